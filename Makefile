@@ -1,0 +1,171 @@
+# Souk. Bare `make` prints what can be made and what was found on this machine.
+#
+# Variables: CC=gcc|clang  SAN=1 (address + undefined-behaviour sanitizers)  TSAN=1 (thread sanitizer)
+#            COV=1 (gcov)  DEBUG=1 (-O0 -g)  V=1 (show commands)  EXTRA_CFLAGS=  PREFIX=/usr/local DESTDIR=
+#            ONLY=pattern (tests)  STRICT=1 (a skipped test is a failure)
+# Every set of flags has a build directory of its own; build/souk and build/souk-infer are the default build.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+
+ifeq ($(origin CC),default)
+CC := gcc
+endif
+PREFIX ?= /usr/local
+Q := $(if $(V),,@)
+VERSION := 0.1.0
+
+# ---- what is on this machine -------------------------------------------------------------------------------
+DEPS_APT := gcc make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
+            libsodium-dev libcmocka-dev zlib1g-dev
+LINT_APT := clang-format clang-tidy cppcheck clang libomp-dev
+PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc libsodium zlib
+have_pkg = $(shell pkg-config --exists $(1) 2>/dev/null && pkg-config --modversion $(1))
+have_cmd = $(shell command -v $(1) 2>/dev/null)
+
+# ---- flags ---------------------------------------------------------------------------------------------------
+WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef -Werror
+OPT := $(if $(DEBUG),-O0,-O2) -g
+BASE_CFLAGS := -std=gnu11 $(OPT) $(WARN) -fno-math-errno -ffp-contract=off -fopenmp -fPIC -fvisibility=hidden -D_GNU_SOURCE \
+               -DSOUK_VERSION='"$(VERSION)"'
+BASE_LDFLAGS := -fopenmp
+ifdef SAN
+BASE_CFLAGS += -fsanitize=address,undefined -fno-sanitize-recover=all -fno-omit-frame-pointer
+BASE_LDFLAGS += -fsanitize=address,undefined
+endif
+ifdef TSAN
+BASE_CFLAGS += -fsanitize=thread
+BASE_LDFLAGS += -fsanitize=thread
+endif
+ifdef COV
+BASE_CFLAGS += --coverage -fprofile-update=atomic
+BASE_LDFLAGS += --coverage
+endif
+PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread -ldl
+CFLAGS_ALL := $(BASE_CFLAGS) $(EXTRA_CFLAGS) -Isrc -Iinclude $(PKG_CFLAGS)
+# Kernels may reassociate and contract; nothing that tests for NaN lives in src/simd.
+SIMD_CFLAGS := -O3 -fno-trapping-math
+AVX2_CFLAGS := -mavx2 -mfma -ffp-contract=fast
+
+KEY := $(notdir $(CC))$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)$(if $(DEBUG),-debug)$(if $(EXTRA_CFLAGS),-$(shell echo '$(EXTRA_CFLAGS)' | cksum | cut -d' ' -f1))
+B := build/$(KEY)
+DEFAULT_KEY := gcc
+ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk build/souk-infer)
+
+# ---- sources -------------------------------------------------------------------------------------------------
+# The inference module is a product of its own: src/infer and src/simd only.
+INFER_SRC := $(filter-out src/infer/main.c,$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c)
+INFER_MAIN := src/infer/main.c
+SOUK_SRC := $(filter-out src/main.c $(INFER_MAIN) $(wildcard src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
+LIB_OBJ := $(SOUK_SRC:%.c=$(B)/%.o)
+INFER_OBJ := $(INFER_SRC:%.c=$(B)/%.o)
+TEST_LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
+TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c)
+TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
+ALL_C := $(shell find src include tests tools kernels -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null)
+
+.PHONY: help all deps deps-lint demo test lint format install uninstall clean tests-built coverage
+
+help: ## this list
+	@echo "Souk $(VERSION). Targets:"
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
+	@echo
+	@echo "Found on this machine:"
+	@printf '  %-10s %s\n' compiler "$$($(CC) --version 2>/dev/null | head -n 1 || true)" \
+	  HDF5 "$(or $(call have_pkg,hdf5),missing (make deps))" \
+	  BLAS "$(or $(addprefix OpenBLAS ,$(call have_pkg,openblas)),missing (make deps))" \
+	  MPI "$(or $(call have_cmd,mpirun),none (single process))" \
+	  nvcc "$(or $(call have_cmd,nvcc),none (CPU backend only))" \
+	  GPU "$$(nvidia-smi -L 2>/dev/null | head -n 1 | grep . || echo none)"
+
+all: $(B)/souk $(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so $(ROOT_LINKS) ## build souk, souk-infer and libsouk_infer
+
+# Packages are installed only when one is missing; the stamp keeps repeated makes quick.
+build/.deps-ok: Makefile
+	@tools/install_deps $(DEPS_APT)
+	@mkdir -p build && touch $@
+
+deps: ## install what the build needs (apt; only what is missing)
+	@tools/install_deps $(DEPS_APT)
+
+deps-lint: ## install what `make lint` needs
+	@tools/install_deps $(LINT_APT)
+
+# Pkg-config answers are read when make starts, so what needs packages runs make again after installing them.
+demo: build/.deps-ok ## from raw log to ranked lists on this machine, in about two minutes
+	@$(MAKE) --no-print-directory all
+	@tools/demo $(B)
+
+test: build/.deps-ok ## build and run all tests (SAN=1, TSAN=1, ONLY=pattern, STRICT=1)
+	@$(MAKE) --no-print-directory all tests-built
+	@tests/run $(B)
+
+tests-built: $(TEST_BIN)
+
+coverage: ## line coverage of src/ by the tests (gcovr)
+	@tools/install_deps gcovr
+	@$(MAKE) --no-print-directory COV=1 test
+	@gcovr --root . --filter 'src/' --object-directory build/gcc-cov --print-summary | tail -n 3
+
+lint: deps-lint ## formatting, cppcheck, clang build, include direction, leftovers
+	@tools/lint
+
+format: deps-lint ## rewrite sources with clang-format
+	@clang-format -i $(ALL_C)
+
+# ---- rules ---------------------------------------------------------------------------------------------------
+$(B)/src/simd/%_avx2.o: src/simd/%_avx2.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(SIMD_CFLAGS) $(if $(filter x86_64,$(shell uname -m)),$(AVX2_CFLAGS)) -MMD -MP -c $< -o $@
+
+$(B)/src/simd/%.o: src/simd/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(SIMD_CFLAGS) -MMD -MP -c $< -o $@
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c $< -o $@
+
+$(B)/libsouk.a: $(LIB_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/libsouk_infer.a: $(INFER_OBJ)
+	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/libsouk_infer.so: $(INFER_OBJ)
+	$(Q)$(CC) -shared -Wl,-soname,libsouk_infer.so.0 $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
+
+$(B)/souk: $(B)/src/main.o $(B)/libsouk.a
+	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ $(PKG_LIBS)
+
+$(B)/souk-infer: $(B)/src/infer/main.o $(B)/libsouk_infer.a
+	$(Q)$(CC) $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
+
+$(B)/tests/%: $(B)/tests/%.o $(TEST_LIB_OBJ) $(B)/libsouk.a
+	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
+
+build/souk: build/$(DEFAULT_KEY)/souk
+	$(Q)ln -sf $(DEFAULT_KEY)/souk $@
+build/souk-infer: build/$(DEFAULT_KEY)/souk-infer
+	$(Q)ln -sf $(DEFAULT_KEY)/souk-infer $@
+
+install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk}
+	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
+	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
+	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so.0
+	ln -sf libsouk_infer.so.0 $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
+	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
+	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
+
+uninstall: ## the reverse of install
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/libsouk_infer.so.0 lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
+	rm -rf $(DESTDIR)$(PREFIX)/include/souk
+
+clean: ## remove build products (downloads and environments under build/ too)
+	rm -rf build
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

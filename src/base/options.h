@@ -1,0 +1,67 @@
+// One typed option table serves yaml configs, the command line, --help and the docs.
+//
+// A section is a table over one struct. Its options have full names "PREFIX.name" (or just "name" if the
+// prefix is ""). In yaml a section is a map; on the command line it is --PREFIX.name VALUE or
+// --PREFIX.name=VALUE, or --name if only one section has that name; booleans take --name, --no-name or a value.
+// Unknown keys, wrong types and values out of range are errors that name the key and the nearest valid one.
+#ifndef SOUK_BASE_OPTIONS_H
+#define SOUK_BASE_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "base/status.h"
+
+typedef enum option_type {
+  OPT_BOOL,   // bool
+  OPT_INT,    // int64_t; accepts 4096, 4k, 64M, 2G (binary multiples only for OPT_BYTES)
+  OPT_BYTES,  // int64_t; accepts 512M, 2G, 2GiB
+  OPT_FLOAT,  // double
+  OPT_STRING, // char[OPTION_STRING]
+  OPT_CHOICE, // int; choices is "a|b|c", the value is the index
+} option_type;
+
+enum { OPTION_STRING = 1024 };
+
+typedef struct option {
+  const char *name;
+  option_type type;
+  size_t offset;           // in the section's struct
+  const char *default_text; // parsed like a value from the command line
+  double min, max;         // inclusive, for numbers; min == max means no limit
+  const char *choices;     // OPT_CHOICE
+  const char *help;        // one line; for strings it may say what is expected
+} option;
+
+typedef struct option_section {
+  const char *prefix, *title;
+  const option *options;
+  size_t count;
+  void *target;
+} option_section;
+
+typedef struct option_set {
+  const char *usage;   // "souk prepare CONFIG.yaml --out DIR [options]"
+  const char *summary; // a few sentences for --help
+  const option_section *sections;
+  size_t count;
+} option_set;
+
+// Fills every target with its defaults. Must be called first.
+status options_defaults(const option_set *set);
+// Reads a yaml file (one map of maps; scalars only at the leaves). path names the file in errors.
+status options_yaml(const option_set *set, const char *path);
+// The same from text.
+status options_yaml_text(const option_set *set, const char *text, size_t bytes, const char *name);
+// Parses argv[0..argc): options are set, the rest are positionals (pointers into argv). "--" ends options.
+// --help prints help to stdout and sets *help.
+status options_args(const option_set *set, int argc, char **argv, const char **positionals,
+                    size_t max_positionals, size_t *n_positionals, bool *help);
+// Sets one option from text, e.g. "train.steps", "100"; where names the source in errors.
+status options_set(const option_set *set, const char *name, const char *value, const char *where);
+void options_help(const option_set *set, FILE *to);
+// All values as yaml text, in table order (freed with free()); reading it back gives the same values.
+status options_dump(const option_set *set, char **text);
+
+#endif

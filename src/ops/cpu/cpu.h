@@ -1,0 +1,49 @@
+// What the files of the CPU backend share. One file an op; fp32; products through cblas, the rest vectorised
+// through src/simd and threaded with OpenMP.
+#ifndef SOUK_OPS_CPU_CPU_H
+#define SOUK_OPS_CPU_CPU_H
+
+#include "ops/ops.h"
+
+struct op_ctx {
+  int32_t threads;
+  step_state state;
+  step_result result;
+  char *scratch; // scratch_bytes, 64-byte aligned
+  size_t scratch_bytes;
+};
+
+// Live rows of `n`, never above its capacity.
+static inline int32_t rows_live(const op_ctx *ctx, rows n) {
+  int32_t live = n.cap;
+  if (n.kind == ROWS_TOKENS) live = ctx->state.tokens;
+  if (n.kind == ROWS_SEQS) live = ctx->state.seqs;
+  if (n.kind == ROWS_MASKED) live = ctx->state.masked;
+  return live < n.cap ? live : n.cap;
+}
+
+status cpu_embed_forward(op_ctx *ctx, const embed_params *p);
+status cpu_embed_backward(op_ctx *ctx, const embed_params *p);
+status cpu_norm_forward(op_ctx *ctx, const norm_params *p);
+status cpu_norm_backward(op_ctx *ctx, const norm_params *p);
+status cpu_linear_forward(op_ctx *ctx, const linear_params *p);
+status cpu_linear_backward(op_ctx *ctx, const linear_params *p);
+status cpu_attention_forward(op_ctx *ctx, const attention_params *p);
+status cpu_attention_backward(op_ctx *ctx, const attention_params *p);
+status cpu_gather_forward(op_ctx *ctx, const gather_params *p);
+status cpu_gather_backward(op_ctx *ctx, const gather_params *p);
+status cpu_xent(op_ctx *ctx, const xent_params *p);
+status cpu_cls(op_ctx *ctx, const cls_params *p);
+status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
+status cpu_adamw(op_ctx *ctx, const optim_params *p);
+
+// Scratch each op needs at its params' capacities, in bytes (cpu_backend.c sums nothing: it takes the maximum).
+size_t cpu_embed_scratch(const embed_params *p, int32_t threads);
+size_t cpu_norm_scratch(const norm_params *p, int32_t threads);
+size_t cpu_linear_scratch(const linear_params *p, int32_t threads);
+size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
+size_t cpu_gather_scratch(const gather_params *p, int32_t threads);
+size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
+size_t cpu_optim_scratch(const optim_params *p, int32_t threads);
+
+#endif

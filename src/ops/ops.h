@@ -1,0 +1,300 @@
+// The op table: the one contract of all backends.
+//
+// A backend is a `backend` of function pointers. An op is called as op(ctx, &params): the params struct names
+// every argument with shape, type and access, and is the same for forward and backward. The model is written
+// once against this file.
+//
+// Types. `act` is the backend's element type of activations and of the weights' compute copies: float on the
+// CPU; float or bf16 on CUDA (backend.act_size). Gradients of parameters, losses, means, norms are float.
+//
+// Access marks used below:  r read   w written (old content ignored)   a accumulated into (+=)   rw both.
+// Every pointer is backend memory (mem_alloc) unless marked "host". Pointers must not alias unless said so.
+//
+// Sizes. Buffers have capacities; a batch has live counts. `rows` names which live count governs an op and its
+// capacity; rows past the live count stay finite and have no effect on any result. Counts, step, learning
+// rate, seed and loss scales live in backend memory (step_state), so a captured graph serves every batch.
+//
+// Rules. Ops never allocate and never synchronise; scratch comes with ctx (backend.scratch_bytes says how much
+// an op needs). Shapes are validated by supports(), asked when the configuration is read. Every op is
+// deterministic for a fixed thread count. Dropout follows base/philox.h.
+//
+// Names: T tokens, B sequences, H hidden, A heads, D head size, F intermediate, V classes, M masked rows.
+#ifndef SOUK_OPS_OPS_H
+#define SOUK_OPS_OPS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/status.h"
+
+enum { OPS_VERSION = 1 };
+
+typedef void act;
+typedef struct op_ctx op_ctx; // opaque; one per model replica; not for use by several threads at once
+
+typedef enum rows_kind { ROWS_FIXED, ROWS_TOKENS, ROWS_SEQS, ROWS_MASKED } rows_kind;
+typedef struct rows {
+  rows_kind kind; // which live count of step_state applies; ROWS_FIXED: all `cap` rows are live
+  int32_t cap;    // capacity of the buffers in rows
+} rows;
+
+// What the host writes before a micro-step (backend.state_write), read by ops.
+typedef struct step_state {
+  int32_t tokens, seqs, masked, work; // live counts
+  int64_t step;                       // optimiser step, counted from 0; dropout counter; Adam uses step + 1
+  uint64_t seed;
+  float lr;
+  float mlm_scale, cls_scale; // gradients are d(loss * scale): 1 / weight of the whole global step
+  float clip_norm;            // 0: no clipping
+} step_state;
+
+// What ops report; accumulated over micro-steps until result_clear.
+typedef struct step_result {
+  double mlm_loss;      // sum over masked rows of weight * negative log-likelihood (nats)
+  double mlm_weight;    // sum of weights
+  double mlm_hits;      // sum of weights of rows whose arg-max is the label (full cross-entropy only)
+  double cls_loss;      // sum over labelled sequences
+  double cls_rows, cls_hits;
+  double grad_sumsq;    // from grad_norm, set to 0 by it first when `first` is set
+  int32_t nonfinite;    // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
+} step_result;
+
+// A packed batch in backend memory. Host-side twin: data/batch.h.
+typedef struct batch_view {
+  const int32_t *ids, *types, *positions; // [T] token ids, token_type ids, position ids
+  const int32_t *seq_of;                  // [T] index of the token's sequence in this batch
+  const int32_t *cu_seqlens;              // [B+1] first token of each sequence
+  const int64_t *seq_ids;                 // [B] global sequence ids (dropout counters)
+  const int32_t *prefix_len;              // [B] tokens of the source part (attention kind prefix); may be NULL
+  const int32_t *work;                    // [W][2] attention work items: sequence, first query (in sequence)
+  const int32_t *masked;                  // [M] token row of each masked position
+  const int32_t *labels;                  // [M] token id to predict
+  const float *weights;                   // [M]
+  const int32_t *cls_labels;              // [B] next-sentence label, -1 none
+  const int32_t *negatives;               // [S] shared negatives as token ids; NULL: none
+  const float *negative_logq;             // [S] log of the expected count of each negative in the sample
+  const float *label_logq;                // [M] the same for the labels
+} batch_view;
+
+enum { ATTENTION_BLOCK = 64 }; // queries of one work item
+
+typedef struct dropout {
+  uint32_t site;      // stream = STREAM_DROPOUT + site
+  uint32_t threshold; // of 256; 0: none (evaluation)
+} dropout;
+
+typedef enum activation { ACT_NONE, ACT_GELU_TANH, ACT_GELU_ERF, ACT_TANH } activation;
+typedef enum attention_kind { ATTENTION_FULL, ATTENTION_CAUSAL, ATTENTION_PREFIX } attention_kind;
+
+// y = dropout(layernorm(word[ids] + type[types] + pos[positions])).
+typedef struct embed_params {
+  const batch_view *batch; // host struct
+  rows n;                  // ROWS_TOKENS
+  int32_t hidden;
+  int32_t vocab, n_types, n_positions; // rows of the tables; ids are trusted (checked by the batcher)
+  const act *word;      // [V,H] r
+  const act *type;      // [n_types,H] r
+  const act *position;  // [n_positions,H] r
+  const act *gamma, *beta; // [H] r
+  float eps;
+  dropout drop;
+  act *sum;             // [T,H] w in forward (sum before the norm), r in backward
+  float *mean, *rstd;   // [T] w in forward, r in backward
+  act *y;               // [T,H] w
+  const act *dy;        // [T,H] r (backward from here on)
+  float *dword;         // [V,H] a
+  uint8_t *touched;     // [V] set to 1 for rows added to; may be NULL
+  float *dtype, *dposition; // [n_types,H], [n_positions,H] a
+  float *dgamma, *dbeta;    // [H] a
+} embed_params;
+
+// sum = residual + dropout(x);  y = layernorm(sum). (Post-norm keeps y; pre-norm goes on with both.)
+typedef struct norm_params {
+  const batch_view *batch; // host struct; may be NULL without dropout
+  rows n;
+  int32_t hidden;
+  const act *x;           // [n,H] r
+  const act *residual;    // [n,H] r; NULL: none
+  const act *gamma, *beta; // [H] r
+  float eps;
+  dropout drop;           // needs n.kind == ROWS_TOKENS
+  act *sum;               // [n,H] w in forward, r in backward; may alias residual in forward
+  float *mean, *rstd;     // [n] w in forward, r in backward
+  act *y;                 // [n,H] w
+  const act *dy;          // [n,H] r
+  const act *dsum;        // [n,H] r: gradient that reaches `sum` by another way (pre-norm); NULL: none
+  act *dx;                // [n,H] w: through the dropout
+  act *dresidual;         // [n,H] w: d sum; NULL without residual; may alias dsum or dy
+  float *dgamma, *dbeta;  // [H] a
+} norm_params;
+
+// y = activation(x w^T + b).
+typedef struct linear_params {
+  rows n;
+  int32_t in, out;
+  const act *x;     // [n,in] r
+  const act *w;     // [out,in] r
+  const act *b;     // [out] r; NULL: none
+  activation kind;
+  act *pre;         // [n,out] w in forward, r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
+                    // in evaluation
+  act *y;           // [n,out] w in forward; r in backward for ACT_TANH
+  act *dy;          // [n,out] rw in backward: becomes the gradient before the activation
+  act *dx;          // [n,in] w; NULL: not wanted
+  float *dw;        // [out,in] a; NULL: not wanted (frozen)
+  float *db;        // [out] a; NULL: not wanted
+  bool dx_add;      // dx is accumulated into instead
+} linear_params;
+
+// Softmax attention inside each sequence: out = dropout(softmax(scale q k^T)) v. Probabilities are never kept;
+// the backward pass recomputes them from lse.
+typedef struct attention_params {
+  const batch_view *batch; // host struct; cu_seqlens, work, seq_ids, prefix_len
+  rows n;                  // ROWS_TOKENS
+  int32_t max_seqs, max_work, heads, head_size; // H = heads * head_size
+  attention_kind kind;
+  float scale;             // usually 1/sqrt(head_size)
+  dropout drop;
+  const act *qkv;          // [T,3,A,D] r
+  act *out;                // [T,A,D] w
+  float *lse;              // [A,T cap] w in forward, r in backward: log of the row's sum of exponentials
+  const act *dout;         // [T,A,D] r
+  act *dqkv;               // [T,3,A,D] w
+} attention_params;
+
+// Forward: y[i,:] = x[index[i],:].  Backward (scatter-add): dx[index[i],:] += dy[i,:]; indices may repeat.
+typedef struct gather_params {
+  rows n;
+  int32_t hidden;
+  rows source;          // rows of x and dx
+  const int32_t *index; // [n] r
+  const act *x;         // [source,H] r
+  act *y;               // [n,H] w
+  const act *dy;        // [n,H] r
+  act *dx;              // [source,H] a
+} gather_params;
+
+typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
+
+// Linear + cross-entropy without whole logits. score(i,j) = inv_temperature * f(x_i).f(table_j) + bias_j, f the
+// identity (dot) or division by max(norm, 1e-6) (cosine).
+//  full:    softmax over all `classes`;
+//  sampled: softmax over the label and the shared negatives, each score reduced by the log of its expected
+//           count in the sample (logQ); a negative equal to the row's label is left out.
+// Adds weight * nll of each live row, the weights and (full only) the hits to step_result. With dx set it also
+// makes the gradients of mlm_scale * weight * nll in the same pass.
+typedef struct xent_params {
+  const batch_view *batch; // host struct: labels, weights, negatives, logq
+  rows n;                  // ROWS_MASKED
+  int32_t hidden, classes, class_base; // labels and negatives are token ids; class j is token class_base + j
+  int32_t negatives;       // S; 0: full
+  score_kind score;
+  float inv_temperature;
+  const act *x;            // [M,H] r
+  const act *table;        // [classes,H] r
+  const act *bias;         // [classes] r; NULL: none
+  float *row_loss;         // [M] w: nll (nats, unweighted); may be NULL
+  act *dx;                 // [M,H] w; NULL: forward only
+  float *dtable;           // [classes,H] a
+  float *dbias;            // [classes] a; NULL if bias is
+  uint8_t *touched;        // [classes] set to 1 where dtable was added to; may be NULL
+} xent_params;
+
+// Softmax cross-entropy of small logits. Rows with label -1 are ignored. Adds to cls_loss, cls_rows, cls_hits.
+typedef struct cls_params {
+  const batch_view *batch; // host struct: cls_labels
+  rows n;                  // ROWS_SEQS
+  int32_t classes;
+  const act *logits;       // [B,C] r
+  act *dlogits;            // [B,C] w: d(cls_scale * sum of nll); NULL: forward only; may alias logits
+} cls_params;
+
+// Gradient norm: adds sum(g^2) of one span to grad_sumsq; sets nonfinite.
+// Optimiser step on one span; g is zeroed (so is touched) once applied, and also when the step is refused.
+//   AdamW (Loshchilov, Hutter: Decoupled weight decay regularization, 2019), step t = state.step + 1:
+//   m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+//   p -= lr lr_scale (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p);   g is first scaled by
+//   min(1, clip_norm / (sqrt(grad_sumsq) + 1e-6)).
+// A row-sparse span (touched != NULL) reads and updates only the rows marked; others keep m, v, p as they are.
+typedef struct optim_params {
+  int64_t n;         // elements
+  float *p;          // [n] rw master weights
+  act *p_compute;    // [n] w compute copy; NULL where the master is it
+  float *g;          // [n] rw
+  float *m, *v;      // [n] rw
+  uint8_t *touched;  // [n / row] rw; NULL: dense
+  int32_t row;       // elements of a row when touched is set
+  float lr_scale, weight_decay, beta1, beta2, eps;
+  bool first;        // grad_norm: reset grad_sumsq before adding
+} optim_params;
+
+typedef enum op_kind {
+  OP_EMBED, OP_NORM, OP_LINEAR, OP_ATTENTION, OP_GATHER, OP_XENT, OP_CLS, OP_OPTIM, OP_COUNT
+} op_kind;
+
+typedef struct backend_config {
+  int32_t device;   // ordinal
+  int32_t threads;  // CPU: OpenMP threads, 0: all
+  size_t scratch_bytes;
+} backend_config;
+
+typedef struct backend {
+  uint32_t version;    // OPS_VERSION
+  const char *name;    // "cpu", "cuda"
+  size_t act_size;     // bytes of an `act` element
+  bool host_memory;    // backend memory may be read by the host directly
+
+  status (*open)(op_ctx **out, const backend_config *cfg);
+  void (*close)(op_ctx *ctx); // NULL is safe
+  // Largest shapes are checked here once; the message names the field. params may hold NULL pointers.
+  status (*supports)(op_kind kind, const void *params);
+  size_t (*scratch_bytes)(op_kind kind, const void *params, int32_t threads);
+  status (*describe)(op_ctx *ctx, char *text, size_t bytes); // device name, threads, library versions
+
+  // Memory: 256-byte aligned, zeroed.
+  status (*mem_alloc)(op_ctx *ctx, size_t bytes, const char *what, void **out);
+  void (*mem_free)(op_ctx *ctx, void *p); // NULL is safe
+  status (*upload)(op_ctx *ctx, void *to, const void *from_host, size_t bytes); // ordered with ops
+  status (*download)(op_ctx *ctx, void *to_host, const void *from, size_t bytes); // waits
+  status (*zero)(op_ctx *ctx, void *p, size_t bytes);
+  status (*copy)(op_ctx *ctx, void *to, const void *from, size_t bytes);
+  status (*sync)(op_ctx *ctx);
+  // Graph capture of one micro-step; a backend without graphs runs eagerly and sets *graph to NULL.
+  status (*graph_begin)(op_ctx *ctx);
+  status (*graph_end)(op_ctx *ctx, void **graph);
+  status (*graph_launch)(op_ctx *ctx, void *graph);
+  void (*graph_free)(op_ctx *ctx, void *graph);
+  // Collectives over ranks; with one rank they do nothing.
+  int32_t (*ranks)(const op_ctx *ctx);
+  int32_t (*rank)(const op_ctx *ctx);
+  status (*all_reduce_sum)(op_ctx *ctx, float *data, size_t count);
+  status (*reduce_scatter_sum)(op_ctx *ctx, float *data, size_t count, float *slice, size_t slice_count);
+  status (*all_gather)(op_ctx *ctx, void *data, size_t bytes_each);
+  status (*broadcast)(op_ctx *ctx, void *data, size_t bytes, int32_t root);
+
+  status (*state_write)(op_ctx *ctx, const step_state *state); // ordered with ops
+  status (*result_clear)(op_ctx *ctx);
+  status (*result_read)(op_ctx *ctx, step_result *result); // waits
+
+  status (*embed_forward)(op_ctx *ctx, const embed_params *p);
+  status (*embed_backward)(op_ctx *ctx, const embed_params *p);
+  status (*norm_forward)(op_ctx *ctx, const norm_params *p);
+  status (*norm_backward)(op_ctx *ctx, const norm_params *p);
+  status (*linear_forward)(op_ctx *ctx, const linear_params *p);
+  status (*linear_backward)(op_ctx *ctx, const linear_params *p);
+  status (*attention_forward)(op_ctx *ctx, const attention_params *p);
+  status (*attention_backward)(op_ctx *ctx, const attention_params *p);
+  status (*gather_forward)(op_ctx *ctx, const gather_params *p);
+  status (*gather_backward)(op_ctx *ctx, const gather_params *p);
+  status (*xent)(op_ctx *ctx, const xent_params *p);
+  status (*cls)(op_ctx *ctx, const cls_params *p);
+  status (*grad_norm)(op_ctx *ctx, const optim_params *p);
+  status (*adamw)(op_ctx *ctx, const optim_params *p);
+} backend;
+
+// The CPU backend, always there.
+extern const backend backend_cpu;
+// "cpu", "cuda" or "auto" (cuda if it is present, else cpu).
+status backend_find(const backend **out, const char *name);
+
+#endif
