@@ -1,0 +1,64 @@
+// A packed batch on the host: T tokens of B sequences laid end to end. The device twin is batch_view (ops.h).
+#ifndef SOUK_DATA_BATCH_H
+#define SOUK_DATA_BATCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+// How a history becomes a sequence of the model. Part of the model's configuration: inference must do the same.
+typedef struct seq_layout {
+  bool cls_sep;            // [CLS] a [SEP] (b [SEP]) as in BERT; without: just the items
+  bool positions_from_end; // position ids count from the last token (0) back; else from the first
+  int32_t max_positions;   // longest sequence, specials included; older tokens are dropped
+  int32_t n_event_types;   // token_type_id = segment * n_event_types + event
+} seq_layout;
+
+typedef struct batch_caps {
+  int32_t tokens, seqs, masked, negatives;
+} batch_caps;
+
+// All arrays have the capacities' lengths. See ops.h, batch_view, for each meaning.
+typedef struct batch {
+  batch_caps caps;
+  int32_t tokens, seqs, n_masked, n_negatives, n_work; // live
+  int64_t epoch, index;                                // place in the run
+  float mask_weight;                                   // sum of weights
+  int32_t cls_count;                                   // labelled sequences
+  int32_t *ids, *types, *positions, *seq_of;           // [tokens]
+  int32_t *cu_seqlens;                                 // [seqs + 1]
+  int64_t *seq_ids;                                    // [seqs]
+  int32_t *prefix_len, *cls_labels;                    // [seqs]
+  int32_t *work;                                       // [batch_max_work][2]
+  int32_t *masked, *labels;                            // [masked]
+  float *weights, *label_logq;                         // [masked]
+  int32_t *negatives;                                  // [negatives]
+  float *negative_logq;                                // [negatives]
+} batch;
+
+int32_t batch_max_work(batch_caps caps); // capacity of the work list: seqs + tokens / ATTENTION_BLOCK
+status batch_new(batch **out, batch_caps caps);
+void batch_free(batch *b); // NULL is safe
+void batch_clear(batch *b);
+
+// One event of a history as the model sees it.
+typedef struct batch_input {
+  const int32_t *tokens;
+  const uint8_t *events; // may be NULL: none
+  int32_t n;
+} batch_input;
+
+// Appends a sequence made of segment a and, when b is not NULL, segment b, in the given layout (specials,
+// types, positions, truncation at the old end). *first gets the batch row of a's first kept token, *kept how many
+// of a's tokens were kept (either may be NULL). Returns false, changing nothing, when tokens or sequences do not fit.
+bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second, int64_t seq_id,
+               int32_t *first, int32_t *kept);
+// Appends a history followed by [MASK] (event none) and makes that the one masked row, with label (-1: none
+// known; it is stored as 0 with weight 0) and weight 1. The row's MLM output is the user vector.
+bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id, int32_t label);
+// Registers a masked row (the caller has changed ids[row] as it wishes). Returns false when full.
+bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
+// Makes the attention work list; call once after the last sequence.
+void batch_finish(batch *b);
+
+#endif

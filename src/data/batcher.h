@@ -1,0 +1,60 @@
+// From a data set to masked, packed batches, on a thread of its own.
+//
+// The batches of an epoch are a pure function of (seed, epoch, index) and of the data: blocks of sequences are
+// permuted, read group by group, their examples permuted inside the group and composed into token-budget
+// batches, which are dealt to ranks in turn. So the only state to save is (epoch, index).
+//
+// Examples of an epoch: every training window once per `duplicates` (each with masks of its own), and the same
+// again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut to a random
+// prefix with that probability. Sequence id of an example =
+// (epoch * copies + copy) * windows + window: its masks and dropout depend on it alone.
+#ifndef SOUK_DATA_BATCHER_H
+#define SOUK_DATA_BATCHER_H
+
+#include "base/options.h"
+#include "data/batch.h"
+#include "data/dataset.h"
+
+typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style;               // "always|bert" (80/10/10)
+typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_kind; // "uniform|popularity"
+
+// Section "data" of a run's configuration.
+typedef struct data_config {
+  char dir[OPTION_STRING];   // a prepared data set
+  int64_t window, stride;    // 0: the data set's
+  int64_t batch_tokens;      // token budget of a micro-batch
+  int64_t batch_sequences;   // at most; 0: as many as fit
+  double mask_probability;   // of the items of an example
+  int mask_style;
+  bool mask_events;          // hide the event type of masked positions
+  double last_copies;        // copies of each window with only the last item masked (a fraction: that share of windows)
+  int64_t duplicates;        // masked copies of each window a epoch (0: last copies only)
+  double crop;               // probability that a last copy is cut to a random prefix (length uniform in 2..n)
+  bool next_session;         // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
+  int64_t negatives;         // shared negatives of the sampled loss; 0: full softmax
+  int negative_kind;
+  double negative_alpha;     // exponent of popularity
+  int64_t seed;
+} data_config;
+
+extern const option data_options[];
+extern const size_t n_data_options;
+
+typedef enum data_part { PART_TRAIN, PART_VALID } data_part; // VALID: for each validation target, history + [MASK]
+
+typedef struct batcher batcher;
+
+// vocab ranges decide what may be masked (items and words) and drawn. Owns its thread; d must outlive it.
+status batcher_open(batcher **out, dataset *d, const data_config *config, const seq_layout *layout, data_part part,
+                    int32_t rank, int32_t ranks);
+void batcher_close(batcher *b); // NULL is safe
+batch_caps batcher_caps(const batcher *b);
+// Batches a rank has in an epoch (the same for every rank and every epoch's data, from the plan of that epoch).
+status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches);
+// Continue at a place; call before the first batcher_next.
+status batcher_seek(batcher *b, int64_t epoch, int64_t index);
+// The next batch, valid until the next call. PART_TRAIN goes on with the next epoch; PART_VALID sets *out to NULL
+// once at the end and then starts again.
+status batcher_next(batcher *b, const batch **out);
+
+#endif

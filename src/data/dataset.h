@@ -1,0 +1,75 @@
+// A prepared data set: a directory with manifest.json, vocab.tsv, report.json and shards shard-00000.h5 ...
+//
+// A sequence is the whole history of one user, oldest first. Three cuts divide it: tokens [0, valid_from) train,
+// [valid_from, test_from) validation, [test_from, n) test. Leave-one-out: the last item is the test target, the
+// one before the validation target; users with fewer than three items only train (both cuts at n).
+// Windows for long histories are a pure function of a train part's length, window and stride (dataset_windows);
+// the manifest records the defaults chosen by prepare.
+//
+// A shard (HDF5, chunked, shuffle + deflate, no times, attributes "schema" = "souk.shard" and "version" = 1):
+//   tokens int32 [N], events uint8 [N] (0 none, else 1 + index in event_types), times int64 [N] (unix seconds,
+//   or the row number where the log has no time), sessions int32 [N] (index of the session in its sequence,
+//   from 0), offsets int64 [S+1], valid_from int32 [S], test_from int32 [S], users int64 [S] (index into the
+//   users of the data set in order of first appearance in the log). User names: users.tsv, one a line, escaped as in vocab.tsv.
+#ifndef SOUK_DATA_DATASET_H
+#define SOUK_DATA_DATASET_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+#include "data/vocab.h"
+
+enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };
+
+typedef struct dataset_info {
+  char name[128];
+  int64_t sequences, tokens; // in all
+  int64_t train_tokens;
+  int64_t valid_targets, test_targets;
+  int32_t longest;           // longest sequence
+  int32_t vocab_size;
+  int32_t range_end[RANGE_COUNT];
+  int32_t n_event_types;     // including "none": token types of a segment; at least 1
+  char event_types[MAX_EVENT_TYPES][EVENT_NAME]; // [0] is "none"
+  int32_t window, stride;    // defaults for training windows
+  bool has_time;
+  int32_t shards;
+  char checksum[65];         // SHA-256 of manifest.json: the identity of the data set
+} dataset_info;
+
+typedef struct sequence {
+  int64_t index;  // in the data set
+  int64_t user;
+  int32_t n;
+  int32_t valid_from, test_from;
+  const int32_t *tokens;
+  const uint8_t *events;
+  const int64_t *times;
+  const int32_t *sessions;
+} sequence;
+
+typedef struct dataset dataset;
+
+// Opens and validates; with verify, the checksums of all files first. Several threads may read one data set.
+status dataset_open(dataset **out, const char *dir, bool verify);
+void dataset_close(dataset *d); // NULL is safe
+const dataset_info *dataset_get_info(const dataset *d);
+const vocab *dataset_vocab(const dataset *d);
+const char *dataset_dir(const dataset *d);
+// Length of every sequence's train part and whole, in order; owned by d. [sequences]
+const int32_t *dataset_train_lengths(const dataset *d);
+const int32_t *dataset_lengths(const dataset *d);
+
+// A block of consecutive sequences read into memory.
+typedef struct sequence_block sequence_block;
+status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count);
+void block_free(sequence_block *b); // NULL is safe
+int64_t block_count(const sequence_block *b);
+void block_get(const sequence_block *b, int64_t i, sequence *s); // i from 0; pointers live as long as b
+
+// Number of windows of a train part of n tokens, and the i-th of them, [*begin, *end). The windows are laid from
+// the end: the last covers the last `window` tokens, each earlier one starts `stride` before; n <= window has one.
+int32_t window_count(int32_t n, int32_t window, int32_t stride);
+void window_at(int32_t n, int32_t window, int32_t stride, int32_t i, int32_t *begin, int32_t *end);
+
+#endif

@@ -1,0 +1,34 @@
+// One vocabulary, in ranges: special | words | attributes | items. Token ids are int32 and dense.
+//
+// On disk: vocab.tsv, one token a line in id order: TOKEN <tab> COUNT <newline>; in TOKEN a backslash, tab,
+// newline and CR are written \\ \t \n \r. The ranges are in the manifest. COUNT of an item is its number of
+// occurrences in the training parts only (the test and validation targets are not counted).
+#ifndef SOUK_DATA_VOCAB_H
+#define SOUK_DATA_VOCAB_H
+
+#include <stdint.h>
+#include "base/status.h"
+
+enum { TOKEN_PAD = 0, TOKEN_UNK = 1, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, TOKEN_SPECIALS = 5 };
+
+typedef enum vocab_range { RANGE_SPECIAL, RANGE_WORDS, RANGE_ATTRIBUTES, RANGE_ITEMS, RANGE_COUNT } vocab_range;
+extern const char *const vocab_range_names[RANGE_COUNT]; // "special", "words", "attributes", "items"
+
+typedef struct vocab vocab;
+
+// A vocabulary being built: ranges are filled in order. Takes copies of the names.
+status vocab_new(vocab **out); // holds the specials already
+status vocab_add(vocab *v, vocab_range range, const char *token, int64_t count, int32_t *id);
+void vocab_free(vocab *v); // NULL is safe
+
+status vocab_read(vocab **out, const char *path, const int32_t range_end[RANGE_COUNT]);
+status vocab_write(const vocab *v, const char *path);
+
+int32_t vocab_size(const vocab *v);
+int32_t vocab_begin(const vocab *v, vocab_range range); // first id of a range
+int32_t vocab_end(const vocab *v, vocab_range range);   // one past its last
+const char *vocab_token(const vocab *v, int32_t id);    // owned by v
+int64_t vocab_token_count(const vocab *v, int32_t id);
+int32_t vocab_find(const vocab *v, vocab_range range, const char *token); // -1: not there
+
+#endif

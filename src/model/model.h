@@ -1,0 +1,46 @@
+// The encoder with its heads: BERT over packed batches, written once against the op table.
+#ifndef SOUK_MODEL_MODEL_H
+#define SOUK_MODEL_MODEL_H
+
+#include "data/batch.h"
+#include "model/config.h"
+#include "model/params.h"
+
+typedef struct model model;
+
+typedef struct model_run { // what a run fixes about a model before memory is planned
+  batch_caps caps;
+  bool training;     // gradients and saved activations
+  bool row_sparse;   // the word table is updated by touched rows only (needs the sampled loss)
+  int32_t threads, device;
+  uint64_t seed;     // of the initialisation
+} model_run;
+
+// Creates a model with initialised parameters: normal(0, init_std) by Philox, zero biases, unit norms.
+status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run);
+void model_free(model *m); // NULL is safe
+const model_config *model_get_config(const model *m);
+param_set *model_params(model *m);
+const backend *model_backend(const model *m);
+op_ctx *model_ctx(model *m);
+size_t model_bytes(const model *m); // backend memory in all
+
+// Uploads the batch and writes the step state (counts from the batch; the rest from *state).
+status model_set_batch(model *m, const batch *b, const step_state *state);
+// Encoder over the current batch; training turns dropout on and keeps what the backward pass needs.
+status model_forward(model *m, bool training);
+// Heads over the current batch: losses into step_result; with grads the gradients are accumulated for the whole
+// model (forward must have been called with training = true).
+status model_loss(model *m, bool grads);
+// Multiply-add counted as 2: floating-point operations of the forward pass of a batch; backward is twice that.
+double model_flops(const model *m, const batch *b);
+
+// User vectors of the current batch's masked rows after model_forward(m, false): u [n_masked, H + 1] host. For
+// cosine scores u is normalised and divided by the temperature; the last element is 1 (it meets the bias).
+status model_user_vectors(model *m, float *u);
+// Item vectors of classes [first, first + count): v [count, H + 1] host; the last element is the bias.
+status model_item_vectors(model *m, int32_t first, int32_t count, float *v);
+// Hidden states of the current batch [tokens, H] host.
+status model_hidden(model *m, float *hidden);
+
+#endif

@@ -1,0 +1,41 @@
+// A checkpoint is a directory: manifest.json and parts in logical tensor coordinates; it exists only when its
+// manifest does (written last, by rename). Parts: model.h5 (one dataset a parameter, by name), optimizer.h5 (m/NAME,
+// v/NAME). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
+// model configuration, the data set's name, checksum and vocabulary file, the training state, and size and
+// SHA-256 of every part. vocab.tsv is copied in, so that a checkpoint can be exported without the data set.
+#ifndef SOUK_TRAIN_CHECKPOINT_H
+#define SOUK_TRAIN_CHECKPOINT_H
+
+#include "data/dataset.h"
+#include "model/model.h"
+
+typedef struct train_state {
+  int64_t step, epoch, index; // optimiser steps done; place of the next batch
+  int64_t tokens;             // trained on so far
+  double seconds;             // of training so far
+  double best_metric;
+  int64_t best_step, bad_evals;
+  char best_name[64];         // metric it is about
+} train_state;
+
+// A checkpoint opened for reading: everything checked but the tensors.
+typedef struct checkpoint {
+  char dir[OPTION_STRING];
+  model_config model;
+  train_state state;
+  char *config_yaml;          // the run's configuration
+  dataset_info data;          // what was trained on (counts, ranges, event types)
+} checkpoint;
+
+// data_dir: where vocab.tsv is copied from.
+status checkpoint_write(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                        const dataset *data, bool with_optimizer);
+status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
+void checkpoint_close(checkpoint *c);                      // NULL is safe
+// Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.
+status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
+// The newest complete checkpoint of a run directory (RUN/step-00001000, ...; RUN/best, RUN/last are files naming
+// one), or RUN itself if it is one.
+status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which);
+
+#endif
