@@ -22,9 +22,9 @@ status file_write_atomic(const char *path, const void *data, size_t bytes);
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
-status dir_make(const char *path);     // with parents; fine if it exists
-status dir_sync(const char *path);     // fsync of the directory, after renames
-status dir_remove(const char *path);   // a directory and all in it
+status dir_make(const char *path);   // with parents; fine if it exists
+status dir_sync(const char *path);   // fsync of the directory, after renames
+status dir_remove(const char *path); // a directory and all in it
 // SHA-256 of a whole file as lower-case hex; *bytes (may be NULL) gets its size.
 status file_sha256(const char *path, char hex[65], uint64_t *bytes);
 // DIR "/" NAME into buf; ERR_ARGUMENT if it does not fit.
@@ -37,8 +37,8 @@ status lines_open(line_reader **out, const char *path, size_t max_line);
 // is set instead at the end of the file. A NUL byte inside, an overlong line or a broken gzip stream is
 // ERR_FORMAT and names file and line.
 status lines_next(line_reader *r, char **line, size_t *bytes, bool *end);
-int64_t lines_number(const line_reader *r);                         // of the last line, from 1
-double lines_progress(const line_reader *r);                        // share of the (compressed) file read
+int64_t lines_number(const line_reader *r);  // of the last line, from 1
+double lines_progress(const line_reader *r); // share of the (compressed) file read
 void lines_close(line_reader *r);
 
 #endif

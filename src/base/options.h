@@ -27,11 +27,11 @@ enum { OPTION_STRING = 1024 };
 typedef struct option {
   const char *name;
   option_type type;
-  size_t offset;           // in the section's struct
+  size_t offset;            // in the section's struct
   const char *default_text; // parsed like a value from the command line
-  double min, max;         // inclusive, for numbers; min == max means no limit
-  const char *choices;     // OPT_CHOICE
-  const char *help;        // one line; for strings it may say what is expected
+  double min, max;          // inclusive, for numbers; min == max means no limit
+  const char *choices;      // OPT_CHOICE
+  const char *help;         // one line; for strings it may say what is expected
 } option;
 
 typedef struct option_section {

@@ -49,8 +49,12 @@ static inline philox_out philox4x32(uint64_t seed, uint32_t stream, uint32_t c0,
   return (philox_out){{c0, c1, c2, c3}};
 }
 
-static inline uint32_t dropout_threshold(double p) { return p <= 0 ? 0u : (uint32_t)(p * 256.0 + 0.5); }
-static inline float dropout_scale(uint32_t threshold) { return 256.0f / (float)(256u - threshold); }
+static inline uint32_t dropout_threshold(double p) {
+  return p <= 0 ? 0u : (uint32_t)(p * 256.0 + 0.5);
+}
+static inline float dropout_scale(uint32_t threshold) {
+  return 256.0f / (float)(256u - threshold);
+}
 
 // A sequential reader of one substream, for host code: rng_at(seed, stream, a, b) and then draws.
 typedef struct rng {
@@ -75,7 +79,9 @@ static inline uint64_t rng_u64(rng *r) {
   return hi << 32 | rng_u32(r);
 }
 // Uniform in [0, 1), 53 bits.
-static inline double rng_unit(rng *r) { return (double)(rng_u64(r) >> 11) * 0x1p-53; }
+static inline double rng_unit(rng *r) {
+  return (double)(rng_u64(r) >> 11) * 0x1p-53;
+}
 // Uniform in 0 .. n-1, without bias (Lemire's method); n >= 1.
 static inline uint64_t rng_below(rng *r, uint64_t n) {
   uint64_t x = rng_u64(r);

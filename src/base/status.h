@@ -6,17 +6,17 @@
 #ifndef SOUK_BASE_STATUS_H
 #define SOUK_BASE_STATUS_H
 
-#define STATUS_LIST(X)                                                                                       \
-  X(OK, "ok")                                                                                                \
-  X(ERR_ARGUMENT, "invalid argument or option")                                                              \
-  X(ERR_IO, "input/output error")                                                                            \
-  X(ERR_FORMAT, "malformed file")                                                                            \
-  X(ERR_CHECKSUM, "checksum mismatch")                                                                       \
-  X(ERR_MEMORY, "out of memory")                                                                             \
-  X(ERR_UNSUPPORTED, "not supported by this backend")                                                        \
-  X(ERR_NOT_FOUND, "not found")                                                                              \
-  X(ERR_INTERRUPTED, "interrupted")                                                                          \
-  X(ERR_NONFINITE, "NaN or infinity")                                                                        \
+#define STATUS_LIST(X)                                \
+  X(OK, "ok")                                         \
+  X(ERR_ARGUMENT, "invalid argument or option")       \
+  X(ERR_IO, "input/output error")                     \
+  X(ERR_FORMAT, "malformed file")                     \
+  X(ERR_CHECKSUM, "checksum mismatch")                \
+  X(ERR_MEMORY, "out of memory")                      \
+  X(ERR_UNSUPPORTED, "not supported by this backend") \
+  X(ERR_NOT_FOUND, "not found")                       \
+  X(ERR_INTERRUPTED, "interrupted")                   \
+  X(ERR_NONFINITE, "NaN or infinity")                 \
   X(ERR_INTERNAL, "internal error")
 
 #define STATUS_ENUM(name, text) name,
@@ -36,17 +36,17 @@ __attribute__((format(printf, 2, 3))) status fail_prefix(status code, const char
 const char *fail_message(void);
 
 // Forward an error.
-#define TRY(expr)                                                                                            \
-  do {                                                                                                       \
-    status try_rc_ = (expr);                                                                                 \
-    if (try_rc_ != OK) return try_rc_;                                                                       \
+#define TRY(expr)                      \
+  do {                                 \
+    status try_rc_ = (expr);           \
+    if (try_rc_ != OK) return try_rc_; \
   } while (0)
 
 // Forward an error through a cleanup label; needs `status rc` in scope.
-#define TRY_GOTO(expr, label)                                                                                \
-  do {                                                                                                       \
-    rc = (expr);                                                                                             \
-    if (rc != OK) goto label;                                                                                \
+#define TRY_GOTO(expr, label) \
+  do {                        \
+    rc = (expr);              \
+    if (rc != OK) goto label; \
   } while (0)
 
 #endif

@@ -51,11 +51,12 @@ typedef struct batch_input {
 // Appends a sequence made of segment a and, when b is not NULL, segment b, in the given layout (specials,
 // types, positions, truncation at the old end). *first gets the batch row of a's first kept token, *kept how many
 // of a's tokens were kept (either may be NULL). Returns false, changing nothing, when tokens or sequences do not fit.
-bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second, int64_t seq_id,
-               int32_t *first, int32_t *kept);
+bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
+               int64_t seq_id, int32_t *first, int32_t *kept);
 // Appends a history followed by [MASK] (event none) and makes that the one masked row, with label (-1: none
 // known; it is stored as 0 with weight 0) and weight 1. The row's MLM output is the user vector.
-bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id, int32_t label);
+bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
+                     int32_t label);
 // Registers a masked row (the caller has changed ids[row] as it wishes). Returns false when full.
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
 // Makes the attention work list; call once after the last sequence.

@@ -15,38 +15,42 @@
 #include "data/batch.h"
 #include "data/dataset.h"
 
-typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style;               // "always|bert" (80/10/10)
+typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style; // "always|bert" (80/10/10)
 typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_kind; // "uniform|popularity"
 
 // Section "data" of a run's configuration.
 typedef struct data_config {
-  char dir[OPTION_STRING];   // a prepared data set
-  int64_t window, stride;    // 0: the data set's
-  int64_t batch_tokens;      // token budget of a micro-batch
-  int64_t batch_sequences;   // at most; 0: as many as fit
-  double mask_probability;   // of the items of an example
+  char dir[OPTION_STRING]; // a prepared data set
+  int64_t window, stride;  // 0: the data set's
+  int64_t batch_tokens;    // token budget of a micro-batch
+  int64_t batch_sequences; // at most; 0: as many as fit
+  double mask_probability; // of the items of an example
   int mask_style;
-  bool mask_events;          // hide the event type of masked positions
-  double last_copies;        // copies of each window with only the last item masked (a fraction: that share of windows)
-  int64_t duplicates;        // masked copies of each window a epoch (0: last copies only)
-  double crop;               // probability that a last copy is cut to a random prefix (length uniform in 2..n)
-  bool next_session;         // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
-  int64_t negatives;         // shared negatives of the sampled loss; 0: full softmax
+  bool mask_events; // hide the event type of masked positions
+  double
+      last_copies; // copies of each window with only the last item masked (a fraction: that share of windows)
+  int64_t duplicates; // masked copies of each window a epoch (0: last copies only)
+  double crop;        // probability that a last copy is cut to a random prefix (length uniform in 2..n)
+  bool next_session;  // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
+  int64_t negatives;  // shared negatives of the sampled loss; 0: full softmax
   int negative_kind;
-  double negative_alpha;     // exponent of popularity
+  double negative_alpha; // exponent of popularity
   int64_t seed;
 } data_config;
 
 extern const option data_options[];
 extern const size_t n_data_options;
 
-typedef enum data_part { PART_TRAIN, PART_VALID } data_part; // VALID: for each validation target, history + [MASK]
+typedef enum data_part {
+  PART_TRAIN,
+  PART_VALID
+} data_part; // VALID: for each validation target, history + [MASK]
 
 typedef struct batcher batcher;
 
 // vocab ranges decide what may be masked (items and words) and drawn. Owns its thread; d must outlive it.
-status batcher_open(batcher **out, dataset *d, const data_config *config, const seq_layout *layout, data_part part,
-                    int32_t rank, int32_t ranks);
+status batcher_open(batcher **out, dataset *d, const data_config *config, const seq_layout *layout,
+                    data_part part, int32_t rank, int32_t ranks);
 void batcher_close(batcher *b); // NULL is safe
 batch_caps batcher_caps(const batcher *b);
 // Batches a rank has in an epoch (the same for every rank and every epoch's data, from the plan of that epoch).

@@ -26,19 +26,19 @@ typedef struct dataset_info {
   int64_t sequences, tokens; // in all
   int64_t train_tokens;
   int64_t valid_targets, test_targets;
-  int32_t longest;           // longest sequence
+  int32_t longest; // longest sequence
   int32_t vocab_size;
   int32_t range_end[RANGE_COUNT];
-  int32_t n_event_types;     // including "none": token types of a segment; at least 1
+  int32_t n_event_types;                         // including "none": token types of a segment; at least 1
   char event_types[MAX_EVENT_TYPES][EVENT_NAME]; // [0] is "none"
-  int32_t window, stride;    // defaults for training windows
+  int32_t window, stride;                        // defaults for training windows
   bool has_time;
   int32_t shards;
-  char checksum[65];         // SHA-256 of manifest.json: the identity of the data set
+  char checksum[65]; // SHA-256 of manifest.json: the identity of the data set
 } dataset_info;
 
 typedef struct sequence {
-  int64_t index;  // in the data set
+  int64_t index; // in the data set
   int64_t user;
   int32_t n;
   int32_t valid_from, test_from;

@@ -10,17 +10,17 @@
 typedef struct model_config {
   int64_t hidden, layers, heads, intermediate; // intermediate 0: 4 x hidden
   int64_t max_positions;
-  int64_t vocab_size;      // 0: the data set's
-  int64_t segments;        // 2: pairs
-  int64_t event_types;     // 0: the data set's (with "none")
-  int activation;          // "gelu_new|gelu": tanh and erf form
-  bool pre_norm;           // layernorm before each block; default post-norm (BERT)
+  int64_t vocab_size;  // 0: the data set's
+  int64_t segments;    // 2: pairs
+  int64_t event_types; // 0: the data set's (with "none")
+  int activation;      // "gelu_new|gelu": tanh and erf form
+  bool pre_norm;       // layernorm before each block; default post-norm (BERT)
   double dropout, attention_dropout;
   double layer_norm_eps, init_std;
-  int score;               // "dot|cosine" of the MLM head
-  double temperature;      // scores are divided by it
-  bool item_classes;       // the head predicts items only (else the whole vocabulary)
-  bool pooler;             // pooler and next-sentence head
+  int score;                        // "dot|cosine" of the MLM head
+  double temperature;               // scores are divided by it
+  bool item_classes;                // the head predicts items only (else the whole vocabulary)
+  bool pooler;                      // pooler and next-sentence head
   bool positions_from_end, cls_sep; // see seq_layout
   int32_t class_base, classes;      // filled by model_config_resolve
 } model_config;
@@ -31,7 +31,7 @@ extern const size_t n_model_options;
 // Fills what depends on the vocabulary (range_end as in vocab.h) and checks what one option cannot see alone.
 status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t n_event_types);
 seq_layout model_layout(const model_config *c);
-json_t *model_config_to_json(const model_config *c);                            // all fields
+json_t *model_config_to_json(const model_config *c);                                // all fields
 status model_config_from_json(model_config *c, const json_t *j, const char *where); // checked field by field
 
 #endif

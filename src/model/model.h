@@ -10,10 +10,10 @@ typedef struct model model;
 
 typedef struct model_run { // what a run fixes about a model before memory is planned
   batch_caps caps;
-  bool training;     // gradients and saved activations
-  bool row_sparse;   // the word table is updated by touched rows only (needs the sampled loss)
+  bool training;   // gradients and saved activations
+  bool row_sparse; // the word table is updated by touched rows only (needs the sampled loss)
   int32_t threads, device;
-  uint64_t seed;     // of the initialisation
+  uint64_t seed; // of the initialisation
 } model_run;
 
 // Creates a model with initialised parameters: normal(0, init_std) by Philox, zero biases, unit norms.

@@ -13,17 +13,18 @@ typedef enum param_init { INIT_NORMAL, INIT_ZERO, INIT_ONE } param_init;
 enum { PARAM_NAME = 96, MAX_PARAMS = 4096 };
 
 typedef struct param {
-  char name[PARAM_NAME]; // Hugging Face name, but that q, k and v are one: ...attention.self.qkv.weight [3H,H]
+  char
+      name[PARAM_NAME]; // Hugging Face name, but that q, k and v are one: ...attention.self.qkv.weight [3H,H]
   int32_t ndim;
   int64_t shape[2];
-  int64_t size;          // elements
+  int64_t size; // elements
   bool trainable;
-  bool decay;            // weight decay applies (not on biases and layernorms)
+  bool decay; // weight decay applies (not on biases and layernorms)
   float lr_scale;
   param_kind kind;
   param_init init;
-  int32_t bucket;        // gradients of a bucket are finished together
-  int64_t offset;        // in each arena, elements; a multiple of 64
+  int32_t bucket; // gradients of a bucket are finished together
+  int64_t offset; // in each arena, elements; a multiple of 64
 } param;
 
 // Descriptors and the arenas they point into, in the order in which the backward pass finishes the gradients.
@@ -31,20 +32,24 @@ typedef struct param_set {
   const backend *be;
   op_ctx *ctx;
   int32_t count, buckets;
-  param *items;          // [count]
-  int64_t elements;      // of each arena
-  float *master, *grad;  // backend memory [elements]
-  float *m, *v;          // optimiser moments; NULL until params_make_moments
-  act *compute;          // compute copies; the master itself where act is float
-  uint8_t *touched;      // row flags of the row-sparse parameters, one after the other; NULL: none
+  param *items;         // [count]
+  int64_t elements;     // of each arena
+  float *master, *grad; // backend memory [elements]
+  float *m, *v;         // optimiser moments; NULL until params_make_moments
+  act *compute;         // compute copies; the master itself where act is float
+  uint8_t *touched;     // row flags of the row-sparse parameters, one after the other; NULL: none
 } param_set;
 
 const param *param_find(const param_set *s, const char *name); // NULL: not there
-static inline float *param_master(const param_set *s, const param *p) { return s->master + p->offset; }
-static inline float *param_grad(const param_set *s, const param *p) { return s->grad + p->offset; }
+static inline float *param_master(const param_set *s, const param *p) {
+  return s->master + p->offset;
+}
+static inline float *param_grad(const param_set *s, const param *p) {
+  return s->grad + p->offset;
+}
 act *param_compute(const param_set *s, const param *p);
 uint8_t *param_touched(const param_set *s, const param *p); // NULL for dense parameters
-status params_make_moments(param_set *s); // zeroed m and v
+status params_make_moments(param_set *s);                   // zeroed m and v
 // After master changed by the host (a checkpoint was read): refreshes the compute copies.
 status params_refresh(param_set *s);
 

@@ -50,13 +50,13 @@ typedef struct step_state {
 
 // What ops report; accumulated over micro-steps until result_clear.
 typedef struct step_result {
-  double mlm_loss;      // sum over masked rows of weight * negative log-likelihood (nats)
-  double mlm_weight;    // sum of weights
-  double mlm_hits;      // sum of weights of rows whose arg-max is the label (full cross-entropy only)
-  double cls_loss;      // sum over labelled sequences
+  double mlm_loss;   // sum over masked rows of weight * negative log-likelihood (nats)
+  double mlm_weight; // sum of weights
+  double mlm_hits;   // sum of weights of rows whose arg-max is the label (full cross-entropy only)
+  double cls_loss;   // sum over labelled sequences
   double cls_rows, cls_hits;
-  double grad_sumsq;    // from grad_norm, set to 0 by it first when `first` is set
-  int32_t nonfinite;    // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
+  double grad_sumsq; // from grad_norm, set to 0 by it first when `first` is set
+  int32_t nonfinite; // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
 } step_result;
 
 // A packed batch in backend memory. Host-side twin: data/batch.h.
@@ -65,15 +65,15 @@ typedef struct batch_view {
   const int32_t *seq_of;                  // [T] index of the token's sequence in this batch
   const int32_t *cu_seqlens;              // [B+1] first token of each sequence
   const int64_t *seq_ids;                 // [B] global sequence ids (dropout counters)
-  const int32_t *prefix_len;              // [B] tokens of the source part (attention kind prefix); may be NULL
-  const int32_t *work;                    // [W][2] attention work items: sequence, first query (in sequence)
-  const int32_t *masked;                  // [M] token row of each masked position
-  const int32_t *labels;                  // [M] token id to predict
-  const float *weights;                   // [M]
-  const int32_t *cls_labels;              // [B] next-sentence label, -1 none
-  const int32_t *negatives;               // [S] shared negatives as token ids; NULL: none
-  const float *negative_logq;             // [S] log of the expected count of each negative in the sample
-  const float *label_logq;                // [M] the same for the labels
+  const int32_t *prefix_len;  // [B] tokens of the source part (attention kind prefix); may be NULL
+  const int32_t *work;        // [W][2] attention work items: sequence, first query (in sequence)
+  const int32_t *masked;      // [M] token row of each masked position
+  const int32_t *labels;      // [M] token id to predict
+  const float *weights;       // [M]
+  const int32_t *cls_labels;  // [B] next-sentence label, -1 none
+  const int32_t *negatives;   // [S] shared negatives as token ids; NULL: none
+  const float *negative_logq; // [S] log of the expected count of each negative in the sample
+  const float *label_logq;    // [M] the same for the labels
 } batch_view;
 
 enum { ATTENTION_BLOCK = 64 }; // queries of one work item
@@ -92,18 +92,18 @@ typedef struct embed_params {
   rows n;                  // ROWS_TOKENS
   int32_t hidden;
   int32_t vocab, n_types, n_positions; // rows of the tables; ids are trusted (checked by the batcher)
-  const act *word;      // [V,H] r
-  const act *type;      // [n_types,H] r
-  const act *position;  // [n_positions,H] r
-  const act *gamma, *beta; // [H] r
+  const act *word;                     // [V,H] r
+  const act *type;                     // [n_types,H] r
+  const act *position;                 // [n_positions,H] r
+  const act *gamma, *beta;             // [H] r
   float eps;
   dropout drop;
-  act *sum;             // [T,H] w in forward (sum before the norm), r in backward
-  float *mean, *rstd;   // [T] w in forward, r in backward
-  act *y;               // [T,H] w
-  const act *dy;        // [T,H] r (backward from here on)
-  float *dword;         // [V,H] a
-  uint8_t *touched;     // [V] set to 1 for rows added to; may be NULL
+  act *sum;                 // [T,H] w in forward (sum before the norm), r in backward
+  float *mean, *rstd;       // [T] w in forward, r in backward
+  act *y;                   // [T,H] w
+  const act *dy;            // [T,H] r (backward from here on)
+  float *dword;             // [V,H] a
+  uint8_t *touched;         // [V] set to 1 for rows added to; may be NULL
   float *dtype, *dposition; // [n_types,H], [n_positions,H] a
   float *dgamma, *dbeta;    // [H] a
 } embed_params;
@@ -113,53 +113,53 @@ typedef struct norm_params {
   const batch_view *batch; // host struct; may be NULL without dropout
   rows n;
   int32_t hidden;
-  const act *x;           // [n,H] r
-  const act *residual;    // [n,H] r; NULL: none
+  const act *x;            // [n,H] r
+  const act *residual;     // [n,H] r; NULL: none
   const act *gamma, *beta; // [H] r
   float eps;
-  dropout drop;           // needs n.kind == ROWS_TOKENS
-  act *sum;               // [n,H] w in forward, r in backward; may alias residual in forward
-  float *mean, *rstd;     // [n] w in forward, r in backward
-  act *y;                 // [n,H] w
-  const act *dy;          // [n,H] r
-  const act *dsum;        // [n,H] r: gradient that reaches `sum` by another way (pre-norm); NULL: none
-  act *dx;                // [n,H] w: through the dropout
-  act *dresidual;         // [n,H] w: d sum; NULL without residual; may alias dsum or dy
-  float *dgamma, *dbeta;  // [H] a
+  dropout drop;          // needs n.kind == ROWS_TOKENS
+  act *sum;              // [n,H] w in forward, r in backward; may alias residual in forward
+  float *mean, *rstd;    // [n] w in forward, r in backward
+  act *y;                // [n,H] w
+  const act *dy;         // [n,H] r
+  const act *dsum;       // [n,H] r: gradient that reaches `sum` by another way (pre-norm); NULL: none
+  act *dx;               // [n,H] w: through the dropout
+  act *dresidual;        // [n,H] w: d sum; NULL without residual; may alias dsum or dy
+  float *dgamma, *dbeta; // [H] a
 } norm_params;
 
 // y = activation(x w^T + b).
 typedef struct linear_params {
   rows n;
   int32_t in, out;
-  const act *x;     // [n,in] r
-  const act *w;     // [out,in] r
-  const act *b;     // [out] r; NULL: none
+  const act *x; // [n,in] r
+  const act *w; // [out,in] r
+  const act *b; // [out] r; NULL: none
   activation kind;
-  act *pre;         // [n,out] w in forward, r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
-                    // in evaluation
-  act *y;           // [n,out] w in forward; r in backward for ACT_TANH
-  act *dy;          // [n,out] rw in backward: becomes the gradient before the activation
-  act *dx;          // [n,in] w; NULL: not wanted
-  float *dw;        // [out,in] a; NULL: not wanted (frozen)
-  float *db;        // [out] a; NULL: not wanted
-  bool dx_add;      // dx is accumulated into instead
+  act *pre;    // [n,out] w in forward, r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
+               // in evaluation
+  act *y;      // [n,out] w in forward; r in backward for ACT_TANH
+  act *dy;     // [n,out] rw in backward: becomes the gradient before the activation
+  act *dx;     // [n,in] w; NULL: not wanted
+  float *dw;   // [out,in] a; NULL: not wanted (frozen)
+  float *db;   // [out] a; NULL: not wanted
+  bool dx_add; // dx is accumulated into instead
 } linear_params;
 
 // Softmax attention inside each sequence: out = dropout(softmax(scale q k^T)) v. Probabilities are never kept;
 // the backward pass recomputes them from lse.
 typedef struct attention_params {
-  const batch_view *batch; // host struct; cu_seqlens, work, seq_ids, prefix_len
-  rows n;                  // ROWS_TOKENS
+  const batch_view *batch;                      // host struct; cu_seqlens, work, seq_ids, prefix_len
+  rows n;                                       // ROWS_TOKENS
   int32_t max_seqs, max_work, heads, head_size; // H = heads * head_size
   attention_kind kind;
-  float scale;             // usually 1/sqrt(head_size)
+  float scale; // usually 1/sqrt(head_size)
   dropout drop;
-  const act *qkv;          // [T,3,A,D] r
-  act *out;                // [T,A,D] w
-  float *lse;              // [A,T cap] w in forward, r in backward: log of the row's sum of exponentials
-  const act *dout;         // [T,A,D] r
-  act *dqkv;               // [T,3,A,D] w
+  const act *qkv;  // [T,3,A,D] r
+  act *out;        // [T,A,D] w
+  float *lse;      // [A,T cap] w in forward, r in backward: log of the row's sum of exponentials
+  const act *dout; // [T,A,D] r
+  act *dqkv;       // [T,3,A,D] w
 } attention_params;
 
 // Forward: y[i,:] = x[index[i],:].  Backward (scatter-add): dx[index[i],:] += dy[i,:]; indices may repeat.
@@ -184,20 +184,20 @@ typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
 // Adds weight * nll of each live row, the weights and (full only) the hits to step_result. With dx set it also
 // makes the gradients of mlm_scale * weight * nll in the same pass.
 typedef struct xent_params {
-  const batch_view *batch; // host struct: labels, weights, negatives, logq
-  rows n;                  // ROWS_MASKED
+  const batch_view *batch;             // host struct: labels, weights, negatives, logq
+  rows n;                              // ROWS_MASKED
   int32_t hidden, classes, class_base; // labels and negatives are token ids; class j is token class_base + j
-  int32_t negatives;       // S; 0: full
+  int32_t negatives;                   // S; 0: full
   score_kind score;
   float inv_temperature;
-  const act *x;            // [M,H] r
-  const act *table;        // [classes,H] r
-  const act *bias;         // [classes] r; NULL: none
-  float *row_loss;         // [M] w: nll (nats, unweighted); may be NULL
-  act *dx;                 // [M,H] w; NULL: forward only
-  float *dtable;           // [classes,H] a
-  float *dbias;            // [classes] a; NULL if bias is
-  uint8_t *touched;        // [classes] set to 1 where dtable was added to; may be NULL
+  const act *x;     // [M,H] r
+  const act *table; // [classes,H] r
+  const act *bias;  // [classes] r; NULL: none
+  float *row_loss;  // [M] w: nll (nats, unweighted); may be NULL
+  act *dx;          // [M,H] w; NULL: forward only
+  float *dtable;    // [classes,H] a
+  float *dbias;     // [classes] a; NULL if bias is
+  uint8_t *touched; // [classes] set to 1 where dtable was added to; may be NULL
 } xent_params;
 
 // Softmax cross-entropy of small logits. Rows with label -1 are ignored. Adds to cls_loss, cls_rows, cls_hits.
@@ -205,8 +205,8 @@ typedef struct cls_params {
   const batch_view *batch; // host struct: cls_labels
   rows n;                  // ROWS_SEQS
   int32_t classes;
-  const act *logits;       // [B,C] r
-  act *dlogits;            // [B,C] w: d(cls_scale * sum of nll); NULL: forward only; may alias logits
+  const act *logits; // [B,C] r
+  act *dlogits;      // [B,C] w: d(cls_scale * sum of nll); NULL: forward only; may alias logits
 } cls_params;
 
 // Gradient norm: adds sum(g^2) of one span to grad_sumsq; sets nonfinite.
@@ -217,32 +217,40 @@ typedef struct cls_params {
 //   min(1, clip_norm / (sqrt(grad_sumsq) + 1e-6)).
 // A row-sparse span (touched != NULL) reads and updates only the rows marked; others keep m, v, p as they are.
 typedef struct optim_params {
-  int64_t n;         // elements
-  float *p;          // [n] rw master weights
-  act *p_compute;    // [n] w compute copy; NULL where the master is it
-  float *g;          // [n] rw
-  float *m, *v;      // [n] rw
-  uint8_t *touched;  // [n / row] rw; NULL: dense
-  int32_t row;       // elements of a row when touched is set
+  int64_t n;        // elements
+  float *p;         // [n] rw master weights
+  act *p_compute;   // [n] w compute copy; NULL where the master is it
+  float *g;         // [n] rw
+  float *m, *v;     // [n] rw
+  uint8_t *touched; // [n / row] rw; NULL: dense
+  int32_t row;      // elements of a row when touched is set
   float lr_scale, weight_decay, beta1, beta2, eps;
-  bool first;        // grad_norm: reset grad_sumsq before adding
+  bool first; // grad_norm: reset grad_sumsq before adding
 } optim_params;
 
 typedef enum op_kind {
-  OP_EMBED, OP_NORM, OP_LINEAR, OP_ATTENTION, OP_GATHER, OP_XENT, OP_CLS, OP_OPTIM, OP_COUNT
+  OP_EMBED,
+  OP_NORM,
+  OP_LINEAR,
+  OP_ATTENTION,
+  OP_GATHER,
+  OP_XENT,
+  OP_CLS,
+  OP_OPTIM,
+  OP_COUNT
 } op_kind;
 
 typedef struct backend_config {
-  int32_t device;   // ordinal
-  int32_t threads;  // CPU: OpenMP threads, 0: all
+  int32_t device;  // ordinal
+  int32_t threads; // CPU: OpenMP threads, 0: all
   size_t scratch_bytes;
 } backend_config;
 
 typedef struct backend {
-  uint32_t version;    // OPS_VERSION
-  const char *name;    // "cpu", "cuda"
-  size_t act_size;     // bytes of an `act` element
-  bool host_memory;    // backend memory may be read by the host directly
+  uint32_t version; // OPS_VERSION
+  const char *name; // "cpu", "cuda"
+  size_t act_size;  // bytes of an `act` element
+  bool host_memory; // backend memory may be read by the host directly
 
   status (*open)(op_ctx **out, const backend_config *cfg);
   void (*close)(op_ctx *ctx); // NULL is safe
@@ -253,8 +261,8 @@ typedef struct backend {
 
   // Memory: 256-byte aligned, zeroed.
   status (*mem_alloc)(op_ctx *ctx, size_t bytes, const char *what, void **out);
-  void (*mem_free)(op_ctx *ctx, void *p); // NULL is safe
-  status (*upload)(op_ctx *ctx, void *to, const void *from_host, size_t bytes); // ordered with ops
+  void (*mem_free)(op_ctx *ctx, void *p);                                         // NULL is safe
+  status (*upload)(op_ctx *ctx, void *to, const void *from_host, size_t bytes);   // ordered with ops
   status (*download)(op_ctx *ctx, void *to_host, const void *from, size_t bytes); // waits
   status (*zero)(op_ctx *ctx, void *p, size_t bytes);
   status (*copy)(op_ctx *ctx, void *to, const void *from, size_t bytes);

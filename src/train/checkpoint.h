@@ -15,7 +15,7 @@ typedef struct train_state {
   double seconds;             // of training so far
   double best_metric;
   int64_t best_step, bad_evals;
-  char best_name[64];         // metric it is about
+  char best_name[64]; // metric it is about
 } train_state;
 
 // A checkpoint opened for reading: everything checked but the tensors.
@@ -23,8 +23,8 @@ typedef struct checkpoint {
   char dir[OPTION_STRING];
   model_config model;
   train_state state;
-  char *config_yaml;          // the run's configuration
-  dataset_info data;          // what was trained on (counts, ranges, event types)
+  char *config_yaml; // the run's configuration
+  dataset_info data; // what was trained on (counts, ranges, event types)
 } checkpoint;
 
 // data_dir: where vocab.tsv is copied from.

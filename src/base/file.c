@@ -1,0 +1,264 @@
+// Atomic files, directories and checksums; see file.h.
+#include "base/file.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sodium.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/memory.h"
+
+enum { BUFFER_BYTES = 1 << 16 };
+
+struct out_file {
+  int fd;
+  size_t used;
+  char path[PATH_MAX], temporary[PATH_MAX + 32];
+  char buffer[BUFFER_BYTES];
+};
+
+status out_open(out_file **out, const char *path) {
+  *out = NULL;
+  if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  out_file *f;
+  TRY(mem_new(&f, 1, sizeof *f, "an output file"));
+  strcpy(f->path, path);
+  snprintf(f->temporary, sizeof f->temporary, "%s.tmp.%ld", path, (long)getpid());
+  f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  if (f->fd < 0) {
+    const status rc = fail(ERR_IO, "cannot create %s: %s", f->temporary, strerror(errno));
+    free(f);
+    return rc;
+  }
+  *out = f;
+  return OK;
+}
+
+const char *out_path(const out_file *f) {
+  return f->temporary;
+}
+
+static status write_all(out_file *f, const char *data, size_t bytes) {
+  while (bytes > 0) {
+    const ssize_t n = write(f->fd, data, bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return fail(ERR_IO, "cannot write %s: %s", f->path, strerror(errno));
+    data += n;
+    bytes -= (size_t)n;
+  }
+  return OK;
+}
+
+static status flush(out_file *f) {
+  const size_t used = f->used;
+  f->used = 0;
+  return write_all(f, f->buffer, used);
+}
+
+status out_write(out_file *f, const void *data, size_t bytes) {
+  if (bytes > BUFFER_BYTES - f->used) TRY(flush(f));
+  if (bytes > BUFFER_BYTES) return write_all(f, data, bytes);
+  memcpy(f->buffer + f->used, data, bytes);
+  f->used += bytes;
+  return OK;
+}
+
+status out_printf(out_file *f, const char *format, ...) {
+  char small[1024], *text = small;
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  const int n = vsnprintf(small, sizeof small, format, args);
+  va_end(args);
+  status rc = OK;
+  if (n < 0) rc = fail(ERR_INTERNAL, "cannot format text for %s", f->path);
+  if (rc == OK && (size_t)n >= sizeof small) {
+    rc = mem_new(&text, (size_t)n + 1, 1, "formatted text");
+    if (rc == OK) vsnprintf(text, (size_t)n + 1, format, again);
+  }
+  va_end(again);
+  if (rc == OK) rc = out_write(f, text, (size_t)n);
+  if (text != small) free(text);
+  return rc;
+}
+
+static status sync_parent(const char *path) {
+  char dir[PATH_MAX];
+  const char *slash = strrchr(path, '/');
+  if (slash == NULL)
+    strcpy(dir, ".");
+  else if (slash == path)
+    strcpy(dir, "/");
+  else
+    snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
+  return dir_sync(dir);
+}
+
+status out_commit(out_file *f) {
+  status rc = flush(f);
+  // A library may have replaced the temporary file by name: fsync what is there now.
+  if (rc == OK) {
+    const int fd = open(f->temporary, O_RDONLY | O_CLOEXEC);
+    if (fd < 0 || fsync(fd) != 0) rc = fail(ERR_IO, "cannot write %s to disk: %s", f->path, strerror(errno));
+    if (fd >= 0) close(fd);
+  }
+  if (close(f->fd) != 0 && rc == OK) rc = fail(ERR_IO, "cannot close %s: %s", f->path, strerror(errno));
+  if (rc == OK && rename(f->temporary, f->path) != 0)
+    rc = fail(ERR_IO, "cannot rename %s to %s: %s", f->temporary, f->path, strerror(errno));
+  if (rc != OK)
+    unlink(f->temporary);
+  else
+    rc = sync_parent(f->path);
+  free(f);
+  return rc;
+}
+
+void out_abort(out_file *f) {
+  if (f == NULL) return;
+  close(f->fd);
+  unlink(f->temporary);
+  free(f);
+}
+
+status file_write_atomic(const char *path, const void *data, size_t bytes) {
+  out_file *f;
+  TRY(out_open(&f, path));
+  const status rc = out_write(f, data, bytes);
+  if (rc != OK) {
+    out_abort(f);
+    return rc;
+  }
+  return out_commit(f);
+}
+
+status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes) {
+  *data = NULL;
+  *bytes = 0;
+  status rc = OK;
+  char *buf = NULL;
+  FILE *f = fopen(path, "rbe");
+  if (f == NULL)
+    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  struct stat st;
+  if (fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
+    rc =
+        fail(ERR_IO, "cannot read %s: %s", path, S_ISDIR(st.st_mode) ? "it is a directory" : strerror(errno));
+    goto done;
+  }
+  if (st.st_size < 0 || (uint64_t)st.st_size > max_bytes) {
+    rc = fail(ERR_FORMAT, "%s has %lld bytes, more than the %zu allowed", path, (long long)st.st_size,
+              max_bytes);
+    goto done;
+  }
+  size_t cap = 0, used = 0;
+  do { // also reads pipes, whose size is not known
+    TRY_GOTO(mem_grow(&buf, &cap, used + (size_t)st.st_size + 4096, 1, path), done);
+    used += fread(buf + used, 1, cap - 1 - used, f);
+    if (used > max_bytes) {
+      rc = fail(ERR_FORMAT, "%s has more than the %zu bytes allowed", path, max_bytes);
+      goto done;
+    }
+  } while (!feof(f) && !ferror(f));
+  if (ferror(f)) {
+    rc = fail(ERR_IO, "cannot read %s: %s", path, strerror(errno));
+    goto done;
+  }
+  buf[used] = '\0';
+  *data = buf;
+  *bytes = used;
+  buf = NULL;
+done:
+  free(buf);
+  fclose(f);
+  return rc;
+}
+
+bool file_exists(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+bool dir_exists(const char *path) {
+  struct stat st;
+  return stat(path, &st) == 0 && S_ISDIR(st.st_mode);
+}
+
+status dir_make(const char *path) {
+  char part[PATH_MAX];
+  if (strlen(path) >= sizeof part) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  strcpy(part, path);
+  for (char *p = part + 1;; p++) {
+    if (*p != '/' && *p != '\0') continue;
+    const char old = *p;
+    *p = '\0';
+    if (mkdir(part, 0777) != 0 && !dir_exists(part))
+      return fail(ERR_IO, "cannot make directory %s: %s", part, strerror(errno));
+    *p = old;
+    if (old == '\0') return OK;
+  }
+}
+
+status dir_sync(const char *path) {
+  const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
+  const int bad = fsync(fd) != 0 && errno != EINVAL; // some file systems have no fsync of directories
+  close(fd);
+  return bad ? fail(ERR_IO, "cannot write directory %s to disk: %s", path, strerror(errno)) : OK;
+}
+
+status dir_remove(const char *path) {
+  DIR *dir = opendir(path);
+  if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
+  status rc = OK;
+  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    char name[PATH_MAX];
+    struct stat st;
+    rc = path_join(name, sizeof name, path, e->d_name);
+    if (rc != OK) break;
+    if (lstat(name, &st) == 0 && S_ISDIR(st.st_mode))
+      rc = dir_remove(name);
+    else if (unlink(name) != 0)
+      rc = fail(ERR_IO, "cannot remove %s: %s", name, strerror(errno));
+  }
+  closedir(dir);
+  if (rc == OK && rmdir(path) != 0) rc = fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+  return rc;
+}
+
+status path_join(char *buf, size_t size, const char *dir, const char *name) {
+  const size_t n = strlen(dir);
+  const char *slash = n > 0 && dir[n - 1] == '/' ? "" : "/";
+  const int written = snprintf(buf, size, "%s%s%s", dir, slash, name);
+  if (written < 0 || (size_t)written >= size)
+    return fail(ERR_ARGUMENT, "path too long: %.60s.../%s", dir, name);
+  return OK;
+}
+
+status file_sha256(const char *path, char hex[65], uint64_t *bytes) {
+  FILE *f = fopen(path, "rbe");
+  if (f == NULL)
+    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  status rc = OK;
+  unsigned char *buf, digest[crypto_hash_sha256_BYTES];
+  crypto_hash_sha256_state state;
+  crypto_hash_sha256_init(&state);
+  uint64_t total = 0;
+  TRY_GOTO(mem_new(&buf, BUFFER_BYTES, 1, "a read buffer"), done);
+  for (size_t n; (n = fread(buf, 1, BUFFER_BYTES, f)) > 0; total += n)
+    crypto_hash_sha256_update(&state, buf, n);
+  if (ferror(f)) rc = fail(ERR_IO, "cannot read %s: %s", path, strerror(errno));
+  crypto_hash_sha256_final(&state, digest);
+  sodium_bin2hex(hex, 65, digest, sizeof digest);
+  if (bytes != NULL) *bytes = total;
+  free(buf);
+done:
+  fclose(f);
+  return rc;
+}

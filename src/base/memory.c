@@ -1,0 +1,62 @@
+// Checked allocation; see memory.h.
+#include "base/memory.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static status too_much(size_t count, size_t size, const char *what) {
+  return fail(ERR_MEMORY, "out of memory: cannot get %zu x %zu bytes for %s", count, size, what);
+}
+
+status mem_new(void *out, size_t count, size_t size, const char *what) {
+  void *p = NULL;
+  memcpy(out, &p, sizeof p);
+  size_t bytes;
+  if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) return too_much(count, size, what);
+  bytes = bytes < 64 ? 64 : (bytes + 63) / 64 * 64;
+  p = aligned_alloc(64, bytes);
+  if (p == NULL) return too_much(count, size, what);
+  memset(p, 0, bytes);
+  memcpy(out, &p, sizeof p);
+  return OK;
+}
+
+status mem_grow(void *array, size_t *cap, size_t need, size_t size, const char *what) {
+  if (need <= *cap) return OK;
+  size_t wanted = *cap + *cap / 2, bytes;
+  if (wanted < need) wanted = need;
+  if (wanted < 16) wanted = 16;
+  if (__builtin_mul_overflow(wanted, size, &bytes)) return too_much(wanted, size, what);
+  void *p;
+  memcpy(&p, array, sizeof p);
+  p = realloc(p, bytes);
+  if (p == NULL) return too_much(wanted, size, what);
+  memcpy(array, &p, sizeof p);
+  *cap = wanted;
+  return OK;
+}
+
+status mem_strdup(char **out, const char *text) {
+  return mem_strndup(out, text, strlen(text));
+}
+
+status mem_strndup(char **out, const char *text, size_t bytes) {
+  *out = malloc(bytes + 1);
+  if (*out == NULL) return too_much(bytes + 1, 1, "a string");
+  memcpy(*out, text, bytes);
+  (*out)[bytes] = '\0';
+  return OK;
+}
+
+size_t mem_peak_bytes(void) {
+  FILE *f = fopen("/proc/self/status", "r");
+  if (f == NULL) return 0;
+  char line[256];
+  size_t kib = 0;
+  while (fgets(line, sizeof line, f) != NULL)
+    if (sscanf(line, "VmHWM: %zu kB", &kib) == 1) break;
+  fclose(f);
+  return kib * 1024;
+}

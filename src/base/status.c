@@ -1,0 +1,50 @@
+// The message of the thread; see status.h.
+#include "base/status.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { MESSAGE_BYTES = 2048 };
+static _Thread_local char message[MESSAGE_BYTES];
+
+const char *status_text(status code) {
+#define STATUS_CASE(name, text) \
+  case name:                    \
+    return text;
+  switch (code) {
+    STATUS_LIST(STATUS_CASE)
+  case STATUS_COUNT:
+    break;
+  }
+#undef STATUS_CASE
+  return "unknown status";
+}
+
+status fail(status code, const char *format, ...) {
+  char text[MESSAGE_BYTES]; // arguments may point into the old message
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  memcpy(message, text, strlen(text) + 1);
+  return code;
+}
+
+status fail_prefix(status code, const char *format, ...) {
+  char old[MESSAGE_BYTES], text[2 * MESSAGE_BYTES];
+  memcpy(old, message, sizeof old);
+  va_list args;
+  va_start(args, format);
+  const int used = vsnprintf(text, MESSAGE_BYTES, format, args);
+  va_end(args);
+  const size_t at = used < 0 ? 0 : used < MESSAGE_BYTES ? (size_t)used : MESSAGE_BYTES - 1;
+  snprintf(text + at, sizeof text - at, ": %s", old);
+  text[MESSAGE_BYTES - 1] = '\0';
+  memcpy(message, text, MESSAGE_BYTES);
+  return code;
+}
+
+const char *fail_message(void) {
+  return message;
+}
