@@ -266,6 +266,7 @@ typedef struct backend {
   status (*download)(op_ctx *ctx, void *to_host, const void *from, size_t bytes); // waits
   status (*zero)(op_ctx *ctx, void *p, size_t bytes);
   status (*copy)(op_ctx *ctx, void *to, const void *from, size_t bytes);
+  status (*cast)(op_ctx *ctx, act *to, const float *from, size_t count); // float to the activation type
   status (*sync)(op_ctx *ctx);
   // Graph capture of one micro-step; a backend without graphs runs eagerly and sets *graph to NULL.
   status (*graph_begin)(op_ctx *ctx);

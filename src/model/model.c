@@ -1,0 +1,463 @@
+// A model: its parameters, its static memory plan, and the passes over a batch.
+#include "model/model.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "base/philox.h"
+#include "model/model_internal.h"
+
+// ---- parameters ----------------------------------------------------------------------------------------------
+
+typedef struct param_spec {
+  int64_t rows, columns; // rows 0: a vector
+  param_init init;
+  bool decay;
+  int32_t bucket;
+} param_spec;
+
+static int32_t add_param(model *m, param_spec s, const char *name) {
+  param_set *set = &m->params;
+  param *p = &m->param_items[set->count];
+  snprintf(p->name, sizeof p->name, "%.*s", PARAM_NAME - 1, name);
+  p->ndim = s.rows > 0 ? 2 : 1;
+  p->shape[0] = s.rows > 0 ? s.rows : s.columns;
+  p->shape[1] = s.rows > 0 ? s.columns : 1;
+  p->size = p->shape[0] * p->shape[1];
+  p->trainable = true;
+  p->decay = s.decay;
+  p->lr_scale = 1.0f;
+  p->kind = PARAM_REPLICATED;
+  p->init = s.init;
+  p->bucket = s.bucket;
+  p->offset = set->elements;
+  set->elements += (p->size + 63) / 64 * 64;
+  return set->count++;
+}
+
+static int32_t add_matrix(model *m, int32_t bucket, const char *prefix, const char *name, int64_t out,
+                          int64_t in) {
+  char full[PARAM_NAME * 2];
+  snprintf(full, sizeof full, "%s%s", prefix, name);
+  return add_param(m, (param_spec){out, in, INIT_NORMAL, true, bucket}, full);
+}
+
+static int32_t add_vector(model *m, int32_t bucket, const char *prefix, const char *name, int64_t n,
+                          param_init init) {
+  char full[PARAM_NAME * 2];
+  snprintf(full, sizeof full, "%s%s", prefix, name);
+  return add_param(m, (param_spec){0, n, init, false, bucket}, full);
+}
+
+// In the order in which the backward pass finishes the gradients: heads, layers from the last, embeddings, and the
+// tied word table, a bucket of its own.
+static void describe_params(model *m) {
+  const model_config *c = &m->c;
+  const int64_t H = c->hidden, F = c->intermediate, V = c->vocab_size;
+  const char *const cls = "cls.", *const mlm = "cls.predictions.", *const bert = "bert.";
+  int32_t bucket = 0;
+  if (c->pooler) {
+    m->nsp_w = add_matrix(m, bucket, cls, "seq_relationship.weight", 2, H);
+    m->nsp_b = add_vector(m, bucket, cls, "seq_relationship.bias", 2, INIT_ZERO);
+    m->pooler_w = add_matrix(m, bucket, bert, "pooler.dense.weight", H, H);
+    m->pooler_b = add_vector(m, bucket, bert, "pooler.dense.bias", H, INIT_ZERO);
+  }
+  m->mlm_bias = add_vector(m, bucket, mlm, "bias", V, INIT_ZERO);
+  m->mlm_norm_w = add_vector(m, bucket, mlm, "transform.LayerNorm.weight", H, INIT_ONE);
+  m->mlm_norm_b = add_vector(m, bucket, mlm, "transform.LayerNorm.bias", H, INIT_ZERO);
+  m->mlm_w = add_matrix(m, bucket, mlm, "transform.dense.weight", H, H);
+  m->mlm_b = add_vector(m, bucket, mlm, "transform.dense.bias", H, INIT_ZERO);
+  if (c->pre_norm) {
+    m->final_norm_w = add_vector(m, bucket, bert, "encoder.ln.weight", H, INIT_ONE);
+    m->final_norm_b = add_vector(m, bucket, bert, "encoder.ln.bias", H, INIT_ZERO);
+  }
+  for (int64_t i = c->layers - 1; i >= 0; i--) {
+    layer_params *p = &m->layer_param[i];
+    char prefix[PARAM_NAME];
+    snprintf(prefix, sizeof prefix, "bert.encoder.layer.%lld.", (long long)i);
+    bucket++;
+    p->norm2_w =
+        add_vector(m, bucket, prefix, c->pre_norm ? "ln.weight" : "output.LayerNorm.weight", H, INIT_ONE);
+    p->norm2_b =
+        add_vector(m, bucket, prefix, c->pre_norm ? "ln.bias" : "output.LayerNorm.bias", H, INIT_ZERO);
+    p->ffn2_w = add_matrix(m, bucket, prefix, "output.dense.weight", H, F);
+    p->ffn2_b = add_vector(m, bucket, prefix, "output.dense.bias", H, INIT_ZERO);
+    p->ffn1_w = add_matrix(m, bucket, prefix, "intermediate.dense.weight", F, H);
+    p->ffn1_b = add_vector(m, bucket, prefix, "intermediate.dense.bias", F, INIT_ZERO);
+    p->norm1_w =
+        add_vector(m, bucket, prefix,
+                   c->pre_norm ? "attention.ln.weight" : "attention.output.LayerNorm.weight", H, INIT_ONE);
+    p->norm1_b =
+        add_vector(m, bucket, prefix, c->pre_norm ? "attention.ln.bias" : "attention.output.LayerNorm.bias",
+                   H, INIT_ZERO);
+    p->out_w = add_matrix(m, bucket, prefix, "attention.output.dense.weight", H, H);
+    p->out_b = add_vector(m, bucket, prefix, "attention.output.dense.bias", H, INIT_ZERO);
+    p->qkv_w = add_matrix(m, bucket, prefix, "attention.self.qkv.weight", 3 * H, H);
+    p->qkv_b = add_vector(m, bucket, prefix, "attention.self.qkv.bias", 3 * H, INIT_ZERO);
+  }
+  bucket++;
+  const char *const emb = "bert.embeddings.";
+  m->emb_norm_w = add_vector(m, bucket, emb, "LayerNorm.weight", H, INIT_ONE);
+  m->emb_norm_b = add_vector(m, bucket, emb, "LayerNorm.bias", H, INIT_ZERO);
+  m->type_table = add_matrix(m, bucket, emb, "token_type_embeddings.weight", c->segments * c->event_types, H);
+  m->position_table = add_matrix(m, bucket, emb, "position_embeddings.weight", c->max_positions, H);
+  bucket++;
+  m->word_table = add_matrix(m, bucket, emb, "word_embeddings.weight", V, H);
+  if (m->run.row_sparse) m->param_items[m->word_table].kind = PARAM_ROW_SPARSE;
+  m->params.items = m->param_items;
+  m->params.buckets = bucket + 1;
+}
+
+static status init_params(model *m) {
+  param_set *set = &m->params;
+  float *host;
+  TRY(mem_new(&host, (size_t)set->elements, sizeof *host, "initial parameters"));
+  for (int32_t i = 0; i < set->count; i++) {
+    const param *p = &set->items[i];
+    float *w = host + p->offset;
+    if (p->init == INIT_ZERO) continue; // mem_new zeroed it
+    if (p->init == INIT_ONE) {
+      for (int64_t j = 0; j < p->size; j++) w[j] = 1.0f;
+      continue;
+    }
+    // Box-Muller; element j uses counter (j / 2, parameter), so that growing a table keeps its first rows.
+#pragma omp parallel for schedule(static)
+    for (int64_t j = 0; j < p->size; j += 2) {
+      const philox_out r = philox4x32(m->run.seed, STREAM_INIT, (uint32_t)(j / 2),
+                                      (uint32_t)((uint64_t)(j / 2) >> 32), (uint32_t)i, 0);
+      const double u = ((double)r.v[0] + 1.0) * 0x1p-32, angle = 2.0 * M_PI * (double)r.v[1] * 0x1p-32;
+      const double radius = m->c.init_std * sqrt(-2.0 * log(u));
+      w[j] = (float)(radius * cos(angle));
+      if (j + 1 < p->size) w[j + 1] = (float)(radius * sin(angle));
+    }
+  }
+  status rc = m->be->upload(m->ctx, set->master, host, (size_t)set->elements * sizeof *host);
+  free(host);
+  if (rc == OK) rc = params_refresh(set);
+  return rc;
+}
+
+// ---- the plan ------------------------------------------------------------------------------------------------
+
+static void plan(model *m, void *where, size_t count, size_t size) {
+  m->plan[m->n_plan].where = where;
+  m->plan[m->n_plan++].bytes = (count * size + 255) / 256 * 256;
+}
+
+static void plan_norm(model *m, norm_saved *s, size_t n, size_t H) {
+  plan(m, &s->sum, n * H, m->be->act_size);
+  plan(m, &s->mean, n, sizeof(float));
+  plan(m, &s->rstd, n, sizeof(float));
+}
+
+static void plan_buffers(model *m) {
+  const model_config *c = &m->c;
+  const batch_caps caps = m->run.caps;
+  const size_t T = (size_t)caps.tokens, B = (size_t)caps.seqs, M = (size_t)caps.masked, H = (size_t)c->hidden;
+  const size_t F = (size_t)c->intermediate, a = m->be->act_size, w = sizeof(int32_t);
+  plan(m, &m->batch.ids, T, w);
+  plan(m, &m->batch.types, T, w);
+  plan(m, &m->batch.positions, T, w);
+  plan(m, &m->batch.seq_of, T, w);
+  plan(m, &m->batch.cu_seqlens, B + 1, w);
+  plan(m, &m->batch.seq_ids, B, sizeof(int64_t));
+  plan(m, &m->batch.prefix_len, B, w);
+  plan(m, &m->batch.work, 2 * (size_t)batch_max_work(caps), w);
+  plan(m, &m->batch.masked, M, w);
+  plan(m, &m->batch.labels, M, w);
+  plan(m, &m->batch.weights, M, sizeof(float));
+  plan(m, &m->batch.label_logq, M, sizeof(float));
+  plan(m, &m->batch.cls_labels, B, w);
+  plan(m, &m->batch.negatives, (size_t)caps.negatives, w);
+  plan(m, &m->batch.negative_logq, (size_t)caps.negatives, sizeof(float));
+
+  plan(m, &m->emb_out, T * H, a);
+  plan_norm(m, &m->emb, T, H);
+  if (c->pre_norm) {
+    plan(m, &m->first_out, T * H, a);
+    plan_norm(m, &m->first, T, H);
+  }
+  plan(m, &m->branch, T * H, a);
+  const int32_t kept = m->run.training ? (int32_t)c->layers : 1;
+  for (int32_t i = 0; i < kept; i++) {
+    layer_buffers *l = &m->layers[i];
+    plan(m, &l->qkv, T * 3 * H, a);
+    plan(m, &l->context, T * H, a);
+    plan(m, &l->lse, T * (size_t)c->heads, sizeof(float));
+    plan_norm(m, &l->mid, T, H);
+    plan(m, &l->h, T * H, a);
+    if (m->run.training) plan(m, &l->pre, T * F, a);
+    plan(m, &l->gelu, T * F, a);
+    plan_norm(m, &l->end, T, H);
+    plan(m, &l->out, T * H, a);
+  }
+  plan(m, &m->rows, M * H, a);
+  if (m->run.training) plan(m, &m->transform_pre, M * H, a);
+  plan(m, &m->transform, M * H, a);
+  plan(m, &m->mlm, M * H, a);
+  plan_norm(m, &m->mlm_saved, M, H);
+  if (c->pooler) {
+    plan(m, &m->first_tokens, B * H, a);
+    plan(m, &m->pooled, B * H, a);
+    plan(m, &m->cls_logits, B * 2, a);
+  }
+  if (!m->run.training) return;
+  plan(m, &m->d_stream, T * H, a);
+  plan(m, &m->d_branch, T * H, a);
+  plan(m, &m->d_context, T * H, a);
+  if (c->pre_norm) plan(m, &m->d_residual, T * H, a);
+  plan(m, &m->d_ffn, T * F, a);
+  plan(m, &m->d_qkv, T * 3 * H, a);
+  plan(m, &m->d_mlm, M * H, a);
+  plan(m, &m->d_transform, M * H, a);
+  plan(m, &m->d_rows, M * H, a);
+  if (c->pooler) {
+    plan(m, &m->d_pooled, B * H, a);
+    plan(m, &m->d_first, B * H, a);
+  }
+}
+
+static status allocate(model *m) {
+  param_set *set = &m->params;
+  const size_t n = (size_t)set->elements;
+  const bool copy = m->be->act_size != sizeof(float);
+  const size_t flags = m->run.row_sparse ? (size_t)m->c.vocab_size : 0;
+  const size_t grads = m->run.training ? n * sizeof(float) : 0;
+  const size_t compute = copy ? (n * m->be->act_size + 255) / 256 * 256 : 0;
+  const size_t bytes = n * sizeof(float) + grads + compute + flags;
+  TRY(m->be->mem_alloc(m->ctx, bytes, "parameters and gradients", &m->param_arena));
+  char *at = m->param_arena;
+  set->master = (float *)(void *)at;
+  at += n * sizeof(float);
+  set->grad = grads > 0 ? (float *)(void *)at : NULL;
+  at += grads;
+  set->compute = copy ? (act *)at : set->master;
+  at += compute;
+  set->touched = flags > 0 ? (uint8_t *)at : NULL;
+
+  for (int32_t i = 0; i < m->n_plan; i++) m->arena_bytes += m->plan[i].bytes;
+  TRY(m->be->mem_alloc(m->ctx, m->arena_bytes, "activations", &m->arena));
+  at = m->arena;
+  for (int32_t i = 0; i < m->n_plan; i++) {
+    memcpy(m->plan[i].where, &at, sizeof at);
+    at += m->plan[i].bytes;
+  }
+  m->total_bytes = bytes + m->arena_bytes;
+  return OK;
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------
+
+status op_check(model *m, op_kind kind, const void *params, size_t *scratch) {
+  TRY(m->be->supports(kind, params));
+  const size_t need = m->be->scratch_bytes(kind, params, m->run.threads);
+  if (need > *scratch) *scratch = need;
+  return OK;
+}
+
+status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run) {
+  *out = NULL;
+  model *m;
+  TRY(mem_new(&m, 1, sizeof *m, "a model"));
+  status rc;
+  m->c = *c;
+  m->run = *run;
+  // Row-sparse updates need a sampled loss: the full one touches every row.
+  if (run->caps.negatives == 0) m->run.row_sparse = false;
+  m->training = run->training;
+  if (12 * c->layers + 32 > MAX_PARAMS || 16 * c->layers + 64 > MAX_BUFFERS) {
+    rc =
+        fail(ERR_ARGUMENT, "model.layers = %lld is more than this build's tables hold", (long long)c->layers);
+    goto bad;
+  }
+  TRY_GOTO(backend_find(&m->be, backend_name), bad);
+  TRY_GOTO(mem_new(&m->layer_param, (size_t)c->layers, sizeof *m->layer_param, "layer descriptors"), bad);
+  TRY_GOTO(mem_new(&m->layers, (size_t)c->layers, sizeof *m->layers, "layer buffers"), bad);
+  m->params.be = m->be;
+  describe_params(m);
+  plan_buffers(m);
+  size_t scratch = 0;
+  TRY_GOTO(encoder_check(m, &scratch), bad);
+  TRY_GOTO(heads_check(m, &scratch), bad);
+  const optim_params optim = {.n = m->params.elements, .row = (int32_t)c->hidden};
+  TRY_GOTO(op_check(m, OP_OPTIM, &optim, &scratch), bad);
+  const backend_config config = {.device = run->device, .threads = run->threads, .scratch_bytes = scratch};
+  TRY_GOTO(m->be->open(&m->ctx, &config), bad);
+  m->params.ctx = m->ctx;
+  TRY_GOTO(allocate(m), bad);
+  m->total_bytes += scratch;
+  TRY_GOTO(init_params(m), bad);
+  *out = m;
+  return OK;
+bad:
+  model_free(m);
+  return rc;
+}
+
+void model_free(model *m) {
+  if (m == NULL) return;
+  if (m->ctx != NULL) {
+    m->be->mem_free(m->ctx, m->params.m);
+    m->be->mem_free(m->ctx, m->param_arena);
+    m->be->mem_free(m->ctx, m->arena);
+    m->be->close(m->ctx);
+  }
+  free(m->layer_param);
+  free(m->layers);
+  free(m);
+}
+
+const model_config *model_get_config(const model *m) {
+  return &m->c;
+}
+param_set *model_params(model *m) {
+  return &m->params;
+}
+const backend *model_backend(const model *m) {
+  return m->be;
+}
+op_ctx *model_ctx(model *m) {
+  return m->ctx;
+}
+
+size_t model_bytes(const model *m) {
+  return m->total_bytes + (m->params.m != NULL ? 2 * (size_t)m->params.elements * sizeof(float) : 0);
+}
+
+// ---- passes --------------------------------------------------------------------------------------------------
+
+status model_set_batch(model *m, const batch *b, const step_state *state) {
+  const batch_caps caps = m->run.caps;
+  if (b->tokens > caps.tokens || b->seqs > caps.seqs || b->n_masked > caps.masked ||
+      b->n_negatives > caps.negatives)
+    return fail(ERR_INTERNAL,
+                "a batch of %d tokens, %d sequences, %d masked rows exceeds the model's capacities",
+                b->tokens, b->seqs, b->n_masked);
+  const batch_view *v = &m->batch;
+  const size_t T = (size_t)b->tokens, B = (size_t)b->seqs, M = (size_t)b->n_masked,
+               S = (size_t)b->n_negatives;
+  const struct {
+    const void *to, *from;
+    size_t bytes;
+  } copies[] = {
+      {v->ids, b->ids, T * 4},
+      {v->types, b->types, T * 4},
+      {v->positions, b->positions, T * 4},
+      {v->seq_of, b->seq_of, T * 4},
+      {v->cu_seqlens, b->cu_seqlens, (B + 1) * 4},
+      {v->seq_ids, b->seq_ids, B * 8},
+      {v->prefix_len, b->prefix_len, B * 4},
+      {v->work, b->work, (size_t)b->n_work * 8},
+      {v->masked, b->masked, M * 4},
+      {v->labels, b->labels, M * 4},
+      {v->weights, b->weights, M * 4},
+      {v->label_logq, b->label_logq, M * 4},
+      {v->cls_labels, b->cls_labels, B * 4},
+      {v->negatives, b->negatives, S * 4},
+      {v->negative_logq, b->negative_logq, S * 4},
+  };
+  for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
+    void *to;
+    memcpy(&to, &copies[i].to, sizeof to); // the view is const for ops, not for its owner
+    if (copies[i].bytes > 0) TRY(m->be->upload(m->ctx, to, copies[i].from, copies[i].bytes));
+  }
+  step_state s = *state;
+  s.tokens = b->tokens;
+  s.seqs = b->seqs;
+  s.masked = b->n_masked;
+  s.work = b->n_work;
+  m->n_tokens = b->tokens;
+  m->n_seqs = b->seqs;
+  m->n_masked = b->n_masked;
+  // Evaluation batches carry no negatives, and then the loss is over all classes.
+  m->sampled = b->n_negatives > 0;
+  if (m->sampled && b->n_negatives != caps.negatives)
+    return fail(ERR_INTERNAL, "a batch has %d negatives, the model was planned for %d", b->n_negatives,
+                caps.negatives);
+  return m->be->state_write(m->ctx, &s);
+}
+
+status model_forward(model *m, bool training) {
+  if (training && !m->run.training) return fail(ERR_INTERNAL, "this model was created for evaluation only");
+  m->training = training;
+  return encoder_forward(m);
+}
+
+status model_loss(model *m, bool grads) {
+  if (grads && !m->training) return fail(ERR_INTERNAL, "gradients need a training forward pass");
+  TRY(heads_loss(m, grads));
+  return grads ? encoder_backward(m) : OK;
+}
+
+double model_flops(const model *m, const batch *b) {
+  const double T = b->tokens, B = b->seqs, M = b->n_masked, H = (double)m->c.hidden,
+               F = (double)m->c.intermediate;
+  double squares = 0;
+  for (int32_t i = 0; i < b->seqs; i++) {
+    const double n = b->cu_seqlens[i + 1] - b->cu_seqlens[i];
+    squares += n * n;
+  }
+  const double layer = T * (8 * H * H + 4 * H * F) + 4 * H * squares;
+  const double classes = b->n_negatives > 0 ? b->n_negatives + 1 : m->c.classes;
+  const double pooler = m->c.pooler ? B * (2 * H * H + 4 * H) : 0;
+  return (double)m->c.layers * layer + M * (2 * H * H + 2 * H * classes) + pooler;
+}
+
+// ---- vectors -------------------------------------------------------------------------------------------------
+
+// Activations to host floats. Only float activations exist on the CPU; a backend with others converts on download
+// through its own path.
+static status read_rows(model *m, const act *from, size_t count, float *to) {
+  if (m->be->act_size != sizeof(float))
+    return fail(ERR_UNSUPPORTED, "reading %zu-byte activations", m->be->act_size);
+  return m->be->download(m->ctx, to, from, count * sizeof(float));
+}
+
+// rows of width H at `from` become rows of width H + 1, in place from the last one; cosine rows get length `scale`.
+static void widen(float *rows_out, size_t n, size_t H, bool cosine, float scale, const float *last) {
+  for (size_t i = n; i-- > 0;) {
+    float *to = rows_out + i * (H + 1);
+    memmove(to, rows_out + i * H, H * sizeof *to);
+    double sum = 0;
+    for (size_t j = 0; cosine && j < H; j++) sum += (double)to[j] * to[j];
+    const double norm = sqrt(sum);
+    const float factor = cosine ? (float)(scale / (norm > 1e-6 ? norm : 1e-6)) : scale;
+    if (factor < 1.0f || factor > 1.0f)
+      for (size_t j = 0; j < H; j++) to[j] *= factor;
+    to[H] = last != NULL ? last[i] : 1.0f;
+  }
+}
+
+status model_user_vectors(model *m, float *u) {
+  const size_t n = (size_t)m->n_masked, H = (size_t)m->c.hidden;
+  TRY(heads_transform(m));
+  TRY(read_rows(m, m->mlm, n * H, u));
+  widen(u, n, H, m->c.score == 1, (float)(1.0 / m->c.temperature), NULL);
+  return OK;
+}
+
+status model_item_vectors(model *m, int32_t first, int32_t count, float *v) {
+  if (first < 0 || count < 0 || first + count > m->c.classes)
+    return fail(ERR_ARGUMENT, "item vectors %d to %d are not among the %d classes", first, first + count,
+                m->c.classes);
+  const size_t n = (size_t)count, H = (size_t)m->c.hidden, base = (size_t)m->c.class_base + (size_t)first;
+  const param_set *s = &m->params;
+  float *bias;
+  TRY(mem_new(&bias, n, sizeof *bias, "item biases"));
+  status rc;
+  TRY_GOTO(
+      m->be->download(m->ctx, v, param_master(s, &s->items[m->word_table]) + base * H, n * H * sizeof *v),
+      done);
+  TRY_GOTO(m->be->download(m->ctx, bias, param_master(s, &s->items[m->mlm_bias]) + base, n * sizeof *v),
+           done);
+  widen(v, n, H, m->c.score == 1, 1.0f, bias);
+done:
+  free(bias);
+  return rc;
+}
+
+status model_hidden(model *m, float *hidden) {
+  return read_rows(m, encoder_output(m), (size_t)m->n_tokens * (size_t)m->c.hidden, hidden);
+}

@@ -1,0 +1,105 @@
+// What the files of the model share: its buffers, and the params struct of every op it calls. Each op's params
+// are built in one place, for planning (pointers still NULL), forward and backward alike.
+#ifndef SOUK_MODEL_MODEL_INTERNAL_H
+#define SOUK_MODEL_MODEL_INTERNAL_H
+
+#include "model/model.h"
+
+enum { MAX_BUFFERS = 8192 };
+
+// Parameters of one encoder layer, by index into the set. norm1 follows the attention (pre-norm: comes before
+// it), norm2 the feed-forward part.
+typedef struct layer_params {
+  int32_t qkv_w, qkv_b, out_w, out_b, norm1_w, norm1_b, ffn1_w, ffn1_b, ffn2_w, ffn2_b, norm2_w, norm2_b;
+} layer_params;
+
+typedef struct norm_saved { // what a norm keeps for its backward pass
+  act *sum;                 // [n,H]
+  float *mean, *rstd;       // [n]
+} norm_saved;
+
+// Activations of a layer. In evaluation all layers share one.
+typedef struct layer_buffers {
+  act *qkv;        // [T,3H]
+  act *context;    // [T,H] attention output
+  float *lse;      // [A,T]
+  norm_saved mid;  // of the norm between attention and feed-forward
+  act *h;          // [T,H] its output
+  act *pre, *gelu; // [T,F]
+  norm_saved end;  // of the norm at the layer's end (pre-norm: the next layer's first, or the final one)
+  act *out;        // [T,H] its output
+} layer_buffers;
+
+struct model {
+  model_config c;
+  model_run run;
+  const backend *be;
+  op_ctx *ctx;
+  param_set params;
+  param param_items[MAX_PARAMS];
+  layer_params *layer_param; // [layers]
+  int32_t nsp_w, nsp_b, pooler_w, pooler_b, mlm_bias, mlm_w, mlm_b, mlm_norm_w, mlm_norm_b;
+  int32_t final_norm_w, final_norm_b, emb_norm_w, emb_norm_b, type_table, position_table, word_table;
+
+  // The static plan: every buffer is listed with its bytes, then one arena serves all.
+  struct {
+    void **where;
+    size_t bytes;
+  } plan[MAX_BUFFERS];
+  int32_t n_plan;
+  size_t arena_bytes, total_bytes;
+  void *arena, *param_arena;
+
+  batch_view batch; // pointers into the arena
+  bool training;    // of the last forward
+  bool sampled;     // the next loss is over the batch's shared negatives
+  layer_buffers *layers;
+  norm_saved emb, first;                       // first: pre-norm's norm before layer 0
+  act *emb_out, *first_out;                    // [T,H]
+  act *branch;                                 // [T,H] output of the projection or FFN2, before its norm
+  act *rows, *transform_pre, *transform, *mlm; // [M,H] masked rows through the head
+  norm_saved mlm_saved;
+  act *first_tokens, *pooled; // [B,H]
+  act *cls_logits;            // [B,2]
+  // gradients of activations
+  act *d_stream, *d_branch, *d_context, *d_residual; // [T,H]
+  act *d_ffn, *d_qkv;                                // [T,F], [T,3H]
+  act *d_mlm, *d_transform, *d_rows;                 // [M,H]
+  act *d_pooled, *d_first;                           // [B,H]
+  // host side
+  int32_t n_masked, n_tokens, n_seqs;
+};
+
+static inline const act *weight(const model *m, int32_t i) {
+  return m->params.compute == NULL ? NULL : param_compute(&m->params, &m->params.items[i]);
+}
+// NULL for frozen parameters and in evaluation.
+static inline float *grad(const model *m, int32_t i) {
+  return m->params.grad == NULL || !m->params.items[i].trainable
+             ? NULL
+             : param_grad(&m->params, &m->params.items[i]);
+}
+static inline rows rows_tokens(const model *m) {
+  return (rows){ROWS_TOKENS, m->run.caps.tokens};
+}
+static inline rows rows_seqs(const model *m) {
+  return (rows){ROWS_SEQS, m->run.caps.seqs};
+}
+static inline rows rows_masked(const model *m) {
+  return (rows){ROWS_MASKED, m->run.caps.masked};
+}
+
+// encoder.c
+layer_buffers *layer_at(const model *m, int32_t layer);
+const act *encoder_output(const model *m);
+status encoder_check(model *m, size_t *scratch); // asks supports() and scratch_bytes() for every op
+status encoder_forward(model *m);
+status encoder_backward(model *m); // from d_stream
+// heads.c
+status heads_check(model *m, size_t *scratch);
+status heads_transform(model *m); // masked rows through the MLM transform into m->mlm
+status heads_loss(model *m, bool grads);
+// Shared by both: asks about one op.
+status op_check(model *m, op_kind kind, const void *params, size_t *scratch);
+
+#endif
