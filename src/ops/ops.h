@@ -118,7 +118,7 @@ typedef struct norm_params {
   const act *gamma, *beta; // [H] r
   float eps;
   dropout drop;          // needs n.kind == ROWS_TOKENS
-  act *sum;              // [n,H] w in forward, r in backward; may alias residual in forward
+  act *sum;              // [n,H] w in forward, r in backward
   float *mean, *rstd;    // [n] w in forward, r in backward
   act *y;                // [n,H] w
   const act *dy;         // [n,H] r

@@ -37,12 +37,25 @@ status cpu_cls(op_ctx *ctx, const cls_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
 
+// Rows [*begin, *end) of n for part `part` of `parts`, boundaries at multiples of `grain`.
+static inline void split_rows(int64_t n, int64_t grain, int32_t parts, int32_t part, int64_t *begin,
+                              int64_t *end) {
+  const int64_t blocks = (n + grain - 1) / grain;
+  *begin = blocks * part / parts * grain;
+  *end = blocks * (part + 1) / parts * grain;
+  if (*begin > n) *begin = n;
+  if (*end > n) *end = n;
+}
+
+// Dropout of hidden rows [begin, end) of x, in place; see base/philox.h.
+void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, int32_t hidden, int64_t begin,
+                      int64_t end, float *x);
+
 // Scratch each op needs at its params' capacities, in bytes (cpu_backend.c sums nothing: it takes the maximum).
 size_t cpu_embed_scratch(const embed_params *p, int32_t threads);
 size_t cpu_norm_scratch(const norm_params *p, int32_t threads);
 size_t cpu_linear_scratch(const linear_params *p, int32_t threads);
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
-size_t cpu_gather_scratch(const gather_params *p, int32_t threads);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
 size_t cpu_optim_scratch(const optim_params *p, int32_t threads);
 

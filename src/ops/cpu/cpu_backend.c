@@ -1,0 +1,277 @@
+// The CPU backend: context, memory, single-rank collectives, shape checks, and its table.
+//
+// OpenBLAS is told to use one thread: every op splits its work above BLAS, so there is one pool and the epilogue
+// of a product runs on rows that are still in cache.
+#include <cblas.h>
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "ops/cpu/cpu.h"
+#include "simd/simd.h"
+
+static status cpu_open(op_ctx **out, const backend_config *cfg) {
+  *out = NULL;
+  op_ctx *ctx;
+  TRY(mem_new(&ctx, 1, sizeof *ctx, "the CPU backend"));
+  ctx->threads = cfg->threads > 0 ? cfg->threads : omp_get_max_threads();
+  ctx->scratch_bytes = cfg->scratch_bytes;
+  const status rc = mem_new(&ctx->scratch, cfg->scratch_bytes, 1, "op scratch");
+  if (rc != OK) {
+    free(ctx);
+    return rc;
+  }
+  openblas_set_num_threads(1);
+  *out = ctx;
+  return OK;
+}
+
+static void cpu_close(op_ctx *ctx) {
+  if (ctx == NULL) return;
+  free(ctx->scratch);
+  free(ctx);
+}
+
+static int32_t thread_count(int32_t threads) {
+  return threads > 0 ? threads : omp_get_max_threads();
+}
+
+static status bad_shape(const char *op, const char *field, int64_t value) {
+  return fail(ERR_UNSUPPORTED, "the CPU backend's %s does not support %s = %lld", op, field,
+              (long long)value);
+}
+
+static status cpu_supports(op_kind kind, const void *params) {
+  switch (kind) {
+  case OP_EMBED: {
+    const embed_params *p = params;
+    if (p->hidden < 1) return bad_shape("embed", "hidden", p->hidden);
+    if (p->drop.threshold > 255) return bad_shape("embed", "dropout threshold", p->drop.threshold);
+    return OK;
+  }
+  case OP_NORM: {
+    const norm_params *p = params;
+    if (p->hidden < 1) return bad_shape("norm", "hidden", p->hidden);
+    if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
+      return bad_shape("norm with dropout", "rows kind", p->n.kind);
+    return OK;
+  }
+  case OP_LINEAR: {
+    const linear_params *p = params;
+    if (p->in < 1) return bad_shape("linear", "in", p->in);
+    return p->out < 1 ? bad_shape("linear", "out", p->out) : OK;
+  }
+  case OP_ATTENTION: {
+    const attention_params *p = params;
+    if (p->heads < 1 || p->heads > 4095) return bad_shape("attention", "heads", p->heads);
+    if (p->head_size < 1 || p->head_size > 512) return bad_shape("attention", "head size", p->head_size);
+    return OK;
+  }
+  case OP_GATHER: {
+    const gather_params *p = params;
+    return p->hidden < 1 ? bad_shape("gather", "hidden", p->hidden) : OK;
+  }
+  case OP_XENT: {
+    const xent_params *p = params;
+    return p->classes < 1 ? bad_shape("cross-entropy", "classes", p->classes) : OK;
+  }
+  case OP_CLS: {
+    const cls_params *p = params;
+    return p->classes < 2 || p->classes > 4096 ? bad_shape("classification loss", "classes", p->classes) : OK;
+  }
+  case OP_OPTIM:
+  case OP_COUNT:
+    break;
+  }
+  return OK;
+}
+
+static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t threads) {
+  const int32_t n = thread_count(threads);
+  switch (kind) {
+  case OP_EMBED:
+    return cpu_embed_scratch(params, n);
+  case OP_NORM:
+    return cpu_norm_scratch(params, n);
+  case OP_LINEAR:
+    return cpu_linear_scratch(params, n);
+  case OP_ATTENTION:
+    return cpu_attention_scratch(params, n);
+  case OP_XENT:
+    return cpu_xent_scratch(params, n);
+  case OP_OPTIM:
+    return cpu_optim_scratch(params, n);
+  case OP_GATHER:
+  case OP_CLS:
+  case OP_COUNT:
+    break;
+  }
+  return 0;
+}
+
+static status cpu_describe(op_ctx *ctx, char *text, size_t bytes) {
+  snprintf(text, bytes, "cpu, %d threads, %s kernels, %s", ctx->threads, simd()->name, openblas_get_config());
+  return OK;
+}
+
+static status cpu_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+  (void)ctx;
+  *out = NULL;
+  bytes = bytes == 0 ? 256 : (bytes + 255) / 256 * 256;
+  void *p = aligned_alloc(256, bytes);
+  if (p == NULL) return fail(ERR_MEMORY, "out of memory: cannot get %zu bytes for %s", bytes, what);
+  memset(p, 0, bytes);
+  *out = p;
+  return OK;
+}
+
+static void cpu_mem_free(op_ctx *ctx, void *p) {
+  (void)ctx;
+  free(p);
+}
+
+static status cpu_transfer(op_ctx *ctx, void *to, const void *from, size_t bytes) {
+  (void)ctx;
+  if (bytes > 0) memcpy(to, from, bytes);
+  return OK;
+}
+
+static status cpu_zero(op_ctx *ctx, void *p, size_t bytes) {
+  (void)ctx;
+  memset(p, 0, bytes);
+  return OK;
+}
+
+static status cpu_cast(op_ctx *ctx, act *to, const float *from, size_t count) {
+  return cpu_transfer(ctx, to, from, count * sizeof(float));
+}
+
+static status cpu_nothing(op_ctx *ctx) {
+  (void)ctx;
+  return OK;
+}
+
+static status cpu_graph_end(op_ctx *ctx, void **graph) {
+  (void)ctx;
+  *graph = NULL;
+  return OK;
+}
+
+static status cpu_graph_launch(op_ctx *ctx, void *graph) {
+  (void)ctx;
+  (void)graph;
+  return OK;
+}
+
+static void cpu_graph_free(op_ctx *ctx, void *graph) {
+  (void)ctx;
+  (void)graph;
+}
+
+static int32_t cpu_ranks(const op_ctx *ctx) {
+  (void)ctx;
+  return 1;
+}
+
+static int32_t cpu_rank(const op_ctx *ctx) {
+  (void)ctx;
+  return 0;
+}
+
+static status cpu_all_reduce(op_ctx *ctx, float *data, size_t count) {
+  (void)ctx;
+  (void)data;
+  (void)count;
+  return OK;
+}
+
+static status cpu_reduce_scatter(op_ctx *ctx, float *data, size_t count, float *slice, size_t slice_count) {
+  (void)count;
+  return slice == data ? OK : cpu_transfer(ctx, slice, data, slice_count * sizeof(float));
+}
+
+static status cpu_all_gather(op_ctx *ctx, void *data, size_t bytes_each) {
+  (void)ctx;
+  (void)data;
+  (void)bytes_each;
+  return OK;
+}
+
+static status cpu_broadcast(op_ctx *ctx, void *data, size_t bytes, int32_t root) {
+  (void)root;
+  return cpu_all_gather(ctx, data, bytes);
+}
+
+static status cpu_state_write(op_ctx *ctx, const step_state *state) {
+  ctx->state = *state;
+  return OK;
+}
+
+static status cpu_result_clear(op_ctx *ctx) {
+  memset(&ctx->result, 0, sizeof ctx->result);
+  return OK;
+}
+
+static status cpu_result_read(op_ctx *ctx, step_result *result) {
+  *result = ctx->result;
+  return OK;
+}
+
+const backend backend_cpu = {
+    .version = OPS_VERSION,
+    .name = "cpu",
+    .act_size = sizeof(float),
+    .host_memory = true,
+    .open = cpu_open,
+    .close = cpu_close,
+    .supports = cpu_supports,
+    .scratch_bytes = cpu_scratch_bytes,
+    .describe = cpu_describe,
+    .mem_alloc = cpu_mem_alloc,
+    .mem_free = cpu_mem_free,
+    .upload = cpu_transfer,
+    .download = cpu_transfer,
+    .zero = cpu_zero,
+    .copy = cpu_transfer,
+    .cast = cpu_cast,
+    .sync = cpu_nothing,
+    .graph_begin = cpu_nothing,
+    .graph_end = cpu_graph_end,
+    .graph_launch = cpu_graph_launch,
+    .graph_free = cpu_graph_free,
+    .ranks = cpu_ranks,
+    .rank = cpu_rank,
+    .all_reduce_sum = cpu_all_reduce,
+    .reduce_scatter_sum = cpu_reduce_scatter,
+    .all_gather = cpu_all_gather,
+    .broadcast = cpu_broadcast,
+    .state_write = cpu_state_write,
+    .result_clear = cpu_result_clear,
+    .result_read = cpu_result_read,
+    .embed_forward = cpu_embed_forward,
+    .embed_backward = cpu_embed_backward,
+    .norm_forward = cpu_norm_forward,
+    .norm_backward = cpu_norm_backward,
+    .linear_forward = cpu_linear_forward,
+    .linear_backward = cpu_linear_backward,
+    .attention_forward = cpu_attention_forward,
+    .attention_backward = cpu_attention_backward,
+    .gather_forward = cpu_gather_forward,
+    .gather_backward = cpu_gather_backward,
+    .xent = cpu_xent,
+    .cls = cpu_cls,
+    .grad_norm = cpu_grad_norm,
+    .adamw = cpu_adamw,
+};
+
+status backend_find(const backend **out, const char *name) {
+  *out = NULL;
+  if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
+    *out = &backend_cpu;
+    return OK;
+  }
+  if (strcmp(name, "cuda") == 0)
+    return fail(ERR_UNSUPPORTED, "--device cuda: this build has no CUDA backend yet; use --device cpu");
+  return fail(ERR_ARGUMENT, "unknown device \"%s\"; known are cpu, cuda and auto", name);
+}

@@ -1,0 +1,49 @@
+// Hidden dropout: 16 channels of a row share a Philox counter; counters are made in groups so that the generator
+// runs over full vectors even when rows are short.
+#include "base/philox.h"
+#include "ops/cpu/cpu.h"
+#include "simd/simd.h"
+
+enum { GROUP = 64 };
+
+void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, int32_t hidden, int64_t begin,
+                      int64_t end, float *x) {
+  if (drop.threshold == 0) return;
+  const simd_table *k = simd();
+  const float scale = dropout_scale(drop.threshold);
+  const int32_t blocks = (hidden + 15) / 16;
+  uint32_t c0[GROUP], c2[GROUP], c3[GROUP];
+  uint8_t bytes[16 * GROUP];
+  int64_t row = begin;
+  int32_t block = 0;
+  while (row < end) {
+    const int64_t first_row = row;
+    const int32_t first_block = block;
+    size_t n = 0;
+    for (; n < GROUP && row < end; n++) {
+      const int32_t s = batch->seq_of[row];
+      const uint64_t id = (uint64_t)batch->seq_ids[s];
+      c0[n] = (uint32_t)id;
+      c2[n] = (uint32_t)(row - batch->cu_seqlens[s]) | (uint32_t)(id >> 32) << 16;
+      c3[n] = (uint32_t)block;
+      if (++block == blocks) {
+        block = 0;
+        row++;
+      }
+    }
+    k->philox(ctx->state.seed, STREAM_DROPOUT + drop.site, c0, (uint32_t)ctx->state.step, c2, c3, bytes, n);
+    int64_t r = first_row;
+    int32_t b = first_block;
+    for (size_t i = 0; i < n;) { // runs of blocks of one row
+      const int32_t run = (int32_t)(n - i) < blocks - b ? (int32_t)(n - i) : blocks - b;
+      const int32_t from = b * 16, to = (b + run) * 16 < hidden ? (b + run) * 16 : hidden;
+      k->dropout(bytes + 16 * i, drop.threshold, scale, x + (r - begin) * hidden + from, (size_t)(to - from));
+      i += (size_t)run;
+      b += run;
+      if (b == blocks) {
+        b = 0;
+        r++;
+      }
+    }
+  }
+}

@@ -1,0 +1,43 @@
+// Chooses the kernels once, and packs matrices for them.
+#include "simd/simd.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include "simd/simd_tables.h"
+
+static pthread_once_t once = PTHREAD_ONCE_INIT;
+static const simd_table *chosen;
+
+const simd_table *simd_named(const char *name) {
+  if (strcmp(name, "c") == 0) return &simd_table_c;
+#if defined(__x86_64__)
+  __builtin_cpu_init();
+  if (strcmp(name, "avx2") == 0 && __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"))
+    return &simd_table_avx2;
+#endif
+  return NULL;
+}
+
+static void choose(void) {
+  const char *wanted = getenv("SOUK_SIMD");
+  chosen = simd_named(wanted != NULL && wanted[0] != '\0' ? wanted : "avx2");
+  if (chosen == NULL) chosen = &simd_table_c;
+}
+
+const simd_table *simd(void) {
+  pthread_once(&once, choose);
+  return chosen;
+}
+
+enum { PANEL_COLUMNS = 16 };
+
+size_t gemm_packed_size(size_t n, size_t k) {
+  return (n + PANEL_COLUMNS - 1) / PANEL_COLUMNS * PANEL_COLUMNS * k;
+}
+
+void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed) {
+  for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS)
+    for (size_t p = 0; p < k; p++)
+      for (size_t j = 0; j < PANEL_COLUMNS; j++) *packed++ = j0 + j < n ? b[(j0 + j) * ldb + p] : 0.0f;
+}

@@ -1,0 +1,58 @@
+// Dependency-free vector kernels, shared by the CPU backend and the inference module.
+//
+// One body (simd_body.h) is compiled twice: for the baseline of the machine and for AVX2 + FMA. The table is
+// chosen once, at first use, by what the processor has; SOUK_SIMD=c forces the baseline. Loops are written so that
+// the compiler vectorises them (omp simd reductions, branch-free polynomials), which keeps one source for both.
+//
+// All vectors are float, contiguous, of any length and alignment; n may be 0. In-place use (y == x) is fine
+// where an output follows its input in the argument list.
+#ifndef SOUK_SIMD_SIMD_H
+#define SOUK_SIMD_SIMD_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+typedef struct simd_table {
+  const char *name; // "c" or "avx2"
+  float (*dot)(const float *a, const float *b, size_t n);
+  double (*sum_squares)(const float *x, size_t n);           // in double
+  float (*max)(const float *x, size_t n);                    // -infinity for n == 0
+  void (*axpy)(float a, const float *x, float *y, size_t n); // y += a x
+  void (*scale)(float a, float *x, size_t n);
+  void (*add)(const float *x, float *y, size_t n); // y += x
+  // x[i] = exp(x[i] - shift); returns the sum. Relative error below 2e-7.
+  float (*exp_sum)(float *x, float shift, size_t n);
+  // y = gelu(x) in the tanh form ("gelu_new") or the erf form ("gelu"); absolute error below 1e-6.
+  void (*gelu_tanh)(const float *x, float *y, size_t n);
+  void (*gelu_erf)(const float *x, float *y, size_t n);
+  // dy *= gelu'(x).
+  void (*gelu_tanh_back)(const float *x, float *dy, size_t n);
+  void (*gelu_erf_back)(const float *x, float *dy, size_t n);
+  void (*tanh_row)(const float *x, float *y, size_t n);
+  // y = (x - mean) * rstd * gamma + beta over one row; two passes; *mean and *rstd may be NULL.
+  void (*norm_row)(const float *x, const float *gamma, const float *beta, float eps, float *y, float *mean,
+                   float *rstd, size_t n);
+  // One row backward: dx = rstd (dy gamma - mean(dy gamma) - xhat mean(dy gamma xhat)); dgamma += dy xhat; dbeta += dy.
+  void (*norm_row_back)(const float *dy, const float *x, const float *gamma, float mean, float rstd,
+                        float *dx, float *dgamma, float *dbeta, size_t n);
+  // Philox4x32-10 at n counters (c0[i], c1, c2[i], c3[i]); 16 bytes each into out, words little-endian.
+  void (*philox)(uint64_t seed, uint32_t stream, const uint32_t *c0, uint32_t c1, const uint32_t *c2,
+                 const uint32_t *c3, uint8_t *out, size_t n);
+  // x[i] = bytes[i] < threshold ? 0 : x[i] * scale.
+  void (*dropout)(const uint8_t *bytes, uint32_t threshold, float scale, float *x, size_t n);
+  // C[m,n] = A[m,k] B[n,k]^T + bias[n] (bias may be NULL): for inference, where there is no BLAS. Row strides lda, ldc;
+  // b is packed by gemm_pack: ((n + 15) / 16) * 16 * k floats, panels of 16 columns.
+  void (*gemm_packed)(const float *a, size_t lda, const float *packed, const float *bias, float *c,
+                      size_t ldc, size_t m, size_t n, size_t k);
+} simd_table;
+
+// The table for this machine. Thread-safe.
+const simd_table *simd(void);
+// By name ("c", "avx2"); NULL when this machine or build lacks it. For tests.
+const simd_table *simd_named(const char *name);
+
+// Packs b [n,k] (row stride ldb) for gemm_packed.
+size_t gemm_packed_size(size_t n, size_t k); // floats
+void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed);
+
+#endif

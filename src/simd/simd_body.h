@@ -1,0 +1,246 @@
+// The kernels, included by simd_c.c and simd_avx2.c with SIMD_NAME set. See simd.h for what each does.
+//
+// exp: Cody-Waite reduction to |r| <= ln2/2 and a degree-6 polynomial, scaled by exponent bits.
+// erf: 1 - t(a1 + t(...))exp(-x^2) with exp from above (Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute error).
+// tanh: 1 - 2 / (exp(2x) + 1).
+#include <float.h>
+#include <math.h>
+#include <string.h>
+#include "simd/simd.h"
+
+enum { PANEL = 16 };
+
+static inline float exp_one(float x) {
+  x = x < -87.0f ? -87.0f : x;
+  x = x > 88.0f ? 88.0f : x;
+  const float magic = 12582912.0f; // 1.5 * 2^23: adding it rounds to an integer
+  const float shifted = x * 1.44269504f + magic, k = shifted - magic;
+  float r = x - k * 0.693145752f;
+  r = r - k * 1.42860677e-6f;
+  float p = 1.0f / 720.0f;
+  p = p * r + 1.0f / 120.0f;
+  p = p * r + 1.0f / 24.0f;
+  p = p * r + 1.0f / 6.0f;
+  p = p * r + 0.5f;
+  p = p * r + 1.0f;
+  p = p * r + 1.0f;
+  int32_t bits;
+  memcpy(&bits, &shifted, sizeof bits);
+  const int32_t exponent = (int32_t)((uint32_t)(bits - 0x4B400000 + 127) << 23);
+  float power;
+  memcpy(&power, &exponent, sizeof power);
+  return p * power;
+}
+
+static inline float tanh_one(float x) {
+  return 1.0f - 2.0f / (exp_one(2.0f * x) + 1.0f);
+}
+
+// erf(x) given e = exp(-x^2).
+static inline float erf_one(float x, float e) {
+  const float a = x < 0 ? -x : x, t = 1.0f / (1.0f + 0.3275911f * a);
+  const float p =
+      t * (0.254829592f + t * (-0.284496736f + t * (1.421413741f + t * (-1.453152027f + t * 1.061405429f))));
+  const float y = 1.0f - p * e;
+  return x < 0 ? -y : y;
+}
+
+static float dot_k(const float *a, const float *b, size_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (size_t i = 0; i < n; i++) sum += a[i] * b[i];
+  return sum;
+}
+
+static double sum_squares_k(const float *x, size_t n) {
+  double sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (size_t i = 0; i < n; i++) sum += (double)x[i] * (double)x[i];
+  return sum;
+}
+
+static float max_k(const float *x, size_t n) {
+  float best = -INFINITY;
+#pragma omp simd reduction(max : best)
+  for (size_t i = 0; i < n; i++) best = x[i] > best ? x[i] : best;
+  return best;
+}
+
+static void axpy_k(float a, const float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) y[i] += a * x[i];
+}
+
+static void scale_k(float a, float *x, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] *= a;
+}
+
+static void add_k(const float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static float exp_sum_k(float *x, float shift, size_t n) {
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (size_t i = 0; i < n; i++) {
+    x[i] = exp_one(x[i] - shift);
+    sum += x[i];
+  }
+  return sum;
+}
+
+static const float GELU_A = 0.7978845608f, GELU_B = 0.044715f; // sqrt(2/pi)
+
+static void gelu_tanh_k(const float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    const float v = x[i];
+    y[i] = 0.5f * v * (1.0f + tanh_one(GELU_A * (v + GELU_B * v * v * v)));
+  }
+}
+
+static void gelu_tanh_back_k(const float *x, float *dy, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    const float v = x[i], t = tanh_one(GELU_A * (v + GELU_B * v * v * v));
+    dy[i] *= 0.5f * (1.0f + t) + 0.5f * v * (1.0f - t * t) * GELU_A * (1.0f + 3.0f * GELU_B * v * v);
+  }
+}
+
+static void gelu_erf_k(const float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    const float v = x[i];
+    y[i] = 0.5f * v * (1.0f + erf_one(v * 0.70710678f, exp_one(-0.5f * v * v)));
+  }
+}
+
+static void gelu_erf_back_k(const float *x, float *dy, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    const float v = x[i], e = exp_one(-0.5f * v * v);
+    dy[i] *= 0.5f * (1.0f + erf_one(v * 0.70710678f, e)) + v * 0.3989422804f * e;
+  }
+}
+
+static void tanh_row_k(const float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) y[i] = tanh_one(x[i]);
+}
+
+static void norm_row_k(const float *x, const float *gamma, const float *beta, float eps, float *y,
+                       float *mean, float *rstd, size_t n) {
+  float sum = 0, squares = 0;
+#pragma omp simd reduction(+ : sum)
+  for (size_t i = 0; i < n; i++) sum += x[i];
+  const float mu = sum / (float)n;
+#pragma omp simd reduction(+ : squares)
+  for (size_t i = 0; i < n; i++) squares += (x[i] - mu) * (x[i] - mu);
+  const float r = 1.0f / sqrtf(squares / (float)n + eps);
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) y[i] = (x[i] - mu) * r * gamma[i] + beta[i];
+  if (mean != NULL) *mean = mu;
+  if (rstd != NULL) *rstd = r;
+}
+
+static void norm_row_back_k(const float *dy, const float *x, const float *gamma, float mean, float rstd,
+                            float *dx, float *dgamma, float *dbeta, size_t n) {
+  float a = 0, b = 0;
+#pragma omp simd reduction(+ : a, b)
+  for (size_t i = 0; i < n; i++) {
+    const float g = dy[i] * gamma[i], h = (x[i] - mean) * rstd;
+    a += g;
+    b += g * h;
+    dgamma[i] += dy[i] * h;
+    dbeta[i] += dy[i];
+  }
+  a /= (float)n;
+  b /= (float)n;
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) dx[i] = rstd * (dy[i] * gamma[i] - a - (x[i] - mean) * rstd * b);
+}
+
+static void philox_k(uint64_t seed, uint32_t stream, const uint32_t *c0, uint32_t c1, const uint32_t *c2,
+                     const uint32_t *c3, uint8_t *out, size_t n) {
+  enum { LANES = 16 };
+  for (size_t at = 0; at < n; at += LANES) {
+    const size_t m = n - at < LANES ? n - at : LANES;
+    uint32_t x0[LANES] = {0}, x1[LANES], x2[LANES] = {0}, x3[LANES] = {0};
+    for (size_t i = 0; i < m; i++) {
+      x0[i] = c0[at + i];
+      x2[i] = c2[at + i];
+      x3[i] = c3[at + i];
+    }
+    for (size_t i = 0; i < LANES; i++) x1[i] = c1;
+    uint32_t k0 = (uint32_t)seed, k1 = (uint32_t)(seed >> 32) ^ stream;
+    for (int round = 0; round < 10; round++) {
+#pragma omp simd
+      for (size_t i = 0; i < LANES; i++) {
+        const uint64_t p0 = (uint64_t)0xD2511F53u * x0[i], p1 = (uint64_t)0xCD9E8D57u * x2[i];
+        x0[i] = (uint32_t)(p1 >> 32) ^ x1[i] ^ k0;
+        x2[i] = (uint32_t)(p0 >> 32) ^ x3[i] ^ k1;
+        x1[i] = (uint32_t)p1;
+        x3[i] = (uint32_t)p0;
+      }
+      k0 += 0x9E3779B9u;
+      k1 += 0xBB67AE85u;
+    }
+    for (size_t i = 0; i < m; i++) {
+      const uint32_t word[4] = {x0[i], x1[i], x2[i], x3[i]};
+      memcpy(out + 16 * (at + i), word, 16);
+    }
+  }
+}
+
+static void dropout_k(const uint8_t *bytes, uint32_t threshold, float scale, float *x, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) x[i] = bytes[i] < threshold ? 0.0f : x[i] * scale;
+}
+
+// Rows in groups of R against one panel of 16 columns: R x 16 accumulators stay in registers.
+#define GEMM_ROWS(R)                                                                                \
+  static void gemm_rows_##R(const float *a, size_t lda, const float *panel, float *acc, size_t k) { \
+    float s[R][PANEL];                                                                              \
+    memset(s, 0, sizeof s);                                                                         \
+    for (size_t p = 0; p < k; p++) {                                                                \
+      const float *b = panel + p * PANEL;                                                           \
+      for (int r = 0; r < R; r++) {                                                                 \
+        const float v = a[(size_t)r * lda + p];                                                     \
+        _Pragma("omp simd") for (int j = 0; j < PANEL; j++) s[r][j] += v * b[j];                    \
+      }                                                                                             \
+    }                                                                                               \
+    memcpy(acc, s, sizeof s);                                                                       \
+  }
+GEMM_ROWS(4)
+GEMM_ROWS(1)
+
+static void gemm_packed_k(const float *a, size_t lda, const float *packed, const float *bias, float *c,
+                          size_t ldc, size_t m, size_t n, size_t k) {
+  float acc[4 * PANEL];
+  for (size_t j0 = 0; j0 < n; j0 += PANEL) {
+    const float *panel = packed + j0 * k;
+    const size_t width = n - j0 < PANEL ? n - j0 : PANEL;
+    for (size_t i = 0; i < m;) {
+      const size_t rows = m - i >= 4 ? 4 : 1;
+      if (rows == 4)
+        gemm_rows_4(a + i * lda, lda, panel, acc, k);
+      else
+        gemm_rows_1(a + i * lda, lda, panel, acc, k);
+      for (size_t r = 0; r < rows; r++)
+        for (size_t j = 0; j < width; j++)
+          c[(i + r) * ldc + j0 + j] = acc[r * PANEL + j] + (bias != NULL ? bias[j0 + j] : 0.0f);
+      i += rows;
+    }
+  }
+}
+
+#define SIMD_TABLE(label)                                                                                   \
+  {                                                                                                         \
+    .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,                \
+    .scale = scale_k, .add = add_k, .exp_sum = exp_sum_k, .gelu_tanh = gelu_tanh_k, .gelu_erf = gelu_erf_k, \
+    .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k, .tanh_row = tanh_row_k,           \
+    .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k, .dropout = dropout_k,     \
+    .gemm_packed = gemm_packed_k,                                                                           \
+  }
