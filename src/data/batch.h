@@ -53,8 +53,8 @@ typedef struct batch_input {
 // of a's tokens were kept (either may be NULL). Returns false, changing nothing, when tokens or sequences do not fit.
 bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
                int64_t seq_id, int32_t *first, int32_t *kept);
-// Appends a history followed by [MASK] (event none) and makes that the one masked row, with label (-1: none
-// known; it is stored as 0 with weight 0) and weight 1. The row's MLM output is the user vector.
+// Appends a history followed by [MASK] (event none) and makes that the one masked row, with label and weight 1 (-1: none
+// known, weight 0). The row's MLM output is the user vector.
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
                      int32_t label);
 // Registers a masked row (the caller has changed ids[row] as it wishes). Returns false when full.

@@ -7,6 +7,8 @@
 #define SOUK_DATA_VOCAB_H
 
 #include <stdint.h>
+#include <stdbool.h>
+#include "base/file.h"
 #include "base/status.h"
 
 enum { TOKEN_PAD = 0, TOKEN_UNK = 1, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, TOKEN_SPECIALS = 5 };
@@ -36,5 +38,9 @@ int32_t vocab_end(const vocab *v, vocab_range range);   // one past its last
 const char *vocab_token(const vocab *v, int32_t id);    // owned by v
 int64_t vocab_token_count(const vocab *v, int32_t id);
 int32_t vocab_find(const vocab *v, vocab_range range, const char *token); // -1: not there
+
+// The escapes of names in tab-separated files: writes text escaped; undoes them in place (false: an unknown one).
+status vocab_escape(out_file *f, const char *text);
+bool vocab_unescape(char *text);
 
 #endif

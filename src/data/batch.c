@@ -1,0 +1,143 @@
+// Composing a packed batch; see batch.h.
+#include "data/batch.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "data/vocab.h"
+#include "ops/ops.h"
+
+int32_t batch_max_work(batch_caps caps) {
+  return caps.seqs + caps.tokens / ATTENTION_BLOCK;
+}
+
+status batch_new(batch **out, batch_caps caps) {
+  *out = NULL;
+  if (caps.tokens < 1 || caps.seqs < 1 || caps.masked < 1 || caps.negatives < 0)
+    return fail(ERR_ARGUMENT, "a batch needs room for at least one token, sequence and masked row");
+  batch *b;
+  TRY(mem_new(&b, 1, sizeof *b, "a batch"));
+  b->caps = caps;
+  const size_t T = (size_t)caps.tokens, B = (size_t)caps.seqs, M = (size_t)caps.masked,
+               S = (size_t)caps.negatives;
+  const struct {
+    void *where;
+    size_t count, size;
+  } arrays[] = {
+      {&b->ids, T, 4},        {&b->types, T, 4},          {&b->positions, T, 4},
+      {&b->seq_of, T, 4},     {&b->cu_seqlens, B + 1, 4}, {&b->seq_ids, B, 8},
+      {&b->prefix_len, B, 4}, {&b->cls_labels, B, 4},     {&b->work, (size_t)batch_max_work(caps), 8},
+      {&b->masked, M, 4},     {&b->labels, M, 4},         {&b->weights, M, 4},
+      {&b->label_logq, M, 4}, {&b->negatives, S, 4},      {&b->negative_logq, S, 4},
+  };
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+    const status rc = mem_new(arrays[i].where, arrays[i].count, arrays[i].size, "a batch");
+    if (rc != OK) {
+      batch_free(b);
+      return rc;
+    }
+  }
+  *out = b;
+  return OK;
+}
+
+void batch_free(batch *b) {
+  if (b == NULL) return;
+  void *const arrays[] = {b->ids,     b->types,      b->positions,  b->seq_of,    b->cu_seqlens,
+                          b->seq_ids, b->prefix_len, b->cls_labels, b->work,      b->masked,
+                          b->labels,  b->weights,    b->label_logq, b->negatives, b->negative_logq};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+  free(b);
+}
+
+void batch_clear(batch *b) {
+  b->tokens = b->seqs = b->n_masked = b->n_negatives = b->n_work = b->cls_count = 0;
+  b->epoch = b->index = 0;
+  b->mask_weight = 0;
+  b->cu_seqlens[0] = 0;
+}
+
+static void put(batch *b, const seq_layout *layout, int32_t token, int32_t segment, int32_t event) {
+  const int32_t row = b->tokens++;
+  b->ids[row] = token;
+  b->types[row] = segment * layout->n_event_types + (event < layout->n_event_types ? event : 0);
+  b->seq_of[row] = b->seqs;
+}
+
+static void put_segment(batch *b, const seq_layout *layout, const batch_input *in, int32_t keep,
+                        int32_t segment) {
+  for (int32_t i = in->n - keep; i < in->n; i++)
+    put(b, layout, in->tokens[i], segment, in->events != NULL ? in->events[i] : 0);
+}
+
+// Appends [CLS] a (extra) [SEP] b [SEP] or just a (extra); extra: a [MASK] after a.
+static bool append(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
+                   bool query, int64_t seq_id, int32_t *first, int32_t *kept) {
+  const int32_t specials = (layout->cls_sep ? 2 + (second != NULL) : 0) + query;
+  const int32_t room = layout->max_positions - specials;
+  if (room < 1 && !(room == 0 && query)) return false;
+  int32_t keep_a = a->n, keep_b = second != NULL ? second->n : 0;
+  if (second != NULL) { // the longer one gives way, from its old end
+    while (keep_a + keep_b > room) {
+      if (keep_a >= keep_b)
+        keep_a--;
+      else
+        keep_b--;
+    }
+  } else if (keep_a > room) {
+    keep_a = room;
+  }
+  const int32_t n = keep_a + keep_b + specials;
+  if (n < 1 || b->tokens + n > b->caps.tokens || b->seqs == b->caps.seqs) return false;
+  const int32_t begin = b->tokens;
+  if (layout->cls_sep) put(b, layout, TOKEN_CLS, 0, 0);
+  if (first != NULL) *first = b->tokens;
+  if (kept != NULL) *kept = keep_a;
+  put_segment(b, layout, a, keep_a, 0);
+  if (query) put(b, layout, TOKEN_MASK, 0, 0);
+  if (layout->cls_sep) put(b, layout, TOKEN_SEP, 0, 0);
+  if (second != NULL) {
+    put_segment(b, layout, second, keep_b, 1);
+    if (layout->cls_sep) put(b, layout, TOKEN_SEP, 1, 0);
+  }
+  for (int32_t i = 0; i < n; i++) b->positions[begin + i] = layout->positions_from_end ? n - 1 - i : i;
+  b->seq_ids[b->seqs] = seq_id;
+  b->prefix_len[b->seqs] = n;
+  b->cls_labels[b->seqs] = -1;
+  b->cu_seqlens[++b->seqs] = b->tokens;
+  return true;
+}
+
+bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
+               int64_t seq_id, int32_t *first, int32_t *kept) {
+  return append(b, layout, a, second, false, seq_id, first, kept);
+}
+
+bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
+  if (b->n_masked == b->caps.masked) return false;
+  b->masked[b->n_masked] = row;
+  b->labels[b->n_masked] = label;
+  b->weights[b->n_masked] = weight;
+  b->label_logq[b->n_masked++] = 0.0f;
+  b->mask_weight += weight;
+  return true;
+}
+
+bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
+                     int32_t label) {
+  int32_t first, kept;
+  if (b->n_masked == b->caps.masked || !append(b, layout, history, NULL, true, seq_id, &first, &kept))
+    return false;
+  return batch_add_masked(b, first + kept, label, label >= 0 ? 1.0f : 0.0f);
+}
+
+void batch_finish(batch *b) {
+  b->n_work = 0;
+  for (int32_t s = 0; s < b->seqs; s++) {
+    const int32_t n = b->cu_seqlens[s + 1] - b->cu_seqlens[s];
+    for (int32_t first = 0; first < n; first += ATTENTION_BLOCK) {
+      b->work[2 * b->n_work] = s;
+      b->work[2 * b->n_work++ + 1] = first;
+    }
+  }
+}

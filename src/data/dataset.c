@@ -1,0 +1,358 @@
+// Reading a data set. Opening reads the manifest, the vocabulary and the index (8 bytes a sequence); sequences are
+// read block by block, straight from the shards that hold them.
+#include "data/dataset.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/hdf5_glue.h"
+
+typedef struct shard {
+  char path[PATH_MAX];
+  hid_t file;
+  int64_t first, count; // sequences
+  int64_t *offsets;     // [count + 1]
+} shard;
+
+struct dataset {
+  char dir[PATH_MAX];
+  dataset_info info;
+  vocab *v;
+  shard *shards;
+  int32_t opened;
+  int32_t *train_lengths, *lengths;
+};
+
+struct sequence_block {
+  int64_t first, count;
+  int64_t *offsets; // [count + 1] into the arrays below
+  int32_t *tokens, *sessions, *valid_from, *test_from;
+  uint8_t *events;
+  int64_t *times, *users;
+};
+
+// ---- manifest ------------------------------------------------------------------------------------------------
+
+static status bad_manifest(const char *path, const char *field) {
+  return fail(ERR_FORMAT, "%s: field \"%s\" is missing, of the wrong type or out of range", path, field);
+}
+
+static status get_count(const json_t *j, const char *path, const char *field, int64_t max, int64_t *value) {
+  const json_t *f = json_object_get(j, field);
+  if (!json_is_integer(f) || json_integer_value(f) < 0 || json_integer_value(f) > max)
+    return bad_manifest(path, field);
+  *value = json_integer_value(f);
+  return OK;
+}
+
+static status get_int(const json_t *j, const char *path, const char *field, int32_t *value) {
+  int64_t wide;
+  TRY(get_count(j, path, field, INT32_MAX, &wide));
+  *value = (int32_t)wide;
+  return OK;
+}
+
+static status parse_manifest(dataset_info *info, const json_t *j, const char *path) {
+  const char *schema = json_string_value(json_object_get(j, "schema"));
+  if (schema == NULL || strcmp(schema, "souk.dataset") != 0)
+    return fail(ERR_FORMAT, "%s is not a data set's manifest", path);
+  int32_t version;
+  TRY(get_int(j, path, "version", &version));
+  if (version != 1) return fail(ERR_FORMAT, "%s: version %d is not one this build reads (1)", path, version);
+  const char *name = json_string_value(json_object_get(j, "name"));
+  if (name == NULL || strlen(name) >= sizeof info->name) return bad_manifest(path, "name");
+  strcpy(info->name, name);
+  TRY(get_count(j, path, "sequences", INT64_MAX / 16, &info->sequences));
+  TRY(get_count(j, path, "tokens", INT64_MAX / 16, &info->tokens));
+  TRY(get_count(j, path, "train_tokens", info->tokens, &info->train_tokens));
+  TRY(get_count(j, path, "valid_targets", info->tokens, &info->valid_targets));
+  TRY(get_count(j, path, "test_targets", info->tokens, &info->test_targets));
+  TRY(get_int(j, path, "longest", &info->longest));
+  TRY(get_int(j, path, "vocab_size", &info->vocab_size));
+  TRY(get_int(j, path, "window", &info->window));
+  TRY(get_int(j, path, "stride", &info->stride));
+  TRY(get_int(j, path, "shards", &info->shards));
+  const json_t *has_time = json_object_get(j, "has_time"), *ranges = json_object_get(j, "ranges");
+  if (!json_is_boolean(has_time)) return bad_manifest(path, "has_time");
+  info->has_time = json_is_true(has_time);
+  int32_t end = 0;
+  for (int r = 0; r < RANGE_COUNT; r++) {
+    const json_t *range = json_object_get(ranges, vocab_range_names[r]);
+    const json_int_t a = json_integer_value(json_array_get(range, 0)),
+                     b = json_integer_value(json_array_get(range, 1));
+    if (json_array_size(range) != 2 || a != end || b < a || b > info->vocab_size)
+      return bad_manifest(path, "ranges");
+    info->range_end[r] = end = (int32_t)b;
+  }
+  if (end != info->vocab_size || info->range_end[RANGE_SPECIAL] != TOKEN_SPECIALS)
+    return bad_manifest(path, "ranges");
+  const json_t *events = json_object_get(j, "event_types");
+  const size_t n = json_array_size(events);
+  if (n < 1 || n > MAX_EVENT_TYPES) return bad_manifest(path, "event_types");
+  info->n_event_types = (int32_t)n;
+  for (size_t i = 0; i < n; i++) {
+    const char *text = json_string_value(json_array_get(events, i));
+    if (text == NULL || strlen(text) >= EVENT_NAME) return bad_manifest(path, "event_types");
+    strcpy(info->event_types[i], text);
+  }
+  return OK;
+}
+
+static status verify_files(const char *dir, const json_t *files, const char *manifest) {
+  const char *name;
+  json_t *entry;
+  json_object_foreach((json_t *)files, name, entry) {
+    char path[PATH_MAX], hex[65];
+    uint64_t bytes;
+    const char *wanted = json_string_value(json_object_get(entry, "sha256"));
+    if (strchr(name, '/') != NULL || wanted == NULL) return bad_manifest(manifest, "files");
+    TRY(path_join(path, sizeof path, dir, name));
+    TRY(file_sha256(path, hex, &bytes));
+    if ((json_int_t)bytes != json_integer_value(json_object_get(entry, "bytes")) || strcmp(hex, wanted) != 0)
+      return fail(ERR_CHECKSUM, "%s: its checksum is not the one in %s; the file is damaged", path, manifest);
+  }
+  return OK;
+}
+
+// ---- index ---------------------------------------------------------------------------------------------------
+
+static status read_shard_index(dataset *d, shard *s) {
+  hsize_t n_offsets, n, tokens, m;
+  TRY(h5_open(&s->file, s->path, "souk.shard", 1));
+  d->opened++;
+  TRY(h5_dims(s->file, s->path, "offsets", H5T_STD_I64LE, 1, &n_offsets));
+  TRY(h5_dims(s->file, s->path, "tokens", H5T_STD_I32LE, 1, &tokens));
+  if (n_offsets < 1) return fail(ERR_FORMAT, "%s: dataset \"offsets\" is empty", s->path);
+  n = n_offsets - 1;
+  const struct {
+    const char *name;
+    hid_t type;
+    hsize_t size;
+  } sets[] = {{"events", H5T_STD_U8LE, tokens},    {"times", H5T_STD_I64LE, tokens},
+              {"sessions", H5T_STD_I32LE, tokens}, {"valid_from", H5T_STD_I32LE, n},
+              {"test_from", H5T_STD_I32LE, n},     {"users", H5T_STD_I64LE, n}};
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
+    TRY(h5_dims(s->file, s->path, sets[i].name, sets[i].type, 1, &m));
+    if (m != sets[i].size)
+      return fail(ERR_FORMAT, "%s: dataset \"%s\" has %llu elements, not %llu", s->path, sets[i].name,
+                  (unsigned long long)m, (unsigned long long)sets[i].size);
+  }
+  s->count = (int64_t)n;
+  if (s->first + s->count > d->info.sequences)
+    return fail(ERR_FORMAT, "%s: more sequences than the manifest says", s->path);
+  TRY(mem_new(&s->offsets, n_offsets, sizeof *s->offsets, "a shard's index"));
+  TRY(h5_read(s->file, s->path, "offsets", H5T_NATIVE_INT64, 0, n_offsets, s->offsets));
+  TRY(h5_read(s->file, s->path, "valid_from", H5T_NATIVE_INT32, 0, n, d->train_lengths + s->first));
+  for (int64_t i = 0; i < s->count; i++) {
+    const int64_t length = s->offsets[i + 1] - s->offsets[i];
+    if (length < 1 || length > d->info.longest || d->train_lengths[s->first + i] < 0 ||
+        d->train_lengths[s->first + i] > length)
+      return fail(ERR_FORMAT, "%s: sequence %lld has bad offsets or cuts", s->path, (long long)i);
+    d->lengths[s->first + i] = (int32_t)length;
+  }
+  if (s->offsets[0] != 0 || s->offsets[n] != (int64_t)tokens)
+    return fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
+  return OK;
+}
+
+static status open_shards(dataset *d) {
+  int64_t first = 0;
+  status rc = OK;
+  h5_lock();
+  for (int32_t i = 0; rc == OK && i < d->info.shards; i++) {
+    shard *s = &d->shards[i];
+    s->first = first;
+    char name[32];
+    snprintf(name, sizeof name, "shard-%05d.h5", i);
+    rc = path_join(s->path, sizeof s->path, d->dir, name);
+    if (rc == OK) rc = read_shard_index(d, s);
+    first += s->count;
+  }
+  h5_unlock();
+  if (rc == OK && first != d->info.sequences)
+    rc = fail(ERR_FORMAT, "%s: the shards hold %lld sequences, the manifest says %lld", d->dir,
+              (long long)first, (long long)d->info.sequences);
+  return rc;
+}
+
+status dataset_open(dataset **out, const char *dir, bool verify) {
+  *out = NULL;
+  dataset *d;
+  char path[PATH_MAX], *text = NULL;
+  size_t bytes;
+  json_t *j = NULL;
+  TRY(mem_new(&d, 1, sizeof *d, "a data set"));
+  status rc;
+  TRY_GOTO(path_join(d->dir, sizeof d->dir, dir, ""), bad);
+  d->dir[strlen(d->dir) - 1] = '\0';
+  TRY_GOTO(path_join(path, sizeof path, dir, "manifest.json"), bad);
+  if (!file_exists(path)) {
+    rc = fail(ERR_NOT_FOUND, "%s is not a prepared data set (no manifest.json); souk prepare makes one", dir);
+    goto bad;
+  }
+  TRY_GOTO(file_read(path, 64 << 20, &text, &bytes), bad);
+  json_error_t error;
+  j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+  if (j == NULL) {
+    rc = fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
+    goto bad;
+  }
+  TRY_GOTO(parse_manifest(&d->info, j, path), bad);
+  TRY_GOTO(file_sha256(path, d->info.checksum, NULL), bad);
+  if (verify) TRY_GOTO(verify_files(dir, json_object_get(j, "files"), path), bad);
+  TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
+  TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
+  const size_t n = (size_t)d->info.sequences;
+  TRY_GOTO(mem_new(&d->train_lengths, n, sizeof *d->train_lengths, "the data set's index"), bad);
+  TRY_GOTO(mem_new(&d->lengths, n, sizeof *d->lengths, "the data set's index"), bad);
+  TRY_GOTO(mem_new(&d->shards, (size_t)d->info.shards, sizeof *d->shards, "the list of shards"), bad);
+  TRY_GOTO(open_shards(d), bad);
+  free(text);
+  json_decref(j);
+  *out = d;
+  return OK;
+bad:
+  free(text);
+  json_decref(j);
+  dataset_close(d);
+  return rc;
+}
+
+void dataset_close(dataset *d) {
+  if (d == NULL) return;
+  h5_lock();
+  for (int32_t i = 0; i < d->opened; i++) H5Fclose(d->shards[i].file);
+  h5_unlock();
+  for (int32_t i = 0; d->shards != NULL && i < d->info.shards; i++) free(d->shards[i].offsets);
+  free(d->shards);
+  free(d->train_lengths);
+  free(d->lengths);
+  vocab_free(d->v);
+  free(d);
+}
+
+const dataset_info *dataset_get_info(const dataset *d) {
+  return &d->info;
+}
+const vocab *dataset_vocab(const dataset *d) {
+  return d->v;
+}
+const char *dataset_dir(const dataset *d) {
+  return d->dir;
+}
+const int32_t *dataset_train_lengths(const dataset *d) {
+  return d->train_lengths;
+}
+const int32_t *dataset_lengths(const dataset *d) {
+  return d->lengths;
+}
+
+// ---- blocks --------------------------------------------------------------------------------------------------
+
+// Sequences [from, to) of one shard into the block, whose arrays have room.
+static status read_part(const dataset *d, const shard *s, int64_t from, int64_t to, sequence_block *b,
+                        int64_t at_seq) {
+  const int64_t at = b->offsets[at_seq];
+  const hsize_t first = (hsize_t)s->offsets[from], count = (hsize_t)(s->offsets[to] - s->offsets[from]);
+  const hsize_t seqs = (hsize_t)(to - from);
+  for (int64_t i = 0; i < to - from; i++)
+    b->offsets[at_seq + i + 1] = at + s->offsets[from + i + 1] - s->offsets[from];
+  TRY(h5_read(s->file, s->path, "tokens", H5T_NATIVE_INT32, first, count, b->tokens + at));
+  TRY(h5_read(s->file, s->path, "events", H5T_NATIVE_UINT8, first, count, b->events + at));
+  TRY(h5_read(s->file, s->path, "times", H5T_NATIVE_INT64, first, count, b->times + at));
+  TRY(h5_read(s->file, s->path, "sessions", H5T_NATIVE_INT32, first, count, b->sessions + at));
+  TRY(h5_read(s->file, s->path, "valid_from", H5T_NATIVE_INT32, (hsize_t)from, seqs, b->valid_from + at_seq));
+  TRY(h5_read(s->file, s->path, "test_from", H5T_NATIVE_INT32, (hsize_t)from, seqs, b->test_from + at_seq));
+  TRY(h5_read(s->file, s->path, "users", H5T_NATIVE_INT64, (hsize_t)from, seqs, b->users + at_seq));
+  for (hsize_t i = 0; i < count; i++)
+    if (b->tokens[at + (int64_t)i] < 0 || b->tokens[at + (int64_t)i] >= d->info.vocab_size ||
+        b->events[at + (int64_t)i] >= d->info.n_event_types)
+      return fail(ERR_FORMAT, "%s: token or event %llu is outside the vocabulary", s->path,
+                  (unsigned long long)(first + i));
+  for (int64_t i = at_seq; i < at_seq + to - from; i++)
+    if (b->test_from[i] < b->valid_from[i] || b->test_from[i] > b->offsets[i + 1] - b->offsets[i])
+      return fail(ERR_FORMAT, "%s: sequence %lld has a bad test_from", s->path,
+                  (long long)(from + i - at_seq));
+  return OK;
+}
+
+status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count) {
+  *out = NULL;
+  if (first < 0 || count < 0 || first + count > d->info.sequences)
+    return fail(ERR_ARGUMENT, "sequences %lld to %lld are not in the data set", (long long)first,
+                (long long)(first + count));
+  size_t tokens = 0;
+  for (int64_t i = first; i < first + count; i++) tokens += (size_t)d->lengths[i];
+  sequence_block *b;
+  TRY(mem_new(&b, 1, sizeof *b, "a block"));
+  b->first = first;
+  b->count = count;
+  status rc;
+  const size_t n = (size_t)count;
+  TRY_GOTO(mem_new(&b->offsets, n + 1, sizeof *b->offsets, "a block"), bad);
+  TRY_GOTO(mem_new(&b->tokens, tokens, sizeof *b->tokens, "a block"), bad);
+  TRY_GOTO(mem_new(&b->sessions, tokens, sizeof *b->sessions, "a block"), bad);
+  TRY_GOTO(mem_new(&b->events, tokens, sizeof *b->events, "a block"), bad);
+  TRY_GOTO(mem_new(&b->times, tokens, sizeof *b->times, "a block"), bad);
+  TRY_GOTO(mem_new(&b->valid_from, n, sizeof *b->valid_from, "a block"), bad);
+  TRY_GOTO(mem_new(&b->test_from, n, sizeof *b->test_from, "a block"), bad);
+  TRY_GOTO(mem_new(&b->users, n, sizeof *b->users, "a block"), bad);
+  h5_lock();
+  rc = OK;
+  for (int32_t i = 0; rc == OK && i < d->info.shards; i++) {
+    const shard *s = &d->shards[i];
+    const int64_t from = first > s->first ? first : s->first;
+    const int64_t to = first + count < s->first + s->count ? first + count : s->first + s->count;
+    if (from < to) rc = read_part(d, s, from - s->first, to - s->first, b, from - first);
+  }
+  h5_unlock();
+  if (rc != OK) goto bad;
+  *out = b;
+  return OK;
+bad:
+  block_free(b);
+  return rc;
+}
+
+void block_free(sequence_block *b) {
+  if (b == NULL) return;
+  void *const arrays[] = {b->offsets, b->tokens,     b->sessions,  b->events,
+                          b->times,   b->valid_from, b->test_from, b->users};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+  free(b);
+}
+
+int64_t block_count(const sequence_block *b) {
+  return b->count;
+}
+
+void block_get(const sequence_block *b, int64_t i, sequence *s) {
+  const int64_t at = b->offsets[i];
+  *s = (sequence){.index = b->first + i,
+                  .user = b->users[i],
+                  .n = (int32_t)(b->offsets[i + 1] - at),
+                  .valid_from = b->valid_from[i],
+                  .test_from = b->test_from[i],
+                  .tokens = b->tokens + at,
+                  .events = b->events + at,
+                  .times = b->times + at,
+                  .sessions = b->sessions + at};
+}
+
+// ---- windows -------------------------------------------------------------------------------------------------
+
+int32_t window_count(int32_t n, int32_t window, int32_t stride) {
+  if (n < 1) return 0;
+  return n <= window ? 1 : 1 + (n - window + stride - 1) / stride;
+}
+
+void window_at(int32_t n, int32_t window, int32_t stride, int32_t i, int32_t *begin, int32_t *end) {
+  const int32_t from_end = window_count(n, window, stride) - 1 - i; // the last one covers the newest tokens
+  *end = n - from_end * stride;
+  if (*end < window) *end = n < window ? n : window; // the oldest window keeps its length
+  *begin = *end > window ? *end - window : 0;
+}

@@ -1,0 +1,24 @@
+// Writes a data set directory: sequences in, shards, vocabulary, user names and manifest out. The directory is
+// made beside its final place and renamed at the end.
+#ifndef SOUK_DATA_WRITER_H
+#define SOUK_DATA_WRITER_H
+
+#include <jansson.h>
+#include "data/dataset.h"
+
+typedef struct dataset_writer dataset_writer;
+
+// replace: an older data set at `dir` is removed at the end; otherwise its existence is an error here.
+status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, int deflate_level,
+                   bool replace);
+// Appends one sequence (index is ignored) with its user's name.
+status writer_add(dataset_writer *w, const sequence *s, const char *user_name);
+// A file of the caller's own inside the directory, to be listed in the manifest: writes DIR/name.
+status writer_path(const dataset_writer *w, const char *name, char *buf, size_t bytes);
+// Writes what is pending, vocabulary and manifest, and moves the directory into place. From *info it takes name,
+// event types, window, stride and has_time; the rest is counted here. report: written as report.json; may be NULL.
+// Frees w in every case.
+status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, const json_t *report);
+void writer_abort(dataset_writer *w); // NULL is safe
+
+#endif
