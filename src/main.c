@@ -11,6 +11,7 @@ typedef struct command {
 } command;
 
 static const command commands[] = {
+    {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {NULL, NULL, NULL},
 };
 

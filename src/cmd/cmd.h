@@ -4,4 +4,6 @@
 
 #include "base/status.h"
 
+status cmd_prepare(int argc, char **argv);
+
 #endif

@@ -27,7 +27,7 @@ struct dataset_writer {
   dataset_info info; // counts so far
 };
 
-static status list_file(dataset_writer *w, const char *name) {
+status writer_list(dataset_writer *w, const char *name) {
   char path[PATH_MAX + 64], hex[65];
   uint64_t bytes;
   TRY(path_join(path, sizeof path, w->temporary, name));
@@ -113,7 +113,7 @@ static status flush_shard(dataset_writer *w) {
   TRY(rc);
   w->info.shards++;
   w->n_tokens = w->n_sequences = 0;
-  return list_file(w, name);
+  return writer_list(w, name);
 }
 
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
@@ -167,13 +167,13 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   out_file *users = w->users;
   w->users = NULL;
   TRY(out_commit(users));
-  TRY(list_file(w, "users.tsv"));
+  TRY(writer_list(w, "users.tsv"));
   TRY(path_join(path, sizeof path, w->temporary, "vocab.tsv"));
   TRY(vocab_write(v, path));
-  TRY(list_file(w, "vocab.tsv"));
+  TRY(writer_list(w, "vocab.tsv"));
   if (report != NULL) {
     TRY(write_json(w, "report.json", report));
-    TRY(list_file(w, "report.json"));
+    TRY(writer_list(w, "report.json"));
   }
   json_t *ranges = json_object(), *events = json_array();
   for (int r = 0; r < RANGE_COUNT; r++)
@@ -194,6 +194,15 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   const status rc = write_json(w, "manifest.json", j);
   json_decref(j);
   TRY(rc);
+  info->sequences = c->sequences;
+  info->tokens = c->tokens;
+  info->train_tokens = c->train_tokens;
+  info->valid_targets = c->valid_targets;
+  info->test_targets = c->test_targets;
+  info->longest = c->longest;
+  info->shards = c->shards;
+  info->vocab_size = vocab_size(v);
+  for (int r = 0; r < RANGE_COUNT; r++) info->range_end[r] = vocab_end(v, (vocab_range)r);
   TRY(dir_sync(w->temporary));
   char old[PATH_MAX + 64];
   snprintf(old, sizeof old, "%s.old.%ld", w->dir, (long)getpid());

@@ -13,10 +13,12 @@ status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, 
                    bool replace);
 // Appends one sequence (index is ignored) with its user's name.
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name);
-// A file of the caller's own inside the directory, to be listed in the manifest: writes DIR/name.
+// Where a file of the caller's own goes inside the directory; once written it is listed in the manifest.
 status writer_path(const dataset_writer *w, const char *name, char *buf, size_t bytes);
+status writer_list(dataset_writer *w, const char *name);
 // Writes what is pending, vocabulary and manifest, and moves the directory into place. From *info it takes name,
-// event types, window, stride and has_time; the rest is counted here. report: written as report.json; may be NULL.
+// event types, window, stride and has_time; the rest is counted here
+// and filled in. report: written as report.json; may be NULL.
 // Frees w in every case.
 status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, const json_t *report);
 void writer_abort(dataset_writer *w); // NULL is safe

@@ -1,0 +1,27 @@
+// souk prepare CONFIG.yaml: from a raw log to a data set.
+#include "cmd/cmd.h"
+#include "data/prepare.h"
+
+status cmd_prepare(int argc, char **argv) {
+  static prepare_config c;
+  option_section sections[5];
+  const option_set set = {
+      .usage = "souk prepare [CONFIG.yaml] [--log FILE] [--out DIR] [options]",
+      .summary = "Turns a behaviour log into a data set: maps fields, filters, sorts by user and time, cuts "
+                 "sessions,\n"
+                 "splits leave-one-out, builds the vocabulary and writes HDF5 shards with a manifest.",
+      .sections = sections,
+      .count = prepare_sections(&c, sections)};
+  const char *config;
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
+  if (help) return OK;
+  if (n == 1) { // the command line wins over the file
+    TRY(options_defaults(&set));
+    TRY(options_yaml(&set, config));
+    TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
+  }
+  return prepare_run(&c);
+}
