@@ -24,7 +24,8 @@ typedef struct checkpoint {
   model_config model;
   train_state state;
   char *config_yaml; // the run's configuration
-  dataset_info data; // what was trained on (counts, ranges, event types)
+  dataset_info data; // what was trained on (name, checksum, ranges, event types)
+  bool has_optimizer, has_catalogue;
 } checkpoint;
 
 // data_dir: where vocab.tsv is copied from.

@@ -1,0 +1,72 @@
+// A run's configuration and the learning-rate schedule.
+#include "train/config.h"
+
+#include <math.h>
+
+const char *const device_names[] = {"auto", "cpu", "cuda"};
+
+#define TR(name) offsetof(train_config, name)
+static const option train_options[] = {
+    {"out", OPT_STRING, TR(out), "", 0, 0, NULL, "directory of the run: checkpoints, metrics, configuration"},
+    {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL, "optimiser steps; 0: by epochs or minutes"},
+    {"epochs", OPT_INT, TR(epochs), "0", 0, 1e9, NULL, "passes over the data; 0: no limit"},
+    {"minutes", OPT_FLOAT, TR(minutes), "0", 0, 1e9, NULL, "wall time; 0: no limit"},
+    {"accumulate", OPT_INT, TR(accumulate), "1", 1, 4096, NULL, "micro-batches of an optimiser step"},
+    {"eval_every", OPT_INT, TR(eval_every), "500", 0, 1e12, NULL, "steps between validations; 0: never"},
+    {"eval_users", OPT_INT, TR(eval_users), "2000", 1, 1e12, NULL,
+     "users of a validation, a fixed random subset"},
+    {"metric", OPT_STRING, TR(metric), "ndcg@10", 0, 0, NULL,
+     "of the best checkpoint: hr@K, ndcg@K, mrr, mlm_loss"},
+    {"patience", OPT_INT, TR(patience), "0", 0, 1e9, NULL,
+     "validations without improvement that stop; 0: never"},
+    {"save_every", OPT_INT, TR(save_every), "0", 0, 1e12, NULL,
+     "steps between checkpoints; 0: at validations and the end"},
+    {"keep", OPT_INT, TR(keep), "2", 1, 1e6, NULL, "newest checkpoints that are kept, beside the best"},
+    {"log_every", OPT_INT, TR(log_every), "20", 1, 1e9, NULL, "steps between metric lines"},
+    {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
+    {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+    {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},
+};
+
+#define OP(name) offsetof(optim_config, name)
+static const option optim_options[] = {
+    {"lr", OPT_FLOAT, OP(lr), "1e-3", 0, 100, NULL, "peak learning rate"},
+    {"schedule", OPT_CHOICE, OP(schedule), "linear", 0, 0, "linear|cosine|constant",
+     "decay after the warm-up"},
+    {"warmup_steps", OPT_INT, OP(warmup_steps), "100", 0, 1e12, NULL, "steps of linear warm-up"},
+    {"decay_steps", OPT_INT, OP(decay_steps), "0", 0, 1e12, NULL,
+     "step at which decay ends; 0: the last of the run"},
+    {"min_lr", OPT_FLOAT, OP(min_lr), "0", 0, 1, NULL, "share of lr at the end of the decay"},
+    {"weight_decay", OPT_FLOAT, OP(weight_decay), "0.01", 0, 100, NULL,
+     "decoupled; not on biases and layernorms"},
+    {"beta1", OPT_FLOAT, OP(beta1), "0.9", 0, 0.99999, NULL, "AdamW"},
+    {"beta2", OPT_FLOAT, OP(beta2), "0.999", 0, 0.999999, NULL, "AdamW"},
+    {"eps", OPT_FLOAT, OP(eps), "1e-8", 1e-16, 1, NULL, "AdamW"},
+    {"clip_norm", OPT_FLOAT, OP(clip_norm), "1", 0, 1e9, NULL, "bound on the gradient's norm; 0: none"},
+    {"lazy_rows", OPT_BOOL, OP(lazy_rows), "true", 0, 0, NULL,
+     "with sampled losses, update touched item rows only"},
+};
+
+#define SECTION(prefix, title, table, n, target) \
+  { prefix, title, table, n, target }
+#define COUNT(table) (sizeof(table) / sizeof *(table))
+size_t run_sections(run_config *c, option_section *sections) {
+  const option_section all[] = {
+      SECTION("data", "Data and masking", data_options, n_data_options, &c->data),
+      SECTION("model", "Model", model_options, n_model_options, &c->model),
+      SECTION("train", "Training", train_options, COUNT(train_options), &c->train),
+      SECTION("optim", "Optimiser", optim_options, COUNT(optim_options), &c->optim),
+  };
+  for (size_t i = 0; i < 4; i++) sections[i] = all[i];
+  return 4;
+}
+
+double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps) {
+  if (step < o->warmup_steps) return o->lr * (double)(step + 1) / (double)o->warmup_steps;
+  if (o->schedule == 2) return o->lr;
+  const double span = (double)(decay_steps - o->warmup_steps);
+  double t = span > 0 ? (double)(step - o->warmup_steps) / span : 1.0;
+  if (t > 1.0) t = 1.0;
+  const double shape = o->schedule == 1 ? 0.5 * (1.0 + cos(M_PI * t)) : 1.0 - t;
+  return o->lr * (o->min_lr + (1.0 - o->min_lr) * shape);
+}

@@ -1,0 +1,48 @@
+// A run's configuration: sections data, model, train and optim in one yaml file.
+#ifndef SOUK_TRAIN_CONFIG_H
+#define SOUK_TRAIN_CONFIG_H
+
+#include "base/options.h"
+#include "data/batcher.h"
+#include "model/config.h"
+
+typedef struct train_config { // section "train"
+  char out[OPTION_STRING];
+  int64_t steps, epochs; // 0: no limit of this kind
+  double minutes;
+  int64_t accumulate; // micro-batches of a step
+  int64_t eval_every, eval_users;
+  char metric[OPTION_STRING]; // of the best checkpoint
+  int64_t patience;           // validations without improvement that stop the run; 0: never
+  int64_t save_every, keep;
+  int64_t log_every;
+  int device; // "auto|cpu|cuda"
+  int64_t threads, seed;
+} train_config;
+
+typedef struct optim_config { // section "optim"
+  double lr;
+  int schedule; // "linear|cosine|constant"
+  int64_t warmup_steps;
+  int64_t decay_steps; // 0: train.steps
+  double min_lr;       // share of lr that decay ends at
+  double weight_decay, beta1, beta2, eps, clip_norm;
+  bool lazy_rows; // row-sparse updates of the word table (with sampled losses)
+} optim_config;
+
+typedef struct run_config {
+  data_config data;
+  model_config model;
+  train_config train;
+  optim_config optim;
+} run_config;
+
+// The sections over *c; sections has room for 4.
+size_t run_sections(run_config *c, option_section *sections);
+extern const char *const device_names[];
+
+// Learning rate of optimiser step `step` (from 0): linear warm-up over warmup_steps, then decay to min_lr * lr at
+// decay_steps.
+double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps);
+
+#endif
