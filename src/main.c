@@ -12,6 +12,7 @@ typedef struct command {
 
 static const command commands[] = {
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
+    {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {NULL, NULL, NULL},
 };
 

@@ -5,5 +5,6 @@
 #include "base/status.h"
 
 status cmd_prepare(int argc, char **argv);
+status cmd_pretrain(int argc, char **argv);
 
 #endif

@@ -1,0 +1,46 @@
+// souk pretrain CONFIG.yaml: masked-LM pre-training on a data set.
+#include <string.h>
+#include "cmd/cmd.h"
+#include "train/loop.h"
+
+typedef struct pretrain_flags {
+  bool resume;
+} pretrain_flags;
+
+static const option flag_options[] = {
+    {"resume", OPT_BOOL, offsetof(pretrain_flags, resume), "false", 0, 0, NULL,
+     "continue from the run's last checkpoint"},
+};
+
+status cmd_pretrain(int argc, char **argv) {
+  static run_config c;
+  static pretrain_flags flags;
+  option_section sections[5];
+  const size_t n_sections = run_sections(&c, sections);
+  sections[n_sections] = (option_section){"", "This run", flag_options, 1, &flags};
+  const option_set run_options = {.sections = sections,
+                                  .count = n_sections}; // what the run's config.yaml holds
+  const option_set set = {
+      .usage = "souk pretrain CONFIG.yaml [--data.dir DATA] [--out RUN] [--resume] [options]",
+      .summary = "Pre-trains an encoder by masked language modelling over behaviour sequences.\n"
+                 "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN.",
+      .sections = sections,
+      .count = n_sections + 1};
+  const char *config;
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
+  if (help) return OK;
+  if (n == 1) { // the command line wins over the file
+    TRY(options_defaults(&set));
+    TRY(options_yaml(&set, config));
+    TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
+  }
+  if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
+  dataset *d;
+  TRY(dataset_open(&d, c.data.dir, false));
+  const status rc = train_run(&c, &run_options, d, flags.resume, NULL);
+  dataset_close(d);
+  return rc;
+}
