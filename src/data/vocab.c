@@ -67,7 +67,7 @@ int32_t vocab_find(const vocab *v, vocab_range range, const char *token) {
 status vocab_add(vocab *v, vocab_range range, const char *token, int64_t count, int32_t *id) {
   if (range < v->filling) return fail(ERR_INTERNAL, "the vocabulary's ranges must be filled in order");
   if (v->n == INT32_MAX) return fail(ERR_ARGUMENT, "the vocabulary has more than 2^31 tokens");
-  for (int r = v->filling; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
+  for (int r = (int)v->filling; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
   v->filling = range;
   if (2 * (size_t)(v->n + 1) > v->n_slots) TRY(grow_index(v));
   if (vocab_find(v, range, token) >= 0)
@@ -80,7 +80,7 @@ status vocab_add(vocab *v, vocab_range range, const char *token, int64_t count, 
   v->texts_used += bytes;
   if (id != NULL) *id = v->n;
   v->n++;
-  for (int r = range; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
+  for (int r = (int)range; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
   insert(v, v->n - 1, range);
   return OK;
 }
@@ -191,7 +191,7 @@ status vocab_read(vocab **out, const char *path, const int32_t range_end[RANGE_C
     rc = fail(ERR_FORMAT, "%s has %d tokens, the manifest says %d", path, v->n, range_end[RANGE_ITEMS]);
     goto bad;
   }
-  for (int r = v->filling; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
+  for (int r = (int)v->filling; r <= RANGE_ITEMS; r++) v->end[r] = v->n;
   lines_close(lines);
   *out = v;
   return OK;

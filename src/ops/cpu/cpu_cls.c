@@ -18,8 +18,8 @@ status cpu_cls(op_ctx *ctx, const cls_params *p) {
     for (int32_t c = 1; c < C; c++)
       if (z[c] > z[best]) best = c;
     const double top = z[best];
-    double sum = 0;
-    for (int32_t c = 0; c < C; c++) sum += exp(z[c] - top);
+    double sum = exp(z[0] - top);
+    for (int32_t c = 1; c < C; c++) sum += exp(z[c] - top);
     ctx->result.cls_loss += log(sum) + top - z[label];
     ctx->result.cls_rows += 1;
     ctx->result.cls_hits += best == label;

@@ -1,0 +1,29 @@
+// What all C tests share: cmocka with its headers, and a check of a status that shows the message.
+#ifndef SOUK_TESTS_CHECK_H
+#define SOUK_TESTS_CHECK_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <cmocka.h>
+#undef fail // cmocka has a macro of this name; tests use fail_msg
+#undef fail_msg
+#define fail_msg(...) (print_error(__VA_ARGS__), print_error("\n"), _fail(__FILE__, __LINE__))
+#include "base/status.h"
+
+#define check_ok(expr)                                              \
+  do {                                                              \
+    const status check_rc_ = (expr);                                \
+    if (check_rc_ != OK) fail_msg("%s: %s", #expr, fail_message()); \
+  } while (0)
+
+// The call must fail with this code and say `text`.
+#define check_fails(expr, code, text)                                                                       \
+  do {                                                                                                      \
+    assert_int_equal(expr, code);                                                                           \
+    if (strstr(fail_message(), text) == NULL) fail_msg("\"%s\" does not say \"%s\"", fail_message(), text); \
+  } while (0)
+
+#endif
