@@ -312,6 +312,9 @@ void model_free(model *m) {
 const model_config *model_get_config(const model *m) {
   return &m->c;
 }
+const model_run *model_get_run(const model *m) {
+  return &m->run;
+}
 param_set *model_params(model *m) {
   return &m->params;
 }

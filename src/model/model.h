@@ -20,6 +20,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
 status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run);
 void model_free(model *m); // NULL is safe
 const model_config *model_get_config(const model *m);
+const model_run *model_get_run(const model *m); // as planned: capacities, training
 param_set *model_params(model *m);
 const backend *model_backend(const model *m);
 op_ctx *model_ctx(model *m);

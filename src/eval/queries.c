@@ -1,0 +1,414 @@
+// Questions of an evaluation; see queries.h.
+//
+// Users of a subset are those with the smallest Philox draws, which is a uniform sample without replacement and needs
+// no state; each user's negatives and ties come from substreams keyed by the user and the position of the
+// target, so they do not depend on who else is evaluated.
+//
+// Negatives are distinct, and are never the target or an item of the history. They are drawn one after the
+// other and rejected when taken; popularity draws use Vose's alias table (M. Vose, A linear algorithm for
+// generating random numbers with a given distribution, 1991). Where so much is excluded that rejection would take
+// long (small catalogues), all that is left races with exponential arrival times of rate count (P. Efraimidis, P.
+// Spirakis, Weighted random sampling with a reservoir, 2006): the first n arrivals have the same distribution as n
+// successive draws.
+#include "eval/queries.h"
+
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "base/philox.h"
+
+enum { CHUNK_SEQUENCES = 4096, KEEP_USERS = 65536, READ_SEQUENCES = 4096, READ_GAP = 1024 };
+enum { DRAW_USERS, DRAW_TIES, DRAW_UNIFORM, DRAW_POPULARITY }; // substreams of STREAM_EVAL
+enum { MAX_REJECTIONS = 20 };                                  // a negative, on average, before the race
+
+const char *const rank_protocol_names[RANK_PROTOCOLS] = {"full", "uniform", "popularity"};
+
+// What one chunk holds. Histories are prefixes of the sequence, so a sequence is stored once for all its targets.
+typedef struct chunk_store {
+  query *queries;
+  int64_t count;
+  int32_t *tokens, *excluded, *negatives;
+  uint8_t *events;
+} chunk_store;
+
+struct query_source {
+  query_config c;
+  dataset *d;
+  int32_t first_item, items;
+  int64_t *sequences; // [users] the chosen sequences, ascending
+  int64_t users, chunks;
+  chunk_store *store; // [kept ? chunks : 1]
+  bool kept;
+  // popularity draws
+  double *alias_share; // [items]
+  int32_t *alias;      // [items]
+  int64_t *counts;     // [items]
+  uint8_t *taken;      // [threads][items] scratch of the draws
+  int32_t threads;
+};
+
+int32_t known_length(const sequence *s, eval_part part) {
+  return part == EVAL_TEST ? s->test_from : s->valid_from;
+}
+
+status items_count(dataset *d, eval_part part, int64_t *counts) {
+  const dataset_info *info = dataset_get_info(d);
+  const int32_t first = vocab_begin(dataset_vocab(d), RANGE_ITEMS),
+                end = vocab_end(dataset_vocab(d), RANGE_ITEMS);
+  memset(counts, 0, (size_t)(end - first) * sizeof *counts);
+  for (int64_t at = 0; at < info->sequences; at += READ_SEQUENCES) {
+    sequence_block *b;
+    const int64_t left = info->sequences - at;
+    TRY(block_read(&b, d, at, left < READ_SEQUENCES ? left : READ_SEQUENCES));
+    for (int64_t i = 0; i < block_count(b); i++) {
+      sequence s;
+      block_get(b, i, &s);
+      for (int32_t j = 0; j < known_length(&s, part); j++)
+        if (s.tokens[j] >= first && s.tokens[j] < end) counts[s.tokens[j] - first]++;
+    }
+    block_free(b);
+  }
+  return OK;
+}
+
+// ---- users ---------------------------------------------------------------------------------------------------
+
+typedef struct drawn_user {
+  uint64_t draw;
+  int64_t sequence;
+} drawn_user;
+
+static int by_draw(const void *a, const void *b) {
+  const drawn_user *x = a, *y = b;
+  if (x->draw != y->draw) return x->draw < y->draw ? -1 : 1;
+  return (x->sequence > y->sequence) - (x->sequence < y->sequence);
+}
+
+static int by_int64(const void *a, const void *b) {
+  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return (x > y) - (x < y);
+}
+
+// Sequences with something held out (in the index: the train part is not the whole), or a random subset of them.
+static status choose_users(query_source *s) {
+  const int64_t n = dataset_get_info(s->d)->sequences;
+  const int32_t *train = dataset_train_lengths(s->d), *whole = dataset_lengths(s->d);
+  int64_t count = 0;
+  for (int64_t i = 0; i < n; i++) count += train[i] < whole[i];
+  drawn_user *drawn;
+  TRY(mem_new(&drawn, (size_t)count, sizeof *drawn, "the users to evaluate"));
+  int64_t at = 0;
+  for (int64_t i = 0; i < n; i++) {
+    if (train[i] == whole[i]) continue;
+    rng r = rng_at((uint64_t)s->c.seed, STREAM_EVAL + DRAW_USERS, (uint32_t)i, (uint32_t)(i >> 32));
+    drawn[at++] = (drawn_user){s->c.users > 0 ? rng_u64(&r) : 0, i};
+  }
+  s->users = count;
+  if (s->c.users > 0 && s->c.users < count) {
+    qsort(drawn, (size_t)count, sizeof *drawn, by_draw);
+    s->users = s->c.users;
+  }
+  const status rc = mem_new(&s->sequences, (size_t)s->users, sizeof *s->sequences, "the users to evaluate");
+  if (rc == OK) {
+    for (int64_t i = 0; i < s->users; i++) s->sequences[i] = drawn[i].sequence;
+    qsort(s->sequences, (size_t)s->users, sizeof *s->sequences, by_int64);
+  }
+  free(drawn);
+  return rc;
+}
+
+// ---- negatives -----------------------------------------------------------------------------------------------
+
+// Vose's table: item i is drawn with share[i], else alias[i].
+static status make_alias(query_source *s) {
+  const size_t n = (size_t)s->items;
+  TRY(mem_new(&s->counts, n, sizeof *s->counts, "item counts"));
+  TRY(items_count(s->d, s->c.part, s->counts));
+  TRY(mem_new(&s->alias_share, n, sizeof *s->alias_share, "the table of popularity draws"));
+  TRY(mem_new(&s->alias, n, sizeof *s->alias, "the table of popularity draws"));
+  double total = 0;
+  for (size_t i = 0; i < n; i++) total += (double)s->counts[i];
+  if (total <= 0)
+    return fail(ERR_FORMAT, "%s has no items to draw popular negatives from", dataset_dir(s->d));
+  int32_t *order;
+  TRY(mem_new(&order, n, sizeof *order, "the table of popularity draws"));
+  int32_t small = 0, large = s->items; // two stacks in one array, growing towards each other
+  for (int32_t i = 0; i < s->items; i++) {
+    s->alias_share[i] = (double)s->counts[i] * (double)n / total;
+    s->alias[i] = i;
+    if (s->alias_share[i] < 1.0)
+      order[small++] = i;
+    else
+      order[--large] = i;
+  }
+  while (small > 0 && large < s->items) {
+    const int32_t less = order[--small], more = order[large];
+    s->alias[less] = more;
+    s->alias_share[more] -= 1.0 - s->alias_share[less];
+    if (s->alias_share[more] < 1.0) {
+      large++;
+      order[small++] = more;
+    }
+  }
+  while (large < s->items) s->alias_share[order[large++]] = 1.0;
+  // What is left is 1 up to rounding, unless it has no count at all: such an item must never be drawn.
+  int32_t counted = 0;
+  while (s->counts[counted] == 0) counted++;
+  while (small > 0) {
+    const int32_t i = order[--small];
+    s->alias_share[i] = s->counts[i] > 0 ? 1.0 : 0.0;
+    s->alias[i] = counted;
+  }
+  free(order);
+  return OK;
+}
+
+static int by_int32(const void *a, const void *b) {
+  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+typedef struct arrival {
+  double time;
+  int32_t item;
+} arrival;
+
+static int by_time(const void *a, const void *b) {
+  const arrival *x = a, *y = b;
+  if (x->time < y->time || x->time > y->time) return x->time < y->time ? -1 : 1;
+  return (x->item > y->item) - (x->item < y->item);
+}
+
+// The race among all items not taken; continues after `have` draws.
+static int32_t race(const query_source *s, rank_protocol protocol, rng *r, const uint8_t *taken, int32_t have,
+                    int32_t *out) {
+  arrival *a = malloc((size_t)s->items * sizeof *a);
+  if (a == NULL) return -1;
+  size_t n = 0;
+  for (int32_t i = 0; i < s->items; i++) {
+    const double rate = protocol == RANK_UNIFORM ? 1.0 : (double)s->counts[i];
+    if (taken[i] == 0 && rate > 0) a[n++] = (arrival){-log(1.0 - rng_unit(r)) / rate, i};
+  }
+  qsort(a, n, sizeof *a, by_time);
+  for (size_t i = 0; i < n && have < s->c.negatives; i++) out[have++] = a[i].item;
+  free(a);
+  return have;
+}
+
+// Distinct negatives of one question into out, ascending; `taken` is all zero before and after. -1: out of memory.
+static int32_t draw_negatives(const query_source *s, const query *q, rank_protocol protocol, int32_t position,
+                              uint8_t *taken, int32_t *out) {
+  const int32_t wanted = (int32_t)s->c.negatives;
+  const uint32_t stream = STREAM_EVAL + (protocol == RANK_UNIFORM ? DRAW_UNIFORM : DRAW_POPULARITY);
+  rng r = rng_at((uint64_t)s->c.seed, stream, (uint32_t)q->user, (uint32_t)position);
+  // Also without the filter a negative is never an item of the history: that is what a negative means.
+  for (int32_t i = 0; i < q->n; i++)
+    if (q->tokens[i] >= s->first_item && q->tokens[i] < s->first_item + s->items)
+      taken[q->tokens[i] - s->first_item] = 1;
+  if (q->target >= 0) taken[q->target] = 1;
+  int32_t have = 0;
+  for (int64_t tries = 0; have < wanted && tries < (int64_t)MAX_REJECTIONS * wanted; tries++) {
+    int32_t item = (int32_t)rng_below(&r, (uint64_t)s->items);
+    if (protocol == RANK_POPULARITY && rng_unit(&r) >= s->alias_share[item]) item = s->alias[item];
+    if (taken[item] != 0) continue;
+    taken[item] = 1;
+    out[have++] = item;
+  }
+  const int32_t drawn = have;
+  if (have < wanted) have = race(s, protocol, &r, taken, have, out);
+  for (int32_t i = 0; i < drawn; i++) taken[out[i]] = 0;
+  for (int32_t i = 0; i < q->n; i++)
+    if (q->tokens[i] >= s->first_item && q->tokens[i] < s->first_item + s->items)
+      taken[q->tokens[i] - s->first_item] = 0;
+  if (q->target >= 0) taken[q->target] = 0;
+  if (have > 0) qsort(out, (size_t)have, sizeof *out, by_int32);
+  return have;
+}
+
+// ---- chunks --------------------------------------------------------------------------------------------------
+
+static void store_free(chunk_store *c) {
+  free(c->queries);
+  free(c->tokens);
+  free(c->events);
+  free(c->excluded);
+  free(c->negatives);
+  *c = (chunk_store){0};
+}
+
+static void target_range(const sequence *s, eval_part part, int32_t *from, int32_t *to) {
+  *from = part == EVAL_TEST ? s->test_from : s->valid_from;
+  *to = part == EVAL_TEST ? s->n : s->test_from;
+}
+
+// Reads sequences [from, to) of the chosen ones, runs of neighbours at once, and gives each to `see`.
+typedef void (*sequence_visitor)(void *self, const sequence *s, int64_t slot);
+static status visit_sequences(query_source *s, int64_t from, int64_t to, sequence_visitor see, void *self) {
+  for (int64_t i = from; i < to;) {
+    int64_t end = i + 1; // opening a file's datasets costs as much as reading a thousand sequences
+    while (end < to && s->sequences[end] - s->sequences[end - 1] <= READ_GAP &&
+           s->sequences[end] - s->sequences[i] < 4 * READ_SEQUENCES)
+      end++;
+    sequence_block *b;
+    TRY(block_read(&b, s->d, s->sequences[i], s->sequences[end - 1] - s->sequences[i] + 1));
+    for (const int64_t first = s->sequences[i]; i < end; i++) {
+      sequence one;
+      block_get(b, s->sequences[i] - first, &one);
+      see(self, &one, i);
+    }
+    block_free(b);
+  }
+  return OK;
+}
+
+typedef struct chunk_builder {
+  query_source *s;
+  chunk_store *store;
+  int64_t at_query, at_token, at_excluded;
+  bool measure; // first pass: only the sizes
+} chunk_builder;
+
+static void add_sequence(void *self, const sequence *s, int64_t slot) {
+  chunk_builder *b = self;
+  const query_source *source = b->s;
+  int32_t from, to;
+  target_range(s, source->c.part, &from, &to);
+  if (from >= to) return;
+  const int64_t token_at = b->at_token;
+  b->at_token += to;
+  if (b->measure) {
+    b->at_query += to - from;
+    b->at_excluded += (int64_t)(to - from) * ((source->c.filter_history ? to : 0) + 1);
+    return;
+  }
+  int32_t *tokens = b->store->tokens + token_at;
+  uint8_t *events = b->store->events + token_at;
+  memcpy(tokens, s->tokens, (size_t)to * sizeof *tokens);
+  memcpy(events, s->events, (size_t)to);
+  for (int32_t p = from; p < to; p++) {
+    const int32_t item = tokens[p] - source->first_item;
+    query *q = &b->store->queries[b->at_query++];
+    *q = (query){
+        .sequence = s->index, .user = s->user, .slot = slot, .n = p, .tokens = tokens, .events = events};
+    q->target = item >= 0 && item < source->items ? item : -1;
+    int32_t *excluded = b->store->excluded + b->at_excluded, n = 0;
+    if (q->target >= 0) excluded[n++] = q->target;
+    for (int32_t i = 0; source->c.filter_history && i < p; i++) {
+      const int32_t seen = tokens[i] - source->first_item;
+      if (seen >= 0 && seen < source->items) excluded[n++] = seen;
+    }
+    qsort(excluded, (size_t)n, sizeof *excluded, by_int32);
+    int32_t distinct = 0;
+    for (int32_t i = 0; i < n; i++)
+      if (i == 0 || excluded[i] != excluded[distinct - 1]) excluded[distinct++] = excluded[i];
+    q->excluded = excluded;
+    q->n_excluded = distinct;
+    b->at_excluded += distinct;
+    rng r = rng_at((uint64_t)source->c.seed, STREAM_EVAL + DRAW_TIES, (uint32_t)s->user, (uint32_t)p);
+    for (int32_t k = 0; k < RANK_PROTOCOLS; k++) q->tie[k] = rng_unit(&r);
+  }
+}
+
+static status add_negatives(query_source *s, chunk_store *store) {
+  const size_t wanted = (size_t)s->c.negatives;
+  TRY(mem_new(&store->negatives, (size_t)store->count * 2 * wanted, sizeof *store->negatives, "negatives"));
+  bool failed = false;
+#pragma omp parallel for schedule(static) num_threads(s->threads) reduction(|| : failed)
+  for (int64_t i = 0; i < store->count; i++) {
+    query *q = &store->queries[i];
+    uint8_t *taken = s->taken + (size_t)omp_get_thread_num() * (size_t)s->items;
+    for (int32_t k = RANK_UNIFORM; k <= RANK_POPULARITY; k++) {
+      if (!s->c.protocols[k]) continue;
+      int32_t *out = store->negatives + ((size_t)i * 2 + (size_t)(k - RANK_UNIFORM)) * wanted;
+      const int32_t n = draw_negatives(s, q, (rank_protocol)k, q->n, taken, out);
+      failed = failed || n < 0;
+      q->negatives[k] = out;
+      q->n_negatives[k] = n < 0 ? 0 : n;
+    }
+  }
+  return failed ? fail(ERR_MEMORY, "out of memory: drawing negatives") : OK;
+}
+
+static status build_chunk(query_source *s, int64_t chunk, chunk_store *store) {
+  store_free(store);
+  const int64_t from = chunk * CHUNK_SEQUENCES, limit = from + CHUNK_SEQUENCES,
+                to = limit < s->users ? limit : s->users;
+  chunk_builder b = {.s = s, .store = store, .measure = true};
+  TRY(visit_sequences(s, from, to, add_sequence, &b));
+  store->count = b.at_query;
+  TRY(mem_new(&store->queries, (size_t)b.at_query, sizeof *store->queries, "questions"));
+  TRY(mem_new(&store->tokens, (size_t)b.at_token, sizeof *store->tokens, "histories"));
+  TRY(mem_new(&store->events, (size_t)b.at_token, sizeof *store->events, "histories"));
+  TRY(mem_new(&store->excluded, (size_t)b.at_excluded, sizeof *store->excluded, "filtered items"));
+  b = (chunk_builder){.s = s, .store = store};
+  TRY(visit_sequences(s, from, to, add_sequence, &b));
+  return s->c.protocols[RANK_UNIFORM] || s->c.protocols[RANK_POPULARITY] ? add_negatives(s, store) : OK;
+}
+
+status queries_open(query_source **out, dataset *d, const query_config *c) {
+  *out = NULL;
+  query_source *s;
+  TRY(mem_new(&s, 1, sizeof *s, "the questions of an evaluation"));
+  s->c = *c;
+  s->d = d;
+  s->threads = omp_get_max_threads();
+  s->first_item = vocab_begin(dataset_vocab(d), RANGE_ITEMS);
+  s->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - s->first_item;
+  status rc;
+  if (s->items < 1) {
+    rc = fail(ERR_FORMAT, "%s has no items to rank", dataset_dir(d));
+    goto bad;
+  }
+  const bool sampled = c->protocols[RANK_UNIFORM] || c->protocols[RANK_POPULARITY];
+  if (c->users < 0 || (sampled && (c->negatives < 1 || c->negatives > 1 << 20))) {
+    rc = fail(ERR_ARGUMENT, "an evaluation wants users >= 0 and between 1 and 1048576 negatives");
+    goto bad;
+  }
+  TRY_GOTO(choose_users(s), bad);
+  if (sampled)
+    TRY_GOTO(mem_new(&s->taken, (size_t)s->threads * (size_t)s->items, 1, "marks of drawn negatives"), bad);
+  if (c->protocols[RANK_POPULARITY]) TRY_GOTO(make_alias(s), bad);
+  s->chunks = (s->users + CHUNK_SEQUENCES - 1) / CHUNK_SEQUENCES;
+  s->kept = s->users <= KEEP_USERS;
+  TRY_GOTO(mem_new(&s->store, s->kept ? (size_t)s->chunks : 1, sizeof *s->store, "chunks of questions"), bad);
+  for (int64_t i = 0; s->kept && i < s->chunks; i++) TRY_GOTO(build_chunk(s, i, &s->store[i]), bad);
+  *out = s;
+  return OK;
+bad:
+  queries_close(s);
+  return rc;
+}
+
+void queries_close(query_source *s) {
+  if (s == NULL) return;
+  for (int64_t i = 0; s->store != NULL && i < (s->kept ? s->chunks : 1); i++) store_free(&s->store[i]);
+  free(s->store);
+  free(s->sequences);
+  free(s->alias_share);
+  free(s->alias);
+  free(s->counts);
+  free(s->taken);
+  free(s);
+}
+
+const query_config *queries_config(const query_source *s) {
+  return &s->c;
+}
+dataset *queries_dataset(query_source *s) {
+  return s->d;
+}
+int64_t queries_chunks(const query_source *s) {
+  return s->chunks;
+}
+int64_t queries_users(const query_source *s) {
+  return s->users;
+}
+
+status queries_chunk(query_source *s, int64_t i, query_chunk *out) {
+  chunk_store *store = &s->store[s->kept ? i : 0];
+  if (!s->kept) TRY(build_chunk(s, i, store));
+  *out = (query_chunk){.count = store->count, .queries = store->queries};
+  return OK;
+}

@@ -1,0 +1,508 @@
+// Ranking evaluation; see ranking.h and docs/evaluation.md.
+//
+// A model is asked in two steps. Questions of a chunk become packed batches, and the encoder gives one vector u a
+// question. Then u meets every item's v: scores = U V^T, made in tiles of a few hundred KB that one thread
+// computes and counts while they are in its cache. So nothing of the size users x items ever exists, not even users
+// x (a block of items); the products are BLAS's, split above it. Cost: 2 (H + 1) operations a score, about 1 s for
+// 8,192 users x 54,542 items x 65 on two cores.
+//
+// The target's own score is one dot product; the same item's score inside a tile may differ by rounding, as the sums
+// run in another order. So the target is masked out of the tiles, and candidates within 2^-20 |u| |v| of it count as
+// ties: that is about the error of such a sum, and a tie is broken at random rather than by rounding.
+//
+// The item vectors are kept whole while they take less than ITEM_BYTES, and come in blocks otherwise.
+#include "eval/ranking.h"
+
+#include <cblas.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/memory.h"
+
+enum { TILE_QUERIES = 64, TILE_ITEMS = 1024, ITEM_BYTES = 256 << 20 };
+
+struct ranking {
+  ranking_config c;
+  dataset *d;
+  query_source *source;
+  int32_t first_item, items;
+  int64_t *known; // [items] occurrences in the parts the model may know
+};
+
+ranking_config ranking_defaults(void) {
+  return (ranking_config){.query = {.part = EVAL_VALID,
+                                    .seed = 1,
+                                    .negatives = 100,
+                                    .protocols = {[RANK_FULL] = true},
+                                    .filter_history = true}};
+}
+
+status ranking_open(ranking **out, dataset *d, const ranking_config *c) {
+  *out = NULL;
+  ranking *r;
+  TRY(mem_new(&r, 1, sizeof *r, "an evaluation"));
+  r->c = *c;
+  r->d = d;
+  status rc;
+  TRY_GOTO(queries_open(&r->source, d, &c->query), bad);
+  r->first_item = vocab_begin(dataset_vocab(d), RANGE_ITEMS);
+  r->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - r->first_item;
+  TRY_GOTO(mem_new(&r->known, (size_t)r->items, sizeof *r->known, "item counts"), bad);
+  if (c->query.part == EVAL_TEST)
+    TRY_GOTO(items_count(d, EVAL_TEST, r->known), bad);
+  else
+    for (int32_t i = 0; i < r->items; i++)
+      r->known[i] = vocab_token_count(dataset_vocab(d), r->first_item + i);
+  *out = r;
+  return OK;
+bad:
+  ranking_close(r);
+  return rc;
+}
+
+void ranking_close(ranking *r) {
+  if (r == NULL) return;
+  queries_close(r->source);
+  free(r->known);
+  free(r);
+}
+
+const query_source *ranking_queries(const ranking *r) {
+  return r->source;
+}
+
+void ranking_result_free(ranking_result *r) {
+  if (r == NULL) return;
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) free(r->ranks[k]);
+  free(r->slots);
+  *r = (ranking_result){0};
+}
+
+// ---- results -------------------------------------------------------------------------------------------------
+
+typedef struct result_room {
+  size_t slots, ranks[RANK_PROTOCOLS];
+} result_room;
+
+// Makes room for a chunk's ranks behind those already there and notes what does not depend on scores.
+static status begin_chunk(const ranking *r, const query_chunk *c, ranking_result *out, result_room *room) {
+  const size_t need = (size_t)(out->queries + c->count);
+  TRY(mem_grow(&out->slots, &room->slots, need, sizeof *out->slots, "ranks"));
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
+    if (r->c.query.protocols[k])
+      TRY(mem_grow(&out->ranks[k], &room->ranks[k], need, sizeof *out->ranks[k], "ranks"));
+  for (int64_t i = 0; i < c->count; i++) {
+    const query *q = &c->queries[i];
+    const int64_t at = out->queries + i;
+    out->users += at == 0 || out->slots[at - 1] != q->slot;
+    out->slots[at] = q->slot;
+    out->unknown += q->target < 0;
+    out->unseen += q->target < 0 || r->known[q->target] == 0;
+    out->cold += q->target < 0 || vocab_token_count(dataset_vocab(r->d), r->first_item + q->target) == 0;
+    for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++)
+      if (r->c.query.protocols[k] && q->n_negatives[k] < out->fewest_negatives)
+        out->fewest_negatives = q->n_negatives[k];
+  }
+  return OK;
+}
+
+// Standings of a chunk's questions [count][RANK_PROTOCOLS] become ranks.
+static void end_chunk(const ranking *r, const query_chunk *c, const rank_standing *standings,
+                      ranking_result *out) {
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
+    if (!r->c.query.protocols[k]) continue;
+    for (int64_t i = 0; i < c->count; i++) {
+      const query *q = &c->queries[i];
+      out->ranks[k][out->queries + i] =
+          q->target < 0 ? 0 : rank_place(standings[i * RANK_PROTOCOLS + k], q->tie[k]);
+    }
+  }
+  out->queries += c->count;
+}
+
+static void begin_result(const ranking *r, ranking_result *out) {
+  *out = (ranking_result){.fewest_negatives = (double)r->c.query.negatives};
+}
+
+static void end_result(const ranking *r, ranking_result *out, double started) {
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
+    if (r->c.query.protocols[k]) rank_metrics_of(out->ranks[k], out->queries, &out->metrics[k]);
+  out->seconds = now_seconds() - started;
+}
+
+// First index of an ascending list whose value is at least `from`.
+static int32_t lower_bound(const int32_t *list, int32_t n, int32_t from) {
+  int32_t low = 0, high = n;
+  while (low < high) {
+    const int32_t mid = low + (high - low) / 2;
+    if (list[mid] < from)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  return low;
+}
+
+// Counts scores of items [first, first + n) of one question; excluded ones are overwritten.
+static void tally(const ranking_config *c, const query *q, float *scores, int32_t first, int32_t n,
+                  float target, float tolerance, rank_standing *standings) {
+  for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
+    const int32_t *list = q->negatives[k];
+    for (int32_t i = lower_bound(list, q->n_negatives[k], first);
+         i < q->n_negatives[k] && list[i] < first + n; i++)
+      rank_count(scores + (list[i] - first), 1, target, tolerance, &standings[k]);
+  }
+  if (!c->query.protocols[RANK_FULL]) return;
+  for (int32_t i = lower_bound(q->excluded, q->n_excluded, first);
+       i < q->n_excluded && q->excluded[i] < first + n; i++)
+    scores[q->excluded[i] - first] = -INFINITY;
+  rank_count(scores, n, target, tolerance, &standings[RANK_FULL]);
+}
+
+// ---- whole rows ----------------------------------------------------------------------------------------------
+
+static status run_rows(ranking *r, row_scorer score, void *self, ranking_result *out, float *all) {
+  result_room room = {0};
+  const size_t items = (size_t)r->items;
+  for (int64_t chunk = 0; chunk < queries_chunks(r->source); chunk++) {
+    query_chunk c;
+    TRY(queries_chunk(r->source, chunk, &c));
+    TRY(begin_chunk(r, &c, out, &room));
+    rank_standing *standings;
+    TRY(mem_new(&standings, (size_t)c.count * RANK_PROTOCOLS, sizeof *standings, "ranks"));
+    bool finite = true;
+#pragma omp parallel for schedule(dynamic, 16) reduction(&& : finite)
+    for (int64_t i = 0; i < c.count; i++) {
+      const query *q = &c.queries[i];
+      if (q->target < 0) continue;
+      float *row = all + (size_t)omp_get_thread_num() * items;
+      score(self, omp_get_thread_num(), q, row);
+      const float target = row[q->target];
+      finite = finite && isfinite(target);
+      tally(&r->c, q, row, 0, r->items, target, 0x1p-20f * fabsf(target), standings + i * RANK_PROTOCOLS);
+    }
+    end_chunk(r, &c, standings, out);
+    free(standings);
+    if (!finite) return fail(ERR_NONFINITE, "the score of an evaluated item is not finite");
+  }
+  return OK;
+}
+
+status ranking_run_rows(ranking *r, row_scorer score, void *self, ranking_result *out) {
+  const double started = now_seconds();
+  begin_result(r, out);
+  float *all;
+  TRY(mem_new(&all, (size_t)omp_get_max_threads() * (size_t)r->items, sizeof *all,
+              "a row of scores a thread"));
+  const status rc = run_rows(r, score, self, out, all);
+  free(all);
+  if (rc == OK) end_result(r, out, started);
+  return rc;
+}
+
+// ---- models --------------------------------------------------------------------------------------------------
+
+// Everything a pass over a model needs besides the questions.
+typedef struct model_pass {
+  ranking *r;
+  model *m;
+  int32_t W; // H + 1
+  batch *b;
+  seq_layout layout;
+  float *v;            // [block_items][W]
+  float *v_norm;       // [block_items]
+  int32_t block_items; // of a block of item vectors
+  int32_t block_at;    // item that the block in v begins with; -1: nothing read
+  float *u;            // [u_room / W][W]
+  float *tiles;        // [threads][TILE_QUERIES][TILE_ITEMS]
+  size_t u_room;       // floats
+  int32_t threads;
+} model_pass;
+
+static status check_model(const ranking *r, const model *m) {
+  const model_config *c = model_get_config(m);
+  const dataset_info *info = dataset_get_info(r->d);
+  if (c->vocab_size != info->vocab_size || c->class_base > r->first_item ||
+      c->class_base + c->classes < r->first_item + r->items)
+    return fail(
+        ERR_ARGUMENT,
+        "%s has a vocabulary of %d with %d items; the model was made for one of %lld and classes %d to %d",
+        dataset_dir(r->d), info->vocab_size, r->items, (long long)c->vocab_size, c->class_base,
+        c->class_base + c->classes);
+  if (c->event_types != info->n_event_types)
+    return fail(ERR_ARGUMENT, "%s has %d event types, the model was made for %lld", dataset_dir(r->d),
+                info->n_event_types, (long long)c->event_types);
+  return OK;
+}
+
+static status pass_open(model_pass *p, ranking *r, model *m) {
+  *p = (model_pass){.r = r, .m = m, .block_at = -1, .threads = omp_get_max_threads()};
+  TRY(check_model(r, m));
+  p->W = (int32_t)model_get_config(m)->hidden + 1;
+  p->layout = model_layout(model_get_config(m));
+  const int64_t fitting = ITEM_BYTES / ((int64_t)p->W * 4);
+  p->block_items = r->items < fitting ? r->items : (int32_t)fitting;
+  TRY(batch_new(&p->b, model_get_run(m)->caps));
+  TRY(mem_new(&p->v, (size_t)p->block_items * (size_t)p->W, sizeof *p->v, "item vectors"));
+  TRY(mem_new(&p->v_norm, (size_t)p->block_items, sizeof *p->v_norm, "item vectors"));
+  return mem_new(&p->tiles, (size_t)p->threads * TILE_QUERIES * TILE_ITEMS, sizeof *p->tiles,
+                 "tiles of scores");
+}
+
+static void pass_close(model_pass *p) {
+  batch_free(p->b);
+  free(p->v);
+  free(p->v_norm);
+  free(p->u);
+  free(p->tiles);
+}
+
+// Item vectors from `first` into the block; *n of them.
+static status read_items(model_pass *p, int32_t first, int32_t *n) {
+  *n = p->r->items - first < p->block_items ? p->r->items - first : p->block_items;
+  if (p->block_at == first) return OK;
+  const int32_t class = p->r->first_item + first - model_get_config(p->m)->class_base;
+  TRY(model_item_vectors(p->m, class, *n, p->v));
+  bool finite = true;
+#pragma omp parallel for schedule(static) reduction(&& : finite)
+  for (int32_t i = 0; i < *n; i++) {
+    p->v_norm[i] = cblas_snrm2(p->W, p->v + (size_t)i * (size_t)p->W, 1);
+    finite = finite && isfinite(p->v_norm[i]);
+  }
+  if (!finite) return fail(ERR_NONFINITE, "an item vector of the model is not finite");
+  p->block_at = first;
+  return OK;
+}
+
+static status encode_batch(model_pass *p, float *u) {
+  batch_finish(p->b);
+  const step_state state = {.mlm_scale = 1.0f, .cls_scale = 1.0f};
+  TRY(model_set_batch(p->m, p->b, &state));
+  TRY(model_forward(p->m, false));
+  TRY(model_user_vectors(p->m, u));
+  return p->r->c.loss ? model_loss(p->m, false) : OK;
+}
+
+// User vectors of a chunk's questions into p->u, in order.
+static status encode(model_pass *p, const query_chunk *c) {
+  TRY(mem_grow(&p->u, &p->u_room, (size_t)c->count * (size_t)p->W, sizeof *p->u, "user vectors"));
+  batch_clear(p->b);
+  int64_t done = 0;
+  for (int64_t i = 0; i < c->count;) {
+    const query *q = &c->queries[i];
+    const batch_input history = {.tokens = q->tokens, .events = q->events, .n = q->n};
+    const int32_t label = p->r->first_item + (q->target < 0 ? 0 : q->target);
+    if (batch_add_query(p->b, &p->layout, &history, q->sequence, label)) {
+      if (q->target < 0) { // no class to predict: the row has no weight in the loss
+        p->b->weights[p->b->n_masked - 1] = 0.0f;
+        p->b->mask_weight -= 1.0f;
+      }
+      i++;
+      continue;
+    }
+    if (p->b->seqs == 0)
+      return fail(ERR_ARGUMENT, "a history of up to %d tokens does not fit into batches of %d tokens",
+                  p->layout.max_positions, p->b->caps.tokens);
+    TRY(encode_batch(p, p->u + (size_t)done * (size_t)p->W));
+    done = i;
+    batch_clear(p->b);
+  }
+  return p->b->seqs > 0 ? encode_batch(p, p->u + (size_t)done * (size_t)p->W) : OK;
+}
+
+// Shows every score of a chunk's questions, tile by tile; from several threads, but all tiles of a question come from
+// one thread at a time and in ascending order of items.
+typedef void (*tile_visitor)(void *self, int64_t question, float *scores, int32_t first, int32_t n);
+static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see, void *self) {
+  const size_t W = (size_t)p->W;
+  for (int32_t first = 0, n; first < p->r->items; first += n) {
+    TRY(read_items(p, first, &n));
+    const int32_t block_first = first, block_n = n;
+#pragma omp parallel for schedule(dynamic, 1)
+    for (int64_t at = 0; at < c->count; at += TILE_QUERIES) {
+      float *tile = p->tiles + (size_t)omp_get_thread_num() * TILE_QUERIES * TILE_ITEMS;
+      const int32_t asked = (int32_t)(c->count - at < TILE_QUERIES ? c->count - at : TILE_QUERIES);
+      for (int32_t j = 0; j < block_n; j += TILE_ITEMS) {
+        const int32_t columns = block_n - j < TILE_ITEMS ? block_n - j : TILE_ITEMS;
+        cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, asked, columns, p->W, 1.0f,
+                    p->u + (size_t)at * W, p->W, p->v + (size_t)j * W, p->W, 0.0f, tile, TILE_ITEMS);
+        for (int32_t i = 0; i < asked; i++)
+          see(self, at + i, tile + (size_t)i * TILE_ITEMS, block_first + j, columns);
+      }
+    }
+  }
+  return OK;
+}
+
+typedef struct target_tally {
+  const ranking_config *c;
+  const query *queries;
+  const float *targets, *tolerances; // [count]
+  rank_standing *standings;          // [count][RANK_PROTOCOLS]
+} target_tally;
+
+static void tally_tile(void *self, int64_t question, float *scores, int32_t first, int32_t n) {
+  const target_tally *t = self;
+  const query *q = &t->queries[question];
+  if (q->target < 0) return;
+  tally(t->c, q, scores, first, n, t->targets[question], t->tolerances[question],
+        t->standings + question * RANK_PROTOCOLS);
+}
+
+// Score of each question's target, and within what it counts as equal.
+static status score_targets(model_pass *p, const query_chunk *c, float *targets, float *tolerances) {
+  const size_t W = (size_t)p->W;
+  bool finite = true;
+  for (int32_t first = 0, n; first < p->r->items; first += n) {
+    TRY(read_items(p, first, &n));
+#pragma omp parallel for schedule(static) reduction(&& : finite)
+    for (int64_t i = 0; i < c->count; i++) {
+      const int32_t item = c->queries[i].target - first;
+      if (c->queries[i].target < 0 || item < 0 || item >= n) continue;
+      const float *u = p->u + (size_t)i * W;
+      targets[i] = cblas_sdot(p->W, u, 1, p->v + (size_t)item * W, 1);
+      tolerances[i] = 0x1p-20f * cblas_snrm2(p->W, u, 1) * p->v_norm[item];
+      finite = finite && isfinite(targets[i]) && isfinite(tolerances[i]);
+    }
+  }
+  return finite ? OK : fail(ERR_NONFINITE, "a user vector of the model is not finite");
+}
+
+static status run_chunk(model_pass *p, const query_chunk *c, ranking_result *out, result_room *room) {
+  TRY(begin_chunk(p->r, c, out, room));
+  const double started = now_seconds();
+  TRY(encode(p, c));
+  out->encode_seconds += now_seconds() - started;
+  float *targets = NULL, *tolerances = NULL;
+  rank_standing *standings = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&targets, (size_t)c->count, sizeof *targets, "ranks"), done);
+  TRY_GOTO(mem_new(&tolerances, (size_t)c->count, sizeof *tolerances, "ranks"), done);
+  TRY_GOTO(mem_new(&standings, (size_t)c->count * RANK_PROTOCOLS, sizeof *standings, "ranks"), done);
+  TRY_GOTO(score_targets(p, c, targets, tolerances), done);
+  target_tally t = {&p->r->c, c->queries, targets, tolerances, standings};
+  TRY_GOTO(score_tiles(p, c, tally_tile, &t), done);
+  end_chunk(p->r, c, standings, out);
+done:
+  free(targets);
+  free(tolerances);
+  free(standings);
+  return rc;
+}
+
+static status read_loss(model_pass *p, ranking_result *out) {
+  step_result loss;
+  TRY(model_backend(p->m)->result_read(model_ctx(p->m), &loss));
+  TRY(model_backend(p->m)->result_clear(model_ctx(p->m)));
+  if (loss.mlm_weight <= 0) return OK;
+  out->has_loss = true;
+  out->loss = loss.mlm_loss / loss.mlm_weight;
+  out->accuracy = loss.mlm_hits / loss.mlm_weight;
+  return isfinite(out->loss) ? OK : fail(ERR_NONFINITE, "the loss of the held-out items is not finite");
+}
+
+status ranking_run(ranking *r, model *m, ranking_result *out) {
+  const double started = now_seconds();
+  begin_result(r, out);
+  model_pass p;
+  result_room room = {0};
+  status rc = pass_open(&p, r, m);
+  if (rc == OK && r->c.loss) rc = model_backend(m)->result_clear(model_ctx(m));
+  for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {
+    query_chunk c;
+    rc = queries_chunk(r->source, i, &c);
+    if (rc == OK) rc = run_chunk(&p, &c, out, &room);
+  }
+  if (rc == OK && r->c.loss) rc = read_loss(&p, out);
+  pass_close(&p);
+  if (rc == OK) end_result(r, out, started);
+  return rc;
+}
+
+status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out) {
+  *out = (ranking_result){0};
+  ranking *r;
+  TRY(ranking_open(&r, d, c));
+  const status rc = ranking_run(r, m, out);
+  ranking_close(r);
+  return rc;
+}
+
+status ranking_value(const ranking_result *r, const char *name, double *value) {
+  const int32_t metric = rank_metric_find(name);
+  if (metric >= 0)
+    *value = r->metrics[RANK_FULL].value[metric];
+  else if (strcmp(name, "loss") == 0 && r->has_loss)
+    *value = r->loss;
+  else if (strcmp(name, "accuracy") == 0 && r->has_loss)
+    *value = r->accuracy;
+  else
+    return fail(ERR_ARGUMENT,
+                "\"%s\" is not a metric of this evaluation; \"ndcg@10\" and \"hr@10\" are, for example",
+                name);
+  return OK;
+}
+
+// ---- lists ---------------------------------------------------------------------------------------------------
+
+typedef struct list_builder {
+  const ranking *r;
+  const query *queries;
+  int32_t k;
+  ranked_list *lists; // [count]
+} list_builder;
+
+static void list_tile(void *self, int64_t question, float *scores, int32_t first, int32_t n) {
+  const list_builder *b = self;
+  const query *q = &b->queries[question];
+  ranked_list *list = &b->lists[question];
+  for (int32_t i = 0; b->r->c.query.filter_history && i < q->n; i++) {
+    const int32_t item = q->tokens[i] - b->r->first_item - first;
+    if (item >= 0 && item < n) scores[item] = -INFINITY;
+  }
+  for (int32_t i = 0; i < n; i++) {
+    if (isinf(scores[i]) || (list->n == b->k && scores[i] <= list->scores[b->k - 1])) continue;
+    int32_t at = list->n < b->k ? list->n++ : b->k - 1;
+    for (; at > 0 && list->scores[at - 1] < scores[i]; at--) {
+      list->scores[at] = list->scores[at - 1];
+      list->items[at] = list->items[at - 1];
+    }
+    list->scores[at] = scores[i];
+    list->items[at] = first + i;
+  }
+}
+
+static status lists_of_chunk(model_pass *p, const query_chunk *c, int32_t k, list_visitor see, void *self) {
+  TRY(encode(p, c));
+  list_builder b = {.r = p->r, .queries = c->queries, .k = k};
+  int32_t *items = NULL;
+  float *scores = NULL;
+  status rc;
+  const size_t n = (size_t)c->count;
+  TRY_GOTO(mem_new(&items, n * (size_t)k, sizeof *items, "ranked lists"), done);
+  TRY_GOTO(mem_new(&scores, n * (size_t)k, sizeof *scores, "ranked lists"), done);
+  TRY_GOTO(mem_new(&b.lists, n, sizeof *b.lists, "ranked lists"), done);
+  for (size_t i = 0; i < n; i++) b.lists[i] = (ranked_list){0, items + i * (size_t)k, scores + i * (size_t)k};
+  TRY_GOTO(score_tiles(p, c, list_tile, &b), done);
+  for (size_t i = 0; i < n; i++) TRY_GOTO(see(self, &c->queries[i], &b.lists[i]), done);
+done:
+  free(items);
+  free(scores);
+  free(b.lists);
+  return rc;
+}
+
+status ranking_lists(ranking *r, model *m, int32_t k, list_visitor see, void *self) {
+  if (k < 1) return fail(ERR_ARGUMENT, "a ranked list wants at least one item");
+  model_pass p;
+  status rc = pass_open(&p, r, m);
+  for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {
+    query_chunk c;
+    rc = queries_chunk(r->source, i, &c);
+    if (rc == OK) rc = lists_of_chunk(&p, &c, k, see, self);
+  }
+  pass_close(&p);
+  return rc;
+}

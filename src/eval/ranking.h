@@ -1,0 +1,74 @@
+// Ranking quality of a model, or of anything that scores items, on the held-out part of a data set.
+//
+//   ranking_config c = ranking_defaults();       // unsampled, validation part, all users
+//   c.query.users = 8192;
+//   ranking *r;    ranking_open(&r, d, &c);      // reads the questions once
+//   ranking_result result;
+//   ranking_run(r, m, &result);                  // any number of times
+//   double value;  ranking_value(&result, "ndcg@10", &value);
+//   ranking_result_free(&result);  ranking_close(r);
+#ifndef SOUK_EVAL_RANKING_H
+#define SOUK_EVAL_RANKING_H
+
+#include "data/dataset.h"
+#include "eval/queries.h"
+#include "eval/rank_metrics.h"
+#include "model/model.h"
+
+typedef struct ranking_config {
+  query_config query;
+  bool loss; // masked-LM loss and accuracy of the targets under the full softmax too (about twice the work)
+} ranking_config;
+
+typedef struct ranking_result {
+  int64_t users, queries; // users with at least one question
+  int64_t unknown;        // targets that the vocabulary does not have: misses in every metric
+  int64_t unseen;         // targets that occur nowhere in the parts the model may know (its input included)
+  int64_t cold;           // targets that occur in no train part; unknown and unseen ones included
+  rank_metrics metrics[RANK_PROTOCOLS];
+  int32_t *ranks[RANK_PROTOCOLS]; // [queries]; NULL for protocols not asked for
+  int64_t *slots;                 // [queries] the user of each question: the unit of the bootstrap
+  double fewest_negatives;        // of any question; below the number asked for in small catalogues
+  // With config.loss; the mean over known targets, in nats.
+  bool has_loss;
+  double loss, accuracy;
+  double seconds, encode_seconds;
+} ranking_result;
+
+ranking_config ranking_defaults(void);
+
+typedef struct ranking ranking;
+status ranking_open(ranking **out, dataset *d, const ranking_config *c); // d must outlive it
+void ranking_close(ranking *r);                                          // NULL is safe
+const query_source *ranking_queries(const ranking *r);
+
+// Evaluates a model (created for training or not). Its current batch is replaced and its results are cleared. out is
+// freed with ranking_result_free, also after an error. A score that is not finite is ERR_NONFINITE.
+status ranking_run(ranking *r, model *m, ranking_result *out);
+
+// The same for scores that come as whole rows: fills scores [items] for one question. Called from several threads
+// (0 <= thread < omp_get_max_threads()).
+typedef void (*row_scorer)(void *self, int32_t thread, const query *q, float *scores);
+status ranking_run_rows(ranking *r, row_scorer score, void *self, ranking_result *out);
+void ranking_result_free(ranking_result *r); // NULL is safe
+
+// All in one.
+status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out);
+
+// A metric of the unsampled protocol by name: "hr@10", "ndcg@10", "mrr", "loss", "accuracy", ...; ERR_ARGUMENT if
+// there is none of that name. Metrics grow with quality but for "loss".
+status ranking_value(const ranking_result *r, const char *name, double *value);
+
+// The k best items of a question, best first, as `souk-infer` would list them: the history filtered out (the target
+// is not), equal scores in id order. items, scores [k]; *n of them.
+typedef struct ranked_list {
+  int32_t n;
+  int32_t *items;
+  float *scores;
+} ranked_list;
+
+// Lists for every question of the source, given to `see` in order; scores by the model.
+typedef status (*list_visitor)(void *self, const query *q, const ranked_list *list);
+status ranking_lists(ranking *r, model *m, int32_t k, list_visitor see, void *self);
+
+#endif
