@@ -53,7 +53,8 @@ AVX2_CFLAGS := -mavx2 -mfma -ffp-contract=fast
 KEY := $(notdir $(CC))$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)$(if $(DEBUG),-debug)$(if $(EXTRA_CFLAGS),-$(shell echo '$(EXTRA_CFLAGS)' | cksum | cut -d' ' -f1))
 B := build/$(KEY)
 DEFAULT_KEY := gcc
-ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk build/souk-infer)
+INFER := $(if $(wildcard src/infer/main.c),$(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so)
+ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),build/souk-infer))
 
 # ---- sources -------------------------------------------------------------------------------------------------
 # The inference module is a product of its own: src/infer and src/simd only.
@@ -81,7 +82,7 @@ help: ## this list
 	  nvcc "$(or $(call have_cmd,nvcc),none (CPU backend only))" \
 	  GPU "$$(nvidia-smi -L 2>/dev/null | head -n 1 | grep . || echo none)"
 
-all: $(B)/souk $(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so $(ROOT_LINKS) ## build souk, souk-infer and libsouk_infer
+all: $(B)/souk $(INFER) $(ROOT_LINKS) ## build souk, souk-infer and libsouk_infer
 
 # Packages are installed only when one is missing; the stamp keeps repeated makes quick.
 build/.deps-ok: Makefile

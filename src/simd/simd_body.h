@@ -59,10 +59,16 @@ static double sum_squares_k(const float *x, size_t n) {
   return sum;
 }
 
+// Lanes by hand: not every compiler vectorises a maximum.
 static float max_k(const float *x, size_t n) {
-  float best = -INFINITY;
-#pragma omp simd reduction(max : best)
-  for (size_t i = 0; i < n; i++) best = x[i] > best ? x[i] : best;
+  enum { LANES = 16 };
+  float lane[LANES], best = -INFINITY;
+  for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES)
+    for (int j = 0; j < LANES; j++) lane[j] = x[i + (size_t)j] > lane[j] ? x[i + (size_t)j] : lane[j];
+  for (; i < n; i++) best = x[i] > best ? x[i] : best;
+  for (int j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
   return best;
 }
 
