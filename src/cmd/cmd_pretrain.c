@@ -2,6 +2,7 @@
 #include <string.h>
 #include "cmd/cmd.h"
 #include "train/loop.h"
+#include "train/validation.h"
 
 typedef struct pretrain_flags {
   bool resume;
@@ -40,7 +41,12 @@ status cmd_pretrain(int argc, char **argv) {
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
-  const status rc = train_run(&c, &run_options, d, flags.resume, NULL);
+  rank_validator v = {.questions = NULL};
+  const bool validate = c.train.eval_every > 0 && dataset_get_info(d)->valid_targets > 0;
+  status rc = OK;
+  if (validate) rc = rank_validator_open(&v, d, c.train.eval_users, c.train.seed, c.train.metric);
+  if (rc == OK) rc = train_run(&c, &run_options, d, flags.resume, validate ? &v.base : NULL);
+  rank_validator_close(&v);
   dataset_close(d);
   return rc;
 }

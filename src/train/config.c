@@ -16,7 +16,7 @@ static const option train_options[] = {
     {"eval_users", OPT_INT, TR(eval_users), "2000", 1, 1e12, NULL,
      "users of a validation, a fixed random subset"},
     {"metric", OPT_STRING, TR(metric), "ndcg@10", 0, 0, NULL,
-     "of the best checkpoint: hr@K, ndcg@K, mrr, mlm_loss"},
+     "of the best checkpoint: hr@10, ndcg@10, mrr, loss, accuracy, ..."},
     {"patience", OPT_INT, TR(patience), "0", 0, 1e9, NULL,
      "validations without improvement that stop; 0: never"},
     {"save_every", OPT_INT, TR(save_every), "0", 0, 1e12, NULL,
