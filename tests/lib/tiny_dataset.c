@@ -1,0 +1,64 @@
+// Small data sets for tests.
+#include "lib/tiny_dataset.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/philox.h"
+#include "data/writer.h"
+#include "lib/check.h"
+
+void tiny_directory(char *buf, size_t bytes) {
+  const char *base = getenv("TMPDIR");
+  snprintf(buf, bytes, "%s/souk-test-XXXXXX", base != NULL ? base : "/tmp");
+  assert_non_null(mkdtemp(buf));
+}
+
+void tiny_remove(const char *dir) {
+  check_ok(dir_remove(dir));
+}
+
+void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length) {
+  vocab *v;
+  check_ok(vocab_new(&v));
+  char name[32];
+  for (int32_t i = 0; i < items; i++) {
+    snprintf(name, sizeof name, "item%d", i);
+    check_ok(vocab_add(v, RANGE_ITEMS, name, 1 + (items - i) / 2, NULL));
+  }
+  dataset_writer *w;
+  check_ok(writer_open(&w, dir, 500, 4, true));
+  int32_t tokens[1024], sessions[1024];
+  uint8_t events[1024];
+  int64_t times[1024];
+  for (int32_t u = 0; u < users; u++) {
+    const int32_t n = length > 0 ? length : 3 + u * 7 % 13;
+    rng r = rng_at(5, 1, (uint32_t)u, 0);
+    int32_t item = (int32_t)rng_below(&r, (uint64_t)items);
+    for (int32_t i = 0; i < n; i++) {
+      tokens[i] = TOKEN_SPECIALS + item;
+      events[i] = (uint8_t)(1 + (i + u) % 2);
+      times[i] = 1000 * u + 10 * i;
+      sessions[i] = i / 3;
+      item = rng_unit(&r) < 0.8 ? (item + 3) % items : (int32_t)rng_below(&r, (uint64_t)items);
+    }
+    const sequence s = {.user = u,
+                        .n = n,
+                        .valid_from = n - 2,
+                        .test_from = n - 1,
+                        .tokens = tokens,
+                        .events = events,
+                        .times = times,
+                        .sessions = sessions};
+    snprintf(name, sizeof name, "user%d", u);
+    check_ok(writer_add(w, &s, name));
+  }
+  dataset_info info = {.name = "tiny",
+                       .n_event_types = 3,
+                       .event_types = {"none", "view", "buy"},
+                       .window = 8,
+                       .stride = 4,
+                       .has_time = true};
+  check_ok(writer_finish(w, &info, v, NULL));
+  vocab_free(v);
+}
