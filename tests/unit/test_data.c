@@ -1,0 +1,249 @@
+// Vocabulary, data sets, windows, log readers.
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "data/intern.h"
+#include "data/log_reader.h"
+#include "data/writer.h"
+#include "lib/check.h"
+#include "lib/tiny_dataset.h"
+
+static void test_vocab(void **unused) {
+  (void)unused;
+  char dir[256], path[300];
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(path, sizeof path, dir, "vocab.tsv"));
+  vocab *v, *w;
+  check_ok(vocab_new(&v));
+  check_ok(vocab_add(v, RANGE_WORDS, "same", 3, NULL));
+  check_ok(vocab_add(v, RANGE_ITEMS, "same", 4, NULL));
+  check_ok(vocab_add(v, RANGE_ITEMS, "tab\there \\ and\nline", 5, NULL));
+  check_fails(vocab_add(v, RANGE_ITEMS, "same", 4, NULL), ERR_FORMAT, "twice among the items");
+  check_fails(vocab_add(v, RANGE_WORDS, "late", 4, NULL), ERR_INTERNAL, "in order");
+  char name[32];
+  for (int i = 0; i < 5000; i++) {
+    snprintf(name, sizeof name, "i%d", i);
+    check_ok(vocab_add(v, RANGE_ITEMS, name, i, NULL));
+  }
+  check_ok(vocab_write(v, path));
+  int32_t end[RANGE_COUNT];
+  for (int r = 0; r < RANGE_COUNT; r++) end[r] = vocab_end(v, (vocab_range)r);
+  check_ok(vocab_read(&w, path, end));
+  assert_int_equal(vocab_size(w), 5008);
+  for (int32_t i = 0; i < vocab_size(v); i++) {
+    assert_string_equal(vocab_token(v, i), vocab_token(w, i));
+    assert_int_equal(vocab_token_count(v, i), vocab_token_count(w, i));
+  }
+  assert_int_equal(vocab_find(w, RANGE_WORDS, "same"), 5);
+  assert_int_equal(vocab_find(w, RANGE_ITEMS, "same"), 6);
+  assert_int_equal(vocab_find(w, RANGE_ITEMS, "i4999"), 5007);
+  assert_int_equal(vocab_find(w, RANGE_ITEMS, "absent"), -1);
+  vocab_free(w);
+  end[RANGE_ITEMS]++;
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "has 5008 tokens, the manifest says 5009");
+  end[RANGE_ITEMS] -= 2;
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "more tokens");
+  check_ok(file_write_atomic(path, "a\tx\n", 4));
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "line 1: TOKEN <tab> COUNT");
+  check_ok(file_write_atomic(path, "a\\q\t1\n", 6));
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "unknown escape");
+  vocab_free(v);
+  tiny_remove(dir);
+}
+
+static void test_dataset(void **unused) {
+  (void)unused;
+  char dir[256], path[330], *text;
+  size_t n;
+  tiny_directory(dir, sizeof dir);
+  tiny_dataset(dir, 200, 30, 0);
+  dataset *d;
+  check_ok(dataset_open(&d, dir, true));
+  const dataset_info *info = dataset_get_info(d);
+  assert_int_equal(info->sequences, 200);
+  assert_true(info->shards > 2); // several shards, so that blocks straddle them
+  assert_int_equal(info->valid_targets, 200);
+  sequence_block *all, *part;
+  check_ok(block_read(&all, d, 0, 200));
+  int64_t tokens = 0;
+  for (int64_t first = 0; first < 200; first += 37) {
+    const int64_t count = first + 37 < 200 ? 37 : 200 - first;
+    check_ok(block_read(&part, d, first, count));
+    for (int64_t i = 0; i < count; i++) {
+      sequence s, t;
+      block_get(all, first + i, &s);
+      block_get(part, i, &t);
+      assert_int_equal(s.n, t.n);
+      assert_int_equal(s.index, t.index);
+      assert_int_equal(s.user, first + i);
+      assert_int_equal(s.n, 3 + (first + i) * 7 % 13);
+      assert_int_equal(s.n, dataset_lengths(d)[first + i]);
+      assert_int_equal(s.valid_from, s.n - 2);
+      assert_memory_equal(s.tokens, t.tokens, (size_t)s.n * sizeof *s.tokens);
+      assert_memory_equal(s.times, t.times, (size_t)s.n * sizeof *s.times);
+      assert_memory_equal(s.events, t.events, (size_t)s.n);
+      tokens += s.n;
+    }
+    block_free(part);
+  }
+  assert_int_equal(tokens, info->tokens);
+  block_free(all);
+  check_fails(block_read(&part, d, 190, 20), ERR_ARGUMENT, "not in the data set");
+  dataset_close(d);
+
+  // Damage is found: a changed byte by checksum, a shortened shard by HDF5 or the index, a bad manifest by field.
+  check_ok(path_join(path, sizeof path, dir, "shard-00001.h5"));
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  text[n / 2] ^= 1;
+  check_ok(file_write_atomic(path, text, n));
+  check_fails(dataset_open(&d, dir, true), ERR_CHECKSUM, "shard-00001.h5");
+  check_ok(file_write_atomic(path, text, n / 3));
+  assert_int_not_equal(dataset_open(&d, dir, false), OK);
+  assert_non_null(strstr(fail_message(), "shard-00001.h5"));
+  free(text);
+  check_ok(path_join(path, sizeof path, dir, "manifest.json"));
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  char *field = strstr(text, "\"longest\"");
+  memcpy(field, "\"tsegnol\"", 9);
+  check_ok(file_write_atomic(path, text, n));
+  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "field \"longest\"");
+  check_ok(file_write_atomic(path, text, n / 2));
+  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "manifest.json line");
+  free(text);
+  check_fails(dataset_open(&d, "/no/such", false), ERR_NOT_FOUND, "souk prepare");
+  tiny_remove(dir);
+}
+
+static void test_same_bytes(void **unused) {
+  (void)unused;
+  char dir[2][256], path[330], hex[2][65];
+  for (int i = 0; i < 2; i++) {
+    tiny_directory(dir[i], sizeof dir[i]);
+    tiny_dataset(dir[i], 50, 20, 0);
+    check_ok(path_join(path, sizeof path, dir[i], "manifest.json")); // it holds the checksums of all the rest
+    check_ok(file_sha256(path, hex[i], NULL));
+  }
+  assert_string_equal(hex[0], hex[1]);
+  tiny_remove(dir[0]);
+  tiny_remove(dir[1]);
+}
+
+static void test_windows(void **unused) {
+  (void)unused;
+  for (int32_t n = 0; n < 40; n++) {
+    for (int32_t window = 1; window < 12; window++) {
+      for (int32_t stride = 1; stride <= window; stride++) {
+        const int32_t count = window_count(n, window, stride);
+        int32_t covered = 0, last_end = 0;
+        for (int32_t i = 0; i < count; i++) {
+          int32_t begin, end;
+          window_at(n, window, stride, i, &begin, &end);
+          assert_true(begin >= 0 && end <= n && end - begin <= window && end > last_end);
+          assert_true(end - begin == window || n < window);
+          assert_true(begin <= covered); // no gap
+          if (i + 1 == count) assert_int_equal(end, n);
+          covered = last_end = end;
+        }
+        assert_int_equal(covered, n);
+      }
+    }
+  }
+}
+
+static log_reader *reader(const char *path, const char *text, log_kind kind, bool header,
+                          const char *const *columns, int n) {
+  log_reader *r;
+  check_ok(file_write_atomic(path, text, strlen(text)));
+  check_ok(log_open(&r, path, kind, header, columns, n));
+  return r;
+}
+
+static void expect_row(log_reader *r, const char *a, const char *b) {
+  const char *values[MAX_COLUMNS], *reject;
+  bool end;
+  check_ok(log_next(r, values, &reject, &end));
+  assert_false(end);
+  assert_null(reject);
+  const char *const wanted[2] = {a, b};
+  for (int i = 0; i < 2; i++) {
+    if (wanted[i] == NULL)
+      assert_null(values[i]);
+    else
+      assert_string_equal(values[i], wanted[i]);
+  }
+}
+
+static void expect_reject(log_reader *r, const char *reason) {
+  const char *values[MAX_COLUMNS], *reject;
+  bool end;
+  check_ok(log_next(r, values, &reject, &end));
+  assert_false(end);
+  assert_non_null(reject);
+  assert_string_equal(reject, reason);
+}
+
+static void test_log_readers(void **unused) {
+  (void)unused;
+  char dir[256], path[300];
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(path, sizeof path, dir, "log"));
+  const char *const by_name[] = {"b", "a"}, *const by_number[] = {"2", "1"};
+  log_reader *r = reader(path,
+                         "\xEF\xBB\xBF"
+                         "a,b\r\n1,2\n\"x, \"\"y\"\"\nz\",3\n4,\n5\n\"6\"7,8\n9,10",
+                         LOG_CSV, true, by_name, 2);
+  expect_row(r, "2", "1");
+  expect_row(r, "3", "x, \"y\"\nz");
+  expect_row(r, NULL, "4");
+  expect_reject(r, "too few columns");
+  expect_reject(r, "broken quotes");
+  expect_row(r, "10", "9");
+  log_close(r);
+  r = reader(path, "a:token\tb:float\nx\t1.5\n", LOG_TSV, true, by_name, 2);
+  expect_row(r, "1.5", "x");
+  log_close(r);
+  r = reader(path, "  x   y \nz w\n", LOG_SPACE, false, by_number, 2);
+  expect_row(r, "y", "x");
+  expect_row(r, "w", "z");
+  log_close(r);
+  r = reader(path, "{\"a\": \"x\", \"b\": 3}\n{\"a\": null}\nnonsense\n", LOG_JSONL, true, by_name, 2);
+  expect_row(r, "3", "x");
+  expect_row(r, NULL, NULL);
+  expect_reject(r, "not a json object");
+  log_close(r);
+  check_ok(file_write_atomic(path, "a,c\n", 4));
+  check_fails(log_open(&r, path, LOG_CSV, true, by_name, 2), ERR_FORMAT,
+              "no column \"b\"; its columns are: a, c");
+  check_fails(log_open(&r, path, LOG_CSV, false, by_name, 2), ERR_ARGUMENT, "columns are numbers");
+  check_ok(file_write_atomic(path, "", 0));
+  check_fails(log_open(&r, path, LOG_CSV, true, by_name, 2), ERR_FORMAT, "empty");
+  tiny_remove(dir);
+}
+
+static void test_intern(void **unused) {
+  (void)unused;
+  intern *t;
+  check_ok(intern_new(&t));
+  char name[32];
+  int32_t id;
+  for (int round = 0; round < 2; round++) {
+    for (int i = 0; i < 20000; i++) {
+      snprintf(name, sizeof name, "n%d", i);
+      check_ok(intern_add(t, name, &id));
+      assert_int_equal(id, i);
+    }
+  }
+  assert_int_equal(intern_count(t), 20000);
+  assert_int_equal(intern_find(t, "n77"), 77);
+  assert_int_equal(intern_find(t, "m"), -1);
+  assert_string_equal(intern_text(t, 19999), "n19999");
+  intern_free(t);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_vocab),   cmocka_unit_test(test_dataset),     cmocka_unit_test(test_same_bytes),
+      cmocka_unit_test(test_windows), cmocka_unit_test(test_log_readers), cmocka_unit_test(test_intern),
+  };
+  return cmocka_run_group_tests_name("data", tests, NULL, NULL);
+}
