@@ -1,0 +1,363 @@
+// Batches: composition, masks, copies, crops, negatives, order, seeking, ranks.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "data/batcher.h"
+#include "lib/check.h"
+#include "lib/tiny_dataset.h"
+#include "ops/ops.h"
+
+static const option_section section = {"data", "Data", NULL, 0, NULL};
+
+static data_config defaults(void) {
+  static data_config c;
+  option_section s = section;
+  s.options = data_options;
+  s.count = n_data_options;
+  s.target = &c;
+  const option_set set = {"test", "", &s, 1};
+  check_ok(options_defaults(&set));
+  c.batch_tokens = 64;
+  return c;
+}
+
+static const seq_layout items_only = {.positions_from_end = true, .max_positions = 20, .n_event_types = 3};
+static const seq_layout bert = {.cls_sep = true, .max_positions = 20, .n_event_types = 3};
+
+static char dir[256];
+static dataset *data_set;
+
+static int set_up(void **unused) {
+  (void)unused;
+  tiny_directory(dir, sizeof dir);
+  tiny_dataset(dir, 150, 40, 0);
+  return dataset_open(&data_set, dir, false) == OK ? 0 : 1;
+}
+
+static int tear_down(void **unused) {
+  (void)unused;
+  dataset_close(data_set);
+  tiny_remove(dir);
+  return 0;
+}
+
+// What every batch promises.
+static void check_batch(const batch *b, const seq_layout *layout, batch_caps caps) {
+  assert_true(b->tokens <= caps.tokens && b->seqs <= caps.seqs && b->n_masked <= caps.masked);
+  assert_true(b->seqs > 0 && b->n_masked > 0);
+  assert_int_equal(b->cu_seqlens[0], 0);
+  assert_int_equal(b->cu_seqlens[b->seqs], b->tokens);
+  int32_t work = 0;
+  for (int32_t s = 0; s < b->seqs; s++) {
+    const int32_t n = b->cu_seqlens[s + 1] - b->cu_seqlens[s];
+    assert_true(n >= 1 && n <= layout->max_positions);
+    for (int32_t i = 0; i < n; i++) {
+      const int32_t row = b->cu_seqlens[s] + i;
+      assert_int_equal(b->seq_of[row], s);
+      assert_int_equal(b->positions[row], layout->positions_from_end ? n - 1 - i : i);
+      assert_true(b->ids[row] >= 0 && b->ids[row] < 45 && b->types[row] >= 0 && b->types[row] < 6);
+    }
+    for (int32_t first = 0; first < n; first += ATTENTION_BLOCK, work++) {
+      assert_int_equal(b->work[2 * work], s);
+      assert_int_equal(b->work[2 * work + 1], first);
+    }
+  }
+  assert_int_equal(work, b->n_work);
+  double weight = 0;
+  for (int32_t i = 0; i < b->n_masked; i++) {
+    assert_true(b->masked[i] >= 0 && b->masked[i] < b->tokens);
+    assert_true(b->labels[i] >= TOKEN_SPECIALS && b->labels[i] < 45);
+    if (i > 0) assert_true(b->masked[i] > b->masked[i - 1]);
+    weight += b->weights[i];
+  }
+  assert_true(fabs(weight - b->mask_weight) < 1e-3);
+}
+
+static uint64_t hash_batch(const batch *b) {
+  uint64_t h = 1469598103934665603u;
+#define MIX(array, n)                                        \
+  for (size_t k = 0; k < (size_t)(n) * sizeof *(array); k++) \
+  h = (h ^ ((const unsigned char *)(array))[k]) * 1099511628211u
+  MIX(b->ids, b->tokens);
+  MIX(b->types, b->tokens);
+  MIX(b->masked, b->n_masked);
+  MIX(b->labels, b->n_masked);
+  MIX(b->seq_ids, b->seqs);
+  MIX(b->negatives, b->n_negatives);
+#undef MIX
+  return h;
+}
+
+static batcher *open_train(const data_config *c, const seq_layout *layout) {
+  batcher *b;
+  check_ok(batcher_open(&b, data_set, c, layout, PART_TRAIN, 0, 1));
+  return b;
+}
+
+static void test_epoch_is_complete(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.window = 5;
+  c.stride = 2;
+  c.duplicates = 2;
+  c.last_copies = 1;
+  batcher *b = open_train(&c, &items_only);
+  int64_t batches, windows = 0;
+  check_ok(batcher_epoch_batches(b, 0, &batches));
+  for (int64_t s = 0; s < 150; s++) windows += window_count(dataset_train_lengths(data_set)[s], 5, 2);
+  int *seen = calloc((size_t)(3 * windows), sizeof *seen);
+  assert_non_null(seen);
+  const batch *x;
+  for (int64_t i = 0; i < batches; i++) {
+    check_ok(batcher_next(b, &x));
+    check_batch(x, &items_only, batcher_caps(b));
+    assert_int_equal(x->epoch, 0);
+    assert_int_equal(x->index, i);
+    for (int32_t s = 0; s < x->seqs; s++) seen[x->seq_ids[s]]++;
+  }
+  for (int64_t i = 0; i < 3 * windows; i++) assert_int_equal(seen[i], 1); // every copy of every window once
+  check_ok(batcher_next(b, &x));
+  assert_int_equal(x->epoch, 1);
+  assert_int_equal(x->index, 0);
+  free(seen);
+  batcher_close(b);
+}
+
+static void test_masks(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.last_copies = 0;
+  for (int style = 0; style < 2; style++) {
+    c.mask_style = style;
+    c.mask_probability = 0.3;
+    batcher *b = open_train(&c, &items_only);
+    int64_t items = 0, masked = 0, kept = 0, replaced = 0, hidden_events = 0;
+    const batch *x;
+    do {
+      check_ok(batcher_next(b, &x));
+      check_batch(x, &items_only, batcher_caps(b));
+      items += x->tokens;
+      masked += x->n_masked;
+      for (int32_t i = 0; i < x->n_masked; i++) {
+        const int32_t id = x->ids[x->masked[i]];
+        kept += id == x->labels[i];
+        replaced += id != x->labels[i] && id != TOKEN_MASK;
+        hidden_events += x->types[x->masked[i]] == 0;
+      }
+    } while (x->epoch < 40);
+    const double share = (double)masked / (double)items;
+    assert_true(share > 0.3 && share < 0.45); // above 0.3, since short windows get at least one mask
+    assert_int_equal(hidden_events, masked);
+    const double n = (double)masked;
+    if (style == MASK_ALWAYS)
+      assert_int_equal(kept + replaced, 0);
+    else
+      assert_true(fabs((double)kept / n - 0.1) < 0.015 && fabs((double)replaced / n - 0.1) < 0.015);
+    batcher_close(b);
+  }
+}
+
+static void test_last_copies_and_crops(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.duplicates = 0;
+  c.last_copies = 1.5;
+  c.crop = 0.5;
+  batcher *b = open_train(&c, &bert);
+  const batch *x;
+  int64_t sequences = 0, cropped = 0, longer = 0;
+  do {
+    check_ok(batcher_next(b, &x));
+    check_batch(x, &bert, batcher_caps(b));
+    assert_int_equal(x->n_masked, x->seqs);
+    for (int32_t s = 0; s < x->seqs; s++) {
+      const int32_t last = x->cu_seqlens[s + 1] - 1, n = last + 1 - x->cu_seqlens[s] - 2;
+      assert_int_equal(x->ids[x->cu_seqlens[s]], TOKEN_CLS);
+      assert_int_equal(x->ids[last], TOKEN_SEP);
+      assert_int_equal(x->masked[s], last - 1); // only the last item
+      assert_int_equal(x->ids[last - 1], TOKEN_MASK);
+      sequences++;
+      if (n < 8) cropped++; // shorter than the window: a crop or a short history
+      longer += n == 8;
+    }
+  } while (x->epoch < 20);
+  int64_t windows = 0;
+  for (int64_t s = 0; s < 150; s++) windows += window_count(dataset_train_lengths(data_set)[s], 8, 4);
+  assert_true(fabs((double)sequences / (20.0 * (double)windows) - 1.5) < 0.06);
+  assert_true(longer > 0 && cropped > longer / 4);
+  batcher_close(b);
+}
+
+static void test_seek_equals_continuing(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.negatives = 7;
+  c.crop = 0.5;
+  uint64_t hashes[80];
+  batcher *b = open_train(&c, &items_only);
+  const batch *x;
+  int64_t epoch[80], index[80];
+  for (int i = 0; i < 80; i++) {
+    check_ok(batcher_next(b, &x));
+    hashes[i] = hash_batch(x);
+    epoch[i] = x->epoch;
+    index[i] = x->index;
+  }
+  assert_true(epoch[79] > 0);
+  batcher_close(b);
+  for (int start = 0; start < 80; start += 13) {
+    b = open_train(&c, &items_only);
+    check_ok(batcher_seek(b, epoch[start], index[start]));
+    for (int i = start; i < 80; i++) {
+      check_ok(batcher_next(b, &x));
+      assert_true(hash_batch(x) == hashes[i]);
+    }
+    batcher_close(b);
+  }
+  c.seed = 2;
+  b = open_train(&c, &items_only);
+  check_ok(batcher_next(b, &x));
+  assert_true(hash_batch(x) != hashes[0]);
+  batcher_close(b);
+}
+
+static void test_ranks_partition(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  batcher *whole = open_train(&c, &items_only), *part[3];
+  for (int r = 0; r < 3; r++) check_ok(batcher_open(&part[r], data_set, &c, &items_only, PART_TRAIN, r, 3));
+  const batch *x, *y;
+  for (int i = 0; i < 9; i++) {
+    check_ok(batcher_next(whole, &x));
+    check_ok(batcher_next(part[i % 3], &y));
+    assert_true(hash_batch(x) == hash_batch(y));
+    assert_int_equal(y->index, i / 3);
+  }
+  batcher_close(whole);
+  for (int r = 0; r < 3; r++) batcher_close(part[r]);
+}
+
+static void test_validation_part(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  batcher *b;
+  check_ok(batcher_open(&b, data_set, &c, &items_only, PART_VALID, 0, 1));
+  sequence_block *all;
+  check_ok(block_read(&all, data_set, 0, 150));
+  for (int pass = 0; pass < 2; pass++) {
+    int64_t n = 0;
+    for (const batch *x;;) {
+      check_ok(batcher_next(b, &x));
+      if (x == NULL) break;
+      check_batch(x, &items_only, batcher_caps(b));
+      for (int32_t s = 0; s < x->seqs; s++, n++) {
+        sequence q;
+        block_get(all, x->seq_ids[s], &q);
+        assert_int_equal(x->labels[s], q.tokens[q.valid_from]);
+        assert_int_equal(x->masked[s], x->cu_seqlens[s + 1] - 1);
+        const int32_t kept = x->cu_seqlens[s + 1] - x->cu_seqlens[s] - 1;
+        assert_int_equal(kept, q.valid_from < 19 ? q.valid_from : 19);
+        if (kept > 0)
+          assert_memory_equal(x->ids + x->cu_seqlens[s], q.tokens + q.valid_from - kept, (size_t)kept * 4);
+      }
+    }
+    assert_int_equal(n, 150);
+  }
+  block_free(all);
+  batcher_close(b);
+}
+
+static void test_pairs(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.next_session = true;
+  batcher *b = open_train(&c, &bert);
+  const batch *x;
+  int64_t random = 0, next = 0, none = 0;
+  do {
+    check_ok(batcher_next(b, &x));
+    check_batch(x, &bert, batcher_caps(b));
+    for (int32_t s = 0; s < x->seqs; s++) {
+      int seps = 0;
+      for (int32_t i = x->cu_seqlens[s]; i < x->cu_seqlens[s + 1]; i++) {
+        assert_int_equal(x->types[i] / 3, seps > 0 ? (i == x->cu_seqlens[s + 1] ? 0 : 1) : 0);
+        seps += x->ids[i] == TOKEN_SEP;
+      }
+      assert_int_equal(seps, x->cls_labels[s] < 0 ? 1 : 2);
+      random += x->cls_labels[s] == 1;
+      next += x->cls_labels[s] == 0;
+      none += x->cls_labels[s] < 0;
+    }
+  } while (x->epoch < 20);
+  assert_true(none > 0 && fabs((double)random / (double)(random + next) - 0.5) < 0.05);
+  batcher_close(b);
+}
+
+static void test_negatives(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.negatives = 500;
+  for (int kind = 0; kind < 2; kind++) {
+    c.negative_kind = kind;
+    batcher *b = open_train(&c, &items_only);
+    const vocab *v = dataset_vocab(data_set);
+    double counts[40] = {0}, logq[40] = {0}, n = 0, mass = 0;
+    const batch *x;
+    for (int k = 0; k < 200; k++) {
+      check_ok(batcher_next(b, &x));
+      assert_int_equal(x->n_negatives, 500);
+      for (int32_t i = 0; i < 500; i++, n++) {
+        counts[x->negatives[i] - TOKEN_SPECIALS]++;
+        logq[x->negatives[i] - TOKEN_SPECIALS] = (double)x->negative_logq[i];
+      }
+      for (int32_t i = 0; i < x->n_masked; i++)
+        assert_true(fabs((double)x->label_logq[i] - logq[x->labels[i] - TOKEN_SPECIALS]) < 1e-6);
+    }
+    double total = 0;
+    for (int i = 0; i < 40; i++) total += kind == 0 ? 1.0 : (double)vocab_token_count(v, TOKEN_SPECIALS + i);
+    for (int i = 0; i < 40; i++) {
+      const double p = (kind == 0 ? 1.0 : (double)vocab_token_count(v, TOKEN_SPECIALS + i)) / total;
+      assert_true(fabs(counts[i] / n - p) < 5 * sqrt(p / n)); // five standard errors
+      assert_true(fabs(logq[i] - log(500 * p)) < 1e-5);
+      mass += exp(logq[i]);
+    }
+    assert_true(fabs(mass - 500) < 0.01);
+    batcher_close(b);
+  }
+}
+
+static void test_errors(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  batcher *b;
+  c.duplicates = 0;
+  c.last_copies = 0;
+  check_fails(batcher_open(&b, data_set, &c, &items_only, PART_TRAIN, 0, 1), ERR_ARGUMENT,
+              "nothing to train on");
+  c = defaults();
+  c.next_session = true;
+  check_fails(batcher_open(&b, data_set, &c, &items_only, PART_TRAIN, 0, 1), ERR_ARGUMENT, "cls_sep");
+  c = defaults();
+  c.window = 4;
+  c.stride = 9;
+  check_fails(batcher_open(&b, data_set, &c, &items_only, PART_TRAIN, 0, 1), ERR_ARGUMENT, "data.stride");
+  c = defaults();
+  b = open_train(&c, &items_only);
+  check_fails(batcher_seek(b, 0, 100000), ERR_ARGUMENT, "no batch 100000");
+  batcher_close(b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_epoch_is_complete),
+      cmocka_unit_test(test_masks),
+      cmocka_unit_test(test_last_copies_and_crops),
+      cmocka_unit_test(test_seek_equals_continuing),
+      cmocka_unit_test(test_ranks_partition),
+      cmocka_unit_test(test_validation_part),
+      cmocka_unit_test(test_pairs),
+      cmocka_unit_test(test_negatives),
+      cmocka_unit_test(test_errors),
+  };
+  return cmocka_run_group_tests_name("batcher", tests, set_up, tear_down);
+}
