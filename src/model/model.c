@@ -31,6 +31,7 @@ static int32_t add_param(model *m, param_spec s, const char *name) {
   p->lr_scale = 1.0f;
   p->kind = PARAM_REPLICATED;
   p->init = s.init;
+  p->parts = 1;
   p->bucket = s.bucket;
   p->offset = set->elements;
   set->elements += (p->size + 63) / 64 * 64;
@@ -96,6 +97,7 @@ static void describe_params(model *m) {
     p->out_b = add_vector(m, bucket, prefix, "attention.output.dense.bias", H, INIT_ZERO);
     p->qkv_w = add_matrix(m, bucket, prefix, "attention.self.qkv.weight", 3 * H, H);
     p->qkv_b = add_vector(m, bucket, prefix, "attention.self.qkv.bias", 3 * H, INIT_ZERO);
+    m->param_items[p->qkv_w].parts = m->param_items[p->qkv_b].parts = 3;
   }
   bucket++;
   const char *const emb = "bert.embeddings.";

@@ -23,6 +23,7 @@ typedef struct param {
   float lr_scale;
   param_kind kind;
   param_init init;
+  int32_t parts;  // tensors of equal size laid end to end that count as apart elsewhere (q, k, v: 3), else 1
   int32_t bucket; // gradients of a bucket are finished together
   int64_t offset; // in each arena, elements; a multiple of 64
 } param;

@@ -216,6 +216,10 @@ typedef struct cls_params {
 //   p -= lr lr_scale (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p);   g is first scaled by
 //   min(1, clip_norm / (sqrt(grad_sumsq) + 1e-6)).
 // A row-sparse span (touched != NULL) reads and updates only the rows marked; others keep m, v, p as they are.
+//   LAMB (You et al.: Large batch optimization for deep learning, 2020; NVIDIA's variant: gradients are clipped by the
+//   global norm first, moments are bias-corrected), one tensor a call, g scaled and m, v updated as above:
+//   u = m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p;   p -= lr lr_scale r u, where r = ||p|| / ||u|| if
+//   `trust` is set and both norms are positive, else 1. Dense only: touched must be NULL.
 typedef struct optim_params {
   int64_t n;        // elements
   float *p;         // [n] rw master weights
@@ -226,6 +230,7 @@ typedef struct optim_params {
   int32_t row;      // elements of a row when touched is set
   float lr_scale, weight_decay, beta1, beta2, eps;
   bool first; // grad_norm: reset grad_sumsq before adding
+  bool trust; // lamb: scale the step by the trust ratio of this tensor
 } optim_params;
 
 typedef enum op_kind {
@@ -299,6 +304,7 @@ typedef struct backend {
   status (*cls)(op_ctx *ctx, const cls_params *p);
   status (*grad_norm)(op_ctx *ctx, const optim_params *p);
   status (*adamw)(op_ctx *ctx, const optim_params *p);
+  status (*lamb)(op_ctx *ctx, const optim_params *p);
 } backend;
 
 // The CPU backend, always there.

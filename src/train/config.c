@@ -30,21 +30,25 @@ static const option train_options[] = {
 
 #define OP(name) offsetof(optim_config, name)
 static const option optim_options[] = {
+    {"kind", OPT_CHOICE, OP(kind), "adamw", 0, 0, "adamw|lamb", "update rule"},
     {"lr", OPT_FLOAT, OP(lr), "1e-3", 0, 100, NULL, "peak learning rate"},
-    {"schedule", OPT_CHOICE, OP(schedule), "linear", 0, 0, "linear|cosine|constant",
+    {"schedule", OPT_CHOICE, OP(schedule), "linear", 0, 0, "linear|cosine|constant|poly",
      "decay after the warm-up"},
+    {"poly_power", OPT_FLOAT, OP(poly_power), "0.5", 0, 100, NULL, "exponent of the poly schedule"},
     {"warmup_steps", OPT_INT, OP(warmup_steps), "100", 0, 1e12, NULL, "steps of linear warm-up"},
     {"decay_steps", OPT_INT, OP(decay_steps), "0", 0, 1e12, NULL,
      "step at which decay ends; 0: the last of the run"},
     {"min_lr", OPT_FLOAT, OP(min_lr), "0", 0, 1, NULL, "share of lr at the end of the decay"},
     {"weight_decay", OPT_FLOAT, OP(weight_decay), "0.01", 0, 100, NULL,
      "decoupled; not on biases and layernorms"},
-    {"beta1", OPT_FLOAT, OP(beta1), "0.9", 0, 0.99999, NULL, "AdamW"},
-    {"beta2", OPT_FLOAT, OP(beta2), "0.999", 0, 0.999999, NULL, "AdamW"},
-    {"eps", OPT_FLOAT, OP(eps), "1e-8", 1e-16, 1, NULL, "AdamW"},
+    {"beta1", OPT_FLOAT, OP(beta1), "0.9", 0, 0.99999, NULL, "decay of the first moment"},
+    {"beta2", OPT_FLOAT, OP(beta2), "0.999", 0, 0.999999, NULL, "decay of the second moment"},
+    {"eps", OPT_FLOAT, OP(eps), "1e-8", 1e-16, 1, NULL, "added to the root of the second moment"},
     {"clip_norm", OPT_FLOAT, OP(clip_norm), "1", 0, 1e9, NULL, "bound on the gradient's norm; 0: none"},
+    {"trust_all", OPT_BOOL, OP(trust_all), "false", 0, 0, NULL,
+     "LAMB: trust ratio also for biases and layernorms"},
     {"lazy_rows", OPT_BOOL, OP(lazy_rows), "true", 0, 0, NULL,
-     "with sampled losses, update touched item rows only"},
+     "AdamW with sampled losses: update touched item rows only"},
 };
 
 #define SECTION(prefix, title, table, n, target) \
@@ -63,10 +67,14 @@ size_t run_sections(run_config *c, option_section *sections) {
 
 double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps) {
   if (step < o->warmup_steps) return o->lr * (double)(step + 1) / (double)o->warmup_steps;
-  if (o->schedule == 2) return o->lr;
-  const double span = (double)(decay_steps - o->warmup_steps);
-  double t = span > 0 ? (double)(step - o->warmup_steps) / span : 1.0;
+  if (o->schedule == SCHEDULE_CONSTANT) return o->lr;
+  const bool poly = o->schedule == SCHEDULE_POLY;
+  const int64_t begin = poly ? -1 : o->warmup_steps;
+  const double span = (double)(decay_steps - (poly ? 0 : begin));
+  double t = span > 0 ? (double)(step - begin) / span : 1.0;
   if (t > 1.0) t = 1.0;
-  const double shape = o->schedule == 1 ? 0.5 * (1.0 + cos(M_PI * t)) : 1.0 - t;
+  double shape = 1.0 - t;
+  if (o->schedule == SCHEDULE_COSINE) shape = 0.5 * (1.0 + cos(M_PI * t));
+  if (poly) shape = pow(shape, o->poly_power);
   return o->lr * (o->min_lr + (1.0 - o->min_lr) * shape);
 }

@@ -20,14 +20,20 @@ typedef struct train_config { // section "train"
   int64_t threads, seed;
 } train_config;
 
+typedef enum optim_kind { OPTIM_ADAMW, OPTIM_LAMB } optim_kind;
+typedef enum lr_schedule { SCHEDULE_LINEAR, SCHEDULE_COSINE, SCHEDULE_CONSTANT, SCHEDULE_POLY } lr_schedule;
+
 typedef struct optim_config { // section "optim"
+  int kind;                   // "adamw|lamb"
   double lr;
-  int schedule; // "linear|cosine|constant"
+  int schedule; // "linear|cosine|constant|poly"
+  double poly_power;
   int64_t warmup_steps;
   int64_t decay_steps; // 0: train.steps
   double min_lr;       // share of lr that decay ends at
   double weight_decay, beta1, beta2, eps, clip_norm;
-  bool lazy_rows; // row-sparse updates of the word table (with sampled losses)
+  bool trust_all; // LAMB: trust ratio also for what has no weight decay
+  bool lazy_rows; // row-sparse updates of the word table (with sampled losses; not with LAMB)
 } optim_config;
 
 typedef struct run_config {
@@ -42,7 +48,8 @@ size_t run_sections(run_config *c, option_section *sections);
 extern const char *const device_names[];
 
 // Learning rate of optimiser step `step` (from 0): linear warm-up over warmup_steps, then decay to min_lr * lr at
-// decay_steps.
+// decay_steps. Linear and cosine decay begin where the warm-up ends. Poly is NVIDIA's: (1 - (step + 1) /
+// decay_steps)^power of the whole run, so the rate falls back a little when the warm-up ends.
 double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps);
 
 #endif

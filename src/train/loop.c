@@ -349,7 +349,8 @@ static status set_up(run *r, const option_set *options, bool resume) {
   r->steps_per_epoch = per_epoch / c->train.accumulate > 0 ? per_epoch / c->train.accumulate : 1;
   const model_run mr = {.caps = caps,
                         .training = true,
-                        .row_sparse = c->optim.lazy_rows && caps.negatives > 0,
+                        .row_sparse =
+                            c->optim.lazy_rows && caps.negatives > 0 && c->optim.kind == OPTIM_ADAMW,
                         .threads = (int32_t)c->train.threads,
                         .seed = (uint64_t)c->train.seed};
   TRY(model_create(&r->m, device_names[c->train.device], &mc, &mr));

@@ -43,7 +43,30 @@ static status each_span(model *m, const optim_config *o, status (*op)(op_ctx *, 
   return OK;
 }
 
+// LAMB's trust ratio is a tensor's own: no spans are joined, and stacked tensors are taken apart.
+static status lamb_tensors(model *m, const optim_config *o) {
+  const param_set *s = model_params(m);
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    if (!p->trainable) continue;
+    const optim_params whole = span_of(s, o, i, i);
+    const int64_t n = p->size / p->parts;
+    for (int64_t at = 0; at < p->size; at += n) {
+      optim_params part = whole;
+      part.n = n;
+      part.p += at;
+      part.g += at;
+      part.m += at;
+      part.v += at;
+      if (part.p_compute != NULL) part.p_compute = (char *)part.p_compute + (size_t)at * s->be->act_size;
+      part.trust = p->decay || o->trust_all;
+      TRY(model_backend(m)->lamb(model_ctx(m), &part));
+    }
+  }
+  return OK;
+}
+
 status optimizer_step(model *m, const optim_config *o) {
   TRY(each_span(m, o, model_backend(m)->grad_norm));
-  return each_span(m, o, model_backend(m)->adamw);
+  return o->kind == OPTIM_LAMB ? lamb_tensors(m, o) : each_span(m, o, model_backend(m)->adamw);
 }

@@ -36,6 +36,7 @@ status cpu_xent(op_ctx *ctx, const xent_params *p);
 status cpu_cls(op_ctx *ctx, const cls_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
+status cpu_lamb(op_ctx *ctx, const optim_params *p);
 
 // Rows [*begin, *end) of n for part `part` of `parts`, boundaries at multiples of `grain`.
 static inline void split_rows(int64_t n, int64_t grain, int32_t parts, int32_t part, int64_t *begin,

@@ -263,6 +263,7 @@ const backend backend_cpu = {
     .cls = cpu_cls,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
+    .lamb = cpu_lamb,
 };
 
 status backend_find(const backend **out, const char *name) {
