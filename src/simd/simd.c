@@ -37,7 +37,25 @@ size_t gemm_packed_size(size_t n, size_t k) {
 }
 
 void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed) {
-  for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS)
-    for (size_t p = 0; p < k; p++)
-      for (size_t j = 0; j < PANEL_COLUMNS; j++) *packed++ = j0 + j < n ? b[(j0 + j) * ldb + p] : 0.0f;
+  for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS, packed += PANEL_COLUMNS * k) {
+    const size_t width = n - j0 < PANEL_COLUMNS ? n - j0 : PANEL_COLUMNS;
+    const float *from = b + j0 * ldb;
+    if (width < PANEL_COLUMNS) memset(packed, 0, PANEL_COLUMNS * k * sizeof *packed);
+    // A cache line of every column at a time: reads and writes both stay in few lines.
+    for (size_t p0 = 0; p0 < k; p0 += 16) {
+      const size_t p1 = p0 + 16 < k ? p0 + 16 : k;
+      for (size_t j = 0; j < width; j++)
+        for (size_t p = p0; p < p1; p++) packed[p * PANEL_COLUMNS + j] = from[j * ldb + p];
+    }
+  }
+}
+
+void gemm_pack_rows(const float *bt, size_t ldb, size_t n, size_t k, float *packed) {
+  for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS) {
+    const size_t width = n - j0 < PANEL_COLUMNS ? n - j0 : PANEL_COLUMNS;
+    for (size_t p = 0; p < k; p++, packed += PANEL_COLUMNS) {
+      memcpy(packed, bt + p * ldb + j0, width * sizeof *packed);
+      memset(packed + width, 0, (PANEL_COLUMNS - width) * sizeof *packed);
+    }
+  }
 }

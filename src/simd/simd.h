@@ -41,7 +41,8 @@ typedef struct simd_table {
   // x[i] = bytes[i] < threshold ? 0 : x[i] * scale.
   void (*dropout)(const uint8_t *bytes, uint32_t threshold, float scale, float *x, size_t n);
   // C[m,n] = A[m,k] B[n,k]^T + bias[n] (bias may be NULL): for inference, where there is no BLAS. Row strides lda, ldc;
-  // b is packed by gemm_pack: ((n + 15) / 16) * 16 * k floats, panels of 16 columns.
+  // b is packed by gemm_pack: ((n + 15) / 16) * 16 * k floats, panels [k][16] of 16 columns. Each element is summed
+  // in the same order whatever m, n and its place: a row has the same bits alone and in a batch.
   void (*gemm_packed)(const float *a, size_t lda, const float *packed, const float *bias, float *c,
                       size_t ldc, size_t m, size_t n, size_t k);
 } simd_table;
@@ -51,8 +52,10 @@ const simd_table *simd(void);
 // By name ("c", "avx2"); NULL when this machine or build lacks it. For tests.
 const simd_table *simd_named(const char *name);
 
-// Packs b [n,k] (row stride ldb) for gemm_packed.
+// Packs b [n,k] (row stride ldb) for gemm_packed; columns past n are zero.
 size_t gemm_packed_size(size_t n, size_t k); // floats
 void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed);
+// The same from b^T, given as rows bt [k,n] (row stride ldb).
+void gemm_pack_rows(const float *bt, size_t ldb, size_t n, size_t k, float *packed);
 
 #endif

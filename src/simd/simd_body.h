@@ -5,6 +5,7 @@
 // tanh: 1 - 2 / (exp(2x) + 1).
 #include <float.h>
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include "simd/simd.h"
 
@@ -205,39 +206,141 @@ static void dropout_k(const uint8_t *bytes, uint32_t threshold, float scale, flo
   for (size_t i = 0; i < n; i++) x[i] = bytes[i] < threshold ? 0.0f : x[i] * scale;
 }
 
-// Rows in groups of R against one panel of 16 columns: R x 16 accumulators stay in registers.
-#define GEMM_ROWS(R)                                                                                \
-  static void gemm_rows_##R(const float *a, size_t lda, const float *panel, float *acc, size_t k) { \
+// ---- products for inference ----------------------------------------------------------------------------------
+//
+// A tile is R rows by one panel of 16 columns whose sums stay in registers while k runs. Every element of C is its
+// bias plus the products in ascending k, whatever the tile, so that a row's result does not depend on its
+// neighbours. k goes in blocks of DEPTH: a panel's block (16 KB) stays in the first cache while all rows pass by.
+// sums start from `from` (row stride ldf) and end in c.
+enum { DEPTH = 256 };
+
+#ifdef __AVX2__
+typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
+#define LOAD8(p)     (*(const vec8 *)(p))
+#define STORE8(p, v) (*(vec8 *)(p) = (v))
+enum { TILE_ROWS = 6 }; // 12 sums hide the latency of two multiply-adds a cycle
+#define GEMM_TILE(R)                                                                                         \
+  static inline                                                                                              \
+      __attribute__((always_inline)) void tile_##R(const float *a, size_t lda, const float *panel, size_t k, \
+                                                   const float *from, size_t ldf, float *c, size_t ldc) {    \
+    vec8 s[R][2];                                                                                            \
+    for (size_t r = 0; r < R; r++) {                                                                         \
+      s[r][0] = LOAD8(from + r * ldf);                                                                       \
+      s[r][1] = LOAD8(from + r * ldf + 8);                                                                   \
+    }                                                                                                        \
+    for (size_t p = 0; p < k; p++) {                                                                         \
+      const vec8 b0 = LOAD8(panel + p * PANEL), b1 = LOAD8(panel + p * PANEL + 8);                           \
+      for (size_t r = 0; r < R; r++) {                                                                       \
+        s[r][0] += a[r * lda + p] * b0;                                                                      \
+        s[r][1] += a[r * lda + p] * b1;                                                                      \
+      }                                                                                                      \
+    }                                                                                                        \
+    for (size_t r = 0; r < R; r++) {                                                                         \
+      STORE8(c + r * ldc, s[r][0]);                                                                          \
+      STORE8(c + r * ldc + 8, s[r][1]);                                                                      \
+    }                                                                                                        \
+  }
+GEMM_TILE(6)
+GEMM_TILE(5)
+
+// One row by four panels: a single row would wait for its two sums otherwise.
+static void tile_wide(const float *a, const float *panels, size_t k, const float *bias, float *c) {
+  vec8 s[4][2];
+  for (size_t j = 0; j < 4; j++) {
+    s[j][0] = bias != NULL ? LOAD8(bias + j * PANEL) : (vec8){0};
+    s[j][1] = bias != NULL ? LOAD8(bias + j * PANEL + 8) : (vec8){0};
+  }
+  for (size_t p = 0; p < k; p++) {
+    for (size_t j = 0; j < 4; j++) {
+      s[j][0] += a[p] * LOAD8(panels + (j * k + p) * PANEL);
+      s[j][1] += a[p] * LOAD8(panels + (j * k + p) * PANEL + 8);
+    }
+  }
+  for (size_t j = 0; j < 4; j++) {
+    STORE8(c + j * PANEL, s[j][0]);
+    STORE8(c + j * PANEL + 8, s[j][1]);
+  }
+}
+#else
+enum { TILE_ROWS = 4 };
+#define GEMM_TILE(R)                                                                                \
+  static void tile_##R(const float *a, size_t lda, const float *panel, size_t k, const float *from, \
+                       size_t ldf, float *c, size_t ldc) {                                          \
     float s[R][PANEL];                                                                              \
-    memset(s, 0, sizeof s);                                                                         \
+    for (size_t r = 0; r < R; r++) memcpy(s[r], from + r * ldf, sizeof s[r]);                       \
     for (size_t p = 0; p < k; p++) {                                                                \
       const float *b = panel + p * PANEL;                                                           \
-      for (int r = 0; r < R; r++) {                                                                 \
-        const float v = a[(size_t)r * lda + p];                                                     \
-        _Pragma("omp simd") for (int j = 0; j < PANEL; j++) s[r][j] += v * b[j];                    \
+      for (size_t r = 0; r < R; r++) {                                                              \
+        const float v = a[r * lda + p];                                                             \
+        _Pragma("omp simd") for (size_t j = 0; j < PANEL; j++) s[r][j] += v * b[j];                 \
       }                                                                                             \
     }                                                                                               \
-    memcpy(acc, s, sizeof s);                                                                       \
+    for (size_t r = 0; r < R; r++) memcpy(c + r * ldc, s[r], sizeof s[r]);                          \
   }
-GEMM_ROWS(4)
-GEMM_ROWS(1)
+#endif
+GEMM_TILE(4)
+GEMM_TILE(3)
+GEMM_TILE(2)
+GEMM_TILE(1)
+
+static inline __attribute__((always_inline)) void tile_rows(size_t rows, const float *a, size_t lda,
+                                                            const float *panel, size_t k, const float *from,
+                                                            size_t ldf, float *c, size_t ldc) {
+  switch (rows) {
+#ifdef __AVX2__
+  case 6:
+    tile_6(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+  case 5:
+    tile_5(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+#endif
+  case 4:
+    tile_4(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+  case 3:
+    tile_3(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+  case 2:
+    tile_2(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+  default:
+    tile_1(a, lda, panel, k, from, ldf, c, ldc);
+    break;
+  }
+}
+
+// All rows against one block of one panel. fresh: sums start from `start` [16], else from C.
+static void gemm_panel(const float *a, size_t lda, const float *panel, size_t k, const float *start,
+                       bool fresh, float *c, size_t ldc, size_t m, size_t width) {
+  float edge[TILE_ROWS * PANEL] = {0};
+  for (size_t i = 0; i < m; i += TILE_ROWS) {
+    const size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
+    float *to = c + i * ldc;
+    if (width == PANEL) {
+      tile_rows(rows, a + i * lda, lda, panel, k, fresh ? start : to, fresh ? 0 : ldc, to, ldc);
+      continue;
+    }
+    for (size_t r = 0; r < rows && !fresh; r++) memcpy(edge + r * PANEL, to + r * ldc, width * sizeof *to);
+    tile_rows(rows, a + i * lda, lda, panel, k, fresh ? start : edge, fresh ? 0 : PANEL, edge, PANEL);
+    for (size_t r = 0; r < rows; r++) memcpy(to + r * ldc, edge + r * PANEL, width * sizeof *to);
+  }
+}
 
 static void gemm_packed_k(const float *a, size_t lda, const float *packed, const float *bias, float *c,
                           size_t ldc, size_t m, size_t n, size_t k) {
-  float acc[4 * PANEL];
-  for (size_t j0 = 0; j0 < n; j0 += PANEL) {
-    const float *panel = packed + j0 * k;
-    const size_t width = n - j0 < PANEL ? n - j0 : PANEL;
-    for (size_t i = 0; i < m;) {
-      const size_t rows = m - i >= 4 ? 4 : 1;
-      if (rows == 4)
-        gemm_rows_4(a + i * lda, lda, panel, acc, k);
-      else
-        gemm_rows_1(a + i * lda, lda, panel, acc, k);
-      for (size_t r = 0; r < rows; r++)
-        for (size_t j = 0; j < width; j++)
-          c[(i + r) * ldc + j0 + j] = acc[r * PANEL + j] + (bias != NULL ? bias[j0 + j] : 0.0f);
-      i += rows;
+  size_t begin = 0;
+#ifdef __AVX2__
+  for (; m == 1 && begin + 4 * PANEL <= n; begin += 4 * PANEL)
+    tile_wide(a, packed + begin * k, k, bias != NULL ? bias + begin : NULL, c + begin);
+#endif
+  for (size_t p0 = 0; p0 == 0 || p0 < k; p0 += DEPTH) {
+    const size_t depth = k - p0 < DEPTH ? k - p0 : DEPTH;
+    for (size_t j0 = begin; j0 < n; j0 += PANEL) {
+      const size_t width = n - j0 < PANEL ? n - j0 : PANEL;
+      float start[PANEL] = {0};
+      if (bias != NULL) memcpy(start, bias + j0, width * sizeof *start);
+      gemm_panel(a + p0, lda, packed + j0 * k + p0 * PANEL, depth, start, p0 == 0, c + j0, ldc, m, width);
     }
   }
 }
