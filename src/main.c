@@ -1,6 +1,7 @@
 // The table of subcommands, and the only place that exits.
 #include <stdio.h>
 #include <string.h>
+#include "base/fault.h"
 #include "base/log.h"
 #include "cmd/cmd.h"
 
@@ -25,6 +26,10 @@ static void usage(FILE *to) {
 }
 
 int main(int argc, char **argv) {
+  if (fault_init() != OK) {
+    log_error("%s", fail_message());
+    return 2;
+  }
   if (argc < 2 || strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "help") == 0 ||
       strcmp(argv[1], "-h") == 0) {
     usage(argc < 2 ? stderr : stdout);

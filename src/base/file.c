@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+#include "base/fault.h"
 #include "base/memory.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
@@ -30,7 +31,7 @@ status out_open(out_file **out, const char *path) {
   TRY(mem_new(&f, 1, sizeof *f, "an output file"));
   strcpy(f->path, path);
   snprintf(f->temporary, sizeof f->temporary, "%s.tmp.%ld", path, (long)getpid());
-  f->fd = open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+  f->fd = fault_at(FAULT_CREATE) ? -1 : open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
   if (f->fd < 0) {
     const status rc = fail(ERR_IO, "cannot create %s: %s", f->temporary, strerror(errno));
     free(f);
@@ -44,15 +45,20 @@ const char *out_path(const out_file *f) {
   return f->temporary;
 }
 
-static status write_all(out_file *f, const char *data, size_t bytes) {
+// All bytes to a descriptor; false with errno set when that fails.
+static bool write_fully(int fd, const char *data, size_t bytes) {
   while (bytes > 0) {
-    const ssize_t n = write(f->fd, data, bytes);
+    const ssize_t n = fault_at(FAULT_WRITE) ? -1 : write(fd, data, bytes);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0) return fail(ERR_IO, "cannot write %s: %s", f->path, strerror(errno));
+    if (n < 0) return false;
     data += n;
     bytes -= (size_t)n;
   }
-  return OK;
+  return true;
+}
+
+static status write_all(out_file *f, const char *data, size_t bytes) {
+  return write_fully(f->fd, data, bytes) ? OK : fail(ERR_IO, "cannot write %s: %s", f->path, strerror(errno));
 }
 
 static status flush(out_file *f) {
@@ -88,6 +94,19 @@ status out_printf(out_file *f, const char *format, ...) {
   return rc;
 }
 
+status file_sync(const char *path) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC);
+  const bool good = fd >= 0 && !fault_at(FAULT_FSYNC) && fsync(fd) == 0;
+  const status rc = good ? OK : fail(ERR_IO, "cannot write %s to disk: %s", path, strerror(errno));
+  if (fd >= 0) close(fd);
+  return rc;
+}
+
+status path_rename(const char *from, const char *to) {
+  if (!fault_at(FAULT_RENAME) && rename(from, to) == 0) return OK;
+  return fail(ERR_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
+}
+
 static status sync_parent(const char *path) {
   char dir[PATH_MAX];
   const char *slash = strrchr(path, '/');
@@ -103,14 +122,9 @@ static status sync_parent(const char *path) {
 status out_commit(out_file *f) {
   status rc = flush(f);
   // A library may have replaced the temporary file by name: fsync what is there now.
-  if (rc == OK) {
-    const int fd = open(f->temporary, O_RDONLY | O_CLOEXEC);
-    if (fd < 0 || fsync(fd) != 0) rc = fail(ERR_IO, "cannot write %s to disk: %s", f->path, strerror(errno));
-    if (fd >= 0) close(fd);
-  }
+  if (rc == OK) rc = file_sync(f->temporary);
   if (close(f->fd) != 0 && rc == OK) rc = fail(ERR_IO, "cannot close %s: %s", f->path, strerror(errno));
-  if (rc == OK && rename(f->temporary, f->path) != 0)
-    rc = fail(ERR_IO, "cannot rename %s to %s: %s", f->temporary, f->path, strerror(errno));
+  if (rc == OK) rc = path_rename(f->temporary, f->path);
   if (rc != OK)
     unlink(f->temporary);
   else
@@ -136,6 +150,75 @@ status file_write_atomic(const char *path, const void *data, size_t bytes) {
   }
   return out_commit(f);
 }
+
+status file_copy(const char *from, const char *to) {
+  FILE *in = fopen(from, "rbe");
+  if (in == NULL)
+    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", from, strerror(errno));
+  out_file *out = NULL;
+  char *buf = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&buf, BUFFER_BYTES, 1, "a copy buffer"), done);
+  TRY_GOTO(out_open(&out, to), done);
+  for (size_t n; rc == OK && (n = fread(buf, 1, BUFFER_BYTES, in)) > 0;) rc = out_write(out, buf, n);
+  if (rc == OK && ferror(in)) rc = fail(ERR_IO, "cannot read %s: %s", from, strerror(errno));
+  if (rc == OK) {
+    rc = out_commit(out);
+    out = NULL;
+  }
+done:
+  out_abort(out);
+  free(buf);
+  fclose(in);
+  return rc;
+}
+
+// ---- files that grow -----------------------------------------------------------------------------------------
+
+struct append_file {
+  int fd;
+  char path[PATH_MAX];
+};
+
+status append_open(append_file **out, const char *path, bool truncate) {
+  *out = NULL;
+  append_file *f;
+  if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  TRY(mem_new(&f, 1, sizeof *f, "an output file"));
+  strcpy(f->path, path);
+  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (truncate ? O_TRUNC : 0);
+  f->fd = fault_at(FAULT_CREATE) ? -1 : open(path, flags, 0666);
+  if (f->fd < 0) {
+    const status rc = fail(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+    free(f);
+    return rc;
+  }
+  *out = f;
+  return OK;
+}
+
+status append_write(append_file *f, const void *data, size_t bytes) {
+  const off_t before = lseek(f->fd, 0, SEEK_END);
+  if (write_fully(f->fd, data, bytes)) return OK;
+  const int error = errno;
+  const bool restored = before >= 0 && ftruncate(f->fd, before) == 0;
+  return fail(ERR_IO, "cannot write %s: %s%s", f->path, strerror(error),
+              restored ? "" : " (and its last line is cut short)");
+}
+
+status append_sync(append_file *f) {
+  if (!fault_at(FAULT_FSYNC) && fsync(f->fd) == 0) return OK;
+  return errno == EINVAL ? OK : fail(ERR_IO, "cannot write %s to disk: %s", f->path, strerror(errno));
+}
+
+status append_close(append_file *f) {
+  if (f == NULL) return OK;
+  const status rc = close(f->fd) == 0 ? OK : fail(ERR_IO, "cannot close %s: %s", f->path, strerror(errno));
+  free(f);
+  return rc;
+}
+
+// ---- reading, directories, checksums -------------------------------------------------------------------------
 
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes) {
   *data = NULL;
@@ -197,8 +280,11 @@ status dir_make(const char *path) {
     if (*p != '/' && *p != '\0') continue;
     const char old = *p;
     *p = '\0';
-    if (mkdir(part, 0777) != 0 && !dir_exists(part))
-      return fail(ERR_IO, "cannot make directory %s: %s", part, strerror(errno));
+    if (!dir_exists(part) && (fault_at(FAULT_CREATE) || mkdir(part, 0777) != 0)) {
+      const int error = errno;
+      if (!dir_exists(part)) // somebody else's mkdir is fine
+        return fail(ERR_IO, "cannot make directory %s: %s", part, strerror(error));
+    }
     *p = old;
     if (old == '\0') return OK;
   }
@@ -207,7 +293,8 @@ status dir_make(const char *path) {
 status dir_sync(const char *path) {
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
-  const int bad = fsync(fd) != 0 && errno != EINVAL; // some file systems have no fsync of directories
+  // Some file systems have no fsync of directories.
+  const bool bad = (fault_at(FAULT_FSYNC) || fsync(fd) != 0) && errno != EINVAL;
   close(fd);
   return bad ? fail(ERR_IO, "cannot write directory %s to disk: %s", path, strerror(errno)) : OK;
 }

@@ -18,6 +18,18 @@ status out_commit(out_file *f); // frees f in every case; on failure the tempora
 void out_abort(out_file *f);    // removes the temporary file; f may be NULL
 
 status file_write_atomic(const char *path, const void *data, size_t bytes);
+status file_copy(const char *from, const char *to); // atomic like the above, in bounded memory
+status file_sync(const char *path);                 // fsync of a file that a library has written by name
+status path_rename(const char *from, const char *to);
+
+// A file of lines that grows: each line is written at once, whole or not at all (a line that the disk has no room
+// for is taken back), so that a killed process leaves at most its last line cut short.
+typedef struct append_file append_file;
+status append_open(append_file **out, const char *path, bool truncate);
+status append_write(append_file *f, const void *data, size_t bytes);
+status append_sync(append_file *f);
+status append_close(append_file *f); // NULL is safe
+
 // Reads a whole file of at most max_bytes; *data is NUL-terminated beyond its *bytes; freed with free().
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes);
 bool file_exists(const char *path);

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/fault.h"
 
 static status too_much(size_t count, size_t size, const char *what) {
   return fail(ERR_MEMORY, "out of memory: cannot get %zu x %zu bytes for %s", count, size, what);
@@ -16,7 +17,7 @@ status mem_new(void *out, size_t count, size_t size, const char *what) {
   size_t bytes;
   if (__builtin_mul_overflow(count, size, &bytes) || bytes > SIZE_MAX / 2) return too_much(count, size, what);
   bytes = bytes < 64 ? 64 : (bytes + 63) / 64 * 64;
-  p = aligned_alloc(64, bytes);
+  p = fault_at(FAULT_ALLOC) ? NULL : aligned_alloc(64, bytes);
   if (p == NULL) return too_much(count, size, what);
   memset(p, 0, bytes);
   memcpy(out, &p, sizeof p);
@@ -31,7 +32,7 @@ status mem_grow(void *array, size_t *cap, size_t need, size_t size, const char *
   if (__builtin_mul_overflow(wanted, size, &bytes)) return too_much(wanted, size, what);
   void *p;
   memcpy(&p, array, sizeof p);
-  p = realloc(p, bytes);
+  p = fault_at(FAULT_ALLOC) ? NULL : realloc(p, bytes);
   if (p == NULL) return too_much(wanted, size, what);
   memcpy(array, &p, sizeof p);
   *cap = wanted;
@@ -43,7 +44,7 @@ status mem_strdup(char **out, const char *text) {
 }
 
 status mem_strndup(char **out, const char *text, size_t bytes) {
-  *out = malloc(bytes + 1);
+  *out = fault_at(FAULT_ALLOC) ? NULL : malloc(bytes + 1);
   if (*out == NULL) return too_much(bytes + 1, 1, "a string");
   memcpy(*out, text, bytes);
   (*out)[bytes] = '\0';

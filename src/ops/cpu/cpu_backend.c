@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/fault.h"
 #include "base/memory.h"
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
@@ -119,7 +120,7 @@ static status cpu_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **
   (void)ctx;
   *out = NULL;
   bytes = bytes == 0 ? 256 : (bytes + 255) / 256 * 256;
-  void *p = aligned_alloc(256, bytes);
+  void *p = fault_at(FAULT_ALLOC) ? NULL : aligned_alloc(256, bytes);
   if (p == NULL) return fail(ERR_MEMORY, "out of memory: cannot get %zu bytes for %s", bytes, what);
   memset(p, 0, bytes);
   *out = p;
