@@ -3,6 +3,7 @@
 
 #include <pthread.h>
 #include <string.h>
+#include "data/hdf5_driver.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 
@@ -20,10 +21,10 @@ static status h5_error(const char *path, const char *what, const char *name) {
 }
 
 status h5_create(hid_t *file, const char *path, const char *schema, int64_t version) {
-  const hid_t plist = H5Pcreate(H5P_FILE_CREATE);
-  *file = H5Fcreate(path, H5F_ACC_TRUNC, plist, H5P_DEFAULT);
-  H5Pclose(plist);
-  if (*file < 0) return fail(ERR_IO, "cannot create %s", path);
+  const hid_t access = h5_driver_access();
+  *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  if (access >= 0) H5Pclose(access);
+  if (*file < 0) return fail(ERR_IO, "cannot create %s: %s", path, strerror(h5_driver_open_error()));
   const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
   H5Tset_size(type, strlen(schema) + 1);
   const hid_t a = H5Acreate2(*file, "schema", type, space, H5P_DEFAULT, H5P_DEFAULT);
@@ -86,7 +87,9 @@ status h5_open(hid_t *file, const char *path, const char *schema, int64_t versio
 status h5_close(hid_t file, const char *path) {
   const bool flushed = H5Fflush(file, H5F_SCOPE_GLOBAL) >= 0;
   const bool closed = H5Fclose(file) >= 0;
-  return flushed && closed ? OK : fail(ERR_IO, "cannot write %s (is the disk full?)", path);
+  const int error = h5_driver_close_error();
+  if (error != 0) return fail(ERR_IO, "cannot write %s: %s", path, strerror(error));
+  return flushed && closed ? OK : fail(ERR_IO, "cannot write %s: HDF5 reports an error", path);
 }
 
 status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,
