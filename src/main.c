@@ -14,6 +14,7 @@ typedef struct command {
 static const command commands[] = {
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
+    {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},
 };
 
@@ -49,8 +50,12 @@ int main(int argc, char **argv) {
       return 1;
     }
     if (rc == OK) return 0;
+    if (rc == ERR_INTERRUPTED) { // as it was asked to
+      log_info("%s", fail_message());
+      return 130;
+    }
     log_error("%s", fail_message());
-    return rc == ERR_ARGUMENT ? 2 : rc == ERR_INTERRUPTED ? 130 : 1;
+    return rc == ERR_ARGUMENT ? 2 : 1;
   }
   log_error("unknown command \"%s\"; souk --help lists them", argv[1]);
   return 2;

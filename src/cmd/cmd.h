@@ -6,5 +6,6 @@
 
 status cmd_prepare(int argc, char **argv);
 status cmd_pretrain(int argc, char **argv);
+status cmd_replay(int argc, char **argv);
 
 #endif

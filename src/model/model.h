@@ -33,6 +33,18 @@ status model_forward(model *m, bool training);
 // Heads over the current batch: losses into step_result; with grads the gradients are accumulated for the whole
 // model (forward must have been called with training = true).
 status model_loss(model *m, bool grads);
+// The same passes as model_forward(m, true) and model_loss(m, true), with every op's results shown to `see` as they
+// come: where a NaN or an infinity begins is the first one with nonfinite > 0. The parameters are shown before that.
+typedef struct tensor_report {
+  char where[160];    // "forward of bert.encoder.layer.1.output.dense"
+  const char *tensor; // "y"; "dw"; "value" for parameters
+  int64_t rows, columns, nonfinite;
+  int64_t first;  // element (row x columns + column) that is not finite; -1: none
+  double largest; // of the finite ones, by magnitude
+  double value;   // of element `first`
+} tensor_report;
+typedef void (*tensor_visitor)(void *self, const tensor_report *t);
+status model_checked_pass(model *m, tensor_visitor see, void *self);
 // Multiply-add counted as 2: floating-point operations of the forward pass of a batch; backward is twice that.
 double model_flops(const model *m, const batch *b);
 

@@ -1,10 +1,9 @@
 // Checkpoints: a directory with a manifest and HDF5 parts; see checkpoint.h.
 //
-// The directory is written beside its place and renamed when whole. Tensors keep their logical shape and name, so
-// another number of ranks, or another backend, reads the same files.
+// The directory is written beside its place, every part fsynced and the manifest last, and renamed when whole. Tensors
+// keep their logical shape and name, so another number of ranks, or another backend, reads the same files.
 #include "train/checkpoint.h"
 
-#include <errno.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
@@ -19,129 +18,187 @@ enum { MAX_MANIFEST = 64 << 20 };
 
 // ---- writing -------------------------------------------------------------------------------------------------
 
-// All parameters of one arena as datasets GROUP/NAME.
-static status write_tensors(model *m, hid_t file, const char *path, const char *group, const float *arena) {
-  const param_set *s = model_params(m);
-  const backend *be = model_backend(m);
-  status rc = OK;
-  for (int32_t i = 0; rc == OK && i < s->count; i++) {
+// All parameters of one arena as datasets GROUP/NAME. The lock is taken tensor by tensor: a batcher that needs HDF5
+// for its next block must not wait for the whole file.
+static status write_tensors(const param_set *s, hid_t file, const char *path, const char *group,
+                            const float *arena) {
+  for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
     const hsize_t dims[2] = {(hsize_t)p->shape[0], (hsize_t)p->shape[1]};
     char name[PARAM_NAME + 16];
     snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
-    const float *data = arena + p->offset;
-    float *copy = NULL;
-    if (!be->host_memory) {
-      TRY(mem_new(&copy, (size_t)p->size, sizeof *copy, "a tensor"));
-      rc = be->download(model_ctx(m), copy, data, (size_t)p->size * sizeof *copy);
-      data = copy;
-    }
-    if (rc == OK) rc = h5_write(file, path, name, H5T_IEEE_F32LE, p->ndim, dims, data, 0);
-    free(copy);
+    h5_lock();
+    const status rc = h5_write(file, path, name, H5T_IEEE_F32LE, p->ndim, dims, arena + p->offset, 0);
+    h5_unlock();
+    TRY(rc);
   }
-  return rc;
+  return OK;
 }
 
-static status write_part(model *m, const char *dir, const char *name, bool moments, json_t *files) {
+// Size and SHA-256 of DIR/NAME into the manifest's list.
+static status list_file(json_t *files, const char *dir, const char *name) {
   char path[PATH_MAX + 64], hex[65];
   uint64_t bytes;
   TRY(path_join(path, sizeof path, dir, name));
-  const param_set *s = model_params(m);
-  h5_lock();
+  TRY(file_sha256(path, hex, &bytes));
+  json_t *entry = json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex);
+  if (json_object_set_new(files, name, entry) != 0)
+    return fail(ERR_MEMORY, "out of memory: cannot list %s", path);
+  return OK;
+}
+
+static status write_part(const checkpoint_content *c, const char *dir, bool moments, json_t *files) {
+  char path[PATH_MAX + 64];
+  const char *name = moments ? "optimizer.h5" : "model.h5";
+  TRY(path_join(path, sizeof path, dir, name));
   hid_t file;
+  h5_lock();
   status rc = h5_create(&file, path, moments ? "souk.optimizer" : "souk.parameters", 1);
-  if (rc == OK) {
-    if (!moments) rc = write_tensors(m, file, path, "", s->master);
-    if (moments) rc = write_tensors(m, file, path, "m", s->m);
-    if (moments && rc == OK) rc = write_tensors(m, file, path, "v", s->v);
-    const status closed = h5_close(file, path);
-    if (rc == OK) rc = closed;
-  }
   h5_unlock();
   TRY(rc);
-  TRY(file_sha256(path, hex, &bytes));
-  json_object_set_new(files, name, json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
-  return OK;
+  if (!moments) rc = write_tensors(c->params, file, path, "", c->master);
+  if (moments) rc = write_tensors(c->params, file, path, "m", c->m);
+  if (moments && rc == OK) rc = write_tensors(c->params, file, path, "v", c->v);
+  h5_lock();
+  const status closed = h5_close(file, path);
+  h5_unlock();
+  TRY(closed); // a write that failed is told here, in the system's words
+  TRY(rc);
+  TRY(file_sync(path));
+  return list_file(files, dir, name);
+}
+
+static status copy_part(const checkpoint_content *c, const char *dir, const char *name, bool optional,
+                        json_t *files) {
+  char from[PATH_MAX + 64], to[PATH_MAX + 64];
+  TRY(path_join(from, sizeof from, dataset_dir(c->data), name));
+  if (optional && !file_exists(from)) return OK;
+  TRY(path_join(to, sizeof to, dir, name));
+  TRY(file_copy(from, to));
+  return list_file(files, dir, name);
+}
+
+static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
+  if (c->extra == NULL) return OK;
+  char path[PATH_MAX + 64];
+  TRY(path_join(path, sizeof path, dir, c->extra_name));
+  TRY(c->extra(c->extra_self, path));
+  TRY(file_sync(path));
+  return list_file(files, dir, c->extra_name);
 }
 
 static json_t *data_to_json(const dataset_info *d) {
   json_t *ranges = json_array(), *events = json_array();
-  for (int r = 0; r < RANGE_COUNT; r++) json_array_append_new(ranges, json_integer(d->range_end[r]));
+  int bad = 0;
+  for (int r = 0; r < RANGE_COUNT; r++) bad |= json_array_append_new(ranges, json_integer(d->range_end[r]));
   for (int32_t e = 0; e < d->n_event_types; e++)
-    json_array_append_new(events, json_string(d->event_types[e]));
-  return json_pack("{s:s,s:s,s:o,s:o}", "name", d->name, "checksum", d->checksum, "range_end", ranges,
-                   "event_types", events);
+    bad |= json_array_append_new(events, json_string(d->event_types[e]));
+  if (bad == 0)
+    return json_pack("{s:s,s:s,s:o,s:o}", "name", d->name, "checksum", d->checksum, "range_end", ranges,
+                     "event_types", events);
+  json_decref(ranges);
+  json_decref(events);
+  return NULL;
 }
 
 static json_t *state_to_json(const train_state *t) {
-  return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:I,s:s}", "step", (json_int_t)t->step, "epoch",
-                   (json_int_t)t->epoch, "index", (json_int_t)t->index, "tokens", (json_int_t)t->tokens,
-                   "seconds", t->seconds, "best_metric", t->best_metric, "best_step",
-                   (json_int_t)t->best_step, "bad_evals", (json_int_t)t->bad_evals, "best_name",
-                   t->best_name);
+  return json_pack("{s:I,s:I,s:I,s:I,s:f,s:f,s:I,s:I,s:s,s:I,s:{s:f,s:f,s:f,s:f,s:f}}", "step",
+                   (json_int_t)t->step, "epoch", (json_int_t)t->epoch, "index", (json_int_t)t->index,
+                   "tokens", (json_int_t)t->tokens, "seconds", t->seconds, "best_metric", t->best_metric,
+                   "best_step", (json_int_t)t->best_step, "bad_evals", (json_int_t)t->bad_evals, "best_name",
+                   t->best_name, "skipped", (json_int_t)t->skipped, "window", "mlm_loss", t->mlm_loss,
+                   "mlm_weight", t->mlm_weight, "cls_loss", t->cls_loss, "cls_rows", t->cls_rows, "cls_hits",
+                   t->cls_hits);
 }
 
-static status copy_file(const char *from_dir, const char *to_dir, const char *name, json_t *files) {
-  char from[PATH_MAX + 64], to[PATH_MAX + 64], hex[65], *data;
-  size_t bytes;
-  TRY(path_join(from, sizeof from, from_dir, name));
-  TRY(path_join(to, sizeof to, to_dir, name));
-  TRY(file_read(from, (size_t)1 << 40, &data, &bytes));
-  const status rc = file_write_atomic(to, data, bytes);
-  free(data);
-  TRY(rc);
-  TRY(file_sha256(to, hex, NULL));
-  json_object_set_new(files, name, json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
-  return OK;
-}
-
-static status write_manifest(const char *dir, model *m, const train_state *state, const char *yaml,
-                             const dataset_info *data, json_t *files) {
+static status write_manifest(const checkpoint_content *c, const char *dir, json_t *files) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
-  json_t *j =
-      json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:s,s:O}", "schema", "souk.checkpoint", "version", 1, "created_by",
-                "souk " SOUK_VERSION, "model", model_config_to_json(model_get_config(m)), "state",
-                state_to_json(state), "data", data_to_json(data), "config", yaml, "files", files);
-  if (j == NULL) return fail(ERR_INTERNAL, "cannot compose %s (a name that is not valid UTF-8?)", path);
-  char *text = json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17));
+  json_t *j = json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:s,s:O}", "schema", "souk.checkpoint", "version", 1,
+                        "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
+                        state_to_json(c->state), "data", data_to_json(dataset_get_info(c->data)), "config",
+                        c->config_yaml, "files", files);
+  char *text = j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
   json_decref(j);
-  if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", path);
+  if (text == NULL)
+    return fail(ERR_MEMORY, "cannot compose %s: out of memory, or a name that is not UTF-8", path);
   const status rc = file_write_atomic(path, text, strlen(text));
   free(text);
   return rc;
 }
 
-static status write_all(const char *dir, model *m, const train_state *state, const char *yaml,
-                        const dataset *data, bool with_optimizer, json_t *files) {
+static status write_all(const char *dir, const checkpoint_content *c, json_t *files) {
+  if (files == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", dir);
   TRY(dir_make(dir));
-  TRY(write_part(m, dir, "model.h5", false, files));
-  if (with_optimizer && model_params(m)->m != NULL) TRY(write_part(m, dir, "optimizer.h5", true, files));
-  TRY(copy_file(dataset_dir(data), dir, "vocab.tsv", files));
-  char catalogue[PATH_MAX + 64];
-  TRY(path_join(catalogue, sizeof catalogue, dataset_dir(data), "catalogue.jsonl"));
-  if (file_exists(catalogue)) TRY(copy_file(dataset_dir(data), dir, "catalogue.jsonl", files));
-  TRY(write_manifest(dir, m, state, yaml, dataset_get_info(data), files));
+  TRY(write_part(c, dir, false, files));
+  if (c->m != NULL) TRY(write_part(c, dir, true, files));
+  TRY(copy_part(c, dir, "vocab.tsv", false, files));
+  TRY(copy_part(c, dir, "catalogue.jsonl", true, files));
+  TRY(write_extra(c, dir, files));
+  TRY(write_manifest(c, dir, files));
   return dir_sync(dir);
 }
 
-status checkpoint_write(const char *dir, model *m, const train_state *state, const char *config_yaml,
-                        const dataset *data, bool with_optimizer) {
+// Moves the finished directory into place. One that is there already gives way, and comes back if that fails.
+static status put_in_place(const char *temporary, const char *dir) {
+  char old[PATH_MAX + 32], parent[PATH_MAX];
+  if (snprintf(old, sizeof old, "%s.old.%ld", dir, (long)getpid()) >= (int)sizeof old)
+    return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
+  const bool had = dir_exists(dir);
+  if (had) TRY(path_rename(dir, old));
+  const status rc = path_rename(temporary, dir);
+  if (rc != OK) {
+    if (had && rename(old, dir) != 0) return fail(rc, "%s; the one before is now %s", fail_message(), old);
+    return rc;
+  }
+  if (had) TRY(dir_remove(old));
+  const char *slash = strrchr(dir, '/');
+  snprintf(parent, sizeof parent, "%.*s", slash != NULL ? (int)(slash - dir) : 1, slash != NULL ? dir : ".");
+  return dir_sync(parent[0] != '\0' ? parent : "/");
+}
+
+status checkpoint_write(const char *dir, const checkpoint_content *c) {
   char temporary[PATH_MAX];
   if (snprintf(temporary, sizeof temporary, "%s.tmp.%ld", dir, (long)getpid()) >= (int)sizeof temporary)
     return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
   json_t *files = json_object();
-  status rc = write_all(temporary, m, state, config_yaml, data, with_optimizer, files);
+  status rc = write_all(temporary, c, files);
   json_decref(files);
-  if (rc == OK && dir_exists(dir)) rc = dir_remove(dir); // the same step, written again after a resume
-  if (rc == OK && rename(temporary, dir) != 0)
-    rc = fail(ERR_IO, "cannot rename %s to %s: %s", temporary, dir, strerror(errno));
+  if (rc == OK) rc = put_in_place(temporary, dir);
   if (rc != OK && dir_exists(temporary)) {
     char message[2048];
     snprintf(message, sizeof message, "%s", fail_message()); // cleaning up must not hide the first error
     dir_remove(temporary);
     return fail(rc, "%s", message);
   }
+  return rc;
+}
+
+status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                              const dataset *data, bool with_optimizer) {
+  const param_set *s = model_params(m);
+  const bool moments = with_optimizer && s->m != NULL;
+  checkpoint_content c = {.model = model_get_config(m),
+                          .params = s,
+                          .master = s->master,
+                          .m = moments ? s->m : NULL,
+                          .v = moments ? s->v : NULL,
+                          .state = state,
+                          .config_yaml = config_yaml,
+                          .data = data};
+  if (model_backend(m)->host_memory) return checkpoint_write(dir, &c);
+  const size_t n = (size_t)s->elements, arenas = moments ? 3 : 1;
+  float *host;
+  TRY(mem_new(&host, arenas * n, sizeof *host, "a copy of the model"));
+  const float *const from[3] = {s->master, s->m, s->v};
+  status rc = OK;
+  for (size_t i = 0; rc == OK && i < arenas; i++)
+    rc = model_backend(m)->download(model_ctx(m), host + i * n, from[i], n * sizeof *host);
+  c.master = host;
+  c.m = moments ? host + n : NULL;
+  c.v = moments ? host + 2 * n : NULL;
+  if (rc == OK) rc = checkpoint_write(dir, &c);
+  free(host);
   return rc;
 }
 
@@ -164,6 +221,14 @@ static status read_state(train_state *t, const json_t *j, const char *path) {
   }
   t->seconds = json_number_value(json_object_get(j, "seconds"));
   t->best_metric = json_number_value(json_object_get(j, "best_metric"));
+  // Older checkpoints have neither of these.
+  t->skipped = json_integer_value(json_object_get(j, "skipped"));
+  const json_t *window = json_object_get(j, "window");
+  t->mlm_loss = json_number_value(json_object_get(window, "mlm_loss"));
+  t->mlm_weight = json_number_value(json_object_get(window, "mlm_weight"));
+  t->cls_loss = json_number_value(json_object_get(window, "cls_loss"));
+  t->cls_rows = json_number_value(json_object_get(window, "cls_rows"));
+  t->cls_hits = json_number_value(json_object_get(window, "cls_hits"));
   const char *name = json_string_value(json_object_get(j, "best_name"));
   if (name == NULL || strlen(name) >= sizeof t->best_name) return bad_field(path, "best_name");
   strcpy(t->best_name, name);
@@ -233,7 +298,8 @@ status checkpoint_open(checkpoint **out, const char *dir) {
   json_error_t error;
   j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
   if (j == NULL) {
-    rc = fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
+    const bool memory = json_error_code(&error) == json_error_out_of_memory;
+    rc = fail(memory ? ERR_MEMORY : ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
     goto bad;
   }
   const char *schema = json_string_value(json_object_get(j, "schema")),

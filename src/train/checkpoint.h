@@ -16,7 +16,24 @@ typedef struct train_state {
   double best_metric;
   int64_t best_step, bad_evals;
   char best_name[64]; // metric it is about
+  int64_t skipped;    // steps left out because a gradient was not finite
+  // Sums since the last metrics line, so that a resumed run writes the same next line (see step_result).
+  double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
 } train_state;
+
+// What is written. The arenas are host memory laid out as `params` says.
+typedef struct checkpoint_content {
+  const model_config *model;
+  const param_set *params;
+  const float *master, *m, *v; // m NULL: parameters only
+  const train_state *state;
+  const char *config_yaml;
+  const dataset *data; // vocab.tsv and catalogue.jsonl are copied from it
+  // One more part, for what only some checkpoints hold; NULL: none. Writes PATH; called without the HDF5 lock.
+  const char *extra_name;
+  status (*extra)(const void *self, const char *path);
+  const void *extra_self;
+} checkpoint_content;
 
 // A checkpoint opened for reading: everything checked but the tensors.
 typedef struct checkpoint {
@@ -28,9 +45,12 @@ typedef struct checkpoint {
   bool has_optimizer, has_catalogue;
 } checkpoint;
 
-// data_dir: where vocab.tsv is copied from.
-status checkpoint_write(const char *dir, model *m, const train_state *state, const char *config_yaml,
-                        const dataset *data, bool with_optimizer);
+// Writes beside DIR and renames when everything is on disk, the manifest last. DIR is replaced if it exists; after an
+// error it is as it was, and nothing else is left behind.
+status checkpoint_write(const char *dir, const checkpoint_content *c);
+// The same from a model at rest.
+status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                              const dataset *data, bool with_optimizer);
 status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
 void checkpoint_close(checkpoint *c);                      // NULL is safe
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.

@@ -22,7 +22,15 @@ static const option train_options[] = {
     {"save_every", OPT_INT, TR(save_every), "0", 0, 1e12, NULL,
      "steps between checkpoints; 0: at validations and the end"},
     {"keep", OPT_INT, TR(keep), "2", 1, 1e6, NULL, "newest checkpoints that are kept, beside the best"},
+    {"background", OPT_BOOL, TR(background), "true", 0, 0, NULL,
+     "write checkpoints while training goes on, from a copy in memory"},
     {"log_every", OPT_INT, TR(log_every), "20", 1, 1e9, NULL, "steps between metric lines"},
+    {"tensorboard", OPT_BOOL, TR(tensorboard), "true", 0, 0, NULL,
+     "event files for TensorBoard beside metrics.jsonl"},
+    {"skip_nonfinite", OPT_INT, TR(skip_nonfinite), "0", 0, 1e9, NULL,
+     "steps with a NaN or infinite gradient that are left out before the run stops"},
+    {"peak_gflops", OPT_FLOAT, TR(peak_gflops), "0", 0, 1e9, NULL,
+     "that the share of peak is reported against; 0: measured at the start"},
     {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},
@@ -63,6 +71,10 @@ size_t run_sections(run_config *c, option_section *sections) {
   };
   for (size_t i = 0; i < 4; i++) sections[i] = all[i];
   return 4;
+}
+
+bool run_row_sparse(const run_config *c, batch_caps caps) {
+  return c->optim.lazy_rows && caps.negatives > 0 && c->optim.kind == OPTIM_ADAMW;
 }
 
 double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps) {

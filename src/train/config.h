@@ -15,8 +15,12 @@ typedef struct train_config { // section "train"
   char metric[OPTION_STRING]; // of the best checkpoint
   int64_t patience;           // validations without improvement that stop the run; 0: never
   int64_t save_every, keep;
+  bool background; // checkpoints are written by a thread, from a snapshot
   int64_t log_every;
-  int device; // "auto|cpu|cuda"
+  bool tensorboard;
+  int64_t skip_nonfinite; // steps that may be left out because a gradient is not finite
+  double peak_gflops;     // what shares are reported against; 0: measured
+  int device;             // "auto|cpu|cuda"
   int64_t threads, seed;
 } train_config;
 
@@ -46,6 +50,8 @@ typedef struct run_config {
 // The sections over *c; sections has room for 4.
 size_t run_sections(run_config *c, option_section *sections);
 extern const char *const device_names[];
+// Does the optimiser update touched rows of the word table only?
+bool run_row_sparse(const run_config *c, batch_caps caps);
 
 // Learning rate of optimiser step `step` (from 0): linear warm-up over warmup_steps, then decay to min_lr * lr at
 // decay_steps. Linear and cosine decay begin where the warm-up ends. Poly is NVIDIA's: (1 - (step + 1) /

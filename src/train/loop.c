@@ -2,24 +2,30 @@
 //
 // A step: `accumulate` micro-batches, whose losses are divided by the weight of all their masked rows, so the
 // micro-batches of a step are composed before the first of them runs (the batcher hands out copies for that); then
-// gradient norm, AdamW. The loss is read once a log line, not every step. All that a resumed run needs is in the
-// checkpoint: parameters, moments, step, and the place (epoch, index) of the next batch.
+// gradient norm and optimiser. All that a resumed run needs is in the checkpoint: parameters, moments, step, the place
+// (epoch, index) of the next batch, and the sums since the last metrics line. Nothing that a run computes depends on
+// when it was saved or stopped, so a resumed run ends with the same bytes as one that was never interrupted.
 #include "train/loop.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "train/metrics.h"
+#include "train/nonfinite.h"
 #include "train/optimizer.h"
+#include "train/saver.h"
+
+enum { PLAIN_SECONDS = 10 }; // between status lines where they are not redrawn in place
 
 typedef struct run {
   const run_config *c;
@@ -28,14 +34,19 @@ typedef struct run {
   model *m;
   validator *v;
   metric_sink *sink;
+  saver *saver;
   char *yaml;
-  batch **micro; // [accumulate], NULL when accumulate is 1
+  int lock;           // descriptor of the run's directory, locked; -1: none
+  batch **micro;      // [accumulate], NULL when accumulate is 1
+  const batch **step; // [accumulate] the batches of the step at hand
   train_state t;
-  int64_t decay_steps, steps_per_epoch;
-  double peak, started, last_log, flops, mask_weight;
-  int64_t last_log_tokens, last_log_step, rows;
-  double last_loss;
-  bool saved; // the current step has a checkpoint
+  int64_t decay_steps, steps_per_epoch, last_step; // last_step 0: no limit
+  double peak, started, flops, grad_norm;
+  // since the last metrics line; times only
+  double last_log, last_plain;
+  int64_t last_log_tokens, last_log_step;
+  double valid_seconds; // of the last validation
+  bool saved, stop;     // the current step has a checkpoint; validation has not improved for too long
 } run;
 
 // ---- signals -------------------------------------------------------------------------------------------------
@@ -47,71 +58,27 @@ static void on_signal(int number) {
   stop_requested = number;
 }
 
-static void catch_signals(void) {
+// INT and TERM ask for a checkpoint and an end, HUP too unless nohup has had it ignored. A pipe without a reader and a file
+// that must not grow are errors of the write, not the end of the process.
+static const struct {
+  int number;
+  bool asks;
+} signals[] = {{SIGINT, true}, {SIGTERM, true}, {SIGHUP, true}, {SIGPIPE, false}, {SIGXFSZ, false}};
+enum { SIGNALS = sizeof signals / sizeof *signals };
+
+static void catch_signals(struct sigaction before[SIGNALS]) {
   stop_requested = 0;
-  const struct sigaction action = {.sa_handler = on_signal};
-  sigaction(SIGINT, &action, NULL);
-  sigaction(SIGTERM, &action, NULL);
-}
-
-// ---- checkpoints ---------------------------------------------------------------------------------------------
-
-static void step_name(char name[32], int64_t step) {
-  snprintf(name, 32, "step-%08lld", (long long)step);
-}
-
-static status point_to(const run *r, const char *pointer, int64_t step) {
-  char path[PATH_MAX], name[40];
-  step_name(name, step);
-  strcat(name, "\n");
-  TRY(path_join(path, sizeof path, r->c->train.out, pointer));
-  return file_write_atomic(path, name, strlen(name));
-}
-
-static int descending(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return x > y ? -1 : x < y;
-}
-
-// Removes checkpoints beyond the newest `keep`, but never the best.
-static status prune(const run *r) {
-  DIR *dir = opendir(r->c->train.out);
-  if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", r->c->train.out, strerror(errno));
-  int64_t *steps = NULL;
-  size_t n = 0, cap = 0;
-  status rc = OK;
-  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
-    long long step;
-    int used = 0;
-    if (sscanf(e->d_name, "step-%8lld%n", &step, &used) != 1 || e->d_name[used] != '\0') continue;
-    rc = mem_grow(&steps, &cap, n + 1, sizeof *steps, "the list of checkpoints");
-    if (rc == OK) steps[n++] = step;
+  for (int i = 0; i < SIGNALS; i++) {
+    const struct sigaction action = {.sa_handler = signals[i].asks ? on_signal : SIG_IGN,
+                                     .sa_flags = SA_RESTART};
+    sigaction(signals[i].number, NULL, &before[i]);
+    if (signals[i].number != SIGHUP || before[i].sa_handler != SIG_IGN)
+      sigaction(signals[i].number, &action, NULL);
   }
-  closedir(dir);
-  if (n > 0) qsort(steps, n, sizeof *steps, descending);
-  for (size_t i = (size_t)r->c->train.keep; rc == OK && i < n; i++) {
-    char name[32], path[PATH_MAX];
-    if (steps[i] == r->t.best_step) continue;
-    step_name(name, steps[i]);
-    rc = path_join(path, sizeof path, r->c->train.out, name);
-    if (rc == OK) rc = dir_remove(path);
-  }
-  free(steps);
-  return rc;
 }
 
-static status save(run *r) {
-  if (r->saved) return OK;
-  char name[32], path[PATH_MAX];
-  step_name(name, r->t.step);
-  TRY(path_join(path, sizeof path, r->c->train.out, name));
-  train_state t = r->t;
-  t.seconds += now_seconds() - r->started;
-  TRY(checkpoint_write(path, r->m, &t, r->yaml, r->d, true));
-  TRY(point_to(r, "last", r->t.step));
-  if (r->t.best_step == r->t.step) TRY(point_to(r, "best", r->t.step));
-  r->saved = true;
-  return prune(r);
+static void release_signals(const struct sigaction before[SIGNALS]) {
+  for (int i = 0; i < SIGNALS; i++) sigaction(signals[i].number, &before[i], NULL);
 }
 
 // ---- a step --------------------------------------------------------------------------------------------------
@@ -151,38 +118,91 @@ static void copy_batch(batch *to, const batch *from) {
   to->cls_count = from->cls_count;
 }
 
+static status save(run *r) {
+  if (r->saved) return OK;
+  train_state t = r->t;
+  t.seconds += now_seconds() - r->started;
+  TRY(saver_save(r->saver, &t));
+  r->saved = true;
+  return OK;
+}
+
 static status one_batch(run *r, const batch *b, const step_state *s) {
   TRY(model_set_batch(r->m, b, s));
   TRY(model_forward(r->m, true));
   TRY(model_loss(r->m, true));
   r->flops += 3.0 * model_flops(r->m, b);
-  r->t.tokens += b->tokens;
+  return OK;
+}
+
+// The optimiser has refused the step: says where the NaN began, saves what is needed to run the step again, and goes on
+// only if the configuration allows for it.
+static status on_nonfinite(run *r, const step_input *in) {
+  const train_config *t = &r->c->train;
+  const long long step = (long long)r->t.step + 1;
+  nonfinite_place place;
+  char text[512], name[40], dir[PATH_MAX];
+  TRY(nonfinite_find(r->m, in, &place, NULL, NULL));
+  nonfinite_sentence(&place, text, sizeof text);
+  snprintf(name, sizeof name, "nonfinite-%08lld", step);
+  TRY(path_join(dir, sizeof dir, t->out, name));
+  train_state state = r->t;
+  state.seconds += now_seconds() - r->started;
+  TRY(nonfinite_save(dir, r->m, in, &state, r->yaml, r->d));
+  if (!place.in_parameters) TRY(save(r));
+  TRY(saver_wait(r->saver));
+  if (r->t.skipped >= t->skip_nonfinite)
+    return fail(
+        ERR_NONFINITE,
+        "step %lld was not applied, its gradient is not finite. %s. souk replay %s runs the step again; a "
+        "lower optim.lr, optim.clip_norm or train.skip_nonfinite may help",
+        step, text, dir);
+  r->t.skipped++;
+  log_warn("step %lld is left out, its gradient is not finite. %s (souk replay %s)", step, text, dir);
+  return sink_write(r->sink,
+                    json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
+}
+
+static status read_step(run *r, const step_input *in) {
+  step_result result;
+  TRY(model_backend(r->m)->result_read(model_ctx(r->m), &result));
+  if (result.nonfinite) return on_nonfinite(r, in);
+  r->t.mlm_loss += result.mlm_loss;
+  r->t.mlm_weight += result.mlm_weight;
+  r->t.cls_loss += result.cls_loss;
+  r->t.cls_rows += result.cls_rows;
+  r->t.cls_hits += result.cls_hits;
+  r->grad_norm = sqrt(result.grad_sumsq);
   return OK;
 }
 
 static status take_step(run *r) {
   const int64_t n = r->c->train.accumulate;
-  const batch *b = NULL;
   double weight = 0, cls = 0;
   for (int64_t i = 0; i < n; i++) {
-    TRY(batcher_next(r->batches, &b));
+    TRY(batcher_next(r->batches, &r->step[i]));
     if (n > 1) {
-      copy_batch(r->micro[i], b);
-      b = r->micro[i];
+      copy_batch(r->micro[i], r->step[i]);
+      r->step[i] = r->micro[i];
     }
-    weight += b->mask_weight;
-    cls += b->cls_count;
+    weight += r->step[i]->mask_weight;
+    cls += r->step[i]->cls_count;
   }
-  const step_state s = {.step = r->t.step,
-                        .seed = (uint64_t)r->c->train.seed,
-                        .lr = (float)learning_rate(&r->c->optim, r->t.step, r->decay_steps),
-                        .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
-                        .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
-                        .clip_norm = (float)r->c->optim.clip_norm};
-  for (int64_t i = 0; i < n; i++) TRY(one_batch(r, n > 1 ? r->micro[i] : b, &s));
+  const step_input in = {.state = {.step = r->t.step,
+                                   .seed = (uint64_t)r->c->train.seed,
+                                   .lr = (float)learning_rate(&r->c->optim, r->t.step, r->decay_steps),
+                                   .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
+                                   .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
+                                   .clip_norm = (float)r->c->optim.clip_norm},
+                         .n = (int32_t)n,
+                         .batches = r->step};
+  TRY(model_backend(r->m)->result_clear(model_ctx(r->m)));
+  for (int64_t i = 0; i < n; i++) TRY(one_batch(r, r->step[i], &in.state));
   TRY(optimizer_step(r->m, &r->c->optim));
-  r->t.epoch = b->epoch;
-  r->t.index = b->index + 1;
+  TRY(read_step(r, &in));
+  for (int64_t i = 0; i < n; i++) r->t.tokens += r->step[i]->tokens;
+  r->t.epoch = r->step[n - 1]->epoch;
+  r->t.index = r->step[n - 1]->index + 1;
   r->t.step++;
   r->saved = false;
   return OK;
@@ -190,54 +210,81 @@ static status take_step(run *r) {
 
 // ---- reports -------------------------------------------------------------------------------------------------
 
-static status report(run *r, int64_t last_step) {
-  step_result result;
-  TRY(model_backend(r->m)->result_read(model_ctx(r->m), &result));
-  TRY(model_backend(r->m)->result_clear(model_ctx(r->m)));
-  if (result.nonfinite)
-    return fail(ERR_NONFINITE,
-                "the gradient became NaN or infinite by step %lld; lower optim.lr or set optim.clip_norm",
-                (long long)r->t.step);
-  const double now = now_seconds(), seconds = now - r->last_log;
-  const double rate = (double)(r->t.tokens - r->last_log_tokens) / seconds, flops = r->flops / seconds;
-  const double loss = result.mlm_weight > 0 ? result.mlm_loss / result.mlm_weight : 0;
-  const double cls = result.cls_rows > 0 ? result.cls_loss / result.cls_rows : 0;
-  const double lr = learning_rate(&r->c->optim, r->t.step - 1, r->decay_steps),
-               norm = sqrt(result.grad_sumsq);
-  const double step_seconds = seconds / (double)(r->t.step - r->last_log_step);
-  json_t *j = json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step",
-                        (json_int_t)r->t.step, "epoch", (json_int_t)r->t.epoch, "loss", loss, "lr", lr,
-                        "grad_norm", norm, "tokens", (json_int_t)r->t.tokens, "tokens_per_s", rate, "gflops",
-                        flops * 1e-9, "share_of_peak", r->peak > 0 ? flops / r->peak : 0);
-  if (result.cls_rows > 0) {
-    json_object_set_new(j, "cls_loss", json_real(cls));
-    json_object_set_new(j, "cls_accuracy", json_real(result.cls_hits / result.cls_rows));
-  }
-  TRY(sink_write(r->sink, j));
-  char count[32], eta[32] = "?";
-  if (last_step > 0) human_seconds(eta, step_seconds * (double)(last_step - r->t.step));
-  char extra[40] = "";
-  if (result.cls_rows > 0) snprintf(extra, sizeof extra, "  next %.4f", cls);
-  log_status_line("step %6lld  epoch %3lld  loss %.4f%s  lr %.2e  norm %.3f  %s tokens/s  %.1f GFLOP/s  "
-                  "%2.0f%% of peak  eta %s",
-                  (long long)r->t.step, (long long)r->t.epoch, loss, extra, lr, norm,
-                  human_count(count, rate), flops * 1e-9, r->peak > 0 ? 100.0 * flops / r->peak : 0.0, eta);
+static void clear_window(run *r) {
+  r->t.mlm_loss = r->t.mlm_weight = r->t.cls_loss = r->t.cls_rows = r->t.cls_hits = 0;
   r->last_log = now_seconds();
   r->last_log_tokens = r->t.tokens;
   r->last_log_step = r->t.step;
   r->flops = 0;
+}
+
+// Seconds that are left, validations included; -1: unknown.
+static double seconds_left(const run *r, double step_seconds) {
+  const train_config *t = &r->c->train;
+  double left = -1;
+  if (r->last_step > 0) {
+    const int64_t steps = r->last_step - r->t.step;
+    const double validations = r->v != NULL && t->eval_every > 0 ? (double)(steps / t->eval_every) : 0;
+    left = step_seconds * (double)steps + validations * r->valid_seconds;
+  }
+  const double by_clock = 60.0 * t->minutes - (r->t.seconds + now_seconds() - r->started);
+  if (t->minutes > 0 && (left < 0 || by_clock < left)) left = by_clock > 0 ? by_clock : 0;
+  return left;
+}
+
+static void show(run *r, double loss, double cls, double lr, double rate, double flops, double step_seconds,
+                 bool at_end) {
+  const double now = now_seconds();
+  if (!log_is_terminal() && !at_end && r->last_plain > 0 && now - r->last_plain < PLAIN_SECONDS) return;
+  r->last_plain = now;
+  char count[32], eta[32] = "?", next[40] = "";
+  const double left = seconds_left(r, step_seconds);
+  if (left >= 0) human_seconds(eta, left);
+  if (r->t.cls_rows > 0) snprintf(next, sizeof next, "  next %.4f", cls);
+  log_status_line("step %6lld  epoch %3lld  loss %.4f%s  lr %.2e  norm %.3f  %s tokens/s  %.1f GFLOP/s  "
+                  "%2.0f%% of peak  eta %s",
+                  (long long)r->t.step, (long long)r->t.epoch, loss, next, lr, r->grad_norm,
+                  human_count(count, rate), flops * 1e-9, r->peak > 0 ? 100.0 * flops / r->peak : 0.0, eta);
+}
+
+static status report(run *r, bool at_end) {
+  const double seconds = now_seconds() - r->last_log;
+  const double rate = (double)(r->t.tokens - r->last_log_tokens) / seconds, flops = r->flops / seconds;
+  const double loss = r->t.mlm_weight > 0 ? r->t.mlm_loss / r->t.mlm_weight : 0;
+  const double cls = r->t.cls_rows > 0 ? r->t.cls_loss / r->t.cls_rows : 0;
+  const double lr = learning_rate(&r->c->optim, r->t.step - 1, r->decay_steps);
+  const double step_seconds = seconds / (double)(r->t.step - r->last_log_step);
+  json_t *j = json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step",
+                        (json_int_t)r->t.step, "epoch", (json_int_t)r->t.epoch, "loss", loss, "lr", lr,
+                        "grad_norm", r->grad_norm, "tokens", (json_int_t)r->t.tokens, "tokens_per_s", rate,
+                        "gflops", flops * 1e-9, "share_of_peak", r->peak > 0 ? flops / r->peak : 0);
+  if (r->t.cls_rows > 0 &&
+      (json_object_set_new(j, "cls_loss", json_real(cls)) != 0 ||
+       json_object_set_new(j, "cls_accuracy", json_real(r->t.cls_hits / r->t.cls_rows)) != 0)) {
+    json_decref(j);
+    return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
+  }
+  TRY(sink_write(r->sink, j));
+  show(r, loss, cls, lr, rate, flops, step_seconds, at_end);
+  clear_window(r);
   return OK;
 }
 
-static status validate(run *r, bool *stop) {
+static status write_validation(run *r, json_t *values) {
+  json_t *j = json_pack("{s:s,s:I}", "kind", "valid", "step", (json_int_t)r->t.step);
+  const int bad = json_object_update(j, values);
+  json_decref(values);
+  if (bad == 0) return sink_write(r->sink, j);
+  json_decref(j);
+  return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
+}
+
+static status validate(run *r) {
   double metric = 0;
   json_t *values = NULL;
   const double start = now_seconds();
   TRY(r->v->run(r->v, r->m, r->c->train.metric, &metric, &values));
-  json_t *j = json_pack("{s:s,s:I}", "kind", "valid", "step", (json_int_t)r->t.step);
-  json_object_update(j, values);
-  json_decref(values);
-  TRY(sink_write(r->sink, j));
+  TRY(write_validation(r, values));
   const bool first = r->t.best_name[0] == '\0';
   const bool better =
       first || (r->v->smaller_is_better ? metric < r->t.best_metric : metric > r->t.best_metric);
@@ -249,14 +296,10 @@ static status validate(run *r, bool *stop) {
   } else {
     r->t.bad_evals++;
   }
+  r->valid_seconds = now_seconds() - start;
   log_info("step %6lld  validation %s %.5f%s  (%.1f s)", (long long)r->t.step, r->c->train.metric, metric,
-           better ? "  best so far" : "", now_seconds() - start);
+           better ? "  best so far" : "", r->valid_seconds);
   if (better || r->c->train.save_every == 0) TRY(save(r));
-  if (r->c->train.patience > 0 && r->t.bad_evals >= r->c->train.patience) {
-    log_info("no better %s in %lld validations: stopping early", r->c->train.metric,
-             (long long)r->t.bad_evals);
-    *stop = true;
-  }
   const double paused = now_seconds() - start; // validation is not training time
   r->last_log += paused;
   r->started += paused;
@@ -273,119 +316,207 @@ static int64_t last_step_of(const run *r) {
   return last;
 }
 
-static bool done(const run *r, int64_t last_step) {
-  if (last_step > 0 && r->t.step >= last_step) return true;
+static bool done(const run *r) {
+  if (r->last_step > 0 && r->t.step >= r->last_step) return true;
   return r->c->train.minutes > 0 && r->t.seconds + now_seconds() - r->started >= 60.0 * r->c->train.minutes;
 }
 
-static status train(run *r, int64_t last_step) {
+static bool has_stalled(const run *r) {
+  return r->c->train.patience > 0 && r->t.bad_evals >= r->c->train.patience;
+}
+
+static status finish(run *r, bool interrupted) {
+  // The line of an unfinished window belongs to an end, not to an interruption: the resumed run will write it.
+  if (!interrupted && r->t.mlm_weight > 0) TRY(report(r, true));
+  TRY(save(r));
+  TRY(saver_wait(r->saver));
+  const double seconds = r->t.seconds + now_seconds() - r->started;
+  const char *why = interrupted ? "signal" : r->stop ? "patience" : "complete";
+  TRY(sink_write(r->sink,
+                 json_pack("{s:s,s:I,s:s,s:f,s:I}", "kind", "end", "step", (json_int_t)r->t.step, "reason",
+                           why, "seconds", seconds, "peak_bytes", (json_int_t)mem_peak_bytes())));
+  TRY(sink_sync(r->sink));
+  log_status_end();
+  if (interrupted)
+    return fail(ERR_INTERRUPTED,
+                "stopped by signal %d after step %lld; the checkpoint is written, --resume continues",
+                (int)stop_requested, (long long)r->t.step);
+  char time[32], tokens[32], memory[32], best[128] = "";
+  if (r->t.best_name[0] != '\0')
+    snprintf(best, sizeof best, "; best %s %.5f at step %lld", r->t.best_name, r->t.best_metric,
+             (long long)r->t.best_step);
+  log_info("done: %lld steps, %s tokens in %s%s; memory at most %s", (long long)r->t.step,
+           human_count(tokens, (double)r->t.tokens), human_seconds(time, seconds), best,
+           human_bytes(memory, (double)mem_peak_bytes()));
+  return OK;
+}
+
+static status train(run *r) {
   const train_config *t = &r->c->train;
   r->started = r->last_log = now_seconds();
   r->last_log_tokens = r->t.tokens;
   r->last_log_step = r->t.step;
-  TRY(model_backend(r->m)->result_clear(model_ctx(r->m)));
-  bool stop = false;
-  while (!stop && !done(r, last_step) && !stop_requested) {
+  r->stop = has_stalled(r);
+  while (!r->stop && !done(r) && !stop_requested) {
+    TRY(saver_poll(r->saver));
     TRY(take_step(r));
-    const bool at_end = done(r, last_step);
-    if (r->t.step % t->log_every == 0 || at_end) TRY(report(r, last_step));
-    if (r->v != NULL && t->eval_every > 0 && (r->t.step % t->eval_every == 0 || at_end))
-      TRY(validate(r, &stop));
+    const bool at_end = done(r);
+    if (r->t.step % t->log_every == 0 || at_end) TRY(report(r, at_end));
+    if (r->v != NULL && t->eval_every > 0 && (r->t.step % t->eval_every == 0 || at_end)) {
+      TRY(validate(r));
+      r->stop = has_stalled(r);
+      if (r->stop)
+        log_info("no better %s in %lld validations: stopping early", t->metric, (long long)r->t.bad_evals);
+    }
     if (t->save_every > 0 && r->t.step % t->save_every == 0) TRY(save(r));
   }
-  if (r->t.step > r->last_log_step) TRY(report(r, last_step)); // never save what may not be finite
-  TRY(save(r));
-  log_status_end();
-  if (stop_requested)
-    return fail(ERR_INTERRUPTED,
-                "stopped by signal %d after step %lld; the checkpoint is written, --resume continues",
-                (int)stop_requested, (long long)r->t.step);
-  return OK;
+  return finish(r, stop_requested != 0 && !r->stop && !done(r));
+}
+
+// ---- setting up ----------------------------------------------------------------------------------------------
+
+// Options that are not what they were when the checkpoint was written are allowed, but never go unsaid.
+static void tell_changes(const char *before, const char *now) {
+  char section[64] = "";
+  while (*before != '\0' && *now != '\0') {
+    const size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
+    if (before[0] != ' ') snprintf(section, sizeof section, "%.*s.", (int)strcspn(before, ":\n"), before);
+    const size_t key = strcspn(before, ":\n") + 2, other = strcspn(now, ":\n") + 2;
+    if (key != other || strncmp(before, now, key < n ? key : n) != 0)
+      return; // another version's list of options
+    if ((n != m || strncmp(before, now, n) != 0) && strncmp(before, "  out:", 6) != 0)
+      log_warn("%s%.*s was %.*s, and is now %.*s", section, (int)key - 4, before + 2, (int)(n - key),
+               before + key, (int)(m - other), now + other);
+    before += n + (before[n] == '\n');
+    now += m + (now[m] == '\n');
+  }
 }
 
 static status resume_from(run *r) {
-  char dir[PATH_MAX];
-  TRY(checkpoint_find(dir, sizeof dir, r->c->train.out, "last"));
   checkpoint *c;
-  TRY(checkpoint_open(&c, dir));
+  TRY(run_resume(&c, r->c->train.out));
   status rc = OK;
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
-    rc = fail(ERR_ARGUMENT, "%s was trained on another data set than %s", dir, dataset_dir(r->d));
+    rc = fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   if (rc == OK) rc = checkpoint_load(c, r->m, true);
   if (rc == OK) {
     r->t = c->state;
     log_info("resuming from step %lld", (long long)r->t.step);
+    tell_changes(c->config_yaml, r->yaml);
+    rc = batcher_seek(r->batches, r->t.epoch, r->t.index);
+    r->saved = true;
   }
   checkpoint_close(c);
   return rc;
 }
 
-static status prepare_run_dir(const run *r, bool resume) {
+// Two processes in one directory would destroy each other's checkpoints. The lock goes with the process, whatever way
+// it ends; a file system without locks is used without.
+static status lock_run(run *r) {
+  const char *dir = r->c->train.out;
+  TRY(dir_make(dir));
+  r->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (r->lock < 0) return fail(ERR_IO, "cannot open directory %s: %s", dir, strerror(errno));
+  if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return fail(ERR_ARGUMENT, "%s is in use: another process trains there", dir);
+  return OK;
+}
+
+static status make_batches(run *r, const model_config *mc) {
+  const seq_layout layout = model_layout(mc);
+  const int64_t n = r->c->train.accumulate;
+  int64_t per_epoch;
+  TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, 0, 1));
+  TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
+  r->steps_per_epoch = per_epoch / n > 0 ? per_epoch / n : 1;
+  TRY(mem_new(&r->step, (size_t)n, sizeof *r->step, "micro-batches"));
+  if (n == 1) return OK;
+  TRY(mem_new(&r->micro, (size_t)n, sizeof *r->micro, "micro-batches"));
+  for (int64_t i = 0; i < n; i++) TRY(batch_new(&r->micro[i], batcher_caps(r->batches)));
+  return OK;
+}
+
+static status make_model(run *r, const model_config *mc) {
+  const run_config *c = r->c;
+  const batch_caps caps = batcher_caps(r->batches);
+  const model_run mr = {.caps = caps,
+                        .training = true,
+                        .row_sparse = run_row_sparse(c, caps),
+                        .threads = (int32_t)c->train.threads,
+                        .seed = (uint64_t)c->train.seed};
+  TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
+  TRY(params_make_moments(model_params(r->m)));
+  const saver_config sc = {.run_dir = c->train.out,
+                           .config_yaml = r->yaml,
+                           .m = r->m,
+                           .data = r->d,
+                           .keep = c->train.keep,
+                           .background = c->train.background};
+  return saver_open(&r->saver, &sc);
+}
+
+static status write_config(const run *r) {
   char path[PATH_MAX];
-  TRY(dir_make(r->c->train.out));
-  TRY(path_join(path, sizeof path, r->c->train.out, "last"));
-  if (!resume && file_exists(path))
-    return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
-                r->c->train.out);
   TRY(path_join(path, sizeof path, r->c->train.out, "config.yaml"));
   return file_write_atomic(path, r->yaml, strlen(r->yaml));
 }
 
-static status set_up(run *r, const option_set *options, bool resume) {
-  const run_config *c = r->c;
-  if (c->train.out[0] == '\0') return fail(ERR_ARGUMENT, "train.out names no directory (--out DIR)");
-  if (c->train.steps == 0 && c->train.epochs == 0 && !(c->train.minutes > 0))
-    return fail(ERR_ARGUMENT, "one of train.steps, train.epochs and train.minutes must be set");
-  TRY(options_dump(options, &r->yaml));
-  TRY(prepare_run_dir(r, resume));
-  const dataset_info *info = dataset_get_info(r->d);
-  model_config mc = c->model;
-  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
-  const seq_layout layout = model_layout(&mc);
-  TRY(batcher_open(&r->batches, r->d, &c->data, &layout, PART_TRAIN, 0, 1));
-  const batch_caps caps = batcher_caps(r->batches);
-  int64_t per_epoch;
-  TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
-  r->steps_per_epoch = per_epoch / c->train.accumulate > 0 ? per_epoch / c->train.accumulate : 1;
-  const model_run mr = {.caps = caps,
-                        .training = true,
-                        .row_sparse =
-                            c->optim.lazy_rows && caps.negatives > 0 && c->optim.kind == OPTIM_ADAMW,
-                        .threads = (int32_t)c->train.threads,
-                        .seed = (uint64_t)c->train.seed};
-  TRY(model_create(&r->m, device_names[c->train.device], &mc, &mr));
-  TRY(params_make_moments(model_params(r->m)));
-  if (c->train.accumulate > 1) {
-    TRY(mem_new(&r->micro, (size_t)c->train.accumulate, sizeof *r->micro, "micro-batches"));
-    for (int64_t i = 0; i < c->train.accumulate; i++) TRY(batch_new(&r->micro[i], caps));
-  }
-  if (resume) {
-    TRY(resume_from(r));
-    TRY(batcher_seek(r->batches, r->t.epoch, r->t.index));
-    r->saved = true;
-  }
-  TRY(sink_open(&r->sink, c->train.out, resume ? r->t.step : -1));
-  r->peak = measure_peak((int32_t)c->train.threads);
+static status describe(run *r) {
   char text[256], bytes[32], params[32];
+  const train_config *t = &r->c->train;
+  r->peak = t->peak_gflops > 0 ? t->peak_gflops * 1e9 : measure_peak((int32_t)t->threads);
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
   log_info("%s; peak %.0f GFLOP/s", text, r->peak * 1e-9);
-  log_info("%s parameters, %s in all; %lld batches an epoch of about %d tokens",
+  log_info("%s parameters, %s in all; %lld steps an epoch of about %lld tokens",
            human_count(params, (double)model_params(r->m)->elements),
-           human_bytes(bytes, (double)model_bytes(r->m)), (long long)per_epoch, caps.tokens);
+           human_bytes(bytes, (double)model_bytes(r->m)), (long long)r->steps_per_epoch,
+           (long long)batcher_caps(r->batches).tokens * t->accumulate);
   return OK;
 }
 
+static status set_up(run *r, const option_set *options, bool resume) {
+  const run_config *c = r->c;
+  const char *out = c->train.out;
+  if (out[0] == '\0') return fail(ERR_ARGUMENT, "train.out names no directory (--out DIR)");
+  if (c->train.steps == 0 && c->train.epochs == 0 && !(c->train.minutes > 0))
+    return fail(ERR_ARGUMENT, "one of train.steps, train.epochs and train.minutes must be set");
+  TRY(options_dump(options, &r->yaml));
+  const dataset_info *info = dataset_get_info(r->d);
+  model_config mc = c->model;
+  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  TRY(make_batches(r, &mc));
+  TRY(lock_run(r));
+  const bool exists = run_has_checkpoints(out);
+  if (exists && !resume)
+    return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
+                out);
+  if (resume && !exists) log_info("%s has no checkpoint yet: starting from the beginning", out);
+  TRY(make_model(r, &mc));
+  if (exists)
+    TRY(resume_from(r));
+  else
+    TRY(run_clean(out));
+  TRY(write_config(r));
+  TRY(sink_open(&r->sink, out, exists ? r->t.step : -1, c->train.tensorboard));
+  saver_attach(r->saver, r->sink);
+  return describe(r);
+}
+
 status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v) {
-  run r = {.c = c, .d = d, .v = v};
-  catch_signals();
+  run r = {.c = c, .d = d, .v = v, .lock = -1};
+  struct sigaction before[SIGNALS];
+  catch_signals(before);
   status rc = set_up(&r, options, resume);
   if (rc == OK) {
-    const int64_t last = last_step_of(&r);
-    r.decay_steps = c->optim.decay_steps > 0 ? c->optim.decay_steps : last > 0 ? last : INT64_MAX;
-    rc = train(&r, last);
+    r.last_step = last_step_of(&r);
+    r.decay_steps = c->optim.decay_steps > 0 ? c->optim.decay_steps
+                    : r.last_step > 0        ? r.last_step
+                                             : INT64_MAX;
+    rc = train(&r);
   }
   char message[2048];
   snprintf(message, sizeof message, "%s", fail_message());
+  saver_close(r.saver); // waits for a checkpoint that is being written
   const status closed = sink_close(r.sink);
   if (rc == OK)
     rc = closed;
@@ -393,8 +524,11 @@ status train_run(const run_config *c, const option_set *options, dataset *d, boo
     fail(rc, "%s", message);
   for (int64_t i = 0; r.micro != NULL && i < c->train.accumulate; i++) batch_free(r.micro[i]);
   free(r.micro);
+  free(r.step);
   batcher_close(r.batches);
   model_free(r.m);
   free(r.yaml);
+  if (r.lock >= 0) close(r.lock);
+  release_signals(before);
   return rc;
 }

@@ -1,18 +1,31 @@
-// metrics.jsonl: one object a line, flushed line by line, so that a killed run loses none.
+// metrics.jsonl: one object a line, written line by line, so that a killed run loses none.
 #include "train/metrics.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "train/events.h"
 
 struct metric_sink {
-  FILE *f;
+  append_file *f;
+  event_log *events; // may be NULL
   char path[PATH_MAX];
 };
+
+// A line of the run before it went wrong after `step`? A line cut short by a kill is not, nor is the last word of a run
+// that had ended.
+static bool keeps(const char *line, size_t bytes, int64_t step) {
+  json_t *j = json_loadb(line, bytes, 0, NULL);
+  const json_t *s = json_object_get(j, "step");
+  const char *kind = json_string_value(json_object_get(j, "kind"));
+  const bool keep =
+      json_is_integer(s) && json_integer_value(s) <= step && kind != NULL && strcmp(kind, "end") != 0;
+  json_decref(j);
+  return keep;
+}
 
 // Rewrites the file with the lines of steps up to `step`.
 static status truncate_after(const char *path, int64_t step) {
@@ -26,14 +39,10 @@ static status truncate_after(const char *path, int64_t step) {
     char *line;
     size_t bytes;
     bool end;
-    TRY_GOTO(lines_next(lines, &line, &bytes, &end), done);
-    if (end) break;
-    json_t *j = json_loadb(line, bytes, 0, NULL);
-    const json_t *s = json_object_get(j, "step");
-    const bool keep =
-        json_is_integer(s) && json_integer_value(s) <= step; // a line cut short by a kill is dropped
-    json_decref(j);
-    if (keep) TRY_GOTO(out_printf(out, "%s\n", line), done);
+    rc = lines_next(lines, &line, &bytes, &end);
+    if (rc == ERR_FORMAT || (rc == OK && end)) break; // a power cut may leave zeros behind what was synced
+    if (rc != OK) goto done;
+    if (keeps(line, bytes, step)) TRY_GOTO(out_printf(out, "%s\n", line), done);
   }
   rc = out_commit(out);
   out = NULL;
@@ -43,17 +52,16 @@ done:
   return rc;
 }
 
-status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step) {
+status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step, bool tensorboard) {
   *out = NULL;
   metric_sink *s;
   TRY(mem_new(&s, 1, sizeof *s, "the metrics file"));
   status rc = path_join(s->path, sizeof s->path, run_dir, "metrics.jsonl");
   if (rc == OK && resume_step >= 0) rc = truncate_after(s->path, resume_step);
-  if (rc == OK) {
-    s->f = fopen(s->path, resume_step >= 0 ? "ae" : "we");
-    if (s->f == NULL) rc = fail(ERR_IO, "cannot open %s: %s", s->path, strerror(errno));
-  }
+  if (rc == OK) rc = append_open(&s->f, s->path, resume_step < 0);
+  if (rc == OK && tensorboard) rc = events_open(&s->events, run_dir, resume_step);
   if (rc != OK) {
+    append_close(s->f);
     free(s);
     return rc;
   }
@@ -61,18 +69,46 @@ status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step) {
   return OK;
 }
 
+static status to_tensorboard(metric_sink *s, const json_t *j) {
+  const char *kind = json_string_value(json_object_get(j, "kind")), *name;
+  if (s->events == NULL || kind == NULL || (strcmp(kind, "train") != 0 && strcmp(kind, "valid") != 0))
+    return OK;
+  event_scalar scalars[EVENT_SCALARS];
+  char tags[EVENT_SCALARS][EVENT_TAG];
+  size_t n = 0;
+  json_t *value;
+  json_object_foreach((json_t *)j, name, value) {
+    if (!json_is_number(value) || strcmp(name, "step") == 0 || n == EVENT_SCALARS) continue;
+    snprintf(tags[n], EVENT_TAG, "%s/%s", kind, name);
+    scalars[n] = (event_scalar){tags[n], json_number_value(value)};
+    n++;
+  }
+  return events_write(s->events, json_integer_value(json_object_get(j, "step")), scalars, n);
+}
+
 status sink_write(metric_sink *s, json_t *j) {
   char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  status rc = OK;
+  if (text == NULL) rc = fail(ERR_MEMORY, "out of memory: cannot compose a line of %s", s->path);
+  if (rc == OK) { // the newline belongs to the line: one write
+    const size_t n = strlen(text);
+    text[n] = '\n';
+    rc = append_write(s->f, text, n + 1);
+    if (rc == OK) rc = to_tensorboard(s, j);
+  }
   json_decref(j);
-  if (text == NULL) return fail(ERR_INTERNAL, "cannot compose a line of %s", s->path);
-  const bool good = fprintf(s->f, "%s\n", text) >= 0 && fflush(s->f) == 0;
   free(text);
-  return good ? OK : fail(ERR_IO, "cannot write %s: %s", s->path, strerror(errno));
+  return rc;
+}
+
+status sink_sync(metric_sink *s) {
+  TRY(append_sync(s->f));
+  return s->events != NULL ? events_sync(s->events) : OK;
 }
 
 status sink_close(metric_sink *s) {
   if (s == NULL) return OK;
-  const status rc = fclose(s->f) == 0 ? OK : fail(ERR_IO, "cannot write %s: %s", s->path, strerror(errno));
+  const status rc = append_close(s->f), closed = events_close(s->events);
   free(s);
-  return rc;
+  return rc != OK ? rc : closed;
 }

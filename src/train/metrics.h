@@ -1,15 +1,19 @@
-// Where a run's figures go: metrics.jsonl for programs, a status line for people.
+// Where a run's figures go: RUN/metrics.jsonl for programs, TensorBoard's event files beside it.
 #ifndef SOUK_TRAIN_METRICS_H
 #define SOUK_TRAIN_METRICS_H
 
 #include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
 #include "base/status.h"
 
 typedef struct metric_sink metric_sink;
 // Opens RUN/metrics.jsonl. resume_step >= 0 keeps the lines up to that step and drops later ones; -1 starts anew.
-status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step);
-// Appends one line and flushes it; takes over j. Every line has a "kind" and a "step".
+status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step, bool tensorboard);
+// Appends one line; takes over j. Every line has a "kind" and a "step". Numbers of the kinds "train" and "valid" go to
+// TensorBoard too, as KIND/NAME.
 status sink_write(metric_sink *s, json_t *j);
+status sink_sync(metric_sink *s);  // to disk; may be called by another thread than the one that writes
 status sink_close(metric_sink *s); // NULL is safe
 
 #endif

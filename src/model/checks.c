@@ -1,0 +1,257 @@
+// A pass with every op's results looked at: a backend in front of the model's own, whose ops call the real ones and
+// then search what those wrote. The model itself knows nothing of it.
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "model/model_internal.h"
+
+typedef struct inspection {
+  model *m;
+  const backend *be; // the real one
+  tensor_visitor see;
+  void *self;
+  float *host; // a tensor, when the backend's memory is elsewhere or not float
+  size_t cap;
+} inspection;
+
+// The ops of a backend get a context and their arguments, so what they need besides lies here; one thread, one pass.
+static _Thread_local inspection *at_hand;
+
+// ---- looking -------------------------------------------------------------------------------------------------
+
+// Device memory to floats; act_size 2 is bf16, the upper half of a float.
+static status fetch(inspection *in, const void *from, size_t n, size_t size, const float **out) {
+  *out = from;
+  if (in->be->host_memory && size == sizeof(float)) return OK;
+  TRY(mem_grow(&in->host, &in->cap, n, sizeof *in->host, "a tensor"));
+  *out = in->host;
+  if (size == sizeof(float)) return in->be->download(in->m->ctx, in->host, from, n * size);
+  uint16_t *narrow = (uint16_t *)(void *)in->host + n; // the upper half of the buffer
+  TRY(in->be->download(in->m->ctx, narrow, from, n * size));
+  for (size_t i = 0; i < n; i++) {
+    const uint32_t bits = (uint32_t)narrow[i] << 16;
+    memcpy(&in->host[i], &bits, sizeof bits);
+  }
+  return OK;
+}
+
+static status look(const char *pass, const char *place, const char *tensor, const void *data, int64_t n_rows,
+                   int64_t columns, size_t size) {
+  inspection *in = at_hand;
+  if (data == NULL || n_rows == 0) return OK;
+  tensor_report t = {.tensor = tensor, .rows = n_rows, .columns = columns, .first = -1};
+  snprintf(t.where, sizeof t.where, "%s%s%s", pass, pass[0] != '\0' ? " of " : "", place);
+  const float *x;
+  TRY(fetch(in, data, (size_t)(n_rows * columns), size, &x));
+  for (int64_t i = 0; i < n_rows * columns; i++) {
+    if (isfinite(x[i])) {
+      if (fabs((double)x[i]) > t.largest) t.largest = fabs((double)x[i]);
+      continue;
+    }
+    if (t.nonfinite++ == 0) {
+      t.first = i;
+      t.value = (double)x[i];
+    }
+  }
+  in->see(in->self, &t);
+  return OK;
+}
+
+static int64_t live(rows n) {
+  const model *m = at_hand->m;
+  const int32_t count = n.kind == ROWS_TOKENS   ? m->n_tokens
+                        : n.kind == ROWS_SEQS   ? m->n_seqs
+                        : n.kind == ROWS_MASKED ? m->n_masked
+                                                : n.cap;
+  return count < n.cap ? count : n.cap;
+}
+
+// The parameter that a weight pointer belongs to, without ".weight": the place's name.
+static const char *place_of(const act *w) {
+  static _Thread_local char name[PARAM_NAME];
+  const model *m = at_hand->m;
+  strcpy(name, "the model");
+  for (int32_t i = 0; i < m->params.count; i++)
+    if (w != NULL && weight(m, i) == w) snprintf(name, sizeof name, "%s", m->params.items[i].name);
+  char *end = strstr(name, ".weight");
+  if (end != NULL) *end = '\0';
+  return name;
+}
+
+#define LOOK(pass, place, field, n, columns, size) TRY(look(pass, place, #field, p->field, n, columns, size))
+#define LOOK_ACT(pass, place, field, n, columns)   LOOK(pass, place, field, n, columns, at_hand->be->act_size)
+#define LOOK_FLOAT(pass, place, field, n, columns) LOOK(pass, place, field, n, columns, sizeof(float))
+static const char forward[] = "forward", backward[] = "backward";
+
+// ---- ops -----------------------------------------------------------------------------------------------------
+
+static status embed_forward(op_ctx *ctx, const embed_params *p) {
+  TRY(at_hand->be->embed_forward(ctx, p));
+  LOOK_ACT(forward, "bert.embeddings", sum, live(p->n), p->hidden);
+  LOOK_ACT(forward, "bert.embeddings", y, live(p->n), p->hidden);
+  return OK;
+}
+
+static status embed_backward(op_ctx *ctx, const embed_params *p) {
+  TRY(at_hand->be->embed_backward(ctx, p));
+  LOOK_FLOAT(backward, "bert.embeddings", dgamma, 1, p->hidden);
+  LOOK_FLOAT(backward, "bert.embeddings", dbeta, 1, p->hidden);
+  LOOK_FLOAT(backward, "bert.embeddings", dtype, p->n_types, p->hidden);
+  LOOK_FLOAT(backward, "bert.embeddings", dposition, p->n_positions, p->hidden);
+  LOOK_FLOAT(backward, "bert.embeddings", dword, p->vocab, p->hidden);
+  return OK;
+}
+
+static status norm_forward(op_ctx *ctx, const norm_params *p) {
+  TRY(at_hand->be->norm_forward(ctx, p));
+  const char *place = place_of(p->gamma);
+  LOOK_ACT(forward, place, sum, live(p->n), p->hidden);
+  LOOK_ACT(forward, place, y, live(p->n), p->hidden);
+  return OK;
+}
+
+static status norm_backward(op_ctx *ctx, const norm_params *p) {
+  TRY(at_hand->be->norm_backward(ctx, p));
+  const char *place = place_of(p->gamma);
+  LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
+  LOOK_ACT(backward, place, dresidual, live(p->n), p->hidden);
+  LOOK_FLOAT(backward, place, dgamma, 1, p->hidden);
+  LOOK_FLOAT(backward, place, dbeta, 1, p->hidden);
+  return OK;
+}
+
+static status linear_forward(op_ctx *ctx, const linear_params *p) {
+  TRY(at_hand->be->linear_forward(ctx, p));
+  const char *place = place_of(p->w);
+  LOOK_ACT(forward, place, pre, live(p->n), p->out);
+  LOOK_ACT(forward, place, y, live(p->n), p->out);
+  return OK;
+}
+
+static status linear_backward(op_ctx *ctx, const linear_params *p) {
+  TRY(at_hand->be->linear_backward(ctx, p));
+  const char *place = place_of(p->w);
+  LOOK_ACT(backward, place, dy, live(p->n), p->out);
+  LOOK_ACT(backward, place, dx, live(p->n), p->in);
+  LOOK_FLOAT(backward, place, dw, p->out, p->in);
+  LOOK_FLOAT(backward, place, db, 1, p->out);
+  return OK;
+}
+
+static void attention_place(char name[PARAM_NAME], const attention_params *p) {
+  const model *m = at_hand->m;
+  int32_t layer = 0;
+  while (layer + 1 < m->c.layers && layer_at(m, layer)->qkv != p->qkv) layer++;
+  snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", layer);
+}
+
+static status attention_forward(op_ctx *ctx, const attention_params *p) {
+  TRY(at_hand->be->attention_forward(ctx, p));
+  char place[PARAM_NAME];
+  attention_place(place, p);
+  LOOK_ACT(forward, place, out, live(p->n), p->heads * p->head_size);
+  return OK;
+}
+
+static status attention_backward(op_ctx *ctx, const attention_params *p) {
+  TRY(at_hand->be->attention_backward(ctx, p));
+  char place[PARAM_NAME];
+  attention_place(place, p);
+  LOOK_ACT(backward, place, dqkv, live(p->n), 3 * p->heads * p->head_size);
+  return OK;
+}
+
+static const char *gather_place(const gather_params *p) {
+  return p->index == at_hand->m->batch.masked ? "the gathering of masked rows"
+                                              : "the gathering of first tokens";
+}
+
+static status gather_forward(op_ctx *ctx, const gather_params *p) {
+  TRY(at_hand->be->gather_forward(ctx, p));
+  LOOK_ACT(forward, gather_place(p), y, live(p->n), p->hidden);
+  return OK;
+}
+
+static status gather_backward(op_ctx *ctx, const gather_params *p) {
+  TRY(at_hand->be->gather_backward(ctx, p));
+  LOOK_ACT(backward, gather_place(p), dx, live(p->source), p->hidden);
+  return OK;
+}
+
+// Losses are sums in the step result.
+static status look_loss(op_ctx *ctx, bool cls) {
+  step_result r;
+  TRY(at_hand->be->result_read(ctx, &r));
+  const float loss = (float)(cls ? r.cls_loss : r.mlm_loss);
+  inspection *in = at_hand;
+  tensor_report t = {.where = "forward of cls.predictions",
+                     .tensor = "loss",
+                     .rows = 1,
+                     .columns = 1,
+                     .first = -1,
+                     .largest = fabs((double)loss)};
+  if (cls) strcpy(t.where, "forward of cls.seq_relationship");
+  if (!isfinite(loss)) {
+    t.nonfinite = 1;
+    t.first = 0;
+    t.value = (double)loss;
+    t.largest = 0;
+  }
+  in->see(in->self, &t);
+  return OK;
+}
+
+static status xent(op_ctx *ctx, const xent_params *p) {
+  TRY(at_hand->be->xent(ctx, p));
+  static const char place[] = "cls.predictions";
+  TRY(look_loss(ctx, false));
+  LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
+  LOOK_FLOAT(backward, place, dbias, 1, p->classes);
+  LOOK_FLOAT(backward, place, dtable, p->classes, p->hidden);
+  return OK;
+}
+
+static status cls(op_ctx *ctx, const cls_params *p) {
+  TRY(at_hand->be->cls(ctx, p));
+  TRY(look_loss(ctx, true));
+  LOOK_ACT(backward, "cls.seq_relationship", dlogits, live(p->n), p->classes);
+  return OK;
+}
+
+// ---- the pass ------------------------------------------------------------------------------------------------
+
+static status look_at_parameters(const model *m) {
+  for (int32_t i = 0; i < m->params.count; i++) {
+    const param *p = &m->params.items[i];
+    TRY(look("", p->name, "value", param_master(&m->params, p), p->shape[0], p->shape[1], sizeof(float)));
+  }
+  return OK;
+}
+
+status model_checked_pass(model *m, tensor_visitor see, void *self) {
+  inspection in = {.m = m, .be = m->be, .see = see, .self = self};
+  backend checked = *m->be;
+  checked.embed_forward = embed_forward;
+  checked.embed_backward = embed_backward;
+  checked.norm_forward = norm_forward;
+  checked.norm_backward = norm_backward;
+  checked.linear_forward = linear_forward;
+  checked.linear_backward = linear_backward;
+  checked.attention_forward = attention_forward;
+  checked.attention_backward = attention_backward;
+  checked.gather_forward = gather_forward;
+  checked.gather_backward = gather_backward;
+  checked.xent = xent;
+  checked.cls = cls;
+  at_hand = &in;
+  m->be = &checked;
+  status rc = look_at_parameters(m);
+  if (rc == OK) rc = model_forward(m, true);
+  if (rc == OK) rc = model_loss(m, true);
+  m->be = in.be;
+  at_hand = NULL;
+  free(in.host);
+  return rc;
+}

@@ -1,0 +1,438 @@
+// A step that is not finite; see nonfinite.h.
+#include "train/nonfinite.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "data/hdf5_glue.h"
+#include "train/config.h"
+
+// ---- finding the place ---------------------------------------------------------------------------------------
+
+typedef struct finder {
+  nonfinite_place *place;
+  int32_t micro;
+  tensor_visitor also;
+  void *self;
+} finder;
+
+static void see(void *self, const tensor_report *t) {
+  finder *f = self;
+  if (t->nonfinite > 0 && !f->place->found) {
+    f->place->found = true;
+    f->place->in_parameters = strcmp(t->tensor, "value") == 0;
+    f->place->micro = f->micro;
+    f->place->first = *t;
+  }
+  if (f->also != NULL) f->also(f->self, t);
+}
+
+static status clear_gradients(model *m) {
+  const param_set *s = model_params(m);
+  const backend *be = model_backend(m);
+  TRY(be->zero(model_ctx(m), s->grad, (size_t)s->elements * sizeof(float)));
+  for (int32_t i = 0; i < s->count; i++) {
+    uint8_t *touched = param_touched(s, &s->items[i]);
+    if (touched != NULL) TRY(be->zero(model_ctx(m), touched, (size_t)s->items[i].shape[0]));
+  }
+  return be->result_clear(model_ctx(m));
+}
+
+status nonfinite_find(model *m, const step_input *in, nonfinite_place *place, tensor_visitor also,
+                      void *self) {
+  *place = (nonfinite_place){.found = false};
+  finder f = {.place = place, .also = also, .self = self};
+  TRY(clear_gradients(m));
+  for (f.micro = 0; f.micro < in->n; f.micro++) {
+    TRY(model_set_batch(m, in->batches[f.micro], &in->state));
+    TRY(model_checked_pass(m, see, &f));
+  }
+  return clear_gradients(m);
+}
+
+void nonfinite_sentence(const nonfinite_place *place, char *text, size_t bytes) {
+  const tensor_report *t = &place->first;
+  if (!place->found) {
+    snprintf(
+        text, bytes,
+        "run again, every tensor of the step is finite: the sum of squares overflowed, or the machine erred");
+    return;
+  }
+  char micro[48] = "", at[96];
+  if (place->micro > 0) snprintf(micro, sizeof micro, " (micro-batch %d)", place->micro + 1);
+  snprintf(at, sizeof at, "the first (row %lld, column %lld) is %f", (long long)(t->first / t->columns),
+           (long long)(t->first % t->columns), t->value);
+  snprintf(text, bytes, "%s%s%s: %lld of %lld elements of %s are not finite, %s",
+           place->in_parameters ? "parameter " : "", t->where, micro, (long long)t->nonfinite,
+           (long long)(t->rows * t->columns), t->tensor, at);
+}
+
+// ---- the step in a file --------------------------------------------------------------------------------------
+
+// The arrays of a batch: name in the file, address of its pointer, live elements, width.
+typedef struct batch_array {
+  const char *name;
+  void **data;
+  hsize_t n;
+  char kind; // i int32, l int64, f float
+} batch_array;
+
+enum { BATCH_ARRAYS = 15 };
+
+static void list_arrays(batch *b, batch_array a[BATCH_ARRAYS]) {
+  const hsize_t T = (hsize_t)b->tokens, B = (hsize_t)b->seqs, M = (hsize_t)b->n_masked,
+                S = (hsize_t)b->n_negatives;
+  const batch_array all[BATCH_ARRAYS] = {
+      {"ids", (void **)&b->ids, T, 'i'},
+      {"types", (void **)&b->types, T, 'i'},
+      {"positions", (void **)&b->positions, T, 'i'},
+      {"seq_of", (void **)&b->seq_of, T, 'i'},
+      {"cu_seqlens", (void **)&b->cu_seqlens, B + 1, 'i'},
+      {"seq_ids", (void **)&b->seq_ids, B, 'l'},
+      {"prefix_len", (void **)&b->prefix_len, B, 'i'},
+      {"cls_labels", (void **)&b->cls_labels, B, 'i'},
+      {"work", (void **)&b->work, 2 * (hsize_t)b->n_work, 'i'},
+      {"masked", (void **)&b->masked, M, 'i'},
+      {"labels", (void **)&b->labels, M, 'i'},
+      {"weights", (void **)&b->weights, M, 'f'},
+      {"label_logq", (void **)&b->label_logq, M, 'f'},
+      {"negatives", (void **)&b->negatives, S, 'i'},
+      {"negative_logq", (void **)&b->negative_logq, S, 'f'},
+  };
+  memcpy(a, all, sizeof all);
+}
+
+static hid_t file_type(char kind) {
+  return kind == 'l' ? H5T_STD_I64LE : kind == 'i' ? H5T_STD_I32LE : H5T_IEEE_F32LE;
+}
+static hid_t memory_type(char kind) {
+  return kind == 'l' ? H5T_NATIVE_INT64 : kind == 'i' ? H5T_NATIVE_INT32 : H5T_NATIVE_FLOAT;
+}
+
+// The scalars of a step, written and read through one list.
+typedef struct step_scalars {
+  int64_t step, seed;
+  float lr, mlm_scale, cls_scale, clip_norm;
+  int32_t capacities[4], micro_batches;
+} step_scalars;
+
+typedef struct scalar_field {
+  const char *name;
+  void *value;
+  hsize_t n;
+  char kind;
+} scalar_field;
+
+enum { SCALAR_FIELDS = 8 };
+
+static void list_scalars(step_scalars *s, scalar_field f[SCALAR_FIELDS]) {
+  const scalar_field all[SCALAR_FIELDS] = {{"step", &s->step, 1, 'l'},
+                                           {"seed", &s->seed, 1, 'l'},
+                                           {"lr", &s->lr, 1, 'f'},
+                                           {"mlm_scale", &s->mlm_scale, 1, 'f'},
+                                           {"cls_scale", &s->cls_scale, 1, 'f'},
+                                           {"clip_norm", &s->clip_norm, 1, 'f'},
+                                           {"capacities", s->capacities, 4, 'i'},
+                                           {"micro_batches", &s->micro_batches, 1, 'i'}};
+  memcpy(f, all, sizeof all);
+}
+
+static status write_contents(hid_t file, const char *path, const step_input *in) {
+  const batch_caps caps = in->batches[0]->caps;
+  step_scalars s = {.step = in->state.step,
+                    .seed = (int64_t)in->state.seed,
+                    .lr = in->state.lr,
+                    .mlm_scale = in->state.mlm_scale,
+                    .cls_scale = in->state.cls_scale,
+                    .clip_norm = in->state.clip_norm,
+                    .capacities = {caps.tokens, caps.seqs, caps.masked, caps.negatives},
+                    .micro_batches = in->n};
+  scalar_field fields[SCALAR_FIELDS];
+  list_scalars(&s, fields);
+  for (int i = 0; i < SCALAR_FIELDS; i++)
+    TRY(h5_write(file, path, fields[i].name, file_type(fields[i].kind), 1, &fields[i].n, fields[i].value, 0));
+  for (int32_t k = 0; k < in->n; k++) {
+    batch_array arrays[BATCH_ARRAYS];
+    list_arrays((batch *)in->batches[k], arrays); // which are only read here
+    for (int i = 0; i < BATCH_ARRAYS; i++) {
+      char name[64];
+      snprintf(name, sizeof name, "micro-%d/%s", k, arrays[i].name);
+      TRY(h5_write(file, path, name, file_type(arrays[i].kind), 1, &arrays[i].n, *arrays[i].data, 0));
+    }
+  }
+  return OK;
+}
+
+static status write_step(const void *self, const char *path) {
+  hid_t file;
+  h5_lock();
+  status rc = h5_create(&file, path, "souk.step", 1);
+  if (rc == OK) {
+    const status written = write_contents(file, path, self);
+    rc = h5_close(file, path);
+    if (rc == OK) rc = written;
+  }
+  h5_unlock();
+  return rc;
+}
+
+status nonfinite_save(const char *dir, model *m, const step_input *in, const train_state *state,
+                      const char *config_yaml, const dataset *data) {
+  const param_set *s = model_params(m);
+  const backend *be = model_backend(m);
+  float *host = NULL;
+  if (!be->host_memory) {
+    TRY(mem_new(&host, (size_t)s->elements, sizeof *host, "a copy of the model"));
+    const status rc = be->download(model_ctx(m), host, s->master, (size_t)s->elements * sizeof *host);
+    if (rc != OK) {
+      free(host);
+      return rc;
+    }
+  }
+  const checkpoint_content c = {.model = model_get_config(m),
+                                .params = s,
+                                .master = host != NULL ? host : s->master,
+                                .state = state,
+                                .config_yaml = config_yaml,
+                                .data = data,
+                                .extra_name = "batch.h5",
+                                .extra = write_step,
+                                .extra_self = in};
+  const status rc = checkpoint_write(dir, &c);
+  free(host);
+  return rc;
+}
+
+// ---- reading it back -----------------------------------------------------------------------------------------
+
+typedef struct saved_step {
+  step_scalars s;
+  batch **batches;
+} saved_step;
+
+static void saved_step_free(saved_step *s) {
+  for (int32_t i = 0; s->batches != NULL && i < s->s.micro_batches; i++) batch_free(s->batches[i]);
+  free(s->batches);
+}
+
+static status bad_array(const char *path, int32_t micro, const char *name) {
+  return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing, too long or out of range", path, micro, name);
+}
+
+// Live sizes come from the lengths of three arrays.
+static status read_sizes(hid_t file, const char *path, int32_t micro, batch *b) {
+  const struct {
+    const char *name;
+    int32_t *value, add, factor, cap;
+  } sizes[] = {{"ids", &b->tokens, 0, 1, b->caps.tokens},
+               {"cu_seqlens", &b->seqs, 1, 1, b->caps.seqs},
+               {"masked", &b->n_masked, 0, 1, b->caps.masked},
+               {"negatives", &b->n_negatives, 0, 1, b->caps.negatives},
+               {"work", &b->n_work, 0, 2, batch_max_work(b->caps)}};
+  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+    char name[64];
+    hsize_t n;
+    snprintf(name, sizeof name, "micro-%d/%s", micro, sizes[i].name);
+    TRY(h5_dims(file, path, name, H5T_STD_I32LE, 1, &n));
+    const int64_t live = ((int64_t)n - sizes[i].add) / sizes[i].factor;
+    if (n > INT32_MAX || live < 0 || live > sizes[i].cap ||
+        (hsize_t)(live * sizes[i].factor + sizes[i].add) != n)
+      return bad_array(path, micro, sizes[i].name);
+    *sizes[i].value = (int32_t)live;
+  }
+  return OK;
+}
+
+static bool in_range(const int32_t *x, int64_t n, int64_t from, int64_t to) {
+  for (int64_t i = 0; i < n; i++)
+    if (x[i] < from || x[i] >= to) return false;
+  return true;
+}
+
+// Ops trust a batch, so a file's is checked as the batcher would make it.
+static status check_batch(const char *path, int32_t micro, const batch *b, const model_config *c) {
+  if (!in_range(b->ids, b->tokens, 0, c->vocab_size)) return bad_array(path, micro, "ids");
+  if (!in_range(b->types, b->tokens, 0, c->segments * c->event_types)) return bad_array(path, micro, "types");
+  if (!in_range(b->positions, b->tokens, 0, c->max_positions)) return bad_array(path, micro, "positions");
+  if (!in_range(b->cls_labels, b->seqs, -1, 2)) return bad_array(path, micro, "cls_labels");
+  if (!in_range(b->masked, b->n_masked, 0, b->tokens)) return bad_array(path, micro, "masked");
+  const int64_t first = c->class_base, end = first + c->classes;
+  if (!in_range(b->labels, b->n_masked, first, end)) return bad_array(path, micro, "labels");
+  if (!in_range(b->negatives, b->n_negatives, first, end)) return bad_array(path, micro, "negatives");
+  if (b->cu_seqlens[0] != 0 || b->cu_seqlens[b->seqs] != b->tokens)
+    return bad_array(path, micro, "cu_seqlens");
+  for (int32_t s = 0; s < b->seqs; s++) {
+    const int64_t from = b->cu_seqlens[s], to = b->cu_seqlens[s + 1];
+    if (to <= from || to > b->tokens || to - from > c->max_positions)
+      return bad_array(path, micro, "cu_seqlens");
+    if (!in_range(b->seq_of + from, to - from, s, s + 1)) return bad_array(path, micro, "seq_of");
+    if (b->prefix_len[s] < 0 || b->prefix_len[s] > to - from) return bad_array(path, micro, "prefix_len");
+  }
+  return OK;
+}
+
+static status read_micro(hid_t file, const char *path, int32_t micro, batch *b, const model_config *c) {
+  TRY(read_sizes(file, path, micro, b));
+  batch_array arrays[BATCH_ARRAYS];
+  list_arrays(b, arrays);
+  for (int i = 0; i < BATCH_ARRAYS; i++) {
+    char name[64];
+    hsize_t n;
+    snprintf(name, sizeof name, "micro-%d/%s", micro, arrays[i].name);
+    TRY(h5_dims(file, path, name, file_type(arrays[i].kind), 1, &n));
+    if (n != arrays[i].n) return bad_array(path, micro, arrays[i].name);
+    TRY(h5_read(file, path, name, memory_type(arrays[i].kind), 0, n, *arrays[i].data));
+  }
+  TRY(check_batch(path, micro, b, c));
+  batch_finish(b); // the work list is made anew: it follows from the lengths
+  return OK;
+}
+
+static status read_contents(hid_t file, const char *path, const model_config *c, saved_step *out) {
+  scalar_field fields[SCALAR_FIELDS];
+  list_scalars(&out->s, fields);
+  for (int i = 0; i < SCALAR_FIELDS; i++) {
+    hsize_t n;
+    TRY(h5_dims(file, path, fields[i].name, file_type(fields[i].kind), 1, &n));
+    if (n != fields[i].n) return fail(ERR_FORMAT, "%s: \"%s\" has the wrong length", path, fields[i].name);
+    TRY(h5_read(file, path, fields[i].name, memory_type(fields[i].kind), 0, n, fields[i].value));
+  }
+  const int32_t n = out->s.micro_batches, *cap = out->s.capacities;
+  out->s.micro_batches = 0; // until they are there
+  const int32_t most = 1 << 24;
+  if (n < 1 || n > 4096 || cap[0] < 1 || cap[1] < 1 || cap[2] < 1 || cap[3] < 0 || cap[0] > most ||
+      cap[1] > most || cap[2] > most || cap[3] > most)
+    return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", path);
+  TRY(mem_new(&out->batches, (size_t)n, sizeof *out->batches, "micro-batches"));
+  for (int32_t i = 0; i < n; i++) {
+    TRY(batch_new(&out->batches[i], (batch_caps){cap[0], cap[1], cap[2], cap[3]}));
+    out->s.micro_batches = i + 1;
+    TRY(read_micro(file, path, i, out->batches[i], c));
+  }
+  return OK;
+}
+
+static status read_step(const char *path, const model_config *c, saved_step *out) {
+  hid_t file;
+  h5_lock();
+  status rc = h5_open(&file, path, "souk.step", 1);
+  if (rc == OK) {
+    rc = read_contents(file, path, c, out);
+    H5Fclose(file);
+  }
+  h5_unlock();
+  return rc;
+}
+
+// ---- replay --------------------------------------------------------------------------------------------------
+
+enum { SHOWN = 12 }; // tensors before the one that is not finite
+
+typedef struct table {
+  bool trace, found;
+  tensor_report ring[SHOWN];
+  int64_t n;
+} table;
+
+static void print_row(const tensor_report *t) {
+  char name[192];
+  snprintf(name, sizeof name, "%s: %s", t->where, t->tensor);
+  printf("  %-72s %10lld x %-6lld %12.4g %10lld\n", name, (long long)t->rows, (long long)t->columns,
+         t->largest, (long long)t->nonfinite);
+}
+
+static void collect(void *self, const tensor_report *t) {
+  table *b = self;
+  if (b->trace) {
+    print_row(t);
+    return;
+  }
+  if (b->found) return;
+  if (t->nonfinite > 0) {
+    b->found = true;
+    for (int64_t i = b->n > SHOWN ? b->n - SHOWN : 0; i < b->n; i++) print_row(&b->ring[i % SHOWN]);
+    print_row(t);
+    return;
+  }
+  b->ring[b->n++ % SHOWN] = *t;
+}
+
+static status run_again(const checkpoint *c, const run_config *run, const saved_step *s, bool trace) {
+  const batch_caps caps = s->batches[0]->caps;
+  const model_run mr = {.caps = caps,
+                        .training = true,
+                        .row_sparse = run_row_sparse(run, caps),
+                        .threads = (int32_t)run->train.threads,
+                        .seed = (uint64_t)run->train.seed};
+  model *m;
+  TRY(model_create(&m, device_names[run->train.device], &c->model, &mr));
+  const step_input in = {.state = {.step = s->s.step,
+                                   .seed = (uint64_t)s->s.seed,
+                                   .lr = s->s.lr,
+                                   .mlm_scale = s->s.mlm_scale,
+                                   .cls_scale = s->s.cls_scale,
+                                   .clip_norm = s->s.clip_norm},
+                         .n = s->s.micro_batches,
+                         .batches = (const batch *const *)s->batches};
+  nonfinite_place place;
+  table t = {.trace = trace};
+  printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %19s %12s %10s\n",
+         (long long)s->s.step + 1, c->dir, s->s.micro_batches, (double)s->s.lr, "tensor", "shape", "largest",
+         "not finite");
+  status rc = checkpoint_load(c, m, false);
+  if (rc == OK) rc = nonfinite_find(m, &in, &place, collect, &t);
+  model_free(m);
+  TRY(rc);
+  char text[512];
+  nonfinite_sentence(&place, text, sizeof text);
+  printf("\n%s\n", text);
+  return place.found ? fail(ERR_NONFINITE, "%s", text) : OK;
+}
+
+// RUN/nonfinite-..., the newest; DIR and FILE/batch.h5 as they are.
+static status find_step(const char *path, char dir[PATH_MAX]) {
+  char file[PATH_MAX + 64], best[64] = "";
+  TRY(path_join(file, sizeof file, path, "batch.h5"));
+  const char *slash = strrchr(path, '/');
+  const size_t n = strlen(path);
+  if (file_exists(path) && n > 8 && strcmp(path + n - 8, "batch.h5") == 0) {
+    const int length = slash != NULL ? (int)(slash - path) : 1;
+    snprintf(dir, PATH_MAX, "%.*s", length, slash != NULL ? path : ".");
+    return OK;
+  }
+  if (file_exists(file)) return path_join(dir, PATH_MAX, path, "");
+  DIR *d = opendir(path);
+  if (d == NULL) return fail(ERR_NOT_FOUND, "cannot open %s: %s", path, strerror(errno));
+  for (struct dirent *e; (e = readdir(d)) != NULL;)
+    if (strncmp(e->d_name, "nonfinite-", 10) == 0 && strlen(e->d_name) < sizeof best &&
+        strspn(e->d_name + 10, "0123456789") == strlen(e->d_name + 10) && strcmp(e->d_name, best) > 0)
+      strcpy(best, e->d_name);
+  closedir(d);
+  if (best[0] == '\0') return fail(ERR_NOT_FOUND, "%s holds no step that was not finite", path);
+  return path_join(dir, PATH_MAX, path, best);
+}
+
+status nonfinite_replay(const char *path, bool trace) {
+  char dir[PATH_MAX], file[PATH_MAX + 64];
+  static run_config run;
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(&run, sections)};
+  checkpoint *c;
+  TRY(find_step(path, dir));
+  TRY(path_join(file, sizeof file, dir, "batch.h5"));
+  TRY(checkpoint_open(&c, dir));
+  saved_step s = {.batches = NULL};
+  status rc = options_defaults(&set);
+  if (rc == OK) rc = options_yaml_text(&set, c->config_yaml, strlen(c->config_yaml), dir);
+  if (rc == OK) rc = read_step(file, &c->model, &s);
+  if (rc == OK) rc = run_again(c, &run, &s, trace);
+  saved_step_free(&s);
+  checkpoint_close(c);
+  return rc;
+}

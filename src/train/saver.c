@@ -1,0 +1,288 @@
+// The checkpoints of a run; see saver.h.
+#include "train/saver.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+struct saver {
+  saver_config c;
+  metric_sink *sink;
+  float *snapshot; // [3][elements]: parameters, m, v; NULL without background
+  pthread_t thread;
+  bool running; // there is a thread to join
+  atomic_bool done;
+  // of the save at hand
+  train_state state;
+  status rc;
+  char message[2048];
+};
+
+static void step_name(char name[32], int64_t step) {
+  snprintf(name, 32, "step-%08lld", (long long)step);
+}
+
+// "step-00000012" and nothing else; -1 for other names.
+static int64_t step_of(const char *name) {
+  long long step;
+  int used = 0;
+  if (sscanf(name, "step-%lld%n", &step, &used) != 1 || name[used] != '\0' || used < 13 || step < 0)
+    return -1;
+  return step;
+}
+
+static int descending(const void *a, const void *b) {
+  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
+  return x > y ? -1 : x < y;
+}
+
+// Steps of the checkpoints of a run, newest first; freed with free().
+static status list_steps(const char *run_dir, int64_t **steps, size_t *n) {
+  size_t cap = 0;
+  *steps = NULL;
+  *n = 0;
+  DIR *dir = opendir(run_dir);
+  if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", run_dir, strerror(errno));
+  status rc = OK;
+  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
+    const int64_t step = step_of(e->d_name);
+    if (step < 0) continue;
+    rc = mem_grow(steps, &cap, *n + 1, sizeof **steps, "the list of checkpoints");
+    if (rc == OK) (*steps)[(*n)++] = step;
+  }
+  closedir(dir);
+  if (rc != OK) {
+    free(*steps);
+    *steps = NULL;
+    return rc;
+  }
+  if (*n > 0) qsort(*steps, *n, sizeof **steps, descending);
+  return OK;
+}
+
+static status checkpoint_path(char path[PATH_MAX], const char *run_dir, int64_t step) {
+  char name[32];
+  step_name(name, step);
+  return path_join(path, PATH_MAX, run_dir, name);
+}
+
+static status point_to(const char *run_dir, const char *pointer, int64_t step) {
+  char path[PATH_MAX], name[40];
+  step_name(name, step);
+  strcat(name, "\n");
+  TRY(path_join(path, sizeof path, run_dir, pointer));
+  return file_write_atomic(path, name, strlen(name));
+}
+
+// ---- saving --------------------------------------------------------------------------------------------------
+
+// Removes checkpoints beyond the newest `keep`, but never the best.
+static status prune(const saver *s) {
+  int64_t *steps;
+  size_t n;
+  TRY(list_steps(s->c.run_dir, &steps, &n));
+  status rc = OK;
+  for (size_t i = (size_t)s->c.keep; rc == OK && i < n; i++) {
+    char path[PATH_MAX];
+    if (steps[i] == s->state.best_step) continue;
+    rc = checkpoint_path(path, s->c.run_dir, steps[i]);
+    if (rc == OK) rc = dir_remove(path);
+  }
+  free(steps);
+  return rc;
+}
+
+static status write_checkpoint(const saver *s, const char *path) {
+  if (s->snapshot == NULL)
+    return checkpoint_write_model(path, s->c.m, &s->state, s->c.config_yaml, s->c.data, true);
+  const param_set *p = model_params(s->c.m);
+  const checkpoint_content c = {.model = model_get_config(s->c.m),
+                                .params = p,
+                                .master = s->snapshot,
+                                .m = s->snapshot + p->elements,
+                                .v = s->snapshot + 2 * p->elements,
+                                .state = &s->state,
+                                .config_yaml = s->c.config_yaml,
+                                .data = s->c.data};
+  return checkpoint_write(path, &c);
+}
+
+static status write_everything(const saver *s) {
+  char path[PATH_MAX];
+  if (s->sink != NULL) TRY(sink_sync(s->sink));
+  TRY(checkpoint_path(path, s->c.run_dir, s->state.step));
+  TRY(write_checkpoint(s, path));
+  TRY(point_to(s->c.run_dir, "last", s->state.step));
+  if (s->state.best_step == s->state.step) TRY(point_to(s->c.run_dir, "best", s->state.step));
+  return prune(s);
+}
+
+static void *work(void *arg) {
+  saver *s = arg;
+  s->rc = write_everything(s);
+  if (s->rc != OK) snprintf(s->message, sizeof s->message, "%s", fail_message());
+  atomic_store(&s->done, true);
+  return NULL;
+}
+
+size_t snapshot_bytes(int64_t elements) {
+  return 3 * (size_t)elements * sizeof(float);
+}
+
+status saver_open(saver **out, const saver_config *c) {
+  *out = NULL;
+  saver *s;
+  TRY(mem_new(&s, 1, sizeof *s, "the checkpoint writer"));
+  s->c = *c;
+  if (c->background) {
+    const status rc = mem_new(&s->snapshot, snapshot_bytes(model_params(c->m)->elements), 1,
+                              "snapshots of the model (train.background = false needs none)");
+    if (rc != OK) {
+      free(s);
+      return rc;
+    }
+  }
+  *out = s;
+  return OK;
+}
+
+void saver_attach(saver *s, metric_sink *sink) {
+  s->sink = sink;
+}
+
+status saver_wait(saver *s) {
+  if (s->running) pthread_join(s->thread, NULL);
+  s->running = false;
+  const status rc = s->rc;
+  s->rc = OK; // told once
+  return rc == OK ? OK : fail(rc, "%s", s->message);
+}
+
+status saver_poll(saver *s) {
+  return s->running && atomic_load(&s->done) ? saver_wait(s) : OK;
+}
+
+status saver_save(saver *s, const train_state *state) {
+  TRY(saver_wait(s));
+  s->state = *state;
+  if (s->snapshot == NULL) return write_everything(s);
+  const param_set *p = model_params(s->c.m);
+  const float *const arenas[] = {p->master, p->m, p->v};
+  for (int i = 0; i < 3; i++)
+    TRY(model_backend(s->c.m)->download(model_ctx(s->c.m), s->snapshot + i * p->elements, arenas[i],
+                                        (size_t)p->elements * sizeof(float)));
+  atomic_store(&s->done, false);
+  if (pthread_create(&s->thread, NULL, work, s) != 0) return write_everything(s); // no thread to be had: wait
+  s->running = true;
+  return OK;
+}
+
+void saver_close(saver *s) {
+  if (s == NULL) return;
+  if (s->running) pthread_join(s->thread, NULL);
+  free(s->snapshot);
+  free(s);
+}
+
+// ---- resuming ------------------------------------------------------------------------------------------------
+
+bool run_has_checkpoints(const char *run_dir) {
+  int64_t *steps;
+  size_t n;
+  if (!dir_exists(run_dir) || list_steps(run_dir, &steps, &n) != OK) return false;
+  free(steps);
+  return n > 0;
+}
+
+// NAME.tmp.PID or NAME.old.PID: ours, and nobody works on it while we hold the lock.
+static bool is_leftover(const char *name) {
+  static const char *const ours[] = {"step-", "nonfinite-",   "last.",
+                                     "best.", "config.yaml.", "metrics.jsonl."};
+  bool known = false;
+  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
+    known = known || strncmp(name, ours[i], strlen(ours[i])) == 0;
+  const char *mark = strstr(name, ".tmp.");
+  if (mark == NULL) mark = strstr(name, ".old.");
+  return known && mark != NULL && mark[5] != '\0' && strspn(mark + 5, "0123456789") == strlen(mark + 5);
+}
+
+status run_clean(const char *run_dir) {
+  DIR *dir = opendir(run_dir);
+  if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", run_dir, strerror(errno));
+  status rc = OK;
+  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
+    char path[PATH_MAX];
+    if (!is_leftover(e->d_name)) continue;
+    rc = path_join(path, sizeof path, run_dir, e->d_name);
+    if (rc == OK && dir_exists(path))
+      rc = dir_remove(path);
+    else if (rc == OK && unlink(path) != 0)
+      rc = fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+  }
+  closedir(dir);
+  return rc;
+}
+
+// A damaged checkpoint must not count among the newest, but what is in it may still be of use to somebody.
+static status set_aside(const char *run_dir, int64_t step, const char *path) {
+  char name[48], aside[PATH_MAX];
+  snprintf(name, sizeof name, "damaged-step-%08lld", (long long)step);
+  TRY(path_join(aside, sizeof aside, run_dir, name));
+  if (dir_exists(aside)) TRY(dir_remove(aside));
+  return path_rename(path, aside);
+}
+
+static status fit_names(const char *run_dir, const train_state *t) {
+  char path[PATH_MAX];
+  TRY(point_to(run_dir, "last", t->step));
+  TRY(checkpoint_path(path, run_dir, t->best_step));
+  if (t->best_step > 0 && dir_exists(path)) return point_to(run_dir, "best", t->best_step);
+  TRY(path_join(path, sizeof path, run_dir, "best")); // what it named is gone; the run will find it again
+  if (file_exists(path) && unlink(path) != 0)
+    return fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+  return OK;
+}
+
+status run_resume(checkpoint **out, const char *run_dir) {
+  *out = NULL;
+  TRY(run_clean(run_dir));
+  int64_t *steps;
+  size_t n;
+  TRY(list_steps(run_dir, &steps, &n));
+  status rc = OK;
+  for (size_t i = 0; rc == OK && *out == NULL && i < n; i++) {
+    char path[PATH_MAX];
+    rc = checkpoint_path(path, run_dir, steps[i]);
+    if (rc != OK) break;
+    const status opened = checkpoint_open(out, path);
+    if (opened == OK) break;
+    const bool damaged =
+        opened == ERR_FORMAT || opened == ERR_CHECKSUM || opened == ERR_NOT_FOUND || opened == ERR_IO;
+    if (!damaged) {
+      rc = opened;
+      break;
+    }
+    log_warn("%s", fail_message());
+    if (i + 1 < n)
+      log_warn("step-%08lld is damaged: going back to step-%08lld (it is kept as damaged-step-%08lld)",
+               (long long)steps[i], (long long)steps[i + 1], (long long)steps[i]);
+    rc = set_aside(run_dir, steps[i], path);
+  }
+  free(steps);
+  if (rc == OK && *out == NULL) rc = fail(ERR_NOT_FOUND, "%s holds no checkpoint that is whole", run_dir);
+  if (rc == OK) rc = fit_names(run_dir, &(*out)->state);
+  if (rc != OK) {
+    checkpoint_close(*out);
+    *out = NULL;
+  }
+  return rc;
+}

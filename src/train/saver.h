@@ -1,0 +1,41 @@
+// The checkpoints of a run: RUN/step-00001000 and so on, RUN/last and RUN/best naming two of them.
+//
+// A save takes a snapshot of parameters and moments at a step boundary (a copy in memory, planned with the rest) and
+// leaves the writing to a thread: metrics to disk, the checkpoint, the names, and then old checkpoints go. A second
+// save waits for the first. Without `background` there is no snapshot, and the caller waits.
+#ifndef SOUK_TRAIN_SAVER_H
+#define SOUK_TRAIN_SAVER_H
+
+#include "train/checkpoint.h"
+#include "train/metrics.h"
+
+typedef struct saver saver;
+
+typedef struct saver_config {
+  const char *run_dir, *config_yaml;
+  model *m;
+  const dataset *data;
+  int64_t keep; // newest checkpoints that stay, beside the best
+  bool background;
+} saver_config;
+
+status saver_open(saver **out, const saver_config *c); // keeps *c's pointers
+// Metrics are synced before a checkpoint that they belong to. Call before the first save.
+void saver_attach(saver *s, metric_sink *sink);
+status saver_save(saver *s, const train_state *state);
+// The error of a save that has ended meanwhile; OK while one is being written.
+status saver_poll(saver *s);
+status saver_wait(saver *s);
+void saver_close(saver *s); // waits; NULL is safe
+// Host memory of a snapshot of a model with `elements` parameters (padding included).
+size_t snapshot_bytes(int64_t elements);
+
+// Is there a checkpoint to resume from, whole or not?
+bool run_has_checkpoints(const char *run_dir);
+// Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;
+// what a killed process left half-written is removed; RUN/last and RUN/best are made to fit. ERR_NOT_FOUND: there is none.
+status run_resume(checkpoint **out, const char *run_dir);
+// Removes what a process that died left half-written in RUN. Only for the holder of the run's lock.
+status run_clean(const char *run_dir);
+
+#endif
