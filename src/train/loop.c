@@ -149,14 +149,15 @@ static status on_nonfinite(run *r, const step_input *in) {
   train_state state = r->t;
   state.seconds += now_seconds() - r->started;
   TRY(nonfinite_save(dir, r->m, in, &state, r->yaml, r->d));
-  if (!place.in_parameters) TRY(save(r));
-  TRY(saver_wait(r->saver));
-  if (r->t.skipped >= t->skip_nonfinite)
+  if (r->t.skipped >= t->skip_nonfinite) {
+    if (!place.in_parameters) TRY(save(r));
+    TRY(saver_wait(r->saver));
     return fail(
         ERR_NONFINITE,
         "step %lld was not applied, its gradient is not finite. %s. souk replay %s runs the step again; a "
         "lower optim.lr, optim.clip_norm or train.skip_nonfinite may help",
         step, text, dir);
+  }
   r->t.skipped++;
   log_warn("step %lld is left out, its gradient is not finite. %s (souk replay %s)", step, text, dir);
   return sink_write(r->sink,

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -67,7 +68,8 @@ void nonfinite_sentence(const nonfinite_place *place, char *text, size_t bytes) 
   char micro[48] = "", at[96];
   if (place->micro > 0) snprintf(micro, sizeof micro, " (micro-batch %d)", place->micro + 1);
   snprintf(at, sizeof at, "the first (row %lld, column %lld) is %f", (long long)(t->first / t->columns),
-           (long long)(t->first % t->columns), t->value);
+           (long long)(t->first % t->columns),
+           isnan(t->value) ? fabs(t->value) : t->value); // a NaN has no sign
   snprintf(text, bytes, "%s%s%s: %lld of %lld elements of %s are not finite, %s",
            place->in_parameters ? "parameter " : "", t->where, micro, (long long)t->nonfinite,
            (long long)(t->rows * t->columns), t->tensor, at);
@@ -343,7 +345,7 @@ typedef struct table {
 static void print_row(const tensor_report *t) {
   char name[192];
   snprintf(name, sizeof name, "%s: %s", t->where, t->tensor);
-  printf("  %-72s %10lld x %-6lld %12.4g %10lld\n", name, (long long)t->rows, (long long)t->columns,
+  printf("  %-72s %8lld x %-6lld %12.4g %12lld\n", name, (long long)t->rows, (long long)t->columns,
          t->largest, (long long)t->nonfinite);
 }
 
@@ -382,7 +384,7 @@ static status run_again(const checkpoint *c, const run_config *run, const saved_
                          .batches = (const batch *const *)s->batches};
   nonfinite_place place;
   table t = {.trace = trace};
-  printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %19s %12s %10s\n",
+  printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %17s %12s %12s\n",
          (long long)s->s.step + 1, c->dir, s->s.micro_batches, (double)s->s.lr, "tensor", "shape", "largest",
          "not finite");
   status rc = checkpoint_load(c, m, false);

@@ -4,6 +4,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -101,10 +102,30 @@ static status prune(const saver *s) {
   return rc;
 }
 
+// A step with finite gradients can still overflow a parameter or a moment. Such a state is no place to resume from, and
+// must not push older ones out.
+static status check_finite(const param_set *p, const float *master, const float *m, const float *v) {
+  static const char *const what[] = {"parameter", "the first moment of", "the second moment of"};
+  const float *const arenas[] = {master, m, v};
+  for (int k = 0; k < 3; k++) {
+    for (int32_t i = 0; i < p->count; i++) {
+      const float *x = arenas[k] + p->items[i].offset;
+      bool finite = true;
+      for (int64_t j = 0; j < p->items[i].size; j++) finite = finite && isfinite(x[j]);
+      if (!finite)
+        return fail(ERR_NONFINITE, "%s %s has become NaN or infinite: no checkpoint is written of that",
+                    what[k], p->items[i].name);
+    }
+  }
+  return OK;
+}
+
 static status write_checkpoint(const saver *s, const char *path) {
-  if (s->snapshot == NULL)
-    return checkpoint_write_model(path, s->c.m, &s->state, s->c.config_yaml, s->c.data, true);
   const param_set *p = model_params(s->c.m);
+  if (s->snapshot == NULL) {
+    if (model_backend(s->c.m)->host_memory) TRY(check_finite(p, p->master, p->m, p->v));
+    return checkpoint_write_model(path, s->c.m, &s->state, s->c.config_yaml, s->c.data, true);
+  }
   const checkpoint_content c = {.model = model_get_config(s->c.m),
                                 .params = p,
                                 .master = s->snapshot,
@@ -113,6 +134,7 @@ static status write_checkpoint(const saver *s, const char *path) {
                                 .state = &s->state,
                                 .config_yaml = s->c.config_yaml,
                                 .data = s->c.data};
+  TRY(check_finite(p, c.master, c.m, c.v));
   return checkpoint_write(path, &c);
 }
 

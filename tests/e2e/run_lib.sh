@@ -1,0 +1,42 @@
+# Sourced by the scripts that train: a small log made by awk, its data set, and what the runs have in common.
+# One thread: two of them wait for each other whenever something else wants a core, and these runs are tiny.
+. "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=1
+data=$work/data
+awk 'BEGIN {
+  srand(3); print "user,item,time,event"
+  for (u = 0; u < 400; u++) {
+    n = 4 + int(rand() * 16); item = int(rand() * 120)
+    for (i = 0; i < n; i++) {
+      print "u" u ",i" item "," 1000 * u + 10 * i "," (rand() < .7 ? "view" : "buy")
+      item = rand() < .8 ? (item + 3) % 120 : int(rand() * 120)
+    }
+  }
+}' >"$work/log.csv"
+"$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$data" \
+  >/dev/null 2>&1 || { echo "not ok 1 - the test's data set"; exit 1; }
+cat >"$work/tiny.yaml" <<X
+data: {dir: "$data", batch_tokens: 256}
+model: {hidden: 8, layers: 1, heads: 1, max_positions: 20}
+train: {threads: 1, peak_gflops: 10, eval_users: 50, log_every: 5}
+X
+# train RUN OPTIONS...: stderr to RUN.err.
+train() {
+  local run=$1; shift
+  "$souk" pretrain "$work/tiny.yaml" --out "$run" "$@" 2>"$run.err"
+}
+# What must not depend on when a run was stopped: the sums of all checkpoints, which is last and best, and the metrics
+# without what is measured in seconds.
+essence() {
+  local run=$1
+  for d in "$run"/step-*; do
+    [ -d "$d" ] && echo "${d##*/} $(grep -A 2 -E '"(model|optimizer).h5"' "$d/manifest.json" | grep sha256 | tr -d ' \n')"
+  done
+  (cd "$run" && cat last best 2>&1)
+  sed -e '/"kind":"end"/d' -e 's/,"tokens_per_s":[^,}]*//; s/,"gflops":[^,}]*//; s/,"share_of_peak":[^,}]*//' "$run/metrics.jsonl"
+}
+# field FILE KIND STEP NAME: a figure of a metrics line.
+field() {
+  grep "\"kind\":\"$2\",\"step\":$3," "$1/metrics.jsonl" | sed -n "s/.*\"$4\":\([^,}]*\).*/\1/p"
+}
+slow() { [[ $SOUK_BUILD == *-san* || $SOUK_BUILD == *-tsan* || $SOUK_BUILD == *-cov* || $SOUK_BUILD == *-debug* ]]; }

@@ -1,0 +1,141 @@
+#!/usr/bin/env bash
+# The training loop from outside: schedules, accumulation, clipping, validation, early stopping, checkpoints kept,
+# signals, steps that are not finite.
+. "$(dirname "$0")/run_lib.sh"
+lines() { grep -c "\"kind\":\"$2\"" "$1/metrics.jsonl"; }
+same() { [ "$(essence "$1")" = "$(essence "$2")" ]; }
+differ() { ! same "$1" "$2"; }
+weights() { sha256sum <"$1/$(cat "$1/last")/model.h5"; }
+# near A B: equal to 6 digits.
+near() { awk -v a="$1" -v b="$2" 'BEGIN {d = a - b; if (d < 0) d = -d; m = b < 0 ? -b : b; exit !(a != "" && d <= 1e-6 * m + 1e-12)}'; }
+
+# ---- a whole run
+a=$work/a
+check "a run ends well" train "$a" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4
+check "metrics every 5 steps" test "$(lines "$a" train)" = 8
+check "validation every 15 steps and at the end" test "$(grep '"valid"' "$a/metrics.jsonl" | grep -o '"step":[0-9]*' | tr '\n' ' ')" = '"step":15 "step":30 "step":40 '
+check "every line is an object with kind and step" test "$(grep -cvE '^\{"kind":"[a-z]+","step":[0-9]+(,"[^"]+":("[a-z]+"|[-+.0-9e]+))*\}$' "$a/metrics.jsonl")" = 0
+check "a train line has loss, rate, norm, speed and share of peak" test -n "$(field "$a" train 20 loss)$(field "$a" train 20 lr)$(field "$a" train 20 grad_norm)$(field "$a" train 20 tokens_per_s)$(field "$a" train 20 share_of_peak)"
+check "last names the newest" test "$(cat "$a/last")" = step-00000040
+best=$(cat "$a/best")
+check "the two newest and the best are kept, no more" test "$(ls -d "$a"/step-* | xargs -n1 basename | tr '\n' ' ')" = "$(printf '%s\n' step-00000030 step-00000040 "$best" | sort -u | tr '\n' ' ')"
+check "the best is the one with the best metric" test "$(for s in 15 30 40; do echo "$(field "$a" valid $s ndcg@10) $s"; done | sort -k1,1gr -k2,2n | head -n 1 | cut -d' ' -f2)" = "$((10#${best#step-}))"
+check "the manifest is a checkpoint's" grep -q '"schema": "souk.checkpoint"' "$a/step-00000040/manifest.json"
+check "nothing half-written is left" bash -c "! ls $a | grep -qE 'tmp|old'"
+check "an event file for TensorBoard" bash -c "ls $a | grep -q '^events.out.tfevents'"
+check "plain lines when not a terminal" bash -c "grep -q '^step ' $a.err && ! grep -q \$'\r' $a.err"
+check "with an end that says how it went" grep -qE '^done: 40 steps, .* best ndcg@10 .* memory at most' "$a.err"
+if command -v script >/dev/null; then
+  script -qec "$souk pretrain $work/tiny.yaml --out $work/tty --steps 10 --eval_every 0" /dev/null >"$work/tty.out" 2>&1
+  check "one line redrawn on a terminal, with an ETA" bash -c "grep -qE \$'\r.*step +5 .*eta' $work/tty.out"
+else
+  skip "one line redrawn on a terminal" "no script(1)"
+fi
+b=$work/b
+check "the same run again" train "$b" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4
+check "gives the same bytes" same "$a" "$b"
+check "another seed" train "$work/c" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 5
+check "gives others" differ "$a" "$work/c"
+check "without snapshots and event files" train "$work/d" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4 --no-background --no-tensorboard
+check "the same bytes too" same "$a" "$work/d"
+check "and no event file" bash -c "! ls $work/d | grep -q tfevents"
+check "the run's own config.yaml repeats it" "$souk" pretrain "$a/config.yaml" --out "$work/e"
+check "with the same bytes" same "$a" "$work/e"
+check_error "an existing run is not overwritten" "holds a run already" "$souk" pretrain "$work/tiny.yaml" --out "$a" --steps 40
+check_error "a run needs an end" "train.steps, train.epochs and train.minutes" "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 0
+check_error "and a place" "train.out" "$souk" pretrain "$work/tiny.yaml" --steps 1
+check_error "an unknown metric is named" 'no metric "nddcg@10"' "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --metric nddcg@10
+check_error "a data set that is not there" "not a prepared data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/nothing" --out "$work/x"
+
+# ---- schedules: rates of steps counted from 0, printed with the step after
+rate() { local r=$work/$1; shift; train "$r" --steps 20 --eval_every 0 --log_every 1 --lr 0.01 --warmup_steps 4 "$@"; }
+check "linear" rate linear --schedule linear --min_lr 0.1
+check "warms up" near "$(field "$work/linear" train 1 lr)" 0.0025
+check "to its peak" near "$(field "$work/linear" train 4 lr)" 0.01
+check "and decays to a share of it" near "$(field "$work/linear" train 20 lr)" 0.0015625
+check "cosine" rate cosine --schedule cosine
+check "is half-way down in the middle" near "$(field "$work/cosine" train 13 lr)" 0.005
+check "constant" rate constant --schedule constant
+check "stays" near "$(field "$work/constant" train 20 lr)" 0.01
+check "poly with LAMB" rate poly --schedule poly --optim.kind lamb
+check "follows the root of what is left" near "$(field "$work/poly" train 15 lr)" 0.005
+check "decay_steps ends decay early" rate early --schedule linear --decay_steps 12
+check "at zero" near "$(field "$work/early" train 13 lr)" 0
+
+# ---- accumulation, clipping, sampled losses
+check "a step of 4 micro-batches" train "$work/acc4" --steps 5 --eval_every 0 --accumulate 4
+check "the batches of 20 steps" train "$work/acc1" --steps 20 --eval_every 0
+check "is as many tokens" test "$(field "$work/acc4" train 5 tokens)" = "$(field "$work/acc1" train 20 tokens)"
+check "epochs end a run" train "$work/epochs" --steps 0 --epochs 2 --eval_every 0
+check "after whole passes" test "$(grep -c '"end"' "$work/epochs/metrics.jsonl") $(grep '"end"' "$work/epochs/metrics.jsonl" | grep -o '"reason":"[a-z]*"')" = '1 "reason":"complete"'
+check "minutes end a run" train "$work/minutes" --steps 0 --minutes 0.005 --eval_every 0
+check "soon" test "$(sed -n 's/.*"kind":"end".*"seconds":\([0-9]*\).*/\1/p' "$work/minutes/metrics.jsonl")" -lt 5
+check "a bound above all norms" train "$work/clip9" --steps 5 --eval_every 0 --clip_norm 1e9
+check "no bound" train "$work/clip0" --steps 5 --eval_every 0 --clip_norm 0
+check "are the same" same "$work/clip9" "$work/clip0"
+check "a low bound" train "$work/clip1" --steps 5 --eval_every 0 --clip_norm 0.01 --optim.eps 1e-3
+check "is not" bash -c "[ \"$(weights "$work/clip1")\" != \"$(weights "$work/clip0")\" ]"
+check "sampled losses with touched rows only" train "$work/lazy" --steps 10 --eval_every 5 --negatives 32
+check "or all of them" train "$work/full" --steps 10 --eval_every 5 --negatives 32 --no-lazy_rows
+
+# ---- early stopping
+check "no progress ends a run early" train "$work/flat" --steps 100 --eval_every 5 --lr 0 --patience 2 --metric loss
+check "after as many validations as patience says" test "$(cat "$work/flat/last") $(lines "$work/flat" valid)" = "step-00000015 3"
+check "the best is the first" test "$(cat "$work/flat/best")" = step-00000005
+check "it says so" grep -q 'no better loss in 2 validations: stopping early' "$work/flat.err"
+before=$(essence "$work/flat")
+check "resuming it" train "$work/flat" --steps 100 --eval_every 5 --lr 0 --patience 2 --metric loss --resume
+check "adds nothing" test "$before" = "$(essence "$work/flat")"
+check "more patience goes on" train "$work/flat" --steps 100 --eval_every 5 --lr 0 --patience 3 --metric loss --resume
+check "for one more validation" test "$(cat "$work/flat/last")" = step-00000020
+check "and tells the change" grep -q 'train.patience was 2, and is now 3' "$work/flat.err"
+
+# ---- a step that is not finite
+explode=(--steps 50 --eval_every 0 --lr 100 --weight_decay 100 --warmup_steps 0 --schedule constant --save_every 2)
+check_error "a NaN stops the run and names layer and tensor" "elements of out are not finite" "$souk" pretrain "$work/tiny.yaml" --out "$work/nan" "${explode[@]}"
+where=$(sed -n 's/.*not finite\. \(forward of [^:]*\):.*/\1/p' "$work/.err")
+check "a layer by its name" bash -c "[[ '$where' == 'forward of bert.encoder.layer.0.'* ]]"
+check_error "replay finds the same place" "$where" "$souk" replay "$work/nan"
+cp "$work/.out" "$work/replay.out"
+check "and shows what came before it" grep -q 'forward of bert.embeddings: sum' "$work/replay.out"
+check_error "by its own directory too" "$where" "$souk" replay "$work"/nan/nonfinite-*
+"$souk" replay "$work/nan" --trace >"$work/trace" 2>&1
+check "and everything when asked" grep -q 'backward of bert.embeddings: dword' "$work/trace"
+check_error "a run without such a step" "no step that was not finite" "$souk" replay "$work/a"
+check_error "the parameters were not touched, the run resumes to the same step" "$where" "$souk" pretrain "$work/tiny.yaml" --out "$work/nan" "${explode[@]}" --resume
+rm -r "$work/nan/step-00000005"
+check "from an earlier checkpoint a lower rate goes on" train "$work/nan" "${explode[@]}" --resume --lr 1e-6 --steps 8
+check "telling what has changed" grep -q 'optim.lr was 100, and is now 1e-06' "$work/nan.err"
+check_error "steps may be left out, but not for ever" "step 8 was not applied" "$souk" pretrain "$work/tiny.yaml" --out "$work/skip" "${explode[@]}" --skip_nonfinite 2
+check "each with a line" test "$(grep -c '"kind":"nonfinite"' "$work/skip/metrics.jsonl")" = 2
+cp -r "$work"/skip/nonfinite-00000006 "$work/cut" && truncate -s 3000 "$work/cut/batch.h5"
+check_error "a damaged step is noticed" "checksum" "$souk" replay "$work/cut"
+
+# ---- signals
+# A step of seconds, so that a signal meets one.
+slow=(--steps 100000 --eval_every 0 --hidden 64 --layers 2 --batch_tokens 4096 --accumulate 400)
+start() { # RUN OPTIONS...: in the background, until it trains
+  local run=$1; shift
+  "$souk" pretrain "$work/tiny.yaml" --out "$run" "$@" 2>"$run.err" &
+  pid=$!
+  for _ in $(seq 300); do grep -q 'steps an epoch' "$run.err" && return 0; sleep 0.02; done
+  return 1
+}
+for signal in TERM INT; do
+  check "a run to stop by $signal" start "$work/sig$signal" --steps 100000 --eval_every 0
+  kill -$signal $pid; wait $pid; rc=$?
+  check "ends with 130" test $rc = 130
+  check "and a sentence, not an error" bash -c "grep -q '^stopped by signal' $work/sig$signal.err && ! grep -q error $work/sig$signal.err"
+  check "with a checkpoint" test -s "$work/sig$signal/$(cat "$work/sig$signal/last")/manifest.json"
+done
+step=$(cat "$work/sigTERM/last")
+check "which resumes" train "$work/sigTERM" --steps $((10#${step#step-} + 5)) --eval_every 0 --resume
+check "from that step" grep -q "resuming from step $((10#${step#step-}))" "$work/sigTERM.err"
+check "a run of long steps" start "$work/twice" "${slow[@]}"
+check_error "a second process keeps out" "another process trains there" "$souk" pretrain "$work/tiny.yaml" --out "$work/twice" "${slow[@]}"
+kill -TERM $pid; sleep 0.05; kill -TERM $pid; wait $pid; rc=$?
+check "a second signal ends it at once" test $rc = 143
+check "without a checkpoint" test ! -e "$work/twice/last"
+check "nothing to resume is the beginning" train "$work/fresh" --steps 3 --eval_every 0 --resume
+check "and said" grep -q 'no checkpoint yet: starting from the beginning' "$work/fresh.err"
+finish
