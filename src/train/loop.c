@@ -395,7 +395,7 @@ static void tell_changes(const char *before, const char *now) {
 
 static status resume_from(run *r) {
   checkpoint *c;
-  TRY(run_resume(&c, r->c->train.out));
+  TRY(run_resume(&c, r->c->train.out, r->c->train.keep));
   status rc = OK;
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     rc = fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));

@@ -86,17 +86,21 @@ static status point_to(const char *run_dir, const char *pointer, int64_t step) {
 
 // ---- saving --------------------------------------------------------------------------------------------------
 
-// Removes checkpoints beyond the newest `keep`, but never the best.
-static status prune(const saver *s) {
+// Removes checkpoints of a run beyond the newest `keep`, but never the best. Each gets another name first, so that one
+// whose removal is cut short is no checkpoint any more.
+static status prune(const char *run_dir, int64_t keep, int64_t best_step) {
   int64_t *steps;
   size_t n;
-  TRY(list_steps(s->c.run_dir, &steps, &n));
+  TRY(list_steps(run_dir, &steps, &n));
   status rc = OK;
-  for (size_t i = (size_t)s->c.keep; rc == OK && i < n; i++) {
-    char path[PATH_MAX];
-    if (steps[i] == s->state.best_step) continue;
-    rc = checkpoint_path(path, s->c.run_dir, steps[i]);
-    if (rc == OK) rc = dir_remove(path);
+  for (size_t i = (size_t)keep; rc == OK && i < n; i++) {
+    char path[PATH_MAX], old[PATH_MAX + 32];
+    if (steps[i] == best_step) continue;
+    rc = checkpoint_path(path, run_dir, steps[i]);
+    if (rc != OK) break;
+    snprintf(old, sizeof old, "%s.old.%ld", path, (long)getpid());
+    rc = path_rename(path, old);
+    if (rc == OK) rc = dir_remove(old);
   }
   free(steps);
   return rc;
@@ -145,7 +149,7 @@ static status write_everything(const saver *s) {
   TRY(write_checkpoint(s, path));
   TRY(point_to(s->c.run_dir, "last", s->state.step));
   if (s->state.best_step == s->state.step) TRY(point_to(s->c.run_dir, "best", s->state.step));
-  return prune(s);
+  return prune(s->c.run_dir, s->c.keep, s->state.best_step);
 }
 
 static void *work(void *arg) {
@@ -274,7 +278,7 @@ static status fit_names(const char *run_dir, const train_state *t) {
   return OK;
 }
 
-status run_resume(checkpoint **out, const char *run_dir) {
+status run_resume(checkpoint **out, const char *run_dir, int64_t keep) {
   *out = NULL;
   TRY(run_clean(run_dir));
   int64_t *steps;
@@ -302,6 +306,7 @@ status run_resume(checkpoint **out, const char *run_dir) {
   free(steps);
   if (rc == OK && *out == NULL) rc = fail(ERR_NOT_FOUND, "%s holds no checkpoint that is whole", run_dir);
   if (rc == OK) rc = fit_names(run_dir, &(*out)->state);
+  if (rc == OK) rc = prune(run_dir, keep, (*out)->state.best_step); // a kill may have come before it
   if (rc != OK) {
     checkpoint_close(*out);
     *out = NULL;

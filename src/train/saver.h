@@ -33,8 +33,9 @@ size_t snapshot_bytes(int64_t elements);
 // Is there a checkpoint to resume from, whole or not?
 bool run_has_checkpoints(const char *run_dir);
 // Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;
-// what a killed process left half-written is removed; RUN/last and RUN/best are made to fit. ERR_NOT_FOUND: there is none.
-status run_resume(checkpoint **out, const char *run_dir);
+// what a killed process left half-written is removed, checkpoints beyond the newest `keep` too; RUN/last and RUN/best are
+// made to fit. ERR_NOT_FOUND: there is none.
+status run_resume(checkpoint **out, const char *run_dir, int64_t keep);
 // Removes what a process that died left half-written in RUN. Only for the holder of the run's lock.
 status run_clean(const char *run_dir);
 
