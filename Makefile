@@ -59,9 +59,9 @@ ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),buil
 
 # ---- sources -------------------------------------------------------------------------------------------------
 # The inference module is a product of its own: src/infer and src/simd only.
-INFER_SRC := $(filter-out src/infer/main.c,$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c)
-INFER_MAIN := src/infer/main.c
-SOUK_SRC := $(filter-out src/main.c $(INFER_MAIN) $(wildcard src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
+INFER_MAIN := src/infer/main.c $(wildcard src/infer/cli_*.c)
+INFER_SRC := $(filter-out $(INFER_MAIN),$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c)
+SOUK_SRC := $(filter-out src/main.c $(wildcard src/infer/*.c src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(SOUK_SRC:%.c=$(B)/%.o)
 INFER_OBJ := $(INFER_SRC:%.c=$(B)/%.o)
 TEST_LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
@@ -134,8 +134,12 @@ $(B)/%.o: %.c
 $(B)/libsouk.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-$(B)/libsouk_infer.a: $(INFER_OBJ)
+# Inside the project everything of the module is visible; in the library only what infer.h declares is.
+$(B)/infer-internal.a: $(INFER_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
+
+$(B)/libsouk_infer.a: $(INFER_OBJ)
+	$(Q)rm -f $@ && ld -r -o $(@:.a=.o) $^ && objcopy --localize-hidden $(@:.a=.o) && ar rcs $@ $(@:.a=.o)
 
 $(B)/libsouk_infer.so: $(INFER_OBJ)
 	$(Q)$(CC) -shared -Wl,-soname,libsouk_infer.so.0 $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
@@ -143,10 +147,10 @@ $(B)/libsouk_infer.so: $(INFER_OBJ)
 $(B)/souk: $(B)/src/main.o $(B)/libsouk.a
 	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-$(B)/souk-infer: $(B)/src/infer/main.o $(B)/libsouk_infer.a
+$(B)/souk-infer: $(INFER_MAIN:%.c=$(B)/%.o) $(B)/infer-internal.a
 	$(Q)$(CC) $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
 
-$(B)/tests/%: $(B)/tests/%.o $(TEST_LIB_OBJ) $(B)/libsouk.a
+$(B)/tests/%: $(B)/tests/%.o $(TEST_LIB_OBJ) $(B)/infer-internal.a $(B)/libsouk.a
 	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
 
 build/souk: build/$(DEFAULT_KEY)/souk

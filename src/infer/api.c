@@ -1,0 +1,406 @@
+// The public functions: arguments are checked here, once; what lies below trusts them.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "infer/bundle.h"
+#include "infer/encode.h"
+#include "infer/rank.h"
+#include "infer/workspace.h"
+
+enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64 };
+
+// ---- checks --------------------------------------------------------------------------------------------------
+
+#define ALIGNED(p, type) ((uintptr_t)(p) % _Alignof(type) == 0)
+
+// A pointer to `count` elements: not NULL where there are any, aligned.
+#define CHECK_POINTER(p, type, count, what)                                                \
+  do {                                                                                     \
+    if ((p) == NULL && (count) > 0)                                                        \
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s must not be NULL", what);            \
+    if (!ALIGNED(p, type))                                                                 \
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s is not aligned for its type", what); \
+  } while (0)
+
+static bool usable(const souk_bundle *b) {
+  return b != NULL && ALIGNED(b, souk_bundle) && b->magic == BUNDLE_MAGIC;
+}
+
+static souk_status check_bundle(const souk_bundle *b, souk_error *error) {
+  if (!usable(b)) return infer_fail(error, SOUK_ERR_ARGUMENT, "bundle is not an open bundle");
+  return SOUK_OK;
+}
+
+// What every function does first and last with the caller's error.
+#define BEGIN_CALL(error)                                          \
+  do {                                                             \
+    if (!ALIGNED(error, souk_error)) return SOUK_ERR_ARGUMENT;     \
+    if ((error) != NULL) *(error) = (souk_error){.code = SOUK_OK}; \
+  } while (0)
+
+static souk_status check_count(size_t n, const char *what, souk_error *error) {
+  if (n <= INT32_MAX) return SOUK_OK;
+  return infer_fail(error, SOUK_ERR_ARGUMENT, "%s = %zu is more than 2^31 - 1", what, n);
+}
+
+static souk_status check_threads(int32_t threads, souk_error *error) {
+  if (threads >= -1 && threads <= THREADS_LIMIT) return SOUK_OK;
+  return infer_fail(error, SOUK_ERR_ARGUMENT, "threads = %d is not from -1 to 1024", threads);
+}
+
+// Where an argument stands, turned into text only when something is wrong with it: queries[7].history.
+typedef struct place {
+  const char *array; // NULL: the field alone
+  size_t index;
+  const char *field; // "": the element itself
+  char text[96];
+} place;
+
+static const char *name_of(place *p) {
+  if (p->array == NULL)
+    snprintf(p->text, sizeof p->text, "%s", p->field);
+  else
+    snprintf(p->text, sizeof p->text, "%s[%zu]%s%s", p->array, p->index, p->field[0] != '\0' ? "." : "",
+             p->field);
+  return p->text;
+}
+
+// Numbers of items in a list: from `least` (-1 or 0) to items - 1.
+static souk_status check_items(const souk_bundle *b, const int32_t *list, size_t n, int32_t least,
+                               place where, souk_error *error) {
+  CHECK_POINTER(list, int32_t, n, name_of(&where));
+  if (n > INT32_MAX)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has %zu elements, more than 2^31 - 1", name_of(&where),
+                      n);
+  for (size_t i = 0; i < n; i++)
+    if (list[i] < least || list[i] >= b->items)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s[%zu] = %d is not an item's number from %d to %d",
+                        name_of(&where), i, list[i], least, b->items - 1);
+  return SOUK_OK;
+}
+
+static souk_status unknown_event(const souk_bundle *b, place where, int32_t i, const char *name,
+                                 souk_error *error) {
+  char known[256] = "";
+  size_t at = 0;
+  for (int32_t t = 0; t < b->event_types && at < sizeof known; t++)
+    at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", t > 0 ? ", " : "", b->event_names[t]);
+  return infer_fail(error, SOUK_ERR_ARGUMENT,
+                    "%s.event_names[%d]: there is no event type \"%.60s\"; known: %s", name_of(&where), i,
+                    name, known);
+}
+
+static souk_status check_events(const souk_bundle *b, const souk_history *h, place where, souk_error *error) {
+  for (int32_t i = 0; h->events != NULL && i < h->n; i++)
+    if (h->events[i] < 0 || h->events[i] >= b->event_types)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.events[%d] = %d is not an event type from 0 to %d",
+                        name_of(&where), i, h->events[i], b->event_types - 1);
+  for (int32_t i = 0; h->event_names != NULL && i < h->n; i++)
+    if (h->event_names[i] != NULL && souk_find_event(b, h->event_names[i]) < 0)
+      return unknown_event(b, where, i, h->event_names[i], error);
+  return SOUK_OK;
+}
+
+static const char *history_problem(const souk_history *h) {
+  if (h->items == NULL && h->names == NULL) return "items and names must not both be NULL";
+  if (h->items != NULL && h->names != NULL) return "items and names must not both be set";
+  if (h->events != NULL && h->event_names != NULL) return "events and event_names must not both be set";
+  if (!ALIGNED(h->items, int32_t) || !ALIGNED(h->events, int32_t) || !ALIGNED(h->names, char *) ||
+      !ALIGNED(h->event_names, char *))
+    return "a pointer is not aligned for its type";
+  return NULL;
+}
+
+static souk_status check_history(const souk_bundle *b, const souk_history *h, place where,
+                                 souk_error *error) {
+  if (h->n < 0 || h->n > HISTORY_MAX)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.n = %d is not from 0 to 2^24", name_of(&where), h->n);
+  if (h->n == 0) return SOUK_OK;
+  const char *problem = history_problem(h);
+  if (problem != NULL) return infer_fail(error, SOUK_ERR_ARGUMENT, "%s: %s", name_of(&where), problem);
+  for (int32_t i = 0; h->names != NULL && i < h->n; i++)
+    if (h->names[i] == NULL)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.names[%d] must not be NULL", name_of(&where), i);
+  for (int32_t i = 0; h->items != NULL && i < h->n; i++)
+    if (h->items[i] < -1 || h->items[i] >= b->items)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.items[%d] = %d is not an item's number from -1 to %d",
+                        name_of(&where), i, h->items[i], b->items - 1);
+  return check_events(b, h, where, error);
+}
+
+static souk_status check_finite(const float *x, size_t n, place where, souk_error *error) {
+  for (size_t i = 0; i < n; i++)
+    if (!__builtin_isfinite(x[i]))
+      return infer_fail(error, SOUK_ERR_NONFINITE, "%s[%zu] is a NaN or an infinity", name_of(&where), i);
+  return SOUK_OK;
+}
+
+// ---- opening -------------------------------------------------------------------------------------------------
+
+static void free_bundle(souk_bundle *b) {
+  if (b == NULL) return;
+  b->magic = 0;
+  pool_free(b->pool);
+  for (int32_t i = 0; i < b->event_types; i++) free(b->event_names[i]);
+  for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
+  names_free(&b->item_names);
+  catalogue_free(&b->catalogue);
+  free(b->arena);
+  free(b->word_copy);
+  free(b->layer);
+  free(b->data_name);
+  free(b->created_by);
+  free(b->dir);
+  free(b);
+}
+
+static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_error *error) {
+  char path[4096];
+  PASS(pool_new(&b->pool, error));
+  PASS(settings_read(b, dir, flags, error));
+  snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_VOCAB]);
+  const mapping *vocab = &b->files[FILE_VOCAB], *about = &b->files[FILE_CATALOGUE];
+  PASS(names_read(&b->item_names, vocab->data, vocab->bytes, b->first_item, b->first_item + b->items, path,
+                  error));
+  snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_CATALOGUE]);
+  if (about->data != NULL)
+    PASS(catalogue_read(&b->catalogue, about->data, about->bytes, &b->item_names, path, error));
+  PASS(weights_read(b, error));
+  b->magic = BUNDLE_MAGIC;
+  return SOUK_OK;
+}
+
+souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_error *error) {
+  BEGIN_CALL(error);
+  CHECK_POINTER(out, souk_bundle *, 1, "out");
+  *out = NULL;
+  CHECK_POINTER(dir, char, 1, "dir");
+  if (dir[0] == '\0') return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is empty");
+  if ((flags & ~(uint32_t)SOUK_SKIP_CHECKSUMS) != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "flags = 0x%x has bits that mean nothing", flags);
+  if (strlen(dir) > 3800) return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is too long: %.60s...", dir);
+  const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return infer_fail(error, SOUK_ERR_IO, "cannot open the bundle %s: %s", dir, strerror(errno));
+  souk_bundle *b;
+  souk_status rc = infer_alloc(&b, 1, sizeof *b, "a bundle", error);
+  if (rc == SOUK_OK) rc = infer_alloc(&b->dir, strlen(dir) + 1, 1, "a path", error);
+  if (rc == SOUK_OK) {
+    strcpy(b->dir, dir);
+    rc = open_bundle(b, fd, flags, error);
+  }
+  close(fd);
+  if (rc == SOUK_OK)
+    *out = b;
+  else
+    free_bundle(b);
+  return rc;
+}
+
+void souk_close(souk_bundle *bundle) {
+  if (usable(bundle)) free_bundle(bundle);
+}
+
+souk_status souk_get_info(const souk_bundle *b, souk_info *info, souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  CHECK_POINTER(info, souk_info, 1, "info");
+  *info = (souk_info){.items = b->items,
+                      .dimension = b->width,
+                      .max_history = b->max_history,
+                      .event_types = b->event_types,
+                      .hidden = b->hidden,
+                      .layers = b->layers,
+                      .heads = b->heads,
+                      .intermediate = b->intermediate,
+                      .cosine = b->cosine,
+                      .inv_temperature = b->inv_temperature_wide,
+                      .has_catalogue = b->catalogue.lines != NULL,
+                      .training_step = b->training_step,
+                      .data_name = b->data_name,
+                      .created_by = b->created_by};
+  info->memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + b->item_names.bytes;
+  if (b->word_copy != NULL) info->memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
+  if (b->catalogue.lines != NULL) info->memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
+  for (int i = 0; i < FILE_COUNT; i++) info->mapped_bytes += b->files[i].bytes;
+  return SOUK_OK;
+}
+
+// ---- names ---------------------------------------------------------------------------------------------------
+
+static bool has_item(const souk_bundle *b, int32_t item) {
+  return usable(b) && item >= 0 && item < b->items;
+}
+
+int32_t souk_find_item(const souk_bundle *b, const char *name) {
+  return usable(b) && name != NULL ? names_find(&b->item_names, name, strlen(name)) : -1;
+}
+
+const char *souk_item_name(const souk_bundle *b, int32_t item) {
+  return has_item(b, item) ? b->item_names.texts[item] : NULL;
+}
+
+int64_t souk_item_count(const souk_bundle *b, int32_t item) {
+  return has_item(b, item) ? b->item_names.counts[item] : -1;
+}
+
+size_t souk_item_title(const souk_bundle *b, int32_t item, char *buf, size_t bytes) {
+  if (buf == NULL) bytes = 0;
+  if (bytes > 0) buf[0] = '\0';
+  return has_item(b, item) ? catalogue_title(&b->catalogue, item, buf, bytes) : 0;
+}
+
+const char *souk_item_record(const souk_bundle *b, int32_t item, size_t *bytes) {
+  if (bytes == NULL || !ALIGNED(bytes, size_t)) return NULL;
+  *bytes = 0;
+  if (!has_item(b, item) || b->catalogue.lines == NULL) return NULL;
+  *bytes = b->catalogue.lines[item].bytes;
+  return b->catalogue.lines[item].text;
+}
+
+int32_t souk_find_event(const souk_bundle *b, const char *name) {
+  if (!usable(b) || name == NULL) return -1;
+  for (int32_t i = 0; i < b->event_types; i++)
+    if (strcmp(b->event_names[i], name) == 0) return i;
+  return -1;
+}
+
+const char *souk_event_name(const souk_bundle *b, int32_t event) {
+  return usable(b) && event >= 0 && event < b->event_types ? b->event_names[event] : NULL;
+}
+
+// ---- vectors and scores --------------------------------------------------------------------------------------
+
+typedef struct encode_job {
+  const souk_bundle *b;
+  const souk_history *histories;
+  size_t n, next;
+  float *u;
+  int32_t *unknown;
+  pthread_mutex_t lock;
+  souk_status rc;
+  souk_error *error;
+} encode_job;
+
+static void encode_share(void *arg) {
+  encode_job *j = arg;
+  souk_error e = {.code = SOUK_OK};
+  workspace *space = workspace_get(j->b->pool);
+  souk_status rc = space != NULL ? SOUK_OK : infer_fail(&e, SOUK_ERR_MEMORY, "out of memory: a workspace");
+  for (;;) {
+    pthread_mutex_lock(&j->lock);
+    if (rc != SOUK_OK && j->rc == SOUK_OK) {
+      j->rc = rc;
+      if (j->error != NULL) *j->error = e;
+    }
+    const size_t first = j->rc == SOUK_OK ? j->next : j->n;
+    const size_t n = j->n - first < TAKE ? j->n - first : TAKE;
+    j->next = first + n;
+    pthread_mutex_unlock(&j->lock);
+    if (n == 0) break;
+    rc = encode(j->b, &space->encode, j->histories + first, n, j->u + first * (size_t)j->b->width,
+                j->unknown != NULL ? j->unknown + first : NULL, &e);
+  }
+  workspace_put(j->b->pool, space);
+}
+
+souk_status souk_user_vectors(const souk_bundle *b, const souk_history *histories, size_t n, int32_t threads,
+                              float *u, int32_t *unknown, souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  PASS(check_threads(threads, error));
+  CHECK_POINTER(histories, souk_history, n, "histories");
+  CHECK_POINTER(u, float, n, "u");
+  CHECK_POINTER(unknown, int32_t, 0, "unknown");
+  for (size_t i = 0; i < n; i++)
+    PASS(check_history(b, &histories[i], (place){.array = "histories", .index = i, .field = ""}, error));
+  if (n == 0) return SOUK_OK;
+  encode_job j = {.b = b, .histories = histories, .n = n, .u = u, .unknown = unknown, .error = error};
+  if (pthread_mutex_init(&j.lock, NULL) != 0)
+    return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
+  const size_t shares = (n + TAKE - 1) / TAKE, wanted = (size_t)threads_wanted(threads);
+  run_threads((int32_t)(wanted < shares ? wanted : shares), encode_share, &j);
+  pthread_mutex_destroy(&j.lock);
+  return j.rc;
+}
+
+souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,
+                              souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  if (first < 0 || count < 0 || first > b->items || count > b->items - first)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "items %d to %lld are not among the bundle's %d", first,
+                      (long long)first + count - 1, b->items);
+  CHECK_POINTER(v, float, count, "v");
+  const size_t bytes = (size_t)b->width * sizeof *v;
+  if (count > 0) memcpy(v, b->item_rows + (size_t)first * bytes, (size_t)count * bytes);
+  return SOUK_OK;
+}
+
+souk_status souk_score(const souk_bundle *b, const float *u, size_t n, const int32_t *items, size_t m,
+                       float *scores, souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  PASS(check_items(b, items, m, 0, (place){.field = "items"}, error));
+  CHECK_POINTER(u, float, n, "u");
+  CHECK_POINTER(scores, float, n > 0 && m > 0, "scores");
+  PASS(check_finite(u, n * (size_t)b->width, (place){.field = "u"}, error));
+  if (n == 0 || m == 0) return SOUK_OK;
+  workspace *space = workspace_get(b->pool);
+  if (space == NULL) return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: a workspace");
+  const souk_status rc = score_items(b, &space->rank, u, n, items, m, scores, error);
+  workspace_put(b->pool, space);
+  return rc;
+}
+
+// ---- ranked lists --------------------------------------------------------------------------------------------
+
+static souk_status check_query(const souk_bundle *b, const souk_query *q, size_t index, souk_error *error) {
+  place where = {.array = "queries", .index = index, .field = "history"};
+  PASS(check_history(b, &q->history, where, error));
+  where.field = "u";
+  CHECK_POINTER(q->u, float, 0, name_of(&where));
+  if (q->u != NULL) PASS(check_finite(q->u, (size_t)b->width, where, error));
+  where.field = "candidates";
+  PASS(check_items(b, q->candidates, q->n_candidates, -1, where, error));
+  where.field = "deny";
+  return check_items(b, q->deny, q->n_deny, -1, where, error);
+}
+
+souk_status souk_rank(const souk_bundle *b, const souk_query *queries, size_t n, int32_t k,
+                      const souk_rank_options *options, int32_t *items, float *scores, int32_t *counts,
+                      int32_t *unknown, souk_error *error) {
+  static const souk_rank_options defaults;
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  if (k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", k);
+  CHECK_POINTER(options, souk_rank_options, 0, "options");
+  if (options == NULL) options = &defaults;
+  PASS(check_threads(options->threads, error));
+  if (options->keep_history != 0 && options->keep_history != 1)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.keep_history = %d is not 0 or 1",
+                      options->keep_history);
+  PASS(check_items(b, options->allow, options->n_allow, -1, (place){.field = "options.allow"}, error));
+  PASS(check_items(b, options->deny, options->n_deny, -1, (place){.field = "options.deny"}, error));
+  CHECK_POINTER(queries, souk_query, n, "queries");
+  CHECK_POINTER(items, int32_t, n, "items");
+  CHECK_POINTER(counts, int32_t, n, "counts");
+  CHECK_POINTER(scores, float, 0, "scores");
+  CHECK_POINTER(unknown, int32_t, 0, "unknown");
+  for (size_t i = 0; i < n; i++) PASS(check_query(b, &queries[i], i, error));
+  const rank_job job = {.b = b,
+                        .queries = queries,
+                        .n = n,
+                        .k = k,
+                        .options = options,
+                        .items = items,
+                        .counts = counts,
+                        .unknown = unknown,
+                        .scores = scores};
+  return rank_run(&job, error);
+}

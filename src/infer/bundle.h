@@ -1,0 +1,85 @@
+// An open bundle: configuration, weights in the kernels' layout, names, and workspaces for calls.
+//
+// Names: H hidden, F intermediate, A heads, D head size, L layers, V vocabulary, I items, W = H + 1.
+#ifndef SOUK_INFER_BUNDLE_H
+#define SOUK_INFER_BUNDLE_H
+
+#include <pthread.h>
+#include <stdbool.h>
+#include "infer/catalogue.h"
+#include "infer/errors.h"
+#include "infer/mapping.h"
+#include "infer/names.h"
+
+enum { EVENT_TYPES_MAX = 64, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, SPECIAL_TOKENS = 5 };
+enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_COUNT };
+extern const char *const bundle_file_names[FILE_COUNT];
+
+// Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward part;
+// post-norm: after them.
+typedef struct layer_weights {
+  float *q, *kv, *out, *ffn1, *ffn2;            // [H,H] times 1/sqrt(D), [2H,H], [H,H], [F,H], [H,F]
+  float *q_b, *kv_b, *out_b, *ffn1_b, *ffn2_b;  // [H] times 1/sqrt(D), [2H], [H], [F], [H]
+  float *norm1_w, *norm1_b, *norm2_w, *norm2_b; // [H]
+} layer_weights;
+
+// A growing piece of scratch memory; see workspace.h.
+typedef struct area {
+  char *memory;
+  size_t bytes, used;
+} area;
+
+typedef struct workspace {
+  struct workspace *next;
+  area encode, rank;
+} workspace;
+
+// The only part of a bundle that changes after opening.
+typedef struct workspace_pool {
+  pthread_mutex_t lock;
+  workspace *idle;
+} workspace_pool;
+
+struct souk_bundle {
+  uint64_t magic;
+  char *dir;
+  // configuration
+  int32_t hidden, layers, heads, head_size, intermediate, vocab_size, width; // width: W
+  int32_t max_positions, segments, types_per_segment, event_types, max_history;
+  bool cls_sep, positions_from_end, pre_norm, cosine, erf, pooler;
+  float eps, inv_temperature;
+  double inv_temperature_wide;
+  int32_t first_item, items; // token id of item 0; I
+  int32_t class_base, classes;
+  char *event_names[EVENT_TYPES_MAX];
+  int64_t training_step;
+  char *data_name, *created_by;
+  // files
+  mapping files[FILE_COUNT];
+  names item_names;
+  catalogue catalogue;
+  const char *item_rows; // [I,W] float as mapped, not aligned
+  // weights, all but the word table in one arena
+  float *arena;
+  size_t arena_floats;
+  const float *word;                            // [V,H], mapped where it is aligned
+  float *word_copy;                             // where it is not
+  float *type, *position;                       // [types_per_segment,H], [max_positions,H]
+  float *emb_norm_w, *emb_norm_b;               // [H]
+  float *final_norm_w, *final_norm_b;           // [H] pre-norm only
+  layer_weights *layer;                         // [L]
+  float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]
+  float *packed_items;                          // [I,W] packed
+  workspace_pool *pool;
+};
+
+// The magic number tells a bundle from other memory, and an open one from a closed one.
+#define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)
+
+// settings.c: souk.json and config.json, checked field by field, into *b; maps the other files and compares them with what
+// souk.json says of them.
+souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e);
+// weights.c: model.safetensors and items.safetensors.
+souk_status weights_read(souk_bundle *b, souk_error *e);
+
+#endif

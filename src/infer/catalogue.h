@@ -1,0 +1,23 @@
+// What the catalogue says of items: catalogue.jsonl stays mapped, and each item knows its line.
+#ifndef SOUK_INFER_CATALOGUE_H
+#define SOUK_INFER_CATALOGUE_H
+
+#include "infer/errors.h"
+#include "infer/names.h"
+
+typedef struct catalogue {
+  struct catalogue_line {
+    const char *text; // NULL: none
+    size_t bytes;
+  } * lines; // [items]; NULL: the bundle has no catalogue
+} catalogue;
+
+// Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are passed
+// over; of two lines of one item the later counts.
+souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const names *items, const char *path,
+                           souk_error *e);
+void catalogue_free(catalogue *c); // zeroed is fine
+// As souk_item_title.
+size_t catalogue_title(const catalogue *c, int32_t item, char *buf, size_t bytes);
+
+#endif

@@ -1,0 +1,228 @@
+// souk-infer rank and score: questions in, ranked or scored items out, one JSON object a line.
+#include <stdlib.h>
+#include <string.h>
+#include "infer/cli.h"
+
+enum { LINES_AT_ONCE = 1024, RESULTS_AT_ONCE = 4 << 20, TITLE = 4096 };
+
+typedef struct ranker {
+  const cli_options *o;
+  const souk_bundle *b;
+  souk_info info;
+  souk_rank_options options;
+  cli_list allow, deny;
+  cli_input in;
+  cli_output *out;
+  size_t lines; // at once
+  souk_query *queries;
+  int32_t *items, *counts, *unknown;
+  float *scores;
+} ranker;
+
+int output_user(cli_output *o, const cli_query *q) {
+  int rc = output_text(o, "{\"user\":");
+  if (rc != 0) return rc;
+  return q->user_is_string ? output_string(o, q->user, q->user_bytes)
+                           : output_write(o, q->user, q->user_bytes);
+}
+
+static int output_title(const ranker *r, int32_t item) {
+  char title[TITLE];
+  const size_t bytes = souk_item_title(r->b, item, title, sizeof title);
+  return bytes > 0 ? output_string(r->out, title, strlen(title)) : output_text(r->out, "null");
+}
+
+// ,"FIELD":[...] with one element for each of n items.
+static int output_array(const ranker *r, const char *field, const int32_t *items, const float *scores,
+                        int32_t n) {
+  int rc = output_text(r->out, field);
+  for (int32_t i = 0; rc == 0 && i < n; i++) {
+    if (i > 0) rc = output_text(r->out, ",");
+    if (rc != 0) break;
+    if (scores != NULL) {
+      rc = output_float(r->out, scores[i]);
+    } else if (strstr(field, "titles") != NULL) {
+      rc = output_title(r, items[i]);
+    } else {
+      const char *name = souk_item_name(r->b, items[i]);
+      rc = output_string(r->out, name, strlen(name));
+    }
+  }
+  return rc != 0 ? rc : output_text(r->out, "]");
+}
+
+static int output_end(cli_output *o, int32_t unknown) {
+  int rc = output_text(o, ",\"unknown\":");
+  if (rc == 0) rc = output_int(o, unknown);
+  return rc != 0 ? rc : output_text(o, "}\n");
+}
+
+static int write_ranked(const ranker *r, size_t i) {
+  const int32_t *items = r->items + i * (size_t)r->o->k, n = r->counts[i];
+  int rc = output_user(r->out, &r->in.queries[i]);
+  if (rc == 0) rc = output_array(r, ",\"items\":[", items, NULL, n);
+  if (rc == 0) rc = output_array(r, ",\"scores\":[", items, r->scores + i * (size_t)r->o->k, n);
+  if (rc == 0 && r->info.has_catalogue) rc = output_array(r, ",\"titles\":[", items, NULL, n);
+  return rc != 0 ? rc : output_end(r->out, r->unknown[i]);
+}
+
+static int rank_lines(ranker *r) {
+  souk_error e;
+  for (;;) {
+    int rc = input_read(&r->in, r->b, r->lines);
+    if (rc != 0 || r->in.n == 0) return rc;
+    for (size_t i = 0; i < r->in.n; i++) {
+      const cli_query *q = &r->in.queries[i];
+      static const int32_t none;
+      const int32_t *candidates = q->candidates.items != NULL ? q->candidates.items : &none;
+      r->queries[i] = (souk_query){.history = query_history(q),
+                                   .candidates = q->has_candidates ? candidates : NULL,
+                                   .n_candidates = q->candidates.n,
+                                   .deny = q->deny.items,
+                                   .n_deny = q->deny.n};
+    }
+    if (souk_rank(r->b, r->queries, r->in.n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown,
+                  &e) != SOUK_OK)
+      return cli_fail(EXIT_FAILED, "%s", e.message);
+    for (size_t i = 0; rc == 0 && i < r->in.n; i++) rc = write_ranked(r, i);
+    if (rc != 0) return rc;
+  }
+}
+
+static int allocate(ranker *r) {
+  const size_t k = (size_t)r->o->k, most = RESULTS_AT_ONCE / k;
+  r->lines = most < 1 ? 1 : most < LINES_AT_ONCE ? most : LINES_AT_ONCE;
+  r->queries = malloc(r->lines * sizeof *r->queries);
+  r->items = malloc(r->lines * k * sizeof *r->items);
+  r->scores = malloc(r->lines * k * sizeof *r->scores);
+  r->counts = malloc(r->lines * sizeof *r->counts);
+  r->unknown = malloc(r->lines * sizeof *r->unknown);
+  if (r->queries == NULL || r->items == NULL || r->scores == NULL || r->counts == NULL || r->unknown == NULL)
+    return cli_fail(EXIT_FAILED, "out of memory: %zu lists of %zu items", r->lines, k);
+  return 0;
+}
+
+static void ranker_free(ranker *r) {
+  free(r->queries);
+  free(r->items);
+  free(r->scores);
+  free(r->counts);
+  free(r->unknown);
+  free(r->allow.items);
+  free(r->deny.items);
+  input_close(&r->in);
+}
+
+int command_rank(const cli_options *o, const souk_bundle *b) {
+  ranker r = {.o = o, .b = b, .options = {.threads = o->threads, .keep_history = o->keep_history}};
+  souk_get_info(b, &r.info, NULL);
+  int rc = allocate(&r);
+  if (rc == 0 && o->allow != NULL) rc = read_item_file(&r.allow, o->allow, b);
+  if (rc == 0 && o->deny != NULL) rc = read_item_file(&r.deny, o->deny, b);
+  r.options.allow = r.allow.items;
+  r.options.n_allow = r.allow.n;
+  r.options.deny = r.deny.items;
+  r.options.n_deny = r.deny.n;
+  if (rc == 0) rc = input_open(&r.in, o->input);
+  if (rc == 0) rc = output_open(&r.out, o->output);
+  if (rc == 0) rc = rank_lines(&r);
+  if (rc == 0)
+    rc = output_commit(r.out);
+  else
+    output_abort(r.out);
+  ranker_free(&r);
+  return rc;
+}
+
+// ---- score ---------------------------------------------------------------------------------------------------
+
+typedef struct scorer {
+  const souk_bundle *b;
+  cli_input in;
+  cli_output *out;
+  size_t width;
+  souk_history *histories;
+  float *u, *scores;
+  int32_t *unknown, *items;
+  size_t scores_cap, items_cap;
+} scorer;
+
+// Scores of the known candidates of query i, in order, into s->scores.
+static int score_candidates(scorer *s, size_t i) {
+  const cli_list *c = &s->in.queries[i].candidates;
+  souk_error e;
+  size_t n = 0;
+  int rc = cli_grow(&s->items, &s->items_cap, c->n + 1, sizeof *s->items);
+  if (rc == 0) rc = cli_grow(&s->scores, &s->scores_cap, c->n + 1, sizeof *s->scores);
+  if (rc != 0) return rc;
+  for (size_t j = 0; j < c->n; j++)
+    if (c->items[j] >= 0) s->items[n++] = c->items[j];
+  if (souk_score(s->b, s->u + i * s->width, 1, s->items, n, s->scores, &e) != SOUK_OK)
+    return cli_fail(EXIT_FAILED, "%s", e.message);
+  return 0;
+}
+
+static int write_scored(scorer *s, size_t i) {
+  const cli_query *q = &s->in.queries[i];
+  int rc = output_user(s->out, q);
+  size_t at = 0;
+  if (rc == 0) rc = output_text(s->out, ",\"items\":[");
+  const jnode *first = jtree_first(&q->tree, q->candidate_names);
+  for (const jnode *n = first; rc == 0 && n != NULL; n = jtree_next(&q->tree, n)) {
+    if (n != first) rc = output_text(s->out, ",");
+    if (rc == 0) rc = output_string(s->out, n->text, n->bytes);
+  }
+  if (rc == 0) rc = output_text(s->out, "],\"scores\":[");
+  for (size_t j = 0; rc == 0 && j < q->candidates.n; j++) {
+    if (j > 0) rc = output_text(s->out, ",");
+    if (rc == 0)
+      rc = q->candidates.items[j] >= 0 ? output_float(s->out, s->scores[at++]) : output_text(s->out, "null");
+  }
+  if (rc == 0) rc = output_text(s->out, "]");
+  return rc != 0 ? rc : output_end(s->out, s->unknown[i]);
+}
+
+static int score_lines(scorer *s, int32_t threads) {
+  souk_error e;
+  for (;;) {
+    int rc = input_read(&s->in, s->b, LINES_AT_ONCE);
+    if (rc != 0 || s->in.n == 0) return rc;
+    for (size_t i = 0; i < s->in.n; i++) {
+      const cli_query *q = &s->in.queries[i];
+      if (q->candidate_names == NULL || jtree_get(&q->tree, q->tree.nodes, "allow") != NULL)
+        return cli_fail(EXIT_FAILED, "%s line %lld: score wants \"candidates\" and no \"allow\"", s->in.name,
+                        (long long)q->number);
+      s->histories[i] = query_history(q);
+    }
+    if (souk_user_vectors(s->b, s->histories, s->in.n, threads, s->u, s->unknown, &e) != SOUK_OK)
+      return cli_fail(EXIT_FAILED, "%s", e.message);
+    for (size_t i = 0; rc == 0 && i < s->in.n; i++) {
+      rc = score_candidates(s, i);
+      if (rc == 0) rc = write_scored(s, i);
+    }
+    if (rc != 0) return rc;
+  }
+}
+
+int command_score(const cli_options *o, const souk_bundle *b) {
+  souk_info info;
+  souk_get_info(b, &info, NULL);
+  scorer s = {.b = b, .width = (size_t)info.dimension};
+  s.histories = malloc(LINES_AT_ONCE * sizeof *s.histories);
+  s.u = malloc(LINES_AT_ONCE * s.width * sizeof *s.u);
+  s.unknown = malloc(LINES_AT_ONCE * sizeof *s.unknown);
+  int rc = 0;
+  if (s.histories == NULL || s.u == NULL || s.unknown == NULL)
+    rc = cli_fail(EXIT_FAILED, "out of memory: %d user vectors", LINES_AT_ONCE);
+  if (rc == 0) rc = input_open(&s.in, o->input);
+  if (rc == 0) rc = output_open(&s.out, o->output);
+  if (rc == 0) rc = score_lines(&s, o->threads);
+  if (rc == 0)
+    rc = output_commit(s.out);
+  else
+    output_abort(s.out);
+  input_close(&s.in);
+  void *const all[] = {s.histories, s.u, s.unknown, s.scores, s.items};
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
+  return rc;
+}

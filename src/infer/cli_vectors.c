@@ -1,0 +1,181 @@
+// souk-infer users, items and info: vectors as .npy, and what a bundle is.
+#include <stdlib.h>
+#include <string.h>
+#include "infer/cli.h"
+
+enum { AT_ONCE = 4096 };
+
+// ---- users ---------------------------------------------------------------------------------------------------
+
+typedef struct encoder {
+  const souk_bundle *b;
+  cli_input in;
+  cli_output *vectors, *names; // names: NULL when not wanted
+  size_t width;
+  int64_t rows;
+  souk_history *histories;
+  float *u;
+  int32_t *unknown;
+} encoder;
+
+static int write_user(encoder *x, size_t i) {
+  int rc = output_user(x->names, &x->in.queries[i]);
+  if (rc == 0) rc = output_text(x->names, ",\"unknown\":");
+  if (rc == 0) rc = output_int(x->names, x->unknown[i]);
+  return rc != 0 ? rc : output_text(x->names, "}\n");
+}
+
+static int encode_lines(encoder *x, int32_t threads) {
+  souk_error e;
+  for (;;) {
+    int rc = input_read(&x->in, x->b, AT_ONCE);
+    if (rc != 0 || x->in.n == 0) return rc;
+    for (size_t i = 0; i < x->in.n; i++) x->histories[i] = query_history(&x->in.queries[i]);
+    if (souk_user_vectors(x->b, x->histories, x->in.n, threads, x->u, x->unknown, &e) != SOUK_OK)
+      return cli_fail(EXIT_FAILED, "%s", e.message);
+    rc = output_write(x->vectors, x->u, x->in.n * x->width * sizeof *x->u);
+    for (size_t i = 0; rc == 0 && x->names != NULL && i < x->in.n; i++) rc = write_user(x, i);
+    if (rc != 0) return rc;
+    x->rows += (int64_t)x->in.n;
+  }
+}
+
+// Both files or none: the vectors are committed first, as the names alone say nothing.
+static int commit(int rc, cli_output *vectors, cli_output *names, int64_t rows, size_t width) {
+  if (rc == 0)
+    rc = npy_commit(vectors, rows, (int64_t)width);
+  else
+    output_abort(vectors);
+  if (rc == 0 && names != NULL) return output_commit(names);
+  output_abort(names);
+  return rc;
+}
+
+int command_users(const cli_options *o, const souk_bundle *b) {
+  souk_info info;
+  souk_get_info(b, &info, NULL);
+  encoder x = {.b = b, .width = (size_t)info.dimension};
+  x.histories = malloc(AT_ONCE * sizeof *x.histories);
+  x.u = malloc(AT_ONCE * x.width * sizeof *x.u);
+  x.unknown = malloc(AT_ONCE * sizeof *x.unknown);
+  int rc = 0;
+  if (x.histories == NULL || x.u == NULL || x.unknown == NULL)
+    rc = cli_fail(EXIT_FAILED, "out of memory: %d user vectors", AT_ONCE);
+  if (rc == 0) rc = input_open(&x.in, o->input);
+  if (rc == 0) rc = npy_open(&x.vectors, o->output);
+  if (rc == 0 && o->names != NULL) rc = output_open(&x.names, o->names);
+  if (rc == 0) rc = encode_lines(&x, o->threads);
+  rc = commit(rc, x.vectors, x.names, x.rows, x.width);
+  input_close(&x.in);
+  free(x.histories);
+  free(x.u);
+  free(x.unknown);
+  return rc;
+}
+
+// ---- items ---------------------------------------------------------------------------------------------------
+
+static int write_item(cli_output *names, const souk_bundle *b, int32_t item) {
+  const char *name = souk_item_name(b, item);
+  int rc = output_text(names, "{\"item\":");
+  if (rc == 0) rc = output_string(names, name, strlen(name));
+  if (rc == 0) rc = output_text(names, ",\"count\":");
+  if (rc == 0) rc = output_int(names, souk_item_count(b, item));
+  return rc != 0 ? rc : output_text(names, "}\n");
+}
+
+int command_items(const cli_options *o, const souk_bundle *b) {
+  souk_info info;
+  souk_error e;
+  cli_output *vectors = NULL, *names = NULL;
+  souk_get_info(b, &info, NULL);
+  const size_t width = (size_t)info.dimension;
+  float *v = malloc(AT_ONCE * width * sizeof *v);
+  int rc = v != NULL ? 0 : cli_fail(EXIT_FAILED, "out of memory: %d item vectors", AT_ONCE);
+  if (rc == 0) rc = npy_open(&vectors, o->output);
+  if (rc == 0 && o->names != NULL) rc = output_open(&names, o->names);
+  for (int32_t i = 0; rc == 0 && i < info.items; i += AT_ONCE) {
+    const int32_t n = info.items - i < AT_ONCE ? info.items - i : AT_ONCE;
+    if (souk_item_vectors(b, i, n, v, &e) != SOUK_OK)
+      rc = cli_fail(EXIT_FAILED, "%s", e.message);
+    else
+      rc = output_write(vectors, v, (size_t)n * width * sizeof *v);
+    for (int32_t j = 0; rc == 0 && names != NULL && j < n; j++) rc = write_item(names, b, i + j);
+  }
+  rc = commit(rc, vectors, names, info.items, width);
+  free(v);
+  return rc;
+}
+
+// ---- info ----------------------------------------------------------------------------------------------------
+
+static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
+  const struct {
+    const char *name;
+    int64_t value;
+  } numbers[] = {{"items", i->items},
+                 {"dimension", i->dimension},
+                 {"hidden", i->hidden},
+                 {"layers", i->layers},
+                 {"heads", i->heads},
+                 {"intermediate", i->intermediate},
+                 {"max_history", i->max_history},
+                 {"training_step", i->training_step},
+                 {"memory_bytes", (int64_t)i->memory_bytes},
+                 {"mapped_bytes", (int64_t)i->mapped_bytes}};
+  int rc = output_text(o, i->cosine ? "{\"score\":\"cosine\"" : "{\"score\":\"dot\"");
+  for (size_t n = 0; rc == 0 && n < sizeof numbers / sizeof *numbers; n++) {
+    char text[64];
+    snprintf(text, sizeof text, ",\"%s\":%lld", numbers[n].name, (long long)numbers[n].value);
+    rc = output_text(o, text);
+  }
+  if (rc == 0) rc = output_text(o, i->has_catalogue ? ",\"catalogue\":true" : ",\"catalogue\":false");
+  if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
+  if (rc == 0) rc = output_float(o, (float)i->inv_temperature);
+  if (rc == 0) rc = output_text(o, ",\"data\":");
+  if (rc == 0) rc = output_string(o, i->data_name, strlen(i->data_name));
+  if (rc == 0) rc = output_text(o, ",\"created_by\":");
+  if (rc == 0) rc = output_string(o, i->created_by, strlen(i->created_by));
+  if (rc == 0) rc = output_text(o, ",\"event_types\":[");
+  for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {
+    const char *name = souk_event_name(b, t);
+    if (t > 0) rc = output_text(o, ",");
+    if (rc == 0) rc = output_string(o, name, strlen(name));
+  }
+  return rc != 0 ? rc : output_text(o, "]}\n");
+}
+
+static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
+  char text[512];
+  snprintf(text, sizeof text,
+           "items        %d, vectors of %d floats\n"
+           "encoder      %d layers x %d, %d heads, feed-forward %d\n"
+           "history      the newest %d events\n"
+           "scores       %s x %.6g + bias\n"
+           "catalogue    %s\n"
+           "memory       %.1f MiB own, %.1f MiB mapped\n",
+           i->items, i->dimension, i->layers, i->hidden, i->heads, i->intermediate, i->max_history,
+           i->cosine ? "cosine" : "dot product", i->inv_temperature, i->has_catalogue ? "yes" : "none",
+           (double)i->memory_bytes / 1048576.0, (double)i->mapped_bytes / 1048576.0);
+  int rc = output_text(o, text);
+  if (rc == 0) rc = output_text(o, "event types ");
+  for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {
+    rc = output_text(o, " ");
+    if (rc == 0) rc = output_text(o, souk_event_name(b, t));
+  }
+  snprintf(text, sizeof text, "\ntrained on   %.200s, %lld steps, by %.200s\n", i->data_name,
+           (long long)i->training_step, i->created_by);
+  return rc != 0 ? rc : output_text(o, text);
+}
+
+int command_info(const cli_options *o, const souk_bundle *b) {
+  souk_info info;
+  cli_output *out;
+  souk_get_info(b, &info, NULL);
+  int rc = output_open(&out, o->output);
+  if (rc != 0) return rc;
+  rc = o->json ? info_json(out, b, &info) : info_text(out, b, &info);
+  if (rc == 0) return output_commit(out);
+  output_abort(out);
+  return rc;
+}

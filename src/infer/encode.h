@@ -1,0 +1,14 @@
+// From histories to user vectors.
+#ifndef SOUK_INFER_ENCODE_H
+#define SOUK_INFER_ENCODE_H
+
+#include "infer/bundle.h"
+
+// The item number of event i of a history, -1 if it is unknown.
+int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
+
+// User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL.
+souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
+                   int32_t *unknown, souk_error *e);
+
+#endif

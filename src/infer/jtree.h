@@ -1,0 +1,51 @@
+// A strict JSON reader (RFC 8259): text in, a tree of nodes out. For souk.json, config.json, safetensors headers,
+// catalogues and the lines that souk-infer reads, all of which may be hostile.
+//
+// Strict: UTF-8 only, no duplicate keys, no NUL in strings, numbers that fit a double, nothing after the value, at most
+// JTREE_DEPTH levels. Time and memory are linear in the input (sorting keys aside). No locale is consulted.
+#ifndef SOUK_INFER_JTREE_H
+#define SOUK_INFER_JTREE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { JTREE_DEPTH = 32 };
+
+typedef enum jkind { J_NULL, J_FALSE, J_TRUE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT } jkind;
+
+typedef struct jnode {
+  jkind kind;
+  int32_t next, first; // next sibling, first child: indexes into nodes; -1: none
+  int32_t count;       // children
+  const char *key;     // decoded, NUL-terminated; NULL unless the parent is an object
+  const char *text;    // J_STRING: decoded, NUL-terminated. Other kinds: where the value stands in the source
+  size_t bytes;        // of text
+  double number;       // J_NUMBER
+  int64_t integer;     // J_NUMBER written as an integer that fits: is_integer
+  bool is_integer;
+} jnode;
+
+// Zeroed, it is empty. Its buffers are reused by the next parse.
+typedef struct jtree {
+  jnode *nodes; // [n]; nodes[0] is the root
+  int32_t n, cap;
+  char *texts; // decoded strings
+  size_t texts_cap;
+  int32_t *order; // for finding duplicate keys
+  size_t order_cap;
+  char why[160]; // after a failure: what is wrong
+  int64_t line;  // and where, from 1
+  bool memory;   // it was for want of memory
+} jtree;
+
+// False: see why and line. `data` must live as long as the nodes are used (numbers point into it).
+bool jtree_parse(jtree *t, const char *data, size_t bytes);
+void jtree_free(jtree *t);
+
+// Child of an object by key, i-th step through children: NULL when there is none. NULL nodes give NULL.
+const jnode *jtree_get(const jtree *t, const jnode *object, const char *key);
+const jnode *jtree_first(const jtree *t, const jnode *parent);
+const jnode *jtree_next(const jtree *t, const jnode *node);
+
+#endif

@@ -1,0 +1,509 @@
+// Ranked lists; see rank.h.
+//
+// Queries come in groups of up to 48. A group's user vectors meet the packed item table block by block: 256 items by
+// 48 users is a product whose scores stay in the first or second cache and are looked at at once. Each query keeps its k best in
+// a heap whose worst score is the threshold; the maximum of 64 scores is compared with it before any of them is, so that
+// nearly all scores cost one comparison in a vector. Filters are asked only about the few that pass.
+//
+// Items come in ascending order and an equal score never displaces, so ties go to the lower number. With fewer queries than
+// threads the catalogue is divided instead, and the parts' lists are merged.
+//
+// A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of one query are
+// gathered from the rows. Scores have the same bits on every way.
+#include "infer/rank.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include "infer/encode.h"
+#include "infer/workspace.h"
+#include "simd/simd.h"
+
+enum {
+  GROUP = 48,
+  BLOCK = 256,
+  PROBE = 64,
+  GROUP_LIST = 1 << 20,
+  HEAP_FLOATS = 4 << 20,
+  SPLIT_WORK = 2 << 20
+};
+
+// ---- the k best ----------------------------------------------------------------------------------------------
+
+typedef struct ranked {
+  float score;
+  int32_t item;
+} ranked;
+
+typedef struct heap { // the worst of the kept at the root
+  ranked *at;
+  int32_t n, k;
+  float threshold; // a score has to be above it
+} heap;
+
+static bool worse(ranked a, ranked b) {
+  return a.score < b.score || (!(a.score > b.score) && a.item > b.item);
+}
+
+static void sift_down(heap *h, int32_t i, ranked x) {
+  for (;;) {
+    int32_t child = 2 * i + 1;
+    if (child >= h->n) break;
+    if (child + 1 < h->n && worse(h->at[child + 1], h->at[child])) child++;
+    if (!worse(h->at[child], x)) break;
+    h->at[i] = h->at[child];
+    i = child;
+  }
+  h->at[i] = x;
+}
+
+static void keep(heap *h, ranked x) {
+  if (h->n == h->k) {
+    if (worse(h->at[0], x)) sift_down(h, 0, x);
+  } else {
+    int32_t i = h->n++;
+    for (int32_t parent; i > 0 && worse(x, h->at[parent = (i - 1) / 2]); i = parent) h->at[i] = h->at[parent];
+    h->at[i] = x;
+  }
+  if (h->n == h->k) h->threshold = h->at[0].score;
+}
+
+// Best first, in place: the root, the worst of those left, goes to the end again and again.
+static void sort_best_first(heap *h) {
+  const int32_t n = h->n;
+  while (h->n > 1) {
+    const ranked worst = h->at[0], moved = h->at[--h->n];
+    sift_down(h, 0, moved);
+    h->at[h->n] = worst;
+  }
+  h->n = n;
+}
+
+// ---- filters -------------------------------------------------------------------------------------------------
+
+// Items to score: all of the catalogue, or a few by number.
+typedef struct item_table {
+  const float *packed; // [n,W]
+  const int32_t *ids;  // [n] ascending; NULL: 0 .. n - 1
+  int32_t n;
+} item_table;
+
+// What holds for all queries of a call.
+typedef struct call_filter {
+  uint8_t *denied; // one bit an item; NULL: none is
+  int32_t *ids;
+  float *packed;
+  item_table table;
+} call_filter;
+
+static bool is_denied(const call_filter *f, int32_t item) {
+  return f->denied != NULL && (f->denied[item / 8] >> item % 8 & 1) != 0;
+}
+
+// Rows of the items numbered ids [n], packed; rows: room for [16][W].
+static void gather_packed(const souk_bundle *b, const int32_t *ids, int32_t n, float *rows, float *packed) {
+  const size_t W = (size_t)b->width;
+  for (int32_t i = 0; i < n; i += 16) {
+    const int32_t count = n - i < 16 ? n - i : 16;
+    for (int32_t j = 0; j < count; j++)
+      memcpy(rows + (size_t)j * W, b->item_rows + (size_t)ids[i + j] * W * sizeof(float), W * sizeof(float));
+    gemm_pack(rows, W, (size_t)count, W, packed + (size_t)i * W);
+  }
+}
+
+static souk_status small_table(call_filter *f, const souk_bundle *b, int32_t count, souk_error *e) {
+  const size_t W = (size_t)b->width;
+  float *rows = NULL;
+  PASS(infer_alloc(&f->ids, (size_t)count, sizeof *f->ids, "allowed items", e));
+  PASS(infer_alloc(&f->packed, gemm_packed_size((size_t)count, W), sizeof *f->packed, "allowed items", e));
+  PASS(infer_alloc(&rows, 16 * W, sizeof *rows, "allowed items", e));
+  int32_t n = 0;
+  for (int32_t i = 0; i < b->items; i++)
+    if (!is_denied(f, i)) f->ids[n++] = i;
+  gather_packed(b, f->ids, n, rows, f->packed);
+  free(rows);
+  f->table = (item_table){f->packed, f->ids, n};
+  return SOUK_OK;
+}
+
+static void filter_free(call_filter *f) {
+  free(f->denied);
+  free(f->ids);
+  free(f->packed);
+}
+
+static souk_status filter_make(call_filter *f, const souk_bundle *b, const souk_rank_options *o,
+                               souk_error *e) {
+  *f = (call_filter){.table = {b->packed_items, NULL, b->items}};
+  if (o->allow == NULL && o->n_deny == 0) return SOUK_OK;
+  const size_t bytes = (size_t)b->items / 8 + 1;
+  PASS(infer_alloc(&f->denied, bytes, 1, "a filter", e));
+  if (o->allow != NULL) memset(f->denied, 0xff, bytes);
+  for (size_t i = 0; o->allow != NULL && i < o->n_allow; i++)
+    if (o->allow[i] >= 0) f->denied[o->allow[i] / 8] &= (uint8_t) ~(1u << o->allow[i] % 8);
+  for (size_t i = 0; i < o->n_deny; i++)
+    if (o->deny[i] >= 0) f->denied[o->deny[i] / 8] |= (uint8_t)(1u << o->deny[i] % 8);
+  int32_t count = 0;
+  for (int32_t i = 0; i < b->items; i++) count += !is_denied(f, i);
+  return count < b->items / 8 ? small_table(f, b, count, e) : SOUK_OK;
+}
+
+// ---- questions -----------------------------------------------------------------------------------------------
+
+typedef struct question {
+  size_t index; // of the query in the call
+  const souk_query *query;
+  int32_t *history;  // [query->history.n] item numbers
+  int32_t *excluded; // [n_excluded] ascending
+  int32_t n_excluded;
+  heap best;
+} question;
+
+// A group of queries with all it needs, laid out in a workspace's rank area. Those over the catalogue come first.
+typedef struct group {
+  size_t m, over_catalogue;
+  question *questions;  // [m]
+  souk_history *todo;   // [m] histories to encode
+  float *u, *encoded;   // [m][W]
+  float *scores;        // [m][BLOCK]
+  ranked *kept;         // [m][k]
+  int32_t *lists;       // histories, exclusions and candidates, one after the other
+  float *rows, *packed; // [16][W], [BLOCK][W] packed: candidates
+} group;
+
+typedef struct work {
+  const rank_job *j;
+  call_filter filter;
+  int32_t k; // at most the number of items
+  pthread_mutex_t lock;
+  size_t next; // query or part of the catalogue that nobody has taken
+  souk_status rc;
+  souk_error *e;
+  // when the catalogue is divided
+  group *shared;
+  size_t parts;
+  ranked *part_kept; // [parts][m][k]
+  int32_t *part_n;   // [parts][m]
+} work;
+
+static int by_number(const void *a, const void *b) {
+  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return (x > y) - (x < y);
+}
+
+static bool contains(const int32_t *list, int32_t n, int32_t item) {
+  int32_t low = 0, high = n;
+  while (low < high) {
+    const int32_t mid = low + (high - low) / 2;
+    if (list[mid] < item)
+      low = mid + 1;
+    else
+      high = mid;
+  }
+  return low < n && list[low] == item;
+}
+
+static size_t list_length(const souk_query *q) {
+  return 2 * (size_t)q->history.n + q->n_deny + (q->candidates != NULL ? q->n_candidates : 0);
+}
+
+// Pointers into the area; with a NULL area, only the size.
+static size_t lay_out(group *g, area *a, const work *w, size_t m, size_t list) {
+  const size_t W = (size_t)w->j->b->width, k = (size_t)w->k;
+  const struct {
+    void *where;
+    size_t count, size;
+  } pieces[] = {
+      {&g->questions, m, sizeof *g->questions},
+      {&g->todo, m, sizeof *g->todo},
+      {&g->u, m * W, sizeof(float)},
+      {&g->encoded, m * W, sizeof(float)},
+      {&g->scores, m * BLOCK, sizeof(float)},
+      {&g->kept, m * k, sizeof(ranked)},
+      {&g->lists, list, sizeof(int32_t)},
+      {&g->rows, 16 * W, sizeof(float)},
+      {&g->packed, BLOCK * W, sizeof(float)},
+  };
+  size_t bytes = 0;
+  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+    bytes += area_size(pieces[i].count, pieces[i].size);
+    if (a == NULL) continue;
+    void *p = area_take(a, pieces[i].count, pieces[i].size);
+    memcpy(pieces[i].where, &p, sizeof p);
+  }
+  return bytes;
+}
+
+// Resolves the history and makes the list of exclusions; *lists moves on.
+static void prepare(const work *w, question *q, int32_t **lists) {
+  const souk_bundle *b = w->j->b;
+  const souk_history *h = &q->query->history;
+  int32_t unknown = 0, n = 0;
+  q->history = *lists;
+  q->excluded = *lists + h->n;
+  for (int32_t i = 0; i < h->n; i++) {
+    q->history[i] = history_item(b, h, i);
+    unknown += q->history[i] < 0;
+    if (w->j->options->keep_history == 0 && q->history[i] >= 0) q->excluded[n++] = q->history[i];
+  }
+  for (size_t i = 0; i < q->query->n_deny; i++)
+    if (q->query->deny[i] >= 0) q->excluded[n++] = q->query->deny[i];
+  qsort(q->excluded, (size_t)n, sizeof *q->excluded, by_number);
+  q->n_excluded = n;
+  *lists = q->excluded + n;
+  if (w->j->unknown != NULL) w->j->unknown[q->index] = unknown;
+}
+
+// Makes a group of queries [first, first + m) up to their user vectors.
+static souk_status make_group(const work *w, group *g, workspace *space, size_t first, size_t m,
+                              souk_error *e) {
+  const rank_job *j = w->j;
+  const size_t W = (size_t)j->b->width;
+  size_t list = 0, n = 0, todo = 0;
+  for (size_t i = 0; i < m; i++) list += list_length(&j->queries[first + i]);
+  *g = (group){.m = m};
+  PASS(area_reserve(&space->rank, lay_out(g, NULL, w, m, list), e));
+  lay_out(g, &space->rank, w, m, list);
+  for (int candidates = 0; candidates < 2; candidates++) {
+    for (size_t i = 0; i < m; i++) {
+      const souk_query *q = &j->queries[first + i];
+      if ((q->candidates != NULL) != (candidates == 1)) continue;
+      g->questions[n++] = (question){.index = first + i, .query = q};
+    }
+    if (candidates == 0) g->over_catalogue = n;
+  }
+  int32_t *lists = g->lists;
+  for (size_t i = 0; i < m; i++) {
+    question *q = &g->questions[i];
+    prepare(w, q, &lists);
+    q->best = (heap){.at = g->kept + i * (size_t)w->k, .k = w->k, .threshold = -INFINITY};
+    if (q->query->u != NULL) continue;
+    g->todo[todo] = q->query->history;
+    g->todo[todo].names = NULL;
+    g->todo[todo++].items = q->history;
+  }
+  g->lists = lists; // what is left is for candidates
+  PASS(encode(j->b, &space->encode, g->todo, todo, g->encoded, NULL, e));
+  todo = 0;
+  for (size_t i = 0; i < m; i++) {
+    const float *u = g->questions[i].query->u;
+    memcpy(g->u + i * W, u != NULL ? u : g->encoded + W * todo++, W * sizeof(float));
+  }
+  return SOUK_OK;
+}
+
+// ---- scoring -------------------------------------------------------------------------------------------------
+
+// Scores of the table's items [first, first + n) for one question.
+static void offer(const work *w, const question *q, heap *best, const item_table *table, const float *scores,
+                  int32_t first, int32_t n) {
+  for (int32_t at = 0; at < n; at += PROBE) {
+    const int32_t stop = at + PROBE < n ? at + PROBE : n;
+    if (!(simd()->max(scores + at, (size_t)(stop - at)) > best->threshold)) continue;
+    for (int32_t i = at; i < stop; i++) {
+      if (!(scores[i] > best->threshold)) continue;
+      const int32_t item = table->ids != NULL ? table->ids[first + i] : first + i;
+      if (is_denied(&w->filter, item) || contains(q->excluded, q->n_excluded, item)) continue;
+      keep(best, (ranked){scores[i], item});
+    }
+  }
+}
+
+// Questions over the catalogue against the table's items [begin, end); begin is a multiple of BLOCK.
+static void scan(const work *w, const group *g, heap *best, float *scores, int32_t begin, int32_t end) {
+  const item_table *table = &w->filter.table;
+  const size_t W = (size_t)w->j->b->width, m = g->over_catalogue;
+  for (int32_t at = begin; m > 0 && at < end; at += BLOCK) {
+    const int32_t n = end - at < BLOCK ? end - at : BLOCK;
+    simd()->gemm_packed(g->u, W, table->packed + (size_t)at * W, NULL, scores, BLOCK, m, (size_t)n, W);
+    for (size_t i = 0; i < m; i++) offer(w, &g->questions[i], &best[i], table, scores + i * BLOCK, at, n);
+  }
+}
+
+static void rank_candidates(const work *w, const group *g, size_t i) {
+  const souk_bundle *b = w->j->b;
+  const size_t W = (size_t)b->width;
+  question *q = &g->questions[i];
+  int32_t n = 0, unique = 0;
+  int32_t *list = g->lists;
+  for (size_t c = 0; c < q->query->n_candidates; c++)
+    if (q->query->candidates[c] >= 0) list[n++] = q->query->candidates[c];
+  qsort(list, (size_t)n, sizeof *list, by_number);
+  for (int32_t c = 0; c < n; c++)
+    if (unique == 0 || list[c] != list[unique - 1]) list[unique++] = list[c];
+  const item_table table = {NULL, list, unique};
+  for (int32_t at = 0; at < unique; at += BLOCK) {
+    const int32_t count = unique - at < BLOCK ? unique - at : BLOCK;
+    gather_packed(b, list + at, count, g->rows, g->packed);
+    simd()->gemm_packed(g->u + i * W, W, g->packed, NULL, g->scores, BLOCK, 1, (size_t)count, W);
+    offer(w, q, &q->best, &table, g->scores, at, count);
+  }
+}
+
+static void write_lists(const work *w, group *g) {
+  const rank_job *j = w->j;
+  for (size_t i = 0; i < g->m; i++) {
+    question *q = &g->questions[i];
+    const size_t row = q->index * (size_t)j->k;
+    sort_best_first(&q->best);
+    j->counts[q->index] = q->best.n;
+    for (int32_t r = 0; r < q->best.n; r++) {
+      j->items[row + (size_t)r] = q->best.at[r].item;
+      if (j->scores != NULL) j->scores[row + (size_t)r] = q->best.at[r].score;
+    }
+  }
+}
+
+// ---- threads -------------------------------------------------------------------------------------------------
+
+static void note_error(work *w, const souk_error *e) {
+  pthread_mutex_lock(&w->lock);
+  if (w->rc == SOUK_OK) {
+    w->rc = e->code;
+    if (w->e != NULL) *w->e = *e;
+  }
+  pthread_mutex_unlock(&w->lock);
+}
+
+// The next queries that nobody has taken: up to `most`, and not too much history at a time. 0: none left.
+static size_t take_queries(work *w, size_t most, size_t *first) {
+  size_t m = 0, list = 0;
+  pthread_mutex_lock(&w->lock);
+  *first = w->next;
+  while (w->rc == SOUK_OK && w->next < w->j->n && m < most && (m == 0 || list < GROUP_LIST)) {
+    list += list_length(&w->j->queries[w->next++]);
+    m++;
+  }
+  pthread_mutex_unlock(&w->lock);
+  return m;
+}
+
+static size_t group_size(const work *w, int32_t threads) {
+  size_t most = (w->j->n + (size_t)threads - 1) / (size_t)threads;
+  const size_t fitting = HEAP_FLOATS / (size_t)w->k;
+  most = most < GROUP ? most : GROUP;
+  most = most < fitting ? most : fitting;
+  return most > 0 ? most : 1;
+}
+
+static souk_status rank_group(const work *w, workspace *space, size_t first, size_t m, souk_error *e) {
+  group g;
+  PASS(make_group(w, &g, space, first, m, e));
+  heap best[GROUP];
+  for (size_t i = 0; i < g.over_catalogue; i++) best[i] = g.questions[i].best;
+  scan(w, &g, best, g.scores, 0, w->filter.table.n);
+  for (size_t i = 0; i < g.over_catalogue; i++) g.questions[i].best = best[i];
+  for (size_t i = g.over_catalogue; i < m; i++) rank_candidates(w, &g, i);
+  write_lists(w, &g);
+  return SOUK_OK;
+}
+
+static void rank_groups(void *arg) {
+  work *w = arg;
+  souk_error e = {0};
+  workspace *space = workspace_get(w->j->b->pool);
+  const size_t most = group_size(w, threads_wanted(w->j->options->threads));
+  size_t first, m;
+  if (space == NULL) {
+    infer_fail(&e, SOUK_ERR_MEMORY, "out of memory: a workspace");
+    note_error(w, &e);
+  }
+  while (space != NULL && (m = take_queries(w, most, &first)) > 0)
+    if (rank_group(w, space, first, m, &e) != SOUK_OK) note_error(w, &e);
+  workspace_put(w->j->b->pool, space);
+}
+
+// Parts of the catalogue for the shared group.
+static void rank_parts(void *arg) {
+  work *w = arg;
+  const group *g = w->shared;
+  const size_t m = g->over_catalogue, k = (size_t)w->k;
+  const int32_t items = w->filter.table.n, blocks = (items + BLOCK - 1) / BLOCK;
+  float *scores = NULL;
+  heap best[GROUP];
+  souk_error e = {0};
+  if (infer_alloc(&scores, m * BLOCK, sizeof *scores, "scores", &e) != SOUK_OK) note_error(w, &e);
+  for (;;) {
+    pthread_mutex_lock(&w->lock);
+    const size_t part = w->rc == SOUK_OK && w->next < w->parts ? w->next++ : w->parts;
+    pthread_mutex_unlock(&w->lock);
+    if (part == w->parts) break;
+    for (size_t i = 0; i < m; i++)
+      best[i] = (heap){.at = w->part_kept + (part * m + i) * k, .k = w->k, .threshold = -INFINITY};
+    const int32_t begin = (int32_t)(part * (size_t)blocks / w->parts) * BLOCK;
+    const int32_t end = (int32_t)((part + 1) * (size_t)blocks / w->parts) * BLOCK;
+    scan(w, g, best, scores, begin, end < items ? end : items);
+    for (size_t i = 0; i < m; i++) w->part_n[part * m + i] = best[i].n;
+  }
+  free(scores);
+}
+
+// All queries are one group; the threads divide the catalogue.
+static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk_error *e) {
+  group g;
+  PASS(make_group(w, &g, space, 0, w->j->n, e));
+  const size_t m = g.over_catalogue, k = (size_t)w->k;
+  w->shared = &g;
+  w->parts = (size_t)threads;
+  PASS(infer_alloc(&w->part_kept, w->parts * m * k, sizeof *w->part_kept, "lists of the threads", e));
+  PASS(infer_alloc(&w->part_n, w->parts * m, sizeof *w->part_n, "lists of the threads", e));
+  run_threads(threads, rank_parts, w);
+  if (w->rc != SOUK_OK) return w->rc;
+  for (size_t p = 0; p < w->parts; p++)
+    for (size_t i = 0; i < m; i++)
+      for (int32_t r = 0; r < w->part_n[p * m + i]; r++)
+        keep(&g.questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
+  for (size_t i = m; i < g.m; i++) rank_candidates(w, &g, i);
+  write_lists(w, &g);
+  return SOUK_OK;
+}
+
+// Dividing the catalogue costs the threads' start and a merge; it has to be worth it.
+static bool is_divided(const work *w, int32_t threads) {
+  const size_t parts_room = HEAP_FLOATS / (size_t)w->k;
+  return w->j->n < (size_t)threads && w->j->n <= GROUP / 2 && (size_t)threads * w->j->n <= parts_room &&
+         (size_t)w->filter.table.n * (size_t)w->j->b->width >= SPLIT_WORK;
+}
+
+souk_status rank_run(const rank_job *j, souk_error *e) {
+  if (j->n == 0) return SOUK_OK;
+  work w = {.j = j, .k = j->k < j->b->items ? j->k : j->b->items, .e = e};
+  int32_t threads = threads_wanted(j->options->threads);
+  souk_status rc = filter_make(&w.filter, j->b, j->options, e);
+  if (rc == SOUK_OK && pthread_mutex_init(&w.lock, NULL) != 0)
+    rc = infer_fail(e, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
+  if (rc != SOUK_OK) {
+    filter_free(&w.filter);
+    return rc;
+  }
+  if (is_divided(&w, threads)) {
+    workspace *space = workspace_get(j->b->pool);
+    rc = space != NULL ? rank_divided(&w, space, threads, e)
+                       : infer_fail(e, SOUK_ERR_MEMORY, "out of memory: a workspace");
+    workspace_put(j->b->pool, space);
+  } else {
+    if ((size_t)threads > j->n) threads = (int32_t)j->n;
+    run_threads(threads, rank_groups, &w);
+    rc = w.rc;
+  }
+  free(w.part_kept);
+  free(w.part_n);
+  filter_free(&w.filter);
+  pthread_mutex_destroy(&w.lock);
+  return rc;
+}
+
+souk_status score_items(const souk_bundle *b, area *scratch, const float *u, size_t n, const int32_t *items,
+                        size_t m, float *scores, souk_error *e) {
+  const size_t W = (size_t)b->width;
+  PASS(area_reserve(scratch, area_size(16 * W, sizeof(float)) + area_size(BLOCK * W, sizeof(float)), e));
+  float *rows = area_take(scratch, 16 * W, sizeof(float)),
+        *packed = area_take(scratch, BLOCK * W, sizeof(float));
+  for (size_t at = 0; at < m; at += BLOCK) {
+    const size_t count = m - at < BLOCK ? m - at : BLOCK;
+    gather_packed(b, items + at, (int32_t)count, rows, packed);
+    simd()->gemm_packed(u, W, packed, NULL, scores + at, m, n, count, W);
+  }
+  return SOUK_OK;
+}

@@ -1,0 +1,24 @@
+// Ranked lists over the catalogue, or over candidates.
+#ifndef SOUK_INFER_RANK_H
+#define SOUK_INFER_RANK_H
+
+#include "infer/bundle.h"
+
+typedef struct rank_job {
+  const souk_bundle *b;
+  const souk_query *queries; // [n]
+  size_t n;
+  int32_t k;
+  const souk_rank_options *options;  // never NULL here
+  int32_t *items, *counts, *unknown; // [n][k], [n], [n] or NULL
+  float *scores;                     // [n][k] or NULL
+} rank_job;
+
+// Arguments have been checked.
+souk_status rank_run(const rank_job *j, souk_error *e);
+
+// Scores of m items (numbers of items that exist) for n user vectors, scores [n][m].
+souk_status score_items(const souk_bundle *b, area *scratch, const float *u, size_t n, const int32_t *items,
+                        size_t m, float *scores, souk_error *e);
+
+#endif

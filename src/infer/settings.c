@@ -1,0 +1,292 @@
+// The two JSON files of a bundle. souk.json comes first; it lists the other files with sizes and checksums, and these are
+// compared before anything else is parsed. Then config.json, and what the two say has to fit together.
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "infer/bundle.h"
+#include "infer/jtree.h"
+#include "infer/sha256.h"
+
+enum { JSON_MAX = 1 << 20, LISTED_MAX = 64, NAME_BYTES = 200 };
+
+const char *const bundle_file_names[FILE_COUNT] = {"config.json", "model.safetensors", "vocab.tsv",
+                                                   "items.safetensors", "catalogue.jsonl"};
+
+typedef struct document {
+  jtree tree;
+  const char *name; // of the file
+  const char *dir;
+  souk_error *e;
+} document;
+
+// ---- fields --------------------------------------------------------------------------------------------------
+
+static souk_status bad_field(const document *d, const char *section, const char *field, const char *wanted) {
+  const char *const dot = section[0] != '\0' ? "." : "";
+  return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s: field \"%s%s%s\" must be %s", d->dir, d->name, section,
+                    dot, field, wanted);
+}
+
+// section "": the root.
+static const jnode *find(const document *d, const char *section, const char *field) {
+  const jnode *root = d->tree.nodes;
+  return jtree_get(&d->tree, section[0] != '\0' ? jtree_get(&d->tree, root, section) : root, field);
+}
+
+static souk_status get_int(const document *d, const char *section, const char *field, int64_t min,
+                           int64_t max, int32_t *out) {
+  const jnode *n = find(d, section, field);
+  char wanted[96];
+  snprintf(wanted, sizeof wanted, "an integer from %lld to %lld", (long long)min, (long long)max);
+  if (n == NULL || n->kind != J_NUMBER || !n->is_integer || n->integer < min || n->integer > max)
+    return bad_field(d, section, field, wanted);
+  *out = (int32_t)n->integer;
+  return SOUK_OK;
+}
+
+static souk_status get_number(const document *d, const char *section, const char *field, double min,
+                              double max, double *out) {
+  const jnode *n = find(d, section, field);
+  char wanted[96];
+  snprintf(wanted, sizeof wanted, "a number from %g to %g", min, max);
+  if (n == NULL || n->kind != J_NUMBER || !(n->number >= min && n->number <= max))
+    return bad_field(d, section, field, wanted);
+  *out = n->number;
+  return SOUK_OK;
+}
+
+static souk_status get_bool(const document *d, const char *section, const char *field, bool *out) {
+  const jnode *n = find(d, section, field);
+  if (n == NULL || (n->kind != J_TRUE && n->kind != J_FALSE))
+    return bad_field(d, section, field, "true or false");
+  *out = n->kind == J_TRUE;
+  return SOUK_OK;
+}
+
+static souk_status get_string(const document *d, const char *section, const char *field, const char **out) {
+  const jnode *n = find(d, section, field);
+  if (n == NULL || n->kind != J_STRING) return bad_field(d, section, field, "a string");
+  *out = n->text;
+  return SOUK_OK;
+}
+
+static souk_status copy_string(const document *d, const char *text, char **out) {
+  PASS(infer_alloc(out, strlen(text) + 1, 1, "a name", d->e));
+  strcpy(*out, text);
+  return SOUK_OK;
+}
+
+static souk_status parse(document *d, const mapping *m) {
+  if (m->bytes > JSON_MAX)
+    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s has %zu bytes, more than the 1 MiB read here", d->dir,
+                      d->name, m->bytes);
+  if (!jtree_parse(&d->tree, m->data, m->bytes))
+    return infer_fail(d->e, d->tree.memory ? SOUK_ERR_MEMORY : SOUK_ERR_FORMAT, "%s/%s line %lld: %s", d->dir,
+                      d->name, (long long)d->tree.line, d->tree.why);
+  if (d->tree.nodes->kind != J_OBJECT)
+    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s must hold an object", d->dir, d->name);
+  return SOUK_OK;
+}
+
+// ---- souk.json -----------------------------------------------------------------------------------------------
+
+static souk_status read_header(souk_bundle *b, const document *d) {
+  const char *schema, *created_by;
+  int32_t version;
+  PASS(get_string(d, "", "schema", &schema));
+  if (strcmp(schema, "souk.bundle") != 0)
+    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s: field \"schema\" must be \"souk.bundle\"", d->dir,
+                      d->name);
+  PASS(get_int(d, "", "version", 1, INT32_MAX, &version));
+  if (version != 1)
+    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s: the bundle has version %d; this library reads version 1",
+                      d->dir, d->name, version);
+  PASS(get_string(d, "", "created_by", &created_by));
+  return copy_string(d, created_by, &b->created_by);
+}
+
+static souk_status read_event_names(souk_bundle *b, const document *d) {
+  const jnode *types = find(d, "layout", "event_types");
+  if (types == NULL || types->kind != J_ARRAY || types->count < 1 || types->count > b->types_per_segment)
+    return bad_field(d, "layout", "event_types", "an array of 1 to \"types_per_segment\" names");
+  for (const jnode *n = jtree_first(&d->tree, types); n != NULL; n = jtree_next(&d->tree, n)) {
+    if (n->kind != J_STRING) return bad_field(d, "layout", "event_types", "an array of strings");
+    for (int32_t i = 0; i < b->event_types; i++)
+      if (strcmp(b->event_names[i], n->text) == 0)
+        return bad_field(d, "layout", "event_types", "an array of different names");
+    PASS(copy_string(d, n->text, &b->event_names[b->event_types]));
+    b->event_types++;
+  }
+  return SOUK_OK;
+}
+
+static souk_status read_layout(souk_bundle *b, const document *d) {
+  PASS(get_bool(d, "layout", "cls_sep", &b->cls_sep));
+  PASS(get_bool(d, "layout", "positions_from_end", &b->positions_from_end));
+  PASS(get_int(d, "layout", "max_positions", b->cls_sep ? 3 : 1, 32768, &b->max_positions));
+  PASS(get_int(d, "layout", "segments", 1, 16, &b->segments));
+  PASS(get_int(d, "layout", "types_per_segment", 1, EVENT_TYPES_MAX, &b->types_per_segment));
+  b->max_history = b->max_positions - (b->cls_sep ? 3 : 1);
+  PASS(get_bool(d, "encoder", "pre_norm", &b->pre_norm));
+  return read_event_names(b, d);
+}
+
+// Ranges lie one behind the other: special | words | attributes | items.
+static souk_status read_vocabulary(souk_bundle *b, const document *d, int32_t *size) {
+  static const char *const ranges[] = {"special", "words", "attributes", "items"};
+  int64_t at = 0;
+  PASS(get_int(d, "vocabulary", "size", SPECIAL_TOKENS + 1, INT32_MAX, size));
+  for (int i = 0; i < 4; i++) {
+    const jnode *n = find(d, "vocabulary", ranges[i]), *begin = jtree_first(&d->tree, n),
+                *end = jtree_next(&d->tree, begin);
+    if (n == NULL || n->kind != J_ARRAY || n->count != 2 || !begin->is_integer || !end->is_integer ||
+        begin->integer != at || end->integer < at || end->integer > *size ||
+        (i == 0 && end->integer != SPECIAL_TOKENS))
+      return bad_field(d, "vocabulary", ranges[i],
+                       "[begin, end), beginning where the range before ends and within \"size\"");
+    b->first_item = (int32_t)begin->integer;
+    at = end->integer;
+  }
+  b->items = *size - b->first_item;
+  if (at != *size || b->items < 1)
+    return bad_field(d, "vocabulary", "items", "a range of at least one item that ends at \"size\"");
+  return SOUK_OK;
+}
+
+static souk_status read_head(souk_bundle *b, const document *d, int32_t size) {
+  const char *score;
+  PASS(get_string(d, "head", "score", &score));
+  b->cosine = strcmp(score, "cosine") == 0;
+  if (!b->cosine && strcmp(score, "dot") != 0) return bad_field(d, "head", "score", "\"dot\" or \"cosine\"");
+  PASS(get_number(d, "head", "inv_temperature", 1e-5, 1e5, &b->inv_temperature_wide));
+  b->inv_temperature = (float)b->inv_temperature_wide;
+  PASS(get_int(d, "head", "class_base", 0, b->first_item, &b->class_base));
+  return get_int(d, "head", "classes", size - b->class_base, INT32_MAX, &b->classes);
+}
+
+static souk_status read_training(souk_bundle *b, const document *d) {
+  const char *data;
+  const jnode *step = find(d, "training", "step");
+  if (step == NULL || !step->is_integer || step->integer < 0)
+    return bad_field(d, "training", "step", "an integer from 0");
+  b->training_step = step->integer;
+  PASS(get_string(d, "training", "data", &data));
+  return copy_string(d, data, &b->data_name);
+}
+
+// ---- the files it lists --------------------------------------------------------------------------------------
+
+// A plain name: nothing that leaves the directory, hides, or looks like an option.
+static bool plain_name(const char *name) {
+  const size_t n = strlen(name);
+  if (n == 0 || n > NAME_BYTES || name[0] == '.' || name[0] == '-') return false;
+  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
+}
+
+static bool is_digest(const jnode *n) {
+  return n != NULL && n->kind == J_STRING && n->bytes == 64 && strspn(n->text, "0123456789abcdef") == 64;
+}
+
+static souk_status check_file(const document *d, const jnode *n, const mapping *m, bool checksum) {
+  const jnode *bytes = jtree_get(&d->tree, n, "bytes"), *sha = jtree_get(&d->tree, n, "sha256");
+  char hex[65];
+  if (bytes == NULL || !bytes->is_integer || bytes->integer < 0 || !is_digest(sha))
+    return infer_fail(
+        d->e, SOUK_ERR_FORMAT,
+        "%s/%s: field \"files.%.100s\" must have \"bytes\", an integer from 0, and \"sha256\", 64 "
+        "hexadecimal digits",
+        d->dir, d->name, n->key);
+  if ((uint64_t)bytes->integer != m->bytes)
+    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s has %zu bytes, %s says %lld: it is damaged or cut short",
+                      d->dir, n->key, m->bytes, d->name, (long long)bytes->integer);
+  if (!checksum) return SOUK_OK;
+  infer_sha256(m->data, m->bytes, hex);
+  if (strcmp(hex, sha->text) != 0)
+    return infer_fail(d->e, SOUK_ERR_CHECKSUM,
+                      "%s/%s: its checksum is not the one in %s; the file is damaged", d->dir, n->key,
+                      d->name);
+  return SOUK_OK;
+}
+
+static souk_status map_files(souk_bundle *b, const document *d, int dir, bool checksum) {
+  const jnode *files = find(d, "", "files");
+  if (files == NULL || files->kind != J_OBJECT || files->count > LISTED_MAX)
+    return bad_field(d, "", "files", "an object of at most 64 files");
+  for (const jnode *n = jtree_first(&d->tree, files); n != NULL; n = jtree_next(&d->tree, n)) {
+    if (!plain_name(n->key) || strcmp(n->key, "souk.json") == 0)
+      return infer_fail(d->e, SOUK_ERR_FORMAT,
+                        "%s/%s: field \"files\": \"%.100s\" is not a plain file name of the bundle", d->dir,
+                        d->name, n->key);
+    mapping other = {.data = ""}, *m = &other; // files of later versions are verified too
+    for (int i = 0; i < FILE_COUNT; i++)
+      if (strcmp(bundle_file_names[i], n->key) == 0) m = &b->files[i];
+    souk_status rc = mapping_open(m, dir, d->dir, n->key, d->e);
+    if (rc == SOUK_OK) rc = check_file(d, n, m, checksum);
+    mapping_close(&other);
+    PASS(rc);
+  }
+  for (int i = 0; i < FILE_CATALOGUE; i++)
+    if (jtree_get(&d->tree, files, bundle_file_names[i]) == NULL)
+      return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s: field \"files\" lacks %s", d->dir, d->name,
+                        bundle_file_names[i]);
+  return SOUK_OK;
+}
+
+// ---- config.json ---------------------------------------------------------------------------------------------
+
+static souk_status read_config(souk_bundle *b, const document *d, int32_t size) {
+  const char *act;
+  int32_t positions, types;
+  double eps;
+  PASS(get_int(d, "", "hidden_size", 1, 65536, &b->hidden));
+  PASS(get_int(d, "", "num_hidden_layers", 1, 512, &b->layers));
+  PASS(get_int(d, "", "num_attention_heads", 1, 1024, &b->heads));
+  PASS(get_int(d, "", "intermediate_size", 1, 1 << 20, &b->intermediate));
+  PASS(get_int(d, "", "vocab_size", size, INT32_MAX, &b->vocab_size));
+  PASS(get_int(d, "", "max_position_embeddings", b->max_positions, b->max_positions, &positions));
+  const int64_t wanted = (int64_t)b->segments * b->types_per_segment;
+  PASS(get_int(d, "", "type_vocab_size", wanted, wanted, &types));
+  PASS(get_number(d, "", "layer_norm_eps", 1e-20, 1, &eps));
+  PASS(get_string(d, "", "hidden_act", &act));
+  b->eps = (float)eps;
+  b->erf = strcmp(act, "gelu") == 0;
+  if (!b->erf && strcmp(act, "gelu_new") != 0 && strcmp(act, "gelu_pytorch_tanh") != 0)
+    return bad_field(d, "", "hidden_act", "\"gelu\" or \"gelu_new\"");
+  if (b->hidden % b->heads != 0)
+    return bad_field(d, "", "num_attention_heads", "a divisor of \"hidden_size\"");
+  if ((int64_t)b->class_base + b->classes > b->vocab_size)
+    return infer_fail(d->e, SOUK_ERR_FORMAT,
+                      "%s/souk.json: field \"head.classes\" reaches beyond the \"vocab_size\" of %s", d->dir,
+                      d->name);
+  b->head_size = b->hidden / b->heads;
+  b->width = b->hidden + 1;
+  return SOUK_OK;
+}
+
+static souk_status read_souk_json(souk_bundle *b, document *d, int dir, uint32_t flags, int32_t *size) {
+  mapping m;
+  souk_status rc = mapping_open(&m, dir, d->dir, d->name, d->e);
+  if (rc == SOUK_OK) rc = parse(d, &m);
+  if (rc == SOUK_OK) rc = read_header(b, d);
+  if (rc == SOUK_OK) rc = map_files(b, d, dir, (flags & SOUK_SKIP_CHECKSUMS) == 0);
+  if (rc == SOUK_OK) rc = read_layout(b, d);
+  if (rc == SOUK_OK) rc = read_vocabulary(b, d, size);
+  if (rc == SOUK_OK) rc = read_head(b, d, *size);
+  if (rc == SOUK_OK) rc = read_training(b, d);
+  mapping_close(&m);
+  return rc;
+}
+
+souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e) {
+  document souk = {.name = "souk.json", .dir = b->dir, .e = e};
+  document config = {.name = "config.json", .dir = b->dir, .e = e};
+  int32_t size = 0;
+  souk_status rc = read_souk_json(b, &souk, dir, flags, &size);
+  if (rc == SOUK_OK) rc = parse(&config, &b->files[FILE_CONFIG]);
+  if (rc == SOUK_OK) rc = read_config(b, &config, size);
+  jtree_free(&souk.tree);
+  jtree_free(&config.tree);
+  return rc;
+}

@@ -1,0 +1,114 @@
+// Workspaces and threads; see workspace.h.
+//
+// Allocating scratch on every call would cost more than encoding a short history: big blocks go back to the system and
+// come again as zeroed pages. So a bundle keeps the workspaces of finished calls, as many as ever ran at the same time,
+// but none that an unusual call has made very large.
+#include "infer/workspace.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { KEEP_BYTES = 64 << 20, THREADS_MAX = 1024 };
+
+static void area_free(area *a) {
+  free(a->memory);
+  *a = (area){0};
+}
+
+souk_status pool_new(workspace_pool **out, souk_error *e) {
+  PASS(infer_alloc(out, 1, sizeof **out, "workspaces", e));
+  if (pthread_mutex_init(&(*out)->lock, NULL) == 0) return SOUK_OK;
+  free(*out);
+  *out = NULL;
+  return infer_fail(e, SOUK_ERR_MEMORY, "out of memory: no lock for the workspaces");
+}
+
+void pool_free(workspace_pool *p) {
+  if (p == NULL) return;
+  for (workspace *w = p->idle, *next; w != NULL; w = next) {
+    next = w->next;
+    area_free(&w->encode);
+    area_free(&w->rank);
+    free(w);
+  }
+  pthread_mutex_destroy(&p->lock);
+  free(p);
+}
+
+workspace *workspace_get(workspace_pool *p) {
+  pthread_mutex_lock(&p->lock);
+  workspace *w = p->idle;
+  if (w != NULL) p->idle = w->next;
+  pthread_mutex_unlock(&p->lock);
+  return w != NULL ? w : calloc(1, sizeof *w);
+}
+
+void workspace_put(workspace_pool *p, workspace *w) {
+  if (w == NULL) return;
+  if (w->encode.bytes > KEEP_BYTES) area_free(&w->encode);
+  if (w->rank.bytes > KEEP_BYTES) area_free(&w->rank);
+  pthread_mutex_lock(&p->lock);
+  w->next = p->idle;
+  p->idle = w;
+  pthread_mutex_unlock(&p->lock);
+}
+
+souk_status area_reserve(area *a, size_t bytes, souk_error *e) {
+  a->used = 0;
+  if (bytes <= a->bytes) return SOUK_OK;
+  area_free(a);
+  PASS(infer_alloc(&a->memory, bytes, 1, "a workspace", e));
+  a->bytes = bytes;
+  return SOUK_OK;
+}
+
+size_t area_size(size_t count, size_t size) {
+  return (count * size + 63) / 64 * 64;
+}
+
+void *area_take(area *a, size_t count, size_t size) {
+  void *p = a->memory + a->used;
+  a->used += area_size(count, size);
+  return p;
+}
+
+// ---- threads -------------------------------------------------------------------------------------------------
+
+typedef struct job {
+  void (*work)(void *arg);
+  void *arg;
+} job;
+
+static void *thread_main(void *arg) {
+  const job *j = arg;
+  j->work(j->arg);
+  return NULL;
+}
+
+void run_threads(int32_t threads, void (*work)(void *arg), void *arg) {
+  job j = {work, arg};
+  pthread_t ids[THREADS_MAX];
+  int32_t started = 0;
+  if (threads > 1) {
+    // Signals are for the caller's threads: their handlers must not find themselves on ours.
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    while (started < threads - 1 && started < THREADS_MAX &&
+           pthread_create(&ids[started], NULL, thread_main, &j) == 0)
+      started++;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+  }
+  work(arg);
+  for (int32_t i = 0; i < started; i++) pthread_join(ids[i], NULL);
+}
+
+int32_t threads_wanted(int32_t threads) {
+  if (threads >= 0) return threads == 0 ? 1 : threads;
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
+  const int n = CPU_COUNT(&set);
+  return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
+}
