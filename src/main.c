@@ -14,6 +14,7 @@ typedef struct command {
 static const command commands[] = {
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
+    {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},
 };

@@ -1,0 +1,50 @@
+// souk export CHECKPOINT|RUN BUNDLE: a bundle for inference and for Hugging Face libraries.
+#include <limits.h>
+#include <stdio.h>
+#include "base/log.h"
+#include "base/options.h"
+#include "cmd/cmd.h"
+#include "train/checkpoint.h"
+#include "train/export.h"
+
+typedef struct export_flags {
+  int which;
+  bool force;
+} export_flags;
+
+static const option flag_options[] = {
+    {"which", OPT_CHOICE, offsetof(export_flags, which), "auto", 0, 0, "auto|best|last",
+     "checkpoint of a run; auto: the best where there is one, else the last"},
+    {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
+};
+
+static status find(char *buf, size_t bytes, const char *run, int which) {
+  const status rc = checkpoint_find(buf, bytes, run, which == 2 ? "last" : "best");
+  return which == 0 && rc == ERR_NOT_FOUND ? checkpoint_find(buf, bytes, run, "last") : rc;
+}
+
+status cmd_export(int argc, char **argv) {
+  static export_flags flags;
+  const option_section section = {"", "Export", flag_options, sizeof flag_options / sizeof *flag_options,
+                                  &flags};
+  const option_set set = {
+      .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force]",
+      .summary = "Writes a bundle: weights with Hugging Face names (model.safetensors, config.json), the\n"
+                 "vocabulary, item vectors, and souk.json with checksums. souk-infer answers from it.",
+      .sections = &section,
+      .count = 1};
+  const char *paths[2];
+  char checkpoint_dir[PATH_MAX], bytes[32];
+  size_t n;
+  bool help;
+  export_result result;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, paths, 2, &n, &help));
+  if (help) return OK;
+  if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are wanted: %s", set.usage);
+  TRY(find(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
+  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));
+  printf("%s: step %lld, %d items x %d, %s\n", paths[1], (long long)result.step, result.items,
+         result.dimension, human_bytes(bytes, (double)result.bytes));
+  return OK;
+}
