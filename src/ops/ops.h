@@ -102,7 +102,7 @@ typedef struct embed_params {
   float *mean, *rstd;       // [T] w in forward, r in backward
   act *y;                   // [T,H] w
   const act *dy;            // [T,H] r (backward from here on)
-  float *dword;             // [V,H] a
+  float *dword;             // [V,H] a; this and the other gradients NULL: not wanted (frozen)
   uint8_t *touched;         // [V] set to 1 for rows added to; may be NULL
   float *dtype, *dposition; // [n_types,H], [n_positions,H] a
   float *dgamma, *dbeta;    // [H] a
@@ -125,7 +125,7 @@ typedef struct norm_params {
   const act *dsum;       // [n,H] r: gradient that reaches `sum` by another way (pre-norm); NULL: none
   act *dx;               // [n,H] w: through the dropout
   act *dresidual;        // [n,H] w: d sum; NULL without residual; may alias dsum or dy
-  float *dgamma, *dbeta; // [H] a
+  float *dgamma, *dbeta; // [H] a; NULL: not wanted (frozen)
 } norm_params;
 
 // y = activation(x w^T + b).
@@ -195,8 +195,8 @@ typedef struct xent_params {
   const act *bias;  // [classes] r; NULL: none
   float *row_loss;  // [M] w: nll (nats, unweighted); may be NULL
   act *dx;          // [M,H] w; NULL: forward only
-  float *dtable;    // [classes,H] a
-  float *dbias;     // [classes] a; NULL if bias is
+  float *dtable;    // [classes,H] a; NULL: not wanted (frozen)
+  float *dbias;     // [classes] a; NULL: not wanted, or bias is NULL
   uint8_t *touched; // [classes] set to 1 where dtable was added to; may be NULL
 } xent_params;
 

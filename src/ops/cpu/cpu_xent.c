@@ -60,9 +60,9 @@ typedef struct run {
   int64_t n;          // live rows
   int32_t columns;    // classes, or negatives
   const float *table; // [columns,H]
-  float *dtable;      // [columns,H], NULL in evaluation
+  float *dtable;      // [columns,H]; NULL in evaluation and for a frozen table
   const float *bias;  // [columns] for full; NULL for sampled (looked up by token)
-  float *dbias;       // [columns]; NULL without bias or in evaluation
+  float *dbias;       // [columns]; NULL without bias, for a frozen one and in evaluation
   bool cosine;
 } run;
 
@@ -70,9 +70,17 @@ static float *labels_row(const run *r, int64_t i) { // the label's row in the cl
   return (float *)r->p->table + (size_t)(r->p->batch->labels[i] - r->p->class_base) * (size_t)r->p->hidden;
 }
 
+static const float INVERSE_FLOOR = 1e6f;
+
 static float inverse_norm(const float *x, size_t n) {
   const double norm = sqrt(simd()->sum_squares(x, n));
   return (float)(1.0 / (norm > 1e-6 ? norm : 1e-6));
+}
+
+// The factor of the projection off a vector's own direction. Below the floor of the norm the divisor is a constant, so
+// nothing is projected.
+static float projection(float inverse) {
+  return inverse < INVERSE_FLOOR ? inverse * inverse : 0.0f;
 }
 
 // a = x inv_temperature (/ |x|), and the scale of every column.
@@ -181,15 +189,16 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
     }
     const float *t = r->table + (size_t)c * (size_t)H;
-    float *dt = r->dtable + (size_t)c * (size_t)H;
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, H, width, 1.0f, scores + c, ld, t, H, 1.0f,
                 da_part, H);
+    if (r->dtable == NULL) continue;
+    float *dt = r->dtable + (size_t)c * (size_t)H;
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, count, 1.0f, scores + c, ld, a, H,
                 r->cosine ? 0.0f : 1.0f, r->cosine ? temporary : dt, H);
     for (int32_t j = 0; r->cosine && j < width; j++) {
       const float *row = t + (size_t)j * (size_t)H;
       float *C = temporary + (size_t)j * (size_t)H;
-      const float along = k->dot(row, C, (size_t)H) * scale[c + j] * scale[c + j];
+      const float along = k->dot(row, C, (size_t)H) * projection(scale[c + j]);
       k->axpy(1.0f, C, dt + (size_t)j * (size_t)H, (size_t)H);
       k->axpy(-along, row, dt + (size_t)j * (size_t)H, (size_t)H);
     }
@@ -246,7 +255,7 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
       k->axpy(label_factor[i] * (r->cosine ? inverse_norm(t, H) : 1.0f), t, sum, H);
     }
     const float scale = inv[row] * r->p->inv_temperature;
-    const float along = r->cosine ? k->dot(x, sum, H) * inv[row] * inv[row] : 0.0f;
+    const float along = r->cosine ? k->dot(x, sum, H) * projection(inv[row]) : 0.0f;
     for (size_t j = 0; j < H; j++) dx[j] = scale * (sum[j] - along * x[j]);
   }
 }
@@ -259,10 +268,12 @@ static void scatter_labels(const run *r, int64_t first, int32_t count, const flo
     const int64_t row = first + i;
     const size_t class = (size_t)(r->p->batch->labels[row] - r->p->class_base);
     const float *a = r->scratch + r->at.a + (size_t)row * H, *t = labels_row(r, row);
-    float *dt = r->p->dtable + class * H;
     const float inv = r->cosine ? inverse_norm(t, H) : 1.0f, g = label_factor[i] * inv;
-    k->axpy(g, a, dt, H);
-    if (r->cosine) k->axpy(-g * k->dot(t, a, H) * inv * inv, t, dt, H);
+    if (r->p->dtable != NULL) {
+      float *dt = r->p->dtable + class * H;
+      k->axpy(g, a, dt, H);
+      if (r->cosine) k->axpy(-g * k->dot(t, a, H) * projection(inv), t, dt, H);
+    }
     if (r->p->dbias != NULL) r->p->dbias[class] += label_factor[i];
     if (r->p->touched != NULL) r->p->touched[class] = 1;
   }
@@ -272,7 +283,7 @@ static void scatter_negatives(const run *r) {
   const size_t H = (size_t)r->p->hidden;
   for (int32_t j = 0; j < r->columns; j++) {
     const size_t class = (size_t)(r->p->batch->negatives[j] - r->p->class_base);
-    simd()->add(r->dtable + (size_t)j * H, r->p->dtable + class * H, H);
+    if (r->dtable != NULL) simd()->add(r->dtable + (size_t)j * H, r->p->dtable + class * H, H);
     if (r->dbias != NULL) r->p->dbias[class] += r->dbias[j];
     if (r->p->touched != NULL) r->p->touched[class] = 1;
   }
@@ -288,7 +299,7 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
            .n = rows_live(ctx, p->n),
            .columns = sampled ? p->negatives : p->classes,
            .table = p->table,
-           .dtable = p->dtable,
+           .dtable = grads ? p->dtable : NULL,
            .bias = sampled ? NULL : p->bias,
            .dbias = grads && p->bias != NULL ? p->dbias : NULL,
            .cosine = p->score == SCORE_COSINE};
@@ -299,8 +310,10 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
              (const float *)p->table + (size_t)(p->batch->negatives[j] - p->class_base) * H,
              H * sizeof(float));
     r.table = rows_of;
-    r.dtable = r.scratch + r.at.dnegatives;
-    memset(r.dtable, 0, (size_t)p->negatives * H * sizeof(float));
+    if (r.dtable != NULL) {
+      r.dtable = r.scratch + r.at.dnegatives;
+      memset(r.dtable, 0, (size_t)p->negatives * H * sizeof(float));
+    }
     if (r.dbias != NULL) {
       r.dbias = r.scratch + r.at.dbias;
       memset(r.dbias, 0, (size_t)p->negatives * sizeof(float));
