@@ -15,7 +15,7 @@ struct intern {
   int32_t n;
 };
 
-static uint64_t hash_text(const char *text) {
+uint64_t name_hash(const char *text) {
   uint64_t h = 14695981039346656037u;
   for (; *text != '\0'; text++) h = (h ^ (unsigned char)*text) * 1099511628211u;
   h ^= h >> 32;
@@ -27,7 +27,7 @@ static status grow(intern *t) {
   uint64_t *slots;
   TRY(mem_new(&slots, wanted, sizeof *slots, "an index of names"));
   for (int32_t id = 0; id < t->n; id++) {
-    const uint64_t h = hash_text(intern_text(t, id));
+    const uint64_t h = name_hash(intern_text(t, id));
     size_t i = h & (wanted - 1);
     while (slots[i] != 0) i = (i + 1) & (wanted - 1);
     slots[i] = (h & 0xFFFFFFFF00000000u) | ((uint64_t)id + 1);
@@ -56,6 +56,12 @@ void intern_free(intern *t) {
   free(t);
 }
 
+void intern_clear(intern *t) {
+  memset(t->slots, 0, t->n_slots * sizeof *t->slots);
+  t->used = 0;
+  t->n = 0;
+}
+
 // The slot of a text, or the empty one where it belongs.
 static size_t slot_of(const intern *t, const char *text, uint64_t h) {
   size_t i = h & (t->n_slots - 1);
@@ -67,13 +73,13 @@ static size_t slot_of(const intern *t, const char *text, uint64_t h) {
 }
 
 int32_t intern_find(const intern *t, const char *text) {
-  const uint64_t slot = t->slots[slot_of(t, text, hash_text(text))];
+  const uint64_t slot = t->slots[slot_of(t, text, name_hash(text))];
   return slot == 0 ? -1 : (int32_t)((uint32_t)slot - 1);
 }
 
 status intern_add(intern *t, const char *text, int32_t *id) {
   if (2 * ((size_t)t->n + 1) > t->n_slots) TRY(grow(t));
-  const uint64_t h = hash_text(text);
+  const uint64_t h = name_hash(text);
   const size_t i = slot_of(t, text, h);
   if (t->slots[i] != 0) {
     *id = (int32_t)((uint32_t)t->slots[i] - 1);

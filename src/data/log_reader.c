@@ -18,35 +18,162 @@ struct log_reader {
   char *names[MAX_COLUMNS]; // wanted; NULL none
   int field[MAX_COLUMNS];   // its place in a row, -1 none
   int fields_needed;
-  char *row; // a working copy; quoted fields may span lines
+  int64_t line; // of the row
+  char *row;    // a working copy; quoted fields may span lines
   size_t row_cap, row_bytes;
+  int row_lines;
+  char *pushed; // lines that were read ahead in vain: pushed[at, bytes), each ended by '\n'
+  size_t pushed_cap, pushed_at, pushed_bytes;
+  int64_t next_line;
   char *field_at[MAX_FIELDS];
   json_t *json;
   char number[MAX_COLUMNS][32];
   char excerpt[EXCERPT + 4];
 };
 
+// ---- text ----------------------------------------------------------------------------------------------------
+
+// Bytes of the valid UTF-8 character at p, 0 if there is none (also for overlong forms and surrogates).
+static int utf8_bytes(const unsigned char *p) {
+  if (p[0] < 0x80) return 1;
+  const int n = p[0] >= 0xC2 && p[0] < 0xE0   ? 2
+                : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
+                : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
+                                              : 0;
+  for (int i = 1; i < n; i++)
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
+      (p[0] == 0xF4 && p[1] > 0x8F))
+    return 0;
+  return n;
+}
+
+bool utf8_valid(const char *text) {
+  for (const unsigned char *p = (const unsigned char *)text; *p != 0;) {
+    const int n = utf8_bytes(p);
+    if (n == 0) return false;
+    p += n;
+  }
+  return true;
+}
+
+// The row's beginning, cut at a character; bytes that are no text become '?'.
+static void take_excerpt(log_reader *r) {
+  const unsigned char *p = (const unsigned char *)r->row;
+  size_t at = 0;
+  while (*p != 0) {
+    const int n = utf8_bytes(p);
+    if (at + (size_t)(n > 0 ? n : 1) > EXCERPT) break;
+    if (n == 0) {
+      r->excerpt[at++] = '?';
+      p++;
+    } else {
+      for (int i = 0; i < n; i++) r->excerpt[at++] = (char)*p++;
+    }
+  }
+  r->excerpt[at] = '\0';
+}
+
+// ---- lines ---------------------------------------------------------------------------------------------------
+
+// The next physical line: one that was pushed back, or a new one.
 static status next_line(log_reader *r, bool append, bool *end) {
   char *line;
   size_t bytes;
-  TRY(lines_next(r->lines, &line, &bytes, end));
-  if (*end) return OK;
+  if (r->pushed_at < r->pushed_bytes) {
+    line = r->pushed + r->pushed_at;
+    bytes = (size_t)((char *)memchr(line, '\n', r->pushed_bytes - r->pushed_at) - line);
+    r->pushed_at += bytes + 1;
+    *end = false;
+  } else {
+    TRY(lines_next(r->lines, &line, &bytes, end));
+    if (*end) return OK;
+  }
+  r->next_line++;
   const size_t at = append ? r->row_bytes + 1 : 0;
-  if (at + bytes > MAX_LINE)
-    return fail(ERR_FORMAT, "%s line %lld: the row is too long", r->path, (long long)lines_number(r->lines));
   TRY(mem_grow(&r->row, &r->row_cap, at + bytes + 1, 1, "a row"));
   if (append) r->row[at - 1] = '\n';
-  memcpy(r->row + at, line, bytes + 1);
+  memcpy(r->row + at, line, bytes);
+  r->row[at + bytes] = '\0';
   r->row_bytes = at + bytes;
+  if (!append) r->line = r->next_line;
   return OK;
 }
 
-// Is a quoted field open at the end of the row?
-static bool quote_open(const log_reader *r) {
-  bool open = false;
-  for (size_t i = 0; i < r->row_bytes; i++) open ^= r->row[i] == '"';
-  return open;
+// Keeps the first line of the row and gives the others back, before what was given back and not yet read again.
+static status push_back(log_reader *r) {
+  char *rest = strchr(r->row, '\n');
+  if (rest == NULL) return OK;
+  const size_t bytes = r->row_bytes - (size_t)(rest + 1 - r->row) + 1; // with a '\n' at the end
+  const size_t unread = r->pushed_bytes - r->pushed_at;
+  TRY(mem_grow(&r->pushed, &r->pushed_cap, bytes + unread, 1, "rows read ahead"));
+  if (unread > 0) memmove(r->pushed + bytes, r->pushed + r->pushed_at, unread);
+  memcpy(r->pushed, rest + 1, bytes - 1);
+  r->pushed[bytes - 1] = '\n';
+  r->pushed_at = 0;
+  r->pushed_bytes = bytes + unread;
+  r->next_line = r->line;
+  *rest = '\0';
+  r->row_bytes = (size_t)(rest - r->row);
+  return OK;
 }
+
+// How the quotes of the row stand. Scans from *at; `state` goes along.
+typedef enum quote_state { FIELD_START, UNQUOTED, QUOTED, QUOTE_IN_QUOTED, BROKEN } quote_state;
+static void scan_quotes(const log_reader *r, size_t *at, quote_state *state) {
+  for (; *at < r->row_bytes && *state != BROKEN; (*at)++) {
+    const char c = r->row[*at];
+    switch (*state) {
+    case FIELD_START:
+      *state = c == '"' ? QUOTED : c == ',' ? FIELD_START : UNQUOTED;
+      break;
+    case UNQUOTED: {
+      const char *comma = memchr(r->row + *at, ',', r->row_bytes - *at);
+      *at = comma != NULL ? (size_t)(comma - r->row) : r->row_bytes - 1;
+      if (comma != NULL) *state = FIELD_START;
+      break;
+    }
+    case QUOTED:
+      if (c == '"') *state = QUOTE_IN_QUOTED;
+      break;
+    case QUOTE_IN_QUOTED: // doubled, or the end of the field
+      *state = c == '"' ? QUOTED : c == ',' ? FIELD_START : BROKEN;
+      break;
+    case BROKEN:
+      break;
+    }
+  }
+}
+
+static bool blank(const log_reader *r) {
+  return r->row[r->kind == LOG_SPACE ? strspn(r->row, " \t") : 0] == '\0';
+}
+
+static status read_row(log_reader *r, const char **reject, bool *end) {
+  const bool first = r->next_line == 0;
+  do {
+    TRY(next_line(r, false, end));
+    if (*end) return OK;
+    if (first && r->line == 1 && strncmp(r->row, "\xEF\xBB\xBF", 3) == 0) {
+      r->row_bytes -= 3;
+      memmove(r->row, r->row + 3, r->row_bytes + 1);
+    }
+  } while (blank(r));
+  if (r->kind != LOG_CSV || memchr(r->row, '"', r->row_bytes) == NULL) return OK;
+  size_t at = 0;
+  quote_state state = FIELD_START;
+  for (int lines = 1;; lines++) {
+    bool over = lines == MAX_ROW_LINES || r->row_bytes >= MAX_LINE;
+    scan_quotes(r, &at, &state);
+    if (state == QUOTED && !over) TRY(next_line(r, true, &over));
+    if (state == QUOTED && !over) continue;
+    if (state == QUOTED) *reject = "a quote that is not closed";
+    if (state == BROKEN) *reject = "broken quotes";
+    return *reject != NULL ? push_back(r) : OK;
+  }
+}
+
+// ---- fields --------------------------------------------------------------------------------------------------
 
 // Cuts the row in place. Returns the number of fields, or -1 for misplaced quotes or too many fields.
 static int split_csv(log_reader *r) {
@@ -96,18 +223,6 @@ static int split_row(log_reader *r) {
   return split_plain(r, r->kind == LOG_SPACE);
 }
 
-static status read_row(log_reader *r, bool *end) {
-  TRY(next_line(r, false, end));
-  while (!*end && r->kind == LOG_CSV && quote_open(r)) {
-    TRY(next_line(r, true, end));
-    if (*end) {
-      *end = false; // the row stays broken and is rejected by split_csv
-      break;
-    }
-  }
-  return OK;
-}
-
 static int number_of(const char *name) {
   char *end;
   const long k = strtol(name, &end, 10);
@@ -116,11 +231,12 @@ static int number_of(const char *name) {
 
 static status read_header(log_reader *r) {
   bool end;
-  TRY(read_row(r, &end));
+  const char *reject = NULL;
+  TRY(read_row(r, &reject, &end));
   if (end) return fail(ERR_FORMAT, "%s is empty: a header line is wanted", r->path);
-  if (strncmp(r->row, "\xEF\xBB\xBF", 3) == 0) memmove(r->row, r->row + 3, r->row_bytes - 2);
-  const int n = split_row(r);
-  if (n < 0) return fail(ERR_FORMAT, "%s line 1: the header's quotes are broken", r->path);
+  const int n = reject == NULL ? split_row(r) : -1;
+  if (n < 0)
+    return fail(ERR_FORMAT, "%s line %lld: the header's quotes are broken", r->path, (long long)r->line);
   for (int i = 0; i < r->n; i++) {
     if (r->names[i] == NULL) continue;
     for (int k = 0; k < n && r->field[i] < 0; k++) {
@@ -176,12 +292,26 @@ bad:
   return rc;
 }
 
+// A key of the object, or, with dots, of an object inside it.
+static const json_t *json_find(const json_t *object, const char *name) {
+  const json_t *found = json_object_get(object, name);
+  const char *dot = strchr(name, '.');
+  if (found != NULL || dot == NULL || dot == name || dot - name > 200) return found;
+  char part[256];
+  memcpy(part, name, (size_t)(dot - name));
+  part[dot - name] = '\0';
+  const json_t *inner = json_object_get(object, part);
+  return inner != NULL ? json_find(inner, dot + 1) : NULL;
+}
+
 static const char *json_text(log_reader *r, int i, const json_t *value) {
   if (json_is_string(value)) return json_string_value(value);
   if (json_is_integer(value))
     snprintf(r->number[i], sizeof r->number[i], "%lld", (long long)json_integer_value(value));
   else if (json_is_real(value))
     snprintf(r->number[i], sizeof r->number[i], "%.17g", json_real_value(value));
+  else if (json_is_boolean(value))
+    snprintf(r->number[i], sizeof r->number[i], "%s", json_is_true(value) ? "true" : "false");
   else
     return NULL;
   return r->number[i];
@@ -189,19 +319,20 @@ static const char *json_text(log_reader *r, int i, const json_t *value) {
 
 status log_next(log_reader *r, const char **values, const char **reject, bool *end) {
   *reject = NULL;
-  TRY(read_row(r, end));
+  TRY(read_row(r, reject, end));
   if (*end) return OK;
-  snprintf(r->excerpt, sizeof r->excerpt, "%.*s", EXCERPT, r->row);
+  take_excerpt(r);
   for (int i = 0; i < r->n; i++) values[i] = NULL;
+  if (*reject != NULL) return OK;
   if (r->kind == LOG_JSONL) {
     json_decref(r->json);
     r->json = json_loadb(r->row, r->row_bytes, 0, NULL);
     if (!json_is_object(r->json)) {
-      *reject = "not a json object";
+      *reject = r->json == NULL ? "not valid json" : "not a json object";
       return OK;
     }
     for (int i = 0; i < r->n; i++)
-      if (r->names[i] != NULL) values[i] = json_text(r, i, json_object_get(r->json, r->names[i]));
+      if (r->names[i] != NULL) values[i] = json_text(r, i, json_find(r->json, r->names[i]));
   } else {
     const int n = split_row(r);
     if (n < 0)
@@ -209,8 +340,11 @@ status log_next(log_reader *r, const char **values, const char **reject, bool *e
     else if (n < r->fields_needed)
       *reject = "too few columns";
     if (*reject != NULL) return OK;
-    for (int i = 0; i < r->n; i++)
-      if (r->field[i] >= 0) values[i] = r->field_at[r->field[i]];
+    for (int i = 0; i < r->n; i++) {
+      if (r->field[i] < 0) continue;
+      values[i] = r->field_at[r->field[i]];
+      if (!utf8_valid(values[i])) *reject = "text that is not UTF-8";
+    }
   }
   for (int i = 0; i < r->n; i++)
     if (values[i] != NULL && values[i][0] == '\0') values[i] = NULL;
@@ -218,7 +352,7 @@ status log_next(log_reader *r, const char **values, const char **reject, bool *e
 }
 
 int64_t log_line(const log_reader *r) {
-  return lines_number(r->lines);
+  return r->line;
 }
 const char *log_row_text(const log_reader *r) {
   return r->excerpt;
@@ -234,5 +368,6 @@ void log_close(log_reader *r) {
   for (int i = 0; i < r->n; i++) free(r->names[i]);
   free(r->path);
   free(r->row);
+  free(r->pushed);
   free(r);
 }

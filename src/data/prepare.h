@@ -5,12 +5,15 @@
 #include "base/options.h"
 #include "data/log_reader.h"
 
+enum { MAX_PRICE_BUCKETS = 1000 };
+
 typedef struct prepare_input { // section "input"
   char log[OPTION_STRING];     // files, separated by commas
   int format;                  // log_kind
   bool header;
   char catalogue[OPTION_STRING]; // empty: none
   int catalogue_format;
+  bool catalogue_header;
   char events[OPTION_STRING]; // event types to keep, separated by commas; empty: all
   int time_format;            // "seconds|milliseconds|iso"
   double max_rejects;
@@ -23,13 +26,18 @@ typedef struct prepare_fields { // section "fields": columns of the log, by name
 
 typedef struct prepare_catalogue { // section "catalogue": columns of the catalogue
   char item[OPTION_STRING], title[OPTION_STRING], category[OPTION_STRING], brand[OPTION_STRING],
-      price[OPTION_STRING];
+      price[OPTION_STRING], description[OPTION_STRING];
+  char keep[OPTION_STRING]; // further columns, separated by commas
 } prepare_catalogue;
+
+typedef enum repeats_kept { REPEATS_KEEP, REPEATS_MERGE, REPEATS_FIRST } repeats_kept; // "keep|merge|first"
 
 typedef struct prepare_filter { // section "filter"
   int64_t min_user, min_item;   // k-core: events of a user, of an item; repeated until both hold
-  bool drop_repeats;            // of an item directly after itself (same event)
-  int64_t session_gap;          // seconds of silence that end a session; 0: one session
+  // merge: events of an item directly after one another become one, with the time of the first and the event type of
+  // the last (view, cart, buy: buy). first: so too, and a user's later returns to an item are dropped.
+  int repeats;
+  int64_t session_gap; // seconds of silence that end a session; 0: one session
 } prepare_filter;
 
 typedef struct prepare_output { // section "output"
@@ -38,6 +46,8 @@ typedef struct prepare_output { // section "output"
   int split; // "leave_one_out|none"
   int64_t window, stride;
   int64_t shard_tokens, deflate;
+  bool attributes; // tokens for event types, categories and price buckets
+  int64_t price_buckets;
   int64_t memory;
   bool force;
 } prepare_output;

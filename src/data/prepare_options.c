@@ -13,6 +13,8 @@ static const option input_options[] = {
     {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, NULL, "catalogue of the items; empty: none"},
     {"catalogue_format", OPT_CHOICE, IN(catalogue_format), "csv", 0, 0, "csv|tsv|space|jsonl",
      "of the catalogue"},
+    {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
+     "its first line names the columns"},
     {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
      "share of unreadable rows that fails the command"},
 };
@@ -23,7 +25,8 @@ static const option field_options[] = {
     {"time", OPT_STRING, FD(time), "", 0, 0, NULL, "column of the time; empty: order in the file"},
     {"event", OPT_STRING, FD(event), "", 0, 0, NULL, "column of the event type"},
     {"session", OPT_STRING, FD(session), "", 0, 0, NULL, "column of the session; empty: by session_gap"},
-    {"price", OPT_STRING, FD(price), "", 0, 0, NULL, "column of the price; checked to be a number"},
+    {"price", OPT_STRING, FD(price), "", 0, 0, NULL,
+     "column of the price; an item's mean is its price where the catalogue has none"},
 };
 #define CA(f) offsetof(prepare_catalogue, f)
 static const option catalogue_options[] = {
@@ -32,13 +35,16 @@ static const option catalogue_options[] = {
     {"category", OPT_STRING, CA(category), "", 0, 0, NULL, "column of the category"},
     {"brand", OPT_STRING, CA(brand), "", 0, 0, NULL, "column of the brand"},
     {"price", OPT_STRING, CA(price), "", 0, 0, NULL, "column of the price"},
+    {"description", OPT_STRING, CA(description), "", 0, 0, NULL, "column of the description"},
+    {"keep", OPT_STRING, CA(keep), "", 0, 0, NULL,
+     "further columns to keep by their names, separated by commas"},
 };
 #define FI(f) offsetof(prepare_filter, f)
 static const option filter_options[] = {
     {"min_user", OPT_INT, FI(min_user), "1", 1, 1e9, NULL, "k-core: events that a user must have"},
     {"min_item", OPT_INT, FI(min_item), "1", 1, 1e9, NULL, "k-core: events that an item must have"},
-    {"drop_repeats", OPT_BOOL, FI(drop_repeats), "false", 0, 0, NULL,
-     "drop an item directly after itself (same event)"},
+    {"repeats", OPT_CHOICE, FI(repeats), "keep", 0, 0, "keep|merge|first",
+     "of an item by a user: all; merge those in a row; only the first"},
     {"session_gap", OPT_INT, FI(session_gap), "1800", 0, 1e9, NULL,
      "seconds of silence that end a session; 0: never"},
 };
@@ -50,8 +56,12 @@ static const option output_options[] = {
      "last item test, the one before validation"},
     {"window", OPT_INT, OU(window), "50", 1, 32768, NULL, "default length of training windows"},
     {"stride", OPT_INT, OU(stride), "25", 1, 32768, NULL, "default distance of training windows"},
-    {"shard_tokens", OPT_INT, OU(shard_tokens), "4M", 1, 1e9, NULL, "tokens of a shard"},
+    {"shard_tokens", OPT_INT, OU(shard_tokens), "1M", 1, 1e9, NULL, "tokens of a shard"},
     {"deflate", OPT_INT, OU(deflate), "4", 0, 9, NULL, "compression level"},
+    {"attributes", OPT_BOOL, OU(attributes), "true", 0, 0, NULL,
+     "tokens for event types, categories and price buckets"},
+    {"price_buckets", OPT_INT, OU(price_buckets), "10", 0, MAX_PRICE_BUCKETS, NULL,
+     "of about equally many items each"},
     {"memory", OPT_BYTES, OU(memory), "1G", 1 << 20, 1e15, NULL, "bound on the memory for events"},
     {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},
 };

@@ -1,9 +1,8 @@
-// Vocabulary, data sets, windows, log readers.
+// Vocabulary, data sets, windows, names.
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "data/intern.h"
-#include "data/log_reader.h"
 #include "data/writer.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
@@ -150,76 +149,6 @@ static void test_windows(void **unused) {
   }
 }
 
-static log_reader *reader(const char *path, const char *text, log_kind kind, bool header,
-                          const char *const *columns, int n) {
-  log_reader *r;
-  check_ok(file_write_atomic(path, text, strlen(text)));
-  check_ok(log_open(&r, path, kind, header, columns, n));
-  return r;
-}
-
-static void expect_row(log_reader *r, const char *a, const char *b) {
-  const char *values[MAX_COLUMNS], *reject;
-  bool end;
-  check_ok(log_next(r, values, &reject, &end));
-  assert_false(end);
-  assert_null(reject);
-  const char *const wanted[2] = {a, b};
-  for (int i = 0; i < 2; i++) {
-    if (wanted[i] == NULL)
-      assert_null(values[i]);
-    else
-      assert_string_equal(values[i], wanted[i]);
-  }
-}
-
-static void expect_reject(log_reader *r, const char *reason) {
-  const char *values[MAX_COLUMNS], *reject;
-  bool end;
-  check_ok(log_next(r, values, &reject, &end));
-  assert_false(end);
-  assert_non_null(reject);
-  assert_string_equal(reject, reason);
-}
-
-static void test_log_readers(void **unused) {
-  (void)unused;
-  char dir[256], path[300];
-  tiny_directory(dir, sizeof dir);
-  check_ok(path_join(path, sizeof path, dir, "log"));
-  const char *const by_name[] = {"b", "a"}, *const by_number[] = {"2", "1"};
-  log_reader *r = reader(path,
-                         "\xEF\xBB\xBF"
-                         "a,b\r\n1,2\n\"x, \"\"y\"\"\nz\",3\n4,\n5\n\"6\"7,8\n9,10",
-                         LOG_CSV, true, by_name, 2);
-  expect_row(r, "2", "1");
-  expect_row(r, "3", "x, \"y\"\nz");
-  expect_row(r, NULL, "4");
-  expect_reject(r, "too few columns");
-  expect_reject(r, "broken quotes");
-  expect_row(r, "10", "9");
-  log_close(r);
-  r = reader(path, "a:token\tb:float\nx\t1.5\n", LOG_TSV, true, by_name, 2);
-  expect_row(r, "1.5", "x");
-  log_close(r);
-  r = reader(path, "  x   y \nz w\n", LOG_SPACE, false, by_number, 2);
-  expect_row(r, "y", "x");
-  expect_row(r, "w", "z");
-  log_close(r);
-  r = reader(path, "{\"a\": \"x\", \"b\": 3}\n{\"a\": null}\nnonsense\n", LOG_JSONL, true, by_name, 2);
-  expect_row(r, "3", "x");
-  expect_row(r, NULL, NULL);
-  expect_reject(r, "not a json object");
-  log_close(r);
-  check_ok(file_write_atomic(path, "a,c\n", 4));
-  check_fails(log_open(&r, path, LOG_CSV, true, by_name, 2), ERR_FORMAT,
-              "no column \"b\"; its columns are: a, c");
-  check_fails(log_open(&r, path, LOG_CSV, false, by_name, 2), ERR_ARGUMENT, "columns are numbers");
-  check_ok(file_write_atomic(path, "", 0));
-  check_fails(log_open(&r, path, LOG_CSV, true, by_name, 2), ERR_FORMAT, "empty");
-  tiny_remove(dir);
-}
-
 static void test_intern(void **unused) {
   (void)unused;
   intern *t;
@@ -237,13 +166,18 @@ static void test_intern(void **unused) {
   assert_int_equal(intern_find(t, "n77"), 77);
   assert_int_equal(intern_find(t, "m"), -1);
   assert_string_equal(intern_text(t, 19999), "n19999");
+  intern_clear(t);
+  assert_int_equal(intern_count(t), 0);
+  assert_int_equal(intern_find(t, "n77"), -1);
+  check_ok(intern_add(t, "n77", &id));
+  assert_int_equal(id, 0);
   intern_free(t);
 }
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vocab),   cmocka_unit_test(test_dataset),     cmocka_unit_test(test_same_bytes),
-      cmocka_unit_test(test_windows), cmocka_unit_test(test_log_readers), cmocka_unit_test(test_intern),
+      cmocka_unit_test(test_vocab),   cmocka_unit_test(test_dataset), cmocka_unit_test(test_same_bytes),
+      cmocka_unit_test(test_windows), cmocka_unit_test(test_intern),
   };
   return cmocka_run_group_tests_name("data", tests, NULL, NULL);
 }
