@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/fault.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "cmd/cmd.h"
 
 typedef struct command {
@@ -15,6 +16,7 @@ static const command commands[] = {
     {"synth", cmd_synth, "generate a marketplace with known truth"},
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
+    {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},
 };
@@ -28,6 +30,7 @@ static void usage(FILE *to) {
 }
 
 int main(int argc, char **argv) {
+  mem_json_watch();
   if (fault_init() != OK) {
     log_error("%s", fail_message());
     return 2;

@@ -2,7 +2,6 @@
 #include "base/fault.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -55,10 +54,6 @@ bool fault_at(fault_kind kind) {
   return true;
 }
 
-static void *json_memory(size_t bytes) {
-  return fault_at(FAULT_ALLOC) ? NULL : malloc(bytes);
-}
-
 status fault_init(void) {
   const char *wanted = getenv("SOUK_FAULT");
   active = false;
@@ -76,7 +71,6 @@ status fault_init(void) {
     strcpy(copy, wanted);
     for (char *part; (part = strsep(&rest, ",")) != NULL;) TRY(parse(part));
   }
-  json_set_alloc_funcs(json_memory, free);
   active = true;
   return OK;
 }

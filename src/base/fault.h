@@ -26,7 +26,7 @@ typedef enum fault_kind {
 bool fault_at(fault_kind kind);
 
 // Reads SOUK_FAULT and starts counting anew; ERR_ARGUMENT if it cannot be understood (a test that asks for a fault must
-// not pass without it). Called by main before any json is made, as jansson's memory is counted too.
+// not pass without it).
 status fault_init(void);
 
 #endif

@@ -1,6 +1,7 @@
 // Checked allocation; see memory.h.
 #include "base/memory.h"
 
+#include <jansson.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,6 +50,24 @@ status mem_strndup(char **out, const char *text, size_t bytes) {
   memcpy(*out, text, bytes);
   (*out)[bytes] = '\0';
   return OK;
+}
+
+static _Thread_local bool json_failed;
+
+static void *json_memory(size_t bytes) {
+  void *p = fault_at(FAULT_ALLOC) ? NULL : malloc(bytes);
+  if (p == NULL) json_failed = true;
+  return p;
+}
+
+void mem_json_watch(void) {
+  json_set_alloc_funcs(json_memory, free);
+}
+
+bool mem_json_failed(void) {
+  const bool failed = json_failed;
+  json_failed = false;
+  return failed;
 }
 
 size_t mem_peak_bytes(void) {

@@ -2,6 +2,7 @@
 #ifndef SOUK_BASE_MEMORY_H
 #define SOUK_BASE_MEMORY_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include "base/status.h"
 
@@ -16,6 +17,12 @@ status mem_grow(void *array, size_t *cap, size_t need, size_t size, const char *
 // Copies a string; freed with free().
 status mem_strdup(char **out, const char *text);
 status mem_strndup(char **out, const char *text, size_t bytes);
+
+// jansson does not always say when it runs out of memory: it may report a syntax error instead, or leave a key out.
+// mem_json_watch (called by main, before any json) routes its memory through here; mem_json_failed tells whether an
+// allocation for it has failed on this thread since the last time it was asked.
+void mem_json_watch(void);
+bool mem_json_failed(void);
 
 // Resident peak of this process in bytes (VmHWM); 0 if unknown.
 size_t mem_peak_bytes(void);
