@@ -296,10 +296,11 @@ status checkpoint_open(checkpoint **out, const char *dir) {
   TRY_GOTO(path_join(path, sizeof path, dir, "manifest.json"), bad);
   TRY_GOTO(file_read(path, MAX_MANIFEST, &text, &bytes), bad);
   json_error_t error;
+  mem_json_failed(); // of before
   j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
   if (j == NULL) {
-    const bool memory = json_error_code(&error) == json_error_out_of_memory;
-    rc = fail(memory ? ERR_MEMORY : ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
+    rc = mem_json_failed() ? fail(ERR_MEMORY, "out of memory: cannot read %s", path)
+                           : fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
     goto bad;
   }
   const char *schema = json_string_value(json_object_get(j, "schema")),

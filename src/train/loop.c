@@ -275,7 +275,7 @@ static status write_validation(run *r, json_t *values) {
   json_t *j = json_pack("{s:s,s:I}", "kind", "valid", "step", (json_int_t)r->t.step);
   const int bad = json_object_update(j, values);
   json_decref(values);
-  if (bad == 0) return sink_write(r->sink, j);
+  if (bad == 0 && !mem_json_failed()) return sink_write(r->sink, j);
   json_decref(j);
   return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
 }
@@ -284,6 +284,7 @@ static status validate(run *r) {
   double metric = 0;
   json_t *values = NULL;
   const double start = now_seconds();
+  mem_json_failed(); // of before
   TRY(r->v->run(r->v, r->m, r->c->train.metric, &metric, &values));
   TRY(write_validation(r, values));
   const bool first = r->t.best_name[0] == '\0';

@@ -35,6 +35,7 @@ static status truncate_after(const char *path, int64_t step) {
   status rc;
   TRY_GOTO(lines_open(&lines, path, 1 << 20), done);
   TRY_GOTO(out_open(&out, path), done);
+  mem_json_failed(); // of before
   for (;;) {
     char *line;
     size_t bytes;
@@ -42,7 +43,12 @@ static status truncate_after(const char *path, int64_t step) {
     rc = lines_next(lines, &line, &bytes, &end);
     if (rc == ERR_FORMAT || (rc == OK && end)) break; // a power cut may leave zeros behind what was synced
     if (rc != OK) goto done;
-    if (keeps(line, bytes, step)) TRY_GOTO(out_printf(out, "%s\n", line), done);
+    if (keeps(line, bytes, step)) {
+      TRY_GOTO(out_printf(out, "%s\n", line), done);
+    } else if (mem_json_failed()) {
+      rc = fail(ERR_MEMORY, "out of memory: cannot read %s", path);
+      goto done;
+    }
   }
   rc = out_commit(out);
   out = NULL;
