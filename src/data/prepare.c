@@ -329,7 +329,7 @@ static status write_user(prepare_job *job, dataset_writer *w, const log_event *e
 
 static status write_sequences(prepare_job *job, dataset_writer *w) {
   const size_t longest = (size_t)job->longest;
-  sequence_buffers b = {NULL};
+  sequence_buffers b = {.tokens = NULL};
   status rc;
   int64_t user = 0;
   TRY_GOTO(mem_new(&b.tokens, longest, sizeof *b.tokens, "a sequence"), done);
