@@ -174,6 +174,7 @@ static void plan_buffers(model *m) {
   plan(m, &m->batch.cls_labels, B, w);
   plan(m, &m->batch.negatives, (size_t)caps.negatives, w);
   plan(m, &m->batch.negative_logq, (size_t)caps.negatives, sizeof(float));
+  m->batch_end = m->n_plan;
 
   plan(m, &m->emb_out, T * H, a);
   plan_norm(m, &m->emb, T, H);
@@ -205,6 +206,7 @@ static void plan_buffers(model *m) {
     plan(m, &m->pooled, B * H, a);
     plan(m, &m->cls_logits, B * 2, a);
   }
+  m->kept_end = m->n_plan;
   if (!m->run.training) return;
   plan(m, &m->d_stream, T * H, a);
   plan(m, &m->d_branch, T * H, a);
@@ -221,32 +223,46 @@ static void plan_buffers(model *m) {
   }
 }
 
+// Sums of the plan. Parameters, gradients, copies and row flags share one arena in this order.
+static model_memory memory_of(const model *m) {
+  const size_t n = (size_t)m->params.elements, a = m->be->act_size;
+  model_memory p = {.elements = m->params.elements,
+                    .weights = n * sizeof(float),
+                    .gradients = m->run.training ? n * sizeof(float) : 0,
+                    .copies = a != sizeof(float) ? (n * a + 255) / 256 * 256 : 0,
+                    .row_flags = m->run.row_sparse ? (size_t)m->c.vocab_size : 0,
+                    .moments = m->run.training ? 2 * n * sizeof(float) : 0,
+                    .scratch = m->scratch_bytes};
+  for (int32_t i = 0; i < m->params.count; i++) p.parameters += m->params.items[i].size;
+  for (int32_t i = 0; i < m->n_plan; i++)
+    *(i < m->batch_end  ? &p.batch
+      : i < m->kept_end ? &p.activations
+                        : &p.activation_gradients) += m->plan[i].bytes;
+  return p;
+}
+
 static status allocate(model *m) {
   param_set *set = &m->params;
-  const size_t n = (size_t)set->elements;
-  const bool copy = m->be->act_size != sizeof(float);
-  const size_t flags = m->run.row_sparse ? (size_t)m->c.vocab_size : 0;
-  const size_t grads = m->run.training ? n * sizeof(float) : 0;
-  const size_t compute = copy ? (n * m->be->act_size + 255) / 256 * 256 : 0;
-  const size_t bytes = n * sizeof(float) + grads + compute + flags;
+  const model_memory p = memory_of(m);
+  const size_t bytes = p.weights + p.gradients + p.copies + p.row_flags;
   TRY(m->be->mem_alloc(m->ctx, bytes, "parameters and gradients", &m->param_arena));
   char *at = m->param_arena;
   set->master = (float *)(void *)at;
-  at += n * sizeof(float);
-  set->grad = grads > 0 ? (float *)(void *)at : NULL;
-  at += grads;
-  set->compute = copy ? (act *)at : set->master;
-  at += compute;
-  set->touched = flags > 0 ? (uint8_t *)at : NULL;
+  at += p.weights;
+  set->grad = p.gradients > 0 ? (float *)(void *)at : NULL;
+  at += p.gradients;
+  set->compute = p.copies > 0 ? (act *)at : set->master;
+  at += p.copies;
+  set->touched = p.row_flags > 0 ? (uint8_t *)at : NULL;
 
-  for (int32_t i = 0; i < m->n_plan; i++) m->arena_bytes += m->plan[i].bytes;
+  m->arena_bytes = p.batch + p.activations + p.activation_gradients;
   TRY(m->be->mem_alloc(m->ctx, m->arena_bytes, "activations", &m->arena));
   at = m->arena;
   for (int32_t i = 0; i < m->n_plan; i++) {
     memcpy(m->plan[i].where, &at, sizeof at);
     at += m->plan[i].bytes;
   }
-  m->total_bytes = bytes + m->arena_bytes;
+  m->total_bytes = bytes + m->arena_bytes + p.scratch;
   return OK;
 }
 
@@ -259,7 +275,8 @@ status op_check(model *m, op_kind kind, const void *params, size_t *scratch) {
   return OK;
 }
 
-status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run) {
+// Everything that is known before memory is taken: parameters, buffers, scratch.
+static status outline(model **out, const char *backend_name, const model_config *c, const model_run *run) {
   *out = NULL;
   model *m;
   TRY(mem_new(&m, 1, sizeof *m, "a model"));
@@ -280,16 +297,35 @@ status model_create(model **out, const char *backend_name, const model_config *c
   m->params.be = m->be;
   describe_params(m);
   plan_buffers(m);
-  size_t scratch = 0;
-  TRY_GOTO(encoder_check(m, &scratch), bad);
-  TRY_GOTO(heads_check(m, &scratch), bad);
+  TRY_GOTO(encoder_check(m, &m->scratch_bytes), bad);
+  TRY_GOTO(heads_check(m, &m->scratch_bytes), bad);
   const optim_params optim = {.n = m->params.elements, .row = (int32_t)c->hidden};
-  TRY_GOTO(op_check(m, OP_OPTIM, &optim, &scratch), bad);
-  const backend_config config = {.device = run->device, .threads = run->threads, .scratch_bytes = scratch};
+  TRY_GOTO(op_check(m, OP_OPTIM, &optim, &m->scratch_bytes), bad);
+  *out = m;
+  return OK;
+bad:
+  model_free(m);
+  return rc;
+}
+
+status model_plan(model_memory *out, const char *backend_name, const model_config *c, const model_run *run) {
+  model *m;
+  TRY(outline(&m, backend_name, c, run));
+  *out = memory_of(m);
+  model_free(m);
+  return OK;
+}
+
+status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run) {
+  *out = NULL;
+  model *m;
+  TRY(outline(&m, backend_name, c, run));
+  status rc;
+  const backend_config config = {
+      .device = run->device, .threads = run->threads, .scratch_bytes = m->scratch_bytes};
   TRY_GOTO(m->be->open(&m->ctx, &config), bad);
   m->params.ctx = m->ctx;
   TRY_GOTO(allocate(m), bad);
-  m->total_bytes += scratch;
   TRY_GOTO(init_params(m), bad);
   *out = m;
   return OK;
@@ -396,18 +432,22 @@ status model_loss(model *m, bool grads) {
   return grads ? encoder_backward(m) : OK;
 }
 
-double model_flops(const model *m, const batch *b) {
-  const double T = b->tokens, B = b->seqs, M = b->n_masked, H = (double)m->c.hidden,
-               F = (double)m->c.intermediate;
+double model_config_flops(const model_config *c, const batch *b) {
+  const double T = b->tokens, B = b->seqs, M = b->n_masked, H = (double)c->hidden,
+               F = (double)c->intermediate;
   double squares = 0;
   for (int32_t i = 0; i < b->seqs; i++) {
     const double n = b->cu_seqlens[i + 1] - b->cu_seqlens[i];
     squares += n * n;
   }
   const double layer = T * (8 * H * H + 4 * H * F) + 4 * H * squares;
-  const double classes = b->n_negatives > 0 ? b->n_negatives + 1 : m->c.classes;
-  const double pooler = m->c.pooler ? B * (2 * H * H + 4 * H) : 0;
-  return (double)m->c.layers * layer + M * (2 * H * H + 2 * H * classes) + pooler;
+  const double classes = b->n_negatives > 0 ? b->n_negatives + 1 : c->classes;
+  const double pooler = c->pooler ? B * (2 * H * H + 4 * H) : 0;
+  return (double)c->layers * layer + M * (2 * H * H + 2 * H * classes) + pooler;
+}
+
+double model_flops(const model *m, const batch *b) {
+  return model_config_flops(&m->c, b);
 }
 
 // ---- vectors -------------------------------------------------------------------------------------------------

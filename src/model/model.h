@@ -16,6 +16,16 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   uint64_t seed; // of the initialisation
 } model_run;
 
+// Backend memory that model_create would take, by what it is for.
+typedef struct model_memory {
+  int64_t parameters;                           // without padding
+  int64_t elements;                             // of each arena
+  size_t weights, gradients, copies, row_flags; // copies: in the activation type, where that is not float
+  size_t moments;                               // params_make_moments
+  size_t batch, activations, activation_gradients, scratch;
+} model_memory;
+// The plan alone: nothing is allocated on the device.
+status model_plan(model_memory *out, const char *backend_name, const model_config *c, const model_run *run);
 // Creates a model with initialised parameters: normal(0, init_std) by Philox, zero biases, unit norms.
 status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run);
 void model_free(model *m); // NULL is safe
@@ -47,6 +57,7 @@ typedef void (*tensor_visitor)(void *self, const tensor_report *t);
 status model_checked_pass(model *m, tensor_visitor see, void *self);
 // Multiply-add counted as 2: floating-point operations of the forward pass of a batch; backward is twice that.
 double model_flops(const model *m, const batch *b);
+double model_config_flops(const model_config *c, const batch *b);
 
 // User vectors of the current batch's masked rows after model_forward(m, false): u [n_masked, H + 1] host. For
 // cosine scores u is normalised and divided by the temperature; the last element is 1 (it meets the bias).

@@ -47,7 +47,8 @@ struct model {
     size_t bytes;
   } plan[MAX_BUFFERS];
   int32_t n_plan;
-  size_t arena_bytes, total_bytes;
+  int32_t batch_end, kept_end; // entries before the first are the batch, then what is kept, then gradients
+  size_t scratch_bytes, arena_bytes, total_bytes;
   void *arena, *param_arena;
 
   batch_view batch; // pointers into the arena
