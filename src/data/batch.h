@@ -12,6 +12,7 @@ typedef struct seq_layout {
   bool positions_from_end; // position ids count from the last token (0) back; else from the first
   int32_t max_positions;   // longest sequence, specials included; older tokens are dropped
   int32_t n_event_types;   // token_type_id = segment * n_event_types + event
+  int32_t segments;        // that the model has token types for; pairs need 2
 } seq_layout;
 
 typedef struct batch_caps {

@@ -1,19 +1,18 @@
 // From a data set to masked, packed batches; see batcher.h for what an epoch is.
 //
-// Sequences lie in blocks of BLOCK; an epoch permutes the blocks and takes them GROUP at a time. The examples of a
-// group are shuffled together, so memory holds one group. Which example goes into which batch depends on lengths
-// only, and lengths are in the index: counting batches or seeking reads no tokens.
+// An epoch permutes the blocks of its source (batch_source.h) and takes them a group at a time. The examples of a group are
+// shuffled together, so memory holds one group. Which example goes into which batch depends on lengths only, and
+// lengths are in the index: counting batches or seeking reads no tokens.
 //
 // One thread makes batches one ahead of the caller: the two batches change hands under a mutex.
 #include "data/batcher.h"
 
-#include <limits.h>
-#include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
+#include "data/batch_source.h"
 
 #define FIELD(name) offsetof(data_config, name)
 const option data_options[] = {
@@ -47,40 +46,18 @@ const option data_options[] = {
 };
 const size_t n_data_options = sizeof data_options / sizeof *data_options;
 
-enum { BLOCK = 4096, GROUP = 16 };
-
-typedef struct example {
-  int64_t sequence, id; // id: global sequence id
-  int32_t begin, end;   // tokens of the sequence
-  int32_t length;       // rows it takes in a batch, at most
-  bool last;            // only the last item is masked
-} example;
-
-typedef struct alias_slot { // Walker's alias method
-  float keep;
-  int32_t other;
-} alias_slot;
-
 struct batcher {
   dataset *d;
-  data_config c;
-  seq_layout layout;
+  batch_source *source;
+  int64_t seed;
   data_part part;
-  int32_t rank, ranks, window, stride;
-  batch_caps caps;
-  int64_t copies, windows;
-  int64_t *first_window; // [sequences]
-  alias_slot *alias;     // [items], popularity only
-  float *logq;           // [items]: log of the expected count among the negatives
+  int32_t rank, ranks;
   // the group at hand
-  int64_t epoch, group, at, index; // index: of the next batch of this epoch, over all ranks
-  example *examples;
-  size_t n_examples, examples_cap;
-  int32_t *block_order;
-  sequence_block *blocks[GROUP];
-  int64_t block_ids[GROUP];
-  int n_blocks;
-  bool blocks_read, valid_end;
+  int64_t epoch, group, index; // index: of the next batch of this epoch, over all ranks
+  size_t at;                   // first example of the next batch
+  example_list examples;
+  int64_t *block_order; // [blocks]
+  bool blocks_read;
   // hand-over
   batch *slots[2];
   bool end[2]; // the slot stands for the end of a validation pass
@@ -93,113 +70,65 @@ struct batcher {
   char message[2048];
 };
 
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
+status examples_add(example_list *l, const example *e) {
+  TRY(mem_grow(&l->items, &l->cap, l->n + 1, sizeof *e, "examples"));
+  l->items[l->n++] = *e;
+  return OK;
 }
 
 // ---- plan of an epoch ----------------------------------------------------------------------------------------
 
-static int64_t n_sequences(const batcher *b) {
-  return dataset_get_info(b->d)->sequences;
-}
-static int64_t n_all_blocks(const batcher *b) {
-  return (n_sequences(b) + BLOCK - 1) / BLOCK;
-}
 static int64_t n_groups(const batcher *b) {
-  return (n_all_blocks(b) + GROUP - 1) / GROUP;
+  return (b->source->blocks + b->source->group - 1) / b->source->group;
+}
+
+// The blocks of the group at hand; returns how many.
+static int group_blocks(const batcher *b, const int64_t **blocks) {
+  const int64_t first = b->group * b->source->group, left = b->source->blocks - first;
+  *blocks = b->block_order + first;
+  return left < b->source->group ? (int)left : b->source->group;
 }
 
 static void shuffle_blocks(batcher *b) {
-  const int64_t n = n_all_blocks(b);
-  for (int64_t i = 0; i < n; i++) b->block_order[i] = (int32_t)i;
+  const int64_t n = b->source->blocks;
+  for (int64_t i = 0; i < n; i++) b->block_order[i] = i;
   if (b->part == PART_VALID) return;
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_SHUFFLE, (uint32_t)b->epoch, 0xFFFFFFFFu);
+  rng r = rng_at((uint64_t)b->seed, STREAM_SHUFFLE, (uint32_t)b->epoch, 0xFFFFFFFFu);
   for (int64_t i = n - 1; i > 0; i--) {
     const int64_t k = (int64_t)rng_below(&r, (uint64_t)i + 1);
-    const int32_t t = b->block_order[i];
+    const int64_t t = b->block_order[i];
     b->block_order[i] = b->block_order[k];
     b->block_order[k] = t;
   }
 }
 
-static status add_example(batcher *b, const example *e) {
-  TRY(mem_grow(&b->examples, &b->examples_cap, b->n_examples + 1, sizeof *e, "examples"));
-  b->examples[b->n_examples++] = *e;
-  return OK;
-}
-
-static int32_t specials(const batcher *b) {
-  return b->layout.cls_sep ? 2 + b->c.next_session : 0;
-}
-
-static int32_t rows_of(const batcher *b, int32_t n) {
-  const int32_t rows = n + specials(b) + (b->part == PART_VALID);
-  return rows < b->layout.max_positions ? rows : b->layout.max_positions;
-}
-
-static status list_windows(batcher *b, int64_t s) {
-  const int32_t n = dataset_train_lengths(b->d)[s];
-  for (int32_t w = 0; w < window_count(n, b->window, b->stride); w++) {
-    int32_t begin, end;
-    window_at(n, b->window, b->stride, w, &begin, &end);
-    const int64_t window = b->first_window[s] + w;
-    for (int64_t copy = 0; copy < b->copies; copy++) {
-      const int64_t id = (b->epoch * b->copies + copy) * b->windows + window;
-      example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.duplicates};
-      if (e.last) {
-        rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));
-        const double share =
-            b->c.last_copies - (double)(copy - b->c.duplicates); // of windows that get this copy
-        if (share < 1.0 && rng_unit(&r) >= share) continue;
-        if (end - begin > 2 && rng_unit(&r) < b->c.crop)
-          e.end = begin + 2 + (int32_t)rng_below(&r, (uint64_t)(end - begin - 1));
-      }
-      e.length = rows_of(b, e.end - e.begin);
-      TRY(add_example(b, &e));
-    }
-  }
-  return OK;
-}
-
 // Makes the (shuffled) list of examples of b->group; reads nothing.
 static status plan_group(batcher *b) {
-  b->n_examples = 0;
+  b->examples.n = 0;
   b->at = 0;
   b->blocks_read = false;
-  const int64_t first = b->group * GROUP, last = min64(first + GROUP, n_all_blocks(b));
-  b->n_blocks = (int)(last - first);
-  for (int64_t i = first; i < last; i++) {
-    const int64_t block = b->block_order[i];
-    b->block_ids[i - first] = block;
-    for (int64_t s = block * BLOCK; s < min64((block + 1) * BLOCK, n_sequences(b)); s++) {
-      if (b->part == PART_TRAIN) {
-        TRY(list_windows(b, s));
-        continue;
-      }
-      const int32_t n = dataset_train_lengths(b->d)[s];
-      if (n == dataset_lengths(b->d)[s]) continue; // no validation target
-      const example e = {.sequence = s, .id = s, .end = n, .length = rows_of(b, n)};
-      TRY(add_example(b, &e));
-    }
-  }
+  const int64_t *blocks;
+  const int n = group_blocks(b, &blocks);
+  for (int i = 0; i < n; i++) TRY(b->source->calls->list(b->source, b->epoch, blocks[i], &b->examples));
   if (b->part == PART_VALID) return OK;
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_SHUFFLE, (uint32_t)b->epoch, (uint32_t)b->group);
-  for (size_t i = b->n_examples; i > 1; i--) {
+  rng r = rng_at((uint64_t)b->seed, STREAM_SHUFFLE, (uint32_t)b->epoch, (uint32_t)b->group);
+  for (size_t i = b->examples.n; i > 1; i--) {
     const size_t k = (size_t)rng_below(&r, i);
-    const example t = b->examples[i - 1];
-    b->examples[i - 1] = b->examples[k];
-    b->examples[k] = t;
+    const example t = b->examples.items[i - 1];
+    b->examples.items[i - 1] = b->examples.items[k];
+    b->examples.items[k] = t;
   }
   return OK;
 }
 
 // The examples of the next batch are [b->at, return value).
 static size_t batch_extent(const batcher *b) {
+  const batch_caps caps = b->source->caps;
   int64_t tokens = 0;
-  size_t i = (size_t)b->at;
-  for (; i < b->n_examples && (int64_t)(i - (size_t)b->at) < b->caps.seqs; i++) {
-    tokens += b->examples[i].length;
-    if (tokens > b->caps.tokens) break;
+  size_t i = b->at;
+  for (; i < b->examples.n && i - b->at < (size_t)caps.seqs; i++) {
+    tokens += b->examples.items[i].length;
+    if (tokens > caps.tokens) break;
   }
   return i;
 }
@@ -215,7 +144,7 @@ static status start_epoch(batcher *b, int64_t epoch) {
 // Moves to the next batch's place; *end at the end of the epoch.
 static status settle(batcher *b, bool *end) {
   *end = false;
-  while ((size_t)b->at == b->n_examples) {
+  while (b->at == b->examples.n) {
     if (b->group + 1 >= n_groups(b)) {
       *end = true;
       return OK;
@@ -232,7 +161,7 @@ static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
   for (bool end;;) {
     TRY(settle(b, &end));
     if (end) break;
-    b->at = (int64_t)batch_extent(b);
+    b->at = batch_extent(b);
     n++;
   }
   *batches = n / b->ranks;
@@ -241,144 +170,25 @@ static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
 
 // ---- making a batch ------------------------------------------------------------------------------------------
 
-static void drop_blocks(batcher *b) {
-  for (int i = 0; i < GROUP; i++) {
-    block_free(b->blocks[i]);
-    b->blocks[i] = NULL;
-  }
-}
-
-static status read_blocks(batcher *b) {
+static status read_group(batcher *b) {
   if (b->blocks_read) return OK;
-  drop_blocks(b);
-  for (int i = 0; i < b->n_blocks; i++) {
-    const int64_t first = b->block_ids[i] * BLOCK;
-    TRY(block_read(&b->blocks[i], b->d, first, min64(BLOCK, n_sequences(b) - first)));
-  }
+  const int64_t *blocks;
+  const int n = group_blocks(b, &blocks);
+  TRY(b->source->calls->read(b->source, blocks, n));
   b->blocks_read = true;
   return OK;
 }
 
-static void find_sequence(const batcher *b, int64_t index, sequence *s) {
-  int i = 0;
-  while (b->block_ids[i] != index / BLOCK) i++;
-  block_get(b->blocks[i], index % BLOCK, s);
-}
-
-static float label_logq(const batcher *b, int32_t token) {
-  return b->logq != NULL ? b->logq[token - dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES]] : 0.0f;
-}
-
-static bool may_mask(const batcher *b, int32_t token) {
-  const int32_t *end = dataset_get_info(b->d)->range_end;
-  const bool item = token >= end[RANGE_ATTRIBUTES];
-  return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
-}
-
-static void mask_row(const batcher *b, batch *out, int32_t row, rng *r, bool bert) {
-  const int32_t token = out->ids[row];
-  if (!batch_add_masked(out, row, token, 1.0f)) return; // capacity is the token count: cannot happen
-  out->label_logq[out->n_masked - 1] = label_logq(b, token);
-  if (b->c.mask_events) out->types[row] -= out->types[row] % b->layout.n_event_types;
-  out->ids[row] = TOKEN_MASK;
-  if (!bert) return;
-  const double u = rng_unit(r);
-  const int32_t *end = dataset_get_info(b->d)->range_end;
-  if (u >= 0.9)
-    out->ids[row] = token;
-  else if (u >= 0.8)
-    out->ids[row] =
-        end[RANGE_ATTRIBUTES] + (int32_t)rng_below(r, (uint64_t)(end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES]));
-}
-
-static void mask_rows(const batcher *b, batch *out, const example *e, int32_t begin, int32_t end) {
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, (uint32_t)((uint64_t)e->id >> 32));
-  int32_t last = -1, maskable = 0;
-  for (int32_t row = begin; row < end; row++) {
-    if (!may_mask(b, out->ids[row])) continue;
-    maskable++;
-    last = row;
-  }
-  if (maskable == 0) return;
-  if (e->last) {
-    mask_row(b, out, last, &r, false);
-    return;
-  }
-  const int32_t forced = (int32_t)rng_below(&r, (uint64_t)maskable), before = out->n_masked;
-  const bool bert = b->c.mask_style == MASK_BERT;
-  for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]) && rng_unit(&r) < b->c.mask_probability) mask_row(b, out, row, &r, bert);
-  if (out->n_masked > before) return;
-  int32_t seen = 0; // at least one
-  for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]) && seen++ == forced) {
-      mask_row(b, out, row, &r, bert);
-      return;
-    }
-}
-
-// Splits a window at a session border into the pair (a, b); half of the time b is a session of another user of the
-// group, cut to the length of the true one. False when the window has no border.
-static bool make_pair(const batcher *b, const example *e, const sequence *s, batch_input *a,
-                      batch_input *second, int32_t *label) {
-  int32_t borders = 0;
-  for (int32_t i = e->begin + 1; i < e->end; i++) borders += s->sessions[i] != s->sessions[i - 1];
-  if (borders == 0) return false;
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id,
-                 (uint32_t)((uint64_t)e->id >> 32) ^ 0x80000000u);
-  int32_t wanted = (int32_t)rng_below(&r, (uint64_t)borders), cut = e->begin + 1;
-  for (;; cut++)
-    if (s->sessions[cut] != s->sessions[cut - 1] && wanted-- == 0) break;
-  *a = (batch_input){s->tokens + e->begin, s->events + e->begin, cut - e->begin};
-  *second = (batch_input){s->tokens + cut, s->events + cut, e->end - cut};
-  *label = 0;
-  if (rng_unit(&r) < 0.5) return true;
-  for (int tries = 0; tries < 16; tries++) {
-    const example *o = &b->examples[rng_below(&r, b->n_examples)];
-    if (o->sequence == e->sequence) continue;
-    sequence other;
-    find_sequence(b, o->sequence, &other);
-    int32_t from = o->begin + (int32_t)rng_below(&r, (uint64_t)(o->end - o->begin));
-    while (from > o->begin && other.sessions[from] == other.sessions[from - 1]) from--;
-    const int32_t n = o->end - from < second->n ? o->end - from : second->n;
-    *second = (batch_input){other.tokens + from, other.events + from, n};
-    *label = 1;
-    break;
-  }
-  return true;
-}
-
-static status add_to_batch(batcher *b, batch *out, const example *e) {
-  sequence s;
-  find_sequence(b, e->sequence, &s);
-  batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
-  if (b->part == PART_VALID) {
-    if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[s.valid_from]))
-      return fail(ERR_INTERNAL, "a query does not fit its batch");
-    return OK;
-  }
-  int32_t label = -1;
-  const bool pair = b->c.next_session && make_pair(b, e, &s, &a, &second, &label);
-  const int32_t begin = out->tokens;
-  if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL))
-    return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", e->length);
-  out->cls_labels[out->seqs - 1] = label;
-  out->cls_count += label >= 0;
-  mask_rows(b, out, e, begin, out->tokens);
+static status fill(batcher *b, batch *out, size_t stop) {
+  const source_calls *calls = b->source->calls;
+  TRY(read_group(b));
+  batch_clear(out);
+  for (size_t i = b->at; i < stop; i++) TRY(calls->add(b->source, out, &b->examples.items[i], &b->examples));
+  if (calls->complete != NULL) calls->complete(b->source, out, b->epoch, b->index);
+  batch_finish(out);
+  out->epoch = b->epoch;
+  out->index = b->index / b->ranks;
   return OK;
-}
-
-static void draw_negatives(const batcher *b, batch *out) {
-  const int32_t base = dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
-  const uint64_t items = (uint64_t)(dataset_get_info(b->d)->range_end[RANGE_ITEMS] - base);
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_NEGATIVE, (uint32_t)b->index, (uint32_t)b->epoch);
-  out->n_negatives = b->caps.negatives;
-  for (int32_t i = 0; i < out->n_negatives; i++) {
-    int32_t item = (int32_t)rng_below(&r, items);
-    if (b->alias != NULL && rng_unit(&r) >= b->alias[item].keep) item = b->alias[item].other;
-    out->negatives[i] = base + item;
-    out->negative_logq[i] = b->logq[item];
-  }
 }
 
 // The next batch of this rank; *end at the end of a validation pass.
@@ -393,16 +203,8 @@ static status make_batch(batcher *b, batch *out, bool *end) {
     }
     const size_t stop = batch_extent(b);
     const bool mine = b->index % b->ranks == b->rank;
-    if (mine) {
-      TRY(read_blocks(b));
-      batch_clear(out);
-      for (size_t i = (size_t)b->at; i < stop; i++) TRY(add_to_batch(b, out, &b->examples[i]));
-      if (b->caps.negatives > 0) draw_negatives(b, out);
-      batch_finish(out);
-      out->epoch = b->epoch;
-      out->index = b->index / b->ranks;
-    }
-    b->at = (int64_t)stop;
+    if (mine) TRY(fill(b, out, stop));
+    b->at = stop;
     b->index++;
     if (mine) return OK;
   }
@@ -465,73 +267,6 @@ status batcher_next(batcher *b, const batch **out) {
 
 // ---- life ----------------------------------------------------------------------------------------------------
 
-// Vose's alias table of count^alpha (at least half a count each), and log expected counts.
-static status make_sampler(batcher *b) {
-  const vocab *v = dataset_vocab(b->d);
-  const int32_t base = vocab_begin(v, RANGE_ITEMS), n = vocab_end(v, RANGE_ITEMS) - base;
-  if (n < 1) return fail(ERR_ARGUMENT, "data.negatives needs items in the vocabulary");
-  TRY(mem_new(&b->logq, (size_t)n, sizeof *b->logq, "sampling probabilities"));
-  const double S = (double)b->c.negatives;
-  if (b->c.negative_kind == NEGATIVES_UNIFORM) {
-    for (int32_t i = 0; i < n; i++) b->logq[i] = (float)log(S / n);
-    return OK;
-  }
-  TRY(mem_new(&b->alias, (size_t)n, sizeof *b->alias, "the alias table"));
-  double *p;
-  int32_t *stack;
-  TRY(mem_new(&p, (size_t)n, sizeof *p, "the alias table"));
-  const status rc = mem_new(&stack, (size_t)n, sizeof *stack, "the alias table");
-  if (rc != OK) {
-    free(p);
-    return rc;
-  }
-  double sum = 0;
-  for (int32_t i = 0; i < n; i++) {
-    const double count = (double)vocab_token_count(v, base + i);
-    p[i] = pow(count > 0.5 ? count : 0.5, b->c.negative_alpha);
-    sum += p[i];
-  }
-  int32_t small = 0, large = n; // two stacks in one array: small from the front, large from the back
-  for (int32_t i = 0; i < n; i++) {
-    b->logq[i] = (float)log(S * p[i] / sum);
-    p[i] *= n / sum;
-    if (p[i] < 1.0)
-      stack[small++] = i;
-    else
-      stack[--large] = i;
-  }
-  while (small > 0 && large < n) {
-    const int32_t s = stack[--small], l = stack[large];
-    b->alias[s] = (alias_slot){(float)p[s], l};
-    p[l] -= 1.0 - p[s];
-    if (p[l] < 1.0) {
-      large++;
-      stack[small++] = l;
-    }
-  }
-  while (large < n) b->alias[stack[large]] = (alias_slot){1.0f, stack[large]}, large++;
-  while (small > 0) small--, b->alias[stack[small]] = (alias_slot){1.0f, stack[small]};
-  free(p);
-  free(stack);
-  return OK;
-}
-
-static status check_config(batcher *b) {
-  const data_config *c = &b->c;
-  if (b->window < 1 || b->stride < 1 || b->stride > b->window)
-    return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->stride,
-                b->window);
-  if (c->duplicates == 0 && !(c->last_copies > 0))
-    return fail(ERR_ARGUMENT, "data.duplicates and data.last_copies are both 0: nothing to train on");
-  if (c->next_session && !b->layout.cls_sep)
-    return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
-  if (c->batch_tokens < b->layout.max_positions && c->batch_tokens < b->window + specials(b) + 1)
-    return fail(ERR_ARGUMENT, "data.batch_tokens = %lld is smaller than one sequence",
-                (long long)c->batch_tokens);
-  if (n_sequences(b) == 0) return fail(ERR_ARGUMENT, "%s holds no sequences", dataset_dir(b->d));
-  return OK;
-}
-
 status batcher_open(batcher **out, dataset *d, const data_config *config, const seq_layout *layout,
                     data_part part, int32_t rank, int32_t ranks) {
   *out = NULL;
@@ -540,36 +275,19 @@ status batcher_open(batcher **out, dataset *d, const data_config *config, const 
   pthread_mutex_init(&b->lock, NULL);
   pthread_cond_init(&b->changed, NULL);
   b->d = d;
-  b->c = *config;
-  b->layout = *layout;
+  b->seed = config->seed;
   b->part = part;
   b->rank = rank;
   b->ranks = ranks;
-  const dataset_info *info = dataset_get_info(d);
-  b->window = (int32_t)(config->window > 0 ? config->window : info->window);
-  b->stride = (int32_t)(config->stride > 0   ? config->stride
-                        : config->window > 0 ? (config->window + 1) / 2
-                                             : info->stride);
   status rc;
-  TRY_GOTO(check_config(b), bad);
-  const int64_t tokens =
-      config->batch_tokens > layout->max_positions ? config->batch_tokens : layout->max_positions;
-  b->caps.tokens = (int32_t)tokens;
-  b->caps.seqs = (int32_t)(config->batch_sequences > 0 ? min64(config->batch_sequences, tokens) : tokens);
-  b->caps.masked = part == PART_VALID || config->duplicates == 0 ? b->caps.seqs : b->caps.tokens;
-  b->caps.negatives = part == PART_TRAIN ? (int32_t)config->negatives : 0;
-  b->copies = config->duplicates + (int64_t)ceil(config->last_copies);
-  TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
+  if (dataset_premasked(d) != NULL)
+    TRY_GOTO(nvidia_source_open(&b->source, d, config, layout, part), bad);
+  else
+    TRY_GOTO(history_source_open(&b->source, d, config, layout, part), bad);
+  TRY_GOTO(mem_new(&b->block_order, (size_t)b->source->blocks, sizeof *b->block_order, "the order of blocks"),
            bad);
-  for (int64_t s = 0; s < n_sequences(b); s++) {
-    b->first_window[s] = b->windows;
-    b->windows += window_count(dataset_train_lengths(d)[s], b->window, b->stride);
-  }
-  TRY_GOTO(mem_new(&b->block_order, (size_t)n_all_blocks(b), sizeof *b->block_order, "the order of blocks"),
-           bad);
-  if (b->caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
-  TRY_GOTO(batch_new(&b->slots[0], b->caps), bad);
-  TRY_GOTO(batch_new(&b->slots[1], b->caps), bad);
+  TRY_GOTO(batch_new(&b->slots[0], b->source->caps), bad);
+  TRY_GOTO(batch_new(&b->slots[1], b->source->caps), bad);
   TRY_GOTO(start_epoch(b, 0), bad);
   *out = b;
   return OK;
@@ -589,19 +307,16 @@ void batcher_close(batcher *b) {
   }
   pthread_mutex_destroy(&b->lock);
   pthread_cond_destroy(&b->changed);
-  drop_blocks(b);
   batch_free(b->slots[0]);
   batch_free(b->slots[1]);
-  free(b->first_window);
-  free(b->alias);
-  free(b->logq);
-  free(b->examples);
+  if (b->source != NULL) b->source->calls->close(b->source);
+  free(b->examples.items);
   free(b->block_order);
   free(b);
 }
 
 batch_caps batcher_caps(const batcher *b) {
-  return b->caps;
+  return b->source->caps;
 }
 
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches) {
@@ -617,7 +332,7 @@ status batcher_seek(batcher *b, int64_t epoch, int64_t index) {
     bool end;
     TRY(settle(b, &end));
     if (end) return fail(ERR_ARGUMENT, "epoch %lld has no batch %lld", (long long)epoch, (long long)index);
-    b->at = (int64_t)batch_extent(b);
+    b->at = batch_extent(b);
     b->index++;
   }
   return OK;

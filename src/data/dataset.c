@@ -21,7 +21,8 @@ typedef struct shard {
 struct dataset {
   char dir[PATH_MAX];
   dataset_info info;
-  vocab *v;
+  vocab *v;                 // NULL with premasked shards, which bring theirs
+  nvidia_shards *premasked; // NULL for a prepared data set
   shard *shards;
   int32_t opened;
   int32_t *train_lengths, *lengths;
@@ -179,6 +180,57 @@ static status open_shards(dataset *d) {
   return rc;
 }
 
+// ---- data sets from elsewhere --------------------------------------------------------------------------------
+
+static void take_ranges(dataset_info *info, const vocab *v) {
+  info->vocab_size = vocab_size(v);
+  for (int r = 0; r < RANGE_COUNT; r++) info->range_end[r] = vocab_end(v, (vocab_range)r);
+}
+
+static status open_premasked(dataset *d) {
+  TRY(nvidia_open(&d->premasked, d->dir));
+  dataset_info *info = &d->info;
+  const char *name = strrchr(d->dir, '/');
+  snprintf(info->name, sizeof info->name, "%.127s", name != NULL && name[1] != '\0' ? name + 1 : d->dir);
+  snprintf(info->checksum, sizeof info->checksum, "%s", nvidia_identity(d->premasked));
+  info->shards = nvidia_count(d->premasked);
+  info->sequences = nvidia_first(d->premasked, info->shards);
+  info->n_event_types = 1;
+  strcpy(info->event_types[0], "none");
+  TRY(mem_new(&d->lengths, (size_t)info->sequences, sizeof *d->lengths, "the data set's index"));
+  TRY(mem_new(&d->train_lengths, (size_t)info->sequences, sizeof *d->lengths, "the data set's index"));
+  for (int64_t i = 0; i < info->sequences; i++) {
+    const int32_t n = nvidia_lengths(d->premasked)[i];
+    d->lengths[i] = d->train_lengths[i] = n;
+    info->tokens += n;
+    if (n > info->longest) info->longest = n;
+  }
+  info->train_tokens = info->tokens;
+  info->window = info->stride = info->longest;
+  info->shards = 0; // of ours
+  take_ranges(info, nvidia_vocab(d->premasked));
+  return OK;
+}
+
+status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v) {
+  *out = NULL;
+  dataset *d;
+  const status rc = mem_new(&d, 1, sizeof *d, "a data set");
+  if (rc != OK) {
+    vocab_free(v);
+    return rc;
+  }
+  d->info = *info;
+  d->v = v;
+  take_ranges(&d->info, v);
+  *out = d;
+  return OK;
+}
+
+nvidia_shards *dataset_premasked(const dataset *d) {
+  return d->premasked;
+}
+
 status dataset_open(dataset **out, const char *dir, bool verify) {
   *out = NULL;
   dataset *d;
@@ -190,6 +242,11 @@ status dataset_open(dataset **out, const char *dir, bool verify) {
   TRY_GOTO(path_join(d->dir, sizeof d->dir, dir, ""), bad);
   d->dir[strlen(d->dir) - 1] = '\0';
   TRY_GOTO(path_join(path, sizeof path, dir, "manifest.json"), bad);
+  if (!file_exists(path) && nvidia_found(dir)) {
+    TRY_GOTO(open_premasked(d), bad);
+    *out = d;
+    return OK;
+  }
   if (!file_exists(path)) {
     rc = fail(ERR_NOT_FOUND, "%s is not a prepared data set (no manifest.json); souk prepare makes one", dir);
     goto bad;
@@ -232,6 +289,7 @@ void dataset_close(dataset *d) {
   free(d->train_lengths);
   free(d->lengths);
   vocab_free(d->v);
+  nvidia_close(d->premasked);
   free(d);
 }
 
@@ -239,7 +297,7 @@ const dataset_info *dataset_get_info(const dataset *d) {
   return &d->info;
 }
 const vocab *dataset_vocab(const dataset *d) {
-  return d->v;
+  return d->premasked != NULL ? nvidia_vocab(d->premasked) : d->v;
 }
 const char *dataset_dir(const dataset *d) {
   return d->dir;
@@ -282,6 +340,9 @@ static status read_part(const dataset *d, const shard *s, int64_t from, int64_t 
 
 status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count) {
   *out = NULL;
+  if (d->premasked != NULL)
+    return fail(ERR_ARGUMENT, "%s holds masked examples, not histories; souk pretrain is what reads them",
+                d->dir);
   if (first < 0 || count < 0 || first + count > d->info.sequences)
     return fail(ERR_ARGUMENT, "sequences %lld to %lld are not in the data set", (long long)first,
                 (long long)(first + count));

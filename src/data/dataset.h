@@ -1,4 +1,6 @@
-// A prepared data set: a directory with manifest.json, vocab.tsv, report.json and shards shard-00000.h5 ...
+// A data set to train on: a prepared one, shards of masked examples from elsewhere, or only a vocabulary.
+//
+// A prepared data set is a directory with manifest.json, vocab.tsv, report.json and shards shard-00000.h5 ...
 //
 // A sequence is the whole history of one user, oldest first. Three cuts divide it: tokens [0, valid_from) train,
 // [valid_from, test_from) validation, [test_from, n) test. Leave-one-out: the last item is the test target, the
@@ -17,6 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/status.h"
+#include "data/nvidia_shards.h"
 #include "data/vocab.h"
 
 enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };
@@ -50,8 +53,14 @@ typedef struct sequence {
 
 typedef struct dataset dataset;
 
-// Opens and validates; with verify, the checksums of all files first. Several threads may read one data set.
+// Opens and validates; with verify, the checksums of all files first. Several threads may read one data set. A directory
+// without a manifest but with shards in NVIDIA's layout (nvidia_shards.h) opens too; its sequences are examples that bring
+// their masks: there are lengths of them, but no blocks to read.
 status dataset_open(dataset **out, const char *dir, bool verify);
+nvidia_shards *dataset_premasked(const dataset *d); // NULL for any other data set; owned by d
+// A data set of no sequences, for checkpoints whose training was done elsewhere: name, checksum and event types from
+// *info, the ranges from v. Takes v over, also after an error. Its directory is "".
+status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v);
 void dataset_close(dataset *d); // NULL is safe
 const dataset_info *dataset_get_info(const dataset *d);
 const vocab *dataset_vocab(const dataset *d);

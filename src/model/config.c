@@ -65,7 +65,8 @@ seq_layout model_layout(const model_config *c) {
   return (seq_layout){.cls_sep = c->cls_sep,
                       .positions_from_end = c->positions_from_end,
                       .max_positions = (int32_t)c->max_positions,
-                      .n_event_types = (int32_t)c->event_types};
+                      .n_event_types = (int32_t)c->event_types,
+                      .segments = (int32_t)c->segments};
 }
 
 json_t *model_config_to_json(const model_config *c) {

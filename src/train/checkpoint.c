@@ -68,14 +68,22 @@ static status write_part(const checkpoint_content *c, const char *dir, bool mome
   return list_file(files, dir, name);
 }
 
-static status copy_part(const checkpoint_content *c, const char *dir, const char *name, bool optional,
-                        json_t *files) {
+// Written, not copied: not every data set has its vocabulary in such a file.
+static status write_vocabulary(const checkpoint_content *c, const char *dir, json_t *files) {
+  char path[PATH_MAX + 64];
+  TRY(path_join(path, sizeof path, dir, "vocab.tsv"));
+  TRY(vocab_write(dataset_vocab(c->data), path));
+  return list_file(files, dir, "vocab.tsv");
+}
+
+static status copy_catalogue(const checkpoint_content *c, const char *dir, json_t *files) {
   char from[PATH_MAX + 64], to[PATH_MAX + 64];
-  TRY(path_join(from, sizeof from, dataset_dir(c->data), name));
-  if (optional && !file_exists(from)) return OK;
-  TRY(path_join(to, sizeof to, dir, name));
+  if (dataset_dir(c->data)[0] == '\0') return OK;
+  TRY(path_join(from, sizeof from, dataset_dir(c->data), "catalogue.jsonl"));
+  if (!file_exists(from)) return OK;
+  TRY(path_join(to, sizeof to, dir, "catalogue.jsonl"));
   TRY(file_copy(from, to));
-  return list_file(files, dir, name);
+  return list_file(files, dir, "catalogue.jsonl");
 }
 
 static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
@@ -132,8 +140,8 @@ static status write_all(const char *dir, const checkpoint_content *c, json_t *fi
   TRY(dir_make(dir));
   TRY(write_part(c, dir, false, files));
   if (c->m != NULL) TRY(write_part(c, dir, true, files));
-  TRY(copy_part(c, dir, "vocab.tsv", false, files));
-  TRY(copy_part(c, dir, "catalogue.jsonl", true, files));
+  TRY(write_vocabulary(c, dir, files));
+  TRY(copy_catalogue(c, dir, files));
   TRY(write_extra(c, dir, files));
   TRY(write_manifest(c, dir, files));
   return dir_sync(dir);

@@ -28,7 +28,7 @@ typedef struct checkpoint_content {
   const float *master, *m, *v; // m NULL: parameters only
   const train_state *state;
   const char *config_yaml;
-  const dataset *data; // vocab.tsv and catalogue.jsonl are copied from it
+  const dataset *data; // its vocabulary and catalogue.jsonl come along
   // One more part, for what only some checkpoints hold; NULL: none. Writes PATH; called without the HDF5 lock.
   const char *extra_name;
   status (*extra)(const void *self, const char *path);

@@ -22,7 +22,7 @@ static data_config defaults(void) {
 }
 
 static const seq_layout items_only = {.positions_from_end = true, .max_positions = 20, .n_event_types = 3};
-static const seq_layout bert = {.cls_sep = true, .max_positions = 20, .n_event_types = 3};
+static const seq_layout bert = {.cls_sep = true, .max_positions = 20, .n_event_types = 3, .segments = 2};
 
 static char dir[256];
 static dataset *data_set;

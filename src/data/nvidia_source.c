@@ -1,0 +1,125 @@
+// Batches of examples that were masked elsewhere (nvidia_shards.h): they are packed, and that is all. A block is a shard.
+#include <stdlib.h>
+#include "base/memory.h"
+#include "data/batch_source.h"
+#include "data/nvidia_shards.h"
+
+enum {
+  ENOUGH_ROWS = 65536,
+  MAX_GROUP = 16
+}; // to shuffle together; fewer shards than that where shards are large
+
+typedef struct nvidia_source {
+  batch_source base;
+  nvidia_shards *shards;
+  seq_layout layout;
+  nvidia_rows *rows[MAX_GROUP];
+  int64_t first[MAX_GROUP], end[MAX_GROUP]; // rows of each
+} nvidia_source;
+
+static status list(batch_source *self, int64_t epoch, int64_t block, example_list *to) {
+  const nvidia_source *s = (const nvidia_source *)self;
+  const int32_t *lengths = nvidia_lengths(s->shards);
+  const int64_t all = nvidia_first(s->shards, nvidia_count(s->shards));
+  for (int64_t i = nvidia_first(s->shards, (int32_t)block); i < nvidia_first(s->shards, (int32_t)block + 1);
+       i++) {
+    const example e = {.sequence = i, .id = epoch * all + i, .end = lengths[i], .length = lengths[i]};
+    TRY(examples_add(to, &e));
+  }
+  return OK;
+}
+
+static void drop(nvidia_source *s) {
+  for (int i = 0; i < MAX_GROUP; i++) {
+    nvidia_rows_free(s->rows[i]);
+    s->rows[i] = NULL;
+  }
+}
+
+static status read_shards(batch_source *self, const int64_t *blocks, int n) {
+  nvidia_source *s = (nvidia_source *)self;
+  drop(s);
+  for (int i = 0; i < n; i++) {
+    TRY(nvidia_read(&s->rows[i], s->shards, (int32_t)blocks[i]));
+    s->first[i] = nvidia_first(s->shards, (int32_t)blocks[i]);
+    s->end[i] = nvidia_first(s->shards, (int32_t)blocks[i] + 1);
+  }
+  return OK;
+}
+
+static status add(batch_source *self, batch *out, const example *e, const example_list *all) {
+  (void)all;
+  const nvidia_source *s = (const nvidia_source *)self;
+  int k = 0;
+  while (e->sequence < s->first[k] || e->sequence >= s->end[k]) k++;
+  premasked p;
+  nvidia_get(s->rows[k], e->sequence, &p);
+  if (out->tokens + p.n > out->caps.tokens || out->seqs == out->caps.seqs)
+    return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", p.n);
+  const int32_t begin = out->tokens, seq = out->seqs++;
+  for (int32_t i = 0; i < p.n; i++) {
+    out->ids[begin + i] = p.tokens[i];
+    out->types[begin + i] = p.segments[i] * s->layout.n_event_types;
+    out->positions[begin + i] = s->layout.positions_from_end ? p.n - 1 - i : i;
+    out->seq_of[begin + i] = seq;
+  }
+  out->tokens += p.n;
+  out->cu_seqlens[seq + 1] = out->tokens;
+  out->seq_ids[seq] = e->id;
+  out->prefix_len[seq] = p.n;
+  out->cls_labels[seq] = p.next;
+  out->cls_count++;
+  for (int32_t i = 0; i < p.n_masked; i++)
+    if (!batch_add_masked(out, begin + p.positions[i], p.labels[i], 1.0f))
+      return fail(ERR_INTERNAL, "the masks of an example do not fit its batch");
+  return OK;
+}
+
+static void close_source(batch_source *self) {
+  nvidia_source *s = (nvidia_source *)self;
+  drop(s);
+  free(s);
+}
+
+static const source_calls calls = {.close = close_source, .list = list, .read = read_shards, .add = add};
+
+static status check_config(const dataset *d, const data_config *c, const seq_layout *layout, data_part part) {
+  const char *dir = dataset_dir(d);
+  if (part == PART_VALID)
+    return fail(ERR_ARGUMENT, "%s holds masked examples, not histories: there is nothing to validate on",
+                dir);
+  if (c->negatives > 0)
+    return fail(ERR_ARGUMENT, "data.negatives = %lld: %s has no items to sample; set it to 0",
+                (long long)c->negatives, dir);
+  if (layout->segments < 2)
+    return fail(ERR_ARGUMENT, "%s has pairs of sentences: model.segments must be 2 or more", dir);
+  const int32_t longest = dataset_get_info(d)->longest;
+  if (longest > layout->max_positions)
+    return fail(ERR_ARGUMENT, "%s has examples of %d tokens, model.max_positions is %d", dir, longest,
+                layout->max_positions);
+  return OK;
+}
+
+status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                          data_part part) {
+  *out = NULL;
+  TRY(check_config(d, c, layout, part));
+  nvidia_source *s;
+  TRY(mem_new(&s, 1, sizeof *s, "the batcher"));
+  nvidia_shards *shards = dataset_premasked(d);
+  s->base.calls = &calls;
+  s->shards = shards;
+  s->layout = *layout;
+  const int32_t n = nvidia_count(shards);
+  const int64_t rows = nvidia_first(shards, n), wanted = ENOUGH_ROWS / (rows / n + 1) + 1;
+  s->base.blocks = n;
+  s->base.group = (int)(wanted < MAX_GROUP ? wanted : MAX_GROUP);
+  const int64_t tokens = c->batch_tokens > layout->max_positions ? c->batch_tokens : layout->max_positions;
+  const int64_t seqs = c->batch_sequences > 0 && c->batch_sequences < tokens ? c->batch_sequences : tokens;
+  const int64_t masked = seqs * nvidia_most_masked(shards);
+  s->base.caps = (batch_caps){.tokens = (int32_t)tokens,
+                              .seqs = (int32_t)seqs,
+                              .masked = (int32_t)(masked < tokens ? masked : tokens)};
+  *out = &s->base;
+  return OK;
+}
