@@ -256,6 +256,7 @@ static int by_key(const void *a, const void *b, void *tree) {
 static bool unique_keys(parser *p, int32_t object) {
   jtree *t = p->t;
   const size_t n = (size_t)t->nodes[object].count;
+  if (n < 2) return true;
   if (n > t->order_cap) {
     int32_t *order = realloc(t->order, n * sizeof *order);
     if (order == NULL) return no_memory(p);
