@@ -1,0 +1,268 @@
+// The runner of the op checks; see check.h.
+#include "ops/check/check.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "ops/check/harness.h"
+#include "ops/check/reference.h"
+
+enum { PASSES = 4 };
+static const direction passes[PASSES] = {FORWARD, BACKWARD, BACKWARD, FORWARD};
+static const char *const pass_names[PASSES] = {"the forward pass", "the backward pass",
+                                               "the second backward pass", "the second forward pass"};
+
+static const double NAIVE_ERRORS = 3, ROUNDINGS = 8;
+
+// One case on one backend.
+typedef struct trial {
+  const suite *s;
+  int32_t i;
+  const fixture *f;
+  const backend *be;
+  const char *label;
+  int32_t threads;
+  snapshot truth[PASSES], naive[PASSES];
+  check_result *out;
+  bool failed;
+} trial;
+
+void check_note_failure(check_result *out, const char *format, ...) {
+  enum { ROOM = sizeof out->failures / sizeof *out->failures };
+  va_list args;
+  va_start(args, format);
+  if (out->failed < ROOM) vsnprintf(out->failures[out->failed], sizeof *out->failures, format, args);
+  va_end(args);
+  out->failed++;
+}
+
+__attribute__((format(printf, 2, 3))) static void trial_fails(trial *t, const char *format, ...) {
+  if (t->failed) return; // one sentence a case
+  t->failed = true;
+  char what[320];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(what, sizeof what, format, args);
+  va_end(args);
+  check_note_failure(t->out, "%s, %s (%d threads): %s", t->s->name, t->label, t->threads, what);
+}
+
+static void note_error(trial *t, const char *what, int32_t pass, double error, double tolerance) {
+  const double share = error / tolerance;
+  if (!(share <= t->out->worst)) {
+    t->out->worst = isnan(share) ? INFINITY : share;
+    snprintf(t->out->worst_at, sizeof t->out->worst_at, "%s after %s, %s", what, pass_names[pass], t->label);
+  }
+  if (!(error <= tolerance))
+    trial_fails(t, "%s after %s is off by %.3g, tolerance %.3g", what, pass_names[pass], error, tolerance);
+}
+
+// Distance of two elements; a NaN is right only where the truth has one.
+static double distance(double a, double truth) {
+  if (isnan(truth)) return isnan(a) ? 0 : INFINITY;
+  if (isinf(truth)) return a == truth ? 0 : INFINITY;
+  return isnan(a) ? INFINITY : fabs(a - truth);
+}
+
+// Largest element and rounding unit: what a correctly rounded result may be off by is their product.
+static double rounding_unit(const backend *be) {
+  return be->act_size == 2 ? 0x1p-9 : 0x1p-24;
+}
+
+static void compare_tensor(trial *t, int32_t pass, int32_t k, const double *got) {
+  const tensor *x = &t->f->t[k];
+  const double *truth = t->truth[pass].v[k], *naive = t->naive[pass].v[k];
+  double error = 0, naive_error = 0, largest = x->terms;
+  for (size_t j = 0; j < (size_t)x->n.cap * (size_t)x->width; j++) {
+    if (!tensor_is_live(t->f, x, j)) continue;
+    error = fmax(error, distance(got[j], truth[j]));
+    naive_error = fmax(naive_error, distance(naive[j], truth[j]));
+    if (isfinite(truth[j])) largest = fmax(largest, fabs(truth[j]));
+    // What was there before counts too: a slope of 1 - y^2 is as exact as the 1.
+    if (x->role == REWRITTEN && isfinite(x->values[j])) largest = fmax(largest, fabs(x->values[j]));
+  }
+  const double floor = ROUNDINGS * rounding_unit(t->be) * largest + 1e-30;
+  note_error(t, x->name, pass, error, x->kind == ELEMENT_BYTE ? 1e-30 : NAIVE_ERRORS * naive_error + floor);
+}
+
+static void compare_results(trial *t, int32_t pass, const step_result *got) {
+  const step_result *truth = &t->truth[pass].result, *naive = &t->naive[pass].result;
+  const struct {
+    const char *name;
+    double got, truth, naive, size;
+  } all[] = {
+      {"mlm_loss", got->mlm_loss, truth->mlm_loss, naive->mlm_loss,
+       fabs(truth->mlm_loss) + truth->mlm_weight},
+      {"mlm_weight", got->mlm_weight, truth->mlm_weight, naive->mlm_weight, truth->mlm_weight},
+      {"mlm_hits", got->mlm_hits, truth->mlm_hits, truth->mlm_hits, truth->mlm_hits},
+      {"cls_loss", got->cls_loss, truth->cls_loss, naive->cls_loss, fabs(truth->cls_loss) + truth->cls_rows},
+      {"cls_rows", got->cls_rows, truth->cls_rows, truth->cls_rows, 0},
+      {"cls_hits", got->cls_hits, truth->cls_hits, truth->cls_hits, 0},
+      {"grad_sumsq", got->grad_sumsq, truth->grad_sumsq, naive->grad_sumsq, truth->grad_sumsq},
+      {"nonfinite", got->nonfinite, truth->nonfinite, truth->nonfinite, 0},
+  };
+  for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
+    const double size = isfinite(all[j].size) ? all[j].size : 0;
+    note_error(t, all[j].name, pass, distance(all[j].got, all[j].truth),
+               NAIVE_ERRORS * distance(all[j].naive, all[j].truth) + ROUNDINGS * rounding_unit(t->be) * size +
+                   1e-30);
+  }
+}
+
+static bool is_output(const tensor *t) {
+  return t->role == SAVED || t->role == MADE || t->role == SUMMED || t->role == REWRITTEN;
+}
+
+static void compare(trial *t, int32_t pass, const snapshot *got) {
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    if (got->v[k] == NULL || !is_output(&t->f->t[k])) continue;
+    if (t->f->t[k].role == MADE && pass == 0) continue;             // not made yet
+    if (t->f->t[k].alias != 0 && passes[pass] == FORWARD) continue; // its place holds what it aliases
+    compare_tensor(t, pass, k, got->v[k]);
+  }
+  compare_results(t, pass, &got->result);
+}
+
+// What is written in a backward pass must be the same bits each time; `of_repeat`: sums and results too.
+static void compare_bits(trial *t, const snapshot *a, const snapshot *b, bool of_repeat) {
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    const tensor *x = &t->f->t[k];
+    if (a->v[k] == NULL || !is_output(x) || (x->role == SUMMED && !of_repeat)) continue;
+    for (size_t j = 0; j < (size_t)x->n.cap * (size_t)x->width; j++) {
+      if (!tensor_is_live(t->f, x, j) || !(distance(a->v[k][j], b->v[k][j]) > 0)) continue;
+      trial_fails(t, "%s is not the same bits in a repeat%s: %.9g and %.9g", x->name,
+                  of_repeat ? " with other values past the live counts" : "", a->v[k][j], b->v[k][j]);
+      return;
+    }
+  }
+  const step_result *r = &a->result, *q = &b->result;
+  if (of_repeat && (distance(r->mlm_loss, q->mlm_loss) > 0 || distance(r->cls_loss, q->cls_loss) > 0 ||
+                    distance(r->grad_sumsq, q->grad_sumsq) > 0))
+    trial_fails(t, "the losses or the gradient norm are not the same bits in a repeat");
+}
+
+static void check_past_live(trial *t, const snapshot *s) {
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    const tensor *x = &t->f->t[k];
+    if (s->v[k] == NULL || !is_output(x)) continue;
+    for (size_t j = 0; j < (size_t)x->n.cap * (size_t)x->width; j++)
+      if (!tensor_is_live(t->f, x, j) && !isfinite(s->v[k][j])) {
+        trial_fails(t, "%s is not finite past the live count", x->name);
+        return;
+      }
+  }
+}
+
+static status check_intact(trial *t, const column *c, fill filler, int32_t pass) {
+  char broken[LABEL];
+  TRY(column_intact(c, t->f, filler, broken));
+  if (broken[0] != '\0') trial_fails(t, "after %s %s", pass_names[pass], broken);
+  return OK;
+}
+
+// The passes of a reference, kept for comparison.
+static status run_reference(trial *t, const backend *be, snapshot kept[PASSES]) {
+  column c;
+  status rc;
+  TRY_GOTO(column_open(&c, t->s, t->i, t->f, be, 0, 1), done);
+  TRY_GOTO(column_fill(&c, t->f, FILL_NAN), done);
+  for (int32_t pass = 0; pass < PASSES; pass++) {
+    if (pass > 0) TRY_GOTO(column_refresh(&c, t->f, FILL_NAN, passes[pass]), done);
+    TRY_GOTO(column_pass(&c, t->s, t->i, t->f, passes[pass]), done);
+    if (be == &reference_float) TRY_GOTO(column_round(&c, t->f, t->f->act_size), done);
+    TRY_GOTO(column_snapshot(&c, t->f, &kept[pass]), done);
+  }
+  char broken[LABEL];
+  TRY_GOTO(column_intact(&c, t->f, FILL_NAN, broken), done);
+  if (broken[0] != '\0') rc = fail(ERR_INTERNAL, "%s, %s: %s, %s", be->name, t->s->name, t->label, broken);
+done:
+  column_close(&c);
+  return rc;
+}
+
+// All passes with NaN past the live counts, then the first two with other values there.
+static status run_passes(trial *t, column *c) {
+  snapshot first, now;
+  memset(&first, 0, sizeof first);
+  memset(&now, 0, sizeof now);
+  status rc;
+  TRY_GOTO(column_fill(c, t->f, FILL_NAN), done);
+  for (int32_t pass = 0; pass < PASSES; pass++) {
+    if (pass > 0) TRY_GOTO(column_refresh(c, t->f, FILL_NAN, passes[pass]), done);
+    TRY_GOTO(column_pass(c, t->s, t->i, t->f, passes[pass]), done);
+    TRY_GOTO(check_intact(t, c, FILL_NAN, pass), done);
+    snapshot *s = pass == 1 ? &first : &now;
+    snapshot_free(s);
+    TRY_GOTO(column_snapshot(c, t->f, s), done);
+    compare(t, pass, s);
+    if (pass == 2) compare_bits(t, &first, &now, false);
+  }
+  TRY_GOTO(column_fill(c, t->f, FILL_FINITE), done);
+  for (int32_t pass = 0; pass < 2; pass++) {
+    if (pass > 0) TRY_GOTO(column_refresh(c, t->f, FILL_FINITE, passes[pass]), done);
+    TRY_GOTO(column_pass(c, t->s, t->i, t->f, passes[pass]), done);
+  }
+  TRY_GOTO(check_intact(t, c, FILL_FINITE, 1), done);
+  snapshot_free(&now);
+  TRY_GOTO(column_snapshot(c, t->f, &now), done);
+  compare_bits(t, &first, &now, true);
+  check_past_live(t, &now);
+done:
+  snapshot_free(&first);
+  snapshot_free(&now);
+  return rc;
+}
+
+static status run_case(const suite *s, int32_t i, const backend *be, const check_config *config,
+                       check_result *out) {
+  char label[LABEL];
+  s->label(i, label);
+  fixture f;
+  trial t = {.s = s, .i = i, .f = &f, .be = be, .label = label, .out = out};
+  status rc;
+  TRY_GOTO(fixture_set_up(s, i, be->act_size, &f), done);
+  TRY_GOTO(run_reference(&t, &reference_double, t.truth), done);
+  TRY_GOTO(run_reference(&t, &reference_float, t.naive), done);
+  out->cases++;
+  for (int32_t k = 0; k < config->n_threads; k++) {
+    t.threads = config->threads[k];
+    column c;
+    rc = column_open(&c, s, i, &f, be, config->device, t.threads);
+    if (rc == ERR_UNSUPPORTED) {
+      out->unsupported++;
+      out->cases--;
+      column_close(&c);
+      rc = OK;
+      break;
+    }
+    if (rc == OK) rc = run_passes(&t, &c);
+    column_close(&c);
+    if (rc != OK) trial_fails(&t, "%s", fail_message());
+    rc = OK;
+  }
+done:
+  for (int32_t pass = 0; pass < PASSES; pass++) {
+    snapshot_free(&t.truth[pass]);
+    snapshot_free(&t.naive[pass]);
+  }
+  fixture_free(&f);
+  return rc;
+}
+
+extern const suite suite_embed, suite_norm, suite_linear, suite_attention, suite_gather, suite_xent,
+    suite_cls, suite_optim;
+const suite *const suites[] = {&suite_embed,  &suite_norm, &suite_linear, &suite_attention,
+                               &suite_gather, &suite_xent, &suite_cls,    &suite_optim};
+const int32_t n_suites = sizeof suites / sizeof *suites;
+
+const char *const check_names[] = {"embed", "norm", "linear", "attention", "gather",
+                                   "xent",  "cls",  "optim",  "backend"};
+const int32_t n_checks = sizeof check_names / sizeof *check_names;
+
+status check_run(int32_t i, const backend *be, const check_config *config, check_result *out) {
+  memset(out, 0, sizeof *out);
+  if (i == n_suites) return check_backend_suite(be, config, out);
+  for (int32_t k = 0; k < suites[i]->cases; k++) TRY(run_case(suites[i], k, be, config, out));
+  return OK;
+}

@@ -1,0 +1,39 @@
+// The op checks: one case table an op, run on any backend against a double-precision reference.
+//
+// A case goes through four passes: forward, backward, backward again (what is marked `a` in ops.h must hold the
+// gradient twice, what is marked `w` the same as before), forward again. After each pass every output is compared, and
+// the whole is repeated with other values past the live counts and other threads:
+//  - the error against reference_double may be 3 times that of reference_float (a naive implementation, rounded to the
+//    backend's precision where results are stored) plus 8 roundings of the tensor's largest element;
+//  - inputs and the room before and after every buffer must be as they were;
+//  - rows past the live counts are NaN in one run, other finite values in the next; neither may show in a result, and
+//    rows that were finite stay so;
+//  - a repeat gives the same bits.
+// Buffers are only touched through the backend's own upload and download, so a backend is one more column.
+#ifndef SOUK_OPS_CHECK_CHECK_H
+#define SOUK_OPS_CHECK_CHECK_H
+
+#include "ops/ops.h"
+
+typedef struct check_config {
+  int32_t device;
+  int32_t threads[4]; // every case runs at each; CPU backends only need more than one
+  int32_t n_threads;
+} check_config;
+
+typedef struct check_result {
+  int32_t cases, failed, unsupported; // unsupported: refused by the backend's supports()
+  double worst;                       // largest error / tolerance of any tensor; above 1 fails
+  char worst_at[256];                 // case and tensor of it
+  char failures[4][512];              // the first ones, one sentence each
+} check_result;
+
+// The suites: "embed", "norm", ..., and "backend" for memory, copies, casts, state and results.
+extern const char *const check_names[];
+extern const int32_t n_checks;
+
+// Runs suite i. Fails only when the check itself cannot run (out of memory, say): what is wrong with the backend is
+// in *out.
+status check_run(int32_t i, const backend *be, const check_config *config, check_result *out);
+
+#endif

@@ -1,0 +1,60 @@
+// Cases of the row gather and its scatter-add.
+#include <stdio.h>
+#include "ops/check/harness.h"
+
+enum { X = 1, Y, DY, DX };
+
+typedef struct gather_case {
+  int32_t tokens, slack, masked, masked_cap, hidden; // masked 0: the first row of each sequence
+} gather_case;
+
+static const gather_case cases[] = {
+    {1, 0, 1, 1, 1},        {3, 2, 7, 9, 3},       {97, 3, 31, 97, 20},
+    {97, 0, 200, 200, 36},  {50, 9, 0, 0, 64},     {300, 0, 0, 0, 100},
+    {1025, 1, 97, 100, 64}, {20, 80, 33, 40, 768}, {97, 5, 120, 1000, 17},
+};
+
+static void label(int32_t i, char text[LABEL]) {
+  const gather_case *k = &cases[i];
+  if (k->masked == 0)
+    snprintf(text, LABEL, "first rows of sequences, %d of %d tokens, hidden %d", k->tokens,
+             k->tokens + k->slack, k->hidden);
+  else
+    snprintf(text, LABEL, "%d of %d masked rows, %d of %d tokens, hidden %d", k->masked, k->masked_cap,
+             k->tokens, k->tokens + k->slack, k->hidden);
+}
+
+static rows rows_of(int32_t i, const fixture *f) {
+  return cases[i].masked == 0 ? (rows){ROWS_SEQS, f->batch.seqs_cap}
+                              : (rows){ROWS_MASKED, cases[i].masked_cap};
+}
+
+static void setup(int32_t i, fixture *f) {
+  const gather_case *k = &cases[i];
+  fixture_batch(f, LENGTHS_SHORT, k->tokens, k->slack);
+  fixture_masked(f, k->masked, k->masked_cap);
+  const rows n = rows_of(i, f), source = {ROWS_TOKENS, f->batch.tokens_cap};
+  fixture_put(f, X, (tensor){ACTS("x", GIVEN, source, k->hidden), .derivative = DX});
+  fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, k->hidden), .derivative = DY});
+  fixture_put(f, DY, (tensor){ACTS("dy", GIVEN, n, k->hidden)});
+  fixture_put(f, DX, (tensor){ACTS("dx", SUMMED, source, k->hidden)});
+}
+
+static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+  (void)pass;
+  p->gather = (gather_params){.n = rows_of(i, f),
+                              .hidden = cases[i].hidden,
+                              .source = {ROWS_TOKENS, f->batch.tokens_cap},
+                              .index = cases[i].masked == 0 ? c->batch.cu_seqlens : c->batch.masked,
+                              .x = c->at[X],
+                              .y = c->at[Y],
+                              .dy = c->at[DY],
+                              .dx = c->at[DX]};
+}
+
+const suite suite_gather = {.name = "gather",
+                            .kind = OP_GATHER,
+                            .cases = sizeof cases / sizeof *cases,
+                            .label = label,
+                            .setup = setup,
+                            .bind = bind};

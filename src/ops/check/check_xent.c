@@ -1,0 +1,122 @@
+// Cases of linear + cross-entropy. The forward pass is the loss alone, the backward pass the loss with gradients.
+#include <math.h>
+#include <stdio.h>
+#include "ops/check/harness.h"
+
+enum { X = 1, TABLE, BIAS, ROW_LOSS, DX, DTABLE, DBIAS, TOUCHED };
+
+typedef struct xent_case {
+  int32_t n, slack, hidden, classes, class_base, negatives;
+  score_kind score;
+  float temperature;
+  // TINY: rows of length 0 and below the divisor's floor among x and the table.
+  enum {
+    ALL = 0,
+    NO_BIAS = 1,
+    BIAS_FROZEN = 2,
+    TABLE_FROZEN = 4,
+    NO_FLAGS = 8,
+    NO_ROW_LOSS = 16,
+    TINY = 32
+  } how;
+} xent_case;
+
+static const xent_case cases[] = {
+    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL},
+    {1, 2, 3, 2, 5, 0, SCORE_COSINE, 0.5f, ALL},
+    {3, 0, 20, 97, 5, 0, SCORE_DOT, 1, NO_BIAS},
+    {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL},
+    {97, 7, 36, 97, 3, 0, SCORE_COSINE, 0.1f, ALL},
+    {64, 0, 20, 1025, 5, 0, SCORE_DOT, 1, BIAS_FROZEN},
+    {65, 1, 20, 1025, 5, 0, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS},
+    {66, 9, 3, 2100, 7, 0, SCORE_DOT, 1, NO_ROW_LOSS},
+    {33, 9, 100, 300, 7, 0, SCORE_COSINE, 1, TABLE_FROZEN},
+    {33, 9, 100, 300, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
+    {20, 3, 768, 17, 0, 0, SCORE_DOT, 4, ALL},
+    {9, 3, 17, 60, 2, 0, SCORE_COSINE, 0.2f, TINY},
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL}, // the only negative is the label
+    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL},
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS},
+    {65, 1, 64, 200, 5, 31, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS},
+    {130, 9, 20, 100, 7, 17, SCORE_DOT, 1, BIAS_FROZEN + NO_ROW_LOSS},
+    {33, 9, 100, 300, 7, 64, SCORE_COSINE, 1, TABLE_FROZEN},
+    {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
+    {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY},
+};
+
+static void label(int32_t i, char text[LABEL]) {
+  const xent_case *k = &cases[i];
+  char loss[32] = "full";
+  if (k->negatives > 0) snprintf(loss, sizeof loss, "%d negatives", k->negatives);
+  snprintf(text, LABEL, "%s, %s, %d of %d rows, hidden %d, %d classes from %d, temperature %g%s%s%s%s%s%s",
+           loss, k->score == SCORE_DOT ? "dot" : "cosine", k->n, k->n + k->slack, k->hidden, k->classes,
+           k->class_base, (double)k->temperature, k->how & NO_BIAS ? ", no bias" : "",
+           k->how & BIAS_FROZEN ? ", bias frozen" : "", k->how & TABLE_FROZEN ? ", table frozen" : "",
+           k->how & NO_FLAGS ? ", no touched" : "", k->how & NO_ROW_LOSS ? ", no row_loss" : "",
+           k->how & TINY ? ", tiny rows" : "");
+}
+
+// Rows 0, 1, 2 become nothing, shorter than 1e-6, and just longer.
+static void make_tiny(fixture *f, int32_t at) {
+  static const double factors[] = {0, 1e-8, 1e-5};
+  tensor *t = &f->t[at];
+  if (f->rc != OK) return;
+  for (int32_t j = 0; j < 3 * t->width; j++)
+    t->values[j] = round_to_act(t->values[j] * factors[j / t->width], f->act_size);
+}
+
+static void setup(int32_t i, fixture *f) {
+  const xent_case *k = &cases[i];
+  fixture_masked(f, k->n, k->n + k->slack);
+  f->batch.class_base = k->class_base;
+  f->batch.classes = k->classes;
+  f->batch.negatives = k->negatives;
+  const rows n = {ROWS_MASKED, k->n + k->slack}, v = {ROWS_FIXED, k->classes};
+  const int32_t H = k->hidden;
+  const bool no_bias = (k->how & NO_BIAS) != 0, frozen = (k->how & TABLE_FROZEN) != 0;
+  fixture_put(f, X, (tensor){ACTS("x", GIVEN, n, H), .derivative = DX});
+  fixture_put(f, TABLE, (tensor){ACTS("table", GIVEN, v, H), .spread = 2 / sqrt(H), .derivative = DTABLE});
+  fixture_put(f, BIAS, (tensor){ACTS("bias", GIVEN, v, 1), .derivative = DBIAS, .absent = no_bias});
+  fixture_put(f, ROW_LOSS, (tensor){FLOATS("row_loss", SAVED, n, 1), .absent = (k->how & NO_ROW_LOSS) != 0});
+  fixture_put(f, DX, (tensor){ACTS("dx", MADE, n, H)});
+  fixture_put(f, DTABLE, (tensor){FLOATS("dtable", SUMMED, v, H), .spread = 0.01, .absent = frozen});
+  fixture_put(f, DBIAS,
+              (tensor){FLOATS("dbias", SUMMED, v, 1), .spread = 0.01,
+                       .absent = no_bias || (k->how & BIAS_FROZEN) != 0});
+  fixture_put(f, TOUCHED,
+              (tensor){BYTES("touched", SUMMED, v, 1), .absent = frozen || (k->how & NO_FLAGS) != 0});
+  if (k->how & TINY) {
+    make_tiny(f, X);
+    make_tiny(f, TABLE);
+  }
+}
+
+static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+  (void)f;
+  const xent_case *k = &cases[i];
+  p->xent = (xent_params){.batch = &c->batch,
+                          .n = {ROWS_MASKED, k->n + k->slack},
+                          .hidden = k->hidden,
+                          .classes = k->classes,
+                          .class_base = k->class_base,
+                          .negatives = k->negatives,
+                          .score = k->score,
+                          .inv_temperature = 1 / k->temperature,
+                          .x = c->at[X],
+                          .table = c->at[TABLE],
+                          .bias = c->at[BIAS],
+                          .row_loss = c->at[ROW_LOSS],
+                          .dx = pass == BACKWARD ? c->at[DX] : NULL,
+                          .dtable = c->at[DTABLE],
+                          .dbias = c->at[DBIAS],
+                          .touched = c->at[TOUCHED]};
+}
+
+const suite suite_xent = {.name = "xent",
+                          .kind = OP_XENT,
+                          .cases = sizeof cases / sizeof *cases,
+                          .label = label,
+                          .setup = setup,
+                          .bind = bind};

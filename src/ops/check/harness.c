@@ -1,0 +1,480 @@
+// Fixtures and columns of the op checks; see harness.h.
+#include "ops/check/harness.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "ops/check/reference.h"
+
+// ---- fixtures ------------------------------------------------------------------------------------------------
+
+double round_to_act(double x, size_t act_size) {
+  if (act_size == sizeof(double)) return x;
+  const float f = (float)x;
+  if (act_size == sizeof(float) || isnan(f)) return f;
+  uint32_t bits; // bf16: the upper half of a float, rounded to nearest even
+  memcpy(&bits, &f, sizeof bits);
+  bits = (bits + 0x7FFFu + (bits >> 16 & 1u)) & 0xFFFF0000u;
+  float rounded;
+  memcpy(&rounded, &bits, sizeof rounded);
+  return rounded;
+}
+
+static size_t elements(const tensor *t) {
+  return (size_t)t->n.cap * (size_t)t->width;
+}
+
+bool tensor_is_live(const fixture *f, const tensor *t, size_t at) {
+  const int32_t counts[] = {[ROWS_FIXED] = t->n.cap,
+                            [ROWS_TOKENS] = f->state.tokens,
+                            [ROWS_SEQS] = f->state.seqs,
+                            [ROWS_MASKED] = f->state.masked};
+  const size_t row = at / (size_t)t->width, place = at % (size_t)t->width;
+  return row < (size_t)counts[t->n.kind] && place < (size_t)t->live_width;
+}
+
+void fixture_put(fixture *f, int32_t at, tensor t) {
+  if (f->rc != OK) return;
+  if (!(t.spread > 0)) t.spread = 1;
+  if (t.live_width == 0) t.live_width = t.width;
+  f->rc = mem_new(&t.values, elements(&t), sizeof *t.values, "a tensor of the op checks");
+  if (f->rc != OK) return;
+  for (size_t i = 0; i < elements(&t); i++) {
+    if (t.kind == ELEMENT_BYTE)
+      t.values[i] = rng_below(&f->random, 4) == 0;
+    else
+      t.values[i] = round_to_act(t.center + t.spread * rng_normal(&f->random),
+                                 t.kind == ELEMENT_ACT ? f->act_size : sizeof(float));
+  }
+  f->t[at] = t;
+}
+
+const char *const lengths_names[] = {"one sequence", "single tokens", "short sequences", "mixed sequences"};
+
+void fixture_batch(fixture *f, lengths_kind kind, int32_t tokens, int32_t slack) {
+  static const int32_t mixed[] = {3, 64, 1, 65, 17, 128, 2, 63, 7, 24, 23, 25, 130};
+  batch_spec *b = &f->batch;
+  b->seqs = 0;
+  for (int32_t left = tokens; left > 0 && b->seqs < MAX_LENGTHS; b->seqs++) {
+    int32_t n = left;
+    if (kind == LENGTHS_ONES) n = 1;
+    if (kind == LENGTHS_SHORT) n = 1 + (int32_t)rng_below(&f->random, 12);
+    if (kind == LENGTHS_MIXED) n = mixed[b->seqs % (int32_t)(sizeof mixed / sizeof *mixed)];
+    b->lengths[b->seqs] = n < left ? n : left;
+    left -= b->lengths[b->seqs];
+  }
+  b->tokens = tokens;
+  b->tokens_cap = tokens + slack;
+  b->seqs_cap = b->seqs + slack;
+  f->state.tokens = tokens;
+  f->state.seqs = b->seqs;
+}
+
+void fixture_masked(fixture *f, int32_t masked, int32_t masked_cap) {
+  f->batch.masked = f->state.masked = masked;
+  f->batch.masked_cap = masked_cap;
+}
+
+status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f) {
+  memset(f, 0, sizeof *f);
+  f->act_size = act_size;
+  f->random = rng_at(20240607, 1, (uint32_t)s->kind, (uint32_t)i);
+  f->state = (step_state){.step = 41,
+                          .seed = 0x9E3779B97F4A7C15u + (uint64_t)i,
+                          .lr = 0.01f,
+                          .mlm_scale = 0.37f,
+                          .cls_scale = 0.21f};
+  s->setup(i, f);
+  f->state.work = 0;
+  for (int32_t q = 0; q < f->batch.seqs; q++)
+    f->state.work += (f->batch.lengths[q] + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
+  return f->rc;
+}
+
+void fixture_free(fixture *f) {
+  for (int32_t i = 0; i < MAX_TENSORS; i++) free(f->t[i].values);
+  memset(f, 0, sizeof *f);
+}
+
+// ---- the batch on the host -----------------------------------------------------------------------------------
+
+enum { BATCH_ARRAYS = 15 };
+
+typedef struct host_batch {
+  struct {
+    size_t view; // offset of the pointer in batch_view
+    size_t bytes;
+    void *data; // NULL: left out
+  } a[BATCH_ARRAYS];
+  int32_t n;
+} host_batch;
+
+static void host_batch_free(host_batch *h) {
+  for (int32_t i = 0; i < h->n; i++) free(h->a[i].data);
+}
+
+static void *add_array(host_batch *h, status *rc, size_t view, int32_t count, size_t size) {
+  void *p = NULL;
+  if (*rc == OK && count > 0) *rc = mem_new(&p, (size_t)count, size, "a batch of the op checks");
+  h->a[h->n].view = view;
+  h->a[h->n].bytes = p != NULL ? (size_t)count * size : 0;
+  h->a[h->n++].data = p;
+  return p;
+}
+
+// What lies past the live counts is valid but wrong, and another thing for each filler.
+static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
+  memset(h, 0, sizeof *h);
+  const batch_spec *b = &f->batch;
+  const bool last = filler == FILL_NAN;
+  rng r = rng_at(7, 2, f->random.a, f->random.b);
+  status rc = OK;
+  const int32_t T = b->tokens_cap, B = b->seqs_cap, M = b->masked_cap, W = B + T / ATTENTION_BLOCK;
+#define ARRAY(type, field, count) \
+  type *field = add_array(h, &rc, offsetof(batch_view, field), count, sizeof(type))
+  ARRAY(int32_t, ids, b->vocab > 0 ? T : 0);
+  ARRAY(int32_t, types, b->n_types > 0 ? T : 0);
+  ARRAY(int32_t, positions, b->n_positions > 0 ? T : 0);
+  ARRAY(int32_t, seq_of, T);
+  ARRAY(int32_t, cu_seqlens, T > 0 ? B + 1 : 0);
+  ARRAY(int64_t, seq_ids, B);
+  ARRAY(int32_t, prefix_len, b->prefix ? B : 0);
+  ARRAY(int32_t, work, 2 * W);
+  ARRAY(int32_t, masked, M);
+  ARRAY(int32_t, labels, b->classes > 0 ? M : 0);
+  ARRAY(float, weights, b->classes > 0 ? M : 0);
+  ARRAY(float, label_logq, b->negatives > 0 ? M : 0);
+  ARRAY(int32_t, cls_labels, b->cls_classes > 0 ? B : 0);
+  ARRAY(int32_t, negatives, b->negatives);
+  ARRAY(float, negative_logq, b->negatives);
+#undef ARRAY
+  if (rc != OK) return rc;
+  int32_t row = 0, items = 0;
+  for (int32_t s = 0; s < B; s++) {
+    const bool on = s < b->seqs;
+    const int32_t n = on ? b->lengths[s] : 0;
+    // Sequence ids of one word and of more, since dropout counters hold both halves.
+    seq_ids[s] = on ? (s % 2 == 0 ? s : ((int64_t)(1 + s % 5) << 32) + 1000003 * s) : -(int64_t)last;
+    if (b->prefix) prefix_len[s] = on ? (int32_t)rng_below(&r, (uint64_t)n + 1) : (last ? 9 : 0);
+    if (cls_labels != NULL)
+      cls_labels[s] =
+          on ? (int32_t)rng_below(&r, (uint64_t)b->cls_classes + 1) - 1 : (last ? b->cls_classes - 1 : 0);
+    for (int32_t i = 0; i < n; i++, row++) {
+      seq_of[row] = s;
+      // Popular ids, so that rows of a table meet.
+      if (ids != NULL) ids[row] = (int32_t)rng_below(&r, rng_below(&r, 2) == 0 ? 1 : (uint64_t)b->vocab);
+      if (types != NULL) types[row] = (int32_t)rng_below(&r, (uint64_t)b->n_types);
+      if (positions != NULL) positions[row] = i % b->n_positions;
+    }
+    for (int32_t first = 0; first < n; first += ATTENTION_BLOCK, items++) {
+      work[2 * items] = s;
+      work[2 * items + 1] = first;
+    }
+    cu_seqlens[s + 1] = on ? row : (last ? T : 0);
+  }
+  for (; items < W; items++) work[2 * items] = last ? b->seqs - 1 : 0;
+  for (; row < T; row++) {
+    seq_of[row] = last ? b->seqs - 1 : 0;
+    if (ids != NULL) ids[row] = last ? b->vocab - 1 : 0;
+    if (types != NULL) types[row] = last ? b->n_types - 1 : 0;
+    if (positions != NULL) positions[row] = last ? b->n_positions - 1 : 0;
+  }
+  static const float some_weights[] = {1.0f, 1.0f, 0.5f, 0.0f, 2.25f};
+  for (int32_t i = 0; i < M; i++) {
+    const bool on = i < b->masked;
+    if (T > 0) masked[i] = on ? (int32_t)rng_below(&r, (uint64_t)b->tokens) : (last ? T - 1 : 0);
+    if (labels == NULL) continue;
+    const int32_t some = (int32_t)rng_below(&r, rng_below(&r, 2) == 0 ? 1 : (uint64_t)b->classes);
+    labels[i] = b->class_base + (on ? some : last ? b->classes - 1 : 0);
+    weights[i] = on ? some_weights[rng_below(&r, 5)] : last ? NAN : 1.0f;
+    if (label_logq != NULL) label_logq[i] = on ? -5.0f * (float)rng_unit(&r) : last ? NAN : 1.0f;
+  }
+  for (int32_t i = 0; i < b->negatives; i++) {
+    negatives[i] = b->class_base + (int32_t)rng_below(&r, rng_below(&r, 3) == 0 ? 1 : (uint64_t)b->classes);
+    negative_logq[i] = -5.0f * (float)rng_unit(&r);
+  }
+  return OK;
+}
+
+// ---- columns -------------------------------------------------------------------------------------------------
+
+enum { GUARD = 256, GUARD_BYTE = 0xA5 };
+
+static size_t element_size(const column *c, element kind) {
+  if (kind == ELEMENT_ACT) return c->be->act_size;
+  return kind == ELEMENT_FLOAT ? c->float_size : 1;
+}
+
+static status guarded_new(column *c, guarded *g, size_t bytes, const char *name) {
+  void *p;
+  g->name = name;
+  g->bytes = bytes;
+  TRY(c->be->mem_alloc(c->ctx, bytes + 2 * GUARD, name, &p));
+  g->base = p;
+  return OK;
+}
+
+// Writes the whole of it: guards and content.
+static status guarded_write(column *c, const guarded *g, const void *content) {
+  char *image;
+  TRY(mem_new(&image, g->bytes + 2 * GUARD, 1, "a buffer's image"));
+  memset(image, GUARD_BYTE, g->bytes + 2 * GUARD);
+  memcpy(image + GUARD, content, g->bytes);
+  const status rc = c->be->upload(c->ctx, g->base, image, g->bytes + 2 * GUARD);
+  free(image);
+  return rc;
+}
+
+// Reads the whole of it, and says whether the guards are as they were; content [bytes] may be NULL.
+static status guarded_read(const column *c, const guarded *g, void *content, bool *intact) {
+  char *image;
+  TRY(mem_new(&image, g->bytes + 2 * GUARD, 1, "a buffer's image"));
+  const status rc = c->be->download(c->ctx, image, g->base, g->bytes + 2 * GUARD);
+  *intact = true;
+  for (size_t i = 0; i < GUARD; i++)
+    *intact = *intact && (unsigned char)image[i] == GUARD_BYTE &&
+              (unsigned char)image[GUARD + g->bytes + i] == GUARD_BYTE;
+  if (rc == OK && content != NULL) memcpy(content, image + GUARD, g->bytes);
+  free(image);
+  return rc;
+}
+
+static void store(void *to, size_t i, size_t size, double x) {
+  const float f = (float)x;
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  const uint16_t half = (uint16_t)(bits >> 16); // values are rounded already
+  const uint8_t byte = (uint8_t)(x > 0);
+  const void *from = size == 8   ? (const void *)&x
+                     : size == 4 ? (const void *)&f
+                     : size == 2 ? (const void *)&half
+                                 : &byte;
+  memcpy((char *)to + i * size, from, size);
+}
+
+static double fetch(const void *from, size_t i, size_t size) {
+  const char *at = (const char *)from + i * size;
+  if (size == 1) return (double)*(const uint8_t *)at;
+  double d;
+  float f;
+  if (size == 8) {
+    memcpy(&d, at, 8);
+    return d;
+  }
+  uint32_t bits = 0;
+  memcpy((char *)&bits + (4 - size), at, size);
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+static status write_tensor(column *c, const fixture *f, int32_t i, const double *values) {
+  const tensor *t = &f->t[i];
+  const size_t size = element_size(c, t->kind), n = elements(t);
+  char *raw;
+  TRY(mem_new(&raw, n, size, "a tensor's image"));
+  for (size_t j = 0; j < n; j++) store(raw, j, size, values[j]);
+  const status rc = guarded_write(c, &c->memory[i], raw);
+  free(raw);
+  return rc;
+}
+
+status column_read(const column *c, const fixture *f, int32_t i, double *values) {
+  const tensor *t = &f->t[i];
+  const size_t size = element_size(c, t->kind), n = elements(t);
+  char *raw;
+  TRY(mem_new(&raw, n, size, "a tensor's image"));
+  const status rc = c->be->download(c->ctx, raw, c->at[i], n * size);
+  for (size_t j = 0; rc == OK && j < n; j++) values[j] = fetch(raw, j, size);
+  free(raw);
+  return rc;
+}
+
+// An element before a pass: outputs that will be written hold NaN, what is past the live count the filler.
+static double initial(const fixture *f, const tensor *t, size_t at, fill filler) {
+  if (!tensor_is_live(f, t, at)) return filler == FILL_NAN ? NAN : at % 3 == 0 ? -7.5 : 3.25;
+  return t->role == SAVED || t->role == MADE ? NAN : t->values[at];
+}
+
+status column_write(column *c, const fixture *f, int32_t i, fill filler) {
+  const tensor *t = &f->t[i];
+  double *v;
+  TRY(mem_new(&v, elements(t), sizeof *v, "a tensor of the op checks"));
+  for (size_t j = 0; j < elements(t); j++) v[j] = initial(f, t, j, filler);
+  const status rc = write_tensor(c, f, i, v);
+  free(v);
+  return rc;
+}
+
+// The references keep aliases apart: what they hold is what ops.h says, whatever is read or written first.
+static bool aliased(const column *c, const tensor *t) {
+  return t->alias != 0 && c->be != &reference_double && c->be != &reference_float;
+}
+
+status column_open(column *c, const suite *s, int32_t i, const fixture *f, const backend *be, int32_t device,
+                   int32_t threads) {
+  memset(c, 0, sizeof *c);
+  c->be = be;
+  c->threads = threads;
+  c->float_size = be == &reference_double ? sizeof(double) : sizeof(float);
+  op_params p;
+  memset(&p, 0, sizeof p);
+  s->bind(i, f, c, BACKWARD, &p);
+  TRY(be->supports(s->kind, &p));
+  const backend_config config = {
+      .device = device, .threads = threads, .scratch_bytes = be->scratch_bytes(s->kind, &p, threads)};
+  TRY(be->open(&c->ctx, &config));
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    const tensor *t = &f->t[k];
+    if (t->values == NULL || t->absent || aliased(c, t)) continue;
+    TRY(guarded_new(c, &c->memory[k], elements(t) * element_size(c, t->kind), t->name));
+    c->at[k] = c->memory[k].base + GUARD;
+  }
+  for (int32_t k = 1; k < MAX_TENSORS; k++)
+    if (f->t[k].values != NULL && !f->t[k].absent && aliased(c, &f->t[k])) c->at[k] = c->at[f->t[k].alias];
+  host_batch h;
+  status rc = host_batch_make(&h, f, FILL_NAN);
+  for (int32_t k = 0; rc == OK && k < h.n; k++) {
+    if (h.a[k].data == NULL) continue;
+    rc = guarded_new(c, &c->arrays[k], h.a[k].bytes, "a batch array");
+    if (rc != OK) break;
+    char *at = c->arrays[k].base + GUARD;
+    memcpy((char *)&c->batch + h.a[k].view, &at, sizeof at);
+  }
+  host_batch_free(&h);
+  return rc;
+}
+
+void column_close(column *c) {
+  if (c->ctx == NULL) return;
+  for (int32_t k = 0; k < MAX_TENSORS; k++) c->be->mem_free(c->ctx, c->memory[k].base);
+  for (int32_t k = 0; k < BATCH_ARRAYS; k++) c->be->mem_free(c->ctx, c->arrays[k].base);
+  c->be->close(c->ctx);
+  memset(c, 0, sizeof *c);
+}
+
+status column_fill(column *c, const fixture *f, fill filler) {
+  host_batch h;
+  status rc = host_batch_make(&h, f, filler);
+  for (int32_t k = 0; rc == OK && k < h.n; k++)
+    if (h.a[k].data != NULL) rc = guarded_write(c, &c->arrays[k], h.a[k].data);
+  host_batch_free(&h);
+  for (int32_t k = 1; rc == OK && k < MAX_TENSORS; k++)
+    if (c->memory[k].base != NULL) rc = column_write(c, f, k, filler);
+  if (rc == OK) rc = c->be->state_write(c->ctx, &f->state);
+  return rc == OK ? c->be->result_clear(c->ctx) : rc;
+}
+
+status column_refresh(column *c, const fixture *f, fill filler, direction pass) {
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    const role of = f->t[k].role;
+    if (c->memory[k].base == NULL) continue;
+    if (of == REWRITTEN || of == CONSUMED || of == (pass == FORWARD ? SAVED : MADE))
+      TRY(column_write(c, f, k, filler));
+  }
+  return OK;
+}
+
+status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direction pass) {
+  op_params p;
+  memset(&p, 0, sizeof p);
+  s->bind(i, f, c, pass, &p);
+  const bool back = pass == BACKWARD;
+  const backend *be = c->be;
+  if (back && s->backward != NULL) return s->backward(i, be, c->ctx, &p);
+  switch (s->kind) {
+  case OP_EMBED:
+    return back ? be->embed_backward(c->ctx, &p.embed) : be->embed_forward(c->ctx, &p.embed);
+  case OP_NORM:
+    return back ? be->norm_backward(c->ctx, &p.norm) : be->norm_forward(c->ctx, &p.norm);
+  case OP_LINEAR:
+    return back ? be->linear_backward(c->ctx, &p.linear) : be->linear_forward(c->ctx, &p.linear);
+  case OP_ATTENTION:
+    return back ? be->attention_backward(c->ctx, &p.attention) : be->attention_forward(c->ctx, &p.attention);
+  case OP_GATHER:
+    return back ? be->gather_backward(c->ctx, &p.gather) : be->gather_forward(c->ctx, &p.gather);
+  case OP_XENT:
+    return be->xent(c->ctx, &p.xent);
+  case OP_CLS:
+    return be->cls(c->ctx, &p.cls);
+  case OP_OPTIM:
+    return be->grad_norm(c->ctx, &p.optim);
+  case OP_COUNT:
+    break;
+  }
+  return fail(ERR_INTERNAL, "the op checks know no op of kind %d", (int)s->kind);
+}
+
+status column_snapshot(const column *c, const fixture *f, snapshot *out) {
+  memset(out, 0, sizeof *out);
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    if (c->at[k] == NULL) continue;
+    TRY(mem_new(&out->v[k], elements(&f->t[k]), sizeof(double), "a tensor of the op checks"));
+    TRY(column_read(c, f, k, out->v[k]));
+  }
+  return c->be->result_read(c->ctx, &out->result);
+}
+
+void snapshot_free(snapshot *s) {
+  for (int32_t k = 0; k < MAX_TENSORS; k++) free(s->v[k]);
+  memset(s, 0, sizeof *s);
+}
+
+status column_round(column *c, const fixture *f, size_t act_size) {
+  if (act_size >= c->be->act_size) return OK;
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    const tensor *t = &f->t[k];
+    if (c->at[k] == NULL || t->kind != ELEMENT_ACT) continue;
+    double *v;
+    TRY(mem_new(&v, elements(t), sizeof *v, "a tensor of the op checks"));
+    status rc = column_read(c, f, k, v);
+    for (size_t j = 0; rc == OK && j < elements(t); j++) v[j] = round_to_act(v[j], act_size);
+    if (rc == OK) rc = write_tensor(c, f, k, v);
+    free(v);
+    TRY(rc);
+  }
+  return OK;
+}
+
+// Is a GIVEN tensor as it was written?
+static status given_intact(const column *c, const fixture *f, int32_t k, fill filler, bool *same) {
+  const tensor *t = &f->t[k];
+  double *v;
+  TRY(mem_new(&v, elements(t), sizeof *v, "a tensor of the op checks"));
+  const status rc = column_read(c, f, k, v);
+  *same = true;
+  for (size_t j = 0; rc == OK && j < elements(t); j++) {
+    const double was = initial(f, t, j, filler);
+    *same = *same && (v[j] == was || (isnan(v[j]) && isnan(was)));
+  }
+  free(v);
+  return rc;
+}
+
+status column_intact(const column *c, const fixture *f, fill filler, char broken[LABEL]) {
+  broken[0] = '\0';
+  bool same = true;
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    if (c->memory[k].base == NULL) continue;
+    TRY(guarded_read(c, &c->memory[k], NULL, &same));
+    if (!same) snprintf(broken, LABEL, "memory beside %s was written", f->t[k].name);
+    if (f->t[k].role != GIVEN) continue;
+    TRY(given_intact(c, f, k, filler, &same));
+    if (!same) snprintf(broken, LABEL, "%s is an input and was written", f->t[k].name);
+  }
+  host_batch h;
+  status rc = host_batch_make(&h, f, filler);
+  for (int32_t k = 0; rc == OK && k < h.n; k++) {
+    if (h.a[k].data == NULL) continue;
+    char *now;
+    rc = mem_new(&now, h.a[k].bytes, 1, "a batch array");
+    if (rc == OK) rc = guarded_read(c, &c->arrays[k], now, &same);
+    if (rc == OK && (!same || memcmp(now, h.a[k].data, h.a[k].bytes) != 0))
+      snprintf(broken, LABEL, "the array at byte %zu of batch_view, or memory beside it, was written",
+               h.a[k].view);
+    free(now);
+  }
+  host_batch_free(&h);
+  return rc;
+}

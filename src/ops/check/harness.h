@@ -1,0 +1,169 @@
+// What the case tables are written in: a fixture (tensors with their roles, a packed batch, the step state), and
+// columns, each one backend with its copy of all buffers. See check.h for what is done with them.
+#ifndef SOUK_OPS_CHECK_HARNESS_H
+#define SOUK_OPS_CHECK_HARNESS_H
+
+#include "base/philox.h"
+#include "ops/check/check.h"
+
+enum { MAX_TENSORS = 24, LABEL = 160 };
+
+typedef enum element { ELEMENT_ACT, ELEMENT_FLOAT, ELEMENT_BYTE } element;
+
+typedef enum role {
+  GIVEN,     // r
+  SAVED,     // w by the forward pass (w again by each one), r by the backward pass
+  MADE,      // w by the backward pass
+  SUMMED,    // a, or updated in place: its content matters and stays from pass to pass
+  REWRITTEN, // rw: given afresh to each pass, and holds what the reference holds afterwards
+  CONSUMED,  // r, but another output may alias it: given afresh to each pass, and not looked at afterwards
+} role;
+
+typedef struct tensor {
+  const char *name;
+  element kind;
+  role role;
+  rows n;                // capacity, and which live count applies
+  int32_t width;         // elements of a row
+  int32_t live_width;    // of these, live ones; 0: all
+  double center, spread; // values are center + spread * normal; spread 0: 1
+  double terms; // size of the terms that it is the sum of, where they cancel; 0: its own largest element
+  int32_t
+      derivative; // of a GIVEN tensor: the one that holds its gradient; of a SAVED one: the one given; 0: none
+  int32_t alias;  // shares memory with this tensor in the backend under test; 0: no
+  bool absent;    // NULL
+  double *values; // [n.cap * width] what it holds before the first pass
+} tensor;
+
+enum { MAX_LENGTHS = 2048 };
+
+// A packed batch to be made up. Ranges of 0 leave the arrays that need them out (NULL).
+typedef struct batch_spec {
+  int32_t lengths[MAX_LENGTHS]; // tokens of each live sequence
+  int32_t seqs, seqs_cap, tokens, tokens_cap;
+  int32_t masked, masked_cap;
+  int32_t vocab, n_types, n_positions;
+  int32_t class_base, classes, negatives; // of the masked-LM loss
+  int32_t cls_classes;
+  bool prefix;
+} batch_spec;
+
+typedef struct fixture {
+  size_t act_size; // of the backend under test: values are such that it can hold them
+  step_state state;
+  batch_spec batch;
+  tensor t[MAX_TENSORS]; // from 1
+  rng random;
+  status rc; // of the setup so far
+} fixture;
+
+typedef enum direction { FORWARD, BACKWARD } direction;
+
+typedef union op_params {
+  embed_params embed;
+  norm_params norm;
+  linear_params linear;
+  attention_params attention;
+  gather_params gather;
+  xent_params xent;
+  cls_params cls;
+  optim_params optim;
+} op_params;
+
+typedef struct column column;
+
+typedef struct suite {
+  const char *name;
+  op_kind kind;
+  int32_t cases;
+  void (*label)(int32_t i, char text[LABEL]);
+  // Describes case i with fixture_put() and fixture fields. Tensors are filled at once; errors are kept in f->rc.
+  void (*setup)(int32_t i, fixture *f);
+  // The op's arguments in a column.
+  void (*bind)(int32_t i, const fixture *f, const column *c, direction pass, op_params *p);
+  // For ops with several backward functions (adamw, lamb); NULL: the kind decides.
+  status (*backward)(int32_t i, const backend *be, op_ctx *ctx, const op_params *p);
+} suite;
+
+// A buffer with room before and after it whose content is known.
+typedef struct guarded {
+  char *base; // backend memory; NULL: none
+  size_t bytes;
+  const char *name;
+} guarded;
+
+struct column {
+  const backend *be;
+  op_ctx *ctx;
+  size_t float_size; // bytes of what the params structs call float
+  int32_t threads;
+  batch_view batch;
+  void *at[MAX_TENSORS]; // payloads; NULL where absent
+  guarded memory[MAX_TENSORS];
+  guarded arrays[16]; // of the batch
+};
+
+// Everything a pass left behind, as doubles.
+typedef struct snapshot {
+  double *v[MAX_TENSORS]; // NULL where absent
+  step_result result;
+} snapshot;
+
+// ---- for case tables -----------------------------------------------------------------------------------------
+
+// The first fields of a tensor: rows x width of activations, floats, bytes.
+#define ACTS(label, how, rows_n, columns) \
+  .name = (label), .kind = ELEMENT_ACT, .role = (how), .n = (rows_n), .width = (columns)
+#define FLOATS(label, how, rows_n, columns) \
+  .name = (label), .kind = ELEMENT_FLOAT, .role = (how), .n = (rows_n), .width = (columns)
+#define BYTES(label, how, rows_n, columns) \
+  .name = (label), .kind = ELEMENT_BYTE, .role = (how), .n = (rows_n), .width = (columns)
+
+// Adds tensor `at` and fills it with normal values (bytes: a quarter ones), exactly as the backend can hold them.
+void fixture_put(fixture *f, int32_t at, tensor t);
+
+// One sequence, single tokens, up to 12 tokens each, or anything around the borders of blocks.
+typedef enum lengths_kind { LENGTHS_ONE, LENGTHS_ONES, LENGTHS_SHORT, LENGTHS_MIXED } lengths_kind;
+extern const char *const lengths_names[];
+// Sequences that sum to `tokens`, with `slack` unused tokens and sequences; sets the live counts of the state.
+void fixture_batch(fixture *f, lengths_kind kind, int32_t tokens, int32_t slack);
+// `masked` of masked_cap rows.
+void fixture_masked(fixture *f, int32_t masked, int32_t masked_cap);
+
+// ---- for runners ---------------------------------------------------------------------------------------------
+
+extern const suite *const suites[];
+extern const int32_t n_suites;
+
+status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f);
+void fixture_free(fixture *f);
+bool tensor_is_live(const fixture *f, const tensor *t, size_t at); // not past a live count
+
+// What lies past the live counts, and in outputs that were not written yet.
+typedef enum fill { FILL_NAN, FILL_FINITE } fill;
+
+status column_open(column *c, const suite *s, int32_t i, const fixture *f, const backend *be, int32_t device,
+                   int32_t threads);
+void column_close(column *c); // safe on a zeroed column
+status column_fill(column *c, const fixture *f, fill filler);
+// Gives the tensors that the coming pass wants afresh.
+status column_refresh(column *c, const fixture *f, fill filler, direction pass);
+status column_write(column *c, const fixture *f, int32_t tensor,
+                    fill filler); // one tensor as it is before a pass
+status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direction pass);
+status column_read(const column *c, const fixture *f, int32_t tensor, double *values);
+status column_snapshot(const column *c, const fixture *f, snapshot *out);
+// Rounds activations to what a backend with smaller ones would have stored.
+status column_round(column *c, const fixture *f, size_t act_size);
+// Says in `broken` which input or guard is not as column_fill() left it; "" if all are.
+status column_intact(const column *c, const fixture *f, fill filler, char broken[LABEL]);
+void snapshot_free(snapshot *s);
+
+double round_to_act(double x,
+                    size_t act_size); // as the backend would store it: 8, 4 (float) or 2 (bf16) bytes
+
+// The suite of what is not an op.
+status check_backend_suite(const backend *be, const check_config *config, check_result *out);
+__attribute__((format(printf, 2, 3))) void check_note_failure(check_result *out, const char *format, ...);
+
+#endif

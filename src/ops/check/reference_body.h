@@ -1,0 +1,605 @@
+// The references' one source; see reference.h. REAL is the element type, MATH(f) libm's f for it.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "base/philox.h"
+#include "ops/check/reference.h"
+
+struct op_ctx {
+  step_state state;
+  step_result result;
+};
+
+// Fields of the params structs as arrays of REAL, whatever their declared type.
+static REAL *reals(const void *p) {
+  return (REAL *)p;
+}
+
+static int64_t live(const op_ctx *ctx, rows n) {
+  const int32_t counts[] = {[ROWS_FIXED] = n.cap,
+                            [ROWS_TOKENS] = ctx->state.tokens,
+                            [ROWS_SEQS] = ctx->state.seqs,
+                            [ROWS_MASKED] = ctx->state.masked};
+  return counts[n.kind];
+}
+
+// ---- dropout -------------------------------------------------------------------------------------------------
+
+// Philox4x32-10 from its paper; byte `index` of the 16 output bytes.
+static uint32_t philox_byte(uint64_t seed, uint32_t stream, const uint32_t counter[4], int index) {
+  uint32_t x[4] = {counter[0], counter[1], counter[2], counter[3]};
+  uint32_t key[2] = {(uint32_t)(seed & 0xFFFFFFFFu), (uint32_t)(seed >> 32) ^ stream};
+  for (int round = 0; round < 10; round++) {
+    const uint64_t a = 0xD2511F53ull * x[0], b = 0xCD9E8D57ull * x[2];
+    const uint32_t next[4] = {(uint32_t)(b >> 32) ^ x[1] ^ key[0], (uint32_t)(b & 0xFFFFFFFFu),
+                              (uint32_t)(a >> 32) ^ x[3] ^ key[1], (uint32_t)(a & 0xFFFFFFFFu)};
+    memcpy(x, next, sizeof x);
+    key[0] += 0x9E3779B9u;
+    key[1] += 0xBB67AE85u;
+  }
+  return x[index / 4] >> (8 * (index % 4)) & 255u;
+}
+
+// The factor of an element: 0 if it is dropped.
+static REAL keep_factor(dropout drop, uint32_t byte) {
+  return byte < drop.threshold ? 0 : (REAL)256 / (REAL)(256 - (int32_t)drop.threshold);
+}
+
+static REAL hidden_keep(const op_ctx *ctx, const batch_view *b, dropout drop, int64_t row, int64_t channel) {
+  if (drop.threshold == 0) return 1;
+  const int32_t s = b->seq_of[row];
+  const uint64_t id = (uint64_t)b->seq_ids[s];
+  const uint32_t position = (uint32_t)(row - b->cu_seqlens[s]);
+  const uint32_t counter[4] = {(uint32_t)id, (uint32_t)ctx->state.step,
+                               position + ((uint32_t)(id >> 32) << 16), (uint32_t)(channel / 16)};
+  return keep_factor(drop,
+                     philox_byte(ctx->state.seed, STREAM_DROPOUT + drop.site, counter, (int)(channel % 16)));
+}
+
+static REAL attention_keep(const op_ctx *ctx, const batch_view *b, dropout drop, int32_t s, int32_t head,
+                           int32_t query, int32_t key) {
+  if (drop.threshold == 0) return 1;
+  const uint64_t id = (uint64_t)b->seq_ids[s];
+  const uint32_t counter[4] = {(uint32_t)id, (uint32_t)ctx->state.step,
+                               (uint32_t)query + ((uint32_t)(id >> 32) << 16),
+                               (uint32_t)(key / 64 * 4 + key % 8 / 2) + ((uint32_t)head << 20)};
+  return keep_factor(
+      drop, philox_byte(ctx->state.seed, STREAM_DROPOUT + drop.site, counter, key % 64 / 8 * 2 + key % 2));
+}
+
+// ---- norms ---------------------------------------------------------------------------------------------------
+
+static void norm_row(const REAL *x, const REAL *gamma, const REAL *beta, float eps, REAL *y, REAL *mean,
+                     REAL *rstd, int32_t n) {
+  REAL sum = 0, squares = 0;
+  for (int32_t j = 0; j < n; j++) sum += x[j];
+  *mean = sum / (REAL)n;
+  for (int32_t j = 0; j < n; j++) squares += (x[j] - *mean) * (x[j] - *mean);
+  *rstd = 1 / MATH(sqrt)(squares / (REAL)n + (REAL)eps);
+  for (int32_t j = 0; j < n; j++) y[j] = (x[j] - *mean) * *rstd * gamma[j] + beta[j];
+}
+
+// dx of one row, where dy is the gradient of the norm's output; dgamma and dbeta may be NULL.
+static void norm_row_back(const REAL *dy, const REAL *x, const REAL *gamma, REAL mean, REAL rstd, REAL *dx,
+                          REAL *dgamma, REAL *dbeta, int32_t n) {
+  REAL along_one = 0, along_x = 0;
+  for (int32_t j = 0; j < n; j++) {
+    const REAL hat = (x[j] - mean) * rstd;
+    along_one += dy[j] * gamma[j] / (REAL)n;
+    along_x += dy[j] * gamma[j] * hat / (REAL)n;
+    if (dgamma != NULL) dgamma[j] += dy[j] * hat;
+    if (dbeta != NULL) dbeta[j] += dy[j];
+  }
+  for (int32_t j = 0; j < n; j++)
+    dx[j] = rstd * (dy[j] * gamma[j] - along_one - (x[j] - mean) * rstd * along_x);
+}
+
+static status embed_forward(op_ctx *ctx, const embed_params *p) {
+  const batch_view *b = p->batch;
+  const int32_t H = p->hidden;
+  for (int64_t i = 0; i < live(ctx, p->n); i++) {
+    REAL *sum = reals(p->sum) + i * H, *y = reals(p->y) + i * H;
+    for (int32_t j = 0; j < H; j++)
+      sum[j] = reals(p->word)[(int64_t)b->ids[i] * H + j] + reals(p->type)[(int64_t)b->types[i] * H + j] +
+               reals(p->position)[(int64_t)b->positions[i] * H + j];
+    norm_row(sum, reals(p->gamma), reals(p->beta), p->eps, y, reals(p->mean) + i, reals(p->rstd) + i, H);
+    for (int32_t j = 0; j < H; j++) y[j] *= hidden_keep(ctx, b, p->drop, i, j);
+  }
+  return OK;
+}
+
+static status embed_backward(op_ctx *ctx, const embed_params *p) {
+  const batch_view *b = p->batch;
+  const int32_t H = p->hidden;
+  REAL *dy, *dsum;
+  TRY(mem_new(&dy, 2 * (size_t)H, sizeof *dy, "a reference's row"));
+  dsum = dy + H;
+  for (int64_t i = 0; i < live(ctx, p->n); i++) {
+    for (int32_t j = 0; j < H; j++) dy[j] = reals(p->dy)[i * H + j] * hidden_keep(ctx, b, p->drop, i, j);
+    norm_row_back(dy, reals(p->sum) + i * H, reals(p->gamma), reals(p->mean)[i], reals(p->rstd)[i], dsum,
+                  reals(p->dgamma), reals(p->dbeta), H);
+    const struct {
+      REAL *table;
+      int64_t row;
+    } to[] = {
+        {reals(p->dword), b->ids[i]}, {reals(p->dtype), b->types[i]}, {reals(p->dposition), b->positions[i]}};
+    for (int k = 0; k < 3; k++)
+      for (int32_t j = 0; to[k].table != NULL && j < H; j++) to[k].table[to[k].row * H + j] += dsum[j];
+    if (p->touched != NULL) p->touched[b->ids[i]] = 1;
+  }
+  free(dy);
+  return OK;
+}
+
+static status norm_forward(op_ctx *ctx, const norm_params *p) {
+  const int32_t H = p->hidden;
+  for (int64_t i = 0; i < live(ctx, p->n); i++) {
+    REAL *sum = reals(p->sum) + i * H;
+    for (int32_t j = 0; j < H; j++) {
+      sum[j] = reals(p->x)[i * H + j] * hidden_keep(ctx, p->batch, p->drop, i, j);
+      if (p->residual != NULL) sum[j] += reals(p->residual)[i * H + j];
+    }
+    norm_row(sum, reals(p->gamma), reals(p->beta), p->eps, reals(p->y) + i * H, reals(p->mean) + i,
+             reals(p->rstd) + i, H);
+  }
+  return OK;
+}
+
+static status norm_backward(op_ctx *ctx, const norm_params *p) {
+  const int32_t H = p->hidden;
+  for (int64_t i = 0; i < live(ctx, p->n); i++) {
+    REAL *dx = reals(p->dx) + i * H;
+    norm_row_back(reals(p->dy) + i * H, reals(p->sum) + i * H, reals(p->gamma), reals(p->mean)[i],
+                  reals(p->rstd)[i], dx, reals(p->dgamma), reals(p->dbeta), H);
+    for (int32_t j = 0; j < H; j++) {
+      if (p->dsum != NULL) dx[j] += reals(p->dsum)[i * H + j];
+      if (p->dresidual != NULL) reals(p->dresidual)[i * H + j] = dx[j];
+      dx[j] *= hidden_keep(ctx, p->batch, p->drop, i, j);
+    }
+  }
+  return OK;
+}
+
+// ---- linear --------------------------------------------------------------------------------------------------
+
+static REAL activate(activation kind, REAL z) {
+  const REAL half = (REAL)0.5;
+  switch (kind) {
+  case ACT_GELU_TANH:
+    return half * z * (1 + MATH(tanh)((REAL)sqrt(2 / M_PI) * (z + (REAL)0.044715 * z * z * z)));
+  case ACT_GELU_ERF:
+    return half * z * (1 + MATH(erf)(z * (REAL)M_SQRT1_2));
+  case ACT_TANH:
+    return MATH(tanh)(z);
+  case ACT_NONE:
+    break;
+  }
+  return z;
+}
+
+// d y / d z, from z (GELU) or from y (tanh).
+static REAL activation_slope(activation kind, REAL z, REAL y) {
+  const REAL half = (REAL)0.5;
+  switch (kind) {
+  case ACT_GELU_TANH: {
+    const REAL c = (REAL)sqrt(2 / M_PI), t = MATH(tanh)(c * (z + (REAL)0.044715 * z * z * z));
+    return half * (1 + t) + half * z * (1 - t * t) * c * (1 + 3 * (REAL)0.044715 * z * z);
+  }
+  case ACT_GELU_ERF:
+    return half * (1 + MATH(erf)(z * (REAL)M_SQRT1_2)) + z * MATH(exp)(-half * z * z) / (REAL)sqrt(2 * M_PI);
+  case ACT_TANH:
+    return 1 - y * y;
+  case ACT_NONE:
+    break;
+  }
+  return 1;
+}
+
+static status linear_forward(op_ctx *ctx, const linear_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t o = 0; o < p->out; o++) {
+      REAL z = 0;
+      for (int32_t j = 0; j < p->in; j++)
+        z += reals(p->x)[i * p->in + j] * reals(p->w)[(int64_t)o * p->in + j];
+      if (p->b != NULL) z += reals(p->b)[o];
+      if (p->pre != NULL) reals(p->pre)[i * p->out + o] = z;
+      reals(p->y)[i * p->out + o] = activate(p->kind, z);
+    }
+  return OK;
+}
+
+static status linear_backward(op_ctx *ctx, const linear_params *p) {
+  const int64_t n = live(ctx, p->n);
+  const int32_t in = p->in, out = p->out;
+  REAL *dy = reals(p->dy);
+  for (int64_t i = 0; i < n * out; i++)
+    dy[i] *=
+        activation_slope(p->kind, p->pre != NULL ? reals(p->pre)[i] : 0, p->y != NULL ? reals(p->y)[i] : 0);
+  for (int64_t i = 0; p->dx != NULL && i < n; i++) {
+    REAL *dx = reals(p->dx) + i * in;
+    for (int32_t j = 0; j < in && !p->dx_add; j++) dx[j] = 0;
+    for (int32_t o = 0; o < out; o++)
+      for (int32_t j = 0; j < in; j++) dx[j] += dy[i * out + o] * reals(p->w)[(int64_t)o * in + j];
+  }
+  for (int64_t i = 0; i < n; i++)
+    for (int32_t o = 0; o < out; o++) {
+      for (int32_t j = 0; p->dw != NULL && j < in; j++)
+        reals(p->dw)[(int64_t)o * in + j] += dy[i * out + o] * reals(p->x)[i * in + j];
+      if (p->db != NULL) reals(p->db)[o] += dy[i * out + o];
+    }
+  return OK;
+}
+
+// ---- attention -----------------------------------------------------------------------------------------------
+
+static bool sees(const attention_params *p, int32_t s, int32_t query, int32_t key) {
+  if (p->kind == ATTENTION_FULL) return true;
+  if (p->kind == ATTENTION_CAUSAL) return key <= query;
+  return query < p->batch->prefix_len[s] ? key < p->batch->prefix_len[s] : key <= query;
+}
+
+// q, k or v (which 0, 1, 2) of a token and head, in qkv or its gradient.
+static REAL *head_row(const attention_params *p, const act *qkv, int64_t row, int which, int32_t head) {
+  return reals(qkv) + ((row * 3 + which) * p->heads + head) * p->head_size;
+}
+
+static status attention_forward(op_ctx *ctx, const attention_params *p) {
+  const int32_t A = p->heads, D = p->head_size;
+  const batch_view *b = p->batch;
+  REAL *s;
+  TRY(mem_new(&s, (size_t)p->n.cap, sizeof *s, "a reference's row of scores"));
+  for (int32_t w = 0; w < ctx->state.work; w++) {
+    const int32_t seq = b->work[2 * w], first = b->work[2 * w + 1];
+    const int64_t row = b->cu_seqlens[seq];
+    const int32_t n = b->cu_seqlens[seq + 1] - b->cu_seqlens[seq];
+    for (int32_t a = 0; a < A; a++)
+      for (int32_t i = first; i < n && i < first + ATTENTION_BLOCK; i++) {
+        REAL top = -INFINITY, sum = 0;
+        for (int32_t j = 0; j < n; j++) {
+          if (!sees(p, seq, i, j)) continue;
+          s[j] = 0;
+          for (int32_t d = 0; d < D; d++)
+            s[j] += head_row(p, p->qkv, row + i, 0, a)[d] * head_row(p, p->qkv, row + j, 1, a)[d];
+          s[j] *= (REAL)p->scale;
+          top = s[j] > top ? s[j] : top;
+        }
+        for (int32_t j = 0; j < n; j++)
+          if (sees(p, seq, i, j)) sum += MATH(exp)(s[j] - top);
+        reals(p->lse)[(int64_t)a * p->n.cap + row + i] = top + MATH(log)(sum);
+        REAL *out = reals(p->out) + ((row + i) * A + a) * D;
+        for (int32_t d = 0; d < D; d++) out[d] = 0;
+        for (int32_t j = 0; j < n; j++) {
+          if (!sees(p, seq, i, j)) continue;
+          const REAL r = MATH(exp)(s[j] - top) / sum * attention_keep(ctx, b, p->drop, seq, a, i, j);
+          for (int32_t d = 0; d < D; d++) out[d] += r * head_row(p, p->qkv, row + j, 2, a)[d];
+        }
+      }
+  }
+  free(s);
+  return OK;
+}
+
+// With P the probabilities and R = keep P: dv_j = sum_i R_ij dout_i; dP_ij = keep_ij dout_i . v_j;
+// dS_ij = P_ij (dP_ij - sum_k P_ik dP_ik).
+static status attention_backward(op_ctx *ctx, const attention_params *p) {
+  const int32_t A = p->heads, D = p->head_size;
+  const batch_view *b = p->batch;
+  REAL *prob, *dprob;
+  TRY(mem_new(&prob, 2 * (size_t)p->n.cap, sizeof *prob, "a reference's rows of probabilities"));
+  dprob = prob + p->n.cap;
+  for (int64_t i = 0; i < (int64_t)ctx->state.tokens * 3 * A * D; i++) reals(p->dqkv)[i] = 0;
+  for (int32_t seq = 0; seq < ctx->state.seqs; seq++) {
+    const int64_t row = b->cu_seqlens[seq];
+    const int32_t n = b->cu_seqlens[seq + 1] - b->cu_seqlens[seq];
+    for (int32_t a = 0; a < A; a++)
+      for (int32_t i = 0; i < n; i++) {
+        const REAL *q = head_row(p, p->qkv, row + i, 0, a), *dout = reals(p->dout) + ((row + i) * A + a) * D;
+        REAL mean = 0;
+        for (int32_t j = 0; j < n; j++) {
+          if (!sees(p, seq, i, j)) continue;
+          const REAL *k = head_row(p, p->qkv, row + j, 1, a), *v = head_row(p, p->qkv, row + j, 2, a);
+          REAL *dv = head_row(p, p->dqkv, row + j, 2, a);
+          REAL s = 0, dot = 0;
+          for (int32_t d = 0; d < D; d++) s += q[d] * k[d];
+          for (int32_t d = 0; d < D; d++) dot += dout[d] * v[d];
+          const REAL keep = attention_keep(ctx, b, p->drop, seq, a, i, j);
+          prob[j] = MATH(exp)((REAL)p->scale * s - reals(p->lse)[(int64_t)a * p->n.cap + row + i]);
+          dprob[j] = keep * dot;
+          mean += prob[j] * dprob[j];
+          for (int32_t d = 0; d < D; d++) dv[d] += prob[j] * keep * dout[d];
+        }
+        for (int32_t j = 0; j < n; j++) {
+          if (!sees(p, seq, i, j)) continue;
+          const REAL ds = (REAL)p->scale * prob[j] * (dprob[j] - mean);
+          const REAL *k = head_row(p, p->qkv, row + j, 1, a);
+          REAL *dq = head_row(p, p->dqkv, row + i, 0, a), *dk = head_row(p, p->dqkv, row + j, 1, a);
+          for (int32_t d = 0; d < D; d++) dq[d] += ds * k[d];
+          for (int32_t d = 0; d < D; d++) dk[d] += ds * q[d];
+        }
+      }
+  }
+  free(prob);
+  return OK;
+}
+
+// ---- gather --------------------------------------------------------------------------------------------------
+
+static status gather_forward(op_ctx *ctx, const gather_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->hidden; j++)
+      reals(p->y)[i * p->hidden + j] = reals(p->x)[(int64_t)p->index[i] * p->hidden + j];
+  return OK;
+}
+
+static status gather_backward(op_ctx *ctx, const gather_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->hidden; j++)
+      reals(p->dx)[(int64_t)p->index[i] * p->hidden + j] += reals(p->dy)[i * p->hidden + j];
+  return OK;
+}
+
+// ---- losses --------------------------------------------------------------------------------------------------
+
+// f(x) = x / max(|x|, 1e-6): the divisor, and whether the gradient flows through it too.
+static REAL divisor(const xent_params *p, const REAL *x, bool *flows) {
+  *flows = false;
+  if (p->score == SCORE_DOT) return 1;
+  REAL squares = 0;
+  for (int32_t d = 0; d < p->hidden; d++) squares += x[d] * x[d];
+  const REAL norm = MATH(sqrt)(squares), least = (REAL)1e-6;
+  *flows = norm > least;
+  return norm > least ? norm : least;
+}
+
+// d += g df(x) . f(t) seen from x: g (f(t) - f(x) (f(x) . f(t))) / divisor, the projection only where f is on the sphere.
+static void add_score_gradient(const xent_params *p, const REAL *x, const REAL *t, REAL g, REAL *d) {
+  bool flows, unused;
+  const REAL norm = divisor(p, x, &flows), other = divisor(p, t, &unused);
+  REAL dot = 0;
+  for (int32_t j = 0; flows && j < p->hidden; j++) dot += x[j] / norm * (t[j] / other);
+  for (int32_t j = 0; j < p->hidden; j++) d[j] += g * (t[j] / other - x[j] / norm * dot) / norm;
+}
+
+static REAL score_of(const xent_params *p, const REAL *x, int32_t class) {
+  bool unused;
+  const REAL *t = reals(p->table) + (int64_t) class * p->hidden;
+  const REAL nx = divisor(p, x, &unused), nt = divisor(p, t, &unused);
+  REAL dot = 0;
+  for (int32_t j = 0; j < p->hidden; j++) dot += x[j] / nx * (t[j] / nt);
+  return (REAL)p->inv_temperature * dot + (p->bias != NULL ? reals(p->bias)[class] : 0);
+}
+
+// One row: its candidates are the classes or, sampled, the label (first) and the negatives that are not the label.
+static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, int32_t *class) {
+  const batch_view *b = p->batch;
+  const REAL *x = reals(p->x) + i * p->hidden;
+  const int32_t label = b->labels[i] - p->class_base;
+  int32_t n = 0, at = 0;
+  if (p->negatives == 0) {
+    for (; n < p->classes; n++) class[n] = n;
+    at = label;
+    for (int32_t c = 0; c < n; c++) s[c] = score_of(p, x, c);
+  } else {
+    class[n] = label;
+    s[n++] = score_of(p, x, label) - (REAL)b->label_logq[i];
+    for (int32_t c = 0; c < p->negatives; c++) {
+      if (b->negatives[c] == b->labels[i]) continue;
+      class[n] = b->negatives[c] - p->class_base;
+      s[n] = score_of(p, x, class[n]) - (REAL)b->negative_logq[c];
+      n++;
+    }
+  }
+  REAL top = s[0], sum = 0;
+  for (int32_t c = 1; c < n; c++) top = s[c] > top ? s[c] : top;
+  for (int32_t c = 0; c < n; c++) sum += MATH(exp)(s[c] - top);
+  const REAL nll = top + MATH(log)(sum) - s[at], weight = (REAL)b->weights[i];
+  if (p->row_loss != NULL) reals(p->row_loss)[i] = nll;
+  ctx->result.mlm_loss += (double)(weight * nll);
+  ctx->result.mlm_weight += (double)weight;
+  if (p->negatives == 0 && s[at] >= top) ctx->result.mlm_hits += (double)weight;
+  if (p->dx == NULL) return OK;
+  REAL *dx = reals(p->dx) + i * p->hidden;
+  for (int32_t j = 0; j < p->hidden; j++) dx[j] = 0;
+  for (int32_t c = 0; c < n; c++) {
+    const REAL g = (REAL)ctx->state.mlm_scale * weight * (MATH(exp)(s[c] - top) / sum - (c == at ? 1 : 0));
+    const int64_t row = (int64_t) class[c] * p->hidden;
+    add_score_gradient(p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
+    if (p->dtable != NULL)
+      add_score_gradient(p, reals(p->table) + row, x, g * (REAL)p->inv_temperature, reals(p->dtable) + row);
+    if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[class[c]] += g;
+  }
+  return OK;
+}
+
+static status xent(op_ctx *ctx, const xent_params *p) {
+  const size_t room = (size_t)(p->classes > p->negatives ? p->classes : p->negatives) + 1;
+  REAL *s;
+  int32_t *class;
+  TRY(mem_new(&s, room, sizeof *s, "a reference's scores"));
+  status rc;
+  TRY_GOTO(mem_new(&class, room, sizeof *class, "a reference's candidates"), free_scores);
+  for (int64_t i = 0; i < live(ctx, p->n); i++) TRY_GOTO(xent_row(ctx, p, i, s, class), free_all);
+  // Rows that may have been added to: all classes, or the labels and every negative.
+  if (p->dx != NULL && p->touched != NULL) {
+    for (int32_t c = 0; p->negatives == 0 && c < p->classes; c++) p->touched[c] = 1;
+    for (int32_t c = 0; c < p->negatives; c++) p->touched[p->batch->negatives[c] - p->class_base] = 1;
+    for (int64_t i = 0; i < live(ctx, p->n); i++) p->touched[p->batch->labels[i] - p->class_base] = 1;
+  }
+free_all:
+  free(class);
+free_scores:
+  free(s);
+  return rc;
+}
+
+static status cls(op_ctx *ctx, const cls_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++) {
+    const REAL *z = reals(p->logits) + i * p->classes;
+    const int32_t label = p->batch->cls_labels[i];
+    int32_t best = 0;
+    REAL sum = 0;
+    for (int32_t c = 1; c < p->classes; c++)
+      if (z[c] > z[best]) best = c;
+    for (int32_t c = 0; c < p->classes; c++) sum += MATH(exp)(z[c] - z[best]);
+    if (label >= 0) {
+      ctx->result.cls_loss += (double)(MATH(log)(sum) + z[best] - z[label]);
+      ctx->result.cls_rows += 1;
+      ctx->result.cls_hits += best == label ? 1 : 0;
+    }
+    for (int32_t c = 0; p->dlogits != NULL && c < p->classes; c++)
+      reals(p->dlogits)[i * p->classes + c] =
+          label < 0 ? 0
+                    : (REAL)ctx->state.cls_scale * (MATH(exp)(z[c] - z[best]) / sum - (c == label ? 1 : 0));
+  }
+  return OK;
+}
+
+// ---- optimiser -----------------------------------------------------------------------------------------------
+
+static bool row_moves(const optim_params *p, int64_t element) {
+  return p->touched == NULL || p->touched[element / p->row] != 0;
+}
+
+static status grad_norm(op_ctx *ctx, const optim_params *p) {
+  REAL sum = 0;
+  for (int64_t i = 0; i < p->n; i++)
+    if (row_moves(p, i)) sum += reals(p->g)[i] * reals(p->g)[i];
+  ctx->result.grad_sumsq = (p->first ? 0 : ctx->result.grad_sumsq) + (double)sum;
+  if (!isfinite(sum)) ctx->result.nonfinite = 1;
+  return OK;
+}
+
+// Moments of element i, and the direction of its step (with decay).
+static REAL adam_update(const op_ctx *ctx, const optim_params *p, int64_t i) {
+  const REAL t = (REAL)(ctx->state.step + 1), b1 = (REAL)p->beta1, b2 = (REAL)p->beta2;
+  const REAL bound = (REAL)(ctx->state.clip_norm / (sqrt(ctx->result.grad_sumsq) + 1e-6));
+  const REAL clip = ctx->state.clip_norm > 0 && bound < 1 ? bound : 1;
+  const REAL g = reals(p->g)[i] * clip;
+  REAL *m = reals(p->m) + i, *v = reals(p->v) + i;
+  *m = b1 * *m + (1 - b1) * g;
+  *v = b2 * *v + (1 - b2) * g * g;
+  const REAL m_hat = *m / (1 - MATH(pow)(b1, t)), v_hat = *v / (1 - MATH(pow)(b2, t));
+  return m_hat / (MATH(sqrt)(v_hat) + (REAL)p->eps) + (REAL)p->weight_decay * reals(p->p)[i];
+}
+
+static void forget_gradients(const optim_params *p) {
+  for (int64_t i = 0; i < p->n; i++) reals(p->g)[i] = 0;
+  for (int64_t r = 0; p->touched != NULL && r < p->n / p->row; r++) p->touched[r] = 0;
+}
+
+static status adamw(op_ctx *ctx, const optim_params *p) {
+  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
+    if (!row_moves(p, i)) continue;
+    const REAL update = adam_update(ctx, p, i);
+    reals(p->p)[i] -= (REAL)ctx->state.lr * (REAL)p->lr_scale * update;
+    if (p->p_compute != NULL) reals(p->p_compute)[i] = reals(p->p)[i];
+  }
+  forget_gradients(p);
+  return OK;
+}
+
+static status lamb(op_ctx *ctx, const optim_params *p) {
+  REAL weights = 0, update = 0;
+  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
+    REAL *g = reals(p->g) + i;
+    *g = adam_update(ctx, p, i);
+    weights += reals(p->p)[i] * reals(p->p)[i];
+    update += *g * *g;
+  }
+  const REAL ratio = p->trust && weights > 0 && update > 0 ? MATH(sqrt)(weights) / MATH(sqrt)(update) : 1;
+  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
+    reals(p->p)[i] -= (REAL)ctx->state.lr * (REAL)p->lr_scale * ratio * reals(p->g)[i];
+    if (p->p_compute != NULL) reals(p->p_compute)[i] = reals(p->p)[i];
+  }
+  forget_gradients(p);
+  return OK;
+}
+
+// ---- the rest of a backend -----------------------------------------------------------------------------------
+
+static status open_reference(op_ctx **out, const backend_config *cfg) {
+  (void)cfg;
+  return mem_new(out, 1, sizeof **out, "a reference backend");
+}
+
+static void close_reference(op_ctx *ctx) {
+  free(ctx);
+}
+
+static status supports(op_kind kind, const void *params) {
+  (void)kind;
+  (void)params;
+  return OK;
+}
+
+static size_t scratch_bytes(op_kind kind, const void *params, int32_t threads) {
+  (void)kind;
+  (void)params;
+  (void)threads;
+  return 0;
+}
+
+static status allocate(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+  (void)ctx;
+  return mem_new(out, bytes, 1, what);
+}
+
+static void release(op_ctx *ctx, void *p) {
+  (void)ctx;
+  free(p);
+}
+
+static status transfer(op_ctx *ctx, void *to, const void *from, size_t bytes) {
+  (void)ctx;
+  memcpy(to, from, bytes);
+  return OK;
+}
+
+static status state_write(op_ctx *ctx, const step_state *state) {
+  ctx->state = *state;
+  return OK;
+}
+
+static status result_clear(op_ctx *ctx) {
+  memset(&ctx->result, 0, sizeof ctx->result);
+  return OK;
+}
+
+static status result_read(op_ctx *ctx, step_result *result) {
+  *result = ctx->result;
+  return OK;
+}
+
+const backend REFERENCE = {
+    .version = OPS_VERSION,
+    .name = REFERENCE_NAME,
+    .act_size = sizeof(REAL),
+    .host_memory = true,
+    .open = open_reference,
+    .close = close_reference,
+    .supports = supports,
+    .scratch_bytes = scratch_bytes,
+    .mem_alloc = allocate,
+    .mem_free = release,
+    .upload = transfer,
+    .download = transfer,
+    .state_write = state_write,
+    .result_clear = result_clear,
+    .result_read = result_read,
+    .embed_forward = embed_forward,
+    .embed_backward = embed_backward,
+    .norm_forward = norm_forward,
+    .norm_backward = norm_backward,
+    .linear_forward = linear_forward,
+    .linear_backward = linear_backward,
+    .attention_forward = attention_forward,
+    .attention_backward = attention_backward,
+    .gather_forward = gather_forward,
+    .gather_backward = gather_backward,
+    .xent = xent,
+    .cls = cls,
+    .grad_norm = grad_norm,
+    .adamw = adamw,
+    .lamb = lamb,
+};
