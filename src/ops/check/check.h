@@ -24,8 +24,8 @@ typedef struct check_config {
 typedef struct check_result {
   int32_t cases, failed, unsupported; // unsupported: refused by the backend's supports()
   double worst;                       // largest error / tolerance of any tensor; above 1 fails
-  char worst_at[256];                 // case and tensor of it
-  char failures[4][512];              // the first ones, one sentence each
+  char worst_at[320];                 // case and tensor of it
+  char failures[4][640];              // the first ones, one sentence each
 } check_result;
 
 // The suites: "embed", "norm", ..., and "backend" for memory, copies, casts, state and results.

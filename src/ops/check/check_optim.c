@@ -11,7 +11,16 @@ typedef struct optim_case {
   int32_t n, row; // row 0: dense
   float clip;     // 0: none
   float decay;
-  enum { ALL = 0, COPY = 1, NOT_FIRST = 2, NAN_GRADIENT = 4, INF_GRADIENT = 8, TRUST = 16, ZERO = 32 } how;
+  enum {
+    ALL = 0,
+    COPY = 1,
+    NOT_FIRST = 2,
+    NAN_GRADIENT = 4,
+    INF_GRADIENT = 8,
+    TRUST = 16,
+    ZERO = 32,
+    FAINT = 64
+  } how;
   int64_t step;
 } optim_case;
 
@@ -22,6 +31,7 @@ static const optim_case cases[] = {
     {ADAMW, 1025, 0, 1000, 0.1f, NOT_FIRST, 100000}, // a bound that does not bind
     {ADAMW, 70000, 0, 1, 0.01f, COPY + NOT_FIRST, 7},
     {ADAMW, 97, 0, 1e-4f, 0, ALL, 3},
+    {ADAMW, 97, 0, 1.5e-6f, 0, FAINT, 0}, // where the 1e-6 beside the norm counts
     {ADAMW, 97, 0, 1, 0.01f, NAN_GRADIENT, 3},
     {ADAMW, 1025, 0, 0, 0.01f, INF_GRADIENT + COPY, 3},
     {ADAMW, 64, 0, 1, 0.01f, ZERO, 3},
@@ -39,12 +49,12 @@ static const optim_case cases[] = {
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
-  snprintf(text, LABEL, "%s, %d elements in rows of %d, step %lld, clip %g, decay %g%s%s%s%s%s%s",
+  snprintf(text, LABEL, "%s, %d elements in rows of %d, step %lld, clip %g, decay %g%s%s%s%s%s%s%s",
            k->rule == ADAMW ? "adamw" : "lamb", k->n, k->row, (long long)k->step, (double)k->clip,
            (double)k->decay, k->how & COPY ? ", compute copy" : "",
            k->how & NOT_FIRST ? ", not the first span" : "", k->how & NAN_GRADIENT ? ", a NaN" : "",
            k->how & INF_GRADIENT ? ", an infinity" : "", k->how & TRUST ? ", trust ratio" : "",
-           k->how & ZERO ? ", zero gradient" : "");
+           k->how & ZERO ? ", zero gradient" : "", k->how & FAINT ? ", faint gradient" : "");
 }
 
 static void setup(int32_t i, fixture *f) {
@@ -55,7 +65,7 @@ static void setup(int32_t i, fixture *f) {
   f->state.clip_norm = k->clip;
   fixture_put(f, P, (tensor){FLOATS("p", SUMMED, n, row)});
   fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, n, row), .absent = (k->how & COPY) == 0});
-  fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, row), .spread = 0.3});
+  fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, row), .spread = k->how & FAINT ? 1e-7 : 0.3});
   fixture_put(f, M, (tensor){FLOATS("m", SUMMED, n, row), .spread = 0.1});
   fixture_put(f, V, (tensor){FLOATS("v", SUMMED, n, row), .spread = 0.1});
   fixture_put(f, TOUCHED, (tensor){BYTES("touched", REWRITTEN, n, 1), .absent = k->row == 0});

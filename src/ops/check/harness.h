@@ -6,7 +6,7 @@
 #include "base/philox.h"
 #include "ops/check/check.h"
 
-enum { MAX_TENSORS = 24, LABEL = 160 };
+enum { MAX_TENSORS = 24, LABEL = 224 };
 
 typedef enum element { ELEMENT_ACT, ELEMENT_FLOAT, ELEMENT_BYTE } element;
 

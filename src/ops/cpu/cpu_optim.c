@@ -38,8 +38,8 @@ typedef struct adam_step {
 
 static adam_step adam_step_of(const op_ctx *ctx, const optim_params *p) {
   const double t = (double)ctx->state.step + 1.0, norm = sqrt(ctx->result.grad_sumsq);
-  const double clip =
-      ctx->state.clip_norm > 0 && norm > ctx->state.clip_norm ? ctx->state.clip_norm / (norm + 1e-6) : 1.0;
+  const double bound = ctx->state.clip_norm / (norm + 1e-6);
+  const double clip = ctx->state.clip_norm > 0 && bound < 1 ? bound : 1.0;
   return (adam_step){.clip = (float)clip,
                      .lr = ctx->state.lr * p->lr_scale,
                      .decay = p->weight_decay,
