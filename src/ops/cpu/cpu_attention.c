@@ -54,9 +54,7 @@ static void set_sequence(task *t, int32_t sequence) {
 static void set_block(task *t, int32_t first) {
   t->first = first;
   t->count = t->n - first < ATTENTION_BLOCK ? t->n - first : ATTENTION_BLOCK;
-  t->keys = visible(t, first + t->count - 1);
-  // In a prefix block that straddles the border, source queries see the whole source.
-  if (t->p->kind == ATTENTION_PREFIX && first < t->prefix && t->keys < t->prefix) t->keys = t->prefix;
+  t->keys = visible(t, first + t->count - 1); // no query of a block sees more than its last one
 }
 
 // s = scale q k^T, unseen keys left unset.

@@ -43,20 +43,23 @@ static status bad_shape(const char *op, const char *field, int64_t value) {
               (long long)value);
 }
 
+static status check_dropout(const char *op, dropout drop) {
+  return drop.threshold > 255 ? bad_shape(op, "dropout threshold", drop.threshold) : OK;
+}
+
 static status cpu_supports(op_kind kind, const void *params) {
   switch (kind) {
   case OP_EMBED: {
     const embed_params *p = params;
     if (p->hidden < 1) return bad_shape("embed", "hidden", p->hidden);
-    if (p->drop.threshold > 255) return bad_shape("embed", "dropout threshold", p->drop.threshold);
-    return OK;
+    return check_dropout("embed", p->drop);
   }
   case OP_NORM: {
     const norm_params *p = params;
     if (p->hidden < 1) return bad_shape("norm", "hidden", p->hidden);
     if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
       return bad_shape("norm with dropout", "rows kind", p->n.kind);
-    return OK;
+    return check_dropout("norm", p->drop);
   }
   case OP_LINEAR: {
     const linear_params *p = params;
@@ -67,7 +70,7 @@ static status cpu_supports(op_kind kind, const void *params) {
     const attention_params *p = params;
     if (p->heads < 1 || p->heads > 4095) return bad_shape("attention", "heads", p->heads);
     if (p->head_size < 1 || p->head_size > 512) return bad_shape("attention", "head size", p->head_size);
-    return OK;
+    return check_dropout("attention", p->drop);
   }
   case OP_GATHER: {
     const gather_params *p = params;
@@ -75,17 +78,24 @@ static status cpu_supports(op_kind kind, const void *params) {
   }
   case OP_XENT: {
     const xent_params *p = params;
+    if (p->hidden < 1) return bad_shape("cross-entropy", "hidden", p->hidden);
+    if (p->negatives < 0) return bad_shape("cross-entropy", "negatives", p->negatives);
     return p->classes < 1 ? bad_shape("cross-entropy", "classes", p->classes) : OK;
   }
   case OP_CLS: {
     const cls_params *p = params;
     return p->classes < 2 || p->classes > 4096 ? bad_shape("classification loss", "classes", p->classes) : OK;
   }
-  case OP_OPTIM:
+  case OP_OPTIM: {
+    const optim_params *p = params;
+    if (p->touched != NULL && (p->row < 1 || p->n % p->row != 0))
+      return bad_shape("row-sparse optimiser", "row", p->row);
+    return OK;
+  }
   case OP_COUNT:
     break;
   }
-  return OK;
+  return fail(ERR_INTERNAL, "the CPU backend knows no op of kind %d", (int)kind);
 }
 
 static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t threads) {
@@ -119,10 +129,10 @@ static status cpu_describe(op_ctx *ctx, char *text, size_t bytes) {
 static status cpu_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
   (void)ctx;
   *out = NULL;
-  bytes = bytes == 0 ? 256 : (bytes + 255) / 256 * 256;
-  void *p = fault_at(FAULT_ALLOC) ? NULL : aligned_alloc(256, bytes);
+  const size_t room = bytes == 0 ? 256 : (bytes + 255) / 256 * 256;
+  void *p = bytes > SIZE_MAX / 2 || fault_at(FAULT_ALLOC) ? NULL : aligned_alloc(256, room);
   if (p == NULL) return fail(ERR_MEMORY, "out of memory: cannot get %zu bytes for %s", bytes, what);
-  memset(p, 0, bytes);
+  memset(p, 0, room);
   *out = p;
   return OK;
 }
@@ -140,7 +150,7 @@ static status cpu_transfer(op_ctx *ctx, void *to, const void *from, size_t bytes
 
 static status cpu_zero(op_ctx *ctx, void *p, size_t bytes) {
   (void)ctx;
-  memset(p, 0, bytes);
+  if (bytes > 0) memset(p, 0, bytes);
   return OK;
 }
 

@@ -1,0 +1,114 @@
+// The CPU backend's refusals: shapes it does not support, memory it cannot get, devices that are not there. (What it
+// computes is in test_ops.c.)
+#include <stdlib.h>
+#include <string.h>
+#include "base/fault.h"
+#include "lib/check.h"
+#include "ops/ops.h"
+
+static status ask(op_kind kind, const void *params) {
+  return backend_cpu.supports(kind, params);
+}
+
+static void test_supports(void **unused) {
+  (void)unused;
+  check_ok(ask(OP_EMBED, &(embed_params){.hidden = 1, .drop.threshold = 255}));
+  check_fails(ask(OP_EMBED, &(embed_params){.hidden = 0}), ERR_UNSUPPORTED,
+              "embed does not support hidden = 0");
+  check_fails(ask(OP_EMBED, &(embed_params){.hidden = 4, .drop.threshold = 256}), ERR_UNSUPPORTED,
+              "embed does not support dropout threshold = 256");
+  check_ok(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_TOKENS, .drop.threshold = 1}));
+  check_fails(ask(OP_NORM, &(norm_params){.hidden = -1}), ERR_UNSUPPORTED,
+              "norm does not support hidden = -1");
+  check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_SEQS, .drop.threshold = 1}),
+              ERR_UNSUPPORTED, "norm with dropout");
+  check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_TOKENS, .drop.threshold = 300}),
+              ERR_UNSUPPORTED, "dropout threshold = 300");
+  check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1}));
+  check_fails(ask(OP_LINEAR, &(linear_params){.in = 0, .out = 1}), ERR_UNSUPPORTED,
+              "linear does not support in = 0");
+  check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 0}), ERR_UNSUPPORTED,
+              "linear does not support out = 0");
+  check_ok(ask(OP_ATTENTION, &(attention_params){.heads = 4095, .head_size = 512}));
+  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 4096, .head_size = 64}), ERR_UNSUPPORTED,
+              "heads = 4096");
+  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 1, .head_size = 513}), ERR_UNSUPPORTED,
+              "head size = 513");
+  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 1, .head_size = 8, .drop.threshold = 256}),
+              ERR_UNSUPPORTED, "attention does not support dropout threshold");
+  check_ok(ask(OP_GATHER, &(gather_params){.hidden = 1}));
+  check_fails(ask(OP_GATHER, &(gather_params){.hidden = 0}), ERR_UNSUPPORTED,
+              "gather does not support hidden = 0");
+  check_ok(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 1}));
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 0, .classes = 1}), ERR_UNSUPPORTED, "hidden = 0");
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 0}), ERR_UNSUPPORTED, "classes = 0");
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .negatives = -1}), ERR_UNSUPPORTED,
+              "negatives = -1");
+  check_ok(ask(OP_CLS, &(cls_params){.classes = 2}));
+  check_fails(ask(OP_CLS, &(cls_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
+  check_fails(ask(OP_CLS, &(cls_params){.classes = 4097}), ERR_UNSUPPORTED, "classes = 4097");
+  uint8_t touched[3] = {0};
+  check_ok(ask(OP_OPTIM, &(optim_params){.n = 12, .row = 4, .touched = touched}));
+  check_ok(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 4}));
+  check_fails(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 4, .touched = touched}), ERR_UNSUPPORTED,
+              "row = 4");
+  check_fails(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 0, .touched = touched}), ERR_UNSUPPORTED,
+              "row = 0");
+  check_fails(ask(OP_COUNT, NULL), ERR_INTERNAL, "no op of kind");
+  assert_int_equal(backend_cpu.scratch_bytes(OP_COUNT, NULL, 0), 0);
+}
+
+static void test_lamb_is_dense(void **unused) {
+  (void)unused;
+  op_ctx *ctx;
+  check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 1}));
+  uint8_t touched = 1;
+  check_fails(backend_cpu.lamb(ctx, &(optim_params){.n = 1, .row = 1, .touched = &touched}), ERR_UNSUPPORTED,
+              "LAMB updates whole tensors");
+  backend_cpu.close(ctx);
+}
+
+static void test_memory_errors(void **unused) {
+  (void)unused;
+  op_ctx *ctx;
+  check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 0}));
+  void *p = &ctx;
+  check_fails(backend_cpu.mem_alloc(ctx, SIZE_MAX - 3, "a table", &p), ERR_MEMORY, "for a table");
+  assert_null(p);
+  backend_cpu.close(ctx);
+  // Every allocation of open() in turn, then of mem_alloc().
+  for (int nth = 1; nth <= 3; nth++) {
+    char fault[32];
+    snprintf(fault, sizeof fault, "alloc:%d", nth);
+    assert_int_equal(setenv("SOUK_FAULT", fault, 1), 0);
+    check_ok(fault_init());
+    status rc = backend_cpu.open(&ctx, &(backend_config){.threads = 1, .scratch_bytes = 100});
+    if (nth < 3) {
+      assert_int_equal(rc, ERR_MEMORY);
+      assert_null(ctx);
+      continue;
+    }
+    check_ok(rc);
+    check_fails(backend_cpu.mem_alloc(ctx, 10, "a table", &p), ERR_MEMORY, "cannot get 10 bytes for a table");
+    backend_cpu.close(ctx);
+  }
+  assert_int_equal(unsetenv("SOUK_FAULT"), 0);
+  check_ok(fault_init());
+}
+
+static void test_find(void **unused) {
+  (void)unused;
+  const backend *be;
+  check_ok(backend_find(&be, "cpu"));
+  assert_ptr_equal(be, &backend_cpu);
+  check_ok(backend_find(&be, "auto"));
+  assert_non_null(be);
+  check_fails(backend_find(&be, "tpu"), ERR_ARGUMENT, "known are cpu, cuda and auto");
+  assert_null(be);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_supports), cmocka_unit_test(test_lamb_is_dense),
+                                     cmocka_unit_test(test_memory_errors), cmocka_unit_test(test_find)};
+  return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
+}
