@@ -20,8 +20,7 @@
 #include "base/philox.h"
 
 enum { CHUNK_SEQUENCES = 4096, KEEP_USERS = 65536, READ_SEQUENCES = 4096, READ_GAP = 1024 };
-enum { DRAW_USERS, DRAW_TIES, DRAW_UNIFORM, DRAW_POPULARITY }; // substreams of STREAM_EVAL
-enum { MAX_REJECTIONS = 20 };                                  // a negative, on average, before the race
+enum { MAX_REJECTIONS = 20 }; // a negative, on average, before the race
 
 const char *const rank_protocol_names[RANK_PROTOCOLS] = {"full", "uniform", "popularity"};
 

@@ -18,6 +18,9 @@ typedef enum rank_protocol {
 } rank_protocol;
 extern const char *const rank_protocol_names[RANK_PROTOCOLS]; // "full", "uniform", "popularity"
 
+// Who draws what: substreams of STREAM_EVAL.
+enum { DRAW_USERS, DRAW_TIES, DRAW_UNIFORM, DRAW_POPULARITY, DRAW_BOOTSTRAP };
+
 typedef enum eval_part { EVAL_VALID, EVAL_TEST } eval_part;
 
 typedef struct query_config {

@@ -26,4 +26,12 @@
     if (strstr(fail_message(), text) == NULL) fail_msg("\"%s\" does not say \"%s\"", fail_message(), text); \
   } while (0)
 
+// Doubles within `tolerance` of each other; NaN never is.
+#define check_near(value, wanted, tolerance)                                                           \
+  do {                                                                                                 \
+    const double check_v_ = (value), check_w_ = (wanted), check_d_ = check_v_ - check_w_;              \
+    if (!(check_d_ <= (tolerance) && -check_d_ <= (tolerance)))                                        \
+      fail_msg("%s is %.17g, %s is %.17g: %.3g apart", #value, check_v_, #wanted, check_w_, check_d_); \
+  } while (0)
+
 #endif

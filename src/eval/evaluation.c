@@ -1,0 +1,237 @@
+// Evaluations as a whole; see evaluation.h.
+#include "eval/evaluation.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "train/config.h"
+
+// Capacities of evaluation batches: enough rows to keep all cores busy, little memory at BERT-base's width.
+enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };
+
+// ---- models of checkpoints -------------------------------------------------------------------------------------
+
+status checkpoint_check_data(const checkpoint *c, const dataset *d) {
+  const dataset_info *info = dataset_get_info(d);
+  if (strcmp(c->data.checksum, info->checksum) == 0) return OK;
+  if (c->data.vocab_size != info->vocab_size ||
+      memcmp(c->data.range_end, info->range_end, sizeof info->range_end) != 0)
+    return fail(ERR_ARGUMENT,
+                "%s was trained on data set \"%s\" with a vocabulary of %d tokens; %s is \"%s\" with %d",
+                c->dir, c->data.name, c->data.vocab_size, dataset_dir(d), info->name, info->vocab_size);
+  return fail(ERR_ARGUMENT, "%s was trained on data set \"%s\" with checksum %.12s; %s is \"%s\" with %.12s",
+              c->dir, c->data.name, c->data.checksum, dataset_dir(d), info->name, info->checksum);
+}
+
+status checkpoint_model(model **out, const checkpoint *c, int device, int32_t threads) {
+  *out = NULL;
+  const int32_t positions = (int32_t)c->model.max_positions;
+  const model_run run = {.caps = {.tokens = positions > BATCH_TOKENS ? positions : BATCH_TOKENS,
+                                  .seqs = BATCH_SEQUENCES,
+                                  .masked = BATCH_SEQUENCES},
+                         .threads = threads};
+  model *m;
+  TRY(model_create(&m, device_names[device], &c->model, &run));
+  const status rc = checkpoint_load(c, m, false);
+  if (rc == OK)
+    *out = m;
+  else
+    model_free(m);
+  return rc;
+}
+
+// ---- running ---------------------------------------------------------------------------------------------------
+
+static contender *add_contender(evaluation *e, const char *name) {
+  contender *c = &e->contenders[e->n++];
+  c->name = name;
+  return c;
+}
+
+static status run_baselines(evaluation *e) {
+  baselines *b;
+  const double started = now_seconds();
+  TRY(baselines_build(&b, e->d, e->c.ranking.query.part, &e->c.baselines));
+  e->count_seconds = now_seconds() - started;
+  status rc = OK;
+  for (int kind = 0; rc == OK && kind < BASELINES; kind++) {
+    contender *c = add_contender(e, baseline_names[kind]);
+    rc = ranking_run_rows(e->questions, baseline_scorer((baseline_kind)kind), b, &c->result);
+    if (rc == OK) log_info("%-22s %.1f s", c->name, c->result.seconds);
+  }
+  baselines_free(b);
+  return rc;
+}
+
+// The best baseline of every metric, and how the model stands to it.
+static void compare(evaluation *e) {
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
+    for (int32_t m = 0; m < RANK_METRICS; m++) {
+      const int32_t first = e->m != NULL ? 1 : 0;
+      int32_t best = first;
+      for (int32_t i = first + 1; i < e->n; i++)
+        if (e->contenders[i].result.metrics[k].value[m] > e->contenders[best].result.metrics[k].value[m])
+          best = i;
+      e->best[k][m] = best;
+      e->difference[k][m] = (paired_difference){.best = -1};
+      if (e->m == NULL || !e->c.ranking.query.protocols[k]) continue;
+      e->difference[k][m] = (paired_difference){.best = best,
+                                                .value = e->contenders[0].result.metrics[k].value[m] -
+                                                         e->contenders[best].result.metrics[k].value[m]};
+    }
+  }
+}
+
+// Intervals of one protocol; values has room for n contenders' replicates and one difference.
+static status bootstrap_protocol(evaluation *e, int32_t protocol, double *values) {
+  const int32_t *ranks[1 + BASELINES];
+  const int64_t n = e->c.replicates;
+  for (int32_t i = 0; i < e->n; i++) ranks[i] = e->contenders[i].result.ranks[protocol];
+  const ranking_result *first = &e->contenders[0].result;
+  TRY(bootstrap_metrics(first->slots, first->queries, ranks, e->n, n, (uint64_t)e->c.ranking.query.seed,
+                        values));
+  double *difference = values + (int64_t)e->n * RANK_METRICS * n;
+  for (int32_t m = 0; e->m != NULL && m < RANK_METRICS; m++) { // before central_interval sorts the replicates
+    paired_difference *p = &e->difference[protocol][m];
+    const double *model_values = values + (int64_t)m * n,
+                 *best_values = values + ((int64_t)p->best * RANK_METRICS + m) * n;
+    for (int64_t i = 0; i < n; i++) difference[i] = model_values[i] - best_values[i];
+    p->range = central_interval(difference, n, 0.95);
+  }
+  for (int32_t i = 0; i < e->n; i++)
+    for (int32_t m = 0; m < RANK_METRICS; m++)
+      e->contenders[i].range[protocol][m] =
+          central_interval(values + ((int64_t)i * RANK_METRICS + m) * n, n, 0.95);
+  return OK;
+}
+
+static status bootstrap_all(evaluation *e) {
+  if (e->c.replicates == 0) return OK;
+  const double started = now_seconds();
+  double *values;
+  TRY(mem_new(&values, ((size_t)e->n * RANK_METRICS + 1) * (size_t)e->c.replicates, sizeof *values,
+              "bootstrap replicates"));
+  status rc = OK;
+  for (int32_t k = 0; rc == OK && k < RANK_PROTOCOLS; k++)
+    if (e->c.ranking.query.protocols[k]) rc = bootstrap_protocol(e, k, values);
+  free(values);
+  e->bootstrap_seconds = now_seconds() - started;
+  return rc;
+}
+
+static status run(evaluation *e) {
+  const dataset_info *info = dataset_get_info(e->d);
+  const bool test = e->c.ranking.query.part == EVAL_TEST;
+  if ((test ? info->test_targets : info->valid_targets) == 0)
+    return fail(ERR_ARGUMENT,
+                "%s has no %s targets; souk prepare makes them with output.split = leave_one_out",
+                dataset_dir(e->d), test ? "test" : "validation");
+  const double started = now_seconds();
+  TRY(ranking_open(&e->questions, e->d, &e->c.ranking));
+  e->open_seconds = now_seconds() - started;
+  if (e->m != NULL) {
+    contender *c = add_contender(e, "model");
+    TRY(ranking_run(e->questions, e->m, &c->result));
+    log_info("%-22s %.1f s, %.1f s of it encoding", c->name, c->result.seconds, c->result.encode_seconds);
+  }
+  TRY(run_baselines(e));
+  compare(e);
+  return bootstrap_all(e);
+}
+
+status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c) {
+  *out = NULL;
+  evaluation *e;
+  TRY(mem_new(&e, 1, sizeof *e, "an evaluation"));
+  e->c = *c;
+  e->d = d;
+  e->m = m;
+  e->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - vocab_begin(dataset_vocab(d), RANGE_ITEMS);
+  const status rc = run(e);
+  if (rc == OK)
+    *out = e;
+  else
+    evaluation_free(e);
+  return rc;
+}
+
+void evaluation_free(evaluation *e) {
+  if (e == NULL) return;
+  for (int32_t i = 0; i < e->n; i++) ranking_result_free(&e->contenders[i].result);
+  ranking_close(e->questions);
+  free(e);
+}
+
+// ---- lists -----------------------------------------------------------------------------------------------------
+
+typedef struct list_writer {
+  const evaluation *e;
+  out_file *f;
+  line_reader *users; // users.tsv: one name a sequence
+  char users_path[OPTION_STRING + 64];
+  char *user;
+  int64_t read; // lines of it
+  int64_t question;
+} list_writer;
+
+// Questions come in the order of sequences, so the file of names is read once.
+static status read_user(list_writer *w, int64_t line) {
+  while (w->read <= line) {
+    size_t bytes;
+    bool end;
+    TRY(lines_next(w->users, &w->user, &bytes, &end));
+    if (end) return fail(ERR_FORMAT, "%s has less lines than the data set has sequences", w->users_path);
+    w->read++;
+    if (w->read > line && !vocab_unescape(w->user))
+      return fail(ERR_FORMAT, "%s line %lld: unknown escape in the name", w->users_path, (long long)w->read);
+  }
+  return OK;
+}
+
+static status write_list(void *self, const query *q, const ranked_list *list) {
+  list_writer *w = self;
+  const vocab *v = dataset_vocab(w->e->d);
+  const int32_t first_item = vocab_begin(v, RANGE_ITEMS);
+  TRY(read_user(w, q->sequence));
+  const int32_t *ranks = w->e->contenders[0].result.ranks[RANK_FULL];
+  const int32_t rank = ranks != NULL ? ranks[w->question] : 0;
+  json_t *j = json_object(), *items = json_array(), *scores = json_array();
+  int bad = json_object_set_new(j, "user", json_string(w->user)); // NULL for text that is not UTF-8
+  for (int32_t i = 0; i < list->n; i++) {
+    bad |= json_array_append_new(items, json_string(vocab_token(v, first_item + list->items[i])));
+    bad |= json_array_append_new(scores, json_real((double)list->scores[i]));
+  }
+  bad |= json_object_set_new(j, "items", items);
+  bad |= json_object_set_new(j, "scores", scores);
+  bad |= json_object_set_new(
+      j, "target", q->target >= 0 ? json_string(vocab_token(v, first_item + q->target)) : json_null());
+  bad |= json_object_set_new(j, "rank", rank > 0 ? json_integer(rank) : json_null());
+  char *text = bad == 0 ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(j);
+  w->question++;
+  if (text == NULL)
+    return fail(ERR_FORMAT, "the list of user \"%s\" cannot be written: a name in it is not valid UTF-8",
+                w->user);
+  const status rc = out_printf(w->f, "%s\n", text);
+  free(text);
+  return rc;
+}
+
+status evaluation_lists(evaluation *e, int32_t k, const char *path) {
+  if (e->m == NULL) return fail(ERR_ARGUMENT, "ranked lists need a model");
+  list_writer w = {.e = e};
+  status rc;
+  TRY_GOTO(path_join(w.users_path, sizeof w.users_path, dataset_dir(e->d), "users.tsv"), done);
+  TRY_GOTO(lines_open(&w.users, w.users_path, 1 << 20), done);
+  TRY_GOTO(out_open(&w.f, path), done);
+  TRY_GOTO(ranking_lists(e->questions, e->m, k, write_list, &w), done);
+  out_file *const f = w.f;
+  w.f = NULL;
+  rc = out_commit(f);
+done:
+  out_abort(w.f);
+  lines_close(w.users);
+  return rc;
+}

@@ -1,0 +1,72 @@
+// One evaluation: a model and the counting baselines over the same questions, with intervals and paired differences.
+#ifndef SOUK_EVAL_EVALUATION_H
+#define SOUK_EVAL_EVALUATION_H
+
+#include <jansson.h>
+#include <stdio.h>
+#include "eval/baselines.h"
+#include "eval/bootstrap.h"
+#include "eval/ranking.h"
+#include "train/checkpoint.h"
+
+typedef struct evaluation_config {
+  ranking_config ranking;
+  baseline_config baselines;
+  int64_t replicates; // of the bootstrap; 0: no intervals
+} evaluation_config;
+
+// One that answers: the model or a baseline.
+typedef struct contender {
+  const char *name;
+  ranking_result result;
+  interval range[RANK_PROTOCOLS][RANK_METRICS]; // 95%; only with replicates
+} contender;
+
+// The model minus the baseline that is best in this metric.
+typedef struct paired_difference {
+  int32_t best; // contender; -1: nothing to compare
+  double value;
+  interval range; // 95%; only with replicates
+} paired_difference;
+
+typedef struct evaluation {
+  evaluation_config c;
+  dataset *d;
+  ranking *questions;
+  model *m; // NULL: baselines only
+  int32_t items;
+  int32_t n; // contenders; the model, when there is one, comes first
+  contender contenders[1 + BASELINES];
+  int32_t best[RANK_PROTOCOLS][RANK_METRICS]; // contender: the best baseline
+  paired_difference difference[RANK_PROTOCOLS][RANK_METRICS];
+  double open_seconds, count_seconds, bootstrap_seconds;
+} evaluation;
+
+// m may be NULL: baselines only. d and m must outlive the evaluation.
+status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c);
+void evaluation_free(evaluation *e); // NULL is safe
+
+// The model's ranked lists of every question as JSON lines into a new file:
+//   {"user": "u1", "items": ["i7", ...], "scores": [1.25, ...], "target": "i9", "rank": 3}
+// items are best first, those of the history left out; target is null where the vocabulary does not have it, and rank is
+// the unsampled one, null without it.
+status evaluation_lists(evaluation *e, int32_t k, const char *path);
+
+// Where the model comes from; all NULL or 0 without one.
+typedef struct evaluation_source {
+  const char *checkpoint;
+  int64_t step;
+} evaluation_source;
+
+status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to); // aligned tables
+status evaluation_json(const evaluation *e, const evaluation_source *s,
+                       json_t **out); // schema "souk.evaluation"
+
+// ---- models of checkpoints ------------------------------------------------------------------------------------
+
+// ERR_ARGUMENT, in words, unless the checkpoint was trained on this data set.
+status checkpoint_check_data(const checkpoint *c, const dataset *d);
+// A model for evaluation with the checkpoint's parameters. device as in the options.
+status checkpoint_model(model **out, const checkpoint *c, int device, int32_t threads);
+
+#endif

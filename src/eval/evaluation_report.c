@@ -1,0 +1,243 @@
+// What an evaluation looks like: aligned tables for people, json for programs.
+#include <math.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/memory.h"
+#include "eval/evaluation.h"
+
+enum { LABEL = 22 };
+
+// Columns of the tables. At cutoff 1 all three metrics are the same.
+static const int32_t columns[] = {METRIC_HR + 0,   METRIC_HR + 1,   METRIC_HR + 2,   METRIC_HR + 3,
+                                  METRIC_NDCG + 1, METRIC_NDCG + 2, METRIC_NDCG + 3, METRIC_MRR + 1,
+                                  METRIC_MRR + 2,  METRIC_MRR + 3,  METRIC_MRR_ALL};
+enum { COLUMNS = sizeof columns / sizeof *columns };
+
+static const char *part_name(const evaluation *e) {
+  return e->c.ranking.query.part == EVAL_TEST ? "test" : "validation";
+}
+
+// "Whole catalogue, history filtered out" and the like.
+static void protocol_title(const evaluation *e, int32_t protocol, char *buf, size_t bytes) {
+  const query_config *q = &e->c.ranking.query;
+  const int64_t fewest = (int64_t)e->contenders[0].result.fewest_negatives;
+  if (protocol == RANK_FULL)
+    snprintf(buf, bytes, "the whole catalogue of %d items%s", e->items,
+             q->filter_history ? ", those of the history filtered out" : "");
+  else
+    snprintf(buf, bytes, "the target among %lld negatives, drawn %s%s", (long long)q->negatives,
+             protocol == RANK_UNIFORM ? "uniformly" : "by popularity",
+             fewest < q->negatives ? " (fewer where the catalogue has no more)" : "");
+}
+
+// ---- tables ----------------------------------------------------------------------------------------------------
+
+static void print_heading(FILE *to) {
+  fprintf(to, "%-*s", LABEL, "");
+  for (int32_t i = 0; i < COLUMNS; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "%s", rank_metric_name(columns[i]));
+    for (char *p = name; *p != '\0'; p++)
+      if (*p >= 'a' && *p <= 'z') *p = (char)(*p - 'a' + 'A');
+    fprintf(to, "%8s", name);
+  }
+  fputc('\n', to);
+}
+
+static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FILE *to) {
+  const contender *c = &e->contenders[i];
+  fprintf(to, "%-*s", LABEL, c->name);
+  for (int32_t j = 0; j < COLUMNS; j++) {
+    char text[32];
+    snprintf(text, sizeof text, "%.4f%s", c->result.metrics[protocol].value[columns[j]],
+             e->n > 1 && e->best[protocol][columns[j]] == i ? "*" : " ");
+    fprintf(to, "%8s", text);
+  }
+  fputc('\n', to);
+  if (e->c.replicates == 0) return;
+  fprintf(to, "%-*s", LABEL, "  95% +-");
+  for (int32_t j = 0; j < COLUMNS; j++) {
+    const interval *r = &c->range[protocol][columns[j]];
+    fprintf(to, "%7.4f ", 0.5 * (r->high - r->low));
+  }
+  fputc('\n', to);
+}
+
+static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
+  int32_t better = 0, surely = 0, surely_worse = 0;
+  fprintf(to, "%-*s", LABEL, "model - best*");
+  for (int32_t j = 0; j < COLUMNS; j++) {
+    const paired_difference *p = &e->difference[protocol][columns[j]];
+    fprintf(to, "%+7.4f ", p->value);
+    better += p->value > 0;
+    surely += e->c.replicates > 0 && p->range.low > 0;
+    surely_worse += e->c.replicates > 0 && p->range.high < 0;
+  }
+  fputc('\n', to);
+  for (int32_t end = 0; end < 2 && e->c.replicates > 0; end++) {
+    fprintf(to, "%-*s", LABEL, end == 0 ? "  95% from" : "       to");
+    for (int32_t j = 0; j < COLUMNS; j++) {
+      const interval *r = &e->difference[protocol][columns[j]].range;
+      fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
+    }
+    fputc('\n', to);
+  }
+  fprintf(to, "the model is above the best baseline in %d of %d figures", better, COLUMNS);
+  if (e->c.replicates > 0) fprintf(to, ": in %d the interval is above 0, in %d below", surely, surely_worse);
+  fputc('\n', to);
+}
+
+static void print_shares(const evaluation *e, FILE *to) {
+  const ranking_result *r = &e->contenders[0].result;
+  const double n = (double)r->queries;
+  fprintf(
+      to,
+      "targets   %.2f%% not in the vocabulary, %.2f%% in no part before (the rest, %.2f%%, bounds HR of a\n",
+      100.0 * (double)r->unknown / n, 100.0 * (double)r->unseen / n,
+      100.0 * (double)(r->queries - r->unseen) / n);
+  fprintf(to, "          model that knows items by id), %.2f%% cold: in no train part\n",
+          100.0 * (double)r->cold / n);
+}
+
+status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
+  const dataset_info *info = dataset_get_info(e->d);
+  const ranking_result *first = &e->contenders[0].result;
+  const query_config *q = &e->c.ranking.query;
+  fprintf(to, "data      %s, %s part: %lld questions of %lld users%s\n", info->name, part_name(e),
+          (long long)first->queries, (long long)first->users, q->users > 0 ? " (a random subset)" : "");
+  print_shares(e, to);
+  if (e->m != NULL) {
+    fprintf(to, "model     %s, step %lld\n", s->checkpoint, (long long)s->step);
+    if (first->has_loss)
+      fprintf(to, "masked LM loss %.4f nats (perplexity %.1f), accuracy %.4f, on the held-out items\n",
+              first->loss, exp(first->loss), first->accuracy);
+  }
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
+    char title[160];
+    if (!q->protocols[k]) continue;
+    protocol_title(e, k, title, sizeof title);
+    fprintf(to, "\n%s: %s\n", rank_protocol_names[k], title);
+    print_heading(to);
+    for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
+    if (e->m != NULL) print_difference(e, k, to);
+  }
+  char bytes[32];
+  double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
+  for (int32_t i = 0; i < e->n; i++) seconds += e->contenders[i].result.seconds;
+  fprintf(to, "\n* the best baseline; at cutoff 1, NDCG and MRR are HR; +- is half the width of the "
+              "bootstrap interval\n");
+  fprintf(to,
+          "time      %.1f s: questions %.1f, model %.1f, counting %.1f, baselines %.1f, bootstrap %.1f; "
+          "memory %s\n",
+          seconds, e->open_seconds, e->m != NULL ? first->seconds : 0.0, e->count_seconds,
+          seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds -
+              (e->m != NULL ? first->seconds : 0.0),
+          e->bootstrap_seconds, human_bytes(bytes, (double)mem_peak_bytes()));
+  return ferror(to) ? fail(ERR_IO, "cannot write the evaluation") : OK;
+}
+
+// ---- json ------------------------------------------------------------------------------------------------------
+
+static json_t *with_range(const evaluation *e, double value, const interval *r) {
+  json_t *j = json_object();
+  json_object_set_new(j, "value", json_real(value));
+  if (e->c.replicates > 0) {
+    json_object_set_new(j, "low", json_real(r->low));
+    json_object_set_new(j, "high", json_real(r->high));
+  }
+  return j;
+}
+
+static json_t *protocol_json(const evaluation *e, int32_t k) {
+  json_t *results = json_array();
+  for (int32_t i = 0; i < e->n; i++) {
+    const contender *c = &e->contenders[i];
+    json_t *metrics = json_object();
+    for (int32_t m = 0; m < RANK_METRICS; m++)
+      json_object_set_new(metrics, rank_metric_name(m),
+                          with_range(e, c->result.metrics[k].value[m], &c->range[k][m]));
+    json_array_append_new(results, json_pack("{s:s,s:b,s:o}", "name", c->name, "baseline",
+                                             !(e->m != NULL && i == 0), "metrics", metrics));
+  }
+  json_t *j = json_pack("{s:s,s:o}", "name", rank_protocol_names[k], "results", results);
+  if (k != RANK_FULL) {
+    json_object_set_new(j, "negatives", json_integer(e->c.ranking.query.negatives));
+    json_object_set_new(j, "fewest_negatives",
+                        json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
+  }
+  if (e->m == NULL) return j;
+  json_t *difference = json_object();
+  for (int32_t m = 0; m < RANK_METRICS; m++) {
+    const paired_difference *p = &e->difference[k][m];
+    json_t *one = with_range(e, p->value, &p->range);
+    json_object_set_new(one, "baseline", json_string(e->contenders[p->best].name));
+    json_object_set_new(difference, rank_metric_name(m), one);
+  }
+  json_object_set_new(j, "difference", difference);
+  return j;
+}
+
+// The baselines' options by name: what a reader needs to get the same numbers.
+static json_t *baselines_json(const baseline_config *c) {
+  json_t *j = json_object();
+  for (size_t i = 0; i < n_baseline_options; i++) {
+    const option *o = &baseline_options[i];
+    const char *field = (const char *)c + o->offset;
+    double number;
+    int64_t whole;
+    if (o->type == OPT_FLOAT) {
+      memcpy(&number, field, sizeof number);
+      json_object_set_new(j, o->name, json_real(number));
+    } else if (o->type == OPT_CHOICE) {
+      json_object_set_new(j, o->name, json_string(c->learn == 1 ? "train" : "before"));
+    } else {
+      memcpy(&whole, field, sizeof whole);
+      json_object_set_new(j, o->name, json_integer(whole));
+    }
+  }
+  return j;
+}
+
+status evaluation_json(const evaluation *e, const evaluation_source *s, json_t **out) {
+  const dataset_info *info = dataset_get_info(e->d);
+  const ranking_result *first = &e->contenders[0].result;
+  const query_config *q = &e->c.ranking.query;
+  json_t *j = json_object();
+  json_object_set_new(j, "schema", json_string("souk.evaluation"));
+  json_object_set_new(j, "version", json_integer(1));
+  json_object_set_new(j, "created_by", json_string("souk " SOUK_VERSION));
+  json_object_set_new(j, "data",
+                      json_pack("{s:s,s:s,s:s,s:i}", "dir", dataset_dir(e->d), "name", info->name, "checksum",
+                                info->checksum, "items", e->items));
+  json_object_set_new(j, "part", json_string(part_name(e)));
+  json_object_set_new(j, "users", json_integer(first->users));
+  json_object_set_new(j, "questions", json_integer(first->queries));
+  json_object_set_new(j, "unknown_targets", json_integer(first->unknown));
+  json_object_set_new(j, "unseen_targets", json_integer(first->unseen));
+  json_object_set_new(j, "cold_targets", json_integer(first->cold));
+  json_object_set_new(j, "seed", json_integer(q->seed));
+  json_object_set_new(j, "filter_history", json_boolean(q->filter_history));
+  json_object_set_new(j, "bootstrap", json_integer(e->c.replicates));
+  json_object_set_new(j, "baselines", baselines_json(&e->c.baselines));
+  if (e->m != NULL) {
+    json_t *about = json_pack("{s:s,s:I}", "checkpoint", s->checkpoint, "step", (json_int_t)s->step);
+    if (first->has_loss) {
+      json_object_set_new(about, "loss", json_real(first->loss));
+      json_object_set_new(about, "perplexity", json_real(exp(first->loss)));
+      json_object_set_new(about, "accuracy", json_real(first->accuracy));
+    }
+    json_object_set_new(j, "model", about);
+  }
+  json_t *protocols = json_array();
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
+    if (q->protocols[k]) json_array_append_new(protocols, protocol_json(e, k));
+  json_object_set_new(j, "protocols", protocols);
+  json_t *seconds = json_pack("{s:f,s:f,s:f}", "questions", e->open_seconds, "counting", e->count_seconds,
+                              "bootstrap", e->bootstrap_seconds);
+  for (int32_t i = 0; i < e->n; i++)
+    json_object_set_new(seconds, e->contenders[i].name, json_real(e->contenders[i].result.seconds));
+  json_object_set_new(j, "seconds", seconds);
+  json_object_set_new(j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));
+  *out = j;
+  return j != NULL ? OK : fail(ERR_MEMORY, "out of memory: an evaluation's json");
+}
