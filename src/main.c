@@ -16,6 +16,7 @@ static const command commands[] = {
     {"synth", cmd_synth, "generate a marketplace with known truth"},
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
+    {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},

@@ -1,0 +1,181 @@
+// souk eval RUN: ranking quality of a model beside counting baselines.
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "eval/evaluation.h"
+#include "train/config.h"
+
+enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
+
+typedef struct eval_flags {
+  char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
+  int part, which, device;
+  int64_t users, negatives, seed, bootstrap, k, threads;
+  bool loss, filter_history, baselines_only, json;
+} eval_flags;
+
+#define FLAG(name) offsetof(eval_flags, name)
+static const option flag_options[] = {
+    {"data", OPT_STRING, FLAG(data), "", 0, 0, NULL,
+     "prepared data set; empty: the one that the run was trained on"},
+    {"part", OPT_CHOICE, FLAG(part), "test", 0, 0, "valid|test", "held-out part"},
+    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
+     "checkpoint of a run; auto: the best, or the last where none was chosen"},
+    {"users", OPT_INT, FLAG(users), "0", 0, 1e12, NULL, "a random subset of this many users; 0: all"},
+    {"protocols", OPT_STRING, FLAG(protocols), "full,uniform,popularity", 0, 0, NULL,
+     "candidates: full (catalogue), uniform, popularity (negatives)"},
+    {"negatives", OPT_INT, FLAG(negatives), "100", 1, 1 << 20, NULL, "of the sampled protocols"},
+    {"filter_history", OPT_BOOL, FLAG(filter_history), "true", 0, 0, NULL,
+     "items of the history are no candidates (but for the target)"},
+    {"loss", OPT_BOOL, FLAG(loss), "true", 0, 0, NULL, "masked-LM loss and accuracy of the model too"},
+    {"bootstrap", OPT_INT, FLAG(bootstrap), "1000", 0, 1e6, NULL,
+     "replicates for 95% intervals; 0: no intervals"},
+    {"seed", OPT_INT, FLAG(seed), "1", 0, 9e15, NULL, "of users, negatives, ties and replicates"},
+    {"baselines_only", OPT_BOOL, FLAG(baselines_only), "false", 0, 0, NULL, "without a model; needs --data"},
+    {"json", OPT_BOOL, FLAG(json), "false", 0, 0, NULL, "print json instead of tables"},
+    {"lists", OPT_STRING, FLAG(lists), "", 0, 0, NULL, "file for the model's ranked lists, as JSON lines"},
+    {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
+    {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
+    {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+};
+// So that what souk pretrain takes works here too.
+static const option data_option[] = {
+    {"dir", OPT_STRING, FLAG(data), "", 0, 0, NULL, "the same as --data"},
+};
+
+// "full,uniform" into protocols[].
+static status parse_protocols(const char *text, bool protocols[RANK_PROTOCOLS]) {
+  bool any = false;
+  for (const char *p = text;; p++) {
+    const size_t n = strcspn(p, ",");
+    int32_t k = 0;
+    while (k < RANK_PROTOCOLS &&
+           (strlen(rank_protocol_names[k]) != n || strncmp(rank_protocol_names[k], p, n) != 0))
+      k++;
+    if (k == RANK_PROTOCOLS)
+      return fail(ERR_ARGUMENT, "protocols: \"%.*s\" is none of full, uniform, popularity", (int)n, p);
+    protocols[k] = any = true;
+    p += n;
+    if (*p == '\0') break;
+  }
+  return any ? OK : fail(ERR_ARGUMENT, "protocols names none; full, uniform and popularity are known");
+}
+
+// The checkpoint that a run or a checkpoint directory stands for.
+static status open_checkpoint(checkpoint **out, const char *where, int which) {
+  char dir[OPTION_STRING];
+  *out = NULL;
+  if (which != WHICH_AUTO) {
+    TRY(checkpoint_find(dir, sizeof dir, where, which == WHICH_BEST ? "best" : "last"));
+  } else if (checkpoint_find(dir, sizeof dir, where, "best") !=
+             OK) { // runs without validation have no best one
+    TRY(checkpoint_find(dir, sizeof dir, where, "last"));
+  }
+  return checkpoint_open(out, dir);
+}
+
+// The data set's directory as the run's configuration has it.
+static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
+  run_config *run = calloc(1, sizeof *run);
+  if (run == NULL) return fail(ERR_MEMORY, "out of memory: a run's configuration");
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(run, sections)};
+  status rc = options_defaults(&set);
+  if (rc == OK) rc = options_yaml_text(&set, c->config_yaml, strlen(c->config_yaml), c->dir);
+  memcpy(dir, run->data.dir, OPTION_STRING);
+  free(run);
+  TRY(rc);
+  char manifest[OPTION_STRING + 32];
+  TRY(path_join(manifest, sizeof manifest, dir, "manifest.json"));
+  if (dir[0] == '\0' || !file_exists(manifest))
+    return fail(ERR_NOT_FOUND, "the data set that %s was trained on (%s) is not there; --data DIR names it",
+                c->dir, dir);
+  return OK;
+}
+
+static status evaluate(const eval_flags *f, const evaluation_config *config, dataset *d,
+                       const checkpoint *c) {
+  model *m = NULL;
+  evaluation *e = NULL;
+  json_t *j = NULL;
+  status rc = OK;
+  if (c != NULL) TRY(checkpoint_model(&m, c, f->device, (int32_t)f->threads));
+  TRY_GOTO(evaluation_run(&e, d, m, config), done);
+  if (f->lists[0] != '\0') TRY_GOTO(evaluation_lists(e, (int32_t)f->k, f->lists), done);
+  const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
+                                    .step = c != NULL ? c->state.step : 0};
+  if (f->json) {
+    TRY_GOTO(evaluation_json(e, &source, &j), done);
+    json_dumpf(j, stdout, JSON_INDENT(1));
+    fputc('\n', stdout);
+  } else {
+    TRY_GOTO(evaluation_print(e, &source, stdout), done);
+  }
+done:
+  json_decref(j);
+  evaluation_free(e);
+  model_free(m);
+  return rc;
+}
+
+static status open_and_evaluate(eval_flags *f, const evaluation_config *config, const char *where) {
+  checkpoint *c = NULL;
+  dataset *d = NULL;
+  status rc = OK;
+  if (where != NULL) TRY_GOTO(open_checkpoint(&c, where, f->which), done);
+  if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
+  TRY_GOTO(dataset_open(&d, f->data, true), done);
+  if (c != NULL) TRY_GOTO(checkpoint_check_data(c, d), done);
+  rc = evaluate(f, config, d, c);
+done:
+  dataset_close(d);
+  checkpoint_close(c);
+  return rc;
+}
+
+status cmd_eval(int argc, char **argv) {
+  static eval_flags f;
+  static evaluation_config c;
+  option_section sections[] = {
+      {"", "This evaluation", flag_options, sizeof flag_options / sizeof *flag_options, &f},
+      {"data", "Data", data_option, 1, &f},
+      {"baselines", "Counting baselines", baseline_options, n_baseline_options, &c.baselines},
+  };
+  const option_set set = {
+      .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]",
+      .summary =
+          "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
+          "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.",
+      .sections = sections,
+      .count = sizeof sections / sizeof *sections};
+  const char *where;
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
+  if (help) return OK;
+  if (n == 0 && !f.baselines_only)
+    return fail(ERR_ARGUMENT,
+                "souk eval wants a run or a checkpoint, or --baselines-only; --help tells more");
+  if (n == 1 && f.baselines_only)
+    return fail(ERR_ARGUMENT, "--baselines-only evaluates no model, so %s is one argument too many", where);
+  if (n == 0 && f.data[0] == '\0') return fail(ERR_ARGUMENT, "--baselines-only needs --data DIR");
+  if (n == 0 && f.lists[0] != '\0')
+    return fail(ERR_ARGUMENT, "--lists writes a model's lists; there is no model");
+  c.ranking = ranking_defaults();
+  c.ranking.query.part = f.part == 0 ? EVAL_VALID : EVAL_TEST;
+  c.ranking.query.users = f.users;
+  c.ranking.query.seed = f.seed;
+  c.ranking.query.negatives = f.negatives;
+  c.ranking.query.filter_history = f.filter_history;
+  c.ranking.query.protocols[RANK_FULL] = false;
+  TRY(parse_protocols(f.protocols, c.ranking.query.protocols));
+  c.ranking.loss = f.loss;
+  c.replicates = f.bootstrap;
+  if (f.threads > 0) omp_set_num_threads((int)f.threads);
+  return open_and_evaluate(&f, &c, n == 1 ? where : NULL);
+}
