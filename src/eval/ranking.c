@@ -459,14 +459,31 @@ status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_r
   return rc;
 }
 
+bool ranking_metric_find(const char *name, int32_t *protocol, int32_t *metric) {
+  *protocol = RANK_PROTOCOLS;
+  *metric = -1;
+  if (strcmp(name, "loss") == 0 || strcmp(name, "accuracy") == 0) return true;
+  const char *slash = strchr(name, '/');
+  *protocol = RANK_FULL;
+  for (int32_t k = 0; slash != NULL && k < RANK_PROTOCOLS; k++) {
+    const size_t n = strlen(rank_protocol_names[k]);
+    if ((size_t)(slash - name) == n && strncmp(name, rank_protocol_names[k], n) == 0) {
+      *protocol = k;
+      name = slash + 1;
+      break;
+    }
+  }
+  *metric = rank_metric_find(name);
+  return *metric >= 0;
+}
+
 status ranking_value(const ranking_result *r, const char *name, double *value) {
-  const int32_t metric = rank_metric_find(name);
-  if (metric >= 0)
-    *value = r->metrics[RANK_FULL].value[metric];
-  else if (strcmp(name, "loss") == 0 && r->has_loss)
-    *value = r->loss;
-  else if (strcmp(name, "accuracy") == 0 && r->has_loss)
-    *value = r->accuracy;
+  int32_t protocol, metric;
+  const bool known = ranking_metric_find(name, &protocol, &metric);
+  if (known && protocol < RANK_PROTOCOLS && r->ranks[protocol] != NULL)
+    *value = r->metrics[protocol].value[metric];
+  else if (known && protocol == RANK_PROTOCOLS && r->has_loss)
+    *value = strcmp(name, "loss") == 0 ? r->loss : r->accuracy;
   else
     return fail(ERR_ARGUMENT,
                 "\"%s\" is not a metric of this evaluation; \"ndcg@10\" and \"hr@10\" are, for example",

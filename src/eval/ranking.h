@@ -55,8 +55,10 @@ void ranking_result_free(ranking_result *r); // NULL is safe
 // All in one.
 status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out);
 
-// A metric of the unsampled protocol by name: "hr@10", "ndcg@10", "mrr", "loss", "accuracy", ...; ERR_ARGUMENT if
-// there is none of that name. Metrics grow with quality but for "loss".
+// What a name like "ndcg@10" (unsampled), "popularity/hr@10", "loss" or "accuracy" means. For the last two *protocol is
+// RANK_PROTOCOLS. false: there is no metric of that name.
+bool ranking_metric_find(const char *name, int32_t *protocol, int32_t *metric);
+// The value of such a name; ERR_ARGUMENT if this evaluation does not have it. Metrics grow with quality but for "loss".
 status ranking_value(const ranking_result *r, const char *name, double *value);
 
 // The k best items of a question, best first, as `souk-infer` would list them: the history filtered out (the target

@@ -3,6 +3,16 @@
 
 #include <string.h>
 
+// The unsampled metrics by their plain names, others as "popularity/hr@10".
+static void add_metrics(json_t *values, const ranking_result *r, int32_t protocol) {
+  for (int32_t i = 0; i < RANK_METRICS; i++) {
+    char name[64];
+    snprintf(name, sizeof name, "%s%s%s", protocol == RANK_FULL ? "" : rank_protocol_names[protocol],
+             protocol == RANK_FULL ? "" : "/", rank_metric_name(i));
+    json_object_set_new(values, name, json_real(r->metrics[protocol].value[i]));
+  }
+}
+
 static status run(validator *self, model *m, const char *name, double *metric, json_t **values) {
   rank_validator *v = (rank_validator *)self;
   ranking_result result;
@@ -11,8 +21,8 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   if (rc == OK) rc = ranking_value(&result, name, metric);
   if (rc == OK) {
     *values = json_object();
-    for (int32_t i = 0; i < RANK_METRICS; i++)
-      json_object_set_new(*values, rank_metric_name(i), json_real(result.metrics[RANK_FULL].value[i]));
+    for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
+      if (result.ranks[k] != NULL) add_metrics(*values, &result, k);
     if (result.has_loss) json_object_set_new(*values, "loss", json_real(result.loss));
     if (result.has_loss) json_object_set_new(*values, "accuracy", json_real(result.accuracy));
     json_object_set_new(*values, "users", json_integer(result.users));
@@ -25,17 +35,21 @@ status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t
   memset(v, 0, sizeof *v);
   v->base.run = run;
   v->base.smaller_is_better = strcmp(metric, "loss") == 0;
-  const bool loss = v->base.smaller_is_better || strcmp(metric, "accuracy") == 0;
-  if (!loss && rank_metric_find(metric) < 0)
-    return fail(ERR_ARGUMENT,
-                "train.metric: there is no metric \"%s\"; known are hr@1, ndcg@10, mrr@20, mrr, loss, "
-                "accuracy and the like",
-                metric);
+  int32_t protocol, index;
+  if (!ranking_metric_find(metric, &protocol, &index))
+    return fail(
+        ERR_ARGUMENT,
+        "train.metric: there is no metric \"%s\"; known are hr@1, ndcg@10, mrr@20, mrr, popularity/hr@10, "
+        "loss, accuracy and the like",
+        metric);
   ranking_config c = ranking_defaults();
+  // A sampled metric alone leaves the catalogue out: that is what makes it cheap.
+  c.loss = protocol == RANK_PROTOCOLS;
+  if (!c.loss) c.query.protocols[RANK_FULL] = false;
+  if (!c.loss) c.query.protocols[protocol] = true;
   c.query.part = EVAL_VALID;
   c.query.users = users;
   c.query.seed = seed;
-  c.loss = loss;
   return ranking_open(&v->questions, d, &c);
 }
 

@@ -10,7 +10,7 @@ typedef struct rank_validator {
   ranking *questions;
 } rank_validator;
 
-// metric: a name that ranking_value() knows, or "loss". d must outlive v.
+// metric: a name that ranking_metric_find() knows. d must outlive v.
 status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric);
 void rank_validator_close(rank_validator *v);
 

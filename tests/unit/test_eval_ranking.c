@@ -325,6 +325,22 @@ static void test_shares(void **unused) {
   check_fails(ranking_value(&result, "loss", &value), ERR_ARGUMENT,
               "\"loss\" is not a metric of this evaluation");
   check_fails(ranking_value(&result, "hr@3", &value), ERR_ARGUMENT, "hr@3");
+  check_ok(ranking_value(&result, "uniform/mrr", &value));
+  check_near(value, result.metrics[RANK_UNIFORM].value[METRIC_MRR_ALL], 0);
+  check_ok(ranking_value(&result, "full/hr@20", &value));
+  check_near(value, 0.8, 1e-12);
+  check_fails(ranking_value(&result, "popularity/hr@5", &value), ERR_ARGUMENT,
+              "not a metric of this evaluation");
+  int32_t protocol, metric;
+  assert_true(ranking_metric_find("popularity/hr@5", &protocol, &metric));
+  assert_int_equal(protocol, RANK_POPULARITY);
+  assert_int_equal(metric, METRIC_HR + 1);
+  assert_true(ranking_metric_find("accuracy", &protocol, &metric));
+  assert_int_equal(protocol, RANK_PROTOCOLS);
+  const char *const none[] = {
+      "", "/", "/hr@5", "popular/hr@5", "popularity/", "popularity/loss", "popularityhr@5"};
+  for (size_t i = 0; i < sizeof none / sizeof *none; i++)
+    assert_false(ranking_metric_find(none[i], &protocol, &metric));
   ranking_result_free(&result);
   ranking_result_free(&result); // twice is fine
   ranking_close(r);
