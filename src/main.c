@@ -18,6 +18,7 @@ static const command commands[] = {
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
+    {"plan", cmd_plan, "what a run will take: memory, operations, time"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},
 };

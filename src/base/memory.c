@@ -2,6 +2,8 @@
 #include "base/memory.h"
 
 #include <jansson.h>
+#include <malloc.h>
+#include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -52,15 +54,25 @@ status mem_strndup(char **out, const char *text, size_t bytes) {
   return OK;
 }
 
+// Blocks of the heap, so that free() takes them back like any other.
+enum { RESERVE_BLOCKS = 40, RESERVE_SMALL = 4 << 10, RESERVE_LARGE = 64 << 10, RESERVE_LARGES = 2 };
 static _Thread_local bool json_failed;
+static void *json_reserve[RESERVE_BLOCKS]; // the large ones first
+static atomic_int json_reserve_used[2];    // of the large, of the small
 
 static void *json_memory(size_t bytes) {
   void *p = fault_at(FAULT_ALLOC) ? NULL : malloc(bytes);
-  if (p == NULL) json_failed = true;
+  if (p != NULL) return p;
+  const bool small = bytes <= RESERVE_SMALL;
+  const int at = atomic_fetch_add(&json_reserve_used[small], 1) + (small ? RESERVE_LARGES : 0);
+  if (bytes <= RESERVE_LARGE && at < (small ? RESERVE_BLOCKS : RESERVE_LARGES)) p = json_reserve[at];
+  json_failed = json_failed || p == NULL;
   return p;
 }
 
 void mem_json_watch(void) {
+  for (int i = 0; i < RESERVE_BLOCKS; i++)
+    json_reserve[i] = malloc(i < RESERVE_LARGES ? RESERVE_LARGE : RESERVE_SMALL);
   json_set_alloc_funcs(json_memory, free);
 }
 
@@ -70,13 +82,27 @@ bool mem_json_failed(void) {
   return failed;
 }
 
-size_t mem_peak_bytes(void) {
+// A line "NAME: N kB" of /proc/self/status, in bytes.
+static size_t process_bytes(const char *name) {
   FILE *f = fopen("/proc/self/status", "r");
   if (f == NULL) return 0;
   char line[256];
   size_t kib = 0;
+  const size_t n = strlen(name);
   while (fgets(line, sizeof line, f) != NULL)
-    if (sscanf(line, "VmHWM: %zu kB", &kib) == 1) break;
+    if (strncmp(line, name, n) == 0 && sscanf(line + n, ": %zu kB", &kib) == 1) break;
   fclose(f);
   return kib * 1024;
+}
+
+size_t mem_peak_bytes(void) {
+  return process_bytes("VmHWM");
+}
+
+size_t mem_now_bytes(void) {
+  return process_bytes("VmRSS");
+}
+
+void mem_return_large(void) {
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
 }

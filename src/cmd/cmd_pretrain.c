@@ -1,6 +1,7 @@
 // souk pretrain CONFIG.yaml: masked-LM pre-training on a data set.
 #include <string.h>
 #include "cmd/cmd.h"
+#include "base/memory.h"
 #include "train/loop.h"
 #include "train/validation.h"
 
@@ -39,6 +40,7 @@ status cmd_pretrain(int argc, char **argv) {
     TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
   }
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
+  mem_return_large();
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
   rank_validator v = {.questions = NULL};

@@ -368,6 +368,10 @@ static status read_tensors(model *m, hid_t file, const char *path, const char *g
       rc = fail(ERR_FORMAT, "%s: \"%s\" is %llu x %llu, the model wants %lld x %lld", path, name,
                 (unsigned long long)dims[0], (unsigned long long)dims[1], (long long)p->shape[0],
                 (long long)p->shape[1]);
+    if (model_backend(m)->host_memory) { // straight into its place
+      if (rc == OK) rc = h5_read(file, path, name, H5T_NATIVE_FLOAT, 0, dims[0], arena + p->offset);
+      continue;
+    }
     if (rc == OK) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
     if (rc == OK) rc = h5_read(file, path, name, H5T_NATIVE_FLOAT, 0, dims[0], buffer);
     if (rc == OK)

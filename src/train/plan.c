@@ -1,0 +1,327 @@
+// What a run will take; see plan.h and docs/training.md.
+//
+// Time is estimated from two measured rates, that of a product in cache and that of copying memory, as if nothing
+// overlapped: products at PRODUCT_SHARE of the peak, attention (small products and exponentials) at ATTENTION_SHARE of
+// it, plus every pass over activations, logits and optimiser state at the speed of memory. The shares were fitted to
+// runs from 2 layers x 64 to 12 x 768.
+#include "train/plan.h"
+
+#include <jansson.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/memory.h"
+#include "eval/queries.h"
+#include "train/loop.h"
+#include "train/optimizer.h"
+#include "train/saver.h"
+
+static const double PRODUCT_SHARE = 0.75, ATTENTION_SHARE = 0.15;
+enum { SAMPLED_BATCHES = 32, GROUP_SEQUENCES = 65536 }; // of batcher.h: what is in memory at a time
+// Constants that were measured: pages of code, of libhdf5 and of the heap that only a training run touches.
+static const double TRAINING_CODE_BYTES = 5.5 * (1 << 20);
+
+// ---- this machine --------------------------------------------------------------------------------------------
+
+static double copy_rate(int32_t threads) {
+  enum { N = 8 << 20, TRIES = 4 };
+  const int32_t n = threads > 0 ? threads : omp_get_max_threads();
+  float *a;
+  if (mem_new(&a, 2 * (size_t)N, sizeof *a, "the bandwidth measurement") != OK) return 0;
+  double best = 1e30;
+  for (int t = 0; t < TRIES; t++) {
+    const double start = now_seconds();
+#pragma omp parallel for num_threads(n) schedule(static)
+    for (int64_t i = 0; i < N; i++) a[N + i] = a[i] + 1.0f;
+    const double seconds = now_seconds() - start;
+    if (seconds < best) best = seconds;
+  }
+  free(a);
+  return 2.0 * N * sizeof(float) / best; // read and written
+}
+
+status machine_measure(machine *m, int32_t threads) {
+  m->base_bytes = (double)mem_now_bytes();
+  m->peak_flops = measure_peak(threads);
+  m->blas_bytes = (double)mem_now_bytes() - m->base_bytes;
+  if (m->blas_bytes < 0) m->blas_bytes = 0;
+  m->bytes_per_s = copy_rate(threads);
+  if (!(m->peak_flops > 0) || !(m->bytes_per_s > 0)) return fail(ERR_MEMORY, "%s", fail_message());
+  return OK;
+}
+
+// ---- memory --------------------------------------------------------------------------------------------------
+
+__attribute__((format(printf, 4, 5))) static void add(run_plan *p, const char *name, double bytes,
+                                                      const char *note, ...) {
+  if (!(bytes > 0)) return;
+  plan_line *l = &p->lines[p->n++];
+  l->name = name;
+  l->bytes = bytes;
+  va_list args;
+  va_start(args, note);
+  vsnprintf(l->note, sizeof l->note, note, args);
+  va_end(args);
+}
+
+static void add_passing(run_plan *p, const char *name, double bytes) {
+  p->passing[p->n_passing++] = (plan_line){.name = name, .bytes = bytes};
+}
+
+static double batch_bytes(batch_caps c) {
+  const double T = c.tokens, B = c.seqs, M = c.masked, S = c.negatives;
+  return 16 * T + 4 * (B + 1) + 16 * B + 8.0 * batch_max_work(c) + 16 * M + 8 * S;
+}
+
+static double vocabulary_bytes(const vocab *v) {
+  double texts = 0, slots = 1024;
+  for (int32_t i = 0; i < vocab_size(v); i++) texts += (double)strlen(vocab_token(v, i)) + 1;
+  while (slots < 2.0 * vocab_size(v)) slots *= 2;
+  return texts + 4 * slots + 16.0 * vocab_size(v);
+}
+
+static void add_model(run_plan *p, const run_config *c, const model_memory *m) {
+  add(p, "parameters", (double)m->weights, "%lld", (long long)m->parameters);
+  add(p, "gradients", (double)m->gradients, "fp32");
+  add(p, "moments", (double)m->moments, "two of the optimiser's");
+  add(p, "compute copies", (double)m->copies, "of the parameters");
+  add(p, "row flags", (double)m->row_flags, "of touched item rows");
+  add(p, "activations", (double)m->activations, "kept for the backward pass");
+  add(p, "activation gradients", (double)m->activation_gradients, "shared by all layers");
+  add(p, "batch on the device", (double)m->batch, "at full capacity");
+  add(p, "scratch of ops", (double)m->scratch, "of the op that needs most");
+  if (c->train.background)
+    add(p, "snapshot", (double)snapshot_bytes(m->elements),
+        "for checkpoints; train.background = false: none");
+}
+
+static double sequences_at_hand(const dataset_info *info) {
+  const double n = (double)info->sequences, group = n < GROUP_SEQUENCES ? n : GROUP_SEQUENCES;
+  return group * (24 + 17 * (double)info->tokens / n);
+}
+
+static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_caps caps, double examples) {
+  const dataset_info *info = dataset_get_info(d);
+  const double sequences = (double)info->sequences;
+  const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
+  const double group = sequences < GROUP_SEQUENCES ? sequences : GROUP_SEQUENCES;
+  add(p, "batches ahead",
+      batch_bytes(caps) * (2 + (c->train.accumulate > 1 ? (double)c->train.accumulate : 0)),
+      "two of the batcher, %lld of the step", (long long)(c->train.accumulate > 1 ? c->train.accumulate : 0));
+  add(p, "index of the data set", 24 * sequences, "lengths, offsets, windows");
+  add(p, "sequences at hand", sequences_at_hand(info), "of %.0f", group);
+  add(p, "examples at hand", 32 * examples, "%.0f, 32 bytes each", examples);
+  add(p, "vocabulary", vocabulary_bytes(dataset_vocab(d)), "%d tokens", info->vocab_size);
+  if (caps.negatives > 0)
+    add(p, "sampling tables", items * (c->data.negative_kind == NEGATIVES_POPULARITY ? 12 : 4),
+        "of negatives");
+}
+
+// Questions stay from one validation to the next; the rest of a validation comes and goes.
+static void add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps) {
+  const dataset_info *info = dataset_get_info(d);
+  if (c->train.eval_every == 0 || info->valid_targets == 0) return;
+  double users = (double)c->train.eval_users;
+  if (users > (double)info->valid_targets) users = (double)info->valid_targets;
+  const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
+  const double history = (double)info->train_tokens / (double)info->sequences,
+               W = (double)c->model.hidden + 1;
+  add(p, "validation questions", users * (sizeof(query) + 9 * history + 8) + 8 * items, "%.0f users", users);
+  const double most = 256.0 * (1 << 20) / (4 * W), block = items < most ? items : most;
+  const double threads = c->train.threads > 0 ? (double)c->train.threads : omp_get_max_threads();
+  const double asked = users < 4096 ? users : 4096;
+  add_passing(p, "a validation",
+              block * 4 * (W + 1) + asked * (4 * W + 48) + threads * 64 * 1024 * 4 + batch_bytes(caps));
+}
+
+static void add_passing_data(run_plan *p, const run_config *c, const dataset *d) {
+  const dataset_info *info = dataset_get_info(d);
+  const double shard = (double)info->tokens / (info->shards > 0 ? info->shards : 1);
+  const double chunk = shard < (1 << 18) ? shard : 1 << 18;
+  add_passing(p, "reading a shard",
+              3 * 8 * chunk); // a chunk of the widest column: packed, unpacked, unshuffled
+  const double threads = c->train.threads > 0 ? (double)c->train.threads : omp_get_max_threads();
+  const double products = threads * 3 * 768 * 768 * 4 - sequences_at_hand(info); // which are read after that
+  if (!(c->train.peak_gflops > 0) && products > 0) add_passing(p, "measuring the peak", products);
+}
+
+// ---- work ----------------------------------------------------------------------------------------------------
+
+// The first batches of the run, as they will come.
+static status sample_batches(run_plan *p, batcher *b, const model_config *mc, int64_t accumulate) {
+  const int64_t n = p->batches_per_epoch < SAMPLED_BATCHES ? (int64_t)p->batches_per_epoch : SAMPLED_BATCHES;
+  for (int64_t i = 0; i < n; i++) {
+    const batch *out;
+    TRY(batcher_next(b, &out));
+    p->tokens += out->tokens;
+    p->sequences += out->seqs;
+    p->masked += out->n_masked;
+    p->flops += 3.0 * model_config_flops(mc, out);
+  }
+  const double scale = (double)accumulate / (double)(n > 0 ? n : 1);
+  p->tokens *= scale;
+  p->sequences *= scale;
+  p->masked *= scale;
+  p->flops *= scale;
+  return OK;
+}
+
+// Passes over memory of a step, in bytes; the products' own traffic is in their share of the peak.
+static double step_bytes(const run_plan *p, const model_config *c, const run_config *run, batch_caps caps,
+                         const model_memory *m) {
+  const double H = (double)c->hidden, F = (double)c->intermediate, T = p->tokens;
+  const double layer =
+      T * 4 * (30 * H + 8 * F); // norms, residuals, dropout, activations, forward and backward
+  const double classes = caps.negatives > 0 ? caps.negatives + 1 : c->classes;
+  const double head = p->masked * 4 * (6 * classes + 20 * H);
+  double touched = (double)m->elements;
+  if (run_row_sparse(run, caps)) // only rows that a step touches
+    touched = (double)m->elements - (double)c->vocab_size * H +
+              H * fmin((double)c->vocab_size, T + (double)run->train.accumulate * caps.negatives);
+  return (double)c->layers * layer + T * 4 * 20 * H + head + touched * 32;
+}
+
+static double estimate_seconds(const run_plan *p, const model_config *c, const run_config *run,
+                               batch_caps caps, const model_memory *m) {
+  const double length = p->sequences > 0 ? p->tokens / p->sequences : 1;
+  const double attention = 3.0 * (double)c->layers * 4 * (double)c->hidden * p->tokens * length;
+  const double products = p->flops - attention;
+  return products / (PRODUCT_SHARE * p->peak_flops) + attention / (ATTENTION_SHARE * p->peak_flops) +
+         step_bytes(p, c, run, caps, m) / p->bytes_per_s;
+}
+
+// Optimiser steps of the real thing.
+static status time_steps(run_plan *p, const run_config *c, const model_config *mc, const model_run *mr,
+                         batcher *b, int64_t steps) {
+  model *m;
+  TRY(model_create(&m, device_names[c->train.device], mc, mr));
+  status rc = params_make_moments(model_params(m));
+  double started = now_seconds();
+  for (int64_t i = 0; rc == OK && i < steps + 2; i++) {
+    if (i == 2) started = now_seconds();
+    for (int64_t k = 0; rc == OK && k < c->train.accumulate; k++) {
+      const batch *out;
+      const step_state s = {
+          .step = i, .lr = 1e-6f, .mlm_scale = 1e-3f, .cls_scale = 1e-3f, .clip_norm = 1.0f};
+      rc = batcher_next(b, &out);
+      if (rc == OK) rc = model_set_batch(m, out, &s);
+      if (rc == OK) rc = model_forward(m, true);
+      if (rc == OK) rc = model_loss(m, true);
+    }
+    if (rc == OK) rc = optimizer_step(m, &c->optim);
+  }
+  if (rc == OK) rc = model_backend(m)->sync(model_ctx(m));
+  p->step_seconds = (now_seconds() - started) / (double)steps;
+  p->timed_steps = steps;
+  model_free(m);
+  return rc;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+static double examples_at_hand(const run_config *c, const dataset *d) {
+  const dataset_info *info = dataset_get_info(d);
+  const int32_t window = (int32_t)(c->data.window > 0 ? c->data.window : info->window);
+  const int32_t stride = (int32_t)(c->data.stride > 0   ? c->data.stride
+                                   : c->data.window > 0 ? (c->data.window + 1) / 2
+                                                        : info->stride);
+  double windows = 0;
+  for (int64_t i = 0; i < info->sequences; i++)
+    windows += window_count(dataset_train_lengths(d)[i], window, stride);
+  if (info->sequences > GROUP_SEQUENCES) windows *= GROUP_SEQUENCES / (double)info->sequences;
+  return windows * ((double)c->data.duplicates + c->data.last_copies);
+}
+
+static status fill(run_plan *p, const run_config *c, dataset *d, const model_config *mc, batcher *b,
+                   int64_t timed_steps) {
+  const batch_caps caps = batcher_caps(b);
+  const model_run mr = {.caps = caps,
+                        .training = true,
+                        .row_sparse = run_row_sparse(c, caps),
+                        .threads = (int32_t)c->train.threads,
+                        .seed = (uint64_t)c->train.seed};
+  model_memory m;
+  int64_t batches;
+  TRY(model_plan(&m, device_names[c->train.device], mc, &mr));
+  TRY(batcher_epoch_batches(b, 0, &batches));
+  p->batches_per_epoch = (double)batches;
+  p->parameters = m.parameters;
+  add_model(p, c, &m);
+  add_data(p, c, d, caps, examples_at_hand(c, d));
+  add_validation(p, c, d, caps);
+  add_passing_data(p, c, d);
+  TRY(sample_batches(p, b, mc, c->train.accumulate));
+  p->steps = (double)c->train.steps;
+  const double per_epoch = fmax(1, floor(p->batches_per_epoch / (double)c->train.accumulate));
+  const double by_epochs = (double)c->train.epochs * per_epoch;
+  if (by_epochs > 0 && (!(p->steps > 0) || by_epochs < p->steps)) p->steps = by_epochs;
+  p->step_seconds = estimate_seconds(p, mc, c, caps, &m);
+  return timed_steps > 0 ? time_steps(p, c, mc, &mr, b, timed_steps) : OK;
+}
+
+status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps) {
+  *out = (run_plan){.peak_flops = m->peak_flops, .bytes_per_s = m->bytes_per_s};
+  if (c->train.peak_gflops > 0) out->peak_flops = c->train.peak_gflops * 1e9;
+  add(out, "program and libraries", m->base_bytes + TRAINING_CODE_BYTES, "measured");
+  add(out, "BLAS buffers", m->blas_bytes, "measured");
+  model_config mc = c->model;
+  const dataset_info *info = dataset_get_info(d);
+  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  const seq_layout layout = model_layout(&mc);
+  batcher *b;
+  TRY(batcher_open(&b, d, &c->data, &layout, PART_TRAIN, 0, 1));
+  const status rc = fill(out, c, d, &mc, b, timed_steps);
+  batcher_close(b);
+  TRY(rc);
+  double most = 0;
+  for (int32_t i = 0; i < out->n; i++) out->total_bytes += out->lines[i].bytes;
+  for (int32_t i = 0; i < out->n_passing; i++) most = fmax(most, out->passing[i].bytes);
+  out->total_bytes += most;
+  return OK;
+}
+
+void plan_print(const run_plan *p, FILE *to) {
+  char a[32], b[32], c[32];
+  fprintf(to, "memory\n");
+  for (int32_t i = 0; i < p->n; i++)
+    fprintf(to, "  %-24s %12s  %s\n", p->lines[i].name, human_bytes(a, p->lines[i].bytes), p->lines[i].note);
+  for (int32_t i = 0; i < p->n_passing; i++)
+    fprintf(to, "  %-24s %12s  for a while; the largest of these counts\n", p->passing[i].name,
+            human_bytes(a, p->passing[i].bytes));
+  fprintf(to, "  %-24s %12s\n\n", "in all", human_bytes(a, p->total_bytes));
+  fprintf(to,
+          "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %sFLOP, forward and backward\n",
+          human_count(a, p->tokens), p->sequences, p->masked, human_count(b, p->flops));
+  fprintf(to, "  %s %s: %s tokens/s, %.1f GFLOP/s (%.0f%% of the peak, %.0f GFLOP/s)\n\n",
+          human_seconds(a, p->step_seconds),
+          p->timed_steps > 0 ? "measured" : "estimated (--time_steps measures)",
+          human_count(b, p->tokens / p->step_seconds), p->flops / p->step_seconds * 1e-9,
+          100 * p->flops / p->step_seconds / p->peak_flops, p->peak_flops * 1e-9);
+  fprintf(to, "the run\n  %.0f batches an epoch\n", p->batches_per_epoch);
+  if (p->steps > 0)
+    fprintf(to, "  %.0f steps, %s tokens: %s, validations apart\n", p->steps,
+            human_count(b, p->steps * p->tokens), human_seconds(c, p->steps * p->step_seconds));
+}
+
+status plan_print_json(const run_plan *p, FILE *to) {
+  json_t *memory = json_object(), *passing = json_object();
+  int bad = 0;
+  for (int32_t i = 0; i < p->n; i++)
+    bad |= json_object_set_new(memory, p->lines[i].name, json_integer((json_int_t)p->lines[i].bytes));
+  for (int32_t i = 0; i < p->n_passing; i++)
+    bad |= json_object_set_new(passing, p->passing[i].name, json_integer((json_int_t)p->passing[i].bytes));
+  json_t *j =
+      json_pack("{s:o,s:o,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory, "passing_bytes",
+                passing, "total_bytes", (json_int_t)p->total_bytes, "parameters", (json_int_t)p->parameters,
+                "step_tokens", p->tokens, "step_masked", p->masked, "step_flops", p->flops, "step_seconds",
+                p->step_seconds, "steps", p->steps, "peak_gflops", p->peak_flops * 1e-9, "copy_gb_per_s",
+                p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
+  char *text = bad == 0 && j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
+  json_decref(j);
+  if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the plan as json");
+  fprintf(to, "%s\n", text);
+  free(text);
+  return OK;
+}

@@ -1,0 +1,48 @@
+// What a run will take, before it is started: memory by what it is for, floating-point operations, time.
+//
+// Device and optimiser memory come from the same static plan that the model is created from, the rest from the sizes
+// of the data set and the capacities of batches. What cannot be known from those is measured or is a constant, and is
+// told apart in the table: the program with its libraries and BLAS buffers is measured in the planning process itself.
+#ifndef SOUK_TRAIN_PLAN_H
+#define SOUK_TRAIN_PLAN_H
+
+#include <stdio.h>
+#include "data/dataset.h"
+#include "train/config.h"
+
+typedef struct plan_line {
+  const char *name;
+  double bytes;
+  char note[96];
+} plan_line;
+
+enum { PLAN_LINES = 24 };
+
+typedef struct run_plan {
+  plan_line lines[PLAN_LINES]; // what is held throughout
+  int32_t n;
+  plan_line passing[4]; // what comes and goes; the largest of them counts
+  int32_t n_passing;
+  double total_bytes; // all lines and the largest of `passing`
+  int64_t parameters;
+  double batches_per_epoch, steps; // steps 0: until the clock says so
+  // of an optimiser step, the mean of the first batches
+  double tokens, sequences, masked, flops;
+  double peak_flops, bytes_per_s; // of this machine, measured
+  double step_seconds;            // estimated
+  int64_t timed_steps;            // > 0: step_seconds is the mean of that many real ones
+} run_plan;
+
+// Measures this machine: call it first, before anything large is allocated. Part of plan_make otherwise.
+typedef struct machine {
+  double base_bytes, blas_bytes; // resident before, and what a product on all threads adds
+  double peak_flops, bytes_per_s;
+} machine;
+status machine_measure(machine *m, int32_t threads);
+
+// timed_steps > 0: runs that many optimiser steps of the real thing (two more to warm up) for step_seconds.
+status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps);
+void plan_print(const run_plan *p, FILE *to);
+status plan_print_json(const run_plan *p, FILE *to);
+
+#endif
