@@ -17,6 +17,7 @@ static const command commands[] = {
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
+    {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},

@@ -8,6 +8,7 @@ status cmd_prepare(int argc, char **argv);
 status cmd_pretrain(int argc, char **argv);
 status cmd_eval(int argc, char **argv);
 status cmd_export(int argc, char **argv);
+status cmd_import(int argc, char **argv);
 status cmd_plan(int argc, char **argv);
 status cmd_replay(int argc, char **argv);
 status cmd_synth(int argc, char **argv);

@@ -20,6 +20,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "train/init.h"
 #include "train/metrics.h"
 #include "train/nonfinite.h"
 #include "train/optimizer.h"
@@ -494,10 +495,12 @@ static status set_up(run *r, const option_set *options, bool resume) {
                 out);
   if (resume && !exists) log_info("%s has no checkpoint yet: starting from the beginning", out);
   TRY(make_model(r, &mc));
-  if (exists)
+  if (exists) {
     TRY(resume_from(r));
-  else
+  } else {
+    if (c->train.init[0] != '\0') TRY(init_load(c, r->m, r->d));
     TRY(run_clean(out));
+  }
   TRY(write_config(r));
   TRY(sink_open(&r->sink, out, exists ? r->t.step : -1, c->train.tensorboard));
   saver_attach(r->saver, r->sink);

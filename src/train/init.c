@@ -1,0 +1,76 @@
+// Starting from a checkpoint's parameters; see init.h.
+#include "train/init.h"
+
+#include <limits.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+
+static status open_either(checkpoint **out, const char *where) {
+  char dir[PATH_MAX];
+  if (checkpoint_find(dir, sizeof dir, where, "best") != OK)
+    TRY(checkpoint_find(dir, sizeof dir, where, "last"));
+  return checkpoint_open(out, dir);
+}
+
+status init_adopt_model(run_config *c, bool resume) {
+  char dir[PATH_MAX];
+  checkpoint *from = NULL;
+  if (!resume || checkpoint_find(dir, sizeof dir, c->train.out, "last") != OK ||
+      checkpoint_open(&from, dir) != OK)
+    TRY(open_either(&from, c->train.init));
+  c->model = from->model;
+  checkpoint_close(from);
+  return OK;
+}
+
+// What the parameters were trained with. Shapes are compared as they are loaded.
+static status check_model(const model_config *a, const model_config *b, const char *dir) {
+  const struct {
+    const char *name;
+    bool same;
+  } fields[] = {{"heads", a->heads == b->heads},
+                {"event_types", a->event_types == b->event_types},
+                {"activation", a->activation == b->activation},
+                {"pre_norm", a->pre_norm == b->pre_norm},
+                {"score", a->score == b->score},
+                {"positions_from_end", a->positions_from_end == b->positions_from_end},
+                {"cls_sep", a->cls_sep == b->cls_sep}};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (!fields[i].same)
+      return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.init)", fields[i].name, dir);
+  return OK;
+}
+
+static status check_vocab(const checkpoint *from, const dataset *d) {
+  char path[PATH_MAX];
+  vocab *v;
+  const vocab *wanted = dataset_vocab(d);
+  TRY(path_join(path, sizeof path, from->dir, "vocab.tsv"));
+  TRY(vocab_read(&v, path, from->data.range_end));
+  status rc = OK;
+  for (int r = 0; rc == OK && r < RANGE_COUNT; r++)
+    if (vocab_end(v, (vocab_range)r) != vocab_end(wanted, (vocab_range)r))
+      rc = fail(ERR_ARGUMENT, "train.init: %s has %d %s, %s has %d", from->dir,
+                vocab_end(v, (vocab_range)r) - vocab_begin(v, (vocab_range)r), vocab_range_names[r],
+                dataset_dir(d), vocab_end(wanted, (vocab_range)r) - vocab_begin(wanted, (vocab_range)r));
+  for (int32_t i = 0; rc == OK && i < vocab_size(v); i++)
+    if (strcmp(vocab_token(v, i), vocab_token(wanted, i)) != 0)
+      rc = fail(ERR_ARGUMENT, "train.init: token %d of %s is \"%.100s\", in %s it is \"%.100s\"", i,
+                from->dir, vocab_token(v, i), dataset_dir(d), vocab_token(wanted, i));
+  vocab_free(v);
+  return rc;
+}
+
+status init_load(const run_config *c, model *m, const dataset *d) {
+  checkpoint *from;
+  TRY(open_either(&from, c->train.init));
+  status rc = check_model(model_get_config(m), &from->model, from->dir);
+  if (rc == OK) rc = check_vocab(from, d);
+  if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK)
+    log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
+             from->data.name);
+  checkpoint_close(from);
+  return rc;
+}

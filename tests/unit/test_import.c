@@ -1,0 +1,514 @@
+// Importing Hugging Face's BERT: every parameter in its place and its rows renumbered, old names, other number types, missing
+// heads; and what is refused with which sentence. The files are made here; that the model then computes what PyTorch
+// computes is seen in `make interop`.
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "data/wordpiece.h"
+#include "lib/check.h"
+#include "lib/tiny_dataset.h"
+#include "train/checkpoint.h"
+#include "train/hf_tensors.h"
+#include "train/import.h"
+
+enum { H = 8, F = 12, TOKENS = 20, V = 24, POSITIONS = 10 }; // V: with rows that no token has
+
+static char dir[256], hf[300], out[300];
+
+static void write_text(const char *name, const char *text) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/%s", hf, name);
+  check_ok(file_write_atomic(path, text, strlen(text)));
+}
+
+static void drop(const char *name) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/%s", hf, name);
+  remove(path);
+}
+
+static const char good_config[] =
+    "{\"model_type\": \"bert\", \"hidden_size\": 8, \"num_hidden_layers\": 2, \"num_attention_heads\": 2,"
+    " \"intermediate_size\": 12, \"max_position_embeddings\": 10, \"vocab_size\": 24, \"type_vocab_size\": 2,"
+    " \"hidden_act\": \"gelu\", \"layer_norm_eps\": 1e-7, \"hidden_dropout_prob\": 0.25}";
+
+// Specials at 0 and 7 .. 10, as in "[PAD] t1 .. t6 [UNK] [CLS] [SEP] [MASK] t11 ..".
+static void write_vocab(void) {
+  char text[400] = "";
+  for (int i = 0; i < TOKENS; i++) {
+    static const char *const specials[] = {"[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+    char word[12];
+    snprintf(word, sizeof word, "t%d", i);
+    strcat(strcat(text, i == 0 ? "[PAD]" : i >= 7 && i < 11 ? specials[i - 7] : word), "\n");
+  }
+  write_text("vocab.txt", text);
+}
+
+// ---- a safetensors file --------------------------------------------------------------------------------------
+
+typedef struct maker {
+  char header[16384], *data;
+  size_t bytes;
+  bool prefix, old_norms; // "bert."; gamma and beta
+  const char *dtype;
+  const char *leave_out; // names that contain it are not written
+} maker;
+
+static double value_of(const char *name, int64_t i) {
+  uint32_t h = 2166136261u;
+  for (const char *p = name; *p != '\0'; p++) h = (h ^ (unsigned char)*p) * 16777619u;
+  return (double)((h + (uint32_t)i * 2654435761u) >> 20) / 4096.0 - 0.5; // short enough for any type
+}
+
+static void put_number(maker *m, double v) {
+  const float f = (float)v;
+  uint32_t bits;
+  memcpy(&bits, &f, 4);
+  char *to = m->data + m->bytes;
+  if (strcmp(m->dtype, "F64") == 0) {
+    memcpy(to, &v, 8);
+    m->bytes += 8;
+  } else if (strcmp(m->dtype, "F32") == 0) {
+    memcpy(to, &bits, 4);
+    m->bytes += 4;
+  } else if (strcmp(m->dtype, "BF16") == 0) {
+    const uint16_t b = (uint16_t)(bits >> 16);
+    memcpy(to, &b, 2);
+    m->bytes += 2;
+  } else { // F16, of values that are normal in it
+    const uint32_t e = bits >> 23 & 255u;
+    const uint16_t h =
+        e < 113 ? (uint16_t)0 : (uint16_t)((bits >> 16 & 0x8000u) | (e - 112u) << 10 | (bits >> 13 & 1023u));
+    memcpy(to, &h, 2);
+    m->bytes += 2;
+  }
+}
+
+static void add_tensor(maker *m, const char *name, int64_t n, int64_t columns) {
+  if (m->leave_out != NULL && strstr(name, m->leave_out) != NULL) return;
+  char written[200], shape[64], line[500];
+  const char *bare = !m->prefix && strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
+  const char *norm = m->old_norms ? strstr(bare, "LayerNorm.") : NULL;
+  if (norm != NULL)
+    snprintf(written, sizeof written, "%.*s%s", (int)(norm + 10 - bare), bare,
+             norm[10] == 'w' ? "gamma" : "beta");
+  else
+    snprintf(written, sizeof written, "%s", bare);
+  const size_t begin = m->bytes;
+  const int64_t size = n * (columns > 0 ? columns : 1);
+  for (int64_t i = 0; i < size; i++) put_number(m, value_of(name, i));
+  if (columns > 0)
+    snprintf(shape, sizeof shape, "%lld,%lld", (long long)n, (long long)columns);
+  else
+    snprintf(shape, sizeof shape, "%lld", (long long)n);
+  snprintf(line, sizeof line, "%s\"%s\":{\"dtype\":\"%s\",\"shape\":[%s],\"data_offsets\":[%zu,%zu]}",
+           m->header[0] == '\0' ? "{" : ",", written, m->dtype, shape, begin, m->bytes);
+  strcat(m->header, line);
+}
+
+static void write_raw(const char *header, const char *data, size_t bytes) {
+  const size_t n = strlen(header);
+  char *all = malloc(8 + n + bytes), path[400];
+  assert_non_null(all);
+  for (int i = 0; i < 8; i++) all[i] = (char)(n >> 8 * i & 255);
+  memcpy(all + 8, header, n);
+  if (bytes > 0) memcpy(all + 8 + n, data, bytes);
+  snprintf(path, sizeof path, "%s/model.safetensors", hf);
+  check_ok(file_write_atomic(path, all, 8 + n + bytes));
+  free(all);
+}
+
+static void write_model(maker *m, bool heads) {
+  m->data = malloc(1 << 20);
+  assert_non_null(m->data);
+  add_tensor(m, "bert.embeddings.word_embeddings.weight", V, H);
+  add_tensor(m, "bert.embeddings.position_embeddings.weight", POSITIONS, H);
+  add_tensor(m, "bert.embeddings.token_type_embeddings.weight", 2, H);
+  add_tensor(m, "bert.embeddings.LayerNorm.weight", H, 0);
+  add_tensor(m, "bert.embeddings.LayerNorm.bias", H, 0);
+  for (int l = 0; l < 2; l++) {
+    static const struct {
+      const char *name;
+      int64_t rows, columns;
+    } layer[] = {{"attention.self.query", H, H},
+                 {"attention.self.key", H, H},
+                 {"attention.self.value", H, H},
+                 {"attention.output.dense", H, H},
+                 {"attention.output.LayerNorm", 0, H},
+                 {"intermediate.dense", F, H},
+                 {"output.dense", H, F},
+                 {"output.LayerNorm", 0, H}};
+    for (size_t i = 0; i < sizeof layer / sizeof *layer; i++) {
+      char name[128];
+      const int64_t n = layer[i].rows;
+      snprintf(name, sizeof name, "bert.encoder.layer.%d.%s.weight", l, layer[i].name);
+      add_tensor(m, name, n > 0 ? n : H, n > 0 ? layer[i].columns : 0);
+      snprintf(name, sizeof name, "bert.encoder.layer.%d.%s.bias", l, layer[i].name);
+      add_tensor(m, name, n > 0 ? n : H, 0);
+    }
+  }
+  if (heads) {
+    add_tensor(m, "bert.pooler.dense.weight", H, H);
+    add_tensor(m, "bert.pooler.dense.bias", H, 0);
+    add_tensor(m, "cls.predictions.bias", V, 0);
+    add_tensor(m, "cls.predictions.transform.dense.weight", H, H);
+    add_tensor(m, "cls.predictions.transform.dense.bias", H, 0);
+    add_tensor(m, "cls.predictions.transform.LayerNorm.weight", H, 0);
+    add_tensor(m, "cls.predictions.transform.LayerNorm.bias", H, 0);
+    add_tensor(m, "cls.seq_relationship.weight", 2, H);
+    add_tensor(m, "cls.seq_relationship.bias", 2, 0);
+  }
+  strcat(m->header, "}");
+  write_raw(m->header, m->data, m->bytes);
+  free(m->data);
+}
+
+static int set_up(void **unused) {
+  (void)unused;
+  log_set_level(LOG_ERROR);
+  tiny_directory(dir, sizeof dir);
+  snprintf(hf, sizeof hf, "%s/hf", dir);
+  snprintf(out, sizeof out, "%s/out", dir);
+  return dir_make(hf) == OK ? 0 : 1;
+}
+
+static int tear_down(void **unused) {
+  (void)unused;
+  tiny_remove(dir);
+  return 0;
+}
+
+static const import_config forced = {.force = true, .seed = 3};
+
+static model *load(void) {
+  checkpoint *c;
+  model *m;
+  check_ok(checkpoint_open(&c, out));
+  const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 4}, .seed = 99};
+  check_ok(model_create(&m, "cpu", &c->model, &run));
+  check_ok(checkpoint_load(c, m, false));
+  checkpoint_close(c);
+  return m;
+}
+
+static int32_t theirs(int32_t ours) { // their id of our token; rows without a token stay
+  return ours == 0 ? 0 : ours < 5 ? ours + 6 : ours < 11 ? ours - 4 : ours;
+}
+
+static double worst_difference(model *m, const param *p) {
+  static const char *const parts[] = {"query", "key", "value"};
+  const float *w = param_master(model_params(m), p);
+  const char *qkv = strstr(p->name, ".qkv.");
+  const bool by_token = strstr(p->name, "word_emb") != NULL || strcmp(p->name, "cls.predictions.bias") == 0;
+  double worst = 0;
+  for (int64_t i = 0; i < p->size; i++) {
+    char name[128];
+    int64_t at = i;
+    snprintf(name, sizeof name, "%s", p->name);
+    if (qkv != NULL) {
+      snprintf(name, sizeof name, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i / (p->size / 3)],
+               qkv + 5);
+      at = i % (p->size / 3);
+    } else if (by_token) {
+      const int64_t width = p->size / V;
+      at = (int64_t)theirs((int32_t)(i / width)) * width + i % width;
+    }
+    const double d = fabs((double)w[i] - value_of(name, at));
+    if (d > worst) worst = d;
+  }
+  return worst;
+}
+
+// ---- what is read --------------------------------------------------------------------------------------------
+
+static void test_everything_in_its_place(void **unused) {
+  (void)unused;
+  write_text("config.json", good_config);
+  write_vocab();
+  for (int k = 0; k < 8; k++) {
+    static const char *const dtypes[] = {"F32", "F16", "BF16", "F64"};
+    maker m = {.prefix = k % 2 == 0, .old_norms = k / 2 % 2 == 1, .dtype = dtypes[k / 2]};
+    write_model(&m, true);
+    check_ok(import_hugging_face(hf, out, &forced));
+    model *x = load();
+    const model_config *c = model_get_config(x);
+    assert_true(c->pooler && c->cls_sep && !c->positions_from_end && !c->item_classes && c->classes == V);
+    assert_true(c->activation == 1 && c->segments == 2 && c->event_types == 1);
+    assert_true(fabs(c->dropout - 0.25) < 1e-12 && fabs(c->layer_norm_eps - 1e-7) < 1e-15);
+    for (int32_t i = 0; i < model_params(x)->count; i++) {
+      const param *p = &model_params(x)->items[i];
+      const double d = worst_difference(x, p), allowed = k / 2 == 2 ? 1e-2 : k / 2 == 1 ? 2e-4 : 0;
+      if (!(d <= allowed)) fail_msg("%s differs by %g as %s", p->name, d, dtypes[k / 2]);
+    }
+    model_free(x);
+  }
+  char path[400], *text;
+  size_t n;
+  snprintf(path, sizeof path, "%s/vocab.tsv", out);
+  check_ok(file_read(path, 1 << 16, &text, &n));
+  assert_non_null(strstr(text, "[PAD]\t0\n[UNK]\t0\n[CLS]\t0\n[SEP]\t0\n[MASK]\t0\nt1\t0\n"));
+  assert_non_null(strstr(text, "\nt6\t0\nt11\t0\n"));
+  free(text);
+}
+
+static void test_missing_heads_are_initialised(void **unused) {
+  (void)unused;
+  maker m = {.dtype = "F32"};
+  write_model(&m, false);
+  check_ok(import_hugging_face(hf, out, &forced));
+  model *x = load();
+  const param_set *s = model_params(x);
+  assert_false(model_get_config(x)->pooler);
+  assert_null(param_find(s, "cls.seq_relationship.weight"));
+  const float *norm = param_master(s, param_find(s, "cls.predictions.transform.LayerNorm.weight"));
+  const float *dense = param_master(s, param_find(s, "cls.predictions.transform.dense.weight"));
+  double sum = 0;
+  for (int i = 0; i < H; i++) assert_true(norm[i] > 0.999f && norm[i] < 1.001f);
+  for (int i = 0; i < H * H; i++) sum += (double)dense[i] * (double)dense[i];
+  assert_true(sum > 0 && sqrt(sum / (H * H)) < 0.06); // about init_std
+  model_free(x);
+  const import_config with_pooler = {.force = true, .pooler = true, .seed = 3};
+  check_ok(import_hugging_face(hf, out, &with_pooler));
+  x = load();
+  assert_non_null(param_find(model_params(x), "cls.seq_relationship.weight"));
+  model_free(x);
+}
+
+static void test_tokenizer_json(void **unused) {
+  (void)unused;
+  char first[PATH_MAX], second[PATH_MAX];
+  wordpiece *a, *b;
+  check_ok(wordpiece_read(&a, hf, first));
+  assert_non_null(strstr(first, "vocab.txt"));
+  char text[2000] = "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{", piece[40];
+  for (int32_t i = TOKENS - 2; i >= 0; i--) { // in any order, and the last one only among the added tokens
+    const int32_t k = a->ours[i];
+    snprintf(piece, sizeof piece, "\"%s\":%d%s", vocab_token(a->v, k), i, i > 0 ? "," : "");
+    strcat(text, piece);
+  }
+  strcat(text, "}},\"added_tokens\":[{\"id\":19,\"content\":\"t19\"},{\"id\":0,\"content\":\"[PAD]\"}]}");
+  drop("vocab.txt");
+  write_text("tokenizer.json", text);
+  check_ok(wordpiece_read(&b, hf, second));
+  assert_non_null(strstr(second, "tokenizer.json"));
+  assert_int_equal(a->n, b->n);
+  assert_memory_equal(a->ours, b->ours, (size_t)a->n * sizeof *a->ours);
+  for (int32_t i = 0; i < a->n; i++) assert_string_equal(vocab_token(a->v, i), vocab_token(b->v, i));
+  wordpiece_free(a);
+  wordpiece_free(b);
+  write_text("tokenizer.json", "{\"model\":{\"type\":\"BPE\",\"vocab\":{}}}");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "\"model.type\" is \"BPE\"");
+  write_text("tokenizer.json", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0,\"b\":0}}}");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "\"a\" and \"b\" have the same id");
+  write_text("tokenizer.json", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":0,\"b\":2}}}");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "has no token with id 1");
+  write_text("tokenizer.json", "{\"model\":{\"type\":\"WordPiece\",\"vocab\":{\"a\":-1}}}");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "the id of token \"a\" is out of range");
+  drop("tokenizer.json");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_NOT_FOUND, "neither vocab.txt nor tokenizer.json");
+  write_text("vocab.txt", "<pad>\n<s>\nx\n</s>\n<unk>\n<mask>\n");
+  write_text("special_tokens_map.json",
+             "{\"pad_token\": \"<pad>\", \"cls_token\": \"<s>\", \"sep_token\": \"</s>\","
+             " \"unk_token\": \"<unk>\", \"mask_token\": {\"content\": \"<mask>\"}}");
+  check_ok(wordpiece_read(&a, hf, NULL));
+  static const int32_t wanted[] = {0, 2, 5, 3, 1, 4};
+  assert_memory_equal(a->ours, wanted, sizeof wanted);
+  wordpiece_free(a);
+  write_text("special_tokens_map.json", "{\"mask_token\": 3}");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "field \"mask_token\" is no token");
+  drop("special_tokens_map.json");
+  write_vocab();
+}
+
+// ---- what is refused -----------------------------------------------------------------------------------------
+
+static void test_bad_configs(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *from, *to, *text;
+    status code;
+  } cases[] = {
+      {"\"bert\"", "\"roberta\"", "model_type is \"roberta\"; only \"bert\"", ERR_UNSUPPORTED},
+      {"\"gelu\"", "\"relu\"", "field \"hidden_act\" is missing, or not a form of GELU", ERR_FORMAT},
+      {"\"hidden_size\": 8", "\"hidden_size\": \"8\"", "field \"hidden_size\" is missing, or not a whole",
+       ERR_FORMAT},
+      {"\"hidden_size\": 8", "\"hidden_size\": 9", "\"num_attention_heads\" is missing, or not a divisor",
+       ERR_FORMAT},
+      {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 9999999", "whole number from 1 to 512",
+       ERR_FORMAT},
+      {"\"vocab_size\": 24", "\"vocab_size\": 19", "vocab_size is 19, the vocabulary has 20", ERR_FORMAT},
+      {"1e-7", "-1", "\"layer_norm_eps\" is not a number from", ERR_FORMAT},
+      {"\"hidden_act\"", "\"is_decoder\": true, \"hidden_act\"", "the model is a decoder", ERR_UNSUPPORTED},
+      {"\"hidden_act\"", "\"position_embedding_type\": \"relative_key\", \"hidden_act\"",
+       "position_embedding_type is \"relative_key\"", ERR_UNSUPPORTED},
+      {"\"max_position_embeddings\": 10", "\"max_position_embeddings\": 11",
+       "position_embeddings.weight\" has 2 dimension(s) of 10 x 8; config.json wants 11 x 8", ERR_FORMAT},
+      {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "has no tensor \"bert.encoder.layer.2.",
+       ERR_FORMAT},
+      {"{\"model_type\"", "[\"model_type\"", "config.json line", ERR_FORMAT},
+  };
+  maker m = {.dtype = "F32"};
+  write_model(&m, true);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char text[1000];
+    const char *at = strstr(good_config, cases[i].from);
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - good_config), good_config, cases[i].to,
+             at + strlen(cases[i].from));
+    write_text("config.json", text);
+    check_fails(import_hugging_face(hf, out, &forced), cases[i].code, cases[i].text);
+  }
+  drop("config.json");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "config.json");
+  check_fails(import_hugging_face("/no/such", out, &forced), ERR_NOT_FOUND, "/no/such is not a directory");
+  write_text("config.json", good_config);
+}
+
+static void test_bad_tensors(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *header, *text;
+  } cases[] = {
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":["
+       "2],"
+       "\"data_offsets\":[4,12]}}",
+       "\"b\": it overlaps another"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,17]}}", "do not lie in the file"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", "do not lie in the file"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", "do not lie in the file"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", "do not lie in the file"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
+       "do not fit \"shape\" and \"dtype\""},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
+       "2^63 elements"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", "do not fit"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", "is no list of sizes"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}",
+       "is no list of sizes"},
+      {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", "\"dtype\" is missing"},
+      {"{\"a\":3}", "\"dtype\" is missing"},
+      {"{\"a\":{},\"a\":{}}", "its header is not JSON"},
+      {"[]", "its header is no JSON object"},
+      {"{\"a\":", "its header is not JSON"},
+      {"{}", "has no tensor \"bert.embeddings.word_embeddings.weight\""},
+  };
+  const char zeros[16] = {0};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    write_raw(cases[i].header, zeros, sizeof zeros);
+    check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, cases[i].text);
+  }
+  char path[400];
+  snprintf(path, sizeof path, "%s/model.safetensors", hf);
+  check_ok(file_write_atomic(path, "\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10));
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "a header of 9223372036854775807 bytes");
+  check_ok(file_write_atomic(path, "{}", 2));
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is too short");
+  drop("model.safetensors");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "holds no model.safetensors");
+  write_text("pytorch_model.bin", "x");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "is a pickle");
+  write_text("model.safetensors.index.json", "{}");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in several files");
+  drop("pytorch_model.bin");
+  drop("model.safetensors.index.json");
+}
+
+static void write_spoiled(void (*spoil)(maker *m)) {
+  maker m = {.dtype = "F32"};
+  m.data = NULL;
+  write_model(&m, true);
+  char path[400], *bytes;
+  size_t n;
+  snprintf(path, sizeof path, "%s/model.safetensors", hf);
+  check_ok(file_read(path, 1 << 20, &bytes, &n));
+  m.data = bytes;
+  m.bytes = n;
+  spoil(&m);
+  check_ok(file_write_atomic(path, bytes, m.bytes));
+  free(bytes);
+}
+
+static void spoil_nan(maker *m) {
+  const float nan_value = NAN;
+  memcpy(m->data + m->bytes - 4, &nan_value, 4); // the last element of cls.seq_relationship.bias
+}
+static void spoil_cut(maker *m) {
+  m->bytes -= 5;
+}
+static void spoil_dtype(maker *m) {
+  memcpy(strstr(m->data + 8, "F32"), "I32", 3);
+}
+
+static void test_bad_data(void **unused) {
+  (void)unused;
+  write_spoiled(spoil_nan);
+  check_fails(import_hugging_face(hf, out, &forced), ERR_NONFINITE,
+              "\"cls.seq_relationship.bias\" element 1 is not a finite number");
+  write_spoiled(spoil_cut);
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "do not lie in the file");
+  write_spoiled(spoil_dtype);
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is I32; F64, F32, F16 and BF16 are read");
+}
+
+static void test_decoder_must_be_tied(void **unused) {
+  (void)unused;
+  maker m = {.dtype = "F32"};
+  m.data = malloc(1 << 20);
+  assert_non_null(m.data);
+  // A whole model, then a decoder of the same values, or of others.
+  for (int other = 0; other < 2; other++) {
+    maker x = {.dtype = "F32", .leave_out = "cls.predictions.bias"};
+    write_model(&x, true);
+    char path[400], *bytes;
+    size_t n;
+    snprintf(path, sizeof path, "%s/model.safetensors", hf);
+    check_ok(file_read(path, 1 << 20, &bytes, &n));
+    const size_t header = strlen(x.header), table = (size_t)V * H * 4;
+    m.bytes = n - 8 - header;
+    memcpy(m.data, bytes + 8 + header, m.bytes);
+    memcpy(m.data + m.bytes, m.data, table); // the word table comes first
+    if (other) m.data[m.bytes + table - 1] ^= 1;
+    memset(m.data + m.bytes + table, 0, V * 4);
+    snprintf(
+        m.header, sizeof m.header,
+        "%.*s,\"cls.predictions.decoder.weight\":{\"dtype\":\"F32\",\"shape\":[%d,%d],\"data_offsets\":[%zu,%"
+        "zu]},"
+        "\"cls.predictions.decoder.bias\":{\"dtype\":\"F32\",\"shape\":[%d],\"data_offsets\":[%zu,%zu]}}",
+        (int)header - 1, x.header, V, H, m.bytes, m.bytes + table, V, m.bytes + table,
+        m.bytes + table + V * 4);
+    write_raw(m.header, m.data, m.bytes + table + V * 4);
+    free(bytes);
+    if (other)
+      check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in Souk they are tied");
+    else
+      check_ok(import_hugging_face(hf, out, &forced));
+  }
+  free(m.data);
+}
+
+static void test_places(void **unused) {
+  (void)unused;
+  maker m = {.dtype = "F32"};
+  write_model(&m, true);
+  check_ok(import_hugging_face(hf, out, &forced));
+  const import_config careful = {.seed = 1};
+  check_fails(import_hugging_face(hf, out, &careful), ERR_ARGUMENT, "exists; --force replaces it");
+  check_fails(import_hugging_face(hf, hf, &forced), ERR_ARGUMENT, "is not a checkpoint; it is left as it is");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_everything_in_its_place),
+      cmocka_unit_test(test_missing_heads_are_initialised),
+      cmocka_unit_test(test_tokenizer_json),
+      cmocka_unit_test(test_bad_configs),
+      cmocka_unit_test(test_bad_tensors),
+      cmocka_unit_test(test_bad_data),
+      cmocka_unit_test(test_decoder_must_be_tied),
+      cmocka_unit_test(test_places),
+  };
+  return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
+}
