@@ -466,14 +466,15 @@ static status write_config(const run *r) {
 
 static status describe(run *r) {
   char text[256], bytes[32], params[32];
+  int64_t count = 0;
+  for (int32_t i = 0; i < model_params(r->m)->count; i++) count += model_params(r->m)->items[i].size;
   const train_config *t = &r->c->train;
   r->peak = t->peak_gflops > 0 ? t->peak_gflops * 1e9 : measure_peak((int32_t)t->threads);
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
   log_info("%s; peak %.0f GFLOP/s", text, r->peak * 1e-9);
   log_info("%s parameters, %s in all; %lld steps an epoch of about %lld tokens",
-           human_count(params, (double)model_params(r->m)->elements),
-           human_bytes(bytes, (double)model_bytes(r->m)), (long long)r->steps_per_epoch,
-           (long long)batcher_caps(r->batches).tokens * t->accumulate);
+           human_count(params, (double)count), human_bytes(bytes, (double)model_bytes(r->m)),
+           (long long)r->steps_per_epoch, (long long)batcher_caps(r->batches).tokens * t->accumulate);
   return OK;
 }
 

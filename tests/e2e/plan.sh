@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# souk plan against what the runs then took.
+. "$(dirname "$0")/run_lib.sh"
+sed -i 's/peak_gflops: 10, //' "$work/tiny.yaml"
+plan() { "$souk" plan "$work/tiny.yaml" --json "$@"; }
+number() { sed -n "s/.*\"$1\": \([-+.0-9e]*\).*/\1/p"; }
+# held NAME OPTIONS...: the run's real peak is within 5% of the plan.
+held() {
+  local name=$1 planned real; shift
+  planned=$(plan "$@" | number total_bytes)
+  train "$work/$name" "$@" || { not_ok "$name runs"; return; }
+  real=$(sed -n 's/.*"kind":"end".*"peak_bytes":\([0-9]*\).*/\1/p' "$work/$name/metrics.jsonl")
+  echo "# $name: planned $planned bytes, took $real"
+  check "$name: within 5% of the plan" awk -v a="$planned" -v b="$real" 'BEGIN {d = (a - b) / b; exit !(a > 0 && d < 0.05 && d > -0.05)}'
+  rm -rf "${work:?}/$name"
+}
+wide=(--steps 2 --eval_every 2 --save_every 1 --hidden 96 --layers 3 --heads 4)
+if slow; then
+  skip "plan and peak" "a sanitizer's memory is not the program's"
+else
+  held small --steps 4 --eval_every 2 --save_every 2
+  held full "${wide[@]}" --batch_tokens 4096
+  held sampled "${wide[@]}" --batch_tokens 2048 --accumulate 4 --negatives 64 --negative_kind popularity --no-background
+  held lamb "${wide[@]}" --hidden 160 --batch_tokens 2048 --optim.kind lamb --pooler --cls_sep --next_session
+  held resumed "${wide[@]}" --hidden 160 --eval_every 0
+fi
+vocabulary=$(wc -l <"$data/vocab.tsv") # 8 wide, 1 layer, 20 positions, 2 segments x 3 event types
+check "parameters are counted" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
+a=$(plan | number step_flops) b=$(plan --accumulate 2 | number step_flops)
+check "operations too" awk -v a="$a" -v b="$b" 'BEGIN {exit !(a > 0 && b / a > 1.99 && b / a < 2.01)}'
+check "time is measured when asked" test "$(plan --time_steps 3 | grep -c '"measured": true')" = 1
+"$souk" plan "$work/tiny.yaml" --epochs 2 --steps 0 >"$work/table" 2>&1
+check "a table for people" bash -c "grep -q 'in all' $work/table && grep -q 'tokens/s' $work/table && grep -q 'batches an epoch' $work/table"
+check_error "a plan needs data" "data.dir names no data set" "$souk" plan
+check "nothing was written" bash -c "! ls $work/out 2>/dev/null"
+finish
