@@ -3,7 +3,7 @@
 . "$(dirname "$0")/run_lib.sh"
 sed -i 's/peak_gflops: 10, //' "$work/tiny.yaml"
 plan() { "$souk" plan "$work/tiny.yaml" --json "$@"; }
-number() { sed -n "s/.*\"$1\": \([-+.0-9e]*\).*/\1/p"; }
+number() { sed -n "s/^ \"$1\": \([-+.0-9e]*\).*/\1/p"; } # of the outermost object
 # held NAME OPTIONS...: the run's real peak is within 5% of the plan.
 held() {
   local name=$1 planned real; shift
