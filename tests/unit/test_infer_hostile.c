@@ -1,0 +1,599 @@
+// Hostile and damaged bundles: a good one is changed in one place a case, and opening must refuse it with the right code and a
+// sentence that names file and field. Unless the case is about checksums, souk.json is made to agree with the changed files,
+// as a malicious author would.
+#include <fcntl.h>
+#include <jansson.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "lib/check.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "souk/infer.h"
+
+enum { ITEMS = 12 };
+
+static char root[PATH_MAX], good[PATH_MAX], evil[PATH_MAX];
+static const char *const names[] = {"config.json", "model.safetensors", "vocab.tsv", "items.safetensors",
+                                    "catalogue.jsonl"};
+
+static const char *in(const char *dir, const char *name) {
+  static char paths[4][PATH_MAX + 64];
+  static int turn;
+  char *path = paths[turn++ % 4];
+  check_ok(path_join(path, sizeof paths[0], dir, name));
+  return path;
+}
+
+// Without fsync, which would make the table slow.
+static void write_bytes(const char *path, const char *data, size_t bytes) {
+  FILE *f = fopen(path, "we");
+  assert_non_null(f);
+  assert_int_equal(fwrite(data, 1, bytes, f), bytes);
+  assert_int_equal(fclose(f), 0);
+}
+
+static void write_text(const char *path, const char *text) {
+  write_bytes(path, text, strlen(text));
+}
+
+static void copy_file(const char *from, const char *to) {
+  char *data;
+  size_t bytes;
+  check_ok(file_read(from, 1 << 24, &data, &bytes));
+  write_bytes(to, data, bytes);
+  free(data);
+}
+
+static int make_good(void **state) {
+  (void)state;
+  char data[PATH_MAX];
+  dataset *d;
+  tiny_directory(root, sizeof root);
+  check_ok(path_join(good, sizeof good, root, "bundle"));
+  check_ok(path_join(evil, sizeof evil, root, "evil"));
+  check_ok(path_join(data, sizeof data, root, "data"));
+  tiny_dataset(data, 6, ITEMS, 0);
+  write_text(in(data, "catalogue.jsonl"),
+             "{\"item\":\"item1\",\"title\":\"Tea \\u2013 gr\xc3\xbcn\",\"price\":\"3.5\"}\n"
+             "{\"item\":\"item2\"}\n{\"item\":\"of another shop\",\"title\":\"x\"}\n"
+             "{\"item\":\"item3\",\"title\":\"old\"}\n{\"item\":\"item3\",\"title\":\"new\"}\n");
+  check_ok(dataset_open(&d, data, false));
+  model_config c = tiny_config();
+  c.hidden = 8;
+  c.layers = 1;
+  model *m = tiny_model(d, &c);
+  tiny_export(root, m, d);
+  model_free(m);
+  dataset_close(d);
+  return 0;
+}
+
+static int remove_all(void **state) {
+  (void)state;
+  tiny_remove(root);
+  return 0;
+}
+
+// ---- changes -------------------------------------------------------------------------------------------------
+
+typedef enum change {
+  SET,      // souk.json or config.json: the field at `where` (a path with slashes) becomes the json `with`
+  DELETE,   // or goes
+  HEADER,   // the same in the header of a safetensors file
+  UNHEADER, // or goes from there
+  REPLACE,  // the first `where` in the file becomes `with`, of any length
+  WHOLE,    // the file becomes `with`
+  APPEND,   // `with` is added to the file
+  CUT,      // the file keeps its first atoi(with) bytes
+  NUMBER,   // its first eight bytes become the number `with`, little-endian
+  FLOAT,    // the float number atoi(where) of the data of a safetensors file gets the bits `with`
+  LINK,     // the file becomes a symbolic link to the good one
+  DIRECTORY,
+  PIPE,
+  ABSENT,
+} change;
+
+typedef struct hostile {
+  const char *file;
+  change change;
+  const char *where, *with;
+  bool keep_checksums; // souk.json stays as it was
+  souk_status code;
+  const char *says; // part of the sentence
+} hostile;
+
+static json_t *value_of(const char *text) {
+  json_error_t error;
+  json_t *j = json_loads(text, JSON_DECODE_ANY, &error);
+  if (j == NULL) fail_msg("%s: %s", text, error.text);
+  return j;
+}
+
+// Sets or deletes the field at a path with slashes.
+static void change_field(json_t *j, const char *path, const char *with) {
+  char copy[256], *rest = copy, *part;
+  snprintf(copy, sizeof copy, "%s", path);
+  while ((part = strsep(&rest, "/")) != NULL && rest != NULL) {
+    j = json_object_get(j, part);
+    if (j == NULL) fail_msg("there is no \"%s\" of \"%s\"", part, path);
+  }
+  if (with == NULL)
+    assert_int_equal(json_object_del(j, part), 0);
+  else
+    json_object_set_new(j, part, value_of(with));
+}
+
+static void change_json(const char *path, const char *where, const char *with) {
+  json_t *j = json_load_file(path, 0, NULL);
+  assert_non_null(j);
+  change_field(j, where, with);
+  assert_int_equal(json_dump_file(j, path, 0), 0);
+  json_decref(j);
+}
+
+static void change_header(const char *path, const char *where, const char *with) {
+  char *data, *text;
+  size_t bytes;
+  uint64_t size;
+  check_ok(file_read(path, 1 << 24, &data, &bytes));
+  memcpy(&size, data, 8);
+  json_t *j = json_loadb(data + 8, size, 0, NULL);
+  assert_non_null(j);
+  change_field(j, where, with);
+  text = json_dumps(j, JSON_COMPACT);
+  const uint64_t now = strlen(text);
+  char *changed = malloc(8 + now + bytes);
+  assert_non_null(changed);
+  memcpy(changed, &now, 8);
+  memcpy(changed + 8, text, now);
+  memcpy(changed + 8 + now, data + 8 + size, bytes - 8 - size);
+  write_bytes(path, changed, bytes - size + now);
+  free(changed);
+  json_decref(j);
+  free(text);
+  free(data);
+}
+
+static void change_bytes(const char *path, const hostile *h) {
+  char *data;
+  size_t bytes;
+  check_ok(file_read(path, 1 << 24, &data, &bytes));
+  const size_t with = h->with != NULL ? strlen(h->with) : 0;
+  char *changed = malloc(bytes + with + 1);
+  assert_non_null(changed);
+  memcpy(changed, data, bytes);
+  if (h->change == REPLACE) {
+    const char *at = memmem(data, bytes, h->where, strlen(h->where));
+    if (at == NULL) fail_msg("%s does not hold \"%s\"", path, h->where);
+    const size_t before = (size_t)(at - data), rest = bytes - before - strlen(h->where);
+    memcpy(changed + before, h->with, with);
+    memcpy(changed + before + with, at + strlen(h->where), rest);
+    bytes = before + with + rest;
+  } else if (h->change == CUT) {
+    assert_true((size_t)atoi(h->with) < bytes);
+    bytes = (size_t)atoi(h->with);
+  } else if (h->change == APPEND) {
+    memcpy(changed + bytes, h->with, with);
+    bytes += with;
+  } else if (h->change == NUMBER) {
+    const uint64_t number = strtoull(h->with, NULL, 0);
+    memcpy(changed, &number, 8);
+  } else if (h->change == FLOAT) {
+    const uint32_t bits = (uint32_t)strtoul(h->with, NULL, 0);
+    uint64_t header;
+    memcpy(&header, data, 8);
+    memcpy(changed + 8 + header + 4 * (size_t)atoi(h->where), &bits, 4);
+  }
+  write_bytes(path, changed, bytes);
+  free(changed);
+  free(data);
+}
+
+static void apply(const hostile *h) {
+  const char *path = in(evil, h->file);
+  switch (h->change) {
+  case SET:
+  case DELETE:
+    change_json(path, h->where, h->with);
+    break;
+  case HEADER:
+  case UNHEADER:
+    change_header(path, h->where, h->with);
+    break;
+  case WHOLE:
+    write_text(path, h->with);
+    break;
+  case LINK:
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(symlink(in(good, h->file), path), 0);
+    break;
+  case DIRECTORY:
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkdir(path, 0777), 0);
+    break;
+  case PIPE:
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0666), 0);
+    break;
+  case ABSENT:
+    assert_int_equal(unlink(path), 0);
+    break;
+  default:
+    change_bytes(path, h);
+  }
+}
+
+// Makes souk.json agree with the files, where it still can be read.
+static void agree(void) {
+  json_t *j = json_load_file(in(evil, "souk.json"), 0, NULL);
+  if (j == NULL) return;
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+    struct stat st;
+    uint64_t bytes;
+    char hex[65];
+    json_t *entry = json_object_get(json_object_get(j, "files"), names[i]);
+    if (entry == NULL || lstat(in(evil, names[i]), &st) != 0 || !S_ISREG(st.st_mode)) continue;
+    check_ok(file_sha256(in(evil, names[i]), hex, &bytes));
+    json_object_set_new(entry, "bytes", json_integer((json_int_t)bytes));
+    json_object_set_new(entry, "sha256", json_string(hex));
+  }
+  assert_int_equal(json_dump_file(j, in(evil, "souk.json"), 0), 0);
+  json_decref(j);
+}
+
+static void copy_good(void) {
+  if (dir_exists(evil)) check_ok(dir_remove(evil));
+  check_ok(dir_make(evil));
+  for (size_t i = 0; i < sizeof names / sizeof *names; i++) copy_file(in(good, names[i]), in(evil, names[i]));
+  copy_file(in(good, "souk.json"), in(evil, "souk.json"));
+}
+
+#define WORD  "bert.embeddings.word_embeddings.weight"
+#define QUERY "bert.encoder.layer.0.attention.self.query.weight"
+#define DEEP  "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+#define BAD   SOUK_ERR_FORMAT
+
+static const hostile cases[] = {
+    // souk.json as a whole
+    {"souk.json", ABSENT, 0, 0, true, SOUK_ERR_IO, "souk.json"},
+    {"souk.json", WHOLE, 0, "", true, BAD, "souk.json line 1: it ends too early"},
+    {"souk.json", WHOLE, 0, "[]", true, BAD, "souk.json must hold an object"},
+    {"souk.json", WHOLE, 0, "{\"schema\":" DEEP "}", true, BAD, "souk.json line 1: it is nested too deeply"},
+    {"souk.json", CUT, 0, "700", true, BAD, "souk.json line "},
+    {"souk.json", APPEND, 0, "{}", true, BAD, "something follows the value"},
+    {"souk.json", REPLACE, "\"version\"", "\"schema\"", true, BAD, "the key \"schema\" is there twice"},
+    {"souk.json", REPLACE, "souk.bundle", "souk.\xff", true, BAD, "not valid UTF-8"},
+    {"souk.json", LINK, 0, 0, true, BAD, "souk.json is a symbolic link"},
+    {"souk.json", DIRECTORY, 0, 0, true, BAD, "souk.json is not a regular file"},
+    {"souk.json", PIPE, 0, 0, true, BAD, "souk.json is not a regular file"},
+    {"souk.json", SET, "schema", "\"souk.checkpoint\"", false, BAD,
+     "field \"schema\" must be \"souk.bundle\""},
+    {"souk.json", DELETE, "schema", 0, false, BAD, "souk.json: field \"schema\" must be a string"},
+    {"souk.json", SET, "version", "2", false, BAD, "has version 2"},
+    {"souk.json", SET, "version", "1.0", false, BAD, "field \"version\""},
+    {"souk.json", SET, "version", "\"1\"", false, BAD, "field \"version\""},
+    {"souk.json", SET, "created_by", "7", false, BAD, "field \"created_by\" must be a string"},
+    // its layout
+    {"souk.json", DELETE, "layout", 0, false, BAD, "field \"layout.cls_sep\" must be true or false"},
+    {"souk.json", SET, "layout/cls_sep", "1", false, BAD, "field \"layout.cls_sep\" must be true or false"},
+    {"souk.json", SET, "layout/max_positions", "0", false, BAD,
+     "field \"layout.max_positions\" must be an integer from 1"},
+    {"souk.json", SET, "layout/max_positions", "-1", false, BAD, "layout.max_positions"},
+    {"souk.json", SET, "layout/max_positions", "9223372036854775807", false, BAD, "layout.max_positions"},
+    {"souk.json", REPLACE, "\"max_positions\": 10", "\"max_positions\": 9223372036854775808", true, BAD,
+     "layout.max_positions"},
+    {"souk.json", REPLACE, "\"max_positions\": 10", "\"max_positions\": 1e1", true, BAD,
+     "layout.max_positions"},
+    {"souk.json", REPLACE, "\"max_positions\": 10", "\"max_positions\": 1e999", true, BAD,
+     "a number is out of range"},
+    {"souk.json", SET, "layout/max_positions", "11", false, BAD,
+     "config.json: field \"max_position_embeddings\""},
+    {"souk.json", SET, "layout/types_per_segment", "65", false, BAD, "field \"layout.types_per_segment\""},
+    {"souk.json", SET, "layout/types_per_segment", "2", false, BAD, "field \"layout.event_types\""},
+    {"souk.json", SET, "layout/types_per_segment", "4", false, BAD, "config.json: field \"type_vocab_size\""},
+    {"souk.json", SET, "layout/segments", "17", false, BAD, "field \"layout.segments\""},
+    {"souk.json", SET, "layout/event_types", "[]", false, BAD, "field \"layout.event_types\""},
+    {"souk.json", SET, "layout/event_types", "{\"a\":\"none\"}", false, BAD, "field \"layout.event_types\""},
+    {"souk.json", SET, "layout/event_types", "[\"none\", 5]", false, BAD, "array of strings"},
+    {"souk.json", SET, "layout/event_types", "[\"none\",\"view\",\"view\"]", false, BAD,
+     "array of different names"},
+    {"souk.json", SET, "encoder/pre_norm", "null", false, BAD,
+     "field \"encoder.pre_norm\" must be true or false"},
+    {"souk.json", SET, "encoder/pre_norm", "true", false, BAD,
+     "has no tensor \"bert.encoder.layer.0.attention.ln.weight\""},
+    // vocabulary
+    {"souk.json", SET, "vocabulary", "[]", false, BAD, "field \"vocabulary.size\""},
+    {"souk.json", SET, "vocabulary/size", "2147483648", false, BAD, "field \"vocabulary.size\""},
+    {"souk.json", SET, "vocabulary/size", "2147483647", false, BAD, "field \"vocabulary.items\""},
+    {"souk.json", SET, "vocabulary/special", "[0, 4]", false, BAD, "field \"vocabulary.special\""},
+    {"souk.json", SET, "vocabulary/words", "[5, 4]", false, BAD, "field \"vocabulary.words\""},
+    {"souk.json", SET, "vocabulary/words", "[5]", false, BAD, "field \"vocabulary.words\""},
+    {"souk.json", SET, "vocabulary/words", "[5, \"5\"]", false, BAD, "field \"vocabulary.words\""},
+    {"souk.json", SET, "vocabulary/attributes", "[6, 6]", false, BAD, "field \"vocabulary.attributes\""},
+    {"souk.json", SET, "vocabulary/items", "[5, 18]", false, BAD, "field \"vocabulary.items\""},
+    {"souk.json", SET, "vocabulary/items", "[5, 16]", false, BAD, "field \"vocabulary.items\""},
+    {"souk.json", SET, "vocabulary/items", "[5, 9223372036854775807]", false, BAD,
+     "field \"vocabulary.items\""},
+    // head and training
+    {"souk.json", SET, "head/score", "\"euclid\"", false, BAD,
+     "field \"head.score\" must be \"dot\" or \"cosine\""},
+    {"souk.json", SET, "head/inv_temperature", "0", false, BAD,
+     "field \"head.inv_temperature\" must be a number"},
+    {"souk.json", SET, "head/inv_temperature", "1e300", false, BAD, "field \"head.inv_temperature\""},
+    {"souk.json", SET, "head/class_base", "6", false, BAD, "field \"head.class_base\""},
+    {"souk.json", SET, "head/classes", "11", false, BAD, "field \"head.classes\""},
+    {"souk.json", SET, "head/classes", "13", false, BAD, "field \"head.classes\" reaches beyond"},
+    {"souk.json", SET, "training/step", "-1", false, BAD, "field \"training.step\""},
+    {"souk.json", SET, "training/data", "[]", false, BAD, "field \"training.data\" must be a string"},
+    // the list of files
+    {"souk.json", SET, "files", "[]", false, BAD, "field \"files\" must be an object"},
+    {"souk.json", DELETE, "files/vocab.tsv", 0, false, BAD, "field \"files\" lacks vocab.tsv"},
+    {"souk.json", SET, "files/x", "{}", false, SOUK_ERR_IO, "/x"},
+    {"souk.json", REPLACE, "vocab.tsv", "../vocab.tsv", true, BAD,
+     "\"../vocab.tsv\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "/etc/passwd", true, BAD, "\"/etc/passwd\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "a/b", true, BAD, "\"a/b\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "..", true, BAD, "\"..\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "", true, BAD, "\"\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "souk.json", true, BAD, "\"souk.json\" is not a plain file name"},
+    {"souk.json", REPLACE, "vocab.tsv", "a\\u001b[2Jb", true, BAD, "a?[2Jb"},
+    {"souk.json", REPLACE, "vocab.tsv", "config.json", true, BAD, "the key \"config.json\" is there twice"},
+    {"souk.json", SET, "files/vocab.tsv/bytes", "-1", true, BAD,
+     "field \"files.vocab.tsv\" must have \"bytes\""},
+    {"souk.json", SET, "files/vocab.tsv/bytes", "9223372036854775807", true, BAD,
+     "it is damaged or cut short"},
+    {"souk.json", SET, "files/vocab.tsv/bytes", "\"1\"", true, BAD, "field \"files.vocab.tsv\""},
+    {"souk.json", SET, "files/vocab.tsv/sha256", "\"abc\"", true, BAD, "field \"files.vocab.tsv\""},
+    {"souk.json", SET, "files/vocab.tsv", "null", true, BAD, "field \"files.vocab.tsv\""},
+    // files that are not what souk.json says
+    {"vocab.tsv", REPLACE, "item3", "item4", true, SOUK_ERR_CHECKSUM, "vocab.tsv: its checksum"},
+    {"model.safetensors", FLOAT, "20", "0x3f800000", true, SOUK_ERR_CHECKSUM,
+     "model.safetensors: its checksum"},
+    {"items.safetensors", FLOAT, "40", "0x3f800000", true, SOUK_ERR_CHECKSUM,
+     "items.safetensors: its checksum"},
+    {"catalogue.jsonl", REPLACE, "Tea", "Tee", true, SOUK_ERR_CHECKSUM, "catalogue.jsonl: its checksum"},
+    {"config.json", APPEND, 0, " ", true, BAD, "config.json has "},
+    {"model.safetensors", CUT, 0, "1000", true, BAD, "model.safetensors has 1000 bytes"},
+    {"model.safetensors", ABSENT, 0, 0, true, SOUK_ERR_IO, "model.safetensors"},
+    {"config.json", LINK, 0, 0, false, BAD, "config.json is a symbolic link"},
+    {"model.safetensors", LINK, 0, 0, false, BAD, "model.safetensors is a symbolic link"},
+    {"items.safetensors", LINK, 0, 0, false, BAD, "items.safetensors is a symbolic link"},
+    {"vocab.tsv", DIRECTORY, 0, 0, false, BAD, "vocab.tsv is not a regular file"},
+    {"catalogue.jsonl", PIPE, 0, 0, false, BAD, "catalogue.jsonl is not a regular file"},
+    // config.json
+    {"config.json", WHOLE, 0, "", false, BAD, "config.json line 1: it ends too early"},
+    {"config.json", WHOLE, 0, DEEP, false, BAD, "config.json line 1: it is nested too deeply"},
+    {"config.json", SET, "hidden_size", "0", false, BAD,
+     "config.json: field \"hidden_size\" must be an integer from 1"},
+    {"config.json", SET, "hidden_size", "65537", false, BAD, "field \"hidden_size\""},
+    {"config.json", SET, "hidden_size", "16", false, BAD,
+     "\"" WORD "\" has shape [17, 8], [17, 16] is wanted"},
+    {"config.json", DELETE, "hidden_size", 0, false, BAD, "field \"hidden_size\""},
+    {"config.json", SET, "num_attention_heads", "3", false, BAD,
+     "field \"num_attention_heads\" must be a divisor"},
+    {"config.json", SET, "num_attention_heads", "0", false, BAD, "field \"num_attention_heads\""},
+    {"config.json", SET, "num_hidden_layers", "2", false, BAD, "has no tensor \"bert.encoder.layer.1."},
+    {"config.json", SET, "num_hidden_layers", "513", false, BAD, "field \"num_hidden_layers\""},
+    {"config.json", SET, "intermediate_size", "1048577", false, BAD, "field \"intermediate_size\""},
+    {"config.json", SET, "vocab_size", "16", false, BAD, "field \"vocab_size\""},
+    {"config.json", SET, "vocab_size", "18", false, BAD, "\"" WORD "\" has shape [17, 8], [18, 8] is wanted"},
+    {"config.json", SET, "hidden_act", "\"relu\"", false, BAD, "field \"hidden_act\" must be \"gelu\""},
+    {"config.json", SET, "layer_norm_eps", "0", false, BAD, "field \"layer_norm_eps\" must be a number"},
+    {"config.json", SET, "layer_norm_eps", "-1e-12", false, BAD, "field \"layer_norm_eps\""},
+    // safetensors: the size of the header
+    {"model.safetensors", WHOLE, 0, "", false, BAD, "model.safetensors is cut short"},
+    {"model.safetensors", CUT, 0, "7", false, BAD, "model.safetensors is cut short"},
+    {"model.safetensors", CUT, 0, "100", false, BAD, "reaches beyond the file's end"},
+    {"model.safetensors", NUMBER, 0, "0", false, BAD, "model.safetensors: header line 1: it ends too early"},
+    {"model.safetensors", NUMBER, 0, "0x7fffffffffffffff", false, BAD,
+     "its header of 9223372036854775807 bytes"},
+    {"model.safetensors", NUMBER, 0, "0x8000000000000000", false, BAD, "reaches beyond the file's end"},
+    {"model.safetensors", NUMBER, 0, "0xffffffffffffffff", false, BAD, "reaches beyond the file's end"},
+    {"model.safetensors", NUMBER, 0, "0xfffffffffffffff8", false, BAD, "reaches beyond the file's end"},
+    {"model.safetensors", NUMBER, 0, "500", false, BAD, "model.safetensors: header line 1: "},
+    // and what it says
+    {"model.safetensors", HEADER, "__metadata__", "7", false, BAD,
+     "\"__metadata__\" must be an object of strings"},
+    {"model.safetensors", HEADER, "__metadata__", "{\"a\":1}", false, BAD, "\"__metadata__\""},
+    {"model.safetensors", UNHEADER, WORD, 0, false, BAD, "belong to no tensor"},
+    {"model.safetensors", HEADER, WORD, "[]", false, BAD,
+     "tensor \"" WORD "\": it must be described by an object"},
+    {"model.safetensors", HEADER, WORD "/dtype", "\"F16\"", false, BAD, "\"data_offsets\" do not span"},
+    {"model.safetensors", HEADER, WORD "/dtype", "\"I32\"", false, BAD, "has dtype I32, F32 is wanted"},
+    {"model.safetensors", HEADER, WORD "/dtype", "\"F31\"", false, BAD, "\"dtype\" is missing or unknown"},
+    {"model.safetensors", HEADER, WORD "/dtype", "4", false, BAD, "\"dtype\" is missing or unknown"},
+    {"model.safetensors", UNHEADER, WORD "/dtype", 0, false, BAD, "\"dtype\" is missing or unknown"},
+    {"model.safetensors", HEADER, WORD "/shape", "[8, 17]", false, BAD,
+     "has shape [8, 17], [17, 8] is wanted"},
+    {"model.safetensors", HEADER, WORD "/shape", "[136]", false, BAD, "has shape [136], [17, 8] is wanted"},
+    {"model.safetensors", HEADER, WORD "/shape", "[17, 8, 1]", false, BAD,
+     "has shape [17, 8, ...], [17, 8] is wanted"},
+    {"model.safetensors", HEADER, WORD "/shape", "[17, 9]", false, BAD, "\"data_offsets\" do not span"},
+    {"model.safetensors", HEADER, WORD "/shape", "[-17, -8]", false, BAD,
+     "\"shape\" must hold integers from 0"},
+    {"model.safetensors", HEADER, WORD "/shape", "[17.0, 8]", false, BAD, "\"shape\" must hold integers"},
+    {"model.safetensors", HEADER, WORD "/shape", "\"17\"", false, BAD, "\"shape\" must be an array"},
+    {"model.safetensors", HEADER, WORD "/shape", "[4611686018427387904, 8]", false, BAD,
+     "does not fit 64 bits"},
+    {"model.safetensors", HEADER, WORD "/shape", "[4294967296, 4294967296]", false, BAD,
+     "does not fit 64 bits"},
+    {"model.safetensors", HEADER, WORD "/shape", "[9223372036854775807]", false, BAD, "does not fit 64 bits"},
+    {"model.safetensors", REPLACE, "\"shape\":[17,8]", "\"shape\":[9223372036854775808,8]", false, BAD,
+     "\"shape\" must hold integers"}, // the spaces behind the header make room
+    {"model.safetensors", HEADER, WORD "/shape", "[1,1,1,1,1,1,1,17,8]", false, BAD,
+     "more than 8 dimensions"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[0]", false, BAD,
+     "\"data_offsets\" must be two integers"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[0, 1.5]", false, BAD,
+     "\"data_offsets\" must be two integers"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[-544, 0]", false, BAD,
+     "\"data_offsets\" must be two integers"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[544, 0]", false, BAD,
+     "\"data_offsets\" must be two integers"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[9223372036854775263, 9223372036854775807]", false,
+     BAD, "\"data_offsets\" point beyond the file's end"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[0, 548]", false, BAD,
+     "\"data_offsets\" do not span"},
+    {"model.safetensors", HEADER, WORD "/data_offsets", "[4, 548]", false, BAD,
+     "bytes before it belong to no tensor"},
+    {"model.safetensors", HEADER, QUERY "/data_offsets", "[0, 256]", false, BAD,
+     "tensors \"" QUERY "\" and \"" WORD "\" overlap"},
+    {"model.safetensors", HEADER, "more", "{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}", false,
+     BAD, "overlap"},
+    {"model.safetensors", APPEND, 0, "abcd", false, BAD, "4 bytes at its end belong to no tensor"},
+    {"model.safetensors", REPLACE, "self.value.weight", "self.query.weight", false, BAD, "is there twice"},
+    {"model.safetensors", REPLACE, "self.value.weight", "self.valuE.weight", false, BAD,
+     "has no tensor \"bert.encoder.layer.0.attention.self.value.weight\""},
+    // weights that are not numbers; the word table comes first in the file
+    {"model.safetensors", FLOAT, "3", "0x7fc00000", false, SOUK_ERR_NONFINITE,
+     "tensor \"" WORD "\" holds a NaN"},
+    {"model.safetensors", FLOAT, "135", "0x7f800000", false, SOUK_ERR_NONFINITE,
+     "tensor \"" WORD "\" holds a NaN"},
+    {"model.safetensors", FLOAT, "136", "0xff800001", false, SOUK_ERR_NONFINITE,
+     "position_embeddings.weight\" holds"},
+    {"items.safetensors", FLOAT, "24", "0xffc00000", false, SOUK_ERR_NONFINITE,
+     "tensor \"vectors\" holds a NaN"},
+    {"items.safetensors", FLOAT, "131", "0x7f800000", false, SOUK_ERR_NONFINITE,
+     "tensor \"vectors\" holds a NaN"},
+    // items
+    {"items.safetensors", WHOLE, 0, "1234567", false, BAD, "items.safetensors is cut short"},
+    {"items.safetensors", HEADER, "vectors/shape", "[9, 12]", false, BAD,
+     "\"vectors\" has shape [9, 12], [12, 9] is wanted"},
+    {"items.safetensors", REPLACE, "vectors", "vectorz", false, BAD,
+     "items.safetensors has no tensor \"vectors\""},
+    {"items.safetensors", REPLACE, "counts", "count_", false, BAD,
+     "items.safetensors has no tensor \"counts\""},
+    {"items.safetensors", HEADER, "counts/dtype", "\"F64\"", false, BAD,
+     "\"counts\" has dtype F64, I64 is wanted"},
+    // vocabulary
+    {"vocab.tsv", WHOLE, 0, "", false, BAD, "vocab.tsv is too short"},
+    {"vocab.tsv", CUT, 0, "60", false, BAD, "vocab.tsv is cut short: its last line has no end"},
+    {"vocab.tsv", APPEND, 0, "more\t1\n", false, BAD, "vocab.tsv has more lines"},
+    {"vocab.tsv", REPLACE, "item11\t1\n", "", false, BAD, "vocab.tsv has 16 lines"},
+    {"vocab.tsv", REPLACE, "item4\t", "item4 ", false, BAD, "vocab.tsv line 10: TOKEN <tab> COUNT is wanted"},
+    {"vocab.tsv", REPLACE, "item4\t", "item4\t-", false, BAD,
+     "vocab.tsv line 10: TOKEN <tab> COUNT is wanted"},
+    {"vocab.tsv", REPLACE, "item4\t", "item4\t9999999999999999999", false, BAD, "vocab.tsv line 10"},
+    {"vocab.tsv", REPLACE, "item4\t", "item4\t1\t", false, BAD,
+     "vocab.tsv line 10: TOKEN <tab> COUNT is wanted"},
+    {"vocab.tsv", REPLACE, "item4", "it\\em", false, BAD, "vocab.tsv line 10: unknown escape"},
+    {"vocab.tsv", REPLACE, "item4", "item\\", false, BAD, "vocab.tsv line 10: unknown escape"},
+    {"vocab.tsv", REPLACE, "item4", "item3", false, BAD,
+     "vocab.tsv line 10: the item \"item3\" is there twice"},
+    {"vocab.tsv", REPLACE, "[MASK]", "[mask]", false, BAD, "vocab.tsv line 5: the token must be [MASK]"},
+    // catalogue
+    {"catalogue.jsonl", APPEND, 0, "{\"item\":\"item4\"}", false, BAD, "catalogue.jsonl is cut short"},
+    {"catalogue.jsonl", APPEND, 0, "\n", false, BAD, "catalogue.jsonl line 6: it ends too early"},
+    {"catalogue.jsonl", APPEND, 0, "[]\n", false, BAD,
+     "catalogue.jsonl line 6: an object with a string \"item\""},
+    {"catalogue.jsonl", APPEND, 0, "{\"item\":4}\n", false, BAD, "catalogue.jsonl line 6"},
+    {"catalogue.jsonl", APPEND, 0, "{\"item\":\"item4\",\"title\":4}\n", false, BAD,
+     "line 6: \"title\" must be a string"},
+    {"catalogue.jsonl", APPEND, 0, DEEP "\n", false, BAD, "catalogue.jsonl line 6: it is nested too deeply"},
+};
+
+static void every_case_has_its_sentence(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const hostile *h = &cases[i];
+    souk_bundle *b = (souk_bundle *)(void *)root;
+    souk_error e = {.code = SOUK_OK};
+    copy_good();
+    apply(h);
+    if (!h->keep_checksums) agree();
+    const souk_status rc = souk_open(&b, evil, 0, &e);
+    if (rc != h->code || strstr(e.message, h->says) == NULL)
+      fail_msg("case %zu, %s %s: code %d, \"%s\" does not say \"%s\"", i, h->file,
+               h->where != NULL ? h->where : "", rc, e.message, h->says);
+    assert_null(b);
+    assert_true(e.code == rc && strncmp(e.message, "", 1) != 0);
+    for (const char *p = e.message; *p != '\0'; p++) assert_true((unsigned char)*p >= 0x20);
+    // Without the checksums everything else is still checked.
+    const souk_status without = souk_open(&b, evil, SOUK_SKIP_CHECKSUMS, &e);
+    if (rc != SOUK_ERR_CHECKSUM) assert_int_equal(without, rc);
+    souk_close(b);
+  }
+  print_message("# %zu hostile bundles refused\n", sizeof cases / sizeof *cases);
+}
+
+// What must not disturb: unknown fields, further files, further tensors, a link to the directory, an unaligned header.
+static void harmless_changes(void **state) {
+  (void)state;
+  static const hostile harmless[] = {
+      {"souk.json", SET, "future", "{\"a\": [1]}", false, SOUK_OK, ""},
+      {"souk.json", SET, "layout/future", "true", false, SOUK_OK, ""},
+      {"config.json", SET, "transformers_version", "\"5\"", false, SOUK_OK, ""},
+      {"model.safetensors", HEADER, "empty", "{\"dtype\":\"BF16\",\"shape\":[0, 9],\"data_offsets\":[0, 0]}",
+       false, SOUK_OK, ""},
+      {"model.safetensors", HEADER, "__metadata__/odd", "\"12345\"", false, SOUK_OK, ""},
+      {"model.safetensors", HEADER, "__metadata__/odd", "\"123456\"", false, SOUK_OK, ""},
+      {"model.safetensors", HEADER, "__metadata__/odd", "\"1234567\"", false, SOUK_OK, ""},
+      {"items.safetensors", HEADER, "__metadata__/odd", "\"12345\"", false, SOUK_OK, ""},
+      {"items.safetensors", HEADER, "__metadata__/odd", "\"123456\"", false, SOUK_OK, ""},
+      {"vocab.tsv", REPLACE, "item4\t", "\xff \\\\\\t\\n\\r\"\t", false, SOUK_OK, ""}};
+  souk_bundle *b, *first;
+  souk_error e;
+  float u[9], v[2 * 9], same_u[9], same_v[2 * 9];
+  const int32_t items[] = {1, 2, 3};
+  const souk_history history = {.n = 3, .items = items};
+  assert_int_equal(souk_open(&first, good, 0, &e), SOUK_OK);
+  assert_int_equal(souk_user_vectors(first, &history, 1, 1, u, NULL, &e), SOUK_OK);
+  assert_int_equal(souk_item_vectors(first, 10, 2, v, &e), SOUK_OK);
+  for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
+    copy_good();
+    apply(&harmless[i]);
+    agree();
+    if (souk_open(&b, evil, 0, &e) != SOUK_OK) fail_msg("case %zu: %s", i, e.message);
+    assert_int_equal(souk_user_vectors(b, &history, 1, 1, same_u, NULL, &e), SOUK_OK);
+    assert_int_equal(souk_item_vectors(b, 10, 2, same_v, &e), SOUK_OK);
+    assert_memory_equal(u, same_u, sizeof u);
+    assert_memory_equal(v, same_v, sizeof v);
+    if (harmless[i].file == harmless[9].file) assert_int_equal(souk_find_item(b, "\xff \\\t\n\r\""), 4);
+    souk_close(b);
+  }
+  if (dir_exists(evil)) check_ok(dir_remove(evil));
+  assert_int_equal(symlink(good, evil), 0);
+  assert_int_equal(souk_open(&b, evil, 0, &e), SOUK_OK);
+  souk_close(b);
+  souk_close(first);
+  assert_int_equal(unlink(evil), 0);
+}
+
+static void titles(void **state) {
+  (void)state;
+  souk_bundle *b;
+  souk_info info;
+  char title[64];
+  size_t bytes;
+  assert_int_equal(souk_open(&b, good, 0, NULL), SOUK_OK);
+  assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
+  assert_int_equal(info.has_catalogue, 1);
+  assert_int_equal(souk_item_title(b, 1, title, sizeof title), 13);
+  assert_string_equal(title, "Tea \xe2\x80\x93 gr\xc3\xbcn");
+  assert_int_equal(souk_item_title(b, 1, NULL, 0), 13);
+  assert_int_equal(souk_item_title(b, 1, title, 7), 13); // would cut the dash in two
+  assert_string_equal(title, "Tea ");
+  assert_int_equal(souk_item_title(b, 1, title, 8), 13);
+  assert_string_equal(title, "Tea \xe2\x80\x93");
+  assert_int_equal(souk_item_title(b, 1, title, 1), 13);
+  assert_string_equal(title, "");
+  assert_int_equal(souk_item_title(b, 2, title, sizeof title), 0);
+  assert_int_equal(souk_item_title(b, 3, title, sizeof title), 3);
+  assert_string_equal(title, "new");
+  assert_memory_equal(souk_item_record(b, 2, &bytes), "{\"item\":\"item2\"}", 16);
+  assert_int_equal(bytes, 16);
+  assert_null(souk_item_record(b, 0, &bytes));
+  assert_int_equal(bytes, 0);
+  souk_close(b);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_has_its_sentence),
+                                     cmocka_unit_test(harmless_changes), cmocka_unit_test(titles)};
+  return cmocka_run_group_tests(tests, make_good, remove_all);
+}
