@@ -408,7 +408,11 @@ static status find_step(const char *path, char dir[PATH_MAX]) {
     snprintf(dir, PATH_MAX, "%.*s", length, slash != NULL ? path : ".");
     return OK;
   }
-  if (file_exists(file)) return path_join(dir, PATH_MAX, path, "");
+  if (file_exists(file)) { // without the slash that may be there
+    snprintf(dir, PATH_MAX, "%s", path);
+    for (size_t i = strlen(dir); i > 1 && dir[i - 1] == '/';) dir[--i] = '\0';
+    return OK;
+  }
   DIR *d = opendir(path);
   if (d == NULL) return fail(ERR_NOT_FOUND, "cannot open %s: %s", path, strerror(errno));
   for (struct dirent *e; (e = readdir(d)) != NULL;)

@@ -1,0 +1,331 @@
+// Checkpoints as files: what is written is read back to the bit, every field of a manifest is checked, a failing write
+// leaves what was there, and the newest one that is whole is found.
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "lib/check.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "base/fault.h"
+#include "base/file.h"
+#include "train/checkpoint.h"
+#include "train/saver.h"
+
+static const char yaml[] = "train:\n  steps: 7\n  out: \"a b\"\n";
+static const train_state some_state = {.step = 12,
+                                       .epoch = 3,
+                                       .index = 4,
+                                       .tokens = 123456789012345,
+                                       .seconds = 0.1,
+                                       .best_metric = 1.0 / 3.0,
+                                       .best_step = 8,
+                                       .bad_evals = 2,
+                                       .best_name = "ndcg@10",
+                                       .skipped = 1,
+                                       .mlm_loss = 1234.5678901234567,
+                                       .mlm_weight = 97,
+                                       .cls_loss = 1e-300,
+                                       .cls_rows = 3,
+                                       .cls_hits = 2};
+
+typedef struct fixture {
+  char dir[512], data_dir[600], run[600], checkpoint[700];
+  dataset *d;
+  model *m;
+} fixture;
+
+static void set_up(fixture *f) {
+  tiny_directory(f->dir, sizeof f->dir);
+  check_ok(path_join(f->data_dir, sizeof f->data_dir, f->dir, "data"));
+  check_ok(path_join(f->run, sizeof f->run, f->dir, "run"));
+  check_ok(path_join(f->checkpoint, sizeof f->checkpoint, f->run, "step-00000012"));
+  check_ok(dir_make(f->run));
+  tiny_dataset(f->data_dir, 20, 30, 0);
+  check_ok(dataset_open(&f->d, f->data_dir, false));
+  model_config c = tiny_config();
+  f->m = tiny_model(f->d, &c);
+  check_ok(params_make_moments(model_params(f->m)));
+  const param_set *p = model_params(f->m);
+  for (int64_t i = 0; i < p->elements; i++) {
+    p->m[i] = (float)i * 1e-3f;
+    p->v[i] = 1.0f / (float)(i + 1);
+  }
+}
+
+static void tear_down(fixture *f) {
+  model_free(f->m);
+  dataset_close(f->d);
+  tiny_remove(f->dir);
+}
+
+static status write_it(const fixture *f) {
+  return checkpoint_write_model(f->checkpoint, f->m, &some_state, yaml, f->d, true);
+}
+
+static void test_round_trip(void **unused) {
+  (void)unused;
+  fixture f;
+  set_up(&f);
+  check_ok(write_it(&f));
+  checkpoint *c;
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_memory_equal(&c->state, &some_state, sizeof some_state); // doubles to the bit
+  assert_string_equal(c->config_yaml, yaml);
+  assert_string_equal(c->data.checksum, dataset_get_info(f.d)->checksum);
+  assert_true(c->has_optimizer && !c->has_catalogue);
+  model_config config = tiny_config();
+  model *other = tiny_model(f.d, &config);
+  check_ok(params_make_moments(model_params(other)));
+  const param_set *p = model_params(f.m), *q = model_params(other);
+  for (int64_t i = 0; i < q->elements; i++) q->master[i] = -1.0f;
+  check_ok(checkpoint_load(c, other, true));
+  for (int32_t i = 0; i < p->count; i++) {
+    const int64_t at = p->items[i].offset;
+    const size_t bytes = (size_t)p->items[i].size * sizeof(float);
+    assert_memory_equal(p->master + at, q->master + at, bytes);
+    assert_memory_equal(p->m + at, q->m + at, bytes);
+    assert_memory_equal(p->v + at, q->v + at, bytes);
+  }
+  model_free(other);
+  // Another shape does not fit, and says which tensor.
+  config.intermediate = 32;
+  other = tiny_model(f.d, &config);
+  check_fails(checkpoint_load(c, other, false), ERR_FORMAT, "dense");
+  model_free(other);
+  checkpoint_close(c);
+  // Without moments there is nothing to resume from.
+  check_ok(checkpoint_write_model(f.checkpoint, f.m, &some_state, yaml, f.d, false)); // replaces
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_false(c->has_optimizer);
+  check_fails(checkpoint_load(c, f.m, true), ERR_FORMAT, "no optimiser state");
+  checkpoint_close(c);
+  tear_down(&f);
+}
+
+// Replaces the first occurrence of `from` in the manifest.
+static void edit(const fixture *f, const char *from, const char *to) {
+  char path[PATH_MAX], *text, *out;
+  size_t bytes;
+  check_ok(path_join(path, sizeof path, f->checkpoint, "manifest.json"));
+  check_ok(file_read(path, 1 << 20, &text, &bytes));
+  char *at = strstr(text, from);
+  if (at == NULL) fail_msg("the manifest has no %s", from);
+  out = malloc(bytes + strlen(to) + 1);
+  assert_non_null(out);
+  const int n = sprintf(out, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from));
+  check_ok(file_write_atomic(path, out, (size_t)n));
+  free(text);
+  free(out);
+}
+
+static void test_manifest(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *from, *to, *says;
+  } cases[] = {
+      {"souk.checkpoint", "souk.bundle", "not a checkpoint's manifest"},
+      {"\"version\": 1", "\"version\": 2", "a version that this build does not read"},
+      {"\"step\": 12", "\"step\": -1", "\"step\""},
+      {"\"epoch\": 3", "\"epoch\": \"3\"", "\"epoch\""},
+      {"\"index\"", "\"indexx\"", "\"index\""},
+      {"\"best_name\": \"",
+       "\"best_name\": \"0123456789012345678901234567890123456789012345678901234567890123", "\"best_name\""},
+      {"\"hidden\": 16", "\"hidden\": 1e9", "\"hidden\""},
+      {"\"layers\": 2", "\"layers\": 100000", "\"layers\""},
+      {"\"heads\": 2", "\"heads\": 3", "\"heads\""},
+      {"\"dropout\"", "\"drop\"", "\"dropout\""},
+      {"\"vocab_size\": 35", "\"vocab_size\": 34", "\"classes\""},
+      {"\"checksum\": \"", "\"checksum\": \"x", "\"checksum\""},
+      {"\"event_types\": [", "\"event_types\": [1,", "\"event_types\""},
+      {"\"range_end\": [", "\"range_end\": [7,", "\"range_end\""},
+      {"\"config\"", "\"confik\"", "\"config\""},
+      {"\"model.h5\"", "\"other.h5\"", "\"files\""},
+      {"\"optimizer.h5\"", "\"../optimizer.h5\"", "\"files\""},
+      {"\"vocab.tsv\"", "\"vocab.tsv\": {\"bytes\":1}, \"vocab.tsv\"", "duplicate"},
+      {"\"bytes\": ", "\"bytes\": 1", "its checksum is not the one"},
+      {"\"sha256\": \"", "\"sha256\": \"0", "its checksum is not the one"},
+      {"\"sha256\"", "\"sha1\"", "\"files\""},
+      {"{", "", "manifest.json line"},
+  };
+  fixture f;
+  set_up(&f);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    check_ok(write_it(&f));
+    edit(&f, cases[i].from, cases[i].to);
+    checkpoint *c;
+    const status rc = checkpoint_open(&c, f.checkpoint);
+    if ((rc != ERR_FORMAT && rc != ERR_CHECKSUM) || strstr(fail_message(), cases[i].says) == NULL)
+      fail_msg("%s -> %s: %s (%s)", cases[i].from, cases[i].to, fail_message(), status_text(rc));
+    assert_null(c);
+  }
+  tear_down(&f);
+}
+
+static int entries(const char *dir) {
+  char command[1024];
+  snprintf(command, sizeof command, "ls -A %s | wc -l", dir);
+  FILE *p = popen(command, "r");
+  assert_non_null(p);
+  int n = -1;
+  assert_int_equal(fscanf(p, "%d", &n), 1);
+  pclose(p);
+  return n;
+}
+
+// Each operation of a save fails in turn: the older checkpoint of the same name stays whole, with nothing beside it.
+static void test_faults(void **unused) {
+  (void)unused;
+  static const char *const kinds[] = {"write", "fsync", "rename", "create", "alloc"};
+  fixture f;
+  set_up(&f);
+  check_ok(write_it(&f));
+  for (int k = 0; k < 5; k++) {
+    int n = 0;
+    for (status rc = ERR_IO; rc != OK; n++) {
+      char fault[64];
+      snprintf(fault, sizeof fault, "%s:%d", kinds[k], n + 1);
+      setenv("SOUK_FAULT", fault, 1);
+      check_ok(fault_init());
+      train_state t = some_state;
+      t.tokens = n + 1;
+      rc = checkpoint_write_model(f.checkpoint, f.m, &t, yaml, f.d, true);
+      unsetenv("SOUK_FAULT");
+      check_ok(fault_init());
+      assert_int_equal(entries(f.run), 1);
+      checkpoint *c;
+      check_ok(checkpoint_open(
+          &c, f.checkpoint)); // whole: the old one, or the new one if only its last fsync failed
+      assert_true(c->state.tokens == t.tokens || rc != OK);
+      checkpoint_close(c);
+      assert_true(n < 1000);
+    }
+    assert_true(n > 1);
+  }
+  tear_down(&f);
+}
+
+static void save_step(saver *s, int64_t step, int64_t best) {
+  train_state t = some_state;
+  t.step = step;
+  t.best_step = best;
+  check_ok(saver_save(s, &t));
+  check_ok(saver_wait(s));
+}
+
+static bool has(const fixture *f, const char *name) {
+  char path[PATH_MAX];
+  check_ok(path_join(path, sizeof path, f->run, name));
+  return dir_exists(path) || file_exists(path);
+}
+
+static void put(const fixture *f, const char *name, const char *file, const char *text) {
+  char dir[PATH_MAX], path[PATH_MAX];
+  check_ok(path_join(dir, sizeof dir, f->run, name));
+  check_ok(path_join(path, sizeof path, dir, file));
+  check_ok(dir_make(dir));
+  check_ok(file_write_atomic(path, text, strlen(text)));
+}
+
+static void test_saver(void **unused) {
+  (void)unused;
+  for (int background = 0; background < 2; background++) {
+    fixture f;
+    set_up(&f);
+    const saver_config sc = {.run_dir = f.run,
+                             .config_yaml = yaml,
+                             .m = f.m,
+                             .data = f.d,
+                             .keep = 2,
+                             .background = background == 1};
+    saver *s;
+    check_ok(saver_open(&s, &sc));
+    save_step(s, 10, 10);
+    save_step(s, 20, 10);
+    save_step(s, 30, 10);
+    save_step(s, 40, 10);
+    assert_true(has(&f, "step-00000040") && has(&f, "step-00000030") && has(&f, "step-00000010"));
+    assert_false(has(&f, "step-00000020"));
+    char path[PATH_MAX];
+    check_ok(checkpoint_find(path, sizeof path, f.run, "best"));
+    assert_non_null(strstr(path, "step-00000010"));
+    check_ok(checkpoint_find(path, sizeof path, f.run, "last"));
+    assert_non_null(strstr(path, "step-00000040"));
+    // A snapshot is of its moment: what happens to the parameters meanwhile does not reach it.
+    const float before = model_params(f.m)->master[0];
+    train_state t = some_state;
+    t.step = 50;
+    check_ok(saver_save(s, &t));
+    if (background == 1) model_params(f.m)->master[0] = before + 1.0f;
+    check_ok(saver_wait(s));
+    checkpoint *c;
+    check_ok(run_resume(&c, f.run, 2));
+    assert_int_equal(c->state.step, 50);
+    check_ok(checkpoint_load(c, f.m, true));
+    assert_memory_equal(&before, model_params(f.m)->master, sizeof before);
+    checkpoint_close(c);
+    // What has overflowed is not saved, and older ones are not pushed out by it.
+    model_params(f.m)->v[3] = 1e38f * 1e10f;
+    t.step = 60;
+    const status saved = saver_save(s, &t), waited = saver_wait(s);
+    assert_int_equal(saved != OK ? saved : waited, ERR_NONFINITE);
+    assert_non_null(strstr(fail_message(), "the second moment of"));
+    assert_false(has(&f, "step-00000060"));
+    saver_close(s);
+    tear_down(&f);
+  }
+}
+
+static void test_resume(void **unused) {
+  (void)unused;
+  fixture f;
+  set_up(&f);
+  const saver_config sc = {.run_dir = f.run, .config_yaml = yaml, .m = f.m, .data = f.d, .keep = 9};
+  saver *s;
+  checkpoint *c;
+  assert_false(run_has_checkpoints(f.run));
+  check_fails(run_resume(&c, f.run, 9), ERR_NOT_FOUND, "no checkpoint that is whole");
+  check_ok(saver_open(&s, &sc));
+  save_step(s, 10, 10);
+  save_step(s, 100000000, 10); // nine digits
+  save_step(s, 20, 10);
+  saver_close(s);
+  assert_true(run_has_checkpoints(f.run));
+  // Left by others, or half-written: the first go, the last stay.
+  put(&f, "step-00000011.tmp.77", "model.h5", "x");
+  put(&f, "step-00000012.old.78", "model.h5", "x");
+  put(&f, "my.old.1", "notes", "x");
+  put(&f, "step-0x", "notes", "x");
+  check_ok(run_resume(&c, f.run, 9));
+  assert_int_equal(c->state.step, 100000000);
+  checkpoint_close(c);
+  assert_false(has(&f, "step-00000011.tmp.77") || has(&f, "step-00000012.old.78"));
+  assert_true(has(&f, "my.old.1") && has(&f, "step-0x"));
+  // The newest is damaged, so is the one before; the third is whole. Names follow.
+  put(&f, "step-100000000", "model.h5", "damaged");
+  put(&f, "step-00000020", "manifest.json", "{}");
+  check_ok(run_resume(&c, f.run, 9));
+  assert_int_equal(c->state.step, 10);
+  checkpoint_close(c);
+  assert_true(has(&f, "damaged-step-100000000") && has(&f, "damaged-step-00000020"));
+  char path[PATH_MAX];
+  check_ok(checkpoint_find(path, sizeof path, f.run, "last"));
+  assert_non_null(strstr(path, "step-00000010"));
+  // The best one is gone: its name goes too, rather than lead nowhere.
+  check_ok(saver_open(&s, &sc));
+  save_step(s, 30, 10);
+  saver_close(s);
+  check_ok(path_join(path, sizeof path, f.run, "step-00000010"));
+  check_ok(dir_remove(path));
+  check_ok(run_resume(&c, f.run, 9));
+  checkpoint_close(c);
+  check_fails(checkpoint_find(path, sizeof path, f.run, "best"), ERR_NOT_FOUND, "best");
+  tear_down(&f);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_manifest),
+                                     cmocka_unit_test(test_faults), cmocka_unit_test(test_saver),
+                                     cmocka_unit_test(test_resume)};
+  return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
+}
