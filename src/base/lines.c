@@ -10,7 +10,11 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#ifdef SOUK_SMALL_BUFFERS // fuzzing: small inputs shall cross the borders too
+enum { CHUNK = 64 };
+#else
 enum { CHUNK = 1 << 18 };
+#endif
 
 struct line_reader {
   gzFile gz;

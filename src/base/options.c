@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <utf8proc.h>
 #include <yaml.h>
 #include "base/file.h"
 #include "base/memory.h"
@@ -92,6 +93,26 @@ static void choice_name(const char *choices, int value, char *buf, size_t bytes)
   snprintf(buf, bytes, "%.*s", (int)strcspn(p, "|"), p);
 }
 
+// The next character of a text into *c; false: the bytes there are not UTF-8.
+static bool next_character(const char **text, int32_t *c) {
+  const utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)*text, -1, c);
+  if (n <= 0) return false;
+  *text += n;
+  return true;
+}
+
+// A text that could not be written as yaml again is none: a run's config.yaml must say what was run.
+static status set_string(char *field, const char *name, const char *text, const char *where) {
+  if (strlen(text) >= OPTION_STRING)
+    return fail(ERR_ARGUMENT, "%s: %s is longer than %d bytes", where, name, OPTION_STRING - 1);
+  int32_t c;
+  for (const char *p = text; *p != '\0';)
+    if (!next_character(&p, &c)) return fail(ERR_ARGUMENT, "%s: %s is not UTF-8", where, name);
+  memset(field, 0, OPTION_STRING);
+  strcpy(field, text);
+  return OK;
+}
+
 static status set_value(const option_section *s, const option *o, const char *text, const char *where) {
   char name[NAME_BYTES];
   full_name(name, s, o);
@@ -121,11 +142,7 @@ static status set_value(const option_section *s, const option *o, const char *te
     break;
   }
   case OPT_STRING:
-    if (strlen(text) >= OPTION_STRING)
-      return fail(ERR_ARGUMENT, "%s: %s is longer than %d bytes", where, name, OPTION_STRING - 1);
-    memset(field, 0, OPTION_STRING);
-    strcpy(field, text);
-    return OK;
+    return set_string(field, name, text, where);
   case OPT_CHOICE: {
     int v = 0;
     good = parse_choice(o->choices, text, &v);
@@ -240,7 +257,8 @@ status options_defaults(const option_set *set) {
 typedef struct yaml_reader {
   yaml_parser_t parser;
   yaml_event_t event;
-  const char *name;
+  const char *name, *text; // [bytes]
+  size_t bytes;
   const option_set *set;
   char seen[512][NAME_BYTES]; // keys given twice are errors
   size_t n_seen;
@@ -248,10 +266,19 @@ typedef struct yaml_reader {
 
 static status yaml_next(yaml_reader *y) {
   yaml_event_delete(&y->event);
-  if (!yaml_parser_parse(&y->parser, &y->event))
-    return fail(ERR_FORMAT, "%s line %zu: %s", y->name, y->parser.problem_mark.line + 1,
-                y->parser.problem != NULL ? y->parser.problem : "not yaml");
-  return OK;
+  if (yaml_parser_parse(&y->parser, &y->event)) {
+    const bool scalar = y->event.type == YAML_SCALAR_EVENT;
+    if (scalar && strlen((const char *)y->event.data.scalar.value) != y->event.data.scalar.length)
+      return fail(ERR_FORMAT, "%s line %zu: a text holds a NUL", y->name, y->event.start_mark.line + 1);
+    return OK;
+  }
+  size_t line = y->parser.problem_mark.line + 1;
+  if (y->parser.error == YAML_READER_ERROR) { // knows only the byte
+    line = 1;
+    for (size_t i = 0; i < y->parser.problem_offset && i < y->bytes; i++) line += y->text[i] == '\n';
+  }
+  return fail(ERR_FORMAT, "%s line %zu: %s", y->name, line,
+              y->parser.problem != NULL ? y->parser.problem : "not yaml");
 }
 
 static size_t yaml_line(const yaml_reader *y) {
@@ -316,6 +343,8 @@ status options_yaml_text(const option_set *set, const char *text, size_t bytes, 
   yaml_reader *y;
   TRY(mem_new(&y, 1, sizeof *y, "the yaml reader"));
   y->name = name;
+  y->text = text;
+  y->bytes = bytes;
   y->set = set;
   status rc = OK;
   if (!yaml_parser_initialize(&y->parser)) {
@@ -452,6 +481,29 @@ void options_help(const option_set *set, FILE *to) {
 
 // ---- dump ----------------------------------------------------------------------------------------------------
 
+// In double quotes; what yaml does not take as it stands, or takes for a line break, as an escape.
+static void dump_string(FILE *f, const char *text) {
+  int32_t c;
+  fputc('"', f);
+  for (const char *p = text; *p != '\0';) {
+    const char *const start = p;
+    if (!next_character(&p, &c)) break; // set_string lets none in
+    if (c == '"' || c == '\\')
+      fprintf(f, "\\%c", (char)c);
+    else if (c == '\n')
+      fputs("\\n", f);
+    else if (c == '\t')
+      fputs("\\t", f);
+    else if (c < 0x20 || (c >= 0x7f && c <= 0xa0))
+      fprintf(f, "\\x%02x", (unsigned)c);
+    else if (c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
+      fprintf(f, "\\u%04x", (unsigned)c);
+    else
+      fwrite(start, 1, (size_t)(p - start), f);
+  }
+  fputc('"', f);
+}
+
 static void dump_value(FILE *f, const option_section *s, const option *o) {
   const char *field = (const char *)s->target + o->offset;
   switch (o->type) {
@@ -481,20 +533,7 @@ static void dump_value(FILE *f, const option_section *s, const option *o) {
     break;
   }
   case OPT_STRING:
-    fputc('"', f);
-    for (const char *p = field; *p != '\0'; p++) {
-      if (*p == '"' || *p == '\\')
-        fprintf(f, "\\%c", *p);
-      else if (*p == '\n')
-        fputs("\\n", f);
-      else if (*p == '\t')
-        fputs("\\t", f);
-      else if ((unsigned char)*p < 32)
-        fprintf(f, "\\x%02x", (unsigned)*p);
-      else
-        fputc(*p, f);
-    }
-    fputc('"', f);
+    dump_string(f, field);
     break;
   case OPT_CHOICE: {
     int v;

@@ -23,9 +23,11 @@ struct dataset {
   dataset_info info;
   vocab *v;                 // NULL with premasked shards, which bring theirs
   nvidia_shards *premasked; // NULL for a prepared data set
-  shard *shards;
-  int32_t opened;
+  shard *shards;            // [found], of which the first `opened` are
+  size_t shards_cap;
+  int32_t found, opened;
   int32_t *train_lengths, *lengths;
+  size_t train_cap, lengths_cap;
 };
 
 struct sequence_block {
@@ -77,6 +79,8 @@ static status parse_manifest(dataset_info *info, const json_t *j, const char *pa
   TRY(get_int(j, path, "window", &info->window));
   TRY(get_int(j, path, "stride", &info->stride));
   TRY(get_int(j, path, "shards", &info->shards));
+  if (info->window < 1) return bad_manifest(path, "window");
+  if (info->stride < 1) return bad_manifest(path, "stride");
   const json_t *has_time = json_object_get(j, "has_time"), *ranges = json_object_get(j, "ranges");
   if (!json_is_boolean(has_time)) return bad_manifest(path, "has_time");
   info->has_time = json_is_true(has_time);
@@ -142,42 +146,75 @@ static status read_shard_index(dataset *d, shard *s) {
       return fail(ERR_FORMAT, "%s: dataset \"%s\" has %llu elements, not %llu", s->path, sets[i].name,
                   (unsigned long long)m, (unsigned long long)sets[i].size);
   }
-  s->count = (int64_t)n;
-  if (s->first + s->count > d->info.sequences)
+  if (n > (hsize_t)(d->info.sequences - s->first))
     return fail(ERR_FORMAT, "%s: more sequences than the manifest says", s->path);
+  s->count = (int64_t)n;
+  const size_t end = (size_t)(s->first + s->count);
+  TRY(mem_grow(&d->lengths, &d->lengths_cap, end + 1, sizeof *d->lengths, "the data set's index"));
+  TRY(mem_grow(&d->train_lengths, &d->train_cap, end + 1, sizeof *d->lengths, "the data set's index"));
   TRY(mem_new(&s->offsets, n_offsets, sizeof *s->offsets, "a shard's index"));
   TRY(h5_read(s->file, s->path, "offsets", H5T_NATIVE_INT64, 0, n_offsets, s->offsets));
   TRY(h5_read(s->file, s->path, "valid_from", H5T_NATIVE_INT32, 0, n, d->train_lengths + s->first));
-  for (int64_t i = 0; i < s->count; i++) {
-    const int64_t length = s->offsets[i + 1] - s->offsets[i];
-    if (length < 1 || length > d->info.longest || d->train_lengths[s->first + i] < 0 ||
-        d->train_lengths[s->first + i] > length)
+  const int64_t *at = s->offsets; // from 0 and rising, so that no difference overflows
+  bool covered = at[0] == 0;
+  for (int64_t i = 0; covered && i < s->count; i++) {
+    if (at[i + 1] <= at[i] || at[i + 1] - at[i] > d->info.longest || d->train_lengths[s->first + i] < 0 ||
+        d->train_lengths[s->first + i] > at[i + 1] - at[i])
       return fail(ERR_FORMAT, "%s: sequence %lld has bad offsets or cuts", s->path, (long long)i);
-    d->lengths[s->first + i] = (int32_t)length;
+    d->lengths[s->first + i] = (int32_t)(at[i + 1] - at[i]);
   }
-  if (s->offsets[0] != 0 || s->offsets[n] != (int64_t)tokens)
-    return fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
+  covered = covered && at[n] == (int64_t)tokens;
+  return covered ? OK : fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
+}
+
+// Shards that are there; nothing is allocated by the manifest's number alone.
+static status find_shards(dataset *d) {
+  for (int32_t i = 0; i < d->info.shards; i++) {
+    char name[32];
+    TRY(mem_grow(&d->shards, &d->shards_cap, (size_t)i + 1, sizeof *d->shards, "the list of shards"));
+    shard *s = &d->shards[i];
+    *s = (shard){.file = -1};
+    d->found = i + 1;
+    snprintf(name, sizeof name, "shard-%05d.h5", i);
+    TRY(path_join(s->path, sizeof s->path, d->dir, name));
+    if (!file_exists(s->path))
+      return fail(ERR_NOT_FOUND, "%s is missing: the manifest lists %d shards", s->path, d->info.shards);
+  }
   return OK;
 }
 
-static status open_shards(dataset *d) {
-  int64_t first = 0;
+static status open_shards(dataset *d, int64_t *sequences) {
+  *sequences = 0;
   status rc = OK;
   h5_lock();
-  for (int32_t i = 0; rc == OK && i < d->info.shards; i++) {
-    shard *s = &d->shards[i];
-    s->first = first;
-    char name[32];
-    snprintf(name, sizeof name, "shard-%05d.h5", i);
-    rc = path_join(s->path, sizeof s->path, d->dir, name);
-    if (rc == OK) rc = read_shard_index(d, s);
-    first += s->count;
+  for (int32_t i = 0; rc == OK && i < d->found; i++) {
+    d->shards[i].first = *sequences;
+    rc = read_shard_index(d, &d->shards[i]);
+    *sequences += d->shards[i].count;
   }
   h5_unlock();
-  if (rc == OK && first != d->info.sequences)
-    rc = fail(ERR_FORMAT, "%s: the shards hold %lld sequences, the manifest says %lld", d->dir,
-              (long long)first, (long long)d->info.sequences);
   return rc;
+}
+
+static status check_sum(const dataset *d, const char *what, int64_t found, int64_t said) {
+  if (found == said) return OK;
+  return fail(ERR_FORMAT, "%s: the shards hold %lld %s, the manifest says %lld", d->dir, (long long)found,
+              what, (long long)said);
+}
+
+// Batches, plans and reports go by the manifest's numbers.
+static status check_sums(const dataset *d, int64_t sequences) {
+  int64_t tokens = 0, train_tokens = 0;
+  int32_t longest = 0;
+  TRY(check_sum(d, "sequences", sequences, d->info.sequences));
+  for (int64_t i = 0; i < sequences; i++) {
+    tokens += d->lengths[i];
+    train_tokens += d->train_lengths[i];
+    if (d->lengths[i] > longest) longest = d->lengths[i];
+  }
+  TRY(check_sum(d, "tokens", tokens, d->info.tokens));
+  TRY(check_sum(d, "training tokens", train_tokens, d->info.train_tokens));
+  return check_sum(d, "tokens at most in a sequence", longest, d->info.longest);
 }
 
 // ---- data sets from elsewhere --------------------------------------------------------------------------------
@@ -263,11 +300,10 @@ status dataset_open(dataset **out, const char *dir, bool verify) {
   if (verify) TRY_GOTO(verify_files(dir, json_object_get(j, "files"), path), bad);
   TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
   TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
-  const size_t n = (size_t)d->info.sequences;
-  TRY_GOTO(mem_new(&d->train_lengths, n, sizeof *d->train_lengths, "the data set's index"), bad);
-  TRY_GOTO(mem_new(&d->lengths, n, sizeof *d->lengths, "the data set's index"), bad);
-  TRY_GOTO(mem_new(&d->shards, (size_t)d->info.shards, sizeof *d->shards, "the list of shards"), bad);
-  TRY_GOTO(open_shards(d), bad);
+  int64_t sequences;
+  TRY_GOTO(find_shards(d), bad);
+  TRY_GOTO(open_shards(d, &sequences), bad);
+  TRY_GOTO(check_sums(d, sequences), bad);
   free(text);
   json_decref(j);
   *out = d;
@@ -284,7 +320,7 @@ void dataset_close(dataset *d) {
   h5_lock();
   for (int32_t i = 0; i < d->opened; i++) H5Fclose(d->shards[i].file);
   h5_unlock();
-  for (int32_t i = 0; d->shards != NULL && i < d->info.shards; i++) free(d->shards[i].offsets);
+  for (int32_t i = 0; i < d->found; i++) free(d->shards[i].offsets);
   free(d->shards);
   free(d->train_lengths);
   free(d->lengths);

@@ -122,6 +122,23 @@ static void test_options_dump(void **unused) {
   assert_string_equal(b.name, old_b.name);
 }
 
+// Texts that yaml takes only in escapes come back too; what it could not say is refused.
+static void test_options_texts(void **unused) {
+  (void)unused;
+  static const char odd[] = "\x01\x1f\x7f\xc2\x85\xc2\xa0\xe2\x80\xa8\xef\xbb\xbf \xf0\x9f\x98\x80\t\n";
+  check_ok(options_defaults(&set));
+  check_ok(ARGS("--name", odd));
+  char *text;
+  check_ok(options_dump(&set, &text));
+  check_ok(options_defaults(&set));
+  check_ok(options_yaml_text(&set, text, strlen(text), "dump"));
+  free(text);
+  assert_string_equal(b.name, odd);
+  check_fails(ARGS("--name", "caf\xe9"), ERR_ARGUMENT, "is not UTF-8");
+  check_fails(yaml("two:\n  name: \"a\\0b\"\n"), ERR_FORMAT, "line 2: a text holds a NUL");
+  check_fails(yaml("two:\n  name: b\n  x: \x07\n"), ERR_FORMAT, "line 3: control characters");
+}
+
 static void test_atomic_files(void **unused) {
   (void)unused;
   char dir[256], path[300], *data;
@@ -281,17 +298,12 @@ static void test_human(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_options_values),
-      cmocka_unit_test(test_options_errors),
-      cmocka_unit_test(test_options_yaml),
-      cmocka_unit_test(test_options_dump),
-      cmocka_unit_test(test_atomic_files),
-      cmocka_unit_test(test_full_disk),
-      cmocka_unit_test(test_lines),
-      cmocka_unit_test(test_philox),
-      cmocka_unit_test(test_rng),
-      cmocka_unit_test(test_memory),
-      cmocka_unit_test(test_human),
+      cmocka_unit_test(test_options_values), cmocka_unit_test(test_options_errors),
+      cmocka_unit_test(test_options_yaml),   cmocka_unit_test(test_options_dump),
+      cmocka_unit_test(test_options_texts),  cmocka_unit_test(test_atomic_files),
+      cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_lines),
+      cmocka_unit_test(test_philox),         cmocka_unit_test(test_rng),
+      cmocka_unit_test(test_memory),         cmocka_unit_test(test_human),
   };
   return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -113,6 +113,50 @@ static void test_dataset(void **unused) {
   tiny_remove(dir);
 }
 
+// Writes the manifest with one integer field changed.
+static void lie(const char *dir, const char *manifest, const char *field, json_int_t value) {
+  char path[330];
+  json_t *j = json_loads(manifest, 0, NULL);
+  assert_non_null(j);
+  assert_int_equal(json_object_set_new(j, field, json_integer(value)), 0);
+  check_ok(path_join(path, sizeof path, dir, "manifest.json"));
+  assert_int_equal(json_dump_file(j, path, 0), 0);
+  json_decref(j);
+}
+
+// A manifest's numbers are not believed where the shards say otherwise, and no memory is asked for by them.
+static void test_false_manifests(void **unused) {
+  (void)unused;
+  char dir[256], path[330], *text;
+  size_t n;
+  dataset *d;
+  tiny_directory(dir, sizeof dir);
+  tiny_dataset(dir, 50, 20, 0);
+  check_ok(path_join(path, sizeof path, dir, "manifest.json"));
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  static const struct {
+    const char *field, *message;
+    json_int_t value;
+  } lies[] = {{"sequences", "the manifest says 9000000000000", 9000000000000},
+              {"sequences", "more sequences than the manifest says", 7},
+              {"shards", "the manifest lists 2000000000 shards", 2000000000},
+              {"shards", "the shards hold 0 sequences", 0},
+              {"tokens", "tokens, the manifest says 123456", 123456},
+              {"train_tokens", "training tokens, the manifest says 3", 3},
+              {"longest", "tokens at most in a sequence, the manifest says 100", 100},
+              {"longest", "bad offsets or cuts", 4},
+              {"window", "field \"window\"", 0},
+              {"stride", "field \"stride\"", 0}};
+  for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
+    lie(dir, text, lies[i].field, lies[i].value);
+    assert_int_not_equal(dataset_open(&d, dir, false), OK);
+    if (strstr(fail_message(), lies[i].message) == NULL)
+      fail_msg("\"%s\" does not say \"%s\"", fail_message(), lies[i].message);
+  }
+  free(text);
+  tiny_remove(dir);
+}
+
 static void test_same_bytes(void **unused) {
   (void)unused;
   char dir[2][256], path[330], hex[2][65];
@@ -176,8 +220,9 @@ static void test_intern(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_vocab),   cmocka_unit_test(test_dataset), cmocka_unit_test(test_same_bytes),
-      cmocka_unit_test(test_windows), cmocka_unit_test(test_intern),
+      cmocka_unit_test(test_vocab),      cmocka_unit_test(test_dataset),
+      cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_false_manifests),
+      cmocka_unit_test(test_windows),    cmocka_unit_test(test_intern),
   };
   return cmocka_run_group_tests_name("data", tests, NULL, NULL);
 }
