@@ -20,6 +20,7 @@ static const command commands[] = {
     {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},
+    {"plot", cmd_plot, "draw the curves of runs"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {NULL, NULL, NULL},
 };

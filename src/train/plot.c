@@ -1,0 +1,305 @@
+// Curves of metrics.jsonl as SVG; see plot.h.
+//
+// Long runs have more lines than a panel has pixels, and a polyline through all of them would be a large file that
+// shows a thick smear. Beyond BUCKETS points the steps are divided into that many stretches: the line goes through
+// their means, over a band from their smallest to their largest value.
+#include "train/plot.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+
+enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, BUCKETS = 300 };
+enum { PANEL_W = 520, PANEL_H = 290, LEFT = 68, RIGHT = 16, TOP = 34, BOTTOM = 40, HEAD = 44 };
+static const char default_figures[] =
+    "train/loss,train/lr,train/grad_norm,train/cls_loss,valid/ndcg@10,valid/hr@10,valid/mrr,valid/loss,"
+    "valid/accuracy";
+// Okabe and Ito: told apart with any kind of colour vision.
+static const char *const colours[MAX_RUNS] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
+                                              "#e69f00", "#56b4e9", "#000000", "#8a7a00"};
+
+typedef struct point {
+  double step, value, low, high;
+} point;
+
+typedef struct series {
+  point *points;
+  size_t n, cap;
+} series;
+
+typedef struct plot {
+  size_t runs, figures;
+  char names[MAX_FIGURES][FIGURE_NAME];
+  char labels[MAX_RUNS][256];
+  series all[MAX_RUNS][MAX_FIGURES];
+} plot;
+
+// ---- reading -------------------------------------------------------------------------------------------------
+
+static status list_figures(plot *p, const char *text) {
+  if (text == NULL || text[0] == '\0') text = default_figures;
+  while (*text != '\0') {
+    const size_t n = strcspn(text, ",");
+    if (n == 0 || n >= FIGURE_NAME || memchr(text, '/', n) == NULL)
+      return fail(ERR_ARGUMENT,
+                  "\"%.*s\" is not a figure; \"train/loss\" and \"valid/ndcg@10\" are, for example", (int)n,
+                  text);
+    if (p->figures == MAX_FIGURES) return fail(ERR_ARGUMENT, "more than %d figures", MAX_FIGURES);
+    snprintf(p->names[p->figures++], FIGURE_NAME, "%.*s", (int)n, text);
+    text += n + (text[n] == ',');
+  }
+  return OK;
+}
+
+static status add_point(series *s, double step, double value) {
+  TRY(mem_grow(&s->points, &s->cap, s->n + 1, sizeof *s->points, "a curve"));
+  s->points[s->n++] = (point){step, value, value, value};
+  return OK;
+}
+
+static status read_line(plot *p, size_t run, const json_t *j) {
+  const char *kind = json_string_value(json_object_get(j, "kind"));
+  const json_t *step = json_object_get(j, "step");
+  if (kind == NULL || !json_is_number(step)) return OK;
+  const size_t n = strlen(kind);
+  for (size_t f = 0; f < p->figures; f++) {
+    if (strncmp(p->names[f], kind, n) != 0 || p->names[f][n] != '/') continue;
+    const json_t *value = json_object_get(j, p->names[f] + n + 1);
+    if (json_is_number(value))
+      TRY(add_point(&p->all[run][f], json_number_value(step), json_number_value(value)));
+  }
+  return OK;
+}
+
+static status read_run(plot *p, size_t run, const char *path) {
+  char file[PATH_MAX + 64];
+  line_reader *lines;
+  if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  strcpy(file, path);
+  if (dir_exists(path)) TRY(path_join(file, sizeof file, path, "metrics.jsonl"));
+  TRY(lines_open(&lines, file, 1 << 20));
+  status rc = OK;
+  while (rc == OK) {
+    char *line;
+    size_t bytes;
+    bool end;
+    rc = lines_next(lines, &line, &bytes, &end);
+    if (rc != OK || end) break;
+    json_t *j = json_loadb(line, bytes, 0, NULL); // the last line of a run that goes on may be cut short
+    rc = read_line(p, run, j);
+    json_decref(j);
+  }
+  lines_close(lines);
+  snprintf(p->labels[run], sizeof p->labels[run], "%s", path);
+  for (size_t i = strlen(p->labels[run]); i > 1 && p->labels[run][i - 1] == '/';) p->labels[run][--i] = '\0';
+  return rc;
+}
+
+static void drop_empty(plot *p) {
+  size_t kept = 0;
+  for (size_t f = 0; f < p->figures; f++) {
+    size_t points = 0;
+    for (size_t r = 0; r < p->runs; r++) points += p->all[r][f].n;
+    if (points == 0) continue;
+    if (kept != f) {
+      strcpy(p->names[kept], p->names[f]);
+      for (size_t r = 0; r < p->runs; r++) {
+        p->all[r][kept] = p->all[r][f];
+        p->all[r][f] = (series){NULL, 0, 0};
+      }
+    }
+    kept++;
+  }
+  p->figures = kept;
+}
+
+// Means of stretches of steps, in place.
+static void thin(series *s) {
+  if (s->n <= BUCKETS) return;
+  const double first = s->points[0].step, span = s->points[s->n - 1].step - first;
+  size_t n = 0;
+  for (size_t i = 0; i < s->n;) {
+    const int bucket = span > 0 ? (int)((s->points[i].step - first) / span * BUCKETS) : 0;
+    point sum = {0, 0, INFINITY, -INFINITY};
+    size_t count = 0;
+    for (; i < s->n; i++, count++) {
+      const point *q = &s->points[i];
+      if (count > 0 && span > 0 && (int)((q->step - first) / span * BUCKETS) != bucket) break;
+      sum.step += q->step;
+      sum.value += q->value;
+      if (q->value < sum.low) sum.low = q->value;
+      if (q->value > sum.high) sum.high = q->value;
+    }
+    s->points[n++] = (point){sum.step / (double)count, sum.value / (double)count, sum.low, sum.high};
+  }
+  s->n = n;
+}
+
+// ---- drawing -------------------------------------------------------------------------------------------------
+
+typedef struct axis {
+  double from, to, tick;
+  double at, length; // pixels; length is negative when it goes up
+} axis;
+
+static double place(const axis *a, double v) {
+  return a->at + (v - a->from) / (a->to - a->from) * a->length;
+}
+
+// Limits at multiples of a tick of 1, 2 or 5 times a power of ten, about `ticks` of them.
+static axis axis_of(double low, double high, int ticks, double at, double length) {
+  if (!(high > low)) { // a flat curve lies in the middle
+    const double pad = low < 0 || low > 0 ? fabs(low) * 0.5 : 1.0;
+    low -= pad;
+    high += pad;
+  }
+  const double raw = (high - low) / ticks, power = pow(10, floor(log10(raw))), part = raw / power;
+  const double tick = power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
+  return (axis){floor(low / tick + 1e-9) * tick, ceil(high / tick - 1e-9) * tick, tick, at, length};
+}
+
+static const char *tick_text(char buf[32], double v, const axis *a) {
+  const double size = fmax(fabs(a->from), fabs(a->to));
+  if (fabs(v) < a->tick * 1e-6)
+    snprintf(buf, 32, "0");
+  else if (size >= 1e4)
+    human_count(buf, v);
+  else if (size < 1e-2)
+    snprintf(buf, 32, "%.1e", v);
+  else
+    snprintf(buf, 32, "%.*f", a->tick >= 1 ? 0 : (int)ceil(-log10(a->tick) - 1e-9), v);
+  return buf;
+}
+
+static status text_escaped(out_file *f, const char *text) {
+  for (; *text != '\0'; text++) {
+    const char c = *text;
+    TRY(c == '<'                  ? out_printf(f, "&lt;")
+        : c == '&'                ? out_printf(f, "&amp;")
+        : (unsigned char)c < 0x20 ? out_printf(f, " ")
+                                  : out_write(f, &c, 1));
+  }
+  return OK;
+}
+
+static status draw_axes(out_file *f, const axis *x, const axis *y) {
+  char buf[32];
+  for (int i = 0; i <= (int)round((y->to - y->from) / y->tick); i++) {
+    const double v = y->from + i * y->tick, at = place(y, v);
+    TRY(out_printf(f, "<path class=\"grid\" d=\"M%.1f %.1fh%.1f\"/>", x->at, at, x->length));
+    TRY(out_printf(f, "<text class=\"y\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x->at - 7, at + 4,
+                   tick_text(buf, v, y)));
+  }
+  for (int i = 0; i <= (int)round((x->to - x->from) / x->tick); i++) {
+    const double v = x->from + i * x->tick, at = place(x, v);
+    TRY(out_printf(f, "<path class=\"grid\" d=\"M%.1f %.1fv4\"/>", at, y->at));
+    TRY(out_printf(f, "<text class=\"x\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", at, y->at + 17,
+                   tick_text(buf, v, x)));
+  }
+  return OK;
+}
+
+static status draw_series(out_file *f, const series *s, const axis *x, const axis *y, const char *colour,
+                          bool marked) {
+  bool band = false;
+  for (size_t i = 0; i < s->n; i++) band = band || s->points[i].high > s->points[i].low;
+  if (band) {
+    TRY(out_printf(f, "<polygon fill=\"%s\" fill-opacity=\"0.15\" points=\"", colour));
+    for (size_t i = 0; i < s->n; i++)
+      TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].high)));
+    for (size_t i = s->n; i-- > 0;)
+      TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].low)));
+    TRY(out_printf(f, "\"/>\n"));
+  }
+  TRY(out_printf(f, "<polyline stroke=\"%s\" points=\"", colour));
+  for (size_t i = 0; i < s->n; i++)
+    TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].value)));
+  TRY(out_printf(f, "\"/>\n"));
+  for (size_t i = 0; (marked || s->n == 1) && s->n <= 60 && i < s->n; i++)
+    TRY(out_printf(f, "<circle fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"/>", colour,
+                   place(x, s->points[i].step), place(y, s->points[i].value)));
+  return out_printf(f, "\n");
+}
+
+static status draw_panel(out_file *f, const plot *p, size_t figure, double left, double top) {
+  double low = INFINITY, high = -INFINITY, last = 0;
+  for (size_t r = 0; r < p->runs; r++) {
+    const series *s = &p->all[r][figure];
+    for (size_t i = 0; i < s->n; i++) {
+      low = fmin(low, s->points[i].low);
+      high = fmax(high, s->points[i].high);
+      last = fmax(last, s->points[i].step);
+    }
+  }
+  if (strcmp(p->names[figure], "train/lr") == 0 || strcmp(p->names[figure], "train/grad_norm") == 0)
+    low = fmin(low, 0); // what counts there is how far it is from nothing
+  const axis x = axis_of(0, last, 6, left + LEFT, PANEL_W - LEFT - RIGHT);
+  const axis y = axis_of(low, high, 5, top + PANEL_H - BOTTOM, -(PANEL_H - TOP - BOTTOM));
+  TRY(out_printf(f, "<text class=\"title\" x=\"%.1f\" y=\"%.1f\">", x.at, top + TOP - 12));
+  TRY(text_escaped(f, p->names[figure]));
+  TRY(out_printf(f, "</text>\n<text class=\"x\" x=\"%.1f\" y=\"%.1f\">step</text>\n", x.at + x.length / 2,
+                 y.at + 32));
+  TRY(draw_axes(f, &x, &y));
+  const bool marked = strncmp(p->names[figure], "valid/", 6) == 0; // few points, each of which counts
+  for (size_t r = 0; r < p->runs; r++)
+    if (p->all[r][figure].n > 0) TRY(draw_series(f, &p->all[r][figure], &x, &y, colours[r], marked));
+  return OK;
+}
+
+static status draw(out_file *f, const plot *p) {
+  const size_t columns = p->figures > 1 ? 2 : 1, lines = (p->figures + columns - 1) / columns;
+  const size_t width = columns * PANEL_W, height = HEAD + lines * PANEL_H;
+  TRY(out_printf(
+      f,
+      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\">\n"
+      "<style>text{font:12px sans-serif;fill:#333}.title{font-weight:bold;font-size:14px}"
+      ".y{text-anchor:end}.x{text-anchor:middle}.grid{stroke:#ddd;fill:none}"
+      "polyline{fill:none;stroke-width:1.6;stroke-linejoin:round}</style>\n"
+      "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
+      width, height, width, height));
+  double at = 20;
+  for (size_t r = 0; r < p->runs; r++) {
+    TRY(out_printf(
+        f, "<rect x=\"%.1f\" y=\"18\" width=\"18\" height=\"4\" fill=\"%s\"/><text x=\"%.1f\" y=\"25\">", at,
+        colours[r], at + 24));
+    TRY(text_escaped(f, p->labels[r]));
+    TRY(out_printf(f, "</text>\n"));
+    at += 44 + 7.2 * (double)strlen(p->labels[r]);
+  }
+  for (size_t i = 0; i < p->figures; i++)
+    TRY(draw_panel(f, p, i, (double)(i % columns * PANEL_W), (double)(HEAD + i / columns * PANEL_H)));
+  return out_printf(f, "</svg>\n");
+}
+
+static status make(plot *p, const char *const *runs, size_t n, const char *figures, const char *svg_path) {
+  TRY(list_figures(p, figures));
+  p->runs = n;
+  for (size_t r = 0; r < n; r++) TRY(read_run(p, r, runs[r]));
+  drop_empty(p);
+  if (p->figures == 0) return fail(ERR_NOT_FOUND, "%s has none of these figures yet", runs[0]);
+  for (size_t r = 0; r < n; r++)
+    for (size_t f = 0; f < p->figures; f++) thin(&p->all[r][f]);
+  out_file *f;
+  TRY(out_open(&f, svg_path));
+  const status rc = draw(f, p);
+  if (rc == OK) return out_commit(f);
+  out_abort(f);
+  return rc;
+}
+
+status plot_runs(const char *const *runs, size_t n, const char *figures, const char *svg_path) {
+  if (n < 1 || n > MAX_RUNS) return fail(ERR_ARGUMENT, "a plot shows 1 to %d runs", MAX_RUNS);
+  plot *p;
+  TRY(mem_new(&p, 1, sizeof *p, "a plot"));
+  const status rc = make(p, runs, n, figures, svg_path);
+  for (size_t r = 0; r < MAX_RUNS; r++)
+    for (size_t f = 0; f < MAX_FIGURES; f++) free(p->all[r][f].points);
+  free(p);
+  return rc;
+}
