@@ -22,6 +22,7 @@ static const command commands[] = {
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},
     {"plot", cmd_plot, "draw the curves of runs"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
+    {"selftest", cmd_selftest, "check every op of a device, and that tiny models learn on it"},
     {NULL, NULL, NULL},
 };
 

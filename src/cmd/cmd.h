@@ -12,6 +12,7 @@ status cmd_import(int argc, char **argv);
 status cmd_plan(int argc, char **argv);
 status cmd_plot(int argc, char **argv);
 status cmd_replay(int argc, char **argv);
+status cmd_selftest(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
 
 #endif

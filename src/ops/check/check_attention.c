@@ -14,6 +14,7 @@ typedef struct attention_case {
 
 static const attention_case cases[] = {
     {ATTENTION_FULL, LENGTHS_ONE, 1, 0, 1, 1, 0, 0},
+    {ATTENTION_FULL, LENGTHS_ONE, 0, 5, 2, 16, 26, 0},
     {ATTENTION_CAUSAL, LENGTHS_ONES, 5, 2, 2, 16, 26, 0},
     {ATTENTION_PREFIX, LENGTHS_ONE, 3, 0, 1, 16, 0, 0},
     {ATTENTION_FULL, LENGTHS_SHORT, 97, 7, 2, 32, 0, 0},

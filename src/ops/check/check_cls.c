@@ -11,8 +11,8 @@ typedef struct cls_case {
 } cls_case;
 
 static const cls_case cases[] = {
-    {1, 0, 2, false, 1},   {3, 2, 2, true, 1},     {97, 7, 2, false, 4},
-    {1025, 3, 3, true, 1}, {33, 0, 97, false, 10},
+    {1, 0, 2, false, 1},  {0, 3, 2, true, 1},    {3, 2, 2, true, 1},
+    {97, 7, 2, false, 4}, {1025, 3, 3, true, 1}, {33, 0, 97, false, 10},
 };
 
 static void label(int32_t i, char text[LABEL]) {

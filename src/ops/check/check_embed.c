@@ -28,10 +28,15 @@ typedef struct embed_case {
 } embed_case;
 
 static const embed_case cases[] = {
-    {LENGTHS_ONE, 1, 0, 1, 1, 0, ALL},           {LENGTHS_ONES, 3, 1, 3, 2, 0, NO_TOUCHED},
-    {LENGTHS_SHORT, 97, 7, 20, 11, 26, ALL},     {LENGTHS_SHORT, 97, 0, 36, 50, 128, TABLES_FROZEN},
-    {LENGTHS_MIXED, 300, 20, 64, 1000, 26, ALL}, {LENGTHS_MIXED, 97, 200, 100, 5, 1, NORM_FROZEN},
-    {LENGTHS_ONE, 97, 3, 768, 40, 255, ALL},     {LENGTHS_ONE, 33, 0, 17, 3, 77, ALL},
+    {LENGTHS_ONE, 1, 0, 1, 1, 0, ALL},
+    {LENGTHS_ONE, 0, 9, 20, 5, 26, ALL},
+    {LENGTHS_ONES, 3, 1, 3, 2, 0, NO_TOUCHED},
+    {LENGTHS_SHORT, 97, 7, 20, 11, 26, ALL},
+    {LENGTHS_SHORT, 97, 0, 36, 50, 128, TABLES_FROZEN},
+    {LENGTHS_MIXED, 300, 20, 64, 1000, 26, ALL},
+    {LENGTHS_MIXED, 97, 200, 100, 5, 1, NORM_FROZEN},
+    {LENGTHS_ONE, 97, 3, 768, 40, 255, ALL},
+    {LENGTHS_ONE, 33, 0, 17, 3, 77, ALL},
     {LENGTHS_MIXED, 1025, 5, 36, 300, 51, ALL},
 };
 

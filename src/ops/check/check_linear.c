@@ -14,6 +14,7 @@ typedef struct linear_case {
 
 static const linear_case cases[] = {
     {ROWS_TOKENS, 1, 0, 1, 1, ACT_NONE, ALL},
+    {ROWS_MASKED, 0, 5, 20, 36, ACT_GELU_TANH, ALL},
     {ROWS_SEQS, 1, 6, 3, 2, ACT_TANH, ALL},
     {ROWS_SEQS, 3, 2, 64, 64, ACT_TANH, ADD_DX},
     {ROWS_FIXED, 3, 0, 20, 97, ACT_GELU_ERF, ALL},

@@ -22,6 +22,7 @@ typedef struct norm_case {
 static const norm_case cases[] = {
     {ROWS_TOKENS, LENGTHS_ONE, 1, 0, 1, PLAIN, 0, 1, 0, false}, // one channel has no variance
     {ROWS_MASKED, LENGTHS_ONE, 3, 5, 3, PLAIN, 0, 1e-12f, 0, false},
+    {ROWS_MASKED, LENGTHS_ONE, 0, 5, 20, PLAIN, 0, 1e-12f, 0, false},
     {ROWS_FIXED, LENGTHS_ONE, 31, 0, 20, PLAIN, 0, 1e-12f, 0, true},
     {ROWS_TOKENS, LENGTHS_SHORT, 97, 7, 20, POST, 26, 1e-12f, 0, false},
     {ROWS_TOKENS, LENGTHS_SHORT, 97, 0, 36, PRE, 128, 1e-5f, 0, false},

@@ -23,6 +23,7 @@ typedef struct xent_case {
 
 static const xent_case cases[] = {
     {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL},
+    {0, 4, 20, 33, 5, 0, SCORE_COSINE, 1, NO_FLAGS},
     {1, 2, 3, 2, 5, 0, SCORE_COSINE, 0.5f, ALL},
     {3, 0, 20, 97, 5, 0, SCORE_DOT, 1, NO_BIAS},
     {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL},
@@ -35,6 +36,7 @@ static const xent_case cases[] = {
     {20, 3, 768, 17, 0, 0, SCORE_DOT, 4, ALL},
     {9, 3, 17, 60, 2, 0, SCORE_COSINE, 0.2f, TINY},
     {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL}, // the only negative is the label
+    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL},
     {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL},
     {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL},
     {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL},

@@ -1,0 +1,21 @@
+// The last part of the self test: tiny models that must learn a tiny task on the device.
+#ifndef SOUK_TRAIN_SELFTEST_H
+#define SOUK_TRAIN_SELFTEST_H
+
+#include <stdint.h>
+#include "base/status.h"
+
+enum { SELFTEST_RUNS = 3 };
+
+typedef struct selftest_outcome {
+  const char *name;   // what kind of model and optimiser
+  double first, last; // masked-LM loss, nats a masked row: mean of the first and of the last steps
+  double wanted;      // an upper bound for `last`
+} selftest_outcome;
+
+// Trains tiny model `run` on sequences that go round in a circle of items. Fails only when it cannot be trained at all; a
+// loss that did not fall enough is for the caller to see.
+status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads,
+                      selftest_outcome *out);
+
+#endif

@@ -1,0 +1,203 @@
+// The op checks can fail: backends that are the CPU's but for one fault each, and what the checks say of them.
+#include <math.h>
+#include <string.h>
+#include "lib/check.h"
+#include "ops/check/check.h"
+
+// ---- faults --------------------------------------------------------------------------------------------------
+// Each stands in for an op and spoils what the CPU made of it (whose memory the host may touch).
+
+static int32_t calls;
+static int32_t live; // tokens, as last written
+
+static status keep_state(op_ctx *ctx, const step_state *state) {
+  live = state->tokens;
+  return backend_cpu.state_write(ctx, state);
+}
+
+static status off_by_little(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_forward(ctx, p);
+  ((float *)p->y)[0] += 2e-5f;
+  return rc;
+}
+
+static status past_the_end(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_forward(ctx, p);
+  ((float *)p->y)[(size_t)p->n.cap * (size_t)p->hidden] = 0;
+  return rc;
+}
+
+static status before_the_start(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_forward(ctx, p);
+  p->mean[-1] = 0;
+  return rc;
+}
+
+static status writes_an_input(op_ctx *ctx, const norm_params *p) {
+  ((float *)p->gamma)[0] = 1;
+  return backend_cpu.norm_forward(ctx, p);
+}
+
+static status writes_past_live_rows(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_forward(ctx, p);
+  if (p->n.kind == ROWS_TOKENS && live < p->n.cap) ((float *)p->y)[(size_t)live * (size_t)p->hidden] = NAN;
+  return rc;
+}
+
+static status reads_past_live_rows(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_backward(ctx, p);
+  if (p->n.kind == ROWS_TOKENS && live < p->n.cap && p->dbeta != NULL)
+    p->dbeta[0] += 0.0f * ((const float *)p->dy)[(size_t)live * (size_t)p->hidden];
+  return rc;
+}
+
+static status overwrites_a_sum(op_ctx *ctx, const norm_params *p) {
+  if (p->dgamma != NULL) memset(p->dgamma, 0, (size_t)p->hidden * sizeof(float));
+  return backend_cpu.norm_backward(ctx, p);
+}
+
+static status adds_to_an_output(op_ctx *ctx, const norm_params *p) {
+  const float before = ((const float *)p->dx)[0];
+  const status rc = backend_cpu.norm_backward(ctx, p);
+  ((float *)p->dx)[0] += before;
+  return rc;
+}
+
+static status changes_its_mind(op_ctx *ctx, const norm_params *p) {
+  const status rc = backend_cpu.norm_backward(ctx, p);
+  float *x = (float *)p->dx;
+  if (calls++ % 2 == 1) *x = nextafterf(*x, 9.0f);
+  return rc;
+}
+
+static status leaves_an_output(op_ctx *ctx, const norm_params *p) {
+  norm_params half = *p;
+  half.n.cap = p->n.cap / 2;
+  return backend_cpu.norm_backward(ctx, &half);
+}
+
+static status gives_up(op_ctx *ctx, const norm_params *p) {
+  (void)ctx;
+  (void)p;
+  return fail(ERR_INTERNAL, "the device is on fire");
+}
+
+static status forgets_a_flag(op_ctx *ctx, const embed_params *p) {
+  const status rc = backend_cpu.embed_backward(ctx, p);
+  if (p->touched != NULL) p->touched[0] = 0;
+  return rc;
+}
+
+static status forgets_a_loss(op_ctx *ctx, const cls_params *p) {
+  return p->dlogits == NULL ? OK : backend_cpu.cls(ctx, p);
+}
+
+static status ignores_nan(op_ctx *ctx, const optim_params *p) {
+  const status rc = backend_cpu.grad_norm(ctx, p);
+  return rc == OK ? backend_cpu.result_clear(ctx) : rc;
+}
+
+static status forgets_the_gradient(op_ctx *ctx, const optim_params *p) {
+  const float g = p->g[0];
+  const status rc = backend_cpu.adamw(ctx, p);
+  p->g[0] = g;
+  return rc;
+}
+
+static status truncates(op_ctx *ctx, act *to, const float *from, size_t count) {
+  return backend_cpu.cast(ctx, to, from, count == 0 ? 0 : count - 1);
+}
+
+static status keeps_results(op_ctx *ctx) {
+  (void)ctx;
+  return OK;
+}
+
+static status misaligned(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+  TRY(backend_cpu.mem_alloc(ctx, bytes + 64, what, out));
+  *out = (char *)*out + 64;
+  return OK;
+}
+
+static void misaligned_free(op_ctx *ctx, void *p) {
+  backend_cpu.mem_free(ctx, p == NULL ? NULL : (char *)p - 64);
+}
+
+static status refuses(op_kind kind, const void *params) {
+  if (kind == OP_NORM && ((const norm_params *)params)->hidden % 4 != 0)
+    return fail(ERR_UNSUPPORTED, "hidden must be a multiple of 4");
+  return OK;
+}
+
+// ---- what is said of them ------------------------------------------------------------------------------------
+
+static check_result examine(const char *suite, const backend *be) {
+  const check_config config = {.threads = {2}, .n_threads = 1};
+  int32_t i = 0;
+  while (i < n_checks && strcmp(check_names[i], suite) != 0) i++;
+  assert_true(i < n_checks);
+  check_result r;
+  calls = 0;
+  check_ok(check_run(i, be, &config, &r));
+  return r;
+}
+
+static void expect(const char *suite, backend be, const char *text) {
+  be.name = "faulty";
+  be.state_write = keep_state;
+  const check_result r = examine(suite, &be);
+  if (r.failed < 1 || strstr(r.failures[0], text) == NULL)
+    fail_msg("%d failures, the first \"%s\" does not say \"%s\"", r.failed, r.failures[0], text);
+}
+
+#define FAULTY(...)            \
+  ({                           \
+    backend be_ = backend_cpu; \
+    __VA_ARGS__;               \
+    be_;                       \
+  })
+
+static void test_ops(void **unused) {
+  (void)unused;
+  expect("norm", FAULTY(be_.norm_forward = off_by_little), "y after the forward pass is off by 2e-05");
+  expect("norm", FAULTY(be_.norm_forward = past_the_end), "memory beside y was written");
+  expect("norm", FAULTY(be_.norm_forward = before_the_start), "memory beside mean was written");
+  expect("norm", FAULTY(be_.norm_forward = writes_an_input), "gamma is an input and was written");
+  expect("norm", FAULTY(be_.norm_forward = writes_past_live_rows), "y is not finite past the live count");
+  expect("norm", FAULTY(be_.norm_backward = reads_past_live_rows), "dbeta after the backward pass is off");
+  expect("norm", FAULTY(be_.norm_backward = overwrites_a_sum), "dgamma after the backward pass is off");
+  expect("norm", FAULTY(be_.norm_backward = adds_to_an_output), "dx after the backward pass is off by inf");
+  expect("norm", FAULTY(be_.norm_backward = changes_its_mind), "dx is not the same bits in a repeat");
+  expect("norm", FAULTY(be_.norm_backward = leaves_an_output), "dx after the backward pass is off by inf");
+  expect("norm", FAULTY(be_.norm_backward = gives_up), "the device is on fire");
+  expect("embed", FAULTY(be_.embed_backward = forgets_a_flag), "touched after the backward pass is off by 1");
+  expect("cls", FAULTY(be_.cls = forgets_a_loss), "cls_loss after the forward pass is off");
+  expect("optim", FAULTY(be_.grad_norm = ignores_nan), "grad_sumsq after the forward pass is off");
+  expect("optim", FAULTY(be_.adamw = forgets_the_gradient), "g after the backward pass is off");
+}
+
+static void test_backend(void **unused) {
+  (void)unused;
+  expect("backend", FAULTY(be_.cast = truncates), "a cast to the activation type rounds wrongly");
+  expect("backend", FAULTY(be_.result_clear = keeps_results), "cleared results are not zero");
+  expect("backend", FAULTY(be_.mem_alloc = misaligned, be_.mem_free = misaligned_free), "not aligned");
+  expect("backend", FAULTY(be_.version = OPS_VERSION + 1), "version 2 of the op table");
+}
+
+static void test_unsupported(void **unused) {
+  (void)unused;
+  backend be = backend_cpu;
+  const check_result all = examine("norm", &be);
+  be.supports = refuses;
+  const check_result some = examine("norm", &be);
+  assert_int_equal(all.failed, 0);
+  assert_int_equal(some.failed, 0);
+  assert_true(some.unsupported > 0 && some.cases > 0);
+  assert_int_equal(some.cases + some.unsupported, all.cases);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_backend),
+                                     cmocka_unit_test(test_unsupported)};
+  return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
+}
