@@ -19,7 +19,7 @@ Q := $(if $(V),,@)
 VERSION := 0.1.0
 
 # ---- what is on this machine -------------------------------------------------------------------------------
-DEPS_APT := gcc make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
+DEPS_APT := gcc g++ make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
             libsodium-dev libcmocka-dev zlib1g-dev
 LINT_APT := clang-format clang-tidy cppcheck clang libomp-dev
 PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc libsodium zlib
@@ -174,4 +174,6 @@ uninstall: ## the reverse of install
 clean: ## remove build products (downloads and environments under build/ too)
 	rm -rf build
 
+-include tools/cusim/cusim.mk
+-include tests/fuzz/fuzz.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

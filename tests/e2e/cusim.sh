@@ -1,0 +1,64 @@
+#!/usr/bin/env bash
+# The CUDA simulator: builds its kinds, then runs its tests in every build and schedule, the planted faults, and the
+# comparison with the CUDA toolkit's headers where there is one.
+. "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/../.." || exit 1
+# The simulator has sanitizer builds of its own: what `make SAN=1` sets for others does not concern it.
+unset ASAN_OPTIONS UBSAN_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS
+export CUSIM_NOTES=0
+if ! nice -n 5 make --no-print-directory -j2 cusim-tests >"$work/build.log" 2>&1; then
+  not_ok "the simulator builds"
+  tail -n 30 "$work/build.log" | sed 's/^/# /'
+  finish
+fi
+ok "the simulator builds, without warnings"
+
+# pass NAME COMMAND...: takes over the TAP lines of a program under a name.
+pass() {
+  local name=$1 line rc
+  shift
+  "$@" >"$work/tap" 2>"$work/err"
+  rc=$?
+  while IFS= read -r line; do
+    case $line in
+    "ok "*) [[ $line == *"# skip"* ]] && skip "$name: ${line#* - }" "" || ok "$name: ${line#* - }" ;;
+    "not ok "*) not_ok "$name: ${line#* - }" ;;
+    "#"*) echo "$line" ;;
+    esac
+  done <"$work/tap"
+  if [ $rc -ne 0 ] && ! grep -q '^not ok' "$work/tap"; then
+    not_ok "$name ends well (exit $rc)"
+    tail -n 10 "$work/err" | sed 's/^/# /'
+  fi
+}
+in_kind() { # KIND TEST [VARIABLE=VALUE]...
+  local kind=$1 test=$2
+  shift 2
+  pass "$test, $kind${*:+, $*}" env "$@" timeout 120 "build/cusim-$kind/tests/cusim/$test"
+}
+
+for cp in late early; do
+  for order in forward reverse shuffled; do in_kind st test_samples CUSIM_ORDER=$order CUSIM_CPASYNC=$cp; done
+done
+in_kind st test_samples CUSIM_STREAMS=lazy CUSIM_CPASYNC=random
+in_kind st test_samples CUSIM_HOSTGUARD=1
+for kind in mt uc asan race; do in_kind $kind test_samples; done
+in_kind race test_samples CUSIM_ORDER=shuffled
+for streams in eager lazy random; do in_kind st test_api CUSIM_STREAMS=$streams; done
+for device in sm_86 sm_89 sm_90 sm_100 sm_120; do in_kind st test_api CUSIM_DEVICE=$device; done
+in_kind mt test_api
+in_kind uc test_api
+in_kind race test_api
+# What a thread holds when its block is abandoned after a report is lost; test_api plants such reports.
+in_kind asan test_api ASAN_OPTIONS=detect_leaks=0
+for kind in st asan race; do in_kind $kind test_libs; done
+
+bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
+check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
+check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
+check_error "a machine without a device can be had" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
+check_error "so can one with an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
+
+pass faults tests/cusim/faults.sh
+pass toolkit tests/cusim/conform.sh
+finish
