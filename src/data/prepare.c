@@ -189,7 +189,7 @@ static status sort_partition(prepare_job *job, int32_t p) {
 static status count_users(prepare_job *job, int64_t **counts, size_t *cap) {
   const size_t users = (size_t)intern_count(job->part.users);
   TRY(mem_grow(counts, cap, users, sizeof **counts, "user counts"));
-  memset(*counts, 0, users * sizeof **counts);
+  if (users > 0) memset(*counts, 0, users * sizeof **counts); // an empty partition has no counts
   for (size_t i = 0; i < job->part.n; i++) (*counts)[job->part.events[i].user]++;
   return OK;
 }
