@@ -16,6 +16,7 @@ typedef struct train_config { // section "train"
   char metric[OPTION_STRING]; // of the best checkpoint
   int64_t patience;           // validations without improvement that stop the run; 0: never
   int64_t save_every, keep;
+  bool keep_best;
   bool background; // checkpoints are written by a thread, from a snapshot
   int64_t log_every;
   bool tensorboard;

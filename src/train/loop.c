@@ -397,7 +397,7 @@ static void tell_changes(const char *before, const char *now) {
 
 static status resume_from(run *r) {
   checkpoint *c;
-  TRY(run_resume(&c, r->c->train.out, r->c->train.keep));
+  TRY(run_resume(&c, r->c->train.out, r->c->train.keep, r->c->train.keep_best));
   status rc = OK;
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     rc = fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
@@ -454,6 +454,7 @@ static status make_model(run *r, const model_config *mc) {
                            .m = r->m,
                            .data = r->d,
                            .keep = c->train.keep,
+                           .keep_best = c->train.keep_best,
                            .background = c->train.background};
   return saver_open(&r->saver, &sc);
 }

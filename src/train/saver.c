@@ -84,6 +84,17 @@ static status point_to(const char *run_dir, const char *pointer, int64_t step) {
   return file_write_atomic(path, name, strlen(name));
 }
 
+// RUN/best names the best checkpoint if there is one; a name that leads nowhere goes.
+static status point_to_best(const char *run_dir, int64_t best_step) {
+  char path[PATH_MAX];
+  TRY(checkpoint_path(path, run_dir, best_step));
+  if (best_step > 0 && dir_exists(path)) return point_to(run_dir, "best", best_step);
+  TRY(path_join(path, sizeof path, run_dir, "best"));
+  if (file_exists(path) && unlink(path) != 0)
+    return fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
+  return OK;
+}
+
 // ---- saving --------------------------------------------------------------------------------------------------
 
 // Removes checkpoints of a run beyond the newest `keep`, but never the best. Each gets another name first, so that one
@@ -149,7 +160,8 @@ static status write_everything(const saver *s) {
   TRY(write_checkpoint(s, path));
   TRY(point_to(s->c.run_dir, "last", s->state.step));
   if (s->state.best_step == s->state.step) TRY(point_to(s->c.run_dir, "best", s->state.step));
-  return prune(s->c.run_dir, s->c.keep, s->state.best_step);
+  TRY(prune(s->c.run_dir, s->c.keep, s->c.keep_best ? s->state.best_step : -1));
+  return s->c.keep_best ? OK : point_to_best(s->c.run_dir, s->state.best_step);
 }
 
 static void *work(void *arg) {
@@ -267,18 +279,7 @@ static status set_aside(const char *run_dir, int64_t step, const char *path) {
   return path_rename(path, aside);
 }
 
-static status fit_names(const char *run_dir, const train_state *t) {
-  char path[PATH_MAX];
-  TRY(point_to(run_dir, "last", t->step));
-  TRY(checkpoint_path(path, run_dir, t->best_step));
-  if (t->best_step > 0 && dir_exists(path)) return point_to(run_dir, "best", t->best_step);
-  TRY(path_join(path, sizeof path, run_dir, "best")); // what it named is gone; the run will find it again
-  if (file_exists(path) && unlink(path) != 0)
-    return fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
-  return OK;
-}
-
-status run_resume(checkpoint **out, const char *run_dir, int64_t keep) {
+status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep_best) {
   *out = NULL;
   TRY(run_clean(run_dir));
   int64_t *steps;
@@ -305,8 +306,10 @@ status run_resume(checkpoint **out, const char *run_dir, int64_t keep) {
   }
   free(steps);
   if (rc == OK && *out == NULL) rc = fail(ERR_NOT_FOUND, "%s holds no checkpoint that is whole", run_dir);
-  if (rc == OK) rc = fit_names(run_dir, &(*out)->state);
-  if (rc == OK) rc = prune(run_dir, keep, (*out)->state.best_step); // a kill may have come before it
+  const train_state *t = *out != NULL ? &(*out)->state : NULL;
+  if (rc == OK) rc = point_to(run_dir, "last", t->step);
+  if (rc == OK) rc = prune(run_dir, keep, keep_best ? t->best_step : -1); // a kill may have come before it
+  if (rc == OK) rc = point_to_best(run_dir, t->best_step);
   if (rc != OK) {
     checkpoint_close(*out);
     *out = NULL;

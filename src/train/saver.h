@@ -15,7 +15,8 @@ typedef struct saver_config {
   const char *run_dir, *config_yaml;
   model *m;
   const dataset *data;
-  int64_t keep; // newest checkpoints that stay, beside the best
+  int64_t keep;   // newest checkpoints that stay
+  bool keep_best; // and the best
   bool background;
 } saver_config;
 
@@ -35,7 +36,7 @@ bool run_has_checkpoints(const char *run_dir);
 // Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;
 // what a killed process left half-written is removed, checkpoints beyond the newest `keep` too; RUN/last and RUN/best are
 // made to fit. ERR_NOT_FOUND: there is none.
-status run_resume(checkpoint **out, const char *run_dir, int64_t keep);
+status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep_best);
 // Removes what a process that died left half-written in RUN. Only for the holder of the run's lock.
 status run_clean(const char *run_dir);
 

@@ -31,6 +31,8 @@ if command -v script >/dev/null; then
 else
   skip "one line redrawn on a terminal" "no script(1)"
 fi
+check "the best may go like any other" train "$work/nobest" --steps 40 --eval_every 15 --save_every 10 --keep 1 --no-keep-best --lr 0 --metric loss
+check "and its name with it" test "$(ls "$work/nobest" | grep -E '^(step|best|last)' | tr '\n' ' ')" = "last step-00000040 "
 b=$work/b
 check "the same run again" train "$b" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4
 check "gives the same bytes" same "$a" "$b"

@@ -237,6 +237,7 @@ static void test_saver(void **unused) {
                              .m = f.m,
                              .data = f.d,
                              .keep = 2,
+                             .keep_best = true,
                              .background = background == 1};
     saver *s;
     check_ok(saver_open(&s, &sc));
@@ -259,7 +260,7 @@ static void test_saver(void **unused) {
     if (background == 1) model_params(f.m)->master[0] = before + 1.0f;
     check_ok(saver_wait(s));
     checkpoint *c;
-    check_ok(run_resume(&c, f.run, 2));
+    check_ok(run_resume(&c, f.run, 2, true));
     assert_int_equal(c->state.step, 50);
     check_ok(checkpoint_load(c, f.m, true));
     assert_memory_equal(&before, model_params(f.m)->master, sizeof before);
@@ -280,11 +281,12 @@ static void test_resume(void **unused) {
   (void)unused;
   fixture f;
   set_up(&f);
-  const saver_config sc = {.run_dir = f.run, .config_yaml = yaml, .m = f.m, .data = f.d, .keep = 9};
+  const saver_config sc = {
+      .run_dir = f.run, .config_yaml = yaml, .m = f.m, .data = f.d, .keep = 9, .keep_best = true};
   saver *s;
   checkpoint *c;
   assert_false(run_has_checkpoints(f.run));
-  check_fails(run_resume(&c, f.run, 9), ERR_NOT_FOUND, "no checkpoint that is whole");
+  check_fails(run_resume(&c, f.run, 9, true), ERR_NOT_FOUND, "no checkpoint that is whole");
   check_ok(saver_open(&s, &sc));
   save_step(s, 10, 10);
   save_step(s, 100000000, 10); // nine digits
@@ -296,7 +298,7 @@ static void test_resume(void **unused) {
   put(&f, "step-00000012.old.78", "model.h5", "x");
   put(&f, "my.old.1", "notes", "x");
   put(&f, "step-0x", "notes", "x");
-  check_ok(run_resume(&c, f.run, 9));
+  check_ok(run_resume(&c, f.run, 9, true));
   assert_int_equal(c->state.step, 100000000);
   checkpoint_close(c);
   assert_false(has(&f, "step-00000011.tmp.77") || has(&f, "step-00000012.old.78"));
@@ -304,7 +306,7 @@ static void test_resume(void **unused) {
   // The newest is damaged, so is the one before; the third is whole. Names follow.
   put(&f, "step-100000000", "model.h5", "damaged");
   put(&f, "step-00000020", "manifest.json", "{}");
-  check_ok(run_resume(&c, f.run, 9));
+  check_ok(run_resume(&c, f.run, 9, true));
   assert_int_equal(c->state.step, 10);
   checkpoint_close(c);
   assert_true(has(&f, "damaged-step-100000000") && has(&f, "damaged-step-00000020"));
@@ -317,7 +319,7 @@ static void test_resume(void **unused) {
   saver_close(s);
   check_ok(path_join(path, sizeof path, f.run, "step-00000010"));
   check_ok(dir_remove(path));
-  check_ok(run_resume(&c, f.run, 9));
+  check_ok(run_resume(&c, f.run, 9, true));
   checkpoint_close(c);
   check_fails(checkpoint_find(path, sizeof path, f.run, "best"), ERR_NOT_FOUND, "best");
   tear_down(&f);
