@@ -1,0 +1,195 @@
+#!/usr/bin/env bash
+# From a log to answers: souk export, souk-infer, and the library as an installed product.
+. "$(dirname "$0")/lib.sh"
+cd "$(dirname "$0")/../.." || exit 1
+
+# A shop of 40 items whose customers go from one item to the next, some with an event type.
+awk 'BEGIN { print "user,item,time,event"; for (u = 0; u < 60; u++) for (i = 0; i < 8; i++)
+  printf "u%d,\"i%d\",%d,%s\n", u, (u * 7 + i * (1 + u % 2)) % 40, 1000 * i + u, i % 3 ? "view" : "buy" }' >"$work/log.csv"
+awk 'BEGIN { print "item,title"; for (i = 0; i < 39; i++) printf "i%d,\"Ding %d \"\"gross\"\" \xc3\xbc\"\n", i, i }' >"$work/items.csv"
+check "a data set with a catalogue" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time \
+  --event event --input.catalogue "$work/items.csv" --catalogue.item item --title title --out "$work/data"
+check "a short training" "$souk" pretrain --data.dir "$work/data" --out "$work/run" --steps 30 --eval_every 15 --eval_users 50 \
+  --hidden 16 --layers 2 --heads 2 --max_positions 12 --warmup_steps 5 --score cosine --temperature 0.1 --train.threads 1
+check "export of a run" "$souk" export "$work/run" "$work/bundle"
+check "export of its last checkpoint" "$souk" export "$work/run" "$work/last" --which last
+check "export of a checkpoint's directory" bash -c "'$souk' export '$work'/run/\$(cat '$work/run/last') '$work/again'"
+check "the same bytes again" cmp "$work/last/model.safetensors" "$work/again/model.safetensors"
+check_error "an existing bundle is kept" "--force" "$souk" export "$work/run" "$work/bundle"
+check "--force replaces it" "$souk" export "$work/run" "$work/bundle" --force
+check_error "what is no bundle is never replaced" "is not a bundle" "$souk" export "$work/run" "$work/data" --force
+check_error "a missing run is named" "/no/such/run" "$souk" export /no/such/run "$work/x"
+check_error "two paths are wanted" "souk export CHECKPOINT|RUN BUNDLE" "$souk" export "$work/run"
+check "export --help" "$souk" export --help
+cp -r "$work/run" "$work/broken"
+printf 'x' | dd of="$work/broken/$(cat "$work/run/last")/model.h5" bs=1 seek=3000 conv=notrunc 2>/dev/null
+check_error "a damaged checkpoint is noticed" "its checksum" "$souk" export "$work/broken" "$work/x" --which last
+check "and nothing is left behind" bash -c "! ls -d '$work'/x* '$work'/*.tmp.* '$work'/*.old.* 2>/dev/null | grep ."
+
+cat >"$work/questions" <<'X'
+{"user":"a","history":["i1","i2","i3"]}
+{"user":7,"history":[{"item":"i5","event":"buy"},{"item":"never seen"},"i6"],"future":{"x":1}}
+
+{"history":[]}
+{"user":"among \"some\" \u00e9","history":["i1"],"candidates":["i9","i4","nobody","i9"],"deny":["i4"]}
+{"user":"allow","history":["i1"],"allow":["i1","i2","i3"]}
+X
+check "ranked lists" "$infer" rank "$work/bundle" --k 5 --input "$work/questions" --output "$work/lists"
+is() { local name=$1 wanted=$2; shift 2; local got; got=$("$@"); if [ "$got" = "$wanted" ]; then ok "$name"; else not_ok "$name (got: $got)"; fi; }
+line() { sed -n "$1p" "$work/lists"; }
+is "one line a question" 5 bash -c "wc -l <'$work/lists'"
+is "users come back as they were" '"a" 7 null "among \"some\" é" "allow"' \
+  bash -c "sed -E 's/^\{\"user\":(\"([^\"\\\\]|\\\\.)*\"|[^,]*),.*/\1/' '$work/lists' | paste -sd' '"
+is "unknown items are counted" '"unknown":1}' bash -c "sed -n 2p '$work/lists' | grep -o '\"unknown\":1}'"
+is "titles come from the catalogue" 5 bash -c "sed -n 1p '$work/lists' | grep -oE 'Ding [0-9]+ .{2}gross.{2} ü|null' | wc -l"
+check "the history is filtered out" bash -c "! sed -n 1p '$work/lists' | grep -E '\"i[123]\"'"
+check "candidates less denied" grep -q '"items":\["i9"\]' <(line 4)
+check "allowed less history" bash -c "sed -n 5p '$work/lists' | grep -qE '\"items\":\[\"i(2\",\"i3|3\",\"i2)\"\]'"
+check "with the history kept" bash -c "'$infer' rank '$work/bundle' --keep-history --k 40 <'$work/questions' | sed -n 1p | grep -q '\"i1\"'"
+check "standard input and output give the same" cmp "$work/lists" <("$infer" rank "$work/bundle" --k=5 --threads 1 <"$work/questions")
+check "so does the portable code, up to rounding" bash -c "SOUK_SIMD=c '$infer' rank '$work/bundle' --k 5 --input '$work/questions' | cut -d: -f1-3 | cmp - <(cut -d: -f1-3 '$work/lists')"
+printf 'i2\ni3\nnobody\n' >"$work/few"
+check "a list of allowed items" bash -c "'$infer' rank '$work/bundle' --allow '$work/few' --input '$work/questions' 2>'$work/.err' | sed -n 3p | grep -qE '\"items\":\[\"i.\",\"i.\"\]' && grep -q '1 of 3 names' '$work/.err'"
+check "a list of denied items" bash -c "! '$infer' rank '$work/bundle' --k 40 --deny '$work/few' --input '$work/questions' 2>/dev/null | sed -n 3p | grep -E '\"i[23]\"'"
+
+# Scores of all items by score are those of rank.
+"$infer" items "$work/bundle" --output "$work/v.npy" --names "$work/v.jsonl" && names=$(sed -E 's/.*"item":("[^"]*").*/\1/' "$work/v.jsonl" | paste -sd,)
+echo "{\"user\":1,\"history\":[\"i1\",\"i2\"],\"candidates\":[$names,\"nobody\",17]}" >"$work/all"
+check "scores of given candidates" "$infer" score "$work/bundle" --input "$work/all" --output "$work/scored"
+check "unknown candidates have none" grep -q ',null,null\],"unknown":0}' "$work/scored"
+check "user vectors" "$infer" users "$work/bundle" --input "$work/questions" --output "$work/u.npy" --names "$work/u.jsonl"
+is "who the rows are" '{"user":7,"unknown":1}' sed -n 2p "$work/u.jsonl"
+if command -v python3 >/dev/null; then
+  cat >"$work/check.py" <<'X'
+import json, struct, sys, ast, subprocess
+def npy(path):
+    data = open(path, "rb").read()
+    assert data[:8] == b"\x93NUMPY\x01\x00", data[:8]
+    n = struct.unpack("<H", data[8:10])[0]
+    assert (10 + n) % 64 == 0 and data[9 + n:10 + n] == b"\n"
+    head = ast.literal_eval(data[10:10 + n].decode())
+    assert head["descr"] == "<f4" and not head["fortran_order"]
+    rows, width = head["shape"]
+    assert len(data) == 10 + n + 4 * rows * width
+    return [struct.unpack_from("<%df" % width, data, 10 + n + 4 * width * i) for i in range(rows)]
+work = sys.argv[1]
+u, v = npy(work + "/u.npy"), npy(work + "/v.npy")
+names = [json.loads(line)["item"] for line in open(work + "/v.jsonl")]
+assert len(u) == 5 and len(v) == len(names) and len(u[0]) == 17 and u[0][16] == 1.0
+history = [["i1", "i2", "i3"], ["i5", "i6"], []]
+lists = [json.loads(line) for line in open(work + "/lists")]
+for i in range(3):  # the lists are the sorted products
+    scores = {name: sum(a * b for a, b in zip(u[i], row)) for name, row in zip(names, v) if name not in history[i]}
+    best = sorted(scores.values(), reverse=True)[:5]
+    for score, wanted, item in zip(lists[i]["scores"], best, lists[i]["items"]):
+        assert abs(score - wanted) < 1e-5 and abs(scores[item] - wanted) < 1e-5, (i, score, wanted)
+scored = json.loads(open(work + "/scored").read())
+assert scored["items"] == names + ["nobody", "17"]
+X
+  check "vectors are .npy files whose products are the lists" python3 "$work/check.py" "$work"
+else
+  skip "vectors are .npy files whose products are the lists" "no python3"
+fi
+
+check "info" "$infer" info "$work/bundle"
+is "info as JSON" 40 bash -c "'$infer' info '$work/bundle' --json | sed -E 's/.*\"items\":([0-9]+).*/\1/'"
+check "bench" "$infer" bench "$work/bundle" --threads 1 --k 3
+check "--help" bash -c "'$infer' --help | grep -q 'usage: souk-infer COMMAND BUNDLE'"
+check "--version" bash -c "'$infer' --version | grep -qE '^souk-infer [0-9]+\.'"
+bad() { echo "$1" >"$work/bad"; }
+fails() { check_error "$1" "$2" "$infer" rank "$work/bundle" --input "$work/bad" --output "$work/none"; }
+{ head -n 3 "$work/questions"; echo '{"history":["i1",]}'; } >"$work/bad"
+fails "a bad line is named by its number" "bad line 4: a value is expected"
+bad '{"histroy":[]}'; fails "a missing history too" 'bad line 1: field "history" is missing'
+bad '{"history":[{"item":"i1","event":"vieww"}]}'; fails "an unknown event type" 'line 1: the bundle has no event type "vieww"'
+bad '{"history":[1.5]}'; fails "a name of another type" '"history" must hold item names'
+bad '{"history":"i1"}'; fails "a history of another type" '"history" must be an array'
+bad '{"history":[],"deny":[[]]}'; fails "a list of another type" '"deny" must be an array of item names'
+bad '{"history":[],"user":{}}'; fails "a user of another type" '"user" must be a string or a number'
+bad '[]'; fails "no object" 'line 1: an object is wanted'
+bad '{"history":[],"history":[]}'; fails "a field twice" 'the key "history" is there twice'
+check "and no output is left" bash -c "! ls '$work'/none* 2>/dev/null | grep ."
+check_error "score wants candidates" 'line 1: score wants "candidates"' "$infer" score "$work/bundle" --input "$work/questions"
+check_error "a .npy needs a file" "--output FILE is wanted" "$infer" users "$work/bundle" --input "$work/questions"
+check_error "a missing bundle is named" "/no/such" "$infer" rank /no/such
+check_error "a missing input is named" "/no/such" "$infer" rank "$work/bundle" --input /no/such
+check_error "an unknown option" 'unknown option "--kk"' "$infer" rank "$work/bundle" --kk 3
+check_error "an option without its value" "--k wants a value" "$infer" rank "$work/bundle" --k
+check_error "a number out of range" "--k wants a whole number from 1" "$infer" rank "$work/bundle" --k 0
+check_error "an unknown command" 'unknown command "guess"' "$infer" guess "$work/bundle"
+check_error "no bundle" "a bundle is wanted" "$infer" rank
+check_error "a full disk is noticed" "standard output" bash -c "'$infer' rank '$work/bundle' <'$work/questions' >/dev/full"
+rm "$work/last/vocab.tsv"
+check_error "a bundle with a file missing" "vocab.tsv" "$infer" info "$work/last"
+
+# Interrupted while it waits for more input: no file is left.
+mkfifo "$work/pipe"
+"$infer" rank "$work/bundle" --input "$work/pipe" --output "$work/interrupted" 2>/dev/null & pid=$!
+exec 9>"$work/pipe"; head -n 1 "$work/questions" >&9
+for _ in $(seq 100); do ls "$work"/interrupted.tmp.* >/dev/null 2>&1 && break; sleep 0.05; done
+check "a temporary file while it works" bash -c "ls '$work'/interrupted.tmp.*"
+kill -TERM $pid; wait $pid; rc=$?
+exec 9>&-
+is "SIGTERM ends it as SIGTERM does" 143 echo $rc
+check "and leaves nothing" bash -c "! ls '$work'/interrupted* 2>/dev/null | grep ."
+
+# The installed library, by pkg-config, shared and static, from C and C++.
+case $(basename "$SOUK_BUILD") in
+  *-san*) flags="-fsanitize=address,undefined" make_flags="SAN=1" ;;
+  *-tsan*) flags="-fsanitize=thread" make_flags="TSAN=1" ;;
+  *-cov*) flags="--coverage" make_flags="COV=1" ;;
+  *) flags="" make_flags="" ;;
+esac
+case $(basename "$SOUK_BUILD") in clang*) cc=clang ;; *) cc=gcc ;; esac
+if ! command -v pkg-config >/dev/null; then
+  skip "the installed library" "no pkg-config"
+else
+  # Under `make test` the flags of that make are in MAKEFLAGS already.
+  if [ -n "${MAKEFLAGS:-}" ]; then make_flags=""; else make_flags="CC=$cc $make_flags"; fi
+  # shellcheck disable=SC2086
+  check "make install" make --no-print-directory $make_flags install PREFIX=/opt/souk DESTDIR="$work/root"
+  export PKG_CONFIG_PATH=$work/root/opt/souk/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root
+  cat >"$work/program.c" <<'X'
+#include <souk/infer.h>
+#include <stdio.h>
+#include <string.h>
+int main(int argc, char **argv) {
+  souk_error error;
+  souk_bundle *bundle;
+  const char *const names[] = {"i1", "i2", "i3"};
+  const souk_query query = {{3, NULL, names, NULL, NULL}, NULL, NULL, 0, NULL, 0};
+  int32_t items[5], count, i;
+  float scores[5];
+  if (argc != 2 || souk_open(&bundle, argv[1], 0, &error) != SOUK_OK) return fprintf(stderr, "%s\n", error.message), 1;
+  if (souk_rank(bundle, &query, 1, 5, NULL, items, scores, &count, NULL, &error) != SOUK_OK) return 1;
+  for (i = 0; i < count; i++) printf("%s\"%s\"", i > 0 ? "," : "", souk_item_name(bundle, items[i]));
+  printf("\n");
+  souk_close(bundle);
+  return 0;
+}
+X
+  wanted=$(line 1 | sed -E 's/.*"items":\[([^]]*)\].*/\1/')
+  build() { # OUTPUT COMPILER LANGUAGE LIBS
+    # shellcheck disable=SC2046,SC2086
+    $2 -x $3 -Wall -Wextra -Werror -pedantic $flags $(pkg-config --cflags souk_infer) "$work/program.c" -x none -o "$1" $4
+  }
+  check "a C program against the shared library" build "$work/shared" $cc "c -std=c11" "$(pkg-config --libs souk_infer)"
+  is "answers" "$wanted" env LD_LIBRARY_PATH="$work/root/opt/souk/lib" "$work/shared" "$work/bundle"
+  check "needs the versioned name" bash -c "readelf -d '$work/shared' | grep -q 'libsouk_infer.so.0'"
+  if [ -z "$flags" ]; then
+    check "needs libc, libm and threads only" bash -c "! ldd '$work/root/opt/souk/lib/libsouk_infer.so.0' | grep -vE 'linux-vdso|libc\.so|libm\.so|libpthread|ld-linux'"
+  fi
+  check "exports nothing but souk_ names" bash -c "! nm -D --defined-only '$work/root/opt/souk/lib/libsouk_infer.so.0' | awk '{print \$3}' | grep -vE '^souk_|^__?(asan|ubsan|odr|gcov|sanitizer|tsan|llvm)|^_(init|fini)\$|^(__|mangle)'"
+  check "a C program against the static library" build "$work/static" $cc "c -std=c11" "$work/root/opt/souk/lib/libsouk_infer.a -lm -lpthread"
+  is "answers the same" "$wanted" "$work/static" "$work/bundle"
+  if command -v g++ >/dev/null && [ $cc = gcc ]; then
+    check "a C++ program" build "$work/cxx" g++ "c++ -std=c++11 -Wno-missing-field-initializers" "$(pkg-config --libs souk_infer)"
+    is "answers too" "$wanted" env LD_LIBRARY_PATH="$work/root/opt/souk/lib" "$work/cxx" "$work/bundle"
+  else
+    skip "a C++ program" "no g++ of the same kind"
+  fi
+  # shellcheck disable=SC2086
+  check "make uninstall" make --no-print-directory $make_flags uninstall PREFIX=/opt/souk DESTDIR="$work/root"
+  check "takes everything away" bash -c "! find '$work/root' -type f -o -type l | grep ."
+fi
+finish
