@@ -176,4 +176,5 @@ clean: ## remove build products (downloads and environments under build/ too)
 
 -include tools/cusim/cusim.mk
 -include tests/fuzz/fuzz.mk
+-include tools/interop/interop.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

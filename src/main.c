@@ -19,6 +19,7 @@ static const command commands[] = {
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
+    {"vectors", cmd_vectors, "write item and user vectors for numpy, FAISS and others"},
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},
     {"plot", cmd_plot, "draw the curves of runs"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},

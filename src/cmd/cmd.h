@@ -14,5 +14,6 @@ status cmd_plot(int argc, char **argv);
 status cmd_replay(int argc, char **argv);
 status cmd_selftest(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
+status cmd_vectors(int argc, char **argv);
 
 #endif

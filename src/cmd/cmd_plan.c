@@ -2,6 +2,7 @@
 #include <string.h>
 #include "cmd/cmd.h"
 #include "base/memory.h"
+#include "cmd/run_options.h"
 #include "train/plan.h"
 
 typedef struct plan_flags {
@@ -29,17 +30,9 @@ status cmd_plan(int argc, char **argv) {
           "operations of a step, and the time, from rates measured on this machine. Nothing is trained.",
       .sections = sections,
       .count = n_sections + 1};
-  const char *config;
-  size_t n;
   bool help;
-  TRY(options_defaults(&set));
-  TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
+  TRY(run_options_read(&set, &c, NULL, argc, argv, &help));
   if (help) return OK;
-  if (n == 1) { // the command line wins over the file
-    TRY(options_defaults(&set));
-    TRY(options_yaml(&set, config));
-    TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
-  }
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
   machine m;

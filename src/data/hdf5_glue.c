@@ -92,8 +92,8 @@ status h5_close(hid_t file, const char *path) {
   return flushed && closed ? OK : fail(ERR_IO, "cannot write %s: HDF5 reports an error", path);
 }
 
-status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,
-                const void *data, int level) {
+// Creates a dataset and leaves it open; negative when HDF5 refuses.
+static hid_t create_set(hid_t file, const char *name, hid_t type, int ndim, const hsize_t *dims, int level) {
   const hid_t space = H5Screate_simple(ndim, dims, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);
   const hid_t links = H5Pcreate(H5P_LINK_CREATE);
   H5Pset_create_intermediate_group(links, 1);
@@ -104,15 +104,48 @@ status h5_write(hid_t file, const char *path, const char *name, hid_t type, int 
     hsize_t chunk[2] = {dims[0], ndim > 1 ? dims[1] : 1};
     const hsize_t limit = ndim > 1 ? (1 << 18) / (dims[1] > 0 ? dims[1] : 1) + 1 : 1 << 18;
     if (chunk[0] > limit) chunk[0] = limit;
+    const hsize_t size = H5Tget_size(type), wide = size > 16 ? (1 << 22) / size + 1 : limit; // long strings
+    if (chunk[0] > wide) chunk[0] = wide;
     good = H5Pset_chunk(plist, ndim, chunk) >= 0 && H5Pset_shuffle(plist) >= 0 &&
            H5Pset_deflate(plist, (unsigned)level) >= 0;
   }
   const hid_t set = good ? H5Dcreate2(file, name, type, space, links, plist, H5P_DEFAULT) : -1;
-  good = set >= 0 && (dims[0] == 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
-  if (set >= 0 && H5Dclose(set) < 0) good = false;
   H5Pclose(links);
   H5Pclose(plist);
   H5Sclose(space);
+  return set;
+}
+
+status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,
+                const void *data, int level) {
+  const hid_t set = create_set(file, name, type, ndim, dims, level);
+  bool good = set >= 0 && (dims[0] == 0 || H5Dwrite(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, data) >= 0);
+  if (set >= 0 && H5Dclose(set) < 0) good = false;
+  return good ? OK : h5_error(path, "write dataset", name);
+}
+
+status h5_create_rows(hid_t file, const char *path, const char *name, hid_t type, int ndim,
+                      const hsize_t *dims, int level) {
+  const hid_t set = create_set(file, name, type, ndim, dims, level);
+  return set >= 0 && H5Dclose(set) >= 0 ? OK : h5_error(path, "create dataset", name);
+}
+
+status h5_write_rows(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
+                     const void *data) {
+  if (count == 0) return OK;
+  const hid_t set = H5Dopen2(file, name, H5P_DEFAULT);
+  if (set < 0) return h5_error(path, "open dataset", name);
+  const hid_t space = H5Dget_space(set);
+  hsize_t dims[2] = {0, 0}, start[2] = {first, 0};
+  const int ndim = H5Sget_simple_extent_ndims(space);
+  H5Sget_simple_extent_dims(space, dims, NULL);
+  dims[0] = count;
+  const hid_t memory = H5Screate_simple(ndim, dims, NULL);
+  bool good = H5Sselect_hyperslab(space, H5S_SELECT_SET, start, NULL, dims, NULL) >= 0 &&
+              H5Dwrite(set, type, memory, space, H5P_DEFAULT, data) >= 0;
+  H5Sclose(memory);
+  H5Sclose(space);
+  if (H5Dclose(set) < 0) good = false;
   return good ? OK : h5_error(path, "write dataset", name);
 }
 

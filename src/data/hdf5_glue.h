@@ -21,6 +21,11 @@ status h5_attribute_int(hid_t file, const char *name, int64_t value);
 // A dataset of 1 or 2 dimensions, chunked, shuffle + deflate when level > 0; data may be NULL when dims[0] is 0.
 status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,
                 const void *data, int level);
+// The same in two steps, for data that come in pieces: an empty one, then rows [first, first + count) of it.
+status h5_create_rows(hid_t file, const char *path, const char *name, hid_t type, int ndim,
+                      const hsize_t *dims, int level);
+status h5_write_rows(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
+                     const void *data);
 // Its dimensions; ERR_FORMAT unless it exists with `ndim` dimensions and a type of the same class and size.
 status h5_dims(hid_t file, const char *path, const char *name, hid_t type, int ndim, hsize_t *dims);
 // Rows [first, first + count) of a 1-d dataset, or all of a 2-d one (first = 0, count = dims[0]).

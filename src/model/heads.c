@@ -147,18 +147,22 @@ status heads_transform(model *m) {
   return m->be->norm_forward(m->ctx, &norm);
 }
 
+status heads_pool(model *m) {
+  const gather_params first = first_tokens_op(m);
+  const linear_params pooler = pooler_op(m), nsp = nsp_op(m);
+  TRY(m->be->gather_forward(m->ctx, &first));
+  TRY(m->be->linear_forward(m->ctx, &pooler));
+  return m->be->linear_forward(m->ctx, &nsp);
+}
+
 status heads_loss(model *m, bool grads) {
   const backend *be = m->be;
   TRY(heads_transform(m));
   const xent_params xent = xent_op(m, grads);
   TRY(be->xent(m->ctx, &xent));
   if (m->c.pooler) {
-    const gather_params first = first_tokens_op(m);
-    const linear_params pooler = pooler_op(m), nsp = nsp_op(m);
     const cls_params cls = cls_op(m, grads);
-    TRY(be->gather_forward(m->ctx, &first));
-    TRY(be->linear_forward(m->ctx, &pooler));
-    TRY(be->linear_forward(m->ctx, &nsp));
+    TRY(heads_pool(m));
     TRY(be->cls(m->ctx, &cls));
   }
   if (!grads) return OK;

@@ -506,3 +506,11 @@ done:
 status model_hidden(model *m, float *hidden) {
   return read_rows(m, encoder_output(m), (size_t)m->n_tokens * (size_t)m->c.hidden, hidden);
 }
+
+status model_next_sentence(model *m, float *pooled, float *scores) {
+  if (!m->c.pooler) return fail(ERR_ARGUMENT, "this model has no pooler (model.pooler)");
+  const size_t n = (size_t)m->n_seqs;
+  TRY(heads_pool(m));
+  TRY(read_rows(m, m->pooled, n * (size_t)m->c.hidden, pooled));
+  return read_rows(m, m->cls_logits, n * 2, scores);
+}

@@ -66,5 +66,8 @@ status model_user_vectors(model *m, float *u);
 status model_item_vectors(model *m, int32_t first, int32_t count, float *v);
 // Hidden states of the current batch [tokens, H] host.
 status model_hidden(model *m, float *hidden);
+// The pooler's output for the current batch, pooled [seqs, H] host, and the next-sentence scores before the softmax,
+// scores [seqs, 2] host. ERR_ARGUMENT for a model without pooler.
+status model_next_sentence(model *m, float *pooled, float *scores);
 
 #endif

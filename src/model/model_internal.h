@@ -99,6 +99,8 @@ status encoder_backward(model *m); // from d_stream
 // heads.c
 status heads_check(model *m, size_t *scratch);
 status heads_transform(model *m); // masked rows through the MLM transform into m->mlm
+status
+heads_pool(model *m); // first tokens through pooler and next-sentence head into m->pooled, m->cls_logits
 status heads_loss(model *m, bool grads);
 // Shared by both: asks about one op.
 status op_check(model *m, op_kind kind, const void *params, size_t *scratch);

@@ -1,0 +1,93 @@
+// souk vectors RUN: item vectors, user vectors and hidden states for other programs.
+#include <limits.h>
+#include <stdio.h>
+#include "base/log.h"
+#include "cmd/cmd.h"
+#include "eval/evaluation.h"
+#include "eval/vectors.h"
+#include "train/config.h"
+
+enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
+
+typedef struct vector_flags {
+  char items[OPTION_STRING], users[OPTION_STRING], hidden[OPTION_STRING];
+  char data[OPTION_STRING], input[OPTION_STRING];
+  int part, which, device;
+  int64_t threads;
+} vector_flags;
+
+#define FLAG(name) offsetof(vector_flags, name)
+static const option flag_options[] = {
+    {"items", OPT_STRING, FLAG(items), "", 0, 0, NULL, "file for the item vectors (.npy, .h5 or .hdf5)"},
+    {"users", OPT_STRING, FLAG(users), "", 0, 0, NULL, "file for the user vectors of --data"},
+    {"data", OPT_STRING, FLAG(data), "", 0, 0, NULL, "prepared data set with the users"},
+    {"part", OPT_CHOICE, FLAG(part), "all", 0, 0, "all|test|valid",
+     "history of a user: all of it, or what comes before the test or validation target"},
+    {"hidden", OPT_STRING, FLAG(hidden), "", 0, 0, NULL,
+     "file for the hidden states of the sequences in --input"},
+    {"input", OPT_STRING, FLAG(input), "", 0, 0, NULL,
+     "JSON lines: {\"tokens\": [\"[CLS]\", ...]} or {\"ids\": [...]}, and \"types\""},
+    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
+     "checkpoint of a run; auto: the best, or the last where none was chosen"},
+    {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
+    {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+};
+
+static status open_checkpoint(checkpoint **out, const char *where, int which) {
+  char dir[PATH_MAX];
+  status rc = checkpoint_find(dir, sizeof dir, where, which == WHICH_LAST ? "last" : "best");
+  if (rc == ERR_NOT_FOUND && which == WHICH_AUTO) rc = checkpoint_find(dir, sizeof dir, where, "last");
+  return rc == OK ? checkpoint_open(out, dir) : rc;
+}
+
+static status write_users(const vector_flags *f, const checkpoint *c, model *m) {
+  dataset *d;
+  TRY(dataset_open(&d, f->data, true));
+  status rc = checkpoint_check_data(c, d);
+  if (rc == OK) rc = vectors_of_users(c, m, d, (vector_part)f->part, f->users);
+  dataset_close(d);
+  return rc;
+}
+
+static status check_flags(const vector_flags *f) {
+  if (f->items[0] == '\0' && f->users[0] == '\0' && f->hidden[0] == '\0')
+    return fail(ERR_ARGUMENT, "nothing is asked for: --items, --users or --hidden names a file");
+  if (f->users[0] != '\0' && f->data[0] == '\0')
+    return fail(ERR_ARGUMENT, "--users needs --data, the data set with the users");
+  if (f->hidden[0] != '\0' && f->input[0] == '\0')
+    return fail(ERR_ARGUMENT, "--hidden needs --input, the sequences");
+  return OK;
+}
+
+status cmd_vectors(int argc, char **argv) {
+  static vector_flags f;
+  const option_section section = {"", "Vectors", flag_options, sizeof flag_options / sizeof *flag_options,
+                                  &f};
+  const option_set set = {
+      .usage = "souk vectors RUN|CHECKPOINT [--items FILE] [--users FILE --data DATA] [--hidden FILE --input "
+               "JSONL]",
+      .summary =
+          "Writes a model's vectors for other programs: .npy for numpy and FAISS, .h5 with names for h5py.\n"
+          "The score of an item for a user is the product of their vectors; any index for inner products\n"
+          "ranks as the model does.",
+      .sections = &section,
+      .count = 1};
+  const char *where;
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
+  if (help) return OK;
+  if (n != 1) return fail(ERR_ARGUMENT, "a run or a checkpoint is wanted: %s", set.usage);
+  TRY(check_flags(&f));
+  checkpoint *c;
+  model *m = NULL;
+  TRY(open_checkpoint(&c, where, f.which));
+  status rc = checkpoint_model(&m, c, f.device, (int32_t)f.threads);
+  if (rc == OK && f.items[0] != '\0') rc = vectors_of_items(c, m, f.items);
+  if (rc == OK && f.users[0] != '\0') rc = write_users(&f, c, m);
+  if (rc == OK && f.hidden[0] != '\0') rc = vectors_of_tokens(c, m, f.input, f.hidden);
+  model_free(m);
+  checkpoint_close(c);
+  return rc;
+}
