@@ -110,8 +110,13 @@ static status evaluate(const eval_flags *f, const evaluation_config *config, dat
                                     .step = c != NULL ? c->state.step : 0};
   if (f->json) {
     TRY_GOTO(evaluation_json(e, &source, &j), done);
-    json_dumpf(j, stdout, JSON_INDENT(1));
-    fputc('\n', stdout);
+    char *text = json_dumps(j, JSON_INDENT(1));
+    if (text == NULL) {
+      rc = fail(ERR_MEMORY, "out of memory: the evaluation as json");
+      goto done;
+    }
+    puts(text);
+    free(text);
   } else {
     TRY_GOTO(evaluation_print(e, &source, stdout), done);
   }

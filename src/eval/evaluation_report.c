@@ -138,47 +138,66 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
 
 // ---- json ------------------------------------------------------------------------------------------------------
 
-static json_t *with_range(const evaluation *e, double value, const interval *r) {
+// An object or array that lacks something because memory ran out must not pass for a whole one.
+typedef struct json_writer {
+  const evaluation *e;
+  bool failed;
+} json_writer;
+
+static void put(json_writer *w, json_t *object, const char *name, json_t *value) {
+  if (json_object_set_new(object, name, value) != 0) w->failed = true; // also for a value that is NULL
+}
+
+static json_t *with_range(json_writer *w, double value, const interval *r) {
   json_t *j = json_object();
-  json_object_set_new(j, "value", json_real(value));
-  if (e->c.replicates > 0) {
-    json_object_set_new(j, "low", json_real(r->low));
-    json_object_set_new(j, "high", json_real(r->high));
+  put(w, j, "value", json_real(value));
+  if (w->e->c.replicates > 0) {
+    put(w, j, "low", json_real(r->low));
+    put(w, j, "high", json_real(r->high));
   }
   return j;
 }
 
-static json_t *protocol_json(const evaluation *e, int32_t k) {
+static json_t *results_json(json_writer *w, int32_t k) {
+  const evaluation *e = w->e;
   json_t *results = json_array();
   for (int32_t i = 0; i < e->n; i++) {
     const contender *c = &e->contenders[i];
-    json_t *metrics = json_object();
+    json_t *metrics = json_object(), *one = json_object();
     for (int32_t m = 0; m < RANK_METRICS; m++)
-      json_object_set_new(metrics, rank_metric_name(m),
-                          with_range(e, c->result.metrics[k].value[m], &c->range[k][m]));
-    json_array_append_new(results, json_pack("{s:s,s:b,s:o}", "name", c->name, "baseline",
-                                             !(e->m != NULL && i == 0), "metrics", metrics));
+      put(w, metrics, rank_metric_name(m), with_range(w, c->result.metrics[k].value[m], &c->range[k][m]));
+    put(w, one, "name", json_string(c->name));
+    put(w, one, "baseline", json_boolean(e->m == NULL || i > 0));
+    put(w, one, "metrics", metrics);
+    if (json_array_append_new(results, one) != 0) w->failed = true;
   }
-  json_t *j = json_pack("{s:s,s:o}", "name", rank_protocol_names[k], "results", results);
+  return results;
+}
+
+static json_t *protocol_json(json_writer *w, int32_t k) {
+  const evaluation *e = w->e;
+  json_t *j = json_object();
+  put(w, j, "name", json_string(rank_protocol_names[k]));
+  put(w, j, "results", results_json(w, k));
   if (k != RANK_FULL) {
-    json_object_set_new(j, "negatives", json_integer(e->c.ranking.query.negatives));
-    json_object_set_new(j, "fewest_negatives",
-                        json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
+    put(w, j, "negatives", json_integer(e->c.ranking.query.negatives));
+    put(w, j, "fewest_negatives", json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
   }
   if (e->m == NULL) return j;
   json_t *difference = json_object();
   for (int32_t m = 0; m < RANK_METRICS; m++) {
     const paired_difference *p = &e->difference[k][m];
-    json_t *one = with_range(e, p->value, &p->range);
-    json_object_set_new(one, "baseline", json_string(e->contenders[p->best].name));
-    json_object_set_new(difference, rank_metric_name(m), one);
+    json_t *one = with_range(w, p->value, &p->range);
+    put(w, one, "baseline", json_string(e->contenders[p->best].name));
+    put(w, difference, rank_metric_name(m), one);
   }
-  json_object_set_new(j, "difference", difference);
+  put(w, j, "difference", difference);
   return j;
 }
 
 // The baselines' options by name: what a reader needs to get the same numbers.
-static json_t *baselines_json(const baseline_config *c) {
+static json_t *baselines_json(json_writer *w) {
+  const baseline_config *c = &w->e->c.baselines;
   json_t *j = json_object();
   for (size_t i = 0; i < n_baseline_options; i++) {
     const option *o = &baseline_options[i];
@@ -187,57 +206,78 @@ static json_t *baselines_json(const baseline_config *c) {
     int64_t whole;
     if (o->type == OPT_FLOAT) {
       memcpy(&number, field, sizeof number);
-      json_object_set_new(j, o->name, json_real(number));
+      put(w, j, o->name, json_real(number));
     } else if (o->type == OPT_CHOICE) {
-      json_object_set_new(j, o->name, json_string(c->learn == 1 ? "train" : "before"));
+      put(w, j, o->name, json_string(c->learn == 1 ? "train" : "before"));
     } else {
       memcpy(&whole, field, sizeof whole);
-      json_object_set_new(j, o->name, json_integer(whole));
+      put(w, j, o->name, json_integer(whole));
     }
   }
   return j;
 }
 
+static json_t *model_json(json_writer *w, const evaluation_source *s) {
+  const ranking_result *r = &w->e->contenders[0].result;
+  json_t *j = json_object();
+  put(w, j, "checkpoint", json_string(s->checkpoint));
+  put(w, j, "step", json_integer(s->step));
+  if (!r->has_loss) return j;
+  put(w, j, "loss", json_real(r->loss));
+  put(w, j, "perplexity", json_real(exp(r->loss)));
+  put(w, j, "accuracy", json_real(r->accuracy));
+  return j;
+}
+
+static json_t *data_json(json_writer *w) {
+  const dataset_info *info = dataset_get_info(w->e->d);
+  json_t *j = json_object();
+  put(w, j, "dir", json_string(dataset_dir(w->e->d)));
+  put(w, j, "name", json_string(info->name));
+  put(w, j, "checksum", json_string(info->checksum));
+  put(w, j, "items", json_integer(w->e->items));
+  return j;
+}
+
+static json_t *seconds_json(json_writer *w) {
+  const evaluation *e = w->e;
+  json_t *j = json_object();
+  put(w, j, "questions", json_real(e->open_seconds));
+  put(w, j, "counting", json_real(e->count_seconds));
+  put(w, j, "bootstrap", json_real(e->bootstrap_seconds));
+  for (int32_t i = 0; i < e->n; i++)
+    put(w, j, e->contenders[i].name, json_real(e->contenders[i].result.seconds));
+  return j;
+}
+
 status evaluation_json(const evaluation *e, const evaluation_source *s, json_t **out) {
-  const dataset_info *info = dataset_get_info(e->d);
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
-  json_t *j = json_object();
-  json_object_set_new(j, "schema", json_string("souk.evaluation"));
-  json_object_set_new(j, "version", json_integer(1));
-  json_object_set_new(j, "created_by", json_string("souk " SOUK_VERSION));
-  json_object_set_new(j, "data",
-                      json_pack("{s:s,s:s,s:s,s:i}", "dir", dataset_dir(e->d), "name", info->name, "checksum",
-                                info->checksum, "items", e->items));
-  json_object_set_new(j, "part", json_string(part_name(e)));
-  json_object_set_new(j, "users", json_integer(first->users));
-  json_object_set_new(j, "questions", json_integer(first->queries));
-  json_object_set_new(j, "unknown_targets", json_integer(first->unknown));
-  json_object_set_new(j, "unseen_targets", json_integer(first->unseen));
-  json_object_set_new(j, "cold_targets", json_integer(first->cold));
-  json_object_set_new(j, "seed", json_integer(q->seed));
-  json_object_set_new(j, "filter_history", json_boolean(q->filter_history));
-  json_object_set_new(j, "bootstrap", json_integer(e->c.replicates));
-  json_object_set_new(j, "baselines", baselines_json(&e->c.baselines));
-  if (e->m != NULL) {
-    json_t *about = json_pack("{s:s,s:I}", "checkpoint", s->checkpoint, "step", (json_int_t)s->step);
-    if (first->has_loss) {
-      json_object_set_new(about, "loss", json_real(first->loss));
-      json_object_set_new(about, "perplexity", json_real(exp(first->loss)));
-      json_object_set_new(about, "accuracy", json_real(first->accuracy));
-    }
-    json_object_set_new(j, "model", about);
-  }
-  json_t *protocols = json_array();
+  json_writer w = {.e = e};
+  json_t *j = json_object(), *protocols = json_array();
+  put(&w, j, "schema", json_string("souk.evaluation"));
+  put(&w, j, "version", json_integer(1));
+  put(&w, j, "created_by", json_string("souk " SOUK_VERSION));
+  put(&w, j, "data", data_json(&w));
+  put(&w, j, "part", json_string(part_name(e)));
+  put(&w, j, "users", json_integer(first->users));
+  put(&w, j, "questions", json_integer(first->queries));
+  put(&w, j, "unknown_targets", json_integer(first->unknown));
+  put(&w, j, "unseen_targets", json_integer(first->unseen));
+  put(&w, j, "cold_targets", json_integer(first->cold));
+  put(&w, j, "seed", json_integer(q->seed));
+  put(&w, j, "filter_history", json_boolean(q->filter_history));
+  put(&w, j, "bootstrap", json_integer(e->c.replicates));
+  put(&w, j, "baselines", baselines_json(&w));
+  if (e->m != NULL) put(&w, j, "model", model_json(&w, s));
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
-    if (q->protocols[k]) json_array_append_new(protocols, protocol_json(e, k));
-  json_object_set_new(j, "protocols", protocols);
-  json_t *seconds = json_pack("{s:f,s:f,s:f}", "questions", e->open_seconds, "counting", e->count_seconds,
-                              "bootstrap", e->bootstrap_seconds);
-  for (int32_t i = 0; i < e->n; i++)
-    json_object_set_new(seconds, e->contenders[i].name, json_real(e->contenders[i].result.seconds));
-  json_object_set_new(j, "seconds", seconds);
-  json_object_set_new(j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));
-  *out = j;
-  return j != NULL ? OK : fail(ERR_MEMORY, "out of memory: an evaluation's json");
+    if (q->protocols[k] && json_array_append_new(protocols, protocol_json(&w, k)) != 0) w.failed = true;
+  put(&w, j, "protocols", protocols);
+  put(&w, j, "seconds", seconds_json(&w));
+  put(&w, j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));
+  *out = w.failed ? NULL : j;
+  if (!w.failed) return OK;
+  json_decref(j);
+  return fail(ERR_FORMAT,
+              "the evaluation cannot be written as json: out of memory, or a name is not valid UTF-8");
 }

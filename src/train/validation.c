@@ -4,13 +4,28 @@
 #include <string.h>
 
 // The unsampled metrics by their plain names, others as "popularity/hr@10".
-static void add_metrics(json_t *values, const ranking_result *r, int32_t protocol) {
+static int add_metrics(json_t *values, const ranking_result *r, int32_t protocol) {
+  int bad = 0;
   for (int32_t i = 0; i < RANK_METRICS; i++) {
     char name[64];
     snprintf(name, sizeof name, "%s%s%s", protocol == RANK_FULL ? "" : rank_protocol_names[protocol],
              protocol == RANK_FULL ? "" : "/", rank_metric_name(i));
-    json_object_set_new(values, name, json_real(r->metrics[protocol].value[i]));
+    bad |= json_object_set_new(values, name, json_real(r->metrics[protocol].value[i]));
   }
+  return bad;
+}
+
+static status figures(const ranking_result *r, json_t **values) {
+  json_t *j = json_object();
+  int bad = json_object_set_new(j, "users", json_integer(r->users));
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
+    if (r->ranks[k] != NULL) bad |= add_metrics(j, r, k);
+  if (r->has_loss) bad |= json_object_set_new(j, "loss", json_real(r->loss));
+  if (r->has_loss) bad |= json_object_set_new(j, "accuracy", json_real(r->accuracy));
+  *values = bad == 0 ? j : NULL;
+  if (bad == 0) return OK;
+  json_decref(j);
+  return fail(ERR_MEMORY, "out of memory: the figures of a validation");
 }
 
 static status run(validator *self, model *m, const char *name, double *metric, json_t **values) {
@@ -19,14 +34,7 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   *values = NULL;
   status rc = ranking_run(v->questions, m, &result);
   if (rc == OK) rc = ranking_value(&result, name, metric);
-  if (rc == OK) {
-    *values = json_object();
-    for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
-      if (result.ranks[k] != NULL) add_metrics(*values, &result, k);
-    if (result.has_loss) json_object_set_new(*values, "loss", json_real(result.loss));
-    if (result.has_loss) json_object_set_new(*values, "accuracy", json_real(result.accuracy));
-    json_object_set_new(*values, "users", json_integer(result.users));
-  }
+  if (rc == OK) rc = figures(&result, values);
   ranking_result_free(&result);
   return rc;
 }

@@ -79,6 +79,20 @@ check "a checkpoint by its directory" "$souk" eval "$work/run/$(cat "$work/run/b
 check "the last where there is no best" "$souk" eval "$work/plain" --bootstrap 0 --users 20
 check_error "but not when the best is asked for" '"best"' "$souk" eval "$work/plain" --which best
 
+# Memory that runs out, at a dozen moments: a sentence and no output, or the whole of it; never a part.
+faulty() { SOUK_FAULT=$1 "$souk" eval "$work/run" --users 9 --bootstrap 5 --json >"$work/f.json" 2>"$work/f.err"; }
+out_of_memory() {
+  local n i rc
+  faulty count; n=$(sed -nE 's/^faults: alloc ([0-9]+) .*/\1/p' "$work/f.err")
+  [ "$n" -gt 100 ] || { echo "only $n allocations"; return 1; }
+  for ((i = 2; i < n; i += n / 12)); do
+    faulty "alloc:$i+"; rc=$?
+    if [ $rc = 0 ]; then grep -q '"peak_bytes"' "$work/f.json" || { echo "allocation $i: a part of the output"; return 1; }
+    else [ $rc = 1 ] && [ ! -s "$work/f.json" ] && grep -q '^souk: error: ' "$work/f.err" || { echo "allocation $i: $rc"; cat "$work/f.err"; return 1; }; fi
+  done
+}
+check "memory that runs out" out_of_memory
+
 # Errors.
 check_error "no argument" "wants a run or a checkpoint" "$souk" eval
 check_error "no run" "neither a checkpoint nor a run" "$souk" eval "$work"
