@@ -1,11 +1,11 @@
 // Souk's inference library: answers from exported bundles. C11; needs libc, libm and threads only.
 //
-// A bundle (written by `souk export`, described in docs/bundle.md) holds an encoder, an item table and a vocabulary. This
-// library opens one and gives user vectors, item vectors, scores and ranked lists:
+// A bundle (written by `souk export`, described in docs/bundle.md) holds an encoder, an item table and a
+// vocabulary. This library opens one and gives user vectors, item vectors, scores and ranked lists:
 //
 //   souk_error error;
 //   souk_bundle *bundle;
-//   if (souk_open(&bundle, "bundles/beauty", 0, &error) != SOUK_OK) { fprintf(stderr, "%s\n", error.message); ... }
+//   if (souk_open(&bundle, "bundles/beauty", 0, &error) != SOUK_OK) fprintf(stderr, "%s\n", error.message);
 //
 //   const char *const bought[] = {"B001", "B042"};
 //   const souk_query query = {.history = {.n = 2, .names = bought}};
@@ -15,31 +15,35 @@
 //   for (int32_t i = 0; i < count; i++) printf("%s %g\n", souk_item_name(bundle, items[i]), scores[i]);
 //   souk_close(bundle);
 //
-// Vectors. A user vector u and an item vector v have W = souk_info.dimension floats, and the score of an item for a
-// user is p = u . v exactly: the item's bias is the last element of v, where u has a 1. So any index for inner products
-// ranks as the model does. Scores are the trainer's logits: softmax over all items makes probabilities of them.
+// Vectors. A user vector u and an item vector v have W = souk_info.dimension floats, and the score of an item
+// for a user is p = u . v exactly: the item's bias is the last element of v, where u has a 1. So any index
+// for inner products ranks as the model does. Scores are the trainer's logits: softmax over all items makes
+// probabilities of them.
 //
-// Items are numbered from 0 in the order of the vocabulary (by falling training counts); -1 stands for an unknown item.
-// Event types are numbered from 0, which is "none".
+// Items are numbered from 0 in the order of the vocabulary; -1 stands for an unknown item. Event types are
+// numbered from 0, which is "none".
 //
-// Answers. Unknown items of a history are dropped and counted. Of the known ones the newest souk_info.max_history are
-// read by the model. A history with no known item is answered with the model's prior: new users need no special case. An
-// answer depends on its own query alone: the same bits come alone, in a batch of any size, with any number of threads.
+// Answers. Unknown items of a history are dropped and counted. Of the known ones the newest
+// souk_info.max_history are read by the model. A history with no known item is answered with the model's
+// prior: new users need no special case. An answer depends on its own query alone: the same bits come alone,
+// in a batch of any size, with any number of threads.
 //
-// Threads. A bundle does not change after souk_open; any number of threads may use one at the same time. Only souk_close
-// must come after all of them have finished. A call works on the calling thread unless it is asked for more (see
-// `threads` below); threads that it starts end with it. The library has no global state but the choice of its vector
-// kernels (made at first use; the environment variable SOUK_SIMD=c asks for the portable ones).
+// Threads. A bundle does not change after souk_open; any number of threads may use one at the same time. Only
+// souk_close must come after all of them have finished. A call works on the calling thread unless it is asked
+// for more (see `threads` below); threads that it starts end with it. The library has no global state but the
+// choice of its vector kernels (made at first use; the environment variable SOUK_SIMD=c asks for the portable
+// ones).
 //
-// Errors. Functions that can fail return a status, 0 for success, and write a code and one English sentence that names the
-// file and field, or the argument, into *error; error may be NULL. When a call fails, the contents of its outputs are
-// undefined, but nothing is leaked and the bundle remains usable. Arguments are checked: NULL where it is not allowed,
-// pointers that are not aligned for their type, and numbers out of range are SOUK_ERR_ARGUMENT. Files are checked too: a
-// damaged or hostile bundle is refused with a sentence. Files are mapped, not copied, so a bundle in use must not be
-// changed in place; write a new one and rename it.
+// Errors. Functions that can fail return a status, 0 for success, and write a code and one English sentence
+// that names the file and field, or the argument, into *error; error may be NULL. When a call fails, the
+// contents of its outputs are undefined, but nothing is leaked and the bundle remains usable. Arguments are
+// checked: NULL where it is not allowed, pointers that are not aligned for their type, and numbers out of
+// range are SOUK_ERR_ARGUMENT. Files are checked too: a damaged or hostile bundle is refused with a sentence.
+// Files are mapped, not copied, so a bundle in use must not be changed in place; write a new one and rename
+// it.
 //
-// Ownership. Nothing passed in is kept after a call returns. Strings returned belong to the bundle and live until
-// souk_close.
+// Ownership. Nothing passed in is kept after a call returns. Strings returned belong to the bundle and live
+// until souk_close.
 #ifndef SOUK_INFER_H
 #define SOUK_INFER_H
 
@@ -85,14 +89,16 @@ SOUK_API const char *souk_status_text(souk_status code);
 
 // Flags of souk_open.
 enum {
-  // Leave out comparing the files with the checksums in souk.json, the most expensive part of opening (about a second for
-  // each 400 MB, or each 1.5 GB where the processor has instructions for it). Everything else is still checked.
+  // Leave out comparing the files with the checksums in souk.json, the most expensive part of opening (about
+  // a second for each 400 MB, or each 1.5 GB where the processor has instructions for it). Everything else is
+  // still checked.
   SOUK_SKIP_CHECKSUMS = 1
 };
 
-// Opens the bundle in directory `dir` (a symbolic link to one is fine; its files must not be links). *out receives the
-// bundle, NULL after an error; it is closed with souk_close. Memory: the encoder's weights and the item table are
-// copied into the layout of the kernels, about 4 bytes x (encoder parameters + items x W); the embedding table stays mapped.
+// Opens the bundle in directory `dir` (a symbolic link to one is fine; its files must not be links). *out
+// receives the bundle, NULL after an error; it is closed with souk_close. Memory: the encoder's weights and
+// the item table are copied into the layout of the kernels, about 4 bytes x (encoder parameters + items x W);
+// the embedding table stays mapped.
 SOUK_API souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_error *error);
 
 // Closes it; NULL is fine.
@@ -119,17 +125,19 @@ SOUK_API souk_status souk_get_info(const souk_bundle *bundle, souk_info *info, s
 
 // ---- names ---------------------------------------------------------------------------------------------------
 
-// The number of the item with this name (bytes compared exactly), -1 when there is none (or an argument is NULL).
+// The number of the item with this name (bytes compared exactly), -1 when there is none (or an argument is
+// NULL).
 SOUK_API int32_t souk_find_item(const souk_bundle *bundle, const char *name);
 // The name of an item; NULL when there is no such item.
 SOUK_API const char *souk_item_name(const souk_bundle *bundle, int32_t item);
 // How often the item occurs in the training data; -1 when there is no such item.
 SOUK_API int64_t souk_item_count(const souk_bundle *bundle, int32_t item);
-// Writes the item's title from the catalogue, UTF-8, cut to bytes - 1 and NUL-terminated, into buf [bytes] and returns its
-// whole length without the NUL (as snprintf does); 0 when there is none. buf may be NULL when bytes is 0.
+// Writes the item's title from the catalogue, UTF-8, cut to bytes - 1 and NUL-terminated, into buf [bytes]
+// and returns its whole length without the NUL (as snprintf does); 0 when there is none. buf may be NULL when
+// bytes is 0.
 SOUK_API size_t souk_item_title(const souk_bundle *bundle, int32_t item, char *buf, size_t bytes);
-// The item's line of the catalogue: a JSON object as text, *bytes long, not NUL-terminated. NULL, *bytes = 0 when there
-// is none. bytes must not be NULL.
+// The item's line of the catalogue: a JSON object as text, *bytes long, not NUL-terminated. NULL, *bytes = 0
+// when there is none. bytes must not be NULL.
 SOUK_API const char *souk_item_record(const souk_bundle *bundle, int32_t item, size_t *bytes);
 
 // The number of the event type with this name, -1 when there is none (or an argument is NULL).
@@ -139,8 +147,8 @@ SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 
 // ---- vectors and scores --------------------------------------------------------------------------------------
 
-// What a user did, oldest first. Items by number or by name; event types by number, by name, or left out. Zeroed, it is
-// the empty history of a new user.
+// What a user did, oldest first. Items by number or by name; event types by number, by name, or left out.
+// Zeroed, it is the empty history of a new user.
 typedef struct souk_history {
   int32_t n;                      // events; at most 2^24
   const int32_t *items;           // [n] numbers, -1: unknown; or NULL and
@@ -148,10 +156,10 @@ typedef struct souk_history {
   const int32_t *events;          // [n] event types by number; or
   const char *const *event_names; // [n] by name, NULL pointers: "none"; both NULL: all "none"; not both set
 } souk_history;
-// An event type that the bundle does not have is an error, not a guess: it names the type and those that there are.
+// An event type that the bundle does not have is an error, not a guess; the message names those there are.
 
-// `threads` of the calls below: 0 or 1 works on the calling thread, n > 1 on up to n threads (at most 1024), -1 on as many as
-// the process may use processors.
+// `threads` of the calls below: 0 or 1 works on the calling thread, n > 1 on up to n threads (at most 1024),
+// -1 on as many as the process may use processors.
 
 // User vectors of n histories.
 //   histories [n]   read
@@ -177,9 +185,10 @@ SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_
 // One question: which items come next? Zeroed, it asks for a new user over the whole catalogue.
 typedef struct souk_query {
   souk_history history; // the user's past, and what is filtered out (see keep_history)
-  const float *u;       // [W] a user vector to use instead of computing it from the history; NULL: compute it
-  const int32_t
-      *candidates; // [n_candidates] rank these only; NULL: the whole catalogue. Repetitions count once
+  // [W] a user vector, finite, to use instead of computing it from the history; NULL: compute it
+  const float *u;
+  // [n_candidates] rank these only; NULL: the whole catalogue. Repetitions count once
+  const int32_t *candidates;
   size_t n_candidates;
   const int32_t *deny; // [n_deny] never list these; may be NULL when n_deny is 0
   size_t n_deny;
@@ -188,15 +197,15 @@ typedef struct souk_query {
 // Zeroed (or a NULL pointer to it) are the defaults.
 typedef struct souk_rank_options {
   int32_t threads;
-  int32_t
-      keep_history; // 1: items of the history may be listed again; 0: they are filtered out, also those too old for
-                    // the model to read
+  // 1: items of the history may be listed again. 0: they are left out, also those too old for the model to read
+  int32_t keep_history;
   const int32_t *allow; // [n_allow] in all queries list these only, e.g. what is in stock; NULL: everything
   size_t n_allow;
   const int32_t *deny; // [n_deny] in all queries never list these; may be NULL when n_deny is 0
   size_t n_deny;
 } souk_rank_options;
-// In candidates, allow and deny, -1 (an unknown item) is passed over; other numbers that are no items are errors.
+// In candidates, allow and deny, -1 (an unknown item) is passed over; other numbers that are no items are
+// errors.
 
 // The k best items of each of n queries, best first; equal scores by rising item number.
 //   queries [n]      read
@@ -206,7 +215,8 @@ typedef struct souk_rank_options {
 //   scores [n][k]    written likewise; may be NULL
 //   counts [n]       written: how many items were found, at most k; fewer where filters leave fewer
 //   unknown [n]      written: unknown items of each history; may be NULL
-// n may be 0. The cost of a query over the whole catalogue of I items is 2 I W operations beside the encoder's.
+// n may be 0. The cost of a query over the whole catalogue of I items is 2 I W operations beside the
+// encoder's.
 SOUK_API souk_status souk_rank(const souk_bundle *bundle, const souk_query *queries, size_t n, int32_t k,
                                const souk_rank_options *options, int32_t *items, float *scores,
                                int32_t *counts, int32_t *unknown, souk_error *error);

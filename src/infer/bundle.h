@@ -15,8 +15,8 @@ enum { EVENT_TYPES_MAX = 64, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, SPECI
 enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_COUNT };
 extern const char *const bundle_file_names[FILE_COUNT];
 
-// Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward part;
-// post-norm: after them.
+// Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward
+// part; post-norm: after them.
 typedef struct layer_weights {
   float *q, *kv, *out, *ffn1, *ffn2;            // [H,H] times 1/sqrt(D), [2H,H], [H,H], [F,H], [H,F]
   float *q_b, *kv_b, *out_b, *ffn1_b, *ffn2_b;  // [H] times 1/sqrt(D), [2H], [H], [F], [H]
@@ -76,8 +76,8 @@ struct souk_bundle {
 // The magic number tells a bundle from other memory, and an open one from a closed one.
 #define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)
 
-// settings.c: souk.json and config.json, checked field by field, into *b; maps the other files and compares them with what
-// souk.json says of them.
+// settings.c: souk.json and config.json, checked field by field, into *b; maps the other files and compares
+// them with what souk.json says of them.
 souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e);
 // weights.c: model.safetensors and items.safetensors.
 souk_status weights_read(souk_bundle *b, souk_error *e);

@@ -12,8 +12,8 @@ typedef struct catalogue {
   } * lines; // [items]; NULL: the bundle has no catalogue
 } catalogue;
 
-// Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are passed
-// over; of two lines of one item the later counts.
+// Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are
+// passed over; of two lines of one item the later counts.
 souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const names *items, const char *path,
                            souk_error *e);
 void catalogue_free(catalogue *c); // zeroed is fine

@@ -1,5 +1,5 @@
-// What the commands of souk-infer share. Functions return 0, or an exit status after having said what is wrong on stderr:
-// 2 for the command line, 1 for everything else.
+// What the commands of souk-infer share. Functions return 0, or an exit status after having said what is
+// wrong on stderr: 2 for the command line, 1 for everything else.
 #ifndef SOUK_INFER_CLI_H
 #define SOUK_INFER_CLI_H
 
@@ -36,8 +36,8 @@ int output_float(cli_output *o, float x);
 int output_int(cli_output *o, int64_t x);
 int output_commit(cli_output *o); // frees o in every case
 void output_abort(cli_output *o); // NULL is safe
-// NumPy's .npy, float32 [rows, columns]: open, rows in order through output_write, commit. Not on stdout: the number of rows
-// goes into the header at the end.
+// NumPy's .npy, float32 [rows, columns]: open, rows in order through output_write, commit. Not on stdout: the
+// number of rows goes into the header at the end.
 int npy_open(cli_output **out, const char *path);
 int npy_commit(cli_output *o, int64_t rows, int64_t columns); // frees o in every case
 

@@ -1,5 +1,5 @@
-// souk-infer bench: how fast a bundle answers on this machine. Random histories; each figure is the best of several
-// rounds after a warm-up.
+// souk-infer bench: how fast a bundle answers on this machine. Random histories; each figure is the best of
+// several rounds after a warm-up.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>

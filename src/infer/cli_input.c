@@ -3,8 +3,8 @@
 //   {"user": "u1", "history": ["B001", "B002"]}
 //   {"user": 7, "history": [{"item": "B001", "event": "buy"}], "candidates": ["B003", "B004"], "deny": ["B005"]}
 //
-// Names may be strings or integers (a log with numeric ids). Unknown fields are ignored, unknown items pass; everything else
-// that is wrong is an error that names the line.
+// Names may be strings or integers (a log with numeric ids). Unknown fields are ignored, unknown items pass;
+// everything else that is wrong is an error that names the line.
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>

@@ -31,12 +31,12 @@ int cli_fail(int code, const char *format, ...) {
 
 int cli_grow(void *array, size_t *cap, size_t need, size_t size) {
   if (need <= *cap) return 0;
-  void *p;
-  memcpy(&p, array, sizeof p);
+  void *before, *after = NULL;
+  memcpy(&before, array, sizeof before);
   const size_t wanted = need > *cap + *cap / 2 ? need : *cap + *cap / 2;
-  if (wanted > SIZE_MAX / 2 / size || (p = realloc(p, wanted * size)) == NULL)
-    return cli_fail(EXIT_FAILED, "out of memory: %zu x %zu bytes", wanted, size);
-  memcpy(array, &p, sizeof p);
+  if (wanted <= SIZE_MAX / 2 / size) after = realloc(before, wanted * size);
+  if (after == NULL) return cli_fail(EXIT_FAILED, "out of memory: %zu x %zu bytes", wanted, size);
+  memcpy(array, &after, sizeof after);
   *cap = wanted;
   return 0;
 }
@@ -210,8 +210,8 @@ int output_int(cli_output *o, int64_t x) {
 
 // ---- npy -----------------------------------------------------------------------------------------------------
 
-// Version 1.0: magic, version, header length, a Python dictionary filled with spaces and closed by a newline. The header
-// has a fixed size, so it is written once as zeros and again when the rows have been counted.
+// Version 1.0: magic, version, header length, a Python dictionary filled with spaces and closed by a newline.
+// The header has a fixed size, so it is written once as zeros and again when the rows have been counted.
 int npy_open(cli_output **out, const char *path) {
   static const char room[NPY_HEADER];
   if (path == NULL || strcmp(path, "-") == 0)

@@ -67,7 +67,7 @@ static int write_ranked(const ranker *r, size_t i) {
 }
 
 static int rank_lines(ranker *r) {
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   for (;;) {
     int rc = input_read(&r->in, r->b, r->lines);
     if (rc != 0 || r->in.n == 0) return rc;
@@ -150,7 +150,7 @@ typedef struct scorer {
 // Scores of the known candidates of query i, in order, into s->scores.
 static int score_candidates(scorer *s, size_t i) {
   const cli_list *c = &s->in.queries[i].candidates;
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   size_t n = 0;
   int rc = cli_grow(&s->items, &s->items_cap, c->n + 1, sizeof *s->items);
   if (rc == 0) rc = cli_grow(&s->scores, &s->scores_cap, c->n + 1, sizeof *s->scores);
@@ -183,7 +183,7 @@ static int write_scored(scorer *s, size_t i) {
 }
 
 static int score_lines(scorer *s, int32_t threads) {
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   for (;;) {
     int rc = input_read(&s->in, s->b, LINES_AT_ONCE);
     if (rc != 0 || s->in.n == 0) return rc;

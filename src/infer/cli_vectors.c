@@ -26,7 +26,7 @@ static int write_user(encoder *x, size_t i) {
 }
 
 static int encode_lines(encoder *x, int32_t threads) {
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   for (;;) {
     int rc = input_read(&x->in, x->b, AT_ONCE);
     if (rc != 0 || x->in.n == 0) return rc;
@@ -86,7 +86,7 @@ static int write_item(cli_output *names, const souk_bundle *b, int32_t item) {
 
 int command_items(const cli_options *o, const souk_bundle *b) {
   souk_info info;
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   cli_output *vectors = NULL, *names = NULL;
   souk_get_info(b, &info, NULL);
   const size_t width = (size_t)info.dimension;

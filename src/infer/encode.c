@@ -1,12 +1,12 @@
 // The encoder, forward only, over histories laid end to end without padding.
 //
-// What it saves against a training forward pass: of the last layer only the row at [MASK] goes on, so its query,
-// projection, feed-forward part and norms are computed for one row a history, and keys and values for all; biases ride in
-// the products; the attention's scale is in the weights. Histories are taken in chunks whose activations stay in the
-// second cache.
+// What it saves against a training forward pass: of the last layer only the row at [MASK] goes on, so its
+// query, projection, feed-forward part and norms are computed for one row a history, and keys and values for
+// all; biases ride in the products; the attention's scale is in the weights. Histories are taken in chunks
+// whose activations stay in the second cache.
 //
-// Every row is computed alike wherever it stands in a chunk (see gemm_packed in simd.h), so an answer has the same bits in any
-// company.
+// Every row is computed alike wherever it stands in a chunk (see gemm_packed in simd.h), so an answer has the
+// same bits in any company.
 #include "infer/encode.h"
 
 #include <math.h>
@@ -48,7 +48,8 @@ static void put(chunk *c, int32_t token, int32_t event) {
   c->types[c->T++] = event;
 }
 
-// [CLS] history [MASK] [SEP], or history [MASK]: the newest known events that fit. Returns the number of unknown ones.
+// [CLS] history [MASK] [SEP], or history [MASK]: the newest known events that fit. Returns the number of
+// unknown ones.
 static int32_t add_sequence(chunk *c, const souk_history *h) {
   const souk_bundle *b = c->b;
   int32_t unknown = 0, kept = 0;

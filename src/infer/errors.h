@@ -4,8 +4,8 @@
 
 #include "souk/infer.h"
 
-// Writes code and message (printf format, one sentence) into *e, which may be NULL, and returns the code. Bytes that could
-// do harm on a terminal (names come from files) become '?'.
+// Writes code and message (printf format, one sentence) into *e, which may be NULL, and returns the code.
+// Bytes that could do harm on a terminal (names come from files) become '?'.
 __attribute__((format(printf, 3, 4))) souk_status infer_fail(souk_error *e, souk_status code,
                                                              const char *format, ...);
 
@@ -21,7 +21,8 @@ __attribute__((format(printf, 3, 4))) souk_status infer_fail(souk_error *e, souk
     if (rc != SOUK_OK) goto label; \
   } while (0)
 
-// Zeroed, 64-byte aligned memory of count x size bytes, overflow-checked; freed with free(). `what` names it in the error.
+// Zeroed, 64-byte aligned memory of count x size bytes, overflow-checked; freed with free(). `what` names it
+// in the error.
 souk_status infer_alloc(void *out, size_t count, size_t size, const char *what, souk_error *e);
 
 #endif

@@ -1,6 +1,6 @@
-// The JSON reader; see jtree.h. Recursive descent with a depth limit; nodes are linked by index, because the array moves
-// as it grows. A decoded string and its NUL never need more room than the string in its quotes, so one text buffer of the
-// input's size serves them all and pointers into it stay valid.
+// The JSON reader; see jtree.h. Recursive descent with a depth limit; nodes are linked by index, because the
+// array moves as it grows. A decoded string and its NUL never need more room than the string in its quotes,
+// so one text buffer of the input's size serves them all and pointers into it stay valid.
 #include "infer/jtree.h"
 
 #include <math.h>
@@ -155,7 +155,8 @@ static bool is_digit(const parser *p) {
   return p->at < p->end && *p->at >= '0' && *p->at <= '9';
 }
 
-// 10^e by squaring, in long double: exact enough that a double comes out right to the last bit or its neighbour.
+// 10^e by squaring, in long double: exact enough that a double comes out right to the last bit or its
+// neighbour.
 static long double power_of_ten(int e) {
   long double result = 1, square = 10;
   for (unsigned n = (unsigned)(e < 0 ? -e : e); n > 0; n >>= 1, square *= square)

@@ -118,7 +118,7 @@ static int parse_arguments(cli_options *o, int argc, char **argv) {
 static int run(const command *c, int argc, char **argv) {
   cli_options o;
   souk_bundle *b;
-  souk_error e;
+  souk_error e = {.code = SOUK_OK};
   const int bad = parse_arguments(&o, argc, argv);
   if (bad != 0) return bad;
   if (souk_open(&b, o.bundle, o.skip_checksums ? SOUK_SKIP_CHECKSUMS : 0, &e) != SOUK_OK)

@@ -1,15 +1,16 @@
 // Ranked lists; see rank.h.
 //
-// Queries come in groups of up to 48. A group's user vectors meet the packed item table block by block: 256 items by
-// 48 users is a product whose scores stay in the first or second cache and are looked at at once. Each query keeps its k best in
-// a heap whose worst score is the threshold; the maximum of 64 scores is compared with it before any of them is, so that
-// nearly all scores cost one comparison in a vector. Filters are asked only about the few that pass.
+// Queries come in groups of up to 48. A group's user vectors meet the packed item table block by block: 256
+// items by 48 users is a product whose scores stay in the first or second cache and are looked at at once.
+// Each query keeps its k best in a heap whose worst score is the threshold; the maximum of 64 scores is
+// compared with it before any of them is, so that nearly all scores cost one comparison in a vector. Filters
+// are asked only about the few that pass.
 //
-// Items come in ascending order and an equal score never displaces, so ties go to the lower number. With fewer queries than
-// threads the catalogue is divided instead, and the parts' lists are merged.
+// Items come in ascending order and an equal score never displaces, so ties go to the lower number. With
+// fewer queries than threads the catalogue is divided instead, and the parts' lists are merged.
 //
-// A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of one query are
-// gathered from the rows. Scores have the same bits on every way.
+// A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of
+// one query are gathered from the rows. Scores have the same bits on every way.
 #include "infer/rank.h"
 
 #include <math.h>
@@ -160,7 +161,8 @@ typedef struct question {
   heap best;
 } question;
 
-// A group of queries with all it needs, laid out in a workspace's rank area. Those over the catalogue come first.
+// A group of queries with all it needs, laid out in a workspace's rank area. Those over the catalogue come
+// first.
 typedef struct group {
   size_t m, over_catalogue;
   question *questions;  // [m]
@@ -181,7 +183,7 @@ typedef struct work {
   souk_status rc;
   souk_error *e;
   // when the catalogue is divided
-  group *shared;
+  group shared;
   size_t parts;
   ranked *part_kept; // [parts][m][k]
   int32_t *part_n;   // [parts][m]
@@ -417,7 +419,7 @@ static void rank_groups(void *arg) {
 // Parts of the catalogue for the shared group.
 static void rank_parts(void *arg) {
   work *w = arg;
-  const group *g = w->shared;
+  const group *g = &w->shared;
   const size_t m = g->over_catalogue, k = (size_t)w->k;
   const int32_t items = w->filter.table.n, blocks = (items + BLOCK - 1) / BLOCK;
   float *scores = NULL;
@@ -441,10 +443,9 @@ static void rank_parts(void *arg) {
 
 // All queries are one group; the threads divide the catalogue.
 static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk_error *e) {
-  group g;
-  PASS(make_group(w, &g, space, 0, w->j->n, e));
-  const size_t m = g.over_catalogue, k = (size_t)w->k;
-  w->shared = &g;
+  group *g = &w->shared;
+  PASS(make_group(w, g, space, 0, w->j->n, e));
+  const size_t m = g->over_catalogue, k = (size_t)w->k;
   w->parts = (size_t)threads;
   PASS(infer_alloc(&w->part_kept, w->parts * m * k, sizeof *w->part_kept, "lists of the threads", e));
   PASS(infer_alloc(&w->part_n, w->parts * m, sizeof *w->part_n, "lists of the threads", e));
@@ -453,9 +454,9 @@ static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk
   for (size_t p = 0; p < w->parts; p++)
     for (size_t i = 0; i < m; i++)
       for (int32_t r = 0; r < w->part_n[p * m + i]; r++)
-        keep(&g.questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
-  for (size_t i = m; i < g.m; i++) rank_candidates(w, &g, i);
-  write_lists(w, &g);
+        keep(&g->questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
+  for (size_t i = m; i < g->m; i++) rank_candidates(w, g, i);
+  write_lists(w, g);
   return SOUK_OK;
 }
 

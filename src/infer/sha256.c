@@ -1,5 +1,5 @@
-// SHA-256; see sha256.h. The block function is chosen by the processor: x86's SHA instructions take a bundle of 1 GB in
-// 0.6 s instead of 2.5 s.
+// SHA-256; see sha256.h. The block function is chosen by the processor: x86's SHA instructions take a bundle
+// of 1 GB in 0.6 s instead of 2.5 s.
 #include "infer/sha256.h"
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
 // The safetensors format: u64 header size, JSON header, data. https://huggingface.co/docs/safetensors
 //
-// The whole table is checked at once: dtypes, shapes whose product is the size, offsets inside the data, no two tensors
-// that overlap and no bytes that belong to none.
+// The whole table is checked at once: dtypes, shapes whose product is the size, offsets inside the data, no
+// two tensors that overlap and no bytes that belong to none.
 #ifndef SOUK_INFER_TENSORS_H
 #define SOUK_INFER_TENSORS_H
 

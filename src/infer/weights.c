@@ -1,8 +1,9 @@
 // From safetensors to weights as the kernels want them.
 //
-// One walk over all tensors serves twice: first it checks that each is there with the right type and shape and adds up
-// the room, then it fills one arena. Every number is looked at on the way: a NaN or infinity in a weight would turn
-// up in answers long after. Matrices are packed; q takes up the attention's 1/sqrt(D), and k and v become one matrix.
+// One walk over all tensors serves twice: first it checks that each is there with the right type and shape
+// and adds up the room, then it fills one arena. Every number is looked at on the way: a NaN or infinity in a
+// weight would turn up in answers long after. Matrices are packed; q takes up the attention's 1/sqrt(D), and
+// k and v become one matrix.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,8 +1,8 @@
 // Workspaces and threads; see workspace.h.
 //
-// Allocating scratch on every call would cost more than encoding a short history: big blocks go back to the system and
-// come again as zeroed pages. So a bundle keeps the workspaces of finished calls, as many as ever ran at the same time,
-// but none that an unusual call has made very large.
+// Allocating scratch on every call would cost more than encoding a short history: big blocks go back to the
+// system and come again as zeroed pages. So a bundle keeps the workspaces of finished calls, as many as ever
+// ran at the same time, but none that an unusual call has made very large.
 #include "infer/workspace.h"
 
 #include <sched.h>

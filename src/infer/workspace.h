@@ -10,14 +10,14 @@ void pool_free(workspace_pool *p); // NULL is safe; no workspace may be in use
 workspace *workspace_get(workspace_pool *p);
 void workspace_put(workspace_pool *p, workspace *w); // NULL is safe
 
-// Makes room for `bytes` and forgets what was carved before. Then take pieces of it, 64-byte aligned, not zeroed; `bytes`
-// must count area_size() for each.
+// Makes room for `bytes` and forgets what was carved before. Then take pieces of it, 64-byte aligned, not
+// zeroed; `bytes` must count area_size() for each.
 souk_status area_reserve(area *a, size_t bytes, souk_error *e);
 size_t area_size(size_t count, size_t size);
 void *area_take(area *a, size_t count, size_t size);
 
-// Runs work(arg) on the calling thread and threads - 1 others, and waits for all. `work` divides what there is to do by
-// itself; fewer threads may come than asked for.
+// Runs work(arg) on the calling thread and threads - 1 others, and waits for all. `work` divides what there
+// is to do by itself; fewer threads may come than asked for.
 void run_threads(int32_t threads, void (*work)(void *arg), void *arg);
 // What the public `threads` argument means: at least 1.
 int32_t threads_wanted(int32_t threads);

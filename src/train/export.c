@@ -1,8 +1,9 @@
 // Bundles; see export.h and docs/bundle.md.
 //
-// The tensors of model.safetensors have Hugging Face's names and shapes; ours differ in one thing only: q, k and v are one
-// matrix here, which is cut into its three. The decoder is tied to the word table, so neither cls.predictions.decoder.weight
-// nor .bias is written: BertForMaskedLM and BertForPreTraining tie them again when they load.
+// The tensors of model.safetensors have Hugging Face's names and shapes; ours differ in one thing only: q, k
+// and v are one matrix here, which is cut into its three. The decoder is tied to the word table, so neither
+// cls.predictions.decoder.weight nor .bias is written: BertForMaskedLM and BertForPreTraining tie them again
+// when they load.
 #include "train/export.h"
 
 #include <inttypes.h>
@@ -255,12 +256,31 @@ static status copy_in(exporter *x, const char *name) {
   return file_copy(from, to);
 }
 
+static bool has_items(const exporter *x) {
+  return vocab_begin(x->v, RANGE_ITEMS) < vocab_end(x->v, RANGE_ITEMS);
+}
+
+// For a model of words: what Hugging Face's tokenizers read.
+static status write_words(exporter *x) {
+  char path[PATH_MAX + 64];
+  out_file *f;
+  TRY(file_path(x, "vocab.txt", path));
+  TRY(out_open(&f, path));
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < vocab_size(x->v); i++)
+    rc = out_printf(f, "%s\n", vocab_token(x->v, i));
+  if (rc == OK) return out_commit(f);
+  out_abort(f);
+  return rc;
+}
+
 static status write_files(exporter *x) {
-  static const char *const names[] = {"config.json", "vocab.tsv", "items.safetensors", "model.safetensors"};
+  const char *const names[] = {"config.json", "vocab.tsv", has_items(x) ? "items.safetensors" : "vocab.txt",
+                               "model.safetensors"};
   TRY(dir_make(x->dir));
   TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
   TRY(copy_in(x, "vocab.tsv"));
-  TRY(write_items(x));
+  TRY(has_items(x) ? write_items(x) : write_words(x));
   TRY(write_model(x));
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) TRY(list_file(x, names[i]));
   if (x->c->has_catalogue) {
@@ -277,8 +297,6 @@ static status load_model(exporter *x) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, x->c->dir, "vocab.tsv"));
   TRY(vocab_read(&x->v, path, x->c->data.range_end));
-  if (vocab_begin(x->v, RANGE_ITEMS) == vocab_end(x->v, RANGE_ITEMS))
-    return fail(ERR_ARGUMENT, "%s: its vocabulary has no items, so there is nothing to rank", x->c->dir);
   TRY(model_create(&x->m, "cpu", &x->c->model, &run));
   return checkpoint_load(x->c, x->m, false);
 }

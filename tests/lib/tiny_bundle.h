@@ -5,17 +5,19 @@
 #include "data/dataset.h"
 #include "model/model.h"
 
-// A model configuration as the options' defaults give it, for tiny_dataset's data: H 16, 2 layers, 2 heads, 10 positions.
+// A model configuration as the options' defaults give it, for tiny_dataset's data: H 16, 2 layers, 2 heads,
+// 10 positions.
 model_config tiny_config(void);
 
-// A model over d: every parameter is random, biases and norms too, so that none can be forgotten unseen. c is resolved.
+// A model over d: every parameter is random, biases and norms too, so that none can be forgotten unseen. c is
+// resolved.
 model *tiny_model(dataset *d, model_config *c);
 
 // Writes a checkpoint of m to DIR/checkpoint and the bundle of it to DIR/bundle; both are replaced.
 void tiny_export(const char *dir, model *m, dataset *d);
 
-// All in one, below the fresh directory `dir` (tiny_directory): a data set of users x items in DIR/data, the model of *c
-// (NULL: tiny_config) and the bundle.
+// All in one, below the fresh directory `dir` (tiny_directory): a data set of users x items in DIR/data, the
+// model of *c (NULL: tiny_config) and the bundle.
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c);
 
 #endif

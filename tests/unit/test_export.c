@@ -1,5 +1,5 @@
-// Trainer and inference agree: for models of many kinds, the same vectors, the same scores to 1e-5 and the same ranked
-// lists up to ties within that; and what export refuses.
+// Trainer and inference agree: for models of many kinds, the same vectors, the same scores to 1e-5 and the
+// same ranked lists up to ties within that; and what export refuses.
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// The inference library's functions: what they answer, against plain loops, and what they refuse: NULL, zero, negative,
-// huge and misaligned arguments.
+// The inference library's functions: what they answer, against plain loops, and what they refuse: NULL, zero,
+// negative, huge and misaligned arguments.
 #include <limits.h>
 #include <math.h>
 #include <stdbool.h>

@@ -1,6 +1,6 @@
-// Hostile and damaged bundles: a good one is changed in one place a case, and opening must refuse it with the right code and a
-// sentence that names file and field. Unless the case is about checksums, souk.json is made to agree with the changed files,
-// as a malicious author would.
+// Hostile and damaged bundles: a good one is changed in one place a case, and opening must refuse it with the
+// right code and a sentence that names file and field. Unless the case is about checksums, souk.json is made
+// to agree with the changed files, as a malicious author would.
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
@@ -521,7 +521,8 @@ static void every_case_has_its_sentence(void **state) {
   print_message("# %zu hostile bundles refused\n", sizeof cases / sizeof *cases);
 }
 
-// What must not disturb: unknown fields, further files, further tensors, a link to the directory, an unaligned header.
+// What must not disturb: unknown fields, further files, further tensors, a link to the directory, an
+// unaligned header.
 static void harmless_changes(void **state) {
   (void)state;
   static const hostile harmless[] = {

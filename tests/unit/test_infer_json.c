@@ -180,7 +180,8 @@ static void many_keys(void **state) {
   jtree_free(&t);
 }
 
-// Valid text with bytes changed, cut and doubled: whatever comes, no crash, and the tree is either whole or refused.
+// Valid text with bytes changed, cut and doubled: whatever comes, no crash, and the tree is either whole or
+// refused.
 static void mutations(void **state) {
   (void)state;
   static const char seed[] =

@@ -1,5 +1,5 @@
-// Sixteen threads on one bundle: the same answers as one thread, no data race (make TSAN=1 CC=clang), and memory that
-// stays flat over many calls (SOUK_LONG=1: a million).
+// Sixteen threads on one bundle: the same answers as one thread, no data race (make TSAN=1 CC=clang), and
+// memory that stays flat over many calls (SOUK_LONG=1: a million).
 #include <limits.h>
 #include <pthread.h>
 #include <stdlib.h>
