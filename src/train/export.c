@@ -267,8 +267,7 @@ static status write_words(exporter *x) {
   TRY(file_path(x, "vocab.txt", path));
   TRY(out_open(&f, path));
   status rc = OK;
-  for (int32_t i = 0; rc == OK && i < vocab_size(x->v); i++)
-    rc = out_printf(f, "%s\n", vocab_token(x->v, i));
+  for (int32_t i = 0; rc == OK && i < vocab_size(x->v); i++) rc = out_printf(f, "%s\n", vocab_token(x->v, i));
   if (rc == OK) return out_commit(f);
   out_abort(f);
   return rc;
