@@ -53,12 +53,18 @@ in_kind race test_api
 in_kind asan test_api ASAN_OPTIONS=detect_leaks=0
 for kind in st asan race; do in_kind $kind test_libs; done
 
+for kind in st mt race asan; do
+  dir=build/cusim-$kind/tests/cusim
+  pass "loaded with dlopen, $kind" timeout 60 "$dir/plugin_main" "$dir/libfaults.so"
+done
 bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
 check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
 check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
 check_error "a machine without a device can be had" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
 check_error "so can one with an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
 
+check_error "a report from a loaded library has file and line" "race: read after write without a barrier at faults.cu:" \
+  bash -c "CUSIM_ON_ERROR=return build/cusim-race/tests/cusim/plugin_main build/cusim-race/tests/cusim/libfaults.so 3"
 pass faults tests/cusim/faults.sh
 pass toolkit tests/cusim/conform.sh
 finish

@@ -24,7 +24,7 @@ CUSIM_RFLAGS_st := -O2 -g
 CUSIM_RFLAGS_mt := -O2 -g -DCUSIM_MT
 CUSIM_RFLAGS_uc := -O2 -g -DCUSIM_UCONTEXT
 CUSIM_RFLAGS_asan := -O1 -g -fno-omit-frame-pointer -fsanitize=address
-CUSIM_RFLAGS_race := -O2 -g
+CUSIM_RFLAGS_race := -O2 -g -DCUSIM_RACE
 CUSIM_LDFLAGS_asan := -fsanitize=address,undefined
 CUSIM_LIBS := -lpthread -ldl -lrt -lm
 
@@ -57,11 +57,18 @@ build/cusim-$1/libcusim.a: $(patsubst %.cpp,build/cusim-$1/%.o,$(CUSIM_SRC) $(CU
 build/cusim-$1/tests/cusim/%: build/cusim-$1/tests/cusim/%.o $(CUSIM_FIXTURES:%=build/cusim-$1/tests/cusim/%.o) build/cusim-$1/libcusim.a
 	$$(Q)$$(CUSIM_CXX) $$(CUSIM_LDFLAGS_$1) -o $$@ $$(filter-out %.a,$$^) -Wl,--whole-archive build/cusim-$1/libcusim.a -Wl,--no-whole-archive $$(CUSIM_LIBS)
 
-cusim-$1: $(CUSIM_TESTS:%=build/cusim-$1/tests/cusim/%)
+# As the backend is built: kernels and the simulator in a library that is loaded when asked for.
+build/cusim-$1/tests/cusim/libfaults.so: build/cusim-$1/tests/cusim/faults.o build/cusim-$1/tests/cusim/samples.o build/cusim-$1/libcusim.a
+	$$(Q)$$(CUSIM_CXX) -shared $$(CUSIM_LDFLAGS_$1) -o $$@ $$(filter-out %.a,$$^) -Wl,--whole-archive build/cusim-$1/libcusim.a -Wl,--no-whole-archive $$(CUSIM_LIBS)
+
+build/cusim-$1/tests/cusim/plugin_main: build/cusim-$1/tests/cusim/plugin_main.o build/cusim-$1/tests/cusim/libfaults.so
+	$$(Q)$$(CUSIM_CC) $$(CUSIM_LDFLAGS_$1) -o $$@ $$< $$(CUSIM_LIBS)
+
+cusim-$1: $(CUSIM_TESTS:%=build/cusim-$1/tests/cusim/%) build/cusim-$1/tests/cusim/plugin_main
 endef
 $(foreach kind,$(CUSIM_KINDS),$(eval $(call CUSIM_RULES,$(kind))))
 
-.PHONY: cusim-tests test-cusim conform-cusim $(CUSIM_KINDS:%=cusim-%)
+.PHONY: cusim-tests test-cusim conform-cusim bench-cusim $(CUSIM_KINDS:%=cusim-%)
 cusim-tests: $(CUSIM_KINDS:%=cusim-%)
 
 test-cusim: ## the CUDA simulator's own tests
@@ -69,5 +76,8 @@ test-cusim: ## the CUDA simulator's own tests
 
 conform-cusim: ## compare the simulator with the CUDA toolkit: headers, and the fixtures compiled for every device
 	@tests/cusim/conform.sh full
+
+bench-cusim: build/cusim-st/tests/cusim/bench build/cusim-mt/tests/cusim/bench build/cusim-asan/tests/cusim/bench build/cusim-race/tests/cusim/bench ## what the simulator's primitives cost
+	@for kind in st mt asan race; do echo "$$kind:"; build/cusim-$$kind/tests/cusim/bench; done
 
 -include $(shell find $(CUSIM_KINDS:%=build/cusim-%) -name '*.d' 2>/dev/null)

@@ -29,8 +29,13 @@
 #define __shared__ static __attribute__((section("cusim_shared")))
 #endif
 
-// Real variables rather than macros, for the launch configuration has members gridDim and blockDim.
+// Real variables rather than macros, for the launch configuration has members gridDim and blockDim. Their model is
+// the quick one, except where the shared arrays would not fit beside them in a library loaded with dlopen.
+#if defined(CUSIM_MT)
+#define CUSIM_TLS
+#else
 #define CUSIM_TLS __attribute__((tls_model("initial-exec")))
+#endif
 extern __thread uint3 threadIdx CUSIM_TLS, blockIdx CUSIM_TLS;
 extern __thread dim3 blockDim CUSIM_TLS, gridDim CUSIM_TLS;
 static constexpr int warpSize = 32;

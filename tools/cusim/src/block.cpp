@@ -19,7 +19,9 @@ namespace cusim {
 
 __thread scheduler *S;
 __thread thread_state *t_current;
+#if defined(CUSIM_RACE)
 race_hooks *race;
+#endif
 const char *const op_names[] = {
 #define CUSIM_NAME(name, text) text,
     CUSIM_OPS(CUSIM_NAME)
@@ -347,11 +349,11 @@ unsigned activemask() {
 static inline fiber *arrive(request *r) {
   thread_state *t = t_current;
   scheduler &s = *S;
-  s.in_runtime++;
+  if (race) s.in_runtime++;
   t->waiting = r;
   const bool complete =
       r->op <= OP_BARRIER_COUNT ? barrier_arrive(t, static_cast<barrier_request *>(r)) : warp_arrive(t, r);
-  s.in_runtime--;
+  if (race) s.in_runtime--;
   warp_state *w = t->warp;
   if (complete && order != ORDER_SHUFFLED) {
     w->ready &= ~(1u << t->lane);
@@ -484,7 +486,37 @@ void fiber_main() {
   }
 }
 
-static scheduler *scheduler_make() {
+static void fibers_reset(scheduler &s) {
+  s.free = s.idle = nullptr;
+  for (fiber *f = s.all; f; f = f->next_all) {
+    fiber_reset(f);
+    f->next_free = s.free;
+    s.free = f;
+  }
+}
+
+// Schedulers outlive the OS threads that use them, for others to take over.
+static std::mutex spare_lock;
+static std::vector<scheduler *> *const spare = new std::vector<scheduler *>;
+struct scheduler_return {
+  ~scheduler_return() {
+    std::lock_guard<std::mutex> hold(spare_lock);
+    if (S) spare->push_back(S);
+    S = nullptr;
+  }
+};
+static scheduler *scheduler_get() {
+  static thread_local scheduler_return at_thread_end;
+  (void)at_thread_end;
+  signals_install();
+  std::lock_guard<std::mutex> hold(spare_lock);
+  if (!spare->empty()) {
+    scheduler *s = spare->back();
+    spare->pop_back();
+    s->home.low = nullptr; // another stack now
+    fibers_reset(*s);      // their frames may hold addresses of the other thread's variables
+    return s;
+  }
   scheduler *s = new scheduler();
   s->chance = config().seed * 0x9e3779b97f4a7c15ull + 88172645463325252ull;
   for (int i = 0; i < MAX_THREADS; i++) {
@@ -494,14 +526,15 @@ static scheduler *scheduler_make() {
     t.linear = static_cast<unsigned>(i);
   }
   for (int w = 0; w < MAX_WARPS; w++) s->block.warp[w].threads = &s->block.thread[w * WARP];
-  if (!dynamic_memory) dynamic_memory = static_cast<unsigned char *>(aligned_alloc(PAGE, SHARED_SPAN));
-  signals_install();
+  s->dynamic = static_cast<unsigned char *>(aligned_alloc(PAGE, SHARED_SPAN));
+  if (!s->dynamic) abort();
   return s;
 }
 
 static void worker(launch_state &l) {
-  if (!S) S = scheduler_make();
+  if (!S) S = scheduler_get();
   scheduler &s = *S;
+  dynamic_memory = s.dynamic;
   block_state &b = s.block;
   const dim3 d = l.config.blockDim;
   blockDim = d;
@@ -530,11 +563,7 @@ static void worker(launch_state &l) {
   }
   t_current = nullptr;
   if (s.failed) { // sleeping threads were abandoned: every stack starts anew
-    s.free = s.idle = nullptr;
-    for (fiber *f = s.all; f; f = f->next_all) {
-      fiber_reset(f);
-      fiber_put(f);
-    }
+    fibers_reset(s);
     for (thread_state &t : b.thread) copies_drop(&t, false);
   }
 }

@@ -116,6 +116,7 @@ struct scheduler {
   fiber home;               // the OS thread's own stack
   fiber *free, *all, *idle; // idle: waits between launches
   uint64_t chance;
+  unsigned char *dynamic; // shared memory for kernels that ask for it at their launch
   bool failed;
   int in_runtime; // > 0: accesses are the runtime's own (race build)
   unsigned long long switches, matrices, bank_conflicts;
@@ -139,7 +140,7 @@ void report(const char *format, ...) CUSIM_PRINTF(1, 2);
 void note(const char *format, ...) CUSIM_PRINTF(1, 2);
 // An error of the current CUDA thread: reports it with kernel, block and thread, makes `code` the sticky error
 // and leaves the block.
-[[noreturn]] void fail(cudaError_t code, const char *format, ...) CUSIM_PRINTF(2, 3);
+[[noreturn]] void fail(cudaError_t code, const char *format, ...) CUSIM_PRINTF(2, 3) __attribute__((cold));
 [[noreturn]] void block_abandon();
 std::string where(); // "kernel k block (0,0,0) thread (1,0,0) ..."
 std::string kernel_name(const kernel_call &c);
@@ -210,7 +211,7 @@ std::string op_describe(unsigned op);
 extern bool host_function_runs; // inside cudaLaunchHostFunc: no calls of the runtime
 std::string nvtx_current();
 
-// ---- race build (race.cpp; the pointer is null in other builds) ---------------------------------------------------
+// ---- race build (race.cpp, and -DCUSIM_RACE) ---------------------------------------------------
 struct race_hooks {
   void (*access)(const void *p, size_t bytes, int kind, uint32_t pc); // by the current thread
   void (*range)(const void *p, size_t bytes, bool write, bool check,
@@ -222,7 +223,11 @@ struct race_hooks {
   void (*freed)(allocation *a);
 };
 enum access_kind { READ = 1, WRITE = 2, ATOMIC = 4, CP_ISSUE = 8, CP_LAND = 128 }; // flags
+#if defined(CUSIM_RACE)
 extern race_hooks *race;
+#else
+constexpr race_hooks *race = nullptr; // so that the checks of the other builds vanish
+#endif
 extern "C" char __ehdr_start[] __attribute__((visibility("hidden")));
 inline uint32_t pc_offset(const void *return_address) {
   return static_cast<uint32_t>(static_cast<const char *>(return_address) - __ehdr_start);

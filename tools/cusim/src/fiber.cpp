@@ -145,9 +145,6 @@ void call(request *r) {
   cusim_call(r);
   fiber_arrived(t_current->fiber, nullptr);
 }
-#else
-void fiber_announce(fiber *, fiber *) {}
-void fiber_arrived(fiber *, fiber *) {}
 #endif
 
 void fiber_switch(fiber *from, fiber *to) {

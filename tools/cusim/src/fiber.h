@@ -32,9 +32,14 @@ void fiber_switch(fiber *from, fiber *to);
 [[noreturn]] void fiber_leave(fiber *to); // never comes back
 void fiber_main();                        // block.cpp: the bottom frame of every fiber
 
-// AddressSanitizer must be told of every change of stacks. Nothing in the other builds.
+// AddressSanitizer must be told of every change of stacks.
+#if defined(__SANITIZE_ADDRESS__)
 void fiber_announce(fiber *from, fiber *to); // from: null if it never comes back
 void fiber_arrived(fiber *me,
-                   fiber *home); // me: the fiber that goes on; home: learns its bounds the first time
+                   fiber *home); // me: the one that goes on; home: learns its bounds the first time
+#else
+inline void fiber_announce(fiber *, fiber *) {}
+inline void fiber_arrived(fiber *, fiber *) {}
+#endif
 
 } // namespace cusim

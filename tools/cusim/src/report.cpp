@@ -333,10 +333,21 @@ static void install(int number, void (*handler)(int, siginfo_t *, void *)) {
   sigaction(number, &action, &old);
   if (!(old.sa_flags & SA_SIGINFO) || old.sa_sigaction != handler) previous[number] = old;
 }
+struct worker_end { // of an OS thread
+  ~worker_end() {
+    if (watchdog_made) timer_delete(watchdog_timer);
+    watchdog_made = false;
+    std::lock_guard<std::mutex> hold(workers_lock);
+    for (size_t i = 0; i < workers.size(); i++)
+      if (pthread_equal(workers[i], pthread_self())) workers.erase(workers.begin() + static_cast<long>(i--));
+  }
+};
 void signals_install() {
   static __thread bool done;
   if (done) return;
   done = true;
+  static thread_local worker_end at_thread_end;
+  (void)at_thread_end;
   stack_t stack = {}, old;
   stack.ss_size = 256 << 10;
   if (sigaltstack(nullptr, &old) == 0 && (old.ss_flags & SS_DISABLE || old.ss_size < stack.ss_size)) {
