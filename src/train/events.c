@@ -84,7 +84,7 @@ static size_t encode_value(uint8_t *buf, const event_scalar *s) {
 
 size_t event_encode(uint8_t buf[EVENT_BYTES], double wall_time, int64_t step, const event_scalar *scalars,
                     size_t n) {
-  uint8_t summary[EVENT_BYTES], value[EVENT_TAG + 16], *p = summary;
+  uint8_t summary[EVENT_BYTES] = {0}, value[EVENT_TAG + 16] = {0}, *p = summary;
   if (n > EVENT_SCALARS) n = EVENT_SCALARS;
   for (size_t i = 0; i < n; i++)
     p = put_bytes(p, 1, value, encode_value(value, &scalars[i])); // repeated Value
@@ -112,7 +112,7 @@ static status write_record(event_log *e, const uint8_t *message, size_t bytes) {
 static status write_opening(event_log *e, int64_t resume_step) {
   static const char version[] = "brain.Event:2";
   static const uint8_t start[] = {1 << 3 | 0, 1}; // SessionLog {status = START}
-  uint8_t message[EVENT_BYTES];
+  uint8_t message[EVENT_BYTES] = {0};
   uint8_t *end = put_bytes(put_head(message, wall_seconds(), 0), 3, version, sizeof version - 1);
   TRY(write_record(e, message, (size_t)(end - message)));
   if (resume_step < 0) return OK;
@@ -147,7 +147,7 @@ status events_open(event_log **out, const char *run_dir, int64_t resume_step) {
 }
 
 status events_write(event_log *e, int64_t step, const event_scalar *scalars, size_t n) {
-  uint8_t message[EVENT_BYTES];
+  uint8_t message[EVENT_BYTES] = {0};
   return write_record(e, message, event_encode(message, wall_seconds(), step, scalars, n));
 }
 

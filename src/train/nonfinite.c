@@ -382,7 +382,7 @@ static status run_again(const checkpoint *c, const run_config *run, const saved_
                                    .clip_norm = s->s.clip_norm},
                          .n = s->s.micro_batches,
                          .batches = (const batch *const *)s->batches};
-  nonfinite_place place;
+  nonfinite_place place = {.found = false};
   table t = {.trace = trace};
   printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %17s %12s %12s\n",
          (long long)s->s.step + 1, c->dir, s->s.micro_batches, (double)s->s.lr, "tensor", "shape", "largest",
