@@ -1,10 +1,11 @@
-// A process that parses what is not to be trusted. libhdf5 is not proof against malice: a file from elsewhere can crash it,
-// or worse. So such files are read by a child process that holds nothing of value; the parent takes bytes from it, never
-// pointers, and checks them like any other input. If the child dies, the parent says so in a sentence and goes on.
+// A process that parses what is not to be trusted. libhdf5 is not proof against malice: a file from
+// elsewhere can crash it, or worse. So such files are read by a child process that holds nothing of value;
+// the parent takes bytes from it, never pointers, and checks them like any other input. If the child dies,
+// the parent says so in a sentence and goes on.
 //
-// The child is a fork without exec: it must not start threads, take locks that another thread of the parent may hold at
-// the time of the fork, or use OpenMP. It has no open files of the parent's but standard output and error, does not see the
-// terminal's signals, leaves no core, and dies with its channel.
+// The child is a fork without exec: it must not start threads, take locks that another thread of the parent
+// may hold at the time of the fork, or use OpenMP. It has no open files of the parent's but standard output
+// and error, does not see the terminal's signals, leaves no core, and dies with its channel.
 #ifndef SOUK_BASE_CHILD_H
 #define SOUK_BASE_CHILD_H
 
@@ -14,8 +15,8 @@
 
 typedef struct child child;
 
-// Runs serve(self, channel) in a new process, which ends when it returns. `what` names the work in messages: "the
-// process that reads DIR".
+// Runs serve(self, channel) in a new process, which ends when it returns. `what` names the work in
+// messages: "the process that reads DIR".
 status child_start(child **out, const char *what, void (*serve)(void *self, int channel), void *self);
 void child_stop(child *c); // kills it, whatever it does; NULL is safe
 
@@ -23,7 +24,8 @@ void child_stop(child *c); // kills it, whatever it does; NULL is safe
 status child_send(child *c, const void *data, size_t bytes);
 status child_receive(child *c, void *data, size_t bytes);
 
-// For serve: false when the parent is gone. Each request gets `seconds` of processor time; a parser that loops is killed.
+// For serve: false when the parent is gone. Each request gets `seconds` of processor time; a parser that
+// loops is killed.
 bool channel_read(int channel, void *data, size_t bytes);
 bool channel_write(int channel, const void *data, size_t bytes);
 void child_time_limit(int seconds);

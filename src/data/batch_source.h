@@ -1,8 +1,9 @@
 // Where a batcher's examples come from.
 //
-// The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which order; a source
-// lists examples, reads them and puts them into batches. There are two: the histories of a prepared data set, windowed and
-// masked as they are asked for (history_source.c), and examples that were masked elsewhere (nvidia_source.c).
+// The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
+// order; a source lists examples, reads them and puts them into batches. There are two: the histories of a
+// prepared data set, windowed and masked as they are asked for (history_source.c), and examples that were
+// masked elsewhere (nvidia_source.c).
 #ifndef SOUK_DATA_BATCH_SOURCE_H
 #define SOUK_DATA_BATCH_SOURCE_H
 
@@ -27,7 +28,8 @@ typedef struct batch_source batch_source;
 // Called by one thread at a time.
 typedef struct source_calls {
   void (*close)(batch_source *s);
-  // Appends the examples that a block has in an epoch, in an order that never changes. From the index: reads no tokens.
+  // Appends the examples that a block has in an epoch, in an order that never changes. From the index:
+  // reads no tokens.
   status (*list)(batch_source *s, int64_t epoch, int64_t block, example_list *to);
   // Reads the tokens of n blocks, 1 <= n <= group, in place of those read before.
   status (*read)(batch_source *s, const int64_t *blocks, int n);

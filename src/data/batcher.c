@@ -1,8 +1,8 @@
 // From a data set to masked, packed batches; see batcher.h for what an epoch is.
 //
-// An epoch permutes the blocks of its source (batch_source.h) and takes them a group at a time. The examples of a group are
-// shuffled together, so memory holds one group. Which example goes into which batch depends on lengths only, and
-// lengths are in the index: counting batches or seeking reads no tokens.
+// An epoch permutes the blocks of its source (batch_source.h) and takes them a group at a time. The
+// examples of a group are shuffled together, so memory holds one group. Which example goes into which batch
+// depends on lengths only, and lengths are in the index: counting batches or seeking reads no tokens.
 //
 // One thread makes batches one ahead of the caller: the two batches change hands under a mutex.
 #include "data/batcher.h"

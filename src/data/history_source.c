@@ -1,7 +1,7 @@
 // Batches from the histories of a prepared data set; see batcher.h for what an epoch is.
 //
-// Sequences lie in blocks of BLOCK, of which GROUP are in memory at a time. Windows, crops and lengths are functions of the
-// index, so listing examples reads no tokens.
+// Sequences lie in blocks of BLOCK, of which GROUP are in memory at a time. Windows, crops and lengths are
+// functions of the index, so listing examples reads no tokens.
 #include "data/batch_source.h"
 
 #include <math.h>
@@ -170,8 +170,8 @@ static void mask_rows(const history_source *b, batch *out, const example *e, int
     }
 }
 
-// Splits a window at a session border into the pair (a, b); half of the time b is a session of another user of the
-// group, cut to the length of the true one. False when the window has no border.
+// Splits a window at a session border into the pair (a, b); half of the time b is a session of another user
+// of the group, cut to the length of the true one. False when the window has no border.
 static bool make_pair(const history_source *b, const example_list *all, const example *e, const sequence *s,
                       batch_input *a, batch_input *second, int32_t *label) {
   int32_t borders = 0;

@@ -1,8 +1,9 @@
 // What passes between the process that parses NVIDIA's shards and the one that uses them.
 //
-// Request: two int32, the command and a shard's number. Answer: a shard_head; after an error message_bytes of text; else
+// Request: two int32, the command and a shard's number. Answer: a shard_head; after an error message_bytes
+// of text; else
 //   INDEX: lengths int32 [rows]
-//   READ:  masked int32 [rows] (how many), next int8 [rows], then, for all rows end to end and as the file has them,
+//   READ:  masked int32 [rows] (how many), next int8 [rows], then, for all rows end to end and as in the file,
 //          tokens int32, segments int8, positions int32, labels int32.
 #ifndef SOUK_DATA_NVIDIA_INTERNAL_H
 #define SOUK_DATA_NVIDIA_INTERNAL_H

@@ -1,6 +1,7 @@
 // The process that parses NVIDIA's shards. Whatever a file does to libhdf5, it does it here.
 //
-// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it without locking.
+// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it
+// without locking.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

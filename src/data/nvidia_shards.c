@@ -1,4 +1,5 @@
-// The parent's side of NVIDIA's shards; see nvidia_shards.h. Nothing that the reading process sends is believed.
+// The parent's side of NVIDIA's shards; see nvidia_shards.h. Nothing that the reading process sends is
+// believed.
 #include "data/nvidia_shards.h"
 
 #include <dirent.h>

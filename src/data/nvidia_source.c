@@ -1,4 +1,5 @@
-// Batches of examples that were masked elsewhere (nvidia_shards.h): they are packed, and that is all. A block is a shard.
+// Batches of examples that were masked elsewhere (nvidia_shards.h): they are packed, and that is all. A
+// block is a shard.
 #include <stdlib.h>
 #include "base/memory.h"
 #include "data/batch_source.h"

@@ -1,6 +1,6 @@
-// Tensors of a safetensors file made elsewhere: u64 header size, a JSON header {name: {dtype, shape, data_offsets}}, data.
-// The header is checked whole when the file is opened; data are read tensor by tensor, not mapped, so a file that is cut short
-// while in use is an error and not a signal.
+// Tensors of a safetensors file made elsewhere: u64 header size, a JSON header {name: {dtype, shape,
+// data_offsets}}, data. The header is checked whole when the file is opened; data are read tensor by
+// tensor, not mapped, so a file that is cut short while in use is an error and not a signal.
 #ifndef SOUK_TRAIN_HF_TENSORS_H
 #define SOUK_TRAIN_HF_TENSORS_H
 

