@@ -24,10 +24,13 @@ kill_after() { # RUN MICROSECONDS OPTIONS...: true if it was killed
   wait $pid 2>/dev/null
   [ $? = 137 ]
 }
-for i in $(seq "$kills"); do
+i=0
+for attempt in $(seq $((3 * kills))); do
+  [ $i -lt "$kills" ] || break
   run=$work/kill
   rm -rf "$run" "$run.err"
-  kill_after "$run" $((us * (RANDOM % 1000) / 1000)) && killed=$((killed + 1))
+  kill_after "$run" $((us * (RANDOM % 1000) / 1000)) || continue # it was through before: not a kill
+  i=$((i + 1)) killed=$((killed + 1))
   if [ $((i % 3)) = 0 ]; then kill_after "$run" $((us * (RANDOM % 500) / 1000)) --resume && killed=$((killed + 1)); fi
   from=$(ls "$run" 2>/dev/null | grep -E '^step-[0-9]+$' | sort | tail -n 1)
   rest=$(ls "$run" 2>/dev/null | grep -cE '\.(tmp|old)\.')
@@ -43,10 +46,9 @@ for i in $(seq "$kills"); do
   fi
   [ -z "${REPORT:-}" ] || echo "$i resumed from ${from:-the start}, $rest half-written, identical $same" >>"$REPORT"
 done
-echo "# $kills runs, $killed kills, $early before the first checkpoint, $resumed resumed, $identical identical"
-check "all $kills runs resumed after SIGKILL" test $resumed = "$kills"
+echo "# $i runs, $killed kills, $early before the first checkpoint, $resumed resumed, $identical identical"
+check "all $kills runs killed with SIGKILL resumed" test $resumed = "$kills"
 check "and ended with the same bytes" test $identical = "$kills"
-check "most of them were really killed" test $((2 * killed)) -ge "$kills"
 
 # Killed just before each file operation of a short run: before every write, fsync and rename.
 short=(--steps 4 --eval_every 2 --save_every 2 --log_every 2 --keep 1)
