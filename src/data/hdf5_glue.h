@@ -15,7 +15,8 @@ void h5_unlock(void);
 
 // All of these take the lock held. `path` and `name` are for messages.
 status h5_create(hid_t *file, const char *path, const char *schema, int64_t version);
-status h5_open(hid_t *file, const char *path, const char *schema, int64_t version); // checks the attributes
+// Checks the attributes. For the process that reads alone (h5_reader.h).
+status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
 status h5_close(hid_t file, const char *path); // flushes; an error means the data may not be there
 status h5_attribute_int(hid_t file, const char *name, int64_t value);
 // A dataset of 1 or 2 dimensions, chunked, shuffle + deflate when level > 0; data may be NULL when dims[0] is 0.
