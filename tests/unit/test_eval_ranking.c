@@ -289,6 +289,65 @@ static void test_all_tied(void **unused) {
   close_tiny(d);
 }
 
+// A model whose items are all alike: the target's own product and those of the tiles differ by rounding, and still all tie.
+static void test_model_ties(void **unused) {
+  (void)unused;
+  enum { USERS = 400, ITEMS = 700, H = 52 };
+  dataset *d = open_tiny(USERS, ITEMS);
+  model_config mc = small_model(d, 0);
+  mc.hidden = H;
+  model *m = make_model(&mc);
+  param_set *s = model_params(m);
+  const param *table = param_find(s, "bert.embeddings.word_embeddings.weight"),
+              *bias = param_find(s, "cls.predictions.bias");
+  float *vectors = param_master(s, table);
+  for (int32_t i = 1; i < ITEMS; i++)
+    memcpy(vectors + (TOKEN_SPECIALS + i) * H, vectors + TOKEN_SPECIALS * H, H * sizeof *vectors);
+  for (int64_t i = 0; i < bias->size; i++) param_master(s, bias)[i] = 0.37f;
+  ranking_config c = ranking_defaults();
+  c.query.filter_history = false;
+  ranking_result result;
+  check_ok(ranking_evaluate(m, d, &c, &result));
+  double mean = 0, quarter = 0;
+  for (int i = 0; i < USERS; i++) mean += result.ranks[RANK_FULL][i] / (double)USERS;
+  for (int i = 0; i < USERS; i++) quarter += (result.ranks[RANK_FULL][i] <= ITEMS / 4) / (double)USERS;
+  check_near(mean, (ITEMS + 1) / 2.0, 4 * ITEMS / sqrt(12.0 * USERS));
+  check_near(quarter, 0.25, 4 * sqrt(0.25 * 0.75 / USERS));
+  ranking_result_free(&result);
+  model_free(m);
+  close_tiny(d);
+}
+
+// A target that is not in the vocabulary has no loss: the mean is that over the others.
+static void test_loss_of_unknown(void **unused) {
+  (void)unused;
+  const char *const log[] = {"ABC|A|C", "BAC|B|?", "AB|D|D", "CA|A|?", "AB|B|E"}, *const known[] = {
+                                                                                      log[0], log[2], log[4]};
+  double loss[2], accuracy[2];
+  for (int round = 0; round < 2; round++) {
+    dataset *d;
+    tiny_directory(dir, sizeof dir);
+    small_log(dir, 6, round == 0 ? log : known, round == 0 ? 5 : 3);
+    check_ok(dataset_open(&d, dir, true));
+    const model_config mc = small_model(d, 1);
+    model *m = make_model(&mc);
+    ranking_config c = ranking_defaults();
+    c.query.part = EVAL_TEST;
+    c.loss = true;
+    ranking_result result;
+    check_ok(ranking_evaluate(m, d, &c, &result));
+    assert_true(result.has_loss);
+    loss[round] = result.loss;
+    accuracy[round] = result.accuracy;
+    ranking_result_free(&result);
+    model_free(m);
+    dataset_close(d);
+    tiny_remove(dir);
+  }
+  check_near(loss[0], loss[1], 1e-5);
+  check_near(accuracy[0], accuracy[1], 1e-12);
+}
+
 static void nan_scorer(void *self, int32_t thread, const query *q, float *scores) {
   equal_scorer(self, thread, q, scores);
   if (q->sequence == 7) scores[q->target] = NAN;
@@ -500,9 +559,16 @@ static void test_list_ties(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_dot),      cmocka_unit_test(test_cosine),   cmocka_unit_test(test_unfiltered),
-      cmocka_unit_test(test_rows),     cmocka_unit_test(test_all_tied), cmocka_unit_test(test_shares),
-      cmocka_unit_test(test_refusals), cmocka_unit_test(test_lists),    cmocka_unit_test(test_list_ties)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_dot),
+                                     cmocka_unit_test(test_cosine),
+                                     cmocka_unit_test(test_unfiltered),
+                                     cmocka_unit_test(test_rows),
+                                     cmocka_unit_test(test_all_tied),
+                                     cmocka_unit_test(test_model_ties),
+                                     cmocka_unit_test(test_loss_of_unknown),
+                                     cmocka_unit_test(test_shares),
+                                     cmocka_unit_test(test_refusals),
+                                     cmocka_unit_test(test_lists),
+                                     cmocka_unit_test(test_list_ties)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
