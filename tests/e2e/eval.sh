@@ -1,7 +1,6 @@
 #!/usr/bin/env bash
 . "$(dirname "$0")/lib.sh"
 # A log that a counting baseline can learn: items follow each other around a ring, one in five is random.
-export OMP_WAIT_POLICY=passive # many short runs; threads that wait should not spin on a busy machine
 make_log() {
   awk -v users="$1" -v items="$2" 'BEGIN { srand(7); print "user,item"
     for (u = 0; u < users; u++) { at = int(rand() * items)
