@@ -5,7 +5,7 @@
 #include <time.h>
 #include "infer/cli.h"
 
-enum { USERS = 512, ROUNDS = 7 };
+enum { USERS = 512, CALLS_OF_ONE = 501, CALLS_OF_MANY = 7, WARM_UP = 3 };
 
 static double now(void) {
   struct timespec t;
@@ -23,23 +23,35 @@ typedef struct bench {
   int32_t *items, counts[USERS];
 } bench;
 
-// Seconds of one call for n users: their vectors, or whole lists, or lists from vectors that are there.
-static double time_call(bench *x, int what, size_t n) {
+typedef enum question { USER_VECTOR, LIST } question;
+
+static int by_value(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return (x > y) - (x < y);
+}
+
+static void call(bench *x, question what, size_t n) {
   const souk_rank_options options = {.threads = x->o->threads};
-  double best = 1e30;
-  for (int round = 0; round < ROUNDS; round++) {
-    const int repeats = n == 1 ? 64 : 1;
+  if (what == USER_VECTOR)
+    souk_user_vectors(x->b, x->histories, n, x->o->threads, x->u, NULL, NULL);
+  else
+    souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, NULL);
+}
+
+// Prints a line on calls for n users each.
+static void measure(bench *x, const char *name, question what, size_t n) {
+  double seconds[CALLS_OF_ONE];
+  const size_t calls = n == 1 ? CALLS_OF_ONE : CALLS_OF_MANY;
+  for (int i = 0; i < WARM_UP; i++) call(x, what, n);
+  for (size_t i = 0; i < calls; i++) {
     const double start = now();
-    for (int r = 0; r < repeats; r++) {
-      if (what == 0)
-        souk_user_vectors(x->b, x->histories, n, x->o->threads, x->u, NULL, NULL);
-      else
-        souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, NULL);
-    }
-    const double seconds = (now() - start) / repeats;
-    if (seconds < best && round > 0) best = seconds; // the first warms up
+    call(x, what, n);
+    seconds[i] = now() - start;
   }
-  return best;
+  qsort(seconds, calls, sizeof *seconds, by_value);
+  const double each = 1.0 / (double)n, median = seconds[calls / 2] * each, best = seconds[0] * each;
+  printf("%-18s %5zu a call   median %9.4f ms   min %9.4f ms   %10.0f a second\n", name, n, 1e3 * median,
+         1e3 * best, 1.0 / median);
 }
 
 static void fill(bench *x, const souk_info *info, int32_t length) {
@@ -72,18 +84,15 @@ int command_bench(const cli_options *o, const souk_bundle *b) {
   int rc = good ? 0 : cli_fail(EXIT_FAILED, "out of memory: %d users", USERS);
   if (good) {
     fill(x, &info, length);
-    const double one = time_call(x, 0, 1), many = time_call(x, 0, USERS);
-    const double rank_one = time_call(x, 1, 1), rank_many = time_call(x, 1, USERS);
-    for (size_t i = 0; i < USERS; i++) x->queries[i].u = x->u + i * W;
-    const double list_one = time_call(x, 1, 1), list_many = time_call(x, 1, USERS);
     printf("%d layers x %d, histories of %d, %d items, k %d, threads %d\n", info.layers, info.hidden, length,
            info.items, o->k, o->threads);
-    printf("user vector        one %9.4f ms   batch of %d %9.4f ms each %10.0f a second\n", 1e3 * one, USERS,
-           1e3 * many / USERS, USERS / many);
-    printf("list from vector   one %9.4f ms   batch of %d %9.4f ms each %10.0f a second\n", 1e3 * list_one,
-           USERS, 1e3 * list_many / USERS, USERS / list_many);
-    printf("list from history  one %9.4f ms   batch of %d %9.4f ms each %10.0f a second\n", 1e3 * rank_one,
-           USERS, 1e3 * rank_many / USERS, USERS / rank_many);
+    for (size_t n = 1; n <= USERS; n *= USERS) {
+      measure(x, "user vector", USER_VECTOR, n);
+      measure(x, "list from history", LIST, n);
+    }
+    souk_user_vectors(b, x->histories, USERS, o->threads, x->u, NULL, NULL);
+    for (size_t i = 0; i < USERS; i++) x->queries[i].u = x->u + i * W;
+    for (size_t n = 1; n <= USERS; n *= USERS) measure(x, "list from vector", LIST, n);
   }
   if (x != NULL) {
     free(x->events);
