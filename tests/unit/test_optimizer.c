@@ -1,0 +1,189 @@
+// AdamW over the descriptors of a whole model against a double-precision reference that walks one parameter at a time:
+// decay groups, learning-rate scales, frozen parameters, row-sparse tables, clipping over all spans, several steps.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/philox.h"
+#include "data/vocab.h"
+#include "lib/check.h"
+#include "train/optimizer.h"
+
+enum { ITEMS = 20, STEPS = 3 };
+
+static model *make_model(bool sparse) {
+  model_config c = {.hidden = 12,
+                    .layers = 2,
+                    .heads = 2,
+                    .max_positions = 8,
+                    .segments = 2,
+                    .layer_norm_eps = 1e-12,
+                    .init_std = 0.2,
+                    .temperature = 1,
+                    .item_classes = true};
+  const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS + ITEMS};
+  check_ok(model_config_resolve(&c, range_end, 1));
+  const model_run run = {.caps = {.tokens = 16, .seqs = 3, .masked = 8, .negatives = sparse ? 4 : 0},
+                         .training = true,
+                         .row_sparse = sparse,
+                         .threads = 2,
+                         .seed = 5};
+  model *m;
+  check_ok(model_create(&m, "cpu", &c, &run));
+  check_ok(params_make_moments(model_params(m)));
+  return m;
+}
+
+static double *doubles(const param_set *s, const float *from) {
+  const size_t n = (size_t)s->elements;
+  float *f = malloc(n * sizeof *f);
+  double *d = malloc(n * sizeof *d);
+  assert_true(f != NULL && d != NULL);
+  check_ok(s->be->download(s->ctx, f, from, n * sizeof *f));
+  for (size_t j = 0; j < n; j++) d[j] = (double)f[j];
+  free(f);
+  return d;
+}
+
+// Gradients of step `step`: none for the rows of a sparse table that are not marked, and none in the padding.
+static void put_gradients(const param_set *s, int32_t step, double *g) {
+  const size_t n = (size_t)s->elements;
+  float *f = calloc(n, sizeof *f);
+  assert_non_null(f);
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    uint8_t marks[64] = {0}, *flags = param_touched(s, p);
+    assert_true(flags == NULL || p->shape[0] <= 64);
+    rng draw = rng_at(9, 1, (uint32_t)step, (uint32_t)i);
+    for (int64_t j = 0; j < p->size; j++) {
+      const int64_t row = j / p->shape[1];
+      if (flags != NULL && (row + step) % 3 != 0) continue;
+      if (flags != NULL) marks[row] = 1;
+      f[p->offset + j] = 0.1f * (float)rng_normal(&draw);
+    }
+    if (flags != NULL) check_ok(s->be->upload(s->ctx, flags, marks, (size_t)p->shape[0]));
+  }
+  check_ok(s->be->upload(s->ctx, s->grad, f, n * sizeof *f));
+  for (size_t j = 0; j < n; j++) g[j] = (double)f[j];
+  free(f);
+}
+
+static void reference_step(const param_set *s, const optim_config *o, const step_state *state,
+                           const double *g, double *w, double *m, double *v, double *sumsq) {
+  *sumsq = 0;
+  for (int32_t i = 0; i < s->count; i++)
+    for (int64_t j = 0; s->items[i].trainable && j < s->items[i].size; j++)
+      *sumsq += g[s->items[i].offset + j] * g[s->items[i].offset + j];
+  const double clip = fmin(1, (double)state->clip_norm / (sqrt(*sumsq) + 1e-6)), t = (double)state->step + 1;
+  const double b1 = (double)(float)o->beta1, b2 = (double)(float)o->beta2;
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    for (int64_t j = 0; p->trainable && j < p->size; j++) {
+      const int64_t at = p->offset + j;
+      // The marks are the step's own: by now the optimiser has cleared them.
+      if (p->kind == PARAM_ROW_SPARSE && (j / p->shape[1] + state->step) % 3 != 0) continue;
+      m[at] = b1 * m[at] + (1 - b1) * g[at] * clip;
+      v[at] = b2 * v[at] + (1 - b2) * g[at] * g[at] * clip * clip;
+      const double step = m[at] / (1 - pow(b1, t)) / (sqrt(v[at] / (1 - pow(b2, t))) + o->eps);
+      w[at] -= (double)state->lr * (double)p->lr_scale * (step + (p->decay ? o->weight_decay : 0) * w[at]);
+    }
+  }
+}
+
+static void check_model(bool sparse) {
+  model *m = make_model(sparse);
+  param_set *s = model_params(m);
+  // One frozen in the middle of a span, one slower than its neighbours.
+  s->items[5].trainable = false;
+  s->items[9].lr_scale = 0.25f;
+  const optim_config o = {
+      .kind = OPTIM_ADAMW, .lr = 0.02, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+  double *w = doubles(s, s->master), *m1 = doubles(s, s->m), *v = doubles(s, s->v), *g = doubles(s, s->grad);
+  double *start = doubles(s, s->master);
+  for (int32_t step = 0; step < STEPS; step++) {
+    const step_state state = {.step = step, .lr = 0.02f, .clip_norm = step == 1 ? 100.0f : 1.0f};
+    check_ok(s->be->state_write(s->ctx, &state));
+    check_ok(s->be->result_clear(s->ctx));
+    put_gradients(s, step, g);
+    double sumsq;
+    reference_step(s, &o, &state, g, w, m1, v, &sumsq);
+    check_ok(optimizer_step(m, &o));
+    step_result r;
+    check_ok(s->be->result_read(s->ctx, &r));
+    check_near(r.grad_sumsq, sumsq, 1e-6 * sumsq);
+    const struct {
+      const char *name;
+      const float *from;
+      const double *want;
+    } all[] = {{"weights", s->master, w}, {"m", s->m, m1}, {"v", s->v, v}};
+    for (int k = 0; k < 3; k++) {
+      double *got = doubles(s, all[k].from);
+      for (int64_t j = 0; j < s->elements; j++)
+        if (!(fabs(got[j] - all[k].want[j]) <= 1e-6))
+          fail_msg("step %d, %s[%lld] is %.9g, not %.9g", step, all[k].name, (long long)j, got[j],
+                   all[k].want[j]);
+      free(got);
+    }
+    double *left = doubles(s, s->grad); // gradients and marks are spent, but those of what is frozen
+    for (int32_t i = 0; i < s->count; i++) {
+      const param *p = &s->items[i];
+      for (int64_t j = 0; p->trainable && j < p->size; j++) assert_true(left[p->offset + j] == 0);
+      uint8_t marks[64];
+      if (param_touched(s, p) == NULL) continue;
+      check_ok(s->be->download(s->ctx, marks, param_touched(s, p), (size_t)p->shape[0]));
+      for (int64_t row = 0; row < p->shape[0]; row++) assert_int_equal(marks[row], 0);
+    }
+    free(left);
+  }
+  const param *frozen = &s->items[5];
+  for (int64_t j = 0; j < frozen->size; j++) assert_true(w[frozen->offset + j] == start[frozen->offset + j]);
+  free(w);
+  free(m1);
+  free(v);
+  free(g);
+  free(start);
+  model_free(m);
+}
+
+static void test_dense(void **unused) {
+  (void)unused;
+  check_model(false);
+}
+
+static void test_row_sparse(void **unused) {
+  (void)unused;
+  check_model(true);
+}
+
+// A step that is not finite leaves weights and moments as they are, wherever the NaN is.
+static void test_nonfinite(void **unused) {
+  (void)unused;
+  model *m = make_model(false);
+  param_set *s = model_params(m);
+  const optim_config o = {.kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1};
+  double *g = doubles(s, s->grad), *w = doubles(s, s->master);
+  for (int32_t i = 0; i < s->count; i++) {
+    put_gradients(s, 0, g);
+    const float bad = i % 2 == 0 ? NAN : -INFINITY;
+    check_ok(s->be->upload(s->ctx, param_grad(s, &s->items[i]) + s->items[i].size - 1, &bad, sizeof bad));
+    check_ok(s->be->state_write(s->ctx, &(step_state){.lr = 0.1f, .clip_norm = 1}));
+    check_ok(s->be->result_clear(s->ctx));
+    check_ok(optimizer_step(m, &o));
+    step_result r;
+    check_ok(s->be->result_read(s->ctx, &r));
+    assert_int_equal(r.nonfinite, 1);
+    double *now = doubles(s, s->master), *m1 = doubles(s, s->m), *left = doubles(s, s->grad);
+    for (int64_t j = 0; j < s->elements; j++) assert_true(now[j] == w[j] && m1[j] == 0 && left[j] == 0);
+    free(now);
+    free(m1);
+    free(left);
+  }
+  free(g);
+  free(w);
+  model_free(m);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense), cmocka_unit_test(test_row_sparse),
+                                     cmocka_unit_test(test_nonfinite)};
+  return cmocka_run_group_tests_name("optimizer", tests, NULL, NULL);
+}
