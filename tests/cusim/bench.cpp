@@ -65,14 +65,14 @@ static float *zeros(size_t n) {
 
 int main() {
   constexpr int T = 512, H = 64, F = 256, V = 1024; // 2 layers of 64, as in the tests of training
-  float *a = zeros(512 * 1024), *b = zeros(512 * 1024), *c = zeros(1024 * 1024), *small = zeros(1024);
+  float *a = zeros(512 * 1024), *b = zeros(512 * 1024), *c = zeros(1024 * 1024), *small = zeros(4096);
   MUST(cublasLtCreate(&handle));
   primitives(small);
   const double product = fastest([&] { matmul(512, 512, 512, a, b, c); });
   printf("cublasLtMatmul 512x512x512 %7.2f ms, %.1f Gflop/s\n", product * 1e3,
          2e-9 * 512 * 512 * 512 / product);
-  const double norm =
-      fastest([&] { MUST(sample_layernorm(nullptr, 512, 256, a, small, small, b, small, small + 512)); });
+  const double norm = fastest(
+      [&] { MUST(sample_layernorm(nullptr, 512, 256, a, small, small, b, small + 1024, small + 2048)); });
   const double bf16 = fastest([&] { MUST(sample_gemm_bf16(nullptr, 256, 256, 256, a, b, c)); });
   const double soft = fastest([&] { MUST(sample_softmax(nullptr, 512, 512, c, b)); });
   printf("layernorm 512x256          %7.2f ms\nmma product 256x256x256    %7.2f ms\nsoftmax 512x512          "
@@ -87,7 +87,7 @@ int main() {
         matmul(F, T, H, a, b, c);
         matmul(H, T, F, a, b, c);
         for (int i = 0; i < 2; i++)
-          MUST(sample_layernorm(nullptr, T, H, a, small, small, b, small, small + 512));
+          MUST(sample_layernorm(nullptr, T, H, a, small, small, b, small + 1024, small + 2048));
         MUST(sample_softmax(nullptr, T, 64, a, b)); // attention's rows
         MUST(sample_saxpy(nullptr, T * F, 1.0f, a, b));
       }

@@ -218,7 +218,7 @@ __global__ void primitive(int kind, int n, float *out) {
   float v = static_cast<float>(threadIdx.x), d[4] = {v, v, v, v};
   uint32_t a[4] = {1, 2, 3, 4};
   if (kind == 5) {
-    if (threadIdx.x < 256) s[threadIdx.x] = gpu::from_float<bf16>(v);
+    for (unsigned i = threadIdx.x; i < 256; i += blockDim.x) s[i] = gpu::from_float<bf16>(v);
     __syncthreads();
   }
   for (int i = 0; i < n; i++) {

@@ -105,10 +105,11 @@ static std::string place_of(uint32_t pc) {
   if (s.block)
     snprintf(by, sizeof by, " by block %u thread %u (warp %u lane %u)", s.block - 1, s.thread,
              s.thread / WARP, s.thread % WARP);
-  fail(cudaErrorLaunchFailure, "%s at %s, %zu bytes of %s memory at %p%s%s; earlier %s%s in %s%s%s", what,
+  const std::string other = s.op == current_op ? "" : " in " + op_describe(s.op);
+  fail(cudaErrorLaunchFailure, "%s at %s, %zu bytes of %s memory at %p%s%s; earlier %s%s%s%s%s", what,
        place_of(a.pc).c_str(), a.bytes, a.space, a.p, device_pointer(a.p) ? ", " : "",
-       device_pointer(a.p) ? describe(a.p).c_str() : "", earlier, by, op_describe(s.op).c_str(),
-       s.pc ? " at " : "", s.pc ? place_of(s.pc).c_str() : "");
+       device_pointer(a.p) ? describe(a.p).c_str() : "", earlier, by, other.c_str(), s.pc ? " at " : "",
+       s.pc ? place_of(s.pc).c_str() : "");
 }
 
 // ---- the check -----------------------------------------------------------------------------------------------------------
@@ -327,7 +328,7 @@ static cell *shadow_map(size_t bytes) {
   void *p = mmap(nullptr, (bytes / 2 + 1) * sizeof(cell), PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (p == MAP_FAILED) {
-    perror("cusim: no memory for the race checker's shadow (20 times the device memory in use)");
+    perror("cusim: no memory for the race checker's shadow (22 times the device memory in use)");
     abort();
   }
   return static_cast<cell *>(p);
