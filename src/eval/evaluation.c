@@ -134,7 +134,8 @@ static status run(evaluation *e) {
   if (e->m != NULL) {
     contender *c = add_contender(e, "model");
     TRY(ranking_run(e->questions, e->m, &c->result));
-    log_info("%-22s %.1f s, %.1f s of it encoding", c->name, c->result.seconds, c->result.encode_seconds);
+    log_info("%-22s %.1f s, %.1f s of it encoding%s", c->name, c->result.seconds, c->result.encode_seconds,
+             e->c.ranking.loss ? " and losses" : "");
   }
   TRY(run_baselines(e));
   compare(e);

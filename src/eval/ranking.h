@@ -32,7 +32,7 @@ typedef struct ranking_result {
   // With config.loss; the mean over known targets, in nats.
   bool has_loss;
   double loss, accuracy;
-  double seconds, encode_seconds;
+  double seconds, encode_seconds; // encode_seconds: of histories, losses included
 } ranking_result;
 
 ranking_config ranking_defaults(void);
