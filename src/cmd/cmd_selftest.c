@@ -62,8 +62,7 @@ static status run_checks(const backend *be, const selftest_options *o, const cha
     TRY(check_run(i, be, &config, &r));
     printf("%-10s %6d %7d %12d  %-18.3f %s\n", check_names[i], r.cases, r.failed, r.unsupported, r.worst,
            r.worst_at);
-    for (int32_t k = 0; k < r.failed && k < (int32_t)(sizeof r.failures / sizeof *r.failures); k++)
-      printf("    %s\n", r.failures[k]);
+    for (int32_t k = 0; k < r.failed && k < CHECK_FAILURES; k++) printf("    %s\n", r.failures[k]);
     fflush(stdout);
     (*done)++;
     *failed += r.failed > 0 || r.cases == 0;

@@ -40,7 +40,7 @@ static void call(bench *x, question what, size_t n) {
 
 // Prints a line on calls for n users each.
 static void measure(bench *x, const char *name, question what, size_t n) {
-  double seconds[CALLS_OF_ONE];
+  double seconds[CALLS_OF_ONE] = {0};
   const size_t calls = n == 1 ? CALLS_OF_ONE : CALLS_OF_MANY;
   for (int i = 0; i < WARM_UP; i++) call(x, what, n);
   for (size_t i = 0; i < calls; i++) {

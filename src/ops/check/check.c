@@ -29,10 +29,10 @@ typedef struct trial {
 } trial;
 
 void check_note_failure(check_result *out, const char *format, ...) {
-  enum { ROOM = sizeof out->failures / sizeof *out->failures };
   va_list args;
   va_start(args, format);
-  if (out->failed < ROOM) vsnprintf(out->failures[out->failed], sizeof *out->failures, format, args);
+  if (out->failed < CHECK_FAILURES)
+    vsnprintf(out->failures[out->failed], sizeof *out->failures, format, args);
   va_end(args);
   out->failed++;
 }

@@ -15,6 +15,8 @@
 
 #include "ops/ops.h"
 
+enum { CHECK_FAILURES = 4 };
+
 typedef struct check_config {
   int32_t device;
   int32_t threads[4]; // every case runs at each; CPU backends only need more than one
@@ -25,7 +27,7 @@ typedef struct check_result {
   int32_t cases, failed, unsupported; // unsupported: refused by the backend's supports()
   double worst;                       // largest error / tolerance of any tensor; above 1 fails
   char worst_at[320];                 // case and tensor of it
-  char failures[4][640];              // the first ones, one sentence each
+  char failures[CHECK_FAILURES][640]; // the first ones, one sentence each
 } check_result;
 
 // The suites: "embed", "norm", ..., and "backend" for memory, copies, casts, state and results.

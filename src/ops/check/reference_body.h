@@ -352,7 +352,8 @@ static REAL divisor(const xent_params *p, const REAL *x, bool *flows) {
   return norm > least ? norm : least;
 }
 
-// d += g df(x) . f(t) seen from x: g (f(t) - f(x) (f(x) . f(t))) / divisor, the projection only where f is on the sphere.
+// d += g times the gradient of f(x) . f(t) by x: (f(t) - f(x) (f(x) . f(t))) / divisor, where the projection is only
+// there if f(x) is on the sphere.
 static void add_score_gradient(const xent_params *p, const REAL *x, const REAL *t, REAL g, REAL *d) {
   bool flows, unused;
   const REAL norm = divisor(p, x, &flows), other = divisor(p, t, &unused);
@@ -390,9 +391,10 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
       n++;
     }
   }
-  REAL top = s[0], sum = 0;
+  REAL top = s[0];
   for (int32_t c = 1; c < n; c++) top = s[c] > top ? s[c] : top;
-  for (int32_t c = 0; c < n; c++) sum += MATH(exp)(s[c] - top);
+  REAL sum = MATH(exp)(s[0] - top);
+  for (int32_t c = 1; c < n; c++) sum += MATH(exp)(s[c] - top);
   const REAL nll = top + MATH(log)(sum) - s[at], weight = (REAL)b->weights[i];
   if (p->row_loss != NULL) reals(p->row_loss)[i] = nll;
   ctx->result.mlm_loss += (double)(weight * nll);
