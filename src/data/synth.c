@@ -121,6 +121,7 @@ typedef struct oracle {
   int64_t queries;
   double hr[CUTOFFS], ndcg[CUTOFFS], mrr;              // of what happened
   double expected_hr[CUTOFFS], expected_ndcg[CUTOFFS]; // of what could have happened, by the probabilities
+  double loss, expected_loss;                          // -log p, nats
 } oracle;
 
 enum { POLICY_LOGGING, POLICY_UNIFORM, POLICY_BEST_CLICKS, POLICY_BEST_PURCHASES, POLICIES };
@@ -166,26 +167,31 @@ static status write_catalogue(synth_job *job) {
   status rc;
   TRY_GOTO(text_open(&csv, job->dir, "catalogue.csv", 0), done);
   TRY_GOTO(text_open(&jsonl, job->dir, "catalogue.jsonl", 0), done);
-  TRY_GOTO(text_printf(csv,
-                       "item_id,category,category_zh,brand,brand_zh,price,title_en,title_zh,description_en,"
-                       "description_zh\n"),
+  TRY_GOTO(text_printf(
+               csv, "item_id,category,category_zh,brand,brand_zh,price,style,style_zh,material,material_zh,"
+                    "colour,colour_zh,title_en,title_zh,description_en,description_zh\n"),
            done);
   for (int32_t i = 0; i < job->w->n; i++) { // no word has a quote or a backslash, so quoting is this simple
     synth_text t;
     char name[32];
     item_text(job->w, i, &t);
     item_name(name, i);
-    TRY_GOTO(text_printf(csv, "%s,%s,%s,%s,%s,%.2f,\"%s\",\"%s\",\"%s\",\"%s\"\n", name, t.category_en,
-                         t.category_zh, t.brand_en, t.brand_zh, job->w->items[i].price, t.title_en,
-                         t.title_zh, t.description_en, t.description_zh),
-             done);
-    TRY_GOTO(text_printf(jsonl,
-                         "{\"item_id\":\"%s\",\"category\":\"%s\",\"category_zh\":\"%s\",\"brand\":\"%s\","
-                         "\"brand_zh\":\"%s\",\"price\":%.2f,\"title_en\":\"%s\",\"title_zh\":\"%s\","
-                         "\"description_en\":\"%s\",\"description_zh\":\"%s\"}\n",
-                         name, t.category_en, t.category_zh, t.brand_en, t.brand_zh, job->w->items[i].price,
+    TRY_GOTO(text_printf(csv, "%s,%s,%s,%s,%s,%.2f,%s,%s,%s,%s,%s,%s,\"%s\",\"%s\",\"%s\",\"%s\"\n", name,
+                         t.category_en, t.category_zh, t.brand_en, t.brand_zh, job->w->items[i].price,
+                         t.style_en, t.style_zh, t.material_en, t.material_zh, t.colour_en, t.colour_zh,
                          t.title_en, t.title_zh, t.description_en, t.description_zh),
              done);
+    TRY_GOTO(
+        text_printf(
+            jsonl,
+            "{\"item_id\":\"%s\",\"category\":\"%s\",\"category_zh\":\"%s\",\"brand\":\"%s\","
+            "\"brand_zh\":\"%s\",\"price\":%.2f,\"style\":\"%s\",\"style_zh\":\"%s\",\"material\":\"%s\","
+            "\"material_zh\":\"%s\",\"colour\":\"%s\",\"colour_zh\":\"%s\",\"title_en\":\"%s\","
+            "\"title_zh\":\"%s\",\"description_en\":\"%s\",\"description_zh\":\"%s\"}\n",
+            name, t.category_en, t.category_zh, t.brand_en, t.brand_zh, job->w->items[i].price, t.style_en,
+            t.style_zh, t.material_en, t.material_zh, t.colour_en, t.colour_zh, t.title_en, t.title_zh,
+            t.description_en, t.description_zh),
+        done);
   }
   rc = text_commit(csv);
   csv = NULL;
@@ -221,6 +227,7 @@ static void count_rank(oracle *o, const double *p, int32_t n, int32_t target) {
   for (int32_t i = 0; i < n; i++) {
     const bool before = i < target && p[i] >= p[target]; // equal ones do not happen but by rounding
     rank += before || p[i] > p[target];
+    if (p[i] > 0) o->expected_loss -= p[i] * log(p[i]);
     if (p[i] <= top[DEEPEST - 1]) continue;
     int32_t k = DEEPEST - 1;
     for (; k > 0 && top[k - 1] < p[i]; k--) top[k] = top[k - 1];
@@ -228,6 +235,7 @@ static void count_rank(oracle *o, const double *p, int32_t n, int32_t target) {
   }
   o->queries++;
   o->mrr += 1.0 / rank;
+  o->loss -= log(p[target]);
   for (int32_t c = 0; c < CUTOFFS; c++) {
     if (rank <= cutoffs[c]) {
       o->hr[c] += 1;
@@ -485,6 +493,8 @@ static json_t *oracle_json(const oracle *o) {
     json_object_set_new(expected, name, json_real(o->expected_ndcg[c] / n));
   }
   json_object_set_new(j, "mrr", json_real(o->mrr / n));
+  json_object_set_new(j, "loss", json_real(o->loss / n));
+  json_object_set_new(expected, "loss", json_real(o->expected_loss / n));
   json_object_set_new(j, "expected", expected);
   return j;
 }

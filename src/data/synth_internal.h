@@ -94,8 +94,9 @@ typedef struct synth_state {
   const synth_taste *taste;
   int32_t step;           // distinct items so far
   int32_t current, other; // categories of the session's two lines of interest; -1 before the first session
-  int32_t bought;         // category of the last purchase, avoided for a while; -1 none
-  int32_t bought_left;    // steps for which it is avoided
+  int32_t looks, other_looks; // items looked at in them
+  int32_t bought;             // category of the last purchase, avoided for a while; -1 none
+  int32_t bought_left;        // steps for which it is avoided
   synth_need needs[MAX_NEEDS];
   int32_t n_needs;
   int32_t *seen; // [length] in order
@@ -125,6 +126,7 @@ double item_fit(const synth_world *w, const synth_taste *t, int32_t item);
 typedef struct synth_text {
   char title_en[640], title_zh[640], description_en[1024], description_zh[1024];
   char brand_en[64], brand_zh[64], category_en[96], category_zh[96];
+  char style_en[64], style_zh[64], material_en[64], material_zh[64], colour_en[64], colour_zh[64];
 } synth_text;
 void item_text(const synth_world *w, int32_t item, synth_text *t);
 // What a user types to find a category (and brand): English or Chinese.

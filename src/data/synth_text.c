@@ -116,8 +116,16 @@ void item_text(const synth_world *w, int32_t item, synth_text *t) {
   const uint32_t form_en = rng_u32(&r), form_zh = rng_u32(&r);
   english(&en, form_en, t);
   chinese(&zh, form_zh, t);
-  snprintf(t->brand_en, sizeof t->brand_en, "%.60s", en.brand);
-  snprintf(t->brand_zh, sizeof t->brand_zh, "%.60s", zh.brand);
+  const struct {
+    char *to;
+    const char *from;
+  } copies[] = {{t->brand_en, en.brand},       {t->brand_zh, zh.brand},   {t->material_en, en.material},
+                {t->material_zh, zh.material}, {t->colour_en, en.colour}, {t->colour_zh, zh.colour}};
+  for (size_t i = 0; i < sizeof copies / sizeof *copies; i++)
+    snprintf(copies[i].to, 64, "%.60s", copies[i].from);
+  pair_at(t->style_en, sizeof t->style_en, synth_styles[x->style], 0,
+          false); // the first word names the style
+  pair_at(t->style_zh, sizeof t->style_zh, synth_styles[x->style], 0, true);
   snprintf(t->category_en, sizeof t->category_en, "%s > %s", d->en, c->en);
   snprintf(t->category_zh, sizeof t->category_zh, "%s > %s", d->zh, c->zh);
 }

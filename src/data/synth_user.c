@@ -2,8 +2,8 @@
 //
 // What a sequence model can learn here and counting cannot:
 //   - an item tells little about its user (style, price level and favourite brands show through noise), a history a lot;
-//   - a session follows two lines of interest that alternate, so the last item often says nothing of the next;
-//   - within a department people move on along its categories, in one direction;
+//   - a session follows two lines of interest in turn, the new one and that of the session before;
+//   - each line moves on along the categories of its department, in one direction: two looks, then the next;
 //   - a purchase calls for its complement, of the same brand, a few steps later, and makes its category dull;
 //   - nothing is looked at twice as if it were new, and tastes change.
 // Which item comes is then taste x popularity within the category: attributes, not item-to-item habits.
@@ -13,11 +13,14 @@
 #include "base/memory.h"
 #include "data/synth_internal.h"
 
-static const double NEW_SESSION = 0.16;                                   // at each step
-static const double STAY = 0.40, NEXT = 0.30, SKIP = 0.06, SWITCH = 0.24; // within a session
+static const double NEW_SESSION = 0.10; // at each step
+static const double SWITCH = 0.85;      // to the other line of interest, within a session
+static const double STAY[2] = {0.2, 0.05}, NEXT[2] = {0.72, 0.85},
+                    SKIP[2] = {0.08, 0.10}; // first look at a category, later
 static const double NEED_FELT = 0.65, AVOIDED = 0.08;
-static const double STYLE_FIRST = 2.0, STYLE_SECOND = 1.0, STYLE_DISLIKED = -1.5; // logs of factors
-static const double BRAND_FIRST = 2.4, BRAND_SECOND = 1.4, NEED_BRAND = 3.5, PRICE_WIDTH = 0.8;
+static const double STYLE_FIRST = 2.6, STYLE_SECOND = 1.2, STYLE_DISLIKED = -1.0; // logs of factors
+static const double BRAND_FIRST = 0.9, BRAND_SECOND = 0.5, NEED_BRAND = 3.5, PRICE_WIDTH = 1.2;
+static const double ORIGIN = 1.6; // of domestic (even) or foreign (odd) brands, whichever is preferred
 enum { AVOID_STEPS = 8, TRIES = 64 };
 
 const char *const synth_event_names[] = {"view", "cart", "buy", "search"};
@@ -28,6 +31,7 @@ const char *const synth_event_names[] = {"view", "cart", "buy", "search"};
 typedef struct taste_traits {
   int32_t departments[3], styles[3],
       brands[SYNTH_DEPARTMENTS][2]; // first, second; styles also the disliked one
+  int32_t origin;                   // 0: domestic brands, 1: foreign ones
   double price_level;
 } taste_traits;
 
@@ -46,6 +50,7 @@ static void draw_traits(rng *r, taste_traits *t) {
   draw_distinct(r, t->departments, 3, SYNTH_DEPARTMENTS);
   draw_distinct(r, t->styles, 3, SYNTH_STYLES);
   for (int32_t d = 0; d < SYNTH_DEPARTMENTS; d++) draw_distinct(r, t->brands[d], 2, SYNTH_BRANDS);
+  t->origin = (int32_t)rng_below(r, 2);
   t->price_level = fmin(fmax(1.8 + 1.2 * rng_normal(r), 0.0), 4.0);
 }
 
@@ -60,10 +65,10 @@ static void make_taste(const synth_world *w, const taste_traits *t, synth_taste 
     for (int32_t k = 0; k < DEPARTMENT_CATEGORIES; k++) items += w->start[d * DEPARTMENT_CATEGORIES + k];
     if (items <= 0) out->department[d] = 0;
     sum += out->department[d];
-    for (int32_t b = 0; b < SYNTH_BRANDS; b++)
-      out->brand[d][b] = b == t->brands[d][0]   ? exp(BRAND_FIRST)
-                         : b == t->brands[d][1] ? exp(BRAND_SECOND)
-                                                : 1;
+    for (int32_t b = 0; b < SYNTH_BRANDS; b++) {
+      const double favourite = b == t->brands[d][0] ? BRAND_FIRST : b == t->brands[d][1] ? BRAND_SECOND : 0;
+      out->brand[d][b] = exp(favourite + (b % 2 == t->origin ? ORIGIN : 0));
+    }
   }
   for (int32_t d = 0; d < SYNTH_DEPARTMENTS; d++) out->department[d] /= sum;
   for (int32_t s = 0; s < SYNTH_STYLES; s++)
@@ -95,6 +100,7 @@ static void make_person(const synth_world *w, int64_t user, synth_person *p) {
     for (int32_t k = 0; k < 2; k++)
       if (rng_unit(&r) >= drift) late.brands[d][k] = early.brands[d][k];
   if (rng_unit(&r) >= drift) late.price_level = early.price_level;
+  if (rng_unit(&r) >= drift) late.origin = early.origin;
   make_taste(w, &early, &p->early);
   make_taste(w, &late, &p->late);
   p->price_level = early.price_level;
@@ -130,14 +136,15 @@ static void start_categories(const synth_state *s, double *p) {
   scale(p, SYNTH_CATEGORIES);
 }
 
-static void next_categories(const synth_state *s, double *p) {
-  const int32_t d = s->current / DEPARTMENT_CATEGORIES, k = s->current % DEPARTMENT_CATEGORIES;
+// Along one line of interest, from the category where it stands.
+static void line_categories(const synth_state *s, int32_t at, int32_t looks, double *p) {
+  const int32_t first = at / DEPARTMENT_CATEGORIES * DEPARTMENT_CATEGORIES, k = at % DEPARTMENT_CATEGORIES;
   memset(p, 0, SYNTH_CATEGORIES * sizeof *p);
-  p[s->current] += STAY;
-  p[d * DEPARTMENT_CATEGORIES + (k + 1) % DEPARTMENT_CATEGORIES] += NEXT;
-  p[d * DEPARTMENT_CATEGORIES + (k + 2) % DEPARTMENT_CATEGORIES] += SKIP;
-  p[s->other] += SWITCH;
-  for (int32_t c = 0; c < SYNTH_CATEGORIES; c++)
+  const int32_t often = looks > 1;
+  p[at] = STAY[often];
+  p[first + (k + 1) % DEPARTMENT_CATEGORIES] = NEXT[often];
+  p[first + (k + 2) % DEPARTMENT_CATEGORIES] = SKIP[often];
+  for (int32_t c = first; c < first + DEPARTMENT_CATEGORIES; c++)
     if (s->w->start[c] <= 0) p[c] = 0;
   if (s->bought_left > 0) p[s->bought] *= AVOIDED;
   scale(p, SYNTH_CATEGORIES);
@@ -188,12 +195,16 @@ void step_probabilities(const synth_state *s, double *p) {
     if (!add_category(s, need->category, need->brand, left * NEED_FELT, p)) by_popularity += left * NEED_FELT;
     left *= 1.0 - NEED_FELT;
   }
-  double start[SYNTH_CATEGORIES], next[SYNTH_CATEGORIES];
+  double start[SYNTH_CATEGORIES], same[SYNTH_CATEGORIES] = {0}, other[SYNTH_CATEGORIES] = {0};
   const double opens = s->current < 0 ? 1.0 : NEW_SESSION;
   start_categories(s, start);
-  if (s->current >= 0) next_categories(s, next);
+  if (s->current >= 0) {
+    line_categories(s, s->current, s->looks, same);
+    line_categories(s, s->other, s->other_looks, other);
+  }
   for (int32_t c = 0; c < SYNTH_CATEGORIES; c++) {
-    const double share = left * (opens * start[c] + (s->current >= 0 ? (1.0 - opens) * next[c] : 0));
+    const double share =
+        left * (opens * start[c] + (1.0 - opens) * ((1.0 - SWITCH) * same[c] + SWITCH * other[c]));
     if (share > 0 && !add_category(s, c, -1, share, p)) by_popularity += share;
   }
   double sum = 0;
@@ -281,12 +292,36 @@ double item_fit(const synth_world *w, const synth_taste *t, int32_t item) {
          log(t->tier[x->tier]);
 }
 
+// A session opens a new line of interest; the one before goes on beside it.
+static void open_session(synth_state *s, int32_t category) {
+  double p[SYNTH_CATEGORIES];
+  s->other = s->current;
+  s->other_looks = s->looks;
+  s->current = category;
+  s->looks = 1;
+  if (s->other >= 0) return;
+  start_categories(s, p); // the first session has a second line too
+  s->other = draw_from(&s->r, p, SYNTH_CATEGORIES);
+  s->other_looks = 0;
+}
+
+static void move_on(synth_state *s, int32_t category, bool switched) {
+  const int32_t from = switched ? s->other : s->current, looks = switched ? s->other_looks : s->looks;
+  if (switched) {
+    s->other = s->current;
+    s->other_looks = s->looks;
+  }
+  s->current = category;
+  s->looks = category == from ? looks + 1 : 1;
+}
+
 static void take_choice(synth_state *s, synth_step *step) {
   double p[SYNTH_CATEGORIES];
   const bool opens = s->current < 0 || rng_unit(&s->r) < NEW_SESSION;
   step->new_session = opens;
   const synth_need *need = felt_need(s);
   int32_t category = -1;
+  bool switched = false;
   step->item = -1;
   step->searched = false;
   if (rng_unit(&s->r) < s->w->c.explore) {
@@ -298,23 +333,20 @@ static void take_choice(synth_state *s, synth_step *step) {
     memmove(&s->needs[k], &s->needs[k + 1], (size_t)(s->n_needs - k - 1) * sizeof *s->needs);
     s->n_needs--;
   } else {
+    switched = !opens && rng_unit(&s->r) < SWITCH;
     if (opens)
       start_categories(s, p);
     else
-      next_categories(s, p);
+      line_categories(s, switched ? s->other : s->current, switched ? s->other_looks : s->looks, p);
     category = draw_from(&s->r, p, SYNTH_CATEGORIES);
     step->item = draw_item(s, category, -1);
-    step->searched = opens ? rng_unit(&s->r) < 0.6 : category != s->current && rng_unit(&s->r) < 0.3;
+    step->searched = rng_unit(&s->r) < (opens ? 0.6 : 0.15);
   }
   if (step->item < 0) step->item = draw_popular(s); // all of the category is known
-  if (opens) {
-    s->current = category >= 0 ? category : s->w->items[step->item].category;
-    start_categories(s, p);
-    s->other = draw_from(&s->r, p, SYNTH_CATEGORIES);
-  } else if (category >= 0 && category != s->current) {
-    if (category == s->other) s->other = s->current;
-    s->current = category;
-  }
+  if (opens)
+    open_session(s, category >= 0 ? category : s->w->items[step->item].category);
+  else if (category >= 0)
+    move_on(s, category, switched);
 }
 
 void state_step(synth_state *s, synth_step *step) {

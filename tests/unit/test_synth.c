@@ -1,0 +1,429 @@
+// The generated marketplace: its words, its determinism, and that everything happens with the probability that is told.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/log_reader.h"
+#include "data/synth_internal.h"
+#include "lib/check.h"
+#include "lib/tiny_dataset.h"
+
+static synth_config config(int64_t users, int64_t items) {
+  static synth_config c;
+  option_section sections[1];
+  const option_set set = {.sections = sections, .count = synth_sections(&c, sections)};
+  check_ok(options_defaults(&set));
+  c.users = users;
+  c.items = items;
+  return c;
+}
+
+// ---- words and items -----------------------------------------------------------------------------------------
+
+static void check_pairs(const char *pairs) {
+  char en[256], zh[256];
+  for (int32_t k = 0; k < pair_count(pairs); k++) {
+    pair_at(en, sizeof en, pairs, (uint64_t)k, false);
+    pair_at(zh, sizeof zh, pairs, (uint64_t)k, true);
+    if (en[0] == '\0' || zh[0] == '\0') fail_msg("a pair of \"%s\" has one half", pairs);
+    assert_true(utf8_valid(en) && utf8_valid(zh));
+    assert_null(strpbrk(en, "\"\\|/"));
+    assert_null(strpbrk(zh, "\"\\|/"));
+  }
+}
+
+static void test_words(void **unused) {
+  (void)unused;
+  for (int32_t d = 0; d < SYNTH_DEPARTMENTS; d++) {
+    const department_words *w = &synth_departments[d];
+    assert_int_equal(pair_count(w->brands), SYNTH_BRANDS);
+    check_pairs(w->brands);
+    check_pairs(w->uses);
+    for (int32_t k = 0; k < DEPARTMENT_CATEGORIES; k++) {
+      const category_words *c = &w->categories[k];
+      check_pairs(c->materials);
+      check_pairs(c->features);
+      assert_true(pair_count(c->features) >= 3); // a title may name two that differ
+      assert_true(c->price > 0 && c->complement >= 0 && c->complement < DEPARTMENT_CATEGORIES &&
+                  c->complement != k);
+      assert_null(strpbrk(c->en, ",\"\\")); // csv writes it unquoted
+      assert_null(strpbrk(c->zh, ",\"\\"));
+    }
+  }
+  for (int32_t k = 0; k < SYNTH_STYLES; k++) {
+    check_pairs(synth_styles[k]);
+    check_pairs(synth_style_notes[k]);
+  }
+  for (int32_t k = 0; k < SYNTH_TIERS; k++) check_pairs(synth_tier_notes[k]);
+  check_pairs(synth_colours);
+  char buf[64];
+  assert_string_equal(pair_at(buf, sizeof buf, "a/b|c/d", 1, true), "d");
+  assert_string_equal(pair_at(buf, sizeof buf, "a/b|c/d", 2, false), "a"); // goes round
+}
+
+static int falling(const void *a, const void *b) {
+  const double x = *(const double *)a, y = *(const double *)b;
+  return x > y ? -1 : x < y;
+}
+
+static void test_items(void **unused) {
+  (void)unused;
+  const synth_config c = config(1, 700);
+  synth_world *w;
+  check_ok(world_new(&w, &c));
+  double popularity[700];
+  int32_t per_category[SYNTH_CATEGORIES] = {0};
+  for (int32_t i = 0; i < w->n; i++) {
+    const synth_item *x = &w->items[i];
+    per_category[x->category]++;
+    popularity[i] = (double)x->popularity;
+    assert_true(x->price > 0);
+    assert_true(x->brand < SYNTH_BRANDS && x->style < SYNTH_STYLES && x->tier < SYNTH_TIERS);
+    synth_text t;
+    item_text(w, i, &t);
+    const char *const texts[] = {t.title_en, t.title_zh, t.description_en, t.description_zh};
+    for (size_t k = 0; k < 4; k++) {
+      assert_true(strlen(texts[k]) > 8 && utf8_valid(texts[k]));
+      assert_null(strpbrk(texts[k], "\"\\\n\r\t"));
+      assert_null(strstr(texts[k], "  "));
+    }
+    assert_non_null(strstr(t.title_en, t.brand_en));
+    assert_non_null(strstr(t.title_zh, t.brand_zh));
+  }
+  for (int32_t k = 0; k < SYNTH_CATEGORIES; k++) assert_true(per_category[k] > 0);
+  qsort(popularity, 700, sizeof *popularity, falling);
+  for (int32_t r = 0; r < 700; r++) assert_true(fabs(popularity[r] - pow(r + 2.0, -c.zipf)) < 1e-6); // Zipf
+  // The index: every item once, in cells of its own kind, under a rising sum.
+  uint8_t seen[700] = {0};
+  for (int32_t cell = 0; cell < SYNTH_CATEGORIES * CELLS; cell++) {
+    for (int32_t k = w->cell_begin[cell]; k < w->cell_begin[cell + 1]; k++) {
+      const synth_item *x = &w->items[w->order[k]];
+      assert_int_equal(x->category * CELLS + cell_of(x), cell);
+      assert_false(seen[w->order[k]]++);
+      assert_true(w->running[k + 1] > w->running[k]);
+    }
+  }
+  assert_int_equal(w->cell_begin[SYNTH_CATEGORIES * CELLS], 700);
+  world_free(w);
+}
+
+// ---- probabilities -------------------------------------------------------------------------------------------
+
+// Every step's item against the distribution that was told before: the place where it falls must be uniform. Small worlds
+// have categories that run out, and departments without items.
+static void check_calibration(int64_t items, double length, double drift, double explore) {
+  enum { BINS = 20 };
+  synth_config c = config(1, items);
+  c.length = length;
+  c.drift = drift;
+  c.explore = explore;
+  synth_world *w;
+  synth_state *s;
+  double *p, bins[BINS] = {0}, surprise = 0, wanted = 0, variance = 0;
+  int64_t steps = 0;
+  check_ok(world_new(&w, &c));
+  check_ok(state_new(&s, w));
+  check_ok(mem_new(&p, (size_t)items, sizeof *p, "probabilities"));
+  rng r = rng_at(7, 1, 2, 3);
+  for (int64_t user = 0; steps < 20000; user++) {
+    check_ok(state_begin(s, user));
+    for (int32_t i = 0; i < s->p.length; i++) {
+      step_probabilities(s, p);
+      double sum = 0, entropy = 0, square = 0;
+      for (int32_t k = 0; k < items; k++) {
+        assert_true(p[k] >= 0);
+        sum += p[k];
+        if (p[k] > 0) {
+          entropy -= p[k] * log(p[k]);
+          square += p[k] * log(p[k]) * log(p[k]);
+        }
+      }
+      assert_true(fabs(sum - 1) < 1e-9);
+      for (int32_t k = 0; k < s->step; k++) assert_true(p[s->seen[k]] <= 0);
+      synth_step step;
+      state_step(s, &step);
+      assert_true(p[step.item] > 0);
+      double below = 0;
+      for (int32_t k = 0; k < step.item; k++) below += p[k];
+      const int bin = (int)((below + p[step.item] * rng_unit(&r)) * BINS);
+      bins[bin < BINS ? bin : BINS - 1]++;
+      surprise -= log(p[step.item]);
+      wanted += entropy;
+      variance += square - entropy * entropy;
+      steps++;
+    }
+    state_end(s);
+  }
+  double chi2 = 0;
+  const double each = (double)steps / BINS;
+  for (int k = 0; k < BINS; k++) chi2 += (bins[k] - each) * (bins[k] - each) / each;
+  if (chi2 > 45) fail_msg("%lld items: chi-square %.1f with 19 degrees of freedom", (long long)items, chi2);
+  // And as likely on the whole as the entropies say: this sees errors that keep the order of items.
+  const double z = (surprise - wanted) / sqrt(variance);
+  if (fabs(z) > 4) fail_msg("%lld items: the surprise is %.1f standard deviations off", (long long)items, z);
+  for (int32_t k = 0; k <= items / 64; k++) assert_true(s->seen_bits[k] == 0);
+  state_free(s);
+  world_free(w);
+  free(p);
+}
+
+static void test_probabilities(void **unused) {
+  (void)unused;
+  check_calibration(1000, 24, 0.3, 0.05);
+  check_calibration(300, 100, 1, 0); // categories run out
+  check_calibration(24, 8, 0, 0.2);  // whole departments are empty
+}
+
+// ---- promotions ----------------------------------------------------------------------------------------------
+
+static void test_promotions(void **unused) {
+  (void)unused;
+  enum { PAGES = 20000 };
+  const synth_config c = config(1, 500);
+  synth_world *w;
+  synth_state *s;
+  campaign campaigns[CAMPAIGNS];
+  check_ok(world_new(&w, &c));
+  check_ok(state_new(&s, w));
+  check_ok(state_begin(s, 3));
+  campaigns_make(w, campaigns);
+  int32_t kinds[4] = {0};
+  for (int32_t k = 0; k < CAMPAIGNS; k++) {
+    kinds[campaigns[k].kind]++;
+    assert_true(campaigns[k].kind == PROMO_NONE ? campaigns[k].value <= 0 : campaigns[k].value >= 0.1);
+  }
+  for (int k = 0; k < 4; k++) assert_int_equal(kinds[k], 3);
+  // The same context again and again: the first position's campaigns come as often as their propensity says, and clicks
+  // and purchases as often as the truth says.
+  double first[CAMPAIGNS] = {0}, propensity[CAMPAIGNS] = {0}, clicks = 0, wanted_clicks = 0, sales = 0,
+         wanted_sales = 0;
+  rng r = rng_at(11, 5, 0, 0);
+  for (int i = 0; i < PAGES; i++) {
+    impression page[POSITIONS];
+    page_draw(w, campaigns, &s->p, s->taste, 7, 20.5, &r, page);
+    first[page[0].campaign]++;
+    propensity[page[0].campaign] = page[0].propensity;
+    for (int k = 0; k < POSITIONS; k++) {
+      assert_int_equal(page[k].position, k + 1);
+      assert_true(page[k].propensity > 0.02 && page[k].propensity < 1);
+      for (int j = 0; j < k; j++) assert_int_not_equal(page[k].campaign, page[j].campaign);
+      assert_true(!page[k].purchase || page[k].click);
+      clicks += page[k].click;
+      wanted_clicks += page[k].p_click[page[k].campaign];
+      sales += page[k].purchase;
+      wanted_sales += page[k].p_purchase[page[k].campaign];
+      // A position scales every campaign alike.
+      assert_true(fabs(page[k].p_click[2] * page[0].p_click[5] - page[k].p_click[5] * page[0].p_click[2]) <
+                  1e-12);
+      if (campaigns[page[k].campaign].kind == PROMO_NONE)
+        assert_true(fabs(page[k].plain - page[k].p_purchase[page[k].campaign]) <
+                    1e-12); // no promotion, no uplift
+    }
+  }
+  double sum = 0;
+  for (int k = 0; k < CAMPAIGNS; k++) {
+    sum += propensity[k];
+    const double e = PAGES * propensity[k];
+    assert_true(fabs(first[k] - e) < 4.5 * sqrt(e));
+  }
+  assert_true(fabs(sum - 1) < 1e-9);
+  assert_true(fabs(clicks - wanted_clicks) < 4.5 * sqrt(wanted_clicks));
+  assert_true(fabs(sales - wanted_sales) < 4.5 * sqrt(wanted_sales));
+  state_free(s);
+  world_free(w);
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
+static char dir[256];
+static int setup(void **unused) {
+  (void)unused;
+  tiny_directory(dir, sizeof dir);
+  return 0;
+}
+static int teardown(void **unused) {
+  (void)unused;
+  tiny_remove(dir);
+  return 0;
+}
+
+static synth_config config_for(const char *name, int64_t users) {
+  synth_config c = config(users, 120);
+  c.length = 10;
+  c.force = true;
+  snprintf(c.out, sizeof c.out, "%s/%s", dir, name);
+  return c;
+}
+
+static void run_quietly(const synth_config *c) {
+  fflush(stdout);
+  FILE *const kept = stdout; // the summary is for people
+  stdout = fopen("/dev/null", "w");
+  assert_non_null(stdout);
+  const status rc = synth_run(c);
+  fclose(stdout);
+  stdout = kept;
+  check_ok(rc);
+}
+
+static void checksum(const char *name, const char *file, char hex[65]) {
+  char path[1200];
+  snprintf(path, sizeof path, "%s/%s/%s", dir, name, file);
+  check_ok(file_sha256(path, hex, NULL));
+}
+
+static void test_same_seed_same_bytes(void **unused) {
+  (void)unused;
+  char a[65], b[65];
+  synth_config c = config_for("a", 40);
+  run_quietly(&c);
+  snprintf(c.out, sizeof c.out, "%s/b", dir);
+  run_quietly(&c);
+  checksum("a", "synth.json", a); // it lists the checksums of all the rest
+  checksum("b", "synth.json", b);
+  assert_string_equal(a, b);
+  c.seed = 2;
+  run_quietly(&c);
+  checksum("a", "events.csv.gz", a);
+  checksum("b", "events.csv.gz", b);
+  assert_string_not_equal(a, b);
+  // Promotions are drawn apart: without them nobody does anything else.
+  c = config_for("c", 40);
+  c.promotions = false;
+  run_quietly(&c);
+  checksum("a", "events.csv.gz", a);
+  checksum("c", "events.csv.gz", b);
+  assert_string_equal(a, b);
+  c = config_for("a", 40);
+  c.force = false;
+  check_fails(synth_run(&c), ERR_ARGUMENT, "--force");
+  c.out[0] = '\0';
+  check_fails(synth_run(&c), ERR_ARGUMENT, "--out");
+  snprintf(c.out, sizeof c.out, "%s", dir);
+  check_fails(synth_run(&c), ERR_ARGUMENT, "not a generated marketplace");
+}
+
+// More users are the same users and some more.
+static void test_users_are_functions(void **unused) {
+  (void)unused;
+  char path[2][600];
+  line_reader *r[2];
+  const synth_config few = config_for("few", 20), many = config_for("many", 60);
+  run_quietly(&few);
+  run_quietly(&many);
+  for (int i = 0; i < 2; i++) {
+    snprintf(path[i], sizeof path[i], "%s/%s/truth/users.csv.gz", dir, i == 0 ? "few" : "many");
+    check_ok(lines_open(&r[i], path[i], 1 << 16));
+  }
+  for (int line = 0; line <= 20; line++) {
+    char *text[2];
+    size_t bytes;
+    bool end;
+    for (int i = 0; i < 2; i++) {
+      check_ok(lines_next(r[i], &text[i], &bytes, &end));
+      assert_false(end);
+    }
+    assert_string_equal(text[0], text[1]);
+  }
+  lines_close(r[0]);
+  lines_close(r[1]);
+}
+
+// csv and jsonl tell the same, row by row, and both in the order of time.
+static void test_formats_agree(void **unused) {
+  (void)unused;
+  static const char *const columns[] = {"time",    "user_id", "session_id", "event",
+                                        "item_id", "price",   "query"};
+  enum { N = 7 };
+  log_reader *r[2];
+  char path[1200], last[32] = "";
+  const synth_config c = config_for("m", 60);
+  run_quietly(&c);
+  snprintf(path, sizeof path, "%s/events.csv.gz", c.out);
+  check_ok(log_open(&r[0], path, LOG_CSV, true, columns, N));
+  snprintf(path, sizeof path, "%s/events.jsonl.gz", c.out);
+  check_ok(log_open(&r[1], path, LOG_JSONL, true, columns, N));
+  int rows = 0, searches = 0;
+  for (;; rows++) {
+    const char *v[2][MAX_COLUMNS], *reject;
+    bool end[2];
+    for (int i = 0; i < 2; i++) {
+      check_ok(log_next(r[i], v[i], &reject, &end[i]));
+      assert_null(reject);
+    }
+    assert_int_equal(end[0], end[1]);
+    if (end[0]) break;
+    assert_true(strcmp(v[0][0], last) >= 0);
+    snprintf(last, sizeof last, "%s", v[0][0]);
+    assert_memory_equal(v[0][0], v[1][0], 10); // the day; then a space or a T
+    assert_memory_equal(v[0][0] + 11, v[1][0] + 11, 8);
+    const bool search = strcmp(v[0][3], "search") == 0;
+    searches += search;
+    assert_int_equal(search, v[0][4] == NULL); // a search has words and no item
+    assert_int_equal(search, v[0][6] != NULL);
+    for (int k = 1; k < N; k++) {
+      assert_int_equal(v[0][k] == NULL, v[1][k] == NULL);
+      if (v[0][k] == NULL) continue;
+      if (k == 5)
+        assert_true(fabs(atof(v[0][k]) - atof(v[1][k])) < 1e-9);
+      else
+        assert_string_equal(v[0][k], v[1][k]);
+    }
+  }
+  assert_true(rows > 600 && searches > 20);
+  log_close(r[0]);
+  log_close(r[1]);
+}
+
+// The truth of promotions: an uplift is the difference of two probabilities, and some are negative.
+static void test_truth(void **unused) {
+  (void)unused;
+  static const char *const columns[] = {"impression_id", "p_click", "p_purchase", "p_purchase_plain",
+                                        "uplift"};
+  static const char *const shown[] = {"impression_id", "promotion", "propensity", "click", "purchase"};
+  log_reader *r[2];
+  char path[1200];
+  synth_config c = config_for("m", 400);
+  run_quietly(&c);
+  snprintf(path, sizeof path, "%s/truth/promotions.csv.gz", c.out);
+  check_ok(log_open(&r[0], path, LOG_CSV, true, columns, 5));
+  snprintf(path, sizeof path, "%s/promotions.csv.gz", c.out);
+  check_ok(log_open(&r[1], path, LOG_CSV, true, shown, 5));
+  int rows = 0, positive = 0, negative = 0;
+  double clicks = 0, wanted = 0;
+  for (;; rows++) {
+    const char *v[2][MAX_COLUMNS], *reject;
+    bool end[2];
+    for (int i = 0; i < 2; i++) check_ok(log_next(r[i], v[i], &reject, &end[i]));
+    assert_int_equal(end[0], end[1]);
+    if (end[0]) break;
+    assert_string_equal(v[0][0], v[1][0]);
+    const double uplift = atof(v[0][4]);
+    assert_true(fabs(atof(v[0][2]) - atof(v[0][3]) - uplift) < 2e-6);
+    if (strcmp(v[1][1], "none") == 0) assert_true(fabs(uplift) < 1e-9);
+    positive += uplift > 0.001;
+    negative += uplift < -0.001;
+    clicks += atof(v[1][3]);
+    wanted += atof(v[0][1]);
+  }
+  assert_true(rows > 500 && positive > rows / 10 && negative > rows / 50);
+  assert_true(fabs(clicks - wanted) < 4.5 * sqrt(wanted));
+  log_close(r[0]);
+  log_close(r[1]);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_words),
+      cmocka_unit_test(test_items),
+      cmocka_unit_test(test_probabilities),
+      cmocka_unit_test(test_promotions),
+      CASE(test_same_seed_same_bytes),
+      CASE(test_users_are_functions),
+      CASE(test_formats_agree),
+      CASE(test_truth),
+  };
+  return cmocka_run_group_tests_name("synth", tests, NULL, NULL);
+}
