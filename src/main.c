@@ -15,6 +15,7 @@ typedef struct command {
 static const command commands[] = {
     {"synth", cmd_synth, "generate a marketplace with known truth"},
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
+    {"inspect", cmd_inspect, "print what any file of Souk holds"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},

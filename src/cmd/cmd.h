@@ -15,5 +15,7 @@ status cmd_replay(int argc, char **argv);
 status cmd_selftest(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
 status cmd_vectors(int argc, char **argv);
+status cmd_inspect(int argc, char **argv);
+status cmd_vectors(int argc, char **argv);
 
 #endif

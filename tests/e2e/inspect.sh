@@ -1,0 +1,81 @@
+#!/usr/bin/env bash
+. "$(dirname "$0")/lib.sh"
+# says FILE TEXT...: souk inspect FILE succeeds and its output has every TEXT.
+says() {
+  local file=$1; shift
+  "$souk" inspect "$file" >"$work/.said" 2>&1 || { cat "$work/.said"; return 1; }
+  for text in "$@"; do grep -qF -- "$text" "$work/.said" || { echo "lacks: $text"; head -n 60 "$work/.said"; return 1; }; done
+}
+"$souk" synth --out "$work/m" --users 60 --items 80 --length 10 >/dev/null
+"$souk" prepare datasets/synth/prepare.yaml --log "$work/m/events.csv.gz" --catalogue "$work/m/catalogue.jsonl" --out "$work/d" >/dev/null
+"$souk" pretrain --data.dir "$work/d" --out "$work/r" --steps 4 --eval_every 2 --hidden 16 --layers 1 --max_positions 20 \
+  --data.window 20 --data.stride 10 --batch_tokens 256 --log_every 1 >/dev/null 2>&1
+"$souk" export "$work/r" "$work/b" >/dev/null 2>&1
+"$souk" vectors "$work/r" --items "$work/v.npy" >/dev/null 2>&1
+"$souk" vectors "$work/r" --items "$work/v.h5" >/dev/null 2>&1
+step=$work/r/$(cat "$work/r/last")
+
+check "a marketplace" says "$work/m" "generated marketplace" "events.csv.gz" "good" "best_clicks"
+check "a data set" says "$work/d" "data set" "sequences            60" "event_types          none, view, cart, buy" "p0000" "(view)" "sparsity"
+check "a shard" says "$work/d/shard-00000.h5" "shard of a data set" "valid_from" "int32"
+check "item attributes" says "$work/d/items.h5" "attributes of items" "category"
+check "a vocabulary" says "$work/d/vocab.tsv" "vocabulary" "event=view" "tokens"
+check "a manifest" says "$work/d/manifest.json" "json: souk.dataset"
+check "a report" says "$work/d/report.json" "json" "sparsity"
+check "a catalogue" says "$work/d/catalogue.jsonl" "catalogue (jsonl)" "title_zh"
+check "a run" says "$work/r" "run" "checkpoints" "best_valid" "batch_tokens: 256"
+check "a checkpoint" says "$step" "checkpoint" "word_embeddings" " x 16" "optimizer.h5"
+check "parameters" says "$step/model.h5" "parameters of a checkpoint" "word_embeddings"
+check "optimiser state" says "$step/optimizer.h5" "optimiser state" "m/"
+check "metrics" says "$work/r/metrics.jsonl" "metrics of a run" "last_train" "best_valid"
+check "a run's configuration" says "$work/r/config.yaml" "configuration of a run" "max_positions: 20"
+check "a configuration of prepare" says datasets/synth/prepare.yaml "configuration of souk prepare" "session_gap: 1800"
+check "TensorBoard events" says "$(ls "$work"/r/events.out.tfevents.* | head -n 1)" "TensorBoard events" "records" "cut_short            no"
+check "a bundle" says "$work/b" "bundle" "bert.embeddings.word_embeddings.weight" "max_positions"
+check "safetensors" says "$work/b/model.safetensors" "safetensors" "tensors" "F32"
+check "a numpy array" says "$work/v.npy" "numpy array" "<f4"
+check "vectors" says "$work/v.h5" "vectors" "float32"
+check "a csv log in gzip" says "$work/m/events.csv.gz" "csv" "time,user_id"
+check "a jsonl log in gzip" says "$work/m/events.jsonl.gz" "jsonl" "user_id"
+check "names do not matter" bash -c "cp $work/v.npy $work/x.h5 && $souk inspect $work/x.h5 | grep -q 'numpy array'"
+check "json for programs" bash -c "$souk inspect --json $work/d | tr -d ' \n' | grep -q '\"kind\":\"dataset\",\"name\":\"synth\"'"
+check "as many rows as asked for" bash -c "[ \$($souk inspect --rows 7 $work/m/events.csv.gz | grep -c 2024-) = 7 ]"
+
+check_error "nothing there" "cannot open" "$souk" inspect "$work/none"
+check_error "no file named" "wants a FILE" "$souk" inspect
+: >"$work/empty"
+check_error "an empty file" "is empty" "$souk" inspect "$work/empty"
+mkdir "$work/dir"
+check_error "a directory of something else" "no directory of Souk's" "$souk" inspect "$work/dir"
+head -c 3000 /dev/urandom >"$work/noise"
+printf '\x01\x02\x03' | cat - "$work/noise" >"$work/noise2"
+check_error "noise" "" "$souk" inspect "$work/noise2"
+printf 'train:\n  stepz: 5\n' >"$work/bad.yaml"
+check_error "a configuration with a mistake" 'unknown option "train.stepz"' "$souk" inspect "$work/bad.yaml"
+printf '{"schema": "souk.later"}' >"$work/dir/manifest.json"
+check_error "a schema of the future" "souk.later" "$souk" inspect "$work/dir"
+printf '{"schema": ' >"$work/dir/manifest.json"
+check_error "json that is cut" "manifest.json line 1" "$souk" inspect "$work/dir"
+cp -r "$work/d" "$work/d2" && printf x >>"$work/d2/users.tsv"
+check_error "a changed file" "users.tsv: its checksum" "$souk" inspect "$work/d2"
+check "but without checksums it is shown" "$souk" inspect --no-verify "$work/d2"
+cp -r "$step" "$work/c2" && rm "$work/c2/optimizer.h5"
+check_error "a missing part" "optimizer.h5 is missing" "$souk" inspect "$work/c2"
+# Every kind of file, cut at every eighth and with a byte changed: a sentence or an answer, never a crash.
+damage() {
+  local file=$1 n i
+  n=$(stat -c %s "$file")
+  for i in 1 2 3 4 5 6 7; do
+    head -c $((n * i / 8)) "$file" >"$work/cut"
+    "$souk" inspect "$work/cut" >"$work/.o" 2>&1
+    [ $? -le 2 ] && ! grep -q 'ended by signal' "$work/.o" || { echo "cut at $i/8 of $file:"; tail -n 3 "$work/.o"; return 1; }
+    cp "$file" "$work/cut"
+    printf '\xfe' | dd of="$work/cut" bs=1 seek=$((n * i / 8)) conv=notrunc 2>/dev/null
+    "$souk" inspect "$work/cut" >"$work/.o" 2>&1
+    [ $? -le 2 ] || { echo "byte at $i/8 of $file:"; tail -n 3 "$work/.o"; return 1; }
+  done
+}
+for f in "$work/d/shard-00000.h5" "$work/b/items.safetensors" "$work/v.npy" "$work/r/metrics.jsonl" "$work/m/events.csv.gz" "$work/d/vocab.tsv" "$work/d/manifest.json"; do
+  check "damage to ${f##*/}" damage "$f"
+done
+finish

@@ -1,0 +1,695 @@
+// souk prepare: the event store, times, and whole runs against a plain reference in memory.
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "data/hdf5_glue.h"
+#include "data/prepare_internal.h"
+#include "lib/check.h"
+#include "lib/tiny_dataset.h"
+
+static char dir[256];
+static int setup(void **unused) {
+  (void)unused;
+  tiny_directory(dir, sizeof dir);
+  return 0;
+}
+static int teardown(void **unused) {
+  (void)unused;
+  tiny_remove(dir);
+  return 0;
+}
+
+// ---- parts ---------------------------------------------------------------------------------------------------
+
+static void expect_time(int format, const char *text, int64_t wanted) {
+  int64_t t = 0;
+  if (!parse_time(format, text, &t)) fail_msg("\"%s\" is not read", text);
+  if (t != wanted) fail_msg("\"%s\" is read as %lld", text, (long long)t);
+}
+
+static void test_times(void **unused) {
+  (void)unused;
+  expect_time(0, "1709251200", 1709251200);
+  expect_time(0, "-5", -5);
+  expect_time(0, "9.7817190E8", 978171900);
+  expect_time(0, "12.9", 12);
+  expect_time(1, "1709251200999", 1709251200);
+  expect_time(1, "-1", -1);
+  expect_time(2, "1970-01-01", 0);
+  expect_time(2, "2024-03-01 00:00:00", 1709251200);
+  expect_time(2, "2024-02-29T23:59:59Z", 1709251199);
+  expect_time(2, "2024-03-01T08:00+08:00", 1709251200);
+  expect_time(2, "2024-02-29T19:00:00.123456-0500", 1709251200);
+  expect_time(2, "2024-02-29T19:00:00-05", 1709251200);
+  expect_time(2, "1969-12-31T23:59:59Z", -1);
+  expect_time(2, "2000-02-29", 951782400);
+  expect_time(2, "0001-01-01", -62135596800);
+  expect_time(2, "2016-12-31T23:59:60Z", 1483228800);
+  static const char *const bad[] = {"",
+                                    "x",
+                                    "2024",
+                                    "2024-13-01",
+                                    "2024-02-30",
+                                    "2023-02-29",
+                                    "1900-02-29",
+                                    "2024-3-1",
+                                    "24-03-01",
+                                    "2024-03-01T25:00",
+                                    "2024-03-01T1:00",
+                                    "2024-03-01 00:60:00",
+                                    "2024-03-01 00:00:61",
+                                    "2024-03-01T00:00:00X",
+                                    "2024-03-01T",
+                                    "2024-03-01T00:00+8",
+                                    "2024-03-01 "};
+  int64_t t;
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    if (parse_time(2, bad[i], &t)) fail_msg("\"%s\" is read as a time", bad[i]);
+  static const char *const no_numbers[] = {"", "x", "1x", "nan", "inf", "1e99", "1,5"};
+  for (size_t i = 0; i < sizeof no_numbers / sizeof *no_numbers; i++)
+    assert_false(parse_time(0, no_numbers[i], &t));
+  double v;
+  assert_true(parse_number("1.5", &v) && v > 1.4 && v < 1.6);
+  assert_false(parse_number("", &v) || parse_number("$5", &v) || parse_number("nan", &v) ||
+               parse_number("1e999", &v));
+}
+
+// What is read back does not depend on how much memory there was, before and after a change.
+static void test_store(void **unused) {
+  (void)unused;
+  enum { USERS = 301, EVENTS = 6000 };
+  event_store *s[3];
+  const size_t memory[3] = {1 << 30, 20000, 1};
+  char sub[3][300], user[32];
+  store_partition part[3] = {{.n = 0}};
+  for (int i = 0; i < 3; i++) {
+    snprintf(sub[i], sizeof sub[i], "%s/%d", dir, i);
+    check_ok(dir_make(sub[i]));
+    check_ok(store_new(&s[i], sub[i], memory[i]));
+    for (int k = 0; k < EVENTS; k++) {
+      snprintf(user, sizeof user, "user %d", (k * 7919) % USERS);
+      const log_event e = {
+          .time = k % 100, .order = k, .session = (uint64_t)k * 3, .item = k % 50, .type = k % 4};
+      check_ok(store_add(s[i], user, &e));
+    }
+  }
+  for (int round = 0; round < 3; round++) {
+    int64_t events = 0;
+    int users = 0;
+    for (int32_t p = 0; p < STORE_PARTITIONS; p++) {
+      for (int i = 0; i < 3; i++) check_ok(store_read(s[i], p, &part[i]));
+      for (int i = 1; i < 3; i++) {
+        assert_int_equal(part[0].n, part[i].n);
+        assert_int_equal(intern_count(part[0].users), intern_count(part[i].users));
+        for (int32_t u = 0; u < intern_count(part[0].users); u++)
+          assert_string_equal(intern_text(part[0].users, u), intern_text(part[i].users, u));
+        for (size_t k = 0; k < part[0].n; k++) {
+          const log_event *x = &part[0].events[k], *y = &part[i].events[k];
+          assert_true(x->time == y->time && x->order == y->order && x->session == y->session &&
+                      x->user == y->user && x->item == y->item && x->type == y->type);
+        }
+      }
+      int32_t next = 0; // users are numbered by first appearance
+      for (size_t k = 0; k < part[0].n; k++) {
+        assert_true(part[0].events[k].user <= next);
+        next += part[0].events[k].user == next;
+        snprintf(user, sizeof user, "user %d", (int)(part[0].events[k].order * 7919 % USERS));
+        assert_string_equal(intern_text(part[0].users, part[0].events[k].user), user);
+      }
+      events += (int64_t)part[0].n;
+      users += intern_count(part[0].users);
+      for (int i = 0; i < 3; i++) { // drop what the round says and write back
+        size_t kept = 0;
+        for (size_t k = 0; k < part[i].n; k++)
+          if (part[i].events[k].order % 3 > round) part[i].events[kept++] = part[i].events[k];
+        part[i].n = kept;
+        check_ok(store_replace(s[i], p, &part[i]));
+      }
+    }
+    assert_int_equal(events, EVENTS * (3 - round) / 3);
+    assert_int_equal(users, USERS);
+    assert_true(store_largest(s[2]) > 0 || round == 2);
+  }
+  for (int i = 0; i < 3; i++) {
+    store_free(s[i]);
+    partition_free(&part[i]);
+    check_ok(dir_remove(sub[i])); // and it holds nothing any more
+  }
+}
+
+// ---- whole runs ----------------------------------------------------------------------------------------------
+
+static prepare_config c;
+static option_section sections[5];
+static option_set set = {.usage = "", .summary = "", .sections = sections};
+
+// Defaults for a csv log at DIR/log; the data set is DIR/NAME.
+static void begin(const char *name) {
+  set.count = prepare_sections(&c, sections);
+  check_ok(options_defaults(&set));
+  c.output.force = true;
+  snprintf(c.input.log, sizeof c.input.log, "%s/log", dir);
+  snprintf(c.output.out, sizeof c.output.out, "%s/%s", dir, name);
+}
+
+static void option_text(const char *name, const char *value) {
+  check_ok(options_set(&set, name, value, "test"));
+}
+
+static void write_log(const char *name, const char *text) {
+  char path[300];
+  check_ok(path_join(path, sizeof path, dir, name));
+  check_ok(file_write_atomic(path, text, strlen(text)));
+}
+
+static status run(void) {
+  fflush(stdout);
+  FILE *const kept = stdout; // the report is for people
+  stdout = fopen("/dev/null", "w");
+  assert_non_null(stdout);
+  const status rc = prepare_run(&c);
+  fclose(stdout);
+  stdout = kept;
+  return rc;
+}
+
+static dataset *run_and_open(void) {
+  dataset *d;
+  check_ok(run());
+  check_ok(dataset_open(&d, c.output.out, true));
+  return d;
+}
+
+static json_t *report(void) {
+  char path[1200], *text;
+  size_t n;
+  snprintf(path, sizeof path, "%s/report.json", c.output.out);
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  json_t *j = json_loadb(text, n, 0, NULL);
+  free(text);
+  assert_non_null(j);
+  return j;
+}
+
+static int64_t count_of(const json_t *j, const char *name) {
+  assert_true(json_is_integer(json_object_get(j, name)));
+  return json_integer_value(json_object_get(j, name));
+}
+
+// "a.view/0 b.buy/1 | c/1 | d/1": items, event types and sessions of a user, with bars before validation and test.
+static void expect_user(dataset *d, const char *user, const char *wanted) {
+  char path[1200], text[4096] = "";
+  line_reader *r;
+  sequence_block *b;
+  snprintf(path, sizeof path, "%s/users.tsv", dataset_dir(d));
+  check_ok(lines_open(&r, path, 1 << 16));
+  check_ok(block_read(&b, d, 0, dataset_get_info(d)->sequences));
+  for (int64_t i = 0;; i++) {
+    char *name;
+    size_t n;
+    bool end;
+    check_ok(lines_next(r, &name, &n, &end));
+    if (end) break;
+    if (strcmp(name, user) != 0) continue;
+    sequence s;
+    block_get(b, i, &s);
+    assert_int_equal(s.user, i);
+    for (int32_t k = 0; k < s.n; k++)
+      sprintf(text + strlen(text), "%s%s%s%s%s/%d", k > 0 ? " " : "",
+              k == s.valid_from || k == s.test_from ? "| " : "", vocab_token(dataset_vocab(d), s.tokens[k]),
+              s.events[k] > 0 ? "." : "",
+              s.events[k] > 0 ? dataset_get_info(d)->event_types[s.events[k]] : "", s.sessions[k]);
+  }
+  block_free(b);
+  lines_close(r);
+  assert_string_equal(text, wanted);
+}
+
+static void test_order_and_sessions(void **unused) {
+  (void)unused;
+  write_log("log", "u,i,t,s\nx,a,100,1\nx,d,9000,2\ny,a,5,1\nx,b,1900,1\nx,c,3701,7\nx,e,9000,2\n");
+  begin("d");
+  option_text("fields.user", "u");
+  option_text("fields.item", "i");
+  option_text("fields.time", "t");
+  dataset *d = run_and_open();
+  expect_user(d, "x",
+              "a/0 b/0 c/1 | d/2 | e/2"); // 1800 s is no gap yet, 1801 is; equal times keep the file's order
+  expect_user(d, "y", "a/0");             // too short to be split
+  assert_true(dataset_get_info(d)->has_time);
+  assert_int_equal(dataset_get_info(d)->test_targets, 1);
+  dataset_close(d);
+  option_text("fields.session", "s");
+  d = run_and_open();
+  expect_user(d, "x", "a/0 b/0 c/1 | d/2 | e/2");
+  dataset_close(d);
+  option_text("fields.session", "");
+  option_text("filter.session_gap", "0");
+  d = run_and_open();
+  expect_user(d, "x", "a/0 b/0 c/0 | d/0 | e/0");
+  dataset_close(d);
+  option_text("fields.time", ""); // order in the file
+  option_text("output.split", "none");
+  d = run_and_open();
+  expect_user(d, "x", "a/0 d/0 b/0 c/0 e/0");
+  assert_false(dataset_get_info(d)->has_time);
+  assert_int_equal(dataset_get_info(d)->train_tokens, 6);
+  dataset_close(d);
+}
+
+static void test_repeats(void **unused) {
+  (void)unused;
+  write_log("log",
+            "u,i,t,e\nx,a,0,view\nx,a,1500,cart\nx,b,2900,view\nx,a,3000,view\nx,a,3001,buy\nx,c,9000,view\n"
+            "y,a,1,view\ny,a,2,view\n");
+  begin("d");
+  option_text("fields.user", "u");
+  option_text("fields.item", "i");
+  option_text("fields.time", "t");
+  option_text("fields.event", "e");
+  option_text("output.split", "none");
+  dataset *d = run_and_open();
+  expect_user(d, "x", "a.view/0 a.cart/0 b.view/0 a.view/0 a.buy/0 c.view/1");
+  dataset_close(d);
+  option_text("filter.repeats",
+              "merge"); // b comes 2900 s after a's first event, but 1400 s after its last: one session
+  d = run_and_open();
+  expect_user(d, "x", "a.cart/0 b.view/0 a.buy/0 c.view/1");
+  expect_user(d, "y", "a.view/0");
+  dataset_close(d);
+  option_text("filter.repeats", "first");
+  d = run_and_open();
+  expect_user(d, "x", "a.cart/0 b.view/0 c.view/1"); // what a return becomes is no news of the first
+  json_t *j = report();
+  assert_int_equal(count_of(j, "dropped_repeats"), 4);
+  assert_int_equal(count_of(j, "sessions"), 3);
+  json_decref(j);
+  dataset_close(d);
+  option_text("input.events", "view,buy");
+  d = run_and_open();
+  expect_user(d, "x", "a.view/0 b.view/1 c.view/2"); // the cart that bridged the gap is not there
+  j = report();
+  assert_int_equal(count_of(j, "skipped_events"), 1);
+  json_decref(j);
+  dataset_close(d);
+}
+
+static void test_rejects(void **unused) {
+  (void)unused;
+  write_log("log", "u,i,t,p\nx,a,1,2.5\n,a,1,1\nx,,2,1\nx,b,soon,1\nx,b,,1\nx,b,3,cheap\nx\n\"x,b,3,1\nx,"
+                   "\xFF,4,1\nx,c,5,\n"
+                   ",b,1,1\n,c,1,1\n,d,1,1\n");
+  begin("d");
+  option_text("fields.user", "u");
+  option_text("fields.item", "i");
+  option_text("fields.time", "t");
+  option_text("fields.price", "p");
+  check_fails(run(), ERR_FORMAT,
+              "11 of 13 rows cannot be read (most: no user, first on line 3: ,a,1,1); input.max_rejects");
+  option_text("input.max_rejects", "0.9");
+  dataset *d = run_and_open();
+  expect_user(d, "x", "a/0 c/0");
+  json_t *j = report();
+  static const struct {
+    const char *reason;
+    int rows, line;
+    const char *text;
+  } wanted[] = {{"no user", 4, 3, ",a,1,1"},
+                {"no item", 1, 4, "x,,2,1"},
+                {"time that cannot be read", 1, 5, "x,b,soon,1"},
+                {"no time", 1, 6, "x,b,,1"},
+                {"price that is not a number", 1, 7, "x,b,3,cheap"},
+                {"too few columns", 1, 8, "x"},
+                {"a quote that is not closed", 1, 9, "\"x,b,3,1"},
+                {"text that is not UTF-8", 1, 10, "x,?,4,1"}};
+  const json_t *reasons = json_object_get(j, "rejects");
+  assert_int_equal(json_array_size(reasons), sizeof wanted / sizeof *wanted);
+  for (size_t i = 0; i < sizeof wanted / sizeof *wanted; i++) {
+    const json_t *x = json_array_get(reasons, i), *first = json_object_get(x, "first");
+    assert_string_equal(json_string_value(json_object_get(x, "reason")), wanted[i].reason);
+    assert_int_equal(count_of(x, "rows"), wanted[i].rows);
+    assert_int_equal(json_array_size(first), wanted[i].rows < 3 ? wanted[i].rows : 3);
+    assert_int_equal(count_of(json_array_get(first, 0), "line"), wanted[i].line);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(first, 0), "text")), wanted[i].text);
+  }
+  json_decref(j);
+  dataset_close(d);
+}
+
+// A search has no item; it is no fault where events have types.
+static void test_jsonl_without_items(void **unused) {
+  (void)unused;
+  write_log("log", "{\"user_id\":1,\"item_id\":7,\"event\":\"view\"}\n{\"user_id\":1,\"event\":\"search\"}\n{"
+                   "\"user_id\":\"1\","
+                   "\"item_id\":\"8\",\"event\":\"buy\"}\n");
+  begin("d");
+  option_text("input.format", "jsonl");
+  option_text("fields.event", "event");
+  dataset *d = run_and_open();
+  expect_user(d, "1", "7.view/0 8.buy/0"); // numbers and texts are the same names
+  json_t *j = report();
+  assert_int_equal(count_of(j, "without_item"), 1);
+  assert_int_equal(count_of(j, "rejected"), 0);
+  json_decref(j);
+  dataset_close(d);
+  option_text("fields.event", "");
+  option_text("input.max_rejects", "1");
+  d = run_and_open();
+  j = report();
+  assert_int_equal(count_of(j, "rejected"), 1);
+  json_decref(j);
+  dataset_close(d);
+}
+
+static void test_several_files(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id\nx,a\ny,b\n");
+  write_log("log2", "other,item_id,user_id\n1,c,x\n");
+  begin("d");
+  char both[600];
+  snprintf(both, sizeof both, "%s/log,%s/log2", dir, dir);
+  option_text("input.log", both);
+  dataset *d = run_and_open();
+  expect_user(d, "x", "a/0 c/0"); // each file by its own header
+  expect_user(d, "y", "b/0");
+  dataset_close(d);
+}
+
+// ---- catalogue and attributes --------------------------------------------------------------------------------
+
+static void read_tokens(const char *name, int32_t *out, hsize_t n) {
+  char path[1200];
+  hid_t file;
+  hsize_t there;
+  snprintf(path, sizeof path, "%s/items.h5", c.output.out);
+  h5_lock();
+  check_ok(h5_open(&file, path, "souk.items", 1));
+  check_ok(h5_dims(file, path, name, H5T_STD_I32LE, 1, &there));
+  assert_int_equal(there, n);
+  check_ok(h5_read(file, path, name, H5T_NATIVE_INT32, 0, n, out));
+  H5Fclose(file);
+  h5_unlock();
+}
+
+static void test_catalogue(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id,event,price\nx,a,view,1\nx,b,buy,2\nx,c,view,30\nx,d,view,\nx,e,view,"
+                   "50\ny,a,view,1\ny,c,view,50\n");
+  write_log("cat", "id,name,kind,cost,more\na,\"Tea, "
+                   "green\",drinks,1.5,m1\nb,Cup,things,20,m2\nz,unused,things,1,\nd,Pot,,,m4\n"
+                   "b,again,drinks,9,\n,lost,x,1,\nc,Cup,things,dear,\n");
+  begin("d");
+  char path[300];
+  check_ok(path_join(path, sizeof path, dir, "cat"));
+  option_text("input.catalogue", path);
+  option_text("fields.event", "event");
+  option_text("fields.price", "price");
+  option_text("catalogue.item", "id");
+  option_text("catalogue.title", "name");
+  option_text("catalogue.category", "kind");
+  option_text("catalogue.price", "cost");
+  option_text("catalogue.keep", "more");
+  option_text("output.price_buckets", "2");
+  option_text("output.split", "none");
+  check_fails(run(), ERR_FORMAT, "2 of 7 rows cannot be read");
+  option_text("input.max_rejects", "0.3");
+  dataset *d = run_and_open();
+  const vocab *v = dataset_vocab(d);
+  // event=view (6 occurrences), event=buy; category=drinks (a twice), category=things; two price buckets; items last.
+  static const char *const names[] = {"event=view",      "event=buy", "category=drinks",
+                                      "category=things", "price=1",   "price=2"};
+  static const int64_t counts[] = {6, 1, 2, 1, 3, 3};
+  assert_int_equal(vocab_begin(v, RANGE_ATTRIBUTES), TOKEN_SPECIALS);
+  assert_int_equal(vocab_end(v, RANGE_ATTRIBUTES), TOKEN_SPECIALS + 6);
+  assert_int_equal(vocab_size(v), TOKEN_SPECIALS + 6 + 5);
+  for (int32_t i = 0; i < 6; i++) {
+    assert_string_equal(vocab_token(v, TOKEN_SPECIALS + i), names[i]);
+    assert_int_equal(vocab_token_count(v, TOKEN_SPECIALS + i), counts[i]);
+  }
+  // Prices: a 1.5 and b 20 by the catalogue, c (30 + 50) / 2 = 40 and e 50 by the log, d unknown. Half of the known four are
+  // below 40.
+  int32_t category[5], price[5];
+  read_tokens("category", category, 5);
+  read_tokens("price", price, 5);
+  const int32_t first = vocab_begin(v, RANGE_ITEMS), drinks = 7, things = 8, cheap = 9, dear = 10;
+  const struct {
+    const char *item;
+    int32_t category, price;
+  } wanted[] = {{"a", drinks, cheap}, {"b", things, cheap}, {"c", 0, dear}, {"d", 0, 0}, {"e", 0, dear}};
+  for (size_t i = 0; i < 5; i++) {
+    const int32_t row = vocab_find(v, RANGE_ITEMS, wanted[i].item) - first;
+    assert_true(row >= 0);
+    assert_int_equal(category[row], wanted[i].category);
+    assert_int_equal(price[row], wanted[i].price);
+  }
+  json_t *j = report();
+  assert_int_equal(count_of(j, "catalogue_rows"), 7);
+  assert_int_equal(count_of(j, "catalogue_rejected"), 2);
+  assert_int_equal(count_of(j, "catalogue_matched"), 3);
+  assert_int_equal(count_of(j, "catalogue_repeated"), 1);
+  assert_true(fabs(json_real_value(json_array_get(json_object_get(j, "price_edges"), 0)) - 40) < 1e-9);
+  json_decref(j);
+  char *text;
+  size_t n;
+  snprintf(path, sizeof path, "%s/d/catalogue.jsonl", dir);
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  assert_string_equal(
+      text,
+      "{\"item\":\"a\",\"title\":\"Tea, green\",\"category\":\"drinks\",\"price\":\"1.5\",\"more\":\"m1\"}\n"
+      "{\"item\":\"b\",\"title\":\"Cup\",\"category\":\"things\",\"price\":\"20\",\"more\":\"m2\"}\n"
+      "{\"item\":\"d\",\"title\":\"Pot\",\"more\":\"m4\"}\n");
+  free(text);
+  dataset_close(d);
+  option_text("output.attributes", "false");
+  d = run_and_open();
+  assert_int_equal(vocab_begin(dataset_vocab(d), RANGE_ITEMS), TOKEN_SPECIALS);
+  dataset_close(d);
+  option_text("catalogue.keep", "more,title");
+  check_fails(run(), ERR_ARGUMENT, "catalogue.keep: \"title\" is a name of its own");
+  option_text("catalogue.keep", "moar");
+  check_fails(run(), ERR_FORMAT, "no column \"moar\"");
+}
+
+// Equal prices cannot be told apart: fewer buckets than asked for.
+static void test_buckets(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id,price\nx,a,5\nx,b,5\nx,c,5\nx,d,5\nx,e,9\nx,f,5\n");
+  begin("d");
+  option_text("fields.price", "price");
+  option_text("output.split", "none");
+  dataset *d = run_and_open();
+  const vocab *v = dataset_vocab(d);
+  assert_int_equal(vocab_end(v, RANGE_ATTRIBUTES) - vocab_begin(v, RANGE_ATTRIBUTES), 2);
+  assert_int_equal(vocab_token_count(v, vocab_find(v, RANGE_ATTRIBUTES, "price=1")), 5);
+  assert_int_equal(vocab_token_count(v, vocab_find(v, RANGE_ATTRIBUTES, "price=2")), 1);
+  dataset_close(d);
+}
+
+// ---- against a reference -------------------------------------------------------------------------------------
+
+enum { USERS = 60, ITEMS = 40, ROWS = 1500 };
+typedef struct ref_event {
+  int user, item, type, order, session;
+  int64_t time;
+} ref_event;
+
+static int by_user_then_time(const void *a, const void *b) {
+  const ref_event *x = a, *y = b;
+  if (x->user != y->user) return x->user - y->user;
+  if (x->time != y->time) return x->time < y->time ? -1 : 1;
+  return x->order - y->order;
+}
+
+static int ref_sessions(ref_event *e, int n, int gap) {
+  for (int i = 0; i < n; i++) {
+    const bool same = i > 0 && e[i - 1].user == e[i].user;
+    e[i].session = same ? e[i - 1].session + (e[i].time - e[i - 1].time > gap) : 0;
+  }
+  return n;
+}
+
+static int ref_repeats(ref_event *e, int n, int how) {
+  ref_event out[ROWS];
+  int kept = 0;
+  for (int i = 0; i < n; i++) {
+    const bool next = how > 0 && i > 0 && e[i - 1].user == e[i].user && e[i - 1].item == e[i].item;
+    int first = -1;
+    for (int k = 0; k < kept; k++)
+      if (out[k].user == e[i].user && out[k].item == e[i].item) first = k;
+    if (next) { // it goes into the event that this run of equal items left, if it left one
+      int begin = i;
+      while (begin > 0 && e[begin - 1].user == e[i].user && e[begin - 1].item == e[i].item) begin--;
+      if (kept > 0 && out[kept - 1].order == e[begin].order) out[kept - 1].type = e[i].type;
+      continue;
+    }
+    if (how == 2 && first >= 0) continue;
+    out[kept++] = e[i];
+  }
+  memcpy(e, out, (size_t)kept * sizeof *e);
+  return kept;
+}
+
+static int ref_core(ref_event *e, int n, int min_user, int min_item) {
+  for (bool changed = true; changed;) {
+    int users[USERS] = {0}, items[ITEMS] = {0}, kept = 0;
+    for (int i = 0; i < n; i++) {
+      users[e[i].user]++;
+      items[e[i].item]++;
+    }
+    for (int i = 0; i < n; i++)
+      if (users[e[i].user] >= min_user && items[e[i].item] >= min_item) e[kept++] = e[i];
+    changed = kept < n;
+    n = kept;
+  }
+  return n;
+}
+
+static void check_reference(int seed, int repeats, int min_user, int min_item) {
+  static const char *const types[] = {"view", "cart", "buy"};
+  static ref_event e[ROWS];
+  static char log[ROWS * 40];
+  rng r = rng_at((uint64_t)seed, 1, 2, 3);
+  char *at = log;
+  at += sprintf(at, "user_id,item_id,time,event\n");
+  for (int i = 0; i < ROWS; i++) {
+    const int user = (int)(rng_unit(&r) * rng_unit(&r) * USERS),
+              item = (int)(rng_unit(&r) * rng_unit(&r) * ITEMS);
+    const bool again = i > 0 && rng_unit(&r) < 0.3; // often the same thing again
+    e[i] = (ref_event){.user = again ? e[i - 1].user : user,
+                       .item = again ? e[i - 1].item : item,
+                       .type = (int)rng_below(&r, 3),
+                       .order = i,
+                       .time = (int64_t)rng_below(&r, 400000)};
+    at += sprintf(at, "u%d,i%d,%lld,%s\n", e[i].user, e[i].item, (long long)e[i].time, types[e[i].type]);
+  }
+  write_log("log", log);
+  begin("d");
+  c.filter.repeats = repeats;
+  c.filter.min_user = min_user;
+  c.filter.min_item = min_item;
+  option_text("fields.time", "time");
+  option_text("fields.event", "event");
+  option_text("output.memory", "1M");
+  dataset *d = run_and_open();
+  qsort(e, ROWS, sizeof *e, by_user_then_time);
+  int n = ref_sessions(e, ROWS, 1800), kept = 0;
+  n = ref_repeats(e, n, repeats);
+  n = ref_core(e, n, min_user, min_item);
+  n = ref_repeats(e, n, repeats);
+  int64_t sequences = 0, sessions = 0, cold = 0;
+  int train[ITEMS] = {0};
+  for (int pass = 0; pass < 2; pass++) { // counts first, then the comparison
+    for (int i = 0; i < n;) {
+      int stop = i;
+      while (stop < n && e[stop].user == e[i].user) stop++;
+      const int length = stop - i, cut = length >= 3 ? length - 2 : length;
+      char user[16], text[8192] = "";
+      snprintf(user, sizeof user, "u%d", e[i].user);
+      int session = 0;
+      for (int k = i; k < stop; k++) {
+        session += k > i && e[k].session != e[k - 1].session;
+        if (pass == 0) train[e[k].item] += k - i < cut;
+        if (pass == 1 && length >= 3 && k == stop - 1) cold += train[e[k].item] == 0;
+        sprintf(text + strlen(text), "%s%si%d.%s/%d", k > i ? " " : "", k - i >= cut ? "| " : "", e[k].item,
+                types[e[k].type], session);
+      }
+      if (pass == 1) {
+        expect_user(d, user, text);
+        sequences++;
+        sessions += session + 1;
+        kept += length;
+      }
+      i = stop;
+    }
+  }
+  json_t *j = report();
+  assert_int_equal(count_of(j, "users"), sequences);
+  assert_int_equal(dataset_get_info(d)->sequences, sequences);
+  assert_int_equal(count_of(j, "sessions"), sessions);
+  assert_int_equal(count_of(j, "events"), kept);
+  assert_int_equal(count_of(j, "cold_test_targets"), cold);
+  assert_int_equal(count_of(j, "events") + count_of(j, "dropped_by_core") + count_of(j, "dropped_repeats"),
+                   ROWS);
+  json_decref(j);
+  const vocab *v = dataset_vocab(d);
+  for (int i = 0; i < ITEMS; i++) {
+    char name[16];
+    snprintf(name, sizeof name, "i%d", i);
+    const int32_t id = vocab_find(v, RANGE_ITEMS, name);
+    assert_int_equal(id < 0 ? 0 : vocab_token_count(v, id), train[i]);
+  }
+  for (int32_t id = vocab_begin(v, RANGE_ITEMS) + 1; id < vocab_size(v);
+       id++) { // by falling count, then name
+    const int64_t a = vocab_token_count(v, id - 1), b = vocab_token_count(v, id);
+    assert_true(a > b || (a == b && strcmp(vocab_token(v, id - 1), vocab_token(v, id)) < 0));
+  }
+  dataset_close(d);
+}
+
+static void test_reference(void **unused) {
+  (void)unused;
+  for (int repeats = 0; repeats < 3; repeats++) {
+    check_reference(1 + repeats, repeats, 1, 1);
+    check_reference(11 + repeats, repeats, 6, 1);
+    check_reference(21 + repeats, repeats, 1, 12);
+    check_reference(31 + repeats, repeats, 7, 9);
+  }
+}
+
+static void test_nothing_left(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id\nx,a\nx,b\n");
+  begin("d");
+  option_text("filter.min_user", "3");
+  check_fails(run(), ERR_FORMAT, "no events are left after filtering");
+  assert_false(dir_exists(c.output.out));
+  write_log("log", "user_id,item_id\n");
+  begin("d");
+  check_fails(run(), ERR_FORMAT, "no events are left after filtering");
+  begin("d");
+  option_text("input.log", "");
+  check_fails(run(), ERR_ARGUMENT, "input.log names no file");
+  begin("d");
+  option_text("input.events", "view");
+  check_fails(run(), ERR_ARGUMENT, "input.events needs fields.event");
+  begin("d");
+  option_text("output.window", "5");
+  check_fails(run(), ERR_ARGUMENT, "output.stride must not exceed output.window");
+}
+
+// A user whose history is longer than the exact histogram of lengths.
+static void test_long_history(void **unused) {
+  (void)unused;
+  enum { LONG = SHORT_LENGTHS + 10 };
+  char *log, *at;
+  check_ok(mem_new(&log, LONG * 16 + 100, 1, "a log"));
+  at = log + sprintf(log, "user_id,item_id\n");
+  for (int i = 0; i < LONG; i++) at += sprintf(at, "x,%d\n", i % 1000);
+  sprintf(at, "y,1\ny,2\n");
+  write_log("log", log);
+  free(log);
+  begin("d");
+  option_text("output.shard_tokens", "1000");
+  dataset *d = run_and_open();
+  assert_int_equal(dataset_get_info(d)->longest, LONG);
+  json_t *j = report();
+  assert_int_equal(count_of(json_object_get(j, "length"), "max"), LONG);
+  assert_int_equal(count_of(json_object_get(j, "length"), "median"), LONG);
+  assert_int_equal(count_of(json_object_get(j, "length"), "min"), 2);
+  json_decref(j);
+  dataset_close(d);
+}
+
+int main(void) {
+#define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_times), CASE(test_store),        CASE(test_order_and_sessions),
+      CASE(test_repeats),           CASE(test_rejects),      CASE(test_jsonl_without_items),
+      CASE(test_several_files),     CASE(test_catalogue),    CASE(test_buckets),
+      CASE(test_reference),         CASE(test_nothing_left), CASE(test_long_history),
+  };
+  return cmocka_run_group_tests_name("prepare", tests, NULL, NULL);
+}
