@@ -16,6 +16,5 @@ status cmd_selftest(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
 status cmd_vectors(int argc, char **argv);
 status cmd_inspect(int argc, char **argv);
-status cmd_vectors(int argc, char **argv);
 
 #endif
