@@ -13,7 +13,7 @@ typedef struct selftest_outcome {
   double wanted;      // an upper bound for `last`
 } selftest_outcome;
 
-// Trains tiny model `run` on sequences that go round in a circle of items. Fails only when it cannot be trained at all; a
+// Trains tiny model `run` on sequences that go round a circle of items. Fails only when it cannot be trained at all; a
 // loss that did not fall enough is for the caller to see.
 status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads,
                       selftest_outcome *out);

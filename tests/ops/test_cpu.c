@@ -68,6 +68,20 @@ static void test_lamb_is_dense(void **unused) {
   backend_cpu.close(ctx);
 }
 
+// Without graphs everything has run by the time a graph would be launched.
+static void test_no_graphs(void **unused) {
+  (void)unused;
+  op_ctx *ctx;
+  check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 1}));
+  void *graph = &ctx;
+  check_ok(backend_cpu.graph_begin(ctx));
+  check_ok(backend_cpu.graph_end(ctx, &graph));
+  assert_null(graph);
+  check_ok(backend_cpu.graph_launch(ctx, graph));
+  backend_cpu.graph_free(ctx, graph);
+  backend_cpu.close(ctx);
+}
+
 static void test_memory_errors(void **unused) {
   (void)unused;
   op_ctx *ctx;
@@ -109,6 +123,7 @@ static void test_find(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_supports), cmocka_unit_test(test_lamb_is_dense),
-                                     cmocka_unit_test(test_memory_errors), cmocka_unit_test(test_find)};
+                                     cmocka_unit_test(test_no_graphs), cmocka_unit_test(test_memory_errors),
+                                     cmocka_unit_test(test_find)};
   return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
 }

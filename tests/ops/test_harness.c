@@ -1,5 +1,6 @@
 // The op checks can fail: backends that are the CPU's but for one fault each, and what the checks say of them.
 #include <math.h>
+#include <stdbool.h>
 #include <string.h>
 #include "lib/check.h"
 #include "ops/check/check.h"
@@ -113,6 +114,12 @@ static status keeps_results(op_ctx *ctx) {
   return OK;
 }
 
+static status drifts(op_ctx *ctx, step_result *r) {
+  const status rc = backend_cpu.result_read(ctx, r);
+  r->cls_loss += 1e-13 * calls++;
+  return rc;
+}
+
 static status misaligned(op_ctx *ctx, size_t bytes, const char *what, void **out) {
   TRY(backend_cpu.mem_alloc(ctx, bytes + 64, what, out));
   *out = (char *)*out + 64;
@@ -129,10 +136,81 @@ static status refuses(op_kind kind, const void *params) {
   return OK;
 }
 
+// ---- a backend of 2-byte activations -------------------------------------------------------------------------
+// Just enough of one that the checks take it for bf16: gather, as its backend would do it, and casts.
+
+static float wide(uint16_t x) {
+  const uint32_t bits = (uint32_t)x << 16;
+  float f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+static uint16_t narrow(float f, bool round) {
+  uint32_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  if (isnan(f)) return 0x7FFF;
+  return (uint16_t)((bits + (round ? 0x7FFFu + (bits >> 16 & 1u) : 0)) >> 16);
+}
+
+static status bf16_cast(op_ctx *ctx, act *to, const float *from, size_t count) {
+  (void)ctx;
+  for (size_t i = 0; i < count; i++) ((uint16_t *)to)[i] = narrow(from[i], true);
+  return OK;
+}
+
+static status bf16_cast_down(op_ctx *ctx, act *to, const float *from, size_t count) {
+  (void)ctx;
+  for (size_t i = 0; i < count; i++) ((uint16_t *)to)[i] = narrow(from[i], false);
+  return OK;
+}
+
+static int32_t masked, seqs;
+
+static status bf16_state(op_ctx *ctx, const step_state *state) {
+  masked = state->masked;
+  seqs = state->seqs;
+  return backend_cpu.state_write(ctx, state);
+}
+
+static status bf16_gather(op_ctx *ctx, const gather_params *p) {
+  (void)ctx;
+  const size_t n = (size_t)(p->n.kind == ROWS_SEQS ? seqs : masked), H = (size_t)p->hidden;
+  for (size_t i = 0; i < n; i++)
+    memcpy((uint16_t *)p->y + i * H, (const uint16_t *)p->x + (size_t)p->index[i] * H, H * sizeof(uint16_t));
+  return OK;
+}
+
+// Adds in float and rounds once.
+static status bf16_scatter(op_ctx *ctx, const gather_params *p) {
+  (void)ctx;
+  const size_t n = (size_t)(p->n.kind == ROWS_SEQS ? seqs : masked), H = (size_t)p->hidden;
+  for (size_t row = 0; row < (size_t)p->source.cap; row++)
+    for (size_t j = 0; j < H; j++) {
+      uint16_t *to = (uint16_t *)p->dx + row * H + j;
+      float sum = wide(*to);
+      bool any = false;
+      for (size_t i = 0; i < n; i++) {
+        if ((size_t)p->index[i] != row) continue;
+        any = true;
+        sum += wide(((const uint16_t *)p->dy)[i * H + j]);
+      }
+      if (any) *to = narrow(sum, true);
+    }
+  return OK;
+}
+
+static status bf16_gather_off(op_ctx *ctx, const gather_params *p) {
+  const status rc = bf16_gather(ctx, p);
+  uint16_t *y = (uint16_t *)p->y;
+  *y = narrow(wide(*y) * 1.1f, true);
+  return rc;
+}
+
 // ---- what is said of them ------------------------------------------------------------------------------------
 
 static check_result examine(const char *suite, const backend *be) {
-  const check_config config = {.threads = {2}, .n_threads = 1};
+  const check_config config = {.threads = {2}, .n_threads = 1, .cases = 6}; // enough for every fault
   int32_t i = 0;
   while (i < n_checks && strcmp(check_names[i], suite) != 0) i++;
   assert_true(i < n_checks);
@@ -172,6 +250,7 @@ static void test_ops(void **unused) {
   expect("norm", FAULTY(be_.norm_backward = gives_up), "the device is on fire");
   expect("embed", FAULTY(be_.embed_backward = forgets_a_flag), "touched after the backward pass is off by 1");
   expect("cls", FAULTY(be_.cls = forgets_a_loss), "cls_loss after the forward pass is off");
+  expect("cls", FAULTY(be_.result_read = drifts), "are not the same bits in a repeat");
   expect("optim", FAULTY(be_.grad_norm = ignores_nan), "grad_sumsq after the forward pass is off");
   expect("optim", FAULTY(be_.adamw = forgets_the_gradient), "g after the backward pass is off");
 }
@@ -182,6 +261,26 @@ static void test_backend(void **unused) {
   expect("backend", FAULTY(be_.result_clear = keeps_results), "cleared results are not zero");
   expect("backend", FAULTY(be_.mem_alloc = misaligned, be_.mem_free = misaligned_free), "not aligned");
   expect("backend", FAULTY(be_.version = OPS_VERSION + 1), "version 2 of the op table");
+}
+
+static void test_small_activations(void **unused) {
+  (void)unused;
+  backend be = backend_cpu;
+  be.name = "bf16";
+  be.act_size = 2;
+  be.cast = bf16_cast;
+  be.state_write = bf16_state;
+  be.gather_forward = bf16_gather;
+  be.gather_backward = bf16_scatter;
+  const check_result r = examine("gather", &be);
+  if (r.failed > 0) fail_msg("%s", r.failures[0]);
+  assert_true(r.cases > 0 && r.worst > 0);
+  be.gather_forward = bf16_gather_off;
+  const check_result off = examine("gather", &be);
+  assert_true(off.failed > 0 && strstr(off.failures[0], "y after the forward pass is off") != NULL);
+  be.cast = bf16_cast_down;
+  const check_result down = examine("backend", &be);
+  assert_true(down.failed > 0 && strstr(down.failures[0], "rounds wrongly") != NULL);
 }
 
 static void test_unsupported(void **unused) {
@@ -198,6 +297,7 @@ static void test_unsupported(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_backend),
+                                     cmocka_unit_test(test_small_activations),
                                      cmocka_unit_test(test_unsupported)};
   return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
 }

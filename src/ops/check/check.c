@@ -263,6 +263,7 @@ const int32_t n_checks = sizeof check_names / sizeof *check_names;
 status check_run(int32_t i, const backend *be, const check_config *config, check_result *out) {
   memset(out, 0, sizeof *out);
   if (i == n_suites) return check_backend_suite(be, config, out);
-  for (int32_t k = 0; k < suites[i]->cases; k++) TRY(run_case(suites[i], k, be, config, out));
+  const int32_t all = suites[i]->cases, n = config->cases > 0 && config->cases < all ? config->cases : all;
+  for (int32_t k = 0; k < n; k++) TRY(run_case(suites[i], k, be, config, out));
   return OK;
 }

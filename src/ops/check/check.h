@@ -21,6 +21,7 @@ typedef struct check_config {
   int32_t device;
   int32_t threads[4]; // every case runs at each; CPU backends only need more than one
   int32_t n_threads;
+  int32_t cases; // only the first so many of each op; 0: all
 } check_config;
 
 typedef struct check_result {
