@@ -68,7 +68,9 @@ static void run_child(int channel, void (*serve)(void *self, int channel), void 
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  signal(SIGPROF, SIG_DFL);
+  // What it dies of, it dies of by itself: no handler of the parent's runs here.
+  static const int fatal[] = {SIGPROF, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
+  for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
   const struct rlimit none = {0, 0};
   setrlimit(RLIMIT_CORE, &none);
   close_others(channel);

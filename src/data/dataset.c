@@ -9,11 +9,11 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/hdf5_glue.h"
+#include "data/h5_reader.h"
 
 typedef struct shard {
   char path[PATH_MAX];
-  hid_t file;
+  int32_t file;         // of the reader
   int64_t first, count; // sequences
   int64_t *offsets;     // [count + 1]
 } shard;
@@ -23,9 +23,10 @@ struct dataset {
   dataset_info info;
   vocab *v;                 // NULL with premasked shards, which bring theirs
   nvidia_shards *premasked; // NULL for a prepared data set
-  shard *shards;            // [found], of which the first `opened` are
+  h5_reader *reader;
+  shard *shards; // [found]
   size_t shards_cap;
-  int32_t found, opened;
+  int32_t found;
   int32_t *train_lengths, *lengths;
   size_t train_cap, lengths_cap;
 };
@@ -126,35 +127,35 @@ static status verify_files(const char *dir, const json_t *files, const char *man
 // ---- index ---------------------------------------------------------------------------------------------------
 
 static status read_shard_index(dataset *d, shard *s) {
-  hsize_t n_offsets, n, tokens, m;
-  TRY(h5_open(&s->file, s->path, "souk.shard", 1));
-  d->opened++;
-  TRY(h5_dims(s->file, s->path, "offsets", H5T_STD_I64LE, 1, &n_offsets));
-  TRY(h5_dims(s->file, s->path, "tokens", H5T_STD_I32LE, 1, &tokens));
+  h5_reader *r = d->reader;
+  int64_t n_offsets, n, tokens, m;
+  TRY(reader_open(r, s->path, "souk.shard", 1, &s->file));
+  TRY(reader_dims(r, s->file, "offsets", H5_KIND_I64, 1, &n_offsets));
+  TRY(reader_dims(r, s->file, "tokens", H5_KIND_I32, 1, &tokens));
   if (n_offsets < 1) return fail(ERR_FORMAT, "%s: dataset \"offsets\" is empty", s->path);
   n = n_offsets - 1;
   const struct {
     const char *name;
-    hid_t type;
-    hsize_t size;
-  } sets[] = {{"events", H5T_STD_U8LE, tokens},    {"times", H5T_STD_I64LE, tokens},
-              {"sessions", H5T_STD_I32LE, tokens}, {"valid_from", H5T_STD_I32LE, n},
-              {"test_from", H5T_STD_I32LE, n},     {"users", H5T_STD_I64LE, n}};
+    h5_kind kind;
+    int64_t size;
+  } sets[] = {{"events", H5_KIND_U8, tokens},    {"times", H5_KIND_I64, tokens},
+              {"sessions", H5_KIND_I32, tokens}, {"valid_from", H5_KIND_I32, n},
+              {"test_from", H5_KIND_I32, n},     {"users", H5_KIND_I64, n}};
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-    TRY(h5_dims(s->file, s->path, sets[i].name, sets[i].type, 1, &m));
+    TRY(reader_dims(r, s->file, sets[i].name, sets[i].kind, 1, &m));
     if (m != sets[i].size)
-      return fail(ERR_FORMAT, "%s: dataset \"%s\" has %llu elements, not %llu", s->path, sets[i].name,
-                  (unsigned long long)m, (unsigned long long)sets[i].size);
+      return fail(ERR_FORMAT, "%s: dataset \"%s\" has %lld elements, not %lld", s->path, sets[i].name,
+                  (long long)m, (long long)sets[i].size);
   }
-  if (n > (hsize_t)(d->info.sequences - s->first))
+  if (n > d->info.sequences - s->first)
     return fail(ERR_FORMAT, "%s: more sequences than the manifest says", s->path);
-  s->count = (int64_t)n;
+  s->count = n;
   const size_t end = (size_t)(s->first + s->count);
   TRY(mem_grow(&d->lengths, &d->lengths_cap, end + 1, sizeof *d->lengths, "the data set's index"));
   TRY(mem_grow(&d->train_lengths, &d->train_cap, end + 1, sizeof *d->lengths, "the data set's index"));
-  TRY(mem_new(&s->offsets, n_offsets, sizeof *s->offsets, "a shard's index"));
-  TRY(h5_read(s->file, s->path, "offsets", H5T_NATIVE_INT64, 0, n_offsets, s->offsets));
-  TRY(h5_read(s->file, s->path, "valid_from", H5T_NATIVE_INT32, 0, n, d->train_lengths + s->first));
+  TRY(mem_new(&s->offsets, (size_t)n_offsets, sizeof *s->offsets, "a shard's index"));
+  TRY(reader_rows(r, s->file, "offsets", H5_KIND_I64, 1, 0, n_offsets, 1, s->offsets));
+  TRY(reader_rows(r, s->file, "valid_from", H5_KIND_I32, 1, 0, n, 1, d->train_lengths + s->first));
   const int64_t *at = s->offsets; // from 0 and rising, so that no difference overflows
   bool covered = at[0] == 0;
   for (int64_t i = 0; covered && i < s->count; i++) {
@@ -163,7 +164,7 @@ static status read_shard_index(dataset *d, shard *s) {
       return fail(ERR_FORMAT, "%s: sequence %lld has bad offsets or cuts", s->path, (long long)i);
     d->lengths[s->first + i] = (int32_t)(at[i + 1] - at[i]);
   }
-  covered = covered && at[n] == (int64_t)tokens;
+  covered = covered && at[n] == tokens;
   return covered ? OK : fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
 }
 
@@ -185,15 +186,13 @@ static status find_shards(dataset *d) {
 
 static status open_shards(dataset *d, int64_t *sequences) {
   *sequences = 0;
-  status rc = OK;
-  h5_lock();
-  for (int32_t i = 0; rc == OK && i < d->found; i++) {
+  TRY(reader_start(&d->reader));
+  for (int32_t i = 0; i < d->found; i++) {
     d->shards[i].first = *sequences;
-    rc = read_shard_index(d, &d->shards[i]);
+    TRY(read_shard_index(d, &d->shards[i]));
     *sequences += d->shards[i].count;
   }
-  h5_unlock();
-  return rc;
+  return OK;
 }
 
 static status check_sum(const dataset *d, const char *what, int64_t found, int64_t said) {
@@ -317,9 +316,7 @@ bad:
 
 void dataset_close(dataset *d) {
   if (d == NULL) return;
-  h5_lock();
-  for (int32_t i = 0; i < d->opened; i++) H5Fclose(d->shards[i].file);
-  h5_unlock();
+  reader_stop(d->reader);
   for (int32_t i = 0; i < d->found; i++) free(d->shards[i].offsets);
   free(d->shards);
   free(d->train_lengths);
@@ -350,27 +347,34 @@ const int32_t *dataset_lengths(const dataset *d) {
 // Sequences [from, to) of one shard into the block, whose arrays have room.
 static status read_part(const dataset *d, const shard *s, int64_t from, int64_t to, sequence_block *b,
                         int64_t at_seq) {
-  const int64_t at = b->offsets[at_seq];
-  const hsize_t first = (hsize_t)s->offsets[from], count = (hsize_t)(s->offsets[to] - s->offsets[from]);
-  const hsize_t seqs = (hsize_t)(to - from);
-  for (int64_t i = 0; i < to - from; i++)
+  const int64_t at = b->offsets[at_seq], seqs = to - from;
+  const int64_t first = s->offsets[from], count = s->offsets[to] - s->offsets[from];
+  for (int64_t i = 0; i < seqs; i++)
     b->offsets[at_seq + i + 1] = at + s->offsets[from + i + 1] - s->offsets[from];
-  TRY(h5_read(s->file, s->path, "tokens", H5T_NATIVE_INT32, first, count, b->tokens + at));
-  TRY(h5_read(s->file, s->path, "events", H5T_NATIVE_UINT8, first, count, b->events + at));
-  TRY(h5_read(s->file, s->path, "times", H5T_NATIVE_INT64, first, count, b->times + at));
-  TRY(h5_read(s->file, s->path, "sessions", H5T_NATIVE_INT32, first, count, b->sessions + at));
-  TRY(h5_read(s->file, s->path, "valid_from", H5T_NATIVE_INT32, (hsize_t)from, seqs, b->valid_from + at_seq));
-  TRY(h5_read(s->file, s->path, "test_from", H5T_NATIVE_INT32, (hsize_t)from, seqs, b->test_from + at_seq));
-  TRY(h5_read(s->file, s->path, "users", H5T_NATIVE_INT64, (hsize_t)from, seqs, b->users + at_seq));
-  for (hsize_t i = 0; i < count; i++)
-    if (b->tokens[at + (int64_t)i] < 0 || b->tokens[at + (int64_t)i] >= d->info.vocab_size ||
-        b->events[at + (int64_t)i] >= d->info.n_event_types)
-      return fail(ERR_FORMAT, "%s: token or event %llu is outside the vocabulary", s->path,
-                  (unsigned long long)(first + i));
+  const struct {
+    const char *name;
+    h5_kind kind;
+    int64_t first, count;
+    void *data;
+  } sets[] = {{"tokens", H5_KIND_I32, first, count, b->tokens + at},
+              {"events", H5_KIND_U8, first, count, b->events + at},
+              {"times", H5_KIND_I64, first, count, b->times + at},
+              {"sessions", H5_KIND_I32, first, count, b->sessions + at},
+              {"valid_from", H5_KIND_I32, from, seqs, b->valid_from + at_seq},
+              {"test_from", H5_KIND_I32, from, seqs, b->test_from + at_seq},
+              {"users", H5_KIND_I64, from, seqs, b->users + at_seq}};
+  for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
+    TRY(reader_rows(d->reader, s->file, sets[i].name, sets[i].kind, 1, sets[i].first, sets[i].count, 1,
+                    sets[i].data));
+  for (int64_t i = 0; i < count; i++)
+    if (b->tokens[at + i] < 0 || b->tokens[at + i] >= d->info.vocab_size ||
+        b->events[at + i] >= d->info.n_event_types)
+      return fail(ERR_FORMAT, "%s: token or event %lld is outside the vocabulary", s->path,
+                  (long long)(first + i));
   for (int64_t i = at_seq; i < at_seq + to - from; i++)
-    if (b->test_from[i] < b->valid_from[i] || b->test_from[i] > b->offsets[i + 1] - b->offsets[i])
-      return fail(ERR_FORMAT, "%s: sequence %lld has a bad test_from", s->path,
-                  (long long)(from + i - at_seq));
+    if (b->valid_from[i] < 0 || b->test_from[i] < b->valid_from[i] ||
+        b->test_from[i] > b->offsets[i + 1] - b->offsets[i])
+      return fail(ERR_FORMAT, "%s: sequence %lld has bad cuts", s->path, (long long)(from + i - at_seq));
   return OK;
 }
 
@@ -398,7 +402,6 @@ status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count
   TRY_GOTO(mem_new(&b->valid_from, n, sizeof *b->valid_from, "a block"), bad);
   TRY_GOTO(mem_new(&b->test_from, n, sizeof *b->test_from, "a block"), bad);
   TRY_GOTO(mem_new(&b->users, n, sizeof *b->users, "a block"), bad);
-  h5_lock();
   rc = OK;
   for (int32_t i = 0; rc == OK && i < d->info.shards; i++) {
     const shard *s = &d->shards[i];
@@ -406,7 +409,6 @@ status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count
     const int64_t to = first + count < s->first + s->count ? first + count : s->first + s->count;
     if (from < to) rc = read_part(d, s, from - s->first, to - s->first, b, from - first);
   }
-  h5_unlock();
   if (rc != OK) goto bad;
   *out = b;
   return OK;

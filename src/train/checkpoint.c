@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/h5_reader.h"
 #include "data/hdf5_glue.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
@@ -336,6 +337,7 @@ status checkpoint_open(checkpoint **out, const char *dir) {
   TRY_GOTO(verify_parts(dir, json_object_get(j, "files"), path), bad);
   c->has_optimizer = json_object_get(json_object_get(j, "files"), "optimizer.h5") != NULL;
   c->has_catalogue = json_object_get(json_object_get(j, "files"), "catalogue.jsonl") != NULL;
+  TRY_GOTO(reader_start(&c->reader), bad); // now, while there is no model in memory yet
   free(text);
   json_decref(j);
   *out = c;
@@ -349,32 +351,45 @@ bad:
 
 void checkpoint_close(checkpoint *c) {
   if (c == NULL) return;
+  reader_stop(c->reader);
   free(c->config_yaml);
   free(c);
 }
 
-static status read_tensors(model *m, hid_t file, const char *path, const char *group, float *arena) {
+typedef struct part_file {
+  h5_reader *reader;
+  int32_t file;
+  char path[PATH_MAX + 64];
+} part_file;
+
+static status open_part(part_file *f, const checkpoint *c, const char *name, const char *schema) {
+  f->reader = c->reader;
+  TRY(path_join(f->path, sizeof f->path, c->dir, name));
+  return reader_open(f->reader, f->path, schema, 1, &f->file);
+}
+
+static status read_tensor(const part_file *f, const char *group, const param *p, float *to) {
+  int64_t dims[2] = {0, 1};
+  char name[PARAM_NAME + 16];
+  snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
+  TRY(reader_dims(f->reader, f->file, name, H5_KIND_F32, p->ndim, dims));
+  if (dims[0] != p->shape[0] || dims[1] != p->shape[1])
+    return fail(ERR_FORMAT, "%s: \"%s\" is %lld x %lld, the model wants %lld x %lld", f->path, name,
+                (long long)dims[0], (long long)dims[1], (long long)p->shape[0], (long long)p->shape[1]);
+  return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
+}
+
+static status read_tensors(model *m, const part_file *f, const char *group, float *arena) {
   const param_set *s = model_params(m);
+  const bool direct = model_backend(m)->host_memory; // straight into its place
   float *buffer = NULL;
   size_t cap = 0;
   status rc = OK;
   for (int32_t i = 0; rc == OK && i < s->count; i++) {
     const param *p = &s->items[i];
-    hsize_t dims[2] = {0, 1};
-    char name[PARAM_NAME + 16];
-    snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
-    rc = h5_dims(file, path, name, H5T_IEEE_F32LE, p->ndim, dims);
-    if (rc == OK && (dims[0] != (hsize_t)p->shape[0] || dims[1] != (hsize_t)p->shape[1]))
-      rc = fail(ERR_FORMAT, "%s: \"%s\" is %llu x %llu, the model wants %lld x %lld", path, name,
-                (unsigned long long)dims[0], (unsigned long long)dims[1], (long long)p->shape[0],
-                (long long)p->shape[1]);
-    if (model_backend(m)->host_memory) { // straight into its place
-      if (rc == OK) rc = h5_read(file, path, name, H5T_NATIVE_FLOAT, 0, dims[0], arena + p->offset);
-      continue;
-    }
-    if (rc == OK) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
-    if (rc == OK) rc = h5_read(file, path, name, H5T_NATIVE_FLOAT, 0, dims[0], buffer);
-    if (rc == OK)
+    if (!direct) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
+    if (rc == OK) rc = read_tensor(f, group, p, direct ? arena + p->offset : buffer);
+    if (rc == OK && !direct)
       rc =
           model_backend(m)->upload(model_ctx(m), arena + p->offset, buffer, (size_t)p->size * sizeof *buffer);
   }
@@ -383,28 +398,16 @@ static status read_tensors(model *m, hid_t file, const char *path, const char *g
 }
 
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
-  char path[PATH_MAX + 64];
-  hid_t file;
-  TRY(path_join(path, sizeof path, c->dir, "model.h5"));
-  h5_lock();
-  status rc = h5_open(&file, path, "souk.parameters", 1);
-  if (rc == OK) {
-    rc = read_tensors(m, file, path, "", model_params(m)->master);
-    H5Fclose(file);
+  part_file f;
+  TRY(open_part(&f, c, "model.h5", "souk.parameters"));
+  TRY(read_tensors(m, &f, "", model_params(m)->master));
+  if (with_optimizer) {
+    if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
+    TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
+    TRY(read_tensors(m, &f, "m", model_params(m)->m));
+    TRY(read_tensors(m, &f, "v", model_params(m)->v));
   }
-  if (rc == OK && with_optimizer) {
-    rc = path_join(path, sizeof path, c->dir, "optimizer.h5");
-    if (rc == OK && !c->has_optimizer)
-      rc = fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
-    if (rc == OK) rc = h5_open(&file, path, "souk.optimizer", 1);
-    if (rc == OK) {
-      rc = read_tensors(m, file, path, "m", model_params(m)->m);
-      if (rc == OK) rc = read_tensors(m, file, path, "v", model_params(m)->v);
-      H5Fclose(file);
-    }
-  }
-  h5_unlock();
-  return rc == OK ? params_refresh(model_params(m)) : rc;
+  return params_refresh(model_params(m));
 }
 
 status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which) {

@@ -43,6 +43,7 @@ typedef struct checkpoint {
   char *config_yaml; // the run's configuration
   dataset_info data; // what was trained on (name, checksum, ranges, event types)
   bool has_optimizer, has_catalogue;
+  struct h5_reader *reader; // of its parts
 } checkpoint;
 
 // Writes beside DIR and renames when everything is on disk, the manifest last. DIR is replaced if it exists; after an

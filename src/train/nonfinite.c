@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/h5_reader.h"
 #include "data/hdf5_glue.h"
 #include "train/config.h"
 
@@ -113,8 +114,8 @@ static void list_arrays(batch *b, batch_array a[BATCH_ARRAYS]) {
 static hid_t file_type(char kind) {
   return kind == 'l' ? H5T_STD_I64LE : kind == 'i' ? H5T_STD_I32LE : H5T_IEEE_F32LE;
 }
-static hid_t memory_type(char kind) {
-  return kind == 'l' ? H5T_NATIVE_INT64 : kind == 'i' ? H5T_NATIVE_INT32 : H5T_NATIVE_FLOAT;
+static h5_kind read_kind(char kind) {
+  return kind == 'l' ? H5_KIND_I64 : kind == 'i' ? H5_KIND_I32 : H5_KIND_F32;
 }
 
 // The scalars of a step, written and read through one list.
@@ -218,6 +219,12 @@ typedef struct saved_step {
   batch **batches;
 } saved_step;
 
+typedef struct step_file {
+  h5_reader *reader;
+  int32_t file;
+  const char *path;
+} step_file;
+
 static void saved_step_free(saved_step *s) {
   for (int32_t i = 0; s->batches != NULL && i < s->s.micro_batches; i++) batch_free(s->batches[i]);
   free(s->batches);
@@ -228,7 +235,7 @@ static status bad_array(const char *path, int32_t micro, const char *name) {
 }
 
 // Live sizes come from the lengths of three arrays.
-static status read_sizes(hid_t file, const char *path, int32_t micro, batch *b) {
+static status read_sizes(const step_file *f, int32_t micro, batch *b) {
   const struct {
     const char *name;
     int32_t *value, add, factor, cap;
@@ -239,13 +246,12 @@ static status read_sizes(hid_t file, const char *path, int32_t micro, batch *b) 
                {"work", &b->n_work, 0, 2, batch_max_work(b->caps)}};
   for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
     char name[64];
-    hsize_t n;
+    int64_t n;
     snprintf(name, sizeof name, "micro-%d/%s", micro, sizes[i].name);
-    TRY(h5_dims(file, path, name, H5T_STD_I32LE, 1, &n));
-    const int64_t live = ((int64_t)n - sizes[i].add) / sizes[i].factor;
-    if (n > INT32_MAX || live < 0 || live > sizes[i].cap ||
-        (hsize_t)(live * sizes[i].factor + sizes[i].add) != n)
-      return bad_array(path, micro, sizes[i].name);
+    TRY(reader_dims(f->reader, f->file, name, H5_KIND_I32, 1, &n));
+    const int64_t live = (n - sizes[i].add) / sizes[i].factor;
+    if (n > INT32_MAX || live < 0 || live > sizes[i].cap || live * sizes[i].factor + sizes[i].add != n)
+      return bad_array(f->path, micro, sizes[i].name);
     *sizes[i].value = (int32_t)live;
   }
   return OK;
@@ -279,56 +285,57 @@ static status check_batch(const char *path, int32_t micro, const batch *b, const
   return OK;
 }
 
-static status read_micro(hid_t file, const char *path, int32_t micro, batch *b, const model_config *c) {
-  TRY(read_sizes(file, path, micro, b));
+static status read_micro(const step_file *f, int32_t micro, batch *b, const model_config *c) {
+  TRY(read_sizes(f, micro, b));
   batch_array arrays[BATCH_ARRAYS];
   list_arrays(b, arrays);
   for (int i = 0; i < BATCH_ARRAYS; i++) {
     char name[64];
-    hsize_t n;
+    const h5_kind kind = read_kind(arrays[i].kind);
+    int64_t n;
     snprintf(name, sizeof name, "micro-%d/%s", micro, arrays[i].name);
-    TRY(h5_dims(file, path, name, file_type(arrays[i].kind), 1, &n));
-    if (n != arrays[i].n) return bad_array(path, micro, arrays[i].name);
-    TRY(h5_read(file, path, name, memory_type(arrays[i].kind), 0, n, *arrays[i].data));
+    TRY(reader_dims(f->reader, f->file, name, kind, 1, &n));
+    if ((hsize_t)n != arrays[i].n) return bad_array(f->path, micro, arrays[i].name);
+    TRY(reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, *arrays[i].data));
   }
-  TRY(check_batch(path, micro, b, c));
+  TRY(check_batch(f->path, micro, b, c));
   batch_finish(b); // the work list is made anew: it follows from the lengths
   return OK;
 }
 
-static status read_contents(hid_t file, const char *path, const model_config *c, saved_step *out) {
+static status read_contents(const step_file *f, const model_config *c, saved_step *out) {
   scalar_field fields[SCALAR_FIELDS];
   list_scalars(&out->s, fields);
   for (int i = 0; i < SCALAR_FIELDS; i++) {
-    hsize_t n;
-    TRY(h5_dims(file, path, fields[i].name, file_type(fields[i].kind), 1, &n));
-    if (n != fields[i].n) return fail(ERR_FORMAT, "%s: \"%s\" has the wrong length", path, fields[i].name);
-    TRY(h5_read(file, path, fields[i].name, memory_type(fields[i].kind), 0, n, fields[i].value));
+    const h5_kind kind = read_kind(fields[i].kind);
+    int64_t n;
+    TRY(reader_dims(f->reader, f->file, fields[i].name, kind, 1, &n));
+    if ((hsize_t)n != fields[i].n)
+      return fail(ERR_FORMAT, "%s: \"%s\" has the wrong length", f->path, fields[i].name);
+    TRY(reader_rows(f->reader, f->file, fields[i].name, kind, 1, 0, n, 1, fields[i].value));
   }
   const int32_t n = out->s.micro_batches, *cap = out->s.capacities;
-  out->s.micro_batches = 0; // until they are there
-  const int32_t most = 1 << 24;
+  out->s.micro_batches = 0;                         // until they are there
+  const int32_t most = 1 << 24, together = 1 << 28; // no file makes this process ask for any amount of memory
   if (n < 1 || n > 4096 || cap[0] < 1 || cap[1] < 1 || cap[2] < 1 || cap[3] < 0 || cap[0] > most ||
-      cap[1] > most || cap[2] > most || cap[3] > most)
-    return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", path);
+      cap[1] > most || cap[2] > most || cap[3] > most ||
+      (int64_t)n * ((int64_t)cap[0] + cap[1] + cap[2] + cap[3]) > together)
+    return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", f->path);
   TRY(mem_new(&out->batches, (size_t)n, sizeof *out->batches, "micro-batches"));
   for (int32_t i = 0; i < n; i++) {
     TRY(batch_new(&out->batches[i], (batch_caps){cap[0], cap[1], cap[2], cap[3]}));
     out->s.micro_batches = i + 1;
-    TRY(read_micro(file, path, i, out->batches[i], c));
+    TRY(read_micro(f, i, out->batches[i], c));
   }
   return OK;
 }
 
 static status read_step(const char *path, const model_config *c, saved_step *out) {
-  hid_t file;
-  h5_lock();
-  status rc = h5_open(&file, path, "souk.step", 1);
-  if (rc == OK) {
-    rc = read_contents(file, path, c, out);
-    H5Fclose(file);
-  }
-  h5_unlock();
+  step_file f = {.path = path};
+  TRY(reader_start(&f.reader));
+  status rc = reader_open(f.reader, path, "souk.step", 1, &f.file);
+  if (rc == OK) rc = read_contents(&f, c, out);
+  reader_stop(f.reader);
   return rc;
 }
 

@@ -22,7 +22,7 @@
 static const double PRODUCT_SHARE = 0.87, HALF_WIDTH = 40, ATTENTION_SHARE = 0.15;
 enum { SAMPLED_BATCHES = 32, GROUP_SEQUENCES = 65536 }; // of batcher.h: what is in memory at a time
 // Constants that were measured: pages of code, of libhdf5 and of the heap that only a training run touches.
-static const double TRAINING_CODE_BYTES = 5.5 * (1 << 20);
+static const double TRAINING_CODE_BYTES = 3.9 * (1 << 20);
 
 // ---- this machine --------------------------------------------------------------------------------------------
 
