@@ -1,6 +1,7 @@
 // souk inspect FILE: prints what any file of Souk's holds.
 //
-// The file may be anybody's, so it is read by a child process (child.h), which sends json; this one only prints it.
+// The file may be anybody's, so it is read by a child process (child.h), which sends json; this one only
+// prints it.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,7 +1,7 @@
 // Events partitioned by user; see event_store.h.
 //
-// A partition is a row of groups: {number of events, bytes of the user's name}, name, events. While the log is read a
-// group has one event; store_replace writes one group for each run of one user.
+// A partition is a row of groups: {number of events, bytes of the user's name}, name, events. While the log
+// is read a group has one event; store_replace writes one group for each run of one user.
 #include "data/event_store.h"
 
 #include <errno.h>

@@ -1,9 +1,9 @@
-// Events of a log, partitioned by user, in bounded memory: a user's name decides the partition, so all that a user did
-// lies in one, and memory holds one partition at a time whatever their number. What does not fit is appended to one
-// temporary file a partition.
+// Events of a log, partitioned by user, in bounded memory: a user's name decides the partition, so all that a
+// user did lies in one, and memory holds one partition at a time whatever their number. What does not fit is
+// appended to one temporary file a partition.
 //
-// In a partition users have numbers from 0 in order of first appearance. The order of partitions and users depends on the log
-// alone, not on the memory.
+// In a partition users have numbers from 0 in order of first appearance. The order of partitions and users
+// depends on the log alone, not on the memory.
 #ifndef SOUK_DATA_EVENT_STORE_H
 #define SOUK_DATA_EVENT_STORE_H
 
@@ -34,7 +34,8 @@ typedef struct store_partition {
 void partition_free(store_partition *p);
 
 typedef struct event_store event_store;
-// Temporary files are made in `dir` (which exists) and removed by store_free. memory_bytes bounds what is held.
+// Temporary files are made in `dir` (which exists) and removed by store_free. memory_bytes bounds what is
+// held.
 status store_new(event_store **out, const char *dir, size_t memory_bytes);
 void store_free(event_store *s); // NULL is safe
 status store_add(event_store *s, const char *user, const log_event *e);

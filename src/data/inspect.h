@@ -1,8 +1,9 @@
 // What a file or directory holds, as json: told apart by content, not by name.
 //
-// Knows data sets, shards, vocabularies, item attributes, generated marketplaces, checkpoints, runs and their metrics,
-// TensorBoard event files, bundles, safetensors, .npy, HDF5 of any kind, json, and logs and catalogues (csv, tsv, jsonl,
-// gzip or plain). It reads what others wrote, so callers that do not trust a file call it in a child process (child.h).
+// Knows data sets, shards, vocabularies, item attributes, generated marketplaces, checkpoints, runs and their
+// metrics, TensorBoard event files, bundles, safetensors, .npy, HDF5 of any kind, json, and logs and
+// catalogues (csv, tsv, jsonl, gzip or plain). It reads what others wrote, so callers that do not trust a
+// file call it in a child process (child.h).
 #ifndef SOUK_DATA_INSPECT_H
 #define SOUK_DATA_INSPECT_H
 
@@ -17,8 +18,8 @@ typedef struct inspect_request {
   int64_t rows; // sequences, rows, tokens shown
 } inspect_request;
 
-// *out: an object with "kind" and, by kind, what there is to say; the caller's. A kind of "text" means: none of the above.
-// ERR_FORMAT with a sentence for what is damaged or not Souk's.
+// *out: an object with "kind" and, by kind, what there is to say; the caller's. A kind of "text" means: none
+// of the above. ERR_FORMAT with a sentence for what is damaged or not Souk's.
 status inspect(const inspect_request *q, json_t **out);
 
 // The parts; inspect() chooses.

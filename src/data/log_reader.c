@@ -100,7 +100,8 @@ static status next_line(log_reader *r, bool append, bool *end) {
   return OK;
 }
 
-// Keeps the first line of the row and gives the others back, before what was given back and not yet read again.
+// Keeps the first line of the row and gives the others back, before what was given back and not yet read
+// again.
 static status push_back(log_reader *r) {
   char *rest = strchr(r->row, '\n');
   if (rest == NULL) return OK;

@@ -1,7 +1,7 @@
 // souk prepare: parse, map fields, filter, sessionise, split, build the vocabulary, write.
 //
-// Passes over the events, each partition by partition (event_store.h), so that memory holds the items' names and
-// counters plus what --memory allows, whatever the log's size:
+// Passes over the events, each partition by partition (event_store.h), so that memory holds the items' names
+// and counters plus what --memory allows, whatever the log's size:
 //   1. read the log into the store;
 //   2. sort each user by (time, order), number sessions, merge repeats;
 //   3. k-core: count, drop, until nothing changes;
@@ -194,8 +194,8 @@ static status count_users(prepare_job *job, int64_t **counts, size_t *cap) {
   return OK;
 }
 
-// One round drops what was too rare when it began and counts the items of the next; the core does not depend on the
-// order in which things are dropped.
+// One round drops what was too rare when it began and counts the items of the next; the core does not depend
+// on the order in which things are dropped.
 static status core_round(prepare_job *job, int64_t *next_counts, int64_t **user_counts, size_t *cap,
                          bool *changed) {
   const prepare_filter *f = &job->c->filter;
@@ -278,7 +278,8 @@ static status count_user(prepare_job *job, log_event *e, size_t n) {
   return OK;
 }
 
-// The last pass before writing. `sorted`: the k-core has sorted already; dropping may have made new neighbours equal.
+// The last pass before writing. `sorted`: the k-core has sorted already; dropping may have made new
+// neighbours equal.
 static status order_partition(prepare_job *job, int32_t p, bool sorted) {
   store_partition *part = &job->part;
   if (sorted) {

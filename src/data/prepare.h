@@ -34,8 +34,9 @@ typedef enum repeats_kept { REPEATS_KEEP, REPEATS_MERGE, REPEATS_FIRST } repeats
 
 typedef struct prepare_filter { // section "filter"
   int64_t min_user, min_item;   // k-core: events of a user, of an item; repeated until both hold
-  // merge: events of an item directly after one another become one, with the time of the first and the event type of
-  // the last (view, cart, buy: buy). first: so too, and a user's later returns to an item are dropped.
+  // merge: events of an item directly after one another become one, with the time of the first and the event
+  // type of the last (view, cart, buy: buy). first: so too, and a user's later returns to an item are
+  // dropped.
   int repeats;
   int64_t session_gap; // seconds of silence that end a session; 0: one session
 } prepare_filter;

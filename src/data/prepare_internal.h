@@ -73,8 +73,8 @@ void show_progress(prepare_job *job, const char *what, int64_t count, double sha
 bool parse_time(int format, const char *text, int64_t *seconds);
 bool parse_number(const char *text, double *value); // finite
 
-// The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one: prices come
-// from the log then.
+// The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one:
+// prices come from the log then.
 status read_catalogue(prepare_job *job, dataset_writer *w);
 // The vocabulary: attribute tokens, then items by falling count and name. Fills token_of and buckets.
 status build_vocabulary(prepare_job *job, vocab **out);

@@ -1,7 +1,7 @@
 // The items of a data set: the catalogue, the vocabulary and every item's attributes.
 //
-// Attribute tokens are named "event=view", "category=Phones", "price=3". Price buckets hold about equally many items
-// each; the report has their edges.
+// Attribute tokens are named "event=view", "category=Phones", "price=3". Price buckets hold about equally
+// many items each; the report has their edges.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -147,7 +147,8 @@ static int by_double(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-// Edges at equal shares of the kept items' prices; equal edges become one, so there may be fewer buckets than asked for.
+// Edges at equal shares of the kept items' prices; equal edges become one, so there may be fewer buckets than
+// asked for.
 static status make_buckets(prepare_job *job) {
   const int32_t n = intern_count(job->items);
   const int64_t wanted = job->c->output.price_buckets;

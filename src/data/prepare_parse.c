@@ -32,7 +32,8 @@ static int days_in(int y, int m) {
   return m == 2 && y % 4 == 0 && (y % 100 != 0 || y % 400 == 0) ? 29 : days[m - 1];
 }
 
-// 2024-03-01, with a time behind T or a space (seconds and their fraction may be missing), with a zone or UTC.
+// 2024-03-01, with a time behind T or a space (seconds and their fraction may be missing), with a zone or
+// UTC.
 static bool parse_iso(const char *p, int64_t *seconds) {
   const int y = digits(&p, 4);
   if (y < 0 || *p++ != '-') return false;

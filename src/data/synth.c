@@ -1,7 +1,7 @@
 // souk synth: writes the generated marketplace; see synth.h.
 //
-// Users are made BLOCK_USERS at a time; the rows of a block are sorted by time and written, so memory does not grow with
-// their number. (A log of more users is a row of such blocks, as an export by partitions is.)
+// Users are made BLOCK_USERS at a time; the rows of a block are sorted by time and written, so memory does
+// not grow with their number. (A log of more users is a row of such blocks, as an export by partitions is.)
 #include "data/synth.h"
 
 #include <errno.h>
@@ -278,7 +278,8 @@ static void add_page_value(synth_job *job, const impression *page) {
       job->value[POLICY_UNIFORM][1] += page[at].p_purchase[k] / CAMPAIGNS;
     }
   }
-  // Positions scale all campaigns alike, so the best page puts the best campaign first, the second best next, ...
+  // Positions scale all campaigns alike, so the best page puts the best campaign first, the second best next,
+  // ...
   for (int32_t goal = 0; goal < 2; goal++) {
     bool used[CAMPAIGNS] = {false};
     for (int32_t at = 0; at < POSITIONS; at++) {

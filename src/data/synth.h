@@ -1,9 +1,9 @@
 // A marketplace with known truth: users with latent tastes, items, sessions, events, promotions.
 //
-// Deterministic by seed: everything a user does is a function of (seed, user's number), drawn from Philox substreams, so
-// the log is written block by block of users in bounded memory and a longer log begins with the shorter one's users.
-// The same seed gives the same bytes. What is generated, and how the best achievable ranking is computed, is described in
-// datasets/synth/README.md; the files' layouts in docs/formats.md.
+// Deterministic by seed: everything a user does is a function of (seed, user's number), drawn from Philox
+// substreams, so the log is written block by block of users in bounded memory and a longer log begins with
+// the shorter one's users. The same seed gives the same bytes. What is generated, and how the best achievable
+// ranking is computed, is described in datasets/synth/README.md; the files' layouts in docs/formats.md.
 #ifndef SOUK_DATA_SYNTH_H
 #define SOUK_DATA_SYNTH_H
 

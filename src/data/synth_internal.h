@@ -82,7 +82,8 @@ typedef struct synth_person {
 //   with probability `explore`: any item by popularity;
 //   else with probability `need`: the complement of something bought (need_category, need_brand);
 //   else a category by `category[]`, and in it an item by the user's taste;
-// each without the items seen before. So the probability of every item is known exactly: step_probabilities().
+// each without the items seen before. So the probability of every item is known exactly:
+// step_probabilities().
 typedef struct synth_need {
   int32_t category, brand, wait; // wait: steps until it is felt
 } synth_need;
@@ -154,7 +155,8 @@ typedef struct impression {
 } impression;
 
 void campaigns_make(const synth_world *w, campaign campaigns[CAMPAIGNS]);
-// One page for a user at an hour of the day; `interest` is the session's category, known to the logging policy.
+// One page for a user at an hour of the day; `interest` is the session's category, known to the logging
+// policy.
 void page_draw(const synth_world *w, const campaign campaigns[CAMPAIGNS], const synth_person *p,
                const synth_taste *taste, int32_t interest, double hour, rng *r, impression out[POSITIONS]);
 

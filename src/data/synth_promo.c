@@ -1,12 +1,13 @@
 // Promotions of the generated marketplace: a page with three positions at the start of some sessions.
 //
-// A known logging policy fills the positions from above, each from the campaigns that are left: a mixture of a uniform
-// draw and a softmax over a rule of thumb (the campaign's department against the session's interest, flash sales in the
-// evening). The propensity that is logged is the probability of that choice, given those above it.
+// A known logging policy fills the positions from above, each from the campaigns that are left: a mixture of
+// a uniform draw and a softmax over a rule of thumb (the campaign's department against the session's
+// interest, flash sales in the evening). The propensity that is logged is the probability of that choice,
+// given those above it.
 //
-// A position is seen with a probability of its own; a seen promotion is clicked by how well the item fits and by how the
-// user answers to this kind; a clicked one is bought by fit and by the saving, more by those who mind prices. Savings
-// put off those who buy dear things: some uplifts are negative.
+// A position is seen with a probability of its own; a seen promotion is clicked by how well the item fits and
+// by how the user answers to this kind; a clicked one is bought by fit and by the saving, more by those who
+// mind prices. Savings put off those who buy dear things: some uplifts are negative.
 #include <math.h>
 #include "data/synth_internal.h"
 
@@ -21,7 +22,8 @@ void campaigns_make(const synth_world *w, campaign campaigns[CAMPAIGNS]) {
     campaign *c = &campaigns[k];
     c->kind = (promotion_kind)(k % 4);
     c->value = c->kind == PROMO_NONE ? 0 : 0.05 * (double)(2 + rng_below(&r, 5)); // 10 % .. 30 %
-    // An item of department k (they differ as long as there are departments), by popularity among a few draws.
+    // An item of department k (they differ as long as there are departments), by popularity among a few
+    // draws.
     c->item = 0;
     float best = -1;
     for (int32_t tries = 0; tries < 200; tries++) {

@@ -1,7 +1,8 @@
 // What a user of the generated marketplace does, step by step, and the exact probability of every next item.
 //
 // What a sequence model can learn here and counting cannot:
-//   - an item tells little about its user (style, price level and favourite brands show through noise), a history a lot;
+//   - an item tells little about its user (style, price level and favourite brands show through noise), a
+//     history a lot;
 //   - a session follows two lines of interest in turn, the new one and that of the session before;
 //   - each line moves on along the categories of its department, in one direction: two looks, then the next;
 //   - a purchase calls for its complement, of the same brand, a few steps later, and makes its category dull;
@@ -88,8 +89,8 @@ static void make_person(const synth_world *w, int64_t user, synth_person *p) {
   taste_traits early, late;
   draw_traits(&r, &early);
   draw_traits(&r, &late);
-  // Drift redraws each trait with this probability; what is not redrawn stays. (A redrawn second department or style
-  // may meet a first one: it is then simply that one.)
+  // Drift redraws each trait with this probability; what is not redrawn stays. (A redrawn second department
+  // or style may meet a first one: it is then simply that one.)
   const double drift = w->c.drift;
   for (int32_t k = 1; k < 3; k++) // the main interest is for life
     if (rng_unit(&r) >= drift) late.departments[k] = early.departments[k];
@@ -247,8 +248,8 @@ static int32_t draw_popular(synth_state *s) {
   }
 }
 
-// An unseen item of a category by popularity and taste. Drawing again when it was seen gives just the distribution
-// over the unseen; when that takes long, they are gone through one by one.
+// An unseen item of a category by popularity and taste. Drawing again when it was seen gives just the
+// distribution over the unseen; when that takes long, they are gone through one by one.
 static int32_t draw_item(synth_state *s, int32_t category, int32_t wanted) {
   const synth_world *w = s->w;
   const int32_t *begin = &w->cell_begin[category * CELLS];

@@ -1,4 +1,5 @@
-// The words of the generated marketplace: departments, categories, brands, styles, colours, in English and Chinese.
+// The words of the generated marketplace: departments, categories, brands, styles, colours, in English and
+// Chinese.
 //
 // A text of pairs is "english/chinese|english/chinese|..."; pair_at() reads one.
 #ifndef SOUK_DATA_SYNTH_WORDS_H

@@ -1,8 +1,9 @@
 // The items of the generated marketplace, and the index that a step draws from; see synth_internal.h.
 //
-// A step wants an item of a category with probability proportional to popularity times the user's taste, and taste
-// knows only brand, style and tier. So items lie sorted by (category, cell of equal brand, style and tier) under a
-// running sum of popularity: a draw picks a cell, then an item by binary search, whatever the size of the catalogue.
+// A step wants an item of a category with probability proportional to popularity times the user's taste, and
+// taste knows only brand, style and tier. So items lie sorted by (category, cell of equal brand, style and
+// tier) under a running sum of popularity: a draw picks a cell, then an item by binary search, whatever the
+// size of the catalogue.
 #include <math.h>
 #include <stdlib.h>
 #include "base/memory.h"

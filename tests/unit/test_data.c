@@ -90,7 +90,8 @@ static void test_dataset(void **unused) {
   check_fails(block_read(&part, d, 190, 20), ERR_ARGUMENT, "not in the data set");
   dataset_close(d);
 
-  // Damage is found: a changed byte by checksum, a shortened shard by HDF5 or the index, a bad manifest by field.
+  // Damage is found: a changed byte by checksum, a shortened shard by HDF5 or the index, a bad manifest by
+  // field.
   check_ok(path_join(path, sizeof path, dir, "shard-00001.h5"));
   check_ok(file_read(path, 1 << 20, &text, &n));
   text[n / 2] ^= 1;

@@ -199,7 +199,8 @@ static int64_t count_of(const json_t *j, const char *name) {
   return json_integer_value(json_object_get(j, name));
 }
 
-// "a.view/0 b.buy/1 | c/1 | d/1": items, event types and sessions of a user, with bars before validation and test.
+// "a.view/0 b.buy/1 | c/1 | d/1": items, event types and sessions of a user, with bars before validation and
+// test.
 static void expect_user(dataset *d, const char *user, const char *wanted) {
   char path[1200], text[4096] = "";
   line_reader *r;
@@ -418,7 +419,8 @@ static void test_catalogue(void **unused) {
   option_text("input.max_rejects", "0.3");
   dataset *d = run_and_open();
   const vocab *v = dataset_vocab(d);
-  // event=view (6 occurrences), event=buy; category=drinks (a twice), category=things; two price buckets; items last.
+  // event=view (6 occurrences), event=buy; category=drinks (a twice), category=things; two price buckets;
+  // items last.
   static const char *const names[] = {"event=view",      "event=buy", "category=drinks",
                                       "category=things", "price=1",   "price=2"};
   static const int64_t counts[] = {6, 1, 2, 1, 3, 3};
@@ -429,8 +431,8 @@ static void test_catalogue(void **unused) {
     assert_string_equal(vocab_token(v, TOKEN_SPECIALS + i), names[i]);
     assert_int_equal(vocab_token_count(v, TOKEN_SPECIALS + i), counts[i]);
   }
-  // Prices: a 1.5 and b 20 by the catalogue, c (30 + 50) / 2 = 40 and e 50 by the log, d unknown. Half of the known four are
-  // below 40.
+  // Prices: a 1.5 and b 20 by the catalogue, c (30 + 50) / 2 = 40 and e 50 by the log, d unknown. Half of the
+  // known four are below 40.
   int32_t category[5], price[5];
   read_tokens("category", category, 5);
   read_tokens("price", price, 5);

@@ -1,4 +1,5 @@
-// The generated marketplace: its words, its determinism, and that everything happens with the probability that is told.
+// The generated marketplace: its words, its determinism, and that everything happens with the probability
+// that is told.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,8 +111,8 @@ static void test_items(void **unused) {
 
 // ---- probabilities -------------------------------------------------------------------------------------------
 
-// Every step's item against the distribution that was told before: the place where it falls must be uniform. Small worlds
-// have categories that run out, and departments without items.
+// Every step's item against the distribution that was told before: the place where it falls must be uniform.
+// Small worlds have categories that run out, and departments without items.
 static void check_calibration(int64_t items, double length, double drift, double explore) {
   enum { BINS = 20 };
   synth_config c = config(1, items);
@@ -194,8 +195,8 @@ static void test_promotions(void **unused) {
     assert_true(campaigns[k].kind == PROMO_NONE ? campaigns[k].value <= 0 : campaigns[k].value >= 0.1);
   }
   for (int k = 0; k < 4; k++) assert_int_equal(kinds[k], 3);
-  // The same context again and again: the first position's campaigns come as often as their propensity says, and clicks
-  // and purchases as often as the truth says.
+  // The same context again and again: the first position's campaigns come as often as their propensity says,
+  // and clicks and purchases as often as the truth says.
   double first[CAMPAIGNS] = {0}, propensity[CAMPAIGNS] = {0}, clicks = 0, wanted_clicks = 0, sales = 0,
          wanted_sales = 0;
   rng r = rng_at(11, 5, 0, 0);
