@@ -1,0 +1,118 @@
+// Logs in columns: csv, tsv and space-separated, with and without a header, plain and gzip.
+//
+// Rows that are read, written again with every field in quotes, and read again are the same rows.
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "data/log_reader.h"
+#include "data/prepare_internal.h"
+#include "fuzz/fuzz.h"
+
+enum { COLUMNS = 4 };
+
+typedef struct text {
+  char *data;
+  size_t bytes;
+  FILE *to;
+} text;
+
+static void check_value(const char *value) {
+  int64_t seconds;
+  double number;
+  require(value[0] != '\0');
+  require(utf8_valid(value));
+  parse_number(value, &number);
+  for (int format = 0; format < 3; format++) parse_time(format, value, &seconds);
+}
+
+static void check_row(const log_reader *r, int64_t *line) {
+  require(log_line(r) > *line);
+  *line = log_line(r);
+  require(strlen(log_row_text(r)) <= 120 && utf8_valid(log_row_text(r)));
+  const double progress = log_progress(r);
+  require(progress >= 0 && progress <= 1);
+}
+
+static void write_row(FILE *to, const char *const *values) {
+  for (int i = 0; i < COLUMNS; i++) {
+    fputs(i > 0 ? ",\"" : "\"", to);
+    for (const char *p = values[i] != NULL ? values[i] : ""; *p != '\0'; p++)
+      fputs((char[]){*p, *p == '"' ? *p : '\0', '\0'}, to);
+    fputc('"', to);
+  }
+  fputc('\n', to);
+}
+
+// A CR before a line end is part of the line end, so such a value changes when it is written and read.
+static bool stable(const char *const *values) {
+  for (int i = 0; i < COLUMNS; i++)
+    if (values[i] != NULL && strstr(values[i], "\r\n") != NULL) return false;
+  return true;
+}
+
+// Reads it all; where `again` is not NULL, the good rows are written to it.
+static void read_all(const char *path, log_kind kind, bool header, FILE *again) {
+  static const char *const named[COLUMNS] = {"user_id", "item_id", "3", ""}, *const numbered[COLUMNS] = {
+                                                                                 "1", "2", "3", "5"};
+  log_reader *r;
+  const char *values[COLUMNS], *reject;
+  bool end;
+  int64_t line = 0;
+  if (log_open(&r, path, kind, header, header ? named : numbered, COLUMNS) != OK) {
+    require_sentence(path);
+    return;
+  }
+  for (;;) {
+    if (log_next(r, values, &reject, &end) != OK) {
+      require_sentence(path);
+      break;
+    }
+    if (end) break;
+    check_row(r, &line);
+    if (reject != NULL) continue;
+    fuzz_accepted();
+    for (int i = 0; i < COLUMNS; i++)
+      if (values[i] != NULL) check_value(values[i]);
+    if (again != NULL && stable(values)) write_row(again, values);
+  }
+  log_close(r);
+}
+
+static text open_text(void) {
+  text t = {.data = NULL};
+  t.to = open_memstream(&t.data, &t.bytes);
+  require(t.to != NULL);
+  return t;
+}
+
+static void round_trip(const char *path) {
+  static const char *const columns[COLUMNS] = {"1", "2", "3", "4"};
+  text first = open_text(), second = open_text();
+  read_all(path, LOG_CSV, false, first.to);
+  fclose(first.to);
+  log_reader *r;
+  const char *values[COLUMNS], *reject;
+  bool end;
+  require_ok(log_open(&r, fuzz_file(1, first.data, first.bytes), LOG_CSV, false, columns, COLUMNS));
+  for (;;) {
+    require_ok(log_next(r, values, &reject, &end));
+    if (end) break;
+    require(reject == NULL);
+    write_row(second.to, values);
+  }
+  log_close(r);
+  fclose(second.to);
+  require(first.bytes == second.bytes && memcmp(first.data, second.data, first.bytes) == 0);
+  free(first.data);
+  free(second.data);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+  const char *path = fuzz_file(0, data, bytes);
+  for (log_kind kind = LOG_CSV; kind <= LOG_SPACE; kind++) {
+    read_all(path, kind, true, NULL);
+    if (kind != LOG_CSV) read_all(path, kind, false, NULL);
+  }
+  round_trip(path);
+  return 0;
+}

@@ -1,0 +1,62 @@
+// Logs as jsonl. Values that are read, written as strings of a new object, and read again are the same.
+#include <jansson.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "data/log_reader.h"
+#include "fuzz/fuzz.h"
+
+enum { COLUMNS = 4 };
+static const char *const columns[COLUMNS] = {"user_id", "item_id", "context.device", "ts"};
+
+static char *compose(const char *const *values) {
+  json_t *j = json_object();
+  for (int i = 0; i < COLUMNS; i++)
+    if (values[i] != NULL) require(json_object_set_new(j, columns[i], json_string(values[i])) == 0);
+  char *text = json_dumps(j, JSON_COMPACT);
+  require(text != NULL);
+  json_decref(j);
+  return text;
+}
+
+static void check_again(const char *text) {
+  log_reader *r;
+  const char *values[COLUMNS], *reject;
+  bool end;
+  require_ok(log_open(&r, fuzz_file(1, text, strlen(text)), LOG_JSONL, false, columns, COLUMNS));
+  require_ok(log_next(r, values, &reject, &end));
+  require(!end && reject == NULL);
+  char *again = compose(values);
+  require(strcmp(text, again) == 0);
+  free(again);
+  require_ok(log_next(r, values, &reject, &end));
+  require(end);
+  log_close(r);
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
+  log_reader *r;
+  const char *values[COLUMNS], *reject, *path = fuzz_file(0, data, bytes);
+  bool end;
+  int64_t line = 0;
+  require_ok(log_open(&r, path, LOG_JSONL, false, columns, COLUMNS));
+  for (;;) {
+    if (log_next(r, values, &reject, &end) != OK) {
+      require_sentence(path);
+      break;
+    }
+    if (end) break;
+    require(log_line(r) > line);
+    line = log_line(r);
+    require(utf8_valid(log_row_text(r)));
+    if (reject != NULL) continue;
+    fuzz_accepted();
+    for (int i = 0; i < COLUMNS; i++)
+      require(values[i] == NULL || (values[i][0] != '\0' && utf8_valid(values[i])));
+    char *text = compose(values);
+    check_again(text);
+    free(text);
+  }
+  log_close(r);
+  return 0;
+}
