@@ -74,11 +74,10 @@ static status check_way(const server *s, const reader_request *q) {
   const char *path = s->files[q->file].path;
   char part[READER_NAME];
   int depth = 0;
-  for (const char *p = q->name; p != NULL; p = strchr(p, '/'), p += p != NULL) {
-    const char *stop = strchrnul(p, '/');
-    const int n = (int)(stop - q->name);
+  for (const char *p = q->name, *stop; p != NULL; p = *stop != '\0' ? stop + 1 : NULL) {
+    stop = strchrnul(p, '/');
     H5L_info_t link;
-    snprintf(part, sizeof part, "%.*s", n, q->name);
+    snprintf(part, sizeof part, "%.*s", (int)(stop - q->name), q->name);
     if (++depth > MAX_DEPTH || H5Lexists(file, part, H5P_DEFAULT) <= 0)
       return fail(ERR_FORMAT, "%s: dataset \"%s\" is missing", path, q->name);
     if (H5Lget_info(file, part, &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD)
