@@ -1,5 +1,5 @@
 # Fuzzing, included by the Makefile. The targets are built by clang with libFuzzer and the sanitizers, in a build directory of
-# their own; what they find lands in build/fuzz/NAME.
+# their own; what they find lands in build/fuzz/NAME. See docs/security.md.
 
 FUZZ_APT := clang libclang-rt-dev libomp-dev
 # Counters in every loop keep some from becoming vectors, of which clang warns.
@@ -8,7 +8,7 @@ FUZZ_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
 FUZZ_LIB := $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/bundles.o $(patsubst %.c,$(B)/%.o,$(wildcard src/infer/cli_*.c))
 TIME ?= 60
 
-.PHONY: fuzz fuzz-smoke fuzz-seeds fuzz-built fuzz-run
+.PHONY: fuzz fuzz-smoke fuzz-seeds fuzz-targets fuzz-built fuzz-run
 
 fuzz: ## look for inputs that break a reader: TIME=60 seconds a target, ONLY=pattern
 	@tools/install_deps $(DEPS_APT) $(FUZZ_APT)
@@ -18,8 +18,10 @@ fuzz-smoke: ## replay the seeds, then a minute of fuzzing over all targets
 	@tools/install_deps $(DEPS_APT) $(FUZZ_APT)
 	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-run FUZZ_ARGS="all $(TIME)"
 
-fuzz-seeds: ## write the seeds that are made from real files anew
+fuzz-targets:
 	@$(MAKE) --no-print-directory $(FUZZ_BUILD) fuzz-built
+
+fuzz-seeds: fuzz-targets ## write the seeds that are made from real files anew
 	@build/clang-fuzz/tests/fuzz/make_seeds tests/fuzz/corpus
 
 # The rest runs in a make with FUZZ_BUILD's variables.
