@@ -289,6 +289,15 @@ static status verify_parts(const char *dir, const json_t *files, const char *man
   return OK;
 }
 
+// The largest matrices alone must fit model.h5: no model is made, and no memory asked for, by a configuration that only says so.
+static status check_size(const model_config *c, const json_t *files, const char *manifest) {
+  const double H = (double)c->hidden, tables = (double)c->vocab_size + (double)c->max_positions,
+               layers = (double)c->layers * (4 * H * H + 2 * H * (double)c->intermediate);
+  const json_t *bytes = json_object_get(json_object_get(files, "model.h5"), "bytes");
+  if ((tables * H + layers) * sizeof(float) <= (double)json_integer_value(bytes)) return OK;
+  return fail(ERR_FORMAT, "%s: the model of field \"model\" is larger than what model.h5 holds", manifest);
+}
+
 status checkpoint_open(checkpoint **out, const char *dir) {
   *out = NULL;
   checkpoint *c;
@@ -335,6 +344,7 @@ status checkpoint_open(checkpoint **out, const char *dir) {
     goto bad;
   }
   TRY_GOTO(verify_parts(dir, json_object_get(j, "files"), path), bad);
+  TRY_GOTO(check_size(&c->model, json_object_get(j, "files"), path), bad);
   c->has_optimizer = json_object_get(json_object_get(j, "files"), "optimizer.h5") != NULL;
   c->has_catalogue = json_object_get(json_object_get(j, "files"), "catalogue.jsonl") != NULL;
   TRY_GOTO(reader_start(&c->reader), bad); // now, while there is no model in memory yet

@@ -133,6 +133,8 @@ static void test_manifest(void **unused) {
        "\"best_name\": \"0123456789012345678901234567890123456789012345678901234567890123", "\"best_name\""},
       {"\"hidden\": 16", "\"hidden\": 1e9", "\"hidden\""},
       {"\"layers\": 2", "\"layers\": 100000", "\"layers\""},
+      {"\"layers\": 2", "\"layers\": 500", "larger than what model.h5 holds"},
+      {"\"vocab_size\": 35", "\"vocab_size\": 1000000000", "larger than what model.h5 holds"},
       {"\"heads\": 2", "\"heads\": 3", "\"heads\""},
       {"\"dropout\"", "\"drop\"", "\"dropout\""},
       {"\"vocab_size\": 35", "\"vocab_size\": 34", "\"classes\""},
