@@ -251,9 +251,7 @@ status batcher_next(batcher *b, const batch **out) {
   pthread_mutex_lock(&b->lock);
   if (b->started) b->taken++; // gives back the one taken before
   pthread_mutex_unlock(&b->lock);
-  const bool first = !b->started;
   TRY(start_thread(b));
-  if (first) b->taken = 0;
   pthread_mutex_lock(&b->lock);
   pthread_cond_broadcast(&b->changed);
   while (b->made == b->taken && b->rc == OK) pthread_cond_wait(&b->changed, &b->lock);
