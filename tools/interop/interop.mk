@@ -1,5 +1,5 @@
 # Souk's files in PyTorch, Hugging Face, numpy, FAISS, h5py and TensorBoard, and theirs in Souk; see docs/interop.md.
-.PHONY: interop interop-deps
+.PHONY: interop interop-deps golden
 
 interop: build/.deps-ok ## files to and from PyTorch, Hugging Face, FAISS, h5py, TensorBoard (in build/venv-interop)
 	@$(MAKE) --no-print-directory all
@@ -7,3 +7,7 @@ interop: build/.deps-ok ## files to and from PyTorch, Hugging Face, FAISS, h5py,
 
 interop-deps: ## what `make interop` takes from Debian: PyTorch (CPU), FAISS, h5py
 	@tools/install_deps python3-venv python3-torch python3-faiss python3-h5py
+
+golden: ## what PyTorch computes, for tests/golden, anew
+	@tools/interop/environment
+	@build/venv-interop/bin/python tools/golden_bert.py tests/golden
