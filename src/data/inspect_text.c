@@ -39,14 +39,14 @@ static status inspect_vocab(const inspect_request *q, line_reader *lines, json_t
     if (rc != OK || end) break;
     char *tab = strrchr(line, '\t'), *stop = NULL;
     const long long count = tab != NULL ? strtoll(tab + 1, &stop, 10) : 0;
-    if (tab == NULL || stop == tab + 1 || *stop != '\0') {
+    if (tab == NULL || stop == tab + 1 || *stop != '\0' || count < 0 ||
+        __builtin_add_overflow(total, (int64_t)count, &total)) {
       rc = fail(ERR_FORMAT, "%s line %lld: TOKEN <tab> COUNT is wanted", q->path,
                 (long long)lines_number(lines));
       break;
     }
     n++;
     counted += count > 0;
-    total += count;
     if (n <= 5 + q->rows) json_array_append_new(first, shown_line(line));
     json_array_append_new(last, shown_line(line));
     if ((int64_t)json_array_size(last) > q->rows) json_array_remove(last, 0);
