@@ -1,7 +1,8 @@
-// What passes between the process that reads HDF5 files (h5_serve.c) and the one that uses them (h5_reader.c).
+// What passes between the process that reads HDF5 files (h5_serve.c) and the one that uses them
+// (h5_reader.c).
 //
-// Every request is answered by heads. OPEN: one. DIMS: one, with the dimensions. ROWS: one before each piece of `bytes`, until
-// all rows are there. A head with an error is the last, and is followed by `bytes` of text.
+// Every request is answered by heads. OPEN: one. DIMS: one, with the dimensions. ROWS: one before each piece
+// of `bytes`, until all rows are there. A head with an error is the last, and is followed by `bytes` of text.
 #ifndef SOUK_DATA_H5_INTERNAL_H
 #define SOUK_DATA_H5_INTERNAL_H
 

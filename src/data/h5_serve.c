@@ -1,6 +1,7 @@
 // The process that reads HDF5 files. Whatever a file does to libhdf5, it does it here.
 //
-// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it without locking.
+// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it without
+// locking.
 #include <hdf5.h>
 #include <signal.h>
 #include <stdio.h>
@@ -46,14 +47,16 @@ static hid_t kind_type(int32_t kind) {
                                : H5T_NATIVE_FLOAT;
 }
 
-// ---- limits --------------------------------------------------------------------------------------------------
+// ---- limits
+// --------------------------------------------------------------------------------------------------
 
 static void limit(int what, rlim_t most) {
   const struct rlimit l = {most, most};
   setrlimit((__rlimit_resource_t)what, &l);
 }
 
-// Of memory what came with the fork, and 4 GiB more; no files are written. Sanitizers reserve more than any limit.
+// Of memory what came with the fork, and 4 GiB more; no files are written. Sanitizers reserve more than any
+// limit.
 static void set_limits(void) {
   signal(SIGXFSZ, SIG_IGN);
   limit(RLIMIT_FSIZE, 0);
@@ -66,7 +69,8 @@ static void set_limits(void) {
 #endif
 }
 
-// ---- datasets ------------------------------------------------------------------------------------------------
+// ---- datasets
+// ------------------------------------------------------------------------------------------------
 
 // Is the way to it of hard links only? Others lead to other files, or to nowhere.
 static status check_way(const server *s, const reader_request *q) {
@@ -152,7 +156,8 @@ static status open_set(const server *s, const reader_request *q, number_set *x) 
   return rc;
 }
 
-// ---- requests ------------------------------------------------------------------------------------------------
+// ---- requests
+// ------------------------------------------------------------------------------------------------
 
 static bool send_error(const server *s, status rc) {
   const char *text = fail_message();

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzz targets: built, seeds replayed, then a minute of fuzzing over all of them (FUZZ_SECONDS=). Needs clang with libFuzzer.
-# A crash prints the input's file and the command that shows it again.
+# Fuzz targets: built, seeds replayed, then a minute of fuzzing over all of them (FUZZ_SECONDS=). Needs clang
+# with libFuzzer. A crash prints the input's file and the command that shows it again.
 . "$(dirname "$0")/lib.sh"
 seconds=${FUZZ_SECONDS:-60}
 has_fuzzer() {

@@ -1,8 +1,9 @@
-// What the fuzz targets share. A target hands arbitrary bytes to one reader and demands more than that it survives: what is
-// refused is refused in a sentence that names the file, and what is accepted has the properties that the rest of the
-// program builds on (a round trip, agreement with a second reader, ranges).
+// What the fuzz targets share. A target hands arbitrary bytes to one reader and demands more than that it
+// survives: what is refused is refused in a sentence that names the file, and what is accepted has the
+// properties that the rest of the program builds on (a round trip, agreement with a second reader, ranges).
 //
-// libFuzzer calls LLVMFuzzerTestOneInput; `make fuzz` builds, replays the seeds in tests/fuzz/corpus and looks for more.
+// libFuzzer calls LLVMFuzzerTestOneInput; `make fuzz` builds, replays the seeds in tests/fuzz/corpus and
+// looks for more.
 #ifndef SOUK_TESTS_FUZZ_H
 #define SOUK_TESTS_FUZZ_H
 
@@ -28,8 +29,8 @@ _Noreturn void fuzz_broken(const char *file, int line, const char *property);
 // The thread's message is one sentence that names `what` (NULL: anything).
 void require_sentence(const char *what);
 
-// Counts an input that the reader accepted. The sums are printed at the end: seeds that nothing accepts any more would test
-// little, so the test that replays them looks at this line.
+// Counts an input that the reader accepted. The sums are printed at the end: seeds that nothing accepts any
+// more would test little, so the test that replays them looks at this line.
 void fuzz_accepted(void);
 
 // A file with these bytes, in memory, and its path; it lives until the next call with this slot (0 to 3).
@@ -38,8 +39,9 @@ const char *fuzz_file(int slot, const void *data, size_t bytes);
 const char *fuzz_directory(void);
 // Writes DIR/NAME below it.
 void fuzz_write(const char *dir, const char *name, const void *data, size_t bytes);
-// The input with its marks replaced by what DIR/NAME has: "@bytes NAME@" (in its quotes) by the size, "@sha256 NAME@" by the
-// checksum, in quotes. So seeds fit the files of every build, and of every version of libhdf5. Freed with free().
+// The input with its marks replaced by what DIR/NAME has: "@bytes NAME@" (in its quotes) by the size,
+// "@sha256 NAME@" by the checksum, in quotes. So seeds fit the files of every build, and of every version of
+// libhdf5. Freed with free().
 char *fuzz_expand(const uint8_t *data, size_t bytes, const char *dir, size_t *n);
 // Messages of the program under test go nowhere.
 void fuzz_silence(void);

@@ -1,5 +1,5 @@
-# Fuzzing, included by the Makefile. The targets are built by clang with libFuzzer and the sanitizers, in a build directory of
-# their own; what they find lands in build/fuzz/NAME. See docs/security.md.
+# Fuzzing, included by the Makefile. The targets are built by clang with libFuzzer and the sanitizers, in a
+# build directory of their own; what they find lands in build/fuzz/NAME. See docs/security.md.
 
 FUZZ_APT := clang libclang-rt-dev libomp-dev
 # Counters in every loop keep some from becoming vectors, of which clang warns.

@@ -1,6 +1,6 @@
-// A whole bundle with some of its bytes changed. The input is a list of patches to a small real bundle: a byte for the file,
-// two for the place, one for the number of bytes, and the bytes. Checksums are left out, as an attacker would mend them. A
-// bundle that opens answers, and its answers are sound.
+// A whole bundle with some of its bytes changed. The input is a list of patches to a small real bundle: a
+// byte for the file, two for the place, one for the number of bytes, and the bytes. Checksums are left out,
+// as an attacker would mend them. A bundle that opens answers, and its answers are sound.
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// souk.json and config.json of a bundle, with a NUL between them (without one: souk.json alone), beside the other files of a
-// small real bundle. What passes the checks fits together.
+// souk.json and config.json of a bundle, with a NUL between them (without one: souk.json alone), beside the
+// other files of a small real bundle. What passes the checks fits together.
 #include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>

@@ -1,4 +1,5 @@
-// The catalogue of a bundle: every line that an item has is one of the file's, and titles are whole characters that fit.
+// The catalogue of a bundle: every line that an item has is one of the file's, and titles are whole
+// characters that fit.
 #include <stdlib.h>
 #include <string.h>
 #include "data/log_reader.h"

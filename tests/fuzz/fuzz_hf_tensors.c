@@ -1,5 +1,5 @@
-// Safetensors files from elsewhere, as souk import reads them. What is accepted lies in the file, does not overlap, and is
-// read whole: finite numbers, or a sentence.
+// Safetensors files from elsewhere, as souk import reads them. What is accepted lies in the file, does not
+// overlap, and is read whole: finite numbers, or a sentence.
 #include <math.h>
 #include <stdlib.h>
 #include "fuzz/fuzz.h"

@@ -1,5 +1,5 @@
-// What souk inspect makes of any file but HDF5: an object that can be printed, or a sentence. (It does so in a process of its
-// own, which is no excuse.)
+// What souk inspect makes of any file but HDF5: an object that can be printed, or a sentence. (It does so in
+// a process of its own, which is no excuse.)
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

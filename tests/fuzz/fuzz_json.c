@@ -1,8 +1,8 @@
 // The JSON reader of the inference module against jansson: the same texts accepted, the same values found.
 //
-// Five differences are meant: ours stops at 32 levels; an integer beyond 64 bits is an error for jansson, a double for us; a
-// number that is too small to be told from zero is zero for us, and may be an error for jansson; jansson takes a NUL behind
-// the value for the end of the text; and the last bit of a double.
+// Five differences are meant: ours stops at 32 levels; an integer beyond 64 bits is an error for jansson, a
+// double for us; a number that is too small to be told from zero is zero for us, and may be an error for
+// jansson; jansson takes a NUL behind the value for the end of the text; and the last bit of a double.
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>

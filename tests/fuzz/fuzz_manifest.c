@@ -1,5 +1,5 @@
-// Manifests of data sets and of checkpoints, each beside the files of a small real one, so that what passes goes on to the
-// shards. Marks in the input stand for what the files of this build have (see fuzz_expand).
+// Manifests of data sets and of checkpoints, each beside the files of a small real one, so that what passes
+// goes on to the shards. Marks in the input stand for what the files of this build have (see fuzz_expand).
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,6 @@
-// The .npy writer of souk-infer against the format's description (numpy.lib.format, version 1.0): whatever the shape, the
-// header parses, says the shape, and the data begin at a multiple of 64 bytes and come back bit by bit.
+// The .npy writer of souk-infer against the format's description (numpy.lib.format, version 1.0): whatever
+// the shape, the header parses, says the shape, and the data begin at a multiple of 64 bytes and come back
+// bit by bit.
 //
 // The input: columns (one byte), then floats, as many rows of them as there are.
 #include <limits.h>
@@ -11,7 +12,8 @@
 #include "fuzz/fuzz.h"
 #include "infer/cli.h"
 
-// {'descr': '<f4', 'fortran_order': False, 'shape': (R, C), } filled with spaces up to a newline. Returns the data's place.
+// {'descr': '<f4', 'fortran_order': False, 'shape': (R, C), } filled with spaces up to a newline. Returns the
+// data's place.
 static size_t parse_header(const char *data, size_t bytes, long long *rows, long long *columns) {
   require(bytes >= 10 && memcmp(data, "\x93NUMPY\x01\x00", 8) == 0);
   const size_t header = (size_t)(unsigned char)data[8] | (size_t)(unsigned char)data[9] << 8;

@@ -1,7 +1,7 @@
 // Options from yaml, and from the command line when the input begins with "--" (an argument a line).
 //
-// What is accepted survives options_dump and reading that again, to the last bit: a run's config.yaml is written so, and a
-// resumed run must be the same run.
+// What is accepted survives options_dump and reading that again, to the last bit: a run's config.yaml is
+// written so, and a resumed run must be the same run.
 #include <stdlib.h>
 #include <string.h>
 #include "base/options.h"

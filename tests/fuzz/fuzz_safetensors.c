@@ -1,5 +1,5 @@
-// The safetensors reader: no tensor lies outside the file, every byte belongs to one, and the table written anew reads as
-// the same table.
+// The safetensors reader: no tensor lies outside the file, every byte belongs to one, and the table written
+// anew reads as the same table.
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
-// A shard of a data set, as bytes. libhdf5 is not what is tested here: a child may die of it. What the child lets pass is read
-// by this process without harm, and is within the ranges that the rest relies on.
+// A shard of a data set, as bytes. libhdf5 is not what is tested here: a child may die of it. What the child
+// lets pass is read by this process without harm, and is within the ranges that the rest relies on.
 #include <limits.h>
 #include <string.h>
 #include "data/dataset.h"

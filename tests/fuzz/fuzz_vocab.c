@@ -1,5 +1,5 @@
-// Vocabularies. vocab_read and the inference module's own reader see the same file; what one accepts, written and read again,
-// is the same, and both find every token under its name.
+// Vocabularies. vocab_read and the inference module's own reader see the same file; what one accepts, written
+// and read again, is the same, and both find every token under its name.
 //
 // The first byte says where the ranges end.
 #include <stdlib.h>

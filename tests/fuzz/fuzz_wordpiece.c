@@ -1,5 +1,5 @@
-// Vocabularies of BERT models from elsewhere: vocab.txt, or tokenizer.json when the input begins with '{'. The renumbering is
-// a permutation that moves the specials to the front and keeps the order of the rest.
+// Vocabularies of BERT models from elsewhere: vocab.txt, or tokenizer.json when the input begins with '{'.
+// The renumbering is a permutation that moves the specials to the front and keeps the order of the rest.
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>

@@ -1,5 +1,6 @@
-// make_seeds CORPUS: writes the seeds that are made from real files, a small data set with its checkpoint and bundle. Sizes and
-// checksums become marks (fuzz_expand), so that the seeds need not change when those files do.
+// make_seeds CORPUS: writes the seeds that are made from real files, a small data set with its checkpoint and
+// bundle. Sizes and checksums become marks (fuzz_expand), so that the seeds need not change when those files
+// do.
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>

@@ -1,5 +1,5 @@
-// HDF5 files that are not to be trusted: damaged in every way, and built to lead the reader astray. The process that reads them
-// may die of it; this one gets a sentence with the file's name.
+// HDF5 files that are not to be trusted: damaged in every way, and built to lead the reader astray. The
+// process that reads them may die of it; this one gets a sentence with the file's name.
 #include <hdf5.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -30,7 +30,8 @@ static status read_ints(const char *path, const char *name, int64_t n) {
   return rc;
 }
 
-// ---- damage --------------------------------------------------------------------------------------------------
+// ---- damage
+// --------------------------------------------------------------------------------------------------
 
 typedef struct damage {
   char *sound, *text; // [n]
@@ -91,7 +92,8 @@ static void test_damage(void **unused) {
   free(d.text);
 }
 
-// ---- traps ---------------------------------------------------------------------------------------------------
+// ---- traps
+// ---------------------------------------------------------------------------------------------------
 
 static hid_t new_file(void) {
   hid_t file;
@@ -239,8 +241,9 @@ static void test_traps(void **unused) {
   check_fails(read_ints(file_path, "bad", 10), ERR_FORMAT, "attribute \"schema\"");
 }
 
-// libhdf5 1.10.8 dies of this file by a division by zero: items.h5 of a data set with three bytes changed. (About one of 3000 such
-// changes does that, or makes it follow a wild pointer.) Other versions may refuse it by themselves.
+// libhdf5 1.10.8 dies of this file by a division by zero: items.h5 of a data set with three bytes changed.
+// (About one of 3000 such changes does that, or makes it follow a wild pointer.) Other versions may refuse it
+// by themselves.
 static void test_deadly(void **unused) {
   (void)unused;
   static const char path[] = "tests/golden/deadly.h5";
@@ -262,7 +265,8 @@ static void test_deadly(void **unused) {
   reader_stop(r);
 }
 
-// ---- what is sound -------------------------------------------------------------------------------------------
+// ---- what is sound
+// -------------------------------------------------------------------------------------------
 
 typedef struct task {
   h5_reader *r;
