@@ -4,9 +4,9 @@
 #define F(name) offsetof(synth_config, name)
 static const option synth_options[] = {
     {"out", OPT_STRING, F(out), "", 0, 0, NULL, "directory of the marketplace"},
-    {"users", OPT_INT, F(users), "3000", 1, 1e9, NULL, "users"},
-    {"items", OPT_INT, F(items), "1000", 20, 1e8, NULL, "items of the catalogue"},
-    {"length", OPT_FLOAT, F(length), "32", 5, 1e4, NULL, "mean number of distinct items of a user"},
+    {"users", OPT_INT, F(users), "4000", 1, 1e9, NULL, "users"},
+    {"items", OPT_INT, F(items), "400", 20, 1e8, NULL, "items of the catalogue"},
+    {"length", OPT_FLOAT, F(length), "24", 5, 1e4, NULL, "mean number of distinct items of a user"},
     {"days", OPT_INT, F(days), "90", 2, 10000, NULL, "days that the log covers"},
     {"zipf", OPT_FLOAT, F(zipf), "0.6", 0, 3, NULL, "exponent of the items' popularity by rank"},
     {"drift", OPT_FLOAT, F(drift), "0.3", 0, 1, NULL, "share of each taste that changes during the stay"},

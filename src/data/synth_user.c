@@ -1,10 +1,10 @@
 // What a user of the generated marketplace does, step by step, and the exact probability of every next item.
 //
 // What a sequence model can learn here and counting cannot:
-//   - an item tells little about its user (style, price level and favourite brands show through noise), a
-//     history a lot;
-//   - a session follows two lines of interest in turn, the new one and that of the session before;
-//   - each line moves on along the categories of its department, in one direction: two looks, then the next;
+//   - an item tells little about its user (style, price level and brands show through noise), a history a lot;
+//   - a session follows two lines of interest in turn, a new one and that of the session before, so what comes
+//     next depends on the item before the last rather than on the last;
+//   - each line moves on along the categories of its department, in one direction;
 //   - a purchase calls for its complement, of the same brand, a few steps later, and makes its category dull;
 //   - nothing is looked at twice as if it were new, and tastes change.
 // Which item comes is then taste x popularity within the category: attributes, not item-to-item habits.
@@ -16,8 +16,8 @@
 
 static const double NEW_SESSION = 0.10; // at each step
 static const double SWITCH = 0.85;      // to the other line of interest, within a session
-static const double STAY[2] = {0.2, 0.05}, NEXT[2] = {0.72, 0.85},
-                    SKIP[2] = {0.08, 0.10}; // first look at a category, later
+// Along a line: to look on in the category, to go to the next, to leave that one out; after one look, after more.
+static const double STAY[2] = {0.2, 0.05}, NEXT[2] = {0.72, 0.85}, SKIP[2] = {0.08, 0.10};
 static const double NEED_FELT = 0.65, AVOIDED = 0.08;
 static const double STYLE_FIRST = 2.6, STYLE_SECOND = 1.2, STYLE_DISLIKED = -1.0; // logs of factors
 static const double BRAND_FIRST = 0.9, BRAND_SECOND = 0.5, NEED_BRAND = 3.5, PRICE_WIDTH = 1.2;
@@ -30,9 +30,9 @@ const char *const synth_event_names[] = {"view", "cart", "buy", "search"};
 
 // What a taste is made of, so that drift can redraw parts of it.
 typedef struct taste_traits {
-  int32_t departments[3], styles[3],
-      brands[SYNTH_DEPARTMENTS][2]; // first, second; styles also the disliked one
-  int32_t origin;                   // 0: domestic brands, 1: foreign ones
+  int32_t departments[3], styles[3]; // by falling liking; the third style is disliked
+  int32_t brands[SYNTH_DEPARTMENTS][2];
+  int32_t origin; // 0: domestic brands, 1: foreign ones
   double price_level;
 } taste_traits;
 
