@@ -9,10 +9,10 @@
 // the manifest records the defaults chosen by prepare.
 //
 // A shard (HDF5, chunked, shuffle + deflate, no times, attributes "schema" = "souk.shard" and "version" = 1):
-//   tokens int32 [N], events uint8 [N] (0 none, else 1 + index in event_types), times int64 [N] (unix seconds,
-//   or the row number where the log has no time), sessions int32 [N] (index of the session in its sequence,
-//   from 0), offsets int64 [S+1], valid_from int32 [S], test_from int32 [S], users int64 [S] (index into the
-//   users of the data set in order of first appearance in the log). User names: users.tsv, one a line, escaped as in vocab.tsv.
+//   tokens int32 [N], events uint8 [N] (index in event_types; 0 none), times int64 [N] (unix seconds, or the
+//   row number where the log has no time), sessions int32 [N] (index of the session in its sequence, from 0),
+//   offsets int64 [S+1], valid_from int32 [S], test_from int32 [S], users int64 [S] (line in users.tsv, from 0).
+// User names: users.tsv, one a line, escaped as in vocab.tsv. docs/formats.md has all files.
 #ifndef SOUK_DATA_DATASET_H
 #define SOUK_DATA_DATASET_H
 
