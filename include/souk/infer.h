@@ -165,7 +165,8 @@ typedef struct souk_history {
 //   histories [n]   read
 //   u [n][W]        written; the last element of each is 1
 //   unknown [n]     written: unknown items of each history; may be NULL
-// n may be 0 (then nothing is read or written), and is at most 2^31 - 1.
+// n may be 0 (then nothing is read or written), and is at most 2^31 - 1. What is written is finite: where the
+// bundle's weights are so large that a vector overflows, the call fails with SOUK_ERR_NONFINITE.
 SOUK_API souk_status souk_user_vectors(const souk_bundle *bundle, const souk_history *histories, size_t n,
                                        int32_t threads, float *u, int32_t *unknown, souk_error *error);
 
@@ -176,7 +177,7 @@ SOUK_API souk_status souk_item_vectors(const souk_bundle *bundle, int32_t first,
 // Scores of m items for each of n user vectors, u . v.
 //   u [n][W]        read; finite
 //   items [m]       read; numbers 0 .. items - 1, in any order, repeated as you like
-//   scores [n][m]   written
+//   scores [n][m]   written; where one overflows, the call fails with SOUK_ERR_NONFINITE
 SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_t n, const int32_t *items,
                                 size_t m, float *scores, souk_error *error);
 
@@ -215,7 +216,8 @@ typedef struct souk_rank_options {
 //   scores [n][k]    written likewise; may be NULL
 //   counts [n]       written: how many items were found, at most k; fewer where filters leave fewer
 //   unknown [n]      written: unknown items of each history; may be NULL
-// n may be 0. The cost of a query over the whole catalogue of I items is 2 I W operations beside the
+// n may be 0. Where the score of an item that could be listed overflows, the call fails with
+// SOUK_ERR_NONFINITE. The cost of a query over the whole catalogue of I items is 2 I W operations beside the
 // encoder's.
 SOUK_API souk_status souk_rank(const souk_bundle *bundle, const souk_query *queries, size_t n, int32_t k,
                                const souk_rank_options *options, int32_t *items, float *scores,

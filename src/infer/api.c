@@ -284,6 +284,18 @@ typedef struct encode_job {
   souk_error *error;
 } encode_job;
 
+static souk_status encode_part(const encode_job *j, workspace *space, size_t first, size_t n, souk_error *e) {
+  const size_t W = (size_t)j->b->width;
+  PASS(encode(j->b, &space->encode, j->histories + first, n, j->u + first * W,
+              j->unknown != NULL ? j->unknown + first : NULL, e));
+  for (size_t i = first; i < first + n; i++)
+    if (!__builtin_isfinite(length_of(j->u + i * W, W)))
+      return infer_fail(e, SOUK_ERR_NONFINITE,
+                        "histories[%zu]: the user vector is not finite; the weights of %s are too large", i,
+                        j->b->dir);
+  return SOUK_OK;
+}
+
 static void encode_share(void *arg) {
   encode_job *j = arg;
   souk_error e = {.code = SOUK_OK};
@@ -300,8 +312,7 @@ static void encode_share(void *arg) {
     j->next = first + n;
     pthread_mutex_unlock(&j->lock);
     if (n == 0) break;
-    rc = encode(j->b, &space->encode, j->histories + first, n, j->u + first * (size_t)j->b->width,
-                j->unknown != NULL ? j->unknown + first : NULL, &e);
+    rc = encode_part(j, space, first, n, &e);
   }
   workspace_put(j->b->pool, space);
 }

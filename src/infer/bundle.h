@@ -70,6 +70,7 @@ struct souk_bundle {
   layer_weights *layer;                         // [L]
   float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]
   float *packed_items;                          // [I,W] packed
+  double longest_item;                          // of the item vectors' lengths
   workspace_pool *pool;
 };
 

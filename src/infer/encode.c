@@ -238,8 +238,12 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
   return bytes;
 }
 
+double length_of(const float *u, size_t n) {
+  return sqrt(simd()->sum_squares(u, n));
+}
+
 // u of a chunk's sequences, [S][W].
-static souk_status run_chunk(const chunk *c, float *u, souk_error *e) {
+static void run_chunk(const chunk *c, float *u) {
   const souk_bundle *b = c->b;
   const size_t H = (size_t)b->hidden, W = (size_t)b->width, S = (size_t)c->S;
   embed(c);
@@ -251,16 +255,14 @@ static souk_status run_chunk(const chunk *c, float *u, souk_error *e) {
   for (size_t i = 0; i < S; i++) {
     float *to = u + i * W;
     memcpy(to, c->branch + i * H, H * sizeof *to);
-    const double squares = c->k->sum_squares(to, H), norm = sqrt(squares);
-    if (!isfinite(squares))
-      return infer_fail(e, SOUK_ERR_NONFINITE, "%s: the weights overflow: a user vector is not finite",
-                        b->dir);
     double factor = b->inv_temperature_wide;
-    if (b->cosine) factor /= norm > 1e-6 ? norm : 1e-6;
+    if (b->cosine) {
+      const double norm = length_of(to, H);
+      factor /= norm > 1e-6 ? norm : 1e-6;
+    }
     c->k->scale((float)factor, to, H);
     to[H] = 1.0f;
   }
-  return SOUK_OK;
 }
 
 souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
@@ -283,7 +285,7 @@ souk_status encode(const souk_bundle *b, area *scratch, const souk_history *hist
       const int32_t missing = add_sequence(&c, &histories[s]);
       if (unknown != NULL) unknown[s] = missing;
     }
-    PASS(run_chunk(&c, u + i * (size_t)b->width, e));
+    run_chunk(&c, u + i * (size_t)b->width);
   }
   return SOUK_OK;
 }

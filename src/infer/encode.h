@@ -8,7 +8,12 @@
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 
 // User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL.
+// Finite weights may be so large that a vector is not finite: the caller, who knows the history's number,
+// looks at its length.
 souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
                    int32_t *unknown, souk_error *e);
+
+// The length of a vector u [n]: finite when every element is, since the squares are added up in double.
+double length_of(const float *u, size_t n);
 
 #endif

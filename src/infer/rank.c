@@ -10,10 +10,15 @@
 // Items come in ascending order and an equal score never displaces, so ties go to the lower number. With
 // fewer queries than threads the catalogue is divided instead, and the parts' lists are merged.
 //
+// A score that overflows would be left out in silence (NaN is above no threshold) or spoil a list. As no score
+// is larger than the two vectors' lengths multiplied, few queries can have one, none of a sane model; only
+// their scores are looked at one by one.
+//
 // A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of
 // one query are gathered from the rows. Scores have the same bits on every way.
 #include "infer/rank.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -41,8 +46,13 @@ typedef struct ranked {
 typedef struct heap { // the worst of the kept at the root
   ranked *at;
   int32_t n, k;
-  float threshold; // a score has to be above it
+  float threshold;    // a score has to be above it
+  int32_t overflowed; // an item whose score is not finite; -1: none was met
 } heap;
+
+static heap heap_of(ranked *room, int32_t k) {
+  return (heap){.at = room, .k = k, .threshold = -INFINITY, .overflowed = -1};
+}
 
 static bool worse(ranked a, ranked b) {
   return a.score < b.score || (!(a.score > b.score) && a.item > b.item);
@@ -159,6 +169,7 @@ typedef struct question {
   int32_t *history;  // [query->history.n] item numbers
   int32_t *excluded; // [n_excluded] ascending
   int32_t n_excluded;
+  bool may_overflow; // the user vector is so long that a score could
   heap best;
 } question;
 
@@ -280,7 +291,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   for (size_t i = 0; i < m; i++) {
     question *q = &g->questions[i];
     prepare(w, q, &lists);
-    q->best = (heap){.at = g->kept + i * (size_t)w->k, .k = w->k, .threshold = -INFINITY};
+    q->best = heap_of(g->kept + i * (size_t)w->k, w->k);
     if (q->query->u != NULL) continue;
     g->todo[todo] = q->query->history;
     g->todo[todo].names = NULL;
@@ -292,23 +303,40 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   for (size_t i = 0; i < m; i++) {
     const float *u = g->questions[i].query->u;
     memcpy(g->u + i * W, u != NULL ? u : g->encoded + W * todo++, W * sizeof(float));
+    const double length = length_of(g->u + i * W, W);
+    if (!isfinite(length))
+      return infer_fail(e, SOUK_ERR_NONFINITE,
+                        "queries[%zu]: the user vector is not finite; the weights of %s are too large",
+                        g->questions[i].index, j->b->dir);
+    g->questions[i].may_overflow = length * j->b->longest_item > FLT_MAX / 2; // half: sums are rounded
   }
   return SOUK_OK;
 }
 
 // ---- scoring -------------------------------------------------------------------------------------------------
 
+static souk_status check_overflow(const work *w, const question *q, const heap *best, souk_error *e) {
+  if (best->overflowed < 0) return SOUK_OK;
+  return infer_fail(e, SOUK_ERR_NONFINITE,
+                    "queries[%zu]: the score of item %d (\"%.100s\") is not finite; its vector or the user's "
+                    "is too long",
+                    q->index, best->overflowed, w->j->b->item_names.texts[best->overflowed]);
+}
+
 // Scores of the table's items [first, first + n) for one question.
 static void offer(const work *w, const question *q, heap *best, const item_table *table, const float *scores,
                   int32_t first, int32_t n) {
   for (int32_t at = 0; at < n; at += PROBE) {
     const int32_t stop = at + PROBE < n ? at + PROBE : n;
-    if (!(simd()->max(scores + at, (size_t)(stop - at)) > best->threshold)) continue;
+    if (!q->may_overflow && !(simd()->max(scores + at, (size_t)(stop - at)) > best->threshold)) continue;
     for (int32_t i = at; i < stop; i++) {
-      if (!(scores[i] > best->threshold)) continue;
+      if (!(scores[i] > best->threshold) && isfinite(scores[i])) continue;
       const int32_t item = table->ids != NULL ? table->ids[first + i] : first + i;
       if (is_denied(&w->filter, item) || contains(q->excluded, q->n_excluded, item)) continue;
-      keep(best, (ranked){scores[i], item});
+      if (isfinite(scores[i]))
+        keep(best, (ranked){scores[i], item});
+      else
+        best->overflowed = item;
     }
   }
 }
@@ -398,6 +426,7 @@ static souk_status rank_group(const work *w, workspace *space, size_t first, siz
   scan(w, &g, best, g.scores, 0, w->filter.table.n);
   for (size_t i = 0; i < g.over_catalogue; i++) g.questions[i].best = best[i];
   for (size_t i = g.over_catalogue; i < m; i++) rank_candidates(w, &g, i);
+  for (size_t i = 0; i < m; i++) PASS(check_overflow(w, &g.questions[i], &g.questions[i].best, e));
   write_lists(w, &g);
   return SOUK_OK;
 }
@@ -432,12 +461,14 @@ static void rank_parts(void *arg) {
     const size_t part = w->rc == SOUK_OK && w->next < w->parts ? w->next++ : w->parts;
     pthread_mutex_unlock(&w->lock);
     if (part == w->parts) break;
-    for (size_t i = 0; i < m; i++)
-      best[i] = (heap){.at = w->part_kept + (part * m + i) * k, .k = w->k, .threshold = -INFINITY};
+    for (size_t i = 0; i < m; i++) best[i] = heap_of(w->part_kept + (part * m + i) * k, w->k);
     const int32_t begin = (int32_t)(part * (size_t)blocks / w->parts) * BLOCK;
     const int32_t end = (int32_t)((part + 1) * (size_t)blocks / w->parts) * BLOCK;
     scan(w, g, best, scores, begin, end < items ? end : items);
-    for (size_t i = 0; i < m; i++) w->part_n[part * m + i] = best[i].n;
+    for (size_t i = 0; i < m; i++) {
+      w->part_n[part * m + i] = best[i].n;
+      if (check_overflow(w, &g->questions[i], &best[i], &e) != SOUK_OK) note_error(w, &e);
+    }
   }
   free(scores);
 }
@@ -456,7 +487,10 @@ static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk
     for (size_t i = 0; i < m; i++)
       for (int32_t r = 0; r < w->part_n[p * m + i]; r++)
         keep(&g->questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
-  for (size_t i = m; i < g->m; i++) rank_candidates(w, g, i);
+  for (size_t i = m; i < g->m; i++) {
+    rank_candidates(w, g, i);
+    PASS(check_overflow(w, &g->questions[i], &g->questions[i].best, e));
+  }
   write_lists(w, g);
   return SOUK_OK;
 }
@@ -507,5 +541,13 @@ souk_status score_items(const souk_bundle *b, area *scratch, const float *u, siz
     gather_packed(b, items + at, (int32_t)count, rows, packed);
     simd()->gemm_packed(u, W, packed, NULL, scores + at, m, n, count, W);
   }
+  for (size_t i = 0; i < n; i++)
+    for (size_t c = 0; c < m; c++)
+      if (!isfinite(scores[i * m + c]))
+        return infer_fail(
+            e, SOUK_ERR_NONFINITE,
+            "the score of user vector %zu and items[%zu] = %d is not finite; one of the vectors "
+            "is too long",
+            i, c, items[c]);
   return SOUK_OK;
 }

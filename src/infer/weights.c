@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "infer/bundle.h"
+#include "infer/encode.h"
 #include "infer/tensors.h"
 #include "simd/simd.h"
 
@@ -213,6 +214,7 @@ static void pack_items(souk_bundle *b, float *scratch) {
     const size_t rows = I - i < PANEL ? I - i : PANEL;
     memcpy(scratch, b->item_rows + i * W * sizeof(float), rows * W * sizeof(float));
     gemm_pack(scratch, W, rows, W, b->packed_items + i * W);
+    for (size_t r = 0; r < rows; r++) b->longest_item = fmax(b->longest_item, length_of(scratch + r * W, W));
   }
 }
 

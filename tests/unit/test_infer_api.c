@@ -250,6 +250,15 @@ static void a_divided_catalogue(void **state) {
   }
   for (int32_t i = 1; i < K; i++) // all K are of the best kind, by rising number
     assert_true(items[0][2 * K + i] > items[0][2 * K + i - 1] && !(scores[0][2 * K + i] < scores[0][2 * K]));
+  float longest[41]; // a score that overflows in any thread's part is told
+  for (size_t i = 0; i < 41; i++) longest[i] = 3e38f;
+  const souk_query overflowing[2] = {q[0], {.u = longest}};
+  for (size_t t = 0; t < 3; t++) {
+    const souk_rank_options o = {.threads = threads[t]};
+    assert_int_equal(souk_rank(large, overflowing, 2, K, &o, items[1], scores[1], counts[1], NULL, &e),
+                     SOUK_ERR_NONFINITE);
+    if (strstr(e.message, "queries[1]: the score of item") == NULL) fail_msg("%s", e.message);
+  }
   souk_close(large);
   model_free(m);
   dataset_close(d);
