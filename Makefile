@@ -175,6 +175,7 @@ clean: ## remove build products (downloads and environments under build/ too)
 	rm -rf build
 
 -include tools/cusim/cusim.mk
+-include kernels/kernels.mk
 -include tests/fuzz/fuzz.mk
 -include tools/interop/interop.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)

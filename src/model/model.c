@@ -321,8 +321,13 @@ status model_create(model **out, const char *backend_name, const model_config *c
   model *m;
   TRY(outline(&m, backend_name, c, run));
   status rc;
-  const backend_config config = {
-      .device = run->device, .threads = run->threads, .scratch_bytes = m->scratch_bytes};
+  const model_memory need = memory_of(m);
+  const size_t planned = need.weights + need.gradients + need.copies + need.row_flags + need.moments +
+                         need.batch + need.activations + need.activation_gradients + need.scratch;
+  const backend_config config = {.device = run->device,
+                                 .threads = run->threads,
+                                 .scratch_bytes = m->scratch_bytes,
+                                 .planned_bytes = planned};
   TRY_GOTO(m->be->open(&m->ctx, &config), bad);
   m->params.ctx = m->ctx;
   TRY_GOTO(allocate(m), bad);

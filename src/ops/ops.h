@@ -249,6 +249,7 @@ typedef struct backend_config {
   int32_t device;  // ordinal
   int32_t threads; // CPU: OpenMP threads, 0: all
   size_t scratch_bytes;
+  size_t planned_bytes; // what the run will ask for in all, 0: not known; a device that has less is refused
 } backend_config;
 
 typedef struct backend {
@@ -257,6 +258,8 @@ typedef struct backend {
   size_t act_size;  // bytes of an `act` element
   bool host_memory; // backend memory may be read by the host directly
 
+  status (*probe)(
+      int32_t device); // OK: there is such a device and it can be used; else the sentence says why not
   status (*open)(op_ctx **out, const backend_config *cfg);
   void (*close)(op_ctx *ctx); // NULL is safe
   // Largest shapes are checked here once; the message names the field. params may hold NULL pointers.
@@ -309,7 +312,8 @@ typedef struct backend {
 
 // The CPU backend, always there.
 extern const backend backend_cpu;
-// "cpu", "cuda" or "auto" (cuda if it is present, else cpu).
+// "cpu", "cuda" (loaded if need be; its device is not looked for yet) or "auto" (cuda if it has a usable device, else
+// cpu). ERR_UNSUPPORTED: there is no such backend here.
 status backend_find(const backend **out, const char *name);
 
 #endif

@@ -8,7 +8,7 @@ static void run(int32_t i) {
   for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
     const backend *be;
     const status rc = backend_find(&be, names[k]);
-    if (rc == ERR_UNSUPPORTED) continue;
+    if (rc == ERR_UNSUPPORTED || (rc == OK && be->probe(0) == ERR_UNSUPPORTED)) continue;
     if (rc != OK) fail_msg("%s: %s", names[k], fail_message());
     const bool cpu = strcmp(be->name, "cpu") == 0;
     const check_config config = {.threads = {2, 1, 3}, .n_threads = cpu ? 3 : 1};

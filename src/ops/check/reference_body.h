@@ -520,6 +520,11 @@ static status lamb(op_ctx *ctx, const optim_params *p) {
 
 // ---- the rest of a backend -----------------------------------------------------------------------------------
 
+static status probe(int32_t device) {
+  (void)device;
+  return OK;
+}
+
 static status open_reference(op_ctx **out, const backend_config *cfg) {
   (void)cfg;
   return mem_new(out, 1, sizeof **out, "a reference backend");
@@ -578,6 +583,7 @@ const backend REFERENCE = {
     .name = REFERENCE_NAME,
     .act_size = sizeof(REAL),
     .host_memory = true,
+    .probe = probe,
     .open = open_reference,
     .close = close_reference,
     .supports = supports,

@@ -12,6 +12,11 @@
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
 
+static status cpu_probe(int32_t device) {
+  (void)device;
+  return OK;
+}
+
 static status cpu_open(op_ctx **out, const backend_config *cfg) {
   *out = NULL;
   op_ctx *ctx;
@@ -234,6 +239,7 @@ const backend backend_cpu = {
     .name = "cpu",
     .act_size = sizeof(float),
     .host_memory = true,
+    .probe = cpu_probe,
     .open = cpu_open,
     .close = cpu_close,
     .supports = cpu_supports,
@@ -276,14 +282,3 @@ const backend backend_cpu = {
     .adamw = cpu_adamw,
     .lamb = cpu_lamb,
 };
-
-status backend_find(const backend **out, const char *name) {
-  *out = NULL;
-  if (strcmp(name, "cpu") == 0 || strcmp(name, "auto") == 0) {
-    *out = &backend_cpu;
-    return OK;
-  }
-  if (strcmp(name, "cuda") == 0)
-    return fail(ERR_UNSUPPORTED, "--device cuda: this build has no CUDA backend yet; use --device cpu");
-  return fail(ERR_ARGUMENT, "unknown device \"%s\"; known are cpu, cuda and auto", name);
-}

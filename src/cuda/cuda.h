@@ -1,0 +1,87 @@
+// What the files of the CUDA backend's host side share.
+//
+// The backend is a shared object that is loaded when it is asked for (ops/backend.c). Kernels are launched through
+// kernels/launch.h, products go through cuBLASLt (cuda_product). One stream computes; uploads go through pinned memory
+// on a second one (cuda_memory.c). Nothing in a step allocates or waits, except result_read and download.
+#ifndef SOUK_CUDA_CUDA_H
+#define SOUK_CUDA_CUDA_H
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+#include "launch.h"
+#include "ops/ops.h"
+
+enum { STAGES = 2, WORKSPACE_BYTES = 32 << 20, DEVICE_TEXT = 96 };
+enum { STAGE_BYTES = 1 << 20 };
+
+// One of the halves of the pinned upload buffer, with its twin on the device.
+typedef struct stage {
+  char *host, *device;
+  cudaEvent_t copied;   // of the copy stream: the twin holds what was put here
+  cudaEvent_t consumed; // of the compute stream: the twin has been copied on
+  bool pending;         // `consumed` was recorded and not waited for yet
+} stage;
+
+struct op_ctx {
+  launch at; // stream, state, result, scratch
+  int32_t device;
+  char name[DEVICE_TEXT]; // "NVIDIA H100 80GB HBM3 (sm_90, 79.1 GiB)"
+  step_state host;        // what state_write was last given: live counts for products outside of a graph
+  bool capturing;         // between graph_begin and graph_end: products run over whole capacities
+  size_t scratch_bytes, in_use, planned;
+  cudaStream_t copies;
+  stage stages[STAGES];
+  int32_t current; // stage that is being filled
+  size_t filled;
+  step_result *pinned_result;
+  cublasLtHandle_t blas;
+  struct product_cache *products; // cuda_product.c
+};
+
+// OK, or fails with a sentence: what was tried, and CUDA's own words. `what` completes "the CUDA device failed to ...".
+status cuda_check(cudaError_t rc, const char *what);
+
+// Live rows of n at the host; whole capacities while a graph is captured.
+int32_t cuda_rows(const op_ctx *ctx, rows n);
+
+// ---- memory (cuda_memory.c) ----------------------------------------------------------------------------------
+
+status cuda_stages_open(op_ctx *ctx);
+void cuda_stages_close(op_ctx *ctx);
+status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out);
+void cuda_mem_free(op_ctx *ctx, void *p);
+status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes);
+status cuda_download(op_ctx *ctx, void *to, const void *from, size_t bytes);
+status cuda_zero(op_ctx *ctx, void *p, size_t bytes);
+status cuda_copy(op_ctx *ctx, void *to, const void *from, size_t bytes);
+status cuda_cast(op_ctx *ctx, act *to, const float *from, size_t count);
+
+// ---- products (cuda_product.c) -------------------------------------------------------------------------------
+
+// C[m,n] (row-major, leading dimension ldc) = alpha op(A) op(B) + beta C, where op(A) is [m,k] and op(B) is [k,n];
+// A is stored [m,k], or [k,m] if a_transposed; B [k,n], or [n,k] if b_transposed. m, n or k of 0 is allowed: C becomes
+// beta C. Types: float.
+typedef struct product {
+  int32_t m, n, k;
+  bool a_transposed, b_transposed;
+  const void *a, *b;
+  int32_t lda, ldb; // elements of a stored row
+  void *c;
+  int32_t ldc;
+  float alpha, beta; // beta 0: C is not read
+} product;
+
+__attribute__((weak)) status cuda_products_open(op_ctx *ctx);
+__attribute__((weak)) void cuda_products_close(op_ctx *ctx);
+// The workspace of a product lies at ctx->at.scratch + scratch_at, 256-byte aligned, WORKSPACE_BYTES large.
+__attribute__((weak)) status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at);
+
+// ---- ops of several kernels and products ---------------------------------------------------------------------
+
+__attribute__((weak)) status cuda_linear_forward(op_ctx *ctx, const linear_params *p);
+__attribute__((weak)) status cuda_linear_backward(op_ctx *ctx, const linear_params *p);
+__attribute__((weak)) size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
+__attribute__((weak)) status cuda_xent(op_ctx *ctx, const xent_params *p);
+__attribute__((weak)) size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
+
+#endif

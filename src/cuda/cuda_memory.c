@@ -1,0 +1,135 @@
+// Device memory and copies.
+//
+// Uploads. The caller's memory may change as soon as upload() returns, copies from pageable memory would wait, and the
+// ops before may still read what is about to be overwritten. So bytes go
+//   caller -> pinned half -> (copy stream) twin of the half on the device -> (compute stream) their place;
+// the first two steps overlap with whatever the compute stream is busy with, and the last is a copy within the
+// device. Two halves take turns. The host waits only when it comes back to a half that the compute stream has not
+// consumed yet: a step ahead at the least, unless a batch is larger than a half.
+#include <string.h>
+#include "cuda/cuda.h"
+
+status cuda_stages_open(op_ctx *ctx) {
+  for (int i = 0; i < STAGES; i++) {
+    stage *s = &ctx->stages[i];
+    void *device;
+    TRY(cuda_check(cudaHostAlloc((void **)&s->host, STAGE_BYTES, cudaHostAllocDefault),
+                   "pin memory for uploads"));
+    TRY(cuda_mem_alloc(ctx, STAGE_BYTES, "uploads", &device));
+    s->device = device;
+    TRY(cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "make an event"));
+    TRY(cuda_check(cudaEventCreateWithFlags(&s->consumed, cudaEventDisableTiming), "make an event"));
+  }
+  return OK;
+}
+
+void cuda_stages_close(op_ctx *ctx) {
+  cudaError_t ignored = cudaSuccess;
+  for (int i = 0; i < STAGES; i++) {
+    stage *s = &ctx->stages[i];
+    if (s->host != NULL) ignored = cudaFreeHost(s->host);
+    ignored = cudaFree(s->device);
+    if (s->copied != NULL) ignored = cudaEventDestroy(s->copied);
+    if (s->consumed != NULL) ignored = cudaEventDestroy(s->consumed);
+  }
+  (void)ignored;
+}
+
+status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+  *out = NULL;
+  void *p = NULL;
+  const size_t room = bytes == 0 ? 256 : bytes;
+  const cudaError_t rc = cudaMalloc(&p, room);
+  if (rc == cudaErrorMemoryAllocation) {
+    const cudaError_t taken = cudaGetLastError();
+    (void)taken;
+    size_t free_bytes = 0, total = 0;
+    TRY(cuda_check(cudaMemGetInfo(&free_bytes, &total), "tell its free memory"));
+    return fail(ERR_MEMORY,
+                "CUDA device %d (%s) is out of memory: cannot get %zu bytes for %s (%zu in use by this run, "
+                "%zu free; "
+                "by its plan the run needs %zu, souk plan shows it): lower data.tokens and raise "
+                "train.accumulate, or "
+                "choose a smaller model",
+                ctx->device, ctx->name, bytes, what, ctx->in_use, free_bytes, ctx->planned);
+  }
+  TRY(cuda_check(rc, "allocate memory"));
+  const status zeroed = cuda_zero(ctx, p, room);
+  if (zeroed != OK) {
+    const cudaError_t ignored = cudaFree(p);
+    (void)ignored;
+    return zeroed;
+  }
+  ctx->in_use += room;
+  *out = p;
+  return OK;
+}
+
+void cuda_mem_free(op_ctx *ctx, void *p) {
+  if (p == NULL) return;
+  cudaError_t ignored = cudaStreamSynchronize(ctx->at.stream);
+  ignored = cudaFree(p);
+  (void)ignored;
+}
+
+// The next half, free to be filled.
+static status next_stage(op_ctx *ctx) {
+  ctx->current = (ctx->current + 1) % STAGES;
+  ctx->filled = 0;
+  stage *s = &ctx->stages[ctx->current];
+  if (!s->pending) return OK;
+  s->pending = false;
+  return cuda_check(cudaEventSynchronize(s->consumed), "take an upload");
+}
+
+// A piece that fits what is left of the half at hand.
+static status upload_piece(op_ctx *ctx, char *to, const char *from, size_t bytes) {
+  stage *s = &ctx->stages[ctx->current];
+  char *pinned = s->host + ctx->filled, *twin = s->device + ctx->filled;
+  memcpy(pinned, from, bytes);
+  TRY(cuda_check(cudaMemcpyAsync(twin, pinned, bytes, cudaMemcpyHostToDevice, ctx->copies),
+                 "take an upload"));
+  TRY(cuda_check(cudaEventRecord(s->copied, ctx->copies), "record an event"));
+  TRY(cuda_check(cudaStreamWaitEvent(ctx->at.stream, s->copied, 0), "wait for an event"));
+  TRY(cuda_check(cudaMemcpyAsync(to, twin, bytes, cudaMemcpyDeviceToDevice, ctx->at.stream),
+                 "take an upload"));
+  TRY(cuda_check(cudaEventRecord(s->consumed, ctx->at.stream), "record an event"));
+  s->pending = true;
+  ctx->filled += (bytes + 255) / 256 * 256;
+  return OK;
+}
+
+status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes) {
+  char *at = to;
+  const char *source = from;
+  while (bytes > 0) {
+    if (ctx->filled >= STAGE_BYTES) TRY(next_stage(ctx));
+    const size_t room = STAGE_BYTES - ctx->filled, n = bytes < room ? bytes : room;
+    TRY(upload_piece(ctx, at, source, n));
+    at += n;
+    source += n;
+    bytes -= n;
+  }
+  return OK;
+}
+
+status cuda_download(op_ctx *ctx, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return OK;
+  TRY(cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToHost, ctx->at.stream),
+                 "copy to the host"));
+  return cuda_check(cudaStreamSynchronize(ctx->at.stream), "copy to the host");
+}
+
+status cuda_zero(op_ctx *ctx, void *p, size_t bytes) {
+  return bytes == 0 ? OK : cuda_check(cudaMemsetAsync(p, 0, bytes, ctx->at.stream), "zero memory");
+}
+
+status cuda_copy(op_ctx *ctx, void *to, const void *from, size_t bytes) {
+  if (bytes == 0) return OK;
+  return cuda_check(cudaMemcpyAsync(to, from, bytes, cudaMemcpyDeviceToDevice, ctx->at.stream),
+                    "copy memory");
+}
+
+status cuda_cast(op_ctx *ctx, act *to, const float *from, size_t count) {
+  return count == 0 ? OK : cuda_check(launch_cast(&ctx->at, to, from, count), "launch a cast");
+}
