@@ -33,7 +33,9 @@ struct op_ctx {
   stage stages[STAGES];
   int32_t current; // stage that is being filled
   size_t filled;
-  step_result *pinned_result;
+  step_result *pinned; // [STAGES + 1]: posted results, and one for result_read
+  cudaEvent_t posted[STAGES];
+  int32_t first_post, n_posted;
   cublasLtHandle_t blas;
   struct product_cache *products; // cuda_product.c
 };

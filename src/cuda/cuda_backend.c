@@ -1,6 +1,6 @@
 // The CUDA backend: device, context, state and results, graphs, shape checks, and its table.
-#include <math.h>
 #include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +98,9 @@ static void cuda_close(op_ctx *ctx) {
   if (ctx->copies != NULL) ignored = cudaStreamSynchronize(ctx->copies);
   if (cuda_products_close != NULL) cuda_products_close(ctx);
   cuda_stages_close(ctx);
-  if (ctx->pinned_result != NULL) ignored = cudaFreeHost(ctx->pinned_result);
+  if (ctx->pinned != NULL) ignored = cudaFreeHost(ctx->pinned);
+  for (int i = 0; i < STAGES; i++)
+    if (ctx->posted[i] != NULL) ignored = cudaEventDestroy(ctx->posted[i]);
   void *state;
   memcpy(&state, &ctx->at.state, sizeof state);
   ignored = cudaFree(state);
@@ -119,8 +121,11 @@ static status open_streams(op_ctx *ctx) {
   TRY(cuda_mem_alloc(ctx, sizeof(step_result), "the step's results", &result));
   ctx->at.result = result;
   TRY(cuda_mem_alloc(ctx, ctx->scratch_bytes, "scratch of ops", &ctx->at.scratch));
-  TRY(cuda_check(cudaHostAlloc((void **)&ctx->pinned_result, sizeof(step_result), cudaHostAllocDefault),
-                 "pin memory for results"));
+  TRY(cuda_check(
+      cudaHostAlloc((void **)&ctx->pinned, (STAGES + 1) * sizeof(step_result), cudaHostAllocDefault),
+      "pin memory for results"));
+  for (int i = 0; i < STAGES; i++)
+    TRY(cuda_check(cudaEventCreateWithFlags(&ctx->posted[i], cudaEventDisableTiming), "make an event"));
   TRY(cuda_stages_open(ctx));
   return cuda_products_open != NULL ? cuda_products_open(ctx) : OK;
 }
@@ -274,12 +279,40 @@ static status cuda_result_clear(op_ctx *ctx) {
   return cuda_zero(ctx, ctx->at.result, sizeof(step_result));
 }
 
+static status cuda_result_next(op_ctx *ctx) {
+  return cuda_zero(ctx, ctx->at.result, offsetof(step_result, nonfinite)); // the last field
+}
+
+static status send_result(op_ctx *ctx, int32_t slot) {
+  return cuda_check(cudaMemcpyAsync(&ctx->pinned[slot], ctx->at.result, sizeof(step_result),
+                                    cudaMemcpyDeviceToHost, ctx->at.stream),
+                    "copy its results");
+}
+
+static status cuda_result_post(op_ctx *ctx) {
+  if (ctx->n_posted == STAGES)
+    return fail(ERR_INTERNAL, "a third result is posted before the first is taken");
+  const int32_t slot = (ctx->first_post + ctx->n_posted) % STAGES;
+  TRY(send_result(ctx, slot));
+  TRY(cuda_check(cudaEventRecord(ctx->posted[slot], ctx->at.stream), "record an event"));
+  ctx->n_posted++;
+  return OK;
+}
+
+static status cuda_result_take(op_ctx *ctx, step_result *result) {
+  if (ctx->n_posted == 0) return fail(ERR_INTERNAL, "a result is taken that was not posted");
+  const int32_t slot = ctx->first_post;
+  TRY(cuda_check(cudaEventSynchronize(ctx->posted[slot]), "end a step"));
+  *result = ctx->pinned[slot];
+  ctx->first_post = (slot + 1) % STAGES;
+  ctx->n_posted--;
+  return OK;
+}
+
 static status cuda_result_read(op_ctx *ctx, step_result *result) {
-  TRY(cuda_check(cudaMemcpyAsync(ctx->pinned_result, ctx->at.result, sizeof *result, cudaMemcpyDeviceToHost,
-                                 ctx->at.stream),
-                 "copy its results"));
+  TRY(send_result(ctx, STAGES));
   TRY(cuda_check(cudaStreamSynchronize(ctx->at.stream), "end a step"));
-  *result = *ctx->pinned_result;
+  *result = ctx->pinned[STAGES];
   return OK;
 }
 
@@ -409,6 +442,9 @@ static const backend table = {
     .broadcast = cuda_broadcast,
     .state_write = cuda_state_write,
     .result_clear = cuda_result_clear,
+    .result_next = cuda_result_next,
+    .result_post = cuda_result_post,
+    .result_take = cuda_result_take,
     .result_read = cuda_result_read,
     .embed_forward = cuda_embed_forward,
     .embed_backward = cuda_embed_backward,

@@ -291,7 +291,12 @@ typedef struct backend {
 
   status (*state_write)(op_ctx *ctx, const step_state *state); // ordered with ops
   status (*result_clear)(op_ctx *ctx);
-  status (*result_read)(op_ctx *ctx, step_result *result); // waits
+  // As clear, but a refusal (nonfinite) stays: steps that were queued behind a refused one are refused too.
+  status (*result_next)(op_ctx *ctx);
+  // Sends what the results are at this point of the queue to the host, without waiting; at most two are on their way.
+  status (*result_post)(op_ctx *ctx);
+  status (*result_take)(op_ctx *ctx, step_result *result); // the oldest post that was not taken; waits for it
+  status (*result_read)(op_ctx *ctx, step_result *result); // the results now; waits
 
   status (*embed_forward)(op_ctx *ctx, const embed_params *p);
   status (*embed_backward)(op_ctx *ctx, const embed_params *p);

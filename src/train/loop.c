@@ -2,7 +2,9 @@
 //
 // A step: `accumulate` micro-batches, whose losses are divided by the weight of all their masked rows, so the
 // micro-batches of a step are composed before the first of them runs (the batcher hands out copies for that); then
-// gradient norm and optimiser. All that a resumed run needs is in the checkpoint: parameters, moments, step, the place
+// gradient norm and optimiser. On a device with a queue of its own the results of a step are read when the next one has
+// been queued, so that the device never waits for the host. A step that the optimiser refuses has those queued behind it
+// refused too; they are queued anew if the run goes on, so what is computed does not depend on when results are read. All that a resumed run needs is in the checkpoint: parameters, moments, step, the place
 // (epoch, index) of the next batch, and the sums since the last metrics line. Nothing that a run computes depends on
 // when it was saved or stopped, so a resumed run ends with the same bytes as one that was never interrupted.
 #include "train/loop.h"
@@ -28,6 +30,15 @@
 
 enum { PLAIN_SECONDS = 10 }; // between status lines where they are not redrawn in place
 
+// A step whose results were not read yet. Its batches are copies where the batcher's would not last.
+typedef struct flight {
+  step_input in;
+  const batch **batches; // [accumulate]
+  batch **copies;        // [accumulate]; NULL: the batcher's own are used
+  train_state before;    // when it was queued
+  bool saved;            // which has a checkpoint
+} flight;
+
 typedef struct run {
   const run_config *c;
   dataset *d;
@@ -37,10 +48,12 @@ typedef struct run {
   metric_sink *sink;
   saver *saver;
   char *yaml;
-  int lock;           // descriptor of the run's directory, locked; -1: none
-  batch **micro;      // [accumulate], NULL when accumulate is 1
-  const batch **step; // [accumulate] the batches of the step at hand
-  train_state t;
+  int lock;          // descriptor of the run's directory, locked; -1: none
+  flight flights[2]; // steps take turns
+  int32_t late;      // 1: results are read a step late
+  int32_t in_flight; // steps queued whose results were not read
+  int32_t last_flight;
+  train_state t; // step, epoch, index, tokens count what was queued; sums, what was read
   int64_t decay_steps, steps_per_epoch, last_step; // last_step 0: no limit
   double peak, started, flops, grad_norm;
   // since the last metrics line; times only
@@ -119,7 +132,10 @@ static void copy_batch(batch *to, const batch *from) {
   to->cls_count = from->cls_count;
 }
 
+static status settle(run *r, int32_t most);
+
 static status save(run *r) {
+  TRY(settle(r, 0));
   if (r->saved) return OK;
   train_state t = r->t;
   t.seconds += now_seconds() - r->started;
@@ -136,8 +152,8 @@ static status one_batch(run *r, const batch *b, const step_state *s) {
   return OK;
 }
 
-// The optimiser has refused the step: says where the NaN began, saves what is needed to run the step again, and goes on
-// only if the configuration allows for it.
+// The optimiser has refused the step, the oldest in flight: says where the NaN began, saves what is needed to run the
+// step again, and goes on only if the configuration allows for it.
 static status on_nonfinite(run *r, const step_input *in) {
   const train_config *t = &r->c->train;
   const long long step = (long long)r->t.step + 1;
@@ -165,49 +181,105 @@ static status on_nonfinite(run *r, const step_input *in) {
                     json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
 }
 
-static status read_step(run *r, const step_input *in) {
-  step_result result;
-  TRY(model_backend(r->m)->result_read(model_ctx(r->m), &result));
-  if (result.nonfinite) return on_nonfinite(r, in);
-  r->t.mlm_loss += result.mlm_loss;
-  r->t.mlm_weight += result.mlm_weight;
-  r->t.cls_loss += result.cls_loss;
-  r->t.cls_rows += result.cls_rows;
-  r->t.cls_hits += result.cls_hits;
-  r->grad_norm = sqrt(result.grad_sumsq);
+// Puts a step into the device's queue.
+static status launch(run *r, flight *f) {
+  const backend *be = model_backend(r->m);
+  TRY(be->result_next(model_ctx(r->m)));
+  for (int32_t i = 0; i < f->in.n; i++) TRY(one_batch(r, f->in.batches[i], &f->in.state));
+  TRY(optimizer_step(r->m, &r->c->optim));
+  TRY(be->result_post(model_ctx(r->m)));
+  r->in_flight++;
+  return OK;
+}
+
+static void count_step(run *r, const flight *f) {
+  const int32_t n = f->in.n;
+  for (int32_t i = 0; i < n; i++) r->t.tokens += f->in.batches[i]->tokens;
+  r->t.epoch = f->in.batches[n - 1]->epoch;
+  r->t.index = f->in.batches[n - 1]->index + 1;
+  r->t.step++;
+  r->saved = false;
+}
+
+static void move_counts(train_state *to, const train_state *from) {
+  to->step = from->step;
+  to->epoch = from->epoch;
+  to->index = from->index;
+  to->tokens = from->tokens;
+}
+
+// The oldest step in flight, f, was refused, and so was `behind`, the one after it (NULL: none).
+static status go_back(run *r, flight *f, flight *behind) {
+  step_result refused;
+  if (behind != NULL) TRY(model_backend(r->m)->result_take(model_ctx(r->m), &refused));
+  r->in_flight = 0;
+  move_counts(&r->t, &f->before);
+  r->saved = f->saved;
+  TRY(on_nonfinite(r, &f->in)); // which clears the refusal
+  count_step(r, f);
+  if (behind == NULL) return OK;
+  behind->before = r->t;
+  behind->saved = false;
+  TRY(launch(r, behind));
+  count_step(r, behind);
+  return OK;
+}
+
+// Reads results until at most `most` steps are in flight.
+static status settle(run *r, int32_t most) {
+  while (r->in_flight > most) {
+    const int32_t n = 1 + r->late;
+    flight *f = &r->flights[(r->last_flight + n - (r->in_flight - 1)) % n];
+    step_result result;
+    TRY(model_backend(r->m)->result_take(model_ctx(r->m), &result));
+    r->in_flight--;
+    if (result.nonfinite) {
+      TRY(go_back(r, f, r->in_flight > 0 ? &r->flights[r->last_flight] : NULL));
+      continue;
+    }
+    r->t.mlm_loss += result.mlm_loss;
+    r->t.mlm_weight += result.mlm_weight;
+    r->t.cls_loss += result.cls_loss;
+    r->t.cls_rows += result.cls_rows;
+    r->t.cls_hits += result.cls_hits;
+    r->grad_norm = sqrt(result.grad_sumsq);
+  }
+  return OK;
+}
+
+// The next step: its batches and what else it reads.
+static status compose(run *r, flight *f) {
+  const int64_t n = r->c->train.accumulate;
+  double weight = 0, cls = 0;
+  for (int64_t i = 0; i < n; i++) {
+    TRY(batcher_next(r->batches, &f->batches[i]));
+    if (f->copies != NULL) {
+      copy_batch(f->copies[i], f->batches[i]);
+      f->batches[i] = f->copies[i];
+    }
+    weight += f->batches[i]->mask_weight;
+    cls += f->batches[i]->cls_count;
+  }
+  f->before = r->t;
+  f->saved = r->saved;
+  f->in = (step_input){.state = {.step = r->t.step,
+                                 .seed = (uint64_t)r->c->train.seed,
+                                 .lr = (float)learning_rate(&r->c->optim, r->t.step, r->decay_steps),
+                                 .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
+                                 .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
+                                 .clip_norm = (float)r->c->optim.clip_norm},
+                       .n = (int32_t)n,
+                       .batches = f->batches};
   return OK;
 }
 
 static status take_step(run *r) {
-  const int64_t n = r->c->train.accumulate;
-  double weight = 0, cls = 0;
-  for (int64_t i = 0; i < n; i++) {
-    TRY(batcher_next(r->batches, &r->step[i]));
-    if (n > 1) {
-      copy_batch(r->micro[i], r->step[i]);
-      r->step[i] = r->micro[i];
-    }
-    weight += r->step[i]->mask_weight;
-    cls += r->step[i]->cls_count;
-  }
-  const step_input in = {.state = {.step = r->t.step,
-                                   .seed = (uint64_t)r->c->train.seed,
-                                   .lr = (float)learning_rate(&r->c->optim, r->t.step, r->decay_steps),
-                                   .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
-                                   .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
-                                   .clip_norm = (float)r->c->optim.clip_norm},
-                         .n = (int32_t)n,
-                         .batches = r->step};
-  TRY(model_backend(r->m)->result_clear(model_ctx(r->m)));
-  for (int64_t i = 0; i < n; i++) TRY(one_batch(r, r->step[i], &in.state));
-  TRY(optimizer_step(r->m, &r->c->optim));
-  TRY(read_step(r, &in));
-  for (int64_t i = 0; i < n; i++) r->t.tokens += r->step[i]->tokens;
-  r->t.epoch = r->step[n - 1]->epoch;
-  r->t.index = r->step[n - 1]->index + 1;
-  r->t.step++;
-  r->saved = false;
-  return OK;
+  r->last_flight = (r->last_flight + 1) % (1 + r->late);
+  flight *f = &r->flights[r->last_flight];
+  TRY(compose(r, f));
+  TRY(launch(r, f));
+  count_step(r, f);
+  return settle(r, r->late);
 }
 
 // ---- reports -------------------------------------------------------------------------------------------------
@@ -250,6 +322,7 @@ static void show(run *r, double loss, double cls, double lr, double rate, double
 }
 
 static status report(run *r, bool at_end) {
+  TRY(settle(r, 0));
   const double seconds = now_seconds() - r->last_log;
   const double rate = (double)(r->t.tokens - r->last_log_tokens) / seconds, flops = r->flops / seconds;
   const double loss = r->t.mlm_weight > 0 ? r->t.mlm_loss / r->t.mlm_weight : 0;
@@ -282,6 +355,7 @@ static status write_validation(run *r, json_t *values) {
 }
 
 static status validate(run *r) {
+  TRY(settle(r, 0));
   double metric = 0;
   json_t *values = NULL;
   const double start = now_seconds();
@@ -329,6 +403,7 @@ static bool has_stalled(const run *r) {
 }
 
 static status finish(run *r, bool interrupted) {
+  TRY(settle(r, 0));
   // The line of an unfinished window belongs to an end, not to an interruption: the resumed run will write it.
   if (!interrupted && r->t.mlm_weight > 0) TRY(report(r, true));
   TRY(save(r));
@@ -432,11 +507,29 @@ static status make_batches(run *r, const model_config *mc) {
   TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, 0, 1));
   TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
   r->steps_per_epoch = per_epoch / n > 0 ? per_epoch / n : 1;
-  TRY(mem_new(&r->step, (size_t)n, sizeof *r->step, "micro-batches"));
-  if (n == 1) return OK;
-  TRY(mem_new(&r->micro, (size_t)n, sizeof *r->micro, "micro-batches"));
-  for (int64_t i = 0; i < n; i++) TRY(batch_new(&r->micro[i], batcher_caps(r->batches)));
   return OK;
+}
+
+static status make_flights(run *r) {
+  const size_t n = (size_t)r->c->train.accumulate;
+  r->late = model_backend(r->m)->host_memory ? 0 : 1;
+  for (int32_t k = 0; k <= r->late; k++) {
+    flight *f = &r->flights[k];
+    TRY(mem_new(&f->batches, n, sizeof *f->batches, "micro-batches"));
+    if (n == 1 && r->late == 0) continue;
+    TRY(mem_new(&f->copies, n, sizeof *f->copies, "micro-batches"));
+    for (size_t i = 0; i < n; i++) TRY(batch_new(&f->copies[i], batcher_caps(r->batches)));
+  }
+  return OK;
+}
+
+static void free_flights(run *r) {
+  for (int32_t k = 0; k < 2; k++) {
+    flight *f = &r->flights[k];
+    for (int64_t i = 0; f->copies != NULL && i < r->c->train.accumulate; i++) batch_free(f->copies[i]);
+    free(f->copies);
+    free(f->batches);
+  }
 }
 
 static status make_model(run *r, const model_config *mc) {
@@ -449,6 +542,7 @@ static status make_model(run *r, const model_config *mc) {
                         .seed = (uint64_t)c->train.seed};
   TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
   TRY(params_make_moments(model_params(r->m)));
+  TRY(make_flights(r));
   const saver_config sc = {.run_dir = c->train.out,
                            .config_yaml = r->yaml,
                            .m = r->m,
@@ -529,9 +623,7 @@ status train_run(const run_config *c, const option_set *options, dataset *d, boo
     rc = closed;
   else
     fail(rc, "%s", message);
-  for (int64_t i = 0; r.micro != NULL && i < c->train.accumulate; i++) batch_free(r.micro[i]);
-  free(r.micro);
-  free(r.step);
+  free_flights(&r);
   batcher_close(r.batches);
   model_free(r.m);
   free(r.yaml);

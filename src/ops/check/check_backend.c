@@ -153,6 +153,39 @@ static status check_state(bench *b) {
   return OK;
 }
 
+// Posted results are those of the moment of posting, in order; a refusal outlives result_next, but not result_clear.
+static status check_posts(bench *b) {
+  b->out->cases++;
+  const float values[] = {3, 4}, bad[] = {INFINITY, 1};
+  void *g;
+  TRY(b->be->mem_alloc(b->ctx, sizeof values, "a check", &g));
+  optim_params p = {.n = 2, .g = g, .first = true};
+  step_result r;
+  TRY(b->be->result_clear(b->ctx));
+  TRY(b->be->upload(b->ctx, g, values, sizeof values));
+  TRY(b->be->grad_norm(b->ctx, &p));
+  TRY(b->be->result_post(b->ctx));
+  TRY(b->be->result_next(b->ctx));
+  TRY(b->be->upload(b->ctx, g, bad, sizeof bad));
+  TRY(b->be->grad_norm(b->ctx, &p));
+  TRY(b->be->result_post(b->ctx));
+  TRY(b->be->result_next(b->ctx));
+  TRY(b->be->result_take(b->ctx, &r));
+  expect(b, r.grad_sumsq == 25 && r.nonfinite == 0, "a posted result is not that of its moment");
+  TRY(b->be->upload(b->ctx, g, values, sizeof values));
+  TRY(b->be->grad_norm(b->ctx, &p));
+  TRY(b->be->result_post(b->ctx));
+  TRY(b->be->result_take(b->ctx, &r));
+  expect(b, isinf(r.grad_sumsq) && r.nonfinite == 1, "posted results do not come in order");
+  TRY(b->be->result_take(b->ctx, &r));
+  expect(b, r.grad_sumsq == 25 && r.nonfinite == 1, "a refusal does not stay");
+  TRY(b->be->result_clear(b->ctx));
+  TRY(b->be->result_read(b->ctx, &r));
+  expect(b, r.nonfinite == 0, "a refusal cannot be cleared");
+  b->be->mem_free(b->ctx, g);
+  return OK;
+}
+
 // What is captured runs when it is launched, each time; a backend without graphs ran it already and gives NULL.
 static status check_graph(bench *b) {
   b->out->cases++;
@@ -204,7 +237,13 @@ static status check_collectives(bench *b) {
 
 status check_backend_suite(const backend *be, const check_config *config, check_result *out) {
   bench b = {.be = be, .out = out};
-  const backend_config c = {.device = config->device, .threads = config->threads[0], .scratch_bytes = 256};
+  const optim_params optim = {.n = 2};
+  const cls_params cls = {.n = {ROWS_SEQS, 3}, .classes = 2};
+  const size_t for_optim = be->scratch_bytes(OP_OPTIM, &optim, config->threads[0]);
+  const size_t for_cls = be->scratch_bytes(OP_CLS, &cls, config->threads[0]);
+  const backend_config c = {.device = config->device,
+                            .threads = config->threads[0],
+                            .scratch_bytes = for_optim > for_cls ? for_optim : for_cls};
   if (be->version != OPS_VERSION)
     check_note_failure(out, "backend: it is version %u of the op table, not %d", be->version, OPS_VERSION);
   expect(&b, be->act_size == sizeof(float) || be->act_size == 2,
@@ -218,6 +257,7 @@ status check_backend_suite(const backend *be, const check_config *config, check_
   TRY_GOTO(check_copies(&b), done);
   TRY_GOTO(check_cast(&b), done);
   TRY_GOTO(check_state(&b), done);
+  TRY_GOTO(check_posts(&b), done);
   TRY_GOTO(check_graph(&b), done);
   TRY_GOTO(check_collectives(&b), done);
 done:

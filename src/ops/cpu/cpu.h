@@ -9,6 +9,8 @@ struct op_ctx {
   int32_t threads;
   step_state state;
   step_result result;
+  step_result posted[2]; // results that were posted and not taken, the oldest first
+  int32_t n_posted;
   char *scratch; // scratch_bytes, 64-byte aligned
   size_t scratch_bytes;
 };

@@ -229,6 +229,27 @@ static status cpu_result_clear(op_ctx *ctx) {
   return OK;
 }
 
+static status cpu_result_next(op_ctx *ctx) {
+  const int32_t refused = ctx->result.nonfinite;
+  memset(&ctx->result, 0, sizeof ctx->result);
+  ctx->result.nonfinite = refused;
+  return OK;
+}
+
+static status cpu_result_post(op_ctx *ctx) {
+  if (ctx->n_posted == 2) return fail(ERR_INTERNAL, "a third result is posted before the first is taken");
+  ctx->posted[ctx->n_posted++] = ctx->result;
+  return OK;
+}
+
+static status cpu_result_take(op_ctx *ctx, step_result *result) {
+  if (ctx->n_posted == 0) return fail(ERR_INTERNAL, "a result is taken that was not posted");
+  *result = ctx->posted[0];
+  ctx->posted[0] = ctx->posted[1];
+  ctx->n_posted--;
+  return OK;
+}
+
 static status cpu_result_read(op_ctx *ctx, step_result *result) {
   *result = ctx->result;
   return OK;
@@ -265,6 +286,9 @@ const backend backend_cpu = {
     .broadcast = cpu_broadcast,
     .state_write = cpu_state_write,
     .result_clear = cpu_result_clear,
+    .result_next = cpu_result_next,
+    .result_post = cpu_result_post,
+    .result_take = cpu_result_take,
     .result_read = cpu_result_read,
     .embed_forward = cpu_embed_forward,
     .embed_backward = cpu_embed_backward,
