@@ -311,14 +311,15 @@ static void show(run *r, double loss, double cls, double lr, double rate, double
   const double now = now_seconds();
   if (!log_is_terminal() && !at_end && r->last_plain > 0 && now - r->last_plain < PLAIN_SECONDS) return;
   r->last_plain = now;
-  char count[32], eta[32] = "?", next[40] = "";
+  char count[32], eta[32] = "?", next[40] = "", share[32] = "";
   const double left = seconds_left(r, step_seconds);
   if (left >= 0) human_seconds(eta, left);
   if (r->t.cls_rows > 0) snprintf(next, sizeof next, "  next %.4f", cls);
-  log_status_line("step %6lld  epoch %3lld  loss %.4f%s  lr %.2e  norm %.3f  %s tokens/s  %.1f GFLOP/s  "
-                  "%2.0f%% of peak  eta %s",
-                  (long long)r->t.step, (long long)r->t.epoch, loss, next, lr, r->grad_norm,
-                  human_count(count, rate), flops * 1e-9, r->peak > 0 ? 100.0 * flops / r->peak : 0.0, eta);
+  if (r->peak > 0) snprintf(share, sizeof share, "  %2.0f%% of peak", 100.0 * flops / r->peak);
+  log_status_line(
+      "step %6lld  epoch %3lld  loss %.4f%s  lr %.2e  norm %.3f  %s tokens/s  %.1f GFLOP/s%s  eta %s",
+      (long long)r->t.step, (long long)r->t.epoch, loss, next, lr, r->grad_norm, human_count(count, rate),
+      flops * 1e-9, share, eta);
 }
 
 static status report(run *r, bool at_end) {
@@ -564,9 +565,13 @@ static status describe(run *r) {
   int64_t count = 0;
   for (int32_t i = 0; i < model_params(r->m)->count; i++) count += model_params(r->m)->items[i].size;
   const train_config *t = &r->c->train;
-  r->peak = t->peak_gflops > 0 ? t->peak_gflops * 1e9 : measure_peak((int32_t)t->threads);
+  r->peak = t->peak_gflops * 1e9; // of a device with memory of its own nobody measures it
+  if (!(r->peak > 0) && model_backend(r->m)->host_memory) r->peak = measure_peak((int32_t)t->threads);
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
-  log_info("%s; peak %.0f GFLOP/s", text, r->peak * 1e-9);
+  if (r->peak > 0)
+    log_info("%s; peak %.0f GFLOP/s", text, r->peak * 1e-9);
+  else
+    log_info("%s; its peak is not known (train.peak_gflops)", text);
   log_info("%s parameters, %s in all; %lld steps an epoch of about %lld tokens",
            human_count(params, (double)count), human_bytes(bytes, (double)model_bytes(r->m)),
            (long long)r->steps_per_epoch, (long long)batcher_caps(r->batches).tokens * t->accumulate);

@@ -61,6 +61,7 @@ __attribute__((format(printf, 4, 5))) static void add(run_plan *p, const char *n
   plan_line *l = &p->lines[p->n++];
   l->name = name;
   l->bytes = bytes;
+  l->device = false;
   va_list args;
   va_start(args, note);
   vsnprintf(l->note, sizeof l->note, note, args);
@@ -83,7 +84,8 @@ static double vocabulary_bytes(const vocab *v) {
   return texts + 4 * slots + 16.0 * vocab_size(v);
 }
 
-static void add_model(run_plan *p, const run_config *c, const model_memory *m) {
+static void add_model(run_plan *p, const run_config *c, const model_memory *m, bool on_host) {
+  const int32_t first = p->n;
   add(p, "parameters", (double)m->weights, "%lld", (long long)m->parameters);
   add(p, "gradients", (double)m->gradients, "fp32");
   add(p, "moments", (double)m->moments, "two of the optimiser's");
@@ -93,6 +95,7 @@ static void add_model(run_plan *p, const run_config *c, const model_memory *m) {
   add(p, "activation gradients", (double)m->activation_gradients, "shared by all layers");
   add(p, "batch on the device", (double)m->batch, "at full capacity");
   add(p, "scratch of ops", (double)m->scratch, "of the op that needs most");
+  for (int32_t i = first; i < p->n; i++) p->lines[i].device = !on_host;
   if (c->train.background)
     add(p, "snapshot", (double)snapshot_bytes(m->elements),
         "for checkpoints; train.background = false: none");
@@ -103,14 +106,16 @@ static double sequences_at_hand(const dataset_info *info) {
   return group * (24 + 17 * (double)info->tokens / n);
 }
 
-static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_caps caps, double examples) {
+static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_caps caps, double examples,
+                     bool on_host) {
   const dataset_info *info = dataset_get_info(d);
   const double sequences = (double)info->sequences;
   const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
   const double group = sequences < GROUP_SEQUENCES ? sequences : GROUP_SEQUENCES;
-  add(p, "batches ahead",
-      batch_bytes(caps) * (2 + (c->train.accumulate > 1 ? (double)c->train.accumulate : 0)),
-      "two of the batcher, %lld of the step", (long long)(c->train.accumulate > 1 ? c->train.accumulate : 0));
+  // A device's results are read a step late, so two steps' batches are kept.
+  const int64_t kept = !on_host ? 2 * c->train.accumulate : c->train.accumulate > 1 ? c->train.accumulate : 0;
+  add(p, "batches ahead", batch_bytes(caps) * (2 + (double)kept), "two of the batcher, %lld of steps",
+      (long long)kept);
   add(p, "index of the data set", 24 * sequences, "lengths, offsets, windows");
   add(p, "sequences at hand", sequences_at_hand(info), "of %.0f", group);
   add(p, "examples at hand", 32 * examples, "%.0f, 32 bytes each", examples);
@@ -245,12 +250,14 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
                         .seed = (uint64_t)c->train.seed};
   model_memory m;
   int64_t batches;
-  TRY(model_plan(&m, device_names[c->train.device], mc, &mr));
+  const backend *be;
+  TRY(backend_find(&be, device_names[c->train.device]));
+  TRY(model_plan(&m, be->name, mc, &mr));
   TRY(batcher_epoch_batches(b, 0, &batches));
   p->batches_per_epoch = (double)batches;
   p->parameters = m.parameters;
-  add_model(p, c, &m);
-  add_data(p, c, d, caps, examples_at_hand(c, d));
+  add_model(p, c, &m, be->host_memory);
+  add_data(p, c, d, caps, examples_at_hand(c, d), be->host_memory);
   add_validation(p, c, d, caps);
   add_passing_data(p, c, d);
   TRY(sample_batches(p, b, mc, c->train.accumulate));
@@ -258,7 +265,10 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   const double per_epoch = fmax(1, floor(p->batches_per_epoch / (double)c->train.accumulate));
   const double by_epochs = (double)c->train.epochs * per_epoch;
   if (by_epochs > 0 && (!(p->steps > 0) || by_epochs < p->steps)) p->steps = by_epochs;
-  p->step_seconds = estimate_seconds(p, mc, c, caps, &m);
+  if (be->host_memory) // the rates are this host's
+    p->step_seconds = estimate_seconds(p, mc, c, caps, &m);
+  else if (!(c->train.peak_gflops > 0))
+    p->peak_flops = 0;
   return timed_steps > 0 ? time_steps(p, c, mc, &mr, b, timed_steps) : OK;
 }
 
@@ -278,7 +288,8 @@ status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *
   batcher_close(b);
   TRY(rc);
   double most = 0;
-  for (int32_t i = 0; i < out->n; i++) out->total_bytes += out->lines[i].bytes;
+  for (int32_t i = 0; i < out->n; i++)
+    *(out->lines[i].device ? &out->device_bytes : &out->total_bytes) += out->lines[i].bytes;
   for (int32_t i = 0; i < out->n_passing; i++) most = fmax(most, out->passing[i].bytes);
   out->total_bytes += most;
   return OK;
@@ -288,23 +299,35 @@ void plan_print(const run_plan *p, FILE *to) {
   char a[32], b[32], c[32];
   fprintf(to, "memory\n");
   for (int32_t i = 0; i < p->n; i++)
-    fprintf(to, "  %-24s %12s  %s\n", p->lines[i].name, human_bytes(a, p->lines[i].bytes), p->lines[i].note);
+    fprintf(to, "  %-24s %12s  %s%s\n", p->lines[i].name, human_bytes(a, p->lines[i].bytes),
+            p->lines[i].device ? "on the device: " : "", p->lines[i].note);
   for (int32_t i = 0; i < p->n_passing; i++)
     fprintf(to, "  %-24s %12s  for a while; the largest of these counts\n", p->passing[i].name,
             human_bytes(a, p->passing[i].bytes));
-  fprintf(to, "  %-24s %12s\n\n", "in all", human_bytes(a, p->total_bytes));
+  if (p->device_bytes > 0)
+    fprintf(to, "  %-24s %12s  and what its driver and libraries take\n", "on the device, in all",
+            human_bytes(a, p->device_bytes));
+  fprintf(to, "  %-24s %12s\n\n", p->device_bytes > 0 ? "on the host, in all" : "in all",
+          human_bytes(a, p->total_bytes));
   fprintf(to,
           "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %sFLOP, forward and backward\n",
           human_count(a, p->tokens), p->sequences, p->masked, human_count(b, p->flops));
-  fprintf(to, "  %s %s: %s tokens/s, %.1f GFLOP/s (%.0f%% of the peak, %.0f GFLOP/s)\n\n",
-          human_seconds(a, p->step_seconds),
-          p->timed_steps > 0 ? "measured" : "estimated (--time_steps measures)",
-          human_count(b, p->tokens / p->step_seconds), p->flops / p->step_seconds * 1e-9,
-          100 * p->flops / p->step_seconds / p->peak_flops, p->peak_flops * 1e-9);
+  if (p->step_seconds > 0) {
+    char share[64] = "";
+    if (p->peak_flops > 0)
+      snprintf(share, sizeof share, " (%.0f%% of the peak, %.0f GFLOP/s)",
+               100 * p->flops / p->step_seconds / p->peak_flops, p->peak_flops * 1e-9);
+    fprintf(to, "  %s %s: %s tokens/s, %.1f GFLOP/s%s\n\n", human_seconds(a, p->step_seconds),
+            p->timed_steps > 0 ? "measured" : "estimated (--time_steps measures)",
+            human_count(b, p->tokens / p->step_seconds), p->flops / p->step_seconds * 1e-9, share);
+  } else {
+    fprintf(to, "  how long is not estimated for this device: --time_steps N measures\n\n");
+  }
   fprintf(to, "the run\n  %.0f batches an epoch\n", p->batches_per_epoch);
-  if (p->steps > 0)
-    fprintf(to, "  %.0f steps, %s tokens: %s, validations apart\n", p->steps,
-            human_count(b, p->steps * p->tokens), human_seconds(c, p->steps * p->step_seconds));
+  if (p->steps > 0) fprintf(to, "  %.0f steps, %s tokens", p->steps, human_count(b, p->steps * p->tokens));
+  if (p->steps > 0 && p->step_seconds > 0)
+    fprintf(to, ": %s, validations apart", human_seconds(c, p->steps * p->step_seconds));
+  if (p->steps > 0) fprintf(to, "\n");
 }
 
 status plan_print_json(const run_plan *p, FILE *to) {
@@ -314,12 +337,12 @@ status plan_print_json(const run_plan *p, FILE *to) {
     bad |= json_object_set_new(memory, p->lines[i].name, json_integer((json_int_t)p->lines[i].bytes));
   for (int32_t i = 0; i < p->n_passing; i++)
     bad |= json_object_set_new(passing, p->passing[i].name, json_integer((json_int_t)p->passing[i].bytes));
-  json_t *j =
-      json_pack("{s:o,s:o,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory, "passing_bytes",
-                passing, "total_bytes", (json_int_t)p->total_bytes, "parameters", (json_int_t)p->parameters,
-                "step_tokens", p->tokens, "step_masked", p->masked, "step_flops", p->flops, "step_seconds",
-                p->step_seconds, "steps", p->steps, "peak_gflops", p->peak_flops * 1e-9, "copy_gb_per_s",
-                p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
+  json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory,
+                        "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "device_bytes",
+                        (json_int_t)p->device_bytes, "parameters", (json_int_t)p->parameters, "step_tokens",
+                        p->tokens, "step_masked", p->masked, "step_flops", p->flops, "step_seconds",
+                        p->step_seconds, "steps", p->steps, "peak_gflops", p->peak_flops * 1e-9,
+                        "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
   char *text = bad == 0 && j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
   if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the plan as json");

@@ -6,6 +6,7 @@
 #ifndef SOUK_TRAIN_PLAN_H
 #define SOUK_TRAIN_PLAN_H
 
+#include <stdbool.h>
 #include <stdio.h>
 #include "data/dataset.h"
 #include "train/config.h"
@@ -13,6 +14,7 @@
 typedef struct plan_line {
   const char *name;
   double bytes;
+  bool device; // in the memory of a device of its own, not in the host's
   char note[96];
 } plan_line;
 
@@ -23,7 +25,8 @@ typedef struct run_plan {
   int32_t n;
   plan_line passing[4]; // what comes and goes; the largest of them counts
   int32_t n_passing;
-  double total_bytes; // all lines and the largest of `passing`
+  double total_bytes;  // of the host: its lines and the largest of `passing`
+  double device_bytes; // of a device with memory of its own: its lines; 0: there is none
   int64_t parameters;
   double batches_per_epoch, steps; // steps 0: until the clock says so
   // of an optimiser step, the mean of the first batches
