@@ -20,7 +20,8 @@ status cuda_stages_open(op_ctx *ctx) {
     TRY(cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "make an event"));
     TRY(cuda_check(cudaEventCreateWithFlags(&s->consumed, cudaEventDisableTiming), "make an event"));
   }
-  return OK;
+  // The twins were zeroed on the compute stream; copies on the other one must not come before.
+  return cuda_check(cudaStreamSynchronize(ctx->at.stream), "zero memory");
 }
 
 void cuda_stages_close(op_ctx *ctx) {
