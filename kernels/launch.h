@@ -52,6 +52,15 @@ __attribute__((weak)) cudaError_t launch_adamw(const launch *l, const optim_para
 __attribute__((weak)) cudaError_t launch_lamb(const launch *l, const optim_params *p);
 __attribute__((weak)) size_t launch_optim_scratch(const optim_params *p);
 
+// The product x w^T is in pre or, where that is NULL, in y: pre += b, y = activation of that.
+cudaError_t launch_bias_activation(const launch *l, const linear_params *p);
+// dy becomes the gradient before the activation, 0 in rows past the live count; db (may be NULL) += its column sums.
+cudaError_t launch_bias_activation_backward(const launch *l, const linear_params *p);
+size_t launch_bias_activation_scratch(const linear_params *p, size_t act_size);
+// to [columns] += column sums of partials [parts,columns], each divided by divisor [columns] (may be NULL).
+cudaError_t launch_add_partials(const launch *l, float *to, const float *partials, int32_t parts,
+                                int32_t columns, const float *divisor);
+
 #ifdef __cplusplus
 }
 #endif

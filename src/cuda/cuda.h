@@ -62,7 +62,7 @@ status cuda_cast(op_ctx *ctx, act *to, const float *from, size_t count);
 
 // C[m,n] (row-major, leading dimension ldc) = alpha op(A) op(B) + beta C, where op(A) is [m,k] and op(B) is [k,n];
 // A is stored [m,k], or [k,m] if a_transposed; B [k,n], or [n,k] if b_transposed. m, n or k of 0 is allowed: C becomes
-// beta C. Types: float.
+// beta C. Types: float. Repeats give the same bits.
 typedef struct product {
   int32_t m, n, k;
   bool a_transposed, b_transposed;
@@ -70,19 +70,19 @@ typedef struct product {
   int32_t lda, ldb; // elements of a stored row
   void *c;
   int32_t ldc;
-  float alpha, beta; // beta 0: C is not read
+  float alpha, beta; // beta 0: C is not read; or 1
 } product;
 
-__attribute__((weak)) status cuda_products_open(op_ctx *ctx);
-__attribute__((weak)) void cuda_products_close(op_ctx *ctx);
+status cuda_products_open(op_ctx *ctx);
+void cuda_products_close(op_ctx *ctx);
 // The workspace of a product lies at ctx->at.scratch + scratch_at, 256-byte aligned, WORKSPACE_BYTES large.
-__attribute__((weak)) status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at);
+status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at);
 
 // ---- ops of several kernels and products ---------------------------------------------------------------------
 
-__attribute__((weak)) status cuda_linear_forward(op_ctx *ctx, const linear_params *p);
-__attribute__((weak)) status cuda_linear_backward(op_ctx *ctx, const linear_params *p);
-__attribute__((weak)) size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
+status cuda_linear_forward(op_ctx *ctx, const linear_params *p);
+status cuda_linear_backward(op_ctx *ctx, const linear_params *p);
+size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
 __attribute__((weak)) status cuda_xent(op_ctx *ctx, const xent_params *p);
 __attribute__((weak)) size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
 

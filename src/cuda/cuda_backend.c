@@ -96,7 +96,7 @@ static void cuda_close(op_ctx *ctx) {
   cudaError_t ignored = cudaSetDevice(ctx->device);
   if (ctx->at.stream != NULL) ignored = cudaStreamSynchronize(ctx->at.stream);
   if (ctx->copies != NULL) ignored = cudaStreamSynchronize(ctx->copies);
-  if (cuda_products_close != NULL) cuda_products_close(ctx);
+  cuda_products_close(ctx);
   cuda_stages_close(ctx);
   if (ctx->pinned != NULL) ignored = cudaFreeHost(ctx->pinned);
   for (int i = 0; i < STAGES; i++)
@@ -127,7 +127,7 @@ static status open_streams(op_ctx *ctx) {
   for (int i = 0; i < STAGES; i++)
     TRY(cuda_check(cudaEventCreateWithFlags(&ctx->posted[i], cudaEventDisableTiming), "make an event"));
   TRY(cuda_stages_open(ctx));
-  return cuda_products_open != NULL ? cuda_products_open(ctx) : OK;
+  return cuda_products_open(ctx);
 }
 
 static status cuda_open(op_ctx **out, const backend_config *cfg) {
