@@ -320,24 +320,25 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) column_sums(back_args<T, To> a
   }
 }
 
-constexpr int ADD_LANES = 8; // threads that share a column
+constexpr int ADD_WARPS = 8;
 
 // dgamma and dbeta += sum of partial[parts][2 hidden]. A warp reads 32 columns of a part; eight share the parts.
-__global__ void __launch_bounds__(32 * ADD_LANES)
+template <int WARPS>
+__global__ void __launch_bounds__(32 * WARPS)
     add_columns(const float *partial, int parts, int hidden, float *dgamma, float *dbeta) {
-  DYN_SMEM(float, sums); // [ADD_LANES][32]
+  DYN_SMEM(float, sums); // [WARPS][32]
   const int lane = gpu::lane_id(), warp = gpu::warp_id();
   const size_t width = 2 * static_cast<size_t>(hidden), column = static_cast<size_t>(blockIdx.x) * 32 + lane;
   float sum = 0;
   if (column < width)
-    for (int part = warp; part < parts; part += ADD_LANES)
+    for (int part = warp; part < parts; part += WARPS)
       sum += partial[static_cast<size_t>(part) * width + column];
   sums[warp * 32 + lane] = sum;
   __syncthreads();
   if (warp > 0 || column >= width) return;
   sum = 0;
 #pragma unroll
-  for (int w = 0; w < ADD_LANES; w++) sum += sums[w * 32 + lane];
+  for (int w = 0; w < WARPS; w++) sum += sums[w * 32 + lane];
   const bool second = column >= static_cast<size_t>(hidden);
   float *to = second ? dbeta : dgamma;
   if (to != NULL) to[second ? column - static_cast<size_t>(hidden) : column] += sum;
@@ -404,9 +405,9 @@ cudaError_t launch_norm_back(const launch *l, const back_args<T, To> &a, bool ve
   if (rc != cudaSuccess || !sums) return rc;
   const int columns = gpu::ceil_div(2 * a.hidden, 32);
   const cudaLaunchConfig_t c =
-      launch_shape(l, dim3(static_cast<unsigned>(columns)), 32 * ADD_LANES, ADD_LANES * 32 * sizeof(float));
-  return cudaLaunchKernelEx(&c, add_columns, static_cast<const float *>(a.partial), parts, a.hidden, dgamma,
-                            dbeta);
+      launch_shape(l, dim3(static_cast<unsigned>(columns)), 32 * ADD_WARPS, ADD_WARPS * 32 * sizeof(float));
+  return cudaLaunchKernelEx(&c, add_columns<ADD_WARPS>, static_cast<const float *>(a.partial), parts,
+                            a.hidden, dgamma, dbeta);
 }
 
 } // namespace

@@ -1,0 +1,65 @@
+// Forward: y[i,:] = x[index[i],:]. Backward: dx[index[i],:] += dy[i,:], where indices may repeat (scatter.cuh).
+//
+// Forward: a warp a row, its lanes a quad each in steps of 128 channels. Reads and writes an element once, 8 bytes in
+// fp32; no arithmetic; rows of a warp are whole lines when the hidden size is a multiple of 32.
+#include "rows.cuh"
+#include "scatter.cuh"
+
+namespace {
+
+template <class T> struct gather_args {
+  rows n;
+  int hidden;
+  const step_state *state;
+  const int32_t *index;
+  const T *x;
+  T *y;
+};
+
+template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) gather(gather_args<T> a) {
+  const int row = static_cast<int>(blockIdx.x) * ROW_WARPS + gpu::warp_id(), H = a.hidden;
+  if (row >= gpu::live_rows(a.n, a.state)) return;
+  const T *from = a.x + static_cast<size_t>(a.index[row]) * static_cast<size_t>(H);
+  T *to = a.y + static_cast<size_t>(row) * static_cast<size_t>(H);
+#pragma unroll 4
+  for (int channel = 4 * gpu::lane_id(); channel < H; channel += STEP) {
+    float x[4];
+    load_quad<VEC>(x, from, channel, H);
+    store_quad<VEC>(to, x, channel, H);
+  }
+}
+
+template <class T> cudaError_t forward(const launch *l, const gather_params *p) {
+  const gather_args<T> a = {
+      p->n, p->hidden, l->state, p->index, static_cast<const T *>(p->x), static_cast<T *>(p->y)};
+  const bool vec = p->hidden % 4 == 0 && on_16_bytes(p->x) && on_16_bytes(p->y);
+  const cudaLaunchConfig_t c = launch_shape(l, dim3(row_blocks(p->n.cap)), ROW_WARPS * 32, 0);
+  return vec ? cudaLaunchKernelEx(&c, gather<true, T>, a) : cudaLaunchKernelEx(&c, gather<false, T>, a);
+}
+
+template <class T> cudaError_t backward(const launch *l, const gather_params *p) {
+  scatter_args<T, T> a = {};
+  a.n = p->n;
+  a.hidden = p->hidden;
+  a.state = l->state;
+  a.from = static_cast<const T *>(p->dy);
+  char *scratch = static_cast<char *>(l->scratch);
+  scatter_table_make(&a.table[0], p->index, static_cast<T *>(p->dx), p->source.cap, p->n.cap, p->hidden,
+                     &scratch);
+  return launch_scatter(l, a, 1, p->hidden % 4 == 0 && on_16_bytes(p->dy) && on_16_bytes(p->dx));
+}
+
+} // namespace
+
+extern "C" cudaError_t launch_gather_forward(const launch *l, const gather_params *p) {
+  return forward<float>(l, p);
+}
+
+extern "C" cudaError_t launch_gather_backward(const launch *l, const gather_params *p) {
+  return backward<float>(l, p);
+}
+
+extern "C" size_t launch_gather_scratch(const gather_params *p, size_t act_size) {
+  (void)act_size;
+  return scatter_table_bytes(p->n.cap, p->hidden);
+}
