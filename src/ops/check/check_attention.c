@@ -32,6 +32,19 @@ static const attention_case cases[] = {
     {ATTENTION_CAUSAL, LENGTHS_ONE, 70, 3, 2, 16, 0, 4},
     {ATTENTION_FULL, LENGTHS_SHORT, 50, 0, 1, 64, 51, 5},
     {ATTENTION_PREFIX, LENGTHS_SHORT, 30, 9, 1, 256, 0, 0},
+    // Each head size that a GPU has a kernel for, with each kind, about the edges of blocks and tiles.
+    {ATTENTION_FULL, LENGTHS_ONE, 64, 1, 1, 16, 26, 0},
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 127, 2, 1, 16, 26, 0},
+    {ATTENTION_PREFIX, LENGTHS_ONE, 129, 0, 2, 16, 77, 0},
+    {ATTENTION_FULL, LENGTHS_ONE, 129, 2, 1, 32, 26, 0},
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 128, 65, 1, 32, 0, 0},
+    {ATTENTION_PREFIX, LENGTHS_MIXED, 290, 3, 1, 32, 77, 0},
+    {ATTENTION_FULL, LENGTHS_ONE, 63, 1, 2, 64, 26, 0},
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 65, 66, 1, 64, 255, 0},
+    {ATTENTION_PREFIX, LENGTHS_ONE, 127, 1, 1, 64, 77, 0},
+    {ATTENTION_FULL, LENGTHS_MIXED, 160, 64, 1, 128, 26, 4},
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 129, 1, 1, 128, 26, 0},
+    {ATTENTION_PREFIX, LENGTHS_ONE, 128, 1, 1, 128, 77, 0},
 };
 
 static void label(int32_t i, char text[LABEL]) {
