@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(SORT_THREADS) sort_scatter(scatter_args<From, 
     const int to = i < live ? mine[digit] + rank : 0;
     __syncwarp(); // all have read it
     if (i < live) {
-      if (rank == 0) mine[digit] += __popc(same);
+      if (rank == 0) mine[digit] = to + __popc(same);
       keys[to] = key[r];
       order[to] = pass == 0 ? i : t.order[(pass - 1) & 1][i];
     }

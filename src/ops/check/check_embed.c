@@ -38,6 +38,10 @@ static const embed_case cases[] = {
     {LENGTHS_ONE, 97, 3, 768, 40, 255, ALL},
     {LENGTHS_ONE, 33, 0, 17, 3, 77, ALL},
     {LENGTHS_MIXED, 1025, 5, 36, 300, 51, ALL},
+    {LENGTHS_MIXED, 4200, 90, 4, 3000, 0, ALL}, // long runs of a type, many words that occur once
+    {LENGTHS_SHORT, 70, 5, 515, 30, 26, ALL},
+    {LENGTHS_SHORT, 35, 2, 1036, 9, 26, ALL}, // more than a warp's registers hold, whole quads and not
+    {LENGTHS_SHORT, 33, 0, 1031, 9, 77, ALL},
 };
 
 static void label(int32_t i, char text[LABEL]) {

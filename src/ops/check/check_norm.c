@@ -33,6 +33,12 @@ static const norm_case cases[] = {
     {ROWS_SEQS, LENGTHS_ONES, 5, 4, 64, SEPARATE, 0, 1e-12f, 0, false},
     {ROWS_TOKENS, LENGTHS_SHORT, 40, 9, 100, SEPARATE, 255, 1e-3f, 0, false},
     {ROWS_TOKENS, LENGTHS_SHORT, 33, 1, 768, POST, 0, 1e-12f, 100, false},
+    // Rows of more than a warp's registers hold, whole quads and not.
+    {ROWS_TOKENS, LENGTHS_SHORT, 37, 4, 515, SEPARATE, 26, 1e-12f, 0, false},
+    {ROWS_FIXED, LENGTHS_ONE, 21, 0, 1024, SEPARATE, 0, 1e-12f, 0, false},
+    {ROWS_TOKENS, LENGTHS_SHORT, 19, 3, 1028, POST, 26, 1e-12f, 0, false},
+    {ROWS_TOKENS, LENGTHS_SHORT, 17, 2, 1035, PRE, 77, 1e-12f, 0, false},
+    {ROWS_TOKENS, LENGTHS_ONE, 9, 0, 2180, SEPARATE, 0, 1e-12f, 100, true},
 };
 
 static void label(int32_t i, char text[LABEL]) {
