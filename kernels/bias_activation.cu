@@ -148,9 +148,9 @@ __global__ void __launch_bounds__(BLOCK)
       total;
 }
 
-// to[j] += the sum of partials[:,j], divided by divisor[j] if there is one.
+// to[j] += the sum of partials[:,j].
 __global__ void __launch_bounds__(BLOCK)
-    add_partials(float *to, const float *partials, int parts, int columns, const float *divisor) {
+    add_partials(float *to, const float *partials, int parts, int columns) {
   __shared__ float part[TALL][LANES];
   const int lane = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
   const int column = static_cast<int>(blockIdx.x) * LANES + lane;
@@ -163,7 +163,7 @@ __global__ void __launch_bounds__(BLOCK)
   float total = 0.0f;
 #pragma unroll
   for (int i = 0; i < TALL; i++) total += part[i][lane];
-  to[column] += divisor != nullptr ? total / divisor[column] : total;
+  to[column] += total;
 }
 
 // ---- launchers ---------------------------------------------------------------------------------------------------
@@ -251,7 +251,7 @@ extern "C" cudaError_t launch_bias_activation_backward(const launch *l, const li
   const cudaError_t rc = backward_type<float>(l, p);
   if (rc != cudaSuccess || p->db == nullptr) return rc;
   return launch_add_partials(l, p->db, static_cast<const float *>(l->scratch),
-                             gpu::ceil_div(p->n.cap, BACKWARD_ROWS), p->out, nullptr);
+                             gpu::ceil_div(p->n.cap, BACKWARD_ROWS), p->out);
 }
 
 extern "C" size_t launch_bias_activation_scratch(const linear_params *p, size_t) {
@@ -260,8 +260,8 @@ extern "C" size_t launch_bias_activation_scratch(const linear_params *p, size_t)
 }
 
 extern "C" cudaError_t launch_add_partials(const launch *l, float *to, const float *partials, int32_t parts,
-                                           int32_t columns, const float *divisor) {
+                                           int32_t columns) {
   if (columns < 1) return cudaSuccess;
   const cudaLaunchConfig_t c = configure(l, columns, 1);
-  return cudaLaunchKernelEx(&c, add_partials, to, partials, parts, columns, divisor);
+  return cudaLaunchKernelEx(&c, add_partials, to, partials, parts, columns);
 }

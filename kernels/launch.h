@@ -57,9 +57,51 @@ cudaError_t launch_bias_activation(const launch *l, const linear_params *p);
 // dy becomes the gradient before the activation, 0 in rows past the live count; db (may be NULL) += its column sums.
 cudaError_t launch_bias_activation_backward(const launch *l, const linear_params *p);
 size_t launch_bias_activation_scratch(const linear_params *p, size_t act_size);
-// to [columns] += column sums of partials [parts,columns], each divided by divisor [columns] (may be NULL).
+// to [columns] += column sums of partials [parts,columns].
 cudaError_t launch_add_partials(const launch *l, float *to, const float *partials, int32_t parts,
-                                int32_t columns, const float *divisor);
+                                int32_t columns);
+
+// Memory of one cross-entropy call (src/cuda/cuda_xent.c). Columns are the classes, or the S negatives; M rows.
+typedef struct xent_work {
+  int32_t columns, ld; // of a block's scores; rows of them are 16-byte aligned
+  float *a;            // [M,H] rows as they are multiplied: x inv_temperature (cosine: / |x|); 0 if dead
+  float *inverse;      // [M] 1 / |x|; 1 for dot
+  float *top, *factor, *hot;    // [M] hot = weight mlm_scale; hot softmax = exp(score - top) factor
+  int32_t *hits;                // [M] 1: the label's score is the largest
+  double *nll;                  // [M]
+  float *scale, *offset;        // [columns] score = product scale + offset; NULL: 1; 0
+  float *scores;                // [block rows,ld] products, then gradients by them
+  float *partial_g, *partial_q; // [block rows / XENT_TILE,columns] sums of a tile; NULL: not wanted
+  float *q;                     // [columns] sum over rows of gradient x product x scale; NULL for dot
+  float *da;                    // [M,H] gradient of a
+  // Sampled only. Rows of drows, dbias and classes: the negatives, then the labels.
+  float *negatives;     // [S,H] their rows of the table
+  float *label_scale;   // [M] 1 / |t|; 1 for dot
+  float *label_product; // [M] product x scale of the label
+  float *label_score;   // [M]
+  float *dlabel;        // [M] gradient by the label's score
+  float *drows;         // [S+M,H] gradients of rows of the table; NULL: not wanted
+  float *dbias;         // [S+M] of biases; NULL: not wanted
+  int32_t *classes;     // [S+M] of which class
+} xent_work;
+enum { XENT_TILE = 128 };
+// Scale and offset of the columns; sampled: the negatives' rows, their classes, touched.
+cudaError_t launch_xent_columns(const launch *l, const xent_params *p, const xent_work *w);
+// a and inverse of all rows; sampled: everything about their labels.
+cudaError_t launch_xent_rows(const launch *l, const xent_params *p, const xent_work *w);
+// From the products of rows [first, first + count): top, factor, hot, hits, nll, dlabel and row_loss.
+cudaError_t launch_xent_losses(const launch *l, const xent_params *p, const xent_work *w, int32_t first,
+                               int32_t count);
+// The products of those rows become gradients by the products, 0 in dead rows; partial_g and partial_q.
+cudaError_t launch_xent_gradients(const launch *l, const xent_params *p, const xent_work *w, int32_t first,
+                                  int32_t count);
+// Adds loss, weight and hits to the step's result.
+cudaError_t launch_xent_result(const launch *l, const xent_params *p, const xent_work *w);
+// dx from da; sampled: drows, dbias and classes of the labels, touched.
+cudaError_t launch_xent_finish_rows(const launch *l, const xent_params *p, const xent_work *w);
+// Cosine: takes from `to` [columns,H] what points along the columns' rows [columns,H] of the table.
+cudaError_t launch_xent_finish_columns(const launch *l, const xent_params *p, const xent_work *w, float *to,
+                                       const act *columns);
 
 #ifdef __cplusplus
 }

@@ -83,7 +83,7 @@ status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at);
 status cuda_linear_forward(op_ctx *ctx, const linear_params *p);
 status cuda_linear_backward(op_ctx *ctx, const linear_params *p);
 size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
-__attribute__((weak)) status cuda_xent(op_ctx *ctx, const xent_params *p);
-__attribute__((weak)) size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
+status cuda_xent(op_ctx *ctx, const xent_params *p);
+size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
 
 #endif
