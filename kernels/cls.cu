@@ -1,0 +1,119 @@
+// Softmax cross-entropy of a few logits a row (next sentence, ratings): loss, hits and the gradient of the logits.
+//
+//   nll(i) = log sum_c exp(z(i,c)) - z(i,label);  dz(i,c) = cls_scale (softmax(z(i,.))_c - [c is label])
+//
+// A warp a row, lane l taking classes l, l + 32, ...: two or three classes leave most lanes idle, but there is one row a
+// sequence, so the whole op is a few microseconds of launches whatever is done; in return 4096 classes are read in whole
+// lines. Bytes: 4 C a row read (three times, twice of it from the cache) and 4 C written; the floor is one read and one
+// write. Each lane reads and writes the same classes in every pass, so dz may lie in z's place.
+//
+// The maximum is subtracted first. Exponentials and their sum are float, as precise as the logits; the row's logarithm
+// is double. Rows put their loss into scratch, and a second kernel of one block adds them up, always in the same order,
+// so that results are the same bits in a repeat; it leaves rows past the live count alone, which may hold anything.
+//
+// Expected: below 40 registers, no shared memory in the first kernel and three sums of eight warps in the second.
+#include "gpu.cuh"
+#include "launch.h"
+#include "philox.cuh"
+
+namespace {
+
+constexpr int BLOCK = 256, WARPS = BLOCK / 32;
+
+struct row_result {
+  double loss;
+  int32_t counted, hit;
+};
+
+// z and dz may be the same memory.
+template <class T>
+__global__ void __launch_bounds__(BLOCK)
+    cls_rows(const T *z, T *dz, const int32_t *__restrict__ labels, int classes, rows n,
+             const step_state *__restrict__ state, row_result *__restrict__ out) {
+  const int i = static_cast<int>(blockIdx.x) * WARPS + gpu::warp_id(), lane = gpu::lane_id();
+  if (i >= gpu::live_rows(n, state)) return; // the whole warp
+  z += static_cast<int64_t>(i) * classes;
+  if (dz != nullptr) dz += static_cast<int64_t>(i) * classes;
+  const int label = labels[i];
+  if (label < 0) {
+    if (dz != nullptr)
+      for (int c = lane; c < classes; c += 32) dz[c] = gpu::from_float<T>(0.0f);
+    if (lane == 0) out[i] = {0.0, 0, 0};
+    return;
+  }
+  float top = -INFINITY;
+  for (int c = lane; c < classes; c += 32) top = fmaxf(top, gpu::to_float(z[c]));
+  top = gpu::warp_max(top);
+  float sum = 0.0f;
+  float at_label = 0.0f; // in the lane that has this class
+  // Does a class before the label score as high? The first of the highest is the prediction.
+  bool earlier = false;
+  for (int c = lane; c < classes; c += 32) {
+    const float x = gpu::to_float(z[c]);
+    sum += expf(x - top);
+    if (c == label) at_label = x;
+    earlier = earlier || (x == top && c < label);
+  }
+  sum = gpu::warp_sum(sum);
+  earlier = __any_sync(gpu::FULL_WARP, earlier) != 0;
+  at_label = __shfl_sync(gpu::FULL_WARP, at_label, label % 32);
+  if (lane == 0)
+    out[i] = {log(static_cast<double>(sum)) + static_cast<double>(top) - static_cast<double>(at_label), 1,
+              at_label == top && !earlier};
+  if (dz == nullptr) return;
+  const float scale = state->cls_scale;
+  for (int c = lane; c < classes; c += 32) {
+    const float share = expf(gpu::to_float(z[c]) - top) / sum;
+    dz[c] = gpu::from_float<T>((share - (c == label ? 1.0f : 0.0f)) * scale);
+  }
+}
+
+// One block.
+__global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ of_row, rows n,
+                                                 const step_state *__restrict__ state, step_result *result) {
+  __shared__ double of_warp[3][WARPS];
+  const int live = gpu::live_rows(n, state);
+  double sums[3] = {};
+  for (int i = static_cast<int>(threadIdx.x); i < live; i += BLOCK) {
+    sums[0] += of_row[i].loss;
+    sums[1] += of_row[i].counted;
+    sums[2] += of_row[i].hit;
+  }
+#pragma unroll
+  for (int k = 0; k < 3; k++) {
+#pragma unroll
+    for (int o = 16; o > 0; o >>= 1) sums[k] += __shfl_xor_sync(gpu::FULL_WARP, sums[k], o);
+    if (gpu::lane_id() == 0) of_warp[k][gpu::warp_id()] = sums[k];
+  }
+  __syncthreads();
+  if (threadIdx.x != 0) return;
+  for (int w = 0; w < WARPS; w++) {
+    result->cls_loss += of_warp[0][w];
+    result->cls_rows += of_warp[1][w];
+    result->cls_hits += of_warp[2][w];
+  }
+}
+
+template <class T> cudaError_t run(const launch *l, const cls_params *p) {
+  cudaLaunchConfig_t c = {};
+  c.gridDim = dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS)));
+  c.blockDim = dim3(BLOCK);
+  c.stream = l->stream;
+  row_result *of_row = static_cast<row_result *>(l->scratch);
+  const cudaError_t rc =
+      cudaLaunchKernelEx(&c, cls_rows<T>, static_cast<const T *>(p->logits), static_cast<T *>(p->dlogits),
+                         p->batch->cls_labels, p->classes, p->n, l->state, of_row);
+  if (rc != cudaSuccess) return rc;
+  c.gridDim = dim3(1);
+  return cudaLaunchKernelEx(&c, cls_add, static_cast<const row_result *>(of_row), p->n, l->state, l->result);
+}
+
+} // namespace
+
+extern "C" size_t launch_cls_scratch(const cls_params *p) {
+  return static_cast<size_t>(p->n.cap) * sizeof(row_result);
+}
+
+extern "C" cudaError_t launch_cls(const launch *l, const cls_params *p) {
+  return p->n.cap == 0 ? cudaSuccess : run<float>(l, p);
+}
