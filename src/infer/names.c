@@ -73,9 +73,12 @@ static souk_status allocate(names *n, int32_t items, size_t block, souk_error *e
   PASS(infer_alloc(&n->block, block, 1, "item names", e));
   PASS(infer_alloc(&n->slots, (size_t)n->n_slots, sizeof *n->slots, "the index of item names", e));
   n->bytes = count * (sizeof *n->texts + sizeof *n->counts) + block + (size_t)n->n_slots * sizeof *n->slots;
+  n->seed = 14695981039346656037u;
+#ifndef SOUK_SMALL_BUFFERS // builds for fuzzing repeat themselves
   struct timespec now;
   clock_gettime(CLOCK_REALTIME, &now);
-  n->seed = 14695981039346656037u ^ (uint64_t)now.tv_nsec << 20 ^ (uint64_t)now.tv_sec ^ (uintptr_t)n->slots;
+  n->seed ^= (uint64_t)now.tv_nsec << 20 ^ (uint64_t)now.tv_sec ^ (uintptr_t)n->slots;
+#endif
   return SOUK_OK;
 }
 
