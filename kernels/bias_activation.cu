@@ -26,10 +26,10 @@
 #include "gpu.cuh"
 #include "launch.h"
 #include "philox.cuh"
+#include "tile_sums.cuh"
 
 namespace {
 
-constexpr int LANES = 32, TALL = 8, BLOCK = LANES * TALL;
 constexpr int FORWARD_ROWS = 32, BACKWARD_ROWS = 128;
 constexpr int GRID_Y = 65535;
 
@@ -81,7 +81,7 @@ template <class T, int V> DEVICE void store(T *p, const float (&x)[V]) {
 
 // y = activation(z + b), and z += b where z is another array than y.
 template <class T, int V, activation K>
-__global__ void __launch_bounds__(BLOCK)
+__global__ void __launch_bounds__(TILE_THREADS)
     bias_activation(T *y, T *z, const T *bias, int out, rows n, const step_state *state) {
   const int column = (static_cast<int>(blockIdx.x) * LANES + static_cast<int>(threadIdx.x)) * V;
   if (column >= out) return; // no barrier follows
@@ -110,11 +110,10 @@ __global__ void __launch_bounds__(BLOCK)
 
 // Tile blockIdx.y; its column sums become row blockIdx.y of partials [tiles,out] unless that is NULL.
 template <class T, int V, activation K>
-__global__ void __launch_bounds__(BLOCK)
+__global__ void __launch_bounds__(TILE_THREADS)
     bias_activation_back(T *dy, const T *saved, float *partials, int out, rows n, const step_state *state) {
-  __shared__ float part[TALL][LANES * V];
-  const int lane = static_cast<int>(threadIdx.x), first = static_cast<int>(blockIdx.x) * LANES * V;
-  const int column = first + lane * V, tile = static_cast<int>(blockIdx.y) * BACKWARD_ROWS;
+  const int column = (static_cast<int>(blockIdx.x) * LANES + static_cast<int>(threadIdx.x)) * V;
+  const int tile = static_cast<int>(blockIdx.y) * BACKWARD_ROWS;
   const int live = gpu::live_rows(n, state);
   float sum[V] = {};
   for (int r = static_cast<int>(threadIdx.y); r < BACKWARD_ROWS && column < out; r += TALL) {
@@ -135,21 +134,11 @@ __global__ void __launch_bounds__(BLOCK)
 #pragma unroll
     for (int e = 0; e < V; e++) sum[e] += g[e];
   }
-  if (partials == nullptr) return; // the whole grid
-#pragma unroll
-  for (int e = 0; e < V; e++) part[threadIdx.y][lane * V + e] = sum[e];
-  __syncthreads();
-  const int own = static_cast<int>(threadIdx.y) * LANES + lane;
-  if (own >= LANES * V || first + own >= out) return;
-  float total = 0.0f;
-#pragma unroll
-  for (int y = 0; y < TALL; y++) total += part[y][own];
-  partials[static_cast<size_t>(blockIdx.y) * static_cast<size_t>(out) + static_cast<size_t>(first + own)] =
-      total;
+  if (partials != nullptr) keep_sums(partials, sum, V, out);
 }
 
 // to[j] += the sum of partials[:,j].
-__global__ void __launch_bounds__(BLOCK)
+__global__ void __launch_bounds__(TILE_THREADS)
     add_partials(float *to, const float *partials, int parts, int columns) {
   __shared__ float part[TALL][LANES];
   const int lane = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);

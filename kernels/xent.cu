@@ -31,11 +31,12 @@
 // Expected: up to 48 registers; shared memory 4 KB (gradients), 6 KB (result), else below 100 bytes.
 #include <math.h>
 #include "rows.cuh"
+#include "tile_sums.cuh"
 
 namespace {
 
 constexpr int LOSS_THREADS = 256, LOSS_WARPS = LOSS_THREADS / 32;
-constexpr int LANES = 32, TALL = 8, WIDTH = 4 * LANES; // of a block of the gradient kernel
+constexpr int WIDTH = 4 * LANES; // of a block of the gradient kernel
 constexpr int RESULT_THREADS = 256;
 constexpr float INVERSE_FLOOR = 1e6f;
 
@@ -170,24 +171,7 @@ struct gradient_args {
   float *partial_g, *partial_q;
 };
 
-// The tile's column sums, 4 columns a lane and a row of threads for every TALL-th row, to row blockIdx.y of `to`.
-DEVICE void keep_sums(float *to, float (*part)[WIDTH], const float (&sum)[4], int columns) {
-  const int lane = static_cast<int>(threadIdx.x), y = static_cast<int>(threadIdx.y);
-#pragma unroll
-  for (int e = 0; e < 4; e++) part[y][4 * lane + e] = sum[e];
-  __syncthreads();
-  const int own = y * LANES + lane, column = static_cast<int>(blockIdx.x) * WIDTH + own;
-  if (own < WIDTH && column < columns) {
-    float total = 0.0f;
-#pragma unroll
-    for (int i = 0; i < TALL; i++) total += part[i][own];
-    to[static_cast<size_t>(blockIdx.y) * static_cast<size_t>(columns) + static_cast<size_t>(column)] = total;
-  }
-  __syncthreads();
-}
-
-__global__ void __launch_bounds__(LANES *TALL) gradients(gradient_args a) {
-  __shared__ float part[TALL][WIDTH];
+__global__ void __launch_bounds__(TILE_THREADS) gradients(gradient_args a) {
   const int live = gpu::live_rows(a.b.n, a.b.state);
   const int column = static_cast<int>(blockIdx.x) * WIDTH + 4 * static_cast<int>(threadIdx.x);
   const int here = a.b.columns - column, tile = static_cast<int>(blockIdx.y) * XENT_TILE;
@@ -225,8 +209,8 @@ __global__ void __launch_bounds__(LANES *TALL) gradients(gradient_args a) {
     }
     store_some(p, x, here);
   }
-  if (a.partial_g != nullptr) keep_sums(a.partial_g, part, sum_g, a.b.columns);
-  if (a.partial_q != nullptr) keep_sums(a.partial_q, part, sum_q, a.b.columns);
+  if (a.partial_g != nullptr) keep_sums(a.partial_g, sum_g, 4, a.b.columns);
+  if (a.partial_q != nullptr) keep_sums(a.partial_q, sum_q, 4, a.b.columns);
 }
 
 // ---- the step's result -------------------------------------------------------------------------------------------
