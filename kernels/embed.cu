@@ -40,24 +40,21 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) embed_forward(embed_args<T> a)
   const T *word = a.word + static_cast<size_t>(a.ids[row]) * width;
   const T *type = a.type + static_cast<size_t>(a.types[row]) * width;
   const T *position = a.position + static_cast<size_t>(a.positions[row]) * width;
-  const row_name name = name_of(a.drop, row);
   row_stats s = {};
-  float x[QUADS][4] = {};
+  float x[QUADS][4];
   for (int tile = 0; tile < H; tile += TILE) {
+    load_tile<VEC>(x, word, tile, H);
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
       const int channel = tile + k * STEP + 4 * lane;
       if (tile + k * STEP >= H) break;
       float u[4], v[4];
-      load_quad<VEC>(x[k], word, channel, H);
       load_quad<VEC>(u, type, channel, H);
       load_quad<VEC>(v, position, channel, H);
 #pragma unroll
       for (int i = 0; i < 4; i++) x[k][i] = x[k][i] + u[i] + v[i];
+      store_quad<VEC>(a.sum + at, x[k], channel, H);
     }
-#pragma unroll
-    for (int k = 0; k < QUADS; k++)
-      if (tile + k * STEP < H) store_quad<VEC>(a.sum + at, x[k], tile + k * STEP + 4 * lane, H);
     stats_add(s, x, tile, H);
   }
   const float rstd = rstd_of(s, a.eps);
@@ -67,12 +64,12 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) embed_forward(embed_args<T> a)
   }
   for (int tile = 0; tile < H; tile += TILE) {
     uint32_t keep[QUADS] = {};
-    if (a.drop.threshold > 0) keep_words(keep, a.drop, a.state, name, tile, H);
+    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // what this lane stored
+    if (a.drop.threshold > 0) keep_words(keep, a.drop, a.state, name_of(a.drop, row), tile, H);
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
       const int channel = tile + k * STEP + 4 * lane;
       if (tile + k * STEP >= H) break;
-      if (H > TILE) load_quad<VEC>(x[k], a.sum + at, channel, H); // what this lane stored
       normalize<VEC>(x[k], s.mean, rstd, a.gamma, a.beta, channel, H);
       if (a.drop.threshold > 0) drop_quad(x[k], keep[k], a.drop);
       store_quad<VEC>(a.y + at, x[k], channel, H);

@@ -21,11 +21,11 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) g
   if (row >= gpu::live_rows(a.n, a.state)) return;
   const T *from = a.x + static_cast<size_t>(a.index[row]) * static_cast<size_t>(H);
   T *to = a.y + static_cast<size_t>(row) * static_cast<size_t>(H);
-#pragma unroll 4
-  for (int channel = 4 * gpu::lane_id(); channel < H; channel += STEP) {
-    float x[4];
-    load_quad<VEC>(x, from, channel, H);
-    store_quad<VEC>(to, x, channel, H);
+  for (int tile = 0; tile < H; tile += 4 * STEP) {
+    float x[4][4];
+    load_tile<VEC>(x, from, tile, H);
+#pragma unroll
+    for (int k = 0; k < 4; k++) store_quad<VEC>(to, x[k], tile + k * STEP + 4 * gpu::lane_id(), H);
   }
 }
 

@@ -39,26 +39,21 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
   const int row = static_cast<int>(blockIdx.x) * ROW_WARPS + gpu::warp_id();
   if (row >= gpu::live_rows(a.n, a.state)) return;
   const size_t at = static_cast<size_t>(row) * static_cast<size_t>(H);
-  const row_name name = name_of(a.drop, row);
   row_stats s = {};
-  float x[QUADS][4] = {};
+  float x[QUADS][4], residual[QUADS][4] = {};
   uint32_t word[QUADS] = {};
   for (int tile = 0; tile < H; tile += TILE) {
-    if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name, tile, H);
+    load_tile<VEC>(x, a.x + at, tile, H);
+    if (a.residual != NULL) load_tile<VEC>(residual, a.residual + at, tile, H);
+    if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name_of(a.drop, row), tile, H);
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
-      const int channel = tile + k * STEP + 4 * lane;
       if (tile + k * STEP >= H) break;
-      load_quad<VEC>(x[k], a.x + at, channel, H);
-      float residual[4] = {};
-      if (a.residual != NULL) load_quad<VEC>(residual, a.residual + at, channel, H);
       if (a.drop.threshold > 0) drop_quad(x[k], word[k], a.drop);
 #pragma unroll
-      for (int i = 0; i < 4; i++) x[k][i] += residual[i];
+      for (int i = 0; i < 4; i++) x[k][i] += residual[k][i];
+      store_quad<VEC>(a.sum + at, x[k], tile + k * STEP + 4 * lane, H);
     }
-#pragma unroll
-    for (int k = 0; k < QUADS; k++)
-      if (tile + k * STEP < H) store_quad<VEC>(a.sum + at, x[k], tile + k * STEP + 4 * lane, H);
     stats_add(s, x, tile, H);
   }
   const float rstd = rstd_of(s, a.eps);
@@ -67,11 +62,11 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
     a.rstd[row] = rstd;
   }
   for (int tile = 0; tile < H; tile += TILE) {
+    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // what this lane stored
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
       const int channel = tile + k * STEP + 4 * lane;
       if (tile + k * STEP >= H) break;
-      if (H > TILE) load_quad<VEC>(x[k], a.sum + at, channel, H); // what this lane stored
       normalize<VEC>(x[k], s.mean, rstd, a.gamma, a.beta, channel, H);
       store_quad<VEC>(a.y + at, x[k], channel, H);
     }

@@ -49,6 +49,13 @@ template <bool VEC, class T> DEVICE void store_quad(T *row, const float (&x)[4],
   }
 }
 
+// The lane's quads of a tile. Nothing but loads, so that all of them are under way before the first is used.
+template <bool VEC, int QUADS, class T>
+DEVICE void load_tile(float (&x)[QUADS][4], const T *row, int tile, int hidden) {
+#pragma unroll
+  for (int k = 0; k < QUADS; k++) load_quad<VEC>(x[k], row, tile + k * STEP + 4 * gpu::lane_id(), hidden);
+}
+
 template <class T> inline bool on_16_bytes(const T *p) {
   return (reinterpret_cast<uintptr_t>(p) & 15) == 0;
 }
@@ -185,14 +192,11 @@ template <class T, class To> struct back_args {
   uint8_t *touched; // NULL: not wanted
 };
 
-// A lane's quad: g = dy gamma and h, and with SUMS what dgamma and dbeta get of it.
+// A lane's quad: g is dy and becomes dy gamma, h is x and becomes h; with SUMS, what dgamma and dbeta get of it.
 template <bool VEC, bool SUMS, bool DROP_DY, class T, class To>
-DEVICE void back_quad(const back_args<T, To> &a, size_t row, int channel, float mean, float rstd,
-                      uint32_t word, float (&g)[4], float (&h)[4], float (&dgamma)[4], float (&dbeta)[4]) {
+DEVICE void back_quad(const back_args<T, To> &a, int channel, float mean, float rstd, uint32_t word,
+                      float (&g)[4], float (&h)[4], float (&dgamma)[4], float (&dbeta)[4]) {
   float gamma[4];
-  const size_t at = row * static_cast<size_t>(a.hidden);
-  load_quad<VEC>(g, a.dy + at, channel, a.hidden);
-  load_quad<VEC>(h, a.x + at, channel, a.hidden);
   load_quad<VEC>(gamma, a.gamma, channel, a.hidden);
   if (DROP_DY && a.drop.threshold > 0) drop_quad(g, word, a.drop);
 #pragma unroll
@@ -220,18 +224,18 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
   uint32_t word[QUADS] = {};
   for (int row = static_cast<int>(blockIdx.x) * ROW_WARPS + warp; row < live; row += stride) {
     const size_t at = static_cast<size_t>(row) * static_cast<size_t>(H);
-    const float mean = a.mean[row], rstd = a.rstd[row];
-    const row_name name = name_of(a.drop, row);
-    if (lane == 0 && a.touched != NULL) gpu::set_flag(a.touched + a.ids[row]);
     float along_one = 0, along_x = 0;
     for (int tile = 0; tile < H; tile += TILE) {
-      if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name, tile, H);
+      load_tile<VEC>(g, a.dy + at, tile, H);
+      load_tile<VEC>(h, a.x + at, tile, H);
+      const float mean = a.mean[row], rstd = a.rstd[row];
+      if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name_of(a.drop, row), tile, H);
 #pragma unroll
       for (int k = 0; k < QUADS; k++) {
         if (tile + k * STEP >= H) break;
         const int kept = SUMS ? k : 0;
-        back_quad<VEC, SUMS, DROP_DY>(a, static_cast<size_t>(row), tile + k * STEP + 4 * lane, mean, rstd,
-                                      word[k], g[k], h[k], dgamma[kept], dbeta[kept]);
+        back_quad<VEC, SUMS, DROP_DY>(a, tile + k * STEP + 4 * lane, mean, rstd, word[k], g[k], h[k],
+                                      dgamma[kept], dbeta[kept]);
 #pragma unroll
         for (int i = 0; i < 4; i++) {
           along_one += g[k][i];
@@ -239,31 +243,40 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
         }
       }
     }
+    if (lane == 0 && a.touched != NULL) gpu::set_flag(a.touched + a.ids[row]);
     if (a.dx == NULL && a.dresidual == NULL) continue;
     along_one = gpu::warp_sum(along_one) / static_cast<float>(H);
     along_x = gpu::warp_sum(along_x) / static_cast<float>(H);
+    const float mean = a.mean[row], rstd = a.rstd[row];
     for (int tile = 0; tile < H; tile += TILE) {
-      if (again && a.drop.threshold > 0) keep_words(word, a.drop, a.state, name, tile, H);
+      if (again) {
+        load_tile<VEC>(g, a.dy + at, tile, H);
+        load_tile<VEC>(h, a.x + at, tile, H);
+        if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name_of(a.drop, row), tile, H);
+#pragma unroll
+        for (int k = 0; k < QUADS; k++)
+          back_quad<VEC, false, DROP_DY>(a, tile + k * STEP + 4 * lane, mean, rstd, word[k], g[k], h[k],
+                                         dgamma[0], dbeta[0]);
+      }
+#pragma unroll
+      for (int k = 0; k < QUADS; k++)
+#pragma unroll
+        for (int i = 0; i < 4; i++) g[k][i] = rstd * (g[k][i] - along_one - h[k][i] * along_x);
+      if (a.dsum != NULL) {
+        load_tile<VEC>(h, a.dsum + at, tile, H);
+#pragma unroll
+        for (int k = 0; k < QUADS; k++)
+#pragma unroll
+          for (int i = 0; i < 4; i++) g[k][i] += h[k][i];
+      }
 #pragma unroll
       for (int k = 0; k < QUADS; k++) {
         const int channel = tile + k * STEP + 4 * lane;
         if (tile + k * STEP >= H) break;
-        if (again)
-          back_quad<VEC, false, DROP_DY>(a, static_cast<size_t>(row), channel, mean, rstd, word[k], g[k],
-                                         h[k], dgamma[0], dbeta[0]);
-        float d[4];
-#pragma unroll
-        for (int i = 0; i < 4; i++) d[i] = rstd * (g[k][i] - along_one - h[k][i] * along_x);
-        if (a.dsum != NULL) {
-          float other[4];
-          load_quad<VEC>(other, a.dsum + at, channel, H);
-#pragma unroll
-          for (int i = 0; i < 4; i++) d[i] += other[i];
-        }
         // Each lane has read its channels of dy and dsum: dresidual may lie over either.
-        if (a.dresidual != NULL) store_quad<VEC>(a.dresidual + at, d, channel, H);
-        if (!DROP_DY && a.drop.threshold > 0) drop_quad(d, word[k], a.drop);
-        if (a.dx != NULL) store_quad<VEC>(a.dx + at, d, channel, H);
+        if (a.dresidual != NULL) store_quad<VEC>(a.dresidual + at, g[k], channel, H);
+        if (!DROP_DY && a.drop.threshold > 0) drop_quad(g[k], word[k], a.drop);
+        if (a.dx != NULL) store_quad<VEC>(a.dx + at, g[k], channel, H);
       }
     }
   }
@@ -304,8 +317,10 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) column_sums(back_args<T, To> a
       const uint4 bytes = gpu::hidden_bytes(a.state, a.drop.site, name.sequence, name.position, channel / 16);
       word = gpu::word_of(bytes, lane & 3);
     }
-    back_quad<VEC, true, DROP_DY>(a, static_cast<size_t>(row), channel, a.mean[row], a.rstd[row], word, g, h,
-                                  dgamma, dbeta);
+    const size_t at = static_cast<size_t>(row) * static_cast<size_t>(H);
+    load_quad<VEC>(g, a.dy + at, channel, H);
+    load_quad<VEC>(h, a.x + at, channel, H);
+    back_quad<VEC, true, DROP_DY>(a, channel, a.mean[row], a.rstd[row], word, g, h, dgamma, dbeta);
   }
   gpu::store4(total + warp * 2 * STEP + 4 * lane, dgamma);
   gpu::store4(total + warp * 2 * STEP + STEP + 4 * lane, dbeta);
