@@ -329,9 +329,15 @@ status path_join(char *buf, size_t size, const char *dir, const char *name) {
 }
 
 status file_sha256(const char *path, char hex[65], uint64_t *bytes) {
-  FILE *f = fopen(path, "rbe");
-  if (f == NULL)
+  struct stat st;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // opening a pipe would wait for its other end
+  if (fd < 0)
     return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  FILE *f = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "rb") : NULL; // a device may have no end
+  if (f == NULL) {
+    close(fd);
+    return fail(ERR_FORMAT, "%s is not a regular file", path);
+  }
   status rc = OK;
   unsigned char *buf, digest[crypto_hash_sha256_BYTES];
   crypto_hash_sha256_state state;

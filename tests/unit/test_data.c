@@ -1,6 +1,8 @@
 // Vocabulary, data sets, windows, names.
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "data/intern.h"
 #include "data/writer.h"
@@ -154,6 +156,39 @@ static void test_false_manifests(void **unused) {
     if (strstr(fail_message(), lies[i].message) == NULL)
       fail_msg("\"%s\" does not say \"%s\"", fail_message(), lies[i].message);
   }
+  // Files elsewhere, files that never end, numbers that no integer holds, and nesting without end.
+  static const struct {
+    const char *from, *to, *message;
+  } edits[] = {{"\"vocab.tsv\"", "\"../vocab.tsv\"", "field \"files\""},
+               {"\"vocab.tsv\"", "\"/etc/passwd\"", "field \"files\""},
+               {"\"vocab.tsv\"", "\"..\"", "not a regular file"},
+               {"\"vocab.tsv\"", "\"pipe\"", "pipe is not a regular file"},
+               {"\"vocab.tsv\"", "\"endless\"", "endless is not a regular file"},
+               {"\"longest\": ", "\"longest\": 9223372036854775808, \"was\": ", "manifest.json line"},
+               {"\"longest\": ", "\"longest\": 9223372036854775807, \"was\": ", "field \"longest\""},
+               {"\"longest\": ", "\"longest\": -1, \"was\": ", "field \"longest\""},
+               {"{", NULL, "manifest.json line 1"}};
+  char other[330], *deep = malloc(100001);
+  assert_non_null(deep);
+  memset(deep, '[', 100000);
+  deep[100000] = '\0';
+  check_ok(path_join(other, sizeof other, dir, "pipe"));
+  assert_int_equal(mkfifo(other, 0600), 0);
+  check_ok(path_join(other, sizeof other, dir, "endless"));
+  assert_int_equal(symlink("/dev/zero", other), 0);
+  for (size_t i = 0; i < sizeof edits / sizeof *edits; i++) {
+    const char *to = edits[i].to != NULL ? edits[i].to : deep, *at = strstr(text, edits[i].from);
+    if (at == NULL) fail_msg("the manifest does not hold %s", edits[i].from);
+    char *changed = malloc(n + strlen(to) + 1);
+    assert_non_null(changed);
+    const int length = sprintf(changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(edits[i].from));
+    check_ok(file_write_atomic(path, changed, (size_t)length));
+    free(changed);
+    assert_int_not_equal(dataset_open(&d, dir, true), OK);
+    if (strstr(fail_message(), edits[i].message) == NULL)
+      fail_msg("\"%s\" does not say \"%s\"", fail_message(), edits[i].message);
+  }
+  free(deep);
   free(text);
   tiny_remove(dir);
 }

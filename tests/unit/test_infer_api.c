@@ -356,6 +356,9 @@ static void opening(void **state) {
   souk_error e;
   assert_int_equal(souk_open(&out, path, 0, MISALIGNED(souk_error *, &e)), SOUK_ERR_ARGUMENT);
   souk_close(NULL);
+  souk_close(MISALIGNED(souk_bundle *, b)); // what is no bundle is left alone
+  uint64_t other[64] = {0};
+  souk_close((souk_bundle *)(void *)other);
   assert_string_equal(souk_status_text(SOUK_ERR_MEMORY), "out of memory");
   assert_string_equal(souk_status_text((souk_status)-1), "unknown status");
   assert_string_equal(souk_status_text((souk_status)4711), "unknown status");
@@ -392,6 +395,11 @@ static void no_bundle(void **state) {
     assert_null(souk_event_name(no, 0));
   }
   free(other);
+  souk_error *crooked = MISALIGNED(souk_error *, &info);
+  assert_int_equal(souk_user_vectors(b, &history, 1, 1, x, i, crooked), SOUK_ERR_ARGUMENT);
+  assert_int_equal(souk_item_vectors(b, 0, 1, x, crooked), SOUK_ERR_ARGUMENT);
+  assert_int_equal(souk_score(b, x, 1, i, 1, x, crooked), SOUK_ERR_ARGUMENT);
+  assert_int_equal(souk_rank(b, &query, 1, 1, NULL, i, x, &count, i, crooked), SOUK_ERR_ARGUMENT);
 }
 
 static void names_out_of_range(void **state) {
@@ -411,6 +419,8 @@ static void names_out_of_range(void **state) {
   assert_null(souk_item_record(b, 0, NULL));
   assert_null(souk_item_record(b, 0, MISALIGNED(size_t *, &bytes)));
   assert_int_equal(souk_item_title(b, 0, NULL, 100), 0);
+  assert_int_equal(souk_item_title(b, 0, buf, SIZE_MAX), 0); // it believes what the caller says of buf
+  assert_string_equal(buf, "");
   assert_int_equal(souk_find_item(b, NULL), -1);
   assert_int_equal(souk_find_event(b, NULL), -1);
 }
@@ -556,6 +566,22 @@ static void rank_arguments(void **state) {
   refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].deny[0] = -2");
   q[1] = (souk_query){.u = MISALIGNED(float *, u)};
   refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].u is not aligned");
+  q[1] = (souk_query){.candidates = bad, .n_candidates = SIZE_MAX};
+  refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].candidates has 18446744073709551615 elements");
+  q[1] = (souk_query){.candidates = MISALIGNED(int32_t *, bad), .n_candidates = 1};
+  refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].candidates is not aligned");
+  q[1] = (souk_query){.deny = bad, .n_deny = SIZE_MAX};
+  refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].deny has 18446744073709551615 elements");
+  q[1] = (souk_query){.deny = MISALIGNED(int32_t *, bad), .n_deny = 1};
+  refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].deny is not aligned");
+  q[1] = (souk_query){.n_deny = 1};
+  refuses(RANK(q, 2, 1, NULL), SOUK_ERR_ARGUMENT, "queries[1].deny must not be NULL");
+  o = (souk_rank_options){.n_deny = 1};
+  refuses(RANK(q, 1, 1, &o), SOUK_ERR_ARGUMENT, "options.deny must not be NULL");
+  o = (souk_rank_options){.allow = MISALIGNED(int32_t *, bad), .n_allow = 1};
+  refuses(RANK(q, 1, 1, &o), SOUK_ERR_ARGUMENT, "options.allow is not aligned");
+  o = (souk_rank_options){.threads = INT32_MAX};
+  refuses(RANK(q, 1, 1, &o), SOUK_ERR_ARGUMENT, "threads = 2147483647");
   u[2] = NAN;
   q[1] = (souk_query){.u = u};
   refuses(RANK(q, 2, 1, NULL), SOUK_ERR_NONFINITE, "queries[1].u[2]");
