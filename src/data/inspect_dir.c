@@ -27,7 +27,7 @@ static status list_files(const inspect_request *q, const json_t *manifest, json_
     char path[PATH_MAX], hex[65];
     const json_int_t wanted = json_integer_value(json_object_get(entry, "bytes"));
     const char *sum = json_string_value(json_object_get(entry, "sha256"));
-    if (strchr(name, '/') != NULL || sum == NULL)
+    if (strstr(name, "..") != NULL || name[0] == '/' || sum == NULL)
       return fail(ERR_FORMAT, "%s: its manifest lists \"%s\" in a way that cannot be", q->path, name);
     TRY(path_join(path, sizeof path, q->path, name));
     if (!file_exists(path)) return fail(ERR_FORMAT, "%s is missing", path);

@@ -59,6 +59,13 @@ check_error "json that is cut" "manifest.json line 1" "$souk" inspect "$work/dir
 cp -r "$work/d" "$work/d2" && printf x >>"$work/d2/users.tsv"
 check_error "a changed file" "users.tsv: its checksum" "$souk" inspect "$work/d2"
 check "but without checksums it is shown" "$souk" inspect --no-verify "$work/d2"
+cp -r "$work/d" "$work/d3"
+for name in ../d/users.tsv /etc/passwd truth/../../d/users.tsv; do
+  sed "s#\"users.tsv\"#\"$name\"#" "$work/d/manifest.json" >"$work/d3/manifest.json"
+  check_error "a file elsewhere: $name" "lists \"$name\" in a way that cannot be" "$souk" inspect "$work/d3"
+done
+cp "$work/d/manifest.json" "$work/d3/" && rm "$work/d3/users.tsv" && mkfifo "$work/d3/users.tsv"
+check_error "a pipe in place of a file" "users.tsv is missing" timeout 20 "$souk" inspect "$work/d3"
 cp -r "$step" "$work/c2" && rm "$work/c2/optimizer.h5"
 check_error "a missing part" "optimizer.h5 is missing" "$souk" inspect "$work/c2"
 # Every kind of file, cut at every eighth and with a byte changed: a sentence or an answer, never a crash.
