@@ -1,21 +1,25 @@
-// sum = residual + dropout(x), y = layernorm(sum), and the backward pass (Ba, Kiros, Hinton: Layer normalization, 2016;
-// formulas and the layout of a row on a warp are in rows.cuh).
+// sum = residual + dropout(x), y = layernorm(sum), and the backward pass (Ba, Kiros, Hinton: Layer
+// normalization, 2016; formulas and the layout of a row on a warp are in rows.cuh).
 //
-// Forward: a warp a row, four rows a block, no barrier. Random bytes first, then all loads of the row, then shuffles.
-// Memory, bytes an element in fp32: reads x and residual, writes sum and y, 16; which is the floor, since each is an
-// argument. gamma and beta stay in L1. Operations: about 10 a channel, and 6 more for Philox with dropout: a tenth of what an
-// H100 could do in the time the bytes take.
+// Forward: a warp a row, four rows a block, no barrier. All loads of the row are issued first; while they are
+// under way come the names of the row and its random bytes; then shuffles. Memory, bytes an element in fp32:
+// reads x and residual, writes sum and y, 16; which is the floor, since each is an argument. gamma and beta
+// stay in L1. Operations: about 12 a channel, and 6 more with dropout (Philox is 100 for 16 channels): at
+// 3.35 TB/s an H100 moves 210 G elements a second, and would have time for some 300 operations each.
 //
-// Backward: the same layout; blocks are as many as there are partial sums of dgamma and dbeta, and each goes over its
-// rows in steps. Reads dy, sum (and dsum), writes dx (and dresidual), 16 to 20 bytes an element, the floor again; the
-// partial sums are 8 bytes a column and block, 4 MB for 32,768 rows of 1,024, under 1%. Rows of more than
-// 1,024 channels: dy and sum are read three times instead of once (the second time from L2, mostly).
+// Backward: the same layout; there are as many blocks as partial sums of dgamma and dbeta, and each goes over
+// its rows in steps. Reads dy, sum (and dsum), writes dx (and dresidual): 12 to 20 bytes an element, the
+// floor again. The partial sums are 8 bytes a column and block, written and read: 8 MB for 32,768 rows of
+// 1,024, 2%. Rows of more than 1,024 channels are read three times instead of once (the last time from L2,
+// mostly).
 //
-// Registers: the forward pass keeps a row's quads (32 at 1,024 channels), under 80; the backward pass g, h and the two
-// sums (128), under 200, which leaves 10 warps an SM: with 16 loads of 512 bytes each in flight, that is more than
-// enough to cover memory. Shared memory: 8 KB for the sums of a block.
+// Registers: forward, a row's quads and its residual's (64 at 1,024 channels), 105 to 150 in all, which
+// leaves an SM 12 to 16 warps with 8 KB each under way: more than the 20 KB or so that hide the latency of
+// its share of memory. Backward, g, h and the two sums over rows (128): 166 to 210, so 8 to 12 warps of 8 KB.
+// Rows of up to 512 channels take half. Shared memory: 8 KB for the sums of a block.
 //
-// Considered: sums over rows by atomics (not deterministic); a second kernel for them always (8 more bytes an element).
+// Considered: sums over rows by atomics (not deterministic); always by a second kernel (8 more bytes an
+// element); a block a row (two barriers a row, and nothing gained while there are more rows than warps).
 #include "rows.cuh"
 
 namespace {
@@ -118,11 +122,11 @@ template <class T> cudaError_t backward(const launch *l, const norm_params *p) {
 } // namespace
 
 extern "C" cudaError_t launch_norm_forward(const launch *l, const norm_params *p) {
-  return forward<float>(l, p);
+  return l->act_size == sizeof(float) ? forward<float>(l, p) : cudaErrorNotSupported;
 }
 
 extern "C" cudaError_t launch_norm_backward(const launch *l, const norm_params *p) {
-  return backward<float>(l, p);
+  return l->act_size == sizeof(float) ? backward<float>(l, p) : cudaErrorNotSupported;
 }
 
 extern "C" size_t launch_norm_scratch(const norm_params *p, size_t act_size) {

@@ -1,18 +1,21 @@
 // Rows of channels on warps: what the embedding, the norms and the gather share.
 //
-// A warp has a row, in steps of 128 channels: lane l holds the quads (4 channels, 16 bytes of float) that begin at
-// 128 k + 4 l, so that an access of a warp is 512 consecutive bytes. A tile is QUADS such steps, kept in registers; a
-// row of up to QUADS * 128 channels is read once, a longer one tile by tile, and again where its statistics must be
-// known first. Why a warp and no block: statistics then are shuffles without a barrier, and a batch has rows enough.
+// A warp has a row, in steps of 128 channels: lane l holds the quads (4 channels, 16 bytes of float) that
+// begin at 128 k + 4 l, so that an access of a warp is 512 consecutive bytes. A tile is QUADS such steps,
+// kept in registers; a row of up to QUADS * 128 channels is read once, a longer one tile by tile, and again
+// where its statistics must be known first. Why a warp and no block: statistics then are shuffles without a
+// barrier, and a batch has rows enough.
 //
-// VEC: rows are whole quads (hidden % 4 == 0) and tensors lie on 16 bytes, so a quad is one access. Otherwise the same
-// lanes hold the same channels, loaded one by one, with zeros past the end.
+// VEC: rows are whole quads (hidden % 4 == 0) and tensors lie on 16 bytes, so a quad is one access. Otherwise
+// the same lanes hold the same channels, loaded one by one, with zeros past the end.
 //
-// Norms are backward through  y = (x - mean) rstd gamma + beta  (Ba, Kiros, Hinton: Layer normalization, 2016):
-//   g = dy gamma, h = (x - mean) rstd:   dx = rstd (g - avg(g) - h avg(g h)),   dgamma = sum dy h,   dbeta = sum dy.
-// The sums over rows are made in two stages of a fixed shape: a block keeps those of the rows it has, in registers; then
-// a kernel adds the partial sums of all blocks, in an order that depends on nothing but the capacity. Rows wider than a
-// tile have no registers left for that: column_sums reads dy and x once more, a strip of 128 columns a block.
+// The backward pass of  y = (x - mean) rstd gamma + beta  (Ba, Kiros, Hinton: Layer normalization, 2016), with
+// g = dy gamma and h = (x - mean) rstd:
+//   dx = rstd (g - avg(g) - h avg(g h)),  dgamma = sum dy h,  dbeta = sum dy.
+// The sums over rows are made in two stages of a fixed shape: a block keeps those of the rows it has, in
+// registers; then a kernel adds the partial sums of all blocks, in an order that depends on nothing but the
+// capacity. Rows wider than a tile have no registers left for that: column_sums reads dy and x once more, a
+// strip of 128 columns a block.
 #pragma once
 #include "gpu.cuh"
 #include "launch.h"
@@ -25,7 +28,7 @@ constexpr int ROW_WARPS = 4;       // warps of a block of the kernels over rows
 constexpr int MOST_PARTS = 512;    // blocks that keep sums over rows
 constexpr int ROWS_OF_A_PART = 16; // fewer would be work for the second stage
 
-// ---- quads -------------------------------------------------------------------------------------------------------
+// ---- quads ------------------------------------------------------------------------------------------------
 
 template <bool VEC, class T> DEVICE void load_quad(float (&x)[4], const T *row, int channel, int hidden) {
 #pragma unroll
@@ -60,7 +63,7 @@ template <class T> inline bool on_16_bytes(const T *p) {
   return (reinterpret_cast<uintptr_t>(p) & 15) == 0;
 }
 
-// ---- dropout -----------------------------------------------------------------------------------------------------
+// ---- dropout ----------------------------------------------------------------------------------------------
 
 typedef struct row_dropout {
   const int32_t *seq_of, *cu_seqlens; // NULL without dropout
@@ -86,9 +89,9 @@ DEVICE row_name name_of(const row_dropout &d, int row) {
   return {d.seq_ids[s], row - d.cu_seqlens[s]};
 }
 
-// word[k]: the four random bytes of the lane's quad k of the tile that begins at channel `tile`. A counter serves 16
-// channels, which are four lanes' quads: lane 4 q + j makes the 16 bytes that lanes 4 q .. 4 q + 3 want for step j of
-// four, and they exchange them as a 4 x 4 transpose in two rounds. All 32 lanes must call.
+// word[k]: the four random bytes of the lane's quad k of the tile that begins at channel `tile`. A counter
+// serves 16 channels, which are four lanes' quads: lane 4 q + j makes the 16 bytes that lanes 4 q .. 4 q + 3
+// want for step j of four, and they exchange them as a 4 x 4 transpose in two rounds. All 32 lanes must call.
 template <int QUADS>
 DEVICE void keep_words(uint32_t (&word)[QUADS], const row_dropout &d, const step_state *s, row_name name,
                        int tile, int hidden) {
@@ -126,16 +129,17 @@ DEVICE void drop_quad(float (&x)[4], uint32_t word, const row_dropout &d) {
   for (int i = 0; i < 4; i++) x[i] = (word >> (8 * i) & 255u) < d.threshold ? 0.0f : x[i] * d.scale;
 }
 
-// ---- statistics of a row -----------------------------------------------------------------------------------------
+// ---- statistics of a row ----------------------------------------------------------------------------------
 
 typedef struct row_stats {
   float mean, squares; // squares: sum of squared distances from the mean
   int channels;
 } row_stats;
 
-// Takes in the tile that begins at channel `tile`. In a tile the mean comes first and the distances from it next: the
-// difference of two large sums of squares would have no digits left where a mean is far from 0. Tiles are put together
-// as by Chan, Golub, LeVeque (Updating formulae and a pairwise algorithm for computing sample variances, 1979).
+// Takes in the tile that begins at channel `tile`. In a tile the mean comes first and the distances from it
+// next: the difference of two large sums of squares would have no digits left where a mean is far from 0.
+// Tiles are put together as by Chan, Golub, LeVeque (Updating formulae and a pairwise algorithm for computing
+// sample variances, 1979).
 template <int QUADS> DEVICE void stats_add(row_stats &s, const float (&x)[QUADS][4], int tile, int hidden) {
   const int lane = gpu::lane_id(), n = min(QUADS * STEP, hidden - tile);
   float sum = 0;
@@ -174,9 +178,10 @@ DEVICE void normalize(float (&x)[4], float mean, float rstd, const T *gamma, con
   for (int i = 0; i < 4; i++) x[i] = (x[i] - mean) * rstd * g[i] + b[i];
 }
 
-// ---- backward ----------------------------------------------------------------------------------------------------
+// ---- backward ---------------------------------------------------------------------------------------------
 
-// dx = dropout(d sum), where d sum = back(dy) + dsum; or, with drop_dy, d sum = back(dropout(dy)) and dx = d sum.
+// dx = dropout(d sum), where d sum = back(dy) + dsum; or, with drop_dy, d sum = back(dropout(dy)) and dx = d
+// sum.
 template <class T, class To> struct back_args {
   rows n;
   int hidden;
@@ -192,7 +197,8 @@ template <class T, class To> struct back_args {
   uint8_t *touched; // NULL: not wanted
 };
 
-// A lane's quad: g is dy and becomes dy gamma, h is x and becomes h; with SUMS, what dgamma and dbeta get of it.
+// A lane's quad: g is dy and becomes dy gamma, h is x and becomes h; with SUMS, what dgamma and dbeta get of
+// it.
 template <bool VEC, bool SUMS, bool DROP_DY, class T, class To>
 DEVICE void back_quad(const back_args<T, To> &a, int channel, float mean, float rstd, uint32_t word,
                       float (&g)[4], float (&h)[4], float (&dgamma)[4], float (&dbeta)[4]) {
@@ -210,8 +216,8 @@ DEVICE void back_quad(const back_args<T, To> &a, int channel, float mean, float 
   }
 }
 
-// With SUMS all channels fit the tile, and the block's sums over its rows go to partial. Dynamic shared memory with
-// SUMS: 2 QUADS STEP floats.
+// With SUMS all channels fit the tile, and the block's sums over its rows go to partial. Dynamic shared
+// memory with SUMS: 2 QUADS STEP floats.
 template <bool VEC, int QUADS, bool SUMS, bool DROP_DY, class T, class To>
 __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> a) {
   constexpr int TILE = QUADS * STEP, KEPT = SUMS ? QUADS : 1;
@@ -337,7 +343,8 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) column_sums(back_args<T, To> a
 
 constexpr int ADD_WARPS = 8;
 
-// dgamma and dbeta += sum of partial[parts][2 hidden]. A warp reads 32 columns of a part; eight share the parts.
+// dgamma and dbeta += sum of partial[parts][2 hidden]. A warp reads 32 columns of a part; eight share the
+// parts.
 template <int WARPS>
 __global__ void __launch_bounds__(32 * WARPS)
     add_columns(const float *partial, int parts, int hidden, float *dgamma, float *dbeta) {
@@ -359,7 +366,7 @@ __global__ void __launch_bounds__(32 * WARPS)
   if (to != NULL) to[second ? column - static_cast<size_t>(hidden) : column] += sum;
 }
 
-// ---- launching ---------------------------------------------------------------------------------------------------
+// ---- launching --------------------------------------------------------------------------------------------
 
 inline cudaLaunchConfig_t launch_shape(const launch *l, dim3 grid, int threads, size_t shared) {
   cudaLaunchConfig_t c = {};

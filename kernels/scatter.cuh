@@ -1,26 +1,30 @@
 // to[index[i],:] += from[i,:] with indices that repeat: the tables' gradients, and the gather's.
 //
-// The same bits in every run, so no float atomics; and no time lost on popular rows, of which Zipf's law has a few (a
-// table of types has nothing else). So the rows are sorted by index first, and the sorted order is cut into chunks of
-// 32, whatever rows they hold:
-//   1. A stable radix sort (Merrill, Grimshaw: High performance and scalable radix sorting, 2011) of (index, row) by up to
-//      10 bits a pass: counts of each block's keys, their scan over blocks and digits, the scatter. Tables of up to 1,024
-//      rows take one pass, of up to 1,048,576 two.
-//   2. A warp a chunk and 128 columns goes over the chunk in order. A run of equal indices that begins and ends in the
-//      chunk is nobody else's and is added to its row at once. The sum of one that comes from the chunk before, or goes on
-//      in the next, is kept.
+// The same bits in every run, so no float atomics; and no time lost on popular rows, of which Zipf's law has
+// a few (a table of types has nothing else). So the rows are sorted by index first, and the sorted order is
+// cut into chunks of 32, whatever rows they hold:
+//   1. A stable radix sort (Merrill, Grimshaw: High performance and scalable radix sorting, 2011) of
+//      (index, row) by up to 10 bits a pass: counts of each block's keys, their scan over blocks and digits,
+//      the scatter. Tables of up to 1,024 rows take one pass, of up to 1,048,576 two.
+//   2. A warp a chunk and 128 columns goes over the chunk in order. A run of equal indices that begins and
+//      ends in the chunk is nobody else's and is added to its row at once. The sum of one that comes from the
+//      chunk before, or goes on in the next, is kept.
 //   3. Where a run begins that leaves its chunk, a block adds what was kept of it, and that to its row.
 // The longest run costs step 2 nothing, and step 3 a 256th of its length in dependent additions.
 //
-// The order of additions follows from the indices alone: rows of an index ascending inside a chunk, chunks w, w + 8, ...
-// by warp w, then the warps in order. Accuracy is better than one by one: no sum has more than 32, length / 256 and 8 terms.
+// The order of additions follows from the indices alone: rows of an index ascending inside a chunk, chunks w,
+// w + 8, ... by warp w, then the warps in order. Accuracy is better than one by one: no sum has more than 32,
+// length / 256 and 8 terms.
 //
-// Several tables that are added to from the same rows (words, types, positions) go through each step together: blockIdx.y.
+// Several tables that are added to from the same rows (words, types, positions) go through each step
+// together: blockIdx.y.
 //
-// Memory: `from` once a table, the rows of `to` read and written once each if a run does not leave its chunk, what was kept 2/32
-// of `from` at the most, written and read. Keys: 16 bytes a row and pass. Launches: 3 a pass, and 2.
-// Considered: the CPU's way, columns split among threads, each over all rows in order: 32,768 dependent additions, with
-// H / 32 warps at work. Sorting only within blocks, then atomics: not deterministic.
+// Memory: `from` once a table, the rows of `to` read and written once each if a run does not leave its chunk,
+// what was kept 2/32 of `from` at the most, written and read. Keys: 16 bytes a row and pass. Launches: 3 a
+// pass, and 2.
+//
+// Considered: the CPU's way, columns split among threads, each over all rows in order: 32,768 dependent
+// additions, with H / 32 warps at work. Sorting only within blocks, then atomics: not deterministic.
 #pragma once
 #include "rows.cuh"
 
@@ -53,7 +57,7 @@ template <class From, class To> struct scatter_args {
   scatter_table<To> table[MOST_TABLES];
 };
 
-// ---- the sort ----------------------------------------------------------------------------------------------------
+// ---- the sort ---------------------------------------------------------------------------------------------
 
 template <class To> DEVICE int key_at(const scatter_table<To> &t, int pass, int i) {
   return pass == 0 ? t.index[i] : t.keys[(pass - 1) & 1][i];
@@ -104,8 +108,8 @@ __global__ void __launch_bounds__(DIGITS) sort_scan(scatter_args<From, To> a, in
   }
 }
 
-// A warp has 256 keys that follow each other and takes them 32 by 32, so that equal digits keep their order: by block,
-// warp, round, lane.
+// A warp has 256 keys that follow each other and takes them 32 by 32, so that equal digits keep their order:
+// by block, warp, round, lane.
 template <class From, class To>
 __global__ void __launch_bounds__(SORT_THREADS) sort_scatter(scatter_args<From, To> a, int pass) {
   DYN_SMEM(int, place); // [SORT_WARPS][DIGITS]: keys of the warp, then where its next one goes
@@ -154,7 +158,7 @@ __global__ void __launch_bounds__(SORT_THREADS) sort_scatter(scatter_args<From, 
   }
 }
 
-// ---- the sums ----------------------------------------------------------------------------------------------------
+// ---- the sums ---------------------------------------------------------------------------------------------
 
 template <bool VEC, class T> DEVICE void add_quad(T *row, const float (&x)[4], int channel, int hidden) {
   float old[4];
@@ -253,7 +257,7 @@ __global__ void __launch_bounds__(JOIN_WARPS * 32) join_chunks(scatter_args<From
   add_quad<VEC>(t.to + static_cast<size_t>(key) * static_cast<size_t>(H), sum, channel, H);
 }
 
-// ---- launching ---------------------------------------------------------------------------------------------------
+// ---- launching --------------------------------------------------------------------------------------------
 
 inline size_t scatter_table_bytes(int capacity, int hidden) {
   const size_t n = static_cast<size_t>(capacity),
