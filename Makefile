@@ -3,6 +3,7 @@
 # Variables: CC=gcc|clang  SAN=1 (address + undefined-behaviour sanitizers)  TSAN=1 (thread sanitizer)
 #            COV=1 (gcov)  DEBUG=1 (-O0 -g)  V=1 (show commands)  EXTRA_CFLAGS=  PREFIX=/usr/local DESTDIR=
 #            ONLY=pattern (tests)  STRICT=1 (a skipped test is a failure)
+#            CUDA=1|sim (the CUDA backend, by nvcc or on the simulator)  NVCC=  CUDA_HOME=  CUSIM_KIND=
 # Every set of flags has a build directory of its own; build/souk and build/souk-infer are the default build.
 
 .DEFAULT_GOAL := help
@@ -65,7 +66,7 @@ SOUK_SRC := $(filter-out src/main.c $(wildcard src/infer/*.c src/cuda/*.c),$(wil
 LIB_OBJ := $(SOUK_SRC:%.c=$(B)/%.o)
 INFER_OBJ := $(INFER_SRC:%.c=$(B)/%.o)
 TEST_LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))
-TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c)
+TEST_SRC := $(wildcard tests/unit/*.c tests/ops/*.c tests/cuda/*.c)
 TEST_BIN := $(TEST_SRC:%.c=$(B)/%)
 ALL_C := $(shell find src include tests tools kernels -name '*.[ch]' -o -name '*.cu' -o -name '*.cuh' 2>/dev/null)
 
@@ -73,14 +74,16 @@ ALL_C := $(shell find src include tests tools kernels -name '*.[ch]' -o -name '*
 
 help: ## this list
 	@echo "Souk $(VERSION). Targets:"
-	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 20
+	@grep -hE '^[a-z][a-z-]*:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## */  make \1\t/' | expand -t 24
+	@echo
+	@echo "With CUDA=1 the backend for GPUs is built too (nvcc), with CUDA=sim the same on the simulator (docs/cusim.md)."
 	@echo
 	@echo "Found on this machine:"
 	@printf '  %-10s %s\n' compiler "$$($(CC) --version 2>/dev/null | head -n 1 || true)" \
 	  HDF5 "$(or $(call have_pkg,hdf5),missing (make deps))" \
 	  BLAS "$(or $(addprefix OpenBLAS ,$(call have_pkg,openblas)),missing (make deps))" \
 	  MPI "$(or $(call have_cmd,mpirun),none (single process))" \
-	  nvcc "$(or $(call have_cmd,nvcc),none (CPU backend only))" \
+	  nvcc "$(or $(NVCC),none (no CUDA=1))" \
 	  GPU "$$(nvidia-smi -L 2>/dev/null | head -n 1 | grep . || echo none)"
 
 all: $(B)/souk $(INFER) $(ROOT_LINKS) ## build souk, souk-infer and libsouk_infer
@@ -158,18 +161,19 @@ build/souk: build/$(DEFAULT_KEY)/souk
 build/souk-infer: build/$(DEFAULT_KEY)/souk-infer
 	$(Q)ln -sf $(DEFAULT_KEY)/souk-infer $@
 
-install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file
+install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file; the CUDA backend if built
 	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk}
 	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so.0
 	ln -sf libsouk_infer.so.0 $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
+	if [ -e $(B)/libsouk_cuda.so ]; then install -d $(DESTDIR)$(PREFIX)/lib/souk && install -m 755 $(B)/libsouk_cuda.so $(DESTDIR)$(PREFIX)/lib/souk/; fi
 	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
 	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
 
 uninstall: ## the reverse of install
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/libsouk_infer.so.0 lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
-	rm -rf $(DESTDIR)$(PREFIX)/include/souk
+	rm -rf $(DESTDIR)$(PREFIX)/include/souk $(DESTDIR)$(PREFIX)/lib/souk
 
 clean: ## remove build products (downloads and environments under build/ too)
 	rm -rf build

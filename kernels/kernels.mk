@@ -1,10 +1,54 @@
 # The CUDA backend, libsouk_cuda.so: kernels/*.cu and src/cuda/*.c, for a GPU (CUDA=1, nvcc) or on the simulator
 # (CUDA=sim). `make all` puts it beside the program; without CUDA= there is none, and --device cuda says so.
 #
-#   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind (docs/cusim.md)
+#   CUDA=1                             NVCC=path of nvcc, CUDA_HOME=its toolkit (headers, libcudart, libcublasLt)
+#   CUDA=sim                           CUSIM_KIND=st (docs/cusim.md)
+#   build/nvcc/libsouk_cuda.so         for GPUs: machine code for GPU_ARCHS, PTX of the last for newer ones
+#   build/nvcc/kernels/X.log           what ptxas says of the kernels of X.cu (make kernels-report)
+#   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind
 KERNELS := $(wildcard kernels/*.cu)
 CUDA_HOST := $(wildcard src/cuda/*.c)
 
+# ---- for GPUs ------------------------------------------------------------------------------------------------
+ifeq ($(origin NVCC),undefined)
+NVCC := $(or $(shell command -v nvcc 2>/dev/null),$(wildcard /usr/local/cuda/bin/nvcc))
+endif
+ifeq ($(origin CUDA_HOME),undefined)
+CUDA_HOME := $(patsubst %/bin/nvcc,%,$(if $(NVCC),$(shell readlink -f "$$(command -v $(NVCC))")))
+endif
+GPU_ARCHS := 80 86 89 90 100 120
+NVCC_ARCHS := $(foreach a,$(GPU_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
+              -gencode arch=compute_$(lastword $(GPU_ARCHS)),code=compute_$(lastword $(GPU_ARCHS))
+# Warnings are errors, and so are registers that spill to memory.
+NVCC_FLAGS := -std=c++17 -O3 -lineinfo --Werror all-warnings -Xptxas -v,-warn-spills \
+              -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror -Ikernels -Isrc
+# The toolkit's headers are not ours to mend.
+CUDA_INC := $(if $(filter-out /usr,$(CUDA_HOME)),-isystem $(CUDA_HOME)/include)
+CUDA_CXX := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+
+build/nvcc/%.o: %.cu kernels/kernels.mk
+	@mkdir -p $(@D)
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_ARCHS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ >$(@:.o=.log) 2>&1 || \
+	  { grep -vE '^ptxas info|^ +[0-9]+ bytes stack frame, 0 bytes spill' $(@:.o=.log) | c++filt >&2; rm -f $@; exit 1; }
+
+build/nvcc/src/cuda/%.o: src/cuda/%.c
+	@mkdir -p $(@D)
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Isrc -Ikernels $(CUDA_INC) -MMD -MP -c $< -o $@
+
+# No run path is written into it: the loader finds the toolkit's libraries as it finds others (ldconfig, LD_LIBRARY_PATH).
+build/nvcc/libsouk_cuda.so: $(KERNELS:%.cu=build/nvcc/%.o) $(CUDA_HOST:%.c=build/nvcc/%.o) kernels/exports.map
+	$(Q)$(CUDA_CXX) -shared -Wl,--as-needed -Wl,--version-script=kernels/exports.map -o $@ $(filter %.o,$^) \
+	  -L$(CUDA_HOME)/lib64 -L$(CUDA_HOME)/lib -lcudart -lcublasLt
+
+.PHONY: kernels-report nvcc-flags cuda-host-check
+nvcc-flags:
+	@echo '$(NVCC_FLAGS)'
+cuda-host-check: # every warning of this compiler
+	@for f in $(CUDA_HOST); do $(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -Isrc -Ikernels $(CUDA_INC) -c $$f -o /dev/null || exit 1; done
+kernels-report: $(KERNELS:%.cu=build/nvcc/%.o) ## registers, shared memory and spills of every kernel on every device (nvcc)
+	@tools/kernel_report $(KERNELS:%.cu=build/nvcc/%.log)
+
+# ---- on the simulator ----------------------------------------------------------------------------------------
 define KERNEL_RULES
 build/cusim-$1/src/cuda/%.o: src/cuda/%.c
 	@mkdir -p $$(@D)
@@ -14,3 +58,26 @@ build/cusim-$1/libsouk_cuda.so: $(KERNELS:%.cu=build/cusim-$1/%.o) $(CUDA_HOST:%
 	$$(Q)$$(CUSIM_CXX) -shared $$(CUSIM_LDFLAGS_$1) -o $$@ $$(filter-out %.a,$$^) -Wl,--whole-archive build/cusim-$1/libcusim.a -Wl,--no-whole-archive $$(CUSIM_LIBS)
 endef
 $(foreach kind,$(CUSIM_KINDS),$(eval $(call KERNEL_RULES,$(kind))))
+
+# ---- beside the program --------------------------------------------------------------------------------------
+CUSIM_KIND ?= st
+ifneq ($(filter-out 1 sim,$(CUDA)),)
+$(error CUDA=$(CUDA): known are 1 (nvcc) and sim (the simulator))
+endif
+ifneq ($(filter-out $(CUSIM_KINDS),$(CUSIM_KIND)),)
+$(error CUSIM_KIND=$(CUSIM_KIND): known are $(CUSIM_KINDS))
+endif
+ifeq ($(CUDA)$(NVCC),1)
+$(error CUDA=1 needs nvcc, and none was found: install the CUDA toolkit or give NVCC=path; CUDA=sim needs none)
+endif
+
+CUDA_BUILT := $(if $(filter 1,$(CUDA)),nvcc,cusim-$(CUSIM_KIND))
+.PHONY: cuda-beside
+cuda-beside: build/$(CUDA_BUILT)/libsouk_cuda.so
+	@mkdir -p $(B)
+	$(Q)ln -sfn ../$(CUDA_BUILT)/libsouk_cuda.so $(B)/libsouk_cuda.so
+ifneq ($(CUDA),)
+all: cuda-beside
+endif
+
+-include $(shell find build/nvcc -name '*.d' 2>/dev/null)
