@@ -52,6 +52,9 @@ in_kind race test_api
 # What a thread holds when its block is abandoned after a report is lost; test_api plants such reports.
 in_kind asan test_api ASAN_OPTIONS=detect_leaks=0
 for kind in st asan race; do in_kind $kind test_libs; done
+# Products of the backend, beside the library that they need.
+for kind in st asan race; do in_kind $kind test_product; done
+in_kind st test_product CUSIM_STREAMS=lazy CUSIM_HOSTGUARD=1
 
 for kind in st mt race asan; do
   dir=build/cusim-$kind/tests/cusim
