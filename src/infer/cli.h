@@ -75,6 +75,8 @@ int input_open(cli_input *in, const char *path); // NULL or "-": stdin
 void input_close(cli_input *in);                 // zeroed is fine
 // Up to `most` queries; in->n is 0 at the end of the input. Empty lines are passed over.
 int input_read(cli_input *in, const souk_bundle *b, size_t most);
+// Fails with an error of the library about the n queries from `first` on; it counts them from 0, so their lines are named.
+int input_fail(const cli_input *in, size_t first, size_t n, const char *message);
 souk_history query_history(const cli_query *q);
 int output_user(cli_output *o, const cli_query *q); // {"user":...
 // A name in a line: a string, or an integer as it is written. False: neither.

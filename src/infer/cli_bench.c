@@ -21,6 +21,7 @@ typedef struct bench {
   int32_t *events;
   float *u, *scores;
   int32_t *items, counts[USERS];
+  souk_error e;
 } bench;
 
 typedef enum question { USER_VECTOR, LIST } question;
@@ -30,12 +31,14 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
+// The first error stays in x->e.
 static void call(bench *x, question what, size_t n) {
   const souk_rank_options options = {.threads = x->o->threads};
+  if (x->e.code != SOUK_OK) return;
   if (what == USER_VECTOR)
-    souk_user_vectors(x->b, x->histories, n, x->o->threads, x->u, NULL, NULL);
+    souk_user_vectors(x->b, x->histories, n, x->o->threads, x->u, NULL, &x->e);
   else
-    souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, NULL);
+    souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, &x->e);
 }
 
 // Prints a line on calls for n users each.
@@ -48,6 +51,7 @@ static void measure(bench *x, const char *name, question what, size_t n) {
     call(x, what, n);
     seconds[i] = now() - start;
   }
+  if (x->e.code != SOUK_OK) return;
   qsort(seconds, calls, sizeof *seconds, by_value);
   const double each = 1.0 / (double)n, median = seconds[calls / 2] * each, best = seconds[0] * each;
   printf("%-18s %5zu a call   median %9.4f ms   min %9.4f ms   %10.0f a second\n", name, n, 1e3 * median,
@@ -90,9 +94,10 @@ int command_bench(const cli_options *o, const souk_bundle *b) {
       measure(x, "user vector", USER_VECTOR, n);
       measure(x, "list from history", LIST, n);
     }
-    souk_user_vectors(b, x->histories, USERS, o->threads, x->u, NULL, NULL);
+    call(x, USER_VECTOR, USERS);
     for (size_t i = 0; i < USERS; i++) x->queries[i].u = x->u + i * W;
     for (size_t n = 1; n <= USERS; n *= USERS) measure(x, "list from vector", LIST, n);
+    if (x->e.code != SOUK_OK) rc = cli_fail(EXIT_FAILED, "%s", x->e.message);
   }
   if (x != NULL) {
     free(x->events);

@@ -35,6 +35,12 @@ void input_close(cli_input *in) {
   *in = (cli_input){0};
 }
 
+int input_fail(const cli_input *in, size_t first, size_t n, const char *message) {
+  const long long from = in->queries[first].number, to = in->queries[first + n - 1].number;
+  if (from == to) return cli_fail(EXIT_FAILED, "%s line %lld: %s", in->name, from, message);
+  return cli_fail(EXIT_FAILED, "%s lines %lld to %lld: %s", in->name, from, to, message);
+}
+
 souk_history query_history(const cli_query *q) {
   return (souk_history){.n = (int32_t)q->history.n, .items = q->history.items, .events = q->events.items};
 }

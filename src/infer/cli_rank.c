@@ -83,7 +83,7 @@ static int rank_lines(ranker *r) {
     }
     if (souk_rank(r->b, r->queries, r->in.n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown,
                   &e) != SOUK_OK)
-      return cli_fail(EXIT_FAILED, "%s", e.message);
+      return input_fail(&r->in, 0, r->in.n, e.message);
     for (size_t i = 0; rc == 0 && i < r->in.n; i++) rc = write_ranked(r, i);
     if (rc != 0) return rc;
   }
@@ -158,7 +158,7 @@ static int score_candidates(scorer *s, size_t i) {
   for (size_t j = 0; j < c->n; j++)
     if (c->items[j] >= 0) s->items[n++] = c->items[j];
   if (souk_score(s->b, s->u + i * s->width, 1, s->items, n, s->scores, &e) != SOUK_OK)
-    return cli_fail(EXIT_FAILED, "%s", e.message);
+    return input_fail(&s->in, i, 1, e.message);
   return 0;
 }
 
@@ -195,7 +195,7 @@ static int score_lines(scorer *s, int32_t threads) {
       s->histories[i] = query_history(q);
     }
     if (souk_user_vectors(s->b, s->histories, s->in.n, threads, s->u, s->unknown, &e) != SOUK_OK)
-      return cli_fail(EXIT_FAILED, "%s", e.message);
+      return input_fail(&s->in, 0, s->in.n, e.message);
     for (size_t i = 0; rc == 0 && i < s->in.n; i++) {
       rc = score_candidates(s, i);
       if (rc == 0) rc = write_scored(s, i);

@@ -32,7 +32,7 @@ static int encode_lines(encoder *x, int32_t threads) {
     if (rc != 0 || x->in.n == 0) return rc;
     for (size_t i = 0; i < x->in.n; i++) x->histories[i] = query_history(&x->in.queries[i]);
     if (souk_user_vectors(x->b, x->histories, x->in.n, threads, x->u, x->unknown, &e) != SOUK_OK)
-      return cli_fail(EXIT_FAILED, "%s", e.message);
+      return input_fail(&x->in, 0, x->in.n, e.message);
     rc = output_write(x->vectors, x->u, x->in.n * x->width * sizeof *x->u);
     for (size_t i = 0; rc == 0 && x->names != NULL && i < x->in.n; i++) rc = write_user(x, i);
     if (rc != 0) return rc;

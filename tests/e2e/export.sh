@@ -120,6 +120,14 @@ check_error "an unknown command" 'unknown command "guess"' "$infer" guess "$work
 check_error "no bundle" "a bundle is wanted" "$infer" rank
 check_error "a full disk is noticed" "standard output" bash -c "'$infer' rank '$work/bundle' <'$work/questions' >/dev/full"
 rm "$work/last/vocab.tsv"
+# The last item's vector gets the largest numbers that there are: every score of it overflows.
+cp -r "$work/bundle" "$work/large"
+for at in 36 32 28 24 20 16 12 8; do printf '\377\377\177\177'; done |
+  dd of="$work/large/items.safetensors" bs=1 seek=$(($(stat -c %s "$work/large/items.safetensors") - 36)) conv=notrunc 2>/dev/null
+overflow() { check_error "$1 that overflows" "$2" "$infer" "$3" "$work/large" --skip-checksums "${@:4}"; }
+overflow "a list" "$work/questions lines 1 to 6: queries[0]: the score of item" rank --input "$work/questions"
+overflow "a score" "$work/all line 1: the score of user vector 0 and items[" score --input "$work/all"
+overflow "a bench" "is not finite" bench --threads 1
 check_error "a bundle with a file missing" "vocab.tsv" "$infer" info "$work/last"
 
 # Interrupted while it waits for more input: no file is left.
