@@ -49,15 +49,25 @@ kernels-report: $(KERNELS:%.cu=build/nvcc/%.o) ## registers, shared memory and s
 	@tools/kernel_report $(KERNELS:%.cu=build/nvcc/%.log)
 
 # ---- on the simulator ----------------------------------------------------------------------------------------
+# Blocks of scores so small (src/cuda/cuda_xent.c) that the cases of the op checks have several.
+CUSIM_HOST_FLAGS := -DSCORE_BYTES=65536
+
 define KERNEL_RULES
 build/cusim-$1/src/cuda/%.o: src/cuda/%.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CUSIM_CC) -std=gnu11 $$(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE $$(if $$(filter race,$1),-O1 -g,$$(CUSIM_KFLAGS_$1)) $$(CUSIM_INC) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CUSIM_CC) -std=gnu11 $$(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE $$(if $$(filter race,$1),-O1 -g,$$(CUSIM_KFLAGS_$1)) $(CUSIM_HOST_FLAGS) $$(CUSIM_INC) -MMD -MP -c $$< -o $$@
 
 build/cusim-$1/libsouk_cuda.so: $(KERNELS:%.cu=build/cusim-$1/%.o) $(CUDA_HOST:%.c=build/cusim-$1/%.o) build/cusim-$1/libcusim.a
 	$$(Q)$$(CUSIM_CXX) -shared $$(CUSIM_LDFLAGS_$1) -o $$@ $$(filter-out %.a,$$^) -Wl,--whole-archive build/cusim-$1/libcusim.a -Wl,--no-whole-archive $$(CUSIM_LIBS)
 endef
 $(foreach kind,$(CUSIM_KINDS),$(eval $(call KERNEL_RULES,$(kind))))
+
+# ---- do the op tables notice what a kernel lacks? ----------------------------------------------------------------
+# Long: some ten seconds a mutant, hundreds of them. Results are kept while what they depend on stays as it is.
+.PHONY: mutants
+mutants: $(B)/souk $(foreach kind,st race asan,build/cusim-$(kind)/libsouk_cuda.so) ## kernels that lack a barrier, wait, mask or bound must fail a table: ONLY=pattern JOBS=2
+	@$(foreach kind,st race asan,MUTANT_FLAGS_$(kind)='$(CUSIM_STD) $(CUSIM_KFLAGS_$(kind))') MUTANT_CXX='$(CUSIM_CXX)' \
+	  MUTANT_SOUK='$(B)/souk' tools/mutants $(ONLY)
 
 # ---- beside the program --------------------------------------------------------------------------------------
 CUSIM_KIND ?= st

@@ -17,7 +17,7 @@
 // rows, so the products get nothing from them.
 #include "cuda/cuda.h"
 
-#ifndef SCORE_BYTES // smaller in tests: many blocks of few rows
+#ifndef SCORE_BYTES // smaller on the simulator, where a few rows make several blocks
 #define SCORE_BYTES (64 << 20)
 #endif
 enum { LEAST_ROWS = 32, ALIGNED = 256 };
