@@ -9,12 +9,13 @@
 //   2. A warp a chunk and 128 columns goes over the chunk in order. A run of equal indices that begins and
 //      ends in the chunk is nobody else's and is added to its row at once. The sum of one that comes from the
 //      chunk before, or goes on in the next, is kept.
-//   3. Where a run begins that leaves its chunk, a block adds what was kept of it, and that to its row.
+//   3. Where a run begins that leaves its chunk, a warp adds what was kept of it, and that to its row; of
+//      a run of many chunks, the eight warps of a block do.
 // The longest run costs step 2 nothing, and step 3 a 256th of its length in dependent additions.
 //
-// The order of additions follows from the indices alone: rows of an index ascending inside a chunk, chunks w,
-// w + 8, ... by warp w, then the warps in order. Accuracy is better than one by one: no sum has more than 32,
-// length / 256 and 8 terms.
+// The order of additions follows from the indices alone: rows of an index ascending inside a chunk, then the
+// chunks, one by one, or chunks w, w + 8, ... by warp w and then the warps. Accuracy is better than row by
+// row: no sum has more than 32 terms, and of these 13, or length / 256 and 8.
 //
 // Several tables that are added to from the same rows (words, types, positions) go through each step
 // together: blockIdx.y.
@@ -38,7 +39,8 @@ constexpr int SORT_SHARED = SORT_WARPS * DIGITS * static_cast<int>(sizeof(int));
 constexpr int MOST_TABLES = 3;
 constexpr int CHUNK = 32; // sorted rows of a warp: a row a lane when they are looked up
 constexpr int CHUNK_WARPS = 8;
-constexpr int JOIN_WARPS = 8;
+constexpr int JOIN_WARPS = 8, JOIN_ALONE = 12; // chunks after the first that a warp adds up alone
+static_assert(JOIN_ALONE >= JOIN_WARPS, "a block has one run at most that is longer");
 
 template <class To> struct scatter_table {
   const int32_t *index;        // [n]
@@ -214,47 +216,75 @@ __global__ void __launch_bounds__(CHUNK_WARPS * 32) add_chunks(scatter_args<From
   }
 }
 
-// Block (chunk, strip): if a run begins in the chunk and goes on in the next one, adds up its kept sums.
+// The chunks after `chunk` that a run of `key` reaches, where the next one begins with it. All 32 lanes must
+// call.
+DEVICE int chunks_after(const int32_t *keys, int key, int chunk, int live) {
+  for (int more = 1;; more += 32) {
+    const int at = (chunk + 1 + more + gpu::lane_id()) * CHUNK;
+    const unsigned other = __ballot_sync(gpu::FULL_WARP, at >= live || keys[at] != key);
+    if (other != 0) return more + __ffs(static_cast<int>(other)) - 1;
+  }
+}
+
+// Adds what was kept of chunks chunk + from, + step, ... up to chunk + more of a run that begins in `chunk`.
+template <bool VEC>
+DEVICE void add_kept(float (&sum)[4], const float *kept, int chunk, int more, int from, int step, int channel,
+                     int hidden) {
+#pragma unroll 4
+  for (int i = from; i <= more; i += step) {
+    float x[4];
+    const size_t slot = 2 * static_cast<size_t>(chunk + i) + (i == 0 ? 1 : 0);
+    load_quad<VEC>(x, kept + slot * static_cast<size_t>(hidden), channel, hidden);
+#pragma unroll
+    for (int c = 0; c < 4; c++) sum[c] += x[c];
+  }
+}
+
+// Block (JOIN_WARPS chunks, strip): the runs that begin in a chunk and go on in the next one. A warp looks at
+// a chunk and adds up a run of a few chunks alone; a longer one is left to the whole block.
 template <bool VEC, class From, class To>
 __global__ void __launch_bounds__(JOIN_WARPS * 32) join_chunks(scatter_args<From, To> a) {
-  DYN_SMEM(float, sums); // [JOIN_WARPS][STEP]
+  DYN_SMEM(float, sums);                                          // [JOIN_WARPS][STEP]
+  int *after = reinterpret_cast<int *>(sums + JOIN_WARPS * STEP); // [JOIN_WARPS] 0: no such run
   const scatter_table<To> &t = a.table[blockIdx.y];
   const int lane = gpu::lane_id(), warp = gpu::warp_id(), H = a.hidden, strips = gpu::ceil_div(H, STEP);
-  const int live = gpu::live_rows(a.n, a.state), chunk = static_cast<int>(blockIdx.x) / strips;
-  const int channel = static_cast<int>(blockIdx.x) % strips * STEP + 4 * lane, next = (chunk + 1) * CHUNK;
-  if (next >= live) return;
+  const int live = gpu::live_rows(a.n, a.state), first = static_cast<int>(blockIdx.x) / strips * JOIN_WARPS;
+  const int channel = static_cast<int>(blockIdx.x) % strips * STEP + 4 * lane;
+  if ((first + 1) * CHUNK >= live) return;
   const int32_t *keys = t.keys[(t.passes - 1) & 1];
-  const int key = keys[next - 1];
-  if (keys[next] != key) return;
-  if (chunk > 0 && keys[next - CHUNK - 1] == key) return; // began earlier
-  int end = next, past = live; // the run's last chunk has its last row: end - 1 is of the run, past is not
-  while (end < past) {
-    const int middle = end + (past - end) / 2;
-    if (keys[middle] == key)
-      end = middle + 1;
-    else
-      past = middle;
+  const int chunk = first + warp, next = (chunk + 1) * CHUNK;
+  int more = 0;
+  if (next < live) {
+    const int key = keys[next - 1];
+    const bool began_here = chunk == 0 || keys[next - CHUNK - 1] != key;
+    if (began_here && keys[next] == key) more = chunks_after(keys, key, chunk, live);
+    if (more > 0 && more <= JOIN_ALONE) {
+      float sum[4] = {};
+      add_kept<VEC>(sum, t.kept, chunk, more, 0, 1, channel, H);
+      add_quad<VEC>(t.to + static_cast<size_t>(key) * static_cast<size_t>(H), sum, channel, H);
+    }
   }
-  const int last = (end - 1) / CHUNK;
-  float sum[4] = {};
-  for (int c = chunk + warp; c <= last; c += JOIN_WARPS) {
-    float x[4];
-    const size_t slot = 2 * static_cast<size_t>(c) + (c == chunk ? 1 : 0);
-    load_quad<VEC>(x, t.kept + slot * static_cast<size_t>(H), channel, H);
-#pragma unroll
-    for (int i = 0; i < 4; i++) sum[i] += x[i];
-  }
-  gpu::store4(sums + warp * STEP + 4 * lane, sum);
+  if (lane == 0) after[warp] = more;
   __syncthreads();
-  if (warp > 0) return;
+  for (int w = 0; w < JOIN_WARPS; w++) {
+    if (after[w] <= JOIN_ALONE) continue;
+    float sum[4] = {};
+    add_kept<VEC>(sum, t.kept, first + w, after[w], warp, JOIN_WARPS, channel, H);
+    gpu::store4(sums + warp * STEP + 4 * lane, sum);
+    __syncthreads();
+    if (warp == 0) {
 #pragma unroll
-  for (int w = 1; w < JOIN_WARPS; w++) {
-    float x[4];
-    gpu::load4(x, sums + w * STEP + 4 * lane);
+      for (int v = 1; v < JOIN_WARPS; v++) {
+        float x[4];
+        gpu::load4(x, sums + v * STEP + 4 * lane);
 #pragma unroll
-    for (int i = 0; i < 4; i++) sum[i] += x[i];
+        for (int i = 0; i < 4; i++) sum[i] += x[i];
+      }
+      const size_t row = static_cast<size_t>(keys[(first + w + 1) * CHUNK]);
+      add_quad<VEC>(t.to + row * static_cast<size_t>(H), sum, channel, H);
+    }
+    return; // no other run of this block's chunks can be that long
   }
-  add_quad<VEC>(t.to + static_cast<size_t>(key) * static_cast<size_t>(H), sum, channel, H);
 }
 
 // ---- launching --------------------------------------------------------------------------------------------
@@ -316,7 +346,8 @@ cudaError_t launch_scatter(const launch *l, const scatter_args<From, To> &a, int
   rc = vec ? cudaLaunchKernelEx(&c, add_chunks<true, From, To>, a)
            : cudaLaunchKernelEx(&c, add_chunks<false, From, To>, a);
   if (rc != cudaSuccess) return rc;
-  c = launch_shape(l, dim3(items, y), JOIN_WARPS * 32, JOIN_WARPS * STEP * sizeof(float));
+  const unsigned groups = static_cast<unsigned>(gpu::ceil_div(chunks, JOIN_WARPS) * strips);
+  c = launch_shape(l, dim3(groups, y), JOIN_WARPS * 32, JOIN_WARPS * (STEP * sizeof(float) + sizeof(int)));
   return vec ? cudaLaunchKernelEx(&c, join_chunks<true, From, To>, a)
              : cudaLaunchKernelEx(&c, join_chunks<false, From, To>, a);
 }
