@@ -42,7 +42,7 @@ BASE_CFLAGS += -fsanitize=thread
 BASE_LDFLAGS += -fsanitize=thread
 endif
 ifdef COV
-BASE_CFLAGS += --coverage -fprofile-update=atomic
+BASE_CFLAGS += --coverage -fprofile-update=atomic -DSOUK_COVERAGE
 BASE_LDFLAGS += --coverage
 endif
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
