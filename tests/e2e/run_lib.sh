@@ -23,7 +23,7 @@ awk 'BEGIN {
 cat >"$work/tiny.yaml" <<X
 data: {dir: "$data", batch_tokens: 256}
 model: {hidden: 8, layers: 1, heads: 1, max_positions: 20}
-train: {threads: 1, peak_gflops: 10, eval_users: 50, log_every: 5}
+train: {device: ${TEST_DEVICE:-cpu}, threads: 1, peak_gflops: 10, eval_users: 50, log_every: 5}
 X
 # train RUN OPTIONS...: stderr to RUN.err.
 train() {

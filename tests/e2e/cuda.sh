@@ -1,0 +1,188 @@
+#!/usr/bin/env bash
+# The CUDA backend on the simulator: the op tables in every build and schedule, whole models against the CPU's, a run
+# from the command line, and what is said when there is no device or not enough of it.
+. "$(dirname "$0")/run_lib.sh"
+cd "$(dirname "$0")/../.." || exit 1
+if [ "$(basename "$SOUK_BUILD")" != gcc ]; then # the simulator has sanitizer builds of its own
+  skip "the CUDA backend on the simulator" "only beside the default build"
+  finish
+fi
+unset ASAN_OPTIONS UBSAN_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS
+export CUSIM_NOTES=0
+kinds="st asan race"
+if ! make --no-print-directory -j2 $(for k in $kinds; do echo "build/cusim-$k/libsouk_cuda.so"; done) >"$work/build" 2>&1; then
+  not_ok "the backend builds on the simulator"
+  tail -n 30 "$work/build" | sed 's/^/# /'
+  finish
+fi
+ok "the backend builds on the simulator, without warnings"
+library() { echo "$PWD/build/cusim-$1/libsouk_cuda.so"; }
+# on KIND [VARIABLE=VALUE]... -- COMMAND...
+on() {
+  local kind=$1 settings=() preload=
+  shift
+  while [ "$1" != -- ]; do settings+=("$1"); shift; done
+  shift
+  if [ "$kind" = asan ]; then
+    preload="$(gcc -print-file-name=libasan.so) $(gcc -print-file-name=libubsan.so)"
+    settings+=(ASAN_OPTIONS=detect_leaks=0) # of the program, which is not built for it
+  fi
+  env ${preload:+"LD_PRELOAD=$preload"} SOUK_CUDA_BACKEND="$(library "$kind")" "${settings[@]}" "$@"
+}
+# What follows runs as many at a time as there are processors; lines "+ NAME" and "- NAME" are taken over in order.
+jobs=$(env -u OMP_NUM_THREADS nproc) running=0 started=0
+spawn() {
+  if [ $running -ge "$jobs" ]; then wait -n; running=$((running - 1)); fi
+  started=$((started + 1)) running=$((running + 1))
+  "$@" >"$work/part.$started" 2>&1 &
+}
+collect() {
+  local i line
+  wait
+  for i in $(seq $started); do
+    while IFS= read -r line; do
+      case $line in
+      "+ "*) ok "${line#+ }" ;;
+      "- "*) not_ok "${line#- }" ;;
+      *) echo "# $line" ;;
+      esac
+    done <"$work/part.$i"
+  done
+}
+# The op tables: a line an op.
+tables() { # KIND [VARIABLE=VALUE]...
+  local name="op tables, $*" out op cases failed rest rc kind=$1
+  shift
+  out=$(on "$kind" "$@" -- timeout 900 "$souk" selftest --device cuda embed norm linear attention gather xent cls optim backend 2>&1)
+  rc=$?
+  while read -r op cases failed rest; do
+    case $op in embed | norm | linear | attention | gather | xent | cls | optim | backend)
+      if [ "$cases" -gt 0 ] && [ "$failed" = 0 ]; then echo "+ $name: $op, $cases cases"; else echo "- $name: $op"; fi ;;
+    esac
+  done <<<"$out"
+  [ $rc = 0 ] || { echo "- $name (exit $rc)"; tail -n 20 <<<"$out"; }
+}
+whole_models() { # KIND [VARIABLE=VALUE]...
+  local name="whole models, $*" kind=$1 out
+  shift
+  if out=$(on "$kind" CMOCKA_MESSAGE_OUTPUT=STDOUT "$@" -- timeout 900 "$SOUK_BUILD/tests/cuda/test_cuda" 2>&1); then
+    echo "+ $name"
+  else
+    echo "- $name"
+    tail -n 20 <<<"$out"
+  fi
+}
+
+for cp in late early; do
+  for order in forward reverse shuffled; do spawn tables st CUSIM_ORDER=$order CUSIM_CPASYNC=$cp; done
+done
+spawn tables st CUSIM_STREAMS=lazy
+spawn tables st CUSIM_HOSTGUARD=1
+spawn tables st CUSIM_DEVICE=sm_86
+spawn tables asan
+spawn tables race
+spawn whole_models st
+spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
+spawn whole_models st CUSIM_STREAMS=random CUSIM_SEED=2 CUSIM_HOSTGUARD=1
+spawn whole_models st CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
+collect
+
+# ---- runs
+sed -i 's/hidden: 8,/hidden: 32,/; s/heads: 1,/heads: 2,/' "$work/tiny.yaml"
+lazy() { on st CUSIM_STREAMS=lazy -- "$@"; }
+device() { # RUN OPTIONS...: train() on the device
+  local run=$1
+  shift
+  lazy "$souk" pretrain "$work/tiny.yaml" --out "$run" --device cuda "$@" 2>"$run.err"
+}
+same() { [ "$(essence "$1")" = "$(essence "$2")" ]; }
+# close A B SHARE [FROM]: the losses of all train lines (after step FROM) are that close, and there are as many.
+losses() { sed -n 's/^{"kind":"train","step":\([0-9]*\),.*"loss":\([^,}]*\).*/\1 \2/p' "$1/metrics.jsonl"; }
+close() {
+  paste <(losses "$1") <(losses "$2") | awk -v share="$3" -v from="${4:-0}" '
+    { n++; d = $2 - $4; if (d < 0) d = -d; if ($1 != $3 || !($2 > 0)) exit bad = 1
+      if ($1 > from && d > share * $2) { print "step " $1 ": " $2 " and " $4; bad = 1 } }
+    END { exit bad || n == 0 }'
+}
+options=(--steps 60 --eval_every 30 --save_every 20 --log_every 1 --lr 0.003 --accumulate 2)
+check "a run on the device" device "$work/cuda" "${options[@]}"
+check "names it" grep -q 'cuda device 0, .*sm_80' "$work/cuda.err"
+check "the same run on the CPU" train "$work/cpu" "${options[@]}"
+check "has the same losses, to rounding" close "$work/cuda" "$work/cpu" 1e-4
+check "the same run on the device again" device "$work/again" "${options[@]}"
+check "gives the same bytes" same "$work/cuda" "$work/again"
+check "with a sampled loss and row-sparse updates" device "$work/sampled" "${options[@]}" --negatives 16
+check "on the CPU too" train "$work/sampled-cpu" "${options[@]}" --negatives 16
+check "the losses are the same again" close "$work/sampled" "$work/sampled-cpu" 1e-4
+
+# A checkpoint of one backend goes on on the other.
+cut_back() { # FROM TO: as if the run had been stopped after step 20
+  cp -r "$1" "$2" && rm -r "$2"/step-000000[46]0
+}
+cut_back "$work/cuda" "$work/to-cpu"
+cut_back "$work/cpu" "$work/to-cuda"
+cut_back "$work/cuda" "$work/to-same"
+check "a run of the device resumes on the CPU" train "$work/to-cpu" "${options[@]}" --resume
+check "along the same curve" close "$work/to-cpu" "$work/cpu" 1e-4
+check "one of the CPU on the device" device "$work/to-cuda" "${options[@]}" --resume
+check "along the same curve" close "$work/to-cuda" "$work/cuda" 1e-4
+check "one of the device on the device" device "$work/to-same" "${options[@]}" --resume
+check "with the same bytes as if it had never stopped" same "$work/to-same" "$work/cuda"
+
+evaluate() { # DEVICE LAUNCHER...
+  local device=$1
+  shift
+  "$@" "$souk" eval "$work/cuda" --data "$data" --device "$device" --bootstrap 0 --json >"$work/eval-$device" 2>"$work/err"
+}
+figures() { # the loss, and the model's figures over the whole catalogue
+  sed -n 's/^ *"loss": \([0-9.]*\),.*/\1/p' "$work/eval-$1"
+  grep -o '"value": [0-9.]*' "$work/eval-$1" | head -n 12 | cut -d' ' -f2
+}
+check "evaluation on the CPU" evaluate cpu env
+check "and on the device" evaluate cuda lazy
+agree() { paste <(figures cpu) <(figures cuda) | awk '{ n++; d = $1 - $2; if (d < 0) d = -d; if (NF != 2 || d > 0.006) bad = 1 } END { exit bad || n != 13 }'; }
+check "the same loss and figures" agree
+
+# A step that is refused, while the next one is queued behind it already.
+explode=(--steps 50 --eval_every 0 --lr 100 --weight_decay 100 --warmup_steps 0 --schedule constant --log_every 7)
+run_on_device() { lazy "$souk" pretrain "$work/tiny.yaml" --device cuda "$@"; }
+check_error "a NaN stops the run and names layer and tensor" "are not finite" run_on_device --out "$work/nan" "${explode[@]}"
+first=$(sed -n 's/.*step \([0-9]*\) was not applied.*/\1/p' "$work/.err")
+where=$(sed -n 's/.*not finite\. \([a-z]* of [^:]*\):.*/\1/p' "$work/.err")
+check "the last checkpoint is of the step before it" test "$(cat "$work/nan/last")" = "$(printf 'step-%08d' $((first - 1)))"
+check_error "the parameters were not touched: the run resumes to the same step" "step $first was not applied, its gradient is not finite. $where" run_on_device --out "$work/nan" "${explode[@]}" --resume
+check_error "replay on the device finds the same place" "$where" lazy "$souk" replay "$work/nan"
+check_error "steps may be left out, but not for ever" "step $((first + 2)) was not applied" run_on_device --out "$work/skip" "${explode[@]}" --skip_nonfinite 2
+check "each with a line" test "$(grep -c '"kind":"nonfinite"' "$work/skip/metrics.jsonl")" = 2
+
+# ---- no device, no memory, no library
+want() { # NAME TEXT [VARIABLE=VALUE]... -- COMMAND...
+  local name=$1 text=$2 settings=()
+  shift 2
+  while [ "$1" != -- ]; do settings+=("$1"); shift; done
+  shift
+  check_error "$name" "$text" env SOUK_CUDA_BACKEND="$(library st)" "${settings[@]}" "$@"
+}
+pretrain=("$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 2 --device cuda)
+want "no device" "there is no CUDA device on this machine; use --device cpu" CUSIM_DEVICE=none -- "${pretrain[@]}"
+want "an old driver" "the NVIDIA driver is for CUDA 11.0, older than the runtime" CUSIM_DRIVER=11000 -- "${pretrain[@]}"
+want "an ordinal that is not there" "there is no CUDA device 3: this machine has 1" -- "$souk" selftest --device cuda --ordinal 3
+want "less memory than the plan wants" "GiB free, the run needs" CUSIM_MEMORY_MB=1 -- "${pretrain[@]}"
+want "a head size without a kernel" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
+want "a backend that is not there" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
+echo 'int nothing(void); int nothing(void) { return 0; }' | gcc -shared -fPIC -xc - -o "$work/other.so"
+want "a library that is none" "it does not export souk_backend_1" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
+check_error "no library at all" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
+check "auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
+check "auto takes the CPU where there is none" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"
+bad=0
+for n in $(seq 40); do # the nth allocation fails
+  rm -rf "$work/x"
+  SOUK_CUDA_BACKEND=$(library st) CUSIM_FAIL_MALLOC=$n "${pretrain[@]}" >/dev/null 2>"$work/err"
+  rc=$?
+  [ $rc = 0 ] && break
+  if [ $rc -ge 126 ] || ! grep -q 'is out of memory: cannot get' "$work/err"; then bad=1; sed "s/^/# $n: /" "$work/err" | tail -n 3; fi
+done
+check "every allocation that fails ends with a sentence ($((n - 1)) of them)" test $bad = 0 -a "$n" -gt 6 -a "$n" -lt 40
+check "souk plan tells device and host apart" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk plan $work/tiny.yaml --device cuda | grep -q 'on the device, in all'"
+finish
