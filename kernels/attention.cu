@@ -2,53 +2,67 @@
 //
 //   s = scale q k^T over the keys that a query sees;  p = softmax(s);  out = dropout(p) v;  lse = log sum exp s
 //   delta = dout . out;  dp = dropout(dout v^T);  ds = p (dp - delta)
-//   dv = dropout(p)^T dout;  dq = scale ds k;  dk = scale ds^T q          with p = exp(s - lse) computed again
+//   dv = dropout(p)^T dout;  dq = scale ds k;  dk = scale ds^T q        with p = exp(s - lse) computed again
 //
-// The online softmax is Milakov and Gimelshein's (Online normalizer calculation for softmax, 2018), the tiling and the
-// backward pass in two kernels over it FlashAttention's (Dao et al. 2022; Dao 2023). A query sees every key of its
-// sequence (full), those up to itself (causal), or, of a sequence with a source part (prefix), the source from inside
-// it and all up to itself behind it. So what a query sees is always the keys [0, seen), and seen never falls from one
+// The online softmax is Milakov and Gimelshein's (Online normalizer calculation for softmax, 2018); the tiling and
+// the backward pass are FlashAttention's (Dao et al. 2022; Dao 2023). A query sees every key of its sequence
+// (full), those up to itself (causal), or, where a sequence has a source part (prefix), the source from inside it
+// and all up to itself behind it. So what a query sees is always the keys [0, seen), and seen never falls from one
 // query to the next: one comparison masks, and tiles that nobody sees are never visited.
 //
-// Work. A block has an item of the work list (64 queries of a sequence; in the kernel of dk and dv the same list
-// names 64 keys) and a head. It keeps its 64 rows in shared memory and streams tiles of the other side past them.
-// Blocks past the live count leave at once, so a grid of the list's capacity serves every batch. Each output row has one
-// block that owns it and sums in one order: no atomics, the same bits in every run. dq therefore has a kernel of its own, and
-// p and dp are computed twice: 7 products instead of the 5 that atomics would allow.
+// Work. A block has an item of the work list (64 queries of a sequence; for dk and dv the same list names 64 keys)
+// and a head. It keeps its 64 rows in shared memory and streams tiles of the other side past them. Blocks past the
+// live count leave at once, so a grid of the list's capacity serves every batch. Each output row has one block
+// that owns it and sums in one order: no atomics, the same bits in every run. That is why dq has a kernel of its
+// own, and s and dp are computed twice: 7 products instead of the 5 that atomic adds would allow.
 //
-//   kernel    resident        tile           products of a tile pair      accumulators a thread
-//   forward   q               64 keys        q k^T, p v                   D / 2
-//   dq        q, dout         32 keys        q k^T, dout v^T, ds k        D / 2
-//   dk, dv    k, v            32 queries     the same, p^T dout, ds^T q   D
+//   kernel    resident   tile         products of a pair of tiles             accumulators of a thread
+//   forward   q          32 keys      q k^T, p v                              D / 2
+//   dq        q, dout    32 keys      q k^T, dout v^T, ds k                   D / 2
+//   dk, dv    k, v       32 queries   q k^T, dout v^T, p^T dout, ds^T q       D
 //
-// (at D = 128: 32, 16 and 16, for 99 KB of shared memory). The 128 threads are a grid of 16 x 8, thread (ty, tx).
-// Scores: the thread has rows ty + 16 i and columns tx + 8 j (dk, dv: keys ty + 16 j, queries tx + 8 i), and reads
-// four elements of each of its rows at once: 12 loads of 16 bytes for 128 multiply-adds in the forward kernel. Rows are
-// padded by 16 bytes, so the addresses of a warp's load lie in different banks. A row of scores belongs to 8 lanes of
-// one warp, so its maximum takes three shuffles, and p goes to the next product through shared memory that only this
-// warp uses. Second products: the thread has the same rows and D / 8 columns. In the mma form later, a warp's 16 rows
-// are the rows of its m16 fragments.
+// (Backward at D = 128: 16 keys, 16 queries.) The tiles are small because histories are short: 64 keys would waste
+// more on a sequence of 20, and fewer blocks would fit a multiprocessor. A warp owns 16 of the resident rows, as it
+// will in a form with mma.m16n8, and leaves out tiles of which its rows see nothing, and all work of rows past
+// the sequence's end.
 //
-// Dropout: a counter of Philox serves the 16 keys of a tile of 64 with the same (key % 8) / 2. Before a tile is waited
-// for, each thread turns two counters into 16 bits each (keep or drop) in shared memory: no counter is computed twice
-// in a kernel, and the arithmetic hides under the loads.
+// Products. A warp is 4 x 8 threads (lane / 8, tx = lane % 8). Scores: a thread has the resident rows lane / 8 + 4 i
+// and the rows tx + 8 j of the tile, and reads four elements of each at once: 8 loads of 16 bytes for 64
+// multiply-adds. Rows are padded by 16 bytes, so that the addresses of a warp's load lie in different banks. A row
+// of scores belongs to 8 lanes, so its maximum takes three shuffles. p and ds go to the second products through
+// shared memory that only their warp uses, so without a barrier. There a thread has 4 rows and D / 8 columns:
+// 12 loads for 128 multiply-adds at D = 64. There are two barriers a tile. Forward, values arrive while scores
+// are made, and the next keys while values are added up.
 //
-// Cost. For a sequence of n tokens and a head: 4 n^2 D operations forward and 14 n^2 D backward (half of it, causal).
-// Memory: forward reads 3 n D elements once for q and ceil(n / 64) times, from L2 after the first, for k and v; writes n D and n.
-// With 64 rows against a tile there are 32 multiply-adds for each element that comes from L2 forward, so the fp32
-// units are the limit, not memory, from n of about 64 on.
+// Dropout: a counter of Philox serves the 16 keys of a tile of 64 with the same (key % 8) / 2. Before a tile is
+// waited for, the threads turn each counter into 16 bits (keep or drop) in shared memory: none is computed twice in
+// a kernel, and the arithmetic hides under the loads.
+//
+// Cost of a sequence of n tokens and a head: 4 n^2 D operations forward, 14 n^2 D backward (half of it, causal).
+// Floor of memory: 4 n D elements read and written forward, 8 n D backward (delta reads out, and dout once more).
+// k and v are read again for each 64 queries, q and dout for each 64 keys, from L2, with 64 to 128 multiply-adds
+// for each element: so fp32 arithmetic is the limit from n of about 64 on, and memory for shorter sequences.
 //
 // Masks, not zeros, keep strangers out: rows past the sequence's end are filled with zeros and never read, and a
 // score that is not seen becomes p = 0 by selection, so NaN there cannot get through a product with 0.
+//
+// Registers (sm_80, sm_90; no spills) and KB of shared memory, within the 99 of sm_86, 89 and 120:
+//
+//   D               16                32                64                128
+//   forward         122, 123, 20.5    128, 130, 28.5    158, 168, 44.5    192, 228, 76.5
+//   dq              164, 150, 25.5    168, 156, 37.5    168, 168, 61.5    176, 197, 89.0
+//   dk, dv          168, 158, 32.2    168, 168, 44.2    224, 220, 68.2    244, 244, 91.1
 #include "gpu.cuh"
 #include "launch.h"
 #include "philox.cuh"
 
 namespace {
 
-constexpr int BLOCK = 128, TY = 16, TX = 8, DELTA_BLOCK = 256;
+constexpr int BLOCK = 128, DELTA_BLOCK = 256;
 constexpr int ROWS = ATTENTION_BLOCK; // resident rows of a block
-constexpr int ROWS_EACH = ROWS / TY;  // of a thread
+constexpr int WARP_ROWS = ROWS / (BLOCK / 32);
+constexpr int TX = 8, ROW_STEP = 32 / TX;       // a warp is 4 x 8 threads; a thread's rows are 4 apart
+constexpr int ROWS_EACH = WARP_ROWS / ROW_STEP; // of a thread
 constexpr float LOG2_E = 1.44269504088896340736f, LN_2 = 0.69314718055994530942f;
 
 template <class T> struct arguments {
@@ -95,6 +109,12 @@ DEVICE int seen_by(attention_kind kind, const place &w, int query) {
   return query < w.prefix ? w.prefix : query + 1;
 }
 
+// Keys that some query of the warp whose first row is warp_row sees; 0 if all its rows are past the end.
+DEVICE int keys_of_warp(attention_kind kind, const place &w, int warp_row) {
+  const int first = w.first + warp_row;
+  return first < w.n ? seen_by(kind, w, min(first + WARP_ROWS, w.n) - 1) : 0;
+}
+
 // ---- tiles in shared memory ----------------------------------------------------------------------------------------
 
 template <class T, int D> struct row_of { // of a tile
@@ -111,6 +131,10 @@ DEVICE const T *part_of(const arguments<T> &g, const place &w, int part, int i, 
 template <class P> DEVICE P *head_of(P *x, int heads, const place &w, int i, int D) { // of [T,A,D]
   return x + (w.row + static_cast<size_t>(i)) * static_cast<size_t>(heads * D) +
          static_cast<size_t>(w.head * D);
+}
+
+template <class T> DEVICE size_t stat_of(const arguments<T> &g, const place &w, int i) { // of [A,cap]
+  return static_cast<size_t>(w.head) * static_cast<size_t>(g.cap) + w.row + static_cast<size_t>(i);
 }
 
 // Copies rows [0, count) of `from`, whose rows are `pitch` elements apart, and zeros up to N. count is at least 1.
@@ -198,7 +222,7 @@ DEVICE void store_columns(T *row, const float (&acc)[columns<D>::COUNT], float f
   }
 }
 
-// acc += p rows: acc[i] the thread's columns of row i (TY apart in p, whose rows are P floats apart) times K rows.
+// acc += p rows: acc[i] the thread's columns of its row i of p, whose rows are P floats apart, times K rows.
 template <class T, int D, int K, int P>
 DEVICE void add_rows(float (&acc)[ROWS_EACH][columns<D>::COUNT], const float *p, const T *rows, int tx) {
   constexpr int W = columns<D>::WIDTH;
@@ -206,7 +230,7 @@ DEVICE void add_rows(float (&acc)[ROWS_EACH][columns<D>::COUNT], const float *p,
   for (int k = 0; k < K; k += 4) {
     float x[ROWS_EACH][4];
 #pragma unroll
-    for (int i = 0; i < ROWS_EACH; i++) gpu::load4(x[i], p + i * TY * P + k);
+    for (int i = 0; i < ROWS_EACH; i++) gpu::load4(x[i], p + i * ROW_STEP * P + k);
 #pragma unroll
     for (int e = 0; e < 4; e++)
 #pragma unroll
@@ -221,15 +245,15 @@ DEVICE void add_rows(float (&acc)[ROWS_EACH][columns<D>::COUNT], const float *p,
   }
 }
 
-// acc += p^T rows: acc[i] the thread's columns of key 4 ty + i, p [K][P] with 64 keys a row.
+// acc += p^T rows: acc[i] the thread's columns of key `own` + i; p [K][P] with 64 keys a row.
 template <class T, int D, int K, int P>
 DEVICE void add_rows_transposed(float (&acc)[ROWS_EACH][columns<D>::COUNT], const float *p, const T *rows,
-                                int ty, int tx) {
+                                int own, int tx) {
   constexpr int W = columns<D>::WIDTH;
 #pragma unroll 4
   for (int k = 0; k < K; k++) {
     float x[4];
-    gpu::load4(x, p + k * P + 4 * ty);
+    gpu::load4(x, p + k * P + own);
 #pragma unroll
     for (int c = 0; c < columns<D>::GROUPS; c++) {
       float y[W];
@@ -264,12 +288,14 @@ DEVICE float row_sum(float v) {
 // ---- forward -------------------------------------------------------------------------------------------------------
 
 template <class T, int D> struct forward_shape {
-  static constexpr int KEYS = D >= 128 ? 32 : 64, P = KEYS + 4, S = row_of<T, D>::STRIDE;
+  static constexpr int KEYS = 32, P = KEYS + 8, S = row_of<T, D>::STRIDE;
+  static constexpr int BLOCKS = D == 16 ? 4 : D == 128 ? 2 : 3; // of a multiprocessor, at least
   static constexpr size_t BYTES =
       (ROWS + 2 * KEYS) * S * sizeof(T) + ROWS * P * sizeof(float) + ROWS * 4 * sizeof(uint16_t);
 };
 
-template <class T, int D> __global__ void __launch_bounds__(BLOCK) forward(const arguments<T> g) {
+template <class T, int D>
+__global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(const arguments<T> g) {
   typedef forward_shape<T, D> shape;
   constexpr int KEYS = shape::KEYS, P = shape::P, S = shape::S, EACH = KEYS / TX;
   DYN_SMEM(T, q);
@@ -278,9 +304,11 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) forward(const
   uint16_t *keep = reinterpret_cast<uint16_t *>(p + ROWS * P);
   place w;
   if (!find_place(g, w)) return;
-  const int tx = static_cast<int>(threadIdx.x) % TX, ty = static_cast<int>(threadIdx.x) / TX;
+  const int tx = gpu::lane_id() % TX, warp_row = gpu::warp_id() * WARP_ROWS;
+  const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
   const int keys = seen_by(g.kind, w, w.first + count - 1); // no query of a block sees more than its last one
+  const int warp_keys = keys_of_warp(g.kind, w, warp_row);
   const float to_log2 = g.scale * LOG2_E;
 
   float acc[ROWS_EACH][columns<D>::COUNT], top[ROWS_EACH], sum[ROWS_EACH];
@@ -290,8 +318,7 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) forward(const
   for (int i = 0; i < ROWS_EACH; i++) {
     top[i] = -INFINITY;
     sum[i] = 0.0f;
-    // A row past the end sees one key, so that its arithmetic stays finite; it is not stored.
-    seen[i] = max(seen_by(g.kind, w, w.first + ty + i * TY), 1);
+    seen[i] = seen_by(g.kind, w, w.first + row + i * ROW_STEP);
   }
 
   load_rows<T, D, ROWS>(q, part_of(g, w, 0, w.first, D), pitch, count);
@@ -304,50 +331,50 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) forward(const
     load_rows<T, D, KEYS>(v, part_of(g, w, 2, key, D), pitch, keys - key);
     gpu::cp_async_commit();
 
-    float s[ROWS_EACH][EACH];
-    dot_rows<T, D, ROWS_EACH, EACH, TY, TX>(s, q + ty * S, k + tx * S);
+    if (key < warp_keys) {
+      float s[ROWS_EACH][EACH];
+      dot_rows<T, D, ROWS_EACH, EACH, ROW_STEP, TX>(s, q + row * S, k + tx * S);
 #pragma unroll
-    for (int i = 0; i < ROWS_EACH; i++) {
-      float high = top[i];
+      for (int i = 0; i < ROWS_EACH; i++) {
+        float high = top[i];
 #pragma unroll
-      for (int j = 0; j < EACH; j++) {
-        s[i][j] = key + tx + j * TX < seen[i] ? s[i][j] * to_log2 : -INFINITY;
-        high = fmaxf(high, s[i][j]);
+        for (int j = 0; j < EACH; j++) {
+          s[i][j] = key + tx + j * TX < seen[i] ? s[i][j] * to_log2 : -INFINITY;
+          high = fmaxf(high, s[i][j]);
+        }
+        high = row_max(high);
+        const float shrink = gpu::exp2_approx(top[i] - high); // 0 in the first tile
+        const uint32_t bits =
+            g.threshold > 0 ? keep[(row + i * ROW_STEP) * 4 + tx / 2] >> (tx % 2 + key % 64 / 8 * 2) : ~0u;
+        top[i] = high;
+        sum[i] *= shrink;
+#pragma unroll
+        for (int c = 0; c < columns<D>::COUNT; c++) acc[i][c] *= shrink;
+#pragma unroll
+        for (int j = 0; j < EACH; j++) {
+          const float e = gpu::exp2_approx(s[i][j] - high);
+          sum[i] += e;
+          p[(row + i * ROW_STEP) * P + tx + j * TX] = bits >> (2 * j) & 1u ? e : 0.0f;
+        }
       }
-      high = row_max(high);
-      const float shrink = gpu::exp2_approx(top[i] - high); // 0 in the first tile
-      const uint32_t bits =
-          g.threshold > 0 ? keep[(ty + i * TY) * 4 + tx / 2] >> (tx % 2 + key % 64 / 8 * 2) : ~0u;
-      top[i] = high;
-      sum[i] *= shrink;
-#pragma unroll
-      for (int c = 0; c < columns<D>::COUNT; c++) acc[i][c] *= shrink;
-#pragma unroll
-      for (int j = 0; j < EACH; j++) {
-        const float e = gpu::exp2_approx(s[i][j] - high);
-        sum[i] += e;
-        p[(ty + i * TY) * P + tx + j * TX] = bits >> (2 * j) & 1u ? e : 0.0f;
-      }
+      __syncwarp(); // rows of p stay in the warp
     }
-    __syncwarp(); // rows of p stay in the warp
 
     gpu::cp_async_wait<0>();
     __syncthreads(); // values are there; everyone is done with the keys
     if (key + KEYS < keys)
       load_rows<T, D, KEYS>(k, part_of(g, w, 1, key + KEYS, D), pitch, keys - key - KEYS);
     gpu::cp_async_commit();
-    add_rows<T, D, KEYS, P>(acc, p + ty * P, v, tx);
+    if (key < warp_keys) add_rows<T, D, KEYS, P>(acc, p + row * P, v, tx);
   }
 
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
-    const int r = ty + i * TY;
+    const int r = row + i * ROW_STEP;
     const float total = row_sum(sum[i]);
     if (r >= count) continue;
     store_columns<T, D>(head_of(g.out, g.heads, w, w.first + r, D), acc[i], g.keep_scale / total, tx);
-    if (tx == 0)
-      g.lse[static_cast<size_t>(w.head) * static_cast<size_t>(g.cap) + w.row +
-            static_cast<size_t>(w.first + r)] = (top[i] + log2f(total)) * LN_2;
+    if (tx == 0) g.lse[stat_of(g, w, w.first + r)] = (top[i] + log2f(total)) * LN_2;
   }
 }
 
@@ -372,9 +399,10 @@ template <class T, int D> __global__ void __launch_bounds__(DELTA_BLOCK) make_de
 }
 
 template <class T, int D> struct backward_shape {
-  static constexpr int TILE = D >= 128 ? 16 : 32, S = row_of<T, D>::STRIDE;
-  static constexpr int P_QUERIES = TILE + 4,
-                       P_KEYS = ROWS + 4; // rows of ds, and of p and ds in the other kernel
+  static constexpr int TILE = D == 128 ? 16 : 32, S = row_of<T, D>::STRIDE;
+  static constexpr int BLOCKS = D <= 32 ? 3 : 2; // of a multiprocessor, at least
+  static constexpr int P_QUERIES = TILE + 8;     // of a row of ds
+  static constexpr int P_KEYS = ROWS + 4;        // of p and ds in the other kernel
   static constexpr size_t RESIDENT = 2 * (ROWS + TILE) * S * sizeof(T);
   static constexpr size_t QUERIES_BYTES =
       RESIDENT + ROWS * P_QUERIES * sizeof(float) + ROWS * 4 * sizeof(uint16_t);
@@ -382,7 +410,9 @@ template <class T, int D> struct backward_shape {
       RESIDENT + 2 * TILE * P_KEYS * sizeof(float) + TILE * 4 * sizeof(uint16_t);
 };
 
-template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_queries(const arguments<T> g) {
+template <class T, int D>
+__global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS)
+    backward_queries(const arguments<T> g) {
   typedef backward_shape<T, D> shape;
   constexpr int KEYS = shape::TILE, P = shape::P_QUERIES, S = shape::S, EACH = KEYS / TX;
   DYN_SMEM(T, q);
@@ -391,9 +421,11 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_quer
   uint16_t *keep = reinterpret_cast<uint16_t *>(p + ROWS * P);
   place w;
   if (!find_place(g, w)) return;
-  const int tx = static_cast<int>(threadIdx.x) % TX, ty = static_cast<int>(threadIdx.x) / TX;
+  const int tx = gpu::lane_id() % TX, warp_row = gpu::warp_id() * WARP_ROWS;
+  const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
   const int keys = seen_by(g.kind, w, w.first + count - 1);
+  const int warp_keys = keys_of_warp(g.kind, w, warp_row);
   const float to_log2 = g.scale * LOG2_E;
 
   load_rows<T, D, ROWS>(q, part_of(g, w, 0, w.first, D), pitch, count);
@@ -403,12 +435,10 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_quer
   clear(acc);
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
-    const int r = ty + i * TY;
-    const size_t at =
-        static_cast<size_t>(w.head) * static_cast<size_t>(g.cap) + w.row + static_cast<size_t>(w.first + r);
+    const int r = row + i * ROW_STEP;
     seen[i] = seen_by(g.kind, w, w.first + r);
-    lse[i] = r < count ? g.lse[at] * LOG2_E : 0.0f;
-    delta[i] = r < count ? g.delta[at] : 0.0f;
+    lse[i] = r < count ? g.lse[stat_of(g, w, w.first + r)] * LOG2_E : 0.0f;
+    delta[i] = r < count ? g.delta[stat_of(g, w, w.first + r)] : 0.0f;
   }
 
   for (int key = 0; key < keys; key += KEYS) {
@@ -420,34 +450,37 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_quer
     gpu::cp_async_wait<0>();
     __syncthreads();
 
+    if (key >= warp_keys) continue;
     float s[ROWS_EACH][EACH], dp[ROWS_EACH][EACH];
-    dot_rows<T, D, ROWS_EACH, EACH, TY, TX>(s, q + ty * S, k + tx * S);
-    dot_rows<T, D, ROWS_EACH, EACH, TY, TX>(dp, dout + ty * S, v + tx * S);
+    dot_rows<T, D, ROWS_EACH, EACH, ROW_STEP, TX>(s, q + row * S, k + tx * S);
+    dot_rows<T, D, ROWS_EACH, EACH, ROW_STEP, TX>(dp, dout + row * S, v + tx * S);
 #pragma unroll
     for (int i = 0; i < ROWS_EACH; i++) {
       const uint32_t bits =
-          g.threshold > 0 ? keep[(ty + i * TY) * 4 + tx / 2] >> (tx % 2 + key % 64 / 8 * 2) : ~0u;
+          g.threshold > 0 ? keep[(row + i * ROW_STEP) * 4 + tx / 2] >> (tx % 2 + key % 64 / 8 * 2) : ~0u;
 #pragma unroll
       for (int j = 0; j < EACH; j++) {
         const float prob = gpu::exp2_approx(s[i][j] * to_log2 - lse[i]);
         const float dprob = bits >> (2 * j) & 1u ? dp[i][j] * g.keep_scale : 0.0f;
-        p[(ty + i * TY) * P + tx + j * TX] = key + tx + j * TX < seen[i] ? prob * (dprob - delta[i]) : 0.0f;
+        p[(row + i * ROW_STEP) * P + tx + j * TX] =
+            key + tx + j * TX < seen[i] ? prob * (dprob - delta[i]) : 0.0f;
       }
     }
     __syncwarp(); // rows of p stay in the warp
-    add_rows<T, D, KEYS, P>(acc, p + ty * P, k, tx);
+    add_rows<T, D, KEYS, P>(acc, p + row * P, k, tx);
   }
 
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
-    const int r = ty + i * TY;
+    const int r = row + i * ROW_STEP;
     if (r >= count) continue;
-    const size_t row = (w.row + static_cast<size_t>(w.first + r)) * static_cast<size_t>(pitch);
-    store_columns<T, D>(g.dqkv + row + w.head * D, acc[i], g.scale, tx);
+    const size_t at = (w.row + static_cast<size_t>(w.first + r)) * static_cast<size_t>(pitch);
+    store_columns<T, D>(g.dqkv + at + w.head * D, acc[i], g.scale, tx);
   }
 }
 
-template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_keys(const arguments<T> g) {
+template <class T, int D>
+__global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS) backward_keys(const arguments<T> g) {
   typedef backward_shape<T, D> shape;
   constexpr int QUERIES = shape::TILE, P = shape::P_KEYS, S = shape::S, EACH = QUERIES / TX;
   DYN_SMEM(T, k);
@@ -456,8 +489,10 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_keys
   uint16_t *keep = reinterpret_cast<uint16_t *>(ds + QUERIES * P);
   place w;
   if (!find_place(g, w)) return;
-  const int tx = static_cast<int>(threadIdx.x) % TX, ty = static_cast<int>(threadIdx.x) / TX;
+  const int tx = gpu::lane_id() % TX, warp_row = gpu::warp_id() * WARP_ROWS;
+  const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
+  const int own = warp_row + gpu::lane_id() / TX * ROWS_EACH; // dk and dv: keys own .. own + 3
   // The first query that sees a key of the block; none before it does, and all after it do.
   const int start = g.kind == ATTENTION_FULL || w.first < w.prefix ? 0 : w.first;
   const float to_log2 = g.scale * LOG2_E;
@@ -472,42 +507,46 @@ template <class T, int D> __global__ void __launch_bounds__(BLOCK) backward_keys
     load_rows<T, D, QUERIES>(q, part_of(g, w, 0, query, D), pitch, w.n - query);
     load_rows<T, D, QUERIES>(dout, head_of(g.dout, g.heads, w, query, D), g.heads * D, w.n - query);
     gpu::cp_async_commit();
+    float lse[EACH], delta[EACH];
+#pragma unroll
+    for (int i = 0; i < EACH; i++) {
+      const int at = query + tx + i * TX;
+      lse[i] = at < w.n ? g.lse[stat_of(g, w, at)] * LOG2_E : 0.0f;
+      delta[i] = at < w.n ? g.delta[stat_of(g, w, at)] : 0.0f;
+    }
     if (g.threshold > 0) draw_keep<T, QUERIES>(keep, g, w, query, w.first);
     gpu::cp_async_wait<0>();
     __syncthreads();
 
+    if (w.first + warp_row >= seen_by(g.kind, w, min(query + QUERIES, w.n) - 1)) continue;
     float s[EACH][ROWS_EACH], dp[EACH][ROWS_EACH];
-    dot_rows<T, D, EACH, ROWS_EACH, TX, TY>(s, q + tx * S, k + ty * S);
-    dot_rows<T, D, EACH, ROWS_EACH, TX, TY>(dp, dout + tx * S, v + ty * S);
+    dot_rows<T, D, EACH, ROWS_EACH, TX, ROW_STEP>(s, q + tx * S, k + row * S);
+    dot_rows<T, D, EACH, ROWS_EACH, TX, ROW_STEP>(dp, dout + tx * S, v + row * S);
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
       const int r = tx + i * TX, seen = seen_by(g.kind, w, query + r);
-      const size_t at =
-          static_cast<size_t>(w.head) * static_cast<size_t>(g.cap) + w.row + static_cast<size_t>(query + r);
-      const float lse = query + r < w.n ? g.lse[at] * LOG2_E : 0.0f,
-                  delta = query + r < w.n ? g.delta[at] : 0.0f;
-      const uint32_t bits = g.threshold > 0 ? keep[r * 4 + ty % 8 / 2] >> (ty / 8 * 2 + ty % 2) : ~0u;
 #pragma unroll
       for (int j = 0; j < ROWS_EACH; j++) {
-        const bool sees = w.first + ty + j * TY < seen;
-        const float kept = bits >> (4 * j) & 1u ? g.keep_scale : 0.0f;
-        const float prob = gpu::exp2_approx(s[i][j] * to_log2 - lse);
-        p[r * P + ty + j * TY] = sees && kept > 0.0f ? prob * kept : 0.0f;
-        ds[r * P + ty + j * TY] = sees ? prob * (dp[i][j] * kept - delta) : 0.0f;
+        const int key = row + j * ROW_STEP;
+        const bool sees = w.first + key < seen;
+        const bool kept = g.threshold == 0 || keep[r * 4 + key % 8 / 2] >> gpu::attention_byte(key) & 1;
+        const float prob = gpu::exp2_approx(s[i][j] * to_log2 - lse[i]);
+        p[r * P + key] = sees && kept ? prob * g.keep_scale : 0.0f;
+        ds[r * P + key] = sees ? prob * ((kept ? dp[i][j] * g.keep_scale : 0.0f) - delta[i]) : 0.0f;
       }
     }
-    __syncthreads();
-    add_rows_transposed<T, D, QUERIES, P>(dv, p, dout, ty, tx);
-    add_rows_transposed<T, D, QUERIES, P>(dk, ds, q, ty, tx);
+    __syncwarp(); // columns of p and ds stay in the warp
+    add_rows_transposed<T, D, QUERIES, P>(dv, p, dout, own, tx);
+    add_rows_transposed<T, D, QUERIES, P>(dk, ds, q, own, tx);
   }
 
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
-    const int r = 4 * ty + i;
+    const int r = own + i;
     if (r >= count) continue;
-    T *row = g.dqkv + (w.row + static_cast<size_t>(w.first + r)) * static_cast<size_t>(pitch) + w.head * D;
-    store_columns<T, D>(row + g.heads * D, dk[i], g.scale, tx);
-    store_columns<T, D>(row + 2 * g.heads * D, dv[i], 1.0f, tx);
+    T *to = g.dqkv + (w.row + static_cast<size_t>(w.first + r)) * static_cast<size_t>(pitch) + w.head * D;
+    store_columns<T, D>(to + g.heads * D, dk[i], g.scale, tx);
+    store_columns<T, D>(to + 2 * g.heads * D, dv[i], 1.0f, tx);
   }
 }
 
