@@ -33,8 +33,9 @@ static const option train_options[] = {
     {"skip_nonfinite", OPT_INT, TR(skip_nonfinite), "0", 0, 1e9, NULL,
      "steps with a NaN or infinite gradient that are left out before the run stops"},
     {"peak_gflops", OPT_FLOAT, TR(peak_gflops), "0", 0, 1e9, NULL,
-     "that the share of peak is reported against; 0: measured at the start"},
+     "that the share of peak is reported against; 0: the CPU's is measured at the start"},
     {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
+    {"ordinal", OPT_INT, TR(ordinal), "0", 0, 1023, NULL, "which CUDA device, counted from 0"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},
 };

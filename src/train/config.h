@@ -23,6 +23,7 @@ typedef struct train_config { // section "train"
   int64_t skip_nonfinite; // steps that may be left out because a gradient is not finite
   double peak_gflops;     // what shares are reported against; 0: measured
   int device;             // "auto|cpu|cuda"
+  int64_t ordinal;        // which CUDA device
   int64_t threads, seed;
 } train_config;
 

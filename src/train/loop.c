@@ -540,6 +540,7 @@ static status make_model(run *r, const model_config *mc) {
                         .training = true,
                         .row_sparse = run_row_sparse(c, caps),
                         .threads = (int32_t)c->train.threads,
+                        .device = (int32_t)c->train.ordinal,
                         .seed = (uint64_t)c->train.seed};
   TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
   TRY(params_make_moments(model_params(r->m)));

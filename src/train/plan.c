@@ -247,6 +247,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
                         .training = true,
                         .row_sparse = run_row_sparse(c, caps),
                         .threads = (int32_t)c->train.threads,
+                        .device = (int32_t)c->train.ordinal,
                         .seed = (uint64_t)c->train.seed};
   model_memory m;
   int64_t batches;

@@ -166,7 +166,7 @@ want() { # NAME TEXT [VARIABLE=VALUE]... -- COMMAND...
 pretrain=("$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 2 --device cuda)
 want "no device" "there is no CUDA device on this machine; use --device cpu" CUSIM_DEVICE=none -- "${pretrain[@]}"
 want "an old driver" "the NVIDIA driver is for CUDA 11.0, older than the runtime" CUSIM_DRIVER=11000 -- "${pretrain[@]}"
-want "an ordinal that is not there" "there is no CUDA device 3: this machine has 1" -- "$souk" selftest --device cuda --ordinal 3
+want "an ordinal that is not there" "there is no CUDA device 3: this machine has 1" -- "${pretrain[@]}" --ordinal 3
 want "less memory than the plan wants" "GiB free, the run needs" CUSIM_MEMORY_MB=1 -- "${pretrain[@]}"
 want "a head size without a kernel" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
 want "a backend that is not there" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
