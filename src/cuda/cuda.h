@@ -51,6 +51,8 @@ int32_t cuda_rows(const op_ctx *ctx, rows n);
 status cuda_stages_open(op_ctx *ctx);
 void cuda_stages_close(op_ctx *ctx);
 status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out);
+// The same, not zeroed: for scratch, where ops find what others left. The simulator reports who reads it unwritten.
+status cuda_raw_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out);
 void cuda_mem_free(op_ctx *ctx, void *p);
 status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes);
 status cuda_download(op_ctx *ctx, void *to, const void *from, size_t bytes);

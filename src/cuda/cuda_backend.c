@@ -120,7 +120,7 @@ static status open_streams(op_ctx *ctx) {
   ctx->at.state = state;
   TRY(cuda_mem_alloc(ctx, sizeof(step_result), "the step's results", &result));
   ctx->at.result = result;
-  TRY(cuda_mem_alloc(ctx, ctx->scratch_bytes, "scratch of ops", &ctx->at.scratch));
+  TRY(cuda_raw_alloc(ctx, ctx->scratch_bytes, "scratch of ops", &ctx->at.scratch));
   TRY(cuda_check(
       cudaHostAlloc((void **)&ctx->pinned, (STAGES + 1) * sizeof(step_result), cudaHostAllocDefault),
       "pin memory for results"));

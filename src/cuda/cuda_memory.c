@@ -36,7 +36,7 @@ void cuda_stages_close(op_ctx *ctx) {
   (void)ignored;
 }
 
-status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+status cuda_raw_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
   *out = NULL;
   void *p = NULL;
   const size_t room = bytes == 0 ? 256 : bytes;
@@ -55,13 +55,23 @@ status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
                 ctx->device, ctx->name, bytes, what, ctx->in_use, free_bytes, ctx->planned);
   }
   TRY(cuda_check(rc, "allocate memory"));
+  ctx->in_use += room;
+  *out = p;
+  return OK;
+}
+
+status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
+  void *p;
+  *out = NULL;
+  TRY(cuda_raw_alloc(ctx, bytes, what, &p));
+  const size_t room = bytes == 0 ? 256 : bytes;
   const status zeroed = cuda_zero(ctx, p, room);
   if (zeroed != OK) {
     const cudaError_t ignored = cudaFree(p);
     (void)ignored;
+    ctx->in_use -= room;
     return zeroed;
   }
-  ctx->in_use += room;
   *out = p;
   return OK;
 }
