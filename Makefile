@@ -110,10 +110,12 @@ test: build/.deps-ok ## build and run all tests (SAN=1, TSAN=1, ONLY=pattern, ST
 
 tests-built: $(TEST_BIN)
 
-coverage: ## line coverage of src/ by the tests (gcovr)
+coverage: ## line coverage of src/ by the tests, a line a directory (gcovr)
 	@tools/install_deps gcovr
 	@$(MAKE) --no-print-directory COV=1 test
-	@gcovr --root . --filter 'src/' --object-directory build/gcc-cov --print-summary | tail -n 3
+	@gcovr --root . --filter 'src/' --object-directory build/gcc-cov --csv build/coverage.csv
+	@awk -F, 'NR > 1 {d = $$1; sub("/[^/]*$$", "", d); n[d] += $$2; hit[d] += $$3; n["all"] += $$2; hit["all"] += $$3} \
+	  END {for (d in n) printf "%-16s %6d of %6d lines  %5.1f%%\n", d, hit[d], n[d], 100 * hit[d] / n[d]}' build/coverage.csv | sort -r
 
 lint: deps-lint ## formatting, cppcheck, clang build, include direction, leftovers
 	@tools/lint
