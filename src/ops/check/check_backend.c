@@ -136,6 +136,7 @@ static status check_state(bench *b) {
   TRY(b->be->result_read(b->ctx, &r));
   expect(b, r.cls_rows == 4 && fabs(r.cls_loss - 4 * log(2)) < 1e-5,
          "results do not add up over live counts");
+  expect(b, r.cls_hits == 3, "of classes that score the same the first is not the prediction");
   state.seqs = 0;
   TRY(b->be->state_write(b->ctx, &state));
   TRY(b->be->cls(b->ctx, &p));

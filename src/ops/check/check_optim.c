@@ -19,7 +19,8 @@ typedef struct optim_case {
     INF_GRADIENT = 8,
     TRUST = 16,
     ZERO = 32,
-    FAINT = 64
+    FAINT = 64,
+    NO_WEIGHTS = 128
   } how;
   int64_t step;
 } optim_case;
@@ -43,18 +44,20 @@ static const optim_case cases[] = {
     {LAMB, 97, 0, 1, 0.01f, TRUST + COPY, 5},
     {LAMB, 97, 0, 1, 0.01f, ALL, 5},
     {LAMB, 70000, 0, 1, 0.01f, TRUST, 41},
-    {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0}, // no gradient, no decay: the update has no length
+    {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0},         // no gradient, no decay: the update has no length
+    {LAMB, 97, 0, 1, 0.01f, TRUST + NO_WEIGHTS, 5}, // a bias at its start: no length to measure a step by
     {LAMB, 97, 0, 1, 0.01f, TRUST + NAN_GRADIENT, 3},
 };
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
-  snprintf(text, LABEL, "%s, %d elements in rows of %d, step %lld, clip %g, decay %g%s%s%s%s%s%s%s",
+  snprintf(text, LABEL, "%s, %d elements in rows of %d, step %lld, clip %g, decay %g%s%s%s%s%s%s%s%s",
            k->rule == ADAMW ? "adamw" : "lamb", k->n, k->row, (long long)k->step, (double)k->clip,
            (double)k->decay, k->how & COPY ? ", compute copy" : "",
            k->how & NOT_FIRST ? ", not the first span" : "", k->how & NAN_GRADIENT ? ", a NaN" : "",
            k->how & INF_GRADIENT ? ", an infinity" : "", k->how & TRUST ? ", trust ratio" : "",
-           k->how & ZERO ? ", zero gradient" : "", k->how & FAINT ? ", faint gradient" : "");
+           k->how & ZERO ? ", zero gradient" : "", k->how & FAINT ? ", faint gradient" : "",
+           k->how & NO_WEIGHTS ? ", weights of zero" : "");
 }
 
 static void setup(int32_t i, fixture *f) {
@@ -75,6 +78,7 @@ static void setup(int32_t i, fixture *f) {
   for (int32_t j = 0; j < k->n; j++) {
     v[j] = start ? 0 : fabs(v[j]);
     if (start) f->t[M].values[j] = 0;
+    if (k->how & NO_WEIGHTS) f->t[P].values[j] = 0;
     // Rows that are not marked have no gradient.
     if ((k->how & ZERO) != 0 || (k->row > 0 && !(f->t[TOUCHED].values[j / row] > 0))) g[j] = 0;
   }
