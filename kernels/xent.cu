@@ -57,15 +57,6 @@ DEVICE void load_some(float (&x)[4], const float *p, int count, float rest) {
 #pragma unroll
   for (int e = 0; e < 4; e++) x[e] = e < count ? p[e] : rest;
 }
-DEVICE void store_some(float *p, const float (&x)[4], int count) {
-  if (count >= 4) {
-    gpu::store4(p, x);
-    return;
-  }
-#pragma unroll
-  for (int e = 0; e < 4; e++)
-    if (e < count) p[e] = x[e];
-}
 
 struct block_args {
   int columns, ld, first, count, class_base;
@@ -207,7 +198,7 @@ __global__ void __launch_bounds__(TILE_THREADS) gradients(gradient_args a) {
         x[e] = g * scale[e];
       }
     }
-    store_some(p, x, here);
+    gpu::store4(p, x); // rows have room for whole quads
   }
   if (a.partial_g != nullptr) keep_sums(a.partial_g, sum_g, 4, a.b.columns);
   if (a.partial_q != nullptr) keep_sums(a.partial_q, sum_q, 4, a.b.columns);

@@ -9,6 +9,8 @@
 //  - rows past the live counts are NaN in one run, other finite values in the next; neither may show in a result, and
 //    rows that were finite stay so;
 //  - a repeat gives the same bits.
+// Where the backend has graphs, forward and backward pass are captured too, and launched with the case's live counts
+// after a launch with every row live: what was left behind must not show either.
 // Buffers are only touched through the backend's own upload and download, so a backend is one more column.
 #ifndef SOUK_OPS_CHECK_CHECK_H
 #define SOUK_OPS_CHECK_CHECK_H
