@@ -225,11 +225,16 @@ status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
   *bytes = 0;
   status rc = OK;
   char *buf = NULL;
-  FILE *f = fopen(path, "rbe");
-  if (f == NULL)
-    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  // A pipe is read as far as somebody writes to it; opening one that nobody has opened for writing would wait.
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  FILE *f = fd >= 0 && fcntl(fd, F_SETFL, O_RDONLY) == 0 ? fdopen(fd, "rb") : NULL;
+  if (f == NULL) {
+    const int error = errno;
+    if (fd >= 0) close(fd);
+    return fail(error == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(error));
+  }
   struct stat st;
-  if (fstat(fileno(f), &st) != 0 || S_ISDIR(st.st_mode)) {
+  if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
     rc =
         fail(ERR_IO, "cannot read %s: %s", path, S_ISDIR(st.st_mode) ? "it is a directory" : strerror(errno));
     goto done;

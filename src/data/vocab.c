@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/file.h"
 #include "base/memory.h"
 
@@ -178,6 +179,11 @@ status vocab_read(vocab **out, const char *path, const int32_t range_end[RANGE_C
   line_reader *lines = NULL;
   TRY(vocab_empty(&v));
   status rc;
+  struct stat st;
+  if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) { // opening a pipe would wait
+    rc = fail(ERR_FORMAT, "%s is not a regular file", path);
+    goto bad;
+  }
   TRY_GOTO(lines_open(&lines, path, 1 << 20), bad);
   for (;;) {
     char *line;

@@ -188,6 +188,16 @@ static void test_false_manifests(void **unused) {
     if (strstr(fail_message(), edits[i].message) == NULL)
       fail_msg("\"%s\" does not say \"%s\"", fail_message(), edits[i].message);
   }
+  static const char *const names[] = {"manifest.json", "vocab.tsv"};
+  for (size_t i = 0; i < 2; i++) { // a pipe that nobody writes to is no reason to wait
+    check_ok(file_write_atomic(path, text, n));
+    check_ok(path_join(other, sizeof other, dir, names[i]));
+    assert_int_equal(unlink(other), 0);
+    assert_int_equal(mkfifo(other, 0600), 0);
+    assert_int_not_equal(dataset_open(&d, dir, false), OK);
+    if (strstr(fail_message(), dir) == NULL) fail_msg("%s", fail_message());
+    assert_int_equal(unlink(other), 0);
+  }
   free(deep);
   free(text);
   tiny_remove(dir);
