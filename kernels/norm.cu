@@ -15,7 +15,7 @@
 //
 // Registers: forward, a row's quads and its residual's (64 at 1,024 channels), 105 to 150 in all, which
 // leaves an SM 12 to 16 warps with 8 KB each under way: more than the 20 KB or so that hide the latency of
-// its share of memory. Backward, g, h and the two sums over rows (128): 166 to 210, so 8 to 12 warps of 8 KB.
+// its share of memory. Backward, g, h and the two sums over rows (128): 166 to 224, so 8 to 12 warps of 8 KB.
 // Rows of up to 512 channels take half. Shared memory: 8 KB for the sums of a block.
 //
 // Considered: sums over rows by atomics (not deterministic); always by a second kernel (8 more bytes an
