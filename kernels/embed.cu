@@ -11,7 +11,8 @@
 // and sum, writes d sum, 12 bytes an element; each table reads d sum (4), and its own rows that occur once or
 // more (8 for each row). The floor, if nothing had to be sorted: 8 + 8 for each row of a table that occurs.
 // With tables frozen d sum is not made. Sorting costs launches rather than bytes: six for up to a million
-// words, of a few microseconds each, where the bytes of 32,768 tokens of 1,024 channels take an H100 some 250.
+// words, of a few microseconds each, where the bytes of 32,768 tokens of 1,024 channels take an H100 some
+// 250.
 //
 // Scratch at 32,768 tokens of 1,024 channels: d sum 128 MB, sums over rows 4 MB, 3 x 9 MB for the tables.
 //

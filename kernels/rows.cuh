@@ -9,7 +9,7 @@
 // VEC: rows are whole quads (hidden % 4 == 0) and tensors lie on 16 bytes, so a quad is one access. Otherwise
 // the same lanes hold the same channels, loaded one by one, with zeros past the end.
 //
-// The backward pass of  y = (x - mean) rstd gamma + beta  (Ba, Kiros, Hinton: Layer normalization, 2016), with
+// The backward pass of y = (x - mean) rstd gamma + beta (Ba, Kiros, Hinton: Layer normalization, 2016), with
 // g = dy gamma and h = (x - mean) rstd:
 //   dx = rstd (g - avg(g) - h avg(g h)),  dgamma = sum dy h,  dbeta = sum dy.
 // The sums over rows are made in two stages of a fixed shape: a block keeps those of the rows it has, in
