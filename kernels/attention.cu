@@ -203,7 +203,7 @@ DEVICE void load_group(float (&x)[2], const float *p) {
   x[0] = v.x, x[1] = v.y;
 }
 DEVICE void store_group(float *p, const float (&x)[4]) {
-  gpu::store4(p, x);
+  gpu::store4_global(p, x);
 }
 DEVICE void store_group(float *p, const float (&x)[2]) {
   *reinterpret_cast<float2 *>(p) = make_float2(x[0], x[1]);

@@ -80,6 +80,16 @@ DEVICE void store4(float *p, const float (&x)[4]) {
 DEVICE void store4(bf16 *p, const float (&x)[4]) {
   *reinterpret_cast<uint2 *>(p) = make_uint2(pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]));
 }
+// The same, to global memory: of several groups stored one after another nvcc takes the first apart again, not here.
+DEVICE void store4_global(float *p, const float (&x)[4]) {
+#ifdef CUSIM
+  store4(p, x);
+#else
+  asm volatile("st.global.v4.f32 [%0], {%1,%2,%3,%4};\n" ::"l"(__cvta_generic_to_global(p)), "f"(x[0]),
+               "f"(x[1]), "f"(x[2]), "f"(x[3])
+               : "memory");
+#endif
+}
 // A flag that several threads may set at the same time, all to the same value; read after the kernel.
 DEVICE void set_flag(uint8_t *p) {
   *static_cast<volatile uint8_t *>(p) = 1;

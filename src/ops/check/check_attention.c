@@ -45,6 +45,9 @@ static const attention_case cases[] = {
     {ATTENTION_FULL, LENGTHS_MIXED, 160, 64, 1, 128, 26, 4},
     {ATTENTION_CAUSAL, LENGTHS_ONE, 129, 1, 1, 128, 26, 0},
     {ATTENTION_PREFIX, LENGTHS_ONE, 128, 1, 1, 128, 77, 0},
+    // Scores above a hundred: their exponentials overflow unless the row's maximum is taken off first.
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 70, 3, 1, 16, 26, 6},
+    {ATTENTION_FULL, LENGTHS_MIXED, 70, 3, 1, 32, 0, 6},
 };
 
 static void label(int32_t i, char text[LABEL]) {
