@@ -38,6 +38,7 @@ static const xent_case cases[] = {
     {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL}, // the only negative is the label
     {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL},
     {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL},
+    {0, 6, 8, 4000, 5, 1, SCORE_DOT, 1, ALL}, // a dead label marks no class
     {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL},
     {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL},
     {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS},
@@ -46,6 +47,7 @@ static const xent_case cases[] = {
     {33, 9, 100, 300, 7, 64, SCORE_COSINE, 1, TABLE_FROZEN},
     {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
     {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY},
+    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY},
 };
 
 static void label(int32_t i, char text[LABEL]) {
@@ -62,7 +64,7 @@ static void label(int32_t i, char text[LABEL]) {
 
 // Rows 0, 1, 2 become nothing, shorter than 1e-6, and just longer.
 static void make_tiny(fixture *f, int32_t at) {
-  static const double factors[] = {0, 1e-8, 1e-5};
+  static const double factors[] = {0, 1.5e-7, 1e-5};
   tensor *t = &f->t[at];
   if (f->rc != OK) return;
   for (int32_t j = 0; j < 3 * t->width; j++)
