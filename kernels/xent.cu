@@ -243,7 +243,7 @@ __global__ void __launch_bounds__(RESULT_THREADS) result(result_args a) {
 // ---- rows and columns --------------------------------------------------------------------------------------------
 
 template <class T> struct table_args {
-  int hidden, columns, negatives, classes, class_base; // negatives 0: full
+  int hidden, columns, negatives, class_base; // negatives 0: full
   rows n;
   const step_state *state;
   bool cosine;
@@ -453,7 +453,6 @@ template <class T> table_args<T> table_of(const launch *l, const xent_params *p,
   a.hidden = p->hidden;
   a.columns = w->columns;
   a.negatives = p->negatives;
-  a.classes = p->classes;
   a.class_base = p->class_base;
   a.n = p->n;
   a.state = l->state;
