@@ -87,8 +87,8 @@ typedef struct suite {
 
 // A buffer with room before and after it whose content is known.
 typedef struct guarded {
-  char *base; // backend memory; NULL: none
-  size_t bytes;
+  char *base;          // backend memory; NULL: none
+  size_t bytes, after; // of the content, and of the room after it
   const char *name;
 } guarded;
 
