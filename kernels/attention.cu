@@ -30,7 +30,7 @@
 // and the rows tx + 8 j of the tile, and reads four elements of each at once: 8 loads of 16 bytes for 64
 // multiply-adds. Rows are padded by 16 bytes, so that the addresses of a warp's load lie in different banks. A row
 // of scores belongs to 8 lanes, so its maximum takes three shuffles. p and ds go to the second products through
-// shared memory that only their warp uses, so without a barrier. There a thread has 4 rows and D / 8 columns:
+// shared memory that only their warp uses, so backward without a barrier. There a thread has 4 rows and D / 8 columns:
 // 12 loads for 128 multiply-adds at D = 64. There are two barriers a tile. Forward, values arrive while scores
 // are made, and the next keys while values are added up.
 //
@@ -49,7 +49,7 @@
 // Registers (sm_80, sm_90; no spills) and KB of shared memory, within the 99 of sm_86, 89 and 120:
 //
 //   D               16                32                64                128
-//   forward         122, 123, 20.5    128, 130, 28.5    158, 168, 44.5    192, 228, 76.5
+//   forward         128, 128, 20.5    128, 130, 28.5    158, 168, 44.5    192, 228, 76.5
 //   dq              164, 150, 25.5    168, 156, 37.5    168, 168, 61.5    176, 197, 89.0
 //   dk, dv          168, 158, 32.2    168, 168, 44.2    224, 220, 68.2    244, 244, 91.1
 #include "gpu.cuh"
@@ -357,11 +357,10 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
           p[(row + i * ROW_STEP) * P + tx + j * TX] = bits >> (2 * j) & 1u ? e : 0.0f;
         }
       }
-      __syncwarp(); // rows of p stay in the warp
     }
 
     gpu::cp_async_wait<0>();
-    __syncthreads(); // values are there; everyone is done with the keys
+    __syncthreads(); // values and p are there; everyone is done with the keys
     if (key + KEYS < keys)
       load_rows<T, D, KEYS>(k, part_of(g, w, 1, key + KEYS, D), pitch, keys - key - KEYS);
     gpu::cp_async_commit();
