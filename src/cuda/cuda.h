@@ -28,7 +28,7 @@ struct op_ctx {
   char name[DEVICE_TEXT]; // "NVIDIA H100 80GB HBM3 (sm_90, 79.1 GiB)"
   step_state host;        // what state_write was last given: live counts for products outside of a graph
   bool capturing;         // between graph_begin and graph_end: products run over whole capacities
-  size_t scratch_bytes, in_use, planned;
+  size_t scratch_bytes, planned, free_at_open;
   cudaStream_t copies;
   stage stages[STAGES];
   int32_t current; // stage that is being filled

@@ -77,15 +77,15 @@ static double gib(size_t bytes) {
 }
 
 // The run's need is known before it starts: better refused now than in the middle of the first step.
-static status check_memory(const op_ctx *ctx) {
-  size_t free_bytes, total;
-  TRY(cuda_check(cudaMemGetInfo(&free_bytes, &total), "tell its free memory"));
-  if (ctx->planned <= free_bytes) return OK;
+static status check_memory(op_ctx *ctx) {
+  size_t total;
+  TRY(cuda_check(cudaMemGetInfo(&ctx->free_at_open, &total), "tell its free memory"));
+  if (ctx->planned <= ctx->free_at_open) return OK;
   return fail(
       ERR_MEMORY,
       "CUDA device %d (%s) has %.2f GiB free, the run needs %.2f GiB by its plan (souk plan shows it): "
-      "lower data.tokens and raise train.accumulate, or choose a smaller model",
-      ctx->device, ctx->name, gib(free_bytes), gib(ctx->planned));
+      "lower data.batch_tokens and raise train.accumulate, or choose a smaller model",
+      ctx->device, ctx->name, gib(ctx->free_at_open), gib(ctx->planned));
 }
 
 // ---- context -------------------------------------------------------------------------------------------------

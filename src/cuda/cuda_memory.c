@@ -47,15 +47,13 @@ status cuda_raw_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
     size_t free_bytes = 0, total = 0;
     TRY(cuda_check(cudaMemGetInfo(&free_bytes, &total), "tell its free memory"));
     return fail(ERR_MEMORY,
-                "CUDA device %d (%s) is out of memory: cannot get %zu bytes for %s (%zu in use by this run, "
-                "%zu free; "
-                "by its plan the run needs %zu, souk plan shows it): lower data.tokens and raise "
-                "train.accumulate, or "
-                "choose a smaller model",
-                ctx->device, ctx->name, bytes, what, ctx->in_use, free_bytes, ctx->planned);
+                "CUDA device %d (%s) is out of memory: cannot get %zu bytes for %s (%zu free, %zu taken "
+                "since the run began; by its plan it needs %zu, souk plan shows it): lower data.batch_tokens "
+                "and raise train.accumulate, or choose a smaller model",
+                ctx->device, ctx->name, bytes, what, free_bytes,
+                ctx->free_at_open > free_bytes ? ctx->free_at_open - free_bytes : 0, ctx->planned);
   }
   TRY(cuda_check(rc, "allocate memory"));
-  ctx->in_use += room;
   *out = p;
   return OK;
 }
@@ -69,7 +67,6 @@ status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
   if (zeroed != OK) {
     const cudaError_t ignored = cudaFree(p);
     (void)ignored;
-    ctx->in_use -= room;
     return zeroed;
   }
   *out = p;
