@@ -26,31 +26,31 @@ typedef struct launch {
   int32_t multiprocessors;
 } launch;
 
-__attribute__((weak)) cudaError_t launch_cast(const launch *l, act *to, const float *from, size_t count);
+cudaError_t launch_cast(const launch *l, act *to, const float *from, size_t count);
 
-__attribute__((weak)) cudaError_t launch_embed_forward(const launch *l, const embed_params *p);
-__attribute__((weak)) cudaError_t launch_embed_backward(const launch *l, const embed_params *p);
-__attribute__((weak)) size_t launch_embed_scratch(const embed_params *p, size_t act_size);
+cudaError_t launch_embed_forward(const launch *l, const embed_params *p);
+cudaError_t launch_embed_backward(const launch *l, const embed_params *p);
+size_t launch_embed_scratch(const embed_params *p, size_t act_size);
 
-__attribute__((weak)) cudaError_t launch_norm_forward(const launch *l, const norm_params *p);
-__attribute__((weak)) cudaError_t launch_norm_backward(const launch *l, const norm_params *p);
-__attribute__((weak)) size_t launch_norm_scratch(const norm_params *p, size_t act_size);
+cudaError_t launch_norm_forward(const launch *l, const norm_params *p);
+cudaError_t launch_norm_backward(const launch *l, const norm_params *p);
+size_t launch_norm_scratch(const norm_params *p, size_t act_size);
 
-__attribute__((weak)) cudaError_t launch_attention_forward(const launch *l, const attention_params *p);
-__attribute__((weak)) cudaError_t launch_attention_backward(const launch *l, const attention_params *p);
-__attribute__((weak)) size_t launch_attention_scratch(const attention_params *p, size_t act_size);
+cudaError_t launch_attention_forward(const launch *l, const attention_params *p);
+cudaError_t launch_attention_backward(const launch *l, const attention_params *p);
+size_t launch_attention_scratch(const attention_params *p, size_t act_size);
 
-__attribute__((weak)) cudaError_t launch_gather_forward(const launch *l, const gather_params *p);
-__attribute__((weak)) cudaError_t launch_gather_backward(const launch *l, const gather_params *p);
-__attribute__((weak)) size_t launch_gather_scratch(const gather_params *p, size_t act_size);
+cudaError_t launch_gather_forward(const launch *l, const gather_params *p);
+cudaError_t launch_gather_backward(const launch *l, const gather_params *p);
+size_t launch_gather_scratch(const gather_params *p, size_t act_size);
 
-__attribute__((weak)) cudaError_t launch_cls(const launch *l, const cls_params *p);
-__attribute__((weak)) size_t launch_cls_scratch(const cls_params *p);
+cudaError_t launch_cls(const launch *l, const cls_params *p);
+size_t launch_cls_scratch(const cls_params *p);
 
-__attribute__((weak)) cudaError_t launch_grad_norm(const launch *l, const optim_params *p);
-__attribute__((weak)) cudaError_t launch_adamw(const launch *l, const optim_params *p);
-__attribute__((weak)) cudaError_t launch_lamb(const launch *l, const optim_params *p);
-__attribute__((weak)) size_t launch_optim_scratch(const optim_params *p);
+cudaError_t launch_grad_norm(const launch *l, const optim_params *p);
+cudaError_t launch_adamw(const launch *l, const optim_params *p);
+cudaError_t launch_lamb(const launch *l, const optim_params *p);
+size_t launch_optim_scratch(const optim_params *p);
 
 // The product x w^T is in pre or, where that is NULL, in y: pre += b, y = activation of that.
 cudaError_t launch_bias_activation(const launch *l, const linear_params *p);
