@@ -191,7 +191,7 @@ static void follow(const recipe *r, optim_kind kind) {
   pair p;
   pair_open(&p, r);
   const optim_config o = {
-      .kind = kind, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
+      .kind = (int)kind, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
   double first = 0, last = 0;
   for (int32_t step = 0; step < 100; step++) {
     make_batch(p.b, r, &p.c, step % 5);
