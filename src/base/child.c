@@ -109,6 +109,18 @@ status child_start(child **out, const char *what, void (*serve)(void *self, int 
   return OK;
 }
 
+// Clang's OpenMP library writes a file for every process, forked ones too, and one that is killed leaves it there. Worse
+// than the mess: a file that was cut short in the making kills the next process of that number, by SIGBUS.
+static void remove_traces(pid_t pid) {
+#ifdef __clang__
+  char file[80];
+  snprintf(file, sizeof file, "/dev/shm/__KMP_REGISTERED_LIB_%ld_%ld", (long)pid, (long)getuid());
+  unlink(file);
+#else
+  (void)pid;
+#endif
+}
+
 void child_stop(child *c) {
   if (c == NULL) return;
   close(c->channel);
@@ -118,6 +130,7 @@ void child_stop(child *c) {
 #endif
     while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
     }
+    remove_traces(c->pid);
   }
   free(c);
 }
@@ -137,6 +150,7 @@ static status dead(child *c) {
     }
   }
   c->ended = true;
+  remove_traces(c->pid);
   if (pid == c->pid && WIFSIGNALED(how) && WTERMSIG(how) == SIGPROF)
     return fail(ERR_FORMAT, "%s did not come to an end", c->what);
   if (pid == c->pid && WIFSIGNALED(how))
