@@ -42,6 +42,8 @@ static const embed_case cases[] = {
     {LENGTHS_SHORT, 70, 5, 515, 30, 26, ALL},
     {LENGTHS_SHORT, 35, 2, 1036, 9, 26, ALL}, // more than a warp's registers hold, whole quads and not
     {LENGTHS_SHORT, 33, 0, 1031, 9, 77, ALL},
+    {LENGTHS_SHORT, 21, 2, 512, 9, 26, ALL}, // exactly that, of the shorter and of the longer kernels
+    {LENGTHS_SHORT, 13, 1, 1024, 9, 26, ALL},
 };
 
 static void label(int32_t i, char text[LABEL]) {
