@@ -24,7 +24,7 @@ enum {
 typedef struct embed_case {
   lengths_kind lengths;
   int32_t tokens, slack, hidden, vocab, drop;
-  enum { ALL, NO_TOUCHED, TABLES_FROZEN, NORM_FROZEN } wanted;
+  enum { ALL, NO_TOUCHED, TABLES_FROZEN, NORM_FROZEN, ALL_FROZEN } wanted;
 } embed_case;
 
 static const embed_case cases[] = {
@@ -35,6 +35,7 @@ static const embed_case cases[] = {
     {LENGTHS_SHORT, 97, 0, 36, 50, 128, TABLES_FROZEN},
     {LENGTHS_MIXED, 300, 20, 64, 1000, 26, ALL},
     {LENGTHS_MIXED, 97, 200, 100, 5, 1, NORM_FROZEN},
+    {LENGTHS_MIXED, 270, 20, 20, 1000, 26, ALL_FROZEN},
     {LENGTHS_ONE, 97, 3, 768, 40, 255, ALL},
     {LENGTHS_ONE, 33, 0, 17, 3, 77, ALL},
     {LENGTHS_MIXED, 1025, 5, 36, 300, 51, ALL},
@@ -47,7 +48,8 @@ static const embed_case cases[] = {
 };
 
 static void label(int32_t i, char text[LABEL]) {
-  static const char *const wanted[] = {"", ", no touched", ", tables frozen", ", norm frozen"};
+  static const char *const wanted[] = {"", ", no touched", ", tables frozen", ", norm frozen",
+                                       ", all frozen but for the marks"};
   const embed_case *k = &cases[i];
   snprintf(text, LABEL, "%d of %d tokens (%s), hidden %d, vocabulary %d, dropout %d/256%s", k->tokens,
            k->tokens + k->slack, lengths_names[k->lengths], k->hidden, k->vocab, k->drop, wanted[k->wanted]);
@@ -62,7 +64,8 @@ static void setup(int32_t i, fixture *f) {
   f->batch.n_positions = 70;
   const rows n = {ROWS_TOKENS, f->batch.tokens_cap}, v = {ROWS_FIXED, k->vocab}, one = {ROWS_FIXED, 1};
   const rows types = {ROWS_FIXED, f->batch.n_types}, positions = {ROWS_FIXED, f->batch.n_positions};
-  const bool tables = k->wanted == TABLES_FROZEN, norm = k->wanted == NORM_FROZEN;
+  const bool all = k->wanted == ALL_FROZEN;
+  const bool tables = all || k->wanted == TABLES_FROZEN, norm = all || k->wanted == NORM_FROZEN;
   const bool flags = k->wanted == NO_TOUCHED;
   fixture_put(f, WORD, (tensor){ACTS("word", GIVEN, v, H), .derivative = DWORD});
   fixture_put(f, TYPE, (tensor){ACTS("type", GIVEN, types, H), .derivative = DTYPE});
