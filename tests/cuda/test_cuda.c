@@ -1,6 +1,7 @@
 // The CUDA backend against the CPU's: whole models. The loss and every gradient of a tiny model agree to fp32 rounding,
 // a hundred steps follow the same curve, dropout drops the same elements, replay of a captured step equals the eager one.
 // Run by tests/e2e/cuda.sh on the simulator, and by hand on a GPU: SOUK_CUDA_BACKEND=... build/gcc/tests/cuda/test_cuda.
+#include <dlfcn.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -392,12 +393,77 @@ static void test_graph(void **unused) {
   }
 }
 
+// ---- what a step may not do ----------------------------------------------------------------------------------
+
+// Calls of the runtime by name, where the backend runs on the simulator; elsewhere nobody counts.
+static unsigned long long (*counter(void))(const char *) {
+  void *library = dlopen(getenv("SOUK_CUDA_BACKEND"), RTLD_NOW | RTLD_NOLOAD);
+  assert_non_null(library);
+  void *symbol = dlsym(library, "cusimCalls");
+  dlclose(library);
+  unsigned long long (*calls)(const char *);
+  memcpy(&calls, &symbol, sizeof calls);
+  return calls;
+}
+
+static unsigned long long sum_of(unsigned long long (*calls)(const char *), const char *const *names,
+                                 size_t n) {
+  unsigned long long sum = 0;
+  for (size_t i = 0; i < n; i++) sum += calls(names[i]);
+  return sum;
+}
+
+// Steps as the loop takes them, results read a step late: nothing is allocated, and the host waits for one event a step.
+static void test_quiet_steps(void **unused) {
+  (void)unused;
+  static const char *const allocates[] = {
+      "cudaMalloc",       "cudaMallocAsync",           "cudaMallocHost",           "cudaHostAlloc",
+      "cudaHostRegister", "cudaStreamCreateWithFlags", "cudaEventCreateWithFlags", "cudaFree",
+      "cudaFreeHost"};
+  static const char *const waits[] = {"cudaStreamSynchronize", "cudaDeviceSynchronize", "cudaMemcpy",
+                                      "cudaMemset"};
+  enum { STEPS = 12, WARM = 2 };
+  if (getenv("SOUK_CUDA_BACKEND") == NULL || counter() == NULL) skip();
+  unsigned long long (*calls)(const char *) = counter();
+  for (int i = 0; i < RECIPES; i++) {
+    pair p;
+    pair_open(&p, &recipes[i]);
+    model *m = p.m[1];
+    const backend *be = model_backend(m);
+    const optim_config o = {.weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
+    unsigned long long allocated = 0, waited = 0, events = 0;
+    for (int32_t step = 0; step < STEPS; step++) {
+      if (step == WARM) {
+        allocated = sum_of(calls, allocates, sizeof allocates / sizeof *allocates);
+        waited = sum_of(calls, waits, sizeof waits / sizeof *waits);
+        events = calls("cudaEventSynchronize");
+      }
+      make_batch(p.b, p.r, &p.c, step);
+      const step_state state = state_of(&p, step);
+      check_ok(be->result_next(model_ctx(m)));
+      check_ok(model_set_batch(m, p.b, &state));
+      check_ok(model_forward(m, true));
+      check_ok(model_loss(m, true));
+      check_ok(optimizer_step(m, &o));
+      check_ok(be->result_post(model_ctx(m)));
+      step_result r;
+      if (step > 0) check_ok(be->result_take(model_ctx(m), &r));
+      if (step > 0) assert_true(r.mlm_weight > 0 && r.nonfinite == 0);
+    }
+    assert_int_equal(sum_of(calls, allocates, sizeof allocates / sizeof *allocates), allocated);
+    assert_int_equal(sum_of(calls, waits, sizeof waits / sizeof *waits), waited);
+    assert_int_equal(calls("cudaEventSynchronize"), events + STEPS - WARM);
+    pair_close(&p);
+  }
+}
+
 int main(void) {
   const backend *be;
   check_ok(backend_find(&be, "cuda"));
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_hidden_masks), cmocka_unit_test(test_attention_masks),
       cmocka_unit_test(test_gradients),    cmocka_unit_test(test_graph),
-      cmocka_unit_test(test_steps),        cmocka_unit_test(test_lamb_steps)};
+      cmocka_unit_test(test_steps),        cmocka_unit_test(test_lamb_steps),
+      cmocka_unit_test(test_quiet_steps)};
   return cmocka_run_group_tests_name("cuda", tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 // The pretended device: its limits, properties and attributes, checks of launches, and the runtime's errors.
 #include "cusim.h"
 #include <algorithm>
+#include <map>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -86,8 +87,13 @@ static void leaks_report() {
   fflush(nullptr);
   if (!config().return_errors) _exit(66);
 }
+static std::map<std::string, unsigned long long> &calls() {
+  static std::map<std::string, unsigned long long> of_function;
+  return of_function;
+}
 api::api(const char *n, api_kind kind, const void *c) : name(n), caller(c) {
   api_lock.lock();
+  calls()[n]++;
   signals_install();
   static const bool registered = atexit(leaks_report) == 0;
   (void)registered;
@@ -197,6 +203,12 @@ cudaError_t cudaPeekAtLastError(void) {
   CUSIM_API(API_QUIET);
   pending_error.call = nullptr; // somebody looked
   return last;
+}
+unsigned long long cusimCalls(const char *function) {
+  api_lock.lock();
+  const unsigned long long n = calls()[function];
+  api_lock.unlock();
+  return n;
 }
 void cusimClearError(void) {
   std::lock_guard<std::recursive_mutex> hold(api_lock);
