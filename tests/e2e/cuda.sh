@@ -16,7 +16,9 @@ if ! make --no-print-directory -j2 $(for k in $kinds; do echo "build/cusim-$k/li
   finish
 fi
 ok "the backend builds on the simulator, without warnings"
-library() { echo "$PWD/build/cusim-$1/libsouk_cuda.so"; }
+library() { # KIND: of the simulator, or gpu
+  if [ "$1" = gpu ]; then echo "$PWD/build/nvcc/libsouk_cuda.so"; else echo "$PWD/build/cusim-$1/libsouk_cuda.so"; fi
+}
 # on KIND [VARIABLE=VALUE]... -- COMMAND...
 on() {
   local kind=$1 settings=() preload=
@@ -85,6 +87,11 @@ spawn whole_models st
 spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
 spawn whole_models st CUSIM_STREAMS=random CUSIM_SEED=2 CUSIM_HOSTGUARD=1
 spawn whole_models st CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
+# And on a GPU, where there is one and nvcc has built the backend (make CUDA=1).
+if [ -f "$(library gpu)" ] && on gpu -- "$souk" selftest --device cuda backend >/dev/null 2>&1; then
+  spawn tables gpu
+  spawn whole_models gpu
+fi
 collect
 
 # ---- runs
