@@ -425,6 +425,14 @@ status model_set_batch(model *m, const batch *b, const step_state *state) {
   return m->be->state_write(m->ctx, &s);
 }
 
+status model_forget(model *m) {
+  const param_set *s = &m->params;
+  if (s->grad != NULL) TRY(m->be->zero(m->ctx, s->grad, (size_t)s->elements * sizeof(float)));
+  if (s->touched != NULL) TRY(m->be->zero(m->ctx, s->touched, (size_t)m->c.vocab_size));
+  TRY(m->be->zero(m->ctx, m->arena, m->arena_bytes));
+  return m->be->result_clear(m->ctx);
+}
+
 status model_forward(model *m, bool training) {
   if (training && !m->run.training) return fail(ERR_INTERNAL, "this model was created for evaluation only");
   m->training = training;

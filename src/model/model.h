@@ -36,6 +36,9 @@ const backend *model_backend(const model *m);
 op_ctx *model_ctx(model *m);
 size_t model_bytes(const model *m); // backend memory in all
 
+// Zeroes gradients, row flags, activations and results; parameters and moments stay. After a step that was not finite:
+// rows past a later batch's counts must not hold what is left of it (ops.h: they are finite).
+status model_forget(model *m);
 // Uploads the batch and writes the step state (counts from the batch; the rest from *state).
 status model_set_batch(model *m, const batch *b, const step_state *state);
 // Encoder over the current batch; training turns dropout on and keeps what the backward pass needs.

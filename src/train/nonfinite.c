@@ -35,27 +35,16 @@ static void see(void *self, const tensor_report *t) {
   if (f->also != NULL) f->also(f->self, t);
 }
 
-static status clear_gradients(model *m) {
-  const param_set *s = model_params(m);
-  const backend *be = model_backend(m);
-  TRY(be->zero(model_ctx(m), s->grad, (size_t)s->elements * sizeof(float)));
-  for (int32_t i = 0; i < s->count; i++) {
-    uint8_t *touched = param_touched(s, &s->items[i]);
-    if (touched != NULL) TRY(be->zero(model_ctx(m), touched, (size_t)s->items[i].shape[0]));
-  }
-  return be->result_clear(model_ctx(m));
-}
-
 status nonfinite_find(model *m, const step_input *in, nonfinite_place *place, tensor_visitor also,
                       void *self) {
   *place = (nonfinite_place){.found = false};
   finder f = {.place = place, .also = also, .self = self};
-  TRY(clear_gradients(m));
+  TRY(model_forget(m));
   for (f.micro = 0; f.micro < in->n; f.micro++) {
     TRY(model_set_batch(m, in->batches[f.micro], &in->state));
     TRY(model_checked_pass(m, see, &f));
   }
-  return clear_gradients(m);
+  return model_forget(m);
 }
 
 void nonfinite_sentence(const nonfinite_place *place, char *text, size_t bytes) {
