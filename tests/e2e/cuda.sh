@@ -81,8 +81,8 @@ done
 spawn tables st CUSIM_STREAMS=lazy
 spawn tables st CUSIM_HOSTGUARD=1
 spawn tables st CUSIM_DEVICE=sm_86
-spawn tables asan
-spawn tables race
+spawn tables asan SOUK_CHECK_TIGHT=1 # what reads past a buffer reads past an allocation
+spawn tables race SOUK_CHECK_TIGHT=1
 spawn whole_models st
 spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
 spawn whole_models st CUSIM_STREAMS=random CUSIM_SEED=2 CUSIM_HOSTGUARD=1

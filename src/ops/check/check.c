@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "ops/check/harness.h"
 #include "ops/check/reference.h"
@@ -265,6 +266,18 @@ done:
   return rc;
 }
 
+// A setting for those who run the tables very often (tools/mutants); 0 where it is not set.
+static int64_t setting(const char *name) {
+  const char *text = getenv(name);
+  return text != NULL ? strtoll(text, NULL, 10) : 0;
+}
+
+static int64_t elements(const fixture *f) {
+  int64_t n = 0;
+  for (int32_t k = 1; k < MAX_TENSORS; k++) n += (int64_t)f->t[k].n.cap * f->t[k].width;
+  return n;
+}
+
 static status run_case(const suite *s, int32_t i, const backend *be, const check_config *config,
                        check_result *out) {
   char label[LABEL];
@@ -273,6 +286,8 @@ static status run_case(const suite *s, int32_t i, const backend *be, const check
   trial t = {.s = s, .i = i, .f = &f, .be = be, .label = label, .out = out};
   status rc;
   TRY_GOTO(fixture_set_up(s, i, be->act_size, &f), done);
+  const int64_t most = setting("SOUK_CHECK_ELEMENTS");
+  if (most > 0 && elements(&f) > most) goto done;
   TRY_GOTO(run_reference(&t, &reference_double, t.truth), done);
   TRY_GOTO(run_reference(&t, &reference_float, t.naive), done);
   out->cases++;
@@ -316,6 +331,7 @@ status check_run(int32_t i, const backend *be, const check_config *config, check
   memset(out, 0, sizeof *out);
   if (i == n_suites) return check_backend_suite(be, config, out);
   const int32_t all = suites[i]->cases, n = config->cases > 0 && config->cases < all ? config->cases : all;
-  for (int32_t k = 0; k < n; k++) TRY(run_case(suites[i], k, be, config, out));
+  const bool first = setting("SOUK_CHECK_FIRST") > 0;
+  for (int32_t k = 0; k < n && !(first && out->failed > 0); k++) TRY(run_case(suites[i], k, be, config, out));
   return OK;
 }
