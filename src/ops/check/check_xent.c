@@ -48,6 +48,9 @@ static const xent_case cases[] = {
     {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
     {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY},
     {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY},
+    // Rows of 256 bytes, and a capacity that is no multiple of a block's rows: a row too many is in the next array.
+    {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL},
+    {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL},
 };
 
 static void label(int32_t i, char text[LABEL]) {
