@@ -284,12 +284,12 @@ CUSIM_CHECKED cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int *num
                                                                         size_t dynamicSMemSize);
 
 /* cusim's own, for tests. */
-const char *cusimLastReport(void);      /* text of the last report; "" */
-void cusimClearError(void);             /* forgets a device error (a real GPU needs a new process) */
-void cusimFailMalloc(long nth);         /* the nth allocation of device memory from now on fails; 0: none */
+const char *cusimLastReport(void); /* text of the last report; "" */
+void cusimClearError(void);        /* forgets a device error (a real GPU needs a new process) */
+void cusimFailMalloc(long nth);    /* the nth allocation of device memory from now on fails; 0: none */
 unsigned long long cusimCalls(const char *function); /* calls of one of the runtime's functions so far */
-unsigned long long cusimSwitches(void); /* context switches between CUDA threads so far */
-double cusimBankConflicts(void);        /* extra shared-memory cycles per 8x8 matrix read by ldmatrix */
+unsigned long long cusimSwitches(void);              /* context switches between CUDA threads so far */
+double cusimBankConflicts(void); /* extra shared-memory cycles per 8x8 matrix read by ldmatrix */
 
 #ifdef __cplusplus
 }
