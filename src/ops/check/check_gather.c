@@ -21,10 +21,10 @@ static const gather_case cases[] = {
     {1, 0, 700, 700, 5},
     {97, 5, 4999, 5100, 4},
     {2049, 0, 300, 301, 132},
-    // A run of as many chunks as a warp of the scatter-add takes alone, and of one: in a graph the batch before
-    // has left more of it behind.
+    // A run of as many chunks as a warp of the scatter-add takes alone, and the last one in a chunk of its own: in a graph
+    // the batch before has left more of them behind.
     {1, 0, 416, 448, 5},
-    {1, 0, 32, 64, 3},
+    {5, 0, 64, 65, 3},
 };
 
 static void label(int32_t i, char text[LABEL]) {
