@@ -21,10 +21,11 @@ static const gather_case cases[] = {
     {1, 0, 700, 700, 5},
     {97, 5, 4999, 5100, 4},
     {2049, 0, 300, 301, 132},
-    // A run of as many chunks as a warp of the scatter-add takes alone, and the last one in a chunk of its own: in a graph
-    // the batch before has left more of them behind.
+    // A run of as many chunks as a warp of the scatter-add takes alone, and one that begins in the last chunk: in a
+    // graph the batch before has left more of them behind.
     {1, 0, 416, 448, 5},
     {5, 0, 64, 65, 3},
+    {3, 1, 4, 5, 644}, // longer than a tile, and small: for the slow kinds of build
 };
 
 static void label(int32_t i, char text[LABEL]) {
