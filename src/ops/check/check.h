@@ -12,8 +12,8 @@
 //  - a repeat gives the same bits.
 // Where the backend has graphs, forward and backward pass are captured too, and launched with the case's live counts
 // after a launch with every row live: what was left behind must not show either.
-// SOUK_CHECK_FIRST=1 ends an op's table at its first failure, SOUK_CHECK_ELEMENTS=n leaves out cases whose tensors have more
-// elements than that altogether.
+// SOUK_CHECK_FIRST=1 ends an op's table at its first failure, SOUK_CHECK_ELEMENTS=n leaves out cases whose tensors have
+// more elements than that altogether.
 // Buffers are only touched through the backend's own upload and download, so a backend is one more column.
 #ifndef SOUK_OPS_CHECK_CHECK_H
 #define SOUK_OPS_CHECK_CHECK_H
