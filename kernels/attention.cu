@@ -578,12 +578,7 @@ template <class T> arguments<T> arguments_of(const launch *l, const attention_pa
 
 // Grid and shared memory of a kernel with a block for each item of the work list and head.
 template <class T> cudaLaunchConfig_t items_config(const launch *l, const arguments<T> &g, size_t bytes) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>(g.max_work), static_cast<unsigned>(g.heads));
-  c.blockDim = dim3(BLOCK);
-  c.dynamicSmemBytes = bytes;
-  c.stream = l->stream;
-  return c;
+  return launch_shape(l, dim3(static_cast<unsigned>(g.max_work), static_cast<unsigned>(g.heads)), BLOCK, bytes);
 }
 
 template <class T> cudaError_t allow_bytes(void (*kernel)(arguments<T>), size_t bytes) {
@@ -605,10 +600,8 @@ template <class T, int D> cudaError_t launch_backward(const launch *l, const arg
   if (rc == cudaSuccess) rc = allow_bytes<T>(backward_keys<T, D>, KEYS_BYTES);
   if (rc != cudaSuccess) return rc;
   const size_t lanes = static_cast<size_t>(g.cap) * static_cast<size_t>(g.heads) * (D / 4);
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>((lanes + DELTA_BLOCK - 1) / DELTA_BLOCK));
-  c.blockDim = dim3(DELTA_BLOCK);
-  c.stream = l->stream;
+  cudaLaunchConfig_t c =
+      launch_shape(l, dim3(static_cast<unsigned>((lanes + DELTA_BLOCK - 1) / DELTA_BLOCK)), DELTA_BLOCK, 0);
   rc = cudaLaunchKernelEx(&c, make_delta<T, D>, g);
   if (rc != cudaSuccess) return rc;
   c = items_config(l, g, QUERIES_BYTES);

@@ -162,11 +162,8 @@ bool aligned(const void *p, size_t bytes) {
 }
 
 cudaLaunchConfig_t configure(const launch *l, int columns, int tiles) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>(gpu::ceil_div(columns, LANES)), static_cast<unsigned>(tiles));
-  c.blockDim = dim3(LANES, TALL);
-  c.stream = l->stream;
-  return c;
+  const dim3 grid(static_cast<unsigned>(gpu::ceil_div(columns, LANES)), static_cast<unsigned>(tiles));
+  return launch_shape(l, grid, dim3(LANES, TALL), 0);
 }
 
 template <class T, int V, activation K> cudaError_t forward(const launch *l, const linear_params *p) {

@@ -18,9 +18,7 @@ __global__ void __launch_bounds__(BLOCK) cast(T *__restrict__ to, const float *_
 } // namespace
 
 extern "C" cudaError_t launch_cast(const launch *l, act *to, const float *from, size_t count) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>((count + BLOCK - 1) / BLOCK));
-  c.blockDim = dim3(BLOCK);
-  c.stream = l->stream;
+  const cudaLaunchConfig_t c =
+      launch_shape(l, dim3(static_cast<unsigned>((count + BLOCK - 1) / BLOCK)), BLOCK, 0);
   return cudaLaunchKernelEx(&c, cast<float>, static_cast<float *>(to), from, count);
 }

@@ -105,6 +105,16 @@ cudaError_t launch_xent_finish_columns(const launch *l, const xent_params *p, co
 
 #ifdef __cplusplus
 }
+
+// The configuration of a launch on l's stream.
+inline cudaLaunchConfig_t launch_shape(const launch *l, dim3 grid, dim3 block, size_t shared) {
+  cudaLaunchConfig_t c = {};
+  c.gridDim = grid;
+  c.blockDim = block;
+  c.dynamicSmemBytes = shared;
+  c.stream = l->stream;
+  return c;
+}
 #endif
 
 #endif

@@ -368,15 +368,6 @@ __global__ void __launch_bounds__(32 * WARPS)
 
 // ---- launching --------------------------------------------------------------------------------------------
 
-inline cudaLaunchConfig_t launch_shape(const launch *l, dim3 grid, int threads, size_t shared) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = grid;
-  c.blockDim = dim3(static_cast<unsigned>(threads));
-  c.dynamicSmemBytes = shared;
-  c.stream = l->stream;
-  return c;
-}
-
 inline unsigned row_blocks(int capacity) {
   return static_cast<unsigned>(max(1, gpu::ceil_div(capacity, ROW_WARPS)));
 }

@@ -553,11 +553,9 @@ extern "C" cudaError_t launch_xent_gradients(const launch *l, const xent_params 
   a.hot = w->hot;
   a.partial_g = w->partial_g;
   a.partial_q = w->partial_q;
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>(gpu::ceil_div(w->columns, WIDTH)),
-                   static_cast<unsigned>(gpu::ceil_div(count, XENT_TILE)));
-  c.blockDim = dim3(LANES, TALL);
-  c.stream = l->stream;
+  const dim3 grid(static_cast<unsigned>(gpu::ceil_div(w->columns, WIDTH)),
+                  static_cast<unsigned>(gpu::ceil_div(count, XENT_TILE)));
+  const cudaLaunchConfig_t c = launch_shape(l, grid, dim3(LANES, TALL), 0);
   return cudaLaunchKernelEx(&c, gradients, a);
 }
 
