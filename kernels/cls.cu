@@ -81,8 +81,7 @@ __global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ 
   }
 #pragma unroll
   for (int k = 0; k < 3; k++) {
-#pragma unroll
-    for (int o = 16; o > 0; o >>= 1) sums[k] += __shfl_xor_sync(gpu::FULL_WARP, sums[k], o);
+    sums[k] = gpu::warp_sum(sums[k]);
     if (gpu::lane_id() == 0) of_warp[k][gpu::warp_id()] = sums[k];
   }
   __syncthreads();
@@ -95,10 +94,7 @@ __global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ 
 }
 
 template <class T> cudaError_t run(const launch *l, const cls_params *p) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS)));
-  c.blockDim = dim3(BLOCK);
-  c.stream = l->stream;
+  cudaLaunchConfig_t c = launch_shape(l, dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS))), BLOCK, 0);
   row_result *of_row = static_cast<row_result *>(l->scratch);
   const cudaError_t rc =
       cudaLaunchKernelEx(&c, cls_rows<T>, static_cast<const T *>(p->logits), static_cast<T *>(p->dlogits),

@@ -106,6 +106,15 @@ DEVICE float warp_sum(float v GPU_SITE) {
   return v;
 #endif
 }
+DEVICE double warp_sum(double v GPU_SITE) {
+#pragma unroll
+#ifdef CUSIM
+  for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(FULL_WARP, v, o, 32, site_file_, site_line_);
+#else
+  for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(FULL_WARP, v, o);
+#endif
+  return v;
+}
 DEVICE float warp_max(float v GPU_SITE) {
 #ifdef CUSIM
   return cusim::warp_butterfly(cusim::OP_WARP_MAX, v, CUSIM_HERE);

@@ -87,8 +87,7 @@ DEVICE block_memory &shared() {
 // Sum over the block; thread 0 gets it. Another sum of the kernel takes the other place.
 DEVICE double block_sum(double v, int place) {
   double *of_warp = shared().of_warp[place];
-#pragma unroll
-  for (int o = 16; o > 0; o >>= 1) v += __shfl_xor_sync(gpu::FULL_WARP, v, o);
+  v = gpu::warp_sum(v);
   if (gpu::lane_id() == 0) of_warp[gpu::warp_id()] = v;
   __syncthreads();
   double sum = 0;
@@ -148,6 +147,25 @@ DEVICE step_constants constants_of(const span<T> &s, const step_state *state, co
   return a;
 }
 
+// The same for all threads of the block, which all must call.
+template <class T>
+DEVICE step_constants block_constants(const span<T> &s, const step_state *state, const step_result *result) {
+  if (threadIdx.x == 0) shared().constants = constants_of(s, state, result);
+  __syncthreads();
+  return shared().constants;
+}
+
+// The end of the chunk that begins at `begin`.
+DEVICE int64_t chunk_end(int64_t begin, int64_t n) {
+  return begin + CHUNK < n ? begin + CHUNK : n;
+}
+
+// A step that is refused: the block forgets the gradients [begin, end).
+template <int W> DEVICE void forget(float *g, int64_t begin, int64_t end) {
+  each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK,
+          [&](int64_t i, auto w) { clear<decltype(w)::value>(g + i); });
+}
+
 // Moments from the gradient g, which becomes the update: what lr times is subtracted.
 template <int W>
 DEVICE void moments(const step_constants &a, const float (&p)[W], float (&g)[W], float (&m)[W],
@@ -182,7 +200,7 @@ template <int W, class T> DEVICE void adamw_at(const step_constants &a, const sp
 template <int W>
 __global__ void __launch_bounds__(BLOCK, RESIDENT)
     norm_dense(const float *__restrict__ g, int64_t n, double *partial) {
-  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK, end = begin + CHUNK < n ? begin + CHUNK : n;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK, end = chunk_end(begin, n);
   double sum = 0;
   each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK,
           [&](int64_t i, auto w) { add_squares<decltype(w)::value>(sum, g + i); });
@@ -222,16 +240,12 @@ template <class T, int W>
 __global__ void __launch_bounds__(BLOCK, RESIDENT)
     adamw_dense(const span<T> s, const step_state *__restrict__ state,
                 const step_result *__restrict__ result) {
-  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK,
-                end = begin + CHUNK < s.n ? begin + CHUNK : s.n;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK, end = chunk_end(begin, s.n);
   if (result->nonfinite != 0) {
-    each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK,
-            [&](int64_t i, auto w) { clear<decltype(w)::value>(s.g + i); });
+    forget<W>(s.g, begin, end);
     return;
   }
-  if (threadIdx.x == 0) shared().constants = constants_of(s, state, result);
-  __syncthreads();
-  const step_constants a = shared().constants;
+  const step_constants a = block_constants(s, state, result);
   each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK,
           [&](int64_t i, auto w) { adamw_at<decltype(w)::value>(a, s, i); });
 }
@@ -243,17 +257,14 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT)
   const int64_t n_rows = s.n / s.row, begin = static_cast<int64_t>(blockIdx.x) * ROWS;
   const int64_t end = begin + ROWS < n_rows ? begin + ROWS : n_rows;
   if (result->nonfinite != 0) {
-    each<W>(begin * s.row, end * s.row, static_cast<int>(threadIdx.x), BLOCK,
-            [&](int64_t i, auto w) { clear<decltype(w)::value>(s.g + i); });
+    forget<W>(s.g, begin * s.row, end * s.row);
     if (begin + threadIdx.x < end) s.touched[begin + threadIdx.x] = 0;
     return;
   }
   const uint64_t marked = marked_rows(s.touched, begin, n_rows);
   if (marked == 0) return; // the whole block
-  if (threadIdx.x == 0) shared().constants = constants_of(s, state, result);
-  __syncthreads(); // and every warp has read the marks
+  const step_constants a = block_constants(s, state, result); // and every warp has read the marks
   if (begin + threadIdx.x < end) s.touched[begin + threadIdx.x] = 0;
-  const step_constants a = shared().constants;
   each_marked(marked, begin, [&](int64_t r) {
     each<W>(r * s.row, (r + 1) * s.row, gpu::lane_id(), 32,
             [&](int64_t i, auto w) { adamw_at<decltype(w)::value>(a, s, i); });
@@ -272,16 +283,12 @@ template <class T, int W>
 __global__ void __launch_bounds__(BLOCK, RESIDENT)
     lamb_update(const span<T> s, const step_state *__restrict__ state, const step_result *__restrict__ result,
                 two_sums *partial) {
-  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK,
-                end = begin + CHUNK < s.n ? begin + CHUNK : s.n;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK, end = chunk_end(begin, s.n);
   if (result->nonfinite != 0) {
-    each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK,
-            [&](int64_t i, auto w) { clear<decltype(w)::value>(s.g + i); });
+    forget<W>(s.g, begin, end);
     return;
   }
-  if (threadIdx.x == 0) shared().constants = constants_of(s, state, result);
-  __syncthreads();
-  const step_constants a = shared().constants;
+  const step_constants a = block_constants(s, state, result);
   double weights = 0, update = 0;
   each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK, [&](int64_t i, auto w) {
     constexpr int N = decltype(w)::value;
@@ -327,8 +334,7 @@ template <class T, int W>
 __global__ void __launch_bounds__(BLOCK, RESIDENT)
     lamb_apply(const span<T> s, const float *__restrict__ rate, const step_result *__restrict__ result) {
   if (result->nonfinite != 0) return;
-  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK,
-                end = begin + CHUNK < s.n ? begin + CHUNK : s.n;
+  const int64_t begin = static_cast<int64_t>(blockIdx.x) * CHUNK, end = chunk_end(begin, s.n);
   const float r = *rate;
   each<W>(begin, end, static_cast<int>(threadIdx.x), BLOCK, [&](int64_t i, auto w) {
     constexpr int N = decltype(w)::value;
@@ -379,11 +385,7 @@ template <class T> span<T> span_of(const optim_params *p) {
 }
 
 cudaLaunchConfig_t grid(const launch *l, int64_t blocks) {
-  cudaLaunchConfig_t c = {};
-  c.gridDim = dim3(static_cast<unsigned>(blocks));
-  c.blockDim = dim3(BLOCK);
-  c.stream = l->stream;
-  return c;
+  return launch_shape(l, dim3(static_cast<unsigned>(blocks)), BLOCK, 0);
 }
 
 template <int W> cudaError_t norm_partials(const launch *l, const optim_params *p, double *partial) {
