@@ -7,7 +7,7 @@
 #   build/nvcc/kernels/X.log           what ptxas says of the kernels of X.cu (make kernels-report)
 #   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind
 KERNELS := $(wildcard kernels/*.cu)
-CUDA_HOST := $(wildcard src/cuda/*.c)
+CUDA_HOST := $(wildcard src/cuda/*.c) src/ops/shapes.c
 
 # ---- for GPUs ------------------------------------------------------------------------------------------------
 ifeq ($(origin NVCC),undefined)
@@ -31,7 +31,7 @@ build/nvcc/%.o: %.cu kernels/kernels.mk
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_ARCHS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ >$(@:.o=.log) 2>&1 || \
 	  { grep -vE '^ptxas info|^ +[0-9]+ bytes stack frame, 0 bytes spill' $(@:.o=.log) | c++filt >&2; rm -f $@; exit 1; }
 
-build/nvcc/src/cuda/%.o: src/cuda/%.c
+build/nvcc/src/%.o: src/%.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Isrc -Ikernels $(CUDA_INC) -MMD -MP -c $< -o $@
 
@@ -53,7 +53,7 @@ kernels-report: $(KERNELS:%.cu=build/nvcc/%.o) ## registers, shared memory and s
 CUSIM_HOST_FLAGS := -DSCORE_BYTES=65536
 
 define KERNEL_RULES
-build/cusim-$1/src/cuda/%.o: src/cuda/%.c
+build/cusim-$1/src/%.o: src/%.c
 	@mkdir -p $$(@D)
 	$$(Q)$$(CUSIM_CC) -std=gnu11 $$(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE $$(if $$(filter race,$1),-O1 -g,$$(CUSIM_KFLAGS_$1)) $(CUSIM_HOST_FLAGS) $$(CUSIM_INC) -MMD -MP -c $$< -o $$@
 
@@ -63,11 +63,12 @@ endef
 $(foreach kind,$(CUSIM_KINDS),$(eval $(call KERNEL_RULES,$(kind))))
 
 # ---- do the op tables notice what a kernel lacks? ----------------------------------------------------------------
-# Long: five seconds a mutant that is caught at once, a minute one that nobody catches, and there are hundreds of them. Results are kept while what they depend on stays as it is.
+# Long: a second a mutant that is caught at once, a minute one that nobody catches, and there are hundreds of them.
+# Results are kept while what they depend on stays as it is.
 .PHONY: mutants
 mutants: $(B)/souk $(foreach kind,st race asan,build/cusim-$(kind)/libsouk_cuda.so) ## kernels that lack a barrier, wait, mask or bound must fail a table: ONLY=file CHANGE=kind KINDS=st JOBS=2
 	@$(foreach kind,st race asan,MUTANT_FLAGS_$(kind)='$(CUSIM_STD) $(CUSIM_KFLAGS_$(kind))') MUTANT_CXX='$(CUSIM_CXX)' \
-	  MUTANT_SOUK='$(B)/souk' CHANGE='$(CHANGE)' KINDS='$(KINDS)' tools/mutants $(ONLY)
+	  MUTANT_SOUK='$(B)/souk' CHANGE='$(CHANGE)' KINDS='$(KINDS)' MUTANT_HOST='$(CUDA_HOST)' tools/mutants $(ONLY)
 
 # ---- beside the program --------------------------------------------------------------------------------------
 CUSIM_KIND ?= st

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "cuda/cuda.h"
 #include "ops/backend.h"
+#include "ops/shapes.h"
 
 enum { LEAST_CAPABILITY = 80 }; // sm_80: what the kernels are compiled for starts there
 
@@ -175,70 +176,14 @@ int32_t cuda_rows(const op_ctx *ctx, rows n) {
 
 // ---- shapes --------------------------------------------------------------------------------------------------
 
-static status bad_shape(const char *op, const char *field, int64_t value) {
-  return fail(ERR_UNSUPPORTED, "the CUDA backend's %s does not support %s = %lld", op, field,
-              (long long)value);
-}
-
-static status check_dropout(const char *op, dropout drop) {
-  return drop.threshold > 255 ? bad_shape(op, "dropout threshold", drop.threshold) : OK;
-}
-
 static status cuda_supports(op_kind kind, const void *params) {
-  switch (kind) {
-  case OP_EMBED: {
-    const embed_params *p = params;
-    if (p->hidden < 1) return bad_shape("embed", "hidden", p->hidden);
-    return check_dropout("embed", p->drop);
-  }
-  case OP_NORM: {
-    const norm_params *p = params;
-    if (p->hidden < 1) return bad_shape("norm", "hidden", p->hidden);
-    if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
-      return bad_shape("norm with dropout", "rows kind", p->n.kind);
-    return check_dropout("norm", p->drop);
-  }
-  case OP_LINEAR: {
-    const linear_params *p = params;
-    if (p->in < 1) return bad_shape("linear", "in", p->in);
-    return p->out < 1 ? bad_shape("linear", "out", p->out) : OK;
-  }
-  case OP_ATTENTION: {
-    const attention_params *p = params;
-    const int32_t d = p->head_size;
-    if (p->heads < 1 || p->heads > 4095) return bad_shape("attention", "heads", p->heads);
-    if (d != 16 && d != 32 && d != 64 && d != 128)
-      return fail(ERR_UNSUPPORTED,
-                  "the CUDA backend's attention has kernels for head sizes (model.hidden / model.heads) of "
-                  "16, 32, 64 "
-                  "and 128, not %d",
-                  d);
-    return check_dropout("attention", p->drop);
-  }
-  case OP_GATHER: {
-    const gather_params *p = params;
-    return p->hidden < 1 ? bad_shape("gather", "hidden", p->hidden) : OK;
-  }
-  case OP_XENT: {
-    const xent_params *p = params;
-    if (p->hidden < 1) return bad_shape("cross-entropy", "hidden", p->hidden);
-    if (p->negatives < 0) return bad_shape("cross-entropy", "negatives", p->negatives);
-    return p->classes < 1 ? bad_shape("cross-entropy", "classes", p->classes) : OK;
-  }
-  case OP_CLS: {
-    const cls_params *p = params;
-    return p->classes < 2 || p->classes > 4096 ? bad_shape("classification loss", "classes", p->classes) : OK;
-  }
-  case OP_OPTIM: {
-    const optim_params *p = params;
-    if (p->touched != NULL && (p->row < 1 || p->n % p->row != 0))
-      return bad_shape("row-sparse optimiser", "row", p->row);
-    return OK;
-  }
-  case OP_COUNT:
-    break;
-  }
-  return fail(ERR_INTERNAL, "the CUDA backend knows no op of kind %d", (int)kind);
+  TRY(shapes_check("CUDA", kind, params));
+  const int32_t d = kind == OP_ATTENTION ? ((const attention_params *)params)->head_size : 16;
+  if (d == 16 || d == 32 || d == 64 || d == 128) return OK;
+  return fail(ERR_UNSUPPORTED,
+              "the CUDA backend's attention has kernels for head sizes (model.hidden / model.heads) of 16, "
+              "32, 64 and 128, not %d",
+              d);
 }
 
 static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threads) {

@@ -1,0 +1,66 @@
+// Shapes of ops; see shapes.h. Part of the program and of each backend that is loaded.
+#include "ops/shapes.h"
+
+#include <stddef.h>
+
+static status bad_shape(const char *name, const char *op, const char *field, int64_t value) {
+  return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support %s = %lld", name, op, field,
+              (long long)value);
+}
+
+static status check_dropout(const char *name, const char *op, dropout drop) {
+  return drop.threshold > 255 ? bad_shape(name, op, "dropout threshold", drop.threshold) : OK;
+}
+
+status shapes_check(const char *name, op_kind kind, const void *params) {
+  switch (kind) {
+  case OP_EMBED: {
+    const embed_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "embed", "hidden", p->hidden);
+    return check_dropout(name, "embed", p->drop);
+  }
+  case OP_NORM: {
+    const norm_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "norm", "hidden", p->hidden);
+    if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
+      return bad_shape(name, "norm with dropout", "rows kind", p->n.kind);
+    return check_dropout(name, "norm", p->drop);
+  }
+  case OP_LINEAR: {
+    const linear_params *p = params;
+    if (p->in < 1) return bad_shape(name, "linear", "in", p->in);
+    return p->out < 1 ? bad_shape(name, "linear", "out", p->out) : OK;
+  }
+  case OP_ATTENTION: {
+    const attention_params *p = params;
+    if (p->heads < 1 || p->heads > 4095) return bad_shape(name, "attention", "heads", p->heads);
+    if (p->head_size < 1 || p->head_size > 512)
+      return bad_shape(name, "attention", "head size", p->head_size);
+    return check_dropout(name, "attention", p->drop);
+  }
+  case OP_GATHER: {
+    const gather_params *p = params;
+    return p->hidden < 1 ? bad_shape(name, "gather", "hidden", p->hidden) : OK;
+  }
+  case OP_XENT: {
+    const xent_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
+    if (p->negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->negatives);
+    return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
+  }
+  case OP_CLS: {
+    const cls_params *p = params;
+    return p->classes < 2 || p->classes > 4096 ? bad_shape(name, "classification loss", "classes", p->classes)
+                                               : OK;
+  }
+  case OP_OPTIM: {
+    const optim_params *p = params;
+    if (p->touched != NULL && (p->row < 1 || p->n % p->row != 0))
+      return bad_shape(name, "row-sparse optimiser", "row", p->row);
+    return OK;
+  }
+  case OP_COUNT:
+    break;
+  }
+  return fail(ERR_INTERNAL, "the %s backend knows no op of kind %d", name, (int)kind);
+}
