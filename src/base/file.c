@@ -220,23 +220,26 @@ status append_close(append_file *f) {
 
 // ---- reading, directories, checksums -------------------------------------------------------------------------
 
+// Opens a file to read. Never waits: opening a pipe would, for its other end. Reads wait as always.
+static status open_to_read(const char *path, FILE **f, struct stat *st) {
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  *f = fd >= 0 && fstat(fd, st) == 0 && fcntl(fd, F_SETFL, O_RDONLY) == 0 ? fdopen(fd, "rb") : NULL;
+  if (*f != NULL) return OK;
+  const int error = errno;
+  if (fd >= 0) close(fd);
+  return fail(error == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(error));
+}
+
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes) {
   *data = NULL;
   *bytes = 0;
   status rc = OK;
   char *buf = NULL;
-  // A pipe is read as far as somebody writes to it; opening one that nobody has opened for writing would wait.
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  FILE *f = fd >= 0 && fcntl(fd, F_SETFL, O_RDONLY) == 0 ? fdopen(fd, "rb") : NULL;
-  if (f == NULL) {
-    const int error = errno;
-    if (fd >= 0) close(fd);
-    return fail(error == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(error));
-  }
+  FILE *f;
   struct stat st;
-  if (fstat(fd, &st) != 0 || S_ISDIR(st.st_mode)) {
-    rc =
-        fail(ERR_IO, "cannot read %s: %s", path, S_ISDIR(st.st_mode) ? "it is a directory" : strerror(errno));
+  TRY(open_to_read(path, &f, &st));
+  if (S_ISDIR(st.st_mode)) {
+    rc = fail(ERR_IO, "cannot read %s: it is a directory", path);
     goto done;
   }
   if (st.st_size < 0 || (uint64_t)st.st_size > max_bytes) {
@@ -334,13 +337,11 @@ status path_join(char *buf, size_t size, const char *dir, const char *name) {
 }
 
 status file_sha256(const char *path, char hex[65], uint64_t *bytes) {
+  FILE *f;
   struct stat st;
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK); // opening a pipe would wait for its other end
-  if (fd < 0)
-    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
-  FILE *f = fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? fdopen(fd, "rb") : NULL; // a device may have no end
-  if (f == NULL) {
-    close(fd);
+  TRY(open_to_read(path, &f, &st));
+  if (!S_ISREG(st.st_mode)) { // a device may have no end
+    fclose(f);
     return fail(ERR_FORMAT, "%s is not a regular file", path);
   }
   status rc = OK;
