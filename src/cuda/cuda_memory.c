@@ -62,8 +62,7 @@ status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
   void *p;
   *out = NULL;
   TRY(cuda_raw_alloc(ctx, bytes, what, &p));
-  const size_t room = bytes == 0 ? 256 : bytes;
-  const status zeroed = cuda_zero(ctx, p, room);
+  const status zeroed = cuda_zero(ctx, p, bytes);
   if (zeroed != OK) {
     const cudaError_t ignored = cudaFree(p);
     (void)ignored;
