@@ -235,30 +235,47 @@ static void *put(const backend *be, op_ctx *ctx, const void *host, size_t bytes)
   return p;
 }
 
-enum { T = 200, B = 3, H = 50, D = 128, LONGEST = 128 };
+enum { T = 200, B = 3, H = 50, D = 128 };
+static const int32_t starts[B + 1] = {0, 1, 129, T};
+static const int64_t sequence_ids[B] = {7, (int64_t)1 << 40 | 5, 12345678901};
+
+// dropped[i]: is element i of `out`, the last of the buffers held, zero? Frees them all and closes the backend.
+static void read_mask(const backend *be, op_ctx *ctx, void **held, int n_held, int n, bool *dropped) {
+  float *out = calloc((size_t)n, sizeof *out);
+  assert_non_null(out);
+  check_ok(be->download(ctx, out, held[n_held - 1], (size_t)n * sizeof *out));
+  for (int i = 0; i < n; i++) dropped[i] = !(fabsf(out[i]) > 0);
+  free(out);
+  for (int i = 0; i < n_held; i++) be->mem_free(ctx, held[i]);
+  be->close(ctx);
+}
 
 // Which elements of y are zero when layernorm gives ones (gamma 0, beta 1).
 static void hidden_mask(const char *name, const step_state *state, bool *dropped) {
   const backend *be;
   op_ctx *ctx;
   check_ok(backend_find(&be, name));
-  norm_params p = {.n = {ROWS_TOKENS, T}, .hidden = H, .eps = 1e-5f, .drop = {.site = 5, .threshold = 60}};
-  embed_params e = {
-      .n = p.n, .hidden = H, .vocab = 2, .n_types = 1, .n_positions = 1, .eps = 1e-5f, .drop = p.drop};
+  embed_params e = {.n = {ROWS_TOKENS, T},
+                    .hidden = H,
+                    .vocab = 2,
+                    .n_types = 1,
+                    .n_positions = 1,
+                    .eps = 1e-5f,
+                    .drop = {.site = 5, .threshold = 60}};
   const backend_config c = {.threads = 1, .scratch_bytes = be->scratch_bytes(OP_EMBED, &e, 1)};
   check_ok(be->open(&ctx, &c));
-  int32_t zeros[T] = {0}, seq_of[T], cu[B + 1] = {0, 1, 129, T};
-  int64_t ids[B] = {7, (int64_t)1 << 40 | 5, 12345678901};
+  int32_t zeros[T] = {0}, seq_of[T];
   for (int32_t s = 0; s < B; s++)
-    for (int32_t i = cu[s]; i < cu[s + 1]; i++) seq_of[i] = s;
-  float table[2 * H], ones[H], y[T * H];
+    for (int32_t i = starts[s]; i < starts[s + 1]; i++) seq_of[i] = s;
+  float table[2 * H], ones[H];
   for (int i = 0; i < 2 * H; i++) table[i] = (float)i;
   for (int i = 0; i < H; i++) ones[i] = 1;
-  void *held[] = {
-      put(be, ctx, zeros, sizeof zeros), put(be, ctx, seq_of, sizeof seq_of), put(be, ctx, cu, sizeof cu),
-      put(be, ctx, ids, sizeof ids),     put(be, ctx, table, sizeof table),   put(be, ctx, NULL, H * 4),
-      put(be, ctx, ones, sizeof ones),   put(be, ctx, NULL, T * H * 4),       put(be, ctx, NULL, T * 4),
-      put(be, ctx, NULL, T * 4),         put(be, ctx, NULL, T * H * 4)};
+  void *held[] = {put(be, ctx, zeros, sizeof zeros),   put(be, ctx, seq_of, sizeof seq_of),
+                  put(be, ctx, starts, sizeof starts), put(be, ctx, sequence_ids, sizeof sequence_ids),
+                  put(be, ctx, table, sizeof table),   put(be, ctx, NULL, H * 4),
+                  put(be, ctx, ones, sizeof ones),     put(be, ctx, NULL, T * H * 4),
+                  put(be, ctx, NULL, T * 4),           put(be, ctx, NULL, T * 4),
+                  put(be, ctx, NULL, T * H * 4)};
   const batch_view view = {.ids = held[0],
                            .types = held[0],
                            .positions = held[0],
@@ -275,10 +292,7 @@ static void hidden_mask(const char *name, const step_state *state, bool *dropped
   e.y = held[10];
   check_ok(be->state_write(ctx, state));
   check_ok(be->embed_forward(ctx, &e));
-  check_ok(be->download(ctx, y, held[10], sizeof y));
-  for (int i = 0; i < T * H; i++) dropped[i] = !(fabsf(y[i]) > 0);
-  for (size_t i = 0; i < sizeof held / sizeof *held; i++) be->mem_free(ctx, held[i]);
-  be->close(ctx);
+  read_mask(be, ctx, held, sizeof held / sizeof *held, T * H, dropped);
 }
 
 // Queries are zero, so probabilities are even; v is the unit matrix by key, so out[d] is what is left of key d's.
@@ -295,15 +309,17 @@ static void attention_mask(const char *name, const step_state *state, bool *drop
                         .drop = {.site = 9, .threshold = 60}};
   const backend_config c = {.threads = 1, .scratch_bytes = be->scratch_bytes(OP_ATTENTION, &p, 1)};
   check_ok(be->open(&ctx, &c));
-  int32_t cu[B + 1] = {0, 1, 129, T}, work[] = {0, 0, 1, 0, 1, 64, 2, 0, 2, 64};
-  int64_t ids[B] = {7, (int64_t)1 << 40 | 5, 12345678901};
-  static float qkv[T * 3 * D], out[T * D];
+  const int32_t work[] = {0, 0, 1, 0, 1, 64, 2, 0, 2, 64};
+  static float qkv[T * 3 * D];
   memset(qkv, 0, sizeof qkv);
   for (int s = 0; s < B; s++)
-    for (int i = cu[s]; i < cu[s + 1]; i++) qkv[(i * 3 + 2) * D + (i - cu[s])] = 1;
-  void *held[] = {put(be, ctx, cu, sizeof cu),   put(be, ctx, work, sizeof work),
-                  put(be, ctx, ids, sizeof ids), put(be, ctx, qkv, sizeof qkv),
-                  put(be, ctx, NULL, T * 4),     put(be, ctx, NULL, sizeof out)};
+    for (int i = starts[s]; i < starts[s + 1]; i++) qkv[(i * 3 + 2) * D + (i - starts[s])] = 1;
+  void *held[] = {put(be, ctx, starts, sizeof starts),
+                  put(be, ctx, work, sizeof work),
+                  put(be, ctx, sequence_ids, sizeof sequence_ids),
+                  put(be, ctx, qkv, sizeof qkv),
+                  put(be, ctx, NULL, T * 4),
+                  put(be, ctx, NULL, T * D * 4)};
   const batch_view view = {.cu_seqlens = held[0], .work = held[1], .seq_ids = held[2]};
   p.batch = &view;
   p.qkv = held[3];
@@ -311,10 +327,7 @@ static void attention_mask(const char *name, const step_state *state, bool *drop
   p.out = held[5];
   check_ok(be->state_write(ctx, state));
   check_ok(be->attention_forward(ctx, &p));
-  check_ok(be->download(ctx, out, held[5], sizeof out));
-  for (int i = 0; i < T * D; i++) dropped[i] = !(fabsf(out[i]) > 0);
-  for (size_t i = 0; i < sizeof held / sizeof *held; i++) be->mem_free(ctx, held[i]);
-  be->close(ctx);
+  read_mask(be, ctx, held, sizeof held / sizeof *held, T * D, dropped);
 }
 
 static void check_masks(void (*mask)(const char *, const step_state *, bool *), size_t n, double share) {
