@@ -6,7 +6,7 @@
 status() {
   local name=$1 wanted=$2 rc; shift 2
   "$@" >"$work/said" 2>"$work/wrong"; rc=$?
-  if [ $rc = "$wanted" ]; then ok "$name"; else not_ok "$name (exit $rc)"; tail -n 3 "$work/wrong" | sed 's/^/# /'; fi
+  if [ $rc = "$wanted" ]; then ok "$name"; else not_ok "$name (exit $rc)" "$work/said" "$work/wrong"; fi
 }
 for help in --help -h help; do status "souk $help" 0 "$souk" $help; done
 check "names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest) ' "$work/said")" = 12

@@ -11,8 +11,7 @@ unset ASAN_OPTIONS UBSAN_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS
 export CUSIM_NOTES=0
 kinds="st asan race"
 if ! make --no-print-directory -j2 $(for k in $kinds; do echo "build/cusim-$k/libsouk_cuda.so"; done) >"$work/build" 2>&1; then
-  not_ok "the backend builds on the simulator"
-  tail -n 30 "$work/build" | sed 's/^/# /'
+  not_ok "the backend builds on the simulator" "$work/build"
   finish
 fi
 ok "the backend builds on the simulator, without warnings"

@@ -7,28 +7,28 @@ cd "$(dirname "$0")/../.." || exit 1
 unset ASAN_OPTIONS UBSAN_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS
 export CUSIM_NOTES=0
 if ! nice -n 5 make --no-print-directory -j2 cusim-tests >"$work/build.log" 2>&1; then
-  not_ok "the simulator builds"
-  tail -n 30 "$work/build.log" | sed 's/^/# /'
+  not_ok "the simulator builds" "$work/build.log"
   finish
 fi
 ok "the simulator builds, without warnings"
 
-# pass NAME COMMAND...: takes over the TAP lines of a program under a name.
+# pass NAME COMMAND...: takes over the TAP lines of a program under a name, and what it says besides as comments.
 pass() {
   local name=$1 line rc
   shift
-  "$@" >"$work/tap" 2>"$work/err"
+  "$@" >"$work/tap" 2>&1
   rc=$?
   while IFS= read -r line; do
     case $line in
     "ok "*) [[ $line == *"# skip"* ]] && skip "$name: ${line#* - }" "" || ok "$name: ${line#* - }" ;;
     "not ok "*) not_ok "$name: ${line#* - }" ;;
+    "1.."*) ;;
     "#"*) echo "$line" ;;
+    *) echo "# $line" ;;
     esac
   done <"$work/tap"
   if [ $rc -ne 0 ] && ! grep -q '^not ok' "$work/tap"; then
-    not_ok "$name ends well (exit $rc)"
-    tail -n 10 "$work/err" | sed 's/^/# /'
+    not_ok "$name ends well (exit $rc)" "$work/tap"
   fi
 }
 in_kind() { # KIND TEST [VARIABLE=VALUE]...

@@ -10,7 +10,7 @@ make_log 400 60 >"$work/log.csv"
 make_log 300 60 >"$work/other.csv"
 make_log 300 61 >"$work/larger.csv"
 for d in log other larger; do
-  "$souk" prepare --log "$work/$d.csv" --user user --fields.item item --out "$work/$d" --output.name "$d" >/dev/null 2>&1
+  quietly "$souk" prepare --log "$work/$d.csv" --user user --fields.item item --out "$work/$d" --output.name "$d"
 done
 check "a few steps of training, with validation by a sampled metric" "$souk" pretrain --data.dir "$work/log" \
   --train.out "$work/run" --hidden 16 --layers 1 --steps 60 --warmup_steps 5 --lr 0.01 --batch_tokens 256 --max_positions 12 \
@@ -60,7 +60,7 @@ fi
 check "no intervals when none are asked for" bash -c "! grep -q '\"low\"\|\"loss\"' $work/json0"
 
 # Lists.
-"$souk" eval "$work/run" --protocols full --bootstrap 0 --lists "$work/lists.jsonl" --k 7 >/dev/null 2>&1
+quietly "$souk" eval "$work/run" --protocols full --bootstrap 0 --lists "$work/lists.jsonl" --k 7
 check "a list for every question" test "$(grep -cE '^\{"user":"u[0-9]+","items":\[("item[0-9]+",?){7}\],"scores":\[.*\],"target":"item[0-9]+","rank":[0-9]+\}$' "$work/lists.jsonl")" = 400
 check "none holds an item of its history" awk -F'"' 'NR == FNR { split($0, f, ","); seen[f[1] FS f[2]]++; last[f[1]] = f[2]; next }
   { user = $4; target = $(NF - 3); for (i = 8; i < NF && $i ~ /^item/; i += 2) if (seen[user FS $i] > ($i == last[user])) bad = 1 } END { exit bad }' "$work/log.csv" "$work/lists.jsonl"
@@ -108,7 +108,7 @@ check_error "a wrong part" "part wants valid|test" "$souk" eval "$work/run" --pa
 check_error "an unknown option" 'did you mean "baselines.window"' "$souk" eval "$work/run" --baselines.windw 3
 check_error "a list that cannot be written" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
 check_error "an unknown metric for validation" 'no metric "popular/hr@10"' "$souk" pretrain --data.dir "$work/log" --train.out "$work/r2" --metric popular/hr@10
-"$souk" prepare --log "$work/log.csv" --user user --fields.item item --out "$work/none" --split none >/dev/null 2>&1
+quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --out "$work/none" --split none
 check_error "no held-out part" "has no test targets" "$souk" eval --baselines-only --data "$work/none"
 mv "$work/log" "$work/moved"
 check_error "the run's data set is gone" "--data DIR names it" "$souk" eval "$work/run"

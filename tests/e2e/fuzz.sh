@@ -18,8 +18,7 @@ fi
 unset ONLY ASAN_OPTIONS UBSAN_OPTIONS CMOCKA_MESSAGE_OUTPUT # the runner has its own
 export MAKEFLAGS=
 if ! make --no-print-directory -j"$(nproc)" fuzz-targets >"$work/build" 2>&1; then
-  not_ok "the fuzz targets build"
-  tail -n 20 "$work/build" | sed 's/^/# /'
+  not_ok "the fuzz targets build" "$work/build"
   finish
 fi
 ok "the fuzz targets build"

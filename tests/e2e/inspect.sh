@@ -6,13 +6,13 @@ says() {
   "$souk" inspect "$file" >"$work/.said" 2>&1 || { cat "$work/.said"; return 1; }
   for text in "$@"; do grep -qF -- "$text" "$work/.said" || { echo "lacks: $text"; head -n 60 "$work/.said"; return 1; }; done
 }
-"$souk" synth --out "$work/m" --users 60 --items 80 --length 10 >/dev/null
-"$souk" prepare datasets/synth/prepare.yaml --log "$work/m/events.csv.gz" --catalogue "$work/m/catalogue.jsonl" --out "$work/d" >/dev/null
-"$souk" pretrain --data.dir "$work/d" --out "$work/r" --steps 4 --eval_every 2 --hidden 16 --layers 1 --max_positions 20 \
-  --data.window 20 --data.stride 10 --batch_tokens 256 --log_every 1 >/dev/null 2>&1
-"$souk" export "$work/r" "$work/b" >/dev/null 2>&1
-"$souk" vectors "$work/r" --items "$work/v.npy" >/dev/null 2>&1
-"$souk" vectors "$work/r" --items "$work/v.h5" >/dev/null 2>&1
+quietly "$souk" synth --out "$work/m" --users 60 --items 80 --length 10
+quietly "$souk" prepare datasets/synth/prepare.yaml --log "$work/m/events.csv.gz" --catalogue "$work/m/catalogue.jsonl" --out "$work/d"
+quietly "$souk" pretrain --data.dir "$work/d" --out "$work/r" --steps 4 --eval_every 2 --hidden 16 --layers 1 --max_positions 20 \
+  --data.window 20 --data.stride 10 --batch_tokens 256 --log_every 1
+quietly "$souk" export "$work/r" "$work/b"
+quietly "$souk" vectors "$work/r" --items "$work/v.npy"
+quietly "$souk" vectors "$work/r" --items "$work/v.h5"
 step=$work/r/$(cat "$work/r/last")
 
 check "a marketplace" says "$work/m" "generated marketplace" "events.csv.gz" "good" "best_clicks"

@@ -6,18 +6,47 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tap=0 tap_failed=0
 ok() { tap=$((tap + 1)); echo "ok $tap - $1"; }
-not_ok() { tap=$((tap + 1)); tap_failed=1; echo "not ok $tap - $1"; }
 skip() { tap=$((tap + 1)); echo "ok $tap - $1 # skip $2"; }
+# said FILE...: the last lines of each as comments, which the runner shows beneath a check that failed.
+said() {
+  local file
+  for file in "$@"; do [ -f "$file" ] && tail -n 30 "$file" | sed 's/^/# /'; done
+}
+# not_ok NAME [FILE...]: a check that failed, and what the command behind it printed.
+not_ok() { tap=$((tap + 1)); tap_failed=1; echo "not ok $tap - $1"; shift; said "$@"; }
+# told STATUS COMMAND...: the command that failed, cut to a few lines, and what it printed.
+told() {
+  local status=$1; shift
+  printf 'exit status %s of: %s\n' "$status" "$*" | cut -c -300 | head -n 5 | sed 's/^/# /'
+  said "$work/.out"
+}
+# looked_at COMMAND...: the ends of the texts that a command which says nothing (a grep, say) looked at.
+looked_at() {
+  local word
+  for word in "$@"; do
+    if [[ $word == "$work"/* && -f $word ]] && grep -qI . "$word"; then echo "# $word:"; said "$word"; fi
+  done
+}
 # check NAME COMMAND...: passes when the command succeeds; its output is shown when it does not.
 check() {
-  local name=$1; shift
-  if "$@" >"$work/.out" 2>&1; then ok "$name"; else not_ok "$name"; sed 's/^/# /' "$work/.out" | tail -n 30; fi
+  local name=$1 rc; shift
+  "$@" >"$work/.out" 2>&1; rc=$?
+  if [ $rc = 0 ]; then ok "$name"; return; fi
+  not_ok "$name"; told $rc "$@"
+  [ -s "$work/.out" ] || looked_at "$@"
 }
 # check_error NAME TEXT COMMAND...: the command must fail (not by a signal) and say TEXT on stderr.
 check_error() {
   local name=$1 text=$2 rc; shift 2
   "$@" >"$work/.out" 2>"$work/.err"; rc=$?
-  if [ $rc -ne 0 ] && [ $rc -lt 126 ] && grep -qF -- "$text" "$work/.err"; then ok "$name"
-  else not_ok "$name (exit $rc, wanted: $text)"; sed 's/^/# /' "$work/.err" | tail -n 10; fi
+  if [ $rc -ne 0 ] && [ $rc -lt 126 ] && grep -qF -- "$text" "$work/.err"; then ok "$name"; return; fi
+  not_ok "$name (wanted: $text)"; told $rc "$@"; said "$work/.err"
+}
+# quietly COMMAND...: a step on the way to a check; it counts only when it fails.
+quietly() {
+  local rc
+  "$@" >"$work/.out" 2>&1; rc=$?
+  [ $rc = 0 ] || { not_ok "a step on the way to the next checks"; told $rc "$@"; }
+  return $rc
 }
 finish() { echo "1..$tap"; exit $tap_failed; }

@@ -19,8 +19,7 @@ library=build/nvcc/libsouk_cuda.so
 build() { nice -n 2 make --no-print-directory -j2 "$@"; }
 
 if ! build -k $library >"$work/out" 2>&1; then
-  not_ok "kernels and host code compile and link, warnings and spills being errors"
-  tail -n 30 "$work/out" | sed 's/^/# /'
+  not_ok "kernels and host code compile and link, warnings and spills being errors" "$work/out"
   finish
 fi
 ok "kernels and host code compile and link, warnings and spills being errors"
@@ -55,7 +54,7 @@ echo '__global__ void unused(float *p) { int left = 1; p[0] = 0; }' >"$work/unus
 for refused in spill unused; do
   # shellcheck disable=SC2086
   if "$nvcc" $flags -arch=sm_80 -c "$work/$refused.cu" -o "$work/$refused.o" >"$work/out" 2>&1; then
-    not_ok "$refused.cu is refused"
+    not_ok "$refused.cu is refused" "$work/out"
   else
     check "$refused.cu is refused, for what is wrong with it" grep -qE 'spilled|never referenced' "$work/out"
   fi

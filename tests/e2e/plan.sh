@@ -8,7 +8,7 @@ number() { sed -n "s/^ \"$1\": \([-+.0-9e]*\).*/\1/p"; } # of the outermost obje
 held() {
   local name=$1 planned real; shift
   planned=$(plan "$@" | number total_bytes)
-  train "$work/$name" "$@" || { not_ok "$name runs"; return; }
+  train "$work/$name" "$@" || { not_ok "$name runs" "$work/$name.err"; return; }
   real=$(sed -n 's/.*"kind":"end".*"peak_bytes":\([0-9]*\).*/\1/p' "$work/$name/metrics.jsonl")
   echo "# $name: planned $planned bytes, took $real"
   check "$name: within 5% of the plan" awk -v a="$planned" -v b="$real" 'BEGIN {d = (a - b) / b; exit !(a > 0 && d < 0.05 && d > -0.05)}'

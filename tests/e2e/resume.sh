@@ -100,7 +100,7 @@ damaged "a missing manifest" 'rm manifest.json' "cannot open"
 check "the damaged one is set aside" test -d "$work/dam/damaged-step-00000006"
 rm -rf "$work/none"; cp -r "$work/three" "$work/none"; for s in "$work"/none/step-*; do truncate -s 99 "$s/model.h5"; done
 check_error "with nothing whole left it says so" "holds no checkpoint that is whole" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${three[@]}" --resume
-"$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$work/other" --min_user 6 >/dev/null 2>&1
+quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$work/other" --min_user 6
 check_error "another data set is refused" "another data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/other" --out "$work/three" --steps 8 --resume
 
 # Stopped by a signal between two saves, in the middle of a metrics window.

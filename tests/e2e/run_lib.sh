@@ -19,16 +19,18 @@ awk 'BEGIN {
   }
 }' >"$work/log.csv"
 "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$data" \
-  >/dev/null 2>&1 || { echo "not ok 1 - the test's data set"; exit 1; }
+  >"$work/.out" 2>&1 || { not_ok "the test's data set" "$work/.out"; finish; }
 cat >"$work/tiny.yaml" <<X
 data: {dir: "$data", batch_tokens: 256}
 model: {hidden: 8, layers: 1, heads: 1, max_positions: 20}
 train: {device: ${TEST_DEVICE:-cpu}, threads: 1, peak_gflops: 10, eval_users: 50, log_every: 5}
 X
-# train RUN OPTIONS...: stderr to RUN.err.
+# train RUN OPTIONS...: stderr to RUN.err, and on if it fails.
 train() {
-  local run=$1; shift
-  "$souk" pretrain "$work/tiny.yaml" --out "$run" "$@" 2>"$run.err"
+  local run=$1 rc; shift
+  "$souk" pretrain "$work/tiny.yaml" --out "$run" "$@" 2>"$run.err"; rc=$?
+  [ $rc = 0 ] || cat "$run.err" >&2
+  return $rc
 }
 # What must not depend on when a run was stopped: the sums of all checkpoints, which is last and best, and the metrics
 # without what is measured in seconds.
