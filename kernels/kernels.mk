@@ -1,9 +1,10 @@
 # The CUDA backend, libsouk_cuda.so: kernels/*.cu and src/cuda/*.c, for a GPU (CUDA=1, nvcc) or on the simulator
 # (CUDA=sim). `make all` puts it beside the program; without CUDA= there is none, and --device cuda says so.
 #
-#   CUDA=1                             NVCC=path of nvcc, CUDA_HOME=its toolkit (headers, libcudart, libcublasLt)
+#   CUDA=1                             NVCC=path of nvcc, CUDA_HOME=a toolkit whose parts come first (tools/gpu/toolkit)
+#                                      GPU_ARCHS="80 90": machine code for these; native: for the GPUs of this machine
 #   CUDA=sim                           CUSIM_KIND=st (docs/cusim.md)
-#   build/nvcc/libsouk_cuda.so         for GPUs: machine code for GPU_ARCHS, PTX of the last for newer ones
+#   build/nvcc/libsouk_cuda.so         for GPUs: machine code for GPU_ARCHS, PTX of the newest for GPUs that are newer still
 #   build/nvcc/kernels/X.log           what ptxas says of the kernels of X.cu (make kernels-report)
 #   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind
 KERNELS := $(wildcard kernels/*.cu)
@@ -11,40 +12,42 @@ CUDA_HOST := $(wildcard src/cuda/*.c) src/ops/shapes.c
 
 # ---- for GPUs ------------------------------------------------------------------------------------------------
 ifeq ($(origin NVCC),undefined)
-NVCC := $(or $(shell command -v nvcc 2>/dev/null),$(wildcard /usr/local/cuda/bin/nvcc))
+NVCC := $(shell CUDA_HOME='$(CUDA_HOME)' tools/gpu/toolkit nvcc)
 endif
-ifeq ($(origin CUDA_HOME),undefined)
-CUDA_HOME := $(patsubst %/bin/nvcc,%,$(if $(NVCC),$(shell readlink -f "$$(command -v $(NVCC))")))
-endif
-GPU_ARCHS := 80 86 89 90 100 120
-NVCC_ARCHS := $(foreach a,$(GPU_ARCHS),-gencode arch=compute_$a,code=sm_$a) \
-              -gencode arch=compute_$(lastword $(GPU_ARCHS)),code=compute_$(lastword $(GPU_ARCHS))
-# Warnings are errors, and so are registers that spill to memory.
-NVCC_FLAGS := -std=c++17 -O3 -lineinfo --Werror all-warnings -Xptxas -v,-warn-spills \
-              -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra,-Werror -Ikernels -Isrc
-# The toolkit's headers are not ours to mend.
-CUDA_INC := $(if $(filter-out /usr,$(CUDA_HOME)),-isystem $(CUDA_HOME)/include)
+# Empty: the architectures that Souk is meant for and this nvcc knows.
+GPU_ARCHS ?=
+NVCC_FLAGS := -std=c++17 -O3 -lineinfo -Xptxas -v,-warn-spills -Xcompiler -fPIC,-fvisibility=hidden,-Wall,-Wextra -Ikernels -Isrc
+# Registers that spill to memory are a warning, too.
+NVCC_WERROR := $(if $(WERROR_FLAG),--Werror all-warnings -Xcompiler -Werror)
 CUDA_CXX := $(if $(filter default undefined,$(origin CXX)),g++,$(CXX))
+FIND_TOOLKIT = CUDA_HOME='$(CUDA_HOME)' tools/gpu/toolkit flags build/nvcc '$(NVCC)' '$(GPU_ARCHS)' '$(NVCC_FLAGS)'
 
-build/nvcc/%.o: %.cu kernels/kernels.mk
+# Beside it: include, libraries and archs, flags for the compilers. They change only if the toolkit or GPU_ARCHS do.
+.PHONY: FORCE
+build/nvcc/toolkit: FORCE
+	$(Q)$(FIND_TOOLKIT)
+
+# The log is printed without the lines that are there for every kernel: what is left are warnings and errors.
+build/nvcc/%.o: %.cu build/nvcc/toolkit
 	@mkdir -p $(@D)
-	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_ARCHS) -MMD -MP -MF $(@:.o=.d) -c $< -o $@ >$(@:.o=.log) 2>&1 || \
-	  { grep -vE '^ptxas info|^ +[0-9]+ bytes stack frame, 0 bytes spill' $(@:.o=.log) | c++filt >&2; rm -f $@; exit 1; }
+	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_WERROR) -optf build/nvcc/archs,build/nvcc/include -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
+	  >$(@:.o=.log) 2>&1; rc=$$?; \
+	  { grep -vE '^ptxas info|^ +[0-9]+ bytes stack frame, 0 bytes spill' $(@:.o=.log) || true; } | c++filt >&2; \
+	  [ $$rc = 0 ] || { rm -f $@; exit 1; }
 
-build/nvcc/src/%.o: src/%.c
+build/nvcc/src/%.o: src/%.c build/nvcc/toolkit
 	@mkdir -p $(@D)
-	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Isrc -Ikernels $(CUDA_INC) -MMD -MP -c $< -o $@
+	$(Q)$(CC) -std=gnu11 -O2 -g $(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE -Isrc -Ikernels @build/nvcc/include -MMD -MP -c $< -o $@
 
-# No run path is written into it: the loader finds the toolkit's libraries as it finds others (ldconfig, LD_LIBRARY_PATH).
+# No run path is written into it: the toolkit's libraries are found when it is loaded (src/ops/cuda_libraries.c).
 build/nvcc/libsouk_cuda.so: $(KERNELS:%.cu=build/nvcc/%.o) $(CUDA_HOST:%.c=build/nvcc/%.o) kernels/exports.map
-	$(Q)$(CUDA_CXX) -shared -Wl,--as-needed -Wl,--version-script=kernels/exports.map -o $@ $(filter %.o,$^) \
-	  -L$(CUDA_HOME)/lib64 -L$(CUDA_HOME)/lib -lcudart -lcublasLt
+	$(Q)$(CUDA_CXX) -shared -Wl,--as-needed -Wl,--version-script=kernels/exports.map -o $@ $(filter %.o,$^) @build/nvcc/libraries
 
 .PHONY: kernels-report nvcc-flags cuda-host-check
 nvcc-flags:
-	@echo '$(NVCC_FLAGS)'
-cuda-host-check: # every warning of this compiler
-	@for f in $(CUDA_HOST); do $(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -Isrc -Ikernels $(CUDA_INC) -c $$f -o /dev/null || exit 1; done
+	@echo '$(NVCC_FLAGS) $(NVCC_WERROR)'
+cuda-host-check: build/nvcc/toolkit # every warning of this compiler
+	@for f in $(CUDA_HOST); do $(CC) -std=gnu11 -O2 $(WARN) -D_GNU_SOURCE -Isrc -Ikernels @build/nvcc/include -c $$f -o /dev/null || exit 1; done
 kernels-report: $(KERNELS:%.cu=build/nvcc/%.o) ## registers, shared memory and spills of every kernel on every device (nvcc)
 	@tools/kernel_report $(KERNELS:%.cu=build/nvcc/%.log)
 
@@ -79,7 +82,7 @@ ifneq ($(filter-out $(CUSIM_KINDS),$(CUSIM_KIND)),)
 $(error CUSIM_KIND=$(CUSIM_KIND): known are $(CUSIM_KINDS))
 endif
 ifeq ($(CUDA)$(NVCC),1)
-$(error CUDA=1 needs nvcc, and none was found: install the CUDA toolkit or give NVCC=path; CUDA=sim needs none)
+$(error $(shell $(FIND_TOOLKIT) 2>&1); CUDA=sim needs none)
 endif
 
 CUDA_BUILT := $(if $(filter 1,$(CUDA)),nvcc,cusim-$(CUSIM_KIND))

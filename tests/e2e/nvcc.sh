@@ -16,13 +16,15 @@ if ! [ -x "$nvcc" ]; then
 fi
 archs="80 86 89 90 100 120"
 library=build/nvcc/libsouk_cuda.so
-build() { nice -n 2 make --no-print-directory -j2 "$@"; }
+build() { nice -n 2 make --no-print-directory -j2 WERROR=1 GPU_ARCHS= "$@"; }
 
 if ! build -k $library >"$work/out" 2>&1; then
   not_ok "kernels and host code compile and link, warnings and spills being errors" "$work/out"
   finish
 fi
 ok "kernels and host code compile and link, warnings and spills being errors"
+clean() { ! grep -n warning build/nvcc/kernels/*.log; } # of objects that were there already, too
+check "nor were there any when no errors were made of them" clean
 check "the report lists every kernel" build kernels-report
 build kernels-report >"$work/report" 2>/dev/null
 check "no register is spilled" grep -qE '^[0-9]+ kernels on 6 devices, 0 bytes spilled$' "$work/report"
@@ -39,7 +41,7 @@ each_kernel() { # every kernel in the sources was compiled for every device
 check "every kernel is there for each of $archs" each_kernel
 
 # The compiler does refuse what it should: a kernel with too few registers, and one with a value that nobody uses.
-flags=$(make --no-print-directory nvcc-flags)
+flags=$(build nvcc-flags)
 cat >"$work/spill.cu" <<'X'
 __global__ void __launch_bounds__(1024, 2) spill(float *p) {
   float x[48];

@@ -9,7 +9,7 @@ CUSIM_CC ?= gcc
 CUSIM_KINDS := st mt asan race uc
 CUSIM_INC := -Itools/cusim/include -Ikernels -Isrc
 CUSIM_ARCH := $(if $(shell grep -m1 -w avx2 /proc/cpuinfo 2>/dev/null),-march=x86-64-v3)
-CUSIM_WARN := -Wall -Wextra -Wshadow -Wno-unknown-pragmas -Werror
+CUSIM_WARN := -Wall -Wextra -Wshadow -Wno-unknown-pragmas $(WERROR_FLAG)
 CUSIM_STD := -std=c++17 $(CUSIM_WARN) -fPIC -pthread $(CUSIM_ARCH)
 
 # Kernels, the host code beside them, and tests.

@@ -13,7 +13,7 @@
 #define CUSIM          1 /* sources may ask; kernels should need it in kernels/gpu.cuh only */
 #define CUDART_VERSION 13000
 
-/* An ignored result is a compile-time error (with -Werror) for every call whose failure matters. */
+/* An ignored result is a warning at compile time (an error with WERROR=1) for every call whose failure matters. */
 #define CUSIM_CHECKED __attribute__((warn_unused_result))
 
 #ifdef __cplusplus
