@@ -63,9 +63,9 @@ INFER := $(if $(wildcard src/infer/main.c),$(B)/souk-infer $(B)/libsouk_infer.a 
 ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),build/souk-infer))
 
 # ---- sources -------------------------------------------------------------------------------------------------
-# The inference module is a product of its own: src/infer and src/simd only.
+# The inference module is a product of its own: src/infer, src/simd and the leaf src/format only.
 INFER_MAIN := src/infer/main.c $(wildcard src/infer/cli_*.c)
-INFER_SRC := $(filter-out $(INFER_MAIN),$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c)
+INFER_SRC := $(filter-out $(INFER_MAIN),$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c src/format/*.c)
 SOUK_SRC := $(filter-out src/main.c $(wildcard src/infer/*.c src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(SOUK_SRC:%.c=$(B)/%.o)
 INFER_OBJ := $(INFER_SRC:%.c=$(B)/%.o)

@@ -24,7 +24,8 @@ int cli_grow(void *array, size_t *cap, size_t need, size_t size);
 
 // ---- output (cli_output.c) -----------------------------------------------------------------------------------
 
-// A file that appears whole under its name or not at all (also when the program is interrupted), or stdout.
+// A file that appears whole under its name or not at all (also when the program is interrupted), a stream that is
+// written straight through (what is no regular file: src/format/target.h), or stdout.
 typedef struct cli_output cli_output;
 int output_open(cli_output **out, const char *path); // NULL or "-": stdout
 int output_write(cli_output *o, const void *data, size_t bytes);
@@ -36,10 +37,11 @@ int output_float(cli_output *o, float x);
 int output_int(cli_output *o, int64_t x);
 int output_commit(cli_output *o); // frees o in every case
 void output_abort(cli_output *o); // NULL is safe
-// NumPy's .npy, float32 [rows, columns]: open, rows in order through output_write, commit. Not on stdout: the
-// number of rows goes into the header at the end.
-int npy_open(cli_output **out, const char *path);
-int npy_commit(cli_output *o, int64_t rows, int64_t columns); // frees o in every case
+// NumPy's .npy, float32 [rows, columns], and who each row is: open, rows in order through output_write, commit. Not on
+// stdout: the number of rows goes into the header at the end. names_path NULL: no names. Files that belong together never
+// mismatch (docs/formats.md, "Files in pairs").
+int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path);
+int npy_commit(cli_output *o, cli_output *names, int64_t rows, int64_t columns); // frees both in every case
 
 // ---- input (cli_input.c) -------------------------------------------------------------------------------------
 

@@ -1,21 +1,25 @@
 // Output of souk-infer; see cli.h.
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "format/target.h"
+#include "format/temporary.h"
 #include "infer/cli.h"
 
 enum { BUFFER = 1 << 16, NPY_HEADER = 128, OPEN_MAX_FILES = 4 };
 
 struct cli_output {
-  int fd;
-  bool is_file;
+  int fd;      // where bytes go
+  int through; // the stream that gets them at the end, when they are collected in a file without a name; else -1
+  bool is_stdout, is_file; // neither: a stream
   size_t used;
-  char path[PATH_MAX], temporary[PATH_MAX + 32];
+  temporary t;         // of a file
+  char path[PATH_MAX]; // as it was given
   char buffer[BUFFER];
 };
 
@@ -44,8 +48,10 @@ int cli_grow(void *array, size_t *cap, size_t need, size_t size) {
 // ---- interruption --------------------------------------------------------------------------------------------
 
 // Temporary files that are open now, for the signal handler: a slot is filled before its flag is set.
-static char pending[OPEN_MAX_FILES][PATH_MAX + 32];
+static char pending[OPEN_MAX_FILES][PATH_MAX];
 static volatile sig_atomic_t is_pending[OPEN_MAX_FILES];
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static void on_signal(int number) {
   for (int i = 0; i < OPEN_MAX_FILES; i++)
@@ -54,8 +60,19 @@ static void on_signal(int number) {
   raise(number);
 }
 
+// While a file is made, or moved to its place, a signal waits: in between nobody could tell what is to be removed.
+static void hold_signals(sigset_t *before) {
+  sigset_t set;
+  sigemptyset(&set);
+  for (int i = 0; i < SIGNALS; i++) sigaddset(&set, signals[i]);
+  pthread_sigmask(SIG_BLOCK, &set, before);
+}
+
+static void release_signals(const sigset_t *before) {
+  pthread_sigmask(SIG_SETMASK, before, NULL);
+}
+
 static void set_pending(const char *path, bool open) {
-  static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
   for (int i = 0; i < OPEN_MAX_FILES; i++) {
     if (open && !is_pending[i]) {
       strcpy(pending[i], path);
@@ -64,37 +81,90 @@ static void set_pending(const char *path, bool open) {
     }
     if (!open && is_pending[i] && strcmp(pending[i], path) == 0) is_pending[i] = 0;
   }
-  for (size_t i = 0; open && i < sizeof signals / sizeof *signals; i++) signal(signals[i], on_signal);
+  for (int i = 0; open && i < SIGNALS; i++) {
+    struct sigaction now;
+    if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN) continue; // nohup
+    signal(signals[i], on_signal);
+  }
 }
 
 // ---- files ---------------------------------------------------------------------------------------------------
 
-int output_open(cli_output **out, const char *path) {
-  cli_output *o = calloc(1, sizeof *o);
-  *out = NULL;
-  if (o == NULL) return cli_fail(EXIT_FAILED, "out of memory: an output file");
-  if (path == NULL || strcmp(path, "-") == 0) {
-    o->fd = STDOUT_FILENO;
-    strcpy(o->path, "standard output");
-  } else {
-    if (strlen(path) >= PATH_MAX) {
-      free(o);
-      return cli_fail(EXIT_USAGE, "path too long: %.60s...", path);
-    }
-    o->is_file = true;
-    strcpy(o->path, path);
-    snprintf(o->temporary, sizeof o->temporary, "%s.tmp.%ld", path, (long)getpid());
-    set_pending(o->temporary, true);
-    o->fd = open(o->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (o->fd < 0) {
-      const int rc = cli_fail(EXIT_FAILED, "cannot create %s: %s", o->temporary, strerror(errno));
-      set_pending(o->temporary, false);
-      free(o);
-      return rc;
-    }
+static int cannot(const char *what, const char *path, int error) {
+  return cli_fail(EXIT_FAILED, "cannot %s %s: %s", what, path, strerror(error));
+}
+
+static void tell_leftovers(const leftovers *found, const char *path) {
+  char text[2 * PATH_MAX + 256];
+  if (leftovers_text(found, path, text, sizeof text)) fprintf(stderr, "souk-infer: %s\n", text);
+}
+
+static int open_stream(cli_output *o, const target *to) {
+  int error = target_open_stream(to, false, &o->fd);
+  if (error == ENXIO && to->fifo) {
+    fprintf(stderr, "souk-infer: waiting for somebody to read %s\n", o->path);
+    error = target_open_stream(to, true, &o->fd);
   }
+  return error == 0 ? 0 : cannot("open", o->path, error);
+}
+
+static int open_file(cli_output *o, const target *to, const temporary *like) {
+  sigset_t before;
+  hold_signals(&before);
+  const int error = temporary_make(&o->t, to->path, false, like);
+  if (error == 0) set_pending(o->t.name, true);
+  release_signals(&before);
+  o->is_file = error == 0;
+  o->fd = o->t.fd;
+  return error == 0 ? 0 : cannot("create", o->path, error);
+}
+
+static int open_target(cli_output **out, const char *path, const target *to, const temporary *like) {
+  *out = NULL;
+  cli_output *o = calloc(1, sizeof *o);
+  if (o == NULL) return cli_fail(EXIT_FAILED, "out of memory: an output file");
+  o->through = -1;
+  strcpy(o->path, path); // target_find has seen that it fits
+  const int rc = to->kind == TARGET_DIRECTORY ? cannot("write", path, EISDIR)
+                 : to->kind == TARGET_STREAM  ? open_stream(o, to)
+                                              : open_file(o, to, like);
+  if (rc == 0)
+    *out = o;
+  else
+    free(o);
+  return rc;
+}
+
+static int find(target *to, const char *path) {
+  const int error = target_find(to, path);
+  return error == 0 ? 0 : cannot("write", path, error);
+}
+
+static int open_stdout(cli_output **out) {
+  cli_output *o = calloc(1, sizeof *o);
   *out = o;
+  if (o == NULL) return cli_fail(EXIT_FAILED, "out of memory: an output file");
+  o->fd = STDOUT_FILENO;
+  o->through = -1;
+  o->is_stdout = true;
+  strcpy(o->path, "standard output");
   return 0;
+}
+
+static bool is_dash(const char *path) {
+  return path == NULL || strcmp(path, "-") == 0;
+}
+
+int output_open(cli_output **out, const char *path) {
+  target to;
+  leftovers found = {0};
+  *out = NULL;
+  if (is_dash(path)) return open_stdout(out);
+  const int rc = find(&to, path);
+  if (rc != 0) return rc;
+  if (to.kind == TARGET_FILE) leftovers_mend(to.path, &found);
+  tell_leftovers(&found, path);
+  return open_target(out, path, &to, NULL);
 }
 
 static int write_all(cli_output *o, const char *data, size_t bytes) {
@@ -125,30 +195,38 @@ int output_write(cli_output *o, const void *data, size_t bytes) {
   return 0;
 }
 
+static void release(cli_output *o) {
+  if (o->is_file) set_pending(o->t.name, false);
+  if (o->through >= 0) close(o->through);
+  if (!o->is_file && !o->is_stdout && o->fd >= 0) close(o->fd);
+  free(o);
+}
+
 void output_abort(cli_output *o) {
   if (o == NULL) return;
-  if (o->is_file) {
-    close(o->fd);
-    unlink(o->temporary);
-    set_pending(o->temporary, false);
-  }
-  free(o);
+  if (o->is_file) temporary_drop(&o->t);
+  release(o);
 }
 
 int output_commit(cli_output *o) {
   int rc = flush(o);
-  if (rc == 0 && o->is_file && (fsync(o->fd) != 0 || rename(o->temporary, o->path) != 0))
-    rc = cli_fail(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(errno));
-  if (rc != 0) {
+  if (rc == 0 && o->is_file) {
+    sigset_t before;
+    hold_signals(&before);
+    const int error = temporary_publish(&o->t);
+    if (error != 0) rc = cannot("write", o->path, error);
+    set_pending(o->t.name, false);
+    release_signals(&before);
+  } else if (rc == 0 && !o->is_stdout) {
+    const int fd = o->fd;
+    o->fd = -1;
+    if (close(fd) != 0) rc = cannot("write", o->path, errno);
+  }
+  if (rc != 0)
     output_abort(o);
-    return rc;
-  }
-  if (o->is_file) {
-    close(o->fd);
-    set_pending(o->temporary, false);
-  }
-  free(o);
-  return 0;
+  else
+    release(o);
+  return rc;
 }
 
 // ---- text ----------------------------------------------------------------------------------------------------
@@ -210,20 +288,73 @@ int output_int(cli_output *o, int64_t x) {
 
 // ---- npy -----------------------------------------------------------------------------------------------------
 
+// What is no file gets its bytes at the end, when the header is known: till then they are in a file without a name.
+static int collect(cli_output *o) {
+  FILE *f = tmpfile();
+  if (f == NULL) return cannot("collect vectors for", o->path, errno);
+  o->through = o->fd;
+  o->fd = dup(fileno(f));
+  fclose(f);
+  return o->fd >= 0 ? 0 : cannot("collect vectors for", o->path, errno);
+}
+
+static int pour(cli_output *o) {
+  const int from = o->fd;
+  off_t at = 0;
+  ssize_t n;
+  int rc = 0;
+  o->fd = o->through;
+  o->through = from; // closed with the rest
+  while (rc == 0 && (n = pread(from, o->buffer, BUFFER, at)) != 0) {
+    rc = n > 0 ? write_all(o, o->buffer, (size_t)n) : cannot("read back vectors for", o->path, errno);
+    at += n;
+  }
+  return rc;
+}
+
+static int open_both(cli_output **out, cli_output **names, const target *to, const char *path,
+                     const target *names_to, const char *names_path) {
+  leftovers found = {0};
+  char both[2 * PATH_MAX];
+  snprintf(both, sizeof both, "%s and %s", path, names_path);
+  if (to->kind == TARGET_FILE && names_to->kind == TARGET_FILE)
+    leftovers_mend_pair(to->path, names_to->path, &found);
+  else if (to->kind == TARGET_FILE || names_to->kind == TARGET_FILE)
+    leftovers_mend(to->kind == TARGET_FILE ? to->path : names_to->path, &found);
+  tell_leftovers(&found, both);
+  int rc = open_target(out, path, to, NULL);
+  if (rc == 0) rc = open_target(names, names_path, names_to, (*out)->is_file ? &(*out)->t : NULL);
+  return rc;
+}
+
 // Version 1.0: magic, version, header length, a Python dictionary filled with spaces and closed by a newline.
 // The header has a fixed size, so it is written once as zeros and again when the rows have been counted.
-int npy_open(cli_output **out, const char *path) {
+int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path) {
   static const char room[NPY_HEADER];
-  if (path == NULL || strcmp(path, "-") == 0)
+  target to, names_to;
+  *out = *names = NULL;
+  if (is_dash(path))
     return cli_fail(EXIT_USAGE, "--output FILE is wanted: a .npy file cannot go to standard output");
-  int rc = output_open(out, path);
+  int rc = 0;
+  if (names_path == NULL) {
+    rc = output_open(out, path);
+  } else if (is_dash(names_path)) {
+    rc = output_open(out, path);
+    if (rc == 0) rc = open_stdout(names);
+  } else {
+    rc = find(&to, path);
+    if (rc == 0) rc = find(&names_to, names_path);
+    if (rc == 0 && target_same(&to, &names_to))
+      rc = cli_fail(EXIT_USAGE, "--output and --names are the same file, %s", path);
+    if (rc == 0) rc = open_both(out, names, &to, path, &names_to, names_path);
+  }
+  if (rc == 0 && !(*out)->is_file) rc = collect(*out);
   if (rc == 0) rc = output_write(*out, room, sizeof room);
   return rc;
 }
 
-int npy_commit(cli_output *o, int64_t rows, int64_t columns) {
+static int write_header(cli_output *o, int64_t rows, int64_t columns) {
   char header[NPY_HEADER + 1];
-  int rc = flush(o);
   memset(header, ' ', sizeof header);
   memcpy(header, "\x93NUMPY\x01\x00", 8);
   header[8] = NPY_HEADER - 10;
@@ -233,9 +364,33 @@ int npy_commit(cli_output *o, int64_t rows, int64_t columns) {
                          (long long)columns);
   header[10 + n] = ' ';
   header[NPY_HEADER - 1] = '\n';
-  if (rc == 0 && pwrite(o->fd, header, NPY_HEADER, 0) != NPY_HEADER)
-    rc = cli_fail(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(errno));
-  if (rc == 0) return output_commit(o);
-  output_abort(o);
+  return pwrite(o->fd, header, NPY_HEADER, 0) == NPY_HEADER ? 0 : cannot("write", o->path, errno);
+}
+
+static int commit_pair(cli_output *o, cli_output *names) {
+  sigset_t before;
+  hold_signals(&before);
+  const int error = temporary_publish_pair(&o->t, &names->t, names->t.path);
+  const int rc =
+      error == 0 ? 0
+                 : cli_fail(EXIT_FAILED, "cannot write %s and %s: %s", o->path, names->path, strerror(error));
+  release(o);
+  release(names);
+  release_signals(&before);
+  return rc;
+}
+
+int npy_commit(cli_output *o, cli_output *names, int64_t rows, int64_t columns) {
+  int rc = flush(o);
+  if (rc == 0) rc = write_header(o, rows, columns);
+  if (rc == 0 && !o->is_file) rc = pour(o);
+  if (rc == 0 && names != NULL) rc = flush(names);
+  if (rc == 0 && names != NULL && o->is_file && names->is_file) return commit_pair(o, names);
+  if (rc == 0)
+    rc = output_commit(o);
+  else
+    output_abort(o);
+  if (rc == 0 && names != NULL) return output_commit(names);
+  output_abort(names);
   return rc;
 }

@@ -40,13 +40,10 @@ static int encode_lines(encoder *x, int32_t threads) {
   }
 }
 
-// Both files or none: the vectors are committed first, as the names alone say nothing.
+// Both files or none.
 static int commit(int rc, cli_output *vectors, cli_output *names, int64_t rows, size_t width) {
-  if (rc == 0)
-    rc = npy_commit(vectors, rows, (int64_t)width);
-  else
-    output_abort(vectors);
-  if (rc == 0 && names != NULL) return output_commit(names);
+  if (rc == 0) return npy_commit(vectors, names, rows, (int64_t)width);
+  output_abort(vectors);
   output_abort(names);
   return rc;
 }
@@ -62,8 +59,7 @@ int command_users(const cli_options *o, const souk_bundle *b) {
   if (x.histories == NULL || x.u == NULL || x.unknown == NULL)
     rc = cli_fail(EXIT_FAILED, "out of memory: %d user vectors", AT_ONCE);
   if (rc == 0) rc = input_open(&x.in, o->input);
-  if (rc == 0) rc = npy_open(&x.vectors, o->output);
-  if (rc == 0 && o->names != NULL) rc = output_open(&x.names, o->names);
+  if (rc == 0) rc = npy_open(&x.vectors, &x.names, o->output, o->names);
   if (rc == 0) rc = encode_lines(&x, o->threads);
   rc = commit(rc, x.vectors, x.names, x.rows, x.width);
   input_close(&x.in);
@@ -92,8 +88,7 @@ int command_items(const cli_options *o, const souk_bundle *b) {
   const size_t width = (size_t)info.dimension;
   float *v = malloc(AT_ONCE * width * sizeof *v);
   int rc = v != NULL ? 0 : cli_fail(EXIT_FAILED, "out of memory: %d item vectors", AT_ONCE);
-  if (rc == 0) rc = npy_open(&vectors, o->output);
-  if (rc == 0 && o->names != NULL) rc = output_open(&names, o->names);
+  if (rc == 0) rc = npy_open(&vectors, &names, o->output, o->names);
   for (int32_t i = 0; rc == 0 && i < info.items; i += AT_ONCE) {
     const int32_t n = info.items - i < AT_ONCE ? info.items - i : AT_ONCE;
     if (souk_item_vectors(b, i, n, v, &e) != SOUK_OK)

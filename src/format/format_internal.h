@@ -1,0 +1,14 @@
+// What the files of src/format share among themselves.
+#ifndef SOUK_FORMAT_INTERNAL_H
+#define SOUK_FORMAT_INTERNAL_H
+
+#include "format/temporary.h"
+
+#define MARK_TMP ".tmp.souk-"
+#define MARK_OLD ".old.souk-"
+
+bool faulty(temporary_operation operation);
+// PATH MARK TAG, PATH's last component cut where it would be too long.
+int marked_name(char name[PATH_MAX], const char *path, const char *mark, const char *tag);
+
+#endif

@@ -1,0 +1,153 @@
+// Moving finished outputs into their places; see temporary.h.
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "format/format_internal.h"
+#include "format/target.h"
+
+enum { ATTEMPTS = 16 };
+
+static int sync_fd(int fd) {
+  if (!faulty(TEMPORARY_FSYNC) && fsync(fd) == 0) return 0;
+  return errno == EINVAL ? 0 : errno; // some file systems have no fsync of directories
+}
+
+int parent_sync(const char *path) {
+  char parent[PATH_MAX];
+  path_parent(parent, path);
+  const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) return errno == EACCES ? 0 : errno; // one that may be written to but not read
+  const int error = sync_fd(fd);
+  close(fd);
+  return error;
+}
+
+static int move(const char *from, const char *to) {
+  return !faulty(TEMPORARY_RENAME) && rename(from, to) == 0 ? 0 : errno;
+}
+
+static int close_published(temporary *t) {
+  const int error = close(t->fd) == 0 ? 0 : errno;
+  t->fd = -1;
+  return error;
+}
+
+int temporary_publish(temporary *t) {
+  int error = sync_fd(t->fd);
+  if (error == 0) error = move(t->name, t->path);
+  if (error != 0) {
+    temporary_drop(t);
+    return error;
+  }
+  error = parent_sync(t->path);
+  const int closed = close_published(t);
+  return error != 0 ? error : closed;
+}
+
+// Holds what is at `path` for as long as it is out of place, so that nobody who cleans up takes it for a leftover.
+static int hold(const char *path) {
+  const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); // without, it is as unsafe as a file system without locks
+  return fd;
+}
+
+static void let_go(int fd) {
+  if (fd >= 0) close(fd);
+}
+
+// ---- pairs ---------------------------------------------------------------------------------------------------
+
+static bool is_regular(const char *path) {
+  struct stat st;
+  return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
+}
+
+// The old names leave first and the new ones come last, each step on disk before the next: wherever it is cut short, the
+// data have their own names or none.
+static int publish_pair(temporary *data, temporary *names, const char *names_path, const char *old) {
+  const bool had = is_regular(names_path);
+  int error = sync_fd(data->fd);
+  if (error == 0 && names != NULL) error = sync_fd(names->fd);
+  if (error == 0 && had) error = move(names_path, old);
+  if (error != 0) return error;
+  if (had) error = parent_sync(old);
+  if (error == 0) error = move(data->name, data->path);
+  if (error != 0) {
+    if (had) rename(old, names_path);
+    return error;
+  }
+  error = parent_sync(data->path);
+  if (error == 0 && names != NULL) error = move(names->name, names->path);
+  if (had) unlink(old);
+  const int synced = parent_sync(names_path);
+  return error != 0 ? error : synced;
+}
+
+int temporary_publish_pair(temporary *data, temporary *names, const char *names_path) {
+  char old[PATH_MAX];
+  int error = marked_name(old, names_path, MARK_OLD, data->tag);
+  if (error == 0) {
+    const int held = hold(names_path);
+    error = publish_pair(data, names, names_path, old);
+    let_go(held);
+  }
+  if (names != NULL) temporary_drop(names); // what has moved to its place is not there any more
+  temporary_drop(data);
+  return error;
+}
+
+// ---- directories ---------------------------------------------------------------------------------------------
+
+static bool is_occupied(int error) {
+  return error == EEXIST || error == ENOTEMPTY;
+}
+
+static bool cannot_exchange(int error) {
+  return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
+}
+
+static int exchange(const char *a, const char *b) {
+  if (faulty(TEMPORARY_EXCHANGE) || faulty(TEMPORARY_RENAME)) return errno;
+  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0 ? 0 : errno;
+}
+
+// In two steps, between which nothing is at the place: leftovers_mend brings the old one back if we do not come to the
+// second. EEXIST: somebody else has put another one there meanwhile.
+static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
+  char old[PATH_MAX];
+  int error = marked_name(old, t->path, MARK_OLD, t->tag);
+  const int held = hold(t->path);
+  if (error == 0) error = move(t->path, old);
+  if (error == 0) {
+    error = move(t->name, t->path);
+    if (error == 0)
+      rename(old, t->name); // where the one before is also after an exchange
+    else if (rename(old, t->path) != 0 && is_occupied(errno))
+      tree_remove(old);
+    else if (access(old, F_OK) == 0)
+      strcpy(aside, old);
+  }
+  let_go(held);
+  return error;
+}
+
+int temporary_publish_directory(temporary *t, bool replace, char aside[PATH_MAX]) {
+  aside[0] = '\0';
+  int error = sync_fd(t->fd);
+  for (int i = 0; error == 0 && i < ATTEMPTS; i++) {
+    error = move(t->name, t->path); // over nothing, or an empty directory
+    if (!is_occupied(error) || !replace) break;
+    error = exchange(t->name, t->path);
+    if (cannot_exchange(error)) error = replace_in_two_steps(t, aside);
+    if (error == 0) break;
+    // What was there has gone, or another one has come, since we looked.
+    if (aside[0] == '\0' && (error == ENOENT || is_occupied(error))) error = 0;
+  }
+  if (error == 0) error = parent_sync(t->path);
+  temporary_drop(t); // the one before, or ours when it failed
+  return error;
+}

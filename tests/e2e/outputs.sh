@@ -1,0 +1,143 @@
+#!/usr/bin/env bash
+# Where outputs go. Every option that writes a file: through links and pipes, into devices and descriptors, over
+# directories and into closed ones; with planted and with left-over temporaries; two files that belong together.
+. "$(dirname "$0")/lib.sh"
+export OMP_NUM_THREADS=1
+cd "$work" || exit 1
+awk 'BEGIN { print "user,item,time"; for (u = 0; u < 60; u++) for (i = 0; i < 8; i++)
+  printf "u%d,i%d,%d\n", u, (u * 7 + i * (1 + u % 2)) % 40, 1000 * i + u }' >log.csv
+"$souk" prepare --log log.csv --user user --fields.item item --fields.time time --out data >/dev/null 2>&1
+"$souk" pretrain --data.dir data --out run --steps 4 --eval_every 2 --hidden 16 --layers 1 --heads 2 --max_positions 12 \
+  --train.threads 1 --peak_gflops 10 2>/dev/null
+"$souk" export run B >/dev/null 2>&1 || { echo "not ok 1 - the test's bundle"; exit 1; }
+for i in 1 2 3 4 5; do echo "{\"user\":$i,\"history\":[\"i$i\",\"i3\"]}"; done >q
+sed 's/}$/,"candidates":["i1","i2"]}/' q >candidates
+echo '{"tokens":["[CLS]","i1","[SEP]"]}' >sequences
+
+# write OPTION FILE: the command with that option. Names end in .npy where the command wants it.
+write() {
+  local to=$2
+  case $1 in
+  rank) "$infer" rank B --input q --threads 1 --output "$to" ;;
+  score) "$infer" score B --input candidates --output "$to" ;;
+  info) "$infer" info B --json --output "$to" ;;
+  users) "$infer" users B --input q --output "$to" ;;
+  items) "$infer" items B --output "$to" ;;
+  users-names) "$infer" users B --input q --output other.npy --names "$to" ;;
+  items-names) "$infer" items B --output other.npy --names "$to" ;;
+  lists) "$souk" eval run --bootstrap 0 --threads 1 --lists "$to" >/dev/null ;;
+  vectors-items) "$souk" vectors run --items "$to" ;;
+  vectors-users) "$souk" vectors run --data data --users "$to" ;;
+  vectors-hidden) "$souk" vectors run --input sequences --hidden "$to" ;;
+  vectors-h5) "$souk" vectors run --items "$to" ;;
+  plot) "$souk" plot run --out "$to" ;;
+  esac
+}
+suffix() { case $1 in vectors-h5) echo .h5 ;; vectors-*) echo .npy ;; plot) echo .svg ;; esac; }
+node_works=0 # a device node of our own, never one of /dev
+mknod null c 1 3 2>/dev/null && (: >null) 2>/dev/null && node_works=1
+closed=(env)
+[ "$(id -u)" != 0 ] || closed=(setpriv --reuid 65534 --regid 65534 --clear-groups)
+chmod a+rx . && chmod -R a+rX . # for whoever we step down to
+can_step_down=0
+"${closed[@]}" "$souk" --version >/dev/null 2>&1 && can_step_down=1
+
+for option in ${OPTIONS:-rank score info users items users-names items-names}; do
+  s=$(suffix $option)
+  good=ref$s
+  write $option $good >/dev/null 2>.first || { not_ok "$option writes a file"; sed 's/^/# /' .first; continue; }
+  mkdir -p far d$s
+  echo before >far/f$s; ln -s far/f$s link$s; ln -s link$s link-to-link$s
+  check "$option: a link to a link to a file" write $option link-to-link$s
+  check "$option: both links stay, the file is replaced" bash -c "[ -L link$s ] && [ -L link-to-link$s ] && [ ! -L far/f$s ] && cmp far/f$s $good"
+  ln -s far/new$s dangling$s
+  check "$option: a link into nothing" write $option dangling$s
+  check "$option: makes its file" bash -c "[ -L dangling$s ] && cmp far/new$s $good"
+  ln -s loop2$s loop$s; ln -s loop$s loop2$s
+  check_error "$option: links in a circle" "Too many levels of symbolic links" write $option loop$s
+  check_error "$option: a directory" "cannot write d$s: " write $option d$s
+  check_error "$option: a place that is not there" "no/f$s: No such file or directory" write $option no/f$s
+  check "$option: a directory and links in a circle stay" bash -c "[ -d d$s ] && [ -L loop$s ] && [ -L loop2$s ]"
+  mkfifo fifo$s
+  if [ $option = vectors-h5 ]; then # HDF5 goes back and forth in its file
+    check_error "$option: a pipe is refused" "fifo$s is not a regular file" write $option fifo$s
+  else
+    cat fifo$s >through & pid=$!
+    check "$option: a pipe" write $option fifo$s
+    wait $pid
+    check "$option: which stays one, and had every byte" bash -c "[ -p fifo$s ] && cmp through $good"
+    if [ -z "$s" ]; then
+      check "$option: /dev/stdout, a pipe" cmp $good <(write $option /dev/stdout)
+      (echo first; write $option /dev/stdout; echo last) >among 2>.out
+      check "$option: /dev/stdout, a file that others write to" cmp among <(echo first; cat $good; echo last)
+      write $option /proc/self/fd/7 7>descriptor 2>.out
+      check "$option: a descriptor" cmp descriptor $good
+      write $option >(cat >substituted; echo >.done) 2>.out
+      for _ in $(seq 100); do [ -e .done ] && break; sleep 0.05; done
+      check "$option: process substitution" cmp substituted $good
+    fi
+    if [ $node_works = 1 ]; then
+      mknod null$s.$s c 1 3 2>/dev/null; mknod full$s c 1 7; mknod zero$s c 1 3
+      check "$option: a device" write $option zero$s
+      check_error "$option: a device that is full" "No space left on device" write $option full$s
+      check "$option: both stay devices" test -c zero$s -a -c full$s
+    else skip "$option: devices" "mknod is not permitted here, or nodev"; fi
+  fi
+  # A name that can be foreseen is not used; what was planted there stays, and is not followed.
+  echo victim >victim$s
+  for pid in $(seq $(($$ + 1)) $(($$ + 300))); do ln -s victim$s planted$s.tmp.$pid; done 2>/dev/null
+  check "$option: beside planted links" write $option planted$s
+  check "$option: which are not written through" bash -c "[ \"\$(cat victim$s)\" = victim ] && cmp planted$s $good && [ \$(ls planted$s.tmp.* | wc -l) = 300 ]"
+  # What a killed one left goes, with a line; what is in use or not by our name stays.
+  echo half >left$s.tmp.souk-0123456789abcdef
+  echo used >left$s.tmp.souk-fedcba9876543210
+  echo mine >left$s.tmp.souk-mine
+  echo mine >left$s.tmp.4711
+  exec 8<left$s.tmp.souk-fedcba9876543210; flock 8
+  write $option left$s 2>.said
+  check "$option: a leftover is removed" bash -c "[ ! -e left$s.tmp.souk-0123456789abcdef ]"
+  check "$option: one line says so" test "$(grep -c "left its work beside .*left$s; 1 unfinished output is removed" .said)" = 1
+  check "$option: what is in use, or not ours, stays" test -e left$s.tmp.souk-fedcba9876543210 -a -e left$s.tmp.souk-mine -a -e left$s.tmp.4711
+  exec 8<&-
+  if [ $can_step_down = 1 ]; then
+    mkdir shut; echo old >shut/f$s; chmod 666 shut/f$s; chmod 555 shut; chmod 777 .
+    export -f write; export souk infer
+    check_error "$option: a directory that is closed" "cannot create shut/f$s: Permission denied" "${closed[@]}" bash -c "write $option shut/f$s"
+    check "$option: the file there is as it was" grep -q old shut/f$s
+    chmod 755 shut .
+  else skip "$option: a directory that is closed" "nobody to step down to"; fi
+  rm -rf far d$s shut link* dangling* loop* fifo$s planted* left* victim* null?* full$s zero$s ref* other* .done
+done
+
+# ---- two files that belong together --------------------------------------------------------------------------
+# pair COMMAND: writes v.npy and its names.
+pair() {
+  case $1 in
+  infer) "$infer" items B --output v.npy --names v.npy.names.tsv ;;
+  esac
+}
+check_error "one file for both" "the same file" "$infer" items B --output same.npy --names ./same.npy
+for kind in infer; do
+  pair $kind; cp v.npy new.npy; cp v.npy.names.tsv new.tsv
+  # What is left when it is killed between the old names' leaving and the new data's coming: the old pair, in parts.
+  tag=00112233445566aa
+  old() { echo old data >v.npy; echo old names >v.npy.names.tsv; mv v.npy.names.tsv v.npy.names.tsv.old.souk-$tag; echo new names >v.npy.names.tsv.tmp.souk-$tag; echo new data >v.npy.tmp.souk-$tag; }
+  old
+  mkfifo wait; "$infer" users B --input wait --output v.npy --names v.npy.names.tsv 2>.said & pid=$!
+  exec 9>wait
+  for _ in $(seq 100); do [ -e v.npy.names.tsv ] && break; sleep 0.05; done
+  check "$kind: names that had been moved aside are back" grep -q "old names" v.npy.names.tsv
+  check "$kind: and it says so" grep -q "back in its place" .said
+  kill -9 $pid; wait $pid 2>/dev/null; exec 9>&-; rm wait
+  check "$kind: a kill leaves the old pair" bash -c "grep -q 'old data' v.npy && grep -q 'old names' v.npy.names.tsv"
+  check "$kind: and its temporaries" test "$(ls v.npy*.tmp.souk-* | wc -l)" = 2
+  pair $kind 2>.said
+  check "$kind: which the next one removes" bash -c "! ls v.npy*souk-* && grep -q '2 unfinished outputs are removed' .said"
+  check "$kind: both are new" bash -c "cmp v.npy new.npy && cmp v.npy.names.tsv new.tsv"
+  # After the new data's coming the old names fit nothing.
+  old; rm v.npy.tmp.souk-$tag; "$infer" users B --input /no/such --output v.npy --names v.npy.names.tsv 2>/dev/null
+  pair $kind 2>/dev/null
+  check "$kind: names without data do not come back" bash -c "! ls v.npy*souk-* && cmp v.npy.names.tsv new.tsv"
+  rm -f v.npy* new.*
+done
+finish
