@@ -12,6 +12,7 @@
 #include <sys/time.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "base/log.h"
 #include "base/memory.h"
 
 struct child {
@@ -137,6 +138,7 @@ void child_stop(child *c) {
 
 // The channel broke: the child has died, or is about to.
 static status dead(child *c) {
+  char name[32];
   if (c->ended) return fail(ERR_FORMAT, "%s has ended", c->what);
   int how = 0;
   pid_t pid = 0;
@@ -154,7 +156,7 @@ static status dead(child *c) {
   if (pid == c->pid && WIFSIGNALED(how) && WTERMSIG(how) == SIGPROF)
     return fail(ERR_FORMAT, "%s did not come to an end", c->what);
   if (pid == c->pid && WIFSIGNALED(how))
-    return fail(ERR_FORMAT, "%s was ended by signal %d (%s)", c->what, WTERMSIG(how),
+    return fail(ERR_FORMAT, "%s was ended by %s (%s)", c->what, human_signal(name, WTERMSIG(how)),
                 strsignal(WTERMSIG(how)));
   return fail(ERR_FORMAT, "%s ended before it had answered", c->what);
 }

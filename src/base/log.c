@@ -1,7 +1,9 @@
 // Messages for people; see log.h.
 #include "base/log.h"
 
+#include <math.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,18 +11,22 @@
 #include <strings.h>
 #include <time.h>
 #include <unistd.h>
+#include "base/terminal.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static log_level threshold = LOG_INFO;
 static bool terminal, line_open;
+static bool passing;      // the open line only says what goes on, and leaves no trace
+static int drawn_columns; // of the open line
 
 static void start(void) {
   static const char *const names[] = {"error", "warn", "info", "debug"};
   const char *wanted = getenv("SOUK_LOG");
   for (int i = 0; wanted != NULL && i < 4; i++)
     if (strcasecmp(wanted, names[i]) == 0) threshold = (log_level)i;
-  terminal = isatty(STDERR_FILENO) != 0;
+  const char *kind = getenv("TERM");
+  terminal = isatty(STDERR_FILENO) != 0 && (kind == NULL || strcmp(kind, "dumb") != 0);
 }
 
 void log_set_level(log_level level) {
@@ -33,12 +39,18 @@ bool log_is_terminal(void) {
   return terminal;
 }
 
+// What is printed next begins on a line of its own.
+static void end_line(void) {
+  if (line_open)
+    fputs(passing && drawn_columns < terminal_columns(STDERR_FILENO) ? "\r\033[K" : "\n", stderr);
+  line_open = false;
+}
+
 static void emit(log_level level, const char *mark, const char *format, va_list args) {
   pthread_once(&once, start);
   if (level > threshold) return;
   pthread_mutex_lock(&lock);
-  if (line_open) fputc('\n', stderr);
-  line_open = false;
+  end_line();
   fputs(mark, stderr);
   vfprintf(stderr, format, args);
   fputc('\n', stderr);
@@ -57,28 +69,90 @@ LOG_FUNCTION(log_warn, LOG_WARN, "souk: warning: ")
 LOG_FUNCTION(log_info, LOG_INFO, "")
 LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
 
+// ---- the status line -----------------------------------------------------------------------------------------
+
+// Draws the line over the one before, in one write. It leaves the last column free, because a terminal that has filled a
+// line may go on in the next. Where the window has become narrower than what stands there, the terminal has folded it or
+// cut it off, so the new line begins below instead of leaving half of the old one above itself.
+static void draw(char *text, bool passes) {
+  const int columns = terminal_columns(STDERR_FILENO);
+  char line[STATUS_BYTES + 16];
+  text_fit(text, columns - 1);
+  const bool below = line_open && (drawn_columns >= columns || (passes && !passing));
+  snprintf(line, sizeof line, "%s\r%s\033[K", below ? "\n" : "", text);
+  fputs(line, stderr);
+  fflush(stderr);
+  drawn_columns = text_columns(text);
+  line_open = true;
+  passing = passes;
+}
+
+static void show_status(char *text, bool passes) {
+  if (threshold < LOG_INFO) return;
+  pthread_mutex_lock(&lock);
+  if (terminal)
+    draw(text, passes);
+  else
+    fprintf(stderr, "%s\n", text);
+  pthread_mutex_unlock(&lock);
+}
+
 void log_status_line(const char *format, ...) {
   pthread_once(&once, start);
-  if (threshold < LOG_INFO) return;
+  char text[STATUS_BYTES];
   va_list args;
   va_start(args, format);
-  pthread_mutex_lock(&lock);
-  if (terminal) fputs("\r\033[K", stderr);
-  vfprintf(stderr, format, args);
-  if (terminal) {
-    line_open = true;
-    fflush(stderr);
-  } else {
-    fputc('\n', stderr);
-  }
-  pthread_mutex_unlock(&lock);
+  vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  show_status(text, false);
+}
+
+// The fields that `shown` has, two spaces between them.
+static void join(char text[STATUS_BYTES], const status_field *fields, int n, const bool *shown) {
+  size_t used = 0;
+  text[0] = '\0';
+  for (int i = 0; i < n; i++) {
+    if (!shown[i] || used >= STATUS_BYTES) continue;
+    used += (size_t)snprintf(text + used, STATUS_BYTES - used, "%s%s", used > 0 ? "  " : "", fields[i].text);
+  }
+}
+
+void status_fit(char text[STATUS_BYTES], const status_field *fields, int n, int columns) {
+  bool shown[STATUS_FIELDS];
+  if (n > STATUS_FIELDS) n = STATUS_FIELDS;
+  for (int i = 0; i < n; i++) shown[i] = fields[i].text[0] != '\0';
+  for (;;) {
+    int least = -1, left = 0;
+    for (int i = 0; i < n; i++) {
+      left += shown[i];
+      if (shown[i] && (least < 0 || fields[i].weight < fields[least].weight)) least = i;
+    }
+    join(text, fields, n, shown);
+    if (left <= 1 || text_columns(text) <= columns) return;
+    shown[least] = false;
+  }
+}
+
+void log_status_fields(const status_field *fields, int n) {
+  char text[STATUS_BYTES];
+  status_fit(text, fields, n, log_is_terminal() ? terminal_columns(STDERR_FILENO) - 1 : STATUS_BYTES);
+  show_status(text, false);
+}
+
+void log_doing(const char *format, ...) {
+  if (!log_is_terminal()) return;
+  char text[STATUS_BYTES];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text - 4, format, args);
+  va_end(args);
+  strcat(text, " ...");
+  show_status(text, true);
 }
 
 void log_status_end(void) {
   pthread_mutex_lock(&lock);
-  if (line_open) fputc('\n', stderr);
-  line_open = false;
+  end_line();
   pthread_mutex_unlock(&lock);
 }
 
@@ -88,38 +162,67 @@ double now_seconds(void) {
   return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
+// ---- figures for people --------------------------------------------------------------------------------------
+
+// The value in the first unit that brings it below `most`.
+static double scale(double value, double base, double most, int units, int *unit) {
+  *unit = 0;
+  while (fabs(value) >= most && *unit + 1 < units) {
+    value /= base;
+    ++*unit;
+  }
+  return value;
+}
+
 const char *human_bytes(char buf[32], double bytes) {
   static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  int u = 0;
-  while (bytes >= 1024.0 && u < 5) {
-    bytes /= 1024.0;
-    u++;
-  }
-  snprintf(buf, 32, u == 0 ? "%.0f %s" : "%.1f %s", bytes, units[u]);
+  int u;
+  const double value = scale(bytes, 1024, 1023.95, 6, &u);
+  snprintf(buf, 32, u == 0 ? "%.0f %s" : "%.1f %s", value, units[u]);
   return buf;
 }
 
 const char *human_count(char buf[32], double count) {
-  static const char *const units[] = {"", "k", "M", "G", "T", "P"};
+  static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
   int u = 0;
-  while (count >= 9999.5 && u < 5) {
-    count /= 1000.0;
-    u++;
-  }
-  snprintf(buf, 32, u == 0 ? "%.0f%s" : "%.1f%s", count, units[u]);
+  if (!isfinite(count)) return strcpy(buf, "unknown");
+  const double scaled = fabs(count) < 9999.5 ? count : scale(count, 1000, 999.5, 7, &u);
+  snprintf(buf, 32, u == 0 ? "%.0f%s" : "%.3g%s", scaled, units[u]);
+  return buf;
+}
+
+const char *human_unit(char buf[32], double value, const char *unit) {
+  static const char *const units[] = {"", "k", "M", "G", "T", "P", "E"};
+  int u;
+  if (!isfinite(value)) return strcpy(buf, "unknown");
+  const double scaled = scale(value, 1000, 999.5, 7, &u);
+  snprintf(buf, 32, "%.3g %s%s", scaled, units[u], unit);
   return buf;
 }
 
 const char *human_seconds(char buf[32], double s) {
-  if (s < 0.0995)
+  if (!(s > 5e-7)) // also what a clock that went backwards makes
+    snprintf(buf, 32, "%s", isnan(s) ? "unknown" : "0 s");
+  else if (s < 0.9995e-3)
+    snprintf(buf, 32, "%.0f us", s * 1e6);
+  else if (s < 0.09995)
     snprintf(buf, 32, "%.1f ms", s * 1e3);
   else if (s < 59.95)
     snprintf(buf, 32, "%.1f s", s);
   else if (s < 3599.5)
     snprintf(buf, 32, "%d min %02d s", (int)(s + 0.5) / 60, (int)(s + 0.5) % 60);
   else if (s < 1e9)
-    snprintf(buf, 32, "%lld h %02d min", (long long)(s / 3600), (int)(s / 60) % 60);
+    snprintf(buf, 32, "%lld h %02d min", (long long)(s + 30) / 3600, (int)((long long)(s + 30) / 60 % 60));
   else
     snprintf(buf, 32, "forever");
+  return buf;
+}
+
+const char *human_signal(char buf[32], int number) {
+  const char *name = sigabbrev_np(number);
+  if (name != NULL)
+    snprintf(buf, 32, "SIG%s", name);
+  else
+    snprintf(buf, 32, "signal %d", number);
   return buf;
 }

@@ -1,6 +1,7 @@
 // souk plan CONFIG.yaml: what a run will take, before it is started.
 #include <string.h>
 #include "cmd/cmd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "cmd/run_options.h"
 #include "train/plan.h"
@@ -36,12 +37,15 @@ status cmd_plan(int argc, char **argv) {
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
   machine m;
+  log_doing("measuring this machine");
   TRY(machine_measure(&m, (int32_t)c.train.threads));
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
   run_plan p;
+  log_doing("planning");
   status rc = plan_make(&p, &c, d, &m, flags.time_steps);
   dataset_close(d);
+  log_status_end();
   if (rc == OK && flags.json) rc = plan_print_json(&p, stdout);
   if (rc == OK && !flags.json) plan_print(&p, stdout);
   return rc;

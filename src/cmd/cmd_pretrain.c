@@ -1,6 +1,7 @@
 // souk pretrain CONFIG.yaml: masked-LM pre-training on a data set.
 #include <string.h>
 #include "cmd/cmd.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "cmd/run_options.h"
 #include "train/loop.h"
@@ -34,11 +35,13 @@ status cmd_pretrain(int argc, char **argv) {
   if (help) return OK;
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
+  log_doing("reading %s", c.data.dir);
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
   rank_validator v = {.questions = NULL};
   const bool validate = c.train.eval_every > 0 && dataset_get_info(d)->valid_targets > 0;
   status rc = OK;
+  if (validate) log_doing("preparing the questions of validations");
   if (validate) rc = rank_validator_open(&v, d, c.train.eval_users, c.train.seed, c.train.metric);
   if (rc == OK) rc = train_run(&c, &run_options, d, flags.resume, validate ? &v.base : NULL);
   rank_validator_close(&v);

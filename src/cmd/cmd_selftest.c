@@ -1,4 +1,5 @@
 // souk selftest: does this device compute what it should? The op tables and tiny trainings, on the user's machine.
+#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
@@ -102,6 +103,7 @@ status cmd_selftest(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, only, sizeof only / sizeof *only, &n_only, &help));
   if (help) return OK;
+  if (o.threads == 0) o.threads = omp_get_max_threads(); // failures say how many there were
   TRY(check_names_known(only, n_only));
   const backend *be;
   TRY(backend_find(&be, device_names[o.device]));
@@ -110,7 +112,8 @@ status cmd_selftest(int argc, char **argv) {
   int32_t done = 0, failed = 0;
   TRY(run_checks(be, &o, only, n_only, &done, &failed));
   if (wanted("training", only, n_only)) TRY(run_trainings(be, &o, &done, &failed));
-  printf("\n%d of %d checks passed, %.1f s\n", done - failed, done, now_seconds() - start);
+  char time[32];
+  printf("\n%d of %d checks passed, %s\n", done - failed, done, human_seconds(time, now_seconds() - start));
   return failed == 0 ? OK
                      : fail(ERR_INTERNAL, "%d of %d checks of the %s device failed", failed, done, be->name);
 }

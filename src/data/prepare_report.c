@@ -119,7 +119,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   printf("windows         %lld of at most %d, stride %d\n", (long long)job->windows, info->window,
          info->stride);
   const double valid = (double)info->valid_targets, test = (double)info->test_targets;
-  if (test > 0)
+  if (valid > 0 && test > 0)
     printf("cold targets    validation %.1f%%, test %.1f%% (items in no train part)\n",
            100.0 * (double)job->cold_valid / valid, 100.0 * (double)job->cold_test / test);
   if (job->c->input.catalogue[0] != '\0') {

@@ -53,13 +53,16 @@ static contender *add_contender(evaluation *e, const char *name) {
 static status run_baselines(evaluation *e) {
   baselines *b;
   const double started = now_seconds();
+  log_doing("counting for the baselines");
   TRY(baselines_build(&b, e->d, e->c.ranking.query.part, &e->c.baselines));
   e->count_seconds = now_seconds() - started;
+  char time[32];
   status rc = OK;
   for (int kind = 0; rc == OK && kind < BASELINES; kind++) {
     contender *c = add_contender(e, baseline_names[kind]);
+    log_doing("ranking by %s", c->name);
     rc = ranking_run_rows(e->questions, baseline_scorer((baseline_kind)kind), b, &c->result);
-    if (rc == OK) log_info("%-22s %.1f s", c->name, c->result.seconds);
+    if (rc == OK) log_info("%-22s %s", c->name, human_seconds(time, c->result.seconds));
   }
   baselines_free(b);
   return rc;
@@ -110,6 +113,7 @@ static status bootstrap_protocol(evaluation *e, int32_t protocol, double *values
 static status bootstrap_all(evaluation *e) {
   if (e->c.replicates == 0) return OK;
   const double started = now_seconds();
+  log_doing("drawing %lld bootstrap replicates", (long long)e->c.replicates);
   double *values;
   TRY(mem_new(&values, ((size_t)e->n * RANK_METRICS + 1) * (size_t)e->c.replicates, sizeof *values,
               "bootstrap replicates"));
@@ -129,13 +133,16 @@ static status run(evaluation *e) {
                 "%s has no %s targets; souk prepare makes them with output.split = leave_one_out",
                 dataset_dir(e->d), test ? "test" : "validation");
   const double started = now_seconds();
+  log_doing("preparing the questions");
   TRY(ranking_open(&e->questions, e->d, &e->c.ranking));
   e->open_seconds = now_seconds() - started;
   if (e->m != NULL) {
+    char time[32], encoding[32];
     contender *c = add_contender(e, "model");
+    log_doing("ranking by the model");
     TRY(ranking_run(e->questions, e->m, &c->result));
-    log_info("%-22s %.1f s, %.1f s of it encoding%s", c->name, c->result.seconds, c->result.encode_seconds,
-             e->c.ranking.loss ? " and losses" : "");
+    log_info("%-22s %s, %s of it encoding%s", c->name, human_seconds(time, c->result.seconds),
+             human_seconds(encoding, c->result.encode_seconds), e->c.ranking.loss ? " and losses" : "");
   }
   TRY(run_baselines(e));
   compare(e);
@@ -151,6 +158,7 @@ status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_c
   e->m = m;
   e->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - vocab_begin(dataset_vocab(d), RANGE_ITEMS);
   const status rc = run(e);
+  log_status_end();
   if (rc == OK)
     *out = e;
   else

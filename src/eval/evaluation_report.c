@@ -109,7 +109,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", s->checkpoint, (long long)s->step);
     if (first->has_loss)
-      fprintf(to, "masked LM loss %.4f nats (perplexity %.1f), accuracy %.4f, on the held-out items\n",
+      fprintf(to, "masked LM loss %.4f nats (perplexity %.5g), accuracy %.4f, on the held-out items\n",
               first->loss, exp(first->loss), first->accuracy);
   }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
@@ -121,18 +121,20 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
     for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
     if (e->m != NULL) print_difference(e, k, to);
   }
-  char bytes[32];
+  char bytes[32], all[32], parts[5][32];
   double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
   for (int32_t i = 0; i < e->n; i++) seconds += e->contenders[i].result.seconds;
   fprintf(to, "\n* the best baseline; at cutoff 1, NDCG and MRR are HR; +- is half the width of the "
               "bootstrap interval\n");
+  const double of_model = e->m != NULL ? first->seconds : 0;
+  const double of_baselines = seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds - of_model;
   fprintf(to,
-          "time      %.1f s: questions %.1f, model %.1f, counting %.1f, baselines %.1f, bootstrap %.1f; "
-          "memory %s\n",
-          seconds, e->open_seconds, e->m != NULL ? first->seconds : 0.0, e->count_seconds,
-          seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds -
-              (e->m != NULL ? first->seconds : 0.0),
-          e->bootstrap_seconds, human_bytes(bytes, (double)mem_peak_bytes()));
+          "time      %s: questions %s, model %s, counting %s,\n"
+          "          baselines %s, bootstrap %s; memory %s\n",
+          human_seconds(all, seconds), human_seconds(parts[0], e->open_seconds),
+          human_seconds(parts[1], of_model), human_seconds(parts[2], e->count_seconds),
+          human_seconds(parts[3], of_baselines), human_seconds(parts[4], e->bootstrap_seconds),
+          human_bytes(bytes, (double)mem_peak_bytes()));
   return ferror(to) ? fail(ERR_IO, "cannot write the evaluation") : OK;
 }
 

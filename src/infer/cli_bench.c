@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 #include "infer/cli.h"
+#include "infer/workspace.h"
 
 enum { USERS = 512, CALLS_OF_ONE = 501, CALLS_OF_MANY = 7, WARM_UP = 3 };
 
@@ -89,7 +90,7 @@ int command_bench(const cli_options *o, const souk_bundle *b) {
   if (good) {
     fill(x, &info, length);
     printf("%d layers x %d, histories of %d, %d items, k %d, threads %d\n", info.layers, info.hidden, length,
-           info.items, o->k, o->threads);
+           info.items, o->k, threads_wanted(o->threads));
     for (size_t n = 1; n <= USERS; n *= USERS) {
       measure(x, "user vector", USER_VECTOR, n);
       measure(x, "list from history", LIST, n);

@@ -26,9 +26,8 @@
 #include "train/metrics.h"
 #include "train/nonfinite.h"
 #include "train/optimizer.h"
+#include "train/progress.h"
 #include "train/saver.h"
-
-enum { PLAIN_SECONDS = 10 }; // between status lines where they are not redrawn in place
 
 // A step whose results were not read yet. Its batches are copies where the batcher's would not last.
 typedef struct flight {
@@ -57,10 +56,12 @@ typedef struct run {
   int64_t decay_steps, steps_per_epoch, last_step; // last_step 0: no limit
   double peak, started, flops, grad_norm;
   // since the last metrics line; times only
-  double last_log, last_plain;
+  double last_log;
   int64_t last_log_tokens, last_log_step;
   double valid_seconds; // of the last validation
-  bool saved, stop;     // the current step has a checkpoint; validation has not improved for too long
+  progress progress;
+  progress_figures shown; // last
+  bool saved, stop;       // the current step has a checkpoint; validation has not improved for too long
 } run;
 
 // ---- signals -------------------------------------------------------------------------------------------------
@@ -181,11 +182,23 @@ static status on_nonfinite(run *r, const step_input *in) {
                     json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
 }
 
+// A step of many micro-batches may take minutes.
+static void glance_within(run *r, int64_t micro) {
+  if (!progress_due(&r->progress)) return;
+  progress_figures f = r->shown;
+  f.micro = micro;
+  f.micros = r->c->train.accumulate;
+  progress_show(&r->progress, &f, false);
+}
+
 // Puts a step into the device's queue.
 static status launch(run *r, flight *f) {
   const backend *be = model_backend(r->m);
   TRY(be->result_next(model_ctx(r->m)));
-  for (int32_t i = 0; i < f->in.n; i++) TRY(one_batch(r, f->in.batches[i], &f->in.state));
+  for (int32_t i = 0; i < f->in.n; i++) {
+    TRY(one_batch(r, f->in.batches[i], &f->in.state));
+    if (i + 1 < f->in.n) glance_within(r, i + 1);
+  }
   TRY(optimizer_step(r->m, &r->c->optim));
   TRY(be->result_post(model_ctx(r->m)));
   r->in_flight++;
@@ -277,6 +290,7 @@ static status take_step(run *r) {
   r->last_flight = (r->last_flight + 1) % (1 + r->late);
   flight *f = &r->flights[r->last_flight];
   TRY(compose(r, f));
+  if (!(r->progress.first_step_seconds > 0)) log_doing("running the first step");
   TRY(launch(r, f));
   count_step(r, f);
   return settle(r, r->late);
@@ -306,42 +320,51 @@ static double seconds_left(const run *r, double step_seconds) {
   return left;
 }
 
-static void show(run *r, double loss, double cls, double lr, double rate, double flops, double step_seconds,
-                 bool at_end) {
-  const double now = now_seconds();
-  if (!log_is_terminal() && !at_end && r->last_plain > 0 && now - r->last_plain < PLAIN_SECONDS) return;
-  r->last_plain = now;
-  char count[32], eta[32] = "?", next[40] = "", share[32] = "";
-  const double left = seconds_left(r, step_seconds);
-  if (left >= 0) human_seconds(eta, left);
-  if (r->t.cls_rows > 0) snprintf(next, sizeof next, "  next %.4f", cls);
-  if (r->peak > 0) snprintf(share, sizeof share, "  %2.0f%% of peak", 100.0 * flops / r->peak);
-  log_status_line(
-      "step %6lld  epoch %3lld  loss %.4f%s  lr %.2e  norm %.3f  %s tokens/s  %.1f GFLOP/s%s  eta %s",
-      (long long)r->t.step, (long long)r->t.epoch, loss, next, lr, r->grad_norm, human_count(count, rate),
-      flops * 1e-9, share, eta);
+// The figures of the window since the last metrics line, as far as results were read.
+static progress_figures figures_now(const run *r) {
+  const train_state *t = &r->t;
+  const double seconds = now_seconds() - r->last_log;
+  const int64_t steps = t->step - r->last_log_step;
+  return (progress_figures){
+      .step = t->step,
+      .last_step = r->last_step,
+      .epoch = t->epoch,
+      .has_loss = t->mlm_weight > 0,
+      .has_cls = t->cls_rows > 0,
+      .loss = t->mlm_weight > 0 ? t->mlm_loss / t->mlm_weight : 0,
+      .cls_loss = t->cls_rows > 0 ? t->cls_loss / t->cls_rows : 0,
+      .lr = learning_rate(&r->c->optim, t->step - 1, r->decay_steps),
+      .grad_norm = r->grad_norm,
+      .tokens_per_s = (double)(t->tokens - r->last_log_tokens) / seconds,
+      .flops = r->flops / seconds,
+      .peak = r->peak,
+      .seconds_left = steps > 0 ? seconds_left(r, seconds / (double)steps) : -1,
+  };
+}
+
+// Between the lines that are due by log_every: a first one soon after the start, then as time goes by.
+static void glance(run *r) {
+  r->shown = figures_now(r);
+  if (!progress_due(&r->progress)) return;
+  progress_show(&r->progress, &r->shown, false);
 }
 
 static status report(run *r, bool at_end) {
   TRY(settle(r, 0));
-  const double seconds = now_seconds() - r->last_log;
-  const double rate = (double)(r->t.tokens - r->last_log_tokens) / seconds, flops = r->flops / seconds;
-  const double loss = r->t.mlm_weight > 0 ? r->t.mlm_loss / r->t.mlm_weight : 0;
-  const double cls = r->t.cls_rows > 0 ? r->t.cls_loss / r->t.cls_rows : 0;
-  const double lr = learning_rate(&r->c->optim, r->t.step - 1, r->decay_steps);
-  const double step_seconds = seconds / (double)(r->t.step - r->last_log_step);
-  json_t *j = json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step",
-                        (json_int_t)r->t.step, "epoch", (json_int_t)r->t.epoch, "loss", loss, "lr", lr,
-                        "grad_norm", r->grad_norm, "tokens", (json_int_t)r->t.tokens, "tokens_per_s", rate,
-                        "gflops", flops * 1e-9, "share_of_peak", r->peak > 0 ? flops / r->peak : 0);
-  if (r->t.cls_rows > 0 &&
-      (json_object_set_new(j, "cls_loss", json_real(cls)) != 0 ||
-       json_object_set_new(j, "cls_accuracy", json_real(r->t.cls_hits / r->t.cls_rows)) != 0)) {
+  const progress_figures f = figures_now(r);
+  json_t *j =
+      json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step", (json_int_t)f.step,
+                "epoch", (json_int_t)f.epoch, "loss", f.loss, "lr", f.lr, "grad_norm", f.grad_norm, "tokens",
+                (json_int_t)r->t.tokens, "tokens_per_s", f.tokens_per_s, "gflops", f.flops * 1e-9,
+                "share_of_peak", f.peak > 0 ? f.flops / f.peak : 0);
+  if (f.has_cls && (json_object_set_new(j, "cls_loss", json_real(f.cls_loss)) != 0 ||
+                    json_object_set_new(j, "cls_accuracy", json_real(r->t.cls_hits / r->t.cls_rows)) != 0)) {
     json_decref(j);
     return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
   }
   TRY(sink_write(r->sink, j));
-  show(r, loss, cls, lr, rate, flops, step_seconds, at_end);
+  r->shown = f;
+  progress_show(&r->progress, &f, at_end);
   clear_window(r);
   return OK;
 }
@@ -360,6 +383,7 @@ static status validate(run *r) {
   double metric = 0;
   json_t *values = NULL;
   const double start = now_seconds();
+  log_doing("validating");
   mem_json_failed(); // of before
   TRY(r->v->run(r->v, r->m, r->c->train.metric, &metric, &values));
   TRY(write_validation(r, values));
@@ -375,8 +399,9 @@ static status validate(run *r) {
     r->t.bad_evals++;
   }
   r->valid_seconds = now_seconds() - start;
-  log_info("step %6lld  validation %s %.5f%s  (%.1f s)", (long long)r->t.step, r->c->train.metric, metric,
-           better ? "  best so far" : "", r->valid_seconds);
+  char time[32];
+  log_info("step %6lld  validation %s %.5f%s  (%s)", (long long)r->t.step, r->c->train.metric, metric,
+           better ? "  best so far" : "", human_seconds(time, r->valid_seconds));
   if (better || r->c->train.save_every == 0) TRY(save(r));
   const double paused = now_seconds() - start; // validation is not training time
   r->last_log += paused;
@@ -416,11 +441,11 @@ static status finish(run *r, bool interrupted) {
                            why, "seconds", seconds, "peak_bytes", (json_int_t)mem_peak_bytes())));
   TRY(sink_sync(r->sink));
   log_status_end();
+  char time[32], tokens[32], memory[32], best[128] = "";
   if (interrupted)
     return fail(ERR_INTERRUPTED,
-                "stopped by signal %d after step %lld; the checkpoint is written, --resume continues",
-                (int)stop_requested, (long long)r->t.step);
-  char time[32], tokens[32], memory[32], best[128] = "";
+                "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
+                human_signal(time, (int)stop_requested), (long long)r->t.step);
   if (r->t.best_name[0] != '\0')
     snprintf(best, sizeof best, "; best %s %.5f at step %lld", r->t.best_name, r->t.best_metric,
              (long long)r->t.best_step);
@@ -435,12 +460,18 @@ static status train(run *r) {
   r->started = r->last_log = now_seconds();
   r->last_log_tokens = r->t.tokens;
   r->last_log_step = r->t.step;
+  r->shown = (progress_figures){.step = r->t.step, .last_step = r->last_step, .seconds_left = -1};
+  progress_start(&r->progress);
   r->stop = has_stalled(r);
   while (!r->stop && !done(r) && !stop_requested) {
     TRY(saver_poll(r->saver));
     TRY(take_step(r));
+    if (!(r->progress.first_step_seconds > 0)) progress_first_step(&r->progress);
     const bool at_end = done(r);
-    if (r->t.step % t->log_every == 0 || at_end) TRY(report(r, at_end));
+    if (r->t.step % t->log_every == 0 || at_end)
+      TRY(report(r, at_end));
+    else
+      glance(r);
     if (r->v != NULL && t->eval_every > 0 && (r->t.step % t->eval_every == 0 || at_end)) {
       TRY(validate(r));
       r->stop = has_stalled(r);
@@ -562,20 +593,24 @@ static status write_config(const run *r) {
 }
 
 static status describe(run *r) {
-  char text[256], bytes[32], params[32];
+  char text[256], bytes[32], params[32], tokens[32];
   int64_t count = 0;
   for (int32_t i = 0; i < model_params(r->m)->count; i++) count += model_params(r->m)->items[i].size;
   const train_config *t = &r->c->train;
   r->peak = t->peak_gflops * 1e9; // of a device with memory of its own nobody measures it
-  if (!(r->peak > 0) && model_backend(r->m)->host_memory) r->peak = measure_peak((int32_t)t->threads);
+  if (!(r->peak > 0) && model_backend(r->m)->host_memory) {
+    log_doing("measuring the peak of this machine");
+    r->peak = measure_peak((int32_t)t->threads);
+  }
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
   if (r->peak > 0)
-    log_info("%s; peak %.0f GFLOP/s", text, r->peak * 1e-9);
+    log_info("%s; peak %s", text, human_unit(bytes, r->peak, "FLOP/s"));
   else
     log_info("%s; its peak is not known (train.peak_gflops)", text);
-  log_info("%s parameters, %s in all; %lld steps an epoch of about %lld tokens",
+  log_info("%s parameters, %s in all; %lld step%s an epoch of at most %s tokens",
            human_count(params, (double)count), human_bytes(bytes, (double)model_bytes(r->m)),
-           (long long)r->steps_per_epoch, (long long)batcher_caps(r->batches).tokens * t->accumulate);
+           (long long)r->steps_per_epoch, r->steps_per_epoch == 1 ? "" : "s",
+           human_count(tokens, (double)batcher_caps(r->batches).tokens * (double)t->accumulate));
   return OK;
 }
 

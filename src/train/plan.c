@@ -310,17 +310,17 @@ void plan_print(const run_plan *p, FILE *to) {
             human_bytes(a, p->device_bytes));
   fprintf(to, "  %-24s %12s\n\n", p->device_bytes > 0 ? "on the host, in all" : "in all",
           human_bytes(a, p->total_bytes));
-  fprintf(to,
-          "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %sFLOP, forward and backward\n",
-          human_count(a, p->tokens), p->sequences, p->masked, human_count(b, p->flops));
+  fprintf(to, "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %s, forward and backward\n",
+          human_count(a, p->tokens), p->sequences, p->masked, human_unit(b, p->flops, "FLOP"));
   if (p->step_seconds > 0) {
     char share[64] = "";
     if (p->peak_flops > 0)
-      snprintf(share, sizeof share, " (%.0f%% of the peak, %.0f GFLOP/s)",
-               100 * p->flops / p->step_seconds / p->peak_flops, p->peak_flops * 1e-9);
-    fprintf(to, "  %s %s: %s tokens/s, %.1f GFLOP/s%s\n\n", human_seconds(a, p->step_seconds),
+      snprintf(share, sizeof share, " (%.0f%% of the peak, %s)",
+               100 * p->flops / p->step_seconds / p->peak_flops, human_unit(c, p->peak_flops, "FLOP/s"));
+    fprintf(to, "  %s %s: %s tokens/s, %s%s\n\n", human_seconds(a, p->step_seconds),
             p->timed_steps > 0 ? "measured" : "estimated (--time_steps measures)",
-            human_count(b, p->tokens / p->step_seconds), p->flops / p->step_seconds * 1e-9, share);
+            human_count(b, p->tokens / p->step_seconds), human_unit(c, p->flops / p->step_seconds, "FLOP/s"),
+            share);
   } else {
     fprintf(to, "  how long is not estimated for this device: --time_steps N measures\n\n");
   }

@@ -75,7 +75,7 @@ damage() {
   for i in 1 2 3 4 5 6 7; do
     head -c $((n * i / 8)) "$file" >"$work/cut"
     "$souk" inspect "$work/cut" >"$work/.o" 2>&1
-    [ $? -le 2 ] && ! grep -q 'ended by signal' "$work/.o" || { echo "cut at $i/8 of $file:"; tail -n 3 "$work/.o"; return 1; }
+    [ $? -le 2 ] && ! grep -q "was ended by SIG" "$work/.o" || { echo "cut at $i/8 of $file:"; tail -n 3 "$work/.o"; return 1; }
     cp "$file" "$work/cut"
     printf '\xfe' | dd of="$work/cut" bs=1 seek=$((n * i / 8)) conv=notrunc 2>/dev/null
     "$souk" inspect "$work/cut" >"$work/.o" 2>&1

@@ -1,5 +1,6 @@
 // Options, files, lines, randomness, formatting of figures.
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -10,6 +11,7 @@
 #include "base/memory.h"
 #include "base/options.h"
 #include "base/philox.h"
+#include "base/terminal.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 
@@ -289,11 +291,54 @@ static void test_memory(void **unused) {
 static void test_human(void **unused) {
   (void)unused;
   char s[32];
+  assert_string_equal(human_bytes(s, 0), "0 B");
   assert_string_equal(human_bytes(s, 1536), "1.5 KiB");
+  assert_string_equal(human_bytes(s, 1024 * 1024 - 1), "1.0 MiB");
+  assert_string_equal(human_count(s, 9999), "9999");
+  assert_string_equal(human_count(s, 10000), "10k");
   assert_string_equal(human_count(s, 12345), "12.3k");
-  assert_string_equal(human_seconds(s, 59.99), "1 min 00 s");
-  assert_string_equal(human_seconds(s, 3700), "1 h 01 min");
+  assert_string_equal(human_count(s, 6123000), "6.12M");
+  assert_string_equal(human_count(s, 999600), "1M");
+  assert_string_equal(human_count(s, -25000), "-25k");
+  assert_string_equal(human_count(s, INFINITY), "unknown"); // a rate of no time at all
+  assert_string_equal(human_unit(s, 2956.4e6, "FLOP"), "2.96 GFLOP");
+  assert_string_equal(human_unit(s, 999.9e9, "FLOP/s"), "1 TFLOP/s");
+  assert_string_equal(human_unit(s, 12, "FLOP"), "12 FLOP");
+  assert_string_equal(human_seconds(s, 0), "0 s");
+  assert_string_equal(human_seconds(s, -1), "0 s");
+  assert_string_equal(human_seconds(s, 1e-9), "0 s");
+  assert_string_equal(human_seconds(s, 4e-5), "40 us");
+  assert_string_equal(human_seconds(s, 0.9996e-3), "1.0 ms");
   assert_string_equal(human_seconds(s, 0.002), "2.0 ms");
+  assert_string_equal(human_seconds(s, 0.09996), "0.1 s");
+  assert_string_equal(human_seconds(s, 59.99), "1 min 00 s");
+  assert_string_equal(human_seconds(s, 3599.7), "1 h 00 min");
+  assert_string_equal(human_seconds(s, 3700), "1 h 02 min");
+  assert_string_equal(human_signal(s, SIGINT), "SIGINT");
+  assert_string_equal(human_signal(s, 4711), "signal 4711");
+}
+
+static void fits(const char *text, int columns, const char *wanted) {
+  char buf[64];
+  snprintf(buf, sizeof buf, "%s", text);
+  text_fit(buf, columns);
+  assert_string_equal(buf, wanted);
+  assert_true(text_columns(buf) <= columns);
+}
+
+static void test_text_width(void **unused) {
+  (void)unused;
+  assert_int_equal(text_columns("abc"), 3);
+  assert_int_equal(text_columns("caf\u00e9"), 4);
+  assert_int_equal(text_columns("cafe\u0301"), 4);
+  assert_int_equal(text_columns("\u6570\u636e"), 4);
+  fits("\u6570\u636e\u96c6", 6, "\u6570\u636e\u96c6");
+  fits("\u6570\u636e\u96c6", 5, "\u6570\u636e"); // no half of a character
+  fits("abc", 0, "");
+  fits("a\033[2Jb\n", 20, "a?[2Jb?"); // nothing that moves the cursor
+  fits("a\xff"
+       "b",
+       20, "a?b");
 }
 
 int main(void) {
@@ -304,6 +349,7 @@ int main(void) {
       cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_lines),
       cmocka_unit_test(test_philox),         cmocka_unit_test(test_rng),
       cmocka_unit_test(test_memory),         cmocka_unit_test(test_human),
+      cmocka_unit_test(test_text_width),
   };
   return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

@@ -507,7 +507,7 @@ static void check_end(int32_t order, const char *text) {
 
 static void test_child(void **unused) {
   (void)unused;
-  check_end(-1, "the process that echoes was ended by signal 9");
+  check_end(-1, "the process that echoes was ended by SIGKILL (Killed)");
   check_end(0, "the process that echoes ended before it had answered");
   check_end(7, "the process that echoes did not come to an end");
   child *c;

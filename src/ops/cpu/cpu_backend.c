@@ -72,7 +72,11 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
 }
 
 static status cpu_describe(op_ctx *ctx, char *text, size_t bytes) {
-  snprintf(text, bytes, "cpu, %d threads, %s kernels, %s", ctx->threads, simd()->name, openblas_get_config());
+  const char *blas = openblas_get_config(); // "OpenBLAS 0.3.21 NO_LAPACKE ...": its version is enough
+  const size_t name = strcspn(blas, " "),
+               version = blas[name] == '\0' ? 0 : 1 + strcspn(blas + name + 1, " ");
+  snprintf(text, bytes, "cpu, %d thread%s, %s kernels, %.*s (%s)", ctx->threads, ctx->threads == 1 ? "" : "s",
+           simd()->name, (int)(name + version), blas, openblas_get_corename());
   return OK;
 }
 

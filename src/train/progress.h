@@ -1,0 +1,32 @@
+// What a run shows of itself while it trains: a line every now and then, and one within a second or so of the beginning.
+#ifndef SOUK_TRAIN_PROGRESS_H
+#define SOUK_TRAIN_PROGRESS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// What is known at the moment. A figure that is not known yet is 0, and its field is left out.
+typedef struct progress_figures {
+  int64_t step, last_step; // last_step 0: nobody knows
+  int64_t epoch;
+  int64_t micro, micros; // micro-batches of the next step that are done, of all
+  bool has_loss, has_cls;
+  double loss, cls_loss, lr, grad_norm;
+  double tokens_per_s, flops, peak; // flops and peak a second
+  double seconds_left;              // -1: unknown
+} progress_figures;
+
+typedef struct progress {
+  double started, shown;     // seconds of now_seconds(); shown 0: nothing yet
+  double first_step_seconds; // 0: it is not over
+} progress;
+
+void progress_start(progress *p);
+// The first step is over.
+void progress_first_step(progress *p);
+// Is it time for a line, between those that are due anyway?
+bool progress_due(const progress *p);
+// Shows the line. Where lines are not redrawn in place, only if one is due or it must be, as the last of a run.
+void progress_show(progress *p, const progress_figures *f, bool must);
+
+#endif
