@@ -7,8 +7,12 @@
 #include "data/vocab.h"
 #include "ops/ops.h"
 
+int32_t batch_work(int32_t n) {
+  return (n + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
+}
+
 int32_t batch_max_work(batch_caps caps) {
-  return caps.seqs + caps.tokens / ATTENTION_BLOCK;
+  return caps.work > 0 ? caps.work : caps.seqs + caps.tokens / ATTENTION_BLOCK;
 }
 
 status batch_new(batch **out, batch_caps caps) {
@@ -61,13 +65,27 @@ static void put(batch *b, const seq_layout *layout, int32_t token, int32_t segme
   const int32_t row = b->tokens++;
   b->ids[row] = token;
   b->types[row] = segment * layout->n_event_types + (event < layout->n_event_types ? event : 0);
-  b->seq_of[row] = b->seqs;
 }
 
 static void put_segment(batch *b, const seq_layout *layout, const batch_input *in, int32_t keep,
                         int32_t segment) {
   for (int32_t i = in->n - keep; i < in->n; i++)
     put(b, layout, in->tokens[i], segment, in->events != NULL ? in->events[i] : 0);
+}
+
+bool batch_has_room(const batch *b, int32_t n) {
+  return b->tokens + n <= b->caps.tokens && b->seqs < b->caps.seqs &&
+         b->n_work + batch_work(n) <= batch_max_work(b->caps);
+}
+
+void batch_end_sequence(batch *b, int32_t n, int64_t seq_id) {
+  const int32_t seq = b->seqs++, begin = b->cu_seqlens[seq];
+  for (int32_t i = 0; i < n; i++) b->seq_of[begin + i] = seq;
+  b->seq_ids[seq] = seq_id;
+  b->prefix_len[seq] = n;
+  b->cls_labels[seq] = -1;
+  b->tokens = b->cu_seqlens[seq + 1] = begin + n;
+  b->n_work += batch_work(n);
 }
 
 // Appends [CLS] a (extra) [SEP] b [SEP] or just a (extra); extra: a [MASK] after a.
@@ -88,7 +106,7 @@ static bool append(batch *b, const seq_layout *layout, const batch_input *a, con
     keep_a = room;
   }
   const int32_t n = keep_a + keep_b + specials;
-  if (n < 1 || b->tokens + n > b->caps.tokens || b->seqs == b->caps.seqs) return false;
+  if (n < 1 || !batch_has_room(b, n)) return false;
   const int32_t begin = b->tokens;
   if (layout->cls_sep) put(b, layout, TOKEN_CLS, 0, 0);
   if (first != NULL) *first = b->tokens;
@@ -101,10 +119,7 @@ static bool append(batch *b, const seq_layout *layout, const batch_input *a, con
     if (layout->cls_sep) put(b, layout, TOKEN_SEP, 1, 0);
   }
   for (int32_t i = 0; i < n; i++) b->positions[begin + i] = layout->positions_from_end ? n - 1 - i : i;
-  b->seq_ids[b->seqs] = seq_id;
-  b->prefix_len[b->seqs] = n;
-  b->cls_labels[b->seqs] = -1;
-  b->cu_seqlens[++b->seqs] = b->tokens;
+  batch_end_sequence(b, n, seq_id);
   return true;
 }
 

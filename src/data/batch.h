@@ -17,6 +17,7 @@ typedef struct seq_layout {
 
 typedef struct batch_caps {
   int32_t tokens, seqs, masked, negatives;
+  int32_t work; // items of attention work; 0: as many as these tokens and sequences can have
 } batch_caps;
 
 // All arrays have the capacities' lengths. See ops.h, batch_view, for each meaning.
@@ -37,7 +38,9 @@ typedef struct batch {
   float *negative_logq;                                // [negatives]
 } batch;
 
-int32_t batch_max_work(batch_caps caps); // capacity of the work list: seqs + tokens / ATTENTION_BLOCK
+int32_t
+batch_work(int32_t n); // items of attention work of a sequence of n rows: n / ATTENTION_BLOCK, rounded up
+int32_t batch_max_work(batch_caps caps); // capacity of the work list
 status batch_new(batch **out, batch_caps caps);
 void batch_free(batch *b); // NULL is safe
 void batch_clear(batch *b);
@@ -51,13 +54,18 @@ typedef struct batch_input {
 
 // Appends a sequence made of segment a and, when b is not NULL, segment b, in the given layout (specials,
 // types, positions, truncation at the old end). *first gets the batch row of a's first kept token, *kept how many
-// of a's tokens were kept (either may be NULL). Returns false, changing nothing, when tokens or sequences do not fit.
+// of a's tokens were kept (either may be NULL). Returns false, changing nothing, when it does not fit: its tokens,
+// the sequence or its attention work.
 bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
                int64_t seq_id, int32_t *first, int32_t *kept);
 // Appends a history followed by [MASK] (event none) and makes that the one masked row, with label and weight 1 (-1: none
 // known, weight 0). The row's MLM output is the user vector.
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
                      int32_t label);
+// For sequences that are made otherwise: is there room for one of n rows; and, when its ids, types and positions
+// have been put behind the others, make it one (seq_of, cu_seqlens, counts; the whole is source, no label).
+bool batch_has_room(const batch *b, int32_t n);
+void batch_end_sequence(batch *b, int32_t n, int64_t seq_id);
 // Registers a masked row (the caller has changed ids[row] as it wishes). Returns false when full.
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
 // Makes the attention work list; call once after the last sequence.

@@ -41,9 +41,10 @@ typedef struct source_calls {
 
 struct batch_source { // the first member of every source
   const source_calls *calls;
-  int64_t blocks;  // the units of reading
-  int group;       // blocks whose examples are shuffled together, hence in memory at the same time
-  batch_caps caps; // what its batches need
+  int64_t blocks;      // the units of reading
+  int group;           // blocks whose examples are shuffled together, hence in memory at the same time
+  batch_caps caps;     // of its batches; what would be more goes into the next one
+  int32_t most_masked; // rows of an example that are masked already; 0: the source masks, while there is room
 };
 
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,

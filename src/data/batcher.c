@@ -124,11 +124,15 @@ static status plan_group(batcher *b) {
 // The examples of the next batch are [b->at, return value).
 static size_t batch_extent(const batcher *b) {
   const batch_caps caps = b->source->caps;
-  int64_t tokens = 0;
+  const int32_t max_work = batch_max_work(caps), most_masked = b->source->most_masked;
+  int64_t tokens = 0, work = 0, masked = 0;
   size_t i = b->at;
   for (; i < b->examples.n && i - b->at < (size_t)caps.seqs; i++) {
-    tokens += b->examples.items[i].length;
-    if (tokens > caps.tokens) break;
+    const int32_t length = b->examples.items[i].length;
+    tokens += length;
+    work += batch_work(length);
+    masked += length < most_masked ? length : most_masked;
+    if (tokens > caps.tokens || work > max_work || masked > caps.masked) break;
   }
   return i;
 }
@@ -165,6 +169,28 @@ static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
     n++;
   }
   *batches = n / b->ranks;
+  return OK;
+}
+
+// Validation is not shuffled: its batches are always the same, so capacities are what the largest have.
+static status measure_batches(batcher *b) {
+  batch_caps *caps = &b->source->caps, most = {.tokens = 1, .seqs = 1, .work = 1};
+  TRY(start_epoch(b, 0));
+  for (bool end;;) {
+    TRY(settle(b, &end));
+    if (end) break;
+    const size_t stop = batch_extent(b);
+    batch_caps now = {.seqs = (int32_t)(stop - b->at)};
+    for (; b->at < stop; b->at++) {
+      now.tokens += b->examples.items[b->at].length;
+      now.work += batch_work(b->examples.items[b->at].length);
+    }
+    if (now.tokens > most.tokens) most.tokens = now.tokens;
+    if (now.seqs > most.seqs) most.seqs = now.seqs;
+    if (now.work > most.work) most.work = now.work;
+  }
+  most.masked = most.seqs;
+  *caps = most;
   return OK;
 }
 
@@ -284,6 +310,7 @@ status batcher_open(batcher **out, dataset *d, const data_config *config, const 
     TRY_GOTO(history_source_open(&b->source, d, config, layout, part), bad);
   TRY_GOTO(mem_new(&b->block_order, (size_t)b->source->blocks, sizeof *b->block_order, "the order of blocks"),
            bad);
+  if (part == PART_VALID) TRY_GOTO(measure_batches(b), bad);
   TRY_GOTO(batch_new(&b->slots[0], b->source->caps), bad);
   TRY_GOTO(batch_new(&b->slots[1], b->source->caps), bad);
   TRY_GOTO(start_epoch(b, 0), bad);

@@ -4,6 +4,10 @@
 // permuted, read group by group, their examples permuted inside the group and composed into token-budget
 // batches, which are dealt to ranks in turn. So the only state to save is (epoch, index).
 //
+// Capacities follow from the lengths in the data set (batch_bounds.h), such that one batch in e^50 would be larger. That
+// one ends where its sequences or its attention work are at their capacity, and its rows stay unmasked where its masked
+// rows are; with masks that were made elsewhere it ends there too.
+//
 // Examples of an epoch: every training window once per `duplicates` (each with masks of its own), and the same
 // again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut to a random
 // prefix with that probability. Sequence id of an example =

@@ -7,8 +7,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "data/batch_bounds.h"
 
 enum { BLOCK = 4096, GROUP = 16 };
 
@@ -30,6 +32,7 @@ typedef struct history_source {
   float *logq;           // [items]: log of the expected count among the negatives
   sequence_block *blocks[GROUP];
   int64_t block_ids[GROUP];
+  bool masks_left_out; // and said so
 } history_source;
 
 static int64_t min64(int64_t a, int64_t b) {
@@ -128,9 +131,16 @@ static bool may_mask(const history_source *b, int32_t token) {
   return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
 }
 
-static void mask_row(const history_source *b, batch *out, int32_t row, rng *r, bool bert) {
+// Rows for which there is no room stay as they are; batch_bounds.h says how rare that is.
+static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
   const int32_t token = out->ids[row];
-  if (!batch_add_masked(out, row, token, 1.0f)) return; // capacity is the token count: cannot happen
+  if (!batch_add_masked(out, row, token, 1.0f)) {
+    if (!b->masks_left_out)
+      log_warn("a batch has room for %d masked rows and would have had more: the others stay unmasked",
+               out->caps.masked);
+    b->masks_left_out = true;
+    return;
+  }
   out->label_logq[out->n_masked - 1] = label_logq(b, token);
   if (b->c.mask_events) out->types[row] -= out->types[row] % b->layout.n_event_types;
   out->ids[row] = TOKEN_MASK;
@@ -144,7 +154,7 @@ static void mask_row(const history_source *b, batch *out, int32_t row, rng *r, b
         end[RANGE_ATTRIBUTES] + (int32_t)rng_below(r, (uint64_t)(end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES]));
 }
 
-static void mask_rows(const history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
+static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
   rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, (uint32_t)((uint64_t)e->id >> 32));
   int32_t last = -1, maskable = 0;
   for (int32_t row = begin; row < end; row++) {
@@ -202,7 +212,7 @@ static bool make_pair(const history_source *b, const example_list *all, const ex
 }
 
 static status add(batch_source *self, batch *out, const example *e, const example_list *all) {
-  const history_source *b = (const history_source *)self;
+  history_source *b = (history_source *)self;
   sequence s;
   find_sequence(b, e->sequence, &s);
   batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
@@ -320,15 +330,73 @@ static void close_source(batch_source *self) {
 static const source_calls calls = {
     .close = close_source, .list = list, .read = read_blocks, .add = add, .complete = draw_negatives};
 
-static batch_caps caps_of(const history_source *b) {
+// Windows with `windows[n]` of n items as examples, without those of which there are none: masked at random, and
+// `last` copies of each with only the last item masked, of which a share of `crop` is cut to 2..n items.
+static size_t kinds_of(const history_source *b, const double *windows, double last, double crop,
+                       example_kind *to) {
+  size_t kinds = 0;
+  double cut = 0; // last copies that are cut to n items
+  const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
+  for (int32_t n = b->window; n >= 1; n--) {
+    if (n > 2) cut += windows[n] * last * crop / (n - 1);
+    const example_kind drawn = {.count = windows[n] * (double)b->c.duplicates,
+                                .rows = rows_of(b, n),
+                                .maskable = n < room ? n : room};
+    const example_kind one = {.count = windows[n] * last * (n > 2 ? 1 - crop : 1) + (n > 1 ? cut : 0),
+                              .rows = rows_of(b, n),
+                              .masked = 1};
+    if (drawn.count > 0) to[kinds++] = drawn;
+    if (one.count > 0) to[kinds++] = one;
+  }
+  return kinds;
+}
+
+// windows[n]: how many windows of n items a block has.
+static void count_windows(const history_source *b, int64_t block, double *windows) {
+  memset(windows, 0, ((size_t)b->window + 1) * sizeof *windows);
+  for (int64_t s = block * BLOCK; s < min64((block + 1) * BLOCK, n_sequences(b)); s++) {
+    const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->window, b->stride);
+    for (int32_t w = 0; w < count; w++) {
+      int32_t begin, end;
+      window_at(n, b->window, b->stride, w, &begin, &end);
+      windows[end - begin]++;
+    }
+  }
+}
+
+static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
+  for (int64_t block = 0; block < b->base.blocks; block++) {
+    count_windows(b, block, windows);
+    bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, kinds));
+    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds)));
+  }
+  return OK;
+}
+
+// What batches may have; of validation the batcher finds out what they do have.
+static status find_caps(history_source *b) {
   const data_config *c = &b->c;
-  const int64_t tokens =
-      c->batch_tokens > b->layout.max_positions ? c->batch_tokens : b->layout.max_positions;
-  batch_caps caps = {.tokens = (int32_t)tokens};
-  caps.seqs = (int32_t)(c->batch_sequences > 0 ? min64(c->batch_sequences, tokens) : tokens);
-  caps.masked = b->part == PART_VALID || c->duplicates == 0 ? caps.seqs : caps.tokens;
-  caps.negatives = b->part == PART_TRAIN ? (int32_t)c->negatives : 0;
-  return caps;
+  const int32_t longest = b->layout.max_positions;
+  const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
+  const int64_t seqs = c->batch_sequences > 0 ? min64(c->batch_sequences, tokens) : tokens;
+  if (b->part == PART_VALID) {
+    b->base.caps = (batch_caps){.tokens = (int32_t)tokens, .seqs = (int32_t)seqs, .masked = (int32_t)seqs};
+    return OK;
+  }
+  batch_bounds bounds = {.mask_probability = c->mask_probability};
+  double *windows = NULL;
+  example_kind *kinds = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&windows, (size_t)b->window + 1, sizeof *windows, "the bounds of batches"), done);
+  TRY_GOTO(mem_new(&kinds, 2 * (size_t)b->window, sizeof *kinds, "the bounds of batches"), done);
+  TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
+  b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
+  b->base.caps.negatives = (int32_t)c->negatives;
+done:
+  bounds_free(&bounds);
+  free(windows);
+  free(kinds);
+  return rc;
 }
 
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
@@ -346,9 +414,9 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   b->stride = (int32_t)(c->stride > 0 ? c->stride : c->window > 0 ? (c->window + 1) / 2 : info->stride);
   status rc;
   TRY_GOTO(check_config(b), bad);
-  b->base.caps = caps_of(b);
   b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
   b->base.group = GROUP;
+  TRY_GOTO(find_caps(b), bad);
   b->copies = c->duplicates + (int64_t)ceil(c->last_copies);
   TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
            bad);

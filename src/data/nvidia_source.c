@@ -2,6 +2,7 @@
 // block is a shard.
 #include <stdlib.h>
 #include "base/memory.h"
+#include "data/batch_bounds.h"
 #include "data/batch_source.h"
 #include "data/nvidia_shards.h"
 
@@ -55,20 +56,16 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   while (e->sequence < s->first[k] || e->sequence >= s->end[k]) k++;
   premasked p;
   nvidia_get(s->rows[k], e->sequence, &p);
-  if (out->tokens + p.n > out->caps.tokens || out->seqs == out->caps.seqs)
+  if (!batch_has_room(out, p.n))
     return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", p.n);
-  const int32_t begin = out->tokens, seq = out->seqs++;
+  const int32_t begin = out->tokens;
   for (int32_t i = 0; i < p.n; i++) {
     out->ids[begin + i] = p.tokens[i];
     out->types[begin + i] = p.segments[i] * s->layout.n_event_types;
     out->positions[begin + i] = s->layout.positions_from_end ? p.n - 1 - i : i;
-    out->seq_of[begin + i] = seq;
   }
-  out->tokens += p.n;
-  out->cu_seqlens[seq + 1] = out->tokens;
-  out->seq_ids[seq] = e->id;
-  out->prefix_len[seq] = p.n;
-  out->cls_labels[seq] = p.next;
+  batch_end_sequence(out, p.n, e->id);
+  out->cls_labels[out->seqs - 1] = p.next;
   out->cls_count++;
   for (int32_t i = 0; i < p.n_masked; i++)
     if (!batch_add_masked(out, begin + p.positions[i], p.labels[i], 1.0f))
@@ -101,6 +98,40 @@ static status check_config(const dataset *d, const data_config *c, const seq_lay
   return OK;
 }
 
+// The examples of a shard by their length; each may have P masked rows, or as many as it has rows.
+static status add_shard(batch_bounds *to, const nvidia_shards *s, int32_t shard, example_kind *by_length,
+                        int32_t longest) {
+  for (int32_t n = 0; n <= longest; n++) {
+    const int32_t most = nvidia_most_masked(s);
+    by_length[n] = (example_kind){.rows = n, .masked = most < n ? most : n};
+  }
+  for (int64_t i = nvidia_first(s, shard); i < nvidia_first(s, shard + 1); i++)
+    by_length[nvidia_lengths(s)[i]].count++;
+  size_t kinds = 0;
+  for (int32_t n = 0; n <= longest; n++)
+    if (by_length[n].count > 0) by_length[kinds++] = by_length[n];
+  bounds_add_total(to, by_length, kinds);
+  return bounds_add_block(to, by_length, kinds);
+}
+
+static status find_caps(nvidia_source *s, const data_config *c) {
+  const int32_t longest = s->layout.max_positions;
+  batch_bounds bounds = {.rows = 0};
+  example_kind *by_length;
+  TRY(mem_new(&by_length, (size_t)longest + 1, sizeof *by_length, "the bounds of batches"));
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < nvidia_count(s->shards); i++)
+    rc = add_shard(&bounds, s->shards, i, by_length, longest);
+  const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
+  const int64_t seqs = c->batch_sequences > 0 && c->batch_sequences < tokens ? c->batch_sequences : tokens;
+  s->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
+  s->base.most_masked = nvidia_most_masked(s->shards);
+  if (s->base.caps.masked < s->base.most_masked) s->base.caps.masked = s->base.most_masked; // of one example
+  bounds_free(&bounds);
+  free(by_length);
+  return rc;
+}
+
 status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                           data_part part) {
   *out = NULL;
@@ -115,12 +146,11 @@ status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, 
   const int64_t rows = nvidia_first(shards, n), wanted = ENOUGH_ROWS / (rows / n + 1) + 1;
   s->base.blocks = n;
   s->base.group = (int)(wanted < MAX_GROUP ? wanted : MAX_GROUP);
-  const int64_t tokens = c->batch_tokens > layout->max_positions ? c->batch_tokens : layout->max_positions;
-  const int64_t seqs = c->batch_sequences > 0 && c->batch_sequences < tokens ? c->batch_sequences : tokens;
-  const int64_t masked = seqs * nvidia_most_masked(shards);
-  s->base.caps = (batch_caps){.tokens = (int32_t)tokens,
-                              .seqs = (int32_t)seqs,
-                              .masked = (int32_t)(masked < tokens ? masked : tokens)};
+  const status rc = find_caps(s, c);
+  if (rc != OK) {
+    close_source(&s->base);
+    return rc;
+  }
   *out = &s->base;
   return OK;
 }

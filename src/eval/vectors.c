@@ -241,20 +241,14 @@ static status add_sequence(token_writer *w, const json_t *j) {
   if (types != NULL && (int64_t)json_array_size(types) != n)
     return bad_line(w, "\"types\" must name a token type for each token");
   batch *b = w->b;
-  if (b->tokens + n > b->caps.tokens || b->seqs == b->caps.seqs) TRY(flush_tokens(w));
-  const int32_t begin = b->tokens, seq = b->seqs;
+  if (!batch_has_room(b, (int32_t)n)) TRY(flush_tokens(w));
+  const int32_t begin = b->tokens;
   for (int32_t i = 0; i < (int32_t)n; i++) {
     TRY(read_token(w, json_array_get(tokens, (size_t)i), &b->ids[begin + i]));
     TRY(read_type(w, types, (size_t)i, &b->types[begin + i]));
     b->positions[begin + i] = c->positions_from_end ? (int32_t)n - 1 - i : i;
-    b->seq_of[begin + i] = seq;
   }
-  b->seq_ids[seq] = w->n;
-  b->prefix_len[seq] = (int32_t)n;
-  b->cls_labels[seq] = -1;
-  b->tokens += (int32_t)n;
-  b->cu_seqlens[++b->seqs] = b->tokens;
-  w->n++;
+  batch_end_sequence(b, (int32_t)n, w->n++);
   return OK;
 }
 

@@ -311,8 +311,9 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
       (int64_t)n * ((int64_t)cap[0] + cap[1] + cap[2] + cap[3]) > together)
     return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", f->path);
   TRY(mem_new(&out->batches, (size_t)n, sizeof *out->batches, "micro-batches"));
+  const batch_caps caps = {.tokens = cap[0], .seqs = cap[1], .masked = cap[2], .negatives = cap[3]};
   for (int32_t i = 0; i < n; i++) {
-    TRY(batch_new(&out->batches[i], (batch_caps){cap[0], cap[1], cap[2], cap[3]}));
+    TRY(batch_new(&out->batches[i], caps));
     out->s.micro_batches = i + 1;
     TRY(read_micro(f, i, out->batches[i], c));
   }

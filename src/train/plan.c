@@ -84,7 +84,8 @@ static double vocabulary_bytes(const vocab *v) {
   return texts + 4 * slots + 16.0 * vocab_size(v);
 }
 
-static void add_model(run_plan *p, const run_config *c, const model_memory *m, bool on_host) {
+static void add_model(run_plan *p, const run_config *c, const model_memory *m, batch_caps caps,
+                      bool on_host) {
   const int32_t first = p->n;
   add(p, "parameters", (double)m->weights, "%lld", (long long)m->parameters);
   add(p, "gradients", (double)m->gradients, "fp32");
@@ -93,7 +94,8 @@ static void add_model(run_plan *p, const run_config *c, const model_memory *m, b
   add(p, "row flags", (double)m->row_flags, "of touched item rows");
   add(p, "activations", (double)m->activations, "kept for the backward pass");
   add(p, "activation gradients", (double)m->activation_gradients, "shared by all layers");
-  add(p, "batch on the device", (double)m->batch, "at full capacity");
+  add(p, "batch on the device", (double)m->batch, "%d tokens, %d sequences, %d masked rows at most",
+      caps.tokens, caps.seqs, caps.masked);
   add(p, "scratch of ops", (double)m->scratch, "of the op that needs most");
   for (int32_t i = first; i < p->n; i++) p->lines[i].device = !on_host;
   if (c->train.background)
@@ -257,7 +259,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   TRY(batcher_epoch_batches(b, 0, &batches));
   p->batches_per_epoch = (double)batches;
   p->parameters = m.parameters;
-  add_model(p, c, &m, be->host_memory);
+  add_model(p, c, &m, caps, be->host_memory);
   add_data(p, c, d, caps, examples_at_hand(c, d), be->host_memory);
   add_validation(p, c, d, caps);
   add_passing_data(p, c, d);

@@ -88,6 +88,25 @@ static uint64_t hash_batch(const batch *b) {
   return h;
 }
 
+// What a batch is to the model, all of it.
+static uint64_t hash_whole_batch(const batch *b) {
+  uint64_t h = hash_batch(b);
+#define MIX(array, n)                                        \
+  for (size_t k = 0; k < (size_t)(n) * sizeof *(array); k++) \
+  h = (h ^ ((const unsigned char *)(array))[k]) * 1099511628211u
+  MIX(b->positions, b->tokens);
+  MIX(b->seq_of, b->tokens);
+  MIX(b->cu_seqlens, b->seqs + 1);
+  MIX(b->prefix_len, b->seqs);
+  MIX(b->cls_labels, b->seqs);
+  MIX(b->work, 2 * b->n_work);
+  MIX(b->weights, b->n_masked);
+  MIX(b->label_logq, b->n_masked);
+  MIX(b->negative_logq, b->n_negatives);
+#undef MIX
+  return h;
+}
+
 static batcher *open_train(const data_config *c, const seq_layout *layout) {
   batcher *b;
   check_ok(batcher_open(&b, data_set, c, layout, PART_TRAIN, 0, 1));
@@ -219,6 +238,54 @@ static void test_seek_equals_continuing(void **unused) {
   check_ok(batcher_next(b, &x));
   assert_true(hash_batch(x) != hashes[0]);
   batcher_close(b);
+}
+
+// Batches are what they were when capacities were as large as the token budget: a run goes on from its checkpoints.
+static void test_batches_of_before(void **unused) {
+  (void)unused;
+  char larger[256];
+  dataset *d;
+  tiny_directory(larger, sizeof larger);
+  tiny_dataset(larger, 2500, 40, 0);
+  check_ok(dataset_open(&d, larger, false));
+  const struct {
+    int64_t tokens, sequences, duplicates, negatives;
+    double probability, last_copies, crop;
+    bool pairs;
+    uint64_t hash;
+  } known[] = {
+      {64, 0, 1, 0, 0.2, 1, 0, false, 0xfdbb9b38a413c297u},
+      {512, 0, 1, 5, 0.2, 1, 0.5, false, 0x6cbeed0ff6b574d5u},
+      {1000, 9, 2, 0, 0.15, 0, 0, true, 0x10373fa36994d63du},
+      {4096, 0, 1, 0, 0.15, 1.5, 0.3, true, 0x130d9e67e7634dc6u},
+      {2048, 0, 0, 7, 0.2, 1.25, 1, false, 0xf62664920f0d23dfu},
+      {300, 0, 3, 0, 0.9, 0.5, 0, false, 0x9691b1c737b22b97u},
+  };
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
+    data_config c = defaults();
+    c.batch_tokens = known[i].tokens;
+    c.batch_sequences = known[i].sequences;
+    c.duplicates = known[i].duplicates;
+    c.negatives = known[i].negatives;
+    c.mask_probability = known[i].probability;
+    c.mask_style = i % 2 == 0 ? MASK_ALWAYS : MASK_BERT;
+    c.last_copies = known[i].last_copies;
+    c.crop = known[i].crop;
+    c.next_session = known[i].pairs;
+    batcher *b;
+    check_ok(batcher_open(&b, d, &c, known[i].pairs ? &bert : &items_only, PART_TRAIN, 0, 1));
+    uint64_t hash = 0;
+    const batch *x;
+    for (;;) {
+      check_ok(batcher_next(b, &x));
+      if (x->epoch == 3) break;
+      hash = hash * 31 + hash_whole_batch(x);
+    }
+    if (hash != known[i].hash) fail_msg("case %zu: 0x%016llx", i, (unsigned long long)hash);
+    batcher_close(b);
+  }
+  dataset_close(d);
+  tiny_remove(larger);
 }
 
 static void test_ranks_partition(void **unused) {
@@ -353,6 +420,7 @@ int main(void) {
       cmocka_unit_test(test_masks),
       cmocka_unit_test(test_last_copies_and_crops),
       cmocka_unit_test(test_seek_equals_continuing),
+      cmocka_unit_test(test_batches_of_before),
       cmocka_unit_test(test_ranks_partition),
       cmocka_unit_test(test_validation_part),
       cmocka_unit_test(test_pairs),

@@ -1,5 +1,6 @@
 // NVIDIA's pre-training shards: what arrives in batches, the renumbering, and what is refused with which
 // sentence; and the child process that reads them.
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +214,34 @@ static void test_batches(void **unused) {
   batcher_close(again);
   sequence_block *block;
   check_fails(block_read(&block, d, 0, 1), ERR_ARGUMENT, "holds masked examples, not histories");
+  dataset_close(d);
+  no_shards();
+}
+
+// The capacities are those of the lengths 4 to 12, and every batch but a group's last ends for want of tokens.
+static void test_capacities(void **unused) {
+  (void)unused;
+  three_shards();
+  dataset *d;
+  check_ok(dataset_open(&d, dir, false));
+  data_config c = defaults();
+  c.batch_tokens = 700;
+  batcher *b;
+  check_ok(batcher_open(&b, d, &c, &bert, PART_TRAIN, 0, 1));
+  const batch_caps caps = batcher_caps(b);
+  const double mean = 700 / 8.0;
+  assert_int_equal(caps.tokens, 700);
+  assert_in_range(caps.seqs, mean, mean + 10 * sqrt(mean));
+  assert_int_equal(caps.work, caps.seqs);
+  assert_in_range(caps.masked, P * mean, P * caps.seqs);
+  for (int32_t before = 701, i = 0; i < 40; i++) {
+    const batch *x;
+    check_ok(batcher_next(b, &x));
+    assert_true(x->seqs <= caps.seqs && x->n_masked <= caps.masked && x->n_work <= caps.work);
+    assert_true(x->index == 0 || before + x->cu_seqlens[1] > 700);
+    before = x->tokens;
+  }
+  batcher_close(b);
   dataset_close(d);
   no_shards();
 }
@@ -518,6 +547,7 @@ static void test_child(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_batches),
+      cmocka_unit_test(test_capacities),
       cmocka_unit_test(test_ranks_share),
       cmocka_unit_test(test_training_files_only),
       cmocka_unit_test(test_options_that_do_not_fit),

@@ -1,0 +1,137 @@
+// Capacities from the lengths of a data set; see batch_bounds.h.
+#include "data/batch_bounds.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+
+static const double NEVER = 50; // one batch in e^50
+
+// What an example adds at most.
+static double most(const example_kind *k, counted what) {
+  if (what == COUNT_SEQS) return 1;
+  if (what == COUNT_WORK) return batch_work(k->rows);
+  return k->maskable > 0 ? k->maskable : k->masked;
+}
+
+// What it adds on average.
+static double mean(const example_kind *k, counted what, double p) {
+  if (what != COUNT_MASKED || k->maskable == 0) return most(k, what);
+  return p * k->maskable + pow(1 - p, k->maskable);
+}
+
+static double log_sum(double a, double b) {
+  const double top = fmax(a, b);
+  return isinf(top) ? top : top + log1p(exp(fmin(a, b) - top));
+}
+
+// Log of the mean of exp(theta w). Of n items each is masked with probability p, and one if that leaves none:
+// (1 - p + p e^theta)^n + (1 - p)^n (e^theta - 1).
+static double log_moment(const example_kind *k, counted what, double p, double theta) {
+  if (what != COUNT_MASKED || k->maskable == 0) return theta * most(k, what);
+  const double up = expm1(theta), none = k->maskable * log1p(-p);
+  return log_sum(k->maskable * log1p(p * up), p < 1 ? none + log(up) : -INFINITY);
+}
+
+// What a batch has so and so much of: rows, or just examples.
+typedef enum limit { LIMIT_ROWS, LIMIT_EXAMPLES } limit;
+
+static double size(const example_kind *k, limit by) {
+  return by == LIMIT_ROWS ? k->rows : 1;
+}
+
+// log sum of count exp(theta w - psi size), and its mean size under these weights.
+static double log_total(const example_kind *k, const double *moment, size_t n, limit by, double psi,
+                        double *mean_size) {
+  double top = -INFINITY, sum = 0, weighted = 0;
+  for (size_t i = 0; i < n; i++) top = fmax(top, moment[i] - psi * size(&k[i], by));
+  for (size_t i = 0; i < n; i++) {
+    const double part = exp(moment[i] - psi * size(&k[i], by) - top);
+    sum += part;
+    weighted += part * size(&k[i], by);
+  }
+  *mean_size = weighted / sum;
+  return top + log(sum);
+}
+
+// The psi of a theta: Newton's method on a convex, falling function, from the left.
+static double solve(const example_kind *k, const double *moment, size_t n, limit by, double count) {
+  double psi = 0, mean_size;
+  for (int i = 0; i < 200; i++) {
+    const double step = (log_total(k, moment, n, by, psi, &mean_size) - log(count)) / mean_size;
+    psi += step;
+    if (!(step > 1e-12 * psi)) break;
+  }
+  return psi;
+}
+
+// m, of the examples of one block, for batches of `room` rows or examples.
+static double reached(batch_bounds *b, counted what, limit by, double room) {
+  const example_kind *k = b->worst[what].kinds;
+  const size_t n = b->worst[what].n;
+  double count = 0, best = 0;
+  if (n == 0) return 0;
+  for (size_t i = 0; i < n; i++) {
+    count += k[i].count;
+    best = fmax(best, room * most(&k[i], what) / size(&k[i], by)); // whatever is drawn
+  }
+  for (int step = -20; step <= 14; step++) {
+    const double theta = exp2(0.5 * step);
+    for (size_t i = 0; i < n; i++)
+      b->moments[i] = log(k[i].count) + log_moment(&k[i], what, b->mask_probability, theta);
+    best = fmin(best, (NEVER + room * solve(k, b->moments, n, by, count)) / theta);
+  }
+  return best * (1 + 1e-9); // a rounding more: whole numbers may be reached exactly
+}
+
+status bounds_add_block(batch_bounds *b, const example_kind *kinds, size_t n) {
+  for (int what = 0; what < COUNTS; what++) {
+    double sum = 0, rows = 0;
+    for (size_t i = 0; i < n; i++) {
+      sum += kinds[i].count * mean(&kinds[i], (counted)what, b->mask_probability);
+      rows += kinds[i].count * kinds[i].rows;
+    }
+    if (!(sum > b->worst[what].share * rows)) continue;
+    TRY(mem_grow(&b->worst[what].kinds, &b->worst[what].cap, n, sizeof *kinds, "the bounds of batches"));
+    memcpy(b->worst[what].kinds, kinds, n * sizeof *kinds);
+    TRY(mem_grow(&b->moments, &b->moments_cap, n, sizeof *b->moments, "the bounds of batches"));
+    b->worst[what].n = n;
+    b->worst[what].share = sum / rows;
+  }
+  return OK;
+}
+
+void bounds_add_total(batch_bounds *b, const example_kind *kinds, size_t n) {
+  for (size_t i = 0; i < n; i++) {
+    b->rows += kinds[i].count * kinds[i].rows;
+    for (int what = 0; what < COUNTS; what++)
+      b->total[what] += kinds[i].count * most(&kinds[i], (counted)what);
+  }
+}
+
+void bounds_free(batch_bounds *b) {
+  for (int what = 0; what < COUNTS; what++) free(b->worst[what].kinds);
+  free(b->moments);
+}
+
+static int32_t whole(double x, double least) {
+  return (int32_t)fmax(least, floor(x));
+}
+
+batch_caps bounds_caps(batch_bounds *b, int64_t tokens, int64_t seqs, int32_t longest) {
+  double caps[COUNTS];
+  const double rows = fmax(longest, fmin((double)tokens, b->rows));
+  for (int what = 0; what < COUNTS; what++) {
+    const double by_rows = reached(b, (counted)what, LIMIT_ROWS, rows);
+    caps[what] = fmin(fmin(b->total[what], by_rows), rows);
+    if (what == COUNT_SEQS)
+      caps[what] = fmin(caps[what], (double)seqs);
+    else
+      caps[what] = fmin(caps[what], reached(b, (counted)what, LIMIT_EXAMPLES, floor(caps[COUNT_SEQS])));
+  }
+  return (batch_caps){.tokens = whole(rows, 1),
+                      .seqs = whole(caps[COUNT_SEQS], 1),
+                      .masked = whole(caps[COUNT_MASKED], 1),
+                      .work = whole(caps[COUNT_WORK], batch_work(longest))};
+}
