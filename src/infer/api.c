@@ -7,6 +7,7 @@
 #include <unistd.h>
 #include "infer/bundle.h"
 #include "infer/encode.h"
+#include "infer/mistaken.h"
 #include "infer/rank.h"
 #include "infer/workspace.h"
 
@@ -159,6 +160,7 @@ static void free_bundle(souk_bundle *b) {
 
 static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_error *error) {
   char path[4096];
+  PASS(refuse_other_directories(dir, b->dir, error));
   PASS(pool_new(&b->pool, error));
   PASS(settings_read(b, dir, flags, error));
   snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_VOCAB]);
@@ -183,6 +185,8 @@ souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_e
     return infer_fail(error, SOUK_ERR_ARGUMENT, "flags = 0x%x has bits that mean nothing", flags);
   if (strlen(dir) > 3800) return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is too long: %.60s...", dir);
   const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0 && errno == ENOTDIR)
+    return infer_fail(error, SOUK_ERR_IO, "%s is not a directory, which a bundle of souk export is", dir);
   if (fd < 0) return infer_fail(error, SOUK_ERR_IO, "cannot open the bundle %s: %s", dir, strerror(errno));
   souk_bundle *b;
   souk_status rc = infer_alloc(&b, 1, sizeof *b, "a bundle", error);
