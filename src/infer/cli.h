@@ -1,5 +1,6 @@
 // What the commands of souk-infer share. Functions return 0, or an exit status after having said what is
-// wrong on stderr: 2 for the command line, 1 for everything else.
+// wrong on stderr: 2 for the command line, 1 for everything else. LINE_BAD is no exit status: one line of input is
+// wrong, and the next may be right.
 #ifndef SOUK_INFER_CLI_H
 #define SOUK_INFER_CLI_H
 
@@ -9,11 +10,11 @@
 #include "infer/jtree.h"
 #include "souk/infer.h"
 
-enum { EXIT_FAILED = 1, EXIT_USAGE = 2 };
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
 
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
-  int32_t k, threads, length;
+  int32_t k, batch, threads, length, seconds;
   bool keep_history, skip_checksums, json;
 } cli_options;
 
@@ -35,6 +36,7 @@ int output_string(cli_output *o, const char *text, size_t bytes);
 // The shortest decimal that reads back as the same float; null for what JSON has no number for.
 int output_float(cli_output *o, float x);
 int output_int(cli_output *o, int64_t x);
+int output_flush(cli_output *o);  // hands on what has been written so far
 int output_commit(cli_output *o); // frees o in every case
 void output_abort(cli_output *o); // NULL is safe
 // NumPy's .npy, float32 [rows, columns], and who each row is: open, rows in order through output_write, commit. Not on
@@ -56,6 +58,7 @@ typedef struct cli_query {
   char *line;
   size_t cap;
   jtree tree;
+  char error[320];  // why it cannot be answered; "": it can
   const char *user; // decoded if it is a string, else as it stands in the line: a number or null
   size_t user_bytes;
   bool user_is_string;
@@ -66,8 +69,11 @@ typedef struct cli_query {
 } cli_query;
 
 typedef struct cli_input {
-  FILE *file;
+  int fd;
   const char *name;
+  char *buffer; // what has been read and not yet taken: [begin, end)
+  size_t begin, end, buffer_cap;
+  bool at_end;
   int64_t line; // of the last query
   cli_query *queries;
   size_t n, cap; // live; allocated, their buffers are reused
@@ -75,16 +81,37 @@ typedef struct cli_input {
 
 int input_open(cli_input *in, const char *path); // NULL or "-": stdin
 void input_close(cli_input *in);                 // zeroed is fine
-// Up to `most` queries; in->n is 0 at the end of the input. Empty lines are passed over.
+// The next queries, up to `most`: waits for the first of them, and takes more as long as they are there. in->n
+// is 0 at the end of the input; after an error it counts those that came before it. Empty lines are passed
+// over. Lines that cannot be read are among the queries, with an error.
 int input_read(cli_input *in, const souk_bundle *b, size_t most);
-// Fails with an error of the library about the n queries from `first` on; it counts them from 0, so their lines are named.
-int input_fail(const cli_input *in, size_t first, size_t n, const char *message);
+// Notes why a query cannot be answered; returns LINE_BAD.
+__attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
 souk_history query_history(const cli_query *q);
-int output_user(cli_output *o, const cli_query *q); // {"user":...
 // A name in a line: a string, or an integer as it is written. False: neither.
 bool node_name(const jnode *n, char buf[32], const char **name);
 // Items named in a file, one a line; unknown ones are counted on stderr.
 int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
+
+// ---- answers as lines come (cli_answers.c) -------------------------------------------------------------------
+
+// What is particular to a command.
+typedef struct cli_answerer {
+  void *arg;
+  size_t most;     // lines at a time
+  cli_output *out; // handed on after every batch
+  // Asks the library about n lines; answer i belongs to lines[i].
+  souk_status (*ask)(void *arg, cli_query *const *lines, size_t n, souk_error *e);
+  // Writes answer i, to q. There may be none yet for a reason of its own: query_fail, and nothing written.
+  int (*write)(void *arg, cli_query *q, size_t i);
+  int (*write_error)(void *arg, const cli_query *q); // in the place of an answer; NULL: output_error
+} cli_answerer;
+
+// Answers every line of the input in order; those that cannot be answered get an error in their place and are
+// told on stderr. 0: all were written; *bad counts the errors.
+int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad);
+int output_user(cli_output *o, const cli_query *q);  // {"user":...
+int output_error(cli_output *o, const cli_query *q); // a whole line
 
 // ---- commands ------------------------------------------------------------------------------------------------
 

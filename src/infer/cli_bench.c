@@ -1,12 +1,16 @@
-// souk-infer bench: how fast a bundle answers on this machine. Random histories; each figure is the best of
-// several rounds after a warm-up.
+// souk-infer bench: how fast a bundle answers on this machine. Random histories; each measure is printed when
+// it is done.
+//
+// A measure takes about --seconds, whatever the model: as many calls as fit, of which the first few are a
+// warm-up where there are enough. What one call for many users costs is not known beforehand, so the number of
+// users is halved until it should fit, by what a user alone has cost; one call is made in any case.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "infer/cli.h"
 #include "infer/workspace.h"
 
-enum { USERS = 512, CALLS_OF_ONE = 501, CALLS_OF_MANY = 7, WARM_UP = 3 };
+enum { USERS = 512, CALLS_MAX = 20000, WARM_UP = 3 };
 
 static double now(void) {
   struct timespec t;
@@ -22,6 +26,7 @@ typedef struct bench {
   int32_t *events;
   float *u, *scores;
   int32_t *items, counts[USERS];
+  double seconds[CALLS_MAX];
   souk_error e;
 } bench;
 
@@ -42,21 +47,42 @@ static void call(bench *x, question what, size_t n) {
     souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, &x->e);
 }
 
-// Prints a line on calls for n users each.
-static void measure(bench *x, const char *name, question what, size_t n) {
-  double seconds[CALLS_OF_ONE] = {0};
-  const size_t calls = n == 1 ? CALLS_OF_ONE : CALLS_OF_MANY;
-  for (int i = 0; i < WARM_UP; i++) call(x, what, n);
-  for (size_t i = 0; i < calls; i++) {
+// Prints a line on calls for n users each, and returns the median of a call in seconds.
+static double measure(bench *x, const char *name, question what, size_t n) {
+  const double begin = now();
+  size_t calls = 0;
+  do {
     const double start = now();
     call(x, what, n);
-    seconds[i] = now() - start;
-  }
-  if (x->e.code != SOUK_OK) return;
+    x->seconds[calls++] = now() - start;
+  } while (x->e.code == SOUK_OK && calls < CALLS_MAX && now() - begin < x->o->seconds);
+  if (x->e.code != SOUK_OK) return 0;
+  const size_t skipped = calls > 2 * WARM_UP ? WARM_UP : 0;
+  double *seconds = x->seconds + skipped;
+  calls -= skipped;
   qsort(seconds, calls, sizeof *seconds, by_value);
   const double each = 1.0 / (double)n, median = seconds[calls / 2] * each, best = seconds[0] * each;
-  printf("%-18s %5zu a call   median %9.4f ms   min %9.4f ms   %10.0f a second\n", name, n, 1e3 * median,
-         1e3 * best, 1.0 / median);
+  printf("%-18s %6zu %9.4f %9.4f %10.0f %8zu\n", name, n, 1e3 * median, 1e3 * best, 1.0 / median, calls);
+  fflush(stdout);
+  return median * (double)n;
+}
+
+// Users of a call that should take no longer than a measure, when one takes `single` seconds.
+static size_t users_for(const bench *x, double single) {
+  size_t n = USERS;
+  while (n > 16 && (double)n * single > x->o->seconds) n /= 2;
+  return n;
+}
+
+static void measure_all(bench *x, size_t W) {
+  const double vector = measure(x, "user vector", USER_VECTOR, 1);
+  const double list = measure(x, "list from history", LIST, 1);
+  const size_t vectors = users_for(x, vector);
+  measure(x, "user vector", USER_VECTOR, vectors);
+  measure(x, "list from history", LIST, users_for(x, list));
+  for (size_t i = 0; i < USERS; i++) x->queries[i].u = x->u + i % vectors * W;
+  const double from_vector = measure(x, "list from vector", LIST, 1);
+  measure(x, "list from vector", LIST, users_for(x, from_vector));
 }
 
 static void fill(bench *x, const souk_info *info, int32_t length) {
@@ -91,13 +117,10 @@ int command_bench(const cli_options *o, const souk_bundle *b) {
     fill(x, &info, length);
     printf("%d layers x %d, histories of %d, %d items, k %d, threads %d\n", info.layers, info.hidden, length,
            info.items, o->k, threads_wanted(o->threads));
-    for (size_t n = 1; n <= USERS; n *= USERS) {
-      measure(x, "user vector", USER_VECTOR, n);
-      measure(x, "list from history", LIST, n);
-    }
-    call(x, USER_VECTOR, USERS);
-    for (size_t i = 0; i < USERS; i++) x->queries[i].u = x->u + i * W;
-    for (size_t n = 1; n <= USERS; n *= USERS) measure(x, "list from vector", LIST, n);
+    printf("%-18s %6s %9s %9s %10s %8s\n%-18s %6s %9s %9s %10s\n", "", "users", "ms a user", "ms a user",
+           "users", "calls", "", "a call", "(median)", "(best)", "a second");
+    fflush(stdout);
+    measure_all(x, W);
     if (x->e.code != SOUK_OK) rc = cli_fail(EXIT_FAILED, "%s", x->e.message);
   }
   if (x != NULL) {

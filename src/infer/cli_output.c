@@ -195,6 +195,10 @@ int output_write(cli_output *o, const void *data, size_t bytes) {
   return 0;
 }
 
+int output_flush(cli_output *o) {
+  return flush(o);
+}
+
 static void release(cli_output *o) {
   if (o->is_file) set_pending(o->t.name, false);
   if (o->through >= 0) close(o->through);

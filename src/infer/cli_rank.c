@@ -3,7 +3,7 @@
 #include <string.h>
 #include "infer/cli.h"
 
-enum { LINES_AT_ONCE = 1024, RESULTS_AT_ONCE = 4 << 20, TITLE = 4096 };
+enum { RESULTS_AT_ONCE = 4 << 20, TITLE = 4096 };
 
 typedef struct ranker {
   const cli_options *o;
@@ -18,13 +18,6 @@ typedef struct ranker {
   int32_t *items, *counts, *unknown;
   float *scores;
 } ranker;
-
-int output_user(cli_output *o, const cli_query *q) {
-  int rc = output_text(o, "{\"user\":");
-  if (rc != 0) return rc;
-  return q->user_is_string ? output_string(o, q->user, q->user_bytes)
-                           : output_write(o, q->user, q->user_bytes);
-}
 
 static int output_title(const ranker *r, int32_t item) {
   char title[TITLE];
@@ -57,41 +50,34 @@ static int output_end(cli_output *o, int32_t unknown) {
   return rc != 0 ? rc : output_text(o, "}\n");
 }
 
-static int write_ranked(const ranker *r, size_t i) {
+static souk_status ask_ranked(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
+  ranker *r = arg;
+  for (size_t i = 0; i < n; i++) {
+    const cli_query *q = lines[i];
+    static const int32_t none;
+    const int32_t *candidates = q->candidates.items != NULL ? q->candidates.items : &none;
+    r->queries[i] = (souk_query){.history = query_history(q),
+                                 .candidates = q->has_candidates ? candidates : NULL,
+                                 .n_candidates = q->candidates.n,
+                                 .deny = q->deny.items,
+                                 .n_deny = q->deny.n};
+  }
+  return souk_rank(r->b, r->queries, n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown, e);
+}
+
+static int write_ranked(void *arg, cli_query *q, size_t i) {
+  const ranker *r = arg;
   const int32_t *items = r->items + i * (size_t)r->o->k, n = r->counts[i];
-  int rc = output_user(r->out, &r->in.queries[i]);
+  int rc = output_user(r->out, q);
   if (rc == 0) rc = output_array(r, ",\"items\":[", items, NULL, n);
   if (rc == 0) rc = output_array(r, ",\"scores\":[", items, r->scores + i * (size_t)r->o->k, n);
   if (rc == 0 && r->info.has_catalogue) rc = output_array(r, ",\"titles\":[", items, NULL, n);
   return rc != 0 ? rc : output_end(r->out, r->unknown[i]);
 }
 
-static int rank_lines(ranker *r) {
-  souk_error e = {.code = SOUK_OK};
-  for (;;) {
-    int rc = input_read(&r->in, r->b, r->lines);
-    if (rc != 0 || r->in.n == 0) return rc;
-    for (size_t i = 0; i < r->in.n; i++) {
-      const cli_query *q = &r->in.queries[i];
-      static const int32_t none;
-      const int32_t *candidates = q->candidates.items != NULL ? q->candidates.items : &none;
-      r->queries[i] = (souk_query){.history = query_history(q),
-                                   .candidates = q->has_candidates ? candidates : NULL,
-                                   .n_candidates = q->candidates.n,
-                                   .deny = q->deny.items,
-                                   .n_deny = q->deny.n};
-    }
-    if (souk_rank(r->b, r->queries, r->in.n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown,
-                  &e) != SOUK_OK)
-      return input_fail(&r->in, 0, r->in.n, e.message);
-    for (size_t i = 0; rc == 0 && i < r->in.n; i++) rc = write_ranked(r, i);
-    if (rc != 0) return rc;
-  }
-}
-
 static int allocate(ranker *r) {
-  const size_t k = (size_t)r->o->k, most = RESULTS_AT_ONCE / k;
-  r->lines = most < 1 ? 1 : most < LINES_AT_ONCE ? most : LINES_AT_ONCE;
+  const size_t k = (size_t)r->o->k, most = RESULTS_AT_ONCE / k, batch = (size_t)r->o->batch;
+  r->lines = most < 1 ? 1 : most < batch ? most : batch;
   r->queries = malloc(r->lines * sizeof *r->queries);
   r->items = malloc(r->lines * k * sizeof *r->items);
   r->scores = malloc(r->lines * k * sizeof *r->scores);
@@ -113,6 +99,17 @@ static void ranker_free(ranker *r) {
   input_close(&r->in);
 }
 
+// Where nothing has failed yet, answers all lines; then commits the output, or not.
+static int answer_all(int rc, cli_input *in, const souk_bundle *b, const cli_answerer *a) {
+  int64_t bad = 0;
+  if (rc == 0) rc = answer_lines(in, b, a, &bad);
+  if (rc == 0)
+    rc = output_commit(a->out);
+  else
+    output_abort(a->out);
+  return rc == 0 && bad > 0 ? EXIT_FAILED : rc;
+}
+
 int command_rank(const cli_options *o, const souk_bundle *b) {
   ranker r = {.o = o, .b = b, .options = {.threads = o->threads, .keep_history = o->keep_history}};
   souk_get_info(b, &r.info, NULL);
@@ -125,11 +122,8 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
   r.options.n_deny = r.deny.n;
   if (rc == 0) rc = input_open(&r.in, o->input);
   if (rc == 0) rc = output_open(&r.out, o->output);
-  if (rc == 0) rc = rank_lines(&r);
-  if (rc == 0)
-    rc = output_commit(r.out);
-  else
-    output_abort(r.out);
+  const cli_answerer a = {.arg = &r, .most = r.lines, .out = r.out, .ask = ask_ranked, .write = write_ranked};
+  rc = answer_all(rc, &r.in, b, &a);
   ranker_free(&r);
   return rc;
 }
@@ -141,15 +135,22 @@ typedef struct scorer {
   cli_input in;
   cli_output *out;
   size_t width;
+  int32_t threads;
   souk_history *histories;
   float *u, *scores;
   int32_t *unknown, *items;
   size_t scores_cap, items_cap;
 } scorer;
 
-// Scores of the known candidates of query i, in order, into s->scores.
-static int score_candidates(scorer *s, size_t i) {
-  const cli_list *c = &s->in.queries[i].candidates;
+static souk_status ask_vectors(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
+  scorer *s = arg;
+  for (size_t i = 0; i < n; i++) s->histories[i] = query_history(lines[i]);
+  return souk_user_vectors(s->b, s->histories, n, s->threads, s->u, s->unknown, e);
+}
+
+// Scores of the known candidates of a query, in order, into s->scores.
+static int score_candidates(scorer *s, cli_query *q, size_t i) {
+  const cli_list *c = &q->candidates;
   souk_error e = {.code = SOUK_OK};
   size_t n = 0;
   int rc = cli_grow(&s->items, &s->items_cap, c->n + 1, sizeof *s->items);
@@ -158,12 +159,11 @@ static int score_candidates(scorer *s, size_t i) {
   for (size_t j = 0; j < c->n; j++)
     if (c->items[j] >= 0) s->items[n++] = c->items[j];
   if (souk_score(s->b, s->u + i * s->width, 1, s->items, n, s->scores, &e) != SOUK_OK)
-    return input_fail(&s->in, i, 1, e.message);
+    return query_fail(q, "%s", e.message);
   return 0;
 }
 
-static int write_scored(scorer *s, size_t i) {
-  const cli_query *q = &s->in.queries[i];
+static int write_scores(scorer *s, const cli_query *q, size_t i) {
   int rc = output_user(s->out, q);
   size_t at = 0;
   if (rc == 0) rc = output_text(s->out, ",\"items\":[");
@@ -182,45 +182,29 @@ static int write_scored(scorer *s, size_t i) {
   return rc != 0 ? rc : output_end(s->out, s->unknown[i]);
 }
 
-static int score_lines(scorer *s, int32_t threads) {
-  souk_error e = {.code = SOUK_OK};
-  for (;;) {
-    int rc = input_read(&s->in, s->b, LINES_AT_ONCE);
-    if (rc != 0 || s->in.n == 0) return rc;
-    for (size_t i = 0; i < s->in.n; i++) {
-      const cli_query *q = &s->in.queries[i];
-      if (q->candidate_names == NULL || jtree_get(&q->tree, q->tree.nodes, "allow") != NULL)
-        return cli_fail(EXIT_FAILED, "%s line %lld: score wants \"candidates\" and no \"allow\"", s->in.name,
-                        (long long)q->number);
-      s->histories[i] = query_history(q);
-    }
-    if (souk_user_vectors(s->b, s->histories, s->in.n, threads, s->u, s->unknown, &e) != SOUK_OK)
-      return input_fail(&s->in, 0, s->in.n, e.message);
-    for (size_t i = 0; rc == 0 && i < s->in.n; i++) {
-      rc = score_candidates(s, i);
-      if (rc == 0) rc = write_scored(s, i);
-    }
-    if (rc != 0) return rc;
-  }
+static int write_scored(void *arg, cli_query *q, size_t i) {
+  scorer *s = arg;
+  if (q->candidate_names == NULL || jtree_get(&q->tree, q->tree.nodes, "allow") != NULL)
+    return query_fail(q, "score wants \"candidates\" and no \"allow\"");
+  const int rc = score_candidates(s, q, i);
+  return rc != 0 ? rc : write_scores(s, q, i);
 }
 
 int command_score(const cli_options *o, const souk_bundle *b) {
   souk_info info;
   souk_get_info(b, &info, NULL);
-  scorer s = {.b = b, .width = (size_t)info.dimension};
-  s.histories = malloc(LINES_AT_ONCE * sizeof *s.histories);
-  s.u = malloc(LINES_AT_ONCE * s.width * sizeof *s.u);
-  s.unknown = malloc(LINES_AT_ONCE * sizeof *s.unknown);
+  scorer s = {.b = b, .width = (size_t)info.dimension, .threads = o->threads};
+  const size_t lines = (size_t)o->batch;
+  s.histories = malloc(lines * sizeof *s.histories);
+  s.u = malloc(lines * s.width * sizeof *s.u);
+  s.unknown = malloc(lines * sizeof *s.unknown);
   int rc = 0;
   if (s.histories == NULL || s.u == NULL || s.unknown == NULL)
-    rc = cli_fail(EXIT_FAILED, "out of memory: %d user vectors", LINES_AT_ONCE);
+    rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&s.in, o->input);
   if (rc == 0) rc = output_open(&s.out, o->output);
-  if (rc == 0) rc = score_lines(&s, o->threads);
-  if (rc == 0)
-    rc = output_commit(s.out);
-  else
-    output_abort(s.out);
+  const cli_answerer a = {.arg = &s, .most = lines, .out = s.out, .ask = ask_vectors, .write = write_scored};
+  rc = answer_all(rc, &s.in, b, &a);
   input_close(&s.in);
   void *const all[] = {s.histories, s.u, s.unknown, s.scores, s.items};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);

@@ -1,4 +1,5 @@
 // souk-infer users, items and info: vectors as .npy, and what a bundle is.
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "infer/cli.h"
@@ -12,32 +13,38 @@ typedef struct encoder {
   cli_input in;
   cli_output *vectors, *names; // names: NULL when not wanted
   size_t width;
+  int32_t threads;
   int64_t rows;
   souk_history *histories;
   float *u;
   int32_t *unknown;
 } encoder;
 
-static int write_user(encoder *x, size_t i) {
-  int rc = output_user(x->names, &x->in.queries[i]);
+static souk_status ask_user(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
+  encoder *x = arg;
+  for (size_t i = 0; i < n; i++) x->histories[i] = query_history(lines[i]);
+  return souk_user_vectors(x->b, x->histories, n, x->threads, x->u, x->unknown, e);
+}
+
+static int write_user(void *arg, cli_query *q, size_t i) {
+  encoder *x = arg;
+  int rc = output_write(x->vectors, x->u + i * x->width, x->width * sizeof *x->u);
+  x->rows++;
+  if (rc != 0 || x->names == NULL) return rc;
+  rc = output_user(x->names, q);
   if (rc == 0) rc = output_text(x->names, ",\"unknown\":");
   if (rc == 0) rc = output_int(x->names, x->unknown[i]);
   return rc != 0 ? rc : output_text(x->names, "}\n");
 }
 
-static int encode_lines(encoder *x, int32_t threads) {
-  souk_error e = {.code = SOUK_OK};
-  for (;;) {
-    int rc = input_read(&x->in, x->b, AT_ONCE);
-    if (rc != 0 || x->in.n == 0) return rc;
-    for (size_t i = 0; i < x->in.n; i++) x->histories[i] = query_history(&x->in.queries[i]);
-    if (souk_user_vectors(x->b, x->histories, x->in.n, threads, x->u, x->unknown, &e) != SOUK_OK)
-      return input_fail(&x->in, 0, x->in.n, e.message);
-    rc = output_write(x->vectors, x->u, x->in.n * x->width * sizeof *x->u);
-    for (size_t i = 0; rc == 0 && x->names != NULL && i < x->in.n; i++) rc = write_user(x, i);
-    if (rc != 0) return rc;
-    x->rows += (int64_t)x->in.n;
-  }
+// Row i must stay that of question i, and must not look like an answer.
+static int write_no_user(void *arg, const cli_query *q) {
+  encoder *x = arg;
+  const float nan = __builtin_nanf("");
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < x->width; i++) rc = output_write(x->vectors, &nan, sizeof nan);
+  x->rows++;
+  return rc != 0 || x->names == NULL ? rc : output_error(x->names, q);
 }
 
 // Both files or none.
@@ -51,17 +58,26 @@ static int commit(int rc, cli_output *vectors, cli_output *names, int64_t rows, 
 int command_users(const cli_options *o, const souk_bundle *b) {
   souk_info info;
   souk_get_info(b, &info, NULL);
-  encoder x = {.b = b, .width = (size_t)info.dimension};
-  x.histories = malloc(AT_ONCE * sizeof *x.histories);
-  x.u = malloc(AT_ONCE * x.width * sizeof *x.u);
-  x.unknown = malloc(AT_ONCE * sizeof *x.unknown);
+  const size_t lines = (size_t)o->batch;
+  int64_t bad = 0;
+  encoder x = {.b = b, .width = (size_t)info.dimension, .threads = o->threads};
+  x.histories = malloc(lines * sizeof *x.histories);
+  x.u = malloc(lines * x.width * sizeof *x.u);
+  x.unknown = malloc(lines * sizeof *x.unknown);
   int rc = 0;
   if (x.histories == NULL || x.u == NULL || x.unknown == NULL)
-    rc = cli_fail(EXIT_FAILED, "out of memory: %d user vectors", AT_ONCE);
+    rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&x.in, o->input);
   if (rc == 0) rc = npy_open(&x.vectors, &x.names, o->output, o->names);
-  if (rc == 0) rc = encode_lines(&x, o->threads);
+  const cli_answerer a = {.arg = &x,
+                          .most = lines,
+                          .out = x.vectors,
+                          .ask = ask_user,
+                          .write = write_user,
+                          .write_error = write_no_user};
+  if (rc == 0) rc = answer_lines(&x.in, b, &a, &bad);
   rc = commit(rc, x.vectors, x.names, x.rows, x.width);
+  if (rc == 0 && bad > 0) rc = EXIT_FAILED;
   input_close(&x.in);
   free(x.histories);
   free(x.u);

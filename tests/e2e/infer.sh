@@ -1,0 +1,154 @@
+#!/usr/bin/env bash
+# souk-infer as a program among others: in a pipe, with bad lines, and what it says of itself.
+. "$(dirname "$0")/lib.sh"
+
+awk 'BEGIN { print "user,item,time,event"; for (u = 0; u < 60; u++) for (i = 0; i < 8; i++)
+  printf "u%d,\"i%d\",%d,%s\n", u, (u * 7 + i * (1 + u % 2)) % 40, 1000 * i + u, i % 3 ? "view" : "buy" }' >"$work/log.csv"
+bundle=$work/bundle
+check "a data set" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event \
+  --out "$work/data"
+check "a short training" "$souk" pretrain --data.dir "$work/data" --out "$work/run" --steps 10 --eval_every 0 --hidden 16 \
+  --layers 2 --heads 2 --max_positions 12 --warmup_steps 5 --train.threads 1
+check "a bundle" "$souk" export "$work/run" "$bundle"
+is() { if [ "$3" = "$2" ]; then ok "$1"; else not_ok "$1 (wanted: $2, got: $3)"; fi; }
+
+# ---- a question, its answer, the next question ----
+# The coprocess is asked for each answer before it gets the next line: whoever waits for more lines hangs here.
+talk() { # NAME COMMAND...: three questions, one of them bad, one after another
+  local name=$1 answer got=0; shift
+  coproc talker { "$@" 2>"$work/.talk"; }
+  local pid=$talker_PID in=${talker[1]} out=${talker[0]}
+  for question in '{"user":1,"history":["i1"],"candidates":["i2"]}' '{"user":2,"history":7}' \
+    '{"user":3,"history":["i4"],"candidates":["i5"]}'; do
+    echo "$question" >&"$in"
+    if ! read -r -t 60 answer <&"$out"; then break; fi
+    case $answer in '{"user":'$((got + 1)),*) got=$((got + 1)) ;; esac
+  done
+  # Half a line is no question yet; it becomes one at the end of the input, without a newline.
+  printf '{"user":4,"history":["i1"],' >&"$in"
+  if read -r -t 0.3 answer <&"$out"; then got=no; fi
+  # While it waits it uses no processor.
+  local before after
+  before=$(awk '{ print $14 + $15 }' /proc/"$pid"/stat); sleep 0.5; after=$(awk '{ print $14 + $15 }' /proc/"$pid"/stat)
+  printf '"candidates":["i2"]}' >&"$in"
+  eval "exec $in>&-"
+  if read -r -t 60 answer <&"$out"; then case $answer in '{"user":4,'*unknown*) got=$((got + 1)) ;; esac; fi
+  wait "$pid"; local rc=$?
+  is "$name answers each line before the next comes" 4 "$got"
+  is "$name waits without working" yes "$([ $((after - before)) -le 5 ] && echo yes)"
+  is "$name ends with 1 after a bad line" 1 "$rc"
+}
+talk rank "$infer" rank "$bundle" --threads 1
+talk score "$infer" score "$bundle" --threads 1
+
+# ---- bad lines ----
+awk 'BEGIN { for (i = 0; i < 3000; i++) printf "{\"user\":%d,\"history\":[\"i%d\",\"i%d\"],\"candidates\":[\"i%d\",\"i%d\"]}\n", i, i % 40, i * 7 % 40, i % 39, i % 31 }' >"$work/good"
+awk 'NR == 2 { print "{\"user\":\"x\",\"history\":[\"i1\"],\"deny\":3}" } NR == 1500 { print "no JSON" } { print }' "$work/good" >"$work/mixed"
+for command in rank score; do
+  "$infer" $command "$bundle" --threads 1 --input "$work/good" >"$work/wanted"
+  "$infer" $command "$bundle" --threads 1 <"$work/mixed" >"$work/got" 2>"$work/err"; rc=$?
+  is "$command: bad lines end in exit status 1" 1 $rc
+  is "$command: an error stands in a bad line's place" \
+    '{"user":"x","error":"\"deny\" must be an array of item names","line":2}' "$(sed -n 2p "$work/got")"
+  is "$command: and in that of a line which is no JSON" '{"user":null,"error":"a value is expected","line":1501}' \
+    "$(sed -n 1501p "$work/got")"
+  check "$command: the others have their answers" cmp "$work/wanted" <(sed '2d;1501d' "$work/got")
+  check "$command: the lines are named on stderr" grep -q 'standard input line 1501: a value is expected' "$work/err"
+  check "$command: and counted" grep -q '2 of 3002 lines of standard input could not be answered' "$work/err"
+  "$infer" $command "$bundle" --threads 1 --input "$work/mixed" --output "$work/file" 2>/dev/null; rc=$?
+  is "$command: into a file they do too" 1 $rc
+  check "$command: which is there, with the errors in it" cmp "$work/got" "$work/file"
+  for batch in 1 7 1000; do
+    check "$command: the same with --batch $batch" \
+      cmp "$work/got" <("$infer" $command "$bundle" --threads 2 --batch $batch --input "$work/mixed" 2>/dev/null)
+  done
+done
+yes x | head -n 500 >"$work/nothing-good"
+check "a flood of bad lines is told in eleven" \
+  bash -c "'$infer' rank '$bundle' <'$work/nothing-good' 2>&1 >/dev/null | wc -l | grep -qx 11"
+"$infer" users "$bundle" --input "$work/mixed" --output "$work/u.npy" --names "$work/u.names" 2>"$work/err"; rc=$?
+is "users: bad lines end in exit status 1" 1 $rc
+row() { od -An -v -t x4 -j $((128 + 68 * ($1 - 1))) -N 68 "$work/u.npy" | tr -s ' \n' ' '; }
+is "users: the row of a bad line is NaN" " $(for _ in $(seq 17); do printf '7fc00000 '; done)" "$(row 2)"
+is "users: all others are none" 2 "$(od -An -v -t x4 -w68 -j 128 "$work/u.npy" | grep -c 7fc00000)"
+is "users: every line has its row" $((128 + 68 * 3002)) "$(stat -c %s "$work/u.npy")"
+is "users: the names say what was wrong" '{"user":null,"error":"a value is expected","line":1501}' \
+  "$(sed -n 1501p "$work/u.names")"
+
+# ---- ends ----
+check "an endless producer and a reader who leaves" \
+  bash -c "yes '{\"user\":1,\"history\":[]}' | timeout 60 '$infer' rank '$bundle' | head -n 2000 | wc -l | grep -qx 2000"
+check_error "a reader who has left is an error where SIGPIPE is ignored" "cannot write standard output: Broken pipe" \
+  bash -c "trap '' PIPE; { sleep 0.2; cat '$work/good'; } | { '$infer' rank '$bundle'; echo \$? >'$work/.rc'; } | true; exit \$(cat '$work/.rc')"
+check_error "an input that cannot be read" "cannot read $work: Is a directory" "$infer" rank "$bundle" --input "$work"
+mkfifo "$work/pipe"
+"$infer" rank "$bundle" --threads 1 <"$work/pipe" >"$work/terminated" & pid=$!
+exec 9>"$work/pipe"; head -n 5 "$work/good" >&9
+for _ in $(seq 200); do [ "$(wc -l <"$work/terminated")" = 5 ] && break; sleep 0.05; done
+kill -TERM $pid; wait $pid 2>/dev/null; rc=$?
+exec 9>&-
+is "SIGTERM ends it as SIGTERM does" 143 $rc
+is "and the answers are there" 5 "$(wc -l <"$work/terminated")"
+
+# ---- what it says of itself ----
+# The completion knows every option of every command; help, man page and parser must agree with it.
+"$infer" --completion bash >"$work/completion"
+options_of() { sed -nE "s/^ *$1\) options=\"(.*)\" ;;/\1/p" "$work/completion"; }
+commands="rank score users items info bench"
+all=$(for c in $commands; do options_of $c; done | tr ' ' '\n' | sort -u | grep -v -- --help)
+"$infer" --man >"$work/page"
+wrong=
+for option in $all; do
+  grep -q "^\.B ${option//-/\\\\-}" "$work/page" || wrong+=" man:$option"
+  for c in $commands; do
+    if [[ " $(options_of $c) " == *" $option "* ]]; then
+      "$infer" $c --help | grep -qE -- "^  $option( |$)" || wrong+=" help:$c:$option"
+    else
+      "$infer" $c --help | grep -qE -- "^  $option( |$)" && wrong+=" help:$c:$option"
+      "$infer" $c "$bundle" "$option" 1 2>&1 | grep -q "^souk-infer: $c takes no $option, which is for " || wrong+=" parse:$c:$option"
+    fi
+  done
+done
+is "help, man page, completion and parser know the same options" "" "$wrong"
+is "there are some" yes "$([ "$(wc -w <<<"$all")" -ge 13 ] && echo yes)"
+is "a command's --help is its own" 1 "$("$infer" info --help | grep -c -- '--json')"
+is "rank --help has nothing of info's" 0 "$("$infer" rank --help | grep -c -- '--json')"
+check_error "an option of other commands says whose it is" "score takes no --k, which is for rank and bench" \
+  "$infer" score "$bundle" --k 3
+is "all fits 80 columns" "" "$(for c in $commands; do "$infer" $c --help; done | cat - <("$infer" --help) | grep -E '.{80}')"
+complete_words() { # WORD...: what the completion offers for the last one
+  bash -c '. "$1"; shift; COMP_WORDS=(souk-infer "$@"); COMP_CWORD=$#; _souk_infer; printf "%s\n" "${COMPREPLY[@]}" | sort | paste -sd" "' _ "$work/completion" "$@"
+}
+is "completion of a command" "score" "$(complete_words sc)"
+is "completion of an option" "--threads" "$(complete_words rank B --th)"
+is "completion of what the command does not take" "" "$(complete_words items B --th)"
+is "completion of a file" "$work/good" "$(complete_words rank B --input "$work/goo")"
+is "completion of a file behind =" "$work/good" "$(complete_words rank B --input = "$work/goo")"
+is "completion of a bundle is of directories" "$bundle" "$(complete_words rank "$work/bun")"
+check_error "a shell that it has no completion for" '--completion wants "bash", not "fish"' "$infer" --completion fish
+if command -v mandoc >/dev/null; then
+  check "the man page is sound" mandoc -T lint -W error "$work/page"
+elif command -v groff >/dev/null; then
+  is "the man page is sound" "" "$(groff -man -ww -z -T utf8 "$work/page" 2>&1)"
+else
+  skip "the man page is sound" "no mandoc and no groff"
+fi
+check_error "a run is no bundle" "is a training run, not a bundle: make one with souk export $work/run BUNDLE" "$infer" rank "$work/run"
+check_error "nor is a checkpoint" "is a checkpoint, not a bundle: make one with souk export" "$infer" rank "$work/run/$(cat "$work/run/last")"
+check_error "nor a data set" "is a prepared data set, not a bundle" "$infer" rank "$work/data"
+check_error "nor a file" "good is not a directory, which a bundle of souk export is" "$infer" rank "$work/good"
+check_error "nor any directory" "is not a bundle: it has no souk.json" "$infer" rank "$work"
+
+# ---- bench ----
+"$infer" bench "$bundle" --threads 1 --seconds 1 >"$work/bench" & pid=$!
+seen=0
+for _ in $(seq 400); do
+  seen=$(grep -cE '^(user|list)' "$work/bench")
+  if [ "$seen" -gt 0 ]; then break; fi
+  sleep 0.05
+done
+check "bench prints a measure while it works on the next" kill -0 $pid
+wait $pid; rc=$?
+is "bench ends well" 0 $rc
+is "with six measures" 6 "$(grep -cE '^(user vector|list from (history|vector)) +(1|512)( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
+finish
