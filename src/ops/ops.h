@@ -245,6 +245,41 @@ typedef enum op_kind {
   OP_COUNT
 } op_kind;
 
+typedef union op_params {
+  embed_params embed;
+  norm_params norm;
+  linear_params linear;
+  attention_params attention;
+  gather_params gather;
+  xent_params xent;
+  cls_params cls;
+  optim_params optim;
+} op_params;
+
+// Every op of the table: its name, its params (embed: embed_params, and op_params.embed), its kind. What has to know all
+// of them (the table itself, the wrappers of a backend, souk bench) is made from this list.
+#define OP_LIST(X)                               \
+  X(embed_forward, embed, OP_EMBED)              \
+  X(embed_backward, embed, OP_EMBED)             \
+  X(norm_forward, norm, OP_NORM)                 \
+  X(norm_backward, norm, OP_NORM)                \
+  X(linear_forward, linear, OP_LINEAR)           \
+  X(linear_backward, linear, OP_LINEAR)          \
+  X(attention_forward, attention, OP_ATTENTION)  \
+  X(attention_backward, attention, OP_ATTENTION) \
+  X(gather_forward, gather, OP_GATHER)           \
+  X(gather_backward, gather, OP_GATHER)          \
+  X(xent, xent, OP_XENT)                         \
+  X(cls, cls, OP_CLS)                            \
+  X(grad_norm, optim, OP_OPTIM)                  \
+  X(adamw, optim, OP_OPTIM)                      \
+  X(lamb, optim, OP_OPTIM)
+#define OP_INDEX(name, params, kind) INDEX_##name,
+typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forward, ...
+#undef OP_INDEX
+extern const char *const op_names[N_OPS]; // "embed_forward", ... (shapes.c)
+extern const op_kind op_kinds[N_OPS];
+
 typedef struct backend_config {
   int32_t device;  // ordinal
   int32_t threads; // CPU: OpenMP threads, 0: all
@@ -298,22 +333,13 @@ typedef struct backend {
   status (*result_take)(op_ctx *ctx, step_result *result); // the oldest post that was not taken; waits for it
   status (*result_read)(op_ctx *ctx, step_result *result); // the results now; waits
 
-  status (*embed_forward)(op_ctx *ctx, const embed_params *p);
-  status (*embed_backward)(op_ctx *ctx, const embed_params *p);
-  status (*norm_forward)(op_ctx *ctx, const norm_params *p);
-  status (*norm_backward)(op_ctx *ctx, const norm_params *p);
-  status (*linear_forward)(op_ctx *ctx, const linear_params *p);
-  status (*linear_backward)(op_ctx *ctx, const linear_params *p);
-  status (*attention_forward)(op_ctx *ctx, const attention_params *p);
-  status (*attention_backward)(op_ctx *ctx, const attention_params *p);
-  status (*gather_forward)(op_ctx *ctx, const gather_params *p);
-  status (*gather_backward)(op_ctx *ctx, const gather_params *p);
-  status (*xent)(op_ctx *ctx, const xent_params *p);
-  status (*cls)(op_ctx *ctx, const cls_params *p);
-  status (*grad_norm)(op_ctx *ctx, const optim_params *p);
-  status (*adamw)(op_ctx *ctx, const optim_params *p);
-  status (*lamb)(op_ctx *ctx, const optim_params *p);
+  // The ops, in the order of OP_LIST: status (*embed_forward)(op_ctx *ctx, const embed_params *p), and so on.
+#define OP_MEMBER(name, params, kind) status (*name)(op_ctx * ctx, const params##_params *p);
+  OP_LIST(OP_MEMBER)
+#undef OP_MEMBER
 } backend;
+_Static_assert(sizeof(backend) == offsetof(backend, embed_forward) + N_OPS * sizeof(void (*)(void)),
+               "the ops of OP_LIST end the table: another op belongs into the list");
 
 // The CPU backend, always there.
 extern const backend backend_cpu;

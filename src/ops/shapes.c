@@ -2,6 +2,12 @@
 #include "ops/shapes.h"
 
 #include <stddef.h>
+#include <stdio.h>
+
+#define OP_NAME(name, params, kind) #name,
+const char *const op_names[N_OPS] = {OP_LIST(OP_NAME)};
+#define OP_KIND(name, params, kind) kind,
+const op_kind op_kinds[N_OPS] = {OP_LIST(OP_KIND)};
 
 static status bad_shape(const char *name, const char *op, const char *field, int64_t value) {
   return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support %s = %lld", name, op, field,
@@ -63,4 +69,67 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     break;
   }
   return fail(ERR_INTERNAL, "the %s backend knows no op of kind %d", name, (int)kind);
+}
+
+static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
+  const char *score = p->score == SCORE_COSINE ? ", cosine" : "", *loss = p->dx == NULL ? ", loss only" : "";
+  if (p->negatives > 0)
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s%s", p->n.cap, p->hidden, p->negatives,
+             p->classes, score, loss);
+  else
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d classes%s%s", p->n.cap, p->hidden, p->classes, score, loss);
+}
+
+static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {
+  if (p->touched != NULL)
+    snprintf(text, SHAPE_TEXT, "%lld x %d, touched rows", (long long)(p->n / p->row), p->row);
+  else
+    snprintf(text, SHAPE_TEXT, "%lld elements", (long long)p->n);
+}
+
+void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
+  static const char *const activations[] = {"", ", gelu_new", ", gelu", ", tanh"};
+  static const char *const seen[] = {"", ", causal", ", prefix"};
+  text[0] = '\0';
+  switch (kind) {
+  case OP_EMBED: {
+    const embed_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d words", p->n.cap, p->hidden, p->vocab);
+    return;
+  }
+  case OP_NORM: {
+    const norm_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d%s", p->n.cap, p->hidden, p->drop.threshold > 0 ? ", dropout" : "");
+    return;
+  }
+  case OP_LINEAR: {
+    const linear_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d to %d%s", p->n.cap, p->in, p->out, activations[p->kind]);
+    return;
+  }
+  case OP_ATTENTION: {
+    const attention_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d tokens, %d heads of %d%s", p->n.cap, p->heads, p->head_size,
+             seen[p->kind]);
+    return;
+  }
+  case OP_GATHER: {
+    const gather_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d of %d x %d", p->n.cap, p->source.cap, p->hidden);
+    return;
+  }
+  case OP_XENT:
+    xent_text(params, text);
+    return;
+  case OP_CLS: {
+    const cls_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->classes);
+    return;
+  }
+  case OP_OPTIM:
+    optim_text(params, text);
+    return;
+  case OP_COUNT:
+    return;
+  }
 }

@@ -1,4 +1,4 @@
-// Which arguments make no sense on any backend; a backend's supports() asks this first.
+// Shapes of ops: which make no sense on any backend (a backend's supports() asks this first), and how they are told.
 #ifndef SOUK_OPS_SHAPES_H
 #define SOUK_OPS_SHAPES_H
 
@@ -6,5 +6,9 @@
 
 // OK, or ERR_UNSUPPORTED with a sentence that names the backend (`name`, as in "the CPU backend's"), the op and the field.
 status shapes_check(const char *name, op_kind kind, const void *params);
+
+// The shape of an op's arguments for people: "1024 x 768 to 3072, gelu". Rows are the capacity's.
+enum { SHAPE_TEXT = 96 };
+void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]);
 
 #endif

@@ -59,17 +59,6 @@ typedef struct fixture {
 
 typedef enum direction { FORWARD, BACKWARD } direction;
 
-typedef union op_params {
-  embed_params embed;
-  norm_params norm;
-  linear_params linear;
-  attention_params attention;
-  gather_params gather;
-  xent_params xent;
-  cls_params cls;
-  optim_params optim;
-} op_params;
-
 typedef struct column column;
 
 typedef struct suite {
