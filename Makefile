@@ -127,6 +127,15 @@ lint: deps-lint ## formatting, cppcheck, clang build, include direction, leftove
 format: deps-lint ## rewrite sources with clang-format
 	@clang-format -i $(ALL_C)
 
+# What the program was built from, for tables of measured times; only what prints it is compiled anew.
+COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),unknown)
+build/commit: $(if $(filter $(COMMIT),$(shell cat build/commit 2>/dev/null)),,force)
+	@mkdir -p build && echo '$(COMMIT)' >$@
+.PHONY: force
+force:
+$(B)/src/cmd/cmd_bench.o: build/commit
+$(B)/src/cmd/cmd_bench.o: CFLAGS_ALL += -DSOUK_COMMIT='"$(COMMIT)"'
+
 # ---- rules ---------------------------------------------------------------------------------------------------
 $(B)/src/simd/%_avx2.o: src/simd/%_avx2.c
 	@mkdir -p $(@D)

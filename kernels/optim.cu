@@ -3,7 +3,7 @@
 // AdamW. Loshchilov, Hutter: Decoupled weight decay regularization, 2019. An element is read (p, g, m, v) and written
 // (p, m, v, and g as zero) once: 32 bytes, and act_size more where there is a compute copy. That is the floor, and with
 // some 20 operations to 32 bytes nothing but memory counts. LAMB. You et al., 2020. Its step length needs the norm of
-// the whole update, so the update goes into g's place and is applied by another kernel: 52 bytes. Keeping the update on
+// the whole update, so the update goes into g's place and is applied by another kernel: 44 bytes. Keeping the update on
 // the chip instead would need a grid that waits for itself. Gradient norm: 4 bytes an element.
 //
 // Layout. Dense: a block of 256 threads takes CHUNK elements, in 16-byte accesses where the span's pointers allow it,

@@ -25,6 +25,7 @@ static const command commands[] = {
     {"plot", cmd_plot, "draw the curves of runs"},
     {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
     {"selftest", cmd_selftest, "check every op of a device, and that tiny models learn on it"},
+    {"bench", cmd_bench, "time every op of a device against what its hardware could do"},
     {NULL, NULL, NULL},
 };
 

@@ -4,6 +4,7 @@
 
 #include "base/status.h"
 
+status cmd_bench(int argc, char **argv);
 status cmd_prepare(int argc, char **argv);
 status cmd_pretrain(int argc, char **argv);
 status cmd_eval(int argc, char **argv);

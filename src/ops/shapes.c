@@ -4,6 +4,9 @@
 #include <stddef.h>
 #include <stdio.h>
 
+_Static_assert(sizeof(backend) == offsetof(backend, embed_forward) + N_OPS * sizeof(void (*)(void)),
+               "the ops of OP_LIST end the table: another op belongs into the list");
+
 #define OP_NAME(name, params, kind) #name,
 const char *const op_names[N_OPS] = {OP_LIST(OP_NAME)};
 #define OP_KIND(name, params, kind) kind,
@@ -72,12 +75,12 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
 }
 
 static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
-  const char *score = p->score == SCORE_COSINE ? ", cosine" : "", *loss = p->dx == NULL ? ", loss only" : "";
+  const char *score = p->score == SCORE_COSINE ? ", cosine" : "";
   if (p->negatives > 0)
-    snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s%s", p->n.cap, p->hidden, p->negatives,
-             p->classes, score, loss);
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s", p->n.cap, p->hidden, p->negatives,
+             p->classes, score);
   else
-    snprintf(text, SHAPE_TEXT, "%d x %d, %d classes%s%s", p->n.cap, p->hidden, p->classes, score, loss);
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d classes%s", p->n.cap, p->hidden, p->classes, score);
 }
 
 static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {

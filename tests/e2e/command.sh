@@ -9,8 +9,8 @@ status() {
   if [ $rc = "$wanted" ]; then ok "$name"; else not_ok "$name (exit $rc)" "$work/said" "$work/wrong"; fi
 }
 for help in --help -h help; do status "souk $help" 0 "$souk" $help; done
-check "names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest) ' "$work/said")" = 12
-for command in synth prepare inspect pretrain eval import export vectors plan plot replay selftest; do
+check "names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest|bench) ' "$work/said")" = 13
+for command in synth prepare inspect pretrain eval import export vectors plan plot replay selftest bench; do
   check "souk $command --help" bash -c "'$souk' $command --help | grep -q '^usage: souk $command'"
 done
 status "no command is an error" 2 "$souk"

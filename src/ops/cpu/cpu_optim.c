@@ -1,6 +1,6 @@
 // Gradient norm, AdamW and LAMB over one span of parameters. AdamW is bound by memory: 4 reads and 4 writes of 4
 // bytes an element, done in one pass that also zeroes the gradient. LAMB needs the norm of its update before it can
-// apply it, hence a second pass (3 reads, 2 writes); between the two the update lies in the gradient's place.
+// apply it, hence a second pass (2 reads, 2 writes); between the two the update lies in the gradient's place.
 #include <math.h>
 #include <omp.h>
 #include <string.h>

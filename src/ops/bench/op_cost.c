@@ -1,0 +1,155 @@
+// Bytes and operations of ops; see op_cost.h.
+#include "ops/bench/op_cost.h"
+
+static const double F = sizeof(float), I = sizeof(int32_t);
+
+static double live(rows n, const batch_facts *f) {
+  const int32_t counts[] = {
+      [ROWS_FIXED] = n.cap, [ROWS_TOKENS] = f->tokens, [ROWS_SEQS] = f->seqs, [ROWS_MASKED] = f->masked};
+  return counts[n.kind];
+}
+
+// Ids, types, positions; a row of each table, which is read again for each token (scattered over the table); sum and y.
+static op_cost embed_forward(const embed_params *p, const batch_facts *f, double A) {
+  const double n = f->tokens, H = p->hidden;
+  const double tables =
+      (f->types + f->positions + 2.0) * H * A; // these stay in a cache, as gamma and beta do
+  return (op_cost){n * (3 * I + 2 * F) + 3 * n * H * A + tables, 14 * n * H};
+}
+
+// dy and sum read; of each table the rows that occur are added to.
+static op_cost embed_backward(const embed_params *p, const batch_facts *f, double A) {
+  const double n = f->tokens, H = p->hidden;
+  double added = 0;
+  if (p->dword != NULL) added += f->words;
+  if (p->dtype != NULL) added += f->types;
+  if (p->dposition != NULL) added += f->positions;
+  if (p->dgamma != NULL) added += 2;
+  return (op_cost){n * (3 * I + 2 * F) + 2 * n * H * A + added * H * 2 * F, 16 * n * H};
+}
+
+static op_cost norm_forward(const norm_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), H = p->hidden;
+  const double arrays = p->residual != NULL ? 4 : 3; // x, residual, sum, y
+  return (op_cost){n * H * arrays * A + 2 * n * F + 2 * H * A, n * H * (p->drop.threshold > 0 ? 18 : 12)};
+}
+
+static op_cost norm_backward(const norm_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), H = p->hidden;
+  const double arrays = 3 + (p->dsum != NULL) + (p->dresidual != NULL); // dy, sum, dx
+  return (op_cost){n * H * arrays * A + 2 * n * F + H * A + (p->dgamma != NULL ? 4 * H * F : 0),
+                   n * H * (p->drop.threshold > 0 ? 22 : 16)};
+}
+
+static op_cost linear_forward(const linear_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), in = p->in, out = p->out;
+  const double made = p->pre != NULL ? 2 : 1;
+  return (op_cost){A * (n * in + in * out + (p->b != NULL ? out : 0) + made * n * out), 2 * n * in * out};
+}
+
+static op_cost linear_backward(const linear_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), in = p->in, out = p->out;
+  op_cost c = {n * out * A, 0};                        // dy
+  if (p->kind != ACT_NONE) c.bytes += 2 * n * out * A; // pre or y, and dz in dy's place
+  if (p->db != NULL) c.bytes += 2 * out * F;
+  if (p->dx != NULL) {
+    c.bytes += A * (in * out + n * in * (p->dx_add ? 2 : 1));
+    c.flops += 2 * n * in * out;
+  }
+  if (p->dw != NULL) {
+    c.bytes += A * n * in + 2 * F * in * out;
+    c.flops += 2 * n * in * out;
+  }
+  return c;
+}
+
+// Pairs of a query and a key that it sees. (A prefix sees more than causal attention does; counted as that.)
+static double pairs(const attention_params *p, const batch_facts *f) {
+  return p->kind == ATTENTION_FULL ? f->squares : (f->squares + f->tokens) / 2;
+}
+
+static op_cost attention_forward(const attention_params *p, const batch_facts *f, double A) {
+  const double n = f->tokens, H = (double)p->heads * p->head_size;
+  return (op_cost){4 * n * H * A + n * p->heads * F, 4 * H * pairs(p, f)};
+}
+
+// Five products where the forward pass has two.
+static op_cost attention_backward(const attention_params *p, const batch_facts *f, double A) {
+  const double n = f->tokens, H = (double)p->heads * p->head_size;
+  return (op_cost){8 * n * H * A + n * p->heads * F, 10 * H * pairs(p, f)};
+}
+
+static op_cost gather(const gather_params *p, const batch_facts *f, double A, bool back) {
+  const double n = live(p->n, f), H = p->hidden;
+  return (op_cost){n * I + n * H * A * (back ? 3 : 2), back ? n * H : 0};
+}
+
+static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), H = p->hidden;
+  const double columns = p->negatives > 0 ? p->negatives + 1 : p->classes;
+  const double table = p->negatives > 0 ? f->classes : p->classes; // rows that are read, and added to
+  op_cost c = {n * H * A + table * (H + (p->bias != NULL)) * A + n * (I + F), 2 * n * columns * H};
+  if (p->dx == NULL) return c;
+  c.bytes += n * H * A;
+  c.flops += 2 * n * columns * H;
+  if (p->dtable != NULL) c.bytes += table * H * 2 * F;
+  if (p->dtable != NULL) c.flops += 2 * n * columns * H;
+  if (p->dbias != NULL) c.bytes += table * 2 * F;
+  return c;
+}
+
+static op_cost cls(const cls_params *p, const batch_facts *f, double A) {
+  const double n = f->seqs, C = p->classes;
+  return (op_cost){n * C * A * (p->dlogits != NULL ? 2 : 1) + n * I, 8 * n * C};
+}
+
+static double elements(const optim_params *p, const batch_facts *f) {
+  return p->touched != NULL ? (double)f->touched * p->row : (double)p->n;
+}
+
+// p, m, v read and written, g read and zeroed. LAMB leaves its update in g's place until the norms are known: p, g, m, v
+// read, m, v, g written, then p and g read and written.
+static op_cost update(const optim_params *p, const batch_facts *f, double A, bool lamb) {
+  const double n = elements(p, f), marks = p->touched != NULL ? (double)(p->n / p->row) : 0;
+  return (op_cost){n * F * (lamb ? 11 : 8) + (p->p_compute != NULL ? n * A : 0) + marks,
+                   n * (lamb ? 26 : 20)};
+}
+
+op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t act_size) {
+  const double A = (double)act_size;
+  switch (op) {
+  case INDEX_embed_forward:
+    return embed_forward(&p->embed, f, A);
+  case INDEX_embed_backward:
+    return embed_backward(&p->embed, f, A);
+  case INDEX_norm_forward:
+    return norm_forward(&p->norm, f, A);
+  case INDEX_norm_backward:
+    return norm_backward(&p->norm, f, A);
+  case INDEX_linear_forward:
+    return linear_forward(&p->linear, f, A);
+  case INDEX_linear_backward:
+    return linear_backward(&p->linear, f, A);
+  case INDEX_attention_forward:
+    return attention_forward(&p->attention, f, A);
+  case INDEX_attention_backward:
+    return attention_backward(&p->attention, f, A);
+  case INDEX_gather_forward:
+    return gather(&p->gather, f, A, false);
+  case INDEX_gather_backward:
+    return gather(&p->gather, f, A, true);
+  case INDEX_xent:
+    return xent(&p->xent, f, A);
+  case INDEX_cls:
+    return cls(&p->cls, f, A);
+  case INDEX_grad_norm:
+    return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
+  case INDEX_adamw:
+    return update(&p->optim, f, A, false);
+  case INDEX_lamb:
+    return update(&p->optim, f, A, true);
+  case N_OPS:
+    break;
+  }
+  return (op_cost){0, 0};
+}
