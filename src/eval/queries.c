@@ -310,21 +310,27 @@ static void add_sequence(void *self, const sequence *s, int64_t slot) {
   }
 }
 
+// Of how many protocols a question has negatives.
+static int32_t sampled_protocols(const query_config *c) {
+  return (int32_t)c->protocols[RANK_UNIFORM] + (int32_t)c->protocols[RANK_POPULARITY];
+}
+
 static status add_negatives(query_source *s, chunk_store *store) {
-  const size_t wanted = (size_t)s->c.negatives;
-  TRY(mem_new(&store->negatives, (size_t)store->count * 2 * wanted, sizeof *store->negatives, "negatives"));
+  const size_t wanted = (size_t)s->c.negatives, a_question = (size_t)sampled_protocols(&s->c) * wanted;
+  TRY(mem_new(&store->negatives, (size_t)store->count * a_question, sizeof *store->negatives, "negatives"));
   bool failed = false;
 #pragma omp parallel for schedule(static) num_threads(s->threads) reduction(|| : failed)
   for (int64_t i = 0; i < store->count; i++) {
     query *q = &store->queries[i];
     uint8_t *taken = s->taken + (size_t)omp_get_thread_num() * (size_t)s->items;
+    int32_t *out = store->negatives + (size_t)i * a_question;
     for (int32_t k = RANK_UNIFORM; k <= RANK_POPULARITY; k++) {
       if (!s->c.protocols[k]) continue;
-      int32_t *out = store->negatives + ((size_t)i * 2 + (size_t)(k - RANK_UNIFORM)) * wanted;
       const int32_t n = draw_negatives(s, q, (rank_protocol)k, q->n, taken, out);
       failed = failed || n < 0;
       q->negatives[k] = out;
       q->n_negatives[k] = n < 0 ? 0 : n;
+      out += wanted;
     }
   }
   return failed ? fail(ERR_MEMORY, "out of memory: drawing negatives") : OK;
@@ -343,7 +349,19 @@ static status build_chunk(query_source *s, int64_t chunk, chunk_store *store) {
   TRY(mem_new(&store->excluded, (size_t)b.at_excluded, sizeof *store->excluded, "filtered items"));
   b = (chunk_builder){.s = s, .store = store};
   TRY(visit_sequences(s, from, to, add_sequence, &b));
-  return s->c.protocols[RANK_UNIFORM] || s->c.protocols[RANK_POPULARITY] ? add_negatives(s, store) : OK;
+  return sampled_protocols(&s->c) > 0 ? add_negatives(s, store) : OK;
+}
+
+// What only drawing negatives needs.
+static void drop_draws(query_source *s) {
+  free(s->alias_share);
+  free(s->alias);
+  free(s->counts);
+  free(s->taken);
+  s->alias_share = NULL;
+  s->alias = NULL;
+  s->counts = NULL;
+  s->taken = NULL;
 }
 
 status queries_open(query_source **out, dataset *d, const query_config *c) {
@@ -360,7 +378,7 @@ status queries_open(query_source **out, dataset *d, const query_config *c) {
     rc = fail(ERR_FORMAT, "%s has no items to rank", dataset_dir(d));
     goto bad;
   }
-  const bool sampled = c->protocols[RANK_UNIFORM] || c->protocols[RANK_POPULARITY];
+  const bool sampled = sampled_protocols(c) > 0;
   if (c->users < 0 || (sampled && (c->negatives < 1 || c->negatives > 1 << 20))) {
     rc = fail(ERR_ARGUMENT, "an evaluation wants users >= 0 and between 1 and 1048576 negatives");
     goto bad;
@@ -373,6 +391,7 @@ status queries_open(query_source **out, dataset *d, const query_config *c) {
   s->kept = s->users <= KEEP_USERS;
   TRY_GOTO(mem_new(&s->store, s->kept ? (size_t)s->chunks : 1, sizeof *s->store, "chunks of questions"), bad);
   for (int64_t i = 0; s->kept && i < s->chunks; i++) TRY_GOTO(build_chunk(s, i, &s->store[i]), bad);
+  if (s->kept) drop_draws(s);
   *out = s;
   return OK;
 bad:
@@ -385,11 +404,41 @@ void queries_close(query_source *s) {
   for (int64_t i = 0; s->store != NULL && i < (s->kept ? s->chunks : 1); i++) store_free(&s->store[i]);
   free(s->store);
   free(s->sequences);
-  free(s->alias_share);
-  free(s->alias);
-  free(s->counts);
-  free(s->taken);
+  drop_draws(s);
   free(s);
+}
+
+query_memory queries_memory(const dataset *d, const query_config *c, int32_t threads) {
+  const dataset_info *info = dataset_get_info(d);
+  const int32_t *train = dataset_train_lengths(d), *whole = dataset_lengths(d);
+  const bool valid = c->part == EVAL_VALID;
+  double candidates = 0, tokens = valid ? -(double)info->test_targets : 0;
+  for (int64_t i = 0; i < info->sequences; i++) {
+    if (train[i] == whole[i]) continue;
+    candidates++;
+    tokens += whole[i];
+  }
+  if (candidates < 1) return (query_memory){0};
+  const double users = c->users > 0 && (double)c->users < candidates ? (double)c->users : candidates,
+               length = tokens / candidates, sampled = sampled_protocols(c);
+  const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
+  const bool kept = users <= KEEP_USERS;
+  const double at_hand = kept ? users : CHUNK_SEQUENCES;
+  query_memory m = {.users = users,
+                    .questions =
+                        users * (double)(valid ? info->valid_targets : info->test_targets) / candidates};
+  m.chunk_questions = m.questions * fmin(1, CHUNK_SEQUENCES / users);
+  const double question =
+      sizeof(query) + 4 * ((c->filter_history ? length : 0) + 1) + 4 * sampled * (double)c->negatives;
+  const double draws = (sampled > 0 ? threads * items : 0) + (c->protocols[RANK_POPULARITY] ? 20 * items : 0);
+  // Runs of neighbours are read at once, and more widely where few of them are asked.
+  const double read = fmin(fmin(4 * READ_SEQUENCES, (double)info->sequences),
+                           CHUNK_SEQUENCES * (double)info->sequences / users);
+  const double block = read * (24 + 17 * (double)info->tokens / (double)info->sequences);
+  m.held = 8 * users + at_hand * 5 * length + m.questions * at_hand / users * question + (kept ? 0 : draws);
+  m.pass = kept ? 0 : block;
+  m.opening = fmax(sizeof(drawn_user) * candidates, (kept ? draws : 0) + block);
+  return m;
 }
 
 const query_config *queries_config(const query_source *s) {

@@ -57,6 +57,15 @@ typedef struct query_source query_source;
 // d must outlive the source. Up to about 64k questions are kept in memory, more are made again on each pass.
 status queries_open(query_source **out, dataset *d, const query_config *c);
 void queries_close(query_source *s); // NULL is safe
+
+// What a source takes, in bytes, by the sizes of the data set: `held` from queries_open to queries_close, beside it `pass`
+// while its questions are asked and `opening` while it is opened. For plans.
+typedef struct query_memory {
+  double held, pass, opening;
+  double users, questions, chunk_questions;
+} query_memory;
+query_memory queries_memory(const dataset *d, const query_config *c, int32_t threads);
+
 const query_config *queries_config(const query_source *s);
 dataset *queries_dataset(query_source *s);
 int64_t queries_chunks(const query_source *s);

@@ -217,7 +217,7 @@ typedef struct model_pass {
   int32_t block_items; // of a block of item vectors
   int32_t block_at;    // item that the block in v begins with; -1: nothing read
   float *u;            // [u_room / W][W]
-  float *tiles;        // [threads][TILE_QUERIES][TILE_ITEMS]
+  float *tiles;        // [threads][TILE_QUERIES][TILE_ITEMS]; NULL until they are needed
   size_t u_room;       // floats
   int32_t threads;
 } model_pass;
@@ -239,18 +239,21 @@ static status check_model(const ranking *r, const model *m) {
   return OK;
 }
 
+// How many item vectors of W floats are at hand at a time.
+static int32_t block_of_items(int32_t items, int32_t W) {
+  const int64_t fitting = ITEM_BYTES / ((int64_t)W * 4);
+  return items < fitting ? items : (int32_t)fitting;
+}
+
 static status pass_open(model_pass *p, ranking *r, model *m) {
   *p = (model_pass){.r = r, .m = m, .block_at = -1, .threads = omp_get_max_threads()};
   TRY(check_model(r, m));
   p->W = (int32_t)model_get_config(m)->hidden + 1;
   p->layout = model_layout(model_get_config(m));
-  const int64_t fitting = ITEM_BYTES / ((int64_t)p->W * 4);
-  p->block_items = r->items < fitting ? r->items : (int32_t)fitting;
+  p->block_items = block_of_items(r->items, p->W);
   TRY(batch_new(&p->b, model_get_run(m)->caps));
   TRY(mem_new(&p->v, (size_t)p->block_items * (size_t)p->W, sizeof *p->v, "item vectors"));
-  TRY(mem_new(&p->v_norm, (size_t)p->block_items, sizeof *p->v_norm, "item vectors"));
-  return mem_new(&p->tiles, (size_t)p->threads * TILE_QUERIES * TILE_ITEMS, sizeof *p->tiles,
-                 "tiles of scores");
+  return mem_new(&p->v_norm, (size_t)p->block_items, sizeof *p->v_norm, "item vectors");
 }
 
 static void pass_close(model_pass *p) {
@@ -319,6 +322,9 @@ static status encode(model_pass *p, const query_chunk *c) {
 typedef void (*tile_visitor)(void *self, int64_t question, float *scores, int32_t first, int32_t n);
 static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see, void *self) {
   const size_t W = (size_t)p->W;
+  if (p->tiles == NULL)
+    TRY(mem_new(&p->tiles, (size_t)p->threads * TILE_QUERIES * TILE_ITEMS, sizeof *p->tiles,
+                "tiles of scores"));
   int64_t step = c->count / p->threads; // smaller tiles where there are more threads than large ones
   step = step > TILE_QUERIES ? TILE_QUERIES : step < MIN_TILE_QUERIES ? MIN_TILE_QUERIES : step;
   for (int32_t first = 0, n; first < p->r->items; first += n) {
@@ -448,6 +454,21 @@ status ranking_run(ranking *r, model *m, ranking_result *out) {
   pass_close(&p);
   if (rc == OK) end_result(r, out, started);
   return rc;
+}
+
+query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t hidden, int32_t threads) {
+  const dataset_info *info = dataset_get_info(d);
+  const int32_t items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES], W = hidden + 1;
+  const double block = block_of_items(items, W), one_rank = sizeof(int32_t);
+  query_memory m = queries_memory(d, &c->query, threads);
+  double protocols = 0;
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) protocols += c->query.protocols[k];
+  m.held += (double)items * sizeof(int64_t);                                  // known
+  m.pass += block * 4 * (W + 1.0) + m.chunk_questions * 4.0 * W;              // v, v_norm, u
+  m.pass += m.chunk_questions * (8 + RANK_PROTOCOLS * sizeof(rank_standing)); // run_chunk
+  m.pass += m.questions * (sizeof(int64_t) + protocols * one_rank);           // the result
+  if (c->query.protocols[RANK_FULL]) m.pass += 4.0 * threads * TILE_QUERIES * TILE_ITEMS;
+  return m;
 }
 
 status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out) {

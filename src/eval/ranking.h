@@ -45,6 +45,9 @@ const query_source *ranking_queries(const ranking *r);
 // Evaluates a model (created for training or not). Its current batch is replaced and its results are cleared. out is
 // freed with ranking_result_free, also after an error. A score that is not finite is ERR_NONFINITE.
 status ranking_run(ranking *r, model *m, ranking_result *out);
+// What an evaluation of a model of that width takes besides the model and a batch: `held` by the ranking, `pass` by
+// ranking_run beside it (queries.h).
+query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t hidden, int32_t threads);
 
 // The same for scores that come as whole rows: fills scores [items] for one question. Called from several threads
 // (0 <= thread < omp_get_max_threads()).

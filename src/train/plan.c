@@ -14,10 +14,10 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
-#include "eval/queries.h"
 #include "train/loop.h"
 #include "train/optimizer.h"
 #include "train/saver.h"
+#include "train/validation.h"
 
 static const double PRODUCT_SHARE = 0.87, HALF_WIDTH = 40, ATTENTION_SHARE = 0.15;
 enum { SAMPLED_BATCHES = 32, GROUP_SEQUENCES = 65536 }; // of batcher.h: what is in memory at a time
@@ -72,6 +72,10 @@ static void add_passing(run_plan *p, const char *name, double bytes) {
   p->passing[p->n_passing++] = (plan_line){.name = name, .bytes = bytes};
 }
 
+static int32_t thread_count(const run_config *c) {
+  return c->train.threads > 0 ? (int32_t)c->train.threads : omp_get_max_threads();
+}
+
 static double batch_bytes(batch_caps c) {
   const double T = c.tokens, B = c.seqs, M = c.masked, S = c.negatives;
   return 16 * T + 4 * (B + 1) + 16 * B + 8.0 * batch_max_work(c) + 16 * M + 8 * S;
@@ -84,9 +88,11 @@ static double vocabulary_bytes(const vocab *v) {
   return texts + 4 * slots + 16.0 * vocab_size(v);
 }
 
-static void add_model(run_plan *p, const run_config *c, const model_memory *m, batch_caps caps,
-                      bool on_host) {
+// Returns the host's bytes among them.
+static double add_model(run_plan *p, const run_config *c, const model_memory *m, batch_caps caps,
+                        bool on_host) {
   const int32_t first = p->n;
+  double host_bytes = 0;
   add(p, "parameters", (double)m->weights, "%lld", (long long)m->parameters);
   add(p, "gradients", (double)m->gradients, "fp32");
   add(p, "moments", (double)m->moments, "two of the optimiser's");
@@ -101,6 +107,9 @@ static void add_model(run_plan *p, const run_config *c, const model_memory *m, b
   if (c->train.background)
     add(p, "snapshot", (double)snapshot_bytes(m->elements),
         "for checkpoints; train.background = false: none");
+  for (int32_t i = first; i < p->n; i++)
+    if (!p->lines[i].device) host_bytes += p->lines[i].bytes;
+  return host_bytes;
 }
 
 static double sequences_at_hand(const dataset_info *info) {
@@ -127,31 +136,27 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_c
         "of negatives");
 }
 
-// Questions stay from one validation to the next; the rest of a validation comes and goes.
-static void add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps) {
-  const dataset_info *info = dataset_get_info(d);
-  if (c->train.eval_every == 0 || info->valid_targets == 0) return;
-  double users = (double)c->train.eval_users;
-  if (users > (double)info->valid_targets) users = (double)info->valid_targets;
-  const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
-  const double history = (double)info->train_tokens / (double)info->sequences,
-               W = (double)c->model.hidden + 1;
-  add(p, "validation questions", users * (sizeof(query) + 9 * history + 8) + 8 * items, "%.0f users", users);
-  const double most = 256.0 * (1 << 20) / (4 * W), block = items < most ? items : most;
-  const double threads = c->train.threads > 0 ? (double)c->train.threads : omp_get_max_threads();
-  const double asked = users < 4096 ? users : 4096;
-  add_passing(p, "a validation",
-              block * 4 * (W + 1) + asked * (4 * W + 48) + threads * 64 * 1024 * 4 + batch_bytes(caps));
+// Questions stay from one validation to the next; the rest of a validation comes and goes. They are chosen before there
+// is a model, which takes `later` bytes.
+static status add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps,
+                             double later) {
+  if (c->train.eval_every == 0 || dataset_get_info(d)->valid_targets == 0) return OK;
+  ranking_config rc;
+  TRY(rank_validator_config(&rc, c->train.eval_users, c->train.seed, c->train.metric));
+  const query_memory m = ranking_memory(d, &rc, (int32_t)c->model.hidden, thread_count(c));
+  add(p, "validation questions", m.held, "%.0f users", m.users);
+  add_passing(p, "a validation", m.pass + batch_bytes(caps));
+  if (m.opening > later) add_passing(p, "choosing the questions", m.opening - later);
+  return OK;
 }
 
 static void add_passing_data(run_plan *p, const run_config *c, const dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   const double shard = (double)info->tokens / (info->shards > 0 ? info->shards : 1);
   const double chunk = shard < (1 << 18) ? shard : 1 << 18;
-  add_passing(p, "reading a shard",
-              3 * 8 * chunk); // a chunk of the widest column: packed, unpacked, unshuffled
-  const double threads = c->train.threads > 0 ? (double)c->train.threads : omp_get_max_threads();
-  const double products = threads * 3 * 768 * 768 * 4 - sequences_at_hand(info); // which are read after that
+  p->reader_bytes = 3 * 8 * chunk; // a chunk of the widest column: packed, unpacked, unshuffled
+  // The peak is measured before the first sequences are read.
+  const double products = thread_count(c) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
   if (!(c->train.peak_gflops > 0) && products > 0) add_passing(p, "measuring the peak", products);
 }
 
@@ -259,9 +264,9 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   TRY(batcher_epoch_batches(b, 0, &batches));
   p->batches_per_epoch = (double)batches;
   p->parameters = m.parameters;
-  add_model(p, c, &m, caps, be->host_memory);
+  const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
   add_data(p, c, d, caps, examples_at_hand(c, d), be->host_memory);
-  add_validation(p, c, d, caps);
+  TRY(add_validation(p, c, d, caps, model_bytes));
   add_passing_data(p, c, d);
   TRY(sample_batches(p, b, mc, c->train.accumulate));
   p->steps = (double)c->train.steps;
@@ -310,8 +315,10 @@ void plan_print(const run_plan *p, FILE *to) {
   if (p->device_bytes > 0)
     fprintf(to, "  %-24s %12s  and what its driver and libraries take\n", "on the device, in all",
             human_bytes(a, p->device_bytes));
-  fprintf(to, "  %-24s %12s\n\n", p->device_bytes > 0 ? "on the host, in all" : "in all",
+  fprintf(to, "  %-24s %12s\n", p->device_bytes > 0 ? "on the host, in all" : "in all",
           human_bytes(a, p->total_bytes));
+  fprintf(to, "  %-24s %12s  beside that, while it reads a shard\n\n", "the reading process",
+          human_bytes(a, p->reader_bytes));
   fprintf(to, "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %s, forward and backward\n",
           human_count(a, p->tokens), p->sequences, p->masked, human_unit(b, p->flops, "FLOP"));
   if (p->step_seconds > 0) {
@@ -340,12 +347,13 @@ status plan_print_json(const run_plan *p, FILE *to) {
     bad |= json_object_set_new(memory, p->lines[i].name, json_integer((json_int_t)p->lines[i].bytes));
   for (int32_t i = 0; i < p->n_passing; i++)
     bad |= json_object_set_new(passing, p->passing[i].name, json_integer((json_int_t)p->passing[i].bytes));
-  json_t *j = json_pack("{s:o,s:o,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory,
-                        "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "device_bytes",
-                        (json_int_t)p->device_bytes, "parameters", (json_int_t)p->parameters, "step_tokens",
-                        p->tokens, "step_masked", p->masked, "step_flops", p->flops, "step_seconds",
-                        p->step_seconds, "steps", p->steps, "peak_gflops", p->peak_flops * 1e-9,
-                        "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
+  json_t *j =
+      json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory,
+                "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "reader_bytes",
+                (json_int_t)p->reader_bytes, "device_bytes", (json_int_t)p->device_bytes, "parameters",
+                (json_int_t)p->parameters, "step_tokens", p->tokens, "step_masked", p->masked, "step_flops",
+                p->flops, "step_seconds", p->step_seconds, "steps", p->steps, "peak_gflops",
+                p->peak_flops * 1e-9, "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
   char *text = bad == 0 && j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
   if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the plan as json");

@@ -26,6 +26,7 @@ typedef struct run_plan {
   plan_line passing[4]; // what comes and goes; the largest of them counts
   int32_t n_passing;
   double total_bytes;  // of the host: its lines and the largest of `passing`
+  double reader_bytes; // of the process that reads HDF5, beside that and for a while
   double device_bytes; // of a device with memory of its own: its lines; 0: there is none
   int64_t parameters;
   double batches_per_epoch, steps; // steps 0: until the clock says so

@@ -39,10 +39,7 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   return rc;
 }
 
-status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric) {
-  memset(v, 0, sizeof *v);
-  v->base.run = run;
-  v->base.smaller_is_better = strcmp(metric, "loss") == 0;
+status rank_validator_config(ranking_config *out, int64_t users, int64_t seed, const char *metric) {
   int32_t protocol, index;
   if (!ranking_metric_find(metric, &protocol, &index))
     return fail(
@@ -50,14 +47,23 @@ status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t
         "train.metric: there is no metric \"%s\"; known are hr@1, ndcg@10, mrr@20, mrr, popularity/hr@10, "
         "loss, accuracy and the like",
         metric);
-  ranking_config c = ranking_defaults();
+  *out = ranking_defaults();
   // A sampled metric alone leaves the catalogue out: that is what makes it cheap.
-  c.loss = protocol == RANK_PROTOCOLS;
-  if (!c.loss) c.query.protocols[RANK_FULL] = false;
-  if (!c.loss) c.query.protocols[protocol] = true;
-  c.query.part = EVAL_VALID;
-  c.query.users = users;
-  c.query.seed = seed;
+  out->loss = protocol == RANK_PROTOCOLS;
+  if (!out->loss) out->query.protocols[RANK_FULL] = false;
+  if (!out->loss) out->query.protocols[protocol] = true;
+  out->query.part = EVAL_VALID;
+  out->query.users = users;
+  out->query.seed = seed;
+  return OK;
+}
+
+status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric) {
+  memset(v, 0, sizeof *v);
+  v->base.run = run;
+  v->base.smaller_is_better = strcmp(metric, "loss") == 0;
+  ranking_config c;
+  TRY(rank_validator_config(&c, users, seed, metric));
   return ranking_open(&v->questions, d, &c);
 }
 

@@ -10,7 +10,9 @@ typedef struct rank_validator {
   ranking *questions;
 } rank_validator;
 
-// metric: a name that ranking_metric_find() knows. d must outlive v.
+// What a validation evaluates. metric: a name that ranking_metric_find() knows.
+status rank_validator_config(ranking_config *out, int64_t users, int64_t seed, const char *metric);
+// d must outlive v.
 status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric);
 void rank_validator_close(rank_validator *v);
 

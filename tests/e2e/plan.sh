@@ -23,6 +23,15 @@ else
   held sampled "${wide[@]}" --batch_tokens 2048 --accumulate 4 --negatives 64 --negative_kind popularity --no-background
   held lamb "${wide[@]}" --hidden 160 --batch_tokens 2048 --optim.kind lamb --pooler --cls_sep --next_session
   held resumed "${wide[@]}" --hidden 160 --eval_every 0
+  # Questions of many users, who stay in memory up to 65,536: those that a metric needs, and no others.
+  awk 'BEGIN { srand(5); print "user,item"
+    for (u = 0; u < 70000; u++) for (i = 0; i < 3 + u % 6; i++) print "u" u ",i" int(3000 * rand() * rand()) }' >"$work/many.csv"
+  quietly "$souk" prepare --log "$work/many.csv" --user user --fields.item item --out "$work/many"
+  many=(--data.dir "$work/many" --steps 2 --eval_every 2 --batch_tokens 2048)
+  for metric in ndcg@10 loss uniform/mrr popularity/hr@10; do
+    held "30000-${metric%/*}" "${many[@]}" --eval_users 30000 --train.metric $metric
+  done
+  held 70000-popularity "${many[@]}" --eval_users 70000 --train.metric popularity/ndcg@5
 fi
 vocabulary=$(wc -l <"$data/vocab.tsv") # 8 wide, 1 layer, 20 positions, 2 segments x 3 event types
 check "parameters are counted" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
@@ -31,6 +40,7 @@ check "operations too" awk -v a="$a" -v b="$b" 'BEGIN {exit !(a > 0 && b / a > 1
 check "time is measured when asked" test "$(plan --time_steps 3 | grep -c '"measured": true')" = 1
 "$souk" plan "$work/tiny.yaml" --epochs 2 --steps 0 >"$work/table" 2>&1
 check "a table for people" bash -c "grep -q 'in all' $work/table && grep -q 'tokens/s' $work/table && grep -q 'batches an epoch' $work/table"
+check_error "an unknown metric" 'no metric "nddcg@10"' plan --train.metric nddcg@10
 check_error "a plan needs data" "data.dir names no data set" "$souk" plan
 check "nothing was written" bash -c "! ls $work/out 2>/dev/null"
 finish
