@@ -5,11 +5,10 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/path_kind.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "train/config.h"
-
-enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
 
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
@@ -65,19 +64,6 @@ static status parse_protocols(const char *text, bool protocols[RANK_PROTOCOLS]) 
   return any ? OK : fail(ERR_ARGUMENT, "protocols names none; full, uniform and popularity are known");
 }
 
-// The checkpoint that a run or a checkpoint directory stands for.
-static status open_checkpoint(checkpoint **out, const char *where, int which) {
-  char dir[OPTION_STRING];
-  *out = NULL;
-  if (which != WHICH_AUTO) {
-    TRY(checkpoint_find(dir, sizeof dir, where, which == WHICH_BEST ? "best" : "last"));
-  } else if (checkpoint_find(dir, sizeof dir, where, "best") !=
-             OK) { // runs without validation have no best one
-    TRY(checkpoint_find(dir, sizeof dir, where, "last"));
-  }
-  return checkpoint_open(out, dir);
-}
-
 // The data set's directory as the run's configuration has it.
 static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
   run_config *run = calloc(1, sizeof *run);
@@ -89,9 +75,7 @@ static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
   memcpy(dir, run->data.dir, OPTION_STRING);
   free(run);
   TRY(rc);
-  char manifest[OPTION_STRING + 32];
-  TRY(path_join(manifest, sizeof manifest, dir, "manifest.json"));
-  if (dir[0] == '\0' || !file_exists(manifest))
+  if (dir[0] == '\0' || path_kind_of(dir) == PATH_NOTHING)
     return fail(ERR_NOT_FOUND, "the data set that %s was trained on (%s) is not there; --data DIR names it",
                 c->dir, dir);
   return OK;
@@ -131,7 +115,7 @@ static status open_and_evaluate(eval_flags *f, const evaluation_config *config, 
   checkpoint *c = NULL;
   dataset *d = NULL;
   status rc = OK;
-  if (where != NULL) TRY_GOTO(open_checkpoint(&c, where, f->which), done);
+  if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   if (c != NULL) TRY_GOTO(checkpoint_check_data(c, d), done);

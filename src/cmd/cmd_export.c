@@ -18,11 +18,6 @@ static const option flag_options[] = {
     {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
 };
 
-static status find(char *buf, size_t bytes, const char *run, int which) {
-  const status rc = checkpoint_find(buf, bytes, run, which == 2 ? "last" : "best");
-  return which == 0 && rc == ERR_NOT_FOUND ? checkpoint_find(buf, bytes, run, "last") : rc;
-}
-
 status cmd_export(int argc, char **argv) {
   static export_flags flags;
   const option_section section = {"", "Export", flag_options, sizeof flag_options / sizeof *flag_options,
@@ -42,7 +37,7 @@ status cmd_export(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, paths, 2, &n, &help));
   if (help) return OK;
   if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are wanted: %s", set.usage);
-  TRY(find(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
+  TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
   TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));
   printf("%s: step %lld, %d items x %d, %s\n", paths[1], (long long)result.step, result.items,
          result.dimension, human_bytes(bytes, (double)result.bytes));

@@ -1,4 +1,5 @@
 // souk prepare CONFIG.yaml: from a raw log to a data set.
+#include "base/path_kind.h"
 #include "cmd/cmd.h"
 #include "data/prepare.h"
 
@@ -19,6 +20,7 @@ status cmd_prepare(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
   if (help) return OK;
   if (n == 1) { // the command line wins over the file
+    TRY(path_check(config, PATH_CONFIG));
     TRY(options_defaults(&set));
     TRY(options_yaml(&set, config));
     TRY(options_args(&set, argc, argv, &config, 1, &n, &help));

@@ -25,9 +25,10 @@ status cmd_pretrain(int argc, char **argv) {
   const option_set run_options = {.sections = sections,
                                   .count = n_sections}; // what the run's config.yaml holds
   const option_set set = {
-      .usage = "souk pretrain CONFIG.yaml [--data.dir DATA] [--out RUN] [--resume] [options]",
+      .usage = "souk pretrain CONFIG.yaml|RUN [--data.dir DATA] [--out RUN] [--resume] [options]",
       .summary = "Pre-trains an encoder by masked language modelling over behaviour sequences.\n"
-                 "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN.",
+                 "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN, by default\n"
+                 "checkpoints/NAME of NAME.yaml. souk pretrain RUN --resume goes on with a run.",
       .sections = sections,
       .count = n_sections + 1};
   bool help;

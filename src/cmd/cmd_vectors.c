@@ -1,13 +1,10 @@
 // souk vectors RUN: item vectors, user vectors and hidden states for other programs.
-#include <limits.h>
 #include <stdio.h>
 #include "base/log.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "eval/vectors.h"
 #include "train/config.h"
-
-enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
 
 typedef struct vector_flags {
   char items[OPTION_STRING], users[OPTION_STRING], hidden[OPTION_STRING];
@@ -32,13 +29,6 @@ static const option flag_options[] = {
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
-
-static status open_checkpoint(checkpoint **out, const char *where, int which) {
-  char dir[PATH_MAX];
-  status rc = checkpoint_find(dir, sizeof dir, where, which == WHICH_LAST ? "last" : "best");
-  if (rc == ERR_NOT_FOUND && which == WHICH_AUTO) rc = checkpoint_find(dir, sizeof dir, where, "last");
-  return rc == OK ? checkpoint_open(out, dir) : rc;
-}
 
 static status write_users(const vector_flags *f, const checkpoint *c, model *m) {
   dataset *d;
@@ -82,7 +72,7 @@ status cmd_vectors(int argc, char **argv) {
   TRY(check_flags(&f));
   checkpoint *c;
   model *m = NULL;
-  TRY(open_checkpoint(&c, where, f.which));
+  TRY(checkpoint_open_chosen(&c, where, f.which));
   status rc = checkpoint_model(&m, c, f.device, (int32_t)f.threads);
   if (rc == OK && f.items[0] != '\0') rc = vectors_of_items(c, m, f.items);
   if (rc == OK && f.users[0] != '\0') rc = write_users(&f, c, m);

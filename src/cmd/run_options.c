@@ -1,25 +1,64 @@
 // Options of runs; see run_options.h.
 #include "cmd/run_options.h"
 
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/path_kind.h"
 #include "train/init.h"
+
+enum { UNSAID = -1 }; // train.steps, while nobody has said how many
+
+// The configuration file that an argument stands for: itself, or a run's own. What comes next then belongs into that run.
+static status read_config(const option_set *set, run_config *c, const char *given) {
+  char path[PATH_MAX];
+  TRY(path_check(given, PATH_CONFIG | PATH_RUN));
+  if (path_kind_of(given) != PATH_RUN) return options_yaml(set, given);
+  TRY(path_join(path, sizeof path, given, "config.yaml"));
+  TRY(options_yaml(set, path));
+  if (snprintf(c->train.out, sizeof c->train.out, "%s", given) >= (int)sizeof c->train.out)
+    return fail(ERR_ARGUMENT, "path too long: %.60s...", given);
+  return OK;
+}
+
+// checkpoints/NAME of NAME.yaml, where nothing says where a run goes.
+static void default_place(run_config *c, const char *config) {
+  const char *slash = strrchr(config, '/'), *name = slash != NULL ? slash + 1 : config;
+  const char *dot = strrchr(name, '.');
+  const int n = dot != NULL && dot > name ? (int)(dot - name) : (int)strlen(name);
+  if (n < OPTION_STRING / 2) snprintf(c->train.out, sizeof c->train.out, "checkpoints/%.*s", n, name);
+}
+
+// Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options, NULL for
+// the table's.
+static status read_once(const option_set *set, run_config *c, const char *config, const model_config *start,
+                        int argc, char **argv, bool *help) {
+  const char *same;
+  size_t n;
+  TRY(options_defaults(set));
+  if (start != NULL) c->model = *start;
+  const int64_t usual = c->train.steps;
+  c->train.steps = UNSAID;
+  if (config != NULL) TRY(read_config(set, c, config));
+  TRY(options_args(set, argc, argv, &same, 1, &n, help));
+  if (c->train.steps == UNSAID) // whoever asks for epochs or minutes wants all of them
+    c->train.steps = c->train.epochs > 0 || c->train.minutes > 0 ? 0 : usual;
+  if (config != NULL && c->train.out[0] == '\0') default_place(c, config);
+  return OK;
+}
 
 status run_options_read(const option_set *set, run_config *c, const bool *resume, int argc, char **argv,
                         bool *help) {
-  const char *config;
+  const char *given;
   size_t n;
   TRY(options_defaults(set));
-  TRY(options_args(set, argc, argv, &config, 1, &n, help));
+  TRY(options_args(set, argc, argv, &given, 1, &n, help));
   if (*help) return OK;
-  if (n == 1) {
-    TRY(options_defaults(set));
-    TRY(options_yaml(set, config));
-    TRY(options_args(set, argc, argv, &config, 1, &n, help));
-  }
+  const char *const config = n == 1 ? given : NULL;
+  TRY(read_once(set, c, config, NULL, argc, argv, help));
   if (c->train.init[0] == '\0') return OK;
   run_config found = *c; // says where the start is; its model options are the new defaults
   TRY(init_adopt_model(&found, resume != NULL && *resume));
-  TRY(options_defaults(set));
-  c->model = found.model;
-  if (n == 1) TRY(options_yaml(set, config));
-  return options_args(set, argc, argv, &config, 1, &n, help);
+  return read_once(set, c, config, &found.model, argc, argv, help);
 }

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "data/h5_reader.h"
 
 typedef struct shard {
@@ -283,10 +284,7 @@ status dataset_open(dataset **out, const char *dir, bool verify) {
     *out = d;
     return OK;
   }
-  if (!file_exists(path)) {
-    rc = fail(ERR_NOT_FOUND, "%s is not a prepared data set (no manifest.json); souk prepare makes one", dir);
-    goto bad;
-  }
+  TRY_GOTO(path_check(dir, PATH_DATASET | PATH_SHARDS), bad);
   TRY_GOTO(file_read(path, 64 << 20, &text, &bytes), bad);
   json_error_t error;
   j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 
 enum { MAX_FIELDS = 4096, EXCERPT = 120 };
 
@@ -269,6 +270,7 @@ status log_open(log_reader **out, const char *path, log_kind kind, bool header, 
   r->kind = kind;
   r->n = n;
   TRY_GOTO(mem_strdup(&r->path, path), bad);
+  if (dir_exists(path)) TRY_GOTO(path_check(path, PATH_FILE), bad);
   TRY_GOTO(lines_open(&r->lines, path, MAX_LINE), bad);
   for (int i = 0; i < n; i++) {
     r->field[i] = -1;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "data/hdf5_glue.h"
 
 struct dataset_writer {
@@ -57,6 +58,7 @@ status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, 
   w->replace = replace;
   w->level = deflate_level;
   w->shard_tokens = shard_tokens;
+  if (dir_exists(w->dir)) TRY_GOTO(path_check_place(w->dir, PATH_DATASET), bad);
   if (dir_exists(w->dir)) {
     char manifest[PATH_MAX + 64];
     TRY_GOTO(path_join(manifest, sizeof manifest, w->dir, "manifest.json"), bad);

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "data/h5_reader.h"
 #include "data/hdf5_glue.h"
 
@@ -423,12 +424,14 @@ status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
 status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which) {
   char path[PATH_MAX + 64], *text;
   size_t n;
+  TRY(path_check(run_dir, PATH_RUN | PATH_CHECKPOINT | PATH_STEP));
   TRY(path_join(path, sizeof path, run_dir, "manifest.json"));
   if (file_exists(path)) return path_join(buf, bytes, run_dir, ".");
   TRY(path_join(path, sizeof path, run_dir, which));
   const status rc = file_read(path, 256, &text, &n);
-  if (rc == ERR_NOT_FOUND)
-    return fail(ERR_NOT_FOUND, "%s is neither a checkpoint nor a run with a \"%s\" one", run_dir, which);
+  if (rc == ERR_NOT_FOUND && strcmp(which, "best") == 0)
+    return fail(ERR_NOT_FOUND, "the run %s has no best checkpoint: no validation has chosen one", run_dir);
+  if (rc == ERR_NOT_FOUND) return fail(ERR_NOT_FOUND, "the run %s has no checkpoint yet", run_dir);
   TRY(rc);
   while (n > 0 && text[n - 1] == '\n') text[--n] = '\0';
   const bool good = n > 0 && strchr(text, '/') == NULL && text[0] != '.';
@@ -436,4 +439,16 @@ status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char 
       good ? path_join(buf, bytes, run_dir, text) : fail(ERR_FORMAT, "%s does not name a checkpoint", path);
   free(text);
   return joined;
+}
+
+status checkpoint_choose(char *buf, size_t bytes, const char *where, int which) {
+  const status rc = checkpoint_find(buf, bytes, where, which == WHICH_LAST ? "last" : "best");
+  return which == WHICH_AUTO && rc == ERR_NOT_FOUND ? checkpoint_find(buf, bytes, where, "last") : rc;
+}
+
+status checkpoint_open_chosen(checkpoint **out, const char *where, int which) {
+  char dir[PATH_MAX];
+  *out = NULL;
+  TRY(checkpoint_choose(dir, sizeof dir, where, which));
+  return checkpoint_open(out, dir);
 }

@@ -59,5 +59,9 @@ status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
 // The newest complete checkpoint of a run directory (RUN/step-00001000, ...; RUN/best, RUN/last are files naming
 // one), or RUN itself if it is one.
 status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which);
+// The one that --which asks for; auto: the best, or the last where no validation has chosen a best one.
+enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
+status checkpoint_choose(char *buf, size_t bytes, const char *where, int which);
+status checkpoint_open_chosen(checkpoint **out, const char *where, int which);
 
 #endif

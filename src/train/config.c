@@ -7,10 +7,11 @@ const char *const device_names[] = {"auto", "cpu", "cuda"};
 
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
-    {"out", OPT_STRING, TR(out), "", 0, 0, NULL, "directory of the run: checkpoints, metrics, configuration"},
+    {"out", OPT_STRING, TR(out), "", 0, 0, NULL, "directory of the run; none: checkpoints/NAME of NAME.yaml"},
     {"init", OPT_STRING, TR(init), "", 0, 0, NULL,
      "start from the parameters of this checkpoint or run, and take its model options"},
-    {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL, "optimiser steps; 0: by epochs or minutes"},
+    {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL,
+     "optimiser steps; 0 or, where epochs or minutes are given, nothing: no limit of steps"},
     {"epochs", OPT_INT, TR(epochs), "0", 0, 1e9, NULL, "passes over the data; 0: no limit"},
     {"minutes", OPT_FLOAT, TR(minutes), "0", 0, 1e9, NULL, "wall time; 0: no limit"},
     {"accumulate", OPT_INT, TR(accumulate), "1", 1, 4096, NULL, "micro-batches of an optimiser step"},

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "data/wordpiece.h"
 #include "train/checkpoint.h"
 #include "train/config.h"
@@ -374,7 +375,7 @@ status import_hugging_face(const char *hf_dir, const char *out, const import_con
   x->c = c;
   snprintf(x->dir, sizeof x->dir, "%s", hf_dir);
   for (size_t n = strlen(x->dir); n > 1 && x->dir[n - 1] == '/'; n--) x->dir[n - 1] = '\0';
-  status rc = dir_exists(x->dir) ? OK : fail(ERR_NOT_FOUND, "%s is not a directory", x->dir);
+  status rc = path_check(x->dir, PATH_HUGGING_FACE | PATH_BUNDLE);
   if (rc == OK) rc = run_import(x, out);
   model_free(x->m);
   hf_tensors_close(x->file);

@@ -6,19 +6,12 @@
 #include "base/file.h"
 #include "base/log.h"
 
-static status open_either(checkpoint **out, const char *where) {
-  char dir[PATH_MAX];
-  if (checkpoint_find(dir, sizeof dir, where, "best") != OK)
-    TRY(checkpoint_find(dir, sizeof dir, where, "last"));
-  return checkpoint_open(out, dir);
-}
-
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
   checkpoint *from = NULL;
   if (!resume || checkpoint_find(dir, sizeof dir, c->train.out, "last") != OK ||
       checkpoint_open(&from, dir) != OK)
-    TRY(open_either(&from, c->train.init));
+    TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   c->model = from->model;
   checkpoint_close(from);
   return OK;
@@ -64,7 +57,7 @@ static status check_vocab(const checkpoint *from, const dataset *d) {
 
 status init_load(const run_config *c, model *m, const dataset *d) {
   checkpoint *from;
-  TRY(open_either(&from, c->train.init));
+  TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
   if (rc == OK) rc = checkpoint_load(from, m, false);

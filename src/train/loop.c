@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <math.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,12 +21,14 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "train/init.h"
 #include "train/metrics.h"
 #include "train/nonfinite.h"
 #include "train/optimizer.h"
 #include "train/progress.h"
 #include "train/saver.h"
+#include "train/signals.h"
 
 // A step whose results were not read yet. Its batches are copies where the batcher's would not last.
 typedef struct flight {
@@ -63,38 +64,6 @@ typedef struct run {
   progress_figures shown; // last
   bool saved, stop;       // the current step has a checkpoint; validation has not improved for too long
 } run;
-
-// ---- signals -------------------------------------------------------------------------------------------------
-
-static volatile sig_atomic_t stop_requested;
-
-static void on_signal(int number) {
-  if (stop_requested) _exit(128 + number);
-  stop_requested = number;
-}
-
-// INT and TERM ask for a checkpoint and an end, HUP too unless nohup has had it ignored. A pipe without a reader and a file
-// that must not grow are errors of the write, not the end of the process.
-static const struct {
-  int number;
-  bool asks;
-} signals[] = {{SIGINT, true}, {SIGTERM, true}, {SIGHUP, true}, {SIGPIPE, false}, {SIGXFSZ, false}};
-enum { SIGNALS = sizeof signals / sizeof *signals };
-
-static void catch_signals(struct sigaction before[SIGNALS]) {
-  stop_requested = 0;
-  for (int i = 0; i < SIGNALS; i++) {
-    const struct sigaction action = {.sa_handler = signals[i].asks ? on_signal : SIG_IGN,
-                                     .sa_flags = SA_RESTART};
-    sigaction(signals[i].number, NULL, &before[i]);
-    if (signals[i].number != SIGHUP || before[i].sa_handler != SIG_IGN)
-      sigaction(signals[i].number, &action, NULL);
-  }
-}
-
-static void release_signals(const struct sigaction before[SIGNALS]) {
-  for (int i = 0; i < SIGNALS; i++) sigaction(signals[i].number, &before[i], NULL);
-}
 
 // ---- a step --------------------------------------------------------------------------------------------------
 
@@ -428,6 +397,27 @@ static bool has_stalled(const run *r) {
   return r->c->train.patience > 0 && r->t.bad_evals >= r->c->train.patience;
 }
 
+// "train.steps = 1000 before train.epochs = 2000": what has ended the run, and what else was asked for.
+static void name_end(const run *r, char text[192]) {
+  const train_config *t = &r->c->train;
+  const bool counted = r->last_step > 0 && r->t.step >= r->last_step;
+  const bool by_steps = counted && r->last_step == t->steps, by_epochs = counted && !by_steps;
+  const struct {
+    bool it, asked;
+    const char *name;
+    double value;
+  } limits[] = {{r->stop, false, "train.patience", (double)t->patience},
+                {!r->stop && by_steps, t->steps > 0, "train.steps", (double)t->steps},
+                {!r->stop && by_epochs, t->epochs > 0, "train.epochs", (double)t->epochs},
+                {!r->stop && !counted, t->minutes > 0, "train.minutes", t->minutes}};
+  size_t used = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+      if (pass == 0 ? limits[i].it : !limits[i].it && limits[i].asked)
+        used += (size_t)snprintf(text + used, 192 - used, "%s%s = %.10g", used > 0 ? ", before " : "",
+                                 limits[i].name, limits[i].value);
+}
+
 static status finish(run *r, bool interrupted) {
   TRY(settle(r, 0));
   // The line of an unfinished window belongs to an end, not to an interruption: the resumed run will write it.
@@ -445,13 +435,15 @@ static status finish(run *r, bool interrupted) {
   if (interrupted)
     return fail(ERR_INTERRUPTED,
                 "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
-                human_signal(time, (int)stop_requested), (long long)r->t.step);
+                human_signal(time, signals_asked()), (long long)r->t.step);
   if (r->t.best_name[0] != '\0')
-    snprintf(best, sizeof best, "; best %s %.5f at step %lld", r->t.best_name, r->t.best_metric,
+    snprintf(best, sizeof best, "best %s %.5f at step %lld; ", r->t.best_name, r->t.best_metric,
              (long long)r->t.best_step);
-  log_info("done: %lld steps, %s tokens in %s%s; memory at most %s", (long long)r->t.step,
-           human_count(tokens, (double)r->t.tokens), human_seconds(time, seconds), best,
-           human_bytes(memory, (double)mem_peak_bytes()));
+  char end[192] = "";
+  name_end(r, end);
+  log_info("done: %lld steps, %s tokens in %s; ended by %s", (long long)r->t.step,
+           human_count(tokens, (double)r->t.tokens), human_seconds(time, seconds), end);
+  log_info("%smemory at most %s", best, human_bytes(memory, (double)mem_peak_bytes()));
   return OK;
 }
 
@@ -463,7 +455,7 @@ static status train(run *r) {
   r->shown = (progress_figures){.step = r->t.step, .last_step = r->last_step, .seconds_left = -1};
   progress_start(&r->progress);
   r->stop = has_stalled(r);
-  while (!r->stop && !done(r) && !stop_requested) {
+  while (!r->stop && !done(r) && signals_asked() == 0) {
     TRY(saver_poll(r->saver));
     TRY(take_step(r));
     if (!(r->progress.first_step_seconds > 0)) progress_first_step(&r->progress);
@@ -480,7 +472,7 @@ static status train(run *r) {
     }
     if (t->save_every > 0 && r->t.step % t->save_every == 0) TRY(save(r));
   }
-  return finish(r, stop_requested != 0 && !r->stop && !done(r));
+  return finish(r, signals_asked() != 0 && !r->stop && !done(r));
 }
 
 // ---- setting up ----------------------------------------------------------------------------------------------
@@ -603,6 +595,7 @@ static status describe(run *r) {
     r->peak = measure_peak((int32_t)t->threads);
   }
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
+  log_info("the run goes to %s", t->out);
   if (r->peak > 0)
     log_info("%s; peak %s", text, human_unit(bytes, r->peak, "FLOP/s"));
   else
@@ -625,6 +618,7 @@ static status set_up(run *r, const option_set *options, bool resume) {
   model_config mc = c->model;
   TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
   TRY(make_batches(r, &mc));
+  TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
   TRY(lock_run(r));
   const bool exists = run_has_checkpoints(out);
   if (exists && !resume)
@@ -647,7 +641,7 @@ static status set_up(run *r, const option_set *options, bool resume) {
 status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v) {
   run r = {.c = c, .d = d, .v = v, .lock = -1};
   struct sigaction before[SIGNALS];
-  catch_signals(before);
+  signals_catch(before);
   status rc = set_up(&r, options, resume);
   if (rc == OK) {
     r.last_step = last_step_of(&r);
@@ -669,6 +663,6 @@ status train_run(const run_config *c, const option_set *options, dataset *d, boo
   model_free(r.m);
   free(r.yaml);
   if (r.lock >= 0) close(r.lock);
-  release_signals(before);
+  signals_release(before);
   return rc;
 }

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "data/h5_reader.h"
 #include "data/hdf5_glue.h"
 #include "train/config.h"
@@ -410,8 +411,9 @@ static status find_step(const char *path, char dir[PATH_MAX]) {
     for (size_t i = strlen(dir); i > 1 && dir[i - 1] == '/';) dir[--i] = '\0';
     return OK;
   }
+  TRY(path_check(path, PATH_RUN));
   DIR *d = opendir(path);
-  if (d == NULL) return fail(ERR_NOT_FOUND, "cannot open %s: %s", path, strerror(errno));
+  if (d == NULL) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
   for (struct dirent *e; (e = readdir(d)) != NULL;)
     if (strncmp(e->d_name, "nonfinite-", 10) == 0 && strlen(e->d_name) < sizeof best &&
         strspn(e->d_name + 10, "0123456789") == strlen(e->d_name + 10) && strcmp(e->d_name, best) > 0)

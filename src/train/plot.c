@@ -11,9 +11,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 
 enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, BUCKETS = 300 };
 enum { PANEL_W = 520, PANEL_H = 290, LEFT = 68, RIGHT = 16, TOP = 34, BOTTOM = 40, HEAD = 44 };
@@ -82,6 +84,7 @@ static status read_run(plot *p, size_t run, const char *path) {
   line_reader *lines;
   if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
   strcpy(file, path);
+  TRY(path_check(path, PATH_RUN | PATH_FILE));
   if (dir_exists(path)) TRY(path_join(file, sizeof file, path, "metrics.jsonl"));
   TRY(lines_open(&lines, file, 1 << 20));
   status rc = OK;
@@ -295,6 +298,9 @@ static status make(plot *p, const char *const *runs, size_t n, const char *figur
 
 status plot_runs(const char *const *runs, size_t n, const char *figures, const char *svg_path) {
   if (n < 1 || n > MAX_RUNS) return fail(ERR_ARGUMENT, "a plot shows 1 to %d runs", MAX_RUNS);
+  const char *suffix = strrchr(svg_path, '.');
+  if (suffix == NULL || strcasecmp(suffix, ".svg") != 0)
+    return fail(ERR_ARGUMENT, "%s: curves are drawn as SVG, so the name must end in .svg", svg_path);
   plot *p;
   TRY(mem_new(&p, 1, sizeof *p, "a plot"));
   const status rc = make(p, runs, n, figures, svg_path);

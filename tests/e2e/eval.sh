@@ -76,7 +76,7 @@ check "learning from train only is another matter" bash -c "! diff -q <(grep '^m
 check "less memory, the same counts" diff <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 --memory 64K 2>/dev/null | sed '/^time/,$d') <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 2>/dev/null | sed '/^time/,$d')
 check "a checkpoint by its directory" "$souk" eval "$work/run/$(cat "$work/run/best")" --bootstrap 0 --users 20
 check "the last where there is no best" "$souk" eval "$work/plain" --bootstrap 0 --users 20
-check_error "but not when the best is asked for" '"best"' "$souk" eval "$work/plain" --which best
+check_error "but not when the best is asked for" 'has no best checkpoint' "$souk" eval "$work/plain" --which best
 
 # Memory that runs out, at a dozen moments: a sentence and no output, or the whole of it; never a part.
 faulty() { SOUK_FAULT=$1 "$souk" eval "$work/run" --users 9 --bootstrap 5 --json >"$work/f.json" 2>"$work/f.err"; }
@@ -94,12 +94,12 @@ check "memory that runs out" out_of_memory
 
 # Errors.
 check_error "no argument" "wants a run or a checkpoint" "$souk" eval
-check_error "no run" "neither a checkpoint nor a run" "$souk" eval "$work"
-check_error "a data set instead of a run" "is not a checkpoint" "$souk" eval "$work/log"
+check_error "no run" "is a directory of another kind, but a run or a checkpoint is wanted" "$souk" eval "$work"
+check_error "a data set instead of a run" "is a data set (--data.dir and --data take it), but a run" "$souk" eval "$work/log"
 check_error "no data set for baselines" "needs --data" "$souk" eval --baselines-only
 check_error "baselines only, and a run" "too many" "$souk" eval "$work/run" --baselines-only --data "$work/log"
 check_error "lists without a model" "there is no model" "$souk" eval --baselines-only --data "$work/log" --lists "$work/x"
-check_error "not a data set" "is not a prepared data set" "$souk" eval "$work/run" --data "$work/run"
+check_error "not a data set" "is a run (souk eval, export, vectors, plot and replay take it), but a data set" "$souk" eval "$work/run" --data "$work/run"
 check_error "another data set" "with checksum" "$souk" eval "$work/run" --data "$work/other"
 check_error "another vocabulary" "with a vocabulary of 65 tokens" "$souk" eval "$work/run" --data "$work/larger"
 check_error "an unknown protocol" '"warp" is none of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp

@@ -24,7 +24,7 @@ check "the manifest is a checkpoint's" grep -q '"schema": "souk.checkpoint"' "$a
 check "nothing half-written is left" bash -c "! ls $a | grep -qE 'tmp|old'"
 check "an event file for TensorBoard" bash -c "ls $a | grep -q '^events.out.tfevents'"
 check "plain lines when not a terminal" bash -c "grep -q '^step ' $a.err && ! grep -q \$'\r' $a.err"
-check "with an end that says how it went" grep -qE '^done: 40 steps, .* best ndcg@10 .* memory at most' "$a.err"
+check "with an end that says how it went" bash -c "grep -q '^done: 40 steps, .* ended by train.steps = 40$' $a.err && grep -q '^best ndcg@10 .* memory at most' $a.err"
 if command -v script >/dev/null; then
   script -qec "$souk pretrain $work/tiny.yaml --out $work/tty --steps 10 --eval_every 0" /dev/null >"$work/tty.out" 2>&1
   check "one line redrawn on a terminal, with an ETA" bash -c "grep -qE \$'\r.*step +5/10 .*eta' $work/tty.out"
@@ -45,9 +45,11 @@ check "the run's own config.yaml repeats it" "$souk" pretrain "$a/config.yaml" -
 check "with the same bytes" same "$a" "$work/e"
 check_error "an existing run is not overwritten" "holds a run already" "$souk" pretrain "$work/tiny.yaml" --out "$a" --steps 40
 check_error "a run needs an end" "train.steps, train.epochs and train.minutes" "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 0
-check_error "and a place" "train.out" "$souk" pretrain "$work/tiny.yaml" --steps 1
+check_error "and a place" "train.out" "$souk" pretrain --data.dir "$data" --steps 1
+check "which a configuration has" bash -c "mkdir $work/here && cd $work/here && '$souk' pretrain ../tiny.yaml --steps 1 --eval_every 0"
+check "under checkpoints, by its name" test -e "$work/here/checkpoints/tiny/last"
 check_error "an unknown metric is named" 'no metric "nddcg@10"' "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --metric nddcg@10
-check_error "a data set that is not there" "not a prepared data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/nothing" --out "$work/x"
+check_error "a data set that is not there" "does not exist, and a data set is wanted; souk prepare makes one" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/nothing" --out "$work/x"
 
 # ---- schedules: rates of steps counted from 0, printed with the step after
 rate() { local r=$work/$1; shift; train "$r" --steps 20 --eval_every 0 --log_every 1 --lr 0.01 --warmup_steps 4 "$@"; }
@@ -68,7 +70,13 @@ check "at zero" near "$(field "$work/early" train 13 lr)" 0
 check "a step of 4 micro-batches" train "$work/acc4" --steps 5 --eval_every 0 --accumulate 4
 check "the batches of 20 steps" train "$work/acc1" --steps 20 --eval_every 0
 check "is as many tokens" test "$(field "$work/acc4" train 5 tokens)" = "$(field "$work/acc1" train 20 tokens)"
-check "epochs end a run" train "$work/epochs" --steps 0 --epochs 2 --eval_every 0
+check "epochs end a run" train "$work/epochs" --epochs 80 --eval_every 0
+check "not the steps that nobody asked for" grep -q '^done: [0-9]* steps, .* ended by train.epochs = 80$' "$work/epochs.err"
+check "of which there are more than by default" test "$(sed -n 's/^done: \([0-9]*\) steps.*/\1/p' "$work/epochs.err")" -gt 1000
+check "but those which somebody did" train "$work/both" --steps 3 --epochs 80 --eval_every 0
+check "and it says so" grep -q 'ended by train.steps = 3, before train.epochs = 80$' "$work/both.err"
+sed 's/threads: 1/threads: 1, minutes: 0.01/' "$work/tiny.yaml" >"$work/timed.yaml"
+check "so with minutes in a file" bash -c "'$souk' pretrain $work/timed.yaml --out $work/timed --eval_every 0 2>&1 | grep -q 'ended by train.minutes = 0.01$'"
 check "after whole passes" test "$(grep -c '"end"' "$work/epochs/metrics.jsonl") $(grep '"end"' "$work/epochs/metrics.jsonl" | grep -o '"reason":"[a-z]*"')" = '1 "reason":"complete"'
 check "minutes end a run" train "$work/minutes" --steps 0 --minutes 0.005 --eval_every 0
 check "soon" test "$(sed -n 's/.*"kind":"end".*"seconds":\([0-9]*\).*/\1/p' "$work/minutes/metrics.jsonl")" -lt 5
@@ -120,7 +128,7 @@ start() { # RUN OPTIONS...: in the background, until it trains
   local run=$1; shift
   "$souk" pretrain "$work/tiny.yaml" --out "$run" "$@" 2>"$run.err" &
   pid=$!
-  for _ in $(seq 1500); do grep -q 'steps an epoch' "$run.err" && return 0; sleep 0.02; done
+  for _ in $(seq 1500); do grep -q ' an epoch of ' "$run.err" && return 0; sleep 0.02; done
   return 1
 }
 for signal in TERM INT; do

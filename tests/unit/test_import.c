@@ -363,7 +363,8 @@ static void test_bad_configs(void **unused) {
   }
   drop("config.json");
   check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "config.json");
-  check_fails(import_hugging_face("/no/such", out, &forced), ERR_NOT_FOUND, "/no/such is not a directory");
+  check_fails(import_hugging_face("/no/such", out, &forced), ERR_NOT_FOUND,
+              "/no/such does not exist, and a Hugging Face model is wanted");
   write_text("config.json", good_config);
 }
 

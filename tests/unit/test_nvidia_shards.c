@@ -476,7 +476,7 @@ static void test_bad_files(void **unused) {
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "token \"x\" is twice among the words");
   remove_file("a.hdf5");
   write_vocab(dir);
-  check_fails(dataset_open(&d, dir, false), ERR_NOT_FOUND, "is not a prepared data set");
+  check_fails(dataset_open(&d, dir, false), ERR_ARGUMENT, "a data set is wanted; souk prepare makes one");
 }
 
 // A file cut short anywhere is an error or, where only unused bytes are gone, the same rows; never a crash

@@ -1,0 +1,132 @@
+// Kinds of paths; see path_kind.h.
+#include "base/path_kind.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include "base/file.h"
+
+static const struct {
+  path_kind kind;
+  const char *name, *use, *maker; // maker NULL: Souk makes none
+} kinds[] = {
+    {PATH_DATASET, "a data set", "--data.dir and --data take it", "souk prepare makes one"},
+    {PATH_SHARDS, "a directory of HDF5 files", "--data.dir takes NVIDIA's shards", NULL},
+    {PATH_CONFIG, "a configuration (a yaml file)", NULL, NULL},
+    {PATH_RUN, "a run", "souk eval, export, vectors, plot and replay take it", "souk pretrain makes one"},
+    {PATH_CHECKPOINT, "a checkpoint", "souk eval, export, vectors and --train.init take it",
+     "souk pretrain or souk import makes one"},
+    {PATH_STEP, "a step that was not finite", "souk replay takes it", NULL},
+    {PATH_BUNDLE, "a bundle", "souk-infer answers from it", "souk export makes one"},
+    {PATH_MARKETPLACE, "a generated marketplace", "souk prepare --log takes its events.csv.gz",
+     "souk synth makes one"},
+    {PATH_HUGGING_FACE, "a Hugging Face model", "souk import takes it", NULL},
+    {PATH_EMPTY, "an empty directory", NULL, NULL},
+    {PATH_DIRECTORY, "a directory of another kind", NULL, NULL},
+    {PATH_FILE, "a file", NULL, NULL},
+};
+enum { KINDS = sizeof kinds / sizeof *kinds };
+
+static bool holds(const char *dir, const char *name) {
+  char path[PATH_MAX];
+  return path_join(path, sizeof path, dir, name) == OK && access(path, F_OK) == 0;
+}
+
+// Does the beginning of DIR/manifest.json name this schema? It is the first field that Souk writes.
+static bool has_schema(const char *dir, const char *schema) {
+  char path[PATH_MAX], head[512];
+  if (path_join(path, sizeof path, dir, "manifest.json") != OK) return false;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return false;
+  const ssize_t n = read(fd, head, sizeof head - 1);
+  close(fd);
+  head[n > 0 ? n : 0] = '\0';
+  return strstr(head, schema) != NULL;
+}
+
+// A run that was killed early has a configuration only, or what is left of a checkpoint.
+static bool is_run(const char *dir) {
+  return holds(dir, "config.yaml") || holds(dir, "metrics.jsonl") || holds(dir, "last") || holds(dir, "best");
+}
+
+static path_kind look_through(const char *dir) {
+  DIR *d = opendir(dir);
+  if (d == NULL) return PATH_DIRECTORY;
+  path_kind kind = PATH_EMPTY;
+  for (struct dirent *e; kind != PATH_SHARDS && (e = readdir(d)) != NULL;) {
+    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
+    const char *dot = strrchr(e->d_name, '.');
+    const bool hdf5 = dot != NULL && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
+    kind = hdf5 ? PATH_SHARDS : PATH_DIRECTORY;
+  }
+  closedir(d);
+  return kind;
+}
+
+path_kind path_kind_of(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0) return PATH_NOTHING;
+  if (!S_ISDIR(st.st_mode)) return PATH_FILE;
+  if (has_schema(path, "souk.dataset")) return PATH_DATASET;
+  if (has_schema(path, "souk.checkpoint")) return holds(path, "batch.h5") ? PATH_STEP : PATH_CHECKPOINT;
+  if (holds(path, "manifest.json")) return PATH_DAMAGED;
+  if (holds(path, "souk.json")) return PATH_BUNDLE;
+  if (holds(path, "synth.json")) return PATH_MARKETPLACE;
+  if (holds(path, "config.json") || holds(path, "model.safetensors")) return PATH_HUGGING_FACE;
+  if (is_run(path)) return PATH_RUN;
+  return look_through(path);
+}
+
+static int index_of(path_kind kind) {
+  int i = 0;
+  while (i + 1 < KINDS && kinds[i].kind != kind) i++;
+  return i;
+}
+
+// "a run or a checkpoint", and who makes the first of them.
+static void name_wanted(char text[256], unsigned wanted) {
+  const unsigned usual = wanted & ~(unsigned)(PATH_STEP | PATH_SHARDS | PATH_BUNDLE | PATH_FILE);
+  if (usual != 0) wanted = usual; // what is rarely meant is not named
+  bool first = true;
+  size_t used = 0;
+  const char *maker = NULL;
+  for (int i = 0; i < KINDS; i++) {
+    if ((wanted & (unsigned)kinds[i].kind) == 0) continue;
+    used += (size_t)snprintf(text + used, 256 - used, "%s%s", used > 0 ? " or " : "", kinds[i].name);
+    if (first) maker = kinds[i].maker;
+    first = false;
+  }
+  snprintf(text + used, 256 - used, " is wanted%s%s", maker != NULL ? "; " : "", maker != NULL ? maker : "");
+}
+
+status path_check(const char *path, unsigned wanted) {
+  char text[256];
+  if (path[0] == '\0') return fail(ERR_ARGUMENT, "a path is empty");
+  const path_kind kind = path_kind_of(path);
+  if ((wanted & PATH_CONFIG) != 0 && kind == PATH_FILE) return OK;
+  if (kind == PATH_DAMAGED || (wanted & (unsigned)kind) != 0) return OK;
+  name_wanted(text, wanted);
+  if (kind == PATH_NOTHING && errno == ENOENT)
+    return fail(ERR_NOT_FOUND, "%s does not exist, and %s", path, text);
+  if (kind == PATH_NOTHING) return fail(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  if (kind != PATH_FILE && access(path, R_OK | X_OK) != 0)
+    return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
+  const int i = index_of(kind);
+  if (kinds[i].use == NULL) return fail(ERR_ARGUMENT, "%s is %s, but %s", path, kinds[i].name, text);
+  return fail(ERR_ARGUMENT, "%s is %s (%s), but %s", path, kinds[i].name, kinds[i].use, text);
+}
+
+status path_check_place(const char *path, unsigned allowed) {
+  const path_kind kind = path_kind_of(path);
+  if (kind == PATH_NOTHING || kind == PATH_EMPTY || (allowed & (unsigned)kind) != 0) return OK;
+  if (kind == PATH_DAMAGED)
+    return fail(ERR_ARGUMENT, "%s holds a manifest.json that is not Souk's; it is left as it is", path);
+  return fail(ERR_ARGUMENT, "%s exists and is %s; it is left as it is, choose another place", path,
+              kinds[index_of(kind)].name);
+}

@@ -1,0 +1,32 @@
+// What a path holds, told by its content as far as a glance shows, so that a command that was given the wrong thing can say
+// what it is, what takes it, and what is wanted instead.
+#ifndef SOUK_BASE_PATH_KIND_H
+#define SOUK_BASE_PATH_KIND_H
+
+#include "base/status.h"
+
+typedef enum path_kind {
+  PATH_NOTHING = 0,          // not there
+  PATH_DATASET = 1 << 0,     // what souk prepare makes
+  PATH_SHARDS = 1 << 1,      // a directory of HDF5 files that souk did not write
+  PATH_RUN = 1 << 2,         // a directory of souk pretrain, with a checkpoint or none yet
+  PATH_CHECKPOINT = 1 << 3,  // one of the run's, or what souk import makes
+  PATH_STEP = 1 << 4,        // a step that was not finite, with what souk replay needs: a checkpoint and more
+  PATH_BUNDLE = 1 << 5,      // what souk export makes
+  PATH_MARKETPLACE = 1 << 6, // what souk synth makes
+  PATH_HUGGING_FACE = 1 << 7, // config.json or model.safetensors
+  PATH_EMPTY = 1 << 8,        // a directory with nothing in it
+  PATH_DIRECTORY = 1 << 9,    // any other directory
+  PATH_FILE = 1 << 10,        // any file that is no directory, a pipe as well
+  PATH_CONFIG = 1 << 11,      // is never told apart from a file, but wanted as one
+  PATH_DAMAGED = 1 << 12,     // a manifest that says nothing, which its reader explains better
+} path_kind;
+
+path_kind path_kind_of(const char *path);
+// OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
+// a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is wanted; souk pretrain makes one".
+status path_check(const char *path, unsigned wanted);
+// The place for something new: nothing there, an empty directory, or one of the kinds that may be written into.
+status path_check_place(const char *path, unsigned allowed);
+
+#endif

@@ -1,0 +1,40 @@
+// Signals of a run; see signals.h.
+#include "train/signals.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t stop_requested;
+
+static void on_signal(int number) {
+  if (stop_requested) _exit(128 + number);
+  stop_requested = number;
+}
+
+// INT and TERM ask for a checkpoint and an end, HUP too unless nohup has had it ignored. A pipe without a reader and a file
+// that must not grow are errors of the write, not the end of the process.
+static const struct {
+  int number;
+  bool asks;
+} signals[] = {{SIGINT, true}, {SIGTERM, true}, {SIGHUP, true}, {SIGPIPE, false}, {SIGXFSZ, false}};
+_Static_assert(sizeof signals / sizeof *signals == SIGNALS, "signals.h says how many");
+
+void signals_catch(struct sigaction before[SIGNALS]) {
+  stop_requested = 0;
+  for (int i = 0; i < SIGNALS; i++) {
+    const struct sigaction action = {.sa_handler = signals[i].asks ? on_signal : SIG_IGN,
+                                     .sa_flags = SA_RESTART};
+    sigaction(signals[i].number, NULL, &before[i]);
+    if (signals[i].number != SIGHUP || before[i].sa_handler != SIG_IGN)
+      sigaction(signals[i].number, &action, NULL);
+  }
+}
+
+void signals_release(const struct sigaction before[SIGNALS]) {
+  for (int i = 0; i < SIGNALS; i++) sigaction(signals[i].number, &before[i], NULL);
+}
+
+int signals_asked(void) {
+  return (int)stop_requested;
+}

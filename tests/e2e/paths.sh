@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# The wrong kind of path: every command says what it was given, what takes that, and what it wants; nothing that is there
+# is written over.
+. "$(dirname "$0")/run_lib.sh"
+train "$work/run" --steps 2 --eval_every 0
+"$souk" export "$work/run" "$work/bundle" >/dev/null 2>&1
+"$souk" synth --users 50 --items 40 --out "$work/shop" >/dev/null 2>&1
+mkdir "$work/empty" "$work/other"
+echo hello >"$work/other/letter.txt"
+checkpoint=$work/run/step-00000002
+before=$(cd "$work" && find run bundle data shop empty other -type f -exec cksum {} + | sort)
+
+# wrong NAME WANTED COMMAND...: with each of the paths in `given` at the end, the command must fail, name the path and the
+# wanted kind.
+wrong() {
+  local name=$1 wanted=$2 path what; shift 2
+  for path in "${given[@]}"; do
+    case $path in
+    $data) what='is a data set (--data.dir and --data take it)' ;;
+    $checkpoint) what='is a checkpoint (souk eval, export, vectors and --train.init take it)' ;;
+    $work/run) what='is a run (souk eval, export, vectors, plot and replay take it)' ;;
+    $work/bundle) what='is a bundle (souk-infer answers from it)' ;;
+    $work/shop) what='is a generated marketplace (souk prepare --log takes its events.csv.gz)' ;;
+    $work/empty) what='is an empty directory' ;;
+    $work/other) what='is a directory of another kind' ;;
+    $work/tiny.yaml) what='is a file' ;;
+    *) what='does not exist' ;;
+    esac
+    check_error "$name: ${path#"$work"/} ${what%%(*}" "$path $what" "$@" "$path"
+    check "  and $wanted is wanted" grep -q "$wanted is wanted" "$work/.err"
+  done
+}
+given=("$data" "$work/bundle" "$work/shop" "$work/empty" "$work/other" "$work/tiny.yaml" "$work/none")
+wrong eval "a run or a checkpoint" "$souk" eval
+wrong vectors "a run or a checkpoint" "$souk" vectors --items "$work/x.npy"
+wrong init "a run or a checkpoint" "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --train.init
+wrong replay "a run" "$souk" replay
+given=("$data" "$work/bundle" "$checkpoint" "$work/none")
+wrong plot "a run" "$souk" plot --out "$work/x.svg"
+given=("$work/run" "$checkpoint" "$work/bundle" "$work/shop" "$work/empty" "$work/tiny.yaml" "$work/none")
+wrong data "a data set" "$souk" eval "$work/run" --data
+wrong data.dir "a data set" "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --data.dir
+given=("$data" "$checkpoint" "$work/shop" "$work/none")
+wrong pretrain "a configuration (a yaml file) or a run" "$souk" pretrain
+wrong plan "a configuration (a yaml file) or a run" "$souk" plan
+given=("$data" "$work/run" "$work/none")
+wrong prepare "a configuration (a yaml file)" "$souk" prepare
+given=("$data" "$work/shop")
+wrong "a log" "a file" "$souk" prepare --user user --fields.item item --out "$work/x" --log
+export_from() { "$souk" export "$1" "$work/x"; }
+import_from() { "$souk" import "$1" "$work/x"; }
+given=("$data" "$work/bundle" "$work/none")
+wrong export "a run or a checkpoint" export_from
+given=("$data" "$work/shop" "$work/none")
+wrong import "a Hugging Face model" import_from
+
+# ---- places for something new
+place() { check_error "$1: ${2#"$work"/} stays" "left as it is" "${@:3}"; }
+for there in "$data" "$checkpoint" "$work/bundle" "$work/shop" "$work/tiny.yaml"; do
+  place "a run" "$there" "$souk" pretrain "$work/tiny.yaml" --out "$there"
+done
+for there in "$checkpoint" "$work/bundle" "$work/shop"; do
+  place "a data set" "$there" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --force --out "$there"
+done
+place "a checkpoint" "$data" "$souk" import "$work/bundle" "$data" --force
+place "a bundle" "$data" "$souk" export "$work/run" "$data" --force
+check "nothing has changed" test "$before" = "$(cd "$work" && find run bundle data shop empty other -type f -exec cksum {} + | sort)"
+check "and nothing was made" bash -c "! ls -d $work/x* 2>/dev/null"
+
+# ---- a run where its configuration was meant
+check_error "a run is not begun again" "--resume continues it" "$souk" pretrain "$work/run"
+check "but goes on" "$souk" pretrain "$work/run" --resume --steps 4
+check "where it is" test "$(cat "$work/run/last")" = step-00000004
+mv "$work/run" "$work/moved"
+check "also when it was moved" "$souk" pretrain "$work/moved/" --resume --steps 5
+check "to where it is now" test "$(cat "$work/moved/last")" = step-00000005 -a ! -e "$work/run"
+check "another run may have its options" "$souk" pretrain "$work/moved" --out "$work/again"
+check "all of them" diff <(grep -v '^  out:' "$work/moved/config.yaml") <(grep -v '^  out:' "$work/again/config.yaml")
+check "and may be planned" "$souk" plan "$work/moved"
+finish
