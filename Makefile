@@ -19,7 +19,9 @@ CC := gcc
 endif
 PREFIX ?= /usr/local
 Q := $(if $(V),,@)
-VERSION := 0.1.0
+# The version is written down once, in the public header; its first number names the library's file.
+VERSION := $(shell sed -nE 's/^.define SOUK_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$$/\2/p' include/souk/infer.h | paste -sd.)
+SONAME := libsouk_infer.so.$(firstword $(subst ., ,$(VERSION)))
 
 # ---- what is on this machine -------------------------------------------------------------------------------
 DEPS_APT := gcc g++ make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
@@ -59,8 +61,8 @@ AVX2_CFLAGS := -mavx2 -mfma -ffp-contract=fast
 KEY := $(notdir $(CC))$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)$(if $(DEBUG),-debug)$(if $(EXTRA_CFLAGS),-$(shell echo '$(EXTRA_CFLAGS)' | cksum | cut -d' ' -f1))
 B := build/$(KEY)
 DEFAULT_KEY := gcc
-INFER := $(if $(wildcard src/infer/main.c),$(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so)
-ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),build/souk-infer))
+INFER := $(if $(wildcard src/infer/main.c),$(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so $(B)/$(SONAME))
+ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),build/souk-infer build/libsouk_infer.so build/$(SONAME)))
 
 # ---- sources -------------------------------------------------------------------------------------------------
 # The inference module is a product of its own: src/infer, src/simd and the leaf src/format only.
@@ -160,7 +162,11 @@ $(B)/libsouk_infer.a: $(INFER_OBJ)
 	$(Q)rm -f $@ && ld -r -o $(@:.a=.o) $^ && objcopy --localize-hidden $(@:.a=.o) && ar rcs $@ $(@:.a=.o)
 
 $(B)/libsouk_infer.so: $(INFER_OBJ)
-	$(Q)$(CC) -shared -Wl,-soname,libsouk_infer.so.0 $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
+	$(Q)$(CC) -shared -Wl,-soname,$(SONAME) $(filter-out -fopenmp,$(BASE_LDFLAGS)) -o $@ $^ -lm -lpthread
+
+# The name that programs linked here look for.
+$(B)/$(SONAME): $(B)/libsouk_infer.so
+	$(Q)ln -sf libsouk_infer.so $@
 
 $(B)/souk: $(B)/src/main.o $(B)/libsouk.a
 	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ $(PKG_LIBS)
@@ -175,19 +181,22 @@ build/souk: build/$(DEFAULT_KEY)/souk
 	$(Q)ln -sf $(DEFAULT_KEY)/souk $@
 build/souk-infer: build/$(DEFAULT_KEY)/souk-infer
 	$(Q)ln -sf $(DEFAULT_KEY)/souk-infer $@
+build/libsouk_infer.so build/$(SONAME): build/libsouk_infer%: build/$(DEFAULT_KEY)/libsouk_infer%
+	$(Q)ln -sf $(DEFAULT_KEY)/$(@F) $@
 
 install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file; the CUDA backend if built
 	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk}
 	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
-	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so.0
-	ln -sf libsouk_infer.so.0 $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
+	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
 	if [ -e $(B)/libsouk_cuda.so ]; then install -d $(DESTDIR)$(PREFIX)/lib/souk && install -m 755 $(B)/libsouk_cuda.so $(DESTDIR)$(PREFIX)/lib/souk/; fi
 	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
 	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
+	@tools/tell_linker '$(PREFIX)/lib' $(SONAME) '$(DESTDIR)'
 
 uninstall: ## the reverse of install
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/libsouk_infer.so.0 lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/$(SONAME) lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
 	rm -rf $(DESTDIR)$(PREFIX)/include/souk $(DESTDIR)$(PREFIX)/lib/souk
 
 clean: ## remove build products (downloads and environments under build/ too)

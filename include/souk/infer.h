@@ -42,6 +42,14 @@
 // Files are mapped, not copied, so a bundle in use must not be changed in place; write a new one and rename
 // it.
 //
+// Versions. A program runs with every later library of the same SOUK_VERSION_MAJOR, which is the number in the
+// library's file name (libsouk_infer.so.0). Structures that the caller allocates may get more fields at their end. So
+// the functions that take such structures are told how large they are: souk_get_info and souk_rank, below, pass on
+// the sizes that the program was compiled with to souk_get_info_sized and souk_rank_sized, which are what the library
+// exports and what other languages call. A field that the program does not know counts as zero, which is always its
+// default; a field that the library does not know must be zero, or the call is refused. souk_error and
+// souk_history never change their size.
+//
 // Ownership. Nothing passed in is kept after a call returns. Strings returned belong to the bundle and live
 // until souk_close.
 #ifndef SOUK_INFER_H
@@ -49,6 +57,11 @@
 
 #include <stddef.h>
 #include <stdint.h>
+
+// The version of this header; souk_infer_version() is that of the library. Souk as a whole has the same.
+#define SOUK_VERSION_MAJOR 0
+#define SOUK_VERSION_MINOR 1
+#define SOUK_VERSION_PATCH 0
 
 #ifdef __cplusplus
 extern "C" {
@@ -116,12 +129,17 @@ typedef struct souk_info {
   int64_t training_step;  // optimiser steps that made it
   const char *data_name;  // data set it was trained on
   const char *created_by; // program that wrote it
-  size_t memory_bytes;    // allocated by the bundle itself (calls add workspaces, kept for reuse)
-  size_t mapped_bytes;    // of its files, shared with other processes through the page cache
+  size_t
+      memory_bytes; // allocated: the bundle, and the workspaces of finished calls that it keeps for the next
+  size_t mapped_bytes; // of its files, shared with other processes through the page cache
 } souk_info;
 
-// Fills *info.
-SOUK_API souk_status souk_get_info(const souk_bundle *bundle, souk_info *info, souk_error *error);
+// Fills *info, of info_bytes.
+SOUK_API souk_status souk_get_info_sized(const souk_bundle *bundle, souk_info *info, size_t info_bytes,
+                                         souk_error *error);
+static inline souk_status souk_get_info(const souk_bundle *bundle, souk_info *info, souk_error *error) {
+  return souk_get_info_sized(bundle, info, sizeof(souk_info), error);
+}
 
 // ---- names ---------------------------------------------------------------------------------------------------
 
@@ -155,6 +173,7 @@ typedef struct souk_history {
   const char *const *names;       // [n] names; both NULL only if n is 0, not both set
   const int32_t *events;          // [n] event types by number; or
   const char *const *event_names; // [n] by name, NULL pointers: "none"; both NULL: all "none"; not both set
+  const void *reserved[2];        // NULL: room for what later versions may want to know of each event
 } souk_history;
 // An event type that the bundle does not have is an error, not a guess; the message names those there are.
 
@@ -169,6 +188,15 @@ typedef struct souk_history {
 // bundle's weights are so large that a vector overflows, the call fails with SOUK_ERR_NONFINITE.
 SOUK_API souk_status souk_user_vectors(const souk_bundle *bundle, const souk_history *histories, size_t n,
                                        int32_t threads, float *u, int32_t *unknown, souk_error *error);
+
+// The same from flat arrays, as numpy and Arrow keep lists: history i is items[offsets[i]] ..
+// items[offsets[i + 1] - 1].
+//   offsets [n + 1]      read; never falling, the first at least 0, neighbours at most 2^24 apart
+//   items [offsets[n]]   read; numbers, -1: unknown
+//   events [offsets[n]]  read; event types by number; NULL: all "none"
+SOUK_API souk_status souk_user_vectors_flat(const souk_bundle *bundle, const int64_t *offsets,
+                                            const int32_t *items, const int32_t *events, size_t n,
+                                            int32_t threads, float *u, int32_t *unknown, souk_error *error);
 
 // Item vectors of items first .. first + count - 1 into v [count][W]. count may be 0.
 SOUK_API souk_status souk_item_vectors(const souk_bundle *bundle, int32_t first, int32_t count, float *v,
@@ -209,9 +237,9 @@ typedef struct souk_rank_options {
 // errors.
 
 // The k best items of each of n queries, best first; equal scores by rising item number.
-//   queries [n]      read
+//   queries [n]      read, query_bytes each
 //   k                at least 1; more than there are items is fine
-//   options          read; may be NULL
+//   options          read, options_bytes; may be NULL
 //   items [n][k]     written: item numbers. Row i has counts[i] of them; what lies behind is not touched
 //   scores [n][k]    written likewise; may be NULL
 //   counts [n]       written: how many items were found, at most k; fewer where filters leave fewer
@@ -219,9 +247,31 @@ typedef struct souk_rank_options {
 // n may be 0. Where the score of an item that could be listed overflows, the call fails with
 // SOUK_ERR_NONFINITE. The cost of a query over the whole catalogue of I items is 2 I W operations beside the
 // encoder's.
-SOUK_API souk_status souk_rank(const souk_bundle *bundle, const souk_query *queries, size_t n, int32_t k,
-                               const souk_rank_options *options, int32_t *items, float *scores,
-                               int32_t *counts, int32_t *unknown, souk_error *error);
+SOUK_API souk_status souk_rank_sized(const souk_bundle *bundle, const souk_query *queries, size_t query_bytes,
+                                     size_t n, int32_t k, const souk_rank_options *options,
+                                     size_t options_bytes, int32_t *items, float *scores, int32_t *counts,
+                                     int32_t *unknown, souk_error *error);
+static inline souk_status souk_rank(const souk_bundle *bundle, const souk_query *queries, size_t n, int32_t k,
+                                    const souk_rank_options *options, int32_t *items, float *scores,
+                                    int32_t *counts, int32_t *unknown, souk_error *error) {
+  return souk_rank_sized(bundle, queries, sizeof(souk_query), n, k, options, sizeof(souk_rank_options), items,
+                         scores, counts, unknown, error);
+}
+
+// The same for n histories in flat arrays (see souk_user_vectors_flat), without filters of their own.
+SOUK_API souk_status souk_rank_flat_sized(const souk_bundle *bundle, const int64_t *offsets,
+                                          const int32_t *history_items, const int32_t *history_events,
+                                          size_t n, int32_t k, const souk_rank_options *options,
+                                          size_t options_bytes, int32_t *items, float *scores,
+                                          int32_t *counts, int32_t *unknown, souk_error *error);
+static inline souk_status souk_rank_flat(const souk_bundle *bundle, const int64_t *offsets,
+                                         const int32_t *history_items, const int32_t *history_events,
+                                         size_t n, int32_t k, const souk_rank_options *options,
+                                         int32_t *items, float *scores, int32_t *counts, int32_t *unknown,
+                                         souk_error *error) {
+  return souk_rank_flat_sized(bundle, offsets, history_items, history_events, n, k, options,
+                              sizeof(souk_rank_options), items, scores, counts, unknown, error);
+}
 
 #ifdef __cplusplus
 }

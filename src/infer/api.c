@@ -1,6 +1,7 @@
 // The public functions: arguments are checked here, once; what lies below trusts them.
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -105,6 +106,18 @@ static souk_status check_events(const souk_bundle *b, const souk_history *h, pla
   return SOUK_OK;
 }
 
+// Of a structure of the caller's, `bytes` long, we know the first `known`: what lies behind must be zero.
+static souk_status check_tail(const void *structure, size_t bytes, size_t known, place where,
+                              souk_error *error) {
+  const unsigned char *p = structure;
+  for (size_t i = known; i < bytes; i++)
+    if (p[i] != 0)
+      return infer_fail(error, SOUK_ERR_ARGUMENT,
+                        "%s has a field that this library, version %s, does not know; a newer one is needed",
+                        name_of(&where), souk_infer_version());
+  return SOUK_OK;
+}
+
 static const char *history_problem(const souk_history *h) {
   if (h->items == NULL && h->names == NULL) return "items and names must not both be NULL";
   if (h->items != NULL && h->names != NULL) return "items and names must not both be set";
@@ -119,6 +132,7 @@ static souk_status check_history(const souk_bundle *b, const souk_history *h, pl
                                  souk_error *error) {
   if (h->n < 0 || h->n > HISTORY_MAX)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.n = %d is not from 0 to 2^24", name_of(&where), h->n);
+  PASS(check_tail(h, sizeof *h, offsetof(souk_history, reserved), where, error));
   if (h->n == 0) return SOUK_OK;
   const char *problem = history_problem(h);
   if (problem != NULL) return infer_fail(error, SOUK_ERR_ARGUMENT, "%s: %s", name_of(&where), problem);
@@ -207,28 +221,32 @@ void souk_close(souk_bundle *bundle) {
   if (usable(bundle)) free_bundle(bundle);
 }
 
-souk_status souk_get_info(const souk_bundle *b, souk_info *info, souk_error *error) {
+souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t info_bytes, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   CHECK_POINTER(info, souk_info, 1, "info");
-  *info = (souk_info){.items = b->items,
-                      .dimension = b->width,
-                      .max_history = b->max_history,
-                      .event_types = b->event_types,
-                      .hidden = b->hidden,
-                      .layers = b->layers,
-                      .heads = b->heads,
-                      .intermediate = b->intermediate,
-                      .cosine = b->cosine,
-                      .inv_temperature = b->inv_temperature_wide,
-                      .has_catalogue = b->catalogue.lines != NULL,
-                      .training_step = b->training_step,
-                      .data_name = b->data_name,
-                      .created_by = b->created_by};
-  info->memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + b->item_names.bytes;
-  if (b->word_copy != NULL) info->memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
-  if (b->catalogue.lines != NULL) info->memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
-  for (int i = 0; i < FILE_COUNT; i++) info->mapped_bytes += b->files[i].bytes;
+  if (info_bytes == 0) return infer_fail(error, SOUK_ERR_ARGUMENT, "info_bytes is 0");
+  souk_info known = {.items = b->items,
+                     .dimension = b->width,
+                     .max_history = b->max_history,
+                     .event_types = b->event_types,
+                     .hidden = b->hidden,
+                     .layers = b->layers,
+                     .heads = b->heads,
+                     .intermediate = b->intermediate,
+                     .cosine = b->cosine,
+                     .inv_temperature = b->inv_temperature_wide,
+                     .has_catalogue = b->catalogue.lines != NULL,
+                     .training_step = b->training_step,
+                     .data_name = b->data_name,
+                     .created_by = b->created_by};
+  known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + b->item_names.bytes +
+                       (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
+  if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
+  if (b->catalogue.lines != NULL) known.memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
+  for (int i = 0; i < FILE_COUNT; i++) known.mapped_bytes += b->files[i].bytes;
+  memset(info, 0, info_bytes); // a newer program's fields are zero
+  memcpy(info, &known, info_bytes < sizeof known ? info_bytes : sizeof known);
   return SOUK_OK;
 }
 
@@ -279,7 +297,7 @@ const char *souk_event_name(const souk_bundle *b, int32_t event) {
 
 typedef struct encode_job {
   const souk_bundle *b;
-  const souk_history *histories;
+  history_source source;
   size_t n, next;
   float *u;
   int32_t *unknown;
@@ -290,7 +308,9 @@ typedef struct encode_job {
 
 static souk_status encode_part(const encode_job *j, workspace *space, size_t first, size_t n, souk_error *e) {
   const size_t W = (size_t)j->b->width;
-  PASS(encode(j->b, &space->encode, j->histories + first, n, j->u + first * W,
+  souk_history histories[TAKE];
+  for (size_t i = 0; i < n; i++) histories[i] = source_history(&j->source, first + i);
+  PASS(encode(j->b, &space->encode, histories, n, j->u + first * W,
               j->unknown != NULL ? j->unknown + first : NULL, e));
   for (size_t i = first; i < first + n; i++)
     if (!__builtin_isfinite(length_of(j->u + i * W, W)))
@@ -321,25 +341,62 @@ static void encode_share(void *arg) {
   workspace_put(j->b->pool, space);
 }
 
-souk_status souk_user_vectors(const souk_bundle *b, const souk_history *histories, size_t n, int32_t threads,
-                              float *u, int32_t *unknown, souk_error *error) {
-  BEGIN_CALL(error);
-  PASS(check_bundle(b, error));
-  PASS(check_count(n, "n", error));
+static souk_status user_vectors(const souk_bundle *b, const history_source *source, size_t n, int32_t threads,
+                                float *u, int32_t *unknown, souk_error *error) {
   PASS(check_threads(threads, error));
-  CHECK_POINTER(histories, souk_history, n, "histories");
   CHECK_POINTER(u, float, n, "u");
   CHECK_POINTER(unknown, int32_t, 0, "unknown");
-  for (size_t i = 0; i < n; i++)
-    PASS(check_history(b, &histories[i], (place){.array = "histories", .index = i, .field = ""}, error));
+  for (size_t i = 0; i < n; i++) {
+    const souk_history h = source_history(source, i);
+    PASS(check_history(b, &h, (place){.array = "histories", .index = i, .field = ""}, error));
+  }
   if (n == 0) return SOUK_OK;
-  encode_job j = {.b = b, .histories = histories, .n = n, .u = u, .unknown = unknown, .error = error};
+  encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown, .error = error};
   if (pthread_mutex_init(&j.lock, NULL) != 0)
     return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
   const size_t shares = (n + TAKE - 1) / TAKE, wanted = (size_t)threads_wanted(threads);
   run_threads((int32_t)(wanted < shares ? wanted : shares), encode_share, &j);
   pthread_mutex_destroy(&j.lock);
   return j.rc;
+}
+
+souk_status souk_user_vectors(const souk_bundle *b, const souk_history *histories, size_t n, int32_t threads,
+                              float *u, int32_t *unknown, souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  CHECK_POINTER(histories, souk_history, n, "histories");
+  return user_vectors(b, &(history_source){.list = histories}, n, threads, u, unknown, error);
+}
+
+// That flat arrays can be cut into histories; what the pieces hold is checked like any history.
+static souk_status check_flat(const history_source *s, size_t n, souk_error *error) {
+  CHECK_POINTER(s->offsets, int64_t, n, "offsets");
+  if (n > 0 && s->offsets[0] < 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "offsets[0] = %lld is negative", (long long)s->offsets[0]);
+  for (size_t i = 0; i < n; i++) {
+    const long long begin = s->offsets[i], end = s->offsets[i + 1];
+    if (end < begin)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "offsets[%zu] = %lld is less than offsets[%zu] = %lld",
+                        i + 1, end, i, begin);
+    if (end - begin > HISTORY_MAX)
+      return infer_fail(error, SOUK_ERR_ARGUMENT, "histories[%zu] has %lld events, more than 2^24", i,
+                        end - begin);
+  }
+  CHECK_POINTER(s->items, int32_t, n > 0 && s->offsets[n] > s->offsets[0], "items");
+  CHECK_POINTER(s->events, int32_t, 0, "events");
+  return SOUK_OK;
+}
+
+souk_status souk_user_vectors_flat(const souk_bundle *b, const int64_t *offsets, const int32_t *items,
+                                   const int32_t *events, size_t n, int32_t threads, float *u,
+                                   int32_t *unknown, souk_error *error) {
+  const history_source source = {.offsets = offsets, .items = items, .events = events};
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  PASS(check_flat(&source, n, error));
+  return user_vectors(b, &source, n, threads, u, unknown, error);
 }
 
 souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,
@@ -386,36 +443,85 @@ static souk_status check_query(const souk_bundle *b, const souk_query *q, size_t
   return check_items(b, q->deny, q->n_deny, -1, where, error);
 }
 
-souk_status souk_rank(const souk_bundle *b, const souk_query *queries, size_t n, int32_t k,
-                      const souk_rank_options *options, int32_t *items, float *scores, int32_t *counts,
-                      int32_t *unknown, souk_error *error) {
-  static const souk_rank_options defaults;
+static souk_status check_options(const souk_bundle *b, const souk_rank_options *o, souk_error *error) {
+  PASS(check_threads(o->threads, error));
+  if (o->keep_history != 0 && o->keep_history != 1)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.keep_history = %d is not 0 or 1", o->keep_history);
+  PASS(check_items(b, o->allow, o->n_allow, -1, (place){.field = "options.allow"}, error));
+  return check_items(b, o->deny, o->n_deny, -1, (place){.field = "options.deny"}, error);
+}
+
+// The caller's options, in the structure of this version.
+static souk_status take_options(souk_rank_options *own, const souk_rank_options *options, size_t bytes,
+                                souk_error *error) {
+  *own = (souk_rank_options){.threads = 0};
+  CHECK_POINTER(options, souk_rank_options, 0, "options");
+  if (options == NULL) return SOUK_OK;
+  if (bytes == 0) return infer_fail(error, SOUK_ERR_ARGUMENT, "options_bytes is 0");
+  PASS(check_tail(options, bytes, sizeof *own, (place){.field = "options"}, error));
+  memcpy(own, options, bytes < sizeof *own ? bytes : sizeof *own);
+  return SOUK_OK;
+}
+
+// j: all but the options, whose queries or flat arrays can be read.
+static souk_status rank(rank_job *j, const souk_rank_options *options, size_t options_bytes,
+                        souk_error *error) {
+  souk_rank_options own;
+  if (j->k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", j->k);
+  PASS(take_options(&own, options, options_bytes, error));
+  PASS(check_options(j->b, &own, error));
+  CHECK_POINTER(j->items, int32_t, j->n, "items");
+  CHECK_POINTER(j->counts, int32_t, j->n, "counts");
+  CHECK_POINTER(j->scores, float, 0, "scores");
+  CHECK_POINTER(j->unknown, int32_t, 0, "unknown");
+  for (size_t i = 0; i < j->n; i++) {
+    const souk_query q = job_query(j, i);
+    PASS(check_query(j->b, &q, i, error));
+  }
+  j->options = &own;
+  return rank_run(j, error);
+}
+
+souk_status souk_rank_sized(const souk_bundle *b, const souk_query *queries, size_t query_bytes, size_t n,
+                            int32_t k, const souk_rank_options *options, size_t options_bytes, int32_t *items,
+                            float *scores, int32_t *counts, int32_t *unknown, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
-  if (k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", k);
-  CHECK_POINTER(options, souk_rank_options, 0, "options");
-  if (options == NULL) options = &defaults;
-  PASS(check_threads(options->threads, error));
-  if (options->keep_history != 0 && options->keep_history != 1)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.keep_history = %d is not 0 or 1",
-                      options->keep_history);
-  PASS(check_items(b, options->allow, options->n_allow, -1, (place){.field = "options.allow"}, error));
-  PASS(check_items(b, options->deny, options->n_deny, -1, (place){.field = "options.deny"}, error));
+  if (query_bytes < sizeof(souk_history) || query_bytes % _Alignof(souk_query) != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "query_bytes = %zu is not the size of a souk_query",
+                      query_bytes);
   CHECK_POINTER(queries, souk_query, n, "queries");
-  CHECK_POINTER(items, int32_t, n, "items");
-  CHECK_POINTER(counts, int32_t, n, "counts");
-  CHECK_POINTER(scores, float, 0, "scores");
-  CHECK_POINTER(unknown, int32_t, 0, "unknown");
-  for (size_t i = 0; i < n; i++) PASS(check_query(b, &queries[i], i, error));
-  const rank_job job = {.b = b,
-                        .queries = queries,
-                        .n = n,
-                        .k = k,
-                        .options = options,
-                        .items = items,
-                        .counts = counts,
-                        .unknown = unknown,
-                        .scores = scores};
-  return rank_run(&job, error);
+  for (size_t i = 0; query_bytes > sizeof(souk_query) && i < n; i++)
+    PASS(check_tail((const char *)queries + i * query_bytes, query_bytes, sizeof(souk_query),
+                    (place){.array = "queries", .index = i, .field = ""}, error));
+  rank_job j = {.b = b,
+                .queries = queries,
+                .query_bytes = query_bytes,
+                .n = n,
+                .k = k,
+                .items = items,
+                .counts = counts,
+                .unknown = unknown,
+                .scores = scores};
+  return rank(&j, options, options_bytes, error);
+}
+
+souk_status souk_rank_flat_sized(const souk_bundle *b, const int64_t *offsets, const int32_t *history_items,
+                                 const int32_t *history_events, size_t n, int32_t k,
+                                 const souk_rank_options *options, size_t options_bytes, int32_t *items,
+                                 float *scores, int32_t *counts, int32_t *unknown, souk_error *error) {
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_count(n, "n", error));
+  rank_job j = {.b = b,
+                .flat = {.offsets = offsets, .items = history_items, .events = history_events},
+                .n = n,
+                .k = k,
+                .items = items,
+                .counts = counts,
+                .unknown = unknown,
+                .scores = scores};
+  PASS(check_flat(&j.flat, n, error));
+  return rank(&j, options, options_bytes, error);
 }

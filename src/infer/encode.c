@@ -33,6 +33,14 @@ typedef struct chunk {
 
 // ---- sequences -----------------------------------------------------------------------------------------------
 
+souk_history source_history(const history_source *s, size_t i) {
+  if (s->list != NULL) return s->list[i];
+  const int64_t begin = s->offsets[i], n = s->offsets[i + 1] - begin;
+  if (n == 0) return (souk_history){.n = 0}; // there may be no arrays at all
+  return (souk_history){
+      .n = (int32_t)n, .items = s->items + begin, .events = s->events != NULL ? s->events + begin : NULL};
+}
+
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i) {
   return h->items != NULL ? h->items[i] : names_find(&b->item_names, h->names[i], strlen(h->names[i]));
 }

@@ -4,6 +4,15 @@
 
 #include "infer/bundle.h"
 
+// The histories of a call, one by one or in flat arrays.
+typedef struct history_source {
+  const souk_history *list; // NULL: flat
+  const int64_t *offsets;   // [n + 1]
+  const int32_t *items, *events;
+} history_source;
+
+souk_history source_history(const history_source *s, size_t i);
+
 // The item number of event i of a history, -1 if it is unknown.
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 

@@ -23,7 +23,6 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-#include "infer/encode.h"
 #include "infer/workspace.h"
 #include "simd/simd.h"
 
@@ -165,8 +164,8 @@ static souk_status filter_make(call_filter *f, const souk_bundle *b, const souk_
 
 typedef struct question {
   size_t index; // of the query in the call
-  const souk_query *query;
-  int32_t *history;  // [query->history.n] item numbers
+  souk_query query;
+  int32_t *history;  // [query.history.n] item numbers
   int32_t *excluded; // [n_excluded] ascending
   int32_t n_excluded;
   bool may_overflow; // the user vector is so long that a score could
@@ -218,8 +217,19 @@ static bool contains(const int32_t *list, int32_t n, int32_t item) {
   return low < n && list[low] == item;
 }
 
-static size_t list_length(const souk_query *q) {
-  return 2 * (size_t)q->history.n + q->n_deny + (q->candidates != NULL ? q->n_candidates : 0);
+souk_query job_query(const rank_job *j, size_t i) {
+  souk_query q = {.n_deny = 0};
+  if (j->queries == NULL) {
+    q.history = source_history(&j->flat, i);
+    return q;
+  }
+  const size_t bytes = j->query_bytes < sizeof q ? j->query_bytes : sizeof q;
+  memcpy(&q, (const char *)j->queries + i * j->query_bytes, bytes);
+  return q;
+}
+
+static size_t list_length(souk_query q) {
+  return 2 * (size_t)q.history.n + q.n_deny + (q.candidates != NULL ? q.n_candidates : 0);
 }
 
 // Pointers into the area; with a NULL area, only the size.
@@ -252,7 +262,7 @@ static size_t lay_out(group *g, area *a, const work *w, size_t m, size_t list) {
 // Resolves the history and makes the list of exclusions; *lists moves on.
 static void prepare(const work *w, question *q, int32_t **lists) {
   const souk_bundle *b = w->j->b;
-  const souk_history *h = &q->query->history;
+  const souk_history *h = &q->query.history;
   int32_t unknown = 0, n = 0;
   q->history = *lists;
   q->excluded = *lists + h->n;
@@ -261,8 +271,8 @@ static void prepare(const work *w, question *q, int32_t **lists) {
     unknown += q->history[i] < 0;
     if (w->j->options->keep_history == 0 && q->history[i] >= 0) q->excluded[n++] = q->history[i];
   }
-  for (size_t i = 0; i < q->query->n_deny; i++)
-    if (q->query->deny[i] >= 0) q->excluded[n++] = q->query->deny[i];
+  for (size_t i = 0; i < q->query.n_deny; i++)
+    if (q->query.deny[i] >= 0) q->excluded[n++] = q->query.deny[i];
   qsort(q->excluded, (size_t)n, sizeof *q->excluded, by_number);
   q->n_excluded = n;
   *lists = q->excluded + n;
@@ -275,14 +285,14 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   const rank_job *j = w->j;
   const size_t W = (size_t)j->b->width;
   size_t list = 0, n = 0, todo = 0;
-  for (size_t i = 0; i < m; i++) list += list_length(&j->queries[first + i]);
+  for (size_t i = 0; i < m; i++) list += list_length(job_query(j, first + i));
   *g = (group){.m = m};
   PASS(area_reserve(&space->rank, lay_out(g, NULL, w, m, list), e));
   lay_out(g, &space->rank, w, m, list);
   for (int candidates = 0; candidates < 2; candidates++) {
     for (size_t i = 0; i < m; i++) {
-      const souk_query *q = &j->queries[first + i];
-      if ((q->candidates != NULL) != (candidates == 1)) continue;
+      const souk_query q = job_query(j, first + i);
+      if ((q.candidates != NULL) != (candidates == 1)) continue;
       g->questions[n++] = (question){.index = first + i, .query = q};
     }
     if (candidates == 0) g->over_catalogue = n;
@@ -292,8 +302,8 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
     question *q = &g->questions[i];
     prepare(w, q, &lists);
     q->best = heap_of(g->kept + i * (size_t)w->k, w->k);
-    if (q->query->u != NULL) continue;
-    g->todo[todo] = q->query->history;
+    if (q->query.u != NULL) continue;
+    g->todo[todo] = q->query.history;
     g->todo[todo].names = NULL;
     g->todo[todo++].items = q->history;
   }
@@ -301,7 +311,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   PASS(encode(j->b, &space->encode, g->todo, todo, g->encoded, NULL, e));
   todo = 0;
   for (size_t i = 0; i < m; i++) {
-    const float *u = g->questions[i].query->u;
+    const float *u = g->questions[i].query.u;
     memcpy(g->u + i * W, u != NULL ? u : g->encoded + W * todo++, W * sizeof(float));
     const double length = length_of(g->u + i * W, W);
     if (!isfinite(length))
@@ -358,8 +368,8 @@ static void rank_candidates(const work *w, const group *g, size_t i) {
   question *q = &g->questions[i];
   int32_t n = 0, unique = 0;
   int32_t *list = g->lists;
-  for (size_t c = 0; c < q->query->n_candidates; c++)
-    if (q->query->candidates[c] >= 0) list[n++] = q->query->candidates[c];
+  for (size_t c = 0; c < q->query.n_candidates; c++)
+    if (q->query.candidates[c] >= 0) list[n++] = q->query.candidates[c];
   qsort(list, (size_t)n, sizeof *list, by_number);
   for (int32_t c = 0; c < n; c++)
     if (unique == 0 || list[c] != list[unique - 1]) list[unique++] = list[c];
@@ -403,7 +413,7 @@ static size_t take_queries(work *w, size_t most, size_t *first) {
   pthread_mutex_lock(&w->lock);
   *first = w->next;
   while (w->rc == SOUK_OK && w->next < w->j->n && m < most && (m == 0 || list < GROUP_LIST)) {
-    list += list_length(&w->j->queries[w->next++]);
+    list += list_length(job_query(w->j, w->next++));
     m++;
   }
   pthread_mutex_unlock(&w->lock);

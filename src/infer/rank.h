@@ -3,16 +3,23 @@
 #define SOUK_INFER_RANK_H
 
 #include "infer/bundle.h"
+#include "infer/encode.h"
 
 typedef struct rank_job {
   const souk_bundle *b;
-  const souk_query *queries; // [n]
+  // [n] of query_bytes each, which an older or newer program may have made; NULL: the histories alone, flat
+  const souk_query *queries;
+  size_t query_bytes;
+  history_source flat;
   size_t n;
   int32_t k;
   const souk_rank_options *options;  // never NULL here
   int32_t *items, *counts, *unknown; // [n][k], [n], [n] or NULL
   float *scores;                     // [n][k] or NULL
 } rank_job;
+
+// Query i; what its maker did not know of is zero.
+souk_query job_query(const rank_job *j, size_t i);
 
 // Arguments have been checked.
 souk_status rank_run(const rank_job *j, souk_error *e);

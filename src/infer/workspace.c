@@ -37,6 +37,15 @@ void pool_free(workspace_pool *p) {
   free(p);
 }
 
+size_t pool_bytes(workspace_pool *p) {
+  size_t bytes = sizeof *p;
+  pthread_mutex_lock(&p->lock);
+  for (const workspace *w = p->idle; w != NULL; w = w->next)
+    bytes += sizeof *w + w->encode.bytes + w->rank.bytes;
+  pthread_mutex_unlock(&p->lock);
+  return bytes;
+}
+
 workspace *workspace_get(workspace_pool *p) {
   pthread_mutex_lock(&p->lock);
   workspace *w = p->idle;

@@ -6,6 +6,8 @@
 
 souk_status pool_new(workspace_pool **out, souk_error *e);
 void pool_free(workspace_pool *p); // NULL is safe; no workspace may be in use
+size_t
+pool_bytes(workspace_pool *p); // of the workspaces that it keeps; those of running calls come when they end
 // An idle workspace or a new one; NULL without memory. Given back with workspace_put.
 workspace *workspace_get(workspace_pool *p);
 void workspace_put(workspace_pool *p, workspace *w); // NULL is safe

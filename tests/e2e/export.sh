@@ -154,7 +154,19 @@ else
   # Under `make test` the flags of that make are in MAKEFLAGS already.
   if [ -n "${MAKEFLAGS:-}" ]; then make_flags=""; else make_flags="CC=$cc $make_flags"; fi
   # shellcheck disable=SC2086
-  check "make install" make --no-print-directory $make_flags install PREFIX=/opt/souk DESTDIR="$work/root"
+  check "make install" bash -c "set -o pipefail; make --no-print-directory $make_flags install PREFIX=/opt/souk DESTDIR='$work/root' | tee '$work/installed'"
+  check "tells what is left to do" grep -q "libsouk_infer.so.0 is staged under $work/root: run ldconfig where it goes to /opt/souk/lib" "$work/installed"
+  # A linker's cache of our own: what is installed for good is put into it, where it looks there.
+  printf '#!/bin/sh\nif [ "$1" = -p ]; then cat "%s/cache"; else echo "	libsouk_infer.so.0 => /usr/local/lib/libsouk_infer.so.0" >"%s/cache"; fi\n' "$work" "$work" >"$work/ldconfig"
+  chmod +x "$work/ldconfig"
+  told() { LDCONFIG=$work/ldconfig tools/tell_linker "$1" libsouk_infer.so.0 "" | grep -oE '^(ldconfig has run|ldconfig does not look in [^:]*|not root)'; }
+  if [ "$(id -u)" = 0 ]; then
+    is "root's ldconfig runs" "ldconfig has run" told /usr/local/lib
+    is "a directory where it does not look is named" "ldconfig does not look in /opt/souk/lib" told /opt/souk/lib
+  else
+    is "without root it is told" "not root" told /usr/local/lib
+    check "and ldconfig does not run" test ! -e "$work/cache"
+  fi
   export PKG_CONFIG_PATH=$work/root/opt/souk/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root
   cat >"$work/program.c" <<'X'
 #include <souk/infer.h>
@@ -164,9 +176,16 @@ int main(int argc, char **argv) {
   souk_error error;
   souk_bundle *bundle;
   const char *const names[] = {"i1", "i2", "i3"};
-  const souk_query query = {{3, NULL, names, NULL, NULL}, NULL, NULL, 0, NULL, 0};
+  souk_query query;
   int32_t items[5], count, i;
   float scores[5];
+  char version[32];
+  memset(&query, 0, sizeof query);
+  query.history.n = 3;
+  query.history.names = names;
+  snprintf(version, sizeof version, "%d.%d.%d", SOUK_VERSION_MAJOR, SOUK_VERSION_MINOR, SOUK_VERSION_PATCH);
+  if (strcmp(version, souk_infer_version()) != 0) return 2;
+  if (argc == 1) return puts(version) < 0;
   if (argc != 2 || souk_open(&bundle, argv[1], 0, &error) != SOUK_OK) return fprintf(stderr, "%s\n", error.message), 1;
   if (souk_rank(bundle, &query, 1, 5, NULL, items, scores, &count, NULL, &error) != SOUK_OK) return 1;
   for (i = 0; i < count; i++) printf("%s\"%s\"", i > 0 ? "," : "", souk_item_name(bundle, items[i]));
@@ -182,6 +201,10 @@ X
   }
   check "a C program against the shared library" build "$work/shared" $cc "c -std=c11" "$(pkg-config --libs souk_infer)"
   is "answers" "$wanted" env LD_LIBRARY_PATH="$work/root/opt/souk/lib" "$work/shared" "$work/bundle"
+  is "header, library, program, pkg-config and make say one version" "$(pkg-config --modversion souk_infer)" \
+    bash -c "{ LD_LIBRARY_PATH='$work/root/opt/souk/lib' '$work/shared'; '$infer' --version | cut -d' ' -f2; make --no-print-directory help | sed -nE 's/^Souk (.*)\. Targets:/\1/p'; } | sort -u"
+  check "a C program against the library in the build directory" build "$work/here" $cc "c -std=c11" "-L$SOUK_BUILD -lsouk_infer -Wl,-rpath,$SOUK_BUILD"
+  is "starts from there" "$wanted" "$work/here" "$work/bundle"
   check "needs the versioned name" bash -c "readelf -d '$work/shared' | grep -q 'libsouk_infer.so.0'"
   if [ -z "$flags" ]; then
     check "needs libc, libm and threads only" bash -c "! ldd '$work/root/opt/souk/lib/libsouk_infer.so.0' | grep -vE 'linux-vdso|libc\.so|libm\.so|libpthread|ld-linux'"

@@ -4,6 +4,7 @@
 
 #include "data/dataset.h"
 #include "model/model.h"
+#include "souk/infer.h"
 
 // A model configuration as the options' defaults give it, for tiny_dataset's data: H 16, 2 layers, 2 heads,
 // 10 positions.
@@ -19,5 +20,16 @@ void tiny_export(const char *dir, model *m, dataset *d);
 // All in one, below the fresh directory `dir` (tiny_directory): a data set of users x items in DIR/data, the
 // model of *c (NULL: tiny_config) and the bundle.
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c);
+
+// A call of the inference library must fail with this code and say `text`; a NULL error is fine too.
+#define refuses(call, wanted, text)                                                                          \
+  do {                                                                                                       \
+    souk_error e = {.code = SOUK_OK}, *error = &e;                                                           \
+    assert_int_equal(call, wanted);                                                                          \
+    assert_int_equal(e.code, wanted);                                                                        \
+    if (strstr(e.message, text) == NULL) fail_msg("%s: \"%s\" does not say \"%s\"", #call, e.message, text); \
+    error = NULL;                                                                                            \
+    assert_int_equal(call, wanted);                                                                          \
+  } while (0)
 
 #endif

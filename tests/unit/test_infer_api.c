@@ -35,17 +35,6 @@ static int close_all(void **state) {
   return 0;
 }
 
-// The call must fail with this code and say `text`; a NULL error is fine too.
-#define refuses(call, wanted, text)                                                                          \
-  do {                                                                                                       \
-    souk_error e = {.code = SOUK_OK}, *error = &e;                                                           \
-    assert_int_equal(call, wanted);                                                                          \
-    assert_int_equal(e.code, wanted);                                                                        \
-    if (strstr(e.message, text) == NULL) fail_msg("%s: \"%s\" does not say \"%s\"", #call, e.message, text); \
-    error = NULL;                                                                                            \
-    assert_int_equal(call, wanted);                                                                          \
-  } while (0)
-
 // ---- answers -------------------------------------------------------------------------------------------------
 
 typedef struct question {
