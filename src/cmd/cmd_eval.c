@@ -87,7 +87,7 @@ static status evaluate(const eval_flags *f, const evaluation_config *config, dat
   evaluation *e = NULL;
   json_t *j = NULL;
   status rc = OK;
-  if (c != NULL) TRY(checkpoint_model(&m, c, f->device, (int32_t)f->threads));
+  if (c != NULL) TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
   if (f->lists[0] != '\0') TRY_GOTO(evaluation_lists(e, (int32_t)f->k, f->lists), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,

@@ -30,12 +30,14 @@ static const option flag_options[] = {
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
 
-static status write_users(const vector_flags *f, const checkpoint *c, model *m) {
-  dataset *d;
-  TRY(dataset_open(&d, f->data, true));
-  status rc = checkpoint_check_data(c, d);
-  if (rc == OK) rc = vectors_of_users(c, m, d, (vector_part)f->part, f->users);
-  dataset_close(d);
+static status write_vectors(const vector_flags *f, const checkpoint *c, dataset *d) {
+  model *m;
+  TRY(checkpoint_model(&m, c, f->hidden[0] == '\0' ? d : NULL, f->device, (int32_t)f->threads));
+  status rc = OK;
+  if (f->items[0] != '\0') rc = vectors_of_items(c, m, f->items);
+  if (rc == OK && d != NULL) rc = vectors_of_users(c, m, d, (vector_part)f->part, f->users);
+  if (rc == OK && f->hidden[0] != '\0') rc = vectors_of_tokens(c, m, f->input, f->hidden);
+  model_free(m);
   return rc;
 }
 
@@ -71,13 +73,12 @@ status cmd_vectors(int argc, char **argv) {
   if (n != 1) return fail(ERR_ARGUMENT, "a run or a checkpoint is wanted: %s", set.usage);
   TRY(check_flags(&f));
   checkpoint *c;
-  model *m = NULL;
+  dataset *d = NULL;
   TRY(checkpoint_open_chosen(&c, where, f.which));
-  status rc = checkpoint_model(&m, c, f.device, (int32_t)f.threads);
-  if (rc == OK && f.items[0] != '\0') rc = vectors_of_items(c, m, f.items);
-  if (rc == OK && f.users[0] != '\0') rc = write_users(&f, c, m);
-  if (rc == OK && f.hidden[0] != '\0') rc = vectors_of_tokens(c, m, f.input, f.hidden);
-  model_free(m);
+  status rc = f.users[0] != '\0' ? dataset_open(&d, f.data, true) : OK;
+  if (rc == OK && d != NULL) rc = checkpoint_check_data(c, d);
+  if (rc == OK) rc = write_vectors(&f, c, d);
+  dataset_close(d);
   checkpoint_close(c);
   return rc;
 }

@@ -135,3 +135,26 @@ batch_caps bounds_caps(batch_bounds *b, int64_t tokens, int64_t seqs, int32_t lo
                       .masked = whole(caps[COUNT_MASKED], 1),
                       .work = whole(caps[COUNT_WORK], batch_work(longest))};
 }
+
+status bounds_of_queries(batch_caps *out, const dataset *d, const seq_layout *layout, int64_t tokens,
+                         int64_t seqs) {
+  const int32_t longest = layout->max_positions,
+                others = layout->cls_sep ? 3 : 1; // rows besides the history's
+  example_kind *by_rows;
+  TRY(mem_new(&by_rows, (size_t)longest + 1, sizeof *by_rows, "the bounds of batches"));
+  for (int64_t i = 0; i < dataset_get_info(d)->sequences; i++) {
+    const int32_t n = dataset_train_lengths(d)[i] + others, rows = n < longest ? n : longest;
+    by_rows[rows].count++;
+  }
+  size_t kinds = 0;
+  for (int32_t n = 1; n <= longest; n++)
+    if (by_rows[n].count > 0)
+      by_rows[kinds++] = (example_kind){.count = by_rows[n].count, .rows = n, .masked = 1};
+  batch_bounds b = {.rows = 0};
+  bounds_add_total(&b, by_rows, kinds);
+  const status rc = bounds_add_block(&b, by_rows, kinds);
+  if (rc == OK) *out = bounds_caps(&b, tokens, seqs, longest);
+  bounds_free(&b);
+  free(by_rows);
+  return rc;
+}

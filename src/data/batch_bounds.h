@@ -21,6 +21,7 @@
 
 #include <stddef.h>
 #include "data/batch.h"
+#include "data/dataset.h"
 
 typedef struct example_kind { // examples that are alike
   double count;               // expected in an epoch
@@ -53,5 +54,10 @@ void bounds_free(batch_bounds *b); // safe on a zeroed one
 // Capacities of batches of at most `tokens` rows and `seqs` sequences, with room for at least one example of `longest`
 // rows. Negatives are left to the caller.
 batch_caps bounds_caps(batch_bounds *b, int64_t tokens, int64_t seqs, int32_t longest);
+
+// Capacities of batches of queries: a history of every sequence of d (whose train part stands for it) and [MASK]. Who
+// adds queries until one does not fit needs no more; where short histories follow each other it is sooner.
+status bounds_of_queries(batch_caps *out, const dataset *d, const seq_layout *layout, int64_t tokens,
+                         int64_t seqs);
 
 #endif

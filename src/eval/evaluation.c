@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/batch_bounds.h"
 #include "train/config.h"
 
 // Capacities of evaluation batches: enough rows to keep all cores busy, little memory at BERT-base's width.
@@ -25,13 +26,16 @@ status checkpoint_check_data(const checkpoint *c, const dataset *d) {
               c->dir, c->data.name, c->data.checksum, dataset_dir(d), info->name, info->checksum);
 }
 
-status checkpoint_model(model **out, const checkpoint *c, int device, int32_t threads) {
+status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int device, int32_t threads) {
   *out = NULL;
   const int32_t positions = (int32_t)c->model.max_positions;
-  const model_run run = {.caps = {.tokens = positions > BATCH_TOKENS ? positions : BATCH_TOKENS,
-                                  .seqs = BATCH_SEQUENCES,
-                                  .masked = BATCH_SEQUENCES},
-                         .threads = threads};
+  const seq_layout layout = model_layout(&c->model);
+  model_run run = {.caps = {.tokens = positions > BATCH_TOKENS ? positions : BATCH_TOKENS,
+                            .seqs = BATCH_SEQUENCES,
+                            .masked = BATCH_SEQUENCES},
+                   .threads = threads};
+  if (d != NULL && dataset_premasked(d) == NULL)
+    TRY(bounds_of_queries(&run.caps, d, &layout, run.caps.tokens, run.caps.seqs));
   model *m;
   TRY(model_create(&m, device_names[device], &c->model, &run));
   const status rc = checkpoint_load(c, m, false);

@@ -66,7 +66,8 @@ status evaluation_json(const evaluation *e, const evaluation_source *s,
 
 // ERR_ARGUMENT, in words, unless the checkpoint was trained on this data set.
 status checkpoint_check_data(const checkpoint *c, const dataset *d);
-// A model for evaluation with the checkpoint's parameters. device as in the options.
-status checkpoint_model(model **out, const checkpoint *c, int device, int32_t threads);
+// A model for evaluation with the checkpoint's parameters. d: whose histories it will see; NULL: any sequences. device as
+// in the options.
+status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int device, int32_t threads);
 
 #endif

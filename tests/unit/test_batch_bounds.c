@@ -232,6 +232,31 @@ static void test_few_short_ones(void **unused) {
   bounds_free(&b);
 }
 
+// An evaluation's batches: a query a history, until one does not fit.
+static void test_queries(void **unused) {
+  (void)unused;
+  dataset *d = make_dataset(SHORT, 60, 700, 9);
+  const seq_layout layout = {.max_positions = 40, .n_event_types = 1};
+  batch_caps caps, few;
+  check_ok(bounds_of_queries(&caps, d, &layout, 2048, 1000));
+  check_ok(bounds_of_queries(&few, d, &layout, 1 << 20, 1 << 20));
+  double rows = 0;
+  int32_t seqs[20] = {0}, n = 0, tokens = 0;
+  for (int32_t i = 0; i < 700; i++) {
+    const int32_t length = dataset_train_lengths(d)[i] + 1 < 40 ? dataset_train_lengths(d)[i] + 1 : 40;
+    if (tokens + length > 2048) n++, tokens = 0;
+    seqs[n]++;
+    tokens += length;
+    rows += length;
+  }
+  for (int32_t i = 0; i < n; i++) assert_in_range(caps.seqs, seqs[i], 5 * seqs[i] / 2);
+  assert_int_equal(caps.masked, caps.seqs);
+  assert_int_equal(caps.work, caps.seqs);
+  assert_int_equal(few.seqs, 700);
+  check_near(few.tokens, rows, 0);
+  drop_dataset(d);
+}
+
 // A batch that has more than there is room for, which chance alone would not bring about: it ends earlier, and nothing is
 // lost.
 static void test_full(void **unused) {
@@ -259,6 +284,7 @@ static void test_full(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories), cmocka_unit_test(test_whole_sequences),
-                                     cmocka_unit_test(test_few_short_ones), cmocka_unit_test(test_full)};
+                                     cmocka_unit_test(test_few_short_ones), cmocka_unit_test(test_queries),
+                                     cmocka_unit_test(test_full)};
   return cmocka_run_group_tests_name("batch bounds", tests, set_up, tear_down);
 }
