@@ -4,7 +4,8 @@
 // ops before may still read what is about to be overwritten. So bytes go
 //   caller -> pinned half -> (copy stream) twin of the half on the device -> (compute stream) their place;
 // the first two steps overlap with whatever the compute stream is busy with, and the last is a copy within the
-// device. Two halves take turns. The host waits only when it comes back to a half that the compute stream has not
+// device. Two halves take turns. A batch is one piece of memory here and there (data/batch.h), so a step sends two: the
+// batch and the step's state. The host waits only when it comes back to a half that the compute stream has not
 // consumed yet: a step ahead at the least, unless a batch is larger than a half.
 #include <string.h>
 #include "cuda/cuda.h"
@@ -109,6 +110,8 @@ static status upload_piece(op_ctx *ctx, char *to, const char *from, size_t bytes
 status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes) {
   char *at = to;
   const char *source = from;
+  // What fits a half goes in one piece.
+  if (bytes <= STAGE_BYTES && ctx->filled + bytes > STAGE_BYTES) TRY(next_stage(ctx));
   while (bytes > 0) {
     if (ctx->filled >= STAGE_BYTES) TRY(next_stage(ctx));
     const size_t room = STAGE_BYTES - ctx->filled, n = bytes < room ? bytes : room;

@@ -1,11 +1,14 @@
 // Composing a packed batch; see batch.h.
 #include "data/batch.h"
 
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
 #include "data/vocab.h"
 #include "ops/ops.h"
+
+enum { ALIGNED = 256 }; // as device memory is
 
 int32_t batch_work(int32_t n) {
   return (n + ATTENTION_BLOCK - 1) / ATTENTION_BLOCK;
@@ -15,6 +18,74 @@ int32_t batch_max_work(batch_caps caps) {
   return caps.work > 0 ? caps.work : caps.seqs + caps.tokens / ATTENTION_BLOCK;
 }
 
+// ---- memory --------------------------------------------------------------------------------------------------
+
+#define IS_REAL(type) _Generic((type)0, float : true, default : false)
+#define FIELD(type, name, per) \
+  {#name, offsetof(batch, name), offsetof(batch_view, name), sizeof(type), IS_REAL(type), per},
+const batch_field batch_fields[N_BATCH_FIELDS] = {BATCH_FIELDS(FIELD)};
+#undef FIELD
+
+batch_caps batch_live(const batch *b) {
+  return (batch_caps){.tokens = b->tokens,
+                      .seqs = b->seqs,
+                      .masked = b->n_masked,
+                      .negatives = b->n_negatives,
+                      .work = b->n_work};
+}
+
+size_t batch_elements(const batch_field *f, batch_caps n) {
+  switch (f->per) {
+  case PER_TOKEN:
+    return (size_t)n.tokens;
+  case PER_BORDER:
+    return (size_t)n.seqs + 1;
+  case PER_SEQ:
+    return (size_t)n.seqs;
+  case PER_ITEM:
+    return 2 * (size_t)n.work;
+  case PER_MASKED:
+    return (size_t)n.masked;
+  case PER_NEGATIVE:
+    break;
+  }
+  return (size_t)n.negatives;
+}
+
+// Where field i begins; i = N_BATCH_FIELDS: how much there is in all.
+static size_t place(batch_caps caps, size_t i) {
+  size_t at = 0;
+  caps.work = batch_max_work(caps);
+  for (size_t k = 0; k < i; k++)
+    at += (batch_elements(&batch_fields[k], caps) * batch_fields[k].size + ALIGNED - 1) / ALIGNED * ALIGNED;
+  return at;
+}
+
+size_t batch_bytes(batch_caps caps) {
+  return place(caps, N_BATCH_FIELDS);
+}
+
+void *batch_array(const batch *b, const batch_field *f) {
+  void *array;
+  memcpy(&array, (const char *)b + f->at, sizeof array);
+  return array;
+}
+
+size_t batch_live_bytes(const batch *b) {
+  for (size_t i = N_BATCH_FIELDS; i-- > 0;) {
+    const size_t n = batch_elements(&batch_fields[i], batch_live(b));
+    if (n > 0) return place(b->caps, i) + n * batch_fields[i].size;
+  }
+  return 0;
+}
+
+void batch_view_at(batch_view *v, batch_caps caps, void *memory) {
+  for (size_t i = 0; i < N_BATCH_FIELDS; i++) {
+    const char *at = (const char *)memory + place(caps, i);
+    memcpy((char *)v + batch_fields[i].in_view, &at, sizeof at);
+  }
+}
+
 status batch_new(batch **out, batch_caps caps) {
   *out = NULL;
   if (caps.tokens < 1 || caps.seqs < 1 || caps.masked < 1 || caps.negatives < 0)
@@ -22,24 +93,15 @@ status batch_new(batch **out, batch_caps caps) {
   batch *b;
   TRY(mem_new(&b, 1, sizeof *b, "a batch"));
   b->caps = caps;
-  const size_t T = (size_t)caps.tokens, B = (size_t)caps.seqs, M = (size_t)caps.masked,
-               S = (size_t)caps.negatives;
-  const struct {
-    void *where;
-    size_t count, size;
-  } arrays[] = {
-      {&b->ids, T, 4},        {&b->types, T, 4},          {&b->positions, T, 4},
-      {&b->seq_of, T, 4},     {&b->cu_seqlens, B + 1, 4}, {&b->seq_ids, B, 8},
-      {&b->prefix_len, B, 4}, {&b->cls_labels, B, 4},     {&b->work, (size_t)batch_max_work(caps), 8},
-      {&b->masked, M, 4},     {&b->labels, M, 4},         {&b->weights, M, 4},
-      {&b->label_logq, M, 4}, {&b->negatives, S, 4},      {&b->negative_logq, S, 4},
-  };
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
-    const status rc = mem_new(arrays[i].where, arrays[i].count, arrays[i].size, "a batch");
-    if (rc != OK) {
-      batch_free(b);
-      return rc;
-    }
+  b->caps.work = batch_max_work(caps);
+  const status rc = mem_new(&b->memory, batch_bytes(caps), 1, "a batch");
+  if (rc != OK) {
+    batch_free(b);
+    return rc;
+  }
+  for (size_t i = 0; i < N_BATCH_FIELDS; i++) {
+    const char *at = b->memory + place(caps, i);
+    memcpy((char *)b + batch_fields[i].at, &at, sizeof at);
   }
   *out = b;
   return OK;
@@ -47,11 +109,17 @@ status batch_new(batch **out, batch_caps caps) {
 
 void batch_free(batch *b) {
   if (b == NULL) return;
-  void *const arrays[] = {b->ids,     b->types,      b->positions,  b->seq_of,    b->cu_seqlens,
-                          b->seq_ids, b->prefix_len, b->cls_labels, b->work,      b->masked,
-                          b->labels,  b->weights,    b->label_logq, b->negatives, b->negative_logq};
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+  free(b->memory);
   free(b);
+}
+
+void batch_copy(batch *to, const batch *from) {
+  const batch kept = *to;
+  memcpy(to->memory, from->memory, batch_live_bytes(from));
+  *to = *from;
+  to->memory = kept.memory;
+  for (size_t i = 0; i < N_BATCH_FIELDS; i++)
+    memcpy((char *)to + batch_fields[i].at, (const char *)&kept + batch_fields[i].at, sizeof(void *));
 }
 
 void batch_clear(batch *b) {
@@ -60,6 +128,8 @@ void batch_clear(batch *b) {
   b->mask_weight = 0;
   b->cu_seqlens[0] = 0;
 }
+
+// ---- sequences -----------------------------------------------------------------------------------------------
 
 static void put(batch *b, const seq_layout *layout, int32_t token, int32_t segment, int32_t event) {
   const int32_t row = b->tokens++;

@@ -3,6 +3,7 @@
 #define SOUK_DATA_BATCH_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
 
@@ -20,26 +21,70 @@ typedef struct batch_caps {
   int32_t work; // items of attention work; 0: as many as these tokens and sequences can have
 } batch_caps;
 
-// All arrays have the capacities' lengths. See ops.h, batch_view, for each meaning.
+// The fields: type, name, and what has one (an item of attention work: two). Meanings are those of batch_view (ops.h).
+// Struct, memory, copies, uploads and files are made from this table.
+#define BATCH_FIELDS(FIELD)               \
+  FIELD(int32_t, ids, PER_TOKEN)          \
+  FIELD(int32_t, types, PER_TOKEN)        \
+  FIELD(int32_t, positions, PER_TOKEN)    \
+  FIELD(int32_t, seq_of, PER_TOKEN)       \
+  FIELD(int32_t, cu_seqlens, PER_BORDER)  \
+  FIELD(int64_t, seq_ids, PER_SEQ)        \
+  FIELD(int32_t, prefix_len, PER_SEQ)     \
+  FIELD(int32_t, cls_labels, PER_SEQ)     \
+  FIELD(int32_t, work, PER_ITEM)          \
+  FIELD(int32_t, masked, PER_MASKED)      \
+  FIELD(int32_t, labels, PER_MASKED)      \
+  FIELD(float, weights, PER_MASKED)       \
+  FIELD(float, label_logq, PER_MASKED)    \
+  FIELD(int32_t, negatives, PER_NEGATIVE) \
+  FIELD(float, negative_logq, PER_NEGATIVE)
+
+typedef enum batch_per { // what there is one of for each
+  PER_TOKEN,
+  PER_BORDER, // a sequence, and the end
+  PER_SEQ,
+  PER_ITEM,
+  PER_MASKED,
+  PER_NEGATIVE
+} batch_per;
+
+// Arrays have the capacities' lengths and lie one behind the other in `memory`, each on 256 bytes, so that a batch goes to
+// a device in one piece.
 typedef struct batch {
-  batch_caps caps;
+  batch_caps caps;                                     // work is not 0
   int32_t tokens, seqs, n_masked, n_negatives, n_work; // live
   int64_t epoch, index;                                // place in the run
   float mask_weight;                                   // sum of weights
   int32_t cls_count;                                   // labelled sequences
-  int32_t *ids, *types, *positions, *seq_of;           // [tokens]
-  int32_t *cu_seqlens;                                 // [seqs + 1]
-  int64_t *seq_ids;                                    // [seqs]
-  int32_t *prefix_len, *cls_labels;                    // [seqs]
-  int32_t *work;                                       // [batch_max_work][2]
-  int32_t *masked, *labels;                            // [masked]
-  float *weights, *label_logq;                         // [masked]
-  int32_t *negatives;                                  // [negatives]
-  float *negative_logq;                                // [negatives]
+  char *memory;                                        // [batch_bytes]
+#define FIELD(type, name, per) type *name;
+  BATCH_FIELDS(FIELD)
+#undef FIELD
 } batch;
 
-int32_t
-batch_work(int32_t n); // items of attention work of a sequence of n rows: n / ATTENTION_BLOCK, rounded up
+typedef struct batch_field {
+  const char *name;
+  size_t at, in_view; // of the pointer in batch and in batch_view
+  size_t size;        // of an element
+  bool real;          // float; else an integer
+  batch_per per;
+} batch_field;
+#define FIELD(type, name, per) +1
+enum { N_BATCH_FIELDS = 0 BATCH_FIELDS(FIELD) };
+#undef FIELD
+extern const batch_field batch_fields[N_BATCH_FIELDS];
+
+batch_caps batch_live(const batch *b);                     // its counts
+size_t batch_elements(const batch_field *f, batch_caps n); // of a field, at these counts
+void *batch_array(const batch *b, const batch_field *f);   // the field itself
+size_t batch_bytes(batch_caps caps);                       // of `memory`
+size_t batch_live_bytes(const batch *b); // of what `memory` holds up to its last live element
+struct batch_view;
+void batch_view_at(struct batch_view *v, batch_caps caps, void *memory); // the same layout, elsewhere
+void batch_copy(batch *to, const batch *from);                           // of the same capacities
+
+int32_t batch_work(int32_t n);           // items of attention work of a sequence of n rows
 int32_t batch_max_work(batch_caps caps); // capacity of the work list
 status batch_new(batch **out, batch_caps caps);
 void batch_free(batch *b); // NULL is safe

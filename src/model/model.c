@@ -158,22 +158,8 @@ static void plan_buffers(model *m) {
   const model_config *c = &m->c;
   const batch_caps caps = m->run.caps;
   const size_t T = (size_t)caps.tokens, B = (size_t)caps.seqs, M = (size_t)caps.masked, H = (size_t)c->hidden;
-  const size_t F = (size_t)c->intermediate, a = m->be->act_size, w = sizeof(int32_t);
-  plan(m, &m->batch.ids, T, w);
-  plan(m, &m->batch.types, T, w);
-  plan(m, &m->batch.positions, T, w);
-  plan(m, &m->batch.seq_of, T, w);
-  plan(m, &m->batch.cu_seqlens, B + 1, w);
-  plan(m, &m->batch.seq_ids, B, sizeof(int64_t));
-  plan(m, &m->batch.prefix_len, B, w);
-  plan(m, &m->batch.work, 2 * (size_t)batch_max_work(caps), w);
-  plan(m, &m->batch.masked, M, w);
-  plan(m, &m->batch.labels, M, w);
-  plan(m, &m->batch.weights, M, sizeof(float));
-  plan(m, &m->batch.label_logq, M, sizeof(float));
-  plan(m, &m->batch.cls_labels, B, w);
-  plan(m, &m->batch.negatives, (size_t)caps.negatives, w);
-  plan(m, &m->batch.negative_logq, (size_t)caps.negatives, sizeof(float));
+  const size_t F = (size_t)c->intermediate, a = m->be->act_size;
+  plan(m, &m->batch_memory, 1, batch_bytes(caps));
   m->batch_end = m->n_plan;
 
   plan(m, &m->emb_out, T * H, a);
@@ -262,6 +248,7 @@ static status allocate(model *m) {
     memcpy(m->plan[i].where, &at, sizeof at);
     at += m->plan[i].bytes;
   }
+  batch_view_at(&m->batch, m->run.caps, m->batch_memory);
   m->total_bytes = bytes + m->arena_bytes + p.scratch;
   return OK;
 }
@@ -283,6 +270,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   status rc;
   m->c = *c;
   m->run = *run;
+  m->run.caps.work = batch_max_work(run->caps);
   // Row-sparse updates need a sampled loss: the full one touches every row.
   if (run->caps.negatives == 0) m->run.row_sparse = false;
   m->training = run->training;
@@ -374,41 +362,31 @@ size_t model_bytes(const model *m) {
 
 // ---- passes --------------------------------------------------------------------------------------------------
 
+// A batch that was made for the model is laid out as the model's memory for it: one piece, dead rows included, since many
+// small ones would take longer. Of others each field is sent.
+static status send_batch(model *m, const batch *b) {
+  const batch_caps caps = m->run.caps;
+  if (memcmp(&caps, &b->caps, sizeof caps) == 0)
+    return m->be->upload(m->ctx, m->batch_memory, b->memory, batch_live_bytes(b));
+  for (size_t i = 0; i < N_BATCH_FIELDS; i++) {
+    const batch_field *f = &batch_fields[i];
+    void *to;
+    memcpy(&to, (const char *)&m->batch + f->in_view, sizeof to); // const for ops, not for its owner
+    const size_t bytes = batch_elements(f, batch_live(b)) * f->size;
+    if (bytes > 0) TRY(m->be->upload(m->ctx, to, batch_array(b, f), bytes));
+  }
+  return OK;
+}
+
 status model_set_batch(model *m, const batch *b, const step_state *state) {
   const batch_caps caps = m->run.caps;
   if (b->tokens > caps.tokens || b->seqs > caps.seqs || b->n_masked > caps.masked ||
-      b->n_negatives > caps.negatives)
+      b->n_negatives > caps.negatives || b->n_work > caps.work)
     return fail(ERR_INTERNAL,
-                "a batch of %d tokens, %d sequences, %d masked rows exceeds the model's capacities",
-                b->tokens, b->seqs, b->n_masked);
-  const batch_view *v = &m->batch;
-  const size_t T = (size_t)b->tokens, B = (size_t)b->seqs, M = (size_t)b->n_masked,
-               S = (size_t)b->n_negatives;
-  const struct {
-    const void *to, *from;
-    size_t bytes;
-  } copies[] = {
-      {v->ids, b->ids, T * 4},
-      {v->types, b->types, T * 4},
-      {v->positions, b->positions, T * 4},
-      {v->seq_of, b->seq_of, T * 4},
-      {v->cu_seqlens, b->cu_seqlens, (B + 1) * 4},
-      {v->seq_ids, b->seq_ids, B * 8},
-      {v->prefix_len, b->prefix_len, B * 4},
-      {v->work, b->work, (size_t)b->n_work * 8},
-      {v->masked, b->masked, M * 4},
-      {v->labels, b->labels, M * 4},
-      {v->weights, b->weights, M * 4},
-      {v->label_logq, b->label_logq, M * 4},
-      {v->cls_labels, b->cls_labels, B * 4},
-      {v->negatives, b->negatives, S * 4},
-      {v->negative_logq, b->negative_logq, S * 4},
-  };
-  for (size_t i = 0; i < sizeof copies / sizeof *copies; i++) {
-    void *to;
-    memcpy(&to, &copies[i].to, sizeof to); // the view is const for ops, not for its owner
-    if (copies[i].bytes > 0) TRY(m->be->upload(m->ctx, to, copies[i].from, copies[i].bytes));
-  }
+                "a batch of %d tokens, %d sequences, %d masked rows, %d items of attention work exceeds the "
+                "model's capacities",
+                b->tokens, b->seqs, b->n_masked, b->n_work);
+  TRY(send_batch(m, b));
   step_state s = *state;
   s.tokens = b->tokens;
   s.seqs = b->seqs;

@@ -51,9 +51,10 @@ struct model {
   size_t scratch_bytes, arena_bytes, total_bytes;
   void *arena, *param_arena;
 
-  batch_view batch; // pointers into the arena
-  bool training;    // of the last forward
-  bool sampled;     // the next loss is over the batch's shared negatives
+  void *batch_memory; // laid out as a batch with the run's capacities
+  batch_view batch;   // pointers into it
+  bool training;      // of the last forward
+  bool sampled;       // the next loss is over the batch's shared negatives
   layer_buffers *layers;
   norm_saved emb, first;                       // first: pre-norm's norm before layer 0
   act *emb_out, *first_out;                    // [T,H]

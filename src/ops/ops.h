@@ -59,7 +59,7 @@ typedef struct step_result {
   int32_t nonfinite; // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
 } step_result;
 
-// A packed batch in backend memory. Host-side twin: data/batch.h.
+// A packed batch in backend memory, laid out as its host-side twin is (data/batch.h).
 typedef struct batch_view {
   const int32_t *ids, *types, *positions; // [T] token ids, token_type ids, position ids
   const int32_t *seq_of;                  // [T] index of the token's sequence in this batch

@@ -67,41 +67,6 @@ typedef struct run {
 
 // ---- a step --------------------------------------------------------------------------------------------------
 
-static void copy_batch(batch *to, const batch *from) {
-  const struct {
-    void *to;
-    const void *from;
-    size_t bytes;
-  } parts[] = {
-      {to->ids, from->ids, (size_t)from->tokens * 4},
-      {to->types, from->types, (size_t)from->tokens * 4},
-      {to->positions, from->positions, (size_t)from->tokens * 4},
-      {to->seq_of, from->seq_of, (size_t)from->tokens * 4},
-      {to->cu_seqlens, from->cu_seqlens, ((size_t)from->seqs + 1) * 4},
-      {to->seq_ids, from->seq_ids, (size_t)from->seqs * 8},
-      {to->prefix_len, from->prefix_len, (size_t)from->seqs * 4},
-      {to->cls_labels, from->cls_labels, (size_t)from->seqs * 4},
-      {to->work, from->work, (size_t)from->n_work * 8},
-      {to->masked, from->masked, (size_t)from->n_masked * 4},
-      {to->labels, from->labels, (size_t)from->n_masked * 4},
-      {to->weights, from->weights, (size_t)from->n_masked * 4},
-      {to->label_logq, from->label_logq, (size_t)from->n_masked * 4},
-      {to->negatives, from->negatives, (size_t)from->n_negatives * 4},
-      {to->negative_logq, from->negative_logq, (size_t)from->n_negatives * 4},
-  };
-  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
-    if (parts[i].bytes > 0) memcpy(parts[i].to, parts[i].from, parts[i].bytes);
-  to->tokens = from->tokens;
-  to->seqs = from->seqs;
-  to->n_masked = from->n_masked;
-  to->n_negatives = from->n_negatives;
-  to->n_work = from->n_work;
-  to->epoch = from->epoch;
-  to->index = from->index;
-  to->mask_weight = from->mask_weight;
-  to->cls_count = from->cls_count;
-}
-
 static status settle(run *r, int32_t most);
 
 static status save(run *r) {
@@ -236,7 +201,7 @@ static status compose(run *r, flight *f) {
   for (int64_t i = 0; i < n; i++) {
     TRY(batcher_next(r->batches, &f->batches[i]));
     if (f->copies != NULL) {
-      copy_batch(f->copies[i], f->batches[i]);
+      batch_copy(f->copies[i], f->batches[i]);
       f->batches[i] = f->copies[i];
     }
     weight += f->batches[i]->mask_weight;

@@ -68,37 +68,8 @@ void nonfinite_sentence(const nonfinite_place *place, char *text, size_t bytes) 
 
 // ---- the step in a file --------------------------------------------------------------------------------------
 
-// The arrays of a batch: name in the file, address of its pointer, live elements, width.
-typedef struct batch_array {
-  const char *name;
-  void **data;
-  hsize_t n;
-  char kind; // i int32, l int64, f float
-} batch_array;
-
-enum { BATCH_ARRAYS = 15 };
-
-static void list_arrays(batch *b, batch_array a[BATCH_ARRAYS]) {
-  const hsize_t T = (hsize_t)b->tokens, B = (hsize_t)b->seqs, M = (hsize_t)b->n_masked,
-                S = (hsize_t)b->n_negatives;
-  const batch_array all[BATCH_ARRAYS] = {
-      {"ids", (void **)&b->ids, T, 'i'},
-      {"types", (void **)&b->types, T, 'i'},
-      {"positions", (void **)&b->positions, T, 'i'},
-      {"seq_of", (void **)&b->seq_of, T, 'i'},
-      {"cu_seqlens", (void **)&b->cu_seqlens, B + 1, 'i'},
-      {"seq_ids", (void **)&b->seq_ids, B, 'l'},
-      {"prefix_len", (void **)&b->prefix_len, B, 'i'},
-      {"cls_labels", (void **)&b->cls_labels, B, 'i'},
-      {"work", (void **)&b->work, 2 * (hsize_t)b->n_work, 'i'},
-      {"masked", (void **)&b->masked, M, 'i'},
-      {"labels", (void **)&b->labels, M, 'i'},
-      {"weights", (void **)&b->weights, M, 'f'},
-      {"label_logq", (void **)&b->label_logq, M, 'f'},
-      {"negatives", (void **)&b->negatives, S, 'i'},
-      {"negative_logq", (void **)&b->negative_logq, S, 'f'},
-  };
-  memcpy(a, all, sizeof all);
+static char kind_of(const batch_field *f) { // i int32, l int64, f float
+  return f->real ? 'f' : f->size == sizeof(int64_t) ? 'l' : 'i';
 }
 
 static hid_t file_type(char kind) {
@@ -151,12 +122,13 @@ static status write_contents(hid_t file, const char *path, const step_input *in)
   for (int i = 0; i < SCALAR_FIELDS; i++)
     TRY(h5_write(file, path, fields[i].name, file_type(fields[i].kind), 1, &fields[i].n, fields[i].value, 0));
   for (int32_t k = 0; k < in->n; k++) {
-    batch_array arrays[BATCH_ARRAYS];
-    list_arrays((batch *)in->batches[k], arrays); // which are only read here
-    for (int i = 0; i < BATCH_ARRAYS; i++) {
+    for (int i = 0; i < N_BATCH_FIELDS; i++) {
+      const batch_field *field = &batch_fields[i];
+      const hsize_t n = batch_elements(field, batch_live(in->batches[k]));
       char name[64];
-      snprintf(name, sizeof name, "micro-%d/%s", k, arrays[i].name);
-      TRY(h5_write(file, path, name, file_type(arrays[i].kind), 1, &arrays[i].n, *arrays[i].data, 0));
+      snprintf(name, sizeof name, "micro-%d/%s", k, field->name);
+      TRY(h5_write(file, path, name, file_type(kind_of(field)), 1, &n, batch_array(in->batches[k], field),
+                   0));
     }
   }
   return OK;
@@ -277,16 +249,16 @@ static status check_batch(const char *path, int32_t micro, const batch *b, const
 
 static status read_micro(const step_file *f, int32_t micro, batch *b, const model_config *c) {
   TRY(read_sizes(f, micro, b));
-  batch_array arrays[BATCH_ARRAYS];
-  list_arrays(b, arrays);
-  for (int i = 0; i < BATCH_ARRAYS; i++) {
+  for (int i = 0; i < N_BATCH_FIELDS; i++) {
+    const batch_field *field = &batch_fields[i];
+    const h5_kind kind = read_kind(kind_of(field));
     char name[64];
-    const h5_kind kind = read_kind(arrays[i].kind);
     int64_t n;
-    snprintf(name, sizeof name, "micro-%d/%s", micro, arrays[i].name);
+    snprintf(name, sizeof name, "micro-%d/%s", micro, field->name);
     TRY(reader_dims(f->reader, f->file, name, kind, 1, &n));
-    if ((hsize_t)n != arrays[i].n) return bad_array(f->path, micro, arrays[i].name);
-    TRY(reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, *arrays[i].data));
+    if (n < 0 || (size_t)n != batch_elements(field, batch_live(b)))
+      return bad_array(f->path, micro, field->name);
+    TRY(reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, batch_array(b, field)));
   }
   TRY(check_batch(f->path, micro, b, c));
   batch_finish(b); // the work list is made anew: it follows from the lengths

@@ -76,11 +76,6 @@ static int32_t thread_count(const run_config *c) {
   return c->train.threads > 0 ? (int32_t)c->train.threads : omp_get_max_threads();
 }
 
-static double batch_bytes(batch_caps c) {
-  const double T = c.tokens, B = c.seqs, M = c.masked, S = c.negatives;
-  return 16 * T + 4 * (B + 1) + 16 * B + 8.0 * batch_max_work(c) + 16 * M + 8 * S;
-}
-
 static double vocabulary_bytes(const vocab *v) {
   double texts = 0, slots = 1024;
   for (int32_t i = 0; i < vocab_size(v); i++) texts += (double)strlen(vocab_token(v, i)) + 1;
@@ -125,7 +120,7 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_c
   const double group = sequences < GROUP_SEQUENCES ? sequences : GROUP_SEQUENCES;
   // A device's results are read a step late, so two steps' batches are kept.
   const int64_t kept = !on_host ? 2 * c->train.accumulate : c->train.accumulate > 1 ? c->train.accumulate : 0;
-  add(p, "batches ahead", batch_bytes(caps) * (2 + (double)kept), "two of the batcher, %lld of steps",
+  add(p, "batches ahead", (double)batch_bytes(caps) * (2 + (double)kept), "two of the batcher, %lld of steps",
       (long long)kept);
   add(p, "index of the data set", 24 * sequences, "lengths, offsets, windows");
   add(p, "sequences at hand", sequences_at_hand(info), "of %.0f", group);
@@ -145,7 +140,7 @@ static status add_validation(run_plan *p, const run_config *c, const dataset *d,
   TRY(rank_validator_config(&rc, c->train.eval_users, c->train.seed, c->train.metric));
   const query_memory m = ranking_memory(d, &rc, (int32_t)c->model.hidden, thread_count(c));
   add(p, "validation questions", m.held, "%.0f users", m.users);
-  add_passing(p, "a validation", m.pass + batch_bytes(caps));
+  add_passing(p, "a validation", m.pass + (double)batch_bytes(caps));
   if (m.opening > later) add_passing(p, "choosing the questions", m.opening - later);
   return OK;
 }

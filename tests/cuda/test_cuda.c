@@ -406,6 +406,27 @@ static void test_graph(void **unused) {
   }
 }
 
+// A batch with more room than the model has is laid out otherwise; what it holds arrives all the same.
+static void test_other_layout(void **unused) {
+  (void)unused;
+  pair p;
+  pair_open(&p, &recipes[2]);
+  make_batch(p.b, p.r, &p.c, 1);
+  const step_result own = passes(&p, p.m[1], 1);
+  batch_caps caps = p.b->caps;
+  caps.tokens += 200;
+  caps.seqs += 3;
+  caps.masked += 70;
+  batch_free(p.b);
+  check_ok(batch_new(&p.b, caps));
+  make_batch(p.b, p.r, &p.c, 1);
+  const step_result other = passes(&p, p.m[1], 1);
+  assert_true(own.mlm_loss > 0);
+  check_near(other.mlm_loss, own.mlm_loss, 0);
+  check_near(other.mlm_weight, own.mlm_weight, 0);
+  pair_close(&p);
+}
+
 // ---- what a step may not do ----------------------------------------------------------------------------------
 
 // Calls of the runtime by name, where the backend runs on the simulator; elsewhere nobody counts.
@@ -426,7 +447,8 @@ static unsigned long long sum_of(unsigned long long (*calls)(const char *), cons
   return sum;
 }
 
-// Steps as the loop takes them, results read a step late: nothing is allocated, and the host waits for one event a step.
+// Steps as the loop takes them, results read a step late: nothing is allocated, the host waits for one event a step, and
+// there are five copies: of the batch and of the state each one to the device and one on it, and one of the results.
 static void test_quiet_steps(void **unused) {
   (void)unused;
   static const char *const allocates[] = {
@@ -444,12 +466,13 @@ static void test_quiet_steps(void **unused) {
     model *m = p.m[1];
     const backend *be = model_backend(m);
     const optim_config o = {.weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
-    unsigned long long allocated = 0, waited = 0, events = 0;
+    unsigned long long allocated = 0, waited = 0, events = 0, copies = 0;
     for (int32_t step = 0; step < STEPS; step++) {
       if (step == WARM) {
         allocated = sum_of(calls, allocates, sizeof allocates / sizeof *allocates);
         waited = sum_of(calls, waits, sizeof waits / sizeof *waits);
         events = calls("cudaEventSynchronize");
+        copies = calls("cudaMemcpyAsync");
       }
       make_batch(p.b, p.r, &p.c, step);
       const step_state state = state_of(&p, step);
@@ -466,6 +489,7 @@ static void test_quiet_steps(void **unused) {
     assert_int_equal(sum_of(calls, allocates, sizeof allocates / sizeof *allocates), allocated);
     assert_int_equal(sum_of(calls, waits, sizeof waits / sizeof *waits), waited);
     assert_int_equal(calls("cudaEventSynchronize"), events + STEPS - WARM);
+    assert_int_equal(calls("cudaMemcpyAsync"), copies + 5 * (STEPS - WARM));
     pair_close(&p);
   }
 }
@@ -476,7 +500,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_hidden_masks), cmocka_unit_test(test_attention_masks),
       cmocka_unit_test(test_gradients),    cmocka_unit_test(test_graph),
-      cmocka_unit_test(test_steps),        cmocka_unit_test(test_lamb_steps),
-      cmocka_unit_test(test_quiet_steps)};
+      cmocka_unit_test(test_other_layout), cmocka_unit_test(test_steps),
+      cmocka_unit_test(test_lamb_steps),   cmocka_unit_test(test_quiet_steps)};
   return cmocka_run_group_tests_name("cuda", tests, NULL, NULL);
 }
