@@ -43,6 +43,14 @@ struct op_ctx {
 // OK, or fails with a sentence: what was tried, and CUDA's own words. `what` completes "the CUDA device failed to ...".
 status cuda_check(cudaError_t rc, const char *what);
 
+// ---- SOUK_CUDA_SYNC (cuda_checked.c) -------------------------------------------------------------------------
+
+// The table itself, or one whose ops are waited for, as the environment wants it.
+const backend *cuda_table(const backend *table);
+bool cuda_waits(void);                 // is it the latter?
+const char *cuda_doing(void);          // then: the op at hand with its shape, for messages; "": none
+const char *cuda_late(cudaError_t rc); // else: what to add where an op before may have caused it
+
 // Live rows of n at the host; whole capacities while a graph is captured.
 int32_t cuda_rows(const op_ctx *ctx, rows n);
 

@@ -21,7 +21,8 @@ status fail(status code, const char *format, ...) {
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
-  return host.fail(code, "%s", text);
+  const char *op = cuda_doing();
+  return host.fail(code, "%s%s%s", op, op[0] != '\0' ? ": " : "", text);
 }
 
 status cuda_check(cudaError_t rc, const char *what) {
@@ -29,7 +30,8 @@ status cuda_check(cudaError_t rc, const char *what) {
   const cudaError_t taken = cudaGetLastError(); // or the next launch would report it again
   (void)taken;
   return fail(rc == cudaErrorMemoryAllocation ? ERR_MEMORY : ERR_INTERNAL,
-              "the CUDA device failed to %s: %s (%s)", what, cudaGetErrorString(rc), cudaGetErrorName(rc));
+              "the CUDA device failed to %s: %s (%s)%s", what, cudaGetErrorString(rc), cudaGetErrorName(rc),
+              cuda_late(rc));
 }
 
 // ---- device --------------------------------------------------------------------------------------------------
@@ -160,9 +162,10 @@ static status cuda_describe(op_ctx *ctx, char *text, size_t bytes) {
   TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "tell the runtime's version"));
   TRY(cuda_check(cudaDriverGetVersion(&driver), "tell its driver's version"));
   snprintf(text, bytes,
-           "cuda device %d, %s, %d multiprocessors, fp32, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu",
+           "cuda device %d, %s, %d multiprocessors, fp32, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu%s",
            ctx->device, ctx->name, ctx->at.multiprocessors, runtime / 1000, runtime % 1000 / 10,
-           driver / 1000, driver % 1000 / 10, cublasLtGetVersion());
+           driver / 1000, driver % 1000 / 10, cublasLtGetVersion(),
+           cuda_waits() ? ", waiting after every op (SOUK_CUDA_SYNC)" : "");
   return OK;
 }
 
@@ -411,5 +414,5 @@ static const backend table = {
 __attribute__((visibility("default"))) const backend *souk_backend_1(const backend_host *h);
 const backend *souk_backend_1(const backend_host *h) {
   host = *h;
-  return &table;
+  return cuda_table(&table);
 }

@@ -197,7 +197,6 @@ status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at) {
                      (char *)ctx->at.scratch + scratch_at, WORKSPACE_BYTES, ctx->at.stream);
   if (rc == CUBLAS_STATUS_SUCCESS) return OK;
   const cudaError_t taken = cudaGetLastError(); // or the next launch would report it again
-  (void)taken;
-  return fail(ERR_INTERNAL, "cuBLASLt failed to multiply %d x %d x %d in fp32: %s", p->m, p->n, p->k,
-              cublasLtGetStatusString(rc));
+  return fail(ERR_INTERNAL, "cuBLASLt failed to multiply %d x %d x %d in fp32: %s%s", p->m, p->n, p->k,
+              cublasLtGetStatusString(rc), cuda_late(taken));
 }

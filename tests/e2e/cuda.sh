@@ -63,6 +63,21 @@ tables() { # KIND [VARIABLE=VALUE]...
   done <<<"$out"
   [ $rc = 0 ] || { echo "- $name (exit $rc)"; tail -n 20 <<<"$out"; }
 }
+waiting() { # KIND: with SOUK_CUDA_SYNC errors name their op, and nothing else changes
+  local name="SOUK_CUDA_SYNC, $1" out
+  if out=$(on "$1" CMOCKA_MESSAGE_OUTPUT=STDOUT -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_sync" 2>&1); then
+    echo "+ $name: errors name their op"
+  else
+    echo "- $name: errors name their op"
+    tail -n 20 <<<"$out"
+  fi
+  if out=$(on "$1" SOUK_CUDA_SYNC=1 -- timeout 300 "$souk" selftest --device cuda norm gather backend 2>&1); then
+    echo "+ $name: ops and captured graphs run"
+  else
+    echo "- $name: ops and captured graphs run"
+    tail -n 20 <<<"$out"
+  fi
+}
 whole_models() { # KIND [VARIABLE=VALUE]...
   local name="whole models, $*" kind=$1 out
   shift
@@ -81,6 +96,7 @@ spawn tables st CUSIM_STREAMS=lazy
 spawn tables st CUSIM_DEVICE=sm_86
 spawn tables asan SOUK_CHECK_TIGHT=1 # what reads past a buffer reads past an allocation
 spawn tables race SOUK_CHECK_TIGHT=1
+spawn waiting st
 spawn whole_models st
 spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
 spawn whole_models st CUSIM_STREAMS=random CUSIM_SEED=2
@@ -88,6 +104,7 @@ spawn whole_models st CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
 # And on a GPU, where there is one and nvcc has built the backend (make CUDA=1).
 if [ -f "$(library gpu)" ] && on gpu -- "$souk" selftest --device cuda backend >/dev/null 2>&1; then
   spawn tables gpu
+  spawn waiting gpu
   spawn whole_models gpu
 fi
 collect

@@ -34,6 +34,7 @@ extern "C" {
   X(cudaErrorNoDevice, 100, "no CUDA-capable device is detected")                                           \
   X(cudaErrorInvalidDevice, 101, "invalid device ordinal")                                                  \
   X(cudaErrorNoKernelImageForDevice, 209, "no kernel image is available for execution on the device")       \
+  X(cudaErrorECCUncorrectable, 214, "uncorrectable ECC error encountered")                                  \
   X(cudaErrorInvalidResourceHandle, 400, "invalid resource handle")                                         \
   X(cudaErrorIllegalState, 401, "the operation cannot be performed in the present state")                   \
   X(cudaErrorNotReady, 600, "device not ready")                                                             \
@@ -44,7 +45,11 @@ extern "C" {
   X(cudaErrorHostMemoryAlreadyRegistered, 712,                                                              \
     "part or all of the requested memory range is already mapped")                                          \
   X(cudaErrorHostMemoryNotRegistered, 713, "pointer does not correspond to a registered memory region")     \
+  X(cudaErrorHardwareStackError, 714, "hardware stack error")                                               \
+  X(cudaErrorIllegalInstruction, 715, "an illegal instruction was encountered")                             \
   X(cudaErrorMisalignedAddress, 716, "misaligned address")                                                  \
+  X(cudaErrorInvalidAddressSpace, 717, "operation not supported on global/shared address space")            \
+  X(cudaErrorInvalidPc, 718, "invalid program counter")                                                     \
   X(cudaErrorLaunchFailure, 719, "unspecified launch failure")                                              \
   X(cudaErrorNotPermitted, 800, "operation not permitted")                                                  \
   X(cudaErrorNotSupported, 801, "operation not supported")                                                  \
