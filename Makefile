@@ -184,20 +184,21 @@ build/souk-infer: build/$(DEFAULT_KEY)/souk-infer
 build/libsouk_infer.so build/$(SONAME): build/libsouk_infer%: build/$(DEFAULT_KEY)/libsouk_infer%
 	$(Q)ln -sf $(DEFAULT_KEY)/$(@F) $@
 
-install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file; the CUDA backend if built
-	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk}
+install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file, Python module; the CUDA backend if built
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk,share/souk/python}
 	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
 	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
 	if [ -e $(B)/libsouk_cuda.so ]; then install -d $(DESTDIR)$(PREFIX)/lib/souk && install -m 755 $(B)/libsouk_cuda.so $(DESTDIR)$(PREFIX)/lib/souk/; fi
 	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
+	install -m 644 tools/python/souk.py $(DESTDIR)$(PREFIX)/share/souk/python/
 	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
 	@tools/tell_linker '$(PREFIX)/lib' $(SONAME) '$(DESTDIR)'
 
 uninstall: ## the reverse of install
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/$(SONAME) lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
-	rm -rf $(DESTDIR)$(PREFIX)/include/souk $(DESTDIR)$(PREFIX)/lib/souk
+	rm -rf $(DESTDIR)$(PREFIX)/include/souk $(DESTDIR)$(PREFIX)/lib/souk $(DESTDIR)$(PREFIX)/share/souk
 
 clean: ## remove build products (downloads and environments under build/ too)
 	rm -rf build

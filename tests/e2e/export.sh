@@ -156,6 +156,7 @@ else
   # shellcheck disable=SC2086
   check "make install" bash -c "set -o pipefail; make --no-print-directory $make_flags install PREFIX=/opt/souk DESTDIR='$work/root' | tee '$work/installed'"
   check "tells what is left to do" grep -q "libsouk_infer.so.0 is staged under $work/root: run ldconfig where it goes to /opt/souk/lib" "$work/installed"
+  check "the Python module is there" cmp tools/python/souk.py "$work/root/opt/souk/share/souk/python/souk.py"
   # A linker's cache of our own: what is installed for good is put into it, where it looks there.
   printf '#!/bin/sh\nif [ "$1" = -p ]; then cat "%s/cache"; else echo "	libsouk_infer.so.0 => /usr/local/lib/libsouk_infer.so.0" >"%s/cache"; fi\n' "$work" "$work" >"$work/ldconfig"
   chmod +x "$work/ldconfig"
