@@ -184,9 +184,12 @@ build/souk-infer: build/$(DEFAULT_KEY)/souk-infer
 build/libsouk_infer.so build/$(SONAME): build/libsouk_infer%: build/$(DEFAULT_KEY)/libsouk_infer%
 	$(Q)ln -sf $(DEFAULT_KEY)/$(@F) $@
 
-install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-config file, Python module; the CUDA backend if built
-	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk,share/souk/python}
+MAN := $(PREFIX)/share/man/man1
+COMPLETION := $(PREFIX)/share/bash-completion/completions
+install: all ## PREFIX= DESTDIR=: binaries, manual pages, completion, inference library, header, pkg-config file, Python module; the CUDA backend if built
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk,share/souk/python} $(DESTDIR)$(MAN) $(DESTDIR)$(COMPLETION)
 	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
+	for p in souk souk-infer; do $(B)/$$p --man > $(DESTDIR)$(MAN)/$$p.1 && $(B)/$$p --completion bash > $(DESTDIR)$(COMPLETION)/$$p || exit 1; done
 	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
 	install -m 755 $(B)/libsouk_infer.so $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libsouk_infer.so
@@ -198,6 +201,7 @@ install: all ## PREFIX= DESTDIR=: binaries, inference library, header, pkg-confi
 
 uninstall: ## the reverse of install
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/,bin/souk bin/souk-infer lib/libsouk_infer.a lib/$(SONAME) lib/libsouk_infer.so lib/pkgconfig/souk_infer.pc)
+	rm -f $(addprefix $(DESTDIR)$(MAN)/,souk.1 souk-infer.1) $(addprefix $(DESTDIR)$(COMPLETION)/,souk souk-infer)
 	rm -rf $(DESTDIR)$(PREFIX)/include/souk $(DESTDIR)$(PREFIX)/lib/souk $(DESTDIR)$(PREFIX)/share/souk
 
 clean: ## remove build products (downloads and environments under build/ too)

@@ -1,16 +1,12 @@
 // The table of subcommands, and the only place that exits.
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/fault.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "cmd/cmd.h"
-
-typedef struct command {
-  const char *name;
-  status (*run)(int argc, char **argv);
-  const char *summary;
-} command;
+#include "cmd/manual.h"
 
 static const command commands[] = {
     {"synth", cmd_synth, "generate a marketplace with known truth"},
@@ -29,12 +25,46 @@ static const command commands[] = {
     {NULL, NULL, NULL},
 };
 
+// What is asked of the program as a whole. *done: it was.
+static status whole(int argc, char **argv, bool *done) {
+  *done = true;
+  if (strcmp(argv[1], "--version") == 0) {
+    puts("souk " SOUK_VERSION);
+    return OK;
+  }
+  if (strcmp(argv[1], "--man") == 0) return manual_page(commands, stdout);
+  if (strcmp(argv[1], "--completion") == 0) {
+    if (argc == 3 && strcmp(argv[2], "bash") == 0) return manual_completion(commands, stdout);
+    return fail(ERR_ARGUMENT, "souk --completion knows one shell: souk --completion bash");
+  }
+  *done = false;
+  return OK;
+}
+
 static void usage(FILE *to) {
   fprintf(to,
           "Souk " SOUK_VERSION ": pre-trains behaviour encoders on e-commerce logs and ranks with them.\n\n"
           "usage: souk COMMAND [arguments]; souk COMMAND --help tells more\n\n");
   for (const command *c = commands; c->name != NULL; c++) fprintf(to, "  %-10s %s\n", c->name, c->summary);
-  fprintf(to, "\nsouk-infer answers from exported bundles.\n");
+  fprintf(to, "\nsouk --version, souk --man (a manual page), souk --completion bash\n"
+              "souk-infer answers from exported bundles.\n");
+}
+
+// The exit status of a command.
+static int leave(status rc) {
+  log_status_end();
+  // Output that could not be written (a full disk behind a pipe, say) is an error like any other.
+  if (fflush(stdout) != 0 || ferror(stdout)) {
+    log_error("cannot write to standard output");
+    return 1;
+  }
+  if (rc == OK) return 0;
+  if (rc == ERR_INTERRUPTED) { // as it was asked to
+    log_info("%s", fail_message());
+    return 130;
+  }
+  log_error("%s", fail_message());
+  return rc == ERR_ARGUMENT ? 2 : 1;
 }
 
 int main(int argc, char **argv) {
@@ -48,27 +78,11 @@ int main(int argc, char **argv) {
     usage(argc < 2 ? stderr : stdout);
     return argc < 2 ? 2 : 0;
   }
-  if (strcmp(argv[1], "--version") == 0) {
-    puts("souk " SOUK_VERSION);
-    return 0;
-  }
-  for (const command *c = commands; c->name != NULL; c++) {
-    if (strcmp(argv[1], c->name) != 0) continue;
-    const status rc = c->run(argc - 2, argv + 2);
-    log_status_end();
-    // Output that could not be written (a full disk behind a pipe, say) is an error like any other.
-    if (fflush(stdout) != 0 || ferror(stdout)) {
-      log_error("cannot write to standard output");
-      return 1;
-    }
-    if (rc == OK) return 0;
-    if (rc == ERR_INTERRUPTED) { // as it was asked to
-      log_info("%s", fail_message());
-      return 130;
-    }
-    log_error("%s", fail_message());
-    return rc == ERR_ARGUMENT ? 2 : 1;
-  }
+  bool done;
+  const status rc = whole(argc, argv, &done);
+  if (done) return leave(rc);
+  for (const command *c = commands; c->name != NULL; c++)
+    if (strcmp(argv[1], c->name) == 0) return leave(c->run(argc - 2, argv + 2));
   log_error("unknown command \"%s\"; souk --help lists them", argv[1]);
   return 2;
 }

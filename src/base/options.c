@@ -16,10 +16,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-enum { NAME_BYTES = 256, MAX_YAML = 1 << 20 };
+enum { MAX_YAML = 1 << 20 };
 
-static void full_name(char buf[NAME_BYTES], const option_section *s, const option *o) {
-  snprintf(buf, NAME_BYTES, "%s%s%s", s->prefix, s->prefix[0] != '\0' ? "." : "", o->name);
+void options_name(char buf[OPTION_NAME], const option_section *s, const option *o) {
+  snprintf(buf, OPTION_NAME, "%s%s%s", s->prefix, s->prefix[0] != '\0' ? "." : "", o->name);
 }
 
 // ---- values --------------------------------------------------------------------------------------------------
@@ -35,7 +35,7 @@ static const char *type_text(const option *o) {
   case OPT_FLOAT:
     return "a number";
   case OPT_STRING:
-    return "text";
+    return o->choices != NULL ? "a path" : "text";
   case OPT_CHOICE:
     return o->choices;
   }
@@ -114,8 +114,8 @@ static status set_string(char *field, const char *name, const char *text, const 
 }
 
 static status set_value(const option_section *s, const option *o, const char *text, const char *where) {
-  char name[NAME_BYTES];
-  full_name(name, s, o);
+  char name[OPTION_NAME];
+  options_name(name, s, o);
   char *field = (char *)s->target + o->offset;
   bool good = false;
   double number = 0;
@@ -182,12 +182,12 @@ static int distance(const char *a, const char *b) {
 }
 
 static status unknown_name(const option_set *set, const char *name, const char *where) {
-  char best[NAME_BYTES] = "", candidate[NAME_BYTES];
+  char best[OPTION_NAME] = "", candidate[OPTION_NAME];
   int best_distance = 1 + (int)strlen(name) / 2;
   const bool dotted = strchr(name, '.') != NULL;
   for (size_t s = 0; s < set->count; s++) {
     for (size_t i = 0; i < set->sections[s].count; i++) {
-      full_name(candidate, &set->sections[s], &set->sections[s].options[i]);
+      options_name(candidate, &set->sections[s], &set->sections[s].options[i]);
       int d = distance(name, candidate);
       const int bare = distance(name, set->sections[s].options[i].name);
       if (!dotted && bare < d) d = bare;
@@ -205,12 +205,12 @@ static status unknown_name(const option_set *set, const char *name, const char *
 static const option *find_option(const option_set *set, const char *name, const option_section **section,
                                  bool *twice) {
   const option *found = NULL;
-  char full[NAME_BYTES];
+  char full[OPTION_NAME];
   *twice = false;
   for (size_t s = 0; s < set->count; s++) {
     for (size_t i = 0; i < set->sections[s].count; i++) {
       const option *o = &set->sections[s].options[i];
-      full_name(full, &set->sections[s], o);
+      options_name(full, &set->sections[s], o);
       if (strcmp(full, name) == 0) {
         *section = &set->sections[s];
         *twice = false;
@@ -237,6 +237,12 @@ static status lookup(const option_set *set, const char *name, const char *where,
   return unknown_name(set, name, where);
 }
 
+bool options_short(const option_set *set, const option *o) {
+  const option_section *section;
+  bool twice;
+  return find_option(set, o->name, &section, &twice) == o;
+}
+
 status options_set(const option_set *set, const char *name, const char *value, const char *where) {
   const option_section *section;
   const option *o;
@@ -260,7 +266,7 @@ typedef struct yaml_reader {
   const char *name, *text; // [bytes]
   size_t bytes;
   const option_set *set;
-  char seen[512][NAME_BYTES]; // keys given twice are errors
+  char seen[512][OPTION_NAME]; // keys given twice are errors
   size_t n_seen;
 } yaml_reader;
 
@@ -292,7 +298,7 @@ static status yaml_map(yaml_reader *y, const char *prefix, int depth) {
     const size_t line = yaml_line(y);
     if (y->event.type != YAML_SCALAR_EVENT)
       return fail(ERR_FORMAT, "%s line %zu: a key is wanted here", y->name, line);
-    char key[NAME_BYTES], where[OPTION_STRING + 64];
+    char key[OPTION_NAME], where[OPTION_STRING + 64];
     const int n = snprintf(key, sizeof key, "%s%s%s", prefix, prefix[0] != '\0' ? "." : "",
                            (const char *)y->event.data.scalar.value);
     snprintf(where, sizeof where, "%s line %zu", y->name, line);
@@ -306,7 +312,7 @@ static status yaml_map(yaml_reader *y, const char *prefix, int depth) {
         else if (s + 1 == y->set->count)
           known = false;
       if (!known) {
-        char best[NAME_BYTES] = "";
+        char best[OPTION_NAME] = "";
         int d = 1 + (int)strlen(key) / 2;
         for (size_t s = 0; s < y->set->count; s++) {
           const int e = distance(key, y->set->sections[s].prefix);
@@ -378,6 +384,12 @@ status options_yaml(const option_set *set, const char *path) {
   return rc;
 }
 
+static option_printer print_help = options_help;
+
+void options_print_help_with(option_printer print) {
+  print_help = print;
+}
+
 // ---- command line --------------------------------------------------------------------------------------------
 
 status options_args(const option_set *set, int argc, char **argv, const char **positionals,
@@ -399,13 +411,13 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
       continue;
     }
     if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0) {
-      options_help(set, stdout);
+      print_help(set, stdout);
       *help = true;
       return OK;
     }
     if (arg[1] != '-')
       return fail(ERR_ARGUMENT, "%s: unknown option \"%s\"; options begin with --", where, arg);
-    char name[NAME_BYTES];
+    char name[OPTION_NAME];
     const size_t n = strcspn(arg + 2, "=");
     if (n >= sizeof name) return fail(ERR_ARGUMENT, "%s: unknown option \"%.60s...\"", where, arg);
     memcpy(name, arg + 2, n);
@@ -433,50 +445,6 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
     TRY(set_value(section, o, value, where));
   }
   return OK;
-}
-
-void options_help(const option_set *set, FILE *to) {
-  fprintf(to, "usage: %s\n\n%s\n", set->usage, set->summary);
-  for (size_t s = 0; s < set->count; s++) {
-    const option_section *section = &set->sections[s];
-    fprintf(to, "\n%s:\n", section->title);
-    for (size_t i = 0; i < section->count; i++) {
-      const option *o = &section->options[i];
-      char name[NAME_BYTES], kind[128] = "";
-      full_name(name, section, o);
-      switch (o->type) {
-      case OPT_BOOL:
-        snprintf(kind, sizeof kind, "yes|no");
-        break;
-      case OPT_INT:
-        snprintf(kind, sizeof kind, "N");
-        break;
-      case OPT_BYTES:
-        snprintf(kind, sizeof kind, "SIZE");
-        break;
-      case OPT_FLOAT:
-        snprintf(kind, sizeof kind, "X");
-        break;
-      case OPT_STRING:
-        snprintf(kind, sizeof kind, "TEXT");
-        break;
-      case OPT_CHOICE:
-        snprintf(kind, sizeof kind, "%s", o->choices);
-        break;
-      }
-      char left[512];
-      snprintf(left, sizeof left, "--%s %s", name, kind);
-      fprintf(to, "  %-34s %s", left, o->help);
-      if (o->default_text[0] != '\0') fprintf(to, " [%s]", o->default_text);
-      if (o->min < o->max && o->type != OPT_STRING && o->type != OPT_BOOL && o->type != OPT_CHOICE) {
-        if (o->max >= 1e15)
-          fprintf(to, " (at least %.10g)", o->min);
-        else
-          fprintf(to, " (%.10g to %.10g)", o->min, o->max);
-      }
-      fputc('\n', to);
-    }
-  }
 }
 
 // ---- dump ----------------------------------------------------------------------------------------------------

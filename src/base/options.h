@@ -22,7 +22,7 @@ typedef enum option_type {
   OPT_CHOICE, // int; choices is "a|b|c", the value is the index
 } option_type;
 
-enum { OPTION_STRING = 1024 };
+enum { OPTION_STRING = 1024, OPTION_NAME = 256 };
 
 typedef struct option {
   const char *name;
@@ -30,8 +30,8 @@ typedef struct option {
   size_t offset;            // in the section's struct
   const char *default_text; // parsed like a value from the command line
   double min, max;          // inclusive, for numbers; min == max means no limit
-  const char *choices;      // OPT_CHOICE
-  const char *help;         // one line; for strings it may say what is expected
+  const char *choices; // OPT_CHOICE: "a|b|c"; OPT_STRING: "FILE" or "DIR" for a path, NULL for another text
+  const char *help;    // one line; for strings it may say what is expected
 } option;
 
 typedef struct option_section {
@@ -60,7 +60,18 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
                     size_t max_positionals, size_t *n_positionals, bool *help);
 // Sets one option from text, e.g. "train.steps", "100"; where names the source in errors.
 status options_set(const option_set *set, const char *name, const char *value, const char *where);
-void options_help(const option_set *set, FILE *to);
+// The full name of an option, "PREFIX.name".
+void options_name(char buf[OPTION_NAME], const option_section *s, const option *o);
+// Is its name alone enough on the command line?
+bool options_short(const option_set *set, const option *o);
+// What stands for its value in a help text: N, SIZE, FILE, a|b|c.
+const char *options_placeholder(const option *o);
+// "at least 1", "1 to 4096", or "" where nothing limits the value.
+void options_range(char buf[64], const option *o);
+void options_help(const option_set *set, FILE *to); // in lines of at most 80 columns
+// What --help prints from here on: options_help, or another description of the same table (cmd/manual.c).
+typedef void (*option_printer)(const option_set *set, FILE *to);
+void options_print_help_with(option_printer print);
 // All values as yaml text, in table order (freed with free()); reading it back gives the same values.
 status options_dump(const option_set *set, char **text);
 

@@ -4,6 +4,12 @@
 
 #include "base/status.h"
 
+typedef struct command {
+  const char *name; // NULL ends a list
+  status (*run)(int argc, char **argv);
+  const char *summary;
+} command;
+
 status cmd_bench(int argc, char **argv);
 status cmd_prepare(int argc, char **argv);
 status cmd_pretrain(int argc, char **argv);

@@ -35,7 +35,7 @@ static const option options[] = {
     {"peak_gflops", OPT_FLOAT, FIELD(peak_gflops), "0", 0, 1e9, NULL, "0: a square product's best rate"},
     {"bandwidth_gb", OPT_FLOAT, FIELD(bandwidth_gb), "0", 0, 1e9, NULL,
      "GB/s of reading and writing; 0: a copy's best rate"},
-    {"csv", OPT_STRING, FIELD(csv), "", 0, 0, NULL, "also written to this file, a row as it is measured"},
+    {"csv", OPT_STRING, FIELD(csv), "", 0, 0, "FILE", "also written to this file, a row as it is measured"},
 };
 
 // What the rows of a table share.

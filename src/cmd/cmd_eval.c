@@ -19,7 +19,7 @@ typedef struct eval_flags {
 
 #define FLAG(name) offsetof(eval_flags, name)
 static const option flag_options[] = {
-    {"data", OPT_STRING, FLAG(data), "", 0, 0, NULL,
+    {"data", OPT_STRING, FLAG(data), "", 0, 0, "DIR",
      "prepared data set; empty: the one that the run was trained on"},
     {"part", OPT_CHOICE, FLAG(part), "test", 0, 0, "valid|test", "held-out part"},
     {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
@@ -36,14 +36,14 @@ static const option flag_options[] = {
     {"seed", OPT_INT, FLAG(seed), "1", 0, 9e15, NULL, "of users, negatives, ties and replicates"},
     {"baselines_only", OPT_BOOL, FLAG(baselines_only), "false", 0, 0, NULL, "without a model; needs --data"},
     {"json", OPT_BOOL, FLAG(json), "false", 0, 0, NULL, "print json instead of tables"},
-    {"lists", OPT_STRING, FLAG(lists), "", 0, 0, NULL, "file for the model's ranked lists, as JSON lines"},
+    {"lists", OPT_STRING, FLAG(lists), "", 0, 0, "FILE", "file for the model's ranked lists, as JSON lines"},
     {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
 // So that what souk pretrain takes works here too.
 static const option data_option[] = {
-    {"dir", OPT_STRING, FLAG(data), "", 0, 0, NULL, "the same as --data"},
+    {"dir", OPT_STRING, FLAG(data), "", 0, 0, "DIR", "the same as --data"},
 };
 
 // "full,uniform" into protocols[].

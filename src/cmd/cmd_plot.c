@@ -10,7 +10,7 @@ typedef struct plot_flags {
 } plot_flags;
 
 static const option plot_options[] = {
-    {"out", OPT_STRING, offsetof(plot_flags, out), "", 0, 0, NULL, "the SVG file"},
+    {"out", OPT_STRING, offsetof(plot_flags, out), "", 0, 0, "FILE", "the SVG file"},
     {"figures", OPT_STRING, offsetof(plot_flags, figures), "", 0, 0, NULL,
      "e.g. train/loss,valid/ndcg@10; none: loss, rate, norm and what validation measures"},
 };

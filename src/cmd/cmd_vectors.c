@@ -15,14 +15,14 @@ typedef struct vector_flags {
 
 #define FLAG(name) offsetof(vector_flags, name)
 static const option flag_options[] = {
-    {"items", OPT_STRING, FLAG(items), "", 0, 0, NULL, "file for the item vectors (.npy, .h5 or .hdf5)"},
-    {"users", OPT_STRING, FLAG(users), "", 0, 0, NULL, "file for the user vectors of --data"},
-    {"data", OPT_STRING, FLAG(data), "", 0, 0, NULL, "prepared data set with the users"},
+    {"items", OPT_STRING, FLAG(items), "", 0, 0, "FILE", "file for the item vectors (.npy, .h5 or .hdf5)"},
+    {"users", OPT_STRING, FLAG(users), "", 0, 0, "FILE", "file for the user vectors of --data"},
+    {"data", OPT_STRING, FLAG(data), "", 0, 0, "DIR", "prepared data set with the users"},
     {"part", OPT_CHOICE, FLAG(part), "all", 0, 0, "all|test|valid",
      "history of a user: all of it, or what comes before the test or validation target"},
-    {"hidden", OPT_STRING, FLAG(hidden), "", 0, 0, NULL,
+    {"hidden", OPT_STRING, FLAG(hidden), "", 0, 0, "FILE",
      "file for the hidden states of the sequences in --input"},
-    {"input", OPT_STRING, FLAG(input), "", 0, 0, NULL,
+    {"input", OPT_STRING, FLAG(input), "", 0, 0, "FILE",
      "JSON lines: {\"tokens\": [\"[CLS]\", ...]} or {\"ids\": [...]}, and \"types\""},
     {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
      "checkpoint of a run; auto: the best, or the last where none was chosen"},

@@ -16,7 +16,7 @@
 
 #define FIELD(name) offsetof(data_config, name)
 const option data_options[] = {
-    {"dir", OPT_STRING, FIELD(dir), "", 0, 0, NULL, "a prepared data set"},
+    {"dir", OPT_STRING, FIELD(dir), "", 0, 0, "DIR", "a prepared data set"},
     {"window", OPT_INT, FIELD(window), "0", 0, 32768, NULL, "length of training windows; 0: the data set's"},
     {"stride", OPT_INT, FIELD(stride), "0", 0, 32768, NULL,
      "distance of training windows; 0: the data set's"},

@@ -3,14 +3,15 @@
 
 #define IN(f) offsetof(prepare_input, f)
 static const option input_options[] = {
-    {"log", OPT_STRING, IN(log), "", 0, 0, NULL, "behaviour log: files, separated by commas; plain or gzip"},
+    {"log", OPT_STRING, IN(log), "", 0, 0, "FILE",
+     "behaviour log: files, separated by commas; plain or gzip"},
     {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl", "of the log"},
     {"header", OPT_BOOL, IN(header), "true", 0, 0, NULL, "the first line names the columns"},
     {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, "seconds|milliseconds|iso",
      "of the time column"},
     {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
      "event types to keep, separated by commas; empty: all"},
-    {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, NULL, "catalogue of the items; empty: none"},
+    {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE", "catalogue of the items; empty: none"},
     {"catalogue_format", OPT_CHOICE, IN(catalogue_format), "csv", 0, 0, "csv|tsv|space|jsonl",
      "of the catalogue"},
     {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
@@ -50,7 +51,7 @@ static const option filter_options[] = {
 };
 #define OU(f) offsetof(prepare_output, f)
 static const option output_options[] = {
-    {"out", OPT_STRING, OU(out), "", 0, 0, NULL, "directory of the data set"},
+    {"out", OPT_STRING, OU(out), "", 0, 0, "DIR", "directory of the data set"},
     {"name", OPT_STRING, OU(name), "data", 0, 0, NULL, "name of the data set, at most 127 bytes"},
     {"split", OPT_CHOICE, OU(split), "leave_one_out", 0, 0, "leave_one_out|none",
      "last item test, the one before validation"},

@@ -3,7 +3,7 @@
 
 #define F(name) offsetof(synth_config, name)
 static const option synth_options[] = {
-    {"out", OPT_STRING, F(out), "", 0, 0, NULL, "directory of the marketplace"},
+    {"out", OPT_STRING, F(out), "", 0, 0, "DIR", "directory of the marketplace"},
     {"users", OPT_INT, F(users), "4000", 1, 1e9, NULL, "users"},
     {"items", OPT_INT, F(items), "400", 20, 1e8, NULL, "items of the catalogue"},
     {"length", OPT_FLOAT, F(length), "24", 5, 1e4, NULL, "mean number of distinct items of a user"},

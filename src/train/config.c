@@ -7,8 +7,9 @@ const char *const device_names[] = {"auto", "cpu", "cuda"};
 
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
-    {"out", OPT_STRING, TR(out), "", 0, 0, NULL, "directory of the run; none: checkpoints/NAME of NAME.yaml"},
-    {"init", OPT_STRING, TR(init), "", 0, 0, NULL,
+    {"out", OPT_STRING, TR(out), "", 0, 0, "DIR",
+     "directory of the run; none: checkpoints/NAME of NAME.yaml"},
+    {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
      "start from the parameters of this checkpoint or run, and take its model options"},
     {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL,
      "optimiser steps; 0 or, where epochs or minutes are given, nothing: no limit of steps"},

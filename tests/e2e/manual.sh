@@ -1,0 +1,92 @@
+#!/usr/bin/env bash
+# --help, the manual page and completion come from the option tables; README and docs type what there is.
+. "$(dirname "$0")/run_lib.sh"
+commands=$("$souk" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+for command in $commands; do
+  "$souk" "$command" --help >"$work/$command.help"
+  check "souk $command --help fits 80 columns" test "$(awk 'length > 80' "$work/$command.help" | wc -l)" = 0
+done
+# The short forms that help promises are taken, and only those: an option without brackets and with a section has none.
+short() {
+  local name rc=0
+  for name in $(sed -n 's/^  --\[[a-z]*\.\]\([^ ]*\).*/\1/p' "$work/$1.help"); do
+    "$souk" "$1" "--$name=%" >"$work/o" 2>&1
+    ! grep -qE 'unknown option|several sections' "$work/o" || { echo "--$name: $(cat "$work/o")"; rc=1; }
+  done
+  for name in $(sed -n 's/^  --[a-z]*\.\([^ ]*\).*/\1/p' "$work/$1.help"); do
+    "$souk" "$1" "--$name=%" 2>&1 | grep -q 'several sections' || { echo "--$name is unique"; rc=1; }
+  done
+  return $rc
+}
+for command in prepare pretrain eval plan; do check "the short forms of souk $command" short "$command"; done
+check "help says how they are written" grep -q 'What stands in brackets may be left out' "$work/pretrain.help"
+check "but not where there are none" bash -c "! grep -q 'in brackets' $work/synth.help"
+
+# ---- the page
+check "souk --man" bash -c "'$souk' --man >$work/souk.1"
+options_in_page() {
+  local name
+  for name in $(sed -n 's/^  --\([^ ]*\).*/\1/p' "$work/$1.help"); do
+    awk -v c=".SS souk $1" '$0 == c {on = 1; next} /^\.S/ {on = 0} on' "$work/souk.1" | grep -qF ".B \\-\\-$name" || { echo "$name"; return 1; }
+  done
+}
+for command in $commands; do check "it has the options of souk $command" options_in_page "$command"; done
+if command -v mandoc >/dev/null; then
+  check "mandoc has nothing to say" bash -c "test -z \"\$(mandoc -Tlint '$work/souk.1')\""
+elif command -v groff >/dev/null; then
+  check "groff has nothing to say" bash -c "test -z \"\$(groff -man -ww -z -Tutf8 '$work/souk.1' 2>&1)\""
+else
+  skip "what mandoc says of it" "neither mandoc nor groff"
+fi
+
+# ---- completion
+check "souk --completion bash" bash -c "'$souk' --completion bash >$work/completion"
+check_error "another shell" "knows one shell" "$souk" --completion fish
+mkdir -p "$work/place/data" && touch "$work/place/log.csv"
+# complete WORD...: what bash would offer for the last of them
+complete_words() {
+  (cd "$work/place" && bash -c '. "$1"; shift; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _souk; printf "%s\n" "${COMPREPLY[@]}"' _ "$work/completion" "$@" | sort | paste -sd " ")
+}
+offers() { # WANTED WORD...
+  local wanted=$1 got; shift
+  got=$(complete_words "$@")
+  [ "$got" = "$wanted" ] || { echo "wanted: $wanted"; echo "got: $got"; return 1; }
+}
+check "bash takes it" bash -c ". '$work/completion' && complete -p souk"
+check "commands" offers "prepare pretrain" souk pre
+check "every one" test "$(complete_words souk '' | tr ' ' '\n' | grep -cE '^[a-z]')" = "$(($(echo "$commands" | wc -l) + 1))"
+check "long options" offers "--train.device" souk pretrain --train.dev
+check "short ones" offers "--device" souk pretrain --dev
+check "switches both ways" offers "--no-tensorboard" souk pretrain --no-ten
+check "what a choice may be" offers "auto cpu cuda" souk pretrain --device ""
+check "the rest of a word" offers "cpu cuda" souk pretrain --train.device c
+check "behind an equals sign" offers "auto cpu cuda" souk pretrain --device =
+check "with a part of the word" offers "cuda" souk pretrain --device = cu
+check "hyphens are underscores" offers "always bert" souk pretrain --mask-style ""
+check "files" offers "log.csv" souk prepare --log l
+check "directories where one is wanted" offers "data" souk eval --data ""
+check "files as arguments" offers "data log.csv" souk inspect ""
+check "nothing for a number" offers "" souk pretrain --steps ""
+check "another switch behind a switch" offers "--trace" souk replay --trace --tr
+in_completion() {
+  local name
+  for name in $(sed -n 's/^  --\([^ ]*\).*/\1/p' "$work/$1.help" | tr -d '[]'); do
+    grep -q "^$1 --$name " "$work/completion" || { echo "$name"; return 1; }
+  done
+}
+for command in $commands; do check "it has the options of souk $command" in_completion "$command"; done
+
+# ---- installed, and gone again
+if slow || [[ $SOUK_BUILD != */gcc ]]; then
+  skip "make install" "of the default build only"
+else
+  root=$(cd "$(dirname "$0")/../.." && pwd)
+  check "make install" make -C "$root" install DESTDIR="$work/root" PREFIX=/usr
+  for program in souk souk-infer; do
+    check "the page of $program" grep -q '^\.TH' "$work/root/usr/share/man/man1/$program.1"
+    check "and its completion" grep -q "^complete .* $program$" "$work/root/usr/share/bash-completion/completions/$program"
+  done
+  check "make uninstall" make -C "$root" uninstall DESTDIR="$work/root" PREFIX=/usr
+  check "leaves no file" test -z "$(find "$work/root" -type f -o -type l)"
+fi
+finish
