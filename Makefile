@@ -85,7 +85,7 @@ help: ## this list
 	@echo "make CUDA=1 builds the backend for GPUs too (nvcc), make CUDA=sim the same on the simulator (docs/cuda.md)."
 	@echo
 	@echo "Found on this machine:"
-	@printf '  %-10s %s\n' compiler "$$($(CC) --version 2>/dev/null | head -n 1 || true)" \
+	@printf '  %-10s %s\n' compiler "$$($(CC) --version 2>/dev/null | head -n 1 | grep . || echo "missing (make deps)")" \
 	  HDF5 "$(or $(call have_pkg,hdf5),missing (make deps))" \
 	  BLAS "$(or $(addprefix OpenBLAS ,$(call have_pkg,openblas)),missing (make deps))" \
 	  MPI "$(or $(call have_cmd,mpirun),none (single process))" \
@@ -212,3 +212,19 @@ clean: ## remove build products (downloads and environments under build/ too)
 -include tests/fuzz/fuzz.mk
 -include tools/interop/interop.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+# ---- is there what a build needs? --------------------------------------------------------------------------------
+# Said in one sentence before a compiler that is not there, or a header, is met a hundred times. Goals that install first do
+# not ask.
+GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
+OF_CUDA := $(filter build/nvcc/% build/cusim-% %cusim cusim-% mutants,$(GOALS))
+OF_SOUK := $(filter all install tests-built fuzz-targets fuzz-built mutants build/% $(B)/%,$(filter-out build/nvcc/% build/cusim-%,$(GOALS)))
+NEED_CMDS := $(if $(OF_SOUK),$(firstword $(CC)) pkg-config ar) $(if $(OF_CUDA)$(filter sim,$(CUDA)),g++)
+NEED_PKGS := $(if $(OF_SOUK),$(PKGS)) $(if $(filter tests-built fuzz-% mutants,$(OF_SOUK)),cmocka)
+MISSING := $(foreach c,$(NEED_CMDS),$(if $(call have_cmd,$c),,$c))
+ifneq ($(strip $(NEED_PKGS)),)
+MISSING += $(shell ! command -v pkg-config >/dev/null || pkg-config --exists $(NEED_PKGS) || for p in $(NEED_PKGS); do pkg-config --exists $$p || echo $$p; done)
+endif
+ifneq ($(strip $(MISSING)),)
+$(error this machine lacks $(strip $(MISSING)); make $(if $(filter clang%,$(MISSING)),deps-lint,deps) installs what is missing)
+endif
