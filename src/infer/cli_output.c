@@ -1,6 +1,7 @@
 // Output of souk-infer; see cli.h.
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -171,6 +172,11 @@ static int write_all(cli_output *o, const char *data, size_t bytes) {
   while (bytes > 0) {
     const ssize_t n = write(o->fd, data, bytes);
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) { // somebody made the descriptor non-blocking
+      struct pollfd p = {.fd = o->fd, .events = POLLOUT};
+      poll(&p, 1, -1);
+      continue;
+    }
     if (n < 0) return cli_fail(EXIT_FAILED, "cannot write %s: %s", o->path, strerror(errno));
     data += n;
     bytes -= (size_t)n;

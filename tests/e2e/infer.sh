@@ -80,6 +80,18 @@ check "an endless producer and a reader who leaves" \
   bash -c "yes '{\"user\":1,\"history\":[]}' | timeout 60 '$infer' rank '$bundle' | head -n 2000 | wc -l | grep -qx 2000"
 check_error "a reader who has left is an error where SIGPIPE is ignored" "cannot write standard output: Broken pipe" \
   bash -c "trap '' PIPE; { sleep 0.2; cat '$work/good'; } | { '$infer' rank '$bundle'; echo \$? >'$work/.rc'; } | true; exit \$(cat '$work/.rc')"
+# What shares a pipe with it may have made both ends non-blocking, which holds for all who have it open.
+if command -v cc >/dev/null; then
+  cat >"$work/nonblock.c" <<'C'
+#include <fcntl.h>
+int main(void) { return fcntl(0, F_SETFL, O_NONBLOCK) < 0 || fcntl(1, F_SETFL, O_NONBLOCK) < 0; }
+C
+  check "a program that does so" cc -o "$work/nonblock" "$work/nonblock.c"
+  { sleep 0.3; cat "$work/good"; } | { "$work/nonblock" && "$infer" rank "$bundle" --k 40; } 2>"$work/err" | { sleep 1; cat; } >"$work/got"
+  is "non-blocking pipes are waited for" "3000 lines, ''" "$(wc -l <"$work/got") lines, '$(cat "$work/err")'"
+else
+  skip "non-blocking pipes are waited for" "no cc"
+fi
 check_error "an input that cannot be read" "cannot read $work: Is a directory" "$infer" rank "$bundle" --input "$work"
 mkfifo "$work/pipe"
 "$infer" rank "$bundle" --threads 1 <"$work/pipe" >"$work/terminated" & pid=$!
