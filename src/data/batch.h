@@ -111,7 +111,7 @@ bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *hist
 // have been put behind the others, make it one (seq_of, cu_seqlens, counts; the whole is source, no label).
 bool batch_has_room(const batch *b, int32_t n);
 void batch_end_sequence(batch *b, int32_t n, int64_t seq_id);
-// Registers a masked row (the caller has changed ids[row] as it wishes). Returns false when full.
+// Registers a masked row (the caller has changed ids[row] as it wishes), each one once. Returns false when full.
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
 // Makes the attention work list; call once after the last sequence.
 void batch_finish(batch *b);

@@ -7,6 +7,7 @@ static gather_params masked_rows_op(const model *m) {
                          .hidden = (int32_t)m->c.hidden,
                          .source = rows_tokens(m),
                          .index = m->batch.masked,
+                         .distinct = true,
                          .x = m->batch.ids == NULL ? NULL : encoder_output(m),
                          .y = m->rows,
                          .dy = m->d_rows,
@@ -74,6 +75,7 @@ static gather_params first_tokens_op(const model *m) {
                          .hidden = (int32_t)m->c.hidden,
                          .source = rows_tokens(m),
                          .index = m->batch.cu_seqlens,
+                         .distinct = true, // no sequence is empty
                          .x = m->batch.ids == NULL ? NULL : encoder_output(m),
                          .y = m->first_tokens,
                          .dy = m->d_first,

@@ -162,12 +162,14 @@ typedef struct attention_params {
   act *dqkv;       // [T,3,A,D] w
 } attention_params;
 
-// Forward: y[i,:] = x[index[i],:].  Backward (scatter-add): dx[index[i],:] += dy[i,:]; indices may repeat.
+// Forward: y[i,:] = x[index[i],:].  Backward (scatter-add): dx[index[i],:] += dy[i,:]. Indices may repeat unless `distinct`
+// says that no two live ones are equal, which saves a device the sort; a backend may refuse, or race, if that is not so.
 typedef struct gather_params {
   rows n;
   int32_t hidden;
   rows source;          // rows of x and dx
   const int32_t *index; // [n] r
+  bool distinct;        // see above
   const act *x;         // [source,H] r
   act *y;               // [n,H] w
   const act *dy;        // [n,H] r

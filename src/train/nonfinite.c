@@ -193,7 +193,8 @@ static void saved_step_free(saved_step *s) {
 }
 
 static status bad_array(const char *path, int32_t micro, const char *name) {
-  return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing, too long or out of range", path, micro, name);
+  return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing, too long, out of range or has a row twice", path,
+              micro, name);
 }
 
 // Live sizes come from the lengths of three arrays.
@@ -232,6 +233,15 @@ static status check_batch(const char *path, int32_t micro, const batch *b, const
   if (!in_range(b->positions, b->tokens, 0, c->max_positions)) return bad_array(path, micro, "positions");
   if (!in_range(b->cls_labels, b->seqs, -1, 2)) return bad_array(path, micro, "cls_labels");
   if (!in_range(b->masked, b->n_masked, 0, b->tokens)) return bad_array(path, micro, "masked");
+  bool *seen;
+  TRY(mem_new(&seen, (size_t)b->tokens, sizeof *seen, "masked rows"));
+  bool twice = false;
+  for (int32_t i = 0; i < b->n_masked; i++) {
+    twice = twice || seen[b->masked[i]];
+    seen[b->masked[i]] = true;
+  }
+  free(seen);
+  if (twice) return bad_array(path, micro, "masked");
   const int64_t first = c->class_base, end = first + c->classes;
   if (!in_range(b->labels, b->n_masked, first, end)) return bad_array(path, micro, "labels");
   if (!in_range(b->negatives, b->n_negatives, first, end)) return bad_array(path, micro, "negatives");

@@ -68,6 +68,32 @@ static void test_lamb_is_dense(void **unused) {
   backend_cpu.close(ctx);
 }
 
+// The promise of distinct indices is looked at.
+static void test_distinct_rows(void **unused) {
+  (void)unused;
+  op_ctx *ctx;
+  const int32_t good[] = {2, 0}, bad[] = {1, 1};
+  float dx[3] = {0}, dy[2] = {1, 2};
+  gather_params p = {.n = {ROWS_FIXED, 2},
+                     .hidden = 1,
+                     .source = {ROWS_FIXED, 3},
+                     .index = good,
+                     .distinct = true,
+                     .dy = dy,
+                     .dx = dx};
+  const size_t scratch = backend_cpu.scratch_bytes(OP_GATHER, &p, 1);
+  check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 1, .scratch_bytes = scratch}));
+  check_ok(backend_cpu.gather_backward(ctx, &p));
+  check_near((double)dx[0], 2, 0);
+  check_near((double)dx[2], 1, 0);
+  p.index = bad;
+  check_fails(backend_cpu.gather_backward(ctx, &p), ERR_INTERNAL, "row 1 is gathered twice");
+  p.distinct = false;
+  check_ok(backend_cpu.gather_backward(ctx, &p));
+  check_near((double)dx[1], 3, 0);
+  backend_cpu.close(ctx);
+}
+
 // Without graphs everything has run by the time a graph would be launched.
 static void test_no_graphs(void **unused) {
   (void)unused;
@@ -122,8 +148,9 @@ static void test_find(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_supports), cmocka_unit_test(test_lamb_is_dense),
-                                     cmocka_unit_test(test_no_graphs), cmocka_unit_test(test_memory_errors),
-                                     cmocka_unit_test(test_find)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_supports),      cmocka_unit_test(test_lamb_is_dense),
+      cmocka_unit_test(test_distinct_rows), cmocka_unit_test(test_no_graphs),
+      cmocka_unit_test(test_memory_errors), cmocka_unit_test(test_find)};
   return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
 }

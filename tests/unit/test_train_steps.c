@@ -294,6 +294,7 @@ static void test_saved(void **unused) {
               {"seq_of", f.parts[0]->seq_of, 1},
               {"cu_seqlens", f.parts[0]->cu_seqlens, 1},
               {"masked", f.parts[0]->masked, 96},
+              {"masked", f.parts[0]->masked, f.parts[0]->masked[1]}, // twice
               {"labels", f.parts[0]->labels, 2},
               {"negatives", f.parts[0]->negatives, ITEMS + TOKEN_SPECIALS},
               {"cls_labels", f.parts[0]->cls_labels, 7},

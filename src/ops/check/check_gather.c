@@ -6,36 +6,49 @@ enum { X = 1, Y, DY, DX };
 
 typedef struct gather_case {
   int32_t tokens, slack, masked, masked_cap, hidden; // masked 0: the first row of each sequence
+  bool distinct;
 } gather_case;
 
 static const gather_case cases[] = {
-    {1, 0, 1, 1, 1},
-    {3, 2, 7, 9, 3},
-    {97, 3, 31, 97, 20},
-    {97, 0, 200, 200, 36},
-    {50, 9, 0, 0, 64},
-    {300, 0, 0, 0, 100},
-    {1025, 1, 97, 100, 64},
-    {20, 80, 33, 40, 768},
-    {97, 5, 120, 1000, 17},
-    {1, 0, 700, 700, 5},
-    {97, 5, 4999, 5100, 4},
-    {2049, 0, 300, 301, 132},
+    {1, 0, 1, 1, 1, false},
+    {3, 2, 7, 9, 3, false},
+    {97, 3, 31, 97, 20, false},
+    {97, 0, 200, 200, 36, false},
+    {50, 9, 0, 0, 64, false},
+    {300, 0, 0, 0, 100, false},
+    {1025, 1, 97, 100, 64, false},
+    {20, 80, 33, 40, 768, false},
+    {97, 5, 120, 1000, 17, false},
+    {1, 0, 700, 700, 5, false},
+    {97, 5, 4999, 5100, 4, false},
+    {2049, 0, 300, 301, 132, false},
     // A run of as many chunks as a warp of the scatter-add takes alone, and one that begins in the last chunk: in a
     // graph the batch before has left more of them behind.
-    {1, 0, 416, 448, 5},
-    {5, 0, 64, 65, 3},
-    {3, 1, 4, 5, 644}, // longer than a tile, and small: for the slow kinds of build
+    {1, 0, 416, 448, 5, false},
+    {5, 0, 64, 65, 3, false},
+    {3, 1, 4, 5, 644, false}, // longer than a tile, and small: for the slow kinds of build
+    // Distinct rows, in a graph those past the live count too: no more masked rows than tokens.
+    {1, 0, 1, 1, 1, true},
+    {3, 2, 3, 5, 3, true},
+    {97, 3, 31, 97, 20, true},
+    {50, 0, 0, 0, 64, true}, // no sequences past the live ones, which would all begin at one row
+    {300, 0, 0, 0, 100, true},
+    {1025, 1, 97, 1000, 64, true},
+    {40, 80, 33, 40, 768, true},
+    {97, 5, 90, 100, 17, true},
+    {5, 1, 4, 5, 644, true},
+    {2049, 0, 300, 301, 132, true},
 };
 
 static void label(int32_t i, char text[LABEL]) {
   const gather_case *k = &cases[i];
+  const char *distinct = k->distinct ? ", distinct" : "";
   if (k->masked == 0)
-    snprintf(text, LABEL, "first rows of sequences, %d of %d tokens, hidden %d", k->tokens,
-             k->tokens + k->slack, k->hidden);
+    snprintf(text, LABEL, "first rows of sequences, %d of %d tokens, hidden %d%s", k->tokens,
+             k->tokens + k->slack, k->hidden, distinct);
   else
-    snprintf(text, LABEL, "%d of %d masked rows, %d of %d tokens, hidden %d", k->masked, k->masked_cap,
-             k->tokens, k->tokens + k->slack, k->hidden);
+    snprintf(text, LABEL, "%d of %d masked rows, %d of %d tokens, hidden %d%s", k->masked, k->masked_cap,
+             k->tokens, k->tokens + k->slack, k->hidden, distinct);
 }
 
 static rows rows_of(int32_t i, const fixture *f) {
@@ -47,6 +60,7 @@ static void setup(int32_t i, fixture *f) {
   const gather_case *k = &cases[i];
   fixture_batch(f, LENGTHS_SHORT, k->tokens, k->slack);
   fixture_masked(f, k->masked, k->masked_cap);
+  f->batch.distinct = k->distinct;
   const rows n = rows_of(i, f), source = {ROWS_TOKENS, f->batch.tokens_cap};
   fixture_put(f, X, (tensor){ACTS("x", GIVEN, source, k->hidden), .derivative = DX});
   fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, k->hidden), .derivative = DY});
@@ -60,6 +74,7 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
                               .hidden = cases[i].hidden,
                               .source = {ROWS_TOKENS, f->batch.tokens_cap},
                               .index = cases[i].masked == 0 ? c->batch.cu_seqlens : c->batch.masked,
+                              .distinct = cases[i].distinct,
                               .x = c->at[X],
                               .y = c->at[Y],
                               .dy = c->at[DY],

@@ -124,6 +124,22 @@ static void *add_array(host_batch *h, status *rc, size_t view, int32_t count, si
   return p;
 }
 
+// Rows in any order, live ones first; those past the live count backwards for `last`.
+static status distinct_rows(int32_t *to, const batch_spec *b, rng *r, bool last) {
+  int32_t *all;
+  TRY(mem_new(&all, (size_t)b->tokens_cap, sizeof *all, "a batch of the op checks"));
+  for (int32_t i = 0; i < b->tokens_cap; i++) all[i] = i;
+  for (int32_t i = b->tokens - 1; i > 0; i--) {
+    const int32_t k = (int32_t)rng_below(r, (uint64_t)i + 1), t = all[i];
+    all[i] = all[k];
+    all[k] = t;
+  }
+  for (int32_t i = 0; i < b->masked_cap; i++)
+    to[i] = all[i < b->masked || !last ? i : b->masked_cap - 1 - (i - b->masked)];
+  free(all);
+  return OK;
+}
+
 // What lies past the live counts is valid but wrong, and another thing for each filler.
 static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
   memset(h, 0, sizeof *h);
@@ -195,7 +211,7 @@ static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
     negatives[i] = b->class_base + (int32_t)rng_below(&r, rng_below(&r, 3) == 0 ? 1 : (uint64_t)b->classes);
     negative_logq[i] = -5.0f * (float)rng_unit(&r);
   }
-  return OK;
+  return b->distinct && b->masked > 0 ? distinct_rows(masked, b, &r, last) : OK;
 }
 
 // ---- columns -------------------------------------------------------------------------------------------------

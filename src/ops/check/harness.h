@@ -42,6 +42,7 @@ typedef struct batch_spec {
   int32_t lengths[MAX_LENGTHS]; // tokens of each live sequence
   int32_t seqs, seqs_cap, tokens, tokens_cap;
   int32_t masked, masked_cap;
+  bool distinct; // masked rows are, those past the live count too
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
   int32_t cls_classes;

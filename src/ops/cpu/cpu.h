@@ -59,6 +59,7 @@ size_t cpu_embed_scratch(const embed_params *p, int32_t threads);
 size_t cpu_norm_scratch(const norm_params *p, int32_t threads);
 size_t cpu_linear_scratch(const linear_params *p, int32_t threads);
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
+size_t cpu_gather_scratch(const gather_params *p);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
 size_t cpu_optim_scratch(const optim_params *p, int32_t threads);
 

@@ -64,6 +64,7 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
   case OP_OPTIM:
     return cpu_optim_scratch(params, n);
   case OP_GATHER:
+    return cpu_gather_scratch(params);
   case OP_CLS:
   case OP_COUNT:
     break;
