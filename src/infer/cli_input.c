@@ -171,7 +171,8 @@ static int parse(const souk_bundle *b, cli_query *q, size_t bytes) {
 
 static bool is_ready(int fd, int timeout_ms) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
-  return poll(&p, 1, timeout_ms) != 0; // an error is ready too: read tells which
+  const int n = poll(&p, 1, timeout_ms);
+  return n > 0 || (n < 0 && errno != EINTR); // an error is ready too: read tells which
 }
 
 // Reads more behind what is in the buffer. *got is false when nothing came: without `wait` nothing may be

@@ -140,10 +140,9 @@ void print_man_page(FILE *to) {
                                       "is wrong.",
                                       NULL};
   fprintf(to,
-          ".\\\" Made by souk-infer --man.\n.TH SOUK-INFER 1 \"\" \"souk %s\" \"Souk\"\n.SH "
-          "NAME\nsouk\\-infer \\- "
-          "answers from an exported bundle\n.SH SYNOPSIS\n",
+          ".\\\" Made by souk-infer --man.\n.TH SOUK\\-INFER 1 2026-11-27 \"Souk %s\" \"User Commands\"\n",
           souk_infer_version());
+  fputs(".SH NAME\nsouk\\-infer \\- answers from an exported bundle\n.SH SYNOPSIS\n", to);
   for (size_t i = 0; i < cli_command_count; i++)
     fprintf(to, "%s.B souk\\-infer %s\n.I BUNDLE\n[options]\n", i > 0 ? ".br\n" : "",
             cli_command_table[i].name);
