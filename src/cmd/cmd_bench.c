@@ -5,6 +5,7 @@
 #include <time.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/threads.h"
 #include "cmd/cmd.h"
 #include "ops/bench/bench.h"
 #include "train/config.h"
@@ -200,5 +201,6 @@ status cmd_bench(int argc, char **argv) {
   if (help) return OK;
   if (n == 0) return fail(ERR_ARGUMENT, "usage: %s", set.usage);
   if (strcmp(what, "ops") != 0) return fail(ERR_ARGUMENT, "there is no benchmark \"%s\"; there is ops", what);
+  threads_use(o.threads);
   return bench_ops(&o);
 }

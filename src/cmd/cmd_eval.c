@@ -1,11 +1,11 @@
 // souk eval RUN: ranking quality of a model beside counting baselines.
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path_kind.h"
+#include "base/threads.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "train/config.h"
@@ -165,6 +165,6 @@ status cmd_eval(int argc, char **argv) {
   TRY(parse_protocols(f.protocols, c.ranking.query.protocols));
   c.ranking.loss = f.loss;
   c.replicates = f.bootstrap;
-  if (f.threads > 0) omp_set_num_threads((int)f.threads);
+  threads_use(f.threads);
   return open_and_evaluate(&f, &c, n == 1 ? where : NULL);
 }

@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "cmd/run_options.h"
 #include "train/plan.h"
 
@@ -36,6 +37,7 @@ status cmd_plan(int argc, char **argv) {
   if (help) return OK;
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
+  threads_use(c.train.threads);
   machine m;
   log_doing("measuring this machine");
   TRY(machine_measure(&m, (int32_t)c.train.threads));

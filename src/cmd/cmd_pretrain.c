@@ -3,6 +3,7 @@
 #include "cmd/cmd.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "cmd/run_options.h"
 #include "train/loop.h"
 #include "train/validation.h"
@@ -36,6 +37,7 @@ status cmd_pretrain(int argc, char **argv) {
   if (help) return OK;
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
+  threads_use(c.train.threads);
   log_doing("reading %s", c.data.dir);
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));

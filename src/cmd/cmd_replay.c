@@ -2,6 +2,7 @@
 #include <stddef.h>
 #include "cmd/cmd.h"
 #include "base/options.h"
+#include "base/threads.h"
 #include "train/nonfinite.h"
 
 typedef struct replay_flags {
@@ -31,5 +32,6 @@ status cmd_replay(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, &path, 1, &n, &help));
   if (help) return OK;
   if (n != 1) return fail(ERR_ARGUMENT, "usage: %s", set.usage);
+  threads_use(0);
   return nonfinite_replay(path, flags.trace);
 }

@@ -1,8 +1,8 @@
 // souk selftest: does this device compute what it should? The op tables and tiny trainings, on the user's machine.
-#include <omp.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/log.h"
+#include "base/threads.h"
 #include "cmd/cmd.h"
 #include "ops/check/check.h"
 #include "train/config.h"
@@ -103,7 +103,8 @@ status cmd_selftest(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, only, sizeof only / sizeof *only, &n_only, &help));
   if (help) return OK;
-  if (o.threads == 0) o.threads = omp_get_max_threads(); // failures say how many there were
+  threads_use(o.threads);
+  o.threads = threads_or_all(o.threads); // failures say how many there were
   TRY(check_names_known(only, n_only));
   const backend *be;
   TRY(backend_find(&be, device_names[o.device]));

@@ -1,6 +1,7 @@
 // souk vectors RUN: item vectors, user vectors and hidden states for other programs.
 #include <stdio.h>
 #include "base/log.h"
+#include "base/threads.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "eval/vectors.h"
@@ -72,6 +73,7 @@ status cmd_vectors(int argc, char **argv) {
   if (help) return OK;
   if (n != 1) return fail(ERR_ARGUMENT, "a run or a checkpoint is wanted: %s", set.usage);
   TRY(check_flags(&f));
+  threads_use(f.threads);
   checkpoint *c;
   dataset *d = NULL;
   TRY(checkpoint_open_chosen(&c, where, f.which));

@@ -21,6 +21,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "base/path_kind.h"
 #include "train/init.h"
 #include "train/metrics.h"
@@ -299,6 +300,9 @@ static status report(run *r, bool at_end) {
   TRY(sink_write(r->sink, j));
   r->shown = f;
   progress_show(&r->progress, &f, at_end);
+  if (model_backend(r->m)->host_memory)
+    progress_judge(&r->progress, &f, now_seconds() - r->last_log, r->c->model.hidden,
+                   threads_or_all(r->c->train.threads));
   clear_window(r);
   return OK;
 }

@@ -4,11 +4,12 @@
 #include <stdlib.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "train/loop.h"
 
 double measure_peak(int32_t threads) {
   enum { N = 768, TRIES = 4 };
-  const int32_t n = threads > 0 ? threads : omp_get_max_threads();
+  const int32_t n = threads_or_all(threads);
   float *a;
   if (mem_new(&a, (size_t)n * 3 * N * N, sizeof *a, "the peak measurement") != OK) return 0;
   for (size_t i = 0; i < (size_t)n * 3 * N * N; i++) a[i] = (float)(i % 7) * 0.25f;

@@ -9,11 +9,11 @@
 
 #include <jansson.h>
 #include <math.h>
-#include <omp.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "train/loop.h"
 #include "train/optimizer.h"
 #include "train/saver.h"
@@ -28,7 +28,7 @@ static const double TRAINING_CODE_BYTES = 3.9 * (1 << 20);
 
 static double copy_rate(int32_t threads) {
   enum { N = 8 << 20, TRIES = 4 };
-  const int32_t n = threads > 0 ? threads : omp_get_max_threads();
+  const int32_t n = threads_or_all(threads);
   float *a;
   if (mem_new(&a, 2 * (size_t)N, sizeof *a, "the bandwidth measurement") != OK) return 0;
   double best = 1e30;
@@ -70,10 +70,6 @@ __attribute__((format(printf, 4, 5))) static void add(run_plan *p, const char *n
 
 static void add_passing(run_plan *p, const char *name, double bytes) {
   p->passing[p->n_passing++] = (plan_line){.name = name, .bytes = bytes};
-}
-
-static int32_t thread_count(const run_config *c) {
-  return c->train.threads > 0 ? (int32_t)c->train.threads : omp_get_max_threads();
 }
 
 static double vocabulary_bytes(const vocab *v) {
@@ -138,7 +134,7 @@ static status add_validation(run_plan *p, const run_config *c, const dataset *d,
   if (c->train.eval_every == 0 || dataset_get_info(d)->valid_targets == 0) return OK;
   ranking_config rc;
   TRY(rank_validator_config(&rc, c->train.eval_users, c->train.seed, c->train.metric));
-  const query_memory m = ranking_memory(d, &rc, (int32_t)c->model.hidden, thread_count(c));
+  const query_memory m = ranking_memory(d, &rc, (int32_t)c->model.hidden, threads_or_all(c->train.threads));
   add(p, "validation questions", m.held, "%.0f users", m.users);
   add_passing(p, "a validation", m.pass + (double)batch_bytes(caps));
   if (m.opening > later) add_passing(p, "choosing the questions", m.opening - later);
@@ -151,7 +147,7 @@ static void add_passing_data(run_plan *p, const run_config *c, const dataset *d)
   const double chunk = shard < (1 << 18) ? shard : 1 << 18;
   p->reader_bytes = 3 * 8 * chunk; // a chunk of the widest column: packed, unpacked, unshuffled
   // The peak is measured before the first sequences are read.
-  const double products = thread_count(c) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
+  const double products = threads_or_all(c->train.threads) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
   if (!(c->train.peak_gflops > 0) && products > 0) add_passing(p, "measuring the peak", products);
 }
 

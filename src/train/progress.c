@@ -6,6 +6,9 @@
 #include "base/log.h"
 
 enum { FIELDS = 12, PLAIN_SECONDS = 10 }; // between lines that are not redrawn in place
+// Narrow models are bound by what surrounds the arithmetic, and have a lower share when all is well.
+enum { FULL_WIDTH = 64 };
+static const double LOW_SHARE = 0.05, JUDGE_SECONDS = 0.5;
 
 void progress_start(progress *p) {
   *p = (progress){.started = now_seconds()};
@@ -61,4 +64,23 @@ void progress_show(progress *p, const progress_figures *v, bool must) {
   if (!log_is_terminal() && !must && p->shown > 0 && !progress_due(p)) return;
   p->shown = now_seconds();
   log_status_fields(fields, compose(fields, p, v));
+}
+
+void progress_judge(progress *p, const progress_figures *f, double seconds, int64_t hidden, int32_t threads) {
+  const bool first = !p->looked;
+  const double share = f->peak > 0 ? f->flops / f->peak : 1;
+  p->looked = true;
+  if (first || p->warned || seconds < JUDGE_SECONDS) return;
+  if (share >= LOW_SHARE * (hidden < FULL_WIDTH ? (double)hidden / FULL_WIDTH : 1)) return;
+  p->warned = true;
+  if (threads > 1)
+    log_warn("this runs at %.1f%% of the machine's peak: the %d threads mostly wait, for each other or for "
+             "processors "
+             "that other jobs hold; fewer threads (--threads %d) or fewer other jobs are likely to help",
+             100 * share, threads, threads / 2);
+  else
+    log_warn("this runs at %.1f%% of the machine's peak: the thread mostly waits for a processor; fewer "
+             "other jobs are "
+             "likely to help",
+             100 * share);
 }

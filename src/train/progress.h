@@ -19,6 +19,7 @@ typedef struct progress_figures {
 typedef struct progress {
   double started, shown;     // seconds of now_seconds(); shown 0: nothing yet
   double first_step_seconds; // 0: it is not over
+  bool looked, warned;       // at a rate; of a low one
 } progress;
 
 void progress_start(progress *p);
@@ -26,6 +27,9 @@ void progress_start(progress *p);
 void progress_first_step(progress *p);
 // Is it time for a line, between those that are due anyway?
 bool progress_due(const progress *p);
+// Warns, once a run, where the rate of the last so many seconds is a few percent of the peak of this machine. The first
+// rate is not judged, as it has what happens only once in it.
+void progress_judge(progress *p, const progress_figures *f, double seconds, int64_t hidden, int32_t threads);
 // Shows the line. Where lines are not redrawn in place, only if one is due or it must be, as the last of a run.
 void progress_show(progress *p, const progress_figures *f, bool must);
 

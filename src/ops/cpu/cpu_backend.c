@@ -3,12 +3,12 @@
 // OpenBLAS is told to use one thread: every op splits its work above BLAS, so there is one pool and the epilogue
 // of a product runs on rows that are still in cache.
 #include <cblas.h>
-#include <omp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/fault.h"
 #include "base/memory.h"
+#include "base/threads.h"
 #include "ops/cpu/cpu.h"
 #include "ops/shapes.h"
 #include "simd/simd.h"
@@ -22,7 +22,7 @@ static status cpu_open(op_ctx **out, const backend_config *cfg) {
   *out = NULL;
   op_ctx *ctx;
   TRY(mem_new(&ctx, 1, sizeof *ctx, "the CPU backend"));
-  ctx->threads = cfg->threads > 0 ? cfg->threads : omp_get_max_threads();
+  ctx->threads = threads_or_all(cfg->threads);
   ctx->scratch_bytes = cfg->scratch_bytes;
   const status rc = mem_new(&ctx->scratch, cfg->scratch_bytes, 1, "op scratch");
   if (rc != OK) {
@@ -40,16 +40,12 @@ static void cpu_close(op_ctx *ctx) {
   free(ctx);
 }
 
-static int32_t thread_count(int32_t threads) {
-  return threads > 0 ? threads : omp_get_max_threads();
-}
-
 static status cpu_supports(op_kind kind, const void *params) {
   return shapes_check("CPU", kind, params);
 }
 
 static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t threads) {
-  const int32_t n = thread_count(threads);
+  const int32_t n = threads_or_all(threads);
   switch (kind) {
   case OP_EMBED:
     return cpu_embed_scratch(params, n);

@@ -1,0 +1,38 @@
+#!/usr/bin/env bash
+# Threads of OpenMP: how long they spin where the user says nothing, how many there are, and the two warnings about them.
+. "$(dirname "$0")/run_lib.sh"
+unset OMP_NUM_THREADS OMP_WAIT_POLICY GOMP_SPINCOUNT KMP_BLOCKTIME
+
+# gcc's library tells what it has read. (test_threads asks clang's.)
+spins() { env "$@" OMP_DISPLAY_ENV=verbose "$souk" --version 2>&1 | sed -n "s/.*GOMP_SPINCOUNT = '\(.*\)'.*/\1/p"; }
+is() { [ "$2" = "$1" ] || { echo "$2 instead of $1"; return 1; }; }
+if ldd "$souk" | grep -q libomp; then
+  echo "# clang's OpenMP library"
+else
+  check "threads that wait spin briefly" is 1000 "$(spins)"
+  check "OMP_WAIT_POLICY=passive is respected" is 0 "$(spins OMP_WAIT_POLICY=passive)"
+  check "OMP_WAIT_POLICY=active too" is 30000000000 "$(spins OMP_WAIT_POLICY=active)"
+  check "GOMP_SPINCOUNT too" is 77 "$(spins GOMP_SPINCOUNT=77)"
+fi
+
+# One processor of those that this process may use.
+one=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
+if taskset -c "$one" true 2>/dev/null; then
+  threads() { taskset -c "$one" "$souk" selftest backend --device cpu "$@" 2>"$work/.err" | sed -n 's/^cpu, \([0-9]*\) thread.*/\1/p'; }
+  check "a thread for each processor that it may use" is 1 "$(threads)"
+  check "without a warning" test ! -s "$work/.err"
+  check "OMP_NUM_THREADS has its way" is 2 "$(OMP_NUM_THREADS=2 threads)"
+  check "with a warning" grep -q 'warning: 2 threads share the 1 processor that this process may use' "$work/.err"
+  check "--threads, too" is 3 "$(threads --threads 3)"
+  check "with the same" grep -q 'warning: 3 threads share the 1 processor .*--threads 1 is likely to be faster' "$work/.err"
+else
+  skip "threads and processors" "no taskset, or no processor that a process can be bound to"
+fi
+
+# A rate of a few percent of what the machine can do is told once; the peak is a given one here.
+busy=(--log_every 1 --eval_every 0 --accumulate 8 --hidden 64 --layers 2 --batch_tokens 4096)
+check "a run far below the peak" train "$work/low" --steps 4 "${busy[@]}" --peak_gflops 1e5
+check "says so, once" is 1 "$(grep -cE "warning: this runs at 0\.[0-9]% of the machine's peak: the thread mostly waits" "$work/low.err")"
+check "a run near it" train "$work/high" --steps 3 "${busy[@]}" --peak_gflops 5
+check "does not" bash -c "! grep warning '$work/high.err'"
+finish
