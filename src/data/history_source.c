@@ -60,8 +60,10 @@ static status list_windows(const history_source *b, int64_t epoch, int64_t s, ex
     int32_t begin, end;
     window_at(n, b->window, b->stride, w, &begin, &end);
     const int64_t window = b->first_window[s] + w;
+    const uint64_t before =
+        (uint64_t)epoch * (uint64_t)b->copies; // ids are keys of random numbers: they may wrap
     for (int64_t copy = 0; copy < b->copies; copy++) {
-      const int64_t id = (epoch * b->copies + copy) * b->windows + window;
+      const int64_t id = (int64_t)((before + (uint64_t)copy) * (uint64_t)b->windows + (uint64_t)window);
       example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.duplicates};
       if (e.last) {
         rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));

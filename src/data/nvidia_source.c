@@ -25,7 +25,10 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
   const int64_t all = nvidia_first(s->shards, nvidia_count(s->shards));
   for (int64_t i = nvidia_first(s->shards, (int32_t)block); i < nvidia_first(s->shards, (int32_t)block + 1);
        i++) {
-    const example e = {.sequence = i, .id = epoch * all + i, .end = lengths[i], .length = lengths[i]};
+    const example e = {.sequence = i,
+                       .id = (int64_t)((uint64_t)epoch * (uint64_t)all + (uint64_t)i),
+                       .end = lengths[i],
+                       .length = lengths[i]};
     TRY(examples_add(to, &e));
   }
   return OK;

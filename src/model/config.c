@@ -135,7 +135,8 @@ status model_config_from_json(model_config *c, const json_t *j, const char *wher
   const json_t *base = json_object_get(j, "class_base"), *classes = json_object_get(j, "classes");
   if (!json_is_integer(base) || json_integer_value(base) < 0) return bad_field(where, "class_base");
   if (!json_is_integer(classes) || json_integer_value(classes) < 1) return bad_field(where, "classes");
-  if (c->vocab_size < 1 || json_integer_value(base) + json_integer_value(classes) > c->vocab_size)
+  if (json_integer_value(base) > c->vocab_size ||
+      json_integer_value(classes) > c->vocab_size - json_integer_value(base))
     return bad_field(where, "classes");
   if (c->hidden % c->heads != 0) return bad_field(where, "heads");
   if (c->intermediate < 1) return bad_field(where, "intermediate");

@@ -286,6 +286,8 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
       return fail(ERR_FORMAT, "%s: \"%s\" has the wrong length", f->path, fields[i].name);
     TRY(reader_rows(f->reader, f->file, fields[i].name, kind, 1, 0, n, 1, fields[i].value));
   }
+  if (out->s.step < 0 || out->s.step > (int64_t)1 << 52)
+    return fail(ERR_FORMAT, "%s: \"step\" is out of range", f->path);
   const int32_t n = out->s.micro_batches, *cap = out->s.capacities;
   out->s.micro_batches = 0;                         // until they are there
   const int32_t most = 1 << 24, together = 1 << 28; // no file makes this process ask for any amount of memory
