@@ -8,12 +8,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/temporary.h"
 
 static const struct {
   const char *name;
   int error;
-} kinds[FAULT_KINDS] = {
-    {"alloc", ENOMEM}, {"write", ENOSPC}, {"fsync", EIO}, {"rename", EIO}, {"create", EACCES}};
+} kinds[FAULT_KINDS] = {{"alloc", ENOMEM}, {"write", ENOSPC},  {"fsync", EIO},
+                        {"rename", EIO},   {"create", EACCES}, {"exchange", EINVAL}};
 
 static bool active;
 static long first[FAULT_KINDS], last[FAULT_KINDS]; // numbers of the operations that fail; 0: none
@@ -54,9 +55,19 @@ bool fault_at(fault_kind kind) {
   return true;
 }
 
+// Outputs come to their places in a leaf that knows nothing of this file.
+static bool at_temporary(temporary_operation operation) {
+  static const fault_kind kind[] = {[TEMPORARY_CREATE] = FAULT_CREATE,
+                                    [TEMPORARY_RENAME] = FAULT_RENAME,
+                                    [TEMPORARY_EXCHANGE] = FAULT_EXCHANGE,
+                                    [TEMPORARY_FSYNC] = FAULT_FSYNC};
+  return fault_at(kind[operation]);
+}
+
 status fault_init(void) {
   const char *wanted = getenv("SOUK_FAULT");
   active = false;
+  temporary_fault = NULL;
   for (int k = 0; k < FAULT_KINDS; k++) {
     first[k] = last[k] = 0;
     deadly[k] = false;
@@ -72,5 +83,6 @@ status fault_init(void) {
     for (char *part; (part = strsep(&rest, ",")) != NULL;) TRY(parse(part));
   }
   active = true;
+  temporary_fault = at_temporary;
   return OK;
 }

@@ -5,7 +5,8 @@
 // fail every one of them in turn. Always compiled in: asking costs one load
 // when the variable is not set.
 //
-// Kinds: alloc (mem_new and its family, backend memory, jansson), write, fsync, rename, create (files and directories).
+// Kinds: alloc (mem_new and its family, backend memory, jansson), write, fsync, rename, create (files and directories), exchange (two directories in one step, which fails as on a file
+// system that cannot; the rename that it is counts as one of those too).
 // What libraries do inside (libhdf5's own memory, say) is not counted; HDF5's writes are, as they go through our driver.
 #ifndef SOUK_BASE_FAULT_H
 #define SOUK_BASE_FAULT_H
@@ -19,6 +20,7 @@ typedef enum fault_kind {
   FAULT_FSYNC,
   FAULT_RENAME,
   FAULT_CREATE,
+  FAULT_EXCHANGE,
   FAULT_KINDS
 } fault_kind;
 

@@ -1,12 +1,10 @@
-// Atomic files, directories and checksums; see file.h.
+// Files that grow, reading, directories and checksums; see file.h. What appears whole or not at all is in output.c.
 #include "base/file.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <sodium.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,39 +12,12 @@
 #include <unistd.h>
 #include "base/fault.h"
 #include "base/memory.h"
+#include "base/output_internal.h"
+#include "format/temporary.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
 
-struct out_file {
-  int fd;
-  size_t used;
-  char path[PATH_MAX], temporary[PATH_MAX + 32];
-  char buffer[BUFFER_BYTES];
-};
-
-status out_open(out_file **out, const char *path) {
-  *out = NULL;
-  if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
-  out_file *f;
-  TRY(mem_new(&f, 1, sizeof *f, "an output file"));
-  strcpy(f->path, path);
-  snprintf(f->temporary, sizeof f->temporary, "%s.tmp.%ld", path, (long)getpid());
-  f->fd = fault_at(FAULT_CREATE) ? -1 : open(f->temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (f->fd < 0) {
-    const status rc = fail(ERR_IO, "cannot create %s: %s", f->temporary, strerror(errno));
-    free(f);
-    return rc;
-  }
-  *out = f;
-  return OK;
-}
-
-const char *out_path(const out_file *f) {
-  return f->temporary;
-}
-
-// All bytes to a descriptor; false with errno set when that fails.
-static bool write_fully(int fd, const char *data, size_t bytes) {
+bool write_fully(int fd, const char *data, size_t bytes) {
   while (bytes > 0) {
     const ssize_t n = fault_at(FAULT_WRITE) ? -1 : write(fd, data, bytes);
     if (n < 0 && errno == EINTR) continue;
@@ -55,43 +26,6 @@ static bool write_fully(int fd, const char *data, size_t bytes) {
     bytes -= (size_t)n;
   }
   return true;
-}
-
-static status write_all(out_file *f, const char *data, size_t bytes) {
-  return write_fully(f->fd, data, bytes) ? OK : fail(ERR_IO, "cannot write %s: %s", f->path, strerror(errno));
-}
-
-static status flush(out_file *f) {
-  const size_t used = f->used;
-  f->used = 0;
-  return write_all(f, f->buffer, used);
-}
-
-status out_write(out_file *f, const void *data, size_t bytes) {
-  if (bytes > BUFFER_BYTES - f->used) TRY(flush(f));
-  if (bytes > BUFFER_BYTES) return write_all(f, data, bytes);
-  memcpy(f->buffer + f->used, data, bytes);
-  f->used += bytes;
-  return OK;
-}
-
-status out_printf(out_file *f, const char *format, ...) {
-  char small[1024], *text = small;
-  va_list args, again;
-  va_start(args, format);
-  va_copy(again, args);
-  const int n = vsnprintf(small, sizeof small, format, args);
-  va_end(args);
-  status rc = OK;
-  if (n < 0) rc = fail(ERR_INTERNAL, "cannot format text for %s", f->path);
-  if (rc == OK && (size_t)n >= sizeof small) {
-    rc = mem_new(&text, (size_t)n + 1, 1, "formatted text");
-    if (rc == OK) vsnprintf(text, (size_t)n + 1, format, again);
-  }
-  va_end(again);
-  if (rc == OK) rc = out_write(f, text, (size_t)n);
-  if (text != small) free(text);
-  return rc;
 }
 
 status file_sync(const char *path) {
@@ -105,72 +39,6 @@ status file_sync(const char *path) {
 status path_rename(const char *from, const char *to) {
   if (!fault_at(FAULT_RENAME) && rename(from, to) == 0) return OK;
   return fail(ERR_IO, "cannot rename %s to %s: %s", from, to, strerror(errno));
-}
-
-static status sync_parent(const char *path) {
-  char dir[PATH_MAX];
-  const char *slash = strrchr(path, '/');
-  if (slash == NULL)
-    strcpy(dir, ".");
-  else if (slash == path)
-    strcpy(dir, "/");
-  else
-    snprintf(dir, sizeof dir, "%.*s", (int)(slash - path), path);
-  return dir_sync(dir);
-}
-
-status out_commit(out_file *f) {
-  status rc = flush(f);
-  // A library may have replaced the temporary file by name: fsync what is there now.
-  if (rc == OK) rc = file_sync(f->temporary);
-  if (close(f->fd) != 0 && rc == OK) rc = fail(ERR_IO, "cannot close %s: %s", f->path, strerror(errno));
-  if (rc == OK) rc = path_rename(f->temporary, f->path);
-  if (rc != OK)
-    unlink(f->temporary);
-  else
-    rc = sync_parent(f->path);
-  free(f);
-  return rc;
-}
-
-void out_abort(out_file *f) {
-  if (f == NULL) return;
-  close(f->fd);
-  unlink(f->temporary);
-  free(f);
-}
-
-status file_write_atomic(const char *path, const void *data, size_t bytes) {
-  out_file *f;
-  TRY(out_open(&f, path));
-  const status rc = out_write(f, data, bytes);
-  if (rc != OK) {
-    out_abort(f);
-    return rc;
-  }
-  return out_commit(f);
-}
-
-status file_copy(const char *from, const char *to) {
-  FILE *in = fopen(from, "rbe");
-  if (in == NULL)
-    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", from, strerror(errno));
-  out_file *out = NULL;
-  char *buf = NULL;
-  status rc;
-  TRY_GOTO(mem_new(&buf, BUFFER_BYTES, 1, "a copy buffer"), done);
-  TRY_GOTO(out_open(&out, to), done);
-  for (size_t n; rc == OK && (n = fread(buf, 1, BUFFER_BYTES, in)) > 0;) rc = out_write(out, buf, n);
-  if (rc == OK && ferror(in)) rc = fail(ERR_IO, "cannot read %s: %s", from, strerror(errno));
-  if (rc == OK) {
-    rc = out_commit(out);
-    out = NULL;
-  }
-done:
-  out_abort(out);
-  free(buf);
-  fclose(in);
-  return rc;
 }
 
 // ---- files that grow -----------------------------------------------------------------------------------------
@@ -270,6 +138,14 @@ done:
   return rc;
 }
 
+status file_look(const char *path, bool *there) {
+  struct stat st;
+  const bool seen = stat(path, &st) == 0;
+  *there = seen && S_ISREG(st.st_mode);
+  if (seen || errno == ENOENT || errno == ENOTDIR) return OK;
+  return fail(ERR_IO, "cannot look at %s: %s", path, strerror(errno));
+}
+
 bool file_exists(const char *path) {
   struct stat st;
   return stat(path, &st) == 0 && S_ISREG(st.st_mode);
@@ -308,23 +184,13 @@ status dir_sync(const char *path) {
 }
 
 status dir_remove(const char *path) {
-  DIR *dir = opendir(path);
-  if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
-  status rc = OK;
-  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
-    if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
-    char name[PATH_MAX];
-    struct stat st;
-    rc = path_join(name, sizeof name, path, e->d_name);
-    if (rc != OK) break;
-    if (lstat(name, &st) == 0 && S_ISDIR(st.st_mode))
-      rc = dir_remove(name);
-    else if (unlink(name) != 0)
-      rc = fail(ERR_IO, "cannot remove %s: %s", name, strerror(errno));
-  }
-  closedir(dir);
-  if (rc == OK && rmdir(path) != 0) rc = fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
-  return rc;
+  const int error = tree_remove(path);
+  return error == 0 ? OK : fail(ERR_IO, "cannot remove %s: %s", path, strerror(error));
+}
+
+status dir_discard(const char *path) {
+  const int error = tree_discard(path);
+  return error == 0 ? OK : fail(ERR_IO, "cannot remove %s: %s", path, strerror(error));
 }
 
 status path_join(char *buf, size_t size, const char *dir, const char *name) {

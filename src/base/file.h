@@ -5,17 +5,36 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "base/path_kind.h"
 #include "base/status.h"
 
-// Writes beside the target (PATH.tmp.PID), fsyncs and renames over it on commit.
+// A file that is written beside its place and moved there on commit, after fsync; where the path stands for something
+// else than a file, its bytes go straight through (src/format/target.h).
 typedef struct out_file out_file;
 status out_open(out_file **out, const char *path);
-// The temporary path, for libraries that write by name (HDF5, gzip): they write there, then out_commit().
-const char *out_path(const out_file *f);
+// For libraries that write by themselves (HDF5, gzip): theirs to copy, not to close.
+int out_descriptor(const out_file *f);
+// Does the path stand for something that only takes bytes one behind the other?
+bool path_is_stream(const char *path);
 status out_write(out_file *f, const void *data, size_t bytes);
 __attribute__((format(printf, 2, 3))) status out_printf(out_file *f, const char *format, ...);
 status out_commit(out_file *f); // frees f in every case; on failure the temporary file is gone
 void out_abort(out_file *f);    // removes the temporary file; f may be NULL
+
+// Two files that belong together and never mismatch: data first, then, where there are any, the names of its rows. A
+// commit without names removes what is at names_path, as it would not fit any more.
+status out_open_data(out_file **out, const char *path, const char *names_path);
+status out_open_names(out_file **out, const char *names_path, const out_file *data);
+status out_commit_pair(out_file *data, out_file *names, const char *names_path); // frees both in every case
+
+// A directory that is written beside its place and moved there when it is whole, in one step where the file system can
+// exchange two. What a killed process left beside the place is mended first. Parents are made.
+typedef struct out_dir out_dir;
+// What is at `path` may be replaced if it is empty or, with force, of the same kind (path_kind.h); PATH_NOTHING: in any case.
+status out_dir_open(out_dir **out, const char *path, path_kind kind, bool force);
+const char *out_dir_path(const out_dir *d); // where its files are written
+status out_dir_commit(out_dir *d); // frees d in every case; after an error what was there is as it was
+void out_dir_abort(out_dir *d);    // removes it, keeps the error's sentence; d may be NULL
 
 status file_write_atomic(const char *path, const void *data, size_t bytes);
 status file_copy(const char *from, const char *to); // atomic like the above, in bounded memory
@@ -32,11 +51,16 @@ status append_close(append_file *f); // NULL is safe
 
 // Reads a whole file of at most max_bytes; *data is NUL-terminated beyond its *bytes; freed with free().
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes);
+// Is a regular file there? An error when nobody can tell, because a directory may not be entered, say: not to be seen is
+// not to be absent.
+status file_look(const char *path, bool *there);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
 status dir_make(const char *path);   // with parents; fine if it exists
 status dir_sync(const char *path);   // fsync of the directory, after renames
 status dir_remove(const char *path); // a directory and all in it
+// The same under another name first, so that one whose removal is cut short is not there any more.
+status dir_discard(const char *path);
 // SHA-256 of a whole file as lower-case hex; *bytes (may be NULL) gets its size.
 status file_sha256(const char *path, char hex[65], uint64_t *bytes);
 // DIR "/" NAME into buf; ERR_ARGUMENT if it does not fit.

@@ -38,10 +38,10 @@ static bool holds(const char *dir, const char *name) {
   return path_join(path, sizeof path, dir, name) == OK && access(path, F_OK) == 0;
 }
 
-// Does the beginning of DIR/manifest.json name this schema? It is the first field that Souk writes.
-static bool has_schema(const char *dir, const char *schema) {
+// Does the beginning of a marker, DIR/manifest.json say, name this schema? It is the first field that Souk writes.
+static bool has_schema(const char *dir, const char *marker, const char *schema) {
   char path[PATH_MAX], head[512];
-  if (path_join(path, sizeof path, dir, "manifest.json") != OK) return false;
+  if (path_join(path, sizeof path, dir, marker) != OK) return false;
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   if (fd < 0) return false;
   const ssize_t n = read(fd, head, sizeof head - 1);
@@ -73,11 +73,13 @@ path_kind path_kind_of(const char *path) {
   struct stat st;
   if (stat(path, &st) != 0) return PATH_NOTHING;
   if (!S_ISDIR(st.st_mode)) return PATH_FILE;
-  if (has_schema(path, "souk.dataset")) return PATH_DATASET;
-  if (has_schema(path, "souk.checkpoint")) return holds(path, "batch.h5") ? PATH_STEP : PATH_CHECKPOINT;
-  if (holds(path, "manifest.json")) return PATH_DAMAGED;
-  if (holds(path, "souk.json")) return PATH_BUNDLE;
-  if (holds(path, "synth.json")) return PATH_MARKETPLACE;
+  if (has_schema(path, "manifest.json", "souk.dataset")) return PATH_DATASET;
+  if (has_schema(path, "manifest.json", "souk.checkpoint"))
+    return holds(path, "batch.h5") ? PATH_STEP : PATH_CHECKPOINT;
+  if (has_schema(path, "souk.json", "souk.bundle")) return PATH_BUNDLE;
+  if (has_schema(path, "synth.json", "souk.synth")) return PATH_MARKETPLACE;
+  if (holds(path, "manifest.json") || holds(path, "souk.json") || holds(path, "synth.json"))
+    return PATH_DAMAGED;
   if (holds(path, "config.json") || holds(path, "model.safetensors")) return PATH_HUGGING_FACE;
   if (is_run(path)) return PATH_RUN;
   return look_through(path);
@@ -87,6 +89,10 @@ static int index_of(path_kind kind) {
   int i = 0;
   while (i + 1 < KINDS && kinds[i].kind != kind) i++;
   return i;
+}
+
+const char *path_kind_name(path_kind kind) {
+  return kinds[index_of(kind)].name;
 }
 
 // "a run or a checkpoint", and who makes the first of them.
@@ -125,8 +131,10 @@ status path_check(const char *path, unsigned wanted) {
 status path_check_place(const char *path, unsigned allowed) {
   const path_kind kind = path_kind_of(path);
   if (kind == PATH_NOTHING || kind == PATH_EMPTY || (allowed & (unsigned)kind) != 0) return OK;
+  if (kind == PATH_DIRECTORY && access(path, R_OK | X_OK) != 0)
+    return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
   if (kind == PATH_DAMAGED)
-    return fail(ERR_ARGUMENT, "%s holds a manifest.json that is not Souk's; it is left as it is", path);
+    return fail(ERR_ARGUMENT, "%s holds a manifest that is not Souk's; it is left as it is", path);
   return fail(ERR_ARGUMENT, "%s exists and is %s; it is left as it is, choose another place", path,
               kinds[index_of(kind)].name);
 }

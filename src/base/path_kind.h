@@ -23,6 +23,7 @@ typedef enum path_kind {
 } path_kind;
 
 path_kind path_kind_of(const char *path);
+const char *path_kind_name(path_kind kind); // "a data set"
 // OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
 // a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is wanted; souk pretrain makes one".
 status path_check(const char *path, unsigned wanted);

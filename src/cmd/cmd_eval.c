@@ -1,4 +1,5 @@
 // souk eval RUN: ranking quality of a model beside counting baselines.
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +76,7 @@ static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
   memcpy(dir, run->data.dir, OPTION_STRING);
   free(run);
   TRY(rc);
-  if (dir[0] == '\0' || path_kind_of(dir) == PATH_NOTHING)
+  if (dir[0] == '\0' || (path_kind_of(dir) == PATH_NOTHING && errno == ENOENT))
     return fail(ERR_NOT_FOUND, "the data set that %s was trained on (%s) is not there; --data DIR names it",
                 c->dir, dir);
   return OK;

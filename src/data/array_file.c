@@ -18,13 +18,26 @@ struct array_file {
   out_file *f;     // .npy, and the place of the HDF5 file
   out_file *names; // .npy only
   hid_t file;      // HDF5 only; negative: closed
-  char path[PATH_MAX], name[64];
+  char path[PATH_MAX], names_path[PATH_MAX + 16], name[64];
   int64_t n, width, at; // of the array at hand
 };
 
 static bool has_suffix(const char *path, const char *suffix) {
   const size_t n = strlen(path), m = strlen(suffix);
   return n > m && strcmp(path + n - m, suffix) == 0;
+}
+
+// HDF5 goes back and forth in its file.
+static status open_hdf5(array_file *f) {
+  if (path_is_stream(f->path))
+    return fail(ERR_ARGUMENT, "%s is not a regular file, which HDF5 needs; a .npy can be written there",
+                f->path);
+  TRY(out_open(&f->f, f->path));
+  h5_lock();
+  const status rc = h5_create_in(&f->file, out_descriptor(f->f), f->path, "souk.vectors", 1);
+  h5_unlock();
+  if (rc != OK) f->file = -1;
+  return rc;
 }
 
 status array_open(array_file **out, const char *path) {
@@ -37,13 +50,8 @@ status array_open(array_file **out, const char *path) {
   f->hdf5 = !npy;
   f->file = -1;
   snprintf(f->path, sizeof f->path, "%s", path);
-  status rc = out_open(&f->f, path);
-  if (rc == OK && f->hdf5) {
-    h5_lock();
-    rc = h5_create(&f->file, out_path(f->f), "souk.vectors", 1);
-    h5_unlock();
-    if (rc != OK) f->file = -1;
-  }
+  snprintf(f->names_path, sizeof f->names_path, "%s.names.tsv", path);
+  const status rc = npy ? out_open_data(&f->f, path, f->names_path) : open_hdf5(f);
   if (rc != OK) {
     array_abort(f);
     return rc;
@@ -114,10 +122,8 @@ status array_integers(array_file *f, const char *name, const int64_t *data, int6
 // ---- names ---------------------------------------------------------------------------------------------------
 
 static status names_to_text(array_file *f, int64_t n, array_name get, void *self) {
-  char path[PATH_MAX + 16];
   if (f->names != NULL) return OK; // of the first array
-  snprintf(path, sizeof path, "%s.names.tsv", f->path);
-  TRY(out_open(&f->names, path));
+  TRY(out_open_names(&f->names, f->names_path, f->f));
   for (int64_t i = 0; i < n; i++) {
     const char *name;
     TRY(get(self, i, &name));
@@ -188,15 +194,10 @@ status array_commit(array_file *f) {
   const status closed = close_hdf5(f);
   if (rc == OK) rc = closed;
   out_file *const file = f->f, *const names = f->names;
-  f->f = f->names = NULL;
-  if (rc == OK && names != NULL)
-    rc = out_commit(names);
-  else
-    out_abort(names);
-  if (rc == OK)
-    rc = out_commit(file);
-  else
-    out_abort(file);
+  if (rc == OK) {
+    f->f = f->names = NULL;
+    rc = f->hdf5 ? out_commit(file) : out_commit_pair(file, names, f->names_path);
+  }
   array_abort(f);
   return rc;
 }

@@ -3,8 +3,9 @@
 //
 // HDF5 files hold named float32 arrays [n, width] and arrays of names (UTF-8, fixed length, padded with
 // zeros), with the attribute schema = "souk.vectors". A .npy file holds one array, so only the first one
-// begun is written to it; its names go, one a line and escaped as in vocab.tsv, to FILE.names.tsv. Whole or
-// not there, like all files.
+// begun is written to it; its names go, one a line and escaped as in vocab.tsv, to FILE.names.tsv; without
+// names such a file goes, as it would belong to other vectors. Whole or not there, like all files, and never one without
+// the other's fitting (docs/formats.md, "Files in pairs").
 #ifndef SOUK_DATA_ARRAY_FILE_H
 #define SOUK_DATA_ARRAY_FILE_H
 

@@ -2,15 +2,20 @@
 // read block by block, straight from the shards that hold them.
 #include "data/dataset.h"
 
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/h5_reader.h"
+
+enum { OPEN_TRIES = 16 };
 
 typedef struct shard {
   char path[PATH_MAX];
@@ -179,7 +184,9 @@ static status find_shards(dataset *d) {
     d->found = i + 1;
     snprintf(name, sizeof name, "shard-%05d.h5", i);
     TRY(path_join(s->path, sizeof s->path, d->dir, name));
-    if (!file_exists(s->path))
+    bool there;
+    TRY(file_look(s->path, &there));
+    if (!there)
       return fail(ERR_NOT_FOUND, "%s is missing: the manifest lists %d shards", s->path, d->info.shards);
   }
   return OK;
@@ -268,18 +275,20 @@ nvidia_shards *dataset_premasked(const dataset *d) {
   return d->premasked;
 }
 
-status dataset_open(dataset **out, const char *dir, bool verify) {
+static status open_once(dataset **out, const char *dir, bool verify) {
   *out = NULL;
   dataset *d;
   char path[PATH_MAX], *text = NULL;
   size_t bytes;
   json_t *j = NULL;
+  bool prepared;
   TRY(mem_new(&d, 1, sizeof *d, "a data set"));
   status rc;
   TRY_GOTO(path_join(d->dir, sizeof d->dir, dir, ""), bad);
   d->dir[strlen(d->dir) - 1] = '\0';
   TRY_GOTO(path_join(path, sizeof path, dir, "manifest.json"), bad);
-  if (!file_exists(path) && nvidia_found(dir)) {
+  TRY_GOTO(file_look(path, &prepared), bad);
+  if (!prepared && nvidia_found(dir)) {
     TRY_GOTO(open_premasked(d), bad);
     *out = d;
     return OK;
@@ -310,6 +319,26 @@ bad:
   json_decref(j);
   dataset_close(d);
   return rc;
+}
+
+// Has another directory come to this place since `fd` was opened?
+static bool is_replaced(const char *dir, int fd) {
+  struct stat now, opened;
+  return fd >= 0 && stat(dir, &now) == 0 && fstat(fd, &opened) == 0 &&
+         (now.st_dev != opened.st_dev || now.st_ino != opened.st_ino);
+}
+
+// The files are opened one by one: when another data set comes to the place meanwhile (souk prepare --force), they are of
+// two.
+status dataset_open(dataset **out, const char *dir, bool verify) {
+  for (int tries = 1;; tries++) {
+    const int fd = open(dir, O_PATH | O_CLOEXEC);
+    const status rc = open_once(out, dir, verify);
+    const bool again = tries < OPEN_TRIES && is_replaced(dir, fd);
+    if (fd >= 0) close(fd);
+    if (!again) return rc;
+    dataset_close(*out);
+  }
 }
 
 void dataset_close(dataset *d) {

@@ -73,7 +73,7 @@ static status spill_part(event_store *s, size_t i) {
   if (p->used == 0) return OK;
   char path[PATH_MAX + 32];
   part_path(s, i, path);
-  FILE *f = fopen(path, p->on_disk > 0 ? "abe" : "wbe");
+  FILE *f = fopen(path, p->on_disk > 0 ? "abe" : "wbxe");
   if (f == NULL) return io_error("create", path);
   setvbuf(f, NULL, _IONBF, 0); // one write
   const size_t written = fwrite(p->data, 1, p->used, f);

@@ -29,6 +29,11 @@ typedef struct driver_file {
 } driver_file;
 
 static int open_error, close_error; // guarded by the HDF5 lock, like everything here
+static int given = -1;
+
+void h5_driver_use(int fd) {
+  given = fd;
+}
 
 int h5_driver_open_error(void) {
   return open_error;
@@ -39,14 +44,26 @@ int h5_driver_close_error(void) {
   return error;
 }
 
+// By name only what is not there yet; nothing that was planted there is followed.
+static int open_by_name(const char *name, unsigned flags) {
+  int mode = O_CLOEXEC | O_NOFOLLOW | ((flags & H5F_ACC_RDWR) != 0 ? O_RDWR : O_RDONLY);
+  if ((flags & H5F_ACC_CREAT) == 0) return open(name, mode);
+  return fault_at(FAULT_CREATE) ? -1 : open(name, mode | O_CREAT | O_EXCL, 0666);
+}
+
+static int open_given(unsigned flags) {
+  const int fd = fcntl(given, F_DUPFD_CLOEXEC, 0);
+  if (fd < 0 || (flags & H5F_ACC_TRUNC) == 0 || ftruncate(fd, 0) == 0) return fd;
+  const int error = errno;
+  close(fd);
+  errno = error;
+  return -1;
+}
+
 static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t maxaddr) {
   (void)fapl;
   (void)maxaddr;
-  int mode = O_CLOEXEC | ((flags & H5F_ACC_RDWR) != 0 ? O_RDWR : O_RDONLY);
-  if ((flags & H5F_ACC_CREAT) != 0) mode |= O_CREAT;
-  if ((flags & H5F_ACC_TRUNC) != 0) mode |= O_TRUNC;
-  if ((flags & H5F_ACC_EXCL) != 0) mode |= O_EXCL;
-  const int fd = (mode & O_CREAT) != 0 && fault_at(FAULT_CREATE) ? -1 : open(name, mode, 0666);
+  const int fd = given >= 0 ? open_given(flags) : open_by_name(name, flags);
   if (fd < 0) { // HDF5 first tries without creating, so this need not be the end
     open_error = errno;
     return NULL;

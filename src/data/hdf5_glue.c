@@ -20,9 +20,9 @@ static status h5_error(const char *path, const char *what, const char *name) {
   return fail(ERR_IO, "%s: cannot %s \"%s\"", path, what, name);
 }
 
-status h5_create(hid_t *file, const char *path, const char *schema, int64_t version) {
+static status create(hid_t *file, unsigned how, const char *path, const char *schema, int64_t version) {
   const hid_t access = h5_driver_access();
-  *file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, access);
+  *file = H5Fcreate(path, how, H5P_DEFAULT, access);
   if (access >= 0) H5Pclose(access);
   if (*file < 0) return fail(ERR_IO, "cannot create %s: %s", path, strerror(h5_driver_open_error()));
   const hid_t type = H5Tcopy(H5T_C_S1), space = H5Screate(H5S_SCALAR);
@@ -35,6 +35,17 @@ status h5_create(hid_t *file, const char *path, const char *schema, int64_t vers
   status rc =
       good ? h5_attribute_int(*file, "version", version) : h5_error(path, "write attribute", "schema");
   if (rc != OK) H5Fclose(*file);
+  return rc;
+}
+
+status h5_create(hid_t *file, const char *path, const char *schema, int64_t version) {
+  return create(file, H5F_ACC_EXCL, path, schema, version);
+}
+
+status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, int64_t version) {
+  h5_driver_use(fd);
+  const status rc = create(file, H5F_ACC_TRUNC, path, schema, version);
+  h5_driver_use(-1);
   return rc;
 }
 

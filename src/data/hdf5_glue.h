@@ -14,7 +14,10 @@ void h5_lock(void); // also silences the library, once
 void h5_unlock(void);
 
 // All of these take the lock held. `path` and `name` are for messages.
+// A file that must not be there yet.
 status h5_create(hid_t *file, const char *path, const char *schema, int64_t version);
+// Into one that is open to read and write; the descriptor is copied.
+status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, int64_t version);
 // Checks the attributes. For the process that reads alone (h5_reader.h).
 status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
 status h5_close(hid_t file, const char *path); // flushes; an error means the data may not be there

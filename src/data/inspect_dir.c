@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "data/dataset.h"
 #include "data/inspect.h"
@@ -272,6 +273,8 @@ status inspect_directory(const inspect_request *q, json_t *out) {
                {"souk.json", "souk.bundle", inspect_bundle},
                {"synth.json", "souk.synth", inspect_marketplace}};
   char path[PATH_MAX];
+  if (access(q->path, R_OK | X_OK) != 0) // what cannot be seen is not absent
+    return fail(ERR_IO, "cannot open directory %s: %s", q->path, strerror(errno));
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (!in_dir(q->path, kinds[i].file, path)) continue;
     json_t *j;

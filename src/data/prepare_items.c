@@ -299,6 +299,7 @@ status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v
     if (rc == OK) rc = closed;
   }
   h5_unlock();
+  if (rc == OK) rc = file_sync(path);
   if (rc == OK) rc = writer_list(w, "items.h5");
 done:
   free(tokens[0]);

@@ -5,6 +5,7 @@
 #include "data/synth.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -44,8 +45,10 @@ static status text_open(text_file **out, const char *dir, const char *name, int6
   snprintf(t->name, sizeof t->name, "%s", name);
   status rc = out_open(&t->f, path);
   if (rc == OK && strstr(name, ".gz") != NULL) {
-    snprintf(mode, sizeof mode, "wbe%d", (int)level);
-    t->gz = gzopen(out_path(t->f), mode);
+    snprintf(mode, sizeof mode, "wb%d", (int)level);
+    const int fd = fcntl(out_descriptor(t->f), F_DUPFD_CLOEXEC, 0);
+    t->gz = fd >= 0 ? gzdopen(fd, mode) : NULL;
+    if (t->gz == NULL && fd >= 0) close(fd);
     if (t->gz == NULL) rc = fail(ERR_IO, "cannot create %s: %s", path, strerror(errno));
   }
   if (rc != OK) {
@@ -131,7 +134,8 @@ typedef struct synth_job {
   const synth_config *c;
   synth_world *w;
   synth_state *state;
-  char dir[PATH_MAX + 32];
+  const char *dir; // where the files are written
+  double seconds;
   text_file *csv, *jsonl, *promos, *promo_truth, *users;
   log_row *rows;
   promo_row *pages;
@@ -564,7 +568,7 @@ static status write_manifest(synth_job *job) {
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static void print_summary(const synth_job *job, double seconds) {
+static void print_summary(const synth_job *job) {
   char buf[32], rate[32];
   int64_t events = 0;
   for (int32_t k = 0; k < 4; k++) events += job->events[k];
@@ -581,8 +585,8 @@ static void print_summary(const synth_job *job, double seconds) {
     printf("best possible   test HR@10 %.4f, NDCG@10 %.4f (truth/oracle.json)\n", job->test.hr[2] / n,
            job->test.ndcg[2] / n);
   }
-  printf("time            %s, %s events/s\n", human_seconds(buf, seconds),
-         human_count(rate, (double)events / seconds));
+  printf("time            %s, %s events/s\n", human_seconds(buf, job->seconds),
+         human_count(rate, (double)events / job->seconds));
 }
 
 static status run_job(synth_job *job) {
@@ -595,57 +599,31 @@ static status run_job(synth_job *job) {
   TRY(write_logs(job));
   TRY(write_truth(job));
   TRY(write_manifest(job));
-  TRY(dir_sync(job->dir));
   log_status_end();
-  print_summary(job, now_seconds() - start);
+  job->seconds = now_seconds() - start;
   return OK;
 }
 
-// Moves the finished directory to its place.
-static status move_into_place(const char *from, const char *to) {
-  char old[PATH_MAX + 64];
-  snprintf(old, sizeof old, "%s.old.%ld", to, (long)getpid());
-  const bool had = dir_exists(to);
-  if (had && rename(to, old) != 0) return fail(ERR_IO, "cannot rename %s: %s", to, strerror(errno));
-  if (rename(from, to) != 0) {
-    const int error = errno;
-    if (had) rename(old, to);
-    return fail(ERR_IO, "cannot rename %s to %s: %s", from, to, strerror(error));
-  }
-  return had ? dir_remove(old) : OK;
-}
-
 status synth_run(const synth_config *c) {
-  char dir[PATH_MAX], path[PATH_MAX + 64];
-  size_t n = strlen(c->out);
-  while (n > 1 && c->out[n - 1] == '/') n--;
-  if (n == 0) return fail(ERR_ARGUMENT, "out names no directory (--out DIR)");
-  memcpy(dir, c->out, n);
-  dir[n] = '\0';
-  if (dir_exists(dir)) {
-    TRY(path_join(path, sizeof path, dir, "synth.json"));
-    if (!file_exists(path) && rmdir(dir) != 0)
-      return fail(ERR_ARGUMENT, "%s exists and is not a generated marketplace; choose another directory",
-                  dir);
-    if (dir_exists(dir) && !c->force)
-      return fail(ERR_ARGUMENT, "%s already holds a marketplace; --force replaces it", dir);
-  }
+  char truth[PATH_MAX + 64];
+  out_dir *place;
   synth_job *job;
+  if (c->out[0] == '\0') return fail(ERR_ARGUMENT, "out names no directory (--out DIR)");
   TRY(mem_new(&job, 1, sizeof *job, "the generator"));
   job->c = c;
-  snprintf(job->dir, sizeof job->dir, "%s.tmp.%ld", dir, (long)getpid());
-  status rc = path_join(path, sizeof path, job->dir, "truth");
-  if (rc == OK) rc = dir_make(path);
+  status rc = out_dir_open(&place, c->out, PATH_MARKETPLACE, c->force);
+  if (rc == OK) job->dir = out_dir_path(place);
+  if (rc == OK) rc = path_join(truth, sizeof truth, job->dir, "truth");
+  if (rc == OK) rc = dir_make(truth);
   if (rc == OK) rc = run_job(job);
+  if (rc == OK) rc = dir_sync(truth); // the one around it is synced when it is moved
   text_file *const open[] = {job->csv, job->jsonl, job->users, job->promos, job->promo_truth};
   for (size_t i = 0; i < sizeof open / sizeof *open; i++) text_abort(open[i]);
-  if (rc == OK) rc = move_into_place(job->dir, dir);
-  if (rc != OK && dir_exists(job->dir)) {
-    char message[2048];
-    snprintf(message, sizeof message, "%s", fail_message()); // cleaning up must not hide the first error
-    dir_remove(job->dir);
-    fail(OK, "%s", message);
-  }
+  if (rc == OK)
+    rc = out_dir_commit(place);
+  else
+    out_dir_abort(place);
+  if (rc == OK) print_summary(job);
   state_free(job->state);
   world_free(job->w);
   free(job->rows);

@@ -129,8 +129,10 @@ static status read_special_names(special_names *s, const char *path) {
 static status find_special_names(special_names *s, const char *dir) {
   *s = (special_names){{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}};
   char path[PATH_MAX];
+  bool there;
   TRY(path_join(path, sizeof path, dir, "special_tokens_map.json"));
-  return file_exists(path) ? read_special_names(s, path) : OK;
+  TRY(file_look(path, &there));
+  return there ? read_special_names(s, path) : OK;
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------
@@ -165,9 +167,11 @@ status wordpiece_read(wordpiece **out, const char *dir, char *path_used) {
   char path[PATH_MAX];
   special_names specials;
   TRY(path_join(path, sizeof path, dir, "vocab.txt"));
-  const bool text = file_exists(path);
+  bool text, there;
+  TRY(file_look(path, &text));
   if (!text) TRY(path_join(path, sizeof path, dir, "tokenizer.json"));
-  if (!text && !file_exists(path))
+  TRY(file_look(path, &there));
+  if (!there)
     return fail(ERR_NOT_FOUND, "%s has neither vocab.txt nor tokenizer.json: the vocabulary is missing", dir);
   TRY(find_special_names(&specials, dir));
   token_list l = {NULL, 0, 0};

@@ -1,20 +1,17 @@
 // Writing a data set; see writer.h. A shard is collected in memory (shard_tokens bounds it) and written at once.
 #include "data/writer.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/path_kind.h"
 #include "data/hdf5_glue.h"
 
 struct dataset_writer {
-  char dir[PATH_MAX], temporary[PATH_MAX + 32];
-  bool replace;
+  out_dir *place;
+  const char *dir; // where its files are written
   int level;
   int64_t shard_tokens;
   out_file *users;
@@ -31,14 +28,14 @@ struct dataset_writer {
 status writer_list(dataset_writer *w, const char *name) {
   char path[PATH_MAX + 64], hex[65];
   uint64_t bytes;
-  TRY(path_join(path, sizeof path, w->temporary, name));
+  TRY(path_join(path, sizeof path, w->dir, name));
   TRY(file_sha256(path, hex, &bytes));
   json_object_set_new(w->files, name, json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
   return OK;
 }
 
 status writer_path(const dataset_writer *w, const char *name, char *buf, size_t bytes) {
-  return path_join(buf, bytes, w->temporary, name);
+  return path_join(buf, bytes, w->dir, name);
 }
 
 status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, int deflate_level,
@@ -47,34 +44,13 @@ status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, 
   dataset_writer *w;
   TRY(mem_new(&w, 1, sizeof *w, "a data set writer"));
   status rc;
-  size_t n = strlen(dir);
-  while (n > 1 && dir[n - 1] == '/') n--;
-  if (n == 0 || n >= sizeof w->dir) {
-    rc = fail(ERR_ARGUMENT, "the output directory's name is empty or too long");
-    goto bad;
-  }
-  memcpy(w->dir, dir, n);
-  snprintf(w->temporary, sizeof w->temporary, "%s.tmp.%ld", w->dir, (long)getpid());
-  w->replace = replace;
+  TRY_GOTO(out_dir_open(&w->place, dir, PATH_DATASET, replace), bad);
+  w->dir = out_dir_path(w->place);
   w->level = deflate_level;
   w->shard_tokens = shard_tokens;
-  if (dir_exists(w->dir)) TRY_GOTO(path_check_place(w->dir, PATH_DATASET), bad);
-  if (dir_exists(w->dir)) {
-    char manifest[PATH_MAX + 64];
-    TRY_GOTO(path_join(manifest, sizeof manifest, w->dir, "manifest.json"), bad);
-    if (!file_exists(manifest) && rmdir(w->dir) != 0) {
-      rc = fail(ERR_ARGUMENT, "%s exists and is not a data set; choose another directory", w->dir);
-      goto bad;
-    }
-    if (dir_exists(w->dir) && !replace) {
-      rc = fail(ERR_ARGUMENT, "%s already holds a data set; --force replaces it", w->dir);
-      goto bad;
-    }
-  }
-  TRY_GOTO(dir_make(w->temporary), bad);
   w->files = json_object();
   char users[PATH_MAX + 64];
-  TRY_GOTO(path_join(users, sizeof users, w->temporary, "users.tsv"), bad);
+  TRY_GOTO(path_join(users, sizeof users, w->dir, "users.tsv"), bad);
   TRY_GOTO(out_open(&w->users, users), bad);
   *out = w;
   return OK;
@@ -87,7 +63,7 @@ static status flush_shard(dataset_writer *w) {
   if (w->n_sequences == 0) return OK;
   char name[32], path[PATH_MAX + 64];
   snprintf(name, sizeof name, "shard-%05d.h5", w->info.shards);
-  TRY(path_join(path, sizeof path, w->temporary, name));
+  TRY(path_join(path, sizeof path, w->dir, name));
   TRY(mem_grow(&w->offsets, &w->offsets_cap, w->n_sequences + 1, sizeof *w->offsets, "a shard"));
   w->offsets[w->n_sequences] = (int64_t)w->n_tokens;
   const hsize_t N = w->n_tokens, S = w->n_sequences, S1 = S + 1;
@@ -113,6 +89,7 @@ static status flush_shard(dataset_writer *w) {
   }
   h5_unlock();
   TRY(rc);
+  TRY(file_sync(path));
   w->info.shards++;
   w->n_tokens = w->n_sequences = 0;
   return writer_list(w, name);
@@ -155,7 +132,7 @@ status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
 
 static status write_json(const dataset_writer *w, const char *name, const json_t *j) {
   char path[PATH_MAX + 64];
-  TRY(path_join(path, sizeof path, w->temporary, name));
+  TRY(path_join(path, sizeof path, w->dir, name));
   char *text = json_dumps(j, JSON_INDENT(1));
   if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", path);
   const status rc = file_write_atomic(path, text, strlen(text));
@@ -170,7 +147,7 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   w->users = NULL;
   TRY(out_commit(users));
   TRY(writer_list(w, "users.tsv"));
-  TRY(path_join(path, sizeof path, w->temporary, "vocab.tsv"));
+  TRY(path_join(path, sizeof path, w->dir, "vocab.tsv"));
   TRY(vocab_write(v, path));
   TRY(writer_list(w, "vocab.tsv"));
   if (report != NULL) {
@@ -192,7 +169,7 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
       "vocab_size", vocab_size(v), "ranges", ranges, "event_types", events, "window", info->window, "stride",
       info->stride, "has_time", info->has_time, "shards", c->shards, "files", w->files);
   if (j == NULL)
-    return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", w->dir);
+    return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", info->name);
   const status rc = write_json(w, "manifest.json", j);
   json_decref(j);
   TRY(rc);
@@ -205,18 +182,9 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   info->shards = c->shards;
   info->vocab_size = vocab_size(v);
   for (int r = 0; r < RANGE_COUNT; r++) info->range_end[r] = vocab_end(v, (vocab_range)r);
-  TRY(dir_sync(w->temporary));
-  char old[PATH_MAX + 64];
-  snprintf(old, sizeof old, "%s.old.%ld", w->dir, (long)getpid());
-  const bool had = dir_exists(w->dir);
-  if (had && rename(w->dir, old) != 0) return fail(ERR_IO, "cannot rename %s: %s", w->dir, strerror(errno));
-  if (rename(w->temporary, w->dir) != 0) {
-    const int error = errno;
-    if (had) rename(old, w->dir);
-    return fail(ERR_IO, "cannot rename %s to %s: %s", w->temporary, w->dir, strerror(error));
-  }
-  w->temporary[0] = '\0';
-  return had ? dir_remove(old) : OK;
+  out_dir *place = w->place;
+  w->place = NULL;
+  return out_dir_commit(place);
 }
 
 status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, const json_t *report) {
@@ -228,10 +196,7 @@ status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
 void writer_abort(dataset_writer *w) {
   if (w == NULL) return;
   out_abort(w->users);
-  char message[2048];
-  snprintf(message, sizeof message, "%s", fail_message()); // cleaning up must not hide the first error
-  if (w->temporary[0] != '\0' && dir_exists(w->temporary)) dir_remove(w->temporary);
-  fail(OK, "%s", message);
+  out_dir_abort(w->place);
   json_decref(w->files);
   void *const arrays[] = {w->tokens, w->sessions, w->valid_from, w->test_from,
                           w->events, w->times,    w->offsets,    w->user};

@@ -4,10 +4,13 @@
 
 #include "format/temporary.h"
 
+enum { TAG_DIGITS = 16 };
 #define MARK_TMP ".tmp.souk-"
 #define MARK_OLD ".old.souk-"
 
 bool faulty(temporary_operation operation);
+// Nobody can guess it, so nobody can be there first.
+void make_tag(char tag[TAG_DIGITS + 1]);
 // PATH MARK TAG, PATH's last component cut where it would be too long.
 int marked_name(char name[PATH_MAX], const char *path, const char *mark, const char *tag);
 

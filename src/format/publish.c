@@ -48,6 +48,14 @@ int temporary_publish(temporary *t) {
   return error != 0 ? error : closed;
 }
 
+int tree_discard(const char *path) {
+  char name[PATH_MAX], tag[17];
+  make_tag(tag);
+  int error = marked_name(name, path, MARK_TMP, tag);
+  if (error == 0) error = move(path, name);
+  return error == 0 ? tree_remove(name) : error;
+}
+
 // Holds what is at `path` for as long as it is out of place, so that nobody who cleans up takes it for a leftover.
 static int hold(const char *path) {
   const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);

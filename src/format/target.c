@@ -58,8 +58,17 @@ static int follow(char path[PATH_MAX]) {
   return 0;
 }
 
+// A directory may be called "." or end in "..": nothing can be written beside such a name.
+static void name_directory(char path[PATH_MAX]) {
+  char real[PATH_MAX];
+  const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+  if ((name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0) && realpath(path, real) != NULL)
+    strcpy(path, real);
+}
+
 static void classify(target *t, const struct stat *st, bool as_stream) {
   t->exists = true;
+  if (S_ISDIR(st->st_mode)) name_directory(t->path);
   t->fifo = S_ISFIFO(st->st_mode);
   t->kind = S_ISDIR(st->st_mode)                 ? TARGET_DIRECTORY
             : S_ISREG(st->st_mode) && !as_stream ? TARGET_FILE

@@ -15,7 +15,7 @@
 #include "format/format_internal.h"
 #include "format/target.h"
 
-enum { TAG_DIGITS = 16, MARK_BYTES = 10, TRIES = 64, DEEPEST = 64 };
+enum { MARK_BYTES = 10, TRIES = 64, DEEPEST = 64 };
 
 bool (*temporary_fault)(temporary_operation operation);
 
@@ -43,8 +43,8 @@ int marked_name(char name[PATH_MAX], const char *path, const char *mark, const c
   return n > 0 && n < PATH_MAX ? 0 : ENAMETOOLONG;
 }
 
-// Nobody can guess it, so nobody can be there first; without a source of randomness, O_EXCL still finds them out.
-static void make_tag(char tag[TAG_DIGITS + 1]) {
+// Without a source of randomness O_EXCL still finds out who was there first.
+void make_tag(char tag[TAG_DIGITS + 1]) {
   uint64_t bits;
   if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {
     struct timespec t;
@@ -266,7 +266,7 @@ bool leftovers_text(const leftovers *found, const char *path, char *buf, size_t 
   if (found->stuck > 0)
     snprintf(stuck, sizeof stuck, "; %d cannot be removed, or may be in use, and stay%s", found->stuck,
              found->stuck == 1 ? "s" : "");
-  snprintf(buf, bytes, "a killed process had left its work beside %s%s%s%s", path, removed,
+  snprintf(buf, bytes, "a killed process had left its work at %s%s%s%s", path, removed,
            found->restored > 0 ? "; what it had moved aside is back in its place" : "", stuck);
   return true;
 }

@@ -67,6 +67,8 @@ bool temporary_is_name(const char *name, const char **mark);
 
 // A file or a directory with all in it; links are not followed.
 int tree_remove(const char *path);
+// The same under a temporary's name first, so that what is removed in part only is not taken for whole.
+int tree_discard(const char *path);
 // fsync of the directory that `path` is in.
 int parent_sync(const char *path);
 

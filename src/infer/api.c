@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "infer/bundle.h"
 #include "infer/encode.h"
@@ -12,7 +13,7 @@
 #include "infer/rank.h"
 #include "infer/workspace.h"
 
-enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64 };
+enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64, OPEN_TRIES = 64 };
 
 // ---- checks --------------------------------------------------------------------------------------------------
 
@@ -189,6 +190,29 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   return SOUK_OK;
 }
 
+static souk_status open_once(souk_bundle **out, int fd, const char *dir, uint32_t flags, souk_error *error) {
+  souk_bundle *b;
+  souk_status rc = infer_alloc(&b, 1, sizeof *b, "a bundle", error);
+  if (rc == SOUK_OK) rc = infer_alloc(&b->dir, strlen(dir) + 1, 1, "a path", error);
+  if (rc == SOUK_OK) {
+    strcpy(b->dir, dir);
+    rc = open_bundle(b, fd, flags, error);
+  }
+  if (rc == SOUK_OK)
+    *out = b;
+  else
+    free_bundle(b);
+  return rc;
+}
+
+// Another directory has come to this place since fd was opened, as after souk export --force, which then removes the one
+// before: files that cannot be found are no fault of the bundle that is there now.
+static bool is_replaced(const char *dir, int fd) {
+  struct stat now, opened;
+  return stat(dir, &now) == 0 && fstat(fd, &opened) == 0 &&
+         (now.st_dev != opened.st_dev || now.st_ino != opened.st_ino);
+}
+
 souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_error *error) {
   BEGIN_CALL(error);
   CHECK_POINTER(out, souk_bundle *, 1, "out");
@@ -198,23 +222,19 @@ souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_e
   if ((flags & ~(uint32_t)SOUK_SKIP_CHECKSUMS) != 0)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "flags = 0x%x has bits that mean nothing", flags);
   if (strlen(dir) > 3800) return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is too long: %.60s...", dir);
-  const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0 && errno == ENOTDIR)
-    return infer_fail(error, SOUK_ERR_IO, "%s is not a directory, which a bundle of souk export is", dir);
-  if (fd < 0) return infer_fail(error, SOUK_ERR_IO, "cannot open the bundle %s: %s", dir, strerror(errno));
-  souk_bundle *b;
-  souk_status rc = infer_alloc(&b, 1, sizeof *b, "a bundle", error);
-  if (rc == SOUK_OK) rc = infer_alloc(&b->dir, strlen(dir) + 1, 1, "a path", error);
-  if (rc == SOUK_OK) {
-    strcpy(b->dir, dir);
-    rc = open_bundle(b, fd, flags, error);
+  for (int tries = 1;; tries++) {
+    const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOTDIR)
+      return infer_fail(error, SOUK_ERR_IO, "%s is not a directory, which a bundle of souk export is", dir);
+    if (fd < 0) return infer_fail(error, SOUK_ERR_IO, "cannot open the bundle %s: %s", dir, strerror(errno));
+    souk_error e = {.code = SOUK_OK};
+    const souk_status rc = open_once(out, fd, dir, flags, &e);
+    const bool again = rc != SOUK_OK && tries < OPEN_TRIES && is_replaced(dir, fd);
+    close(fd);
+    if (again) continue;
+    if (rc != SOUK_OK && error != NULL) *error = e;
+    return rc;
   }
-  close(fd);
-  if (rc == SOUK_OK)
-    *out = b;
-  else
-    free_bundle(b);
-  return rc;
 }
 
 void souk_close(souk_bundle *bundle) {

@@ -1,6 +1,6 @@
 // Checkpoints: a directory with a manifest and HDF5 parts; see checkpoint.h.
 //
-// The directory is written beside its place, every part fsynced and the manifest last, and renamed when whole. Tensors
+// The directory is written beside its place, every part fsynced and the manifest last, and moved there when whole. Tensors
 // keep their logical shape and name, so another number of ranks, or another backend, reads the same files.
 #include "train/checkpoint.h"
 
@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
@@ -17,6 +16,11 @@
 #include "data/hdf5_glue.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
+
+// What a state may hold. Options allow 10^12 steps of 4096 micro-batches, and what is counted from here on must not
+// overflow.
+static const int64_t MOST_STEPS = (int64_t)1 << 52, MOST_TOKENS = (int64_t)1 << 62;
+static const double MOST_REAL = 1e300;
 
 // ---- writing -------------------------------------------------------------------------------------------------
 
@@ -82,7 +86,9 @@ static status copy_catalogue(const checkpoint_content *c, const char *dir, json_
   char from[PATH_MAX + 64], to[PATH_MAX + 64];
   if (dataset_dir(c->data)[0] == '\0') return OK;
   TRY(path_join(from, sizeof from, dataset_dir(c->data), "catalogue.jsonl"));
-  if (!file_exists(from)) return OK;
+  bool there;
+  TRY(file_look(from, &there));
+  if (!there) return OK;
   TRY(path_join(to, sizeof to, dir, "catalogue.jsonl"));
   TRY(file_copy(from, to));
   return list_file(files, dir, "catalogue.jsonl");
@@ -139,48 +145,22 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
 
 static status write_all(const char *dir, const checkpoint_content *c, json_t *files) {
   if (files == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", dir);
-  TRY(dir_make(dir));
   TRY(write_part(c, dir, false, files));
   if (c->m != NULL) TRY(write_part(c, dir, true, files));
   TRY(write_vocabulary(c, dir, files));
   TRY(copy_catalogue(c, dir, files));
   TRY(write_extra(c, dir, files));
-  TRY(write_manifest(c, dir, files));
-  return dir_sync(dir);
-}
-
-// Moves the finished directory into place. One that is there already gives way, and comes back if that fails.
-static status put_in_place(const char *temporary, const char *dir) {
-  char old[PATH_MAX + 32], parent[PATH_MAX];
-  if (snprintf(old, sizeof old, "%s.old.%ld", dir, (long)getpid()) >= (int)sizeof old)
-    return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
-  const bool had = dir_exists(dir);
-  if (had) TRY(path_rename(dir, old));
-  const status rc = path_rename(temporary, dir);
-  if (rc != OK) {
-    if (had && rename(old, dir) != 0) return fail(rc, "%s; the one before is now %s", fail_message(), old);
-    return rc;
-  }
-  if (had) TRY(dir_remove(old));
-  const char *slash = strrchr(dir, '/');
-  snprintf(parent, sizeof parent, "%.*s", slash != NULL ? (int)(slash - dir) : 1, slash != NULL ? dir : ".");
-  return dir_sync(parent[0] != '\0' ? parent : "/");
+  return write_manifest(c, dir, files);
 }
 
 status checkpoint_write(const char *dir, const checkpoint_content *c) {
-  char temporary[PATH_MAX];
-  if (snprintf(temporary, sizeof temporary, "%s.tmp.%ld", dir, (long)getpid()) >= (int)sizeof temporary)
-    return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
+  out_dir *place;
+  TRY(out_dir_open(&place, dir, PATH_NOTHING, true));
   json_t *files = json_object();
-  status rc = write_all(temporary, c, files);
+  const status rc = write_all(out_dir_path(place), c, files);
   json_decref(files);
-  if (rc == OK) rc = put_in_place(temporary, dir);
-  if (rc != OK && dir_exists(temporary)) {
-    char message[2048];
-    snprintf(message, sizeof message, "%s", fail_message()); // cleaning up must not hide the first error
-    dir_remove(temporary);
-    return fail(rc, "%s", message);
-  }
+  if (rc == OK) return out_dir_commit(place);
+  out_dir_abort(place);
   return rc;
 }
 
@@ -218,27 +198,61 @@ static status bad_field(const char *path, const char *field) {
   return fail(ERR_FORMAT, "%s: field \"%s\" is missing, of the wrong type or out of range", path, field);
 }
 
-static status read_state(train_state *t, const json_t *j, const char *path) {
+static status bad_number(const char *path, const char *field) {
+  return fail(ERR_FORMAT, "%s: \"state.%s\" is missing, no number or out of range", path, field);
+}
+
+static status read_counts(train_state *t, const json_t *j, const char *path) {
   const struct {
     const char *name;
-    int64_t *value;
-  } ints[] = {{"step", &t->step},     {"epoch", &t->epoch},         {"index", &t->index},
-              {"tokens", &t->tokens}, {"best_step", &t->best_step}, {"bad_evals", &t->bad_evals}};
-  for (size_t i = 0; i < sizeof ints / sizeof *ints; i++) {
-    const json_t *f = json_object_get(j, ints[i].name);
-    if (!json_is_integer(f) || json_integer_value(f) < 0) return bad_field(path, ints[i].name);
-    *ints[i].value = json_integer_value(f);
+    int64_t *value, most;
+    bool optional; // older checkpoints lack it
+  } counts[] = {
+      {"step", &t->step, MOST_STEPS, false},           {"epoch", &t->epoch, MOST_STEPS, false},
+      {"index", &t->index, MOST_STEPS, false},         {"tokens", &t->tokens, MOST_TOKENS, false},
+      {"best_step", &t->best_step, MOST_STEPS, false}, {"bad_evals", &t->bad_evals, MOST_STEPS, false},
+      {"skipped", &t->skipped, MOST_STEPS, true}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    const json_t *f = json_object_get(j, counts[i].name);
+    *counts[i].value = 0;
+    if (f == NULL && counts[i].optional) continue;
+    const json_int_t value = json_integer_value(f);
+    if (!json_is_integer(f) || value < 0 || value > counts[i].most) return bad_number(path, counts[i].name);
+    *counts[i].value = value;
   }
-  t->seconds = json_number_value(json_object_get(j, "seconds"));
-  t->best_metric = json_number_value(json_object_get(j, "best_metric"));
-  // Older checkpoints have neither of these.
-  t->skipped = json_integer_value(json_object_get(j, "skipped"));
+  return OK;
+}
+
+static status read_reals(train_state *t, const json_t *j, const char *path) {
   const json_t *window = json_object_get(j, "window");
-  t->mlm_loss = json_number_value(json_object_get(window, "mlm_loss"));
-  t->mlm_weight = json_number_value(json_object_get(window, "mlm_weight"));
-  t->cls_loss = json_number_value(json_object_get(window, "cls_loss"));
-  t->cls_rows = json_number_value(json_object_get(window, "cls_rows"));
-  t->cls_hits = json_number_value(json_object_get(window, "cls_hits"));
+  const struct {
+    const json_t *of;
+    const char *name, *key;
+    double *value, least;
+    bool optional;
+  } reals[] = {{j, "seconds", "seconds", &t->seconds, 0, false},
+               {j, "best_metric", "best_metric", &t->best_metric, -MOST_REAL, false},
+               {window, "window.mlm_loss", "mlm_loss", &t->mlm_loss, -MOST_REAL, true},
+               {window, "window.mlm_weight", "mlm_weight", &t->mlm_weight, 0, true},
+               {window, "window.cls_loss", "cls_loss", &t->cls_loss, -MOST_REAL, true},
+               {window, "window.cls_rows", "cls_rows", &t->cls_rows, 0, true},
+               {window, "window.cls_hits", "cls_hits", &t->cls_hits, 0, true}};
+  for (size_t i = 0; i < sizeof reals / sizeof *reals; i++) {
+    const json_t *f = json_object_get(reals[i].of, reals[i].key);
+    *reals[i].value = 0;
+    if (f == NULL && reals[i].optional) continue;
+    const double value = json_number_value(f);
+    if (!json_is_number(f) || !(value >= reals[i].least && value <= MOST_REAL))
+      return bad_number(path, reals[i].name);
+    *reals[i].value = value;
+  }
+  return OK;
+}
+
+static status read_state(train_state *t, const json_t *j, const char *path) {
+  TRY(read_counts(t, j, path));
+  TRY(read_reals(t, j, path));
+  if (t->best_step > t->step) return bad_number(path, "best_step");
   const char *name = json_string_value(json_object_get(j, "best_name"));
   if (name == NULL || strlen(name) >= sizeof t->best_name) return bad_field(path, "best_name");
   strcpy(t->best_name, name);
@@ -424,9 +438,11 @@ status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
 status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which) {
   char path[PATH_MAX + 64], *text;
   size_t n;
+  bool is_checkpoint;
   TRY(path_check(run_dir, PATH_RUN | PATH_CHECKPOINT | PATH_STEP));
   TRY(path_join(path, sizeof path, run_dir, "manifest.json"));
-  if (file_exists(path)) return path_join(buf, bytes, run_dir, ".");
+  TRY(file_look(path, &is_checkpoint));
+  if (is_checkpoint) return path_join(buf, bytes, run_dir, ".");
   TRY(path_join(path, sizeof path, run_dir, which));
   const status rc = file_read(path, 256, &text, &n);
   if (rc == ERR_NOT_FOUND && strcmp(which, "best") == 0)

@@ -46,7 +46,7 @@ typedef struct checkpoint {
   struct h5_reader *reader; // of its parts
 } checkpoint;
 
-// Writes beside DIR and renames when everything is on disk, the manifest last. DIR is replaced if it exists; after an
+// Writes beside DIR and moves it there when everything is on disk, the manifest last. DIR is replaced if it exists; after an
 // error it is as it was, and nothing else is left behind.
 status checkpoint_write(const char *dir, const checkpoint_content *c);
 // The same from a model at rest.

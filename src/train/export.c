@@ -13,7 +13,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/checkpoint.h"
@@ -31,7 +30,7 @@ typedef struct exporter {
   const checkpoint *c;
   model *m;
   vocab *v;
-  char dir[PATH_MAX]; // being written
+  const char *dir; // being written
   json_t *files;
   uint64_t bytes;
 } exporter;
@@ -276,7 +275,6 @@ static status write_words(exporter *x) {
 static status write_files(exporter *x) {
   const char *const names[] = {"config.json", "vocab.tsv", has_items(x) ? "items.safetensors" : "vocab.txt",
                                "model.safetensors"};
-  TRY(dir_make(x->dir));
   TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
   TRY(copy_in(x, "vocab.tsv"));
   TRY(has_items(x) ? write_items(x) : write_words(x));
@@ -286,8 +284,7 @@ static status write_files(exporter *x) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));
   }
-  TRY(write_json(x, "souk.json", souk_json(x)));
-  return dir_sync(x->dir);
+  return write_json(x, "souk.json", souk_json(x));
 }
 
 // The model of a checkpoint with room for hardly any batch: only its parameters are of interest.
@@ -300,41 +297,14 @@ static status load_model(exporter *x) {
   return checkpoint_load(x->c, x->m, false);
 }
 
-// What is at the bundle's place must be a bundle to be replaced.
-static status check_place(const char *bundle, bool force) {
-  char path[PATH_MAX + 64];
-  if (access(bundle, F_OK) != 0) return OK;
-  TRY(path_join(path, sizeof path, bundle, "souk.json"));
-  if (!file_exists(path))
-    return fail(ERR_ARGUMENT, "%s exists and is not a bundle; it is left as it is", bundle);
-  if (!force) return fail(ERR_ARGUMENT, "%s exists; --force replaces it", bundle);
-  return OK;
-}
-
-static status move_into_place(const char *from, const char *bundle) {
-  char old[PATH_MAX];
-  const bool had = dir_exists(bundle);
-  if (snprintf(old, sizeof old, "%s.old.%ld", bundle, (long)getpid()) >= (int)sizeof old)
-    return fail(ERR_ARGUMENT, "path too long: %.60s...", bundle);
-  if (had) TRY(path_rename(bundle, old));
-  const status rc = path_rename(from, bundle);
+static status run(exporter *x, out_dir *place, export_result *result) {
+  status rc = load_model(x);
+  if (rc == OK) rc = write_files(x);
   if (rc != OK) {
-    if (had && rename(old, bundle) != 0)
-      return fail(rc, "%s; the bundle before is now %s", fail_message(), old);
+    out_dir_abort(place);
     return rc;
   }
-  return had ? dir_remove(old) : OK;
-}
-
-static void strip_slashes(char *path) {
-  for (size_t n = strlen(path); n > 1 && path[n - 1] == '/'; n--) path[n - 1] = '\0';
-}
-
-static status run(exporter *x, const char *bundle, bool force, export_result *result) {
-  TRY(check_place(bundle, force));
-  TRY(load_model(x));
-  TRY(write_files(x));
-  TRY(move_into_place(x->dir, bundle));
+  TRY(out_dir_commit(place));
   if (result != NULL)
     *result = (export_result){.step = x->c->state.step,
                               .items = vocab_end(x->v, RANGE_ITEMS) - vocab_begin(x->v, RANGE_ITEMS),
@@ -344,24 +314,15 @@ static status run(exporter *x, const char *bundle, bool force, export_result *re
 }
 
 status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, export_result *result) {
-  char place[PATH_MAX - 64];
   exporter x = {.files = json_object()};
   checkpoint *c = NULL;
-  status rc = OK;
-  if (bundle[0] == '\0' || snprintf(place, sizeof place, "%s", bundle) >= (int)sizeof place)
-    rc = fail(ERR_ARGUMENT, "the bundle's path is empty or too long: %.60s", bundle);
-  if (rc == OK) rc = checkpoint_open(&c, checkpoint_dir);
+  out_dir *place;
+  status rc = checkpoint_open(&c, checkpoint_dir);
+  if (rc == OK) rc = out_dir_open(&place, bundle, PATH_BUNDLE, force);
   if (rc == OK) {
-    strip_slashes(place);
-    snprintf(x.dir, sizeof x.dir, "%s.tmp.%ld", place, (long)getpid());
+    x.dir = out_dir_path(place);
     x.c = c;
-    rc = run(&x, place, force, result);
-  }
-  if (rc != OK && x.dir[0] != '\0' && dir_exists(x.dir)) {
-    char message[2048];
-    snprintf(message, sizeof message, "%s", fail_message()); // cleaning up must not hide the first error
-    dir_remove(x.dir);
-    rc = fail(rc, "%s", message);
+    rc = run(&x, place, result);
   }
   vocab_free(x.v);
   model_free(x.m);

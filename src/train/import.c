@@ -140,8 +140,10 @@ static status load_config(importer *x) {
 
 static status open_tensors(importer *x) {
   char path[PATH_MAX + 64];
+  bool there;
   TRY(path_join(path, sizeof path, x->dir, "model.safetensors"));
-  if (file_exists(path)) return hf_tensors_open(&x->file, path);
+  TRY(file_look(path, &there));
+  if (there) return hf_tensors_open(&x->file, path);
   TRY(path_join(path, sizeof path, x->dir, "model.safetensors.index.json"));
   if (file_exists(path))
     return fail(ERR_UNSUPPORTED, "%s: the weights are in several files; save them as one model.safetensors",
@@ -305,9 +307,11 @@ static status make_model(importer *x) {
 static status check_place(const char *out, bool force) {
   char path[PATH_MAX + 64];
   if (!dir_exists(out) && !file_exists(out)) return OK;
+  bool marked;
   TRY(path_join(path, sizeof path, out, "manifest.json"));
+  TRY(file_look(path, &marked));
   checkpoint *c;
-  if (!file_exists(path) || checkpoint_open(&c, out) != OK)
+  if (!marked || checkpoint_open(&c, out) != OK)
     return fail(ERR_ARGUMENT, "%s exists and is not a checkpoint; it is left as it is", out);
   checkpoint_close(c);
   return force ? OK : fail(ERR_ARGUMENT, "%s exists; --force replaces it", out);

@@ -576,6 +576,26 @@ static status describe(run *r) {
   return OK;
 }
 
+// A run that ended before its first checkpoint has left its metrics. They are all there is of it, and are kept.
+static status begin_again(const char *out, bool resume) {
+  char kept[32];
+  bool found;
+  TRY(metrics_found(out, &found));
+  if (!found) {
+    if (resume) log_info("%s has no checkpoint yet: starting from the beginning", out);
+    return OK;
+  }
+  if (!resume)
+    return fail(
+        ERR_ARGUMENT,
+        "%s holds the metrics of a run without a checkpoint; --resume starts it again and keeps them, or "
+        "choose another train.out",
+        out);
+  TRY(metrics_keep(out, kept));
+  log_info("%s has no checkpoint yet: starting from the beginning; its metrics so far are now %s", out, kept);
+  return OK;
+}
+
 static status set_up(run *r, const option_set *options, bool resume) {
   const run_config *c = r->c;
   const char *out = c->train.out;
@@ -589,11 +609,12 @@ static status set_up(run *r, const option_set *options, bool resume) {
   TRY(make_batches(r, &mc));
   TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
   TRY(lock_run(r));
-  const bool exists = run_has_checkpoints(out);
+  bool exists;
+  TRY(run_has_checkpoints(out, &exists));
   if (exists && !resume)
     return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
                 out);
-  if (resume && !exists) log_info("%s has no checkpoint yet: starting from the beginning", out);
+  if (!exists) TRY(begin_again(out, resume));
   TRY(make_model(r, &mc));
   if (exists) {
     TRY(resume_from(r));

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "train/events.h"
@@ -29,7 +30,9 @@ static bool keeps(const char *line, size_t bytes, int64_t step) {
 
 // Rewrites the file with the lines of steps up to `step`.
 static status truncate_after(const char *path, int64_t step) {
-  if (!file_exists(path)) return OK;
+  bool there;
+  TRY(file_look(path, &there));
+  if (!there) return OK;
   line_reader *lines = NULL;
   out_file *out = NULL;
   status rc;
@@ -56,6 +59,27 @@ done:
   out_abort(out);
   lines_close(lines);
   return rc;
+}
+
+status metrics_found(const char *run_dir, bool *found) {
+  char path[PATH_MAX];
+  struct stat st;
+  TRY(path_join(path, sizeof path, run_dir, "metrics.jsonl"));
+  TRY(file_look(path, found));
+  *found = *found && stat(path, &st) == 0 && st.st_size > 0;
+  return OK;
+}
+
+status metrics_keep(const char *run_dir, char kept[32]) {
+  char path[PATH_MAX], aside[PATH_MAX];
+  bool taken = true;
+  TRY(path_join(path, sizeof path, run_dir, "metrics.jsonl"));
+  for (int i = 1; taken; i++) {
+    snprintf(kept, 32, "metrics.%d.jsonl", i);
+    TRY(path_join(aside, sizeof aside, run_dir, kept));
+    TRY(file_look(aside, &taken));
+  }
+  return path_rename(path, aside);
 }
 
 status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step, bool tensorboard) {

@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/temporary.h"
 
 struct saver {
   saver_config c;
@@ -105,13 +106,10 @@ static status prune(const char *run_dir, int64_t keep, int64_t best_step) {
   TRY(list_steps(run_dir, &steps, &n));
   status rc = OK;
   for (size_t i = (size_t)keep; rc == OK && i < n; i++) {
-    char path[PATH_MAX], old[PATH_MAX + 32];
+    char path[PATH_MAX];
     if (steps[i] == best_step) continue;
     rc = checkpoint_path(path, run_dir, steps[i]);
-    if (rc != OK) break;
-    snprintf(old, sizeof old, "%s.old.%ld", path, (long)getpid());
-    rc = path_rename(path, old);
-    if (rc == OK) rc = dir_remove(old);
+    if (rc == OK) rc = dir_discard(path);
   }
   free(steps);
   return rc;
@@ -233,16 +231,17 @@ void saver_close(saver *s) {
 
 // ---- resuming ------------------------------------------------------------------------------------------------
 
-bool run_has_checkpoints(const char *run_dir) {
+status run_has_checkpoints(const char *run_dir, bool *has) {
   int64_t *steps;
   size_t n;
-  if (!dir_exists(run_dir) || list_steps(run_dir, &steps, &n) != OK) return false;
+  TRY(list_steps(run_dir, &steps, &n));
   free(steps);
-  return n > 0;
+  *has = n > 0;
+  return OK;
 }
 
-// NAME.tmp.PID or NAME.old.PID: ours, and nobody works on it while we hold the lock.
-static bool is_leftover(const char *name) {
+// NAME.tmp.PID or NAME.old.PID of earlier builds: ours, and nobody works on it while we hold the lock.
+static bool is_of_old(const char *name) {
   static const char *const ours[] = {"step-", "nonfinite-",   "last.",
                                      "best.", "config.yaml.", "metrics.jsonl."};
   bool known = false;
@@ -253,20 +252,31 @@ static bool is_leftover(const char *name) {
   return known && mark != NULL && mark[5] != '\0' && strspn(mark + 5, "0123456789") == strlen(mark + 5);
 }
 
+// A leftover goes, or goes back to its place.
+static status clean_name(const char *run_dir, const char *name, leftovers *found) {
+  char path[PATH_MAX];
+  const char *mark;
+  if (temporary_is_name(name, &mark)) {
+    TRY(path_join(path, sizeof path, run_dir, name));
+    path[strlen(path) - strlen(mark)] = '\0';
+    leftovers_mend(path, found);
+    return OK;
+  }
+  if (!is_of_old(name)) return OK;
+  TRY(path_join(path, sizeof path, run_dir, name));
+  found->removed++;
+  return dir_remove(path);
+}
+
 status run_clean(const char *run_dir) {
+  leftovers found = {0};
+  char text[PATH_MAX + 256];
   DIR *dir = opendir(run_dir);
   if (dir == NULL) return fail(ERR_IO, "cannot open directory %s: %s", run_dir, strerror(errno));
   status rc = OK;
-  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) {
-    char path[PATH_MAX];
-    if (!is_leftover(e->d_name)) continue;
-    rc = path_join(path, sizeof path, run_dir, e->d_name);
-    if (rc == OK && dir_exists(path))
-      rc = dir_remove(path);
-    else if (rc == OK && unlink(path) != 0)
-      rc = fail(ERR_IO, "cannot remove %s: %s", path, strerror(errno));
-  }
+  for (struct dirent *e; rc == OK && (e = readdir(dir)) != NULL;) rc = clean_name(run_dir, e->d_name, &found);
   closedir(dir);
+  if (leftovers_text(&found, run_dir, text, sizeof text)) log_info("%s", text);
   return rc;
 }
 
@@ -277,6 +287,16 @@ static status set_aside(const char *run_dir, int64_t step, const char *path) {
   TRY(path_join(aside, sizeof aside, run_dir, name));
   if (dir_exists(aside)) TRY(dir_remove(aside));
   return path_rename(path, aside);
+}
+
+// Not ours to read is not damaged.
+static bool is_denied(const char *checkpoint_dir, char path[PATH_MAX]) {
+  static const char *const parts[] = {"", "manifest.json", "model.h5", "optimizer.h5", "vocab.tsv"};
+  for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+    if (path_join(path, PATH_MAX, checkpoint_dir, parts[i]) == OK && access(path, R_OK) != 0 &&
+        errno == EACCES)
+      return true;
+  return false;
 }
 
 status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep_best) {
@@ -292,6 +312,11 @@ status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep
     if (rc != OK) break;
     const status opened = checkpoint_open(out, path);
     if (opened == OK) break;
+    char denied[PATH_MAX];
+    if (is_denied(path, denied)) {
+      rc = fail(ERR_IO, "cannot read %s: %s", denied, strerror(EACCES));
+      break;
+    }
     const bool damaged =
         opened == ERR_FORMAT || opened == ERR_CHECKSUM || opened == ERR_NOT_FOUND || opened == ERR_IO;
     if (!damaged) {

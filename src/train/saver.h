@@ -32,7 +32,7 @@ void saver_close(saver *s); // waits; NULL is safe
 size_t snapshot_bytes(int64_t elements);
 
 // Is there a checkpoint to resume from, whole or not?
-bool run_has_checkpoints(const char *run_dir);
+status run_has_checkpoints(const char *run_dir, bool *has);
 // Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;
 // what a killed process left half-written is removed, checkpoints beyond the newest `keep` too; RUN/last and RUN/best are
 // made to fit. ERR_NOT_FOUND: there is none.

@@ -17,7 +17,7 @@ check "export of a checkpoint's directory" bash -c "'$souk' export '$work'/run/\
 check "the same bytes again" cmp "$work/last/model.safetensors" "$work/again/model.safetensors"
 check_error "an existing bundle is kept" "--force" "$souk" export "$work/run" "$work/bundle"
 check "--force replaces it" "$souk" export "$work/run" "$work/bundle" --force
-check_error "what is no bundle is never replaced" "is not a bundle" "$souk" export "$work/run" "$work/data" --force
+check_error "what is no bundle is never replaced" "it is left as it is" "$souk" export "$work/run" "$work/data" --force
 check_error "a missing run is named" "/no/such/run" "$souk" export /no/such/run "$work/x"
 check_error "two paths are wanted" "souk export CHECKPOINT|RUN BUNDLE" "$souk" export "$work/run"
 check "export --help" "$souk" export --help

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Where outputs go. Every option that writes a file: through links and pipes, into devices and descriptors, over
 # directories and into closed ones; with planted and with left-over temporaries; two files that belong together.
+if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ]; then export TMPDIR=/dev/shm; fi # fsyncs are waited for on a disk
 . "$(dirname "$0")/lib.sh"
 export OMP_NUM_THREADS=1
 cd "$work" || exit 1
@@ -42,7 +43,7 @@ chmod a+rx . && chmod -R a+rX . # for whoever we step down to
 can_step_down=0
 "${closed[@]}" "$souk" --version >/dev/null 2>&1 && can_step_down=1
 
-for option in ${OPTIONS:-rank score info users items users-names items-names}; do
+for option in ${OPTIONS:-rank score info users items users-names items-names lists vectors-items vectors-users vectors-hidden vectors-h5 plot}; do
   s=$(suffix $option)
   good=ref$s
   write $option $good >/dev/null 2>.first || { not_ok "$option writes a file"; sed 's/^/# /' .first; continue; }
@@ -66,7 +67,7 @@ for option in ${OPTIONS:-rank score info users items users-names items-names}; d
     check "$option: a pipe" write $option fifo$s
     wait $pid
     check "$option: which stays one, and had every byte" bash -c "[ -p fifo$s ] && cmp through $good"
-    if [ -z "$s" ]; then
+    if [ -z "$s" ] && [ $option != lists ]; then # whose report is on standard output
       check "$option: /dev/stdout, a pipe" cmp $good <(write $option /dev/stdout)
       (echo first; write $option /dev/stdout; echo last) >among 2>.out
       check "$option: /dev/stdout, a file that others write to" cmp among <(echo first; cat $good; echo last)
@@ -96,7 +97,7 @@ for option in ${OPTIONS:-rank score info users items users-names items-names}; d
   exec 8<left$s.tmp.souk-fedcba9876543210; flock 8
   write $option left$s 2>.said
   check "$option: a leftover is removed" bash -c "[ ! -e left$s.tmp.souk-0123456789abcdef ]"
-  check "$option: one line says so" test "$(grep -c "left its work beside .*left$s; 1 unfinished output is removed" .said)" = 1
+  check "$option: one line says so" test "$(grep -c "left its work at .*left$s; 1 unfinished output is removed" .said)" = 1
   check "$option: what is in use, or not ours, stays" test -e left$s.tmp.souk-fedcba9876543210 -a -e left$s.tmp.souk-mine -a -e left$s.tmp.4711
   exec 8<&-
   if [ $can_step_down = 1 ]; then
@@ -113,11 +114,12 @@ done
 # pair COMMAND: writes v.npy and its names.
 pair() {
   case $1 in
+  souk) "$souk" vectors run --items v.npy ;;
   infer) "$infer" items B --output v.npy --names v.npy.names.tsv ;;
   esac
 }
 check_error "one file for both" "the same file" "$infer" items B --output same.npy --names ./same.npy
-for kind in infer; do
+for kind in infer souk; do
   pair $kind; cp v.npy new.npy; cp v.npy.names.tsv new.tsv
   # What is left when it is killed between the old names' leaving and the new data's coming: the old pair, in parts.
   tag=00112233445566aa
@@ -140,4 +142,107 @@ for kind in infer; do
   check "$kind: names without data do not come back" bash -c "! ls v.npy*souk-* && cmp v.npy.names.tsv new.tsv"
   rm -f v.npy* new.*
 done
+# ---- directories ---------------------------------------------------------------------------------------------
+# directory COMMAND: makes the directory P anew.
+directory() {
+  case $1 in
+  prepare) "$souk" prepare --log log.csv --user user --fields.item item --fields.time time --out P --force ;;
+  export) "$souk" export run P --force ;;
+  synth) "$souk" synth --out P --users 20 --items 30 --length 5 --force ;;
+  esac
+}
+# readable COMMAND: the programs that read P take it for whole.
+readable() { "$souk" inspect P --verify; }
+for kind in prepare export synth; do
+  rm -rf P*
+  check "$kind: makes a directory" directory $kind
+  for fault in create rename; do
+    for exchange in "" ,exchange:1+; do # also where a file system cannot exchange two directories
+      n=$(SOUK_FAULT=count directory $kind 2>&1 | sed -n "s/^faults:.* $fault \([0-9]*\).*/\1/p")
+      good=0 tried=0 gone=0
+      [ -z "$exchange" ] || [ $fault = create ] || n=$((n + 2)) # aside, into its place, and to where leftovers go
+      for at in $(seq 1 "$n"); do
+        tried=$((tried + 1))
+        SOUK_FAULT=$fault:$at!$exchange directory $kind >/dev/null 2>&1
+        [ -d P ] || gone=$((gone + 1))
+        directory $kind >.out 2>&1 && readable >/dev/null 2>&1 && ! ls -d P.* >/dev/null 2>&1 && good=$((good + 1))
+      done
+      check "$kind: killed before ${fault}s${exchange:+, in two steps}: the next one leaves nothing behind ($tried of $n)" test $tried -gt 1 -a $good = $tried
+      [ -n "$exchange" ] || check "$kind: and at no moment nothing is there" test $gone = 0
+    done
+  done
+  # In two steps, killed between them: what was there is aside, and the next command brings it back first.
+  n=$(SOUK_FAULT=count directory $kind 2>&1 | sed -n "s/^faults:.* rename \([0-9]*\).*/\1/p")
+  touch P/old; ln -s P Q
+  for at in $(seq $((n - 1)) $((n + 2))); do SOUK_FAULT="rename:$at!,exchange:1+" directory $kind >/dev/null 2>&1; [ -e P ] || break; done
+  check "$kind: one of the renames is the moment between" test ! -e P -a -e P.old.souk-*/old
+  SOUK_FAULT=create:1 directory $kind >.out 2>.said
+  check "$kind: the next one brings it back, even if it fails then" test -e P/old
+  check "$kind: and says so" grep -q "what it had moved aside is back in its place" .said
+  # Another schema's directory is not taken, whatever its marker's name; nor is a file, or a loop.
+  mv P kept; mkdir P; echo '{"schema":"souk.else"}' | tee P/manifest.json P/souk.json >P/synth.json
+  check_error "$kind: a directory of another kind stays" "it is left as it is" directory $kind
+  rm -r P; echo file >P
+  check_error "$kind: a file stays" "it is left as it is" directory $kind
+  check "$kind: as it was" grep -q file P
+  rm P; mkdir far; ln -s far/P P
+  check "$kind: a link into nothing" directory $kind
+  check "$kind: is made where it leads, the link stays" bash -c "[ -L P ] && [ -d far/P ] && [ ! -L far/P ]"
+  rm -rf P far kept Q
+done
+
+# A reader that opens a bundle all the time, while it is exported anew again and again.
+rm -rf B2; "$souk" export run B2 >/dev/null 2>&1
+(for _ in $(seq 30); do "$souk" export run B2 --force >/dev/null 2>&1 || echo bad; done; touch .over) >.exports &
+opens=0 failed=0
+while [ ! -e .over ]; do
+  opens=$((opens + 1))
+  "$infer" info B2 >/dev/null 2>.out || { failed=$((failed + 1)); sed 's/^/# /' .out; }
+done
+wait
+check "30 forced exports, none of $opens opens fails" test $failed = 0 -a $opens -gt 10 -a ! -s .exports
+
+# ---- a run that ends before its first checkpoint -------------------------------------------------------------
+train=("$souk" pretrain --data.dir data --steps 4 --log_every 1 --hidden 16 --layers 1 --heads 2 --max_positions 12 --train.threads 1 --peak_gflops 10 --eval_every 0 --save_every 4)
+SOUK_FAULT=write:6! "${train[@]}" --out early 2>/dev/null
+cp early/metrics.jsonl before
+check "a run killed before its first checkpoint has metrics" test -s before -a ! -e early/last
+check_error "which another one does not overwrite" "--resume starts it again and keeps them" "${train[@]}" --out early
+check "they are as they were" cmp before early/metrics.jsonl
+check "--resume starts again" "${train[@]}" --out early --resume
+check "and keeps them" cmp before early/metrics.1.jsonl
+check "beside its own" test "$(grep -c '"kind":"train"' early/metrics.jsonl)" = 4
+
+# ---- what may not be seen is not absent ----------------------------------------------------------------------
+if [ $can_step_down = 1 ]; then
+  cp -r run shut-run; cp -r data shut-data; cp -r B shut-bundle
+  chmod 777 . && chmod -R a+rX shut-* && chmod 600 shut-run/step-*/manifest.json && "${closed[@]}" true
+  denied() { check_error "$1" "Permission denied" "${closed[@]}" "${@:2}"; }
+  denied "a checkpoint that may not be read is not damaged" "$souk" pretrain shut-run/config.yaml --data.dir data --out shut-run --steps 5 --resume
+  check "and is not set aside" bash -c "! ls shut-run | grep damaged"
+  chmod 000 shut-run shut-data shut-bundle
+  denied "pretrain on a closed data set" "$souk" pretrain --data.dir shut-data --out new
+  denied "plan on one" "$souk" plan --data.dir shut-data
+  denied "eval on one" "$souk" eval run --data shut-data
+  denied "eval of a closed run" "$souk" eval shut-run
+  denied "vectors of one" "$souk" vectors shut-run --items x.npy
+  denied "export of one" "$souk" export shut-run x
+  denied "replay of one" "$souk" replay shut-run
+  denied "plot of one" "$souk" plot shut-run --out x.svg
+  denied "import of one" "$souk" import shut-run x
+  denied "pretrain into one" "$souk" pretrain --data.dir data --out shut-run
+  denied "pretrain from one" "$souk" pretrain --data.dir data --out new --init shut-run
+  denied "inspect of one" "$souk" inspect shut-run
+  denied "prepare over a closed data set" "$souk" prepare --log log.csv --user user --fields.item item --out shut-data --force
+  denied "export over a closed bundle" "$souk" export run shut-bundle --force
+  denied "synth over one" "$souk" synth --out shut-bundle --users 10 --force
+  for mode in 000 444; do # not to be listed; not to be entered
+    chmod $mode shut-bundle
+    for c in rank users items info bench; do
+      case $c in rank | users) args=(--input q --output x) ;; bench) args=() ;; *) args=(--output x) ;; esac
+      denied "souk-infer $c of a closed bundle ($mode)" "$infer" $c shut-bundle "${args[@]}"
+    done
+  done
+  chmod -R u+rwX shut-*
+else skip "closed directories" "nobody to step down to"; fi
 finish

@@ -26,7 +26,7 @@ check "counting stays below the oracle" bash -c "
 check_error "an existing marketplace is kept" "--force" "$souk" synth --out "$work/m"
 check "--force replaces it" "$souk" synth --out "$work/m" --users 20 --items 60 --force
 mkdir "$work/other" && touch "$work/other/file"
-check_error "a directory of something else is kept" "not a generated marketplace" "$souk" synth --out "$work/other" --force
+check_error "a directory of something else is kept" "it is left as it is" "$souk" synth --out "$work/other" --force
 check_error "no directory is named" "--out DIR" "$souk" synth
 check_error "values are checked" "out of range" "$souk" synth --out "$work/x" --items 3
 check_error "an option that is not there" 'did you mean "users"' "$souk" synth --out "$work/x" --user 3

@@ -126,9 +126,22 @@ static void test_manifest(void **unused) {
   } cases[] = {
       {"souk.checkpoint", "souk.bundle", "not a checkpoint's manifest"},
       {"\"version\": 1", "\"version\": 2", "a version that this build does not read"},
-      {"\"step\": 12", "\"step\": -1", "\"step\""},
-      {"\"epoch\": 3", "\"epoch\": \"3\"", "\"epoch\""},
-      {"\"index\"", "\"indexx\"", "\"index\""},
+      {"\"step\": 12", "\"step\": -1", "\"state.step\""},
+      {"\"epoch\": 3", "\"epoch\": \"3\"", "\"state.epoch\""},
+      {"\"index\"", "\"indexx\"", "\"state.index\""},
+      {"\"step\": 12", "\"step\": 9223372036854775807", "manifest.json: \"state.step\""},
+      {"\"epoch\": 3", "\"epoch\": 4611686018427387904", "manifest.json: \"state.epoch\""},
+      {"\"index\": 4", "\"index\": 4611686018427387904", "\"state.index\""},
+      {"\"tokens\": 123456789012345", "\"tokens\": 9223372036854775807", "\"state.tokens\""},
+      {"\"best_step\": 8", "\"best_step\": 13", "\"state.best_step\""},
+      {"\"bad_evals\": 2", "\"bad_evals\": 2.0", "\"state.bad_evals\""},
+      {"\"skipped\": 1", "\"skipped\": -1", "\"state.skipped\""},
+      {"\"seconds\": ", "\"seconds\": -", "\"state.seconds\""},
+      {"\"best_metric\"", "\"best_metrik\"", "\"state.best_metric\""},
+      {"\"mlm_loss\": ", "\"mlm_loss\": 1.7e308, \"mlm_losses\": ", "\"state.window.mlm_loss\""},
+      {"\"mlm_weight\": ", "\"mlm_weight\": -", "\"state.window.mlm_weight\""},
+      {"\"cls_rows\": ", "\"cls_rows\": true, \"rows\": ", "\"state.window.cls_rows\""},
+      {"\"class_base\": ", "\"class_base\": 922337203685477580", "\"classes\""},
       {"\"best_name\": \"",
        "\"best_name\": \"0123456789012345678901234567890123456789012345678901234567890123", "\"best_name\""},
       {"\"hidden\": 16", "\"hidden\": 1e9", "\"hidden\""},
@@ -287,14 +300,17 @@ static void test_resume(void **unused) {
       .run_dir = f.run, .config_yaml = yaml, .m = f.m, .data = f.d, .keep = 9, .keep_best = true};
   saver *s;
   checkpoint *c;
-  assert_false(run_has_checkpoints(f.run));
+  bool exists;
+  check_ok(run_has_checkpoints(f.run, &exists));
+  assert_false(exists);
   check_fails(run_resume(&c, f.run, 9, true), ERR_NOT_FOUND, "no checkpoint that is whole");
   check_ok(saver_open(&s, &sc));
   save_step(s, 10, 10);
   save_step(s, 100000000, 10); // nine digits
   save_step(s, 20, 10);
   saver_close(s);
-  assert_true(run_has_checkpoints(f.run));
+  check_ok(run_has_checkpoints(f.run, &exists));
+  assert_true(exists);
   // Left by others, or half-written: the first go, the last stay.
   put(&f, "step-00000011.tmp.77", "model.h5", "x");
   put(&f, "step-00000012.old.78", "model.h5", "x");

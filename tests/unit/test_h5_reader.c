@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/philox.h"
 #include "data/dataset.h"
@@ -97,6 +98,7 @@ static void test_damage(void **unused) {
 
 static hid_t new_file(void) {
   hid_t file;
+  unlink(file_path);
   h5_lock();
   const status rc = h5_create(&file, file_path, "souk.test", 1);
   h5_unlock();
@@ -231,8 +233,9 @@ static void test_traps(void **unused) {
       assert_non_null(strstr(fail_message(), file_path));
     }
   }
-  h5_lock();
   hid_t file;
+  unlink(file_path);
+  h5_lock();
   status rc = h5_create(&file, file_path, "souk.\x1b[2J", 1);
   h5_unlock();
   check_ok(rc);

@@ -302,7 +302,7 @@ static void test_same_seed_same_bytes(void **unused) {
   c.out[0] = '\0';
   check_fails(synth_run(&c), ERR_ARGUMENT, "--out");
   snprintf(c.out, sizeof c.out, "%s", dir);
-  check_fails(synth_run(&c), ERR_ARGUMENT, "not a generated marketplace");
+  check_fails(synth_run(&c), ERR_ARGUMENT, "it is left as it is");
 }
 
 // More users are the same users and some more.

@@ -277,6 +277,8 @@ static void test_saved(void **unused) {
   const train_state state = {.step = 11, .best_name = ""};
   static const char yaml[] = "data:\n  negatives: 8\ntrain:\n  threads: 1\n";
   check_ok(nonfinite_save(dir, f.m, &in, &state, yaml, f.d));
+  check_ok(path_join(file, sizeof file, run, "config.yaml")); // which makes it a run
+  check_ok(file_write_atomic(file, yaml, strlen(yaml)));
   check_ok(path_join(file, sizeof file, dir, "batch.h5"));
   const char *const ways[] = {run, dir, file};
   for (int i = 0; i < 3; i++) {
@@ -311,7 +313,9 @@ static void test_saved(void **unused) {
   check_ok(nonfinite_save(dir, f.m, &in, &state, yaml, f.d));
   assert_int_equal(unlink(file), 0);
   check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "batch.h5");
-  check_fails(nonfinite_replay(f.data_dir, false), ERR_NOT_FOUND, "no step that was not finite");
+  check_ok(dir_remove(dir));
+  check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "no step that was not finite");
+  check_fails(nonfinite_replay(f.data_dir, false), ERR_ARGUMENT, "is a data set");
   tear_down(&f);
 }
 

@@ -1,0 +1,318 @@
+// Outputs that appear whole or not at all; see file.h. How they come to their places is in src/format; here are the
+// sentences.
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/output_internal.h"
+#include "format/target.h"
+#include "format/temporary.h"
+
+enum { BUFFER_BYTES = 1 << 16 };
+
+struct out_file {
+  int fd;
+  bool is_stream;
+  size_t used;
+  temporary t;         // unless it is a stream
+  char path[PATH_MAX]; // as it was given
+  char buffer[BUFFER_BYTES];
+};
+
+static status cannot(const char *what, const char *path, int error) {
+  return fail(ERR_IO, "cannot %s %s: %s", what, path, strerror(error));
+}
+
+static void tell_leftovers(const leftovers *found, const char *path) {
+  char text[PATH_MAX + 256];
+  if (leftovers_text(found, path, text, sizeof text)) log_info("%s", text);
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
+static status open_stream(out_file *f, const target *to) {
+  int error = target_open_stream(to, false, &f->fd);
+  if (error == ENXIO && to->fifo) {
+    log_info("waiting for somebody to read %s", f->path);
+    error = target_open_stream(to, true, &f->fd);
+  }
+  f->is_stream = true;
+  return error == 0 ? OK : cannot("open", f->path, error);
+}
+
+static status open_temporary(out_file *f, const target *to, const temporary *like) {
+  const int error = temporary_make(&f->t, to->path, false, like);
+  f->fd = f->t.fd;
+  return error == 0 ? OK : cannot("create", f->path, error);
+}
+
+static status find(target *to, const char *path) {
+  const int error = target_find(to, path);
+  if (error == ENAMETOOLONG && strlen(path) >= PATH_MAX)
+    return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  return error == 0 ? OK : cannot("write", path, error);
+}
+
+static status open_target(out_file **out, const char *path, const target *to, const temporary *like) {
+  out_file *f;
+  TRY(mem_new(&f, 1, sizeof *f, "an output file"));
+  strcpy(f->path, path);
+  const status rc = to->kind == TARGET_DIRECTORY ? cannot("write", path, EISDIR)
+                    : to->kind == TARGET_STREAM  ? open_stream(f, to)
+                                                 : open_temporary(f, to, like);
+  if (rc == OK)
+    *out = f;
+  else
+    free(f);
+  return rc;
+}
+
+status out_open(out_file **out, const char *path) {
+  target to;
+  leftovers found = {0};
+  *out = NULL;
+  TRY(find(&to, path));
+  if (to.kind == TARGET_FILE) leftovers_mend(to.path, &found);
+  tell_leftovers(&found, path);
+  return open_target(out, path, &to, NULL);
+}
+
+int out_descriptor(const out_file *f) {
+  return f->fd;
+}
+
+bool path_is_stream(const char *path) {
+  target to;
+  return target_find(&to, path) == 0 && to.kind == TARGET_STREAM;
+}
+
+static status write_all(out_file *f, const char *data, size_t bytes) {
+  return write_fully(f->fd, data, bytes) ? OK : cannot("write", f->path, errno);
+}
+
+static status flush(out_file *f) {
+  const size_t used = f->used;
+  f->used = 0;
+  return write_all(f, f->buffer, used);
+}
+
+status out_write(out_file *f, const void *data, size_t bytes) {
+  if (bytes > BUFFER_BYTES - f->used) TRY(flush(f));
+  if (bytes > BUFFER_BYTES) return write_all(f, data, bytes);
+  memcpy(f->buffer + f->used, data, bytes);
+  f->used += bytes;
+  return OK;
+}
+
+status out_printf(out_file *f, const char *format, ...) {
+  char small[1024], *text = small;
+  va_list args, again;
+  va_start(args, format);
+  va_copy(again, args);
+  const int n = vsnprintf(small, sizeof small, format, args);
+  va_end(args);
+  status rc = OK;
+  if (n < 0) rc = fail(ERR_INTERNAL, "cannot format text for %s", f->path);
+  if (rc == OK && (size_t)n >= sizeof small) {
+    rc = mem_new(&text, (size_t)n + 1, 1, "formatted text");
+    if (rc == OK) vsnprintf(text, (size_t)n + 1, format, again);
+  }
+  va_end(again);
+  if (rc == OK) rc = out_write(f, text, (size_t)n);
+  if (text != small) free(text);
+  return rc;
+}
+
+static int close_stream(out_file *f) {
+  const int fd = f->fd;
+  f->fd = -1;
+  return close(fd) == 0 ? 0 : errno;
+}
+
+status out_commit(out_file *f) {
+  status rc = flush(f);
+  if (rc == OK) {
+    const int error = f->is_stream ? close_stream(f) : temporary_publish(&f->t);
+    if (error != 0) rc = cannot("write", f->path, error);
+  }
+  out_abort(f); // what has come to its place stays there
+  return rc;
+}
+
+void out_abort(out_file *f) {
+  if (f == NULL) return;
+  if (f->is_stream && f->fd >= 0) close(f->fd);
+  if (!f->is_stream) temporary_drop(&f->t);
+  free(f);
+}
+
+status file_write_atomic(const char *path, const void *data, size_t bytes) {
+  out_file *f;
+  TRY(out_open(&f, path));
+  const status rc = out_write(f, data, bytes);
+  if (rc != OK) {
+    out_abort(f);
+    return rc;
+  }
+  return out_commit(f);
+}
+
+status file_copy(const char *from, const char *to) {
+  FILE *in = fopen(from, "rbe");
+  if (in == NULL)
+    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", from, strerror(errno));
+  out_file *out = NULL;
+  char *buf = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&buf, BUFFER_BYTES, 1, "a copy buffer"), done);
+  TRY_GOTO(out_open(&out, to), done);
+  for (size_t n; rc == OK && (n = fread(buf, 1, BUFFER_BYTES, in)) > 0;) rc = out_write(out, buf, n);
+  if (rc == OK && ferror(in)) rc = fail(ERR_IO, "cannot read %s: %s", from, strerror(errno));
+  if (rc == OK) {
+    rc = out_commit(out);
+    out = NULL;
+  }
+done:
+  out_abort(out);
+  free(buf);
+  fclose(in);
+  return rc;
+}
+
+// ---- pairs ---------------------------------------------------------------------------------------------------
+
+status out_open_data(out_file **out, const char *path, const char *names_path) {
+  target to, names_to;
+  leftovers found = {0};
+  *out = NULL;
+  TRY(find(&to, path));
+  TRY(find(&names_to, names_path));
+  if (target_same(&to, &names_to)) return fail(ERR_ARGUMENT, "%s and %s are the same file", path, names_path);
+  if (to.kind == TARGET_FILE && names_to.kind == TARGET_FILE)
+    leftovers_mend_pair(to.path, names_to.path, &found);
+  else if (to.kind == TARGET_FILE)
+    leftovers_mend(to.path, &found);
+  tell_leftovers(&found, path);
+  return open_target(out, path, &to, NULL);
+}
+
+status out_open_names(out_file **out, const char *names_path, const out_file *data) {
+  target to;
+  *out = NULL;
+  TRY(find(&to, names_path));
+  return open_target(out, names_path, &to, data->is_stream ? NULL : &data->t);
+}
+
+// The data are a file, and so are the names, or what is in their place.
+static status publish_pair(out_file *data, out_file *names, const char *names_path) {
+  status rc = flush(data);
+  if (rc == OK && names != NULL) rc = flush(names);
+  if (rc == OK) {
+    const int error = temporary_publish_pair(&data->t, names != NULL ? &names->t : NULL, names_path);
+    if (error != 0) rc = fail(ERR_IO, "cannot write %s and its names: %s", data->path, strerror(error));
+  }
+  out_abort(names);
+  out_abort(data);
+  return rc;
+}
+
+status out_commit_pair(out_file *data, out_file *names, const char *names_path) {
+  target to;
+  status rc = find(&to, names_path);
+  if (rc == OK && !data->is_stream && to.kind == TARGET_FILE && (names == NULL || !names->is_stream))
+    return publish_pair(data, names, to.path);
+  if (rc == OK && names != NULL)
+    rc = out_commit(names);
+  else
+    out_abort(names);
+  if (rc == OK) return out_commit(data);
+  out_abort(data);
+  return rc;
+}
+
+// ---- directories ---------------------------------------------------------------------------------------------
+
+struct out_dir {
+  temporary t;
+  path_kind kind; // PATH_NOTHING: any may be there
+  bool force;
+  char path[PATH_MAX]; // as it was given, without slashes at the end
+};
+
+// May what is at the place be replaced?
+static status check_place(const out_dir *d) {
+  if (d->kind == PATH_NOTHING) return OK;
+  TRY(path_check_place(d->path, d->kind));
+  if (d->force || path_kind_of(d->path) != d->kind) return OK;
+  return fail(ERR_ARGUMENT, "%s already holds %s; --force replaces it", d->path, path_kind_name(d->kind));
+}
+
+static status make_directory(out_dir *d) {
+  target to;
+  leftovers found = {0};
+  char parent[PATH_MAX];
+  TRY(find(&to, d->path));
+  path_parent(parent, to.path);
+  TRY(dir_make(parent));
+  leftovers_mend(to.path, &found);
+  tell_leftovers(&found, d->path);
+  TRY(check_place(d));
+  if (to.exists && to.kind != TARGET_DIRECTORY)
+    return fail(ERR_ARGUMENT, "%s exists and is not a directory; it is left as it is", d->path);
+  const int error = temporary_make(&d->t, to.path, true, NULL);
+  return error == 0 ? OK : cannot("make directory", d->path, error);
+}
+
+status out_dir_open(out_dir **out, const char *path, path_kind kind, bool force) {
+  *out = NULL;
+  size_t n = strlen(path);
+  while (n > 1 && path[n - 1] == '/') n--;
+  if (n == 0) return fail(ERR_ARGUMENT, "the path of an output directory is empty");
+  if (n >= PATH_MAX - 64) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  out_dir *d;
+  TRY(mem_new(&d, 1, sizeof *d, "an output directory"));
+  memcpy(d->path, path, n);
+  d->t.fd = -1;
+  d->kind = kind;
+  d->force = force || kind == PATH_NOTHING;
+  const status rc = make_directory(d);
+  if (rc == OK)
+    *out = d;
+  else
+    free(d);
+  return rc;
+}
+
+const char *out_dir_path(const out_dir *d) {
+  return d->t.name;
+}
+
+static status publish_directory(out_dir *d) {
+  char aside[PATH_MAX];
+  TRY(check_place(d)); // somebody else may have been there meanwhile
+  const int error = temporary_publish_directory(&d->t, d->force, aside);
+  if (error == 0) return OK;
+  if (aside[0] != '\0')
+    return fail(ERR_IO, "cannot move the finished directory to %s: %s; the one before is now %s", d->path,
+                strerror(error), aside);
+  return fail(ERR_IO, "cannot move the finished directory to %s: %s", d->path, strerror(error));
+}
+
+status out_dir_commit(out_dir *d) {
+  const status rc = publish_directory(d);
+  out_dir_abort(d); // what has come to its place stays there
+  return rc;
+}
+
+void out_dir_abort(out_dir *d) {
+  if (d == NULL) return;
+  temporary_drop(&d->t);
+  free(d);
+}
