@@ -118,6 +118,7 @@ static status open_and_evaluate(eval_flags *f, const evaluation_config *config, 
   status rc = OK;
   if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
+  log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   if (c != NULL) TRY_GOTO(checkpoint_check_data(c, d), done);
   rc = evaluate(f, config, d, c);

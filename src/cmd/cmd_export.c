@@ -38,7 +38,9 @@ status cmd_export(int argc, char **argv) {
   if (help) return OK;
   if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are wanted: %s", set.usage);
   TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
+  log_doing("exporting %s", checkpoint_dir);
   TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));
+  log_status_end();
   printf("%s: step %lld, %d items x %d, %s\n", paths[1], (long long)result.step, result.items,
          result.dimension, human_bytes(bytes, (double)result.bytes));
   return OK;

@@ -1,5 +1,6 @@
 // souk import HF_DIR CHECKPOINT: a Hugging Face BERT becomes a checkpoint.
 #include <stddef.h>
+#include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
 #include "train/import.h"
@@ -30,5 +31,6 @@ status cmd_import(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, paths, 2, &n, &help));
   if (help) return OK;
   if (n != 2) return fail(ERR_ARGUMENT, "two directories are wanted: %s", set.usage);
+  log_doing("reading %s", paths[0]);
   return import_hugging_face(paths[0], paths[1], &c);
 }

@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "cmd/cmd.h"
 #include "data/inspect.h"
 #include "data/prepare.h"
@@ -154,13 +155,6 @@ static const char *cell_text(const char *key, const json_t *v, char buf[CELL]) {
   return buf;
 }
 
-// Characters of a text, as wide as a terminal shows most of them.
-static int width_of(const char *text) {
-  int n = 0;
-  for (; *text != '\0'; text++) n += ((unsigned char)*text & 0xC0) != 0x80;
-  return n;
-}
-
 // Objects with much the same keys, one a line.
 static void print_table(const json_t *table, int indent) {
   const char *keys[COLUMNS];
@@ -175,9 +169,9 @@ static void print_table(const json_t *table, int indent) {
       while (k < n && strcmp(keys[k], key) != 0) k++;
       if (k == n && n < COLUMNS) {
         keys[n] = key;
-        widths[n++] = width_of(key);
+        widths[n++] = text_columns(key);
       }
-      const int w = k < COLUMNS ? width_of(cell_text(key, v, buf)) : 0;
+      const int w = k < COLUMNS ? text_columns(cell_text(key, v, buf)) : 0;
       if (k < n && w > widths[k]) widths[k] = w;
     }
   }
@@ -186,7 +180,7 @@ static void print_table(const json_t *table, int indent) {
     for (int k = 0; k < n; k++) {
       const json_t *cell = line < 0 ? NULL : json_object_get(json_array_get(table, (size_t)line), keys[k]);
       const char *text = line < 0 ? keys[k] : cell != NULL ? cell_text(keys[k], cell, buf) : "";
-      const int pad = widths[k] - width_of(text);
+      const int pad = widths[k] - text_columns(text);
       if (json_is_number(cell)) printf("%*s", pad, "");
       printf("%s", text);
       if (!json_is_number(cell) && k + 1 < n) printf("%*s", pad, "");
@@ -252,7 +246,9 @@ status cmd_inspect(int argc, char **argv) {
   if (n == 0) return fail(ERR_ARGUMENT, "souk inspect wants a FILE");
   json_t *j = NULL;
   const inspect_request q = {.path = path, .verify = flags.verify, .rows = flags.rows};
+  log_doing("reading %s", path);
   TRY(ask(&q, &j));
+  log_status_end();
   status rc = OK;
   const char *kind = json_string_value(json_object_get(j, "kind"));
   if (kind != NULL && strcmp(kind, "text") == 0) rc = read_configuration(path, j);

@@ -35,6 +35,7 @@ static status write_vectors(const vector_flags *f, const checkpoint *c, dataset 
   model *m;
   TRY(checkpoint_model(&m, c, f->hidden[0] == '\0' ? d : NULL, f->device, (int32_t)f->threads));
   status rc = OK;
+  log_doing("computing vectors");
   if (f->items[0] != '\0') rc = vectors_of_items(c, m, f->items);
   if (rc == OK && d != NULL) rc = vectors_of_users(c, m, d, (vector_part)f->part, f->users);
   if (rc == OK && f->hidden[0] != '\0') rc = vectors_of_tokens(c, m, f->input, f->hidden);

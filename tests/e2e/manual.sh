@@ -76,11 +76,38 @@ in_completion() {
 }
 for command in $commands; do check "it has the options of souk $command" in_completion "$command"; done
 
+# ---- what README and docs type
+# Commands in blocks (four blanks, or a comment of a configuration) and in code spans, without comments and redirections.
+recipes() { # FILE
+  sed -e ':a; /\\$/{N; s/\\\n *//; ba}' "$1" | awk '
+    /^(    |#   )(build\/)?souk(-infer)? / { sub(/^#? +/, ""); print; next }
+    { while (match($0, /`(build\/)?souk(-infer)? [a-z]+[^`]*`/)) { print substr($0, RSTART + 1, RLENGTH - 2); $0 = substr($0, RSTART + RLENGTH) } }' |
+    sed -E 's/ +#.*//; s/ [<>|&].*//; s/ \[?options\]?$//; s/[();,.]+$//'
+}
+typed() { # COMMAND ARGUMENTS...: are the command, its options and their values known, and the files that come with Souk there?
+  local program=$1 word; shift
+  for word; do
+    case $word in configs/*|datasets/*) [ -e "$root/$word" ] || { echo "there is no $word"; return 1; } ;; esac
+  done
+  "$SOUK_BUILD/$program" "$@" --help >"$work/typed" 2>&1 && grep -q '^usage: ' "$work/typed" || { cat "$work/typed"; return 1; }
+}
+root=$(cd "$(dirname "$0")/../.." && pwd)
+count=0
+for file in "$root"/README.md "$root"/docs/*.md "$root"/datasets/README.md "$root"/datasets/*/README.md "$root"/configs/*.yaml "$root"/checkpoints/README.md; do
+  while read -r line; do
+    eval "words=($line)" # quotes as a shell takes them
+    words[0]=${words[0]#build/}
+    check "${file#"$root"/}: $line" typed "${words[@]}"
+    count=$((count + 1))
+  done < <(recipes "$file")
+done
+check "there are many of them" test "$count" -ge 40
+check "README says how souk is found" grep -q 'export PATH=$PWD/build:$PATH' "$root/README.md"
+
 # ---- installed, and gone again
 if slow || [[ $SOUK_BUILD != */gcc ]]; then
   skip "make install" "of the default build only"
 else
-  root=$(cd "$(dirname "$0")/../.." && pwd)
   check "make install" make -C "$root" install DESTDIR="$work/root" PREFIX=/usr
   for program in souk souk-infer; do
     check "the page of $program" grep -q '^\.TH' "$work/root/usr/share/man/man1/$program.1"
