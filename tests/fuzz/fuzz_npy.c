@@ -37,11 +37,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   static char path[PATH_MAX];
   require_ok(path_join(path, sizeof path, fuzz_directory(), "vectors.npy"));
   unlink(path);
-  cli_output *o;
-  require(npy_open(&o, path) == 0);
+  cli_output *o, *names;
+  require(npy_open(&o, &names, path, NULL) == 0 && names == NULL);
   for (size_t i = 0; i < rows; i++)
     require(output_write(o, data + 1 + i * columns * sizeof(float), columns * sizeof(float)) == 0);
-  require(npy_commit(o, (int64_t)rows, (int64_t)columns) == 0);
+  require(npy_commit(o, NULL, (int64_t)rows, (int64_t)columns) == 0);
   char *text;
   size_t n;
   long long found_rows, found_columns;
