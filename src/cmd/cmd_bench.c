@@ -11,7 +11,7 @@
 #include "train/config.h"
 
 typedef struct bench_options {
-  int device, shapes;
+  int device, shapes, matmul;
   int64_t ordinal, threads, tokens, rotate;
   double seconds, peak_gflops, bandwidth_gb;
   char ops[OPTION_STRING], csv[OPTION_STRING];
@@ -24,6 +24,7 @@ static const option options[] = {
     {"device", OPT_CHOICE, FIELD(device), "auto", 0, 0, "auto|cpu|cuda", "backend to time"},
     {"ordinal", OPT_INT, FIELD(ordinal), "0", 0, 1023, NULL, "which device of this kind"},
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes products"},
     {"shapes", OPT_CHOICE, FIELD(shapes), "all", 0, 0, "all|bert-base|bert-large|beauty|tiny",
      "whose; all: but for tiny, which is for tests"},
     {"ops", OPT_STRING, FIELD(ops), "", 0, 0, NULL, "only ops with this in their name, or 'linear_*'"},
@@ -152,12 +153,14 @@ static status bench_ops(const bench_options *o) {
   TRY(backend_find(&be, device_names[o->device]));
   const bench_config config = {.device = (int32_t)o->ordinal,
                                .threads = (int32_t)o->threads,
+                               .matmul = (matmul_kind)o->matmul,
                                .tokens = (int32_t)o->tokens,
                                .seconds = o->seconds,
                                .rotate_bytes = (size_t)o->rotate,
                                .pattern = o->ops,
                                .peak = o->peak_gflops * 1e9,
                                .bandwidth = o->bandwidth_gb * 1e9};
+  TRY(backend_makes(be, config.matmul));
   TRY(bench_open(&b, be, &config));
   status rc;
   name_date(t.date);

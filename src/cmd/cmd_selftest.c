@@ -9,7 +9,7 @@
 #include "train/selftest.h"
 
 typedef struct selftest_options {
-  int device;
+  int device, matmul;
   int64_t ordinal, threads;
 } selftest_options;
 
@@ -18,6 +18,7 @@ static const option options[] = {
     {"device", OPT_CHOICE, FIELD(device), "auto", 0, 0, "auto|cpu|cuda", "backend to test"},
     {"ordinal", OPT_INT, FIELD(ordinal), "0", 0, 1023, NULL, "which device of this kind"},
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes products"},
 };
 
 static bool wanted(const char *name, const char *const *only, size_t n) {
@@ -41,8 +42,10 @@ static status check_names_known(const char *const *only, size_t n) {
 
 static status describe(const backend *be, const selftest_options *o) {
   op_ctx *ctx;
-  const backend_config config = {
-      .device = (int32_t)o->ordinal, .threads = (int32_t)o->threads, .scratch_bytes = 256};
+  const backend_config config = {.device = (int32_t)o->ordinal,
+                                 .threads = (int32_t)o->threads,
+                                 .scratch_bytes = 256,
+                                 .matmul = (matmul_kind)o->matmul};
   TRY(be->open(&ctx, &config));
   char text[512] = "";
   const status rc = be->describe(ctx, text, sizeof text);
@@ -53,8 +56,10 @@ static status describe(const backend *be, const selftest_options *o) {
 
 static status run_checks(const backend *be, const selftest_options *o, const char *const *only, size_t n_only,
                          int32_t *done, int32_t *failed) {
-  const check_config config = {
-      .device = (int32_t)o->ordinal, .threads = {(int32_t)o->threads}, .n_threads = 1};
+  const check_config config = {.device = (int32_t)o->ordinal,
+                               .threads = {(int32_t)o->threads},
+                               .n_threads = 1,
+                               .matmul = (matmul_kind)o->matmul};
   printf("%-10s %6s %7s %12s  %-18s %s\n", "op", "cases", "failed", "unsupported", "error / tolerance",
          "largest at");
   for (int32_t i = 0; i < n_checks; i++) {
@@ -75,7 +80,7 @@ static status run_trainings(const backend *be, const selftest_options *o, int32_
   printf("\n%-40s %10s %10s %10s\n", "tiny training", "first loss", "last loss", "at most");
   for (int32_t i = 0; i < SELFTEST_RUNS; i++) {
     selftest_outcome t;
-    TRY(selftest_train(i, be->name, (int32_t)o->ordinal, (int32_t)o->threads, &t));
+    TRY(selftest_train(i, be->name, (int32_t)o->ordinal, (int32_t)o->threads, (matmul_kind)o->matmul, &t));
     const bool good = t.last <= t.wanted && t.last < t.first; // NaN is not good
     printf("%-40s %10.3f %10.3f %10.3f  %s\n", t.name, t.first, t.last, t.wanted,
            good ? "learned" : "DID NOT LEARN");
@@ -108,6 +113,7 @@ status cmd_selftest(int argc, char **argv) {
   TRY(check_names_known(only, n_only));
   const backend *be;
   TRY(backend_find(&be, device_names[o.device]));
+  TRY(backend_makes(be, (matmul_kind)o.matmul));
   TRY(describe(be, &o));
   const double start = now_seconds();
   int32_t done = 0, failed = 0;

@@ -25,6 +25,7 @@ typedef struct stage {
 struct op_ctx {
   launch at; // stream, state, result, scratch
   int32_t device;
+  matmul_kind matmul;
   char name[DEVICE_TEXT]; // "NVIDIA H100 80GB HBM3 (sm_90, 79.1 GiB)"
   step_state host;        // what state_write was last given: live counts for products outside of a graph
   bool capturing;         // between graph_begin and graph_end: products run over whole capacities
@@ -72,7 +73,7 @@ status cuda_cast(op_ctx *ctx, act *to, const float *from, size_t count);
 
 // C[m,n] (row-major, leading dimension ldc) = alpha op(A) op(B) + beta C, where op(A) is [m,k] and op(B) is [k,n];
 // A is stored [m,k], or [k,m] if a_transposed; B [k,n], or [n,k] if b_transposed. m, n or k of 0 is allowed: C becomes
-// beta C. Types: float. Repeats give the same bits.
+// beta C. Types: float, multiplied as ctx->matmul says. Repeats give the same bits.
 typedef struct product {
   int32_t m, n, k;
   bool a_transposed, b_transposed;

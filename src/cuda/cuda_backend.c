@@ -142,6 +142,7 @@ static status cuda_open(op_ctx **out, const backend_config *cfg) {
   if (ctx == NULL) return fail(ERR_MEMORY, "out of memory: cannot make the CUDA backend's context");
   ctx->device = cfg->device;
   ctx->planned = cfg->planned_bytes;
+  ctx->matmul = cfg->matmul;
   ctx->scratch_bytes = cfg->scratch_bytes;
   ctx->at.act_size = sizeof(float);
   ctx->at.multiprocessors = prop.multiProcessorCount;
@@ -162,9 +163,10 @@ static status cuda_describe(op_ctx *ctx, char *text, size_t bytes) {
   TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "tell the runtime's version"));
   TRY(cuda_check(cudaDriverGetVersion(&driver), "tell its driver's version"));
   snprintf(text, bytes,
-           "cuda device %d, %s, %d multiprocessors, fp32, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu%s",
-           ctx->device, ctx->name, ctx->at.multiprocessors, runtime / 1000, runtime % 1000 / 10,
-           driver / 1000, driver % 1000 / 10, cublasLtGetVersion(),
+           "cuda device %d, %s, %d multiprocessors, %s, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu%s",
+           ctx->device, ctx->name, ctx->at.multiprocessors,
+           ctx->matmul == MATMUL_TF32 ? "fp32 with products in tf32" : "fp32", runtime / 1000,
+           runtime % 1000 / 10, driver / 1000, driver % 1000 / 10, cublasLtGetVersion(),
            cuda_waits() ? ", waiting after every op (SOUK_CUDA_SYNC)" : "");
   return OK;
 }
@@ -364,6 +366,7 @@ static const backend table = {
     .name = "cuda",
     .act_size = sizeof(float),
     .host_memory = false,
+    .tf32 = true,
     .probe = cuda_probe,
     .open = cuda_open,
     .close = cuda_close,
@@ -411,8 +414,8 @@ static const backend table = {
     .lamb = cuda_lamb,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_1(const backend_host *h);
-const backend *souk_backend_1(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_2(const backend_host *h);
+const backend *souk_backend_2(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

@@ -1,4 +1,5 @@
-// Products by cuBLASLt, in fp32 (CUBLAS_COMPUTE_32F: no tf32).
+// Products by cuBLASLt: in fp32 (CUBLAS_COMPUTE_32F, which does not use tf32 by itself) or, if the run asks for it, with
+// operands in tf32 (CUBLAS_COMPUTE_32F_FAST_TF32). A context has one of the two, so the cache of plans is one kind's.
 //
 // cuBLASLt's matrices are column-major, ours row-major. A row-major matrix read by columns is its transpose, so what is
 // asked for is C^T = op(B)^T op(A)^T: the operands trade places and keep their transpositions. (The library has a
@@ -41,10 +42,11 @@ static status lt_check(cublasStatus_t rc, const char *what) {
 
 // ---- open and close ------------------------------------------------------------------------------------------
 
-static status open_kind(cublasLtMatmulDesc_t *kind, bool first_t, bool second_t) {
+static status open_kind(cublasLtMatmulDesc_t *kind, cublasComputeType_t compute, bool first_t,
+                        bool second_t) {
   const cublasOperation_t first = first_t ? CUBLAS_OP_T : CUBLAS_OP_N,
                           second = second_t ? CUBLAS_OP_T : CUBLAS_OP_N;
-  TRY(lt_check(cublasLtMatmulDescCreate(kind, CUBLAS_COMPUTE_32F, CUDA_R_32F), "describe a product"));
+  TRY(lt_check(cublasLtMatmulDescCreate(kind, compute, CUDA_R_32F), "describe a product"));
   TRY(lt_check(cublasLtMatmulDescSetAttribute(*kind, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
                "describe a product"));
   return lt_check(cublasLtMatmulDescSetAttribute(*kind, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
@@ -56,7 +58,9 @@ status cuda_products_open(op_ctx *ctx) {
   if (ctx->products == NULL) return fail(ERR_MEMORY, "out of memory: cannot make the table of products");
   struct product_cache *c = ctx->products;
   TRY(lt_check(cublasLtCreate(&ctx->blas), "start"));
-  for (int i = 0; i < 4; i++) TRY(open_kind(&c->kinds[i / 2][i % 2], i / 2 != 0, i % 2 != 0));
+  const cublasComputeType_t compute =
+      ctx->matmul == MATMUL_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
+  for (int i = 0; i < 4; i++) TRY(open_kind(&c->kinds[i / 2][i % 2], compute, i / 2 != 0, i % 2 != 0));
   for (int i = 0; i < 3; i++)
     TRY(lt_check(cublasLtMatrixLayoutCreate(&c->layouts[i], CUDA_R_32F, 1, 1, 1), "describe a matrix"));
   TRY(lt_check(cublasLtMatmulPreferenceCreate(&c->preference), "make preferences"));
@@ -142,8 +146,8 @@ static status choose(op_ctx *ctx, const product *p, cublasLtMatmulDesc_t kind, p
       cublasLtMatmulAlgoGetHeuristic(ctx->blas, kind, c->layouts[0], c->layouts[1], c->layouts[2],
                                      c->layouts[2], c->preference, 1, &found, &count);
   if (rc != CUBLAS_STATUS_SUCCESS || count < 1)
-    return fail(ERR_INTERNAL, "cuBLASLt has no algorithm for a product of %d x %d x %d in fp32: %s", p->m,
-                p->n, p->k,
+    return fail(ERR_INTERNAL, "cuBLASLt has no algorithm for a product of %d x %d x %d in %s: %s", p->m, p->n,
+                p->k, matmul_names[ctx->matmul],
                 cublasLtGetStatusString(rc != CUBLAS_STATUS_SUCCESS ? rc : CUBLAS_STATUS_NOT_SUPPORTED));
   out->algorithm = found.algo;
   return OK;
@@ -197,6 +201,6 @@ status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at) {
                      (char *)ctx->at.scratch + scratch_at, WORKSPACE_BYTES, ctx->at.stream);
   if (rc == CUBLAS_STATUS_SUCCESS) return OK;
   const cudaError_t taken = cudaGetLastError(); // or the next launch would report it again
-  return fail(ERR_INTERNAL, "cuBLASLt failed to multiply %d x %d x %d in fp32: %s%s", p->m, p->n, p->k,
-              cublasLtGetStatusString(rc), cuda_late(taken));
+  return fail(ERR_INTERNAL, "cuBLASLt failed to multiply %d x %d x %d in %s: %s%s", p->m, p->n, p->k,
+              matmul_names[ctx->matmul], cublasLtGetStatusString(rc), cuda_late(taken));
 }

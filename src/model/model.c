@@ -315,6 +315,7 @@ status model_create(model **out, const char *backend_name, const model_config *c
   const backend_config config = {.device = run->device,
                                  .threads = run->threads,
                                  .scratch_bytes = m->scratch_bytes,
+                                 .matmul = run->matmul,
                                  .planned_bytes = planned};
   TRY_GOTO(m->be->open(&m->ctx, &config), bad);
   m->params.ctx = m->ctx;

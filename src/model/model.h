@@ -14,6 +14,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   bool row_sparse; // the word table is updated by touched rows only (needs the sampled loss)
   int32_t threads, device;
   uint64_t seed; // of the initialisation
+  matmul_kind matmul;
 } model_run;
 
 // Backend memory that model_create would take, by what it is for.

@@ -10,8 +10,8 @@
 #include <unistd.h>
 
 #define CUDA_LIBRARY "libsouk_cuda.so"
-static const char entry_name[] = "souk_backend_1";
-_Static_assert(OPS_VERSION == 1, "the entry's name carries the version of the op table");
+static const char entry_name[] = "souk_backend_2";
+_Static_assert(OPS_VERSION == 2, "the entry's name carries the version of the op table");
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const backend *cuda;
@@ -78,4 +78,10 @@ status backend_find(const backend **out, const char *name) {
     return fail(ERR_ARGUMENT, "unknown device \"%s\"; known are cpu, cuda and auto", name);
   if (find_cuda(out) != OK || (*out)->probe(0) != OK) *out = &backend_cpu;
   return OK;
+}
+
+status backend_makes(const backend *be, matmul_kind matmul) {
+  if (matmul == MATMUL_FP32 || be->tf32) return OK;
+  return fail(ERR_UNSUPPORTED, "--matmul %s: the %s backend multiplies in fp32", matmul_names[matmul],
+              be->name);
 }

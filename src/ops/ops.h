@@ -27,7 +27,7 @@
 #include <stdint.h>
 #include "base/status.h"
 
-enum { OPS_VERSION = 1 };
+enum { OPS_VERSION = 2 };
 
 typedef void act;
 typedef struct op_ctx op_ctx; // opaque; one per model replica; not for use by several threads at once
@@ -282,10 +282,16 @@ typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forwa
 extern const char *const op_names[N_OPS]; // "embed_forward", ... (shapes.c)
 extern const op_kind op_kinds[N_OPS];
 
+// How products of linear layers and losses are made. TF32 takes operands rounded to 11 significant bits (10 of them
+// stored) and adds up in float; what is stored stays float.
+typedef enum matmul_kind { MATMUL_FP32, MATMUL_TF32 } matmul_kind;
+extern const char *const matmul_names[]; // "fp32", "tf32" (shapes.c)
+
 typedef struct backend_config {
   int32_t device;  // ordinal
   int32_t threads; // CPU: OpenMP threads, 0: all
   size_t scratch_bytes;
+  matmul_kind matmul; // MATMUL_TF32: only if the backend has it (backend.tf32), else float products are made
   size_t planned_bytes; // what the run will ask for in all, 0: not known; a device that has less is refused
 } backend_config;
 
@@ -294,6 +300,7 @@ typedef struct backend {
   const char *name; // "cpu", "cuda"
   size_t act_size;  // bytes of an `act` element
   bool host_memory; // backend memory may be read by the host directly
+  bool tf32;        // it can make products in TF32
 
   status (*probe)(
       int32_t device); // OK: there is such a device and it can be used; else the sentence says why not
@@ -346,5 +353,7 @@ extern const backend backend_cpu;
 // "cpu", "cuda" (loaded if need be; its device is not looked for yet) or "auto" (cuda if it has a usable device, else
 // cpu). ERR_UNSUPPORTED: there is no such backend here.
 status backend_find(const backend **out, const char *name);
+// ERR_UNSUPPORTED with a sentence if products cannot be made so.
+status backend_makes(const backend *be, matmul_kind matmul);
 
 #endif

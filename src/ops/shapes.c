@@ -7,6 +7,8 @@
 _Static_assert(sizeof(backend) == offsetof(backend, embed_forward) + N_OPS * sizeof(void (*)(void)),
                "the ops of OP_LIST end the table: another op belongs into the list");
 
+const char *const matmul_names[] = {"fp32", "tf32"};
+
 #define OP_NAME(name, params, kind) #name,
 const char *const op_names[N_OPS] = {OP_LIST(OP_NAME)};
 #define OP_KIND(name, params, kind) kind,

@@ -37,6 +37,8 @@ static const option train_options[] = {
     {"peak_gflops", OPT_FLOAT, TR(peak_gflops), "0", 0, 1e9, NULL,
      "that the share of peak is reported against; 0: the CPU's is measured at the start"},
     {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
+    {"matmul", OPT_CHOICE, TR(matmul), "fp32", 0, 0, "fp32|tf32",
+     "operands of products on a device: tf32 is faster, with 11 significant bits instead of 24"},
     {"ordinal", OPT_INT, TR(ordinal), "0", 0, 1023, NULL, "which CUDA device, counted from 0"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},
@@ -77,6 +79,16 @@ size_t run_sections(run_config *c, option_section *sections) {
   };
   for (size_t i = 0; i < 4; i++) sections[i] = all[i];
   return 4;
+}
+
+model_run train_model_run(const run_config *c, batch_caps caps) {
+  return (model_run){.caps = caps,
+                     .training = true,
+                     .row_sparse = run_row_sparse(c, caps),
+                     .threads = (int32_t)c->train.threads,
+                     .device = (int32_t)c->train.ordinal,
+                     .matmul = (matmul_kind)c->train.matmul,
+                     .seed = (uint64_t)c->train.seed};
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {

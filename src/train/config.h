@@ -4,7 +4,7 @@
 
 #include "base/options.h"
 #include "data/batcher.h"
-#include "model/config.h"
+#include "model/model.h"
 
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
@@ -23,6 +23,7 @@ typedef struct train_config { // section "train"
   int64_t skip_nonfinite; // steps that may be left out because a gradient is not finite
   double peak_gflops;     // what shares are reported against; 0: measured
   int device;             // "auto|cpu|cuda"
+  int matmul;             // matmul_kind
   int64_t ordinal;        // which CUDA device
   int64_t threads, seed;
 } train_config;
@@ -53,6 +54,8 @@ typedef struct run_config {
 // The sections over *c; sections has room for 4.
 size_t run_sections(run_config *c, option_section *sections);
 extern const char *const device_names[];
+// What the run fixes about its model.
+model_run train_model_run(const run_config *c, batch_caps caps);
 // Does the optimiser update touched rows of the word table only?
 bool run_row_sparse(const run_config *c, batch_caps caps);
 

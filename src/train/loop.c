@@ -528,12 +528,7 @@ static void free_flights(run *r) {
 static status make_model(run *r, const model_config *mc) {
   const run_config *c = r->c;
   const batch_caps caps = batcher_caps(r->batches);
-  const model_run mr = {.caps = caps,
-                        .training = true,
-                        .row_sparse = run_row_sparse(c, caps),
-                        .threads = (int32_t)c->train.threads,
-                        .device = (int32_t)c->train.ordinal,
-                        .seed = (uint64_t)c->train.seed};
+  const model_run mr = train_model_run(c, caps);
   TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
   TRY(params_make_moments(model_params(r->m)));
   TRY(make_flights(r));
@@ -565,6 +560,9 @@ static status describe(run *r) {
   }
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
   log_info("the run goes to %s", t->out);
+  if (t->matmul == MATMUL_TF32 && !model_backend(r->m)->tf32)
+    log_warn("train.matmul: tf32 has no effect on the %s, which multiplies in fp32",
+             model_backend(r->m)->name);
   if (r->peak > 0)
     log_info("%s; peak %s", text, human_unit(bytes, r->peak, "FLOP/s"));
   else

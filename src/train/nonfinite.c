@@ -349,11 +349,7 @@ static void collect(void *self, const tensor_report *t) {
 
 static status run_again(const checkpoint *c, const run_config *run, const saved_step *s, bool trace) {
   const batch_caps caps = s->batches[0]->caps;
-  const model_run mr = {.caps = caps,
-                        .training = true,
-                        .row_sparse = run_row_sparse(run, caps),
-                        .threads = (int32_t)run->train.threads,
-                        .seed = (uint64_t)run->train.seed};
+  const model_run mr = train_model_run(run, caps);
   model *m;
   TRY(model_create(&m, device_names[run->train.device], &c->model, &mr));
   const step_input in = {.state = {.step = s->s.step,

@@ -241,12 +241,7 @@ static double examples_at_hand(const run_config *c, const dataset *d) {
 static status fill(run_plan *p, const run_config *c, dataset *d, const model_config *mc, batcher *b,
                    int64_t timed_steps) {
   const batch_caps caps = batcher_caps(b);
-  const model_run mr = {.caps = caps,
-                        .training = true,
-                        .row_sparse = run_row_sparse(c, caps),
-                        .threads = (int32_t)c->train.threads,
-                        .device = (int32_t)c->train.ordinal,
-                        .seed = (uint64_t)c->train.seed};
+  const model_run mr = train_model_run(c, caps);
   model_memory m;
   int64_t batches;
   const backend *be;

@@ -111,7 +111,7 @@ static status one_step(model *m, const batch *b, const optim_config *o, int32_t 
   return OK;
 }
 
-status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads,
+status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads, matmul_kind matmul,
                       selftest_outcome *out) {
   const recipe *r = &recipes[run];
   *out = (selftest_outcome){.name = r->name, .wanted = r->wanted};
@@ -138,6 +138,7 @@ status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t 
                           .row_sparse = r->negatives > 0,
                           .threads = threads,
                           .device = ordinal,
+                          .matmul = matmul,
                           .seed = 3};
   model *m;
   TRY(model_create(&m, device, &c, &plan));

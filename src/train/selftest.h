@@ -3,7 +3,7 @@
 #define SOUK_TRAIN_SELFTEST_H
 
 #include <stdint.h>
-#include "base/status.h"
+#include "ops/ops.h"
 
 enum { SELFTEST_RUNS = 3 };
 
@@ -15,7 +15,7 @@ typedef struct selftest_outcome {
 
 // Trains tiny model `run` on sequences that go round a circle of items. Fails only when it cannot be trained at all; a
 // loss that did not fall enough is for the caller to see.
-status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads,
+status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads, matmul_kind matmul,
                       selftest_outcome *out);
 
 #endif

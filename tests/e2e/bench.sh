@@ -6,7 +6,7 @@ tiny() { "$souk" bench ops --device cpu --threads 1 --shapes tiny --seconds 0.00
 
 check "a table" tiny --csv "$work/t.csv"
 cp "$work/.out" "$work/table"
-check "says what was timed on what" grep -qE '^cpu, 1 threads' "$work/table"
+check "says what was timed on what" grep -qE '^cpu, 1 thread' "$work/table"
 check "says against what" grep -qF 'given peak 10.0 GF/s, given bandwidth 5.0 GB/s' "$work/table"
 check "has a line for every op" bash -c "for op in embed_forward embed_backward norm_forward norm_backward \
   linear_forward linear_backward attention_forward attention_backward gather_forward gather_backward xent cls grad_norm \
@@ -41,6 +41,7 @@ check_error "another benchmark" 'there is no benchmark "op"; there is ops' "$sou
 check_error "an op that is none" "--ops nothing: no op of these shapes has such a name" tiny --ops nothing
 check_error "shapes that are none" "shapes" tiny --shapes bert
 check_error "a device that is none" "device" tiny --device tpu
+check_error "tf32 on the CPU" "--matmul tf32: the cpu backend multiplies in fp32" tiny --matmul tf32
 check_error "no tokens" "tokens" tiny --tokens -1
 check_error "a table that cannot be written" "/no/such" tiny --csv /no/such/t.csv
 check_error "a full disk" "cannot write /dev/full" tiny --csv /dev/full
@@ -50,6 +51,9 @@ library=$PWD/build/cusim-st/libsouk_cuda.so
 if [ "$(basename "$SOUK_BUILD")" = gcc ] && make --no-print-directory -j2 build/cusim-st/libsouk_cuda.so >"$work/build" 2>&1; then
   on_simulator() { env SOUK_CUDA_BACKEND="$library" "$souk" bench ops --device cuda --shapes tiny --seconds 0 --rotate 64k --tokens 32 "$@"; }
   check "on the simulator" on_simulator --csv "$work/sim.csv"
+  check "in tf32" on_simulator --matmul tf32 --ops linear
+  cp "$work/.out" "$work/tf32"
+  check "which it says" grep -qF 'fp32 with products in tf32' "$work/tf32"
   check "as many rows" test "$(wc -l <"$work/sim.csv")" = "$(wc -l <"$work/t.csv")"
   check "of the device" bash -c "tail -n +2 '$work/sim.csv' | grep -vq 'cuda device' && exit 1 || exit 0"
 else

@@ -63,20 +63,23 @@ tables() { # KIND [VARIABLE=VALUE]...
   done <<<"$out"
   [ $rc = 0 ] || { echo "- $name (exit $rc)"; tail -n 20 <<<"$out"; }
 }
-waiting() { # KIND: with SOUK_CUDA_SYNC errors name their op, and nothing else changes
-  local name="SOUK_CUDA_SYNC, $1" out
-  if out=$(on "$1" CMOCKA_MESSAGE_OUTPUT=STDOUT -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_sync" 2>&1); then
-    echo "+ $name: errors name their op"
+part() { # KIND NAME [VARIABLE=VALUE]... -- COMMAND...: one check
+  local kind=$1 name=$2 out
+  shift 2
+  if out=$(on "$kind" CMOCKA_MESSAGE_OUTPUT=STDOUT "$@" 2>&1); then
+    echo "+ $name, $kind"
   else
-    echo "- $name: errors name their op"
+    echo "- $name, $kind"
     tail -n 20 <<<"$out"
   fi
-  if out=$(on "$1" SOUK_CUDA_SYNC=1 -- timeout 300 "$souk" selftest --device cuda norm gather backend 2>&1); then
-    echo "+ $name: ops and captured graphs run"
-  else
-    echo "- $name: ops and captured graphs run"
-    tail -n 20 <<<"$out"
-  fi
+}
+waiting() { # KIND
+  part "$1" "errors name their op, with SOUK_CUDA_SYNC" -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_sync"
+  part "$1" "ops and captured graphs run with it" SOUK_CUDA_SYNC=1 -- timeout 300 "$souk" selftest --device cuda norm gather backend
+}
+tf32() { # KIND
+  part "$1" "products in tf32 round their operands" -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_tf32"
+  part "$1" "op tables with products in tf32" -- timeout 600 "$souk" selftest --device cuda --matmul tf32 linear xent
 }
 whole_models() { # KIND [VARIABLE=VALUE]...
   local name="whole models, $*" kind=$1 out
@@ -97,6 +100,7 @@ spawn tables st CUSIM_DEVICE=sm_86
 spawn tables asan SOUK_CHECK_TIGHT=1 # what reads past a buffer reads past an allocation
 spawn tables race SOUK_CHECK_TIGHT=1
 spawn waiting st
+spawn tf32 st
 spawn whole_models st
 spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
 spawn whole_models st CUSIM_STREAMS=random CUSIM_SEED=2
@@ -105,6 +109,7 @@ spawn whole_models st CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
 if [ -f "$(library gpu)" ] && on gpu -- "$souk" selftest --device cuda backend >/dev/null 2>&1; then
   spawn tables gpu
   spawn waiting gpu
+  spawn tf32 gpu
   spawn whole_models gpu
 fi
 collect
@@ -126,6 +131,7 @@ close() {
       if ($1 > from && d > share * $2) { print "step " $1 ": " $2 " and " $4; bad = 1 } }
     END { exit bad || n == 0 }'
 }
+not() { ! "$@"; }
 options=(--steps 60 --eval_every 30 --save_every 20 --log_every 1 --lr 0.003 --accumulate 2)
 check "a run on the device" device "$work/cuda" "${options[@]}"
 check "names it" grep -q 'cuda device 0, .*sm_80' "$work/cuda.err"
@@ -138,6 +144,17 @@ check "the host touches no memory of the device" guarded
 check "with a sampled loss and row-sparse updates" device "$work/sampled" "${options[@]}" --negatives 16
 check "on the CPU too" train "$work/sampled-cpu" "${options[@]}" --negatives 16
 check "the losses are the same again" close "$work/sampled" "$work/sampled-cpu" 1e-4
+
+# Products in tf32: an option of the run, without effect where there is no such thing.
+check "a run with products in tf32" device "$work/tf32" "${options[@]}" --matmul tf32
+check "says so" grep -q 'fp32 with products in tf32' "$work/tf32.err"
+check "keeps it in its configuration" grep -qE '^ *matmul: *"?tf32' "$work/tf32/config.yaml"
+check "has nearly the same losses" close "$work/tf32" "$work/cuda" 1e-2
+check "but not the same" not close "$work/tf32" "$work/cuda" 1e-6
+check "on the CPU it is told that nothing changes" train "$work/tf32-cpu" "${options[@]}" --matmul tf32
+check "once" test "$(grep -c 'train.matmul: tf32 has no effect on the cpu, which multiplies in fp32' "$work/tf32-cpu.err")" = 1
+check "and nothing does" close "$work/tf32-cpu" "$work/cpu" 0
+check_error "a self test in tf32 on the CPU is refused" "--matmul tf32: the cpu backend multiplies in fp32" "$souk" selftest --device cpu --matmul tf32
 
 # A checkpoint of one backend goes on on the other.
 cut_back() { # FROM TO: as if the run had been stopped after step 20
@@ -195,7 +212,7 @@ want "less memory than the plan wants" "GiB free, the run needs" CUSIM_MEMORY_MB
 want "a head size without a kernel" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
 want "a backend that is not there" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
 echo 'int nothing(void); int nothing(void) { return 0; }' | gcc -shared -fPIC -xc - -o "$work/other.so"
-want "a library that is none" "it does not export souk_backend_1" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
+want "a library that is none" "it does not export souk_backend_2" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
 check_error "no library at all" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
 check "auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
 check "auto takes the CPU where there is none" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"

@@ -1,6 +1,7 @@
 // The op checks can fail: backends that are the CPU's but for one fault each, and what the checks say of them.
 #include <math.h>
 #include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 #include "lib/check.h"
 #include "ops/check/check.h"
@@ -207,10 +208,54 @@ static status bf16_gather_off(op_ctx *ctx, const gather_params *p) {
   return rc;
 }
 
+// A linear layer whose operands lose their lowest bits: 13 of TF32, 16 of bf16.
+static int32_t lost_bits;
+static bool cut_off; // else rounded
+
+static float shorter(float x) {
+  uint32_t bits;
+  if (!isfinite(x)) return x;
+  memcpy(&bits, &x, sizeof bits);
+  if (!cut_off) bits += 1u << (lost_bits - 1);
+  bits &= ~((1u << lost_bits) - 1);
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
+static float *shorter_copy(const void *from, int64_t n) {
+  float *to = malloc((size_t)n * sizeof *to + 1);
+  assert_non_null(to);
+  for (int64_t i = 0; i < n; i++) to[i] = shorter(((const float *)from)[i]);
+  return to;
+}
+
+static status with_short_operands(op_ctx *ctx, const linear_params *p,
+                                  status (*op)(op_ctx *ctx, const linear_params *p)) {
+  linear_params q = *p;
+  float *x = shorter_copy(p->x, (int64_t)p->n.cap * p->in), *w = shorter_copy(p->w, (int64_t)p->out * p->in);
+  q.x = x;
+  q.w = w;
+  const status rc = op(ctx, &q);
+  free(x);
+  free(w);
+  return rc;
+}
+
+static status short_forward(op_ctx *ctx, const linear_params *p) {
+  return with_short_operands(ctx, p, backend_cpu.linear_forward);
+}
+
+static status short_backward(op_ctx *ctx, const linear_params *p) {
+  return with_short_operands(ctx, p, backend_cpu.linear_backward);
+}
+
 // ---- what is said of them ------------------------------------------------------------------------------------
 
+static matmul_kind asked_for;
+
 static check_result examine(const char *suite, const backend *be) {
-  const check_config config = {.threads = {2}, .n_threads = 1, .cases = 6}; // enough for every fault
+  const check_config config = {
+      .threads = {2}, .n_threads = 1, .matmul = asked_for, .cases = 8}; // enough for every fault
   int32_t i = 0;
   while (i < n_checks && strcmp(check_names[i], suite) != 0) i++;
   assert_true(i < n_checks);
@@ -260,7 +305,7 @@ static void test_backend(void **unused) {
   expect("backend", FAULTY(be_.cast = truncates), "a cast to the activation type rounds wrongly");
   expect("backend", FAULTY(be_.result_clear = keeps_results), "cleared results are not zero");
   expect("backend", FAULTY(be_.mem_alloc = misaligned, be_.mem_free = misaligned_free), "not aligned");
-  expect("backend", FAULTY(be_.version = OPS_VERSION + 1), "version 2 of the op table");
+  expect("backend", FAULTY(be_.version = OPS_VERSION + 1), "version 3 of the op table");
 }
 
 static void test_small_activations(void **unused) {
@@ -283,6 +328,34 @@ static void test_small_activations(void **unused) {
   assert_true(down.failed > 0 && strstr(down.failures[0], "rounds wrongly") != NULL);
 }
 
+// TF32's tolerance has room for TF32, rounded or cut off, but not for bf16; and fp32's has none for TF32.
+static void test_tf32(void **unused) {
+  (void)unused;
+  static const struct {
+    matmul_kind asked_for;
+    int32_t lost_bits;
+    bool cut_off, good;
+  } all[] = {{MATMUL_TF32, 13, false, true},
+             {MATMUL_TF32, 13, true, true},
+             {MATMUL_TF32, 16, false, false},
+             {MATMUL_FP32, 13, false, false}};
+  backend be = backend_cpu;
+  be.name = "short";
+  be.linear_forward = short_forward;
+  be.linear_backward = short_backward;
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    asked_for = all[i].asked_for;
+    lost_bits = all[i].lost_bits;
+    cut_off = all[i].cut_off;
+    const check_result r = examine("linear", &be);
+    if ((r.failed == 0) != all[i].good)
+      fail_msg("%s, %d bits lost: %d failures, %.3f of the tolerance (%s)", matmul_names[asked_for],
+               lost_bits, r.failed, r.worst, r.worst_at);
+    if (r.failed > 0) assert_non_null(strstr(r.failures[0], " pass is off by "));
+  }
+  asked_for = MATMUL_FP32;
+}
+
 static void test_unsupported(void **unused) {
   (void)unused;
   backend be = backend_cpu;
@@ -297,7 +370,7 @@ static void test_unsupported(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_backend),
-                                     cmocka_unit_test(test_small_activations),
+                                     cmocka_unit_test(test_small_activations), cmocka_unit_test(test_tf32),
                                      cmocka_unit_test(test_unsupported)};
   return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
 }

@@ -202,8 +202,10 @@ static size_t scratch_of(const bench *b, op_kind kind, const void *params) {
 static status open_context(bench *b, size_t scratch) {
   b->be->close(b->ctx);
   b->ctx = NULL;
-  const backend_config c = {
-      .device = b->config.device, .threads = b->config.threads, .scratch_bytes = scratch};
+  const backend_config c = {.device = b->config.device,
+                            .threads = b->config.threads,
+                            .scratch_bytes = scratch,
+                            .matmul = b->config.matmul};
   return b->be->open(&b->ctx, &c);
 }
 

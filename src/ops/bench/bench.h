@@ -17,6 +17,7 @@
 
 typedef struct bench_config {
   int32_t device, threads;
+  matmul_kind matmul;
   int32_t tokens;      // of a batch; 0: the model's own
   double seconds;      // measured time of a row, at the least
   size_t rotate_bytes; // 0: the same operands in every call

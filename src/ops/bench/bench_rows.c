@@ -223,6 +223,7 @@ static void gather(maker *k, op_params *p, rows n, const int32_t *index) {
                               .hidden = H,
                               .source = tokens(k),
                               .index = index,
+                              .distinct = true,
                               .x = take_acts(k, FORWARD, READ, T, H, 1),
                               .y = take_acts(k, FORWARD, MADE, n.cap, H, 1),
                               .dy = take_acts(k, BACKWARD, READ, n.cap, H, 1),

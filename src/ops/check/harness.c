@@ -22,6 +22,15 @@ double round_to_act(double x, size_t act_size) {
   return rounded;
 }
 
+float round_to_tf32(float x) {
+  if (!isfinite(x)) return x;
+  uint32_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits + 0x1000u) & 0xFFFFE000u;
+  memcpy(&x, &bits, sizeof x);
+  return x;
+}
+
 static size_t elements(const tensor *t) {
   return (size_t)t->n.cap * (size_t)t->width;
 }
@@ -347,8 +356,10 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
   memset(&p, 0, sizeof p);
   s->bind(i, f, c, BACKWARD, &p);
   TRY(be->supports(s->kind, &p));
-  const backend_config config = {
-      .device = device, .threads = threads, .scratch_bytes = be->scratch_bytes(s->kind, &p, threads)};
+  const backend_config config = {.device = device,
+                                 .threads = threads,
+                                 .scratch_bytes = be->scratch_bytes(s->kind, &p, threads),
+                                 .matmul = be == &reference_double ? MATMUL_FP32 : f->matmul};
   TRY(be->open(&c->ctx, &config));
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     const tensor *t = &f->t[k];

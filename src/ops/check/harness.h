@@ -50,7 +50,8 @@ typedef struct batch_spec {
 } batch_spec;
 
 typedef struct fixture {
-  size_t act_size; // of the backend under test: values are such that it can hold them
+  size_t act_size;    // of the backend under test: values are such that it can hold them
+  matmul_kind matmul; // what it is asked for; the naive reference does as much
   step_state state;
   batch_spec batch;
   tensor t[MAX_TENSORS]; // from 1

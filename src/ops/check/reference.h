@@ -14,5 +14,7 @@
 #include "ops/ops.h"
 
 extern const backend reference_double, reference_float;
+// To 11 significant bits, ties away from zero (PTX: cvt.rna.tf32.f32); what is not finite stays.
+float round_to_tf32(float x);
 
 #endif

@@ -9,6 +9,7 @@
 struct op_ctx {
   step_state state;
   step_result result;
+  bool tf32; // operands of products are rounded
 };
 
 // Fields of the params structs as arrays of REAL, whatever their declared type.
@@ -22,6 +23,11 @@ static int64_t live(const op_ctx *ctx, rows n) {
                             [ROWS_SEQS] = ctx->state.seqs,
                             [ROWS_MASKED] = ctx->state.masked};
   return counts[n.kind];
+}
+
+// An operand of a product of a linear layer or of scores, as the hardware takes it.
+static REAL operand(const op_ctx *ctx, REAL x) {
+  return ctx->tf32 ? (REAL)round_to_tf32((float)x) : x;
 }
 
 // ---- dropout -------------------------------------------------------------------------------------------------
@@ -201,7 +207,7 @@ static status linear_forward(op_ctx *ctx, const linear_params *p) {
     for (int32_t o = 0; o < p->out; o++) {
       REAL z = 0;
       for (int32_t j = 0; j < p->in; j++)
-        z += reals(p->x)[i * p->in + j] * reals(p->w)[(int64_t)o * p->in + j];
+        z += operand(ctx, reals(p->x)[i * p->in + j]) * operand(ctx, reals(p->w)[(int64_t)o * p->in + j]);
       if (p->b != NULL) z += reals(p->b)[o];
       if (p->pre != NULL) reals(p->pre)[i * p->out + o] = z;
       reals(p->y)[i * p->out + o] = activate(p->kind, z);
@@ -220,12 +226,14 @@ static status linear_backward(op_ctx *ctx, const linear_params *p) {
     REAL *dx = reals(p->dx) + i * in;
     for (int32_t j = 0; j < in && !p->dx_add; j++) dx[j] = 0;
     for (int32_t o = 0; o < out; o++)
-      for (int32_t j = 0; j < in; j++) dx[j] += dy[i * out + o] * reals(p->w)[(int64_t)o * in + j];
+      for (int32_t j = 0; j < in; j++)
+        dx[j] += operand(ctx, dy[i * out + o]) * operand(ctx, reals(p->w)[(int64_t)o * in + j]);
   }
   for (int64_t i = 0; i < n; i++)
     for (int32_t o = 0; o < out; o++) {
       for (int32_t j = 0; p->dw != NULL && j < in; j++)
-        reals(p->dw)[(int64_t)o * in + j] += dy[i * out + o] * reals(p->x)[i * in + j];
+        reals(p->dw)[(int64_t)o * in + j] +=
+            operand(ctx, dy[i * out + o]) * operand(ctx, reals(p->x)[i * in + j]);
       if (p->db != NULL) reals(p->db)[o] += dy[i * out + o];
     }
   return OK;
@@ -354,20 +362,22 @@ static REAL divisor(const xent_params *p, const REAL *x, bool *flows) {
 
 // d += g times the gradient of f(x) . f(t) by x: (f(t) - f(x) (f(x) . f(t))) / divisor, where the projection is only
 // there if f(x) is on the sphere.
-static void add_score_gradient(const xent_params *p, const REAL *x, const REAL *t, REAL g, REAL *d) {
+static void add_score_gradient(const op_ctx *ctx, const xent_params *p, const REAL *x, const REAL *t, REAL g,
+                               REAL *d) {
   bool flows, unused;
   const REAL norm = divisor(p, x, &flows), other = divisor(p, t, &unused);
   REAL dot = 0;
   for (int32_t j = 0; flows && j < p->hidden; j++) dot += x[j] / norm * (t[j] / other);
-  for (int32_t j = 0; j < p->hidden; j++) d[j] += g * (t[j] / other - x[j] / norm * dot) / norm;
+  for (int32_t j = 0; j < p->hidden; j++)
+    d[j] += (operand(ctx, g) * operand(ctx, t[j] / other) - g * (x[j] / norm * dot)) / norm;
 }
 
-static REAL score_of(const xent_params *p, const REAL *x, int32_t class) {
+static REAL score_of(const op_ctx *ctx, const xent_params *p, const REAL *x, int32_t class) {
   bool unused;
   const REAL *t = reals(p->table) + (int64_t) class * p->hidden;
   const REAL nx = divisor(p, x, &unused), nt = divisor(p, t, &unused);
   REAL dot = 0;
-  for (int32_t j = 0; j < p->hidden; j++) dot += x[j] / nx * (t[j] / nt);
+  for (int32_t j = 0; j < p->hidden; j++) dot += operand(ctx, x[j] / nx) * operand(ctx, t[j] / nt);
   return (REAL)p->inv_temperature * dot + (p->bias != NULL ? reals(p->bias)[class] : 0);
 }
 
@@ -380,14 +390,14 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
   if (p->negatives == 0) {
     for (; n < p->classes; n++) class[n] = n;
     at = label;
-    for (int32_t c = 0; c < n; c++) s[c] = score_of(p, x, c);
+    for (int32_t c = 0; c < n; c++) s[c] = score_of(ctx, p, x, c);
   } else {
     class[n] = label;
-    s[n++] = score_of(p, x, label) - (REAL)b->label_logq[i];
+    s[n++] = score_of(ctx, p, x, label) - (REAL)b->label_logq[i];
     for (int32_t c = 0; c < p->negatives; c++) {
       if (b->negatives[c] == b->labels[i]) continue;
       class[n] = b->negatives[c] - p->class_base;
-      s[n] = score_of(p, x, class[n]) - (REAL)b->negative_logq[c];
+      s[n] = score_of(ctx, p, x, class[n]) - (REAL)b->negative_logq[c];
       n++;
     }
   }
@@ -406,9 +416,10 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
   for (int32_t c = 0; c < n; c++) {
     const REAL g = (REAL)ctx->state.mlm_scale * weight * (MATH(exp)(s[c] - top) / sum - (c == at ? 1 : 0));
     const int64_t row = (int64_t) class[c] * p->hidden;
-    add_score_gradient(p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
+    add_score_gradient(ctx, p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
     if (p->dtable != NULL)
-      add_score_gradient(p, reals(p->table) + row, x, g * (REAL)p->inv_temperature, reals(p->dtable) + row);
+      add_score_gradient(ctx, p, reals(p->table) + row, x, g * (REAL)p->inv_temperature,
+                         reals(p->dtable) + row);
     if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[class[c]] += g;
   }
   return OK;
@@ -526,8 +537,9 @@ static status probe(int32_t device) {
 }
 
 static status open_reference(op_ctx **out, const backend_config *cfg) {
-  (void)cfg;
-  return mem_new(out, 1, sizeof **out, "a reference backend");
+  TRY(mem_new(out, 1, sizeof **out, "a reference backend"));
+  (*out)->tf32 = cfg->matmul == MATMUL_TF32;
+  return OK;
 }
 
 static void close_reference(op_ctx *ctx) {
@@ -583,6 +595,7 @@ const backend REFERENCE = {
     .name = REFERENCE_NAME,
     .act_size = sizeof(REAL),
     .host_memory = true,
+    .tf32 = true,
     .probe = probe,
     .open = open_reference,
     .close = close_reference,
