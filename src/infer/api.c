@@ -484,7 +484,7 @@ static souk_status take_options(souk_rank_options *own, const souk_rank_options 
 }
 
 // j: all but the options, whose queries or flat arrays can be read.
-static souk_status rank(rank_job *j, const souk_rank_options *options, size_t options_bytes,
+static souk_status rank(const rank_job *j, const souk_rank_options *options, size_t options_bytes,
                         souk_error *error) {
   souk_rank_options own;
   if (j->k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", j->k);
@@ -498,8 +498,9 @@ static souk_status rank(rank_job *j, const souk_rank_options *options, size_t op
     const souk_query q = job_query(j, i);
     PASS(check_query(j->b, &q, i, error));
   }
-  j->options = &own;
-  return rank_run(j, error);
+  rank_job job = *j;
+  job.options = &own;
+  return rank_run(&job, error);
 }
 
 souk_status souk_rank_sized(const souk_bundle *b, const souk_query *queries, size_t query_bytes, size_t n,
@@ -515,15 +516,15 @@ souk_status souk_rank_sized(const souk_bundle *b, const souk_query *queries, siz
   for (size_t i = 0; query_bytes > sizeof(souk_query) && i < n; i++)
     PASS(check_tail((const char *)queries + i * query_bytes, query_bytes, sizeof(souk_query),
                     (place){.array = "queries", .index = i, .field = ""}, error));
-  rank_job j = {.b = b,
-                .queries = queries,
-                .query_bytes = query_bytes,
-                .n = n,
-                .k = k,
-                .items = items,
-                .counts = counts,
-                .unknown = unknown,
-                .scores = scores};
+  const rank_job j = {.b = b,
+                      .queries = queries,
+                      .query_bytes = query_bytes,
+                      .n = n,
+                      .k = k,
+                      .items = items,
+                      .counts = counts,
+                      .unknown = unknown,
+                      .scores = scores};
   return rank(&j, options, options_bytes, error);
 }
 
@@ -534,14 +535,14 @@ souk_status souk_rank_flat_sized(const souk_bundle *b, const int64_t *offsets, c
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
-  rank_job j = {.b = b,
-                .flat = {.offsets = offsets, .items = history_items, .events = history_events},
-                .n = n,
-                .k = k,
-                .items = items,
-                .counts = counts,
-                .unknown = unknown,
-                .scores = scores};
+  const rank_job j = {.b = b,
+                      .flat = {.offsets = offsets, .items = history_items, .events = history_events},
+                      .n = n,
+                      .k = k,
+                      .items = items,
+                      .counts = counts,
+                      .unknown = unknown,
+                      .scores = scores};
   PASS(check_flat(&j.flat, n, error));
   return rank(&j, options, options_bytes, error);
 }

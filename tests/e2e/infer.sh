@@ -155,6 +155,18 @@ check_error "nor is a checkpoint" "is a checkpoint, not a bundle: make one with 
 check_error "nor a data set" "is a prepared data set, not a bundle" "$infer" rank "$work/data"
 check_error "nor a file" "good is not a directory, which a bundle of souk export is" "$infer" rank "$work/good"
 check_error "nor any directory" "is not a bundle: it has no souk.json" "$infer" rank "$work"
+# Without permission to look into it, nothing can be said of a directory but that.
+as_nobody() { if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --clear-groups "$@"; else "$@"; fi; }
+chmod 755 "$work"
+if as_nobody "$infer" --version >/dev/null 2>&1; then
+  cp -r "$bundle" "$work/locked"
+  chmod 444 "$work/locked"
+  check_error "a bundle that may not be looked into" "cannot open $work/locked/souk.json: Permission denied" \
+    as_nobody "$infer" info "$work/locked"
+  chmod 755 "$work/locked"
+else
+  skip "a bundle that may not be looked into" "no setpriv, or a user without rights cannot run the program"
+fi
 
 # ---- bench ----
 wait $bench
