@@ -48,16 +48,22 @@ struct append_file {
   char path[PATH_MAX];
 };
 
-status append_open(append_file **out, const char *path, bool truncate) {
+status append_open(append_file **out, const char *path, append_how how) {
   *out = NULL;
   append_file *f;
-  if (strlen(path) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  target to;
+  TRY(find_target(&to, path));
   TRY(mem_new(&f, 1, sizeof *f, "an output file"));
   strcpy(f->path, path);
-  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (truncate ? O_TRUNC : 0);
-  f->fd = fault_at(FAULT_CREATE) ? -1 : open(path, flags, 0666);
-  if (f->fd < 0) {
-    const status rc = fail(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (how == APPEND_ANEW ? O_TRUNC : 0) |
+                    (how == APPEND_FRESH ? O_EXCL | O_NOFOLLOW : 0);
+  status rc = OK;
+  if (to.kind == TARGET_STREAM)
+    rc = open_stream(&to, path, &f->fd);
+  else
+    f->fd = fault_at(FAULT_CREATE) ? -1 : open(path, flags, 0666);
+  if (rc == OK && f->fd < 0) rc = fail(ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  if (rc != OK) {
     free(f);
     return rc;
   }

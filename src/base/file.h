@@ -21,6 +21,9 @@ __attribute__((format(printf, 2, 3))) status out_printf(out_file *f, const char 
 status out_commit(out_file *f); // frees f in every case; on failure the temporary file is gone
 void out_abort(out_file *f);    // removes the temporary file; f may be NULL
 
+// Do two paths stand for the same file?
+bool path_same(const char *a, const char *b);
+
 // Two files that belong together and never mismatch: data first, then, where there are any, the names of its rows. A
 // commit without names removes what is at names_path, as it would not fit any more.
 status out_open_data(out_file **out, const char *path, const char *names_path);
@@ -44,7 +47,12 @@ status path_rename(const char *from, const char *to);
 // A file of lines that grows: each line is written at once, whole or not at all (a line that the disk has no room
 // for is taken back), so that a killed process leaves at most its last line cut short.
 typedef struct append_file append_file;
-status append_open(append_file **out, const char *path, bool truncate);
+typedef enum append_how {
+  APPEND_TO,    // what is there, or a new file
+  APPEND_ANEW,  // what was there is emptied
+  APPEND_FRESH, // nothing may be there
+} append_how;
+status append_open(append_file **out, const char *path, append_how how);
 status append_write(append_file *f, const void *data, size_t bytes);
 status append_sync(append_file *f);
 status append_close(append_file *f); // NULL is safe

@@ -37,14 +37,13 @@ static void tell_leftovers(const leftovers *found, const char *path) {
 
 // ---- files ---------------------------------------------------------------------------------------------------
 
-static status open_stream(out_file *f, const target *to) {
-  int error = target_open_stream(to, false, &f->fd);
+status open_stream(const target *to, const char *path, int *fd) {
+  int error = target_open_stream(to, false, fd);
   if (error == ENXIO && to->fifo) {
-    log_info("waiting for somebody to read %s", f->path);
-    error = target_open_stream(to, true, &f->fd);
+    log_info("waiting for somebody to read %s", path);
+    error = target_open_stream(to, true, fd);
   }
-  f->is_stream = true;
-  return error == 0 ? OK : cannot("open", f->path, error);
+  return error == 0 ? OK : cannot("open", path, error);
 }
 
 static status open_temporary(out_file *f, const target *to, const temporary *like) {
@@ -53,7 +52,7 @@ static status open_temporary(out_file *f, const target *to, const temporary *lik
   return error == 0 ? OK : cannot("create", f->path, error);
 }
 
-static status find(target *to, const char *path) {
+status find_target(target *to, const char *path) {
   const int error = target_find(to, path);
   if (error == ENAMETOOLONG && strlen(path) >= PATH_MAX)
     return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
@@ -64,8 +63,9 @@ static status open_target(out_file **out, const char *path, const target *to, co
   out_file *f;
   TRY(mem_new(&f, 1, sizeof *f, "an output file"));
   strcpy(f->path, path);
+  f->is_stream = to->kind == TARGET_STREAM;
   const status rc = to->kind == TARGET_DIRECTORY ? cannot("write", path, EISDIR)
-                    : to->kind == TARGET_STREAM  ? open_stream(f, to)
+                    : to->kind == TARGET_STREAM  ? open_stream(to, path, &f->fd)
                                                  : open_temporary(f, to, like);
   if (rc == OK)
     *out = f;
@@ -78,7 +78,7 @@ status out_open(out_file **out, const char *path) {
   target to;
   leftovers found = {0};
   *out = NULL;
-  TRY(find(&to, path));
+  TRY(find_target(&to, path));
   if (to.kind == TARGET_FILE) leftovers_mend(to.path, &found);
   tell_leftovers(&found, path);
   return open_target(out, path, &to, NULL);
@@ -91,6 +91,11 @@ int out_descriptor(const out_file *f) {
 bool path_is_stream(const char *path) {
   target to;
   return target_find(&to, path) == 0 && to.kind == TARGET_STREAM;
+}
+
+bool path_same(const char *a, const char *b) {
+  target x, y;
+  return target_find(&x, a) == 0 && target_find(&y, b) == 0 && target_same(&x, &y);
 }
 
 static status write_all(out_file *f, const char *data, size_t bytes) {
@@ -192,8 +197,8 @@ status out_open_data(out_file **out, const char *path, const char *names_path) {
   target to, names_to;
   leftovers found = {0};
   *out = NULL;
-  TRY(find(&to, path));
-  TRY(find(&names_to, names_path));
+  TRY(find_target(&to, path));
+  TRY(find_target(&names_to, names_path));
   if (target_same(&to, &names_to)) return fail(ERR_ARGUMENT, "%s and %s are the same file", path, names_path);
   if (to.kind == TARGET_FILE && names_to.kind == TARGET_FILE)
     leftovers_mend_pair(to.path, names_to.path, &found);
@@ -206,7 +211,7 @@ status out_open_data(out_file **out, const char *path, const char *names_path) {
 status out_open_names(out_file **out, const char *names_path, const out_file *data) {
   target to;
   *out = NULL;
-  TRY(find(&to, names_path));
+  TRY(find_target(&to, names_path));
   return open_target(out, names_path, &to, data->is_stream ? NULL : &data->t);
 }
 
@@ -225,7 +230,7 @@ static status publish_pair(out_file *data, out_file *names, const char *names_pa
 
 status out_commit_pair(out_file *data, out_file *names, const char *names_path) {
   target to;
-  status rc = find(&to, names_path);
+  status rc = find_target(&to, names_path);
   if (rc == OK && !data->is_stream && to.kind == TARGET_FILE && (names == NULL || !names->is_stream))
     return publish_pair(data, names, to.path);
   if (rc == OK && names != NULL)
@@ -258,7 +263,7 @@ static status make_directory(out_dir *d) {
   target to;
   leftovers found = {0};
   char parent[PATH_MAX];
-  TRY(find(&to, d->path));
+  TRY(find_target(&to, d->path));
   path_parent(parent, to.path);
   TRY(dir_make(parent));
   leftovers_mend(to.path, &found);

@@ -173,7 +173,7 @@ static status bench_ops(const bench_options *o) {
          1e-9 * bench_peak(b), o->bandwidth_gb > 0 ? "given bandwidth" : "bandwidth of a copy",
          1e-9 * bench_bandwidth(b));
   if (o->csv[0] != '\0') {
-    TRY_GOTO(append_open(&t.csv, o->csv, true), done);
+    TRY_GOTO(append_open(&t.csv, o->csv, APPEND_ANEW), done);
     TRY_GOTO(append_write(t.csv, csv_titles, sizeof csv_titles - 1), done);
   }
   rc = run_models(b, o, &t);

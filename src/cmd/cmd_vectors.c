@@ -50,6 +50,12 @@ static status check_flags(const vector_flags *f) {
     return fail(ERR_ARGUMENT, "--users needs --data, the data set with the users");
   if (f->hidden[0] != '\0' && f->input[0] == '\0')
     return fail(ERR_ARGUMENT, "--hidden needs --input, the sequences");
+  const char *const files[] = {f->items, f->users, f->hidden};
+  for (int i = 0; i < 3; i++)
+    for (int j = 0; j < i; j++)
+      if (files[i][0] != '\0' && files[j][0] != '\0' && path_same(files[i], files[j]))
+        return fail(ERR_ARGUMENT, "%s is named twice: each kind of vectors needs a file of its own",
+                    files[i]);
   return OK;
 }
 

@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "data/dataset.h"
 #include "data/inspect.h"
+#include "format/temporary.h"
 
 enum { TOKENS_SHOWN = 12 };
 
@@ -170,7 +171,9 @@ static status inspect_run(const inspect_request *q, json_t *out) {
   json_object_set_new(out, "checkpoints", list);
   const int n = scandir(q->path, &entries, NULL, by_name);
   for (int i = 0; i < n; i++) {
-    const bool good = path_join(path, sizeof path, q->path, entries[i]->d_name) == OK &&
+    const char *mark; // of one that is being written
+    const bool good = !temporary_is_name(entries[i]->d_name, &mark) &&
+                      path_join(path, sizeof path, q->path, entries[i]->d_name) == OK &&
                       entries[i]->d_name[0] != '.' && dir_exists(path) &&
                       in_dir(path, "manifest.json", inner);
     json_t *name = good ? json_string(entries[i]->d_name) : NULL;

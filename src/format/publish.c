@@ -74,6 +74,20 @@ static bool is_regular(const char *path) {
   return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
+// Is what we have written at this place?
+static bool is_ours(const temporary *t) {
+  struct stat a, b;
+  return fstat(t->fd, &a) == 0 && lstat(t->path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
+}
+
+// The new names come to data that are ours. When somebody else's came in between, theirs are the newer pair: ours yield.
+static int publish_names(const temporary *data, const temporary *names) {
+  if (!is_ours(data)) return 0;
+  const int error = move(names->name, names->path);
+  if (error == 0 && !is_ours(data) && is_ours(names)) unlink(names->path);
+  return error;
+}
+
 // The old names leave first and the new ones come last, each step on disk before the next: wherever it is cut short, the
 // data have their own names or none.
 static int publish_pair(temporary *data, temporary *names, const char *names_path, const char *old) {
@@ -89,7 +103,7 @@ static int publish_pair(temporary *data, temporary *names, const char *names_pat
     return error;
   }
   error = parent_sync(data->path);
-  if (error == 0 && names != NULL) error = move(names->name, names->path);
+  if (error == 0 && names != NULL) error = publish_names(data, names);
   if (had) unlink(old);
   const int synced = parent_sync(names_path);
   return error != 0 ? error : synced;

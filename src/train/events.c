@@ -134,7 +134,7 @@ status events_open(event_log **out, const char *run_dir, int64_t resume_step) {
   } while (file_exists(path));
   event_log *e;
   TRY(mem_new(&e, 1, sizeof *e, "an event file"));
-  status rc = append_open(&e->f, path, true);
+  status rc = append_open(&e->f, path, APPEND_FRESH);
   if (rc == OK) rc = write_opening(e, resume_step);
   if (rc != OK) {
     if (e->f != NULL) unlink(path);

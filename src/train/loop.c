@@ -475,6 +475,7 @@ static status resume_from(run *r) {
     log_info("resuming from step %lld", (long long)r->t.step);
     tell_changes(c->config_yaml, r->yaml);
     rc = batcher_seek(r->batches, r->t.epoch, r->t.index);
+    if (rc == ERR_ARGUMENT) rc = fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
     r->saved = true;
   }
   checkpoint_close(c);

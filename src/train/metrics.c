@@ -88,7 +88,7 @@ status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step, bo
   TRY(mem_new(&s, 1, sizeof *s, "the metrics file"));
   status rc = path_join(s->path, sizeof s->path, run_dir, "metrics.jsonl");
   if (rc == OK && resume_step >= 0) rc = truncate_after(s->path, resume_step);
-  if (rc == OK) rc = append_open(&s->f, s->path, resume_step < 0);
+  if (rc == OK) rc = append_open(&s->f, s->path, resume_step < 0 ? APPEND_ANEW : APPEND_TO);
   if (rc == OK && tensorboard) rc = events_open(&s->events, run_dir, resume_step);
   if (rc != OK) {
     append_close(s->f);

@@ -110,6 +110,17 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
   rm -rf far d$s shut link* dangling* loop* fifo$s planted* left* victim* null?* full$s zero$s ref* other* .done
 done
 
+# A table that grows row by row: likewise.
+bench() { "$souk" bench ops --shapes tiny --ops linear_forward --seconds 0 --threads 1 --peak_gflops 1 --bandwidth_gb 1 --csv "$1"; }
+mkfifo rows; cat rows >through & pid=$!
+check "csv: a pipe" bench rows
+wait $pid
+check "csv: which stays one, and had the rows" bash -c "[ -p rows ] && grep -q linear_forward through"
+(echo first; bench /dev/fd/7 >/dev/null; echo last) 7>&1 >among
+check "csv: a descriptor is taken as it is" bash -c "[ \"\$(head -n 1 among)\" = first ] && [ \"\$(tail -n 1 among)\" = last ]"
+mkdir d; check_error "csv: a directory" "cannot open d: Is a directory" bench d; rmdir d
+check_error "vectors: one file for two kinds" "named twice" "$souk" vectors run --items x.npy --data data --users ./x.npy
+
 # ---- two files that belong together --------------------------------------------------------------------------
 # pair COMMAND: writes v.npy and its names.
 pair() {

@@ -347,6 +347,45 @@ static void directories_killed(void **unused) {
   }
 }
 
+// Another writer of the same output comes in just before one of our renames.
+static int renames_left;
+static bool two_steps;
+static void (*intruder)(void);
+
+static bool intrude(temporary_operation operation) {
+  if (operation == TEMPORARY_RENAME && --renames_left == 0) {
+    intruder();
+    renames_left = 0;
+  }
+  errno = EINVAL;
+  return operation == TEMPORARY_EXCHANGE && two_steps;
+}
+
+static void make_theirs(void) {
+  assert_int_equal(make_directory("\"souk.synth\" theirs", true), OK);
+}
+
+static void directories_race(void **unused) {
+  (void)unused;
+  intruder = make_theirs;
+  for (int slow = 0; slow < 2; slow++) {
+    bool came = true;
+    for (int i = 1; came; i++) {
+      two_steps = slow;
+      check_ok(make_directory("\"souk.synth\" old", true));
+      renames_left = i;
+      temporary_fault = intrude;
+      check_ok(make_directory("\"souk.synth\" new", true));
+      temporary_fault = NULL;
+      came = renames_left <= 0;
+      const char *text = get("place/synth.json");
+      assert_true(strstr(text, "new") != NULL || strstr(text, "theirs") != NULL);
+      assert_int_equal(count("souk-"), 0);
+      assert_true(came || i > 2);
+    }
+  }
+}
+
 // A reader that opens it all the time always finds one, and a whole one.
 static void always_there(void **unused) {
   (void)unused;
@@ -418,7 +457,7 @@ static char names_of(void) {
 
 static void check_pair(void) {
   assert_int_equal(count("souk-"), 0);
-  assert_true(data_of() == 'o' || data_of() == 'n');
+  assert_true(data_of() == 'o' || data_of() == 'n' || data_of() == 'x');
   assert_true(names_of() == 0 || names_of() == data_of());
 }
 
@@ -470,6 +509,33 @@ static void pairs_killed(void **unused) {
   assert_true(data_of() == 'x' && names_of() == 0);
 }
 
+static void write_their_pair(void) {
+  const char *ours = letter;
+  letter = "x";
+  assert_int_equal(write_pair(true), OK);
+  letter = ours;
+}
+
+static void pairs_race(void **unused) {
+  (void)unused;
+  intruder = write_their_pair;
+  two_steps = false;
+  bool came = true;
+  for (int i = 1; came; i++) {
+    letter = "o";
+    check_ok(write_pair(true));
+    letter = "n";
+    renames_left = i;
+    temporary_fault = intrude;
+    const status rc = write_pair(true);
+    temporary_fault = NULL;
+    came = renames_left <= 0;
+    check_pair();
+    assert_true(rc == OK || data_of() == 'x'); // theirs came later
+    assert_true(came || i > 2);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test_setup_teardown(targets, begin, end),
                                      cmocka_unit_test_setup_teardown(streams_and_links, begin, end),
@@ -479,8 +545,10 @@ int main(void) {
                                      cmocka_unit_test_setup_teardown(race, begin, end),
                                      cmocka_unit_test_setup_teardown(directories_that_fail, begin, end),
                                      cmocka_unit_test_setup_teardown(directories_killed, begin, end),
+                                     cmocka_unit_test_setup_teardown(directories_race, begin, end),
                                      cmocka_unit_test_setup_teardown(always_there, begin, end),
                                      cmocka_unit_test_setup_teardown(pairs_that_fail, begin, end),
-                                     cmocka_unit_test_setup_teardown(pairs_killed, begin, end)};
+                                     cmocka_unit_test_setup_teardown(pairs_killed, begin, end),
+                                     cmocka_unit_test_setup_teardown(pairs_race, begin, end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
