@@ -1,17 +1,33 @@
 // What an evaluation looks like: aligned tables for people, json for programs.
 #include <math.h>
 #include <string.h>
+#include <unistd.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/terminal.h"
 #include "eval/evaluation.h"
 
 enum { LABEL = 22 };
 
-// Columns of the tables. At cutoff 1 all three metrics are the same.
-static const int32_t columns[] = {METRIC_HR + 0,   METRIC_HR + 1,   METRIC_HR + 2,   METRIC_HR + 3,
-                                  METRIC_NDCG + 1, METRIC_NDCG + 2, METRIC_NDCG + 3, METRIC_MRR + 1,
-                                  METRIC_MRR + 2,  METRIC_MRR + 3,  METRIC_MRR_ALL};
-enum { COLUMNS = sizeof columns / sizeof *columns };
+// Columns of the tables. At cutoff 1 all three metrics are the same. Those with the most weight stay where a terminal has no room
+// for all; the weights are 1 to COLUMNS.
+static const struct {
+  int32_t metric, weight;
+} columns[] = {{METRIC_HR + 0, 7},   {METRIC_HR + 1, 4},    {METRIC_HR + 2, 11},  {METRIC_HR + 3, 8},
+               {METRIC_NDCG + 1, 3}, {METRIC_NDCG + 2, 10}, {METRIC_NDCG + 3, 6}, {METRIC_MRR + 1, 1},
+               {METRIC_MRR + 2, 5},  {METRIC_MRR + 3, 2},   {METRIC_MRR_ALL, 9}};
+enum { COLUMNS = sizeof columns / sizeof *columns, WIDTH = 8 };
+
+// How many columns fit: all but on a narrow terminal.
+static int32_t columns_shown(FILE *to) {
+  if (!isatty(fileno(to))) return COLUMNS;
+  const int32_t fit = (terminal_columns(fileno(to)) - LABEL) / WIDTH;
+  return fit < 1 ? 1 : fit < COLUMNS ? fit : COLUMNS;
+}
+
+static bool shown(int32_t column, FILE *to) {
+  return columns[column].weight > COLUMNS - columns_shown(to);
+}
 
 static const char *part_name(const evaluation *e) {
   return e->c.ranking.query.part == EVAL_TEST ? "test" : "validation";
@@ -27,7 +43,7 @@ static void protocol_title(const evaluation *e, int32_t protocol, char *buf, siz
   else
     snprintf(buf, bytes, "the target among %lld negatives, drawn %s%s", (long long)q->negatives,
              protocol == RANK_UNIFORM ? "uniformly" : "by popularity",
-             fewest < q->negatives ? " (fewer where the catalogue has no more)" : "");
+             fewest < q->negatives ? "\n  (fewer where the catalogue has no more)" : "");
 }
 
 // ---- tables ----------------------------------------------------------------------------------------------------
@@ -36,7 +52,8 @@ static void print_heading(FILE *to) {
   fprintf(to, "%-*s", LABEL, "");
   for (int32_t i = 0; i < COLUMNS; i++) {
     char name[16];
-    snprintf(name, sizeof name, "%s", rank_metric_name(columns[i]));
+    if (!shown(i, to)) continue;
+    snprintf(name, sizeof name, "%s", rank_metric_name(columns[i].metric));
     for (char *p = name; *p != '\0'; p++)
       if (*p >= 'a' && *p <= 'z') *p = (char)(*p - 'a' + 'A');
     fprintf(to, "%8s", name);
@@ -49,16 +66,17 @@ static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FI
   fprintf(to, "%-*s", LABEL, c->name);
   for (int32_t j = 0; j < COLUMNS; j++) {
     char text[32];
-    snprintf(text, sizeof text, "%.4f%s", c->result.metrics[protocol].value[columns[j]],
-             e->n > 1 && e->best[protocol][columns[j]] == i ? "*" : " ");
+    if (!shown(j, to)) continue;
+    snprintf(text, sizeof text, "%.4f%s", c->result.metrics[protocol].value[columns[j].metric],
+             e->n > 1 && e->best[protocol][columns[j].metric] == i ? "*" : " ");
     fprintf(to, "%8s", text);
   }
   fputc('\n', to);
   if (e->c.replicates == 0) return;
   fprintf(to, "%-*s", LABEL, "  95% +-");
   for (int32_t j = 0; j < COLUMNS; j++) {
-    const interval *r = &c->range[protocol][columns[j]];
-    fprintf(to, "%7.4f ", 0.5 * (r->high - r->low));
+    const interval *r = &c->range[protocol][columns[j].metric];
+    if (shown(j, to)) fprintf(to, "%7.4f ", 0.5 * (r->high - r->low));
   }
   fputc('\n', to);
 }
@@ -67,8 +85,8 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   int32_t better = 0, surely = 0, surely_worse = 0;
   fprintf(to, "%-*s", LABEL, "model - best*");
   for (int32_t j = 0; j < COLUMNS; j++) {
-    const paired_difference *p = &e->difference[protocol][columns[j]];
-    fprintf(to, "%+7.4f ", p->value);
+    const paired_difference *p = &e->difference[protocol][columns[j].metric];
+    if (shown(j, to)) fprintf(to, "%+7.4f ", p->value);
     better += p->value > 0;
     surely += e->c.replicates > 0 && p->range.low > 0;
     surely_worse += e->c.replicates > 0 && p->range.high < 0;
@@ -77,26 +95,26 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   for (int32_t end = 0; end < 2 && e->c.replicates > 0; end++) {
     fprintf(to, "%-*s", LABEL, end == 0 ? "  95% from" : "       to");
     for (int32_t j = 0; j < COLUMNS; j++) {
-      const interval *r = &e->difference[protocol][columns[j]].range;
-      fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
+      const interval *r = &e->difference[protocol][columns[j].metric].range;
+      if (shown(j, to)) fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
     }
     fputc('\n', to);
   }
   fprintf(to, "the model is above the best baseline in %d of %d figures", better, COLUMNS);
-  if (e->c.replicates > 0) fprintf(to, ": in %d the interval is above 0, in %d below", surely, surely_worse);
+  if (e->c.replicates > 0)
+    fprintf(to, ",\nsurely (the interval is above 0) in %d, and surely below in %d", surely, surely_worse);
   fputc('\n', to);
 }
 
 static void print_shares(const evaluation *e, FILE *to) {
   const ranking_result *r = &e->contenders[0].result;
   const double n = (double)r->queries;
-  fprintf(
-      to,
-      "targets   %.2f%% not in the vocabulary, %.2f%% in no part before (the rest, %.2f%%, bounds HR of a\n",
-      100.0 * (double)r->unknown / n, 100.0 * (double)r->unseen / n,
-      100.0 * (double)(r->queries - r->unseen) / n);
-  fprintf(to, "          model that knows items by id), %.2f%% cold: in no train part\n",
-          100.0 * (double)r->cold / n);
+  fprintf(to,
+          "targets   %.2f%% not in the vocabulary, %.2f%% in no part before (the rest,\n"
+          "          %.2f%%, bounds HR of a model that knows items by id),\n",
+          100.0 * (double)r->unknown / n, 100.0 * (double)r->unseen / n,
+          100.0 * (double)(r->queries - r->unseen) / n);
+  fprintf(to, "          %.2f%% cold: in no train part\n", 100.0 * (double)r->cold / n);
 }
 
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
@@ -109,7 +127,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", s->checkpoint, (long long)s->step);
     if (first->has_loss)
-      fprintf(to, "masked LM loss %.4f nats (perplexity %.5g), accuracy %.4f, on the held-out items\n",
+      fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n",
               first->loss, exp(first->loss), first->accuracy);
   }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
@@ -124,8 +142,11 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   char bytes[32], all[32], parts[5][32];
   double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
   for (int32_t i = 0; i < e->n; i++) seconds += e->contenders[i].result.seconds;
-  fprintf(to, "\n* the best baseline; at cutoff 1, NDCG and MRR are HR; +- is half the width of the "
-              "bootstrap interval\n");
+  fprintf(to, "\n* the best baseline; at cutoff 1, NDCG and MRR are HR; +- is half the width of\n"
+              "the bootstrap interval\n");
+  if (columns_shown(to) < COLUMNS)
+    fprintf(to, "%d more columns do not fit here; --json has them, and a pipe or a wider window\n",
+            COLUMNS - columns_shown(to));
   const double of_model = e->m != NULL ? first->seconds : 0;
   const double of_baselines = seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds - of_model;
   fprintf(to,

@@ -29,6 +29,7 @@ bool progress_due(const progress *p) {
 static int compose(status_field f[FIELDS], const progress *p, const progress_figures *v) {
   char buf[32];
   int n = 0;
+  // More than all of it: others had the machine when the peak was measured.
   const double share = v->peak > 0 ? 100 * v->flops / v->peak : 0;
 #define FIELD(w, shown, ...)                                       \
   do {                                                             \
@@ -51,7 +52,8 @@ static int compose(status_field f[FIELDS], const progress *p, const progress_fig
   FIELD(15, v->grad_norm > 0, "norm %.3g", v->grad_norm);
   FIELD(70, v->tokens_per_s > 0, "%s tokens/s", human_count(buf, v->tokens_per_s));
   FIELD(10, v->flops > 0, "%s", human_unit(buf, v->flops, "FLOP/s"));
-  FIELD(30, v->flops > 0 && v->peak > 0, share < 9.95 ? "%.1f%% of peak" : "%.0f%% of peak", share);
+  FIELD(30, v->flops > 0 && v->peak > 0 && share < 100.5, share < 9.95 ? "%.1f%% of peak" : "%.0f%% of peak",
+        share);
   FIELD(65, p->first_step_seconds > 0 && !v->has_loss, "first step %s",
         human_seconds(buf, p->first_step_seconds));
   FIELD(80, v->seconds_left > 0, "eta %s", human_seconds(buf, v->seconds_left));

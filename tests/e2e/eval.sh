@@ -25,7 +25,7 @@ check "souk eval finds the data set of the run" test -s "$work/table"
 has() { grep -qE -- "$1" "$work/${2:-table}"; }
 check "the questions are counted" has '^data +log, test part: 400 questions of 400 users$'
 check "the checkpoint is named" has "^model +$work/run/step-"
-check "the masked-LM loss" has '^masked LM loss [0-9.]+ nats \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
+check "the masked-LM loss" has '^masked LM loss [0-9.]+ \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
 check "three protocols" test "$(grep -cE '^(full|uniform|popularity): ' "$work/table")" = 3
 check "each with the model and four baselines" test "$(grep -cE '^(model|popularity|markov|co-occurrence|co-occurrence\+markov)( +[01]\.[0-9]{4}\*?){11} *$' "$work/table")" = 15
 check "each with an interval" test "$(grep -cE '^  95% \+-( +[01]\.[0-9]{4}){11} *$' "$work/table")" = 15

@@ -206,6 +206,25 @@ static int count_drawn(const char *text, const char *word, int columns) {
   return n;
 }
 
+static void draw_evaluation(void) {
+  setenv("OMP_NUM_THREADS", "1", 1);
+  execl(souk, "souk", "eval", run, "--device", "cpu", "--bootstrap", "20", (char *)NULL);
+  _exit(4);
+}
+
+// Of what stays on the screen, but for the line with the run's path.
+static int widest_line(void) {
+  int widest = 0;
+  for (const char *p = seen; *p != '\0'; p += strcspn(p, "\n") + 1) {
+    char line[1024];
+    snprintf(line, sizeof line, "%.*s", (int)strcspn(p, "\r\n"), p);
+    const int columns = strchr(line, '/') == NULL && line[0] != '\0' ? text_columns(line) : 0;
+    if (columns > widest) widest = columns;
+    if (strchr(p, '\n') == NULL) break;
+  }
+  return widest;
+}
+
 // A run of 2.7 seconds that would not say a word before its millionth step.
 static void test_training(void **unused) {
   (void)unused;
@@ -220,6 +239,12 @@ static void test_training(void **unused) {
   assert_in_range(count_drawn(seen, "loss", 60), 2, 6);
   assert_true(count_drawn(seen, "eta", 60) > 0);
   assert_non_null(strstr(seen, "done: "));
+  play(&s, 80, 0, draw_evaluation);
+  assert_non_null(strstr(seen, "4 more columns do not fit here"));
+  assert_in_range(widest_line(), 70, 80);
+  play(&s, 200, 0, draw_evaluation);
+  assert_null(strstr(seen, "do not fit here"));
+  assert_int_equal(widest_line(), 110); // 11 columns
   tiny_remove(dir);
 }
 
