@@ -127,8 +127,8 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", s->checkpoint, (long long)s->step);
     if (first->has_loss)
-      fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n",
-              first->loss, exp(first->loss), first->accuracy);
+      fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
+              exp(first->loss), first->accuracy);
   }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     char title[160];
