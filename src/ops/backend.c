@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "ops/cuda_libraries.h"
 
 #define CUDA_LIBRARY "libsouk_cuda.so"
 static const char entry_name[] = "souk_backend_2";
@@ -40,8 +41,8 @@ static status find_library(char path[PATH_MAX]) {
 static status load_cuda(const backend **out) {
   char path[PATH_MAX];
   TRY(find_library(path));
-  void *library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-  if (library == NULL) return fail(ERR_UNSUPPORTED, "the CUDA backend cannot be loaded: %s", dlerror());
+  void *library;
+  TRY(cuda_library_open(&library, path));
   void *symbol = dlsym(library, entry_name);
   if (symbol == NULL) {
     dlclose(library);
