@@ -120,6 +120,15 @@ static souk_status rank_few(souk_bundle *b, souk_error *e) {
   int32_t items[K], count;
   return souk_rank(b, &q, 1, K, &o, items, NULL, &count, NULL, e);
 }
+static const int64_t offsets[] = {0, 2, 3};
+static souk_status flat_user_vectors(souk_bundle *b, souk_error *e) {
+  float u[2 * W];
+  return souk_user_vectors_flat(b, offsets, history, NULL, 2, 1, u, NULL, e);
+}
+static souk_status rank_flat(souk_bundle *b, souk_error *e) {
+  int32_t items[2 * K], counts[2];
+  return souk_rank_flat(b, offsets, history, NULL, 2, K, NULL, items, NULL, counts, NULL, e);
+}
 static souk_status score(souk_bundle *b, souk_error *e) {
   const float u[W] = {1};
   float scores[4];
@@ -134,7 +143,9 @@ static void every_allocation(void **state) {
     long least; // allocations there must be
   } calls[] = {{"open", open_and_close, 15},
                {"user vectors", user_vectors, 2},
+               {"flat user vectors", flat_user_vectors, 2},
                {"rank", rank_few, 5},
+               {"flat rank", rank_flat, 3},
                {"score", score, 2}};
   souk_error e;
   souk_bundle *b;
