@@ -58,7 +58,8 @@ static void page_option(const option_set *set, const option_section *s, const op
     fputs(";\n", to);
     roff(to, range, false);
   }
-  fputs(".\n", to);
+  const size_t n = strlen(o->help);
+  fputs(range[0] == '\0' && n > 0 && o->help[n - 1] == '.' ? "\n" : ".\n", to);
   if (o->default_text[0] == '\0') return;
   fputs("Default: ", to);
   roff(to, o->default_text, false);
