@@ -106,15 +106,17 @@ static maker new_maker(const bench *b, const bench_model *m, const bench_batch *
 
 // ---- what the hardware could do -------------------------------------------------------------------------------
 
-// The shortest of many calls, since other jobs of the machine only ever make one longer.
+// The shortest of many samples, since other jobs of the machine only ever make one longer.
 static status shortest_call(const bench *b, op_index op, const op_params *p, double *shortest) {
   int32_t next = 0;
   double spent = 0, seconds;
-  TRY(time_calls(b, op, p, 1, &next, 1, &seconds)); // warm-up
+  for (int32_t i = 0; i < 2; i++) TRY(time_calls(b, op, p, 1, &next, 1, &seconds)); // warm-up
+  const int32_t calls = calls_of(seconds, 1, false);
+  *shortest = seconds;
   for (int32_t i = 0; i < LEAST_SAMPLES || (i < CEILING_SAMPLES && spent < CEILING_SPENT); i++) {
-    TRY(time_calls(b, op, p, 1, &next, 1, &seconds));
+    TRY(time_calls(b, op, p, 1, &next, calls, &seconds));
     spent += seconds;
-    if (i == 0 || seconds < *shortest) *shortest = seconds;
+    *shortest = fmin(*shortest, seconds / calls);
   }
   return OK;
 }
@@ -142,16 +144,25 @@ static status measure_peak(bench *b, maker *k) {
   return OK;
 }
 
+static status time_copies(const bench *b, void *to, const void *from, size_t bytes, int32_t n,
+                          double *seconds) {
+  TRY(b->be->sync(b->ctx));
+  const double start = now_seconds();
+  for (int32_t i = 0; i < n; i++) TRY(b->be->copy(b->ctx, to, from, bytes));
+  TRY(b->be->sync(b->ctx));
+  *seconds = now_seconds() - start;
+  return OK;
+}
+
 static status shortest_copy(const bench *b, void *to, const void *from, size_t bytes, double *shortest) {
-  double spent = 0;
+  double spent = 0, seconds;
+  for (int32_t i = 0; i < 2; i++) TRY(time_copies(b, to, from, bytes, 1, &seconds)); // warm-up
+  const int32_t calls = calls_of(seconds, 1, false);
+  *shortest = seconds;
   for (int32_t i = 0; i < LEAST_SAMPLES || (i < CEILING_SAMPLES && spent < CEILING_SPENT); i++) {
-    TRY(b->be->sync(b->ctx));
-    const double start = now_seconds();
-    TRY(b->be->copy(b->ctx, to, from, bytes));
-    TRY(b->be->sync(b->ctx));
-    const double seconds = now_seconds() - start;
+    TRY(time_copies(b, to, from, bytes, calls, &seconds));
     spent += seconds;
-    if (i == 0 || seconds < *shortest) *shortest = seconds;
+    *shortest = fmin(*shortest, seconds / calls);
   }
   return OK;
 }
