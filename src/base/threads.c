@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/blas_kernels.h"
 #include "base/log.h"
 
 // ---- waiting -------------------------------------------------------------------------------------------------
@@ -32,11 +33,13 @@ static char *environment(const char *name) {
   return NULL;
 }
 
-// In place of the C library's.
+// In place of the C library's; for OpenBLAS too, which also asks while the program is loaded.
 __attribute__((visibility("default"))) char *getenv(const char *name) {
   static char spins[] = "1000";
   char *value = environment(name);
-  if (value != NULL || strcmp(name, "GOMP_SPINCOUNT") != 0) return value;
+  if (value != NULL) return value;
+  if (strcmp(name, "OPENBLAS_CORETYPE") == 0) return blas_kernels();
+  if (strcmp(name, "GOMP_SPINCOUNT") != 0) return NULL;
   return environment("OMP_WAIT_POLICY") != NULL ? NULL : spins;
 }
 

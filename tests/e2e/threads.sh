@@ -15,6 +15,15 @@ else
   check "GOMP_SPINCOUNT too" is 77 "$(spins GOMP_SPINCOUNT=77)"
 fi
 
+# OpenBLAS takes kernels of 2004 on a processor that it does not know.
+kernels() { env "$@" "$souk" selftest --device cpu backend 2>/dev/null | sed -n 's/^cpu, .*OpenBLAS .*(\([A-Za-z0-9]*\)).*/\1/p'; }
+if grep -q '^vendor_id.*GenuineIntel' /proc/cpuinfo && grep -qw avx2 /proc/cpuinfo; then
+  check "OpenBLAS has kernels with vectors of today" bash -c '[[ "$0" != "" && "$0" != Prescott ]]' "$(kernels)"
+  check "OPENBLAS_CORETYPE has its way" is Nehalem "$(kernels OPENBLAS_CORETYPE=Nehalem)"
+else
+  skip "OpenBLAS's kernels" "another processor"
+fi
+
 # One processor of those that this process may use.
 one=$(sed -n 's/^Cpus_allowed_list:[[:space:]]*\([0-9]*\).*/\1/p' /proc/self/status)
 if taskset -c "$one" true 2>/dev/null; then

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include "base/blas_kernels.h"
 #include "base/file.h"
 #include "base/threads.h"
 #include "lib/check.h"
@@ -98,12 +99,38 @@ static void test_use(void **unused) {
   omp_set_num_threads(before);
 }
 
+// Only models of Intel's that are younger than an OpenBLAS may be are answered for, by what they can do.
+static void test_blas_kernels(void **unused) {
+  (void)unused;
+  const struct {
+    bool intel;
+    uint32_t signature;
+    bool avx2, avx512;
+    const char *wanted;
+  } all[] = {{true, 0xc06f2, true, true, "SkylakeX"},  // Emerald Rapids
+             {true, 0xa06d1, true, true, "SkylakeX"},  // Granite Rapids
+             {true, 0xb0671, true, false, "Haswell"},  // Raptor Lake
+             {true, 0xb0671, false, false, NULL},      // under a hypervisor that hides it
+             {true, 0x806f8, true, true, NULL},        // Sapphire Rapids
+             {true, 0x50657, true, true, NULL},        // Cascade Lake
+             {true, 0x306c3, true, false, NULL},       // Haswell
+             {true, 0x00f43, false, false, NULL},      // Pentium 4, of family 15
+             {true, 0x400f01, true, true, "SkylakeX"}, // family 19
+             {false, 0xb40f40, true, true, NULL}};     // Zen 5
+  for (size_t i = 0; i < sizeof all / sizeof *all; i++) {
+    const char *got = blas_kernels_of(all[i].intel, all[i].signature, all[i].avx2, all[i].avx512);
+    if ((got == NULL) != (all[i].wanted == NULL) || (got != NULL && strcmp(got, all[i].wanted) != 0))
+      fail_msg("%#x: %s instead of %s", all[i].signature, got, all[i].wanted);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test_setup_teardown(test_no_groups, begin, end),
       cmocka_unit_test_setup_teardown(test_version_2, begin, end),
       cmocka_unit_test_setup_teardown(test_version_1, begin, end),
       cmocka_unit_test(test_use),
+      cmocka_unit_test(test_blas_kernels),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
