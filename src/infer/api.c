@@ -13,7 +13,7 @@
 #include "infer/rank.h"
 #include "infer/workspace.h"
 
-enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64, OPEN_TRIES = 64 };
+enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64, OPEN_TRIES = 64, SHARE_WORK = 1 << 20 };
 
 // ---- checks --------------------------------------------------------------------------------------------------
 
@@ -318,7 +318,7 @@ const char *souk_event_name(const souk_bundle *b, int32_t event) {
 typedef struct encode_job {
   const souk_bundle *b;
   history_source source;
-  size_t n, next;
+  size_t n, next, take; // take: histories at a time, at most TAKE
   float *u;
   int32_t *unknown;
   pthread_mutex_t lock;
@@ -352,13 +352,27 @@ static void encode_share(void *arg) {
       if (j->error != NULL) *j->error = e;
     }
     const size_t first = j->rc == SOUK_OK ? j->next : j->n;
-    const size_t n = j->n - first < TAKE ? j->n - first : TAKE;
+    const size_t n = j->n - first < j->take ? j->n - first : j->take;
     j->next = first + n;
     pthread_mutex_unlock(&j->lock);
     if (n == 0) break;
     rc = encode_part(j, space, first, n, &e);
   }
   workspace_put(j->b->pool, space);
+}
+
+// Threads that are worth their start: each has at least SHARE_WORK multiplications to do.
+static size_t threads_worth(const encode_job *j, int32_t threads) {
+  const souk_bundle *b = j->b;
+  const double H = b->hidden, a_token = b->layers * (4 * H * H + 2 * H * b->intermediate);
+  double tokens = 0;
+  for (size_t i = 0; i < j->n; i++) {
+    const int32_t n = source_history(&j->source, i).n;
+    tokens += 1 + (n < b->max_history ? n : b->max_history);
+  }
+  const double shares = tokens * a_token / SHARE_WORK;
+  const size_t wanted = (size_t)threads_wanted(threads), most = wanted < j->n ? wanted : j->n;
+  return shares < 1 ? 1 : shares < (double)most ? (size_t)shares : most;
 }
 
 static souk_status user_vectors(const souk_bundle *b, const history_source *source, size_t n, int32_t threads,
@@ -374,8 +388,9 @@ static souk_status user_vectors(const souk_bundle *b, const history_source *sour
   encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown, .error = error};
   if (pthread_mutex_init(&j.lock, NULL) != 0)
     return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
-  const size_t shares = (n + TAKE - 1) / TAKE, wanted = (size_t)threads_wanted(threads);
-  run_threads((int32_t)(wanted < shares ? wanted : shares), encode_share, &j);
+  const size_t wanted = threads_worth(&j, threads), share = (n + wanted - 1) / wanted;
+  j.take = share < TAKE ? share : TAKE;
+  run_threads((int32_t)wanted, encode_share, &j);
   pthread_mutex_destroy(&j.lock);
   return j.rc;
 }

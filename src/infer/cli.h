@@ -99,6 +99,7 @@ int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
 typedef struct cli_answerer {
   void *arg;
   size_t most;     // lines at a time
+  int32_t threads; // as the library takes them: each should have a line
   cli_output *out; // handed on after every batch
   // Asks the library about n lines; answer i belongs to lines[i].
   souk_status (*ask)(void *arg, cli_query *const *lines, size_t n, souk_error *e);

@@ -1,7 +1,8 @@
 // Answers as lines come: batches of questions in, answers or errors out in the same order.
 //
 // A batch ends where no more lines wait (see cli_input.c), and is never larger than what takes about a quarter
-// of a second: its size doubles while full batches are quick and halves when one is slow. So a program at the
+// of a second, as long as each thread has a line: its size doubles while full batches are quick and halves when one
+// is slow. So a program at the
 // other end of a pipe gets each answer before it writes the next line, a file goes through in batches large
 // enough for all threads, and a slow encoder still shows something at once. Sizes do not show in the answers,
 // which have the same bits in any company.
@@ -9,6 +10,7 @@
 #include <string.h>
 #include <time.h>
 #include "infer/cli.h"
+#include "infer/workspace.h"
 
 enum { FIRST_BATCH = 16, TOLD = 10, QUICK_MS = 125, SLOW_MS = 250 };
 
@@ -88,15 +90,21 @@ static int64_t now_ms(void) {
   return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
-static size_t next_size(size_t size, size_t most, size_t n, int64_t ms) {
-  if (ms > SLOW_MS) return n > 1 ? n / 2 : 1;
-  if (ms < QUICK_MS && n == size) size *= 2;
-  return size < most ? size : most;
+static size_t within(size_t n, size_t least, size_t most) {
+  n = n < least ? least : n;
+  return n < most ? n : most;
+}
+
+// The size after a batch of n lines, of `size` that it might have had.
+static size_t next_size(size_t size, size_t n, int64_t ms) {
+  if (ms > SLOW_MS) return n / 2;
+  return ms < QUICK_MS && n == size ? 2 * size : size;
 }
 
 int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad) {
   answers x = {.a = a, .in = in};
-  size_t size = a->most < FIRST_BATCH ? a->most : FIRST_BATCH;
+  const size_t least = (size_t)threads_wanted(a->threads);
+  size_t size = within(FIRST_BATCH, least, a->most);
   int64_t lines = 0;
   int rc = 0;
   do {
@@ -108,7 +116,7 @@ int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int
     if (rc == 0) rc = output_flush(a->out);
     if (rc == 0) rc = read_rc;
     lines += (int64_t)in->n;
-    size = next_size(size, a->most, in->n, now_ms() - start);
+    size = within(next_size(size, in->n, now_ms() - start), least, a->most);
   } while (rc == 0 && in->n > 0);
   free(x.good);
   *bad = x.bad;

@@ -24,7 +24,7 @@ const cli_option cli_option_table[] = {
      "items of the history may be listed again"},
     {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
      "answer at most N lines at a time; fewer where no more have come yet, or where they would take longer "
-     "than about a quarter of a second"},
+     "than about a quarter of a second (but one for each thread)"},
     {"threads", OPTION_NUMBER, "N", FIELD(threads), FOR_QUESTIONS | FOR_BENCH, 1, 1024, -1, "all processors",
      "threads to work with"},
     {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",

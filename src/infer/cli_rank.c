@@ -122,7 +122,12 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
   r.options.n_deny = r.deny.n;
   if (rc == 0) rc = input_open(&r.in, o->input);
   if (rc == 0) rc = output_open(&r.out, o->output);
-  const cli_answerer a = {.arg = &r, .most = r.lines, .out = r.out, .ask = ask_ranked, .write = write_ranked};
+  const cli_answerer a = {.arg = &r,
+                          .most = r.lines,
+                          .threads = o->threads,
+                          .out = r.out,
+                          .ask = ask_ranked,
+                          .write = write_ranked};
   rc = answer_all(rc, &r.in, b, &a);
   ranker_free(&r);
   return rc;
@@ -203,7 +208,12 @@ int command_score(const cli_options *o, const souk_bundle *b) {
     rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&s.in, o->input);
   if (rc == 0) rc = output_open(&s.out, o->output);
-  const cli_answerer a = {.arg = &s, .most = lines, .out = s.out, .ask = ask_vectors, .write = write_scored};
+  const cli_answerer a = {.arg = &s,
+                          .most = lines,
+                          .threads = o->threads,
+                          .out = s.out,
+                          .ask = ask_vectors,
+                          .write = write_scored};
   rc = answer_all(rc, &s.in, b, &a);
   input_close(&s.in);
   void *const all[] = {s.histories, s.u, s.unknown, s.scores, s.items};

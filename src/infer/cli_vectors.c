@@ -71,6 +71,7 @@ int command_users(const cli_options *o, const souk_bundle *b) {
   if (rc == 0) rc = npy_open(&x.vectors, &x.names, o->output, o->names);
   const cli_answerer a = {.arg = &x,
                           .most = lines,
+                          .threads = o->threads,
                           .out = x.vectors,
                           .ask = ask_user,
                           .write = write_user,

@@ -1,7 +1,10 @@
 // The inference library when memory runs out: for every N the Nth allocation fails, in opening and in each
-// kind of call. It is always an error with a sentence, nothing is lost, and the bundle goes on answering.
+// kind of call. It is always an error with a sentence, nothing is lost, and the bundle goes on answering. And how many
+// threads a call starts.
+#include <dlfcn.h>
 #include <errno.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -173,7 +176,48 @@ static void every_allocation(void **state) {
   }
 }
 
+// ---- threads -------------------------------------------------------------------------------------------------
+
+#if CAN_FAIL
+static int started;
+int pthread_create(pthread_t *id, const pthread_attr_t *attributes, void *(*run)(void *), void *arg) {
+  static int (*real)(pthread_t *, const pthread_attr_t *, void *(*)(void *), void *);
+  void *found = dlsym(RTLD_NEXT, "pthread_create");
+  memcpy(&real, &found, sizeof real);
+  started++;
+  return real(id, attributes, run, arg);
+}
+#else
+static const int started = -1;
+#endif
+
+// A call for user vectors of n histories must start so many threads; under sanitizers it must only answer.
+static void starts(souk_bundle *b, size_t n, int32_t threads, int wanted) {
+  enum { MOST = 200 };
+  static souk_history histories[MOST];
+  static const int32_t items[] = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  static float u[MOST * W];
+  const int before = started;
+  for (size_t i = 0; i < n; i++) histories[i] = (souk_history){.n = 9, .items = items};
+  assert_int_equal(souk_user_vectors(b, histories, n, threads, u, NULL, NULL), SOUK_OK);
+  if (CAN_FAIL) assert_int_equal(started - before, wanted);
+}
+
+// A call divides what it has among the threads that it may use, where that is worth their start.
+static void few_histories_and_many_threads(void **state) {
+  (void)state;
+  souk_bundle *b;
+  assert_int_equal(souk_open(&b, path, 0, NULL), SOUK_OK);
+  starts(b, 1, 4, 0);
+  starts(b, 4, 4, 0);
+  starts(b, 60, 2, 1);
+  starts(b, 200, 3, 2);
+  starts(b, 200, 1, 0);
+  souk_close(b);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_allocation),
+                                     cmocka_unit_test(few_histories_and_many_threads)};
   return cmocka_run_group_tests(tests, make_bundle, remove_bundle);
 }
