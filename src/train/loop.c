@@ -357,6 +357,29 @@ static int64_t last_step_of(const run *r) {
   return last;
 }
 
+// "train.steps = 1000, before train.epochs = 2000": what ends the run at that step, and what else was asked for. Before it has
+// ended nobody knows of the minutes.
+static void name_end(const run *r, int64_t step, bool ended, char text[192]) {
+  const train_config *t = &r->c->train;
+  const bool counted = r->last_step > 0 && step >= r->last_step;
+  const bool by_steps = counted && r->last_step == t->steps, by_epochs = counted && !by_steps;
+  const struct {
+    bool it, asked;
+    const char *name, *joint;
+    double value;
+  } limits[] = {
+      {r->stop, false, "train.patience", "", (double)t->patience},
+      {!r->stop && by_steps, t->steps > 0, "train.steps", ", before ", (double)t->steps},
+      {!r->stop && by_epochs, t->epochs > 0, "train.epochs", ", before ", (double)t->epochs},
+      {!r->stop && !counted, t->minutes > 0, "train.minutes", ended ? ", before " : " or ", t->minutes}};
+  size_t used = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+      if (pass == 0 ? limits[i].it : !limits[i].it && limits[i].asked)
+        used += (size_t)snprintf(text + used, 192 - used, "%s%s = %.10g", used > 0 ? limits[i].joint : "",
+                                 limits[i].name, limits[i].value);
+}
+
 static bool done(const run *r) {
   if (r->last_step > 0 && r->t.step >= r->last_step) return true;
   return r->c->train.minutes > 0 && r->t.seconds + now_seconds() - r->started >= 60.0 * r->c->train.minutes;
@@ -364,27 +387,6 @@ static bool done(const run *r) {
 
 static bool has_stalled(const run *r) {
   return r->c->train.patience > 0 && r->t.bad_evals >= r->c->train.patience;
-}
-
-// "train.steps = 1000 before train.epochs = 2000": what has ended the run, and what else was asked for.
-static void name_end(const run *r, char text[192]) {
-  const train_config *t = &r->c->train;
-  const bool counted = r->last_step > 0 && r->t.step >= r->last_step;
-  const bool by_steps = counted && r->last_step == t->steps, by_epochs = counted && !by_steps;
-  const struct {
-    bool it, asked;
-    const char *name;
-    double value;
-  } limits[] = {{r->stop, false, "train.patience", (double)t->patience},
-                {!r->stop && by_steps, t->steps > 0, "train.steps", (double)t->steps},
-                {!r->stop && by_epochs, t->epochs > 0, "train.epochs", (double)t->epochs},
-                {!r->stop && !counted, t->minutes > 0, "train.minutes", t->minutes}};
-  size_t used = 0;
-  for (int pass = 0; pass < 2; pass++)
-    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
-      if (pass == 0 ? limits[i].it : !limits[i].it && limits[i].asked)
-        used += (size_t)snprintf(text + used, 192 - used, "%s%s = %.10g", used > 0 ? ", before " : "",
-                                 limits[i].name, limits[i].value);
 }
 
 static status finish(run *r, bool interrupted) {
@@ -409,7 +411,7 @@ static status finish(run *r, bool interrupted) {
     snprintf(best, sizeof best, "best %s %.5f at step %lld; ", r->t.best_name, r->t.best_metric,
              (long long)r->t.best_step);
   char end[192] = "";
-  name_end(r, end);
+  name_end(r, r->t.step, true, end);
   log_info("done: %lld steps, %s tokens in %s; ended by %s", (long long)r->t.step,
            human_count(tokens, (double)r->t.tokens), human_seconds(time, seconds), end);
   log_info("%smemory at most %s", best, human_bytes(memory, (double)mem_peak_bytes()));
@@ -550,7 +552,7 @@ static status write_config(const run *r) {
 }
 
 static status describe(run *r) {
-  char text[256], bytes[32], params[32], tokens[32];
+  char text[256], bytes[32], params[32], tokens[32], end[192] = "";
   int64_t count = 0;
   for (int32_t i = 0; i < model_params(r->m)->count; i++) count += model_params(r->m)->items[i].size;
   const train_config *t = &r->c->train;
@@ -560,7 +562,8 @@ static status describe(run *r) {
     r->peak = measure_peak((int32_t)t->threads);
   }
   TRY(model_backend(r->m)->describe(model_ctx(r->m), text, sizeof text));
-  log_info("the run goes to %s", t->out);
+  name_end(r, r->last_step, false, end);
+  log_info("the run goes to %s and is ended by %s", t->out, end);
   if (t->matmul == MATMUL_TF32 && !model_backend(r->m)->tf32)
     log_warn("train.matmul: tf32 has no effect on the %s, which multiplies in fp32",
              model_backend(r->m)->name);
@@ -606,6 +609,7 @@ static status set_up(run *r, const option_set *options, bool resume) {
   model_config mc = c->model;
   TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
   TRY(make_batches(r, &mc));
+  r->last_step = last_step_of(r);
   TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
   TRY(lock_run(r));
   bool exists;
@@ -633,7 +637,6 @@ status train_run(const run_config *c, const option_set *options, dataset *d, boo
   signals_catch(before);
   status rc = set_up(&r, options, resume);
   if (rc == OK) {
-    r.last_step = last_step_of(&r);
     r.decay_steps = c->optim.decay_steps > 0 ? c->optim.decay_steps
                     : r.last_step > 0        ? r.last_step
                                              : INT64_MAX;

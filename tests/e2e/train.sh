@@ -74,9 +74,9 @@ check "epochs end a run" train "$work/epochs" --epochs 80 --eval_every 0
 check "not the steps that nobody asked for" grep -q '^done: [0-9]* steps, .* ended by train.epochs = 80$' "$work/epochs.err"
 check "of which there are more than by default" test "$(sed -n 's/^done: \([0-9]*\) steps.*/\1/p' "$work/epochs.err")" -gt 1000
 check "but those which somebody did" train "$work/both" --steps 3 --epochs 80 --eval_every 0
-check "and it says so" grep -q 'ended by train.steps = 3, before train.epochs = 80$' "$work/both.err"
+check "and it says so, at the beginning and at the end" test "$(grep -c 'ended by train.steps = 3, before train.epochs = 80$' "$work/both.err")" = 2
 sed 's/threads: 1/threads: 1, minutes: 0.01/' "$work/tiny.yaml" >"$work/timed.yaml"
-check "so with minutes in a file" bash -c "'$souk' pretrain $work/timed.yaml --out $work/timed --eval_every 0 2>&1 | grep -q 'ended by train.minutes = 0.01$'"
+check "so with minutes in a file" bash -c "'$souk' pretrain $work/timed.yaml --out $work/timed --eval_every 0 2>&1 | grep -q '^done: .* ended by train.minutes = 0.01$'"
 check "after whole passes" test "$(grep -c '"end"' "$work/epochs/metrics.jsonl") $(grep '"end"' "$work/epochs/metrics.jsonl" | grep -o '"reason":"[a-z]*"')" = '1 "reason":"complete"'
 check "minutes end a run" train "$work/minutes" --steps 0 --minutes 0.005 --eval_every 0
 check "soon" test "$(sed -n 's/.*"kind":"end".*"seconds":\([0-9]*\).*/\1/p' "$work/minutes/metrics.jsonl")" -lt 5
