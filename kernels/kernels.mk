@@ -52,13 +52,10 @@ kernels-report: $(KERNELS:%.cu=build/nvcc/%.o) ## registers, shared memory and s
 	@tools/kernel_report $(KERNELS:%.cu=build/nvcc/%.log)
 
 # ---- on the simulator ----------------------------------------------------------------------------------------
-# Blocks of scores so small (src/cuda/cuda_xent.c) that the cases of the op checks have several.
-CUSIM_HOST_FLAGS := -DSCORE_BYTES=65536
-
 define KERNEL_RULES
 build/cusim-$1/src/%.o: src/%.c
 	@mkdir -p $$(@D)
-	$$(Q)$$(CUSIM_CC) -std=gnu11 $$(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE $$(if $$(filter race,$1),-O1 -g,$$(CUSIM_KFLAGS_$1)) $(CUSIM_HOST_FLAGS) $$(CUSIM_INC) -MMD -MP -c $$< -o $$@
+	$$(Q)$$(CUSIM_CC) -std=gnu11 $$(WARN) -fPIC -fvisibility=hidden -D_GNU_SOURCE $$(if $$(filter race,$1),-O1 -g,$$(CUSIM_KFLAGS_$1)) $$(CUSIM_INC) -MMD -MP -c $$< -o $$@
 
 build/cusim-$1/libsouk_cuda.so: $(KERNELS:%.cu=build/cusim-$1/%.o) $(CUDA_HOST:%.c=build/cusim-$1/%.o) build/cusim-$1/libcusim.a
 	$$(Q)$$(CUSIM_CXX) -shared $$(CUSIM_LDFLAGS_$1) -o $$@ $$(filter-out %.a,$$^) -Wl,--whole-archive build/cusim-$1/libcusim.a -Wl,--no-whole-archive $$(CUSIM_LIBS)

@@ -8,8 +8,10 @@
 #include "train/config.h"
 #include "train/selftest.h"
 
+enum { SIZES_AUTO, SIZES_SMALL, SIZES_REAL };
+
 typedef struct selftest_options {
-  int device, matmul;
+  int device, matmul, sizes;
   int64_t ordinal, threads;
 } selftest_options;
 
@@ -19,6 +21,8 @@ static const option options[] = {
     {"ordinal", OPT_INT, FIELD(ordinal), "0", 0, 1023, NULL, "which device of this kind"},
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes products"},
+    {"sizes", OPT_CHOICE, FIELD(sizes), "auto", 0, 0, "auto|small|real",
+     "real: also batches of 32,768 rows and 30,000 classes; auto: on a GPU only"},
 };
 
 static bool wanted(const char *name, const char *const *only, size_t n) {
@@ -40,7 +44,8 @@ static status check_names_known(const char *const *only, size_t n) {
   return OK;
 }
 
-static status describe(const backend *be, const selftest_options *o) {
+// Says what is tested, and decides how large the cases are: the simulator and the CPU would take minutes.
+static status describe(const backend *be, selftest_options *o) {
   op_ctx *ctx;
   const backend_config config = {.device = (int32_t)o->ordinal,
                                  .threads = (int32_t)o->threads,
@@ -51,6 +56,8 @@ static status describe(const backend *be, const selftest_options *o) {
   const status rc = be->describe(ctx, text, sizeof text);
   be->close(ctx);
   if (rc == OK) printf("%s\n\n", text);
+  const bool gpu = !be->host_memory && strstr(text, "cusim") == NULL;
+  if (o->sizes == SIZES_AUTO) o->sizes = gpu ? SIZES_REAL : SIZES_SMALL;
   return rc;
 }
 
@@ -59,7 +66,8 @@ static status run_checks(const backend *be, const selftest_options *o, const cha
   const check_config config = {.device = (int32_t)o->ordinal,
                                .threads = {(int32_t)o->threads},
                                .n_threads = 1,
-                               .matmul = (matmul_kind)o->matmul};
+                               .matmul = (matmul_kind)o->matmul,
+                               .real = o->sizes == SIZES_REAL};
   printf("%-10s %6s %7s %12s  %-18s %s\n", "op", "cases", "failed", "unsupported", "error / tolerance",
          "largest at");
   for (int32_t i = 0; i < n_checks; i++) {

@@ -6,7 +6,7 @@
 //   3. loss, weight and hits;  dx from da;  cosine: dtable loses what lies along its rows;  sampled: labels' and
 //      negatives' gradients are rows beside each other until the scatter-add at the end.
 //
-// 6 M columns H operations in all, as many as with whole logits. A block's scores take SCORE_BYTES at most, or what
+// 6 M columns H operations in all, as many as with whole logits. A block's scores take SCORE_BYTES at most (or the params' score_bytes), or what
 // 32 rows need: with 100,000 classes 160 rows, so the table is read from memory three times every 160 rows, which
 // takes a fifth of what the arithmetic does on an H100 in fp32. Larger blocks would be slower to read back, smaller
 // ones leave products too thin.
@@ -17,10 +17,7 @@
 // rows, so the products get nothing from them.
 #include "cuda/cuda.h"
 
-#ifndef SCORE_BYTES // smaller on the simulator, where a few rows make several blocks
-#define SCORE_BYTES (64 << 20)
-#endif
-enum { LEAST_ROWS = 32, ALIGNED = 256 };
+enum { SCORE_BYTES = 64 << 20, LEAST_ROWS = 32, ALIGNED = 256 };
 
 // Bytes of scratch, in this order. What only one of full and sampled, dot and cosine needs has no room in the other.
 typedef struct layout {
@@ -38,8 +35,8 @@ static int32_t padded_columns(const xent_params *p) {
 }
 
 static int32_t block_rows(const xent_params *p) {
-  const int64_t fit =
-      SCORE_BYTES / ((int64_t)padded_columns(p) * (int64_t)sizeof(float)) / LEAST_ROWS * LEAST_ROWS;
+  const int64_t bytes = p->score_bytes > 0 ? (int64_t)p->score_bytes : SCORE_BYTES;
+  const int64_t fit = bytes / ((int64_t)padded_columns(p) * (int64_t)sizeof(float)) / LEAST_ROWS * LEAST_ROWS;
   const int64_t rows_wanted = fit > LEAST_ROWS ? fit : LEAST_ROWS;
   return rows_wanted < p->n.cap ? (int32_t)rows_wanted : p->n.cap;
 }

@@ -190,6 +190,8 @@ typedef struct xent_params {
   rows n;                              // ROWS_MASKED
   int32_t hidden, classes, class_base; // labels and negatives are token ids; class j is token class_base + j
   int32_t negatives;                   // S; 0: full
+  size_t
+      score_bytes; // of the scores that exist at a time, about, where a backend takes them by blocks; 0: it decides
   score_kind score;
   float inv_temperature;
   const act *x;     // [M,H] r

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "lib/check.h"
 #include "ops/check/check.h"
+#include "ops/check/harness.h"
 
 // ---- faults --------------------------------------------------------------------------------------------------
 // Each stands in for an op and spoils what the CPU made of it (whose memory the host may touch).
@@ -253,11 +254,11 @@ static status short_backward(op_ctx *ctx, const linear_params *p) {
 
 static matmul_kind asked_for;
 
-static check_result examine(const char *suite, const backend *be) {
+static check_result examine(const char *name, const backend *be) {
   const check_config config = {
       .threads = {2}, .n_threads = 1, .matmul = asked_for, .cases = 8}; // enough for every fault
   int32_t i = 0;
-  while (i < n_checks && strcmp(check_names[i], suite) != 0) i++;
+  while (i < n_checks && strcmp(check_names[i], name) != 0) i++;
   assert_true(i < n_checks);
   check_result r;
   calls = 0;
@@ -265,10 +266,10 @@ static check_result examine(const char *suite, const backend *be) {
   return r;
 }
 
-static void expect(const char *suite, backend be, const char *text) {
+static void expect(const char *name, backend be, const char *text) {
   be.name = "faulty";
   be.state_write = keep_state;
-  const check_result r = examine(suite, &be);
+  const check_result r = examine(name, &be);
   if (r.failed < 1 || strstr(r.failures[0], text) == NULL)
     fail_msg("%d failures, the first \"%s\" does not say \"%s\"", r.failed, r.failures[0], text);
 }
@@ -298,6 +299,53 @@ static void test_ops(void **unused) {
   expect("cls", FAULTY(be_.result_read = drifts), "are not the same bits in a repeat");
   expect("optim", FAULTY(be_.grad_norm = ignores_nan), "grad_sumsq after the forward pass is off");
   expect("optim", FAULTY(be_.adamw = forgets_the_gradient), "g after the backward pass is off");
+}
+
+// ---- real sizes ----------------------------------------------------------------------------------------------
+
+static void expect_real(int32_t suite_index, int32_t from_end, backend be, const char *text) {
+  const int32_t k = suites[suite_index]->cases - from_end;
+  const check_config config = {.threads = {2}, .n_threads = 1, .cases = k + 1, .first = k, .real = true};
+  be.name = "faulty";
+  be.state_write = keep_state;
+  check_result r;
+  check_ok(check_run(suite_index, &be, &config, &r));
+  if (text == NULL && (r.failed > 0 || r.cases != 1)) fail_msg("%s", r.failures[0]);
+  if (text != NULL && (r.failed < 1 || strstr(r.failures[0], text) == NULL))
+    fail_msg("%d failures, the first \"%s\" does not say \"%s\"", r.failed, r.failures[0], text);
+}
+
+static status errs_late(op_ctx *ctx, const cls_params *p) {
+  const status rc = backend_cpu.cls(ctx, p);
+  if (p->dlogits != NULL) ((float *)p->dlogits)[2 * 8000] += 1e-5f;
+  return rc;
+}
+
+// As if one of 32,881 rows did not get into the sum.
+static status loses_a_row(op_ctx *ctx, const linear_params *p) {
+  const status rc = backend_cpu.linear_backward(ctx, p);
+  const float *dy = (const float *)p->dy + (size_t)20000 * (size_t)p->out,
+              *x = (const float *)p->x + (size_t)20000 * (size_t)p->in;
+  for (int32_t o = 0; o < p->out; o++)
+    for (int32_t j = 0; j < p->in; j++) p->dw[o * p->in + j] -= dy[o] * x[j];
+  return rc;
+}
+
+// A row that belongs to the block before, as an index that is computed wrongly would have it.
+static status takes_another_row(op_ctx *ctx, const linear_params *p) {
+  const status rc = backend_cpu.linear_forward(ctx, p);
+  float *y = (float *)p->y + (size_t)32000 * (size_t)p->out;
+  memcpy(y, y - 128 * p->out, (size_t)p->out * sizeof *y);
+  return rc;
+}
+
+static void test_real_sizes(void **unused) {
+  (void)unused;
+  expect_real(6, 1, backend_cpu, NULL);
+  expect_real(6, 1, FAULTY(be_.cls = errs_late), "dlogits after the backward pass is off by 1");
+  expect_real(2, 3, backend_cpu, NULL);
+  expect_real(2, 3, FAULTY(be_.linear_backward = loses_a_row), "dw after the backward pass is off");
+  expect_real(2, 3, FAULTY(be_.linear_forward = takes_another_row), "y after the forward pass is off");
 }
 
 static void test_backend(void **unused) {
@@ -369,8 +417,9 @@ static void test_unsupported(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_ops), cmocka_unit_test(test_backend),
-                                     cmocka_unit_test(test_small_activations), cmocka_unit_test(test_tf32),
-                                     cmocka_unit_test(test_unsupported)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_ops),        cmocka_unit_test(test_backend),
+      cmocka_unit_test(test_real_sizes), cmocka_unit_test(test_small_activations),
+      cmocka_unit_test(test_tf32),       cmocka_unit_test(test_unsupported)};
   return cmocka_run_group_tests_name("harness", tests, NULL, NULL);
 }

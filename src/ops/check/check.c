@@ -27,6 +27,7 @@ typedef struct trial {
   snapshot truth[PASSES], naive[PASSES];
   check_result *out;
   bool failed;
+  bool dead_finite; // what lies past the live counts was finite when this pass began
 } trial;
 
 void check_note_failure(check_result *out, const char *format, ...) {
@@ -95,16 +96,30 @@ static void compare_tensor(trial *t, int32_t pass, int32_t k, const double *got)
   note_error(t, x->name, pass, error, x->kind == ELEMENT_BYTE ? 1e-30 : NAIVE_ERRORS * naive_error + floor);
 }
 
+// A grown fixture's results are so many times the small one's.
+static step_result grown(step_result r, int32_t times, int32_t signs) {
+  r.mlm_loss *= signs;
+  r.mlm_weight *= signs;
+  r.mlm_hits *= signs;
+  r.cls_loss *= times;
+  r.cls_rows *= times;
+  r.cls_hits *= times;
+  return r;
+}
+
 static void compare_results(trial *t, int32_t pass, const step_result *got) {
-  const step_result *truth = &t->truth[pass].result, *naive = &t->naive[pass].result;
+  const int32_t times = t->f->repeat > 0 ? t->f->repeat : 1,
+                signs = t->f->repeat > 0 ? fixture_signs(t->f) : 1;
+  const step_result of_truth = grown(t->truth[pass].result, times, signs), *truth = &of_truth;
+  const step_result of_naive = grown(t->naive[pass].result, times, signs), *naive = &of_naive;
+  const double terms = times * (fabs(t->truth[pass].result.mlm_loss) + t->truth[pass].result.mlm_weight);
   const struct {
     const char *name;
     double got, truth, naive, size;
   } all[] = {
-      {"mlm_loss", got->mlm_loss, truth->mlm_loss, naive->mlm_loss,
-       fabs(truth->mlm_loss) + truth->mlm_weight},
-      {"mlm_weight", got->mlm_weight, truth->mlm_weight, naive->mlm_weight, truth->mlm_weight},
-      {"mlm_hits", got->mlm_hits, truth->mlm_hits, truth->mlm_hits, truth->mlm_hits},
+      {"mlm_loss", got->mlm_loss, truth->mlm_loss, naive->mlm_loss, terms},
+      {"mlm_weight", got->mlm_weight, truth->mlm_weight, naive->mlm_weight, fabs(truth->mlm_weight)},
+      {"mlm_hits", got->mlm_hits, truth->mlm_hits, truth->mlm_hits, fabs(truth->mlm_hits)},
       {"cls_loss", got->cls_loss, truth->cls_loss, naive->cls_loss, fabs(truth->cls_loss) + truth->cls_rows},
       {"cls_rows", got->cls_rows, truth->cls_rows, truth->cls_rows, 0},
       {"cls_hits", got->cls_hits, truth->cls_hits, truth->cls_hits, 0},
@@ -273,6 +288,111 @@ done:
   return rc;
 }
 
+// ---- real sizes ----------------------------------------------------------------------------------------------
+
+static bool is_compared(const tensor *x, int32_t pass) {
+  return is_output(x) && !(x->role == MADE && pass == 0) && !(x->alias != 0 && passes[pass] == FORWARD);
+}
+
+// Sums over rows: parameters' gradients.
+static bool is_sum(const tensor *x) {
+  return x->role == SUMMED && x->n.kind == ROWS_FIXED && x->kind != ELEMENT_BYTE;
+}
+
+// What an element of a grown fixture must hold, from the small one's and what that held before.
+static double wanted(const tensor *x, double truth, double value, double sign, double signs) {
+  if (is_sum(x)) return value + signs * (truth - value);
+  if (x->role == SUMMED && x->kind != ELEMENT_BYTE) return value + sign * (truth - value);
+  return x->role == MADE || x->role == REWRITTEN ? sign * truth : truth;
+}
+
+static uint64_t mixed(double x, size_t at) {
+  uint64_t bits;
+  memcpy(&bits, &x, sizeof bits);
+  bits = (bits ^ (uint64_t)at * 0x9E3779B97F4A7C15u) * 0xD6E8FEB86659FD93u;
+  return bits ^ bits >> 32;
+}
+
+// Compares tensor k of a grown fixture after a pass; *print gets a number that stands for its live bits.
+static status compare_grown(trial *t, const column *c, int32_t pass, int32_t k, uint64_t *print) {
+  const fixture *f = t->f;
+  const tensor *x = &f->t[k];
+  const size_t width = (size_t)x->width;
+  const double signs = fixture_signs(f), walk = is_sum(x) ? sqrt(f->repeat) : 1; // how far a sum gets from 0
+  const double *truth = t->truth[pass].v[k], *naive = t->naive[pass].v[k], *values = x->values;
+  double error = 0, naive_error = 0, largest = x->terms * walk;
+  uint64_t bits = 0;
+  bool finite = true;
+  void *raw;
+  TRY(column_raw(c, f, k, &raw));
+#pragma omp parallel for schedule(static) \
+    reduction(max : error, naive_error, largest) reduction(+ : bits) reduction(&& : finite)
+  for (size_t row = 0; row < (size_t)x->n.cap; row++) {
+    const row_source r = tensor_row(f, x, row);
+    for (size_t j = 0, at = row * width; j < width; j++, at++) {
+      const double got = column_element(c, f, k, raw, at);
+      if (!r.live || j >= (size_t)x->live_width) {
+        finite = finite && isfinite(got);
+        continue;
+      }
+      const size_t i = r.at + (x->across ? j % r.columns : j);
+      error = fmax(error, distance(got, wanted(x, truth[i], values[i], r.sign, signs)));
+      naive_error = fmax(naive_error, distance(naive[i], truth[i]));
+      const double moved = is_sum(x) ? truth[i] - values[i] : truth[i];
+      if (isfinite(moved)) largest = fmax(largest, walk * fabs(moved));
+      if ((x->role == REWRITTEN || is_sum(x)) && isfinite(values[i]))
+        largest = fmax(largest, fabs(values[i]));
+      bits += mixed(got, at);
+    }
+  }
+  free(raw);
+  *print = bits;
+  if (!finite && t->dead_finite) trial_fails(t, "%s is not finite past the live count", x->name);
+  const int32_t most = f->state.tokens > f->state.masked ? f->state.tokens : f->state.masked;
+  const int32_t terms = most > f->state.seqs ? most : f->state.seqs;
+  const double more = is_sum(x) ? sqrt(terms) * rounding_unit(t->be) : 0;
+  const double floor = (roundings(t) + more) * largest + 1e-30;
+  note_error(t, x->name, pass, error,
+             x->kind == ELEMENT_BYTE ? 1e-30 : NAIVE_ERRORS * walk * naive_error + floor);
+  return OK;
+}
+
+static status compare_all_grown(trial *t, column *c, int32_t pass, uint64_t prints[MAX_TENSORS]) {
+  for (int32_t k = 1; k < MAX_TENSORS; k++)
+    if (c->at[k] != NULL && is_compared(&t->f->t[k], pass)) TRY(compare_grown(t, c, pass, k, &prints[k]));
+  step_result r;
+  TRY(t->be->result_read(c->ctx, &r));
+  compare_results(t, pass, &r);
+  char broken[LABEL];
+  TRY(column_guards(c, t->f, broken));
+  if (broken[0] != '\0') trial_fails(t, "after %s %s", pass_names[pass], broken);
+  return OK;
+}
+
+static status run_grown(trial *t, column *c) {
+  uint64_t prints[PASSES][MAX_TENSORS] = {{0}}, again[MAX_TENSORS] = {0};
+  TRY(column_fill(c, t->f, FILL_NAN));
+  for (int32_t pass = 0; pass < PASSES; pass++) {
+    if (pass > 0) TRY(column_refresh(c, t->f, FILL_NAN, passes[pass]));
+    TRY(column_pass(c, t->s, t->i, t->f, passes[pass]));
+    TRY(compare_all_grown(t, c, pass, prints[pass]));
+  }
+  t->dead_finite = true;
+  TRY(column_fill(c, t->f, FILL_FINITE));
+  for (int32_t pass = 0; pass < 2; pass++) {
+    if (pass > 0) TRY(column_refresh(c, t->f, FILL_FINITE, passes[pass]));
+    TRY(column_pass(c, t->s, t->i, t->f, passes[pass]));
+  }
+  TRY(compare_all_grown(t, c, 1, again));
+  for (int32_t k = 1; k < MAX_TENSORS; k++)
+    if (prints[1][k] != again[k])
+      trial_fails(t, "%s is not the same bits in a repeat with other values past the live counts",
+                  t->f->t[k].name);
+  return OK;
+}
+
+// ---- cases ---------------------------------------------------------------------------------------------------
+
 // A setting for those who run the tables very often (tools/mutants); 0 where it is not set.
 static int64_t setting(const char *name) {
   const char *text = getenv(name);
@@ -285,11 +405,19 @@ static int64_t elements(const fixture *f) {
   return n;
 }
 
+// How many times case i is repeated; 0: it is of a small size.
+static int32_t repeats(const suite *s, int32_t i) {
+  return i < s->cases - s->real ? 0 : s->repeats[i - (s->cases - s->real)];
+}
+
 static status run_case(const suite *s, int32_t i, const backend *be, const check_config *config,
                        check_result *out) {
+  enum { SLACK = 77 };
   char label[LABEL];
+  const int32_t times = repeats(s, i);
   s->label(i, label);
-  fixture f;
+  if (times > 1) snprintf(label + strlen(label), LABEL - strlen(label), ", %d times", times);
+  fixture f, large;
   trial t = {.s = s, .i = i, .f = &f, .be = be, .label = label, .out = out};
   status rc;
   TRY_GOTO(fixture_set_up(s, i, be->act_size, &f), done);
@@ -299,10 +427,12 @@ static status run_case(const suite *s, int32_t i, const backend *be, const check
   TRY_GOTO(run_reference(&t, &reference_double, t.truth), done);
   TRY_GOTO(run_reference(&t, &reference_float, t.naive), done);
   out->cases++;
+  if (times > 1) fixture_grow(&large, &f, times, SLACK);
+  if (times > 1) t.f = &large;
   for (int32_t k = 0; k < config->n_threads; k++) {
     t.threads = config->threads[k];
     column c;
-    rc = column_open(&c, s, i, &f, be, config->device, t.threads);
+    rc = column_open(&c, s, i, t.f, be, config->device, t.threads);
     if (rc == ERR_UNSUPPORTED) {
       out->unsupported++;
       out->cases--;
@@ -310,8 +440,8 @@ static status run_case(const suite *s, int32_t i, const backend *be, const check
       rc = OK;
       break;
     }
-    if (rc == OK) rc = run_passes(&t, &c);
-    if (rc == OK) rc = run_captured(&t, &c);
+    if (rc == OK) rc = times > 1 ? run_grown(&t, &c) : run_passes(&t, &c);
+    if (rc == OK && times <= 1) rc = run_captured(&t, &c);
     column_close(&c);
     if (rc != OK) trial_fails(&t, "%s", fail_message());
     rc = OK;
@@ -338,8 +468,10 @@ const int32_t n_checks = sizeof check_names / sizeof *check_names;
 status check_run(int32_t i, const backend *be, const check_config *config, check_result *out) {
   memset(out, 0, sizeof *out);
   if (i == n_suites) return check_backend_suite(be, config, out);
-  const int32_t all = suites[i]->cases, n = config->cases > 0 && config->cases < all ? config->cases : all;
+  const int32_t all = suites[i]->cases - (config->real ? 0 : suites[i]->real),
+                n = config->cases > 0 && config->cases < all ? config->cases : all;
   const bool first = setting("SOUK_CHECK_FIRST") > 0;
-  for (int32_t k = 0; k < n && !(first && out->failed > 0); k++) TRY(run_case(suites[i], k, be, config, out));
+  for (int32_t k = config->first; k < n && !(first && out->failed > 0); k++)
+    TRY(run_case(suites[i], k, be, config, out));
   return OK;
 }

@@ -13,6 +13,11 @@
 //  - a repeat gives the same bits.
 // Where the backend has graphs, forward and backward pass are captured too, and launched with the case's live counts
 // after a launch with every row live: what was left behind must not show either.
+// Cases of real sizes repeat a small one some hundred times over: rows, sequences and masks come again and again, an odd
+// number apart, so that no block is like the next, and gradients with signs. Then the references need the small one only:
+// results by rows must be its, sums over n rows as many times its as the signs sum up to, which may be off by sqrt(n)
+// roundings of what a sum of R repetitions is like on the way, as if rows were added up one by one. They are not launched as
+// graphs, and of inputs only the room beside them is looked at.
 // SOUK_CHECK_FIRST=1 ends an op's table at its first failure, SOUK_CHECK_ELEMENTS=n leaves out cases whose tensors have
 // more elements than that altogether.
 // Buffers are only touched through the backend's own upload and download, so a backend is one more column.
@@ -29,6 +34,8 @@ typedef struct check_config {
   int32_t n_threads;
   matmul_kind matmul;
   int32_t cases; // only the first so many of each op; 0: all
+  int32_t first; // from this one on
+  bool real;     // those of real sizes as well: 32,768 rows, 30,000 classes
 } check_config;
 
 typedef struct check_result {

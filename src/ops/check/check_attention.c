@@ -48,7 +48,13 @@ static const attention_case cases[] = {
     // Scores above a hundred: their exponentials overflow unless the row's maximum is taken off first.
     {ATTENTION_CAUSAL, LENGTHS_ONE, 70, 3, 1, 16, 26, 6},
     {ATTENTION_FULL, LENGTHS_MIXED, 70, 3, 1, 32, 0, 6},
+    // Real sizes, when repeated.
+    {ATTENTION_FULL, LENGTHS_MIXED, 521, 0, 12, 64, 26, 0},
+    {ATTENTION_FULL, LENGTHS_ONE, 127, 0, 12, 64, 26, 0},
+    {ATTENTION_CAUSAL, LENGTHS_ONE, 509, 0, 4, 64, 0, 0},
+    {ATTENTION_FULL, LENGTHS_SHORT, 211, 0, 2, 64, 26, 0},
 };
+static const int32_t repeated[] = {63, 258, 64, 157};
 
 static void label(int32_t i, char text[LABEL]) {
   static const char *const kinds[] = {"full", "causal", "prefix"};
@@ -66,8 +72,8 @@ static void setup(int32_t i, fixture *f) {
   const rows n = {ROWS_TOKENS, f->batch.tokens_cap}, heads = {ROWS_FIXED, k->heads};
   fixture_put(f, QKV, (tensor){ACTS("qkv", GIVEN, n, 3 * H), .spread = k->spread, .derivative = DQKV});
   fixture_put(f, OUT, (tensor){ACTS("out", SAVED, n, H), .derivative = DOUT});
-  fixture_put(f, LSE, (tensor){FLOATS("lse", SAVED, heads, n.cap), .live_width = k->tokens});
-  fixture_put(f, DOUT, (tensor){ACTS("dout", GIVEN, n, H)});
+  fixture_put(f, LSE, (tensor){FLOATS("lse", SAVED, heads, n.cap), .live_width = k->tokens, .across = true});
+  fixture_put(f, DOUT, (tensor){ACTS("dout", GIVEN, n, H), .gradient = true});
   fixture_put(f, DQKV, (tensor){ACTS("dqkv", MADE, n, 3 * H)});
 }
 
@@ -94,6 +100,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_attention = {.name = "attention",
                                .kind = OP_ATTENTION,
                                .cases = sizeof cases / sizeof *cases,
+                               .real = sizeof repeated / sizeof *repeated,
+                               .repeats = repeated,
                                .label = label,
                                .setup = setup,
                                .bind = bind};

@@ -11,9 +11,16 @@ typedef struct cls_case {
 } cls_case;
 
 static const cls_case cases[] = {
-    {1, 0, 2, false, 1},  {0, 3, 2, true, 1},    {3, 2, 2, true, 1},
-    {97, 7, 2, false, 4}, {1025, 3, 3, true, 1}, {33, 0, 97, false, 10},
+    {1, 0, 2, false, 1},
+    {0, 3, 2, true, 1},
+    {3, 2, 2, true, 1},
+    {97, 7, 2, false, 4},
+    {1025, 3, 3, true, 1},
+    {33, 0, 97, false, 10},
+    // Real sizes, when repeated.
+    {97, 0, 2, true, 4},
 };
+static const int32_t repeated[] = {85};
 
 static void label(int32_t i, char text[LABEL]) {
   const cls_case *k = &cases[i];
@@ -43,6 +50,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_cls = {.name = "cls",
                          .kind = OP_CLS,
                          .cases = sizeof cases / sizeof *cases,
+                         .real = sizeof repeated / sizeof *repeated,
+                         .repeats = repeated,
                          .label = label,
                          .setup = setup,
                          .bind = bind};

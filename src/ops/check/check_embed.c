@@ -45,7 +45,11 @@ static const embed_case cases[] = {
     {LENGTHS_SHORT, 33, 0, 1031, 9, 77, ALL},
     {LENGTHS_SHORT, 21, 2, 512, 9, 26, ALL}, // exactly that, of the shorter and of the longer kernels
     {LENGTHS_SHORT, 13, 1, 1024, 9, 26, ALL},
+    // Real sizes, when repeated.
+    {LENGTHS_MIXED, 521, 0, 768, 10007, 26, ALL},
+    {LENGTHS_SHORT, 211, 0, 128, 12101, 77, ALL},
 };
+static const int32_t repeated[] = {63, 157};
 
 static void label(int32_t i, char text[LABEL]) {
   static const char *const wanted[] = {"", ", no touched", ", tables frozen", ", norm frozen",
@@ -76,7 +80,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, MEAN, (tensor){FLOATS("mean", SAVED, n, 1)});
   fixture_put(f, RSTD, (tensor){FLOATS("rstd", SAVED, n, 1)});
   fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, H), .derivative = DY});
-  fixture_put(f, DY, (tensor){ACTS("dy", GIVEN, n, H)});
+  fixture_put(f, DY, (tensor){ACTS("dy", GIVEN, n, H), .gradient = true});
   fixture_put(f, DWORD, (tensor){FLOATS("dword", SUMMED, v, H), .absent = tables});
   fixture_put(f, TOUCHED, (tensor){BYTES("touched", SUMMED, v, 1), .absent = flags});
   fixture_put(f, DTYPE, (tensor){FLOATS("dtype", SUMMED, types, H), .absent = tables});
@@ -116,6 +120,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_embed = {.name = "embed",
                            .kind = OP_EMBED,
                            .cases = sizeof cases / sizeof *cases,
+                           .real = sizeof repeated / sizeof *repeated,
+                           .repeats = repeated,
                            .label = label,
                            .setup = setup,
                            .bind = bind};

@@ -38,7 +38,12 @@ static const gather_case cases[] = {
     {97, 5, 90, 100, 17, true},
     {5, 1, 4, 5, 644, true},
     {2049, 0, 300, 301, 132, true},
+    // Real sizes, when repeated.
+    {521, 0, 79, 79, 768, false},
+    {521, 0, 79, 79, 768, true},
+    {521, 0, 0, 0, 768, true},
 };
+static const int32_t repeated[] = {63, 63, 63};
 
 static void label(int32_t i, char text[LABEL]) {
   const gather_case *k = &cases[i];
@@ -64,7 +69,7 @@ static void setup(int32_t i, fixture *f) {
   const rows n = rows_of(i, f), source = {ROWS_TOKENS, f->batch.tokens_cap};
   fixture_put(f, X, (tensor){ACTS("x", GIVEN, source, k->hidden), .derivative = DX});
   fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, k->hidden), .derivative = DY});
-  fixture_put(f, DY, (tensor){ACTS("dy", GIVEN, n, k->hidden)});
+  fixture_put(f, DY, (tensor){ACTS("dy", GIVEN, n, k->hidden), .gradient = true});
   fixture_put(f, DX, (tensor){ACTS("dx", SUMMED, source, k->hidden)});
 }
 
@@ -84,6 +89,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_gather = {.name = "gather",
                             .kind = OP_GATHER,
                             .cases = sizeof cases / sizeof *cases,
+                            .real = sizeof repeated / sizeof *repeated,
+                            .repeats = repeated,
                             .label = label,
                             .setup = setup,
                             .bind = bind};

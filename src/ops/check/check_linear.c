@@ -31,7 +31,14 @@ static const linear_case cases[] = {
     {ROWS_TOKENS, 1025, 11, 20, 36, ACT_GELU_TANH, ALL},
     {ROWS_TOKENS, 257, 255, 64, 192, ACT_NONE, ALL},
     {ROWS_TOKENS, 65, 0, 36, 17, ACT_TANH, NO_BIAS + NO_DX},
+    // Real sizes, when repeated.
+    {ROWS_TOKENS, 67, 0, 768, 3072, ACT_GELU_TANH, ALL},
+    {ROWS_TOKENS, 61, 0, 3072, 768, ACT_NONE, ADD_DX},
+    {ROWS_TOKENS, 131, 0, 64, 64, ACT_GELU_ERF, ALL}, // few tiles of many terms: split-K
+    {ROWS_MASKED, 59, 0, 768, 768, ACT_GELU_ERF, ALL},
+    {ROWS_MASKED, 61, 5, 8192, 60, ACT_NONE, ALL},
 };
+static const int32_t repeated[] = {491, 539, 251, 83, 1};
 
 static void label(int32_t i, char text[LABEL]) {
   static const char *const kinds[] = {"no activation", "gelu_new", "gelu", "tanh"};
@@ -58,7 +65,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, PRE, (tensor){ACTS("pre", SAVED, n, k->out), .absent = !gelu || evaluation});
   fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, k->out), .derivative = evaluation ? 0 : DY});
   if (evaluation) return;
-  fixture_put(f, DY, (tensor){ACTS("dy", REWRITTEN, n, k->out)});
+  fixture_put(f, DY, (tensor){ACTS("dy", REWRITTEN, n, k->out), .gradient = true});
   fixture_put(
       f, DX,
       (tensor){ACTS("dx", k->how & ADD_DX ? SUMMED : MADE, n, k->in), .absent = (k->how & NO_DX) != 0});
@@ -94,6 +101,8 @@ static status backward(int32_t i, const backend *be, op_ctx *ctx, const op_param
 const suite suite_linear = {.name = "linear",
                             .kind = OP_LINEAR,
                             .cases = sizeof cases / sizeof *cases,
+                            .real = sizeof repeated / sizeof *repeated,
+                            .repeats = repeated,
                             .label = label,
                             .setup = setup,
                             .bind = bind,

@@ -39,7 +39,12 @@ static const norm_case cases[] = {
     {ROWS_TOKENS, LENGTHS_SHORT, 19, 3, 1028, POST, 26, 1e-12f, 0, false},
     {ROWS_TOKENS, LENGTHS_SHORT, 17, 2, 1035, PRE, 77, 1e-12f, 0, false},
     {ROWS_TOKENS, LENGTHS_ONE, 9, 0, 2180, SEPARATE, 0, 1e-12f, 100, true},
+    // Real sizes, when repeated.
+    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 768, POST, 26, 1e-12f, 0, false},
+    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 1024, PRE, 26, 1e-12f, 3, false},
+    {ROWS_MASKED, LENGTHS_ONE, 131, 0, 768, PLAIN, 0, 1e-12f, 0, false},
 };
+static const int32_t repeated[] = {63, 63, 251};
 
 static void label(int32_t i, char text[LABEL]) {
   static const char *const forms[] = {"no residual", "residual", "residual, dresidual over dy",
@@ -68,8 +73,10 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, MEAN, (tensor){FLOATS("mean", SAVED, n, 1)});
   fixture_put(f, RSTD, (tensor){FLOATS("rstd", SAVED, n, 1)});
   fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, H), .derivative = DY});
-  fixture_put(f, DY, (tensor){ACTS("dy", k->form == POST ? CONSUMED : GIVEN, n, H)});
-  fixture_put(f, DSUM, (tensor){ACTS("dsum", k->form == PRE ? CONSUMED : GIVEN, n, H), .absent = !dsum});
+  fixture_put(f, DY, (tensor){ACTS("dy", k->form == POST ? CONSUMED : GIVEN, n, H), .gradient = true});
+  fixture_put(
+      f, DSUM,
+      (tensor){ACTS("dsum", k->form == PRE ? CONSUMED : GIVEN, n, H), .gradient = true, .absent = !dsum});
   fixture_put(f, DX, (tensor){ACTS("dx", MADE, n, H), .terms = H == 1 ? 1 : 0});
   fixture_put(f, DRESIDUAL, (tensor){ACTS("dresidual", MADE, n, H), .absent = !residual, .alias = alias});
   fixture_put(f, DGAMMA, (tensor){FLOATS("dgamma", SUMMED, one, H), .absent = k->frozen});
@@ -104,6 +111,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_norm = {.name = "norm",
                           .kind = OP_NORM,
                           .cases = sizeof cases / sizeof *cases,
+                          .real = sizeof repeated / sizeof *repeated,
+                          .repeats = repeated,
                           .label = label,
                           .setup = setup,
                           .bind = bind};

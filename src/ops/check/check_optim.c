@@ -47,7 +47,12 @@ static const optim_case cases[] = {
     {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0},         // no gradient, no decay: the update has no length
     {LAMB, 97, 0, 1, 0.01f, TRUST + NO_WEIGHTS, 5}, // a bias at its start: no length to measure a step by
     {LAMB, 97, 0, 1, 0.01f, TRUST + NAN_GRADIENT, 3},
+    // Real sizes.
+    {ADAMW, 3000017, 0, 1, 0.01f, ALL, 41},
+    {ADAMW, 30011 * 64, 64, 1, 0.1f, COPY + NOT_FIRST, 9},
+    {LAMB, 2362368, 0, 1, 0.01f, TRUST, 41}, // 3,072 x 769
 };
+static const int32_t repeated[] = {1, 1, 1};
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
@@ -118,6 +123,8 @@ static status backward(int32_t i, const backend *be, op_ctx *ctx, const op_param
 const suite suite_optim = {.name = "optim",
                            .kind = OP_OPTIM,
                            .cases = sizeof cases / sizeof *cases,
+                           .real = sizeof repeated / sizeof *repeated,
+                           .repeats = repeated,
                            .label = label,
                            .setup = setup,
                            .bind = bind,

@@ -51,7 +51,13 @@ static const xent_case cases[] = {
     // Rows of 256 bytes, and a capacity that is no multiple of a block's rows: a row too many is in the next array.
     {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL},
     {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL},
+    // Real sizes, when repeated.
+    {13, 0, 768, 30011, 5, 0, SCORE_DOT, 1, ALL},
+    {13, 0, 128, 30011, 5, 0, SCORE_COSINE, 0.1f, ALL},
+    {61, 0, 128, 30011, 5, 4096, SCORE_DOT, 1, ALL},
+    {61, 0, 128, 12101, 5, 1024, SCORE_COSINE, 0.2f, ALL},
 };
+static const int32_t repeated[] = {158, 79, 135, 135};
 
 static void label(int32_t i, char text[LABEL]) {
   const xent_case *k = &cases[i];
@@ -100,6 +106,9 @@ static void setup(int32_t i, fixture *f) {
   }
 }
 
+// Small cases have several blocks of scores where a backend lets itself be told how large they are.
+enum { FEW_BYTES = 65536, CASES = sizeof cases / sizeof *cases, REAL = sizeof repeated / sizeof *repeated };
+
 static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
   (void)f;
   const xent_case *k = &cases[i];
@@ -109,6 +118,7 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
                           .classes = k->classes,
                           .class_base = k->class_base,
                           .negatives = k->negatives,
+                          .score_bytes = i < CASES - REAL ? FEW_BYTES : 0,
                           .score = k->score,
                           .inv_temperature = 1 / k->temperature,
                           .x = c->at[X],
@@ -124,6 +134,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
 const suite suite_xent = {.name = "xent",
                           .kind = OP_XENT,
                           .cases = sizeof cases / sizeof *cases,
+                          .real = sizeof repeated / sizeof *repeated,
+                          .repeats = repeated,
                           .label = label,
                           .setup = setup,
                           .bind = bind};

@@ -102,6 +102,59 @@ status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f) {
   return f->rc;
 }
 
+void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t slack) {
+  *out = *small;
+  out->repeat = out->batch.repeat = repeat;
+  out->with_signs =
+      small->batch.cls_classes == 0; // that loss has neither gradients nor weights to carry them
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    tensor *t = &out->t[k];
+    if (t->n.kind != ROWS_FIXED) out->caps[t->n.kind] = t->n.cap = t->n.cap * repeat + slack;
+    if (!t->across) continue;
+    t->live_width *= repeat;
+    t->width = t->live_width + slack;
+  }
+  batch_spec *b = &out->batch;
+  const struct {
+    int32_t *live, *cap;
+  } counts[] = {{&b->seqs, &b->seqs_cap}, {&b->tokens, &b->tokens_cap}, {&b->masked, &b->masked_cap}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
+    *counts[i].live *= repeat;
+    if (*counts[i].cap > 0) *counts[i].cap = *counts[i].live + slack;
+  }
+  out->state.tokens *= repeat;
+  out->state.seqs *= repeat;
+  out->state.masked *= repeat;
+  out->state.work *= repeat;
+}
+
+int32_t fixture_sign(const fixture *f, int32_t repetition) {
+  if (!f->with_signs) return 1;
+  const uint32_t x = ((uint32_t)repetition + 1) * 0x9E3779B9u;
+  return (x ^ x >> 15) * 0x85EBCA6Bu >> 31 == 0 ? 1 : -1;
+}
+
+int32_t fixture_signs(const fixture *f) {
+  int32_t sum = 0;
+  for (int32_t i = 0; i < f->repeat; i++) sum += fixture_sign(f, i);
+  return sum;
+}
+
+row_source tensor_row(const fixture *f, const tensor *t, size_t row) {
+  const int32_t counts[] = {[ROWS_FIXED] = t->n.cap,
+                            [ROWS_TOKENS] = f->state.tokens,
+                            [ROWS_SEQS] = f->state.seqs,
+                            [ROWS_MASKED] = f->state.masked};
+  const size_t times = f->repeat > 0 ? (size_t)f->repeat : 1, live = (size_t)counts[t->n.kind];
+  const bool grows = t->n.kind != ROWS_FIXED;
+  row_source r = {.live = row < live, .columns = (size_t)t->width, .sign = 1};
+  if (t->across) r.columns = times > 1 ? (size_t)t->live_width / times : (size_t)t->width;
+  const size_t once = grows && times > 1 ? live / times : (size_t)t->n.cap;
+  r.at = r.live ? row % once * r.columns : 0;
+  if (grows && times > 1 && r.live) r.sign = fixture_sign(f, (int32_t)(row / once));
+  return r;
+}
+
 void fixture_free(fixture *f) {
   for (int32_t i = 0; i < MAX_TENSORS; i++) free(f->t[i].values);
   memset(f, 0, sizeof *f);
@@ -176,12 +229,17 @@ static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
   ARRAY(float, negative_logq, b->negatives);
 #undef ARRAY
   if (rc != OK) return rc;
+  const int32_t times = b->repeat > 0 ? b->repeat : 1, seqs_once = b->seqs / times,
+                masked_once = b->masked / times, tokens_once = b->tokens / times;
+  const rng at_first = r; // each repetition draws the same
   int32_t row = 0, items = 0;
   for (int32_t s = 0; s < B; s++) {
     const bool on = s < b->seqs;
-    const int32_t n = on ? b->lengths[s] : 0;
+    if (times > 1 && on && s % seqs_once == 0) r = at_first;
+    const int32_t once = times > 1 ? s % seqs_once : s, n = on ? b->lengths[once] : 0;
     // Sequence ids of one word and of more, since dropout counters hold both halves.
-    seq_ids[s] = on ? (s % 2 == 0 ? s : ((int64_t)(1 + s % 5) << 32) + 1000003 * s) : -(int64_t)last;
+    seq_ids[s] =
+        on ? (once % 2 == 0 ? once : ((int64_t)(1 + once % 5) << 32) + 1000003 * once) : -(int64_t)last;
     if (b->prefix) prefix_len[s] = on ? (int32_t)rng_below(&r, (uint64_t)n + 1) : (last ? 9 : 0);
     if (cls_labels != NULL)
       cls_labels[s] =
@@ -207,20 +265,38 @@ static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
     if (positions != NULL) positions[row] = last ? b->n_positions - 1 : 0;
   }
   static const float some_weights[] = {1.0f, 1.0f, 0.5f, 0.0f, 2.25f};
+  const rng at_masks = r;
+  rng after_masks = r;
   for (int32_t i = 0; i < M; i++) {
     const bool on = i < b->masked;
-    if (T > 0) masked[i] = on ? (int32_t)rng_below(&r, (uint64_t)b->tokens) : (last ? T - 1 : 0);
+    if (i == b->masked) after_masks = r;
+    if (times > 1 && on && i % masked_once == 0) r = at_masks;
+    if (T > 0)
+      masked[i] =
+          on ? (int32_t)rng_below(&r, (uint64_t)tokens_once) + (times > 1 ? i / masked_once : 0) * tokens_once
+             : (last ? T - 1 : 0);
     if (labels == NULL) continue;
     const int32_t some = (int32_t)rng_below(&r, rng_below(&r, 2) == 0 ? 1 : (uint64_t)b->classes);
     labels[i] = b->class_base + (on ? some : last ? b->classes - 1 : 0);
     weights[i] = on ? some_weights[rng_below(&r, 5)] : last ? NAN : 1.0f;
     if (label_logq != NULL) label_logq[i] = on ? -5.0f * (float)rng_unit(&r) : last ? NAN : 1.0f;
+    if (times > 1 && on) weights[i] *= (float)fixture_sign(f, i / masked_once);
   }
+  if (times > 1 && M > b->masked) r = after_masks; // negatives are the small one's, which has no dead rows
   for (int32_t i = 0; i < b->negatives; i++) {
     negatives[i] = b->class_base + (int32_t)rng_below(&r, rng_below(&r, 3) == 0 ? 1 : (uint64_t)b->classes);
     negative_logq[i] = -5.0f * (float)rng_unit(&r);
   }
-  return b->distinct && b->masked > 0 ? distinct_rows(masked, b, &r, last) : OK;
+  if (!b->distinct || b->masked == 0) return OK;
+  batch_spec small = *b;
+  small.tokens = tokens_once;
+  small.masked = masked_once;
+  if (times > 1) small.tokens_cap = tokens_once;
+  if (times > 1) small.masked_cap = masked_once;
+  TRY(distinct_rows(masked, &small, &r, last));
+  for (int32_t i = masked_once; times > 1 && i < b->masked; i++)
+    masked[i] = masked[i % masked_once] + i / masked_once * tokens_once;
+  return OK;
 }
 
 // ---- columns -------------------------------------------------------------------------------------------------
@@ -314,6 +390,21 @@ static status write_tensor(column *c, const fixture *f, int32_t i, const double 
   return rc;
 }
 
+status column_raw(const column *c, const fixture *f, int32_t i, void **raw) {
+  const size_t bytes = elements(&f->t[i]) * element_size(c, f->t[i].kind);
+  TRY(mem_new(raw, bytes, 1, "a tensor's image"));
+  const status rc = c->be->download(c->ctx, *raw, c->at[i], bytes);
+  if (rc != OK) {
+    free(*raw);
+    *raw = NULL;
+  }
+  return rc;
+}
+
+double column_element(const column *c, const fixture *f, int32_t i, const void *raw, size_t at) {
+  return fetch(raw, at, element_size(c, f->t[i].kind));
+}
+
 status column_read(const column *c, const fixture *f, int32_t i, double *values) {
   const tensor *t = &f->t[i];
   const size_t size = element_size(c, t->kind), n = elements(t);
@@ -326,24 +417,49 @@ status column_read(const column *c, const fixture *f, int32_t i, double *values)
 }
 
 // An element before a pass: outputs that will be written hold NaN, what is past the live count the filler.
-static double initial(const fixture *f, const tensor *t, size_t at, fill filler) {
-  if (!tensor_is_live(f, t, at)) return filler == FILL_NAN ? NAN : at % 3 == 0 ? -7.5 : 3.25;
-  return t->role == SAVED || t->role == MADE ? NAN : t->values[at];
+static double initial(const tensor *t, const row_source *r, size_t row, size_t j, fill filler) {
+  if (!r->live || j >= (size_t)t->live_width)
+    return filler == FILL_NAN ? NAN : (row * (size_t)t->width + j) % 3 == 0 ? -7.5 : 3.25;
+  if (t->role == SAVED || t->role == MADE) return NAN;
+  const double x = t->values[r->at + (t->across ? j % r->columns : j)];
+  return t->gradient ? r->sign * x : x;
 }
 
 status column_write(column *c, const fixture *f, int32_t i, fill filler) {
   const tensor *t = &f->t[i];
-  double *v;
-  TRY(mem_new(&v, elements(t), sizeof *v, "a tensor of the op checks"));
-  for (size_t j = 0; j < elements(t); j++) v[j] = initial(f, t, j, filler);
-  const status rc = write_tensor(c, f, i, v);
-  free(v);
+  const size_t size = element_size(c, t->kind), n = elements(t);
+  char *raw;
+  TRY(mem_new(&raw, n, size, "a tensor's image"));
+#pragma omp parallel for schedule(static)
+  for (size_t row = 0; row < (size_t)t->n.cap; row++) {
+    const row_source r = tensor_row(f, t, row);
+    for (size_t j = 0, at = row * (size_t)t->width; j < (size_t)t->width; j++, at++)
+      store(raw, at, size, initial(t, &r, row, j, filler));
+  }
+  const status rc = guarded_write(c, &c->memory[i], raw);
+  free(raw);
   return rc;
 }
 
 // The references keep aliases apart: what they hold is what ops.h says, whatever is read or written first.
 static bool aliased(const column *c, const tensor *t) {
   return t->alias != 0 && c->be != &reference_double && c->be != &reference_float;
+}
+
+// The op's arguments; of a grown fixture with its capacities.
+static void bind(const column *c, const suite *s, int32_t i, const fixture *f, direction pass, op_params *p) {
+  memset(p, 0, sizeof *p);
+  s->bind(i, f, c, pass, p);
+  rows *const all[OP_COUNT][2] = {[OP_EMBED] = {&p->embed.n},
+                                  [OP_NORM] = {&p->norm.n},
+                                  [OP_LINEAR] = {&p->linear.n},
+                                  [OP_ATTENTION] = {&p->attention.n},
+                                  [OP_GATHER] = {&p->gather.n, &p->gather.source},
+                                  [OP_XENT] = {&p->xent.n},
+                                  [OP_CLS] = {&p->cls.n}};
+  for (int k = 0; f->repeat > 0 && k < 2; k++)
+    if (all[s->kind][k] != NULL && all[s->kind][k]->kind != ROWS_FIXED)
+      all[s->kind][k]->cap = f->caps[all[s->kind][k]->kind];
 }
 
 status column_open(column *c, const suite *s, int32_t i, const fixture *f, const backend *be, int32_t device,
@@ -353,8 +469,7 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
   c->threads = threads;
   c->float_size = be == &reference_double ? sizeof(double) : sizeof(float);
   op_params p;
-  memset(&p, 0, sizeof p);
-  s->bind(i, f, c, BACKWARD, &p);
+  bind(c, s, i, f, BACKWARD, &p);
   TRY(be->supports(s->kind, &p));
   const backend_config config = {.device = device,
                                  .threads = threads,
@@ -414,8 +529,7 @@ status column_refresh(column *c, const fixture *f, fill filler, direction pass) 
 
 status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direction pass) {
   op_params p;
-  memset(&p, 0, sizeof p);
-  s->bind(i, f, c, pass, &p);
+  bind(c, s, i, f, pass, &p);
   const bool back = pass == BACKWARD;
   const backend *be = c->be;
   if (back && s->backward != NULL) return s->backward(i, be, c->ctx, &p);
@@ -481,11 +595,24 @@ static status given_intact(const column *c, const fixture *f, int32_t k, fill fi
   const status rc = column_read(c, f, k, v);
   *same = true;
   for (size_t j = 0; rc == OK && j < elements(t); j++) {
-    const double was = initial(f, t, j, filler);
+    const size_t row = j / (size_t)t->width;
+    const row_source r = tensor_row(f, t, row);
+    const double was = initial(t, &r, row, j % (size_t)t->width, filler);
     *same = *same && (v[j] == was || (isnan(v[j]) && isnan(was)));
   }
   free(v);
   return rc;
+}
+
+status column_guards(const column *c, const fixture *f, char broken[LABEL]) {
+  broken[0] = '\0';
+  for (int32_t k = 1; k < MAX_TENSORS; k++) {
+    bool same;
+    if (c->memory[k].base == NULL) continue;
+    TRY(guarded_read(c, &c->memory[k], NULL, &same));
+    if (!same) snprintf(broken, LABEL, "memory beside %s was written", f->t[k].name);
+  }
+  return OK;
 }
 
 status column_intact(const column *c, const fixture *f, fill filler, char broken[LABEL]) {

@@ -31,8 +31,11 @@ typedef struct tensor {
   int32_t
       derivative; // of a GIVEN tensor: the one that holds its gradient; of a SAVED one: the one given; 0: none
   int32_t alias;  // shares memory with this tensor in the backend under test; 0: no
+  bool across;    // its columns are the batch's tokens
+  bool gradient;  // GIVEN, CONSUMED or REWRITTEN: results are linear in it
   bool absent;    // NULL
-  double *values; // [n.cap * width] what it holds before the first pass
+  double *
+      values; // [n.cap * width] what it holds before the first pass; of a grown fixture what the small one had
 } tensor;
 
 enum { MAX_LENGTHS = 2048 };
@@ -45,6 +48,7 @@ typedef struct batch_spec {
   bool distinct; // masked rows are, those past the live count too
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
+  int32_t repeat;                         // the live part is this many times the same; 0: once
   int32_t cls_classes;
   bool prefix;
 } batch_spec;
@@ -55,6 +59,9 @@ typedef struct fixture {
   step_state state;
   batch_spec batch;
   tensor t[MAX_TENSORS]; // from 1
+  int32_t repeat;        // grown: how many times the small one
+  bool with_signs;
+  int32_t caps[4]; // grown: capacity of each kind of rows
   rng random;
   status rc; // of the setup so far
 } fixture;
@@ -67,6 +74,10 @@ typedef struct suite {
   const char *name;
   op_kind kind;
   int32_t cases;
+  // The last `real` of them are of real sizes: how many times the fixture that they set up (which has no dead rows) is
+  // repeated; 1: it is run like any other.
+  int32_t real;
+  const int32_t *repeats; // [real]
   void (*label)(int32_t i, char text[LABEL]);
   // Describes case i with fixture_put() and fixture fields. Tensors are filled at once; errors are kept in f->rc.
   void (*setup)(int32_t i, fixture *f);
@@ -128,6 +139,19 @@ extern const int32_t n_suites;
 
 status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f);
 void fixture_free(fixture *f);
+// The same rows, sequences and masks again and again, gradients and weights with a sign of each repetition, and `slack`
+// dead rows; parameters stay. Shares what `small` holds. What each row of results is follows from the small one's row
+// and the sign; sums over rows from the sum of the signs. (With signs sums stay near 0, and roundings do not repeat.)
+void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t slack);
+typedef struct row_source { // a row of a tensor, where it comes from
+  bool live;
+  size_t at;      // element of `values` that its first column is
+  size_t columns; // of it there; further columns begin again
+  double sign;
+} row_source;
+row_source tensor_row(const fixture *f, const tensor *t, size_t row);
+int32_t fixture_sign(const fixture *f, int32_t repetition);        // 1 or -1
+int32_t fixture_signs(const fixture *f);                           // their sum
 bool tensor_is_live(const fixture *f, const tensor *t, size_t at); // not past a live count
 
 // What lies past the live counts, and in outputs that were not written yet.
@@ -142,6 +166,10 @@ status column_refresh(column *c, const fixture *f, fill filler, direction pass);
 status column_write(column *c, const fixture *f, int32_t tensor,
                     fill filler); // one tensor as it is before a pass
 status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direction pass);
+// The bytes of a tensor, to be freed; and element i of them.
+status column_raw(const column *c, const fixture *f, int32_t tensor, void **raw);
+double column_element(const column *c, const fixture *f, int32_t tensor, const void *raw, size_t i);
+status column_guards(const column *c, const fixture *f, char broken[LABEL]); // only these
 status column_read(const column *c, const fixture *f, int32_t tensor, double *values);
 status column_snapshot(const column *c, const fixture *f, snapshot *out);
 // Rounds activations to what a backend with smaller ones would have stored.
