@@ -3,7 +3,7 @@
 #
 # Variables: CC=gcc|clang  SAN=1 (address + undefined-behaviour sanitizers)  TSAN=1 (thread sanitizer)
 #            COV=1 (gcov)  DEBUG=1 (-O0 -g)  V=1 (show commands)  EXTRA_CFLAGS=  PREFIX=/usr/local DESTDIR=
-#            ONLY=pattern (tests)  STRICT=1 (a skipped test is a failure)
+#            ONLY=pattern (tests)  FULL=1 (tests: nothing is left out)  STRICT=1 (that, and a skipped test is a failure)
 #            WERROR=1 (a warning of the compiler is an error: for CI and for whoever changes the code)
 #            CUDA=1|sim (the CUDA backend, by nvcc or on the simulator)  NVCC=  CUDA_HOME=  GPU_ARCHS=  CUSIM_KIND=
 # Every set of flags has a build directory of its own; build/souk and build/souk-infer are the default build.
@@ -105,20 +105,24 @@ deps: ## install what the build needs (apt; only what is missing)
 deps-lint: ## install what `make lint` needs
 	@tools/install_deps $(LINT_APT)
 
+# Whoever types no -j gets a job for each processor.
+JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # Pkg-config answers are read when make starts, so what needs packages runs make again after installing them.
 demo: build/.deps-ok ## from raw log to ranked lists on this machine, in about two minutes
-	@$(MAKE) --no-print-directory all
+	@echo "building in $(B)"
+	@$(MAKE) --no-print-directory $(JOBS) all
 	@tools/demo $(B)
 
-test: build/.deps-ok ## build and run all tests (SAN=1, TSAN=1, ONLY=pattern, STRICT=1)
-	@$(MAKE) --no-print-directory all tests-built
+test: build/.deps-ok ## build and run the tests (FULL=1: all schedules and fuzzing too; SAN=1, TSAN=1, ONLY=pattern, STRICT=1)
+	@echo "building in $(B)"
+	@$(MAKE) --no-print-directory $(JOBS) all tests-built
 	@tests/run $(B)
 
 tests-built: $(TEST_BIN)
 
 coverage: ## line coverage of src/ by the tests, a line a directory (gcovr)
 	@tools/install_deps gcovr
-	@$(MAKE) --no-print-directory COV=1 test
+	@$(MAKE) --no-print-directory COV=1 test FULL=1
 	@gcovr --root . --filter 'src/' --object-directory build/gcc-cov --csv build/coverage.csv
 	@awk -F, 'NR > 1 {d = $$1; sub("/[^/]*$$", "", d); n[d] += $$2; hit[d] += $$3; n["all"] += $$2; hit["all"] += $$3} \
 	  END {for (d in n) printf "%-16s %6d of %6d lines  %5.1f%%\n", d, hit[d], n[d], 100 * hit[d] / n[d]}' build/coverage.csv | sort -r

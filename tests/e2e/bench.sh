@@ -44,7 +44,11 @@ check_error "a device that is none" "device" tiny --device tpu
 check_error "tf32 on the CPU" "--matmul tf32: the cpu backend multiplies in fp32" tiny --matmul tf32
 check_error "no tokens" "tokens" tiny --tokens -1
 check_error "a table that cannot be written" "/no/such" tiny --csv /no/such/t.csv
-check_error "a full disk" "cannot write /dev/full" tiny --csv /dev/full
+if full_device; then
+  check_error "a full disk" "cannot write /dev/full" tiny --csv /dev/full
+else
+  skip "a full disk" "/dev/full is not that device"
+fi
 
 unset MAKEFLAGS MAKELEVEL MFLAGS
 library=$PWD/build/cusim-st/libsouk_cuda.so

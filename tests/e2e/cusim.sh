@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # The CUDA simulator: builds its kinds, then runs its tests in every build and schedule, the planted faults, and the
-# comparison with the CUDA toolkit's headers where there is one.
+# comparison with the CUDA toolkit's headers where there is one. Without FULL=1 one kind in a few schedules.
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/../.." || exit 1
 # The simulator has sanitizer builds of its own: what `make SAN=1` sets for others does not concern it.
 unset ASAN_OPTIONS UBSAN_OPTIONS MAKEFLAGS MAKELEVEL MFLAGS
 export CUSIM_NOTES=0
-if ! nice -n 5 make --no-print-directory -j2 cusim-tests >"$work/build.log" 2>&1; then
+if thorough; then goal=cusim-tests; else goal=cusim-st; fi
+if ! nice -n 5 make --no-print-directory -j2 $goal >"$work/build.log" 2>&1; then
   not_ok "the simulator builds" "$work/build.log"
   finish
 fi
@@ -37,6 +38,21 @@ in_kind() { # KIND TEST [VARIABLE=VALUE]...
   pass "$test, $kind${*:+, $*}" env "$@" timeout 120 "build/cusim-$kind/tests/cusim/$test"
 }
 
+bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
+check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
+check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
+check_error "a machine without a device can be had" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
+check_error "so can one with an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
+if ! thorough; then
+  left_out "the simulator's other builds, schedules and devices, and its planted faults"
+  in_kind st test_samples CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
+  in_kind st test_api CUSIM_STREAMS=lazy
+  in_kind st test_libs
+  in_kind st test_product
+  pass "loaded with dlopen" timeout 60 build/cusim-st/tests/cusim/plugin_main build/cusim-st/tests/cusim/libfaults.so
+  finish
+fi
+
 for cp in late early; do
   for order in forward reverse shuffled; do in_kind st test_samples CUSIM_ORDER=$order CUSIM_CPASYNC=$cp; done
 done
@@ -60,12 +76,6 @@ for kind in st mt race asan; do
   dir=build/cusim-$kind/tests/cusim
   pass "loaded with dlopen, $kind" timeout 60 "$dir/plugin_main" "$dir/libfaults.so"
 done
-bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
-check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
-check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
-check_error "a machine without a device can be had" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
-check_error "so can one with an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
-
 check_error "a report from a loaded library has file and line" "race: read after write without a barrier at faults.cu:" \
   bash -c "CUSIM_ON_ERROR=return build/cusim-race/tests/cusim/plugin_main build/cusim-race/tests/cusim/libfaults.so 3"
 pass faults tests/cusim/faults.sh

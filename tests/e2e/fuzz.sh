@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Fuzz targets: built, seeds replayed, then a minute of fuzzing over all of them (FUZZ_SECONDS=). Needs clang
-# with libFuzzer. A crash prints the input's file and the command that shows it again.
+# Fuzz targets: built, seeds replayed, then a minute of fuzzing over all of them (FUZZ_SECONDS=). With FULL=1 only, and
+# clang with libFuzzer. A crash prints the input's file and the command that shows it again.
 . "$(dirname "$0")/lib.sh"
 seconds=${FUZZ_SECONDS:-60}
 has_fuzzer() {
@@ -10,6 +10,9 @@ has_fuzzer() {
 }
 if [ "$(basename "$SOUK_BUILD")" != gcc ]; then # once is enough: the targets have a build of their own
   skip "fuzzing" "only beside the default build"
+  finish
+elif ! thorough; then
+  left_out "fuzzing: two minutes and more, with building"
   finish
 elif ! has_fuzzer; then
   skip "fuzzing" "no clang with libFuzzer (make deps-lint)"

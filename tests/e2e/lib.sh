@@ -42,6 +42,13 @@ check_error() {
   if [ $rc -ne 0 ] && [ $rc -lt 126 ] && grep -qF -- "$text" "$work/.err"; then ok "$name"; return; fi
   not_ok "$name (wanted: $text)"; told $rc "$@"; said "$work/.err"
 }
+# What a machine may lack; what needs it is skipped, and so counted.
+full_device() { [ -c /dev/full ] && ! { echo x >/dev/full; } 2>/dev/null; } # not so in every container
+terminal() { script -qec true /dev/null </dev/null >/dev/null 2>&1; }       # script(1) and /dev/pts
+# Much of what takes minutes repeats itself, in other builds or orders: one of a kind is enough for a user, and FULL=1 or
+# STRICT=1 runs them all. left_out WHAT: told in a line, and not counted.
+thorough() { [ "${FULL:-0}" = 1 ] || [ "${STRICT:-0}" = 1 ]; }
+left_out() { echo "# left out without FULL=1: $1"; }
 # quietly COMMAND...: a step on the way to a check; it counts only when it fails.
 quietly() {
   local rc

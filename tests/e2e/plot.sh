@@ -8,6 +8,7 @@ well_formed() {
   elif command -v python3 >/dev/null; then python3 -c 'import sys, xml.dom.minidom; xml.dom.minidom.parse(sys.argv[1])' "$1"
   else grep -q '</svg>' "$1"; fi
 }
+command -v xmllint >/dev/null || command -v python3 >/dev/null || skip "pictures are well-formed" "no xmllint and no python3"
 check "a run" "$souk" plot "$work/a" --out "$work/a.svg"
 check "is a picture" well_formed "$work/a.svg"
 for figure in train/loss train/lr train/grad_norm valid/ndcg@10 valid/hr@10; do

@@ -7,7 +7,7 @@ mkdir -p "$tree/tests/e2e" "$tree/build/tests/unit"
 cp tests/run "$tree/tests/"
 cp tests/e2e/lib.sh "$tree/tests/e2e/"
 made() { cat >"$tree/$1"; chmod +x "$tree/$1"; } # PATH: a test of standard input
-run() { (unset ONLY STRICT; cd "$tree" && env "$@" tests/run build) >"$work/said" 2>"$work/.err"; } # [VARIABLE=VALUE]...
+run() { (unset ONLY STRICT FULL; cd "$tree" && env "$@" tests/run build) >"$work/said" 2>"$work/.err"; } # [VARIABLE=VALUE]...
 fails() { ! run "$@"; }
 has() { grep -qF -- "$1" "$work/said" || { cat "$work/said"; return 1; }; }
 lacks() { ! grep -F -- "$1" "$work/said"; }
@@ -34,6 +34,23 @@ X
 check "a script's name is shown while it runs" run
 check "and its line completed at its end" grep -qE '^tests/e2e/name.sh +1 passed   0 failed   0 skipped +[0-9]+s$' "$work/said"
 rm "$tree/tests/e2e/name.sh"
+
+# What is left out is said, and neither a skip nor a failure.
+made tests/e2e/part.sh <<X
+$begin
+if thorough; then ok "much"; else left_out "much"; fi
+finish
+X
+check "a script that leaves everything out" run
+check "says so" has "# left out without FULL=1: much"
+check "which is not counted" last "2 passed, 0 failed, 0 skipped"
+check "FULL=1 leaves nothing out" run FULL=1
+check "which counts" last "3 passed, 0 failed, 0 skipped"
+check "nor does STRICT=1" run STRICT=1
+check "and that counts" last "3 passed, 0 failed, 0 skipped"
+check "a pattern that fits nothing is a failure" fails ONLY=nothing
+check "with a sentence" has "no test is called like nothing"
+rm "$tree/tests/e2e/part.sh"
 
 # A script whose checks fail in the middle of much else.
 made tests/e2e/bad.sh <<X

@@ -25,11 +25,11 @@ check "nothing half-written is left" bash -c "! ls $a | grep -qE 'tmp|old'"
 check "an event file for TensorBoard" bash -c "ls $a | grep -q '^events.out.tfevents'"
 check "plain lines when not a terminal" bash -c "grep -q '^step ' $a.err && ! grep -q \$'\r' $a.err"
 check "with an end that says how it went" bash -c "grep -q '^done: 40 steps, .* ended by train.steps = 40$' $a.err && grep -q '^best ndcg@10 .* memory at most' $a.err"
-if command -v script >/dev/null; then
+if terminal; then
   script -qec "$souk pretrain $work/tiny.yaml --out $work/tty --steps 10 --eval_every 0" /dev/null >"$work/tty.out" 2>&1
   check "one line redrawn on a terminal, with an ETA" bash -c "grep -qE \$'\r.*step +5/10 .*eta' $work/tty.out"
 else
-  skip "one line redrawn on a terminal" "no script(1)"
+  skip "one line redrawn on a terminal" "no script(1), or no /dev/pts"
 fi
 check "the best may go like any other" train "$work/nobest" --steps 40 --eval_every 15 --save_every 10 --keep 1 --no-keep-best --lr 0 --metric loss
 check "and its name with it" test "$(ls "$work/nobest" | grep -E '^(step|best|last)' | tr '\n' ' ')" = "last step-00000040 "

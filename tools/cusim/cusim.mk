@@ -72,7 +72,7 @@ $(foreach kind,$(CUSIM_KINDS),$(eval $(call CUSIM_RULES,$(kind))))
 cusim-tests: $(CUSIM_KINDS:%=cusim-%)
 
 test-cusim: ## the CUDA simulator's own tests
-	@$(MAKE) --no-print-directory test ONLY=cusim
+	@$(MAKE) --no-print-directory test ONLY=cusim FULL=1
 
 conform-cusim: ## compare the simulator with the CUDA toolkit: headers, and the fixtures compiled for every device
 	@tests/cusim/conform.sh full
