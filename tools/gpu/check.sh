@@ -79,10 +79,7 @@ steps() { # RUN OPTIONS...: the median of the rates of all lines but the first
 stage_base() {
   steps base --data.dir data/base "${base_options[@]}" --steps "$base_steps" --log_every $(((base_steps + 3) / 4)) "$@"
 }
-stage_base-tf32() {
-  "${souk[@]}" pretrain --help | grep -q -e '--train.matmul ' || skipped "this program has no train.matmul"
-  stage_base --train.matmul tf32
-}
+stage_base-tf32() { stage_base --train.matmul tf32; }
 stage_beauty() {
   steps beauty beauty.yaml --data.dir data/beauty "${beauty_options[@]}" --steps "$beauty_steps" --log_every $(((beauty_steps + 3) / 4))
 }

@@ -78,17 +78,23 @@ static int32_t calls_of(double seconds, int32_t n_sets, bool consuming) {
   return wanted < 1 ? 1 : wanted > most ? most : (int32_t)wanted;
 }
 
+// What the next sample will use is as if nothing had used it.
+static status restore(const maker *k, int32_t next, int32_t calls, int32_t n_sets) {
+  for (int32_t i = 0; i < calls && i < n_sets; i++) TRY(maker_restore(k, (next + i) % n_sets));
+  return OK;
+}
+
 static status time_row(const bench *b, const maker *k, const op_params *sets, int32_t n_sets,
                        bench_row *row) {
   double samples[MOST_SAMPLES], spent = 0, seconds;
   int32_t next = 0, n = 0, calls = 1;
   for (int32_t i = 0; i < 2; i++) { // warm-up: code, caches of plans, pages
-    TRY(maker_restore(k));
+    TRY(restore(k, next, 1, n_sets));
     TRY(time_calls(b, row->op, sets, n_sets, &next, 1, &seconds));
   }
   calls = calls_of(seconds, n_sets, k->n_taken > 0);
   while (n < MOST_SAMPLES && (spent < b->config.seconds || n < LEAST_SAMPLES)) {
-    TRY(maker_restore(k));
+    TRY(restore(k, next, calls, n_sets));
     TRY(time_calls(b, row->op, sets, n_sets, &next, calls, &seconds));
     spent += seconds;
     samples[n++] = seconds / calls;

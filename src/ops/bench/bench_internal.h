@@ -59,8 +59,8 @@ typedef struct maker {
 
 act *take_acts(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
 float *take_floats(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
-uint8_t *take_touched(maker *k);      // [V] marks of the batch's words, consumed
-status maker_restore(const maker *k); // what calls have consumed
+uint8_t *take_touched(maker *k);                   // [V] marks of the batch's words, consumed
+status maker_restore(const maker *k, int32_t set); // what a call with this set has consumed
 void maker_free(maker *k);
 
 // ---- rows (bench_rows.c) -------------------------------------------------------------------------------------

@@ -86,8 +86,8 @@ uint8_t *take_touched(maker *k) {
   return p;
 }
 
-status maker_restore(const maker *k) {
-  for (int32_t i = 0; i < k->n_taken; i++)
+status maker_restore(const maker *k, int32_t set) {
+  for (int32_t i = set * k->of_set; i < (set + 1) * k->of_set; i++)
     TRY(k->be->copy(k->ctx, k->taken[i].p, k->taken[i].kept, k->taken[i].bytes));
   return OK;
 }
