@@ -91,15 +91,19 @@ static int publish_names(const temporary *data, const temporary *names) {
 // The old names leave first and the new ones come last, each step on disk before the next: wherever it is cut short, the
 // data have their own names or none.
 static int publish_pair(temporary *data, temporary *names, const char *names_path, const char *old) {
-  const bool had = is_regular(names_path);
+  bool had = is_regular(names_path);
   int error = sync_fd(data->fd);
   if (error == 0 && names != NULL) error = sync_fd(names->fd);
   if (error == 0 && had) error = move(names_path, old);
+  if (error == ENOENT && had && !is_regular(names_path)) { // somebody else has moved them aside
+    had = false;
+    error = 0;
+  }
   if (error != 0) return error;
   if (had) error = parent_sync(old);
   if (error == 0) error = move(data->name, data->path);
   if (error != 0) {
-    if (had) rename(old, names_path);
+    if (had && !is_regular(names_path)) rename(old, names_path);
     return error;
   }
   error = parent_sync(data->path);
