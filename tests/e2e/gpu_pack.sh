@@ -77,14 +77,17 @@ run_check() { # the archive comes from elsewhere, and so does the script
 check "check.sh, every stage of it" run_check "$pack" "$out"
 row() { grep -E "^$1 +$2 +[0-9]+  $3" "$out/table.txt" || { cat "$out/table.txt"; return 1; }; }
 check "the card" row device ok 'the simulator$'
-check "the self-test" row selftest ok '4 of 4 checks passed'
-check "whole models" row tests ok '[1-9][0-9]* passed, 0 of them skipped$'
+check "the self-test" row selftest ok '4 of 4 checks passed.*; in TF32 1 of 1 checks passed'
+check "the tests" row tests ok '[1-9][0-9]* passed'
+all_tests() { [ "$(grep -c '^1\.\.' "$out/log.txt")" = "$(ls tests/cuda/*.c | wc -l)" ]; }
+check "all of them" all_tests
 check "memcheck" row memcheck ok 'ERROR SUMMARY: 0 errors$'
 check "racecheck" row racecheck ok 'RACECHECK SUMMARY: 0 hazards'
 check "op times" row ops ok '[0-9.]+ GF/s, [0-9.]+ GB/s'
 check "with the table of every row" grep -q '^[^,]*,.*,norm_forward,' "$out/ops.csv"
 check "steps of BERT" row base ok '[1-9][0-9]* tokens/s'
 check "with products in tf32" row base-tf32 ok '[1-9][0-9]* tokens/s'
+check "which it says" grep -q 'fp32 with products in tf32' "$out/log.txt"
 check "steps of Beauty" row beauty ok '[1-9][0-9]* tokens/s'
 check "the dearest kernel, its launches added up" row ncu ok 'two has 100% of 40.0 ms$'
 dearest() { sed -n '/^kernel .*launches/,/^figure/p' "$out/log.txt" | awk '/%/ && !/^kernel/ && !/^figure/ { print $1, $2, $5 }' | xargs; }
@@ -127,5 +130,5 @@ complete() { # but for them, it has all that it needs
   local top=$work/root/souk-gpu
   ! "$top/glibc/ld.so" --library-path "$top/glibc:$top/lib" --list "$top/bin/$1" | grep -vF "$top" | grep -vE 'linux-vdso|libcudart|libcublasLt'
 }
-for f in souk test_cuda libsouk_cuda.so; do check "everything else of $f does" complete $f; done
+for f in souk test_cuda test_cuda_tf32 libsouk_cuda.so; do check "everything else of $f does" complete $f; done
 finish

@@ -41,11 +41,17 @@ stage_device() {
 stage_selftest() {
   "${souk[@]}" selftest "${selftest_checks[@]}" --device cuda | tee "$work/selftest"
   [ "${PIPESTATUS[0]}" = 0 ] || exit 1
-  figure "$(tail -n 1 "$work/selftest")"
+  "${souk[@]}" selftest "${tf32_checks[@]}" --device cuda --matmul tf32 | tee "$work/selftest-tf32"
+  [ "${PIPESTATUS[0]}" = 0 ] || exit 1
+  figure "$(tail -n 1 "$work/selftest"); in TF32 $(tail -n 1 "$work/selftest-tf32")"
 }
 stage_tests() {
-  CMOCKA_MESSAGE_OUTPUT=TAP "${test_cuda[@]}" | tee "$work/tests"
-  [ "${PIPESTATUS[0]}" = 0 ] || exit 1
+  local t failed=0
+  for t in bin/test_*; do
+    CMOCKA_MESSAGE_OUTPUT=TAP "${loader[@]}" "$t" | tee -a "$work/tests"
+    [ "${PIPESTATUS[0]}" = 0 ] || failed=1
+  done
+  [ $failed = 0 ] || exit 1
   figure "$(grep -c '^ok' "$work/tests") passed, $(grep -ci '^ok.*# skip' "$work/tests") of them skipped"
 }
 sanitizer() { # TOOL
@@ -133,12 +139,12 @@ stage_torch() {
 # The programs, as commands. Their own libraries they find by themselves; where the machine's C library does not do, they are
 # started through the one in the pack.
 programs() {
-  local loader=()
+  loader=()
   if ! bin/souk --version >/dev/null 2>&1; then
     loader=(glibc/ld.so --library-path "$PWD/glibc${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH}")
     "${loader[@]}" bin/souk --version >/dev/null || { echo "the program does not start on this machine"; exit 1; }
   fi
-  souk=("${loader[@]}" bin/souk) test_cuda=("${loader[@]}" bin/test_cuda)
+  souk=("${loader[@]}" bin/souk)
   export SOUK_CUDA_BACKEND=$PWD/bin/libsouk_cuda.so
   backend=$(sed -n 's/^backend //p' VERSION)
 }

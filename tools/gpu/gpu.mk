@@ -6,6 +6,6 @@ build/gpu/bin/souk: $(B)/src/main.o $(B)/libsouk.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(GPU_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
-build/gpu/bin/test_cuda: $(B)/tests/cuda/test_cuda.o $(TEST_LIB_OBJ) $(B)/infer-internal.a $(B)/libsouk.a
+build/gpu/bin/test_%: $(B)/tests/cuda/test_%.o $(TEST_LIB_OBJ) $(B)/infer-internal.a $(B)/libsouk.a
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(GPU_LDFLAGS) -o $@ $^ -lcmocka $(PKG_LIBS)
