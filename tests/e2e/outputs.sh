@@ -15,23 +15,23 @@ for i in 1 2 3 4 5; do echo "{\"user\":$i,\"history\":[\"i$i\",\"i3\"]}"; done >
 sed 's/}$/,"candidates":["i1","i2"]}/' q >candidates
 echo '{"tokens":["[CLS]","i1","[SEP]"]}' >sequences
 
-# write OPTION FILE: the command with that option. Names end in .npy where the command wants it.
+# write OPTION FILE: the command with that option, run=exec: in place of this shell. Names end in .npy where the command wants it.
 write() {
   local to=$2
   case $1 in
-  rank) "$infer" rank B --input q --threads 1 --output "$to" ;;
-  score) "$infer" score B --input candidates --output "$to" ;;
-  info) "$infer" info B --json --output "$to" ;;
-  users) "$infer" users B --input q --output "$to" ;;
-  items) "$infer" items B --output "$to" ;;
-  users-names) "$infer" users B --input q --output other.npy --names "$to" ;;
-  items-names) "$infer" items B --output other.npy --names "$to" ;;
-  lists) "$souk" eval run --bootstrap 0 --threads 1 --lists "$to" >/dev/null ;;
-  vectors-items) "$souk" vectors run --items "$to" ;;
-  vectors-users) "$souk" vectors run --data data --users "$to" ;;
-  vectors-hidden) "$souk" vectors run --input sequences --hidden "$to" ;;
-  vectors-h5) "$souk" vectors run --items "$to" ;;
-  plot) "$souk" plot run --out "$to" ;;
+  rank) ${run:-} "$infer" rank B --input q --threads 1 --output "$to" ;;
+  score) ${run:-} "$infer" score B --input candidates --output "$to" ;;
+  info) ${run:-} "$infer" info B --json --output "$to" ;;
+  users) ${run:-} "$infer" users B --input q --output "$to" ;;
+  items) ${run:-} "$infer" items B --output "$to" ;;
+  users-names) ${run:-} "$infer" users B --input q --output other.npy --names "$to" ;;
+  items-names) ${run:-} "$infer" items B --output other.npy --names "$to" ;;
+  lists) ${run:-} "$souk" eval run --bootstrap 0 --threads 1 --lists "$to" >/dev/null ;;
+  vectors-items) ${run:-} "$souk" vectors run --items "$to" ;;
+  vectors-users) ${run:-} "$souk" vectors run --data data --users "$to" ;;
+  vectors-hidden) ${run:-} "$souk" vectors run --input sequences --hidden "$to" ;;
+  vectors-h5) ${run:-} "$souk" vectors run --items "$to" ;;
+  plot) ${run:-} "$souk" plot run --out "$to" ;;
   esac
 }
 suffix() { case $1 in vectors-h5) echo .h5 ;; vectors-*) echo .npy ;; plot) echo .svg ;; esac; }
@@ -86,9 +86,8 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
   fi
   # A name that can be foreseen is not used; what was planted there stays, and is not followed.
   echo victim >victim$s
-  for pid in $(seq $(($$ + 1)) $(($$ + 300))); do ln -s victim$s planted$s.tmp.$pid; done 2>/dev/null
-  check "$option: beside planted links" write $option planted$s
-  check "$option: which are not written through" bash -c "[ \"\$(cat victim$s)\" = victim ] && cmp planted$s $good && [ \$(ls planted$s.tmp.* | wc -l) = 300 ]"
+  check "$option: beside a planted link" eval "(ln -s victim$s planted$s.tmp.\$BASHPID && run=exec && write $option planted$s)"
+  check "$option: which is not written through, and stays" bash -c "[ \"\$(cat victim$s)\" = victim ] && cmp planted$s $good && [ -L planted$s.tmp.* ]"
   # What a killed one left goes, with a line; what is in use or not by our name stays.
   echo half >left$s.tmp.souk-0123456789abcdef
   echo used >left$s.tmp.souk-fedcba9876543210
@@ -153,6 +152,18 @@ for kind in infer souk; do
   check "$kind: names without data do not come back" bash -c "! ls v.npy*souk-* && cmp v.npy.names.tsv new.tsv"
   rm -f v.npy* new.*
 done
+# Killed before any of its files is made or renamed: the next one leaves nothing behind, and both are new.
+"$souk" vectors run --items w.npy; cp w.npy new.npy; cp w.npy.names.tsv new.tsv
+for fault in create rename; do
+  n=$(SOUK_FAULT=count "$souk" vectors run --items w.npy 2>&1 | sed -n "s/^faults:.* $fault \([0-9]*\).*/\1/p") good=0
+  for at in $(seq 1 "$n"); do
+    { SOUK_FAULT=$fault:$at! "$souk" vectors run --items w.npy; } 2>/dev/null
+    "$souk" vectors run --items w.npy 2>/dev/null
+    cmp -s w.npy new.npy && cmp -s w.npy.names.tsv new.tsv && ! ls w.npy*souk-* >.out 2>&1 && good=$((good + 1))
+  done
+  check "vectors: killed before ${fault}s, each of $n" test "$n" -gt 1 -a $good = "$n"
+done
+
 # ---- directories ---------------------------------------------------------------------------------------------
 # directory COMMAND: makes the directory P anew.
 directory() {
@@ -215,7 +226,7 @@ check "30 forced exports, none of $opens opens fails" test $failed = 0 -a $opens
 
 # ---- a run that ends before its first checkpoint -------------------------------------------------------------
 train=("$souk" pretrain --data.dir data --steps 4 --log_every 1 --hidden 16 --layers 1 --heads 2 --max_positions 12 --train.threads 1 --peak_gflops 10 --eval_every 0 --save_every 4)
-SOUK_FAULT=write:6! "${train[@]}" --out early 2>/dev/null
+{ SOUK_FAULT=write:6! "${train[@]}" --out early; } 2>/dev/null
 cp early/metrics.jsonl before
 check "a run killed before its first checkpoint has metrics" test -s before -a ! -e early/last
 check_error "which another one does not overwrite" "--resume starts it again and keeps them" "${train[@]}" --out early
