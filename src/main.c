@@ -43,7 +43,7 @@ static status whole(int argc, char **argv, bool *done) {
 
 static void usage(FILE *to) {
   fprintf(to,
-          "Souk " SOUK_VERSION ": pre-trains behaviour encoders on e-commerce logs and ranks with them.\n\n"
+          "Souk " SOUK_VERSION " pre-trains behaviour encoders on e-commerce logs and ranks with them.\n\n"
           "usage: souk COMMAND [arguments]; souk COMMAND --help tells more\n\n");
   for (const command *c = commands; c->name != NULL; c++) fprintf(to, "  %-10s %s\n", c->name, c->summary);
   fprintf(to, "\nsouk --version, souk --man (a manual page), souk --completion bash\n"

@@ -29,6 +29,9 @@ static const struct {
     {PATH_HUGGING_FACE, "a Hugging Face model", "souk import takes it", NULL},
     {PATH_EMPTY, "an empty directory", NULL, NULL},
     {PATH_DIRECTORY, "a directory of another kind", NULL, NULL},
+    {PATH_LOG, "a log", "souk prepare --log takes it", NULL},
+    {PATH_METRICS, "a metrics file of a run", "souk plot takes it", NULL},
+    {PATH_BINARY, "a binary file", NULL, NULL},
     {PATH_FILE, "a file", NULL, NULL},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
@@ -69,10 +72,42 @@ static path_kind look_through(const char *dir) {
   return kind;
 }
 
+static bool ends_with(const char *path, size_t n, const char *end) {
+  const size_t m = strlen(end);
+  return n >= m && strncmp(path + n - m, end, m) == 0;
+}
+
+// Is there a control character that no text has? A compressed file has one soon.
+static bool is_binary(const char *path) {
+  unsigned char head[512];
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  if (fd < 0) return false;
+  const ssize_t n = read(fd, head, sizeof head);
+  close(fd);
+  for (ssize_t i = 0; i < n; i++)
+    if (head[i] < 0x20 && head[i] != '\t' && head[i] != '\n' && head[i] != '\r') return true;
+  return false;
+}
+
+// Nothing is read of a pipe, whose reader would miss it.
+static path_kind kind_of_file(const char *path, bool regular) {
+  static const char *const logs[] = {".csv", ".tsv", ".jsonl"};
+  size_t n = strlen(path);
+  if (ends_with(path, n, "metrics.jsonl")) return PATH_METRICS;
+  if (ends_with(path, n, ".gz")) n -= 3;
+  for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
+    if (ends_with(path, n, logs[i])) return PATH_LOG;
+  return regular && is_binary(path) ? PATH_BINARY : PATH_FILE;
+}
+
+static bool is_file(path_kind kind) {
+  return ((unsigned)kind & (PATH_FILE | PATH_LOG | PATH_METRICS | PATH_BINARY)) != 0;
+}
+
 path_kind path_kind_of(const char *path) {
   struct stat st;
   if (stat(path, &st) != 0) return PATH_NOTHING;
-  if (!S_ISDIR(st.st_mode)) return PATH_FILE;
+  if (!S_ISDIR(st.st_mode)) return kind_of_file(path, S_ISREG(st.st_mode));
   if (has_schema(path, "manifest.json", "souk.dataset")) return PATH_DATASET;
   if (has_schema(path, "manifest.json", "souk.checkpoint"))
     return holds(path, "batch.h5") ? PATH_STEP : PATH_CHECKPOINT;
@@ -116,12 +151,13 @@ status path_check(const char *path, unsigned wanted) {
   if (path[0] == '\0') return fail(ERR_ARGUMENT, "a path is empty");
   const path_kind kind = path_kind_of(path);
   if ((wanted & PATH_CONFIG) != 0 && kind == PATH_FILE) return OK;
+  if ((wanted & PATH_FILE) != 0 && is_file(kind)) return OK;
   if (kind == PATH_DAMAGED || (wanted & (unsigned)kind) != 0) return OK;
   name_wanted(text, wanted);
   if (kind == PATH_NOTHING && errno == ENOENT)
     return fail(ERR_NOT_FOUND, "%s does not exist, and %s", path, text);
   if (kind == PATH_NOTHING) return fail(ERR_IO, "cannot open %s: %s", path, strerror(errno));
-  if (kind != PATH_FILE && access(path, R_OK | X_OK) != 0)
+  if (!is_file(kind) && access(path, R_OK | X_OK) != 0)
     return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
   const int i = index_of(kind);
   if (kinds[i].use == NULL) return fail(ERR_ARGUMENT, "%s is %s, but %s", path, kinds[i].name, text);

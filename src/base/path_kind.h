@@ -17,9 +17,12 @@ typedef enum path_kind {
   PATH_HUGGING_FACE = 1 << 7, // config.json or model.safetensors
   PATH_EMPTY = 1 << 8,        // a directory with nothing in it
   PATH_DIRECTORY = 1 << 9,    // any other directory
-  PATH_FILE = 1 << 10,        // any file that is no directory, a pipe as well
+  PATH_FILE = 1 << 10,        // any other file, a pipe as well; wanted, it stands for all kinds of files
   PATH_CONFIG = 1 << 11,      // is never told apart from a file, but wanted as one
   PATH_DAMAGED = 1 << 12,     // a manifest that says nothing, which its reader explains better
+  PATH_LOG = 1 << 13,         // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
+  PATH_METRICS = 1 << 14,     // a run's metrics.jsonl
+  PATH_BINARY = 1 << 15,      // a file that is no text
 } path_kind;
 
 path_kind path_kind_of(const char *path);

@@ -1,5 +1,6 @@
 # Sourced by the end-to-end scripts: TAP output, a scratch directory, the programs under test.
 set -u
+unset COLUMNS # of whoever runs the tests
 souk=$SOUK_BUILD/souk
 infer=$SOUK_BUILD/souk-infer
 work=$(mktemp -d)

@@ -2,6 +2,7 @@
 # --help, the manual page and completion come from the option tables; README and docs type what there is.
 . "$(dirname "$0")/run_lib.sh"
 commands=$("$souk" --help | sed -n 's/^  \([a-z]*\) .*/\1/p')
+check "souk --help fits 80 columns" test -z "$("$souk" --help | awk 'length > 80')"
 for command in $commands; do
   "$souk" "$command" --help >"$work/$command.help"
   check "souk $command --help fits 80 columns" test "$(awk 'length > 80' "$work/$command.help" | wc -l)" = 0

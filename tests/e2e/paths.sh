@@ -54,6 +54,14 @@ wrong export "a run or a checkpoint" export_from
 given=("$data" "$work/shop" "$work/none")
 wrong import "a Hugging Face model" import_from
 
+# Files of other kinds where a configuration is meant. What comes through a pipe is not looked at before it is read.
+for file in "$work/log.csv" "$work/shop/events.csv.gz"; do
+  check_error "a log as a configuration: ${file#"$work"/}" "$file is a log (souk prepare --log takes it), but a configuration" "$souk" prepare "$file"
+done
+check_error "weights as a configuration" "is a binary file, but a configuration" "$souk" plan "$work/bundle/model.safetensors"
+check_error "metrics as a run" "is a metrics file of a run (souk plot takes it), but a run" "$souk" eval "$work/run/metrics.jsonl"
+check "a configuration from a pipe" bash -c "'$souk' plan <(cat '$work/tiny.yaml')"
+
 # ---- places for something new
 place() { check_error "$1: ${2#"$work"/} stays" "left as it is" "${@:3}"; }
 for there in "$data" "$checkpoint" "$work/bundle" "$work/shop" "$work/tiny.yaml"; do
