@@ -167,7 +167,7 @@ status path_check(const char *path, unsigned wanted) {
 status path_check_place(const char *path, unsigned allowed) {
   const path_kind kind = path_kind_of(path);
   if (kind == PATH_NOTHING || kind == PATH_EMPTY || (allowed & (unsigned)kind) != 0) return OK;
-  if (kind == PATH_DIRECTORY && access(path, R_OK | X_OK) != 0)
+  if (kind != PATH_FILE && access(path, R_OK | X_OK) != 0)
     return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
   if (kind == PATH_DAMAGED)
     return fail(ERR_ARGUMENT, "%s holds a manifest that is not Souk's; it is left as it is", path);

@@ -257,6 +257,10 @@ if [ $can_step_down = 1 ]; then
   denied "inspect of one" "$souk" inspect shut-run
   denied "prepare over a closed data set" "$souk" prepare --log log.csv --user user --fields.item item --out shut-data --force
   denied "export over a closed bundle" "$souk" export run shut-bundle --force
+  chmod 444 shut-data shut-bundle # to be listed, but not to be entered
+  denied "prepare over a data set that may only be listed" "$souk" prepare --log log.csv --user user --fields.item item --out shut-data --force
+  denied "pretrain on one" "$souk" pretrain --data.dir shut-data --out new
+  chmod 000 shut-data shut-bundle
   denied "synth over one" "$souk" synth --out shut-bundle --users 10 --force
   for mode in 000 444; do # not to be listed; not to be entered
     chmod $mode shut-bundle
