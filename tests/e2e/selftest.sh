@@ -16,6 +16,7 @@ check "and it is them" grep -q ' c kernels' "$work/plain"
 check "two checks can be picked" selftest cls backend
 cp "$work/.out" "$work/two"
 check "and are the only ones" grep -qE '^2 of 2 checks passed' "$work/two"
+check "real sizes can be asked for" bash -c "[ \$('$souk' selftest --device cpu cls --sizes real | sed -n 's/^cls  *\([0-9]*\) .*/\1/p') -gt \$('$souk' selftest --device cpu cls | sed -n 's/^cls  *\([0-9]*\) .*/\1/p') ]"
 check_error "an unknown check" 'there is no check "cla"' "$souk" selftest cla
 check_error "an unknown device" 'device' "$souk" selftest --device tpu
 finish

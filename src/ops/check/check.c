@@ -423,7 +423,7 @@ static status run_case(const suite *s, int32_t i, const backend *be, const check
   TRY_GOTO(fixture_set_up(s, i, be->act_size, &f), done);
   f.matmul = config->matmul;
   const int64_t most = setting("SOUK_CHECK_ELEMENTS");
-  if (most > 0 && elements(&f) > most) goto done;
+  if (most > 0 && elements(&f) * (times > 0 ? times : 1) > most) goto done;
   TRY_GOTO(run_reference(&t, &reference_double, t.truth), done);
   TRY_GOTO(run_reference(&t, &reference_float, t.naive), done);
   out->cases++;
