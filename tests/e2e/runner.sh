@@ -25,6 +25,7 @@ X
 check "all is well" run
 check "counts" last "2 passed, 0 failed, 0 skipped"
 check "nothing is listed" lacks "failed:"
+check "how long it took is said" grep -qE '^[0-9]+ min [0-9]+ s, without building$' "$work/said"
 check "no control characters" bash -c "! grep '[[:cntrl:]]' '$work/said'"
 made tests/e2e/name.sh <<X
 $begin
