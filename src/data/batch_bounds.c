@@ -66,10 +66,10 @@ static double solve(const example_kind *k, const double *moment, size_t n, limit
   return psi;
 }
 
-// m, of the examples of one block, for batches of `room` rows or examples.
-static double reached(batch_bounds *b, counted what, limit by, double room) {
-  const example_kind *k = b->worst[what].kinds;
-  const size_t n = b->worst[what].n;
+// m, of one set of examples, for batches of `room` rows or examples.
+static double reached_of(batch_bounds *b, int set, counted what, limit by, double room) {
+  const example_kind *k = b->sets[set].kinds;
+  const size_t n = b->sets[set].n;
   double count = 0, best = 0;
   if (n == 0) return 0;
   for (size_t i = 0; i < n; i++) {
@@ -85,6 +85,22 @@ static double reached(batch_bounds *b, counted what, limit by, double room) {
   return best * (1 + 1e-9); // a rounding more: whole numbers may be reached exactly
 }
 
+static double reached(batch_bounds *b, counted what, limit by, double room) {
+  return fmax(reached_of(b, (int)what, what, by, room), reached_of(b, COUNTS, what, by, room));
+}
+
+static status keep(batch_bounds *b, int set, const example_kind *kinds, size_t n) {
+  TRY(mem_grow(&b->sets[set].kinds, &b->sets[set].cap, n, sizeof *kinds, "the bounds of batches"));
+  TRY(mem_grow(&b->moments, &b->moments_cap, n, sizeof *b->moments, "the bounds of batches"));
+  if (n > 0) memcpy(b->sets[set].kinds, kinds, n * sizeof *kinds);
+  b->sets[set].n = n;
+  return OK;
+}
+
+status bounds_set_all(batch_bounds *b, const example_kind *kinds, size_t n) {
+  return keep(b, COUNTS, kinds, n);
+}
+
 status bounds_add_block(batch_bounds *b, const example_kind *kinds, size_t n) {
   for (int what = 0; what < COUNTS; what++) {
     double sum = 0, rows = 0;
@@ -92,12 +108,9 @@ status bounds_add_block(batch_bounds *b, const example_kind *kinds, size_t n) {
       sum += kinds[i].count * mean(&kinds[i], (counted)what, b->mask_probability);
       rows += kinds[i].count * kinds[i].rows;
     }
-    if (!(sum > b->worst[what].share * rows)) continue;
-    TRY(mem_grow(&b->worst[what].kinds, &b->worst[what].cap, n, sizeof *kinds, "the bounds of batches"));
-    memcpy(b->worst[what].kinds, kinds, n * sizeof *kinds);
-    TRY(mem_grow(&b->moments, &b->moments_cap, n, sizeof *b->moments, "the bounds of batches"));
-    b->worst[what].n = n;
-    b->worst[what].share = sum / rows;
+    if (!(sum > b->sets[what].share * rows)) continue;
+    TRY(keep(b, what, kinds, n));
+    b->sets[what].share = sum / rows;
   }
   return OK;
 }
@@ -111,7 +124,7 @@ void bounds_add_total(batch_bounds *b, const example_kind *kinds, size_t n) {
 }
 
 void bounds_free(batch_bounds *b) {
-  for (int what = 0; what < COUNTS; what++) free(b->worst[what].kinds);
+  for (int set = 0; set <= COUNTS; set++) free(b->sets[set].kinds);
   free(b->moments);
 }
 
@@ -152,7 +165,7 @@ status bounds_of_queries(batch_caps *out, const dataset *d, const seq_layout *la
       by_rows[kinds++] = (example_kind){.count = by_rows[n].count, .rows = n, .masked = 1};
   batch_bounds b = {.rows = 0};
   bounds_add_total(&b, by_rows, kinds);
-  const status rc = bounds_add_block(&b, by_rows, kinds);
+  const status rc = bounds_set_all(&b, by_rows, kinds);
   if (rc == OK) *out = bounds_caps(&b, tokens, seqs, longest);
   bounds_free(&b);
   free(by_rows);

@@ -12,10 +12,11 @@
 // so m = (50 + psi T) / theta is reached by one batch in e^50 = 5e21; theta is chosen such that m is smallest. Masks
 // that are drawn enter by the mean of exp(theta w) over them. What no batch can exceed bounds m too.
 //
-// Groups of blocks differ, so the block with the largest share of a row decides. That is not quite a proof for
-// groups whose examples vary more than those of this block, and it need not be one: the batcher ends a batch
-// where sequences or work would not fit, and masks no more rows than there is room for (batcher.h). Both follow from
-// seed, epoch and index alone, as capacities follow from the data and the configuration.
+// A small data set is one group of blocks, whose examples are drawn from together. Of a larger one m is the larger of what
+// all examples and what the block with the largest share of a row give. For groups that differ from both that is not
+// quite a proof, and it need not be one: the batcher ends a batch where sequences or work would not fit, and masks no more
+// rows than there is room for (batcher.h). Both follow from seed, epoch and index alone, as capacities follow from the
+// data and the configuration.
 #ifndef SOUK_DATA_BATCH_BOUNDS_H
 #define SOUK_DATA_BATCH_BOUNDS_H
 
@@ -34,20 +35,21 @@ typedef enum counted { COUNT_SEQS, COUNT_WORK, COUNT_MASKED, COUNTS } counted;
 
 typedef struct batch_bounds {
   double mask_probability;
-  // Of the block with the largest share of a row.
+  // Of the block with the largest share of a row, and of all blocks.
   struct {
     double share;
     example_kind *kinds;
     size_t n, cap;
-  } worst[COUNTS];
+  } sets[COUNTS + 1];
   double total[COUNTS], rows; // of all examples that an epoch can have
   double *moments;            // for the kinds of a block
   size_t moments_cap;
 } batch_bounds;
 
-// Examples that are drawn from together.
+// The examples of all blocks; and, where a batch is not drawn from all of them together, those of each block.
+status bounds_set_all(batch_bounds *b, const example_kind *kinds, size_t n);
 status bounds_add_block(batch_bounds *b, const example_kind *kinds, size_t n);
-// The most examples that an epoch can have: called for every block, with counts that are reached at most.
+// The most examples that an epoch can have, of all blocks.
 void bounds_add_total(batch_bounds *b, const example_kind *kinds, size_t n);
 void bounds_free(batch_bounds *b); // safe on a zeroed one
 

@@ -353,10 +353,10 @@ static size_t kinds_of(const history_source *b, const double *windows, double la
   return kinds;
 }
 
-// windows[n]: how many windows of n items a block has.
-static void count_windows(const history_source *b, int64_t block, double *windows) {
+// windows[n]: how many windows of n items these sequences have.
+static void count_windows(const history_source *b, int64_t first, int64_t stop, double *windows) {
   memset(windows, 0, ((size_t)b->window + 1) * sizeof *windows);
-  for (int64_t s = block * BLOCK; s < min64((block + 1) * BLOCK, n_sequences(b)); s++) {
+  for (int64_t s = first; s < min64(stop, n_sequences(b)); s++) {
     const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->window, b->stride);
     for (int32_t w = 0; w < count; w++) {
       int32_t begin, end;
@@ -367,12 +367,13 @@ static void count_windows(const history_source *b, int64_t block, double *window
 }
 
 static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
-  for (int64_t block = 0; block < b->base.blocks; block++) {
-    count_windows(b, block, windows);
-    bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, kinds));
+  for (int64_t block = 0; b->base.blocks > GROUP && block < b->base.blocks; block++) {
+    count_windows(b, block * BLOCK, (block + 1) * BLOCK, windows);
     TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds)));
   }
-  return OK;
+  count_windows(b, 0, n_sequences(b), windows);
+  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, kinds));
+  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds));
 }
 
 // What batches may have; of validation the batcher finds out what they do have.

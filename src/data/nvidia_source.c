@@ -101,20 +101,18 @@ static status check_config(const dataset *d, const data_config *c, const seq_lay
   return OK;
 }
 
-// The examples of a shard by their length; each may have P masked rows, or as many as it has rows.
-static status add_shard(batch_bounds *to, const nvidia_shards *s, int32_t shard, example_kind *by_length,
-                        int32_t longest) {
-  for (int32_t n = 0; n <= longest; n++) {
-    const int32_t most = nvidia_most_masked(s);
+// The examples of shards [first, stop) by their length; each may have P masked rows, or as many as it has rows.
+static size_t kinds_of(const nvidia_shards *s, int32_t first, int32_t stop, example_kind *by_length,
+                       int32_t longest) {
+  const int32_t most = nvidia_most_masked(s);
+  for (int32_t n = 0; n <= longest; n++)
     by_length[n] = (example_kind){.rows = n, .masked = most < n ? most : n};
-  }
-  for (int64_t i = nvidia_first(s, shard); i < nvidia_first(s, shard + 1); i++)
+  for (int64_t i = nvidia_first(s, first); i < nvidia_first(s, stop); i++)
     by_length[nvidia_lengths(s)[i]].count++;
   size_t kinds = 0;
   for (int32_t n = 0; n <= longest; n++)
     if (by_length[n].count > 0) by_length[kinds++] = by_length[n];
-  bounds_add_total(to, by_length, kinds);
-  return bounds_add_block(to, by_length, kinds);
+  return kinds;
 }
 
 static status find_caps(nvidia_source *s, const data_config *c) {
@@ -122,9 +120,13 @@ static status find_caps(nvidia_source *s, const data_config *c) {
   batch_bounds bounds = {.rows = 0};
   example_kind *by_length;
   TRY(mem_new(&by_length, (size_t)longest + 1, sizeof *by_length, "the bounds of batches"));
+  const int32_t shards = nvidia_count(s->shards);
   status rc = OK;
-  for (int32_t i = 0; rc == OK && i < nvidia_count(s->shards); i++)
-    rc = add_shard(&bounds, s->shards, i, by_length, longest);
+  for (int32_t i = 0; shards > s->base.group && rc == OK && i < shards; i++)
+    rc = bounds_add_block(&bounds, by_length, kinds_of(s->shards, i, i + 1, by_length, longest));
+  const size_t kinds = kinds_of(s->shards, 0, shards, by_length, longest);
+  bounds_add_total(&bounds, by_length, kinds);
+  if (rc == OK) rc = bounds_set_all(&bounds, by_length, kinds);
   const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
   const int64_t seqs = c->batch_sequences > 0 && c->batch_sequences < tokens ? c->batch_sequences : tokens;
   s->base.caps = bounds_caps(&bounds, tokens, seqs, longest);

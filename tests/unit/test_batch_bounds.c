@@ -221,7 +221,7 @@ static void test_few_short_ones(void **unused) {
   memmove(kinds + 1, kinds + 5, 123 * sizeof *kinds);
   batch_bounds b = {.mask_probability = 0.15};
   bounds_add_total(&b, kinds, 124);
-  check_ok(bounds_add_block(&b, kinds, 124));
+  check_ok(bounds_set_all(&b, kinds, 124));
   const batch_caps caps = bounds_caps(&b, 32768, 32768, 128), few = bounds_caps(&b, 32768, 40, 128);
   assert_in_range(caps.seqs, 256 / 0.95, 1.25 * 256 / 0.95);
   assert_in_range(12 * caps.work, 6144, 1.12 * 6144);
@@ -229,6 +229,10 @@ static void test_few_short_ones(void **unused) {
   assert_int_equal(few.seqs, 40);
   assert_int_equal(few.work, 80);
   assert_int_equal(few.masked, 800);
+  // A block of many short ones among others like the rest: a batch may be drawn from it alone.
+  const example_kind shorter = {.count = 4096, .rows = 32, .masked = 5};
+  check_ok(bounds_add_block(&b, &shorter, 1));
+  assert_int_equal(bounds_caps(&b, 32768, 32768, 128).seqs, 1024);
   bounds_free(&b);
 }
 
