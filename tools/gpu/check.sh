@@ -57,7 +57,7 @@ stage_tests() {
 sanitizer() { # TOOL
   command -v compute-sanitizer >/dev/null || skipped "no compute-sanitizer"
   SOUK_CHECK_ELEMENTS=$sanitizer_elements SOUK_CHECK_TIGHT=1 \
-    compute-sanitizer --tool "$1" --target-processes all --error-exitcode 9 --print-limit 20 "${souk[@]}" selftest "${ops[@]}" --device cuda |
+    compute-sanitizer --tool "$1" --target-processes all --error-exitcode 9 --print-limit 20 "${souk[@]}" selftest "${ops[@]}" --sizes small --device cuda |
     tee "$work/$1"
   [ "${PIPESTATUS[0]}" = 0 ] || exit 1
   figure "$(grep -E 'SUMMARY' "$work/$1" | tail -n 1 | sed 's/^=* *//')"
