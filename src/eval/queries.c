@@ -436,6 +436,8 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
                            CHUNK_SEQUENCES * (double)info->sequences / users);
   const double block = read * (24 + 17 * (double)info->tokens / (double)info->sequences);
   m.held = 8 * users + at_hand * 5 * length + m.questions * at_hand / users * question + (kept ? 0 : draws);
+  // The heap keeps the room of what was read, below what stays; a source that reads again uses it again.
+  if (kept) m.held += block;
   m.pass = kept ? 0 : block;
   m.opening = fmax(sizeof(drawn_user) * candidates, (kept ? draws : 0) + block);
   return m;

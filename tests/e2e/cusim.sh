@@ -38,6 +38,9 @@ in_kind() { # KIND TEST [VARIABLE=VALUE]...
   pass "$test, $kind${*:+, $*}" env "$@" timeout 120 "build/cusim-$kind/tests/cusim/$test"
 }
 
+libs() { # KIND: processes of NCCL meet in shared memory
+  if [ -w /dev/shm ]; then in_kind "$1" test_libs; else skip "test_libs, $1" "no /dev/shm"; fi
+}
 bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
 check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
 check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
@@ -47,7 +50,7 @@ if ! thorough; then
   left_out "the simulator's other builds, schedules and devices, and its planted faults"
   in_kind st test_samples CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
   in_kind st test_api CUSIM_STREAMS=lazy
-  in_kind st test_libs
+  libs st
   in_kind st test_product
   pass "loaded with dlopen" timeout 60 build/cusim-st/tests/cusim/plugin_main build/cusim-st/tests/cusim/libfaults.so
   finish
@@ -67,7 +70,7 @@ in_kind uc test_api
 in_kind race test_api
 # What a thread holds when its block is abandoned after a report is lost; test_api plants such reports.
 in_kind asan test_api ASAN_OPTIONS=detect_leaks=0
-for kind in st asan race; do in_kind $kind test_libs; done
+for kind in st asan race; do libs $kind; done
 # Products of the backend, beside the library that they need.
 for kind in st asan race; do in_kind $kind test_product; done
 in_kind st test_product CUSIM_STREAMS=lazy CUSIM_HOSTGUARD=1

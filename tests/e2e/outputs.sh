@@ -41,7 +41,7 @@ closed=(env)
 [ "$(id -u)" != 0 ] || closed=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 chmod a+rx . && chmod -R a+rX . # for whoever we step down to
 can_step_down=0
-"${closed[@]}" "$souk" --version >/dev/null 2>&1 && can_step_down=1
+"${closed[@]}" bash -c '"$0" --version && "$1" --version' "$souk" "$infer" >/dev/null 2>&1 && can_step_down=1
 
 for option in ${OPTIONS:-rank score info users items users-names items-names lists vectors-items vectors-users vectors-hidden vectors-h5 plot}; do
   s=$(suffix $option)
