@@ -52,7 +52,7 @@ static double log_total(const example_kind *k, const double *moment, size_t n, l
     weighted += part * size(&k[i], by);
   }
   *mean_size = weighted / sum;
-  return top + log(sum);
+  return top + log(fmax(sum, 1)); // the largest part is 1
 }
 
 // The psi of a theta: Newton's method on a convex, falling function, from the left.

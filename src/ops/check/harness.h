@@ -166,9 +166,9 @@ status column_refresh(column *c, const fixture *f, fill filler, direction pass);
 status column_write(column *c, const fixture *f, int32_t tensor,
                     fill filler); // one tensor as it is before a pass
 status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direction pass);
-// The bytes of a tensor, to be freed; and element i of them.
-status column_raw(const column *c, const fixture *f, int32_t tensor, void **raw);
-double column_element(const column *c, const fixture *f, int32_t tensor, const void *raw, size_t i);
+// The bytes of tensor i, to be freed; and an element of them.
+status column_raw(const column *c, const fixture *f, int32_t i, void **raw);
+double column_element(const column *c, const fixture *f, int32_t i, const void *raw, size_t at);
 status column_guards(const column *c, const fixture *f, char broken[LABEL]); // only these
 status column_read(const column *c, const fixture *f, int32_t tensor, double *values);
 status column_snapshot(const column *c, const fixture *f, snapshot *out);
