@@ -12,16 +12,17 @@ seconds_in_all=540
 #        name       seconds  what it is
 stages=(
   "device     15  the card, and the backend on it"
-  "selftest   75  op tables with real sizes, tiny trainings"
+  "selftest   45  op tables, small and odd sizes; tiny trainings"
+  "real       70  op tables with real sizes; products in TF32"
   "tests      45  whole models against the CPU's"
-  "memcheck   60  compute-sanitizer: addresses, small cases"
-  "racecheck  60  compute-sanitizer: shared memory, small cases"
-  "ops        75  every op against its floor"
+  "memcheck   50  compute-sanitizer: addresses, small cases"
+  "racecheck  50  compute-sanitizer: shared memory, small cases"
+  "ops        70  every op against its floor"
   "base       35  training steps, BERT-base, S128"
   "base-tf32  25  the same with products in TF32"
   "beauty     25  training steps, Beauty, 2x128"
-  "ncu        70  the six dearest kernels of a step"
-  "torch      50  PyTorch on a batch of BERT-base, S128"
+  "ncu        60  the six dearest kernels of a step"
+  "torch      45  PyTorch on a batch of BERT-base, S128"
 )
 skipped() { echo "$*"; exit 77; }
 figure() { echo "figure: $*"; }
@@ -38,12 +39,18 @@ stage_device() {
   "${souk[@]}" selftest backend --device cuda || exit 1
   figure "$card"
 }
+selftest() { # NAME OPTIONS...: its last line is the figure
+  "${souk[@]}" selftest "${@:2}" --device cuda | tee "$work/$1"
+  [ "${PIPESTATUS[0]}" = 0 ] || exit 1
+}
 stage_selftest() {
-  "${souk[@]}" selftest "${selftest_checks[@]}" --device cuda | tee "$work/selftest"
-  [ "${PIPESTATUS[0]}" = 0 ] || exit 1
-  "${souk[@]}" selftest "${tf32_checks[@]}" --device cuda --matmul tf32 | tee "$work/selftest-tf32"
-  [ "${PIPESTATUS[0]}" = 0 ] || exit 1
-  figure "$(tail -n 1 "$work/selftest"); in TF32 $(tail -n 1 "$work/selftest-tf32")"
+  selftest selftest "${selftest_checks[@]}" --sizes small
+  figure "$(tail -n 1 "$work/selftest")"
+}
+stage_real() {
+  selftest real "${real_checks[@]}" --sizes "$real_sizes"
+  selftest real-tf32 "${tf32_checks[@]}" --sizes "$real_sizes" --matmul tf32
+  figure "$(tail -n 1 "$work/real"); in TF32 $(tail -n 1 "$work/real-tf32")"
 }
 stage_tests() {
   local t failed=0
