@@ -172,6 +172,9 @@ static status bench_ops(const bench_options *o) {
   printf("%s %.1f GF/s, %s %.1f GB/s\n", o->peak_gflops > 0 ? "given peak" : "peak of a square product",
          1e-9 * bench_peak(b), o->bandwidth_gb > 0 ? "given bandwidth" : "bandwidth of a copy",
          1e-9 * bench_bandwidth(b));
+  if (o->matmul == MATMUL_TF32)
+    printf("the peak is that of products in TF32; attention works in fp32, so its share looks smaller than "
+           "it is\n");
   if (o->csv[0] != '\0') {
     TRY_GOTO(append_open(&t.csv, o->csv, APPEND_ANEW), done);
     TRY_GOTO(append_write(t.csv, csv_titles, sizeof csv_titles - 1), done);

@@ -70,8 +70,14 @@ static status end_op(op_ctx *ctx, status rc) {
 OP_LIST(CHECKED)
 
 static status checked_graph_launch(op_ctx *ctx, void *graph) {
-  snprintf(doing, sizeof doing, "a captured graph");
-  return end_op(ctx, plain->graph_launch(ctx, graph));
+  snprintf(doing, sizeof doing, "between %s and a captured graph",
+           last < N_OPS ? op_names[last] : "the start");
+  status rc = settle(ctx, "end a copy, an upload or a cast");
+  if (rc == OK) {
+    snprintf(doing, sizeof doing, "a captured graph");
+    rc = plain->graph_launch(ctx, graph);
+  }
+  return end_op(ctx, rc);
 }
 
 // The table as the environment wants it.

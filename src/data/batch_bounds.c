@@ -85,8 +85,13 @@ static double reached_of(batch_bounds *b, int set, counted what, limit by, doubl
   return best * (1 + 1e-9); // a rounding more: whole numbers may be reached exactly
 }
 
+// The worst block's set: of rows, then of examples.
+static int worst(counted what, limit by) {
+  return (by == LIMIT_ROWS ? 0 : COUNTS) + (int)what;
+}
+
 static double reached(batch_bounds *b, counted what, limit by, double room) {
-  return fmax(reached_of(b, (int)what, what, by, room), reached_of(b, COUNTS, what, by, room));
+  return fmax(reached_of(b, worst(what, by), what, by, room), reached_of(b, ALL_BLOCKS, what, by, room));
 }
 
 static status keep(batch_bounds *b, int set, const example_kind *kinds, size_t n) {
@@ -98,19 +103,27 @@ static status keep(batch_bounds *b, int set, const example_kind *kinds, size_t n
 }
 
 status bounds_set_all(batch_bounds *b, const example_kind *kinds, size_t n) {
-  return keep(b, COUNTS, kinds, n);
+  return keep(b, ALL_BLOCKS, kinds, n);
+}
+
+// Keeps the block if it is the worst so far: has most for each row, or for each example.
+static status compare_block(batch_bounds *b, const example_kind *kinds, size_t n, counted what, limit by) {
+  const int set = worst(what, by);
+  double sum = 0, sizes = 0;
+  for (size_t i = 0; i < n; i++) {
+    sum += kinds[i].count * mean(&kinds[i], what, b->mask_probability);
+    sizes += kinds[i].count * size(&kinds[i], by);
+  }
+  if (!(sum > b->sets[set].share * sizes)) return OK;
+  TRY(keep(b, set, kinds, n));
+  b->sets[set].share = sum / sizes;
+  return OK;
 }
 
 status bounds_add_block(batch_bounds *b, const example_kind *kinds, size_t n) {
   for (int what = 0; what < COUNTS; what++) {
-    double sum = 0, rows = 0;
-    for (size_t i = 0; i < n; i++) {
-      sum += kinds[i].count * mean(&kinds[i], (counted)what, b->mask_probability);
-      rows += kinds[i].count * kinds[i].rows;
-    }
-    if (!(sum > b->sets[what].share * rows)) continue;
-    TRY(keep(b, what, kinds, n));
-    b->sets[what].share = sum / rows;
+    TRY(compare_block(b, kinds, n, (counted)what, LIMIT_ROWS));
+    TRY(compare_block(b, kinds, n, (counted)what, LIMIT_EXAMPLES));
   }
   return OK;
 }
@@ -124,7 +137,7 @@ void bounds_add_total(batch_bounds *b, const example_kind *kinds, size_t n) {
 }
 
 void bounds_free(batch_bounds *b) {
-  for (int set = 0; set <= COUNTS; set++) free(b->sets[set].kinds);
+  for (int set = 0; set < BOUND_SETS; set++) free(b->sets[set].kinds);
   free(b->moments);
 }
 

@@ -9,11 +9,13 @@
 // examples is 1, sums over a random run satisfy (Chernoff; for drawing without replacement by Hoeffding: Probability
 // inequalities for sums of bounded random variables, 1963, theorem 4)
 //   P(sum of w >= m and sum of l <= T) <= exp(-theta m + psi T),
-// so m = (50 + psi T) / theta is reached by one batch in e^50 = 5e21; theta is chosen such that m is smallest. Masks
-// that are drawn enter by the mean of exp(theta w) over them. What no batch can exceed bounds m too.
+// so m = (50 + psi T) / theta is reached by one batch in e^50 = 5e21 of a given number of examples; that it may be any
+// number costs a factor of T at most. theta is chosen such that m is smallest. Masks that are drawn enter by the
+// mean of exp(theta w) over them. What no batch can exceed bounds m too.
 //
 // A small data set is one group of blocks, whose examples are drawn from together. Of a larger one m is the larger of what
-// all examples and what the block with the largest share of a row give. For groups that differ from both that is not
+// all examples and what the block with the largest share of a row give (of an example, where the number of sequences
+// is what limits a batch). For groups that differ from both that is not
 // quite a proof, and it need not be one: the batcher ends a batch where sequences or work would not fit, and masks no more
 // rows than there is room for (batcher.h). Both follow from seed, epoch and index alone, as capacities follow from the
 // data and the configuration.
@@ -32,15 +34,16 @@ typedef struct example_kind { // examples that are alike
 } example_kind;
 
 typedef enum counted { COUNT_SEQS, COUNT_WORK, COUNT_MASKED, COUNTS } counted;
+enum { ALL_BLOCKS = 2 * COUNTS, BOUND_SETS };
 
 typedef struct batch_bounds {
   double mask_probability;
-  // Of the block with the largest share of a row, and of all blocks.
+  // Of the blocks with most for each row and for each example, and of all blocks.
   struct {
     double share;
     example_kind *kinds;
     size_t n, cap;
-  } sets[COUNTS + 1];
+  } sets[BOUND_SETS];
   double total[COUNTS], rows; // of all examples that an epoch can have
   double *moments;            // for the kinds of a block
   size_t moments_cap;

@@ -236,6 +236,24 @@ static void test_few_short_ones(void **unused) {
   bounds_free(&b);
 }
 
+// One block of long examples among many of short ones: where the number of sequences limits a batch, the long ones have
+// most for each of them, and a batch of them alone must not be cut short.
+static void test_few_long_ones(void **unused) {
+  (void)unused;
+  const example_kind all[] = {{.count = 19 * 4096, .rows = 10, .maskable = 10},
+                              {.count = 4096, .rows = 500, .maskable = 500}};
+  batch_bounds b = {.mask_probability = 0.2};
+  bounds_add_total(&b, all, 2);
+  check_ok(bounds_set_all(&b, all, 2));
+  for (int i = 0; i < 19; i++) check_ok(bounds_add_block(&b, &all[0], 1));
+  check_ok(bounds_add_block(&b, &all[1], 1));
+  const batch_caps caps = bounds_caps(&b, 32768, 64, 500);
+  assert_int_equal(caps.seqs, 64);
+  assert_int_equal(caps.work, 64 * 8);
+  assert_in_range(caps.masked, 64 * 100, 1.2 * 64 * 100);
+  bounds_free(&b);
+}
+
 // An evaluation's batches: a query a history, until one does not fit.
 static void test_queries(void **unused) {
   (void)unused;
@@ -287,8 +305,9 @@ static void test_full(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories), cmocka_unit_test(test_whole_sequences),
-                                     cmocka_unit_test(test_few_short_ones), cmocka_unit_test(test_queries),
-                                     cmocka_unit_test(test_full)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_histories),      cmocka_unit_test(test_whole_sequences),
+      cmocka_unit_test(test_few_short_ones), cmocka_unit_test(test_few_long_ones),
+      cmocka_unit_test(test_queries),        cmocka_unit_test(test_full)};
   return cmocka_run_group_tests_name("batch bounds", tests, set_up, tear_down);
 }
