@@ -19,9 +19,9 @@ CC := gcc
 endif
 PREFIX ?= /usr/local
 Q := $(if $(V),,@)
-# The version is written down once, in the public header; its first number names the library's file.
+# The version and the number in the library's file name are written down once, in the public header.
 VERSION := $(shell sed -nE 's/^.define SOUK_VERSION_(MAJOR|MINOR|PATCH) ([0-9]+)$$/\2/p' include/souk/infer.h | paste -sd.)
-SONAME := libsouk_infer.so.$(firstword $(subst ., ,$(VERSION)))
+SONAME := libsouk_infer.so.$(shell sed -nE 's/^.define SOUK_INFER_ABI ([0-9]+)$$/\1/p' include/souk/infer.h)
 
 # ---- what is on this machine -------------------------------------------------------------------------------
 DEPS_APT := gcc g++ make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \

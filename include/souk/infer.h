@@ -42,8 +42,9 @@
 // Files are mapped, not copied, so a bundle in use must not be changed in place; write a new one and rename
 // it.
 //
-// Versions. A program runs with every later library of the same SOUK_VERSION_MAJOR, which is the number in the
-// library's file name (libsouk_infer.so.0). Structures that the caller allocates may get more fields at their end. So
+// Versions. A program runs with every later library of the same SOUK_INFER_ABI, which is the number in the
+// library's file name (libsouk_infer.so.1): it is raised whenever a program that was compiled before would no longer
+// run, so a loader refuses what does not fit. SOUK_VERSION_MAJOR does not say that while it is 0. Structures that the caller allocates may get more fields at their end. So
 // the functions that take such structures are told how large they are: souk_get_info and souk_rank, below, pass on
 // the sizes that the program was compiled with to souk_get_info_sized and souk_rank_sized, which are what the library
 // exports and what other languages call. A field that the program does not know counts as zero, which is always its
@@ -62,6 +63,9 @@
 #define SOUK_VERSION_MAJOR 0
 #define SOUK_VERSION_MINOR 1
 #define SOUK_VERSION_PATCH 0
+// The number of the binary interface, see "Versions" above; the Makefile reads it. 0 had a smaller souk_history, and
+// exported souk_get_info, souk_rank and souk_rank_flat.
+#define SOUK_INFER_ABI 1
 
 #ifdef __cplusplus
 extern "C" {

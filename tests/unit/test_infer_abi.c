@@ -67,6 +67,17 @@ static void header_and_library_say_one_version(void **state) {
   assert_string_equal(text, souk_infer_version());
 }
 
+// What no function is told the size of. Where this must change, SOUK_INFER_ABI is raised: a program that was compiled
+// before would pass on less than the library reads.
+static void what_never_changes_its_size(void **state) {
+  (void)state;
+  assert_int_equal(SOUK_INFER_ABI, 1);
+  assert_int_equal(sizeof(souk_error), 512);
+  assert_int_equal(sizeof(souk_history), 7 * sizeof(void *));
+  assert_int_equal(offsetof(souk_history, event_names), 4 * sizeof(void *));
+  assert_int_equal(offsetof(souk_query, u), sizeof(souk_history));
+}
+
 // A program that was compiled when a query was `bytes` long; what lies behind in its memory is no field.
 static void rank_as_of(size_t bytes, const souk_rank_options *options, size_t options_bytes) {
   static answers a;
@@ -244,6 +255,7 @@ static void kept_workspaces_are_counted(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(header_and_library_say_one_version),
+                                     cmocka_unit_test(what_never_changes_its_size),
                                      cmocka_unit_test(programs_of_other_versions),
                                      cmocka_unit_test(fields_that_the_library_does_not_know),
                                      cmocka_unit_test(info_of_other_versions),

@@ -13,9 +13,10 @@ from common import BUILD, close, done, log_rows, make_data, path, report, run, s
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 MODULE = os.path.join(HERE, "..", "python", "souk.py")
-os.environ["SOUK_INFER_LIBRARY"] = os.path.join(BUILD, "libsouk_infer.so.0")
 sys.path.insert(0, os.path.dirname(MODULE))
 import souk  # noqa: E402
+
+os.environ["SOUK_INFER_LIBRARY"] = os.path.join(BUILD, souk._SONAME)
 
 K = 7
 data = make_data(log_rows(users=120, items=90, seed=3))
@@ -155,9 +156,9 @@ installed = path("prefix", "share", "souk", "python", "souk.py")
 os.makedirs(os.path.dirname(installed))
 os.makedirs(path("prefix", "lib"))
 shutil.copy(MODULE, installed)
-shutil.copy(os.path.join(BUILD, "libsouk_infer.so"), path("prefix", "lib", "libsouk_infer.so.0"))
+shutil.copy(os.path.join(BUILD, "libsouk_infer.so"), path("prefix", "lib", souk._SONAME))
 r = python("import souk; print(souk.version(), souk._library()._name)", installed, SOUK_INFER_LIBRARY="")
-report("beside an installed one", r.stdout.split() == [souk.version(), path("prefix", "lib", "libsouk_infer.so.0")], (r.stdout + r.stderr[-200:]).strip())
+report("beside an installed one", r.stdout.split() == [souk.version(), path("prefix", "lib", souk._SONAME)], (r.stdout + r.stderr[-200:]).strip())
 r = python("import souk; souk.version()", SOUK_INFER_LIBRARY="/no/such.so")
 report("a library that is not there", "Souk's inference library cannot be loaded" in r.stderr and "/no/such.so" in r.stderr)
 r = python("import sys; sys.modules['numpy'] = None; import souk")

@@ -106,7 +106,7 @@ _FUNCTIONS = {
     "souk_rank_flat_sized":
         (c_int32, [_BUNDLE, _ARRAY, _ARRAY, _ARRAY, c_size_t, c_int32, POINTER(_Options), c_size_t] + _LISTS),
 }
-_SONAME = "libsouk_infer.so.0"
+_SONAME = "libsouk_infer.so.1"  # SOUK_INFER_ABI of infer.h
 _loaded = None
 
 
