@@ -9,6 +9,8 @@ enum { TAG_DIGITS = 16 };
 #define MARK_OLD ".old.souk-"
 
 bool faulty(temporary_operation operation);
+// To write where that may be: some network file systems lock nothing that is only open to read.
+int open_to_lock(const char *path);
 // Nobody can guess it, so nobody can be there first.
 void make_tag(char tag[TAG_DIGITS + 1]);
 // PATH MARK TAG, PATH's last component cut where it would be too long.

@@ -58,7 +58,7 @@ int tree_discard(const char *path) {
 
 // Holds what is at `path` for as long as it is out of place, so that nobody who cleans up takes it for a leftover.
 static int hold(const char *path) {
-  const int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  const int fd = open_to_lock(path);
   if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); // without, it is as unsafe as a file system without locks
   return fd;
 }

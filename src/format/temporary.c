@@ -72,6 +72,11 @@ static lock_state lock(int fd) {
   return errno == EWOULDBLOCK ? IN_USE : NO_LOCKS;
 }
 
+int open_to_lock(const char *path) {
+  const int flags = O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, fd = open(path, O_RDWR | flags);
+  return fd >= 0 ? fd : open(path, O_RDONLY | flags);
+}
+
 // Whoever cleans up may have come between the making and the locking.
 static bool is_still(int fd, const char *name) {
   struct stat a, b;
@@ -87,11 +92,11 @@ static int create(temporary *t) {
     return t->fd >= 0 ? 0 : errno;
   }
   if (mkdir(t->name, 0777) != 0) return errno;
-  t->fd = open(t->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  t->fd = faulty(TEMPORARY_CREATE) ? -1 : open(t->name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (t->fd >= 0) return 0;
   const int error = errno;
   rmdir(t->name);
-  return error;
+  return error == ENOENT ? EEXIST : error; // whoever cleans up was quicker: another tag
 }
 
 int temporary_make(temporary *t, const char *path, bool directory, const temporary *like) {
@@ -134,7 +139,7 @@ static int empty(int fd, int depth) {
     if (unlinkat(fd, e->d_name, 0) == 0 || errno == ENOENT) continue;
     const int first = errno; // a directory's is EISDIR, or by POSIX EPERM
     const int inner = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    error = inner >= 0 ? empty(inner, depth + 1) : first == EISDIR ? errno : first;
+    error = inner >= 0 ? empty(inner, depth + 1) : errno == ENOENT ? 0 : first == EISDIR ? errno : first;
     if (error == 0 && unlinkat(fd, e->d_name, AT_REMOVEDIR) != 0 && errno != ENOENT) error = errno;
   }
   closedir(dir);
@@ -145,7 +150,7 @@ int tree_remove(const char *path) {
   if (unlink(path) == 0 || errno == ENOENT) return 0;
   const int first = errno;
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  if (fd < 0) return first == EISDIR ? errno : first;
+  if (fd < 0) return errno == ENOENT ? 0 : first == EISDIR ? errno : first;
   const int error = empty(fd, 0);
   return error != 0 ? error : rmdir(path) == 0 || errno == ENOENT ? 0 : errno;
 }
@@ -156,8 +161,7 @@ int tree_remove(const char *path) {
 static bool take_over(const char *name, int *fd, bool *is_directory, bool *stuck) {
   struct stat st;
   *stuck = false;
-  *fd = open(name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-  if (*fd < 0) *fd = open(name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+  *fd = open_to_lock(name);
   if (*fd < 0) {
     *stuck = errno == EACCES;
     return false;
@@ -203,12 +207,31 @@ static bool is_absent(const char *path) {
   return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
+// Has the writer of this tag moved something aside here that is not back yet?
+static bool has_old(const char *name, const char *tag) {
+  char parent[PATH_MAX];
+  const char *mark;
+  path_parent(parent, name);
+  DIR *dir = opendir(parent);
+  bool has = false;
+  for (struct dirent *e; dir != NULL && !has && (e = readdir(dir)) != NULL;)
+    has = temporary_is_name(e->d_name, &mark) && strncmp(mark, MARK_OLD, MARK_BYTES) == 0 &&
+          strcmp(mark + MARK_BYTES, tag) == 0;
+  if (dir != NULL) closedir(dir);
+  return has;
+}
+
 static void mend(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
-  (void)tag;
   int fd;
   bool is_directory, stuck;
   if (!take_over(name, &fd, &is_directory, &stuck)) {
     found->stuck += stuck;
+    return;
+  }
+  // Files that were moved aside are a pair's names, perhaps the only ones of data that are still there. That they fit is
+  // told by the new data beside them (mend_names), so both wait for whoever knows both places.
+  if (!is_directory && (is_old || has_old(name, tag))) {
+    close(fd);
     return;
   }
   // A directory that was moved aside is whole, and nothing has come in its place. A rename replaces nothing but an
@@ -239,14 +262,24 @@ static bool is_older(const char *path, int fd) {
 static void mend_names(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
   char data_name[PATH_MAX];
   int fd, data_fd;
-  bool is_directory, stuck;
-  if (!is_old || !take_over(name, &fd, &is_directory, &stuck)) return;
+  bool is_directory, stuck, other;
+  if (!is_old) return;
+  if (!take_over(name, &fd, &is_directory, &stuck)) {
+    found->stuck += stuck;
+    return;
+  }
+  if (is_directory) { // no names; see mend
+    close(fd);
+    return;
+  }
   const bool unpublished = marked_name(data_name, p->data_path, MARK_TMP, tag) == 0 &&
-                           take_over(data_name, &data_fd, &is_directory, &stuck);
+                           take_over(data_name, &data_fd, &other, &stuck);
   if (unpublished && is_older(p->data_path, data_fd) && is_absent(p->path) && rename(name, p->path) == 0)
     found->restored++;
   else if (tree_remove(name) == 0)
     found->removed++;
+  else
+    found->stuck++;
   if (unpublished) close(data_fd);
   close(fd);
 }

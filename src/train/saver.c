@@ -240,16 +240,25 @@ status run_has_checkpoints(const char *run_dir, bool *has) {
   return OK;
 }
 
-// NAME.tmp.PID or NAME.old.PID of earlier builds: ours, and nobody works on it while we hold the lock.
+// Are the first n bytes of a name those of something that a run writes? Whatever else lies in its directory is others'.
+static bool is_of_run(const char *name, size_t n) {
+  static const char *const files[] = {"last", "best", "config.yaml", "metrics.jsonl"};
+  static const char *const numbered[] = {"step-", "nonfinite-"};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (n == strlen(files[i]) && strncmp(name, files[i], n) == 0) return true;
+  for (size_t i = 0; i < sizeof numbered / sizeof *numbered; i++) {
+    const size_t m = strlen(numbered[i]);
+    if (n > m && strncmp(name, numbered[i], m) == 0 && m + strspn(name + m, "0123456789") == n) return true;
+  }
+  return false;
+}
+
+// NAME.tmp.PID or NAME.old.PID of earlier builds: nobody works on it while we hold the lock.
 static bool is_of_old(const char *name) {
-  static const char *const ours[] = {"step-", "nonfinite-",   "last.",
-                                     "best.", "config.yaml.", "metrics.jsonl."};
-  bool known = false;
-  for (size_t i = 0; i < sizeof ours / sizeof *ours; i++)
-    known = known || strncmp(name, ours[i], strlen(ours[i])) == 0;
   const char *mark = strstr(name, ".tmp.");
   if (mark == NULL) mark = strstr(name, ".old.");
-  return known && mark != NULL && mark[5] != '\0' && strspn(mark + 5, "0123456789") == strlen(mark + 5);
+  return mark != NULL && is_of_run(name, (size_t)(mark - name)) && mark[5] != '\0' &&
+         strspn(mark + 5, "0123456789") == strlen(mark + 5);
 }
 
 // A leftover goes, or goes back to its place.
@@ -257,6 +266,7 @@ static status clean_name(const char *run_dir, const char *name, leftovers *found
   char path[PATH_MAX];
   const char *mark;
   if (temporary_is_name(name, &mark)) {
+    if (!is_of_run(name, (size_t)(mark - name))) return OK;
     TRY(path_join(path, sizeof path, run_dir, name));
     path[strlen(path) - strlen(mark)] = '\0';
     leftovers_mend(path, found);

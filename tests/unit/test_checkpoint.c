@@ -316,11 +316,21 @@ static void test_resume(void **unused) {
   put(&f, "step-00000012.old.78", "model.h5", "x");
   put(&f, "my.old.1", "notes", "x");
   put(&f, "step-0x", "notes", "x");
+  // Also outputs under way, of the run and of commands that write into its directory.
+  static const char *const theirs[] = {"u.npy.tmp.souk-0123456789abcdef",
+                                       "u.npy.names.tsv.old.souk-0123456789abcdef",
+                                       "step-x.tmp.souk-0123456789abcdef"};
+  for (int i = 0; i < 3; i++) put(&f, ".", theirs[i], "x");
+  put(&f, ".", "last.tmp.souk-1123456789abcdef", "x");
+  put(&f, "step-00000013.tmp.souk-0123456789abcdef", "model.h5", "x");
   check_ok(run_resume(&c, f.run, 9, true));
   assert_int_equal(c->state.step, 100000000);
   checkpoint_close(c);
   assert_false(has(&f, "step-00000011.tmp.77") || has(&f, "step-00000012.old.78"));
   assert_true(has(&f, "my.old.1") && has(&f, "step-0x"));
+  assert_false(has(&f, "last.tmp.souk-1123456789abcdef"));
+  assert_false(has(&f, "step-00000013.tmp.souk-0123456789abcdef"));
+  for (int i = 0; i < 3; i++) assert_true(has(&f, theirs[i]));
   // The newest is damaged, so is the one before; the third is whole. Names follow.
   put(&f, "step-100000000", "model.h5", "damaged");
   put(&f, "step-00000020", "manifest.json", "{}");

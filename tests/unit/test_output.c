@@ -220,6 +220,52 @@ static void foreign_leftovers(void **unused) {
   assert_int_equal(count("tmp.souk"), 5);
 }
 
+// Somebody who cleans up comes between the making of a directory and its lock.
+static int creates;
+
+static bool cleaned(temporary_operation operation) {
+  leftovers f = {0};
+  if (operation == TEMPORARY_CREATE && ++creates == 2) leftovers_mend(at("d"), &f);
+  return false;
+}
+
+static void directory_cleaned(void **unused) {
+  (void)unused;
+  temporary t;
+  creates = 0;
+  temporary_fault = cleaned;
+  const int error = temporary_make(&t, at("d"), true, NULL);
+  temporary_fault = NULL;
+  assert_int_equal(error, 0);
+  assert_int_equal(creates, 4);
+  assert_true(dir_exists(t.name) && count("d.tmp") == 1);
+  temporary_drop(&t);
+  assert_int_equal(count("d.tmp"), 0);
+}
+
+// Two who remove the same tree at once: what the other one was quicker with is no error.
+static void removed_at_once(void **unused) {
+  (void)unused;
+  for (int round = 0; round < 40; round++) {
+    char name[64];
+    assert_int_equal(mkdir(at("tree"), 0777), 0);
+    for (int i = 0; i < 50; i++) {
+      snprintf(name, sizeof name, "tree/%d", i);
+      assert_int_equal(mkdir(at(name), 0777), 0);
+    }
+    fflush(NULL);
+    const pid_t pid = fork();
+    assert_true(pid >= 0);
+    const int error = tree_remove(at("tree"));
+    if (pid == 0) _exit(error);
+    int how;
+    assert_int_equal(waitpid(pid, &how, 0), pid);
+    assert_int_equal(error, 0);
+    assert_int_equal(how, 0);
+    assert_false(dir_exists(at("tree")));
+  }
+}
+
 // ---- directories ---------------------------------------------------------------------------------------------
 
 static status make_directory(const char *text, bool force) {
@@ -483,8 +529,8 @@ static void pairs_that_fail(void **unused) {
   faults(NULL);
 }
 
-static void pairs_killed(void **unused) {
-  (void)unused;
+// alone: one who knows of only one of the two files comes by first.
+static void kill_pairs(bool alone) {
   static const char *const kinds[] = {"create", "rename", "fsync"};
   for (size_t k = 0; k < 3; k++) {
     bool killed = true;
@@ -497,12 +543,20 @@ static void pairs_killed(void **unused) {
       assert_true(killed || i > 1);
       assert_true(names_of() == 0 || names_of() == data_of());
       leftovers f = {0};
+      if (alone) leftovers_mend(at("v.npy"), &f);
+      if (alone) leftovers_mend(at("v.npy.names.tsv"), &f);
       leftovers_mend_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
       check_pair();
       if (data_of() == 'o') assert_int_equal(names_of(), 'o');
       if (!killed) assert_true(data_of() == 'n' && names_of() == 'n');
     }
   }
+}
+
+static void pairs_killed(void **unused) {
+  (void)unused;
+  kill_pairs(false);
+  kill_pairs(true);
   // New data without names: the old names would not fit.
   letter = "x";
   check_ok(write_pair(false));
@@ -541,6 +595,8 @@ int main(void) {
                                      cmocka_unit_test_setup_teardown(streams_and_links, begin, end),
                                      cmocka_unit_test_setup_teardown(names, begin, end),
                                      cmocka_unit_test_setup_teardown(foreign_leftovers, begin, end),
+                                     cmocka_unit_test_setup_teardown(directory_cleaned, begin, end),
+                                     cmocka_unit_test_setup_teardown(removed_at_once, begin, end),
                                      cmocka_unit_test_setup_teardown(directories, begin, end),
                                      cmocka_unit_test_setup_teardown(race, begin, end),
                                      cmocka_unit_test_setup_teardown(directories_that_fail, begin, end),
