@@ -299,7 +299,7 @@ static status make(plot *p, const char *const *runs, size_t n, const char *figur
 status plot_runs(const char *const *runs, size_t n, const char *figures, const char *svg_path) {
   if (n < 1 || n > MAX_RUNS) return fail(ERR_ARGUMENT, "a plot shows 1 to %d runs", MAX_RUNS);
   const char *suffix = strrchr(svg_path, '.');
-  if (suffix == NULL || strcasecmp(suffix, ".svg") != 0)
+  if ((suffix == NULL || strcasecmp(suffix, ".svg") != 0) && !path_is_stream(svg_path))
     return fail(ERR_ARGUMENT, "%s: curves are drawn as SVG, so the name must end in .svg", svg_path);
   plot *p;
   TRY(mem_new(&p, 1, sizeof *p, "a plot"));

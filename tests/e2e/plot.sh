@@ -32,5 +32,8 @@ check_error "not a figure" "is not a figure" "$souk" plot "$work/a" --out "$work
 check_error "a run that is not there" "does not exist, and a run is wanted" "$souk" plot "$work/none" --out "$work/x.svg"
 check_error "another kind of picture" "must end in .svg" "$souk" plot "$work/a" --out "$work/x.png"
 check_error "a data set instead of a run" "is a data set" "$souk" plot "$data" --out "$work/x.svg"
+# A stream has no name of its own.
+check "into a pipe" bash -c "'$souk' plot '$work/a' --out /dev/fd/1 | cmp - '$work/a.svg'"
+check "into a descriptor" bash -c "'$souk' plot '$work/a' --out /dev/fd/3 3>&1 >'$work/.log' | cmp - '$work/a.svg'"
 check "nothing is written then" test ! -e "$work/x.svg" -a ! -e "$work/x.png"
 finish
