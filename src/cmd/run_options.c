@@ -30,10 +30,29 @@ static void default_place(run_config *c, const char *config) {
   if (n < OPTION_STRING / 2) snprintf(c->train.out, sizeof c->train.out, "checkpoints/%.*s", n, name);
 }
 
+// How many steps, where nobody says it now. A run that goes on keeps what it began with, so that one which has ended stays
+// where it is; else whoever asks for epochs or minutes wants all of them.
+static status unsaid_steps(run_config *c, bool resume, int64_t usual) {
+  static run_config before;
+  option_section sections[8];
+  const option_set set = {.sections = sections, .count = run_sections(&before, sections)};
+  char path[PATH_MAX];
+  const bool timed = c->train.epochs > 0 || c->train.minutes > 0;
+  c->train.steps = timed ? 0 : usual;
+  if (!resume || c->train.out[0] == '\0') return OK;
+  TRY(path_join(path, sizeof path, c->train.out, "config.yaml"));
+  if (!file_exists(path)) return OK;
+  TRY(options_defaults(&set));
+  if (options_yaml(&set, path) != OK)
+    return fail_prefix(ERR_FORMAT, "train.steps is said nowhere, nor can the run's own configuration say it");
+  if (before.train.steps > 0 || timed) c->train.steps = before.train.steps;
+  return OK;
+}
+
 // Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options, NULL for
 // the table's.
 static status read_once(const option_set *set, run_config *c, const char *config, const model_config *start,
-                        int argc, char **argv, bool *help) {
+                        const bool *resume, int argc, char **argv, bool *help) {
   const char *same;
   size_t n;
   TRY(options_defaults(set));
@@ -42,10 +61,8 @@ static status read_once(const option_set *set, run_config *c, const char *config
   c->train.steps = UNSAID;
   if (config != NULL) TRY(read_config(set, c, config));
   TRY(options_args(set, argc, argv, &same, 1, &n, help));
-  if (c->train.steps == UNSAID) // whoever asks for epochs or minutes wants all of them
-    c->train.steps = c->train.epochs > 0 || c->train.minutes > 0 ? 0 : usual;
   if (config != NULL && c->train.out[0] == '\0') default_place(c, config);
-  return OK;
+  return c->train.steps == UNSAID ? unsaid_steps(c, resume != NULL && *resume, usual) : OK;
 }
 
 status run_options_read(const option_set *set, run_config *c, const bool *resume, int argc, char **argv,
@@ -56,9 +73,9 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   TRY(options_args(set, argc, argv, &given, 1, &n, help));
   if (*help) return OK;
   const char *const config = n == 1 ? given : NULL;
-  TRY(read_once(set, c, config, NULL, argc, argv, help));
+  TRY(read_once(set, c, config, NULL, resume, argc, argv, help));
   if (c->train.init[0] == '\0') return OK;
   run_config found = *c; // says where the start is; its model options are the new defaults
   TRY(init_adopt_model(&found, resume != NULL && *resume));
-  return read_once(set, c, config, &found.model, argc, argv, help);
+  return read_once(set, c, config, &found.model, resume, argc, argv, help);
 }

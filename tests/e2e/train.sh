@@ -75,6 +75,13 @@ check "not the steps that nobody asked for" grep -q '^done: [0-9]* steps, .* end
 check "of which there are more than by default" test "$(sed -n 's/^done: \([0-9]*\) steps.*/\1/p' "$work/epochs.err")" -gt 1000
 check "but those which somebody did" train "$work/both" --steps 3 --epochs 80 --eval_every 0
 check "and it says so, at the beginning and at the end" test "$(grep -c 'ended by train.steps = 3, before train.epochs = 80$' "$work/both.err")" = 2
+# Steps that nobody says again are those that the run began with: an older program gave it 1000 beside epochs or minutes.
+check "a run that is through" train "$work/through" --steps 3 --epochs 2 --eval_every 0
+check "resumed by the same command but for the steps" train "$work/through" --epochs 2 --eval_every 0 --resume
+check "stays where it is" test "$(cat "$work/through/last") $(grep -c 'ended by train.steps = 3, before train.epochs = 2$' "$work/through.err")" = "step-00000003 2"
+check "and tells no change" bash -c "! grep 'and is now' '$work/through.err'"
+check "resumed with other steps" train "$work/through" --steps 0 --epochs 2 --eval_every 0 --resume
+check "it goes on" grep -q '^done: .* ended by train.epochs = 2$' "$work/through.err"
 sed 's/threads: 1/threads: 1, minutes: 0.01/' "$work/tiny.yaml" >"$work/timed.yaml"
 check "so with minutes in a file" bash -c "'$souk' pretrain $work/timed.yaml --out $work/timed --eval_every 0 2>&1 | grep -q '^done: .* ended by train.minutes = 0.01$'"
 check "after whole passes" test "$(grep -c '"end"' "$work/epochs/metrics.jsonl") $(grep '"end"' "$work/epochs/metrics.jsonl" | grep -o '"reason":"[a-z]*"')" = '1 "reason":"complete"'
