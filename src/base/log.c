@@ -12,6 +12,10 @@
 #include <time.h>
 #include <unistd.h>
 #include "base/terminal.h"
+#include "format/printable.h"
+
+// Of a message: two paths and a status's message (status.c).
+enum { MESSAGE_BYTES = 12 << 10 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
@@ -49,10 +53,13 @@ static void end_line(void) {
 static void emit(log_level level, const char *mark, const char *format, va_list args) {
   pthread_once(&once, start);
   if (level > threshold) return;
+  char text[MESSAGE_BYTES];
+  vsnprintf(text, sizeof text, format, args);
+  make_printable(text, "\t");
   pthread_mutex_lock(&lock);
   end_line();
   fputs(mark, stderr);
-  vfprintf(stderr, format, args);
+  fputs(text, stderr);
   fputc('\n', stderr);
   pthread_mutex_unlock(&lock);
 }
@@ -89,6 +96,7 @@ static void draw(char *text, bool passes) {
 
 static void show_status(char *text, bool passes) {
   if (threshold < LOG_INFO) return;
+  make_printable(text, "");
   pthread_mutex_lock(&lock);
   if (terminal)
     draw(text, passes);

@@ -13,6 +13,7 @@
 #include "cmd/cmd.h"
 #include "data/inspect.h"
 #include "data/prepare.h"
+#include "format/printable.h"
 #include "train/config.h"
 
 enum { MAX_ANSWER = 256 << 20, COLUMNS = 16, CELL = 400, SECONDS = 3600 };
@@ -156,7 +157,7 @@ static const char *cell_text(const char *key, const json_t *v, char buf[CELL]) {
 }
 
 // Objects with much the same keys, one a line.
-static void print_table(const json_t *table, int indent) {
+static void print_table(FILE *to, const json_t *table, int indent) {
   const char *keys[COLUMNS];
   int widths[COLUMNS], n = 0;
   size_t i;
@@ -176,52 +177,66 @@ static void print_table(const json_t *table, int indent) {
     }
   }
   for (int64_t line = -1; line < (int64_t)json_array_size(table); line++) {
-    printf("%*s", indent, "");
+    fprintf(to, "%*s", indent, "");
     for (int k = 0; k < n; k++) {
       const json_t *cell = line < 0 ? NULL : json_object_get(json_array_get(table, (size_t)line), keys[k]);
       const char *text = line < 0 ? keys[k] : cell != NULL ? cell_text(keys[k], cell, buf) : "";
       const int pad = widths[k] - text_columns(text);
-      if (json_is_number(cell)) printf("%*s", pad, "");
-      printf("%s", text);
-      if (!json_is_number(cell) && k + 1 < n) printf("%*s", pad, "");
-      if (k + 1 < n) printf("  ");
+      if (json_is_number(cell)) fprintf(to, "%*s", pad, "");
+      fprintf(to, "%s", text);
+      if (!json_is_number(cell) && k + 1 < n) fprintf(to, "%*s", pad, "");
+      if (k + 1 < n) fprintf(to, "  ");
     }
-    printf("\n");
+    fprintf(to, "\n");
   }
 }
 
-static void print_object(const json_t *j, int indent);
+static void print_object(FILE *to, const json_t *j, int indent);
 
-static void print_value(const char *key, const json_t *v, int indent) {
+static void print_value(FILE *to, const char *key, const json_t *v, int indent) {
   char buf[CELL];
   size_t i;
   json_t *x;
   if (json_is_object(v)) {
-    printf("%*s%s\n", indent, "", key);
-    print_object(v, indent + 2);
+    fprintf(to, "%*s%s\n", indent, "", key);
+    print_object(to, v, indent + 2);
   } else if (json_is_array(v) && json_array_size(v) > 0 && json_is_object(json_array_get(v, 0))) {
-    printf("%*s%s\n", indent, "", key);
-    print_table(v, indent + 2);
+    fprintf(to, "%*s%s\n", indent, "", key);
+    print_table(to, v, indent + 2);
   } else if (json_is_array(v) && !is_flat(v)) {
-    printf("%*s%s\n", indent, "", key);
+    fprintf(to, "%*s%s\n", indent, "", key);
     json_array_foreach((json_t *)(uintptr_t)v, i, x)
-        printf("%*s%s\n", indent + 2, "", cell_text(key, x, buf));
+        fprintf(to, "%*s%s\n", indent + 2, "", cell_text(key, x, buf));
   } else if (json_is_string(v) && strchr(json_string_value(v), '\n') != NULL) {
-    printf("%*s%s\n", indent, "", key);
+    fprintf(to, "%*s%s\n", indent, "", key);
     for (const char *p = json_string_value(v); *p != '\0';) {
       const int n = (int)strcspn(p, "\n");
-      printf("%*s%.*s\n", indent + 2, "", n, p);
+      fprintf(to, "%*s%.*s\n", indent + 2, "", n, p);
       p += n + (p[n] == '\n');
     }
   } else {
-    printf("%*s%-*s %s\n", indent, "", 20 - indent > 0 ? 20 - indent : 0, key, cell_text(key, v, buf));
+    fprintf(to, "%*s%-*s %s\n", indent, "", 20 - indent > 0 ? 20 - indent : 0, key, cell_text(key, v, buf));
   }
 }
 
-static void print_object(const json_t *j, int indent) {
+static void print_object(FILE *to, const json_t *j, int indent) {
   const char *key;
   json_t *v;
-  json_object_foreach((json_t *)(uintptr_t)j, key, v) print_value(key, v, indent);
+  json_object_foreach((json_t *)(uintptr_t)j, key, v) print_value(to, key, v, indent);
+}
+
+// Whatever the file holds, a terminal gets text.
+static status print_text(const json_t *j) {
+  char *text = NULL;
+  size_t bytes;
+  FILE *to = open_memstream(&text, &bytes);
+  if (to == NULL) return fail(ERR_MEMORY, "out of memory: printing");
+  print_object(to, j, 0);
+  const bool good = fclose(to) == 0;
+  if (good) make_printable(text, "\t\n");
+  if (good) fputs(text, stdout);
+  free(text);
+  return good ? OK : fail(ERR_MEMORY, "out of memory: printing");
 }
 
 // ---- the command ---------------------------------------------------------------------------------------------
@@ -258,7 +273,7 @@ status cmd_inspect(int argc, char **argv) {
     if (text != NULL) puts(text);
     free(text);
   } else if (rc == OK) {
-    print_object(j, 0);
+    rc = print_text(j);
   }
   json_decref(j);
   return rc;

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/prepare_internal.h"
+#include "format/printable.h"
 
 static int by_value(const void *a, const void *b) {
   const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
@@ -93,6 +94,13 @@ static void print_rejects(const reject_list *list) {
   }
 }
 
+static void print_name(const char *name) {
+  char text[EVENT_NAME + 1];
+  snprintf(text, sizeof text, " %s", name);
+  make_printable(text, "");
+  fputs(text, stdout);
+}
+
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
@@ -111,7 +119,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
          (long long)job->users_kept, (long long)job->items_kept, (long long)job->events,
          (long long)job->sessions);
   printf("event types    ");
-  for (int32_t i = 1; i < info->n_event_types; i++) printf(" %s", info->event_types[i]);
+  for (int32_t i = 1; i < info->n_event_types; i++) print_name(info->event_types[i]);
   printf("%s\n", info->n_event_types == 1 ? " none" : "");
   printf("length          min %lld, median %lld, mean %.2f, p95 %lld, max %lld\n", LEN("min"), LEN("median"),
          json_real_value(json_object_get(l, "mean")), LEN("p95"), LEN("max"));

@@ -279,7 +279,10 @@ int read_item_file(cli_list *list, const char *path, const souk_bundle *b) {
   while (rc == 0 && (rc = next_line(&in, true, &line, &cap, &bytes)) == 0 && bytes >= 0) {
     const int32_t item = souk_find_item(b, line);
     unknown += item < 0;
-    rc = append(list, item);
+    rc = strlen(line) == (size_t)bytes
+             ? append(list, item)
+             : cli_fail(EXIT_FAILED, "%s line %lld holds a NUL: names are wanted, one a line, as UTF-8", path,
+                        (long long)in.line);
   }
   if (rc == 0 && unknown > 0)
     cli_fail(0, "%s: %zu of %zu names are no items of the bundle and are passed over", path, unknown,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "format/printable.h"
 #include "format/target.h"
 #include "format/temporary.h"
 #include "infer/cli.h"
@@ -25,12 +26,13 @@ struct cli_output {
 };
 
 int cli_fail(int code, const char *format, ...) {
+  char text[3 * PATH_MAX]; // two paths and what is wrong with them
   va_list args;
   va_start(args, format);
-  fputs("souk-infer: ", stderr);
-  vfprintf(stderr, format, args);
-  fputc('\n', stderr);
+  vsnprintf(text, sizeof text, format, args);
   va_end(args);
+  make_printable(text, "");
+  fprintf(stderr, "souk-infer: %s\n", text);
   return code;
 }
 
@@ -48,10 +50,11 @@ int cli_grow(void *array, size_t *cap, size_t need, size_t size) {
 
 // ---- interruption --------------------------------------------------------------------------------------------
 
-// Temporary files that are open now, for the signal handler: a slot is filled before its flag is set.
+// Temporary files that are open now, for the signal handler: a slot is filled before its flag is set. A reader who leaves
+// ends the program too (of --names on a pipe, say): what would have been half of a pair goes first.
 static char pending[OPEN_MAX_FILES][PATH_MAX];
 static volatile sig_atomic_t is_pending[OPEN_MAX_FILES];
-static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
 enum { SIGNALS = sizeof signals / sizeof *signals };
 
 static void on_signal(int number) {
@@ -97,13 +100,13 @@ static int cannot(const char *what, const char *path, int error) {
 
 static void tell_leftovers(const leftovers *found, const char *path) {
   char text[2 * PATH_MAX + 256];
-  if (leftovers_text(found, path, text, sizeof text)) fprintf(stderr, "souk-infer: %s\n", text);
+  if (leftovers_text(found, path, text, sizeof text)) cli_fail(0, "%s", text);
 }
 
 static int open_stream(cli_output *o, const target *to) {
   int error = target_open_stream(to, false, &o->fd);
   if (error == ENXIO && to->fifo) {
-    fprintf(stderr, "souk-infer: waiting for somebody to read %s\n", o->path);
+    cli_fail(0, "waiting for somebody to read %s", o->path);
     error = target_open_stream(to, true, &o->fd);
   }
   return error == 0 ? 0 : cannot("open", o->path, error);
@@ -269,8 +272,8 @@ int output_string(cli_output *o, const char *text, size_t bytes) {
       escape[0] = '\\';
       escape[1] = (char)c;
       rc = output_write(o, escape, 2);
-    } else if (c < 0x20 || c == 0x7f) {
-      snprintf(escape, sizeof escape, "\\u%04x", c);
+    } else if (n < 3 && is_control(text + i)) {
+      snprintf(escape, sizeof escape, "\\u%04x", n == 2 ? (unsigned char)text[i + 1] : c);
       rc = output_text(o, escape);
     } else {
       rc = output_write(o, text + i, n);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/printable.h"
 #include "infer/cli.h"
 
 enum { AT_ONCE = 4096 };
@@ -157,6 +158,14 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   return rc != 0 ? rc : output_text(o, "]}\n");
 }
 
+// What a bundle says of itself, for people.
+static int output_printable(cli_output *o, const char *name) {
+  char text[256];
+  snprintf(text, sizeof text, "%.200s", name);
+  make_printable(text, "");
+  return output_text(o, text);
+}
+
 static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   char text[512];
   snprintf(text, sizeof text,
@@ -173,11 +182,14 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   if (rc == 0) rc = output_text(o, "event types ");
   for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {
     rc = output_text(o, " ");
-    if (rc == 0) rc = output_text(o, souk_event_name(b, t));
+    if (rc == 0) rc = output_printable(o, souk_event_name(b, t));
   }
-  snprintf(text, sizeof text, "\ntrained on   %.200s, %lld steps, by %.200s\n", i->data_name,
-           (long long)i->training_step, i->created_by);
-  return rc != 0 ? rc : output_text(o, text);
+  if (rc == 0) rc = output_text(o, "\ntrained on   ");
+  if (rc == 0) rc = output_printable(o, i->data_name);
+  snprintf(text, sizeof text, ", %lld steps, by ", (long long)i->training_step);
+  if (rc == 0) rc = output_text(o, text);
+  if (rc == 0) rc = output_printable(o, i->created_by);
+  return rc != 0 ? rc : output_text(o, "\n");
 }
 
 int command_info(const cli_options *o, const souk_bundle *b) {

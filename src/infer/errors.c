@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/printable.h"
 
 souk_status infer_fail(souk_error *e, souk_status code, const char *format, ...) {
   if (e == NULL) return code;
@@ -14,8 +15,7 @@ souk_status infer_fail(souk_error *e, souk_status code, const char *format, ...)
   vsnprintf(e->message, sizeof e->message, format, args);
   va_end(args);
   e->code = code;
-  for (char *p = e->message; *p != '\0'; p++)
-    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
+  make_printable(e->message, "");
   return code;
 }
 

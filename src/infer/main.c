@@ -1,5 +1,6 @@
 // souk-infer: the command line of the inference library, and the only place of it that exits.
 #include <errno.h>
+#include <signal.h>
 #include <string.h>
 #include "infer/cli_options.h"
 
@@ -50,6 +51,7 @@ static int dispatch(int argc, char **argv) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN); // a file that must not grow is an error of the write, with a sentence
   const int rc = dispatch(argc, argv);
   if (fflush(stdout) == 0 && !ferror(stdout)) return rc;
   cli_fail(0, "cannot write standard output: %s", strerror(errno));

@@ -80,6 +80,25 @@ is "users: every line has its row" $((128 + 68 * 3002)) "$(stat -c %s "$work/u.n
 is "users: the names say what was wrong" '{"user":null,"error":"a value is expected","line":1501}' \
   "$(sed -n 1501p "$work/u.names")"
 
+# ---- text of others ----
+# A terminal obeys control characters: none of a question, a bundle or a path is printed.
+harmless() { ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]\|\xc2[\x80-\x9f]' "$1"; }
+printf '{"user":1,"history":[{"item":"i1","event":"\\u001b[31mX\\u0007\\u009b caf\xc3\xa9"}]}\n' |
+  "$infer" rank "$bundle" >"$work/got" 2>"$work/err"
+check "an event's name is told without its control characters" harmless "$work/err"
+check "and with the rest" grep -qF '"?[31mX??? café"' "$work/err"
+check "the answer has them as JSON's escapes" grep -qF '\"\u001b[31mX\u0007\u009b café\"' "$work/got"
+check "so no terminal sees them there" harmless "$work/got"
+cp -r "$bundle" "$work/odd"
+sed -i -E 's/"view"/"\\u001b[31mview\\u0007"/; s/("created_by": *")/\1\\u009b2J/; s/("data": *")/\1\\u001b]0;/' "$work/odd/souk.json"
+"$infer" info "$work/odd" >"$work/got"
+check "info prints no control characters" harmless "$work/got"
+check "of an event's name either" grep -qF ' ?[31mview?' "$work/got"
+"$infer" info "$work/no"$'\e]0;x\a' 2>"$work/err"
+check "nor does an error" harmless "$work/err"
+printf 'i1\ni2\0\ni3\n' >"$work/nul"
+check_error "an item's name with a NUL is none" "nul line 2 holds a NUL" "$infer" rank "$bundle" --deny "$work/nul" --input "$work/good"
+
 # ---- ends ----
 check "an endless producer and a reader who leaves" \
   bash -c "yes '{\"user\":1,\"history\":[]}' | timeout 60 '$infer' rank '$bundle' | head -n 2000 | wc -l | grep -qx 2000"
@@ -96,6 +115,31 @@ C
   is "non-blocking pipes are waited for" "3000 lines, ''" "$(wc -l <"$work/got") lines, '$(cat "$work/err")'"
 else
   skip "non-blocking pipes are waited for" "no cc"
+fi
+# Half of a pair is left by nothing that ends it: not by a reader who leaves, not by a quit, not by a limit on files.
+ulimit -c 0
+no_half() { ! ls -A "$work" | grep '^half'; }
+{ sleep 0.3; "$infer" items "$bundle" --output "$work/half.npy" --names -; echo $? >"$work/.rc"; } 2>"$work/.err" | true
+is "a reader of the names who leaves ends it as SIGPIPE does" "141 ''" "$(cat "$work/.rc") '$(cat "$work/.err")'"
+check "and nothing is left" no_half
+check_error "where SIGPIPE is ignored it is an error" "cannot write standard output: Broken pipe" \
+  bash -c "trap '' PIPE; { sleep 0.3; '$infer' items '$bundle' --output '$work/half.npy' --names -; echo \$? >'$work/.rc'; } | true; exit \$(cat '$work/.rc')"
+check "and nothing is left then" no_half
+check_error "a file that must not grow is an error" "half.npy: File too large" \
+  bash -c "ulimit -f 1; exec '$infer' items '$bundle' --output '$work/half.npy'"
+check "which leaves nothing" no_half
+if env --default-signal=QUIT true 2>/dev/null; then
+  mkfifo "$work/questions"
+  env --default-signal=QUIT "$infer" users "$bundle" --output "$work/half.npy" <"$work/questions" & pid=$!
+  exec 9>"$work/questions"
+  for _ in $(seq 200); do no_half >/dev/null || break; sleep 0.05; done
+  check "a file that is being written" bash -c "ls '$work'/half.npy.tmp.*"
+  kill -QUIT $pid; wait $pid 2>/dev/null; rc=$?
+  exec 9>&-
+  is "SIGQUIT ends it as SIGQUIT does" 131 $rc
+  check "and leaves nothing" no_half
+else
+  skip "SIGQUIT leaves nothing" "no env --default-signal"
 fi
 check_error "an input that cannot be read" "cannot read $work: Is a directory" "$infer" rank "$bundle" --input "$work"
 mkfifo "$work/pipe"

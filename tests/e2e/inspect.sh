@@ -72,6 +72,15 @@ cp "$work/d/manifest.json" "$work/d3/" && rm "$work/d3/users.tsv" && mkfifo "$wo
 check_error "a pipe in place of a file" "users.tsv is missing" timeout 20 "$souk" inspect "$work/d3"
 cp -r "$step" "$work/c2" && rm "$work/c2/optimizer.h5"
 check_error "a missing part" "optimizer.h5 is missing" "$souk" inspect "$work/c2"
+# A terminal obeys control characters, and a file may hold any: none of them is printed, nor told in an error.
+harmless() { ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]\|\xc2[\x80-\x9f]' "$1"; }
+printf '{\n"\\u001b]0;a\\u0007": "\\u001b[31mb\\u009b", "list": [{"c\\u007f": "caf\xc3\xa9\\u001b[2J"}]}' >"$work/escapes.json"
+"$souk" inspect "$work/escapes.json" >"$work/escapes"
+check "control characters of a file" harmless "$work/escapes"
+check "and all else of it" bash -c "grep -qF '?]0;a?' '$work/escapes' && grep -qF '?[31mb??' '$work/escapes' && grep -qF 'café?[2J' '$work/escapes'"
+"$souk" inspect "$work/no"$'\e]0;x\a\xc2\x9b'"café" 2>"$work/escapes"
+check "control characters in an error" harmless "$work/escapes"
+check "which says the rest" grep -qF 'no?]0;x???café' "$work/escapes"
 # Every kind of file, cut at every eighth and with a byte changed: a sentence or an answer, never a crash.
 damage() {
   local file=$1 n i
