@@ -140,6 +140,24 @@ refuses("offsets beyond the items", ValueError, "offsets end at 9", lambda: b.ra
 refuses("falling offsets", souk.Error, "offsets[2] = 1 is less than offsets[1] = 2",
         lambda: b.rank(souk.Histories(np.zeros(3, np.int32), np.array([0, 2, 1]))))
 refuses("vectors of another width", ValueError, "user vectors are [n, 33]", lambda: b.score(u[:, 1:], [0]))
+# A number that ctypes would cut to another one, a text that would be taken for its characters.
+for what, call in (("item", lambda n: b.name(n)), ("item", lambda n: b.count(n)), ("item", lambda n: b.record(n)),
+                   ("first", lambda n: b.item_vectors(n, 1)), ("count", lambda n: b.item_vectors(0, n)),
+                   ("threads", lambda n: b.user_vectors(lists, threads=n)), ("threads", lambda n: b.rank(lists, K, threads=n)),
+                   ("k", lambda n: b.rank(lists, n))):
+    refuses(f"{what} beyond int32", ValueError, f"{what} = {2 ** 32} does not fit int32", lambda: call(2 ** 32))
+    refuses(f"{what} below int32", ValueError, f"{what} = {-2 ** 33} does not fit int32", lambda: call(-2 ** 33))
+    refuses(f"{what} that is no number", TypeError, f"{what} must be a whole number", lambda: call(1.5))
+report("no item has the last number", b.name(2 ** 31 - 1) is None and b.name(np.int64(4)) == names[4])
+for text in ("item1", b"item1"):
+    refuses("allow of a text", TypeError, "allow: a list is wanted", lambda: b.rank(lists, K, allow=text))
+    refuses("deny of a text", TypeError, "deny: a list is wanted", lambda: b.rank(lists, K, deny=text))
+    refuses("items of a text", TypeError, "items: a list is wanted", lambda: b.score(u, text))
+    refuses("candidates of texts", TypeError, "candidates: a list is wanted", lambda: b.rank(lists, K, candidates=[text] * len(lists)))
+    refuses("deny_each of texts", TypeError, "deny: a list is wanted", lambda: b.rank(lists, K, deny_each=[text] * len(lists)))
+    refuses("candidates of a text", TypeError, "candidates: a list is wanted", lambda: b.rank([["item1"]] * len(text), K, candidates=text))
+    refuses("a history of a text", TypeError, "a list of histories is wanted", lambda: b.user_vectors([text]))
+    refuses("events of a text", TypeError, "events of a history: a list is wanted", lambda: b.user_vectors([["item1"] * 5], [text]))
 refuses("k = 0", souk.Error, "k = 0 is less than 1", lambda: b.rank(lists, 0))
 with souk.open(path("bundle"), checksums=False) as closed:
     pass

@@ -19,6 +19,7 @@ Python's lock while they work, and any number of threads may use one bundle.
 """
 import ctypes
 import json
+import operator
 import os
 import types
 from ctypes import POINTER, byref, c_char, c_char_p, c_double, c_float, c_int32, c_int64, c_size_t, c_uint32, c_void_p
@@ -165,6 +166,24 @@ def _integers(values, dtype, what):
     return np.ascontiguousarray(a, dtype)
 
 
+def _int32(value, what):
+    """A whole number that fits the library's int32_t; ctypes would cut it without a word."""
+    try:
+        n = operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} must be a whole number, not {value!r}") from None
+    if not -2**31 <= n < 2**31:
+        raise ValueError(f"{what} = {n} does not fit int32")
+    return n
+
+
+def _list(values, what):
+    """A text in a list's place would be taken for its characters."""
+    if isinstance(values, (str, bytes)):
+        raise TypeError(f"{what}: a list is wanted, not {values!r}")
+    return values
+
+
 def _address(a):
     return None if a is None else a.ctypes.data
 
@@ -236,31 +255,31 @@ class Bundle:
 
     def name(self, item):
         """The name of an item; None when there is no such item."""
-        return self._text("souk_item_name", int(item))
+        return self._text("souk_item_name", _int32(item, "item"))
 
     def names(self, items):
-        return [self.name(i) for i in items]
+        return [self.name(i) for i in _list(items, "items")]
 
     def count(self, item):
         """How often the item occurs in the training data; -1 when there is no such item."""
-        return _library().souk_item_count(self._open(), int(item))
+        return _library().souk_item_count(self._open(), _int32(item, "item"))
 
     def record(self, item):
         """What the catalogue says of an item (item, title, ...), a dictionary; None when it says nothing."""
         size = c_size_t()
-        text = _library().souk_item_record(self._open(), int(item), byref(size))
+        text = _library().souk_item_record(self._open(), _int32(item, "item"), byref(size))
         return None if not text else json.loads(ctypes.string_at(text, size.value))
 
-    def numbers(self, items):
+    def numbers(self, items, what="items"):
         """Numbers of a list of names; numbers in it stay."""
         if isinstance(items, np.ndarray) and items.dtype.kind in "iu":
-            return _integers(items, np.int32, "items")
-        return _integers([self.find(x) if isinstance(x, str) else x for x in items], np.int32, "items")
+            return _integers(items, np.int32, what)
+        return _integers([self.find(x) if isinstance(x, str) else x for x in _list(items, what)], np.int32, what)
 
     def _event_numbers(self, events):
         known = {name: i for i, name in enumerate(self.events)}
         out = []
-        for e in events:
+        for e in _list(events, "events of a history"):
             if isinstance(e, str) and e not in known:
                 raise ValueError(f"there is no event type {e!r}; known: {', '.join(self.events)}")
             out.append(0 if e is None else known[e] if isinstance(e, str) else e)
@@ -280,7 +299,7 @@ class Bundle:
             if flat.events is not None and flat.events.size != flat.items.size:
                 raise ValueError(f"{flat.events.size} events are not one for each of {flat.items.size} items")
             return flat
-        if isinstance(lists, str) or any(isinstance(x, str) for x in lists):
+        if isinstance(lists, (str, bytes)) or any(isinstance(x, (str, bytes)) for x in lists):
             raise TypeError("a list of histories is wanted, each a list of items; one history is [history]")
         items, offsets = flatten([self.numbers(x) for x in lists])
         if events is None:
@@ -293,7 +312,7 @@ class Bundle:
 
     def user_vectors(self, histories, events=None, threads=-1):
         """(u, unknown): user vectors, float32 [n, dimension], and how many items of each history are unknown."""
-        h = self.histories(histories, events)
+        h, threads = self.histories(histories, events), _int32(threads, "threads")
         n = h.offsets.size - 1
         u, unknown = np.empty((n, self.dimension), np.float32), np.empty(n, np.int32)
         _call("souk_user_vectors_flat", self._open(), _address(h.offsets), _address(h.items), _address(h.events), n, threads,
@@ -302,7 +321,8 @@ class Bundle:
 
     def item_vectors(self, first=0, count=None):
         """Vectors of items first .. first + count - 1 (None: to the last), float32 [count, dimension]."""
-        count = max(self.items - first, 0) if count is None else count
+        first = _int32(first, "first")
+        count = max(self.items - first, 0) if count is None else _int32(count, "count")
         v = np.empty((max(count, 0), self.dimension), np.float32)
         _call("souk_item_vectors", self._open(), first, count, _address(v))
         return v
@@ -332,12 +352,12 @@ class Bundle:
         allow, deny for all histories: list these only, never list these
         keep_history  items of the history may be listed again
         """
-        h = self.histories(histories, events)
+        h, k, threads = self.histories(histories, events), _int32(k, "k"), _int32(threads, "threads")
         n = h.offsets.size - 1
         found = Ranked(np.full((n, max(k, 1)), -1, np.int32), np.full((n, max(k, 1)), np.nan, np.float32),
                        np.zeros(n, np.int32), np.zeros(n, np.int32))
-        allow = None if allow is None else np.append(self.numbers(allow), np.int32(-1))  # empty is a list too
-        deny = None if deny is None else self.numbers(deny)
+        allow = None if allow is None else np.append(self.numbers(allow, "allow"), np.int32(-1))  # empty is a list too
+        deny = None if deny is None else self.numbers(deny, "deny")
         options = _Options(threads, bool(keep_history), _address(allow), 0 if allow is None else allow.size - 1,
                            _address(deny), 0 if deny is None else deny.size)
         lists = [_address(found.items), _address(found.scores), _address(found.counts), _address(found.unknown)]
@@ -367,9 +387,9 @@ class Bundle:
         for field, lists in (("candidates", candidates), ("deny", deny_each)):
             if lists is None:
                 continue
-            if len(lists) != n:
+            if len(_list(lists, field)) != n:
                 raise ValueError(f"{field}: {len(lists)} lists are not one for each of {n} histories")
-            values, offsets = flatten([self.numbers([] if x is None else x) for x in lists])
+            values, offsets = flatten([self.numbers([] if x is None else x, field) for x in lists])
             values = np.append(values, np.int32(-1))  # an empty list of candidates has an address too
             given = np.array([x is not None for x in lists], bool)
             q[field] = np.where(given, values.ctypes.data + 4 * offsets[:-1], 0)
