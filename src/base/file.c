@@ -58,7 +58,9 @@ status append_open(append_file **out, const char *path, append_how how) {
   const int flags = O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | (how == APPEND_ANEW ? O_TRUNC : 0) |
                     (how == APPEND_FRESH ? O_EXCL | O_NOFOLLOW : 0);
   status rc = OK;
-  if (to.kind == TARGET_STREAM)
+  if (to.kind == TARGET_STREAM && how == APPEND_FRESH)
+    rc = fail(ERR_IO, "cannot open %s: %s", path, strerror(EEXIST));
+  else if (to.kind == TARGET_STREAM)
     rc = open_stream(&to, path, &f->fd);
   else
     f->fd = fault_at(FAULT_CREATE) ? -1 : open(path, flags, 0666);

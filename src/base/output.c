@@ -30,6 +30,12 @@ static status cannot(const char *what, const char *path, int error) {
   return fail(ERR_IO, "cannot %s %s: %s", what, path, strerror(error));
 }
 
+// Why it could not be published, or not safely.
+static status cannot_publish(const temporary *t, const char *path, int error) {
+  if (!t->in_place) return cannot("write", path, error);
+  return fail(ERR_IO, "%s is in place, but may not be on disk yet: %s", path, strerror(error));
+}
+
 static void tell_leftovers(const leftovers *found, const char *path) {
   char text[PATH_MAX + 256];
   if (leftovers_text(found, path, text, sizeof text)) log_info("%s", text);
@@ -145,7 +151,7 @@ status out_commit(out_file *f) {
   status rc = flush(f);
   if (rc == OK) {
     const int error = f->is_stream ? close_stream(f) : temporary_publish(&f->t);
-    if (error != 0) rc = cannot("write", f->path, error);
+    if (error != 0) rc = cannot_publish(&f->t, f->path, error);
   }
   out_abort(f); // what has come to its place stays there
   return rc;
@@ -221,7 +227,12 @@ static status publish_pair(out_file *data, out_file *names, const char *names_pa
   if (rc == OK && names != NULL) rc = flush(names);
   if (rc == OK) {
     const int error = temporary_publish_pair(&data->t, names != NULL ? &names->t : NULL, names_path);
-    if (error != 0) rc = fail(ERR_IO, "cannot write %s and its names: %s", data->path, strerror(error));
+    if (error != 0 && data->t.in_place)
+      rc = fail(ERR_IO, "%s is in place, but %s: %s", data->path,
+                names != NULL && !names->t.in_place ? "has no names" : "may not be on disk yet",
+                strerror(error));
+    else if (error != 0)
+      rc = fail(ERR_IO, "cannot write %s and its names: %s", data->path, strerror(error));
   }
   out_abort(names);
   out_abort(data);
@@ -304,6 +315,7 @@ static status publish_directory(out_dir *d) {
   TRY(check_place(d)); // somebody else may have been there meanwhile
   const int error = temporary_publish_directory(&d->t, d->force, aside);
   if (error == 0) return OK;
+  if (d->t.in_place) return cannot_publish(&d->t, d->path, error);
   if (aside[0] != '\0')
     return fail(ERR_IO, "cannot move the finished directory to %s: %s; the one before is now %s", d->path,
                 strerror(error), aside);

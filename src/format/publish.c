@@ -30,6 +30,12 @@ static int move(const char *from, const char *to) {
   return !faulty(TEMPORARY_RENAME) && rename(from, to) == 0 ? 0 : errno;
 }
 
+static int move_in(temporary *t) {
+  const int error = move(t->name, t->path);
+  t->in_place = error == 0;
+  return error;
+}
+
 static int close_published(temporary *t) {
   const int error = close(t->fd) == 0 ? 0 : errno;
   t->fd = -1;
@@ -38,7 +44,7 @@ static int close_published(temporary *t) {
 
 int temporary_publish(temporary *t) {
   int error = sync_fd(t->fd);
-  if (error == 0) error = move(t->name, t->path);
+  if (error == 0) error = move_in(t);
   if (error != 0) {
     temporary_drop(t);
     return error;
@@ -81,9 +87,9 @@ static bool is_ours(const temporary *t) {
 }
 
 // The new names come to data that are ours. When somebody else's came in between, theirs are the newer pair: ours yield.
-static int publish_names(const temporary *data, const temporary *names) {
+static int publish_names(const temporary *data, temporary *names) {
   if (!is_ours(data)) return 0;
-  const int error = move(names->name, names->path);
+  const int error = move_in(names);
   if (error == 0 && !is_ours(data) && is_ours(names)) unlink(names->path);
   return error;
 }
@@ -101,7 +107,7 @@ static int publish_pair(temporary *data, temporary *names, const char *names_pat
   }
   if (error != 0) return error;
   if (had) error = parent_sync(old);
-  if (error == 0) error = move(data->name, data->path);
+  if (error == 0) error = move_in(data);
   if (error != 0) {
     if (had && !is_regular(names_path)) rename(old, names_path);
     return error;
@@ -136,9 +142,11 @@ static bool cannot_exchange(int error) {
   return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP;
 }
 
-static int exchange(const char *a, const char *b) {
+static int exchange(temporary *t) {
   if (faulty(TEMPORARY_EXCHANGE) || faulty(TEMPORARY_RENAME)) return errno;
-  return renameat2(AT_FDCWD, a, AT_FDCWD, b, RENAME_EXCHANGE) == 0 ? 0 : errno;
+  if (renameat2(AT_FDCWD, t->name, AT_FDCWD, t->path, RENAME_EXCHANGE) != 0) return errno;
+  t->in_place = true;
+  return 0;
 }
 
 // In two steps, between which nothing is at the place: leftovers_mend brings the old one back if we do not come to the
@@ -149,7 +157,7 @@ static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
   const int held = hold(t->path);
   if (error == 0) error = move(t->path, old);
   if (error == 0) {
-    error = move(t->name, t->path);
+    error = move_in(t);
     if (error == 0)
       rename(old, t->name); // where the one before is also after an exchange
     else if (rename(old, t->path) != 0 && is_occupied(errno))
@@ -165,9 +173,9 @@ int temporary_publish_directory(temporary *t, bool replace, char aside[PATH_MAX]
   aside[0] = '\0';
   int error = sync_fd(t->fd);
   for (int i = 0; error == 0 && i < ATTEMPTS; i++) {
-    error = move(t->name, t->path); // over nothing, or an empty directory
+    error = move_in(t); // over nothing, or an empty directory
     if (!is_occupied(error) || !replace) break;
-    error = exchange(t->name, t->path);
+    error = exchange(t);
     if (cannot_exchange(error)) error = replace_in_two_steps(t, aside);
     if (error == 0) break;
     // What was there has gone, or another one has come, since we looked.

@@ -17,6 +17,7 @@
 typedef struct temporary {
   int fd; // open to read and write (a directory: to read), locked
   bool is_directory;
+  bool in_place;       // has been published, even if an error came after that
   char path[PATH_MAX]; // its place
   char name[PATH_MAX]; // where it is now
   char tag[17];
@@ -38,14 +39,15 @@ int temporary_make(temporary *t, const char *path, bool directory, const tempora
 void temporary_drop(temporary *t);
 
 // Moves a finished file to its place, after fsync, and syncs the directory. On failure what was there is as it was, and
-// the temporary is gone. Closes the descriptor in every case.
+// the temporary is gone, unless it is in_place: then it may not be on disk yet. Closes the descriptor in every case.
 int temporary_publish(temporary *t);
 // Two files that belong together, each with a temporary of the same tag; see docs/formats.md, "Files in pairs". names:
-// NULL removes what is at names_path, as it would not fit any longer. Closes both.
+// NULL removes what is at names_path, as it would not fit any longer. On failure the pair that was there is as it was, unless
+// the data are in_place, with their names or none. Closes both.
 int temporary_publish_pair(temporary *data, temporary *names, const char *names_path);
 // A directory. replace: one that is there gives way, in one step where the file system can exchange two, and is removed;
 // otherwise EEXIST, but an empty one does not count. On failure what was there is as it was, unless *aside says where it
-// is now. What cannot be removed is a leftover.
+// is now, or the new one is in_place. What cannot be removed is a leftover.
 int temporary_publish_directory(temporary *t, bool replace, char aside[PATH_MAX]);
 
 typedef struct leftovers {

@@ -98,6 +98,12 @@ static int cannot(const char *what, const char *path, int error) {
   return cli_fail(EXIT_FAILED, "cannot %s %s: %s", what, path, strerror(error));
 }
 
+// Why it could not be published, or not safely.
+static int cannot_publish(const cli_output *o, int error) {
+  if (!o->t.in_place) return cannot("write", o->path, error);
+  return cli_fail(EXIT_FAILED, "%s is in place, but may not be on disk yet: %s", o->path, strerror(error));
+}
+
 static void tell_leftovers(const leftovers *found, const char *path) {
   char text[2 * PATH_MAX + 256];
   if (leftovers_text(found, path, text, sizeof text)) cli_fail(0, "%s", text);
@@ -227,7 +233,7 @@ int output_commit(cli_output *o) {
     sigset_t before;
     hold_signals(&before);
     const int error = temporary_publish(&o->t);
-    if (error != 0) rc = cannot("write", o->path, error);
+    if (error != 0) rc = cannot_publish(o, error);
     set_pending(o->t.name, false);
     release_signals(&before);
   } else if (rc == 0 && !o->is_stdout) {
@@ -384,9 +390,14 @@ static int commit_pair(cli_output *o, cli_output *names) {
   sigset_t before;
   hold_signals(&before);
   const int error = temporary_publish_pair(&o->t, &names->t, names->t.path);
-  const int rc =
-      error == 0 ? 0
-                 : cli_fail(EXIT_FAILED, "cannot write %s and %s: %s", o->path, names->path, strerror(error));
+  int rc = 0;
+  if (error != 0 && names->t.in_place)
+    rc = cannot_publish(o, error);
+  else if (error != 0 && o->t.in_place)
+    rc = cli_fail(EXIT_FAILED, "%s is in place, but has no names in %s: %s", o->path, names->path,
+                  strerror(error));
+  else if (error != 0)
+    rc = cli_fail(EXIT_FAILED, "cannot write %s and %s: %s", o->path, names->path, strerror(error));
   release(o);
   release(names);
   release_signals(&before);

@@ -155,7 +155,7 @@ static status write_all(const char *dir, const checkpoint_content *c, json_t *fi
 
 status checkpoint_write(const char *dir, const checkpoint_content *c) {
   out_dir *place;
-  TRY(out_dir_open(&place, dir, PATH_NOTHING, true));
+  TRY(out_dir_open(&place, dir, c->over, c->force));
   json_t *files = json_object();
   const status rc = write_all(out_dir_path(place), c, files);
   json_decref(files);

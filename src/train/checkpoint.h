@@ -6,6 +6,7 @@
 #ifndef SOUK_TRAIN_CHECKPOINT_H
 #define SOUK_TRAIN_CHECKPOINT_H
 
+#include "base/path_kind.h"
 #include "data/dataset.h"
 #include "model/model.h"
 
@@ -33,6 +34,9 @@ typedef struct checkpoint_content {
   const char *extra_name;
   status (*extra)(const void *self, const char *path);
   const void *extra_self;
+  // What it may replace, as in out_dir_open: anything, unless this is set.
+  path_kind over;
+  bool force;
 } checkpoint_content;
 
 // A checkpoint opened for reading: everything checked but the tensors.
@@ -46,8 +50,8 @@ typedef struct checkpoint {
   struct h5_reader *reader; // of its parts
 } checkpoint;
 
-// Writes beside DIR and moves it there when everything is on disk, the manifest last. DIR is replaced if it exists; after an
-// error it is as it was, and nothing else is left behind.
+// Writes beside DIR and moves it there when everything is on disk, the manifest last. What is at DIR is replaced (or see
+// `over`); after an error it is as it was, and nothing else is left behind.
 status checkpoint_write(const char *dir, const checkpoint_content *c);
 // The same from a model at rest.
 status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,

@@ -338,7 +338,15 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   TRY(dataset_of_vocab(&d, &info, v));
   const train_state state = {.step = 0};
   status rc = options_dump(&set, &yaml);
-  if (rc == OK) rc = checkpoint_write_model(out, x->m, &state, yaml, d, false);
+  const checkpoint_content content = {.model = model_get_config(x->m),
+                                      .params = model_params(x->m),
+                                      .master = model_params(x->m)->master, // of the CPU
+                                      .state = &state,
+                                      .config_yaml = yaml,
+                                      .data = d,
+                                      .over = PATH_CHECKPOINT, // something may have come there meanwhile
+                                      .force = x->c->force};
+  if (rc == OK) rc = checkpoint_write(out, &content);
   free(yaml);
   dataset_close(d);
   return rc;

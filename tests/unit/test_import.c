@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "data/wordpiece.h"
+#include "format/temporary.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 #include "train/checkpoint.h"
@@ -500,6 +501,33 @@ static void test_places(void **unused) {
   check_fails(import_hugging_face(hf, hf, &forced), ERR_ARGUMENT, "is not a checkpoint; it is left as it is");
 }
 
+// Something comes to the place while the model is read: it stays there.
+static bool came(temporary_operation operation) {
+  char path[420];
+  snprintf(path, sizeof path, "%s/letter", out);
+  if (operation == TEMPORARY_FSYNC && !dir_exists(out) && dir_make(out) == OK) {
+    FILE *f = fopen(path, "w");
+    if (f != NULL) fclose(f);
+  }
+  return false;
+}
+
+static void test_others_come(void **unused) {
+  (void)unused;
+  char path[420];
+  snprintf(path, sizeof path, "%s/letter", out);
+  for (int k = 0; k < 2; k++) {
+    const import_config c = {.force = k == 1, .seed = 1};
+    check_ok(dir_remove(out));
+    temporary_fault = came;
+    const status rc = import_hugging_face(hf, out, &c);
+    temporary_fault = NULL;
+    assert_int_equal(rc, ERR_ARGUMENT);
+    assert_non_null(strstr(fail_message(), "left as it is"));
+    assert_true(file_exists(path));
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_everything_in_its_place),
@@ -510,6 +538,7 @@ int main(void) {
       cmocka_unit_test(test_bad_data),
       cmocka_unit_test(test_decoder_must_be_tied),
       cmocka_unit_test(test_places),
+      cmocka_unit_test(test_others_come),
   };
   return cmocka_run_group_tests_name("import", tests, set_up, tear_down);
 }

@@ -220,6 +220,35 @@ static void foreign_leftovers(void **unused) {
   assert_int_equal(count("tmp.souk"), 5);
 }
 
+// A file whose directory cannot be written to disk is there all the same, and the error says so.
+static void files_that_fail(void **unused) {
+  (void)unused;
+  put("f", "old");
+  faults("fsync:1");
+  check_fails(file_write_atomic(at("f"), "new", 3), ERR_IO, "cannot write ");
+  assert_string_equal(get("f"), "old");
+  faults("fsync:2");
+  check_fails(file_write_atomic(at("f"), "new", 3), ERR_IO, "/f is in place, but may not be on disk yet");
+  assert_string_equal(get("f"), "new");
+  faults(NULL);
+  assert_int_equal(count("souk-"), 0);
+}
+
+// What must be new is not written into a pipe that is there, even if somebody reads it.
+static void fresh(void **unused) {
+  (void)unused;
+  append_file *f;
+  assert_int_equal(mkfifo(at("fifo"), 0666), 0);
+  assert_int_equal(symlink("fifo", at("link")), 0);
+  const int reader = open(at("fifo"), O_RDONLY | O_NONBLOCK);
+  assert_true(reader >= 0);
+  check_fails(append_open(&f, at("fifo"), APPEND_FRESH), ERR_IO, "fifo: File exists");
+  check_fails(append_open(&f, at("link"), APPEND_FRESH), ERR_IO, "link: File exists");
+  check_ok(append_open(&f, at("link"), APPEND_TO)); // it is a pipe's turn elsewhere
+  check_ok(append_close(f));
+  close(reader);
+}
+
 // Somebody who cleans up comes between the making of a directory and its lock.
 static int creates;
 
@@ -358,9 +387,11 @@ static void directories_that_fail(void **unused) {
         faults(fault);
         failed = make_directory("\"souk.synth\" new", true) != OK;
         if (!failed) assert_true(i > 1);
-        // Only the last fsync comes after the exchange.
-        const char *text = get("place/synth.json");
-        assert_true(strstr(text, "old") != NULL || !failed || strcmp(kinds[k], "fsync") == 0);
+        // Only the last fsync comes after the exchange, and then it says so.
+        const bool is_new = strstr(get("place/synth.json"), "new") != NULL;
+        assert_int_equal(is_new, !failed || strstr(fail_message(),
+                                                   "/place is in place, but may not be on disk yet") != NULL);
+        assert_true(!failed || !is_new || strcmp(kinds[k], "fsync") == 0);
         assert_int_equal(count("souk-"), 0);
       }
     }
@@ -524,6 +555,11 @@ static void pairs_that_fail(void **unused) {
       assert_true(failed || i > 1);
       check_pair();
       if (data_of() == 'o') assert_int_equal(names_of(), 'o'); // nothing is lost
+      if (!failed) continue;
+      const char *wanted = data_of() == 'o'    ? "cannot "
+                           : names_of() == 'n' ? "v.npy is in place, but may not be on disk yet"
+                                               : "v.npy is in place, but has no names";
+      if (strstr(fail_message(), wanted) == NULL) fail_msg("%s:%d: %s", kinds[k], i, fail_message());
     }
   }
   faults(NULL);
@@ -595,6 +631,8 @@ int main(void) {
                                      cmocka_unit_test_setup_teardown(streams_and_links, begin, end),
                                      cmocka_unit_test_setup_teardown(names, begin, end),
                                      cmocka_unit_test_setup_teardown(foreign_leftovers, begin, end),
+                                     cmocka_unit_test_setup_teardown(files_that_fail, begin, end),
+                                     cmocka_unit_test_setup_teardown(fresh, begin, end),
                                      cmocka_unit_test_setup_teardown(directory_cleaned, begin, end),
                                      cmocka_unit_test_setup_teardown(removed_at_once, begin, end),
                                      cmocka_unit_test_setup_teardown(directories, begin, end),
