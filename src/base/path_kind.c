@@ -54,8 +54,12 @@ static bool has_schema(const char *dir, const char *marker, const char *schema) 
 }
 
 // A run that was killed early has a configuration only, or what is left of a checkpoint.
-static bool is_run(const char *dir) {
+bool path_holds_run(const char *dir) {
   return holds(dir, "config.yaml") || holds(dir, "metrics.jsonl") || holds(dir, "last") || holds(dir, "best");
+}
+
+static bool is_hugging_face(const char *dir) {
+  return holds(dir, "config.json") || holds(dir, "model.safetensors");
 }
 
 static path_kind look_through(const char *dir) {
@@ -77,16 +81,45 @@ static bool ends_with(const char *path, size_t n, const char *end) {
   return n >= m && strncmp(path + n - m, end, m) == 0;
 }
 
-// Is there a control character that no text has? A compressed file has one soon.
+// The beginning of a regular file; 0 bytes of any other.
+static size_t read_head(const char *path, unsigned char *head, size_t bytes) {
+  struct stat st;
+  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+  const ssize_t n = fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) ? read(fd, head, bytes) : 0;
+  if (fd >= 0) close(fd);
+  return n > 0 ? (size_t)n : 0;
+}
+
+// Is there a control character that no text has? A compressed file has one soon. UTF-16 says that it is text.
 static bool is_binary(const char *path) {
   unsigned char head[512];
-  const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  if (fd < 0) return false;
-  const ssize_t n = read(fd, head, sizeof head);
-  close(fd);
-  for (ssize_t i = 0; i < n; i++)
+  const size_t n = read_head(path, head, sizeof head);
+  if (n >= 2 && (head[0] ^ head[1]) == 1 && (head[0] & head[1]) == 0xFE) return false; // FF FE or FE FF
+  for (size_t i = 0; i < n; i++)
     if (head[i] < 0x20 && head[i] != '\t' && head[i] != '\n' && head[i] != '\r') return true;
   return false;
+}
+
+static bool has_one_of(const unsigned char *text, size_t n, const char *characters) {
+  for (; *characters != '\0'; characters++)
+    if (memchr(text, *characters, n) != NULL) return true;
+  return false;
+}
+
+// Lines of a table, or objects line by line, where a configuration has sections?
+static bool looks_like_log(const char *path) {
+  unsigned char head[4096];
+  const size_t n = read_head(path, head, sizeof head);
+  const unsigned char *end = n > 0 ? memchr(head, '\n', n) : NULL;
+  const size_t line = end != NULL ? (size_t)(end - head) : n;
+  if (line + 1 < n && head[0] == '{' && head[line + 1] == '{') return true;
+  return has_one_of(head, line, ",;\t") && !has_one_of(head, line, ":#{[");
+}
+
+// A name alone makes no log of it: configurations are called anything.
+static bool may_be_config(const char *path, path_kind kind) {
+  if (kind == PATH_FILE) return true;
+  return (kind == PATH_LOG || kind == PATH_METRICS) && !is_binary(path) && !looks_like_log(path);
 }
 
 // Nothing is read of a pipe, whose reader would miss it.
@@ -115,8 +148,8 @@ path_kind path_kind_of(const char *path) {
   if (has_schema(path, "synth.json", "souk.synth")) return PATH_MARKETPLACE;
   if (holds(path, "manifest.json") || holds(path, "souk.json") || holds(path, "synth.json"))
     return PATH_DAMAGED;
-  if (holds(path, "config.json") || holds(path, "model.safetensors")) return PATH_HUGGING_FACE;
-  if (is_run(path)) return PATH_RUN;
+  if (path_holds_run(path)) return PATH_RUN; // whatever else lies in it
+  if (is_hugging_face(path)) return PATH_HUGGING_FACE;
   return look_through(path);
 }
 
@@ -150,7 +183,8 @@ status path_check(const char *path, unsigned wanted) {
   char text[256];
   if (path[0] == '\0') return fail(ERR_ARGUMENT, "a path is empty");
   const path_kind kind = path_kind_of(path);
-  if ((wanted & PATH_CONFIG) != 0 && kind == PATH_FILE) return OK;
+  if ((wanted & PATH_CONFIG) != 0 && may_be_config(path, kind)) return OK;
+  if ((wanted & PATH_HUGGING_FACE) != 0 && kind == PATH_RUN && is_hugging_face(path)) return OK;
   if ((wanted & PATH_FILE) != 0 && is_file(kind)) return OK;
   if (kind == PATH_DAMAGED || (wanted & (unsigned)kind) != 0) return OK;
   name_wanted(text, wanted);
@@ -167,7 +201,7 @@ status path_check(const char *path, unsigned wanted) {
 status path_check_place(const char *path, unsigned allowed) {
   const path_kind kind = path_kind_of(path);
   if (kind == PATH_NOTHING || kind == PATH_EMPTY || (allowed & (unsigned)kind) != 0) return OK;
-  if (kind != PATH_FILE && access(path, R_OK | X_OK) != 0)
+  if (!is_file(kind) && access(path, R_OK | X_OK) != 0)
     return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
   if (kind == PATH_DAMAGED)
     return fail(ERR_ARGUMENT, "%s holds a manifest that is not Souk's; it is left as it is", path);

@@ -3,6 +3,7 @@
 #ifndef SOUK_BASE_PATH_KIND_H
 #define SOUK_BASE_PATH_KIND_H
 
+#include <stdbool.h>
 #include "base/status.h"
 
 typedef enum path_kind {
@@ -18,14 +19,17 @@ typedef enum path_kind {
   PATH_EMPTY = 1 << 8,        // a directory with nothing in it
   PATH_DIRECTORY = 1 << 9,    // any other directory
   PATH_FILE = 1 << 10,        // any other file, a pipe as well; wanted, it stands for all kinds of files
-  PATH_CONFIG = 1 << 11,      // is never told apart from a file, but wanted as one
-  PATH_DAMAGED = 1 << 12,     // a manifest that says nothing, which its reader explains better
-  PATH_LOG = 1 << 13,         // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
-  PATH_METRICS = 1 << 14,     // a run's metrics.jsonl
-  PATH_BINARY = 1 << 15,      // a file that is no text
+  PATH_CONFIG =
+      1 << 11, // is never told apart from a file, but wanted as one: text that does not look like a log
+  PATH_DAMAGED = 1 << 12, // a manifest that says nothing, which its reader explains better
+  PATH_LOG = 1 << 13,     // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
+  PATH_METRICS = 1 << 14, // a run's metrics.jsonl
+  PATH_BINARY = 1 << 15,  // a file that is no text
 } path_kind;
 
 path_kind path_kind_of(const char *path);
+// Are there files of a run, whatever the directory is besides?
+bool path_holds_run(const char *dir);
 const char *path_kind_name(path_kind kind); // "a data set"
 // OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
 // a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is wanted; souk pretrain makes one".

@@ -610,7 +610,8 @@ static status set_up(run *r, const option_set *options, bool resume) {
   TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
   TRY(make_batches(r, &mc));
   r->last_step = last_step_of(r);
-  TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
+  if (!resume || !path_holds_run(out)) // it may be in the directory of its data set
+    TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
   TRY(lock_run(r));
   bool exists;
   TRY(run_has_checkpoints(out, &exists));

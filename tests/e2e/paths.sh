@@ -60,6 +60,21 @@ for file in "$work/log.csv" "$work/shop/events.csv.gz"; do
 done
 check_error "weights as a configuration" "is a binary file, but a configuration" "$souk" plan "$work/bundle/model.safetensors"
 check_error "metrics as a run" "is a metrics file of a run (souk plot takes it), but a run" "$souk" eval "$work/run/metrics.jsonl"
+check_error "metrics as a configuration" "is a metrics file of a run (souk plot takes it), but a configuration" "$souk" plan "$work/run/metrics.jsonl"
+# But a configuration may have any name, and be UTF-16.
+mkdir "$work/configs"
+for name in a.csv a.tsv a.jsonl metrics.jsonl a.log; do
+  cp "$work/tiny.yaml" "$work/configs/$name"
+  check "a configuration named $name" "$souk" plan "$work/configs/$name"
+done
+{
+  printf '\xff\xfe'
+  while IFS= read -r line; do
+    for ((i = 0; i < ${#line}; i++)); do printf '%s\0' "${line:i:1}"; done
+    printf '\n\0'
+  done <"$work/tiny.yaml"
+} >"$work/configs/wide.yaml"
+check "a configuration in UTF-16" "$souk" plan "$work/configs/wide.yaml"
 check "a configuration from a pipe" bash -c "'$souk' plan <(cat '$work/tiny.yaml')"
 
 # ---- places for something new
@@ -72,6 +87,9 @@ for there in "$checkpoint" "$work/bundle" "$work/shop"; do
 done
 place "a checkpoint" "$data" "$souk" import "$work/bundle" "$data" --force
 place "a bundle" "$data" "$souk" export "$work/run" "$data" --force
+place "a bundle" "$work/log.csv" "$souk" export "$work/run" "$work/log.csv" --force
+place "a bundle" "$work/run/metrics.jsonl" "$souk" export "$work/run" "$work/run/metrics.jsonl"
+place "a bundle" "$checkpoint/model.h5" "$souk" export "$work/run" "$checkpoint/model.h5"
 check "nothing has changed" test "$before" = "$(cd "$work" && find run bundle data shop empty other -type f -exec cksum {} + | sort)"
 check "and nothing was made" bash -c "! ls -d $work/x* 2>/dev/null"
 
@@ -85,4 +103,16 @@ check "to where it is now" test "$(cat "$work/moved/last")" = step-00000005 -a !
 check "another run may have its options" "$souk" pretrain "$work/moved" --out "$work/again"
 check "all of them" diff <(grep -v '^  out:' "$work/moved/config.yaml") <(grep -v '^  out:' "$work/again/config.yaml")
 check "and may be planned" "$souk" plan "$work/moved"
+
+# ---- directories that are two things: what is asked for is taken
+echo '{}' >"$work/moved/config.json"
+check "a run with a config.json is exported" "$souk" export "$work/moved" "$work/both"
+check "and goes on" "$souk" pretrain "$work/moved" --resume --steps 6
+mkdir "$work/hf"
+cp "$work/both"/{config.json,model.safetensors} "$work/moved/config.yaml" "$work/hf"
+check_error "a Hugging Face model with a config.yaml is looked into" "the vocabulary is missing" "$souk" import "$work/hf" "$work/x"
+cp -r "$work/again" "$work/shared"
+cp -r "$data"/* "$work/shared"
+check_error "a new run is not begun in a data set's directory" "left as it is" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/shared" --out "$work/shared"
+check "but one that is there goes on" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/shared" --out "$work/shared" --resume --steps 6
 finish
