@@ -37,6 +37,7 @@ write() {
 suffix() { case $1 in vectors-h5) echo .h5 ;; vectors-*) echo .npy ;; plot) echo .svg ;; esac; }
 node_works=0 # a device node of our own, never one of /dev
 mknod null c 1 3 2>/dev/null && (: >null) 2>/dev/null && node_works=1
+ln -s /proc/self/fd/1 stdout # as /dev/stdout is
 closed=(env)
 [ "$(id -u)" != 0 ] || closed=(setpriv --reuid 65534 --regid 65534 --clear-groups)
 chmod a+rx . && chmod -R a+rX . # for whoever we step down to
@@ -68,9 +69,9 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
     wait $pid
     check "$option: which stays one, and had every byte" bash -c "[ -p fifo$s ] && cmp through $good"
     if [ -z "$s" ] && [ $option != lists ]; then # whose report is on standard output
-      check "$option: /dev/stdout, a pipe" cmp $good <(write $option /dev/stdout)
-      (echo first; write $option /dev/stdout; echo last) >among 2>.out
-      check "$option: /dev/stdout, a file that others write to" cmp among <(echo first; cat $good; echo last)
+      check "$option: standard output by name, a pipe" cmp $good <(write $option stdout)
+      (echo first; write $option stdout; echo last) >among 2>.out
+      check "$option: standard output by name, a file that others write to" cmp among <(echo first; cat $good; echo last)
       write $option /proc/self/fd/7 7>descriptor 2>.out
       check "$option: a descriptor" cmp descriptor $good
       write $option >(cat >substituted; echo >.done) 2>.out
