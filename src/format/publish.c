@@ -36,7 +36,7 @@ static int move_in(temporary *t) {
   return error;
 }
 
-static int close_published(temporary *t) {
+static int close_only(temporary *t) {
   const int error = close(t->fd) == 0 ? 0 : errno;
   t->fd = -1;
   return error;
@@ -50,7 +50,7 @@ int temporary_publish(temporary *t) {
     return error;
   }
   error = parent_sync(t->path);
-  const int closed = close_published(t);
+  const int closed = close_only(t);
   return error != 0 ? error : closed;
 }
 
@@ -109,7 +109,7 @@ static int publish_pair(temporary *data, temporary *names, const char *names_pat
   if (had) error = parent_sync(old);
   if (error == 0) error = move_in(data);
   if (error != 0) {
-    if (had && !is_regular(names_path)) rename(old, names_path);
+    if (had && !is_regular(names_path)) move(old, names_path);
     return error;
   }
   error = parent_sync(data->path);
@@ -128,7 +128,11 @@ int temporary_publish_pair(temporary *data, temporary *names, const char *names_
     let_go(held);
   }
   if (names != NULL) temporary_drop(names); // what has moved to its place is not there any more
-  temporary_drop(data);
+  // Names that could not even come back wait beside what tells that they fit; see mend_names.
+  if (error != 0 && !data->in_place && is_regular(old))
+    close_only(data);
+  else
+    temporary_drop(data);
   return error;
 }
 

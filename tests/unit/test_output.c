@@ -565,6 +565,27 @@ static void pairs_that_fail(void **unused) {
   faults(NULL);
 }
 
+// A disk that fails from some rename on: then not even the old names can come back, but the next one brings them.
+static void pairs_that_go_on_failing(void **unused) {
+  (void)unused;
+  bool failed = true;
+  for (int i = 1; failed; i++) {
+    char fault[64];
+    letter = "o";
+    check_ok(write_pair(true));
+    letter = "n";
+    snprintf(fault, sizeof fault, "rename:%d+", i);
+    faults(fault);
+    failed = write_pair(true) != OK;
+    faults(NULL);
+    leftovers f = {0};
+    leftovers_mend_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
+    check_pair();
+    if (data_of() == 'o') assert_int_equal(names_of(), 'o');
+    assert_true(failed || i > 2);
+  }
+}
+
 // alone: one who knows of only one of the two files comes by first.
 static void kill_pairs(bool alone) {
   static const char *const kinds[] = {"create", "rename", "fsync"};
@@ -642,6 +663,7 @@ int main(void) {
                                      cmocka_unit_test_setup_teardown(directories_race, begin, end),
                                      cmocka_unit_test_setup_teardown(always_there, begin, end),
                                      cmocka_unit_test_setup_teardown(pairs_that_fail, begin, end),
+                                     cmocka_unit_test_setup_teardown(pairs_that_go_on_failing, begin, end),
                                      cmocka_unit_test_setup_teardown(pairs_killed, begin, end),
                                      cmocka_unit_test_setup_teardown(pairs_race, begin, end)};
   return cmocka_run_group_tests(tests, NULL, NULL);
