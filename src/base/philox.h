@@ -12,6 +12,12 @@
 //   counter = (s low 32, step low 32, q | (s >> 32) << 16, (k / 64) * 4 + (k % 8) / 2 | a << 20);
 //   byte ((k % 64) / 8) * 2 + k % 2. So one counter serves just the 16 probabilities that one thread holds of
 //   one row of a 64-key tile of mma.m16n8 accumulators.
+// Initial value of element j of the parameter NAME (normal ones only):
+//   counter = (j / 4 low 32, j / 4 high 32, h low 32, h high 32), h = philox_name(NAME); words 0 and 1 make elements 0 and 1
+//   of the four by Box and Muller's method (radius from the first word, angle from the second; cosine, then sine), words 2
+//   and 3 make elements 2 and 3. What a head or a longer table adds changes no other weight.
+// All other streams are read in sequence (rng below): block n of the substream (a, b) has counter (n, 0, a, b), and its
+// words are drawn in the order 0 to 3; a 64-bit draw takes two, the high one first.
 // threshold = round(p * 256), and the kept elements are scaled by 256 / (256 - threshold): p is rounded to 1/256.
 #ifndef SOUK_BASE_PHILOX_H
 #define SOUK_BASE_PHILOX_H
@@ -19,7 +25,7 @@
 #include <stdint.h>
 
 enum {
-  STREAM_INIT = 0x1000,     // parameter initialisation; counter (element / 4, parameter index)
+  STREAM_INIT = 0x1000,     // initial values of parameters
   STREAM_MASK = 0x2000,     // masked-LM choices
   STREAM_SHUFFLE = 0x3000,  // order of an epoch
   STREAM_NEGATIVE = 0x4000, // shared negatives of the sampled loss
@@ -47,6 +53,13 @@ static inline philox_out philox4x32(uint64_t seed, uint32_t stream, uint32_t c0,
     k1 += 0xBB67AE85u;
   }
   return (philox_out){{c0, c1, c2, c3}};
+}
+
+// A name as a number: 64-bit FNV-1a (Fowler, Noll, Vo) of its bytes.
+static inline uint64_t philox_name(const char *name) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (; *name != '\0'; name++) h = (h ^ (unsigned char)*name) * 0x100000001b3u;
+  return h;
 }
 
 static inline uint32_t dropout_threshold(double p) {

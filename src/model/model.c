@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
-#include "base/philox.h"
 #include "model/model_internal.h"
 
 // ---- parameters ----------------------------------------------------------------------------------------------
@@ -110,35 +109,6 @@ static void describe_params(model *m) {
   if (m->run.row_sparse) m->param_items[m->word_table].kind = PARAM_ROW_SPARSE;
   m->params.items = m->param_items;
   m->params.buckets = bucket + 1;
-}
-
-static status init_params(model *m) {
-  param_set *set = &m->params;
-  float *host;
-  TRY(mem_new(&host, (size_t)set->elements, sizeof *host, "initial parameters"));
-  for (int32_t i = 0; i < set->count; i++) {
-    const param *p = &set->items[i];
-    float *w = host + p->offset;
-    if (p->init == INIT_ZERO) continue; // mem_new zeroed it
-    if (p->init == INIT_ONE) {
-      for (int64_t j = 0; j < p->size; j++) w[j] = 1.0f;
-      continue;
-    }
-    // Box-Muller; element j uses counter (j / 2, parameter), so that growing a table keeps its first rows.
-#pragma omp parallel for schedule(static)
-    for (int64_t j = 0; j < p->size; j += 2) {
-      const philox_out r = philox4x32(m->run.seed, STREAM_INIT, (uint32_t)(j / 2),
-                                      (uint32_t)((uint64_t)(j / 2) >> 32), (uint32_t)i, 0);
-      const double u = ((double)r.v[0] + 1.0) * 0x1p-32, angle = 2.0 * M_PI * (double)r.v[1] * 0x1p-32;
-      const double radius = m->c.init_std * sqrt(-2.0 * log(u));
-      w[j] = (float)(radius * cos(angle));
-      if (j + 1 < p->size) w[j + 1] = (float)(radius * sin(angle));
-    }
-  }
-  status rc = m->be->upload(m->ctx, set->master, host, (size_t)set->elements * sizeof *host);
-  free(host);
-  if (rc == OK) rc = params_refresh(set);
-  return rc;
 }
 
 // ---- the plan ------------------------------------------------------------------------------------------------
@@ -320,7 +290,7 @@ status model_create(model **out, const char *backend_name, const model_config *c
   TRY_GOTO(m->be->open(&m->ctx, &config), bad);
   m->params.ctx = m->ctx;
   TRY_GOTO(allocate(m), bad);
-  TRY_GOTO(init_params(m), bad);
+  TRY_GOTO(params_initialise(&m->params, run->seed, c->init_std), bad);
   *out = m;
   return OK;
 bad:

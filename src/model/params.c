@@ -1,7 +1,11 @@
 // Parameter descriptors and arenas; see params.h.
 #include "model/params.h"
 
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/philox.h"
 
 const param *param_find(const param_set *s, const char *name) {
   for (int32_t i = 0; i < s->count; i++)
@@ -34,4 +38,41 @@ status params_make_moments(param_set *s) {
 status params_refresh(param_set *s) {
   if ((const void *)s->compute == (const void *)s->master) return OK;
   return s->be->cast(s->ctx, s->compute, s->master, (size_t)s->elements);
+}
+
+// Two standard normal values by Box and Muller's method.
+static void normal_pair(const uint32_t words[2], double std, float out[2]) {
+  const double u = ((double)words[0] + 1.0) * 0x1p-32, angle = 2.0 * M_PI * (double)words[1] * 0x1p-32;
+  const double radius = std * sqrt(-2.0 * log(u));
+  out[0] = (float)(radius * cos(angle));
+  out[1] = (float)(radius * sin(angle));
+}
+
+static void draw_normal(const param *p, uint64_t seed, double std, float *w) {
+  const uint64_t name = philox_name(p->name);
+#pragma omp parallel for schedule(static)
+  for (int64_t j = 0; j < p->size; j += 4) {
+    const uint64_t block = (uint64_t)j / 4;
+    const philox_out r = philox4x32(seed, STREAM_INIT, (uint32_t)block, (uint32_t)(block >> 32),
+                                    (uint32_t)name, (uint32_t)(name >> 32));
+    float four[4];
+    normal_pair(r.v, std, four);
+    normal_pair(r.v + 2, std, four + 2);
+    for (int64_t k = 0; k < 4 && j + k < p->size; k++) w[j + k] = four[k];
+  }
+}
+
+status params_initialise(param_set *s, uint64_t seed, double std) {
+  float *host;
+  TRY(mem_new(&host, (size_t)s->elements, sizeof *host, "initial parameters")); // zeroed
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    float *w = host + p->offset;
+    if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
+    for (int64_t j = 0; p->init == INIT_ONE && j < p->size; j++) w[j] = 1.0f;
+  }
+  status rc = s->be->upload(s->ctx, s->master, host, (size_t)s->elements * sizeof *host);
+  free(host);
+  if (rc == OK) rc = params_refresh(s);
+  return rc;
 }

@@ -51,6 +51,9 @@ static inline float *param_grad(const param_set *s, const param *p) {
 act *param_compute(const param_set *s, const param *p);
 uint8_t *param_touched(const param_set *s, const param *p); // NULL for dense parameters
 status params_make_moments(param_set *s);                   // zeroed m and v
+// Initial values: normal(0, std) by Philox, keyed by the parameter's name (base/philox.h), zeros or ones. What a parameter
+// gets depends on nothing but its name, its elements and the seed, so another head or a longer table changes no other weight.
+status params_initialise(param_set *s, uint64_t seed, double std);
 // After master changed by the host (a checkpoint was read): refreshes the compute copies.
 status params_refresh(param_set *s);
 

@@ -519,11 +519,90 @@ static void test_config(void **unused) {
   check_fails(model_config_resolve(&c, no_items, 3), ERR_ARGUMENT, "has no items to predict");
 }
 
+// ---- initial weights -----------------------------------------------------------------------------------------
+
+static model *untouched_model(bool pooler, int32_t items, int32_t layers) {
+  model_config c = {.hidden = 18,
+                    .layers = layers,
+                    .heads = 2,
+                    .max_positions = 9,
+                    .segments = 2,
+                    .layer_norm_eps = 1e-6,
+                    .init_std = 0.02,
+                    .temperature = 1,
+                    .pooler = pooler,
+                    .cls_sep = pooler};
+  const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS + items};
+  check_ok(model_config_resolve(&c, range_end, EVENTS));
+  const model_run run = {.caps = caps, .training = true, .threads = 1, .seed = 0x123456789};
+  model *m;
+  check_ok(model_create(&m, "cpu", &c, &run));
+  return m;
+}
+
+// How many parameters of `a` are in `b` with the same values, as far as the smaller one of the two goes.
+static int32_t shared_values(model *a, model *b) {
+  const param_set *s = model_params(a), *t = model_params(b);
+  int32_t shared = 0;
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i], *q = param_find(t, p->name);
+    if (q == NULL) continue;
+    const size_t n = (size_t)(p->size < q->size ? p->size : q->size);
+    assert_memory_equal(param_master(s, p), param_master(t, q), n * sizeof(float));
+    shared++;
+  }
+  return shared;
+}
+
+// A head, another layer or a longer table changes no weight that was there without it.
+static void test_initial_weights_by_name(void **unused) {
+  (void)unused;
+  model *small = untouched_model(false, 20, 1), *headed = untouched_model(true, 20, 1),
+        *grown = untouched_model(true, 50, 3);
+  const int32_t n = model_params(small)->count;
+  assert_int_equal(shared_values(small, headed), n);
+  assert_int_equal(shared_values(small, grown), n);
+  assert_true(model_params(headed)->count > n);
+  model_free(small);
+  model_free(headed);
+  model_free(grown);
+}
+
+// Which word serves which element is a rule that checkpoints' seeds rely on (base/philox.h).
+static void test_initial_weights_by_rule(void **unused) {
+  (void)unused;
+  model *m = untouched_model(false, 20, 1);
+  const param_set *s = model_params(m);
+  const char *const names[] = {"bert.embeddings.word_embeddings.weight",
+                               "cls.predictions.transform.dense.weight"};
+  for (size_t k = 0; k < sizeof names / sizeof *names; k++) {
+    const param *p = param_find(s, names[k]);
+    uint64_t h = 0xcbf29ce484222325u;
+    for (const char *c = names[k]; *c != '\0'; c++) h = (h ^ (uint64_t)*c) * 0x100000001b3u;
+    for (int64_t j = 0; j < p->size; j++) {
+      const philox_out r =
+          philox4x32(0x123456789, 0x1000, (uint32_t)(j / 4), 0, (uint32_t)h, (uint32_t)(h >> 32));
+      const double radius = sqrt(-2 * log(((double)r.v[j % 4 / 2 * 2] + 1) / 4294967296.0)),
+                   angle = 2 * M_PI * ((double)r.v[j % 4 / 2 * 2 + 1] / 4294967296.0);
+      const double x = 0.02 * radius * (j % 2 == 0 ? cos(angle) : sin(angle));
+      assert_true(fabs((double)param_master(s, p)[j] - x) < 1e-8);
+    }
+  }
+  const param *norm = param_find(s, "bert.embeddings.LayerNorm.weight");
+  for (int64_t j = 0; j < norm->size; j++) assert_true(param_master(s, norm)[j] == 1.0f);
+  model_free(m);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_gradients),        cmocka_unit_test(test_accumulation_and_flags),
-      cmocka_unit_test(test_evaluation),       cmocka_unit_test(test_packing),
-      cmocka_unit_test(test_dropout_counters), cmocka_unit_test(test_vectors),
-      cmocka_unit_test(test_refusals),         cmocka_unit_test(test_config)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),
+                                     cmocka_unit_test(test_accumulation_and_flags),
+                                     cmocka_unit_test(test_evaluation),
+                                     cmocka_unit_test(test_packing),
+                                     cmocka_unit_test(test_dropout_counters),
+                                     cmocka_unit_test(test_vectors),
+                                     cmocka_unit_test(test_refusals),
+                                     cmocka_unit_test(test_config),
+                                     cmocka_unit_test(test_initial_weights_by_name),
+                                     cmocka_unit_test(test_initial_weights_by_rule)};
   return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }
