@@ -61,14 +61,14 @@ AVX2_CFLAGS := -mavx2 -mfma -ffp-contract=fast
 KEY := $(notdir $(CC))$(if $(SAN),-san)$(if $(TSAN),-tsan)$(if $(COV),-cov)$(if $(DEBUG),-debug)$(if $(EXTRA_CFLAGS),-$(shell echo '$(EXTRA_CFLAGS)' | cksum | cut -d' ' -f1))
 B := build/$(KEY)
 DEFAULT_KEY := gcc
-INFER := $(if $(wildcard src/infer/main.c),$(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so $(B)/$(SONAME))
+INFER := $(if $(wildcard src/infer_cli/main.c),$(B)/souk-infer $(B)/libsouk_infer.a $(B)/libsouk_infer.so $(B)/$(SONAME))
 ROOT_LINKS := $(if $(filter $(DEFAULT_KEY),$(KEY)),build/souk $(if $(INFER),build/souk-infer build/libsouk_infer.so build/$(SONAME)))
 
 # ---- sources -------------------------------------------------------------------------------------------------
-# The inference module is a product of its own: src/infer, src/simd and the leaf src/format only.
-INFER_MAIN := src/infer/main.c $(wildcard src/infer/cli_*.c)
-INFER_SRC := $(filter-out $(INFER_MAIN),$(wildcard src/infer/*.c)) $(wildcard src/simd/*.c src/format/*.c)
-SOUK_SRC := $(filter-out src/main.c $(wildcard src/infer/*.c src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
+# The inference module is a product of its own: src/infer, src/simd and the leaf src/format only; src/infer_cli is the program.
+INFER_MAIN := $(wildcard src/infer_cli/*.c)
+INFER_SRC := $(wildcard src/infer/*.c src/simd/*.c src/format/*.c)
+SOUK_SRC := $(filter-out src/main.c $(wildcard src/infer/*.c src/infer_cli/*.c src/cuda/*.c),$(wildcard src/*/*.c src/*/*/*.c))
 LIB_OBJ := $(SOUK_SRC:%.c=$(B)/%.o)
 INFER_OBJ := $(INFER_SRC:%.c=$(B)/%.o)
 TEST_LIB_OBJ := $(patsubst %.c,$(B)/%.o,$(wildcard tests/lib/*.c))

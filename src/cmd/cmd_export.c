@@ -4,8 +4,8 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
-#include "train/checkpoint.h"
-#include "train/export.h"
+#include "model/checkpoint.h"
+#include "convert/export.h"
 
 typedef struct export_flags {
   int which;

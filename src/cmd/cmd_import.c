@@ -3,7 +3,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
-#include "train/import.h"
+#include "convert/import.h"
 
 static const option import_options[] = {
     {"pooler", OPT_BOOL, offsetof(import_config, pooler), "false", 0, 0, NULL,

@@ -11,8 +11,8 @@
 #include "base/memory.h"
 #include "base/terminal.h"
 #include "cmd/cmd.h"
-#include "data/inspect.h"
-#include "data/prepare.h"
+#include "inspect/inspect.h"
+#include "prepare/prepare.h"
 #include "format/printable.h"
 #include "train/config.h"
 

@@ -1,7 +1,7 @@
 // souk prepare CONFIG.yaml: from a raw log to a data set.
 #include "base/path_kind.h"
 #include "cmd/cmd.h"
-#include "data/prepare.h"
+#include "prepare/prepare.h"
 
 status cmd_prepare(int argc, char **argv) {
   static prepare_config c;

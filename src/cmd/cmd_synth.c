@@ -1,6 +1,6 @@
 // souk synth: a generated marketplace with known truth.
 #include "cmd/cmd.h"
-#include "data/synth.h"
+#include "synth/synth.h"
 
 status cmd_synth(int argc, char **argv) {
   static synth_config c;

@@ -4,7 +4,7 @@
 #include "base/threads.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
-#include "eval/vectors.h"
+#include "convert/vectors.h"
 #include "train/config.h"
 
 typedef struct vector_flags {

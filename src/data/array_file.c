@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/hdf5_glue.h"
 #include "data/vocab.h"
 
 enum { NAME_BLOCK_BYTES = 1 << 20, DEFLATE = 4 }; // names written at a time

@@ -12,7 +12,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
-#include "data/batch_source.h"
+#include "data/sources/batch_source.h"
 
 #define FIELD(name) offsetof(data_config, name)
 const option data_options[] = {

@@ -13,7 +13,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
-#include "data/h5_reader.h"
+#include "hdf5/h5_reader.h"
 
 enum { OPEN_TRIES = 16 };
 

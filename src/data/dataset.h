@@ -19,7 +19,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/status.h"
-#include "data/nvidia_shards.h"
+#include "data/sources/nvidia_shards.h"
 #include "data/vocab.h"
 
 enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };

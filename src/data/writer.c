@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/hdf5_glue.h"
 
 struct dataset_writer {
   out_dir *place;

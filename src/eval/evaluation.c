@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/batch_bounds.h"
-#include "train/config.h"
 
 // Capacities of evaluation batches: enough rows to keep all cores busy, little memory at BERT-base's width.
 enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };

@@ -7,7 +7,7 @@
 #include "eval/baselines.h"
 #include "eval/bootstrap.h"
 #include "eval/ranking.h"
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 
 typedef struct evaluation_config {
   ranking_config ranking;

@@ -10,6 +10,8 @@
 #include <unistd.h>
 #include "ops/cuda_libraries.h"
 
+const char *const device_names[] = {"auto", "cpu", "cuda"};
+
 #define CUDA_LIBRARY "libsouk_cuda.so"
 static const char entry_name[] = "souk_backend_2";
 _Static_assert(OPS_VERSION == 2, "the entry's name carries the version of the op table");

@@ -352,6 +352,7 @@ typedef struct backend {
 
 // The CPU backend, always there.
 extern const backend backend_cpu;
+extern const char *const device_names[]; // the choices of --device: "auto", "cpu", "cuda"
 // "cpu", "cuda" (loaded if need be; its device is not looked for yet) or "auto" (cuda if it has a usable device, else
 // cpu). ERR_UNSUPPORTED: there is no such backend here.
 status backend_find(const backend **out, const char *name);

@@ -3,8 +3,6 @@
 
 #include <math.h>
 
-const char *const device_names[] = {"auto", "cpu", "cuda"};
-
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
     {"out", OPT_STRING, TR(out), "", 0, 0, "DIR",

@@ -53,7 +53,6 @@ typedef struct run_config {
 
 // The sections over *c; sections has room for 4.
 size_t run_sections(run_config *c, option_section *sections);
-extern const char *const device_names[];
 // What the run fixes about its model.
 model_run train_model_run(const run_config *c, batch_caps caps);
 // Does the optimiser update touched rows of the word table only?

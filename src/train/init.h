@@ -4,7 +4,7 @@
 #define SOUK_TRAIN_INIT_H
 
 #include "model/model.h"
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 #include "train/config.h"
 
 // The model section of c becomes that of the checkpoint c->train.init names (with resume: of the run's own

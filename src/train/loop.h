@@ -3,7 +3,7 @@
 #define SOUK_TRAIN_LOOP_H
 
 #include <jansson.h>
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 #include "train/config.h"
 
 // Validation is the caller's: it gets the model between two steps and returns named figures.

@@ -12,8 +12,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
-#include "data/h5_reader.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/h5_reader.h"
+#include "hdf5/hdf5_glue.h"
 #include "train/config.h"
 
 // ---- finding the place ---------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@
 #ifndef SOUK_TRAIN_NONFINITE_H
 #define SOUK_TRAIN_NONFINITE_H
 
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 
 // All that a step reads besides the parameters.
 typedef struct step_input {

@@ -6,7 +6,7 @@
 #ifndef SOUK_TRAIN_SAVER_H
 #define SOUK_TRAIN_SAVER_H
 
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 #include "train/metrics.h"
 
 typedef struct saver saver;

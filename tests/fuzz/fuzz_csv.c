@@ -4,8 +4,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "data/log_reader.h"
-#include "data/prepare_internal.h"
+#include "prepare/log_reader.h"
+#include "prepare/prepare_internal.h"
 #include "fuzz/fuzz.h"
 
 enum { COLUMNS = 4 };

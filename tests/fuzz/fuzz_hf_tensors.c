@@ -3,7 +3,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "fuzz/fuzz.h"
-#include "train/hf_tensors.h"
+#include "convert/hf_tensors.h"
 
 enum { LARGEST = 1 << 20 }; // elements of a tensor that is read
 

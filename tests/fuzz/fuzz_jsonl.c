@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
-#include "data/log_reader.h"
+#include "prepare/log_reader.h"
 #include "fuzz/fuzz.h"
 
 enum { COLUMNS = 4 };

@@ -6,7 +6,7 @@
 #include "base/memory.h"
 #include "fuzz/fuzz.h"
 #include "lib/tiny_bundle.h"
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 
 static char data_dir[PATH_MAX], checkpoint_dir[PATH_MAX];
 

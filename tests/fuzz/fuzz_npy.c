@@ -10,7 +10,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "fuzz/fuzz.h"
-#include "infer/cli.h"
+#include "infer_cli/cli.h"
 
 // {'descr': '<f4', 'fortran_order': False, 'shape': (R, C), } filled with spaces up to a newline. Returns the
 // data's place.

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/options.h"
-#include "data/prepare.h"
-#include "data/synth.h"
+#include "prepare/prepare.h"
+#include "synth/synth.h"
 #include "fuzz/fuzz.h"
 #include "train/config.h"
 

@@ -4,7 +4,7 @@
 #include <string.h>
 #include "fuzz/bundles.h"
 #include "fuzz/fuzz.h"
-#include "infer/cli.h"
+#include "infer_cli/cli.h"
 
 static souk_bundle *bundle;
 

@@ -7,8 +7,8 @@
 #include "base/philox.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
-#include "train/checkpoint.h"
-#include "train/export.h"
+#include "model/checkpoint.h"
+#include "convert/export.h"
 
 model_config tiny_config(void) {
   model_config c;

@@ -5,7 +5,7 @@
 #include "base/philox.h"
 #include "data/batch_bounds.h"
 #include "data/batcher.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/hdf5_glue.h"
 #include "data/writer.h"
 #include "base/file.h"
 #include "lib/check.h"

@@ -9,7 +9,7 @@
 #include "lib/tiny_dataset.h"
 #include "base/fault.h"
 #include "base/file.h"
-#include "train/checkpoint.h"
+#include "model/checkpoint.h"
 #include "train/saver.h"
 
 static const char yaml[] = "train:\n  steps: 7\n  out: \"a b\"\n";

@@ -4,7 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "data/intern.h"
+#include "prepare/intern.h"
 #include "data/writer.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"

@@ -13,8 +13,8 @@
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "souk/infer.h"
-#include "train/checkpoint.h"
-#include "train/export.h"
+#include "model/checkpoint.h"
+#include "convert/export.h"
 
 enum { USERS = 40, ITEMS = 90, K = 12 };
 

@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/philox.h"
 #include "data/dataset.h"
-#include "data/h5_reader.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/h5_reader.h"
+#include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

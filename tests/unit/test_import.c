@@ -11,9 +11,9 @@
 #include "format/temporary.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
-#include "train/checkpoint.h"
-#include "train/hf_tensors.h"
-#include "train/import.h"
+#include "model/checkpoint.h"
+#include "convert/hf_tensors.h"
+#include "convert/import.h"
 
 enum { H = 8, F = 12, TOKENS = 20, V = 24, POSITIONS = 10 }; // V: with rows that no token has
 

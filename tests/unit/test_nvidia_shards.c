@@ -8,7 +8,7 @@
 #include "base/child.h"
 #include "base/file.h"
 #include "data/batcher.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

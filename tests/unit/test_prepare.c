@@ -5,8 +5,8 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/philox.h"
-#include "data/hdf5_glue.h"
-#include "data/prepare_internal.h"
+#include "hdf5/hdf5_glue.h"
+#include "prepare/prepare_internal.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

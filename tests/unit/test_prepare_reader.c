@@ -3,7 +3,7 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/file.h"
-#include "data/log_reader.h"
+#include "prepare/log_reader.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

@@ -5,8 +5,8 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/log_reader.h"
-#include "data/synth_internal.h"
+#include "prepare/log_reader.h"
+#include "synth/synth_internal.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

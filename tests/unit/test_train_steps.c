@@ -8,7 +8,7 @@
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "base/file.h"
-#include "data/hdf5_glue.h"
+#include "hdf5/hdf5_glue.h"
 #include "train/nonfinite.h"
 #include "train/optimizer.h"
 

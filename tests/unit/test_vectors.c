@@ -5,8 +5,8 @@
 #include <string.h>
 #include "base/file.h"
 #include "data/array_file.h"
-#include "data/hdf5_glue.h"
-#include "eval/vectors.h"
+#include "hdf5/hdf5_glue.h"
+#include "convert/vectors.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 

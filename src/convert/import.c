@@ -1,0 +1,398 @@
+// Reading Hugging Face's BERT; see import.h. Everything that a file can get wrong has a sentence.
+#include "convert/import.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/path_kind.h"
+#include "data/wordpiece.h"
+#include "model/checkpoint.h"
+#include "train/config.h"
+#include "convert/hf_tensors.h"
+
+enum { MAX_CONFIG = 1 << 20, NAME_LIST = 1500 };
+
+typedef struct importer {
+  char dir[PATH_MAX], config_path[PATH_MAX + 64];
+  const import_config *c;
+  json_t *config;
+  wordpiece *words;
+  hf_tensors *file;
+  model_config mc;
+  model *m;
+  char missing[NAME_LIST], left_out[NAME_LIST]; // names for the message
+} importer;
+
+// Appends to a list of names, or "..." when it is full.
+static void list_name(char *list, const char *name) {
+  const size_t n = strlen(list), more = strlen(name);
+  if (n + more + 8 < NAME_LIST)
+    snprintf(list + n, NAME_LIST - n, "%s%s", n > 0 ? ", " : "", name);
+  else if (n < 3 || strcmp(list + n - 3, "...") != 0)
+    snprintf(list + n, NAME_LIST - n, ", ...");
+}
+
+// ---- config.json ---------------------------------------------------------------------------------------------
+
+static status bad_field(const importer *x, const char *field, const char *wanted) {
+  return fail(ERR_FORMAT, "%s: field \"%s\" is missing, or not %s", x->config_path, field, wanted);
+}
+
+static status get_count(const importer *x, const char *field, int64_t min, int64_t max, int64_t *value) {
+  const json_t *j = json_object_get(x->config, field);
+  if (!json_is_integer(j) || json_integer_value(j) < min || json_integer_value(j) > max)
+    return fail(ERR_FORMAT, "%s: field \"%s\" is missing, or not a whole number from %lld to %lld",
+                x->config_path, field, (long long)min, (long long)max);
+  *value = json_integer_value(j);
+  return OK;
+}
+
+// Absent: *value stays.
+static status get_number(const importer *x, const char *field, double min, double max, double *value) {
+  const json_t *j = json_object_get(x->config, field);
+  if (j == NULL || json_is_null(j)) return OK;
+  if (!json_is_number(j) || !(json_number_value(j) >= min && json_number_value(j) <= max))
+    return fail(ERR_FORMAT, "%s: field \"%s\" is not a number from %g to %g", x->config_path, field, min,
+                max);
+  *value = json_number_value(j);
+  return OK;
+}
+
+static const char *get_text(const importer *x, const char *field, const char *absent) {
+  const char *text = json_string_value(json_object_get(x->config, field));
+  return text != NULL ? text : absent;
+}
+
+static status read_activation(importer *x) {
+  static const struct {
+    const char *name;
+    int kind;
+  } known[] = {{"gelu_new", 0}, {"gelu_pytorch_tanh", 0}, {"gelu_fast", 0}, {"gelu", 1}, {"gelu_python", 1}};
+  const char *name = get_text(x, "hidden_act", "");
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (strcmp(name, known[i].name) == 0) {
+      x->mc.activation = known[i].kind;
+      return OK;
+    }
+  return bad_field(x, "hidden_act", "a form of GELU (gelu, gelu_new, gelu_pytorch_tanh, gelu_fast)");
+}
+
+static status check_kind(const importer *x) {
+  const char *type = get_text(x, "model_type", "");
+  if (strcmp(type, "bert") != 0)
+    return fail(ERR_UNSUPPORTED, "%s: model_type is \"%s\"; only \"bert\" is imported", x->config_path, type);
+  if (strcmp(get_text(x, "position_embedding_type", "absolute"), "absolute") != 0)
+    return fail(ERR_UNSUPPORTED, "%s: position_embedding_type is \"%s\"; only \"absolute\" is imported",
+                x->config_path, get_text(x, "position_embedding_type", ""));
+  if (json_is_true(json_object_get(x->config, "is_decoder")) ||
+      json_is_true(json_object_get(x->config, "add_cross_attention")))
+    return fail(ERR_UNSUPPORTED, "%s: the model is a decoder; encoders are imported", x->config_path);
+  return OK;
+}
+
+static status read_config(importer *x) {
+  model_config *c = &x->mc;
+  TRY(check_kind(x));
+  const struct {
+    const char *field;
+    int64_t *value, min, max;
+  } counts[] = {{"hidden_size", &c->hidden, 4, 65536},
+                {"num_hidden_layers", &c->layers, 1, 512},
+                {"num_attention_heads", &c->heads, 1, 1024},
+                {"intermediate_size", &c->intermediate, 1, 1 << 20},
+                {"max_position_embeddings", &c->max_positions, 2, 32768},
+                {"vocab_size", &c->vocab_size, TOKEN_SPECIALS, 1 << 30},
+                {"type_vocab_size", &c->segments, 1, 16}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    TRY(get_count(x, counts[i].field, counts[i].min, counts[i].max, counts[i].value));
+  if (c->hidden % c->heads != 0) return bad_field(x, "num_attention_heads", "a divisor of \"hidden_size\"");
+  TRY(read_activation(x));
+  TRY(get_number(x, "hidden_dropout_prob", 0, 0.9, &c->dropout));
+  TRY(get_number(x, "attention_probs_dropout_prob", 0, 0.9, &c->attention_dropout));
+  TRY(get_number(x, "layer_norm_eps", 1e-14, 0.1, &c->layer_norm_eps));
+  TRY(get_number(x, "initializer_range", 0, 10, &c->init_std));
+  c->event_types = 1;
+  c->cls_sep = true;
+  c->positions_from_end = c->pre_norm = c->item_classes = false;
+  if (c->vocab_size < x->words->n)
+    return fail(ERR_FORMAT, "%s: vocab_size is %lld, the vocabulary has %d tokens", x->config_path,
+                (long long)c->vocab_size, x->words->n);
+  return OK;
+}
+
+static status load_config(importer *x) {
+  char *text;
+  size_t bytes;
+  json_error_t error;
+  TRY(path_join(x->config_path, sizeof x->config_path, x->dir, "config.json"));
+  TRY(file_read(x->config_path, MAX_CONFIG, &text, &bytes));
+  x->config = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+  free(text);
+  return x->config != NULL ? OK : fail(ERR_FORMAT, "%s line %d: %s", x->config_path, error.line, error.text);
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------
+
+static status open_tensors(importer *x) {
+  char path[PATH_MAX + 64];
+  bool there;
+  TRY(path_join(path, sizeof path, x->dir, "model.safetensors"));
+  TRY(file_look(path, &there));
+  if (there) return hf_tensors_open(&x->file, path);
+  TRY(path_join(path, sizeof path, x->dir, "model.safetensors.index.json"));
+  if (file_exists(path))
+    return fail(ERR_UNSUPPORTED, "%s: the weights are in several files; save them as one model.safetensors",
+                path);
+  TRY(path_join(path, sizeof path, x->dir, "pytorch_model.bin"));
+  if (file_exists(path))
+    return fail(ERR_UNSUPPORTED, "%s is a pickle, which is a program; save the model as model.safetensors",
+                path);
+  return fail(ERR_NOT_FOUND, "%s holds no model.safetensors", x->dir);
+}
+
+// "LayerNorm.weight" and "LayerNorm.bias" were once "gamma" and "beta".
+static bool old_name(char *buf, size_t bytes, const char *name) {
+  const char *norm = strstr(name, "LayerNorm.");
+  if (norm == NULL) return false;
+  snprintf(buf, bytes, "%.*s%s", (int)(norm + 10 - name), name, norm[10] == 'w' ? "gamma" : "beta");
+  return true;
+}
+
+static hf_tensor *find(const importer *x, const char *name) {
+  char old[PARAM_NAME + 32];
+  const char *const names[] = {name, old_name(old, sizeof old, name) ? old : name};
+  for (int i = 0; i < 4; i++) {
+    const char *n = names[i / 2];
+    if (i % 2 == 1 && strncmp(n, "bert.", 5) == 0) n += 5;
+    hf_tensor *t = hf_tensors_find(x->file, n);
+    if (t != NULL) return t;
+  }
+  return NULL;
+}
+
+// Reads a tensor of the wanted shape (columns 0: a vector) into `to`.
+static status read_tensor(const importer *x, hf_tensor *t, int64_t n, int64_t columns, float *to) {
+  const int32_t ndim = columns > 0 ? 2 : 1;
+  if (t->ndim != ndim || t->shape[0] != n || (ndim == 2 && t->shape[1] != columns))
+    return fail(
+        ERR_FORMAT,
+        "%s/model.safetensors: tensor \"%.200s\" has %d dimension(s) of %lld x %lld; %s wants %lld x %lld",
+        x->dir, t->name, t->ndim, (long long)(t->ndim > 0 ? t->shape[0] : 1),
+        (long long)(t->ndim > 1 ? t->shape[1] : 1), "config.json", (long long)n,
+        (long long)(columns > 0 ? columns : 1));
+  t->used = true;
+  return hf_tensor_read(x->file, t, to);
+}
+
+// Rows in the vocabulary's order; rows beyond the vocabulary stay at the end.
+static status renumber(const importer *x, float *table, int64_t n, int64_t columns) {
+  float *copy;
+  const size_t row_bytes = (size_t)columns * sizeof *copy;
+  TRY(mem_new(&copy, (size_t)n, row_bytes, "a copy of the word table"));
+  memcpy(copy, table, (size_t)n * row_bytes);
+  for (int32_t id = 0; id < x->words->n; id++)
+    memcpy(table + (int64_t)x->words->ours[id] * columns, copy + (int64_t)id * columns, row_bytes);
+  free(copy);
+  return OK;
+}
+
+static status put(const importer *x, const param *p, const float *values) {
+  return model_backend(x->m)->upload(model_ctx(x->m), param_master(model_params(x->m), p), values,
+                                     (size_t)p->size * sizeof *values);
+}
+
+// One of our parameters from its tensor, or, for q, k and v, its three. *found: they are there.
+static status read_param(const importer *x, const param *p, float *to, bool *found) {
+  static const char *const parts[] = {"query", "key", "value"};
+  const char *qkv = strstr(p->name, ".qkv.");
+  const int64_t n = qkv != NULL ? 3 : 1, columns = p->ndim == 2 ? p->shape[1] : 0;
+  *found = true;
+  for (int64_t i = 0; i < n; i++) {
+    char name[PARAM_NAME + 16];
+    if (qkv != NULL)
+      snprintf(name, sizeof name, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
+    else
+      snprintf(name, sizeof name, "%s", p->name);
+    hf_tensor *t = find(x, name);
+    if (t == NULL && strcmp(name, "cls.predictions.bias") == 0) t = find(x, "cls.predictions.decoder.bias");
+    if (t == NULL) {
+      *found = false;
+      return OK;
+    }
+    TRY(read_tensor(x, t, p->shape[0] / n, columns, to + i * (p->size / n)));
+  }
+  return OK;
+}
+
+static bool is_head(const char *name) {
+  return strncmp(name, "cls.", 4) == 0 || strstr(name, ".pooler.") != NULL;
+}
+
+static status load_param(importer *x, const param *p, float *buffer) {
+  bool found;
+  TRY(read_param(x, p, buffer, &found));
+  if (!found && !is_head(p->name))
+    return fail(ERR_FORMAT, "%s/model.safetensors has no tensor \"%s\"", x->dir, p->name);
+  if (!found) {
+    list_name(x->missing, p->name);
+    return OK;
+  }
+  if (strstr(p->name, "word_embeddings") != NULL) TRY(renumber(x, buffer, p->shape[0], p->shape[1]));
+  if (strcmp(p->name, "cls.predictions.bias") == 0) TRY(renumber(x, buffer, p->shape[0], 1));
+  return put(x, p, buffer);
+}
+
+// A decoder that is written out must be the tied one.
+static status check_decoder(const importer *x, const char *name, const char *twin) {
+  hf_tensor *decoder = find(x, name), *other = find(x, twin);
+  if (decoder == NULL || other == NULL || decoder == other) return OK;
+  float *a = NULL, *b = NULL;
+  bool same = decoder->size == other->size;
+  status rc = mem_new(&a, (size_t)decoder->size, sizeof *a, "a copy of the decoder");
+  if (rc == OK) rc = mem_new(&b, (size_t)other->size, sizeof *b, "a copy of the decoder");
+  if (rc == OK && same) rc = hf_tensor_read(x->file, decoder, a);
+  if (rc == OK && same) rc = hf_tensor_read(x->file, other, b);
+  same = same && rc == OK && memcmp(a, b, (size_t)decoder->size * sizeof *a) == 0;
+  free(a);
+  free(b);
+  TRY(rc);
+  decoder->used = true;
+  return same ? OK
+              : fail(ERR_UNSUPPORTED,
+                     "%s/model.safetensors: \"%s\" differs from \"%s\"; in Souk they are tied", x->dir, name,
+                     twin);
+}
+
+static status load_params(importer *x) {
+  const param_set *s = model_params(x->m);
+  int64_t largest = 0;
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].size > largest) largest = s->items[i].size;
+  float *buffer;
+  TRY(mem_new(&buffer, (size_t)largest, sizeof *buffer, "a tensor"));
+  status rc = OK;
+  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) rc = load_param(x, &s->items[i], buffer);
+  free(buffer);
+  TRY(rc);
+  TRY(check_decoder(x, "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"));
+  TRY(check_decoder(x, "cls.predictions.decoder.bias", "cls.predictions.bias"));
+  for (int32_t i = 0; i < hf_tensors_count(x->file); i++) {
+    const hf_tensor *t = hf_tensors_at(x->file, i);
+    if (!t->used && strstr(t->name, "embeddings.position_ids") == NULL) list_name(x->left_out, t->name);
+  }
+  return params_refresh(model_params(x->m));
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+static status make_model(importer *x) {
+  const bool has_pooler = find(x, "bert.pooler.dense.weight") != NULL;
+  x->mc.pooler = (has_pooler || x->c->pooler) && x->mc.segments >= 2;
+  if (x->c->pooler && !x->mc.pooler)
+    return fail(ERR_ARGUMENT, "%s: a next-sentence head needs a type_vocab_size of 2 or more",
+                x->config_path);
+  int32_t range_end[RANGE_COUNT];
+  for (int r = 0; r < RANGE_COUNT; r++) range_end[r] = vocab_end(x->words->v, (vocab_range)r);
+  TRY(model_config_resolve(&x->mc, range_end, 1));
+  const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}, .seed = (uint64_t)x->c->seed};
+  return model_create(&x->m, "cpu", &x->mc, &run);
+}
+
+// Only a checkpoint may be replaced, and only on request.
+static status check_place(const char *out, bool force) {
+  char path[PATH_MAX + 64];
+  if (!dir_exists(out) && !file_exists(out)) return OK;
+  bool marked;
+  TRY(path_join(path, sizeof path, out, "manifest.json"));
+  TRY(file_look(path, &marked));
+  checkpoint *c;
+  if (!marked || checkpoint_open(&c, out) != OK)
+    return fail(ERR_ARGUMENT, "%s exists and is not a checkpoint; it is left as it is", out);
+  checkpoint_close(c);
+  return force ? OK : fail(ERR_ARGUMENT, "%s exists; --force replaces it", out);
+}
+
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
+}
+
+static status write_checkpoint(importer *x, const char *out, run_config *run) {
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(run, sections)};
+  TRY(options_defaults(&set));
+  run->model = x->mc;
+  char path[PATH_MAX + 64], *yaml = NULL;
+  dataset_info info = {.n_event_types = 1, .event_types = {"none"}};
+  snprintf(info.name, sizeof info.name, "%.127s", base_name(x->dir));
+  TRY(path_join(path, sizeof path, x->dir, "model.safetensors"));
+  TRY(file_sha256(path, info.checksum, NULL)); // where this comes from
+  dataset *d;
+  vocab *v = x->words->v;
+  x->words->v = NULL; // the data set takes it
+  TRY(dataset_of_vocab(&d, &info, v));
+  const train_state state = {.step = 0};
+  status rc = options_dump(&set, &yaml);
+  const checkpoint_content content = {.model = model_get_config(x->m),
+                                      .params = model_params(x->m),
+                                      .master = model_params(x->m)->master, // of the CPU
+                                      .state = &state,
+                                      .config_yaml = yaml,
+                                      .data = d,
+                                      .over = PATH_CHECKPOINT, // something may have come there meanwhile
+                                      .force = x->c->force};
+  if (rc == OK) rc = checkpoint_write(out, &content);
+  free(yaml);
+  dataset_close(d);
+  return rc;
+}
+
+static void tell(const importer *x, const char *out) {
+  char count[32];
+  if (x->missing[0] != '\0') log_warn("not in the file, so initialised afresh: %s", x->missing);
+  if (x->left_out[0] != '\0') log_warn("no place for these here, so left out: %s", x->left_out);
+  log_info("%s: %lld layers x %lld, %d tokens, %s parameters, from %s", out, (long long)x->mc.layers,
+           (long long)x->mc.hidden, x->words->n, human_count(count, (double)model_params(x->m)->elements),
+           x->dir);
+}
+
+static status run_import(importer *x, const char *out) {
+  run_config *run;
+  TRY(check_place(out, x->c->force));
+  TRY(load_config(x));
+  TRY(wordpiece_read(&x->words, x->dir, NULL));
+  TRY(mem_new(&run, 1, sizeof *run, "a configuration"));
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(run, sections)};
+  status rc = options_defaults(&set);
+  x->mc = run->model; // what config.json does not say
+  if (rc == OK) rc = read_config(x);
+  if (rc == OK) rc = open_tensors(x);
+  if (rc == OK) rc = make_model(x);
+  if (rc == OK) rc = load_params(x);
+  if (rc == OK) rc = write_checkpoint(x, out, run);
+  if (rc == OK) tell(x, out);
+  free(run);
+  return rc;
+}
+
+status import_hugging_face(const char *hf_dir, const char *out, const import_config *c) {
+  importer *x;
+  TRY(mem_new(&x, 1, sizeof *x, "the importer"));
+  x->c = c;
+  snprintf(x->dir, sizeof x->dir, "%s", hf_dir);
+  for (size_t n = strlen(x->dir); n > 1 && x->dir[n - 1] == '/'; n--) x->dir[n - 1] = '\0';
+  status rc = path_check(x->dir, PATH_HUGGING_FACE | PATH_BUNDLE);
+  if (rc == OK) rc = run_import(x, out);
+  model_free(x->m);
+  hf_tensors_close(x->file);
+  wordpiece_free(x->words);
+  json_decref(x->config);
+  free(x);
+  return rc;
+}

@@ -1,0 +1,22 @@
+// A Hugging Face BERT becomes a checkpoint.
+#ifndef SOUK_CONVERT_IMPORT_H
+#define SOUK_CONVERT_IMPORT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+typedef struct import_config {
+  bool force;   // replace an existing checkpoint
+  bool pooler;  // make a pooler and next-sentence head even if the file has neither
+  int64_t seed; // of what the file does not have
+} import_config;
+
+// Reads config.json, model.safetensors and the vocabulary (wordpiece.h) of hf_dir and writes the checkpoint
+// directory `out`, step 0, without optimiser state. Tensors may be named with or without "bert.", and
+// layernorms in the old way (gamma, beta). The encoder must be there whole; heads that are missing are
+// initialised and named in a message; tensors that have no place in Souk are named too. The word table's
+// rows (and the head's biases) are renumbered as the vocabulary is.
+status import_hugging_face(const char *hf_dir, const char *out, const import_config *c);
+
+#endif

@@ -1,0 +1,55 @@
+// Where a batcher's examples come from.
+//
+// The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
+// order; a source lists examples, reads them and puts them into batches. There are two: the histories of a
+// prepared data set, windowed and masked as they are asked for (history_source.c), and examples that were
+// masked elsewhere (nvidia_source.c).
+#ifndef SOUK_DATA_SOURCES_BATCH_SOURCE_H
+#define SOUK_DATA_SOURCES_BATCH_SOURCE_H
+
+#include "data/batcher.h"
+
+typedef struct example {
+  int64_t sequence, id; // row of the data set; global sequence id
+  int32_t begin, end;   // tokens of the sequence
+  int32_t length;       // rows it takes in a batch, at most
+  bool last;            // only the last item is masked
+} example;
+
+typedef struct example_list {
+  example *items;
+  size_t n, cap;
+} example_list;
+
+status examples_add(example_list *l, const example *e);
+
+typedef struct batch_source batch_source;
+
+// Called by one thread at a time.
+typedef struct source_calls {
+  void (*close)(batch_source *s);
+  // Appends the examples that a block has in an epoch, in an order that never changes. From the index:
+  // reads no tokens.
+  status (*list)(batch_source *s, int64_t epoch, int64_t block, example_list *to);
+  // Reads the tokens of n blocks, 1 <= n <= group, in place of those read before.
+  status (*read)(batch_source *s, const int64_t *blocks, int n);
+  // Appends an example of the blocks read. all: every example of these blocks.
+  status (*add)(batch_source *s, batch *out, const example *e, const example_list *all);
+  // After the last example of batch `index` (over all ranks) of an epoch. May be NULL.
+  void (*complete)(batch_source *s, batch *out, int64_t epoch, int64_t index);
+} source_calls;
+
+struct batch_source { // the first member of every source
+  const source_calls *calls;
+  int64_t blocks;      // the units of reading
+  int group;           // blocks whose examples are shuffled together, hence in memory at the same time
+  batch_caps caps;     // of its batches; what would be more goes into the next one
+  int32_t most_masked; // rows of an example that are masked already; 0: the source masks, while there is room
+};
+
+status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                           data_part part);
+status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                          data_part part);
+
+#endif

@@ -1,0 +1,436 @@
+// Batches from the histories of a prepared data set; see batcher.h for what an epoch is.
+//
+// Sequences lie in blocks of BLOCK, of which GROUP are in memory at a time. Windows, crops and lengths are
+// functions of the index, so listing examples reads no tokens.
+#include "data/sources/batch_source.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "data/batch_bounds.h"
+
+enum { BLOCK = 4096, GROUP = 16 };
+
+typedef struct alias_slot { // Walker's alias method
+  float keep;
+  int32_t other;
+} alias_slot;
+
+typedef struct history_source {
+  batch_source base;
+  dataset *d;
+  data_config c;
+  seq_layout layout;
+  data_part part;
+  int32_t window, stride;
+  int64_t copies, windows;
+  int64_t *first_window; // [sequences]
+  alias_slot *alias;     // [items], popularity only
+  float *logq;           // [items]: log of the expected count among the negatives
+  sequence_block *blocks[GROUP];
+  int64_t block_ids[GROUP];
+  bool masks_left_out; // and said so
+} history_source;
+
+static int64_t min64(int64_t a, int64_t b) {
+  return a < b ? a : b;
+}
+
+static int64_t n_sequences(const history_source *b) {
+  return dataset_get_info(b->d)->sequences;
+}
+
+// ---- listing examples ----------------------------------------------------------------------------------------
+
+static int32_t specials(const history_source *b) {
+  return b->layout.cls_sep ? 2 + b->c.next_session : 0;
+}
+
+static int32_t rows_of(const history_source *b, int32_t n) {
+  const int32_t rows = n + specials(b) + (b->part == PART_VALID);
+  return rows < b->layout.max_positions ? rows : b->layout.max_positions;
+}
+
+static status list_windows(const history_source *b, int64_t epoch, int64_t s, example_list *to) {
+  const int32_t n = dataset_train_lengths(b->d)[s];
+  for (int32_t w = 0; w < window_count(n, b->window, b->stride); w++) {
+    int32_t begin, end;
+    window_at(n, b->window, b->stride, w, &begin, &end);
+    const int64_t window = b->first_window[s] + w;
+    const uint64_t before =
+        (uint64_t)epoch * (uint64_t)b->copies; // ids are keys of random numbers: they may wrap
+    for (int64_t copy = 0; copy < b->copies; copy++) {
+      const int64_t id = (int64_t)((before + (uint64_t)copy) * (uint64_t)b->windows + (uint64_t)window);
+      example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.duplicates};
+      if (e.last) {
+        rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));
+        const double share =
+            b->c.last_copies - (double)(copy - b->c.duplicates); // of windows that get this copy
+        if (share < 1.0 && rng_unit(&r) >= share) continue;
+        if (end - begin > 2 && rng_unit(&r) < b->c.crop)
+          e.end = begin + 2 + (int32_t)rng_below(&r, (uint64_t)(end - begin - 1));
+      }
+      e.length = rows_of(b, e.end - e.begin);
+      TRY(examples_add(to, &e));
+    }
+  }
+  return OK;
+}
+
+static status list(batch_source *self, int64_t epoch, int64_t block, example_list *to) {
+  const history_source *b = (const history_source *)self;
+  for (int64_t s = block * BLOCK; s < min64((block + 1) * BLOCK, n_sequences(b)); s++) {
+    if (b->part == PART_TRAIN) {
+      TRY(list_windows(b, epoch, s, to));
+      continue;
+    }
+    const int32_t n = dataset_train_lengths(b->d)[s];
+    if (n == dataset_lengths(b->d)[s]) continue; // no validation target
+    const example e = {.sequence = s, .id = s, .end = n, .length = rows_of(b, n)};
+    TRY(examples_add(to, &e));
+  }
+  return OK;
+}
+
+// ---- reading -------------------------------------------------------------------------------------------------
+
+static void drop_blocks(history_source *b) {
+  for (int i = 0; i < GROUP; i++) {
+    block_free(b->blocks[i]);
+    b->blocks[i] = NULL;
+  }
+}
+
+static status read_blocks(batch_source *self, const int64_t *blocks, int n) {
+  history_source *b = (history_source *)self;
+  drop_blocks(b);
+  for (int i = 0; i < n; i++) {
+    const int64_t first = blocks[i] * BLOCK;
+    b->block_ids[i] = blocks[i];
+    TRY(block_read(&b->blocks[i], b->d, first, min64(BLOCK, n_sequences(b) - first)));
+  }
+  return OK;
+}
+
+// ---- making a batch ------------------------------------------------------------------------------------------
+
+static void find_sequence(const history_source *b, int64_t index, sequence *s) {
+  int i = 0;
+  while (b->block_ids[i] != index / BLOCK) i++;
+  block_get(b->blocks[i], index % BLOCK, s);
+}
+
+static float label_logq(const history_source *b, int32_t token) {
+  return b->logq != NULL ? b->logq[token - dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES]] : 0.0f;
+}
+
+static bool may_mask(const history_source *b, int32_t token) {
+  const int32_t *end = dataset_get_info(b->d)->range_end;
+  const bool item = token >= end[RANGE_ATTRIBUTES];
+  return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
+}
+
+// Rows for which there is no room stay as they are; batch_bounds.h says how rare that is.
+static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
+  const int32_t token = out->ids[row];
+  if (!batch_add_masked(out, row, token, 1.0f)) {
+    if (!b->masks_left_out)
+      log_warn("a batch has room for %d masked rows and would have had more: the others stay unmasked",
+               out->caps.masked);
+    b->masks_left_out = true;
+    return;
+  }
+  out->label_logq[out->n_masked - 1] = label_logq(b, token);
+  if (b->c.mask_events) out->types[row] -= out->types[row] % b->layout.n_event_types;
+  out->ids[row] = TOKEN_MASK;
+  if (!bert) return;
+  const double u = rng_unit(r);
+  const int32_t *end = dataset_get_info(b->d)->range_end;
+  if (u >= 0.9)
+    out->ids[row] = token;
+  else if (u >= 0.8)
+    out->ids[row] =
+        end[RANGE_ATTRIBUTES] + (int32_t)rng_below(r, (uint64_t)(end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES]));
+}
+
+static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
+  rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, (uint32_t)((uint64_t)e->id >> 32));
+  int32_t last = -1, maskable = 0;
+  for (int32_t row = begin; row < end; row++) {
+    if (!may_mask(b, out->ids[row])) continue;
+    maskable++;
+    last = row;
+  }
+  if (maskable == 0) return;
+  if (e->last) {
+    mask_row(b, out, last, &r, false);
+    return;
+  }
+  const int32_t forced = (int32_t)rng_below(&r, (uint64_t)maskable), before = out->n_masked;
+  const bool bert = b->c.mask_style == MASK_BERT;
+  for (int32_t row = begin; row < end; row++)
+    if (may_mask(b, out->ids[row]) && rng_unit(&r) < b->c.mask_probability) mask_row(b, out, row, &r, bert);
+  if (out->n_masked > before) return;
+  int32_t seen = 0; // at least one
+  for (int32_t row = begin; row < end; row++)
+    if (may_mask(b, out->ids[row]) && seen++ == forced) {
+      mask_row(b, out, row, &r, bert);
+      return;
+    }
+}
+
+// Splits a window at a session border into the pair (a, b); half of the time b is a session of another user
+// of the group, cut to the length of the true one. False when the window has no border.
+static bool make_pair(const history_source *b, const example_list *all, const example *e, const sequence *s,
+                      batch_input *a, batch_input *second, int32_t *label) {
+  int32_t borders = 0;
+  for (int32_t i = e->begin + 1; i < e->end; i++) borders += s->sessions[i] != s->sessions[i - 1];
+  if (borders == 0) return false;
+  rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id,
+                 (uint32_t)((uint64_t)e->id >> 32) ^ 0x80000000u);
+  int32_t wanted = (int32_t)rng_below(&r, (uint64_t)borders), cut = e->begin + 1;
+  for (;; cut++)
+    if (s->sessions[cut] != s->sessions[cut - 1] && wanted-- == 0) break;
+  *a = (batch_input){s->tokens + e->begin, s->events + e->begin, cut - e->begin};
+  *second = (batch_input){s->tokens + cut, s->events + cut, e->end - cut};
+  *label = 0;
+  if (rng_unit(&r) < 0.5) return true;
+  for (int tries = 0; tries < 16; tries++) {
+    const example *o = &all->items[rng_below(&r, all->n)];
+    if (o->sequence == e->sequence) continue;
+    sequence other;
+    find_sequence(b, o->sequence, &other);
+    int32_t from = o->begin + (int32_t)rng_below(&r, (uint64_t)(o->end - o->begin));
+    while (from > o->begin && other.sessions[from] == other.sessions[from - 1]) from--;
+    const int32_t n = o->end - from < second->n ? o->end - from : second->n;
+    *second = (batch_input){other.tokens + from, other.events + from, n};
+    *label = 1;
+    break;
+  }
+  return true;
+}
+
+static status add(batch_source *self, batch *out, const example *e, const example_list *all) {
+  history_source *b = (history_source *)self;
+  sequence s;
+  find_sequence(b, e->sequence, &s);
+  batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
+  if (b->part == PART_VALID) {
+    if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[s.valid_from]))
+      return fail(ERR_INTERNAL, "a query does not fit its batch");
+    return OK;
+  }
+  int32_t label = -1;
+  const bool pair = b->c.next_session && make_pair(b, all, e, &s, &a, &second, &label);
+  const int32_t begin = out->tokens;
+  if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL))
+    return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", e->length);
+  out->cls_labels[out->seqs - 1] = label;
+  out->cls_count += label >= 0;
+  mask_rows(b, out, e, begin, out->tokens);
+  return OK;
+}
+
+static void draw_negatives(batch_source *self, batch *out, int64_t epoch, int64_t index) {
+  const history_source *b = (const history_source *)self;
+  if (b->base.caps.negatives == 0) return;
+  const int32_t base = dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
+  const uint64_t items = (uint64_t)(dataset_get_info(b->d)->range_end[RANGE_ITEMS] - base);
+  rng r = rng_at((uint64_t)b->c.seed, STREAM_NEGATIVE, (uint32_t)index, (uint32_t)epoch);
+  out->n_negatives = b->base.caps.negatives;
+  for (int32_t i = 0; i < out->n_negatives; i++) {
+    int32_t item = (int32_t)rng_below(&r, items);
+    if (b->alias != NULL && rng_unit(&r) >= b->alias[item].keep) item = b->alias[item].other;
+    out->negatives[i] = base + item;
+    out->negative_logq[i] = b->logq[item];
+  }
+}
+
+// ---- life ----------------------------------------------------------------------------------------------------
+
+// Vose's alias table of count^alpha (at least half a count each), and log expected counts.
+static status make_sampler(history_source *b) {
+  const vocab *v = dataset_vocab(b->d);
+  const int32_t base = vocab_begin(v, RANGE_ITEMS), n = vocab_end(v, RANGE_ITEMS) - base;
+  if (n < 1) return fail(ERR_ARGUMENT, "data.negatives needs items in the vocabulary");
+  TRY(mem_new(&b->logq, (size_t)n, sizeof *b->logq, "sampling probabilities"));
+  const double S = (double)b->c.negatives;
+  if (b->c.negative_kind == NEGATIVES_UNIFORM) {
+    for (int32_t i = 0; i < n; i++) b->logq[i] = (float)log(S / n);
+    return OK;
+  }
+  TRY(mem_new(&b->alias, (size_t)n, sizeof *b->alias, "the alias table"));
+  double *p;
+  int32_t *stack;
+  TRY(mem_new(&p, (size_t)n, sizeof *p, "the alias table"));
+  const status rc = mem_new(&stack, (size_t)n, sizeof *stack, "the alias table");
+  if (rc != OK) {
+    free(p);
+    return rc;
+  }
+  double sum = 0;
+  for (int32_t i = 0; i < n; i++) {
+    const double count = (double)vocab_token_count(v, base + i);
+    p[i] = pow(count > 0.5 ? count : 0.5, b->c.negative_alpha);
+    sum += p[i];
+  }
+  int32_t small = 0, large = n; // two stacks in one array: small from the front, large from the back
+  for (int32_t i = 0; i < n; i++) {
+    b->logq[i] = (float)log(S * p[i] / sum);
+    p[i] *= n / sum;
+    if (p[i] < 1.0)
+      stack[small++] = i;
+    else
+      stack[--large] = i;
+  }
+  while (small > 0 && large < n) {
+    const int32_t s = stack[--small], l = stack[large];
+    b->alias[s] = (alias_slot){(float)p[s], l};
+    p[l] -= 1.0 - p[s];
+    if (p[l] < 1.0) {
+      large++;
+      stack[small++] = l;
+    }
+  }
+  while (large < n) b->alias[stack[large]] = (alias_slot){1.0f, stack[large]}, large++;
+  while (small > 0) small--, b->alias[stack[small]] = (alias_slot){1.0f, stack[small]};
+  free(p);
+  free(stack);
+  return OK;
+}
+
+static status check_config(history_source *b) {
+  const data_config *c = &b->c;
+  if (b->window < 1 || b->stride < 1 || b->stride > b->window)
+    return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->stride,
+                b->window);
+  if (c->duplicates == 0 && !(c->last_copies > 0))
+    return fail(ERR_ARGUMENT, "data.duplicates and data.last_copies are both 0: nothing to train on");
+  if (c->next_session && !b->layout.cls_sep)
+    return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
+  if (c->next_session && b->layout.segments < 2)
+    return fail(ERR_ARGUMENT, "data.next_session needs model.segments = 2 or more");
+  if (c->batch_tokens < b->layout.max_positions && c->batch_tokens < b->window + specials(b) + 1)
+    return fail(ERR_ARGUMENT, "data.batch_tokens = %lld is smaller than one sequence",
+                (long long)c->batch_tokens);
+  if (n_sequences(b) == 0) return fail(ERR_ARGUMENT, "%s holds no sequences", dataset_dir(b->d));
+  return OK;
+}
+
+static void close_source(batch_source *self) {
+  history_source *b = (history_source *)self;
+  drop_blocks(b);
+  free(b->first_window);
+  free(b->alias);
+  free(b->logq);
+  free(b);
+}
+
+static const source_calls calls = {
+    .close = close_source, .list = list, .read = read_blocks, .add = add, .complete = draw_negatives};
+
+// Windows with `windows[n]` of n items as examples, without those of which there are none: masked at random, and
+// `last` copies of each with only the last item masked, of which a share of `crop` is cut to 2..n items.
+static size_t kinds_of(const history_source *b, const double *windows, double last, double crop,
+                       example_kind *to) {
+  size_t kinds = 0;
+  double cut = 0; // last copies that are cut to n items
+  const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
+  for (int32_t n = b->window; n >= 1; n--) {
+    if (n > 2) cut += windows[n] * last * crop / (n - 1);
+    const example_kind drawn = {.count = windows[n] * (double)b->c.duplicates,
+                                .rows = rows_of(b, n),
+                                .maskable = n < room ? n : room};
+    const example_kind one = {.count = windows[n] * last * (n > 2 ? 1 - crop : 1) + (n > 1 ? cut : 0),
+                              .rows = rows_of(b, n),
+                              .masked = 1};
+    if (drawn.count > 0) to[kinds++] = drawn;
+    if (one.count > 0) to[kinds++] = one;
+  }
+  return kinds;
+}
+
+// windows[n]: how many windows of n items these sequences have.
+static void count_windows(const history_source *b, int64_t first, int64_t stop, double *windows) {
+  memset(windows, 0, ((size_t)b->window + 1) * sizeof *windows);
+  for (int64_t s = first; s < min64(stop, n_sequences(b)); s++) {
+    const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->window, b->stride);
+    for (int32_t w = 0; w < count; w++) {
+      int32_t begin, end;
+      window_at(n, b->window, b->stride, w, &begin, &end);
+      windows[end - begin]++;
+    }
+  }
+}
+
+static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
+  for (int64_t block = 0; b->base.blocks > GROUP && block < b->base.blocks; block++) {
+    count_windows(b, block * BLOCK, (block + 1) * BLOCK, windows);
+    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds)));
+  }
+  count_windows(b, 0, n_sequences(b), windows);
+  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, kinds));
+  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds));
+}
+
+// What batches may have; of validation the batcher finds out what they do have.
+static status find_caps(history_source *b) {
+  const data_config *c = &b->c;
+  const int32_t longest = b->layout.max_positions;
+  const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
+  const int64_t seqs = c->batch_sequences > 0 ? min64(c->batch_sequences, tokens) : tokens;
+  if (b->part == PART_VALID) {
+    b->base.caps = (batch_caps){.tokens = (int32_t)tokens, .seqs = (int32_t)seqs, .masked = (int32_t)seqs};
+    return OK;
+  }
+  batch_bounds bounds = {.mask_probability = c->mask_probability};
+  double *windows = NULL;
+  example_kind *kinds = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&windows, (size_t)b->window + 1, sizeof *windows, "the bounds of batches"), done);
+  TRY_GOTO(mem_new(&kinds, 2 * (size_t)b->window, sizeof *kinds, "the bounds of batches"), done);
+  TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
+  b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
+  b->base.caps.negatives = (int32_t)c->negatives;
+done:
+  bounds_free(&bounds);
+  free(windows);
+  free(kinds);
+  return rc;
+}
+
+status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                           data_part part) {
+  *out = NULL;
+  history_source *b;
+  TRY(mem_new(&b, 1, sizeof *b, "the batcher"));
+  const dataset_info *info = dataset_get_info(d);
+  b->base.calls = &calls;
+  b->d = d;
+  b->c = *c;
+  b->layout = *layout;
+  b->part = part;
+  b->window = (int32_t)(c->window > 0 ? c->window : info->window);
+  b->stride = (int32_t)(c->stride > 0 ? c->stride : c->window > 0 ? (c->window + 1) / 2 : info->stride);
+  status rc;
+  TRY_GOTO(check_config(b), bad);
+  b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
+  b->base.group = GROUP;
+  TRY_GOTO(find_caps(b), bad);
+  b->copies = c->duplicates + (int64_t)ceil(c->last_copies);
+  TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
+           bad);
+  for (int64_t s = 0; s < n_sequences(b); s++) {
+    b->first_window[s] = b->windows;
+    b->windows += window_count(dataset_train_lengths(d)[s], b->window, b->stride);
+  }
+  if (b->base.caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
+  *out = &b->base;
+  return OK;
+bad:
+  close_source(&b->base);
+  return rc;
+}

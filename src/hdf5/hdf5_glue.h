@@ -1,0 +1,40 @@
+// The few HDF5 calls Souk needs, with errors as sentences. HDF5 is silenced (it prints stacks otherwise) and
+// guarded by one lock: the library is not built for threads on every system.
+//
+// Files are reproducible: no times, no tracking, zero-filled padding.
+#ifndef SOUK_HDF5_HDF5_GLUE_H
+#define SOUK_HDF5_HDF5_GLUE_H
+
+#include <hdf5.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+void h5_lock(void); // also silences the library, once
+void h5_unlock(void);
+
+// All of these take the lock held. `path` and `name` are for messages.
+// A file that must not be there yet.
+status h5_create(hid_t *file, const char *path, const char *schema, int64_t version);
+// Into one that is open to read and write; the descriptor is copied.
+status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, int64_t version);
+// Checks the attributes. For the process that reads alone (h5_reader.h).
+status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
+status h5_close(hid_t file, const char *path); // flushes; an error means the data may not be there
+status h5_attribute_int(hid_t file, const char *name, int64_t value);
+// A dataset of 1 or 2 dimensions, chunked, shuffle + deflate when level > 0; data may be NULL when dims[0] is 0.
+status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,
+                const void *data, int level);
+// The same in two steps, for data that come in pieces: an empty one, then rows [first, first + count) of it.
+status h5_create_rows(hid_t file, const char *path, const char *name, hid_t type, int ndim,
+                      const hsize_t *dims, int level);
+status h5_write_rows(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
+                     const void *data);
+// Its dimensions; ERR_FORMAT unless it exists with `ndim` dimensions and a type of the same class and size.
+status h5_dims(hid_t file, const char *path, const char *name, hid_t type, int ndim, hsize_t *dims);
+// Rows [first, first + count) of a 1-d dataset, or all of a 2-d one (first = 0, count = dims[0]).
+status h5_read(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
+               void *data);
+bool h5_exists(hid_t file, const char *name);
+
+#endif

@@ -1,0 +1,126 @@
+// What the commands of souk-infer share. Functions return 0, or an exit status after having said what is
+// wrong on stderr: 2 for the command line, 1 for everything else. LINE_BAD is no exit status: one line of input is
+// wrong, and the next may be right.
+#ifndef SOUK_INFER_CLI_CLI_H
+#define SOUK_INFER_CLI_CLI_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include "infer/jtree.h"
+#include "souk/infer.h"
+
+enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
+
+typedef struct cli_options {
+  const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
+  int32_t k, batch, threads, length, seconds;
+  bool keep_history, skip_checksums, json;
+} cli_options;
+
+// Prints "souk-infer: MESSAGE" and returns `code`.
+__attribute__((format(printf, 2, 3))) int cli_fail(int code, const char *format, ...);
+// realloc that fails with a message; *array is unchanged then.
+int cli_grow(void *array, size_t *cap, size_t need, size_t size);
+
+// ---- output (cli_output.c) -----------------------------------------------------------------------------------
+
+// A file that appears whole under its name or not at all (also when the program is interrupted), a stream that is
+// written straight through (what is no regular file: src/format/target.h), or stdout.
+typedef struct cli_output cli_output;
+int output_open(cli_output **out, const char *path); // NULL or "-": stdout
+int output_write(cli_output *o, const void *data, size_t bytes);
+int output_text(cli_output *o, const char *text);
+// Text as a JSON string; bytes that are not UTF-8 become U+FFFD.
+int output_string(cli_output *o, const char *text, size_t bytes);
+// The shortest decimal that reads back as the same float; null for what JSON has no number for.
+int output_float(cli_output *o, float x);
+int output_int(cli_output *o, int64_t x);
+int output_flush(cli_output *o);  // hands on what has been written so far
+int output_commit(cli_output *o); // frees o in every case
+void output_abort(cli_output *o); // NULL is safe
+// NumPy's .npy, float32 [rows, columns], and who each row is: open, rows in order through output_write, commit. Not on
+// stdout: the number of rows goes into the header at the end. names_path NULL: no names. Files that belong together never
+// mismatch (docs/formats.md, "Files in pairs").
+int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path);
+int npy_commit(cli_output *o, cli_output *names, int64_t rows, int64_t columns); // frees both in every case
+
+// ---- input (cli_input.c) -------------------------------------------------------------------------------------
+
+typedef struct cli_list {
+  int32_t *items;
+  size_t n, cap;
+} cli_list;
+
+// One line of input.
+typedef struct cli_query {
+  int64_t number; // of the line
+  char *line;
+  size_t cap;
+  jtree tree;
+  char error[320];  // why it cannot be answered; "": it can
+  const char *user; // decoded if it is a string, else as it stands in the line: a number or null
+  size_t user_bytes;
+  bool user_is_string;
+  cli_list history, events, deny;
+  cli_list candidates;          // of candidates and allow together; -1: unknown
+  const jnode *candidate_names; // the array as given; NULL: not there
+  bool has_candidates;
+} cli_query;
+
+typedef struct cli_input {
+  int fd;
+  const char *name;
+  char *buffer; // what has been read and not yet taken: [begin, end)
+  size_t begin, end, buffer_cap;
+  bool at_end;
+  int64_t line; // of the last query
+  cli_query *queries;
+  size_t n, cap; // live; allocated, their buffers are reused
+} cli_input;
+
+int input_open(cli_input *in, const char *path); // NULL or "-": stdin
+void input_close(cli_input *in);                 // zeroed is fine
+// The next queries, up to `most`: waits for the first of them, and takes more as long as they are there. in->n
+// is 0 at the end of the input; after an error it counts those that came before it. Empty lines are passed
+// over. Lines that cannot be read are among the queries, with an error.
+int input_read(cli_input *in, const souk_bundle *b, size_t most);
+// Notes why a query cannot be answered; returns LINE_BAD.
+__attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
+souk_history query_history(const cli_query *q);
+// A name in a line: a string, or an integer as it is written. False: neither.
+bool node_name(const jnode *n, char buf[32], const char **name);
+// Items named in a file, one a line; unknown ones are counted on stderr.
+int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
+
+// ---- answers as lines come (cli_answers.c) -------------------------------------------------------------------
+
+// What is particular to a command.
+typedef struct cli_answerer {
+  void *arg;
+  size_t most;     // lines at a time
+  int32_t threads; // as the library takes them: each should have a line
+  cli_output *out; // handed on after every batch
+  // Asks the library about n lines; answer i belongs to lines[i].
+  souk_status (*ask)(void *arg, cli_query *const *lines, size_t n, souk_error *e);
+  // Writes answer i, to q. There may be none yet for a reason of its own: query_fail, and nothing written.
+  int (*write)(void *arg, cli_query *q, size_t i);
+  int (*write_error)(void *arg, const cli_query *q); // in the place of an answer; NULL: output_error
+} cli_answerer;
+
+// Answers every line of the input in order; those that cannot be answered get an error in their place and are
+// told on stderr. 0: all were written; *bad counts the errors.
+int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad);
+int output_user(cli_output *o, const cli_query *q);  // {"user":...
+int output_error(cli_output *o, const cli_query *q); // a whole line
+
+// ---- commands ------------------------------------------------------------------------------------------------
+
+int command_info(const cli_options *o, const souk_bundle *b);
+int command_rank(const cli_options *o, const souk_bundle *b);
+int command_score(const cli_options *o, const souk_bundle *b);
+int command_users(const cli_options *o, const souk_bundle *b);
+int command_items(const cli_options *o, const souk_bundle *b);
+int command_bench(const cli_options *o, const souk_bundle *b);
+
+#endif

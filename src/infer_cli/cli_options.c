@@ -1,0 +1,200 @@
+// The tables of souk-infer's commands and options, and parsing by them; see cli_options.h.
+#include "infer_cli/cli_options.h"
+
+#include <errno.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define FIELD(name) offsetof(cli_options, name)
+
+const cli_option cli_option_table[] = {
+    {"input", OPTION_FILE, "FILE", FIELD(input), FOR_QUESTIONS, 0, 0, 0, "standard input",
+     "read the questions from FILE"},
+    {"output", OPTION_FILE, "FILE", FIELD(output), FOR_ALL & ~(unsigned)FOR_BENCH, 0, 0, 0, NULL,
+     "write to FILE, which appears whole or not at all, instead of standard output; users and items want it"},
+    {"names", OPTION_FILE, "FILE", FIELD(names), FOR_USERS | FOR_ITEMS, 0, 0, 0, NULL,
+     "write who or what each row is into FILE, a JSON object a line"},
+    {"k", OPTION_NUMBER, "N", FIELD(k), FOR_RANK | FOR_BENCH, 1, 1000000, 10, NULL, "items of a list"},
+    {"allow", OPTION_FILE, "FILE", FIELD(allow), FOR_RANK, 0, 0, 0, NULL,
+     "list only the items in FILE, a name a line"},
+    {"deny", OPTION_FILE, "FILE", FIELD(deny), FOR_RANK, 0, 0, 0, NULL,
+     "never list the items in FILE, a name a line"},
+    {"keep-history", OPTION_SWITCH, NULL, FIELD(keep_history), FOR_RANK, 0, 0, 0, NULL,
+     "items of the history may be listed again"},
+    {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
+     "answer at most N lines at a time; fewer where no more have come yet, or where they would take longer "
+     "than about a quarter of a second (but one for each thread)"},
+    {"threads", OPTION_NUMBER, "N", FIELD(threads), FOR_QUESTIONS | FOR_BENCH, 1, 1024, -1, "all processors",
+     "threads to work with"},
+    {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",
+     "events of a history"},
+    {"seconds", OPTION_NUMBER, "N", FIELD(seconds), FOR_BENCH, 1, 3600, 2, NULL,
+     "time of each of the six measures, about"},
+    {"json", OPTION_SWITCH, NULL, FIELD(json), FOR_INFO, 0, 0, 0, NULL, "print as JSON"},
+    {"skip-checksums", OPTION_SWITCH, NULL, FIELD(skip_checksums), FOR_ALL, 0, 0, 0, NULL,
+     "open the bundle without comparing its files with their checksums"}};
+const size_t cli_option_count = sizeof cli_option_table / sizeof *cli_option_table;
+
+// ---- what they do --------------------------------------------------------------------------------------------
+
+const char cli_about[] =
+    "User vectors, item vectors, scores and ranked lists from a bundle that souk export wrote.";
+
+const char *const cli_questions_about[] = {
+    "A question is a JSON object on a line of its own:",
+    "  {\"user\": \"u1\", \"history\": [\"i1\", {\"item\": \"i2\", \"event\": \"buy\"}]}",
+    "\"history\", oldest first, may be empty (a new user) and may hold items that the bundle does not know; "
+    "the "
+    "answer counts them as \"unknown\". Names may be strings or integers. Empty lines are passed over.",
+    NULL};
+
+const char *const cli_answers_about[] = {
+    "Answers come in the order of the questions, and at once when no more lines wait: a program may write a "
+    "line, read its answer, and write the next. A line that cannot be answered has an error in its place,",
+    "  {\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}",
+    "with null for a user that could not be read. The lines after it are answered. The first ten errors are "
+    "told "
+    "on standard error too, their number at the end, and the exit status is 1.",
+    NULL};
+
+const char *const cli_environment_about[] = {
+    "SOUK_SIMD=c asks for the portable vector kernels instead of the fastest that the processor has.", NULL};
+
+static const char *const about_rank[] = {
+    "A question may have \"candidates\" (rank these only), \"allow\" (list these only) and \"deny\" (never "
+    "list "
+    "these), arrays of names. An answer is a line too, and has \"titles\" where the bundle has a catalogue:",
+    "  {\"user\":\"u1\",\"items\":[\"i7\",\"i4\"],\"scores\":[9.1,8.7],\"unknown\":0}", NULL};
+static const char *const about_score[] = {
+    "A question must have \"candidates\", an array of names. The answer has them in their order, with null "
+    "for "
+    "those that are no items of the bundle:",
+    "  {\"user\":\"u1\",\"items\":[\"i9\",\"who\"],\"scores\":[7.5,null],\"unknown\":0}", NULL};
+static const char *const about_users[] = {
+    "Row i of the .npy file (float32) belongs to question i; its product with a row of items is the score. "
+    "With "
+    "--names a line for each row says whose it is:",
+    "  {\"user\":\"u1\",\"unknown\":0}",
+    "The row of a line that cannot be answered is all NaN, and its line of --names is "
+    "{\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}. The lines after it are answered. The first "
+    "ten "
+    "errors are told on standard error too, their number at the end, and the exit status is 1.",
+    NULL};
+static const char *const about_items[] = {"Rows of the .npy file (float32) are in the order of the "
+                                          "vocabulary. With --names a line for each row says "
+                                          "what it is and how often it occurs in the training data:",
+                                          "  {\"item\":\"i1\",\"count\":17}", NULL};
+static const char *const about_info[] = {"Its items, the encoder's shape, how much of a history it reads, "
+                                         "its event types, the memory that it takes, "
+                                         "and what it was trained on.",
+                                         NULL};
+static const char *const about_bench[] = {"Random histories; user vectors, and lists from histories and from "
+                                          "vectors, for one user a call and for 512. "
+                                          "Each is repeated for a while (see --seconds; once at least) and "
+                                          "printed when it is done: the median, the "
+                                          "best and the number of calls.",
+                                          NULL};
+
+const cli_command cli_command_table[] = {
+    {"rank", FOR_RANK, "ranked lists: a question a line in, a list a line out", about_rank, command_rank},
+    {"score", FOR_SCORE, "scores of given candidates: a question a line in, a line out", about_score,
+     command_score},
+    {"users", FOR_USERS, "user vectors as .npy: a question a line in, a row out", about_users, command_users},
+    {"items", FOR_ITEMS, "item vectors as .npy", about_items, command_items},
+    {"info", FOR_INFO, "what the bundle is", about_info, command_info},
+    {"bench", FOR_BENCH, "how fast it answers on this machine", about_bench, command_bench}};
+const size_t cli_command_count = sizeof cli_command_table / sizeof *cli_command_table;
+
+const cli_command *cli_find_command(const char *name) {
+  for (size_t i = 0; i < cli_command_count; i++)
+    if (strcmp(cli_command_table[i].name, name) == 0) return &cli_command_table[i];
+  return NULL;
+}
+
+const char *option_default(const cli_option *option, char buf[16]) {
+  if (option->usual_text != NULL) return option->usual_text;
+  if (option->kind != OPTION_NUMBER) return "";
+  snprintf(buf, 16, "%d", option->usual);
+  return buf;
+}
+
+// ---- parsing -------------------------------------------------------------------------------------------------
+
+static void *field_of(cli_options *o, const cli_option *option) {
+  return (char *)o + option->offset;
+}
+
+static int parse_number(cli_options *o, const cli_option *option, const char *value) {
+  char *end;
+  errno = 0;
+  const long n = strtol(value, &end, 10);
+  if (end == value || *end != '\0' || errno != 0 || n < option->least || n > option->most)
+    return cli_fail(EXIT_USAGE, "--%s wants a whole number from %d to %d, not \"%s\"", option->name,
+                    option->least, option->most, value);
+  *(int32_t *)field_of(o, option) = (int32_t)n;
+  return 0;
+}
+
+// "rank, score and users": the commands that take an option.
+static void list_takers(const cli_option *option, char *text, size_t bytes) {
+  unsigned left = option->commands;
+  size_t at = 0;
+  for (size_t i = 0; i < cli_command_count && at < bytes; i++) {
+    if ((left & cli_command_table[i].bit) == 0) continue;
+    left &= ~cli_command_table[i].bit;
+    const char *before = at == 0 ? "" : left == 0 ? " and " : ", ";
+    at += (size_t)snprintf(text + at, bytes - at, "%s%s", before, cli_command_table[i].name);
+  }
+}
+
+static int not_taken(const cli_command *c, const cli_option *option) {
+  char takers[64] = "";
+  list_takers(option, takers, sizeof takers);
+  return cli_fail(EXIT_USAGE, "%s takes no --%s, which is for %s; souk-infer %s --help lists its options",
+                  c->name, option->name, takers, c->name);
+}
+
+// One option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past what is used.
+static int parse_option(cli_options *o, const cli_command *c, int argc, char **argv, int *i) {
+  const char *text = argv[*i] + 2, *equals = strchr(text, '=');
+  const size_t bytes = equals != NULL ? (size_t)(equals - text) : strlen(text);
+  for (const cli_option *option = cli_option_table; option < cli_option_table + cli_option_count; option++) {
+    if (strlen(option->name) != bytes || strncmp(option->name, text, bytes) != 0) continue;
+    if ((option->commands & c->bit) == 0) return not_taken(c, option);
+    if (option->kind == OPTION_SWITCH) {
+      if (equals != NULL) return cli_fail(EXIT_USAGE, "--%s takes no value", option->name);
+      *(bool *)field_of(o, option) = true;
+      return 0;
+    }
+    const char *value = equals != NULL ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+    if (value == NULL || value[0] == '\0') return cli_fail(EXIT_USAGE, "--%s wants a value", option->name);
+    if (option->kind == OPTION_NUMBER) return parse_number(o, option, value);
+    *(const char **)field_of(o, option) = value;
+    return 0;
+  }
+  return cli_fail(EXIT_USAGE, "unknown option \"%s\"; souk-infer %s --help lists them", argv[*i], c->name);
+}
+
+int cli_parse(cli_options *o, const cli_command *c, int argc, char **argv, bool *wants_help) {
+  *o = (cli_options){0};
+  *wants_help = false;
+  for (const cli_option *option = cli_option_table; option < cli_option_table + cli_option_count; option++)
+    if (option->kind == OPTION_NUMBER) *(int32_t *)field_of(o, option) = option->usual;
+  for (int i = 0; i < argc; i++) {
+    if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
+      *wants_help = true;
+      return 0;
+    }
+    if (strncmp(argv[i], "--", 2) == 0 && argv[i][2] != '\0') {
+      const int rc = parse_option(o, c, argc, argv, &i);
+      if (rc != 0) return rc;
+    } else if (o->bundle == NULL) {
+      o->bundle = argv[i];
+    } else {
+      return cli_fail(EXIT_USAGE, "one bundle is wanted, not \"%s\" too", argv[i]);
+    }
+  }
+  if (o->bundle != NULL) return 0;
+  return cli_fail(EXIT_USAGE, "a bundle is wanted: souk-infer %s BUNDLE", c->name);
+}

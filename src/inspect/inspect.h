@@ -1,0 +1,36 @@
+// What a file or directory holds, as json: told apart by content, not by name.
+//
+// Knows data sets, shards, vocabularies, item attributes, generated marketplaces, checkpoints, runs and their
+// metrics, TensorBoard event files, bundles, safetensors, .npy, HDF5 of any kind, json, and logs and
+// catalogues (csv, tsv, jsonl, gzip or plain). It reads what others wrote, so callers that do not trust a
+// file call it in a child process (child.h).
+#ifndef SOUK_INSPECT_INSPECT_H
+#define SOUK_INSPECT_INSPECT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include "base/status.h"
+
+typedef struct inspect_request {
+  const char *path;
+  bool verify;  // checksums of all files of a directory
+  int64_t rows; // sequences, rows, tokens shown
+} inspect_request;
+
+// *out: an object with "kind" and, by kind, what there is to say; the caller's. A kind of "text" means: none
+// of the above. ERR_FORMAT with a sentence for what is damaged or not Souk's.
+status inspect(const inspect_request *q, json_t **out);
+
+// The parts; inspect() chooses.
+status inspect_directory(const inspect_request *q, json_t *out);
+status inspect_hdf5(const inspect_request *q, json_t *out);
+status inspect_npy(const inspect_request *q, json_t *out);
+status inspect_safetensors(const inspect_request *q, json_t *out);
+status inspect_events(const inspect_request *q, json_t *out);
+status inspect_text(const inspect_request *q, json_t *out);
+// Adds "kind" and "bytes".
+status inspect_begin(json_t *out, const char *kind, const char *path);
+status read_json(const char *path, json_t **out);
+
+#endif

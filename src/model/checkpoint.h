@@ -1,0 +1,71 @@
+// A checkpoint is a directory: manifest.json and parts in logical tensor coordinates; it exists only when its
+// manifest does (written last, by rename). Parts: model.h5 (one dataset a parameter, by name), optimizer.h5 (m/NAME,
+// v/NAME). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
+// model configuration, the data set's name, checksum and vocabulary file, the training state, and size and
+// SHA-256 of every part. vocab.tsv is copied in, so that a checkpoint can be exported without the data set.
+#ifndef SOUK_MODEL_CHECKPOINT_H
+#define SOUK_MODEL_CHECKPOINT_H
+
+#include "base/path_kind.h"
+#include "data/dataset.h"
+#include "model/model.h"
+
+typedef struct train_state {
+  int64_t step, epoch, index; // optimiser steps done; place of the next batch
+  int64_t tokens;             // trained on so far
+  double seconds;             // of training so far
+  double best_metric;
+  int64_t best_step, bad_evals;
+  char best_name[64]; // metric it is about
+  int64_t skipped;    // steps left out because a gradient was not finite
+  // Sums since the last metrics line, so that a resumed run writes the same next line (see step_result).
+  double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
+} train_state;
+
+// What is written. The arenas are host memory laid out as `params` says.
+typedef struct checkpoint_content {
+  const model_config *model;
+  const param_set *params;
+  const float *master, *m, *v; // m NULL: parameters only
+  const train_state *state;
+  const char *config_yaml;
+  const dataset *data; // its vocabulary and catalogue.jsonl come along
+  // One more part, for what only some checkpoints hold; NULL: none. Writes PATH; called without the HDF5 lock.
+  const char *extra_name;
+  status (*extra)(const void *self, const char *path);
+  const void *extra_self;
+  // What it may replace, as in out_dir_open: anything, unless this is set.
+  path_kind over;
+  bool force;
+} checkpoint_content;
+
+// A checkpoint opened for reading: everything checked but the tensors.
+typedef struct checkpoint {
+  char dir[OPTION_STRING];
+  model_config model;
+  train_state state;
+  char *config_yaml; // the run's configuration
+  dataset_info data; // what was trained on (name, checksum, ranges, event types)
+  bool has_optimizer, has_catalogue;
+  struct h5_reader *reader; // of its parts
+} checkpoint;
+
+// Writes beside DIR and moves it there when everything is on disk, the manifest last. What is at DIR is replaced (or see
+// `over`); after an error it is as it was, and nothing else is left behind.
+status checkpoint_write(const char *dir, const checkpoint_content *c);
+// The same from a model at rest.
+status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                              const dataset *data, bool with_optimizer);
+status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
+void checkpoint_close(checkpoint *c);                      // NULL is safe
+// Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.
+status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
+// The newest complete checkpoint of a run directory (RUN/step-00001000, ...; RUN/best, RUN/last are files naming
+// one), or RUN itself if it is one.
+status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which);
+// The one that --which asks for; auto: the best, or the last where no validation has chosen a best one.
+enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
+status checkpoint_choose(char *buf, size_t bytes, const char *where, int which);
+status checkpoint_open_chosen(checkpoint **out, const char *where, int which);
+
+#endif

@@ -1,0 +1,69 @@
+// From a raw behaviour log to a data set, in bounded memory.
+#ifndef SOUK_PREPARE_PREPARE_H
+#define SOUK_PREPARE_PREPARE_H
+
+#include "base/options.h"
+#include "prepare/log_reader.h"
+
+enum { MAX_PRICE_BUCKETS = 1000 };
+
+typedef struct prepare_input { // section "input"
+  char log[OPTION_STRING];     // files, separated by commas
+  int format;                  // log_kind
+  bool header;
+  char catalogue[OPTION_STRING]; // empty: none
+  int catalogue_format;
+  bool catalogue_header;
+  char events[OPTION_STRING]; // event types to keep, separated by commas; empty: all
+  int time_format;            // "seconds|milliseconds|iso"
+  double max_rejects;
+} prepare_input;
+
+typedef struct prepare_fields { // section "fields": columns of the log, by name or by number from 1
+  char user[OPTION_STRING], item[OPTION_STRING], time[OPTION_STRING], event[OPTION_STRING],
+      session[OPTION_STRING], price[OPTION_STRING];
+} prepare_fields;
+
+typedef struct prepare_catalogue { // section "catalogue": columns of the catalogue
+  char item[OPTION_STRING], title[OPTION_STRING], category[OPTION_STRING], brand[OPTION_STRING],
+      price[OPTION_STRING], description[OPTION_STRING];
+  char keep[OPTION_STRING]; // further columns, separated by commas
+} prepare_catalogue;
+
+typedef enum repeats_kept { REPEATS_KEEP, REPEATS_MERGE, REPEATS_FIRST } repeats_kept; // "keep|merge|first"
+
+typedef struct prepare_filter { // section "filter"
+  int64_t min_user, min_item;   // k-core: events of a user, of an item; repeated until both hold
+  // merge: events of an item directly after one another become one, with the time of the first and the event
+  // type of the last (view, cart, buy: buy). first: so too, and a user's later returns to an item are
+  // dropped.
+  int repeats;
+  int64_t session_gap; // seconds of silence that end a session; 0: one session
+} prepare_filter;
+
+typedef struct prepare_output { // section "output"
+  char out[OPTION_STRING];
+  char name[OPTION_STRING];
+  int split; // "leave_one_out|none"
+  int64_t window, stride;
+  int64_t shard_tokens, deflate;
+  bool attributes; // tokens for event types, categories and price buckets
+  int64_t price_buckets;
+  int64_t memory;
+  bool force;
+} prepare_output;
+
+typedef struct prepare_config {
+  prepare_input input;
+  prepare_fields fields;
+  prepare_catalogue catalogue;
+  prepare_filter filter;
+  prepare_output output;
+} prepare_config;
+
+// The sections over *c; sections has room for 5.
+size_t prepare_sections(prepare_config *c, option_section *sections);
+// Runs it all and prints the report to stdout.
+status prepare_run(const prepare_config *c);
+
+#endif

@@ -1,0 +1,88 @@
+// What the parts of souk prepare share: the job, its tables and its passes.
+#ifndef SOUK_PREPARE_PREPARE_INTERNAL_H
+#define SOUK_PREPARE_PREPARE_INTERNAL_H
+
+#include <jansson.h>
+#include "prepare/event_store.h"
+#include "prepare/intern.h"
+#include "prepare/prepare.h"
+#include "data/writer.h"
+
+enum { MAX_REASONS = 16, SAMPLES = 3, SHORT_LENGTHS = 1 << 16 };
+
+typedef struct reject_reason {
+  const char *text;
+  int64_t count;
+  int64_t lines[SAMPLES];
+  char excerpts[SAMPLES][128];
+} reject_reason;
+
+// Rows that could not be used, by reason.
+typedef struct reject_list {
+  reject_reason reasons[MAX_REASONS];
+  int n;
+  int64_t rows, rejected; // read, of which rejected
+} reject_list;
+
+typedef struct prepare_job {
+  const prepare_config *c;
+  intern *items, *types, *wanted_types;
+  event_store *store;
+  store_partition part; // the one at hand
+  reject_list log, catalogue;
+  int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
+  double last_progress;
+  // repeats
+  int64_t *last_user; // [items] the last user who had it, by users_seen
+  int64_t users_seen;
+  int32_t last_item; // of the user at hand
+  bool last_dropped; // it was a return
+  // items
+  int64_t *item_counts;                 // [items] events alive
+  int64_t *train_counts;                // [items] of them in train parts
+  int64_t type_counts[MAX_EVENT_TYPES]; // in train parts
+  int32_t *token_of;                    // [items], -1 not kept
+  double *
+      price_sum; // [items], of the log; with price_count their mean is the price where the catalogue has none
+  int64_t *price_count;
+  size_t price_sum_cap, price_count_cap;
+  int64_t items_kept, catalogue_matched, catalogue_repeated;
+  intern *categories;
+  int32_t *category; // [items], -1 unknown
+  double *price;     // [items], NaN unknown
+  double edges
+      [MAX_PRICE_BUCKETS]; // of price buckets: bucket k (from 1) has prices < edges[k - 1]; the last has the rest
+  int32_t buckets;
+  // users
+  int64_t users_kept, cold_valid, cold_test;
+  int64_t *short_lengths; // [SHORT_LENGTHS] users of this length
+  int32_t *long_lengths;  // the lengths beyond
+  size_t n_long, long_cap;
+  int32_t longest;
+  double seconds;
+} prepare_job;
+
+// Counts a rejected row.
+void reject_row(reject_list *list, const char *reason, const log_reader *r);
+// ERR_FORMAT when more rows than input.max_rejects allows are rejected.
+status check_rejects(const reject_list *list, const char *path, double max);
+// A line for people now and then; rarely where it cannot be redrawn. `share` < 0: unknown.
+void show_progress(prepare_job *job, const char *what, int64_t count, double share);
+
+// seconds|milliseconds|iso as in the options; false: it cannot be read.
+bool parse_time(int format, const char *text, int64_t *seconds);
+bool parse_number(const char *text, double *value); // finite
+
+// The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one:
+// prices come from the log then.
+status read_catalogue(prepare_job *job, dataset_writer *w);
+// The vocabulary: attribute tokens, then items by falling count and name. Fills token_of and buckets.
+status build_vocabulary(prepare_job *job, vocab **out);
+// items.h5: the attribute tokens of every item.
+status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v);
+
+void count_length(prepare_job *job, int32_t n); // short_lengths must be there
+json_t *make_report(prepare_job *job);
+void print_report(const prepare_job *job, const json_t *j, const dataset_info *info);
+
+#endif

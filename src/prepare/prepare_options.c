@@ -1,0 +1,82 @@
+// The option tables of souk prepare.
+#include "prepare/prepare.h"
+
+#define IN(f) offsetof(prepare_input, f)
+static const option input_options[] = {
+    {"log", OPT_STRING, IN(log), "", 0, 0, "FILE",
+     "behaviour log: files, separated by commas; plain or gzip"},
+    {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl", "of the log"},
+    {"header", OPT_BOOL, IN(header), "true", 0, 0, NULL, "the first line names the columns"},
+    {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, "seconds|milliseconds|iso",
+     "of the time column"},
+    {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
+     "event types to keep, separated by commas; empty: all"},
+    {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE", "catalogue of the items; empty: none"},
+    {"catalogue_format", OPT_CHOICE, IN(catalogue_format), "csv", 0, 0, "csv|tsv|space|jsonl",
+     "of the catalogue"},
+    {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
+     "its first line names the columns"},
+    {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
+     "share of unreadable rows that fails the command"},
+};
+#define FD(f) offsetof(prepare_fields, f)
+static const option field_options[] = {
+    {"user", OPT_STRING, FD(user), "user_id", 0, 0, NULL, "column of the user: a name, or a number from 1"},
+    {"item", OPT_STRING, FD(item), "item_id", 0, 0, NULL, "column of the item"},
+    {"time", OPT_STRING, FD(time), "", 0, 0, NULL, "column of the time; empty: order in the file"},
+    {"event", OPT_STRING, FD(event), "", 0, 0, NULL, "column of the event type"},
+    {"session", OPT_STRING, FD(session), "", 0, 0, NULL, "column of the session; empty: by session_gap"},
+    {"price", OPT_STRING, FD(price), "", 0, 0, NULL,
+     "column of the price; an item's mean is its price where the catalogue has none"},
+};
+#define CA(f) offsetof(prepare_catalogue, f)
+static const option catalogue_options[] = {
+    {"item", OPT_STRING, CA(item), "item_id", 0, 0, NULL, "column of the item"},
+    {"title", OPT_STRING, CA(title), "", 0, 0, NULL, "column of the title"},
+    {"category", OPT_STRING, CA(category), "", 0, 0, NULL, "column of the category"},
+    {"brand", OPT_STRING, CA(brand), "", 0, 0, NULL, "column of the brand"},
+    {"price", OPT_STRING, CA(price), "", 0, 0, NULL, "column of the price"},
+    {"description", OPT_STRING, CA(description), "", 0, 0, NULL, "column of the description"},
+    {"keep", OPT_STRING, CA(keep), "", 0, 0, NULL,
+     "further columns to keep by their names, separated by commas"},
+};
+#define FI(f) offsetof(prepare_filter, f)
+static const option filter_options[] = {
+    {"min_user", OPT_INT, FI(min_user), "1", 1, 1e9, NULL, "k-core: events that a user must have"},
+    {"min_item", OPT_INT, FI(min_item), "1", 1, 1e9, NULL, "k-core: events that an item must have"},
+    {"repeats", OPT_CHOICE, FI(repeats), "keep", 0, 0, "keep|merge|first",
+     "of an item by a user: all; merge those in a row; only the first"},
+    {"session_gap", OPT_INT, FI(session_gap), "1800", 0, 1e9, NULL,
+     "seconds of silence that end a session; 0: never"},
+};
+#define OU(f) offsetof(prepare_output, f)
+static const option output_options[] = {
+    {"out", OPT_STRING, OU(out), "", 0, 0, "DIR", "directory of the data set"},
+    {"name", OPT_STRING, OU(name), "data", 0, 0, NULL, "name of the data set, at most 127 bytes"},
+    {"split", OPT_CHOICE, OU(split), "leave_one_out", 0, 0, "leave_one_out|none",
+     "last item test, the one before validation"},
+    {"window", OPT_INT, OU(window), "50", 1, 32768, NULL, "default length of training windows"},
+    {"stride", OPT_INT, OU(stride), "25", 1, 32768, NULL, "default distance of training windows"},
+    {"shard_tokens", OPT_INT, OU(shard_tokens), "1M", 1, 1e9, NULL, "tokens of a shard"},
+    {"deflate", OPT_INT, OU(deflate), "4", 0, 9, NULL, "compression level"},
+    {"attributes", OPT_BOOL, OU(attributes), "true", 0, 0, NULL,
+     "tokens for event types, categories and price buckets"},
+    {"price_buckets", OPT_INT, OU(price_buckets), "10", 0, MAX_PRICE_BUCKETS, NULL,
+     "of about equally many items each"},
+    {"memory", OPT_BYTES, OU(memory), "1G", 1 << 20, 1e15, NULL, "bound on the memory for events"},
+    {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},
+};
+
+#define SECTION(prefix, title, table, target) \
+  { prefix, title, table, sizeof(table) / sizeof *(table), target }
+size_t prepare_sections(prepare_config *c, option_section *sections) {
+  const option_section all[] = {
+      SECTION("input", "Input", input_options, &c->input),
+      SECTION("fields", "Columns of the log", field_options, &c->fields),
+      SECTION("catalogue", "Columns of the catalogue", catalogue_options, &c->catalogue),
+      SECTION("filter", "Filter and sessions", filter_options, &c->filter),
+      SECTION("output", "Output", output_options, &c->output),
+  };
+  for (size_t i = 0; i < 5; i++) sections[i] = all[i];
+  return 5;
+}

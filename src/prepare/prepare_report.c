@@ -1,0 +1,147 @@
+// What souk prepare tells at the end: report.json for programs, lines for people.
+#include <stdio.h>
+#include <stdlib.h>
+#include "base/log.h"
+#include "base/memory.h"
+#include "prepare/prepare_internal.h"
+#include "format/printable.h"
+
+static int by_value(const void *a, const void *b) {
+  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
+  return x < y ? -1 : x > y;
+}
+
+void count_length(prepare_job *job, int32_t n) { // long_lengths has room: see order_partition
+  if (n < SHORT_LENGTHS)
+    job->short_lengths[n]++;
+  else
+    job->long_lengths[job->n_long++] = n;
+  if (n > job->longest) job->longest = n;
+  job->users_kept++;
+  job->events += n;
+}
+
+// The length of the user at place `rank` (from 0) when users are sorted by length.
+static int32_t length_at(const prepare_job *job, int64_t rank) {
+  for (int32_t n = 0; n < SHORT_LENGTHS; n++) {
+    if (rank < job->short_lengths[n]) return n;
+    rank -= job->short_lengths[n];
+  }
+  return job->long_lengths[rank];
+}
+
+static json_t *rejects_json(const reject_list *list) {
+  json_t *reasons = json_array();
+  for (int i = 0; i < list->n; i++) {
+    const reject_reason *x = &list->reasons[i];
+    json_t *samples = json_array();
+    for (int k = 0; k < SAMPLES && k < x->count; k++)
+      json_array_append_new(samples,
+                            json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]));
+    json_array_append_new(reasons, json_pack("{s:s,s:I,s:o}", "reason", x->text, "rows", (json_int_t)x->count,
+                                             "first", samples));
+  }
+  return reasons;
+}
+
+json_t *make_report(prepare_job *job) {
+  if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, by_value);
+  const int64_t n = job->users_kept;
+  const double events = (double)job->events, pairs = (double)n * (double)job->items_kept;
+  json_t *edges = json_array(), *j = json_object();
+  for (int32_t k = 0; k + 1 < job->buckets; k++) json_array_append_new(edges, json_real(job->edges[k]));
+  const struct {
+    const char *name;
+    int64_t value;
+  } counts[] = {{"rows", job->log.rows},
+                {"rejected", job->log.rejected},
+                {"skipped_events", job->skipped_events},
+                {"without_item", job->without_item},
+                {"dropped_by_core", job->dropped_by_core},
+                {"core_rounds", job->core_rounds},
+                {"dropped_repeats", job->repeats},
+                {"events", job->events},
+                {"users", n},
+                {"items", job->items_kept},
+                {"sessions", job->sessions},
+                {"event_types", intern_count(job->types)},
+                {"windows", job->windows},
+                {"cold_valid_targets", job->cold_valid},
+                {"cold_test_targets", job->cold_test},
+                {"catalogue_rows", job->catalogue.rows},
+                {"catalogue_rejected", job->catalogue.rejected},
+                {"catalogue_repeated", job->catalogue_repeated},
+                {"catalogue_matched", job->catalogue_matched}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    json_object_set_new(j, counts[i].name, json_integer(counts[i].value));
+  json_object_set_new(j, "rejects", rejects_json(&job->log));
+  json_object_set_new(j, "catalogue_rejects", rejects_json(&job->catalogue));
+  json_object_set_new(j, "length",
+                      json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median",
+                                length_at(job, n / 2), "mean", events / (double)n, "p95",
+                                length_at(job, (int64_t)(0.95 * (double)(n - 1))), "max", job->longest));
+  json_object_set_new(j, "sparsity", json_real(1.0 - events / pairs));
+  json_object_set_new(j, "price_edges", edges);
+  return j;
+}
+
+static void print_rejects(const reject_list *list) {
+  for (int i = 0; i < list->n; i++) {
+    const reject_reason *x = &list->reasons[i];
+    printf("  %s: %lld rows\n", x->text, (long long)x->count);
+    for (int k = 0; k < SAMPLES && k < x->count; k++)
+      printf("    line %lld: %s\n", (long long)x->lines[k], x->excerpts[k]);
+  }
+}
+
+static void print_name(const char *name) {
+  char text[EVENT_NAME + 1];
+  snprintf(text, sizeof text, " %s", name);
+  make_printable(text, "");
+  fputs(text, stdout);
+}
+
+void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
+  const json_t *l = json_object_get(j, "length");
+#define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
+  printf("rows            %lld, rejected %lld\n", (long long)job->log.rows, (long long)job->log.rejected);
+  print_rejects(&job->log);
+  if (job->skipped_events > 0)
+    printf("other events    %lld rows of event types that were not asked for\n",
+           (long long)job->skipped_events);
+  if (job->without_item > 0)
+    printf("without item    %lld rows (searches, say)\n", (long long)job->without_item);
+  if (job->dropped_by_core > 0)
+    printf("k-core          %lld events dropped in %lld rounds\n", (long long)job->dropped_by_core,
+           (long long)job->core_rounds);
+  if (job->repeats > 0) printf("repeats         %lld events merged or dropped\n", (long long)job->repeats);
+  printf("users           %lld\nitems           %lld\nevents          %lld in %lld sessions\n",
+         (long long)job->users_kept, (long long)job->items_kept, (long long)job->events,
+         (long long)job->sessions);
+  printf("event types    ");
+  for (int32_t i = 1; i < info->n_event_types; i++) print_name(info->event_types[i]);
+  printf("%s\n", info->n_event_types == 1 ? " none" : "");
+  printf("length          min %lld, median %lld, mean %.2f, p95 %lld, max %lld\n", LEN("min"), LEN("median"),
+         json_real_value(json_object_get(l, "mean")), LEN("p95"), LEN("max"));
+  printf("sparsity        %.4f%%\n", 100.0 * json_real_value(json_object_get(j, "sparsity")));
+  printf("windows         %lld of at most %d, stride %d\n", (long long)job->windows, info->window,
+         info->stride);
+  const double valid = (double)info->valid_targets, test = (double)info->test_targets;
+  if (valid > 0 && test > 0)
+    printf("cold targets    validation %.1f%%, test %.1f%% (items in no train part)\n",
+           100.0 * (double)job->cold_valid / valid, 100.0 * (double)job->cold_test / test);
+  if (job->c->input.catalogue[0] != '\0') {
+    printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
+           (long long)job->catalogue.rows, (long long)job->catalogue.rejected,
+           (long long)job->catalogue_matched, (long long)job->items_kept);
+    print_rejects(&job->catalogue);
+  }
+  printf("vocabulary      %d special, %d attributes, %d items\n", info->range_end[RANGE_SPECIAL],
+         info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
+         info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);
+  char buf[32], rate[32], memory[32];
+  printf("time            %s, %s rows/s; memory %s at most\n", human_seconds(buf, job->seconds),
+         human_count(rate, (double)job->log.rows / job->seconds),
+         human_bytes(memory, (double)mem_peak_bytes()));
+#undef LEN
+}
