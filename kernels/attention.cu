@@ -7,16 +7,16 @@
 // The online softmax is Milakov and Gimelshein's (Online normalizer calculation for softmax, 2018); the tiling and
 // the backward pass are FlashAttention's (Dao et al. 2022; Dao 2023). A query sees every key of its sequence
 // (full), those up to itself (causal), or, where a sequence has a source part (prefix), the source from inside it
-// and all up to itself behind it. So what a query sees is always the keys [0, seen), and seen never falls from one
+// and all up to itself behind it. So what a query sees is always the keys [0, n_visible), and n_visible never falls from one
 // query to the next: one comparison masks, and tiles that nobody sees are never visited.
 //
 // Work. A block has an item of the work list (64 queries of a sequence; for dk and dv the same list names 64 keys)
 // and a head. It keeps its 64 rows in shared memory and streams tiles of the other side past them. Blocks past the
 // live count leave at once, so a grid of the list's capacity serves every batch. Each output row has one block
 // that owns it and sums in one order: no atomics, the same bits in every run. That is why dq has a kernel of its
-// own, and s and dp are computed twice: 7 products instead of the 5 that atomic adds would allow.
+// own, and s and dp are computed twice: 7 matmuls instead of the 5 that atomic adds would allow.
 //
-//   kernel    resident   tile         products of a pair of tiles             accumulators of a thread
+//   kernel    resident   tile         matmuls of a pair of tiles             accumulators of a thread
 //   forward   q          32 keys      q k^T, p v                              D / 2
 //   dq        q, dout    32 keys      q k^T, dout v^T, ds k                   D / 2
 //   dk, dv    k, v       32 queries   q k^T, dout v^T, p^T dout, ds^T q       D
@@ -26,10 +26,10 @@
 // will in a form with mma.m16n8, and leaves out tiles of which its rows see nothing, and all work of rows past
 // the sequence's end.
 //
-// Products. A warp is 4 x 8 threads (lane / 8, tx = lane % 8). Scores: a thread has the resident rows lane / 8 + 4 i
+// Matmuls. A warp is 4 x 8 threads (lane / 8, tx = lane % 8). Scores: a thread has the resident rows lane / 8 + 4 i
 // and the rows tx + 8 j of the tile, and reads four elements of each at once: 8 loads of 16 bytes for 64
 // multiply-adds. Rows are padded by 16 bytes, so that the addresses of a warp's load lie in different banks. A row
-// of scores belongs to 8 lanes, so its maximum takes three shuffles. p and ds go to the second products through
+// of scores belongs to 8 lanes, so its maximum takes three shuffles. p and ds go to the second matmuls through
 // shared memory that only their warp uses, so backward without a barrier. There a thread has 4 rows and D / 8 columns:
 // 12 loads for 128 multiply-adds at D = 64. There are two barriers a tile. Forward, values arrive while scores
 // are made, and the next keys while values are added up.
@@ -44,7 +44,7 @@
 // for each element: so fp32 arithmetic is the limit from n of about 64 on, and memory for shorter sequences.
 //
 // Masks, not zeros, keep strangers out: rows past the sequence's end are filled with zeros and never read, and a
-// score that is not seen becomes p = 0 by selection, so NaN there cannot get through a product with 0.
+// score that is not seen becomes p = 0 by selection, so NaN there cannot get through a matmul with 0.
 //
 // Registers (sm_80, sm_90; no spills) and KB of shared memory, within the 99 of sm_86, 89 and 120:
 //
@@ -102,8 +102,8 @@ template <class T> DEVICE bool find_place(const arguments<T> &g, place &w) {
   return true;
 }
 
-// The query sees keys [0, seen); none if it is past the end.
-DEVICE int seen_by(attention_kind kind, const place &w, int query) {
+// The query sees keys [0, n_visible); none if it is past the end.
+DEVICE int count_visible(attention_kind kind, const place &w, int query) {
   if (query >= w.n) return 0;
   if (kind == ATTENTION_FULL) return w.n;
   return query < w.prefix ? w.prefix : query + 1;
@@ -112,7 +112,7 @@ DEVICE int seen_by(attention_kind kind, const place &w, int query) {
 // Keys that some query of the warp whose first row is warp_row sees; 0 if all its rows are past the end.
 DEVICE int keys_of_warp(attention_kind kind, const place &w, int warp_row) {
   const int first = w.first + warp_row;
-  return first < w.n ? seen_by(kind, w, min(first + WARP_ROWS, w.n) - 1) : 0;
+  return first < w.n ? count_visible(kind, w, min(first + WARP_ROWS, w.n) - 1) : 0;
 }
 
 // ---- tiles in shared memory ----------------------------------------------------------------------------------------
@@ -164,7 +164,7 @@ DEVICE void draw_keep(uint16_t *keep, const arguments<T> &g, const place &w, int
   }
 }
 
-// ---- products ------------------------------------------------------------------------------------------------------
+// ---- matmuls ------------------------------------------------------------------------------------------------------
 
 // c[i][j] = row i of a . row j of b, over D; the thread's rows are A_STEP and B_STEP apart.
 template <class T, int D, int A, int B, int A_STEP, int B_STEP>
@@ -274,7 +274,7 @@ template <int N> DEVICE void clear(float (&acc)[ROWS_EACH][N]) {
 }
 
 // Over the TX lanes that share rows; each gets the same bits.
-DEVICE float row_max(float v) {
+DEVICE float tile_max(float v) {
 #pragma unroll
   for (int o = TX / 2; o > 0; o >>= 1) v = fmaxf(v, __shfl_xor_sync(gpu::FULL_WARP, v, o));
   return v;
@@ -307,18 +307,19 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
   const int tx = gpu::lane_id() % TX, warp_row = gpu::warp_id() * WARP_ROWS;
   const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
-  const int keys = seen_by(g.kind, w, w.first + count - 1); // no query of a block sees more than its last one
+  const int keys =
+      count_visible(g.kind, w, w.first + count - 1); // no query of a block sees more than its last one
   const int warp_keys = keys_of_warp(g.kind, w, warp_row);
   const float to_log2 = g.scale * LOG2_E;
 
-  float acc[ROWS_EACH][columns<D>::COUNT], top[ROWS_EACH], sum[ROWS_EACH];
-  int seen[ROWS_EACH];
+  float acc[ROWS_EACH][columns<D>::COUNT], row_max[ROWS_EACH], sum[ROWS_EACH];
+  int n_visible[ROWS_EACH];
   clear(acc);
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
-    top[i] = -INFINITY;
+    row_max[i] = -INFINITY;
     sum[i] = 0.0f;
-    seen[i] = seen_by(g.kind, w, w.first + row + i * ROW_STEP);
+    n_visible[i] = count_visible(g.kind, w, w.first + row + i * ROW_STEP);
   }
 
   load_rows<T, D, ROWS>(q, part_of(g, w, 0, w.first, D), pitch, count);
@@ -336,17 +337,17 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
       dot_rows<T, D, ROWS_EACH, EACH, ROW_STEP, TX>(s, q + row * S, k + tx * S);
 #pragma unroll
       for (int i = 0; i < ROWS_EACH; i++) {
-        float high = top[i];
+        float high = row_max[i];
 #pragma unroll
         for (int j = 0; j < EACH; j++) {
-          s[i][j] = key + tx + j * TX < seen[i] ? s[i][j] * to_log2 : -INFINITY;
+          s[i][j] = key + tx + j * TX < n_visible[i] ? s[i][j] * to_log2 : -INFINITY;
           high = fmaxf(high, s[i][j]);
         }
-        high = row_max(high);
-        const float shrink = gpu::exp2_approx(top[i] - high); // 0 in the first tile
+        high = tile_max(high);
+        const float shrink = gpu::exp2_approx(row_max[i] - high); // 0 in the first tile
         const uint32_t bits =
             g.threshold > 0 ? keep[(row + i * ROW_STEP) * 4 + tx / 2] >> (tx % 2 + key % 64 / 8 * 2) : ~0u;
-        top[i] = high;
+        row_max[i] = high;
         sum[i] *= shrink;
 #pragma unroll
         for (int c = 0; c < columns<D>::COUNT; c++) acc[i][c] *= shrink;
@@ -373,7 +374,7 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
     const float total = row_sum(sum[i]);
     if (r >= count) continue;
     store_columns<T, D>(head_of(g.out, g.heads, w, w.first + r, D), acc[i], g.keep_scale / total, tx);
-    if (tx == 0) g.lse[stat_of(g, w, w.first + r)] = (top[i] + log2f(total)) * LN_2;
+    if (tx == 0) g.lse[stat_of(g, w, w.first + r)] = (row_max[i] + log2f(total)) * LN_2;
   }
 }
 
@@ -423,19 +424,19 @@ __global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS)
   const int tx = gpu::lane_id() % TX, warp_row = gpu::warp_id() * WARP_ROWS;
   const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
-  const int keys = seen_by(g.kind, w, w.first + count - 1);
+  const int keys = count_visible(g.kind, w, w.first + count - 1);
   const int warp_keys = keys_of_warp(g.kind, w, warp_row);
   const float to_log2 = g.scale * LOG2_E;
 
   load_rows<T, D, ROWS>(q, part_of(g, w, 0, w.first, D), pitch, count);
   load_rows<T, D, ROWS>(dout, head_of(g.dout, g.heads, w, w.first, D), g.heads * D, count);
   float acc[ROWS_EACH][columns<D>::COUNT], lse[ROWS_EACH], delta[ROWS_EACH];
-  int seen[ROWS_EACH];
+  int n_visible[ROWS_EACH];
   clear(acc);
 #pragma unroll
   for (int i = 0; i < ROWS_EACH; i++) {
     const int r = row + i * ROW_STEP;
-    seen[i] = seen_by(g.kind, w, w.first + r);
+    n_visible[i] = count_visible(g.kind, w, w.first + r);
     lse[i] = r < count ? g.lse[stat_of(g, w, w.first + r)] * LOG2_E : 0.0f;
     delta[i] = r < count ? g.delta[stat_of(g, w, w.first + r)] : 0.0f;
   }
@@ -462,7 +463,7 @@ __global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS)
         const float prob = gpu::exp2_approx(s[i][j] * to_log2 - lse[i]);
         const float dprob = bits >> (2 * j) & 1u ? dp[i][j] * g.keep_scale : 0.0f;
         p[(row + i * ROW_STEP) * P + tx + j * TX] =
-            key + tx + j * TX < seen[i] ? prob * (dprob - delta[i]) : 0.0f;
+            key + tx + j * TX < n_visible[i] ? prob * (dprob - delta[i]) : 0.0f;
       }
     }
     __syncwarp(); // rows of p stay in the warp
@@ -517,17 +518,17 @@ __global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS) backward_
     gpu::cp_async_wait<0>();
     __syncthreads();
 
-    if (w.first + warp_row >= seen_by(g.kind, w, min(query + QUERIES, w.n) - 1)) continue;
+    if (w.first + warp_row >= count_visible(g.kind, w, min(query + QUERIES, w.n) - 1)) continue;
     float s[EACH][ROWS_EACH], dp[EACH][ROWS_EACH];
     dot_rows<T, D, EACH, ROWS_EACH, TX, ROW_STEP>(s, q + tx * S, k + row * S);
     dot_rows<T, D, EACH, ROWS_EACH, TX, ROW_STEP>(dp, dout + tx * S, v + row * S);
 #pragma unroll
     for (int i = 0; i < EACH; i++) {
-      const int r = tx + i * TX, seen = seen_by(g.kind, w, query + r);
+      const int r = tx + i * TX, n_visible = count_visible(g.kind, w, query + r);
 #pragma unroll
       for (int j = 0; j < ROWS_EACH; j++) {
         const int key = row + j * ROW_STEP;
-        const bool sees = w.first + key < seen;
+        const bool sees = w.first + key < n_visible;
         const bool kept = g.threshold == 0 || keep[r * 4 + key % 8 / 2] >> gpu::attention_byte(key) & 1;
         const float prob = gpu::exp2_approx(s[i][j] * to_log2 - lse[i]);
         p[r * P + key] = sees && kept ? prob * g.keep_scale : 0.0f;
@@ -578,7 +579,8 @@ template <class T> arguments<T> arguments_of(const launch *l, const attention_pa
 
 // Grid and shared memory of a kernel with a block for each item of the work list and head.
 template <class T> cudaLaunchConfig_t items_config(const launch *l, const arguments<T> &g, size_t bytes) {
-  return launch_shape(l, dim3(static_cast<unsigned>(g.max_work), static_cast<unsigned>(g.heads)), BLOCK, bytes);
+  return launch_shape(l, dim3(static_cast<unsigned>(g.max_work), static_cast<unsigned>(g.heads)), BLOCK,
+                      bytes);
 }
 
 template <class T> cudaError_t allow_bytes(void (*kernel)(arguments<T>), size_t bytes) {

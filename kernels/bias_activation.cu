@@ -1,4 +1,4 @@
-// y = activation(z + b) behind a product z = x w^T, and on the way back dz = dy activation'(z), db = column sums of dz.
+// y = activation(z + b) behind a matmul z = x w^T, and on the way back dz = dy activation'(z), db = column sums of dz.
 //
 // Activations (Hendrycks, Gimpel: Gaussian error linear units, 2016):
 //   gelu       z Phi(z) = z (1 + erf(z / sqrt 2)) / 2
@@ -13,13 +13,13 @@
 // kernel adds up, again 8 rows of threads a column. Sums are made in an order that depends on shapes only, so
 // a repeat gives the same bits; atomics on db would not, and a single block a column would leave most of the device idle.
 //
-// Bytes an element, which is the floor: forward reads the product, writes z (where it is kept and there is a bias) and
+// Bytes an element, which is the floor: forward reads the matmul, writes z (where it is kept and there is a bias) and
 // y; backward reads dy and z, writes dz. Without an activation the backward pass reads dy for db and writes nothing but
 // zeros in dead rows; forward without bias and activation is no kernel at all. Considered: the bias in cuBLASLt's
 // epilogue, which saves the forward pass where there is no activation, at the price of a second path for what the
 // library refuses.
 //
-// Rows past the live count: y stays as it is, dy becomes 0 up to the capacity, since the products of a captured graph
+// Rows past the live count: y stays as it is, dy becomes 0 up to the capacity, since the matmuls of a captured graph
 // run over whole capacities and must get nothing from there.
 //
 // Expected: up to 40 registers, 4 KB of shared memory (backward).

@@ -41,29 +41,29 @@ __global__ void __launch_bounds__(BLOCK)
     if (lane == 0) out[i] = {0.0, 0, 0};
     return;
   }
-  float top = -INFINITY;
-  for (int c = lane; c < classes; c += 32) top = fmaxf(top, gpu::to_float(z[c]));
-  top = gpu::warp_max(top);
+  float row_max = -INFINITY;
+  for (int c = lane; c < classes; c += 32) row_max = fmaxf(row_max, gpu::to_float(z[c]));
+  row_max = gpu::warp_max(row_max);
   float sum = 0.0f;
   float at_label = 0.0f; // in the lane that has this class
   // Does a class before the label score as high? The first of the highest is the prediction.
   bool earlier = false;
   for (int c = lane; c < classes; c += 32) {
     const float x = gpu::to_float(z[c]);
-    sum += expf(x - top);
+    sum += expf(x - row_max);
     if (c == label) at_label = x;
-    earlier = earlier || (x == top && c < label);
+    earlier = earlier || (x == row_max && c < label);
   }
   sum = gpu::warp_sum(sum);
   earlier = __any_sync(gpu::FULL_WARP, earlier) != 0;
   at_label = __shfl_sync(gpu::FULL_WARP, at_label, label % 32);
   if (lane == 0)
-    out[i] = {log(static_cast<double>(sum)) + static_cast<double>(top) - static_cast<double>(at_label), 1,
-              at_label == top && !earlier};
+    out[i] = {log(static_cast<double>(sum)) + static_cast<double>(row_max) - static_cast<double>(at_label), 1,
+              at_label == row_max && !earlier};
   if (dz == nullptr) return;
   const float scale = state->cls_scale;
   for (int c = lane; c < classes; c += 32) {
-    const float share = expf(gpu::to_float(z[c]) - top) / sum;
+    const float share = expf(gpu::to_float(z[c]) - row_max) / sum;
     dz[c] = gpu::from_float<T>((share - (c == label ? 1.0f : 0.0f)) * scale);
   }
 }
@@ -94,7 +94,8 @@ __global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ 
 }
 
 template <class T> cudaError_t run(const launch *l, const cls_params *p) {
-  cudaLaunchConfig_t c = launch_shape(l, dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS))), BLOCK, 0);
+  cudaLaunchConfig_t c =
+      launch_shape(l, dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS))), BLOCK, 0);
   row_result *of_row = static_cast<row_result *>(l->scratch);
   const cudaError_t rc =
       cudaLaunchKernelEx(&c, cls_rows<T>, static_cast<const T *>(p->logits), static_cast<T *>(p->dlogits),

@@ -52,7 +52,7 @@ cudaError_t launch_adamw(const launch *l, const optim_params *p);
 cudaError_t launch_lamb(const launch *l, const optim_params *p);
 size_t launch_optim_scratch(const optim_params *p);
 
-// The product x w^T is in pre or, where that is NULL, in y: pre += b, y = activation of that.
+// The matmul x w^T is in pre or, where that is NULL, in y: pre += b, y = activation of that.
 cudaError_t launch_bias_activation(const launch *l, const linear_params *p);
 // dy becomes the gradient before the activation, 0 in rows past the live count; db (may be NULL) += its column sums.
 cudaError_t launch_bias_activation_backward(const launch *l, const linear_params *p);
@@ -66,33 +66,33 @@ typedef struct xent_work {
   int32_t columns, ld; // of a block's scores; rows of them are 16-byte aligned
   float *a;            // [M,H] rows as they are multiplied: x inv_temperature (cosine: / |x|); 0 if dead
   float *inverse;      // [M] 1 / |x|; 1 for dot
-  float *top, *factor, *hot;    // [M] hot = weight mlm_scale; hot softmax = exp(score - top) factor
-  int32_t *hits;                // [M] 1: the label's score is the largest
-  double *nll;                  // [M]
-  float *scale, *offset;        // [columns] score = product scale + offset; NULL: 1; 0
-  float *scores;                // [block rows,ld] products, then gradients by them
-  float *partial_g, *partial_q; // [block rows / XENT_TILE,columns] sums of a tile; NULL: not wanted
-  float *q;                     // [columns] sum over rows of gradient x product x scale; NULL for dot
-  float *da;                    // [M,H] gradient of a
+  float *row_max, *factor, *hot; // [M] hot = weight mlm_scale; hot softmax = exp(score - row_max) factor
+  int32_t *hits;                 // [M] 1: the label's score is the largest
+  double *nll;                   // [M]
+  float *scale, *offset;         // [columns] score = product scale + offset; NULL: 1; 0
+  float *scores;                 // [block rows,ld] matmuls, then gradients by them
+  float *partial_g, *partial_q;  // [block rows / XENT_TILE,columns] sums of a tile; NULL: not wanted
+  float *q;                      // [columns] sum over rows of gradient x product x scale; NULL for dot
+  float *da;                     // [M,H] gradient of a
   // Sampled only. Rows of drows, dbias and classes: the negatives, then the labels.
-  float *negatives;     // [S,H] their rows of the table
-  float *label_scale;   // [M] 1 / |t|; 1 for dot
-  float *label_product; // [M] product x scale of the label
-  float *label_score;   // [M]
-  float *dlabel;        // [M] gradient by the label's score
-  float *drows;         // [S+M,H] gradients of rows of the table; NULL: not wanted
-  float *dbias;         // [S+M] of biases; NULL: not wanted
-  int32_t *classes;     // [S+M] of which class
+  float *negatives;   // [S,H] their rows of the table
+  float *label_scale; // [M] 1 / |t|; 1 for dot
+  float *label_dot;   // [M] product x scale of the label
+  float *label_score; // [M]
+  float *dlabel;      // [M] gradient by the label's score
+  float *drows;       // [S+M,H] gradients of rows of the table; NULL: not wanted
+  float *dbias;       // [S+M] of biases; NULL: not wanted
+  int32_t *classes;   // [S+M] of which class
 } xent_work;
 enum { XENT_TILE = 128 };
 // Scale and offset of the columns; sampled: the negatives' rows, their classes, touched.
 cudaError_t launch_xent_columns(const launch *l, const xent_params *p, const xent_work *w);
 // a and inverse of all rows; sampled: everything about their labels.
 cudaError_t launch_xent_rows(const launch *l, const xent_params *p, const xent_work *w);
-// From the products of rows [first, first + count): top, factor, hot, hits, nll, dlabel and row_loss.
+// From the matmuls of rows [first, first + count): row_max, factor, hot, hits, nll, dlabel and row_loss.
 cudaError_t launch_xent_losses(const launch *l, const xent_params *p, const xent_work *w, int32_t first,
                                int32_t count);
-// The products of those rows become gradients by the products, 0 in dead rows; partial_g and partial_q.
+// The matmuls of those rows become gradients by the matmuls, 0 in dead rows; partial_g and partial_q.
 cudaError_t launch_xent_gradients(const launch *l, const xent_params *p, const xent_work *w, int32_t first,
                                   int32_t count);
 // Adds loss, weight and hits to the step's result.

@@ -1,4 +1,4 @@
-// Linear + cross-entropy without whole logits: what lies between the products of src/cuda/cuda_xent.c, which says in
+// Linear + cross-entropy without whole logits: what lies between the matmuls of src/cuda/cuda_xent.c, which says in
 // which order all of it runs.
 //
 //   s_ij = p_ij c_j + o_j,  p = a t^T,  a_i = x_i inv_temperature (cosine: / |x_i|),  c_j = 1 (cosine: 1 / |t_j|),
@@ -8,16 +8,16 @@
 //
 // losses: a block a row, which it reads once; each thread keeps a running maximum and sum of exponentials (Milakov,
 // Gimelshein: Online normalizer calculation for softmax, 2018), four columns at a time, and the block combines them.
-// gradients: a block 128 columns x XENT_TILE rows, g written over the products (times c_j: what the products need). The
+// gradients: a block 128 columns x XENT_TILE rows, g written over the matmuls (times c_j: what the matmuls need). The
 // columns' sums of g (for the biases) and of g p c (for cosine) come with it, a row of partial sums a tile.
 //
 // Cosine. With C_j = sum_i g_ij c_j a_i the gradient of t_j is C_j - t_j c_j^2 (t_j . C_j), and t_j . C_j =
 // sum_i g_ij c_j p_ij: the sum q_j that the gradient kernel makes on the way. So C can go straight into dtable, added up
-// by the products over all blocks of rows, and what lies along t_j is taken away at the end (finish_columns); no second
+// by the matmuls over all blocks of rows, and what lies along t_j is taken away at the end (finish_columns); no second
 // array of the table's size, nor passes over it for every block. For x the dot product of a row with its gradient does
 // (finish_rows). Where a norm is below its floor of 1e-6 the divisor is constant and nothing is projected.
 //
-// Bytes: losses read 4 a score, gradients read and write 4: 12 beside the products' own reads and writes, three passes
+// Bytes: losses read 4 a score, gradients read and write 4: 12 beside the matmuls' own reads and writes, three passes
 // where one that recomputes the scores would need none, for half as much arithmetic again. Blocks of scores are sized to
 // stay, in part, in the L2 cache. All other kernels go over [M,H] or [columns,H] once, a warp a row, 16 bytes a lane.
 //
@@ -25,7 +25,7 @@
 // tiles, those over all rows by one block (result). Labels and negatives repeat, so their gradients are written as rows
 // beside each other and added to the table by the scatter of the gather op, in an order of its own that is fixed too.
 //
-// Products and scores are rounded apart (__fmul_rn, __fadd_rn), so that every kernel that makes a score of a product
+// Matmuls and scores are rounded apart (__fmul_rn, __fadd_rn), so that every kernel that makes a score of a product
 // makes the same one: the label is a hit when its score equals the maximum.
 //
 // Expected: up to 48 registers; shared memory 4 KB (gradients), 6 KB (result), else below 100 bytes.
@@ -73,25 +73,25 @@ struct block_args {
 struct loss_args {
   block_args b;
   const float *label_score; // sampled
-  float *top, *factor, *hot, *dlabel, *row_loss;
+  float *row_max, *factor, *hot, *dlabel, *row_loss;
   int32_t *hits;
   double *nll;
 };
 
 // Running maximum and sum of exp(score - maximum).
 struct softmax_sum {
-  float top, sum;
+  float row_max, sum;
 };
 
 DEVICE void include(softmax_sum &s, const float (&x)[4]) { // -infinity: nothing
   const float best = fmaxf(fmaxf(x[0], x[1]), fmaxf(x[2], x[3]));
-  if (best > s.top) {
-    s.sum *= expf(s.top - best);
-    s.top = best;
+  if (best > s.row_max) {
+    s.sum *= expf(s.row_max - best);
+    s.row_max = best;
   }
 #pragma unroll
   for (int e = 0; e < 4; e++)
-    if (x[e] != -INFINITY) s.sum += expf(x[e] - s.top);
+    if (x[e] != -INFINITY) s.sum += expf(x[e] - s.row_max);
 }
 
 __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
@@ -129,13 +129,13 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
     if (a.b.scale != nullptr) of_label = __fmul_rn(of_label, a.b.scale[label]);
     if (a.b.offset != nullptr) of_label = __fadd_rn(of_label, a.b.offset[label]);
   }
-  const float warp_top = gpu::warp_max(own.top);
-  if (gpu::lane_id() == 0) tops[gpu::warp_id()] = warp_top;
+  const float warp_row_max = gpu::warp_max(own.row_max);
+  if (gpu::lane_id() == 0) tops[gpu::warp_id()] = warp_row_max;
   __syncthreads();
   float best = of_label;
 #pragma unroll
   for (int w = 0; w < LOSS_WARPS; w++) best = fmaxf(best, tops[w]);
-  const float part = gpu::warp_sum(own.top > -INFINITY ? own.sum * expf(own.top - best) : own.sum);
+  const float part = gpu::warp_sum(own.row_max > -INFINITY ? own.sum * expf(own.row_max - best) : own.sum);
   if (gpu::lane_id() == 0) sums[gpu::warp_id()] = part;
   __syncthreads();
   if (thread > 0) return;
@@ -146,7 +146,7 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
       log(static_cast<double>(sum)) + (static_cast<double>(best) - static_cast<double>(of_label));
   const float hot = a.b.weights[row] * a.b.state->mlm_scale;
   a.nll[row] = nll;
-  a.top[row] = best;
+  a.row_max[row] = best;
   a.hot[row] = hot;
   a.factor[row] = hot / sum;
   a.hits[row] = a.b.negatives == nullptr && of_label >= best;
@@ -158,7 +158,7 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
 
 struct gradient_args {
   block_args b;
-  const float *top, *factor, *hot;
+  const float *row_max, *factor, *hot;
   float *partial_g, *partial_q;
 };
 
@@ -186,12 +186,12 @@ __global__ void __launch_bounds__(TILE_THREADS) gradients(gradient_args a) {
     float x[4] = {};
     if (row < live) {
       const int label = a.b.labels[row];
-      const float top = a.top[row], factor = a.factor[row], hot = a.hot[row];
+      const float row_max = a.row_max[row], factor = a.factor[row], hot = a.hot[row];
       load_some(x, p, here, 0.0f);
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const float v = __fmul_rn(x[e], scale[e]);
-        float g = expf(__fadd_rn(v, offset[e]) - top) * factor;
+        float g = expf(__fadd_rn(v, offset[e]) - row_max) * factor;
         if (token[e] == label) g = a.b.negatives == nullptr ? g - hot : 0.0f;
         sum_g[e] += g;
         sum_q[e] += g * v;
@@ -336,15 +336,15 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) p
   const int label = a.labels[row] - a.class_base;
   const T *t = a.table + row_at(label, H);
   const float scale = a.cosine ? inverse_norm(sum_squares<VEC>(t, H)) : 1.0f;
-  const float product = dot<VEC>(x, t, H) * factor * scale;
+  const float matmul = dot<VEC>(x, t, H) * factor * scale;
   if (gpu::lane_id() > 0) return;
   a.w.label_scale[row] = scale;
-  a.w.label_product[row] = product;
+  a.w.label_dot[row] = matmul;
   a.w.label_score[row] =
-      product + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
+      matmul + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
 }
 
-// da_i becomes whole: sampled, the label's part is not in the products.
+// da_i becomes whole: sampled, the label's part is not in the matmuls.
 template <bool VEC, class T>
 DEVICE void whole_da(float (&v)[4], const float *da, const T *t, float g, int h, int hidden) {
   load_quad<VEC>(v, da, h, hidden);
@@ -391,7 +391,7 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) f
   // The label's row of the table. Dead rows add zeros to the first class.
   const int to = a.negatives + row;
   if (a.w.drows != nullptr) {
-    const float along = a.cosine && live ? g * a.w.label_product[row] * projection(label_scale) : 0.0f;
+    const float along = a.cosine && live ? g * a.w.label_dot[row] * projection(label_scale) : 0.0f;
     for (int h = 4 * gpu::lane_id(); h < H; h += STEP) {
       float v[4] = {}, y[4] = {};
       if (live) load_quad<VEC>(v, a.w.a + row_at(row, H), h, H);
@@ -533,7 +533,7 @@ extern "C" cudaError_t launch_xent_losses(const launch *l, const xent_params *p,
   loss_args a = {};
   a.b = block_of(l, p, w, first, count);
   a.label_score = w->label_score;
-  a.top = w->top;
+  a.row_max = w->row_max;
   a.factor = w->factor;
   a.hot = w->hot;
   a.dlabel = w->dlabel;
@@ -548,7 +548,7 @@ extern "C" cudaError_t launch_xent_gradients(const launch *l, const xent_params 
                                              int32_t first, int32_t count) {
   gradient_args a = {};
   a.b = block_of(l, p, w, first, count);
-  a.top = w->top;
+  a.row_max = w->row_max;
   a.factor = w->factor;
   a.hot = w->hot;
   a.partial_g = w->partial_g;

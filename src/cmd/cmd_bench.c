@@ -24,7 +24,7 @@ static const option options[] = {
     {"device", OPT_CHOICE, FIELD(device), "auto", 0, 0, "auto|cpu|cuda", "backend to time"},
     {"ordinal", OPT_INT, FIELD(ordinal), "0", 0, 1023, NULL, "which device of this kind"},
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
-    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes products"},
+    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes matmuls"},
     {"shapes", OPT_CHOICE, FIELD(shapes), "all", 0, 0, "all|bert-base|bert-large|beauty|tiny",
      "whose; all: but for tiny, which is for tests"},
     {"ops", OPT_STRING, FIELD(ops), "", 0, 0, NULL, "only ops with this in their name, or 'linear_*'"},
@@ -34,7 +34,7 @@ static const option options[] = {
      "measured time of a row, at the least three samples"},
     {"rotate", OPT_BYTES, FIELD(rotate), "256M", 0, 1e12, NULL,
      "operands that calls take in turn, so that they come from memory; 0: always the same"},
-    {"peak_gflops", OPT_FLOAT, FIELD(peak_gflops), "0", 0, 1e9, NULL, "0: a square product's best rate"},
+    {"peak_gflops", OPT_FLOAT, FIELD(peak_gflops), "0", 0, 1e9, NULL, "0: a square matmul's best rate"},
     {"bandwidth_gb", OPT_FLOAT, FIELD(bandwidth_gb), "0", 0, 1e9, NULL,
      "GB/s of reading and writing; 0: a copy's best rate"},
     {"csv", OPT_STRING, FIELD(csv), "", 0, 0, "FILE", "also written to this file, a row as it is measured"},
@@ -169,11 +169,11 @@ static status bench_ops(const bench_options *o) {
   TRY_GOTO(bench_describe(b, t.device, sizeof t.device), done);
   unquote(t.device);
   printf("%s\n%s, souk " SOUK_VERSION " (" SOUK_COMMIT "), %s\n", t.device, t.machine, t.date);
-  printf("%s %.1f GF/s, %s %.1f GB/s\n", o->peak_gflops > 0 ? "given peak" : "peak of a square product",
+  printf("%s %.1f GF/s, %s %.1f GB/s\n", o->peak_gflops > 0 ? "given peak" : "peak of a square matmul",
          1e-9 * bench_peak(b), o->bandwidth_gb > 0 ? "given bandwidth" : "bandwidth of a copy",
          1e-9 * bench_bandwidth(b));
   if (o->matmul == MATMUL_TF32)
-    printf("the peak is that of products in TF32; attention works in fp32, so its share looks smaller than "
+    printf("the peak is that of matmuls in TF32; attention works in fp32, so its share looks smaller than "
            "it is\n");
   if (o->csv[0] != '\0') {
     TRY_GOTO(append_open(&t.csv, o->csv, APPEND_ANEW), done);

@@ -20,7 +20,7 @@ static const option options[] = {
     {"device", OPT_CHOICE, FIELD(device), "auto", 0, 0, "auto|cpu|cuda", "backend to test"},
     {"ordinal", OPT_INT, FIELD(ordinal), "0", 0, 1023, NULL, "which device of this kind"},
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
-    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes products"},
+    {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes matmuls"},
     {"sizes", OPT_CHOICE, FIELD(sizes), "auto", 0, 0, "auto|small|real",
      "real: also batches of 32,768 rows and 30,000 classes; auto: on a GPU only"},
 };

@@ -1,7 +1,7 @@
 // What the files of the CUDA backend's host side share.
 //
 // The backend is a shared object that is loaded when it is asked for (ops/backend.c). Kernels are launched through
-// kernels/launch.h, products go through cuBLASLt (cuda_product). One stream computes; uploads go through pinned memory
+// kernels/launch.h, matmuls go through cuBLASLt (cuda_matmul). One stream computes; uploads go through pinned memory
 // on a second one (cuda_memory.c). Nothing in a step allocates or waits, except result_read and download.
 #ifndef SOUK_CUDA_CUDA_H
 #define SOUK_CUDA_CUDA_H
@@ -27,8 +27,8 @@ struct op_ctx {
   int32_t device;
   matmul_kind matmul;
   char name[DEVICE_TEXT]; // "NVIDIA H100 80GB HBM3 (sm_90, 79.1 GiB)"
-  step_state host;        // what state_write was last given: live counts for products outside of a graph
-  bool capturing;         // between graph_begin and graph_end: products run over whole capacities
+  step_state host;        // what state_write was last given: live counts for matmuls outside of a graph
+  bool capturing;         // between graph_begin and graph_end: matmuls run over whole capacities
   size_t scratch_bytes, planned, free_at_open;
   cudaStream_t copies;
   stage stages[STAGES];
@@ -38,7 +38,7 @@ struct op_ctx {
   cudaEvent_t posted[STAGES];
   int32_t first_post, n_posted;
   cublasLtHandle_t blas;
-  struct product_cache *products; // cuda_product.c
+  struct matmul_cache *matmuls; // cuda_matmul.c
 };
 
 // OK, or fails with a sentence: what was tried, and CUDA's own words. `what` completes "the CUDA device failed to ...".
@@ -69,12 +69,12 @@ status cuda_zero(op_ctx *ctx, void *p, size_t bytes);
 status cuda_copy(op_ctx *ctx, void *to, const void *from, size_t bytes);
 status cuda_cast(op_ctx *ctx, act *to, const float *from, size_t count);
 
-// ---- products (cuda_product.c) -------------------------------------------------------------------------------
+// ---- matmuls (cuda_matmul.c) -------------------------------------------------------------------------------
 
 // C[m,n] (row-major, leading dimension ldc) = alpha op(A) op(B) + beta C, where op(A) is [m,k] and op(B) is [k,n];
 // A is stored [m,k], or [k,m] if a_transposed; B [k,n], or [n,k] if b_transposed. m, n or k of 0 is allowed: C becomes
 // beta C. Types: float, multiplied as ctx->matmul says. Repeats give the same bits.
-typedef struct product {
+typedef struct matmul_call {
   int32_t m, n, k;
   bool a_transposed, b_transposed;
   const void *a, *b;
@@ -82,14 +82,14 @@ typedef struct product {
   void *c;
   int32_t ldc;
   float alpha, beta; // beta 0: C is not read; or 1
-} product;
+} matmul_call;
 
-status cuda_products_open(op_ctx *ctx);
-void cuda_products_close(op_ctx *ctx);
-// The workspace of a product lies at ctx->at.scratch + scratch_at, 256-byte aligned, WORKSPACE_BYTES large.
-status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at);
+status cuda_matmul_open(op_ctx *ctx);
+void cuda_matmul_close(op_ctx *ctx);
+// The workspace of a matmul lies at ctx->at.scratch + scratch_at, 256-byte aligned, WORKSPACE_BYTES large.
+status cuda_matmul(op_ctx *ctx, const matmul_call *p, size_t scratch_at);
 
-// ---- ops of several kernels and products ---------------------------------------------------------------------
+// ---- ops of several kernels and matmuls ---------------------------------------------------------------------
 
 status cuda_linear_forward(op_ctx *ctx, const linear_params *p);
 status cuda_linear_backward(op_ctx *ctx, const linear_params *p);

@@ -99,7 +99,7 @@ static void cuda_close(op_ctx *ctx) {
   cudaError_t ignored = cudaSetDevice(ctx->device);
   if (ctx->at.stream != NULL) ignored = cudaStreamSynchronize(ctx->at.stream);
   if (ctx->copies != NULL) ignored = cudaStreamSynchronize(ctx->copies);
-  cuda_products_close(ctx);
+  cuda_matmul_close(ctx);
   cuda_stages_close(ctx);
   if (ctx->pinned != NULL) ignored = cudaFreeHost(ctx->pinned);
   for (int i = 0; i < STAGES; i++)
@@ -130,7 +130,7 @@ static status open_streams(op_ctx *ctx) {
   for (int i = 0; i < STAGES; i++)
     TRY(cuda_check(cudaEventCreateWithFlags(&ctx->posted[i], cudaEventDisableTiming), "make an event"));
   TRY(cuda_stages_open(ctx));
-  return cuda_products_open(ctx);
+  return cuda_matmul_open(ctx);
 }
 
 static status cuda_open(op_ctx **out, const backend_config *cfg) {
@@ -165,7 +165,7 @@ static status cuda_describe(op_ctx *ctx, char *text, size_t bytes) {
   snprintf(text, bytes,
            "cuda device %d, %s, %d multiprocessors, %s, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu%s",
            ctx->device, ctx->name, ctx->at.multiprocessors,
-           ctx->matmul == MATMUL_TF32 ? "fp32 with products in tf32" : "fp32", runtime / 1000,
+           ctx->matmul == MATMUL_TF32 ? "fp32 with matmuls in tf32" : "fp32", runtime / 1000,
            runtime % 1000 / 10, driver / 1000, driver % 1000 / 10, cublasLtGetVersion(),
            cuda_waits() ? ", waiting after every op (SOUK_CUDA_SYNC)" : "");
   return OK;

@@ -2,7 +2,7 @@
 //
 // Kernels run after the call that launched them has returned, and an error of one of them is reported by whatever call
 // comes next, often ops later. Here every op of OP_LIST is wrapped: what came before it is waited for, then itself. A
-// message gets its name from fail() in cuda_backend.c, so errors of launches and products inside of it have it too.
+// message gets its name from fail() in cuda_backend.c, so errors of launches and matmuls inside of it have it too.
 // Nothing is waited for while a graph is captured, which a wait would end; a graph is waited for as a whole when it is
 // launched.
 #include <stdio.h>

@@ -1,4 +1,4 @@
-// Linear + cross-entropy without whole logits: blocks of rows, and the products; formulas and kernels in kernels/xent.cu.
+// Linear + cross-entropy without whole logits: blocks of rows, and the matmuls; formulas and kernels in kernels/xent.cu.
 //
 //   1. columns: scales, offsets, sampled: the negatives' rows.   rows: a, sampled: the labels' scores
 //   2. for each block of rows:  P = a t^T;  losses;  and with gradients
@@ -9,21 +9,21 @@
 // 6 M columns H operations in all, as many as with whole logits. A block's scores take SCORE_BYTES at most (or the params' score_bytes), or what
 // 32 rows need: with 100,000 classes 160 rows, so the table is read from memory three times every 160 rows, which
 // takes a fifth of what the arithmetic does on an H100 in fp32. Larger blocks would be slower to read back, smaller
-// ones leave products too thin.
+// ones leave matmuls too thin.
 //
-// Sampled, the negatives' rows are gathered first, so the same dense products serve.
+// Sampled, the negatives' rows are gathered first, so the same dense matmuls serve.
 //
 // Outside of a graph blocks end at the live rows. A captured graph goes over the whole capacity: a and G are 0 in dead
-// rows, so the products get nothing from them.
+// rows, so the matmuls get nothing from them.
 #include "cuda/cuda.h"
 
 enum { SCORE_BYTES = 64 << 20, LEAST_ROWS = 32, ALIGNED = 256 };
 
 // Bytes of scratch, in this order. What only one of full and sampled, dot and cosine needs has no room in the other.
 typedef struct layout {
-  size_t workspace, a, inverse, top, factor, hot, hits, nll, scale, offset, scores, partial_g, partial_q, q,
-      da;
-  size_t negatives, label_scale, label_product, label_score, dlabel, drows, dbias, classes, scatter, total;
+  size_t workspace, a, inverse, row_max, factor, hot, hits, nll, scale, offset, scores, partial_g, partial_q,
+      q, da;
+  size_t negatives, label_scale, label_dot, label_score, dlabel, drows, dbias, classes, scatter, total;
 } layout;
 
 static int32_t columns_of(const xent_params *p) {
@@ -75,7 +75,7 @@ static layout lay_out(const xent_params *p) {
   l.workspace = take(&at, WORKSPACE_BYTES, 1);
   l.a = take(&at, M * H, F);
   l.inverse = take(&at, M, F);
-  l.top = take(&at, M, F);
+  l.row_max = take(&at, M, F);
   l.factor = take(&at, M, F);
   l.hot = take(&at, M, F);
   l.hits = take(&at, M, sizeof(int32_t));
@@ -89,7 +89,7 @@ static layout lay_out(const xent_params *p) {
   l.da = take(&at, M * H, F);
   l.negatives = take(&at, S * H, F);
   l.label_scale = take(&at, labels, F);
-  l.label_product = take(&at, labels, F);
+  l.label_dot = take(&at, labels, F);
   l.label_score = take(&at, labels, F);
   l.dlabel = take(&at, labels, F);
   l.drows = take(&at, (S + labels) * H, F);
@@ -134,7 +134,7 @@ static run start(op_ctx *ctx, const xent_params *p) {
                     .ld = padded_columns(p),
                     .a = PART(a),
                     .inverse = PART(inverse),
-                    .top = PART(top),
+                    .row_max = PART(row_max),
                     .factor = PART(factor),
                     .hot = PART(hot),
                     .hits = PART(hits),
@@ -148,7 +148,7 @@ static run start(op_ctx *ctx, const xent_params *p) {
                     .da = PART(da),
                     .negatives = PART(negatives),
                     .label_scale = PART(label_scale),
-                    .label_product = PART(label_product),
+                    .label_dot = PART(label_dot),
                     .label_score = PART(label_score),
                     .dlabel = PART(dlabel),
                     .drows = r.table_wanted ? PART(drows) : NULL,
@@ -171,51 +171,51 @@ static status clear_sums(const run *r) {
 }
 
 static status scores(const run *r, int32_t first, int32_t count) {
-  const product p = {.m = count,
-                     .n = r->w.columns,
-                     .k = r->p->hidden,
-                     .b_transposed = true,
-                     .a = r->w.a + (size_t)first * (size_t)r->p->hidden,
-                     .b = r->table,
-                     .lda = r->p->hidden,
-                     .ldb = r->p->hidden,
-                     .c = r->w.scores,
-                     .ldc = r->w.ld,
-                     .alpha = 1.0f,
-                     .beta = 0.0f};
-  return cuda_product(r->ctx, &p, r->at.workspace);
+  const matmul_call p = {.m = count,
+                         .n = r->w.columns,
+                         .k = r->p->hidden,
+                         .b_transposed = true,
+                         .a = r->w.a + (size_t)first * (size_t)r->p->hidden,
+                         .b = r->table,
+                         .lda = r->p->hidden,
+                         .ldb = r->p->hidden,
+                         .c = r->w.scores,
+                         .ldc = r->w.ld,
+                         .alpha = 1.0f,
+                         .beta = 0.0f};
+  return cuda_matmul(r->ctx, &p, r->at.workspace);
 }
 
 static status gradient_of_rows(const run *r, int32_t first, int32_t count) {
-  const product p = {.m = count,
-                     .n = r->p->hidden,
-                     .k = r->w.columns,
-                     .a = r->w.scores,
-                     .b = r->table,
-                     .lda = r->w.ld,
-                     .ldb = r->p->hidden,
-                     .c = r->w.da + (size_t)first * (size_t)r->p->hidden,
-                     .ldc = r->p->hidden,
-                     .alpha = 1.0f,
-                     .beta = 0.0f};
-  return cuda_product(r->ctx, &p, r->at.workspace);
+  const matmul_call p = {.m = count,
+                         .n = r->p->hidden,
+                         .k = r->w.columns,
+                         .a = r->w.scores,
+                         .b = r->table,
+                         .lda = r->w.ld,
+                         .ldb = r->p->hidden,
+                         .c = r->w.da + (size_t)first * (size_t)r->p->hidden,
+                         .ldc = r->p->hidden,
+                         .alpha = 1.0f,
+                         .beta = 0.0f};
+  return cuda_matmul(r->ctx, &p, r->at.workspace);
 }
 
 // The negatives' part of drows begins with the first block; the table's gradient holds something already.
 static status gradient_of_table(const run *r, int32_t first, int32_t count) {
-  const product p = {.m = r->w.columns,
-                     .n = r->p->hidden,
-                     .k = count,
-                     .a_transposed = true,
-                     .a = r->w.scores,
-                     .b = r->w.a + (size_t)first * (size_t)r->p->hidden,
-                     .lda = r->w.ld,
-                     .ldb = r->p->hidden,
-                     .c = r->dtable,
-                     .ldc = r->p->hidden,
-                     .alpha = 1.0f,
-                     .beta = r->sampled && first == 0 ? 0.0f : 1.0f};
-  return cuda_product(r->ctx, &p, r->at.workspace);
+  const matmul_call p = {.m = r->w.columns,
+                         .n = r->p->hidden,
+                         .k = count,
+                         .a_transposed = true,
+                         .a = r->w.scores,
+                         .b = r->w.a + (size_t)first * (size_t)r->p->hidden,
+                         .lda = r->w.ld,
+                         .ldb = r->p->hidden,
+                         .c = r->dtable,
+                         .ldc = r->p->hidden,
+                         .alpha = 1.0f,
+                         .beta = r->sampled && first == 0 ? 0.0f : 1.0f};
+  return cuda_matmul(r->ctx, &p, r->at.workspace);
 }
 
 static status block(const run *r, int32_t first, int32_t count) {

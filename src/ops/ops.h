@@ -284,7 +284,7 @@ typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forwa
 extern const char *const op_names[N_OPS]; // "embed_forward", ... (shapes.c)
 extern const op_kind op_kinds[N_OPS];
 
-// How products of linear layers and losses are made. TF32 takes operands rounded to 11 significant bits (10 of them
+// How matmuls of linear layers and losses are made. TF32 takes operands rounded to 11 significant bits (10 of them
 // stored) and adds up in float; what is stored stays float.
 typedef enum matmul_kind { MATMUL_FP32, MATMUL_TF32 } matmul_kind;
 extern const char *const matmul_names[]; // "fp32", "tf32" (shapes.c)
@@ -293,7 +293,7 @@ typedef struct backend_config {
   int32_t device;  // ordinal
   int32_t threads; // CPU: OpenMP threads, 0: all
   size_t scratch_bytes;
-  matmul_kind matmul; // MATMUL_TF32: only if the backend has it (backend.tf32), else float products are made
+  matmul_kind matmul;   // MATMUL_TF32: only if the backend has it (backend.tf32), else float matmuls are made
   size_t planned_bytes; // what the run will ask for in all, 0: not known; a device that has less is refused
 } backend_config;
 
@@ -302,7 +302,7 @@ typedef struct backend {
   const char *name; // "cpu", "cuda"
   size_t act_size;  // bytes of an `act` element
   bool host_memory; // backend memory may be read by the host directly
-  bool tf32;        // it can make products in TF32
+  bool tf32;        // it can make matmuls in TF32
 
   status (*probe)(
       int32_t device); // OK: there is such a device and it can be used; else the sentence says why not
@@ -356,7 +356,7 @@ extern const char *const device_names[]; // the choices of --device: "auto", "cp
 // "cpu", "cuda" (loaded if need be; its device is not looked for yet) or "auto" (cuda if it has a usable device, else
 // cpu). ERR_UNSUPPORTED: there is no such backend here.
 status backend_find(const backend **out, const char *name);
-// ERR_UNSUPPORTED with a sentence if products cannot be made so.
+// ERR_UNSUPPORTED with a sentence if matmuls cannot be made so.
 status backend_makes(const backend *be, matmul_kind matmul);
 
 #endif

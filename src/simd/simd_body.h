@@ -210,10 +210,10 @@ static void dropout_k(const uint8_t *bytes, uint32_t threshold, float scale, flo
   for (size_t i = 0; i < n; i++) x[i] = bytes[i] < threshold ? 0.0f : x[i] * scale;
 }
 
-// ---- products for inference ----------------------------------------------------------------------------------
+// ---- matmuls for inference ----------------------------------------------------------------------------------
 //
 // A tile is R rows by one panel of 16 columns whose sums stay in registers while k runs. Every element of C is its
-// bias plus the products in ascending k, whatever the tile, so that a row's result does not depend on its
+// bias plus the matmuls in ascending k, whatever the tile, so that a row's result does not depend on its
 // neighbours. k goes in blocks of DEPTH: a panel's block (16 KB) stays in the first cache while all rows pass by.
 // sums start from `from` (row stride ldf) and end in c.
 enum { DEPTH = 256 };

@@ -36,7 +36,7 @@ static const option train_options[] = {
      "that the share of peak is reported against; 0: the CPU's is measured at the start"},
     {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
     {"matmul", OPT_CHOICE, TR(matmul), "fp32", 0, 0, "fp32|tf32",
-     "operands of products on a device: tf32 is faster, with 11 significant bits instead of 24"},
+     "operands of matmuls on a device: tf32 is faster, with 11 significant bits instead of 24"},
     {"ordinal", OPT_INT, TR(ordinal), "0", 0, 1023, NULL, "which CUDA device, counted from 0"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},

@@ -17,7 +17,7 @@ typedef struct validator {
 // ERR_INTERRUPTED after a signal, with a checkpoint written.
 status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v);
 
-// Largest fp32 multiply-add rate of this machine in FLOP/s, by a short product (CPU). The "peak" of reports.
+// Largest fp32 multiply-add rate of this machine in FLOP/s, by a short matmul (CPU). The "peak" of reports.
 double measure_peak(int32_t threads);
 
 #endif

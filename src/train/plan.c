@@ -1,8 +1,8 @@
 // What a run will take; see plan.h and docs/training.md.
 //
-// Time is estimated from two measured rates, that of a product in cache and that of copying memory, as if nothing
-// overlapped: products at a share of the peak that grows with the width (PRODUCT_SHARE H / (H + HALF_WIDTH)), attention
-// (small products and exponentials) at ATTENTION_SHARE of it, plus every pass over activations, logits and optimiser
+// Time is estimated from two measured rates, that of a matmul in cache and that of copying memory, as if nothing
+// overlapped: matmuls at a share of the peak that grows with the width (PRODUCT_SHARE H / (H + HALF_WIDTH)), attention
+// (small matmuls and exponentials) at ATTENTION_SHARE of it, plus every pass over activations, logits and optimiser
 // state at the speed of memory. The three were fitted to runs from 2 layers x 64 to 6 x 768; see docs/training.md for
 // how well they do.
 #include "train/plan.h"
@@ -147,8 +147,8 @@ static void add_passing_data(run_plan *p, const run_config *c, const dataset *d)
   const double chunk = shard < (1 << 18) ? shard : 1 << 18;
   p->reader_bytes = 3 * 8 * chunk; // a chunk of the widest column: packed, unpacked, unshuffled
   // The peak is measured before the first sequences are read.
-  const double products = threads_or_all(c->train.threads) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
-  if (!(c->train.peak_gflops > 0) && products > 0) add_passing(p, "measuring the peak", products);
+  const double matmuls = threads_or_all(c->train.threads) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
+  if (!(c->train.peak_gflops > 0) && matmuls > 0) add_passing(p, "measuring the peak", matmuls);
 }
 
 // ---- work ----------------------------------------------------------------------------------------------------
@@ -172,7 +172,7 @@ static status sample_batches(run_plan *p, batcher *b, const model_config *mc, in
   return OK;
 }
 
-// Passes over memory of a step, in bytes; the products' own traffic is in their share of the peak.
+// Passes over memory of a step, in bytes; the matmuls' own traffic is in their share of the peak.
 static double step_bytes(const run_plan *p, const model_config *c, const run_config *run, batch_caps caps,
                          const model_memory *m) {
   const double H = (double)c->hidden, F = (double)c->intermediate, T = p->tokens;
@@ -191,8 +191,8 @@ static double estimate_seconds(const run_plan *p, const model_config *c, const r
                                batch_caps caps, const model_memory *m) {
   const double length = p->sequences > 0 ? p->tokens / p->sequences : 1;
   const double attention = 3.0 * (double)c->layers * 4 * (double)c->hidden * p->tokens * length;
-  const double products = p->flops - attention, H = (double)c->hidden;
-  return products / (PRODUCT_SHARE * H / (H + HALF_WIDTH) * p->peak_flops) +
+  const double matmuls = p->flops - attention, H = (double)c->hidden;
+  return matmuls / (PRODUCT_SHARE * H / (H + HALF_WIDTH) * p->peak_flops) +
          attention / (ATTENTION_SHARE * p->peak_flops) + step_bytes(p, c, run, caps, m) / p->bytes_per_s;
 }
 

@@ -39,7 +39,7 @@ typedef struct run_plan {
 
 // Measures this machine: call it first, before anything large is allocated. Part of plan_make otherwise.
 typedef struct machine {
-  double base_bytes, blas_bytes; // resident before, and what a product on all threads adds
+  double base_bytes, blas_bytes; // resident before, and what a matmul on all threads adds
   double peak_flops, bytes_per_s;
 } machine;
 status machine_measure(machine *m, int32_t threads);

@@ -1,4 +1,4 @@
-// Products in TF32 (backend_config.matmul): operands are rounded to 11 significant bits, and only where it was asked for.
+// Matmuls in TF32 (backend_config.matmul): operands are rounded to 11 significant bits, and only where it was asked for.
 // Run by tests/e2e/cuda.sh, as test_cuda is.
 #include <dlfcn.h>
 #include <math.h>
@@ -10,11 +10,11 @@
 
 enum { N = 48, IN = 64, OUT = 32 };
 
-typedef struct product {
+typedef struct matmul_case {
   float x[N * IN], w[OUT * IN], y[N * OUT];
-} product;
+} matmul_case;
 
-static void make(product *p) {
+static void make(matmul_case *p) {
   rng r = rng_at(3, STREAM_SYNTH, 0, 0);
   for (int32_t i = 0; i < N * IN; i++) p->x[i] = (float)rng_normal(&r);
   for (int32_t i = 0; i < OUT * IN; i++) p->w[i] = (float)rng_normal(&r);
@@ -27,7 +27,7 @@ static void *sent(const backend *be, op_ctx *ctx, const float *values, size_t n)
   return p;
 }
 
-static void multiply(product *p, matmul_kind matmul) {
+static void multiply(matmul_case *p, matmul_kind matmul) {
   const backend *be;
   op_ctx *ctx;
   check_ok(backend_find(&be, "cuda"));
@@ -36,7 +36,7 @@ static void multiply(product *p, matmul_kind matmul) {
   check_ok(be->open(&ctx, &c));
   char text[256];
   check_ok(be->describe(ctx, text, sizeof text));
-  assert_true((strstr(text, "fp32 with products in tf32") != NULL) == (matmul == MATMUL_TF32));
+  assert_true((strstr(text, "fp32 with matmuls in tf32") != NULL) == (matmul == MATMUL_TF32));
   void *x = sent(be, ctx, p->x, N * IN), *w = sent(be, ctx, p->w, OUT * IN),
        *y = sent(be, ctx, NULL, N * OUT);
   q.x = x;
@@ -50,8 +50,8 @@ static void multiply(product *p, matmul_kind matmul) {
   be->close(ctx);
 }
 
-// The largest distance from the product of operands as they are, or rounded.
-static double distance_from(const product *p, bool rounded) {
+// The largest distance from the matmul of operands as they are, or rounded.
+static double distance_from(const matmul_case *p, bool rounded) {
   double most = 0;
   for (int32_t i = 0; i < N; i++)
     for (int32_t o = 0; o < OUT; o++) {
@@ -72,9 +72,9 @@ static bool simulated(void) {
   return is;
 }
 
-static void test_products(void **unused) {
+static void test_matmuls(void **unused) {
   (void)unused;
-  static product p;
+  static matmul_case p;
   make(&p);
   multiply(&p, MATMUL_FP32);
   assert_true(distance_from(&p, false) < 2e-5); // sums of 64 terms about 1
@@ -103,6 +103,6 @@ static void test_rounding(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_products), cmocka_unit_test(test_rounding)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_matmuls), cmocka_unit_test(test_rounding)};
   return cmocka_run_group_tests_name("cuda_tf32", tests, NULL, NULL);
 }

@@ -68,17 +68,17 @@ int main() {
   float *a = zeros(512 * 1024), *b = zeros(512 * 1024), *c = zeros(1024 * 1024), *small = zeros(4096);
   MUST(cublasLtCreate(&handle));
   primitives(small);
-  const double product = fastest([&] { matmul(512, 512, 512, a, b, c); });
-  printf("cublasLtMatmul 512x512x512 %7.2f ms, %.1f Gflop/s\n", product * 1e3,
-         2e-9 * 512 * 512 * 512 / product);
+  const double matmul = fastest([&] { matmul(512, 512, 512, a, b, c); });
+  printf("cublasLtMatmul 512x512x512 %7.2f ms, %.1f Gflop/s\n", matmul * 1e3,
+         2e-9 * 512 * 512 * 512 / matmul);
   const double norm = fastest(
       [&] { MUST(sample_layernorm(nullptr, 512, 256, a, small, small, b, small + 1024, small + 2048)); });
   const double bf16 = fastest([&] { MUST(sample_gemm_bf16(nullptr, 256, 256, 256, a, b, c)); });
   const double soft = fastest([&] { MUST(sample_softmax(nullptr, 512, 512, c, b)); });
-  printf("layernorm 512x256          %7.2f ms\nmma product 256x256x256    %7.2f ms\nsoftmax 512x512          "
+  printf("layernorm 512x256          %7.2f ms\nmma matmul 256x256x256    %7.2f ms\nsoftmax 512x512          "
          "  %7.2f ms\n",
          norm * 1e3, bf16 * 1e3, soft * 1e3);
-  // The products and row kernels of one step: forward and backward of two layers and the head.
+  // The matmuls and row kernels of one step: forward and backward of two layers and the head.
   const double step = fastest([&] {
     for (int pass = 0; pass < 3; pass++) { // forward, gradients of activations, of weights
       for (int layer = 0; layer < 2; layer++) {
@@ -96,7 +96,7 @@ int main() {
     }
     MUST(sample_saxpy(nullptr, 164 << 10, 1.0f, a, b));
   });
-  printf("a step of 2x%d, %d tokens    %6.1f ms without attention's products\n", H, T, step * 1e3);
+  printf("a step of 2x%d, %d tokens    %6.1f ms without attention's matmuls\n", H, T, step * 1e3);
   for (float *p : {a, b, c, small}) MUST(cudaFree(p));
   cublasLtDestroy(handle);
   return 0;

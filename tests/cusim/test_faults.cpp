@@ -134,7 +134,7 @@ void graph(bool early) {
   CHECK(cudaGraphDestroy(g));
   download_and_compare(FAULT_copy);
 }
-// 16x16 fp32 products through cuBLASLt.
+// 16x16 fp32 matmuls through cuBLASLt.
 enum { LT_GOOD, LT_OVERLAP, LT_UNWRITTEN, LT_BOUNDS, LT_WORKSPACE };
 void matmul(int wrong) {
   float *m[4], one = 1, zero = 0;

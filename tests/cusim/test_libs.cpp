@@ -119,7 +119,7 @@ cublasStatus_t run(const problem &q, matrix &A, matrix &B, matrix &C, matrix &D,
   cublasLtMatmulPreferenceDestroy(pref);
   return s;
 }
-void product(const problem &q) {
+void matmul(const problem &q) {
   matrix A(q.ab, q.ta ? q.k : q.m, q.ta ? q.m : q.k, q.gap, q.batch),
       B(q.ab, q.tb ? q.n : q.k, q.tb ? q.k : q.n, q.gap, q.batch);
   matrix C(q.d, q.m, q.n, q.gap, q.batch), D(q.d, q.m, q.n, q.gap, q.batch),
@@ -285,7 +285,7 @@ int main() {
       {"bf16, DGELU_BGRAD", H, H, 64, 70, 48, false, false, CUBLASLT_EPILOGUE_DGELU_BGRAD, 1, 0, 0, 1, full},
       {"bf16 to fp32, BGRADB", H, F, 48, 64, 80, false, true, CUBLASLT_EPILOGUE_BGRADB, 1, 0, 0, 1, full},
   };
-  for (const problem &q : problems) product(q);
+  for (const problem &q : problems) matmul(q);
   refusals();
   MUST(cudaFree(workspace));
   cublasLtDestroy(handle);

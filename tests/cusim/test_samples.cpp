@@ -157,7 +157,7 @@ void gemm_bf16(int m, int n, int k) {
              from_bf16(b[static_cast<size_t>(p * n + j)]);
       w.see(c[static_cast<size_t>(i * n + j)], s);
     }
-  tap_ok(w.e < 1e-5, "product: cp.async, ldmatrix, mma in bf16");
+  tap_ok(w.e < 1e-5, "matmul: cp.async, ldmatrix, mma in bf16");
 #ifdef CUSIM
   tap_ok(cusimBankConflicts() == 0.0, "its swizzle leaves ldmatrix without bank conflicts");
 #endif
@@ -177,7 +177,7 @@ void gemm_tf32(int m, int n, int k) {
       w.see(c[static_cast<size_t>(i * n + j)], s);
       rounding = fmax(rounding, fabs(c[static_cast<size_t>(i * n + j)] - s));
     }
-  tap_ok(w.e < 2e-3 && rounding > 1e-5, "product: mma in tf32, with tf32's rounding");
+  tap_ok(w.e < 2e-3 && rounding > 1e-5, "matmul: mma in tf32, with tf32's rounding");
 }
 
 void collectives() {

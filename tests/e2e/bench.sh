@@ -32,7 +32,7 @@ check "and no step is made of them" bash -c "! grep -q 'a training step' '$work/
 check "of a part of a name" tiny --ops adam
 check "ceilings are measured" "$souk" bench ops --device cpu --threads 1 --shapes tiny --seconds 0 --ops cls
 cp "$work/.out" "$work/measured"
-check "and are some" grep -qE 'peak of a square product [0-9]*[1-9][0-9.]* GF/s, bandwidth of a copy [0-9.]*[1-9][0-9.]* GB/s' "$work/measured"
+check "and are some" grep -qE 'peak of a square matmul [0-9]*[1-9][0-9.]* GF/s, bandwidth of a copy [0-9.]*[1-9][0-9.]* GB/s' "$work/measured"
 check "another number of tokens" tiny --tokens 40 --ops embed
 cp "$work/.out" "$work/forty"
 check "is the batch's" grep -qE '^40 tokens in [0-9]+ sequences' "$work/forty"
@@ -57,7 +57,7 @@ if [ "$(basename "$SOUK_BUILD")" = gcc ] && make --no-print-directory -j2 build/
   check "on the simulator" on_simulator --csv "$work/sim.csv"
   check "in tf32" on_simulator --matmul tf32 --ops linear
   cp "$work/.out" "$work/tf32"
-  check "which it says" grep -qF 'fp32 with products in tf32' "$work/tf32"
+  check "which it says" grep -qF 'fp32 with matmuls in tf32' "$work/tf32"
   check "as many rows" test "$(wc -l <"$work/sim.csv")" = "$(wc -l <"$work/t.csv")"
   check "of the device" bash -c "tail -n +2 '$work/sim.csv' | grep -vq 'cuda device' && exit 1 || exit 0"
 else

@@ -79,8 +79,8 @@ waiting() { # KIND
   part "$1" "ops and captured graphs run with it" SOUK_CUDA_SYNC=1 -- timeout 300 "$souk" selftest --device cuda norm gather backend
 }
 tf32() { # KIND
-  part "$1" "products in tf32 round their operands" -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_tf32"
-  part "$1" "op tables with products in tf32" -- timeout 600 "$souk" selftest --device cuda --matmul tf32 linear xent
+  part "$1" "matmuls in tf32 round their operands" -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_tf32"
+  part "$1" "op tables with matmuls in tf32" -- timeout 600 "$souk" selftest --device cuda --matmul tf32 linear xent
 }
 whole_models() { # KIND [VARIABLE=VALUE]...
   local name="whole models, $*" kind=$1 out
@@ -149,9 +149,9 @@ check "with a sampled loss and row-sparse updates" device "$work/sampled" "${opt
 check "on the CPU too" train "$work/sampled-cpu" "${options[@]}" --negatives 16
 check "the losses are the same again" close "$work/sampled" "$work/sampled-cpu" 1e-4
 
-# Products in tf32: an option of the run, without effect where there is no such thing.
-check "a run with products in tf32" device "$work/tf32" "${options[@]}" --matmul tf32
-check "says so" grep -q 'fp32 with products in tf32' "$work/tf32.err"
+# Matmuls in tf32: an option of the run, without effect where there is no such thing.
+check "a run with matmuls in tf32" device "$work/tf32" "${options[@]}" --matmul tf32
+check "says so" grep -q 'fp32 with matmuls in tf32' "$work/tf32.err"
 check "keeps it in its configuration" grep -qE '^ *matmul: *"?tf32' "$work/tf32/config.yaml"
 check "has nearly the same losses" close "$work/tf32" "$work/cuda" 1e-2
 check "but not the same" not close "$work/tf32" "$work/cuda" 1e-6

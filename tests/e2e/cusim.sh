@@ -51,7 +51,7 @@ if ! thorough; then
   in_kind st test_samples CUSIM_ORDER=shuffled CUSIM_CPASYNC=random
   in_kind st test_api CUSIM_STREAMS=lazy
   libs st
-  in_kind st test_product
+  in_kind st test_matmul
   pass "loaded with dlopen" timeout 60 build/cusim-st/tests/cusim/plugin_main build/cusim-st/tests/cusim/libfaults.so
   finish
 fi
@@ -71,9 +71,9 @@ in_kind race test_api
 # What a thread holds when its block is abandoned after a report is lost; test_api plants such reports.
 in_kind asan test_api ASAN_OPTIONS=detect_leaks=0
 for kind in st asan race; do libs $kind; done
-# Products of the backend, beside the library that they need.
-for kind in st asan race; do in_kind $kind test_product; done
-in_kind st test_product CUSIM_STREAMS=lazy CUSIM_HOSTGUARD=1
+# Matmuls of the backend, beside the library that they need.
+for kind in st asan race; do in_kind $kind test_matmul; done
+in_kind st test_matmul CUSIM_STREAMS=lazy CUSIM_HOSTGUARD=1
 
 for kind in st mt race asan; do
   dir=build/cusim-$kind/tests/cusim

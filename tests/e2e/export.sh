@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a log to answers: souk export, souk-infer, and the library as an installed product.
+# From a log to answers: souk export, souk-infer, and the library as an installed matmul.
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -78,7 +78,7 @@ names = [json.loads(line)["item"] for line in open(work + "/v.jsonl")]
 assert len(u) == 5 and len(v) == len(names) and len(u[0]) == 17 and u[0][16] == 1.0
 history = [["i1", "i2", "i3"], ["i5", "i6"], []]
 lists = [json.loads(line) for line in open(work + "/lists")]
-for i in range(3):  # the lists are the sorted products
+for i in range(3):  # the lists are the sorted matmuls
     scores = {name: sum(a * b for a, b in zip(u[i], row)) for name, row in zip(names, v) if name not in history[i]}
     best = sorted(scores.values(), reverse=True)[:5]
     for score, wanted, item in zip(lists[i]["scores"], best, lists[i]["items"]):
@@ -86,9 +86,9 @@ for i in range(3):  # the lists are the sorted products
 scored = json.loads(open(work + "/scored").read())
 assert scored["items"] == names + ["nobody", "17"]
 X
-  check "vectors are .npy files whose products are the lists" python3 "$work/check.py" "$work"
+  check "vectors are .npy files whose matmuls are the lists" python3 "$work/check.py" "$work"
 else
-  skip "vectors are .npy files whose products are the lists" "no python3"
+  skip "vectors are .npy files whose matmuls are the lists" "no python3"
 fi
 
 check "info" "$infer" info "$work/bundle"

@@ -89,8 +89,8 @@ check "racecheck" row racecheck ok 'RACECHECK SUMMARY: 0 hazards'
 check "op times" row ops ok '[0-9.]+ GF/s, [0-9.]+ GB/s'
 check "with the table of every row" grep -q '^[^,]*,.*,norm_forward,' "$out/ops.csv"
 check "steps of BERT" row base ok '[1-9][0-9]* tokens/s'
-check "with products in tf32" row base-tf32 ok '[1-9][0-9]* tokens/s'
-check "which it says" grep -q 'fp32 with products in tf32' "$out/log.txt"
+check "with matmuls in tf32" row base-tf32 ok '[1-9][0-9]* tokens/s'
+check "which it says" grep -q 'fp32 with matmuls in tf32' "$out/log.txt"
 check "steps of Beauty" row beauty ok '[1-9][0-9]* tokens/s'
 check "the dearest kernel, its launches added up" row ncu ok 'two has 100% of 40.0 ms$'
 dearest() { sed -n '/^kernel .*launches/,/^figure/p' "$out/log.txt" | awk '/%/ && !/^kernel/ && !/^figure/ { print $1, $2, $5 }' | xargs; }

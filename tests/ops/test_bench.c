@@ -71,14 +71,14 @@ static void test_operations_of_a_layer(void **unused) {
                {"projection", INDEX_linear_forward, INDEX_linear_backward},
                {"ffn1", INDEX_linear_forward, INDEX_linear_backward},
                {"ffn2", INDEX_linear_forward, INDEX_linear_backward}};
-  const double products = 24.0 * H * H * T, attention = 4.0 * S * H * T;
+  const double matmuls = 24.0 * H * H * T, attention = 4.0 * S * H * T;
   double forward = 0, backward = 0;
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
     forward += base_cost(parts[i].what, parts[i].forward, 4).flops;
     backward += base_cost(parts[i].what, parts[i].backward, 4).flops;
   }
-  check_same(forward, products + attention);
-  check_same(backward, 2 * products + 2.5 * attention);
+  check_same(forward, matmuls + attention);
+  check_same(backward, 2 * matmuls + 2.5 * attention);
 }
 
 static void test_attention(void **unused) {
@@ -120,9 +120,9 @@ static void test_floors_of_an_h100(void **unused) {
 
 static void test_losses(void **unused) {
   (void)unused;
-  const double product = 2.0 * 5120 * V * H;
-  check_same(base_cost("loss alone", INDEX_xent, 4).flops, product);
-  check_same(base_cost("loss", INDEX_xent, 4).flops, 3 * product);
+  const double matmul = 2.0 * 5120 * V * H;
+  check_same(base_cost("loss alone", INDEX_xent, 4).flops, matmul);
+  check_same(base_cost("loss", INDEX_xent, 4).flops, 3 * matmul);
   // Sampled: a column a negative and one for the label, and only rows of the table that occur.
   const bench_model *m = model_named("beauty");
   const batch_facts f = {.tokens = 4096, .seqs = 465, .masked = 1000, .classes = 3000, .touched = 4000};

@@ -13,13 +13,13 @@ seconds_in_all=540
 stages=(
   "device     15  the card, and the backend on it"
   "selftest   45  op tables, small and odd sizes; tiny trainings"
-  "real       70  op tables with real sizes; products in TF32"
+  "real       70  op tables with real sizes; matmuls in TF32"
   "tests      45  whole models against the CPU's"
   "memcheck   50  compute-sanitizer: addresses, small cases"
   "racecheck  50  compute-sanitizer: shared memory, small cases"
   "ops        70  every op against its floor"
   "base       35  training steps, BERT-base, S128"
-  "base-tf32  25  the same with products in TF32"
+  "base-tf32  25  the same with matmuls in TF32"
   "beauty     25  training steps, Beauty, 2x128"
   "ncu        60  the six dearest kernels of a step"
   "torch      45  PyTorch on a batch of BERT-base, S128"
@@ -74,7 +74,7 @@ stage_racecheck() { sanitizer racecheck; }
 stage_ops() {
   "${souk[@]}" bench ops --device cuda --csv "$work/ops.csv" "${bench_options[@]}" | tee "$work/ops"
   [ "${PIPESTATUS[0]}" = 0 ] || exit 1
-  figure "$(sed -n 's/^peak of a square product \(.*\), bandwidth of a copy \(.*\)/\1, \2/p' "$work/ops")" \
+  figure "$(sed -n 's/^peak of a square matmul \(.*\), bandwidth of a copy \(.*\)/\1, \2/p' "$work/ops")" \
     "$(awk -F'[:, ]+' '/^[a-z-]+: /{ model = $1 } / of it$/ { printf "; %s at %s of its floor", model, $(NF - 2) }' "$work/ops")"
 }
 steps() { # RUN OPTIONS...: the median of the rates of all lines but the first

@@ -127,7 +127,7 @@ static status shortest_call(const bench *b, op_index op, const op_params *p, dou
   return OK;
 }
 
-static linear_params square_product(maker *k, int32_t side) {
+static linear_params square_matmul(maker *k, int32_t side) {
   return (linear_params){.n = {ROWS_FIXED, side},
                          .in = side,
                          .out = side,
@@ -136,12 +136,12 @@ static linear_params square_product(maker *k, int32_t side) {
                          .y = take_acts(k, BOTH, MADE, side, side, 1)};
 }
 
-// Operations a second of a square product, as large as it takes. (Small ones tell little, unless the backend is slow.)
+// Operations a second of a square matmul, as large as it takes. (Small ones tell little, unless the backend is slow.)
 static status measure_peak(bench *b, maker *k) {
   double seconds = 0;
   for (int32_t side = LEAST_SIDE; side <= MOST_SIDE; side *= 2) {
     if (seconds > (side > GOOD_SIDE ? CEILING_SECONDS : CEILING_SPENT)) break;
-    const op_params p = {.linear = square_product(k, side)};
+    const op_params p = {.linear = square_matmul(k, side)};
     TRY(k->rc);
     TRY(shortest_call(b, INDEX_linear_forward, &p, &seconds));
     b->peak = fmax(b->peak, 2.0 * side * side * side / seconds);
@@ -229,8 +229,8 @@ static status open_context(bench *b, size_t scratch) {
 static status measure_ceilings(bench *b) {
   maker k = new_maker(b, NULL, NULL, BOTH);
   k.dry = true;
-  const linear_params product = square_product(&k, MOST_SIDE);
-  TRY(open_context(b, scratch_of(b, OP_LINEAR, &product)));
+  const linear_params matmul = square_matmul(&k, MOST_SIDE);
+  TRY(open_context(b, scratch_of(b, OP_LINEAR, &matmul)));
   k = new_maker(b, NULL, NULL, BOTH);
   status rc = b->peak > 0 ? OK : measure_peak(b, &k);
   if (rc == OK && !(b->bandwidth > 0)) rc = measure_bandwidth(b, &k);

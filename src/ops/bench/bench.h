@@ -4,7 +4,7 @@
 // ids and negatives follow Zipf's law, masked rows are distinct and ascending. The floor of a row is the larger of
 //   bytes / bandwidth   every argument read or written once, whatever the backend does (op_cost.h)
 //   operations / peak   multiply-adds count as two
-// where bandwidth and peak are the best that the backend's own copies and products reach, unless they are given.
+// where bandwidth and peak are the best that the backend's own copies and matmuls reach, unless they are given.
 //
 // Timing. Operands are rotated through as many copies as make up `rotate_bytes`, so that they come from memory and not
 // from a cache, as they do in a step. What an op consumes (gradients that the optimiser zeroes, dy that becomes dz) is

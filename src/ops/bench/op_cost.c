@@ -73,7 +73,7 @@ static op_cost attention_forward(const attention_params *p, const batch_facts *f
   return (op_cost){4 * n * H * A + n * p->heads * F, 4 * H * pairs(p, f)};
 }
 
-// Five products where the forward pass has two.
+// Five matmuls where the forward pass has two.
 static op_cost attention_backward(const attention_params *p, const batch_facts *f, double A) {
   const double n = f->tokens, H = (double)p->heads * p->head_size;
   return (op_cost){8 * n * H * A + n * p->heads * F, 10 * H * pairs(p, f)};

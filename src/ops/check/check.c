@@ -73,10 +73,10 @@ static double rounding_unit(const backend *be) {
 }
 
 // How much of a tensor's largest element roundings may take. A device need not round operands to TF32 as the naive
-// reference does: cutting them off is as good, and one operand off by that much is enough in a small product.
+// reference does: cutting them off is as good, and one operand off by that much is enough in a small matmul.
 static double roundings(const trial *t) {
-  const bool products = t->s->kind == OP_LINEAR || t->s->kind == OP_XENT;
-  const double of_tf32 = products && t->f->matmul == MATMUL_TF32 ? TF32_ROUNDINGS * TF32_UNIT : 0;
+  const bool matmuls = t->s->kind == OP_LINEAR || t->s->kind == OP_XENT;
+  const double of_tf32 = matmuls && t->f->matmul == MATMUL_TF32 ? TF32_ROUNDINGS * TF32_UNIT : 0;
   return of_tf32 + ROUNDINGS * rounding_unit(t->be);
 }
 
@@ -268,7 +268,7 @@ static status run_captured(trial *t, column *c) {
   TRY_GOTO(column_fill(c, t->f, FILL_FINITE), done);
   TRY_GOTO(t->be->state_write(c->ctx, &all), done);
   for (int32_t pass = 0; pass < 2; pass++) TRY_GOTO(t->be->graph_launch(c->ctx, graphs[pass]), done);
-  // In a graph products run over whole capacities, so a linear layer's inputs have to be finite there; other ops see NaN.
+  // In a graph matmuls run over whole capacities, so a linear layer's inputs have to be finite there; other ops see NaN.
   for (fill filler = t->s->kind == OP_LINEAR ? FILL_FINITE : FILL_NAN;; filler = FILL_FINITE) {
     TRY_GOTO(column_fill(c, t->f, filler), done);
     for (int32_t pass = 0; pass < 2; pass++) {

@@ -5,7 +5,7 @@
 // the whole is repeated with other values past the live counts and other threads:
 //  - the error against reference_double may be 3 times that of reference_float (a naive implementation, rounded to the
 //    backend's precision where results are stored) plus 8 roundings of the tensor's largest element;
-//    where products take TF32, the naive one rounds their operands too, and 4 roundings of TF32 come on top;
+//    where matmuls take TF32, the naive one rounds their operands too, and 4 roundings of TF32 come on top;
 //  - inputs and the room before and after every buffer must be as they were (SOUK_CHECK_TIGHT=1 leaves
 //    out the room after, for sanitizers and the CUDA simulator, which then see every access past the end);
 //  - rows past the live counts are NaN in one run, other finite values in the next; neither may show in a result, and

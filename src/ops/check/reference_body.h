@@ -9,7 +9,7 @@
 struct op_ctx {
   step_state state;
   step_result result;
-  bool tf32; // operands of products are rounded
+  bool tf32; // operands of matmuls are rounded
 };
 
 // Fields of the params structs as arrays of REAL, whatever their declared type.
@@ -25,7 +25,7 @@ static int64_t live(const op_ctx *ctx, rows n) {
   return counts[n.kind];
 }
 
-// An operand of a product of a linear layer or of scores, as the hardware takes it.
+// An operand of a matmul of a linear layer or of scores, as the hardware takes it.
 static REAL operand(const op_ctx *ctx, REAL x) {
   return ctx->tf32 ? (REAL)round_to_tf32((float)x) : x;
 }
@@ -263,23 +263,23 @@ static status attention_forward(op_ctx *ctx, const attention_params *p) {
     const int32_t n = b->cu_seqlens[seq + 1] - b->cu_seqlens[seq];
     for (int32_t a = 0; a < A; a++)
       for (int32_t i = first; i < n && i < first + ATTENTION_BLOCK; i++) {
-        REAL top = -INFINITY, sum = 0;
+        REAL row_max = -INFINITY, sum = 0;
         for (int32_t j = 0; j < n; j++) {
           if (!sees(p, seq, i, j)) continue;
           s[j] = 0;
           for (int32_t d = 0; d < D; d++)
             s[j] += head_row(p, p->qkv, row + i, 0, a)[d] * head_row(p, p->qkv, row + j, 1, a)[d];
           s[j] *= (REAL)p->scale;
-          top = s[j] > top ? s[j] : top;
+          row_max = s[j] > row_max ? s[j] : row_max;
         }
         for (int32_t j = 0; j < n; j++)
-          if (sees(p, seq, i, j)) sum += MATH(exp)(s[j] - top);
-        reals(p->lse)[(int64_t)a * p->n.cap + row + i] = top + MATH(log)(sum);
+          if (sees(p, seq, i, j)) sum += MATH(exp)(s[j] - row_max);
+        reals(p->lse)[(int64_t)a * p->n.cap + row + i] = row_max + MATH(log)(sum);
         REAL *out = reals(p->out) + ((row + i) * A + a) * D;
         for (int32_t d = 0; d < D; d++) out[d] = 0;
         for (int32_t j = 0; j < n; j++) {
           if (!sees(p, seq, i, j)) continue;
-          const REAL r = MATH(exp)(s[j] - top) / sum * attention_keep(ctx, b, p->drop, seq, a, i, j);
+          const REAL r = MATH(exp)(s[j] - row_max) / sum * attention_keep(ctx, b, p->drop, seq, a, i, j);
           for (int32_t d = 0; d < D; d++) out[d] += r * head_row(p, p->qkv, row + j, 2, a)[d];
         }
       }
@@ -401,20 +401,21 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
       n++;
     }
   }
-  REAL top = s[0];
-  for (int32_t c = 1; c < n; c++) top = s[c] > top ? s[c] : top;
-  REAL sum = MATH(exp)(s[0] - top);
-  for (int32_t c = 1; c < n; c++) sum += MATH(exp)(s[c] - top);
-  const REAL nll = top + MATH(log)(sum) - s[at], weight = (REAL)b->weights[i];
+  REAL row_max = s[0];
+  for (int32_t c = 1; c < n; c++) row_max = s[c] > row_max ? s[c] : row_max;
+  REAL sum = MATH(exp)(s[0] - row_max);
+  for (int32_t c = 1; c < n; c++) sum += MATH(exp)(s[c] - row_max);
+  const REAL nll = row_max + MATH(log)(sum) - s[at], weight = (REAL)b->weights[i];
   if (p->row_loss != NULL) reals(p->row_loss)[i] = nll;
   ctx->result.mlm_loss += (double)(weight * nll);
   ctx->result.mlm_weight += (double)weight;
-  if (p->negatives == 0 && s[at] >= top) ctx->result.mlm_hits += (double)weight;
+  if (p->negatives == 0 && s[at] >= row_max) ctx->result.mlm_hits += (double)weight;
   if (p->dx == NULL) return OK;
   REAL *dx = reals(p->dx) + i * p->hidden;
   for (int32_t j = 0; j < p->hidden; j++) dx[j] = 0;
   for (int32_t c = 0; c < n; c++) {
-    const REAL g = (REAL)ctx->state.mlm_scale * weight * (MATH(exp)(s[c] - top) / sum - (c == at ? 1 : 0));
+    const REAL g =
+        (REAL)ctx->state.mlm_scale * weight * (MATH(exp)(s[c] - row_max) / sum - (c == at ? 1 : 0));
     const int64_t row = (int64_t) class[c] * p->hidden;
     add_score_gradient(ctx, p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
     if (p->dtable != NULL)

@@ -1,4 +1,4 @@
-// What the files of the CPU backend share. One file an op; fp32; products through cblas, the rest vectorised
+// What the files of the CPU backend share. One file an op; fp32; matmuls through cblas, the rest vectorised
 // through src/simd and threaded with OpenMP.
 #ifndef SOUK_OPS_CPU_CPU_H
 #define SOUK_OPS_CPU_CPU_H

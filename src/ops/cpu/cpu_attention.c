@@ -4,7 +4,7 @@
 // its keys live in the thread's scratch and nowhere else. The backward pass takes a whole sequence of one head as
 // its task, so that dk and dv have one owner; it recomputes the probabilities block by block from lse.
 //
-// Products of a block go to BLAS when the sequence is long enough to pay for the call; purchase histories of eight
+// Matmuls of a block go to BLAS when the sequence is long enough to pay for the call; purchase histories of eight
 // items do not, and take the plain loops (dot, axpy), where a call and its packing would cost more than the work.
 #include <cblas.h>
 #include <math.h>
@@ -31,8 +31,8 @@ typedef struct task {
   float *s, *d;                         // [count][keys] scores or probabilities; their gradient
 } task;
 
-// Keys that query q sees are [0, visible).
-static int32_t visible(const task *t, int32_t q) {
+// Keys that query q sees are [0, n_visible).
+static int32_t count_visible(const task *t, int32_t q) {
   if (t->p->kind == ATTENTION_FULL) return t->n;
   if (t->p->kind == ATTENTION_PREFIX && q < t->prefix) return t->prefix;
   return q + 1;
@@ -54,7 +54,7 @@ static void set_sequence(task *t, int32_t sequence) {
 static void set_block(task *t, int32_t first) {
   t->first = first;
   t->count = t->n - first < ATTENTION_BLOCK ? t->n - first : ATTENTION_BLOCK;
-  t->keys = visible(t, first + t->count - 1); // no query of a block sees more than its last one
+  t->keys = count_visible(t, first + t->count - 1); // no query of a block sees more than its last one
 }
 
 // s = scale q k^T, unseen keys left unset.
@@ -67,20 +67,20 @@ static void scores(const task *t) {
   }
   const simd_table *k = simd();
   for (int32_t i = 0; i < t->count; i++) {
-    const int32_t seen = visible(t, t->first + i);
+    const int32_t n_visible = count_visible(t, t->first + i);
     const float *q = part(t, 0, t->first + i);
-    for (int32_t j = 0; j < seen; j++)
+    for (int32_t j = 0; j < n_visible; j++)
       t->s[i * t->keys + j] = t->p->scale * k->dot(q, part(t, 1, j), (size_t)D);
   }
 }
 
 // Dropout of one row of probabilities or of their gradients; see base/philox.h for who draws which byte.
-static void drop_row(const task *t, int32_t query, int32_t seen, float *x) {
+static void drop_row(const task *t, int32_t query, int32_t n_visible, float *x) {
   const dropout drop = t->p->drop;
   const uint64_t id = (uint64_t)t->p->batch->seq_ids[t->sequence];
   const uint32_t c2_value = (uint32_t)query | (uint32_t)(id >> 32) << 16;
   const float scale = dropout_scale(drop.threshold);
-  for (int32_t tile = 0; tile < seen; tile += 64) {
+  for (int32_t tile = 0; tile < n_visible; tile += 64) {
     uint32_t c0[4], c2[4], c3[4];
     uint8_t bytes[64];
     for (uint32_t quad = 0; quad < 4; quad++) {
@@ -90,7 +90,7 @@ static void drop_row(const task *t, int32_t query, int32_t seen, float *x) {
     }
     simd()->philox(t->ctx->state.seed, STREAM_DROPOUT + drop.site, c0, (uint32_t)t->ctx->state.step, c2, c3,
                    bytes, 4);
-    const int32_t width = seen - tile < 64 ? seen - tile : 64;
+    const int32_t width = n_visible - tile < 64 ? n_visible - tile : 64;
     for (int32_t j = 0; j < width; j++) {
       const uint8_t byte = bytes[16 * (j % 8 / 2) + j / 8 * 2 + j % 2];
       x[tile + j] = byte < drop.threshold ? 0.0f : x[tile + j] * scale;
@@ -106,13 +106,13 @@ static void forward_block(const task *t) {
   float *lse = p->lse + (size_t)t->head * (size_t)p->n.cap + t->row + t->first;
   scores(t);
   for (int32_t i = 0; i < t->count; i++) {
-    const int32_t seen = visible(t, t->first + i);
+    const int32_t n_visible = count_visible(t, t->first + i);
     float *s = t->s + i * t->keys;
-    const float top = k->max(s, (size_t)seen), sum = k->exp_sum(s, top, (size_t)seen);
-    lse[i] = top + logf(sum);
-    k->scale(1.0f / sum, s, (size_t)seen);
-    if (p->drop.threshold > 0) drop_row(t, t->first + i, seen, s);
-    if (t->keys > seen) memset(s + seen, 0, (size_t)(t->keys - seen) * sizeof(float));
+    const float row_max = k->max(s, (size_t)n_visible), sum = k->exp_sum(s, row_max, (size_t)n_visible);
+    lse[i] = row_max + logf(sum);
+    k->scale(1.0f / sum, s, (size_t)n_visible);
+    if (p->drop.threshold > 0) drop_row(t, t->first + i, n_visible, s);
+    if (t->keys > n_visible) memset(s + n_visible, 0, (size_t)(t->keys - n_visible) * sizeof(float));
   }
   if (t->keys >= SMALL_KEYS) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t->count, D, t->keys, 1.0f, t->s, t->keys,
@@ -169,22 +169,22 @@ static void backward_block(const task *t) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t->count, keys, D, 1.0f, dout, H, part(t, 2, 0),
                 3 * H, 0.0f, t->d, keys);
   for (int32_t i = 0; i < t->count; i++) {
-    const int32_t seen = visible(t, t->first + i);
+    const int32_t n_visible = count_visible(t, t->first + i);
     float *s = t->s + i * keys, *d = t->d + i * keys;
     const float *dout_row = dout + (size_t)i * (size_t)H;
     const float delta = k->dot(dout_row, out + (size_t)i * (size_t)H, (size_t)D);
-    k->exp_sum(s, lse[i], (size_t)seen);
-    if (keys > seen) memset(s + seen, 0, (size_t)(keys - seen) * sizeof(float));
+    k->exp_sum(s, lse[i], (size_t)n_visible);
+    if (keys > n_visible) memset(s + n_visible, 0, (size_t)(keys - n_visible) * sizeof(float));
     if (!large)
-      for (int32_t j = 0; j < seen; j++) d[j] = k->dot(dout_row, part(t, 2, j), (size_t)D);
+      for (int32_t j = 0; j < n_visible; j++) d[j] = k->dot(dout_row, part(t, 2, j), (size_t)D);
     if (p->drop.threshold > 0) {
-      drop_row(t, t->first + i, seen, d);
-      for (int32_t j = 0; j < seen; j++) d[j] = s[j] * (d[j] - delta);
-      drop_row(t, t->first + i, seen, s);
+      drop_row(t, t->first + i, n_visible, d);
+      for (int32_t j = 0; j < n_visible; j++) d[j] = s[j] * (d[j] - delta);
+      drop_row(t, t->first + i, n_visible, s);
     } else {
-      for (int32_t j = 0; j < seen; j++) d[j] = s[j] * (d[j] - delta);
+      for (int32_t j = 0; j < n_visible; j++) d[j] = s[j] * (d[j] - delta);
     }
-    if (keys > seen) memset(d + seen, 0, (size_t)(keys - seen) * sizeof(float));
+    if (keys > n_visible) memset(d + n_visible, 0, (size_t)(keys - n_visible) * sizeof(float));
   }
   if (large) {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, keys, D, t->count, 1.0f, t->s, keys, dout, H, 1.0f,

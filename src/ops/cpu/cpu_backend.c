@@ -1,7 +1,7 @@
 // The CPU backend: context, memory, single-rank collectives, shape checks, and its table.
 //
 // OpenBLAS is told to use one thread: every op splits its work above BLAS, so there is one pool and the epilogue
-// of a product runs on rows that are still in cache.
+// of a matmul runs on rows that are still in cache.
 #include <cblas.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -17,14 +17,14 @@ status cpu_cls(op_ctx *ctx, const cls_params *p) {
     int32_t best = 0;
     for (int32_t c = 1; c < C; c++)
       if (z[c] > z[best]) best = c;
-    const double top = z[best];
-    double sum = exp(z[0] - top);
-    for (int32_t c = 1; c < C; c++) sum += exp(z[c] - top);
-    ctx->result.cls_loss += log(sum) + top - z[label];
+    const double row_max = z[best];
+    double sum = exp(z[0] - row_max);
+    for (int32_t c = 1; c < C; c++) sum += exp(z[c] - row_max);
+    ctx->result.cls_loss += log(sum) + row_max - z[label];
     ctx->result.cls_rows += 1;
     ctx->result.cls_hits += best == label;
     for (int32_t c = 0; dlogits != NULL && c < C; c++) // in place is fine: row maximum and sum are known
-      dlogits[i * C + c] = (float)((exp(z[c] - top) / sum - (c == label)) * ctx->state.cls_scale);
+      dlogits[i * C + c] = (float)((exp(z[c] - row_max) / sum - (c == label)) * ctx->state.cls_scale);
   }
   return OK;
 }

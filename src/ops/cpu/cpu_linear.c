@@ -11,7 +11,7 @@
 
 enum { BLOCK_ROWS = 256 };
 
-// Products below this many multiply-adds are not worth waking other threads for.
+// Matmuls below this many multiply-adds are not worth waking other threads for.
 static const double SPLIT_WORK = 2e5;
 
 size_t cpu_linear_scratch(const linear_params *p, int32_t threads) {
@@ -27,7 +27,7 @@ static int32_t useful_threads(const op_ctx *ctx, double work) {
 static void epilogue(const linear_params *p, int64_t begin, int64_t end, float *y, float *pre) {
   const simd_table *k = simd();
   const size_t out = (size_t)p->out;
-  float *z = pre != NULL ? pre : y; // where the product went
+  float *z = pre != NULL ? pre : y; // where the matmul went
   for (int64_t i = begin; i < end; i++) {
     float *row = z + (size_t)i * out, *to = y + (size_t)i * out;
     if (p->b != NULL) k->add(p->b, row, out);

@@ -10,10 +10,10 @@
 // Cosine: with C_j = sum_i g_ij c_j a_i, the gradient of t_j is C_j - t_j c_j^2 (t_j . C_j), and that of x_i is
 // (da_i - xhat_i (xhat_i . da_i)) inv_temperature / |x_i|: the projection off the direction that only changes length.
 //
-// Three products of M x classes x H; alternatives considered: recomputing the scores in the second pass (a third
+// Three matmuls of M x classes x H; alternatives considered: recomputing the scores in the second pass (a third
 // more arithmetic, no logits block at all), which pays where memory is slower than here.
 //
-// Sampled: the label and S shared negatives; the negatives' rows are gathered once, so the same dense products serve.
+// Sampled: the label and S shared negatives; the negatives' rows are gathered once, so the same dense matmuls serve.
 #include <cblas.h>
 #include <math.h>
 #include <omp.h>
@@ -140,10 +140,10 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
         }
       }
       // Running maximum and sum of exp(s - maximum); the scores stay as they are for the second pass.
-      const float top = k->max(s, (size_t)width);
-      if (top > maxima[i]) {
-        sums[i] = maxima[i] > -INFINITY ? sums[i] * expf(maxima[i] - top) : 0.0f;
-        maxima[i] = top;
+      const float row_max = k->max(s, (size_t)width);
+      if (row_max > maxima[i]) {
+        sums[i] = maxima[i] > -INFINITY ? sums[i] * expf(maxima[i] - row_max) : 0.0f;
+        maxima[i] = row_max;
       }
       if (maxima[i] > -INFINITY) {
         float copy[CHUNK];
@@ -166,7 +166,7 @@ static float label_score(const run *r, int64_t i) {
 
 // Second pass over this thread's columns: gradients; da_part [count,H] is this thread's share of da.
 static void block_gradients(const run *r, int64_t first, int32_t count, int64_t begin, int64_t end,
-                            const float *top, const float *factor, float *da_part) {
+                            const float *row_max, const float *factor, float *da_part) {
   const simd_table *k = simd();
   const int32_t H = r->p->hidden, ld = r->columns;
   const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale;
@@ -178,7 +178,7 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
     const int32_t width = chunk_width(c, end);
     for (int32_t i = 0; i < count; i++) {
       float *s = scores + (size_t)i * (size_t)ld + c;
-      k->exp_sum(s, top[i], (size_t)width);
+      k->exp_sum(s, row_max[i], (size_t)width);
       k->scale(factor[i], s, (size_t)width);
       if (r->p->negatives == 0) {
         const int64_t label = b->labels[first + i] - r->p->class_base;
@@ -205,9 +205,9 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
   }
 }
 
-// Combines the threads' maxima and sums of a block, and adds losses. Sets top[i] and factor[i], with which a second
+// Combines the threads' maxima and sums of a block, and adds losses. Sets row_max[i] and factor[i], with which a second
 // pass turns scores into gradients; label_factor[i] is the gradient of the label's own score (sampled only).
-static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, float *top, float *factor,
+static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, float *row_max, float *factor,
                          float *label_factor) {
   const batch_view *b = r->p->batch;
   const float *maxima = r->scratch + r->at.maxima, *sums = r->scratch + r->at.sums;
@@ -232,7 +232,7 @@ static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, fl
     result->mlm_weight += weight;
     if (!sampled && label >= best) result->mlm_hits += weight;
     const double g = weight * r->ctx->state.mlm_scale;
-    top[i] = best;
+    row_max[i] = best;
     factor[i] = (float)(g / sum);
     label_factor[i] = (float)(g * (exp((double)label - best) / sum - 1.0));
   }
@@ -320,7 +320,7 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
     }
   }
   prepare(&r);
-  float top[BLOCK_ROWS], factor[BLOCK_ROWS], label_factor[BLOCK_ROWS];
+  float row_max[BLOCK_ROWS], factor[BLOCK_ROWS], label_factor[BLOCK_ROWS];
 #pragma omp parallel num_threads(ctx->threads)
   {
     const int32_t parts = omp_get_num_threads(), part = omp_get_thread_num();
@@ -331,9 +331,9 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
       block_scores(&r, first, count, begin, end);
 #pragma omp barrier
 #pragma omp single
-      block_losses(&r, first, count, parts, top, factor, label_factor);
+      block_losses(&r, first, count, parts, row_max, factor, label_factor);
       if (!grads) continue;
-      block_gradients(&r, first, count, begin, end, top, factor,
+      block_gradients(&r, first, count, begin, end, row_max, factor,
                       r.scratch + r.at.da + (size_t)part * BLOCK_ROWS * H);
 #pragma omp barrier
       block_rows(&r, first, count, parts, label_factor);

@@ -1,4 +1,4 @@
-/* cusim: cuBLASLt as far as Souk uses it: column-major fp32 and bf16 products with fp32 accumulation and the
+/* cusim: cuBLASLt as far as Souk uses it: column-major fp32 and bf16 matmuls with fp32 accumulation and the
  * epilogues of training. C and C++. What is checked and what is assumed of the real library: docs/cusim.md. */
 #ifndef CUSIM_CUBLASLT_H
 #define CUSIM_CUBLASLT_H

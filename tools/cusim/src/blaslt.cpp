@@ -1,4 +1,4 @@
-// cuBLASLt: column-major products in fp32 and bf16 with the epilogues of training.
+// cuBLASLt: column-major matmuls in fp32 and bf16 with the epilogues of training.
 //
 // D = epilogue(alpha op(A) op(B) + beta C), all sums in fp32. Arguments are checked as the library's documentation
 // demands; CUSIM_EPILOGUES=none|bias makes the heuristic refuse fused epilogues, so that fallbacks can be tested.
@@ -77,7 +77,7 @@ inline float rounded(float v, cublasComputeType_t compute) { // what the fast mo
   return v;
 }
 
-// ---- the product: panels of A and B are packed, a register tile of 16 x 6 runs over them ---------------------------
+// ---- the matmul: panels of A and B are packed, a register tile of 16 x 6 runs over them ---------------------------
 constexpr size_t MR = 16, NR = 6, KC = 256;
 typedef float v8 __attribute__((vector_size(32)));
 
@@ -122,7 +122,7 @@ void tile(const float *a, const float *b, size_t kc, float *c, size_t ldc, size_
     for (size_t i = 0; i < rows; i++) c[j * ldc + i] += t[i];
   }
 }
-void product(size_t m, size_t n, size_t k, const operand &A, const operand &B, float *C) {
+void multiply(size_t m, size_t n, size_t k, const operand &A, const operand &B, float *C) {
   static thread_local std::vector<float> pa, pb;
   const size_t mp = (m + MR - 1) / MR, np = (n + NR - 1) / NR;
   pa.resize(mp * MR * KC);
@@ -149,7 +149,7 @@ float dgelu(float x) {
   return 0.5f * (1 + t) + 0.5f * x * (1 - t * t) * K0 * (1 + 3 * K1 * x * x);
 }
 
-// ---- a product as it will run --------------------------------------------------------------------------------------
+// ---- a matmul as it will run --------------------------------------------------------------------------------------
 struct matmul {
   cusim_matmul_desc d;
   layout a, b, c, o; // o: of D
@@ -254,7 +254,7 @@ void matmul_run(const matmul &x) {
                        x.d.compute};
     const operand B = {at_batch(x.B, x.b, q), x.b.type, x.flipped_b() ? 1 : ldb, x.flipped_b() ? ldb : 1,
                        x.d.compute};
-    product(x.m(), x.n(), x.k(), A, B, acc.data());
+    multiply(x.m(), x.n(), x.k(), A, B, acc.data());
     epilogue(x, q, acc.data());
     if (x.d.epilogue & F_BGRADA) sum_over_k(x, A, x.m());
     if (x.d.epilogue & F_BGRADB) sum_over_k(x, B, x.n());

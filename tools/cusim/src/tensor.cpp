@@ -15,7 +15,7 @@ namespace cusim {
 //     A a0: (g, t)  a1: (g+8, t)  a2: (g, t+4)  a3: (g+8, t+4)
 //     B b0: (t, g)  b1: (t+4, g)
 //   C and D of both, fp32: c0, c1: (g, 2t..2t+1)  c2, c3: (g+8, 2t..2t+1)
-// Products are exact and summed in fp32, k ascending in two chains; the hardware's order is not documented.
+// Matmuls are exact and summed in fp32, k ascending in two chains; the hardware's order is not documented.
 typedef float v8 __attribute__((vector_size(32)));
 
 template <int K> static inline void multiply(const float (*A)[K], const float (*B)[8], float (*D)[8]) {

@@ -1,11 +1,11 @@
-// Products by cuBLASLt: in fp32 (CUBLAS_COMPUTE_32F, which does not use tf32 by itself) or, if the run asks for it, with
+// Matmuls by cuBLASLt: in fp32 (CUBLAS_COMPUTE_32F, which does not use tf32 by itself) or, if the run asks for it, with
 // operands in tf32 (CUBLAS_COMPUTE_32F_FAST_TF32). A context has one of the two, so the cache of plans is one kind's.
 //
 // cuBLASLt's matrices are column-major, ours row-major. A row-major matrix read by columns is its transpose, so what is
 // asked for is C^T = op(B)^T op(A)^T: the operands trade places and keep their transpositions. (The library has a
 // row-major order too, but with fewer algorithms behind it.)
 //
-// A product needs a description, three layouts and an algorithm. Live row counts change from step to step, so most
+// A matmul needs a description, three layouts and an algorithm. Live row counts change from step to step, so most
 // steps bring shapes that were not there before, and a cache of plans that own their descriptions would allocate and
 // free in every one of them. Here the descriptions are made once, one for each pair of transpositions, and are told the
 // shape before every call (the library reads them during the call only); what is cached is the algorithm that the
@@ -26,7 +26,7 @@ typedef struct plan {
   cublasLtMatmulAlgo_t algorithm;
 } plan;
 
-struct product_cache {
+struct matmul_cache {
   cublasLtMatmulDesc_t kinds[2][2];  // [op of the first operand is T][of the second]
   cublasLtMatrixLayout_t layouts[3]; // of the first operand, the second, and the result
   cublasLtMatmulPreference_t preference;
@@ -46,17 +46,17 @@ static status open_kind(cublasLtMatmulDesc_t *kind, cublasComputeType_t compute,
                         bool second_t) {
   const cublasOperation_t first = first_t ? CUBLAS_OP_T : CUBLAS_OP_N,
                           second = second_t ? CUBLAS_OP_T : CUBLAS_OP_N;
-  TRY(lt_check(cublasLtMatmulDescCreate(kind, compute, CUDA_R_32F), "describe a product"));
+  TRY(lt_check(cublasLtMatmulDescCreate(kind, compute, CUDA_R_32F), "describe a matmul"));
   TRY(lt_check(cublasLtMatmulDescSetAttribute(*kind, CUBLASLT_MATMUL_DESC_TRANSA, &first, sizeof first),
-               "describe a product"));
+               "describe a matmul"));
   return lt_check(cublasLtMatmulDescSetAttribute(*kind, CUBLASLT_MATMUL_DESC_TRANSB, &second, sizeof second),
-                  "describe a product");
+                  "describe a matmul");
 }
 
-status cuda_products_open(op_ctx *ctx) {
-  ctx->products = calloc(1, sizeof *ctx->products);
-  if (ctx->products == NULL) return fail(ERR_MEMORY, "out of memory: cannot make the table of products");
-  struct product_cache *c = ctx->products;
+status cuda_matmul_open(op_ctx *ctx) {
+  ctx->matmuls = calloc(1, sizeof *ctx->matmuls);
+  if (ctx->matmuls == NULL) return fail(ERR_MEMORY, "out of memory: cannot make the table of matmuls");
+  struct matmul_cache *c = ctx->matmuls;
   TRY(lt_check(cublasLtCreate(&ctx->blas), "start"));
   const cublasComputeType_t compute =
       ctx->matmul == MATMUL_TF32 ? CUBLAS_COMPUTE_32F_FAST_TF32 : CUBLAS_COMPUTE_32F;
@@ -70,8 +70,8 @@ status cuda_products_open(op_ctx *ctx) {
                   "take a workspace limit");
 }
 
-void cuda_products_close(op_ctx *ctx) {
-  struct product_cache *c = ctx->products;
+void cuda_matmul_close(op_ctx *ctx) {
+  struct matmul_cache *c = ctx->matmuls;
   if (c == NULL) return;
   // What cannot be freed is not worth more words when the run is over.
   cublasStatus_t ignored = CUBLAS_STATUS_SUCCESS;
@@ -83,7 +83,7 @@ void cuda_products_close(op_ctx *ctx) {
   if (ctx->blas != NULL) ignored = cublasLtDestroy(ctx->blas);
   (void)ignored;
   free(c);
-  ctx->products = NULL;
+  ctx->matmuls = NULL;
   ctx->blas = NULL;
 }
 
@@ -95,7 +95,7 @@ static uint32_t alignment_of(const void *p) {
   return (uint32_t)(u & (~u + 1));
 }
 
-static void key_of(const product *p, int32_t key[KEYS]) {
+static void key_of(const matmul_call *p, int32_t key[KEYS]) {
   const int32_t flags =
       (int32_t)p->a_transposed | (int32_t)p->b_transposed << 1 | (int32_t)(p->beta != 0) << 2;
   // Powers of two up to 256, so their sum in base 512 tells them apart.
@@ -122,15 +122,15 @@ static status describe_matrix(cublasLtMatrixLayout_t layout, int32_t height, int
 }
 
 // Layouts as stored, by columns: a row-major [m,k] is k x m.
-static status describe_matrices(const struct product_cache *c, const product *p) {
+static status describe_matrices(const struct matmul_cache *c, const matmul_call *p) {
   const bool ta = p->a_transposed, tb = p->b_transposed;
   TRY(describe_matrix(c->layouts[0], tb ? p->k : p->n, tb ? p->n : p->k, p->ldb));
   TRY(describe_matrix(c->layouts[1], ta ? p->m : p->k, ta ? p->k : p->m, p->lda));
   return describe_matrix(c->layouts[2], p->n, p->m, p->ldc);
 }
 
-static status choose(op_ctx *ctx, const product *p, cublasLtMatmulDesc_t kind, plan *out) {
-  struct product_cache *c = ctx->products;
+static status choose(op_ctx *ctx, const matmul_call *p, cublasLtMatmulDesc_t kind, plan *out) {
+  struct matmul_cache *c = ctx->matmuls;
   static const cublasLtMatmulPreferenceAttributes_t attributes[4] = {
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_A_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES,
       CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES};
@@ -146,16 +146,16 @@ static status choose(op_ctx *ctx, const product *p, cublasLtMatmulDesc_t kind, p
       cublasLtMatmulAlgoGetHeuristic(ctx->blas, kind, c->layouts[0], c->layouts[1], c->layouts[2],
                                      c->layouts[2], c->preference, 1, &found, &count);
   if (rc != CUBLAS_STATUS_SUCCESS || count < 1)
-    return fail(ERR_INTERNAL, "cuBLASLt has no algorithm for a product of %d x %d x %d in %s: %s", p->m, p->n,
+    return fail(ERR_INTERNAL, "cuBLASLt has no algorithm for a matmul of %d x %d x %d in %s: %s", p->m, p->n,
                 p->k, matmul_names[ctx->matmul],
                 cublasLtGetStatusString(rc != CUBLAS_STATUS_SUCCESS ? rc : CUBLAS_STATUS_NOT_SUPPORTED));
   out->algorithm = found.algo;
   return OK;
 }
 
-// The plan of a product whose layouts have been described.
-static status find_plan(op_ctx *ctx, const product *p, cublasLtMatmulDesc_t kind, const plan **out) {
-  struct product_cache *c = ctx->products;
+// The plan of a matmul whose layouts have been described.
+static status find_plan(op_ctx *ctx, const matmul_call *p, cublasLtMatmulDesc_t kind, const plan **out) {
+  struct matmul_cache *c = ctx->matmuls;
   int32_t key[KEYS];
   key_of(p, key);
   plan *set = c->plans[set_of(key)], *oldest = set;
@@ -175,10 +175,10 @@ static status find_plan(op_ctx *ctx, const product *p, cublasLtMatmulDesc_t kind
   return OK;
 }
 
-// ---- the product ---------------------------------------------------------------------------------------------
+// ---- the matmul ---------------------------------------------------------------------------------------------
 
 // The sum over nothing.
-static status empty_sum(op_ctx *ctx, const product *p) {
+static status empty_sum(op_ctx *ctx, const matmul_call *p) {
   if (p->beta != 0) return OK;
   char *c = p->c;
   const size_t row = (size_t)p->n * sizeof(float), pitch = (size_t)p->ldc * sizeof(float);
@@ -187,10 +187,10 @@ static status empty_sum(op_ctx *ctx, const product *p) {
   return OK;
 }
 
-status cuda_product(op_ctx *ctx, const product *p, size_t scratch_at) {
+status cuda_matmul(op_ctx *ctx, const matmul_call *p, size_t scratch_at) {
   if (p->m <= 0 || p->n <= 0) return OK;
   if (p->k <= 0) return empty_sum(ctx, p);
-  struct product_cache *c = ctx->products;
+  struct matmul_cache *c = ctx->matmuls;
   const cublasLtMatmulDesc_t kind = c->kinds[p->b_transposed][p->a_transposed];
   TRY(describe_matrices(c, p));
   const plan *chosen;

@@ -1,4 +1,4 @@
-/* Products of the CUDA backend (src/cuda/cuda_product.c) against plain sums: shapes, transpositions, leading dimensions,
+/* Matmuls of the CUDA backend (src/cuda/cuda_matmul.c) against plain sums: shapes, transpositions, leading dimensions,
  * alignments, what is added to, sums over nothing, and the cache of algorithms. The file is included, so that what it
  * asks of cuBLASLt's heuristic can be counted. */
 #include <math.h>
@@ -15,7 +15,7 @@ static cublasStatus_t counted(cublasLtHandle_t h, cublasLtMatmulDesc_t d, cublas
   return cublasLtMatmulAlgoGetHeuristic(h, d, a, b, c, o, p, wanted, results, count);
 }
 #define cublasLtMatmulAlgoGetHeuristic counted
-#include "cuda/cuda_product.c"
+#include "cuda/cuda_matmul.c"
 
 enum { LARGEST = 48, SLACK = 8, ROOM = (LARGEST + SLACK) * (LARGEST + SLACK) + SLACK, SCRATCH_AT = 512 };
 static char message[1024];
@@ -48,8 +48,8 @@ static int32_t below(int32_t n) { /* 0 .. n - 1 */
 }
 
 /* Row-major matrices with some room after every row, at any multiple of 4 bytes. */
-static product random_product(int at[3]) {
-  product p = {.m = 1 + below(LARGEST), .n = 1 + below(LARGEST), .k = 1 + below(LARGEST)};
+static matmul_call random_matmul(int at[3]) {
+  matmul_call p = {.m = 1 + below(LARGEST), .n = 1 + below(LARGEST), .k = 1 + below(LARGEST)};
   p.a_transposed = below(2) != 0;
   p.b_transposed = below(2) != 0;
   p.lda = (p.a_transposed ? p.m : p.k) + below(SLACK);
@@ -80,9 +80,9 @@ static const float *result(void) {
 }
 
 /* Runs p on fresh matrices: 1 if C is what it should be, and all around it as it was. */
-static int is_right(const product *p, const int at[3]) {
+static int is_right(const matmul_call *p, const int at[3]) {
   fill();
-  if (cuda_product(&ctx, p, SCRATCH_AT) != OK) return 0;
+  if (cuda_matmul(&ctx, p, SCRATCH_AT) != OK) return 0;
   const float *c = result(), *a = host[0] + at[0], *b = host[1] + at[1];
   for (int j = 0; j < ROOM; j++) {
     const int place = j - at[2], row = place >= 0 ? place / p->ldc : -1,
@@ -101,22 +101,22 @@ static int is_right(const product *p, const int at[3]) {
   return 1;
 }
 
-static int asks(const product *p) { /* how often the heuristic is asked for it */
+static int asks(const matmul_call *p) { /* how often the heuristic is asked for it */
   asked = 0;
-  return cuda_product(&ctx, p, SCRATCH_AT) == OK ? asked : -1;
+  return cuda_matmul(&ctx, p, SCRATCH_AT) == OK ? asked : -1;
 }
 
 static void test_cache(void) {
   int at[3];
-  product p = random_product(at);
+  matmul_call p = random_matmul(at);
   p.m = p.n = p.k = 24;
   p.lda = p.ldb = p.ldc = 32;
   p.a = device[0], p.b = device[1], p.c = device[2];
   p.beta = 0;
-  tap_ok(asks(&p) == 1 && asks(&p) == 0, "the heuristic is asked once for a product");
+  tap_ok(asks(&p) == 1 && asks(&p) == 0, "the heuristic is asked once for a matmul");
   p.alpha = 3;
   tap_ok(asks(&p) == 0, "whatever the factor");
-  product q = p;
+  matmul_call q = p;
   q.beta = 1;
   tap_ok(asks(&q) == 1, "but again if C is read");
   q = p;
@@ -158,32 +158,32 @@ int main(void) {
     device[i] = p;
   }
   fill();
-  tap_ok(cuda_products_open(&ctx) == OK, "cuBLASLt starts");
+  tap_ok(cuda_matmul_open(&ctx) == OK, "cuBLASLt starts");
   int right = 1, at[3];
   for (int i = 0; i < 600; i++) { /* more than the cache holds */
-    const product p = random_product(at);
+    const matmul_call p = random_matmul(at);
     right &= is_right(&p, at) && (i % 4 > 0 || is_right(&p, at));
   }
-  tap_ok(right, "600 products of all kinds are right, and nothing around them changes");
+  tap_ok(right, "600 matmuls of all kinds are right, and nothing around them changes");
   for (int i = 0; i < 24; i++) {
-    product p = random_product(at);
+    matmul_call p = random_matmul(at);
     if (i % 3 == 0) p.m = 0;
     if (i % 3 == 1) p.n = 0, p.ldc = p.ldc > 0 ? p.ldc : 1;
     if (i % 3 == 2) p.k = 0;
     right &= is_right(&p, at);
   }
   tap_ok(right, "so are empty ones, and sums over nothing");
-  product p = random_product(at);
+  matmul_call p = random_matmul(at);
   p.m = p.n = 8, p.k = 2000, p.a_transposed = false, p.b_transposed = true;
   p.lda = p.ldb = 0; /* refused */
   p.ldc = 8;
-  tap_ok(cuda_product(&ctx, &p, SCRATCH_AT) == ERR_INTERNAL &&
+  tap_ok(cuda_matmul(&ctx, &p, SCRATCH_AT) == ERR_INTERNAL &&
              strstr(message,
-                    "cuBLASLt has no algorithm for a product of 8 x 8 x 2000 in fp32: CUBLAS_STATUS") != NULL,
+                    "cuBLASLt has no algorithm for a matmul of 8 x 8 x 2000 in fp32: CUBLAS_STATUS") != NULL,
          "what the library refuses becomes a sentence");
   test_cache();
-  cuda_products_close(&ctx);
-  tap_ok(ctx.products == NULL && ctx.blas == NULL, "closed");
+  cuda_matmul_close(&ctx);
+  tap_ok(ctx.matmuls == NULL && ctx.blas == NULL, "closed");
   for (int i = 0; i < 3; i++) MUST(cudaFree(device[i]));
   MUST(cudaFree(ctx.at.scratch));
   MUST(cudaStreamDestroy(ctx.at.stream));
