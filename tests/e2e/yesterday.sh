@@ -1,0 +1,95 @@
+#!/usr/bin/env bash
+# What souk 0.1.0 wrote is read, resumed, replayed and served, with the figures that it gave itself (tests/golden/yesterday).
+# Figures agree to rounding, since another machine has another BLAS; names, counts and copies are the same.
+. "$(dirname "$0")/lib.sh"
+golden=$(cd "$(dirname "$0")/../golden/yesterday" && pwd)
+. "$golden/ask.sh"
+tar -xzf "$golden/files.tar.gz" -C "$work" || { not_ok "the files can be unpacked"; finish; }
+cd "$work" || exit 1
+contents() { find data a b c a.bundle b.bundle -type f -exec sha256sum {} + | sort -k 2; }
+contents >contents
+# Times and memory are of the machine, and which of two baselines that are equally good is called the best is rounding's.
+volatile='created_by|seconds|tokens_per_s|gflops|share_of_peak|peak_bytes|_bytes$|/memory$|model_minus_best'
+agrees() { # OLD NEW
+  case $1 in
+  *replay.txt | *trace.txt) awk -f "$golden/agree.awk" -v mode=text -v relative=1e-3 "$1" "$2" ;;
+  *.txt) awk -f "$golden/agree.awk" -v mode=text -v relative=1e-5 -v absolute=1e-5 "$1" "$2" ;;
+  *) awk -f "$golden/agree.awk" -v mode=json -v relative=1e-4 -v absolute=2e-5 -v without="$volatile" "$1" "$2" ;;
+  esac
+}
+# same WHAT NAME [AS]: the answer NAME is the recorded one, or the one recorded as AS.
+same() {
+  local name=$1 question=$2 recorded=$golden/answers/${3:-$2}
+  if ! ask "$question" >"$work/$question" 2>"$work/.err"; then not_ok "$name" "$work/.err"; return; fi
+  check "$name" agrees "$recorded" "$work/$question"
+}
+
+same "a data set of version 0.1.0 is shown as it was" data.inspect.json
+for run in a b; do
+  case $run in
+  a) what="full softmax, pairs of sessions" ;;
+  b) what="sampled loss, cosine, pre-norm" ;;
+  esac
+  same "a run of version 0.1.0 is shown as it was ($what)" $run.inspect.json
+  same "and so is its last checkpoint" $run.checkpoint.json
+  same "it has the same loss and ranks as well" $run.eval.json
+  same "user vectors are the same" $run.users.txt
+  same "item vectors too" $run.items.txt
+  same "it resumes, and ends with the same losses" $run.metrics.jsonl
+  check "from the step of its checkpoint" grep -q '^resuming from step 12$' new/$run.err
+  check "and tells of no option that had changed" bash -c "! grep -E ' was .*, and is now |warning' new/$run.err"
+  same "the last and the best checkpoint are the same" $run.ends.txt
+  same "and so is what the last one says" $run.rest.json
+  for file in vocab.tsv catalogue.jsonl; do check "its $file is the data set's" cmp data/$file "new/$run/$(cat new/$run/last)/$file"; done
+  # Initial weights are drawn by another rule since, so figures differ: the batches and the schedule are the same.
+  ask $run.again.jsonl >"$work/$run.again.jsonl" 2>"$work/.err"
+  check "its configuration makes a run of the same steps, tokens and learning rates ($run)" awk -f "$golden/agree.awk" -v mode=json \
+    -v without="$volatile|loss|grad_norm|accuracy|hr@|ndcg@|mrr" "$golden/answers/$run.metrics.jsonl" "$work/$run.again.jsonl"
+done
+
+same "a step that was not finite fails in the same place" c.replay.txt
+same "with the same tensors on its way" c.trace.txt
+
+# A bundle of then: what it holds, and what it answers.
+for run in a b; do
+  case $run in
+  a) what="dot products, [CLS] and [SEP]" which=best ;;
+  b) what="cosine, positions from the end" which=last ;;
+  esac
+  same "a bundle of version 0.1.0 is shown as it was ($what)" $run.bundle.inspect.json
+  same "souk-infer says of it what it said" $run.bundle.info.json
+  same "ranked lists are the same" $run.bundle.lists.jsonl
+  same "scores too" $run.bundle.scores.jsonl
+  same "user vectors too" $run.bundle.users.txt
+  same "and so are items and their counts" $run.bundle.items.jsonl
+
+  # The checkpoint exported today, which is that bundle again.
+  mv $run.bundle then.bundle
+  check "the checkpoint is exported" "$souk" export $run $run.bundle --which $which
+  for file in config.json model.safetensors vocab.tsv catalogue.jsonl; do
+    check "its $file has the same bytes" cmp then.bundle/$file $run.bundle/$file
+  done
+  header=$((8 + $(od -An -N8 -t u8 then.bundle/items.safetensors)))
+  check "its items.safetensors has the same header" cmp -n $header then.bundle/items.safetensors $run.bundle/items.safetensors
+  check "its souk.json says the same" awk -f "$golden/agree.awk" -v mode=json \
+    -v without='created_by|items.safetensors/sha256' then.bundle/souk.json $run.bundle/souk.json
+  same "it ranks as that of then" $run.bundle.lists.jsonl
+  same "with the same items and counts" $run.bundle.items.jsonl
+  rm -rf $run.bundle && mv then.bundle $run.bundle
+done
+check "nothing of yesterday's was written to" cmp contents <(contents)
+
+# The comparison itself: what is not the same is told.
+differs() { # TEXT ANSWER SED
+  sed -E "$3" "$golden/answers/$2" >changed
+  ! cmp -s changed "$golden/answers/$2" || { echo "sed changed nothing"; return 1; }
+  ! agrees "$golden/answers/$2" "$PWD/changed" >told || { echo "it was not noticed"; return 1; }
+  grep -qF -- "$1" told || { cat told; return 1; }
+}
+check "another loss would be noticed" differs "/loss: was " a.metrics.jsonl '7s/"loss":3\.4/"loss":3.5/'
+check "another step too" differs "/step: was 20, is 21" b.rest.json 's/"step": 20,/"step": 21,/'
+check "a field that is missing" differs "/cls_accuracy: was " a.metrics.jsonl '1s/,"cls_accuracy":[^}]*//'
+check "two items that change places" differs "/items/0: was " b.bundle.lists.jsonl '1s/"i32","i26"/"i26","i32"/'
+check "another number in a vector" differs "line 2: was " a.users.txt '2s/^(-?[0-9]\.[0-9]{3})[0-9]/\19999/'
+check "a line that is missing" differs "lines: was " c.replay.txt '$d'
+finish
