@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "model/checkpoint.h"
 
-enum { HEADER_ALIGNMENT = 64, ITEM_BLOCK = 4096, MAX_TENSORS = 3 * MAX_PARAMS };
+enum { HEADER_ALIGNMENT = 64, ITEM_BLOCK = 4096 };
 
 typedef struct entry { // of model.safetensors
   char name[PARAM_NAME + 16];
@@ -133,7 +133,7 @@ static status write_model(exporter *x) {
   entry *e;
   int32_t n = 0;
   TRY(file_path(x, "model.safetensors", path));
-  TRY(mem_new(&e, MAX_TENSORS, sizeof *e, "a table of tensors"));
+  TRY(mem_new(&e, 3 * (size_t)s->count, sizeof *e, "a table of tensors"));
   status rc = OK;
   for (int32_t i = s->count - 1; i >= 0; i--) n += describe(s, &s->items[i], e + n); // embeddings first
   for (int32_t i = 0; rc == OK && i < n; i++) rc = check_entry(x, &e[i]);

@@ -10,105 +10,66 @@
 
 // ---- parameters ----------------------------------------------------------------------------------------------
 
-typedef struct param_spec {
-  int64_t rows, columns; // rows 0: a vector
-  param_init init;
-  bool decay;
-  int32_t bucket;
-} param_spec;
-
-static int32_t add_param(model *m, param_spec s, const char *name) {
-  param_set *set = &m->params;
-  param *p = &m->param_items[set->count];
-  snprintf(p->name, sizeof p->name, "%.*s", PARAM_NAME - 1, name);
-  p->ndim = s.rows > 0 ? 2 : 1;
-  p->shape[0] = s.rows > 0 ? s.rows : s.columns;
-  p->shape[1] = s.rows > 0 ? s.columns : 1;
-  p->size = p->shape[0] * p->shape[1];
-  p->trainable = true;
-  p->decay = s.decay;
-  p->lr_scale = 1.0f;
-  p->kind = PARAM_REPLICATED;
-  p->init = s.init;
-  p->parts = 1;
-  p->bucket = s.bucket;
-  p->offset = set->elements;
-  set->elements += (p->size + 63) / 64 * 64;
-  return set->count++;
-}
-
-static int32_t add_matrix(model *m, int32_t bucket, const char *prefix, const char *name, int64_t out,
-                          int64_t in) {
-  char full[PARAM_NAME * 2];
-  snprintf(full, sizeof full, "%s%s", prefix, name);
-  return add_param(m, (param_spec){out, in, INIT_NORMAL, true, bucket}, full);
-}
-
-static int32_t add_vector(model *m, int32_t bucket, const char *prefix, const char *name, int64_t n,
-                          param_init init) {
-  char full[PARAM_NAME * 2];
-  snprintf(full, sizeof full, "%s%s", prefix, name);
-  return add_param(m, (param_spec){0, n, init, false, bucket}, full);
-}
-
 // In the order in which the backward pass finishes the gradients: heads, layers from the last, embeddings, and the
 // tied word table, a bucket of its own.
-static void describe_params(model *m) {
+static status describe_params(model *m) {
+  param_set *const s = &m->params;
   const model_config *c = &m->c;
   const int64_t H = c->hidden, F = c->intermediate, V = c->vocab_size;
   const char *const cls = "cls.", *const mlm = "cls.predictions.", *const bert = "bert.";
-  int32_t bucket = 0;
+  params_next_bucket(s);
   if (c->pooler) {
-    m->nsp_w = add_matrix(m, bucket, cls, "seq_relationship.weight", 2, H);
-    m->nsp_b = add_vector(m, bucket, cls, "seq_relationship.bias", 2, INIT_ZERO);
-    m->pooler_w = add_matrix(m, bucket, bert, "pooler.dense.weight", H, H);
-    m->pooler_b = add_vector(m, bucket, bert, "pooler.dense.bias", H, INIT_ZERO);
+    m->nsp_w = param_add_matrix(s, cls, "seq_relationship.weight", 2, H);
+    m->nsp_b = param_add_vector(s, cls, "seq_relationship.bias", 2, INIT_ZERO);
+    m->pooler_w = param_add_matrix(s, bert, "pooler.dense.weight", H, H);
+    m->pooler_b = param_add_vector(s, bert, "pooler.dense.bias", H, INIT_ZERO);
   }
-  m->mlm_bias = add_vector(m, bucket, mlm, "bias", V, INIT_ZERO);
-  m->mlm_norm_w = add_vector(m, bucket, mlm, "transform.LayerNorm.weight", H, INIT_ONE);
-  m->mlm_norm_b = add_vector(m, bucket, mlm, "transform.LayerNorm.bias", H, INIT_ZERO);
-  m->mlm_w = add_matrix(m, bucket, mlm, "transform.dense.weight", H, H);
-  m->mlm_b = add_vector(m, bucket, mlm, "transform.dense.bias", H, INIT_ZERO);
+  m->mlm_bias = param_add_vector(s, mlm, "bias", V, INIT_ZERO);
+  m->mlm_norm_w = param_add_vector(s, mlm, "transform.LayerNorm.weight", H, INIT_ONE);
+  m->mlm_norm_b = param_add_vector(s, mlm, "transform.LayerNorm.bias", H, INIT_ZERO);
+  m->mlm_w = param_add_matrix(s, mlm, "transform.dense.weight", H, H);
+  m->mlm_b = param_add_vector(s, mlm, "transform.dense.bias", H, INIT_ZERO);
   if (c->pre_norm) {
-    m->final_norm_w = add_vector(m, bucket, bert, "encoder.ln.weight", H, INIT_ONE);
-    m->final_norm_b = add_vector(m, bucket, bert, "encoder.ln.bias", H, INIT_ZERO);
+    m->final_norm_w = param_add_vector(s, bert, "encoder.ln.weight", H, INIT_ONE);
+    m->final_norm_b = param_add_vector(s, bert, "encoder.ln.bias", H, INIT_ZERO);
   }
   for (int64_t i = c->layers - 1; i >= 0; i--) {
     layer_params *p = &m->layer_param[i];
     char prefix[PARAM_NAME];
     snprintf(prefix, sizeof prefix, "bert.encoder.layer.%lld.", (long long)i);
-    bucket++;
+    params_next_bucket(s);
     p->norm2_w =
-        add_vector(m, bucket, prefix, c->pre_norm ? "ln.weight" : "output.LayerNorm.weight", H, INIT_ONE);
-    p->norm2_b =
-        add_vector(m, bucket, prefix, c->pre_norm ? "ln.bias" : "output.LayerNorm.bias", H, INIT_ZERO);
-    p->ffn2_w = add_matrix(m, bucket, prefix, "output.dense.weight", H, F);
-    p->ffn2_b = add_vector(m, bucket, prefix, "output.dense.bias", H, INIT_ZERO);
-    p->ffn1_w = add_matrix(m, bucket, prefix, "intermediate.dense.weight", F, H);
-    p->ffn1_b = add_vector(m, bucket, prefix, "intermediate.dense.bias", F, INIT_ZERO);
-    p->norm1_w =
-        add_vector(m, bucket, prefix,
-                   c->pre_norm ? "attention.ln.weight" : "attention.output.LayerNorm.weight", H, INIT_ONE);
-    p->norm1_b =
-        add_vector(m, bucket, prefix, c->pre_norm ? "attention.ln.bias" : "attention.output.LayerNorm.bias",
-                   H, INIT_ZERO);
-    p->out_w = add_matrix(m, bucket, prefix, "attention.output.dense.weight", H, H);
-    p->out_b = add_vector(m, bucket, prefix, "attention.output.dense.bias", H, INIT_ZERO);
-    p->qkv_w = add_matrix(m, bucket, prefix, "attention.self.qkv.weight", 3 * H, H);
-    p->qkv_b = add_vector(m, bucket, prefix, "attention.self.qkv.bias", 3 * H, INIT_ZERO);
-    m->param_items[p->qkv_w].parts = m->param_items[p->qkv_b].parts = 3;
+        param_add_vector(s, prefix, c->pre_norm ? "ln.weight" : "output.LayerNorm.weight", H, INIT_ONE);
+    p->norm2_b = param_add_vector(s, prefix, c->pre_norm ? "ln.bias" : "output.LayerNorm.bias", H, INIT_ZERO);
+    p->ffn2_w = param_add_matrix(s, prefix, "output.dense.weight", H, F);
+    p->ffn2_b = param_add_vector(s, prefix, "output.dense.bias", H, INIT_ZERO);
+    p->ffn1_w = param_add_matrix(s, prefix, "intermediate.dense.weight", F, H);
+    p->ffn1_b = param_add_vector(s, prefix, "intermediate.dense.bias", F, INIT_ZERO);
+    p->norm1_w = param_add_vector(
+        s, prefix, c->pre_norm ? "attention.ln.weight" : "attention.output.LayerNorm.weight", H, INIT_ONE);
+    p->norm1_b = param_add_vector(
+        s, prefix, c->pre_norm ? "attention.ln.bias" : "attention.output.LayerNorm.bias", H, INIT_ZERO);
+    p->out_w = param_add_matrix(s, prefix, "attention.output.dense.weight", H, H);
+    p->out_b = param_add_vector(s, prefix, "attention.output.dense.bias", H, INIT_ZERO);
+    const param_spec qkv_w = {.rows = 3 * H, .columns = H, .init = INIT_NORMAL, .decay = true, .parts = 3};
+    p->qkv_w = param_add(s, qkv_w, prefix, "attention.self.qkv.weight");
+    const param_spec qkv_b = {.columns = 3 * H, .init = INIT_ZERO, .parts = 3};
+    p->qkv_b = param_add(s, qkv_b, prefix, "attention.self.qkv.bias");
   }
-  bucket++;
+  params_next_bucket(s);
   const char *const emb = "bert.embeddings.";
-  m->emb_norm_w = add_vector(m, bucket, emb, "LayerNorm.weight", H, INIT_ONE);
-  m->emb_norm_b = add_vector(m, bucket, emb, "LayerNorm.bias", H, INIT_ZERO);
-  m->type_table = add_matrix(m, bucket, emb, "token_type_embeddings.weight", c->segments * c->event_types, H);
-  m->position_table = add_matrix(m, bucket, emb, "position_embeddings.weight", c->max_positions, H);
-  bucket++;
-  m->word_table = add_matrix(m, bucket, emb, "word_embeddings.weight", V, H);
-  if (m->run.row_sparse) m->param_items[m->word_table].kind = PARAM_ROW_SPARSE;
-  m->params.items = m->param_items;
-  m->params.buckets = bucket + 1;
+  m->emb_norm_w = param_add_vector(s, emb, "LayerNorm.weight", H, INIT_ONE);
+  m->emb_norm_b = param_add_vector(s, emb, "LayerNorm.bias", H, INIT_ZERO);
+  m->type_table = param_add_matrix(s, emb, "token_type_embeddings.weight", c->segments * c->event_types, H);
+  m->position_table = param_add_matrix(s, emb, "position_embeddings.weight", c->max_positions, H);
+  params_next_bucket(s);
+  const param_spec words = {.rows = V,
+                            .columns = H,
+                            .init = INIT_NORMAL,
+                            .decay = true,
+                            .kind = m->run.row_sparse ? PARAM_ROW_SPARSE : PARAM_REPLICATED};
+  m->word_table = param_add(s, words, emb, "word_embeddings.weight");
+  return params_lay_out(s);
 }
 
 // ---- the plan ------------------------------------------------------------------------------------------------
@@ -244,7 +205,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   // Row-sparse updates need a sampled loss: the full one touches every row.
   if (run->caps.negatives == 0) m->run.row_sparse = false;
   m->training = run->training;
-  if (12 * c->layers + 32 > MAX_PARAMS || 16 * c->layers + 64 > MAX_BUFFERS) {
+  if (16 * c->layers + 64 > MAX_BUFFERS) {
     rc =
         fail(ERR_ARGUMENT, "model.layers = %lld is more than this build's tables hold", (long long)c->layers);
     goto bad;
@@ -253,7 +214,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   TRY_GOTO(mem_new(&m->layer_param, (size_t)c->layers, sizeof *m->layer_param, "layer descriptors"), bad);
   TRY_GOTO(mem_new(&m->layers, (size_t)c->layers, sizeof *m->layers, "layer buffers"), bad);
   m->params.be = m->be;
-  describe_params(m);
+  TRY_GOTO(describe_params(m), bad);
   plan_buffers(m);
   TRY_GOTO(encoder_check(m, &m->scratch_bytes), bad);
   TRY_GOTO(heads_check(m, &m->scratch_bytes), bad);
@@ -306,6 +267,7 @@ void model_free(model *m) {
     m->be->mem_free(m->ctx, m->arena);
     m->be->close(m->ctx);
   }
+  params_free(&m->params);
   free(m->layer_param);
   free(m->layers);
   free(m);

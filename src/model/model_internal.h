@@ -36,7 +36,6 @@ struct model {
   const backend *be;
   op_ctx *ctx;
   param_set params;
-  param param_items[MAX_PARAMS];
   layer_params *layer_param; // [layers]
   int32_t nsp_w, nsp_b, pooler_w, pooler_b, mlm_bias, mlm_w, mlm_b, mlm_norm_w, mlm_norm_b;
   int32_t final_norm_w, final_norm_b, emb_norm_w, emb_norm_b, type_table, position_table, word_table;

@@ -2,10 +2,73 @@
 #include "model/params.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
+
+// ---- describing ----------------------------------------------------------------------------------------------
+
+void params_next_bucket(param_set *s) {
+  s->buckets++;
+}
+
+static status append(param_set *s, const char *prefix, const char *name) {
+  TRY(mem_grow(&s->items, &s->cap, (size_t)s->count + 1, sizeof *s->items, "parameter descriptors"));
+  char *to = s->items[s->count].name;
+  if (snprintf(to, PARAM_NAME, "%s%s", prefix, name) >= PARAM_NAME)
+    return fail(ERR_INTERNAL, "the parameter's name %s%s is longer than %d characters", prefix, name,
+                PARAM_NAME - 1);
+  if (param_find(s, to) != NULL) return fail(ERR_INTERNAL, "the parameter %s is described twice", to);
+  return OK;
+}
+
+int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char *name) {
+  if (s->added != OK) return -1;
+  s->added = append(s, prefix, name);
+  if (s->added != OK) return -1;
+  param *p = &s->items[s->count];
+  p->ndim = spec.rows > 0 ? 2 : 1;
+  p->shape[0] = spec.rows > 0 ? spec.rows : spec.columns;
+  p->shape[1] = spec.rows > 0 ? spec.columns : 1;
+  p->size = p->shape[0] * p->shape[1];
+  p->trainable = true;
+  p->decay = spec.decay;
+  p->lr_scale = 1.0f;
+  p->kind = spec.kind;
+  p->init = spec.init;
+  p->parts = spec.parts > 0 ? spec.parts : 1;
+  p->bucket = s->buckets - 1;
+  p->offset = 0;
+  return s->count++;
+}
+
+int32_t param_add_matrix(param_set *s, const char *prefix, const char *name, int64_t out, int64_t in) {
+  return param_add(s, (param_spec){.rows = out, .columns = in, .init = INIT_NORMAL, .decay = true}, prefix,
+                   name);
+}
+
+int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int64_t n, param_init init) {
+  return param_add(s, (param_spec){.columns = n, .init = init}, prefix, name);
+}
+
+status params_lay_out(param_set *s) {
+  TRY(s->added);
+  s->elements = 0;
+  for (int32_t i = 0; i < s->count; i++) {
+    s->items[i].offset = s->elements;
+    s->elements += (s->items[i].size + 63) / 64 * 64;
+  }
+  return OK;
+}
+
+void params_free(param_set *s) {
+  free(s->items);
+  s->items = NULL;
+}
+
+// ---- use -----------------------------------------------------------------------------------------------------
 
 const param *param_find(const param_set *s, const char *name) {
   for (int32_t i = 0; i < s->count; i++)

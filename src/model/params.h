@@ -10,7 +10,7 @@
 typedef enum param_kind { PARAM_REPLICATED, PARAM_ROW_SPARSE, PARAM_VOCAB_SHARDED } param_kind;
 typedef enum param_init { INIT_NORMAL, INIT_ZERO, INIT_ONE } param_init;
 
-enum { PARAM_NAME = 96, MAX_PARAMS = 4096 };
+enum { PARAM_NAME = 96 };
 
 typedef struct param {
   char
@@ -33,13 +33,38 @@ typedef struct param_set {
   const backend *be;
   op_ctx *ctx;
   int32_t count, buckets;
-  param *items;         // [count]
+  param *items; // [count]; moves while parameters are added, so keep indices until then
+  size_t cap;
+  status added;         // the first error of param_add, told by params_lay_out
   int64_t elements;     // of each arena
   float *master, *grad; // backend memory [elements]
   float *m, *v;         // optimiser moments; NULL until params_make_moments
   act *compute;         // compute copies; the master itself where act is float
   uint8_t *touched;     // row flags of the row-sparse parameters, one after the other; NULL: none
 } param_set;
+
+// ---- describing: begin a bucket, add what it holds, and so on; params_lay_out ends it ----
+
+typedef struct param_spec {
+  int64_t rows, columns; // rows 0: a vector of `columns` elements
+  param_init init;
+  bool decay;
+  param_kind kind;
+  int32_t parts; // 0 counts as 1
+} param_spec;
+// Parameters added from now on belong to the next bucket.
+void params_next_bucket(param_set *s);
+// Adds a parameter `prefix`name and returns its index. What cannot be added (no memory, a name that is too long or there
+// already) is told by params_lay_out, so that a list of parameters reads like one; the index is then -1.
+int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char *name);
+// The usual two: a matrix [out,in] with weight decay, drawn from the normal distribution, and a vector [n] without decay.
+int32_t param_add_matrix(param_set *s, const char *prefix, const char *name, int64_t out, int64_t in);
+int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int64_t n, param_init init);
+// After the last one: gives every parameter its place in the arenas.
+status params_lay_out(param_set *s);
+void params_free(param_set *s); // the descriptors
+
+// ---- use ----
 
 const param *param_find(const param_set *s, const char *name); // NULL: not there
 static inline float *param_master(const param_set *s, const param *p) {
