@@ -52,7 +52,8 @@ cudaError_t launch_adamw(const launch *l, const optim_params *p);
 cudaError_t launch_lamb(const launch *l, const optim_params *p);
 size_t launch_optim_scratch(const optim_params *p);
 
-// The matmul x w^T is in pre or, where that is NULL, in y: pre += b, y = activation of that.
+// The matmul x w^T is in pre or, where that is NULL, in y (with y_add: added to what y held): pre += b, y = activation of
+// that.
 cudaError_t launch_bias_activation(const launch *l, const linear_params *p);
 // dy becomes the gradient before the activation, 0 in rows past the live count; db (may be NULL) += its column sums.
 cudaError_t launch_bias_activation_backward(const launch *l, const linear_params *p);

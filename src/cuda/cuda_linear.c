@@ -1,6 +1,7 @@
 // y = activation(x w^T + b): the matmuls here, bias, activation and column sums in kernels/bias_activation.cu.
 //
-// Forward: the matmul goes where z is kept (pre, or else y), then one kernel makes y of it.
+// Forward: the matmul goes where z is kept (pre, or else y), then one kernel makes y of it. With y_add it is added to what y
+// holds, and the kernel adds the bias.
 // Backward: one kernel turns dy into dz and leaves column sums for db; then dx = dz w and dw += dz^T x.
 //
 // Outside of a graph the matmuls take the live rows. A captured graph serves every batch, so its matmuls take whole
@@ -33,7 +34,7 @@ status cuda_linear_forward(op_ctx *ctx, const linear_params *p) {
                          .c = q.pre != NULL ? q.pre : q.y,
                          .ldc = p->out,
                          .alpha = 1.0f,
-                         .beta = 0.0f};
+                         .beta = p->y_add ? 1.0f : 0.0f};
   TRY(cuda_matmul(ctx, &z, WORKSPACE_AT));
   return cuda_check(launch_bias_activation(&ctx->at, &q), "launch bias and activation");
 }

@@ -138,12 +138,13 @@ typedef struct linear_params {
   activation kind;
   act *pre;    // [n,out] w in forward, r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
                // in evaluation
-  act *y;      // [n,out] w in forward; r in backward for ACT_TANH
+  act *y;      // [n,out] w in forward (a with y_add); r in backward for ACT_TANH
   act *dy;     // [n,out] rw in backward: becomes the gradient before the activation
   act *dx;     // [n,in] w; NULL: not wanted
   float *dw;   // [out,in] a; NULL: not wanted (frozen)
   float *db;   // [out] a; NULL: not wanted
   bool dx_add; // dx is accumulated into instead
+  bool y_add;  // y is accumulated into instead: y += x w^T + b; only with ACT_NONE
 } linear_params;
 
 // Softmax attention inside each sequence: out = dropout(softmax(scale q k^T)) v. Probabilities are never kept;

@@ -40,6 +40,8 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
   case OP_LINEAR: {
     const linear_params *p = params;
     if (p->in < 1) return bad_shape(name, "linear", "in", p->in);
+    if (p->y_add && p->kind != ACT_NONE)
+      return fail(ERR_UNSUPPORTED, "the %s backend's linear adds into y only without an activation", name);
     return p->out < 1 ? bad_shape(name, "linear", "out", p->out) : OK;
   }
   case OP_ATTENTION: {

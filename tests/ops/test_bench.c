@@ -103,6 +103,9 @@ static void test_linear(void **unused) {
   // dy read and rewritten, z; db; w; dx added to; x; dw added to.
   check_same(backward.bytes,
              3 * 402653184.0 + 2 * 12288.0 + 9437184.0 + 2 * 100663296.0 + 100663296.0 + 2 * 9437184.0);
+  const op_params added = {.linear = {.n = {ROWS_TOKENS, T}, .in = 8, .out = H, .y_add = true}};
+  check_same(op_cost_of(INDEX_linear_forward, &added, &base, 4).bytes,
+             32768.0 * 8 * 4 + 768.0 * 8 * 4 + 2 * 100663296.0); // x, w, y read and written
   const op_cost plain = base_cost("projection", INDEX_linear_backward, 4);
   check_same(plain.bytes, 3 * 100663296.0 + 2 * 3072.0 + 3 * 2359296.0); // dy, dx, x; w, dw twice
 }

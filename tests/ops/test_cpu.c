@@ -29,6 +29,10 @@ static void test_supports(void **unused) {
               "linear does not support in = 0");
   check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 0}), ERR_UNSUPPORTED,
               "linear does not support out = 0");
+  check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .y_add = true}));
+  for (int kind = ACT_GELU_TANH; kind <= ACT_TANH; kind++)
+    check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = kind, .y_add = true}),
+                ERR_UNSUPPORTED, "linear adds into y only without an activation");
   check_ok(ask(OP_ATTENTION, &(attention_params){.heads = 4095, .head_size = 512}));
   check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 4096, .head_size = 64}), ERR_UNSUPPORTED,
               "heads = 4096");

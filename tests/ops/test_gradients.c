@@ -7,6 +7,10 @@
 #include "ops/check/harness.h"
 #include "ops/check/reference.h"
 
+static bool is_forward_output(const tensor *t) {
+  return (t->role == SAVED || t->role == SUMMED) && t->derivative != 0;
+}
+
 // What the forward pass feeds into the loss: the losses of the results, and each output times its given gradient.
 static double loss(const fixture *f, const column *c) {
   step_result r;
@@ -14,7 +18,7 @@ static double loss(const fixture *f, const column *c) {
   double sum = r.mlm_loss * (double)f->state.mlm_scale + r.cls_loss * (double)f->state.cls_scale;
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     const tensor *t = &f->t[k];
-    if (t->role != SAVED || t->derivative == 0 || c->at[k] == NULL || c->at[t->derivative] == NULL) continue;
+    if (!is_forward_output(t) || c->at[k] == NULL || c->at[t->derivative] == NULL) continue;
     const size_t n = (size_t)t->n.cap * (size_t)t->width;
     double *y = calloc(n, sizeof *y);
     assert_non_null(y);
@@ -32,6 +36,8 @@ static double loss_at(const suite *s, int32_t i, fixture *f, column *c, int32_t 
   check_ok(column_write(c, f, k, FILL_FINITE));
   f->t[k].values[at] = was;
   check_ok(c->be->result_clear(c->ctx));
+  for (int32_t y = 1; y < MAX_TENSORS; y++) // what is added to begins anew
+    if (f->t[y].role == SUMMED && f->t[y].derivative != 0) check_ok(column_write(c, f, y, FILL_FINITE));
   check_ok(column_pass(c, s, i, f, FORWARD));
   const double sum = loss(f, c);
   check_ok(column_write(c, f, k, FILL_FINITE));

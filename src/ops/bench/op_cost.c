@@ -43,7 +43,7 @@ static op_cost norm_backward(const norm_params *p, const batch_facts *f, double 
 
 static op_cost linear_forward(const linear_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), in = p->in, out = p->out;
-  const double made = p->pre != NULL ? 2 : 1;
+  const double made = p->pre != NULL || p->y_add ? 2 : 1; // z and y, or y read and written
   return (op_cost){A * (n * in + in * out + (p->b != NULL ? out : 0) + made * n * out), 2 * n * in * out};
 }
 

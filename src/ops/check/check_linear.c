@@ -9,7 +9,7 @@ typedef struct linear_case {
   rows_kind rows;
   int32_t n, slack, in, out;
   activation kind;
-  enum { ALL = 0, NO_BIAS = 1, NO_DX = 2, ADD_DX = 4, FROZEN = 8, EVALUATION = 16 } how;
+  enum { ALL = 0, NO_BIAS = 1, NO_DX = 2, ADD_DX = 4, FROZEN = 8, EVALUATION = 16, ADD_Y = 32 } how;
 } linear_case;
 
 static const linear_case cases[] = {
@@ -31,6 +31,13 @@ static const linear_case cases[] = {
     {ROWS_TOKENS, 1025, 11, 20, 36, ACT_GELU_TANH, ALL},
     {ROWS_TOKENS, 257, 255, 64, 192, ACT_NONE, ALL},
     {ROWS_TOKENS, 65, 0, 36, 17, ACT_TANH, NO_BIAS + NO_DX},
+    // What an adapter adds to a layer's output.
+    {ROWS_TOKENS, 1, 0, 1, 1, ACT_NONE, ADD_Y},
+    {ROWS_TOKENS, 97, 7, 8, 60, ACT_NONE, ADD_Y + NO_BIAS},
+    {ROWS_TOKENS, 97, 31, 3, 33, ACT_NONE, ADD_Y + ADD_DX},
+    {ROWS_MASKED, 33, 5, 36, 97, ACT_NONE, ADD_Y + FROZEN},
+    {ROWS_SEQS, 0, 6, 20, 36, ACT_NONE, ADD_Y},
+    {ROWS_TOKENS, 301, 19, 64, 192, ACT_NONE, ADD_Y + NO_BIAS + EVALUATION},
     // Real sizes, when repeated.
     {ROWS_TOKENS, 67, 0, 768, 3072, ACT_GELU_TANH, ALL},
     {ROWS_TOKENS, 61, 0, 3072, 768, ACT_NONE, ADD_DX},
@@ -43,10 +50,10 @@ static const int32_t repeated[] = {491, 539, 251, 83, 1};
 static void label(int32_t i, char text[LABEL]) {
   static const char *const kinds[] = {"no activation", "gelu_new", "gelu", "tanh"};
   const linear_case *k = &cases[i];
-  snprintf(text, LABEL, "%d of %d rows, %d to %d, %s%s%s%s%s%s", k->n, k->n + k->slack, k->in, k->out,
+  snprintf(text, LABEL, "%d of %d rows, %d to %d, %s%s%s%s%s%s%s", k->n, k->n + k->slack, k->in, k->out,
            kinds[k->kind], k->how & NO_BIAS ? ", no bias" : "", k->how & NO_DX ? ", no dx" : "",
            k->how & ADD_DX ? ", dx added" : "", k->how & FROZEN ? ", frozen" : "",
-           k->how & EVALUATION ? ", evaluation" : "");
+           k->how & EVALUATION ? ", evaluation" : "", k->how & ADD_Y ? ", y added" : "");
 }
 
 static void setup(int32_t i, fixture *f) {
@@ -63,7 +70,9 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, W, (tensor){ACTS("w", GIVEN, out, k->in), .spread = 2 / sqrt(k->in), .derivative = DW});
   fixture_put(f, B, (tensor){ACTS("b", GIVEN, one, k->out), .derivative = DB, .absent = no_bias});
   fixture_put(f, PRE, (tensor){ACTS("pre", SAVED, n, k->out), .absent = !gelu || evaluation});
-  fixture_put(f, Y, (tensor){ACTS("y", SAVED, n, k->out), .derivative = evaluation ? 0 : DY});
+  fixture_put(
+      f, Y,
+      (tensor){ACTS("y", k->how & ADD_Y ? SUMMED : SAVED, n, k->out), .derivative = evaluation ? 0 : DY});
   if (evaluation) return;
   fixture_put(f, DY, (tensor){ACTS("dy", REWRITTEN, n, k->out), .gradient = true});
   fixture_put(
@@ -90,7 +99,8 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
                               .dx = c->at[DX],
                               .dw = c->at[DW],
                               .db = c->at[DB],
-                              .dx_add = (k->how & ADD_DX) != 0};
+                              .dx_add = (k->how & ADD_DX) != 0,
+                              .y_add = (k->how & ADD_Y) != 0};
 }
 
 // An evaluation has no backward pass.

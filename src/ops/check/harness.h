@@ -28,12 +28,11 @@ typedef struct tensor {
   int32_t live_width;    // of these, live ones; 0: all
   double center, spread; // values are center + spread * normal; spread 0: 1
   double terms; // size of the terms that it is the sum of, where they cancel; 0: its own largest element
-  int32_t
-      derivative; // of a GIVEN tensor: the one that holds its gradient; of a SAVED one: the one given; 0: none
-  int32_t alias;  // shares memory with this tensor in the backend under test; 0: no
-  bool across;    // its columns are the batch's tokens
-  bool gradient;  // GIVEN, CONSUMED or REWRITTEN: results are linear in it
-  bool absent;    // NULL
+  int32_t derivative; // of a GIVEN tensor: the one that holds its gradient; of an output: the given; 0: none
+  int32_t alias;      // shares memory with this tensor in the backend under test; 0: no
+  bool across;        // its columns are the batch's tokens
+  bool gradient;      // GIVEN, CONSUMED or REWRITTEN: results are linear in it
+  bool absent;        // NULL
   double *
       values; // [n.cap * width] what it holds before the first pass; of a grown fixture what the small one had
 } tensor;

@@ -210,7 +210,8 @@ static status linear_forward(op_ctx *ctx, const linear_params *p) {
         z += operand(ctx, reals(p->x)[i * p->in + j]) * operand(ctx, reals(p->w)[(int64_t)o * p->in + j]);
       if (p->b != NULL) z += reals(p->b)[o];
       if (p->pre != NULL) reals(p->pre)[i * p->out + o] = z;
-      reals(p->y)[i * p->out + o] = activate(p->kind, z);
+      REAL *y = &reals(p->y)[i * p->out + o];
+      *y = activate(p->kind, z) + (p->y_add ? *y : 0);
     }
   return OK;
 }

@@ -1,4 +1,4 @@
-// y = activation(x w^T + b), and its backward pass.
+// y = activation(x w^T + b), or y += x w^T + b, and its backward pass.
 //
 // Rows are split among threads above BLAS, and each thread goes through its rows in blocks that stay in its cache,
 // so that bias and activation cost no pass over memory. dw is split by its own rows (the outputs), so no two
@@ -51,7 +51,7 @@ status cpu_linear_forward(op_ctx *ctx, const linear_params *p) {
       const int64_t stop = at + BLOCK_ROWS < end ? at + BLOCK_ROWS : end;
       float *to = (pre != NULL ? pre : y) + (size_t)at * (size_t)p->out;
       cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, (int)(stop - at), p->out, p->in, 1.0f,
-                  x + (size_t)at * (size_t)p->in, p->in, w, p->in, 0.0f, to, p->out);
+                  x + (size_t)at * (size_t)p->in, p->in, w, p->in, p->y_add ? 1.0f : 0.0f, to, p->out);
       epilogue(p, at, stop, y, pre);
     }
   }
