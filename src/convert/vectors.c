@@ -240,14 +240,15 @@ static status add_sequence(token_writer *w, const json_t *j) {
                 (long long)w->line, (long long)n, (long long)c->max_positions);
   if (types != NULL && (int64_t)json_array_size(types) != n)
     return bad_line(w, "\"types\" must name a token type for each token");
+  const seq_layout layout = model_layout(c);
   batch *b = w->b;
   if (!batch_has_room(b, (int32_t)n)) TRY(flush_tokens(w));
   const int32_t begin = b->tokens;
   for (int32_t i = 0; i < (int32_t)n; i++) {
     TRY(read_token(w, json_array_get(tokens, (size_t)i), &b->ids[begin + i]));
     TRY(read_type(w, types, (size_t)i, &b->types[begin + i]));
-    b->positions[begin + i] = c->positions_from_end ? (int32_t)n - 1 - i : i;
   }
+  sequence_positions(&layout, (int32_t)n, b->positions + begin);
   batch_end_sequence(b, (int32_t)n, w->n++);
   return OK;
 }

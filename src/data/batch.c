@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
-#include "data/vocab.h"
 #include "ops/ops.h"
 
 enum { ALIGNED = 256 }; // as device memory is
@@ -131,18 +130,6 @@ void batch_clear(batch *b) {
 
 // ---- sequences -----------------------------------------------------------------------------------------------
 
-static void put(batch *b, const seq_layout *layout, int32_t token, int32_t segment, int32_t event) {
-  const int32_t row = b->tokens++;
-  b->ids[row] = token;
-  b->types[row] = segment * layout->n_event_types + (event < layout->n_event_types ? event : 0);
-}
-
-static void put_segment(batch *b, const seq_layout *layout, const batch_input *in, int32_t keep,
-                        int32_t segment) {
-  for (int32_t i = in->n - keep; i < in->n; i++)
-    put(b, layout, in->tokens[i], segment, in->events != NULL ? in->events[i] : 0);
-}
-
 bool batch_has_room(const batch *b, int32_t n) {
   return b->tokens + n <= b->caps.tokens && b->seqs < b->caps.seqs &&
          b->n_work + batch_work(n) <= batch_max_work(b->caps);
@@ -158,44 +145,25 @@ void batch_end_sequence(batch *b, int32_t n, int64_t seq_id) {
   b->n_work += batch_work(n);
 }
 
-// Appends [CLS] a (extra) [SEP] b [SEP] or just a (extra); extra: a [MASK] after a.
 static bool append(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
-                   bool query, int64_t seq_id, int32_t *first, int32_t *kept) {
-  const int32_t specials = (layout->cls_sep ? 2 + (second != NULL) : 0) + query;
-  const int32_t room = layout->max_positions - specials;
-  if (room < 1 && !(room == 0 && query)) return false;
-  int32_t keep_a = a->n, keep_b = second != NULL ? second->n : 0;
-  if (second != NULL) { // the longer one gives way, from its old end
-    while (keep_a + keep_b > room) {
-      if (keep_a >= keep_b)
-        keep_a--;
-      else
-        keep_b--;
-    }
-  } else if (keep_a > room) {
-    keep_a = room;
-  }
-  const int32_t n = keep_a + keep_b + specials;
-  if (n < 1 || !batch_has_room(b, n)) return false;
+                   bool query, int64_t seq_id, seq_plan *plan) {
   const int32_t begin = b->tokens;
-  if (layout->cls_sep) put(b, layout, TOKEN_CLS, 0, 0);
-  if (first != NULL) *first = b->tokens;
-  if (kept != NULL) *kept = keep_a;
-  put_segment(b, layout, a, keep_a, 0);
-  if (query) put(b, layout, TOKEN_MASK, 0, 0);
-  if (layout->cls_sep) put(b, layout, TOKEN_SEP, 0, 0);
-  if (second != NULL) {
-    put_segment(b, layout, second, keep_b, 1);
-    if (layout->cls_sep) put(b, layout, TOKEN_SEP, 1, 0);
-  }
-  for (int32_t i = 0; i < n; i++) b->positions[begin + i] = layout->positions_from_end ? n - 1 - i : i;
-  batch_end_sequence(b, n, seq_id);
+  if (!sequence_plan(plan, layout, a->n, second != NULL ? second->n : NO_SECOND, query) ||
+      !batch_has_room(b, plan->rows))
+    return false;
+  sequence_write(plan, layout, a, second, b->ids + begin, b->types + begin, b->positions + begin);
+  batch_end_sequence(b, plan->rows, seq_id);
   return true;
 }
 
 bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
                int64_t seq_id, int32_t *first, int32_t *kept) {
-  return append(b, layout, a, second, false, seq_id, first, kept);
+  const int32_t begin = b->tokens;
+  seq_plan plan;
+  if (!append(b, layout, a, second, false, seq_id, &plan)) return false;
+  if (first != NULL) *first = begin + plan.first;
+  if (kept != NULL) *kept = plan.kept;
+  return true;
 }
 
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
@@ -210,10 +178,10 @@ bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
 
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
                      int32_t label) {
-  int32_t first, kept;
-  if (b->n_masked == b->caps.masked || !append(b, layout, history, NULL, true, seq_id, &first, &kept))
-    return false;
-  return batch_add_masked(b, first + kept, label, label >= 0 ? 1.0f : 0.0f);
+  const int32_t begin = b->tokens;
+  seq_plan plan;
+  if (b->n_masked == b->caps.masked || !append(b, layout, history, NULL, true, seq_id, &plan)) return false;
+  return batch_add_masked(b, begin + plan.mask, label, label >= 0 ? 1.0f : 0.0f);
 }
 
 void batch_finish(batch *b) {

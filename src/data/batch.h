@@ -6,15 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
-
-// How a history becomes a sequence of the model. Part of the model's configuration: inference must do the same.
-typedef struct seq_layout {
-  bool cls_sep;            // [CLS] a [SEP] (b [SEP]) as in BERT; without: just the items
-  bool positions_from_end; // position ids count from the last token (0) back; else from the first
-  int32_t max_positions;   // longest sequence, specials included; older tokens are dropped
-  int32_t n_event_types;   // token_type_id = segment * n_event_types + event
-  int32_t segments;        // that the model has token types for; pairs need 2
-} seq_layout;
+#include "format/sequence.h"
 
 typedef struct batch_caps {
   int32_t tokens, seqs, masked, negatives;
@@ -90,12 +82,7 @@ status batch_new(batch **out, batch_caps caps);
 void batch_free(batch *b); // NULL is safe
 void batch_clear(batch *b);
 
-// One event of a history as the model sees it.
-typedef struct batch_input {
-  const int32_t *tokens;
-  const uint8_t *events; // may be NULL: none
-  int32_t n;
-} batch_input;
+typedef seq_input batch_input;
 
 // Appends a sequence made of segment a and, when b is not NULL, segment b, in the given layout (specials,
 // types, positions, truncation at the old end). *first gets the batch row of a's first kept token, *kept how many

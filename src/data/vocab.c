@@ -7,8 +7,6 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-const char *const vocab_range_names[RANGE_COUNT] = {"special", "words", "attributes", "items"};
-
 typedef struct entry {
   size_t text; // offset in texts
   int64_t count;
@@ -97,10 +95,9 @@ static status vocab_empty(vocab **out) {
 }
 
 status vocab_new(vocab **out) {
-  static const char *const specials[TOKEN_SPECIALS] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
   TRY(vocab_empty(out));
   for (int i = 0; i < TOKEN_SPECIALS; i++) {
-    const status rc = vocab_add(*out, RANGE_SPECIAL, specials[i], 0, NULL);
+    const status rc = vocab_add(*out, RANGE_SPECIAL, special_tokens[i], 0, NULL);
     if (rc != OK) {
       vocab_free(*out);
       *out = NULL;

@@ -10,17 +10,7 @@
 #include <stdbool.h>
 #include "base/file.h"
 #include "base/status.h"
-
-enum { TOKEN_PAD = 0, TOKEN_UNK = 1, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, TOKEN_SPECIALS = 5 };
-
-typedef enum vocab_range {
-  RANGE_SPECIAL,
-  RANGE_WORDS,
-  RANGE_ATTRIBUTES,
-  RANGE_ITEMS,
-  RANGE_COUNT
-} vocab_range;
-extern const char *const vocab_range_names[RANGE_COUNT]; // "special", "words", "attributes", "items"
+#include "format/vocabulary.h"
 
 typedef struct vocab vocab;
 

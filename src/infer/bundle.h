@@ -6,12 +6,14 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include "format/sequence.h"
+#include "format/vocabulary.h"
 #include "infer/catalogue.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
 #include "infer/names.h"
 
-enum { EVENT_TYPES_MAX = 64, TOKEN_CLS = 2, TOKEN_SEP = 3, TOKEN_MASK = 4, SPECIAL_TOKENS = 5 };
+enum { EVENT_TYPES_MAX = 64 };
 enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_COUNT };
 extern const char *const bundle_file_names[FILE_COUNT];
 
@@ -45,8 +47,9 @@ struct souk_bundle {
   char *dir;
   // configuration
   int32_t hidden, layers, heads, head_size, intermediate, vocab_size, width; // width: W
-  int32_t max_positions, segments, types_per_segment, event_types, max_history;
-  bool cls_sep, positions_from_end, pre_norm, cosine, erf, pooler;
+  seq_layout layout;
+  int32_t event_types, max_history; // max_history: events that a query has room for
+  bool pre_norm, cosine, erf, pooler;
   float eps, inv_temperature;
   double inv_temperature_wide;
   int32_t first_item, items; // token id of item 0; I
@@ -64,7 +67,7 @@ struct souk_bundle {
   size_t arena_floats;
   const float *word;                            // [V,H], mapped where it is aligned
   float *word_copy;                             // where it is not
-  float *type, *position;                       // [types_per_segment,H], [max_positions,H]
+  float *type, *position;                       // [layout.n_event_types,H], [layout.max_positions,H]
   float *emb_norm_w, *emb_norm_b;               // [H]
   float *final_norm_w, *final_norm_b;           // [H] pre-norm only
   layer_weights *layer;                         // [L]

@@ -21,6 +21,8 @@ typedef struct chunk {
   const simd_table *k;
   int32_t T, S;                     // tokens, sequences; capacities while it is made
   int32_t *ids, *types, *positions; // [T]
+  int32_t *tokens;                  // [max_history] known events of the sequence that is being added
+  uint8_t *events;                  // [max_history]
   int32_t *begin, *mask;            // [S+1] first token of each sequence; [S] its token [MASK]
   float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
   float *x;                         // [T,H] the layer's input; post-norm: the same as stream
@@ -51,43 +53,32 @@ static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_
   return souk_find_event(b, h->event_names[i]);
 }
 
-static void put(chunk *c, int32_t token, int32_t event) {
-  c->ids[c->T] = token;
-  c->types[c->T++] = event;
-}
-
-// [CLS] history [MASK] [SEP], or history [MASK]: the newest known events that fit. Returns the number of
-// unknown ones.
+// Appends the query of a history: the newest known events that fit, and [MASK]. Returns the number of unknown ones.
 static int32_t add_sequence(chunk *c, const souk_history *h) {
   const souk_bundle *b = c->b;
   int32_t unknown = 0, kept = 0;
-  if (b->cls_sep) put(c, TOKEN_CLS, 0);
-  const int32_t first = c->T;
-  for (int32_t i = h->n - 1; i >= 0; i--) { // from the newest; turned round below
+  int32_t *tokens = c->tokens + b->max_history; // filled from the newest down, so that they end up in order
+  uint8_t *events = c->events + b->max_history;
+  for (int32_t i = h->n - 1; i >= 0; i--) {
     const int32_t item = history_item(b, h, i);
     unknown += item < 0;
     if (item < 0 || kept == b->max_history) continue;
-    put(c, b->first_item + item, history_event(b, h, i));
+    *--tokens = b->first_item + item;
+    *--events = (uint8_t)history_event(b, h, i);
     kept++;
   }
-  for (int32_t i = first, j = c->T - 1; i < j; i++, j--) {
-    const int32_t id = c->ids[i], type = c->types[i];
-    c->ids[i] = c->ids[j];
-    c->types[i] = c->types[j];
-    c->ids[j] = id;
-    c->types[j] = type;
-  }
-  c->mask[c->S] = c->T;
-  put(c, TOKEN_MASK, 0);
-  if (b->cls_sep) put(c, TOKEN_SEP, 0);
-  const int32_t begin = c->begin[c->S], n = c->T - begin;
-  for (int32_t i = 0; i < n; i++) c->positions[begin + i] = b->positions_from_end ? n - 1 - i : i;
+  const seq_input known = {tokens, events, kept};
+  seq_plan plan;
+  if (!sequence_plan(&plan, &b->layout, kept, NO_SECOND, true)) return unknown; // never: settings.c
+  sequence_write(&plan, &b->layout, &known, NULL, c->ids + c->T, c->types + c->T, c->positions + c->T);
+  c->mask[c->S] = c->T + plan.mask;
+  c->T += plan.rows;
   c->begin[++c->S] = c->T;
   return unknown;
 }
 
 static int32_t longest_possible(const souk_bundle *b, const souk_history *h) {
-  return (h->n < b->max_history ? h->n : b->max_history) + (b->cls_sep ? 3 : 1);
+  return (h->n < b->max_history ? h->n : b->max_history) + sequence_specials(&b->layout, false, true);
 }
 
 // ---- layers --------------------------------------------------------------------------------------------------
@@ -224,6 +215,8 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
       {&c->positions, T},
       {&c->begin, S + 1},
       {&c->mask, S},
+      {&c->tokens, (size_t)b->max_history},
+      {&c->events, ((size_t)b->max_history + 3) / 4},
       {&c->stream, T * H},
       {&c->x, b->pre_norm ? T * H : 0},
       {&c->qkv, T * 3 * H},

@@ -5,8 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-static const char *const specials[] = {"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"};
+#include "format/vocabulary.h"
 
 // FNV-1a from a start that nobody can know in advance: a hostile vocabulary cannot make every name collide.
 static uint64_t hash(const names *n, const char *text, size_t bytes) {
@@ -112,8 +111,9 @@ souk_status names_read(names *n, const char *data, size_t bytes, int32_t first, 
       rc = infer_fail(e, SOUK_ERR_FORMAT, "%s line %d: unknown escape or NUL in the token", path, line + 1);
       goto bad;
     }
-    if (line < (int32_t)(sizeof specials / sizeof *specials) && strcmp(text, specials[line]) != 0) {
-      rc = infer_fail(e, SOUK_ERR_FORMAT, "%s line %d: the token must be %s", path, line + 1, specials[line]);
+    if (line < TOKEN_SPECIALS && strcmp(text, special_tokens[line]) != 0) {
+      rc = infer_fail(e, SOUK_ERR_FORMAT, "%s line %d: the token must be %s", path, line + 1,
+                      special_tokens[line]);
       goto bad;
     }
     if (line >= first)

@@ -110,7 +110,7 @@ static souk_status read_header(souk_bundle *b, const document *d) {
 
 static souk_status read_event_names(souk_bundle *b, const document *d) {
   const jnode *types = find(d, "layout", "event_types");
-  if (types == NULL || types->kind != J_ARRAY || types->count < 1 || types->count > b->types_per_segment)
+  if (types == NULL || types->kind != J_ARRAY || types->count < 1 || types->count > b->layout.n_event_types)
     return bad_field(d, "layout", "event_types", "an array of 1 to \"types_per_segment\" names");
   for (const jnode *n = jtree_first(&d->tree, types); n != NULL; n = jtree_next(&d->tree, n)) {
     if (n->kind != J_STRING) return bad_field(d, "layout", "event_types", "an array of strings");
@@ -124,28 +124,28 @@ static souk_status read_event_names(souk_bundle *b, const document *d) {
 }
 
 static souk_status read_layout(souk_bundle *b, const document *d) {
-  PASS(get_bool(d, "layout", "cls_sep", &b->cls_sep));
-  PASS(get_bool(d, "layout", "positions_from_end", &b->positions_from_end));
-  PASS(get_int(d, "layout", "max_positions", b->cls_sep ? 3 : 1, 32768, &b->max_positions));
-  PASS(get_int(d, "layout", "segments", 1, 16, &b->segments));
-  PASS(get_int(d, "layout", "types_per_segment", 1, EVENT_TYPES_MAX, &b->types_per_segment));
-  b->max_history = b->max_positions - (b->cls_sep ? 3 : 1);
+  PASS(get_bool(d, "layout", "cls_sep", &b->layout.cls_sep));
+  const int32_t specials = sequence_specials(&b->layout, false, true);
+  PASS(get_bool(d, "layout", "positions_from_end", &b->layout.positions_from_end));
+  PASS(get_int(d, "layout", "max_positions", specials, 32768, &b->layout.max_positions));
+  PASS(get_int(d, "layout", "segments", 1, 16, &b->layout.segments));
+  PASS(get_int(d, "layout", "types_per_segment", 1, EVENT_TYPES_MAX, &b->layout.n_event_types));
+  b->max_history = b->layout.max_positions - specials;
   PASS(get_bool(d, "encoder", "pre_norm", &b->pre_norm));
   return read_event_names(b, d);
 }
 
 // Ranges lie one behind the other: special | words | attributes | items.
 static souk_status read_vocabulary(souk_bundle *b, const document *d, int32_t *size) {
-  static const char *const ranges[] = {"special", "words", "attributes", "items"};
   int64_t at = 0;
-  PASS(get_int(d, "vocabulary", "size", SPECIAL_TOKENS + 1, INT32_MAX, size));
-  for (int i = 0; i < 4; i++) {
-    const jnode *n = find(d, "vocabulary", ranges[i]), *begin = jtree_first(&d->tree, n),
+  PASS(get_int(d, "vocabulary", "size", TOKEN_SPECIALS + 1, INT32_MAX, size));
+  for (int i = 0; i < RANGE_COUNT; i++) {
+    const jnode *n = find(d, "vocabulary", vocab_range_names[i]), *begin = jtree_first(&d->tree, n),
                 *end = jtree_next(&d->tree, begin);
     if (n == NULL || n->kind != J_ARRAY || n->count != 2 || !begin->is_integer || !end->is_integer ||
         begin->integer != at || end->integer < at || end->integer > *size ||
-        (i == 0 && end->integer != SPECIAL_TOKENS))
-      return bad_field(d, "vocabulary", ranges[i],
+        (i == RANGE_SPECIAL && end->integer != TOKEN_SPECIALS))
+      return bad_field(d, "vocabulary", vocab_range_names[i],
                        "[begin, end), beginning where the range before ends and within \"size\"");
     b->first_item = (int32_t)begin->integer;
     at = end->integer;
@@ -246,8 +246,9 @@ static souk_status read_config(souk_bundle *b, const document *d, int32_t size) 
   PASS(get_int(d, "", "num_attention_heads", 1, 1024, &b->heads));
   PASS(get_int(d, "", "intermediate_size", 1, 1 << 20, &b->intermediate));
   PASS(get_int(d, "", "vocab_size", size, INT32_MAX, &b->vocab_size));
-  PASS(get_int(d, "", "max_position_embeddings", b->max_positions, b->max_positions, &positions));
-  const int64_t wanted = (int64_t)b->segments * b->types_per_segment;
+  PASS(get_int(d, "", "max_position_embeddings", b->layout.max_positions, b->layout.max_positions,
+               &positions));
+  const int64_t wanted = (int64_t)b->layout.segments * b->layout.n_event_types;
   PASS(get_int(d, "", "type_vocab_size", wanted, wanted, &types));
   PASS(get_number(d, "", "layer_norm_eps", 1e-20, 1, &eps));
   PASS(get_string(d, "", "hidden_act", &act));

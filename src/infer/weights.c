@@ -172,9 +172,10 @@ static souk_status walk(loader *l) {
   souk_bundle *b = l->b;
   const int32_t H = b->hidden;
   PASS(word_table(l));
-  PASS(table(l, &b->type, "token_type_embeddings.weight", b->segments * b->types_per_segment,
-             b->types_per_segment));
-  PASS(table(l, &b->position, "position_embeddings.weight", b->max_positions, b->max_positions));
+  PASS(table(l, &b->type, "token_type_embeddings.weight", b->layout.segments * b->layout.n_event_types,
+             b->layout.n_event_types));
+  PASS(
+      table(l, &b->position, "position_embeddings.weight", b->layout.max_positions, b->layout.max_positions));
   PASS(vector(l, &b->emb_norm_w, "bert.embeddings.", "LayerNorm.weight", H, 1.0f));
   PASS(vector(l, &b->emb_norm_b, "bert.embeddings.", "LayerNorm.bias", H, 1.0f));
   for (int32_t i = 0; i < b->layers; i++) PASS(layer(l, i));

@@ -30,9 +30,9 @@ static void check_bundle(const souk_bundle *b) {
   require(b->class_base >= 0 && b->class_base <= b->first_item);
   require((int64_t)b->class_base + b->classes >= (int64_t)b->first_item + b->items);
   require((int64_t)b->class_base + b->classes <= b->vocab_size);
-  require(b->max_history >= 0 && b->max_history < b->max_positions);
-  require(b->event_types >= 1 && b->event_types <= b->types_per_segment &&
-          b->types_per_segment <= EVENT_TYPES_MAX);
+  require(b->max_history >= 0 && b->max_history < b->layout.max_positions);
+  require(b->event_types >= 1 && b->event_types <= b->layout.n_event_types &&
+          b->layout.n_event_types <= EVENT_TYPES_MAX);
   for (int32_t i = 0; i < b->event_types; i++)
     require(b->event_names[i] != NULL && strlen(b->event_names[i]) < 1 << 20);
   require(b->inv_temperature > 0 && b->eps > 0 && b->training_step >= 0 && b->data_name != NULL &&

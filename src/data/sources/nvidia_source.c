@@ -65,8 +65,8 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   for (int32_t i = 0; i < p.n; i++) {
     out->ids[begin + i] = p.tokens[i];
     out->types[begin + i] = p.segments[i] * s->layout.n_event_types;
-    out->positions[begin + i] = s->layout.positions_from_end ? p.n - 1 - i : i;
   }
+  sequence_positions(&s->layout, p.n, out->positions + begin);
   batch_end_sequence(out, p.n, e->id);
   out->cls_labels[out->seqs - 1] = p.next;
   out->cls_count++;

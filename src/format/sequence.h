@@ -1,0 +1,50 @@
+// From a history to the rows that a model sees: which of its tokens are kept, and the ids, types and positions of the rows.
+// Training, evaluation and the inference module all lay their sequences out here, so that they cannot differ.
+//
+//   first [MASK]                                   without cls_sep; [MASK] in a query only
+//   [CLS] first [MASK] [SEP] second [SEP]          with cls_sep; the second segment in a pair only
+//
+// A sequence longer than the model's positions loses its oldest tokens; of a pair the longer segment gives way.
+// Two calls: sequence_plan counts, so that the caller can find room, and sequence_write fills the arrays.
+#ifndef SOUK_FORMAT_SEQUENCE_H
+#define SOUK_FORMAT_SEQUENCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+// Part of a model's configuration.
+typedef struct seq_layout {
+  bool cls_sep;            // [CLS] a [SEP] (b [SEP]) as in BERT; without: just the items
+  bool positions_from_end; // position ids count from the last token (0) back; else from the first
+  int32_t max_positions;   // longest sequence, specials included
+  int32_t n_event_types;   // token_type_id = segment * n_event_types + event
+  int32_t segments;        // that the model has token types for; pairs need 2
+} seq_layout;
+
+// Events of a history as the model sees them, the oldest first.
+typedef struct seq_input {
+  const int32_t *tokens; // [n]
+  const uint8_t *events; // [n]; NULL: none. One that the layout has no type for counts as 0
+  int32_t n;
+} seq_input;
+
+typedef struct seq_plan {
+  int32_t rows;              // of the whole sequence
+  int32_t kept, second_kept; // tokens of each segment: the newest
+  int32_t first, mask;       // row of the first segment's oldest kept token; row of [MASK], -1: not a query
+} seq_plan;
+
+enum { NO_SECOND = -1 };
+
+// Rows that are no events.
+int32_t sequence_specials(const seq_layout *layout, bool pair, bool query);
+// Plans the sequence of n tokens and, in a pair, n_second others (NO_SECOND: not a pair). query: [MASK] behind the first
+// segment. False: the layout has no room for a token beside the specials, or nothing would be in the sequence.
+bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t n_second, bool query);
+// Writes plan->rows elements of each array. The inputs are those planned for; second is NULL unless it is a pair.
+void sequence_write(const seq_plan *plan, const seq_layout *layout, const seq_input *first,
+                    const seq_input *second, int32_t *ids, int32_t *types, int32_t *positions);
+// The positions of a sequence of n rows alone, for those whose ids come ready-made.
+void sequence_positions(const seq_layout *layout, int32_t n, int32_t *positions);
+
+#endif
