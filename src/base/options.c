@@ -38,6 +38,8 @@ static const char *type_text(const option *o) {
     return o->choices != NULL ? "a path" : "text";
   case OPT_CHOICE:
     return o->choices;
+  case OPT_ALIAS:
+    break;
   }
   return "";
 }
@@ -149,6 +151,8 @@ static status set_value(const option_section *s, const option *o, const char *te
     if (good) memcpy(field, &v, sizeof v);
     break;
   }
+  case OPT_ALIAS:
+    break;
   }
   if (!good) return fail(ERR_ARGUMENT, "%s: %s wants %s, not \"%s\"", where, name, type_text(o), text);
   const bool limited =
@@ -181,12 +185,20 @@ static int distance(const char *a, const char *b) {
   return d[n][m];
 }
 
+const option *options_target(const option_section *s, const option *row) {
+  if (row->type != OPT_ALIAS) return row;
+  for (size_t i = 0; i < s->count; i++)
+    if (strcmp(s->options[i].name, row->default_text) == 0) return &s->options[i];
+  return row; // not in a table whose tests pass
+}
+
 static status unknown_name(const option_set *set, const char *name, const char *where) {
   char best[OPTION_NAME] = "", candidate[OPTION_NAME];
   int best_distance = 1 + (int)strlen(name) / 2;
   const bool dotted = strchr(name, '.') != NULL;
   for (size_t s = 0; s < set->count; s++) {
     for (size_t i = 0; i < set->sections[s].count; i++) {
+      if (set->sections[s].options[i].type == OPT_ALIAS) continue;
       options_name(candidate, &set->sections[s], &set->sections[s].options[i]);
       int d = distance(name, candidate);
       const int bare = distance(name, set->sections[s].options[i].name);
@@ -243,18 +255,41 @@ bool options_short(const option_set *set, const option *o) {
   return find_option(set, o->name, &section, &twice) == o;
 }
 
+// The rows that one place (a yaml file, a command line) has named so far.
+typedef struct named_rows {
+  const option *row[512]; // more than any set has
+  size_t n;
+} named_rows;
+
+// Remembers that `row` was named. An error where the same option was named by its other name before.
+static status name_row(named_rows *seen, const option_section *s, const option *row, bool once,
+                       const char *where) {
+  char name[OPTION_NAME], other[OPTION_NAME];
+  options_name(name, s, row);
+  for (size_t i = 0; i < seen->n; i++) {
+    if (seen->row[i] == row) return once ? fail(ERR_FORMAT, "%s: %s is given twice", where, name) : OK;
+    if (options_target(s, seen->row[i]) != options_target(s, row)) continue;
+    options_name(other, s, seen->row[i]);
+    return fail(ERR_ARGUMENT, "%s: %s and %s are two names of one option; give one of them", where, other,
+                name);
+  }
+  if (seen->n < sizeof seen->row / sizeof *seen->row) seen->row[seen->n++] = row;
+  return OK;
+}
+
 status options_set(const option_set *set, const char *name, const char *value, const char *where) {
   const option_section *section;
   const option *o;
   TRY(lookup(set, name, where, &section, &o));
-  return set_value(section, o, value, where);
+  return set_value(section, options_target(section, o), value, where);
 }
 
 status options_defaults(const option_set *set) {
-  for (size_t s = 0; s < set->count; s++)
-    for (size_t i = 0; i < set->sections[s].count; i++)
-      TRY(set_value(&set->sections[s], &set->sections[s].options[i], set->sections[s].options[i].default_text,
-                    "default"));
+  for (size_t s = 0; s < set->count; s++) {
+    const option_section *section = &set->sections[s];
+    for (const option *o = section->options; o < section->options + section->count; o++)
+      if (o->type != OPT_ALIAS) TRY(set_value(section, o, o->default_text, "default"));
+  }
   return OK;
 }
 
@@ -266,8 +301,7 @@ typedef struct yaml_reader {
   const char *name, *text; // [bytes]
   size_t bytes;
   const option_set *set;
-  char seen[512][OPTION_NAME]; // keys given twice are errors
-  size_t n_seen;
+  named_rows seen; // a key given twice is an error
 } yaml_reader;
 
 static status yaml_next(yaml_reader *y) {
@@ -338,10 +372,11 @@ static status yaml_map(yaml_reader *y, const char *prefix, int depth) {
         return unknown_name(y->set, key, where);
       }
     }
-    for (size_t i = 0; i < y->n_seen; i++)
-      if (strcmp(y->seen[i], key) == 0) return fail(ERR_FORMAT, "%s: %s is given twice", where, key);
-    if (y->n_seen < sizeof y->seen / sizeof *y->seen) strcpy(y->seen[y->n_seen++], key);
-    TRY(options_set(y->set, key, (const char *)y->event.data.scalar.value, where));
+    const option_section *section;
+    const option *o;
+    TRY(lookup(y->set, key, where, &section, &o));
+    TRY(name_row(&y->seen, section, o, true, where));
+    TRY(set_value(section, options_target(section, o), (const char *)y->event.data.scalar.value, where));
   }
 }
 
@@ -397,6 +432,7 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
   static const char where[] = "command line";
   *n_positionals = 0;
   *help = false;
+  named_rows seen = {.n = 0};
   bool only_positionals = false;
   for (int i = 0; i < argc; i++) {
     const char *arg = argv[i];
@@ -428,14 +464,15 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
     const option_section *section;
     const option *o;
     bool twice;
+    bool off = false; // --no-NAME
     if (value == NULL && strncmp(name, "no_", 3) == 0) {
       o = find_option(set, name + 3, &section, &twice);
-      if (o != NULL && o->type == OPT_BOOL) {
-        TRY(set_value(section, o, "false", where));
-        continue;
-      }
+      off = o != NULL && options_target(section, o)->type == OPT_BOOL;
     }
-    TRY(lookup(set, name, where, &section, &o));
+    if (!off) TRY(lookup(set, name, where, &section, &o));
+    TRY(name_row(&seen, section, o, false, where));
+    o = options_target(section, o);
+    if (off) value = "false";
     bool ignored;
     if (value == NULL && o->type == OPT_BOOL)
       value = i + 1 < argc && parse_bool(argv[i + 1], &ignored) ? argv[++i] : "true";
@@ -511,6 +548,8 @@ static void dump_value(FILE *f, const option_section *s, const option *o) {
     fputs(text, f);
     break;
   }
+  case OPT_ALIAS:
+    break;
   }
 }
 
@@ -524,6 +563,7 @@ status options_dump(const option_set *set, char **text) {
     const bool inner = section->prefix[0] != '\0';
     if (inner) fprintf(f, "%s:\n", section->prefix);
     for (size_t i = 0; i < section->count; i++) {
+      if (section->options[i].type == OPT_ALIAS) continue;
       fprintf(f, "%s%s: ", inner ? "  " : "", section->options[i].name);
       dump_value(f, section, &section->options[i]);
       fputc('\n', f);

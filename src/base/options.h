@@ -4,6 +4,8 @@
 // prefix is ""). In yaml a section is a map; on the command line it is --PREFIX.name VALUE or
 // --PREFIX.name=VALUE, or --name if only one section has that name; booleans take --name, --no-name or a value.
 // Unknown keys, wrong types and values out of range are errors that name the key and the nearest valid one.
+// An option that was renamed keeps its old name as a row of type OPT_ALIAS: yaml files and command lines of before go on
+// working, what is written has the new name, and giving both names in one place is an error.
 #ifndef SOUK_BASE_OPTIONS_H
 #define SOUK_BASE_OPTIONS_H
 
@@ -20,6 +22,7 @@ typedef enum option_type {
   OPT_FLOAT,  // double
   OPT_STRING, // char[OPTION_STRING]
   OPT_CHOICE, // int; choices is "a|b|c", the value is the index
+  OPT_ALIAS,  // an old name; default_text is the name now, of an option in the same section
 } option_type;
 
 enum { OPTION_STRING = 1024, OPTION_NAME = 256 };
@@ -62,6 +65,8 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
 status options_set(const option_set *set, const char *name, const char *value, const char *where);
 // The full name of an option, "PREFIX.name".
 void options_name(char buf[OPTION_NAME], const option_section *s, const option *o);
+// The option that a row stands for: of an alias the option it names, of another row itself.
+const option *options_target(const option_section *s, const option *row);
 // Is its name alone enough on the command line?
 bool options_short(const option_set *set, const option *o);
 // What stands for its value in a help text: N, SIZE, FILE, a|b|c.

@@ -19,6 +19,8 @@ const char *options_placeholder(const option *o) {
     return o->choices != NULL ? o->choices : "TEXT";
   case OPT_CHOICE:
     return o->choices;
+  case OPT_ALIAS:
+    break;
   }
   return "";
 }
@@ -63,6 +65,7 @@ static void describe_value(char text[256], const option *o) {
   if (o->type == OPT_BOOL) usual = strcmp(usual, "true") == 0 ? "yes" : "no";
   options_range(range, o);
   text[0] = '\0';
+  if (o->type == OPT_ALIAS) return;
   if (usual[0] == '\0' && range[0] == '\0') return;
   snprintf(text, 256, " [%s%s%s]", usual, usual[0] != '\0' && range[0] != '\0' ? "; " : "", range);
   for (char *p = text + 1; *p != '\0'; p++)
@@ -73,7 +76,7 @@ static void describe_value(char text[256], const option *o) {
 static void print_option(const option_set *set, const option_section *s, const option *o, FILE *to) {
   char value[256], right[OPTION_STRING];
   const bool inner = s->prefix[0] != '\0', brief = inner && options_short(set, o);
-  const char *placeholder = options_placeholder(o);
+  const char *placeholder = options_placeholder(options_target(s, o));
   const int used = fprintf(to, "  --%s%s%s%s%s%s%s", brief ? "[" : "", s->prefix, inner ? "." : "",
                            brief ? "]" : "", o->name, placeholder[0] != '\0' ? " " : "", placeholder);
   describe_value(value, o);

@@ -44,7 +44,7 @@ static void roff(FILE *to, const char *text, bool within) {
 
 static void page_option(const option_set *set, const option_section *s, const option *o, FILE *to) {
   const bool inner = s->prefix[0] != '\0', brief = inner && options_short(set, o);
-  const char *placeholder = options_placeholder(o);
+  const char *placeholder = options_placeholder(options_target(s, o));
   char range[64];
   fputs(".TP\n.B ", to);
   roff(to, "--", true);
@@ -60,7 +60,7 @@ static void page_option(const option_set *set, const option_section *s, const op
   }
   const size_t n = strlen(o->help);
   fputs(range[0] == '\0' && n > 0 && o->help[n - 1] == '.' ? "\n" : ".\n", to);
-  if (o->default_text[0] == '\0') return;
+  if (o->default_text[0] == '\0' || o->type == OPT_ALIAS) return;
   fputs("Default: ", to);
   roff(to, o->default_text, false);
   fputs(".\n", to);
@@ -128,14 +128,16 @@ static void spell(FILE *to, const char *name, const char *value) {
   fprintf(to, "%s --%s %s\n", current->name, name, value);
 }
 
-static void completion_option(const option_set *set, const option_section *s, const option *o, FILE *to) {
+static void completion_option(const option_set *set, const option_section *s, const option *row, FILE *to) {
   char full[OPTION_NAME], off[OPTION_NAME + 8];
+  const option *o = options_target(s, row);
   const bool is_switch = o->type == OPT_BOOL;
   const char *value = is_switch                                     ? "-"
                       : o->type == OPT_CHOICE || o->choices != NULL ? o->choices
                                                                     : options_placeholder(o);
-  options_name(full, s, o);
-  const char *const names[] = {full, options_short(set, o) && strcmp(full, o->name) != 0 ? o->name : NULL};
+  options_name(full, s, row);
+  const char *const names[] = {full,
+                               options_short(set, row) && strcmp(full, row->name) != 0 ? row->name : NULL};
   for (int i = 0; i < 2 && names[i] != NULL; i++) {
     spell(to, names[i], value);
     if (!is_switch) continue;

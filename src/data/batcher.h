@@ -8,7 +8,7 @@
 // one ends where its sequences or its attention work are at their capacity, and its rows stay unmasked where its masked
 // rows are; with masks that were made elsewhere it ends there too.
 //
-// Examples of an epoch: every training window once per `duplicates` (each with masks of its own), and the same
+// Examples of an epoch: every training window once per `dupe_factor` (each with masks of its own), and the same
 // again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut to a random
 // prefix with that probability. Sequence id of an example =
 // (epoch * copies + copy) * windows + window: its masks and dropout depend on it alone.
@@ -33,10 +33,10 @@ typedef struct data_config {
   bool mask_events; // hide the event type of masked positions
   double
       last_copies; // copies of each window with only the last item masked (a fraction: that share of windows)
-  int64_t duplicates; // masked copies of each window a epoch (0: last copies only)
-  double crop;        // probability that a last copy is cut to a random prefix (length uniform in 2..n)
-  bool next_session;  // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
-  int64_t negatives;  // shared negatives of the sampled loss; 0: full softmax
+  int64_t dupe_factor; // masked copies of each window a epoch (0: last copies only)
+  double crop;         // probability that a last copy is cut to a random prefix (length uniform in 2..n)
+  bool next_session;   // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
+  int64_t negatives;   // shared negatives of the sampled loss; 0: full softmax
   int negative_kind;
   double negative_alpha; // exponent of popularity
   int64_t seed;

@@ -235,7 +235,7 @@ static double examples_at_hand(const run_config *c, const dataset *d) {
   for (int64_t i = 0; i < info->sequences; i++)
     windows += window_count(dataset_train_lengths(d)[i], window, stride);
   if (info->sequences > GROUP_SEQUENCES) windows *= GROUP_SEQUENCES / (double)info->sequences;
-  return windows * ((double)c->data.duplicates + c->data.last_copies);
+  return windows * ((double)c->data.dupe_factor + c->data.last_copies);
 }
 
 static status fill(run_plan *p, const run_config *c, dataset *d, const model_config *mc, batcher *b,

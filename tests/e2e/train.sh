@@ -43,6 +43,14 @@ check "the same bytes too" same "$a" "$work/d"
 check "and no event file" bash -c "! ls $work/d | grep -q tfevents"
 check "the run's own config.yaml repeats it" "$souk" pretrain "$a/config.yaml" --out "$work/e"
 check "with the same bytes" same "$a" "$work/e"
+# data.dupe_factor was data.duplicates once, and the config.yaml of such a run still is one.
+sed 's/  dupe_factor:/  duplicates:/' "$a/config.yaml" >"$work/duplicates.yaml"
+check "the old name data.duplicates is in the made-up old config.yaml" grep -q '^  duplicates: 1$' "$work/duplicates.yaml"
+check "a config.yaml with the old name data.duplicates trains" "$souk" pretrain "$work/duplicates.yaml" --out "$work/f"
+check "a run with the old name data.duplicates gives the same bytes" same "$a" "$work/f"
+check "its own config.yaml has the new name data.dupe_factor" grep -q '^  dupe_factor: 1$' "$work/f/config.yaml"
+check "and not the old name data.duplicates" bash -c "! grep duplicates '$work/f/config.yaml'"
+check_error "data.duplicates and data.dupe_factor in one file are refused" "two names of one option" "$souk" pretrain <(sed 's/^  dupe_factor:.*/&\n  duplicates: 2/' "$a/config.yaml") --out "$work/x"
 check_error "an existing run is not overwritten" "holds a run already" "$souk" pretrain "$work/tiny.yaml" --out "$a" --steps 40
 check_error "a run needs an end" "train.steps, train.epochs and train.minutes" "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 0
 check_error "and a place" "train.out" "$souk" pretrain --data.dir "$data" --steps 1

@@ -32,14 +32,16 @@ static const option first_options[] = {
     {"bytes", OPT_BYTES, offsetof(first, bytes), "1G", 0, 0, NULL, "a size"},
     {"rate", OPT_FLOAT, offsetof(first, rate), "0.5", 0, 1, NULL, "a share"},
     {"mode", OPT_CHOICE, offsetof(first, mode), "fast", 0, 0, "fast|slow|other", "a choice"},
+    {"share", OPT_ALIAS, 0, "rate", 0, 0, NULL, "old name of rate"},
 };
 static const option second_options[] = {
     {"flag", OPT_BOOL, offsetof(second, flag), "false", 0, 0, NULL, "a switch"},
     {"count", OPT_INT, offsetof(second, count), "1", 0, 0, NULL, "another number"},
     {"name", OPT_STRING, offsetof(second, name), "x", 0, 0, NULL, "a name"},
+    {"switch", OPT_ALIAS, 0, "flag", 0, 0, NULL, "old name of flag"},
 };
-static const option_section sections[] = {{"one", "One", first_options, 4, &a},
-                                          {"two", "Two", second_options, 3, &b}};
+static const option_section sections[] = {{"one", "One", first_options, 5, &a},
+                                          {"two", "Two", second_options, 4, &b}};
 static const option_set set = {"test", "A test.", sections, 2};
 
 static status args(int n, const char **argv) {
@@ -106,6 +108,38 @@ static void test_options_yaml(void **unused) {
   check_fails(yaml("- 1\n"), ERR_FORMAT, "a map of options");
   check_fails(yaml("one: {count: 1"), ERR_FORMAT, "f.yaml line");
   check_fails(yaml("count: 1\n"), ERR_ARGUMENT, "count");
+}
+
+// An old name sets what the new one sets and is never written. Whoever gives both is asked for one of them.
+static void test_options_alias(void **unused) {
+  (void)unused;
+  check_ok(options_defaults(&set));
+  check_ok(yaml("one:\n  share: 0.25\ntwo:\n  switch: true\n"));
+  assert_true(fabs(a.rate - 0.25) < 1e-15);
+  assert_true(b.flag);
+  char *text;
+  check_ok(options_dump(&set, &text));
+  assert_non_null(strstr(text, "  rate: 0.25\n"));
+  assert_null(strstr(text, "share"));
+  free(text);
+  check_ok(ARGS("--share", "0.75", "--no-switch"));
+  assert_true(fabs(a.rate - 0.75) < 1e-15);
+  assert_false(b.flag);
+  check_ok(ARGS("--one.share=0.5", "--share", "0.125", "--switch"));
+  assert_true(fabs(a.rate - 0.125) < 1e-15);
+  assert_true(b.flag);
+  check_fails(ARGS("--share", "2"), ERR_ARGUMENT, "one.rate = 2 is out of range");
+  check_fails(ARGS("--share", "x"), ERR_ARGUMENT, "one.rate wants a number");
+  check_fails(ARGS("--sharre", "1"), ERR_ARGUMENT, "unknown option \"sharre\"");
+  check_fails(ARGS("--rate", "0.5", "--share", "0.5"), ERR_ARGUMENT,
+              "command line: one.rate and one.share are two names of one option; give one of them");
+  check_fails(ARGS("--switch", "--no-flag"), ERR_ARGUMENT, "two.switch and two.flag are two names");
+  check_fails(yaml("one:\n  share: 0.5\n  rate: 0.5\n"), ERR_ARGUMENT,
+              "f.yaml line 3: one.share and one.rate are two names of one option");
+  check_fails(yaml("one: {share: 0.5, share: 0.5}\n"), ERR_FORMAT, "one.share is given twice");
+  check_ok(yaml("one: {share: 0.5}\n"));
+  check_ok(ARGS("--rate", "1")); // another place: the command line wins, whichever name the file has
+  assert_true(fabs(a.rate - 1) < 1e-15);
 }
 
 static void test_options_dump(void **unused) {
@@ -338,12 +372,19 @@ static void test_text_width(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_options_values), cmocka_unit_test(test_options_errors),
-      cmocka_unit_test(test_options_yaml),   cmocka_unit_test(test_options_dump),
-      cmocka_unit_test(test_options_texts),  cmocka_unit_test(test_atomic_files),
-      cmocka_unit_test(test_full_disk),      cmocka_unit_test(test_lines),
-      cmocka_unit_test(test_philox),         cmocka_unit_test(test_rng),
-      cmocka_unit_test(test_memory),         cmocka_unit_test(test_human),
+      cmocka_unit_test(test_options_values),
+      cmocka_unit_test(test_options_errors),
+      cmocka_unit_test(test_options_yaml),
+      cmocka_unit_test(test_options_alias),
+      cmocka_unit_test(test_options_dump),
+      cmocka_unit_test(test_options_texts),
+      cmocka_unit_test(test_atomic_files),
+      cmocka_unit_test(test_full_disk),
+      cmocka_unit_test(test_lines),
+      cmocka_unit_test(test_philox),
+      cmocka_unit_test(test_rng),
+      cmocka_unit_test(test_memory),
+      cmocka_unit_test(test_human),
       cmocka_unit_test(test_text_width),
   };
   return cmocka_run_group_tests_name("base", tests, NULL, NULL);

@@ -157,8 +157,8 @@ static void test_histories(void **unused) {
       c.window = 3 + (int64_t)rng_below(&r, (uint64_t)longest - 2);
       c.stride = 1 + (int64_t)rng_below(&r, (uint64_t)c.window);
       c.stride = c.stride < c.window / 4 + 1 ? c.window / 4 + 1 : c.stride;
-      c.duplicates = (int64_t)rng_below(&r, 3);
-      c.last_copies = c.duplicates == 0 ? 1.5 : (double)rng_below(&r, 4) * 0.5;
+      c.dupe_factor = (int64_t)rng_below(&r, 3);
+      c.last_copies = c.dupe_factor == 0 ? 1.5 : (double)rng_below(&r, 4) * 0.5;
       c.crop = k % 2 == 0 ? 0 : rng_unit(&r);
       c.mask_probability = rng_unit(&r) * (k < 3 ? 0.3 : 1);
       c.batch_tokens = c.window + 4 + (64 << rng_below(&r, 8));
@@ -195,7 +195,7 @@ static void test_whole_sequences(void **unused) {
   dataset *d = make_dataset(SAME, 128, 600, 3); // of which 126 are for training
   data_config c = defaults();
   c.batch_tokens = 32768;
-  c.duplicates = 1;
+  c.dupe_factor = 1;
   c.last_copies = 0;
   c.mask_probability = 0.15;
   const seq_layout layout = {.cls_sep = true, .max_positions = 128, .n_event_types = 1, .segments = 2};

@@ -118,7 +118,7 @@ static void test_epoch_is_complete(void **unused) {
   data_config c = defaults();
   c.window = 5;
   c.stride = 2;
-  c.duplicates = 2;
+  c.dupe_factor = 2;
   c.last_copies = 1;
   batcher *b = open_train(&c, &items_only);
   int64_t batches, windows = 0;
@@ -179,7 +179,7 @@ static void test_masks(void **unused) {
 static void test_last_copies_and_crops(void **unused) {
   (void)unused;
   data_config c = defaults();
-  c.duplicates = 0;
+  c.dupe_factor = 0;
   c.last_copies = 1.5;
   c.crop = 0.5;
   batcher *b = open_train(&c, &bert);
@@ -249,7 +249,7 @@ static void test_batches_of_before(void **unused) {
   tiny_dataset(larger, 2500, 40, 0);
   check_ok(dataset_open(&d, larger, false));
   const struct {
-    int64_t tokens, sequences, duplicates, negatives;
+    int64_t tokens, sequences, dupe_factor, negatives;
     double probability, last_copies, crop;
     bool pairs;
     uint64_t hash;
@@ -265,7 +265,7 @@ static void test_batches_of_before(void **unused) {
     data_config c = defaults();
     c.batch_tokens = known[i].tokens;
     c.batch_sequences = known[i].sequences;
-    c.duplicates = known[i].duplicates;
+    c.dupe_factor = known[i].dupe_factor;
     c.negatives = known[i].negatives;
     c.mask_probability = known[i].probability;
     c.mask_style = i % 2 == 0 ? MASK_ALWAYS : MASK_BERT;
@@ -397,7 +397,7 @@ static void test_errors(void **unused) {
   (void)unused;
   data_config c = defaults();
   batcher *b;
-  c.duplicates = 0;
+  c.dupe_factor = 0;
   c.last_copies = 0;
   check_fails(batcher_open(&b, data_set, &c, &items_only, PART_TRAIN, 0, 1), ERR_ARGUMENT,
               "nothing to train on");

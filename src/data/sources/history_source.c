@@ -64,11 +64,11 @@ static status list_windows(const history_source *b, int64_t epoch, int64_t s, ex
         (uint64_t)epoch * (uint64_t)b->copies; // ids are keys of random numbers: they may wrap
     for (int64_t copy = 0; copy < b->copies; copy++) {
       const int64_t id = (int64_t)((before + (uint64_t)copy) * (uint64_t)b->windows + (uint64_t)window);
-      example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.duplicates};
+      example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.dupe_factor};
       if (e.last) {
         rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));
         const double share =
-            b->c.last_copies - (double)(copy - b->c.duplicates); // of windows that get this copy
+            b->c.last_copies - (double)(copy - b->c.dupe_factor); // of windows that get this copy
         if (share < 1.0 && rng_unit(&r) >= share) continue;
         if (end - begin > 2 && rng_unit(&r) < b->c.crop)
           e.end = begin + 2 + (int32_t)rng_below(&r, (uint64_t)(end - begin - 1));
@@ -307,8 +307,8 @@ static status check_config(history_source *b) {
   if (b->window < 1 || b->stride < 1 || b->stride > b->window)
     return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->stride,
                 b->window);
-  if (c->duplicates == 0 && !(c->last_copies > 0))
-    return fail(ERR_ARGUMENT, "data.duplicates and data.last_copies are both 0: nothing to train on");
+  if (c->dupe_factor == 0 && !(c->last_copies > 0))
+    return fail(ERR_ARGUMENT, "data.dupe_factor and data.last_copies are both 0: nothing to train on");
   if (c->next_session && !b->layout.cls_sep)
     return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
   if (c->next_session && b->layout.segments < 2)
@@ -341,7 +341,7 @@ static size_t kinds_of(const history_source *b, const double *windows, double la
   const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
   for (int32_t n = b->window; n >= 1; n--) {
     if (n > 2) cut += windows[n] * last * crop / (n - 1);
-    const example_kind drawn = {.count = windows[n] * (double)b->c.duplicates,
+    const example_kind drawn = {.count = windows[n] * (double)b->c.dupe_factor,
                                 .rows = rows_of(b, n),
                                 .maskable = n < room ? n : room};
     const example_kind one = {.count = windows[n] * last * (n > 2 ? 1 - crop : 1) + (n > 1 ? cut : 0),
@@ -420,7 +420,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
   b->base.group = GROUP;
   TRY_GOTO(find_caps(b), bad);
-  b->copies = c->duplicates + (int64_t)ceil(c->last_copies);
+  b->copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
   TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
            bad);
   for (int64_t s = 0; s < n_sequences(b); s++) {
