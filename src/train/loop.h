@@ -3,7 +3,7 @@
 #define SOUK_TRAIN_LOOP_H
 
 #include <jansson.h>
-#include "model/checkpoint.h"
+#include "model/model.h"
 #include "train/config.h"
 
 // Validation is the caller's: it gets the model between two steps and returns named figures.
@@ -16,8 +16,5 @@ typedef struct validator {
 // Trains as configured. resume: continue from RUN's last checkpoint. v may be NULL: no validation.
 // ERR_INTERRUPTED after a signal, with a checkpoint written.
 status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v);
-
-// Largest fp32 multiply-add rate of this machine in FLOP/s, by a short matmul (CPU). The "peak" of reports.
-double measure_peak(int32_t threads);
 
 #endif

@@ -5,7 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "train/loop.h"
+#include "train/peak.h"
 
 double measure_peak(int32_t threads) {
   enum { N = 768, TRIES = 4 };

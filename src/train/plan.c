@@ -14,7 +14,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "train/loop.h"
+#include "train/peak.h"
 #include "train/optimizer.h"
 #include "train/saver.h"
 #include "train/validation.h"

@@ -1,0 +1,10 @@
+// The "peak" of reports: what shares are taken of.
+#ifndef SOUK_TRAIN_PEAK_H
+#define SOUK_TRAIN_PEAK_H
+
+#include <stdint.h>
+
+// Largest fp32 multiply-add rate of this machine in FLOP/s, by a short matmul (CPU).
+double measure_peak(int32_t threads);
+
+#endif

@@ -1,0 +1,228 @@
+// Reports of a run; see reports.h.
+#include "train/reports.h"
+
+#include <stdio.h>
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/threads.h"
+#include "train/peak.h"
+
+// ---- begin and end -------------------------------------------------------------------------------------------
+
+// "train.steps = 1000, before train.epochs = 2000": what ends the run at that step, and what else was asked for. Before it
+// has ended nobody knows of the minutes.
+static void name_end(const run_setup *r, int64_t step, bool ended, bool patience, char text[192]) {
+  const train_config *t = &r->c->train;
+  const bool counted = r->last_step > 0 && step >= r->last_step;
+  const bool by_steps = counted && r->last_step == t->steps, by_epochs = counted && !by_steps;
+  const struct {
+    bool it, asked;
+    const char *name, *joint;
+    double value;
+  } limits[] = {
+      {patience, false, "train.patience", "", (double)t->patience},
+      {!patience && by_steps, t->steps > 0, "train.steps", ", before ", (double)t->steps},
+      {!patience && by_epochs, t->epochs > 0, "train.epochs", ", before ", (double)t->epochs},
+      {!patience && !counted, t->minutes > 0, "train.minutes", ended ? ", before " : " or ", t->minutes}};
+  size_t used = 0;
+  for (int pass = 0; pass < 2; pass++)
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++)
+      if (pass == 0 ? limits[i].it : !limits[i].it && limits[i].asked)
+        used += (size_t)snprintf(text + used, 192 - used, "%s%s = %.10g", used > 0 ? limits[i].joint : "",
+                                 limits[i].name, limits[i].value);
+}
+
+// Of a device with memory of its own nobody measures it.
+static double find_peak(const run_setup *run) {
+  const train_config *t = &run->c->train;
+  if (t->peak_gflops > 0 || !model_backend(run->m)->host_memory) return t->peak_gflops * 1e9;
+  log_doing("measuring the peak of this machine");
+  return measure_peak((int32_t)t->threads);
+}
+
+static void describe_size(const run_setup *run) {
+  char bytes[32], count[32], tokens[32];
+  const param_set *params = model_params(run->m);
+  int64_t n = 0;
+  for (int32_t i = 0; i < params->count; i++) n += params->items[i].size;
+  const double step_tokens = (double)batcher_caps(run->batches).tokens * (double)run->c->train.accumulate;
+  log_info("%s parameters, %s in all; %lld step%s an epoch of at most %s tokens",
+           human_count(count, (double)n), human_bytes(bytes, (double)model_bytes(run->m)),
+           (long long)run->steps_per_epoch, run->steps_per_epoch == 1 ? "" : "s",
+           human_count(tokens, step_tokens));
+}
+
+status reports_describe(reports *r, const run_setup *run) {
+  char device[256], rate[32], end[192] = "";
+  const train_config *t = &run->c->train;
+  const backend *be = model_backend(run->m);
+  *r = (reports){.run = run, .peak = find_peak(run)};
+  TRY(be->describe(model_ctx(run->m), device, sizeof device));
+  name_end(run, run->last_step, false, false, end);
+  log_info("the run goes to %s and is ended by %s", t->out, end);
+  if (t->matmul == MATMUL_TF32 && !be->tf32)
+    log_warn("train.matmul: tf32 has no effect on the %s, which multiplies in fp32", be->name);
+  if (r->peak > 0)
+    log_info("%s; peak %s", device, human_unit(rate, r->peak, "FLOP/s"));
+  else
+    log_info("%s; its peak is not known (train.peak_gflops)", device);
+  describe_size(run);
+  return OK;
+}
+
+static void begin_window(reports *r) {
+  r->window_start = now_seconds();
+  r->window_tokens = r->state->tokens;
+  r->window_step = r->state->step;
+  r->window_flops = step_queue_flops(r->steps);
+}
+
+void reports_begin(reports *r, const step_queue *steps, train_state *state) {
+  r->steps = steps;
+  r->state = state;
+  r->shown = (progress_figures){.step = state->step, .last_step = r->run->last_step, .seconds_left = -1};
+  begin_window(r);
+  progress_start(&r->progress);
+}
+
+static status write_end(const reports *r, const run_end *end) {
+  const char *why = end->signal != 0 ? "signal" : end->patience ? "patience" : "complete";
+  TRY(sink_write(r->run->sink, json_pack("{s:s,s:I,s:s,s:f,s:I}", "kind", "end", "step",
+                                         (json_int_t)r->state->step, "reason", why, "seconds", end->seconds,
+                                         "peak_bytes", (json_int_t)mem_peak_bytes())));
+  return sink_sync(r->run->sink);
+}
+
+status reports_end(const reports *r, const run_end *end) {
+  const train_state *t = r->state;
+  char time[32], tokens[32], memory[32], best[128] = "", limit[192] = "";
+  TRY(write_end(r, end));
+  log_status_end();
+  if (end->signal != 0)
+    return fail(ERR_INTERRUPTED,
+                "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
+                human_signal(time, end->signal), (long long)t->step);
+  if (t->best_name[0] != '\0')
+    snprintf(best, sizeof best, "best %s %.5f at step %lld; ", t->best_name, t->best_metric,
+             (long long)t->best_step);
+  name_end(r->run, t->step, true, end->patience, limit);
+  log_info("done: %lld steps, %s tokens in %s; ended by %s", (long long)t->step,
+           human_count(tokens, (double)t->tokens), human_seconds(time, end->seconds), limit);
+  log_info("%smemory at most %s", best, human_bytes(memory, (double)mem_peak_bytes()));
+  return OK;
+}
+
+// ---- while it trains -----------------------------------------------------------------------------------------
+
+// Seconds that are left, validations included; -1: unknown.
+static double seconds_left(const reports *r, double seconds, double step_seconds) {
+  const train_config *t = &r->run->c->train;
+  double left = -1;
+  if (r->run->last_step > 0) {
+    const int64_t steps = r->run->last_step - r->state->step;
+    // validation_seconds is 0 where nobody validates
+    const double validations = t->eval_every > 0 ? (double)(steps / t->eval_every) : 0;
+    left = step_seconds * (double)steps + validations * r->validation_seconds;
+  }
+  const double by_clock = 60.0 * t->minutes - seconds;
+  if (t->minutes > 0 && (left < 0 || by_clock < left)) left = by_clock > 0 ? by_clock : 0;
+  return left;
+}
+
+// The figures of the window, as far as results were read.
+static progress_figures figures_now(const reports *r, double seconds) {
+  const train_state *t = r->state;
+  const double window = now_seconds() - r->window_start;
+  const int64_t steps = t->step - r->window_step;
+  return (progress_figures){
+      .step = t->step,
+      .last_step = r->run->last_step,
+      .epoch = t->epoch,
+      .has_loss = t->mlm_weight > 0,
+      .has_cls = t->cls_rows > 0,
+      .loss = t->mlm_weight > 0 ? t->mlm_loss / t->mlm_weight : 0,
+      .cls_loss = t->cls_rows > 0 ? t->cls_loss / t->cls_rows : 0,
+      .lr = learning_rate(&r->run->c->optim, t->step - 1, r->run->decay_steps),
+      .grad_norm = step_queue_grad_norm(r->steps),
+      .tokens_per_s = (double)(t->tokens - r->window_tokens) / window,
+      .flops = (step_queue_flops(r->steps) - r->window_flops) / window,
+      .peak = r->peak,
+      .seconds_left = steps > 0 ? seconds_left(r, seconds, window / (double)steps) : -1,
+  };
+}
+
+void reports_micro(reports *r, int32_t micro) {
+  if (micro == 0) {
+    if (!(r->progress.first_step_seconds > 0)) log_doing("running the first step");
+    return;
+  }
+  if (!progress_due(&r->progress)) return; // a step of many micro-batches may take minutes
+  progress_figures f = r->shown;
+  f.micro = micro;
+  f.micros = r->run->c->train.accumulate;
+  progress_show(&r->progress, &f, false);
+}
+
+void reports_step(reports *r) {
+  if (!(r->progress.first_step_seconds > 0)) progress_first_step(&r->progress);
+}
+
+void reports_glance(reports *r, double seconds) {
+  r->shown = figures_now(r, seconds);
+  if (!progress_due(&r->progress)) return;
+  progress_show(&r->progress, &r->shown, false);
+}
+
+static status write_window(const reports *r, const progress_figures *f) {
+  const train_state *t = r->state;
+  json_t *j =
+      json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step", (json_int_t)f->step,
+                "epoch", (json_int_t)f->epoch, "loss", f->loss, "lr", f->lr, "grad_norm", f->grad_norm,
+                "tokens", (json_int_t)t->tokens, "tokens_per_s", f->tokens_per_s, "gflops", f->flops * 1e-9,
+                "share_of_peak", f->peak > 0 ? f->flops / f->peak : 0);
+  if (f->has_cls && (json_object_set_new(j, "cls_loss", json_real(f->cls_loss)) != 0 ||
+                     json_object_set_new(j, "cls_accuracy", json_real(t->cls_hits / t->cls_rows)) != 0)) {
+    json_decref(j);
+    return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
+  }
+  return sink_write(r->run->sink, j);
+}
+
+status reports_window(reports *r, double seconds, bool at_end) {
+  const progress_figures f = figures_now(r, seconds);
+  const run_config *c = r->run->c;
+  TRY(write_window(r, &f));
+  r->shown = f;
+  progress_show(&r->progress, &f, at_end);
+  if (model_backend(r->run->m)->host_memory)
+    progress_judge(&r->progress, &f, now_seconds() - r->window_start, c->model.hidden,
+                   threads_or_all(c->train.threads));
+  train_state *t = r->state;
+  t->mlm_loss = t->mlm_weight = t->cls_loss = t->cls_rows = t->cls_hits = 0;
+  begin_window(r);
+  return OK;
+}
+
+void reports_pause(reports *r, double seconds) {
+  r->window_start += seconds;
+}
+
+// ---- validation ----------------------------------------------------------------------------------------------
+
+static status write_validation(const reports *r, json_t *values) {
+  json_t *j = json_pack("{s:s,s:I}", "kind", "valid", "step", (json_int_t)r->state->step);
+  const int bad = json_object_update(j, values);
+  json_decref(values);
+  if (bad == 0 && !mem_json_failed()) return sink_write(r->run->sink, j);
+  json_decref(j);
+  return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
+}
+
+status reports_validation(reports *r, json_t *values, double metric, bool better, double seconds) {
+  char time[32];
+  TRY(write_validation(r, values));
+  r->validation_seconds = seconds;
+  log_info("step %6lld  validation %s %.5f%s  (%s)", (long long)r->state->step, r->run->c->train.metric,
+           metric, better ? "  best so far" : "", human_seconds(time, seconds));
+  return OK;
+}

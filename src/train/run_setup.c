@@ -1,0 +1,189 @@
+// Setting up a run; see run_setup.h.
+#include "train/run_setup.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "base/log.h"
+#include "base/path_kind.h"
+#include "train/init.h"
+
+// ---- its directory -------------------------------------------------------------------------------------------
+
+// Two processes in one directory would destroy each other's checkpoints. The lock goes with the process, whatever way
+// it ends; a file system without locks is used without.
+static status lock_run(run_setup *r) {
+  const char *dir = r->c->train.out;
+  TRY(dir_make(dir));
+  r->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (r->lock < 0) return fail(ERR_IO, "cannot open directory %s: %s", dir, strerror(errno));
+  if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+    return fail(ERR_ARGUMENT, "%s is in use: another process trains there", dir);
+  return OK;
+}
+
+// A run that ended before its first checkpoint has left its metrics. They are all there is of it, and are kept.
+static status begin_again(const char *out, bool resume) {
+  char kept[32];
+  bool found;
+  TRY(metrics_found(out, &found));
+  if (!found) {
+    if (resume) log_info("%s has no checkpoint yet: starting from the beginning", out);
+    return OK;
+  }
+  if (!resume)
+    return fail(
+        ERR_ARGUMENT,
+        "%s holds the metrics of a run without a checkpoint; --resume starts it again and keeps them, or "
+        "choose another train.out",
+        out);
+  TRY(metrics_keep(out, kept));
+  log_info("%s has no checkpoint yet: starting from the beginning; its metrics so far are now %s", out, kept);
+  return OK;
+}
+
+// Takes the directory: locked, and either with a checkpoint to go on from (r->resumed) or without anything of a run.
+static status take_directory(run_setup *r, bool resume) {
+  const char *out = r->c->train.out;
+  if (!resume || !path_holds_run(out)) // it may be in the directory of its data set
+    TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
+  TRY(lock_run(r));
+  TRY(run_has_checkpoints(out, &r->resumed));
+  if (r->resumed && !resume)
+    return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
+                out);
+  return r->resumed ? OK : begin_again(out, resume);
+}
+
+static status write_config(const run_setup *r) {
+  char path[PATH_MAX];
+  TRY(path_join(path, sizeof path, r->c->train.out, "config.yaml"));
+  return file_write_atomic(path, r->yaml, strlen(r->yaml));
+}
+
+// ---- where it starts -----------------------------------------------------------------------------------------
+
+// Options that are not what they were when the checkpoint was written are allowed, but never go unsaid.
+static void tell_changes(const char *before, const char *now) {
+  char section[64] = "";
+  while (*before != '\0' && *now != '\0') {
+    const size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
+    if (before[0] != ' ') snprintf(section, sizeof section, "%.*s.", (int)strcspn(before, ":\n"), before);
+    const size_t key = strcspn(before, ":\n") + 2, other = strcspn(now, ":\n") + 2;
+    if (key != other || strncmp(before, now, key < n ? key : n) != 0)
+      return; // another version's list of options
+    if ((n != m || strncmp(before, now, n) != 0) && strncmp(before, "  out:", 6) != 0)
+      log_warn("%s%.*s was %.*s, and is now %.*s", section, (int)key - 4, before + 2, (int)(n - key),
+               before + key, (int)(m - other), now + other);
+    before += n + (before[n] == '\n');
+    now += m + (now[m] == '\n');
+  }
+}
+
+static status go_on_from(run_setup *r, const checkpoint *c) {
+  if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
+    return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
+  TRY(checkpoint_load(c, r->m, true));
+  r->start = c->state;
+  log_info("resuming from step %lld", (long long)r->start.step);
+  tell_changes(c->config_yaml, r->yaml);
+  const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
+  return rc != ERR_ARGUMENT ? rc
+                            : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
+}
+
+static status find_start(run_setup *r) {
+  const train_config *t = &r->c->train;
+  if (r->resumed) {
+    checkpoint *c;
+    TRY(run_resume(&c, t->out, t->keep, t->keep_best));
+    const status rc = go_on_from(r, c);
+    checkpoint_close(c);
+    return rc;
+  }
+  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d));
+  return run_clean(t->out);
+}
+
+// ---- what it works with --------------------------------------------------------------------------------------
+
+static status make_batches(run_setup *r, const model_config *mc) {
+  const seq_layout layout = model_layout(mc);
+  const int64_t n = r->c->train.accumulate;
+  int64_t per_epoch;
+  TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, 0, 1));
+  TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
+  r->steps_per_epoch = per_epoch / n > 0 ? per_epoch / n : 1;
+  return OK;
+}
+
+static void find_end(run_setup *r) {
+  const train_config *t = &r->c->train;
+  const int64_t by_epochs = t->epochs * r->steps_per_epoch;
+  r->last_step = t->steps;
+  if (by_epochs > 0 && (r->last_step == 0 || by_epochs < r->last_step)) r->last_step = by_epochs;
+  r->decay_steps = r->c->optim.decay_steps;
+  if (r->decay_steps == 0) r->decay_steps = r->last_step > 0 ? r->last_step : INT64_MAX;
+}
+
+static status make_model(run_setup *r, const model_config *mc) {
+  const run_config *c = r->c;
+  const model_run mr = train_model_run(c, batcher_caps(r->batches));
+  TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
+  TRY(params_make_moments(model_params(r->m)));
+  const saver_config sc = {.run_dir = c->train.out,
+                           .config_yaml = r->yaml,
+                           .m = r->m,
+                           .data = r->d,
+                           .keep = c->train.keep,
+                           .keep_best = c->train.keep_best,
+                           .background = c->train.background};
+  return saver_open(&r->saver, &sc);
+}
+
+static status check_options(const train_config *t) {
+  if (t->out[0] == '\0') return fail(ERR_ARGUMENT, "train.out names no directory (--out DIR)");
+  if (t->steps == 0 && t->epochs == 0 && !(t->minutes > 0))
+    return fail(ERR_ARGUMENT, "one of train.steps, train.epochs and train.minutes must be set");
+  return OK;
+}
+
+status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, bool resume) {
+  *r = (run_setup){.c = c, .d = d, .lock = -1};
+  TRY(check_options(&c->train));
+  TRY(options_dump(options, &r->yaml));
+  const dataset_info *info = dataset_get_info(d);
+  model_config mc = c->model;
+  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  TRY(make_batches(r, &mc));
+  find_end(r);
+  TRY(take_directory(r, resume));
+  TRY(make_model(r, &mc));
+  TRY(find_start(r));
+  TRY(write_config(r));
+  TRY(sink_open(&r->sink, c->train.out, r->resumed ? r->start.step : -1, c->train.tensorboard));
+  saver_attach(r->saver, r->sink);
+  return OK;
+}
+
+status run_close(run_setup *r, status rc) {
+  char message[2048];
+  snprintf(message, sizeof message, "%s", fail_message());
+  saver_close(r->saver);
+  const status closed = sink_close(r->sink);
+  if (rc == OK)
+    rc = closed;
+  else
+    fail(rc, "%s", message);
+  batcher_close(r->batches);
+  model_free(r->m);
+  free(r->yaml);
+  if (r->lock >= 0) close(r->lock);
+  return rc;
+}

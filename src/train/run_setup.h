@@ -1,0 +1,33 @@
+// What a run works with, opened and checked before its first step: its directory, batches, model, checkpoints, metrics.
+#ifndef SOUK_TRAIN_RUN_SETUP_H
+#define SOUK_TRAIN_RUN_SETUP_H
+
+#include "data/batcher.h"
+#include "model/checkpoint.h"
+#include "train/config.h"
+#include "train/metrics.h"
+#include "train/saver.h"
+
+typedef struct run_setup {
+  const run_config *c;
+  dataset *d;
+  char *yaml; // the whole configuration, as text
+  int lock;   // descriptor of the run's directory, locked; -1: none
+  batcher *batches;
+  model *m;
+  saver *saver;
+  metric_sink *sink;
+  train_state start; // zeros, or what the checkpoint holds that the run goes on from
+  bool resumed;
+  int64_t steps_per_epoch;
+  int64_t last_step;   // 0: no limit
+  int64_t decay_steps; // see learning_rate()
+} run_setup;
+
+// resume: go on from the run's last checkpoint, if it has one. Afterwards the model holds the parameters and moments to
+// start with, the batcher stands at the next batch, and the directory is locked. After an error too run_close() is due.
+status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, bool resume);
+// Waits for a checkpoint that is being written. Returns rc and keeps its message; where rc is OK, the error of closing.
+status run_close(run_setup *r, status rc);
+
+#endif

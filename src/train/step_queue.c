@@ -1,0 +1,201 @@
+// The queue of steps; see step_queue.h.
+#include "train/step_queue.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include "base/memory.h"
+#include "train/optimizer.h"
+
+enum { MOST_IN_FLIGHT = 2 };
+
+// A step that was composed. Its batches are copies where the batcher's would not last.
+typedef struct queued_step {
+  step_input in;
+  const batch **batches; // [accumulate]
+  batch **copies;        // [accumulate]; NULL: the batcher's own are used
+  train_state before;    // when it was composed
+} queued_step;
+
+struct step_queue {
+  step_queue_config c;
+  queued_step steps[MOST_IN_FLIGHT]; // they take turns
+  int32_t slots;                     // of them: 2 where results are read a step late, else 1
+  int32_t last;                      // launched
+  int32_t in_flight;                 // steps launched whose results were not read
+  double grad_norm, flops;
+};
+
+// ---- compose -------------------------------------------------------------------------------------------------
+
+// Takes the micro-batches of a step from the batcher.
+static status take_batches(step_queue *q, queued_step *s) {
+  for (int64_t i = 0; i < q->c.run->train.accumulate; i++) {
+    TRY(batcher_next(q->c.batches, &s->batches[i]));
+    if (s->copies == NULL) continue;
+    batch_copy(s->copies[i], s->batches[i]);
+    s->batches[i] = s->copies[i];
+  }
+  return OK;
+}
+
+static status compose(step_queue *q, queued_step *s) {
+  const run_config *c = q->c.run;
+  const int32_t n = (int32_t)c->train.accumulate;
+  double weight = 0, cls = 0;
+  TRY(take_batches(q, s));
+  for (int32_t i = 0; i < n; i++) {
+    weight += s->batches[i]->mask_weight;
+    cls += s->batches[i]->cls_count;
+  }
+  s->before = *q->c.state;
+  s->in = (step_input){.state = {.step = s->before.step,
+                                 .seed = (uint64_t)c->train.seed,
+                                 .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
+                                 .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
+                                 .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
+                                 .clip_norm = (float)c->optim.clip_norm},
+                       .n = n,
+                       .batches = s->batches};
+  return OK;
+}
+
+// ---- launch --------------------------------------------------------------------------------------------------
+
+static status launch_micro(step_queue *q, const batch *b, const step_state *s) {
+  TRY(model_set_batch(q->c.m, b, s));
+  TRY(model_forward(q->c.m, true));
+  TRY(model_loss(q->c.m, true));
+  q->flops += 3.0 * model_flops(q->c.m, b);
+  return OK;
+}
+
+static status launch(step_queue *q, const queued_step *s) {
+  const backend *be = model_backend(q->c.m);
+  TRY(be->result_next(model_ctx(q->c.m)));
+  for (int32_t i = 0; i < s->in.n; i++) {
+    q->c.micro_next(q->c.self, i);
+    TRY(launch_micro(q, s->in.batches[i], &s->in.state));
+  }
+  TRY(optimizer_step(q->c.m, &q->c.run->optim));
+  TRY(be->result_post(model_ctx(q->c.m)));
+  q->in_flight++;
+  return OK;
+}
+
+static void count_step(train_state *t, const queued_step *s) {
+  const int32_t n = s->in.n;
+  for (int32_t i = 0; i < n; i++) t->tokens += s->in.batches[i]->tokens;
+  t->epoch = s->in.batches[n - 1]->epoch;
+  t->index = s->in.batches[n - 1]->index + 1;
+  t->step++;
+}
+
+// ---- results -------------------------------------------------------------------------------------------------
+
+static void move_counts(train_state *to, const train_state *from) {
+  to->step = from->step;
+  to->epoch = from->epoch;
+  to->index = from->index;
+  to->tokens = from->tokens;
+}
+
+// The oldest step in flight, s, was refused, and so was `behind`, the one after it (NULL: none).
+static status rollback(step_queue *q, const queued_step *s, queued_step *behind) {
+  step_result refused;
+  if (behind != NULL) TRY(model_backend(q->c.m)->result_take(model_ctx(q->c.m), &refused));
+  q->in_flight = 0;
+  move_counts(q->c.state, &s->before);
+  TRY(q->c.refused(q->c.self, &s->in)); // which clears the refusal
+  count_step(q->c.state, s);
+  if (behind == NULL) return OK;
+  behind->before = *q->c.state;
+  TRY(launch(q, behind));
+  count_step(q->c.state, behind);
+  return OK;
+}
+
+static void add_result(step_queue *q, const step_result *r) {
+  train_state *t = q->c.state;
+  t->mlm_loss += r->mlm_loss;
+  t->mlm_weight += r->mlm_weight;
+  t->cls_loss += r->cls_loss;
+  t->cls_rows += r->cls_rows;
+  t->cls_hits += r->cls_hits;
+  q->grad_norm = sqrt(r->grad_sumsq);
+}
+
+// Reads results until at most `most` steps are in flight.
+static status drain_to(step_queue *q, int32_t most) {
+  while (q->in_flight > most) {
+    queued_step *oldest = &q->steps[(q->last + q->slots - (q->in_flight - 1)) % q->slots];
+    step_result result;
+    TRY(model_backend(q->c.m)->result_take(model_ctx(q->c.m), &result));
+    q->in_flight--;
+    if (result.nonfinite)
+      TRY(rollback(q, oldest, q->in_flight > 0 ? &q->steps[q->last] : NULL));
+    else
+      add_result(q, &result);
+  }
+  return OK;
+}
+
+// ---- calls ---------------------------------------------------------------------------------------------------
+
+status step_queue_step(step_queue *q) {
+  q->last = (q->last + 1) % q->slots;
+  queued_step *s = &q->steps[q->last];
+  TRY(compose(q, s));
+  TRY(launch(q, s));
+  count_step(q->c.state, s);
+  return drain_to(q, q->slots - 1);
+}
+
+status step_queue_drain(step_queue *q) {
+  return drain_to(q, 0);
+}
+
+double step_queue_grad_norm(const step_queue *q) {
+  return q->grad_norm;
+}
+
+double step_queue_flops(const step_queue *q) {
+  return q->flops;
+}
+
+static status make_slots(step_queue *q) {
+  const size_t n = (size_t)q->c.run->train.accumulate;
+  for (int32_t k = 0; k < q->slots; k++) {
+    queued_step *s = &q->steps[k];
+    TRY(mem_new(&s->batches, n, sizeof *s->batches, "micro-batches"));
+    if (n == 1 && q->slots == 1) continue;
+    TRY(mem_new(&s->copies, n, sizeof *s->copies, "micro-batches"));
+    for (size_t i = 0; i < n; i++) TRY(batch_new(&s->copies[i], batcher_caps(q->c.batches)));
+  }
+  return OK;
+}
+
+status step_queue_open(step_queue **out, const step_queue_config *c) {
+  *out = NULL;
+  step_queue *q;
+  TRY(mem_new(&q, 1, sizeof *q, "the queue of steps"));
+  q->c = *c;
+  q->slots = model_backend(c->m)->host_memory ? 1 : MOST_IN_FLIGHT;
+  const status rc = make_slots(q);
+  if (rc != OK) {
+    step_queue_close(q);
+    return rc;
+  }
+  *out = q;
+  return OK;
+}
+
+void step_queue_close(step_queue *q) {
+  if (q == NULL) return;
+  for (int32_t k = 0; k < q->slots; k++) {
+    queued_step *s = &q->steps[k];
+    for (int64_t i = 0; s->copies != NULL && i < q->c.run->train.accumulate; i++) batch_free(s->copies[i]);
+    free(s->copies);
+    free(s->batches);
+  }
+  free(q);
+}
