@@ -25,9 +25,9 @@ SONAME := libsouk_infer.so.$(shell sed -nE 's/^.define SOUK_INFER_ABI ([0-9]+)$$
 
 # ---- what is on this machine -------------------------------------------------------------------------------
 DEPS_APT := gcc g++ make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
-            libsodium-dev libcmocka-dev zlib1g-dev
+            libcmocka-dev zlib1g-dev
 LINT_APT := clang-format clang-tidy cppcheck clang libclang-rt-dev libomp-dev
-PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc libsodium zlib
+PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc zlib
 have_pkg = $(shell pkg-config --exists $(1) 2>/dev/null && pkg-config --modversion $(1))
 have_cmd = $(shell command -v $(1) 2>/dev/null)
 

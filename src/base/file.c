@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +12,7 @@
 #include "base/fault.h"
 #include "base/memory.h"
 #include "base/output_internal.h"
+#include "format/sha256.h"
 #include "format/temporary.h"
 
 enum { BUFFER_BYTES = 1 << 16 };
@@ -219,16 +219,14 @@ status file_sha256(const char *path, char hex[65], uint64_t *bytes) {
     return fail(ERR_FORMAT, "%s is not a regular file", path);
   }
   status rc = OK;
-  unsigned char *buf, digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256_state state;
-  crypto_hash_sha256_init(&state);
+  unsigned char *buf;
+  sha256 state;
+  sha256_init(&state);
   uint64_t total = 0;
   TRY_GOTO(mem_new(&buf, BUFFER_BYTES, 1, "a read buffer"), done);
-  for (size_t n; (n = fread(buf, 1, BUFFER_BYTES, f)) > 0; total += n)
-    crypto_hash_sha256_update(&state, buf, n);
+  for (size_t n; (n = fread(buf, 1, BUFFER_BYTES, f)) > 0; total += n) sha256_update(&state, buf, n);
   if (ferror(f)) rc = fail(ERR_IO, "cannot read %s: %s", path, strerror(errno));
-  crypto_hash_sha256_final(&state, digest);
-  sodium_bin2hex(hex, 65, digest, sizeof digest);
+  sha256_final(&state, hex);
   if (bytes != NULL) *bytes = total;
   free(buf);
 done:

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/sha256.h"
 #include "infer/bundle.h"
 #include "infer/jtree.h"
-#include "infer/sha256.h"
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 64, NAME_BYTES = 200 };
 
@@ -203,7 +203,7 @@ static souk_status check_file(const document *d, const jnode *n, const mapping *
     return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s has %zu bytes, %s says %lld: it is damaged or cut short",
                       d->dir, n->key, m->bytes, d->name, (long long)bytes->integer);
   if (!checksum) return SOUK_OK;
-  infer_sha256(m->data, m->bytes, hex);
+  sha256_hex(m->data, m->bytes, hex);
   if (strcmp(hex, sha->text) != 0)
     return infer_fail(d->e, SOUK_ERR_CHECKSUM,
                       "%s/%s: its checksum is not the one in %s; the file is damaged", d->dir, n->key,

@@ -1,11 +1,10 @@
-// The inference module's JSON reader and SHA-256.
+// The inference module's JSON reader.
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/philox.h"
 #include "infer/jtree.h"
-#include "infer/sha256.h"
 #include "lib/check.h"
 
 // Parses a copy without a NUL behind it, so that a read past the end is one past an allocation.
@@ -206,34 +205,9 @@ static void mutations(void **state) {
   jtree_free(&t);
 }
 
-static void digests(void **state) {
-  (void)state;
-  static const struct {
-    const char *text, *hex;
-  } known[] = {{"", "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"},
-               {"abc", "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"},
-               {"abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq",
-                "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1"}};
-  char hex[65], portable[65];
-  for (size_t i = 0; i < sizeof known / sizeof *known; i++) {
-    infer_sha256(known[i].text, strlen(known[i].text), hex);
-    assert_string_equal(hex, known[i].hex);
-    infer_sha256_portable(known[i].text, strlen(known[i].text), hex);
-    assert_string_equal(hex, known[i].hex);
-  }
-  unsigned char data[300];
-  for (size_t i = 0; i < sizeof data; i++) data[i] = (unsigned char)(i * 7 + 3);
-  for (size_t n = 0; n <= sizeof data; n++) { // every place of the padding
-    infer_sha256(data, n, hex);
-    infer_sha256_portable(data, n, portable);
-    assert_string_equal(hex, portable);
-  }
-}
-
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(values),    cmocka_unit_test(numbers),
                                      cmocka_unit_test(refusals),  cmocka_unit_test(depth),
-                                     cmocka_unit_test(many_keys), cmocka_unit_test(mutations),
-                                     cmocka_unit_test(digests)};
+                                     cmocka_unit_test(many_keys), cmocka_unit_test(mutations)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

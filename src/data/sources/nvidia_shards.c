@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <pthread.h>
-#include <sodium.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,6 +13,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/sha256.h"
 #include "hdf5/hdf5_glue.h"
 #include "data/sources/nvidia_internal.h"
 
@@ -154,22 +154,19 @@ static status index_all(nvidia_shards *s) {
 }
 
 static status make_identity(nvidia_shards *s) {
-  crypto_hash_sha256_state h;
-  crypto_hash_sha256_init(&h);
+  sha256 h;
+  sha256_init(&h);
   for (int32_t i = 0; i < s->n; i++) {
     const char *name = strrchr(s->paths[i], '/') + 1;
-    crypto_hash_sha256_update(&h, (const unsigned char *)name, strlen(name) + 1);
+    sha256_update(&h, name, strlen(name) + 1);
   }
-  crypto_hash_sha256_update(&h, (const unsigned char *)s->first, ((size_t)s->n + 1) * sizeof *s->first);
-  crypto_hash_sha256_update(&h, (const unsigned char *)s->lengths,
-                            (size_t)s->first[s->n] * sizeof *s->lengths);
+  sha256_update(&h, s->first, ((size_t)s->n + 1) * sizeof *s->first);
+  sha256_update(&h, s->lengths, (size_t)s->first[s->n] * sizeof *s->lengths);
   for (int32_t i = 0; i < vocab_size(s->words->v); i++) {
     const char *token = vocab_token(s->words->v, i);
-    crypto_hash_sha256_update(&h, (const unsigned char *)token, strlen(token) + 1);
+    sha256_update(&h, token, strlen(token) + 1);
   }
-  unsigned char digest[crypto_hash_sha256_BYTES];
-  crypto_hash_sha256_final(&h, digest);
-  sodium_bin2hex(s->identity, sizeof s->identity, digest, sizeof digest);
+  sha256_final(&h, s->identity);
   return OK;
 }
 
