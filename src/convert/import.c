@@ -340,7 +340,7 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   status rc = options_dump(&set, &yaml);
   const checkpoint_content content = {.model = model_get_config(x->m),
                                       .params = model_params(x->m),
-                                      .master = model_params(x->m)->master, // of the CPU
+                                      .values = params_values(model_params(x->m)), // of the CPU
                                       .state = &state,
                                       .config_yaml = yaml,
                                       .data = d,

@@ -24,17 +24,21 @@ static const double MOST_REAL = 1e300;
 
 // ---- writing -------------------------------------------------------------------------------------------------
 
-// All parameters of one arena as datasets GROUP/NAME. The lock is taken tensor by tensor: a batcher that needs HDF5
-// for its next block must not wait for the whole file.
-static status write_tensors(const param_set *s, hid_t file, const char *path, const char *group,
-                            const float *arena) {
-  for (int32_t i = 0; i < s->count; i++) {
-    const param *p = &s->items[i];
+typedef const float *(*value_of)(const param_values *v, const param *p);
+
+// Values of all parameters that have them (a frozen one has no moments) as datasets GROUP/NAME. The lock is taken tensor by
+// tensor: a batcher that needs HDF5 for its next block must not wait for the whole file.
+static status write_tensors(const checkpoint_content *c, hid_t file, const char *path, const char *group,
+                            value_of value) {
+  for (int32_t i = 0; i < c->params->count; i++) {
+    const param *p = &c->params->items[i];
+    const float *data = value(&c->values, p);
+    if (data == NULL) continue;
     const hsize_t dims[2] = {(hsize_t)p->shape[0], (hsize_t)p->shape[1]};
     char name[PARAM_NAME + 16];
     snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
     h5_lock();
-    const status rc = h5_write(file, path, name, H5T_IEEE_F32LE, p->ndim, dims, arena + p->offset, 0);
+    const status rc = h5_write(file, path, name, H5T_IEEE_F32LE, p->ndim, dims, data, 0);
     h5_unlock();
     TRY(rc);
   }
@@ -62,9 +66,9 @@ static status write_part(const checkpoint_content *c, const char *dir, bool mome
   status rc = h5_create(&file, path, moments ? "souk.optimizer" : "souk.parameters", 1);
   h5_unlock();
   TRY(rc);
-  if (!moments) rc = write_tensors(c->params, file, path, "", c->master);
-  if (moments) rc = write_tensors(c->params, file, path, "m", c->m);
-  if (moments && rc == OK) rc = write_tensors(c->params, file, path, "v", c->v);
+  if (!moments) rc = write_tensors(c, file, path, "", value_master);
+  if (moments) rc = write_tensors(c, file, path, "m", value_m);
+  if (moments && rc == OK) rc = write_tensors(c, file, path, "v", value_v);
   h5_lock();
   const status closed = h5_close(file, path);
   h5_unlock();
@@ -146,7 +150,7 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
 static status write_all(const char *dir, const checkpoint_content *c, json_t *files) {
   if (files == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", dir);
   TRY(write_part(c, dir, false, files));
-  if (c->m != NULL) TRY(write_part(c, dir, true, files));
+  if (c->values.m != NULL) TRY(write_part(c, dir, true, files));
   TRY(write_vocabulary(c, dir, files));
   TRY(copy_catalogue(c, dir, files));
   TRY(write_extra(c, dir, files));
@@ -166,29 +170,15 @@ status checkpoint_write(const char *dir, const checkpoint_content *c) {
 
 status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
                               const dataset *data, bool with_optimizer) {
-  const param_set *s = model_params(m);
-  const bool moments = with_optimizer && s->m != NULL;
   checkpoint_content c = {.model = model_get_config(m),
-                          .params = s,
-                          .master = s->master,
-                          .m = moments ? s->m : NULL,
-                          .v = moments ? s->v : NULL,
+                          .params = model_params(m),
                           .state = state,
                           .config_yaml = config_yaml,
                           .data = data};
-  if (model_backend(m)->host_memory) return checkpoint_write(dir, &c);
-  const size_t n = (size_t)s->elements, arenas = moments ? 3 : 1;
-  float *host;
-  TRY(mem_new(&host, arenas * n, sizeof *host, "a copy of the model"));
-  const float *const from[3] = {s->master, s->m, s->v};
-  status rc = OK;
-  for (size_t i = 0; rc == OK && i < arenas; i++)
-    rc = model_backend(m)->download(model_ctx(m), host + i * n, from[i], n * sizeof *host);
-  c.master = host;
-  c.m = moments ? host + n : NULL;
-  c.v = moments ? host + 2 * n : NULL;
-  if (rc == OK) rc = checkpoint_write(dir, &c);
-  free(host);
+  float *copy;
+  TRY(params_to_host(c.params, with_optimizer, &c.values, &copy));
+  const status rc = checkpoint_write(dir, &c);
+  free(copy);
   return rc;
 }
 
@@ -404,7 +394,9 @@ static status read_tensor(const part_file *f, const char *group, const param *p,
   return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
 }
 
-static status read_tensors(model *m, const part_file *f, const char *group, float *arena) {
+// What is frozen has no moments: it is passed over.
+static status read_tensors(model *m, const part_file *f, const char *group,
+                           float *(*place)(const param_set *s, const param *p)) {
   const param_set *s = model_params(m);
   const bool direct = model_backend(m)->host_memory; // straight into its place
   float *buffer = NULL;
@@ -412,11 +404,12 @@ static status read_tensors(model *m, const part_file *f, const char *group, floa
   status rc = OK;
   for (int32_t i = 0; rc == OK && i < s->count; i++) {
     const param *p = &s->items[i];
+    float *const to = place(s, p);
+    if (to == NULL) continue;
     if (!direct) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
-    if (rc == OK) rc = read_tensor(f, group, p, direct ? arena + p->offset : buffer);
+    if (rc == OK) rc = read_tensor(f, group, p, direct ? to : buffer);
     if (rc == OK && !direct)
-      rc =
-          model_backend(m)->upload(model_ctx(m), arena + p->offset, buffer, (size_t)p->size * sizeof *buffer);
+      rc = model_backend(m)->upload(model_ctx(m), to, buffer, (size_t)p->size * sizeof *buffer);
   }
   free(buffer);
   return rc;
@@ -425,12 +418,12 @@ static status read_tensors(model *m, const part_file *f, const char *group, floa
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
   TRY(open_part(&f, c, "model.h5", "souk.parameters"));
-  TRY(read_tensors(m, &f, "", model_params(m)->master));
+  TRY(read_tensors(m, &f, "", param_master));
   if (with_optimizer) {
     if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
     TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
-    TRY(read_tensors(m, &f, "m", model_params(m)->m));
-    TRY(read_tensors(m, &f, "v", model_params(m)->v));
+    TRY(read_tensors(m, &f, "m", param_m));
+    TRY(read_tensors(m, &f, "v", param_v));
   }
   return params_refresh(model_params(m));
 }

@@ -22,11 +22,11 @@ typedef struct train_state {
   double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
 } train_state;
 
-// What is written. The arenas are host memory laid out as `params` says.
+// What is written: every parameter, and of the trainable ones the moments.
 typedef struct checkpoint_content {
   const model_config *model;
   const param_set *params;
-  const float *master, *m, *v; // m NULL: parameters only
+  param_values values; // host memory, laid out as `params` says; m NULL: parameters only
   const train_state *state;
   const char *config_yaml;
   const dataset *data; // its vocabulary and catalogue.jsonl come along

@@ -69,6 +69,7 @@ static status describe_params(model *m) {
                             .decay = true,
                             .kind = m->run.row_sparse ? PARAM_ROW_SPARSE : PARAM_REPLICATED};
   m->word_table = param_add(s, words, emb, "word_embeddings.weight");
+  TRY(params_freeze(s, m->run.freeze));
   return params_lay_out(s);
 }
 
@@ -140,17 +141,16 @@ static void plan_buffers(model *m) {
   }
 }
 
-// Sums of the plan. Parameters, gradients, copies and row flags share one arena in this order.
+// Sums of the plan.
 static model_memory memory_of(const model *m) {
-  const size_t n = (size_t)m->params.elements, a = m->be->act_size;
   model_memory p = {.elements = m->params.elements,
-                    .weights = n * sizeof(float),
-                    .gradients = m->run.training ? n * sizeof(float) : 0,
-                    .copies = a != sizeof(float) ? (n * a + 255) / 256 * 256 : 0,
-                    .row_flags = m->run.row_sparse ? (size_t)m->c.vocab_size : 0,
-                    .moments = m->run.training ? 2 * n * sizeof(float) : 0,
+                    .params = params_bytes(&m->params, m->run.training),
                     .scratch = m->scratch_bytes};
-  for (int32_t i = 0; i < m->params.count; i++) p.parameters += m->params.items[i].size;
+  for (int32_t i = 0; i < m->params.count; i++) {
+    const param *q = &m->params.items[i];
+    p.parameters += q->size;
+    if (!q->trainable) p.frozen_parameters += q->size;
+  }
   for (int32_t i = 0; i < m->n_plan; i++)
     *(i < m->batch_end  ? &p.batch
       : i < m->kept_end ? &p.activations
@@ -158,29 +158,23 @@ static model_memory memory_of(const model *m) {
   return p;
 }
 
-static status allocate(model *m) {
-  param_set *set = &m->params;
-  const model_memory p = memory_of(m);
-  const size_t bytes = p.weights + p.gradients + p.copies + p.row_flags;
-  TRY(m->be->mem_alloc(m->ctx, bytes, "parameters and gradients", &m->param_arena));
-  char *at = m->param_arena;
-  set->master = (float *)(void *)at;
-  at += p.weights;
-  set->grad = p.gradients > 0 ? (float *)(void *)at : NULL;
-  at += p.gradients;
-  set->compute = p.copies > 0 ? (act *)at : set->master;
-  at += p.copies;
-  set->touched = p.row_flags > 0 ? (uint8_t *)at : NULL;
+// All but the moments, which only training makes.
+static size_t param_arena_bytes(const param_bytes *b) {
+  return b->weights + b->frozen + b->gradients + b->copies + b->row_flags;
+}
 
+static status allocate(model *m) {
+  const model_memory p = memory_of(m);
+  TRY(params_allocate(&m->params, m->run.training));
   m->arena_bytes = p.batch + p.activations + p.activation_gradients;
   TRY(m->be->mem_alloc(m->ctx, m->arena_bytes, "activations", &m->arena));
-  at = m->arena;
+  char *at = m->arena;
   for (int32_t i = 0; i < m->n_plan; i++) {
     memcpy(m->plan[i].where, &at, sizeof at);
     at += m->plan[i].bytes;
   }
   batch_view_at(&m->batch, m->run.caps, m->batch_memory);
-  m->total_bytes = bytes + m->arena_bytes + p.scratch;
+  m->total_bytes = param_arena_bytes(&p.params) + m->arena_bytes + p.scratch;
   return OK;
 }
 
@@ -241,8 +235,8 @@ status model_create(model **out, const char *backend_name, const model_config *c
   TRY(outline(&m, backend_name, c, run));
   status rc;
   const model_memory need = memory_of(m);
-  const size_t planned = need.weights + need.gradients + need.copies + need.row_flags + need.moments +
-                         need.batch + need.activations + need.activation_gradients + need.scratch;
+  const size_t planned = param_arena_bytes(&need.params) + need.params.moments + need.batch +
+                         need.activations + need.activation_gradients + need.scratch;
   const backend_config config = {.device = run->device,
                                  .threads = run->threads,
                                  .scratch_bytes = m->scratch_bytes,
@@ -261,13 +255,11 @@ bad:
 
 void model_free(model *m) {
   if (m == NULL) return;
+  params_free(&m->params);
   if (m->ctx != NULL) {
-    m->be->mem_free(m->ctx, m->params.m);
-    m->be->mem_free(m->ctx, m->param_arena);
     m->be->mem_free(m->ctx, m->arena);
     m->be->close(m->ctx);
   }
-  params_free(&m->params);
   free(m->layer_param);
   free(m->layers);
   free(m);
@@ -290,7 +282,7 @@ op_ctx *model_ctx(model *m) {
 }
 
 size_t model_bytes(const model *m) {
-  return m->total_bytes + (m->params.m != NULL ? 2 * (size_t)m->params.elements * sizeof(float) : 0);
+  return m->total_bytes + (m->params.m != NULL ? params_bytes(&m->params, true).moments : 0);
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------
@@ -339,7 +331,7 @@ status model_set_batch(model *m, const batch *b, const step_state *state) {
 status model_forget(model *m) {
   const param_set *s = &m->params;
   if (s->grad != NULL) TRY(m->be->zero(m->ctx, s->grad, (size_t)s->elements * sizeof(float)));
-  if (s->touched != NULL) TRY(m->be->zero(m->ctx, s->touched, (size_t)m->c.vocab_size));
+  if (s->touched != NULL) TRY(m->be->zero(m->ctx, s->touched, params_bytes(s, true).row_flags));
   TRY(m->be->zero(m->ctx, m->arena, m->arena_bytes));
   return m->be->result_clear(m->ctx);
 }

@@ -13,16 +13,16 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   bool training;   // gradients and saved activations
   bool row_sparse; // the word table is updated by touched rows only (needs the sampled loss)
   int32_t threads, device;
-  uint64_t seed; // of the initialisation
+  uint64_t seed;      // of the initialisation
+  const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;
 } model_run;
 
 // Backend memory that model_create would take, by what it is for.
 typedef struct model_memory {
-  int64_t parameters;                           // without padding
-  int64_t elements;                             // of each arena
-  size_t weights, gradients, copies, row_flags; // copies: in the activation type, where that is not float
-  size_t moments;                               // params_make_moments
+  int64_t parameters, frozen_parameters; // all of them, and the frozen ones; without padding
+  int64_t elements;                      // of each trainable arena
+  param_bytes params;
   size_t batch, activations, activation_gradients, scratch;
 } model_memory;
 // The plan alone: nothing is allocated on the device.

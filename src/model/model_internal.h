@@ -48,7 +48,7 @@ struct model {
   int32_t n_plan;
   int32_t batch_end, kept_end; // entries before the first are the batch, then what is kept, then gradients
   size_t scratch_bytes, arena_bytes, total_bytes;
-  void *arena, *param_arena;
+  void *arena;
 
   void *batch_memory; // laid out as a batch with the run's capacities
   batch_view batch;   // pointers into it
@@ -71,14 +71,13 @@ struct model {
   int32_t n_masked, n_tokens, n_seqs;
 };
 
+// NULL while a model is only planned.
 static inline const act *weight(const model *m, int32_t i) {
-  return m->params.compute == NULL ? NULL : param_compute(&m->params, &m->params.items[i]);
+  return param_compute(&m->params, &m->params.items[i]);
 }
 // NULL for frozen parameters and in evaluation.
 static inline float *grad(const model *m, int32_t i) {
-  return m->params.grad == NULL || !m->params.items[i].trainable
-             ? NULL
-             : param_grad(&m->params, &m->params.items[i]);
+  return param_grad(&m->params, &m->params.items[i]);
 }
 static inline rows rows_tokens(const model *m) {
   return (rows){ROWS_TOKENS, m->run.caps.tokens};

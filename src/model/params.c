@@ -1,6 +1,7 @@
 // Parameter descriptors and arenas; see params.h.
 #include "model/params.h"
 
+#include <fnmatch.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,19 +54,130 @@ int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int
   return param_add(s, (param_spec){.columns = n, .init = init}, prefix, name);
 }
 
+static status no_match(const param_set *s, const char *pattern) {
+  return fail(
+      ERR_ARGUMENT,
+      "train.freeze: no parameter's name matches \"%s\"; there are %s, %s and %d others (souk inspect of a "
+      "checkpoint lists them)",
+      pattern, s->items[0].name, s->items[s->count - 1].name, s->count - 2);
+}
+
+static status freeze_matches(param_set *s, const char *pattern) {
+  bool any = false;
+  for (int32_t i = 0; i < s->count; i++) {
+    param *p = &s->items[i];
+    if (fnmatch(pattern, p->name, 0) != 0) continue;
+    any = true;
+    p->trainable = false;
+    p->kind = PARAM_REPLICATED; // row flags are for updates
+  }
+  return any ? OK : no_match(s, pattern);
+}
+
+// Cuts the next pattern, without spaces around it, out of a list. False at the list's end.
+static bool next_pattern(char **list, char **pattern) {
+  if (*list == NULL) return false;
+  char *at = *list, *comma = strchr(at, ',');
+  *list = comma != NULL ? comma + 1 : NULL;
+  if (comma != NULL) *comma = '\0';
+  at += strspn(at, " ");
+  for (size_t n = strlen(at); n > 0 && at[n - 1] == ' ';) at[--n] = '\0';
+  *pattern = at;
+  return true;
+}
+
+status params_freeze(param_set *s, const char *patterns) {
+  TRY(s->added);
+  if (patterns == NULL || patterns[0] == '\0') return OK;
+  char *copy, *pattern;
+  TRY(mem_strdup(&copy, patterns));
+  char *list = copy;
+  status rc = OK;
+  while (rc == OK && next_pattern(&list, &pattern)) rc = freeze_matches(s, pattern);
+  free(copy);
+  TRY(rc);
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].trainable) return OK;
+  return fail(ERR_ARGUMENT, "train.freeze: \"%s\" leaves no parameter to train", patterns);
+}
+
 status params_lay_out(param_set *s) {
   TRY(s->added);
-  s->elements = 0;
+  s->elements = s->frozen_elements = 0;
   for (int32_t i = 0; i < s->count; i++) {
-    s->items[i].offset = s->elements;
-    s->elements += (s->items[i].size + 63) / 64 * 64;
+    param *p = &s->items[i];
+    int64_t *const end = p->trainable ? &s->elements : &s->frozen_elements;
+    p->offset = *end;
+    *end += (p->size + 63) / 64 * 64;
   }
   return OK;
 }
 
+// ---- memory --------------------------------------------------------------------------------------------------
+
+static size_t float_bytes(int64_t elements) {
+  return (size_t)elements * sizeof(float);
+}
+
+// Of compute copies: none where the masters serve.
+static size_t copy_bytes(const param_set *s, int64_t elements) {
+  const size_t a = s->be->act_size;
+  return a == sizeof(float) ? 0 : ((size_t)elements * a + 255) / 256 * 256;
+}
+
+param_bytes params_bytes(const param_set *s, bool training) {
+  param_bytes b = {.weights = float_bytes(s->elements),
+                   .frozen = float_bytes(s->frozen_elements),
+                   .copies = copy_bytes(s, s->elements) + copy_bytes(s, s->frozen_elements)};
+  if (!training) return b;
+  b.gradients = b.weights;
+  b.moments = 2 * b.weights;
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].kind == PARAM_ROW_SPARSE) b.row_flags += (size_t)s->items[i].shape[0];
+  return b;
+}
+
+// Cuts `bytes` off the arena at *at; NULL for none.
+static void *cut(char **at, size_t bytes) {
+  void *const p = bytes > 0 ? *at : NULL;
+  *at += bytes;
+  return p;
+}
+
+status params_allocate(param_set *s, bool training) {
+  const param_bytes b = params_bytes(s, training);
+  const size_t bytes = b.weights + b.frozen + b.gradients + b.copies + b.row_flags;
+  TRY(s->be->mem_alloc(s->ctx, bytes, "parameters and gradients", &s->memory));
+  char *at = s->memory;
+  s->master = cut(&at, b.weights);
+  s->frozen = cut(&at, b.frozen);
+  s->grad = cut(&at, b.gradients);
+  s->compute = s->master;
+  s->frozen_compute = s->frozen;
+  if (b.copies > 0) {
+    s->compute = cut(&at, copy_bytes(s, s->elements));
+    s->frozen_compute = cut(&at, copy_bytes(s, s->frozen_elements));
+  }
+  s->touched = cut(&at, b.row_flags);
+  return OK;
+}
+
+status params_make_moments(param_set *s) {
+  if (s->m != NULL) return OK;
+  void *p;
+  TRY(s->be->mem_alloc(s->ctx, params_bytes(s, true).moments, "optimiser moments", &p));
+  s->m = p;
+  s->v = s->m + s->elements;
+  return OK;
+}
+
 void params_free(param_set *s) {
+  if (s->ctx != NULL) {
+    s->be->mem_free(s->ctx, s->m);
+    s->be->mem_free(s->ctx, s->memory);
+  }
   free(s->items);
-  s->items = NULL;
+  *s = (param_set){.be = s->be};
 }
 
 // ---- use -----------------------------------------------------------------------------------------------------
@@ -76,31 +188,92 @@ const param *param_find(const param_set *s, const char *name) {
   return NULL;
 }
 
+static float *at_offset(float *arena, const param *p) {
+  return arena != NULL ? arena + p->offset : NULL;
+}
+
+float *param_master(const param_set *s, const param *p) {
+  return at_offset(p->trainable ? s->master : s->frozen, p);
+}
+
 act *param_compute(const param_set *s, const param *p) {
-  return (char *)s->compute + (size_t)p->offset * s->be->act_size;
+  char *const arena = p->trainable ? s->compute : s->frozen_compute;
+  return arena != NULL ? arena + (size_t)p->offset * s->be->act_size : NULL;
+}
+
+float *param_grad(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->grad, p) : NULL;
+}
+
+float *param_m(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->m, p) : NULL;
+}
+
+float *param_v(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->v, p) : NULL;
 }
 
 uint8_t *param_touched(const param_set *s, const param *p) {
-  if (p->kind != PARAM_ROW_SPARSE) return NULL;
+  if (p->kind != PARAM_ROW_SPARSE || s->touched == NULL) return NULL;
   uint8_t *flags = s->touched;
   for (const param *q = s->items; q != p; q++)
     if (q->kind == PARAM_ROW_SPARSE) flags += q->shape[0];
   return flags;
 }
 
-status params_make_moments(param_set *s) {
-  if (s->m != NULL) return OK;
-  const size_t bytes = (size_t)s->elements * sizeof(float);
-  void *p;
-  TRY(s->be->mem_alloc(s->ctx, 2 * bytes, "optimiser moments", &p));
-  s->m = p;
-  s->v = s->m + s->elements;
-  return OK;
+param_values params_values(const param_set *s) {
+  return (param_values){.master = s->master, .m = s->m, .v = s->v, .frozen = s->frozen};
+}
+
+status params_to_host(const param_set *s, bool moments, param_values *out, float **copy) {
+  *copy = NULL;
+  *out = params_values(s);
+  if (!moments) out->m = out->v = NULL;
+  if (s->be->host_memory) return OK;
+  const float *const from[] = {out->master, out->m, out->v, out->frozen};
+  const float **const to[] = {&out->master, &out->m, &out->v, &out->frozen};
+  const int64_t sizes[] = {s->elements, s->elements, s->elements, s->frozen_elements};
+  int64_t n = 0;
+  for (int i = 0; i < 4; i++)
+    if (from[i] != NULL) n += sizes[i];
+  TRY(mem_new(copy, (size_t)n, sizeof **copy, "a copy of the model"));
+  float *at = *copy;
+  status rc = OK;
+  for (int i = 0; rc == OK && i < 4; i++) {
+    if (from[i] == NULL) continue;
+    rc = s->be->download(s->ctx, at, from[i], float_bytes(sizes[i]));
+    *to[i] = at;
+    at += sizes[i];
+  }
+  if (rc != OK) {
+    free(*copy);
+    *copy = NULL;
+  }
+  return rc;
+}
+
+static const float *value_at(const float *arena, const param *p) {
+  return arena != NULL ? arena + p->offset : NULL;
+}
+
+const float *value_master(const param_values *v, const param *p) {
+  return value_at(p->trainable ? v->master : v->frozen, p);
+}
+
+const float *value_m(const param_values *v, const param *p) {
+  return p->trainable ? value_at(v->m, p) : NULL;
+}
+
+const float *value_v(const param_values *v, const param *p) {
+  return p->trainable ? value_at(v->v, p) : NULL;
 }
 
 status params_refresh(param_set *s) {
-  if ((const void *)s->compute == (const void *)s->master) return OK;
-  return s->be->cast(s->ctx, s->compute, s->master, (size_t)s->elements);
+  if (s->compute == (act *)s->master && s->frozen_compute == (act *)s->frozen) return OK;
+  TRY(s->be->cast(s->ctx, s->compute, s->master, (size_t)s->elements));
+  return s->frozen_elements > 0
+             ? s->be->cast(s->ctx, s->frozen_compute, s->frozen, (size_t)s->frozen_elements)
+             : OK;
 }
 
 // Two standard normal values by Box and Muller's method.
@@ -125,17 +298,26 @@ static void draw_normal(const param *p, uint64_t seed, double std, float *w) {
   }
 }
 
-status params_initialise(param_set *s, uint64_t seed, double std) {
+static void draw(const param *p, uint64_t seed, double std, float *w) {
+  if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
+  for (int64_t j = 0; p->init == INIT_ONE && j < p->size; j++) w[j] = 1.0f;
+}
+
+// One arena after the other, so that the host's copy is as large as the larger one only.
+static status initialise(param_set *s, bool trainable, uint64_t seed, double std) {
+  const int64_t n = trainable ? s->elements : s->frozen_elements;
+  if (n == 0) return OK;
   float *host;
-  TRY(mem_new(&host, (size_t)s->elements, sizeof *host, "initial parameters")); // zeroed
-  for (int32_t i = 0; i < s->count; i++) {
-    const param *p = &s->items[i];
-    float *w = host + p->offset;
-    if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
-    for (int64_t j = 0; p->init == INIT_ONE && j < p->size; j++) w[j] = 1.0f;
-  }
-  status rc = s->be->upload(s->ctx, s->master, host, (size_t)s->elements * sizeof *host);
+  TRY(mem_new(&host, (size_t)n, sizeof *host, "initial parameters")); // zeroed
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].trainable == trainable) draw(&s->items[i], seed, std, host + s->items[i].offset);
+  const status rc = s->be->upload(s->ctx, trainable ? s->master : s->frozen, host, float_bytes(n));
   free(host);
-  if (rc == OK) rc = params_refresh(s);
   return rc;
+}
+
+status params_initialise(param_set *s, uint64_t seed, double std) {
+  TRY(initialise(s, true, seed, std));
+  TRY(initialise(s, false, seed, std));
+  return params_refresh(s);
 }

@@ -1,5 +1,10 @@
-// Parameters are descriptors over an arena. Optimisers, clipping, checkpoints, tuning methods and sharding walk
+// Parameters are descriptors over arenas. Optimisers, clipping, checkpoints, tuning methods and sharding walk
 // the descriptors; none knows a layer by name.
+//
+// What is trained and what is frozen lie apart. The trainable arenas (master, gradients, moments) have one layout, so
+// that whoever goes through them all meets nothing that does not change; a frozen parameter has its value and, where
+// activations are narrower than float, its compute copy, and nothing else. Where a parameter lies is asked for
+// (param_master and its like), never computed by hand.
 #ifndef SOUK_MODEL_PARAMS_H
 #define SOUK_MODEL_PARAMS_H
 
@@ -25,7 +30,7 @@ typedef struct param {
   param_init init;
   int32_t parts;  // tensors of equal size laid end to end that count as apart elsewhere (q, k, v: 3), else 1
   int32_t bucket; // gradients of a bucket are finished together
-  int64_t offset; // in each arena, elements; a multiple of 64
+  int64_t offset; // in each of the trainable arenas, or in the frozen one; elements, a multiple of 64
 } param;
 
 // Descriptors and the arenas they point into, in the order in which the backward pass finishes the gradients.
@@ -35,12 +40,16 @@ typedef struct param_set {
   int32_t count, buckets;
   param *items; // [count]; moves while parameters are added, so keep indices until then
   size_t cap;
-  status added;         // the first error of param_add, told by params_lay_out
-  int64_t elements;     // of each arena
-  float *master, *grad; // backend memory [elements]
-  float *m, *v;         // optimiser moments; NULL until params_make_moments
-  act *compute;         // compute copies; the master itself where act is float
-  uint8_t *touched;     // row flags of the row-sparse parameters, one after the other; NULL: none
+  status added;            // the first error of param_add, told by params_lay_out
+  int64_t elements;        // of each trainable arena
+  int64_t frozen_elements; // of the frozen one
+  void *memory;            // everything below but the moments
+  float *master, *grad;    // backend memory [elements]; grad NULL in evaluation
+  float *m, *v;            // optimiser moments [elements]; NULL until params_make_moments
+  float *frozen;           // [frozen_elements]; NULL: none
+  act *compute;            // compute copies [elements]; the master itself where act is float
+  act *frozen_compute;     // [frozen_elements]; likewise
+  uint8_t *touched;        // row flags of the row-sparse parameters, one after the other; NULL: none
 } param_set;
 
 // ---- describing: begin a bucket, add what it holds, and so on; params_lay_out ends it ----
@@ -60,22 +69,48 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
 // The usual two: a matrix [out,in] with weight decay, drawn from the normal distribution, and a vector [n] without decay.
 int32_t param_add_matrix(param_set *s, const char *prefix, const char *name, int64_t out, int64_t in);
 int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int64_t n, param_init init);
+// Before params_lay_out: freezes what a list of shell patterns matches ("bert.embeddings.*, *.LayerNorm.*"; fnmatch(3),
+// dots are like other characters). NULL or "": nothing. A pattern that matches no parameter's name, and a list that leaves
+// nothing to train, are refused.
+status params_freeze(param_set *s, const char *patterns);
 // After the last one: gives every parameter its place in the arenas.
 status params_lay_out(param_set *s);
-void params_free(param_set *s); // the descriptors
+
+// ---- memory ----
+
+typedef struct param_bytes { // backend memory, by what it is for
+  size_t weights, frozen;    // masters of the trainable and of the frozen parameters
+  size_t gradients, copies;  // copies: of both, where activations are not float
+  size_t row_flags, moments;
+} param_bytes;
+// Known after params_lay_out; without training there are no gradients, row flags and moments.
+param_bytes params_bytes(const param_set *s, bool training);
+status params_allocate(param_set *s, bool training); // all but the moments, zeroed; needs s->ctx
+status params_make_moments(param_set *s);            // zeroed m and v
+void params_free(param_set *s);                      // descriptors and memory; before the context closes
 
 // ---- use ----
 
 const param *param_find(const param_set *s, const char *name); // NULL: not there
-static inline float *param_master(const param_set *s, const param *p) {
-  return s->master + p->offset;
-}
-static inline float *param_grad(const param_set *s, const param *p) {
-  return s->grad + p->offset;
-}
-act *param_compute(const param_set *s, const param *p);
-uint8_t *param_touched(const param_set *s, const param *p); // NULL for dense parameters
-status params_make_moments(param_set *s);                   // zeroed m and v
+// Backend memory of one parameter, [size] each. All are NULL while no memory is allocated.
+float *param_master(const param_set *s, const param *p);
+act *param_compute(const param_set *s, const param *p); // the master itself where act is float
+float *param_grad(const param_set *s, const param *p);  // NULL: frozen, or a set for evaluation
+float *param_m(const param_set *s, const param *p);     // moments; NULL: frozen, or none were made
+float *param_v(const param_set *s, const param *p);
+uint8_t *param_touched(const param_set *s, const param *p); // [rows] flags; NULL: dense or frozen
+// The values of a set in host memory, arena by arena: what a checkpoint is written from.
+typedef struct param_values {
+  const float *master, *m, *v; // [elements] of the set; m and v NULL: no moments
+  const float *frozen;         // [frozen_elements]
+} param_values;
+// The arenas themselves. For backends whose memory the host may read.
+param_values params_values(const param_set *s);
+// The same, or a copy of a device's, which the caller frees: *copy (NULL: there was no need of one).
+status params_to_host(const param_set *s, bool moments, param_values *out, float **copy);
+const float *value_master(const param_values *v, const param *p);
+const float *value_m(const param_values *v, const param *p); // NULL: frozen, or no moments
+const float *value_v(const param_values *v, const param *p);
 // Initial values: normal(0, std) by Philox, keyed by the parameter's name (base/philox.h), zeros or ones. What a parameter
 // gets depends on nothing but its name, its elements and the seed, so another head or a longer table changes no other weight.
 status params_initialise(param_set *s, uint64_t seed, double std);

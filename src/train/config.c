@@ -9,6 +9,8 @@ static const option train_options[] = {
      "directory of the run; none: checkpoints/NAME of NAME.yaml"},
     {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
      "start from the parameters of this checkpoint or run, and take its model options"},
+    {"freeze", OPT_STRING, TR(freeze), "", 0, 0, "PATTERNS",
+     "parameters that are not trained, by name: bert.embeddings.*, *.LayerNorm.*"},
     {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL,
      "optimiser steps; 0 or, where epochs or minutes are given, nothing: no limit of steps"},
     {"epochs", OPT_INT, TR(epochs), "0", 0, 1e9, NULL, "passes over the data; 0: no limit"},
@@ -86,7 +88,8 @@ model_run train_model_run(const run_config *c, batch_caps caps) {
                      .threads = (int32_t)c->train.threads,
                      .device = (int32_t)c->train.ordinal,
                      .matmul = (matmul_kind)c->train.matmul,
-                     .seed = (uint64_t)c->train.seed};
+                     .seed = (uint64_t)c->train.seed,
+                     .freeze = c->train.freeze};
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {

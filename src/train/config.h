@@ -8,8 +8,9 @@
 
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
-  char init[OPTION_STRING]; // checkpoint or run whose parameters are the start; "": none (init.h)
-  int64_t steps, epochs;    // 0: no limit of this kind
+  char init[OPTION_STRING];   // checkpoint or run whose parameters are the start; "": none (init.h)
+  char freeze[OPTION_STRING]; // patterns of parameters that are not trained; "": none (model/params.h)
+  int64_t steps, epochs;      // 0: no limit of this kind
   double minutes;
   int64_t accumulate; // micro-batches of a step
   int64_t eval_every, eval_users;

@@ -149,28 +149,18 @@ static status write_step(const void *self, const char *path) {
 
 status nonfinite_save(const char *dir, model *m, const step_input *in, const train_state *state,
                       const char *config_yaml, const dataset *data) {
-  const param_set *s = model_params(m);
-  const backend *be = model_backend(m);
-  float *host = NULL;
-  if (!be->host_memory) {
-    TRY(mem_new(&host, (size_t)s->elements, sizeof *host, "a copy of the model"));
-    const status rc = be->download(model_ctx(m), host, s->master, (size_t)s->elements * sizeof *host);
-    if (rc != OK) {
-      free(host);
-      return rc;
-    }
-  }
-  const checkpoint_content c = {.model = model_get_config(m),
-                                .params = s,
-                                .master = host != NULL ? host : s->master,
-                                .state = state,
-                                .config_yaml = config_yaml,
-                                .data = data,
-                                .extra_name = "batch.h5",
-                                .extra = write_step,
-                                .extra_self = in};
+  checkpoint_content c = {.model = model_get_config(m),
+                          .params = model_params(m),
+                          .state = state,
+                          .config_yaml = config_yaml,
+                          .data = data,
+                          .extra_name = "batch.h5",
+                          .extra = write_step,
+                          .extra_self = in};
+  float *copy;
+  TRY(params_to_host(c.params, false, &c.values, &copy));
   const status rc = checkpoint_write(dir, &c);
-  free(host);
+  free(copy);
   return rc;
 }
 

@@ -15,8 +15,8 @@ static optim_params span_of(const param_set *s, const optim_config *o, int32_t f
                         .p_compute =
                             (const void *)compute == (const void *)param_master(s, p) ? NULL : compute,
                         .g = param_grad(s, p),
-                        .m = s->m + p->offset,
-                        .v = s->v + p->offset,
+                        .m = param_m(s, p),
+                        .v = param_v(s, p),
                         .touched = param_touched(s, p),
                         .row = (int32_t)p->shape[1],
                         .lr_scale = p->lr_scale,
@@ -32,9 +32,9 @@ static status each_span(model *m, const optim_config *o, status (*op)(op_ctx *, 
   for (int32_t i = 0; i < s->count;) {
     int32_t last = i;
     while (last + 1 < s->count && joins(&s->items[last], &s->items[last + 1])) last++;
-    optim_params span = span_of(s, o, i, last);
-    span.first = first_span;
     if (s->items[i].trainable) {
+      optim_params span = span_of(s, o, i, last);
+      span.first = first_span;
       TRY(op(model_ctx(m), &span));
       first_span = false;
     }

@@ -84,11 +84,13 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
                         bool on_host) {
   const int32_t first = p->n;
   double host_bytes = 0;
-  add(p, "parameters", (double)m->weights, "%lld", (long long)m->parameters);
-  add(p, "gradients", (double)m->gradients, "fp32");
-  add(p, "moments", (double)m->moments, "two of the optimiser's");
-  add(p, "compute copies", (double)m->copies, "of the parameters");
-  add(p, "row flags", (double)m->row_flags, "of touched item rows");
+  add(p, "parameters", (double)m->params.weights, "%lld", (long long)(m->parameters - m->frozen_parameters));
+  add(p, "frozen parameters", (double)m->params.frozen, "%lld: no gradients, moments or snapshot",
+      (long long)m->frozen_parameters);
+  add(p, "gradients", (double)m->params.gradients, "fp32");
+  add(p, "moments", (double)m->params.moments, "two of the optimiser's");
+  add(p, "compute copies", (double)m->params.copies, "of the parameters");
+  add(p, "row flags", (double)m->params.row_flags, "of touched item rows");
   add(p, "activations", (double)m->activations, "kept for the backward pass");
   add(p, "activation gradients", (double)m->activation_gradients, "shared by all layers");
   add(p, "batch on the device", (double)m->batch, "%d tokens, %d sequences, %d masked rows at most",
@@ -96,7 +98,7 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   add(p, "scratch of ops", (double)m->scratch, "of the op that needs most");
   for (int32_t i = first; i < p->n; i++) p->lines[i].device = !on_host;
   if (c->train.background)
-    add(p, "snapshot", (double)snapshot_bytes(m->elements),
+    add(p, "snapshot", (double)snapshot_bytes(&m->params, on_host),
         "for checkpoints; train.background = false: none");
   for (int32_t i = first; i < p->n; i++)
     if (!p->lines[i].device) host_bytes += p->lines[i].bytes;
@@ -181,7 +183,7 @@ static double step_bytes(const run_plan *p, const model_config *c, const run_con
   const double classes = caps.negatives > 0 ? caps.negatives + 1 : c->classes;
   const double head = p->masked * 4 * (6 * classes + 20 * H);
   double touched = (double)m->elements;
-  if (run_row_sparse(run, caps)) // only rows that a step touches
+  if (m->params.row_flags > 0) // only rows that a step touches
     touched = (double)m->elements - (double)c->vocab_size * H +
               H * fmin((double)c->vocab_size, T + (double)run->train.accumulate * caps.negatives);
   return (double)c->layers * layer + T * 4 * 20 * H + head + touched * 32;

@@ -19,7 +19,10 @@
 struct saver {
   saver_config c;
   metric_sink *sink;
-  float *snapshot; // [3][elements]: parameters, m, v; NULL without background
+  float *snapshot; // [3][elements]: parameters, m, v of what is trained; NULL without background
+  // The frozen parameters never change: they are read from where they are, or, on a device, copied [frozen_elements] once.
+  float *frozen;
+  bool has_frozen; // they were copied
   pthread_t thread;
   bool running; // there is a thread to join
   atomic_bool done;
@@ -117,17 +120,17 @@ static status prune(const char *run_dir, int64_t keep, int64_t best_step) {
 
 // A step with finite gradients can still overflow a parameter or a moment. Such a state is no place to resume from, and
 // must not push older ones out.
-static status check_finite(const param_set *p, const float *master, const float *m, const float *v) {
+static status check_finite(const param_set *s, const param_values *v) {
   static const char *const what[] = {"parameter", "the first moment of", "the second moment of"};
-  const float *const arenas[] = {master, m, v};
   for (int k = 0; k < 3; k++) {
-    for (int32_t i = 0; i < p->count; i++) {
-      const float *x = arenas[k] + p->items[i].offset;
-      bool finite = true;
-      for (int64_t j = 0; j < p->items[i].size; j++) finite = finite && isfinite(x[j]);
+    for (int32_t i = 0; i < s->count; i++) {
+      const param *p = &s->items[i];
+      const float *x = k == 0 ? value_master(v, p) : k == 1 ? value_m(v, p) : value_v(v, p);
+      bool finite = true; // what is frozen stays as it was loaded
+      for (int64_t j = 0; p->trainable && j < p->size; j++) finite = finite && isfinite(x[j]);
       if (!finite)
         return fail(ERR_NONFINITE, "%s %s has become NaN or infinite: no checkpoint is written of that",
-                    what[k], p->items[i].name);
+                    what[k], p->name);
     }
   }
   return OK;
@@ -135,19 +138,22 @@ static status check_finite(const param_set *p, const float *master, const float 
 
 static status write_checkpoint(const saver *s, const char *path) {
   const param_set *p = model_params(s->c.m);
+  param_values values = params_values(p);
   if (s->snapshot == NULL) {
-    if (model_backend(s->c.m)->host_memory) TRY(check_finite(p, p->master, p->m, p->v));
+    if (p->be->host_memory) TRY(check_finite(p, &values));
     return checkpoint_write_model(path, s->c.m, &s->state, s->c.config_yaml, s->c.data, true);
   }
+  values.master = s->snapshot;
+  values.m = s->snapshot + p->elements;
+  values.v = s->snapshot + 2 * p->elements;
+  if (s->frozen != NULL) values.frozen = s->frozen;
   const checkpoint_content c = {.model = model_get_config(s->c.m),
                                 .params = p,
-                                .master = s->snapshot,
-                                .m = s->snapshot + p->elements,
-                                .v = s->snapshot + 2 * p->elements,
+                                .values = values,
                                 .state = &s->state,
                                 .config_yaml = s->c.config_yaml,
                                 .data = s->c.data};
-  TRY(check_finite(p, c.master, c.m, c.v));
+  TRY(check_finite(p, &values));
   return checkpoint_write(path, &c);
 }
 
@@ -170,8 +176,16 @@ static void *work(void *arg) {
   return NULL;
 }
 
-size_t snapshot_bytes(int64_t elements) {
-  return 3 * (size_t)elements * sizeof(float);
+size_t snapshot_bytes(const param_bytes *p, bool host_memory) {
+  return p->weights + p->moments + (host_memory ? 0 : p->frozen);
+}
+
+static status new_snapshot(saver *s) {
+  const param_set *p = model_params(s->c.m);
+  static const char what[] = "snapshots of the model (train.background = false needs none)";
+  TRY(mem_new(&s->snapshot, 3 * (size_t)p->elements, sizeof *s->snapshot, what));
+  if (p->be->host_memory || p->frozen_elements == 0) return OK;
+  return mem_new(&s->frozen, (size_t)p->frozen_elements, sizeof *s->frozen, what);
 }
 
 status saver_open(saver **out, const saver_config *c) {
@@ -179,13 +193,10 @@ status saver_open(saver **out, const saver_config *c) {
   saver *s;
   TRY(mem_new(&s, 1, sizeof *s, "the checkpoint writer"));
   s->c = *c;
-  if (c->background) {
-    const status rc = mem_new(&s->snapshot, snapshot_bytes(model_params(c->m)->elements), 1,
-                              "snapshots of the model (train.background = false needs none)");
-    if (rc != OK) {
-      free(s);
-      return rc;
-    }
+  const status rc = c->background ? new_snapshot(s) : OK;
+  if (rc != OK) {
+    saver_close(s);
+    return rc;
   }
   *out = s;
   return OK;
@@ -207,15 +218,23 @@ status saver_poll(saver *s) {
   return s->running && atomic_load(&s->done) ? saver_wait(s) : OK;
 }
 
+static status take_snapshot(saver *s) {
+  const param_set *p = model_params(s->c.m);
+  const float *const arenas[] = {p->master, p->m, p->v};
+  for (int i = 0; i < 3; i++)
+    TRY(p->be->download(p->ctx, s->snapshot + i * p->elements, arenas[i],
+                        (size_t)p->elements * sizeof(float)));
+  if (s->frozen == NULL || s->has_frozen) return OK;
+  TRY(p->be->download(p->ctx, s->frozen, p->frozen, (size_t)p->frozen_elements * sizeof(float)));
+  s->has_frozen = true;
+  return OK;
+}
+
 status saver_save(saver *s, const train_state *state) {
   TRY(saver_wait(s));
   s->state = *state;
   if (s->snapshot == NULL) return write_everything(s);
-  const param_set *p = model_params(s->c.m);
-  const float *const arenas[] = {p->master, p->m, p->v};
-  for (int i = 0; i < 3; i++)
-    TRY(model_backend(s->c.m)->download(model_ctx(s->c.m), s->snapshot + i * p->elements, arenas[i],
-                                        (size_t)p->elements * sizeof(float)));
+  TRY(take_snapshot(s));
   atomic_store(&s->done, false);
   if (pthread_create(&s->thread, NULL, work, s) != 0) return write_everything(s); // no thread to be had: wait
   s->running = true;
@@ -226,6 +245,7 @@ void saver_close(saver *s) {
   if (s == NULL) return;
   if (s->running) pthread_join(s->thread, NULL);
   free(s->snapshot);
+  free(s->frozen);
   free(s);
 }
 

@@ -28,8 +28,8 @@ status saver_save(saver *s, const train_state *state);
 status saver_poll(saver *s);
 status saver_wait(saver *s);
 void saver_close(saver *s); // waits; NULL is safe
-// Host memory of a snapshot of a model with `elements` parameters (padding included).
-size_t snapshot_bytes(int64_t elements);
+// Host memory of a snapshot: what is trained with its moments, and what is frozen where the host cannot read it in place.
+size_t snapshot_bytes(const param_bytes *p, bool host_memory);
 
 // Is there a checkpoint to resume from, whole or not?
 status run_has_checkpoints(const char *run_dir, bool *has);

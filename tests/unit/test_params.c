@@ -72,8 +72,91 @@ static void test_refusals(void **unused) {
   params_free(&t);
 }
 
+static param_set small_set(void) {
+  param_set s = {0};
+  params_next_bucket(&s);
+  param_add_vector(&s, "cls.", "bias", 70, INIT_ZERO);
+  param_add_vector(&s, "encoder.0.", "LayerNorm.weight", 10, INIT_ONE);
+  param_add_matrix(&s, "encoder.0.", "dense.weight", 4, 10);
+  const param_spec words = {.rows = 30, .columns = 10, .kind = PARAM_ROW_SPARSE};
+  param_add(&s, words, "embeddings.", "word.weight");
+  return s;
+}
+
+// Which of the four are frozen by a list of patterns, as bits; -1: the list is refused.
+static int frozen_by(const char *patterns) {
+  param_set s = small_set();
+  int frozen = 0;
+  if (params_freeze(&s, patterns) != OK) frozen = -1;
+  for (int32_t i = 0; frozen >= 0 && i < s.count; i++) frozen |= !s.items[i].trainable << i;
+  params_free(&s);
+  return frozen;
+}
+
+static void test_patterns(void **unused) {
+  (void)unused;
+  assert_int_equal(frozen_by(NULL), 0);
+  assert_int_equal(frozen_by(""), 0);
+  assert_int_equal(frozen_by("embeddings.*"), 8);
+  assert_int_equal(frozen_by("*.LayerNorm.*"), 2);
+  assert_int_equal(frozen_by("encoder.[0-9].*,cls.bias"), 7);
+  assert_int_equal(frozen_by(" *.bias , embeddings.word.?eight "), 9);
+  assert_int_equal(frozen_by("*.dense.*,*.dense.weight"), 4); // twice is no harm
+  assert_int_equal(frozen_by("embeddings"), -1);              // the whole name
+  check_fails(frozen_by("cls.*,encoder.1.*") < 0 ? ERR_ARGUMENT : OK, ERR_ARGUMENT,
+              "train.freeze: no parameter's name matches \"encoder.1.*\"; there are cls.bias, "
+              "embeddings.word.weight and 2 others");
+  assert_int_equal(frozen_by("cls.*,"), -1);
+  assert_int_equal(frozen_by("*"), -1);
+  check_fails(frozen_by("cls.*,e*") < 0 ? ERR_ARGUMENT : OK, ERR_ARGUMENT,
+              "\"cls.*,e*\" leaves no parameter");
+}
+
+// Frozen parameters lie in an arena of their own, which costs nothing but itself.
+static void test_frozen_arena(void **unused) {
+  (void)unused;
+  const size_t a = 64 * sizeof(float); // bytes of the smallest place
+  param_set all = small_set(), some = small_set();
+  all.be = some.be = &backend_cpu;
+  check_ok(params_freeze(&some, "encoder.*,embeddings.*"));
+  check_ok(params_lay_out(&all));
+  check_ok(params_lay_out(&some));
+  const param_bytes x = params_bytes(&all, true), y = params_bytes(&some, true),
+                    e = params_bytes(&some, false);
+  assert_true(x.weights == 9 * a && x.gradients == 9 * a && x.moments == 18 * a && x.row_flags == 30);
+  assert_true(x.frozen == 0 && x.copies == 0);
+  assert_true(y.weights == 2 * a && y.frozen == 7 * a && y.gradients == 2 * a && y.moments == 4 * a);
+  assert_true(y.row_flags == 0);
+  assert_true(e.weights == 2 * a && e.frozen == 7 * a && e.gradients == 0 && e.moments == 0);
+  check_ok(backend_cpu.open(&some.ctx, &(backend_config){.threads = 1}));
+  op_ctx *const ctx = some.ctx;
+  check_ok(params_allocate(&some, true));
+  check_ok(params_make_moments(&some));
+  const param *bias = &some.items[0], *norm = &some.items[1], *dense = &some.items[2],
+              *words = &some.items[3];
+  assert_true(param_master(&some, bias) == some.master && param_grad(&some, bias) == some.grad);
+  assert_true(param_m(&some, bias) == some.m && param_v(&some, bias) == some.m + some.elements);
+  assert_true(param_master(&some, norm) == some.frozen && param_master(&some, dense) == some.frozen + 64);
+  assert_true(param_compute(&some, words) == (act *)(some.frozen + 128));
+  assert_true(param_grad(&some, words) == NULL && param_m(&some, words) == NULL &&
+              param_v(&some, norm) == NULL);
+  assert_null(param_touched(&some, words));
+  check_ok(params_initialise(&some, 7, 0.02));
+  assert_true(param_master(&some, norm)[9] == 1.0f && param_master(&some, bias)[3] == 0.0f);
+  float *copy;
+  param_values v;
+  check_ok(params_to_host(&some, true, &v, &copy));
+  assert_null(copy); // the host can read it in place
+  assert_true(value_master(&v, words) == param_master(&some, words) && value_m(&v, words) == NULL);
+  assert_true(value_v(&v, bias) == param_v(&some, bias) && value_master(&v, bias) == some.master);
+  params_free(&all);
+  params_free(&some);
+  backend_cpu.close(ctx);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_describe), cmocka_unit_test(test_many),
-                                     cmocka_unit_test(test_refusals)};
+                                     cmocka_unit_test(test_refusals), cmocka_unit_test(test_patterns),
+                                     cmocka_unit_test(test_frozen_arena)};
   return cmocka_run_group_tests_name("params", tests, NULL, NULL);
 }

@@ -138,26 +138,6 @@ static void test_decay_groups(void **unused) {
   }
 }
 
-static void test_frozen(void **unused) {
-  (void)unused;
-  fixture f;
-  set_up(&f, false, false);
-  param_set *p = model_params(f.m);
-  p->items[4].trainable = false;
-  float before = *param_master(p, &p->items[4]);
-  const optim_config o = {.weight_decay = 0.5, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8};
-  for (int kind = OPTIM_ADAMW; kind <= OPTIM_LAMB; kind++) {
-    optim_config k = o;
-    k.kind = kind;
-    const step_state s = {.step = 1, .seed = 1, .lr = 0.1f, .mlm_scale = 0.1f};
-    check_ok(model_backend(f.m)->result_clear(model_ctx(f.m)));
-    pass(f.m, f.whole, &s);
-    check_ok(optimizer_step(f.m, &k));
-  }
-  assert_memory_equal(&before, param_master(p, &p->items[4]), sizeof before);
-  tear_down(&f);
-}
-
 // ---- steps that are not finite -------------------------------------------------------------------------------
 
 static float *element(model *m, const char *name, int64_t i) {
@@ -321,9 +301,8 @@ static void test_saved(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_accumulation),   cmocka_unit_test(test_decay_groups),
-      cmocka_unit_test(test_frozen),         cmocka_unit_test(test_found),
-      cmocka_unit_test(test_found_backward), cmocka_unit_test(test_found_micro),
-      cmocka_unit_test(test_saved)};
+      cmocka_unit_test(test_accumulation), cmocka_unit_test(test_decay_groups),
+      cmocka_unit_test(test_found),        cmocka_unit_test(test_found_backward),
+      cmocka_unit_test(test_found_micro),  cmocka_unit_test(test_saved)};
   return cmocka_run_group_tests_name("train_steps", tests, NULL, NULL);
 }
