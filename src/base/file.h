@@ -20,6 +20,8 @@ status out_write(out_file *f, const void *data, size_t bytes);
 __attribute__((format(printf, 2, 3))) status out_printf(out_file *f, const char *format, ...);
 status out_commit(out_file *f); // frees f in every case; on failure the temporary file is gone
 void out_abort(out_file *f);    // removes the temporary file; f may be NULL
+// Commits if all went well until now (rc OK), else aborts and returns rc, whose sentence stays.
+status out_finish(out_file *f, status rc);
 
 // Do two paths stand for the same file?
 bool path_same(const char *a, const char *b);
@@ -35,9 +37,12 @@ status out_commit_pair(out_file *data, out_file *names, const char *names_path);
 typedef struct out_dir out_dir;
 // What is at `path` may be replaced if it is empty or, with force, of the same kind (path_kind.h); PATH_NOTHING: in any case.
 status out_dir_open(out_dir **out, const char *path, path_kind kind, bool force);
+// Would it be? For commands that work for minutes before they open it.
+status out_dir_check(const char *path, path_kind kind, bool force);
 const char *out_dir_path(const out_dir *d); // where its files are written
 status out_dir_commit(out_dir *d); // frees d in every case; after an error what was there is as it was
 void out_dir_abort(out_dir *d);    // removes it, keeps the error's sentence; d may be NULL
+status out_dir_finish(out_dir *d, status rc); // as out_finish
 
 status file_write_atomic(const char *path, const void *data, size_t bytes);
 status file_copy(const char *from, const char *to); // atomic like the above, in bounded memory

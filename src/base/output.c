@@ -164,15 +164,16 @@ void out_abort(out_file *f) {
   free(f);
 }
 
+status out_finish(out_file *f, status rc) {
+  if (rc == OK) return out_commit(f);
+  out_abort(f);
+  return rc;
+}
+
 status file_write_atomic(const char *path, const void *data, size_t bytes) {
   out_file *f;
   TRY(out_open(&f, path));
-  const status rc = out_write(f, data, bytes);
-  if (rc != OK) {
-    out_abort(f);
-    return rc;
-  }
-  return out_commit(f);
+  return out_finish(f, out_write(f, data, bytes));
 }
 
 status file_copy(const char *from, const char *to) {
@@ -186,12 +187,8 @@ status file_copy(const char *from, const char *to) {
   TRY_GOTO(out_open(&out, to), done);
   for (size_t n; rc == OK && (n = fread(buf, 1, BUFFER_BYTES, in)) > 0;) rc = out_write(out, buf, n);
   if (rc == OK && ferror(in)) rc = fail(ERR_IO, "cannot read %s: %s", from, strerror(errno));
-  if (rc == OK) {
-    rc = out_commit(out);
-    out = NULL;
-  }
 done:
-  out_abort(out);
+  if (out != NULL) rc = out_finish(out, rc);
   free(buf);
   fclose(in);
   return rc;
@@ -248,9 +245,7 @@ status out_commit_pair(out_file *data, out_file *names, const char *names_path) 
     rc = out_commit(names);
   else
     out_abort(names);
-  if (rc == OK) return out_commit(data);
-  out_abort(data);
-  return rc;
+  return out_finish(data, rc);
 }
 
 // ---- directories ---------------------------------------------------------------------------------------------
@@ -262,12 +257,15 @@ struct out_dir {
   char path[PATH_MAX]; // as it was given, without slashes at the end
 };
 
-// May what is at the place be replaced?
+status out_dir_check(const char *path, path_kind kind, bool force) {
+  if (kind == PATH_NOTHING) return OK;
+  TRY(path_check_place(path, kind));
+  if (force || path_kind_of(path) != kind) return OK;
+  return fail(ERR_ARGUMENT, "%s already holds %s; --force replaces it", path, path_kind_name(kind));
+}
+
 static status check_place(const out_dir *d) {
-  if (d->kind == PATH_NOTHING) return OK;
-  TRY(path_check_place(d->path, d->kind));
-  if (d->force || path_kind_of(d->path) != d->kind) return OK;
-  return fail(ERR_ARGUMENT, "%s already holds %s; --force replaces it", d->path, path_kind_name(d->kind));
+  return out_dir_check(d->path, d->kind, d->force);
 }
 
 static status make_directory(out_dir *d) {
@@ -332,4 +330,10 @@ void out_dir_abort(out_dir *d) {
   if (d == NULL) return;
   temporary_drop(&d->t);
   free(d);
+}
+
+status out_dir_finish(out_dir *d, status rc) {
+  if (rc == OK) return out_dir_commit(d);
+  out_dir_abort(d);
+  return rc;
 }

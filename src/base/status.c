@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MESSAGE_BYTES = 2048 };
 static _Thread_local char message[MESSAGE_BYTES];
 
 const char *status_text(status code) {
@@ -47,4 +46,14 @@ status fail_prefix(status code, const char *format, ...) {
 
 const char *fail_message(void) {
   return message;
+}
+
+void failure_keep(failure *f, status rc) {
+  f->rc = rc;
+  if (rc != OK) memcpy(f->message, message, sizeof f->message);
+}
+
+status failure_raise(const failure *f) {
+  if (f->rc != OK) memcpy(message, f->message, sizeof message);
+  return f->rc;
 }

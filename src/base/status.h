@@ -35,6 +35,17 @@ __attribute__((format(printf, 2, 3))) status fail_prefix(status code, const char
 // The message of the last fail() on this thread; "" if there was none. Valid until the next fail().
 const char *fail_message(void);
 
+// An error as a value: for one that a clean-up with errors of its own must not hide, or that another thread reports.
+enum { MESSAGE_BYTES = 2048 };
+typedef struct failure {
+  status rc; // zeroed, it is none
+  char message[MESSAGE_BYTES];
+} failure;
+// Keeps `rc` and, unless it is OK, the message of the thread.
+void failure_keep(failure *f, status rc);
+// Makes what was kept the error of the calling thread; returns its code, OK if there was none.
+status failure_raise(const failure *f);
+
 // Forward an error.
 #define TRY(expr)                      \
   do {                                 \

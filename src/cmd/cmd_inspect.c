@@ -96,16 +96,16 @@ static status read_configuration(const char *path, json_t *j) {
   TRY(options_defaults(&set));
   const char *kind = "configuration of a run";
   status rc = options_yaml(&set, path);
-  char message[1024];
   if (rc != OK) {
-    snprintf(message, sizeof message, "%s", fail_message());
+    failure as_run;
+    failure_keep(&as_run, rc);
     kind = "configuration of souk prepare";
     set.count = prepare_sections(&prepare, sections);
     TRY(options_defaults(&set));
     rc = options_yaml(&set, path);
     if (rc != OK)
       return fail(ERR_FORMAT, "%s is of no known kind; as a configuration it is wrong too: %s", path,
-                  message);
+                  as_run.message);
   }
   TRY(options_dump(&set, &text));
   json_object_clear(j);

@@ -140,9 +140,7 @@ static status write_model(exporter *x) {
   if (rc == OK) rc = out_open(&f, path);
   if (rc == OK) rc = write_entries(e, n, f);
   free(e);
-  if (rc == OK) return out_commit(f);
-  out_abort(f);
-  return rc;
+  return out_finish(f, rc);
 }
 
 // ---- items.safetensors ---------------------------------------------------------------------------------------
@@ -182,9 +180,7 @@ static status write_items(exporter *x) {
   }
   if (rc == OK) rc = write_item_vectors(x, f, first, items, block);
   free(block);
-  if (rc == OK) return out_commit(f);
-  out_abort(f);
-  return rc;
+  return out_finish(f, rc);
 }
 
 // ---- config.json and souk.json -------------------------------------------------------------------------------
@@ -267,9 +263,7 @@ static status write_words(exporter *x) {
   TRY(out_open(&f, path));
   status rc = OK;
   for (int32_t i = 0; rc == OK && i < vocab_size(x->v); i++) rc = out_printf(f, "%s\n", vocab_token(x->v, i));
-  if (rc == OK) return out_commit(f);
-  out_abort(f);
-  return rc;
+  return out_finish(f, rc);
 }
 
 static status write_files(exporter *x) {
@@ -300,11 +294,7 @@ static status load_model(exporter *x) {
 static status run(exporter *x, out_dir *place, export_result *result) {
   status rc = load_model(x);
   if (rc == OK) rc = write_files(x);
-  if (rc != OK) {
-    out_dir_abort(place);
-    return rc;
-  }
-  TRY(out_dir_commit(place));
+  TRY(out_dir_finish(place, rc));
   if (result != NULL)
     *result = (export_result){.step = x->c->state.step,
                               .items = vocab_end(x->v, RANGE_ITEMS) - vocab_begin(x->v, RANGE_ITEMS),

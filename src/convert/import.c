@@ -303,20 +303,6 @@ static status make_model(importer *x) {
   return model_create(&x->m, "cpu", &x->mc, &run);
 }
 
-// Only a checkpoint may be replaced, and only on request.
-static status check_place(const char *out, bool force) {
-  char path[PATH_MAX + 64];
-  if (!dir_exists(out) && !file_exists(out)) return OK;
-  bool marked;
-  TRY(path_join(path, sizeof path, out, "manifest.json"));
-  TRY(file_look(path, &marked));
-  checkpoint *c;
-  if (!marked || checkpoint_open(&c, out) != OK)
-    return fail(ERR_ARGUMENT, "%s exists and is not a checkpoint; it is left as it is", out);
-  checkpoint_close(c);
-  return force ? OK : fail(ERR_ARGUMENT, "%s exists; --force replaces it", out);
-}
-
 static const char *base_name(const char *path) {
   const char *slash = strrchr(path, '/');
   return slash != NULL && slash[1] != '\0' ? slash + 1 : path;
@@ -363,7 +349,7 @@ static void tell(const importer *x, const char *out) {
 
 static status run_import(importer *x, const char *out) {
   run_config *run;
-  TRY(check_place(out, x->c->force));
+  TRY(out_dir_check(out, PATH_CHECKPOINT, x->c->force)); // before minutes of work
   TRY(load_config(x));
   TRY(wordpiece_read(&x->words, x->dir, NULL));
   TRY(mem_new(&run, 1, sizeof *run, "a configuration"));

@@ -180,19 +180,17 @@ status array_names(array_file *f, const char *name, int64_t n, array_name get, v
 
 // ---- the end -------------------------------------------------------------------------------------------------
 
-static status close_hdf5(array_file *f) {
-  if (f->file < 0) return OK;
+static status close_hdf5(array_file *f, status rc) {
+  if (f->file < 0) return rc;
   h5_lock();
-  const status rc = h5_close(f->file, f->path);
+  rc = h5_finish(f->file, f->path, rc);
   h5_unlock();
   f->file = -1;
   return rc;
 }
 
 status array_commit(array_file *f) {
-  status rc = whole(f);
-  const status closed = close_hdf5(f);
-  if (rc == OK) rc = closed;
+  status rc = close_hdf5(f, whole(f));
   out_file *const file = f->f, *const names = f->names;
   if (rc == OK) {
     f->f = f->names = NULL;
@@ -204,7 +202,7 @@ status array_commit(array_file *f) {
 
 void array_abort(array_file *f) {
   if (f == NULL) return;
-  close_hdf5(f);
+  close_hdf5(f, OK);
   out_abort(f->names);
   out_abort(f->f);
   free(f);

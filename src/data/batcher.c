@@ -67,8 +67,7 @@ struct batcher {
   pthread_cond_t changed;
   int64_t made, taken; // batches
   bool started, stop;
-  status rc;
-  char message[2048];
+  failure failed; // what ended the thread
 };
 
 status examples_add(example_list *l, const example *e) {
@@ -242,7 +241,7 @@ static status make_batch(batcher *b, batch *out, bool *end) {
 static void *work(void *arg) {
   batcher *b = arg;
   pthread_mutex_lock(&b->lock);
-  while (!b->stop && b->rc == OK) {
+  while (!b->stop && b->failed.rc == OK) {
     if (b->made - b->taken >= 2) { // one in the caller's hands, one ready
       pthread_cond_wait(&b->changed, &b->lock);
       continue;
@@ -255,10 +254,8 @@ static void *work(void *arg) {
     b->end[slot] = end;
     if (rc == OK)
       b->made++;
-    else {
-      b->rc = rc;
-      strncpy(b->message, fail_message(), sizeof b->message - 1);
-    }
+    else
+      failure_keep(&b->failed, rc);
     pthread_cond_broadcast(&b->changed);
   }
   pthread_mutex_unlock(&b->lock);
@@ -281,10 +278,10 @@ status batcher_next(batcher *b, const batch **out) {
   TRY(start_thread(b));
   pthread_mutex_lock(&b->lock);
   pthread_cond_broadcast(&b->changed);
-  while (b->made == b->taken && b->rc == OK) pthread_cond_wait(&b->changed, &b->lock);
+  while (b->made == b->taken && b->failed.rc == OK) pthread_cond_wait(&b->changed, &b->lock);
   const bool ready = b->made > b->taken;
   const int slot = (int)(b->taken % 2);
-  const status rc = ready ? OK : fail(b->rc, "%s", b->message);
+  const status rc = ready ? OK : failure_raise(&b->failed);
   if (ready && !b->end[slot]) *out = b->slots[slot];
   pthread_mutex_unlock(&b->lock);
   return rc;

@@ -212,9 +212,7 @@ status vocab_write(const vocab *v, const char *path) {
     rc = vocab_escape(f, vocab_token(v, id));
     if (rc == OK) rc = out_printf(f, "\t%lld\n", (long long)v->entries[id].count);
   }
-  if (rc == OK) return out_commit(f);
-  out_abort(f);
-  return rc;
+  return out_finish(f, rc);
 }
 
 status vocab_escape(out_file *f, const char *text) {

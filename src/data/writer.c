@@ -84,8 +84,7 @@ static status flush_shard(dataset_writer *w) {
   if (rc == OK) {
     for (size_t i = 0; rc == OK && i < sizeof sets / sizeof *sets; i++)
       rc = h5_write(file, path, sets[i].name, sets[i].type, 1, sets[i].n, sets[i].data, w->level);
-    const status closed = h5_close(file, path);
-    if (rc == OK) rc = closed;
+    rc = h5_finish(file, path, rc);
   }
   h5_unlock();
   TRY(rc);

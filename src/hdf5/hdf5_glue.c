@@ -103,6 +103,13 @@ status h5_close(hid_t file, const char *path) {
   return flushed && closed ? OK : fail(ERR_IO, "cannot write %s: HDF5 reports an error", path);
 }
 
+status h5_finish(hid_t file, const char *path, status rc) {
+  failure before;
+  failure_keep(&before, rc);
+  TRY(h5_close(file, path));
+  return failure_raise(&before);
+}
+
 // Creates a dataset and leaves it open; negative when HDF5 refuses.
 static hid_t create_set(hid_t file, const char *name, hid_t type, int ndim, const hsize_t *dims, int level) {
   const hid_t space = H5Screate_simple(ndim, dims, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);

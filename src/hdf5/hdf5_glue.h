@@ -21,6 +21,9 @@ status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, i
 // Checks the attributes. For the process that reads alone (h5_reader.h).
 status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
 status h5_close(hid_t file, const char *path); // flushes; an error means the data may not be there
+// Closes a file whose writing ended with `rc`. Of two errors the one of closing is returned: it is in the system's words
+// ("No space left on device"), where a failed write says only that HDF5 could not.
+status h5_finish(hid_t file, const char *path, status rc);
 status h5_attribute_int(hid_t file, const char *name, int64_t value);
 // A dataset of 1 or 2 dimensions, chunked, shuffle + deflate when level > 0; data may be NULL when dims[0] is 0.
 status h5_write(hid_t file, const char *path, const char *name, hid_t type, int ndim, const hsize_t *dims,

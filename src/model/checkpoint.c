@@ -70,9 +70,8 @@ static status write_part(const checkpoint_content *c, const char *dir, bool mome
   if (moments) rc = write_tensors(c, file, path, "m", value_m);
   if (moments && rc == OK) rc = write_tensors(c, file, path, "v", value_v);
   h5_lock();
-  const status closed = h5_close(file, path);
+  rc = h5_finish(file, path, rc);
   h5_unlock();
-  TRY(closed); // a write that failed is told here, in the system's words
   TRY(rc);
   TRY(file_sync(path));
   return list_file(files, dir, name);
@@ -163,9 +162,7 @@ status checkpoint_write(const char *dir, const checkpoint_content *c) {
   json_t *files = json_object();
   const status rc = write_all(out_dir_path(place), c, files);
   json_decref(files);
-  if (rc == OK) return out_dir_commit(place);
-  out_dir_abort(place);
-  return rc;
+  return out_dir_finish(place, rc);
 }
 
 status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,

@@ -295,8 +295,7 @@ status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v
     rc = h5_write(file, path, "category", H5T_STD_I32LE, 1, &rows, tokens[0], (int)job->c->output.deflate);
     if (rc == OK)
       rc = h5_write(file, path, "price", H5T_STD_I32LE, 1, &rows, tokens[1], (int)job->c->output.deflate);
-    const status closed = h5_close(file, path);
-    if (rc == OK) rc = closed;
+    rc = h5_finish(file, path, rc);
   }
   h5_unlock();
   if (rc == OK) rc = file_sync(path);

@@ -619,10 +619,7 @@ status synth_run(const synth_config *c) {
   if (rc == OK) rc = dir_sync(truth); // the one around it is synced when it is moved
   text_file *const open[] = {job->csv, job->jsonl, job->users, job->promos, job->promo_truth};
   for (size_t i = 0; i < sizeof open / sizeof *open; i++) text_abort(open[i]);
-  if (rc == OK)
-    rc = out_dir_commit(place);
-  else
-    out_dir_abort(place);
+  rc = out_dir_finish(place, rc);
   if (rc == OK) print_summary(job);
   state_free(job->state);
   world_free(job->w);

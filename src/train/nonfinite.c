@@ -138,11 +138,7 @@ static status write_step(const void *self, const char *path) {
   hid_t file;
   h5_lock();
   status rc = h5_create(&file, path, "souk.step", 1);
-  if (rc == OK) {
-    const status written = write_contents(file, path, self);
-    rc = h5_close(file, path);
-    if (rc == OK) rc = written;
-  }
+  if (rc == OK) rc = h5_finish(file, path, write_contents(file, path, self));
   h5_unlock();
   return rc;
 }

@@ -291,9 +291,7 @@ static status make(plot *p, const char *const *runs, size_t n, const char *figur
   out_file *f;
   TRY(out_open(&f, svg_path));
   const status rc = draw(f, p);
-  if (rc == OK) return out_commit(f);
-  out_abort(f);
-  return rc;
+  return out_finish(f, rc);
 }
 
 status plot_runs(const char *const *runs, size_t n, const char *figures, const char *svg_path) {

@@ -28,8 +28,7 @@ struct saver {
   atomic_bool done;
   // of the save at hand
   train_state state;
-  status rc;
-  char message[2048];
+  failure failed;
 };
 
 static void step_name(char name[32], int64_t step) {
@@ -170,8 +169,7 @@ static status write_everything(const saver *s) {
 
 static void *work(void *arg) {
   saver *s = arg;
-  s->rc = write_everything(s);
-  if (s->rc != OK) snprintf(s->message, sizeof s->message, "%s", fail_message());
+  failure_keep(&s->failed, write_everything(s));
   atomic_store(&s->done, true);
   return NULL;
 }
@@ -209,9 +207,9 @@ void saver_attach(saver *s, metric_sink *sink) {
 status saver_wait(saver *s) {
   if (s->running) pthread_join(s->thread, NULL);
   s->running = false;
-  const status rc = s->rc;
-  s->rc = OK; // told once
-  return rc == OK ? OK : fail(rc, "%s", s->message);
+  const status rc = failure_raise(&s->failed);
+  s->failed.rc = OK; // told once
+  return rc;
 }
 
 status saver_poll(saver *s) {

@@ -370,6 +370,41 @@ static void test_text_width(void **unused) {
        20, "a?b");
 }
 
+// The first error is what a caller hears, whatever a clean-up says after it.
+static void test_kept_errors(void **unused) {
+  (void)unused;
+  char home[200], path[256];
+  failure f;
+  tiny_directory(home, sizeof home);
+  fail(ERR_FORMAT, "the first");
+  failure_keep(&f, ERR_FORMAT);
+  fail(ERR_IO, "a later one");
+  check_fails(failure_raise(&f), ERR_FORMAT, "the first");
+  failure_keep(&f, OK);
+  check_ok(failure_raise(&f));
+  assert_string_equal(fail_message(), "the first"); // none was kept, so none comes back
+
+  check_ok(path_join(path, sizeof path, home, "file"));
+  out_file *file;
+  check_ok(out_open(&file, path));
+  check_fails(out_finish(file, fail(ERR_NONFINITE, "no number")), ERR_NONFINITE, "no number");
+  assert_false(file_exists(path));
+  check_ok(out_open(&file, path));
+  check_ok(out_finish(file, OK));
+  assert_true(file_exists(path));
+  check_fails(out_finish(NULL, fail(ERR_IO, "was never opened")), ERR_IO, "was never opened");
+
+  out_dir *dir;
+  check_ok(path_join(path, sizeof path, home, "dir"));
+  check_ok(out_dir_open(&dir, path, PATH_NOTHING, false));
+  check_fails(out_dir_finish(dir, fail(ERR_MEMORY, "no room")), ERR_MEMORY, "no room");
+  assert_false(dir_exists(path));
+  check_ok(out_dir_open(&dir, path, PATH_NOTHING, false));
+  check_ok(out_dir_finish(dir, OK));
+  assert_true(dir_exists(path));
+  tiny_remove(home);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_options_values),
@@ -386,6 +421,7 @@ int main(void) {
       cmocka_unit_test(test_memory),
       cmocka_unit_test(test_human),
       cmocka_unit_test(test_text_width),
+      cmocka_unit_test(test_kept_errors),
   };
   return cmocka_run_group_tests_name("base", tests, NULL, NULL);
 }

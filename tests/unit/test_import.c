@@ -497,8 +497,10 @@ static void test_places(void **unused) {
   write_model(&m, true);
   check_ok(import_hugging_face(hf, out, &forced));
   const import_config careful = {.seed = 1};
-  check_fails(import_hugging_face(hf, out, &careful), ERR_ARGUMENT, "exists; --force replaces it");
-  check_fails(import_hugging_face(hf, hf, &forced), ERR_ARGUMENT, "is not a checkpoint; it is left as it is");
+  check_fails(import_hugging_face(hf, out, &careful), ERR_ARGUMENT,
+              "already holds a checkpoint; --force replaces it");
+  check_fails(import_hugging_face(hf, hf, &forced), ERR_ARGUMENT,
+              "is a Hugging Face model; it is left as it is");
 }
 
 // Something comes to the place while the model is read: it stays there.
