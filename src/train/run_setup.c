@@ -173,14 +173,11 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
 }
 
 status run_close(run_setup *r, status rc) {
-  char message[2048];
-  snprintf(message, sizeof message, "%s", fail_message());
+  failure first;
+  failure_keep(&first, rc);
   saver_close(r->saver);
   const status closed = sink_close(r->sink);
-  if (rc == OK)
-    rc = closed;
-  else
-    fail(rc, "%s", message);
+  rc = rc == OK ? closed : failure_raise(&first);
   batcher_close(r->batches);
   model_free(r->m);
   free(r->yaml);
