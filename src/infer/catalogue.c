@@ -3,7 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include "infer/jtree.h"
+#include "format/jtree.h"
 
 static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t bytes, const names *items,
                              long long number, const char *path, souk_error *e) {

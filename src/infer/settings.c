@@ -8,7 +8,7 @@
 #include <string.h>
 #include "format/sha256.h"
 #include "infer/bundle.h"
-#include "infer/jtree.h"
+#include "format/jtree.h"
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 64, NAME_BYTES = 200 };
 

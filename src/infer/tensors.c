@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "infer/jtree.h"
+#include "format/jtree.h"
 
 static const struct {
   const char *name;

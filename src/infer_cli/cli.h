@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
-#include "infer/jtree.h"
+#include "format/jtree.h"
 #include "souk/infer.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };

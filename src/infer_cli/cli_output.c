@@ -11,6 +11,7 @@
 #include "format/printable.h"
 #include "format/target.h"
 #include "format/temporary.h"
+#include "format/utf8.h"
 #include "infer_cli/cli.h"
 
 enum { BUFFER = 1 << 16, NPY_HEADER = 128, OPEN_MAX_FILES = 4 };
@@ -254,23 +255,11 @@ int output_text(cli_output *o, const char *text) {
   return output_write(o, text, strlen(text));
 }
 
-// Bytes of the UTF-8 sequence at s, 0 if it is not one.
-static size_t utf8_length(const unsigned char *s, size_t left) {
-  if (s[0] < 0x80) return 1;
-  const size_t n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-  if (s[0] < 0xC2 || s[0] > 0xF4 || left < n) return 0;
-  for (size_t i = 1; i < n; i++)
-    if ((s[i] & 0xC0) != 0x80) return 0;
-  const bool bad = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] >= 0xA0) ||
-                   (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] >= 0x90);
-  return bad ? 0 : n;
-}
-
 int output_string(cli_output *o, const char *text, size_t bytes) {
   int rc = output_text(o, "\"");
   for (size_t i = 0; rc == 0 && i < bytes;) {
     const unsigned char c = (unsigned char)text[i];
-    const size_t n = utf8_length((const unsigned char *)text + i, bytes - i);
+    const size_t n = utf8_length(text + i, bytes - i);
     char escape[8];
     if (n == 0) {
       rc = output_text(o, "\\ufffd");

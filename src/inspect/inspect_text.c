@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "inspect/inspect.h"
+#include "format/utf8.h"
 #include "prepare/log_reader.h"
 
 enum { SHOWN = 500 }; // bytes of a line

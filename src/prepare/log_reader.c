@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "format/utf8.h"
 
 enum { MAX_FIELDS = 4096, EXCERPT = 120 };
 
@@ -34,42 +35,20 @@ struct log_reader {
 
 // ---- text ----------------------------------------------------------------------------------------------------
 
-// Bytes of the valid UTF-8 character at p, 0 if there is none (also for overlong forms and surrogates).
-static int utf8_bytes(const unsigned char *p) {
-  if (p[0] < 0x80) return 1;
-  const int n = p[0] >= 0xC2 && p[0] < 0xE0   ? 2
-                : p[0] >= 0xE0 && p[0] < 0xF0 ? 3
-                : p[0] >= 0xF0 && p[0] < 0xF5 ? 4
-                                              : 0;
-  for (int i = 1; i < n; i++)
-    if ((p[i] & 0xC0) != 0x80) return 0;
-  if ((p[0] == 0xE0 && p[1] < 0xA0) || (p[0] == 0xED && p[1] > 0x9F) || (p[0] == 0xF0 && p[1] < 0x90) ||
-      (p[0] == 0xF4 && p[1] > 0x8F))
-    return 0;
-  return n;
-}
-
-bool utf8_valid(const char *text) {
-  for (const unsigned char *p = (const unsigned char *)text; *p != 0;) {
-    const int n = utf8_bytes(p);
-    if (n == 0) return false;
-    p += n;
-  }
-  return true;
-}
-
 // The row's beginning, cut at a character; bytes that are no text become '?'.
 static void take_excerpt(log_reader *r) {
-  const unsigned char *p = (const unsigned char *)r->row;
+  const char *p = r->row;
   size_t at = 0;
-  while (*p != 0) {
-    const int n = utf8_bytes(p);
-    if (at + (size_t)(n > 0 ? n : 1) > EXCERPT) break;
+  while (*p != '\0') {
+    const size_t n = utf8_length(p, strnlen(p, 4));
+    if (at + (n > 0 ? n : 1) > EXCERPT) break;
     if (n == 0) {
       r->excerpt[at++] = '?';
       p++;
     } else {
-      for (int i = 0; i < n; i++) r->excerpt[at++] = (char)*p++;
+      memcpy(r->excerpt + at, p, n);
+      at += n;
+      p += n;
     }
   }
   r->excerpt[at] = '\0';

@@ -31,6 +31,4 @@ const char *log_row_text(const log_reader *r); // the last row's beginning, vali
 double log_progress(const log_reader *r);
 void log_close(log_reader *r); // NULL is safe
 
-bool utf8_valid(const char *text);
-
 #endif

@@ -2,7 +2,7 @@
 // characters that fit.
 #include <stdlib.h>
 #include <string.h>
-#include "prepare/log_reader.h"
+#include "format/utf8.h"
 #include "fuzz/fuzz.h"
 #include "infer/catalogue.h"
 

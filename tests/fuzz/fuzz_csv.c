@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "prepare/prepare_internal.h"
 #include "fuzz/fuzz.h"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "fuzz/fuzz.h"
 

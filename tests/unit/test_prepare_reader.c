@@ -3,6 +3,7 @@
 #include <string.h>
 #include <zlib.h>
 #include "base/file.h"
+#include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"

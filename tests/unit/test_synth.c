@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "synth/synth_internal.h"
 #include "lib/check.h"

@@ -1,11 +1,11 @@
-// A strict JSON reader (RFC 8259): text in, a tree of nodes out. For souk.json, config.json, safetensors
-// headers, catalogues and the lines that souk-infer reads, all of which may be hostile.
+// A strict JSON reader (RFC 8259): text in, a tree of nodes out. For manifests, configurations, safetensors headers,
+// catalogues and the lines that souk-infer reads, all of which may be hostile.
 //
-// Strict: UTF-8 only, no duplicate keys, no NUL in strings, numbers that fit a double, nothing after the
-// value, at most JTREE_DEPTH levels. Time and memory are linear in the input (sorting keys aside). No locale
-// is consulted.
-#ifndef SOUK_INFER_JTREE_H
-#define SOUK_INFER_JTREE_H
+// Strict: UTF-8 only, no duplicate keys, no NUL in strings, numbers that fit a double, nothing after the value, at most
+// JTREE_DEPTH levels. A number is the double nearest to what is written, in every locale. Time and memory are linear in the
+// input (sorting keys aside).
+#ifndef SOUK_FORMAT_JTREE_H
+#define SOUK_FORMAT_JTREE_H
 
 #include <stdbool.h>
 #include <stddef.h>

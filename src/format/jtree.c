@@ -1,12 +1,13 @@
 // The JSON reader; see jtree.h. Recursive descent with a depth limit; nodes are linked by index, because the
 // array moves as it grows. A decoded string and its NUL never need more room than the string in its quotes,
 // so one text buffer of the input's size serves them all and pointers into it stay valid.
-#include "infer/jtree.h"
+#include "format/jtree.h"
 
-#include <math.h>
+#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/utf8.h"
 
 typedef struct parser {
   jtree *t;
@@ -62,24 +63,6 @@ static bool hex4(parser *p, uint32_t *value) {
   return true;
 }
 
-static void put_utf8(parser *p, uint32_t c) {
-  if (c < 0x80) {
-    *p->text++ = (char)c;
-  } else if (c < 0x800) {
-    *p->text++ = (char)(0xC0 | c >> 6);
-    *p->text++ = (char)(0x80 | (c & 0x3F));
-  } else if (c < 0x10000) {
-    *p->text++ = (char)(0xE0 | c >> 12);
-    *p->text++ = (char)(0x80 | (c >> 6 & 0x3F));
-    *p->text++ = (char)(0x80 | (c & 0x3F));
-  } else {
-    *p->text++ = (char)(0xF0 | c >> 18);
-    *p->text++ = (char)(0x80 | (c >> 12 & 0x3F));
-    *p->text++ = (char)(0x80 | (c >> 6 & 0x3F));
-    *p->text++ = (char)(0x80 | (c & 0x3F));
-  }
-}
-
 static bool escape(parser *p) {
   static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
   if (p->at == p->end) return wrong(p, "a string does not end");
@@ -102,24 +85,17 @@ static bool escape(parser *p) {
     code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
   }
   if (code == 0) return wrong(p, "a string holds a NUL");
-  put_utf8(p, code);
+  p->text = utf8_put(p->text, code);
   return true;
 }
 
 // Copies one UTF-8 sequence of two to four bytes.
 static bool multibyte(parser *p) {
-  const unsigned char *s = (const unsigned char *)p->at;
-  const ptrdiff_t left = p->end - p->at;
-  const int length = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
-  bool good = s[0] >= 0xC2 && s[0] <= 0xF4 && left >= length;
-  for (int i = 1; good && i < length; i++) good = (s[i] & 0xC0) == 0x80;
-  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
-  good = good && !(s[0] == 0xE0 && s[1] < 0xA0) && !(s[0] == 0xED && s[1] >= 0xA0) &&
-         !(s[0] == 0xF0 && s[1] < 0x90) && !(s[0] == 0xF4 && s[1] >= 0x90);
-  if (!good) return wrong(p, "not valid UTF-8");
-  memcpy(p->text, s, (size_t)length);
-  p->text += length;
-  p->at += length;
+  const size_t n = utf8_length(p->at, (size_t)(p->end - p->at));
+  if (n == 0) return wrong(p, "not valid UTF-8");
+  memcpy(p->text, p->at, n);
+  p->text += n;
+  p->at += n;
   return true;
 }
 
@@ -155,55 +131,83 @@ static bool is_digit(const parser *p) {
   return p->at < p->end && *p->at >= '0' && *p->at <= '9';
 }
 
-// 10^e by squaring, in long double: exact enough that a double comes out right to the last bit or its
-// neighbour.
-static long double power_of_ten(int e) {
-  long double result = 1, square = 10;
-  for (unsigned n = (unsigned)(e < 0 ? -e : e); n > 0; n >>= 1, square *= square)
-    if (n & 1) result *= square;
-  return result;
-}
+// Every double, and every point halfway between two of them, is told from its neighbours by this many digits; of those that
+// follow it matters only whether there is one that is not 0.
+enum { DIGITS = 770 };
+static const int64_t EXPONENT_MAX =
+    INT64_MAX / 100; // far beyond the digits of any file, and sums do not overflow
 
 typedef struct decimal { // digits x 10^exponent
-  uint64_t digits;
-  int exponent;
-  bool exact;
+  const char *first;     // the first digit that is not 0; NULL: none so far
+  uint64_t value;        // of all digits, while they fit
+  int64_t digits;        // how many there are, from `first` on
+  int64_t exponent;
+  bool fits; // in value
 } decimal;
 
-static void add_digit(decimal *d, int digit, bool fraction) {
-  if (d->digits <= (UINT64_MAX - 9) / 10) {
-    d->digits = d->digits * 10 + (uint64_t)digit;
-    d->exponent -= fraction;
-  } else {
-    d->exact = d->exact && fraction && digit == 0;
-    if (!fraction && d->exponent < 100000) d->exponent++;
-  }
+static void add_digit(decimal *d, const char *at, bool fraction) {
+  const unsigned digit = (unsigned)(*at - '0');
+  d->exponent -= fraction;
+  if (d->first == NULL && digit == 0) return;
+  if (d->first == NULL) d->first = at;
+  d->digits++;
+  d->fits = d->fits && !__builtin_mul_overflow(d->value, 10, &d->value) &&
+            !__builtin_add_overflow(d->value, digit, &d->value);
 }
 
 static bool exponent(parser *p, decimal *d) {
   bool negative = false;
-  int e = 0;
+  int64_t e = 0;
   p->at++;
   if (p->at < p->end && (*p->at == '+' || *p->at == '-')) negative = *p->at++ == '-';
   if (!is_digit(p)) return wrong(p, "a number's exponent has no digits");
   for (; is_digit(p); p->at++)
-    if (e < 100000) e = 10 * e + (*p->at - '0');
+    if (e < EXPONENT_MAX) e = 10 * e + (*p->at - '0');
   d->exponent += negative ? -e : e;
   return true;
 }
 
-static double decimal_value(const decimal *d) {
-  if (d->digits == 0 || d->exponent < -400) return 0.0;
-  if (d->exponent > 400) return (double)INFINITY;
-  const long double scale = power_of_ten(d->exponent);
-  return (double)(d->exponent < 0 ? (long double)d->digits / scale : (long double)d->digits * scale);
+// By the C library, which rounds right. The text that it gets has no decimal point, the only thing in a number that a locale
+// can change: the digits, a 1 in the place of any that were left out, and the exponent.
+static double nearest(const decimal *d, const char *end) {
+  char text[DIGITS + 40], *to = text;
+  int64_t left_out = 0;
+  bool more = false;
+  for (const char *at = d->first; at < end; at++) {
+    if (*at < '0' || *at > '9') { // the point
+      if (*at != '.') break;
+    } else if (to < text + DIGITS) {
+      *to++ = *at;
+    } else {
+      left_out++;
+      more |= *at != '0';
+    }
+  }
+  if (more) {
+    *to++ = '1';
+    left_out--;
+  }
+  snprintf(to, 40, "e%lld", (long long)(d->exponent + left_out));
+  return strtod(text, NULL);
+}
+
+static double decimal_value(const decimal *d, const char *end) {
+  static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
+                                 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
+  if (d->first == NULL) return 0.0;
+#if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ == 0
+  // Both are doubles as they stand, so the one rounding of the operation gives the nearest one.
+  if (d->fits && d->value <= UINT64_C(1) << 53 && d->exponent >= -22 && d->exponent <= 22)
+    return d->exponent < 0 ? (double)d->value / exact[-d->exponent] : (double)d->value * exact[d->exponent];
+#endif
+  return nearest(d, end);
 }
 
 static bool number(parser *p) {
   const int32_t node = add_node(p, J_NUMBER);
   if (node < 0) return false;
   const bool negative = *p->at == '-';
-  decimal d = {.exact = true};
+  decimal d = {.fits = true};
   bool integer = true;
   p->at += negative;
   if (!is_digit(p)) return wrong(p, "a number has no digits");
@@ -211,25 +215,25 @@ static bool number(parser *p) {
     p->at++;
     if (is_digit(p)) return wrong(p, "a number begins with 0");
   } else {
-    for (; is_digit(p); p->at++) add_digit(&d, *p->at - '0', false);
+    for (; is_digit(p); p->at++) add_digit(&d, p->at, false);
   }
   if (p->at < p->end && *p->at == '.') {
     integer = false;
     p->at++;
     if (!is_digit(p)) return wrong(p, "a number's fraction has no digits");
-    for (; is_digit(p); p->at++) add_digit(&d, *p->at - '0', true);
+    for (; is_digit(p); p->at++) add_digit(&d, p->at, true);
   }
   if (p->at < p->end && (*p->at == 'e' || *p->at == 'E')) {
     integer = false;
     if (!exponent(p, &d)) return false;
   }
   jnode *n = &p->t->nodes[node];
-  const double value = decimal_value(&d);
-  if (value > 1.7976931348623157e308) return wrong(p, "a number is out of range");
+  const double value = decimal_value(&d, p->at);
+  if (value > DBL_MAX) return wrong(p, "a number is out of range");
   n->number = negative ? -value : value;
   n->bytes = (size_t)(p->at - n->text);
-  n->is_integer = integer && d.exponent == 0 && d.exact && d.digits <= (uint64_t)INT64_MAX;
-  if (n->is_integer) n->integer = negative ? -(int64_t)d.digits : (int64_t)d.digits;
+  n->is_integer = integer && d.fits && d.value <= (uint64_t)INT64_MAX + negative;
+  if (n->is_integer) n->integer = (int64_t)(negative ? 0 - d.value : d.value);
   return true;
 }
 

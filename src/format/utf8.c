@@ -1,0 +1,37 @@
+// UTF-8; see utf8.h.
+#include "format/utf8.h"
+
+#include <string.h>
+
+size_t utf8_length(const char *text, size_t left) {
+  const unsigned char *s = (const unsigned char *)text;
+  if (left == 0) return 0;
+  if (s[0] < 0x80) return 1;
+  const size_t n = s[0] >= 0xF0 ? 4 : s[0] >= 0xE0 ? 3 : 2;
+  if (s[0] < 0xC2 || s[0] > 0xF4 || left < n) return 0;
+  for (size_t i = 1; i < n; i++)
+    if ((s[i] & 0xC0) != 0x80) return 0;
+  // Overlong forms, surrogates, and what lies beyond U+10FFFF.
+  const bool bad = (s[0] == 0xE0 && s[1] < 0xA0) || (s[0] == 0xED && s[1] >= 0xA0) ||
+                   (s[0] == 0xF0 && s[1] < 0x90) || (s[0] == 0xF4 && s[1] >= 0x90);
+  return bad ? 0 : n;
+}
+
+bool utf8_valid(const char *text) {
+  for (size_t left = strlen(text), n; left > 0; text += n, left -= n) {
+    n = utf8_length(text, left);
+    if (n == 0) return false;
+  }
+  return true;
+}
+
+char *utf8_put(char *to, uint32_t c) {
+  if (c < 0x80) {
+    *to++ = (char)c;
+    return to;
+  }
+  const int more = c < 0x800 ? 1 : c < 0x10000 ? 2 : 3; // bytes that follow the first
+  *to++ = (char)((0xFF00 >> (more + 1) & 0xFF) | c >> 6 * more);
+  for (int i = more - 1; i >= 0; i--) *to++ = (char)(0x80 | (c >> 6 * i & 0x3F));
+  return to;
+}

@@ -1,0 +1,16 @@
+// UTF-8 as RFC 3629 has it: no overlong forms, no surrogates, nothing beyond U+10FFFF.
+#ifndef SOUK_FORMAT_UTF8_H
+#define SOUK_FORMAT_UTF8_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+// Bytes of the character at text, of which `left` bytes can be read: 1 to 4; 0: none begins there, or it is cut short.
+size_t utf8_length(const char *text, size_t left);
+// Is a NUL-terminated text valid?
+bool utf8_valid(const char *text);
+// Writes the character c, at most U+10FFFF, and returns the end of its 1 to 4 bytes.
+char *utf8_put(char *to, uint32_t c);
+
+#endif

@@ -1,0 +1,52 @@
+// UTF-8: every character there is, and every three bytes there are.
+#include <string.h>
+#include "format/utf8.h"
+#include "lib/check.h"
+
+static void every_character(void **state) {
+  (void)state;
+  for (uint32_t c = 0; c <= 0x10FFFF; c++) {
+    char text[8] = "zzzzzzz";
+    const size_t n = (size_t)(utf8_put(text, c) - text), wanted = c < 0x80      ? 1
+                                                                  : c < 0x800   ? 2
+                                                                  : c < 0x10000 ? 3
+                                                                                : 4;
+    const bool surrogate = c >= 0xD800 && c < 0xE000;
+    assert_true(n == wanted && text[n] == 'z');
+    if (utf8_length(text, sizeof text) != (surrogate ? 0 : n)) fail_msg("U+%04X", c);
+    assert_int_equal(utf8_length(text, n - 1), 0);
+    text[n] = '\0';
+    assert_true(utf8_valid(text) == !surrogate);
+  }
+}
+
+// What a valid sequence of three bytes stands for gives the same bytes when it is written.
+static void every_three_bytes(void **state) {
+  (void)state;
+  int valid = 0;
+  for (uint32_t i = 0; i < 1 << 24; i++) {
+    const char text[3] = {(char)(i >> 16), (char)(i >> 8), (char)i};
+    if (utf8_length(text, 3) != 3) continue;
+    char back[4];
+    assert_true(utf8_put(back, (i >> 16 & 0xF) << 12 | (i >> 8 & 0x3F) << 6 | (i & 0x3F)) == back + 3);
+    assert_memory_equal(back, text, 3);
+    valid++;
+  }
+  assert_int_equal(valid, 0x10000 - 0x800 - 0x800); // but those of one and two bytes, and the surrogates
+}
+
+static void bad_texts(void **state) {
+  (void)state;
+  static const char *const bad[] = {
+      "\x80",         "\xc0\xaf",         "\xc1\xbf",         "\xe0\x9f\xbf",
+      "\xed\xa0\x80", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80",
+      "\xff",         "a\xe2\x82"};
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) assert_false(utf8_valid(bad[i]));
+  assert_true(utf8_valid("") && utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_character), cmocka_unit_test(every_three_bytes),
+                                     cmocka_unit_test(bad_texts)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
