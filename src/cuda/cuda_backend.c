@@ -302,42 +302,6 @@ static void cuda_graph_free(op_ctx *ctx, void *graph) {
   (void)ignored;
 }
 
-// ---- ranks: one process, one device --------------------------------------------------------------------------
-
-static int32_t cuda_ranks(const op_ctx *ctx) {
-  (void)ctx;
-  return 1;
-}
-
-static int32_t cuda_rank(const op_ctx *ctx) {
-  (void)ctx;
-  return 0;
-}
-
-static status cuda_all_reduce(op_ctx *ctx, float *data, size_t count) {
-  (void)ctx;
-  (void)data;
-  (void)count;
-  return OK;
-}
-
-static status cuda_reduce_scatter(op_ctx *ctx, float *data, size_t count, float *slice, size_t slice_count) {
-  (void)count;
-  return slice == data ? OK : cuda_copy(ctx, slice, data, slice_count * sizeof(float));
-}
-
-static status cuda_all_gather(op_ctx *ctx, void *data, size_t bytes_each) {
-  (void)ctx;
-  (void)data;
-  (void)bytes_each;
-  return OK;
-}
-
-static status cuda_broadcast(op_ctx *ctx, void *data, size_t bytes, int32_t root) {
-  (void)root;
-  return cuda_all_gather(ctx, data, bytes);
-}
-
 // ---- ops of one launcher -------------------------------------------------------------------------------------
 
 #define LAUNCHED(op, params_type, what)                          \
@@ -385,12 +349,6 @@ static const backend table = {
     .graph_end = cuda_graph_end,
     .graph_launch = cuda_graph_launch,
     .graph_free = cuda_graph_free,
-    .ranks = cuda_ranks,
-    .rank = cuda_rank,
-    .all_reduce_sum = cuda_all_reduce,
-    .reduce_scatter_sum = cuda_reduce_scatter,
-    .all_gather = cuda_all_gather,
-    .broadcast = cuda_broadcast,
     .state_write = cuda_state_write,
     .result_clear = cuda_result_clear,
     .result_next = cuda_result_next,
@@ -414,8 +372,8 @@ static const backend table = {
     .lamb = cuda_lamb,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_2(const backend_host *h);
-const backend *souk_backend_2(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_3(const backend_host *h);
+const backend *souk_backend_3(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

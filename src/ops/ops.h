@@ -27,7 +27,7 @@
 #include <stdint.h>
 #include "base/status.h"
 
-enum { OPS_VERSION = 2 };
+enum { OPS_VERSION = 3 };
 
 typedef void act;
 typedef struct op_ctx op_ctx; // opaque; one per model replica; not for use by several threads at once
@@ -328,14 +328,6 @@ typedef struct backend {
   status (*graph_end)(op_ctx *ctx, void **graph);
   status (*graph_launch)(op_ctx *ctx, void *graph);
   void (*graph_free)(op_ctx *ctx, void *graph);
-  // Collectives over ranks; with one rank they do nothing.
-  int32_t (*ranks)(const op_ctx *ctx);
-  int32_t (*rank)(const op_ctx *ctx);
-  status (*all_reduce_sum)(op_ctx *ctx, float *data, size_t count);
-  status (*reduce_scatter_sum)(op_ctx *ctx, float *data, size_t count, float *slice, size_t slice_count);
-  status (*all_gather)(op_ctx *ctx, void *data, size_t bytes_each);
-  status (*broadcast)(op_ctx *ctx, void *data, size_t bytes, int32_t root);
-
   status (*state_write)(op_ctx *ctx, const step_state *state); // ordered with ops
   status (*result_clear)(op_ctx *ctx);
   // As clear, but a refusal (nonfinite) stays: steps that were queued behind a refused one are refused too.

@@ -216,7 +216,7 @@ want "less memory than the plan wants" "GiB free, the run needs" CUSIM_MEMORY_MB
 want "a head size without a kernel" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
 want "a backend that is not there" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
 echo 'int nothing(void); int nothing(void) { return 0; }' | gcc -shared -fPIC -xc - -o "$work/other.so"
-want "a library that is none" "it does not export souk_backend_2" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
+want "a library that is none" "it does not export souk_backend_3" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
 check_error "no library at all" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
 check "auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
 check "auto takes the CPU where there is none" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"

@@ -67,8 +67,8 @@ check "it needs libcudart of the machine" needs libcudart
 check "it needs libcublasLt of the machine" needs libcublasLt
 no_path() { ! readelf -d $library | grep -E 'RPATH|RUNPATH'; }
 check "no path of this machine is in it" no_path
-exports() { [ "$(nm -D --defined-only $library | awk '{print $3}' | grep -v '^$')" = souk_backend_2 ]; }
-check "it exports souk_backend_2 and nothing else" exports
+exports() { [ "$(nm -D --defined-only $library | awk '{print $3}' | grep -v '^$')" = souk_backend_3 ]; }
+check "it exports souk_backend_3 and nothing else" exports
 
 # The host side is C like everything else: every warning, with both compilers, against the toolkit's headers.
 for cc in gcc clang; do

@@ -1,4 +1,4 @@
-// Checks of what is not an op: memory, copies, casts, state, results, graphs, collectives of one rank.
+// Checks of what is not an op: memory, copies, casts, state, results, graphs.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -211,31 +211,6 @@ static status check_graph(bench *b) {
   return OK;
 }
 
-// With one rank every collective leaves what it is given.
-static status check_collectives(bench *b) {
-  if (b->be->ranks(b->ctx) != 1) return OK;
-  b->out->cases++;
-  expect(b, b->be->rank(b->ctx) == 0, "the only rank is not rank 0");
-  const float data[] = {1, 2, 3, 4, 5};
-  float back[5], slice_back[5];
-  void *p, *slice;
-  TRY(b->be->mem_alloc(b->ctx, sizeof data, "a check", &p));
-  TRY(b->be->mem_alloc(b->ctx, sizeof data, "a check", &slice));
-  TRY(b->be->upload(b->ctx, p, data, sizeof data));
-  TRY(b->be->all_reduce_sum(b->ctx, p, 5));
-  TRY(b->be->all_gather(b->ctx, p, sizeof data));
-  TRY(b->be->broadcast(b->ctx, p, sizeof data, 0));
-  TRY(b->be->reduce_scatter_sum(b->ctx, p, 5, slice, 5));
-  TRY(b->be->reduce_scatter_sum(b->ctx, p, 5, p, 5)); // in place
-  TRY(b->be->download(b->ctx, back, p, sizeof data));
-  TRY(b->be->download(b->ctx, slice_back, slice, sizeof data));
-  expect(b, memcmp(back, data, sizeof data) == 0, "a collective of one rank changes its data");
-  expect(b, memcmp(slice_back, data, sizeof data) == 0, "the slice of one rank is not the whole");
-  b->be->mem_free(b->ctx, p);
-  b->be->mem_free(b->ctx, slice);
-  return OK;
-}
-
 status check_backend_suite(const backend *be, const check_config *config, check_result *out) {
   bench b = {.be = be, .out = out};
   const optim_params optim = {.n = 2};
@@ -260,7 +235,6 @@ status check_backend_suite(const backend *be, const check_config *config, check_
   TRY_GOTO(check_state(&b), done);
   TRY_GOTO(check_posts(&b), done);
   TRY_GOTO(check_graph(&b), done);
-  TRY_GOTO(check_collectives(&b), done);
 done:
   if (rc != OK) check_note_failure(out, "backend: %s", fail_message());
   be->close(b.ctx);

@@ -1,4 +1,4 @@
-// The CPU backend: context, memory, single-rank collectives, shape checks, and its table.
+// The CPU backend: context, memory, shape checks, and its table.
 //
 // OpenBLAS is told to use one thread: every op splits its work above BLAS, so there is one pool and the epilogue
 // of a matmul runs on rows that are still in cache.
@@ -131,40 +131,6 @@ static void cpu_graph_free(op_ctx *ctx, void *graph) {
   (void)graph;
 }
 
-static int32_t cpu_ranks(const op_ctx *ctx) {
-  (void)ctx;
-  return 1;
-}
-
-static int32_t cpu_rank(const op_ctx *ctx) {
-  (void)ctx;
-  return 0;
-}
-
-static status cpu_all_reduce(op_ctx *ctx, float *data, size_t count) {
-  (void)ctx;
-  (void)data;
-  (void)count;
-  return OK;
-}
-
-static status cpu_reduce_scatter(op_ctx *ctx, float *data, size_t count, float *slice, size_t slice_count) {
-  (void)count;
-  return slice == data ? OK : cpu_transfer(ctx, slice, data, slice_count * sizeof(float));
-}
-
-static status cpu_all_gather(op_ctx *ctx, void *data, size_t bytes_each) {
-  (void)ctx;
-  (void)data;
-  (void)bytes_each;
-  return OK;
-}
-
-static status cpu_broadcast(op_ctx *ctx, void *data, size_t bytes, int32_t root) {
-  (void)root;
-  return cpu_all_gather(ctx, data, bytes);
-}
-
 static status cpu_state_write(op_ctx *ctx, const step_state *state) {
   ctx->state = *state;
   return OK;
@@ -224,12 +190,6 @@ const backend backend_cpu = {
     .graph_end = cpu_graph_end,
     .graph_launch = cpu_graph_launch,
     .graph_free = cpu_graph_free,
-    .ranks = cpu_ranks,
-    .rank = cpu_rank,
-    .all_reduce_sum = cpu_all_reduce,
-    .reduce_scatter_sum = cpu_reduce_scatter,
-    .all_gather = cpu_all_gather,
-    .broadcast = cpu_broadcast,
     .state_write = cpu_state_write,
     .result_clear = cpu_result_clear,
     .result_next = cpu_result_next,
