@@ -14,6 +14,7 @@ typedef struct inspection {
   void *self;
   float *host; // a tensor, when the backend's memory is elsewhere or not float
   size_t cap;
+  int32_t layer; // that the last op with a weight belongs to
 } inspection;
 
 // The ops of a backend get a context and their arguments, so what they need besides lies here; one thread, one pass.
@@ -77,6 +78,8 @@ static const char *place_of(const act *w) {
     if (w != NULL && weight(m, i) == w) snprintf(name, sizeof name, "%s", m->params.items[i].name);
   char *end = strstr(name, ".weight");
   if (end != NULL) *end = '\0';
+  int layer;
+  if (sscanf(name, "bert.encoder.layer.%d.", &layer) == 1) at_hand->layer = layer;
   return name;
 }
 
@@ -140,17 +143,15 @@ static status linear_backward(op_ctx *ctx, const linear_params *p) {
   return OK;
 }
 
-static void attention_place(char name[PARAM_NAME], const attention_params *p) {
-  const model *m = at_hand->m;
-  int32_t layer = 0;
-  while (layer + 1 < m->c.layers && layer_at(m, layer)->qkv != p->qkv) layer++;
-  snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", layer);
+// Attention has no weight to be known by, but the op before it, in either direction, is a linear one of its layer.
+static void attention_place(char name[PARAM_NAME]) {
+  snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", at_hand->layer);
 }
 
 static status attention_forward(op_ctx *ctx, const attention_params *p) {
   TRY(at_hand->be->attention_forward(ctx, p));
   char place[PARAM_NAME];
-  attention_place(place, p);
+  attention_place(place);
   LOOK_ACT(forward, place, out, live(p->n), p->heads * p->head_size);
   return OK;
 }
@@ -158,7 +159,7 @@ static status attention_forward(op_ctx *ctx, const attention_params *p) {
 static status attention_backward(op_ctx *ctx, const attention_params *p) {
   TRY(at_hand->be->attention_backward(ctx, p));
   char place[PARAM_NAME];
-  attention_place(place, p);
+  attention_place(place);
   LOOK_ACT(backward, place, dqkv, live(p->n), 3 * p->heads * p->head_size);
   return OK;
 }

@@ -7,17 +7,20 @@
 //
 // Dropout sites: 0 embeddings; layer i: 1 + 3i attention, 2 + 3i projection, 3 + 3i feed-forward.
 // Activations kept a layer and token: 3H (qkv) + H (context) + 2H (mid) + 2F (pre, gelu) + 2H (end) elements.
+//
+// Frozen parameters: the backward pass goes down to the earliest op that has something to train and ends there. Layers
+// that it does not reach keep nothing; they share one set of buffers, as all layers do in evaluation.
 #include "model/model_internal.h"
 
 #include <math.h>
 #include "base/philox.h"
 
-layer_buffers *layer_at(const model *m, int32_t layer) {
-  return &m->layers[m->run.training ? layer : 0];
-}
-
 static int32_t n_layers(const model *m) {
   return (int32_t)m->c.layers;
+}
+
+layer_buffers *layer_at(const model *m, int32_t layer) {
+  return &m->layers[layer < m->first_kept ? 0 : layer];
 }
 
 static dropout drop_at(const model *m, int32_t site, double p) {
@@ -213,6 +216,52 @@ static norm_params first_norm_op(const model *m) {
                        .dbeta = grad(m, b)};
 }
 
+// ---- how far down the backward pass goes ---------------------------------------------------------------------
+
+// Ops in the order of the forward pass: the embeddings, pre-norm's first norm, then these of every layer.
+enum { PLACE_QKV, PLACE_ATTENTION, PLACE_PROJECTION, PLACE_MID, PLACE_FFN1, PLACE_FFN2, PLACE_END, PLACES };
+enum { AT_EMBEDDINGS, AT_FIRST_NORM, AT_LAYERS };
+
+static int32_t op_at(int32_t layer, int32_t place) {
+  return AT_LAYERS + layer * PLACES + place;
+}
+
+// Of layer i, the first place with something to train; PLACES: none. Pre-norm: norm1 is the norm before the layer.
+static int32_t first_place(const model *m, int32_t i) {
+  const layer_params *p = &m->layer_param[i];
+  const bool pre = m->c.pre_norm, last = i + 1 == n_layers(m);
+  const bool end = !pre   ? trains(m, p->norm2_w, p->norm2_b)
+                   : last ? trains(m, m->final_norm_w, m->final_norm_b)
+                          : trains(m, p[1].norm1_w, p[1].norm1_b);
+  if (trains(m, p->qkv_w, p->qkv_b)) return PLACE_QKV;
+  if (trains(m, p->out_w, p->out_b)) return PLACE_PROJECTION;
+  if (pre ? trains(m, p->norm2_w, p->norm2_b) : trains(m, p->norm1_w, p->norm1_b)) return PLACE_MID;
+  if (trains(m, p->ffn1_w, p->ffn1_b)) return PLACE_FFN1;
+  if (trains(m, p->ffn2_w, p->ffn2_b)) return PLACE_FFN2;
+  return end ? PLACE_END : PLACES;
+}
+
+static int32_t first_trained(const model *m) {
+  if (trains(m, m->word_table, m->position_table) || trains(m, m->type_table, m->type_table) ||
+      trains(m, m->emb_norm_w, m->emb_norm_b))
+    return AT_EMBEDDINGS;
+  if (m->c.pre_norm && trains(m, m->layer_param[0].norm1_w, m->layer_param[0].norm1_b)) return AT_FIRST_NORM;
+  for (int32_t i = 0; i < n_layers(m); i++) {
+    const int32_t place = first_place(m, i);
+    if (place < PLACES) return op_at(i, place);
+  }
+  return op_at(n_layers(m), 0);
+}
+
+void encoder_outline(model *m) {
+  m->first_trained = m->run.training ? first_trained(m) : op_at(n_layers(m), 0);
+  m->first_kept = m->first_trained < AT_LAYERS ? 0 : (m->first_trained - AT_LAYERS) / PLACES;
+}
+
+bool encoder_trains(const model *m) {
+  return m->first_trained < op_at(n_layers(m), 0);
+}
+
 // ---- passes --------------------------------------------------------------------------------------------------
 
 status encoder_check(model *m, size_t *scratch) {
@@ -251,25 +300,33 @@ status encoder_forward(model *m) {
   return OK;
 }
 
+// The earliest op that trains hands no gradient on, since nothing before it wants one.
+static status linear_backward(const model *m, int32_t at, linear_params op) {
+  if (at < m->first_trained) return OK;
+  if (at == m->first_trained) op.dx = NULL;
+  return m->be->linear_backward(m->ctx, &op);
+}
+
+static status norm_backward(const model *m, int32_t at, norm_params op) {
+  return at < m->first_trained ? OK : m->be->norm_backward(m->ctx, &op);
+}
+
+static status layer_backward(const model *m, int32_t i) {
+  TRY(norm_backward(m, op_at(i, PLACE_END), end_norm_op(m, i)));
+  TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
+  TRY(linear_backward(m, op_at(i, PLACE_FFN1), ffn1_op(m, i)));
+  TRY(norm_backward(m, op_at(i, PLACE_MID), mid_norm_op(m, i)));
+  TRY(linear_backward(m, op_at(i, PLACE_PROJECTION), projection_op(m, i)));
+  if (op_at(i, PLACE_ATTENTION) < m->first_trained) return OK;
+  const attention_params attention = attention_op(m, i);
+  TRY(m->be->attention_backward(m->ctx, &attention));
+  return linear_backward(m, op_at(i, PLACE_QKV), qkv_op(m, i));
+}
+
 status encoder_backward(model *m) {
-  const backend *be = m->be;
-  for (int32_t i = n_layers(m) - 1; i >= 0; i--) {
-    const linear_params qkv = qkv_op(m, i), projection = projection_op(m, i);
-    const attention_params attention = attention_op(m, i);
-    const norm_params mid = mid_norm_op(m, i), end = end_norm_op(m, i);
-    const linear_params ffn1 = ffn1_op(m, i), ffn2 = ffn2_op(m, i);
-    TRY(be->norm_backward(m->ctx, &end));
-    TRY(be->linear_backward(m->ctx, &ffn2));
-    TRY(be->linear_backward(m->ctx, &ffn1));
-    TRY(be->norm_backward(m->ctx, &mid));
-    TRY(be->linear_backward(m->ctx, &projection));
-    TRY(be->attention_backward(m->ctx, &attention));
-    TRY(be->linear_backward(m->ctx, &qkv));
-  }
-  if (m->c.pre_norm) {
-    const norm_params first = first_norm_op(m);
-    TRY(be->norm_backward(m->ctx, &first));
-  }
+  for (int32_t i = n_layers(m) - 1; i >= m->first_kept; i--) TRY(layer_backward(m, i));
+  if (m->c.pre_norm) TRY(norm_backward(m, AT_FIRST_NORM, first_norm_op(m)));
+  if (m->first_trained > AT_EMBEDDINGS) return OK;
   const embed_params embed = embed_op(m);
-  return be->embed_backward(m->ctx, &embed);
+  return m->be->embed_backward(m->ctx, &embed);
 }

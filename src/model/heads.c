@@ -157,6 +157,31 @@ status heads_pool(model *m) {
   return m->be->linear_forward(m->ctx, &nsp);
 }
 
+// The backward passes end at the earliest op that trains, or go on into the stream if the encoder does.
+static status pooler_backward(model *m) {
+  const bool below = encoder_trains(m), pools = below || trains(m, m->pooler_w, m->pooler_b);
+  if (!pools && !trains(m, m->nsp_w, m->nsp_b)) return OK;
+  linear_params nsp = nsp_op(m), pooler = pooler_op(m);
+  const gather_params first = first_tokens_op(m);
+  if (!pools) nsp.dx = NULL;
+  TRY(m->be->linear_backward(m->ctx, &nsp));
+  if (!below) pooler.dx = NULL;
+  if (pools) TRY(m->be->linear_backward(m->ctx, &pooler));
+  return below ? m->be->gather_backward(m->ctx, &first) : OK;
+}
+
+static status transform_backward(model *m) {
+  const bool below = encoder_trains(m), transforms = below || trains(m, m->mlm_w, m->mlm_b);
+  if (!transforms && !trains(m, m->mlm_norm_w, m->mlm_norm_b)) return OK;
+  const norm_params norm = transform_norm_op(m);
+  linear_params transform = transform_op(m);
+  const gather_params rows_op = masked_rows_op(m);
+  TRY(m->be->norm_backward(m->ctx, &norm));
+  if (!below) transform.dx = NULL;
+  if (transforms) TRY(m->be->linear_backward(m->ctx, &transform));
+  return below ? m->be->gather_backward(m->ctx, &rows_op) : OK;
+}
+
 status heads_loss(model *m, bool grads) {
   const backend *be = m->be;
   TRY(heads_transform(m));
@@ -169,18 +194,7 @@ status heads_loss(model *m, bool grads) {
   }
   if (!grads) return OK;
   const size_t stream_bytes = (size_t)m->run.caps.tokens * (size_t)m->c.hidden * be->act_size;
-  TRY(be->zero(m->ctx, m->d_stream, stream_bytes));
-  if (m->c.pooler) {
-    const linear_params pooler = pooler_op(m), nsp = nsp_op(m);
-    const gather_params first = first_tokens_op(m);
-    TRY(be->linear_backward(m->ctx, &nsp));
-    TRY(be->linear_backward(m->ctx, &pooler));
-    TRY(be->gather_backward(m->ctx, &first));
-  }
-  const norm_params norm = transform_norm_op(m);
-  const linear_params transform = transform_op(m);
-  const gather_params rows_op = masked_rows_op(m);
-  TRY(be->norm_backward(m->ctx, &norm));
-  TRY(be->linear_backward(m->ctx, &transform));
-  return be->gather_backward(m->ctx, &rows_op);
+  if (encoder_trains(m)) TRY(be->zero(m->ctx, m->d_stream, stream_bytes));
+  if (m->c.pooler) TRY(pooler_backward(m));
+  return transform_backward(m);
 }

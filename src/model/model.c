@@ -101,15 +101,16 @@ static void plan_buffers(model *m) {
     plan_norm(m, &m->first, T, H);
   }
   plan(m, &m->branch, T * H, a);
-  const int32_t kept = m->run.training ? (int32_t)c->layers : 1;
-  for (int32_t i = 0; i < kept; i++) {
-    layer_buffers *l = &m->layers[i];
+  for (int32_t i = 0; i < (int32_t)c->layers; i++) {
+    layer_buffers *l = layer_at(m, i);
+    const bool kept = i >= m->first_kept;
+    if (!kept && i > 0) continue; // they share those of layer 0
     plan(m, &l->qkv, T * 3 * H, a);
     plan(m, &l->context, T * H, a);
     plan(m, &l->lse, T * (size_t)c->heads, sizeof(float));
     plan_norm(m, &l->mid, T, H);
     plan(m, &l->h, T * H, a);
-    if (m->run.training) plan(m, &l->pre, T * F, a);
+    if (kept) plan(m, &l->pre, T * F, a);
     plan(m, &l->gelu, T * F, a);
     plan_norm(m, &l->end, T, H);
     plan(m, &l->out, T * H, a);
@@ -126,12 +127,14 @@ static void plan_buffers(model *m) {
   }
   m->kept_end = m->n_plan;
   if (!m->run.training) return;
-  plan(m, &m->d_stream, T * H, a);
-  plan(m, &m->d_branch, T * H, a);
-  plan(m, &m->d_context, T * H, a);
-  if (c->pre_norm) plan(m, &m->d_residual, T * H, a);
-  plan(m, &m->d_ffn, T * F, a);
-  plan(m, &m->d_qkv, T * 3 * H, a);
+  if (encoder_trains(m)) {
+    plan(m, &m->d_stream, T * H, a);
+    plan(m, &m->d_branch, T * H, a);
+    plan(m, &m->d_context, T * H, a);
+    if (c->pre_norm) plan(m, &m->d_residual, T * H, a);
+    plan(m, &m->d_ffn, T * F, a);
+    plan(m, &m->d_qkv, T * 3 * H, a);
+  }
   plan(m, &m->d_mlm, M * H, a);
   plan(m, &m->d_transform, M * H, a);
   plan(m, &m->d_rows, M * H, a);
@@ -209,6 +212,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   TRY_GOTO(mem_new(&m->layers, (size_t)c->layers, sizeof *m->layers, "layer buffers"), bad);
   m->params.be = m->be;
   TRY_GOTO(describe_params(m), bad);
+  encoder_outline(m);
   plan_buffers(m);
   TRY_GOTO(encoder_check(m, &m->scratch_bytes), bad);
   TRY_GOTO(heads_check(m, &m->scratch_bytes), bad);
@@ -345,7 +349,7 @@ status model_forward(model *m, bool training) {
 status model_loss(model *m, bool grads) {
   if (grads && !m->training) return fail(ERR_INTERNAL, "gradients need a training forward pass");
   TRY(heads_loss(m, grads));
-  return grads ? encoder_backward(m) : OK;
+  return grads && encoder_trains(m) ? encoder_backward(m) : OK;
 }
 
 double model_config_flops(const model_config *c, const batch *b) {

@@ -18,7 +18,7 @@ typedef struct norm_saved { // what a norm keeps for its backward pass
   float *mean, *rstd;       // [n]
 } norm_saved;
 
-// Activations of a layer. In evaluation all layers share one.
+// Activations of a layer. Layers that no backward pass reaches (in evaluation: all) share those of layer 0.
 typedef struct layer_buffers {
   act *qkv;        // [T,3H]
   act *context;    // [T,H] attention output
@@ -37,6 +37,9 @@ struct model {
   op_ctx *ctx;
   param_set params;
   layer_params *layer_param; // [layers]
+  // Of the encoder's ops, in the order of the forward pass, the earliest with something to train; and the layer that it is in:
+  // those before it keep nothing. See encoder.c.
+  int32_t first_trained, first_kept;
   int32_t nsp_w, nsp_b, pooler_w, pooler_b, mlm_bias, mlm_w, mlm_b, mlm_norm_w, mlm_norm_b;
   int32_t final_norm_w, final_norm_b, emb_norm_w, emb_norm_b, type_table, position_table, word_table;
 
@@ -79,6 +82,9 @@ static inline const act *weight(const model *m, int32_t i) {
 static inline float *grad(const model *m, int32_t i) {
   return param_grad(&m->params, &m->params.items[i]);
 }
+static inline bool trains(const model *m, int32_t a, int32_t b) { // one of two parameters at least
+  return m->params.items[a].trainable || m->params.items[b].trainable;
+}
 static inline rows rows_tokens(const model *m) {
   return (rows){ROWS_TOKENS, m->run.caps.tokens};
 }
@@ -90,11 +96,13 @@ static inline rows rows_masked(const model *m) {
 }
 
 // encoder.c
+void encoder_outline(model *m);      // once the parameters are known: how far down the backward pass goes
+bool encoder_trains(const model *m); // does anything in the encoder need the gradient of its output?
 layer_buffers *layer_at(const model *m, int32_t layer);
 const act *encoder_output(const model *m);
 status encoder_check(model *m, size_t *scratch); // asks supports() and scratch_bytes() for every op
 status encoder_forward(model *m);
-status encoder_backward(model *m); // from d_stream
+status encoder_backward(model *m); // from d_stream; only if encoder_trains()
 // heads.c
 status heads_check(model *m, size_t *scratch);
 status heads_transform(model *m); // masked rows through the MLM transform into m->mlm
