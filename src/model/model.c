@@ -176,7 +176,7 @@ static status allocate(model *m) {
     memcpy(m->plan[i].where, &at, sizeof at);
     at += m->plan[i].bytes;
   }
-  batch_view_at(&m->batch, m->run.caps, m->batch_memory);
+  batch_place(&m->batch, m->run.caps, m->batch_memory);
   m->total_bytes = param_arena_bytes(&p.params) + m->arena_bytes + p.scratch;
   return OK;
 }
@@ -297,24 +297,20 @@ static status send_batch(model *m, const batch *b) {
   const batch_caps caps = m->run.caps;
   if (memcmp(&caps, &b->caps, sizeof caps) == 0)
     return m->be->upload(m->ctx, m->batch_memory, b->memory, batch_live_bytes(b));
-  for (size_t i = 0; i < N_BATCH_FIELDS; i++) {
+  for (int32_t i = 0; i < N_BATCH_FIELDS; i++) {
     const batch_field *f = &batch_fields[i];
-    void *to;
-    memcpy(&to, (const char *)&m->batch + f->in_view, sizeof to); // const for ops, not for its owner
-    const size_t bytes = batch_elements(f, batch_live(b)) * f->size;
-    if (bytes > 0) TRY(m->be->upload(m->ctx, to, batch_array(b, f), bytes));
+    const size_t bytes = batch_elements(f, b->live) * f->size;
+    if (bytes > 0) TRY(m->be->upload(m->ctx, batch_array(&m->batch, f), batch_array(&b->arrays, f), bytes));
   }
   return OK;
 }
 
 status model_set_batch(model *m, const batch *b, const step_state *state) {
   const batch_caps caps = m->run.caps;
-  if (b->tokens > caps.tokens || b->seqs > caps.seqs || b->n_masked > caps.masked ||
-      b->n_negatives > caps.negatives || b->n_work > caps.work)
-    return fail(ERR_INTERNAL,
-                "a batch of %d tokens, %d sequences, %d masked rows, %d items of attention work exceeds the "
-                "model's capacities",
-                b->tokens, b->seqs, b->n_masked, b->n_work);
+  TRY(batch_ready(b));
+  const char *what = batch_exceeds(b->live, caps);
+  if (what != NULL)
+    return fail(ERR_INTERNAL, "a batch exceeds the model's capacities: it has too many %s", what);
   TRY(send_batch(m, b));
   step_state s = *state;
   s.tokens = b->tokens;

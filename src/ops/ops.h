@@ -18,6 +18,8 @@
 // an op needs). Shapes are validated by supports(), asked when the configuration is read. Every op is
 // deterministic for a fixed thread count. Dropout follows base/philox.h.
 //
+// A packed batch, its fields and what they mean: ops/batch_fields.h.
+//
 // Names: T tokens, B sequences, H hidden, A heads, D head size, F intermediate, V classes, M masked rows.
 #ifndef SOUK_OPS_OPS_H
 #define SOUK_OPS_OPS_H
@@ -26,6 +28,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
+#include "ops/batch_fields.h"
 
 enum { OPS_VERSION = 3 };
 
@@ -58,25 +61,6 @@ typedef struct step_result {
   double grad_sumsq; // from grad_norm, set to 0 by it first when `first` is set
   int32_t nonfinite; // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
 } step_result;
-
-// A packed batch in backend memory, laid out as its host-side twin is (data/batch.h).
-typedef struct batch_view {
-  const int32_t *ids, *types, *positions; // [T] token ids, token_type ids, position ids
-  const int32_t *seq_of;                  // [T] index of the token's sequence in this batch
-  const int32_t *cu_seqlens;              // [B+1] first token of each sequence
-  const int64_t *seq_ids;                 // [B] global sequence ids (dropout counters)
-  const int32_t *prefix_len;  // [B] tokens of the source part (attention kind prefix); may be NULL
-  const int32_t *work;        // [W][2] attention work items: sequence, first query (in sequence)
-  const int32_t *masked;      // [M] token row of each masked position
-  const int32_t *labels;      // [M] token id to predict
-  const float *weights;       // [M]
-  const int32_t *cls_labels;  // [B] next-sentence label, -1 none
-  const int32_t *negatives;   // [S] shared negatives as token ids; NULL: none
-  const float *negative_logq; // [S] log of the expected count of each negative in the sample
-  const float *label_logq;    // [M] the same for the labels
-} batch_view;
-
-enum { ATTENTION_BLOCK = 64 }; // queries of one work item
 
 typedef struct dropout {
   uint32_t site;      // stream = STREAM_DROPOUT + site

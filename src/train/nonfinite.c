@@ -79,11 +79,14 @@ static h5_kind read_kind(char kind) {
   return kind == 'l' ? H5_KIND_I64 : kind == 'i' ? H5_KIND_I32 : H5_KIND_F32;
 }
 
+// The capacity of work follows from the others, and is left out.
+enum { FILE_COUNTS = N_BATCH_COUNTS - 1 };
+
 // The scalars of a step, written and read through one list.
 typedef struct step_scalars {
   int64_t step, seed;
   float lr, mlm_scale, cls_scale, clip_norm;
-  int32_t capacities[4], micro_batches;
+  int32_t capacities[FILE_COUNTS], micro_batches;
 } step_scalars;
 
 typedef struct scalar_field {
@@ -102,21 +105,21 @@ static void list_scalars(step_scalars *s, scalar_field f[SCALAR_FIELDS]) {
                                            {"mlm_scale", &s->mlm_scale, 1, 'f'},
                                            {"cls_scale", &s->cls_scale, 1, 'f'},
                                            {"clip_norm", &s->clip_norm, 1, 'f'},
-                                           {"capacities", s->capacities, 4, 'i'},
+                                           {"capacities", s->capacities, FILE_COUNTS, 'i'},
                                            {"micro_batches", &s->micro_batches, 1, 'i'}};
   memcpy(f, all, sizeof all);
 }
 
 static status write_contents(hid_t file, const char *path, const step_input *in) {
-  const batch_caps caps = in->batches[0]->caps;
+  batch_caps caps = in->batches[0]->caps;
   step_scalars s = {.step = in->state.step,
                     .seed = (int64_t)in->state.seed,
                     .lr = in->state.lr,
                     .mlm_scale = in->state.mlm_scale,
                     .cls_scale = in->state.cls_scale,
                     .clip_norm = in->state.clip_norm,
-                    .capacities = {caps.tokens, caps.seqs, caps.masked, caps.negatives},
                     .micro_batches = in->n};
+  for (int32_t i = 0; i < FILE_COUNTS; i++) s.capacities[i] = *batch_count(&caps, i);
   scalar_field fields[SCALAR_FIELDS];
   list_scalars(&s, fields);
   for (int i = 0; i < SCALAR_FIELDS; i++)
@@ -124,11 +127,11 @@ static status write_contents(hid_t file, const char *path, const step_input *in)
   for (int32_t k = 0; k < in->n; k++) {
     for (int i = 0; i < N_BATCH_FIELDS; i++) {
       const batch_field *field = &batch_fields[i];
-      const hsize_t n = batch_elements(field, batch_live(in->batches[k]));
+      const batch *b = in->batches[k];
+      const hsize_t n = batch_elements(field, b->live);
       char name[64];
       snprintf(name, sizeof name, "micro-%d/%s", k, field->name);
-      TRY(h5_write(file, path, name, file_type(kind_of(field)), 1, &n, batch_array(in->batches[k], field),
-                   0));
+      TRY(h5_write(file, path, name, file_type(kind_of(field)), 1, &n, batch_array(&b->arrays, field), 0));
     }
   }
   return OK;
@@ -179,85 +182,59 @@ static void saved_step_free(saved_step *s) {
 }
 
 static status bad_array(const char *path, int32_t micro, const char *name) {
-  return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing, too long, out of range or has a row twice", path,
-              micro, name);
+  return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing or has the wrong length", path, micro, name);
 }
 
-// Live sizes come from the lengths of three arrays.
-static status read_sizes(const step_file *f, int32_t micro, batch *b) {
-  const struct {
-    const char *name;
-    int32_t *value, add, factor, cap;
-  } sizes[] = {{"ids", &b->tokens, 0, 1, b->caps.tokens},
-               {"cu_seqlens", &b->seqs, 1, 1, b->caps.seqs},
-               {"masked", &b->n_masked, 0, 1, b->caps.masked},
-               {"negatives", &b->n_negatives, 0, 1, b->caps.negatives},
-               {"work", &b->n_work, 0, 2, batch_max_work(b->caps)}};
-  for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
-    char name[64];
-    int64_t n;
-    snprintf(name, sizeof name, "micro-%d/%s", micro, sizes[i].name);
-    TRY(reader_dims(f->reader, f->file, name, H5_KIND_I32, 1, &n));
-    const int64_t live = (n - sizes[i].add) / sizes[i].factor;
-    if (n > INT32_MAX || live < 0 || live > sizes[i].cap || live * sizes[i].factor + sizes[i].add != n)
-      return bad_array(f->path, micro, sizes[i].name);
-    *sizes[i].value = (int32_t)live;
-  }
-  return OK;
-}
-
-static bool in_range(const int32_t *x, int64_t n, int64_t from, int64_t to) {
-  for (int64_t i = 0; i < n; i++)
-    if (x[i] < from || x[i] >= to) return false;
-  return true;
+// A field of a micro-batch. How long it is says how many there are of what it has one for, if no field before it has said
+// so (known).
+static status read_field(const step_file *f, int32_t micro, batch *b, const batch_field *field,
+                         bool known[N_BATCH_COUNTS]) {
+  const h5_kind kind = read_kind(kind_of(field));
+  int32_t *const count = batch_count(&b->live, field->count);
+  char name[64];
+  int64_t n;
+  snprintf(name, sizeof name, "micro-%d/%s", micro, field->name);
+  TRY(reader_dims(f->reader, f->file, name, kind, 1, &n));
+  const int64_t live = (n - field->more) / field->each;
+  if (n < field->more || live * field->each + field->more != n ||
+      live > (known[field->count] ? *count : *batch_count(&b->caps, field->count)))
+    return bad_array(f->path, micro, field->name);
+  if (!known[field->count]) *count = (int32_t)live;
+  if (live != *count) return bad_array(f->path, micro, field->name);
+  known[field->count] = true;
+  return reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, batch_array(&b->arrays, field));
 }
 
 // Ops trust a batch, so a file's is checked as the batcher would make it.
-static status check_batch(const char *path, int32_t micro, const batch *b, const model_config *c) {
-  if (!in_range(b->ids, b->tokens, 0, c->vocab_size)) return bad_array(path, micro, "ids");
-  if (!in_range(b->types, b->tokens, 0, c->segments * c->event_types)) return bad_array(path, micro, "types");
-  if (!in_range(b->positions, b->tokens, 0, c->max_positions)) return bad_array(path, micro, "positions");
-  if (!in_range(b->cls_labels, b->seqs, -1, 2)) return bad_array(path, micro, "cls_labels");
-  if (!in_range(b->masked, b->n_masked, 0, b->tokens)) return bad_array(path, micro, "masked");
-  bool *seen;
-  TRY(mem_new(&seen, (size_t)b->tokens, sizeof *seen, "masked rows"));
-  bool twice = false;
-  for (int32_t i = 0; i < b->n_masked; i++) {
-    twice = twice || seen[b->masked[i]];
-    seen[b->masked[i]] = true;
-  }
-  free(seen);
-  if (twice) return bad_array(path, micro, "masked");
-  const int64_t first = c->class_base, end = first + c->classes;
-  if (!in_range(b->labels, b->n_masked, first, end)) return bad_array(path, micro, "labels");
-  if (!in_range(b->negatives, b->n_negatives, first, end)) return bad_array(path, micro, "negatives");
-  if (b->cu_seqlens[0] != 0 || b->cu_seqlens[b->seqs] != b->tokens)
-    return bad_array(path, micro, "cu_seqlens");
-  for (int32_t s = 0; s < b->seqs; s++) {
-    const int64_t from = b->cu_seqlens[s], to = b->cu_seqlens[s + 1];
-    if (to <= from || to > b->tokens || to - from > c->max_positions)
-      return bad_array(path, micro, "cu_seqlens");
-    if (!in_range(b->seq_of + from, to - from, s, s + 1)) return bad_array(path, micro, "seq_of");
-    if (b->prefix_len[s] < 0 || b->prefix_len[s] > to - from) return bad_array(path, micro, "prefix_len");
-  }
+static status read_micro(const step_file *f, int32_t micro, batch *b, const model_config *c) {
+  const batch_limits limits = {.vocab = c->vocab_size,
+                               .types = c->segments * c->event_types,
+                               .positions = c->max_positions,
+                               .class_begin = c->class_base,
+                               .class_end = (int64_t)c->class_base + c->classes,
+                               .seq_classes = 2};
+  bool known[N_BATCH_COUNTS] = {false};
+  batch_clear(b);
+  for (int i = 0; i < N_BATCH_FIELDS; i++) TRY(read_field(f, micro, b, &batch_fields[i], known));
+  const status rc = batch_check(&b->arrays, b->live, &limits);
+  if (rc != OK) return fail(rc, "%s: micro-%d/%s", f->path, micro, fail_message());
+  batch_finish(b);
   return OK;
 }
 
-static status read_micro(const step_file *f, int32_t micro, batch *b, const model_config *c) {
-  TRY(read_sizes(f, micro, b));
-  for (int i = 0; i < N_BATCH_FIELDS; i++) {
-    const batch_field *field = &batch_fields[i];
-    const h5_kind kind = read_kind(kind_of(field));
-    char name[64];
-    int64_t n;
-    snprintf(name, sizeof name, "micro-%d/%s", micro, field->name);
-    TRY(reader_dims(f->reader, f->file, name, kind, 1, &n));
-    if (n < 0 || (size_t)n != batch_elements(field, batch_live(b)))
-      return bad_array(f->path, micro, field->name);
-    TRY(reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, batch_array(b, field)));
+// No file makes this process ask for any amount of memory.
+static status read_sizes(const step_file *f, const step_scalars *s, batch_caps *caps) {
+  const int64_t most = 1 << 24, together = 1 << 28;
+  int64_t sum = 0;
+  bool good = s->micro_batches >= 1 && s->micro_batches <= 4096;
+  *caps = (batch_caps){.work = 0};
+  for (int32_t i = 0; i < FILE_COUNTS; i++) {
+    const int32_t cap = *batch_count(caps, i) = s->capacities[i];
+    good = good && cap >= 0 && cap <= most;
+    sum += cap;
   }
-  TRY(check_batch(f->path, micro, b, c));
-  batch_finish(b); // the work list is made anew: it follows from the lengths
+  if (!good || caps->tokens < 1 || caps->seqs < 1 || caps->masked < 1 || s->micro_batches * sum > together)
+    return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", f->path);
   return OK;
 }
 
@@ -274,15 +251,11 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
   }
   if (out->s.step < 0 || out->s.step > (int64_t)1 << 52)
     return fail(ERR_FORMAT, "%s: \"step\" is out of range", f->path);
-  const int32_t n = out->s.micro_batches, *cap = out->s.capacities;
-  out->s.micro_batches = 0;                         // until they are there
-  const int32_t most = 1 << 24, together = 1 << 28; // no file makes this process ask for any amount of memory
-  if (n < 1 || n > 4096 || cap[0] < 1 || cap[1] < 1 || cap[2] < 1 || cap[3] < 0 || cap[0] > most ||
-      cap[1] > most || cap[2] > most || cap[3] > most ||
-      (int64_t)n * ((int64_t)cap[0] + cap[1] + cap[2] + cap[3]) > together)
-    return fail(ERR_FORMAT, "%s: \"micro_batches\" or \"capacities\" is out of range", f->path);
+  batch_caps caps;
+  TRY(read_sizes(f, &out->s, &caps));
+  const int32_t n = out->s.micro_batches;
+  out->s.micro_batches = 0; // until they are there
   TRY(mem_new(&out->batches, (size_t)n, sizeof *out->batches, "micro-batches"));
-  const batch_caps caps = {.tokens = cap[0], .seqs = cap[1], .masked = cap[2], .negatives = cap[3]};
   for (int32_t i = 0; i < n; i++) {
     TRY(batch_new(&out->batches[i], caps));
     out->s.micro_batches = i + 1;

@@ -81,12 +81,10 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
       b->ids[at] = TOKEN_MASK;
     }
   }
-  b->n_negatives = r->negatives;
   const float logq = r->negatives > 0 ? logf((float)r->negatives / ITEMS) : 0;
-  for (int32_t i = 0; i < r->negatives; i++) {
-    b->negatives[i] = TOKEN_SPECIALS + (int32_t)rng_below(&draw, ITEMS);
-    b->negative_logq[i] = logq;
-  }
+  for (int32_t i = 0; i < r->negatives; i++)
+    if (!batch_add_negative(b, TOKEN_SPECIALS + (int32_t)rng_below(&draw, ITEMS), logq))
+      return fail(ERR_INTERNAL, "the negatives of the self test do not fit their batch");
   for (int32_t i = 0; i < b->n_masked; i++) b->label_logq[i] = logq;
   batch_finish(b);
   return OK;

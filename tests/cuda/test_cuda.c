@@ -77,11 +77,8 @@ static void make_batch(batch *b, const recipe *r, const model_config *c, int32_t
       assert_true(batch_add_masked(b, first + i, label, 1.0f + 0.25f * (float)(i % 2)));
     }
   }
-  b->n_negatives = r->sampled ? NEGATIVES : 0;
-  for (int32_t k = 0; k < b->n_negatives; k++) {
-    b->negatives[k] = TOKEN_SPECIALS + (int32_t)rng_below(&draw, ITEMS);
-    b->negative_logq[k] = -1.6f;
-  }
+  for (int32_t k = 0; r->sampled && k < NEGATIVES; k++)
+    assert_true(batch_add_negative(b, TOKEN_SPECIALS + (int32_t)rng_below(&draw, ITEMS), -1.6f));
   for (int32_t i = 0; i < b->n_masked; i++) b->label_logq[i] = -1.6f;
   batch_finish(b);
 }

@@ -143,10 +143,9 @@ static void add_sequence(batch *b, const model *m, int32_t number) {
 static void finish(batch *b, int32_t negatives) {
   rng draw = rng_at(19, 2, 0, 0);
   for (int32_t i = 0; i < negatives; i++) {
-    b->negatives[i] = random_token(&draw);
-    b->negative_logq[i] = -0.2f * (float)(b->negatives[i] % 7);
+    const int32_t token = random_token(&draw);
+    assert_true(batch_add_negative(b, token, -0.2f * (float)(token % 7)));
   }
-  b->n_negatives = negatives;
   batch_finish(b);
 }
 

@@ -67,16 +67,13 @@ static void fill_batch(const golden *g, batch *b) {
       b->ids[at] = ids[at];
       b->types[at] = types[at];
       b->positions[at] = i;
-      b->seq_of[at] = (int32_t)s;
-      if (labels[at] >= 0) assert_true(batch_add_masked(b, (int32_t)at, labels[at], 1.0f));
     }
-    b->tokens += lengths[s];
-    b->seqs++;
-    b->cu_seqlens[s + 1] = b->tokens;
-    b->seq_ids[s] = (int64_t)s;
+    assert_true(batch_end_sequence(b, lengths[s], (int64_t)s));
     b->cls_labels[s] = next[s];
     b->cls_count++;
   }
+  for (int32_t at = 0; at < b->tokens; at++)
+    if (labels[at] >= 0) assert_true(batch_add_masked(b, at, labels[at], 1.0f));
   batch_finish(b);
   free((void *)lengths);
   free((void *)ids);

@@ -36,7 +36,6 @@ static void add_sequences(batch *b, const seq_layout *layout, int32_t from, int3
       assert_true(batch_add_masked(b, first + i, label, 1.0f + 0.25f * (float)(i % 2)));
     }
   }
-  batch_finish(b);
 }
 
 static void set_up(fixture *f, bool row_sparse, bool pre_norm) {
@@ -62,11 +61,9 @@ static void set_up(fixture *f, bool row_sparse, bool pre_norm) {
     check_ok(batch_new(all[i], run.caps));
     batch_clear(*all[i]);
     add_sequences(*all[i], &layout, range[i][0], range[i][1]);
-    for (int32_t k = 0; row_sparse && k < 8; k++) {
-      (*all[i])->negatives[k] = TOKEN_SPECIALS + 5 * k;
-      (*all[i])->negative_logq[k] = -1.0f;
-    }
-    (*all[i])->n_negatives = row_sparse ? 8 : 0;
+    for (int32_t k = 0; row_sparse && k < 8; k++)
+      assert_true(batch_add_negative(*all[i], TOKEN_SPECIALS + 5 * k, -1.0f));
+    batch_finish(*all[i]);
   }
 }
 

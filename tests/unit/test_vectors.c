@@ -212,12 +212,8 @@ static void test_hidden_states(void **unused) {
     b->ids[i] = ids[i];
     b->types[i] = types[i];
     b->positions[i] = i;
-    b->seq_of[i] = 0;
   }
-  b->tokens = b->cu_seqlens[1] = b->prefix_len[0] = 4;
-  b->seqs = 1;
-  b->seq_ids[0] = 0;
-  b->cls_labels[0] = -1;
+  assert_true(batch_end_sequence(b, 4, 0));
   batch_finish(b);
   const step_state state = {.step = 0};
   check_ok(model_set_batch(m, b, &state));

@@ -240,12 +240,10 @@ static void draw_negatives(batch_source *self, batch *out, int64_t epoch, int64_
   const int32_t base = dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
   const uint64_t items = (uint64_t)(dataset_get_info(b->d)->range_end[RANGE_ITEMS] - base);
   rng r = rng_at((uint64_t)b->c.seed, STREAM_NEGATIVE, (uint32_t)index, (uint32_t)epoch);
-  out->n_negatives = b->base.caps.negatives;
-  for (int32_t i = 0; i < out->n_negatives; i++) {
+  for (int32_t i = 0; i < b->base.caps.negatives; i++) {
     int32_t item = (int32_t)rng_below(&r, items);
     if (b->alias != NULL && rng_unit(&r) >= b->alias[item].keep) item = b->alias[item].other;
-    out->negatives[i] = base + item;
-    out->negative_logq[i] = b->logq[item];
+    batch_add_negative(out, base + item, b->logq[item]);
   }
 }
 

@@ -7,13 +7,11 @@
 
 // ---- a model's batch (bench_batch.c) -------------------------------------------------------------------------
 
-enum { BATCH_PARTS = 16 };
 typedef struct bench_batch {
   batch_view view;
   batch_facts facts;
-  uint8_t *touched;         // host: [V] words of the batch, its labels and negatives
-  void *parts[BATCH_PARTS]; // backend memory of the view
-  int32_t n_parts;
+  uint8_t *touched; // host: [V] words of the batch, its labels and negatives
+  void *memory;     // backend memory of the view
 } bench_batch;
 
 // What m's batch of so many tokens holds, in backend memory.

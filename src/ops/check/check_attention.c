@@ -68,7 +68,6 @@ static void setup(int32_t i, fixture *f) {
   const attention_case *k = &cases[i];
   const int32_t H = k->heads * k->head_size;
   fixture_batch(f, k->lengths, k->tokens, k->slack);
-  f->batch.prefix = k->kind == ATTENTION_PREFIX;
   const rows n = {ROWS_TOKENS, f->batch.tokens_cap}, heads = {ROWS_FIXED, k->heads};
   fixture_put(f, QKV, (tensor){ACTS("qkv", GIVEN, n, 3 * H), .spread = k->spread, .derivative = DQKV});
   fixture_put(f, OUT, (tensor){ACTS("out", SAVED, n, H), .derivative = DOUT});

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "ops/check/batch_fill.h"
 #include "ops/check/reference.h"
 
 // ---- fixtures ------------------------------------------------------------------------------------------------
@@ -104,7 +105,7 @@ status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f) {
 
 void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t slack) {
   *out = *small;
-  out->repeat = out->batch.repeat = repeat;
+  out->repeat = repeat;
   out->with_signs =
       small->batch.cls_classes == 0; // that loss has neither gradients nor weights to carry them
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
@@ -158,145 +159,6 @@ row_source tensor_row(const fixture *f, const tensor *t, size_t row) {
 void fixture_free(fixture *f) {
   for (int32_t i = 0; i < MAX_TENSORS; i++) free(f->t[i].values);
   memset(f, 0, sizeof *f);
-}
-
-// ---- the batch on the host -----------------------------------------------------------------------------------
-
-enum { BATCH_ARRAYS = 15 };
-
-typedef struct host_batch {
-  struct {
-    size_t view; // offset of the pointer in batch_view
-    size_t bytes;
-    void *data; // NULL: left out
-  } a[BATCH_ARRAYS];
-  int32_t n;
-} host_batch;
-
-static void host_batch_free(host_batch *h) {
-  for (int32_t i = 0; i < h->n; i++) free(h->a[i].data);
-}
-
-static void *add_array(host_batch *h, status *rc, size_t view, int32_t count, size_t size) {
-  void *p = NULL;
-  if (*rc == OK && count > 0) *rc = mem_new(&p, (size_t)count, size, "a batch of the op checks");
-  h->a[h->n].view = view;
-  h->a[h->n].bytes = p != NULL ? (size_t)count * size : 0;
-  h->a[h->n++].data = p;
-  return p;
-}
-
-// Rows in any order, live ones first; those past the live count backwards for `last`.
-static status distinct_rows(int32_t *to, const batch_spec *b, rng *r, bool last) {
-  int32_t *all;
-  TRY(mem_new(&all, (size_t)b->tokens_cap, sizeof *all, "a batch of the op checks"));
-  for (int32_t i = 0; i < b->tokens_cap; i++) all[i] = i;
-  for (int32_t i = b->tokens - 1; i > 0; i--) {
-    const int32_t k = (int32_t)rng_below(r, (uint64_t)i + 1), t = all[i];
-    all[i] = all[k];
-    all[k] = t;
-  }
-  for (int32_t i = 0; i < b->masked_cap; i++)
-    to[i] = all[i < b->masked || !last ? i : b->masked_cap - 1 - (i - b->masked)];
-  free(all);
-  return OK;
-}
-
-// What lies past the live counts is valid but wrong, and another thing for each filler.
-static status host_batch_make(host_batch *h, const fixture *f, fill filler) {
-  memset(h, 0, sizeof *h);
-  const batch_spec *b = &f->batch;
-  const bool last = filler == FILL_NAN;
-  rng r = rng_at(7, 2, f->random.a, f->random.b);
-  status rc = OK;
-  const int32_t T = b->tokens_cap, B = b->seqs_cap, M = b->masked_cap, W = B + T / ATTENTION_BLOCK;
-#define ARRAY(type, field, count) \
-  type *field = add_array(h, &rc, offsetof(batch_view, field), count, sizeof(type))
-  ARRAY(int32_t, ids, b->vocab > 0 ? T : 0);
-  ARRAY(int32_t, types, b->n_types > 0 ? T : 0);
-  ARRAY(int32_t, positions, b->n_positions > 0 ? T : 0);
-  ARRAY(int32_t, seq_of, T);
-  ARRAY(int32_t, cu_seqlens, T > 0 ? B + 1 : 0);
-  ARRAY(int64_t, seq_ids, B);
-  ARRAY(int32_t, prefix_len, b->prefix ? B : 0);
-  ARRAY(int32_t, work, 2 * W);
-  ARRAY(int32_t, masked, M);
-  ARRAY(int32_t, labels, b->classes > 0 ? M : 0);
-  ARRAY(float, weights, b->classes > 0 ? M : 0);
-  ARRAY(float, label_logq, b->negatives > 0 ? M : 0);
-  ARRAY(int32_t, cls_labels, b->cls_classes > 0 ? B : 0);
-  ARRAY(int32_t, negatives, b->negatives);
-  ARRAY(float, negative_logq, b->negatives);
-#undef ARRAY
-  if (rc != OK) return rc;
-  const int32_t times = b->repeat > 0 ? b->repeat : 1, seqs_once = b->seqs / times,
-                masked_once = b->masked / times, tokens_once = b->tokens / times;
-  const rng at_first = r; // each repetition draws the same
-  int32_t row = 0, items = 0;
-  for (int32_t s = 0; s < B; s++) {
-    const bool on = s < b->seqs;
-    if (times > 1 && on && s % seqs_once == 0) r = at_first;
-    const int32_t once = times > 1 ? s % seqs_once : s, n = on ? b->lengths[once] : 0;
-    // Sequence ids of one word and of more, since dropout counters hold both halves.
-    seq_ids[s] =
-        on ? (once % 2 == 0 ? once : ((int64_t)(1 + once % 5) << 32) + 1000003 * once) : -(int64_t)last;
-    if (b->prefix) prefix_len[s] = on ? (int32_t)rng_below(&r, (uint64_t)n + 1) : (last ? 9 : 0);
-    if (cls_labels != NULL)
-      cls_labels[s] =
-          on ? (int32_t)rng_below(&r, (uint64_t)b->cls_classes + 1) - 1 : (last ? b->cls_classes - 1 : 0);
-    for (int32_t i = 0; i < n; i++, row++) {
-      seq_of[row] = s;
-      // Popular ids, so that rows of a table meet.
-      if (ids != NULL) ids[row] = (int32_t)rng_below(&r, rng_below(&r, 2) == 0 ? 1 : (uint64_t)b->vocab);
-      if (types != NULL) types[row] = (int32_t)rng_below(&r, (uint64_t)b->n_types);
-      if (positions != NULL) positions[row] = i % b->n_positions;
-    }
-    for (int32_t first = 0; first < n; first += ATTENTION_BLOCK, items++) {
-      work[2 * items] = s;
-      work[2 * items + 1] = first;
-    }
-    cu_seqlens[s + 1] = on ? row : (last ? T : 0);
-  }
-  for (; items < W; items++) work[2 * items] = last ? b->seqs - 1 : 0;
-  for (; row < T; row++) {
-    seq_of[row] = last ? b->seqs - 1 : 0;
-    if (ids != NULL) ids[row] = last ? b->vocab - 1 : 0;
-    if (types != NULL) types[row] = last ? b->n_types - 1 : 0;
-    if (positions != NULL) positions[row] = last ? b->n_positions - 1 : 0;
-  }
-  static const float some_weights[] = {1.0f, 1.0f, 0.5f, 0.0f, 2.25f};
-  const rng at_masks = r;
-  rng after_masks = r;
-  for (int32_t i = 0; i < M; i++) {
-    const bool on = i < b->masked;
-    if (i == b->masked) after_masks = r;
-    if (times > 1 && on && i % masked_once == 0) r = at_masks;
-    if (T > 0)
-      masked[i] =
-          on ? (int32_t)rng_below(&r, (uint64_t)tokens_once) + (times > 1 ? i / masked_once : 0) * tokens_once
-             : (last ? T - 1 : 0);
-    if (labels == NULL) continue;
-    const int32_t some = (int32_t)rng_below(&r, rng_below(&r, 2) == 0 ? 1 : (uint64_t)b->classes);
-    labels[i] = b->class_base + (on ? some : last ? b->classes - 1 : 0);
-    weights[i] = on ? some_weights[rng_below(&r, 5)] : last ? NAN : 1.0f;
-    if (label_logq != NULL) label_logq[i] = on ? -5.0f * (float)rng_unit(&r) : last ? NAN : 1.0f;
-    if (times > 1 && on) weights[i] *= (float)fixture_sign(f, i / masked_once);
-  }
-  if (times > 1 && M > b->masked) r = after_masks; // negatives are the small one's, which has no dead rows
-  for (int32_t i = 0; i < b->negatives; i++) {
-    negatives[i] = b->class_base + (int32_t)rng_below(&r, rng_below(&r, 3) == 0 ? 1 : (uint64_t)b->classes);
-    negative_logq[i] = -5.0f * (float)rng_unit(&r);
-  }
-  if (!b->distinct || b->masked == 0) return OK;
-  batch_spec small = *b;
-  small.tokens = tokens_once;
-  small.masked = masked_once;
-  if (times > 1) small.tokens_cap = tokens_once;
-  if (times > 1) small.masked_cap = masked_once;
-  TRY(distinct_rows(masked, &small, &r, last));
-  for (int32_t i = masked_once; times > 1 && i < b->masked; i++)
-    masked[i] = masked[i % masked_once] + i / masked_once * tokens_once;
-  return OK;
 }
 
 // ---- columns -------------------------------------------------------------------------------------------------
@@ -492,12 +354,13 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
     if (f->t[k].values != NULL && !f->t[k].absent && aliased(c, &f->t[k])) c->at[k] = c->at[f->t[k].alias];
   host_batch h;
   status rc = host_batch_make(&h, f, FILL_NAN);
-  for (int32_t k = 0; rc == OK && k < h.n; k++) {
-    if (h.a[k].data == NULL) continue;
-    rc = guarded_new(c, &c->arrays[k], h.a[k].bytes, "a batch array");
+  for (int32_t k = 0; rc == OK && k < N_BATCH_FIELDS; k++) {
+    const batch_field *field = &batch_fields[k];
+    if (batch_array(&h.a, field) == NULL) continue;
+    rc = guarded_new(c, &c->arrays[k], host_batch_bytes(&h, field), field->name);
     if (rc != OK) break;
     char *at = c->arrays[k].base + GUARD;
-    memcpy((char *)&c->batch + h.a[k].view, &at, sizeof at);
+    memcpy((char *)&c->batch + field->at, &at, sizeof at);
   }
   host_batch_free(&h);
   return rc;
@@ -506,7 +369,7 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
 void column_close(column *c) {
   if (c->ctx == NULL) return;
   for (int32_t k = 0; k < MAX_TENSORS; k++) c->be->mem_free(c->ctx, c->memory[k].base);
-  for (int32_t k = 0; k < BATCH_ARRAYS; k++) c->be->mem_free(c->ctx, c->arrays[k].base);
+  for (int32_t k = 0; k < N_BATCH_FIELDS; k++) c->be->mem_free(c->ctx, c->arrays[k].base);
   c->be->close(c->ctx);
   memset(c, 0, sizeof *c);
 }
@@ -514,8 +377,8 @@ void column_close(column *c) {
 status column_fill(column *c, const fixture *f, fill filler) {
   host_batch h;
   status rc = host_batch_make(&h, f, filler);
-  for (int32_t k = 0; rc == OK && k < h.n; k++)
-    if (h.a[k].data != NULL) rc = guarded_write(c, &c->arrays[k], h.a[k].data);
+  for (int32_t k = 0; rc == OK && k < N_BATCH_FIELDS; k++)
+    if (c->arrays[k].base != NULL) rc = guarded_write(c, &c->arrays[k], batch_array(&h.a, &batch_fields[k]));
   host_batch_free(&h);
   for (int32_t k = 1; rc == OK && k < MAX_TENSORS; k++)
     if (c->memory[k].base != NULL) rc = column_write(c, f, k, filler);
@@ -637,14 +500,16 @@ status column_intact(const column *c, const fixture *f, fill filler, char broken
   }
   host_batch h;
   status rc = host_batch_make(&h, f, filler);
-  for (int32_t k = 0; rc == OK && k < h.n; k++) {
-    if (h.a[k].data == NULL) continue;
+  for (int32_t k = 0; rc == OK && k < N_BATCH_FIELDS; k++) {
+    const batch_field *field = &batch_fields[k];
+    const size_t bytes = c->arrays[k].bytes;
+    if (c->arrays[k].base == NULL) continue;
     char *now;
-    rc = mem_new(&now, h.a[k].bytes, 1, "a batch array");
+    rc = mem_new(&now, bytes, 1, "a batch array");
     if (rc == OK) rc = guarded_read(c, &c->arrays[k], now, &same);
-    if (rc == OK && (!same || memcmp(now, h.a[k].data, h.a[k].bytes) != 0))
-      snprintf(broken, LABEL, "the array at byte %zu of batch_view, or memory beside it, was written",
-               h.a[k].view);
+    if (rc == OK && (!same || memcmp(now, batch_array(&h.a, field), bytes) != 0))
+      snprintf(broken, LABEL, "the batch's %s (%s), or memory beside it, was written", field->name,
+               field->text);
     free(now);
   }
   host_batch_free(&h);

@@ -47,9 +47,7 @@ typedef struct batch_spec {
   bool distinct; // masked rows are, those past the live count too
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
-  int32_t repeat;                         // the live part is this many times the same; 0: once
   int32_t cls_classes;
-  bool prefix;
 } batch_spec;
 
 typedef struct fixture {
@@ -101,7 +99,7 @@ struct column {
   batch_view batch;
   void *at[MAX_TENSORS]; // payloads; NULL where absent
   guarded memory[MAX_TENSORS];
-  guarded arrays[16]; // of the batch
+  guarded arrays[N_BATCH_FIELDS]; // of the batch
 };
 
 // Everything a pass left behind, as doubles.
