@@ -19,7 +19,7 @@ static const command commands[] = {
     {"vectors", cmd_vectors, "write item and user vectors for numpy, FAISS and others"},
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},
     {"plot", cmd_plot, "draw the curves of runs"},
-    {"replay", cmd_replay, "run a step that was not finite once more, with checks on"},
+    {"replay", cmd_replay, "run a non-finite step again, with checks on"},
     {"selftest", cmd_selftest, "check every op of a device, and that tiny models learn on it"},
     {"bench", cmd_bench, "time every op of a device against what its hardware could do"},
     {NULL, NULL, NULL},

@@ -1,8 +1,9 @@
-// OpenBLAS chooses its kernels by the processor's model number, and on a model of Intel's that is younger than itself it
-// takes those of 2004: Debian 12's (0.3.21) makes 32 GFLOP/s on a core of an Emerald Rapids (2023) that can do 143. It
-// chooses while the program is loaded, and asks the environment first, so a younger model is answered for there (threads.c
-// has the getenv) by what it can do. Models up to Sapphire Rapids (0x8f) are known to every OpenBLAS in use; on younger
-// ones versions that do know them choose kernels for fp32 that are as fast as these two.
+// OpenBLAS chooses its kernels by the processor's model number. For an Intel model that is newer than the library it
+// falls back to kernels of 2004: Debian 12's (0.3.21) reaches 32 GFLOP/s on a core of an Emerald Rapids (2023) that
+// can do 143. It chooses while the program is loaded, and looks at OPENBLAS_CORETYPE first, so for newer models we
+// answer that getenv (in threads.c) by what the processor can do. Every OpenBLAS in use knows the models up to
+// Sapphire Rapids (0x8f). Versions that know the newer ones choose kernels that are as fast in fp32 as the two chosen
+// here.
 #include "base/blas_kernels.h"
 
 #include <stddef.h>
@@ -24,7 +25,7 @@ char *blas_kernels_of(bool intel, uint32_t signature, bool avx2, bool avx512) {
 #if defined(__x86_64__)
 char *blas_kernels(void) {
   unsigned signature, ebx, ecx, edx;
-  __builtin_cpu_init(); // constructors of libraries run before the one that does this
+  __builtin_cpu_init(); // the constructors of libraries run before libgcc's, which calls this
   if (__get_cpuid(1, &signature, &ebx, &ecx, &edx) == 0) return NULL;
   const bool avx2 = __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
   const bool avx512 = avx2 && __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&

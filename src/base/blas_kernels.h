@@ -5,10 +5,10 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-// What OPENBLAS_CORETYPE should be on this machine where the user has not set it; NULL: OpenBLAS knows better. May be
-// called while the program is loaded.
+// The value of OPENBLAS_CORETYPE for this machine if the user has not set it; NULL: OpenBLAS chooses well by itself.
+// May be called while the program is loaded.
 char *blas_kernels(void);
-// The same from what cpuid tells: EAX of leaf 1, and what there is.
+// The same from cpuid's answers: EAX of leaf 1, and which instruction sets there are.
 char *blas_kernels_of(bool intel, uint32_t signature, bool avx2, bool avx512);
 
 #endif

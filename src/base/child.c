@@ -53,7 +53,7 @@ void child_time_limit(int seconds) {
 
 static void close_span(int first, int last) {
   if (first > last || close_range((unsigned)first, (unsigned)last, 0) == 0) return;
-  const long most = sysconf(_SC_OPEN_MAX); // a kernel that does not know the call
+  const long most = sysconf(_SC_OPEN_MAX); // for a kernel without close_range
   for (int fd = first; fd <= last && fd < most; fd++) close(fd);
 }
 
@@ -69,7 +69,7 @@ static void run_child(int channel, void (*serve)(void *self, int channel), void 
   signal(SIGINT, SIG_IGN);
   signal(SIGTERM, SIG_IGN);
   signal(SIGHUP, SIG_IGN);
-  // What it dies of, it dies of by itself: no handler of the parent's runs here.
+  // Signals kill the child as they kill any process: the parent's handlers must not run here.
   static const int fatal[] = {SIGPROF, SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP, SIGSYS};
   for (size_t i = 0; i < sizeof fatal / sizeof *fatal; i++) signal(fatal[i], SIG_DFL);
   const struct rlimit none = {0, 0};
@@ -80,7 +80,7 @@ static void run_child(int channel, void (*serve)(void *self, int channel), void 
   void __gcov_dump(void);
   __gcov_dump();
 #endif
-  _exit(0); // nothing of the parent's is flushed or freed
+  _exit(0); // not exit(): the parent's buffers must not be flushed a second time
 }
 
 // ---- the parent's side ---------------------------------------------------------------------------------------
@@ -110,8 +110,8 @@ status child_start(child **out, const char *what, void (*serve)(void *self, int 
   return OK;
 }
 
-// Clang's OpenMP library writes a file for every process, forked ones too, and one that is killed leaves it there. Worse
-// than the mess: a file that was cut short in the making kills the next process of that number, by SIGBUS.
+// Clang's OpenMP library makes a file for every process, forked ones too, which a killed process leaves behind. If it
+// was killed while making the file, a later process with the same number dies of SIGBUS when it opens it.
 static void remove_traces(pid_t pid) {
 #ifdef __clang__
   char file[80];
@@ -126,7 +126,7 @@ void child_stop(child *c) {
   if (c == NULL) return;
   close(c->channel);
   if (!c->ended) {
-#ifndef SOUK_COVERAGE // it ends by itself when the channel is closed, unless it hangs
+#ifndef SOUK_COVERAGE // with coverage the child must end by itself, to write its counters
     kill(c->pid, SIGKILL);
 #endif
     while (waitpid(c->pid, NULL, 0) < 0 && errno == EINTR) {
@@ -146,7 +146,7 @@ static status dead(child *c) {
     pid = waitpid(c->pid, &how, WNOHANG);
     if (pid == 0) usleep(10000);
   }
-  if (pid == 0) { // it closed its channel, but lives: nothing that our code does
+  if (pid == 0) { // it has closed the channel and still runs, which our code never does
     kill(c->pid, SIGKILL);
     while ((pid = waitpid(c->pid, &how, 0)) < 0 && errno == EINTR) {
     }
@@ -154,11 +154,11 @@ static status dead(child *c) {
   c->ended = true;
   remove_traces(c->pid);
   if (pid == c->pid && WIFSIGNALED(how) && WTERMSIG(how) == SIGPROF)
-    return fail(ERR_FORMAT, "%s did not come to an end", c->what);
+    return fail(ERR_FORMAT, "%s did not finish", c->what);
   if (pid == c->pid && WIFSIGNALED(how))
     return fail(ERR_FORMAT, "%s was ended by %s (%s)", c->what, human_signal(name, WTERMSIG(how)),
                 strsignal(WTERMSIG(how)));
-  return fail(ERR_FORMAT, "%s ended before it had answered", c->what);
+  return fail(ERR_FORMAT, "%s ended before it answered", c->what);
 }
 
 status child_send(child *c, const void *data, size_t bytes) {

@@ -55,7 +55,7 @@ bool fault_at(fault_kind kind) {
   return true;
 }
 
-// Outputs come to their places in a leaf that knows nothing of this file.
+// src/format publishes outputs and may not include this file, so it gets these as callbacks.
 static bool at_temporary(temporary_operation operation) {
   static const fault_kind kind[] = {[TEMPORARY_CREATE] = FAULT_CREATE,
                                     [TEMPORARY_RENAME] = FAULT_RENAME,

@@ -5,9 +5,10 @@
 // fail every one of them in turn. Always compiled in: asking costs one load
 // when the variable is not set.
 //
-// Kinds: alloc (mem_new and its family, backend memory, jansson), write, fsync, rename, create (files and directories), exchange (two directories in one step, which fails as on a file
-// system that cannot; the rename that it is counts as one of those too).
-// What libraries do inside (libhdf5's own memory, say) is not counted; HDF5's writes are, as they go through our driver.
+// Kinds: alloc (mem_new and its family, backend memory, jansson), write, fsync, rename, create (files and
+// directories), exchange (swapping two directories in one step, which then fails as on a file system that cannot
+// swap; it counts as a rename as well). What libraries do by themselves (libhdf5's allocations, say) is not counted.
+// HDF5's writes are, because they go through our driver.
 #ifndef SOUK_BASE_FAULT_H
 #define SOUK_BASE_FAULT_H
 
@@ -27,8 +28,8 @@ typedef enum fault_kind {
 // True when this operation must fail: the caller does not perform it. errno is set.
 bool fault_at(fault_kind kind);
 
-// Reads SOUK_FAULT and starts counting anew; ERR_ARGUMENT if it cannot be understood (a test that asks for a fault must
-// not pass without it).
+// Reads SOUK_FAULT and starts counting from 0. ERR_ARGUMENT if it cannot be parsed: a test that asks for a fault must
+// not pass because of a typing error.
 status fault_init(void);
 
 #endif

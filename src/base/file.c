@@ -1,4 +1,5 @@
-// Files that grow, reading, directories and checksums; see file.h. What appears whole or not at all is in output.c.
+// Files that grow, reading, directories and checksums; see file.h. Outputs that appear whole or not at all are in
+// output.c.
 #include "base/file.h"
 
 #include <errno.h>
@@ -96,7 +97,7 @@ status append_close(append_file *f) {
 
 // ---- reading, directories, checksums -------------------------------------------------------------------------
 
-// Opens a file to read. Never waits: opening a pipe would, for its other end. Reads wait as always.
+// Opens a file to read. Opening never waits, not even for the writer of a pipe; reads wait as usual.
 static status open_to_read(const char *path, FILE **f, struct stat *st) {
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
   *f = fd >= 0 && fstat(fd, st) == 0 && fcntl(fd, F_SETFL, O_RDONLY) == 0 ? fdopen(fd, "rb") : NULL;
@@ -174,7 +175,7 @@ status dir_make(const char *path) {
     *p = '\0';
     if (!dir_exists(part) && (fault_at(FAULT_CREATE) || mkdir(part, 0777) != 0)) {
       const int error = errno;
-      if (!dir_exists(part)) // somebody else's mkdir is fine
+      if (!dir_exists(part)) // another process may have made it first
         return fail(ERR_IO, "cannot make directory %s: %s", part, strerror(error));
     }
     *p = old;
@@ -185,7 +186,7 @@ status dir_make(const char *path) {
 status dir_sync(const char *path) {
   const int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
-  // Some file systems have no fsync of directories.
+  // EINVAL: some file systems have no fsync of directories.
   const bool bad = (fault_at(FAULT_FSYNC) || fsync(fd) != 0) && errno != EINVAL;
   close(fd);
   return bad ? fail(ERR_IO, "cannot write directory %s to disk: %s", path, strerror(errno)) : OK;

@@ -8,13 +8,13 @@
 #include "base/path_kind.h"
 #include "base/status.h"
 
-// A file that is written beside its place and moved there on commit, after fsync; where the path stands for something
-// else than a file, its bytes go straight through (src/format/target.h).
+// A file that is written under a temporary name and renamed on commit, after fsync. If the path is a pipe, a device
+// or a descriptor, the bytes go straight to it (src/format/target.h).
 typedef struct out_file out_file;
 status out_open(out_file **out, const char *path);
-// For libraries that write by themselves (HDF5, gzip): theirs to copy, not to close.
+// The descriptor, for libraries that write by themselves (HDF5, gzip): they may dup it, and must not close it.
 int out_descriptor(const out_file *f);
-// Does the path stand for something that only takes bytes one behind the other?
+// Is the path something that can only be written from beginning to end, such as a pipe?
 bool path_is_stream(const char *path);
 status out_write(out_file *f, const void *data, size_t bytes);
 __attribute__((format(printf, 2, 3))) status out_printf(out_file *f, const char *format, ...);
@@ -26,22 +26,23 @@ status out_finish(out_file *f, status rc);
 // Do two paths stand for the same file?
 bool path_same(const char *a, const char *b);
 
-// Two files that belong together and never mismatch: data first, then, where there are any, the names of its rows. A
-// commit without names removes what is at names_path, as it would not fit any more.
+// Two files that belong together and must never mismatch: the data, and the names of its rows if there are any. A
+// commit without names removes the file at names_path, because its names would not be those of the new data.
 status out_open_data(out_file **out, const char *path, const char *names_path);
 status out_open_names(out_file **out, const char *names_path, const out_file *data);
 status out_commit_pair(out_file *data, out_file *names, const char *names_path); // frees both in every case
 
-// A directory that is written beside its place and moved there when it is whole, in one step where the file system can
-// exchange two. What a killed process left beside the place is mended first. Parents are made.
+// A directory that is written under a temporary name and renamed when it is complete; one that it replaces is swapped
+// with it in one step if the file system can. What a killed process left there is cleaned up first. Parents are made.
 typedef struct out_dir out_dir;
-// What is at `path` may be replaced if it is empty or, with force, of the same kind (path_kind.h); PATH_NOTHING: in any case.
+// Whatever is at `path` is replaced only if it is empty or, with force, of the same kind (path_kind.h); with kind
+// PATH_NOTHING always.
 status out_dir_open(out_dir **out, const char *path, path_kind kind, bool force);
 // Would it be? For commands that work for minutes before they open it.
 status out_dir_check(const char *path, path_kind kind, bool force);
 const char *out_dir_path(const out_dir *d); // where its files are written
-status out_dir_commit(out_dir *d); // frees d in every case; after an error what was there is as it was
-void out_dir_abort(out_dir *d);    // removes it, keeps the error's sentence; d may be NULL
+status out_dir_commit(out_dir *d); // frees d in every case; after an error the old directory is unchanged
+void out_dir_abort(out_dir *d); // removes the temporary and keeps the thread's error message; d may be NULL
 status out_dir_finish(out_dir *d, status rc); // as out_finish
 
 status file_write_atomic(const char *path, const void *data, size_t bytes);
@@ -49,13 +50,13 @@ status file_copy(const char *from, const char *to); // atomic like the above, in
 status file_sync(const char *path);                 // fsync of a file that a library has written by name
 status path_rename(const char *from, const char *to);
 
-// A file of lines that grows: each line is written at once, whole or not at all (a line that the disk has no room
-// for is taken back), so that a killed process leaves at most its last line cut short.
+// A file that grows line by line. Each line is one write, and a line that does not fit on the disk is removed again,
+// so only a kill can leave an incomplete last line.
 typedef struct append_file append_file;
 typedef enum append_how {
-  APPEND_TO,    // what is there, or a new file
-  APPEND_ANEW,  // what was there is emptied
-  APPEND_FRESH, // nothing may be there
+  APPEND_TO,    // append to the file, or make it
+  APPEND_ANEW,  // empty the file first
+  APPEND_FRESH, // an error if it exists
 } append_how;
 status append_open(append_file **out, const char *path, append_how how);
 status append_write(append_file *f, const void *data, size_t bytes);
@@ -64,15 +65,15 @@ status append_close(append_file *f); // NULL is safe
 
 // Reads a whole file of at most max_bytes; *data is NUL-terminated beyond its *bytes; freed with free().
 status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes);
-// Is a regular file there? An error when nobody can tell, because a directory may not be entered, say: not to be seen is
-// not to be absent.
+// Is a regular file there? An error if it cannot be told, because a directory may not be entered, for example: that
+// is not the same as absent.
 status file_look(const char *path, bool *there);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
 status dir_make(const char *path);   // with parents; fine if it exists
 status dir_sync(const char *path);   // fsync of the directory, after renames
 status dir_remove(const char *path); // a directory and all in it
-// The same under another name first, so that one whose removal is cut short is not there any more.
+// The same, but renamed first, so that a removal that is cut short leaves nothing under the old name.
 status dir_discard(const char *path);
 // SHA-256 of a whole file as lower-case hex; *bytes (may be NULL) gets its size.
 status file_sha256(const char *path, char hex[65], uint64_t *bytes);

@@ -1,5 +1,5 @@
-// Lines of plain and gzip files. zlib's gzread passes plain files through, so one path reads both; truncated
-// streams are told apart from ends by gzerror.
+// Lines of plain and gzip files. zlib's gzread also reads plain files, so one piece of code serves both. gzerror
+// tells a truncated stream from the end of the file.
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -10,7 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
-#ifdef SOUK_SMALL_BUFFERS // fuzzing: small inputs shall cross the borders too
+#ifdef SOUK_SMALL_BUFFERS // for fuzzing, so that small inputs cross the buffer's end too
 enum { CHUNK = 64 };
 #else
 enum { CHUNK = 1 << 18 };

@@ -14,14 +14,14 @@
 #include "base/terminal.h"
 #include "format/printable.h"
 
-// Of a message: two paths and a status's message (status.c).
+// Room for a message: two paths and the message of a status (status.c).
 enum { MESSAGE_BYTES = 12 << 10 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_once_t once = PTHREAD_ONCE_INIT;
 static log_level threshold = LOG_INFO;
 static bool terminal, line_open;
-static bool passing;      // the open line only says what goes on, and leaves no trace
+static bool passing;      // the open line is of log_doing: it is erased, not ended
 static int drawn_columns; // of the open line
 
 static void start(void) {
@@ -43,7 +43,7 @@ bool log_is_terminal(void) {
   return terminal;
 }
 
-// What is printed next begins on a line of its own.
+// Ends the open line, so that what follows begins on a new one.
 static void end_line(void) {
   if (line_open)
     fputs(passing && drawn_columns < terminal_columns(STDERR_FILENO) ? "\r\033[K" : "\n", stderr);
@@ -78,9 +78,9 @@ LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
 
 // ---- the status line -----------------------------------------------------------------------------------------
 
-// Draws the line over the one before, in one write. It leaves the last column free, because a terminal that has filled a
-// line may go on in the next. Where the window has become narrower than what stands there, the terminal has folded it or
-// cut it off, so the new line begins below instead of leaving half of the old one above itself.
+// Draws the line over the previous one, in one write. The last column stays free, because some terminals wrap as soon
+// as it is filled. If the window has become narrower than the old line, the terminal has wrapped it, and drawing over
+// it would leave a piece above; then the new line begins below.
 static void draw(char *text, bool passes) {
   const int columns = terminal_columns(STDERR_FILENO);
   char line[STATUS_BYTES + 16];
@@ -115,7 +115,7 @@ void log_status_line(const char *format, ...) {
   show_status(text, false);
 }
 
-// The fields that `shown` has, two spaces between them.
+// Joins the fields that are in the set `shown`, with two spaces between them.
 static void join(char text[STATUS_BYTES], const status_field *fields, int n, const bool *shown) {
   size_t used = 0;
   text[0] = '\0';
@@ -172,7 +172,7 @@ double now_seconds(void) {
 
 // ---- figures for people --------------------------------------------------------------------------------------
 
-// The value in the first unit that brings it below `most`.
+// Writes the value in the first unit in which it is below `most`.
 static double scale(double value, double base, double most, int units, int *unit) {
   *unit = 0;
   while (fabs(value) >= most && *unit + 1 < units) {
@@ -209,7 +209,7 @@ const char *human_unit(char buf[32], double value, const char *unit) {
 }
 
 const char *human_seconds(char buf[32], double s) {
-  if (!(s > 5e-7)) // also what a clock that went backwards makes
+  if (!(s > 5e-7)) // also negative times, from a clock that went backwards
     snprintf(buf, 32, "%s", isnan(s) ? "unknown" : "0 s");
   else if (s < 0.9995e-3)
     snprintf(buf, 32, "%.0f us", s * 1e6);

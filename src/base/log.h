@@ -16,28 +16,28 @@ __attribute__((format(printf, 1, 2))) void log_debug(const char *format, ...);
 // True when stderr is a terminal: then a progress line is redrawn in place, else plain lines are printed.
 bool log_is_terminal(void);
 
-// A status line. On a terminal it is cut to the width and overwrites the one before (log_* calls end it first); elsewhere it
-// is a plain line, so call it less often there.
+// A status line. On a terminal it is cut to the width and drawn over the previous one (other log_* calls end it
+// first). Elsewhere it is a plain line, so call it less often there.
 enum { STATUS_BYTES = 512, STATUS_FIELDS = 16 };
 __attribute__((format(printf, 1, 2))) void log_status_line(const char *format, ...);
-// The same of fields, of which those with the least weight are left out where the terminal is too narrow for all. An empty
-// one is none.
+// The same from fields. If the terminal is too narrow for all, those with the least weight are left out. Empty fields
+// are skipped.
 typedef struct status_field {
   int weight;
   char text[64];
 } status_field;
 void log_status_fields(const status_field *fields, int n); // at most STATUS_FIELDS
-// The text of the fields that fit into so many columns; one is always there.
+// The text of the fields that fit into this many columns; at least one is kept.
 void status_fit(char text[STATUS_BYTES], const status_field *fields, int n, int columns);
-// On a terminal, says what goes on while nothing else is to be seen ("reading DATA ..."); whatever comes next takes its place.
+// On a terminal, shows what a long silent step does ("reading DATA ..."); the next output replaces it.
 __attribute__((format(printf, 1, 2))) void log_doing(const char *format, ...);
 void log_status_end(void);
 
 // Seconds of a monotonic clock.
 double now_seconds(void);
 
-// "1.2 GiB", "3.42M", "2.96 GFLOP" (of unit "FLOP"), "1 h 02 min", "SIGINT" into buf; returns buf. Three digits say enough to
-// people; what is exact stands in json.
+// "1.2 GiB", "3.42M", "2.96 GFLOP" (of unit "FLOP"), "1 h 02 min", "SIGINT" into buf; returns buf. Three digits are
+// enough for people; exact values are in the json outputs.
 const char *human_bytes(char buf[32], double bytes);
 const char *human_count(char buf[32], double count);
 const char *human_unit(char buf[32], double value, const char *unit); // unit: at most 15 bytes

@@ -54,7 +54,7 @@ status mem_strndup(char **out, const char *text, size_t bytes) {
   return OK;
 }
 
-// Blocks of the heap, so that free() takes them back like any other.
+// The reserve consists of ordinary heap blocks, so that free() accepts them.
 enum { RESERVE_BLOCKS = 40, RESERVE_SMALL = 4 << 10, RESERVE_LARGE = 64 << 10, RESERVE_LARGES = 2 };
 static _Thread_local bool json_failed;
 static void *json_reserve[RESERVE_BLOCKS]; // the large ones first

@@ -18,18 +18,18 @@ status mem_grow(void *array, size_t *cap, size_t need, size_t size, const char *
 status mem_strdup(char **out, const char *text);
 status mem_strndup(char **out, const char *text, size_t bytes);
 
-// jansson does not survive a lack of memory well: it may report a syntax error instead, leave a key out, or free what is
-// not its own. mem_json_watch (called by main, before any json) routes its memory through here, where a reserve of
-// forty blocks steps in when there is none, enough to come to an end; mem_json_failed tells whether even that was used up
-// on this thread since the last time it was asked.
+// jansson does not handle a failed allocation well: it may report a syntax error instead, drop a key, or free memory
+// that is not its own. mem_json_watch (called by main, before any json) makes it allocate here. When an allocation
+// fails, it gets one of forty reserved blocks, enough to finish its work. mem_json_failed tells whether an allocation
+// of this thread has failed since the last call.
 void mem_json_watch(void);
 bool mem_json_failed(void);
 
 // Resident peak of this process in bytes (VmHWM), and what is resident now (VmRSS); 0 if unknown.
 size_t mem_peak_bytes(void);
 size_t mem_now_bytes(void);
-// Blocks of a megabyte and more are given back to the system when they are freed, for good: by default the C library
-// raises that bound as it goes, and what a process holds is then no longer the sum of what it uses.
+// Makes free() return blocks of a megabyte and more to the system. By default the C library raises this threshold
+// while the program runs, and the process then holds more memory than it uses.
 void mem_return_large(void);
 
 #endif

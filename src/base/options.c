@@ -1,8 +1,8 @@
 // The option table; see options.h.
 //
-// A value arrives as text from three places (defaults, yaml scalars, the command line) and is parsed in one,
-// so that a number means the same everywhere. Yaml is read through libyaml's event stream: a config is a map of
-// maps of scalars, and anything else is an error that names the line.
+// Values come as text from three places (defaults, yaml scalars, the command line) and are parsed in one, so that a
+// number means the same everywhere. Yaml is read through libyaml's event stream: a config is a map of maps of
+// scalars, and anything else is an error that names the line.
 #include "base/options.h"
 
 #include <errno.h>
@@ -103,7 +103,7 @@ static bool next_character(const char **text, int32_t *c) {
   return true;
 }
 
-// A text that could not be written as yaml again is none: a run's config.yaml must say what was run.
+// Only texts that yaml can hold are accepted, because a run writes its options to config.yaml.
 static status set_string(char *field, const char *name, const char *text, const char *where) {
   if (strlen(text) >= OPTION_STRING)
     return fail(ERR_ARGUMENT, "%s: %s is longer than %d bytes", where, name, OPTION_STRING - 1);
@@ -154,7 +154,7 @@ static status set_value(const option_section *s, const option *o, const char *te
   case OPT_ALIAS:
     break;
   }
-  if (!good) return fail(ERR_ARGUMENT, "%s: %s wants %s, not \"%s\"", where, name, type_text(o), text);
+  if (!good) return fail(ERR_ARGUMENT, "%s: %s must be %s, not \"%s\"", where, name, type_text(o), text);
   const bool limited =
       o->min < o->max && (o->type == OPT_INT || o->type == OPT_BYTES || o->type == OPT_FLOAT);
   if (limited && (number < o->min || number > o->max))
@@ -189,7 +189,7 @@ const option *options_target(const option_section *s, const option *row) {
   if (row->type != OPT_ALIAS) return row;
   for (size_t i = 0; i < s->count; i++)
     if (strcmp(s->options[i].name, row->default_text) == 0) return &s->options[i];
-  return row; // not in a table whose tests pass
+  return row; // a mistake in the table
 }
 
 static status unknown_name(const option_set *set, const char *name, const char *where) {
@@ -309,11 +309,12 @@ static status yaml_next(yaml_reader *y) {
   if (yaml_parser_parse(&y->parser, &y->event)) {
     const bool scalar = y->event.type == YAML_SCALAR_EVENT;
     if (scalar && strlen((const char *)y->event.data.scalar.value) != y->event.data.scalar.length)
-      return fail(ERR_FORMAT, "%s line %zu: a text holds a NUL", y->name, y->event.start_mark.line + 1);
+      return fail(ERR_FORMAT, "%s line %zu: a value contains a NUL byte", y->name,
+                  y->event.start_mark.line + 1);
     return OK;
   }
   size_t line = y->parser.problem_mark.line + 1;
-  if (y->parser.error == YAML_READER_ERROR) { // knows only the byte
+  if (y->parser.error == YAML_READER_ERROR) { // libyaml gives the byte, not the line
     line = 1;
     for (size_t i = 0; i < y->parser.problem_offset && i < y->bytes; i++) line += y->text[i] == '\n';
   }
@@ -331,7 +332,7 @@ static status yaml_map(yaml_reader *y, const char *prefix, int depth) {
     if (y->event.type == YAML_MAPPING_END_EVENT) return OK;
     const size_t line = yaml_line(y);
     if (y->event.type != YAML_SCALAR_EVENT)
-      return fail(ERR_FORMAT, "%s line %zu: a key is wanted here", y->name, line);
+      return fail(ERR_FORMAT, "%s line %zu: a key is expected here", y->name, line);
     char key[OPTION_NAME], where[OPTION_STRING + 64];
     const int n = snprintf(key, sizeof key, "%s%s%s", prefix, prefix[0] != '\0' ? "." : "",
                            (const char *)y->event.data.scalar.value);
@@ -361,14 +362,14 @@ static status yaml_map(yaml_reader *y, const char *prefix, int depth) {
       continue;
     }
     if (y->event.type != YAML_SCALAR_EVENT)
-      return fail(ERR_FORMAT, "%s: %s wants one value, not a list", where, key);
+      return fail(ERR_FORMAT, "%s: %s must be one value, not a list", where, key);
     if (prefix[0] == '\0') { // top level: only sections without a prefix
       const option_section *section;
       bool twice;
       const option *o = find_option(y->set, key, &section, &twice);
       if (o == NULL || section->prefix[0] != '\0') {
         if (o != NULL)
-          return fail(ERR_ARGUMENT, "%s: \"%s\" belongs into section \"%s\"", where, key, section->prefix);
+          return fail(ERR_ARGUMENT, "%s: \"%s\" belongs in section \"%s\"", where, key, section->prefix);
         return unknown_name(y->set, key, where);
       }
     }
@@ -399,7 +400,7 @@ status options_yaml_text(const option_set *set, const char *text, size_t bytes, 
   TRY_GOTO(yaml_next(y), done);
   if (y->event.type == YAML_SCALAR_EVENT && y->event.data.scalar.length == 0) goto done; // only comments
   if (y->event.type != YAML_MAPPING_START_EVENT) {
-    rc = fail(ERR_FORMAT, "%s line %zu: a map of options is wanted", name, yaml_line(y));
+    rc = fail(ERR_FORMAT, "%s line %zu: a map of options is expected", name, yaml_line(y));
     goto done;
   }
   rc = yaml_map(y, "", 0);
@@ -477,7 +478,7 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
     if (value == NULL && o->type == OPT_BOOL)
       value = i + 1 < argc && parse_bool(argv[i + 1], &ignored) ? argv[++i] : "true";
     if (value == NULL && i + 1 >= argc)
-      return fail(ERR_ARGUMENT, "%s: --%s wants %s", where, name, type_text(o));
+      return fail(ERR_ARGUMENT, "%s: --%s needs %s", where, name, type_text(o));
     if (value == NULL) value = argv[++i];
     TRY(set_value(section, o, value, where));
   }
@@ -486,13 +487,14 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
 
 // ---- dump ----------------------------------------------------------------------------------------------------
 
-// In double quotes; what yaml does not take as it stands, or takes for a line break, as an escape.
+// Writes the text in double quotes, with escapes for what yaml does not accept as it is or would take for a line
+// break.
 static void dump_string(FILE *f, const char *text) {
   int32_t c;
   fputc('"', f);
   for (const char *p = text; *p != '\0';) {
     const char *const start = p;
-    if (!next_character(&p, &c)) break; // set_string lets none in
+    if (!next_character(&p, &c)) break; // not UTF-8, which set_string refuses
     if (c == '"' || c == '\\')
       fprintf(f, "\\%c", (char)c);
     else if (c == '\n')

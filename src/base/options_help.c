@@ -3,7 +3,7 @@
 #include "base/options.h"
 #include "base/terminal.h"
 
-enum { COLUMNS = 80, INDENT = 30, GLUE = 0x1f }; // GLUE: a blank at which no line ends
+enum { COLUMNS = 80, INDENT = 30, GLUE = 0x1f }; // GLUE: a space at which lines are not broken
 
 const char *options_placeholder(const option *o) {
   switch (o->type) {
@@ -28,13 +28,13 @@ const char *options_placeholder(const option *o) {
 void options_range(char buf[64], const option *o) {
   buf[0] = '\0';
   if (!(o->min < o->max) || o->type == OPT_STRING || o->type == OPT_BOOL || o->type == OPT_CHOICE) return;
-  if (o->max >= 1e9 && o->min > 0) // more than anybody wants
+  if (o->max >= 1e9 && o->min > 0) // a limit that nobody meets
     snprintf(buf, 64, "at least %.10g", o->min);
   else if (o->max < 1e9)
     snprintf(buf, 64, "%.10g to %.10g", o->min, o->max);
 }
 
-// Words from column `at` on, folded; the next lines begin at `indent`. A line feed is a blank.
+// Prints words from column `at` on, wrapped; further lines begin at `indent`. A line feed counts as a space.
 static void print_folded(FILE *to, const char *text, int at, int indent) {
   bool first = true;
   for (const char *p = text + strspn(text, " \n"); *p != '\0';) {

@@ -1,5 +1,5 @@
-// Outputs that appear whole or not at all; see file.h. How they come to their places is in src/format; here are the
-// sentences.
+// Outputs that appear whole or not at all; see file.h. How they are published is in src/format; here are the errors
+// and messages.
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -22,7 +22,7 @@ struct out_file {
   bool is_stream;
   size_t used;
   temporary t;         // unless it is a stream
-  char path[PATH_MAX]; // as it was given
+  char path[PATH_MAX]; // as the user gave it
   char buffer[BUFFER_BYTES];
 };
 
@@ -30,7 +30,7 @@ static status cannot(const char *what, const char *path, int error) {
   return fail(ERR_IO, "cannot %s %s: %s", what, path, strerror(error));
 }
 
-// Why it could not be published, or not safely.
+// The error of a publication that failed, or that may not survive a crash of the system.
 static status cannot_publish(const temporary *t, const char *path, int error) {
   if (!t->in_place) return cannot("write", path, error);
   return fail(ERR_IO, "%s is in place, but may not be on disk yet: %s", path, strerror(error));
@@ -153,7 +153,7 @@ status out_commit(out_file *f) {
     const int error = f->is_stream ? close_stream(f) : temporary_publish(&f->t);
     if (error != 0) rc = cannot_publish(&f->t, f->path, error);
   }
-  out_abort(f); // what has come to its place stays there
+  out_abort(f); // frees; a file that was published stays
   return rc;
 }
 
@@ -218,7 +218,7 @@ status out_open_names(out_file **out, const char *names_path, const out_file *da
   return open_target(out, names_path, &to, data->is_stream ? NULL : &data->t);
 }
 
-// The data are a file, and so are the names, or what is in their place.
+// Both are regular files, or the names do not exist yet.
 static status publish_pair(out_file *data, out_file *names, const char *names_path) {
   status rc = flush(data);
   if (rc == OK && names != NULL) rc = flush(names);
@@ -254,7 +254,7 @@ struct out_dir {
   temporary t;
   path_kind kind; // PATH_NOTHING: any may be there
   bool force;
-  char path[PATH_MAX]; // as it was given, without slashes at the end
+  char path[PATH_MAX]; // as the user gave it, without slashes at the end
 };
 
 status out_dir_check(const char *path, path_kind kind, bool force) {
@@ -310,19 +310,19 @@ const char *out_dir_path(const out_dir *d) {
 
 static status publish_directory(out_dir *d) {
   char aside[PATH_MAX];
-  TRY(check_place(d)); // somebody else may have been there meanwhile
+  TRY(check_place(d)); // it may have changed since out_dir_open
   const int error = temporary_publish_directory(&d->t, d->force, aside);
   if (error == 0) return OK;
   if (d->t.in_place) return cannot_publish(&d->t, d->path, error);
   if (aside[0] != '\0')
-    return fail(ERR_IO, "cannot move the finished directory to %s: %s; the one before is now %s", d->path,
+    return fail(ERR_IO, "cannot move the finished directory to %s: %s; the previous one is now %s", d->path,
                 strerror(error), aside);
   return fail(ERR_IO, "cannot move the finished directory to %s: %s", d->path, strerror(error));
 }
 
 status out_dir_commit(out_dir *d) {
   const status rc = publish_directory(d);
-  out_dir_abort(d); // what has come to its place stays there
+  out_dir_abort(d); // frees; a directory that was published stays
   return rc;
 }
 

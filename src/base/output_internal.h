@@ -9,7 +9,7 @@
 
 // All bytes to a descriptor; false with errno set when that fails.
 bool write_fully(int fd, const char *data, size_t bytes);
-// What a path stands for, and a stream opened: with a line for people when it waits for a reader.
+// Classifies a path, and opens it if it is a stream. Prints a line when that has to wait for a reader.
 status find_target(target *to, const char *path);
 status open_stream(const target *to, const char *path, int *fd);
 

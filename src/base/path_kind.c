@@ -14,7 +14,7 @@
 
 static const struct {
   path_kind kind;
-  const char *name, *use, *maker; // maker NULL: Souk makes none
+  const char *name, *use, *maker; // maker NULL: no command of Souk makes one
 } kinds[] = {
     {PATH_DATASET, "a data set", "--data.dir and --data take it", "souk prepare makes one"},
     {PATH_SHARDS, "a directory of HDF5 files", "--data.dir takes NVIDIA's shards", NULL},
@@ -22,7 +22,7 @@ static const struct {
     {PATH_RUN, "a run", "souk eval, export, vectors, plot and replay take it", "souk pretrain makes one"},
     {PATH_CHECKPOINT, "a checkpoint", "souk eval, export, vectors and --train.init take it",
      "souk pretrain or souk import makes one"},
-    {PATH_STEP, "a step that was not finite", "souk replay takes it", NULL},
+    {PATH_STEP, "a non-finite step", "souk replay takes it", NULL},
     {PATH_BUNDLE, "a bundle", "souk-infer answers from it", "souk export makes one"},
     {PATH_MARKETPLACE, "a generated marketplace", "souk prepare --log takes its events.csv.gz",
      "souk synth makes one"},
@@ -41,7 +41,8 @@ static bool holds(const char *dir, const char *name) {
   return path_join(path, sizeof path, dir, name) == OK && access(path, F_OK) == 0;
 }
 
-// Does the beginning of a marker, DIR/manifest.json say, name this schema? It is the first field that Souk writes.
+// Does a file such as DIR/manifest.json name this schema? Its beginning is enough, because Souk writes that field
+// first.
 static bool has_schema(const char *dir, const char *marker, const char *schema) {
   char path[PATH_MAX], head[512];
   if (path_join(path, sizeof path, dir, marker) != OK) return false;
@@ -53,7 +54,7 @@ static bool has_schema(const char *dir, const char *marker, const char *schema) 
   return strstr(head, schema) != NULL;
 }
 
-// A run that was killed early has a configuration only, or what is left of a checkpoint.
+// A run that was killed early has only a configuration, or an unfinished checkpoint.
 bool path_holds_run(const char *dir) {
   return holds(dir, "config.yaml") || holds(dir, "metrics.jsonl") || holds(dir, "last") || holds(dir, "best");
 }
@@ -81,7 +82,7 @@ static bool ends_with(const char *path, size_t n, const char *end) {
   return n >= m && strncmp(path + n - m, end, m) == 0;
 }
 
-// The beginning of a regular file; 0 bytes of any other.
+// Reads the beginning of a regular file; 0 bytes of anything else.
 static size_t read_head(const char *path, unsigned char *head, size_t bytes) {
   struct stat st;
   const int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
@@ -90,7 +91,8 @@ static size_t read_head(const char *path, unsigned char *head, size_t bytes) {
   return n > 0 ? (size_t)n : 0;
 }
 
-// Is there a control character that no text has? A compressed file has one soon. UTF-16 says that it is text.
+// Is there a control character that text does not have? Compressed files have one early. UTF-16 text is recognised by
+// its mark.
 static bool is_binary(const char *path) {
   unsigned char head[512];
   const size_t n = read_head(path, head, sizeof head);
@@ -106,7 +108,7 @@ static bool has_one_of(const unsigned char *text, size_t n, const char *characte
   return false;
 }
 
-// Lines of a table, or objects line by line, where a configuration has sections?
+// Does it look like a log, a table or one JSON object a line, rather than like the sections of a configuration?
 static bool looks_like_log(const char *path) {
   unsigned char head[4096];
   const size_t n = read_head(path, head, sizeof head);
@@ -116,13 +118,13 @@ static bool looks_like_log(const char *path) {
   return has_one_of(head, line, ",;\t") && !has_one_of(head, line, ":#{[");
 }
 
-// A name alone makes no log of it: configurations are called anything.
+// The name alone does not make it a log: a configuration may have any name.
 static bool may_be_config(const char *path, path_kind kind) {
   if (kind == PATH_FILE) return true;
   return (kind == PATH_LOG || kind == PATH_METRICS) && !is_binary(path) && !looks_like_log(path);
 }
 
-// Nothing is read of a pipe, whose reader would miss it.
+// Nothing is read from a pipe: the bytes would be lost to its real reader.
 static path_kind kind_of_file(const char *path, bool regular) {
   static const char *const logs[] = {".csv", ".tsv", ".jsonl"};
   size_t n = strlen(path);
@@ -148,7 +150,7 @@ path_kind path_kind_of(const char *path) {
   if (has_schema(path, "synth.json", "souk.synth")) return PATH_MARKETPLACE;
   if (holds(path, "manifest.json") || holds(path, "souk.json") || holds(path, "synth.json"))
     return PATH_DAMAGED;
-  if (path_holds_run(path)) return PATH_RUN; // whatever else lies in it
+  if (path_holds_run(path)) return PATH_RUN; // even if it holds other files too
   if (is_hugging_face(path)) return PATH_HUGGING_FACE;
   return look_through(path);
 }
@@ -163,10 +165,10 @@ const char *path_kind_name(path_kind kind) {
   return kinds[index_of(kind)].name;
 }
 
-// "a run or a checkpoint", and who makes the first of them.
+// Writes "a run or a checkpoint", and which command makes the first of them.
 static void name_wanted(char text[256], unsigned wanted) {
   const unsigned usual = wanted & ~(unsigned)(PATH_STEP | PATH_SHARDS | PATH_BUNDLE | PATH_FILE);
-  if (usual != 0) wanted = usual; // what is rarely meant is not named
+  if (usual != 0) wanted = usual; // kinds that are rarely meant are not listed
   bool first = true;
   size_t used = 0;
   const char *maker = NULL;
@@ -176,7 +178,7 @@ static void name_wanted(char text[256], unsigned wanted) {
     if (first) maker = kinds[i].maker;
     first = false;
   }
-  snprintf(text + used, 256 - used, " is wanted%s%s", maker != NULL ? "; " : "", maker != NULL ? maker : "");
+  snprintf(text + used, 256 - used, " is needed%s%s", maker != NULL ? "; " : "", maker != NULL ? maker : "");
 }
 
 status path_check(const char *path, unsigned wanted) {

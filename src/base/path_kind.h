@@ -1,5 +1,5 @@
-// What a path holds, told by its content as far as a glance shows, so that a command that was given the wrong thing can say
-// what it is, what takes it, and what is wanted instead.
+// What kind of thing a path is, judged by a quick look at its content. A command that was given the wrong thing can
+// then say what it is, which command takes it, and what is needed instead.
 #ifndef SOUK_BASE_PATH_KIND_H
 #define SOUK_BASE_PATH_KIND_H
 
@@ -9,7 +9,7 @@
 typedef enum path_kind {
   PATH_NOTHING = 0,          // not there
   PATH_DATASET = 1 << 0,     // what souk prepare makes
-  PATH_SHARDS = 1 << 1,      // a directory of HDF5 files that souk did not write
+  PATH_SHARDS = 1 << 1,      // a directory of HDF5 files of another program
   PATH_RUN = 1 << 2,         // a directory of souk pretrain, with a checkpoint or none yet
   PATH_CHECKPOINT = 1 << 3,  // one of the run's, or what souk import makes
   PATH_STEP = 1 << 4,        // a step that was not finite, with what souk replay needs: a checkpoint and more
@@ -18,23 +18,22 @@ typedef enum path_kind {
   PATH_HUGGING_FACE = 1 << 7, // config.json or model.safetensors
   PATH_EMPTY = 1 << 8,        // a directory with nothing in it
   PATH_DIRECTORY = 1 << 9,    // any other directory
-  PATH_FILE = 1 << 10,        // any other file, a pipe as well; wanted, it stands for all kinds of files
-  PATH_CONFIG =
-      1 << 11, // is never told apart from a file, but wanted as one: text that does not look like a log
-  PATH_DAMAGED = 1 << 12, // a manifest that says nothing, which its reader explains better
-  PATH_LOG = 1 << 13,     // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
-  PATH_METRICS = 1 << 14, // a run's metrics.jsonl
-  PATH_BINARY = 1 << 15,  // a file that is no text
+  PATH_FILE = 1 << 10,        // any other file, also a pipe; in `wanted` it means files of all kinds
+  PATH_CONFIG = 1 << 11,      // only used in `wanted`: a text file that does not look like a log
+  PATH_DAMAGED = 1 << 12,     // a manifest that cannot be understood; the command that reads it reports why
+  PATH_LOG = 1 << 13,         // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
+  PATH_METRICS = 1 << 14,     // a run's metrics.jsonl
+  PATH_BINARY = 1 << 15,      // a file that is no text
 } path_kind;
 
 path_kind path_kind_of(const char *path);
-// Are there files of a run, whatever the directory is besides?
+// Does the directory hold files of a run, among others?
 bool path_holds_run(const char *dir);
 const char *path_kind_name(path_kind kind); // "a data set"
 // OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
-// a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is wanted; souk pretrain makes one".
+// a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is needed; souk pretrain makes one".
 status path_check(const char *path, unsigned wanted);
-// The place for something new: nothing there, an empty directory, or one of the kinds that may be written into.
+// Checks the place of a new output: nothing, an empty directory, or one of the kinds that may be written into.
 status path_check_place(const char *path, unsigned allowed);
 
 #endif

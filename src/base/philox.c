@@ -1,4 +1,4 @@
-// The draws that need more than a few lines; the rest is inline in philox.h.
+// The longer functions of philox.h, which has the short ones inline.
 #include "base/philox.h"
 
 #include <math.h>

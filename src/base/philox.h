@@ -1,6 +1,6 @@
-// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC'11), and the
-// project's rules of who draws what. Randomness is a function of names, never a state: the same element of
-// the same sequence in the same step gets the same draw on every backend, in every packing, on every rank.
+// Philox4x32-10 (Salmon, Moraes, Dror, Shaw: Parallel random numbers: as easy as 1, 2, 3; SC'11), and the rules that
+// say which number each element draws. Randomness is a function of names, never a state: the same element of the same
+// sequence in the same step gets the same draw on every backend, in every packing, on every rank.
 //
 // Key = (seed low word, seed high word ^ stream). Streams are listed below; dropout sites are
 // STREAM_DROPOUT + site.
@@ -10,9 +10,9 @@
 //   (word (c % 16) / 4, byte (c % 4) from the low end). Dropped if byte < threshold.
 // Attention dropout of (s, step, head a, query q, key k):
 //   counter = (s low 32, step low 32, q | (s >> 32) << 16, (k / 64) * 4 + (k % 8) / 2 | a << 20);
-//   byte ((k % 64) / 8) * 2 + k % 2. So one counter serves just the 16 probabilities that one thread holds of
-//   one row of a 64-key tile of mma.m16n8 accumulators.
-// Initial value of element j of the parameter NAME (normal ones only):
+//   byte ((k % 64) / 8) * 2 + k % 2. One counter then serves exactly the 16 probabilities that one GPU thread holds
+//   of a row of a 64-key tile (mma.m16n8 accumulators). Initial value of element j of the parameter NAME (normal ones
+//   only):
 //   counter = (j / 4 low 32, j / 4 high 32, h low 32, h high 32), h = philox_name(NAME); words 0 and 1 make elements 0 and 1
 //   of the four by Box and Muller's method (radius from the first word, angle from the second; cosine, then sine), words 2
 //   and 3 make elements 2 and 3. What a head or a longer table adds changes no other weight.

@@ -21,7 +21,7 @@ const char *status_text(status code) {
 }
 
 status fail(status code, const char *format, ...) {
-  char text[MESSAGE_BYTES]; // arguments may point into the old message
+  char text[MESSAGE_BYTES]; // a copy, because the arguments may point into the old message
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);

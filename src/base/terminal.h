@@ -4,8 +4,8 @@
 
 #include <stddef.h>
 
-// Columns of the terminal behind descriptor fd, as it is now: a window may be resized at any time, so ask each time. What
-// COLUMNS says counts too where it is less; 80 where nobody knows.
+// Columns of the terminal behind descriptor fd, as it is now: a window may be resized at any time, so ask each time.
+// The variable COLUMNS can make it less. 80 if it is unknown.
 int terminal_columns(int fd);
 // Columns that a UTF-8 text takes: 2 for a Chinese character, 0 for an accent that joins the letter before it.
 int text_columns(const char *text);

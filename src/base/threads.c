@@ -1,14 +1,15 @@
 // Threads of OpenMP; see threads.h.
 //
 // A thread that waits at a barrier spins before it sleeps. gcc's library does so for about 3 ms, clang's for 200 ms:
-// longer than any of our operations. On an idle machine that costs nothing; where another job wants a core, the threads
-// that spin keep away the one that all are waiting for, and a step takes ten times as long. A thousand turns, some ten
-// microseconds, are as fast on an idle machine, and far faster on a busy one (SPEED.md).
+// longer than any of our operations. On an idle machine that costs nothing; where another job wants a core, the
+// spinning threads take the processor that the last thread needs to reach the barrier, and a step takes ten times as
+// long. Spinning a thousand turns, about ten microseconds, is as fast on an idle machine and far faster on a busy one
+// (SPEED.md).
 //
-// The two libraries have to be told in different ways. gcc's reads GOMP_SPINCOUNT while the program is loaded, before
-// anything of ours runs, and has no call for it. But it asks getenv, and the getenv of the main program goes before that of
-// the C library. Starting the program anew with another environment would lose debuggers, valgrind and the name it
-// was started under. clang's library has a call.
+// The two libraries are configured in different ways. gcc's reads GOMP_SPINCOUNT while the program is loaded, before
+// any code of ours runs, and has no function to change it later. But it calls getenv, and a getenv in the main
+// program takes precedence over the C library's. (Re-executing the program with another environment would lose
+// debuggers, valgrind and the program's name.) clang's library has a function.
 #include "base/threads.h"
 
 #include <limits.h>
@@ -24,7 +25,7 @@
 
 // ---- waiting -------------------------------------------------------------------------------------------------
 
-enum { CLANG_SPIN_MS = 1 }; // the shortest that it can spin at all
+enum { CLANG_SPIN_MS = 1 }; // the shortest that it accepts
 
 static char *environment(const char *name) {
   const size_t n = strlen(name);
@@ -33,7 +34,7 @@ static char *environment(const char *name) {
   return NULL;
 }
 
-// In place of the C library's; for OpenBLAS too, which also asks while the program is loaded.
+// Replaces the C library's getenv. OpenBLAS calls it while the program is loaded, too.
 __attribute__((visibility("default"))) char *getenv(const char *name) {
   static char spins[] = "1000";
   char *value = environment(name);
@@ -43,7 +44,7 @@ __attribute__((visibility("default"))) char *getenv(const char *name) {
   return environment("OMP_WAIT_POLICY") != NULL ? NULL : spins;
 }
 
-extern void kmp_set_blocktime(int ms) __attribute__((weak)); // NULL but in clang's library
+extern void kmp_set_blocktime(int ms) __attribute__((weak)); // NULL unless clang's library is linked
 
 static void wait_briefly(void) {
   if (kmp_set_blocktime == NULL || environment("KMP_BLOCKTIME") != NULL ||
@@ -69,8 +70,8 @@ static double quota_of(const char *quota_path, const char *period_path) {
   return n >= 1 && quota > 0 && period > 0 ? quota / period : 0;
 }
 
-// The smallest limit of a group and all those above it. Inside a container the path may be that of the machine outside,
-// of which only the root is seen.
+// The smallest limit of a group and its ancestors. Inside a container the path may be the host's, and then only the
+// root exists here.
 static double tightest(const char *root, const char *mount, char *group, bool v2) {
   char quota[PATH_MAX], period[PATH_MAX];
   double least = 0;

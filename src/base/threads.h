@@ -7,13 +7,13 @@
 // Processors that this process may use, at least 1: those of its affinity mask, or fewer where the processor time of its
 // control groups (v1 or v2) is limited to less; half a processor counts as one.
 int32_t processors_usable(void);
-// The same with the files of the control groups under root ("" for the machine's).
+// The same, reading the files of the control groups under `root` ("": the machine's own); for tests.
 int32_t processors_allowed(const char *root, int32_t processors);
 
-// For commands, once options are read: that many threads, or with 0 as many as OMP_NUM_THREADS says, or else one for each
-// usable processor. Warns when threads outnumber processors.
+// For commands, after their options are read: sets the number of threads. 0 means OMP_NUM_THREADS if it is set, else
+// one for each usable processor. Warns if there are more threads than processors.
 void threads_use(int64_t wanted);
-// wanted, or with 0 what threads_use has set.
+// The number of threads to use: `wanted`, or for 0 what threads_use has set.
 int32_t threads_or_all(int64_t wanted);
 
 #endif

@@ -26,18 +26,21 @@ static const option options[] = {
     {"threads", OPT_INT, FIELD(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"matmul", OPT_CHOICE, FIELD(matmul), "fp32", 0, 0, "fp32|tf32", "how a device makes matmuls"},
     {"shapes", OPT_CHOICE, FIELD(shapes), "all", 0, 0, "all|bert-base|bert-large|beauty|tiny",
-     "whose; all: but for tiny, which is for tests"},
+     "the model whose shapes are timed; all: every one but tiny, which is for tests"},
     {"ops", OPT_STRING, FIELD(ops), "", 0, 0, NULL, "only ops with this in their name, or 'linear_*'"},
     {"tokens", OPT_INT, FIELD(tokens), "0", 0, 1 << 20, NULL,
-     "of a batch; 0: 32,768 of BERT on a device and 1,024 on the CPU, 4,096 of beauty"},
+     "tokens of a batch; 0: 32,768 of BERT on a device and 1,024 on the CPU, 4,096 of beauty"},
     {"seconds", OPT_FLOAT, FIELD(seconds), "0.2", 0, 3600, NULL,
-     "measured time of a row, at the least three samples"},
+     "time to measure each row for, and three samples at least"},
     {"rotate", OPT_BYTES, FIELD(rotate), "256M", 0, 1e12, NULL,
-     "operands that calls take in turn, so that they come from memory; 0: always the same"},
-    {"peak_gflops", OPT_FLOAT, FIELD(peak_gflops), "0", 0, 1e9, NULL, "0: a square matmul's best rate"},
+     "copies of operands that calls take in turn, so that they come from memory and not from a cache; 0: one "
+     "copy"},
+    {"peak_gflops", OPT_FLOAT, FIELD(peak_gflops), "0", 0, 1e9, NULL,
+     "peak of the device; 0: the best rate of a square matmul"},
     {"bandwidth_gb", OPT_FLOAT, FIELD(bandwidth_gb), "0", 0, 1e9, NULL,
-     "GB/s of reading and writing; 0: a copy's best rate"},
-    {"csv", OPT_STRING, FIELD(csv), "", 0, 0, "FILE", "also written to this file, a row as it is measured"},
+     "bandwidth of the device's memory; 0: the best rate of a copy"},
+    {"csv", OPT_STRING, FIELD(csv), "", 0, 0, "FILE",
+     "file that also gets each row as soon as it is measured"},
 };
 
 // What the rows of a table share.

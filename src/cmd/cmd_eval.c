@@ -28,9 +28,10 @@ static const option flag_options[] = {
     {"users", OPT_INT, FLAG(users), "0", 0, 1e12, NULL, "a random subset of this many users; 0: all"},
     {"protocols", OPT_STRING, FLAG(protocols), "full,uniform,popularity", 0, 0, NULL,
      "candidates: full (catalogue), uniform, popularity (negatives)"},
-    {"negatives", OPT_INT, FLAG(negatives), "100", 1, 1 << 20, NULL, "of the sampled protocols"},
+    {"negatives", OPT_INT, FLAG(negatives), "100", 1, 1 << 20, NULL,
+     "negatives of each question in the sampled protocols"},
     {"filter_history", OPT_BOOL, FLAG(filter_history), "true", 0, 0, NULL,
-     "items of the history are no candidates (but for the target)"},
+     "items of the history are not candidates (except the target)"},
     {"loss", OPT_BOOL, FLAG(loss), "true", 0, 0, NULL, "masked-LM loss and accuracy of the model too"},
     {"bootstrap", OPT_INT, FLAG(bootstrap), "1000", 0, 1e6, NULL,
      "replicates for 95% intervals; 0: no intervals"},
@@ -57,7 +58,7 @@ static status parse_protocols(const char *text, bool protocols[RANK_PROTOCOLS]) 
            (strlen(rank_protocol_names[k]) != n || strncmp(rank_protocol_names[k], p, n) != 0))
       k++;
     if (k == RANK_PROTOCOLS)
-      return fail(ERR_ARGUMENT, "protocols: \"%.*s\" is none of full, uniform, popularity", (int)n, p);
+      return fail(ERR_ARGUMENT, "protocols: \"%.*s\" is not one of full, uniform, popularity", (int)n, p);
     protocols[k] = any = true;
     p += n;
     if (*p == '\0') break;
@@ -151,7 +152,7 @@ status cmd_eval(int argc, char **argv) {
   if (help) return OK;
   if (n == 0 && !f.baselines_only)
     return fail(ERR_ARGUMENT,
-                "souk eval wants a run or a checkpoint, or --baselines-only; --help tells more");
+                "souk eval needs a run or a checkpoint, or --baselines-only; --help tells more");
   if (n == 1 && f.baselines_only)
     return fail(ERR_ARGUMENT, "--baselines-only evaluates no model, so %s is one argument too many", where);
   if (n == 0 && f.data[0] == '\0') return fail(ERR_ARGUMENT, "--baselines-only needs --data DIR");

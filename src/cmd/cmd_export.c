@@ -36,7 +36,7 @@ status cmd_export(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, paths, 2, &n, &help));
   if (help) return OK;
-  if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are wanted: %s", set.usage);
+  if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are needed: %s", set.usage);
   TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
   log_doing("exporting %s", checkpoint_dir);
   TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));

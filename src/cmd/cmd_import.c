@@ -8,7 +8,8 @@
 static const option import_options[] = {
     {"pooler", OPT_BOOL, offsetof(import_config, pooler), "false", 0, 0, NULL,
      "make a pooler and next-sentence head even if the model has none"},
-    {"seed", OPT_INT, offsetof(import_config, seed), "1", 0, 9e15, NULL, "of what has to be initialised"},
+    {"seed", OPT_INT, offsetof(import_config, seed), "1", 0, 9e15, NULL,
+     "seed of what has to be initialised"},
     {"force", OPT_BOOL, offsetof(import_config, force), "false", 0, 0, NULL,
      "replace an existing checkpoint"},
 };
@@ -30,7 +31,7 @@ status cmd_import(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, paths, 2, &n, &help));
   if (help) return OK;
-  if (n != 2) return fail(ERR_ARGUMENT, "two directories are wanted: %s", set.usage);
+  if (n != 2) return fail(ERR_ARGUMENT, "two directories are needed: %s", set.usage);
   log_doing("reading %s", paths[0]);
   return import_hugging_face(paths[0], paths[1], &c);
 }

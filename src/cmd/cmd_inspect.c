@@ -24,7 +24,7 @@ typedef struct inspect_flags {
 } inspect_flags;
 
 static const option flag_options[] = {
-    {"json", OPT_BOOL, offsetof(inspect_flags, json), "false", 0, 0, NULL, "for programs"},
+    {"json", OPT_BOOL, offsetof(inspect_flags, json), "false", 0, 0, NULL, "print json, for programs"},
     {"verify", OPT_BOOL, offsetof(inspect_flags, verify), "true", 0, 0, NULL,
      "check the checksums of a directory's files"},
     {"rows", OPT_INT, offsetof(inspect_flags, rows), "3", 0, 1000, NULL, "sequences, rows or tokens to show"},
@@ -43,7 +43,7 @@ static void serve(void *self, int channel) {
   json_t *j = NULL;
   status rc = inspect(q, &j);
   char *text = rc == OK ? json_dumps(j, JSON_COMPACT) : NULL;
-  if (rc == OK && text == NULL) rc = fail(ERR_FORMAT, "%s holds names that are not text", q->path);
+  if (rc == OK && text == NULL) rc = fail(ERR_FORMAT, "%s sent names that are not text", q->path);
   const char *send = rc == OK ? text : fail_message();
   const answer_head head = {(int32_t)rc, strlen(send)};
   if (channel_write(channel, &head, sizeof head)) channel_write(channel, send, strlen(send));
@@ -61,7 +61,7 @@ static status ask(const inspect_request *q, json_t **out) {
   status rc;
   TRY_GOTO(child_receive(c, &head, sizeof head), done);
   if (head.bytes > MAX_ANSWER || head.rc < OK || head.rc >= STATUS_COUNT) {
-    rc = fail(ERR_FORMAT, "%s sends nonsense", what);
+    rc = fail(ERR_FORMAT, "%s sent an invalid reply", what);
     goto done;
   }
   TRY_GOTO(mem_new(&text, (size_t)head.bytes + 1, 1, "an answer"), done);
@@ -72,7 +72,7 @@ static status ask(const inspect_request *q, json_t **out) {
   }
   j = json_loadb(text, (size_t)head.bytes, 0, NULL);
   if (!json_is_object(j)) {
-    rc = fail(ERR_FORMAT, "%s sends nonsense", what);
+    rc = fail(ERR_FORMAT, "%s sent an invalid reply", what);
     goto done;
   }
   *out = json_incref(j);
@@ -104,7 +104,7 @@ static status read_configuration(const char *path, json_t *j) {
     TRY(options_defaults(&set));
     rc = options_yaml(&set, path);
     if (rc != OK)
-      return fail(ERR_FORMAT, "%s is of no known kind; as a configuration it is wrong too: %s", path,
+      return fail(ERR_FORMAT, "%s is of no known kind, and not a valid configuration either: %s", path,
                   as_run.message);
   }
   TRY(options_dump(&set, &text));
@@ -258,7 +258,7 @@ status cmd_inspect(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &path, 1, &n, &help));
   if (help) return OK;
-  if (n == 0) return fail(ERR_ARGUMENT, "souk inspect wants a FILE");
+  if (n == 0) return fail(ERR_ARGUMENT, "souk inspect needs a FILE");
   json_t *j = NULL;
   const inspect_request q = {.path = path, .verify = flags.verify, .rows = flags.rows};
   log_doing("reading %s", path);

@@ -13,7 +13,7 @@ typedef struct plan_flags {
 } plan_flags;
 
 static const option flag_options[] = {
-    {"json", OPT_BOOL, offsetof(plan_flags, json), "false", 0, 0, NULL, "for programs"},
+    {"json", OPT_BOOL, offsetof(plan_flags, json), "false", 0, 0, NULL, "print json, for programs"},
     {"time_steps", OPT_INT, offsetof(plan_flags, time_steps), "0", 0, 1000000, NULL,
      "run that many real steps to time them; 0: estimate"},
 };

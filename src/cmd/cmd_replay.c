@@ -19,10 +19,10 @@ status cmd_replay(int argc, char **argv) {
   const option_section section = {"", "Replay", replay_options, 1, &flags};
   const option_set set = {
       .usage = "souk replay RUN | RUN/nonfinite-STEP [--trace]",
-      .summary = "Runs a step whose gradient became NaN or infinite once more, from the parameters and "
-                 "batches saved\n"
-                 "with it, looking at what every op writes. Names the layer and the tensor where it begins.\n"
-                 "Exit status 1 when there is one, 0 when everything is finite this time.",
+      .summary =
+          "Runs a step whose gradient became NaN or infinite again, from the parameters and batches saved\n"
+          "with it, looking at what every op writes. Names the layer and the tensor where it begins.\n"
+          "Exit status 1 when there is one, 0 when everything is finite this time.",
       .sections = &section,
       .count = 1};
   const char *path;

@@ -45,7 +45,7 @@ static status write_vectors(const vector_flags *f, const checkpoint *c, dataset 
 
 static status check_flags(const vector_flags *f) {
   if (f->items[0] == '\0' && f->users[0] == '\0' && f->hidden[0] == '\0')
-    return fail(ERR_ARGUMENT, "nothing is asked for: --items, --users or --hidden names a file");
+    return fail(ERR_ARGUMENT, "nothing to write: --items, --users or --hidden must name a file");
   if (f->users[0] != '\0' && f->data[0] == '\0')
     return fail(ERR_ARGUMENT, "--users needs --data, the data set with the users");
   if (f->hidden[0] != '\0' && f->input[0] == '\0')
@@ -78,7 +78,7 @@ status cmd_vectors(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
-  if (n != 1) return fail(ERR_ARGUMENT, "a run or a checkpoint is wanted: %s", set.usage);
+  if (n != 1) return fail(ERR_ARGUMENT, "a run or a checkpoint is needed: %s", set.usage);
   TRY(check_flags(&f));
   threads_use(f.threads);
   checkpoint *c;

@@ -44,7 +44,8 @@ static status unsaid_steps(run_config *c, bool resume, int64_t usual) {
   if (!file_exists(path)) return OK;
   TRY(options_defaults(&set));
   if (options_yaml(&set, path) != OK)
-    return fail_prefix(ERR_FORMAT, "train.steps is said nowhere, nor can the run's own configuration say it");
+    return fail_prefix(ERR_FORMAT,
+                       "train.steps is not given, and the run's own configuration cannot be read");
   if (before.train.steps > 0 || timed) c->train.steps = before.train.steps;
   return OK;
 }

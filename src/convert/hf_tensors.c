@@ -50,13 +50,13 @@ static status bad_tensor(const hf_tensors *t, const char *name, const char *what
 
 static status read_shape(const hf_tensors *t, hf_tensor *x, const json_t *shape) {
   const size_t n = json_array_size(shape);
-  if (!json_is_array(shape) || n > HF_DIMS) return bad_tensor(t, x->name, "\"shape\" is no list of sizes");
+  if (!json_is_array(shape) || n > HF_DIMS) return bad_tensor(t, x->name, "\"shape\" is not a list of sizes");
   x->ndim = (int32_t)n;
   x->size = 1;
   for (size_t i = 0; i < n; i++) {
     const json_t *d = json_array_get(shape, i);
     if (!json_is_integer(d) || json_integer_value(d) < 0)
-      return bad_tensor(t, x->name, "\"shape\" is no list of sizes");
+      return bad_tensor(t, x->name, "\"shape\" is not a list of sizes");
     x->shape[i] = json_integer_value(d);
     if (__builtin_mul_overflow(x->size, x->shape[i], &x->size))
       return bad_tensor(t, x->name, "\"shape\" has more than 2^63 elements");
@@ -110,7 +110,8 @@ static status read_entries(hf_tensors *t, uint64_t begin, uint64_t data_bytes) {
 static status read_header(hf_tensors *t) {
   struct stat s;
   uint8_t size[8];
-  if (fstat(t->fd, &s) != 0 || !S_ISREG(s.st_mode)) return fail(ERR_FORMAT, "%s is no regular file", t->path);
+  if (fstat(t->fd, &s) != 0 || !S_ISREG(s.st_mode))
+    return fail(ERR_FORMAT, "%s is not a regular file", t->path);
   const uint64_t file_bytes = (uint64_t)s.st_size;
   if (file_bytes < 8) return fail(ERR_FORMAT, "%s is too short for a safetensors file", t->path);
   TRY(read_at(t, 0, size, 8));
@@ -127,7 +128,7 @@ static status read_header(hf_tensors *t) {
   free(text);
   TRY(rc);
   if (t->header == NULL) return fail(ERR_FORMAT, "%s: its header is not JSON: %s", t->path, error.text);
-  if (!json_is_object(t->header)) return fail(ERR_FORMAT, "%s: its header is no JSON object", t->path);
+  if (!json_is_object(t->header)) return fail(ERR_FORMAT, "%s: its header is not a JSON object", t->path);
   return read_entries(t, 8 + n, file_bytes - 8 - n);
 }
 

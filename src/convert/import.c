@@ -340,8 +340,9 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
 
 static void tell(const importer *x, const char *out) {
   char count[32];
-  if (x->missing[0] != '\0') log_warn("not in the file, so initialised afresh: %s", x->missing);
-  if (x->left_out[0] != '\0') log_warn("no place for these here, so left out: %s", x->left_out);
+  if (x->missing[0] != '\0') log_warn("not in the file, so initialised at random: %s", x->missing);
+  if (x->left_out[0] != '\0')
+    log_warn("this model has no place for these, so they are left out: %s", x->left_out);
   log_info("%s: %lld layers x %lld, %d tokens, %s parameters, from %s", out, (long long)x->mc.layers,
            (long long)x->mc.hidden, x->words->n, human_count(count, (double)model_params(x->m)->elements),
            x->dir);

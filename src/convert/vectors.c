@@ -89,7 +89,7 @@ static status add_user(user_writer *w, const sequence *s, vector_part part) {
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;
   TRY(flush_users(w));
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;
-  return fail(ERR_INTERNAL, "a history of %d events does not fit a batch", n);
+  return fail(ERR_INTERNAL, "a history of %d events does not fit into a batch", n);
 }
 
 static status add_block(user_writer *w, dataset *d, int64_t first, int64_t n, vector_part part) {
@@ -234,7 +234,7 @@ static status add_sequence(token_writer *w, const json_t *j) {
   if (tokens == NULL) tokens = json_object_get(j, "ids");
   const int64_t n = (int64_t)json_array_size(tokens);
   const model_config *c = model_get_config(w->m);
-  if (n == 0) return bad_line(w, "{\"tokens\": [...]} or {\"ids\": [...]} is wanted");
+  if (n == 0) return bad_line(w, "{\"tokens\": [...]} or {\"ids\": [...]} is expected");
   if (n > c->max_positions)
     return fail(ERR_FORMAT, "%s line %lld: %lld tokens, model.max_positions is %lld", w->input,
                 (long long)w->line, (long long)n, (long long)c->max_positions);

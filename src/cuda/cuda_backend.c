@@ -44,8 +44,8 @@ static status find_device(int32_t device, struct cudaDeviceProp *prop) {
     (void)taken;
   }
   if (rc == cudaErrorInsufficientDriver) {
-    TRY(cuda_check(cudaDriverGetVersion(&driver), "tell its driver's version"));
-    TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "tell the runtime's version"));
+    TRY(cuda_check(cudaDriverGetVersion(&driver), "report its driver's version"));
+    TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "report the runtime's version"));
     return driver == 0 ? fail(ERR_UNSUPPORTED, "there is no NVIDIA driver on this machine; use --device cpu")
                        : fail(ERR_UNSUPPORTED,
                               "the NVIDIA driver is for CUDA %d.%d, older than the runtime of this build, "
@@ -61,7 +61,7 @@ static status find_device(int32_t device, struct cudaDeviceProp *prop) {
   if (device < 0 || device >= count)
     return fail(ERR_UNSUPPORTED, "there is no CUDA device %d: this machine has %d, counted from 0", device,
                 count);
-  TRY(cuda_check(cudaGetDeviceProperties(prop, device), "tell its properties"));
+  TRY(cuda_check(cudaGetDeviceProperties(prop, device), "report its properties"));
   const int capability = prop->major * 10 + prop->minor;
   if (capability < LEAST_CAPABILITY)
     return fail(ERR_UNSUPPORTED,
@@ -82,7 +82,7 @@ static double gib(size_t bytes) {
 // The run's need is known before it starts: better refused now than in the middle of the first step.
 static status check_memory(op_ctx *ctx) {
   size_t total;
-  TRY(cuda_check(cudaMemGetInfo(&ctx->free_at_open, &total), "tell its free memory"));
+  TRY(cuda_check(cudaMemGetInfo(&ctx->free_at_open, &total), "report its free memory"));
   if (ctx->planned <= ctx->free_at_open) return OK;
   return fail(
       ERR_MEMORY,
@@ -116,8 +116,8 @@ static void cuda_close(op_ctx *ctx) {
 }
 
 static status open_streams(op_ctx *ctx) {
-  TRY(cuda_check(cudaStreamCreateWithFlags(&ctx->at.stream, cudaStreamNonBlocking), "make a stream"));
-  TRY(cuda_check(cudaStreamCreateWithFlags(&ctx->copies, cudaStreamNonBlocking), "make a stream"));
+  TRY(cuda_check(cudaStreamCreateWithFlags(&ctx->at.stream, cudaStreamNonBlocking), "create a stream"));
+  TRY(cuda_check(cudaStreamCreateWithFlags(&ctx->copies, cudaStreamNonBlocking), "create a stream"));
   void *state, *result;
   TRY(cuda_mem_alloc(ctx, sizeof(step_state), "the step's state", &state));
   ctx->at.state = state;
@@ -128,7 +128,7 @@ static status open_streams(op_ctx *ctx) {
       cudaHostAlloc((void **)&ctx->pinned, (STAGES + 1) * sizeof(step_result), cudaHostAllocDefault),
       "pin memory for results"));
   for (int i = 0; i < STAGES; i++)
-    TRY(cuda_check(cudaEventCreateWithFlags(&ctx->posted[i], cudaEventDisableTiming), "make an event"));
+    TRY(cuda_check(cudaEventCreateWithFlags(&ctx->posted[i], cudaEventDisableTiming), "create an event"));
   TRY(cuda_stages_open(ctx));
   return cuda_matmul_open(ctx);
 }
@@ -137,7 +137,7 @@ static status cuda_open(op_ctx **out, const backend_config *cfg) {
   *out = NULL;
   struct cudaDeviceProp prop;
   TRY(find_device(cfg->device, &prop));
-  TRY(cuda_check(cudaSetDevice(cfg->device), "be chosen"));
+  TRY(cuda_check(cudaSetDevice(cfg->device), "be selected"));
   op_ctx *ctx = calloc(1, sizeof *ctx);
   if (ctx == NULL) return fail(ERR_MEMORY, "out of memory: cannot make the CUDA backend's context");
   ctx->device = cfg->device;
@@ -160,8 +160,8 @@ static status cuda_open(op_ctx **out, const backend_config *cfg) {
 
 static status cuda_describe(op_ctx *ctx, char *text, size_t bytes) {
   int runtime = 0, driver = 0;
-  TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "tell the runtime's version"));
-  TRY(cuda_check(cudaDriverGetVersion(&driver), "tell its driver's version"));
+  TRY(cuda_check(cudaRuntimeGetVersion(&runtime), "report the runtime's version"));
+  TRY(cuda_check(cudaDriverGetVersion(&driver), "report its driver's version"));
   snprintf(text, bytes,
            "cuda device %d, %s, %d multiprocessors, %s, CUDA %d.%d, driver for %d.%d, cuBLASLt %zu%s",
            ctx->device, ctx->name, ctx->at.multiprocessors,
@@ -236,7 +236,7 @@ static status cuda_result_next(op_ctx *ctx) {
 static status send_result(op_ctx *ctx, int32_t slot) {
   return cuda_check(cudaMemcpyAsync(&ctx->pinned[slot], ctx->at.result, sizeof(step_result),
                                     cudaMemcpyDeviceToHost, ctx->at.stream),
-                    "copy its results");
+                    "copy its results to the host");
 }
 
 static status cuda_result_post(op_ctx *ctx) {
@@ -252,7 +252,7 @@ static status cuda_result_post(op_ctx *ctx) {
 static status cuda_result_take(op_ctx *ctx, step_result *result) {
   if (ctx->n_posted == 0) return fail(ERR_INTERNAL, "a result is taken that was not posted");
   const int32_t slot = ctx->first_post;
-  TRY(cuda_check(cudaEventSynchronize(ctx->posted[slot]), "end a step"));
+  TRY(cuda_check(cudaEventSynchronize(ctx->posted[slot]), "finish a step"));
   *result = ctx->pinned[slot];
   ctx->first_post = (slot + 1) % STAGES;
   ctx->n_posted--;
@@ -261,13 +261,13 @@ static status cuda_result_take(op_ctx *ctx, step_result *result) {
 
 static status cuda_result_read(op_ctx *ctx, step_result *result) {
   TRY(send_result(ctx, STAGES));
-  TRY(cuda_check(cudaStreamSynchronize(ctx->at.stream), "end a step"));
+  TRY(cuda_check(cudaStreamSynchronize(ctx->at.stream), "finish a step"));
   *result = ctx->pinned[STAGES];
   return OK;
 }
 
 static status cuda_sync(op_ctx *ctx) {
-  return cuda_check(cudaStreamSynchronize(ctx->at.stream), "end what it was given");
+  return cuda_check(cudaStreamSynchronize(ctx->at.stream), "finish the work queued on it");
 }
 
 static status cuda_graph_begin(op_ctx *ctx) {

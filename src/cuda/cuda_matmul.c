@@ -63,11 +63,11 @@ status cuda_matmul_open(op_ctx *ctx) {
   for (int i = 0; i < 4; i++) TRY(open_kind(&c->kinds[i / 2][i % 2], compute, i / 2 != 0, i % 2 != 0));
   for (int i = 0; i < 3; i++)
     TRY(lt_check(cublasLtMatrixLayoutCreate(&c->layouts[i], CUDA_R_32F, 1, 1, 1), "describe a matrix"));
-  TRY(lt_check(cublasLtMatmulPreferenceCreate(&c->preference), "make preferences"));
+  TRY(lt_check(cublasLtMatmulPreferenceCreate(&c->preference), "create preferences"));
   const uint64_t workspace = WORKSPACE_BYTES;
   return lt_check(cublasLtMatmulPreferenceSetAttribute(
                       c->preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &workspace, sizeof workspace),
-                  "take a workspace limit");
+                  "set the limit of its workspace");
 }
 
 void cuda_matmul_close(op_ctx *ctx) {
@@ -114,11 +114,11 @@ static status describe_matrix(cublasLtMatrixLayout_t layout, int32_t height, int
   const uint64_t r = (uint64_t)height, c = (uint64_t)width;
   const int64_t l = ld;
   TRY(lt_check(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_ROWS, &r, sizeof r),
-               "take a matrix"));
+               "describe a matrix"));
   TRY(lt_check(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_COLS, &c, sizeof c),
-               "take a matrix"));
+               "describe a matrix"));
   return lt_check(cublasLtMatrixLayoutSetAttribute(layout, CUBLASLT_MATRIX_LAYOUT_LD, &l, sizeof l),
-                  "take a matrix");
+                  "describe a matrix");
 }
 
 // Layouts as stored, by columns: a row-major [m,k] is k x m.
@@ -138,7 +138,7 @@ static status choose(op_ctx *ctx, const matmul_call *p, cublasLtMatmulDesc_t kin
   for (int i = 0; i < 4; i++) {
     const uint32_t bytes = alignment_of(pointers[i]);
     TRY(lt_check(cublasLtMatmulPreferenceSetAttribute(c->preference, attributes[i], &bytes, sizeof bytes),
-                 "take an alignment"));
+                 "set an alignment"));
   }
   cublasLtMatmulHeuristicResult_t found;
   int count = 0;

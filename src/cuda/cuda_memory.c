@@ -18,8 +18,8 @@ status cuda_stages_open(op_ctx *ctx) {
                    "pin memory for uploads"));
     TRY(cuda_mem_alloc(ctx, STAGE_BYTES, "uploads", &device));
     s->device = device;
-    TRY(cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "make an event"));
-    TRY(cuda_check(cudaEventCreateWithFlags(&s->consumed, cudaEventDisableTiming), "make an event"));
+    TRY(cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "create an event"));
+    TRY(cuda_check(cudaEventCreateWithFlags(&s->consumed, cudaEventDisableTiming), "create an event"));
   }
   // The twins were zeroed on the compute stream; copies on the other one must not come before.
   return cuda_check(cudaStreamSynchronize(ctx->at.stream), "zero memory");
@@ -46,7 +46,7 @@ status cuda_raw_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out) {
     const cudaError_t taken = cudaGetLastError();
     (void)taken;
     size_t free_bytes = 0, total = 0;
-    TRY(cuda_check(cudaMemGetInfo(&free_bytes, &total), "tell its free memory"));
+    TRY(cuda_check(cudaMemGetInfo(&free_bytes, &total), "report its free memory"));
     return fail(ERR_MEMORY,
                 "CUDA device %d (%s) is out of memory: cannot get %zu bytes for %s (%zu free, %zu taken "
                 "since the run began; by its plan it needs %zu, souk plan shows it): lower data.batch_tokens "
@@ -87,7 +87,7 @@ static status next_stage(op_ctx *ctx) {
   stage *s = &ctx->stages[ctx->current];
   if (!s->pending) return OK;
   s->pending = false;
-  return cuda_check(cudaEventSynchronize(s->consumed), "take an upload");
+  return cuda_check(cudaEventSynchronize(s->consumed), "upload to its memory");
 }
 
 // A piece that fits what is left of the half at hand.
@@ -96,11 +96,11 @@ static status upload_piece(op_ctx *ctx, char *to, const char *from, size_t bytes
   char *pinned = s->host + ctx->filled, *twin = s->device + ctx->filled;
   memcpy(pinned, from, bytes);
   TRY(cuda_check(cudaMemcpyAsync(twin, pinned, bytes, cudaMemcpyHostToDevice, ctx->copies),
-                 "take an upload"));
+                 "upload to its memory"));
   TRY(cuda_check(cudaEventRecord(s->copied, ctx->copies), "record an event"));
   TRY(cuda_check(cudaStreamWaitEvent(ctx->at.stream, s->copied, 0), "wait for an event"));
   TRY(cuda_check(cudaMemcpyAsync(to, twin, bytes, cudaMemcpyDeviceToDevice, ctx->at.stream),
-                 "take an upload"));
+                 "upload to its memory"));
   TRY(cuda_check(cudaEventRecord(s->consumed, ctx->at.stream), "record an event"));
   s->pending = true;
   ctx->filled += (bytes + 255) / 256 * 256;

@@ -62,7 +62,7 @@ status array_open(array_file **out, const char *path) {
 
 static status whole(const array_file *f) {
   return f->at == f->n ? OK
-                       : fail(ERR_INTERNAL, "%s: array \"%s\" has %lld rows, %lld were promised", f->path,
+                       : fail(ERR_INTERNAL, "%s: array \"%s\" has %lld rows, %lld were announced", f->path,
                               f->name, (long long)f->at, (long long)f->n);
 }
 

@@ -343,13 +343,13 @@ batch_caps batcher_caps(const batcher *b) {
 }
 
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches) {
-  if (b->started) return fail(ERR_INTERNAL, "batches are counted before the first is taken");
+  if (b->started) return fail(ERR_INTERNAL, "batches must be counted before the first one is read");
   TRY(count_batches(b, epoch, batches));
   return start_epoch(b, 0);
 }
 
 status batcher_seek(batcher *b, int64_t epoch, int64_t index) {
-  if (b->started) return fail(ERR_INTERNAL, "a batcher seeks before its first batch");
+  if (b->started) return fail(ERR_INTERNAL, "a batcher can only seek before its first batch");
   TRY(start_epoch(b, epoch));
   while (b->index < index * b->ranks) {
     bool end;

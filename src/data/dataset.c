@@ -408,7 +408,7 @@ static status read_part(const dataset *d, const shard *s, int64_t from, int64_t 
 status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count) {
   *out = NULL;
   if (d->premasked != NULL)
-    return fail(ERR_ARGUMENT, "%s holds masked examples, not histories; souk pretrain is what reads them",
+    return fail(ERR_ARGUMENT, "%s holds masked examples, not histories; only souk pretrain reads them",
                 d->dir);
   if (first < 0 || count < 0 || first + count > d->info.sequences)
     return fail(ERR_ARGUMENT, "sequences %lld to %lld are not in the data set", (long long)first,

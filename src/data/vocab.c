@@ -70,7 +70,7 @@ status vocab_add(vocab *v, vocab_range range, const char *token, int64_t count, 
   v->filling = range;
   if (2 * (size_t)(v->n + 1) > v->n_slots) TRY(grow_index(v));
   if (vocab_find(v, range, token) >= 0)
-    return fail(ERR_FORMAT, "token \"%s\" is twice among the %s", token, vocab_range_names[range]);
+    return fail(ERR_FORMAT, "token \"%s\" appears twice among the %s", token, vocab_range_names[range]);
   const size_t bytes = strlen(token) + 1;
   TRY(mem_grow(&v->entries, &v->entries_cap, (size_t)v->n + 1, sizeof *v->entries, "the vocabulary"));
   TRY(mem_grow(&v->texts, &v->texts_cap, v->texts_used + bytes, 1, "the vocabulary"));
@@ -158,7 +158,7 @@ static status read_line(vocab *v, char *line, const int32_t range_end[RANGE_COUN
   char *tab = strchr(line, '\t'), *end = NULL;
   const long long count = tab != NULL ? strtoll(tab + 1, &end, 10) : 0;
   if (tab == NULL || end == tab + 1 || *end != '\0' || count < 0)
-    return fail(ERR_FORMAT, "%s line %d: TOKEN <tab> COUNT is wanted", path, v->n + 1);
+    return fail(ERR_FORMAT, "%s line %d: TOKEN <tab> COUNT is expected", path, v->n + 1);
   *tab = '\0';
   if (!vocab_unescape(line))
     return fail(ERR_FORMAT, "%s line %d: unknown escape in the token", path, v->n + 1);

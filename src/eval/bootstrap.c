@@ -36,7 +36,7 @@ static void draw_users(uint64_t seed, int64_t replicate, int32_t users, uint32_t
 status bootstrap_metrics(const int64_t *slots, int64_t queries, const int32_t *const *ranks, int32_t sets,
                          int64_t replicates, uint64_t seed, double *values) {
   if (queries < 1 || replicates < 1)
-    return fail(ERR_ARGUMENT, "a bootstrap wants at least one question and one replicate");
+    return fail(ERR_ARGUMENT, "a bootstrap needs at least one question and one replicate");
   if (queries > INT32_MAX)
     return fail(ERR_ARGUMENT,
                 "a bootstrap over %lld questions; at most %d are possible (--users chooses some)",

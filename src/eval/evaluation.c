@@ -194,7 +194,7 @@ static status read_user(list_writer *w, int64_t line) {
     size_t bytes;
     bool end;
     TRY(lines_next(w->users, &w->user, &bytes, &end));
-    if (end) return fail(ERR_FORMAT, "%s has less lines than the data set has sequences", w->users_path);
+    if (end) return fail(ERR_FORMAT, "%s has fewer lines than the data set has sequences", w->users_path);
     w->read++;
     if (w->read > line && !vocab_unescape(w->user))
       return fail(ERR_FORMAT, "%s line %lld: unknown escape in the name", w->users_path, (long long)w->read);

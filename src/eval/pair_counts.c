@@ -194,7 +194,7 @@ status pair_counts_build(pair_counts **out, dataset *d, const pair_config *c) {
   *out = NULL;
   if (c->window < 1 || c->keep < 0 || c->memory < 0 || !(c->backward >= 0) || !isfinite(c->distance_power))
     return fail(ERR_ARGUMENT,
-                "counting item pairs wants a window of at least 1 and weights that are not negative");
+                "counting item pairs needs a window of at least 1 and weights that are not negative");
   builder b = {.c = c, .d = d, .threads = omp_get_max_threads()};
   TRY(mem_new(&b.t, 1, sizeof *b.t, "counts of item pairs"));
   b.first_item = vocab_begin(dataset_vocab(d), RANGE_ITEMS);

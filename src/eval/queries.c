@@ -380,7 +380,7 @@ status queries_open(query_source **out, dataset *d, const query_config *c) {
   }
   const bool sampled = sampled_protocols(c) > 0;
   if (c->users < 0 || (sampled && (c->negatives < 1 || c->negatives > 1 << 20))) {
-    rc = fail(ERR_ARGUMENT, "an evaluation wants users >= 0 and between 1 and 1048576 negatives");
+    rc = fail(ERR_ARGUMENT, "an evaluation needs users >= 0 and between 1 and 1048576 negatives");
     goto bad;
   }
   TRY_GOTO(choose_users(s), bad);

@@ -562,7 +562,7 @@ done:
 }
 
 status ranking_lists(ranking *r, model *m, int32_t k, list_visitor see, void *self) {
-  if (k < 1) return fail(ERR_ARGUMENT, "a ranked list wants at least one item");
+  if (k < 1) return fail(ERR_ARGUMENT, "a ranked list needs at least one item");
   model_pass p;
   status rc = pass_open(&p, r, m);
   for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {

@@ -9,9 +9,10 @@ enum { TAG_DIGITS = 16 };
 #define MARK_OLD ".old.souk-"
 
 bool faulty(temporary_operation operation);
-// To write where that may be: some network file systems lock nothing that is only open to read.
+// Opens a path to lock it, for writing if that is allowed: some network file systems do not lock files that are open
+// for reading only.
 int open_to_lock(const char *path);
-// Nobody can guess it, so nobody can be there first.
+// A random tag: nobody can guess the name and create the file first.
 void make_tag(char tag[TAG_DIGITS + 1]);
 // PATH MARK TAG, PATH's last component cut where it would be too long.
 int marked_name(char name[PATH_MAX], const char *path, const char *mark, const char *tag);

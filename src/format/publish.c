@@ -20,7 +20,7 @@ int parent_sync(const char *path) {
   char parent[PATH_MAX];
   path_parent(parent, path);
   const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (fd < 0) return errno == EACCES ? 0 : errno; // one that may be written to but not read
+  if (fd < 0) return errno == EACCES ? 0 : errno; // a directory that we may write to but not read
   const int error = sync_fd(fd);
   close(fd);
   return error;
@@ -62,10 +62,10 @@ int tree_discard(const char *path) {
   return error == 0 ? tree_remove(name) : error;
 }
 
-// Holds what is at `path` for as long as it is out of place, so that nobody who cleans up takes it for a leftover.
+// Locks the file or directory at `path` while it is moved aside, so that no other process removes it as a leftover.
 static int hold(const char *path) {
   const int fd = open_to_lock(path);
-  if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); // without, it is as unsafe as a file system without locks
+  if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); // if this fails we go on, as on a file system without locks
   return fd;
 }
 
@@ -80,13 +80,14 @@ static bool is_regular(const char *path) {
   return lstat(path, &st) == 0 && S_ISREG(st.st_mode);
 }
 
-// Is what we have written at this place?
+// Is the file at the final path the one that we wrote?
 static bool is_ours(const temporary *t) {
   struct stat a, b;
   return fstat(t->fd, &a) == 0 && lstat(t->path, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
 }
 
-// The new names come to data that are ours. When somebody else's came in between, theirs are the newer pair: ours yield.
+// Publishes the new names if the data in place are still ours. If another process has published its pair meanwhile,
+// that pair is newer, and our names are dropped.
 static int publish_names(const temporary *data, temporary *names) {
   if (!is_ours(data)) return 0;
   const int error = move_in(names);
@@ -94,14 +95,14 @@ static int publish_names(const temporary *data, temporary *names) {
   return error;
 }
 
-// The old names leave first and the new ones come last, each step on disk before the next: wherever it is cut short, the
-// data have their own names or none.
+// The old names are moved away first and the new ones come last, with a sync after each step. Wherever this is
+// interrupted, the data have their own names or none.
 static int publish_pair(temporary *data, temporary *names, const char *names_path, const char *old) {
   bool had = is_regular(names_path);
   int error = sync_fd(data->fd);
   if (error == 0 && names != NULL) error = sync_fd(names->fd);
   if (error == 0 && had) error = move(names_path, old);
-  if (error == ENOENT && had && !is_regular(names_path)) { // somebody else has moved them aside
+  if (error == ENOENT && had && !is_regular(names_path)) { // another process has moved them aside
     had = false;
     error = 0;
   }
@@ -127,8 +128,9 @@ int temporary_publish_pair(temporary *data, temporary *names, const char *names_
     error = publish_pair(data, names, names_path, old);
     let_go(held);
   }
-  if (names != NULL) temporary_drop(names); // what has moved to its place is not there any more
-  // Names that could not even come back wait beside what tells that they fit; see mend_names.
+  if (names != NULL) temporary_drop(names); // does nothing if they are in place
+  // The old names could not be put back: the new data stay beside them, so that mend_names can find out whether they
+  // fit.
   if (error != 0 && !data->in_place && is_regular(old))
     close_only(data);
   else
@@ -153,8 +155,8 @@ static int exchange(temporary *t) {
   return 0;
 }
 
-// In two steps, between which nothing is at the place: leftovers_mend brings the old one back if we do not come to the
-// second. EEXIST: somebody else has put another one there meanwhile.
+// Replaces in two steps. Between them nothing is at the path, and if we die there, leftovers_mend puts the old
+// directory back. EEXIST: another process has put a directory there meanwhile.
 static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
   char old[PATH_MAX];
   int error = marked_name(old, t->path, MARK_OLD, t->tag);
@@ -163,7 +165,7 @@ static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
   if (error == 0) {
     error = move_in(t);
     if (error == 0)
-      rename(old, t->name); // where the one before is also after an exchange
+      rename(old, t->name); // as after an exchange, temporary_drop then removes it
     else if (rename(old, t->path) != 0 && is_occupied(errno))
       tree_remove(old);
     else if (access(old, F_OK) == 0)
@@ -182,10 +184,10 @@ int temporary_publish_directory(temporary *t, bool replace, char aside[PATH_MAX]
     error = exchange(t);
     if (cannot_exchange(error)) error = replace_in_two_steps(t, aside);
     if (error == 0) break;
-    // What was there has gone, or another one has come, since we looked.
+    // The directory at the path has gone, or another has come, since we looked: try again.
     if (aside[0] == '\0' && (error == ENOENT || is_occupied(error))) error = 0;
   }
   if (error == 0) error = parent_sync(t->path);
-  temporary_drop(t); // the one before, or ours when it failed
+  temporary_drop(t); // the replaced directory, or ours after an error
   return error;
 }

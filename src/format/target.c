@@ -11,7 +11,7 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
-enum { MOST_LINKS = 40 }; // as the kernel has it
+enum { MOST_LINKS = 40 }; // the kernel's limit
 
 void path_parent(char parent[PATH_MAX], const char *path) {
   const char *slash = strrchr(path, '/');
@@ -21,8 +21,9 @@ void path_parent(char parent[PATH_MAX], const char *path) {
     snprintf(parent, PATH_MAX, "%.*s", slash == path ? 1 : (int)(slash - path), path);
 }
 
-// N for /dev/fd/N, /proc/self/fd/N and the like; -1 for other paths. Such a path must not be opened anew: that would
-// begin at the start of a file that the shell or a parent has written to already, and a socket cannot be opened at all.
+// N for /dev/fd/N, /proc/self/fd/N and the like; -1 for other paths. Such a path must not be opened again: that would
+// write from the start of a file which the shell or a parent has already written to, and a socket cannot be opened at
+// all.
 static int own_descriptor(const char *path) {
   char parent[PATH_MAX], real[PATH_MAX], process[32];
   path_parent(parent, path);
@@ -36,7 +37,7 @@ static int own_descriptor(const char *path) {
   return fcntl(fd, F_GETFD) >= 0 ? fd : -1;
 }
 
-// The links of /proc lead to open files, whatever their text says.
+// The links in /proc lead to open files, which their text need not name.
 static bool is_on_proc(const char *path) {
   char parent[PATH_MAX];
   struct statfs fs;
@@ -44,7 +45,7 @@ static bool is_on_proc(const char *path) {
   return statfs(parent, &fs) == 0 && fs.f_type == PROC_SUPER_MAGIC;
 }
 
-// The path that the link at `path` leads to, in its place.
+// Replaces `path` by the path that the link there leads to.
 static int follow(char path[PATH_MAX]) {
   char text[PATH_MAX], next[2 * PATH_MAX];
   const ssize_t n = readlink(path, text, sizeof text - 1);
@@ -58,7 +59,7 @@ static int follow(char path[PATH_MAX]) {
   return 0;
 }
 
-// A directory may be called "." or end in "..": nothing can be written beside such a name.
+// A directory may be named "." or end in "..", and a temporary cannot be made beside such a name.
 static void name_directory(char path[PATH_MAX]) {
   char real[PATH_MAX];
   const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
@@ -95,7 +96,7 @@ int target_find(target *t, const char *path) {
       classify(t, &st, false);
       return 0;
     }
-    // The system follows the link too: in shared directories it knows which ones are not to be trusted.
+    // stat makes the system follow the link too: in shared directories such as /tmp it refuses links of other users.
     const bool leads_somewhere = stat(t->path, &st) == 0;
     if (!leads_somewhere && errno != ENOENT) return errno;
     if (leads_somewhere && is_on_proc(t->path)) {
@@ -115,7 +116,7 @@ int target_open_stream(const target *t, bool wait, int *fd) {
   }
   *fd = open(t->path, O_WRONLY | O_NOCTTY | O_CLOEXEC | (wait ? 0 : O_NONBLOCK));
   if (*fd < 0) return errno;
-  if (wait || fcntl(*fd, F_SETFL, O_WRONLY) == 0) return 0; // writes wait as always
+  if (wait || fcntl(*fd, F_SETFL, O_WRONLY) == 0) return 0; // only opening must not wait; writes may
   const int error = errno;
   close(*fd);
   return error;

@@ -20,11 +20,11 @@ typedef struct target {
   char path[PATH_MAX]; // with the last component's links followed
 } target;
 
-// A link into nothing stands for the file that would be made there. ELOOP: links in a circle; EACCES: also a link that
-// the system does not let us follow (another user's, in a directory like /tmp).
+// A link to a missing file stands for the file that would be made there. ELOOP: links in a circle. EACCES: also a
+// link that the system does not let us follow (another user's, in a directory like /tmp).
 int target_find(target *t, const char *path);
 
-// Opens a stream to write. ENXIO for a fifo that nobody reads, unless `wait`.
+// Opens a stream for writing. ENXIO for a fifo without a reader, unless `wait`.
 int target_open_stream(const target *t, bool wait, int *fd);
 
 // Do both stand for the same place? (Two outputs of one command must not.)

@@ -1,4 +1,4 @@
-// Outputs under way: making them, and finding those that nobody works on any more; see temporary.h.
+// Makes unfinished outputs, and finds those whose process has died; see temporary.h.
 #include "format/temporary.h"
 
 #include <dirent.h>
@@ -30,7 +30,7 @@ static const char *base_of(const char *path) {
   return slash != NULL ? slash + 1 : path;
 }
 
-// How much of a name goes before the mark: file systems take 255 bytes.
+// Cuts the name before the mark so that all fits into 255 bytes, the limit of file systems.
 static size_t kept_bytes(const char *base) {
   const size_t n = strlen(base), most = NAME_MAX - MARK_BYTES - TAG_DIGITS;
   return n < most ? n : most;
@@ -43,7 +43,7 @@ int marked_name(char name[PATH_MAX], const char *path, const char *mark, const c
   return n > 0 && n < PATH_MAX ? 0 : ENAMETOOLONG;
 }
 
-// Without a source of randomness O_EXCL still finds out who was there first.
+// Without random numbers tags may collide, and O_EXCL notices.
 void make_tag(char tag[TAG_DIGITS + 1]) {
   uint64_t bits;
   if (getrandom(&bits, sizeof bits, GRND_NONBLOCK) != sizeof bits) {
@@ -77,7 +77,7 @@ int open_to_lock(const char *path) {
   return fd >= 0 ? fd : open(path, O_RDONLY | flags);
 }
 
-// Whoever cleans up may have come between the making and the locking.
+// A process that cleans up may have removed it between its creation and the lock.
 static bool is_still(int fd, const char *name) {
   struct stat a, b;
   return fstat(fd, &a) == 0 && lstat(name, &b) == 0 && a.st_dev == b.st_dev && a.st_ino == b.st_ino;
@@ -96,7 +96,7 @@ static int create(temporary *t) {
   if (t->fd >= 0) return 0;
   const int error = errno;
   rmdir(t->name);
-  return error == ENOENT ? EEXIST : error; // whoever cleans up was quicker: another tag
+  return error == ENOENT ? EEXIST : error; // removed by a process that cleans up: try another tag
 }
 
 int temporary_make(temporary *t, const char *path, bool directory, const temporary *like) {
@@ -121,11 +121,12 @@ int temporary_make(temporary *t, const char *path, bool directory, const tempora
 void temporary_drop(temporary *t) {
   if (t->fd < 0) return;
   tree_remove(t->name);
-  close(t->fd); // the lock goes last
+  close(t->fd); // releases the lock, so after the removal
   t->fd = -1;
 }
 
-// Empties a directory by its descriptor, which it closes. Names that are gone already are fine: two may clean up at once.
+// Empties a directory by its descriptor, which it closes. Names that are gone already are no error: two processes may
+// clean up at once.
 static int empty(int fd, int depth) {
   DIR *dir = fdopendir(fd);
   if (dir == NULL || depth > DEEPEST) {
@@ -137,7 +138,7 @@ static int empty(int fd, int depth) {
   for (struct dirent *e; error == 0 && (e = readdir(dir)) != NULL;) {
     if (strcmp(e->d_name, ".") == 0 || strcmp(e->d_name, "..") == 0) continue;
     if (unlinkat(fd, e->d_name, 0) == 0 || errno == ENOENT) continue;
-    const int first = errno; // a directory's is EISDIR, or by POSIX EPERM
+    const int first = errno; // for a directory EISDIR, or EPERM by POSIX
     const int inner = openat(fd, e->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     error = inner >= 0 ? empty(inner, depth + 1) : errno == ENOENT ? 0 : first == EISDIR ? errno : first;
     if (error == 0 && unlinkat(fd, e->d_name, AT_REMOVEDIR) != 0 && errno != ENOENT) error = errno;
@@ -157,7 +158,7 @@ int tree_remove(const char *path) {
 
 // ---- leftovers -----------------------------------------------------------------------------------------------
 
-// Opens and locks an unfinished output. False: in use, gone, or not to be told (*stuck).
+// Opens and locks an unfinished output. False: it is in use or gone, or that cannot be found out (*stuck).
 static bool take_over(const char *name, int *fd, bool *is_directory, bool *stuck) {
   struct stat st;
   *stuck = false;
@@ -175,9 +176,9 @@ static bool take_over(const char *name, int *fd, bool *is_directory, bool *stuck
   return false;
 }
 
-// Where leftovers are looked for, and of which of two files that belong together.
+// Where to look for leftovers, and for which file of a pair.
 typedef struct place {
-  const char *path, *data_path; // data_path: of the names at `path`; NULL: not a pair
+  const char *path, *data_path; // data_path: the data that the names at `path` belong to; NULL: not a pair
 } place;
 
 typedef void (*leftover_action)(const place *p, const char *name, const char *tag, bool is_old,
@@ -189,7 +190,7 @@ static void each_leftover(const place *p, leftover_action action, leftovers *fou
   const size_t kept = kept_bytes(base);
   path_parent(parent, p->path);
   DIR *dir = opendir(parent);
-  if (dir == NULL) return; // what cannot be listed cannot be cleaned either
+  if (dir == NULL) return; // a directory that cannot be listed cannot be cleaned
   for (struct dirent *e; (e = readdir(dir)) != NULL;) {
     if (strncmp(e->d_name, base, kept) != 0 || !temporary_is_name(e->d_name, &mark) ||
         mark != e->d_name + kept)
@@ -207,7 +208,7 @@ static bool is_absent(const char *path) {
   return lstat(path, &st) != 0 && errno == ENOENT;
 }
 
-// Has the writer of this tag moved something aside here that is not back yet?
+// Did the writer with this tag move something aside here that has not been put back?
 static bool has_old(const char *name, const char *tag) {
   char parent[PATH_MAX];
   const char *mark;
@@ -228,14 +229,14 @@ static void mend(const place *p, const char *name, const char *tag, bool is_old,
     found->stuck += stuck;
     return;
   }
-  // Files that were moved aside are a pair's names, perhaps the only ones of data that are still there. That they fit is
-  // told by the new data beside them (mend_names), so both wait for whoever knows both places.
+  // A file that was moved aside holds the names of a pair, whose data may still be in place. Whether they fit can be
+  // told from the new data beside them (mend_names), so both are kept until a command comes that knows both paths.
   if (!is_directory && (is_old || has_old(name, tag))) {
     close(fd);
     return;
   }
-  // A directory that was moved aside is whole, and nothing has come in its place. A rename replaces nothing but an
-  // empty directory, should one come just now.
+  // A directory that was moved aside is complete, and nothing is in its place. Should a directory appear just now,
+  // rename only replaces it if it is empty.
   if (is_old && is_directory && is_absent(p->path) && rename(name, p->path) == 0)
     found->restored++;
   else if (tree_remove(name) == 0)
@@ -249,7 +250,7 @@ void leftovers_mend(const char *path, leftovers *found) {
   each_leftover(&(place){.path = path}, mend, found);
 }
 
-// Not written to since the temporary with the new data was?
+// Is the file at `path` older than the temporary with the new data?
 static bool is_older(const char *path, int fd) {
   struct stat a, b;
   if (lstat(path, &a) != 0 || fstat(fd, &b) != 0) return false;
@@ -257,8 +258,8 @@ static bool is_older(const char *path, int fd) {
          (a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec <= b.st_mtim.tv_nsec);
 }
 
-// Names that a pair's writer had moved aside (publish.c) go back if their data are still in place, which is so when the
-// new data still lie beside them. Else they have no data any more and go.
+// Names that the writer of a pair moved aside (publish.c) are put back if their data are still in place, that is, if
+// the new data still have their temporary name. Otherwise their data have been replaced, and they are removed.
 static void mend_names(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
   char data_name[PATH_MAX];
   int fd, data_fd;
@@ -268,7 +269,7 @@ static void mend_names(const place *p, const char *name, const char *tag, bool i
     found->stuck += stuck;
     return;
   }
-  if (is_directory) { // no names; see mend
+  if (is_directory) { // not names of a pair; mend has handled it
     close(fd);
     return;
   }
@@ -297,9 +298,9 @@ bool leftovers_text(const leftovers *found, const char *path, char *buf, size_t 
     snprintf(removed, sizeof removed, "; %d unfinished output%s removed", found->removed,
              found->removed == 1 ? " is" : "s are");
   if (found->stuck > 0)
-    snprintf(stuck, sizeof stuck, "; %d cannot be removed, or may be in use, and stay%s", found->stuck,
+    snprintf(stuck, sizeof stuck, "; %d cannot be removed or may be in use, and stay%s", found->stuck,
              found->stuck == 1 ? "s" : "");
-  snprintf(buf, bytes, "a killed process had left its work at %s%s%s%s", path, removed,
-           found->restored > 0 ? "; what it had moved aside is back in its place" : "", stuck);
+  snprintf(buf, bytes, "a killed process left unfinished work at %s%s%s%s", path, removed,
+           found->restored > 0 ? "; what it had moved aside has been put back" : "", stuck);
   return true;
 }

@@ -53,7 +53,7 @@ void reader_stop(h5_reader *r) {
 
 static status not_credible(h5_reader *r, const char *path) {
   r->lost = true;
-  return fail(ERR_FORMAT, "%s: the process that reads it gave an answer that cannot be right", path);
+  return fail(ERR_FORMAT, "%s: the process that reads it sent an invalid answer", path);
 }
 
 static status dead(const char *path) {

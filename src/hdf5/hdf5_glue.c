@@ -82,8 +82,8 @@ static status check_attributes(hid_t file, const char *path, const char *schema,
   if (strcmp(text, schema) != 0)
     return fail(ERR_FORMAT, "%s: attribute \"schema\" is not \"%s\"", path, schema);
   if (found != version)
-    return fail(ERR_FORMAT, "%s: version %lld is not one this build reads (%lld)", path, (long long)found,
-                (long long)version);
+    return fail(ERR_FORMAT, "%s: version %lld is not supported; this build reads version %lld", path,
+                (long long)found, (long long)version);
   return OK;
 }
 

@@ -145,7 +145,7 @@ static int parse(const souk_bundle *b, cli_query *q, size_t bytes) {
     return q->tree.memory ? cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes)
                           : query_fail(q, "%s", q->tree.why);
   const jnode *root = q->tree.nodes;
-  if (root->kind != J_OBJECT) return query_fail(q, "an object is wanted");
+  if (root->kind != J_OBJECT) return query_fail(q, "an object is expected");
   const jnode *user = jtree_get(&q->tree, root, "user"), *history = jtree_get(&q->tree, root, "history"),
               *deny = jtree_get(&q->tree, root, "deny");
   if (user != NULL && user->kind != J_STRING && user->kind != J_NUMBER && user->kind != J_NULL)
@@ -279,14 +279,14 @@ int read_item_file(cli_list *list, const char *path, const souk_bundle *b) {
   while (rc == 0 && (rc = next_line(&in, true, &line, &cap, &bytes)) == 0 && bytes >= 0) {
     const int32_t item = souk_find_item(b, line);
     unknown += item < 0;
-    rc = strlen(line) == (size_t)bytes
-             ? append(list, item)
-             : cli_fail(EXIT_FAILED, "%s line %lld holds a NUL: names are wanted, one a line, as UTF-8", path,
-                        (long long)in.line);
+    rc =
+        strlen(line) == (size_t)bytes
+            ? append(list, item)
+            : cli_fail(EXIT_FAILED, "%s line %lld holds a NUL byte: names are expected, one a line, as UTF-8",
+                       path, (long long)in.line);
   }
   if (rc == 0 && unknown > 0)
-    cli_fail(0, "%s: %zu of %zu names are no items of the bundle and are passed over", path, unknown,
-             list->n);
+    cli_fail(0, "%s: %zu of %zu names are not items of the bundle and are ignored", path, unknown, list->n);
   free(line);
   input_close(&in);
   return rc;

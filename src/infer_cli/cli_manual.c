@@ -69,7 +69,7 @@ void print_command_help(FILE *to, const cli_command *c) {
   if ((c->bit & FOR_QUESTIONS) != 0) print_paragraphs(to, cli_questions_about);
   print_paragraphs(to, c->about);
   if ((c->bit & FOR_ANSWERS) != 0) print_paragraphs(to, cli_answers_about);
-  fputs("\noptions (what holds without them):\n", to);
+  fputs("\noptions (and their defaults):\n", to);
   for (size_t i = 0; i < cli_option_count; i++)
     if ((cli_option_table[i].commands & c->bit) != 0) print_option(to, &cli_option_table[i]);
 }
@@ -184,7 +184,7 @@ static void print_case(FILE *to, const cli_command *c) {
 
 int print_completion(FILE *to, const char *shell) {
   if (strcmp(shell, "bash") != 0)
-    return cli_fail(EXIT_USAGE, "--completion wants \"bash\", not \"%s\"", shell);
+    return cli_fail(EXIT_USAGE, "--completion needs \"bash\", not \"%s\"", shell);
   fputs(
       "# Completion of souk-infer for bash, made by souk-infer --completion bash.\n"
       "_souk_infer() {\n"

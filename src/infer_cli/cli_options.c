@@ -14,12 +14,12 @@ const cli_option cli_option_table[] = {
     {"output", OPTION_FILE, "FILE", FIELD(output), FOR_ALL & ~(unsigned)FOR_BENCH, 0, 0, 0, NULL,
      "write to FILE, which appears whole or not at all, instead of standard output; users and items want it"},
     {"names", OPTION_FILE, "FILE", FIELD(names), FOR_USERS | FOR_ITEMS, 0, 0, 0, NULL,
-     "write who or what each row is into FILE, a JSON object a line"},
+     "write what each row stands for into FILE, one JSON object a line"},
     {"k", OPTION_NUMBER, "N", FIELD(k), FOR_RANK | FOR_BENCH, 1, 1000000, 10, NULL, "items of a list"},
     {"allow", OPTION_FILE, "FILE", FIELD(allow), FOR_RANK, 0, 0, 0, NULL,
-     "list only the items in FILE, a name a line"},
+     "list only the items in FILE, one name a line"},
     {"deny", OPTION_FILE, "FILE", FIELD(deny), FOR_RANK, 0, 0, 0, NULL,
-     "never list the items in FILE, a name a line"},
+     "never list the items in FILE, one name a line"},
     {"keep-history", OPTION_SWITCH, NULL, FIELD(keep_history), FOR_RANK, 0, 0, 0, NULL,
      "items of the history may be listed again"},
     {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
@@ -30,7 +30,7 @@ const cli_option cli_option_table[] = {
     {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",
      "events of a history"},
     {"seconds", OPTION_NUMBER, "N", FIELD(seconds), FOR_BENCH, 1, 3600, 2, NULL,
-     "time of each of the six measures, about"},
+     "about how long each of the six measurements takes"},
     {"json", OPTION_SWITCH, NULL, FIELD(json), FOR_INFO, 0, 0, 0, NULL, "print as JSON"},
     {"skip-checksums", OPTION_SWITCH, NULL, FIELD(skip_checksums), FOR_ALL, 0, 0, 0, NULL,
      "open the bundle without comparing its files with their checksums"}};
@@ -46,16 +46,16 @@ const char *const cli_questions_about[] = {
     "  {\"user\": \"u1\", \"history\": [\"i1\", {\"item\": \"i2\", \"event\": \"buy\"}]}",
     "\"history\", oldest first, may be empty (a new user) and may hold items that the bundle does not know; "
     "the "
-    "answer counts them as \"unknown\". Names may be strings or integers. Empty lines are passed over.",
+    "answer counts them as \"unknown\". Names may be strings or integers. Empty lines are ignored.",
     NULL};
 
 const char *const cli_answers_about[] = {
-    "Answers come in the order of the questions, and at once when no more lines wait: a program may write a "
+    "Answers come in the order of the questions, and at once when no more lines are waiting: a program may "
+    "write a "
     "line, read its answer, and write the next. A line that cannot be answered has an error in its place,",
     "  {\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}",
-    "with null for a user that could not be read. The lines after it are answered. The first ten errors are "
-    "told "
-    "on standard error too, their number at the end, and the exit status is 1.",
+    "with null for a user that could not be read. The lines after it are answered. The first ten errors also "
+    "go to standard error, and their number at the end, and the exit status is 1.",
     NULL};
 
 const char *const cli_environment_about[] = {
@@ -68,22 +68,19 @@ static const char *const about_rank[] = {
     "  {\"user\":\"u1\",\"items\":[\"i7\",\"i4\"],\"scores\":[9.1,8.7],\"unknown\":0}", NULL};
 static const char *const about_score[] = {
     "A question must have \"candidates\", an array of names. The answer has them in their order, with null "
-    "for "
-    "those that are no items of the bundle:",
+    "for those that are not items of the bundle:",
     "  {\"user\":\"u1\",\"items\":[\"i9\",\"who\"],\"scores\":[7.5,null],\"unknown\":0}", NULL};
 static const char *const about_users[] = {
     "Row i of the .npy file (float32) belongs to question i; its product with a row of items is the score. "
-    "With "
-    "--names a line for each row says whose it is:",
+    "With --names, a line for each row says whose it is:",
     "  {\"user\":\"u1\",\"unknown\":0}",
     "The row of a line that cannot be answered is all NaN, and its line of --names is "
     "{\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}. The lines after it are answered. The first "
-    "ten "
-    "errors are told on standard error too, their number at the end, and the exit status is 1.",
+    "ten errors also go to standard error, and their number at the end, and the exit status is 1.",
     NULL};
 static const char *const about_items[] = {"Rows of the .npy file (float32) are in the order of the "
-                                          "vocabulary. With --names a line for each row says "
-                                          "what it is and how often it occurs in the training data:",
+                                          "vocabulary. With --names, a line for each row says what it is and "
+                                          "how often it occurs in the training data:",
                                           "  {\"item\":\"i1\",\"count\":17}", NULL};
 static const char *const about_info[] = {"Its items, the encoder's shape, how much of a history it reads, "
                                          "its event types, the memory that it takes, "
@@ -130,7 +127,7 @@ static int parse_number(cli_options *o, const cli_option *option, const char *va
   errno = 0;
   const long n = strtol(value, &end, 10);
   if (end == value || *end != '\0' || errno != 0 || n < option->least || n > option->most)
-    return cli_fail(EXIT_USAGE, "--%s wants a whole number from %d to %d, not \"%s\"", option->name,
+    return cli_fail(EXIT_USAGE, "--%s must be a whole number from %d to %d, not \"%s\"", option->name,
                     option->least, option->most, value);
   *(int32_t *)field_of(o, option) = (int32_t)n;
   return 0;
@@ -168,7 +165,7 @@ static int parse_option(cli_options *o, const cli_command *c, int argc, char **a
       return 0;
     }
     const char *value = equals != NULL ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
-    if (value == NULL || value[0] == '\0') return cli_fail(EXIT_USAGE, "--%s wants a value", option->name);
+    if (value == NULL || value[0] == '\0') return cli_fail(EXIT_USAGE, "--%s needs a value", option->name);
     if (option->kind == OPTION_NUMBER) return parse_number(o, option, value);
     *(const char **)field_of(o, option) = value;
     return 0;
@@ -192,9 +189,9 @@ int cli_parse(cli_options *o, const cli_command *c, int argc, char **argv, bool 
     } else if (o->bundle == NULL) {
       o->bundle = argv[i];
     } else {
-      return cli_fail(EXIT_USAGE, "one bundle is wanted, not \"%s\" too", argv[i]);
+      return cli_fail(EXIT_USAGE, "only one bundle is expected, \"%s\" is one too many", argv[i]);
     }
   }
   if (o->bundle != NULL) return 0;
-  return cli_fail(EXIT_USAGE, "a bundle is wanted: souk-infer %s BUNDLE", c->name);
+  return cli_fail(EXIT_USAGE, "a bundle is needed: souk-infer %s BUNDLE", c->name);
 }

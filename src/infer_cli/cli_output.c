@@ -342,7 +342,7 @@ int npy_open(cli_output **out, cli_output **names, const char *path, const char 
   target to, names_to;
   *out = *names = NULL;
   if (is_dash(path))
-    return cli_fail(EXIT_USAGE, "--output FILE is wanted: a .npy file cannot go to standard output");
+    return cli_fail(EXIT_USAGE, "--output FILE is needed: a .npy file cannot go to standard output");
   int rc = 0;
   if (names_path == NULL) {
     rc = output_open(out, path);

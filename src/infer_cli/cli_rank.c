@@ -190,7 +190,7 @@ static int write_scores(scorer *s, const cli_query *q, size_t i) {
 static int write_scored(void *arg, cli_query *q, size_t i) {
   scorer *s = arg;
   if (q->candidate_names == NULL || jtree_get(&q->tree, q->tree.nodes, "allow") != NULL)
-    return query_fail(q, "score wants \"candidates\" and no \"allow\"");
+    return query_fail(q, "score needs \"candidates\" and no \"allow\"");
   const int rc = score_candidates(s, q, i);
   return rc != 0 ? rc : write_scores(s, q, i);
 }

@@ -87,7 +87,7 @@ status inspect_npy(const inspect_request *q, json_t *out) {
   TRY(read_head(q->path, head, sizeof head, &got));
   const int wide = got >= 10 && head[6] >= 2 ? 4 : 2; // bytes of the header's length
   const size_t at = 8 + (size_t)wide;
-  if (got < at) return fail(ERR_FORMAT, "%s is cut short in its header", q->path);
+  if (got < at) return fail(ERR_FORMAT, "%s: its header is cut short", q->path);
   const size_t bytes = (size_t)little_endian(head + 8, wide);
   const int64_t whole = file_size(q->path);
   if (bytes > MAX_HEADER || (int64_t)(at + bytes) > whole)
@@ -158,7 +158,7 @@ static status add_tensor(const inspect_request *q, const char *name, const json_
   const json_int_t begin = json_integer_value(json_array_get(offsets, 0)),
                    end = json_integer_value(json_array_get(offsets, 1));
   if (begin < 0 || end < begin || end > data)
-    return fail(ERR_FORMAT, "%s: tensor \"%s\" lies outside of the file", q->path, name);
+    return fail(ERR_FORMAT, "%s: tensor \"%s\" lies outside the file", q->path, name);
   double n = 1;
   size_t i;
   json_t *dim;
@@ -186,7 +186,7 @@ status inspect_safetensors(const inspect_request *q, json_t *out) {
   json_error_t error;
   header = json_loadb(text + 8, (size_t)bytes, JSON_REJECT_DUPLICATES, &error);
   if (!json_is_object(header)) {
-    rc = fail(ERR_FORMAT, "%s: the header is no json object: %s", q->path, error.text);
+    rc = fail(ERR_FORMAT, "%s: the header is not a json object: %s", q->path, error.text);
     goto done;
   }
   const char *name;

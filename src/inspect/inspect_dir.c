@@ -30,7 +30,7 @@ static status list_files(const inspect_request *q, const json_t *manifest, json_
     const json_int_t wanted = json_integer_value(json_object_get(entry, "bytes"));
     const char *sum = json_string_value(json_object_get(entry, "sha256"));
     if (strstr(name, "..") != NULL || name[0] == '/' || sum == NULL)
-      return fail(ERR_FORMAT, "%s: its manifest lists \"%s\" in a way that cannot be", q->path, name);
+      return fail(ERR_FORMAT, "%s: the entry of \"%s\" in its manifest is not valid", q->path, name);
     TRY(path_join(path, sizeof path, q->path, name));
     if (!file_exists(path)) return fail(ERR_FORMAT, "%s is missing", path);
     uint64_t bytes = 0;
@@ -261,7 +261,7 @@ static status inspect_loose(const inspect_request *q, json_t *out) {
   json_object_set_new(out, "files", list);
   if (rc == OK && found == 0)
     rc = fail(ERR_FORMAT,
-              "%s is no directory of Souk's: it has none of manifest.json, souk.json, synth.json, "
+              "%s is not a directory that Souk wrote: it has none of manifest.json, souk.json, synth.json, "
               "config.yaml or HDF5 files",
               q->path);
   return rc;
@@ -290,7 +290,7 @@ status inspect_directory(const inspect_request *q, json_t *out) {
     snprintf(name, sizeof name, "%s", schema != NULL ? schema : "none");
     json_decref(j);
     if (is || rc != OK) return rc;
-    if (last) return fail(ERR_FORMAT, "%s: schema \"%s\" is none that this build knows", path, name);
+    if (last) return fail(ERR_FORMAT, "%s: schema \"%s\" is not one that this build knows", path, name);
   }
   if (in_dir(q->path, "config.yaml", path)) return inspect_run(q, out);
   return inspect_loose(q, out);

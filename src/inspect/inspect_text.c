@@ -42,7 +42,7 @@ static status inspect_vocab(const inspect_request *q, line_reader *lines, json_t
     const long long count = tab != NULL ? strtoll(tab + 1, &stop, 10) : 0;
     if (tab == NULL || stop == tab + 1 || *stop != '\0' || count < 0 ||
         __builtin_add_overflow(total, (int64_t)count, &total)) {
-      rc = fail(ERR_FORMAT, "%s line %lld: TOKEN <tab> COUNT is wanted", q->path,
+      rc = fail(ERR_FORMAT, "%s line %lld: TOKEN <tab> COUNT is expected", q->path,
                 (long long)lines_number(lines));
       break;
     }
@@ -155,7 +155,8 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
   if (strncmp(line, "\xEF\xBB\xBF", 3) == 0) line += 3;
   if (strcmp(line, "[PAD]\t0") == 0) return inspect_vocab(q, lines, out);
   if (control_characters(line))
-    return fail(ERR_FORMAT, "%s is no file of Souk's: it is not text, and of no known kind", q->path);
+    return fail(ERR_FORMAT, "%s is not a file that Souk knows: it is not text and has no known format",
+                q->path);
   if (line[0] == '{' || line[0] == '[') {
     json_t *j = json_loads(line, 0, NULL);
     if (!json_is_object(j)) {

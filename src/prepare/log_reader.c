@@ -214,7 +214,7 @@ static status read_header(log_reader *r) {
   bool end;
   const char *reject = NULL;
   TRY(read_row(r, &reject, &end));
-  if (end) return fail(ERR_FORMAT, "%s is empty: a header line is wanted", r->path);
+  if (end) return fail(ERR_FORMAT, "%s is empty: a header line is expected", r->path);
   const int n = reject == NULL ? split_row(r) : -1;
   if (n < 0)
     return fail(ERR_FORMAT, "%s line %lld: the header's quotes are broken", r->path, (long long)r->line);

@@ -35,7 +35,7 @@ static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
     for (int i = 0; i < CAT_KEPT; i++)
       if (strcmp(name, written[i]) == 0)
         return fail(ERR_ARGUMENT,
-                    "catalogue.keep: \"%s\" is a name of its own in catalogue.jsonl; use catalogue.%s", name,
+                    "catalogue.keep: \"%s\" is a reserved name in catalogue.jsonl; use catalogue.%s", name,
                     written[i]);
     if (c->n == MAX_COLUMNS)
       return fail(ERR_ARGUMENT, "catalogue.keep names more than %d columns", MAX_COLUMNS - CAT_KEPT);

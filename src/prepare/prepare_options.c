@@ -17,7 +17,7 @@ static const option input_options[] = {
     {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
      "its first line names the columns"},
     {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
-     "share of unreadable rows that fails the command"},
+     "share of unreadable rows above which the command fails"},
 };
 #define FD(f) offsetof(prepare_fields, f)
 static const option field_options[] = {
@@ -45,7 +45,7 @@ static const option filter_options[] = {
     {"min_user", OPT_INT, FI(min_user), "1", 1, 1e9, NULL, "k-core: events that a user must have"},
     {"min_item", OPT_INT, FI(min_item), "1", 1, 1e9, NULL, "k-core: events that an item must have"},
     {"repeats", OPT_CHOICE, FI(repeats), "keep", 0, 0, "keep|merge|first",
-     "of an item by a user: all; merge those in a row; only the first"},
+     "repeated events of a user on an item: keep all, merge those in a row, or keep the first only"},
     {"session_gap", OPT_INT, FI(session_gap), "1800", 0, 1e9, NULL,
      "seconds of silence that end a session; 0: never"},
 };

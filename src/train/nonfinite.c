@@ -51,9 +51,9 @@ status nonfinite_find(model *m, const step_input *in, nonfinite_place *place, te
 void nonfinite_sentence(const nonfinite_place *place, char *text, size_t bytes) {
   const tensor_report *t = &place->first;
   if (!place->found) {
-    snprintf(
-        text, bytes,
-        "run again, every tensor of the step is finite: the sum of squares overflowed, or the machine erred");
+    snprintf(text, bytes,
+             "run again, every tensor of the step is finite: the sum of squares overflowed, or the hardware "
+             "made an error");
     return;
   }
   char micro[48] = "", at[96];
@@ -358,7 +358,7 @@ static status find_step(const char *path, char dir[PATH_MAX]) {
         strspn(e->d_name + 10, "0123456789") == strlen(e->d_name + 10) && strcmp(e->d_name, best) > 0)
       strcpy(best, e->d_name);
   closedir(d);
-  if (best[0] == '\0') return fail(ERR_NOT_FOUND, "%s holds no step that was not finite", path);
+  if (best[0] == '\0') return fail(ERR_NOT_FOUND, "%s holds no saved non-finite step", path);
   return path_join(dir, PATH_MAX, path, best);
 }
 

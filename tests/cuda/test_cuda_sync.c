@@ -132,7 +132,7 @@ static void test_waiting_names_the_op(void **unused) {
 static void test_waiting_tells_copies_from_ops(void **unused) {
   (void)unused;
   expect("1", bad_copy, ERR_INTERNAL,
-         "between linear_forward and linear_forward: the CUDA device failed to end a copy, an upload or a "
+         "between linear_forward and linear_forward: the CUDA device failed to finish a copy, an upload or a "
          "cast: ",
          "cudaErrorIllegalAddress", NULL);
 }

@@ -46,7 +46,7 @@ check "hidden states" vectors --hidden "$work/hidden.npy" --input "$work/sequenc
 check "items: one a row, and the bias beside the 8" bash -c "'$souk' inspect '$work/items.npy' | grep -q ' x 9'"
 check "users: likewise" bash -c "'$souk' inspect '$work/users.npy' | grep -q '400 x 9'"
 check "hidden states: 8 a token" bash -c "'$souk' inspect '$work/hidden.npy' | grep -q '5 x 8'"
-check_error "nothing asked for" "nothing is asked for" vectors
+check_error "nothing asked for" "nothing to write" vectors
 check_error "users without data" "--users needs --data" vectors --users "$work/u.npy"
 check_error "hidden states without sequences" "--hidden needs --input" vectors --hidden "$work/h.npy"
 check_error "no run" "/no/such" "$souk" vectors /no/such --items "$work/none.npy"

@@ -94,8 +94,8 @@ out_of_memory() {
 check "memory that runs out" out_of_memory
 
 # Errors.
-check_error "no argument" "wants a run or a checkpoint" "$souk" eval
-check_error "no run" "is a directory of another kind, but a run or a checkpoint is wanted" "$souk" eval "$work"
+check_error "no argument" "needs a run or a checkpoint" "$souk" eval
+check_error "no run" "is a directory of another kind, but a run or a checkpoint is needed" "$souk" eval "$work"
 check_error "a data set instead of a run" "is a data set (--data.dir and --data take it), but a run" "$souk" eval "$work/log"
 check_error "no data set for baselines" "needs --data" "$souk" eval --baselines-only
 check_error "baselines only, and a run" "too many" "$souk" eval "$work/run" --baselines-only --data "$work/log"
@@ -103,9 +103,9 @@ check_error "lists without a model" "there is no model" "$souk" eval --baselines
 check_error "not a data set" "is a run (souk eval, export, vectors, plot and replay take it), but a data set" "$souk" eval "$work/run" --data "$work/run"
 check_error "another data set" "with checksum" "$souk" eval "$work/run" --data "$work/other"
 check_error "another vocabulary" "with a vocabulary of 65 tokens" "$souk" eval "$work/run" --data "$work/larger"
-check_error "an unknown protocol" '"warp" is none of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp
-check_error "no protocol" '"" is none of' "$souk" eval "$work/run" --protocols ""
-check_error "a wrong part" "part wants valid|test" "$souk" eval "$work/run" --part train
+check_error "an unknown protocol" '"warp" is not one of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp
+check_error "no protocol" '"" is not one of' "$souk" eval "$work/run" --protocols ""
+check_error "a wrong part" "part must be valid|test" "$souk" eval "$work/run" --part train
 check_error "an unknown option" 'did you mean "baselines.window"' "$souk" eval "$work/run" --baselines.windw 3
 check_error "a list that cannot be written" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
 check_error "an unknown metric for validation" 'no metric "popular/hr@10"' "$souk" pretrain --data.dir "$work/log" --train.out "$work/r2" --metric popular/hr@10

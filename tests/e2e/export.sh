@@ -105,17 +105,17 @@ bad '{"history":[1.5]}'; fails "a name of another type" '"history" must hold ite
 bad '{"history":"i1"}'; fails "a history of another type" '"history" must be an array'
 bad '{"history":[],"deny":[[]]}'; fails "a list of another type" '"deny" must be an array of item names'
 bad '{"history":[],"user":{}}'; fails "a user of another type" '"user" must be a string or a number'
-bad '[]'; fails "no object" 'line 1: an object is wanted'
+bad '[]'; fails "no object" 'line 1: an object is expected'
 bad '{"history":[],"history":[]}'; fails "a field twice" 'the key "history" is there twice'
-check_error "score wants candidates" 'line 1: score wants "candidates"' "$infer" score "$work/bundle" --input "$work/questions"
-check_error "a .npy needs a file" "--output FILE is wanted" "$infer" users "$work/bundle" --input "$work/questions"
+check_error "score wants candidates" 'line 1: score needs "candidates"' "$infer" score "$work/bundle" --input "$work/questions"
+check_error "a .npy needs a file" "--output FILE is needed" "$infer" users "$work/bundle" --input "$work/questions"
 check_error "a missing bundle is named" "/no/such" "$infer" rank /no/such
 check_error "a missing input is named" "/no/such" "$infer" rank "$work/bundle" --input /no/such
 check_error "an unknown option" 'unknown option "--kk"' "$infer" rank "$work/bundle" --kk 3
-check_error "an option without its value" "--k wants a value" "$infer" rank "$work/bundle" --k
-check_error "a number out of range" "--k wants a whole number from 1" "$infer" rank "$work/bundle" --k 0
+check_error "an option without its value" "--k needs a value" "$infer" rank "$work/bundle" --k
+check_error "a number out of range" "--k must be a whole number from 1" "$infer" rank "$work/bundle" --k 0
 check_error "an unknown command" 'unknown command "guess"' "$infer" guess "$work/bundle"
-check_error "no bundle" "a bundle is wanted" "$infer" rank
+check_error "no bundle" "a bundle is needed" "$infer" rank
 if full_device; then
   check_error "a full disk is noticed" "standard output" bash -c "'$infer' rank '$work/bundle' <'$work/questions' >/dev/full"
 else

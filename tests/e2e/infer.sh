@@ -97,7 +97,7 @@ check "of an event's name either" grep -qF ' ?[31mview?' "$work/got"
 "$infer" info "$work/no"$'\e]0;x\a' 2>"$work/err"
 check "nor does an error" harmless "$work/err"
 printf 'i1\ni2\0\ni3\n' >"$work/nul"
-check_error "an item's name with a NUL is none" "nul line 2 holds a NUL" "$infer" rank "$bundle" --deny "$work/nul" --input "$work/good"
+check_error "an item's name with a NUL is none" "nul line 2 holds a NUL byte" "$infer" rank "$bundle" --deny "$work/nul" --input "$work/good"
 
 # ---- ends ----
 check "an endless producer and a reader who leaves" \
@@ -186,7 +186,7 @@ is "completion of what the command does not take" "" "$(complete_words items B -
 is "completion of a file" "$work/good" "$(complete_words rank B --input "$work/goo")"
 is "completion of a file behind =" "$work/good" "$(complete_words rank B --input = "$work/goo")"
 is "completion of a bundle is of directories" "$bundle" "$(complete_words rank "$work/bun")"
-check_error "a shell that it has no completion for" '--completion wants "bash", not "fish"' "$infer" --completion fish
+check_error "a shell that it has no completion for" '--completion needs "bash", not "fish"' "$infer" --completion fish
 if command -v mandoc >/dev/null; then
   check "the man page is sound" mandoc -T lint -W error "$work/page"
 elif command -v groff >/dev/null; then

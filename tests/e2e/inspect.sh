@@ -46,11 +46,11 @@ check "json for programs" bash -c "$souk inspect --json $work/d | tr -d ' \n' | 
 check "as many rows as asked for" bash -c "[ \$($souk inspect --rows 7 $work/m/events.csv.gz | grep -c 2024-) = 7 ]"
 
 check_error "nothing there" "cannot open" "$souk" inspect "$work/none"
-check_error "no file named" "wants a FILE" "$souk" inspect
+check_error "no file named" "needs a FILE" "$souk" inspect
 : >"$work/empty"
 check_error "an empty file" "is empty" "$souk" inspect "$work/empty"
 mkdir "$work/dir"
-check_error "a directory of something else" "no directory of Souk's" "$souk" inspect "$work/dir"
+check_error "a directory of something else" "not a directory that Souk wrote" "$souk" inspect "$work/dir"
 head -c 3000 /dev/urandom >"$work/noise"
 printf '\x01\x02\x03' | cat - "$work/noise" >"$work/noise2"
 check_error "noise" "" "$souk" inspect "$work/noise2"
@@ -66,7 +66,7 @@ check "but without checksums it is shown" "$souk" inspect --no-verify "$work/d2"
 cp -r "$work/d" "$work/d3"
 for name in ../d/users.tsv /etc/passwd truth/../../d/users.tsv; do
   sed "s#\"users.tsv\"#\"$name\"#" "$work/d/manifest.json" >"$work/d3/manifest.json"
-  check_error "a file elsewhere: $name" "lists \"$name\" in a way that cannot be" "$souk" inspect "$work/d3"
+  check_error "a file elsewhere: $name" "the entry of \"$name\" in its manifest is not valid" "$souk" inspect "$work/d3"
 done
 cp "$work/d/manifest.json" "$work/d3/" && rm "$work/d3/users.tsv" && mkfifo "$work/d3/users.tsv"
 check_error "a pipe in place of a file" "users.tsv is missing" timeout 20 "$souk" inspect "$work/d3"

@@ -97,7 +97,7 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
   exec 8<left$s.tmp.souk-fedcba9876543210; flock 8
   write $option left$s 2>.said
   check "$option: a leftover is removed" bash -c "[ ! -e left$s.tmp.souk-0123456789abcdef ]"
-  check "$option: one line says so" test "$(grep -c "left its work at .*left$s; 1 unfinished output is removed" .said)" = 1
+  check "$option: one line says so" test "$(grep -c "left unfinished work at .*left$s; 1 unfinished output is removed" .said)" = 1
   check "$option: what is in use, or not ours, stays" test -e left$s.tmp.souk-fedcba9876543210 -a -e left$s.tmp.souk-mine -a -e left$s.tmp.4711
   exec 8<&-
   if [ $can_step_down = 1 ]; then
@@ -140,7 +140,7 @@ for kind in infer souk; do
   exec 9>wait
   for _ in $(seq 100); do [ -e v.npy.names.tsv ] && break; sleep 0.05; done
   check "$kind: names that had been moved aside are back" grep -q "old names" v.npy.names.tsv
-  check "$kind: and it says so" grep -q "back in its place" .said
+  check "$kind: and it says so" grep -q "has been put back" .said
   kill -9 $pid; wait $pid 2>/dev/null; exec 9>&-; rm wait
   check "$kind: a kill leaves the old pair" bash -c "grep -q 'old data' v.npy && grep -q 'old names' v.npy.names.tsv"
   check "$kind: and its temporaries" test "$(ls v.npy*.tmp.souk-* | wc -l)" = 2
@@ -201,7 +201,7 @@ for kind in prepare export synth; do
   check "$kind: one of the renames is the moment between" test ! -e P -a -e P.old.souk-*/old
   SOUK_FAULT=create:1 directory $kind >.out 2>.said
   check "$kind: the next one brings it back, even if it fails then" test -e P/old
-  check "$kind: and says so" grep -q "what it had moved aside is back in its place" .said
+  check "$kind: and says so" grep -q "what it had moved aside has been put back" .said
   # Another schema's directory is not taken, whatever its marker's name; nor is a file, or a loop.
   mv P kept; mkdir P; echo '{"schema":"souk.else"}' | tee P/manifest.json P/souk.json >P/synth.json
   check_error "$kind: a directory of another kind stays" "it is left as it is" directory $kind

@@ -27,7 +27,7 @@ wrong() {
     *) what='does not exist' ;;
     esac
     check_error "$name: ${path#"$work"/} ${what%%(*}" "$path $what" "$@" "$path"
-    check "  and $wanted is wanted" grep -q "$wanted is wanted" "$work/.err"
+    check "  and $wanted is needed" grep -q "$wanted is needed" "$work/.err"
   done
 }
 given=("$data" "$work/bundle" "$work/shop" "$work/empty" "$work/other" "$work/tiny.yaml" "$work/none")

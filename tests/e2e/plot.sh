@@ -29,7 +29,7 @@ check "which is the same" cmp "$work/a.svg" "$work/tool.svg"
 check_error "no run" "usage: souk plot" "$souk" plot --out "$work/x.svg"
 check_error "no figures" "has none of these figures yet" "$souk" plot "$work/a" --out "$work/x.svg" --figures train/nothing
 check_error "not a figure" "is not a figure" "$souk" plot "$work/a" --out "$work/x.svg" --figures loss
-check_error "a run that is not there" "does not exist, and a run is wanted" "$souk" plot "$work/none" --out "$work/x.svg"
+check_error "a run that is not there" "does not exist, and a run is needed" "$souk" plot "$work/none" --out "$work/x.svg"
 check_error "another kind of picture" "must end in .svg" "$souk" plot "$work/a" --out "$work/x.png"
 check_error "a data set instead of a run" "is a data set" "$souk" plot "$data" --out "$work/x.svg"
 # A stream has no name of its own.

@@ -22,7 +22,7 @@ check_error "too many rejects fail" "max_rejects" run --out "$work/f"
 check "and leave nothing behind" bash -c "! ls $work | grep -q '^f'"
 check_error "a missing column is named" 'no column "who"' run --out "$work/f" --user who
 check_error "an unknown option is answered with the nearest" 'did you mean "filter.min_user"' run --filter.min_usr 2
-check_error "a wrong type names the key" "filter.min_user wants a whole number" run --min_user x
+check_error "a wrong type names the key" "filter.min_user must be a whole number" run --min_user x
 check_error "a range is checked" "out of range" run --output.deflate 11
 check_error "a missing log is named" "/no/such" "$souk" prepare --log /no/such --out "$work/f"
 printf 'output:\n  outt: x\n' >"$work/bad.yaml"

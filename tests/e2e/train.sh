@@ -57,7 +57,7 @@ check_error "and a place" "train.out" "$souk" pretrain --data.dir "$data" --step
 check "which a configuration has" bash -c "mkdir $work/here && cd $work/here && '$souk' pretrain ../tiny.yaml --steps 1 --eval_every 0"
 check "under checkpoints, by its name" test -e "$work/here/checkpoints/tiny/last"
 check_error "an unknown metric is named" 'no metric "nddcg@10"' "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --metric nddcg@10
-check_error "a data set that is not there" "does not exist, and a data set is wanted; souk prepare makes one" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/nothing" --out "$work/x"
+check_error "a data set that is not there" "does not exist, and a data set is needed; souk prepare makes one" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/nothing" --out "$work/x"
 
 # ---- schedules: rates of steps counted from 0, printed with the step after
 rate() { local r=$work/$1; shift; train "$r" --steps 20 --eval_every 0 --log_every 1 --lr 0.01 --warmup_steps 4 "$@"; }
@@ -126,7 +126,7 @@ check "and shows what came before it" grep -q 'forward of bert.embeddings: sum' 
 check_error "by its own directory too" "$where" "$souk" replay "$work"/nan/nonfinite-*
 "$souk" replay "$work/nan" --trace >"$work/trace" 2>&1
 check "and everything when asked" grep -q 'backward of bert.embeddings: dword' "$work/trace"
-check_error "a run without such a step" "no step that was not finite" "$souk" replay "$work/a"
+check_error "a run without such a step" "no saved non-finite step" "$souk" replay "$work/a"
 check_error "the parameters were not touched, the run resumes to the same step" "$where" "$souk" pretrain "$work/tiny.yaml" --out "$work/nan" "${explode[@]}" --resume
 rm -r "$work/nan/step-00000005"
 check "from an earlier checkpoint a lower rate goes on" train "$work/nan" "${explode[@]}" --resume --lr 1e-6 --steps 8

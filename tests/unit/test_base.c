@@ -77,12 +77,12 @@ static void test_options_errors(void **unused) {
   check_fails(ARGS("--raet", "1"), ERR_ARGUMENT, "did you mean \"one.rate\"");
   check_fails(ARGS("--count", "1"), ERR_ARGUMENT, "several sections");
   check_fails(ARGS("--rate", "2"), ERR_ARGUMENT, "one.rate = 2 is out of range");
-  check_fails(ARGS("--rate", "x"), ERR_ARGUMENT, "wants a number");
-  check_fails(ARGS("--rate", "nan"), ERR_ARGUMENT, "wants a number");
+  check_fails(ARGS("--rate", "x"), ERR_ARGUMENT, "must be a number");
+  check_fails(ARGS("--rate", "nan"), ERR_ARGUMENT, "must be a number");
   check_fails(ARGS("--mode", "fats"), ERR_ARGUMENT, "fast|slow|other");
   check_fails(ARGS("--one.count", "1.5"), ERR_ARGUMENT, "a whole number");
   check_fails(ARGS("--one.count", "99999999999999999999"), ERR_ARGUMENT, "a whole number");
-  check_fails(ARGS("--rate"), ERR_ARGUMENT, "wants");
+  check_fails(ARGS("--rate"), ERR_ARGUMENT, "--rate needs a number");
   check_fails(ARGS("-x"), ERR_ARGUMENT, "begin with --");
   check_fails(ARGS("p", "q", "r"), ERR_ARGUMENT, "unexpected argument \"r\"");
 }
@@ -129,7 +129,7 @@ static void test_options_alias(void **unused) {
   assert_true(fabs(a.rate - 0.125) < 1e-15);
   assert_true(b.flag);
   check_fails(ARGS("--share", "2"), ERR_ARGUMENT, "one.rate = 2 is out of range");
-  check_fails(ARGS("--share", "x"), ERR_ARGUMENT, "one.rate wants a number");
+  check_fails(ARGS("--share", "x"), ERR_ARGUMENT, "one.rate must be a number");
   check_fails(ARGS("--sharre", "1"), ERR_ARGUMENT, "unknown option \"sharre\"");
   check_fails(ARGS("--rate", "0.5", "--share", "0.5"), ERR_ARGUMENT,
               "command line: one.rate and one.share are two names of one option; give one of them");
@@ -171,7 +171,7 @@ static void test_options_texts(void **unused) {
   free(text);
   assert_string_equal(b.name, odd);
   check_fails(ARGS("--name", "caf\xe9"), ERR_ARGUMENT, "is not UTF-8");
-  check_fails(yaml("two:\n  name: \"a\\0b\"\n"), ERR_FORMAT, "line 2: a text holds a NUL");
+  check_fails(yaml("two:\n  name: \"a\\0b\"\n"), ERR_FORMAT, "line 2: a value contains a NUL byte");
   check_fails(yaml("two:\n  name: b\n  x: \x07\n"), ERR_FORMAT, "line 3: control characters");
 }
 

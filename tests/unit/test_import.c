@@ -365,7 +365,7 @@ static void test_bad_configs(void **unused) {
   drop("config.json");
   check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "config.json");
   check_fails(import_hugging_face("/no/such", out, &forced), ERR_NOT_FOUND,
-              "/no/such does not exist, and a Hugging Face model is wanted");
+              "/no/such does not exist, and a Hugging Face model is needed");
   write_text("config.json", good_config);
 }
 
@@ -387,13 +387,13 @@ static void test_bad_tensors(void **unused) {
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
        "2^63 elements"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", "do not fit"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", "is no list of sizes"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", "is not a list of sizes"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}",
-       "is no list of sizes"},
+       "is not a list of sizes"},
       {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", "\"dtype\" is missing"},
       {"{\"a\":3}", "\"dtype\" is missing"},
       {"{\"a\":{},\"a\":{}}", "its header is not JSON"},
-      {"[]", "its header is no JSON object"},
+      {"[]", "its header is not a JSON object"},
       {"{\"a\":", "its header is not JSON"},
       {"{}", "has no tensor \"bert.embeddings.word_embeddings.weight\""},
   };

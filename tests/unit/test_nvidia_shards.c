@@ -465,7 +465,7 @@ static void test_bad_files(void **unused) {
   check_ok(file_write_atomic(path, "not HDF5", 8));
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "a.hdf5 as an HDF5 file");
   remove_file("vocab.txt");
-  check_fails(dataset_open(&d, dir, false), ERR_NOT_FOUND, "not the vocabulary that made them");
+  check_fails(dataset_open(&d, dir, false), ERR_NOT_FOUND, "not the vocabulary they were made with");
   char words[300];
   snprintf(words, sizeof words, "%s/vocab.txt", dir);
   check_ok(file_write_atomic(words, "[PAD]\nx\n\ny\n", 12));
@@ -473,10 +473,10 @@ static void test_bad_files(void **unused) {
   check_ok(file_write_atomic(words, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n", 24));
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "has no token \"[MASK]\"");
   check_ok(file_write_atomic(words, "[PAD]\nx\nx\n", 10));
-  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "token \"x\" is twice among the words");
+  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "token \"x\" appears twice among the words");
   remove_file("a.hdf5");
   write_vocab(dir);
-  check_fails(dataset_open(&d, dir, false), ERR_ARGUMENT, "a data set is wanted; souk prepare makes one");
+  check_fails(dataset_open(&d, dir, false), ERR_ARGUMENT, "a data set is needed; souk prepare makes one");
 }
 
 // A file cut short anywhere is an error or, where only unused bytes are gone, the same rows; never a crash
@@ -537,8 +537,8 @@ static void check_end(int32_t order, const char *text) {
 static void test_child(void **unused) {
   (void)unused;
   check_end(-1, "the process that echoes was ended by SIGKILL (Killed)");
-  check_end(0, "the process that echoes ended before it had answered");
-  check_end(7, "the process that echoes did not come to an end");
+  check_end(0, "the process that echoes ended before it answered");
+  check_end(7, "the process that echoes did not finish");
   child *c;
   check_ok(child_start(&c, "the process that echoes", echo, NULL));
   child_stop(c); // at rest, and never asked

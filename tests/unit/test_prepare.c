@@ -470,7 +470,7 @@ static void test_catalogue(void **unused) {
   assert_int_equal(vocab_begin(dataset_vocab(d), RANGE_ITEMS), TOKEN_SPECIALS);
   dataset_close(d);
   option_text("catalogue.keep", "more,title");
-  check_fails(run(), ERR_ARGUMENT, "catalogue.keep: \"title\" is a name of its own");
+  check_fails(run(), ERR_ARGUMENT, "catalogue.keep: \"title\" is a reserved name");
   option_text("catalogue.keep", "moar");
   check_fails(run(), ERR_FORMAT, "no column \"moar\"");
 }

@@ -291,7 +291,7 @@ static void test_saved(void **unused) {
   assert_int_equal(unlink(file), 0);
   check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "batch.h5");
   check_ok(dir_remove(dir));
-  check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "no step that was not finite");
+  check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "no saved non-finite step");
   check_fails(nonfinite_replay(f.data_dir, false), ERR_ARGUMENT, "is a data set");
   tear_down(&f);
 }

@@ -237,9 +237,9 @@ static void test_bad_input(void **unused) {
       {"{\"ids\": [1.5]}", "neither a name nor an id"},
       {"{\"ids\": [5], \"types\": [6]}", "\"types\" must name a token type for each token"},
       {"{\"ids\": [5, 6], \"types\": [0]}", "\"types\" must name a token type for each token"},
-      {"{\"ids\": []}", "is wanted"},
-      {"{\"words\": [1]}", "is wanted"},
-      {"[5]", "is wanted"},
+      {"{\"ids\": []}", "is expected"},
+      {"{\"words\": [1]}", "is expected"},
+      {"[5]", "is expected"},
       {"{\"ids\": [5,5,5,5,5,5,5,5,5,5,5,5,5]}", "13 tokens, model.max_positions is 12"},
       {"{\"ids\": ", "line 2:"},
   };
@@ -274,7 +274,7 @@ static void test_files(void **unused) {
   check_ok(array_open(&f, file("short.npy")));
   check_ok(array_begin(f, "x", 3, 3));
   check_ok(array_rows(f, ones, 2));
-  check_fails(array_commit(f), ERR_INTERNAL, "has 2 rows, 3 were promised");
+  check_fails(array_commit(f), ERR_INTERNAL, "has 2 rows, 3 were announced");
   assert_false(file_exists(file("short.npy")));
   check_ok(array_open(&f, file("long.h5")));
   check_ok(array_begin(f, "x", 1, 3));

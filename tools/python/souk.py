@@ -180,7 +180,7 @@ def _int32(value, what):
 def _list(values, what):
     """A text in a list's place would be taken for its characters."""
     if isinstance(values, (str, bytes)):
-        raise TypeError(f"{what}: a list is wanted, not {values!r}")
+        raise TypeError(f"{what}: a list is expected, not {values!r}")
     return values
 
 
@@ -300,7 +300,7 @@ class Bundle:
                 raise ValueError(f"{flat.events.size} events are not one for each of {flat.items.size} items")
             return flat
         if isinstance(lists, (str, bytes)) or any(isinstance(x, (str, bytes)) for x in lists):
-            raise TypeError("a list of histories is wanted, each a list of items; one history is [history]")
+            raise TypeError("a list of histories is expected, each a list of items; one history is [history]")
         items, offsets = flatten([self.numbers(x) for x in lists])
         if events is None:
             return Histories(items, offsets)

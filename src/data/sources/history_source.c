@@ -138,8 +138,7 @@ static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool be
   const int32_t token = out->ids[row];
   if (!batch_add_masked(out, row, token, 1.0f)) {
     if (!b->masks_left_out)
-      log_warn("a batch has room for %d masked rows and would have had more: the others stay unmasked",
-               out->caps.masked);
+      log_warn("a batch has room for %d masked rows ; further ones stay unmasked", out->caps.masked);
     b->masks_left_out = true;
     return;
   }

@@ -105,7 +105,7 @@ static status list_shards(nvidia_shards *s) {
 // ---- asking the reader ---------------------------------------------------------------------------------------
 
 static status not_credible(const char *path) {
-  return fail(ERR_FORMAT, "%s: the process that reads it gave an answer that cannot be right", path);
+  return fail(ERR_FORMAT, "%s: the process that reads it sent an invalid answer", path);
 }
 
 // Sends a request and takes the head of its answer; an error of the reader becomes ours.
@@ -191,7 +191,8 @@ status nvidia_open(nvidia_shards **out, const char *dir) {
   TRY_GOTO(list_shards(s), bad);
   rc = wordpiece_read(&s->words, dir, NULL);
   if (rc == ERR_NOT_FOUND)
-    rc = fail(rc, "%s holds HDF5 shards but not the vocabulary that made them; link it there as vocab.txt",
+    rc = fail(rc,
+              "%s holds HDF5 shards but not the vocabulary they were made with; link it there as vocab.txt",
               s->dir);
   if (rc != OK) goto bad;
   TRY_GOTO(mem_new(&s->first, (size_t)s->n + 1, sizeof *s->first, "the shards' index"), bad);

@@ -136,12 +136,12 @@ static status check_state(bench *b) {
   TRY(b->be->result_read(b->ctx, &r));
   expect(b, r.cls_rows == 4 && fabs(r.cls_loss - 4 * log(2)) < 1e-5,
          "results do not add up over live counts");
-  expect(b, r.cls_hits == 3, "of classes that score the same the first is not the prediction");
+  expect(b, r.cls_hits == 3, "of classes with equal scores the first is not predicted");
   state.seqs = 0;
   TRY(b->be->state_write(b->ctx, &state));
   TRY(b->be->cls(b->ctx, &p));
   TRY(b->be->result_read(b->ctx, &r));
-  expect(b, r.cls_rows == 4, "an op works with no live rows");
+  expect(b, r.cls_rows == 4, "an op writes although no rows are live");
   TRY(b->be->result_clear(b->ctx));
   TRY(b->be->result_read(b->ctx, &r));
   expect(b,
@@ -172,7 +172,8 @@ static status check_posts(bench *b) {
   TRY(b->be->result_post(b->ctx));
   TRY(b->be->result_next(b->ctx));
   TRY(b->be->result_take(b->ctx, &r));
-  expect(b, r.grad_sumsq == 25 && r.nonfinite == 0, "a posted result is not that of its moment");
+  expect(b, r.grad_sumsq == 25 && r.nonfinite == 0,
+         "a posted result does not hold the values of the moment it was posted");
   TRY(b->be->upload(b->ctx, g, values, sizeof values));
   TRY(b->be->grad_norm(b->ctx, &p));
   TRY(b->be->result_post(b->ctx));

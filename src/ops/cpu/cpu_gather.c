@@ -24,7 +24,7 @@ static status check_distinct(op_ctx *ctx, const gather_params *p, int64_t n) {
   memset(seen, 0, (size_t)p->source.cap);
   for (int64_t i = 0; i < n; i++)
     if (seen[p->index[i]]++ != 0)
-      return fail(ERR_INTERNAL, "row %d is gathered twice, by indices that are said to be distinct",
+      return fail(ERR_INTERNAL, "row %d is gathered twice, though its indices are declared distinct",
                   p->index[i]);
   return OK;
 }
