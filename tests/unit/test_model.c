@@ -461,7 +461,10 @@ static void test_refusals(void **unused) {
   finish(b, 4);
   check_fails(model_set_batch(m, b, &state), ERR_INTERNAL, "has 4 negatives, the model was planned for 9");
   b->tokens = caps.tokens + 1;
-  check_fails(model_set_batch(m, b, &state), ERR_INTERNAL, "exceeds the model's capacities");
+  check_fails(model_set_batch(m, b, &state), ERR_INTERNAL,
+              "exceeds the model's capacities: it has too many tokens");
+  batch_clear(b);
+  check_fails(model_set_batch(m, b, &state), ERR_INTERNAL, "before batch_finish");
   batch_free(b);
   model_free(m);
   const model_config *c;

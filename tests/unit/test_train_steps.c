@@ -262,31 +262,32 @@ static void test_saved(void **unused) {
     assert_int_equal(nonfinite_replay(ways[i], i == 1), ERR_NONFINITE);
     assert_non_null(strstr(fail_message(), place.first.where));
   }
-  // Not one of these may reach an op.
-  const struct {
-    const char *name;
-    int32_t *array, value;
-  } lies[] = {{"ids", f.parts[0]->ids, ITEMS + TOKEN_SPECIALS},
-              {"ids", f.parts[0]->ids, -1},
-              {"types", f.parts[0]->types, 1000},
-              {"positions", f.parts[0]->positions, 10},
-              {"seq_of", f.parts[0]->seq_of, 1},
-              {"cu_seqlens", f.parts[0]->cu_seqlens, 1},
-              {"masked", f.parts[0]->masked, 96},
-              {"masked", f.parts[0]->masked, f.parts[0]->masked[1]}, // twice
-              {"labels", f.parts[0]->labels, 2},
-              {"negatives", f.parts[0]->negatives, ITEMS + TOKEN_SPECIALS},
-              {"cls_labels", f.parts[0]->cls_labels, 7},
-              {"prefix_len", f.parts[0]->prefix_len, 99}};
-  for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
-    const int32_t honest = lies[i].array[0];
-    lies[i].array[0] = lies[i].value;
+  const int32_t masked_first = f.parts[0]->masked[0];
+  // No number out of its range may reach an op; the end of each range follows from the model.
+  const batch_limits limit = {.tokens = f.parts[0]->tokens,
+                              .seqs = f.parts[0]->seqs,
+                              .vocab = ITEMS + TOKEN_SPECIALS,
+                              .types = 1000,
+                              .positions = 10,
+                              .class_begin = TOKEN_SPECIALS,
+                              .class_end = ITEMS + TOKEN_SPECIALS,
+                              .seq_classes = 2};
+  batch_range may[N_BATCH_FIELDS];
+  batch_ranges(&limit, may);
+  for (int32_t i = 0; i < N_BATCH_FIELDS; i++) {
+    if (batch_fields[i].size != sizeof(int32_t) || batch_fields[i].real) continue;
+    int32_t *const array = batch_array(&f.parts[0]->arrays, &batch_fields[i]), honest = array[0];
+    array[0] = (int32_t)may[i].below;
     check_ok(nonfinite_save(dir, f.m, &in, &state, yaml, f.d));
-    lies[i].array[0] = honest;
+    array[0] = honest;
     char wanted[64];
-    snprintf(wanted, sizeof wanted, "micro-0/%s", lies[i].name);
+    snprintf(wanted, sizeof wanted, "micro-0/%s", batch_fields[i].name);
     check_fails(nonfinite_replay(dir, false), ERR_FORMAT, wanted);
   }
+  f.parts[0]->masked[0] = f.parts[0]->masked[1]; // and no row twice
+  check_ok(nonfinite_save(dir, f.m, &in, &state, yaml, f.d));
+  check_fails(nonfinite_replay(dir, false), ERR_FORMAT, "micro-0/masked");
+  f.parts[0]->masked[0] = masked_first;
   check_ok(nonfinite_save(dir, f.m, &in, &state, yaml, f.d));
   assert_int_equal(unlink(file), 0);
   check_fails(nonfinite_replay(run, false), ERR_NOT_FOUND, "batch.h5");
