@@ -44,8 +44,8 @@ cudaError_t launch_gather_forward(const launch *l, const gather_params *p);
 cudaError_t launch_gather_backward(const launch *l, const gather_params *p);
 size_t launch_gather_scratch(const gather_params *p, size_t act_size);
 
-cudaError_t launch_cls(const launch *l, const cls_params *p);
-size_t launch_cls_scratch(const cls_params *p);
+cudaError_t launch_classify(const launch *l, const classify_params *p);
+size_t launch_classify_scratch(const classify_params *p);
 
 cudaError_t launch_grad_norm(const launch *l, const optim_params *p);
 cudaError_t launch_adamw(const launch *l, const optim_params *p);
@@ -67,7 +67,7 @@ typedef struct xent_work {
   int32_t columns, ld; // of a block's scores; rows of them are 16-byte aligned
   float *a;            // [M,H] rows as they are multiplied: x inv_temperature (cosine: / |x|); 0 if dead
   float *inverse;      // [M] 1 / |x|; 1 for dot
-  float *row_max, *factor, *hot; // [M] hot = weight mlm_scale; hot softmax = exp(score - row_max) factor
+  float *row_max, *factor, *hot; // [M] hot = weight scale; hot softmax = exp(score - row_max) factor
   int32_t *hits;                 // [M] 1: the label's score is the largest
   double *nll;                   // [M]
   float *scale, *offset;         // [columns] score = product scale + offset; NULL: 1; 0

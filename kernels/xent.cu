@@ -3,7 +3,7 @@
 //
 //   s_ij = p_ij c_j + o_j,  p = a t^T,  a_i = x_i inv_temperature (cosine: / |x_i|),  c_j = 1 (cosine: 1 / |t_j|),
 //   o_j = bias_j, sampled: bias_j - log of the negative's expected count
-//   nll_i = log sum_j exp(s_ij) - s_i,label;   g_ij = hot_i (softmax_ij - [j is the label]),  hot_i = weight_i mlm_scale
+//   nll_i = log sum_j exp(s_ij) - s_i,label;   g_ij = hot_i (softmax_ij - [j is the label]),  hot_i = weight_i scale
 // and, sampled, the label is one more column of its own while a negative equal to it is left out.
 //
 // losses: a block a row, which it reads once; each thread keeps a running maximum and sum of exponentials (Milakov,
@@ -59,7 +59,7 @@ DEVICE void load_some(float (&x)[4], const float *p, int count, float rest) {
 }
 
 struct block_args {
-  int columns, ld, first, count, class_base;
+  int columns, ld, first, count, class_base, slot;
   rows n;
   const step_state *state;
   float *scores;
@@ -144,7 +144,7 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
   for (int w = 0; w < LOSS_WARPS; w++) sum += sums[w];
   const double nll =
       log(static_cast<double>(sum)) + (static_cast<double>(best) - static_cast<double>(of_label));
-  const float hot = a.b.weights[row] * a.b.state->mlm_scale;
+  const float hot = a.b.weights[row] * a.b.state->scale[a.b.slot];
   a.nll[row] = nll;
   a.row_max[row] = best;
   a.hot[row] = hot;
@@ -208,6 +208,7 @@ __global__ void __launch_bounds__(TILE_THREADS) gradients(gradient_args a) {
 
 struct result_args {
   rows n;
+  int slot;
   const step_state *state;
   const double *nll;
   const float *weights;
@@ -235,9 +236,10 @@ __global__ void __launch_bounds__(RESULT_THREADS) result(result_args a) {
       for (int k = 0; k < 3; k++) parts[k][thread] += parts[k][thread + half];
   }
   if (thread > 0) return;
-  a.result->mlm_loss += parts[0][0];
-  a.result->mlm_weight += parts[1][0];
-  a.result->mlm_hits += parts[2][0];
+  slot_result *slot = a.result->slot + a.slot;
+  slot->loss += parts[0][0];
+  slot->weight += parts[1][0];
+  slot->hits += parts[2][0];
 }
 
 // ---- rows and columns --------------------------------------------------------------------------------------------
@@ -427,7 +429,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32)
 // ---- launchers ---------------------------------------------------------------------------------------------------
 
 bool is_sampled(const xent_params *p) {
-  return p->negatives > 0;
+  return p->n_negatives > 0;
 }
 
 block_args block_of(const launch *l, const xent_params *p, const xent_work *w, int32_t first, int32_t count) {
@@ -437,14 +439,15 @@ block_args block_of(const launch *l, const xent_params *p, const xent_work *w, i
   b.first = first;
   b.count = count;
   b.class_base = p->class_base;
+  b.slot = p->slot;
   b.n = p->n;
   b.state = l->state;
   b.scores = w->scores;
   b.scale = w->scale;
   b.offset = w->offset;
-  b.labels = p->batch->labels;
-  b.negatives = is_sampled(p) ? p->batch->negatives : nullptr;
-  b.weights = p->batch->weights;
+  b.labels = p->labels;
+  b.negatives = is_sampled(p) ? p->negatives : nullptr;
+  b.weights = p->weights;
   return b;
 }
 
@@ -452,7 +455,7 @@ template <class T> table_args<T> table_of(const launch *l, const xent_params *p,
   table_args<T> a = {};
   a.hidden = p->hidden;
   a.columns = w->columns;
-  a.negatives = p->negatives;
+  a.negatives = p->n_negatives;
   a.class_base = p->class_base;
   a.n = p->n;
   a.state = l->state;
@@ -461,10 +464,10 @@ template <class T> table_args<T> table_of(const launch *l, const xent_params *p,
   a.x = static_cast<const T *>(p->x);
   a.table = static_cast<const T *>(p->table);
   a.bias = static_cast<const T *>(p->bias);
-  a.labels = p->batch->labels;
-  a.negative_tokens = p->batch->negatives;
-  a.negative_logq = p->batch->negative_logq;
-  a.label_logq = p->batch->label_logq;
+  a.labels = p->labels;
+  a.negative_tokens = p->negatives;
+  a.negative_logq = p->negative_logq;
+  a.label_logq = p->label_logq;
   a.touched = p->dx != nullptr ? p->touched : nullptr;
   a.dx = static_cast<T *>(p->dx);
   a.w = *w;
@@ -562,9 +565,10 @@ extern "C" cudaError_t launch_xent_gradients(const launch *l, const xent_params 
 extern "C" cudaError_t launch_xent_result(const launch *l, const xent_params *p, const xent_work *w) {
   result_args a = {};
   a.n = p->n;
+  a.slot = p->slot;
   a.state = l->state;
   a.nll = w->nll;
-  a.weights = p->batch->weights;
+  a.weights = p->weights;
   a.hits = w->hits;
   a.result = l->result;
   const cudaLaunchConfig_t c = launch_shape(l, dim3(1), RESULT_THREADS, 0);

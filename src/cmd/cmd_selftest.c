@@ -38,7 +38,7 @@ static status check_names_known(const char *const *only, size_t n) {
     if (!known)
       return fail(ERR_ARGUMENT,
                   "there is no check \"%s\"; there are embed, norm, linear, attention, gather, xent, "
-                  "cls, optim, backend and training",
+                  "classify, optim, backend and training",
                   only[k]);
   }
   return OK;
@@ -106,7 +106,7 @@ status cmd_selftest(int argc, char **argv) {
       .summary =
           "Runs every op of a device on its case table against a double-precision reference, and trains "
           "tiny\n"
-          "models on it. CHECK picks some of embed, norm, linear, attention, gather, xent, cls, optim,\n"
+          "models on it. CHECK picks some of embed, norm, linear, attention, gather, xent, classify, optim,\n"
           "backend, training. An error is given as a share of its tolerance; above 1 is a failure.",
       .sections = &section,
       .count = 1};

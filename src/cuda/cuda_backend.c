@@ -206,8 +206,8 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return launch_gather_scratch(params, sizeof(float));
   case OP_XENT:
     return cuda_xent_scratch(params, sizeof(float));
-  case OP_CLS:
-    return launch_cls_scratch(params);
+  case OP_CLASSIFY:
+    return launch_classify_scratch(params);
   case OP_OPTIM:
     return launch_optim_scratch(params);
   case OP_COUNT:
@@ -316,7 +316,7 @@ LAUNCHED(attention_forward, attention_params, "the attention kernel")
 LAUNCHED(attention_backward, attention_params, "the attention's backward kernels")
 LAUNCHED(gather_forward, gather_params, "the gather kernel")
 LAUNCHED(gather_backward, gather_params, "the scatter-add kernels")
-LAUNCHED(cls, cls_params, "the classification loss")
+LAUNCHED(classify, classify_params, "the classification loss")
 LAUNCHED(grad_norm, optim_params, "the gradient norm")
 LAUNCHED(adamw, optim_params, "AdamW")
 
@@ -366,7 +366,7 @@ static const backend table = {
     .gather_forward = cuda_gather_forward,
     .gather_backward = cuda_gather_backward,
     .xent = cuda_xent,
-    .cls = cuda_cls,
+    .classify = cuda_classify,
     .grad_norm = cuda_grad_norm,
     .adamw = cuda_adamw,
     .lamb = cuda_lamb,

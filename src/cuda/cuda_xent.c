@@ -27,7 +27,7 @@ typedef struct layout {
 } layout;
 
 static int32_t columns_of(const xent_params *p) {
-  return p->negatives > 0 ? p->negatives : p->classes;
+  return p->n_negatives > 0 ? p->n_negatives : p->classes;
 }
 
 static int32_t padded_columns(const xent_params *p) {
@@ -51,8 +51,8 @@ static gather_params scatter_of(const xent_params *p, int32_t count, int32_t wid
 }
 
 static size_t scatter_bytes(const xent_params *p) {
-  if (p->negatives == 0) return 0;
-  const int32_t count = p->negatives + p->n.cap;
+  if (p->n_negatives == 0) return 0;
+  const int32_t count = p->n_negatives + p->n.cap;
   const gather_params of_rows = scatter_of(p, count, p->hidden), of_biases = scatter_of(p, count, 1);
   const size_t a = launch_gather_scratch(&of_rows, sizeof(float)),
                b = launch_gather_scratch(&of_biases, sizeof(float));
@@ -66,7 +66,7 @@ static size_t take(size_t *at, size_t count, size_t size) {
 }
 
 static layout lay_out(const xent_params *p) {
-  const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, S = (size_t)p->negatives, F = sizeof(float);
+  const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, S = (size_t)p->n_negatives, F = sizeof(float);
   const size_t columns = (size_t)columns_of(p), block = (size_t)block_rows(p);
   const size_t parts = (size_t)tiles(block_rows(p)) * columns, labels = S > 0 ? M : 0;
   const size_t cosine = p->score == SCORE_COSINE;
@@ -123,7 +123,7 @@ static run start(op_ctx *ctx, const xent_params *p) {
            .p = p,
            .at = lay_out(p),
            .n = cuda_rows(ctx, p->n),
-           .sampled = p->negatives > 0,
+           .sampled = p->n_negatives > 0,
            .cosine = p->score == SCORE_COSINE,
            .gradients = p->dx != NULL};
   r.table_wanted = r.gradients && p->dtable != NULL;
@@ -236,7 +236,7 @@ static status block(const run *r, int32_t first, int32_t count) {
 }
 
 static status scatter(const run *r, int32_t width, const float *from, float *to) {
-  gather_params p = scatter_of(r->p, r->p->negatives + r->n, width);
+  gather_params p = scatter_of(r->p, r->p->n_negatives + r->n, width);
   p.index = r->w.classes;
   p.dy = from;
   p.dx = to;

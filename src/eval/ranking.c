@@ -283,7 +283,7 @@ static status read_items(model_pass *p, int32_t first, int32_t *n) {
 
 static status encode_batch(model_pass *p, float *u) {
   batch_finish(p->b);
-  const step_state state = {.mlm_scale = 1.0f, .cls_scale = 1.0f};
+  const step_state state = {.scale = {1.0f, 1.0f}};
   TRY(model_set_batch(p->m, p->b, &state));
   TRY(model_forward(p->m, false));
   TRY(model_user_vectors(p->m, u));
@@ -428,13 +428,14 @@ done:
 }
 
 static status read_loss(model_pass *p, ranking_result *out) {
-  step_result loss;
-  TRY(model_backend(p->m)->result_read(model_ctx(p->m), &loss));
+  step_result all;
+  TRY(model_backend(p->m)->result_read(model_ctx(p->m), &all));
   TRY(model_backend(p->m)->result_clear(model_ctx(p->m)));
-  if (loss.mlm_weight <= 0) return OK;
+  const slot_result r = all.slot[SLOT_MASKED_LM];
+  if (r.weight <= 0) return OK;
   out->has_loss = true;
-  out->loss = loss.mlm_loss / loss.mlm_weight;
-  out->accuracy = loss.mlm_hits / loss.mlm_weight;
+  out->loss = r.loss / r.weight;
+  out->accuracy = r.hits / r.weight;
   return isfinite(out->loss) ? OK : fail(ERR_NONFINITE, "the loss of the held-out items is not finite");
 }
 

@@ -182,18 +182,13 @@ static status gather_backward(op_ctx *ctx, const gather_params *p) {
 }
 
 // Losses are sums in the step result.
-static status look_loss(op_ctx *ctx, bool cls) {
+static status look_loss(op_ctx *ctx, const char *place, int32_t slot) {
   step_result r;
   TRY(at_hand->be->result_read(ctx, &r));
-  const float loss = (float)(cls ? r.cls_loss : r.mlm_loss);
+  const float loss = (float)r.slot[slot].loss;
   inspection *in = at_hand;
-  tensor_report t = {.where = "forward of cls.predictions",
-                     .tensor = "loss",
-                     .rows = 1,
-                     .columns = 1,
-                     .first = -1,
-                     .largest = fabs((double)loss)};
-  if (cls) strcpy(t.where, "forward of cls.seq_relationship");
+  tensor_report t = {.tensor = "loss", .rows = 1, .columns = 1, .first = -1, .largest = fabs((double)loss)};
+  snprintf(t.where, sizeof t.where, "%s of %s", forward, place);
   if (!isfinite(loss)) {
     t.nonfinite = 1;
     t.first = 0;
@@ -207,17 +202,18 @@ static status look_loss(op_ctx *ctx, bool cls) {
 static status xent(op_ctx *ctx, const xent_params *p) {
   TRY(at_hand->be->xent(ctx, p));
   static const char place[] = "cls.predictions";
-  TRY(look_loss(ctx, false));
+  TRY(look_loss(ctx, place, p->slot));
   LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
   LOOK_FLOAT(backward, place, dbias, 1, p->classes);
   LOOK_FLOAT(backward, place, dtable, p->classes, p->hidden);
   return OK;
 }
 
-static status cls(op_ctx *ctx, const cls_params *p) {
-  TRY(at_hand->be->cls(ctx, p));
-  TRY(look_loss(ctx, true));
-  LOOK_ACT(backward, "cls.seq_relationship", dlogits, live(p->n), p->classes);
+static status classify(op_ctx *ctx, const classify_params *p) {
+  TRY(at_hand->be->classify(ctx, p));
+  static const char place[] = "cls.seq_relationship";
+  TRY(look_loss(ctx, place, p->slot));
+  LOOK_ACT(backward, place, dlogits, live(p->n), p->classes);
   return OK;
 }
 
@@ -245,7 +241,7 @@ status model_checked_pass(model *m, tensor_visitor see, void *self) {
   checked.gather_forward = gather_forward;
   checked.gather_backward = gather_backward;
   checked.xent = xent;
-  checked.cls = cls;
+  checked.classify = classify;
   at_hand = &in;
   m->be = &checked;
   status rc = look_at_parameters(m);

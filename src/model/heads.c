@@ -53,12 +53,18 @@ static xent_params xent_op(const model *m, bool grads) {
   const char *table = weight(m, m->word_table), *bias = weight(m, m->mlm_bias);
   float *dtable = grad(m, m->word_table), *dbias = grad(m, m->mlm_bias);
   uint8_t *touched = param_touched(&m->params, &m->params.items[m->word_table]);
-  return (xent_params){.batch = &m->batch,
-                       .n = rows_masked(m),
+  const batch_view *b = &m->batch;
+  return (xent_params){.n = rows_masked(m),
+                       .slot = SLOT_MASKED_LM,
                        .hidden = (int32_t)m->c.hidden,
                        .classes = m->c.classes,
                        .class_base = base,
-                       .negatives = m->sampled ? m->run.caps.negatives : 0,
+                       .n_negatives = m->sampled ? m->run.caps.negatives : 0,
+                       .labels = b->labels,
+                       .weights = b->weights,
+                       .negatives = b->negatives,
+                       .negative_logq = b->negative_logq,
+                       .label_logq = b->label_logq,
                        .score = m->c.score == 0 ? SCORE_DOT : SCORE_COSINE,
                        .inv_temperature = (float)(1.0 / m->c.temperature),
                        .x = m->mlm,
@@ -112,12 +118,13 @@ static linear_params nsp_op(const model *m) {
                          .db = grad(m, m->nsp_b)};
 }
 
-static cls_params cls_op(const model *m, bool grads) {
-  return (cls_params){.batch = &m->batch,
-                      .n = rows_seqs(m),
-                      .classes = 2,
-                      .logits = m->cls_logits,
-                      .dlogits = grads ? m->cls_logits : NULL};
+static classify_params classify_op(const model *m, bool grads) {
+  return (classify_params){.n = rows_seqs(m),
+                           .slot = SLOT_NEXT_SESSION,
+                           .classes = 2,
+                           .labels = m->batch.cls_labels,
+                           .logits = m->cls_logits,
+                           .dlogits = grads ? m->cls_logits : NULL};
 }
 
 status heads_check(model *m, size_t *scratch) {
@@ -134,10 +141,10 @@ status heads_check(model *m, size_t *scratch) {
   }
   if (!m->c.pooler) return OK;
   const linear_params pooler = pooler_op(m), nsp = nsp_op(m);
-  const cls_params cls = cls_op(m, true);
+  const classify_params classify = classify_op(m, true);
   TRY(op_check(m, OP_LINEAR, &pooler, scratch));
   TRY(op_check(m, OP_LINEAR, &nsp, scratch));
-  return op_check(m, OP_CLS, &cls, scratch);
+  return op_check(m, OP_CLASSIFY, &classify, scratch);
 }
 
 status heads_transform(model *m) {
@@ -188,9 +195,9 @@ status heads_loss(model *m, bool grads) {
   const xent_params xent = xent_op(m, grads);
   TRY(be->xent(m->ctx, &xent));
   if (m->c.pooler) {
-    const cls_params cls = cls_op(m, grads);
+    const classify_params classify = classify_op(m, grads);
     TRY(heads_pool(m));
-    TRY(be->cls(m->ctx, &cls));
+    TRY(be->classify(m->ctx, &classify));
   }
   if (!grads) return OK;
   const size_t stream_bytes = (size_t)m->run.caps.tokens * (size_t)m->c.hidden * be->act_size;

@@ -8,6 +8,8 @@
 #include "base/memory.h"
 #include "model/model_internal.h"
 
+const char *const slot_names[N_SLOTS] = {"masked_lm", "next_session"};
+
 // ---- parameters ----------------------------------------------------------------------------------------------
 
 // In the order in which the backward pass finishes the gradients: heads, layers from the last, embeddings, and the

@@ -8,6 +8,10 @@
 
 typedef struct model model;
 
+// The objectives' result slots (step_state.scale, step_result.slot), and their names in files.
+enum { SLOT_MASKED_LM, SLOT_NEXT_SESSION, N_SLOTS };
+extern const char *const slot_names[N_SLOTS];
+
 typedef struct model_run { // what a run fixes about a model before memory is planned
   batch_caps caps;
   bool training;   // gradients and saved activations

@@ -32,6 +32,10 @@
 
 enum { OPS_VERSION = 3 };
 
+// Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
+// the model; ops get the number.
+enum { MAX_SLOTS = 8 };
+
 typedef void act;
 typedef struct op_ctx op_ctx; // opaque; one per model replica; not for use by several threads at once
 
@@ -47,17 +51,19 @@ typedef struct step_state {
   int64_t step;                       // optimiser step, counted from 0; dropout counter; Adam uses step + 1
   uint64_t seed;
   float lr;
-  float mlm_scale, cls_scale; // gradients are d(loss * scale): 1 / weight of the whole global step
-  float clip_norm;            // 0: no clipping
+  float scale[MAX_SLOTS]; // gradients of a slot are d(loss * scale)
+  float clip_norm;        // 0: no clipping
 } step_state;
+
+typedef struct slot_result {
+  double loss;   // sum over rows of weight * negative log-likelihood (nats)
+  double weight; // sum of weights
+  double hits;   // sum of weights of rows whose arg-max is the label
+} slot_result;
 
 // What ops report; accumulated over micro-steps until result_clear.
 typedef struct step_result {
-  double mlm_loss;   // sum over masked rows of weight * negative log-likelihood (nats)
-  double mlm_weight; // sum of weights
-  double mlm_hits;   // sum of weights of rows whose arg-max is the label (full cross-entropy only)
-  double cls_loss;   // sum over labelled sequences
-  double cls_rows, cls_hits;
+  slot_result slot[MAX_SLOTS];
   double grad_sumsq; // from grad_norm, set to 0 by it first when `first` is set
   int32_t nonfinite; // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
 } step_result;
@@ -168,13 +174,18 @@ typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
 //  full:    softmax over all `classes`;
 //  sampled: softmax over the label and the shared negatives, each score reduced by the log of its expected
 //           count in the sample (logQ); a negative equal to the row's label is left out.
-// Adds weight * nll of each live row, the weights and (full only) the hits to step_result. With dx set it also
-// makes the gradients of mlm_scale * weight * nll in the same pass.
+// Adds weight * nll of each live row, the weights and (full only) the hits to its slot. With dx set it also makes the
+// gradients of scale * weight * nll in the same pass.
 typedef struct xent_params {
-  const batch_view *batch;             // host struct: labels, weights, negatives, logq
-  rows n;                              // ROWS_MASKED
+  rows n;
+  int32_t slot;
   int32_t hidden, classes, class_base; // labels and negatives are token ids; class j is token class_base + j
-  int32_t negatives;                   // S; 0: full
+  int32_t n_negatives;                 // S; 0: full
+  const int32_t *labels;               // [M] r
+  const float *weights;                // [M] r
+  const int32_t *negatives;            // [S] r; this and the next two sampled only
+  const float *negative_logq;          // [S] r: log of the expected count of each negative in the sample
+  const float *label_logq;             // [M] r: the same for the labels
   size_t
       score_bytes; // of the scores that exist at a time, about, where a backend takes them by blocks; 0: it decides
   score_kind score;
@@ -189,14 +200,16 @@ typedef struct xent_params {
   uint8_t *touched; // [classes] set to 1 where dtable was added to; may be NULL
 } xent_params;
 
-// Softmax cross-entropy of small logits. Rows with label -1 are ignored. Adds to cls_loss, cls_rows, cls_hits.
-typedef struct cls_params {
-  const batch_view *batch; // host struct: cls_labels
-  rows n;                  // ROWS_SEQS
-  int32_t classes;
-  const act *logits; // [B,C] r
-  act *dlogits;      // [B,C] w: d(cls_scale * sum of nll); NULL: forward only; may alias logits
-} cls_params;
+// Softmax cross-entropy of the logits of few classes. Rows with label -1 are ignored. Adds weight * nll, weight and hits
+// of the others to its slot.
+typedef struct classify_params {
+  rows n;
+  int32_t slot, classes;
+  const int32_t *labels; // [n] r: class, -1 none
+  const float *weights;  // [n] r; NULL: 1 each
+  const act *logits;     // [n,C] r
+  act *dlogits;          // [n,C] w: d(scale * sum of weight * nll); NULL: forward only; may alias logits
+} classify_params;
 
 // Gradient norm: adds sum(g^2) of one span to grad_sumsq; sets nonfinite.
 // Optimiser step on one span; g is zeroed (so is touched) once applied, and also when the step is refused.
@@ -229,7 +242,7 @@ typedef enum op_kind {
   OP_ATTENTION,
   OP_GATHER,
   OP_XENT,
-  OP_CLS,
+  OP_CLASSIFY,
   OP_OPTIM,
   OP_COUNT
 } op_kind;
@@ -241,7 +254,7 @@ typedef union op_params {
   attention_params attention;
   gather_params gather;
   xent_params xent;
-  cls_params cls;
+  classify_params classify;
   optim_params optim;
 } op_params;
 
@@ -259,7 +272,7 @@ typedef union op_params {
   X(gather_forward, gather, OP_GATHER)           \
   X(gather_backward, gather, OP_GATHER)          \
   X(xent, xent, OP_XENT)                         \
-  X(cls, cls, OP_CLS)                            \
+  X(classify, classify, OP_CLASSIFY)             \
   X(grad_norm, optim, OP_OPTIM)                  \
   X(adamw, optim, OP_OPTIM)                      \
   X(lamb, optim, OP_OPTIM)

@@ -23,6 +23,10 @@ static status check_dropout(const char *name, const char *op, dropout drop) {
   return drop.threshold > 255 ? bad_shape(name, op, "dropout threshold", drop.threshold) : OK;
 }
 
+static status check_slot(const char *name, const char *op, int32_t slot) {
+  return slot < 0 || slot >= MAX_SLOTS ? bad_shape(name, op, "slot", slot) : OK;
+}
+
 status shapes_check(const char *name, op_kind kind, const void *params) {
   switch (kind) {
   case OP_EMBED: {
@@ -58,11 +62,13 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
   case OP_XENT: {
     const xent_params *p = params;
     if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
-    if (p->negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->negatives);
+    if (p->n_negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->n_negatives);
+    TRY(check_slot(name, "cross-entropy", p->slot));
     return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
   }
-  case OP_CLS: {
-    const cls_params *p = params;
+  case OP_CLASSIFY: {
+    const classify_params *p = params;
+    TRY(check_slot(name, "classification loss", p->slot));
     return p->classes < 2 || p->classes > 4096 ? bad_shape(name, "classification loss", "classes", p->classes)
                                                : OK;
   }
@@ -80,8 +86,8 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
 
 static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
   const char *score = p->score == SCORE_COSINE ? ", cosine" : "";
-  if (p->negatives > 0)
-    snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s", p->n.cap, p->hidden, p->negatives,
+  if (p->n_negatives > 0)
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s", p->n.cap, p->hidden, p->n_negatives,
              p->classes, score);
   else
     snprintf(text, SHAPE_TEXT, "%d x %d, %d classes%s", p->n.cap, p->hidden, p->classes, score);
@@ -128,8 +134,8 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
   case OP_XENT:
     xent_text(params, text);
     return;
-  case OP_CLS: {
-    const cls_params *p = params;
+  case OP_CLASSIFY: {
+    const classify_params *p = params;
     snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->classes);
     return;
   }

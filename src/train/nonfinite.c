@@ -82,32 +82,43 @@ static h5_kind read_kind(char kind) {
 // The capacity of work follows from the others, and is left out.
 enum { FILE_COUNTS = N_BATCH_COUNTS - 1 };
 
-// The scalars of a step, written and read through one list.
+// The scalars of a step, written and read through one list. Version 1 of the file knew two losses by name; now a scale goes
+// by the name of its objective.
+enum { STEP_VERSION = 2 };
+
 typedef struct step_scalars {
   int64_t step, seed;
-  float lr, mlm_scale, cls_scale, clip_norm;
+  float lr, scale[MAX_SLOTS], clip_norm;
   int32_t capacities[FILE_COUNTS], micro_batches;
 } step_scalars;
 
 typedef struct scalar_field {
-  const char *name;
+  char name[64];
   void *value;
   hsize_t n;
   char kind;
 } scalar_field;
 
-enum { SCALAR_FIELDS = 8 };
+enum { SCALAR_FIELDS = 6 + MAX_SLOTS };
 
-static void list_scalars(step_scalars *s, scalar_field f[SCALAR_FIELDS]) {
-  const scalar_field all[SCALAR_FIELDS] = {{"step", &s->step, 1, 'l'},
-                                           {"seed", &s->seed, 1, 'l'},
-                                           {"lr", &s->lr, 1, 'f'},
-                                           {"mlm_scale", &s->mlm_scale, 1, 'f'},
-                                           {"cls_scale", &s->cls_scale, 1, 'f'},
-                                           {"clip_norm", &s->clip_norm, 1, 'f'},
-                                           {"capacities", s->capacities, FILE_COUNTS, 'i'},
-                                           {"micro_batches", &s->micro_batches, 1, 'i'}};
+static int list_scalars(step_scalars *s, int version, scalar_field f[SCALAR_FIELDS]) {
+  static const char *const before[N_SLOTS] = {"mlm_scale", "cls_scale"};
+  const scalar_field all[] = {{"step", &s->step, 1, 'l'},
+                              {"seed", &s->seed, 1, 'l'},
+                              {"lr", &s->lr, 1, 'f'},
+                              {"clip_norm", &s->clip_norm, 1, 'f'},
+                              {"capacities", s->capacities, FILE_COUNTS, 'i'},
+                              {"micro_batches", &s->micro_batches, 1, 'i'}};
+  int n = sizeof all / sizeof *all;
   memcpy(f, all, sizeof all);
+  for (int k = 0; k < N_SLOTS; k++, n++) {
+    f[n] = (scalar_field){.value = &s->scale[k], .n = 1, .kind = 'f'};
+    if (version == 1)
+      snprintf(f[n].name, sizeof f[n].name, "%s", before[k]);
+    else
+      snprintf(f[n].name, sizeof f[n].name, "scale/%s", slot_names[k]);
+  }
+  return n;
 }
 
 static status write_contents(hid_t file, const char *path, const step_input *in) {
@@ -115,14 +126,13 @@ static status write_contents(hid_t file, const char *path, const step_input *in)
   step_scalars s = {.step = in->state.step,
                     .seed = (int64_t)in->state.seed,
                     .lr = in->state.lr,
-                    .mlm_scale = in->state.mlm_scale,
-                    .cls_scale = in->state.cls_scale,
                     .clip_norm = in->state.clip_norm,
                     .micro_batches = in->n};
   for (int32_t i = 0; i < FILE_COUNTS; i++) s.capacities[i] = *batch_count(&caps, i);
+  memcpy(s.scale, in->state.scale, sizeof s.scale);
   scalar_field fields[SCALAR_FIELDS];
-  list_scalars(&s, fields);
-  for (int i = 0; i < SCALAR_FIELDS; i++)
+  const int n_fields = list_scalars(&s, STEP_VERSION, fields);
+  for (int i = 0; i < n_fields; i++)
     TRY(h5_write(file, path, fields[i].name, file_type(fields[i].kind), 1, &fields[i].n, fields[i].value, 0));
   for (int32_t k = 0; k < in->n; k++) {
     for (int i = 0; i < N_BATCH_FIELDS; i++) {
@@ -140,7 +150,7 @@ static status write_contents(hid_t file, const char *path, const step_input *in)
 static status write_step(const void *self, const char *path) {
   hid_t file;
   h5_lock();
-  status rc = h5_create(&file, path, "souk.step", 1);
+  status rc = h5_create(&file, path, "souk.step", STEP_VERSION);
   if (rc == OK) rc = h5_finish(file, path, write_contents(file, path, self));
   h5_unlock();
   return rc;
@@ -173,6 +183,7 @@ typedef struct saved_step {
 typedef struct step_file {
   h5_reader *reader;
   int32_t file;
+  int version;
   const char *path;
 } step_file;
 
@@ -240,8 +251,8 @@ static status read_sizes(const step_file *f, const step_scalars *s, batch_caps *
 
 static status read_contents(const step_file *f, const model_config *c, saved_step *out) {
   scalar_field fields[SCALAR_FIELDS];
-  list_scalars(&out->s, fields);
-  for (int i = 0; i < SCALAR_FIELDS; i++) {
+  const int n_fields = list_scalars(&out->s, f->version, fields);
+  for (int i = 0; i < n_fields; i++) {
     const h5_kind kind = read_kind(fields[i].kind);
     int64_t n;
     TRY(reader_dims(f->reader, f->file, fields[i].name, kind, 1, &n));
@@ -267,7 +278,12 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
 static status read_step(const char *path, const model_config *c, saved_step *out) {
   step_file f = {.path = path};
   TRY(reader_start(&f.reader));
+  f.version = 1;
   status rc = reader_open(f.reader, path, "souk.step", 1, &f.file);
+  if (rc == ERR_FORMAT) {
+    f.version = STEP_VERSION;
+    rc = reader_open(f.reader, path, "souk.step", STEP_VERSION, &f.file);
+  }
   if (rc == OK) rc = read_contents(&f, c, out);
   reader_stop(f.reader);
   return rc;
@@ -311,14 +327,11 @@ static status run_again(const checkpoint *c, const run_config *run, const saved_
   const model_run mr = train_model_run(run, caps);
   model *m;
   TRY(model_create(&m, device_names[run->train.device], &c->model, &mr));
-  const step_input in = {.state = {.step = s->s.step,
-                                   .seed = (uint64_t)s->s.seed,
-                                   .lr = s->s.lr,
-                                   .mlm_scale = s->s.mlm_scale,
-                                   .cls_scale = s->s.cls_scale,
-                                   .clip_norm = s->s.clip_norm},
-                         .n = s->s.micro_batches,
-                         .batches = (const batch *const *)s->batches};
+  step_input in = {
+      .state = {.step = s->s.step, .seed = (uint64_t)s->s.seed, .lr = s->s.lr, .clip_norm = s->s.clip_norm},
+      .n = s->s.micro_batches,
+      .batches = (const batch *const *)s->batches};
+  memcpy(in.state.scale, s->s.scale, sizeof in.state.scale);
   nonfinite_place place = {.found = false};
   table t = {.trace = trace};
   printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %17s %12s %12s\n",

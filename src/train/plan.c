@@ -209,8 +209,7 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
     if (i == 2) started = now_seconds();
     for (int64_t k = 0; rc == OK && k < c->train.accumulate; k++) {
       const batch *out;
-      const step_state s = {
-          .step = i, .lr = 1e-6f, .mlm_scale = 1e-3f, .cls_scale = 1e-3f, .clip_norm = 1.0f};
+      const step_state s = {.step = i, .lr = 1e-6f, .scale = {1e-3f, 1e-3f}, .clip_norm = 1.0f};
       rc = batcher_next(b, &out);
       if (rc == OK) rc = model_set_batch(m, out, &s);
       if (rc == OK) rc = model_forward(m, true);

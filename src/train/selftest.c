@@ -91,12 +91,12 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
 }
 
 static status one_step(model *m, const batch *b, const optim_config *o, int32_t step, double *loss) {
-  const step_state state = {.step = step,
-                            .seed = 5,
-                            .lr = (float)learning_rate(o, step, o->decay_steps),
-                            .mlm_scale = 1.0f / b->mask_weight,
-                            .cls_scale = b->cls_count > 0 ? 1.0f / (float)b->cls_count : 0,
-                            .clip_norm = (float)o->clip_norm};
+  const step_state state = {
+      .step = step,
+      .seed = 5,
+      .lr = (float)learning_rate(o, step, o->decay_steps),
+      .scale = {1.0f / b->mask_weight, b->cls_count > 0 ? 1.0f / (float)b->cls_count : 0},
+      .clip_norm = (float)o->clip_norm};
   TRY(model_set_batch(m, b, &state));
   TRY(model_backend(m)->result_clear(model_ctx(m)));
   TRY(model_forward(m, true));
@@ -105,7 +105,7 @@ static status one_step(model *m, const batch *b, const optim_config *o, int32_t 
   step_result r;
   TRY(model_backend(m)->result_read(model_ctx(m), &r));
   if (r.nonfinite) return fail(ERR_NONFINITE, "the gradient of step %d of the self test is not finite", step);
-  *loss = r.mlm_loss / r.mlm_weight;
+  *loss = r.slot[SLOT_MASKED_LM].loss / r.slot[SLOT_MASKED_LM].weight;
   return OK;
 }
 

@@ -48,14 +48,14 @@ static status compose(step_queue *q, queued_step *s) {
     cls += s->batches[i]->cls_count;
   }
   s->before = *q->c.state;
-  s->in = (step_input){.state = {.step = s->before.step,
-                                 .seed = (uint64_t)c->train.seed,
-                                 .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
-                                 .mlm_scale = (float)(1.0 / (weight > 0 ? weight : 1.0)),
-                                 .cls_scale = (float)(1.0 / (cls > 0 ? cls : 1.0)),
-                                 .clip_norm = (float)c->optim.clip_norm},
-                       .n = n,
-                       .batches = s->batches};
+  s->in = (step_input){
+      .state = {.step = s->before.step,
+                .seed = (uint64_t)c->train.seed,
+                .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
+                .scale = {(float)(1.0 / (weight > 0 ? weight : 1.0)), (float)(1.0 / (cls > 0 ? cls : 1.0))},
+                .clip_norm = (float)c->optim.clip_norm},
+      .n = n,
+      .batches = s->batches};
   return OK;
 }
 
@@ -116,11 +116,11 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
 
 static void add_result(step_queue *q, const step_result *r) {
   train_state *t = q->c.state;
-  t->mlm_loss += r->mlm_loss;
-  t->mlm_weight += r->mlm_weight;
-  t->cls_loss += r->cls_loss;
-  t->cls_rows += r->cls_rows;
-  t->cls_hits += r->cls_hits;
+  t->mlm_loss += r->slot[SLOT_MASKED_LM].loss;
+  t->mlm_weight += r->slot[SLOT_MASKED_LM].weight;
+  t->cls_loss += r->slot[SLOT_NEXT_SESSION].loss;
+  t->cls_rows += r->slot[SLOT_NEXT_SESSION].weight;
+  t->cls_hits += r->slot[SLOT_NEXT_SESSION].hits;
   q->grad_norm = sqrt(r->grad_sumsq);
 }
 

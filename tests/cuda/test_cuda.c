@@ -116,12 +116,12 @@ static void pair_close(pair *p) {
 }
 
 static step_state state_of(const pair *p, int32_t step) {
-  return (step_state){.step = step,
-                      .seed = 0x123456789abcdefull,
-                      .lr = 2e-3f,
-                      .mlm_scale = 1.0f / p->b->mask_weight,
-                      .cls_scale = p->b->cls_count > 0 ? 1.0f / (float)p->b->cls_count : 0,
-                      .clip_norm = 1};
+  return (step_state){
+      .step = step,
+      .seed = 0x123456789abcdefull,
+      .lr = 2e-3f,
+      .scale = {1.0f / p->b->mask_weight, p->b->cls_count > 0 ? 1.0f / (float)p->b->cls_count : 0},
+      .clip_norm = 1};
 }
 
 static step_result passes(const pair *p, model *m, int32_t step) {
@@ -172,12 +172,12 @@ static void test_gradients(void **unused) {
     make_batch(p.b, p.r, &p.c, 0);
     for (int pass = 0; pass < 2; pass++) { // the second one accumulates
       const step_result a = passes(&p, p.m[0], 7), b = passes(&p, p.m[1], 7);
-      assert_true(a.mlm_loss > 0 && a.mlm_weight > 0);
-      check_near(b.mlm_loss, a.mlm_loss, 1e-6 * a.mlm_loss);
-      check_near(b.mlm_weight, a.mlm_weight, 1e-6 * a.mlm_weight);
-      check_near(b.mlm_hits, a.mlm_hits, 0);
-      check_near(b.cls_loss, a.cls_loss, 1e-6 * a.cls_loss);
-      check_near(b.cls_rows, a.cls_rows, 0);
+      assert_true(a.slot[0].loss > 0 && a.slot[0].weight > 0);
+      for (int j = 0; j < MAX_SLOTS; j++) {
+        check_near(b.slot[j].loss, a.slot[j].loss, 1e-6 * a.slot[j].loss);
+        check_near(b.slot[j].weight, a.slot[j].weight, 1e-6 * a.slot[j].weight);
+        check_near(b.slot[j].hits, a.slot[j].hits, 0);
+      }
       compare_gradients(&p, pass == 0 ? "once" : "twice");
     }
     pair_close(&p);
@@ -200,7 +200,7 @@ static void follow(const recipe *r, optim_kind kind) {
       step_result result;
       check_ok(model_backend(p.m[k])->result_read(model_ctx(p.m[k]), &result));
       assert_int_equal(result.nonfinite, 0);
-      loss[k] = result.mlm_loss / result.mlm_weight;
+      loss[k] = result.slot[0].loss / result.slot[0].weight;
       norm[k] = sqrt(result.grad_sumsq);
     }
     check_near(loss[1], loss[0], 2e-5 * (1 + step) * loss[0]);
@@ -392,7 +392,7 @@ static void test_graph(void **unused) {
       check_ok(be->graph_launch(model_ctx(m), graph));
       check_ok(be->result_read(model_ctx(m), &captured));
       const step_result a = passes(&p, p.m[0], step);
-      check_near(captured.mlm_loss, a.mlm_loss, 1e-6 * a.mlm_loss);
+      check_near(captured.slot[0].loss, a.slot[0].loss, 1e-6 * a.slot[0].loss);
       compare_gradients(&p, "captured");
       for (int k = 0; k < 2; k++)
         check_ok(
@@ -418,9 +418,9 @@ static void test_other_layout(void **unused) {
   check_ok(batch_new(&p.b, caps));
   make_batch(p.b, p.r, &p.c, 1);
   const step_result other = passes(&p, p.m[1], 1);
-  assert_true(own.mlm_loss > 0);
-  check_near(other.mlm_loss, own.mlm_loss, 0);
-  check_near(other.mlm_weight, own.mlm_weight, 0);
+  assert_true(own.slot[0].loss > 0);
+  check_near(other.slot[0].loss, own.slot[0].loss, 0);
+  check_near(other.slot[0].weight, own.slot[0].weight, 0);
   pair_close(&p);
 }
 
@@ -481,7 +481,7 @@ static void test_quiet_steps(void **unused) {
       check_ok(be->result_post(model_ctx(m)));
       step_result r;
       if (step > 0) check_ok(be->result_take(model_ctx(m), &r));
-      if (step > 0) assert_true(r.mlm_weight > 0 && r.nonfinite == 0);
+      if (step > 0) assert_true(r.slot[0].weight > 0 && r.nonfinite == 0);
     }
     assert_int_equal(sum_of(calls, allocates, sizeof allocates / sizeof *allocates), allocated);
     assert_int_equal(sum_of(calls, waits, sizeof waits / sizeof *waits), waited);

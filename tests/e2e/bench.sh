@@ -9,7 +9,7 @@ cp "$work/.out" "$work/table"
 check "says what was timed on what" grep -qE '^cpu, 1 thread' "$work/table"
 check "says against what" grep -qF 'given peak 10.0 GF/s, given bandwidth 5.0 GB/s' "$work/table"
 check "has a line for every op" bash -c "for op in embed_forward embed_backward norm_forward norm_backward \
-  linear_forward linear_backward attention_forward attention_backward gather_forward gather_backward xent cls grad_norm \
+  linear_forward linear_backward attention_forward attention_backward gather_forward gather_backward xent classify grad_norm \
   adamw lamb; do grep -qE \"^\$op  .* [0-9.]+% (memory|peak) +[0-9]+\$\" '$work/table' || exit 1; done"
 check "and a sum" grep -qE '^a training step of these ops: .* its floor: ' "$work/table"
 # Fields between quotes hold commas; every line has as many fields as the first.
@@ -30,7 +30,7 @@ cp "$work/.out" "$work/some"
 check "are the only ones" bash -c "grep -q '^linear_forward ' '$work/some' && ! grep -qE '^(xent|embed|norm)' '$work/some'"
 check "and no step is made of them" bash -c "! grep -q 'a training step' '$work/some'"
 check "of a part of a name" tiny --ops adam
-check "ceilings are measured" "$souk" bench ops --device cpu --threads 1 --shapes tiny --seconds 0 --ops cls
+check "ceilings are measured" "$souk" bench ops --device cpu --threads 1 --shapes tiny --seconds 0 --ops classify
 cp "$work/.out" "$work/measured"
 check "and are some" grep -qE 'peak of a square matmul [0-9]*[1-9][0-9.]* GF/s, bandwidth of a copy [0-9.]*[1-9][0-9.]* GB/s' "$work/measured"
 check "another number of tokens" tiny --tokens 40 --ops embed

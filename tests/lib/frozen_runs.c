@@ -100,8 +100,7 @@ batch *frozen_batch(const model *m, int32_t first) {
 // Forward and backward pass of a batch from cleared results; the result.
 static step_result one_pass(model *m, int32_t step) {
   batch *b = frozen_batch(m, step);
-  const step_state state = {
-      .step = step, .seed = 7, .lr = 0.01f, .mlm_scale = 0.05f, .cls_scale = 0.2f, .clip_norm = 0.5f};
+  const step_state state = {.step = step, .seed = 7, .lr = 0.01f, .scale = {0.05f, 0.2f}, .clip_norm = 0.5f};
   step_result r;
   check_ok(model_backend(m)->result_clear(model_ctx(m)));
   check_ok(model_set_batch(m, b, &state));
@@ -142,8 +141,10 @@ static void compare_gradients(model *whole, const step_result *want, const char 
   model *m = frozen_model(device, recipe, freeze, false);
   const param_set *s = model_params(m), *t = model_params(whole);
   const step_result got = one_pass(m, 1);
-  assert_memory_equal(&got.mlm_loss, &want->mlm_loss, sizeof got.mlm_loss);
-  assert_memory_equal(&got.cls_loss, &want->cls_loss, sizeof got.cls_loss);
+  assert_memory_equal(&got.slot[SLOT_MASKED_LM].loss, &want->slot[SLOT_MASKED_LM].loss,
+                      sizeof got.slot[SLOT_MASKED_LM].loss);
+  assert_memory_equal(&got.slot[SLOT_NEXT_SESSION].loss, &want->slot[SLOT_NEXT_SESSION].loss,
+                      sizeof got.slot[SLOT_NEXT_SESSION].loss);
   int32_t frozen = 0;
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i], *q = &t->items[i];

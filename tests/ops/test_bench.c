@@ -153,7 +153,7 @@ static void test_rows_that_are_copied(void **unused) {
   (void)unused;
   check_same(base_cost("masked rows", INDEX_gather_forward, 4).bytes, 5120 * (4.0 + 2 * H * 4));
   check_same(base_cost("masked rows", INDEX_gather_backward, 4).bytes, 5120 * (4.0 + 3 * H * 4));
-  check_same(base_cost("next sentence", INDEX_cls, 4).bytes, 256 * (2 * 8 + 4.0));
+  check_same(base_cost("next sentence", INDEX_classify, 4).bytes, 256 * (2 * 8 + 4.0));
 }
 
 // ---- batches -------------------------------------------------------------------------------------------------

@@ -46,11 +46,14 @@ static void test_supports(void **unused) {
   check_ok(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 1}));
   check_fails(ask(OP_XENT, &(xent_params){.hidden = 0, .classes = 1}), ERR_UNSUPPORTED, "hidden = 0");
   check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 0}), ERR_UNSUPPORTED, "classes = 0");
-  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .negatives = -1}), ERR_UNSUPPORTED,
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .n_negatives = -1}), ERR_UNSUPPORTED,
               "negatives = -1");
-  check_ok(ask(OP_CLS, &(cls_params){.classes = 2}));
-  check_fails(ask(OP_CLS, &(cls_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
-  check_fails(ask(OP_CLS, &(cls_params){.classes = 4097}), ERR_UNSUPPORTED, "classes = 4097");
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .slot = MAX_SLOTS}), ERR_UNSUPPORTED,
+              "slot = 8");
+  check_ok(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = MAX_SLOTS - 1}));
+  check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = -1}), ERR_UNSUPPORTED, "slot = -1");
+  check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
+  check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 4097}), ERR_UNSUPPORTED, "classes = 4097");
   uint8_t touched[3] = {0};
   check_ok(ask(OP_OPTIM, &(optim_params){.n = 12, .row = 4, .touched = touched}));
   check_ok(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 4}));

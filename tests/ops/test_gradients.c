@@ -15,7 +15,8 @@ static bool is_forward_output(const tensor *t) {
 static double loss(const fixture *f, const column *c) {
   step_result r;
   check_ok(c->be->result_read(c->ctx, &r));
-  double sum = r.mlm_loss * (double)f->state.mlm_scale + r.cls_loss * (double)f->state.cls_scale;
+  double sum = 0;
+  for (int32_t k = 0; k < MAX_SLOTS; k++) sum += r.slot[k].loss * (double)f->state.scale[k];
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     const tensor *t = &f->t[k];
     if (!is_forward_output(t) || c->at[k] == NULL || c->at[t->derivative] == NULL) continue;

@@ -91,8 +91,8 @@ static status forgets_a_flag(op_ctx *ctx, const embed_params *p) {
   return rc;
 }
 
-static status forgets_a_loss(op_ctx *ctx, const cls_params *p) {
-  return p->dlogits == NULL ? OK : backend_cpu.cls(ctx, p);
+static status forgets_a_loss(op_ctx *ctx, const classify_params *p) {
+  return p->dlogits == NULL ? OK : backend_cpu.classify(ctx, p);
 }
 
 static status ignores_nan(op_ctx *ctx, const optim_params *p) {
@@ -118,7 +118,7 @@ static status keeps_results(op_ctx *ctx) {
 
 static status drifts(op_ctx *ctx, step_result *r) {
   const status rc = backend_cpu.result_read(ctx, r);
-  r->cls_loss += 1e-13 * calls++;
+  r->slot[1].loss += 1e-13 * calls++;
   return rc;
 }
 
@@ -295,8 +295,8 @@ static void test_ops(void **unused) {
   expect("norm", FAULTY(be_.norm_backward = leaves_an_output), "dx after the backward pass is off by inf");
   expect("norm", FAULTY(be_.norm_backward = gives_up), "the device is on fire");
   expect("embed", FAULTY(be_.embed_backward = forgets_a_flag), "touched after the backward pass is off by 1");
-  expect("cls", FAULTY(be_.cls = forgets_a_loss), "cls_loss after the forward pass is off");
-  expect("cls", FAULTY(be_.result_read = drifts), "are not the same bits in a repeat");
+  expect("classify", FAULTY(be_.classify = forgets_a_loss), "loss of slot 1 after the forward pass is off");
+  expect("classify", FAULTY(be_.result_read = drifts), "are not the same bits in a repeat");
   expect("optim", FAULTY(be_.grad_norm = ignores_nan), "grad_sumsq after the forward pass is off");
   expect("optim", FAULTY(be_.adamw = forgets_the_gradient), "g after the backward pass is off");
 }
@@ -315,8 +315,8 @@ static void expect_real(int32_t suite_index, int32_t from_end, backend be, const
     fail_msg("%d failures, the first \"%s\" does not say \"%s\"", r.failed, r.failures[0], text);
 }
 
-static status errs_late(op_ctx *ctx, const cls_params *p) {
-  const status rc = backend_cpu.cls(ctx, p);
+static status errs_late(op_ctx *ctx, const classify_params *p) {
+  const status rc = backend_cpu.classify(ctx, p);
   if (p->dlogits != NULL) ((float *)p->dlogits)[2 * 8000] += 1e-5f;
   return rc;
 }
@@ -342,7 +342,7 @@ static status takes_another_row(op_ctx *ctx, const linear_params *p) {
 static void test_real_sizes(void **unused) {
   (void)unused;
   expect_real(6, 1, backend_cpu, NULL);
-  expect_real(6, 1, FAULTY(be_.cls = errs_late), "dlogits after the backward pass is off by 1");
+  expect_real(6, 1, FAULTY(be_.classify = errs_late), "dlogits after the backward pass is off by 1");
   expect_real(2, 3, backend_cpu, NULL);
   expect_real(2, 3, FAULTY(be_.linear_backward = loses_a_row), "dw after the backward pass is off");
   expect_real(2, 3, FAULTY(be_.linear_forward = takes_another_row), "y after the forward pass is off");

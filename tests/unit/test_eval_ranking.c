@@ -85,7 +85,7 @@ static void plain_close(plain *p) {
 static void plain_scores(plain *p, model *m, const query *q) {
   const seq_layout layout = model_layout(model_get_config(m));
   const batch_input history = {.tokens = q->tokens, .events = q->events, .n = q->n};
-  const step_state state = {.mlm_scale = 1};
+  const step_state state = {.scale = {1}};
   batch_clear(p->b);
   assert_true(batch_add_query(p->b, &layout, &history, q->sequence, -1));
   batch_finish(p->b);

@@ -119,7 +119,7 @@ static void trainer_vectors(fixture *f) {
   const model_config *c = model_get_config(f->m);
   const seq_layout layout = model_layout(c);
   const int32_t first = vocab_begin(dataset_vocab(f->d), RANGE_ITEMS);
-  const step_state state = {.mlm_scale = 1.0f};
+  const step_state state = {.scale = {1.0f}};
   sequence_block *block;
   batch *b;
   f->u = calloc(USERS * (size_t)f->W, sizeof *f->u);

@@ -80,7 +80,7 @@ static void test_checked_pass(void **unused) {
   model *m = frozen_model("cpu", 0, "bert.*", false);
   batch *b = frozen_batch(m, 0);
   seen s = {0};
-  check_ok(model_set_batch(m, b, &(step_state){.seed = 1, .mlm_scale = 0.1f}));
+  check_ok(model_set_batch(m, b, &(step_state){.seed = 1, .scale = {0.1f}}));
   check_ok(model_checked_pass(m, see, &s));
   assert_int_equal(s.value, model_params(m)->count);
   assert_true(s.attention[0] == 1 && s.attention[1] == 1 && s.dw == 2); // transform and its norm

@@ -158,7 +158,7 @@ static batch *make_batch(const model *m, int32_t first, int32_t count, int32_t s
   return b;
 }
 
-static const step_state state = {.step = 6, .seed = 77, .mlm_scale = 0.05f, .cls_scale = 0.3f};
+static const step_state state = {.step = 6, .seed = 77, .scale = {0.05f, 0.3f}};
 
 // The loss whose gradient is taken. Double from the row losses on.
 static double loss_of(model *m, bool training) {
@@ -167,7 +167,7 @@ static double loss_of(model *m, bool training) {
   check_ok(model_forward(m, training));
   check_ok(model_loss(m, false));
   check_ok(model_backend(m)->result_read(model_ctx(m), &r));
-  return r.mlm_loss * (double)state.mlm_scale + r.cls_loss * (double)state.cls_scale;
+  return r.slot[0].loss * (double)state.scale[0] + r.slot[1].loss * (double)state.scale[1];
 }
 
 static void put_param(model *m, const param *p, const float *w) {
@@ -438,9 +438,9 @@ static void test_vectors(void **unused) {
       hits += label >= best ? w : 0;
       weight += w;
     }
-    check_near(result.mlm_loss, loss, 1e-5 * weight);
-    check_near(result.mlm_weight, weight, 1e-6);
-    check_near(result.mlm_hits, hits, 1e-6);
+    check_near(result.slot[SLOT_MASKED_LM].loss, loss, 1e-5 * weight);
+    check_near(result.slot[SLOT_MASKED_LM].weight, weight, 1e-6);
+    check_near(result.slot[SLOT_MASKED_LM].hits, hits, 1e-6);
     free(u);
     free(v);
     batch_free(b);

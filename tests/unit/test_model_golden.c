@@ -108,7 +108,7 @@ static void check_golden(const char *path) {
   batch *b;
   check_ok(batch_new(&b, caps));
   fill_batch(g, b);
-  const step_state state = {.mlm_scale = 1.0f / b->mask_weight, .cls_scale = 1.0f / (float)b->cls_count};
+  const step_state state = {.scale = {1.0f / b->mask_weight, 1.0f / (float)b->cls_count}};
   check_ok(model_set_batch(m, b, &state));
   check_ok(model_backend(m)->result_clear(model_ctx(m)));
   check_ok(model_forward(m, true));
@@ -122,8 +122,8 @@ static void check_golden(const char *path) {
   check_ok(model_loss(m, true));
   step_result r;
   check_ok(model_backend(m)->result_read(model_ctx(m), &r));
-  assert_true(fabs(r.mlm_loss / r.mlm_weight - (double)loss[0]) < 1e-5);
-  assert_true(fabs(r.cls_loss / r.cls_rows - (double)loss[1]) < 1e-5);
+  assert_true(fabs(r.slot[0].loss / r.slot[0].weight - (double)loss[0]) < 1e-5);
+  assert_true(fabs(r.slot[1].loss / r.slot[1].weight - (double)loss[1]) < 1e-5);
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
     float *wanted = golden_param(g, "g", p), *got = malloc((size_t)p->size * sizeof *got);

@@ -87,7 +87,7 @@ static void test_accumulation(void **unused) {
   (void)unused;
   fixture f;
   set_up(&f, false, false);
-  const step_state s = {.step = 5, .seed = 9, .mlm_scale = 1.0f / f.whole->mask_weight};
+  const step_state s = {.step = 5, .seed = 9, .scale = {1.0f / f.whole->mask_weight}};
   const param_set *p = model_params(f.m);
   const size_t bytes = (size_t)p->elements * sizeof(float);
   float *wanted = malloc(bytes);
@@ -166,7 +166,7 @@ static void test_found(void **unused) {
   fixture f;
   set_up(&f, false, false);
   const step_input in = {
-      .state = {.step = 2, .seed = 1, .mlm_scale = 1.0f}, .n = 2, .batches = (const batch *const *)f.parts};
+      .state = {.step = 2, .seed = 1, .scale = {1.0f}}, .n = 2, .batches = (const batch *const *)f.parts};
   nonfinite_place place;
   check_ok(nonfinite_find(f.m, &in, &place, NULL, NULL));
   assert_false(place.found);
@@ -202,9 +202,8 @@ static void test_found_backward(void **unused) {
   (void)unused;
   fixture f;
   set_up(&f, true, true);
-  const step_input in = {.state = {.step = 2, .seed = 1, .mlm_scale = INFINITY},
-                         .n = 2,
-                         .batches = (const batch *const *)f.parts};
+  const step_input in = {
+      .state = {.step = 2, .seed = 1, .scale = {INFINITY}}, .n = 2, .batches = (const batch *const *)f.parts};
   nonfinite_place place;
   check_ok(nonfinite_find(f.m, &in, &place, NULL, NULL));
   assert_true(place.found);
@@ -223,7 +222,7 @@ static void test_found_micro(void **unused) {
   for (int64_t j = 0; j < H; j++)
     *element(f.m, "bert.embeddings.position_embeddings.weight", 6 * H + j) = 3e38f;
   const step_input in = {
-      .state = {.seed = 1, .mlm_scale = 1.0f}, .n = 2, .batches = (const batch *const *)f.parts};
+      .state = {.seed = 1, .scale = {1.0f}}, .n = 2, .batches = (const batch *const *)f.parts};
   nonfinite_place place;
   check_ok(nonfinite_find(f.m, &in, &place, NULL, NULL));
   assert_true(place.found);
@@ -242,7 +241,7 @@ static void test_saved(void **unused) {
   set_up(&f, true, false);
   *element(f.m, "bert.encoder.layer.1.output.dense.bias", 3) = 3.4e38f;
   *element(f.m, "bert.encoder.layer.1.output.dense.bias", 4) = -3.4e38f;
-  const step_input in = {.state = {.step = 11, .seed = 1, .lr = 0.5f, .mlm_scale = 0.25f, .clip_norm = 1.0f},
+  const step_input in = {.state = {.step = 11, .seed = 1, .lr = 0.5f, .scale = {0.25f}, .clip_norm = 1.0f},
                          .n = 2,
                          .batches = (const batch *const *)f.parts};
   nonfinite_place place;
@@ -297,10 +296,64 @@ static void test_saved(void **unused) {
   tear_down(&f);
 }
 
+// Makes batch.h5 what version 1 wrote.
+static void make_version_1(const char *file) {
+  const hid_t h = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT);
+  assert_true(h >= 0);
+  assert_true(H5Lmove(h, "scale/masked_lm", h, "mlm_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  assert_true(H5Lmove(h, "scale/next_session", h, "cls_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  assert_true(H5Ldelete(h, "scale", H5P_DEFAULT) >= 0);
+  const hid_t a = H5Aopen(h, "version", H5P_DEFAULT);
+  assert_true(a >= 0 && H5Awrite(a, H5T_NATIVE_INT64, &(int64_t){1}) >= 0);
+  assert_true(H5Aclose(a) >= 0 && H5Fclose(h) >= 0);
+}
+
+static void refresh_manifest(const char *dir, const char *file) {
+  char path[800], hex[65];
+  uint64_t bytes;
+  check_ok(path_join(path, sizeof path, dir, "manifest.json"));
+  check_ok(file_sha256(file, hex, &bytes));
+  json_t *j = json_load_file(path, 0, NULL),
+         *entry = json_object_get(json_object_get(j, "files"), "batch.h5");
+  assert_non_null(entry);
+  assert_int_equal(json_object_set_new(entry, "sha256", json_string(hex)), 0);
+  assert_int_equal(json_object_set_new(entry, "bytes", json_integer((json_int_t)bytes)), 0);
+  assert_int_equal(json_dump_file(j, path, 0), 0);
+  json_decref(j);
+}
+
+// The scales decide here: with that of masked LM infinite only the backward pass is not finite, and the step is found only
+// if the scale comes back from the file in its place.
+static void test_saved_scales(void **unused) {
+  (void)unused;
+  fixture f;
+  char run[600], dir[700], file[800];
+  set_up(&f, true, false);
+  const step_input in = {.state = {.step = 11, .seed = 1, .lr = 0.5f, .scale = {INFINITY, 0.5f}},
+                         .n = 2,
+                         .batches = (const batch *const *)f.parts};
+  check_ok(path_join(run, sizeof run, f.dir, "run"));
+  check_ok(path_join(dir, sizeof dir, run, "nonfinite-00000012"));
+  check_ok(path_join(file, sizeof file, dir, "batch.h5"));
+  check_ok(dir_make(run));
+  const train_state state = {.step = 11, .best_name = ""};
+  check_ok(nonfinite_save(dir, f.m, &in, &state, "train:\n  threads: 1\n", f.d));
+  for (int version = 2; version >= 1; version--) {
+    if (version == 1) {
+      make_version_1(file);
+      refresh_manifest(dir, file);
+    }
+    assert_int_equal(nonfinite_replay(file, false), ERR_NONFINITE);
+    assert_non_null(strstr(fail_message(), "backward of cls.predictions"));
+  }
+  tear_down(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_accumulation), cmocka_unit_test(test_decay_groups),
       cmocka_unit_test(test_found),        cmocka_unit_test(test_found_backward),
-      cmocka_unit_test(test_found_micro),  cmocka_unit_test(test_saved)};
+      cmocka_unit_test(test_found_micro),  cmocka_unit_test(test_saved),
+      cmocka_unit_test(test_saved_scales)};
   return cmocka_run_group_tests_name("train_steps", tests, NULL, NULL);
 }

@@ -354,8 +354,7 @@ static status prepare(bench *b, const bench_model *m, int32_t tokens, bench_batc
                             .work = f.work,
                             .seed = 1,
                             .lr = 1e-4f,
-                            .mlm_scale = 1.0f / (float)f.masked,
-                            .cls_scale = 1.0f / (float)f.seqs,
+                            .scale = {1.0f / (float)f.masked, 1.0f / (float)f.seqs},
                             .clip_norm = 1};
   TRY(bench_batch_make(batch, m, tokens, b->be, b->ctx));
   TRY(b->be->state_write(b->ctx, &state));

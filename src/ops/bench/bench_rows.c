@@ -241,11 +241,16 @@ static void first_tokens(maker *k, op_params *p) {
 static void loss(maker *k, op_params *p, bool gradients) {
   const bench_model *m = k->model;
   const int32_t H = m->hidden, M = k->batch->facts.masked;
-  p->xent = (xent_params){.batch = &k->batch->view,
-                          .n = masked(k),
+  const batch_view *b = &k->batch->view;
+  p->xent = (xent_params){.n = masked(k),
                           .hidden = H,
                           .classes = m->vocab,
-                          .negatives = m->negatives,
+                          .n_negatives = m->negatives,
+                          .labels = b->labels,
+                          .weights = b->weights,
+                          .negatives = b->negatives,
+                          .negative_logq = b->negative_logq,
+                          .label_logq = b->label_logq,
                           .score = SCORE_DOT,
                           .inv_temperature = 1,
                           .x = take_acts(k, BOTH, READ, M, H, 1),
@@ -267,11 +272,12 @@ static void loss_and_gradients(maker *k, op_params *p) {
 
 static void classification(maker *k, op_params *p) {
   const int32_t B = k->batch->facts.seqs;
-  p->cls = (cls_params){.batch = &k->batch->view,
-                        .n = sequences(k),
-                        .classes = 2,
-                        .logits = take_acts(k, BOTH, READ, B, 2, 1),
-                        .dlogits = take_acts(k, BOTH, MADE, B, 2, 1)};
+  p->classify = (classify_params){.n = sequences(k),
+                                  .slot = 1,
+                                  .classes = 2,
+                                  .labels = k->batch->view.cls_labels,
+                                  .logits = take_acts(k, BOTH, READ, B, 2, 1),
+                                  .dlogits = take_acts(k, BOTH, MADE, B, 2, 1)};
 }
 
 static void span(maker *k, op_params *p, int64_t rows_n, int64_t width) {
@@ -340,7 +346,7 @@ const bench_case bench_cases[] = {
     {"pooler", INDEX_linear_backward, pooler, ONCE, PAIRS},
     {"next sentence", INDEX_linear_forward, next_sentence, ONCE, PAIRS},
     {"next sentence", INDEX_linear_backward, next_sentence, ONCE, PAIRS},
-    {"next sentence", INDEX_cls, classification, ONCE, PAIRS},
+    {"next sentence", INDEX_classify, classification, ONCE, PAIRS},
     {"a layer", INDEX_grad_norm, layer_span, A_LAYER, ANY},
     {"word table", INDEX_grad_norm, word_table, ONCE, ANY},
     {"a layer", INDEX_adamw, layer_span, A_LAYER, ANY},

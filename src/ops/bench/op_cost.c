@@ -86,8 +86,8 @@ static op_cost gather(const gather_params *p, const batch_facts *f, double A, bo
 
 static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), H = p->hidden;
-  const double columns = p->negatives > 0 ? p->negatives + 1 : p->classes;
-  const double table = p->negatives > 0 ? f->classes : p->classes; // rows that are read, and added to
+  const double columns = p->n_negatives > 0 ? p->n_negatives + 1 : p->classes;
+  const double table = p->n_negatives > 0 ? f->classes : p->classes; // rows that are read, and added to
   op_cost c = {n * H * A + table * (H + (p->bias != NULL)) * A + n * (I + F), 2 * n * columns * H};
   if (p->dx == NULL) return c;
   c.bytes += n * H * A;
@@ -98,9 +98,10 @@ static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   return c;
 }
 
-static op_cost cls(const cls_params *p, const batch_facts *f, double A) {
-  const double n = f->seqs, C = p->classes;
-  return (op_cost){n * C * A * (p->dlogits != NULL ? 2 : 1) + n * I, 8 * n * C};
+static op_cost classify(const classify_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), C = p->classes;
+  return (op_cost){n * C * A * (p->dlogits != NULL ? 2 : 1) + n * (I + (p->weights != NULL ? F : 0)),
+                   8 * n * C};
 }
 
 static double elements(const optim_params *p, const batch_facts *f) {
@@ -140,8 +141,8 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return gather(&p->gather, f, A, true);
   case INDEX_xent:
     return xent(&p->xent, f, A);
-  case INDEX_cls:
-    return cls(&p->cls, f, A);
+  case INDEX_classify:
+    return classify(&p->classify, f, A);
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
   case INDEX_adamw:

@@ -173,7 +173,7 @@ status host_batch_make(host_batch *h, const fixture *f, fill filler) {
                               .positions = b->n_positions,
                               .class_begin = b->class_base,
                               .class_end = b->class_base + b->classes,
-                              .seq_classes = b->cls_classes};
+                              .seq_classes = b->small_classes};
   const batch_counts live = {
       .tokens = b->tokens, .seqs = b->seqs, .masked = b->masked, .negatives = b->negatives};
   batch_range ranges[N_BATCH_FIELDS];

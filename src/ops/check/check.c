@@ -97,40 +97,43 @@ static void compare_tensor(trial *t, int32_t pass, int32_t k, const double *got)
 }
 
 // A grown fixture's results are so many times the small one's.
-static step_result grown(step_result r, int32_t times, int32_t signs) {
-  r.mlm_loss *= signs;
-  r.mlm_weight *= signs;
-  r.mlm_hits *= signs;
-  r.cls_loss *= times;
-  r.cls_rows *= times;
-  r.cls_hits *= times;
+static step_result grown(step_result r, int32_t factor) {
+  for (int32_t k = 0; k < MAX_SLOTS; k++) {
+    r.slot[k].loss *= factor;
+    r.slot[k].weight *= factor;
+    r.slot[k].hits *= factor;
+  }
   return r;
+}
+
+static void compare_result(trial *t, int32_t pass, const char *name, double got, double truth, double naive,
+                           double size) {
+  note_error(t, name, pass, distance(got, truth),
+             NAIVE_ERRORS * distance(naive, truth) + roundings(t) * (isfinite(size) ? size : 0) + 1e-30);
+}
+
+// `terms`: how large the sums would be if no term had another sign.
+static void compare_slot(trial *t, int32_t pass, int32_t k, const slot_result *got, const slot_result *truth,
+                         const slot_result *naive, double terms) {
+  char name[3][32];
+  static const char *const fields[] = {"loss", "weight", "hits"};
+  for (int32_t j = 0; j < 3; j++) snprintf(name[j], sizeof name[j], "%s of slot %d", fields[j], k);
+  compare_result(t, pass, name[0], got->loss, truth->loss, naive->loss, terms);
+  compare_result(t, pass, name[1], got->weight, truth->weight, naive->weight, fabs(truth->weight));
+  compare_result(t, pass, name[2], got->hits, truth->hits, truth->hits, fabs(truth->hits));
 }
 
 static void compare_results(trial *t, int32_t pass, const step_result *got) {
   const int32_t times = t->f->repeat > 0 ? t->f->repeat : 1,
                 signs = t->f->repeat > 0 ? fixture_signs(t->f) : 1;
-  const step_result of_truth = grown(t->truth[pass].result, times, signs), *truth = &of_truth;
-  const step_result of_naive = grown(t->naive[pass].result, times, signs), *naive = &of_naive;
-  const double terms = times * (fabs(t->truth[pass].result.mlm_loss) + t->truth[pass].result.mlm_weight);
-  const struct {
-    const char *name;
-    double got, truth, naive, size;
-  } all[] = {
-      {"mlm_loss", got->mlm_loss, truth->mlm_loss, naive->mlm_loss, terms},
-      {"mlm_weight", got->mlm_weight, truth->mlm_weight, naive->mlm_weight, fabs(truth->mlm_weight)},
-      {"mlm_hits", got->mlm_hits, truth->mlm_hits, truth->mlm_hits, fabs(truth->mlm_hits)},
-      {"cls_loss", got->cls_loss, truth->cls_loss, naive->cls_loss, fabs(truth->cls_loss) + truth->cls_rows},
-      {"cls_rows", got->cls_rows, truth->cls_rows, truth->cls_rows, 0},
-      {"cls_hits", got->cls_hits, truth->cls_hits, truth->cls_hits, 0},
-      {"grad_sumsq", got->grad_sumsq, truth->grad_sumsq, naive->grad_sumsq, truth->grad_sumsq},
-      {"nonfinite", got->nonfinite, truth->nonfinite, truth->nonfinite, 0},
-  };
-  for (size_t j = 0; j < sizeof all / sizeof *all; j++) {
-    const double size = isfinite(all[j].size) ? all[j].size : 0;
-    note_error(t, all[j].name, pass, distance(all[j].got, all[j].truth),
-               NAIVE_ERRORS * distance(all[j].naive, all[j].truth) + roundings(t) * size + 1e-30);
-  }
+  const step_result *once = &t->truth[pass].result;
+  const step_result truth = grown(*once, signs), naive = grown(t->naive[pass].result, signs);
+  for (int32_t k = 0; k < MAX_SLOTS; k++)
+    compare_slot(t, pass, k, &got->slot[k], &truth.slot[k], &naive.slot[k],
+                 times * (fabs(once->slot[k].loss) + once->slot[k].weight));
+  compare_result(t, pass, "grad_sumsq", got->grad_sumsq, truth.grad_sumsq, naive.grad_sumsq,
+                 truth.grad_sumsq);
+  compare_result(t, pass, "nonfinite", got->nonfinite, truth.nonfinite, truth.nonfinite, 0);
 }
 
 static bool is_output(const tensor *t) {
@@ -160,9 +163,9 @@ static void compare_bits(trial *t, const snapshot *a, const snapshot *b, bool of
     }
   }
   const step_result *r = &a->result, *q = &b->result;
-  if (of_repeat && (distance(r->mlm_loss, q->mlm_loss) > 0 || distance(r->cls_loss, q->cls_loss) > 0 ||
-                    distance(r->grad_sumsq, q->grad_sumsq) > 0))
-    trial_fails(t, "the losses or the gradient norm are not the same bits in a repeat");
+  bool same = !(distance(r->grad_sumsq, q->grad_sumsq) > 0);
+  for (int32_t k = 0; k < MAX_SLOTS; k++) same = same && !(distance(r->slot[k].loss, q->slot[k].loss) > 0);
+  if (of_repeat && !same) trial_fails(t, "the losses or the gradient norm are not the same bits in a repeat");
 }
 
 static void check_past_live(trial *t, const snapshot *s) {
@@ -456,13 +459,13 @@ done:
 }
 
 extern const suite suite_embed, suite_norm, suite_linear, suite_attention, suite_gather, suite_xent,
-    suite_cls, suite_optim;
-const suite *const suites[] = {&suite_embed,  &suite_norm, &suite_linear, &suite_attention,
-                               &suite_gather, &suite_xent, &suite_cls,    &suite_optim};
+    suite_classify, suite_optim;
+const suite *const suites[] = {&suite_embed,  &suite_norm, &suite_linear,   &suite_attention,
+                               &suite_gather, &suite_xent, &suite_classify, &suite_optim};
 const int32_t n_suites = sizeof suites / sizeof *suites;
 
-const char *const check_names[] = {"embed", "norm", "linear", "attention", "gather",
-                                   "xent",  "cls",  "optim",  "backend"};
+const char *const check_names[] = {"embed", "norm",     "linear", "attention", "gather",
+                                   "xent",  "classify", "optim",  "backend"};
 const int32_t n_checks = sizeof check_names / sizeof *check_names;
 
 status check_run(int32_t i, const backend *be, const check_config *config, check_result *out) {

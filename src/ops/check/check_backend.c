@@ -122,32 +122,31 @@ static status check_state(bench *b) {
   TRY(b->be->mem_alloc(b->ctx, sizeof logits, "a check", &f));
   TRY(b->be->upload(b->ctx, f, logits, sizeof logits));
   TRY(b->be->cast(b->ctx, z, f, 6));
-  const batch_view batch = {.cls_labels = l};
-  const cls_params p = {.batch = &batch, .n = {ROWS_SEQS, 3}, .classes = 2, .logits = z};
-  step_state state = {.seqs = 3, .cls_scale = 1};
+  const classify_params p = {.n = {ROWS_SEQS, 3}, .slot = 1, .classes = 2, .labels = l, .logits = z};
+  step_state state = {.seqs = 3, .scale = {0, 1}};
   step_result r;
   TRY(b->be->result_clear(b->ctx));
   for (int live = 3; live >= 1; live--) { // 2 + 1 + 1 labelled rows, of log 2 each
     state.seqs = live;
     TRY(b->be->state_write(b->ctx, &state));
-    TRY(b->be->cls(b->ctx, &p));
+    TRY(b->be->classify(b->ctx, &p));
   }
   TRY(b->be->sync(b->ctx));
   TRY(b->be->result_read(b->ctx, &r));
-  expect(b, r.cls_rows == 4 && fabs(r.cls_loss - 4 * log(2)) < 1e-5,
+  expect(b, r.slot[1].weight == 4 && fabs(r.slot[1].loss - 4 * log(2)) < 1e-5,
          "results do not add up over live counts");
-  expect(b, r.cls_hits == 3, "of classes with equal scores the first is not predicted");
+  expect(b, r.slot[1].hits == 3, "of classes with equal scores the first is not predicted");
   state.seqs = 0;
   TRY(b->be->state_write(b->ctx, &state));
-  TRY(b->be->cls(b->ctx, &p));
+  TRY(b->be->classify(b->ctx, &p));
   TRY(b->be->result_read(b->ctx, &r));
-  expect(b, r.cls_rows == 4, "an op writes although no rows are live");
+  expect(b, r.slot[1].weight == 4, "an op writes although no rows are live");
   TRY(b->be->result_clear(b->ctx));
   TRY(b->be->result_read(b->ctx, &r));
-  expect(b,
-         r.mlm_loss == 0 && r.mlm_weight == 0 && r.mlm_hits == 0 && r.cls_loss == 0 && r.cls_rows == 0 &&
-             r.cls_hits == 0 && r.grad_sumsq == 0 && r.nonfinite == 0,
-         "cleared results are not zero");
+  bool clear = r.grad_sumsq == 0 && r.nonfinite == 0;
+  for (int32_t k = 0; k < MAX_SLOTS; k++)
+    clear = clear && r.slot[k].loss == 0 && r.slot[k].weight == 0 && r.slot[k].hits == 0;
+  expect(b, clear, "cleared results are not zero");
   b->be->mem_free(b->ctx, z);
   b->be->mem_free(b->ctx, l);
   b->be->mem_free(b->ctx, f);
@@ -215,12 +214,12 @@ static status check_graph(bench *b) {
 status check_backend_suite(const backend *be, const check_config *config, check_result *out) {
   bench b = {.be = be, .out = out};
   const optim_params optim = {.n = 2};
-  const cls_params cls = {.n = {ROWS_SEQS, 3}, .classes = 2};
+  const classify_params classify = {.n = {ROWS_SEQS, 3}, .classes = 2};
   const size_t for_optim = be->scratch_bytes(OP_OPTIM, &optim, config->threads[0]);
-  const size_t for_cls = be->scratch_bytes(OP_CLS, &cls, config->threads[0]);
+  const size_t for_classify = be->scratch_bytes(OP_CLASSIFY, &classify, config->threads[0]);
   const backend_config c = {.device = config->device,
                             .threads = config->threads[0],
-                            .scratch_bytes = for_optim > for_cls ? for_optim : for_cls};
+                            .scratch_bytes = for_optim > for_classify ? for_optim : for_classify};
   if (be->version != OPS_VERSION)
     check_note_failure(out, "backend: it is version %u of the op table, not %d", be->version, OPS_VERSION);
   expect(&b, be->act_size == sizeof(float) || be->act_size == 2,

@@ -112,12 +112,18 @@ enum { FEW_BYTES = 65536, CASES = sizeof cases / sizeof *cases, REAL = sizeof re
 static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
   (void)f;
   const xent_case *k = &cases[i];
-  p->xent = (xent_params){.batch = &c->batch,
-                          .n = {ROWS_MASKED, k->n + k->slack},
+  const batch_view *b = &c->batch;
+  p->xent = (xent_params){.n = {ROWS_MASKED, k->n + k->slack},
+                          .slot = i % MAX_SLOTS,
                           .hidden = k->hidden,
                           .classes = k->classes,
                           .class_base = k->class_base,
-                          .negatives = k->negatives,
+                          .n_negatives = k->negatives,
+                          .labels = b->labels,
+                          .weights = b->weights,
+                          .negatives = b->negatives,
+                          .negative_logq = b->negative_logq,
+                          .label_logq = b->label_logq,
                           .score_bytes = i < CASES - REAL ? FEW_BYTES : 0,
                           .score = k->score,
                           .inv_temperature = 1 / k->temperature,

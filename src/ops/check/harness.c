@@ -94,8 +94,7 @@ status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f) {
   f->state = (step_state){.step = 41,
                           .seed = 0x9E3779B97F4A7C15u + (uint64_t)i,
                           .lr = 0.01f,
-                          .mlm_scale = 0.37f,
-                          .cls_scale = 0.21f};
+                          .scale = {0.37f, 0.21f, 0.13f, 0.59f, 0.71f, 0.29f, 0.47f, 0.83f}};
   s->setup(i, f);
   f->state.work = 0;
   for (int32_t q = 0; q < f->batch.seqs; q++)
@@ -107,7 +106,7 @@ void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t sl
   *out = *small;
   out->repeat = repeat;
   out->with_signs =
-      small->batch.cls_classes == 0; // that loss has neither gradients nor weights to carry them
+      small->batch.small_classes == 0; // that loss has neither gradients nor weights to carry them
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     tensor *t = &out->t[k];
     if (t->n.kind != ROWS_FIXED) out->caps[t->n.kind] = t->n.cap = t->n.cap * repeat + slack;
@@ -324,7 +323,7 @@ static void bind(const column *c, const suite *s, int32_t i, const fixture *f, d
                                   [OP_ATTENTION] = {&p->attention.n},
                                   [OP_GATHER] = {&p->gather.n, &p->gather.source},
                                   [OP_XENT] = {&p->xent.n},
-                                  [OP_CLS] = {&p->cls.n}};
+                                  [OP_CLASSIFY] = {&p->classify.n}};
   for (int k = 0; f->repeat > 0 && k < 2; k++)
     if (all[s->kind][k] != NULL && all[s->kind][k]->kind != ROWS_FIXED)
       all[s->kind][k]->cap = f->caps[all[s->kind][k]->kind];
@@ -415,8 +414,8 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return back ? be->gather_backward(c->ctx, &p.gather) : be->gather_forward(c->ctx, &p.gather);
   case OP_XENT:
     return be->xent(c->ctx, &p.xent);
-  case OP_CLS:
-    return be->cls(c->ctx, &p.cls);
+  case OP_CLASSIFY:
+    return be->classify(c->ctx, &p.classify);
   case OP_OPTIM:
     return be->grad_norm(c->ctx, &p.optim);
   case OP_COUNT:

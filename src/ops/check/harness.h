@@ -47,7 +47,7 @@ typedef struct batch_spec {
   bool distinct; // masked rows are, those past the live count too
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
-  int32_t cls_classes;
+  int32_t small_classes;                  // of the classification loss
 } batch_spec;
 
 typedef struct fixture {

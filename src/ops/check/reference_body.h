@@ -384,21 +384,20 @@ static REAL score_of(const op_ctx *ctx, const xent_params *p, const REAL *x, int
 
 // One row: its candidates are the classes or, sampled, the label (first) and the negatives that are not the label.
 static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, int32_t *class) {
-  const batch_view *b = p->batch;
   const REAL *x = reals(p->x) + i * p->hidden;
-  const int32_t label = b->labels[i] - p->class_base;
+  const int32_t label = p->labels[i] - p->class_base;
   int32_t n = 0, at = 0;
-  if (p->negatives == 0) {
+  if (p->n_negatives == 0) {
     for (; n < p->classes; n++) class[n] = n;
     at = label;
     for (int32_t c = 0; c < n; c++) s[c] = score_of(ctx, p, x, c);
   } else {
     class[n] = label;
-    s[n++] = score_of(ctx, p, x, label) - (REAL)b->label_logq[i];
-    for (int32_t c = 0; c < p->negatives; c++) {
-      if (b->negatives[c] == b->labels[i]) continue;
-      class[n] = b->negatives[c] - p->class_base;
-      s[n] = score_of(ctx, p, x, class[n]) - (REAL)b->negative_logq[c];
+    s[n++] = score_of(ctx, p, x, label) - (REAL)p->label_logq[i];
+    for (int32_t c = 0; c < p->n_negatives; c++) {
+      if (p->negatives[c] == p->labels[i]) continue;
+      class[n] = p->negatives[c] - p->class_base;
+      s[n] = score_of(ctx, p, x, class[n]) - (REAL)p->negative_logq[c];
       n++;
     }
   }
@@ -406,17 +405,18 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
   for (int32_t c = 1; c < n; c++) row_max = s[c] > row_max ? s[c] : row_max;
   REAL sum = MATH(exp)(s[0] - row_max);
   for (int32_t c = 1; c < n; c++) sum += MATH(exp)(s[c] - row_max);
-  const REAL nll = row_max + MATH(log)(sum) - s[at], weight = (REAL)b->weights[i];
+  const REAL nll = row_max + MATH(log)(sum) - s[at], weight = (REAL)p->weights[i];
   if (p->row_loss != NULL) reals(p->row_loss)[i] = nll;
-  ctx->result.mlm_loss += (double)(weight * nll);
-  ctx->result.mlm_weight += (double)weight;
-  if (p->negatives == 0 && s[at] >= row_max) ctx->result.mlm_hits += (double)weight;
+  slot_result *r = &ctx->result.slot[p->slot];
+  r->loss += (double)(weight * nll);
+  r->weight += (double)weight;
+  if (p->n_negatives == 0 && s[at] >= row_max) r->hits += (double)weight;
   if (p->dx == NULL) return OK;
   REAL *dx = reals(p->dx) + i * p->hidden;
   for (int32_t j = 0; j < p->hidden; j++) dx[j] = 0;
   for (int32_t c = 0; c < n; c++) {
     const REAL g =
-        (REAL)ctx->state.mlm_scale * weight * (MATH(exp)(s[c] - row_max) / sum - (c == at ? 1 : 0));
+        (REAL)ctx->state.scale[p->slot] * weight * (MATH(exp)(s[c] - row_max) / sum - (c == at ? 1 : 0));
     const int64_t row = (int64_t) class[c] * p->hidden;
     add_score_gradient(ctx, p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
     if (p->dtable != NULL)
@@ -428,7 +428,7 @@ static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, in
 }
 
 static status xent(op_ctx *ctx, const xent_params *p) {
-  const size_t room = (size_t)(p->classes > p->negatives ? p->classes : p->negatives) + 1;
+  const size_t room = (size_t)(p->classes > p->n_negatives ? p->classes : p->n_negatives) + 1;
   REAL *s;
   int32_t *class;
   TRY(mem_new(&s, room, sizeof *s, "a reference's scores"));
@@ -437,9 +437,9 @@ static status xent(op_ctx *ctx, const xent_params *p) {
   for (int64_t i = 0; i < live(ctx, p->n); i++) TRY_GOTO(xent_row(ctx, p, i, s, class), free_all);
   // Rows that may have been added to: all classes, or the labels and every negative.
   if (p->dx != NULL && p->touched != NULL) {
-    for (int32_t c = 0; p->negatives == 0 && c < p->classes; c++) p->touched[c] = 1;
-    for (int32_t c = 0; c < p->negatives; c++) p->touched[p->batch->negatives[c] - p->class_base] = 1;
-    for (int64_t i = 0; i < live(ctx, p->n); i++) p->touched[p->batch->labels[i] - p->class_base] = 1;
+    for (int32_t c = 0; p->n_negatives == 0 && c < p->classes; c++) p->touched[c] = 1;
+    for (int32_t c = 0; c < p->n_negatives; c++) p->touched[p->negatives[c] - p->class_base] = 1;
+    for (int64_t i = 0; i < live(ctx, p->n); i++) p->touched[p->labels[i] - p->class_base] = 1;
   }
 free_all:
   free(class);
@@ -448,24 +448,26 @@ free_scores:
   return rc;
 }
 
-static status cls(op_ctx *ctx, const cls_params *p) {
+static status classify(op_ctx *ctx, const classify_params *p) {
+  slot_result *r = &ctx->result.slot[p->slot];
   for (int64_t i = 0; i < live(ctx, p->n); i++) {
     const REAL *z = reals(p->logits) + i * p->classes;
-    const int32_t label = p->batch->cls_labels[i];
+    const int32_t label = p->labels[i];
+    const REAL weight = p->weights != NULL ? reals(p->weights)[i] : 1;
     int32_t best = 0;
     REAL sum = 0;
     for (int32_t c = 1; c < p->classes; c++)
       if (z[c] > z[best]) best = c;
     for (int32_t c = 0; c < p->classes; c++) sum += MATH(exp)(z[c] - z[best]);
     if (label >= 0) {
-      ctx->result.cls_loss += (double)(MATH(log)(sum) + z[best] - z[label]);
-      ctx->result.cls_rows += 1;
-      ctx->result.cls_hits += best == label ? 1 : 0;
+      r->loss += (double)(weight * (MATH(log)(sum) + z[best] - z[label]));
+      r->weight += (double)weight;
+      r->hits += best == label ? (double)weight : 0;
     }
+    const REAL g = (REAL)ctx->state.scale[p->slot] * weight;
     for (int32_t c = 0; p->dlogits != NULL && c < p->classes; c++)
       reals(p->dlogits)[i * p->classes + c] =
-          label < 0 ? 0
-                    : (REAL)ctx->state.cls_scale * (MATH(exp)(z[c] - z[best]) / sum - (c == label ? 1 : 0));
+          label < 0 ? 0 : g * (MATH(exp)(z[c] - z[best]) / sum - (c == label ? 1 : 0));
   }
   return OK;
 }
@@ -621,7 +623,7 @@ const backend REFERENCE = {
     .gather_forward = gather_forward,
     .gather_backward = gather_backward,
     .xent = xent,
-    .cls = cls,
+    .classify = classify,
     .grad_norm = grad_norm,
     .adamw = adamw,
     .lamb = lamb,

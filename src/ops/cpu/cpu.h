@@ -35,7 +35,7 @@ status cpu_attention_backward(op_ctx *ctx, const attention_params *p);
 status cpu_gather_forward(op_ctx *ctx, const gather_params *p);
 status cpu_gather_backward(op_ctx *ctx, const gather_params *p);
 status cpu_xent(op_ctx *ctx, const xent_params *p);
-status cpu_cls(op_ctx *ctx, const cls_params *p);
+status cpu_classify(op_ctx *ctx, const classify_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
 status cpu_lamb(op_ctx *ctx, const optim_params *p);

@@ -61,7 +61,7 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_optim_scratch(params, n);
   case OP_GATHER:
     return cpu_gather_scratch(params);
-  case OP_CLS:
+  case OP_CLASSIFY:
   case OP_COUNT:
     break;
   }
@@ -207,7 +207,7 @@ const backend backend_cpu = {
     .gather_forward = cpu_gather_forward,
     .gather_backward = cpu_gather_backward,
     .xent = cpu_xent,
-    .cls = cpu_cls,
+    .classify = cpu_classify,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
     .lamb = cpu_lamb,

@@ -30,7 +30,7 @@ typedef struct layout {
 
 static layout lay_out(const xent_params *p, int32_t threads) {
   const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, n = (size_t)threads;
-  const size_t S = (size_t)p->negatives, columns = S > 0 ? S : (size_t)p->classes;
+  const size_t S = (size_t)p->n_negatives, columns = S > 0 ? S : (size_t)p->classes;
   layout l = {0};
   l.a = 0;
   l.inv_norm = l.a + M * H;
@@ -67,7 +67,7 @@ typedef struct run {
 } run;
 
 static float *labels_row(const run *r, int64_t i) { // the label's row in the class table
-  return (float *)r->p->table + (size_t)(r->p->batch->labels[i] - r->p->class_base) * (size_t)r->p->hidden;
+  return (float *)r->p->table + (size_t)(r->p->labels[i] - r->p->class_base) * (size_t)r->p->hidden;
 }
 
 static const float INVERSE_FLOOR = 1e6f;
@@ -120,7 +120,6 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
     maxima[i] = -INFINITY;
     sums[i] = 0.0f;
   }
-  const batch_view *b = r->p->batch;
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, width, H, 1.0f, a, H,
@@ -130,12 +129,12 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
       if (r->bias != NULL) k->add(r->bias + c, s, (size_t)width);
-      if (r->p->negatives > 0) {
-        const int32_t label = b->labels[first + i];
+      if (r->p->n_negatives > 0) {
+        const int32_t label = r->p->labels[first + i];
         for (int32_t j = 0; j < width; j++) {
-          const int32_t token = b->negatives[c + j];
+          const int32_t token = r->p->negatives[c + j];
           s[j] += (r->p->bias != NULL ? ((const float *)r->p->bias)[token - r->p->class_base] : 0.0f) -
-                  b->negative_logq[c + j];
+                  r->p->negative_logq[c + j];
           if (token == label) s[j] = -INFINITY; // an accidental hit
         }
       }
@@ -157,11 +156,11 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
 // Score of a row's own label; in sampled mode less the log of its expected count.
 static float label_score(const run *r, int64_t i) {
   const size_t H = (size_t)r->p->hidden;
-  const int32_t label = r->p->batch->labels[i], class = label - r->p->class_base;
+  const int32_t label = r->p->labels[i], class = label - r->p->class_base;
   const float *t = labels_row(r, i);
   float s = simd()->dot(r->scratch + r->at.a + (size_t)i * H, t, H) * (r->cosine ? inverse_norm(t, H) : 1.0f);
   if (r->p->bias != NULL) s += ((const float *)r->p->bias)[class];
-  return r->p->negatives > 0 ? s - r->p->batch->label_logq[i] : s;
+  return r->p->n_negatives > 0 ? s - r->p->label_logq[i] : s;
 }
 
 // Second pass over this thread's columns: gradients; da_part [count,H] is this thread's share of da.
@@ -173,16 +172,16 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
   float *scores = r->scratch + r->at.scores;
   float *temporary = r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * CHUNK * (size_t)H;
   memset(da_part, 0, (size_t)count * (size_t)H * sizeof(float));
-  const batch_view *b = r->p->batch;
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
     for (int32_t i = 0; i < count; i++) {
       float *s = scores + (size_t)i * (size_t)ld + c;
       k->exp_sum(s, row_max[i], (size_t)width);
       k->scale(factor[i], s, (size_t)width);
-      if (r->p->negatives == 0) {
-        const int64_t label = b->labels[first + i] - r->p->class_base;
-        if (label >= c && label < c + width) s[label - c] -= b->weights[first + i] * r->ctx->state.mlm_scale;
+      if (r->p->n_negatives == 0) {
+        const int64_t label = r->p->labels[first + i] - r->p->class_base;
+        if (label >= c && label < c + width)
+          s[label - c] -= r->p->weights[first + i] * r->ctx->state.scale[r->p->slot];
       }
       if (r->dbias != NULL) k->add(s, r->dbias + c, (size_t)width);
       if (r->cosine)
@@ -209,15 +208,14 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
 // pass turns scores into gradients; label_factor[i] is the gradient of the label's own score (sampled only).
 static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, float *row_max, float *factor,
                          float *label_factor) {
-  const batch_view *b = r->p->batch;
   const float *maxima = r->scratch + r->at.maxima, *sums = r->scratch + r->at.sums;
-  step_result *result = &r->ctx->result;
-  const bool sampled = r->p->negatives > 0;
+  slot_result *result = &r->ctx->result.slot[r->p->slot];
+  const bool sampled = r->p->n_negatives > 0;
   for (int32_t i = 0; i < count; i++) {
     const int64_t row = first + i;
     const float label = sampled ? label_score(r, row)
                                 : r->scratch[r->at.scores + (size_t)i * (size_t)r->columns +
-                                             (size_t)(b->labels[row] - r->p->class_base)];
+                                             (size_t)(r->p->labels[row] - r->p->class_base)];
     float best = label;
     for (int32_t t = 0; t < parts; t++)
       best = maxima[t * BLOCK_ROWS + i] > best ? maxima[t * BLOCK_ROWS + i] : best;
@@ -226,12 +224,12 @@ static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, fl
       const float m = maxima[t * BLOCK_ROWS + i];
       if (m > -INFINITY) sum += sums[t * BLOCK_ROWS + i] * exp((double)m - best);
     }
-    const double nll = log(sum) + best - label, weight = b->weights[row];
+    const double nll = log(sum) + best - label, weight = r->p->weights[row];
     if (r->p->row_loss != NULL) r->p->row_loss[row] = (float)nll;
-    result->mlm_loss += weight * nll;
-    result->mlm_weight += weight;
-    if (!sampled && label >= best) result->mlm_hits += weight;
-    const double g = weight * r->ctx->state.mlm_scale;
+    result->loss += weight * nll;
+    result->weight += weight;
+    if (!sampled && label >= best) result->hits += weight;
+    const double g = weight * r->ctx->state.scale[r->p->slot];
     row_max[i] = best;
     factor[i] = (float)(g / sum);
     label_factor[i] = (float)(g * (exp((double)label - best) / sum - 1.0));
@@ -250,7 +248,7 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
     float *sum = da + (size_t)i * H, *dx = (float *)r->p->dx + (size_t)row * H;
     const float *x = (const float *)r->p->x + (size_t)row * H;
     for (int32_t t = 1; t < parts; t++) k->add(da + ((size_t)t * BLOCK_ROWS + (size_t)i) * H, sum, H);
-    if (r->p->negatives > 0) {
+    if (r->p->n_negatives > 0) {
       const float *t = labels_row(r, row);
       k->axpy(label_factor[i] * (r->cosine ? inverse_norm(t, H) : 1.0f), t, sum, H);
     }
@@ -266,7 +264,7 @@ static void scatter_labels(const run *r, int64_t first, int32_t count, const flo
   const size_t H = (size_t)r->p->hidden;
   for (int32_t i = 0; i < count; i++) {
     const int64_t row = first + i;
-    const size_t class = (size_t)(r->p->batch->labels[row] - r->p->class_base);
+    const size_t class = (size_t)(r->p->labels[row] - r->p->class_base);
     const float *a = r->scratch + r->at.a + (size_t)row * H, *t = labels_row(r, row);
     const float inv = r->cosine ? inverse_norm(t, H) : 1.0f, g = label_factor[i] * inv;
     if (r->p->dtable != NULL) {
@@ -282,7 +280,7 @@ static void scatter_labels(const run *r, int64_t first, int32_t count, const flo
 static void scatter_negatives(const run *r) {
   const size_t H = (size_t)r->p->hidden;
   for (int32_t j = 0; j < r->columns; j++) {
-    const size_t class = (size_t)(r->p->batch->negatives[j] - r->p->class_base);
+    const size_t class = (size_t)(r->p->negatives[j] - r->p->class_base);
     if (r->dtable != NULL) simd()->add(r->dtable + (size_t)j * H, r->p->dtable + class * H, H);
     if (r->dbias != NULL) r->p->dbias[class] += r->dbias[j];
     if (r->p->touched != NULL) r->p->touched[class] = 1;
@@ -291,13 +289,13 @@ static void scatter_negatives(const run *r) {
 
 status cpu_xent(op_ctx *ctx, const xent_params *p) {
   const size_t H = (size_t)p->hidden;
-  const bool grads = p->dx != NULL, sampled = p->negatives > 0;
+  const bool grads = p->dx != NULL, sampled = p->n_negatives > 0;
   run r = {.p = p,
            .ctx = ctx,
            .at = lay_out(p, ctx->threads),
            .scratch = (float *)(void *)ctx->scratch,
            .n = rows_live(ctx, p->n),
-           .columns = sampled ? p->negatives : p->classes,
+           .columns = sampled ? p->n_negatives : p->classes,
            .table = p->table,
            .dtable = grads ? p->dtable : NULL,
            .bias = sampled ? NULL : p->bias,
@@ -305,18 +303,17 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
            .cosine = p->score == SCORE_COSINE};
   if (sampled) {
     float *rows_of = r.scratch + r.at.negatives;
-    for (int32_t j = 0; j < p->negatives; j++)
-      memcpy(rows_of + (size_t)j * H,
-             (const float *)p->table + (size_t)(p->batch->negatives[j] - p->class_base) * H,
+    for (int32_t j = 0; j < p->n_negatives; j++)
+      memcpy(rows_of + (size_t)j * H, (const float *)p->table + (size_t)(p->negatives[j] - p->class_base) * H,
              H * sizeof(float));
     r.table = rows_of;
     if (r.dtable != NULL) {
       r.dtable = r.scratch + r.at.dnegatives;
-      memset(r.dtable, 0, (size_t)p->negatives * H * sizeof(float));
+      memset(r.dtable, 0, (size_t)p->n_negatives * H * sizeof(float));
     }
     if (r.dbias != NULL) {
       r.dbias = r.scratch + r.at.dbias;
-      memset(r.dbias, 0, (size_t)p->negatives * sizeof(float));
+      memset(r.dbias, 0, (size_t)p->n_negatives * sizeof(float));
     }
   }
   prepare(&r);

@@ -1,6 +1,7 @@
-// Softmax cross-entropy of a few logits a row (next sentence, ratings): loss, hits and the gradient of the logits.
+// Softmax cross-entropy of the logits of few classes (next sentence, ratings): loss, weight, hits and the gradient of
+// the logits.
 //
-//   nll(i) = log sum_c exp(z(i,c)) - z(i,label);  dz(i,c) = cls_scale (softmax(z(i,.))_c - [c is label])
+//   nll(i) = log sum_c exp(z(i,c)) - z(i,label);  dz(i,c) = weight_i scale (softmax(z(i,.))_c - [c is label])
 //
 // A warp a row, lane l taking classes l, l + 32, ...: two or three classes leave most lanes idle, but there is one row a
 // sequence, so the whole op is a few microseconds of launches whatever is done; in return 4096 classes are read in whole
@@ -21,15 +22,15 @@ namespace {
 constexpr int BLOCK = 256, WARPS = BLOCK / 32;
 
 struct row_result {
-  double loss;
-  int32_t counted, hit;
+  double loss, weight, hits;
 };
 
-// z and dz may be the same memory.
+// z and dz may be the same memory; weights may be NULL.
 template <class T>
 __global__ void __launch_bounds__(BLOCK)
-    cls_rows(const T *z, T *dz, const int32_t *__restrict__ labels, int classes, rows n,
-             const step_state *__restrict__ state, row_result *__restrict__ out) {
+    classify_rows(const T *z, T *dz, const int32_t *__restrict__ labels, const float *__restrict__ weights,
+                  int classes, rows n, int slot, const step_state *__restrict__ state,
+                  row_result *__restrict__ out) {
   const int i = static_cast<int>(blockIdx.x) * WARPS + gpu::warp_id(), lane = gpu::lane_id();
   if (i >= gpu::live_rows(n, state)) return; // the whole warp
   z += static_cast<int64_t>(i) * classes;
@@ -38,7 +39,7 @@ __global__ void __launch_bounds__(BLOCK)
   if (label < 0) {
     if (dz != nullptr)
       for (int c = lane; c < classes; c += 32) dz[c] = gpu::from_float<T>(0.0f);
-    if (lane == 0) out[i] = {0.0, 0, 0};
+    if (lane == 0) out[i] = {0.0, 0.0, 0.0};
     return;
   }
   float row_max = -INFINITY;
@@ -57,11 +58,15 @@ __global__ void __launch_bounds__(BLOCK)
   sum = gpu::warp_sum(sum);
   earlier = __any_sync(gpu::FULL_WARP, earlier) != 0;
   at_label = __shfl_sync(gpu::FULL_WARP, at_label, label % 32);
-  if (lane == 0)
-    out[i] = {log(static_cast<double>(sum)) + static_cast<double>(row_max) - static_cast<double>(at_label), 1,
-              at_label == row_max && !earlier};
+  const float weight = weights != nullptr ? weights[i] : 1.0f;
+  if (lane == 0) {
+    const double w = static_cast<double>(weight);
+    out[i] = {
+        w * (log(static_cast<double>(sum)) + static_cast<double>(row_max) - static_cast<double>(at_label)), w,
+        at_label == row_max && !earlier ? w : 0.0};
+  }
   if (dz == nullptr) return;
-  const float scale = state->cls_scale;
+  const float scale = weight * state->scale[slot];
   for (int c = lane; c < classes; c += 32) {
     const float share = expf(gpu::to_float(z[c]) - row_max) / sum;
     dz[c] = gpu::from_float<T>((share - (c == label ? 1.0f : 0.0f)) * scale);
@@ -69,15 +74,16 @@ __global__ void __launch_bounds__(BLOCK)
 }
 
 // One block.
-__global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ of_row, rows n,
-                                                 const step_state *__restrict__ state, step_result *result) {
+__global__ void __launch_bounds__(BLOCK)
+    classify_add(const row_result *__restrict__ of_row, rows n, int slot,
+                 const step_state *__restrict__ state, step_result *result) {
   __shared__ double of_warp[3][WARPS];
   const int live = gpu::live_rows(n, state);
   double sums[3] = {};
   for (int i = static_cast<int>(threadIdx.x); i < live; i += BLOCK) {
     sums[0] += of_row[i].loss;
-    sums[1] += of_row[i].counted;
-    sums[2] += of_row[i].hit;
+    sums[1] += of_row[i].weight;
+    sums[2] += of_row[i].hits;
   }
 #pragma unroll
   for (int k = 0; k < 3; k++) {
@@ -87,30 +93,31 @@ __global__ void __launch_bounds__(BLOCK) cls_add(const row_result *__restrict__ 
   __syncthreads();
   if (threadIdx.x != 0) return;
   for (int w = 0; w < WARPS; w++) {
-    result->cls_loss += of_warp[0][w];
-    result->cls_rows += of_warp[1][w];
-    result->cls_hits += of_warp[2][w];
+    result->slot[slot].loss += of_warp[0][w];
+    result->slot[slot].weight += of_warp[1][w];
+    result->slot[slot].hits += of_warp[2][w];
   }
 }
 
-template <class T> cudaError_t run(const launch *l, const cls_params *p) {
+template <class T> cudaError_t run(const launch *l, const classify_params *p) {
   cudaLaunchConfig_t c =
       launch_shape(l, dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS))), BLOCK, 0);
   row_result *of_row = static_cast<row_result *>(l->scratch);
-  const cudaError_t rc =
-      cudaLaunchKernelEx(&c, cls_rows<T>, static_cast<const T *>(p->logits), static_cast<T *>(p->dlogits),
-                         p->batch->cls_labels, p->classes, p->n, l->state, of_row);
+  const cudaError_t rc = cudaLaunchKernelEx(&c, classify_rows<T>, static_cast<const T *>(p->logits),
+                                            static_cast<T *>(p->dlogits), p->labels, p->weights, p->classes,
+                                            p->n, p->slot, l->state, of_row);
   if (rc != cudaSuccess) return rc;
   c.gridDim = dim3(1);
-  return cudaLaunchKernelEx(&c, cls_add, static_cast<const row_result *>(of_row), p->n, l->state, l->result);
+  return cudaLaunchKernelEx(&c, classify_add, static_cast<const row_result *>(of_row), p->n, p->slot,
+                            l->state, l->result);
 }
 
 } // namespace
 
-extern "C" size_t launch_cls_scratch(const cls_params *p) {
+extern "C" size_t launch_classify_scratch(const classify_params *p) {
   return static_cast<size_t>(p->n.cap) * sizeof(row_result);
 }
 
-extern "C" cudaError_t launch_cls(const launch *l, const cls_params *p) {
+extern "C" cudaError_t launch_classify(const launch *l, const classify_params *p) {
   return p->n.cap == 0 ? cudaSuccess : run<float>(l, p);
 }
