@@ -218,16 +218,15 @@ static norm_params first_norm_op(const model *m) {
 
 // ---- how far down the backward pass goes ---------------------------------------------------------------------
 
-// Ops in the order of the forward pass: the embeddings, pre-norm's first norm, then these of every layer.
-enum { PLACE_QKV, PLACE_ATTENTION, PLACE_PROJECTION, PLACE_MID, PLACE_FFN1, PLACE_FFN2, PLACE_END, PLACES };
+// Ops in the order of the forward pass: the embeddings, pre-norm's first norm, then the places of every layer.
 enum { AT_EMBEDDINGS, AT_FIRST_NORM, AT_LAYERS };
 
-static int32_t op_at(int32_t layer, int32_t place) {
-  return AT_LAYERS + layer * PLACES + place;
+static int32_t op_at(int32_t layer, layer_place place) {
+  return AT_LAYERS + layer * PLACES + (int32_t)place;
 }
 
 // Of layer i, the first place with something to train; PLACES: none. Pre-norm: norm1 is the norm before the layer.
-static int32_t first_place(const model *m, int32_t i) {
+static layer_place first_place(const model *m, int32_t i) {
   const layer_params *p = &m->layer_param[i];
   const bool pre = m->c.pre_norm, last = i + 1 == n_layers(m);
   const bool end = !pre   ? trains(m, p->norm2_w, p->norm2_b)
@@ -247,7 +246,7 @@ static int32_t first_trained(const model *m) {
     return AT_EMBEDDINGS;
   if (m->c.pre_norm && trains(m, m->layer_param[0].norm1_w, m->layer_param[0].norm1_b)) return AT_FIRST_NORM;
   for (int32_t i = 0; i < n_layers(m); i++) {
-    const int32_t place = first_place(m, i);
+    const layer_place place = first_place(m, i);
     if (place < PLACES) return op_at(i, place);
   }
   return op_at(n_layers(m), 0);
@@ -260,6 +259,10 @@ void encoder_outline(model *m) {
 
 bool encoder_trains(const model *m) {
   return m->first_trained < op_at(n_layers(m), 0);
+}
+
+bool encoder_hands_on(const model *m, int32_t layer, layer_place op) {
+  return op_at(layer, op) > m->first_trained;
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------

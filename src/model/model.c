@@ -150,7 +150,9 @@ static void plan_buffers(model *m) {
 static model_memory memory_of(const model *m) {
   model_memory p = {.elements = m->params.elements,
                     .params = params_bytes(&m->params, m->run.training),
-                    .scratch = m->scratch_bytes};
+                    .scratch = m->scratch_bytes,
+                    .layers_reached = (int32_t)m->c.layers - m->first_kept,
+                    .spared = m->spared};
   for (int32_t i = 0; i < m->params.count; i++) {
     const param *q = &m->params.items[i];
     p.parameters += q->size;
@@ -215,6 +217,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->params.be = m->be;
   TRY_GOTO(describe_params(m), bad);
   encoder_outline(m);
+  m->spared = spared_flops(m);
   plan_buffers(m);
   TRY_GOTO(encoder_check(m, &m->scratch_bytes), bad);
   TRY_GOTO(heads_check(m, &m->scratch_bytes), bad);
@@ -364,8 +367,8 @@ double model_config_flops(const model_config *c, const batch *b) {
   return (double)c->layers * layer + M * (2 * H * H + 2 * H * classes) + pooler;
 }
 
-double model_flops(const model *m, const batch *b) {
-  return model_config_flops(&m->c, b);
+double model_train_flops(const model *m, const batch *b) {
+  return model_step_flops(&m->c, &m->spared, b);
 }
 
 // ---- vectors -------------------------------------------------------------------------------------------------

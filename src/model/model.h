@@ -22,12 +22,20 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   matmul_kind matmul;
 } model_run;
 
+// Floating-point operations that frozen parameters save a training step: for each token, each pair of tokens of a sequence,
+// masked row, score of a masked row and sequence.
+typedef struct flops_spared {
+  double token, square, masked, score, seq;
+} flops_spared;
+
 // Backend memory that model_create would take, by what it is for.
 typedef struct model_memory {
   int64_t parameters, frozen_parameters; // all of them, and the frozen ones; without padding
   int64_t elements;                      // of each trainable arena
   param_bytes params;
   size_t batch, activations, activation_gradients, scratch;
+  int32_t layers_reached; // by the backward pass
+  flops_spared spared;
 } model_memory;
 // The plan alone: nothing is allocated on the device.
 status model_plan(model_memory *out, const char *backend_name, const model_config *c, const model_run *run);
@@ -63,9 +71,12 @@ typedef struct tensor_report {
 } tensor_report;
 typedef void (*tensor_visitor)(void *self, const tensor_report *t);
 status model_checked_pass(model *m, tensor_visitor see, void *self);
-// Multiply-add counted as 2: floating-point operations of the forward pass of a batch; backward is twice that.
-double model_flops(const model *m, const batch *b);
+// Multiply-add counted as 2: floating-point operations of the forward pass of a batch; backward is twice that where
+// nothing is frozen.
 double model_config_flops(const model_config *c, const batch *b);
+// Of forward and backward pass; and those of a model.
+double model_step_flops(const model_config *c, const flops_spared *s, const batch *b);
+double model_train_flops(const model *m, const batch *b);
 
 // User vectors of the current batch's masked rows after model_forward(m, false): u [n_masked, H + 1] host. For
 // cosine scores u is normalised and divided by the temperature; the last element is 1 (it meets the bias).

@@ -40,6 +40,7 @@ struct model {
   // Of the encoder's ops, in the order of the forward pass, the earliest with something to train; and the layer that it is in:
   // those before it keep nothing. See encoder.c.
   int32_t first_trained, first_kept;
+  flops_spared spared;
   int32_t nsp_w, nsp_b, pooler_w, pooler_b, mlm_bias, mlm_w, mlm_b, mlm_norm_w, mlm_norm_b;
   int32_t final_norm_w, final_norm_b, emb_norm_w, emb_norm_b, type_table, position_table, word_table;
 
@@ -96,11 +97,24 @@ static inline rows rows_masked(const model *m) {
 }
 
 // encoder.c
+// Ops of a layer in the order of the forward pass.
+typedef enum layer_place {
+  PLACE_QKV,
+  PLACE_ATTENTION,
+  PLACE_PROJECTION,
+  PLACE_MID,
+  PLACE_FFN1,
+  PLACE_FFN2,
+  PLACE_END,
+  PLACES
+} layer_place;
 void encoder_outline(model *m);      // once the parameters are known: how far down the backward pass goes
 bool encoder_trains(const model *m); // does anything in the encoder need the gradient of its output?
 layer_buffers *layer_at(const model *m, int32_t layer);
 const act *encoder_output(const model *m);
 status encoder_check(model *m, size_t *scratch); // asks supports() and scratch_bytes() for every op
+bool encoder_hands_on(const model *m, int32_t layer,
+                      layer_place op); // does the backward pass make the gradient of its input?
 status encoder_forward(model *m);
 status encoder_backward(model *m); // from d_stream; only if encoder_trains()
 // heads.c
@@ -109,6 +123,8 @@ status heads_transform(model *m); // masked rows through the MLM transform into 
 status
 heads_pool(model *m); // first tokens through pooler and next-sentence head into m->pooled, m->cls_logits
 status heads_loss(model *m, bool grads);
+// flops.c
+flops_spared spared_flops(const model *m);
 // Shared by both: asks about one op.
 status op_check(model *m, op_kind kind, const void *params, size_t *scratch);
 

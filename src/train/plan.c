@@ -156,7 +156,8 @@ static void add_passing_data(run_plan *p, const run_config *c, const dataset *d)
 // ---- work ----------------------------------------------------------------------------------------------------
 
 // The first batches of the run, as they will come.
-static status sample_batches(run_plan *p, batcher *b, const model_config *mc, int64_t accumulate) {
+static status sample_batches(run_plan *p, batcher *b, const model_config *mc, const model_memory *m,
+                             int64_t accumulate) {
   const int64_t n = p->batches_per_epoch < SAMPLED_BATCHES ? (int64_t)p->batches_per_epoch : SAMPLED_BATCHES;
   for (int64_t i = 0; i < n; i++) {
     const batch *out;
@@ -164,7 +165,7 @@ static status sample_batches(run_plan *p, batcher *b, const model_config *mc, in
     p->tokens += out->tokens;
     p->sequences += out->seqs;
     p->masked += out->n_masked;
-    p->flops += 3.0 * model_config_flops(mc, out);
+    p->flops += model_step_flops(mc, &m->spared, out);
   }
   const double scale = (double)accumulate / (double)(n > 0 ? n : 1);
   p->tokens *= scale;
@@ -186,13 +187,15 @@ static double step_bytes(const run_plan *p, const model_config *c, const run_con
   if (m->params.row_flags > 0) // only rows that a step touches
     touched = (double)m->elements - (double)c->vocab_size * H +
               H * fmin((double)c->vocab_size, T + (double)run->train.accumulate * caps.negatives);
-  return (double)c->layers * layer + T * 4 * 20 * H + head + touched * 32;
+  const double reached = m->layers_reached, rest = (double)c->layers - reached; // those go forward only
+  return (reached + rest / 3) * layer + T * 4 * 20 * H + head + touched * 32;
 }
 
 static double estimate_seconds(const run_plan *p, const model_config *c, const run_config *run,
                                batch_caps caps, const model_memory *m) {
   const double length = p->sequences > 0 ? p->tokens / p->sequences : 1;
-  const double attention = 3.0 * (double)c->layers * 4 * (double)c->hidden * p->tokens * length;
+  const double attention =
+      (3.0 * (double)c->layers * 4 * (double)c->hidden - m->spared.square) * p->tokens * length;
   const double matmuls = p->flops - attention, H = (double)c->hidden;
   return matmuls / (PRODUCT_SHARE * H / (H + HALF_WIDTH) * p->peak_flops) +
          attention / (ATTENTION_SHARE * p->peak_flops) + step_bytes(p, c, run, caps, m) / p->bytes_per_s;
@@ -255,7 +258,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   add_data(p, c, d, caps, examples_at_hand(c, d), be->host_memory);
   TRY(add_validation(p, c, d, caps, model_bytes));
   add_passing_data(p, c, d);
-  TRY(sample_batches(p, b, mc, c->train.accumulate));
+  TRY(sample_batches(p, b, mc, &m, c->train.accumulate));
   p->steps = (double)c->train.steps;
   const double per_epoch = fmax(1, floor(p->batches_per_epoch / (double)c->train.accumulate));
   const double by_epochs = (double)c->train.epochs * per_epoch;

@@ -65,7 +65,7 @@ static status launch_micro(step_queue *q, const batch *b, const step_state *s) {
   TRY(model_set_batch(q->c.m, b, s));
   TRY(model_forward(q->c.m, true));
   TRY(model_loss(q->c.m, true));
-  q->flops += 3.0 * model_flops(q->c.m, b);
+  q->flops += model_train_flops(q->c.m, b);
   return OK;
 }
 

@@ -82,6 +82,9 @@ tf32() { # KIND
   part "$1" "matmuls in tf32 round their operands" -- timeout 300 "$SOUK_BUILD/tests/cuda/test_cuda_tf32"
   part "$1" "op tables with matmuls in tf32" -- timeout 600 "$souk" selftest --device cuda --matmul tf32 linear xent
 }
+frozen() { # KIND
+  part "$1" "frozen parameters" -- timeout 600 "$SOUK_BUILD/tests/cuda/test_cuda_frozen"
+}
 whole_models() { # KIND [VARIABLE=VALUE]...
   local name="whole models, $*" kind=$1 out
   shift
@@ -105,6 +108,7 @@ every tables asan SOUK_CHECK_TIGHT=1 # what reads past a buffer reads past an al
 every tables race SOUK_CHECK_TIGHT=1
 spawn waiting st
 spawn tf32 st
+spawn frozen st
 every whole_models st
 spawn whole_models st CUSIM_STREAMS=lazy CUSIM_ORDER=reverse
 every whole_models st CUSIM_STREAMS=random CUSIM_SEED=2
@@ -114,6 +118,7 @@ if [ -f "$(library gpu)" ] && on gpu -- "$souk" selftest --device cuda backend >
   spawn tables gpu
   spawn waiting gpu
   spawn tf32 gpu
+  spawn frozen gpu
   spawn whole_models gpu
 fi
 collect

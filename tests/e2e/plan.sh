@@ -22,6 +22,7 @@ else
   held full "${wide[@]}" --batch_tokens 4096
   held sampled "${wide[@]}" --batch_tokens 2048 --accumulate 4 --negatives 64 --negative_kind popularity --no-background
   held lamb "${wide[@]}" --hidden 160 --batch_tokens 2048 --optim.kind lamb --pooler --cls_sep --next_session
+  held frozen "${wide[@]}" --hidden 160 --batch_tokens 2048 --freeze 'bert.embeddings.*,bert.encoder.layer.[01].*'
   held resumed "${wide[@]}" --hidden 160 --eval_every 0
   # Questions of many users, who stay in memory up to 65,536: those that a metric needs, and no others.
   awk 'BEGIN { srand(5); print "user,item"

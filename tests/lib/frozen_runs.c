@@ -38,7 +38,7 @@ enum { N_PATTERNS = sizeof patterns / sizeof *patterns };
 model *frozen_model(const char *device, int recipe, const char *freeze, bool moments) {
   const struct recipe *r = &recipes[recipe];
   model_config c = tiny_config();
-  c.hidden = 16;
+  c.hidden = 32;
   c.heads = 2;
   c.intermediate = 36;
   c.layers = 2;

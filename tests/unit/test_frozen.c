@@ -1,11 +1,14 @@
 // Frozen parameters on the CPU: gradients of the others, steps, memory, the checked pass, and the checkpoints of a run.
+#include <limits.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "data/vocab.h"
 #include "lib/check.h"
 #include "lib/frozen_runs.h"
 #include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
 #include "train/saver.h"
 
 static void test_gradients(void **unused) {
@@ -88,8 +91,89 @@ static void test_checked_pass(void **unused) {
   model_free(m);
 }
 
+// The snapshot holds what is trained, and a checkpoint of it everything: loaded elsewhere, it gives every value back.
+static void test_saver(void **unused) {
+  (void)unused;
+  char dir[PATH_MAX], data_dir[PATH_MAX + 8], run_dir[PATH_MAX + 8];
+  tiny_directory(dir, sizeof dir);
+  snprintf(data_dir, sizeof data_dir, "%s/data", dir);
+  snprintf(run_dir, sizeof run_dir, "%s/run", dir);
+  tiny_dataset(data_dir, 20, 20, 0);
+  check_ok(dir_make(run_dir));
+  dataset *d;
+  check_ok(dataset_open(&d, data_dir, false));
+  for (int background = 0; background < 2; background++) {
+    model *m = frozen_model("cpu", 0, "bert.*", true), *whole = frozen_model("cpu", 0, NULL, true);
+    param_set *s = model_params(m);
+    for (int64_t i = 0; i < s->elements; i++) s->m[i] = 0.5f + (s->v[i] = (float)(i % 13));
+    for (int64_t i = 0; i < s->frozen_elements; i++) s->frozen[i] = (float)(i % 7) - 3.0f;
+    saver *to;
+    const saver_config c = {
+        .run_dir = run_dir, .config_yaml = "", .m = m, .data = d, .keep = 1, .background = background == 1};
+    const train_state state = {.step = 10 + background, .best_name = ""};
+    check_ok(saver_open(&to, &c));
+    check_ok(saver_save(to, &state));
+    check_ok(saver_wait(to));
+    saver_close(to);
+
+    checkpoint *from;
+    check_ok(run_resume(&from, run_dir, 1, false));
+    check_fails(checkpoint_load(from, whole, true), ERR_FORMAT, "\"m/bert.");
+    check_ok(checkpoint_load(from, whole, false));
+    float *want = malloc((size_t)s->elements * 2 * sizeof *want);
+    assert_non_null(want);
+    memcpy(want, s->m, (size_t)s->elements * 2 * sizeof *want);
+    memset(s->m, 0, (size_t)s->elements * 2 * sizeof *s->m);
+    for (int32_t i = 0; i < s->count; i++) {
+      const param *p = &s->items[i], *q = &model_params(whole)->items[i];
+      assert_memory_equal(param_master(s, p), param_master(model_params(whole), q),
+                          (size_t)p->size * sizeof(float));
+    }
+    check_ok(checkpoint_load(from, m, true));
+    for (int32_t i = 0; i < s->count; i++) {
+      const param *p = &s->items[i];
+      if (!p->trainable) continue;
+      const size_t bytes = (size_t)p->size * sizeof(float);
+      assert_memory_equal(param_m(s, p), want + p->offset, bytes);
+      assert_memory_equal(param_v(s, p), want + s->elements + p->offset, bytes);
+    }
+    free(want);
+    checkpoint_close(from);
+    model_free(m);
+    model_free(whole);
+  }
+  dataset_close(d);
+  check_ok(dir_remove(dir));
+}
+
+// Operations that a step saves, counted by hand for one layer.
+static void test_flops(void **unused) {
+  (void)unused;
+  const double H = 32, F = 36, V = 25;
+  model *all = frozen_model("cpu", 0, NULL, false), *head = frozen_model("cpu", 0, "bert.*", false),
+        *top = frozen_model("cpu", 0, "bert.emb*,*.layer.0.*,*.layer.1.a*", false);
+  batch *b = frozen_batch(all, 0);
+  const double T = b->tokens, M = b->n_masked, C = model_get_config(all)->classes;
+  const double forward = model_config_flops(model_get_config(all), b);
+  double squares = 0;
+  for (int32_t i = 0; i < b->seqs; i++) squares += pow(b->cu_seqlens[i + 1] - b->cu_seqlens[i], 2);
+  check_near(forward, 2 * (T * (8 * H * H + 4 * H * F) + 4 * H * squares) + M * (2 * H * H + 2 * H * C),
+             1e-9);
+  assert_true(C <= V);
+  check_near(model_train_flops(all, b), 3 * forward, 1e-9);
+  // The head alone: forward, and backward the transform's dw and the scores' gradient for their rows.
+  check_near(model_train_flops(head, b), forward + M * 2 * H * H + M * 2 * H * C, 1e-9);
+  // And the feed-forward part of the last layer: both matrices' dw, FFN2's dx, the transform's dx.
+  check_near(model_train_flops(top, b), forward + M * 4 * H * H + M * 2 * H * C + T * 6 * H * F, 1e-9);
+  batch_free(b);
+  model_free(all);
+  model_free(head);
+  model_free(top);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients), cmocka_unit_test(test_steps),
-                                     cmocka_unit_test(test_memory), cmocka_unit_test(test_checked_pass)};
+                                     cmocka_unit_test(test_memory),    cmocka_unit_test(test_checked_pass),
+                                     cmocka_unit_test(test_saver),     cmocka_unit_test(test_flops)};
   return cmocka_run_group_tests_name("frozen", tests, NULL, NULL);
 }
