@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include "format/format_error.h"
 
 static _Thread_local char message[MESSAGE_BYTES];
 
@@ -42,6 +43,12 @@ status fail_prefix(status code, const char *format, ...) {
   text[MESSAGE_BYTES - 1] = '\0';
   memcpy(message, text, MESSAGE_BYTES);
   return code;
+}
+
+status fail_format(const format_error *e) {
+  static const status codes[] = {
+      [FORMAT_MALFORMED] = ERR_FORMAT, [FORMAT_CHECKSUM] = ERR_CHECKSUM, [FORMAT_MEMORY] = ERR_MEMORY};
+  return fail(codes[e->kind], "%s", e->message);
 }
 
 const char *fail_message(void) {

@@ -32,6 +32,10 @@ __attribute__((format(printf, 2, 3))) status fail(status code, const char *forma
 // Puts "PREFIX: " before the message of the thread (to add the file's name, say) and returns `code`.
 __attribute__((format(printf, 2, 3))) status fail_prefix(status code, const char *format, ...);
 
+// The same for what a reader of src/format has found.
+struct format_error;
+status fail_format(const struct format_error *e);
+
 // The message of the last fail() on this thread; "" if there was none. Valid until the next fail().
 const char *fail_message(void);
 

@@ -6,7 +6,6 @@
 // when they load.
 #include "convert/export.h"
 
-#include <inttypes.h>
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
@@ -15,16 +14,18 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/safetensors.h"
 #include "model/checkpoint.h"
 
-enum { HEADER_ALIGNMENT = 64, ITEM_BLOCK = 4096 };
+enum { ITEM_BLOCK = 4096 };
 
-typedef struct entry { // of model.safetensors
-  char name[PARAM_NAME + 16];
-  int32_t ndim;
-  int64_t shape[2];
-  const float *data;
-} entry;
+typedef char tensor_name[PARAM_NAME + 16];
+
+typedef struct table { // of model.safetensors
+  tensor *list;        // their data are the parameters themselves
+  tensor_name *names;
+  int32_t n;
+} table;
 
 typedef struct exporter {
   const checkpoint *c;
@@ -64,83 +65,68 @@ static status write_json(exporter *x, const char *name, json_t *j) {
 // ---- model.safetensors ---------------------------------------------------------------------------------------
 
 // One tensor or, for qkv, three.
-static int32_t describe(const param_set *s, const param *p, entry *e) {
+static void add_param(table *to, const param_set *s, const param *p) {
   static const char *const parts[] = {"query", "key", "value"};
   const char *qkv = strstr(p->name, ".qkv.");
   const int32_t n = qkv != NULL ? 3 : 1;
-  for (int32_t i = 0; i < n; i++) {
-    e[i] = (entry){.ndim = p->ndim,
-                   .shape = {p->shape[0] / n, p->shape[1]},
-                   .data = param_master(s, p) + i * (p->size / n)};
+  for (int32_t i = 0; i < n; i++, to->n++) {
+    char *name = to->names[to->n];
     if (qkv != NULL)
-      snprintf(e[i].name, sizeof e[i].name, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
+      snprintf(name, sizeof *to->names, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
     else
-      snprintf(e[i].name, sizeof e[i].name, "%s", p->name);
+      snprintf(name, sizeof *to->names, "%s", p->name);
+    to->list[to->n] = (tensor){.name = name,
+                               .dtype = "F32",
+                               .ndim = p->ndim,
+                               .shape = {p->shape[0] / n, p->shape[1]},
+                               .data = (const char *)(param_master(s, p) + i * (p->size / n))};
   }
-  return n;
 }
 
-static size_t entry_bytes(const entry *e) {
-  return (size_t)(e->shape[0] * (e->ndim == 2 ? e->shape[1] : 1)) * sizeof(float);
-}
-
-static status check_entry(const exporter *x, const entry *e) {
-  const size_t n = entry_bytes(e) / sizeof(float);
-  for (size_t i = 0; i < n; i++)
-    if (!isfinite(e->data[i]))
+static status check_tensor(const exporter *x, const tensor *t) {
+  for (int64_t i = 0; i < t->size; i++) {
+    float value;
+    memcpy(&value, t->data + i * (int64_t)sizeof value, sizeof value);
+    if (!isfinite(value))
       return fail(ERR_NONFINITE, "%s: tensor \"%s\" holds a NaN or an infinity; it is not exported",
-                  x->c->dir, e->name);
+                  x->c->dir, t->name);
+  }
   return OK;
 }
 
-// u64 header size and header, filled with spaces so that the data begin at a multiple of 64.
-static status write_header(out_file *f, const char *header, size_t bytes) {
-  const size_t padded = (8 + bytes + HEADER_ALIGNMENT - 1) / HEADER_ALIGNMENT * HEADER_ALIGNMENT - 8;
-  uint8_t size[8];
-  for (size_t i = 0; i < 8; i++) size[i] = (uint8_t)((uint64_t)padded >> 8 * i);
-  TRY(out_write(f, size, sizeof size));
-  return out_printf(f, "%s%*s", header, (int)(padded - bytes), "");
+// Opens a file of these tensors and writes what comes before their data.
+static status begin_tensors(out_file **f, const char *path, tensor *list, int32_t n, const char *metadata) {
+  size_t bytes;
+  char *header = safetensors_header(list, (size_t)n, metadata, &bytes);
+  status rc = header != NULL ? OK : fail(ERR_MEMORY, "out of memory: the header of %s", path);
+  if (rc == OK) rc = out_open(f, path);
+  if (rc == OK) rc = out_write(*f, header, bytes);
+  free(header);
+  return rc;
 }
 
-static status write_entries(const entry *e, int32_t n, out_file *f) {
-  char *header = NULL;
-  size_t bytes = 0;
-  uint64_t at = 0;
-  FILE *to = open_memstream(&header, &bytes);
-  if (to == NULL) return fail(ERR_MEMORY, "out of memory: the header of model.safetensors");
-  fprintf(to, "{\"__metadata__\":{\"format\":\"pt\"}");
-  for (int32_t i = 0; i < n; i++) {
-    fprintf(to, ",\"%s\":{\"dtype\":\"F32\",\"shape\":[%" PRId64, e[i].name, e[i].shape[0]);
-    if (e[i].ndim == 2) fprintf(to, ",%" PRId64, e[i].shape[1]);
-    fprintf(to, "],\"data_offsets\":[%" PRIu64 ",%" PRIu64 "]}", at, at + entry_bytes(&e[i]));
-    at += entry_bytes(&e[i]);
-  }
-  fputs("}", to);
-  if (fclose(to) != 0) {
-    free(header);
-    return fail(ERR_MEMORY, "out of memory: the header of model.safetensors");
-  }
-  status rc = write_header(f, header, bytes);
-  free(header);
-  for (int32_t i = 0; rc == OK && i < n; i++) rc = out_write(f, e[i].data, entry_bytes(&e[i]));
-  return rc;
+static status write_table(const exporter *x, table *t, const char *path) {
+  out_file *f = NULL;
+  status rc = begin_tensors(&f, path, t->list, t->n, "\"format\":\"pt\"");
+  for (int32_t i = 0; rc == OK && i < t->n; i++) rc = check_tensor(x, &t->list[i]);
+  for (int32_t i = 0; rc == OK && i < t->n; i++)
+    rc = out_write(f, t->list[i].data, (size_t)(t->list[i].end - t->list[i].begin));
+  return out_finish(f, rc);
 }
 
 static status write_model(exporter *x) {
   const param_set *s = model_params(x->m);
+  const size_t most = 3 * (size_t)s->count;
   char path[PATH_MAX + 64];
-  out_file *f = NULL;
-  entry *e;
-  int32_t n = 0;
+  table t = {NULL, NULL, 0};
   TRY(file_path(x, "model.safetensors", path));
-  TRY(mem_new(&e, 3 * (size_t)s->count, sizeof *e, "a table of tensors"));
-  status rc = OK;
-  for (int32_t i = s->count - 1; i >= 0; i--) n += describe(s, &s->items[i], e + n); // embeddings first
-  for (int32_t i = 0; rc == OK && i < n; i++) rc = check_entry(x, &e[i]);
-  if (rc == OK) rc = out_open(&f, path);
-  if (rc == OK) rc = write_entries(e, n, f);
-  free(e);
-  return out_finish(f, rc);
+  status rc = mem_new(&t.list, most, sizeof *t.list, "a table of tensors");
+  if (rc == OK) rc = mem_new(&t.names, most, sizeof *t.names, "a table of tensors");
+  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) add_param(&t, s, &s->items[i]); // embeddings first
+  if (rc == OK) rc = write_table(x, &t, path);
+  free(t.list);
+  free(t.names);
+  return rc;
 }
 
 // ---- items.safetensors ---------------------------------------------------------------------------------------
@@ -161,19 +147,16 @@ static status write_item_vectors(exporter *x, out_file *f, int32_t first, int32_
 
 static status write_items(exporter *x) {
   const int32_t first = vocab_begin(x->v, RANGE_ITEMS), items = vocab_end(x->v, RANGE_ITEMS) - first;
-  const size_t W = (size_t)model_get_config(x->m)->hidden + 1, counts = 8 * (size_t)items;
-  char path[PATH_MAX + 64], header[512];
+  const int64_t W = model_get_config(x->m)->hidden + 1;
+  tensor list[] = {{.name = "counts", .dtype = "I64", .ndim = 1, .shape = {items}},
+                   {.name = "vectors", .dtype = "F32", .ndim = 2, .shape = {items, W}}};
+  char path[PATH_MAX + 64];
   out_file *f = NULL;
   float *block;
   TRY(file_path(x, "items.safetensors", path));
-  snprintf(header, sizeof header,
-           "{\"__metadata__\":{\"format\":\"pt\",\"rows\":\"items in the order of vocab.tsv\"},"
-           "\"counts\":{\"dtype\":\"I64\",\"shape\":[%d],\"data_offsets\":[0,%zu]},"
-           "\"vectors\":{\"dtype\":\"F32\",\"shape\":[%d,%zu],\"data_offsets\":[%zu,%zu]}}",
-           items, counts, items, W, counts, counts + (size_t)items * W * sizeof(float));
-  TRY(mem_new(&block, ITEM_BLOCK * W, sizeof *block, "item vectors"));
-  status rc = out_open(&f, path);
-  if (rc == OK) rc = write_header(f, header, strlen(header));
+  TRY(mem_new(&block, ITEM_BLOCK * (size_t)W, sizeof *block, "item vectors"));
+  status rc =
+      begin_tensors(&f, path, list, 2, "\"format\":\"pt\",\"rows\":\"items in the order of vocab.tsv\"");
   for (int32_t i = 0; rc == OK && i < items; i++) {
     const int64_t count = vocab_token_count(x->v, first + i);
     rc = out_write(f, &count, sizeof count);

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <jansson.h>
 #include <limits.h>
 #include <math.h>
 #include <stdio.h>
@@ -13,21 +12,13 @@
 #include <unistd.h>
 #include "base/memory.h"
 
-enum { MAX_HEADER = 100 << 20, PIECE = 1 << 16 }; // the format's own limit; elements converted at a time
+enum { PIECE = 1 << 16 }; // elements converted at a time
 
 struct hf_tensors {
   char path[PATH_MAX];
   int fd;
-  json_t *header;
-  hf_tensor *items;
-  int32_t n;
+  safetensors table;
 };
-
-static const struct {
-  const char *name;
-  size_t bytes;
-} dtypes[] = {{"F64", 8}, {"F32", 4}, {"F16", 2}, {"BF16", 2}, {"I64", 8}, {"I32", 4}, {"I16", 2},
-              {"I8", 1},  {"U64", 8}, {"U32", 4}, {"U16", 2},  {"U8", 1},  {"BOOL", 1}};
 
 static status read_at(const hf_tensors *t, uint64_t offset, void *to, size_t bytes) {
   for (char *p = to; bytes > 0;) {
@@ -42,94 +33,23 @@ static status read_at(const hf_tensors *t, uint64_t offset, void *to, size_t byt
   return OK;
 }
 
-// ---- the header ----------------------------------------------------------------------------------------------
-
-static status bad_tensor(const hf_tensors *t, const char *name, const char *what) {
-  return fail(ERR_FORMAT, "%s: tensor \"%.200s\": %s", t->path, name, what);
-}
-
-static status read_shape(const hf_tensors *t, hf_tensor *x, const json_t *shape) {
-  const size_t n = json_array_size(shape);
-  if (!json_is_array(shape) || n > HF_DIMS) return bad_tensor(t, x->name, "\"shape\" is not a list of sizes");
-  x->ndim = (int32_t)n;
-  x->size = 1;
-  for (size_t i = 0; i < n; i++) {
-    const json_t *d = json_array_get(shape, i);
-    if (!json_is_integer(d) || json_integer_value(d) < 0)
-      return bad_tensor(t, x->name, "\"shape\" is not a list of sizes");
-    x->shape[i] = json_integer_value(d);
-    if (__builtin_mul_overflow(x->size, x->shape[i], &x->size))
-      return bad_tensor(t, x->name, "\"shape\" has more than 2^63 elements");
-  }
-  return OK;
-}
-
-static status read_entry(const hf_tensors *t, hf_tensor *x, const char *name, const json_t *j, uint64_t begin,
-                         uint64_t data_bytes) {
-  x->name = name;
-  x->dtype = json_string_value(json_object_get(j, "dtype"));
-  if (x->dtype == NULL) return bad_tensor(t, name, "\"dtype\" is missing");
-  TRY(read_shape(t, x, json_object_get(j, "shape")));
-  const json_t *offsets = json_object_get(j, "data_offsets");
-  const json_t *a = json_array_get(offsets, 0), *b = json_array_get(offsets, 1);
-  if (json_array_size(offsets) != 2 || !json_is_integer(a) || !json_is_integer(b) ||
-      json_integer_value(a) < 0 || json_integer_value(b) < json_integer_value(a) ||
-      (uint64_t)json_integer_value(b) > data_bytes)
-    return bad_tensor(t, name, "\"data_offsets\" do not lie in the file");
-  x->offset = begin + (uint64_t)json_integer_value(a);
-  x->bytes = (uint64_t)(json_integer_value(b) - json_integer_value(a));
-  for (size_t i = 0; i < sizeof dtypes / sizeof *dtypes; i++)
-    if (strcmp(x->dtype, dtypes[i].name) == 0 &&
-        (x->bytes % dtypes[i].bytes != 0 || x->bytes / dtypes[i].bytes != (uint64_t)x->size))
-      return bad_tensor(t, name, "\"data_offsets\" do not fit \"shape\" and \"dtype\"");
-  return OK;
-}
-
-static int by_offset(const void *a, const void *b) {
-  const hf_tensor *x = a, *y = b;
-  if (x->offset != y->offset) return x->offset < y->offset ? -1 : 1;
-  return x->bytes < y->bytes ? -1 : x->bytes > y->bytes;
-}
-
-static status read_entries(hf_tensors *t, uint64_t begin, uint64_t data_bytes) {
-  TRY(mem_new(&t->items, json_object_size(t->header), sizeof *t->items, "a list of tensors"));
-  const char *name;
-  json_t *j;
-  json_object_foreach(t->header, name, j) {
-    if (strcmp(name, "__metadata__") == 0) continue;
-    TRY(read_entry(t, &t->items[t->n], name, j, begin, data_bytes));
-    t->n++;
-  }
-  if (t->n > 0) qsort(t->items, (size_t)t->n, sizeof *t->items, by_offset);
-  for (int32_t i = 1; i < t->n; i++)
-    if (t->items[i].offset < t->items[i - 1].offset + t->items[i - 1].bytes)
-      return bad_tensor(t, t->items[i].name, "it overlaps another");
-  return OK;
-}
-
-static status read_header(hf_tensors *t) {
+static status read_table(hf_tensors *t) {
   struct stat s;
-  uint8_t size[8];
+  unsigned char first[8];
+  uint64_t header;
+  format_error e;
   if (fstat(t->fd, &s) != 0 || !S_ISREG(s.st_mode))
     return fail(ERR_FORMAT, "%s is not a regular file", t->path);
   const uint64_t file_bytes = (uint64_t)s.st_size;
-  if (file_bytes < 8) return fail(ERR_FORMAT, "%s is too short for a safetensors file", t->path);
-  TRY(read_at(t, 0, size, 8));
-  uint64_t n = 0;
-  for (int i = 0; i < 8; i++) n |= (uint64_t)size[i] << 8 * i;
-  if (n > MAX_HEADER || n > file_bytes - 8)
-    return fail(ERR_FORMAT, "%s: a header of %llu bytes does not fit the file", t->path,
-                (unsigned long long)n);
+  if (file_bytes >= sizeof first) TRY(read_at(t, 0, first, sizeof first));
+  if (!safetensors_header_size(first, file_bytes, &header, t->path, &e)) return fail_format(&e);
   char *text;
-  json_error_t error;
-  TRY(mem_new(&text, (size_t)n + 1, 1, "a header of tensors"));
-  const status rc = read_at(t, 8, text, (size_t)n);
-  if (rc == OK) t->header = json_loadb(text, (size_t)n, JSON_REJECT_DUPLICATES, &error);
+  TRY(mem_new(&text, (size_t)header + 1, 1, "a header of tensors"));
+  status rc = read_at(t, 8, text, (size_t)header);
+  if (rc == OK && !safetensors_table(&t->table, text, header, file_bytes - 8 - header, true, t->path, &e))
+    rc = fail_format(&e);
   free(text);
-  TRY(rc);
-  if (t->header == NULL) return fail(ERR_FORMAT, "%s: its header is not JSON: %s", t->path, error.text);
-  if (!json_is_object(t->header)) return fail(ERR_FORMAT, "%s: its header is not a JSON object", t->path);
-  return read_entries(t, 8 + n, file_bytes - 8 - n);
+  return rc;
 }
 
 status hf_tensors_open(hf_tensors **out, const char *path) {
@@ -138,7 +58,7 @@ status hf_tensors_open(hf_tensors **out, const char *path) {
   TRY(mem_new(&t, 1, sizeof *t, "a file of tensors"));
   snprintf(t->path, sizeof t->path, "%s", path);
   t->fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-  const status rc = t->fd >= 0 ? read_header(t)
+  const status rc = t->fd >= 0 ? read_table(t)
                                : fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path,
                                       strerror(errno));
   if (rc != OK) {
@@ -152,22 +72,12 @@ status hf_tensors_open(hf_tensors **out, const char *path) {
 void hf_tensors_close(hf_tensors *t) {
   if (t == NULL) return;
   if (t->fd >= 0) close(t->fd);
-  json_decref(t->header);
-  free(t->items);
+  safetensors_free(&t->table);
   free(t);
 }
 
-int32_t hf_tensors_count(const hf_tensors *t) {
-  return t->n;
-}
-hf_tensor *hf_tensors_at(const hf_tensors *t, int32_t i) {
-  return &t->items[i];
-}
-
-hf_tensor *hf_tensors_find(const hf_tensors *t, const char *name) {
-  for (int32_t i = 0; i < t->n; i++)
-    if (strcmp(t->items[i].name, name) == 0) return &t->items[i];
-  return NULL;
+const safetensors *hf_tensors_table(const hf_tensors *t) {
+  return &t->table;
 }
 
 // ---- data ----------------------------------------------------------------------------------------------------
@@ -204,7 +114,7 @@ static void convert(const char *dtype, const void *from, float *to, size_t n) {
   }
 }
 
-status hf_tensor_read(const hf_tensors *t, const hf_tensor *x, float *to) {
+status hf_tensor_read(const hf_tensors *t, const tensor *x, float *to) {
   const bool f64 = strcmp(x->dtype, "F64") == 0, f32 = strcmp(x->dtype, "F32") == 0;
   if (!f64 && !f32 && strcmp(x->dtype, "F16") != 0 && strcmp(x->dtype, "BF16") != 0)
     return fail(ERR_FORMAT, "%s: tensor \"%.200s\" is %.20s; F64, F32, F16 and BF16 are read", t->path,
@@ -215,7 +125,7 @@ status hf_tensor_read(const hf_tensors *t, const hf_tensor *x, float *to) {
   status rc = OK;
   for (int64_t at = 0; rc == OK && at < x->size; at += PIECE) {
     const size_t n = x->size - at < PIECE ? (size_t)(x->size - at) : PIECE;
-    rc = read_at(t, x->offset + (uint64_t)at * width, piece, n * width);
+    rc = read_at(t, t->table.data_at + x->begin + (uint64_t)at * width, piece, n * width);
     if (rc == OK) convert(x->dtype, piece, to + at, n);
     for (size_t i = 0; rc == OK && i < n; i++)
       if (!isfinite(to[at + (int64_t)i]))

@@ -163,20 +163,20 @@ static bool old_name(char *buf, size_t bytes, const char *name) {
   return true;
 }
 
-static hf_tensor *find(const importer *x, const char *name) {
+static tensor *find(const importer *x, const char *name) {
   char old[PARAM_NAME + 32];
   const char *const names[] = {name, old_name(old, sizeof old, name) ? old : name};
   for (int i = 0; i < 4; i++) {
     const char *n = names[i / 2];
     if (i % 2 == 1 && strncmp(n, "bert.", 5) == 0) n += 5;
-    hf_tensor *t = hf_tensors_find(x->file, n);
+    tensor *t = safetensors_find(hf_tensors_table(x->file), n);
     if (t != NULL) return t;
   }
   return NULL;
 }
 
 // Reads a tensor of the wanted shape (columns 0: a vector) into `to`.
-static status read_tensor(const importer *x, hf_tensor *t, int64_t n, int64_t columns, float *to) {
+static status read_tensor(const importer *x, tensor *t, int64_t n, int64_t columns, float *to) {
   const int32_t ndim = columns > 0 ? 2 : 1;
   if (t->ndim != ndim || t->shape[0] != n || (ndim == 2 && t->shape[1] != columns))
     return fail(
@@ -218,7 +218,7 @@ static status read_param(const importer *x, const param *p, float *to, bool *fou
       snprintf(name, sizeof name, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
     else
       snprintf(name, sizeof name, "%s", p->name);
-    hf_tensor *t = find(x, name);
+    tensor *t = find(x, name);
     if (t == NULL && strcmp(name, "cls.predictions.bias") == 0) t = find(x, "cls.predictions.decoder.bias");
     if (t == NULL) {
       *found = false;
@@ -249,7 +249,7 @@ static status load_param(importer *x, const param *p, float *buffer) {
 
 // A decoder that is written out must be the tied one.
 static status check_decoder(const importer *x, const char *name, const char *twin) {
-  hf_tensor *decoder = find(x, name), *other = find(x, twin);
+  tensor *decoder = find(x, name), *other = find(x, twin);
   if (decoder == NULL || other == NULL || decoder == other) return OK;
   float *a = NULL, *b = NULL;
   bool same = decoder->size == other->size;
@@ -281,8 +281,9 @@ static status load_params(importer *x) {
   TRY(rc);
   TRY(check_decoder(x, "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"));
   TRY(check_decoder(x, "cls.predictions.decoder.bias", "cls.predictions.bias"));
-  for (int32_t i = 0; i < hf_tensors_count(x->file); i++) {
-    const hf_tensor *t = hf_tensors_at(x->file, i);
+  const safetensors *table = hf_tensors_table(x->file);
+  for (size_t i = 0; i < table->count; i++) {
+    const tensor *t = &table->items[i];
     if (!t->used && strstr(t->name, "embeddings.position_ids") == NULL) list_name(x->left_out, t->name);
   }
   return params_refresh(model_params(x->m));

@@ -19,6 +19,13 @@ souk_status infer_fail(souk_error *e, souk_status code, const char *format, ...)
   return code;
 }
 
+souk_status infer_fail_format(souk_error *e, const format_error *found) {
+  static const souk_status codes[] = {[FORMAT_MALFORMED] = SOUK_ERR_FORMAT,
+                                      [FORMAT_CHECKSUM] = SOUK_ERR_CHECKSUM,
+                                      [FORMAT_MEMORY] = SOUK_ERR_MEMORY};
+  return infer_fail(e, codes[found->kind], "%s", found->message);
+}
+
 souk_status infer_alloc(void *out, size_t count, size_t size, const char *what, souk_error *e) {
   void *p = NULL;
   const size_t limit = SIZE_MAX / 4;

@@ -2,12 +2,16 @@
 #ifndef SOUK_INFER_ERRORS_H
 #define SOUK_INFER_ERRORS_H
 
+#include "format/format_error.h"
 #include "souk/infer.h"
 
 // Writes code and message (printf format, one sentence) into *e, which may be NULL, and returns the code.
 // Bytes that could do harm on a terminal (names come from files) become '?'.
 __attribute__((format(printf, 3, 4))) souk_status infer_fail(souk_error *e, souk_status code,
                                                              const char *format, ...);
+
+// The same for what a reader of src/format has found.
+souk_status infer_fail_format(souk_error *e, const format_error *found);
 
 // Forward an error; through a cleanup label with `souk_status rc` in scope.
 #define PASS(expr)                            \

@@ -8,16 +8,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/safetensors.h"
 #include "infer/bundle.h"
 #include "infer/encode.h"
-#include "infer/tensors.h"
 #include "simd/simd.h"
 
 enum { PANEL = 16, NAME = 128 };
 
 typedef struct loader {
   souk_bundle *b;
-  const tensor_file *file;
+  const safetensors *file;
   char path[4096]; // of the file, for messages
   bool filling;
   size_t used;    // floats of the arena
@@ -47,6 +47,37 @@ static souk_status check_finite(const loader *l, const tensor *t) {
                     t->name);
 }
 
+static souk_status read_table(safetensors *f, const mapping *m, const char *path, souk_error *e) {
+  format_error found;
+  return safetensors_read(f, m->data, m->bytes, path, &found) ? SOUK_OK : infer_fail_format(e, &found);
+}
+
+static void shape_text(char text[64], int32_t ndim, const int64_t *shape) {
+  if (ndim == 0)
+    strcpy(text, "a scalar");
+  else if (ndim == 1)
+    snprintf(text, 64, "[%lld]", (long long)shape[0]);
+  else
+    snprintf(text, 64, "[%lld, %lld%s]", (long long)shape[0], (long long)shape[1], ndim > 2 ? ", ..." : "");
+}
+
+// The tensor with this name, dtype and shape; ERR_FORMAT otherwise.
+static souk_status expect(const safetensors *f, const char *path, const char *name, const char *dtype,
+                          int32_t ndim, int64_t rows, int64_t columns, const tensor **out, souk_error *e) {
+  const tensor *t = safetensors_find(f, name);
+  *out = t;
+  if (t == NULL) return infer_fail(e, SOUK_ERR_FORMAT, "%s has no tensor \"%s\"", path, name);
+  if (strcmp(t->dtype, dtype) != 0)
+    return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s, %s is wanted", path, name,
+                      t->dtype, dtype);
+  if (t->ndim == ndim && t->shape[0] == rows && (ndim == 1 || t->shape[1] == columns)) return SOUK_OK;
+  char is[64], wanted[64];
+  shape_text(is, t->ndim, t->shape);
+  shape_text(wanted, ndim, (const int64_t[]){rows, columns});
+  return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, %s is wanted", path, name, is,
+                    wanted);
+}
+
 static float *carve(loader *l, float **where, size_t floats) {
   float *p = l->filling ? l->b->arena + l->used : NULL;
   *where = p;
@@ -59,8 +90,8 @@ static souk_status find(const loader *l, const char *prefix, const char *name, i
                         const tensor **t) {
   char full[2 * NAME];
   snprintf(full, sizeof full, "%s%s", prefix, name);
-  const uint64_t first = (uint64_t)(rows > 0 ? rows : columns);
-  return tensors_find(l->file, l->path, full, "F32", rows > 0 ? 2 : 1, first, (uint64_t)columns, t, l->e);
+  const int64_t first = rows > 0 ? rows : columns;
+  return expect(l->file, l->path, full, "F32", rows > 0 ? 2 : 1, first, columns, t, l->e);
 }
 
 // Copies floats of a tensor times `scale`.
@@ -193,18 +224,17 @@ static souk_status walk(loader *l) {
 // ---- items ---------------------------------------------------------------------------------------------------
 
 static souk_status find_items(souk_bundle *b, const char *path, souk_error *e) {
-  tensor_file f;
+  safetensors f;
   const tensor *vectors, *counts;
-  PASS(tensors_read(&f, &b->files[FILE_ITEMS], path, e));
-  souk_status rc =
-      tensors_find(&f, path, "vectors", "F32", 2, (uint64_t)b->items, (uint64_t)b->width, &vectors, e);
-  if (rc == SOUK_OK) rc = tensors_find(&f, path, "counts", "I64", 1, (uint64_t)b->items, 0, &counts, e);
+  PASS(read_table(&f, &b->files[FILE_ITEMS], path, e));
+  souk_status rc = expect(&f, path, "vectors", "F32", 2, b->items, b->width, &vectors, e);
+  if (rc == SOUK_OK) rc = expect(&f, path, "counts", "I64", 1, b->items, 0, &counts, e);
   if (rc == SOUK_OK) {
     b->item_rows = vectors->data;
     if (!all_finite(vectors->data, (size_t)b->items * (size_t)b->width))
       rc = infer_fail(e, SOUK_ERR_NONFINITE, "%s: tensor \"vectors\" holds a NaN or an infinity", path);
   }
-  tensors_free(&f);
+  safetensors_free(&f);
   return rc;
 }
 
@@ -221,7 +251,7 @@ static void pack_items(souk_bundle *b, float *scratch) {
 
 souk_status weights_read(souk_bundle *b, souk_error *e) {
   loader *l = NULL;
-  tensor_file file = {0};
+  safetensors file = {0};
   char items_path[4096];
   souk_status rc;
   PASS_GOTO(infer_alloc(&l, 1, sizeof *l, "a loader", e), done);
@@ -230,7 +260,7 @@ souk_status weights_read(souk_bundle *b, souk_error *e) {
   l->file = &file;
   snprintf(l->path, sizeof l->path, "%s/%s", b->dir, bundle_file_names[FILE_MODEL]);
   snprintf(items_path, sizeof items_path, "%s/%s", b->dir, bundle_file_names[FILE_ITEMS]);
-  PASS_GOTO(tensors_read(&file, &b->files[FILE_MODEL], l->path, e), done);
+  PASS_GOTO(read_table(&file, &b->files[FILE_MODEL], l->path, e), done);
   PASS_GOTO(infer_alloc(&b->layer, (size_t)b->layers, sizeof *b->layer, "layers", e), done);
   PASS_GOTO(walk(l), done);
   PASS_GOTO(find_items(b, items_path, e), done);
@@ -248,6 +278,6 @@ souk_status weights_read(souk_bundle *b, souk_error *e) {
 done:
   if (l != NULL) free(l->scratch);
   free(l);
-  tensors_free(&file);
+  safetensors_free(&file);
   return rc;
 }

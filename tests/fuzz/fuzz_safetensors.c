@@ -1,76 +1,49 @@
 // The safetensors reader: no tensor lies outside the file, every byte belongs to one, and the table written
 // anew reads as the same table.
-#include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/safetensors.h"
 #include "fuzz/fuzz.h"
-#include "infer/tensors.h"
 
-// A JSON string; names hold no control characters but escaped ones.
-static void put_string(FILE *to, const char *text) {
-  fputc('"', to);
-  for (const unsigned char *p = (const unsigned char *)text; *p != '\0'; p++) {
-    if (*p < 0x20 || *p == '"' || *p == '\\')
-      fprintf(to, "\\u%04x", *p);
-    else
-      fputc(*p, to);
-  }
-  fputc('"', to);
-}
-
-// Header and data of the same tensors.
-static char *compose(const tensor_file *f, const char *data, size_t data_bytes, size_t *bytes) {
-  char *text, *header;
-  size_t header_bytes;
-  FILE *to = open_memstream(&header, &header_bytes);
-  require(to != NULL);
-  fputc('{', to);
-  for (size_t i = 0; i < f->count; i++) {
-    const tensor *t = &f->items[f->count - 1 - i]; // in another order
-    if (i > 0) fputc(',', to);
-    put_string(to, t->name);
-    fprintf(to, ":{\"data_offsets\":[%" PRIu64 ",%" PRIu64 "],\"shape\":[", t->begin, t->end);
-    for (int32_t k = 0; k < t->ndim; k++) fprintf(to, "%s%" PRIu64, k > 0 ? "," : "", t->shape[k]);
-    fprintf(to, "],\"dtype\":\"%s\"}", t->dtype);
-  }
-  fputc('}', to);
-  fclose(to);
-  *bytes = 8 + header_bytes + data_bytes;
-  text = malloc(*bytes);
+// Header and data of the same tensors, as export writes them.
+static char *compose(const safetensors *f, const char *data, size_t data_bytes, size_t *bytes) {
+  tensor *copies = calloc(f->count + 1, sizeof *copies);
+  require(copies != NULL);
+  for (size_t i = 0; i < f->count; i++) copies[i] = f->items[i];
+  char *header = safetensors_header(copies, f->count, "", bytes);
+  require(header != NULL && *bytes % 64 == 0);
+  for (size_t i = 0; i < f->count; i++)
+    require(copies[i].begin == f->items[i].begin && copies[i].end == f->items[i].end &&
+            copies[i].size == f->items[i].size);
+  char *text = realloc(header, *bytes + data_bytes);
   require(text != NULL);
-  for (int i = 0; i < 8; i++) text[i] = (char)(header_bytes >> 8 * i);
-  memcpy(text + 8, header, header_bytes);
-  memcpy(text + 8 + header_bytes, data, data_bytes);
-  free(header);
+  memcpy(text + *bytes, data, data_bytes);
+  *bytes += data_bytes;
+  free(copies);
   return text;
 }
 
 // Every byte of the data once.
-static size_t check_tensors(const tensor_file *f, const mapping *m) {
+static size_t check_tensors(const safetensors *f, const char *file, size_t bytes) {
   size_t sum = 0;
   for (size_t i = 0; i < f->count; i++) {
     const tensor *t = &f->items[i];
-    require(i == 0 || strcmp(f->items[i - 1].name, t->name) < 0);
-    require(t->ndim >= 0 && t->ndim <= TENSOR_DIMS && t->begin <= t->end);
-    require(t->data >= m->data + 8 && t->data + (t->end - t->begin) <= m->data + m->bytes);
+    require(t->ndim >= 0 && t->ndim <= TENSOR_DIMS && t->begin <= t->end && t->begin == sum);
+    require(t->data == file + f->data_at + t->begin && f->data_at + t->end <= bytes);
     sum += (size_t)(t->end - t->begin);
     volatile char touched = 0;
     for (uint64_t k = t->begin; k < t->end; k++) touched = (char)(touched ^ t->data[k - t->begin]);
-    const tensor *found;
-    const bool wanted = t->ndim == 1 || t->ndim == 2;
-    if (wanted)
-      require(tensors_find(f, "file", t->name, t->dtype, t->ndim, t->shape[0], t->ndim == 2 ? t->shape[1] : 0,
-                           &found, NULL) == SOUK_OK &&
-              found == t);
+    require(safetensors_find(f, t->name) == t);
+    require(i == 0 || strcmp(f->by_name[i - 1]->name, f->by_name[i]->name) < 0);
   }
+  require(f->data_at + sum == bytes);
   return sum;
 }
 
-static void check_same(const tensor_file *a, const tensor_file *b) {
+static void check_same(const safetensors *a, const safetensors *b) {
   require(a->count == b->count);
   for (size_t i = 0; i < a->count; i++) {
-    const tensor *x = &a->items[i], *y = &b->items[i];
+    const tensor *x = a->by_name[i], *y = b->by_name[i];
     require(strcmp(x->name, y->name) == 0 && strcmp(x->dtype, y->dtype) == 0);
     require(x->ndim == y->ndim && memcmp(x->shape, y->shape, sizeof x->shape) == 0);
     require(x->begin == y->begin && x->end == y->end);
@@ -82,25 +55,22 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   char *copy = malloc(bytes > 0 ? bytes : 1); // exactly as large, so that a byte read beyond it is seen
   require(copy != NULL);
   memcpy(copy, data, bytes);
-  const mapping m = {.data = copy, .bytes = bytes};
-  tensor_file f, again;
-  souk_error e;
-  const souk_status rc = tensors_read(&f, &m, "file", &e);
-  if (rc != SOUK_OK) {
-    require(rc == SOUK_ERR_FORMAT && strstr(e.message, "file") != NULL);
+  safetensors f, again;
+  format_error e;
+  if (!safetensors_read(&f, copy, bytes, "file", &e)) {
+    require(e.kind == FORMAT_MALFORMED && strstr(e.message, "file") != NULL);
     require(f.items == NULL && f.count == 0);
   } else {
     fuzz_accepted();
-    const size_t data_bytes = check_tensors(&f, &m);
-    mapping other = {.data = NULL};
-    char *text = compose(&f, copy + bytes - data_bytes, data_bytes, &other.bytes);
-    other.data = text;
-    require(tensors_read(&again, &other, "again", &e) == SOUK_OK);
+    const size_t data_bytes = check_tensors(&f, copy, bytes);
+    size_t written;
+    char *text = compose(&f, copy + bytes - data_bytes, data_bytes, &written);
+    require(safetensors_read(&again, text, written, "again", &e));
     check_same(&f, &again);
-    tensors_free(&again);
+    safetensors_free(&again);
     free(text);
   }
-  tensors_free(&f);
+  safetensors_free(&f);
   free(copy);
   return 0;
 }

@@ -377,25 +377,29 @@ static void test_bad_tensors(void **unused) {
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,8]},\"b\":{\"dtype\":\"F32\",\"shape\":["
        "2],"
        "\"data_offsets\":[4,12]}}",
-       "\"b\": it overlaps another"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,17]}}", "do not lie in the file"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", "do not lie in the file"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", "do not lie in the file"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", "do not lie in the file"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}",
-       "do not fit \"shape\" and \"dtype\""},
+       "tensors \"a\" and \"b\" overlap"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0,17]}}", "point beyond the file's end"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,0]}}", "must be two integers"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[-8,0]}}", "must be two integers"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[0]}}", "must be two integers"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[3],\"data_offsets\":[0,8]}}", "do not span as many bytes"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4294967296,4294967296],\"data_offsets\":[0,0]}}",
-       "2^63 elements"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}", "do not fit"},
-      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", "is not a list of sizes"},
+       "does not fit 64 bits"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[4611686018427387904],\"data_offsets\":[0,0]}}",
+       "does not fit 64 bits"},
+      {"{\"a\":{\"dtype\":\"F32\",\"shape\":[-1],\"data_offsets\":[0,0]}}", "must hold integers"},
       {"{\"a\":{\"dtype\":\"F32\",\"shape\":[1,1,1,1,1,1,1,1,1],\"data_offsets\":[0,4]}}",
-       "is not a list of sizes"},
+       "more than 8 dimensions"},
       {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", "\"dtype\" is missing"},
-      {"{\"a\":3}", "\"dtype\" is missing"},
-      {"{\"a\":{},\"a\":{}}", "its header is not JSON"},
-      {"[]", "its header is not a JSON object"},
-      {"{\"a\":", "its header is not JSON"},
-      {"{}", "has no tensor \"bert.embeddings.word_embeddings.weight\""},
+      {"{\"a\":3}", "must be described by an object"},
+      {"{\"a\":{},\"a\":{}}", "header line 1: the key \"a\" is there twice"},
+      {"[]", "the header must be an object"},
+      {"{\"a\":", "header line 1: it ends too early"},
+      {"{}", "16 bytes at its end belong to no tensor"},
+      {"{\"b\":{\"dtype\":\"F32\",\"shape\":[2],\"data_offsets\":[8,16]}}",
+       "bytes before it belong to no tensor"},
+      {"{\"a\":{\"dtype\":\"F8_E8M0\",\"shape\":[7],\"data_offsets\":[0,16]}}",
+       "has no tensor \"bert.embeddings.word_embeddings.weight\""},
   };
   const char zeros[16] = {0};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -405,9 +409,10 @@ static void test_bad_tensors(void **unused) {
   char path[400];
   snprintf(path, sizeof path, "%s/model.safetensors", hf);
   check_ok(file_write_atomic(path, "\xff\xff\xff\xff\xff\xff\xff\x7f{}", 10));
-  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "a header of 9223372036854775807 bytes");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT,
+              "header of 9223372036854775807 bytes reaches beyond");
   check_ok(file_write_atomic(path, "{}", 2));
-  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is too short");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is cut short");
   drop("model.safetensors");
   check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "holds no model.safetensors");
   write_text("pytorch_model.bin", "x");
@@ -450,7 +455,7 @@ static void test_bad_data(void **unused) {
   check_fails(import_hugging_face(hf, out, &forced), ERR_NONFINITE,
               "\"cls.seq_relationship.bias\" element 1 is not a finite number");
   write_spoiled(spoil_cut);
-  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "do not lie in the file");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "point beyond the file's end");
   write_spoiled(spoil_dtype);
   check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is I32; F64, F32, F16 and BF16 are read");
 }

@@ -1,0 +1,23 @@
+// Errors and memory of the readers; see format_error.h.
+#include "format/format_error.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+bool format_fail(format_error *e, format_kind kind, const char *format, ...) {
+  va_list args;
+  va_start(args, format);
+  vsnprintf(e->message, sizeof e->message, format, args);
+  va_end(args);
+  e->kind = kind;
+  return false;
+}
+
+bool format_alloc(void *out, size_t count, size_t size, const char *what, format_error *e) {
+  void *p = calloc(count > 0 ? count : 1, size);
+  memcpy(out, &p, sizeof p);
+  return p != NULL ||
+         format_fail(e, FORMAT_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
+}
