@@ -46,8 +46,10 @@ status fail_prefix(status code, const char *format, ...) {
 }
 
 status fail_format(const format_error *e) {
-  static const status codes[] = {
-      [FORMAT_MALFORMED] = ERR_FORMAT, [FORMAT_CHECKSUM] = ERR_CHECKSUM, [FORMAT_MEMORY] = ERR_MEMORY};
+  static const status codes[] = {[FORMAT_MALFORMED] = ERR_FORMAT,
+                                 [FORMAT_CHECKSUM] = ERR_CHECKSUM,
+                                 [FORMAT_MEMORY] = ERR_MEMORY,
+                                 [FORMAT_INTERNAL] = ERR_INTERNAL};
   return fail(codes[e->kind], "%s", e->message);
 }
 

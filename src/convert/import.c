@@ -10,7 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
-#include "data/wordpiece.h"
+#include "data/vocab.h"
 #include "model/checkpoint.h"
 #include "train/config.h"
 #include "convert/hf_tensors.h"

@@ -1,7 +1,14 @@
-// What every reader and writer of a vocabulary agrees on: the special tokens, which have the same ids in each of Souk's
-// vocabularies, the ranges of ids, and how a token is written in a tab-separated file.
+// A vocabulary in ranges, special | words | attributes | items, and its file. Token ids are int32 and dense; the special tokens
+// have the same ids in each of Souk's vocabularies, whoever reads them.
+//
+// On disk: vocab.tsv, one token a line in id order: TOKEN <tab> COUNT <newline>; in TOKEN a backslash, tab, newline and CR are
+// written \\ \t \n \r. The ranges are in the manifest beside it. COUNT of an item is its number of occurrences in the training
+// parts only (the test and validation targets are not counted).
 #ifndef SOUK_FORMAT_VOCABULARY_H
 #define SOUK_FORMAT_VOCABULARY_H
+
+#include <stdint.h>
+#include "format/format_error.h"
 
 // The one list of them: name, id, text.
 #define SPECIAL_TOKENS(TOKEN) \
@@ -31,5 +38,29 @@ typedef enum vocab_range {
   RANGE_COUNT
 } vocab_range;
 extern const char *const vocab_range_names[RANGE_COUNT]; // "special", "words", "attributes", "items"
+
+typedef struct vocab vocab;
+
+// A vocabulary being built: ranges are filled in order, texts are copied. A new one holds the special tokens already.
+bool vocabulary_new(vocab **out, format_error *e);
+// *id (may be NULL) gets the token's id. A token may be in several ranges, but in each only once.
+bool vocabulary_add(vocab *v, vocab_range range, const char *token, int64_t count, int32_t *id,
+                    format_error *e);
+// A vocab.tsv in memory; `path` is for messages.
+bool vocabulary_parse(vocab **out, const char *data, size_t bytes, const int32_t range_end[RANGE_COUNT],
+                      const char *path, format_error *e);
+void vocab_free(vocab *v); // NULL is safe
+
+int32_t vocab_size(const vocab *v);
+int32_t vocab_begin(const vocab *v, vocab_range range); // first id of a range
+int32_t vocab_end(const vocab *v, vocab_range range);   // one past its last
+const char *vocab_token(const vocab *v, int32_t id);    // owned by v
+int64_t vocab_token_count(const vocab *v, int32_t id);
+int32_t vocab_find(const vocab *v, vocab_range range, const char *token); // -1: not there
+int32_t vocab_find_bytes(const vocab *v, vocab_range range, const char *text, size_t bytes);
+size_t vocab_bytes(const vocab *v); // allocated
+
+// Undoes the escapes of a name from a tab-separated file, in place; false: an unknown one.
+bool vocab_unescape(char *text);
 
 #endif

@@ -162,7 +162,7 @@ static void free_bundle(souk_bundle *b) {
   pool_free(b->pool);
   for (int32_t i = 0; i < b->event_types; i++) free(b->event_names[i]);
   for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
-  names_free(&b->item_names);
+  vocab_free(b->vocab);
   catalogue_free(&b->catalogue);
   free(b->arena);
   free(b->word_copy);
@@ -179,12 +179,13 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   PASS(pool_new(&b->pool, error));
   PASS(settings_read(b, dir, flags, error));
   snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_VOCAB]);
-  const mapping *vocab = &b->files[FILE_VOCAB], *about = &b->files[FILE_CATALOGUE];
-  PASS(names_read(&b->item_names, vocab->data, vocab->bytes, b->first_item, b->first_item + b->items, path,
-                  error));
+  const mapping *words = &b->files[FILE_VOCAB], *about = &b->files[FILE_CATALOGUE];
+  format_error found;
+  if (!vocabulary_parse(&b->vocab, words->data, words->bytes, b->range_end, path, &found))
+    return infer_fail_format(error, &found);
   snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_CATALOGUE]);
   if (about->data != NULL)
-    PASS(catalogue_read(&b->catalogue, about->data, about->bytes, &b->item_names, path, error));
+    PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
   PASS(weights_read(b, error));
   b->magic = BUNDLE_MAGIC;
   return SOUK_OK;
@@ -260,7 +261,7 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .training_step = b->training_step,
                      .data_name = b->data_name,
                      .created_by = b->created_by};
-  known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + b->item_names.bytes +
+  known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->catalogue.lines != NULL) known.memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
@@ -277,15 +278,15 @@ static bool has_item(const souk_bundle *b, int32_t item) {
 }
 
 int32_t souk_find_item(const souk_bundle *b, const char *name) {
-  return usable(b) && name != NULL ? names_find(&b->item_names, name, strlen(name)) : -1;
+  return usable(b) && name != NULL ? bundle_item(b, name, strlen(name)) : -1;
 }
 
 const char *souk_item_name(const souk_bundle *b, int32_t item) {
-  return has_item(b, item) ? b->item_names.texts[item] : NULL;
+  return has_item(b, item) ? bundle_item_name(b, item) : NULL;
 }
 
 int64_t souk_item_count(const souk_bundle *b, int32_t item) {
-  return has_item(b, item) ? b->item_names.counts[item] : -1;
+  return has_item(b, item) ? vocab_token_count(b->vocab, b->first_item + item) : -1;
 }
 
 size_t souk_item_title(const souk_bundle *b, int32_t item, char *buf, size_t bytes) {

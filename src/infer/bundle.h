@@ -1,4 +1,4 @@
-// An open bundle: configuration, weights in the kernels' layout, names, and workspaces for calls.
+// An open bundle: configuration, weights in the kernels' layout, vocabulary, and workspaces for calls.
 //
 // Names: H hidden, F intermediate, A heads, D head size, L layers, V vocabulary, I items, W = H + 1.
 #ifndef SOUK_INFER_BUNDLE_H
@@ -11,7 +11,6 @@
 #include "infer/catalogue.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
-#include "infer/names.h"
 
 enum { EVENT_TYPES_MAX = 64 };
 enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_COUNT };
@@ -52,14 +51,15 @@ struct souk_bundle {
   bool pre_norm, cosine, erf, pooler;
   float eps, inv_temperature;
   double inv_temperature_wide;
-  int32_t first_item, items; // token id of item 0; I
+  int32_t range_end[RANGE_COUNT]; // of the vocabulary
+  int32_t first_item, items;      // token id of item 0; I
   int32_t class_base, classes;
   char *event_names[EVENT_TYPES_MAX];
   int64_t training_step;
   char *data_name, *created_by;
   // files
   mapping files[FILE_COUNT];
-  names item_names;
+  vocab *vocab;
   catalogue catalogue;
   const char *item_rows; // [I,W] float as mapped, not aligned
   // weights, all but the word table in one arena
@@ -76,6 +76,16 @@ struct souk_bundle {
   double longest_item;                          // of the item vectors' lengths
   workspace_pool *pool;
 };
+
+// Number of the item with this name, -1: none.
+static inline int32_t bundle_item(const souk_bundle *b, const char *name, size_t bytes) {
+  const int32_t id = vocab_find_bytes(b->vocab, RANGE_ITEMS, name, bytes);
+  return id < 0 ? -1 : id - b->first_item;
+}
+// Its name, owned by the bundle.
+static inline const char *bundle_item_name(const souk_bundle *b, int32_t item) {
+  return vocab_token(b->vocab, b->first_item + item);
+}
 
 // The magic number tells a bundle from other memory, and an open one from a closed one.
 #define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "format/jtree.h"
 
-static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t bytes, const names *items,
+static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t bytes, const vocab *v,
                              long long number, const char *path, souk_error *e) {
   if (!jtree_parse(j, line, bytes))
     return infer_fail(e, j->memory ? SOUK_ERR_MEMORY : SOUK_ERR_FORMAT, "%s line %lld: %s", path, number,
@@ -16,16 +16,17 @@ static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t by
                       number);
   if (title != NULL && title->kind != J_STRING)
     return infer_fail(e, SOUK_ERR_FORMAT, "%s line %lld: \"title\" must be a string", path, number);
-  const int32_t found = names_find(items, item->text, item->bytes);
-  if (found >= 0) c->lines[found] = (struct catalogue_line){line, bytes};
+  const int32_t id = vocab_find_bytes(v, RANGE_ITEMS, item->text, item->bytes);
+  if (id >= 0) c->lines[id - vocab_begin(v, RANGE_ITEMS)] = (struct catalogue_line){line, bytes};
   return SOUK_OK;
 }
 
-souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const names *items, const char *path,
+souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const vocab *v, const char *path,
                            souk_error *e) {
   *c = (catalogue){0};
   jtree j = {0};
-  souk_status rc = infer_alloc(&c->lines, (size_t)items->count, sizeof *c->lines, "the catalogue", e);
+  souk_status rc = infer_alloc(&c->lines, (size_t)(vocab_end(v, RANGE_ITEMS) - vocab_begin(v, RANGE_ITEMS)),
+                               sizeof *c->lines, "the catalogue", e);
   long long number = 0;
   for (const char *at = data, *end = data + bytes; rc == SOUK_OK && at < end;) {
     const char *stop = memchr(at, '\n', (size_t)(end - at));
@@ -33,7 +34,7 @@ souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const n
     if (stop == NULL)
       rc = infer_fail(e, SOUK_ERR_FORMAT, "%s is cut short: its last line has no end", path);
     else
-      rc = read_line(c, &j, at, (size_t)(stop - at), items, number, path, e);
+      rc = read_line(c, &j, at, (size_t)(stop - at), v, number, path, e);
     at = stop != NULL ? stop + 1 : end;
   }
   jtree_free(&j);

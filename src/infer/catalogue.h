@@ -3,7 +3,7 @@
 #define SOUK_INFER_CATALOGUE_H
 
 #include "infer/errors.h"
-#include "infer/names.h"
+#include "format/vocabulary.h"
 
 typedef struct catalogue {
   struct catalogue_line {
@@ -14,7 +14,7 @@ typedef struct catalogue {
 
 // Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are
 // passed over; of two lines of one item the later counts.
-souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const names *items, const char *path,
+souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const vocab *v, const char *path,
                            souk_error *e);
 void catalogue_free(catalogue *c); // zeroed is fine
 // As souk_item_title.

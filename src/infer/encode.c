@@ -44,7 +44,7 @@ souk_history source_history(const history_source *s, size_t i) {
 }
 
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i) {
-  return h->items != NULL ? h->items[i] : names_find(&b->item_names, h->names[i], strlen(h->names[i]));
+  return h->items != NULL ? h->items[i] : bundle_item(b, h->names[i], strlen(h->names[i]));
 }
 
 static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_t i) {

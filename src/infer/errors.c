@@ -22,7 +22,8 @@ souk_status infer_fail(souk_error *e, souk_status code, const char *format, ...)
 souk_status infer_fail_format(souk_error *e, const format_error *found) {
   static const souk_status codes[] = {[FORMAT_MALFORMED] = SOUK_ERR_FORMAT,
                                       [FORMAT_CHECKSUM] = SOUK_ERR_CHECKSUM,
-                                      [FORMAT_MEMORY] = SOUK_ERR_MEMORY};
+                                      [FORMAT_MEMORY] = SOUK_ERR_MEMORY,
+                                      [FORMAT_INTERNAL] = SOUK_ERR_ARGUMENT};
   return infer_fail(e, codes[found->kind], "%s", found->message);
 }
 

@@ -330,7 +330,7 @@ static souk_status check_overflow(const work *w, const question *q, const heap *
   return infer_fail(e, SOUK_ERR_NONFINITE,
                     "queries[%zu]: the score of item %d (\"%.100s\") is not finite; its vector or the user's "
                     "is too long",
-                    q->index, best->overflowed, w->j->b->item_names.texts[best->overflowed]);
+                    q->index, best->overflowed, bundle_item_name(w->j->b, best->overflowed));
 }
 
 // Scores of the table's items [first, first + n) for one question.

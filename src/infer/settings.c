@@ -147,9 +147,10 @@ static souk_status read_vocabulary(souk_bundle *b, const document *d, int32_t *s
         (i == RANGE_SPECIAL && end->integer != TOKEN_SPECIALS))
       return bad_field(d, "vocabulary", vocab_range_names[i],
                        "[begin, end), beginning where the range before ends and within \"size\"");
-    b->first_item = (int32_t)begin->integer;
     at = end->integer;
+    b->range_end[i] = (int32_t)at;
   }
+  b->first_item = b->range_end[RANGE_ATTRIBUTES];
   b->items = *size - b->first_item;
   if (at != *size || b->items < 1)
     return bad_field(d, "vocabulary", "items", "a range of at least one item that ends at \"size\"");

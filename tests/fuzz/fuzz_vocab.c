@@ -1,12 +1,10 @@
-// Vocabularies. vocab_read and the inference module's own reader see the same file; what one accepts, written
-// and read again, is the same, and both find every token under its name.
+// Vocabularies. What is accepted, written and read again, is the same, and every token is found under its name.
 //
 // The first byte says where the ranges end.
 #include <stdlib.h>
 #include <string.h>
 #include "data/vocab.h"
 #include "fuzz/fuzz.h"
-#include "infer/names.h"
 
 static int32_t count_lines(const uint8_t *data, size_t bytes) {
   int32_t n = 0;
@@ -36,47 +34,26 @@ static void check_vocab(const vocab *v, const int32_t end[RANGE_COUNT], const ch
   vocab_free(again);
 }
 
-static void check_names(const names *n, const vocab *v, int32_t first) {
-  require(n->count == vocab_size(v) - first);
-  for (int32_t i = 0; i < n->count; i++) {
-    require(strcmp(n->texts[i], vocab_token(v, first + i)) == 0);
-    require(n->counts[i] == vocab_token_count(v, first + i));
-    require(names_find(n, n->texts[i], strlen(n->texts[i])) == i);
-  }
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   if (bytes == 0) return 0;
   const int32_t n = count_lines(data + 1, bytes - 1), rest = n > TOKEN_SPECIALS ? n - TOKEN_SPECIALS : 0;
   const int32_t words = rest * (data[0] & 15) / 15, attributes = (rest - words) * (data[0] >> 4) / 15;
   const int32_t end[RANGE_COUNT] = {TOKEN_SPECIALS, TOKEN_SPECIALS + words,
                                     TOKEN_SPECIALS + words + attributes, TOKEN_SPECIALS + rest};
-  const char *path = fuzz_file(0, data + 1, bytes - 1);
-  vocab *v;
-  const bool good = vocab_read(&v, path, end) == OK;
-  if (good) {
-    static char written[4096];
-    require_ok(path_join(written, sizeof written, fuzz_directory(), "vocab.tsv"));
-    check_vocab(v, end, written);
-  } else {
-    require(v == NULL);
-    require_sentence(path);
-  }
   char *text = malloc(bytes); // exactly as large as needed
   require(text != NULL);
   memcpy(text, data + 1, bytes - 1);
-  names found;
-  souk_error e;
-  const souk_status rc =
-      names_read(&found, text, bytes - 1, end[RANGE_ATTRIBUTES], end[RANGE_ITEMS], "vocab.tsv", &e);
-  if (rc == SOUK_OK) {
+  vocab *v;
+  format_error e;
+  if (vocabulary_parse(&v, text, bytes - 1, end, "the file", &e)) {
+    static char written[4096];
     fuzz_accepted();
-    if (good) check_names(&found, v, end[RANGE_ATTRIBUTES]);
-    names_free(&found);
+    require_ok(path_join(written, sizeof written, fuzz_directory(), "vocab.tsv"));
+    check_vocab(v, end, written);
+    vocab_free(v);
   } else {
-    require(rc == SOUK_ERR_FORMAT && strstr(e.message, "vocab.tsv") != NULL);
+    require(v == NULL && e.kind == FORMAT_MALFORMED && strstr(e.message, "the file") != NULL);
   }
   free(text);
-  vocab_free(v);
   return 0;
 }

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-#include "data/wordpiece.h"
+#include "data/vocab.h"
 #include "fuzz/fuzz.h"
 
 static void check(const wordpiece *w) {

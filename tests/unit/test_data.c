@@ -19,7 +19,7 @@ static void test_vocab(void **unused) {
   check_ok(vocab_add(v, RANGE_WORDS, "same", 3, NULL));
   check_ok(vocab_add(v, RANGE_ITEMS, "same", 4, NULL));
   check_ok(vocab_add(v, RANGE_ITEMS, "tab\there \\ and\nline", 5, NULL));
-  check_fails(vocab_add(v, RANGE_ITEMS, "same", 4, NULL), ERR_FORMAT, "twice among the items");
+  check_fails(vocab_add(v, RANGE_ITEMS, "same", 4, NULL), ERR_FORMAT, "the item \"same\" appears twice");
   check_fails(vocab_add(v, RANGE_WORDS, "late", 4, NULL), ERR_INTERNAL, "in order");
   char name[32];
   for (int i = 0; i < 5000; i++) {
@@ -41,13 +41,20 @@ static void test_vocab(void **unused) {
   assert_int_equal(vocab_find(w, RANGE_ITEMS, "absent"), -1);
   vocab_free(w);
   end[RANGE_ITEMS]++;
-  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "has 5008 tokens, the manifest says 5009");
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "has 5008 lines, the vocabulary has 5009 tokens");
   end[RANGE_ITEMS] -= 2;
-  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "more tokens");
-  check_ok(file_write_atomic(path, "a\tx\n", 4));
-  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "line 1: TOKEN <tab> COUNT");
-  check_ok(file_write_atomic(path, "a\\q\t1\n", 6));
-  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "unknown escape");
+  check_fails(vocab_read(&w, path, end), ERR_FORMAT, "more lines than the vocabulary's 5007 tokens");
+  const int32_t few[RANGE_COUNT] = {5, 5, 5, 6};
+  check_ok(file_write_atomic(path, "a\t0\n", 4));
+  check_fails(vocab_read(&w, path, few), ERR_FORMAT, "too short for a vocabulary of 6 tokens");
+  static const char letters[] = "[PAD]\tx\n[UNK]\t0\n[CLS]\t0\n", unknown[] = "a\\q\t1\n[UNK]\t0\n[CLS]\t0\n",
+                    other[] = "[UNK]\t0\n[UNK]\t0\n[CLS]\t0\n";
+  check_ok(file_write_atomic(path, letters, strlen(letters)));
+  check_fails(vocab_read(&w, path, few), ERR_FORMAT, "line 1: TOKEN <tab> COUNT");
+  check_ok(file_write_atomic(path, unknown, strlen(unknown)));
+  check_fails(vocab_read(&w, path, few), ERR_FORMAT, "unknown escape");
+  check_ok(file_write_atomic(path, other, strlen(other)));
+  check_fails(vocab_read(&w, path, few), ERR_FORMAT, "line 1: the token must be [PAD]");
   vocab_free(v);
   tiny_remove(dir);
 }

@@ -7,7 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
-#include "data/wordpiece.h"
+#include "data/vocab.h"
 #include "format/temporary.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"

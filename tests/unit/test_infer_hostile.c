@@ -484,7 +484,7 @@ static const hostile cases[] = {
     {"vocab.tsv", REPLACE, "item4", "it\\em", false, BAD, "vocab.tsv line 10: unknown escape"},
     {"vocab.tsv", REPLACE, "item4", "item\\", false, BAD, "vocab.tsv line 10: unknown escape"},
     {"vocab.tsv", REPLACE, "item4", "item3", false, BAD,
-     "vocab.tsv line 10: the item \"item3\" is there twice"},
+     "vocab.tsv line 10: the item \"item3\" appears twice"},
     {"vocab.tsv", REPLACE, "[MASK]", "[mask]", false, BAD, "vocab.tsv line 5: the token must be [MASK]"},
     // catalogue
     {"catalogue.jsonl", APPEND, 0, "{\"item\":\"item4\"}", false, BAD, "catalogue.jsonl is cut short"},

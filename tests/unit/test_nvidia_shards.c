@@ -473,7 +473,7 @@ static void test_bad_files(void **unused) {
   check_ok(file_write_atomic(words, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n", 24));
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "has no token \"[MASK]\"");
   check_ok(file_write_atomic(words, "[PAD]\nx\nx\n", 10));
-  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "token \"x\" appears twice among the words");
+  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "the word \"x\" appears twice");
   remove_file("a.hdf5");
   write_vocab(dir);
   check_fails(dataset_open(&d, dir, false), ERR_ARGUMENT, "a data set is needed; souk prepare makes one");

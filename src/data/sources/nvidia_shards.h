@@ -12,7 +12,7 @@
 #ifndef SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 #define SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 
-#include "data/wordpiece.h"
+#include "data/vocab.h"
 
 typedef struct nvidia_shards nvidia_shards;
 

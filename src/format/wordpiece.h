@@ -5,10 +5,10 @@
 // vocabulary, then come the words. So the tokens are renumbered: the five specials first, all others behind
 // them in the order they had. Whoever reads ids made with the other numbering (shards, weights) goes
 // through `ours`.
-#ifndef SOUK_DATA_WORDPIECE_H
-#define SOUK_DATA_WORDPIECE_H
+#ifndef SOUK_FORMAT_WORDPIECE_H
+#define SOUK_FORMAT_WORDPIECE_H
 
-#include "data/vocab.h"
+#include "format/vocabulary.h"
 
 typedef struct wordpiece {
   vocab *v;      // specials | words
@@ -16,11 +16,19 @@ typedef struct wordpiece {
   int32_t *ours; // [n] by their id; a permutation of 0 .. n - 1
 } wordpiece;
 
-// Reads DIR/vocab.txt (a token a line), or else DIR/tokenizer.json (a WordPiece model of the tokenizers
-// library). The specials are those named in DIR/special_tokens_map.json, or else [PAD] [UNK] [CLS] [SEP]
-// [MASK]; all five must be there. Their names in v are always the latter. *path_used (may be NULL;
-// [PATH_MAX]) gets the file's path.
-status wordpiece_read(wordpiece **out, const char *dir, char *path_used);
+// The files, in memory; paths are for messages.
+typedef struct wordpiece_files {
+  const char *path,
+      *text; // vocab.txt (a token a line), or tokenizer.json (a WordPiece model of the tokenizers library)
+  size_t bytes;
+  bool is_json;
+  const char *specials_path, *specials; // special_tokens_map.json; specials NULL: there is none
+  size_t specials_bytes;
+} wordpiece_files;
+
+// The specials are those named in special_tokens_map.json, or else [PAD] [UNK] [CLS] [SEP] [MASK]; all five must be there.
+// Their names in v are always the latter.
+bool wordpiece_parse(wordpiece **out, const wordpiece_files *files, format_error *e);
 void wordpiece_free(wordpiece *w); // NULL is safe
 
 #endif
