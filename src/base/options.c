@@ -15,6 +15,7 @@
 #include <yaml.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/options_internal.h"
 
 enum { MAX_YAML = 1 << 20 };
 
@@ -76,7 +77,7 @@ static bool parse_int(const char *text, bool binary, int64_t *value) {
   return *end == '\0' && !__builtin_mul_overflow((int64_t)n, unit, value);
 }
 
-static bool parse_choice(const char *choices, const char *text, int *value) {
+bool parse_choice(const char *choices, const char *text, int *value) {
   const size_t n = strlen(text);
   int index = 0;
   for (const char *p = choices;; p = strchr(p, '|') + 1, index++) {
@@ -89,14 +90,19 @@ static bool parse_choice(const char *choices, const char *text, int *value) {
   }
 }
 
-static void choice_name(const char *choices, int value, char *buf, size_t bytes) {
+int choice_count(const char *choices) {
+  int n = 1;
+  for (const char *p = choices; (p = strchr(p, '|')) != NULL; p++) n++;
+  return n;
+}
+
+void choice_name(const char *choices, int value, char *buf, size_t bytes) {
   const char *p = choices;
   for (; value > 0 && strchr(p, '|') != NULL; value--) p = strchr(p, '|') + 1;
   snprintf(buf, bytes, "%.*s", (int)strcspn(p, "|"), p);
 }
 
-// The next character of a text into *c; false: the bytes there are not UTF-8.
-static bool next_character(const char **text, int32_t *c) {
+bool next_character(const char **text, int32_t *c) {
   const utf8proc_ssize_t n = utf8proc_iterate((const utf8proc_uint8_t *)*text, -1, c);
   if (n <= 0) return false;
   *text += n;
@@ -481,100 +487,6 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
       return fail(ERR_ARGUMENT, "%s: --%s needs %s", where, name, type_text(o));
     if (value == NULL) value = argv[++i];
     TRY(set_value(section, o, value, where));
-  }
-  return OK;
-}
-
-// ---- dump ----------------------------------------------------------------------------------------------------
-
-// Writes the text in double quotes, with escapes for what yaml does not accept as it is or would take for a line
-// break.
-static void dump_string(FILE *f, const char *text) {
-  int32_t c;
-  fputc('"', f);
-  for (const char *p = text; *p != '\0';) {
-    const char *const start = p;
-    if (!next_character(&p, &c)) break; // not UTF-8, which set_string refuses
-    if (c == '"' || c == '\\')
-      fprintf(f, "\\%c", (char)c);
-    else if (c == '\n')
-      fputs("\\n", f);
-    else if (c == '\t')
-      fputs("\\t", f);
-    else if (c < 0x20 || (c >= 0x7f && c <= 0xa0))
-      fprintf(f, "\\x%02x", (unsigned)c);
-    else if (c == 0x2028 || c == 0x2029 || c == 0xfeff || c == 0xfffe || c == 0xffff)
-      fprintf(f, "\\u%04x", (unsigned)c);
-    else
-      fwrite(start, 1, (size_t)(p - start), f);
-  }
-  fputc('"', f);
-}
-
-static void dump_value(FILE *f, const option_section *s, const option *o) {
-  const char *field = (const char *)s->target + o->offset;
-  switch (o->type) {
-  case OPT_BOOL: {
-    bool v;
-    memcpy(&v, field, sizeof v);
-    fputs(v ? "true" : "false", f);
-    break;
-  }
-  case OPT_INT:
-  case OPT_BYTES: {
-    int64_t v;
-    memcpy(&v, field, sizeof v);
-    fprintf(f, "%lld", (long long)v);
-    break;
-  }
-  case OPT_FLOAT: {
-    double v, back;
-    memcpy(&v, field, sizeof v);
-    char text[40];
-    for (int digits = 6; digits <= 17; digits++) { // the shortest that reads back the same
-      snprintf(text, sizeof text, "%.*g", digits, v);
-      back = strtod(text, NULL);
-      if (memcmp(&back, &v, sizeof v) == 0) break;
-    }
-    fputs(text, f);
-    break;
-  }
-  case OPT_STRING:
-    dump_string(f, field);
-    break;
-  case OPT_CHOICE: {
-    int v;
-    char text[128];
-    memcpy(&v, field, sizeof v);
-    choice_name(o->choices, v, text, sizeof text);
-    fputs(text, f);
-    break;
-  }
-  case OPT_ALIAS:
-    break;
-  }
-}
-
-status options_dump(const option_set *set, char **text) {
-  size_t bytes;
-  *text = NULL;
-  FILE *f = open_memstream(text, &bytes);
-  if (f == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the configuration");
-  for (size_t s = 0; s < set->count; s++) {
-    const option_section *section = &set->sections[s];
-    const bool inner = section->prefix[0] != '\0';
-    if (inner) fprintf(f, "%s:\n", section->prefix);
-    for (size_t i = 0; i < section->count; i++) {
-      if (section->options[i].type == OPT_ALIAS) continue;
-      fprintf(f, "%s%s: ", inner ? "  " : "", section->options[i].name);
-      dump_value(f, section, &section->options[i]);
-      fputc('\n', f);
-    }
-  }
-  if (fclose(f) != 0) {
-    free(*text);
-    *text = NULL;
-    return fail(ERR_MEMORY, "out of memory: cannot write the configuration");
   }
   return OK;
 }

@@ -77,6 +77,8 @@ void options_help(const option_set *set, FILE *to); // in lines of at most 80 co
 // What --help prints from here on: options_help, or another description of the same table (cmd/manual.c).
 typedef void (*option_printer)(const option_set *set, FILE *to);
 void options_print_help_with(option_printer print);
+// One value as yaml text (freed with free()).
+status options_value(const option_section *s, const option *o, char **text);
 // All values as yaml text, in table order (freed with free()); reading it back gives the same values.
 status options_dump(const option_set *set, char **text);
 

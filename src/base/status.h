@@ -6,17 +6,17 @@
 #ifndef SOUK_BASE_STATUS_H
 #define SOUK_BASE_STATUS_H
 
-#define STATUS_LIST(X)                                \
-  X(OK, "ok")                                         \
-  X(ERR_ARGUMENT, "invalid argument or option")       \
-  X(ERR_IO, "input/output error")                     \
-  X(ERR_FORMAT, "malformed file")                     \
-  X(ERR_CHECKSUM, "checksum mismatch")                \
-  X(ERR_MEMORY, "out of memory")                      \
-  X(ERR_UNSUPPORTED, "not supported by this backend") \
-  X(ERR_NOT_FOUND, "not found")                       \
-  X(ERR_INTERRUPTED, "interrupted")                   \
-  X(ERR_NONFINITE, "NaN or infinity")                 \
+#define STATUS_LIST(X)                          \
+  X(OK, "ok")                                   \
+  X(ERR_ARGUMENT, "invalid argument or option") \
+  X(ERR_IO, "input/output error")               \
+  X(ERR_FORMAT, "malformed file")               \
+  X(ERR_CHECKSUM, "checksum mismatch")          \
+  X(ERR_MEMORY, "out of memory")                \
+  X(ERR_UNSUPPORTED, "not supported")           \
+  X(ERR_NOT_FOUND, "not found")                 \
+  X(ERR_INTERRUPTED, "interrupted")             \
+  X(ERR_NONFINITE, "NaN or infinity")           \
   X(ERR_INTERNAL, "internal error")
 
 #define STATUS_ENUM(name, text) name,

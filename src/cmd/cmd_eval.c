@@ -10,6 +10,7 @@
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "train/config.h"
+#include "model/checkpoint_find.h"
 
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
@@ -23,8 +24,7 @@ static const option flag_options[] = {
     {"data", OPT_STRING, FLAG(data), "", 0, 0, "DIR",
      "prepared data set; empty: the one that the run was trained on"},
     {"part", OPT_CHOICE, FLAG(part), "test", 0, 0, "valid|test", "held-out part"},
-    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
-     "checkpoint of a run; auto: the best, or the last where none was chosen"},
+    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"users", OPT_INT, FLAG(users), "0", 0, 1e12, NULL, "a random subset of this many users; 0: all"},
     {"protocols", OPT_STRING, FLAG(protocols), "full,uniform,popularity", 0, 0, NULL,
      "candidates: full (catalogue), uniform, popularity (negatives)"},
@@ -70,10 +70,7 @@ static status parse_protocols(const char *text, bool protocols[RANK_PROTOCOLS]) 
 static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
   run_config *run = calloc(1, sizeof *run);
   if (run == NULL) return fail(ERR_MEMORY, "out of memory: a run's configuration");
-  option_section sections[4];
-  const option_set set = {.sections = sections, .count = run_sections(run, sections)};
-  status rc = options_defaults(&set);
-  if (rc == OK) rc = options_yaml_text(&set, c->config_yaml, strlen(c->config_yaml), c->dir);
+  const status rc = run_config_read(run, c);
   memcpy(dir, run->data.dir, OPTION_STRING);
   free(run);
   TRY(rc);

@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint_find.h"
 #include "convert/export.h"
 
 typedef struct export_flags {
@@ -13,8 +13,7 @@ typedef struct export_flags {
 } export_flags;
 
 static const option flag_options[] = {
-    {"which", OPT_CHOICE, offsetof(export_flags, which), "auto", 0, 0, "auto|best|last",
-     "checkpoint of a run; auto: the best where there is one, else the last"},
+    {"which", OPT_CHOICE, offsetof(export_flags, which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
 };
 

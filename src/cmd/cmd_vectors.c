@@ -6,6 +6,7 @@
 #include "eval/evaluation.h"
 #include "convert/vectors.h"
 #include "train/config.h"
+#include "model/checkpoint_find.h"
 
 typedef struct vector_flags {
   char items[OPTION_STRING], users[OPTION_STRING], hidden[OPTION_STRING];
@@ -25,8 +26,7 @@ static const option flag_options[] = {
      "file for the hidden states of the sequences in --input"},
     {"input", OPT_STRING, FLAG(input), "", 0, 0, "FILE",
      "JSON lines: {\"tokens\": [\"[CLS]\", ...]} or {\"ids\": [...]}, and \"types\""},
-    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, "auto|best|last",
-     "checkpoint of a run; auto: the best, or the last where none was chosen"},
+    {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };

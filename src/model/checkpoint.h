@@ -9,18 +9,7 @@
 #include "base/path_kind.h"
 #include "data/dataset.h"
 #include "model/model.h"
-
-typedef struct train_state {
-  int64_t step, epoch, index; // optimiser steps done; place of the next batch
-  int64_t tokens;             // trained on so far
-  double seconds;             // of training so far
-  double best_metric;
-  int64_t best_step, bad_evals;
-  char best_name[64]; // metric it is about
-  int64_t skipped;    // steps left out because a gradient was not finite
-  // Sums since the last metrics line, so that a resumed run writes the same next line (see step_result).
-  double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
-} train_state;
+#include "model/train_state.h"
 
 // What is written: every parameter, and of the trainable ones the moments.
 typedef struct checkpoint_content {
@@ -42,6 +31,7 @@ typedef struct checkpoint_content {
 // A checkpoint opened for reading: everything checked but the tensors.
 typedef struct checkpoint {
   char dir[OPTION_STRING];
+  char created_by[64]; // "souk 0.1.0"; empty: the manifest does not say
   model_config model;
   train_state state;
   char *config_yaml; // the run's configuration
@@ -60,12 +50,5 @@ status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
 void checkpoint_close(checkpoint *c);                      // NULL is safe
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
-// The newest complete checkpoint of a run directory (RUN/step-00001000, ...; RUN/best, RUN/last are files naming
-// one), or RUN itself if it is one.
-status checkpoint_find(char *buf, size_t bytes, const char *run_dir, const char *which);
-// The one that --which asks for; auto: the best, or the last where no validation has chosen a best one.
-enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
-status checkpoint_choose(char *buf, size_t bytes, const char *where, int which);
-status checkpoint_open_chosen(checkpoint **out, const char *where, int which);
 
 #endif

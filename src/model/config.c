@@ -69,79 +69,56 @@ seq_layout model_layout(const model_config *c) {
                       .segments = (int32_t)c->segments};
 }
 
+// ---- as json -------------------------------------------------------------------------------------------------
+
+// What follows from the vocabulary, beside the options.
+typedef struct derived {
+  int64_t class_base, classes;
+} derived;
+
+static const option derived_fields[] = {
+    {"class_base", OPT_INT, offsetof(derived, class_base), "0", 0, 1 << 30, NULL, "first class of the head"},
+    {"classes", OPT_INT, offsetof(derived, classes), "1", 1, 1 << 30, NULL, "classes of the head"},
+};
+
+// What no default can stand for: the sizes that tensors are read by. Every other field may be missing, because an older
+// program did not know it, and then has the default of its option; so the default of a new option is what models were
+// before it.
+static const char *const required_fields[] = {
+    "hidden", "layers", "heads", "max_positions", "vocab_size", "event_types", "class_base", "classes", NULL};
+
+enum { PARTS = 2 };
+
+static void list_parts(model_config *c, derived *d, option_section parts[PARTS]) {
+  parts[0] = (option_section){"model", "Model", model_options, n_model_options, c};
+  parts[1] =
+      (option_section){"model", "Head", derived_fields, sizeof derived_fields / sizeof *derived_fields, d};
+}
+
 json_t *model_config_to_json(const model_config *c) {
-  json_t *j = json_object();
-  for (size_t i = 0; i < n_model_options; i++) {
-    const option *o = &model_options[i];
-    const char *field = (const char *)c + o->offset;
-    json_t *value = NULL;
-    if (o->type == OPT_BOOL) {
-      bool v;
-      memcpy(&v, field, sizeof v);
-      value = json_boolean(v);
-    } else if (o->type == OPT_FLOAT) {
-      double v;
-      memcpy(&v, field, sizeof v);
-      value = json_real(v);
-    } else if (o->type == OPT_CHOICE) {
-      int v;
-      memcpy(&v, field, sizeof v);
-      value = json_integer(v);
-    } else {
-      int64_t v;
-      memcpy(&v, field, sizeof v);
-      value = json_integer(v);
-    }
-    json_object_set_new(j, o->name, value);
-  }
-  json_object_set_new(j, "class_base", json_integer(c->class_base));
-  json_object_set_new(j, "classes", json_integer(c->classes));
-  return j;
+  model_config copy = *c;
+  derived d = {c->class_base, c->classes};
+  option_section parts[PARTS];
+  list_parts(&copy, &d, parts);
+  return record_write(parts, PARTS);
 }
 
-static status bad_field(const char *where, const char *name) {
-  return fail(ERR_FORMAT, "%s: model field \"%s\" is missing, of the wrong type or out of range", where,
-              name);
+static status bad_field(const record_source *from, const char *name, const char *why) {
+  return fail(ERR_FORMAT, "%s: field \"model.%s\" %s", from->path, name, why);
 }
 
-status model_config_from_json(model_config *c, const json_t *j, const char *where) {
+status model_config_from_json(model_config *c, const json_t *j, const record_source *from) {
+  derived d;
+  option_section parts[PARTS];
   memset(c, 0, sizeof *c);
-  for (size_t i = 0; i < n_model_options; i++) {
-    const option *o = &model_options[i];
-    char *field = (char *)c + o->offset;
-    const json_t *value = json_object_get(j, o->name);
-    const double number = json_number_value(value);
-    const bool limited = o->min < o->max;
-    if (o->type == OPT_BOOL) {
-      if (!json_is_boolean(value)) return bad_field(where, o->name);
-      const bool v = json_is_true(value);
-      memcpy(field, &v, sizeof v);
-    } else if (o->type == OPT_FLOAT) {
-      if (!json_is_number(value) || (limited && !(number >= o->min && number <= o->max)))
-        return bad_field(where, o->name);
-      memcpy(field, &number, sizeof number);
-    } else if (o->type == OPT_CHOICE) { // both choices here have two values
-      const json_int_t v = json_integer_value(value);
-      const int small = (int)v;
-      if (!json_is_integer(value) || v < 0 || v > 1) return bad_field(where, o->name);
-      memcpy(field, &small, sizeof small);
-    } else {
-      const int64_t v = json_integer_value(value);
-      if (!json_is_integer(value) || (limited && (number < o->min || number > o->max)))
-        return bad_field(where, o->name);
-      memcpy(field, &v, sizeof v);
-    }
-  }
-  const json_t *base = json_object_get(j, "class_base"), *classes = json_object_get(j, "classes");
-  if (!json_is_integer(base) || json_integer_value(base) < 0) return bad_field(where, "class_base");
-  if (!json_is_integer(classes) || json_integer_value(classes) < 1) return bad_field(where, "classes");
-  if (json_integer_value(base) > c->vocab_size ||
-      json_integer_value(classes) > c->vocab_size - json_integer_value(base))
-    return bad_field(where, "classes");
-  if (c->hidden % c->heads != 0) return bad_field(where, "heads");
-  if (c->intermediate < 1) return bad_field(where, "intermediate");
-  if (c->event_types < 1) return bad_field(where, "event_types");
-  c->class_base = (int32_t)json_integer_value(base);
-  c->classes = (int32_t)json_integer_value(classes);
+  list_parts(c, &d, parts);
+  TRY(record_read(parts, PARTS, j, &(record_rules){.from = from, .required = required_fields}));
+  if (d.class_base > c->vocab_size || d.classes > c->vocab_size - d.class_base)
+    return bad_field(from, "classes", "reaches beyond the vocabulary");
+  if (c->hidden % c->heads != 0) return bad_field(from, "heads", "is no divisor of \"model.hidden\"");
+  if (c->event_types < 1) return bad_field(from, "event_types", "is less than 1");
+  if (c->intermediate == 0) c->intermediate = 4 * c->hidden;
+  c->class_base = (int32_t)d.class_base;
+  c->classes = (int32_t)d.classes;
   return OK;
 }

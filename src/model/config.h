@@ -1,9 +1,9 @@
-// Section "model" of a run's configuration, and its json form (config.json of checkpoints and bundles).
+// Section "model" of a run's configuration, and its json form (field "model" of a checkpoint's manifest).
 #ifndef SOUK_MODEL_CONFIG_H
 #define SOUK_MODEL_CONFIG_H
 
-#include <jansson.h>
 #include "base/options.h"
+#include "base/record.h"
 #include "data/batch.h"
 #include "ops/ops.h"
 
@@ -31,7 +31,8 @@ extern const size_t n_model_options;
 // Fills what depends on the vocabulary (range_end as in vocab.h) and checks what one option cannot see alone.
 status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t n_event_types);
 seq_layout model_layout(const model_config *c);
-json_t *model_config_to_json(const model_config *c);                                // all fields
-status model_config_from_json(model_config *c, const json_t *j, const char *where); // checked field by field
+json_t *model_config_to_json(const model_config *c); // all options and the classes; new, NULL: no memory
+// Checked field by field. What a file may lack, and what it then is, stands beside `required_fields` (config.c).
+status model_config_from_json(model_config *c, const json_t *j, const record_source *from);
 
 #endif

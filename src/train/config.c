@@ -2,6 +2,8 @@
 #include "train/config.h"
 
 #include <math.h>
+#include <stdio.h>
+#include <string.h>
 
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
@@ -79,6 +81,17 @@ size_t run_sections(run_config *c, option_section *sections) {
   };
   for (size_t i = 0; i < 4; i++) sections[i] = all[i];
   return 4;
+}
+
+status run_config_read(run_config *c, const checkpoint *from) {
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(c, sections)};
+  char name[OPTION_STRING + 128], writer[128] = "";
+  if (strcmp(from->created_by, "souk " SOUK_VERSION) != 0 && from->created_by[0] != '\0')
+    snprintf(writer, sizeof writer, " (%s wrote it, this is souk " SOUK_VERSION ")", from->created_by);
+  snprintf(name, sizeof name, "%.900s/manifest.json: field \"config\"%s", from->dir, writer);
+  TRY(options_defaults(&set));
+  return options_yaml_text(&set, from->config_yaml, strlen(from->config_yaml), name);
 }
 
 model_run train_model_run(const run_config *c, batch_caps caps) {

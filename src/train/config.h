@@ -4,7 +4,7 @@
 
 #include "base/options.h"
 #include "data/batcher.h"
-#include "model/model.h"
+#include "model/checkpoint.h"
 
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
@@ -54,6 +54,9 @@ typedef struct run_config {
 
 // The sections over *c; sections has room for 4.
 size_t run_sections(run_config *c, option_section *sections);
+// The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
+// that wrote it.
+status run_config_read(run_config *c, const checkpoint *from);
 // What the run fixes about its model.
 model_run train_model_run(const run_config *c, batch_caps caps);
 // Does the optimiser update touched rows of the word table only?

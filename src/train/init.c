@@ -5,11 +5,12 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "model/checkpoint_find.h"
 
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
   checkpoint *from = NULL;
-  if (!resume || checkpoint_find(dir, sizeof dir, c->train.out, "last") != OK ||
+  if (!resume || checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) != OK ||
       checkpoint_open(&from, dir) != OK)
     TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   c->model = from->model;

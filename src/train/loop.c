@@ -107,7 +107,7 @@ static bool note_metric(run *r, double metric) {
   t->best_metric = metric;
   t->best_step = t->step;
   t->bad_evals = 0;
-  snprintf(t->best_name, sizeof t->best_name, "%.63s", options_of(r)->metric);
+  snprintf(t->best_name, sizeof t->best_name, "%s", options_of(r)->metric);
   return true;
 }
 

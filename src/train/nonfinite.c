@@ -378,15 +378,12 @@ static status find_step(const char *path, char dir[PATH_MAX]) {
 status nonfinite_replay(const char *path, bool trace) {
   char dir[PATH_MAX], file[PATH_MAX + 64];
   static run_config run;
-  option_section sections[4];
-  const option_set set = {.sections = sections, .count = run_sections(&run, sections)};
   checkpoint *c;
   TRY(find_step(path, dir));
   TRY(path_join(file, sizeof file, dir, "batch.h5"));
   TRY(checkpoint_open(&c, dir));
   saved_step s = {.batches = NULL};
-  status rc = options_defaults(&set);
-  if (rc == OK) rc = options_yaml_text(&set, c->config_yaml, strlen(c->config_yaml), dir);
+  status rc = run_config_read(&run, c);
   if (rc == OK) rc = read_step(file, &c->model, &s);
   if (rc == OK) rc = run_again(c, &run, &s, trace);
   saved_step_free(&s);

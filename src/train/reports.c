@@ -103,7 +103,7 @@ status reports_end(const reports *r, const run_end *end) {
                 "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
                 human_signal(time, end->signal), (long long)t->step);
   if (t->best_name[0] != '\0')
-    snprintf(best, sizeof best, "best %s %.5f at step %lld; ", t->best_name, t->best_metric,
+    snprintf(best, sizeof best, "best %.63s %.5f at step %lld; ", t->best_name, t->best_metric,
              (long long)t->best_step);
   name_end(r->run, t->step, true, end->patience, limit);
   log_info("done: %lld steps, %s tokens in %s; ended by %s", (long long)t->step,

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
@@ -12,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path_kind.h"
+#include "train/changes.h"
 #include "train/init.h"
 
 // ---- its directory -------------------------------------------------------------------------------------------
@@ -69,30 +69,13 @@ static status write_config(const run_setup *r) {
 
 // ---- where it starts -----------------------------------------------------------------------------------------
 
-// Options that are not what they were when the checkpoint was written are allowed, but never go unsaid.
-static void tell_changes(const char *before, const char *now) {
-  char section[64] = "";
-  while (*before != '\0' && *now != '\0') {
-    const size_t n = strcspn(before, "\n"), m = strcspn(now, "\n");
-    if (before[0] != ' ') snprintf(section, sizeof section, "%.*s.", (int)strcspn(before, ":\n"), before);
-    const size_t key = strcspn(before, ":\n") + 2, other = strcspn(now, ":\n") + 2;
-    if (key != other || strncmp(before, now, key < n ? key : n) != 0)
-      return; // another version's list of options
-    if ((n != m || strncmp(before, now, n) != 0) && strncmp(before, "  out:", 6) != 0)
-      log_warn("%s%.*s was %.*s, and is now %.*s", section, (int)key - 4, before + 2, (int)(n - key),
-               before + key, (int)(m - other), now + other);
-    before += n + (before[n] == '\n');
-    now += m + (now[m] == '\n');
-  }
-}
-
 static status go_on_from(run_setup *r, const checkpoint *c) {
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   TRY(checkpoint_load(c, r->m, true));
   r->start = c->state;
   log_info("resuming from step %lld", (long long)r->start.step);
-  tell_changes(c->config_yaml, r->yaml);
+  TRY(changes_tell(c, r->c));
   const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
   return rc != ERR_ARGUMENT ? rc
                             : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);

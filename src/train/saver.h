@@ -1,4 +1,4 @@
-// The checkpoints of a run: RUN/step-00001000 and so on, RUN/last and RUN/best naming two of them.
+// Saves the checkpoints of a run (RUN/step-00001000 and so on; RUN/last and RUN/best each name one) while it goes on.
 //
 // A save takes a snapshot of parameters and moments at a step boundary (a copy in memory, planned with the rest) and
 // leaves the writing to a thread: metrics to disk, the checkpoint, the names, and then old checkpoints go. A second
@@ -8,6 +8,7 @@
 
 #include "model/checkpoint.h"
 #include "train/metrics.h"
+#include "train/run_dir.h"
 
 typedef struct saver saver;
 
@@ -30,14 +31,5 @@ status saver_wait(saver *s);
 void saver_close(saver *s); // waits; NULL is safe
 // Host memory of a snapshot: what is trained with its moments, and what is frozen where the host cannot read it in place.
 size_t snapshot_bytes(const param_bytes *p, bool host_memory);
-
-// Is there a checkpoint to resume from, whole or not?
-status run_has_checkpoints(const char *run_dir, bool *has);
-// Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;
-// what a killed process left half-written is removed, checkpoints beyond the newest `keep` too; RUN/last and RUN/best are
-// made to fit. ERR_NOT_FOUND: there is none.
-status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep_best);
-// Removes what a process that died left half-written in RUN. Only for the holder of the run's lock.
-status run_clean(const char *run_dir);
 
 #endif

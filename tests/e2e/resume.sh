@@ -82,6 +82,11 @@ for kind in write fsync rename; do
   check "killed before a $kind: $tried of $n moments, all resume exactly" test "$(wc -l <"$work/good-$kind")" = $tried
 done
 
+train_again() { # RUN OPTIONS: by the run's own configuration
+  local run=$1; shift
+  "$souk" pretrain "$run" "$@" --resume >/dev/null 2>"$run.err" || { cat "$run.err"; return 1; }
+}
+
 # Damage.
 damaged() { # NAME COMMAND TEXT: damages the newest checkpoint of a copy of the short run, and resumes to the same end
   rm -rf "$work/dam"; cp -r "$work/three" "$work/dam"
@@ -102,6 +107,32 @@ rm -rf "$work/none"; cp -r "$work/three" "$work/none"; for s in "$work"/none/ste
 check_error "with nothing whole left it says so" "holds no checkpoint that is whole" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${three[@]}" --resume
 quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$work/other" --min_user 6
 check_error "another data set is refused" "another data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/other" --out "$work/three" --steps 8 --resume
+
+# A run of a program that had fewer options: they are at their defaults, and told only where they are not now.
+older=$work/older
+lacking() { # a copy of the run whose files know two options less
+  rm -rf "$older"; cp -r "$work/three" "$older"
+  sed -i -E '/^  (poly_power|skip_nonfinite): /d' "$older/config.yaml"
+  sed -i -E 's/  (poly_power|skip_nonfinite): [^\\]*\\n//g' "$older"/step-*/manifest.json
+  ! grep -qE 'poly_power|skip_nonfinite' "$older/config.yaml" "$older"/step-*/manifest.json
+}
+check "two options are not in a run's files" lacking
+check "it resumes" train_again "$older" --steps 7
+check "and tells only what has changed" test "$(grep -c 'and is now' "$older.err")" = 1
+check "which is what was asked for" grep -q 'train.steps was 6, and is now 7' "$older.err"
+lacking
+check "it resumes with another value than the default" train_again "$older" --poly_power 0.7 --steps 7
+check "which it tells, as the option was at its default" grep -q 'optim.poly_power was 0.5, and is now 0.7' "$older.err"
+# And one that had more: nothing is taken for damaged.
+lacking
+sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  seed: /  sprout: 7\\n  seed: /' "$older"/step-*/manifest.json
+check_error "an option of a later version is told with that version" \
+  '"config" (souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)"') line 1' "$souk" pretrain "$older" --steps 7 --resume
+lacking
+sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  "hidden"/  "rotary": true,\n  "hidden"/' "$older"/step-*/manifest.json
+check_error "a field of a later version too" \
+  'step-00000006/manifest.json: field "model.rotary" is unknown; souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)" "$souk" pretrain "$older" --steps 7 --resume
+check "and its checkpoints stay" test -d "$older/step-00000006" -a ! -e "$older/damaged-step-00000006"
 
 # Stopped by a signal between two saves, in the middle of a metrics window.
 rm -rf "$work/term"

@@ -9,7 +9,7 @@
 #include "lib/tiny_dataset.h"
 #include "base/fault.h"
 #include "base/file.h"
-#include "model/checkpoint.h"
+#include "model/checkpoint_find.h"
 #include "train/saver.h"
 
 static const char yaml[] = "train:\n  steps: 7\n  out: \"a b\"\n";
@@ -125,12 +125,11 @@ static void test_manifest(void **unused) {
     const char *from, *to, *says;
   } cases[] = {
       {"souk.checkpoint", "souk.bundle", "not a checkpoint's manifest"},
-      {"\"version\": 1", "\"version\": 2", "a version that this build does not read"},
       {"\"step\": 12", "\"step\": -1", "\"state.step\""},
       {"\"epoch\": 3", "\"epoch\": \"3\"", "\"state.epoch\""},
       {"\"index\"", "\"indexx\"", "\"state.index\""},
-      {"\"step\": 12", "\"step\": 9223372036854775807", "manifest.json: \"state.step\""},
-      {"\"epoch\": 3", "\"epoch\": 4611686018427387904", "manifest.json: \"state.epoch\""},
+      {"\"step\": 12", "\"step\": 9223372036854775807", "manifest.json: field \"state.step\""},
+      {"\"epoch\": 3", "\"epoch\": 4611686018427387904", "manifest.json: field \"state.epoch\""},
       {"\"index\": 4", "\"index\": 4611686018427387904", "\"state.index\""},
       {"\"tokens\": 123456789012345", "\"tokens\": 9223372036854775807", "\"state.tokens\""},
       {"\"best_step\": 8", "\"best_step\": 13", "\"state.best_step\""},
@@ -141,19 +140,24 @@ static void test_manifest(void **unused) {
       {"\"mlm_loss\": ", "\"mlm_loss\": 1.7e308, \"mlm_losses\": ", "\"state.window.mlm_loss\""},
       {"\"mlm_weight\": ", "\"mlm_weight\": -", "\"state.window.mlm_weight\""},
       {"\"cls_rows\": ", "\"cls_rows\": true, \"rows\": ", "\"state.window.cls_rows\""},
-      {"\"class_base\": ", "\"class_base\": 922337203685477580", "\"classes\""},
-      {"\"best_name\": \"",
-       "\"best_name\": \"0123456789012345678901234567890123456789012345678901234567890123", "\"best_name\""},
-      {"\"hidden\": 16", "\"hidden\": 1e9", "\"hidden\""},
-      {"\"layers\": 2", "\"layers\": 100000", "\"layers\""},
+      {"\"class_base\": ", "\"class_base\": 922337203685477580", "\"model.class_base\""},
+      {"\"best_name\": \"", "\"best_name\": 7, \"name\": \"", "\"state.best_name\""},
+      {"\"state\": {", "\"state\": 5, \"s\": {", "\"state\""},
+      {"\"hidden\": 16", "\"hidden\": 1e9", "\"model.hidden\""},
+      {"\"layers\": 2", "\"layers\": 100000", "\"model.layers\""},
       {"\"layers\": 2", "\"layers\": 500", "larger than what model.h5 holds"},
       {"\"vocab_size\": 35", "\"vocab_size\": 1000000000", "larger than what model.h5 holds"},
-      {"\"heads\": 2", "\"heads\": 3", "\"heads\""},
-      {"\"dropout\"", "\"drop\"", "\"dropout\""},
-      {"\"vocab_size\": 35", "\"vocab_size\": 34", "\"classes\""},
-      {"\"checksum\": \"", "\"checksum\": \"x", "\"checksum\""},
-      {"\"event_types\": [", "\"event_types\": [1,", "\"event_types\""},
-      {"\"range_end\": [", "\"range_end\": [7,", "\"range_end\""},
+      {"\"heads\": 2", "\"heads\": 3", "\"model.heads\""},
+      {"\"hidden\"", "\"width\"", "\"model.hidden\""},
+      {"\"event_types\": ", "\"event_types\": -", "\"model.event_types\""},
+      {"\"activation\": \"gelu_new\"", "\"activation\": \"relu\"", "\"model.activation\""},
+      {"\"activation\": \"gelu_new\"", "\"activation\": 2", "\"model.activation\""},
+      {"\"activation\": \"gelu_new\"", "\"activation\": -1", "\"model.activation\""},
+      {"\"pooler\": false", "\"pooler\": 0", "\"model.pooler\""},
+      {"\"vocab_size\": 35", "\"vocab_size\": 34", "\"model.classes\""},
+      {"\"checksum\": \"", "\"checksum\": \"x", "\"data.checksum\""},
+      {"\"event_types\": [", "\"event_types\": [1,", "\"data.event_types\""},
+      {"\"range_end\": [", "\"range_end\": [7,", "\"data.range_end\""},
       {"\"config\"", "\"confik\"", "\"config\""},
       {"\"model.h5\"", "\"other.h5\"", "\"files\""},
       {"\"optimizer.h5\"", "\"../optimizer.h5\"", "\"files\""},
@@ -174,6 +178,72 @@ static void test_manifest(void **unused) {
       fail_msg("%s -> %s: %s (%s)", cases[i].from, cases[i].to, fail_message(), status_text(rc));
     assert_null(c);
   }
+  tear_down(&f);
+}
+
+// Fields of a version to come: an error that names it, and no damage.
+static void test_unknown_fields(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *before, *field;
+  } cases[] = {{"\"dropout\"", "model.rotary"},
+               {"\"epoch\"", "state.rotary"},
+               {"\"mlm_loss\"", "state.window.rotary"},
+               {"\"checksum\"", "data.rotary"},
+               {"\"files\"", "rotary"}};
+  fixture f;
+  set_up(&f);
+  checkpoint *c;
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    char inserted[64], sentence[256];
+    check_ok(write_it(&f));
+    snprintf(inserted, sizeof inserted, "\"rotary\": true, %s", cases[i].before);
+    edit(&f, cases[i].before, inserted);
+    edit(&f, "\"created_by\": \"souk " SOUK_VERSION "\"", "\"created_by\": \"souk 0.9.0\"");
+    snprintf(sentence, sizeof sentence,
+             "step-00000012/manifest.json: field \"%s\" is unknown; souk 0.9.0 wrote it, this is "
+             "souk " SOUK_VERSION,
+             cases[i].field);
+    check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED, sentence);
+  }
+  // The run's checkpoint stays where it is.
+  check_fails(run_resume(&c, f.run, 9, true), ERR_UNSUPPORTED, "souk 0.9.0 wrote it");
+  assert_true(dir_exists(f.checkpoint));
+  edit(&f, "\"created_by\": \"souk 0.9.0\",", "");
+  check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED, "does not say which version wrote it");
+  check_ok(write_it(&f));
+  edit(&f, "\"version\": 1", "\"version\": 2");
+  check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED,
+              "reads (1); souk " SOUK_VERSION " wrote it");
+  tear_down(&f);
+}
+
+// What a checkpoint may lack, and what it then is; choices as names and, as 0.1.0 wrote them, as numbers.
+static void test_missing_fields(void **unused) {
+  (void)unused;
+  fixture f;
+  set_up(&f);
+  check_ok(write_it(&f));
+  checkpoint *c;
+  static const char *const lacking[] = {"\"activation\": \"gelu_new\",", "\"score\": \"dot\",",
+                                        "\"pre_norm\": false,", "\"skipped\": 1,"};
+  for (size_t i = 0; i < sizeof lacking / sizeof *lacking; i++) edit(&f, lacking[i], "");
+  edit(&f, "\"intermediate\": 64", "\"intermediate\": 0");
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_int_equal(c->model.activation, 0);
+  assert_int_equal(c->model.score, 0);
+  assert_false(c->model.pre_norm);
+  assert_int_equal(c->model.intermediate, 4 * c->model.hidden);
+  assert_int_equal(c->state.skipped, 0);
+  assert_true(c->state.mlm_loss == some_state.mlm_loss);
+  checkpoint_close(c);
+  check_ok(write_it(&f));
+  edit(&f, "\"activation\": \"gelu_new\"", "\"activation\": 1");
+  edit(&f, "\"score\": \"dot\"", "\"score\": \"cosine\"");
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_int_equal(c->model.activation, 1);
+  assert_int_equal(c->model.score, 1);
+  checkpoint_close(c);
   tear_down(&f);
 }
 
@@ -263,9 +333,9 @@ static void test_saver(void **unused) {
     assert_true(has(&f, "step-00000040") && has(&f, "step-00000030") && has(&f, "step-00000010"));
     assert_false(has(&f, "step-00000020"));
     char path[PATH_MAX];
-    check_ok(checkpoint_find(path, sizeof path, f.run, "best"));
+    check_ok(checkpoint_choose(path, sizeof path, f.run, WHICH_BEST));
     assert_non_null(strstr(path, "step-00000010"));
-    check_ok(checkpoint_find(path, sizeof path, f.run, "last"));
+    check_ok(checkpoint_choose(path, sizeof path, f.run, WHICH_LAST));
     assert_non_null(strstr(path, "step-00000040"));
     // A snapshot is of its moment: what happens to the parameters meanwhile does not reach it.
     const float before = model_params(f.m)->master[0];
@@ -339,7 +409,7 @@ static void test_resume(void **unused) {
   checkpoint_close(c);
   assert_true(has(&f, "damaged-step-100000000") && has(&f, "damaged-step-00000020"));
   char path[PATH_MAX];
-  check_ok(checkpoint_find(path, sizeof path, f.run, "last"));
+  check_ok(checkpoint_choose(path, sizeof path, f.run, WHICH_LAST));
   assert_non_null(strstr(path, "step-00000010"));
   // The best one is gone: its name goes too, rather than lead nowhere.
   check_ok(saver_open(&s, &sc));
@@ -349,13 +419,15 @@ static void test_resume(void **unused) {
   check_ok(dir_remove(path));
   check_ok(run_resume(&c, f.run, 9, true));
   checkpoint_close(c);
-  check_fails(checkpoint_find(path, sizeof path, f.run, "best"), ERR_NOT_FOUND, "best");
+  check_fails(checkpoint_choose(path, sizeof path, f.run, WHICH_BEST), ERR_NOT_FOUND, "best");
   tear_down(&f);
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_round_trip), cmocka_unit_test(test_manifest),
-                                     cmocka_unit_test(test_faults), cmocka_unit_test(test_saver),
-                                     cmocka_unit_test(test_resume)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_unknown_fields), cmocka_unit_test(test_missing_fields),
+      cmocka_unit_test(test_faults),         cmocka_unit_test(test_saver),
+      cmocka_unit_test(test_resume)};
   return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }

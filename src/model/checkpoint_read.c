@@ -1,0 +1,215 @@
+// Reading checkpoints; see checkpoint.h. Everything but the tensors is checked when one is opened: the manifest field by
+// field, the parts by size and checksum.
+#include "model/checkpoint.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "hdf5/h5_reader.h"
+
+enum { MAX_MANIFEST = 64 << 20 };
+
+// ---- the manifest --------------------------------------------------------------------------------------------
+
+static status bad_field(const char *path, const char *field) {
+  return fail(ERR_FORMAT, "%s: field \"%s\" is missing, of the wrong type or out of range", path, field);
+}
+
+static status load_json(const char *path, json_t **j) {
+  char *text;
+  size_t bytes;
+  json_error_t error;
+  TRY(file_read(path, MAX_MANIFEST, &text, &bytes));
+  mem_json_failed(); // of before
+  *j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
+  free(text);
+  if (*j != NULL) return OK;
+  return mem_json_failed() ? fail(ERR_MEMORY, "out of memory: cannot read %s", path)
+                           : fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
+}
+
+// Is it one of ours, and of a version that is read here? Sets c->created_by, which from->writer then points to.
+static status read_head(checkpoint *c, const json_t *j, record_source *from) {
+  const char *schema = json_string_value(json_object_get(j, "schema")),
+             *writer = json_string_value(json_object_get(j, "created_by"));
+  if (schema == NULL || strcmp(schema, "souk.checkpoint") != 0)
+    return fail(ERR_FORMAT, "%s is not a checkpoint's manifest", from->path);
+  snprintf(c->created_by, sizeof c->created_by, "%s", writer != NULL ? writer : "");
+  if (writer != NULL) from->writer = c->created_by;
+  if (json_integer_value(json_object_get(j, "version")) == 1) return OK;
+  return fail(ERR_UNSUPPORTED,
+              "%s: its version is not the one that souk " SOUK_VERSION " reads (1); %s wrote it", from->path,
+              writer != NULL ? c->created_by : "an unknown version");
+}
+
+static status read_data(dataset_info *d, const json_t *j, const record_source *from) {
+  static const char *const names[] = {"name", "checksum", "range_end", "event_types", NULL};
+  const char *path = from->path;
+  const char *name = json_string_value(json_object_get(j, "name")),
+             *sum = json_string_value(json_object_get(j, "checksum"));
+  const json_t *ranges = json_object_get(j, "range_end"), *events = json_object_get(j, "event_types");
+  if (name == NULL || strlen(name) >= sizeof d->name) return bad_field(path, "data.name");
+  if (sum == NULL || strlen(sum) != 64) return bad_field(path, "data.checksum");
+  strcpy(d->name, name);
+  strcpy(d->checksum, sum);
+  int32_t last = TOKEN_SPECIALS;
+  if (json_array_size(ranges) != RANGE_COUNT) return bad_field(path, "data.range_end");
+  for (int r = 0; r < RANGE_COUNT; r++) {
+    const json_int_t end = json_integer_value(json_array_get(ranges, (size_t)r));
+    if (end < last || end > INT32_MAX) return bad_field(path, "data.range_end");
+    d->range_end[r] = last = (int32_t)end;
+  }
+  d->vocab_size = last;
+  const size_t n = json_array_size(events);
+  if (n < 1 || n > MAX_EVENT_TYPES) return bad_field(path, "data.event_types");
+  d->n_event_types = (int32_t)n;
+  for (size_t i = 0; i < n; i++) {
+    const char *text = json_string_value(json_array_get(events, i));
+    if (text == NULL || strlen(text) >= EVENT_NAME) return bad_field(path, "data.event_types");
+    strcpy(d->event_types[i], text);
+  }
+  return record_check_names(j, "data", names, from);
+}
+
+static status verify_parts(const char *dir, const json_t *files, const char *manifest) {
+  const char *name;
+  json_t *entry;
+  if (json_object_get(files, "model.h5") == NULL || json_object_get(files, "vocab.tsv") == NULL)
+    return bad_field(manifest, "files");
+  json_object_foreach((json_t *)files, name, entry) {
+    char path[PATH_MAX + 64], hex[65];
+    uint64_t bytes;
+    const char *wanted = json_string_value(json_object_get(entry, "sha256"));
+    if (strchr(name, '/') != NULL || wanted == NULL) return bad_field(manifest, "files");
+    TRY(path_join(path, sizeof path, dir, name));
+    TRY(file_sha256(path, hex, &bytes));
+    if ((json_int_t)bytes != json_integer_value(json_object_get(entry, "bytes")) || strcmp(hex, wanted) != 0)
+      return fail(ERR_CHECKSUM, "%s: its checksum is not the one in %s; the file is damaged", path, manifest);
+  }
+  return OK;
+}
+
+// The largest matrices alone must fit model.h5: no model is made, and no memory asked for, by a configuration that only says so.
+static status check_size(const model_config *c, const json_t *files, const char *manifest) {
+  const double H = (double)c->hidden, tables = (double)c->vocab_size + (double)c->max_positions,
+               layers = (double)c->layers * (4 * H * H + 2 * H * (double)c->intermediate);
+  const json_t *bytes = json_object_get(json_object_get(files, "model.h5"), "bytes");
+  if ((tables * H + layers) * sizeof(float) <= (double)json_integer_value(bytes)) return OK;
+  return fail(ERR_FORMAT, "%s: the model of field \"model\" is larger than what model.h5 holds", manifest);
+}
+
+static status read_manifest(checkpoint *c, const json_t *j, const char *path) {
+  static const char *const names[] = {"schema", "version", "created_by", "model", "state",
+                                      "data",   "config",  "files",      NULL};
+  record_source from = {.path = path};
+  TRY(read_head(c, j, &from));
+  const json_t *files = json_object_get(j, "files");
+  const char *yaml = json_string_value(json_object_get(j, "config"));
+  if (yaml == NULL) return bad_field(path, "config");
+  TRY(mem_strdup(&c->config_yaml, yaml));
+  TRY(model_config_from_json(&c->model, json_object_get(j, "model"), &from));
+  TRY(train_state_from_json(&c->state, json_object_get(j, "state"), &from));
+  TRY(read_data(&c->data, json_object_get(j, "data"), &from));
+  TRY(record_check_names(j, "", names, &from));
+  if (c->data.vocab_size > c->model.vocab_size) return bad_field(path, "data.range_end");
+  TRY(verify_parts(c->dir, files, path));
+  TRY(check_size(&c->model, files, path));
+  c->has_optimizer = json_object_get(files, "optimizer.h5") != NULL;
+  c->has_catalogue = json_object_get(files, "catalogue.jsonl") != NULL;
+  return OK;
+}
+
+static status open_checked(checkpoint *c, const char *dir) {
+  char path[PATH_MAX + 64];
+  json_t *j;
+  if (strlen(dir) >= sizeof c->dir) return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
+  strcpy(c->dir, dir);
+  TRY(path_join(path, sizeof path, dir, "manifest.json"));
+  TRY(load_json(path, &j));
+  const status rc = read_manifest(c, j, path);
+  json_decref(j);
+  TRY(rc);
+  return reader_start(&c->reader); // now, while there is no model in memory yet
+}
+
+status checkpoint_open(checkpoint **out, const char *dir) {
+  *out = NULL;
+  checkpoint *c;
+  TRY(mem_new(&c, 1, sizeof *c, "a checkpoint"));
+  const status rc = open_checked(c, dir);
+  if (rc == OK)
+    *out = c;
+  else
+    checkpoint_close(c);
+  return rc;
+}
+
+void checkpoint_close(checkpoint *c) {
+  if (c == NULL) return;
+  reader_stop(c->reader);
+  free(c->config_yaml);
+  free(c);
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------
+
+typedef struct part_file {
+  h5_reader *reader;
+  int32_t file;
+  char path[PATH_MAX + 64];
+} part_file;
+
+static status open_part(part_file *f, const checkpoint *c, const char *name, const char *schema) {
+  f->reader = c->reader;
+  TRY(path_join(f->path, sizeof f->path, c->dir, name));
+  return reader_open(f->reader, f->path, schema, 1, &f->file);
+}
+
+static status read_tensor(const part_file *f, const char *group, const param *p, float *to) {
+  int64_t dims[2] = {0, 1};
+  char name[PARAM_NAME + 16];
+  snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
+  TRY(reader_dims(f->reader, f->file, name, H5_KIND_F32, p->ndim, dims));
+  if (dims[0] != p->shape[0] || dims[1] != p->shape[1])
+    return fail(ERR_FORMAT, "%s: \"%s\" is %lld x %lld, the model wants %lld x %lld", f->path, name,
+                (long long)dims[0], (long long)dims[1], (long long)p->shape[0], (long long)p->shape[1]);
+  return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
+}
+
+// What is frozen has no moments: it is passed over.
+static status read_tensors(model *m, const part_file *f, const char *group,
+                           float *(*place)(const param_set *s, const param *p)) {
+  const param_set *s = model_params(m);
+  const bool direct = model_backend(m)->host_memory; // straight into its place
+  float *buffer = NULL;
+  size_t cap = 0;
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < s->count; i++) {
+    const param *p = &s->items[i];
+    float *const to = place(s, p);
+    if (to == NULL) continue;
+    if (!direct) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
+    if (rc == OK) rc = read_tensor(f, group, p, direct ? to : buffer);
+    if (rc == OK && !direct)
+      rc = model_backend(m)->upload(model_ctx(m), to, buffer, (size_t)p->size * sizeof *buffer);
+  }
+  free(buffer);
+  return rc;
+}
+
+status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
+  part_file f;
+  TRY(open_part(&f, c, "model.h5", "souk.parameters"));
+  TRY(read_tensors(m, &f, "", param_master));
+  if (with_optimizer) {
+    if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
+    TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
+    TRY(read_tensors(m, &f, "m", param_m));
+    TRY(read_tensors(m, &f, "v", param_v));
+  }
+  return params_refresh(model_params(m));
+}

@@ -1,0 +1,163 @@
+// Writing checkpoints; see checkpoint.h.
+//
+// The directory is written beside its place, every part fsynced and the manifest last, and moved there when whole. Tensors
+// keep their logical shape and name, so another number of ranks, or another backend, reads the same files.
+#include "model/checkpoint.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "hdf5/hdf5_glue.h"
+
+// ---- parts ---------------------------------------------------------------------------------------------------
+
+typedef const float *(*value_of)(const param_values *v, const param *p);
+
+// Values of all parameters that have them (a frozen one has no moments) as datasets GROUP/NAME. The lock is taken tensor by
+// tensor: a batcher that needs HDF5 for its next block must not wait for the whole file.
+static status write_tensors(const checkpoint_content *c, hid_t file, const char *path, const char *group,
+                            value_of value) {
+  for (int32_t i = 0; i < c->params->count; i++) {
+    const param *p = &c->params->items[i];
+    const float *data = value(&c->values, p);
+    if (data == NULL) continue;
+    const hsize_t dims[2] = {(hsize_t)p->shape[0], (hsize_t)p->shape[1]};
+    char name[PARAM_NAME + 16];
+    snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
+    h5_lock();
+    const status rc = h5_write(file, path, name, H5T_IEEE_F32LE, p->ndim, dims, data, 0);
+    h5_unlock();
+    TRY(rc);
+  }
+  return OK;
+}
+
+// Size and SHA-256 of DIR/NAME into the manifest's list.
+static status list_file(json_t *files, const char *dir, const char *name) {
+  char path[PATH_MAX + 64], hex[65];
+  uint64_t bytes;
+  TRY(path_join(path, sizeof path, dir, name));
+  TRY(file_sha256(path, hex, &bytes));
+  json_t *entry = json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex);
+  if (json_object_set_new(files, name, entry) != 0)
+    return fail(ERR_MEMORY, "out of memory: cannot list %s", path);
+  return OK;
+}
+
+static status write_part(const checkpoint_content *c, const char *dir, bool moments, json_t *files) {
+  char path[PATH_MAX + 64];
+  const char *name = moments ? "optimizer.h5" : "model.h5";
+  TRY(path_join(path, sizeof path, dir, name));
+  hid_t file;
+  h5_lock();
+  status rc = h5_create(&file, path, moments ? "souk.optimizer" : "souk.parameters", 1);
+  h5_unlock();
+  TRY(rc);
+  if (!moments) rc = write_tensors(c, file, path, "", value_master);
+  if (moments) rc = write_tensors(c, file, path, "m", value_m);
+  if (moments && rc == OK) rc = write_tensors(c, file, path, "v", value_v);
+  h5_lock();
+  rc = h5_finish(file, path, rc);
+  h5_unlock();
+  TRY(rc);
+  TRY(file_sync(path));
+  return list_file(files, dir, name);
+}
+
+// Written, not copied: not every data set has its vocabulary in such a file.
+static status write_vocabulary(const checkpoint_content *c, const char *dir, json_t *files) {
+  char path[PATH_MAX + 64];
+  TRY(path_join(path, sizeof path, dir, "vocab.tsv"));
+  TRY(vocab_write(dataset_vocab(c->data), path));
+  return list_file(files, dir, "vocab.tsv");
+}
+
+static status copy_catalogue(const checkpoint_content *c, const char *dir, json_t *files) {
+  char from[PATH_MAX + 64], to[PATH_MAX + 64];
+  if (dataset_dir(c->data)[0] == '\0') return OK;
+  TRY(path_join(from, sizeof from, dataset_dir(c->data), "catalogue.jsonl"));
+  bool there;
+  TRY(file_look(from, &there));
+  if (!there) return OK;
+  TRY(path_join(to, sizeof to, dir, "catalogue.jsonl"));
+  TRY(file_copy(from, to));
+  return list_file(files, dir, "catalogue.jsonl");
+}
+
+static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
+  if (c->extra == NULL) return OK;
+  char path[PATH_MAX + 64];
+  TRY(path_join(path, sizeof path, dir, c->extra_name));
+  TRY(c->extra(c->extra_self, path));
+  TRY(file_sync(path));
+  return list_file(files, dir, c->extra_name);
+}
+
+static json_t *data_to_json(const dataset_info *d) {
+  json_t *ranges = json_array(), *events = json_array();
+  int bad = 0;
+  for (int r = 0; r < RANGE_COUNT; r++) bad |= json_array_append_new(ranges, json_integer(d->range_end[r]));
+  for (int32_t e = 0; e < d->n_event_types; e++)
+    bad |= json_array_append_new(events, json_string(d->event_types[e]));
+  if (bad == 0)
+    return json_pack("{s:s,s:s,s:o,s:o}", "name", d->name, "checksum", d->checksum, "range_end", ranges,
+                     "event_types", events);
+  json_decref(ranges);
+  json_decref(events);
+  return NULL;
+}
+
+static status write_manifest(const checkpoint_content *c, const char *dir, json_t *files) {
+  char path[PATH_MAX + 64];
+  TRY(path_join(path, sizeof path, dir, "manifest.json"));
+  json_t *j = json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:s,s:O}", "schema", "souk.checkpoint", "version", 1,
+                        "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
+                        train_state_to_json(c->state), "data", data_to_json(dataset_get_info(c->data)),
+                        "config", c->config_yaml, "files", files);
+  char *text = j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
+  json_decref(j);
+  if (text == NULL)
+    return fail(ERR_MEMORY, "cannot compose %s: out of memory, or a name that is not UTF-8", path);
+  const status rc = file_write_atomic(path, text, strlen(text));
+  free(text);
+  return rc;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+static status write_all(const char *dir, const checkpoint_content *c, json_t *files) {
+  if (files == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", dir);
+  TRY(write_part(c, dir, false, files));
+  if (c->values.m != NULL) TRY(write_part(c, dir, true, files));
+  TRY(write_vocabulary(c, dir, files));
+  TRY(copy_catalogue(c, dir, files));
+  TRY(write_extra(c, dir, files));
+  return write_manifest(c, dir, files);
+}
+
+status checkpoint_write(const char *dir, const checkpoint_content *c) {
+  out_dir *place;
+  TRY(out_dir_open(&place, dir, c->over, c->force));
+  json_t *files = json_object();
+  const status rc = write_all(out_dir_path(place), c, files);
+  json_decref(files);
+  return out_dir_finish(place, rc);
+}
+
+status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                              const dataset *data, bool with_optimizer) {
+  checkpoint_content c = {.model = model_get_config(m),
+                          .params = model_params(m),
+                          .state = state,
+                          .config_yaml = config_yaml,
+                          .data = data};
+  float *copy;
+  TRY(params_to_host(c.params, with_optimizer, &c.values, &copy));
+  const status rc = checkpoint_write(dir, &c);
+  free(copy);
+  return rc;
+}
