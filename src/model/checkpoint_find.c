@@ -62,11 +62,11 @@ status checkpoint_list(const char *run_dir, int64_t **steps, size_t *n) {
 
 // ---- best and last -------------------------------------------------------------------------------------------
 
-static const char *pointer_of(checkpoint_which which) {
+static const char *pointer_of(int which) {
   return which == WHICH_LAST ? "last" : "best";
 }
 
-status checkpoint_point(const char *run_dir, checkpoint_which which, int64_t step) {
+status checkpoint_point(const char *run_dir, int which, int64_t step) {
   char path[PATH_MAX], name[40];
   step_name(name, step);
   strcat(name, "\n");
@@ -84,7 +84,7 @@ status checkpoint_point_to_best(const char *run_dir, int64_t step) {
   return OK;
 }
 
-static status follow(char *buf, size_t bytes, const char *run_dir, checkpoint_which which) {
+static status follow(char *buf, size_t bytes, const char *run_dir, int which) {
   char path[PATH_MAX + 64], *text;
   size_t n;
   TRY(path_join(path, sizeof path, run_dir, pointer_of(which)));
@@ -101,7 +101,7 @@ static status follow(char *buf, size_t bytes, const char *run_dir, checkpoint_wh
   return joined;
 }
 
-status checkpoint_choose(char *buf, size_t bytes, const char *where, checkpoint_which which) {
+status checkpoint_choose(char *buf, size_t bytes, const char *where, int which) {
   char path[PATH_MAX + 64];
   bool is_checkpoint;
   TRY(path_check(where, PATH_RUN | PATH_CHECKPOINT | PATH_STEP));
@@ -113,7 +113,7 @@ status checkpoint_choose(char *buf, size_t bytes, const char *where, checkpoint_
   return rc == ERR_NOT_FOUND ? follow(buf, bytes, where, WHICH_LAST) : rc;
 }
 
-status checkpoint_open_chosen(checkpoint **out, const char *where, checkpoint_which which) {
+status checkpoint_open_chosen(checkpoint **out, const char *where, int which) {
   char dir[PATH_MAX];
   *out = NULL;
   TRY(checkpoint_choose(dir, sizeof dir, where, which));

@@ -7,13 +7,13 @@
 #include "model/checkpoint.h"
 
 // What --which asks for; auto: the best, or the last where no validation has chosen a best one.
-typedef enum checkpoint_which { WHICH_AUTO, WHICH_BEST, WHICH_LAST } checkpoint_which;
+enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
 #define WHICH_CHOICES "auto|best|last"
 #define WHICH_HELP    "checkpoint of a run; auto: the best, or the last where none was chosen"
 
 // The one of RUN, or `where` itself if it is a checkpoint.
-status checkpoint_choose(char *buf, size_t bytes, const char *where, checkpoint_which which);
-status checkpoint_open_chosen(checkpoint **out, const char *where, checkpoint_which which);
+status checkpoint_choose(char *buf, size_t bytes, const char *where, int which);
+status checkpoint_open_chosen(checkpoint **out, const char *where, int which);
 
 // RUN/step-STEP.
 status checkpoint_path(char path[PATH_MAX], const char *run_dir, int64_t step);
@@ -21,7 +21,7 @@ status checkpoint_path(char path[PATH_MAX], const char *run_dir, int64_t step);
 status checkpoint_list(const char *run_dir, int64_t **steps, size_t *n);
 
 // RUN/best or RUN/last names the checkpoint of this step from now on.
-status checkpoint_point(const char *run_dir, checkpoint_which which, int64_t step);
+status checkpoint_point(const char *run_dir, int which, int64_t step);
 // RUN/best names the checkpoint of this step if it is there (step 0: none); a name that leads nowhere goes.
 status checkpoint_point_to_best(const char *run_dir, int64_t step);
 
