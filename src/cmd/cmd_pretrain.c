@@ -46,7 +46,7 @@ status cmd_pretrain(int argc, char **argv) {
   status rc = OK;
   if (validate) log_doing("preparing the questions of validations");
   if (validate) rc = rank_validator_open(&v, d, c.train.eval_users, c.train.seed, c.train.metric);
-  if (rc == OK) rc = train_run(&c, &run_options, d, flags.resume, validate ? &v.base : NULL);
+  if (rc == OK) rc = train_run(&c, &run_options, d, dist_single(), flags.resume, validate ? &v.base : NULL);
   rank_validator_close(&v);
   dataset_close(d);
   return rc;

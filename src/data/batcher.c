@@ -55,7 +55,8 @@ struct batcher {
   int32_t rank, ranks;
   // the group at hand
   int64_t epoch, group, index; // index: of the next batch of this epoch, over all ranks
-  size_t at;                   // first example of the next batch
+  int64_t epoch_batches; // of all ranks together, the same number for each; INT64_MAX: as many as there are
+  size_t at;             // first example of the next batch
   example_list examples;
   int64_t *block_order; // [blocks]
   bool blocks_read;
@@ -137,18 +138,19 @@ static size_t batch_extent(const batcher *b) {
   return i;
 }
 
-static status start_epoch(batcher *b, int64_t epoch) {
+static status start_plan(batcher *b, int64_t epoch) {
   b->epoch = epoch;
   b->group = 0;
   b->index = 0;
+  b->epoch_batches = INT64_MAX;
   shuffle_blocks(b);
   return plan_group(b);
 }
 
 // Moves to the next batch's place; *end at the end of the epoch.
-static status settle(batcher *b, bool *end) {
-  *end = false;
-  while (b->at == b->examples.n) {
+static status next_place(batcher *b, bool *end) {
+  *end = b->index >= b->epoch_batches;
+  while (!*end && b->at == b->examples.n) {
     if (b->group + 1 >= n_groups(b)) {
       *end = true;
       return OK;
@@ -159,11 +161,13 @@ static status settle(batcher *b, bool *end) {
   return OK;
 }
 
+// Batches a rank has in an epoch. What is left when they are dealt is nobody's, so that ranks go on to the next epoch at the
+// same step.
 static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
-  TRY(start_epoch(b, epoch));
+  TRY(start_plan(b, epoch));
   int64_t n = 0;
   for (bool end;;) {
-    TRY(settle(b, &end));
+    TRY(next_place(b, &end));
     if (end) break;
     b->at = batch_extent(b);
     n++;
@@ -172,12 +176,25 @@ static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
   return OK;
 }
 
+static status start_epoch(batcher *b, int64_t epoch) {
+  if (b->ranks == 1 || b->part == PART_VALID) return start_plan(b, epoch);
+  int64_t each;
+  TRY(count_batches(b, epoch, &each));
+  if (each == 0)
+    return fail(ERR_ARGUMENT,
+                "%s has fewer batches in an epoch than there are ranks (%d); lower data.batch_tokens",
+                dataset_dir(b->d), b->ranks);
+  TRY(start_plan(b, epoch));
+  b->epoch_batches = each * b->ranks;
+  return OK;
+}
+
 // Validation is not shuffled: its batches are always the same, so capacities are what the largest have.
 static status measure_batches(batcher *b) {
   batch_caps *caps = &b->source->caps, most = {.tokens = 1, .seqs = 1, .work = 1};
-  TRY(start_epoch(b, 0));
+  TRY(start_plan(b, 0));
   for (bool end;;) {
-    TRY(settle(b, &end));
+    TRY(next_place(b, &end));
     if (end) break;
     const size_t stop = batch_extent(b);
     batch_caps now = {.seqs = (int32_t)(stop - b->at)};
@@ -220,7 +237,7 @@ static status fill(batcher *b, batch *out, size_t stop) {
 // The next batch of this rank; *end at the end of a validation pass.
 static status make_batch(batcher *b, batch *out, bool *end) {
   for (;;) {
-    TRY(settle(b, end));
+    TRY(next_place(b, end));
     if (*end) {
       if (b->part == PART_VALID) return start_epoch(b, 0);
       if (b->index == 0) return fail(ERR_FORMAT, "%s has no training windows", dataset_dir(b->d));
@@ -353,7 +370,7 @@ status batcher_seek(batcher *b, int64_t epoch, int64_t index) {
   TRY(start_epoch(b, epoch));
   while (b->index < index * b->ranks) {
     bool end;
-    TRY(settle(b, &end));
+    TRY(next_place(b, &end));
     if (end) return fail(ERR_ARGUMENT, "epoch %lld has no batch %lld", (long long)epoch, (long long)index);
     b->at = batch_extent(b);
     b->index++;

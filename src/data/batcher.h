@@ -2,7 +2,8 @@
 //
 // The batches of an epoch are a pure function of (seed, epoch, index) and of the data: blocks of sequences are
 // permuted, read group by group, their examples permuted inside the group and composed into token-budget
-// batches, which are dealt to ranks in turn. So the only state to save is (epoch, index).
+// batches, which are dealt to ranks in turn, the same number to each: what is left at the end of an epoch is left out. So the
+// only state to save is (epoch, index).
 //
 // Capacities follow from the lengths in the data set (batch_bounds.h), such that one batch in e^50 would be larger. That
 // one ends where its sequences or its attention work are at their capacity, and its rows stay unmasked where its masked

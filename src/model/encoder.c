@@ -314,8 +314,11 @@ static status norm_backward(const model *m, int32_t at, norm_params op) {
   return at < m->first_trained ? OK : m->be->norm_backward(m->ctx, &op);
 }
 
-static status layer_backward(const model *m, int32_t i) {
+// Its first op, the norm at its end, is the last one that adds to a gradient of what comes before the layer in the arena: in
+// pre-norm that norm's parameters are the next layer's, or the final norm's.
+static status layer_backward(model *m, int32_t i) {
   TRY(norm_backward(m, op_at(i, PLACE_END), end_norm_op(m, i)));
+  TRY(buckets_done(m, m->params.items[m->layer_param[i].qkv_w].bucket));
   TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
   TRY(linear_backward(m, op_at(i, PLACE_FFN1), ffn1_op(m, i)));
   TRY(norm_backward(m, op_at(i, PLACE_MID), mid_norm_op(m, i)));
@@ -330,6 +333,7 @@ status encoder_backward(model *m) {
   for (int32_t i = n_layers(m) - 1; i >= m->first_kept; i--) TRY(layer_backward(m, i));
   if (m->c.pre_norm) TRY(norm_backward(m, AT_FIRST_NORM, first_norm_op(m)));
   if (m->first_trained > AT_EMBEDDINGS) return OK;
+  TRY(buckets_done(m, m->params.items[m->type_table].bucket));
   const embed_params embed = embed_op(m);
   return m->be->embed_backward(m->ctx, &embed);
 }

@@ -350,7 +350,9 @@ status model_forward(model *m, bool training) {
 status model_loss(model *m, bool grads) {
   if (grads && !m->training) return fail(ERR_INTERNAL, "gradients need a training forward pass");
   TRY(heads_loss(m, grads));
-  return grads && encoder_trains(m) ? encoder_backward(m) : OK;
+  if (!grads) return OK;
+  if (encoder_trains(m)) TRY(encoder_backward(m));
+  return buckets_done(m, m->params.buckets);
 }
 
 double model_config_flops(const model_config *c, const batch *b) {

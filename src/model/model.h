@@ -3,6 +3,7 @@
 #define SOUK_MODEL_MODEL_H
 
 #include "data/batch.h"
+#include "dist/dist.h"
 #include "model/config.h"
 #include "model/params.h"
 
@@ -20,6 +21,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   uint64_t seed;      // of the initialisation
   const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;
+  dist *dist; // of the processes that train together; NULL: this one alone
 } model_run;
 
 // Floating-point operations that frozen parameters save a training step: for each token, each pair of tokens of a sequence,
@@ -59,6 +61,10 @@ status model_forward(model *m, bool training);
 // Heads over the current batch: losses into step_result; with grads the gradients are accumulated for the whole
 // model (forward must have been called with training = true).
 status model_loss(model *m, bool grads);
+// The next model_loss with grads is of the last micro-batch of a step: as soon as a bucket of gradients is complete, it is
+// handed to the run's dist, to be summed over ranks. Then model_wait_gradients: what is launched from there on sees the sums.
+void model_last_micro(model *m);
+status model_wait_gradients(model *m);
 // The same passes as model_forward(m, true) and model_loss(m, true), with every op's results shown to `see` as they
 // come: where a NaN or an infinity begins is the first one with nonfinite > 0. The parameters are shown before that.
 typedef struct tensor_report {

@@ -73,6 +73,8 @@ struct model {
   act *d_pooled, *d_first;                           // [B,H]
   // host side
   int32_t n_masked, n_tokens, n_seqs;
+  bool reports_buckets; // the next backward pass is a step's last
+  int32_t buckets_reported;
 };
 
 // NULL while a model is only planned.
@@ -117,6 +119,8 @@ bool encoder_hands_on(const model *m, int32_t layer,
                       layer_place op); // does the backward pass make the gradient of its input?
 status encoder_forward(model *m);
 status encoder_backward(model *m); // from d_stream; only if encoder_trains()
+// buckets.c: the gradients of the first n buckets will not change any more in this micro-batch.
+status buckets_done(model *m, int32_t n);
 // heads.c
 status heads_check(model *m, size_t *scratch);
 status heads_transform(model *m); // masked rows through the MLM transform into m->mlm

@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <strings.h>
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
@@ -27,6 +28,8 @@ typedef struct run {
   int64_t saved_step; // the last step that has a checkpoint; -1: none
   double started;     // when, in now_seconds(); what was not training since then is added
   bool patience_over; // validation has not improved for too long
+  int signal;         // that asked for an end; 0: none. This and the next are the same on all ranks (agree)
+  bool out_of_time;   // the minutes are over
 } run;
 
 static const train_config *options_of(const run *r) {
@@ -43,52 +46,80 @@ static status save(run *r) {
   if (r->saved_step == r->t.step) return OK;
   train_state t = r->t;
   t.seconds = seconds_of(r);
-  TRY(saver_save(r->with.saver, &t));
+  TRY(step_queue_sum(r->steps, &t));
+  if (r->with.leads) TRY(saver_save(r->with.saver, &t));
   r->saved_step = r->t.step;
   return OK;
 }
 
 // ---- what the step queue calls -------------------------------------------------------------------------------
 
+// Waits for the checkpoint that is being written.
+static status wait_for_save(run *r) {
+  return r->with.leads ? saver_wait(r->with.saver) : OK;
+}
+
 static void on_micro(void *self, int32_t micro) {
   reports_micro(&((run *)self)->reports, micro);
+}
+
+// Saves what is needed to run the refused step again, in a directory whose name goes to `dir`.
+static status save_refused(run *r, const step_input *in, char dir[PATH_MAX]) {
+  char name[40];
+  snprintf(name, sizeof name, "nonfinite-%08lld", (long long)r->t.step + 1);
+  TRY(path_join(dir, PATH_MAX, options_of(r)->out, name));
+  if (!r->with.leads) return OK;
+  train_state state = r->t;
+  state.seconds = seconds_of(r);
+  return nonfinite_save(dir, r->with.m, in, &state, r->with.yaml, r->with.d);
+}
+
+static status tell_refused(run *r, const char *text, const char *dir) {
+  const long long step = (long long)r->t.step + 1;
+  if (!r->with.leads) return OK;
+  log_warn("step %lld is left out, its gradient is not finite. %s (souk replay %s)", step, text, dir);
+  return sink_write(r->with.sink,
+                    json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
 }
 
 // The optimiser has refused the step: says where the NaN began, saves what is needed to run the step again, and goes on
 // only if the configuration allows for it.
 static status on_refused(void *self, const step_input *in) {
   run *r = self;
-  const train_config *t = options_of(r);
-  const long long step = (long long)r->t.step + 1;
   nonfinite_place place;
-  char text[512], name[40], dir[PATH_MAX];
+  char text[512], dir[PATH_MAX];
   TRY(nonfinite_find(r->with.m, in, &place, NULL, NULL));
   nonfinite_sentence(&place, text, sizeof text);
-  snprintf(name, sizeof name, "nonfinite-%08lld", step);
-  TRY(path_join(dir, sizeof dir, t->out, name));
-  train_state state = r->t;
-  state.seconds = seconds_of(r);
-  TRY(nonfinite_save(dir, r->with.m, in, &state, r->with.yaml, r->with.d));
-  if (r->t.skipped >= t->skip_nonfinite) {
-    if (!place.in_parameters) TRY(save(r));
-    TRY(saver_wait(r->with.saver));
-    return fail(
-        ERR_NONFINITE,
-        "step %lld was not applied, its gradient is not finite. %s. souk replay %s runs the step again; a "
-        "lower optim.lr, optim.clip_norm or train.skip_nonfinite may help",
-        step, text, dir);
+  TRY(save_refused(r, in, dir));
+  if (r->t.skipped < options_of(r)->skip_nonfinite) {
+    r->t.skipped++;
+    return tell_refused(r, text, dir);
   }
-  r->t.skipped++;
-  log_warn("step %lld is left out, its gradient is not finite. %s (souk replay %s)", step, text, dir);
-  return sink_write(r->with.sink,
-                    json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
+  if (!place.in_parameters) TRY(save(r));
+  TRY(wait_for_save(r));
+  return fail(
+      ERR_NONFINITE,
+      "step %lld was not applied, its gradient is not finite. %s. souk replay %s runs the step again; a "
+      "lower optim.lr, optim.clip_norm or train.skip_nonfinite may help",
+      (long long)r->t.step + 1, text, dir);
 }
 
 // ---- between steps -------------------------------------------------------------------------------------------
 
+// What only some ranks know (a signal has come, the minutes are over) becomes known to all, so that they end together.
+static status agree(run *r) {
+  const double minutes = options_of(r)->minutes;
+  uint32_t flags = signals_asked() != 0 ? 1u << signals_asked() : 0; // a bit a signal; none is 0
+  if (minutes > 0 && seconds_of(r) >= 60.0 * minutes) flags |= 1u;
+  TRY(dist_any(r->with.world, &flags));
+  r->out_of_time = (flags & 1u) != 0;
+  r->signal = ffs((int)(flags & ~1u)) - 1;
+  if (r->signal < 0) r->signal = 0;
+  return OK;
+}
+
 static bool done(const run *r) {
-  if (r->with.last_step > 0 && r->t.step >= r->with.last_step) return true;
-  return options_of(r)->minutes > 0 && seconds_of(r) >= 60.0 * options_of(r)->minutes;
+  return r->out_of_time || (r->with.last_step > 0 && r->t.step >= r->with.last_step);
 }
 
 static bool has_stalled(const run *r) {
@@ -111,14 +142,21 @@ static bool note_metric(run *r, double metric) {
   return true;
 }
 
+// Every rank validates its copy of the model. The leader's figure counts, as devices may differ in the last digits.
+static status same_metric(run *r, double *metric) {
+  if (!r->with.leads) *metric = 0;
+  return dist_sum(r->with.world, metric, 1);
+}
+
 static status validate(run *r) {
   TRY(step_queue_drain(r->steps));
   double metric = 0;
   json_t *values = NULL;
   const double start = now_seconds();
-  log_doing("validating");
+  if (r->with.leads) log_doing("validating");
   mem_json_failed(); // of before
   TRY(r->v->run(r->v, r->with.m, options_of(r)->metric, &metric, &values));
+  TRY(same_metric(r, &metric));
   const bool better = note_metric(r, metric);
   TRY(reports_validation(&r->reports, values, metric, better, now_seconds() - start));
   if (better || options_of(r)->save_every == 0) TRY(save(r));
@@ -126,7 +164,7 @@ static status validate(run *r) {
   reports_pause(&r->reports, paused);
   r->started += paused;
   r->patience_over = has_stalled(r);
-  if (r->patience_over)
+  if (r->patience_over && r->with.leads)
     log_info("no better %s in %lld validations: stopping early", options_of(r)->metric,
              (long long)r->t.bad_evals);
   return OK;
@@ -134,12 +172,14 @@ static status validate(run *r) {
 
 static status report(run *r, bool at_end) {
   TRY(step_queue_drain(r->steps));
+  TRY(step_queue_sum(r->steps, &r->t));
   return reports_window(&r->reports, seconds_of(r), at_end);
 }
 
 // What is due after a step.
 static status look_after(run *r) {
   const train_config *t = options_of(r);
+  TRY(agree(r));
   const bool at_end = done(r);
   reports_step(&r->reports);
   if (r->t.step % t->log_every == 0 || at_end)
@@ -155,12 +195,14 @@ static status look_after(run *r) {
 
 static status finish(run *r, bool interrupted) {
   TRY(step_queue_drain(r->steps));
+  train_state all = r->t;
+  TRY(step_queue_sum(r->steps, &all));
   // The line of an unfinished window belongs to an end, not to an interruption: the resumed run will write it.
-  if (!interrupted && r->t.mlm_weight > 0) TRY(report(r, true));
+  if (!interrupted && all.mlm_weight > 0) TRY(report(r, true));
   TRY(save(r));
-  TRY(saver_wait(r->with.saver));
+  TRY(wait_for_save(r));
   const run_end end = {
-      .patience = r->patience_over, .signal = interrupted ? signals_asked() : 0, .seconds = seconds_of(r)};
+      .patience = r->patience_over, .signal = interrupted ? r->signal : 0, .seconds = seconds_of(r)};
   return reports_end(&r->reports, &end);
 }
 
@@ -168,12 +210,14 @@ static status train(run *r) {
   r->started = now_seconds();
   reports_begin(&r->reports, r->steps, &r->t);
   r->patience_over = has_stalled(r);
-  while (!r->patience_over && !done(r) && signals_asked() == 0) {
-    TRY(saver_poll(r->with.saver));
+  TRY(agree(r));
+  while (!r->patience_over && !done(r) && r->signal == 0) {
+    if (r->with.leads) TRY(saver_poll(r->with.saver));
     TRY(step_queue_step(r->steps));
     TRY(look_after(r));
+    TRY(agree(r));
   }
-  return finish(r, signals_asked() != 0 && !r->patience_over && !done(r));
+  return finish(r, r->signal != 0 && !r->patience_over && !done(r));
 }
 
 static status begin(run *r) {
@@ -181,6 +225,7 @@ static status begin(run *r) {
   const step_queue_config queue = {.run = with->c,
                                    .m = with->m,
                                    .batches = with->batches,
+                                   .world = with->world,
                                    .decay_steps = with->decay_steps,
                                    .state = &r->t,
                                    .self = r,
@@ -192,11 +237,12 @@ static status begin(run *r) {
   return reports_describe(&r->reports, with);
 }
 
-status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v) {
+status train_run(const run_config *c, const option_set *options, dataset *d, dist *world, bool resume,
+                 validator *v) {
   run r = {.v = v};
   struct sigaction before[SIGNALS];
   signals_catch(before);
-  status rc = run_open(&r.with, c, options, d, resume);
+  status rc = run_open(&r.with, c, options, d, world, resume);
   if (rc == OK) rc = begin(&r);
   if (rc == OK) rc = train(&r);
   step_queue_close(r.steps);

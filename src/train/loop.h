@@ -13,8 +13,10 @@ typedef struct validator {
   bool smaller_is_better;
 } validator;
 
-// Trains as configured. resume: continue from RUN's last checkpoint. v may be NULL: no validation.
-// ERR_INTERRUPTED after a signal, with a checkpoint written.
-status train_run(const run_config *c, const option_set *options, dataset *d, bool resume, validator *v);
+// Trains as configured, with all ranks of `world`, each of which calls this with the same configuration. resume: continue
+// from RUN's last checkpoint. v may be NULL: no validation. ERR_INTERRUPTED after a signal to any rank, with a checkpoint
+// written.
+status train_run(const run_config *c, const option_set *options, dataset *d, dist *world, bool resume,
+                 validator *v);
 
 #endif

@@ -45,7 +45,8 @@ static void describe_size(const run_setup *run) {
   const param_set *params = model_params(run->m);
   int64_t n = 0;
   for (int32_t i = 0; i < params->count; i++) n += params->items[i].size;
-  const double step_tokens = (double)batcher_caps(run->batches).tokens * (double)run->c->train.accumulate;
+  const double step_tokens =
+      (double)batcher_caps(run->batches).tokens * (double)run->c->train.accumulate * dist_world(run->world);
   log_info("%s parameters, %s in all; %lld step%s an epoch of at most %s tokens",
            human_count(count, (double)n), human_bytes(bytes, (double)model_bytes(run->m)),
            (long long)run->steps_per_epoch, run->steps_per_epoch == 1 ? "" : "s",
@@ -56,7 +57,9 @@ status reports_describe(reports *r, const run_setup *run) {
   char device[256], rate[32], end[192] = "";
   const train_config *t = &run->c->train;
   const backend *be = model_backend(run->m);
-  *r = (reports){.run = run, .peak = find_peak(run)};
+  *r = (reports){.run = run};
+  if (!run->leads) return OK;
+  r->peak = find_peak(run);
   TRY(be->describe(model_ctx(run->m), device, sizeof device));
   name_end(run, run->last_step, false, false, end);
   log_info("the run goes to %s and is ended by %s", t->out, end);
@@ -82,7 +85,7 @@ void reports_begin(reports *r, const step_queue *steps, train_state *state) {
   r->state = state;
   r->shown = (progress_figures){.step = state->step, .last_step = r->run->last_step, .seconds_left = -1};
   begin_window(r);
-  progress_start(&r->progress);
+  if (r->run->leads) progress_start(&r->progress);
 }
 
 static status write_end(const reports *r, const run_end *end) {
@@ -96,12 +99,15 @@ static status write_end(const reports *r, const run_end *end) {
 status reports_end(const reports *r, const run_end *end) {
   const train_state *t = r->state;
   char time[32], tokens[32], memory[32], best[128] = "", limit[192] = "";
-  TRY(write_end(r, end));
-  log_status_end();
+  if (r->run->leads) {
+    TRY(write_end(r, end));
+    log_status_end();
+  }
   if (end->signal != 0)
     return fail(ERR_INTERRUPTED,
                 "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
                 human_signal(time, end->signal), (long long)t->step);
+  if (!r->run->leads) return OK;
   if (t->best_name[0] != '\0')
     snprintf(best, sizeof best, "best %.63s %.5f at step %lld; ", t->best_name, t->best_metric,
              (long long)t->best_step);
@@ -152,6 +158,7 @@ static progress_figures figures_now(const reports *r, double seconds) {
 }
 
 void reports_micro(reports *r, int32_t micro) {
+  if (!r->run->leads) return;
   if (micro == 0) {
     if (!(r->progress.first_step_seconds > 0)) log_doing("running the first step");
     return;
@@ -168,6 +175,7 @@ void reports_step(reports *r) {
 }
 
 void reports_glance(reports *r, double seconds) {
+  if (!r->run->leads) return;
   r->shown = figures_now(r, seconds);
   if (!progress_due(&r->progress)) return;
   progress_show(&r->progress, &r->shown, false);
@@ -188,7 +196,7 @@ static status write_window(const reports *r, const progress_figures *f) {
   return sink_write(r->run->sink, j);
 }
 
-status reports_window(reports *r, double seconds, bool at_end) {
+static status tell_window(reports *r, double seconds, bool at_end) {
   const progress_figures f = figures_now(r, seconds);
   const run_config *c = r->run->c;
   TRY(write_window(r, &f));
@@ -197,8 +205,12 @@ status reports_window(reports *r, double seconds, bool at_end) {
   if (model_backend(r->run->m)->host_memory)
     progress_judge(&r->progress, &f, now_seconds() - r->window_start, c->model.hidden,
                    threads_or_all(c->train.threads));
-  train_state *t = r->state;
-  t->mlm_loss = t->mlm_weight = t->cls_loss = t->cls_rows = t->cls_hits = 0;
+  return OK;
+}
+
+status reports_window(reports *r, double seconds, bool at_end) {
+  if (r->run->leads) TRY(tell_window(r, seconds, at_end));
+  loss_sums_clear(r->state);
   begin_window(r);
   return OK;
 }
@@ -220,6 +232,10 @@ static status write_validation(const reports *r, json_t *values) {
 
 status reports_validation(reports *r, json_t *values, double metric, bool better, double seconds) {
   char time[32];
+  if (!r->run->leads) {
+    json_decref(values);
+    return OK;
+  }
   TRY(write_validation(r, values));
   r->validation_seconds = seconds;
   log_info("step %6lld  validation %s %.5f%s  (%s)", (long long)r->state->step, r->run->c->train.metric,

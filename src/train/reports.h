@@ -1,4 +1,5 @@
-// What a run says of itself: to people on stderr, to programs through its metric sink.
+// What a run says of itself: to people on stderr, to programs through its metric sink. Of several ranks all call these
+// functions, and the one that leads speaks.
 #ifndef SOUK_TRAIN_REPORTS_H
 #define SOUK_TRAIN_REPORTS_H
 
@@ -38,7 +39,8 @@ void reports_micro(reports *r, int32_t micro);
 void reports_step(reports *r); // a step is over
 // Shows the line of progress between two steps, if it is time for one. `seconds`, here and below: of training so far.
 void reports_glance(reports *r, double seconds);
-// The line of metrics and the line of progress of the window, which ends. Nothing may be in flight.
+// The line of metrics and the line of progress of the window, which ends. Nothing may be in flight, and the state has the
+// sums of all ranks.
 status reports_window(reports *r, double seconds, bool at_end);
 // A validation that took so long: takes over `values`.
 status reports_validation(reports *r, json_t *values, double metric, bool better, double seconds);

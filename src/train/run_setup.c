@@ -13,6 +13,7 @@
 #include "base/path_kind.h"
 #include "train/changes.h"
 #include "train/init.h"
+#include "train/step_queue.h"
 
 // ---- its directory -------------------------------------------------------------------------------------------
 
@@ -48,7 +49,7 @@ static status begin_again(const char *out, bool resume) {
   return OK;
 }
 
-// Takes the directory: locked, and either with a checkpoint to go on from (r->resumed) or without anything of a run.
+// Makes the directory the run's: locked, and either with a checkpoint to go on from (r->resumed) or without anything of a run.
 static status take_directory(run_setup *r, bool resume) {
   const char *out = r->c->train.out;
   if (!resume || !path_holds_run(out)) // it may be in the directory of its data set
@@ -59,6 +60,14 @@ static status take_directory(run_setup *r, bool resume) {
     return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
                 out);
   return r->resumed ? OK : begin_again(out, resume);
+}
+
+static status share_directory(run_setup *r, bool resume) {
+  if (r->leads) TRY(take_directory(r, resume));
+  uint32_t resumed = r->resumed;
+  TRY(dist_any(r->world, &resumed));
+  r->resumed = resumed != 0;
+  return OK;
 }
 
 static status write_config(const run_setup *r) {
@@ -74,24 +83,44 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   TRY(checkpoint_load(c, r->m, true));
   r->start = c->state;
-  log_info("resuming from step %lld", (long long)r->start.step);
-  TRY(changes_tell(c, r->c));
+  if (!r->leads) loss_sums_clear(&r->start); // the checkpoint has those of all ranks
+  if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);
+  if (r->leads) TRY(changes_tell(c, r->c));
   const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
   return rc != ERR_ARGUMENT ? rc
                             : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
 }
 
+// The leader tidies the directory up; what it calls the last checkpoint afterwards is everyone's.
+static status resume_from_last(run_setup *r) {
+  const train_config *t = &r->c->train;
+  checkpoint *c = NULL;
+  status rc;
+  if (r->leads) TRY(run_resume(&c, t->out, t->keep, t->keep_best));
+  TRY_GOTO(dist_barrier(r->world), done);
+  if (!r->leads) TRY_GOTO(checkpoint_open_chosen(&c, t->out, WHICH_LAST), done);
+  rc = go_on_from(r, c);
+done:
+  checkpoint_close(c);
+  return rc;
+}
+
+// All ranks have the same parameters to begin with, whatever they were read from.
+static status share_parameters(run_setup *r) {
+  const param_set *s = model_params(r->m);
+  const dist_memory at = {.be = s->be, .ctx = s->ctx};
+  TRY(dist_broadcast(r->world, at, s->master, (size_t)s->elements * sizeof *s->master, 0));
+  if (s->frozen != NULL)
+    TRY(dist_broadcast(r->world, at, s->frozen, (size_t)s->frozen_elements * sizeof *s->frozen, 0));
+  return dist_world(r->world) > 1 ? params_refresh(model_params(r->m)) : OK;
+}
+
 static status find_start(run_setup *r) {
   const train_config *t = &r->c->train;
-  if (r->resumed) {
-    checkpoint *c;
-    TRY(run_resume(&c, t->out, t->keep, t->keep_best));
-    const status rc = go_on_from(r, c);
-    checkpoint_close(c);
-    return rc;
-  }
-  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d));
-  return run_clean(t->out);
+  if (r->resumed) TRY(resume_from_last(r));
+  if (!r->resumed && t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d));
+  if (!r->resumed && r->leads) TRY(run_clean(t->out));
+  return share_parameters(r);
 }
 
 // ---- what it works with --------------------------------------------------------------------------------------
@@ -100,7 +129,8 @@ static status make_batches(run_setup *r, const model_config *mc) {
   const seq_layout layout = model_layout(mc);
   const int64_t n = r->c->train.accumulate;
   int64_t per_epoch;
-  TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, 0, 1));
+  TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, dist_rank(r->world),
+                   dist_world(r->world)));
   TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
   r->steps_per_epoch = per_epoch / n > 0 ? per_epoch / n : 1;
   return OK;
@@ -117,9 +147,11 @@ static void find_end(run_setup *r) {
 
 static status make_model(run_setup *r, const model_config *mc) {
   const run_config *c = r->c;
-  const model_run mr = train_model_run(c, batcher_caps(r->batches));
+  model_run mr = train_model_run(c, batcher_caps(r->batches));
+  mr.dist = r->world;
   TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
   TRY(params_make_moments(model_params(r->m)));
+  if (!r->leads) return OK;
   const saver_config sc = {.run_dir = c->train.out,
                            .config_yaml = r->yaml,
                            .m = r->m,
@@ -137,8 +169,17 @@ static status check_options(const train_config *t) {
   return OK;
 }
 
-status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, bool resume) {
-  *r = (run_setup){.c = c, .d = d, .lock = -1};
+static status open_sinks(run_setup *r) {
+  const train_config *t = &r->c->train;
+  TRY(write_config(r));
+  TRY(sink_open(&r->sink, t->out, r->resumed ? r->start.step : -1, t->tensorboard));
+  saver_attach(r->saver, r->sink);
+  return OK;
+}
+
+status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, dist *world,
+                bool resume) {
+  *r = (run_setup){.c = c, .d = d, .world = world, .leads = dist_rank(world) == 0, .lock = -1};
   TRY(check_options(&c->train));
   TRY(options_dump(options, &r->yaml));
   const dataset_info *info = dataset_get_info(d);
@@ -146,13 +187,10 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
   TRY(make_batches(r, &mc));
   find_end(r);
-  TRY(take_directory(r, resume));
+  TRY(share_directory(r, resume));
   TRY(make_model(r, &mc));
   TRY(find_start(r));
-  TRY(write_config(r));
-  TRY(sink_open(&r->sink, c->train.out, r->resumed ? r->start.step : -1, c->train.tensorboard));
-  saver_attach(r->saver, r->sink);
-  return OK;
+  return r->leads ? open_sinks(r) : OK;
 }
 
 status run_close(run_setup *r, status rc) {

@@ -11,6 +11,8 @@
 typedef struct run_setup {
   const run_config *c;
   dataset *d;
+  dist *world;
+  bool leads; // rank 0, the only one that writes files and prints; saver and sink are NULL on the others
   char *yaml; // the whole configuration, as text
   int lock;   // descriptor of the run's directory, locked; -1: none
   batcher *batches;
@@ -24,9 +26,10 @@ typedef struct run_setup {
   int64_t decay_steps; // see learning_rate()
 } run_setup;
 
-// resume: go on from the run's last checkpoint, if it has one. Afterwards the model holds the parameters and moments to
+// resume: go on from the run's last checkpoint, if it has one. `world` is the caller's. Afterwards the model holds the parameters and moments to
 // start with, the batcher stands at the next batch, and the directory is locked. After an error too run_close() is due.
-status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, bool resume);
+status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, dist *world,
+                bool resume);
 // Waits for a checkpoint that is being written. Returns rc and keeps its message; where rc is OK, the error of closing.
 status run_close(run_setup *r, status rc);
 

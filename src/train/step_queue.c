@@ -13,6 +13,7 @@ typedef struct queued_step {
   step_input in;
   const batch **batches; // [accumulate]
   batch **copies;        // [accumulate]; NULL: the batcher's own are used
+  double tokens, flops;  // of all ranks
   train_state before;    // when it was composed
 } queued_step;
 
@@ -41,12 +42,17 @@ static status take_batches(step_queue *q, queued_step *s) {
 static status compose(step_queue *q, queued_step *s) {
   const run_config *c = q->c.run;
   const int32_t n = (int32_t)c->train.accumulate;
-  double weight = 0, cls = 0;
+  double sum[4] = {0};
   TRY(take_batches(q, s));
   for (int32_t i = 0; i < n; i++) {
-    weight += s->batches[i]->mask_weight;
-    cls += s->batches[i]->cls_count;
+    const batch *b = s->batches[i];
+    const double add[4] = {b->mask_weight, b->cls_count, b->tokens, model_train_flops(q->c.m, b)};
+    for (int k = 0; k < 4; k++) sum[k] += add[k];
   }
+  TRY(dist_sum(q->c.world, sum, 4));
+  const double weight = sum[0], cls = sum[1];
+  s->tokens = sum[2];
+  s->flops = sum[3];
   s->before = *q->c.state;
   s->in = (step_input){
       .state = {.step = s->before.step,
@@ -64,9 +70,7 @@ static status compose(step_queue *q, queued_step *s) {
 static status launch_micro(step_queue *q, const batch *b, const step_state *s) {
   TRY(model_set_batch(q->c.m, b, s));
   TRY(model_forward(q->c.m, true));
-  TRY(model_loss(q->c.m, true));
-  q->flops += model_train_flops(q->c.m, b);
-  return OK;
+  return model_loss(q->c.m, true);
 }
 
 static status launch(step_queue *q, const queued_step *s) {
@@ -74,8 +78,11 @@ static status launch(step_queue *q, const queued_step *s) {
   TRY(be->result_next(model_ctx(q->c.m)));
   for (int32_t i = 0; i < s->in.n; i++) {
     q->c.micro_next(q->c.self, i);
+    if (i + 1 == s->in.n) model_last_micro(q->c.m);
     TRY(launch_micro(q, s->in.batches[i], &s->in.state));
   }
+  q->flops += s->flops;
+  TRY(model_wait_gradients(q->c.m));
   TRY(optimizer_step(q->c.m, &q->c.run->optim));
   TRY(be->result_post(model_ctx(q->c.m)));
   q->in_flight++;
@@ -84,7 +91,7 @@ static status launch(step_queue *q, const queued_step *s) {
 
 static void count_step(train_state *t, const queued_step *s) {
   const int32_t n = s->in.n;
-  for (int32_t i = 0; i < n; i++) t->tokens += s->in.batches[i]->tokens;
+  t->tokens += (int64_t)s->tokens;
   t->epoch = s->in.batches[n - 1]->epoch;
   t->index = s->in.batches[n - 1]->index + 1;
   t->step++;
@@ -131,7 +138,9 @@ static status drain_to(step_queue *q, int32_t most) {
     step_result result;
     TRY(model_backend(q->c.m)->result_take(model_ctx(q->c.m), &result));
     q->in_flight--;
-    if (result.nonfinite)
+    uint32_t refused = result.nonfinite != 0;
+    TRY(dist_any(q->c.world, &refused));
+    if (refused)
       TRY(rollback(q, oldest, q->in_flight > 0 ? &q->steps[q->last] : NULL));
     else
       add_result(q, &result);
@@ -152,6 +161,20 @@ status step_queue_step(step_queue *q) {
 
 status step_queue_drain(step_queue *q) {
   return drain_to(q, 0);
+}
+
+status step_queue_sum(const step_queue *q, train_state *t) {
+  double *const sums[] = {&t->mlm_loss, &t->mlm_weight, &t->cls_loss, &t->cls_rows, &t->cls_hits};
+  enum { N = sizeof sums / sizeof *sums };
+  double x[N];
+  for (int i = 0; i < N; i++) x[i] = *sums[i];
+  TRY(dist_sum(q->c.world, x, N));
+  for (int i = 0; i < N; i++) *sums[i] = x[i];
+  return OK;
+}
+
+void loss_sums_clear(train_state *t) {
+  t->mlm_loss = t->mlm_weight = t->cls_loss = t->cls_rows = t->cls_hits = 0;
 }
 
 double step_queue_grad_norm(const step_queue *q) {

@@ -16,14 +16,17 @@
 #include "train/config.h"
 #include "train/nonfinite.h"
 
+// With several ranks each composes its own micro-batches of a step, and all functions here are called by all of them.
 typedef struct step_queue step_queue;
 
 typedef struct step_queue_config {
   const run_config *run;
   model *m;
   batcher *batches;
+  dist *world;         // the model's
   int64_t decay_steps; // see learning_rate()
-  // Where the run is. Step, epoch, index and tokens count what was launched; sums of losses what was read.
+  // Where the run is. Step, epoch, index and tokens count what was launched, tokens those of all ranks; sums of losses what
+  // was read, and only this rank's.
   train_state *state;
   void *self; // of the calls below
   // The optimiser has refused this step, and *state is as it was before it. OK: the run goes on without the step. May save.
@@ -38,7 +41,10 @@ void step_queue_close(step_queue *q);                                 // NULL is
 status step_queue_step(step_queue *q);
 // Reads all results: nothing is in flight afterwards, and model and state belong to the same step.
 status step_queue_drain(step_queue *q);
+// Makes the sums of losses in *t those of all ranks, and zero.
+status step_queue_sum(const step_queue *q, train_state *t);
+void loss_sums_clear(train_state *t);
 double step_queue_grad_norm(const step_queue *q); // of the last step whose results were read
-double step_queue_flops(const step_queue *q);     // floating-point operations launched so far
+double step_queue_flops(const step_queue *q);     // floating-point operations launched so far, by all ranks
 
 #endif

@@ -304,6 +304,39 @@ static void test_ranks_partition(void **unused) {
   for (int r = 0; r < 3; r++) batcher_close(part[r]);
 }
 
+// Ranks go from epoch to epoch at the same step: what is left when batches are dealt is nobody's.
+static void test_ranks_stay_together(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  int64_t all, each;
+  batcher *part[4], *whole = open_train(&c, &items_only);
+  check_ok(batcher_epoch_batches(whole, 0, &all));
+  batcher_close(whole);
+  for (int ranks = 2; ranks <= 4; ranks++) {
+    for (int r = 0; r < ranks; r++)
+      check_ok(batcher_open(&part[r], data_set, &c, &items_only, PART_TRAIN, r, ranks));
+    check_ok(batcher_epoch_batches(part[0], 0, &each));
+    assert_int_equal(each, all / ranks);
+    for (int64_t i = 0, epoch = 0; epoch < 3; i++) {
+      for (int r = 0; r < ranks; r++) {
+        const batch *x;
+        check_ok(batcher_next(part[r], &x));
+        if (r == 0 && x->epoch > epoch) {
+          i = 0;
+          epoch = x->epoch;
+        }
+        assert_int_equal(x->epoch, epoch);
+        assert_int_equal(x->index, i);
+      }
+      if (epoch == 0) assert_true(i < each);
+    }
+    for (int r = 0; r < ranks; r++) batcher_close(part[r]);
+  }
+  c.batch_tokens = 1 << 20;
+  check_fails(batcher_open(&part[0], data_set, &c, &items_only, PART_TRAIN, 0, 4), ERR_ARGUMENT,
+              "has fewer batches in an epoch than there are ranks (4); lower data.batch_tokens");
+}
+
 static void test_validation_part(void **unused) {
   (void)unused;
   data_config c = defaults();
@@ -422,6 +455,7 @@ int main(void) {
       cmocka_unit_test(test_seek_equals_continuing),
       cmocka_unit_test(test_batches_of_before),
       cmocka_unit_test(test_ranks_partition),
+      cmocka_unit_test(test_ranks_stay_together),
       cmocka_unit_test(test_validation_part),
       cmocka_unit_test(test_pairs),
       cmocka_unit_test(test_negatives),

@@ -1,7 +1,34 @@
-// Communication: the world of one process.
+// Communication: the world of one process; what a step tells it, and when; and two ranks, as threads, that train together
+// as one does with twice as many micro-batches.
+#include <math.h>
+#include <stdlib.h>
 #include <string.h>
 #include "lib/check.h"
-#include "dist/dist.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "lib/worlds.h"
+#include "base/file.h"
+#include "train/loop.h"
+#include "train/metrics.h"
+#include "train/step_queue.h"
+
+static char dir[256], data_dir[300];
+
+static int set_up(void **unused) {
+  (void)unused;
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(data_dir, sizeof data_dir, dir, "data"));
+  tiny_dataset(data_dir, 150, 40, 0);
+  return 0;
+}
+
+static int tear_down(void **unused) {
+  (void)unused;
+  tiny_remove(dir);
+  return 0;
+}
+
+// ---- one process ---------------------------------------------------------------------------------------------
 
 static void test_single(void **unused) {
   (void)unused;
@@ -41,7 +68,338 @@ static void test_single(void **unused) {
   dist_close(NULL);
 }
 
+// The worlds of these tests do what dist.h says, or they prove nothing.
+static void use_world(void *self, dist *d) {
+  (void)self;
+  const dist_memory at = {.be = &backend_cpu};
+  const int32_t rank = dist_rank(d), world = dist_world(d);
+  float x[6], slice[2], all[6];
+  for (int i = 0; i < 6; i++) x[i] = (float)(i + 10 * rank);
+  must_be_ok(dist_reduce_scatter(d, at, x, slice, 2));
+  must_be_ok(dist_all_gather(d, at, slice, all, sizeof slice));
+  for (int i = 0; i < 6; i++) must(all[i] == (float)(3 * i + 30));
+  must_be_ok(dist_broadcast(d, at, slice, sizeof slice, 2));
+  must(slice[0] == 42.0f && slice[1] == 45.0f);
+  double sum = rank + 1;
+  uint32_t flags = 1u << rank;
+  must_be_ok(dist_sum(d, &sum, 1));
+  must_be_ok(dist_any(d, &flags));
+  must(sum == 6 && flags == 7 && world == 3);
+  must_be_ok(dist_barrier(d));
+}
+
+static void test_threads_are_a_world(void **unused) {
+  (void)unused;
+  world_run(3, use_world, NULL);
+}
+
+// ---- a run of steps ------------------------------------------------------------------------------------------
+
+static run_config config_of(bool sampled) {
+  run_config c;
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(&c, sections)};
+  check_ok(options_defaults(&set));
+  snprintf(c.data.dir, sizeof c.data.dir, "%s", data_dir);
+  c.model = tiny_config();
+  c.model.pooler = true;
+  c.model.cls_sep = true;
+  c.model.max_positions = 24;
+  c.data.next_session = true;
+  c.data.batch_tokens = 96;
+  c.data.negatives = sampled ? 6 : 0;
+  c.train.threads = 1;
+  c.train.device = 1; // cpu
+  c.optim.warmup_steps = 2;
+  c.optim.lr = 0.01;
+  return c;
+}
+
+// A model with its batches and its queue of steps.
+typedef struct trainer {
+  run_config c;
+  dataset *d;
+  batcher *batches;
+  model *m;
+  step_queue *steps;
+  train_state t;
+  recorder *record; // may be NULL
+  int32_t refused;
+} trainer;
+
+static void on_micro(void *self, int32_t micro) {
+  trainer *t = self;
+  if (t->record != NULL) recorder_note(t->record, micro);
+}
+
+static status on_refused(void *self, const step_input *in) {
+  trainer *t = self;
+  (void)in;
+  t->refused++;
+  return model_forget(t->m);
+}
+
+static void trainer_open(trainer *t, dist *world, const run_config *c, int64_t accumulate) {
+  *t = (trainer){.c = *c};
+  t->c.train.accumulate = accumulate;
+  must_be_ok(dataset_open(&t->d, data_dir, false));
+  const dataset_info *info = dataset_get_info(t->d);
+  model_config mc = c->model;
+  must_be_ok(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  const seq_layout layout = model_layout(&mc);
+  must_be_ok(
+      batcher_open(&t->batches, t->d, &t->c.data, &layout, PART_TRAIN, dist_rank(world), dist_world(world)));
+  model_run run = train_model_run(&t->c, batcher_caps(t->batches));
+  run.dist = world;
+  must_be_ok(model_create(&t->m, "cpu", &mc, &run));
+  must_be_ok(params_make_moments(model_params(t->m)));
+  const step_queue_config queue = {.run = &t->c,
+                                   .m = t->m,
+                                   .batches = t->batches,
+                                   .world = world,
+                                   .decay_steps = 1000,
+                                   .state = &t->t,
+                                   .self = t,
+                                   .refused = on_refused,
+                                   .micro_next = on_micro};
+  must_be_ok(step_queue_open(&t->steps, &queue));
+}
+
+static void trainer_close(trainer *t) {
+  step_queue_close(t->steps);
+  batcher_close(t->batches);
+  model_free(t->m);
+  dataset_close(t->d);
+}
+
+// ---- what a step tells, and when -----------------------------------------------------------------------------
+
+// Of a step of three micro-batches: one sum before the first, then nothing, and in the last one each bucket once and in
+// order; then a wait for each.
+static void check_order(const recorder *r, int32_t buckets) {
+  const int32_t n_before = 1 + 3;
+  assert_int_equal(r->n, n_before + 2 * buckets + 1);
+  assert_int_equal(r->calls[0].kind, CALL_SUM);
+  for (int32_t i = 0; i < 3; i++) {
+    assert_int_equal(r->calls[1 + i].kind, CALL_NOTE);
+    assert_int_equal(r->calls[1 + i].value, i);
+  }
+  for (int32_t b = 0; b < buckets; b++) {
+    const call *ready = &r->calls[n_before + b], *wait = &r->calls[n_before + buckets + b];
+    assert_int_equal(ready->kind, CALL_READY);
+    assert_int_equal(ready->value, b);
+    assert_int_equal(wait->kind, CALL_WAIT);
+    assert_int_equal(wait->value, b);
+  }
+  assert_int_equal(r->calls[r->n - 1].kind, CALL_ANY); // was it refused?
+}
+
+// The buckets are the gradient arena, piece by piece, none is empty of gradients, and only the last one has row flags.
+static void check_pieces(const recorder *r, const param_set *s, bool sampled) {
+  const float *at = s->grad;
+  for (int32_t b = 0; b < s->buckets; b++) {
+    const call *c = &r->calls[4 + b];
+    assert_true(c->bucket.grad >= at && c->bucket.grad < at + 64); // arenas are laid out by 64
+    at = c->bucket.grad + c->bucket.n;
+    float largest = 0;
+    for (size_t i = 0; i < c->bucket.n; i++) largest = fmaxf(largest, fabsf(c->copy[i]));
+    assert_true(largest > 0);
+    const bool flags = sampled && b == s->buckets - 1;
+    assert_int_equal(c->bucket.touched != NULL, flags);
+    assert_int_equal(c->bucket.rows, flags ? (size_t)s->items[s->count - 1].shape[0] : 0);
+  }
+  assert_true(at <= s->grad + s->elements && at > s->grad + s->elements - 64);
+}
+
+static void test_buckets(void **unused) {
+  (void)unused;
+  for (int k = 0; k < 4; k++) {
+    const bool pre_norm = k % 2 == 1, sampled = k / 2 == 1;
+    run_config c = config_of(sampled);
+    c.model.pre_norm = pre_norm;
+    c.model.layers = 3;
+    static recorder r;
+    recorder_open(&r);
+    trainer t;
+    trainer_open(&t, &r.base, &c, 3);
+    t.record = &r;
+    const param_set *s = model_params(t.m);
+    assert_int_equal(s->buckets, 1 + 3 + 2); // heads, layers, embeddings, words
+    for (int step = 0; step < 3; step++) {
+      recorder_clear(&r);
+      check_ok(step_queue_step(t.steps));
+      check_order(&r, s->buckets);
+      check_pieces(&r, s, sampled);
+      assert_int_equal(r.changed, 0);
+    }
+    recorder_clear(&r);
+    trainer_close(&t);
+  }
+}
+
+static struct {
+  const float *words; // gradients of the word table
+  size_t n;
+  double sums[16]; // of their squares when each bucket went out
+} seen;
+
+static status see_words(dist *d, dist_memory at, const dist_bucket *b) {
+  (void)d;
+  (void)at;
+  double sum = 0;
+  for (size_t i = 0; i < seen.n; i++) sum += (double)seen.words[i] * seen.words[i];
+  seen.sums[b->index] = sum;
+  return OK;
+}
+
+// A bucket goes out while those behind it are still worked on, or nothing would overlap. The last two are one op's.
+static void test_buckets_go_out_early(void **unused) {
+  (void)unused;
+  dist_calls calls = *dist_single()->calls;
+  calls.bucket_ready = see_words;
+  dist d = {.calls = &calls, .rank = 0, .world = 1};
+  const run_config c = config_of(false);
+  trainer t;
+  trainer_open(&t, &d, &c, 1);
+  const param_set *s = model_params(t.m);
+  seen.words = param_grad(s, &s->items[s->count - 1]);
+  seen.n = (size_t)s->items[s->count - 1].size;
+  check_ok(step_queue_step(t.steps));
+  for (int32_t b = 0; b < s->buckets - 2; b++) assert_true(seen.sums[b] != seen.sums[s->buckets - 1]);
+  assert_true(seen.sums[s->buckets - 1] > 0);
+  trainer_close(&t);
+}
+
+// Buckets without anything to train are left out; a step that waits without a last micro-batch is an error.
+static void test_frozen_buckets(void **unused) {
+  (void)unused;
+  run_config c = config_of(false);
+  snprintf(c.train.freeze, sizeof c.train.freeze, "bert.encoder.layer.1.*");
+  static recorder r;
+  recorder_open(&r);
+  trainer t;
+  trainer_open(&t, &r.base, &c, 1);
+  check_ok(step_queue_step(t.steps));
+  const int32_t wanted[] = {0, 2, 3, 4}; // layer 1, the last, is bucket 1
+  int32_t ready = 0;
+  for (int32_t i = 0; i < r.n; i++)
+    if (r.calls[i].kind == CALL_READY) assert_int_equal(r.calls[i].value, wanted[ready++]);
+  assert_int_equal(ready, 4);
+  recorder_clear(&r);
+  check_fails(model_wait_gradients(t.m), ERR_INTERNAL,
+              "waits for 5 buckets of gradients, and 0 were reported");
+  trainer_close(&t);
+}
+
+// ---- two ranks -----------------------------------------------------------------------------------------------
+
+enum { STEPS = 8 };
+
+typedef struct outcome {
+  train_state t;     // with the sums of all ranks
+  float *parameters; // [elements]
+  int64_t elements;
+  int32_t refused;
+  double flops;
+} outcome;
+
+typedef struct job {
+  run_config c;
+  int64_t accumulate;
+  int32_t poisoned; // step at which rank 1 alone has a gradient that is not finite; -1: none
+  outcome of[2];
+} job;
+
+static void poison(trainer *t) {
+  param_set *s = model_params(t->m);
+  s->grad[5] = NAN;
+}
+
+static void train_some(void *self, dist *d) {
+  job *j = self;
+  outcome *o = &j->of[dist_rank(d)];
+  trainer t;
+  trainer_open(&t, d, &j->c, j->accumulate);
+  for (int32_t i = 0; i < STEPS; i++) {
+    if (i == j->poisoned && dist_rank(d) == 1) poison(&t);
+    must_be_ok(step_queue_step(t.steps));
+  }
+  must_be_ok(step_queue_drain(t.steps));
+  o->t = t.t;
+  must_be_ok(step_queue_sum(t.steps, &o->t));
+  o->flops = step_queue_flops(t.steps);
+  o->refused = t.refused;
+  const param_set *s = model_params(t.m);
+  o->elements = s->elements;
+  o->parameters = malloc((size_t)s->elements * sizeof *o->parameters);
+  memcpy(o->parameters, s->master, (size_t)s->elements * sizeof *o->parameters);
+  trainer_close(&t);
+}
+
+static void outcome_free(outcome *o) {
+  free(o->parameters);
+  o->parameters = NULL;
+}
+
+static void check_same_state(const train_state *a, const train_state *b) {
+  assert_int_equal(a->step, b->step);
+  assert_int_equal(a->epoch, b->epoch);
+  assert_int_equal(a->tokens, b->tokens);
+  check_near(a->mlm_weight, b->mlm_weight, 1e-9);
+  check_near(a->mlm_loss, b->mlm_loss, 1e-6 * b->mlm_loss);
+  check_near(a->cls_rows, b->cls_rows, 0);
+  check_near(a->cls_loss, b->cls_loss, 1e-6 * b->cls_loss);
+  assert_true(b->mlm_weight > 0 && b->cls_rows > 0);
+}
+
+static void test_two_ranks(void **unused) {
+  (void)unused;
+  for (int k = 0; k < 3; k++) {
+    job alone = {.c = config_of(k == 1), .accumulate = 4, .poisoned = -1}, both = alone;
+    if (k == 2) alone.c.optim.kind = both.c.optim.kind = OPTIM_LAMB;
+    both.accumulate = 2;
+    train_some(&alone, dist_single());
+    world_run(2, train_some, &both);
+    const outcome *one = &alone.of[0], *first = &both.of[0], *second = &both.of[1];
+    assert_memory_equal(first->parameters, second->parameters, (size_t)first->elements * sizeof(float));
+    check_same_state(&first->t, &one->t);
+    check_same_state(&second->t, &one->t);
+    check_near(first->flops, one->flops, 0);
+    double worst = 0, size = 0;
+    for (int64_t i = 0; i < one->elements; i++) {
+      worst = fmax(worst, fabs((double)first->parameters[i] - (double)one->parameters[i]));
+      size = fmax(size, fabs((double)one->parameters[i]));
+    }
+    if (!(size > 0.5 && worst < 3e-5 * size))
+      fail_msg("case %d: parameters differ by %g of %g", k, worst, size);
+    outcome_free(&alone.of[0]);
+    outcome_free(&both.of[0]);
+    outcome_free(&both.of[1]);
+  }
+}
+
+// What only one rank has seen is refused by both, and they go on together.
+static void test_refused_together(void **unused) {
+  (void)unused;
+  job both = {.c = config_of(true), .accumulate = 1, .poisoned = 3};
+  world_run(2, train_some, &both);
+  for (int r = 0; r < 2; r++) {
+    assert_int_equal(both.of[r].refused, 1);
+    assert_int_equal(both.of[r].t.step, STEPS);
+    for (int64_t i = 0; i < both.of[r].elements; i++) assert_true(isfinite(both.of[r].parameters[i]));
+  }
+  assert_memory_equal(both.of[0].parameters, both.of[1].parameters,
+                      (size_t)both.of[0].elements * sizeof(float));
+  outcome_free(&both.of[0]);
+  outcome_free(&both.of[1]);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_single)};
-  return cmocka_run_group_tests(tests, NULL, NULL);
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_single),           cmocka_unit_test(test_threads_are_a_world),
+      cmocka_unit_test(test_buckets),          cmocka_unit_test(test_buckets_go_out_early),
+      cmocka_unit_test(test_frozen_buckets),   cmocka_unit_test(test_two_ranks),
+      cmocka_unit_test(test_refused_together),
+  };
+  return cmocka_run_group_tests_name("dist", tests, set_up, tear_down);
 }
