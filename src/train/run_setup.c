@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path_kind.h"
+#include "model/checkpoint_find.h"
 #include "train/changes.h"
 #include "train/init.h"
 #include "train/step_queue.h"
