@@ -10,15 +10,15 @@ done
 # bare TARGET...: make there, with nothing of what surrounds this script.
 bare() { env -i PATH="$bin" HOME="$work" make --no-print-directory -C "$root" "$@"; }
 for target in all install tests-built build/souk fuzz-built; do
-  check_error "make $target without a compiler" "this machine lacks gcc pkg-config ar; make deps installs what is missing" bare "$target"
+  check_error "make $target without a compiler says what to install" "this machine lacks gcc pkg-config ar; make deps installs what is missing" bare "$target"
 done
-check_error "another compiler" "this machine lacks clang pkg-config ar; make deps-lint installs" bare all CC=clang
-check_error "the simulator" "g++" bare test-cusim
+check_error "make CC=clang without clang says what to install" "this machine lacks clang pkg-config ar; make deps-lint installs" bare all CC=clang
+check_error "make test-cusim without g++ says what to install" "g++" bare test-cusim
 bare help >"$work/list" 2>&1
-check "the list of targets needs nothing" grep -q '  make all ' "$work/list"
-check "and says what is missing" test "$(grep -cE '(compiler|HDF5|BLAS) *missing \(make deps\)' "$work/list")" = 3
+check "bare make lists its targets without any tool" grep -q '  make all ' "$work/list"
+check "bare make says which compiler and libraries are missing" test "$(grep -cE '(compiler|HDF5|BLAS) *missing \(make deps\)' "$work/list")" = 3
 for tool in gcc ar pkg-config; do ln -s "$(command -v "$tool")" "$bin/$tool"; done
-check_error "without libraries" "this machine lacks hdf5 openblas" env PKG_CONFIG_LIBDIR="$work" PATH="$bin" make --no-print-directory -C "$root" all
-check_error "tests without cmocka" "cmocka; make deps" env PKG_CONFIG_LIBDIR="$work" PATH="$bin" make --no-print-directory -C "$root" tests-built
-check "nothing is asked where all is there" env PATH="$bin" make --no-print-directory -C "$root" -n all
+check_error "make all without HDF5 and BLAS names both libraries" "this machine lacks hdf5 openblas" env PKG_CONFIG_LIBDIR="$work" PATH="$bin" make --no-print-directory -C "$root" all
+check_error "make tests-built without cmocka names cmocka" "cmocka; make deps" env PKG_CONFIG_LIBDIR="$work" PATH="$bin" make --no-print-directory -C "$root" tests-built
+check "make installs and asks for nothing when all is there" env PATH="$bin" make --no-print-directory -C "$root" -n all
 finish

@@ -9,46 +9,46 @@ status() {
   if [ $rc = "$wanted" ]; then ok "$name"; else not_ok "$name (exit $rc)" "$work/said" "$work/wrong"; fi
 }
 for help in --help -h help; do status "souk $help" 0 "$souk" $help; done
-check "names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest|bench) ' "$work/said")" = 13
+check "souk --help names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest|bench) ' "$work/said")" = 13
 for command in synth prepare inspect pretrain eval import export vectors plan plot replay selftest bench; do
-  check "souk $command --help" bash -c "'$souk' $command --help | grep -q '^usage: souk $command'"
+  check "souk $command --help prints its usage" bash -c "'$souk' $command --help | grep -q '^usage: souk $command'"
 done
-status "no command is an error" 2 "$souk"
-check "with the list on stderr" bash -c "! test -s $work/said && grep -q 'usage: souk COMMAND' $work/wrong"
-status "an unknown one, too" 2 "$souk" pretrian
-check "which is named" grep -q 'unknown command "pretrian"' "$work/wrong"
-status "the version" 0 "$souk" --version
-check "is a number" grep -qE '^souk [0-9]+\.[0-9]+\.[0-9]+$' "$work/said"
-status "an unknown option" 2 "$souk" plan --steppes 3
-status "a fault that is none" 2 env SOUK_FAULT=nonsense "$souk" --version
+status "souk without a command fails" 2 "$souk"
+check "souk without a command lists the commands on stderr" bash -c "! test -s $work/said && grep -q 'usage: souk COMMAND' $work/wrong"
+status "an unknown command fails" 2 "$souk" pretrian
+check "an unknown command is named in the error" grep -q 'unknown command "pretrian"' "$work/wrong"
+status "souk --version succeeds" 0 "$souk" --version
+check "souk --version prints a version number" grep -qE '^souk [0-9]+\.[0-9]+\.[0-9]+$' "$work/said"
+status "an unknown option fails with status 2" 2 "$souk" plan --steppes 3
+status "an unknown kind of SOUK_FAULT fails with status 2" 2 env SOUK_FAULT=nonsense "$souk" --version
 if full_device; then
-  check_error "a full disk behind standard output" "cannot write to standard output" bash -c "'$souk' inspect '$data' >/dev/full"
+  check_error "standard output on a full disk is an error" "cannot write to standard output" bash -c "'$souk' inspect '$data' >/dev/full"
 else
-  skip "a full disk behind standard output" "/dev/full is not that device"
+  skip "standard output on a full disk is an error" "/dev/full is not that device"
 fi
 
 # A library that is no backend, and one of another version of the table.
-check_error "no library" "cannot be loaded" env SOUK_CUDA_BACKEND="$work/none.so" "$souk" selftest --device cuda
+check_error "a missing CUDA library is an error" "cannot be loaded" env SOUK_CUDA_BACKEND="$work/none.so" "$souk" selftest --device cuda
 if slow; then
-  skip "a library that is no backend" "a sanitizer's library must come first"
+  skip "a library that is not a backend is an error" "a sanitizer's library must come first"
 else
-  check_error "a library that is no backend" "is not a CUDA backend" env SOUK_CUDA_BACKEND="$SOUK_BUILD/libsouk_infer.so" "$souk" selftest --device cuda
+  check_error "a library that is not a backend is an error" "is not a CUDA backend" env SOUK_CUDA_BACKEND="$SOUK_BUILD/libsouk_infer.so" "$souk" selftest --device cuda
 fi
 
 # Vectors.
 train "$work/run" --steps 4 --eval_every 2 --save_every 2
 vectors() { "$souk" vectors "$work/run" --device cpu --threads 1 "$@"; }
-check "vectors of items" vectors --items "$work/items.npy"
-check "of users" vectors --users "$work/users.npy" --data "$data"
-check "of what came before the test item, as HDF5" vectors --users "$work/before.h5" --data "$data" --part test --which last
+check "souk vectors writes item vectors" vectors --items "$work/items.npy"
+check "souk vectors writes user vectors" vectors --users "$work/users.npy" --data "$data"
+check "souk vectors writes HDF5 with users before the test item" vectors --users "$work/before.h5" --data "$data" --part test --which last
 printf '{"tokens": ["[CLS]", "i1", "[MASK]"]}\n{"ids": [2, 7]}\n' >"$work/sequences"
-check "hidden states" vectors --hidden "$work/hidden.npy" --input "$work/sequences"
-check "items: one a row, and the bias beside the 8" bash -c "'$souk' inspect '$work/items.npy' | grep -q ' x 9'"
-check "users: likewise" bash -c "'$souk' inspect '$work/users.npy' | grep -q '400 x 9'"
-check "hidden states: 8 a token" bash -c "'$souk' inspect '$work/hidden.npy' | grep -q '5 x 8'"
-check_error "nothing asked for" "nothing to write" vectors
-check_error "users without data" "--users needs --data" vectors --users "$work/u.npy"
-check_error "hidden states without sequences" "--hidden needs --input" vectors --hidden "$work/h.npy"
-check_error "no run" "/no/such" "$souk" vectors /no/such --items "$work/none.npy"
-check "no file where there was an error" bash -c "! ls '$work'/none.npy* '$work'/u.npy* '$work'/h.npy* 2>/dev/null"
+check "souk vectors writes hidden states" vectors --hidden "$work/hidden.npy" --input "$work/sequences"
+check "item vectors have 8 columns and the bias" bash -c "'$souk' inspect '$work/items.npy' | grep -q ' x 9'"
+check "user vectors have a row per user and 9 columns" bash -c "'$souk' inspect '$work/users.npy' | grep -q '400 x 9'"
+check "hidden states have a row per token and 8 columns" bash -c "'$souk' inspect '$work/hidden.npy' | grep -q '5 x 8'"
+check_error "souk vectors with nothing to write is an error" "nothing to write" vectors
+check_error "--users without --data is an error" "--users needs --data" vectors --users "$work/u.npy"
+check_error "--hidden without --input is an error" "--hidden needs --input" vectors --hidden "$work/h.npy"
+check_error "vectors of a missing run are an error" "/no/such" "$souk" vectors /no/such --items "$work/none.npy"
+check "no file is left where there was an error" bash -c "! ls '$work'/none.npy* '$work'/u.npy* '$work'/h.npy* 2>/dev/null"
 finish

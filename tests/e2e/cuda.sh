@@ -142,28 +142,28 @@ close() {
 }
 not() { ! "$@"; }
 options=(--steps 60 --eval_every 30 --save_every 20 --log_every 1 --lr 0.003 --accumulate 2)
-check "a run on the device" device "$work/cuda" "${options[@]}"
-check "names it" grep -q 'cuda device 0, .*sm_80' "$work/cuda.err"
-check "the same run on the CPU" train "$work/cpu" "${options[@]}"
-check "has the same losses, to rounding" close "$work/cuda" "$work/cpu" 1e-4
-check "the same run on the device again" device "$work/again" "${options[@]}"
-check "gives the same bytes" same "$work/cuda" "$work/again"
+check "a run on the simulated device ends well" device "$work/cuda" "${options[@]}"
+check "a run on the device names device and architecture" grep -q 'cuda device 0, .*sm_80' "$work/cuda.err"
+check "the same run on the CPU ends well" train "$work/cpu" "${options[@]}"
+check "device and CPU have the same losses, to rounding" close "$work/cuda" "$work/cpu" 1e-4
+check "the same run on the device again ends well" device "$work/again" "${options[@]}"
+check "a repeated run on the device gives the same bytes" same "$work/cuda" "$work/again"
 guarded() { on st CUSIM_HOSTGUARD=1 -- "$souk" pretrain "$work/tiny.yaml" --out "$work/guarded" --device cuda --steps 3 --eval_every 3 --eval_users 20; }
 check "the host touches no memory of the device" guarded
-check "with a sampled loss and row-sparse updates" device "$work/sampled" "${options[@]}" --negatives 16
-check "on the CPU too" train "$work/sampled-cpu" "${options[@]}" --negatives 16
-check "the losses are the same again" close "$work/sampled" "$work/sampled-cpu" 1e-4
+check "sampled loss and row-sparse updates run on the device" device "$work/sampled" "${options[@]}" --negatives 16
+check "sampled loss and row-sparse updates run on the CPU" train "$work/sampled-cpu" "${options[@]}" --negatives 16
+check "sampled losses of device and CPU are the same, to rounding" close "$work/sampled" "$work/sampled-cpu" 1e-4
 
 # Matmuls in tf32: an option of the run, without effect where there is no such thing.
-check "a run with matmuls in tf32" device "$work/tf32" "${options[@]}" --matmul tf32
-check "says so" grep -q 'fp32 with matmuls in tf32' "$work/tf32.err"
-check "keeps it in its configuration" grep -qE '^ *matmul: *"?tf32' "$work/tf32/config.yaml"
-check "has nearly the same losses" close "$work/tf32" "$work/cuda" 1e-2
-check "but not the same" not close "$work/tf32" "$work/cuda" 1e-6
-check "on the CPU it is told that nothing changes" train "$work/tf32-cpu" "${options[@]}" --matmul tf32
-check "once" test "$(grep -c 'train.matmul: tf32 has no effect on the cpu, which multiplies in fp32' "$work/tf32-cpu.err")" = 1
-check "and nothing does" close "$work/tf32-cpu" "$work/cpu" 0
-check_error "a self test in tf32 on the CPU is refused" "--matmul tf32: the cpu backend multiplies in fp32" "$souk" selftest --device cpu --matmul tf32
+check "a run with matmuls in tf32 ends well" device "$work/tf32" "${options[@]}" --matmul tf32
+check "a run in tf32 says so on stderr" grep -q 'fp32 with matmuls in tf32' "$work/tf32.err"
+check "a run in tf32 keeps it in its config.yaml" grep -qE '^ *matmul: *"?tf32' "$work/tf32/config.yaml"
+check "losses in tf32 are close to those in fp32" close "$work/tf32" "$work/cuda" 1e-2
+check "losses in tf32 are not those in fp32" not close "$work/tf32" "$work/cuda" 1e-6
+check "a run with --matmul tf32 on the CPU ends well" train "$work/tf32-cpu" "${options[@]}" --matmul tf32
+check "it says once that tf32 has no effect on the CPU" test "$(grep -c 'train.matmul: tf32 has no effect on the cpu, which multiplies in fp32' "$work/tf32-cpu.err")" = 1
+check "its losses are those of fp32 on the CPU" close "$work/tf32-cpu" "$work/cpu" 0
+check_error "a self-test in tf32 on the CPU is refused" "--matmul tf32: the cpu backend multiplies in fp32" "$souk" selftest --device cpu --matmul tf32
 
 # A checkpoint of one backend goes on on the other.
 cut_back() { # FROM TO: as if the run had been stopped after step 20
@@ -173,11 +173,11 @@ cut_back "$work/cuda" "$work/to-cpu"
 cut_back "$work/cpu" "$work/to-cuda"
 cut_back "$work/cuda" "$work/to-same"
 check "a run of the device resumes on the CPU" train "$work/to-cpu" "${options[@]}" --resume
-check "along the same curve" close "$work/to-cpu" "$work/cpu" 1e-4
-check "one of the CPU on the device" device "$work/to-cuda" "${options[@]}" --resume
-check "along the same curve" close "$work/to-cuda" "$work/cuda" 1e-4
-check "one of the device on the device" device "$work/to-same" "${options[@]}" --resume
-check "with the same bytes as if it had never stopped" same "$work/to-same" "$work/cuda"
+check "a device run resumed on the CPU has the CPU's losses" close "$work/to-cpu" "$work/cpu" 1e-4
+check "a run of the CPU resumes on the device" device "$work/to-cuda" "${options[@]}" --resume
+check "a CPU run resumed on the device has the device's losses" close "$work/to-cuda" "$work/cuda" 1e-4
+check "a run of the device resumes on the device" device "$work/to-same" "${options[@]}" --resume
+check "a device run resumed there has the bytes of an uninterrupted one" same "$work/to-same" "$work/cuda"
 
 evaluate() { # DEVICE LAUNCHER...
   local device=$1
@@ -188,10 +188,10 @@ figures() { # the loss, and the model's figures over the whole catalogue
   sed -n 's/^ *"loss": \([0-9.]*\),.*/\1/p' "$work/eval-$1"
   grep -o '"value": [0-9.]*' "$work/eval-$1" | head -n 12 | cut -d' ' -f2
 }
-check "evaluation on the CPU" evaluate cpu env
-check "and on the device" evaluate cuda lazy
+check "souk eval runs on the CPU" evaluate cpu env
+check "souk eval runs on the device" evaluate cuda lazy
 agree() { paste <(figures cpu) <(figures cuda) | awk '{ n++; d = $1 - $2; if (d < 0) d = -d; if (NF != 2 || d > 0.006) bad = 1 } END { exit bad || n != 13 }'; }
-check "the same loss and figures" agree
+check "evaluations on CPU and device have the same figures" agree
 
 # A step that is refused, while the next one is queued behind it already.
 explode=(--steps 50 --eval_every 0 --lr 100 --weight_decay 100 --warmup_steps 0 --schedule constant --log_every 7)
@@ -199,11 +199,11 @@ run_on_device() { lazy "$souk" pretrain "$work/tiny.yaml" --device cuda "$@"; }
 check_error "a NaN stops the run and names layer and tensor" "are not finite" run_on_device --out "$work/nan" "${explode[@]}"
 first=$(sed -n 's/.*step \([0-9]*\) was not applied.*/\1/p' "$work/.err")
 where=$(sed -n 's/.*not finite\. \([a-z]* of [^:]*\):.*/\1/p' "$work/.err")
-check "the last checkpoint is of the step before it" test "$(cat "$work/nan/last")" = "$(printf 'step-%08d' $((first - 1)))"
-check_error "the parameters were not touched: the run resumes to the same step" "step $first was not applied, its gradient is not finite. $where" run_on_device --out "$work/nan" "${explode[@]}" --resume
-check_error "replay on the device finds the same place" "$where" lazy "$souk" replay "$work/nan"
-check_error "steps may be left out, but not for ever" "step $((first + 2)) was not applied" run_on_device --out "$work/skip" "${explode[@]}" --skip_nonfinite 2
-check "each with a line" test "$(grep -c '"kind":"nonfinite"' "$work/skip/metrics.jsonl")" = 2
+check "the last checkpoint is of the step before the NaN" test "$(cat "$work/nan/last")" = "$(printf 'step-%08d' $((first - 1)))"
+check_error "a stopped run resumes to the same non-finite step" "step $first was not applied, its gradient is not finite. $where" run_on_device --out "$work/nan" "${explode[@]}" --resume
+check_error "replay on the device finds the same tensor" "$where" lazy "$souk" replay "$work/nan"
+check_error "skip_nonfinite skips two steps and stops at the third" "step $((first + 2)) was not applied" run_on_device --out "$work/skip" "${explode[@]}" --skip_nonfinite 2
+check "every skipped step has a line in the metrics" test "$(grep -c '"kind":"nonfinite"' "$work/skip/metrics.jsonl")" = 2
 
 # ---- no device, no memory, no library
 want() { # NAME TEXT [VARIABLE=VALUE]... -- COMMAND...
@@ -214,17 +214,17 @@ want() { # NAME TEXT [VARIABLE=VALUE]... -- COMMAND...
   check_error "$name" "$text" env SOUK_CUDA_BACKEND="$(library st)" "${settings[@]}" "$@"
 }
 pretrain=("$souk" pretrain "$work/tiny.yaml" --out "$work/x" --steps 2 --device cuda)
-want "no device" "there is no CUDA device on this machine; use --device cpu" CUSIM_DEVICE=none -- "${pretrain[@]}"
-want "an old driver" "the NVIDIA driver is for CUDA 11.0, older than the runtime" CUSIM_DRIVER=11000 -- "${pretrain[@]}"
-want "an ordinal that is not there" "there is no CUDA device 3: this machine has 1" -- "${pretrain[@]}" --ordinal 3
-want "less memory than the plan wants" "GiB free, the run needs" CUSIM_MEMORY_MB=1 -- "${pretrain[@]}"
-want "a head size without a kernel" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
-want "a backend that is not there" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
+want "no CUDA device is an error" "there is no CUDA device on this machine; use --device cpu" CUSIM_DEVICE=none -- "${pretrain[@]}"
+want "a driver older than the runtime is an error" "the NVIDIA driver is for CUDA 11.0, older than the runtime" CUSIM_DRIVER=11000 -- "${pretrain[@]}"
+want "an ordinal without a device is an error" "there is no CUDA device 3: this machine has 1" -- "${pretrain[@]}" --ordinal 3
+want "less memory than planned is an error before the first step" "GiB free, the run needs" CUSIM_MEMORY_MB=1 -- "${pretrain[@]}"
+want "a head size without a kernel is an error" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
+want "a missing backend library is an error" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
 echo 'int nothing(void); int nothing(void) { return 0; }' | gcc -shared -fPIC -xc - -o "$work/other.so"
-want "a library that is none" "it does not export souk_backend_3" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
-check_error "no library at all" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
-check "auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
-check "auto takes the CPU where there is none" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"
+want "a library without the backend's symbol is an error" "it does not export souk_backend_3" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
+check_error "no backend beside the program is an error" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
+check "--device auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
+check "--device auto takes the CPU where there is no device" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"
 bad=0
 for n in $(seq 40); do # the nth allocation fails
   rm -rf "$work/x"
@@ -233,6 +233,6 @@ for n in $(seq 40); do # the nth allocation fails
   [ $rc = 0 ] && break
   if [ $rc -ge 126 ] || ! grep -q 'is out of memory: cannot get' "$work/err"; then bad=1; sed "s/^/# $n: /" "$work/err" | tail -n 3; fi
 done
-check "every allocation that fails ends with a sentence ($((n - 1)) of them)" test $bad = 0 -a "$n" -gt 6 -a "$n" -lt 40
-check "souk plan tells device and host apart" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk plan $work/tiny.yaml --device cuda | grep -q 'on the device, in all'"
+check "every failing device allocation ends with a sentence ($((n - 1)) of them)" test $bad = 0 -a "$n" -gt 6 -a "$n" -lt 40
+check "souk plan shows device and host memory apart" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk plan $work/tiny.yaml --device cuda | grep -q 'on the device, in all'"
 finish

@@ -36,32 +36,32 @@ found() {
   check "$name" with "$@"
   rm "$folder"/lib*
 }
-check_error "where they are missing, the first is named" "the CUDA backend needs $cudart, which was not found where the loader looks (LD_LIBRARY_PATH, ldconfig)" with
+check_error "if both libraries are missing, the first is named" "the CUDA backend needs $cudart, which was not found where the loader looks (LD_LIBRARY_PATH, ldconfig)" with
 for place in "\$CUDA_HOME/{lib64,lib,targets/*/lib} (not set)" "$work/home/.local/lib/python3*/site-packages/nvidia/*/lib," \
   "/usr/local/cuda{,-*}/{lib64,lib,targets/*/lib}," "/opt/cuda/{lib64,targets/*/lib};"; do
-  check "with $place" grep -qF -- "$place" "$work/.err"
+  check "the error names the place $place" grep -qF -- "$place" "$work/.err"
 done
-check_error "a variable's folder by its value" ", $work/cuda/{lib64,lib,targets/*/lib}," with CUDA_HOME="$work/cuda"
-found "LD_LIBRARY_PATH" "$work/here" LD_LIBRARY_PATH="$work/here"
-found "a runfile's toolkit" "$work/cuda/lib64" CUDA_HOME="$work/cuda"
-found "its other folder" "$work/cuda/targets/x86_64-linux/lib" CUDA_PATH="$work/cuda"
-found "a folder whose name has what is special to a pattern" "$work/a [b]{c,d}*/lib64" CUDA_HOME="$work/a [b]{c,d}*"
-found "conda" "$work/conda/lib" CONDA_PREFIX="$work/conda"
+check_error "a variable's folder is named by its value" ", $work/cuda/{lib64,lib,targets/*/lib}," with CUDA_HOME="$work/cuda"
+found "found in LD_LIBRARY_PATH" "$work/here" LD_LIBRARY_PATH="$work/here"
+found "found in a runfile's CUDA_HOME" "$work/cuda/lib64" CUDA_HOME="$work/cuda"
+found "found in CUDA_PATH's targets folder" "$work/cuda/targets/x86_64-linux/lib" CUDA_PATH="$work/cuda"
+found "found in a folder with special characters in its name" "$work/a [b]{c,d}*/lib64" CUDA_HOME="$work/a [b]{c,d}*"
+found "found in conda's lib" "$work/conda/lib" CONDA_PREFIX="$work/conda"
 packages=lib/python3.12/site-packages/nvidia
-found "pip in conda" "$work/conda/$packages/cu13/lib" CONDA_PREFIX="$work/conda"
-found "pip --user" "$work/home/.local/$packages/cu13/lib"
+found "found in pip packages inside conda" "$work/conda/$packages/cu13/lib" CONDA_PREFIX="$work/conda"
+found "found in packages of pip --user" "$work/home/.local/$packages/cu13/lib"
 mkdir -p "$work/venv/bin" && ln -s /bin/true "$work/venv/bin/python3"
 venv=PATH=$work/none:$work/venv/bin:/usr/bin:/bin
-found "pip, in the environment whose python3 is first in PATH" "$work/venv/$packages/cu13/lib" "$venv"
+found "found in pip packages of the python3 that is first in PATH" "$work/venv/$packages/cu13/lib" "$venv"
 for part in cublas:$cublaslt cuda_runtime:$cudart; do # CUDA 12: a folder each
   mkdir -p "$work/venv/$packages/${part%:*}/lib" && cp "$lib/${part#*:}" "$work/venv/$packages/${part%:*}/lib"
 done
-check "pip of CUDA 12, a folder for each library" with "$venv"
+check "found in pip packages of CUDA 12, one folder a library" with "$venv"
 rm "$work/venv/$packages/cublas/lib/$cublaslt"
-check_error "where the second is missing, it is named" "the CUDA backend needs $cublaslt, which was not found" with "$venv"
+check_error "if only the second library is missing, it is named" "the CUDA backend needs $cublaslt, which was not found" with "$venv"
 echo nothing >"$work/venv/$packages/cublas/lib/$cublaslt"
-check_error "a file that is no library is named" "needs $cublaslt: $work/venv/bin/../$packages/cublas/lib/$cublaslt: file too short" with "$venv"
-check_error "what lacks something else is told as the loader tells it" "the CUDA backend cannot be loaded: $work/none.so: cannot open" with SOUK_CUDA_BACKEND="$work/none.so"
+check_error "a file that is not a library is named with the loader's reason" "needs $cublaslt: $work/venv/bin/../$packages/cublas/lib/$cublaslt: file too short" with "$venv"
+check_error "any other loading error is the loader's own" "the CUDA backend cannot be loaded: $work/none.so: cannot open" with SOUK_CUDA_BACKEND="$work/none.so"
 auto() { SOUK_CUDA_BACKEND=$needy "$souk" selftest backend | grep -q '^cpu'; }
-check "auto takes the CPU then" auto
+check "--device auto takes the CPU when libraries are missing" auto
 finish

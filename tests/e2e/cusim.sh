@@ -42,10 +42,10 @@ libs() { # KIND: processes of NCCL meet in shared memory
   if [ -w /dev/shm ]; then in_kind "$1" test_libs; else skip "test_libs, $1" "no /dev/shm"; fi
 }
 bad_setting() { env "$1" build/cusim-st/tests/cusim/test_samples; }
-check_error "an unknown value of a setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
-check_error "an unknown device too" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
-check_error "a machine without a device can be had" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
-check_error "so can one with an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
+check_error "an unknown value of a simulator setting is refused" "CUSIM_ORDER=sideways: want one of forward, reverse, shuffled" bad_setting CUSIM_ORDER=sideways
+check_error "an unknown simulated device is refused" "CUSIM_DEVICE=sm_12: want one of none, sm_80, sm_86, sm_89, sm_90, sm_100, sm_120" bad_setting CUSIM_DEVICE=sm_12
+check_error "CUSIM_DEVICE=none simulates a machine without a device" "is 100 at" bash -c "CUSIM_DEVICE=none build/cusim-st/tests/cusim/test_samples >&2"
+check_error "CUSIM_DRIVER simulates an old driver" "is 35 at" bash -c "CUSIM_DRIVER=11000 build/cusim-st/tests/cusim/test_samples >&2"
 if ! thorough; then
   left_out "the simulator's other builds, schedules and devices, and its planted faults"
   in_kind st test_samples CUSIM_ORDER=shuffled CUSIM_CPASYNC=random

@@ -2,15 +2,15 @@
 # make demo, smaller: all steps, and a last one that people can read.
 . "$(dirname "$0")/run_lib.sh"
 root=$(cd "$(dirname "$0")/../.." && pwd)
-check "the demo" bash -c "DEMO_OUT='$work/demo' DEMO_USERS=200 DEMO_STEPS=20 '$root/tools/demo' '$SOUK_BUILD' >'$work/said' 2>'$work/wrong'"
-check "has six steps" test "$(grep -c '== [1-6][.]' "$work/said")" = 6
-check "and nothing of it goes wrong" bash -c "! grep -E 'error|syntax' '$work/wrong'"
-check "the best there can be, in four digits" grep -qE '^HR@10 0\.[0-9]{4}, NDCG@10 0\.[0-9]{4}$' "$work/said"
+check "tools/demo runs to its end" bash -c "DEMO_OUT='$work/demo' DEMO_USERS=200 DEMO_STEPS=20 '$root/tools/demo' '$SOUK_BUILD' >'$work/said' 2>'$work/wrong'"
+check "the demo prints its six steps" test "$(grep -c '== [1-6][.]' "$work/said")" = 6
+check "the demo prints no errors" bash -c "! grep -E 'error|syntax' '$work/wrong'"
+check "the demo prints the best possible ranking in four digits" grep -qE '^HR@10 0\.[0-9]{4}, NDCG@10 0\.[0-9]{4}$' "$work/said"
 sed -n '/^What the first user did/,$p' "$work/said" >"$work/last"
-check "the user's history is shown" grep -qE '^  (view|cart|buy) +[A-Z][a-z]+ [a-zA-Z]+' "$work/last"
-check "before what comes next" test "$(grep -nE '^What comes next' "$work/last" | cut -d: -f1)" -gt "$(grep -nE '^  (view|cart|buy)' "$work/last" | head -n 1 | cut -d: -f1)"
-check "two lists of five" test "$(grep -cE '^  [1-5]\. +-?[0-9]+\.[0-9]{3}  [A-Z]' "$work/last")" = 10
-check "of which one follows the history" bash -c "! diff <(grep -E '^  [1-5]\.' '$work/last' | head -n 5) <(grep -E '^  [1-5]\.' '$work/last' | tail -n 5)"
-check "in 80 columns" test -z "$(sed '$d' "$work/last" | awk 'length > 80')"
-check "souk-infer's own answers are there" test "$(wc -l <"$work/demo/lists.jsonl")" = 2
+check "the demo shows the user's history" grep -qE '^  (view|cart|buy) +[A-Z][a-z]+ [a-zA-Z]+' "$work/last"
+check "the history comes before the ranked lists" test "$(grep -nE '^What comes next' "$work/last" | cut -d: -f1)" -gt "$(grep -nE '^  (view|cart|buy)' "$work/last" | head -n 1 | cut -d: -f1)"
+check "there are two ranked lists of five items" test "$(grep -cE '^  [1-5]\. +-?[0-9]+\.[0-9]{3}  [A-Z]' "$work/last")" = 10
+check "the two lists differ: one follows the history" bash -c "! diff <(grep -E '^  [1-5]\.' '$work/last' | head -n 5) <(grep -E '^  [1-5]\.' '$work/last' | tail -n 5)"
+check "the demo's output fits 80 columns" test -z "$(sed '$d' "$work/last" | awk 'length > 80')"
+check "souk-infer's own answers are kept in a file" test "$(wc -l <"$work/demo/lists.jsonl")" = 2
 finish

@@ -12,72 +12,72 @@ make_log 300 61 >"$work/larger.csv"
 for d in log other larger; do
   quietly "$souk" prepare --log "$work/$d.csv" --user user --fields.item item --out "$work/$d" --output.name "$d"
 done
-check "a few steps of training, with validation by a sampled metric" "$souk" pretrain --data.dir "$work/log" \
+check "a run with validation by a sampled metric ends well" "$souk" pretrain --data.dir "$work/log" \
   --train.out "$work/run" --hidden 16 --layers 1 --steps 60 --warmup_steps 5 --lr 0.01 --batch_tokens 256 --max_positions 12 \
   --eval_every 30 --eval_users 100 --metric uniform/hr@10
-check "which is in the metrics" grep -q '"uniform/hr@10"' "$work/run/metrics.jsonl"
-check "and a run without validation" "$souk" pretrain --data.dir "$work/log" --train.out "$work/plain" --hidden 16 --layers 1 \
+check "the sampled metric is in metrics.jsonl" grep -q '"uniform/hr@10"' "$work/run/metrics.jsonl"
+check "a run without validation ends well" "$souk" pretrain --data.dir "$work/log" --train.out "$work/plain" --hidden 16 --layers 1 \
   --steps 5 --batch_tokens 256 --max_positions 12 --eval_every 0
 
 # Tables.
 "$souk" eval "$work/run" --bootstrap 100 --negatives 20 --threads 2 >"$work/table" 2>"$work/log.txt"
 check "souk eval finds the data set of the run" test -s "$work/table"
 has() { grep -qE -- "$1" "$work/${2:-table}"; }
-check "the questions are counted" has '^data +log, test part: 400 questions of 400 users$'
-check "the checkpoint is named" has "^model +$work/run/step-"
-check "the masked-LM loss" has '^masked LM loss [0-9.]+ \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
-check "three protocols" test "$(grep -cE '^(full|uniform|popularity): ' "$work/table")" = 3
-check "each with the model and four baselines" test "$(grep -cE '^(model|popularity|markov|co-occurrence|co-occurrence\+markov)( +[01]\.[0-9]{4}\*?){11} *$' "$work/table")" = 15
-check "each with an interval" test "$(grep -cE '^  95% \+-( +[01]\.[0-9]{4}){11} *$' "$work/table")" = 15
-check "and a paired difference with its own" test "$(grep -cE '^(model - best\*|  95% from|       to) ( *[+-][01]\.[0-9]{4}){11} *$' "$work/table")" = 9
-check "a baseline is marked as best in every column" awk '/\*/ && /^(pop|mark|co-)/ { n += gsub(/\*/, "") } END { exit n != 33 }' "$work/table"
-check "markov has learnt the ring" awk '/^markov/ { exit !($4 > 0.5) }' "$work/table"
-check "popularity has not" awk '/^popularity  / { exit !($4 < 0.4) }' "$work/table"
-check "nothing but progress on stderr" bash -c "! grep -q error $work/log.txt"
+check "the report has the number of questions and users" has '^data +log, test part: 400 questions of 400 users$'
+check "the report names the checkpoint" has "^model +$work/run/step-"
+check "the report has masked-LM loss, perplexity and accuracy" has '^masked LM loss [0-9.]+ \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
+check "the report has the three protocols" test "$(grep -cE '^(full|uniform|popularity): ' "$work/table")" = 3
+check "each protocol has the model and four baselines" test "$(grep -cE '^(model|popularity|markov|co-occurrence|co-occurrence\+markov)( +[01]\.[0-9]{4}\*?){11} *$' "$work/table")" = 15
+check "each contender has a confidence interval" test "$(grep -cE '^  95% \+-( +[01]\.[0-9]{4}){11} *$' "$work/table")" = 15
+check "each protocol has a paired difference with its interval" test "$(grep -cE '^(model - best\*|  95% from|       to) ( *[+-][01]\.[0-9]{4}){11} *$' "$work/table")" = 9
+check "one baseline is marked as best in every column" awk '/\*/ && /^(pop|mark|co-)/ { n += gsub(/\*/, "") } END { exit n != 33 }' "$work/table"
+check "the Markov baseline has learnt the ring of items" awk '/^markov/ { exit !($4 > 0.5) }' "$work/table"
+check "the popularity baseline has not learnt it" awk '/^popularity  / { exit !($4 < 0.4) }' "$work/table"
+check "stderr has nothing but progress" bash -c "! grep -q error $work/log.txt"
 "$souk" eval "$work/run" --bootstrap 100 --negatives 20 --threads 1 2>/dev/null | sed '/^time/,$d' >"$work/again"
-check "the same table again, with one thread" diff "$work/again" <(sed '/^time/,$d' "$work/table")
+check "one thread gives the same table" diff "$work/again" <(sed '/^time/,$d' "$work/table")
 "$souk" eval "$work/run" --bootstrap 100 --negatives 20 --seed 2 --protocols uniform 2>/dev/null >"$work/seed"
-check "another seed, other negatives" bash -c "! diff <(grep -A2 ^uniform: $work/table | tail -n 1) <(grep -A2 ^uniform: $work/seed | tail -n 1)"
-check "protocols are chosen" test "$(grep -cE '^(full|popularity): ' "$work/seed")" = 0
+check "another seed draws other negatives" bash -c "! diff <(grep -A2 ^uniform: $work/table | tail -n 1) <(grep -A2 ^uniform: $work/seed | tail -n 1)"
+check "--protocols uniform leaves the other protocols out" test "$(grep -cE '^(full|popularity): ' "$work/seed")" = 0
 
 # Json.
 "$souk" eval "$work/run" --bootstrap 50 --json --data.dir "$work/log" --part valid --users 50 >"$work/json" 2>/dev/null
-check "json names its schema" has '^ "schema": "souk.evaluation",$' json
-check "and the data set's checksum" has "\"checksum\": \"$(sha256sum "$work/log/manifest.json" | cut -d' ' -f1)\"" json
-check "the subset" has '^ "questions": 50,$' json
-check "the model and four baselines a protocol" test "$(grep -c '"baseline": \(true\|false\),$' "$work/json")" = 15
-check "an interval for every figure" test "$(grep -c '"low": ' "$work/json")" = $((3 * 6 * 13))
-check "differences name the baseline" test "$(grep -cE '"baseline": "(popularity|markov|co-occurrence|co-occurrence\+markov)"$' "$work/json")" = 39
-check "a catalogue with less negatives than asked for is said" has '"fewest_negatives": [45][0-9],?$' json
-check "the loss" has '"loss": [0-9.]+,$' json
-check "the baselines' settings" has '"window": 20,$' json
+check "--json names its schema" has '^ "schema": "souk.evaluation",$' json
+check "--json has the data set's checksum" has "\"checksum\": \"$(sha256sum "$work/log/manifest.json" | cut -d' ' -f1)\"" json
+check "--json has the number of users asked for" has '^ "questions": 50,$' json
+check "--json has the model and four baselines a protocol" test "$(grep -c '"baseline": \(true\|false\),$' "$work/json")" = 15
+check "--json has an interval for every figure" test "$(grep -c '"low": ' "$work/json")" = $((3 * 6 * 13))
+check "--json names the baseline of each difference" test "$(grep -cE '"baseline": "(popularity|markov|co-occurrence|co-occurrence\+markov)"$' "$work/json")" = 39
+check "--json says how many negatives a small catalogue has" has '"fewest_negatives": [45][0-9],?$' json
+check "--json has the loss" has '"loss": [0-9.]+,$' json
+check "--json has the baselines' settings" has '"window": 20,$' json
 if command -v jq >/dev/null; then
-  check "json is json, and the intervals hold the values" jq -e '[.protocols[] | (.results[].metrics, .difference) | .[] | .low <= .value + 1e-9 and .value <= .high + 1e-9] | length == 234 and all' "$work/json"
+  check "the json parses, and every interval holds its value" jq -e '[.protocols[] | (.results[].metrics, .difference) | .[] | .low <= .value + 1e-9 and .value <= .high + 1e-9] | length == 234 and all' "$work/json"
 else
-  skip "json is json, and the intervals hold the values" "no jq"
-  check "json is balanced" awk '{ a += gsub(/[{[]/, ""); b += gsub(/[]}]/, "") } END { exit !(a == b && a > 0) }' "$work/json"
+  skip "the json parses, and every interval holds its value" "no jq"
+  check "the json's brackets are balanced" awk '{ a += gsub(/[{[]/, ""); b += gsub(/[]}]/, "") } END { exit !(a == b && a > 0) }' "$work/json"
 fi
 "$souk" eval "$work/run" --json --bootstrap 0 --no-loss >"$work/json0" 2>/dev/null
-check "no intervals when none are asked for" bash -c "! grep -q '\"low\"\|\"loss\"' $work/json0"
+check "no intervals and no loss when they are turned off" bash -c "! grep -q '\"low\"\|\"loss\"' $work/json0"
 
 # Lists.
 quietly "$souk" eval "$work/run" --protocols full --bootstrap 0 --lists "$work/lists.jsonl" --k 7
-check "a list for every question" test "$(grep -cE '^\{"user":"u[0-9]+","items":\[("item[0-9]+",?){7}\],"scores":\[.*\],"target":"item[0-9]+","rank":[0-9]+\}$' "$work/lists.jsonl")" = 400
-check "none holds an item of its history" awk -F'"' 'NR == FNR { split($0, f, ","); seen[f[1] FS f[2]]++; last[f[1]] = f[2]; next }
+check "--lists writes a list for every question" test "$(grep -cE '^\{"user":"u[0-9]+","items":\[("item[0-9]+",?){7}\],"scores":\[.*\],"target":"item[0-9]+","rank":[0-9]+\}$' "$work/lists.jsonl")" = 400
+check "no list holds an item of its history" awk -F'"' 'NR == FNR { split($0, f, ","); seen[f[1] FS f[2]]++; last[f[1]] = f[2]; next }
   { user = $4; target = $(NF - 3); for (i = 8; i < NF && $i ~ /^item/; i += 2) if (seen[user FS $i] > ($i == last[user])) bad = 1 } END { exit bad }' "$work/log.csv" "$work/lists.jsonl"
-check "rank 1 is the first of the list" awk -F'"' '/"rank":1}/ { n++; if ($8 != $(NF - 3)) bad = 1 } END { exit bad || n == 0 }' "$work/lists.jsonl"
+check "the target of rank 1 is the first of its list" awk -F'"' '/"rank":1}/ { n++; if ($8 != $(NF - 3)) bad = 1 } END { exit bad || n == 0 }' "$work/lists.jsonl"
 
 # Only baselines; checkpoints instead of runs; runs without a best checkpoint.
-check "only baselines" "$souk" eval --baselines-only --data "$work/log" --bootstrap 10
+check "--baselines-only needs no model" "$souk" eval --baselines-only --data "$work/log" --bootstrap 10
 "$souk" eval --baselines-only --data "$work/log" --bootstrap 100 --negatives 20 2>/dev/null >"$work/base"
-check "are the same as beside a model" diff <(grep '^markov' "$work/base") <(grep '^markov' "$work/table")
-check "without a model there is no difference" bash -c "! grep -q '^model' $work/base"
+check "baselines alone are the same as beside a model" diff <(grep '^markov' "$work/base") <(grep '^markov' "$work/table")
+check "without a model there is no model row" bash -c "! grep -q '^model' $work/base"
 "$souk" eval --baselines-only --data "$work/log" --bootstrap 0 --negatives 20 --baselines.learn train 2>/dev/null >"$work/train"
-check "learning from train only is another matter" bash -c "! diff -q <(grep '^markov' $work/base) <(grep '^markov' $work/train) >/dev/null"
-check "less memory, the same counts" diff <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 --memory 64K 2>/dev/null | sed '/^time/,$d') <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 2>/dev/null | sed '/^time/,$d')
-check "a checkpoint by its directory" "$souk" eval "$work/run/$(cat "$work/run/best")" --bootstrap 0 --users 20
-check "the last where there is no best" "$souk" eval "$work/plain" --bootstrap 0 --users 20
-check_error "but not when the best is asked for" 'has no best checkpoint' "$souk" eval "$work/plain" --which best
+check "--learn train gives other baselines" bash -c "! diff -q <(grep '^markov' $work/base) <(grep '^markov' $work/train) >/dev/null"
+check "less memory gives the same counts" diff <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 --memory 64K 2>/dev/null | sed '/^time/,$d') <("$souk" eval --baselines-only --data "$work/log" --bootstrap 0 2>/dev/null | sed '/^time/,$d')
+check "a checkpoint directory can be evaluated" "$souk" eval "$work/run/$(cat "$work/run/best")" --bootstrap 0 --users 20
+check "the last checkpoint is taken where there is no best" "$souk" eval "$work/plain" --bootstrap 0 --users 20
+check_error "--which best is an error where there is no best" 'has no best checkpoint' "$souk" eval "$work/plain" --which best
 
 # Memory that runs out, at a dozen moments: a sentence and no output, or the whole of it; never a part.
 faulty() { SOUK_FAULT=$1 "$souk" eval "$work/run" --users 9 --bootstrap 5 --json >"$work/f.json" 2>"$work/f.err"; }
@@ -91,29 +91,29 @@ out_of_memory() {
     else [ $rc = 1 ] && [ ! -s "$work/f.json" ] && grep -q '^souk: error: ' "$work/f.err" || { echo "allocation $i: $rc"; cat "$work/f.err"; return 1; }; fi
   done
 }
-check "memory that runs out" out_of_memory
+check "running out of memory is an error with a sentence" out_of_memory
 
 # Errors.
-check_error "no argument" "needs a run or a checkpoint" "$souk" eval
-check_error "no run" "is a directory of another kind, but a run or a checkpoint is needed" "$souk" eval "$work"
-check_error "a data set instead of a run" "is a data set (--data.dir and --data take it), but a run" "$souk" eval "$work/log"
-check_error "no data set for baselines" "needs --data" "$souk" eval --baselines-only
-check_error "baselines only, and a run" "too many" "$souk" eval "$work/run" --baselines-only --data "$work/log"
-check_error "lists without a model" "there is no model" "$souk" eval --baselines-only --data "$work/log" --lists "$work/x"
-check_error "not a data set" "is a run (souk eval, export, vectors, plot and replay take it), but a data set" "$souk" eval "$work/run" --data "$work/run"
-check_error "another data set" "with checksum" "$souk" eval "$work/run" --data "$work/other"
-check_error "another vocabulary" "with a vocabulary of 65 tokens" "$souk" eval "$work/run" --data "$work/larger"
-check_error "an unknown protocol" '"warp" is not one of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp
-check_error "no protocol" '"" is not one of' "$souk" eval "$work/run" --protocols ""
-check_error "a wrong part" "part must be valid|test" "$souk" eval "$work/run" --part train
-check_error "an unknown option" 'did you mean "baselines.window"' "$souk" eval "$work/run" --baselines.windw 3
-check_error "a list that cannot be written" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
-check_error "an unknown metric for validation" 'no metric "popular/hr@10"' "$souk" pretrain --data.dir "$work/log" --train.out "$work/r2" --metric popular/hr@10
+check_error "souk eval without a run is an error" "needs a run or a checkpoint" "$souk" eval
+check_error "a directory that is not a run is an error" "is a directory of another kind, but a run or a checkpoint is needed" "$souk" eval "$work"
+check_error "a data set instead of a run is an error" "is a data set (--data.dir and --data take it), but a run" "$souk" eval "$work/log"
+check_error "--baselines-only without --data is an error" "needs --data" "$souk" eval --baselines-only
+check_error "--baselines-only with a run is an error" "too many" "$souk" eval "$work/run" --baselines-only --data "$work/log"
+check_error "--lists without a model is an error" "there is no model" "$souk" eval --baselines-only --data "$work/log" --lists "$work/x"
+check_error "a run as --data is an error" "is a run (souk eval, export, vectors, plot and replay take it), but a data set" "$souk" eval "$work/run" --data "$work/run"
+check_error "another data set with the same vocabulary size is an error" "with checksum" "$souk" eval "$work/run" --data "$work/other"
+check_error "a data set with another vocabulary is an error" "with a vocabulary of 65 tokens" "$souk" eval "$work/run" --data "$work/larger"
+check_error "an unknown protocol is an error" '"warp" is not one of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp
+check_error "an empty list of protocols is an error" '"" is not one of' "$souk" eval "$work/run" --protocols ""
+check_error "an unknown part is an error" "part must be valid|test" "$souk" eval "$work/run" --part train
+check_error "an unknown option is answered with the nearest one" 'did you mean "baselines.window"' "$souk" eval "$work/run" --baselines.windw 3
+check_error "a --lists file in a missing directory is an error" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
+check_error "an unknown validation metric is an error" 'no metric "popular/hr@10"' "$souk" pretrain --data.dir "$work/log" --train.out "$work/r2" --metric popular/hr@10
 quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --out "$work/none" --split none
-check_error "no held-out part" "has no test targets" "$souk" eval --baselines-only --data "$work/none"
+check_error "a data set without held-out items is an error" "has no test targets" "$souk" eval --baselines-only --data "$work/none"
 mv "$work/log" "$work/moved"
-check_error "the run's data set is gone" "--data DIR names it" "$souk" eval "$work/run"
-check "and works again when it is named" "$souk" eval "$work/run" --data "$work/moved" --bootstrap 0 --users 9
+check_error "a run whose data set is gone is an error" "--data DIR names it" "$souk" eval "$work/run"
+check "a run is evaluated on a moved data set by --data" "$souk" eval "$work/run" --data "$work/moved" --bootstrap 0 --users 9
 printf 'x' >>"$work/moved/shard-00000.h5"
-check_error "a damaged data set" "shard-00000.h5: its checksum" "$souk" eval "$work/run" --data "$work/moved"
+check_error "a damaged data set is an error" "shard-00000.h5: its checksum" "$souk" eval "$work/run" --data "$work/moved"
 finish

@@ -46,17 +46,17 @@ for kind in write fsync rename create alloc; do
   wait
   good=$(wc -l <"$work/good-$kind")
   [ -z "${REPORT:-}" ] || echo "$kind: $n in the run, $tried failed one by one, $good clear and intact" >>"$REPORT"
-  check "failing ${kind}s: $tried of $n, each with a sentence, none harms what was there" test $tried -gt 0 -a "$good" = $tried
+  check "each of ${n} failing ${kind}s ($tried tried) gives a sentence and harms nothing" test $tried -gt 0 -a "$good" = $tried
 done
 
 # A disk that stays full, whichever write is the first to notice.
 for at in 1 5 20 60; do
   run=$work/full-$at
   cp -r "$work/base" "$run"
-  check_error "full from write $at on" "No space left on device" env SOUK_FAULT=write:$at+ "$souk" pretrain "$work/tiny.yaml" --out "$run" --steps 4 "${options[@]}" --resume
-  check "nothing half-written" bash -c "! ls $run | grep -qE '\.(tmp|old)\.'"
+  check_error "a disk that is full from write $at on is an error" "No space left on device" env SOUK_FAULT=write:$at+ "$souk" pretrain "$work/tiny.yaml" --out "$run" --steps 4 "${options[@]}" --resume
+  check "a disk full from write $at on leaves no temporary files" bash -c "! ls $run | grep -qE '\.(tmp|old)\.'"
 done
-check_error "a fault that is not understood" "SOUK_FAULT" env SOUK_FAULT=write "$souk" pretrain --help
+check_error "SOUK_FAULT that cannot be parsed is an error" "SOUK_FAULT" env SOUK_FAULT=write "$souk" pretrain --help
 
 # A file system that is really full; where none can be mounted, one that says so from some write on.
 mkdir "$work/small"
@@ -66,17 +66,17 @@ else
   mounted=0 full=(env SOUK_FAULT=write:200+)
   skip "a file system that is really full" "no tmpfs can be mounted; the next checks are told that it is full"
 fi
-check_error "a full file system" "No space left on device" "${full[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/small/run" --steps 20 "${options[@]}" --keep 9 --hidden 16
+check_error "a full file system is an error" "No space left on device" "${full[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/small/run" --steps 20 "${options[@]}" --keep 9 --hidden 16
 ls "$work/small/run" >"$work/list"
-check "nothing half-written on it" bash -c "! grep -qE '\.(tmp|old)\.' $work/list"
+check "a full file system leaves no temporary files" bash -c "! grep -qE '\.(tmp|old)\.' $work/list"
 newest=$(grep -E '^step-[0-9]+$' "$work/list" | sort | tail -n 1)
-check "a checkpoint from before" test -n "$newest"
+check "a full file system keeps the checkpoints written before" test -n "$newest"
 cp -r "$work/small/run" "$work/moved"
 [ $mounted = 0 ] || umount "$work/small"
-check "which resumes where there is room" train "$work/moved" --steps 20 "${options[@]}" --keep 9 --hidden 16 --resume
-check "from where it was" grep -q "resuming from step $((10#${newest#step-}))" "$work/moved.err"
+check "a run from a full file system resumes elsewhere" train "$work/moved" --steps 20 "${options[@]}" --keep 9 --hidden 16 --resume
+check "it resumes from its newest checkpoint" grep -q "resuming from step $((10#${newest#step-}))" "$work/moved.err"
 cp -r "$work/base" "$work/limited"
-check_error "a limit on the size of files is an error, not a signal" "File too large" bash -c "ulimit -f 16; exec '$souk' pretrain '$work/tiny.yaml' --out '$work/limited' --steps 4 ${options[*]} --resume --hidden 8"
+check_error "a limit on file sizes is an error, not a signal" "File too large" bash -c "ulimit -f 16; exec '$souk' pretrain '$work/tiny.yaml' --out '$work/limited' --steps 4 ${options[*]} --resume --hidden 8"
 
 # A directory that must not be written to.
 chmod -R a+rX "$work"
@@ -90,8 +90,8 @@ if [ "$(id -u)" = 0 ]; then
 fi
 cp -r "$work/base" "$work/closed"
 chmod -R a-w "$work/closed"
-check_error "a read-only run" "Permission denied" "${closed[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/closed" --steps 4 "${options[@]}" --resume
-check_error "a place where nothing may be made" "Permission denied" "${closed[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/closed/inner/run" --steps 4
-check "the run is as it was" diff -r "$work/base" "$work/closed"
+check_error "a run in a read-only directory is an error" "Permission denied" "${closed[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/closed" --steps 4 "${options[@]}" --resume
+check_error "a run in a directory that cannot be made is an error" "Permission denied" "${closed[@]}" "$souk" pretrain "$work/tiny.yaml" --out "$work/closed/inner/run" --steps 4
+check "the read-only run is unchanged" diff -r "$work/base" "$work/closed"
 chmod -R u+w "$work/closed"
 finish

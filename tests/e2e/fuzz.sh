@@ -35,5 +35,5 @@ while IFS= read -r line; do
   "#"*) echo "$line" ;;
   esac
 done <"$work/fuzz"
-check "the runner agrees" test $rc = $tap_failed
+check "the fuzz runner's exit status agrees with its checks" test $rc = $tap_failed
 finish

@@ -19,7 +19,7 @@ if ! nice -n 2 tools/gpu/pack --backend sim --out "$pack" >"$work/made" 2>&1; th
 fi
 ok "an archive with the simulator's backend"
 small() { local n; n=$(stat -c %s "$1"); echo "$n bytes"; [ "$n" -lt 40000000 ]; }
-check "it is smaller than 40 MB" small "$pack"
+check "the simulator's archive is smaller than 40 MB" small "$pack"
 
 # ---- in an empty root: no libc, no shell, no /proc
 mkdir "$work/root" && tar -C "$work/root" -xzf "$pack"
@@ -29,8 +29,8 @@ roots=
 if [ -n "$roots" ]; then
   self_test() { in_root souk selftest --device cpu >"$work/self" && grep -q '^12 of 12 checks passed' "$work/self"; }
   check "in an empty root the CPU passes its self-test" self_test
-  check "and trains on the data of the archive" in_root souk pretrain --data.dir /souk-gpu/data/base --out /run --device cpu --steps 2 --eval_every 0
-  check_error "the simulator's backend is found and asked" "there is no CUDA device" env SOUK_CUDA_BACKEND=/souk-gpu/bin/libsouk_cuda.so CUSIM_DEVICE=none chroot "$work/root" /souk-gpu/glibc/ld.so --library-path /souk-gpu/glibc /souk-gpu/bin/souk selftest --device cuda
+  check "in an empty root a run trains on the archive's data" in_root souk pretrain --data.dir /souk-gpu/data/base --out /run --device cpu --steps 2 --eval_every 0
+  check_error "in an empty root the backend is found and asked for a device" "there is no CUDA device" env SOUK_CUDA_BACKEND=/souk-gpu/bin/libsouk_cuda.so CUSIM_DEVICE=none chroot "$work/root" /souk-gpu/glibc/ld.so --library-path /souk-gpu/glibc /souk-gpu/bin/souk selftest --device cuda
 else
   skip "the program in an empty root" "chroot needs root"
 fi
@@ -76,46 +76,46 @@ chmod +x "$tools"/*
 run_check() { # the archive comes from elsewhere, and so does the script
   PATH="$tools:$PATH" timeout 900 "$work/root/souk-gpu/check.sh" "$@" >"$work/said" 2>&1
 }
-check "check.sh, every stage of it" run_check "$pack" "$out"
+check "check.sh runs every stage" run_check "$pack" "$out"
 row() { grep -E "^$1 +$2 +[0-9]+  $3" "$out/table.txt" || { cat "$out/table.txt"; return 1; }; }
-check "the card" row device ok 'the simulator$'
-check "the self-test" row selftest ok '4 of 4 checks passed'
-check "with larger sizes, and in TF32" row real ok '1 of 1 checks passed.*; in TF32 1 of 1 checks passed'
-check "the tests" row tests ok '[1-9][0-9]* passed'
+check "the table has the card" row device ok 'the simulator$'
+check "the table has the self-test" row selftest ok '4 of 4 checks passed'
+check "the table has larger sizes and TF32" row real ok '1 of 1 checks passed.*; in TF32 1 of 1 checks passed'
+check "the table has the test programs" row tests ok '[1-9][0-9]* passed'
 all_tests() { [ "$(grep -c '^1\.\.' "$out/log.txt")" = "$(ls tests/cuda/*.c | wc -l)" ]; }
-check "all of them" all_tests
-check "memcheck" row memcheck ok 'ERROR SUMMARY: 0 errors$'
-check "racecheck" row racecheck ok 'RACECHECK SUMMARY: 0 hazards'
-check "op times" row ops ok '[0-9.]+ GF/s, [0-9.]+ GB/s'
-check "with the table of every row" grep -q '^[^,]*,.*,norm_forward,' "$out/ops.csv"
-check "steps of BERT" row base ok '[1-9][0-9]* tokens/s'
-check "with matmuls in tf32" row base-tf32 ok '[1-9][0-9]* tokens/s'
-check "which it says" grep -q 'fp32 with matmuls in tf32' "$out/log.txt"
-check "steps of Beauty" row beauty ok '[1-9][0-9]* tokens/s'
-check "the dearest kernel, its launches added up" row ncu ok 'two has 100% of 40.0 ms$'
+check "every test program of the archive was run" all_tests
+check "the table has memcheck" row memcheck ok 'ERROR SUMMARY: 0 errors$'
+check "the table has racecheck" row racecheck ok 'RACECHECK SUMMARY: 0 hazards'
+check "the table has op times" row ops ok '[0-9.]+ GF/s, [0-9.]+ GB/s'
+check "ops.csv has a row for every op" grep -q '^[^,]*,.*,norm_forward,' "$out/ops.csv"
+check "the table has steps of BERT" row base ok '[1-9][0-9]* tokens/s'
+check "the table has steps of BERT in tf32" row base-tf32 ok '[1-9][0-9]* tokens/s'
+check "the log says that matmuls are in tf32" grep -q 'fp32 with matmuls in tf32' "$out/log.txt"
+check "the table has steps of Beauty" row beauty ok '[1-9][0-9]* tokens/s'
+check "the table has the dearest kernel, its launches added up" row ncu ok 'two has 100% of 40.0 ms$'
 dearest() { sed -n '/^kernel .*launches/,/^figure/p' "$out/log.txt" | awk '/%/ && !/^kernel/ && !/^figure/ { print $1, $2, $5 }' | xargs; }
-check "six of them, with the figures of the longest launch" test "$(dearest)" = "two 2 1.2 one 1 0.2 three 1 2.2 six 1 5.2 five 1 4.2 four 1 3.2"
-check "PyTorch" row torch ok 'tokens/s: fp32 12, tf32 34$'
-check "the table comes last" diff <(tail -n "$(wc -l <"$out/table.txt")" "$work/said") "$out/table.txt"
+check "the log has six kernels, with figures of the longest launch" test "$(dearest)" = "two 2 1.2 one 1 0.2 three 1 2.2 six 1 5.2 five 1 4.2 four 1 3.2"
+check "the table has PyTorch's steps" row torch ok 'tokens/s: fp32 12, tf32 34$'
+check "check.sh prints the table last" diff <(tail -n "$(wc -l <"$out/table.txt")" "$work/said") "$out/table.txt"
 
 # What goes wrong in a stage is told, and the next one runs.
 broken() { CUSIM_DEVICE=none NO_COUNTERS=1 run_check "$pack" "$out" device base ncu torch; [ $? = 1 ]; }
-check "a stage that fails makes the exit status 1" broken
-check "the sentence is in the table" row device failed 'exit 1: souk: error: .*there is no CUDA device'
-check "of each" row base failed 'exit 1: souk: error: .*there is no CUDA device'
-check "no permission for ncu" row ncu skipped 'ncu may not read the card'
-check "the last stage runs all the same" row torch ok tokens
+check "a failing stage makes the exit status 1" broken
+check "a failing stage has its sentence in the table" row device failed 'exit 1: souk: error: .*there is no CUDA device'
+check "the next failing stage has its sentence too" row base failed 'exit 1: souk: error: .*there is no CUDA device'
+check "ncu without permission is skipped" row ncu skipped 'ncu may not read the card'
+check "the last stage runs after failing ones" row torch ok tokens
 stuck() { STUCK=1 CHECK_LIMIT=1 run_check "$pack" "$out" memcheck; [ $? = 1 ]; }
-check "a stage that hangs is ended" stuck
-check "it says when" row memcheck timeout 'after 1 s'
-check_error "a stage that is not known" 'there is no stage "tets"' tools/gpu/check.sh "$pack" "$out" tets
-check_error "no archive" "cannot read $work/none" tools/gpu/check.sh "$work/none" "$out"
-check_error "another archive" "is not an archive of tools/gpu/pack" tools/gpu/check.sh Makefile "$out"
-check_error "a backend that is not known" "--backend gpu: known are cuda and sim" tools/gpu/pack --backend gpu
+check "a hanging stage is ended" stuck
+check "a hanging stage is a timeout in the table" row memcheck timeout 'after 1 s'
+check_error "an unknown stage is an error" 'there is no stage "tets"' tools/gpu/check.sh "$pack" "$out" tets
+check_error "a missing archive is an error" "cannot read $work/none" tools/gpu/check.sh "$work/none" "$out"
+check_error "a file that is not an archive is an error" "is not an archive of tools/gpu/pack" tools/gpu/check.sh Makefile "$out"
+check_error "an unknown backend is an error" "--backend gpu: known are cuda and sim" tools/gpu/pack --backend gpu
 limits() { # on a GPU; shapes-sim gives the simulator more
   sed -n '/^stages=(/,/^)/p' tools/gpu/check.sh | awk -F'"' '/"/ { split($2, w, " "); sum += w[2] } END { print sum; exit sum > 540 }'
 }
-check "the limits are nine minutes in all" limits
+check "the stages' limits add up to nine minutes" limits
 
 # ---- for GPUs; nvcc.sh uses the same objects
 nvcc=$(tools/gpu/toolkit nvcc)
@@ -123,20 +123,20 @@ if [ -z "$nvcc" ]; then
   skip "an archive with the backend for GPUs" "no nvcc"
   finish
 fi
-check "an archive with the backend for GPUs" nice -n 2 tools/gpu/pack --out "$work/cuda.tar.gz"
-check "it is smaller than 40 MB, too" small "$work/cuda.tar.gz"
+check "an archive with the backend for GPUs is made" nice -n 2 tools/gpu/pack --out "$work/cuda.tar.gz"
+check "the archive for GPUs is smaller than 40 MB" small "$work/cuda.tar.gz"
 rm -rf "$work/root"
 mkdir "$work/root" && tar -C "$work/root" -xzf "$work/cuda.tar.gz"
 none_of_cuda() { ! find "$work/root" -name 'libcud*' -o -name 'libcublas*' | grep .; }
-check "the toolkit's libraries do not travel" none_of_cuda
+check "the archive has none of the toolkit's libraries" none_of_cuda
 complete() { # but for them, it has all that it needs
   local top=$work/root/souk-gpu
   ! "$top/glibc/ld.so" --library-path "$top/glibc:$top/lib" --list "$top/bin/$1" | grep -vF "$top" | grep -vE 'linux-vdso|libcudart|libcublasLt'
 }
-for f in souk test_cuda test_cuda_tf32 libsouk_cuda.so; do check "everything else of $f does" complete $f; done
+for f in souk test_cuda test_cuda_tf32 libsouk_cuda.so; do check "the archive has every other library of $f" complete $f; done
 missing() { SOUK_CUDA_BACKEND=/souk-gpu/bin/libsouk_cuda.so in_root souk selftest --device cuda; }
 if [ -n "$roots" ]; then
-  check_error "in an empty root it says which of the toolkit's libraries it looked for" "the CUDA backend needs libcudart.so" missing
+  check_error "without the toolkit, the libraries looked for are named" "the CUDA backend needs libcudart.so" missing
 else
   skip "the backend for GPUs in an empty root" "chroot needs root"
 fi

@@ -5,11 +5,11 @@
 awk 'BEGIN { print "user,item,time,event"; for (u = 0; u < 60; u++) for (i = 0; i < 8; i++)
   printf "u%d,\"i%d\",%d,%s\n", u, (u * 7 + i * (1 + u % 2)) % 40, 1000 * i + u, i % 3 ? "view" : "buy" }' >"$work/log.csv"
 bundle=$work/bundle
-check "a data set" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event \
+check "souk prepare makes a data set" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event \
   --out "$work/data"
-check "a short training" "$souk" pretrain --data.dir "$work/data" --out "$work/run" --steps 10 --eval_every 0 --hidden 16 \
+check "a short training ends well" "$souk" pretrain --data.dir "$work/data" --out "$work/run" --steps 10 --eval_every 0 --hidden 16 \
   --layers 2 --heads 2 --max_positions 12 --warmup_steps 5 --train.threads 1
-check "a bundle" "$souk" export "$work/run" "$bundle"
+check "souk export makes a bundle" "$souk" export "$work/run" "$bundle"
 is() { if [ "$3" = "$2" ]; then ok "$1"; else not_ok "$1 (wanted: $2, got: $3)"; fi; }
 
 # bench takes six seconds, during which the rest is tried; it is looked at in the end.
@@ -55,27 +55,27 @@ for command in rank score; do
   is "$command: bad lines end in exit status 1" 1 $rc
   is "$command: an error stands in a bad line's place" \
     '{"user":"x","error":"\"deny\" must be an array of item names","line":2}' "$(sed -n 2p "$work/got")"
-  is "$command: and in that of a line which is no JSON" '{"user":null,"error":"a value is expected","line":1501}' \
+  is "$command: an error stands in the place of a line that is not JSON" '{"user":null,"error":"a value is expected","line":1501}' \
     "$(sed -n 1501p "$work/got")"
-  check "$command: the others have their answers" cmp "$work/wanted" <(sed '2d;1501d' "$work/got")
-  check "$command: the lines are named on stderr" grep -q 'standard input line 1501: a value is expected' "$work/err"
-  check "$command: and counted" grep -q '2 of 3002 lines of standard input could not be answered' "$work/err"
+  check "$command: the other lines have their answers" cmp "$work/wanted" <(sed '2d;1501d' "$work/got")
+  check "$command: bad lines are named on stderr" grep -q 'standard input line 1501: a value is expected' "$work/err"
+  check "$command: bad lines are counted on stderr" grep -q '2 of 3002 lines of standard input could not be answered' "$work/err"
   "$infer" $command "$bundle" --threads 1 --input "$work/mixed" --output "$work/file" 2>/dev/null; rc=$?
-  is "$command: into a file they do too" 1 $rc
-  check "$command: which is there, with the errors in it" cmp "$work/got" "$work/file"
+  is "$command: bad lines end in exit status 1 with --output" 1 $rc
+  check "$command: the output file has answers and errors" cmp "$work/got" "$work/file"
   for batch in 1 7 1000; do
-    check "$command: the same with --batch $batch" \
+    check "$command: --batch $batch gives the same answers" \
       cmp "$work/got" <("$infer" $command "$bundle" --threads 2 --batch $batch --input "$work/mixed" 2>/dev/null)
   done
 done
 yes x | head -n 500 >"$work/nothing-good"
-check "a flood of bad lines is told in eleven" \
+check "thousands of bad lines give eleven lines on stderr" \
   bash -c "'$infer' rank '$bundle' <'$work/nothing-good' 2>&1 >/dev/null | wc -l | grep -qx 11"
 "$infer" users "$bundle" --input "$work/mixed" --output "$work/u.npy" --names "$work/u.names" 2>"$work/err"; rc=$?
 is "users: bad lines end in exit status 1" 1 $rc
 row() { od -An -v -t x4 -j $((128 + 68 * ($1 - 1))) -N 68 "$work/u.npy" | tr -s ' \n' ' '; }
 is "users: the row of a bad line is NaN" " $(for _ in $(seq 17); do printf '7fc00000 '; done)" "$(row 2)"
-is "users: all others are none" 2 "$(od -An -v -t x4 -w68 -j 128 "$work/u.npy" | grep -c 7fc00000)"
+is "users: no other row is NaN" 2 "$(od -An -v -t x4 -w68 -j 128 "$work/u.npy" | grep -c 7fc00000)"
 is "users: every line has its row" $((128 + 68 * 3002)) "$(stat -c %s "$work/u.npy")"
 is "users: the names say what was wrong" '{"user":null,"error":"a value is expected","line":1501}' \
   "$(sed -n 1501p "$work/u.names")"
@@ -85,22 +85,22 @@ is "users: the names say what was wrong" '{"user":null,"error":"a value is expec
 harmless() { ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]\|\xc2[\x80-\x9f]' "$1"; }
 printf '{"user":1,"history":[{"item":"i1","event":"\\u001b[31mX\\u0007\\u009b caf\xc3\xa9"}]}\n' |
   "$infer" rank "$bundle" >"$work/got" 2>"$work/err"
-check "an event's name is told without its control characters" harmless "$work/err"
-check "and with the rest" grep -qF '"?[31mX??? café"' "$work/err"
-check "the answer has them as JSON's escapes" grep -qF '\"\u001b[31mX\u0007\u009b café\"' "$work/got"
-check "so no terminal sees them there" harmless "$work/got"
+check "an event's name in an error has no control characters" harmless "$work/err"
+check "an event's name in an error has its other characters" grep -qF '"?[31mX??? café"' "$work/err"
+check "the answer has control characters as JSON escapes" grep -qF '\"\u001b[31mX\u0007\u009b café\"' "$work/got"
+check "the answer has no raw control characters" harmless "$work/got"
 cp -r "$bundle" "$work/odd"
 sed -i -E 's/"view"/"\\u001b[31mview\\u0007"/; s/("created_by": *")/\1\\u009b2J/; s/("data": *")/\1\\u001b]0;/' "$work/odd/souk.json"
 "$infer" info "$work/odd" >"$work/got"
-check "info prints no control characters" harmless "$work/got"
-check "of an event's name either" grep -qF ' ?[31mview?' "$work/got"
+check "souk-infer info prints no control characters" harmless "$work/got"
+check "souk-infer info replaces control characters of event names" grep -qF ' ?[31mview?' "$work/got"
 "$infer" info "$work/no"$'\e]0;x\a' 2>"$work/err"
-check "nor does an error" harmless "$work/err"
+check "an error with a path prints no control characters" harmless "$work/err"
 printf 'i1\ni2\0\ni3\n' >"$work/nul"
-check_error "an item's name with a NUL is none" "nul line 2 holds a NUL byte" "$infer" rank "$bundle" --deny "$work/nul" --input "$work/good"
+check_error "an item's name with a NUL is an error" "nul line 2 holds a NUL byte" "$infer" rank "$bundle" --deny "$work/nul" --input "$work/good"
 
 # ---- ends ----
-check "an endless producer and a reader who leaves" \
+check "an endless producer ends when its reader leaves" \
   bash -c "yes '{\"user\":1,\"history\":[]}' | timeout 60 '$infer' rank '$bundle' | head -n 2000 | wc -l | grep -qx 2000"
 check_error "a reader who has left is an error where SIGPIPE is ignored" "cannot write standard output: Broken pipe" \
   bash -c "trap '' PIPE; { sleep 0.2; cat '$work/good'; } | { '$infer' rank '$bundle'; echo \$? >'$work/.rc'; } | true; exit \$(cat '$work/.rc')"
@@ -110,7 +110,7 @@ if command -v cc >/dev/null; then
 #include <fcntl.h>
 int main(void) { return fcntl(0, F_SETFL, O_NONBLOCK) < 0 || fcntl(1, F_SETFL, O_NONBLOCK) < 0; }
 C
-  check "a program that does so" cc -o "$work/nonblock" "$work/nonblock.c"
+  check "a program that makes pipes non-blocking compiles" cc -o "$work/nonblock" "$work/nonblock.c"
   { sleep 0.3; cat "$work/good"; } | { "$work/nonblock" && "$infer" rank "$bundle" --k 40; } 2>"$work/err" | { sleep 1; cat; } >"$work/got"
   is "non-blocking pipes are waited for" "3000 lines, ''" "$(wc -l <"$work/got") lines, '$(cat "$work/err")'"
 else
@@ -120,36 +120,36 @@ fi
 ulimit -c 0
 no_half() { ! ls -A "$work" | grep '^half'; }
 { sleep 0.3; "$infer" items "$bundle" --output "$work/half.npy" --names -; echo $? >"$work/.rc"; } 2>"$work/.err" | true
-is "a reader of the names who leaves ends it as SIGPIPE does" "141 ''" "$(cat "$work/.rc") '$(cat "$work/.err")'"
-check "and nothing is left" no_half
-check_error "where SIGPIPE is ignored it is an error" "cannot write standard output: Broken pipe" \
+is "a reader of --names who leaves ends souk-infer by SIGPIPE" "141 ''" "$(cat "$work/.rc") '$(cat "$work/.err")'"
+check "SIGPIPE from --names leaves no output" no_half
+check_error "a --names reader who has left is an error where SIGPIPE is ignored" "cannot write standard output: Broken pipe" \
   bash -c "trap '' PIPE; { sleep 0.3; '$infer' items '$bundle' --output '$work/half.npy' --names -; echo \$? >'$work/.rc'; } | true; exit \$(cat '$work/.rc')"
-check "and nothing is left then" no_half
-check_error "a file that must not grow is an error" "half.npy: File too large" \
+check "an error of --names leaves no output" no_half
+check_error "a file size limit is an error" "half.npy: File too large" \
   bash -c "ulimit -f 1; exec '$infer' items '$bundle' --output '$work/half.npy'"
-check "which leaves nothing" no_half
+check "a file size limit leaves no output" no_half
 if env --default-signal=QUIT true 2>/dev/null; then
   mkfifo "$work/questions"
   env --default-signal=QUIT "$infer" users "$bundle" --output "$work/half.npy" <"$work/questions" & pid=$!
   exec 9>"$work/questions"
   for _ in $(seq 200); do no_half >/dev/null || break; sleep 0.05; done
-  check "a file that is being written" bash -c "ls '$work'/half.npy.tmp.*"
+  check "users has a temporary file while it works" bash -c "ls '$work'/half.npy.tmp.*"
   kill -QUIT $pid; wait $pid 2>/dev/null; rc=$?
   exec 9>&-
-  is "SIGQUIT ends it as SIGQUIT does" 131 $rc
-  check "and leaves nothing" no_half
+  is "SIGQUIT ends souk-infer with status 131" 131 $rc
+  check "SIGQUIT leaves neither output nor temporary file" no_half
 else
-  skip "SIGQUIT leaves nothing" "no env --default-signal"
+  skip "SIGQUIT leaves neither output nor temporary file" "no env --default-signal"
 fi
-check_error "an input that cannot be read" "cannot read $work: Is a directory" "$infer" rank "$bundle" --input "$work"
+check_error "an input that is a directory is an error" "cannot read $work: Is a directory" "$infer" rank "$bundle" --input "$work"
 mkfifo "$work/pipe"
 "$infer" rank "$bundle" --threads 1 <"$work/pipe" >"$work/terminated" & pid=$!
 exec 9>"$work/pipe"; head -n 5 "$work/good" >&9
 for _ in $(seq 200); do [ "$(wc -l <"$work/terminated")" = 5 ] && break; sleep 0.05; done
 kill -TERM $pid; wait $pid 2>/dev/null; rc=$?
 exec 9>&-
-is "SIGTERM ends it as SIGTERM does" 143 $rc
-is "and the answers are there" 5 "$(wc -l <"$work/terminated")"
+is "SIGTERM ends an interactive souk-infer with status 143" 143 $rc
+is "answers before SIGTERM have been written" 5 "$(wc -l <"$work/terminated")"
 
 # ---- what it says of itself ----
 # The completion knows every option of every command; help, man page and parser must agree with it.
@@ -171,51 +171,51 @@ for option in $all; do
   done
 done
 is "help, man page, completion and parser know the same options" "" "$wrong"
-is "there are some" yes "$([ "$(wc -w <<<"$all")" -ge 13 ] && echo yes)"
-is "a command's --help is its own" 1 "$("$infer" info --help | grep -c -- '--json')"
-is "rank --help has nothing of info's" 0 "$("$infer" rank --help | grep -c -- '--json')"
+is "at least 13 options were compared" yes "$([ "$(wc -w <<<"$all")" -ge 13 ] && echo yes)"
+is "info --help has --json" 1 "$("$infer" info --help | grep -c -- '--json')"
+is "rank --help does not have --json" 0 "$("$infer" rank --help | grep -c -- '--json')"
 check_error "an option of other commands says whose it is" "score takes no --k, which is for rank and bench" \
   "$infer" score "$bundle" --k 3
-is "all fits 80 columns" "" "$(for c in $commands; do "$infer" $c --help; done | cat - <("$infer" --help) | grep -E '.{80}')"
+is "all help texts fit 80 columns" "" "$(for c in $commands; do "$infer" $c --help; done | cat - <("$infer" --help) | grep -E '.{80}')"
 complete_words() { # WORD...: what the completion offers for the last one
   bash -c '. "$1"; shift; COMP_WORDS=(souk-infer "$@"); COMP_CWORD=$#; _souk_infer; printf "%s\n" "${COMPREPLY[@]}" | sort | paste -sd" "' _ "$work/completion" "$@"
 }
-is "completion of a command" "score" "$(complete_words sc)"
-is "completion of an option" "--threads" "$(complete_words rank B --th)"
-is "completion of what the command does not take" "" "$(complete_words items B --th)"
-is "completion of a file" "$work/good" "$(complete_words rank B --input "$work/goo")"
-is "completion of a file behind =" "$work/good" "$(complete_words rank B --input = "$work/goo")"
-is "completion of a bundle is of directories" "$bundle" "$(complete_words rank "$work/bun")"
-check_error "a shell that it has no completion for" '--completion needs "bash", not "fish"' "$infer" --completion fish
+is "completion of a command name" "score" "$(complete_words sc)"
+is "completion of an option name" "--threads" "$(complete_words rank B --th)"
+is "no completion of options that the command does not take" "" "$(complete_words items B --th)"
+is "completion of a file name" "$work/good" "$(complete_words rank B --input "$work/goo")"
+is "completion of a file name behind =" "$work/good" "$(complete_words rank B --input = "$work/goo")"
+is "completion of a bundle offers directories" "$bundle" "$(complete_words rank "$work/bun")"
+check_error "a shell without a completion is an error" '--completion needs "bash", not "fish"' "$infer" --completion fish
 if command -v mandoc >/dev/null; then
-  check "the man page is sound" mandoc -T lint -W error "$work/page"
+  check "the man page has no warnings" mandoc -T lint -W error "$work/page"
 elif command -v groff >/dev/null; then
-  is "the man page is sound" "" "$(groff -man -ww -z -T utf8 "$work/page" 2>&1)"
+  is "the man page has no warnings" "" "$(groff -man -ww -z -T utf8 "$work/page" 2>&1)"
 else
-  skip "the man page is sound" "no mandoc and no groff"
+  skip "the man page has no warnings" "no mandoc and no groff"
 fi
-check_error "a run is no bundle" "is a training run, not a bundle: make one with souk export $work/run BUNDLE" "$infer" rank "$work/run"
-check_error "nor is a checkpoint" "is a checkpoint, not a bundle: make one with souk export" "$infer" rank "$work/run/$(cat "$work/run/last")"
-check_error "nor a data set" "is a prepared data set, not a bundle" "$infer" rank "$work/data"
-check_error "nor a file" "good is not a directory, which a bundle of souk export is" "$infer" rank "$work/good"
-check_error "nor any directory" "is not a bundle: it has no souk.json" "$infer" rank "$work"
+check_error "a run instead of a bundle is an error" "is a training run, not a bundle: make one with souk export $work/run BUNDLE" "$infer" rank "$work/run"
+check_error "a checkpoint instead of a bundle is an error" "is a checkpoint, not a bundle: make one with souk export" "$infer" rank "$work/run/$(cat "$work/run/last")"
+check_error "a data set instead of a bundle is an error" "is a prepared data set, not a bundle" "$infer" rank "$work/data"
+check_error "a file instead of a bundle is an error" "good is not a directory, which a bundle of souk export is" "$infer" rank "$work/good"
+check_error "a directory without souk.json is an error" "is not a bundle: it has no souk.json" "$infer" rank "$work"
 # Without permission to look into it, nothing can be said of a directory but that.
 as_nobody() { if [ "$(id -u)" = 0 ]; then setpriv --reuid 65534 --clear-groups "$@"; else "$@"; fi; }
 chmod 755 "$work"
 if as_nobody "$infer" --version >/dev/null 2>&1; then
   cp -r "$bundle" "$work/locked"
   chmod 444 "$work/locked"
-  check_error "a bundle that may not be looked into" "cannot open $work/locked/souk.json: Permission denied" \
+  check_error "a bundle in a closed directory is an error" "cannot open $work/locked/souk.json: Permission denied" \
     as_nobody "$infer" info "$work/locked"
   chmod 755 "$work/locked"
 else
-  skip "a bundle that may not be looked into" "no setpriv, or a user without rights cannot run the program"
+  skip "a bundle in a closed directory is an error" "no setpriv, or a user without rights cannot run the program"
 fi
 
 # ---- bench ----
 wait $bench
-is "bench ends well" 0 "$(cat "$work/bench.rc")"
-is "bench has six measures" 6 "$(grep -cE '^(user vector|list from (history|vector)) +[0-9]+( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
+is "souk-infer bench ends well" 0 "$(cat "$work/bench.rc")"
+is "souk-infer bench prints six measures" 6 "$(grep -cE '^(user vector|list from (history|vector)) +[0-9]+( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
 # The first of six measures of a second each was there seconds before the last.
-is "and prints each when it is done" yes "$([ $(($(stat -c %Y "$work/bench") - $(stat -c %Y "$work/bench.first"))) -ge 3 ] && echo yes)"
+is "souk-infer bench prints each measure when it is done" yes "$([ $(($(stat -c %Y "$work/bench") - $(stat -c %Y "$work/bench.first"))) -ge 3 ] && echo yes)"
 finish

@@ -19,30 +19,30 @@ short() {
   done
   return $rc
 }
-for command in prepare pretrain eval plan; do check "the short forms of souk $command" short "$command"; done
-check "help says how they are written" grep -q 'What stands in brackets may be left out' "$work/pretrain.help"
-check "but not where there are none" bash -c "! grep -q 'in brackets' $work/synth.help"
+for command in prepare pretrain eval plan; do check "short forms of options are unique: souk $command" short "$command"; done
+check "souk pretrain --help explains brackets" grep -q 'What stands in brackets may be left out' "$work/pretrain.help"
+check "souk synth --help, without brackets, does not explain them" bash -c "! grep -q 'in brackets' $work/synth.help"
 
 # ---- the page
-check "souk --man" bash -c "'$souk' --man >$work/souk.1"
+check "souk --man prints the manual page" bash -c "'$souk' --man >$work/souk.1"
 options_in_page() {
   local name
   for name in $(sed -n 's/^  --\([^ ]*\).*/\1/p' "$work/$1.help"); do
     awk -v c=".SS souk $1" '$0 == c {on = 1; next} /^\.S/ {on = 0} on' "$work/souk.1" | grep -qF ".B \\-\\-$name" || { echo "$name"; return 1; }
   done
 }
-for command in $commands; do check "it has the options of souk $command" options_in_page "$command"; done
+for command in $commands; do check "the manual page has the options of souk $command" options_in_page "$command"; done
 if command -v mandoc >/dev/null; then
-  check "mandoc has nothing to say" bash -c "test -z \"\$(mandoc -Tlint '$work/souk.1')\""
+  check "mandoc has no warnings about the manual page" bash -c "test -z \"\$(mandoc -Tlint '$work/souk.1')\""
 elif command -v groff >/dev/null; then
-  check "groff has nothing to say" bash -c "test -z \"\$(groff -man -ww -z -Tutf8 '$work/souk.1' 2>&1)\""
+  check "groff has no warnings about the manual page" bash -c "test -z \"\$(groff -man -ww -z -Tutf8 '$work/souk.1' 2>&1)\""
 else
-  skip "what mandoc says of it" "neither mandoc nor groff"
+  skip "mandoc or groff has no warnings about the manual page" "neither mandoc nor groff"
 fi
 
 # ---- completion
-check "souk --completion bash" bash -c "'$souk' --completion bash >$work/completion"
-check_error "another shell" "knows one shell" "$souk" --completion fish
+check "souk --completion bash prints a script" bash -c "'$souk' --completion bash >$work/completion"
+check_error "a shell without a completion is an error" "knows one shell" "$souk" --completion fish
 mkdir -p "$work/place/data" && touch "$work/place/log.csv"
 # complete WORD...: what bash would offer for the last of them
 complete_words() {
@@ -53,29 +53,29 @@ offers() { # WANTED WORD...
   got=$(complete_words "$@")
   [ "$got" = "$wanted" ] || { echo "wanted: $wanted"; echo "got: $got"; return 1; }
 }
-check "bash takes it" bash -c ". '$work/completion' && complete -p souk"
-check "commands" offers "prepare pretrain" souk pre
-check "every one" test "$(complete_words souk '' | tr ' ' '\n' | grep -cE '^[a-z]')" = "$(($(echo "$commands" | wc -l) + 1))"
-check "long options" offers "--train.device" souk pretrain --train.dev
-check "short ones" offers "--device" souk pretrain --dev
-check "switches both ways" offers "--no-tensorboard" souk pretrain --no-ten
-check "what a choice may be" offers "auto cpu cuda" souk pretrain --device ""
-check "the rest of a word" offers "cpu cuda" souk pretrain --train.device c
-check "behind an equals sign" offers "auto cpu cuda" souk pretrain --device =
-check "with a part of the word" offers "cuda" souk pretrain --device = cu
-check "hyphens are underscores" offers "always bert" souk pretrain --mask-style ""
-check "files" offers "log.csv" souk prepare --log l
-check "directories where one is wanted" offers "data" souk eval --data ""
-check "files as arguments" offers "data log.csv" souk inspect ""
-check "nothing for a number" offers "" souk pretrain --steps ""
-check "another switch behind a switch" offers "--trace" souk replay --trace --tr
+check "bash accepts the completion script" bash -c ". '$work/completion' && complete -p souk"
+check "completion of a command name" offers "prepare pretrain" souk pre
+check "completion offers every command" test "$(complete_words souk '' | tr ' ' '\n' | grep -cE '^[a-z]')" = "$(($(echo "$commands" | wc -l) + 1))"
+check "completion of a full option name" offers "--train.device" souk pretrain --train.dev
+check "completion of a short option name" offers "--device" souk pretrain --dev
+check "completion of a switch with no-" offers "--no-tensorboard" souk pretrain --no-ten
+check "completion of a choice" offers "auto cpu cuda" souk pretrain --device ""
+check "completion of a part of a choice" offers "cpu cuda" souk pretrain --train.device c
+check "completion of a choice behind =" offers "auto cpu cuda" souk pretrain --device =
+check "completion of a part of a choice behind =" offers "cuda" souk pretrain --device = cu
+check "completion of an option with hyphens" offers "always bert" souk pretrain --mask-style ""
+check "completion of a file name" offers "log.csv" souk prepare --log l
+check "completion of a directory name" offers "data" souk eval --data ""
+check "completion of an argument that is a file" offers "data log.csv" souk inspect ""
+check "no completion of a number" offers "" souk pretrain --steps ""
+check "completion of a switch behind a switch" offers "--trace" souk replay --trace --tr
 in_completion() {
   local name
   for name in $(sed -n 's/^  --\([^ ]*\).*/\1/p' "$work/$1.help" | tr -d '[]'); do
     grep -q "^$1 --$name " "$work/completion" || { echo "$name"; return 1; }
   done
 }
-for command in $commands; do check "it has the options of souk $command" in_completion "$command"; done
+for command in $commands; do check "the completion has the options of souk $command" in_completion "$command"; done
 
 # ---- what README and docs type
 # Commands in blocks (four blanks, or a comment of a configuration) and in code spans, without comments and redirections.
@@ -98,23 +98,23 @@ for file in "$root"/README.md "$root"/docs/*.md "$root"/datasets/README.md "$roo
   while read -r line; do
     eval "words=($line)" # quotes as a shell takes them
     words[0]=${words[0]#build/}
-    check "${file#"$root"/}: $line" typed "${words[@]}"
+    check "${file#"$root"/} types a command that exists: $line" typed "${words[@]}"
     count=$((count + 1))
-  done < <(recipes "$file")
+  done < <(recipes "$file" | awk '!seen[$0]++')
 done
-check "there are many of them" test "$count" -ge 40
+check "at least 40 commands of the documents were checked" test "$count" -ge 40
 check "README says how souk is found" grep -q 'export PATH=$PWD/build:$PATH' "$root/README.md"
 
 # ---- installed, and gone again
 if slow || [[ $SOUK_BUILD != */gcc ]]; then
-  skip "make install" "of the default build only"
+  skip "manual pages and completions are installed" "of the default build only"
 else
-  check "make install" make -C "$root" install DESTDIR="$work/root" PREFIX=/usr
+  check "make install succeeds" make -C "$root" install DESTDIR="$work/root" PREFIX=/usr
   for program in souk souk-infer; do
-    check "the page of $program" grep -q '^\.TH' "$work/root/usr/share/man/man1/$program.1"
-    check "and its completion" grep -q "^complete .* $program$" "$work/root/usr/share/bash-completion/completions/$program"
+    check "make install installs the manual page of $program" grep -q '^\.TH' "$work/root/usr/share/man/man1/$program.1"
+    check "make install installs the completion of $program" grep -q "^complete .* $program$" "$work/root/usr/share/bash-completion/completions/$program"
   done
-  check "make uninstall" make -C "$root" uninstall DESTDIR="$work/root" PREFIX=/usr
-  check "leaves no file" test -z "$(find "$work/root" -type f -o -type l)"
+  check "make uninstall succeeds" make -C "$root" uninstall DESTDIR="$work/root" PREFIX=/usr
+  check "make uninstall leaves no file" test -z "$(find "$work/root" -type f -o -type l)"
 fi
 finish

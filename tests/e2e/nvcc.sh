@@ -24,10 +24,10 @@ if ! build -k $library >"$work/out" 2>&1; then
 fi
 ok "kernels and host code compile and link, warnings and spills being errors"
 clean() { ! grep -n warning build/nvcc/kernels/*.log; } # of objects that were there already, too
-check "nor were there any when no errors were made of them" clean
-check "the report lists every kernel" build kernels-report
+check "no warnings in a build where they are not errors" clean
+check "make kernels-report succeeds" build kernels-report
 build kernels-report >"$work/report" 2>/dev/null
-check "no register is spilled" grep -qE '^[0-9]+ kernels on 6 devices, 0 bytes spilled$' "$work/report"
+check "the report says that no register is spilled" grep -qE '^[0-9]+ kernels on 6 devices, 0 bytes spilled$' "$work/report"
 each_kernel() { # every kernel in the sources was compiled for every device
   local f log source arch compiled
   for f in kernels/*.cu; do
@@ -38,7 +38,7 @@ each_kernel() { # every kernel in the sources was compiled for every device
     done
   done
 }
-check "every kernel is there for each of $archs" each_kernel
+check "the report has every kernel for each of $archs" each_kernel
 
 # The compiler does refuse what it should: a kernel with too few registers, and one with a value that nobody uses.
 flags=$(build nvcc-flags)
@@ -56,19 +56,19 @@ echo '__global__ void unused(float *p) { int left = 1; p[0] = 0; }' >"$work/unus
 for refused in spill unused; do
   # shellcheck disable=SC2086
   if "$nvcc" $flags -arch=sm_80 -c "$work/$refused.cu" -o "$work/$refused.o" >"$work/out" 2>&1; then
-    not_ok "$refused.cu is refused" "$work/out"
+    not_ok "nvcc refuses $refused.cu" "$work/out"
   else
-    check "$refused.cu is refused, for what is wrong with it" grep -qE 'spilled|never referenced' "$work/out"
+    check "nvcc refuses $refused.cu for the planted mistake" grep -qE 'spilled|never referenced' "$work/out"
   fi
 done
 
 needs() { readelf -d $library | grep NEEDED | grep -q "\[$1\.so"; }
-check "it needs libcudart of the machine" needs libcudart
-check "it needs libcublasLt of the machine" needs libcublasLt
+check "the backend needs the machine's libcudart" needs libcudart
+check "the backend needs the machine's libcublasLt" needs libcublasLt
 no_path() { ! readelf -d $library | grep -E 'RPATH|RUNPATH'; }
-check "no path of this machine is in it" no_path
+check "the backend holds no path of this machine" no_path
 exports() { [ "$(nm -D --defined-only $library | awk '{print $3}' | grep -v '^$')" = souk_backend_3 ]; }
-check "it exports souk_backend_3 and nothing else" exports
+check "the backend exports souk_backend_3 and nothing else" exports
 
 # The host side is C like everything else: every warning, with both compilers, against the toolkit's headers.
 for cc in gcc clang; do
@@ -78,8 +78,8 @@ done
 
 # Installed, the program finds it.
 beside=$(readlink "$SOUK_BUILD/libsouk_cuda.so")
-check "make install puts it where the program looks" build CUDA=1 DESTDIR="$work/root" PREFIX=/usr install
-check "it is there" cmp $library "$work/root/usr/lib/souk/libsouk_cuda.so"
+check "make install with CUDA=1 succeeds" build CUDA=1 DESTDIR="$work/root" PREFIX=/usr install
+check "make install puts the backend where the program looks" cmp $library "$work/root/usr/lib/souk/libsouk_cuda.so"
 rm -f "$SOUK_BUILD/libsouk_cuda.so" # what was beside the program before is there again
 [ -z "$beside" ] || ln -s "$beside" "$SOUK_BUILD/libsouk_cuda.so"
 finish

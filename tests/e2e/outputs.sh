@@ -50,45 +50,45 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
   write $option $good >/dev/null 2>.first || { not_ok "$option writes a file"; sed 's/^/# /' .first; continue; }
   mkdir -p far d$s
   echo before >far/f$s; ln -s far/f$s link$s; ln -s link$s link-to-link$s
-  check "$option: a link to a link to a file" write $option link-to-link$s
-  check "$option: both links stay, the file is replaced" bash -c "[ -L link$s ] && [ -L link-to-link$s ] && [ ! -L far/f$s ] && cmp far/f$s $good"
+  check "$option: a link to a link to a file is written" write $option link-to-link$s
+  check "$option: both links stay, and the file is replaced" bash -c "[ -L link$s ] && [ -L link-to-link$s ] && [ ! -L far/f$s ] && cmp far/f$s $good"
   ln -s far/new$s dangling$s
-  check "$option: a link into nothing" write $option dangling$s
-  check "$option: makes its file" bash -c "[ -L dangling$s ] && cmp far/new$s $good"
+  check "$option: a link to a missing file is written" write $option dangling$s
+  check "$option: the link stays, and its file is made" bash -c "[ -L dangling$s ] && cmp far/new$s $good"
   ln -s loop2$s loop$s; ln -s loop$s loop2$s
-  check_error "$option: links in a circle" "Too many levels of symbolic links" write $option loop$s
-  check_error "$option: a directory" "cannot write d$s: " write $option d$s
-  check_error "$option: a place that is not there" "no/f$s: No such file or directory" write $option no/f$s
-  check "$option: a directory and links in a circle stay" bash -c "[ -d d$s ] && [ -L loop$s ] && [ -L loop2$s ]"
+  check_error "$option: links in a circle are an error" "Too many levels of symbolic links" write $option loop$s
+  check_error "$option: a directory is an error" "cannot write d$s: " write $option d$s
+  check_error "$option: a missing directory is an error" "no/f$s: No such file or directory" write $option no/f$s
+  check "$option: the directory and the circle of links stay" bash -c "[ -d d$s ] && [ -L loop$s ] && [ -L loop2$s ]"
   mkfifo fifo$s
   if [ $option = vectors-h5 ]; then # HDF5 goes back and forth in its file
     check_error "$option: a pipe is refused" "fifo$s is not a regular file" write $option fifo$s
   else
     cat fifo$s >through & pid=$!
-    check "$option: a pipe" write $option fifo$s
+    check "$option: a pipe is written" write $option fifo$s
     wait $pid
-    check "$option: which stays one, and had every byte" bash -c "[ -p fifo$s ] && cmp through $good"
+    check "$option: the pipe stays a pipe and had every byte" bash -c "[ -p fifo$s ] && cmp through $good"
     if [ -z "$s" ] && [ $option != lists ]; then # whose report is on standard output
       check "$option: standard output by name, a pipe" cmp $good <(write $option stdout)
       (echo first; write $option stdout; echo last) >among 2>.out
       check "$option: standard output by name, a file that others write to" cmp among <(echo first; cat $good; echo last)
       write $option /proc/self/fd/7 7>descriptor 2>.out
-      check "$option: a descriptor" cmp descriptor $good
+      check "$option: a descriptor is written" cmp descriptor $good
       write $option >(cat >substituted; echo >.done) 2>.out
       for _ in $(seq 100); do [ -e .done ] && break; sleep 0.05; done
-      check "$option: process substitution" cmp substituted $good
+      check "$option: process substitution is written" cmp substituted $good
     fi
     if [ $node_works = 1 ]; then
       mknod null$s.$s c 1 3 2>/dev/null; mknod full$s c 1 7; mknod zero$s c 1 3
-      check "$option: a device" write $option zero$s
-      check_error "$option: a device that is full" "No space left on device" write $option full$s
-      check "$option: both stay devices" test -c zero$s -a -c full$s
+      check "$option: a device is written" write $option zero$s
+      check_error "$option: a full device is an error" "No space left on device" write $option full$s
+      check "$option: both devices stay devices" test -c zero$s -a -c full$s
     else skip "$option: devices" "mknod is not permitted here, or nodev"; fi
   fi
   # A name that can be foreseen is not used; what was planted there stays, and is not followed.
   echo victim >victim$s
-  check "$option: beside a planted link" eval "(ln -s victim$s planted$s.tmp.\$BASHPID && run=exec && write $option planted$s)"
-  check "$option: which is not written through, and stays" bash -c "[ \"\$(cat victim$s)\" = victim ] && cmp planted$s $good && [ -L planted$s.tmp.* ]"
+  check "$option: a link planted at the temporary's name" eval "(ln -s victim$s planted$s.tmp.\$BASHPID && run=exec && write $option planted$s)"
+  check "$option: the planted link is not written through" bash -c "[ \"\$(cat victim$s)\" = victim ] && cmp planted$s $good && [ -L planted$s.tmp.* ]"
   # What a killed one left goes, with a line; what is in use or not by our name stays.
   echo half >left$s.tmp.souk-0123456789abcdef
   echo used >left$s.tmp.souk-fedcba9876543210
@@ -97,29 +97,29 @@ for option in ${OPTIONS:-rank score info users items users-names items-names lis
   exec 8<left$s.tmp.souk-fedcba9876543210; flock 8
   write $option left$s 2>.said
   check "$option: a leftover is removed" bash -c "[ ! -e left$s.tmp.souk-0123456789abcdef ]"
-  check "$option: one line says so" test "$(grep -c "left unfinished work at .*left$s; 1 unfinished output is removed" .said)" = 1
-  check "$option: what is in use, or not ours, stays" test -e left$s.tmp.souk-fedcba9876543210 -a -e left$s.tmp.souk-mine -a -e left$s.tmp.4711
+  check "$option: one line says that the leftover is removed" test "$(grep -c "left unfinished work at .*left$s; 1 unfinished output is removed" .said)" = 1
+  check "$option: temporaries in use or of others stay" test -e left$s.tmp.souk-fedcba9876543210 -a -e left$s.tmp.souk-mine -a -e left$s.tmp.4711
   exec 8<&-
   if [ $can_step_down = 1 ]; then
     mkdir shut; echo old >shut/f$s; chmod 666 shut/f$s; chmod 555 shut; chmod 777 .
     export -f write; export souk infer
-    check_error "$option: a directory that is closed" "cannot create shut/f$s: Permission denied" "${closed[@]}" bash -c "write $option shut/f$s"
-    check "$option: the file there is as it was" grep -q old shut/f$s
+    check_error "$option: a read-only directory is an error" "cannot create shut/f$s: Permission denied" "${closed[@]}" bash -c "write $option shut/f$s"
+    check "$option: the file in the read-only directory is unchanged" grep -q old shut/f$s
     chmod 755 shut .
-  else skip "$option: a directory that is closed" "nobody to step down to"; fi
+  else skip "$option: a read-only directory is an error" "nobody to step down to"; fi
   rm -rf far d$s shut link* dangling* loop* fifo$s planted* left* victim* null?* full$s zero$s ref* other* .done
 done
 
 # A table that grows row by row: likewise.
 bench() { "$souk" bench ops --shapes tiny --ops linear_forward --seconds 0 --threads 1 --peak_gflops 1 --bandwidth_gb 1 --csv "$1"; }
 mkfifo rows; cat rows >through & pid=$!
-check "csv: a pipe" bench rows
+check "csv: a pipe is written" bench rows
 wait $pid
-check "csv: which stays one, and had the rows" bash -c "[ -p rows ] && grep -q linear_forward through"
+check "csv: the pipe stays a pipe and had the rows" bash -c "[ -p rows ] && grep -q linear_forward through"
 (echo first; bench /dev/fd/7 >/dev/null; echo last) >among 7>&1
-check "csv: a descriptor is taken as it is" bash -c "[ \"\$(head -n 1 among)\" = first ] && [ \"\$(tail -n 1 among)\" = last ] && grep -q linear_forward among"
-mkdir d; check_error "csv: a directory" "cannot open d: Is a directory" bench d; rmdir d
-check_error "vectors: one file for two kinds" "named twice" "$souk" vectors run --items x.npy --data data --users ./x.npy
+check "csv: a descriptor is written where it stands" bash -c "[ \"\$(head -n 1 among)\" = first ] && [ \"\$(tail -n 1 among)\" = last ] && grep -q linear_forward among"
+mkdir d; check_error "csv: a directory is an error" "cannot open d: Is a directory" bench d; rmdir d
+check_error "vectors: one file for two kinds is an error" "named twice" "$souk" vectors run --items x.npy --data data --users ./x.npy
 
 # ---- two files that belong together --------------------------------------------------------------------------
 # pair COMMAND: writes v.npy and its names.
@@ -129,7 +129,7 @@ pair() {
   infer) "$infer" items B --output v.npy --names v.npy.names.tsv ;;
   esac
 }
-check_error "one file for both" "the same file" "$infer" items B --output same.npy --names ./same.npy
+check_error "infer: one file for output and names is an error" "the same file" "$infer" items B --output same.npy --names ./same.npy
 for kind in infer souk; do
   pair $kind; cp v.npy new.npy; cp v.npy.names.tsv new.tsv
   # What is left when it is killed between the old names' leaving and the new data's coming: the old pair, in parts.
@@ -139,18 +139,18 @@ for kind in infer souk; do
   mkfifo wait; "$infer" users B --input wait --output v.npy --names v.npy.names.tsv 2>.said & pid=$!
   exec 9>wait
   for _ in $(seq 100); do [ -e v.npy.names.tsv ] && break; sleep 0.05; done
-  check "$kind: names that had been moved aside are back" grep -q "old names" v.npy.names.tsv
-  check "$kind: and it says so" grep -q "has been put back" .said
+  check "$kind: names that had been moved aside are put back" grep -q "old names" v.npy.names.tsv
+  check "$kind: one line says that they were put back" grep -q "has been put back" .said
   kill -9 $pid; wait $pid 2>/dev/null; exec 9>&-; rm wait
   check "$kind: a kill leaves the old pair" bash -c "grep -q 'old data' v.npy && grep -q 'old names' v.npy.names.tsv"
-  check "$kind: and its temporaries" test "$(ls v.npy*.tmp.souk-* | wc -l)" = 2
+  check "$kind: a kill leaves two temporaries" test "$(ls v.npy*.tmp.souk-* | wc -l)" = 2
   pair $kind 2>.said
-  check "$kind: which the next one removes" bash -c "! ls v.npy*souk-* && grep -q '2 unfinished outputs are removed' .said"
-  check "$kind: both are new" bash -c "cmp v.npy new.npy && cmp v.npy.names.tsv new.tsv"
+  check "$kind: the next command removes the temporaries" bash -c "! ls v.npy*souk-* && grep -q '2 unfinished outputs are removed' .said"
+  check "$kind: the next command writes a new pair" bash -c "cmp v.npy new.npy && cmp v.npy.names.tsv new.tsv"
   # After the new data's coming the old names fit nothing.
   old; rm v.npy.tmp.souk-$tag; "$infer" users B --input /no/such --output v.npy --names v.npy.names.tsv 2>/dev/null
   pair $kind 2>/dev/null
-  check "$kind: names without data do not come back" bash -c "! ls v.npy*souk-* && cmp v.npy.names.tsv new.tsv"
+  check "$kind: names without their data are not put back" bash -c "! ls v.npy*souk-* && cmp v.npy.names.tsv new.tsv"
   rm -f v.npy* new.*
 done
 # Killed before any of its files is made or renamed: the next one leaves nothing behind, and both are new.
@@ -162,7 +162,7 @@ for fault in create rename; do
     "$souk" vectors run --items w.npy 2>/dev/null
     cmp -s w.npy new.npy && cmp -s w.npy.names.tsv new.tsv && ! ls w.npy*souk-* >.out 2>&1 && good=$((good + 1))
   done
-  check "vectors: killed before ${fault}s, each of $n" test "$n" -gt 1 -a $good = "$n"
+  check "vectors: killed before each of $n ${fault}s, the pair matches" test "$n" -gt 1 -a $good = "$n"
 done
 
 # ---- directories ---------------------------------------------------------------------------------------------
@@ -191,26 +191,26 @@ for kind in prepare export synth; do
         directory $kind >.out 2>&1 && readable >/dev/null 2>&1 && ! ls -d P.* >/dev/null 2>&1 && good=$((good + 1))
       done
       check "$kind: killed before ${fault}s${exchange:+, in two steps}: the next one leaves nothing behind ($tried of $n)" test $tried -gt 1 -a $good = $tried
-      [ -n "$exchange" ] || check "$kind: and at no moment nothing is there" test $gone = 0
+      [ -n "$exchange" ] || check "$kind: killed before ${fault}s, the directory is never missing" test $gone = 0
     done
   done
   # In two steps, killed between them: what was there is aside, and the next command brings it back first.
   n=$(SOUK_FAULT=count directory $kind 2>&1 | sed -n "s/^faults:.* rename \([0-9]*\).*/\1/p")
   touch P/old; ln -s P Q
   for at in $(seq $((n - 1)) $((n + 2))); do SOUK_FAULT="rename:$at!,exchange:1+" directory $kind >/dev/null 2>&1; [ -e P ] || break; done
-  check "$kind: one of the renames is the moment between" test ! -e P -a -e P.old.souk-*/old
+  check "$kind: a kill between the two renames leaves the old directory aside" test ! -e P -a -e P.old.souk-*/old
   SOUK_FAULT=create:1 directory $kind >.out 2>.said
-  check "$kind: the next one brings it back, even if it fails then" test -e P/old
-  check "$kind: and says so" grep -q "what it had moved aside has been put back" .said
+  check "$kind: the next command puts it back, even if it fails itself" test -e P/old
+  check "$kind: one line says that it was put back" grep -q "what it had moved aside has been put back" .said
   # Another schema's directory is not taken, whatever its marker's name; nor is a file, or a loop.
   mv P kept; mkdir P; echo '{"schema":"souk.else"}' | tee P/manifest.json P/souk.json >P/synth.json
   check_error "$kind: a directory of another kind stays" "it is left as it is" directory $kind
   rm -r P; echo file >P
-  check_error "$kind: a file stays" "it is left as it is" directory $kind
-  check "$kind: as it was" grep -q file P
+  check_error "$kind: a file in the directory's place is an error" "it is left as it is" directory $kind
+  check "$kind: the file in the directory's place is unchanged" grep -q file P
   rm P; mkdir far; ln -s far/P P
-  check "$kind: a link into nothing" directory $kind
-  check "$kind: is made where it leads, the link stays" bash -c "[ -L P ] && [ -d far/P ] && [ ! -L far/P ]"
+  check "$kind: a link to a missing directory is written" directory $kind
+  check "$kind: the directory is made where the link leads" bash -c "[ -L P ] && [ -d far/P ] && [ ! -L far/P ]"
   rm -rf P far kept Q
 done
 
@@ -230,11 +230,11 @@ train=("$souk" pretrain --data.dir data --steps 4 --log_every 1 --hidden 16 --la
 { SOUK_FAULT=write:6! "${train[@]}" --out early; } 2>/dev/null
 cp early/metrics.jsonl before
 check "a run killed before its first checkpoint has metrics" test -s before -a ! -e early/last
-check_error "which another one does not overwrite" "--resume starts it again and keeps them" "${train[@]}" --out early
-check "they are as they were" cmp before early/metrics.jsonl
-check "--resume starts again" "${train[@]}" --out early --resume
-check "and keeps them" cmp before early/metrics.1.jsonl
-check "beside its own" test "$(grep -c '"kind":"train"' early/metrics.jsonl)" = 4
+check_error "another run does not overwrite these metrics" "--resume starts it again and keeps them" "${train[@]}" --out early
+check "these metrics are unchanged" cmp before early/metrics.jsonl
+check "--resume starts such a run again" "${train[@]}" --out early --resume
+check "--resume keeps the old metrics under another name" cmp before early/metrics.1.jsonl
+check "the new metrics have the new run's steps" test "$(grep -c '"kind":"train"' early/metrics.jsonl)" = 4
 
 # ---- what may not be seen is not absent ----------------------------------------------------------------------
 if [ $can_step_down = 1 ]; then
@@ -242,27 +242,27 @@ if [ $can_step_down = 1 ]; then
   chmod 777 . && chmod -R a+rX shut-* && chmod 600 shut-run/step-*/manifest.json && "${closed[@]}" true
   denied() { check_error "$1" "Permission denied" "${closed[@]}" "${@:2}"; }
   denied "a checkpoint that may not be read is not damaged" "$souk" pretrain shut-run/config.yaml --data.dir data --out shut-run --steps 5 --resume
-  check "and is not set aside" bash -c "! ls shut-run | grep damaged"
+  check "a checkpoint that may not be read is not set aside" bash -c "! ls shut-run | grep damaged"
   chmod 000 shut-run shut-data shut-bundle
   denied "pretrain on a closed data set" "$souk" pretrain --data.dir shut-data --out new
-  denied "plan on one" "$souk" plan --data.dir shut-data
-  denied "eval on one" "$souk" eval run --data shut-data
+  denied "plan on a closed data set" "$souk" plan --data.dir shut-data
+  denied "eval on a closed data set" "$souk" eval run --data shut-data
   denied "eval of a closed run" "$souk" eval shut-run
-  denied "vectors of one" "$souk" vectors shut-run --items x.npy
-  denied "export of one" "$souk" export shut-run x
-  denied "replay of one" "$souk" replay shut-run
-  denied "plot of one" "$souk" plot shut-run --out x.svg
-  denied "import of one" "$souk" import shut-run x
-  denied "pretrain into one" "$souk" pretrain --data.dir data --out shut-run
-  denied "pretrain from one" "$souk" pretrain --data.dir data --out new --init shut-run
-  denied "inspect of one" "$souk" inspect shut-run
+  denied "vectors of a closed run" "$souk" vectors shut-run --items x.npy
+  denied "export of a closed run" "$souk" export shut-run x
+  denied "replay of a closed run" "$souk" replay shut-run
+  denied "plot of a closed run" "$souk" plot shut-run --out x.svg
+  denied "import of a closed directory" "$souk" import shut-run x
+  denied "pretrain into a closed run" "$souk" pretrain --data.dir data --out shut-run
+  denied "pretrain --init from a closed run" "$souk" pretrain --data.dir data --out new --init shut-run
+  denied "inspect of a closed run" "$souk" inspect shut-run
   denied "prepare over a closed data set" "$souk" prepare --log log.csv --user user --fields.item item --out shut-data --force
   denied "export over a closed bundle" "$souk" export run shut-bundle --force
   chmod 444 shut-data shut-bundle # to be listed, but not to be entered
   denied "prepare over a data set that may only be listed" "$souk" prepare --log log.csv --user user --fields.item item --out shut-data --force
-  denied "pretrain on one" "$souk" pretrain --data.dir shut-data --out new
+  denied "pretrain on a data set that may only be listed" "$souk" pretrain --data.dir shut-data --out new
   chmod 000 shut-data shut-bundle
-  denied "synth over one" "$souk" synth --out shut-bundle --users 10 --force
+  denied "synth over a directory that may only be listed" "$souk" synth --out shut-bundle --users 10 --force
   for mode in 000 444; do # not to be listed; not to be entered
     chmod $mode shut-bundle
     for c in rank users items info bench; do
@@ -271,5 +271,5 @@ if [ $can_step_down = 1 ]; then
     done
   done
   chmod -R u+rwX shut-*
-else skip "closed directories" "nobody to step down to"; fi
+else skip "commands on closed directories" "nobody to step down to"; fi
 finish

@@ -27,7 +27,7 @@ wrong() {
     *) what='does not exist' ;;
     esac
     check_error "$name: ${path#"$work"/} ${what%%(*}" "$path $what" "$@" "$path"
-    check "  and $wanted is needed" grep -q "$wanted is needed" "$work/.err"
+    check "$name: ${path#"$work"/}: the error says that $wanted is needed" grep -q "$wanted is needed" "$work/.err"
   done
 }
 given=("$data" "$work/bundle" "$work/shop" "$work/empty" "$work/other" "$work/tiny.yaml" "$work/none")
@@ -58,14 +58,14 @@ wrong import "a Hugging Face model" import_from
 for file in "$work/log.csv" "$work/shop/events.csv.gz"; do
   check_error "a log as a configuration: ${file#"$work"/}" "$file is a log (souk prepare --log takes it), but a configuration" "$souk" prepare "$file"
 done
-check_error "weights as a configuration" "is a binary file, but a configuration" "$souk" plan "$work/bundle/model.safetensors"
-check_error "metrics as a run" "is a metrics file of a run (souk plot takes it), but a run" "$souk" eval "$work/run/metrics.jsonl"
-check_error "metrics as a configuration" "is a metrics file of a run (souk plot takes it), but a configuration" "$souk" plan "$work/run/metrics.jsonl"
+check_error "weights as a configuration are an error" "is a binary file, but a configuration" "$souk" plan "$work/bundle/model.safetensors"
+check_error "metrics as a run are an error" "is a metrics file of a run (souk plot takes it), but a run" "$souk" eval "$work/run/metrics.jsonl"
+check_error "metrics as a configuration are an error" "is a metrics file of a run (souk plot takes it), but a configuration" "$souk" plan "$work/run/metrics.jsonl"
 # But a configuration may have any name, and be UTF-16.
 mkdir "$work/configs"
 for name in a.csv a.tsv a.jsonl metrics.jsonl a.log; do
   cp "$work/tiny.yaml" "$work/configs/$name"
-  check "a configuration named $name" "$souk" plan "$work/configs/$name"
+  check "a configuration may be named $name" "$souk" plan "$work/configs/$name"
 done
 {
   printf '\xff\xfe'
@@ -74,8 +74,8 @@ done
     printf '\n\0'
   done <"$work/tiny.yaml"
 } >"$work/configs/wide.yaml"
-check "a configuration in UTF-16" "$souk" plan "$work/configs/wide.yaml"
-check "a configuration from a pipe" bash -c "'$souk' plan <(cat '$work/tiny.yaml')"
+check "a configuration may be in UTF-16" "$souk" plan "$work/configs/wide.yaml"
+check "a configuration may come from a pipe" bash -c "'$souk' plan <(cat '$work/tiny.yaml')"
 
 # ---- places for something new
 place() { check_error "$1: ${2#"$work"/} stays" "left as it is" "${@:3}"; }
@@ -90,29 +90,29 @@ place "a bundle" "$data" "$souk" export "$work/run" "$data" --force
 place "a bundle" "$work/log.csv" "$souk" export "$work/run" "$work/log.csv" --force
 place "a bundle" "$work/run/metrics.jsonl" "$souk" export "$work/run" "$work/run/metrics.jsonl"
 place "a bundle" "$checkpoint/model.h5" "$souk" export "$work/run" "$checkpoint/model.h5"
-check "nothing has changed" test "$before" = "$(cd "$work" && find run bundle data shop empty other -type f -exec cksum {} + | sort)"
-check "and nothing was made" bash -c "! ls -d $work/x* 2>/dev/null"
+check "no file of the other outputs has changed" test "$before" = "$(cd "$work" && find run bundle data shop empty other -type f -exec cksum {} + | sort)"
+check "no output was made" bash -c "! ls -d $work/x* 2>/dev/null"
 
 # ---- a run where its configuration was meant
-check_error "a run is not begun again" "--resume continues it" "$souk" pretrain "$work/run"
-check "but goes on" "$souk" pretrain "$work/run" --resume --steps 4
-check "where it is" test "$(cat "$work/run/last")" = step-00000004
+check_error "a run is not begun again without --resume" "--resume continues it" "$souk" pretrain "$work/run"
+check "souk pretrain RUN --resume goes on" "$souk" pretrain "$work/run" --resume --steps 4
+check "the resumed run is at its last step" test "$(cat "$work/run/last")" = step-00000004
 mv "$work/run" "$work/moved"
-check "also when it was moved" "$souk" pretrain "$work/moved/" --resume --steps 5
-check "to where it is now" test "$(cat "$work/moved/last")" = step-00000005 -a ! -e "$work/run"
-check "another run may have its options" "$souk" pretrain "$work/moved" --out "$work/again"
-check "all of them" diff <(grep -v '^  out:' "$work/moved/config.yaml") <(grep -v '^  out:' "$work/again/config.yaml")
-check "and may be planned" "$souk" plan "$work/moved"
+check "a moved run resumes" "$souk" pretrain "$work/moved/" --resume --steps 5
+check "a moved run goes on where it is now" test "$(cat "$work/moved/last")" = step-00000005 -a ! -e "$work/run"
+check "a run's options make another run" "$souk" pretrain "$work/moved" --out "$work/again"
+check "the other run has all options but its place" diff <(grep -v '^  out:' "$work/moved/config.yaml") <(grep -v '^  out:' "$work/again/config.yaml")
+check "souk plan takes a run" "$souk" plan "$work/moved"
 
 # ---- directories that are two things: what is asked for is taken
 echo '{}' >"$work/moved/config.json"
-check "a run with a config.json is exported" "$souk" export "$work/moved" "$work/both"
-check "and goes on" "$souk" pretrain "$work/moved" --resume --steps 6
+check "a run with a config.json beside is exported" "$souk" export "$work/moved" "$work/both"
+check "a run with a config.json beside resumes" "$souk" pretrain "$work/moved" --resume --steps 6
 mkdir "$work/hf"
 cp "$work/both"/{config.json,model.safetensors} "$work/moved/config.yaml" "$work/hf"
-check_error "a Hugging Face model with a config.yaml is looked into" "the vocabulary is missing" "$souk" import "$work/hf" "$work/x"
+check_error "a Hugging Face model with a config.yaml beside is imported" "the vocabulary is missing" "$souk" import "$work/hf" "$work/x"
 cp -r "$work/again" "$work/shared"
 cp -r "$data"/* "$work/shared"
 check_error "a new run is not begun in a data set's directory" "left as it is" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/shared" --out "$work/shared"
-check "but one that is there goes on" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/shared" --out "$work/shared" --resume --steps 6
+check "a run inside a data set's directory resumes" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/shared" --out "$work/shared" --resume --steps 6
 finish

@@ -11,12 +11,12 @@ held() {
   train "$work/$name" "$@" || { not_ok "$name runs" "$work/$name.err"; return; }
   real=$(sed -n 's/.*"kind":"end".*"peak_bytes":\([0-9]*\).*/\1/p' "$work/$name/metrics.jsonl")
   echo "# $name: planned $planned bytes, took $real"
-  check "$name: within 5% of the plan" awk -v a="$planned" -v b="$real" 'BEGIN {d = (a - b) / b; exit !(a > 0 && d < 0.05 && d > -0.05)}'
+  check "$name: measured memory is within 5% of the plan" awk -v a="$planned" -v b="$real" 'BEGIN {d = (a - b) / b; exit !(a > 0 && d < 0.05 && d > -0.05)}'
   rm -rf "${work:?}/$name"
 }
 wide=(--steps 2 --eval_every 2 --save_every 1 --hidden 96 --layers 3 --heads 4)
 if slow; then
-  skip "plan and peak" "a sanitizer's memory is not the program's"
+  skip "measured memory is within 5% of the plan" "a sanitizer's memory is not the program's"
 else
   held small --steps 4 --eval_every 2 --save_every 2
   held full "${wide[@]}" --batch_tokens 4096
@@ -35,13 +35,13 @@ else
   held 70000-popularity "${many[@]}" --eval_users 70000 --train.metric popularity/ndcg@5
 fi
 vocabulary=$(wc -l <"$data/vocab.tsv") # 8 wide, 1 layer, 20 positions, 2 segments x 3 event types
-check "parameters are counted" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
+check "souk plan counts parameters" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
 a=$(plan | number step_flops) b=$(plan --accumulate 2 | number step_flops)
-check "operations too" awk -v a="$a" -v b="$b" 'BEGIN {exit !(a > 0 && b / a > 1.99 && b / a < 2.01)}'
-check "time is measured when asked" test "$(plan --time_steps 3 | grep -c '"measured": true')" = 1
+check "souk plan counts twice the operations for two micro-batches" awk -v a="$a" -v b="$b" 'BEGIN {exit !(a > 0 && b / a > 1.99 && b / a < 2.01)}'
+check "--time_steps measures the time of a step" test "$(plan --time_steps 3 | grep -c '"measured": true')" = 1
 "$souk" plan "$work/tiny.yaml" --epochs 2 --steps 0 >"$work/table" 2>&1
-check "a table for people" bash -c "grep -q 'in all' $work/table && grep -q 'tokens/s' $work/table && grep -q 'batches an epoch' $work/table"
-check_error "an unknown metric" 'no metric "nddcg@10"' plan --train.metric nddcg@10
-check_error "a plan needs data" "data.dir names no data set" "$souk" plan
-check "nothing was written" bash -c "! ls $work/out 2>/dev/null"
+check "souk plan prints a table" bash -c "grep -q 'in all' $work/table && grep -q 'tokens/s' $work/table && grep -q 'batches an epoch' $work/table"
+check_error "an unknown metric is an error" 'no metric "nddcg@10"' plan --train.metric nddcg@10
+check_error "a plan without data is an error" "data.dir names no data set" "$souk" plan
+check "souk plan writes nothing" bash -c "! ls $work/out 2>/dev/null"
 finish

@@ -12,14 +12,14 @@ u3,a,oops,view
 X
 run() { "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event "$@"; }
 check "a csv log becomes a data set" run --out "$work/d" --max_rejects 0.5
-check "the manifest is there" test -s "$work/d/manifest.json"
-check "items are in the vocabulary" grep -q '^b, with comma' "$work/d/vocab.tsv"
-check "rejects are in the report" grep -q 'time that cannot be read' "$work/d/report.json"
-check_error "an existing data set is kept" "--force" run --out "$work/d" --max_rejects 0.5
-check "--force replaces it" run --out "$work/d" --force --max_rejects 0.5
-check "the same bytes again" cmp <(cat "$work/d/shard-00000.h5") <(run --out "$work/e" --max_rejects 0.5 >/dev/null; cat "$work/e/shard-00000.h5")
-check_error "too many rejects fail" "max_rejects" run --out "$work/f"
-check "and leave nothing behind" bash -c "! ls $work | grep -q '^f'"
+check "the data set has a manifest" test -s "$work/d/manifest.json"
+check "the vocabulary has the items" grep -q '^b, with comma' "$work/d/vocab.tsv"
+check "the report has the rejected rows" grep -q 'time that cannot be read' "$work/d/report.json"
+check_error "an existing data set is kept without --force" "--force" run --out "$work/d" --max_rejects 0.5
+check "--force replaces an existing data set" run --out "$work/d" --force --max_rejects 0.5
+check "the same log gives the same bytes" cmp <(cat "$work/d/shard-00000.h5") <(run --out "$work/e" --max_rejects 0.5 >/dev/null; cat "$work/e/shard-00000.h5")
+check_error "too many rejected rows are an error" "max_rejects" run --out "$work/f"
+check "too many rejected rows leave nothing behind" bash -c "! ls $work | grep -q '^f'"
 check_error "a missing column is named" 'no column "who"' run --out "$work/f" --user who
 check_error "an unknown option is answered with the nearest" 'did you mean "filter.min_user"' run --filter.min_usr 2
 check_error "a wrong type names the key" "filter.min_user must be a whole number" run --min_user x
@@ -30,10 +30,10 @@ check_error "yaml errors name line and key" 'bad.yaml line 2: unknown option "ou
 gzip -c "$work/log.csv" | head -c 60 >"$work/cut.csv.gz"
 check_error "a truncated gzip file is noticed" "cut short" "$souk" prepare --log "$work/cut.csv.gz" --user user --fields.item item --out "$work/f"
 if [ -d "$SOUK_SHARED/data/amazon-beauty" ]; then
-  check "Amazon Beauty" "$souk" prepare datasets/amazon-beauty/prepare.yaml --log "$SOUK_SHARED/data/amazon-beauty/beauty.txt" --out "$work/beauty"
-  check "has the published counts" grep -q '"events": 353962' "$work/beauty/report.json"
-  check "small memory gives the same shard" bash -c "$souk prepare datasets/amazon-beauty/prepare.yaml --log $SOUK_SHARED/data/amazon-beauty/beauty.txt --out $work/small --memory 1M && cmp $work/small/shard-00000.h5 $work/beauty/shard-00000.h5"
+  check "Amazon Beauty becomes a data set" "$souk" prepare datasets/amazon-beauty/prepare.yaml --log "$SOUK_SHARED/data/amazon-beauty/beauty.txt" --out "$work/beauty"
+  check "Amazon Beauty has the published number of events" grep -q '"events": 353962' "$work/beauty/report.json"
+  check "Amazon Beauty in 1 MB of memory gives the same shard" bash -c "$souk prepare datasets/amazon-beauty/prepare.yaml --log $SOUK_SHARED/data/amazon-beauty/beauty.txt --out $work/small --memory 1M && cmp $work/small/shard-00000.h5 $work/beauty/shard-00000.h5"
 else
-  skip "Amazon Beauty" "no shared data"
+  skip "Amazon Beauty becomes a data set" "no shared data"
 fi
 finish

@@ -7,10 +7,10 @@ slow && kills=${KILLS:-4}
 options=(--steps 60 --eval_every 25 --save_every 11 --keep 3 --log_every 3 --accumulate 2 --negatives 16)
 train "$work/whole" "${options[@]}"
 start=$(date +%s%N)
-check "a run that is left alone" train "$work/again" "${options[@]}"
+check "an uninterrupted run ends well" train "$work/again" "${options[@]}"
 us=$((($(date +%s%N) - start) / 1000))
 essence "$work/whole" >"$work/whole.essence"
-check "twice the same" cmp "$work/whole.essence" <(essence "$work/again")
+check "two uninterrupted runs have the same bytes" cmp "$work/whole.essence" <(essence "$work/again")
 
 # Kills at moments drawn uniformly from the run's duration; every third run is killed while resuming as well.
 RANDOM=12345
@@ -51,7 +51,7 @@ for attempt in $(seq $((3 * kills))); do
 done
 echo "# $i runs, $killed kills, $early before the first checkpoint, $resumed resumed, $identical identical"
 check "all $kills runs killed with SIGKILL resumed" test $resumed = "$kills"
-check "and ended with the same bytes" test $identical = "$kills"
+check "all $kills killed runs ended with the same bytes" test $identical = "$kills"
 
 # Killed just before each file operation of a short run: before every write, fsync and rename.
 short=(--steps 4 --eval_every 2 --save_every 2 --log_every 2 --keep 1)
@@ -91,9 +91,9 @@ train_again() { # RUN OPTIONS: by the run's own configuration
 damaged() { # NAME COMMAND TEXT: damages the newest checkpoint of a copy of the short run, and resumes to the same end
   rm -rf "$work/dam"; cp -r "$work/three" "$work/dam"
   (cd "$work/dam/step-00000006" && eval "$2")
-  check "$1: resumes from the one before" train "$work/dam" "${three[@]}" --resume
-  check "$1: with a sentence" bash -c "grep -qF '$3' '$work/dam.err' && grep -q 'step-00000006 is damaged: going back to step-00000004' '$work/dam.err'"
-  check "$1: and ends with the same bytes" cmp <(essence "$work/three") <(essence "$work/dam")
+  check "$1: the run resumes from the checkpoint before" train "$work/dam" "${three[@]}" --resume
+  check "$1: the error names it and the checkpoint before" bash -c "grep -qF '$3' '$work/dam.err' && grep -q 'step-00000006 is damaged: going back to step-00000004' '$work/dam.err'"
+  check "$1: the run ends with the same bytes" cmp <(essence "$work/three") <(essence "$work/dam")
 }
 three=(--steps 6 --eval_every 0 --save_every 2 --keep 3 --log_every 2)
 train "$work/three" "${three[@]}"
@@ -102,11 +102,11 @@ damaged "a part cut short" 'truncate -s 1000 model.h5' "its checksum is not the 
 damaged "a missing part" 'rm model.h5' "cannot open"
 damaged "a manifest that is no json" 'echo "{" >manifest.json' "manifest.json line"
 damaged "a missing manifest" 'rm manifest.json' "cannot open"
-check "the damaged one is set aside" test -d "$work/dam/damaged-step-00000006"
+check "the damaged checkpoint is set aside" test -d "$work/dam/damaged-step-00000006"
 rm -rf "$work/none"; cp -r "$work/three" "$work/none"; for s in "$work"/none/step-*; do truncate -s 99 "$s/model.h5"; done
-check_error "with nothing whole left it says so" "holds no checkpoint that is whole" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${three[@]}" --resume
+check_error "a run with damaged checkpoints only is an error" "holds no checkpoint that is whole" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${three[@]}" --resume
 quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --out "$work/other" --min_user 6
-check_error "another data set is refused" "another data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/other" --out "$work/three" --steps 8 --resume
+check_error "another data set is refused on resuming" "another data set" "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/other" --out "$work/three" --steps 8 --resume
 
 # A run of a program that had fewer options: they are at their defaults, and told only where they are not now.
 older=$work/older
@@ -139,7 +139,7 @@ rm -rf "$work/term"
 "$souk" pretrain "$work/tiny.yaml" --out "$work/term" "${options[@]}" 2>/dev/null &
 pid=$!
 sleep "$(printf '0.%06d' $((us / 2 % 1000000)))"; kill -TERM $pid; wait $pid
-check "after SIGTERM" train "$work/term" "${options[@]}" --resume
-check "weights and metrics are those of a run that was left alone" cmp <(essence "$work/term" | grep -vE '^step-') <(grep -vE '^step-' "$work/whole.essence")
-check "and so is the last checkpoint" cmp <(essence "$work/term" | grep '^step-00000060') <(grep '^step-00000060' "$work/whole.essence")
+check "a run ended by SIGTERM resumes" train "$work/term" "${options[@]}" --resume
+check "its weights and metrics are those of an uninterrupted run" cmp <(essence "$work/term" | grep -vE '^step-') <(grep -vE '^step-' "$work/whole.essence")
+check "its last checkpoint is that of an uninterrupted run" cmp <(essence "$work/term" | grep '^step-00000060') <(grep '^step-00000060' "$work/whole.essence")
 finish

@@ -32,19 +32,19 @@ for run in a b; do
   b) what="sampled loss, cosine, pre-norm" ;;
   esac
   same "a run of version 0.1.0 is shown as it was ($what)" $run.inspect.json
-  same "and so is its last checkpoint" $run.checkpoint.json
-  same "it has the same loss and ranks as well" $run.eval.json
-  same "user vectors are the same" $run.users.txt
-  same "item vectors too" $run.items.txt
-  same "it resumes, and ends with the same losses" $run.metrics.jsonl
-  check "from the step of its checkpoint" grep -q '^resuming from step 12$' new/$run.err
-  check "and tells of no option that had changed" bash -c "! grep -E ' was .*, and is now |warning' new/$run.err"
-  same "the last and the best checkpoint are the same" $run.ends.txt
+  same "the last checkpoint of version 0.1.0 is shown as it was ($what)" $run.checkpoint.json
+  same "the run has the same loss and ranks ($what)" $run.eval.json
+  same "the run has the same user vectors ($what)" $run.users.txt
+  same "the run has the same item vectors ($what)" $run.items.txt
+  same "the run resumes and ends with the same losses ($what)" $run.metrics.jsonl
+  check "the run resumes from the step of its checkpoint ($what)" grep -q '^resuming from step 12$' new/$run.err
+  check "the run reports no changed option ($what)" bash -c "! grep -E ' was .*, and is now |warning' new/$run.err"
+  same "the last and the best checkpoint are the same ($what)" $run.ends.txt
   # Choices are written by name since; they were numbers.
   sed -E 's/("activation": )0/\1"gelu_new"/; s/("activation": )1/\1"gelu"/; s/("score": )0/\1"dot"/; s/("score": )1/\1"cosine"/' \
     "$golden/answers/$run.rest.json" >"$work/$run.named.json"
-  same "and so is what the last one says" $run.rest.json "$work/$run.named.json"
-  for file in vocab.tsv catalogue.jsonl; do check "its $file is the data set's" cmp data/$file "new/$run/$(cat new/$run/last)/$file"; done
+  same "the last checkpoint says the same ($what)" $run.rest.json "$work/$run.named.json"
+  for file in vocab.tsv catalogue.jsonl; do check "the last checkpoint's $file is the data set's ($what)" cmp data/$file "new/$run/$(cat new/$run/last)/$file"; done
   # Initial weights are drawn by another rule since, so figures differ: the batches and the schedule are the same.
   ask $run.again.jsonl >"$work/$run.again.jsonl" 2>"$work/.err"
   check "its configuration makes a run of the same steps, tokens and learning rates ($run)" awk -f "$golden/agree.awk" -v mode=json \
@@ -52,7 +52,7 @@ for run in a b; do
 done
 
 same "a step that was not finite fails in the same place" c.replay.txt
-same "with the same tensors on its way" c.trace.txt
+same "a replay shows the same tensors before it" c.trace.txt
 
 # A bundle of then: what it holds, and what it answers.
 for run in a b; do
@@ -61,27 +61,27 @@ for run in a b; do
   b) what="cosine, positions from the end" which=last ;;
   esac
   same "a bundle of version 0.1.0 is shown as it was ($what)" $run.bundle.inspect.json
-  same "souk-infer says of it what it said" $run.bundle.info.json
-  same "ranked lists are the same" $run.bundle.lists.jsonl
-  same "scores too" $run.bundle.scores.jsonl
-  same "user vectors too" $run.bundle.users.txt
-  same "and so are items and their counts" $run.bundle.items.jsonl
+  same "souk-infer info says of it what it said ($what)" $run.bundle.info.json
+  same "ranked lists are the same ($what)" $run.bundle.lists.jsonl
+  same "scores are the same ($what)" $run.bundle.scores.jsonl
+  same "user vectors of souk-infer are the same ($what)" $run.bundle.users.txt
+  same "items and their counts are the same ($what)" $run.bundle.items.jsonl
 
   # The checkpoint exported today, which is that bundle again.
   mv $run.bundle then.bundle
-  check "the checkpoint is exported" "$souk" export $run $run.bundle --which $which
+  check "the checkpoint is exported ($what)" "$souk" export $run $run.bundle --which $which
   for file in config.json model.safetensors vocab.tsv catalogue.jsonl; do
-    check "its $file has the same bytes" cmp then.bundle/$file $run.bundle/$file
+    check "the exported $file has the same bytes ($what)" cmp then.bundle/$file $run.bundle/$file
   done
   header=$((8 + $(od -An -N8 -t u8 then.bundle/items.safetensors)))
-  check "its items.safetensors has the same header" cmp -n $header then.bundle/items.safetensors $run.bundle/items.safetensors
-  check "its souk.json says the same" awk -f "$golden/agree.awk" -v mode=json \
+  check "the exported items.safetensors has the same header ($what)" cmp -n $header then.bundle/items.safetensors $run.bundle/items.safetensors
+  check "the exported souk.json says the same ($what)" awk -f "$golden/agree.awk" -v mode=json \
     -v without='created_by|items.safetensors/sha256' then.bundle/souk.json $run.bundle/souk.json
-  same "it ranks as that of then" $run.bundle.lists.jsonl
-  same "with the same items and counts" $run.bundle.items.jsonl
+  same "the exported bundle ranks as the one of then ($what)" $run.bundle.lists.jsonl
+  same "the exported bundle has the same items and counts ($what)" $run.bundle.items.jsonl
   rm -rf $run.bundle && mv then.bundle $run.bundle
 done
-check "nothing of yesterday's was written to" cmp contents <(contents)
+check "no file of version 0.1.0 was written to" cmp contents <(contents)
 
 # The comparison itself: what is not the same is told.
 differs() { # TEXT ANSWER SED
@@ -90,10 +90,10 @@ differs() { # TEXT ANSWER SED
   ! agrees "$golden/answers/$2" "$PWD/changed" >told || { echo "it was not noticed"; return 1; }
   grep -qF -- "$1" told || { cat told; return 1; }
 }
-check "another loss would be noticed" differs "/loss: was " a.metrics.jsonl '7s/"loss":3\.4/"loss":3.5/'
-check "another step too" differs "/step: was 20, is 21" b.rest.json 's/"step": 20,/"step": 21,/'
-check "a field that is missing" differs "/cls_accuracy: was " a.metrics.jsonl '1s/,"cls_accuracy":[^}]*//'
-check "two items that change places" differs "/items/0: was " b.bundle.lists.jsonl '1s/"i32","i26"/"i26","i32"/'
-check "another number in a vector" differs "line 2: was " a.users.txt '2s/^(-?[0-9]\.[0-9]{3})[0-9]/\19999/'
-check "a line that is missing" differs "lines: was " c.replay.txt '$d'
+check "the comparison notices another loss" differs "/loss: was " a.metrics.jsonl '7s/"loss":3\.4/"loss":3.5/'
+check "the comparison notices another step" differs "/step: was 20, is 21" b.rest.json 's/"step": 20,/"step": 21,/'
+check "the comparison notices a missing field" differs "/cls_accuracy: was " a.metrics.jsonl '1s/,"cls_accuracy":[^}]*//'
+check "the comparison notices two items that change places" differs "/items/0: was " b.bundle.lists.jsonl '1s/"i32","i26"/"i26","i32"/'
+check "the comparison notices another number in a vector" differs "line 2: was " a.users.txt '2s/^(-?[0-9]\.[0-9]{3})[0-9]/\19999/'
+check "the comparison notices a missing line" differs "lines: was " c.replay.txt '$d'
 finish
