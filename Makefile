@@ -32,7 +32,7 @@ have_pkg = $(shell pkg-config --exists $(1) 2>/dev/null && pkg-config --modversi
 have_cmd = $(shell command -v $(1) 2>/dev/null)
 
 # ---- flags ---------------------------------------------------------------------------------------------------
-# The next compiler has new warnings; what built yesterday still builds with it.
+# New compilers have new warnings, which must not break a user's build; WERROR=1 is for development.
 WERROR_FLAG := $(if $(filter-out 0,$(WERROR)),-Werror)
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wundef $(WERROR_FLAG)
 OPT := $(if $(DEBUG),-O0,-O2) -g
@@ -54,7 +54,7 @@ endif
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
 PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread -ldl
 CFLAGS_ALL := $(BASE_CFLAGS) $(EXTRA_CFLAGS) -Isrc -Iinclude $(PKG_CFLAGS)
-# Kernels may reassociate and contract; nothing that tests for NaN lives in src/simd.
+# Only in src/simd may the compiler reassociate and contract; no code there tests for NaN.
 SIMD_CFLAGS := -O3 -fno-trapping-math
 AVX2_CFLAGS := -mavx2 -mfma -ffp-contract=fast
 
@@ -133,7 +133,8 @@ lint: deps-lint ## formatting, cppcheck, clang build, include direction, leftove
 format: deps-lint ## rewrite sources with clang-format
 	@clang-format -i $(ALL_C)
 
-# What the program was built from, for tables of measured times; only what prints it is compiled anew.
+# The commit that the program was built from, for tables of measured times; only the files that print it are
+# recompiled.
 COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),unknown)
 build/commit: $(if $(filter $(COMMIT),$(shell cat build/commit 2>/dev/null)),,force)
 	@mkdir -p build && echo '$(COMMIT)' >$@
@@ -158,7 +159,7 @@ $(B)/%.o: %.c
 $(B)/libsouk.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
-# Inside the project everything of the module is visible; in the library only what infer.h declares is.
+# The archive for tests exports every symbol of the module; the library only those that infer.h declares.
 $(B)/infer-internal.a: $(INFER_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
@@ -219,8 +220,8 @@ clean: ## remove build products (downloads and environments under build/ too)
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
 # ---- is there what a build needs? --------------------------------------------------------------------------------
-# Said in one sentence before a compiler that is not there, or a header, is met a hundred times. Goals that install first do
-# not ask.
+# One sentence about missing tools instead of a hundred compiler errors. Goals that install packages first skip this
+# check.
 GOALS := $(or $(MAKECMDGOALS),$(.DEFAULT_GOAL))
 OF_CUDA := $(filter build/nvcc/% build/cusim-% %cusim cusim-% mutants,$(GOALS))
 OF_SOUK := $(filter all install tests-built fuzz-targets fuzz-built mutants build/% $(B)/%,$(filter-out build/nvcc/% build/cusim-%,$(GOALS)))

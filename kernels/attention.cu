@@ -7,14 +7,14 @@
 // The online softmax is Milakov and Gimelshein's (Online normalizer calculation for softmax, 2018); the tiling and
 // the backward pass are FlashAttention's (Dao et al. 2022; Dao 2023). A query sees every key of its sequence
 // (full), those up to itself (causal), or, where a sequence has a source part (prefix), the source from inside it
-// and all up to itself behind it. So what a query sees is always the keys [0, n_visible), and n_visible never falls from one
-// query to the next: one comparison masks, and tiles that nobody sees are never visited.
+// and all up to itself behind it. So a query always sees the keys [0, n_visible), and n_visible never falls from one
+// query to the next: one comparison masks, and tiles that no query sees are never visited.
 //
 // Work. A block has an item of the work list (64 queries of a sequence; for dk and dv the same list names 64 keys)
 // and a head. It keeps its 64 rows in shared memory and streams tiles of the other side past them. Blocks past the
-// live count leave at once, so a grid of the list's capacity serves every batch. Each output row has one block
-// that owns it and sums in one order: no atomics, the same bits in every run. That is why dq has a kernel of its
-// own, and s and dp are computed twice: 7 matmuls instead of the 5 that atomic adds would allow.
+// live count leave at once, so a grid of the list's capacity serves every batch. Each output row is computed by one
+// block, which sums in a fixed order: no atomics, the same bits in every run. That is why dq has a kernel of its own,
+// and s and dp are computed twice: 7 matmuls instead of the 5 that atomic adds would allow.
 //
 //   kernel    resident   tile         matmuls of a pair of tiles             accumulators of a thread
 //   forward   q          32 keys      q k^T, p v                              D / 2
@@ -34,17 +34,17 @@
 // 12 loads for 128 multiply-adds at D = 64. There are two barriers a tile. Forward, values arrive while scores
 // are made, and the next keys while values are added up.
 //
-// Dropout: a counter of Philox serves the 16 keys of a tile of 64 with the same (key % 8) / 2. Before a tile is
-// waited for, the threads turn each counter into 16 bits (keep or drop) in shared memory: none is computed twice in
-// a kernel, and the arithmetic hides under the loads.
+// Dropout: a counter of Philox serves the 16 keys of a tile of 64 with the same (key % 8) / 2. Before the threads
+// wait for a tile, they turn each counter into 16 bits (keep or drop) in shared memory: no counter is computed twice
+// in a kernel, and the arithmetic overlaps with the loads.
 //
 // Cost of a sequence of n tokens and a head: 4 n^2 D operations forward, 14 n^2 D backward (half of it, causal).
 // Floor of memory: 4 n D elements read and written forward, 8 n D backward (delta reads out, and dout once more).
 // k and v are read again for each 64 queries, q and dout for each 64 keys, from L2, with 64 to 128 multiply-adds
 // for each element: so fp32 arithmetic is the limit from n of about 64 on, and memory for shorter sequences.
 //
-// Masks, not zeros, keep strangers out: rows past the sequence's end are filled with zeros and never read, and a
-// score that is not seen becomes p = 0 by selection, so NaN there cannot get through a matmul with 0.
+// Rows of other sequences are masked by selection, not by multiplying with 0, which would let a NaN through: rows
+// past the sequence's end are loaded as zeros, and a score that the query does not see gets p = 0.
 //
 // Registers (sm_80, sm_90; no spills) and KB of shared memory, within the 99 of sm_86, 89 and 120:
 //
@@ -328,7 +328,7 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
   for (int key = 0; key < keys; key += KEYS) {
     if (g.threshold > 0 && key % 64 == 0) draw_keep<T, ROWS>(keep, g, w, w.first, key);
     gpu::cp_async_wait<0>();
-    __syncthreads(); // keys and draws are there; everyone is done with the values of the tile before
+    __syncthreads(); // keys and dropout bits are loaded; all warps have finished with the previous tile's values
     load_rows<T, D, KEYS>(v, part_of(g, w, 2, key, D), pitch, keys - key);
     gpu::cp_async_commit();
 
@@ -361,7 +361,7 @@ __global__ void __launch_bounds__(BLOCK, forward_shape<T, D>::BLOCKS) forward(co
     }
 
     gpu::cp_async_wait<0>();
-    __syncthreads(); // values and p are there; everyone is done with the keys
+    __syncthreads(); // values and p are ready; all warps have finished with the keys
     if (key + KEYS < keys)
       load_rows<T, D, KEYS>(k, part_of(g, w, 1, key + KEYS, D), pitch, keys - key - KEYS);
     gpu::cp_async_commit();
@@ -493,7 +493,7 @@ __global__ void __launch_bounds__(BLOCK, backward_shape<T, D>::BLOCKS) backward_
   const int row = warp_row + gpu::lane_id() / TX;
   const int pitch = 3 * g.heads * D, count = min(w.n - w.first, ROWS);
   const int own = warp_row + gpu::lane_id() / TX * ROWS_EACH; // dk and dv: keys own .. own + 3
-  // The first query that sees a key of the block; none before it does, and all after it do.
+  // The first query that sees a key of the block; all later ones do, too.
   const int start = g.kind == ATTENTION_FULL || w.first < w.prefix ? 0 : w.first;
   const float to_log2 = g.scale * LOG2_E;
 

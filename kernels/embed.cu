@@ -70,7 +70,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) embed_forward(embed_args<T> a)
   }
   for (int tile = 0; tile < H; tile += TILE) {
     uint32_t keep[QUADS] = {};
-    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // what this lane stored
+    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // reads what this lane has stored
     if (a.drop.threshold > 0) keep_words(keep, a.drop, a.state, name_of(a.drop, row), tile, H);
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
@@ -117,7 +117,7 @@ template <class T> cudaError_t forward(const launch *l, const embed_params *p) {
 #undef CALL
 }
 
-// Scratch: d sum, the partial sums of dgamma and dbeta, what each table's sums need.
+// Scratch: d sum, the partial sums of dgamma and dbeta, and what the sums into each table need.
 size_t dsum_bytes(const embed_params *p) {
   return whole_256(static_cast<size_t>(p->n.cap) * static_cast<size_t>(p->hidden) * sizeof(float));
 }

@@ -80,7 +80,8 @@ DEVICE void store4(float *p, const float (&x)[4]) {
 DEVICE void store4(bf16 *p, const float (&x)[4]) {
   *reinterpret_cast<uint2 *>(p) = make_uint2(pack_bf16(x[0], x[1]), pack_bf16(x[2], x[3]));
 }
-// The same, to global memory: of several groups stored one after another nvcc takes the first apart again, not here.
+// The same, to global memory: written in PTX, because of several groups in a row nvcc splits the first into single
+// stores.
 DEVICE void store4_global(float *p, const float (&x)[4]) {
 #ifdef CUSIM
   store4(p, x);
@@ -174,7 +175,7 @@ DEVICE void cp_async_commit() {
 #endif
 }
 template <int N>
-DEVICE void cp_async_wait() { // until at most the N latest groups of this thread are in flight
+DEVICE void cp_async_wait() { // waits until at most the N latest groups of this thread are in flight
 #ifdef CUSIM
   cusim::cp_async_wait(N);
 #else

@@ -4,7 +4,7 @@
 #   CUDA=1                             NVCC=path of nvcc, CUDA_HOME=a toolkit whose parts come first (tools/gpu/toolkit)
 #                                      GPU_ARCHS="80 90": machine code for these; native: for the GPUs of this machine
 #   CUDA=sim                           CUSIM_KIND=st (docs/cusim.md)
-#   build/nvcc/libsouk_cuda.so         for GPUs: machine code for GPU_ARCHS, PTX of the newest for GPUs that are newer still
+#   build/nvcc/libsouk_cuda.so         for GPUs: machine code for GPU_ARCHS, and PTX of the newest for later GPUs
 #   build/nvcc/kernels/X.log           what ptxas says of the kernels of X.cu (make kernels-report)
 #   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind
 KERNELS := $(wildcard kernels/*.cu)
@@ -27,7 +27,7 @@ FIND_TOOLKIT = CUDA_HOME='$(CUDA_HOME)' tools/gpu/toolkit flags build/nvcc '$(NV
 build/nvcc/toolkit: FORCE
 	$(Q)$(FIND_TOOLKIT)
 
-# The log is printed without the lines that are there for every kernel: what is left are warnings and errors.
+# Of the log only warnings and errors are printed, without the lines about each kernel.
 build/nvcc/%.o: %.cu build/nvcc/toolkit
 	@mkdir -p $(@D)
 	$(Q)$(NVCC) $(NVCC_FLAGS) $(NVCC_WERROR) -optf build/nvcc/archs,build/nvcc/include -MMD -MP -MF $(@:.o=.d) -c $< -o $@ \
@@ -63,8 +63,8 @@ endef
 $(foreach kind,$(CUSIM_KINDS),$(eval $(call KERNEL_RULES,$(kind))))
 
 # ---- do the op tables notice what a kernel lacks? ----------------------------------------------------------------
-# Long: a second a mutant that is caught at once, a minute one that nobody catches, and there are hundreds of them.
-# Results are kept while what they depend on stays as it is.
+# This takes long: a second for a mutant that is caught at once, a minute for one that is not, and there are hundreds
+# of them. Results are reused until something that they depend on changes.
 .PHONY: mutants
 mutants: $(B)/souk $(foreach kind,st race asan,build/cusim-$(kind)/libsouk_cuda.so) ## kernels that lack a barrier, wait, mask or bound must fail a table: ONLY=file CHANGE=kind KINDS=st JOBS=2
 	@$(foreach kind,st race asan,MUTANT_FLAGS_$(kind)='$(CUSIM_STD) $(CUSIM_KFLAGS_$(kind))') MUTANT_CXX='$(CUSIM_CXX)' \

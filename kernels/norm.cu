@@ -1,10 +1,10 @@
 // sum = residual + dropout(x), y = layernorm(sum), and the backward pass (Ba, Kiros, Hinton: Layer
 // normalization, 2016; formulas and the layout of a row on a warp are in rows.cuh).
 //
-// Forward: a warp a row, four rows a block, no barrier. All loads of the row are issued first; while they are
-// under way come the names of the row and its random bytes; then shuffles. Memory, bytes an element in fp32:
-// reads x and residual, writes sum and y, 16; which is the floor, since each is an argument. gamma and beta
-// stay in L1. Operations: about 12 a channel, and 6 more with dropout (Philox is 100 for 16 channels): at
+// Forward: a warp a row, four rows a block, no barrier. All loads of the row are issued first; while they are in
+// flight, the row's sequence, position and dropout bytes are computed; then come the shuffles. Memory, bytes an
+// element in fp32: reads x and residual, writes sum and y, 16; which is the floor, since each is an argument. gamma
+// and beta stay in L1. Operations: about 12 a channel, and 6 more with dropout (Philox is 100 for 16 channels): at
 // 3.35 TB/s an H100 moves 210 G elements a second, and would have time for some 300 operations each.
 //
 // Backward: the same layout; there are as many blocks as partial sums of dgamma and dbeta, and each goes over
@@ -13,10 +13,10 @@
 // 1,024, 2%. Rows of more than 1,024 channels are read three times instead of once (the last time from L2,
 // mostly).
 //
-// Registers: forward, a row's quads and its residual's (64 at 1,024 channels), 105 to 150 in all, which
-// leaves an SM 12 to 16 warps with 8 KB each under way: more than the 20 KB or so that hide the latency of
-// its share of memory. Backward, g, h and the two sums over rows (128): 166 to 224, so 8 to 12 warps of 8 KB.
-// Rows of up to 512 channels take half. Shared memory: 8 KB for the sums of a block.
+// Registers: forward, a row's quads and its residual's (64 at 1,024 channels), 105 to 150 in all, which leaves an SM
+// 12 to 16 warps with 8 KB each in flight: more than the 20 KB or so that hide the latency of its share of memory.
+// Backward, g, h and the two sums over rows (128): 166 to 224, so 8 to 12 warps of 8 KB. Rows of up to 512 channels
+// take half. Shared memory: 8 KB for the sums of a block.
 //
 // Considered: sums over rows by atomics (not deterministic); always by a second kernel (8 more bytes an
 // element); a block a row (two barriers a row, and nothing gained while there are more rows than warps).
@@ -66,7 +66,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
     a.rstd[row] = rstd;
   }
   for (int tile = 0; tile < H; tile += TILE) {
-    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // what this lane stored
+    if (H > TILE) load_tile<VEC>(x, a.sum + at, tile, H); // reads what this lane has stored
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
       const int channel = tile + k * STEP + 4 * lane;

@@ -3,8 +3,8 @@
 // A warp has a row, in steps of 128 channels: lane l holds the quads (4 channels, 16 bytes of float) that
 // begin at 128 k + 4 l, so that an access of a warp is 512 consecutive bytes. A tile is QUADS such steps,
 // kept in registers; a row of up to QUADS * 128 channels is read once, a longer one tile by tile, and again
-// where its statistics must be known first. Why a warp and no block: statistics then are shuffles without a
-// barrier, and a batch has rows enough.
+// where its statistics must be known first. Why a warp and not a block: statistics then need shuffles and no barrier,
+// and a batch has enough rows to fill the device.
 //
 // VEC: rows are whole quads (hidden % 4 == 0) and tensors lie on 16 bytes, so a quad is one access. Otherwise
 // the same lanes hold the same channels, loaded one by one, with zeros past the end.
@@ -26,7 +26,7 @@ namespace {
 constexpr int STEP = 128;          // channels that a warp takes at once
 constexpr int ROW_WARPS = 4;       // warps of a block of the kernels over rows
 constexpr int MOST_PARTS = 512;    // blocks that keep sums over rows
-constexpr int ROWS_OF_A_PART = 16; // fewer would be work for the second stage
+constexpr int ROWS_OF_A_PART = 16; // with fewer rows the second stage would have more work
 
 // ---- quads ------------------------------------------------------------------------------------------------
 
@@ -52,7 +52,7 @@ template <bool VEC, class T> DEVICE void store_quad(T *row, const float (&x)[4],
   }
 }
 
-// The lane's quads of a tile. Nothing but loads, so that all of them are under way before the first is used.
+// The lane's quads of a tile. Only loads, so that all of them are in flight before the first is used.
 template <bool VEC, int QUADS, class T>
 DEVICE void load_tile(float (&x)[QUADS][4], const T *row, int tile, int hidden) {
 #pragma unroll
@@ -77,7 +77,7 @@ inline row_dropout dropout_of(const batch_view *b, dropout drop) {
   return {b->seq_of, b->cu_seqlens, b->seq_ids, drop.site, drop.threshold, dropout_scale(drop.threshold)};
 }
 
-// Who a row is for dropout.
+// What identifies a row in the dropout counters: its sequence id and its position in the sequence.
 typedef struct row_name {
   int64_t sequence;
   int position;
@@ -89,9 +89,9 @@ DEVICE row_name name_of(const row_dropout &d, int row) {
   return {d.seq_ids[s], row - d.cu_seqlens[s]};
 }
 
-// word[k]: the four random bytes of the lane's quad k of the tile that begins at channel `tile`. A counter
-// serves 16 channels, which are four lanes' quads: lane 4 q + j makes the 16 bytes that lanes 4 q .. 4 q + 3
-// want for step j of four, and they exchange them as a 4 x 4 transpose in two rounds. All 32 lanes must call.
+// word[k]: the four random bytes of the lane's quad k of the tile that begins at channel `tile`. A counter serves 16
+// channels, the quads of four lanes: lane 4 q + j computes the 16 bytes that lanes 4 q .. 4 q + 3 need in step j of
+// four, and the lanes exchange them like a 4 x 4 transpose, in two rounds. All 32 lanes must call.
 template <int QUADS>
 DEVICE void keep_words(uint32_t (&word)[QUADS], const row_dropout &d, const step_state *s, row_name name,
                        int tile, int hidden) {
@@ -136,10 +136,10 @@ typedef struct row_stats {
   int channels;
 } row_stats;
 
-// Takes in the tile that begins at channel `tile`. In a tile the mean comes first and the distances from it
-// next: the difference of two large sums of squares would have no digits left where a mean is far from 0.
-// Tiles are put together as by Chan, Golub, LeVeque (Updating formulae and a pairwise algorithm for computing
-// sample variances, 1979).
+// Adds the tile that begins at channel `tile` to the statistics. The tile's mean is computed first and then the
+// distances from it, because the difference of two large sums of squares loses its digits if the mean is far from 0.
+// Tiles are combined as in Chan, Golub, LeVeque (Updating formulae and a pairwise algorithm for computing sample
+// variances, 1979).
 template <int QUADS> DEVICE void stats_add(row_stats &s, const float (&x)[QUADS][4], int tile, int hidden) {
   const int lane = gpu::lane_id(), n = min(QUADS * STEP, hidden - tile);
   float sum = 0;
@@ -197,8 +197,8 @@ template <class T, class To> struct back_args {
   uint8_t *touched; // NULL: not wanted
 };
 
-// A lane's quad: g is dy and becomes dy gamma, h is x and becomes h; with SUMS, what dgamma and dbeta get of
-// it.
+// Transforms a lane's quad: g from dy to dy gamma, h from x to (x - mean) rstd; with SUMS also adds to the lane's
+// sums for dgamma and dbeta.
 template <bool VEC, bool SUMS, bool DROP_DY, class T, class To>
 DEVICE void back_quad(const back_args<T, To> &a, int channel, float mean, float rstd, uint32_t word,
                       float (&g)[4], float (&h)[4], float (&dgamma)[4], float (&dbeta)[4]) {
@@ -279,7 +279,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
       for (int k = 0; k < QUADS; k++) {
         const int channel = tile + k * STEP + 4 * lane;
         if (tile + k * STEP >= H) break;
-        // Each lane has read its channels of dy and dsum: dresidual may lie over either.
+        // Each lane has read its channels of dy and dsum, so dresidual may alias either.
         if (a.dresidual != NULL) store_quad<VEC>(a.dresidual + at, g[k], channel, H);
         if (!DROP_DY && a.drop.threshold > 0) drop_quad(g[k], word[k], a.drop);
         if (a.dx != NULL) store_quad<VEC>(a.dx + at, g[k], channel, H);
@@ -287,7 +287,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
     }
   }
   if constexpr (SUMS) {
-    for (int turn = 0; turn < ROW_WARPS; turn++) { // warps add theirs one after another
+    for (int turn = 0; turn < ROW_WARPS; turn++) { // warps add their sums one after another
       if (warp == turn) {
 #pragma unroll
         for (int k = 0; k < QUADS; k++) {
@@ -395,7 +395,7 @@ cudaError_t launch_norm_back(const launch *l, const back_args<T, To> &a, bool ve
   const bool sums = dgamma != NULL || dbeta != NULL, wide = a.hidden > 8 * STEP;
   const int parts = parts_of(a.n.cap);
   cudaError_t rc = cudaSuccess;
-  if (sums && wide) { // first: dresidual may lie over dy
+  if (sums && wide) { // before dy is overwritten: dresidual may alias it
     const dim3 grid(static_cast<unsigned>(parts), static_cast<unsigned>(gpu::ceil_div(a.hidden, STEP)));
     const cudaLaunchConfig_t c = launch_shape(l, grid, ROW_WARPS * 32, ROW_WARPS * 2 * STEP * sizeof(float));
     rc = vec ? cudaLaunchKernelEx(&c, column_sums<true, DROP_DY, T, To>, a)

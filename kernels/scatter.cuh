@@ -6,12 +6,12 @@
 //   1. A stable radix sort (Merrill, Grimshaw: High performance and scalable radix sorting, 2011) of
 //      (index, row) by up to 10 bits a pass: counts of each block's keys, their scan over blocks and digits,
 //      the scatter. Tables of up to 1,024 rows take one pass, of up to 1,048,576 two.
-//   2. A warp a chunk and 128 columns goes over the chunk in order. A run of equal indices that begins and
-//      ends in the chunk is nobody else's and is added to its row at once. The sum of one that comes from the
-//      chunk before, or goes on in the next, is kept.
-//   3. Where a run begins that leaves its chunk, a warp adds what was kept of it, and that to its row; of
-//      a run of many chunks, the eight warps of a block do.
-// The longest run costs step 2 nothing, and step 3 a 256th of its length in dependent additions.
+//   2. A warp a chunk and 128 columns goes over the chunk in order. A run of equal indices that begins and ends in
+//      the chunk is added to its row directly. The sum of a run that comes from the previous chunk, or goes on in the
+//      next one, is kept in scratch.
+//   3. For each run that leaves its chunk, a warp adds up the kept sums and adds the total to the row; for a run of
+//      many chunks, the eight warps of a block do. The longest run costs step 2 nothing, and step 3 a 256th of its
+//      length in dependent additions.
 //
 // The order of additions follows from the indices alone: rows of an index ascending inside a chunk, then the
 // chunks, one by one, or chunks w, w + 8, ... by warp w and then the warps. Accuracy is better than row by
@@ -21,8 +21,8 @@
 // together: blockIdx.y.
 //
 // Memory: `from` once a table, the rows of `to` read and written once each if a run does not leave its chunk,
-// what was kept 2/32 of `from` at the most, written and read. Keys: 16 bytes a row and pass. Launches: 3 a
-// pass, and 2.
+// the kept sums, at most 2/32 of `from`, written and read once. Keys: 16 bytes a row and pass. Launches: 3 a pass,
+// and 2.
 //
 // Considered: the CPU's way, columns split among threads, each over all rows in order: 32,768 dependent
 // additions, with H / 32 warps at work. Sorting only within blocks, then atomics: not deterministic.
@@ -83,7 +83,8 @@ __global__ void __launch_bounds__(SORT_THREADS) sort_count(scatter_args<From, To
   for (int d = static_cast<int>(threadIdx.x); d < DIGITS; d += SORT_THREADS) to[d] = count[d];
 }
 
-// Counts become places: where the first key of a block with a digit goes. A block a table, a thread a digit.
+// Turns counts into positions: where the first key with each digit goes, for every block. A block a table, a thread a
+// digit.
 template <class From, class To>
 __global__ void __launch_bounds__(DIGITS) sort_scan(scatter_args<From, To> a, int pass) {
   DYN_SMEM(int, before); // [32] keys of the warps before
@@ -110,8 +111,8 @@ __global__ void __launch_bounds__(DIGITS) sort_scan(scatter_args<From, To> a, in
   }
 }
 
-// A warp has 256 keys that follow each other and takes them 32 by 32, so that equal digits keep their order:
-// by block, warp, round, lane.
+// A warp has 256 consecutive keys and handles them 32 at a time, so that keys with equal digits keep their order: by
+// block, warp, round, lane.
 template <class From, class To>
 __global__ void __launch_bounds__(SORT_THREADS) sort_scatter(scatter_args<From, To> a, int pass) {
   DYN_SMEM(int, place); // [SORT_WARPS][DIGITS]: keys of the warp, then where its next one goes
@@ -150,7 +151,7 @@ __global__ void __launch_bounds__(SORT_THREADS) sort_scatter(scatter_args<From, 
     const unsigned same = __match_any_sync(gpu::FULL_WARP, digit);
     const int rank = __popc(same & ((1u << lane) - 1u));
     const int to = i < live ? mine[digit] + rank : 0;
-    __syncwarp(); // all have read it
+    __syncwarp(); // all lanes have read it
     if (i < live) {
       if (rank == 0) mine[digit] = to + __popc(same);
       keys[to] = key[r];
@@ -173,7 +174,7 @@ template <bool VEC, class T> DEVICE void add_quad(T *row, const float (&x)[4], i
 // Warp (chunk, strip of 128 columns).
 template <bool VEC, class From, class To>
 __global__ void __launch_bounds__(CHUNK_WARPS * 32) add_chunks(scatter_args<From, To> a) {
-  constexpr int AHEAD = 4; // rows asked for before the first of them is added
+  constexpr int AHEAD = 4; // rows that are loaded before the first of them is added
   const scatter_table<To> &t = a.table[blockIdx.y];
   const int lane = gpu::lane_id(), H = a.hidden, strips = gpu::ceil_div(H, STEP);
   const int live = gpu::live_rows(a.n, a.state),
@@ -216,7 +217,7 @@ __global__ void __launch_bounds__(CHUNK_WARPS * 32) add_chunks(scatter_args<From
   }
 }
 
-// The chunks after `chunk` that a run of `key` reaches, where the next one begins with it. All 32 lanes must
+// The number of chunks after `chunk` that a run of `key` reaches, if it goes on in the next chunk. All 32 lanes must
 // call.
 DEVICE int chunks_after(const int32_t *keys, int key, int chunk, int live) {
   for (int more = 1;; more += 32) {
@@ -226,7 +227,7 @@ DEVICE int chunks_after(const int32_t *keys, int key, int chunk, int live) {
   }
 }
 
-// Adds what was kept of chunks chunk + from, + step, ... up to chunk + more of a run that begins in `chunk`.
+// Adds the kept sums of chunks chunk + from, + step, ... up to chunk + more, of a run that begins in `chunk`.
 template <bool VEC>
 DEVICE void add_kept(float (&sum)[4], const float *kept, int chunk, int more, int from, int step, int channel,
                      int hidden) {
@@ -240,8 +241,8 @@ DEVICE void add_kept(float (&sum)[4], const float *kept, int chunk, int more, in
   }
 }
 
-// Block (JOIN_WARPS chunks, strip): the runs that begin in a chunk and go on in the next one. A warp looks at
-// a chunk and adds up a run of a few chunks alone; a longer one is left to the whole block.
+// Block (JOIN_WARPS chunks, strip): the runs that begin in a chunk and go on in the next one. Each warp handles one
+// chunk, and adds up a run of a few chunks alone; longer runs are left to the whole block.
 template <bool VEC, class From, class To>
 __global__ void __launch_bounds__(JOIN_WARPS * 32) join_chunks(scatter_args<From, To> a) {
   DYN_SMEM(float, sums);                                          // [JOIN_WARPS][STEP]

@@ -25,7 +25,7 @@ static const command commands[] = {
     {NULL, NULL, NULL},
 };
 
-// What is asked of the program as a whole. *done: it was.
+// Handles the options of the program itself, such as --version. *done: there was one.
 static status whole(int argc, char **argv, bool *done) {
   *done = true;
   if (strcmp(argv[1], "--version") == 0) {
@@ -59,7 +59,7 @@ static int leave(status rc) {
     return 1;
   }
   if (rc == OK) return 0;
-  if (rc == ERR_INTERRUPTED) { // as it was asked to
+  if (rc == ERR_INTERRUPTED) { // a signal was handled, which is not an error
     log_info("%s", fail_message());
     return 130;
   }

@@ -20,8 +20,8 @@ status mem_strndup(char **out, const char *text, size_t bytes);
 
 // jansson does not handle a failed allocation well: it may report a syntax error instead, drop a key, or free memory
 // that is not its own. mem_json_watch (called by main, before any json) makes it allocate here. When an allocation
-// fails, it gets one of forty reserved blocks, enough to finish its work. mem_json_failed tells whether an allocation
-// of this thread has failed since the last call.
+// fails, it gets one of forty reserved blocks, enough to finish its work. mem_json_failed tells whether even the
+// reserve was not enough, on this thread since the last call.
 void mem_json_watch(void);
 bool mem_json_failed(void);
 

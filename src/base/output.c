@@ -85,7 +85,7 @@ status out_open(out_file **out, const char *path) {
   leftovers found = {0};
   *out = NULL;
   TRY(find_target(&to, path));
-  if (to.kind == TARGET_FILE) leftovers_mend(to.path, &found);
+  if (to.kind == TARGET_FILE) leftovers_recover(to.path, &found);
   tell_leftovers(&found, path);
   return open_target(out, path, &to, NULL);
 }
@@ -204,9 +204,9 @@ status out_open_data(out_file **out, const char *path, const char *names_path) {
   TRY(find_target(&names_to, names_path));
   if (target_same(&to, &names_to)) return fail(ERR_ARGUMENT, "%s and %s are the same file", path, names_path);
   if (to.kind == TARGET_FILE && names_to.kind == TARGET_FILE)
-    leftovers_mend_pair(to.path, names_to.path, &found);
+    leftovers_recover_pair(to.path, names_to.path, &found);
   else if (to.kind == TARGET_FILE)
-    leftovers_mend(to.path, &found);
+    leftovers_recover(to.path, &found);
   tell_leftovers(&found, path);
   return open_target(out, path, &to, NULL);
 }
@@ -275,7 +275,7 @@ static status make_directory(out_dir *d) {
   TRY(find_target(&to, d->path));
   path_parent(parent, to.path);
   TRY(dir_make(parent));
-  leftovers_mend(to.path, &found);
+  leftovers_recover(to.path, &found);
   tell_leftovers(&found, d->path);
   TRY(check_place(d));
   if (to.exists && to.kind != TARGET_DIRECTORY)

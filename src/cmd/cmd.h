@@ -1,4 +1,4 @@
-// The subcommands. Each takes its own arguments (argv[0] is the first after the command's name).
+// The subcommands. Each takes its own arguments (argv[0] is the first argument after the command's name).
 #ifndef SOUK_CMD_CMD_H
 #define SOUK_CMD_CMD_H
 

@@ -1,4 +1,4 @@
-// souk bench: how fast this machine does what Souk does, beside what its hardware could do.
+// souk bench: times the ops of a device and compares them with the limits of its hardware.
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -92,7 +92,7 @@ static const char csv_titles[] =
     "commit,version,date,machine,device,shapes,op,of,shape,tokens,in_step,calls,median_ms,min_ms,bytes,"
     "operations,gb_s,gf_s,floor_ms,floor_by,share\n";
 
-// Text between quotes: of what is written here only a processor's name could have one.
+// A CSV field in quotes, with quotes doubled; only a processor's name could contain one.
 static void unquote(char *text) {
   for (; *text != '\0'; text++)
     if (*text == '"') *text = '\'';

@@ -43,7 +43,7 @@ static const option flag_options[] = {
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
-// So that what souk pretrain takes works here too.
+// So that --data.dir, which souk pretrain takes, works here too.
 static const option data_option[] = {
     {"dir", OPT_STRING, FLAG(data), "", 0, 0, "DIR", "the same as --data"},
 };

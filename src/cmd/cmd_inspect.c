@@ -1,7 +1,6 @@
-// souk inspect FILE: prints what any file of Souk's holds.
+// souk inspect FILE: prints what any file that Souk writes holds.
 //
-// The file may be anybody's, so it is read by a child process (child.h), which sends json; this one only
-// prints it.
+// The file may come from anybody, so a child process (child.h) reads it and sends json, which this process prints.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,7 +155,7 @@ static const char *cell_text(const char *key, const json_t *v, char buf[CELL]) {
   return buf;
 }
 
-// Objects with much the same keys, one a line.
+// Prints objects with similar keys as a table, one object a line.
 static void print_table(FILE *to, const json_t *table, int indent) {
   const char *keys[COLUMNS];
   int widths[COLUMNS], n = 0;
@@ -225,7 +224,7 @@ static void print_object(FILE *to, const json_t *j, int indent) {
   json_object_foreach((json_t *)(uintptr_t)j, key, v) print_value(to, key, v, indent);
 }
 
-// Whatever the file holds, a terminal gets text.
+// Control characters in the file's texts are replaced, so that they cannot control the terminal.
 static status print_text(const json_t *j) {
   char *text = NULL;
   size_t bytes;

@@ -1,4 +1,4 @@
-// souk replay RUN: runs a step that was not finite once more, with checks on.
+// souk replay RUN: runs a non-finite step again, with checks on.
 #include <stddef.h>
 #include "cmd/cmd.h"
 #include "base/options.h"

@@ -44,7 +44,8 @@ static status check_names_known(const char *const *only, size_t n) {
   return OK;
 }
 
-// Says what is tested, and decides how large the cases are: the simulator and the CPU would take minutes.
+// Prints what is tested, and decides whether to run cases of real sizes, which take minutes on the simulator and the
+// CPU.
 static status describe(const backend *be, selftest_options *o) {
   op_ctx *ctx;
   const backend_config config = {.device = (int32_t)o->ordinal,
@@ -117,7 +118,7 @@ status cmd_selftest(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, only, sizeof only / sizeof *only, &n_only, &help));
   if (help) return OK;
   threads_use(o.threads);
-  o.threads = threads_or_all(o.threads); // failures say how many there were
+  o.threads = threads_or_all(o.threads); // failures name the number of threads
   TRY(check_names_known(only, n_only));
   const backend *be;
   TRY(backend_find(&be, device_names[o.device]));

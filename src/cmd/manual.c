@@ -1,7 +1,8 @@
 // souk --man and souk --completion bash; see manual.h.
 //
-// The option tables live in the commands, so each command is asked for --help with another printer in the place of the usual
-// one. What bash gets is data (a list of options a command, and what may follow each) and one function that reads it.
+// The option tables live in the commands, so each command is run with --help and another printer than the usual one.
+// The script for bash consists of data (each command's options, and the values that may follow) and one function that
+// reads them.
 #include "cmd/manual.h"
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@ static status ask_all(const command *commands, option_printer print) {
 
 // ---- the page ------------------------------------------------------------------------------------------------
 
-// Text as roff has it: no escapes of its own, no line that begins with a dot, no hyphen where a minus is meant. Sentences begin
-// on lines of their own, and lines are short, except `within` a macro's arguments.
+// Prints text for roff: backslashes and dots at the beginning of a line are escaped, and hyphens are minus signs, so
+// that options can be copied. Sentences begin on new lines and lines are short, except `within` a macro's arguments.
 static void roff(FILE *to, const char *text, bool within) {
   int column = 0;
   for (const char *p = text; *p != '\0'; p++) {
@@ -123,7 +124,7 @@ status manual_page(const command *commands, FILE *to) {
 
 // ---- completion ----------------------------------------------------------------------------------------------
 
-// One line a spelling: "pretrain --train.device auto|cpu|cuda".
+// One line for each way to write an option: "pretrain --train.device auto|cpu|cuda".
 static void spell(FILE *to, const char *name, const char *value) {
   fprintf(to, "%s --%s %s\n", current->name, name, value);
 }

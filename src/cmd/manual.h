@@ -1,4 +1,4 @@
-// The manual page and shell completion, made of the same option tables as --help.
+// The manual page and shell completion, made from the same option tables as --help.
 #ifndef SOUK_CMD_MANUAL_H
 #define SOUK_CMD_MANUAL_H
 

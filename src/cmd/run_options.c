@@ -8,9 +8,10 @@
 #include "base/path_kind.h"
 #include "train/init.h"
 
-enum { UNSAID = -1 }; // train.steps, while nobody has said how many
+enum { STEPS_UNSET = -1 }; // train.steps as long as no file or option has set it
 
-// The configuration file that an argument stands for: itself, or a run's own. What comes next then belongs into that run.
+// The configuration file that an argument means: itself or, for a run's directory, the run's config.yaml. In the
+// second case the outputs belong to that run.
 static status read_config(const option_set *set, run_config *c, const char *given) {
   char path[PATH_MAX];
   TRY(path_check(given, PATH_CONFIG | PATH_RUN));
@@ -22,7 +23,7 @@ static status read_config(const option_set *set, run_config *c, const char *give
   return OK;
 }
 
-// checkpoints/NAME of NAME.yaml, where nothing says where a run goes.
+// The default of train.out for NAME.yaml: checkpoints/NAME.
 static void default_place(run_config *c, const char *config) {
   const char *slash = strrchr(config, '/'), *name = slash != NULL ? slash + 1 : config;
   const char *dot = strrchr(name, '.');
@@ -30,9 +31,9 @@ static void default_place(run_config *c, const char *config) {
   if (n < OPTION_STRING / 2) snprintf(c->train.out, sizeof c->train.out, "checkpoints/%.*s", n, name);
 }
 
-// How many steps, where nobody says it now. A run that goes on keeps what it began with, so that one which has ended stays
-// where it is; else whoever asks for epochs or minutes wants all of them.
-static status unsaid_steps(run_config *c, bool resume, int64_t usual) {
+// Chooses train.steps if no file or option sets it. A resumed run keeps the value that it started with, so that a
+// finished run does not go on. Otherwise epochs or minutes, if given, are the only limit.
+static status default_steps(run_config *c, bool resume, int64_t usual) {
   static run_config before;
   option_section sections[8];
   const option_set set = {.sections = sections, .count = run_sections(&before, sections)};
@@ -59,11 +60,11 @@ static status read_once(const option_set *set, run_config *c, const char *config
   TRY(options_defaults(set));
   if (start != NULL) c->model = *start;
   const int64_t usual = c->train.steps;
-  c->train.steps = UNSAID;
+  c->train.steps = STEPS_UNSET;
   if (config != NULL) TRY(read_config(set, c, config));
   TRY(options_args(set, argc, argv, &same, 1, &n, help));
   if (config != NULL && c->train.out[0] == '\0') default_place(c, config);
-  return c->train.steps == UNSAID ? unsaid_steps(c, resume != NULL && *resume, usual) : OK;
+  return c->train.steps == STEPS_UNSET ? default_steps(c, resume != NULL && *resume, usual) : OK;
 }
 
 status run_options_read(const option_set *set, run_config *c, const bool *resume, int argc, char **argv,
@@ -76,7 +77,8 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   const char *const config = n == 1 ? given : NULL;
   TRY(read_once(set, c, config, NULL, resume, argc, argv, help));
   if (c->train.init[0] == '\0') return OK;
-  run_config found = *c; // says where the start is; its model options are the new defaults
+  run_config found =
+      *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));
   return read_once(set, c, config, &found.model, resume, argc, argv, help);
 }

@@ -14,11 +14,11 @@
 enum { STAGES = 2, WORKSPACE_BYTES = 32 << 20, DEVICE_TEXT = 96 };
 enum { STAGE_BYTES = 1 << 20 };
 
-// One of the halves of the pinned upload buffer, with its twin on the device.
+// One half of the pinned upload buffer, with its copy on the device.
 typedef struct stage {
   char *host, *device;
-  cudaEvent_t copied;   // of the copy stream: the twin holds what was put here
-  cudaEvent_t consumed; // of the compute stream: the twin has been copied on
+  cudaEvent_t copied;   // recorded on the copy stream: the device copy holds the bytes
+  cudaEvent_t consumed; // recorded on the compute stream: the device copy has been copied to its destination
   bool pending;         // `consumed` was recorded and not waited for yet
 } stage;
 
@@ -41,16 +41,17 @@ struct op_ctx {
   struct matmul_cache *matmuls; // cuda_matmul.c
 };
 
-// OK, or fails with a sentence: what was tried, and CUDA's own words. `what` completes "the CUDA device failed to ...".
+// OK, or fails with a sentence: what was tried, and CUDA's own message. `what` completes "the CUDA device failed to
+// ...".
 status cuda_check(cudaError_t rc, const char *what);
 
 // ---- SOUK_CUDA_SYNC (cuda_checked.c) -------------------------------------------------------------------------
 
-// The table itself, or one whose ops are waited for, as the environment wants it.
+// The table itself or, with SOUK_CUDA_SYNC, one that waits for every op.
 const backend *cuda_table(const backend *table);
-bool cuda_waits(void);                 // is it the latter?
-const char *cuda_doing(void);          // then: the op at hand with its shape, for messages; "": none
-const char *cuda_late(cudaError_t rc); // else: what to add where an op before may have caused it
+bool cuda_waits(void);                 // is SOUK_CUDA_SYNC set?
+const char *cuda_doing(void);          // if so, the current op with its shape, for messages; "": none
+const char *cuda_late(cudaError_t rc); // if not, a hint for the message that an earlier op may be the cause
 
 // Live rows of n at the host; whole capacities while a graph is captured.
 int32_t cuda_rows(const op_ctx *ctx, rows n);
@@ -60,7 +61,8 @@ int32_t cuda_rows(const op_ctx *ctx, rows n);
 status cuda_stages_open(op_ctx *ctx);
 void cuda_stages_close(op_ctx *ctx);
 status cuda_mem_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out);
-// The same, not zeroed: for scratch, where ops find what others left. The simulator reports who reads it unwritten.
+// The same, not zeroed: for scratch, which holds whatever earlier ops left. The simulator reports reads of unwritten
+// scratch.
 status cuda_raw_alloc(op_ctx *ctx, size_t bytes, const char *what, void **out);
 void cuda_mem_free(op_ctx *ctx, void *p);
 status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes);

@@ -8,11 +8,11 @@
 #include "ops/backend.h"
 #include "ops/shapes.h"
 
-enum { LEAST_CAPABILITY = 80 }; // sm_80: what the kernels are compiled for starts there
+enum { LEAST_CAPABILITY = 80 }; // sm_80: the oldest architecture that the kernels are compiled for
 
 // ---- errors --------------------------------------------------------------------------------------------------
 
-// Messages belong to the program that loaded this object: fail() here hands them over.
+// Error messages belong to the program that loaded this object: this fail() passes them on.
 static backend_host host;
 
 status fail(status code, const char *format, ...) {
@@ -79,7 +79,7 @@ static double gib(size_t bytes) {
   return (double)bytes / 0x1p30;
 }
 
-// The run's need is known before it starts: better refused now than in the middle of the first step.
+// The run's memory is known from its plan: too little is better reported now than in the first step.
 static status check_memory(op_ctx *ctx) {
   size_t total;
   TRY(cuda_check(cudaMemGetInfo(&ctx->free_at_open, &total), "report its free memory"));
@@ -221,7 +221,7 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
 static status cuda_state_write(op_ctx *ctx, const step_state *state) {
   ctx->host = *state;
   void *to;
-  memcpy(&to, &ctx->at.state, sizeof to); // const for kernels, not for its owner
+  memcpy(&to, &ctx->at.state, sizeof to); // const for the kernels, but the host writes it
   return cuda_upload(ctx, to, state, sizeof *state);
 }
 

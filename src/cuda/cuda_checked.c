@@ -1,10 +1,10 @@
-// SOUK_CUDA_SYNC=1: the table whose ops are waited for, so that an error has the name and the shape of its op.
+// SOUK_CUDA_SYNC=1: a table that waits for every op, so that an error message has the op's name and shape.
 //
 // Kernels run after the call that launched them has returned, and an error of one of them is reported by whatever call
-// comes next, often ops later. Here every op of OP_LIST is wrapped: what came before it is waited for, then itself. A
-// message gets its name from fail() in cuda_backend.c, so errors of launches and matmuls inside of it have it too.
-// Nothing is waited for while a graph is captured, which a wait would end; a graph is waited for as a whole when it is
-// launched.
+// comes next, often ops later. Here every op of OP_LIST is wrapped: it waits for earlier work, then for the op.
+// fail() in cuda_backend.c adds the op's name to messages, so errors of launches and matmuls inside an op have it
+// too. There is no waiting while a graph is captured, because it would invalidate the capture; a launched graph is
+// waited for as a whole.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -80,7 +80,7 @@ static status checked_graph_launch(op_ctx *ctx, void *graph) {
   return end_op(ctx, rc);
 }
 
-// The table as the environment wants it.
+// The plain or the wrapped table, depending on SOUK_CUDA_SYNC.
 const backend *cuda_table(const backend *table) {
   static backend checked;
   const char *wanted = getenv("SOUK_CUDA_SYNC");

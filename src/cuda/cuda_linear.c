@@ -1,8 +1,8 @@
 // y = activation(x w^T + b): the matmuls here, bias, activation and column sums in kernels/bias_activation.cu.
 //
-// Forward: the matmul goes where z is kept (pre, or else y), then one kernel makes y of it. With y_add it is added to what y
-// holds, and the kernel adds the bias.
-// Backward: one kernel turns dy into dz and leaves column sums for db; then dx = dz w and dw += dz^T x.
+// Forward: the matmul is written where z is kept (pre, or else y), then one kernel computes y from it. With y_add the
+// matmul is added to y, and the kernel adds the bias. Backward: one kernel turns dy into dz and leaves column sums
+// for db; then dx = dz w and dw += dz^T x.
 //
 // Outside of a graph the matmuls take the live rows. A captured graph serves every batch, so its matmuls take whole
 // capacities: dz is 0 in dead rows and x finite there (ops.h), so neither adds anything to dw, and what

@@ -6,11 +6,11 @@
 // row-major order too, but with fewer algorithms behind it.)
 //
 // A matmul needs a description, three layouts and an algorithm. Live row counts change from step to step, so most
-// steps bring shapes that were not there before, and a cache of plans that own their descriptions would allocate and
-// free in every one of them. Here the descriptions are made once, one for each pair of transpositions, and are told the
-// shape before every call (the library reads them during the call only); what is cached is the algorithm that the
-// heuristic chose, a plain value. The cache is a table of SETS x WAYS that forgets the least recently used: a hit costs
-// a hash and a comparison, a miss asks the heuristic, some tens of microseconds on the host, and nothing is allocated.
+// steps bring new shapes, and a cache of plans with descriptions of their own would allocate and free in every step.
+// Here the descriptions are made once, one for each pair of transpositions, and get the shape before every call (the
+// library reads them only during the call); what is cached is the algorithm that the heuristic chose, a plain value.
+// The cache is a table of SETS x WAYS that forgets the least recently used: a hit costs a hash and a comparison, a
+// miss asks the heuristic, some tens of microseconds on the host, and nothing is allocated.
 //
 // The same problem with the same alignments always gets the same algorithm, and cuBLASLt's results repeat bit for bit
 // then: with several parts along k it adds them up in a fixed order. beta only counts as zero or not.
@@ -73,7 +73,7 @@ status cuda_matmul_open(op_ctx *ctx) {
 void cuda_matmul_close(op_ctx *ctx) {
   struct matmul_cache *c = ctx->matmuls;
   if (c == NULL) return;
-  // What cannot be freed is not worth more words when the run is over.
+  // Errors of freeing are ignored: the run is over.
   cublasStatus_t ignored = CUBLAS_STATUS_SUCCESS;
   if (c->preference != NULL) ignored = cublasLtMatmulPreferenceDestroy(c->preference);
   for (int i = 0; i < 3; i++)
@@ -89,7 +89,7 @@ void cuda_matmul_close(op_ctx *ctx) {
 
 // ---- plans ---------------------------------------------------------------------------------------------------
 
-// The largest power of two that divides an address, as far as it can matter.
+// The alignment of an address, up to the largest that cuBLASLt distinguishes.
 static uint32_t alignment_of(const void *p) {
   const uintptr_t u = (uintptr_t)p | WIDEST_ALIGNMENT;
   return (uint32_t)(u & (~u + 1));
@@ -167,7 +167,7 @@ static status find_plan(op_ctx *ctx, const matmul_call *p, cublasLtMatmulDesc_t 
     }
     if (set[i].used < oldest->used) oldest = &set[i];
   }
-  oldest->used = 0; // nobody's, should the choice fail
+  oldest->used = 0; // invalid if choosing an algorithm fails
   TRY(choose(ctx, p, kind, oldest));
   memcpy(oldest->key, key, sizeof key);
   oldest->used = ++c->clock;
@@ -177,7 +177,7 @@ static status find_plan(op_ctx *ctx, const matmul_call *p, cublasLtMatmulDesc_t 
 
 // ---- the matmul ---------------------------------------------------------------------------------------------
 
-// The sum over nothing.
+// k == 0: C becomes beta C.
 static status empty_sum(op_ctx *ctx, const matmul_call *p) {
   if (p->beta != 0) return OK;
   char *c = p->c;

@@ -2,11 +2,12 @@
 //
 // Uploads. The caller's memory may change as soon as upload() returns, copies from pageable memory would wait, and the
 // ops before may still read what is about to be overwritten. So bytes go
-//   caller -> pinned half -> (copy stream) twin of the half on the device -> (compute stream) their place;
-// the first two steps overlap with whatever the compute stream is busy with, and the last is a copy within the
-// device. Two halves take turns. A batch is one piece of memory here and there (data/batch.h), so a step sends two: the
-// batch and the step's state. The host waits only when it comes back to a half that the compute stream has not
-// consumed yet: a step ahead at the least, unless a batch is larger than a half.
+//   caller -> pinned half -> (copy stream) copy of the half on the device -> (compute stream) destination; the first
+//   two steps overlap with whatever the compute stream is busy with, and the last is a copy within the device. The
+//   two halves are used in turn. A batch is one piece of memory on host and device (data/batch.h), so a step sends
+//   two: the batch
+//   and the step's state. The host waits only before it fills a half that the compute stream has not consumed yet,
+//   which is at least a step old unless a batch is larger than a half.
 #include <string.h>
 #include "cuda/cuda.h"
 
@@ -21,7 +22,7 @@ status cuda_stages_open(op_ctx *ctx) {
     TRY(cuda_check(cudaEventCreateWithFlags(&s->copied, cudaEventDisableTiming), "create an event"));
     TRY(cuda_check(cudaEventCreateWithFlags(&s->consumed, cudaEventDisableTiming), "create an event"));
   }
-  // The twins were zeroed on the compute stream; copies on the other one must not come before.
+  // The device copies were zeroed on the compute stream; the copy stream must wait for that.
   return cuda_check(cudaStreamSynchronize(ctx->at.stream), "zero memory");
 }
 
@@ -80,7 +81,7 @@ void cuda_mem_free(op_ctx *ctx, void *p) {
   (void)ignored;
 }
 
-// The next half, free to be filled.
+// Switches to the next half, and waits until it may be filled.
 static status next_stage(op_ctx *ctx) {
   ctx->current = (ctx->current + 1) % STAGES;
   ctx->filled = 0;
@@ -90,16 +91,16 @@ static status next_stage(op_ctx *ctx) {
   return cuda_check(cudaEventSynchronize(s->consumed), "upload to its memory");
 }
 
-// A piece that fits what is left of the half at hand.
+// Uploads a piece that fits into the rest of the current half.
 static status upload_piece(op_ctx *ctx, char *to, const char *from, size_t bytes) {
   stage *s = &ctx->stages[ctx->current];
-  char *pinned = s->host + ctx->filled, *twin = s->device + ctx->filled;
+  char *pinned = s->host + ctx->filled, *staged = s->device + ctx->filled;
   memcpy(pinned, from, bytes);
-  TRY(cuda_check(cudaMemcpyAsync(twin, pinned, bytes, cudaMemcpyHostToDevice, ctx->copies),
+  TRY(cuda_check(cudaMemcpyAsync(staged, pinned, bytes, cudaMemcpyHostToDevice, ctx->copies),
                  "upload to its memory"));
   TRY(cuda_check(cudaEventRecord(s->copied, ctx->copies), "record an event"));
   TRY(cuda_check(cudaStreamWaitEvent(ctx->at.stream, s->copied, 0), "wait for an event"));
-  TRY(cuda_check(cudaMemcpyAsync(to, twin, bytes, cudaMemcpyDeviceToDevice, ctx->at.stream),
+  TRY(cuda_check(cudaMemcpyAsync(to, staged, bytes, cudaMemcpyDeviceToDevice, ctx->at.stream),
                  "upload to its memory"));
   TRY(cuda_check(cudaEventRecord(s->consumed, ctx->at.stream), "record an event"));
   s->pending = true;
@@ -110,7 +111,7 @@ static status upload_piece(op_ctx *ctx, char *to, const char *from, size_t bytes
 status cuda_upload(op_ctx *ctx, void *to, const void *from, size_t bytes) {
   char *at = to;
   const char *source = from;
-  // What fits a half goes in one piece.
+  // An upload that fits into a half is not split.
   if (bytes <= STAGE_BYTES && ctx->filled + bytes > STAGE_BYTES) TRY(next_stage(ctx));
   while (bytes > 0) {
     if (ctx->filled >= STAGE_BYTES) TRY(next_stage(ctx));

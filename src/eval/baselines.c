@@ -6,8 +6,8 @@
 //   markov                n_aj + prior n_j / N
 //   co-occurrence         sum over k of decay^k w_{h_k j} / sqrt(n_{h_k} n_j)  (+ a popularity of at most EPSILON)
 //   co-occurrence+markov  sum over k of decay^k w_{h_k j} / sqrt(n_{h_k}) + transition n_aj / n_a. (+ the same)
-// Scores are made a row at a time: the part that all questions share is copied, then the few items that the history
-// speaks for are added to.
+// Scores are made a row at a time: the part that is the same for all questions is copied, then the scores of the few
+// items that are related to the history are raised.
 #include "eval/baselines.h"
 
 #include <math.h>
@@ -16,7 +16,7 @@
 #include "base/memory.h"
 #include "eval/pair_counts.h"
 
-// Weight of popularity where it must only order what is otherwise equal.
+// Weight of popularity where it only breaks ties.
 #define EPSILON 1e-6
 
 const char *const baseline_names[BASELINES] = {"popularity", "markov", "co-occurrence",
@@ -111,7 +111,7 @@ void baselines_free(baselines *b) {
 
 // ---- scores --------------------------------------------------------------------------------------------------
 
-// The place of the newest item before `end`, or -1: histories may hold other tokens too.
+// The index of the newest item before `end`, or -1. (Histories may hold tokens that are not items.)
 static int32_t newest_item(const baselines *b, const query *q, int32_t end) {
   while (end-- > 0)
     if (q->tokens[end] >= b->first_item && q->tokens[end] < b->first_item + b->items) return end;

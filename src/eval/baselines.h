@@ -1,7 +1,7 @@
-// What plain counting achieves: the baselines that stand beside every model (docs/evaluation.md has the formulas).
+// Baselines that only count, reported beside every model (docs/evaluation.md has the formulas).
 //
-// All learn from the parts before the one evaluated: what the model may have as input. All rank what they know nothing
-// about by popularity.
+// All learn from the parts before the one evaluated, which the model may also have as input. Items that they know
+// nothing about are ranked by popularity.
 #ifndef SOUK_EVAL_BASELINES_H
 #define SOUK_EVAL_BASELINES_H
 
@@ -21,14 +21,16 @@ extern const char
 
 // Section "baselines". The defaults were chosen on the validation part of Amazon Beauty.
 typedef struct baseline_config {
-  int learn;      // "before|train"
-  double prior;   // transitions that a popularity prior is worth
-  int64_t window; // distance of pairs that count as co-occurring; the last items of a history that are asked
+  int learn;    // "before|train"
+  double prior; // transitions that a popularity prior is worth
+  int64_t
+      window; // largest distance of a co-occurring pair; also the number of newest items of a history that are used
   double distance_power; // a pair t places apart counts t^-distance_power
-  double backward;       // what came earlier counts this much of what came later
-  double decay;          // weight of a history's item against the next newer one
-  double transition;     // weight of transitions in the combination
-  int64_t keep;          // longest row of a table
+  double
+      backward; // weight of pairs in which the other item came earlier; those in which it came later have 1
+  double decay; // weight of an item of the history relative to the next newer one
+  double transition; // weight of transitions in the combination
+  int64_t keep;      // longest row of a table
   int64_t memory;
 } baseline_config;
 extern const option baseline_options[];

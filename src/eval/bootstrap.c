@@ -1,5 +1,5 @@
 // The bootstrap; see bootstrap.h. A replicate needs a weight a user and one pass over the ranks of each set, so the
-// cost is replicates x (users + sets x questions), shared out among threads by replicates.
+// cost is replicates x (users + sets x questions), split among threads by replicates.
 #include "eval/bootstrap.h"
 
 #include <math.h>
@@ -10,7 +10,7 @@
 #include "base/philox.h"
 #include "eval/queries.h"
 
-// Weighted metrics of one set. Most questions are not drawn, or ranked too deep to count: both are skipped early.
+// Weighted metrics of one set. Questions that were not drawn or whose rank is beyond every cutoff are skipped early.
 static void replicate_metrics(const int32_t *ranks, const int32_t *user, const uint32_t *weight,
                               int64_t queries, double total, rank_metrics *out) {
   rank_counts c = {.total = total};
@@ -41,7 +41,7 @@ status bootstrap_metrics(const int64_t *slots, int64_t queries, const int32_t *c
     return fail(ERR_ARGUMENT,
                 "a bootstrap over %lld questions; at most %d are possible (--users chooses some)",
                 (long long)queries, INT32_MAX);
-  int32_t *user = NULL; // slots without gaps: users without questions have none to be drawn for
+  int32_t *user = NULL; // users numbered without gaps: those without questions must not be drawn
   uint32_t *weights = NULL;
   const int32_t threads = omp_get_max_threads();
   int32_t users = 0;

@@ -2,7 +2,7 @@
 // bootstrap, 1993): users are drawn with replacement, as many as there are, and the metrics computed again.
 //
 // The same draws serve every set of ranks over the same questions, so the difference of two sets in a replicate is
-// the difference over the same users: paired intervals come for free.
+// the difference over the same users: intervals are paired without further work.
 #ifndef SOUK_EVAL_BOOTSTRAP_H
 #define SOUK_EVAL_BOOTSTRAP_H
 

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "data/batch_bounds.h"
 
-// Capacities of evaluation batches: enough rows to keep all cores busy, little memory at BERT-base's width.
+// Capacities of evaluation batches: large enough to keep all cores busy, small enough for BERT-base's width.
 enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };
 
 // ---- models of checkpoints -------------------------------------------------------------------------------------
@@ -71,7 +71,7 @@ static status run_baselines(evaluation *e) {
   return rc;
 }
 
-// The best baseline of every metric, and how the model stands to it.
+// The best baseline of every metric, and the model's difference from it.
 static void compare(evaluation *e) {
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     for (int32_t m = 0; m < RANK_METRICS; m++) {

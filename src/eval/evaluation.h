@@ -15,7 +15,7 @@ typedef struct evaluation_config {
   int64_t replicates; // of the bootstrap; 0: no intervals
 } evaluation_config;
 
-// One that answers: the model or a baseline.
+// A contender: the model or a baseline.
 typedef struct contender {
   const char *name;
   ranking_result result;
@@ -64,10 +64,10 @@ status evaluation_json(const evaluation *e, const evaluation_source *s,
 
 // ---- models of checkpoints ------------------------------------------------------------------------------------
 
-// ERR_ARGUMENT, in words, unless the checkpoint was trained on this data set.
+// ERR_ARGUMENT, with the difference, unless the checkpoint was trained on this data set.
 status checkpoint_check_data(const checkpoint *c, const dataset *d);
-// A model for evaluation with the checkpoint's parameters. d: whose histories it will see; NULL: any sequences. device as
-// in the options.
+// A model for evaluation with the checkpoint's parameters. d: the data set whose histories it will see; NULL: any
+// sequences. device as in the options.
 status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int device, int32_t threads);
 
 #endif

@@ -9,8 +9,8 @@
 
 enum { LABEL = 22 };
 
-// Columns of the tables. At cutoff 1 all three metrics are the same. Those with the most weight stay where a terminal has no room
-// for all; the weights are 1 to COLUMNS.
+// Columns of the tables. At cutoff 1 all three metrics are the same. If the terminal is too narrow for all columns,
+// those with the most weight are kept; the weights are 1 to COLUMNS.
 static const struct {
   int32_t metric, weight;
 } columns[] = {{METRIC_HR + 0, 7},   {METRIC_HR + 1, 4},    {METRIC_HR + 2, 11},  {METRIC_HR + 3, 8},
@@ -18,7 +18,7 @@ static const struct {
                {METRIC_MRR + 2, 5},  {METRIC_MRR + 3, 2},   {METRIC_MRR_ALL, 9}};
 enum { COLUMNS = sizeof columns / sizeof *columns, WIDTH = 8 };
 
-// How many columns fit: all but on a narrow terminal.
+// How many columns fit on the terminal.
 static int32_t columns_shown(FILE *to) {
   if (!isatty(fileno(to))) return COLUMNS;
   const int32_t fit = (terminal_columns(fileno(to)) - LABEL) / WIDTH;
@@ -161,7 +161,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
 
 // ---- json ------------------------------------------------------------------------------------------------------
 
-// An object or array that lacks something because memory ran out must not pass for a whole one.
+// Remembers that something could not be added because memory ran out, so that incomplete json is never printed.
 typedef struct json_writer {
   const evaluation *e;
   bool failed;

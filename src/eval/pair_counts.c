@@ -1,10 +1,10 @@
 // Counting item pairs; see pair_counts.h.
 //
 // Rows are independent, so items are taken in ranges whose pairs fit into the memory given: one pass over the data
-// collects the pairs of a range, each row is then summed and cut, and only its entries stay. An item with more pairs
-// than there are items is summed at once into a dense row, so no item needs more than 8 bytes x items, however
-// often it occurs. Pairs are collected in the order of the data and rows summed by one thread each: the same table
-// for any memory and any number of threads.
+// collects the pairs of a range, each row is then summed and shortened, and only its entries are kept. An item with
+// more pairs than there are items is summed at once into a dense row, so no item needs more than 8 bytes x items,
+// however often it occurs. Pairs are collected in the order of the data and rows summed by one thread each: the same
+// table for any memory and any number of threads.
 #include "eval/pair_counts.h"
 
 #include <math.h>
@@ -126,7 +126,7 @@ static int32_t sum_row(builder *b, int32_t item, double *sums) {
     for (int64_t i = 0; i < b->filled[item]; i++) sums[row[i].other] += (double)row[i].weight;
     for (int64_t i = 0; i < b->filled[item]; i++) {
       const int32_t other = row[i].other;
-      if (sums[other] <= 0) continue; // has its entry already
+      if (sums[other] <= 0) continue; // this pair has been summed already
       row[n++] = (entry){other, (float)sums[other]};
       total += sums[other];
       sums[other] = 0;

@@ -4,10 +4,10 @@
 // no state; each user's negatives and ties come from substreams keyed by the user and the position of the
 // target, so they do not depend on who else is evaluated.
 //
-// Negatives are distinct, and are never the target or an item of the history. They are drawn one after the
-// other and rejected when taken; popularity draws use Vose's alias table (M. Vose, A linear algorithm for
-// generating random numbers with a given distribution, 1991). Where so much is excluded that rejection would take
-// long (small catalogues), all that is left races with exponential arrival times of rate count (P. Efraimidis, P.
+// Negatives are distinct, and are never the target or an item of the history. They are drawn one after the other, and
+// a draw that is taken already is rejected; popularity draws use Vose's alias table (M. Vose, A linear algorithm for
+// generating random numbers with a given distribution, 1991). If so much is excluded that rejection would take long
+// (small catalogues), every remaining item gets an exponential arrival time of rate count (P. Efraimidis, P.
 // Spirakis, Weighted random sampling with a reservoir, 2006): the first n arrivals have the same distribution as n
 // successive draws.
 #include "eval/queries.h"
@@ -20,7 +20,7 @@
 #include "base/philox.h"
 
 enum { CHUNK_SEQUENCES = 4096, KEEP_USERS = 65536, READ_SEQUENCES = 4096, READ_GAP = 1024 };
-enum { MAX_REJECTIONS = 20 }; // a negative, on average, before the race
+enum { MAX_REJECTIONS = 20 }; // for each negative, on average; then exponential arrival times are used
 
 const char *const rank_protocol_names[RANK_PROTOCOLS] = {"full", "uniform", "popularity"};
 
@@ -90,7 +90,7 @@ static int by_int64(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// Sequences with something held out (in the index: the train part is not the whole), or a random subset of them.
+// The sequences with held-out items (whose train part is shorter than the sequence), or a random subset of them.
 static status choose_users(query_source *s) {
   const int64_t n = dataset_get_info(s->d)->sequences;
   const int32_t *train = dataset_train_lengths(s->d), *whole = dataset_lengths(s->d);
@@ -152,7 +152,7 @@ static status make_alias(query_source *s) {
     }
   }
   while (large < s->items) s->alias_share[order[large++]] = 1.0;
-  // What is left is 1 up to rounding, unless it has no count at all: such an item must never be drawn.
+  // The remaining shares are 1 up to rounding, except for items without a count, which must never be drawn.
   int32_t counted = 0;
   while (s->counts[counted] == 0) counted++;
   while (small > 0) {
@@ -180,7 +180,7 @@ static int by_time(const void *a, const void *b) {
   return (x->item > y->item) - (x->item < y->item);
 }
 
-// The race among all items not taken; continues after `have` draws.
+// Draws by exponential arrival times among all items that are not taken, after the first `have` draws.
 static int32_t race(const query_source *s, rank_protocol protocol, rng *r, const uint8_t *taken, int32_t have,
                     int32_t *out) {
   arrival *a = malloc((size_t)s->items * sizeof *a);
@@ -246,7 +246,7 @@ static void target_range(const sequence *s, eval_part part, int32_t *from, int32
 typedef void (*sequence_visitor)(void *self, const sequence *s, int64_t slot);
 static status visit_sequences(query_source *s, int64_t from, int64_t to, sequence_visitor see, void *self) {
   for (int64_t i = from; i < to;) {
-    int64_t end = i + 1; // opening a file's datasets costs as much as reading a thousand sequences
+    int64_t end = i + 1; // up to READ_GAP apart: opening datasets costs like a thousand sequences
     while (end < to && s->sequences[end] - s->sequences[end - 1] <= READ_GAP &&
            s->sequences[end] - s->sequences[i] < 4 * READ_SEQUENCES)
       end++;
@@ -310,7 +310,7 @@ static void add_sequence(void *self, const sequence *s, int64_t slot) {
   }
 }
 
-// Of how many protocols a question has negatives.
+// The number of protocols for which a question has negatives.
 static int32_t sampled_protocols(const query_config *c) {
   return (int32_t)c->protocols[RANK_UNIFORM] + (int32_t)c->protocols[RANK_POPULARITY];
 }
@@ -423,7 +423,7 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
                length = tokens / candidates, sampled = sampled_protocols(c);
   const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
   const bool kept = users <= KEEP_USERS;
-  const double at_hand = kept ? users : CHUNK_SEQUENCES;
+  const double stored_users = kept ? users : CHUNK_SEQUENCES;
   query_memory m = {.users = users,
                     .questions =
                         users * (double)(valid ? info->valid_targets : info->test_targets) / candidates};
@@ -431,12 +431,14 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
   const double question =
       sizeof(query) + 4 * ((c->filter_history ? length : 0) + 1) + 4 * sampled * (double)c->negatives;
   const double draws = (sampled > 0 ? threads * items : 0) + (c->protocols[RANK_POPULARITY] ? 20 * items : 0);
-  // Runs of neighbours are read at once, and more widely where few of them are asked.
+  // Sequences that are near each other are read in one call, with larger gaps allowed if few are asked for.
   const double read = fmin(fmin(4 * READ_SEQUENCES, (double)info->sequences),
                            CHUNK_SEQUENCES * (double)info->sequences / users);
   const double block = read * (24 + 17 * (double)info->tokens / (double)info->sequences);
-  m.held = 8 * users + at_hand * 5 * length + m.questions * at_hand / users * question + (kept ? 0 : draws);
-  // The heap keeps the room of what was read, below what stays; a source that reads again uses it again.
+  m.held = 8 * users + stored_users * 5 * length + m.questions * stored_users / users * question +
+           (kept ? 0 : draws);
+  // The buffers of reading lie in the heap below memory that stays allocated, so free() cannot return them to the
+  // system; a source that reads again reuses them.
   if (kept) m.held += block;
   m.pass = kept ? 0 : block;
   m.opening = fmax(sizeof(drawn_user) * candidates, (kept ? draws : 0) + block);

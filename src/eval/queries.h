@@ -1,8 +1,8 @@
 // The questions of an evaluation: for each held-out item of each chosen user, "what comes after this history?"
 //
-// Everything that an answer is judged by is fixed here, before any model is asked: the users, the history that is
-// the input, the items filtered out, the negatives of the sampled protocols and the draw that breaks ties. So all
-// models and baselines meet the same questions, and differences between them can be compared pair by pair.
+// Everything that decides how an answer is scored is fixed here, before any model is evaluated: the users, the
+// history that is the input, the items filtered out, the negatives of the sampled protocols and the draw that breaks
+// ties. So all models and baselines get the same questions, and can be compared question by question.
 #ifndef SOUK_EVAL_QUERIES_H
 #define SOUK_EVAL_QUERIES_H
 
@@ -18,7 +18,7 @@ typedef enum rank_protocol {
 } rank_protocol;
 extern const char *const rank_protocol_names[RANK_PROTOCOLS]; // "full", "uniform", "popularity"
 
-// Who draws what: substreams of STREAM_EVAL.
+// The substreams of STREAM_EVAL.
 enum { DRAW_USERS, DRAW_TIES, DRAW_UNIFORM, DRAW_POPULARITY, DRAW_BOOTSTRAP };
 
 typedef enum eval_part { EVAL_VALID, EVAL_TEST } eval_part;
@@ -29,7 +29,7 @@ typedef struct query_config {
   int64_t seed;
   int64_t negatives; // of the sampled protocols
   bool protocols[RANK_PROTOCOLS];
-  bool filter_history; // items of the history are no candidates (the target always is)
+  bool filter_history; // items of the history are not candidates (the target always is)
 } query_config;
 
 // Items are counted from 0 here: item i is token vocab_begin(items) + i.
@@ -58,8 +58,8 @@ typedef struct query_source query_source;
 status queries_open(query_source **out, dataset *d, const query_config *c);
 void queries_close(query_source *s); // NULL is safe
 
-// What a source takes, in bytes, by the sizes of the data set: `held` from queries_open to queries_close, beside it `pass`
-// while its questions are asked and `opening` while it is opened. For plans.
+// Bytes that a source takes for a data set of these sizes, for memory plans: `held` from queries_open to
+// queries_close; besides, `opening` during queries_open and `pass` while its questions are read.
 typedef struct query_memory {
   double held, pass, opening;
   double users, questions, chunk_questions;

@@ -1,9 +1,9 @@
-// Ranks and what follows from them; see rank_metrics.h.
+// Ranks and metrics; see rank_metrics.h.
 //
 // A rank is counted, not sorted: 1 + the candidates scored above the target + a uniform share of those that tie
 // with it. Counting needs one pass over scores in any order and in any blocks, so no list of scores ever exists
-// whole. Ties must be random: item ids follow first appearance in most logs, so breaking ties by id tells the age of
-// an item, and counting baselines (many ties at zero) would gain or lose by the order of a file.
+// whole. Ties must be random: item ids follow first appearance in most logs, so ties broken by id would favour old or
+// new items, and the figures of counting baselines (many ties at zero) would depend on the order of a file.
 #include "eval/rank_metrics.h"
 
 #include <math.h>

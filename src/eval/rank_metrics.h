@@ -41,7 +41,7 @@ static inline void rank_counts_add(rank_counts *c, int32_t rank, double weight) 
 void rank_counts_metrics(const rank_counts *c, rank_metrics *out); // zeros when nothing was counted
 void rank_metrics_of(const int32_t *ranks, int64_t n, rank_metrics *out);
 
-// How a target stands among candidates: those scored above it and those with the same score.
+// How many candidates have a higher score than the target, and how many have the same.
 typedef struct rank_standing {
   int64_t above, tied;
 } rank_standing;

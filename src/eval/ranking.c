@@ -1,11 +1,12 @@
 // Ranking evaluation; see ranking.h and docs/evaluation.md.
 //
-// A model is asked in two steps. Questions of a chunk become packed batches, and the encoder gives one vector u a
-// question. Then u meets every item's v: scores = U V^T, made in tiles of a few hundred KB that one thread
-// computes and counts while they are in its cache. So nothing of the size users x items ever exists, not even users
-// x (a block of items); the products are BLAS's, split above it. Cost: 2 (H + 1) operations a score; 8,192 users x
-// 54,542 items x 65 take 0.54 s on one core at 107 GFLOP/s, counting included. Tiles of 64 x 1,024 are 5% slower: the
-// items' side is packed anew for every tile of questions. Without the unsampled protocol only the negatives are scored.
+// A model is evaluated in two steps. Questions of a chunk become packed batches, and the encoder gives one vector u
+// for each. Then come the scores with every item's v, U V^T, made in tiles of a few hundred KB that one thread
+// computes and counts while they are in its cache. So nothing of the size users x items ever exists, not even users x
+// (a block of items); the products are BLAS's, split above it. Cost: 2 (H + 1) operations a score; 8,192 users x
+// 54,542 items x 65 take 0.54 s on one core at 107 GFLOP/s, counting included. Tiles of 64 x 1,024 are 5% slower:
+// BLAS packs the items' side again for every tile of questions. Without the unsampled protocol only the negatives are
+// scored.
 //
 // The target's own score is one dot product; the same item's score inside a tile may differ by rounding, as the sums
 // run in another order. So the target is masked out of the tiles, and candidates within 2^-20 |u| |v| of it count as
@@ -87,7 +88,7 @@ typedef struct result_room {
   size_t slots, ranks[RANK_PROTOCOLS];
 } result_room;
 
-// Makes room for a chunk's ranks behind those already there and notes what does not depend on scores.
+// Makes room for a chunk's ranks after the existing ones, and records what does not depend on scores.
 static status begin_chunk(const ranking *r, const query_chunk *c, ranking_result *out, result_room *room) {
   const size_t need = (size_t)(out->queries + c->count);
   TRY(mem_grow(&out->slots, &room->slots, need, sizeof *out->slots, "ranks"));
@@ -109,7 +110,7 @@ static status begin_chunk(const ranking *r, const query_chunk *c, ranking_result
   return OK;
 }
 
-// Standings of a chunk's questions [count][RANK_PROTOCOLS] become ranks.
+// Turns the standings of a chunk's questions [count][RANK_PROTOCOLS] into ranks.
 static void end_chunk(const ranking *r, const query_chunk *c, const rank_standing *standings,
                       ranking_result *out) {
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
@@ -239,7 +240,7 @@ static status check_model(const ranking *r, const model *m) {
   return OK;
 }
 
-// How many item vectors of W floats are at hand at a time.
+// How many item vectors of W floats a block holds.
 static int32_t block_of_items(int32_t items, int32_t W) {
   const int64_t fitting = ITEM_BYTES / ((int64_t)W * 4);
   return items < fitting ? items : (int32_t)fitting;
@@ -264,7 +265,7 @@ static void pass_close(model_pass *p) {
   free(p->tiles);
 }
 
-// Item vectors from `first` into the block; *n of them.
+// Reads the item vectors from `first` on into the block; *n of them.
 static status read_items(model_pass *p, int32_t first, int32_t *n) {
   *n = p->r->items - first < p->block_items ? p->r->items - first : p->block_items;
   if (p->block_at == first) return OK;
@@ -317,8 +318,8 @@ static status encode(model_pass *p, const query_chunk *c) {
   return p->b->seqs > 0 ? encode_batch(p, p->u + (size_t)done * (size_t)p->W) : OK;
 }
 
-// Shows every score of a chunk's questions, tile by tile; from several threads, but all tiles of a question come from
-// one thread at a time and in ascending order of items.
+// Gives every score of a chunk's questions to the visitor, tile by tile; from several threads, but all tiles of a
+// question come from one thread at a time and in ascending order of items.
 typedef void (*tile_visitor)(void *self, int64_t question, float *scores, int32_t first, int32_t n);
 static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see, void *self) {
   const size_t W = (size_t)p->W;
@@ -361,7 +362,7 @@ static void tally_tile(void *self, int64_t question, float *scores, int32_t firs
         t->standings + question * RANK_PROTOCOLS);
 }
 
-// Without the unsampled protocol: just the scores of the negatives.
+// Without the unsampled protocol: only the scores of the negatives.
 static status score_negatives(model_pass *p, const query_chunk *c, const target_tally *t) {
   const size_t W = (size_t)p->W;
   for (int32_t first = 0, n; first < p->r->items; first += n) {
@@ -383,7 +384,7 @@ static status score_negatives(model_pass *p, const query_chunk *c, const target_
   return OK;
 }
 
-// Score of each question's target, and within what it counts as equal.
+// The score of each question's target, and the tolerance within which others count as equal.
 static status score_targets(model_pass *p, const query_chunk *c, float *targets, float *tolerances) {
   const size_t W = (size_t)p->W;
   bool finite = true;

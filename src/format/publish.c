@@ -63,13 +63,13 @@ int tree_discard(const char *path) {
 }
 
 // Locks the file or directory at `path` while it is moved aside, so that no other process removes it as a leftover.
-static int hold(const char *path) {
+static int lock_path(const char *path) {
   const int fd = open_to_lock(path);
   if (fd >= 0) flock(fd, LOCK_EX | LOCK_NB); // if this fails we go on, as on a file system without locks
   return fd;
 }
 
-static void let_go(int fd) {
+static void unlock_path(int fd) {
   if (fd >= 0) close(fd);
 }
 
@@ -124,12 +124,12 @@ int temporary_publish_pair(temporary *data, temporary *names, const char *names_
   char old[PATH_MAX];
   int error = marked_name(old, names_path, MARK_OLD, data->tag);
   if (error == 0) {
-    const int held = hold(names_path);
+    const int lock = lock_path(names_path);
     error = publish_pair(data, names, names_path, old);
-    let_go(held);
+    unlock_path(lock);
   }
   if (names != NULL) temporary_drop(names); // does nothing if they are in place
-  // The old names could not be put back: the new data stay beside them, so that mend_names can find out whether they
+  // The old names could not be put back: the new data stay beside them, so that recover_names can find out whether they
   // fit.
   if (error != 0 && !data->in_place && is_regular(old))
     close_only(data);
@@ -155,12 +155,12 @@ static int exchange(temporary *t) {
   return 0;
 }
 
-// Replaces in two steps. Between them nothing is at the path, and if we die there, leftovers_mend puts the old
+// Replaces in two steps. Between them nothing is at the path, and if we die there, leftovers_recover puts the old
 // directory back. EEXIST: another process has put a directory there meanwhile.
 static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
   char old[PATH_MAX];
   int error = marked_name(old, t->path, MARK_OLD, t->tag);
-  const int held = hold(t->path);
+  const int lock = lock_path(t->path);
   if (error == 0) error = move(t->path, old);
   if (error == 0) {
     error = move_in(t);
@@ -171,7 +171,7 @@ static int replace_in_two_steps(temporary *t, char aside[PATH_MAX]) {
     else if (access(old, F_OK) == 0)
       strcpy(aside, old);
   }
-  let_go(held);
+  unlock_path(lock);
   return error;
 }
 

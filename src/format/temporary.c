@@ -222,7 +222,7 @@ static bool has_old(const char *name, const char *tag) {
   return has;
 }
 
-static void mend(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
+static void recover(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
   int fd;
   bool is_directory, stuck;
   if (!take_over(name, &fd, &is_directory, &stuck)) {
@@ -230,7 +230,7 @@ static void mend(const place *p, const char *name, const char *tag, bool is_old,
     return;
   }
   // A file that was moved aside holds the names of a pair, whose data may still be in place. Whether they fit can be
-  // told from the new data beside them (mend_names), so both are kept until a command comes that knows both paths.
+  // told from the new data beside them (recover_names), so both are kept until a command comes that knows both paths.
   if (!is_directory && (is_old || has_old(name, tag))) {
     close(fd);
     return;
@@ -246,8 +246,8 @@ static void mend(const place *p, const char *name, const char *tag, bool is_old,
   close(fd);
 }
 
-void leftovers_mend(const char *path, leftovers *found) {
-  each_leftover(&(place){.path = path}, mend, found);
+void leftovers_recover(const char *path, leftovers *found) {
+  each_leftover(&(place){.path = path}, recover, found);
 }
 
 // Is the file at `path` older than the temporary with the new data?
@@ -260,7 +260,7 @@ static bool is_older(const char *path, int fd) {
 
 // Names that the writer of a pair moved aside (publish.c) are put back if their data are still in place, that is, if
 // the new data still have their temporary name. Otherwise their data have been replaced, and they are removed.
-static void mend_names(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
+static void recover_names(const place *p, const char *name, const char *tag, bool is_old, leftovers *found) {
   char data_name[PATH_MAX];
   int fd, data_fd;
   bool is_directory, stuck, other;
@@ -269,7 +269,7 @@ static void mend_names(const place *p, const char *name, const char *tag, bool i
     found->stuck += stuck;
     return;
   }
-  if (is_directory) { // not names of a pair; mend has handled it
+  if (is_directory) { // not names of a pair; recover has handled it
     close(fd);
     return;
   }
@@ -285,10 +285,10 @@ static void mend_names(const place *p, const char *name, const char *tag, bool i
   close(fd);
 }
 
-void leftovers_mend_pair(const char *data_path, const char *names_path, leftovers *found) {
-  each_leftover(&(place){.path = names_path, .data_path = data_path}, mend_names, found);
-  leftovers_mend(data_path, found);
-  leftovers_mend(names_path, found);
+void leftovers_recover_pair(const char *data_path, const char *names_path, leftovers *found) {
+  each_leftover(&(place){.path = names_path, .data_path = data_path}, recover_names, found);
+  leftovers_recover(data_path, found);
+  leftovers_recover(names_path, found);
 }
 
 bool leftovers_text(const leftovers *found, const char *path, char *buf, size_t bytes) {

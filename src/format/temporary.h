@@ -59,9 +59,9 @@ typedef struct leftovers {
 } leftovers;
 
 // Finds what killed processes left beside `path`, and removes it or puts it back.
-void leftovers_mend(const char *path, leftovers *found);
+void leftovers_recover(const char *path, leftovers *found);
 // The same for two files that belong together.
-void leftovers_mend_pair(const char *data_path, const char *names_path, leftovers *found);
+void leftovers_recover_pair(const char *data_path, const char *names_path, leftovers *found);
 
 // One line about it for people; false: nothing was found.
 bool leftovers_text(const leftovers *found, const char *path, char *buf, size_t bytes);

@@ -1,4 +1,4 @@
-// The side that uses the numbers; see h5_reader.h. Nothing that the reading process sends is believed.
+// The side of the parent; see h5_reader.h. Everything that the reading process sends is checked.
 #include "hdf5/h5_reader.h"
 
 #include <errno.h>
@@ -23,7 +23,7 @@ struct h5_reader {
   open_file *files; // [n]
   size_t cap;
   int32_t n;
-  bool lost; // its answers make no sense, so the next one's beginning is not known
+  bool lost; // it sent an invalid answer, and where the next one begins is not known
 };
 
 status reader_start(h5_reader **out) {
@@ -31,7 +31,7 @@ status reader_start(h5_reader **out) {
   h5_reader *r;
   TRY(mem_new(&r, 1, sizeof *r, "a reader of HDF5 files"));
   pthread_mutex_init(&r->lock, NULL);
-  h5_lock(); // so that the child finds the library at rest
+  h5_lock(); // so that no other thread is inside the library during the fork
   const status rc = child_start(&r->process, "the process that reads it", h5_serve, NULL);
   h5_unlock();
   if (rc != OK) {
@@ -60,17 +60,17 @@ static status dead(const char *path) {
   return fail_prefix(ERR_FORMAT, "%s cannot be read", path);
 }
 
-// A head; an error of the reading process becomes ours.
-static status receive_head(h5_reader *r, const char *path, reader_head *head) {
+// Receives a reply; an error of the reading process becomes ours.
+static status receive_reply(h5_reader *r, const char *path, reader_reply *reply) {
   char text[2048];
-  if (child_receive(r->process, head, sizeof *head) != OK) return dead(path);
-  if (head->rc == OK) return OK;
-  if (head->rc < 0 || head->rc >= STATUS_COUNT || head->bytes >= sizeof text) return not_credible(r, path);
-  if (child_receive(r->process, text, head->bytes) != OK) return dead(path);
-  text[head->bytes] = '\0';
-  for (char *p = text; *p != '\0'; p++) // names stand in the file: nothing that moves a terminal's cursor
+  if (child_receive(r->process, reply, sizeof *reply) != OK) return dead(path);
+  if (reply->rc == OK) return OK;
+  if (reply->rc < 0 || reply->rc >= STATUS_COUNT || reply->bytes >= sizeof text) return not_credible(r, path);
+  if (child_receive(r->process, text, reply->bytes) != OK) return dead(path);
+  text[reply->bytes] = '\0';
+  for (char *p = text; *p != '\0'; p++) // names come from the file and must not control a terminal
     if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
-  return fail((status)head->rc, "%s", text);
+  return fail((status)reply->rc, "%s", text);
 }
 
 static status send_request(h5_reader *r, const reader_request *q, const char *path) {
@@ -78,14 +78,14 @@ static status send_request(h5_reader *r, const reader_request *q, const char *pa
   return child_send(r->process, q, sizeof *q) == OK ? OK : dead(path);
 }
 
-static status ask(h5_reader *r, const reader_request *q, const char *path, reader_head *head) {
+static status ask(h5_reader *r, const reader_request *q, const char *path, reader_reply *reply) {
   TRY(send_request(r, q, path));
-  return receive_head(r, path, head);
+  return receive_reply(r, path, reply);
 }
 
 static status open_locked(h5_reader *r, const char *path, const char *schema, int64_t version) {
   struct stat st;
-  reader_head head;
+  reader_reply reply;
   reader_request *q = NULL;
   char *copy = NULL;
   status rc = OK;
@@ -100,7 +100,7 @@ static status open_locked(h5_reader *r, const char *path, const char *schema, in
   q->version = version;
   strcpy(q->path, path);
   snprintf(q->schema, sizeof q->schema, "%s", schema);
-  TRY_GOTO(ask(r, q, path, &head), done);
+  TRY_GOTO(ask(r, q, path, &reply), done);
   r->files[r->n++] = (open_file){copy, (uint64_t)st.st_size};
   copy = NULL;
 done:
@@ -128,33 +128,33 @@ static void compose(reader_request *q, int32_t what, int32_t file, const char *n
 
 status reader_dims(h5_reader *r, int32_t file, const char *name, h5_kind kind, int ndim, int64_t dims[]) {
   reader_request q;
-  reader_head head;
+  reader_reply reply;
   compose(&q, REQUEST_DIMS, file, name, kind, ndim);
   pthread_mutex_lock(&r->lock);
   const open_file f = r->files[file];
-  const status rc = ask(r, &q, f.path, &head);
+  const status rc = ask(r, &q, f.path, &reply);
   pthread_mutex_unlock(&r->lock);
   TRY(rc);
   uint64_t bytes = kind_bytes(q.kind);
-  const bool fits = !__builtin_mul_overflow(bytes, head.dims[0], &bytes) &&
-                    !__builtin_mul_overflow(bytes, head.dims[1], &bytes) &&
-                    head.dims[0] <= INT64_MAX / KIND_BYTES_MOST &&
-                    head.dims[1] <= INT64_MAX / KIND_BYTES_MOST;
+  const bool fits = !__builtin_mul_overflow(bytes, reply.dims[0], &bytes) &&
+                    !__builtin_mul_overflow(bytes, reply.dims[1], &bytes) &&
+                    reply.dims[0] <= INT64_MAX / KIND_BYTES_MOST &&
+                    reply.dims[1] <= INT64_MAX / KIND_BYTES_MOST;
   if (!fits || bytes / DEFLATE_RATIO > f.bytes)
     return fail(ERR_FORMAT, "%s: dataset \"%s\" is larger than this file can hold", f.path, name);
-  for (int i = 0; i < ndim; i++) dims[i] = (int64_t)head.dims[i];
+  for (int i = 0; i < ndim; i++) dims[i] = (int64_t)reply.dims[i];
   return OK;
 }
 
-// The pieces, until all rows are there.
+// Receives pieces until all rows are there.
 static status receive_rows(h5_reader *r, const char *path, char *to, size_t bytes) {
   while (bytes > 0) {
-    reader_head head;
-    TRY(receive_head(r, path, &head));
-    if (head.bytes == 0 || head.bytes > bytes) return not_credible(r, path);
-    if (child_receive(r->process, to, head.bytes) != OK) return dead(path);
-    to += head.bytes;
-    bytes -= head.bytes;
+    reader_reply reply;
+    TRY(receive_reply(r, path, &reply));
+    if (reply.bytes == 0 || reply.bytes > bytes) return not_credible(r, path);
+    if (child_receive(r->process, to, reply.bytes) != OK) return dead(path);
+    to += reply.bytes;
+    bytes -= reply.bytes;
   }
   return OK;
 }

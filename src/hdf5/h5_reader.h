@@ -1,9 +1,9 @@
 // HDF5 files, read by a process of their own.
 //
 // libhdf5 is not proof against malice, nor against every damage: a few flipped bytes can make it divide by
-// zero or follow a wild pointer. A checksum in a manifest tells damage, not malice, since the manifest comes
-// along with the file. So no HDF5 file is parsed by the process that trains: a child (base/child.h) opens the
-// files and sends numbers. When it dies, the next call says so in a sentence that names the file.
+// zero or follow a wild pointer. A checksum in a manifest shows damage, not malice, since whoever made the file made
+// the manifest too. So no HDF5 file is parsed by the process that trains: a child (base/child.h) opens the files and
+// sends numbers. When it dies, the next call says so in a sentence that names the file.
 //
 // The child reads only what Souk itself writes: datasets of numbers, stored in the file itself, reached
 // through groups without links, with no filters but shuffle, deflate and fletcher32. Sizes that come from it
@@ -18,15 +18,14 @@ typedef enum h5_kind { H5_KIND_U8, H5_KIND_I32, H5_KIND_I64, H5_KIND_F32, H5_KIN
 
 typedef struct h5_reader h5_reader;
 
-// Starts the child. Best done before much memory is in use: what is written to later is copied while the
-// child lives.
+// Starts the child. Best done before much memory is in use: while the child lives, every page that is written to is
+// copied.
 status reader_start(h5_reader **out);
 void reader_stop(h5_reader *r); // NULL is safe
 
 // The rest may be called by several threads; calls wait for each other.
 
-// Opens a file for as long as the reader lives and checks its attributes "schema" and "version". Files are
-// numbered from 0.
+// Opens a file until the reader stops, and checks its attributes "schema" and "version". Files are numbered from 0.
 status reader_open(h5_reader *r, const char *path, const char *schema, int64_t version, int32_t *file);
 // Dimensions of a dataset, ERR_FORMAT unless it is there with `ndim` (1 or 2) dimensions and elements of this
 // kind.

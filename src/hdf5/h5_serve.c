@@ -1,6 +1,6 @@
-// The process that reads HDF5 files. Whatever a file does to libhdf5, it does it here.
+// The process that reads HDF5 files. A file that crashes libhdf5 crashes this process only.
 //
-// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it without
+// It was forked by the thread that held the HDF5 lock, and has no other threads, so it calls the library without
 // locking.
 #include <hdf5.h>
 #include <signal.h>
@@ -55,11 +55,11 @@ static void limit(int what, rlim_t most) {
   setrlimit((__rlimit_resource_t)what, &l);
 }
 
-// Of memory what came with the fork, and 4 GiB more; no files are written. Sanitizers reserve more than any
-// limit.
+// Limits: the memory that came with the fork and 4 GiB more; no written files. Not with sanitizers, which reserve
+// more address space than any limit.
 static void set_limits(void) {
   signal(SIGXFSZ, SIG_IGN);
-#ifndef SOUK_COVERAGE // whose counters are files
+#ifndef SOUK_COVERAGE // coverage writes its counters to files
   limit(RLIMIT_FSIZE, 0);
 #endif
 #ifndef SANITIZED
@@ -74,7 +74,7 @@ static void set_limits(void) {
 // ---- datasets
 // ------------------------------------------------------------------------------------------------
 
-// Is the way to it of hard links only? Others lead to other files, or to nowhere.
+// Is every link on the path a hard link? Soft links may lead nowhere, external links into other files.
 static status check_way(const server *s, const reader_request *q) {
   const hid_t file = s->files[q->file].file;
   const char *path = s->files[q->file].path;
@@ -143,7 +143,7 @@ static status open_set(const server *s, const reader_request *q, number_set *x) 
   const char *path = s->files[q->file].path;
   *x = (number_set){.set = -1, .space = -1};
   TRY(check_way(s, q));
-  // Not H5Dopen: a group of that name would make it fail without a reason.
+  // H5Oopen and not H5Dopen, which fails without a reason if a group has that name.
   x->set = H5Oopen(s->files[q->file].file, q->name, H5P_DEFAULT);
   if (x->set < 0 || H5Iget_type(x->set) != H5I_DATASET) {
     if (x->set >= 0) H5Oclose(x->set);
@@ -163,8 +163,8 @@ static status open_set(const server *s, const reader_request *q, number_set *x) 
 
 static bool send_error(const server *s, status rc) {
   const char *text = fail_message();
-  const reader_head head = {.rc = (int32_t)rc, .bytes = (uint32_t)strlen(text)};
-  return channel_write(s->channel, &head, sizeof head) && channel_write(s->channel, text, head.bytes);
+  const reader_reply reply = {.rc = (int32_t)rc, .bytes = (uint32_t)strlen(text)};
+  return channel_write(s->channel, &reply, sizeof reply) && channel_write(s->channel, text, reply.bytes);
 }
 
 static status open_file(server *s, const reader_request *q) {
@@ -198,7 +198,7 @@ static status read_piece(server *s, const reader_request *q, const number_set *x
   return good ? OK : fail(ERR_FORMAT, "%s: dataset \"%s\" cannot be read", s->files[q->file].path, q->name);
 }
 
-// Pieces end where chunks do, so that none is inflated twice. *sent is false when the other side is gone.
+// Pieces end at chunk boundaries, so that no chunk is inflated twice. *sent is false when the parent has gone.
 static status send_rows(server *s, const reader_request *q, const number_set *x, bool *sent) {
   const hsize_t first = (hsize_t)q->first, rows = (hsize_t)q->rows, all = x->dims[0];
   const size_t row_bytes = (size_t)x->dims[1] * kind_bytes(q->kind);
@@ -211,8 +211,9 @@ static status send_rows(server *s, const reader_request *q, const number_set *x,
     end = (at + step + x->chunk_rows - 1) / x->chunk_rows * x->chunk_rows;
     if (end > first + rows) end = first + rows;
     TRY(read_piece(s, q, x, at, end - at));
-    const reader_head head = {.bytes = (uint32_t)((end - at) * row_bytes)};
-    *sent = channel_write(s->channel, &head, sizeof head) && channel_write(s->channel, s->buffer, head.bytes);
+    const reader_reply reply = {.bytes = (uint32_t)((end - at) * row_bytes)};
+    *sent =
+        channel_write(s->channel, &reply, sizeof reply) && channel_write(s->channel, s->buffer, reply.bytes);
     if (!*sent) return OK;
   }
   return OK;
@@ -220,20 +221,20 @@ static status send_rows(server *s, const reader_request *q, const number_set *x,
 
 static bool answer(server *s, const reader_request *q) {
   bool sent = true;
-  reader_head head = {.rc = OK};
+  reader_reply reply = {.rc = OK};
   status rc;
   if (q->what == REQUEST_OPEN) {
     rc = open_file(s, q);
   } else {
     number_set x;
     rc = open_set(s, q, &x);
-    head.dims[0] = x.dims[0];
-    head.dims[1] = x.dims[1];
+    reply.dims[0] = x.dims[0];
+    reply.dims[1] = x.dims[1];
     if (rc == OK && q->what == REQUEST_ROWS) rc = send_rows(s, q, &x, &sent);
     close_set(&x);
   }
   if (rc != OK) return send_error(s, rc);
-  return q->what == REQUEST_ROWS ? sent : channel_write(s->channel, &head, sizeof head);
+  return q->what == REQUEST_ROWS ? sent : channel_write(s->channel, &reply, sizeof reply);
 }
 
 void h5_serve(void *self, int channel) {

@@ -1,9 +1,9 @@
-// Where HDF5 puts its bytes when Souk writes a file.
+// The HDF5 file driver with which Souk writes files.
 //
 // libhdf5 does not survive a failing write well: a file whose close failed stays half open, and the library's exit
 // handler runs into it again. So this driver never tells HDF5 of a failure. It keeps the first error, drops what is
-// written after it, and lets HDF5 close in peace; h5_close() then asks for the error and reports it with the system's
-// own words ("No space left on device"). It is also the place where faults are injected into HDF5's writes.
+// written after it, and lets HDF5 close normally; h5_close() then asks for the error and reports it with the system's
+// message ("No space left on device"). It is also the place where faults are injected into HDF5's writes.
 //
 // Apart from that it does what HDF5's default driver does, with the same feature flags, so the files are the same bytes.
 // Only writers come here; files are read through the default driver.
@@ -44,7 +44,7 @@ int h5_driver_close_error(void) {
   return error;
 }
 
-// By name only what is not there yet; nothing that was planted there is followed.
+// A name is only opened to create a new file (O_EXCL), so that a link that somebody put there is not followed.
 static int open_by_name(const char *name, unsigned flags) {
   int mode = O_CLOEXEC | O_NOFOLLOW | ((flags & H5F_ACC_RDWR) != 0 ? O_RDWR : O_RDONLY);
   if ((flags & H5F_ACC_CREAT) == 0) return open(name, mode);
@@ -64,7 +64,7 @@ static H5FD_t *driver_open(const char *name, unsigned flags, hid_t fapl, haddr_t
   (void)fapl;
   (void)maxaddr;
   const int fd = given >= 0 ? open_given(flags) : open_by_name(name, flags);
-  if (fd < 0) { // HDF5 first tries without creating, so this need not be the end
+  if (fd < 0) { // not an error yet: HDF5 first tries without creating
     open_error = errno;
     return NULL;
   }
@@ -124,7 +124,7 @@ static haddr_t driver_get_eof(const H5FD_t *file, H5FD_mem_t type) {
   return ((const driver_file *)file)->eof;
 }
 
-// Past the end, and where writes were dropped, there are zeros.
+// Reads give zeros past the end and where writes were dropped.
 static herr_t driver_read(H5FD_t *file, H5FD_mem_t type, hid_t dxpl, haddr_t addr, size_t size, void *buf) {
   (void)type;
   (void)dxpl;
@@ -180,7 +180,7 @@ static herr_t driver_truncate(H5FD_t *file, hid_t dxpl, hbool_t closing) {
 static const H5FD_class_t driver_class = {
 #if H5_VERSION_GE(1, 13, 0)
     .version = H5FD_CLASS_VERSION,
-    .value = (H5FD_class_value_t)513, // of the range for drivers of applications
+    .value = (H5FD_class_value_t)513, // from the range of numbers for applications' drivers
 #endif
     .name = "souk",
     .maxaddr = (haddr_t)INT64_MAX,

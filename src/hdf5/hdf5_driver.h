@@ -4,12 +4,13 @@
 
 #include <hdf5.h>
 
-// A file access property list with the driver; closed with H5Pclose. Negative when HDF5 refuses. Takes the lock held.
+// A file access property list with the driver; closed with H5Pclose. Negative if HDF5 fails. The caller holds the
+// lock.
 hid_t h5_driver_access(void);
-// The next files are not opened by name but are copies of this descriptor; -1: by name again.
+// Files that are opened from now on use a copy of this descriptor and not their name; -1: their name again.
 void h5_driver_use(int fd);
-// errno of the last file that could not be opened, and of the first write that failed in the file closed last (0: none;
-// told once).
+// errno of the last failed open, and of the first failed write in the file that was closed last (0: none). Reading it
+// resets it.
 int h5_driver_open_error(void);
 int h5_driver_close_error(void);
 

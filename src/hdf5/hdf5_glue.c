@@ -1,4 +1,4 @@
-// HDF5 with errors as sentences; see hdf5_glue.h.
+// HDF5 calls that report errors by fail(); see hdf5_glue.h.
 #include "hdf5/hdf5_glue.h"
 
 #include <pthread.h>
@@ -110,7 +110,7 @@ status h5_finish(hid_t file, const char *path, status rc) {
   return failure_raise(&before);
 }
 
-// Creates a dataset and leaves it open; negative when HDF5 refuses.
+// Creates a dataset and leaves it open; negative if HDF5 fails.
 static hid_t create_set(hid_t file, const char *name, hid_t type, int ndim, const hsize_t *dims, int level) {
   const hid_t space = H5Screate_simple(ndim, dims, NULL), plist = H5Pcreate(H5P_DATASET_CREATE);
   const hid_t links = H5Pcreate(H5P_LINK_CREATE);

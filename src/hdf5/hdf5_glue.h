@@ -1,5 +1,5 @@
-// The few HDF5 calls Souk needs, with errors as sentences. HDF5 is silenced (it prints stacks otherwise) and
-// guarded by one lock: the library is not built for threads on every system.
+// The few HDF5 calls that Souk needs, with errors reported by fail(). HDF5 itself is silenced, because it prints
+// error stacks, and guarded by one lock, because not every build of it is thread-safe.
 //
 // Files are reproducible: no times, no tracking, zero-filled padding.
 #ifndef SOUK_HDF5_HDF5_GLUE_H
@@ -13,14 +13,14 @@
 void h5_lock(void); // also silences the library, once
 void h5_unlock(void);
 
-// All of these take the lock held. `path` and `name` are for messages.
-// A file that must not be there yet.
+// The caller of these holds the lock. `path` and `name` are for messages.
+// Creates a file, which must not exist yet.
 status h5_create(hid_t *file, const char *path, const char *schema, int64_t version);
-// Into one that is open to read and write; the descriptor is copied.
+// Writes into a file that is open for reading and writing; the descriptor is copied.
 status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, int64_t version);
-// Checks the attributes. For the process that reads alone (h5_reader.h).
+// Opens a file and checks its attributes. Only for the process that reads (h5_reader.h).
 status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
-status h5_close(hid_t file, const char *path); // flushes; an error means the data may not be there
+status h5_close(hid_t file, const char *path); // flushes; after an error the data may be incomplete
 // Closes a file whose writing ended with `rc`. Of two errors the one of closing is returned: it is in the system's words
 // ("No space left on device"), where a failed write says only that HDF5 could not.
 status h5_finish(hid_t file, const char *path, status rc);

@@ -1,6 +1,6 @@
-// What the commands of souk-infer share. Functions return 0, or an exit status after having said what is
-// wrong on stderr: 2 for the command line, 1 for everything else. LINE_BAD is no exit status: one line of input is
-// wrong, and the next may be right.
+// What the commands of souk-infer share. Functions return 0, or print an error on stderr and return the exit status:
+// 2 for the command line, 1 for everything else. LINE_BAD is not an exit status: one line of input is wrong, and the
+// next may be right.
 #ifndef SOUK_INFER_CLI_CLI_H
 #define SOUK_INFER_CLI_CLI_H
 
@@ -25,8 +25,8 @@ int cli_grow(void *array, size_t *cap, size_t need, size_t size);
 
 // ---- output (cli_output.c) -----------------------------------------------------------------------------------
 
-// A file that appears whole under its name or not at all (also when the program is interrupted), a stream that is
-// written straight through (what is no regular file: src/format/target.h), or stdout.
+// An output: a file that appears under its name complete or not at all (even if the program is interrupted), a stream
+// such as a pipe that is written directly (src/format/target.h), or stdout.
 typedef struct cli_output cli_output;
 int output_open(cli_output **out, const char *path); // NULL or "-": stdout
 int output_write(cli_output *o, const void *data, size_t bytes);
@@ -36,12 +36,12 @@ int output_string(cli_output *o, const char *text, size_t bytes);
 // The shortest decimal that reads back as the same float; null for what JSON has no number for.
 int output_float(cli_output *o, float x);
 int output_int(cli_output *o, int64_t x);
-int output_flush(cli_output *o);  // hands on what has been written so far
+int output_flush(cli_output *o);  // writes what is buffered
 int output_commit(cli_output *o); // frees o in every case
 void output_abort(cli_output *o); // NULL is safe
-// NumPy's .npy, float32 [rows, columns], and who each row is: open, rows in order through output_write, commit. Not on
-// stdout: the number of rows goes into the header at the end. names_path NULL: no names. Files that belong together never
-// mismatch (docs/formats.md, "Files in pairs").
+// NumPy's .npy, float32 [rows, columns], and optionally the names of the rows: open, rows in order through
+// output_write, commit. Not on stdout: the number of rows goes into the header at the end. names_path NULL: no names.
+// Files that belong together never mismatch (docs/formats.md, "Files in pairs").
 int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path);
 int npy_commit(cli_output *o, cli_output *names, int64_t rows, int64_t columns); // frees both in every case
 
@@ -71,7 +71,7 @@ typedef struct cli_query {
 typedef struct cli_input {
   int fd;
   const char *name;
-  char *buffer; // what has been read and not yet taken: [begin, end)
+  char *buffer; // bytes that were read and not parsed yet: [begin, end)
   size_t begin, end, buffer_cap;
   bool at_end;
   int64_t line; // of the last query
@@ -81,11 +81,11 @@ typedef struct cli_input {
 
 int input_open(cli_input *in, const char *path); // NULL or "-": stdin
 void input_close(cli_input *in);                 // zeroed is fine
-// The next queries, up to `most`: waits for the first of them, and takes more as long as they are there. in->n
-// is 0 at the end of the input; after an error it counts those that came before it. Empty lines are passed
-// over. Lines that cannot be read are among the queries, with an error.
+// Reads up to `most` queries: waits for the first, and takes further ones only if they have arrived. in->n is 0 at
+// the end of the input; after an error it counts the queries before it. Empty lines are skipped. Lines that cannot be
+// parsed are queries with an error.
 int input_read(cli_input *in, const souk_bundle *b, size_t most);
-// Notes why a query cannot be answered; returns LINE_BAD.
+// Records why a query cannot be answered; returns LINE_BAD.
 __attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
 souk_history query_history(const cli_query *q);
 // A name in a line: a string, or an integer as it is written. False: neither.
@@ -95,21 +95,22 @@ int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
 
 // ---- answers as lines come (cli_answers.c) -------------------------------------------------------------------
 
-// What is particular to a command.
+// The part of answering that differs between commands.
 typedef struct cli_answerer {
   void *arg;
   size_t most;     // lines at a time
   int32_t threads; // as the library takes them: each should have a line
-  cli_output *out; // handed on after every batch
+  cli_output *out; // flushed after every batch
   // Asks the library about n lines; answer i belongs to lines[i].
   souk_status (*ask)(void *arg, cli_query *const *lines, size_t n, souk_error *e);
-  // Writes answer i, to q. There may be none yet for a reason of its own: query_fail, and nothing written.
+  // Writes answer i, of query q. It may still refuse: then it calls query_fail and writes nothing.
   int (*write)(void *arg, cli_query *q, size_t i);
-  int (*write_error)(void *arg, const cli_query *q); // in the place of an answer; NULL: output_error
+  int (*write_error)(void *arg,
+                     const cli_query *q); // writes an error instead of an answer; NULL: output_error
 } cli_answerer;
 
-// Answers every line of the input in order; those that cannot be answered get an error in their place and are
-// told on stderr. 0: all were written; *bad counts the errors.
+// Answers every line of the input in order; those that cannot be answered get an error in their place, which is
+// printed on stderr too. 0: all were written; *bad counts the errors.
 int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad);
 int output_user(cli_output *o, const cli_query *q);  // {"user":...
 int output_error(cli_output *o, const cli_query *q); // a whole line

@@ -1,18 +1,17 @@
 // Answers as lines come: batches of questions in, answers or errors out in the same order.
 //
-// A batch ends where no more lines wait (see cli_input.c), and is never larger than what takes about a quarter
-// of a second, as long as each thread has a line: its size doubles while full batches are quick and halves when one
-// is slow. So a program at the
-// other end of a pipe gets each answer before it writes the next line, a file goes through in batches large
-// enough for all threads, and a slow encoder still shows something at once. Sizes do not show in the answers,
-// which have the same bits in any company.
+// A batch ends when no more lines have arrived (see cli_input.c). Its size doubles while full batches are quick and
+// halves after a slow one, so that a batch takes about a quarter of a second, but it has at least a line for each
+// thread. So a program at the other end of a pipe gets each answer before it writes the next line, a file is answered
+// in batches large enough for all threads, and a slow encoder still answers the first lines soon. Answers have the
+// same bits in batches of any size.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include "infer_cli/cli.h"
 #include "infer/workspace.h"
 
-enum { FIRST_BATCH = 16, TOLD = 10, QUICK_MS = 125, SLOW_MS = 250 };
+enum { FIRST_BATCH = 16, MAX_PRINTED = 10, QUICK_MS = 125, SLOW_MS = 250 };
 
 int output_user(cli_output *o, const cli_query *q) {
   const int rc = output_text(o, "{\"user\":");
@@ -38,15 +37,16 @@ typedef struct answers {
   int64_t bad;
 } answers;
 
-// An error in its line's place; the first ones are told on stderr, behind the answers before them.
+// Writes an error instead of an answer. The first errors are printed on stderr too, after the answers before them
+// have been flushed.
 static int refuse(answers *x, const cli_query *q) {
   const int rc = x->a->write_error != NULL ? x->a->write_error(x->a->arg, q) : output_error(x->a->out, q);
-  if (rc != 0 || x->bad++ >= TOLD) return rc;
+  if (rc != 0 || x->bad++ >= MAX_PRINTED) return rc;
   cli_fail(0, "%s line %lld: %s", x->in->name, (long long)q->number, q->error);
   return output_flush(x->a->out);
 }
 
-// The library counts what it was asked; about a single line that says nothing.
+// The library's messages begin with "queries[0]: ", which means nothing to the user for a single line.
 static const char *without_place(const char *message) {
   static const char *const places[] = {"queries[0]: ", "histories[0]: "};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
@@ -64,8 +64,8 @@ static int write_batch(answers *x, cli_query *queries, size_t n) {
   return rc;
 }
 
-// Asks and writes n lines. Where the library refuses them together, each is asked alone, so that one bad line
-// costs no other its answer.
+// Answers n lines. If the library refuses the batch, each line is asked alone, so that one bad line does not spoil
+// the others.
 static int answer(answers *x, cli_query *queries, size_t n) {
   souk_error e = {.code = SOUK_OK};
   size_t good = 0;
@@ -95,7 +95,7 @@ static size_t within(size_t n, size_t least, size_t most) {
   return n < most ? n : most;
 }
 
-// The size after a batch of n lines, of `size` that it might have had.
+// The next batch size, after a batch of n lines out of at most `size`.
 static size_t next_size(size_t size, size_t n, int64_t ms) {
   if (ms > SLOW_MS) return n / 2;
   return ms < QUICK_MS && n == size ? 2 * size : size;
@@ -108,7 +108,7 @@ int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int
   int64_t lines = 0;
   int rc = 0;
   do {
-    // What came before an error of reading is answered before it ends everything.
+    // Lines before a read error are answered before the program ends with it.
     const int read_rc = input_read(in, b, size);
     const int64_t start = now_ms();
     rc = cli_grow(&x.good, &x.good_cap, in->n, sizeof(cli_query *));

@@ -1,9 +1,9 @@
-// souk-infer bench: how fast a bundle answers on this machine. Random histories; each measure is printed when
-// it is done.
+// souk-infer bench: how fast a bundle answers on this machine. The histories are random; each measurement is printed
+// when it is done.
 //
-// A measure takes about --seconds, whatever the model: as many calls as fit, of which the first few are a
-// warm-up where there are enough. What one call for many users costs is not known beforehand, so the number of
-// users is halved until it should fit, by what a user alone has cost; one call is made in any case.
+// A measurement takes about --seconds for any model: as many calls as fit, the first few being a warm-up if there are
+// enough. The number of users of the large calls is halved until a call should fit, judged by the time for a single
+// user; at least one call is made.
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -37,7 +37,7 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// The first error stays in x->e.
+// x->e keeps the first error.
 static void call(bench *x, question what, size_t n) {
   const souk_rank_options options = {.threads = x->o->threads};
   if (x->e.code != SOUK_OK) return;
@@ -47,7 +47,7 @@ static void call(bench *x, question what, size_t n) {
     souk_rank(x->b, x->queries, n, x->o->k, &options, x->items, x->scores, x->counts, NULL, &x->e);
 }
 
-// Prints a line on calls for n users each, and returns the median of a call in seconds.
+// Measures calls for n users each, prints the line, and returns the median seconds of a call.
 static double measure(bench *x, const char *name, question what, size_t n) {
   const double begin = now();
   size_t calls = 0;
@@ -67,7 +67,7 @@ static double measure(bench *x, const char *name, question what, size_t n) {
   return median * (double)n;
 }
 
-// Users of a call that should take no longer than a measure, when one takes `single` seconds.
+// How many users a call may have to take no longer than a measurement, if one user takes `single` seconds.
 static size_t users_for(const bench *x, double single) {
   size_t n = USERS;
   while (n > 16 && (double)n * single > x->o->seconds) n /= 2;

@@ -3,11 +3,11 @@
 //   {"user": "u1", "history": ["B001", "B002"]}
 //   {"user": 7, "history": [{"item": "B001", "event": "buy"}], "candidates": ["B003", "B004"], "deny": ["B005"]}
 //
-// Names may be strings or integers (a log with numeric ids). Unknown fields are ignored, unknown items pass;
-// everything else that is wrong is noted in the line's query, and the next line is read.
+// Names may be strings or integers (a log with numeric ids). Unknown fields are ignored, and unknown items are
+// allowed. Any other mistake is recorded in the line's query, and the next line is read.
 //
-// Reading does not wait for more than it needs: a batch of queries ends where no whole line is there yet, so
-// that the program at the other end of a pipe gets its answers before it goes on.
+// Reading waits only for the first line of a batch: the batch ends when no further complete line has arrived, so that
+// a program at the other end of a pipe gets its answers before it writes more.
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -114,7 +114,7 @@ static int by_number(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// Keeps the candidates that are allowed too.
+// Keeps only the candidates that are also allowed.
 static void intersect(cli_list *candidates, cli_list *allow) {
   size_t n = 0;
   if (allow->n > 0) qsort(allow->items, allow->n, sizeof *allow->items, by_number);
@@ -172,11 +172,11 @@ static int parse(const souk_bundle *b, cli_query *q, size_t bytes) {
 static bool is_ready(int fd, int timeout_ms) {
   struct pollfd p = {.fd = fd, .events = POLLIN};
   const int n = poll(&p, 1, timeout_ms);
-  return n > 0 || (n < 0 && errno != EINTR); // an error is ready too: read tells which
+  return n > 0 || (n < 0 && errno != EINTR); // an error counts as ready: read reports it
 }
 
-// Reads more behind what is in the buffer. *got is false when nothing came: without `wait` nothing may be
-// there.
+// Appends to the buffer. *got is false if nothing was read: the input has ended or, without `wait`, nothing has
+// arrived.
 static int fill(cli_input *in, bool wait, bool *got) {
   *got = false;
   if (in->begin > 0) memmove(in->buffer, in->buffer + in->begin, in->end - in->begin);
@@ -200,10 +200,10 @@ static int fill(cli_input *in, bool wait, bool *got) {
   return 0;
 }
 
-// Bytes of the next line with its end, 0 when there is none: at the end of the input, or, without `wait`, when
-// it is not there as a whole.
+// Bytes of the next line with its newline. 0 if there is none: at the end of the input or, without `wait`, if the
+// line has not arrived completely.
 static int find_line(cli_input *in, bool wait, size_t *bytes) {
-  size_t seen = 0; // of what is there, without a newline
+  size_t seen = 0; // bytes in which no newline was found
   for (;;) {
     const size_t there = in->end - in->begin;
     const char *stop = there > seen ? memchr(in->buffer + in->begin + seen, '\n', there - seen) : NULL;
@@ -274,7 +274,7 @@ int read_item_file(cli_list *list, const char *path, const souk_bundle *b) {
   size_t cap = 0, unknown = 0;
   ssize_t bytes = 0;
   int rc = input_open(&in, path);
-  // Even without a single name the list exists: nothing is allowed then.
+  // An empty list is not NULL: it allows no item, where NULL would allow all.
   if (rc == 0) rc = cli_grow(&list->items, &list->cap, 1, sizeof *list->items);
   while (rc == 0 && (rc = next_line(&in, true, &line, &cap, &bytes)) == 0 && bytes >= 0) {
     const int32_t item = souk_find_item(b, line);

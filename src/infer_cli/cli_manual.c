@@ -1,5 +1,4 @@
-// What souk-infer says of itself: --help, a man page and a completion for bash, all from the tables in
-// cli_options.c.
+// souk-infer's --help, man page and completion for bash, all from the tables in cli_options.c.
 #include <string.h>
 #include "infer_cli/cli_options.h"
 
@@ -76,7 +75,7 @@ void print_command_help(FILE *to, const cli_command *c) {
 
 // ---- man page ------------------------------------------------------------------------------------------------
 
-// A line of text for roff: a hyphen is a minus to be copied, a backslash is itself, and no line is a request.
+// Prints a line of text for roff, with hyphens, backslashes and dots escaped so that they are printed as they are.
 static void print_roff(FILE *to, const char *text) {
   if (*text == '.' || *text == '\'') fputs("\\&", to);
   for (; *text != '\0'; text++) {

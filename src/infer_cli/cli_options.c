@@ -133,7 +133,7 @@ static int parse_number(cli_options *o, const cli_option *option, const char *va
   return 0;
 }
 
-// "rank, score and users": the commands that take an option.
+// Writes the commands that take an option: "rank, score and users".
 static void list_takers(const cli_option *option, char *text, size_t bytes) {
   unsigned left = option->commands;
   size_t at = 0;
@@ -152,7 +152,7 @@ static int not_taken(const cli_command *c, const cli_option *option) {
                   c->name, option->name, takers, c->name);
 }
 
-// One option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past what is used.
+// Parses one option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past it.
 static int parse_option(cli_options *o, const cli_command *c, int argc, char **argv, int *i) {
   const char *text = argv[*i] + 2, *equals = strchr(text, '=');
   const size_t bytes = equals != NULL ? (size_t)(equals - text) : strlen(text);

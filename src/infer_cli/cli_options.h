@@ -1,5 +1,5 @@
-// The commands and options of souk-infer, once: parsing, each command's --help, the man page and the shell
-// completion come from the two tables in cli_options.c.
+// The commands and options of souk-infer: parsing, each command's --help, the man page and the shell completion all
+// come from the two tables in cli_options.c.
 #ifndef SOUK_INFER_CLI_CLI_OPTIONS_H
 #define SOUK_INFER_CLI_CLI_OPTIONS_H
 
@@ -26,7 +26,7 @@ typedef struct cli_option {
   size_t offset;        // of its field in cli_options: a bool, an int32_t or a const char *
   unsigned commands;    // those that take it, of FOR_...
   int32_t least, most, usual;
-  const char *usual_text; // what the default is called; NULL: `usual` itself, or nothing to say
+  const char *usual_text; // the default in words; NULL: the number `usual`, or no default
   const char *help;       // a clause without a full stop
 } cli_option;
 extern const cli_option cli_option_table[];
@@ -44,12 +44,12 @@ extern const cli_command cli_command_table[];
 extern const size_t cli_command_count;
 
 extern const char cli_about[];                    // what the program is, a sentence
-extern const char *const cli_questions_about[];   // paragraphs on lines of input and output
-extern const char *const cli_answers_about[];     // on what rank and score write
-extern const char *const cli_environment_about[]; // on variables
+extern const char *const cli_questions_about[];   // paragraphs about the lines of input and output
+extern const char *const cli_answers_about[];     // about what rank and score write
+extern const char *const cli_environment_about[]; // about environment variables
 
 const cli_command *cli_find_command(const char *name); // NULL: there is none
-// "10", "all processors"; "" where there is nothing to say. A switch is off.
+// The default of an option in words: "10", "all processors"; "" for a switch or if there is none.
 const char *option_default(const cli_option *option, char buf[16]);
 
 // Options and the bundle of a command from its arguments; *wants_help when one of them is --help or -h.

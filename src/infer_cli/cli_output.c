@@ -18,16 +18,16 @@ enum { BUFFER = 1 << 16, NPY_HEADER = 128, OPEN_MAX_FILES = 4 };
 
 struct cli_output {
   int fd;      // where bytes go
-  int through; // the stream that gets them at the end, when they are collected in a file without a name; else -1
+  int through; // the stream that gets the bytes at the end if they are collected in an unnamed file; else -1
   bool is_stdout, is_file; // neither: a stream
   size_t used;
   temporary t;         // of a file
-  char path[PATH_MAX]; // as it was given
+  char path[PATH_MAX]; // as the user gave it
   char buffer[BUFFER];
 };
 
 int cli_fail(int code, const char *format, ...) {
-  char text[3 * PATH_MAX]; // two paths and what is wrong with them
+  char text[3 * PATH_MAX]; // two paths and an error
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
@@ -51,8 +51,9 @@ int cli_grow(void *array, size_t *cap, size_t need, size_t size) {
 
 // ---- interruption --------------------------------------------------------------------------------------------
 
-// Temporary files that are open now, for the signal handler: a slot is filled before its flag is set. A reader who leaves
-// ends the program too (of --names on a pipe, say): what would have been half of a pair goes first.
+// Temporary files that are open now, for the signal handler: a slot is filled before its flag is set. SIGPIPE is
+// handled too: if the reader of a pipe (given as --names, say) leaves, the other file of the pair is removed before
+// the program ends.
 static char pending[OPEN_MAX_FILES][PATH_MAX];
 static volatile sig_atomic_t is_pending[OPEN_MAX_FILES];
 static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGPIPE};
@@ -65,7 +66,7 @@ static void on_signal(int number) {
   raise(number);
 }
 
-// While a file is made, or moved to its place, a signal waits: in between nobody could tell what is to be removed.
+// Signals are blocked while a file is made or renamed, because the handler could not tell then what to remove.
 static void hold_signals(sigset_t *before) {
   sigset_t set;
   sigemptyset(&set);
@@ -88,7 +89,8 @@ static void set_pending(const char *path, bool open) {
   }
   for (int i = 0; open && i < SIGNALS; i++) {
     struct sigaction now;
-    if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN) continue; // nohup
+    if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler == SIG_IGN)
+      continue; // ignored before we started, by nohup for example
     signal(signals[i], on_signal);
   }
 }
@@ -99,7 +101,7 @@ static int cannot(const char *what, const char *path, int error) {
   return cli_fail(EXIT_FAILED, "cannot %s %s: %s", what, path, strerror(error));
 }
 
-// Why it could not be published, or not safely.
+// Prints why a file could not be published, or may not survive a crash of the system.
 static int cannot_publish(const cli_output *o, int error) {
   if (!o->t.in_place) return cannot("write", o->path, error);
   return cli_fail(EXIT_FAILED, "%s is in place, but may not be on disk yet: %s", o->path, strerror(error));
@@ -135,7 +137,7 @@ static int open_target(cli_output **out, const char *path, const target *to, con
   cli_output *o = calloc(1, sizeof *o);
   if (o == NULL) return cli_fail(EXIT_FAILED, "out of memory: an output file");
   o->through = -1;
-  strcpy(o->path, path); // target_find has seen that it fits
+  strcpy(o->path, path); // target_find has checked the length
   const int rc = to->kind == TARGET_DIRECTORY ? cannot("write", path, EISDIR)
                  : to->kind == TARGET_STREAM  ? open_stream(o, to)
                                               : open_file(o, to, like);
@@ -173,7 +175,7 @@ int output_open(cli_output **out, const char *path) {
   if (is_dash(path)) return open_stdout(out);
   const int rc = find(&to, path);
   if (rc != 0) return rc;
-  if (to.kind == TARGET_FILE) leftovers_mend(to.path, &found);
+  if (to.kind == TARGET_FILE) leftovers_recover(to.path, &found);
   tell_leftovers(&found, path);
   return open_target(out, path, &to, NULL);
 }
@@ -182,7 +184,7 @@ static int write_all(cli_output *o, const char *data, size_t bytes) {
   while (bytes > 0) {
     const ssize_t n = write(o->fd, data, bytes);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) { // somebody made the descriptor non-blocking
+    if (n < 0 && errno == EAGAIN) { // another process that shares the descriptor made it non-blocking
       struct pollfd p = {.fd = o->fd, .events = POLLOUT};
       poll(&p, 1, -1);
       continue;
@@ -296,7 +298,7 @@ int output_int(cli_output *o, int64_t x) {
 
 // ---- npy -----------------------------------------------------------------------------------------------------
 
-// What is no file gets its bytes at the end, when the header is known: till then they are in a file without a name.
+// The header needs the number of rows, so the bytes for a stream are first collected in an unnamed file.
 static int collect(cli_output *o) {
   FILE *f = tmpfile();
   if (f == NULL) return cannot("collect vectors for", o->path, errno);
@@ -326,9 +328,9 @@ static int open_both(cli_output **out, cli_output **names, const target *to, con
   char both[2 * PATH_MAX];
   snprintf(both, sizeof both, "%s and %s", path, names_path);
   if (to->kind == TARGET_FILE && names_to->kind == TARGET_FILE)
-    leftovers_mend_pair(to->path, names_to->path, &found);
+    leftovers_recover_pair(to->path, names_to->path, &found);
   else if (to->kind == TARGET_FILE || names_to->kind == TARGET_FILE)
-    leftovers_mend(to->kind == TARGET_FILE ? to->path : names_to->path, &found);
+    leftovers_recover(to->kind == TARGET_FILE ? to->path : names_to->path, &found);
   tell_leftovers(&found, both);
   int rc = open_target(out, path, to, NULL);
   if (rc == 0) rc = open_target(names, names_path, names_to, (*out)->is_file ? &(*out)->t : NULL);

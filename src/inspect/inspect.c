@@ -1,4 +1,4 @@
-// Telling files apart by their first bytes; arrays, tensors and event files. See inspect.h.
+// Recognises files by their first bytes; shows arrays, tensors and event files. See inspect.h.
 #include "inspect/inspect.h"
 
 #include <errno.h>
@@ -41,7 +41,7 @@ status read_json(const char *path, json_t **out) {
   return *out != NULL ? OK : fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
 }
 
-// Opens and reads `bytes` from the start; *got is how many there were.
+// Reads the first `bytes` of a file; *got is how many there were.
 static status read_head(const char *path, unsigned char *buf, size_t bytes, size_t *got) {
   FILE *f = fopen(path, "rbe");
   if (f == NULL)
@@ -54,7 +54,7 @@ static status read_head(const char *path, unsigned char *buf, size_t bytes, size
 
 // ---- .npy ----------------------------------------------------------------------------------------------------
 
-// The text of the header behind "KEY":, or NULL.
+// The header's text after "KEY":, or NULL.
 static const char *npy_value(const char *header, const char *key) {
   const char *at = strstr(header, key);
   if (at == NULL) return NULL;
@@ -228,7 +228,9 @@ status inspect_events(const inspect_request *q, json_t *out) {
   cut = at < whole;
   fclose(f);
   json_object_set_new(out, "records", json_integer(records));
-  json_object_set_new(out, "cut_short", json_boolean(cut)); // by a kill: readers take what is whole
+  json_object_set_new(
+      out, "cut_short",
+      json_boolean(cut)); // a killed process leaves an incomplete record at the end; readers ignore it
   return OK;
 }
 

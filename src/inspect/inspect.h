@@ -1,4 +1,4 @@
-// What a file or directory holds, as json: told apart by content, not by name.
+// What a file or directory holds, as json: recognised by content, not by name.
 //
 // Knows data sets, shards, vocabularies, item attributes, generated marketplaces, checkpoints, runs and their
 // metrics, TensorBoard event files, bundles, safetensors, .npy, HDF5 of any kind, json, and logs and
@@ -18,11 +18,11 @@ typedef struct inspect_request {
   int64_t rows; // sequences, rows, tokens shown
 } inspect_request;
 
-// *out: an object with "kind" and, by kind, what there is to say; the caller's. A kind of "text" means: none
-// of the above. ERR_FORMAT with a sentence for what is damaged or not Souk's.
+// *out: an object with "kind" and further fields that depend on it; owned by the caller. Kind "text": none of the
+// above. ERR_FORMAT for a file that is damaged or of no known kind.
 status inspect(const inspect_request *q, json_t **out);
 
-// The parts; inspect() chooses.
+// The parts, of which inspect() chooses one.
 status inspect_directory(const inspect_request *q, json_t *out);
 status inspect_hdf5(const inspect_request *q, json_t *out);
 status inspect_npy(const inspect_request *q, json_t *out);

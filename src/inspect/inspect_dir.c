@@ -105,7 +105,7 @@ static status inspect_dataset(const inspect_request *q, const json_t *manifest, 
   dataset *d;
   char path[PATH_MAX];
   TRY(inspect_begin(out, "data set", q->path));
-  TRY(dataset_open(&d, q->path, false)); // whatever is wrong with it
+  TRY(dataset_open(&d, q->path, false)); // reports what is wrong with the data set, if anything is
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) copy_field(out, manifest, fields[i]);
   json_object_set_new(out, "identity", json_string(dataset_get_info(d)->checksum));
   json_object_set(out, "vocabulary", json_object_get(manifest, "ranges"));
@@ -171,7 +171,7 @@ static status inspect_run(const inspect_request *q, json_t *out) {
   json_object_set_new(out, "checkpoints", list);
   const int n = scandir(q->path, &entries, NULL, by_name);
   for (int i = 0; i < n; i++) {
-    const char *mark; // of one that is being written
+    const char *mark; // of a directory that is being written
     const bool good = !temporary_is_name(entries[i]->d_name, &mark) &&
                       path_join(path, sizeof path, q->path, entries[i]->d_name) == OK &&
                       entries[i]->d_name[0] != '.' && dir_exists(path) &&
@@ -232,7 +232,7 @@ static status inspect_marketplace(const inspect_request *q, const json_t *synth,
 
 // ---- choice --------------------------------------------------------------------------------------------------
 
-// HDF5 files and no manifest: NVIDIA's shards, say. Each is looked into.
+// A directory of HDF5 files without a manifest, such as NVIDIA's shards: shows each file.
 static status inspect_loose(const inspect_request *q, json_t *out) {
   struct dirent **entries;
   const int n = scandir(q->path, &entries, NULL, by_name);
@@ -276,7 +276,7 @@ status inspect_directory(const inspect_request *q, json_t *out) {
                {"souk.json", "souk.bundle", inspect_bundle},
                {"synth.json", "souk.synth", inspect_marketplace}};
   char path[PATH_MAX];
-  if (access(q->path, R_OK | X_OK) != 0) // what cannot be seen is not absent
+  if (access(q->path, R_OK | X_OK) != 0) // without the right to look inside, files would seem to be absent
     return fail(ERR_IO, "cannot open directory %s: %s", q->path, strerror(errno));
   for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
     if (!in_dir(q->path, kinds[i].file, path)) continue;

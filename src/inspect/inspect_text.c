@@ -10,13 +10,13 @@
 
 enum { SHOWN = 500 }; // bytes of a line
 
-// A line for showing: cut, and text whatever it was.
+// Copies a line for display: shortened, and without bytes that are not text.
 static json_t *shown_line(const char *line) {
   char buf[SHOWN + 8];
   size_t n = strlen(line);
   const bool cut = n > SHOWN;
   if (cut) n = SHOWN;
-  while (cut && n > 0 && ((unsigned char)line[n] & 0xC0) == 0x80) n--; // not inside a character
+  while (cut && n > 0 && ((unsigned char)line[n] & 0xC0) == 0x80) n--; // do not cut inside a character
   snprintf(buf, sizeof buf, "%.*s%s", (int)n, line, cut ? " ..." : "");
   if (!utf8_valid(buf))
     for (char *p = buf; *p != '\0'; p++)
@@ -66,7 +66,7 @@ static double number(const json_t *j, const char *key) {
   return json_number_value(json_object_get(j, key));
 }
 
-// Keeps the newest of the kind, and of validations the best.
+// Keeps the newest line of each kind, and the best validation.
 static void take_metrics(json_t *out, const json_t *j, const char *kind) {
   char key[64];
   snprintf(key, sizeof key, "last_%.40s", kind);
@@ -107,7 +107,8 @@ static status inspect_metrics(const inspect_request *q, line_reader *lines, json
 
 // ---- tables --------------------------------------------------------------------------------------------------
 
-// A log or catalogue: how it looks, not how long it is; long ones are not read to their end.
+// Shows the beginning of a log or catalogue. The number of rows is left out, because long files are not read to the
+// end.
 static status inspect_table(const inspect_request *q, line_reader *lines, char *first, const char *kind,
                             json_t *out) {
   TRY(inspect_begin(out, kind, q->path));
@@ -178,7 +179,7 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
     json_decref(j);
     return rc;
   }
-  char shown[SHOWN + 1]; // the reader's line goes with the next
+  char shown[SHOWN + 1]; // a copy: the reader's line is only valid until the next one
   snprintf(shown, sizeof shown, "%s", line);
   const char *kind = strchr(shown, '\t') != NULL                                ? "tsv"
                      : strchr(shown, ',') != NULL && strchr(shown, ':') == NULL ? "csv"

@@ -19,7 +19,7 @@ _Static_assert(OPS_VERSION == 3, "the entry's name carries the version of the op
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const backend *cuda;
 
-// The first of the places where the library may be that has one.
+// The first existing file among the places where the library may be.
 static status find_library(char path[PATH_MAX]) {
   const char *named = getenv("SOUK_CUDA_BACKEND");
   if (named != NULL && named[0] != '\0') {

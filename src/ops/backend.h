@@ -6,7 +6,8 @@
 
 #include "ops/ops.h"
 
-// What a loadable backend is given: a failure's sentence belongs to the program, so it is recorded there.
+// What a loadable backend is given: the program's function that records error messages, since the backend has none of
+// its own.
 typedef struct backend_host {
   status (*fail)(status code, const char *format, ...);
 } backend_host;

@@ -1,6 +1,6 @@
-// See cuda_libraries.h. dlopen names the library that it lacks; that one is looked for here and loaded from where it lies,
-// and when the backend is tried again its need is met by the library's soname. So no version is written here: the backend
-// asks for the one that it was linked with.
+// See cuda_libraries.h. dlopen's error names the library that is missing. It is searched for here and loaded by its
+// path; when the backend is loaded again, the loader finds it by its soname. So no version is written here: the
+// backend asks for the one that it was linked with.
 #include "ops/cuda_libraries.h"
 
 #include <dlfcn.h>
@@ -33,7 +33,7 @@ enum {
 
 // ---- places --------------------------------------------------------------------------------------------------
 
-// The python3 of an environment is often a link to one elsewhere: where the link lies is what counts.
+// The python3 of a virtual environment is often a link to another one: the folder of the link is the right one.
 static bool python_root(char root[PATH_MAX]) {
   const char *at = getenv("PATH");
   while (at != NULL && *at != '\0') {
@@ -53,7 +53,7 @@ static bool variable_value(char value[PATH_MAX], const char *name) {
   return set != NULL && set[0] != '\0' && snprintf(value, PATH_MAX, "%s", set) < PATH_MAX;
 }
 
-// A place with the value of its variable, in which no character is special. False: the variable is not set.
+// Replaces the variable in a pattern by its value, with special characters escaped. False: the variable is not set.
 static bool expand_place(char pattern[PATTERN_BYTES], const char *place) {
   size_t n = 0;
   if (place[0] == '$') {

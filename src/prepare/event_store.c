@@ -1,7 +1,7 @@
 // Events partitioned by user; see event_store.h.
 //
-// A partition is a row of groups: {number of events, bytes of the user's name}, name, events. While the log
-// is read a group has one event; store_replace writes one group for each run of one user.
+// A partition is a sequence of groups: {number of events, bytes of the user's name}, name, events. While the log is
+// read a group has one event; store_replace writes one group for each run of one user.
 #include "prepare/event_store.h"
 
 #include <errno.h>
@@ -78,7 +78,7 @@ static status spill_part(event_store *s, size_t i) {
   setvbuf(f, NULL, _IONBF, 0); // one write
   const size_t written = fwrite(p->data, 1, p->used, f);
   const bool closed = fclose(f) == 0;
-  p->on_disk += written; // so that it is removed in any case
+  p->on_disk += written; // counted even after an error, so that the file is removed
   if (written != p->used || !closed) return io_error("write", path);
   free(p->data);
   p->data = NULL;
@@ -110,7 +110,7 @@ status store_add(event_store *s, const char *user, const log_event *e) {
   return OK;
 }
 
-// Takes the groups of data[0, bytes) into p.
+// Parses the groups in data[0, bytes) into p.
 static status take_groups(store_partition *p, const char *data, size_t bytes) {
   for (const char *at = data, *end = data + bytes; at < end;) {
     group_head head;
@@ -151,7 +151,8 @@ status store_read(event_store *s, int32_t index, store_partition *p) {
 
 status store_replace(event_store *s, int32_t index, const store_partition *p) {
   part *to = &s->parts[index];
-  // Only ever fewer events, so what was in memory has room for it; what was in a file goes there again.
+  // There are never more events than before, so the old memory has room for them. What came from a file goes back to
+  // it.
   const bool disk = to->on_disk > 0;
   char path[PATH_MAX + 32];
   FILE *f = NULL;

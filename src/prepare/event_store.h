@@ -41,7 +41,7 @@ void store_free(event_store *s); // NULL is safe
 status store_add(event_store *s, const char *user, const log_event *e);
 // Reads partition `index`; events of a user keep the order in which they were added.
 status store_read(event_store *s, int32_t index, store_partition *p);
-// Writes the (filtered or sorted) events of p back; p is what store_read gave, less or in another order.
+// Writes the (filtered or sorted) events of p back; p comes from store_read, with events removed or reordered.
 status store_replace(event_store *s, int32_t index, const store_partition *p);
 // Bytes of the largest partition when it is read, for a warning.
 size_t store_largest(const event_store *s);

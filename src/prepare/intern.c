@@ -62,7 +62,7 @@ void intern_clear(intern *t) {
   t->n = 0;
 }
 
-// The slot of a text, or the empty one where it belongs.
+// The slot of a text, or the empty slot where it would be inserted.
 static size_t slot_of(const intern *t, const char *text, uint64_t h) {
   size_t i = h & (t->n_slots - 1);
   for (; t->slots[i] != 0; i = (i + 1) & (t->n_slots - 1))

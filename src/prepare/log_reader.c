@@ -1,4 +1,4 @@
-// Rows of logs; see log_reader.h. A row is copied once and cut in place.
+// Rows of logs; see log_reader.h. A row is copied once and split into fields in place.
 #include "prepare/log_reader.h"
 
 #include <jansson.h>
@@ -24,7 +24,7 @@ struct log_reader {
   char *row;    // a working copy; quoted fields may span lines
   size_t row_cap, row_bytes;
   int row_lines;
-  char *pushed; // lines that were read ahead in vain: pushed[at, bytes), each ended by '\n'
+  char *pushed; // lines that were read ahead and given back: pushed[at, bytes), each ended by '\n'
   size_t pushed_cap, pushed_at, pushed_bytes;
   int64_t next_line;
   char *field_at[MAX_FIELDS];
@@ -35,7 +35,7 @@ struct log_reader {
 
 // ---- text ----------------------------------------------------------------------------------------------------
 
-// The row's beginning, cut at a character; bytes that are no text become '?'.
+// The row's beginning, cut between characters; bytes that are not UTF-8 become '?'.
 static void take_excerpt(log_reader *r) {
   const char *p = r->row;
   size_t at = 0;
@@ -80,8 +80,7 @@ static status next_line(log_reader *r, bool append, bool *end) {
   return OK;
 }
 
-// Keeps the first line of the row and gives the others back, before what was given back and not yet read
-// again.
+// Keeps the first line of the row and gives the others back, in front of lines that were given back earlier.
 static status push_back(log_reader *r) {
   char *rest = strchr(r->row, '\n');
   if (rest == NULL) return OK;
@@ -99,7 +98,7 @@ static status push_back(log_reader *r) {
   return OK;
 }
 
-// How the quotes of the row stand. Scans from *at; `state` goes along.
+// The state of the row's quotes after scanning from *at, given the state before.
 typedef enum quote_state { FIELD_START, UNQUOTED, QUOTED, QUOTE_IN_QUOTED, BROKEN } quote_state;
 static void scan_quotes(const log_reader *r, size_t *at, quote_state *state) {
   for (; *at < r->row_bytes && *state != BROKEN; (*at)++) {
@@ -156,7 +155,7 @@ static status read_row(log_reader *r, const char **reject, bool *end) {
 
 // ---- fields --------------------------------------------------------------------------------------------------
 
-// Cuts the row in place. Returns the number of fields, or -1 for misplaced quotes or too many fields.
+// Splits the row in place. Returns the number of fields, or -1 for misplaced quotes or too many fields.
 static int split_csv(log_reader *r) {
   char *p = r->row;
   int n = 0;

@@ -1,9 +1,9 @@
 // Rows of behaviour logs and catalogues: csv (RFC 4180), tsv, text in columns between spaces, and jsonl;
 // plain or gzip.
 //
-// A byte order mark at the start and empty lines are passed over. In csv a quoted field may hold separators,
-// doubled quotes and line ends; quotes inside an unquoted field are text. A quote that does not close within
-// MAX_ROW_LINES lines costs its own line only: reading goes on with the one after it.
+// A byte order mark at the start and empty lines are skipped. In csv a quoted field may hold separators, doubled
+// quotes and line ends; quotes inside an unquoted field are text. If a quote does not close within MAX_ROW_LINES
+// lines, only the line where it opens is rejected, and reading continues with the line after it.
 #ifndef SOUK_PREPARE_LOG_READER_H
 #define SOUK_PREPARE_LOG_READER_H
 

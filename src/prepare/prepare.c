@@ -50,7 +50,8 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
     job->skipped_events++;
     return OK;
   }
-  if (values[COL_ITEM] == NULL) { // a search, say: no token, but no fault either when events are typed
+  if (values[COL_ITEM] ==
+      NULL) { // a search, for example: it gets no token, and is no error in a log with event types
     if (c->fields.event[0] != '\0')
       job->without_item++;
     else
@@ -131,7 +132,8 @@ static int by_user_time(const void *a, const void *b) {
   return x->order < y->order ? -1 : x->order > y->order;
 }
 
-// Replaces session names by numbers in the user's history. The events are sorted and all there.
+// Replaces session names by their numbers in the user's history. The events are sorted, and none has been dropped
+// yet.
 static void number_sessions(const prepare_config *c, log_event *e, size_t n) {
   const bool named = c->fields.session[0] != '\0';
   const bool timed = c->fields.time[0] != '\0' && c->filter.session_gap > 0;
@@ -194,8 +196,8 @@ static status count_users(prepare_job *job, int64_t **counts, size_t *cap) {
   return OK;
 }
 
-// One round drops what was too rare when it began and counts the items of the next; the core does not depend
-// on the order in which things are dropped.
+// One round drops what was too rare when it began, and counts the items for the next round. The core does not depend
+// on the order of dropping.
 static status core_round(prepare_job *job, int64_t *next_counts, int64_t **user_counts, size_t *cap,
                          bool *changed) {
   const prepare_filter *f = &job->c->filter;
@@ -278,8 +280,8 @@ static status count_user(prepare_job *job, log_event *e, size_t n) {
   return OK;
 }
 
-// The last pass before writing. `sorted`: the k-core has sorted already; dropping may have made new
-// neighbours equal.
+// The last pass before writing. `sorted`: the k-core pass has sorted already. Dropping events may have made
+// neighbours equal, so repeats are merged again.
 static status order_partition(prepare_job *job, int32_t p, bool sorted) {
   store_partition *part = &job->part;
   if (sorted) {
@@ -380,7 +382,7 @@ static status read_logs(prepare_job *job, dataset_writer *w) {
   if (c->input.events[0] != '\0' && c->fields.event[0] == '\0')
     return fail(ERR_ARGUMENT, "input.events needs fields.event, the column of the event type");
   TRY(writer_path(w, ".", temporary, sizeof temporary));
-  // Reading a partition takes room too, beside the names of the items.
+  // Warns if the largest partition does not fit: reading it takes memory besides the names of the items.
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
   TRY(for_each_name(c->input.log, read_log, job));
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
@@ -432,7 +434,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   json_t *report = NULL;
   TRY_GOTO(write_item_attributes(job, *writer, v), done);
   TRY_GOTO(write_sequences(job, *writer), done);
-  store_free(job->store); // its files are in the directory that is renamed next
+  store_free(job->store); // removes its files from the directory that is renamed next
   job->store = NULL;
   report = make_report(job);
   dataset_writer *w = *writer;

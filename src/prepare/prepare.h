@@ -35,8 +35,7 @@ typedef enum repeats_kept { REPEATS_KEEP, REPEATS_MERGE, REPEATS_FIRST } repeats
 typedef struct prepare_filter { // section "filter"
   int64_t min_user, min_item;   // k-core: events of a user, of an item; repeated until both hold
   // merge: events of an item directly after one another become one, with the time of the first and the event
-  // type of the last (view, cart, buy: buy). first: so too, and a user's later returns to an item are
-  // dropped.
+  // type of the last (view, cart, buy: buy). first: the same, and a user's later returns to an item are dropped.
   int repeats;
   int64_t session_gap; // seconds of silence that end a session; 0: one session
 } prepare_filter;
@@ -63,7 +62,7 @@ typedef struct prepare_config {
 
 // The sections over *c; sections has room for 5.
 size_t prepare_sections(prepare_config *c, option_section *sections);
-// Runs it all and prints the report to stdout.
+// Runs all passes and prints the report to stdout.
 status prepare_run(const prepare_config *c);
 
 #endif

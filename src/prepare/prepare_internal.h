@@ -28,17 +28,17 @@ typedef struct prepare_job {
   const prepare_config *c;
   intern *items, *types, *wanted_types;
   event_store *store;
-  store_partition part; // the one at hand
+  store_partition part; // the partition being processed
   reject_list log, catalogue;
   int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   double last_progress;
   // repeats
-  int64_t *last_user; // [items] the last user who had it, by users_seen
+  int64_t *last_user; // [items] the last user with an event of the item, as a value of users_seen
   int64_t users_seen;
-  int32_t last_item; // of the user at hand
-  bool last_dropped; // it was a return
+  int32_t last_item; // of the current user
+  bool last_dropped; // the user's last event was dropped, as a return to an item
   // items
-  int64_t *item_counts;                 // [items] events alive
+  int64_t *item_counts;                 // [items] events that have not been dropped
   int64_t *train_counts;                // [items] of them in train parts
   int64_t type_counts[MAX_EVENT_TYPES]; // in train parts
   int32_t *token_of;                    // [items], -1 not kept
@@ -66,7 +66,7 @@ typedef struct prepare_job {
 void reject_row(reject_list *list, const char *reason, const log_reader *r);
 // ERR_FORMAT when more rows than input.max_rejects allows are rejected.
 status check_rejects(const reject_list *list, const char *path, double max);
-// A line for people now and then; rarely where it cannot be redrawn. `share` < 0: unknown.
+// Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
 
 // seconds|milliseconds|iso as in the options; false: it cannot be read.

@@ -70,7 +70,7 @@ static status take_entry(prepare_job *job, const log_reader *r, const catalogue_
   }
   const int32_t item = intern_find(job->items, values[CAT_ITEM]);
   if (item < 0 || job->item_counts[item] == 0) return OK;
-  if (seen[item] != 0) { // the first entry stands
+  if (seen[item] != 0) { // the first entry counts
     job->catalogue_repeated++;
     return OK;
   }

@@ -8,7 +8,7 @@
 
 // ---- times ---------------------------------------------------------------------------------------------------
 
-// `n` digits at *p, which moves behind them; -1 if they are not there.
+// The number in the `n` digits at *p, which moves past them; -1 if there are fewer digits.
 static int digits(const char **p, int n) {
   int value = 0;
   for (int i = 0; i < n; i++) {

@@ -1,4 +1,4 @@
-// What souk prepare tells at the end: report.json for programs, lines for people.
+// The report of souk prepare: report.json for programs, lines for people.
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/log.h"

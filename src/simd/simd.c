@@ -41,7 +41,7 @@ void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed) {
     const size_t width = n - j0 < PANEL_COLUMNS ? n - j0 : PANEL_COLUMNS;
     const float *from = b + j0 * ldb;
     if (width < PANEL_COLUMNS) memset(packed, 0, PANEL_COLUMNS * k * sizeof *packed);
-    // A cache line of every column at a time: reads and writes both stay in few lines.
+    // Copies one cache line of every column at a time, so that both reads and writes touch few lines.
     for (size_t p0 = 0; p0 < k; p0 += 16) {
       const size_t p1 = p0 + 16 < k ? p0 + 16 : k;
       for (size_t j = 0; j < width; j++)

@@ -61,7 +61,7 @@ static double sum_squares_k(const float *x, size_t n) {
   return sum;
 }
 
-// Lanes by hand: not every compiler vectorises a maximum.
+// Explicit lanes, because not every compiler vectorises a maximum.
 static float max_k(const float *x, size_t n) {
   enum { LANES = 16 };
   float lane[LANES], best = -INFINITY;
@@ -213,9 +213,9 @@ static void dropout_k(const uint8_t *bytes, uint32_t threshold, float scale, flo
 // ---- matmuls for inference ----------------------------------------------------------------------------------
 //
 // A tile is R rows by one panel of 16 columns whose sums stay in registers while k runs. Every element of C is its
-// bias plus the matmuls in ascending k, whatever the tile, so that a row's result does not depend on its
-// neighbours. k goes in blocks of DEPTH: a panel's block (16 KB) stays in the first cache while all rows pass by.
-// sums start from `from` (row stride ldf) and end in c.
+// bias plus the products in ascending k, whatever the tile, so that a row's result does not depend on its neighbours.
+// k is split into blocks of DEPTH: a panel's block (16 KB) stays in the L1 cache while all rows use it. Sums start
+// from `from` (row stride ldf) and are stored to c.
 enum { DEPTH = 256 };
 
 #ifdef __AVX2__
@@ -247,7 +247,7 @@ enum { TILE_ROWS = 6 }; // 12 sums hide the latency of two multiply-adds a cycle
 GEMM_TILE(6)
 GEMM_TILE(5)
 
-// One row by four panels: a single row would wait for its two sums otherwise.
+// One row by four panels: eight independent sums, because two would leave the multiply-add units waiting.
 static void tile_wide(const float *a, const float *panels, size_t k, const float *bias, float *c) {
   vec8 s[4][2];
   for (size_t j = 0; j < 4; j++) {

@@ -1,7 +1,8 @@
 // souk synth: writes the generated marketplace; see synth.h.
 //
 // Users are made BLOCK_USERS at a time; the rows of a block are sorted by time and written, so memory does
-// not grow with their number. (A log of more users is a row of such blocks, as an export by partitions is.)
+// not grow with their number. (A log of many users is a sequence of such blocks, like an export that goes partition
+// by partition.)
 #include "synth/synth.h"
 
 #include <errno.h>
@@ -107,7 +108,7 @@ static void text_abort(text_file *t) {
 typedef struct log_row {
   int64_t time, user;
   int32_t seq;  // in the user's log
-  int32_t item; // of a search: what was found with it
+  int32_t item; // for a search: the item that it found
   int32_t session;
   uint32_t draw; // of a search's text
   int8_t type;
@@ -119,7 +120,7 @@ typedef struct promo_row {
   impression x;
 } promo_row;
 
-// Ranking quality of those who know the probabilities.
+// Ranking quality of an oracle that knows the probabilities.
 typedef struct oracle {
   int64_t queries;
   double hr[CUTOFFS], ndcg[CUTOFFS], mrr;              // of what happened
@@ -175,7 +176,7 @@ static status write_catalogue(synth_job *job) {
                csv, "item_id,category,category_zh,brand,brand_zh,price,style,style_zh,material,material_zh,"
                     "colour,colour_zh,title_en,title_zh,description_en,description_zh\n"),
            done);
-  for (int32_t i = 0; i < job->w->n; i++) { // no word has a quote or a backslash, so quoting is this simple
+  for (int32_t i = 0; i < job->w->n; i++) { // no word has a quote or a backslash, so nothing needs escaping
     synth_text t;
     char name[32];
     item_text(job->w, i, &t);
@@ -229,7 +230,7 @@ static void count_rank(oracle *o, const double *p, int32_t n, int32_t target) {
   double top[DEEPEST] = {0}; // largest probabilities, falling
   int32_t rank = 1;
   for (int32_t i = 0; i < n; i++) {
-    const bool before = i < target && p[i] >= p[target]; // equal ones do not happen but by rounding
+    const bool before = i < target && p[i] >= p[target]; // ties only happen by rounding
     rank += before || p[i] > p[target];
     if (p[i] > 0) o->expected_loss -= p[i] * log(p[i]);
     if (p[i] <= top[DEEPEST - 1]) continue;
@@ -269,7 +270,7 @@ static int64_t session_time(const synth_person *p, double progress, int64_t last
   while (hour < 23 && unit >= by_hour[hour]) unit -= by_hour[hour++];
   const double day = floor((p->first + (p->last - p->first) * progress) / 86400.0);
   const int64_t t = (int64_t)(day * 86400.0) + hour * 3600 + (int64_t)rng_below(r, 3600);
-  const int64_t soonest = last_end + 7200 + (int64_t)rng_below(r, 14400); // sessions never meet
+  const int64_t soonest = last_end + 7200 + (int64_t)rng_below(r, 14400); // sessions never overlap
   return t > soonest ? t : soonest;
 }
 
@@ -282,8 +283,7 @@ static void add_page_value(synth_job *job, const impression *page) {
       job->value[POLICY_UNIFORM][1] += page[at].p_purchase[k] / CAMPAIGNS;
     }
   }
-  // Positions scale all campaigns alike, so the best page puts the best campaign first, the second best next,
-  // ...
+  // A position scales all campaigns by the same factor, so the best page has the campaigns in falling order of value.
   for (int32_t goal = 0; goal < 2; goal++) {
     bool used[CAMPAIGNS] = {false};
     for (int32_t at = 0; at < POSITIONS; at++) {
@@ -338,7 +338,7 @@ static status make_user(synth_job *job, int64_t user) {
       if (page && job->c->promotions) TRY(show_page(job, now, row.session, &promo));
     }
     row.draw = rng_u32(&times);
-    // The events of one item follow each other; a second look at an old one comes before them.
+    // The events of one item follow each other. A return to an earlier item comes before them.
     const struct {
       bool happens;
       int8_t type;
@@ -542,7 +542,7 @@ static status write_manifest(synth_job *job) {
     char path[PATH_MAX + 64], hex[65];
     uint64_t bytes;
     rc = path_join(path, sizeof path, job->dir, names[i]);
-    if (rc != OK || !file_exists(path)) continue; // without promotions there are fewer
+    if (rc != OK || !file_exists(path)) continue; // without promotions some files do not exist
     rc = file_sha256(path, hex, &bytes);
     if (rc == OK)
       json_object_set_new(files, names[i], json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
@@ -616,7 +616,7 @@ status synth_run(const synth_config *c) {
   if (rc == OK) rc = path_join(truth, sizeof truth, job->dir, "truth");
   if (rc == OK) rc = dir_make(truth);
   if (rc == OK) rc = run_job(job);
-  if (rc == OK) rc = dir_sync(truth); // the one around it is synced when it is moved
+  if (rc == OK) rc = dir_sync(truth); // its parent is synced when it is renamed
   text_file *const open[] = {job->csv, job->jsonl, job->users, job->promos, job->promo_truth};
   for (size_t i = 0; i < sizeof open / sizeof *open; i++) text_abort(open[i]);
   rc = out_dir_finish(place, rc);

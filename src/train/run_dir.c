@@ -68,7 +68,7 @@ static status clean_name(const char *run_dir, const char *name, leftovers *found
     if (!is_of_run(name, (size_t)(mark - name))) return OK;
     TRY(path_join(path, sizeof path, run_dir, name));
     path[strlen(path) - strlen(mark)] = '\0';
-    leftovers_mend(path, found);
+    leftovers_recover(path, found);
     return OK;
   }
   if (!is_of_old(name)) return OK;

@@ -8,7 +8,7 @@ status() {
   "$@" >"$work/said" 2>"$work/wrong"; rc=$?
   if [ $rc = "$wanted" ]; then ok "$name"; else not_ok "$name (exit $rc)" "$work/said" "$work/wrong"; fi
 }
-for help in --help -h help; do status "souk $help" 0 "$souk" $help; done
+for help in --help -h help; do status "souk $help succeeds" 0 "$souk" $help; done
 check "souk --help names every command" test "$(grep -cE '^  (synth|prepare|inspect|pretrain|eval|import|export|vectors|plan|plot|replay|selftest|bench) ' "$work/said")" = 13
 for command in synth prepare inspect pretrain eval import export vectors plan plot replay selftest bench; do
   check "souk $command --help prints its usage" bash -c "'$souk' $command --help | grep -q '^usage: souk $command'"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# From a log to answers: souk export, souk-infer, and the library as an installed matmul.
+# From a log to answers: souk export, souk-infer, and the library as an installed product.
 . "$(dirname "$0")/lib.sh"
 cd "$(dirname "$0")/../.." || exit 1
 
@@ -78,7 +78,7 @@ names = [json.loads(line)["item"] for line in open(work + "/v.jsonl")]
 assert len(u) == 5 and len(v) == len(names) and len(u[0]) == 17 and u[0][16] == 1.0
 history = [["i1", "i2", "i3"], ["i5", "i6"], []]
 lists = [json.loads(line) for line in open(work + "/lists")]
-for i in range(3):  # the lists are the sorted matmuls
+for i in range(3):  # the lists are sorted by dot product
     scores = {name: sum(a * b for a, b in zip(u[i], row)) for name, row in zip(names, v) if name not in history[i]}
     best = sorted(scores.values(), reverse=True)[:5]
     for score, wanted, item in zip(lists[i]["scores"], best, lists[i]["items"]):
@@ -86,9 +86,9 @@ for i in range(3):  # the lists are the sorted matmuls
 scored = json.loads(open(work + "/scored").read())
 assert scored["items"] == names + ["nobody", "17"]
 X
-  check "vectors are .npy files whose matmuls are the lists" python3 "$work/check.py" "$work"
+  check "vectors are .npy files whose dot products give the lists" python3 "$work/check.py" "$work"
 else
-  skip "vectors are .npy files whose matmuls are the lists" "no python3"
+  skip "vectors are .npy files whose dot products give the lists" "no python3"
 fi
 
 check "souk-infer info prints a bundle" "$infer" info "$work/bundle"
@@ -174,12 +174,12 @@ else
   # A linker's cache of our own: what is installed for good is put into it, where it looks there.
   printf '#!/bin/sh\nif [ "$1" = -p ]; then cat "%s/cache"; else echo "	%s => /usr/local/lib/%s" >"%s/cache"; fi\n' "$work" "$soname" "$soname" "$work" >"$work/ldconfig"
   chmod +x "$work/ldconfig"
-  told() { LDCONFIG=$work/ldconfig tools/tell_linker "$1" $soname "" | grep -oE '^(ldconfig has run|ldconfig does not look in [^:]*|not root)'; }
+  ldconfig_says() { LDCONFIG=$work/ldconfig tools/tell_linker "$1" $soname "" | grep -oE '^(ldconfig has run|ldconfig does not look in [^:]*|not root)'; }
   if [ "$(id -u)" = 0 ]; then
-    is "as root, make install runs ldconfig" "ldconfig has run" told /usr/local/lib
-    is "as root, a directory that ldconfig does not search is named" "ldconfig does not look in /opt/souk/lib" told /opt/souk/lib
+    is "as root, make install runs ldconfig" "ldconfig has run" ldconfig_says /usr/local/lib
+    is "as root, a directory that ldconfig does not search is named" "ldconfig does not look in /opt/souk/lib" ldconfig_says /opt/souk/lib
   else
-    is "without root, make install says that ldconfig was not run" "not root" told /usr/local/lib
+    is "without root, make install says that ldconfig was not run" "not root" ldconfig_says /usr/local/lib
     check "without root, ldconfig is not run" test ! -e "$work/cache"
   fi
   export PKG_CONFIG_PATH=$work/root/opt/souk/lib/pkgconfig PKG_CONFIG_SYSROOT_DIR=$work/root

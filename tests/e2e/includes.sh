@@ -16,7 +16,7 @@ echo '#include "ops/ops.h"' >"$tree/src/dist/dist.h"
 printf '#include <stdio.h>\n#include "dist/dist.h"\n#include "eval/ranking.h"\n' >"$tree/src/train/loop.c"
 echo '#include "cmd/cmd.h"' >"$tree/src/main.c"
 check "a tree in order passes" "$tree/tools/includes"
-check "and nothing is said of it" test ! -s "$work/.out"
+check "a tree in order gives no output" test ! -s "$work/.out"
 
 # reports NAME FILE TEXT LINE: with a file of that text in src, LINE is all that is said.
 reports() {
@@ -25,14 +25,14 @@ reports() {
   check "$1" bash -c "! '$tree/tools/includes' >'$work/said' && [ \"\$(cat '$work/said')\" = '$4' ]"
   rm "$tree/src/$2"
 }
-reports "a folder that nobody knows" strange/thing.c '' \
+reports "a folder without a place in the order is reported" strange/thing.c '' \
   'src/strange/thing.c: src/strange has no place in the order of includes (tools/includes)'
-reports "an include against the order" base/file.c '#include "train/loop.h"' 'src/base/file.c includes train/'
-reports "in a folder of a folder too" ops/cpu/cpu.c '#include "model/model.h"' 'src/ops/cpu/cpu.c includes model/'
-reports "a circle of eval and train" eval/ranking.c '#include "train/loop.h"' 'src/eval/ranking.c includes train/'
-reports "the inference module and the trainer" infer/api.h '#  include "base/log.h"' 'src/infer/api.h includes base/'
-reports "a path that goes round" format/json.c '#include "../train/loop.h"' 'src/format/json.c includes ../'
-reports "an include of a folder that is not there" train/plan.c '#include "far/away.h"' 'src/train/plan.c includes far/'
+reports "an include against the order is reported" base/file.c '#include "train/loop.h"' 'src/base/file.c includes train/'
+reports "an include against the order in a subfolder is reported" ops/cpu/cpu.c '#include "model/model.h"' 'src/ops/cpu/cpu.c includes model/'
+reports "an include of train in eval is reported" eval/ranking.c '#include "train/loop.h"' 'src/eval/ranking.c includes train/'
+reports "an include of the trainer in the inference module is reported" infer/api.h '#  include "base/log.h"' 'src/infer/api.h includes base/'
+reports "an include by a relative path is reported" format/json.c '#include "../train/loop.h"' 'src/format/json.c includes ../'
+reports "an include of a folder that is not there is reported" train/plan.c '#include "far/away.h"' 'src/train/plan.c includes far/'
 
 if git -C "$here" rev-parse -q --verify HEAD >/dev/null 2>&1; then
   check "the project itself is in order" "$here/tools/includes"

@@ -8,24 +8,24 @@ trap 'rm -rf "$work"' EXIT
 tap=0 tap_failed=0
 ok() { tap=$((tap + 1)); echo "ok $tap - $1"; }
 skip() { tap=$((tap + 1)); echo "ok $tap - $1 # skip $2"; }
-# said FILE...: the last lines of each as comments, which the runner shows beneath a check that failed.
-said() {
+# show_ends FILE...: the last lines of each as comments, which the runner shows beneath a check that failed.
+show_ends() {
   local file
   for file in "$@"; do [ -f "$file" ] && tail -n 30 "$file" | sed 's/^/# /'; done
 }
 # not_ok NAME [FILE...]: a check that failed, and what the command behind it printed.
-not_ok() { tap=$((tap + 1)); tap_failed=1; echo "not ok $tap - $1"; shift; said "$@"; }
-# told STATUS COMMAND...: the command that failed, cut to a few lines, and what it printed.
-told() {
+not_ok() { tap=$((tap + 1)); tap_failed=1; echo "not ok $tap - $1"; shift; show_ends "$@"; }
+# show_failed STATUS COMMAND...: the command that failed, cut to a few lines, and what it printed.
+show_failed() {
   local status=$1; shift
   printf 'exit status %s of: %s\n' "$status" "$*" | cut -c -300 | head -n 5 | sed 's/^/# /'
-  said "$work/.out"
+  show_ends "$work/.out"
 }
-# looked_at COMMAND...: the ends of the texts that a command which says nothing (a grep, say) looked at.
-looked_at() {
+# show_files COMMAND...: the ends of the files that a silent command (a grep, for example) was given.
+show_files() {
   local word
   for word in "$@"; do
-    if [[ $word == "$work"/* && -f $word ]] && grep -qI . "$word"; then echo "# $word:"; said "$word"; fi
+    if [[ $word == "$work"/* && -f $word ]] && grep -qI . "$word"; then echo "# $word:"; show_ends "$word"; fi
   done
 }
 # check NAME COMMAND...: passes when the command succeeds; its output is shown when it does not.
@@ -33,28 +33,28 @@ check() {
   local name=$1 rc; shift
   "$@" >"$work/.out" 2>&1; rc=$?
   if [ $rc = 0 ]; then ok "$name"; return; fi
-  not_ok "$name"; told $rc "$@"
-  [ -s "$work/.out" ] || looked_at "$@"
+  not_ok "$name"; show_failed $rc "$@"
+  [ -s "$work/.out" ] || show_files "$@"
 }
 # check_error NAME TEXT COMMAND...: the command must fail (not by a signal) and say TEXT on stderr.
 check_error() {
   local name=$1 text=$2 rc; shift 2
   "$@" >"$work/.out" 2>"$work/.err"; rc=$?
   if [ $rc -ne 0 ] && [ $rc -lt 126 ] && grep -qF -- "$text" "$work/.err"; then ok "$name"; return; fi
-  not_ok "$name (wanted: $text)"; told $rc "$@"; said "$work/.err"
+  not_ok "$name (wanted: $text)"; show_failed $rc "$@"; show_ends "$work/.err"
 }
 # What a machine may lack; what needs it is skipped, and so counted.
 full_device() { [ -c /dev/full ] && ! { echo x >/dev/full; } 2>/dev/null; } # not so in every container
 terminal() { script -qec true /dev/null </dev/null >/dev/null 2>&1; }       # script(1) and /dev/pts
-# Much of what takes minutes repeats itself, in other builds or orders: one of a kind is enough for a user, and FULL=1 or
-# STRICT=1 runs them all. left_out WHAT: told in a line, and not counted.
+# Many checks that take minutes repeat others in another build or order: one of a kind is enough for a user, and
+# FULL=1 or STRICT=1 runs them all. left_out WHAT: prints a line, which is not counted.
 thorough() { [ "${FULL:-0}" = 1 ] || [ "${STRICT:-0}" = 1 ]; }
 left_out() { echo "# left out without FULL=1: $1"; }
 # quietly COMMAND...: a step on the way to a check; it counts only when it fails.
 quietly() {
   local rc
   "$@" >"$work/.out" 2>&1; rc=$?
-  [ $rc = 0 ] || { not_ok "a step on the way to the next checks"; told $rc "$@"; }
+  [ $rc = 0 ] || { not_ok "a step on the way to the next checks"; show_failed $rc "$@"; }
   return $rc
 }
 finish() { echo "1..$tap"; exit $tap_failed; }

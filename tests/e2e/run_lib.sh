@@ -1,7 +1,6 @@
 # Sourced by the scripts that train: a small log made by awk, its data set, and what the runs have in common.
-# One thread: two of them wait for each other whenever something else wants a core, and these runs are tiny.
-# Thousands of fsyncs are waited for on a disk, and none of these tests pulls the plug: memory will do where TMPDIR does
-# not say otherwise.
+# One thread: these runs are tiny, and with two, each waits for the other whenever another job takes a core. Files go
+# to memory unless TMPDIR is set: there are thousands of fsyncs, slow on a disk, and no test needs them to be real.
 if [ -z "${TMPDIR:-}" ] && [ -w /dev/shm ] && [ "$(df --output=avail -k /dev/shm | tail -n 1)" -gt 300000 ]; then
   export TMPDIR=/dev/shm
 fi
@@ -32,8 +31,8 @@ train() {
   [ $rc = 0 ] || cat "$run.err" >&2
   return $rc
 }
-# What must not depend on when a run was stopped: the sums of all checkpoints, which is last and best, and the metrics
-# without what is measured in seconds.
+# essence RUN: what must not depend on when a run was stopped: the checksums of all checkpoints, which of them are
+# last and best, and the metrics without those that depend on time.
 essence() {
   local run=$1
   for d in "$run"/step-*; do

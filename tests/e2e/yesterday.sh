@@ -47,11 +47,11 @@ for run in a b; do
   for file in vocab.tsv catalogue.jsonl; do check "the last checkpoint's $file is the data set's ($what)" cmp data/$file "new/$run/$(cat new/$run/last)/$file"; done
   # Initial weights are drawn by another rule since, so figures differ: the batches and the schedule are the same.
   ask $run.again.jsonl >"$work/$run.again.jsonl" 2>"$work/.err"
-  check "its configuration makes a run of the same steps, tokens and learning rates ($run)" awk -f "$golden/agree.awk" -v mode=json \
+  check "its configuration makes a run of the same steps, tokens and learning rates ($what)" awk -f "$golden/agree.awk" -v mode=json \
     -v without="$volatile|loss|grad_norm|accuracy|hr@|ndcg@|mrr" "$golden/answers/$run.metrics.jsonl" "$work/$run.again.jsonl"
 done
 
-same "a step that was not finite fails in the same place" c.replay.txt
+same "a replayed non-finite step fails in the same tensor" c.replay.txt
 same "a replay shows the same tensors before it" c.trace.txt
 
 # A bundle of then: what it holds, and what it answers.
@@ -87,8 +87,8 @@ check "no file of version 0.1.0 was written to" cmp contents <(contents)
 differs() { # TEXT ANSWER SED
   sed -E "$3" "$golden/answers/$2" >changed
   ! cmp -s changed "$golden/answers/$2" || { echo "sed changed nothing"; return 1; }
-  ! agrees "$golden/answers/$2" "$PWD/changed" >told || { echo "it was not noticed"; return 1; }
-  grep -qF -- "$1" told || { cat told; return 1; }
+  ! agrees "$golden/answers/$2" "$PWD/changed" >differences || { echo "it was not noticed"; return 1; }
+  grep -qF -- "$1" differences || { cat differences; return 1; }
 }
 check "the comparison notices another loss" differs "/loss: was " a.metrics.jsonl '7s/"loss":3\.4/"loss":3.5/'
 check "the comparison notices another step" differs "/step: was 20, is 21" b.rest.json 's/"step": 20,/"step": 21,/'

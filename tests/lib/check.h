@@ -15,7 +15,7 @@
 #include <sys/stat.h>
 #include "base/status.h"
 
-// In some containers /dev/full is missing, or something else.
+// In some containers /dev/full is missing, or is not that device.
 static inline bool full_device(void) {
   struct stat s;
   FILE *const f = stat("/dev/full", &s) == 0 && S_ISCHR(s.st_mode) ? fopen("/dev/full", "w") : NULL;

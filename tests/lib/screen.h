@@ -1,4 +1,4 @@
-// A small terminal for tests: what stands on the screen after a program has written to it. It knows line feeds, carriage
+// A small terminal for tests: what is on the screen after a program has written to it. It knows line feeds, carriage
 // returns, erasing to the end of the line, and characters of one or two columns, and folds lines as terminals do.
 #ifndef TESTS_LIB_SCREEN_H
 #define TESTS_LIB_SCREEN_H
@@ -15,7 +15,7 @@ typedef struct screen {
 
 void screen_start(screen *s, int columns);
 void screen_feed(screen *s, const char *bytes, size_t n);
-// The window gets another width: the line that the cursor is in is folded anew, as VTE, kitty and others do.
+// Resizes the window: the line with the cursor is wrapped again, as VTE, kitty and others do.
 void screen_resize(screen *s, int columns);
 // The text of a row, without blanks at its end; valid until the next call.
 const char *screen_row(const screen *s, int row);

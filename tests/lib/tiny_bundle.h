@@ -10,8 +10,8 @@
 // 10 positions.
 model_config tiny_config(void);
 
-// A model over d: every parameter is random, biases and norms too, so that none can be forgotten unseen. c is
-// resolved.
+// A model over d whose parameters are all random, biases and norms too, so that a test notices any that is left out.
+// c is resolved.
 model *tiny_model(dataset *d, model_config *c);
 
 // Writes a checkpoint of m to DIR/checkpoint and the bundle of it to DIR/bundle; both are replaced.

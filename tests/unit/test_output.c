@@ -178,11 +178,11 @@ static void names(void **unused) {
   strcpy(first, t.name);
   assert_true(temporary_is_name(strrchr(first, '/') + 1, &mark) && strncmp(mark, ".tmp.souk-", 10) == 0);
   leftovers f = {0};
-  leftovers_mend(path, &f); // both are ours, and locked
+  leftovers_recover(path, &f); // both are ours, and locked
   assert_int_equal(f.removed + f.restored + f.stuck, 0);
   assert_int_equal(temporary_publish(&t), 0);
   close(u.fd); // as if its process had died
-  leftovers_mend(path, &f);
+  leftovers_recover(path, &f);
   assert_int_equal(f.removed, 1);
   assert_true(file_exists(path) && count(".tmp.") == 0);
   // What is at the very name is not taken over, be it a file or a link.
@@ -213,7 +213,7 @@ static void foreign_leftovers(void **unused) {
   put("xx.tmp.souk-0123456789abcdef", "of another target");
   assert_int_equal(mkdir(at("x.tmp.souk-3123456789abcdef"), 0777), 0);
   assert_int_equal(symlink(at("keep"), at("x.tmp.souk-3123456789abcdef/link")), 0);
-  leftovers_mend(at("x"), &f);
+  leftovers_recover(at("x"), &f);
   assert_int_equal(f.removed, 1); // the directory, but not what the link in it leads to
   assert_string_equal(get("victim"), "v");
   assert_string_equal(get("keep/file"), "k");
@@ -254,7 +254,7 @@ static int creates;
 
 static bool cleaned(temporary_operation operation) {
   leftovers f = {0};
-  if (operation == TEMPORARY_CREATE && ++creates == 2) leftovers_mend(at("d"), &f);
+  if (operation == TEMPORARY_CREATE && ++creates == 2) leftovers_recover(at("d"), &f);
   return false;
 }
 
@@ -414,7 +414,7 @@ static void directories_killed(void **unused) {
         // In one step there is no moment without.
         if (!slow) assert_true(strstr(get("place/synth.json"), "souk.synth") != NULL);
         leftovers f = {0};
-        leftovers_mend(at("place"), &f);
+        leftovers_recover(at("place"), &f);
         assert_int_equal(f.stuck, 0);
         assert_true(strstr(get("place/synth.json"), killed ? "souk.synth" : "new") != NULL);
         assert_int_equal(count("souk-"), 0);
@@ -579,7 +579,7 @@ static void pairs_that_go_on_failing(void **unused) {
     failed = write_pair(true) != OK;
     faults(NULL);
     leftovers f = {0};
-    leftovers_mend_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
+    leftovers_recover_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
     check_pair();
     if (data_of() == 'o') assert_int_equal(names_of(), 'o');
     assert_true(failed || i > 2);
@@ -600,9 +600,9 @@ static void kill_pairs(bool alone) {
       assert_true(killed || i > 1);
       assert_true(names_of() == 0 || names_of() == data_of());
       leftovers f = {0};
-      if (alone) leftovers_mend(at("v.npy"), &f);
-      if (alone) leftovers_mend(at("v.npy.names.tsv"), &f);
-      leftovers_mend_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
+      if (alone) leftovers_recover(at("v.npy"), &f);
+      if (alone) leftovers_recover(at("v.npy.names.tsv"), &f);
+      leftovers_recover_pair(at("v.npy"), at("v.npy.names.tsv"), &f);
       check_pair();
       if (data_of() == 'o') assert_int_equal(names_of(), 'o');
       if (!killed) assert_true(data_of() == 'n' && names_of() == 'n');

@@ -13,7 +13,7 @@
 
 enum { MOST_SAMPLES = 1001, LEAST_SAMPLES = 3, MOST_CALLS = 1000 };
 static const double SAMPLE_SECONDS = 2e-3;
-// A ceiling is taken from calls that last that long, or from the largest.
+// Peak and bandwidth are measured with calls that take this long, or with the largest size.
 static const double CEILING_SECONDS = 0.02, CEILING_SPENT = 0.2;
 enum {
   LEAST_SIDE = 64,
@@ -71,14 +71,14 @@ static status time_calls(const bench *b, op_index op, const op_params *sets, int
   return OK;
 }
 
-// Calls of a sample: none may find what another has consumed.
+// How many calls a sample may have, so that no call gets operands that another has consumed.
 static int32_t calls_of(double seconds, int32_t n_sets, bool consuming) {
   const double wanted = seconds > 0 ? SAMPLE_SECONDS / seconds : MOST_CALLS;
   const int32_t most = consuming ? n_sets : MOST_CALLS;
   return wanted < 1 ? 1 : wanted > most ? most : (int32_t)wanted;
 }
 
-// What the next sample will use is as if nothing had used it.
+// Restores the operands that the next sample will use.
 static status restore(const maker *k, int32_t next, int32_t calls, int32_t n_sets) {
   for (int32_t i = 0; i < calls && i < n_sets; i++) TRY(maker_restore(k, (next + i) % n_sets));
   return OK;
@@ -112,7 +112,7 @@ static maker new_maker(const bench *b, const bench_model *m, const bench_batch *
 
 // ---- what the hardware could do -------------------------------------------------------------------------------
 
-// The shortest of many samples, since other jobs of the machine only ever make one longer.
+// The shortest of many samples: other jobs on the machine can only make samples longer.
 static status shortest_call(const bench *b, op_index op, const op_params *p, double *shortest) {
   int32_t next = 0;
   double spent = 0, seconds;
@@ -173,7 +173,7 @@ static status shortest_copy(const bench *b, void *to, const void *from, size_t b
   return OK;
 }
 
-// Rows in order: a copy by all threads, where the backend's own takes one.
+// Copies rows in order with the gather op, which uses all threads where the backend's copy uses one.
 static status copy_rates(bench *b, maker *k, size_t bytes, const int32_t *index, double *seconds) {
   const int64_t width = COPY_WIDTH, n = (int64_t)(bytes / (COPY_WIDTH * b->be->act_size));
   double plain;
@@ -283,7 +283,7 @@ static bool wanted(const bench *b, const bench_model *m, const bench_case *c) {
   return strstr(name, pattern) != NULL || fnmatch(pattern, name, 0) == 0;
 }
 
-// Arguments that are good for shapes, not for calls.
+// Arguments with shapes but without memory.
 static maker dry_bind(const bench *b, const bench_model *m, const bench_batch *batch, const bench_case *c,
                       op_params *p) {
   maker k = new_maker(b, m, batch, op_operands(c->op));

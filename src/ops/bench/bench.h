@@ -1,4 +1,5 @@
-// souk bench ops: every op of a backend at the shapes of real models, timed against what the hardware could do.
+// souk bench ops: every op of a backend at the shapes of real models, timed and compared with the limits of the
+// hardware.
 //
 // A row is an op with the arguments that the model gives it (model/encoder.c, model/heads.c): the batch is packed, token
 // ids and negatives follow Zipf's law, masked rows are distinct and ascending. The floor of a row is the larger of
@@ -55,7 +56,7 @@ typedef struct bench_row {
 typedef struct bench bench;
 status bench_open(bench **out, const backend *be, const bench_config *config);
 void bench_close(bench *b); // NULL is safe
-// What shares are taken of, measured by bench_open unless given.
+// Peak and bandwidth that shares refer to, measured by bench_open unless given.
 double bench_peak(const bench *b);
 double bench_bandwidth(const bench *b);
 status bench_describe(bench *b, char *text, size_t bytes);

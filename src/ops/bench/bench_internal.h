@@ -28,7 +28,7 @@ typedef enum operand_role {
   CONSUMED, // read and written: restored before each sample
 } operand_role;
 
-// Which ops want an operand; where it is not wanted it is NULL and takes no memory.
+// Which passes use an operand; for the others it is NULL and takes no memory.
 typedef enum operand_use { FORWARD = 1, BACKWARD = 2, BOTH = 3, UPDATE = 4 } operand_use;
 
 // An operand that calls consume, and what it held.
@@ -39,7 +39,7 @@ typedef struct consumed {
 
 enum { MOST_SETS = 64, SET_OPERANDS = 24, SET_CONSUMED = 2, TILE = 1 << 16 };
 
-// Gives out the operands of one call after the other: a set for each. Dry, it only counts their bytes.
+// Makes the operands of one call after another, a set for each. In a dry run it only counts their bytes.
 typedef struct maker {
   const backend *be;
   op_ctx *ctx;
@@ -58,7 +58,7 @@ typedef struct maker {
 act *take_acts(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
 float *take_floats(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
 uint8_t *take_touched(maker *k);                   // [V] marks of the batch's words, consumed
-status maker_restore(const maker *k, int32_t set); // what a call with this set has consumed
+status maker_restore(const maker *k, int32_t set); // restores what a call with this set has consumed
 void maker_free(maker *k);
 
 // ---- rows (bench_rows.c) -------------------------------------------------------------------------------------

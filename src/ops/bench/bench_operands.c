@@ -57,7 +57,7 @@ static void keep(maker *k, void *p, size_t bytes) {
 }
 
 static void *take(maker *k, operand_use use, operand_role role, int64_t elements, size_t size, float spread) {
-  static char nowhere[64]; // dry: as good as any that is not NULL
+  static char nowhere[64]; // stands for memory in a dry run: any address but NULL
   const size_t bytes = (size_t)elements * size;
   if ((use & k->use) == 0) return NULL;
   k->bytes += (double)bytes;

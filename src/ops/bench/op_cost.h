@@ -1,6 +1,6 @@
 // Bytes and operations that an op cannot do without: each argument read or written once (twice where it is accumulated
 // into), each matmul of its formulas once. From the arguments' shapes and types; live rows count, not capacities. What
-// a backend does on top, such as recomputing or reading twice, is its own affair and shows as distance from the floor.
+// a backend does on top, such as recomputing or reading twice, shows as distance from the floor.
 #ifndef SOUK_OPS_BENCH_OP_COST_H
 #define SOUK_OPS_BENCH_OP_COST_H
 

@@ -40,7 +40,7 @@ void check_note_failure(check_result *out, const char *format, ...) {
 }
 
 __attribute__((format(printf, 2, 3))) static void trial_fails(trial *t, const char *format, ...) {
-  if (t->failed) return; // one sentence a case
+  if (t->failed) return; // only the first failure of a case is reported
   t->failed = true;
   char what[320];
   va_list args;
@@ -60,20 +60,21 @@ static void note_error(trial *t, const char *what, int32_t pass, double error, d
     trial_fails(t, "%s after %s is off by %.3g, tolerance %.3g", what, pass_names[pass], error, tolerance);
 }
 
-// Distance of two elements; a NaN is right only where the truth has one.
+// Distance of two elements; a NaN is only correct where the double-precision result is NaN.
 static double distance(double a, double truth) {
   if (isnan(truth)) return isnan(a) ? 0 : INFINITY;
   if (isinf(truth)) return a == truth ? 0 : INFINITY;
   return isnan(a) ? INFINITY : fabs(a - truth);
 }
 
-// Largest element and rounding unit: what a correctly rounded result may be off by is their product.
+// The tensor's largest element and the rounding unit: a correctly rounded result may be off by their product.
 static double rounding_unit(const backend *be) {
   return be->act_size == 2 ? 0x1p-9 : 0x1p-24;
 }
 
-// How much of a tensor's largest element roundings may take. A device need not round operands to TF32 as the naive
-// reference does: cutting them off is as good, and one operand off by that much is enough in a small matmul.
+// The part of the tolerance that is relative to a tensor's largest element. A device need not round operands to TF32
+// like the naive reference: it may truncate them, and in a small matmul one truncated operand makes that much
+// difference.
 static double roundings(const trial *t) {
   const bool matmuls = t->s->kind == OP_LINEAR || t->s->kind == OP_XENT;
   const double of_tf32 = matmuls && t->f->matmul == MATMUL_TF32 ? TF32_ROUNDINGS * TF32_UNIT : 0;
@@ -89,14 +90,14 @@ static void compare_tensor(trial *t, int32_t pass, int32_t k, const double *got)
     error = fmax(error, distance(got[j], truth[j]));
     naive_error = fmax(naive_error, distance(naive[j], truth[j]));
     if (isfinite(truth[j])) largest = fmax(largest, fabs(truth[j]));
-    // What was there before counts too: a slope of 1 - y^2 is as exact as the 1.
+    // The size of cancelling terms counts too: a slope of 1 - y^2 is only as exact as the 1.
     if (x->role == REWRITTEN && isfinite(x->values[j])) largest = fmax(largest, fabs(x->values[j]));
   }
   const double floor = roundings(t) * largest + 1e-30;
   note_error(t, x->name, pass, error, x->kind == ELEMENT_BYTE ? 1e-30 : NAIVE_ERRORS * naive_error + floor);
 }
 
-// A grown fixture's results are so many times the small one's.
+// The results of a grown fixture are this many times those of the small one.
 static step_result grown(step_result r, int32_t factor) {
   for (int32_t k = 0; k < MAX_SLOTS; k++) {
     r.slot[k].loss *= factor;
@@ -143,14 +144,15 @@ static bool is_output(const tensor *t) {
 static void compare(trial *t, int32_t pass, const snapshot *got) {
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     if (got->v[k] == NULL || !is_output(&t->f->t[k])) continue;
-    if (t->f->t[k].role == MADE && pass == 0) continue;             // not made yet
-    if (t->f->t[k].alias != 0 && passes[pass] == FORWARD) continue; // its place holds what it aliases
+    if (t->f->t[k].role == MADE && pass == 0) continue; // not made yet
+    if (t->f->t[k].alias != 0 && passes[pass] == FORWARD)
+      continue; // the tensor that it aliases is still in that memory
     compare_tensor(t, pass, k, got->v[k]);
   }
   compare_results(t, pass, &got->result);
 }
 
-// What is written in a backward pass must be the same bits each time; `of_repeat`: sums and results too.
+// What a backward pass writes must have the same bits each time; with `of_repeat` sums and results too.
 static void compare_bits(trial *t, const snapshot *a, const snapshot *b, bool of_repeat) {
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     const tensor *x = &t->f->t[k];
@@ -187,7 +189,7 @@ static status check_intact(trial *t, const column *c, fill filler, int32_t pass)
   return OK;
 }
 
-// The passes of a reference, kept for comparison.
+// The results of a reference after each pass, kept for comparison.
 static status run_reference(trial *t, const backend *be, snapshot kept[PASSES]) {
   column c;
   status rc;
@@ -207,7 +209,7 @@ done:
   return rc;
 }
 
-// All passes with NaN past the live counts, then the first two with other values there.
+// Runs all passes with NaN past the live counts, then the first two with other values there.
 static status run_passes(trial *t, column *c) {
   snapshot first, now;
   memset(&first, 0, sizeof first);
@@ -240,8 +242,8 @@ done:
   return rc;
 }
 
-// Graphs of the passes, NULL where a backend has none. A graph is captured once and serves every batch, so it is launched
-// with every row live first: what that leaves behind must not show when it is launched with the case's own counts.
+// Graphs of the passes, NULL where a backend has none. A captured graph serves every batch, so it is first launched
+// with every row live: what that leaves in memory must not affect the launch with the case's own counts.
 static status capture_passes(trial *t, column *c, void *graphs[2]) {
   TRY(t->be->graph_begin(c->ctx));
   TRY(t->be->graph_end(c->ctx, &graphs[0]));
@@ -264,14 +266,15 @@ static status run_captured(trial *t, column *c) {
   memset(&now, 0, sizeof now);
   step_state all = t->f->state;
   if (t->s->kind != OP_ATTENTION)
-    all.tokens = all.seqs = all.masked = INT32_MAX; // its work items are the case's
+    all.tokens = all.seqs = all.masked = INT32_MAX; // but the work items are those of the case
   status rc;
   TRY_GOTO(capture_passes(t, c, graphs), done);
   if (graphs[0] == NULL) goto done;
   TRY_GOTO(column_fill(c, t->f, FILL_FINITE), done);
   TRY_GOTO(t->be->state_write(c->ctx, &all), done);
   for (int32_t pass = 0; pass < 2; pass++) TRY_GOTO(t->be->graph_launch(c->ctx, graphs[pass]), done);
-  // In a graph matmuls run over whole capacities, so a linear layer's inputs have to be finite there; other ops see NaN.
+  // In a graph matmuls run over whole capacities, so the dead rows of a linear layer's inputs are finite; those of
+  // other ops are NaN.
   for (fill filler = t->s->kind == OP_LINEAR ? FILL_FINITE : FILL_NAN;; filler = FILL_FINITE) {
     TRY_GOTO(column_fill(c, t->f, filler), done);
     for (int32_t pass = 0; pass < 2; pass++) {
@@ -302,7 +305,7 @@ static bool is_sum(const tensor *x) {
   return x->role == SUMMED && x->n.kind == ROWS_FIXED && x->kind != ELEMENT_BYTE;
 }
 
-// What an element of a grown fixture must hold, from the small one's and what that held before.
+// The expected value of an element of a grown fixture, from the small fixture's value before and after the pass.
 static double wanted(const tensor *x, double truth, double value, double sign, double signs) {
   if (is_sum(x)) return value + signs * (truth - value);
   if (x->role == SUMMED && x->kind != ELEMENT_BYTE) return value + sign * (truth - value);
@@ -321,7 +324,8 @@ static status compare_grown(trial *t, const column *c, int32_t pass, int32_t k, 
   const fixture *f = t->f;
   const tensor *x = &f->t[k];
   const size_t width = (size_t)x->width;
-  const double signs = fixture_signs(f), walk = is_sum(x) ? sqrt(f->repeat) : 1; // how far a sum gets from 0
+  const double signs = fixture_signs(f),
+               walk = is_sum(x) ? sqrt(f->repeat) : 1; // the size that a sum with signs reaches on the way
   const double *truth = t->truth[pass].v[k], *naive = t->naive[pass].v[k], *values = x->values;
   double error = 0, naive_error = 0, largest = x->terms * walk;
   uint64_t bits = 0;
@@ -396,7 +400,7 @@ static status run_grown(trial *t, column *c) {
 
 // ---- cases ---------------------------------------------------------------------------------------------------
 
-// A setting for those who run the tables very often (tools/mutants); 0 where it is not set.
+// The value of an environment variable that shortens the tables (tools/mutants sets them); 0 if it is not set.
 static int64_t setting(const char *name) {
   const char *text = getenv(name);
   return text != NULL ? strtoll(text, NULL, 10) : 0;
@@ -408,7 +412,7 @@ static int64_t elements(const fixture *f) {
   return n;
 }
 
-// How many times case i is repeated; 0: it is of a small size.
+// How many times case i is repeated to reach a real size; 0: it is a small case.
 static int32_t repeats(const suite *s, int32_t i) {
   return i < s->cases - s->real ? 0 : s->repeats[i - (s->cases - s->real)];
 }

@@ -7,20 +7,20 @@
 //    backend's precision where results are stored) plus 8 roundings of the tensor's largest element;
 //    where matmuls take TF32, the naive one rounds their operands too, and 4 roundings of TF32 come on top;
 //  - inputs and the room before and after every buffer must be as they were (SOUK_CHECK_TIGHT=1 leaves
-//    out the room after, for sanitizers and the CUDA simulator, which then see every access past the end);
-//  - rows past the live counts are NaN in one run, other finite values in the next; neither may show in a result, and
-//    rows that were finite stay so;
+//    out the room after, for sanitizers and the CUDA simulator, which then notice every access past the end);
+//  - rows past the live counts are NaN in one run, other finite values in the next; neither may affect a result, and
+//    rows that were finite stay finite;
 //  - a repeat gives the same bits.
 // Where the backend has graphs, forward and backward pass are captured too, and launched with the case's live counts
-// after a launch with every row live: what was left behind must not show either.
-// Cases of real sizes repeat a small one some hundred times over: rows, sequences and masks come again and again, an odd
-// number apart, so that no block is like the next, and gradients with signs. Then the references need the small one only:
-// results by rows must be its, sums over n rows as many times its as the signs sum up to, which may be off by sqrt(n)
-// roundings of what a sum of R repetitions is like on the way, as if rows were added up one by one. They are not launched as
-// graphs, and of inputs only the room beside them is looked at.
-// SOUK_CHECK_FIRST=1 ends an op's table at its first failure, SOUK_CHECK_ELEMENTS=n leaves out cases whose tensors have
-// more elements than that altogether.
-// Buffers are only touched through the backend's own upload and download, so a backend is one more column.
+// after a launch with every row live, which must not affect the result either. Cases of real sizes repeat a small
+// case some hundred times: its rows, sequences and masks recur at an odd distance, so that no two blocks of a kernel
+// look alike, and each repetition has a sign that multiplies its gradients. Then only the small case needs
+// references: results of rows must equal its results, and sums over rows must equal its sums times the sum of the
+// signs. Such a sum of n rows may be off by sqrt(n) roundings of the size that it reaches on the way, as if rows were
+// added one by one. These cases are not launched as graphs, and of their inputs only the guard zones are checked.
+// SOUK_CHECK_FIRST=1 ends an op's table at its first failure, SOUK_CHECK_ELEMENTS=n leaves out cases whose tensors
+// have more elements than that altogether.
+// Buffers are only touched through the backend's own upload and download, so a new backend is one more column.
 #ifndef SOUK_OPS_CHECK_CHECK_H
 #define SOUK_OPS_CHECK_CHECK_H
 
@@ -49,8 +49,8 @@ typedef struct check_result {
 extern const char *const check_names[];
 extern const int32_t n_checks;
 
-// Runs suite i. Fails only when the check itself cannot run (out of memory, say): what is wrong with the backend is
-// in *out.
+// Runs suite i. Returns an error only if the check itself cannot run (out of memory, for example); failures of the
+// backend are in *out.
 status check_run(int32_t i, const backend *be, const check_config *config, check_result *out);
 
 #endif

@@ -153,7 +153,8 @@ static status check_state(bench *b) {
   return OK;
 }
 
-// Posted results are those of the moment of posting, in order; a refusal outlives result_next, but not result_clear.
+// Posted results have the values of the time they were posted, and come in order. `nonfinite` stays set across
+// result_next, but not result_clear.
 static status check_posts(bench *b) {
   b->out->cases++;
   const float values[] = {3, 4}, bad[] = {INFINITY, 1};

@@ -22,11 +22,11 @@ static const gather_case cases[] = {
     {1, 0, 700, 700, 5, false},
     {97, 5, 4999, 5100, 4, false},
     {2049, 0, 300, 301, 132, false},
-    // A run of as many chunks as a warp of the scatter-add takes alone, and one that begins in the last chunk: in a
-    // graph the batch before has left more of them behind.
+    // A run of as many chunks as one warp of the scatter-add adds up alone, and one that begins in the last chunk: in
+    // a graph, memory holds chunks of the larger batch before.
     {1, 0, 416, 448, 5, false},
     {5, 0, 64, 65, 3, false},
-    {3, 1, 4, 5, 644, false}, // longer than a tile, and small: for the slow kinds of build
+    {3, 1, 4, 5, 644, false}, // wider than a tile, but small, for the slow builds
     // Distinct rows, in a graph those past the live count too: no more masked rows than tokens.
     {1, 0, 1, 1, 1, true},
     {3, 2, 3, 5, 3, true},

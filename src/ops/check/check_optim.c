@@ -1,5 +1,5 @@
-// Cases of the optimisers. The forward pass is grad_norm, the backward pass one step, which goes on from where the one
-// before left the weights and moments.
+// Cases of the optimisers. The forward pass is grad_norm, the backward pass one step, which continues with the
+// weights and moments of the previous pass.
 #include <math.h>
 #include <stdio.h>
 #include "ops/check/harness.h"
@@ -29,7 +29,7 @@ static const optim_case cases[] = {
     {ADAMW, 1, 0, 0, 0, ALL, 0},
     {ADAMW, 97, 0, 0, 0.01f, COPY, 1},
     {ADAMW, 1025, 0, 1, 0.1f, ALL, 41},              // clipped
-    {ADAMW, 1025, 0, 1000, 0.1f, NOT_FIRST, 100000}, // a bound that does not bind
+    {ADAMW, 1025, 0, 1000, 0.1f, NOT_FIRST, 100000}, // a bound above the norm
     {ADAMW, 70000, 0, 1, 0.01f, COPY + NOT_FIRST, 7},
     {ADAMW, 97, 0, 1e-4f, 0, ALL, 3},
     {ADAMW, 97, 0, 1.5e-6f, 0, FAINT, 0}, // where the 1e-6 beside the norm counts
@@ -44,8 +44,9 @@ static const optim_case cases[] = {
     {LAMB, 97, 0, 1, 0.01f, TRUST + COPY, 5},
     {LAMB, 97, 0, 1, 0.01f, ALL, 5},
     {LAMB, 70000, 0, 1, 0.01f, TRUST, 41},
-    {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0},         // no gradient, no decay: the update has no length
-    {LAMB, 97, 0, 1, 0.01f, TRUST + NO_WEIGHTS, 5}, // a bias at its start: no length to measure a step by
+    {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0}, // no gradient and no decay: the update is zero
+    {LAMB, 97, 0, 1, 0.01f, TRUST + NO_WEIGHTS,
+     5}, // weights of zero, as a bias has at first: the trust ratio must be 1
     {LAMB, 97, 0, 1, 0.01f, TRUST + NAN_GRADIENT, 3},
     // Real sizes.
     {ADAMW, 3000017, 0, 1, 0.01f, ALL, 41},

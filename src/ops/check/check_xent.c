@@ -38,7 +38,7 @@ static const xent_case cases[] = {
     {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL}, // the only negative is the label
     {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL},
     {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL},
-    {0, 6, 8, 4000, 5, 1, SCORE_DOT, 1, ALL}, // a dead label marks no class
+    {0, 6, 8, 4000, 5, 1, SCORE_DOT, 1, ALL}, // the label of a dead row marks no class
     {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL},
     {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL},
     {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS},
@@ -48,7 +48,8 @@ static const xent_case cases[] = {
     {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
     {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY},
     {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY},
-    // Rows of 256 bytes, and a capacity that is no multiple of a block's rows: a row too many is in the next array.
+    // Rows of 256 bytes, and a capacity that is no multiple of a block's rows: reading one row too many would read
+    // the next array.
     {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL},
     {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL},
     // Real sizes, when repeated.
@@ -106,7 +107,7 @@ static void setup(int32_t i, fixture *f) {
   }
 }
 
-// Small cases have several blocks of scores where a backend lets itself be told how large they are.
+// Small score_bytes, so that even small cases have several blocks of scores.
 enum { FEW_BYTES = 65536, CASES = sizeof cases / sizeof *cases, REAL = sizeof repeated / sizeof *repeated };
 
 static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {

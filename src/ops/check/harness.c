@@ -105,8 +105,7 @@ status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f) {
 void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t slack) {
   *out = *small;
   out->repeat = repeat;
-  out->with_signs =
-      small->batch.small_classes == 0; // that loss has neither gradients nor weights to carry them
+  out->with_signs = small->batch.small_classes == 0; // that loss has no weights that could carry the signs
   for (int32_t k = 1; k < MAX_TENSORS; k++) {
     tensor *t = &out->t[k];
     if (t->n.kind != ROWS_FIXED) out->caps[t->n.kind] = t->n.cap = t->n.cap * repeat + slack;
@@ -169,9 +168,8 @@ static size_t element_size(const column *c, element kind) {
   return kind == ELEMENT_FLOAT ? c->float_size : 1;
 }
 
-// What watches the memory of a device sees each access past the end of an allocation, reads and writes of what was
-// there already included, but none that ends in the room after a buffer. So that it can, SOUK_CHECK_TIGHT leaves the
-// room after out.
+// Memory checkers notice every access past the end of an allocation, but not one that ends in the guard zone after a
+// buffer. So SOUK_CHECK_TIGHT leaves that zone out.
 static size_t room_after(void) {
   const char *tight = getenv("SOUK_CHECK_TIGHT");
   return tight != NULL && strcmp(tight, "1") == 0 ? 0 : GUARD;
@@ -187,7 +185,7 @@ static status guarded_new(column *c, guarded *g, size_t bytes, const char *name)
   return OK;
 }
 
-// Writes the whole of it: guards and content.
+// Writes guard zones and content.
 static status guarded_write(column *c, const guarded *g, const void *content) {
   char *image;
   TRY(mem_new(&image, GUARD + g->bytes + g->after, 1, "a buffer's image"));
@@ -198,7 +196,7 @@ static status guarded_write(column *c, const guarded *g, const void *content) {
   return rc;
 }
 
-// Reads the whole of it, and says whether the guards are as they were; content [bytes] may be NULL.
+// Reads guard zones and content, and returns whether the guards are unchanged; content [bytes] may be NULL.
 static status guarded_read(const column *c, const guarded *g, void *content, bool *intact) {
   char *image;
   TRY(mem_new(&image, GUARD + g->bytes + g->after, 1, "a buffer's image"));
@@ -288,7 +286,7 @@ static double initial(const tensor *t, const row_source *r, size_t row, size_t j
   return t->gradient ? r->sign * x : x;
 }
 
-// Straight into the image of the buffer: at real sizes each further copy of it would be felt.
+// Written directly into the buffer's image, because at real sizes a further copy would take noticeable time.
 status column_write(column *c, const fixture *f, int32_t i, fill filler) {
   const tensor *t = &f->t[i];
   const guarded *g = &c->memory[i];
@@ -308,12 +306,12 @@ status column_write(column *c, const fixture *f, int32_t i, fill filler) {
   return rc;
 }
 
-// The references keep aliases apart: what they hold is what ops.h says, whatever is read or written first.
+// In the references aliases have memory of their own, so that the order of reads and writes does not matter.
 static bool aliased(const column *c, const tensor *t) {
   return t->alias != 0 && c->be != &reference_double && c->be != &reference_float;
 }
 
-// The op's arguments; of a grown fixture with its capacities.
+// The op's arguments, with the capacities of a grown fixture if it is one.
 static void bind(const column *c, const suite *s, int32_t i, const fixture *f, direction pass, op_params *p) {
   memset(p, 0, sizeof *p);
   s->bind(i, f, c, pass, p);
@@ -455,7 +453,7 @@ status column_round(column *c, const fixture *f, size_t act_size) {
   return OK;
 }
 
-// Is a GIVEN tensor as it was written?
+// Is a GIVEN tensor unchanged?
 static status given_intact(const column *c, const fixture *f, int32_t k, fill filler, bool *same) {
   const tensor *t = &f->t[k];
   double *v;

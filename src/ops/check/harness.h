@@ -1,5 +1,5 @@
-// What the case tables are written in: a fixture (tensors with their roles, a packed batch, the step state), and
-// columns, each one backend with its copy of all buffers. See check.h for what is done with them.
+// The types of the case tables: a fixture (tensors with their roles, a packed batch, the step state), and columns,
+// one for each backend, with copies of all buffers. check.h says how they are run.
 #ifndef SOUK_OPS_CHECK_HARNESS_H
 #define SOUK_OPS_CHECK_HARNESS_H
 
@@ -14,9 +14,9 @@ typedef enum role {
   GIVEN,     // r
   SAVED,     // w by the forward pass (w again by each one), r by the backward pass
   MADE,      // w by the backward pass
-  SUMMED,    // a, or updated in place: its content matters and stays from pass to pass
-  REWRITTEN, // rw: given afresh to each pass, and holds what the reference holds afterwards
-  CONSUMED,  // r, but another output may alias it: given afresh to each pass, and not looked at afterwards
+  SUMMED,    // a, or updated in place: keeps its content from pass to pass
+  REWRITTEN, // rw: filled again before each pass, and compared afterwards
+  CONSUMED,  // r, but an output may alias it: filled again before each pass, and not compared
 } role;
 
 typedef struct tensor {
@@ -27,7 +27,7 @@ typedef struct tensor {
   int32_t width;         // elements of a row
   int32_t live_width;    // of these, live ones; 0: all
   double center, spread; // values are center + spread * normal; spread 0: 1
-  double terms; // size of the terms that it is the sum of, where they cancel; 0: its own largest element
+  double terms; // size of the terms that are added up, if they cancel; 0: the tensor's own largest element
   int32_t derivative; // of a GIVEN tensor: the one that holds its gradient; of an output: the given; 0: none
   int32_t alias;      // shares memory with this tensor in the backend under test; 0: no
   bool across;        // its columns are the batch's tokens
@@ -39,20 +39,20 @@ typedef struct tensor {
 
 enum { MAX_LENGTHS = 2048 };
 
-// A packed batch to be made up. Ranges of 0 leave the arrays that need them out (NULL).
+// The description of a packed batch. Arrays whose range is 0 are left out (NULL).
 typedef struct batch_spec {
   int32_t lengths[MAX_LENGTHS]; // tokens of each live sequence
   int32_t seqs, seqs_cap, tokens, tokens_cap;
   int32_t masked, masked_cap;
-  bool distinct; // masked rows are, those past the live count too
+  bool distinct; // masked rows are distinct, also those past the live count
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
   int32_t small_classes;                  // of the classification loss
 } batch_spec;
 
 typedef struct fixture {
-  size_t act_size;    // of the backend under test: values are such that it can hold them
-  matmul_kind matmul; // what it is asked for; the naive reference does as much
+  size_t act_size;    // of the backend under test: values are rounded so that it can hold them
+  matmul_kind matmul; // of the backend under test; the naive reference rounds operands likewise
   step_state state;
   batch_spec batch;
   tensor t[MAX_TENSORS]; // from 1
@@ -71,12 +71,12 @@ typedef struct suite {
   const char *name;
   op_kind kind;
   int32_t cases;
-  // The last `real` of them are of real sizes: how many times the fixture that they set up (which has no dead rows) is
-  // repeated; 1: it is run like any other.
+  // The last `real` cases have real sizes. repeats: how many times the fixture that each sets up (which has no dead
+  // rows) is repeated; 1: run like any other.
   int32_t real;
   const int32_t *repeats; // [real]
   void (*label)(int32_t i, char text[LABEL]);
-  // Describes case i with fixture_put() and fixture fields. Tensors are filled at once; errors are kept in f->rc.
+  // Describes case i with fixture_put() and the fixture's fields. Tensors are filled immediately; errors go to f->rc.
   void (*setup)(int32_t i, fixture *f);
   // The op's arguments in a column.
   void (*bind)(int32_t i, const fixture *f, const column *c, direction pass, op_params *p);
@@ -84,7 +84,7 @@ typedef struct suite {
   status (*backward)(int32_t i, const backend *be, op_ctx *ctx, const op_params *p);
 } suite;
 
-// A buffer with room before and after it whose content is known.
+// A buffer with guard zones before and after it.
 typedef struct guarded {
   char *base;          // backend memory; NULL: none
   size_t bytes, after; // of the content, and of the room after it
@@ -102,7 +102,7 @@ struct column {
   guarded arrays[N_BATCH_FIELDS]; // of the batch
 };
 
-// Everything a pass left behind, as doubles.
+// All tensors after a pass, as doubles.
 typedef struct snapshot {
   double *v[MAX_TENSORS]; // NULL where absent
   step_result result;
@@ -136,11 +136,12 @@ extern const int32_t n_suites;
 
 status fixture_set_up(const suite *s, int32_t i, size_t act_size, fixture *f);
 void fixture_free(fixture *f);
-// The same rows, sequences and masks again and again, gradients and weights with a sign of each repetition, and `slack`
-// dead rows; parameters stay. Shares what `small` holds. What each row of results is follows from the small one's row
-// and the sign; sums over rows from the sum of the signs. (With signs sums stay near 0, and roundings do not repeat.)
+// Repeats the rows, sequences and masks of `small`, multiplying gradients and weights by a sign of each repetition,
+// and adds `slack` dead rows; parameters are not repeated. Shares the memory of `small`. Each row of results follows
+// from the small one's row and the sign, sums over rows from the sum of the signs. (Thanks to the signs sums stay
+// near 0, and roundings do not all go the same way.)
 void fixture_grow(fixture *out, const fixture *small, int32_t repeat, int32_t slack);
-typedef struct row_source { // a row of a tensor, where it comes from
+typedef struct row_source { // where a row of a tensor comes from
   bool live;
   size_t at;      // element of `values` that its first column is
   size_t columns; // of it there; further columns begin again
@@ -151,14 +152,14 @@ int32_t fixture_sign(const fixture *f, int32_t repetition);        // 1 or -1
 int32_t fixture_signs(const fixture *f);                           // their sum
 bool tensor_is_live(const fixture *f, const tensor *t, size_t at); // not past a live count
 
-// What lies past the live counts, and in outputs that were not written yet.
+// The content of rows past the live counts, and of outputs that were not written yet.
 typedef enum fill { FILL_NAN, FILL_FINITE } fill;
 
 status column_open(column *c, const suite *s, int32_t i, const fixture *f, const backend *be, int32_t device,
                    int32_t threads);
 void column_close(column *c); // safe on a zeroed column
 status column_fill(column *c, const fixture *f, fill filler);
-// Gives the tensors that the coming pass wants afresh.
+// Fills the tensors that must be filled again before the coming pass.
 status column_refresh(column *c, const fixture *f, fill filler, direction pass);
 status column_write(column *c, const fixture *f, int32_t tensor,
                     fill filler); // one tensor as it is before a pass
@@ -171,14 +172,14 @@ status column_read(const column *c, const fixture *f, int32_t tensor, double *va
 status column_snapshot(const column *c, const fixture *f, snapshot *out);
 // Rounds activations to what a backend with smaller ones would have stored.
 status column_round(column *c, const fixture *f, size_t act_size);
-// Says in `broken` which input or guard is not as column_fill() left it; "" if all are.
+// Names in `broken` the first input or guard zone that has changed since column_fill(); "" if none has.
 status column_intact(const column *c, const fixture *f, fill filler, char broken[LABEL]);
 void snapshot_free(snapshot *s);
 
 double round_to_act(double x,
                     size_t act_size); // as the backend would store it: 8, 4 (float) or 2 (bf16) bytes
 
-// The suite of what is not an op.
+// The suite "backend", of what is not an op.
 status check_backend_suite(const backend *be, const check_config *config, check_result *out);
 __attribute__((format(printf, 2, 3))) void check_note_failure(check_result *out, const char *format, ...);
 

@@ -74,7 +74,7 @@ static void scores(const task *t) {
   }
 }
 
-// Dropout of one row of probabilities or of their gradients; see base/philox.h for who draws which byte.
+// Dropout of one row of probabilities or of their gradients; base/philox.h says which byte belongs to which element.
 static void drop_row(const task *t, int32_t query, int32_t n_visible, float *x) {
   const dropout drop = t->p->drop;
   const uint64_t id = (uint64_t)t->p->batch->seq_ids[t->sequence];

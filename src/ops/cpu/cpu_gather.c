@@ -1,6 +1,6 @@
-// Row gather and scatter-add. Where indices may repeat scatter-add is split by columns, never by rows: the order of
-// additions into an element is the order of rows, whatever the number of threads. Distinct ones are split by rows, and
-// looked at first: here it costs nothing that counts, and tests of whole models run on this backend.
+// Row gather and scatter-add. If indices may repeat, scatter-add is split by columns, never by rows: then additions
+// into an element happen in the order of rows, whatever the number of threads. Distinct indices are split by rows.
+// That they are distinct is checked first: it costs little here, and the tests of whole models run on this backend.
 #include <omp.h>
 #include <string.h>
 #include "ops/cpu/cpu.h"

@@ -1,8 +1,8 @@
 // y = activation(x w^T + b), or y += x w^T + b, and its backward pass.
 //
 // Rows are split among threads above BLAS, and each thread goes through its rows in blocks that stay in its cache,
-// so that bias and activation cost no pass over memory. dw is split by its own rows (the outputs), so no two
-// threads add to the same element and the result does not depend on their number of rows.
+// so that bias and activation cost no pass over memory. dw is split by its own rows (the outputs), so no two threads
+// add to the same element, and the result does not depend on the number of threads.
 #include <cblas.h>
 #include <omp.h>
 #include <string.h>
@@ -27,7 +27,7 @@ static int32_t useful_threads(const op_ctx *ctx, double work) {
 static void epilogue(const linear_params *p, int64_t begin, int64_t end, float *y, float *pre) {
   const simd_table *k = simd();
   const size_t out = (size_t)p->out;
-  float *z = pre != NULL ? pre : y; // where the matmul went
+  float *z = pre != NULL ? pre : y; // where the matmul was written
   for (int64_t i = begin; i < end; i++) {
     float *row = z + (size_t)i * out, *to = y + (size_t)i * out;
     if (p->b != NULL) k->add(p->b, row, out);

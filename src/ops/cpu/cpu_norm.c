@@ -1,5 +1,5 @@
-// sum = residual + dropout(x); y = layernorm(sum); and the backward pass. Bound by memory: one pass over each row,
-// which stays in the first cache while mean, variance (two-pass) and the output are made.
+// sum = residual + dropout(x); y = layernorm(sum); and the backward pass. Bound by memory: each row is read from
+// memory once and stays in the L1 cache while mean, variance (two-pass) and output are computed.
 #include <omp.h>
 #include <string.h>
 #include "ops/cpu/cpu.h"

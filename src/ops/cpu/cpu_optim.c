@@ -50,7 +50,7 @@ static adam_step adam_step_of(const op_ctx *ctx, const optim_params *p) {
                      .eps = p->eps};
 }
 
-// Forgets the gradients of a step that is not applied.
+// Zeroes the gradients of a step that is not applied.
 static void refuse(const optim_params *p) {
   memset(p->g, 0, (size_t)p->n * sizeof(float));
   if (p->touched != NULL) memset(p->touched, 0, (size_t)(p->n / p->row));

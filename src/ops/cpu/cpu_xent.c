@@ -135,7 +135,7 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
           const int32_t token = r->p->negatives[c + j];
           s[j] += (r->p->bias != NULL ? ((const float *)r->p->bias)[token - r->p->class_base] : 0.0f) -
                   r->p->negative_logq[c + j];
-          if (token == label) s[j] = -INFINITY; // an accidental hit
+          if (token == label) s[j] = -INFINITY; // a negative that equals the label
         }
       }
       // Running maximum and sum of exp(s - maximum); the scores stay as they are for the second pass.
