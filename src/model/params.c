@@ -300,24 +300,33 @@ static void draw_normal(const param *p, uint64_t seed, double std, float *w) {
 
 static void draw(const param *p, uint64_t seed, double std, float *w) {
   if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
-  for (int64_t j = 0; p->init == INIT_ONE && j < p->size; j++) w[j] = 1.0f;
+  for (int64_t j = 0; p->init != INIT_NORMAL && j < p->size; j++) w[j] = p->init == INIT_ONE ? 1.0f : 0.0f;
 }
 
-// One arena after the other, so that the host's copy is as large as the larger one only.
-static status initialise(param_set *s, bool trainable, uint64_t seed, double std) {
-  const int64_t n = trainable ? s->elements : s->frozen_elements;
-  if (n == 0) return OK;
-  float *host;
-  TRY(mem_new(&host, (size_t)n, sizeof *host, "initial parameters")); // zeroed
+static int64_t largest_size(const param_set *s) {
+  int64_t largest = 0;
   for (int32_t i = 0; i < s->count; i++)
-    if (s->items[i].trainable == trainable) draw(&s->items[i], seed, std, host + s->items[i].offset);
-  const status rc = s->be->upload(s->ctx, trainable ? s->master : s->frozen, host, float_bytes(n));
+    if (s->items[i].size > largest) largest = s->items[i].size;
+  return largest;
+}
+
+// By way of host memory, a tensor at a time.
+static status initialise_device(param_set *s, uint64_t seed, double std) {
+  float *host;
+  TRY(mem_new(&host, (size_t)largest_size(s), sizeof *host, "initial parameters"));
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < s->count; i++) {
+    const param *p = &s->items[i];
+    draw(p, seed, std, host);
+    rc = s->be->upload(s->ctx, param_master(s, p), host, float_bytes(p->size));
+  }
   free(host);
   return rc;
 }
 
 status params_initialise(param_set *s, uint64_t seed, double std) {
-  TRY(initialise(s, true, seed, std));
-  TRY(initialise(s, false, seed, std));
+  if (!s->be->host_memory) TRY(initialise_device(s, seed, std));
+  for (int32_t i = 0; s->be->host_memory && i < s->count; i++)
+    draw(&s->items[i], seed, std, param_master(s, &s->items[i]));
   return params_refresh(s);
 }
