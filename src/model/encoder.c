@@ -103,6 +103,7 @@ static attention_params attention_op(const model *m, int32_t i) {
                             .n = rows_tokens(m),
                             .max_seqs = m->run.caps.seqs,
                             .max_work = batch_max_work(m->run.caps),
+                            .max_length = model_max_length(m),
                             .heads = (int32_t)m->c.heads,
                             .head_size = D,
                             .kind = ATTENTION_FULL,

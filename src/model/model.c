@@ -310,12 +310,24 @@ static status send_batch(model *m, const batch *b) {
   return OK;
 }
 
+// Scratch and the table of positions are as long as the longest sequence.
+static status check_lengths(const model *m, const batch *b) {
+  for (int32_t i = 0; i < b->seqs; i++) {
+    const int32_t n = b->cu_seqlens[i + 1] - b->cu_seqlens[i];
+    if (n > model_max_length(m))
+      return fail(ERR_INTERNAL, "a sequence of %d tokens is in a batch for a model of %lld positions", n,
+                  (long long)m->c.max_positions);
+  }
+  return OK;
+}
+
 status model_set_batch(model *m, const batch *b, const step_state *state) {
   const batch_caps caps = m->run.caps;
   TRY(batch_ready(b));
   const char *what = batch_exceeds(b->live, caps);
   if (what != NULL)
     return fail(ERR_INTERNAL, "a batch exceeds the model's capacities: it has too many %s", what);
+  TRY(check_lengths(m, b));
   TRY(send_batch(m, b));
   step_state s = *state;
   s.tokens = b->tokens;

@@ -88,6 +88,10 @@ static inline float *grad(const model *m, int32_t i) {
 static inline bool trains(const model *m, int32_t a, int32_t b) { // one of two parameters at least
   return m->params.items[a].trainable || m->params.items[b].trainable;
 }
+// Tokens of the longest sequence: what model_set_batch lets through.
+static inline int32_t model_max_length(const model *m) {
+  return m->c.max_positions < m->run.caps.tokens ? (int32_t)m->c.max_positions : m->run.caps.tokens;
+}
 static inline rows rows_tokens(const model *m) {
   return (rows){ROWS_TOKENS, m->run.caps.tokens};
 }

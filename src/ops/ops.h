@@ -140,9 +140,11 @@ typedef struct linear_params {
 // Softmax attention inside each sequence: out = dropout(softmax(scale q k^T)) v. Probabilities are never kept;
 // the backward pass recomputes them from lse.
 typedef struct attention_params {
-  const batch_view *batch;                      // host struct; cu_seqlens, work, seq_ids, prefix_len
-  rows n;                                       // ROWS_TOKENS
-  int32_t max_seqs, max_work, heads, head_size; // H = heads * head_size
+  const batch_view *batch; // host struct; cu_seqlens, work, seq_ids, prefix_len
+  rows n;                  // ROWS_TOKENS
+  int32_t max_seqs, max_work;
+  int32_t max_length; // tokens of the longest sequence that a batch may hold: scratch follows it, not n.cap
+  int32_t heads, head_size; // H = heads * head_size
   attention_kind kind;
   float scale; // usually 1/sqrt(head_size)
   dropout drop;

@@ -53,6 +53,7 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     if (p->heads < 1 || p->heads > 4095) return bad_shape(name, "attention", "heads", p->heads);
     if (p->head_size < 1 || p->head_size > 512)
       return bad_shape(name, "attention", "head size", p->head_size);
+    if (p->max_length < 1) return bad_shape(name, "attention", "longest sequence", p->max_length);
     return check_dropout(name, "attention", p->drop);
   }
   case OP_GATHER: {

@@ -300,6 +300,7 @@ static void attention_mask(const char *name, const step_state *state, bool *drop
   attention_params p = {.n = {ROWS_TOKENS, T},
                         .max_seqs = B,
                         .max_work = 8,
+                        .max_length = T,
                         .heads = 1,
                         .head_size = D,
                         .scale = 1,

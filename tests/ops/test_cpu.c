@@ -33,13 +33,16 @@ static void test_supports(void **unused) {
   for (int kind = ACT_GELU_TANH; kind <= ACT_TANH; kind++)
     check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = kind, .y_add = true}),
                 ERR_UNSUPPORTED, "linear adds into y only without an activation");
-  check_ok(ask(OP_ATTENTION, &(attention_params){.heads = 4095, .head_size = 512}));
-  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 4096, .head_size = 64}), ERR_UNSUPPORTED,
-              "heads = 4096");
-  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 1, .head_size = 513}), ERR_UNSUPPORTED,
-              "head size = 513");
-  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 1, .head_size = 8, .drop.threshold = 256}),
+  check_ok(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 4095, .head_size = 512}));
+  check_fails(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 4096, .head_size = 64}),
+              ERR_UNSUPPORTED, "heads = 4096");
+  check_fails(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 1, .head_size = 513}),
+              ERR_UNSUPPORTED, "head size = 513");
+  check_fails(ask(OP_ATTENTION,
+                  &(attention_params){.max_length = 1, .heads = 1, .head_size = 8, .drop.threshold = 256}),
               ERR_UNSUPPORTED, "attention does not support dropout threshold");
+  check_fails(ask(OP_ATTENTION, &(attention_params){.heads = 1, .head_size = 8}), ERR_UNSUPPORTED,
+              "attention does not support longest sequence = 0");
   check_ok(ask(OP_GATHER, &(gather_params){.hidden = 1}));
   check_fails(ask(OP_GATHER, &(gather_params){.hidden = 0}), ERR_UNSUPPORTED,
               "gather does not support hidden = 0");

@@ -465,6 +465,14 @@ static void test_refusals(void **unused) {
               "exceeds the model's capacities: it has too many tokens");
   batch_clear(b);
   check_fails(model_set_batch(m, b, &state), ERR_INTERNAL, "before batch_finish");
+  seq_layout longer = model_layout(model_get_config(m)); // of a model of 14 positions
+  longer.max_positions = 15;
+  int32_t tokens[15] = {0}, row, kept;
+  const batch_input in = {.tokens = tokens, .n = 15};
+  assert_true(batch_add(b, &longer, &in, NULL, 0, &row, &kept) && kept == 15);
+  finish(b, 9);
+  check_fails(model_set_batch(m, b, &state), ERR_INTERNAL,
+              "a sequence of 15 tokens is in a batch for a model of 14 positions");
   batch_free(b);
   model_free(m);
   const model_config *c;
@@ -595,6 +603,22 @@ static void test_initial_weights_by_rule(void **unused) {
   model_free(m);
 }
 
+// Attention's scratch is for the longest sequence that a model takes, whatever the size of a batch.
+static void test_attention_scratch(void **unused) {
+  (void)unused;
+  const attention_params p = {.n = {ROWS_TOKENS, 32768},
+                              .max_seqs = 400,
+                              .max_work = 900,
+                              .max_length = 50,
+                              .heads = 4,
+                              .head_size = 32};
+  attention_params small = p;
+  small.n.cap = 50;
+  const size_t bytes = backend_cpu.scratch_bytes(OP_ATTENTION, &p, 2);
+  assert_int_equal(bytes, 2 * 2 * ATTENTION_BLOCK * 50 * sizeof(float));
+  assert_int_equal(backend_cpu.scratch_bytes(OP_ATTENTION, &small, 2), bytes);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_accumulation_and_flags),
@@ -603,6 +627,7 @@ int main(void) {
                                      cmocka_unit_test(test_dropout_counters),
                                      cmocka_unit_test(test_vectors),
                                      cmocka_unit_test(test_refusals),
+                                     cmocka_unit_test(test_attention_scratch),
                                      cmocka_unit_test(test_config),
                                      cmocka_unit_test(test_initial_weights_by_name),
                                      cmocka_unit_test(test_initial_weights_by_rule)};

@@ -205,6 +205,7 @@ static void attention(maker *k, op_params *p) {
                                     .n = tokens(k),
                                     .max_seqs = k->batch->facts.seqs,
                                     .max_work = k->batch->facts.work,
+                                    .max_length = k->batch->facts.positions,
                                     .heads = m->heads,
                                     .head_size = H / m->heads,
                                     .kind = ATTENTION_FULL,

@@ -76,6 +76,13 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, DQKV, (tensor){ACTS("dqkv", MADE, n, 3 * H)});
 }
 
+static int32_t longest(const batch_spec *b) {
+  int32_t n = 1;
+  for (int32_t i = 0; i < b->seqs; i++)
+    if (b->lengths[i] > n) n = b->lengths[i];
+  return n;
+}
+
 static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
   (void)pass;
   const attention_case *k = &cases[i];
@@ -84,6 +91,7 @@ static void bind(int32_t i, const fixture *f, const column *c, direction pass, o
                                     .n = {ROWS_TOKENS, b->tokens_cap},
                                     .max_seqs = b->seqs_cap,
                                     .max_work = b->seqs_cap + b->tokens_cap / ATTENTION_BLOCK,
+                                    .max_length = longest(b),
                                     .heads = k->heads,
                                     .head_size = k->head_size,
                                     .kind = k->kind,

@@ -16,9 +16,9 @@
 
 enum { SMALL_KEYS = 24 };
 
-// Scratch of a thread: two blocks of 64 x keys.
+// Scratch of a thread: two blocks of 64 x keys, of the longest sequence.
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads) {
-  return (size_t)threads * 2 * ATTENTION_BLOCK * (size_t)p->n.cap * sizeof(float);
+  return (size_t)threads * 2 * ATTENTION_BLOCK * (size_t)p->max_length * sizeof(float);
 }
 
 typedef struct task {
@@ -127,7 +127,7 @@ static void forward_block(const task *t) {
 }
 
 static task new_task(const op_ctx *ctx, const attention_params *p) {
-  const size_t block = ATTENTION_BLOCK * (size_t)p->n.cap;
+  const size_t block = ATTENTION_BLOCK * (size_t)p->max_length;
   task t = {.p = p, .ctx = ctx};
   t.s = (float *)(void *)ctx->scratch + (size_t)omp_get_thread_num() * 2 * block;
   t.d = t.s + block;
