@@ -22,6 +22,7 @@
 #include <unistd.h>
 #include "base/blas_kernels.h"
 #include "base/log.h"
+#include "format/processors.h"
 
 // ---- waiting -------------------------------------------------------------------------------------------------
 
@@ -117,8 +118,7 @@ int32_t processors_allowed(const char *root, int32_t processors) {
 }
 
 int32_t processors_usable(void) {
-  cpu_set_t set;
-  const int n = sched_getaffinity(0, sizeof set, &set) == 0 ? CPU_COUNT(&set) : omp_get_num_procs();
+  const int n = processors_in_mask() > 0 ? processors_in_mask() : omp_get_num_procs();
   return processors_allowed("", n);
 }
 

@@ -13,6 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/memory.h"
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
@@ -42,12 +43,9 @@ static status file_path(const exporter *x, const char *name, char path[PATH_MAX 
 
 // Lists a finished file.
 static status list_file(exporter *x, const char *name) {
-  char path[PATH_MAX + 64], hex[65];
   uint64_t bytes;
-  TRY(file_path(x, name, path));
-  TRY(file_sha256(path, hex, &bytes));
+  TRY(file_list_add(x->files, x->dir, name, &bytes));
   x->bytes += bytes;
-  json_object_set_new(x->files, name, json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
   return OK;
 }
 

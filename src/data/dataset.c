@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "hdf5/h5_reader.h"
@@ -110,22 +111,6 @@ static status parse_manifest(dataset_info *info, const json_t *j, const char *pa
     const char *text = json_string_value(json_array_get(events, i));
     if (text == NULL || strlen(text) >= EVENT_NAME) return bad_manifest(path, "event_types");
     strcpy(info->event_types[i], text);
-  }
-  return OK;
-}
-
-static status verify_files(const char *dir, const json_t *files, const char *manifest) {
-  const char *name;
-  json_t *entry;
-  json_object_foreach((json_t *)files, name, entry) {
-    char path[PATH_MAX], hex[65];
-    uint64_t bytes;
-    const char *wanted = json_string_value(json_object_get(entry, "sha256"));
-    if (strchr(name, '/') != NULL || wanted == NULL) return bad_manifest(manifest, "files");
-    TRY(path_join(path, sizeof path, dir, name));
-    TRY(file_sha256(path, hex, &bytes));
-    if ((json_int_t)bytes != json_integer_value(json_object_get(entry, "bytes")) || strcmp(hex, wanted) != 0)
-      return fail(ERR_CHECKSUM, "%s: its checksum is not the one in %s; the file is damaged", path, manifest);
   }
   return OK;
 }
@@ -303,7 +288,8 @@ static status open_once(dataset **out, const char *dir, bool verify) {
   }
   TRY_GOTO(parse_manifest(&d->info, j, path), bad);
   TRY_GOTO(file_sha256(path, d->info.checksum, NULL), bad);
-  if (verify) TRY_GOTO(verify_files(dir, json_object_get(j, "files"), path), bad);
+  const file_list_check check = {.dir = dir, .manifest = path, .contents = true};
+  if (verify) TRY_GOTO(file_list_verify(json_object_get(j, "files"), &check), bad);
   TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
   TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
   int64_t sequences;

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 
@@ -26,12 +27,7 @@ struct dataset_writer {
 };
 
 status writer_list(dataset_writer *w, const char *name) {
-  char path[PATH_MAX + 64], hex[65];
-  uint64_t bytes;
-  TRY(path_join(path, sizeof path, w->dir, name));
-  TRY(file_sha256(path, hex, &bytes));
-  json_object_set_new(w->files, name, json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
-  return OK;
+  return file_list_add(w->files, w->dir, name, NULL);
 }
 
 status writer_path(const dataset_writer *w, const char *name, char *buf, size_t bytes) {

@@ -11,6 +11,7 @@
 #include "infer/encode.h"
 #include "infer/mistaken.h"
 #include "infer/rank.h"
+#include "format/processors.h"
 #include "infer/workspace.h"
 
 enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64, OPEN_TRIES = 64, SHARE_WORK = 1 << 20 };

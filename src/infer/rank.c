@@ -23,6 +23,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/processors.h"
 #include "infer/workspace.h"
 #include "simd/simd.h"
 

@@ -6,11 +6,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/manifest.h"
 #include "format/sha256.h"
 #include "infer/bundle.h"
 #include "format/jtree.h"
 
-enum { JSON_MAX = 1 << 20, LISTED_MAX = 64, NAME_BYTES = 200 };
+enum { JSON_MAX = 1 << 20, LISTED_MAX = 64 };
 
 const char *const bundle_file_names[FILE_COUNT] = {"config.json", "model.safetensors", "vocab.tsv",
                                                    "items.safetensors", "catalogue.jsonl"};
@@ -180,52 +181,42 @@ static souk_status read_training(souk_bundle *b, const document *d) {
 
 // ---- the files it lists --------------------------------------------------------------------------------------
 
-// A plain name: nothing that leaves the directory, hides, or looks like an option.
-static bool plain_name(const char *name) {
-  const size_t n = strlen(name);
-  if (n == 0 || n > NAME_BYTES || name[0] == '.' || name[0] == '-') return false;
-  return strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-") == n;
-}
-
-static bool is_digest(const jnode *n) {
-  return n != NULL && n->kind == J_STRING && n->bytes == 64 && strspn(n->text, "0123456789abcdef") == 64;
-}
-
-static souk_status check_file(const document *d, const jnode *n, const mapping *m, bool checksum) {
+// The entry of a file as it stands.
+static manifest_file entry_of(const document *d, const jnode *n) {
   const jnode *bytes = jtree_get(&d->tree, n, "bytes"), *sha = jtree_get(&d->tree, n, "sha256");
-  char hex[65];
-  if (bytes == NULL || !bytes->is_integer || bytes->integer < 0 || !is_digest(sha))
-    return infer_fail(
-        d->e, SOUK_ERR_FORMAT,
-        "%s/%s: field \"files.%.100s\" must have \"bytes\", an integer from 0, and \"sha256\", 64 "
-        "hexadecimal digits",
-        d->dir, d->name, n->key);
-  if ((uint64_t)bytes->integer != m->bytes)
-    return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s has %zu bytes, %s says %lld: it is damaged or cut short",
-                      d->dir, n->key, m->bytes, d->name, (long long)bytes->integer);
-  if (!checksum) return SOUK_OK;
-  sha256_hex(m->data, m->bytes, hex);
-  if (strcmp(hex, sha->text) != 0)
-    return infer_fail(d->e, SOUK_ERR_CHECKSUM,
-                      "%s/%s: its checksum is not the one in %s; the file is damaged", d->dir, n->key,
-                      d->name);
-  return SOUK_OK;
+  return (manifest_file){.name = n->key,
+                         .bytes = bytes != NULL && bytes->is_integer ? bytes->integer : -1,
+                         .sha256 = sha != NULL && sha->kind == J_STRING ? sha->text : NULL};
+}
+
+static souk_status check_file(const document *d, const manifest_file *f, const mapping *m, bool checksum) {
+  char path[PATH_MAX], hex[65];
+  format_error found;
+  snprintf(path, sizeof path, "%s/%s", d->dir, f->name);
+  if (checksum) sha256_hex(m->data, m->bytes, hex);
+  return manifest_check_file(f, m->bytes, checksum ? hex : NULL, path, d->name, &found)
+             ? SOUK_OK
+             : infer_fail_format(d->e, &found);
 }
 
 static souk_status map_files(souk_bundle *b, const document *d, int dir, bool checksum) {
+  char manifest[PATH_MAX];
   const jnode *files = find(d, "", "files");
+  snprintf(manifest, sizeof manifest, "%s/%s", d->dir, d->name);
   if (files == NULL || files->kind != J_OBJECT || files->count > LISTED_MAX)
     return bad_field(d, "", "files", "an object of at most 64 files");
   for (const jnode *n = jtree_first(&d->tree, files); n != NULL; n = jtree_next(&d->tree, n)) {
-    if (!plain_name(n->key) || strcmp(n->key, "souk.json") == 0)
-      return infer_fail(d->e, SOUK_ERR_FORMAT,
-                        "%s/%s: field \"files\": \"%.100s\" is not a plain file name of the bundle", d->dir,
-                        d->name, n->key);
+    const manifest_file f = entry_of(d, n);
+    format_error found;
+    if (!manifest_check_entry(&f, false, manifest, &found)) return infer_fail_format(d->e, &found);
+    if (strcmp(f.name, d->name) == 0)
+      return infer_fail(d->e, SOUK_ERR_FORMAT, "%s: field \"files\": \"%s\" cannot list itself", manifest,
+                        d->name);
     mapping other = {.data = ""}, *m = &other; // files of later versions are verified too
     for (int i = 0; i < FILE_COUNT; i++)
       if (strcmp(bundle_file_names[i], n->key) == 0) m = &b->files[i];
     souk_status rc = mapping_open(m, dir, d->dir, n->key, d->e);
-    if (rc == SOUK_OK) rc = check_file(d, n, m, checksum);
+    if (rc == SOUK_OK) rc = check_file(d, &f, m, checksum);
     mapping_close(&other);
     PASS(rc);
   }

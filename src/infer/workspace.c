@@ -5,7 +5,6 @@
 // ran at the same time, but none that an unusual call has made very large.
 #include "infer/workspace.h"
 
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -112,12 +111,4 @@ void run_threads(int32_t threads, void (*work)(void *arg), void *arg) {
   }
   work(arg);
   for (int32_t i = 0; i < started; i++) pthread_join(ids[i], NULL);
-}
-
-int32_t threads_wanted(int32_t threads) {
-  if (threads >= 0) return threads == 0 ? 1 : threads;
-  cpu_set_t set;
-  if (sched_getaffinity(0, sizeof set, &set) != 0) return 1;
-  const int n = CPU_COUNT(&set);
-  return n < 1 ? 1 : n > THREADS_MAX ? THREADS_MAX : n;
 }

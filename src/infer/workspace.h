@@ -21,7 +21,5 @@ void *area_take(area *a, size_t count, size_t size);
 // Runs work(arg) on the calling thread and threads - 1 others, and waits for all. `work` divides what there
 // is to do by itself; fewer threads may come than asked for.
 void run_threads(int32_t threads, void (*work)(void *arg), void *arg);
-// What the public `threads` argument means: at least 1.
-int32_t threads_wanted(int32_t threads);
 
 #endif

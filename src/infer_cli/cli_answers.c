@@ -9,7 +9,7 @@
 #include <string.h>
 #include <time.h>
 #include "infer_cli/cli.h"
-#include "infer/workspace.h"
+#include "format/processors.h"
 
 enum { FIRST_BATCH = 16, MAX_PRINTED = 10, QUICK_MS = 125, SLOW_MS = 250 };
 

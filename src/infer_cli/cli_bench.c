@@ -8,7 +8,7 @@
 #include <string.h>
 #include <time.h>
 #include "infer_cli/cli.h"
-#include "infer/workspace.h"
+#include "format/processors.h"
 
 enum { USERS = 512, CALLS_MAX = 20000, WARM_UP = 3 };
 

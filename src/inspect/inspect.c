@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/safetensors.h"
 
 enum { HEAD = 64, MAX_HEADER = 100 << 20, MAX_JSON = 64 << 20 };
 
@@ -149,60 +150,54 @@ done:
 
 // ---- safetensors ---------------------------------------------------------------------------------------------
 
-static status add_tensor(const inspect_request *q, const char *name, const json_t *t, int64_t data,
-                         json_t *list, int64_t *parameters) {
-  const char *type = json_string_value(json_object_get(t, "dtype"));
-  const json_t *shape = json_object_get(t, "shape"), *offsets = json_object_get(t, "data_offsets");
-  if (type == NULL || !json_is_array(shape) || json_array_size(offsets) != 2)
-    return fail(ERR_FORMAT, "%s: tensor \"%s\" lacks dtype, shape or data_offsets", q->path, name);
-  const json_int_t begin = json_integer_value(json_array_get(offsets, 0)),
-                   end = json_integer_value(json_array_get(offsets, 1));
-  if (begin < 0 || end < begin || end > data)
-    return fail(ERR_FORMAT, "%s: tensor \"%s\" lies outside the file", q->path, name);
-  double n = 1;
-  size_t i;
-  json_t *dim;
-  json_array_foreach((json_t *)(uintptr_t)shape, i, dim) n *= (double)json_integer_value(dim);
-  *parameters += n < 1e18 ? (int64_t)n : 0;
-  json_array_append_new(list, json_pack("{s:s,s:O,s:s,s:I}", "tensor", name, "shape", shape, "type", type,
-                                        "bytes", (json_int_t)(end - begin)));
+static json_t *tensor_json(const tensor *t) {
+  json_t *shape = json_array();
+  for (int32_t i = 0; i < t->ndim; i++) json_array_append_new(shape, json_integer(t->shape[i]));
+  return json_pack("{s:s,s:o,s:s,s:I}", "tensor", t->name, "shape", shape, "type", t->dtype, "bytes",
+                   (json_int_t)(t->end - t->begin));
+}
+
+// "__metadata__" as it stands, which the table has not: the header, which is JSON, a second time.
+static void copy_metadata(json_t *out, const char *header, uint64_t bytes) {
+  json_t *whole = json_loadb(header, (size_t)bytes, 0, NULL),
+         *metadata = json_object_get(whole, "__metadata__");
+  if (metadata != NULL) json_object_set(out, "metadata", metadata);
+  json_decref(whole);
+}
+
+static status inspect_header(const inspect_request *q, const char *header, uint64_t bytes,
+                             uint64_t data_bytes, json_t *out) {
+  safetensors table;
+  format_error e;
+  if (!safetensors_table(&table, header, bytes, data_bytes, true, q->path, &e)) return fail_format(&e);
+  json_t *list = json_array();
+  int64_t numbers = 0;
+  for (size_t i = 0; i < table.count; i++) {
+    const tensor *t = &table.items[i];
+    json_array_append_new(list, tensor_json(t));
+    if (__builtin_add_overflow(numbers, t->size, &numbers)) numbers = INT64_MAX; // of a dtype without a size
+  }
+  safetensors_free(&table);
+  copy_metadata(out, header, bytes);
+  json_object_set_new(out, "numbers", json_integer(numbers));
+  json_object_set_new(out, "tensors", list);
   return OK;
 }
 
 status inspect_safetensors(const inspect_request *q, json_t *out) {
   unsigned char head[8];
   size_t got;
+  uint64_t bytes;
+  char *text;
+  format_error e;
   TRY(inspect_begin(out, "safetensors", q->path));
   TRY(read_head(q->path, head, sizeof head, &got));
-  const uint64_t bytes = little_endian(head, 8);
-  const int64_t whole = file_size(q->path);
-  if (got < 8 || bytes > MAX_HEADER || (int64_t)(8 + bytes) > whole)
-    return fail(ERR_FORMAT, "%s: the header's length goes beyond the file", q->path);
-  char *text;
+  const int64_t whole = got < 8 ? 0 : file_size(q->path);
+  if (!safetensors_header_size(head, (uint64_t)whole, &bytes, q->path, &e)) return fail_format(&e);
   TRY(mem_new(&text, (size_t)bytes + 9, 1, "a header"));
-  status rc;
-  json_t *header = NULL, *tensors = json_array();
-  TRY_GOTO(read_head(q->path, (unsigned char *)text, (size_t)bytes + 8, &got), done);
-  json_error_t error;
-  header = json_loadb(text + 8, (size_t)bytes, JSON_REJECT_DUPLICATES, &error);
-  if (!json_is_object(header)) {
-    rc = fail(ERR_FORMAT, "%s: the header is not a json object: %s", q->path, error.text);
-    goto done;
-  }
-  const char *name;
-  json_t *t;
-  int64_t parameters = 0;
-  json_object_foreach(header, name, t) {
-    if (strcmp(name, "__metadata__") == 0)
-      json_object_set(out, "metadata", t);
-    else
-      TRY_GOTO(add_tensor(q, name, t, whole - (int64_t)(8 + bytes), tensors, &parameters), done);
-  }
-  json_object_set_new(out, "numbers", json_integer(parameters));
-  json_object_set(out, "tensors", tensors);
-done:
-  json_decref(tensors);
-  json_decref(header);
+  status rc = read_head(q->path, (unsigned char *)text, (size_t)bytes + 8, &got);
+  if (rc == OK && got < bytes + 8) rc = fail(ERR_FORMAT, "%s is cut short", q->path);
+  if (rc == OK) rc = inspect_header(q, text + 8, bytes, (uint64_t)whole - 8 - bytes, out);
   free(text);
   return rc;
 }

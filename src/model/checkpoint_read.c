@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/memory.h"
 #include "hdf5/h5_reader.h"
 
@@ -76,21 +77,9 @@ static status read_data(dataset_info *d, const json_t *j, const record_source *f
 }
 
 static status verify_parts(const char *dir, const json_t *files, const char *manifest) {
-  const char *name;
-  json_t *entry;
   if (json_object_get(files, "model.h5") == NULL || json_object_get(files, "vocab.tsv") == NULL)
     return bad_field(manifest, "files");
-  json_object_foreach((json_t *)files, name, entry) {
-    char path[PATH_MAX + 64], hex[65];
-    uint64_t bytes;
-    const char *wanted = json_string_value(json_object_get(entry, "sha256"));
-    if (strchr(name, '/') != NULL || wanted == NULL) return bad_field(manifest, "files");
-    TRY(path_join(path, sizeof path, dir, name));
-    TRY(file_sha256(path, hex, &bytes));
-    if ((json_int_t)bytes != json_integer_value(json_object_get(entry, "bytes")) || strcmp(hex, wanted) != 0)
-      return fail(ERR_CHECKSUM, "%s: its checksum is not the one in %s; the file is damaged", path, manifest);
-  }
-  return OK;
+  return file_list_verify(files, &(file_list_check){.dir = dir, .manifest = manifest, .contents = true});
 }
 
 // The largest matrices alone must fit model.h5: no model is made, and no memory asked for, by a configuration that only says so.

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 
@@ -36,18 +37,6 @@ static status write_tensors(const checkpoint_content *c, hid_t file, const char 
   return OK;
 }
 
-// Size and SHA-256 of DIR/NAME into the manifest's list.
-static status list_file(json_t *files, const char *dir, const char *name) {
-  char path[PATH_MAX + 64], hex[65];
-  uint64_t bytes;
-  TRY(path_join(path, sizeof path, dir, name));
-  TRY(file_sha256(path, hex, &bytes));
-  json_t *entry = json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex);
-  if (json_object_set_new(files, name, entry) != 0)
-    return fail(ERR_MEMORY, "out of memory: cannot list %s", path);
-  return OK;
-}
-
 static status write_part(const checkpoint_content *c, const char *dir, bool moments, json_t *files) {
   char path[PATH_MAX + 64];
   const char *name = moments ? "optimizer.h5" : "model.h5";
@@ -65,7 +54,7 @@ static status write_part(const checkpoint_content *c, const char *dir, bool mome
   h5_unlock();
   TRY(rc);
   TRY(file_sync(path));
-  return list_file(files, dir, name);
+  return file_list_add(files, dir, name, NULL);
 }
 
 // Written, not copied: not every data set has its vocabulary in such a file.
@@ -73,7 +62,7 @@ static status write_vocabulary(const checkpoint_content *c, const char *dir, jso
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "vocab.tsv"));
   TRY(vocab_write(dataset_vocab(c->data), path));
-  return list_file(files, dir, "vocab.tsv");
+  return file_list_add(files, dir, "vocab.tsv", NULL);
 }
 
 static status copy_catalogue(const checkpoint_content *c, const char *dir, json_t *files) {
@@ -85,7 +74,7 @@ static status copy_catalogue(const checkpoint_content *c, const char *dir, json_
   if (!there) return OK;
   TRY(path_join(to, sizeof to, dir, "catalogue.jsonl"));
   TRY(file_copy(from, to));
-  return list_file(files, dir, "catalogue.jsonl");
+  return file_list_add(files, dir, "catalogue.jsonl", NULL);
 }
 
 static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
@@ -94,7 +83,7 @@ static status write_extra(const checkpoint_content *c, const char *dir, json_t *
   TRY(path_join(path, sizeof path, dir, c->extra_name));
   TRY(c->extra(c->extra_self, path));
   TRY(file_sync(path));
-  return list_file(files, dir, c->extra_name);
+  return file_list_add(files, dir, c->extra_name, NULL);
 }
 
 static json_t *data_to_json(const dataset_info *d) {

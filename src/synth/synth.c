@@ -18,6 +18,7 @@
 #include <unistd.h>
 #include <zlib.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "synth/synth_internal.h"
@@ -539,13 +540,10 @@ static status write_manifest(synth_job *job) {
   json_t *files = json_object();
   status rc = OK;
   for (size_t i = 0; rc == OK && i < sizeof names / sizeof *names; i++) {
-    char path[PATH_MAX + 64], hex[65];
-    uint64_t bytes;
+    char path[PATH_MAX + 64];
     rc = path_join(path, sizeof path, job->dir, names[i]);
-    if (rc != OK || !file_exists(path)) continue; // without promotions some files do not exist
-    rc = file_sha256(path, hex, &bytes);
-    if (rc == OK)
-      json_object_set_new(files, names[i], json_pack("{s:I,s:s}", "bytes", (json_int_t)bytes, "sha256", hex));
+    if (rc == OK && file_exists(path))
+      rc = file_list_add(files, job->dir, names[i], NULL); // without promotions some files do not exist
   }
   if (rc != OK) {
     json_decref(files);

@@ -115,5 +115,5 @@ mv "$work/log" "$work/moved"
 check_error "a run whose data set is gone is an error" "--data DIR names it" "$souk" eval "$work/run"
 check "a run is evaluated on a moved data set by --data" "$souk" eval "$work/run" --data "$work/moved" --bootstrap 0 --users 9
 printf 'x' >>"$work/moved/shard-00000.h5"
-check_error "a damaged data set is an error" "shard-00000.h5: its checksum" "$souk" eval "$work/run" --data "$work/moved"
+check_error "a damaged data set is an error" "shard-00000.h5 has" "$souk" eval "$work/run" --data "$work/moved"
 finish

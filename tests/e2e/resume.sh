@@ -98,7 +98,7 @@ damaged() { # NAME COMMAND TEXT: damages the newest checkpoint of a copy of the 
 three=(--steps 6 --eval_every 0 --save_every 2 --keep 3 --log_every 2)
 train "$work/three" "${three[@]}"
 damaged "a flipped byte" 'printf x | dd of=optimizer.h5 bs=1 seek=3000 conv=notrunc 2>/dev/null' "its checksum is not the one"
-damaged "a part cut short" 'truncate -s 1000 model.h5' "its checksum is not the one"
+damaged "a part cut short" 'truncate -s 1000 model.h5' "it is damaged or cut short"
 damaged "a missing part" 'rm model.h5' "cannot open"
 damaged "a manifest that is no json" 'echo "{" >manifest.json' "manifest.json line"
 damaged "a missing manifest" 'rm manifest.json' "cannot open"

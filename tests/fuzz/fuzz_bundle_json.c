@@ -25,7 +25,7 @@ int LLVMFuzzerInitialize(int *argc, char ***argv) {
 
 static void check_bundle(const souk_bundle *b) {
   require(b->hidden > 0 && b->heads > 0 && b->hidden == b->heads * b->head_size && b->width == b->hidden + 1);
-  require(b->items > 0 && b->first_item >= SPECIAL_TOKENS &&
+  require(b->items > 0 && b->first_item >= TOKEN_SPECIALS &&
           (int64_t)b->first_item + b->items <= b->vocab_size);
   require(b->class_base >= 0 && b->class_base <= b->first_item);
   require((int64_t)b->class_base + b->classes >= (int64_t)b->first_item + b->items);

@@ -24,15 +24,18 @@ static void check_title(const catalogue *c, int32_t item) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
-  static names items;
+  static const int32_t end[RANGE_COUNT] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS,
+                                           TOKEN_SPECIALS + ITEMS};
+  static vocab *items;
   souk_error e;
-  if (items.count == 0)
-    require(names_read(&items, vocabulary, sizeof vocabulary - 1, 5, 5 + ITEMS, "vocab.tsv", &e) == SOUK_OK);
+  format_error found;
+  if (items == NULL)
+    require(vocabulary_parse(&items, vocabulary, sizeof vocabulary - 1, end, "vocab.tsv", &found));
   char *text = malloc(bytes > 0 ? bytes : 1);
   require(text != NULL);
   memcpy(text, data, bytes);
   catalogue c;
-  const souk_status rc = catalogue_read(&c, text, bytes, &items, "catalogue.jsonl", &e);
+  const souk_status rc = catalogue_read(&c, text, bytes, items, "catalogue.jsonl", &e);
   if (rc == SOUK_OK) {
     for (int32_t i = 0; i < ITEMS; i++) {
       if (c.lines[i].text == NULL) continue;

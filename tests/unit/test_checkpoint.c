@@ -162,9 +162,9 @@ static void test_manifest(void **unused) {
       {"\"model.h5\"", "\"other.h5\"", "\"files\""},
       {"\"optimizer.h5\"", "\"../optimizer.h5\"", "\"files\""},
       {"\"vocab.tsv\"", "\"vocab.tsv\": {\"bytes\":1}, \"vocab.tsv\"", "duplicate"},
-      {"\"bytes\": ", "\"bytes\": 1", "its checksum is not the one"},
-      {"\"sha256\": \"", "\"sha256\": \"0", "its checksum is not the one"},
-      {"\"sha256\"", "\"sha1\"", "\"files\""},
+      {"\"bytes\": ", "\"bytes\": 1", "damaged or cut short"},
+      {"\"sha256\": \"", "\"sha256\": \"0", "64 hexadecimal digits"},
+      {"\"sha256\"", "\"sha1\"", "field \"files."},
       {"{", "", "manifest.json line"},
   };
   fixture f;

@@ -168,7 +168,7 @@ static void test_false_manifests(void **unused) {
     const char *from, *to, *message;
   } edits[] = {{"\"vocab.tsv\"", "\"../vocab.tsv\"", "field \"files\""},
                {"\"vocab.tsv\"", "\"/etc/passwd\"", "field \"files\""},
-               {"\"vocab.tsv\"", "\"..\"", "not a regular file"},
+               {"\"vocab.tsv\"", "\"..\"", "is not a plain file name"},
                {"\"vocab.tsv\"", "\"pipe\"", "pipe is not a regular file"},
                {"\"vocab.tsv\"", "\"endless\"", "endless is not a regular file"},
                {"\"longest\": ", "\"longest\": 9223372036854775808, \"was\": ", "manifest.json line"},
