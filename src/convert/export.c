@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
+#include "model/objectives/masked_lm.h"
 
 enum { ITEM_BLOCK = 4096 };
 

@@ -9,6 +9,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/array_file.h"
+#include "model/objectives/masked_lm.h"
+#include "model/objectives/next_session.h"
 
 enum { ITEM_ROWS = 4096, SEQUENCES = 4096, MAX_INPUT_LINE = 1 << 24 };
 

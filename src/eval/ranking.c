@@ -22,6 +22,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "model/objectives/masked_lm.h"
 
 enum { TILE_QUERIES = 256, MIN_TILE_QUERIES = 16, TILE_ITEMS = 512, ITEM_BYTES = 256 << 20 };
 
@@ -284,7 +285,7 @@ static status read_items(model_pass *p, int32_t first, int32_t *n) {
 
 static status encode_batch(model_pass *p, float *u) {
   batch_finish(p->b);
-  const step_state state = {.scale = {1.0f, 1.0f}};
+  const step_state state = {.seed = 0};
   TRY(model_set_batch(p->m, p->b, &state));
   TRY(model_forward(p->m, false));
   TRY(model_user_vectors(p->m, u));
@@ -432,7 +433,7 @@ static status read_loss(model_pass *p, ranking_result *out) {
   step_result all;
   TRY(model_backend(p->m)->result_read(model_ctx(p->m), &all));
   TRY(model_backend(p->m)->result_clear(model_ctx(p->m)));
-  const slot_result r = all.slot[SLOT_MASKED_LM];
+  const slot_result r = all.slot[objectives_slot(model_objectives(p->m), &objective_masked_lm)];
   if (r.weight <= 0) return OK;
   out->has_loss = true;
   out->loss = r.loss / r.weight;

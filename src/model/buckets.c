@@ -2,13 +2,13 @@
 //
 // Only the last micro-batch of a step reports buckets, since those before it add to the same gradients. The passes say how
 // far the gradients are complete (buckets_done), and a bucket is reported when it is its turn, each once a step.
-#include "model/model_internal.h"
+#include "model/core.h"
 
-static dist *world_of(const model *m) {
+static dist *world_of(const model_core *m) {
   return m->run.dist != NULL ? m->run.dist : dist_single();
 }
 
-static dist_memory memory_of(const model *m) {
+static dist_memory memory_of(const model_core *m) {
   return (dist_memory){.be = m->be, .ctx = m->ctx};
 }
 
@@ -28,10 +28,10 @@ static bool find_bucket(const param_set *s, int32_t index, dist_bucket *out) {
 }
 
 void model_last_micro(model *m) {
-  m->reports_buckets = true;
+  model_get_core(m)->reports_buckets = true;
 }
 
-status buckets_done(model *m, int32_t n) {
+status buckets_done(model_core *m, int32_t n) {
   if (!m->reports_buckets) return OK;
   for (; m->buckets_reported < n; m->buckets_reported++) {
     dist_bucket b;
@@ -41,7 +41,8 @@ status buckets_done(model *m, int32_t n) {
   return OK;
 }
 
-status model_wait_gradients(model *m) {
+status model_wait_gradients(model *whole) {
+  model_core *const m = model_get_core(whole);
   if (m->buckets_reported != m->params.buckets)
     return fail(ERR_INTERNAL, "a step waits for %d buckets of gradients, and %d were reported",
                 m->params.buckets, m->buckets_reported);

@@ -5,10 +5,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
-#include "model/model_internal.h"
+#include "model/core.h"
+#include "model/objective.h"
 
 typedef struct inspection {
-  model *m;
+  model_core *m;
+  const objective_list *objectives;
   const backend *be; // the real one
   tensor_visitor see;
   void *self;
@@ -61,10 +63,10 @@ static status look(const char *pass, const char *place, const char *tensor, cons
 }
 
 static int64_t live(rows n) {
-  const model *m = at_hand->m;
-  const int32_t count = n.kind == ROWS_TOKENS   ? m->n_tokens
-                        : n.kind == ROWS_SEQS   ? m->n_seqs
-                        : n.kind == ROWS_MASKED ? m->n_masked
+  const model_core *m = at_hand->m;
+  const int32_t count = n.kind == ROWS_TOKENS   ? m->live.tokens
+                        : n.kind == ROWS_SEQS   ? m->live.seqs
+                        : n.kind == ROWS_MASKED ? m->live.masked
                                                 : n.cap;
   return count < n.cap ? count : n.cap;
 }
@@ -72,7 +74,7 @@ static int64_t live(rows n) {
 // The parameter that a weight pointer belongs to, without ".weight": the place's name.
 static const char *place_of(const act *w) {
   static _Thread_local char name[PARAM_NAME];
-  const model *m = at_hand->m;
+  const model_core *m = at_hand->m;
   strcpy(name, "the model");
   for (int32_t i = 0; i < m->params.count; i++)
     if (w != NULL && weight(m, i) == w) snprintf(name, sizeof name, "%s", m->params.items[i].name);
@@ -182,13 +184,17 @@ static status gather_backward(op_ctx *ctx, const gather_params *p) {
 }
 
 // Losses are sums in the step result.
-static status look_loss(op_ctx *ctx, const char *place, int32_t slot) {
+static const char *place_of_slot(int32_t slot) {
+  return at_hand->objectives->of[slot]->place;
+}
+
+static status look_loss(op_ctx *ctx, int32_t slot) {
   step_result r;
   TRY(at_hand->be->result_read(ctx, &r));
   const float loss = (float)r.slot[slot].loss;
   inspection *in = at_hand;
   tensor_report t = {.tensor = "loss", .rows = 1, .columns = 1, .first = -1, .largest = fabs((double)loss)};
-  snprintf(t.where, sizeof t.where, "%s of %s", forward, place);
+  snprintf(t.where, sizeof t.where, "%s of %s", forward, place_of_slot(slot));
   if (!isfinite(loss)) {
     t.nonfinite = 1;
     t.first = 0;
@@ -201,8 +207,8 @@ static status look_loss(op_ctx *ctx, const char *place, int32_t slot) {
 
 static status xent(op_ctx *ctx, const xent_params *p) {
   TRY(at_hand->be->xent(ctx, p));
-  static const char place[] = "cls.predictions";
-  TRY(look_loss(ctx, place, p->slot));
+  const char *place = place_of_slot(p->slot);
+  TRY(look_loss(ctx, p->slot));
   LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
   LOOK_FLOAT(backward, place, dbias, 1, p->classes);
   LOOK_FLOAT(backward, place, dtable, p->classes, p->hidden);
@@ -211,15 +217,14 @@ static status xent(op_ctx *ctx, const xent_params *p) {
 
 static status classify(op_ctx *ctx, const classify_params *p) {
   TRY(at_hand->be->classify(ctx, p));
-  static const char place[] = "cls.seq_relationship";
-  TRY(look_loss(ctx, place, p->slot));
-  LOOK_ACT(backward, place, dlogits, live(p->n), p->classes);
+  TRY(look_loss(ctx, p->slot));
+  LOOK_ACT(backward, place_of_slot(p->slot), dlogits, live(p->n), p->classes);
   return OK;
 }
 
 // ---- the pass ------------------------------------------------------------------------------------------------
 
-static status look_at_parameters(const model *m) {
+static status look_at_parameters(const model_core *m) {
   for (int32_t i = 0; i < m->params.count; i++) {
     const param *p = &m->params.items[i];
     TRY(look("", p->name, "value", param_master(&m->params, p), p->shape[0], p->shape[1], sizeof(float)));
@@ -227,8 +232,9 @@ static status look_at_parameters(const model *m) {
   return OK;
 }
 
-status model_checked_pass(model *m, tensor_visitor see, void *self) {
-  inspection in = {.m = m, .be = m->be, .see = see, .self = self};
+status model_checked_pass(model *whole, tensor_visitor see, void *self) {
+  model_core *m = model_get_core(whole);
+  inspection in = {.m = m, .objectives = model_objectives(whole), .be = m->be, .see = see, .self = self};
   backend checked = *m->be;
   checked.embed_forward = embed_forward;
   checked.embed_backward = embed_backward;
@@ -245,8 +251,8 @@ status model_checked_pass(model *m, tensor_visitor see, void *self) {
   at_hand = &in;
   m->be = &checked;
   status rc = look_at_parameters(m);
-  if (rc == OK) rc = model_forward(m, true);
-  if (rc == OK) rc = model_loss(m, true);
+  if (rc == OK) rc = model_forward(whole, true);
+  if (rc == OK) rc = model_loss(whole, true);
   m->be = in.be;
   at_hand = NULL;
   free(in.host);

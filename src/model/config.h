@@ -23,6 +23,8 @@ typedef struct model_config {
   bool pooler;                      // pooler and next-sentence head
   bool positions_from_end, cls_sep; // see seq_layout
   int32_t class_base, classes;      // filled by model_config_resolve
+  // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.
+  char objectives[OPTION_STRING];
 } model_config;
 
 extern const option model_options[];

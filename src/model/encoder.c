@@ -10,70 +10,70 @@
 //
 // Frozen parameters: the backward pass goes down to the earliest op that has something to train and ends there. Layers
 // that it does not reach keep nothing; they share one set of buffers, as all layers do in evaluation.
-#include "model/model_internal.h"
-
 #include <math.h>
+
 #include "base/philox.h"
+#include "model/encoder_internal.h"
 
-static int32_t n_layers(const model *m) {
-  return (int32_t)m->c.layers;
-}
-
-layer_buffers *layer_at(const model *m, int32_t layer) {
-  return &m->layers[layer < m->first_kept ? 0 : layer];
-}
-
-static dropout drop_at(const model *m, int32_t site, double p) {
+static dropout drop_at(const model_core *m, int32_t site, double p) {
   return (dropout){.site = (uint32_t)site, .threshold = m->training ? dropout_threshold(p) : 0};
 }
 
 // Input of layer i: the previous output (pre-norm: already normed).
-static const act *layer_input(const model *m, int32_t i) {
+static const act *layer_input(const model_core *m, int32_t i) {
   if (i > 0) return layer_at(m, i - 1)->out;
-  return m->c.pre_norm ? m->first_out : m->emb_out;
+  return m->c.pre_norm ? m->encoder->first_out : m->encoder->emb_out;
 }
 
 // The residual of layer i's middle norm.
-static const act *layer_residual(const model *m, int32_t i) {
+static const act *layer_residual(const model_core *m, int32_t i) {
   if (!m->c.pre_norm) return layer_input(m, i);
-  return i > 0 ? layer_at(m, i - 1)->end.sum : m->first.sum;
+  return i > 0 ? layer_at(m, i - 1)->end.sum : m->encoder->first.sum;
 }
 
-const act *encoder_output(const model *m) {
+const act *encoder_output(const model_core *m) {
   return layer_at(m, n_layers(m) - 1)->out;
+}
+
+act *encoder_gradient(const model_core *m) {
+  return m->encoder->d_stream;
+}
+
+int32_t encoder_word_table(const model_core *m) {
+  return m->encoder->word_table;
 }
 
 // ---- params of each op ---------------------------------------------------------------------------------------
 
-static embed_params embed_op(const model *m) {
+static embed_params embed_op(const model_core *m) {
   return (embed_params){.batch = &m->batch,
                         .n = rows_tokens(m),
                         .hidden = (int32_t)m->c.hidden,
                         .vocab = (int32_t)m->c.vocab_size,
                         .n_types = (int32_t)(m->c.segments * m->c.event_types),
                         .n_positions = (int32_t)m->c.max_positions,
-                        .word = weight(m, m->word_table),
-                        .type = weight(m, m->type_table),
-                        .position = weight(m, m->position_table),
-                        .gamma = weight(m, m->emb_norm_w),
-                        .beta = weight(m, m->emb_norm_b),
+                        .word = weight(m, m->encoder->word_table),
+                        .type = weight(m, m->encoder->type_table),
+                        .position = weight(m, m->encoder->position_table),
+                        .gamma = weight(m, m->encoder->emb_norm_w),
+                        .beta = weight(m, m->encoder->emb_norm_b),
                         .eps = (float)m->c.layer_norm_eps,
                         .drop = drop_at(m, 0, m->c.dropout),
-                        .sum = m->emb.sum,
-                        .mean = m->emb.mean,
-                        .rstd = m->emb.rstd,
-                        .y = m->emb_out,
-                        .dy = m->c.pre_norm ? m->d_branch : m->d_stream,
-                        .dword = grad(m, m->word_table),
-                        .touched = param_touched(&m->params, &m->params.items[m->word_table]),
-                        .dtype = grad(m, m->type_table),
-                        .dposition = grad(m, m->position_table),
-                        .dgamma = grad(m, m->emb_norm_w),
-                        .dbeta = grad(m, m->emb_norm_b)};
+                        .sum = m->encoder->emb.sum,
+                        .mean = m->encoder->emb.mean,
+                        .rstd = m->encoder->emb.rstd,
+                        .y = m->encoder->emb_out,
+                        .dy = m->c.pre_norm ? m->encoder->d_branch : m->encoder->d_stream,
+                        .dword = grad(m, m->encoder->word_table),
+                        .touched = param_touched(&m->params, &m->params.items[m->encoder->word_table]),
+                        .dtype = grad(m, m->encoder->type_table),
+                        .dposition = grad(m, m->encoder->position_table),
+                        .dgamma = grad(m, m->encoder->emb_norm_w),
+                        .dbeta = grad(m, m->encoder->emb_norm_b)};
 }
 
-static linear_params linear_op(const model *m, int32_t in, int32_t out, int32_t w, int32_t b, const act *x,
-                               act *y, act *dy, act *dx, bool dx_add) {
+static linear_params linear_op(const model_core *m, int32_t in, int32_t out, int32_t w, int32_t b,
+                               const act *x, act *y, act *dy, act *dx, bool dx_add) {
   return (linear_params){.n = rows_tokens(m),
                          .in = in,
                          .out = out,
@@ -89,14 +89,14 @@ static linear_params linear_op(const model *m, int32_t in, int32_t out, int32_t 
                          .dx_add = dx_add};
 }
 
-static linear_params qkv_op(const model *m, int32_t i) {
+static linear_params qkv_op(const model_core *m, int32_t i) {
   const int32_t H = (int32_t)m->c.hidden;
-  const layer_params *p = &m->layer_param[i];
-  return linear_op(m, H, 3 * H, p->qkv_w, p->qkv_b, layer_input(m, i), layer_at(m, i)->qkv, m->d_qkv,
-                   m->d_stream, !m->c.pre_norm);
+  const layer_params *p = &m->encoder->layer_param[i];
+  return linear_op(m, H, 3 * H, p->qkv_w, p->qkv_b, layer_input(m, i), layer_at(m, i)->qkv, m->encoder->d_qkv,
+                   m->encoder->d_stream, !m->c.pre_norm);
 }
 
-static attention_params attention_op(const model *m, int32_t i) {
+static attention_params attention_op(const model_core *m, int32_t i) {
   const layer_buffers *l = layer_at(m, i);
   const int32_t D = (int32_t)(m->c.hidden / m->c.heads);
   return (attention_params){.batch = &m->batch,
@@ -112,27 +112,27 @@ static attention_params attention_op(const model *m, int32_t i) {
                             .qkv = l->qkv,
                             .out = l->context,
                             .lse = l->lse,
-                            .dout = m->d_context,
-                            .dqkv = m->d_qkv};
+                            .dout = m->encoder->d_context,
+                            .dqkv = m->encoder->d_qkv};
 }
 
-static linear_params projection_op(const model *m, int32_t i) {
+static linear_params projection_op(const model_core *m, int32_t i) {
   const int32_t H = (int32_t)m->c.hidden;
-  const layer_params *p = &m->layer_param[i];
-  return linear_op(m, H, H, p->out_w, p->out_b, layer_at(m, i)->context, m->branch, m->d_branch, m->d_context,
-                   false);
+  const layer_params *p = &m->encoder->layer_param[i];
+  return linear_op(m, H, H, p->out_w, p->out_b, layer_at(m, i)->context, m->encoder->branch,
+                   m->encoder->d_branch, m->encoder->d_context, false);
 }
 
 // The norm between attention and feed-forward: post-norm's first, pre-norm's second.
-static norm_params mid_norm_op(const model *m, int32_t i) {
-  const layer_params *p = &m->layer_param[i];
+static norm_params mid_norm_op(const model_core *m, int32_t i) {
+  const layer_params *p = &m->encoder->layer_param[i];
   const layer_buffers *l = layer_at(m, i);
   const bool pre = m->c.pre_norm;
   const int32_t w = pre ? p->norm2_w : p->norm1_w, b = pre ? p->norm2_b : p->norm1_b;
   return (norm_params){.batch = &m->batch,
                        .n = rows_tokens(m),
                        .hidden = (int32_t)m->c.hidden,
-                       .x = m->branch,
+                       .x = m->encoder->branch,
                        .residual = layer_residual(m, i),
                        .gamma = weight(m, w),
                        .beta = weight(m, b),
@@ -142,43 +142,43 @@ static norm_params mid_norm_op(const model *m, int32_t i) {
                        .mean = l->mid.mean,
                        .rstd = l->mid.rstd,
                        .y = l->h,
-                       .dy = m->d_stream,
-                       .dsum = pre ? m->d_residual : NULL,
-                       .dx = m->d_branch,
-                       .dresidual = pre ? m->d_residual : m->d_stream,
+                       .dy = m->encoder->d_stream,
+                       .dsum = pre ? m->encoder->d_residual : NULL,
+                       .dx = m->encoder->d_branch,
+                       .dresidual = pre ? m->encoder->d_residual : m->encoder->d_stream,
                        .dgamma = grad(m, w),
                        .dbeta = grad(m, b)};
 }
 
-static linear_params ffn1_op(const model *m, int32_t i) {
-  const layer_params *p = &m->layer_param[i];
+static linear_params ffn1_op(const model_core *m, int32_t i) {
+  const layer_params *p = &m->encoder->layer_param[i];
   const layer_buffers *l = layer_at(m, i);
   linear_params op = linear_op(m, (int32_t)m->c.hidden, (int32_t)m->c.intermediate, p->ffn1_w, p->ffn1_b,
-                               l->h, l->gelu, m->d_ffn, m->d_stream, !m->c.pre_norm);
+                               l->h, l->gelu, m->encoder->d_ffn, m->encoder->d_stream, !m->c.pre_norm);
   op.kind = m->c.activation == 0 ? ACT_GELU_TANH : ACT_GELU_ERF;
   op.pre = m->training ? l->pre : NULL;
   return op;
 }
 
-static linear_params ffn2_op(const model *m, int32_t i) {
-  const layer_params *p = &m->layer_param[i];
+static linear_params ffn2_op(const model_core *m, int32_t i) {
+  const layer_params *p = &m->encoder->layer_param[i];
   return linear_op(m, (int32_t)m->c.intermediate, (int32_t)m->c.hidden, p->ffn2_w, p->ffn2_b,
-                   layer_at(m, i)->gelu, m->branch, m->d_branch, m->d_ffn, false);
+                   layer_at(m, i)->gelu, m->encoder->branch, m->encoder->d_branch, m->encoder->d_ffn, false);
 }
 
 // The norm at the end of layer i.
-static norm_params end_norm_op(const model *m, int32_t i) {
+static norm_params end_norm_op(const model_core *m, int32_t i) {
   const layer_buffers *l = layer_at(m, i);
   const bool pre = m->c.pre_norm, last = i + 1 == n_layers(m);
-  int32_t w = m->layer_param[i].norm2_w, b = m->layer_param[i].norm2_b;
+  int32_t w = m->encoder->layer_param[i].norm2_w, b = m->encoder->layer_param[i].norm2_b;
   if (pre) {
-    w = last ? m->final_norm_w : m->layer_param[i + 1].norm1_w;
-    b = last ? m->final_norm_b : m->layer_param[i + 1].norm1_b;
+    w = last ? m->encoder->final_norm_w : m->encoder->layer_param[i + 1].norm1_w;
+    b = last ? m->encoder->final_norm_b : m->encoder->layer_param[i + 1].norm1_b;
   }
   return (norm_params){.batch = &m->batch,
                        .n = rows_tokens(m),
                        .hidden = (int32_t)m->c.hidden,
-                       .x = m->branch,
+                       .x = m->encoder->branch,
                        .residual = pre ? l->mid.sum : l->h,
                        .gamma = weight(m, w),
                        .beta = weight(m, b),
@@ -188,87 +188,38 @@ static norm_params end_norm_op(const model *m, int32_t i) {
                        .mean = l->end.mean,
                        .rstd = l->end.rstd,
                        .y = l->out,
-                       .dy = m->d_stream,
-                       .dsum = pre && !last ? m->d_residual : NULL,
-                       .dx = m->d_branch,
-                       .dresidual = pre ? m->d_residual : m->d_stream,
+                       .dy = m->encoder->d_stream,
+                       .dsum = pre && !last ? m->encoder->d_residual : NULL,
+                       .dx = m->encoder->d_branch,
+                       .dresidual = pre ? m->encoder->d_residual : m->encoder->d_stream,
                        .dgamma = grad(m, w),
                        .dbeta = grad(m, b)};
 }
 
 // Pre-norm only: the norm before layer 0. Its dx, with no residual, is the whole gradient of the embeddings.
-static norm_params first_norm_op(const model *m) {
-  const int32_t w = m->layer_param[0].norm1_w, b = m->layer_param[0].norm1_b;
+static norm_params first_norm_op(const model_core *m) {
+  const int32_t w = m->encoder->layer_param[0].norm1_w, b = m->encoder->layer_param[0].norm1_b;
   return (norm_params){.batch = &m->batch,
                        .n = rows_tokens(m),
                        .hidden = (int32_t)m->c.hidden,
-                       .x = m->emb_out,
+                       .x = m->encoder->emb_out,
                        .gamma = weight(m, w),
                        .beta = weight(m, b),
                        .eps = (float)m->c.layer_norm_eps,
-                       .sum = m->first.sum,
-                       .mean = m->first.mean,
-                       .rstd = m->first.rstd,
-                       .y = m->first_out,
-                       .dy = m->d_stream,
-                       .dsum = m->d_residual,
-                       .dx = m->d_branch,
+                       .sum = m->encoder->first.sum,
+                       .mean = m->encoder->first.mean,
+                       .rstd = m->encoder->first.rstd,
+                       .y = m->encoder->first_out,
+                       .dy = m->encoder->d_stream,
+                       .dsum = m->encoder->d_residual,
+                       .dx = m->encoder->d_branch,
                        .dgamma = grad(m, w),
                        .dbeta = grad(m, b)};
 }
 
-// ---- how far down the backward pass goes ---------------------------------------------------------------------
-
-// Ops in the order of the forward pass: the embeddings, pre-norm's first norm, then the places of every layer.
-enum { AT_EMBEDDINGS, AT_FIRST_NORM, AT_LAYERS };
-
-static int32_t op_at(int32_t layer, layer_place place) {
-  return AT_LAYERS + layer * PLACES + (int32_t)place;
-}
-
-// Of layer i, the first place with something to train; PLACES: none. Pre-norm: norm1 is the norm before the layer.
-static layer_place first_place(const model *m, int32_t i) {
-  const layer_params *p = &m->layer_param[i];
-  const bool pre = m->c.pre_norm, last = i + 1 == n_layers(m);
-  const bool end = !pre   ? trains(m, p->norm2_w, p->norm2_b)
-                   : last ? trains(m, m->final_norm_w, m->final_norm_b)
-                          : trains(m, p[1].norm1_w, p[1].norm1_b);
-  if (trains(m, p->qkv_w, p->qkv_b)) return PLACE_QKV;
-  if (trains(m, p->out_w, p->out_b)) return PLACE_PROJECTION;
-  if (pre ? trains(m, p->norm2_w, p->norm2_b) : trains(m, p->norm1_w, p->norm1_b)) return PLACE_MID;
-  if (trains(m, p->ffn1_w, p->ffn1_b)) return PLACE_FFN1;
-  if (trains(m, p->ffn2_w, p->ffn2_b)) return PLACE_FFN2;
-  return end ? PLACE_END : PLACES;
-}
-
-static int32_t first_trained(const model *m) {
-  if (trains(m, m->word_table, m->position_table) || trains(m, m->type_table, m->type_table) ||
-      trains(m, m->emb_norm_w, m->emb_norm_b))
-    return AT_EMBEDDINGS;
-  if (m->c.pre_norm && trains(m, m->layer_param[0].norm1_w, m->layer_param[0].norm1_b)) return AT_FIRST_NORM;
-  for (int32_t i = 0; i < n_layers(m); i++) {
-    const layer_place place = first_place(m, i);
-    if (place < PLACES) return op_at(i, place);
-  }
-  return op_at(n_layers(m), 0);
-}
-
-void encoder_outline(model *m) {
-  m->first_trained = m->run.training ? first_trained(m) : op_at(n_layers(m), 0);
-  m->first_kept = m->first_trained < AT_LAYERS ? 0 : (m->first_trained - AT_LAYERS) / PLACES;
-}
-
-bool encoder_trains(const model *m) {
-  return m->first_trained < op_at(n_layers(m), 0);
-}
-
-bool encoder_hands_on(const model *m, int32_t layer, layer_place op) {
-  return op_at(layer, op) > m->first_trained;
-}
-
 // ---- passes --------------------------------------------------------------------------------------------------
 
-status encoder_check(model *m, size_t *scratch) {
+status encoder_check(model_core *m, size_t *scratch) {
   const embed_params embed = embed_op(m);
   TRY(op_check(m, OP_EMBED, &embed, scratch));
   const linear_params linears[] = {qkv_op(m, 0), projection_op(m, 0), ffn1_op(m, 0), ffn2_op(m, 0)};
@@ -280,7 +231,7 @@ status encoder_check(model *m, size_t *scratch) {
   return op_check(m, OP_NORM, &norm, scratch);
 }
 
-status encoder_forward(model *m) {
+status encoder_forward(model_core *m) {
   const backend *be = m->be;
   const embed_params embed = embed_op(m);
   TRY(be->embed_forward(m->ctx, &embed));
@@ -305,36 +256,36 @@ status encoder_forward(model *m) {
 }
 
 // The earliest op that trains hands no gradient on, since nothing before it wants one.
-static status linear_backward(const model *m, int32_t at, linear_params op) {
-  if (at < m->first_trained) return OK;
-  if (at == m->first_trained) op.dx = NULL;
+static status linear_backward(const model_core *m, int32_t at, linear_params op) {
+  if (at < m->encoder->first_trained) return OK;
+  if (at == m->encoder->first_trained) op.dx = NULL;
   return m->be->linear_backward(m->ctx, &op);
 }
 
-static status norm_backward(const model *m, int32_t at, norm_params op) {
-  return at < m->first_trained ? OK : m->be->norm_backward(m->ctx, &op);
+static status norm_backward(const model_core *m, int32_t at, norm_params op) {
+  return at < m->encoder->first_trained ? OK : m->be->norm_backward(m->ctx, &op);
 }
 
 // Its first op, the norm at its end, is the last one that adds to a gradient of what comes before the layer in the arena: in
 // pre-norm that norm's parameters are the next layer's, or the final norm's.
-static status layer_backward(model *m, int32_t i) {
+static status layer_backward(model_core *m, int32_t i) {
   TRY(norm_backward(m, op_at(i, PLACE_END), end_norm_op(m, i)));
-  TRY(buckets_done(m, m->params.items[m->layer_param[i].qkv_w].bucket));
+  TRY(buckets_done(m, m->params.items[m->encoder->layer_param[i].qkv_w].bucket));
   TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
   TRY(linear_backward(m, op_at(i, PLACE_FFN1), ffn1_op(m, i)));
   TRY(norm_backward(m, op_at(i, PLACE_MID), mid_norm_op(m, i)));
   TRY(linear_backward(m, op_at(i, PLACE_PROJECTION), projection_op(m, i)));
-  if (op_at(i, PLACE_ATTENTION) < m->first_trained) return OK;
+  if (op_at(i, PLACE_ATTENTION) < m->encoder->first_trained) return OK;
   const attention_params attention = attention_op(m, i);
   TRY(m->be->attention_backward(m->ctx, &attention));
   return linear_backward(m, op_at(i, PLACE_QKV), qkv_op(m, i));
 }
 
-status encoder_backward(model *m) {
-  for (int32_t i = n_layers(m) - 1; i >= m->first_kept; i--) TRY(layer_backward(m, i));
+status encoder_backward(model_core *m) {
+  for (int32_t i = n_layers(m) - 1; i >= m->encoder->first_kept; i--) TRY(layer_backward(m, i));
   if (m->c.pre_norm) TRY(norm_backward(m, AT_FIRST_NORM, first_norm_op(m)));
-  if (m->first_trained > AT_EMBEDDINGS) return OK;
-  TRY(buckets_done(m, m->params.items[m->type_table].bucket));
+  if (m->encoder->first_trained > AT_EMBEDDINGS) return OK;
+  TRY(buckets_done(m, m->params.items[m->encoder->type_table].bucket));
   const embed_params embed = embed_op(m);
   return m->be->embed_backward(m->ctx, &embed);
 }

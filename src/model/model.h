@@ -1,4 +1,4 @@
-// The encoder with its heads: BERT over packed batches, written once against the op table.
+// A model: an encoder (BERT over packed batches) with the heads of its objectives, written once against the op table.
 #ifndef SOUK_MODEL_MODEL_H
 #define SOUK_MODEL_MODEL_H
 
@@ -8,10 +8,6 @@
 #include "model/params.h"
 
 typedef struct model model;
-
-// The objectives' result slots (step_state.scale, step_result.slot), and their names in files.
-enum { SLOT_MASKED_LM, SLOT_NEXT_SESSION, N_SLOTS };
-extern const char *const slot_names[N_SLOTS];
 
 typedef struct model_run { // what a run fixes about a model before memory is planned
   batch_caps caps;
@@ -45,7 +41,8 @@ status model_plan(model_memory *out, const char *backend_name, const model_confi
 status model_create(model **out, const char *backend_name, const model_config *c, const model_run *run);
 void model_free(model *m); // NULL is safe
 const model_config *model_get_config(const model *m);
-const model_run *model_get_run(const model *m); // as planned: capacities, training
+const model_run *model_get_run(const model *m);                // as planned: capacities, training
+const struct objective_list *model_objectives(const model *m); // by slot (objective.h)
 param_set *model_params(model *m);
 const backend *model_backend(const model *m);
 op_ctx *model_ctx(model *m);
@@ -58,8 +55,8 @@ status model_forget(model *m);
 status model_set_batch(model *m, const batch *b, const step_state *state);
 // Encoder over the current batch; training turns dropout on and keeps what the backward pass needs.
 status model_forward(model *m, bool training);
-// Heads over the current batch: losses into step_result; with grads the gradients are accumulated for the whole
-// model (forward must have been called with training = true).
+// The objectives over the current batch: sums into their slots of step_result; with grads the gradients are accumulated for
+// the whole model (forward must have been called with training = true).
 status model_loss(model *m, bool grads);
 // The next model_loss with grads is of the last micro-batch of a step: as soon as a bucket of gradients is complete, it is
 // handed to the run's dist, to be summed over ranks. Then model_wait_gradients: what is launched from there on sees the sums.
@@ -84,15 +81,7 @@ double model_config_flops(const model_config *c, const batch *b);
 double model_step_flops(const model_config *c, const flops_spared *s, const batch *b);
 double model_train_flops(const model *m, const batch *b);
 
-// User vectors of the current batch's masked rows after model_forward(m, false): u [n_masked, H + 1] host. For
-// cosine scores u is normalised and divided by the temperature; the last element is 1 (it meets the bias).
-status model_user_vectors(model *m, float *u);
-// Item vectors of classes [first, first + count): v [count, H + 1] host; the last element is the bias.
-status model_item_vectors(model *m, int32_t first, int32_t count, float *v);
 // Hidden states of the current batch [tokens, H] host.
 status model_hidden(model *m, float *hidden);
-// The pooler's output for the current batch, pooled [seqs, H] host, and the next-sentence scores before the softmax,
-// scores [seqs, 2] host. ERR_ARGUMENT for a model without pooler.
-status model_next_sentence(model *m, float *pooled, float *scores);
 
 #endif

@@ -14,6 +14,7 @@
 #include "base/path_kind.h"
 #include "hdf5/h5_reader.h"
 #include "hdf5/hdf5_glue.h"
+#include "model/objective.h"
 #include "train/config.h"
 
 // ---- finding the place ---------------------------------------------------------------------------------------
@@ -82,8 +83,8 @@ static h5_kind read_kind(char kind) {
 // The capacity of work follows from the others, and is left out.
 enum { FILE_COUNTS = N_BATCH_COUNTS - 1 };
 
-// The scalars of a step, written and read through one list. Version 1 of the file knew two losses by name; now a scale goes
-// by the name of its objective.
+// The scalars of a step, written and read through one list. Version 1 of the file had names of its own for the scales of two
+// objectives; now a scale goes by the objective's name.
 enum { STEP_VERSION = 2 };
 
 typedef struct step_scalars {
@@ -101,8 +102,15 @@ typedef struct scalar_field {
 
 enum { SCALAR_FIELDS = 6 + MAX_SLOTS };
 
-static int list_scalars(step_scalars *s, int version, scalar_field f[SCALAR_FIELDS]) {
-  static const char *const before[N_SLOTS] = {"mlm_scale", "cls_scale"};
+static void name_scale(char *name, size_t bytes, const objective *of, int version) {
+  if (version == 1)
+    snprintf(name, bytes, "%s", of == &objective_masked_lm ? "mlm_scale" : "cls_scale");
+  else
+    snprintf(name, bytes, "scale/%s", of->name);
+}
+
+static int list_scalars(step_scalars *s, const objective_list *l, int version,
+                        scalar_field f[SCALAR_FIELDS]) {
   const scalar_field all[] = {{"step", &s->step, 1, 'l'},
                               {"seed", &s->seed, 1, 'l'},
                               {"lr", &s->lr, 1, 'f'},
@@ -111,17 +119,21 @@ static int list_scalars(step_scalars *s, int version, scalar_field f[SCALAR_FIEL
                               {"micro_batches", &s->micro_batches, 1, 'i'}};
   int n = sizeof all / sizeof *all;
   memcpy(f, all, sizeof all);
-  for (int k = 0; k < N_SLOTS; k++, n++) {
+  for (int32_t k = 0; k < l->n; k++, n++) {
     f[n] = (scalar_field){.value = &s->scale[k], .n = 1, .kind = 'f'};
-    if (version == 1)
-      snprintf(f[n].name, sizeof f[n].name, "%s", before[k]);
-    else
-      snprintf(f[n].name, sizeof f[n].name, "scale/%s", slot_names[k]);
+    name_scale(f[n].name, sizeof f[n].name, l->of[k], version);
   }
   return n;
 }
 
-static status write_contents(hid_t file, const char *path, const step_input *in) {
+// What a file of a step is written from.
+typedef struct step_source {
+  const step_input *in;
+  const objective_list *objectives;
+} step_source;
+
+static status write_contents(hid_t file, const char *path, const step_source *source) {
+  const step_input *in = source->in;
   batch_caps caps = in->batches[0]->caps;
   step_scalars s = {.step = in->state.step,
                     .seed = (int64_t)in->state.seed,
@@ -131,7 +143,7 @@ static status write_contents(hid_t file, const char *path, const step_input *in)
   for (int32_t i = 0; i < FILE_COUNTS; i++) s.capacities[i] = *batch_count(&caps, i);
   memcpy(s.scale, in->state.scale, sizeof s.scale);
   scalar_field fields[SCALAR_FIELDS];
-  const int n_fields = list_scalars(&s, STEP_VERSION, fields);
+  const int n_fields = list_scalars(&s, source->objectives, STEP_VERSION, fields);
   for (int i = 0; i < n_fields; i++)
     TRY(h5_write(file, path, fields[i].name, file_type(fields[i].kind), 1, &fields[i].n, fields[i].value, 0));
   for (int32_t k = 0; k < in->n; k++) {
@@ -158,6 +170,7 @@ static status write_step(const void *self, const char *path) {
 
 status nonfinite_save(const char *dir, model *m, const step_input *in, const train_state *state,
                       const char *config_yaml, const dataset *data) {
+  const step_source source = {in, model_objectives(m)};
   checkpoint_content c = {.model = model_get_config(m),
                           .params = model_params(m),
                           .state = state,
@@ -165,7 +178,7 @@ status nonfinite_save(const char *dir, model *m, const step_input *in, const tra
                           .data = data,
                           .extra_name = "batch.h5",
                           .extra = write_step,
-                          .extra_self = in};
+                          .extra_self = &source};
   float *copy;
   TRY(params_to_host(c.params, false, &c.values, &copy));
   const status rc = checkpoint_write(dir, &c);
@@ -251,7 +264,9 @@ static status read_sizes(const step_file *f, const step_scalars *s, batch_caps *
 
 static status read_contents(const step_file *f, const model_config *c, saved_step *out) {
   scalar_field fields[SCALAR_FIELDS];
-  const int n_fields = list_scalars(&out->s, f->version, fields);
+  objective_list objectives;
+  TRY(objectives_of(&objectives, c));
+  const int n_fields = list_scalars(&out->s, &objectives, f->version, fields);
   for (int i = 0; i < n_fields; i++) {
     const h5_kind kind = read_kind(fields[i].kind);
     int64_t n;

@@ -18,6 +18,7 @@
 #include "train/optimizer.h"
 #include "train/saver.h"
 #include "train/validation.h"
+#include "model/objective.h"
 
 static const double PRODUCT_SHARE = 0.87, HALF_WIDTH = 40, ATTENTION_SHARE = 0.15;
 enum { SAMPLED_BATCHES = 32, GROUP_SEQUENCES = 65536 }; // of batcher.h: what is in memory at a time
@@ -212,8 +213,9 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
     if (i == 2) started = now_seconds();
     for (int64_t k = 0; rc == OK && k < c->train.accumulate; k++) {
       const batch *out;
-      const step_state s = {.step = i, .lr = 1e-6f, .scale = {1e-3f, 1e-3f}, .clip_norm = 1.0f};
+      step_state s = {.step = i, .lr = 1e-6f, .clip_norm = 1.0f};
       rc = batcher_next(b, &out);
+      if (rc == OK) objectives_batch_scales(model_objectives(m), out, s.scale);
       if (rc == OK) rc = model_set_batch(m, out, &s);
       if (rc == OK) rc = model_forward(m, true);
       if (rc == OK) rc = model_loss(m, true);

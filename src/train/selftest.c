@@ -8,6 +8,7 @@
 #include "base/philox.h"
 #include "data/vocab.h"
 #include "train/optimizer.h"
+#include "model/objective.h"
 
 enum { ITEMS = 24, LENGTH = 4, SEQUENCES = 24, MEAN_OF = 10 };
 
@@ -91,12 +92,11 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
 }
 
 static status one_step(model *m, const batch *b, const optim_config *o, int32_t step, double *loss) {
-  const step_state state = {
-      .step = step,
-      .seed = 5,
-      .lr = (float)learning_rate(o, step, o->decay_steps),
-      .scale = {1.0f / b->mask_weight, b->cls_count > 0 ? 1.0f / (float)b->cls_count : 0},
-      .clip_norm = (float)o->clip_norm};
+  step_state state = {.step = step,
+                      .seed = 5,
+                      .lr = (float)learning_rate(o, step, o->decay_steps),
+                      .clip_norm = (float)o->clip_norm};
+  objectives_batch_scales(model_objectives(m), b, state.scale);
   TRY(model_set_batch(m, b, &state));
   TRY(model_backend(m)->result_clear(model_ctx(m)));
   TRY(model_forward(m, true));
@@ -105,7 +105,7 @@ static status one_step(model *m, const batch *b, const optim_config *o, int32_t 
   step_result r;
   TRY(model_backend(m)->result_read(model_ctx(m), &r));
   if (r.nonfinite) return fail(ERR_NONFINITE, "the gradient of step %d of the self test is not finite", step);
-  *loss = r.slot[SLOT_MASKED_LM].loss / r.slot[SLOT_MASKED_LM].weight;
+  *loss = r.slot[0].loss / r.slot[0].weight;
   return OK;
 }
 

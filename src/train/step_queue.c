@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/memory.h"
+#include "model/objective.h"
 #include "train/optimizer.h"
 
 enum { MOST_IN_FLIGHT = 2 };
@@ -42,26 +43,26 @@ static status take_batches(step_queue *q, queued_step *s) {
 static status compose(step_queue *q, queued_step *s) {
   const run_config *c = q->c.run;
   const int32_t n = (int32_t)c->train.accumulate;
-  double sum[4] = {0};
+  const objective_list *objectives = model_objectives(q->c.m);
+  double sums[MAX_SLOTS + 2] = {0}, *const tokens = &sums[MAX_SLOTS], *const flops = &sums[MAX_SLOTS + 1];
   TRY(take_batches(q, s));
   for (int32_t i = 0; i < n; i++) {
     const batch *b = s->batches[i];
-    const double add[4] = {b->mask_weight, b->cls_count, b->tokens, model_train_flops(q->c.m, b)};
-    for (int k = 0; k < 4; k++) sum[k] += add[k];
+    objectives_add_weights(objectives, b, sums);
+    *tokens += b->tokens;
+    *flops += model_train_flops(q->c.m, b);
   }
-  TRY(dist_sum(q->c.world, sum, 4));
-  const double weight = sum[0], cls = sum[1];
-  s->tokens = sum[2];
-  s->flops = sum[3];
+  TRY(dist_sum(q->c.world, sums, MAX_SLOTS + 2)); // over ranks: every loss is normalised over the whole step
+  s->tokens = *tokens;
+  s->flops = *flops;
   s->before = *q->c.state;
-  s->in = (step_input){
-      .state = {.step = s->before.step,
-                .seed = (uint64_t)c->train.seed,
-                .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
-                .scale = {(float)(1.0 / (weight > 0 ? weight : 1.0)), (float)(1.0 / (cls > 0 ? cls : 1.0))},
-                .clip_norm = (float)c->optim.clip_norm},
-      .n = n,
-      .batches = s->batches};
+  s->in = (step_input){.state = {.step = s->before.step,
+                                 .seed = (uint64_t)c->train.seed,
+                                 .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
+                                 .clip_norm = (float)c->optim.clip_norm},
+                       .n = n,
+                       .batches = s->batches};
+  objectives_scales(objectives, sums, s->in.state.scale);
   return OK;
 }
 
@@ -123,11 +124,18 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
 
 static void add_result(step_queue *q, const step_result *r) {
   train_state *t = q->c.state;
-  t->mlm_loss += r->slot[SLOT_MASKED_LM].loss;
-  t->mlm_weight += r->slot[SLOT_MASKED_LM].weight;
-  t->cls_loss += r->slot[SLOT_NEXT_SESSION].loss;
-  t->cls_rows += r->slot[SLOT_NEXT_SESSION].weight;
-  t->cls_hits += r->slot[SLOT_NEXT_SESSION].hits;
+  const objective_list *l = model_objectives(q->c.m);
+  const int32_t mlm = objectives_slot(l, &objective_masked_lm),
+                nsp = objectives_slot(l, &objective_next_session);
+  if (mlm >= 0) {
+    t->mlm_loss += r->slot[mlm].loss;
+    t->mlm_weight += r->slot[mlm].weight;
+  }
+  if (nsp >= 0) {
+    t->cls_loss += r->slot[nsp].loss;
+    t->cls_rows += r->slot[nsp].weight;
+    t->cls_hits += r->slot[nsp].hits;
+  }
   q->grad_norm = sqrt(r->grad_sumsq);
 }
 

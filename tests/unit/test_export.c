@@ -15,6 +15,7 @@
 #include "souk/infer.h"
 #include "model/checkpoint.h"
 #include "convert/export.h"
+#include "model/objectives/masked_lm.h"
 
 enum { USERS = 40, ITEMS = 90, K = 12 };
 

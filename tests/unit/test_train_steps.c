@@ -301,7 +301,6 @@ static void make_version_1(const char *file) {
   const hid_t h = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT);
   assert_true(h >= 0);
   assert_true(H5Lmove(h, "scale/masked_lm", h, "mlm_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
-  assert_true(H5Lmove(h, "scale/next_session", h, "cls_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
   assert_true(H5Ldelete(h, "scale", H5P_DEFAULT) >= 0);
   const hid_t a = H5Aopen(h, "version", H5P_DEFAULT);
   assert_true(a >= 0 && H5Awrite(a, H5T_NATIVE_INT64, &(int64_t){1}) >= 0);
