@@ -80,6 +80,21 @@ static souk_status copy_string(const document *d, const char *text, char **out) 
   return SOUK_OK;
 }
 
+// A field that this library does not know would change what the bundle means if it were left out.
+static souk_status check_names(const document *d, const char *section, const char *const *names,
+                               const char *writer) {
+  const jnode *object = section[0] != '\0' ? find(d, "", section) : d->tree.nodes;
+  for (const jnode *n = jtree_first(&d->tree, object); n != NULL; n = jtree_next(&d->tree, n)) {
+    const char *const *name = names;
+    while (*name != NULL && strcmp(*name, n->key) != 0) name++;
+    if (*name == NULL)
+      return infer_fail(d->e, SOUK_ERR_FORMAT,
+                        "%s/%s: field \"%s%s%.100s\" is unknown; %.60s wrote it, this is souk " SOUK_VERSION,
+                        d->dir, d->name, section, section[0] != '\0' ? "." : "", n->key, writer);
+  }
+  return SOUK_OK;
+}
+
 static souk_status parse(document *d, const mapping *m) {
   if (m->bytes > JSON_MAX)
     return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s has %zu bytes, more than the 1 MiB read here", d->dir,
@@ -259,6 +274,37 @@ static souk_status read_config(souk_bundle *b, const document *d, int32_t size) 
   return SOUK_OK;
 }
 
+#define NAMES(...) ((const char *const[]){__VA_ARGS__, NULL})
+
+static souk_status check_souk_names(const souk_bundle *b, const document *d) {
+  const struct {
+    const char *section;
+    const char *const *names;
+  } sections[] = {
+      {"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head", "training",
+                 "files")},
+      {"layout", NAMES("cls_sep", "positions_from_end", "max_positions", "event_types", "types_per_segment",
+                       "segments")},
+      {"encoder", NAMES("pre_norm", "pooler")},
+      {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
+      {"head", NAMES("score", "inv_temperature", "class_base", "classes")},
+      {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric", "metric_value")}};
+  for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
+    PASS(check_names(d, sections[i].section, sections[i].names, b->created_by));
+  return SOUK_OK;
+}
+
+// Hugging Face's library has many more fields, and most of them change what the encoder computes. The last four do not.
+static souk_status check_config_names(const souk_bundle *b, const document *d) {
+  return check_names(d, "",
+                     NAMES("architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers",
+                           "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
+                           "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
+                           "initializer_range", "layer_norm_eps", "pad_token_id", "tie_word_embeddings",
+                           "transformers_version", "torch_dtype", "dtype", "_name_or_path"),
+                     b->created_by);
+}
+
 static souk_status read_souk_json(souk_bundle *b, document *d, int dir, uint32_t flags, int32_t *size) {
   mapping m;
   souk_status rc = mapping_open(&m, dir, d->dir, d->name, d->e);
@@ -269,6 +315,7 @@ static souk_status read_souk_json(souk_bundle *b, document *d, int dir, uint32_t
   if (rc == SOUK_OK) rc = read_vocabulary(b, d, size);
   if (rc == SOUK_OK) rc = read_head(b, d, *size);
   if (rc == SOUK_OK) rc = read_training(b, d);
+  if (rc == SOUK_OK) rc = check_souk_names(b, d);
   mapping_close(&m);
   return rc;
 }
@@ -280,6 +327,7 @@ souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e
   souk_status rc = read_souk_json(b, &souk, dir, flags, &size);
   if (rc == SOUK_OK) rc = parse(&config, &b->files[FILE_CONFIG]);
   if (rc == SOUK_OK) rc = read_config(b, &config, size);
+  if (rc == SOUK_OK) rc = check_config_names(b, &config);
   jtree_free(&souk.tree);
   jtree_free(&config.tree);
   return rc;
