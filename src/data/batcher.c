@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "hdf5/hdf5_glue.h"
 #include "base/philox.h"
 #include "data/sources/batch_source.h"
 
@@ -64,7 +65,7 @@ struct batcher {
   batch *slots[2];
   bool end[2]; // the slot stands for the end of a validation pass
   pthread_t thread;
-  pthread_mutex_t lock;
+  pthread_mutex_t lock; // taken before a reader's and HDF5's, and let go while a batch is made
   pthread_cond_t changed;
   int64_t made, taken; // batches
   bool started, stop;
@@ -289,6 +290,7 @@ static status start_thread(batcher *b) {
 
 status batcher_next(batcher *b, const batch **out) {
   *out = NULL;
+  TRY(h5_check_unlocked("batcher_next"));
   pthread_mutex_lock(&b->lock);
   if (b->started) b->taken++; // gives back the one taken before
   pthread_mutex_unlock(&b->lock);

@@ -13,6 +13,9 @@
 // again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut to a random
 // prefix with that probability. Sequence id of an example =
 // (epoch * copies + copy) * windows + window: its masks and dropout depend on it alone.
+//
+// Its thread reads the data set, so who waits for it (batcher_next, batcher_close) must not hold HDF5's lock; the order of
+// locks is in hdf5/hdf5_glue.h.
 #ifndef SOUK_DATA_BATCHER_H
 #define SOUK_DATA_BATCHER_H
 

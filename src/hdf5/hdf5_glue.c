@@ -6,14 +6,21 @@
 #include "hdf5/hdf5_driver.h"
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+static _Thread_local bool held; // by this thread
 
 void h5_lock(void) {
   pthread_mutex_lock(&lock);
+  held = true;
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL); // per thread, so set each time
 }
 
 void h5_unlock(void) {
+  held = false;
   pthread_mutex_unlock(&lock);
+}
+
+status h5_check_unlocked(const char *what) {
+  return !held ? OK : fail(ERR_INTERNAL, "%s would wait for a thread while HDF5 is locked", what);
 }
 
 static status h5_error(const char *path, const char *what, const char *name) {

@@ -12,6 +12,14 @@
 
 void h5_lock(void); // also silences the library, once
 void h5_unlock(void);
+// Order of locks. A thread that takes several takes them from left to right:
+//   the batcher's (batcher.c; it is let go while a batch is made)
+//   -> a reader's (h5_reader.c, nvidia_shards.c; held while its process is asked) -> HDF5's.
+// HDF5's is the last one: who holds it waits for no other thread, because that one may be waiting for HDF5. The batcher's
+// thread is waited for in batcher_next and batcher_close, the saver's (it has no lock, and takes HDF5's tensor by tensor) in
+// saver_save, saver_poll, saver_wait and saver_close. Those that return a status call this first: ERR_INTERNAL when the
+// calling thread holds HDF5's lock; `what` says who would wait.
+status h5_check_unlocked(const char *what);
 
 // The caller of these holds the lock. `path` and `name` are for messages.
 // Creates a file, which must not exist yet.

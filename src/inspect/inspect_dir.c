@@ -128,6 +128,7 @@ static status inspect_checkpoint(const inspect_request *q, const json_t *manifes
   copy_field(out, manifest, "state");
   copy_field(out, manifest, "model");
   copy_field(out, manifest, "data");
+  copy_field(out, manifest, "base");
   TRY(list_files(q, manifest, out));
   if (!in_dir(q->path, "model.h5", path)) return fail(ERR_FORMAT, "%s is missing", path);
   json_t *part = json_object(), *set;

@@ -11,6 +11,13 @@
 #include "model/model.h"
 #include "model/train_state.h"
 
+// A checkpoint may leave out what is frozen and name another that keeps it, its base: the manifest then has "base": the
+// directory, the SHA-256 of its model.h5, and the names of the parameters that are read from there.
+typedef struct checkpoint_base {
+  char dir[OPTION_STRING]; // absolute; "": none
+  char sha256[65];         // of its model.h5
+} checkpoint_base;
+
 // What is written: every parameter, and of the trainable ones the moments.
 typedef struct checkpoint_content {
   const model_config *model;
@@ -19,6 +26,8 @@ typedef struct checkpoint_content {
   const train_state *state;
   const char *config_yaml;
   const dataset *data; // its vocabulary and catalogue.jsonl come along
+  const checkpoint_base
+      *base; // which keeps the frozen parameters, so that they are not written; NULL: written
   // One more part, for what only some checkpoints hold; NULL: none. Writes PATH; called without the HDF5 lock.
   const char *extra_name;
   status (*extra)(const void *self, const char *path);
@@ -37,6 +46,11 @@ typedef struct checkpoint {
   char *config_yaml; // the run's configuration
   dataset_info data; // what was trained on (name, checksum, ranges, event types)
   bool has_optimizer, has_catalogue;
+  char model_sha256[65]; // of model.h5
+  int64_t model_bytes;   // its size, and that of the base's
+  // Where the frozen parameters are when they are not here; opened and verified with this one. NULL: all are here.
+  struct checkpoint *base;
+  json_t *from_base;        // names of the parameters that are read from there
   struct h5_reader *reader; // of its parts
 } checkpoint;
 
@@ -48,6 +62,8 @@ status checkpoint_write_model(const char *dir, model *m, const train_state *stat
                               const dataset *data, bool with_optimizer);
 status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
 void checkpoint_close(checkpoint *c);                      // NULL is safe
+// Is this parameter's value in the base?
+bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
 

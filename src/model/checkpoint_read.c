@@ -12,7 +12,7 @@
 #include "base/memory.h"
 #include "hdf5/h5_reader.h"
 
-enum { MAX_MANIFEST = 64 << 20 };
+enum { MAX_MANIFEST = 64 << 20, MOST_BASES = 8 };
 
 // ---- the manifest --------------------------------------------------------------------------------------------
 
@@ -83,20 +83,58 @@ static status verify_parts(const char *dir, const json_t *files, const char *man
 }
 
 // The largest matrices alone must fit model.h5: no model is made, and no memory asked for, by a configuration that only says so.
-static status check_size(const model_config *c, const json_t *files, const char *manifest) {
+static status check_size(const model_config *c, int64_t bytes, const char *manifest) {
   const double H = (double)c->hidden, tables = (double)c->vocab_size + (double)c->max_positions,
                layers = (double)c->layers * (4 * H * H + 2 * H * (double)c->intermediate);
-  const json_t *bytes = json_object_get(json_object_get(files, "model.h5"), "bytes");
-  if ((tables * H + layers) * sizeof(float) <= (double)json_integer_value(bytes)) return OK;
+  if ((tables * H + layers) * sizeof(float) <= (double)bytes) return OK;
   return fail(ERR_FORMAT, "%s: the model of field \"model\" is larger than what model.h5 holds", manifest);
 }
 
-static status read_manifest(checkpoint *c, const json_t *j, const char *path) {
+static status open_at(checkpoint **out, const char *dir, int depth);
+
+// The checkpoint that keeps what is frozen must be there and the same as it was. This one is not damaged if it is not
+// (ERR_UNSUPPORTED): both can be brought together again.
+static status open_base(checkpoint *c, json_t *j, const record_source *from, int depth) {
+  static const char *const names[] = {"path", "sha256", "parameters", NULL};
+  const char *dir = json_string_value(json_object_get(j, "path")),
+             *sum = json_string_value(json_object_get(j, "sha256"));
+  json_t *parameters = json_object_get(j, "parameters");
+  if (dir == NULL || dir[0] == '\0') return bad_field(from->path, "base.path");
+  if (sum == NULL || strlen(sum) != 64) return bad_field(from->path, "base.sha256");
+  if (!json_is_array(parameters)) return bad_field(from->path, "base.parameters");
+  TRY(record_check_names(j, "base", names, from));
+  if (depth == MOST_BASES)
+    return fail(ERR_FORMAT, "%s: more than %d checkpoints build on one another", from->path, MOST_BASES);
+  c->from_base = json_incref(parameters);
+  const status rc = open_at(&c->base, dir, depth + 1);
+  if (rc == ERR_MEMORY) return rc;
+  if (rc != OK)
+    return fail_prefix(ERR_UNSUPPORTED, "%s: its frozen parameters are those of %s, which cannot be read",
+                       from->path, dir);
+  c->model_bytes += c->base->model_bytes;
+  if (strcmp(c->base->model_sha256, sum) == 0) return OK;
+  return fail(
+      ERR_UNSUPPORTED,
+      "%s: its frozen parameters are those of %s, whose model.h5 is not the one that it was trained on",
+      from->path, dir);
+}
+
+static status read_files(checkpoint *c, const json_t *files, const char *path) {
+  TRY(verify_parts(c->dir, files, path));
+  const json_t *part = json_object_get(files, "model.h5");
+  snprintf(c->model_sha256, sizeof c->model_sha256, "%s", json_string_value(json_object_get(part, "sha256")));
+  c->model_bytes = json_integer_value(json_object_get(part, "bytes"));
+  c->has_optimizer = json_object_get(files, "optimizer.h5") != NULL;
+  c->has_catalogue = json_object_get(files, "catalogue.jsonl") != NULL;
+  return OK;
+}
+
+static status read_manifest(checkpoint *c, const json_t *j, const char *path, int depth) {
   static const char *const names[] = {"schema", "version", "created_by", "model", "state",
-                                      "data",   "config",  "files",      NULL};
+                                      "data",   "config",  "files",      "base",  NULL};
   record_source from = {.path = path};
   TRY(read_head(c, j, &from));
-  const json_t *files = json_object_get(j, "files");
+  json_t *base = json_object_get(j, "base");
   const char *yaml = json_string_value(json_object_get(j, "config"));
   if (yaml == NULL) return bad_field(path, "config");
   TRY(mem_strdup(&c->config_yaml, yaml));
@@ -105,31 +143,29 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path) {
   TRY(read_data(&c->data, json_object_get(j, "data"), &from));
   TRY(record_check_names(j, "", names, &from));
   if (c->data.vocab_size > c->model.vocab_size) return bad_field(path, "data.range_end");
-  TRY(verify_parts(c->dir, files, path));
-  TRY(check_size(&c->model, files, path));
-  c->has_optimizer = json_object_get(files, "optimizer.h5") != NULL;
-  c->has_catalogue = json_object_get(files, "catalogue.jsonl") != NULL;
-  return OK;
+  TRY(read_files(c, json_object_get(j, "files"), path));
+  if (base != NULL) TRY(open_base(c, base, &from, depth));
+  return check_size(&c->model, c->model_bytes, path);
 }
 
-static status open_checked(checkpoint *c, const char *dir) {
+static status open_checked(checkpoint *c, const char *dir, int depth) {
   char path[PATH_MAX + 64];
   json_t *j;
   if (strlen(dir) >= sizeof c->dir) return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
   strcpy(c->dir, dir);
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
   TRY(load_json(path, &j));
-  const status rc = read_manifest(c, j, path);
+  const status rc = read_manifest(c, j, path, depth);
   json_decref(j);
   TRY(rc);
   return reader_start(&c->reader); // now, while there is no model in memory yet
 }
 
-status checkpoint_open(checkpoint **out, const char *dir) {
+static status open_at(checkpoint **out, const char *dir, int depth) {
   *out = NULL;
   checkpoint *c;
   TRY(mem_new(&c, 1, sizeof *c, "a checkpoint"));
-  const status rc = open_checked(c, dir);
+  const status rc = open_checked(c, dir, depth);
   if (rc == OK)
     *out = c;
   else
@@ -137,8 +173,14 @@ status checkpoint_open(checkpoint **out, const char *dir) {
   return rc;
 }
 
+status checkpoint_open(checkpoint **out, const char *dir) {
+  return open_at(out, dir, 0);
+}
+
 void checkpoint_close(checkpoint *c) {
   if (c == NULL) return;
+  checkpoint_close(c->base);
+  json_decref(c->from_base);
   reader_stop(c->reader);
   free(c->config_yaml);
   free(c);
@@ -147,12 +189,14 @@ void checkpoint_close(checkpoint *c) {
 // ---- tensors -------------------------------------------------------------------------------------------------
 
 typedef struct part_file {
+  const checkpoint *c;
   h5_reader *reader;
   int32_t file;
   char path[PATH_MAX + 64];
 } part_file;
 
 static status open_part(part_file *f, const checkpoint *c, const char *name, const char *schema) {
+  f->c = c;
   f->reader = c->reader;
   TRY(path_join(f->path, sizeof f->path, c->dir, name));
   return reader_open(f->reader, f->path, schema, 1, &f->file);
@@ -169,9 +213,28 @@ static status read_tensor(const part_file *f, const char *group, const param *p,
   return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
 }
 
-// What is frozen has no moments: it is passed over.
-static status read_tensors(model *m, const part_file *f, const char *group,
-                           float *(*place)(const param_set *s, const param *p)) {
+bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
+  size_t i;
+  json_t *item;
+  json_array_foreach(c->from_base, i, item) {
+    const char *text = json_string_value(item);
+    if (text != NULL && strcmp(text, name) == 0) return true;
+  }
+  return false;
+}
+
+// Is a parameter's value in `c`, one of the checkpoints that `whole` builds on, or `whole` itself?
+static bool is_value_in(const checkpoint *c, const checkpoint *whole, const char *name) {
+  const checkpoint *holder = whole;
+  while (holder->base != NULL && checkpoint_takes_from_base(holder, name)) holder = holder->base;
+  return holder == c;
+}
+
+typedef float *(*place_of)(const param_set *s, const param *p);
+
+// What is frozen has no moments: it is passed over. whole: reads only the values that f->c has of this checkpoint.
+static status read_tensors(model *m, const part_file *f, const char *group, place_of place,
+                           const checkpoint *whole) {
   const param_set *s = model_params(m);
   const bool direct = model_backend(m)->host_memory; // straight into its place
   float *buffer = NULL;
@@ -180,7 +243,7 @@ static status read_tensors(model *m, const part_file *f, const char *group,
   for (int32_t i = 0; rc == OK && i < s->count; i++) {
     const param *p = &s->items[i];
     float *const to = place(s, p);
-    if (to == NULL) continue;
+    if (to == NULL || (whole != NULL && !is_value_in(f->c, whole, p->name))) continue;
     if (!direct) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
     if (rc == OK) rc = read_tensor(f, group, p, direct ? to : buffer);
     if (rc == OK && !direct)
@@ -192,13 +255,15 @@ static status read_tensors(model *m, const part_file *f, const char *group,
 
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
-  TRY(open_part(&f, c, "model.h5", "souk.parameters"));
-  TRY(read_tensors(m, &f, "", param_master));
+  for (const checkpoint *part = c; part != NULL; part = part->base) {
+    TRY(open_part(&f, part, "model.h5", "souk.parameters"));
+    TRY(read_tensors(m, &f, "", param_master, c));
+  }
   if (with_optimizer) {
     if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
     TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
-    TRY(read_tensors(m, &f, "m", param_m));
-    TRY(read_tensors(m, &f, "v", param_v));
+    TRY(read_tensors(m, &f, "m", param_m, NULL));
+    TRY(read_tensors(m, &f, "v", param_v, NULL));
   }
   return params_refresh(model_params(m));
 }

@@ -25,7 +25,7 @@ static status write_tensors(const checkpoint_content *c, hid_t file, const char 
   for (int32_t i = 0; i < c->params->count; i++) {
     const param *p = &c->params->items[i];
     const float *data = value(&c->values, p);
-    if (data == NULL) continue;
+    if (data == NULL || (c->base != NULL && !p->trainable)) continue;
     const hsize_t dims[2] = {(hsize_t)p->shape[0], (hsize_t)p->shape[1]};
     char name[PARAM_NAME + 16];
     snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
@@ -100,6 +100,18 @@ static json_t *data_to_json(const dataset_info *d) {
   return NULL;
 }
 
+static json_t *base_to_json(const checkpoint_content *c) {
+  json_t *names = json_array();
+  int bad = 0;
+  for (int32_t i = 0; i < c->params->count; i++)
+    if (!c->params->items[i].trainable)
+      bad |= json_array_append_new(names, json_string(c->params->items[i].name));
+  if (bad == 0)
+    return json_pack("{s:s,s:s,s:o}", "path", c->base->dir, "sha256", c->base->sha256, "parameters", names);
+  json_decref(names);
+  return NULL;
+}
+
 static status write_manifest(const checkpoint_content *c, const char *dir, json_t *files) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
@@ -107,6 +119,10 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
                         "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
                         train_state_to_json(c->state), "data", data_to_json(dataset_get_info(c->data)),
                         "config", c->config_yaml, "files", files);
+  if (c->base != NULL && j != NULL && json_object_set_new(j, "base", base_to_json(c)) != 0) {
+    json_decref(j);
+    j = NULL;
+  }
   char *text = j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(17)) : NULL;
   json_decref(j);
   if (text == NULL)

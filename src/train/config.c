@@ -17,6 +17,9 @@ static const option train_options[] = {
      "optimiser steps; 0 or, where epochs or minutes are given, nothing: no limit of steps"},
     {"epochs", OPT_INT, TR(epochs), "0", 0, 1e9, NULL, "passes over the data; 0: no limit"},
     {"minutes", OPT_FLOAT, TR(minutes), "0", 0, 1e9, NULL, "wall time; 0: no limit"},
+    {"save_frozen", OPT_BOOL, TR(save_frozen), "true", 0, 0, NULL,
+     "checkpoints hold what is frozen too; false: only what is trained, and the place of train.init's "
+     "checkpoint"},
     {"accumulate", OPT_INT, TR(accumulate), "1", 1, 4096, NULL, "micro-batches of an optimiser step"},
     {"eval_every", OPT_INT, TR(eval_every), "500", 0, 1e12, NULL, "steps between validations; 0: never"},
     {"eval_users", OPT_INT, TR(eval_users), "2000", 1, 1e12, NULL,

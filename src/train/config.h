@@ -12,6 +12,7 @@ typedef struct train_config { // section "train"
   char freeze[OPTION_STRING]; // patterns of parameters that are not trained; "": none (model/params.h)
   int64_t steps, epochs;      // 0: no limit of this kind
   double minutes;
+  bool save_frozen;   // false: checkpoints leave out what is frozen (checkpoint_base)
   int64_t accumulate; // micro-batches of a step
   int64_t eval_every, eval_users;
   char metric[OPTION_STRING]; // of the best checkpoint

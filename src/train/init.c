@@ -1,7 +1,9 @@
 // Starting from a checkpoint's parameters; see init.h.
 #include "train/init.h"
 
+#include <errno.h>
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -56,12 +58,23 @@ static status check_vocab(const checkpoint *from, const dataset *d) {
   return rc;
 }
 
-status init_load(const run_config *c, model *m, const dataset *d) {
+static status name_base(const checkpoint *from, checkpoint_base *base) {
+  char path[PATH_MAX];
+  if (realpath(from->dir, path) == NULL)
+    return fail(ERR_IO, "cannot look at %s: %s", from->dir, strerror(errno));
+  if (strlen(path) >= sizeof base->dir) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  strcpy(base->dir, path);
+  strcpy(base->sha256, from->model_sha256);
+  return OK;
+}
+
+status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
   if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK) rc = name_base(from, base);
   if (rc == OK)
     log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
              from->data.name);

@@ -14,6 +14,7 @@ status init_adopt_model(run_config *c, bool resume);
 
 // Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors
 // name what differs.
-status init_load(const run_config *c, model *m, const dataset *d);
+// *base names the checkpoint, for others that leave out what is frozen.
+status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base);
 
 #endif

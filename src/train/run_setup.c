@@ -79,6 +79,26 @@ static status write_config(const run_setup *r) {
 
 // ---- where it starts -----------------------------------------------------------------------------------------
 
+// A run that leaves out what is frozen goes on with the same base, so it must freeze what it froze before.
+static status keep_base(run_setup *r, const checkpoint *c) {
+  const param_set *s = model_params(r->m);
+  if (r->c->train.save_frozen) return OK;
+  if (c->base == NULL) {
+    if (r->leads && s->frozen_elements > 0)
+      log_warn("train.save_frozen: the checkpoints of this run hold what is frozen, and go on to do so");
+    return OK;
+  }
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].trainable == checkpoint_takes_from_base(c, s->items[i].name))
+      return fail(
+          ERR_ARGUMENT,
+          "train.freeze: %s was %s before; it can change on --resume only with train.save_frozen = true",
+          s->items[i].name, s->items[i].trainable ? "frozen" : "trained");
+  strcpy(r->base.dir, c->base->dir);
+  strcpy(r->base.sha256, c->base->model_sha256);
+  return OK;
+}
+
 static status go_on_from(run_setup *r, const checkpoint *c) {
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
@@ -87,6 +107,7 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
   if (!r->leads) loss_sums_clear(&r->start); // the checkpoint has those of all ranks
   if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);
   if (r->leads) TRY(changes_tell(c, r->c));
+  TRY(keep_base(r, c));
   const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
   return rc != ERR_ARGUMENT ? rc
                             : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
@@ -116,10 +137,23 @@ static status share_parameters(run_setup *r) {
   return dist_world(r->world) > 1 ? params_refresh(model_params(r->m)) : OK;
 }
 
+// A run's first parameters, and whether its checkpoints leave out the frozen ones.
+static status begin(run_setup *r) {
+  const train_config *t = &r->c->train;
+  const bool leaves_out = !t->save_frozen && model_params(r->m)->frozen_elements > 0;
+  checkpoint_base from = {.dir = ""};
+  if (leaves_out && t->init[0] == '\0')
+    return fail(ERR_ARGUMENT,
+                "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
+  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d, &from));
+  if (leaves_out) r->base = from;
+  return OK;
+}
+
 static status find_start(run_setup *r) {
   const train_config *t = &r->c->train;
   if (r->resumed) TRY(resume_from_last(r));
-  if (!r->resumed && t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d));
+  if (!r->resumed) TRY(begin(r));
   if (!r->resumed && r->leads) TRY(run_clean(t->out));
   return share_parameters(r);
 }
@@ -175,6 +209,7 @@ static status open_sinks(run_setup *r) {
   TRY(write_config(r));
   TRY(sink_open(&r->sink, t->out, r->resumed ? r->start.step : -1, t->tensorboard));
   saver_attach(r->saver, r->sink);
+  if (r->base.dir[0] != '\0') saver_set_base(r->saver, &r->base);
   return OK;
 }
 

@@ -10,12 +10,14 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_find.h"
 
 struct saver {
   saver_config c;
   metric_sink *sink;
-  float *snapshot; // [3][elements]: parameters, m, v of what is trained; NULL without background
+  const checkpoint_base *base; // keeps the frozen parameters; NULL: they are saved too
+  float *snapshot;             // [3][elements]: parameters, m, v of what is trained; NULL without background
   // The frozen parameters never change: they are read from where they are, or, on a device, copied [frozen_elements] once.
   float *frozen;
   bool has_frozen; // they were copied
@@ -47,25 +49,33 @@ static status check_finite(const param_set *s, const param_values *v) {
   return OK;
 }
 
+static status write_values(const saver *s, const char *path, const param_values *values) {
+  const checkpoint_content c = {.model = model_get_config(s->c.m),
+                                .params = model_params(s->c.m),
+                                .values = *values,
+                                .state = &s->state,
+                                .config_yaml = s->c.config_yaml,
+                                .data = s->c.data,
+                                .base = s->base};
+  TRY(check_finite(c.params, values));
+  return checkpoint_write(path, &c);
+}
+
 static status write_checkpoint(const saver *s, const char *path) {
   const param_set *p = model_params(s->c.m);
   param_values values = params_values(p);
   if (s->snapshot == NULL) {
-    if (p->be->host_memory) TRY(check_finite(p, &values));
-    return checkpoint_write_model(path, s->c.m, &s->state, s->c.config_yaml, s->c.data, true);
+    float *copy;
+    TRY(params_to_host(p, true, &values, &copy));
+    const status rc = write_values(s, path, &values);
+    free(copy);
+    return rc;
   }
   values.master = s->snapshot;
   values.m = s->snapshot + p->elements;
   values.v = s->snapshot + 2 * p->elements;
   if (s->frozen != NULL) values.frozen = s->frozen;
-  const checkpoint_content c = {.model = model_get_config(s->c.m),
-                                .params = p,
-                                .values = values,
-                                .state = &s->state,
-                                .config_yaml = s->c.config_yaml,
-                                .data = s->c.data};
-  TRY(check_finite(p, &values));
-  return checkpoint_write(path, &c);
+  return write_values(s, path, &values);
 }
 
 static status write_everything(const saver *s) {
@@ -112,11 +122,18 @@ status saver_open(saver **out, const saver_config *c) {
   return OK;
 }
 
+void saver_set_base(saver *s, const checkpoint_base *base) {
+  s->base = base;
+  free(s->frozen); // nobody reads the frozen parameters from now on
+  s->frozen = NULL;
+}
+
 void saver_attach(saver *s, metric_sink *sink) {
   s->sink = sink;
 }
 
 status saver_wait(saver *s) {
+  TRY(h5_check_unlocked("saver_wait"));
   if (s->running) pthread_join(s->thread, NULL);
   s->running = false;
   const status rc = failure_raise(&s->failed);

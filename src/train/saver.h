@@ -10,6 +10,8 @@
 #include "train/metrics.h"
 #include "train/run_dir.h"
 
+// It has no lock: a save's state is the thread's until it is joined. Whoever joins it must not hold HDF5's lock, which the
+// thread takes for each tensor (order of locks: hdf5/hdf5_glue.h).
 typedef struct saver saver;
 
 typedef struct saver_config {
@@ -23,6 +25,8 @@ typedef struct saver_config {
 
 status saver_open(saver **out, const saver_config *c); // keeps *c's pointers
 // Metrics are synced before a checkpoint that they belong to. Call before the first save.
+// From now on checkpoints leave out what is frozen, which this one keeps (checkpoint.h). *base must live as long as the saver.
+void saver_set_base(saver *s, const checkpoint_base *base);
 void saver_attach(saver *s, metric_sink *sink);
 status saver_save(saver *s, const train_state *state);
 // The error of a save that has ended meanwhile; OK while one is being written.

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "data/batcher.h"
+#include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 #include "ops/ops.h"
@@ -447,6 +448,21 @@ static void test_errors(void **unused) {
   batcher_close(b);
 }
 
+// Who holds HDF5's lock must not wait for the batcher's thread, which may need it.
+static void test_order_of_locks(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  batcher *b = open_train(&c, &items_only);
+  const batch *out;
+  h5_lock();
+  check_fails(batcher_next(b, &out), ERR_INTERNAL,
+              "batcher_next would wait for a thread while HDF5 is locked");
+  h5_unlock();
+  check_ok(batcher_next(b, &out));
+  assert_non_null(out);
+  batcher_close(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_epoch_is_complete),
@@ -460,6 +476,7 @@ int main(void) {
       cmocka_unit_test(test_pairs),
       cmocka_unit_test(test_negatives),
       cmocka_unit_test(test_errors),
+      cmocka_unit_test(test_order_of_locks),
   };
   return cmocka_run_group_tests_name("batcher", tests, set_up, tear_down);
 }

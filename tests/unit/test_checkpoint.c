@@ -9,6 +9,7 @@
 #include "lib/tiny_dataset.h"
 #include "base/fault.h"
 #include "base/file.h"
+#include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_find.h"
 #include "train/saver.h"
 
@@ -247,6 +248,98 @@ static void test_missing_fields(void **unused) {
   tear_down(&f);
 }
 
+// A checkpoint that leaves out what is frozen: what its field "base" may say.
+static void test_base(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *from, *to, *says;
+    status rc;
+  } cases[] = {
+      {"\"path\": \"/", "\"path\": 7, \"p\": \"", "\"base.path\"", ERR_FORMAT},
+      {"\"path\": \"/", "\"path\": \"/nowhere/", "which cannot be read: cannot open /nowhere/",
+       ERR_UNSUPPORTED},
+      {"\"parameters\": [", "\"parameters\": 7, \"p\": [", "\"base.parameters\"", ERR_FORMAT},
+      {"\"parameters\": [", "\"rotary\": 7, \"parameters\": [", "field \"base.rotary\" is unknown",
+       ERR_UNSUPPORTED},
+      {"\"bert.embeddings.position_embeddings.weight\"", "\"not that\"",
+       "model.h5: dataset \"bert.embeddings.position_embeddings.weight\" is missing", ERR_FORMAT},
+  };
+  fixture f;
+  set_up(&f);
+  checkpoint *c;
+  checkpoint_base base = {.dir = ""};
+  char whole[PATH_MAX], *text;
+  check_ok(path_join(whole, sizeof whole, f.dir, "whole"));
+  check_ok(checkpoint_write_model(whole, f.m, &some_state, yaml, f.d, false));
+  check_ok(checkpoint_open(&c, whole));
+  strcpy(base.dir, whole);
+  strcpy(base.sha256, c->model_sha256);
+  const int64_t whole_bytes = c->model_bytes;
+  checkpoint_close(c);
+
+  // The model once more, with the embeddings frozen and another value in what is trained.
+  model_config config = tiny_config();
+  const dataset_info *info = dataset_get_info(f.d);
+  check_ok(model_config_resolve(&config, info->range_end, info->n_event_types));
+  const model_run run = {
+      .caps = {.tokens = 64, .seqs = 8, .masked = 8}, .training = true, .freeze = "bert.embeddings.*"};
+  model *m, *other = tiny_model(f.d, &config);
+  check_ok(model_create(&m, "cpu", &config, &run));
+  check_ok(checkpoint_open(&c, whole));
+  check_ok(checkpoint_load(c, m, false));
+  checkpoint_close(c);
+  param_master(model_params(m), param_find(model_params(m), "cls.predictions.bias"))[3] = 42;
+  const checkpoint_content content = {.model = model_get_config(m),
+                                      .params = model_params(m),
+                                      .values = params_values(model_params(m)),
+                                      .state = &some_state,
+                                      .config_yaml = yaml,
+                                      .data = f.d,
+                                      .base = &base};
+  check_ok(checkpoint_write(f.checkpoint, &content));
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_true(checkpoint_takes_from_base(c, "bert.embeddings.position_embeddings.weight"));
+  assert_false(checkpoint_takes_from_base(c, "cls.predictions.bias"));
+  assert_true(c->model_bytes - whole_bytes < whole_bytes);
+  check_ok(checkpoint_load(c, other, false));
+  for (int32_t i = 0; i < model_params(m)->count; i++) {
+    const param *p = &model_params(m)->items[i], *q = param_find(model_params(other), p->name);
+    assert_memory_equal(param_master(model_params(m), p), param_master(model_params(other), q),
+                        (size_t)p->size * sizeof(float));
+  }
+  checkpoint_close(c);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    check_ok(checkpoint_write(f.checkpoint, &content));
+    edit(&f, cases[i].from, cases[i].to);
+    status rc = checkpoint_open(&c, f.checkpoint);
+    if (rc == OK) rc = checkpoint_load(c, other, false);
+    if (rc != cases[i].rc || strstr(fail_message(), cases[i].says) == NULL)
+      fail_msg("%s -> %s: %s (%s)", cases[i].from, cases[i].to, fail_message(), status_text(rc));
+    checkpoint_close(c);
+  }
+  // Two that are each other's base.
+  strcpy(base.dir, f.checkpoint);
+  check_ok(checkpoint_write(f.checkpoint, &content));
+  check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED,
+              "more than 8 checkpoints build on one another");
+  // Another model.h5 in the base's place.
+  strcpy(base.dir, whole);
+  check_ok(checkpoint_write(f.checkpoint, &content));
+  check_ok(checkpoint_write_model(whole, m, &some_state, yaml, f.d, false));
+  check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED, "whose model.h5 is not the one");
+  size_t bytes;
+  char manifest[PATH_MAX];
+  check_ok(path_join(manifest, sizeof manifest, f.checkpoint, "manifest.json"));
+  check_ok(file_read(manifest, 1 << 20, &text, &bytes));
+  assert_non_null(strstr(text, whole));
+  assert_non_null(strstr(fail_message(), whole));
+  assert_non_null(strstr(fail_message(), f.checkpoint));
+  free(text);
+  model_free(other);
+  model_free(m);
+  tear_down(&f);
+}
+
 static int entries(const char *dir) {
   char command[1024];
   snprintf(command, sizeof command, "ls -A %s | wc -l", dir);
@@ -330,6 +423,10 @@ static void test_saver(void **unused) {
     save_step(s, 20, 10);
     save_step(s, 30, 10);
     save_step(s, 40, 10);
+    // Whoever holds HDF5's lock would wait for a thread that needs it.
+    h5_lock();
+    check_fails(saver_wait(s), ERR_INTERNAL, "saver_wait would wait for a thread while HDF5 is locked");
+    h5_unlock();
     assert_true(has(&f, "step-00000040") && has(&f, "step-00000030") && has(&f, "step-00000010"));
     assert_false(has(&f, "step-00000020"));
     char path[PATH_MAX];
@@ -427,7 +524,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_manifest),
       cmocka_unit_test(test_unknown_fields), cmocka_unit_test(test_missing_fields),
-      cmocka_unit_test(test_faults),         cmocka_unit_test(test_saver),
-      cmocka_unit_test(test_resume)};
+      cmocka_unit_test(test_base),           cmocka_unit_test(test_faults),
+      cmocka_unit_test(test_saver),          cmocka_unit_test(test_resume)};
   return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }
