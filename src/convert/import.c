@@ -1,7 +1,6 @@
 // Reading Hugging Face's BERT; see import.h. Everything that a file can get wrong has a sentence.
 #include "convert/import.h"
 
-#include <jansson.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/jtree.h"
 #include "base/path_kind.h"
 #include "data/vocab.h"
 #include "model/checkpoint.h"
@@ -20,7 +20,8 @@ enum { MAX_CONFIG = 1 << 20, NAME_LIST = 1500 };
 typedef struct importer {
   char dir[PATH_MAX], config_path[PATH_MAX + 64];
   const import_config *c;
-  json_t *config;
+  char *config_text; // which the tree points into
+  jtree config;
   wordpiece *words;
   hf_tensors *file;
   model_config mc;
@@ -43,29 +44,38 @@ static status bad_field(const importer *x, const char *field, const char *wanted
   return fail(ERR_FORMAT, "%s: field \"%s\" is missing, or not %s", x->config_path, field, wanted);
 }
 
+static const jnode *field_of(const importer *x, const char *field) {
+  return jtree_get(&x->config, x->config.nodes, field);
+}
+
 static status get_count(const importer *x, const char *field, int64_t min, int64_t max, int64_t *value) {
-  const json_t *j = json_object_get(x->config, field);
-  if (!json_is_integer(j) || json_integer_value(j) < min || json_integer_value(j) > max)
+  const jnode *n = field_of(x, field);
+  if (n == NULL || !n->is_integer || n->integer < min || n->integer > max)
     return fail(ERR_FORMAT, "%s: field \"%s\" is missing, or not a whole number from %lld to %lld",
                 x->config_path, field, (long long)min, (long long)max);
-  *value = json_integer_value(j);
+  *value = n->integer;
   return OK;
 }
 
 // Absent: *value stays.
 static status get_number(const importer *x, const char *field, double min, double max, double *value) {
-  const json_t *j = json_object_get(x->config, field);
-  if (j == NULL || json_is_null(j)) return OK;
-  if (!json_is_number(j) || !(json_number_value(j) >= min && json_number_value(j) <= max))
+  const jnode *n = field_of(x, field);
+  if (n == NULL || n->kind == J_NULL) return OK;
+  if (n->kind != J_NUMBER || !(n->number >= min && n->number <= max))
     return fail(ERR_FORMAT, "%s: field \"%s\" is not a number from %g to %g", x->config_path, field, min,
                 max);
-  *value = json_number_value(j);
+  *value = n->number;
   return OK;
 }
 
 static const char *get_text(const importer *x, const char *field, const char *absent) {
-  const char *text = json_string_value(json_object_get(x->config, field));
-  return text != NULL ? text : absent;
+  const jnode *n = field_of(x, field);
+  return n != NULL && n->kind == J_STRING ? n->text : absent;
+}
+
+static bool is_true(const importer *x, const char *field) {
+  const jnode *n = field_of(x, field);
+  return n != NULL && n->kind == J_TRUE;
 }
 
 static status read_activation(importer *x) {
@@ -89,8 +99,7 @@ static status check_kind(const importer *x) {
   if (strcmp(get_text(x, "position_embedding_type", "absolute"), "absolute") != 0)
     return fail(ERR_UNSUPPORTED, "%s: position_embedding_type is \"%s\"; only \"absolute\" is imported",
                 x->config_path, get_text(x, "position_embedding_type", ""));
-  if (json_is_true(json_object_get(x->config, "is_decoder")) ||
-      json_is_true(json_object_get(x->config, "add_cross_attention")))
+  if (is_true(x, "is_decoder") || is_true(x, "add_cross_attention"))
     return fail(ERR_UNSUPPORTED, "%s: the model is a decoder; encoders are imported", x->config_path);
   return OK;
 }
@@ -126,14 +135,12 @@ static status read_config(importer *x) {
 }
 
 static status load_config(importer *x) {
-  char *text;
   size_t bytes;
-  json_error_t error;
   TRY(path_join(x->config_path, sizeof x->config_path, x->dir, "config.json"));
-  TRY(file_read(x->config_path, MAX_CONFIG, &text, &bytes));
-  x->config = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-  free(text);
-  return x->config != NULL ? OK : fail(ERR_FORMAT, "%s line %d: %s", x->config_path, error.line, error.text);
+  TRY(file_read(x->config_path, MAX_CONFIG, &x->config_text, &bytes));
+  if (jtree_parse(&x->config, x->config_text, bytes)) return OK;
+  return fail(x->config.memory ? ERR_MEMORY : ERR_FORMAT, "%s line %lld: %s", x->config_path,
+              (long long)x->config.line, x->config.why);
 }
 
 // ---- tensors -------------------------------------------------------------------------------------------------
@@ -380,7 +387,8 @@ status import_hugging_face(const char *hf_dir, const char *out, const import_con
   model_free(x->m);
   hf_tensors_close(x->file);
   wordpiece_free(x->words);
-  json_decref(x->config);
+  jtree_free(&x->config);
+  free(x->config_text);
   free(x);
   return rc;
 }

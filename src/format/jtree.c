@@ -191,6 +191,24 @@ static double nearest(const decimal *d, const char *end) {
   return strtod(text, NULL);
 }
 
+#if LDBL_MANT_DIG == 64
+// One operation of long doubles that are exact themselves is off by half a unit of its last of 64 bits at most. Unless what a
+// double has no room for, 11 bits, lies that near to its own half, rounding once more gives the nearest double.
+static bool by_long_double(const decimal *d, double *x) {
+  static const long double exact[] = {1e0L,  1e1L,  1e2L,  1e3L,  1e4L,  1e5L,  1e6L,  1e7L,  1e8L,  1e9L,
+                                      1e10L, 1e11L, 1e12L, 1e13L, 1e14L, 1e15L, 1e16L, 1e17L, 1e18L, 1e19L,
+                                      1e20L, 1e21L, 1e22L, 1e23L, 1e24L, 1e25L, 1e26L, 1e27L};
+  if (!d->fits || d->exponent < -27 || d->exponent > 27) return false;
+  const long double y = d->exponent < 0 ? (long double)d->value / exact[-d->exponent]
+                                        : (long double)d->value * exact[d->exponent];
+  uint64_t mantissa;
+  memcpy(&mantissa, &y, sizeof mantissa);
+  const unsigned low = mantissa & 0x7FF;
+  *x = (double)y;
+  return low < 0x3FF || low > 0x401;
+}
+#endif
+
 static double decimal_value(const decimal *d, const char *end) {
   static const double exact[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
@@ -199,6 +217,10 @@ static double decimal_value(const decimal *d, const char *end) {
   // Both are doubles as they stand, so the one rounding of the operation gives the nearest one.
   if (d->fits && d->value <= UINT64_C(1) << 53 && d->exponent >= -22 && d->exponent <= 22)
     return d->exponent < 0 ? (double)d->value / exact[-d->exponent] : (double)d->value * exact[d->exponent];
+#endif
+#if LDBL_MANT_DIG == 64
+  double x;
+  if (by_long_double(d, &x)) return x;
 #endif
   return nearest(d, end);
 }
