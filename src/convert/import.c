@@ -188,7 +188,7 @@ static status read_tensor(const importer *x, tensor *t, int64_t n, int64_t colum
   if (t->ndim != ndim || t->shape[0] != n || (ndim == 2 && t->shape[1] != columns))
     return fail(
         ERR_FORMAT,
-        "%s/model.safetensors: tensor \"%.200s\" has %d dimension(s) of %lld x %lld; %s wants %lld x %lld",
+        "%s/model.safetensors: tensor \"%.200s\" has %d dimension(s) of %lld x %lld; %s needs %lld x %lld",
         x->dir, t->name, t->ndim, (long long)(t->ndim > 0 ? t->shape[0] : 1),
         (long long)(t->ndim > 1 ? t->shape[1] : 1), "config.json", (long long)n,
         (long long)(columns > 0 ? columns : 1));

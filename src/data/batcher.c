@@ -34,7 +34,7 @@ const option data_options[] = {
     {"last_copies", OPT_FLOAT, FIELD(last_copies), "1", 0, 1000, NULL,
      "copies of a window with only the last item masked"},
     {"dupe_factor", OPT_INT, FIELD(dupe_factor), "1", 0, 1000, NULL,
-     "copies of a window with random masks, an epoch"},
+     "copies of a window with random masks, in each epoch"},
     {"duplicates", OPT_ALIAS, 0, "dupe_factor", 0, 0, NULL, "old name of dupe_factor"},
     {"crop", OPT_FLOAT, FIELD(crop), "0", 0, 1, NULL, "share of last copies cut to a random prefix"},
     {"next_session", OPT_BOOL, FIELD(next_session), "false", 0, 0, NULL,
@@ -44,7 +44,7 @@ const option data_options[] = {
     {"negative_kind", OPT_CHOICE, FIELD(negative_kind), "uniform", 0, 0, "uniform|popularity",
      "how negatives are drawn"},
     {"negative_alpha", OPT_FLOAT, FIELD(negative_alpha), "1", 0, 2, NULL, "exponent of popularity"},
-    {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "of masks, order and negatives"},
+    {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "seed of masks, order and negatives"},
 };
 const size_t n_data_options = sizeof data_options / sizeof *data_options;
 

@@ -57,7 +57,7 @@ static bool hex4(parser *p, uint32_t *value) {
                       : c >= 'a' && c <= 'f' ? c - 'a' + 10
                       : c >= 'A' && c <= 'F' ? c - 'A' + 10
                                              : -1;
-    if (digit < 0) return wrong(p, "a \\u escape wants four hexadecimal digits");
+    if (digit < 0) return wrong(p, "a \\u escape needs four hexadecimal digits");
     *value = *value << 4 | (uint32_t)digit;
   }
   return true;
@@ -84,7 +84,7 @@ static bool escape(parser *p) {
     if (low < 0xDC00 || low >= 0xE000) return wrong(p, "half of a surrogate pair");
     code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
   }
-  if (code == 0) return wrong(p, "a string holds a NUL");
+  if (code == 0) return wrong(p, "a string contains a NUL");
   p->text = utf8_put(p->text, code);
   return true;
 }
@@ -296,7 +296,7 @@ static bool unique_keys(parser *p, int32_t object) {
   for (i = 1; i < n; i++) {
     const char *key = t->nodes[t->order[i]].key;
     if (strcmp(t->nodes[t->order[i - 1]].key, key) != 0) continue;
-    snprintf(t->why, sizeof t->why, "the key \"%.100s\" is there twice", key);
+    snprintf(t->why, sizeof t->why, "the key \"%.100s\" appears twice", key);
     return false;
   }
   return true;

@@ -206,7 +206,7 @@ static bool read_line(vocab *v, const char *line, size_t bytes, const int32_t ra
   char *text = v->texts + v->texts_used;
   int64_t count;
   if (tab == NULL || !read_count(tab + 1, (size_t)(line + bytes - tab) - 1, &count))
-    return format_fail(e, FORMAT_MALFORMED, "%s line %d: TOKEN <tab> COUNT is wanted", path, number);
+    return format_fail(e, FORMAT_MALFORMED, "%s line %d: TOKEN <tab> COUNT is expected", path, number);
   const char *end = unescape(line, (size_t)(tab - line), text);
   if (end == NULL)
     return format_fail(e, FORMAT_MALFORMED, "%s line %d: unknown escape or NUL in the token", path, number);
@@ -239,7 +239,7 @@ bool vocabulary_parse(vocab **out, const char *data, size_t bytes, const int32_t
   const int32_t size = range_end[RANGE_ITEMS];
   *out = NULL;
   if (bytes > 0 && data[bytes - 1] != '\n')
-    return format_fail(e, FORMAT_MALFORMED, "%s is cut short: its last line has no end", path);
+    return format_fail(e, FORMAT_MALFORMED, "%s is cut short: its last line is incomplete", path);
   // Before anything is allocated by a number from another file: a line has at least three bytes.
   if (size < TOKEN_SPECIALS || (size_t)size > bytes / 3)
     return format_fail(e, FORMAT_MALFORMED, "%s is too short for a vocabulary of %d tokens", path, size);

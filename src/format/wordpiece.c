@@ -48,7 +48,7 @@ static bool read_lines(token_list *l, char *text, size_t bytes) {
     if (n > 0 && at[n - 1] == '\r') n--;
     at[n] = '\0';
     if (n == 0)
-      return format_fail(l->e, FORMAT_MALFORMED, "%s line %lld: a token is wanted, the line is empty",
+      return format_fail(l->e, FORMAT_MALFORMED, "%s line %lld: the line is empty, a token is expected",
                          l->path, line);
     if (strlen(at) != n)
       return format_fail(l->e, FORMAT_MALFORMED, "%s line %lld holds a NUL byte", l->path, line);
@@ -64,7 +64,8 @@ static bool parse(jtree *j, const char *text, size_t bytes, const char *path, fo
 
 static bool put_json(token_list *l, const jnode *id, const char *text) {
   if (id == NULL || !id->is_integer || text == NULL || text[0] == '\0' || strlen(text) > MAX_TOKEN_BYTES)
-    return format_fail(l->e, FORMAT_MALFORMED, "%s: a token of the vocabulary has no text or no id", l->path);
+    return format_fail(l->e, FORMAT_MALFORMED, "%s: a token of the vocabulary lacks its text or its id",
+                       l->path);
   return put(l, id->integer, text);
 }
 
@@ -81,7 +82,8 @@ static bool read_tokenizer(token_list *l, const jtree *j) {
                        "%s: field \"model.type\" is \"%.100s\"; a BERT vocabulary is WordPiece", l->path,
                        type != NULL ? type : "");
   if (words == NULL || words->kind != J_OBJECT)
-    return format_fail(l->e, FORMAT_MALFORMED, "%s: field \"model.vocab\" is missing or no object", l->path);
+    return format_fail(l->e, FORMAT_MALFORMED, "%s: field \"model.vocab\" is missing or not an object",
+                       l->path);
   for (const jnode *n = jtree_first(j, words); n != NULL; n = jtree_next(j, n))
     if (!put_json(l, n, n->key)) return false;
   if (added == NULL || added->kind != J_ARRAY) return true;
@@ -105,7 +107,7 @@ static bool read_special_names(special_names *s, const jtree *j, const char *pat
     if (value == NULL) continue;
     const char *text = string_of(value->kind == J_OBJECT ? jtree_get(j, value, "content") : value);
     if (text == NULL || strlen(text) >= sizeof s->name[i])
-      return format_fail(e, FORMAT_MALFORMED, "%s: field \"%s\" is no token", path, keys[i]);
+      return format_fail(e, FORMAT_MALFORMED, "%s: field \"%s\" is not a token", path, keys[i]);
     strcpy(s->name[i], text);
   }
   return true;

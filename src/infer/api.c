@@ -222,7 +222,7 @@ souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_e
   CHECK_POINTER(dir, char, 1, "dir");
   if (dir[0] == '\0') return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is empty");
   if ((flags & ~(uint32_t)SOUK_SKIP_CHECKSUMS) != 0)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "flags = 0x%x has bits that mean nothing", flags);
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "flags = 0x%x has unknown bits", flags);
   if (strlen(dir) > 3800) return infer_fail(error, SOUK_ERR_ARGUMENT, "dir is too long: %.60s...", dir);
   for (int tries = 1;; tries++) {
     const int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

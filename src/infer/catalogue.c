@@ -12,7 +12,7 @@ static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t by
                       j->why);
   const jnode *item = jtree_get(j, j->nodes, "item"), *title = jtree_get(j, j->nodes, "title");
   if (item == NULL || item->kind != J_STRING)
-    return infer_fail(e, SOUK_ERR_FORMAT, "%s line %lld: an object with a string \"item\" is wanted", path,
+    return infer_fail(e, SOUK_ERR_FORMAT, "%s line %lld: an object with a string \"item\" is expected", path,
                       number);
   if (title != NULL && title->kind != J_STRING)
     return infer_fail(e, SOUK_ERR_FORMAT, "%s line %lld: \"title\" must be a string", path, number);
@@ -32,7 +32,7 @@ souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const v
     const char *stop = memchr(at, '\n', (size_t)(end - at));
     number++;
     if (stop == NULL)
-      rc = infer_fail(e, SOUK_ERR_FORMAT, "%s is cut short: its last line has no end", path);
+      rc = infer_fail(e, SOUK_ERR_FORMAT, "%s is cut short: its last line is incomplete", path);
     else
       rc = read_line(c, &j, at, (size_t)(stop - at), v, number, path, e);
     at = stop != NULL ? stop + 1 : end;

@@ -68,13 +68,13 @@ static souk_status expect(const safetensors *f, const char *path, const char *na
   *out = t;
   if (t == NULL) return infer_fail(e, SOUK_ERR_FORMAT, "%s has no tensor \"%s\"", path, name);
   if (strcmp(t->dtype, dtype) != 0)
-    return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s, %s is wanted", path, name,
+    return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s, %s is expected", path, name,
                       t->dtype, dtype);
   if (t->ndim == ndim && t->shape[0] == rows && (ndim == 1 || t->shape[1] == columns)) return SOUK_OK;
   char is[64], wanted[64];
   shape_text(is, t->ndim, t->shape);
   shape_text(wanted, ndim, (const int64_t[]){rows, columns});
-  return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, %s is wanted", path, name, is,
+  return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, %s is expected", path, name, is,
                     wanted);
 }
 

@@ -208,7 +208,7 @@ static status read_tensor(const part_file *f, const char *group, const param *p,
   snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
   TRY(reader_dims(f->reader, f->file, name, H5_KIND_F32, p->ndim, dims));
   if (dims[0] != p->shape[0] || dims[1] != p->shape[1])
-    return fail(ERR_FORMAT, "%s: \"%s\" is %lld x %lld, the model wants %lld x %lld", f->path, name,
+    return fail(ERR_FORMAT, "%s: \"%s\" is %lld x %lld, the model needs %lld x %lld", f->path, name,
                 (long long)dims[0], (long long)dims[1], (long long)p->shape[0], (long long)p->shape[1]);
   return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
 }

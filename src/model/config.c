@@ -116,7 +116,7 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   TRY(record_read(parts, PARTS, j, &(record_rules){.from = from, .required = required_fields}));
   if (d.class_base > c->vocab_size || d.classes > c->vocab_size - d.class_base)
     return bad_field(from, "classes", "reaches beyond the vocabulary");
-  if (c->hidden % c->heads != 0) return bad_field(from, "heads", "is no divisor of \"model.hidden\"");
+  if (c->hidden % c->heads != 0) return bad_field(from, "heads", "is not a divisor of \"model.hidden\"");
   if (c->event_types < 1) return bad_field(from, "event_types", "is less than 1");
   if (c->intermediate == 0) c->intermediate = 4 * c->hidden;
   c->class_base = (int32_t)d.class_base;

@@ -20,14 +20,14 @@ static const option state_fields[] = {
     {"best_step", OPT_INT, STATE(best_step), "0", 0, MOST_STEPS, NULL, "of the best validation"},
     {"bad_evals", OPT_INT, STATE(bad_evals), "0", 0, MOST_STEPS, NULL, "validations since the best"},
     {"best_name", OPT_STRING, STATE(best_name), "", 0, 0, NULL, "of the metric; empty: no validation yet"},
-    {"skipped", OPT_INT, STATE(skipped), "0", 0, MOST_STEPS, NULL, "steps that were not finite"},
+    {"skipped", OPT_INT, STATE(skipped), "0", 0, MOST_STEPS, NULL, "non-finite steps"},
 };
 static const option window_fields[] = {
     {"mlm_loss", OPT_FLOAT, STATE(mlm_loss), "0", -MOST_REAL, MOST_REAL, NULL, "masked-LM loss"},
     {"mlm_weight", OPT_FLOAT, STATE(mlm_weight), "0", 0, MOST_REAL, NULL, "and its weight"},
     {"cls_loss", OPT_FLOAT, STATE(cls_loss), "0", -MOST_REAL, MOST_REAL, NULL, "next-session loss"},
     {"cls_rows", OPT_FLOAT, STATE(cls_rows), "0", 0, MOST_REAL, NULL, "pairs"},
-    {"cls_hits", OPT_FLOAT, STATE(cls_hits), "0", 0, MOST_REAL, NULL, "pairs told rightly"},
+    {"cls_hits", OPT_FLOAT, STATE(cls_hits), "0", 0, MOST_REAL, NULL, "pairs predicted correctly"},
 };
 // A state without one of these is damaged, as there never was a version that did not write them. The others may be missing:
 // they are 0, and so is a window that is not there.

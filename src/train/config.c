@@ -25,7 +25,7 @@ static const option train_options[] = {
     {"eval_users", OPT_INT, TR(eval_users), "2000", 1, 1e12, NULL,
      "users of a validation, a fixed random subset"},
     {"metric", OPT_STRING, TR(metric), "ndcg@10", 0, 0, NULL,
-     "of the best checkpoint: hr@10, ndcg@10, mrr, loss, accuracy, ..."},
+     "metric that chooses the best checkpoint: hr@10, ndcg@10, mrr, loss, accuracy, ..."},
     {"patience", OPT_INT, TR(patience), "0", 0, 1e9, NULL,
      "validations without improvement that stop; 0: never"},
     {"save_every", OPT_INT, TR(save_every), "0", 0, 1e12, NULL,
@@ -46,7 +46,7 @@ static const option train_options[] = {
      "precision of matmuls on a device: tf32 is faster, with 11 significant bits instead of 24"},
     {"ordinal", OPT_INT, TR(ordinal), "0", 0, 1023, NULL, "which CUDA device, counted from 0"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
-    {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "of initialisation and dropout"},
+    {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "seed of initialisation and dropout"},
 };
 
 #define OP(name) offsetof(optim_config, name)

@@ -77,7 +77,7 @@ static status save_refused(run *r, const step_input *in, char dir[PATH_MAX]) {
 static status tell_refused(run *r, const char *text, const char *dir) {
   const long long step = (long long)r->t.step + 1;
   if (!r->with.leads) return OK;
-  log_warn("step %lld is left out, its gradient is not finite. %s (souk replay %s)", step, text, dir);
+  log_warn("step %lld is skipped, its gradient is not finite. %s (souk replay %s)", step, text, dir);
   return sink_write(r->with.sink,
                     json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
 }

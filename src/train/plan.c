@@ -89,7 +89,7 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   add(p, "frozen parameters", (double)m->params.frozen, "%lld: no gradients, moments or snapshot",
       (long long)m->frozen_parameters);
   add(p, "gradients", (double)m->params.gradients, "fp32");
-  add(p, "moments", (double)m->params.moments, "two of the optimiser's");
+  add(p, "moments", (double)m->params.moments, "both of the optimiser");
   add(p, "compute copies", (double)m->params.copies, "of the parameters");
   add(p, "row flags", (double)m->params.row_flags, "of touched item rows");
   add(p, "activations", (double)m->activations, "kept for the backward pass");
@@ -122,8 +122,8 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_c
   add(p, "batches ahead", (double)batch_bytes(caps) * (2 + (double)kept), "two of the batcher, %lld of steps",
       (long long)kept);
   add(p, "index of the data set", 24 * sequences, "lengths, offsets, windows");
-  add(p, "sequences at hand", sequences_at_hand(info), "of %.0f", group);
-  add(p, "examples at hand", 32 * examples, "%.0f, 32 bytes each", examples);
+  add(p, "sequences of a group", sequences_at_hand(info), "of %.0f", group);
+  add(p, "examples of a group", 32 * examples, "%.0f, 32 bytes each", examples);
   add(p, "vocabulary", vocabulary_bytes(dataset_vocab(d)), "%d tokens", info->vocab_size);
   if (caps.negatives > 0)
     add(p, "sampling tables", items * (c->data.negative_kind == NEGATIVES_POPULARITY ? 12 : 4),
@@ -309,7 +309,7 @@ void plan_print(const run_plan *p, FILE *to) {
             human_bytes(a, p->device_bytes));
   fprintf(to, "  %-24s %12s\n", p->device_bytes > 0 ? "on the host, in all" : "in all",
           human_bytes(a, p->total_bytes));
-  fprintf(to, "  %-24s %12s  beside that, while it reads a shard\n\n", "the reading process",
+  fprintf(to, "  %-24s %12s  besides, while it reads a shard\n\n", "the reading process",
           human_bytes(a, p->reader_bytes));
   fprintf(to, "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %s, forward and backward\n",
           human_count(a, p->tokens), p->sequences, p->masked, human_unit(b, p->flops, "FLOP"));

@@ -40,11 +40,11 @@ static status begin_again(const char *out, bool resume) {
     return OK;
   }
   if (!resume)
-    return fail(
-        ERR_ARGUMENT,
-        "%s holds the metrics of a run without a checkpoint; --resume starts it again and keeps them, or "
-        "choose another train.out",
-        out);
+    return fail(ERR_ARGUMENT,
+                "%s holds the metrics of a run without a checkpoint; --resume starts the run again and keeps "
+                "them, or "
+                "choose another train.out",
+                out);
   TRY(metrics_keep(out, kept));
   log_info("%s has no checkpoint yet: starting from the beginning; its metrics so far are now %s", out, kept);
   return OK;

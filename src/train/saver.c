@@ -42,8 +42,8 @@ static status check_finite(const param_set *s, const param_values *v) {
       bool finite = true; // what is frozen stays as it was loaded
       for (int64_t j = 0; p->trainable && j < p->size; j++) finite = finite && isfinite(x[j]);
       if (!finite)
-        return fail(ERR_NONFINITE, "%s %s has become NaN or infinite: no checkpoint is written of that",
-                    what[k], p->name);
+        return fail(ERR_NONFINITE, "%s %s has become NaN or infinite: no checkpoint is written", what[k],
+                    p->name);
     }
   }
   return OK;

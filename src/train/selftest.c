@@ -70,7 +70,7 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
                       second = {.tokens = tokens + LENGTH, .n = LENGTH};
     int32_t row, kept;
     if (!batch_add(b, layout, &first, r->pairs ? &second : NULL, (int64_t)step * SEQUENCES + s, &row, &kept))
-      return fail(ERR_INTERNAL, "a sequence of the self test does not fit its batch");
+      return fail(ERR_INTERNAL, "a sequence of the self test does not fit into its batch");
     if (r->pairs) {
       b->cls_labels[s] = other;
       b->cls_count++;
@@ -78,14 +78,14 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
     for (int32_t k = 0; k < 2; k++) { // one item in each half of the first segment
       const int32_t at = row + k * LENGTH / 2 + (int32_t)rng_below(&draw, LENGTH / 2);
       if (!batch_add_masked(b, at, b->ids[at], 1.0f))
-        return fail(ERR_INTERNAL, "the masked rows of the self test do not fit their batch");
+        return fail(ERR_INTERNAL, "the masked rows of the self test do not fit into their batch");
       b->ids[at] = TOKEN_MASK;
     }
   }
   const float logq = r->negatives > 0 ? logf((float)r->negatives / ITEMS) : 0;
   for (int32_t i = 0; i < r->negatives; i++)
     if (!batch_add_negative(b, TOKEN_SPECIALS + (int32_t)rng_below(&draw, ITEMS), logq))
-      return fail(ERR_INTERNAL, "the negatives of the self test do not fit their batch");
+      return fail(ERR_INTERNAL, "the negatives of the self test do not fit into their batch");
   for (int32_t i = 0; i < b->n_masked; i++) b->label_logq[i] = logq;
   batch_finish(b);
   return OK;

@@ -106,7 +106,7 @@ bad '{"history":"i1"}'; fails "a history that is not an array is an error" '"his
 bad '{"history":[],"deny":[[]]}'; fails "a deny list of arrays is an error" '"deny" must be an array of item names'
 bad '{"history":[],"user":{}}'; fails "a user that is an object is an error" '"user" must be a string or a number'
 bad '[]'; fails "an input line that is an array is an error" 'line 1: an object is expected'
-bad '{"history":[],"history":[]}'; fails "a repeated field is an error" 'the key "history" is there twice'
+bad '{"history":[],"history":[]}'; fails "a repeated field is an error" 'the key "history" appears twice'
 check_error "score without candidates is an error" 'line 1: score needs "candidates"' "$infer" score "$work/bundle" --input "$work/questions"
 check_error "users without --output is an error" "--output FILE is needed" "$infer" users "$work/bundle" --input "$work/questions"
 check_error "a missing bundle is named in the error" "/no/such" "$infer" rank /no/such

@@ -20,7 +20,7 @@ check_error "souk-infer refuses a bundle without items" "lacks items.safetensors
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"
 check "a run starts from another run by --train.init" pretrain --out "$work/next" --train.init "$work/run"
 check "it takes the model options of its start" grep -q 'pooler: true' "$work/next/config.yaml"
-check_error "--train.init with another shape is an error" "the model wants" pretrain --out "$work/bad" --train.init "$work/run" --intermediate 20
+check_error "--train.init with another shape is an error" "the model needs" pretrain --out "$work/bad" --train.init "$work/run" --intermediate 20
 check_error "--train.init with another activation is an error" "model.activation is not that of" pretrain --out "$work/bad" --train.init "$work/run" --activation gelu
 check_error "--train.init with another vocabulary is an error" "train.init:" pretrain --out "$work/bad" --train.init "$work/again" --no-item_classes
 check "the run resumes when its start is gone" bash -c "mv '$work/run' '$work/gone' && '$souk' pretrain --data.dir '$work/data' --train.init '$work/run' --out '$work/next' --steps 6 --eval_every 0 --threads 1 --resume"

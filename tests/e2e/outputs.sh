@@ -230,7 +230,7 @@ train=("$souk" pretrain --data.dir data --steps 4 --log_every 1 --hidden 16 --la
 { SOUK_FAULT=write:6! "${train[@]}" --out early; } 2>/dev/null
 cp early/metrics.jsonl before
 check "a run killed before its first checkpoint has metrics" test -s before -a ! -e early/last
-check_error "another run does not overwrite these metrics" "--resume starts it again and keeps them" "${train[@]}" --out early
+check_error "another run does not overwrite these metrics" "--resume starts the run again and keeps them" "${train[@]}" --out early
 check "these metrics are unchanged" cmp before early/metrics.jsonl
 check "--resume starts such a run again" "${train[@]}" --out early --resume
 check "--resume keeps the old metrics under another name" cmp before early/metrics.1.jsonl

@@ -319,7 +319,7 @@ static void test_tokenizer_json(void **unused) {
   assert_memory_equal(a->ours, wanted, sizeof wanted);
   wordpiece_free(a);
   write_text("special_tokens_map.json", "{\"mask_token\": 3}");
-  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "field \"mask_token\" is no token");
+  check_fails(wordpiece_read(&a, hf, NULL), ERR_FORMAT, "field \"mask_token\" is not a token");
   drop("special_tokens_map.json");
   write_vocab();
 }
@@ -346,7 +346,7 @@ static void test_bad_configs(void **unused) {
       {"\"hidden_act\"", "\"position_embedding_type\": \"relative_key\", \"hidden_act\"",
        "position_embedding_type is \"relative_key\"", ERR_UNSUPPORTED},
       {"\"max_position_embeddings\": 10", "\"max_position_embeddings\": 11",
-       "position_embeddings.weight\" has 2 dimension(s) of 10 x 8; config.json wants 11 x 8", ERR_FORMAT},
+       "position_embeddings.weight\" has 2 dimension(s) of 10 x 8; config.json needs 11 x 8", ERR_FORMAT},
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "has no tensor \"bert.encoder.layer.2.",
        ERR_FORMAT},
       {"{\"model_type\"", "[\"model_type\"", "config.json line", ERR_FORMAT},
@@ -392,7 +392,7 @@ static void test_bad_tensors(void **unused) {
        "more than 8 dimensions"},
       {"{\"a\":{\"shape\":[2],\"data_offsets\":[0,8]}}", "\"dtype\" is missing"},
       {"{\"a\":3}", "must be described by an object"},
-      {"{\"a\":{},\"a\":{}}", "header line 1: the key \"a\" is there twice"},
+      {"{\"a\":{},\"a\":{}}", "header line 1: the key \"a\" appears twice"},
       {"[]", "the header must be an object"},
       {"{\"a\":", "header line 1: it ends too early"},
       {"{}", "16 bytes at its end belong to no tensor"},

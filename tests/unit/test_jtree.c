@@ -252,8 +252,8 @@ static void refusals(void **state) {
                {"\"\xf4\x90\x80\x80\"", "UTF-8"},
                {"\"\xe2\x82", "UTF-8"},
                {"\xef\xbb\xbf{}", "value"},
-               {"{\"a\":1,\"b\":2,\"a\":3}", "\"a\" is there twice"},
-               {"{\"\\u0061\":1,\"a\":3}", "\"a\" is there twice"},
+               {"{\"a\":1,\"b\":2,\"a\":3}", "\"a\" appears twice"},
+               {"{\"\\u0061\":1,\"a\":3}", "\"a\" appears twice"},
                {"[1] // c", "follows"}};
   jtree t = {0};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
@@ -302,7 +302,7 @@ static void many_keys(void **state) {
   assert_int_equal(jtree_get(&t, t.nodes, "k99999")->integer, 99999);
   at += sprintf(at, ",\"k77\":0}");
   assert_false(jtree_parse(&t, text, (size_t)(at - text)));
-  assert_non_null(strstr(t.why, "\"k77\" is there twice"));
+  assert_non_null(strstr(t.why, "\"k77\" appears twice"));
   free(text);
   jtree_free(&t);
 }

@@ -476,7 +476,8 @@ static void test_bad_files(void **unused) {
   char words[300];
   snprintf(words, sizeof words, "%s/vocab.txt", dir);
   check_ok(file_write_atomic(words, "[PAD]\nx\n\ny\n", 12));
-  check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "vocab.txt line 3: a token is wanted");
+  check_fails(dataset_open(&d, dir, false), ERR_FORMAT,
+              "vocab.txt line 3: the line is empty, a token is expected");
   check_ok(file_write_atomic(words, "[PAD]\n[UNK]\n[CLS]\n[SEP]\n", 24));
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "has no token \"[MASK]\"");
   check_ok(file_write_atomic(words, "[PAD]\nx\nx\n", 10));

@@ -138,7 +138,7 @@ static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool be
   const int32_t token = out->ids[row];
   if (!batch_add_masked(out, row, token, 1.0f)) {
     if (!b->masks_left_out)
-      log_warn("a batch has room for %d masked rows ; further ones stay unmasked", out->caps.masked);
+      log_warn("a batch has room for %d masked rows; further ones stay unmasked", out->caps.masked);
     b->masks_left_out = true;
     return;
   }
@@ -219,14 +219,14 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
   if (b->part == PART_VALID) {
     if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[s.valid_from]))
-      return fail(ERR_INTERNAL, "a query does not fit its batch");
+      return fail(ERR_INTERNAL, "a query does not fit into its batch");
     return OK;
   }
   int32_t label = -1;
   const bool pair = b->c.next_session && make_pair(b, all, e, &s, &a, &second, &label);
   const int32_t begin = out->tokens;
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL))
-    return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", e->length);
+    return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
   out->cls_labels[out->seqs - 1] = label;
   out->cls_count += label >= 0;
   mask_rows(b, out, e, begin, out->tokens);

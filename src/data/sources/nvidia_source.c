@@ -60,7 +60,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   premasked p;
   nvidia_get(s->rows[k], e->sequence, &p);
   if (!batch_has_room(out, p.n))
-    return fail(ERR_INTERNAL, "an example of %d rows does not fit its batch", p.n);
+    return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", p.n);
   const int32_t begin = out->tokens;
   for (int32_t i = 0; i < p.n; i++) {
     out->ids[begin + i] = p.tokens[i];
@@ -72,7 +72,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   out->cls_count++;
   for (int32_t i = 0; i < p.n_masked; i++)
     if (!batch_add_masked(out, begin + p.positions[i], p.labels[i], 1.0f))
-      return fail(ERR_INTERNAL, "the masks of an example do not fit its batch");
+      return fail(ERR_INTERNAL, "the masks of an example do not fit into its batch");
   return OK;
 }
 
