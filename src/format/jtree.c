@@ -131,8 +131,8 @@ static bool is_digit(const parser *p) {
   return p->at < p->end && *p->at >= '0' && *p->at <= '9';
 }
 
-// Every double, and every point halfway between two of them, is told from its neighbours by this many digits; of those that
-// follow it matters only whether there is one that is not 0.
+// This many digits decide which double is nearest, or that the number is halfway between two; of further digits it
+// only matters whether one is not 0.
 enum { DIGITS = 770 };
 static const int64_t EXPONENT_MAX =
     INT64_MAX / 100; // far beyond the digits of any file, and sums do not overflow
@@ -167,8 +167,8 @@ static bool exponent(parser *p, decimal *d) {
   return true;
 }
 
-// By the C library, which rounds right. The text that it gets has no decimal point, the only thing in a number that a locale
-// can change: the digits, a 1 in the place of any that were left out, and the exponent.
+// Uses strtod, which rounds correctly. The text given to it has no decimal point, the only character that depends on
+// the locale: it has the digits, a 1 for any that were left out, and the exponent.
 static double nearest(const decimal *d, const char *end) {
   char text[DIGITS + 40], *to = text;
   int64_t left_out = 0;
@@ -214,7 +214,7 @@ static double decimal_value(const decimal *d, const char *end) {
                                  1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21, 1e22};
   if (d->first == NULL) return 0.0;
 #if defined(__FLT_EVAL_METHOD__) && __FLT_EVAL_METHOD__ == 0
-  // Both are doubles as they stand, so the one rounding of the operation gives the nearest one.
+  // Both operands are exact doubles, so the single rounding of the operation gives the nearest double.
   if (d->fits && d->value <= UINT64_C(1) << 53 && d->exponent >= -22 && d->exponent <= 22)
     return d->exponent < 0 ? (double)d->value / exact[-d->exponent] : (double)d->value * exact[d->exponent];
 #endif

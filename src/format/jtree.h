@@ -37,7 +37,7 @@ typedef struct jtree {
   size_t order_cap;
   char why[160]; // after a failure: what is wrong
   int64_t line;  // and where, from 1
-  bool memory;   // it was for want of memory
+  bool memory;   // the failure was a lack of memory
 } jtree;
 
 // False: see why and line. `data` must live as long as the nodes are used (numbers point into it).

@@ -13,7 +13,7 @@ typedef struct manifest_file {
   const char *sha256; // NULL: the field is missing or no string
 } manifest_file;
 
-// Is this a name that a manifest may list: plain parts, nothing that leaves the directory, hides, or looks like an option?
+// May a manifest list this name? Its parts are plain: none leads out of the directory, is hidden or looks like an option.
 // Parts are separated by '/' where subfolders are allowed.
 bool manifest_name_is_plain(const char *name, bool subfolders);
 // Checks an entry before the file is touched. `manifest` is the manifest's path, for messages.

@@ -111,7 +111,7 @@ static bool check_metadata(const source *s, const jnode *n) {
          format_fail(s->e, FORMAT_MALFORMED, "%s: \"__metadata__\" must be an object of strings", s->path);
 }
 
-// Names move into f, because the tree goes.
+// Copies names into f, because the tree is freed.
 static bool read_table(safetensors *f, const source *s, uint64_t header_bytes) {
   const jnode *root = s->tree->nodes;
   if (root->kind != J_OBJECT)

@@ -32,8 +32,8 @@ typedef struct safetensors {
 
 // Of a whole file in memory, which must outlive *f. `path` is for messages.
 bool safetensors_read(safetensors *f, const char *file, size_t bytes, const char *path, format_error *e);
-// For files that are not: *header_bytes from the first eight bytes of a file of file_bytes; then the table from the header.
-// any_dtype: tensors of a dtype that is not known here are taken as they are, their size unchecked.
+// For files that are not in memory: *header_bytes from the first eight bytes of a file of file_bytes; then the table
+// from the header. any_dtype: tensors of an unknown dtype are accepted, with their size unchecked.
 bool safetensors_header_size(const void *first, uint64_t file_bytes, uint64_t *header_bytes, const char *path,
                              format_error *e);
 bool safetensors_table(safetensors *f, const char *header, uint64_t header_bytes, uint64_t data_bytes,
@@ -41,9 +41,10 @@ bool safetensors_table(safetensors *f, const char *header, uint64_t header_bytes
 void safetensors_free(safetensors *f);                            // zeroed is fine
 tensor *safetensors_find(const safetensors *f, const char *name); // NULL: not there
 
-// What comes before the data of these tensors, in this order: the header's size and the header, filled with spaces so that
-// the data begin at a multiple of 64. Of `items` name, dtype (a known one), ndim and shape are given, the rest is set.
-// metadata: JSON members of "__metadata__", such as "\"format\":\"pt\"". Freed with free(); NULL: out of memory.
+// The bytes before the data of these tensors, which follow in this order: the header's size and the header, filled
+// with spaces so that the data begin at a multiple of 64. The caller sets name, dtype (a known one), ndim and shape
+// of `items`; the other fields are filled in. metadata: JSON members of "__metadata__", such as "\"format\":\"pt\"".
+// Freed with free(); NULL: out of memory.
 char *safetensors_header(tensor *items, size_t count, const char *metadata, size_t *bytes);
 
 #endif

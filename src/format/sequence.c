@@ -13,8 +13,7 @@ int32_t sequence_specials(const seq_layout *layout, bool pair, bool query) {
   return (layout->cls_sep ? 2 + pair : 0) + query;
 }
 
-// Tokens are dropped one by one from whichever segment is longer (of two equal ones from the first) until both fit; this is
-// where it ends.
+// The result of dropping tokens one by one from the longer segment (the first, if they are equal) until both fit.
 static void share_room(int32_t room, int32_t *first, int32_t *second) {
   const int32_t a = *first, b = *second;
   if ((int64_t)a + b <= room) return;

@@ -4,8 +4,8 @@
 //   first [MASK]                                   without cls_sep; [MASK] in a query only
 //   [CLS] first [MASK] [SEP] second [SEP]          with cls_sep; the second segment in a pair only
 //
-// A sequence longer than the model's positions loses its oldest tokens; of a pair the longer segment gives way.
-// Two calls: sequence_plan counts, so that the caller can find room, and sequence_write fills the arrays.
+// A sequence longer than the model's positions loses its oldest tokens; in a pair the longer segment is shortened
+// first. Two calls: sequence_plan counts, so that the caller can find room, and sequence_write fills the arrays.
 #ifndef SOUK_FORMAT_SEQUENCE_H
 #define SOUK_FORMAT_SEQUENCE_H
 
@@ -44,7 +44,7 @@ bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t 
 // Writes plan->rows elements of each array. The inputs are those planned for; second is NULL unless it is a pair.
 void sequence_write(const seq_plan *plan, const seq_layout *layout, const seq_input *first,
                     const seq_input *second, int32_t *ids, int32_t *types, int32_t *positions);
-// The positions of a sequence of n rows alone, for those whose ids come ready-made.
+// Only the positions of a sequence of n rows, for sequences whose ids were made elsewhere.
 void sequence_positions(const seq_layout *layout, int32_t n, int32_t *positions);
 
 #endif

@@ -22,7 +22,8 @@ static uint32_t big_endian(const uint8_t *p) {
   return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
 }
 
-// One round. The eight words of the state move on by a place each time; here the names do, so that nothing is copied.
+// One round. The eight words of the state rotate by one place in each round; the macro's arguments are rotated
+// instead, so that nothing is copied.
 #define ROUND(a, b, c, d, e, f, g, h, i)                                                                     \
   do {                                                                                                       \
     const uint32_t t1 = (h) + (rotate(e, 6) ^ rotate(e, 11) ^ rotate(e, 25)) + ((g) ^ ((e) & ((f) ^ (g)))) + \
@@ -102,7 +103,7 @@ __attribute__((target("sha,sse4.1,ssse3"))) static void blocks_x86(uint32_t h[8]
   h[7] = (uint32_t)_mm_extract_epi32(cdgh, 0);
 }
 
-// By cpuid: older compilers know no name for it in __builtin_cpu_supports.
+// By cpuid, because __builtin_cpu_supports of older compilers does not know "sha".
 #include <cpuid.h>
 static int has_instructions(void) {
   unsigned a, b, c, d;

@@ -7,13 +7,13 @@
 
 typedef struct sha256 {
   uint32_t h[8];
-  uint8_t block[64]; // the bytes that no whole block has come of yet
+  uint8_t block[64]; // the bytes of an incomplete block
   uint64_t bytes;    // in all
 } sha256;
 
 void sha256_init(sha256 *s);
 void sha256_update(sha256 *s, const void *data, size_t bytes);
-// Lower-case hexadecimal digest of all that came; *s is used up.
+// Lower-case hexadecimal digest of all bytes; *s cannot be used afterwards.
 void sha256_final(sha256 *s, char hex[65]);
 
 // The three in one, of data [bytes].

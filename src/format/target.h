@@ -1,7 +1,7 @@
-// What an output's path stands for. A regular file, or nothing yet, is written beside its place and renamed over it
-// (temporary.h). Anything else (a pipe, a device, a terminal, one of this process's own descriptors) is a stream:
-// bytes go straight through it, and it stays what it is. Symbolic links are followed, so the link stays and its file is
-// replaced.
+// What kind of thing an output's path is. A regular file, existing or new, is written under a temporary name and
+// renamed (temporary.h). Anything else (a pipe, a device, a terminal, one of this process's own descriptors) is a
+// stream: bytes go straight through it, and it stays what it is. Symbolic links are followed, so the link stays and
+// its file is replaced.
 //
 // Functions of src/format return 0 or an errno, as the trainer and the inference module word their errors differently.
 #ifndef SOUK_FORMAT_TARGET_H

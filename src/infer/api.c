@@ -1,4 +1,4 @@
-// The public functions: arguments are checked here, once; what lies below trusts them.
+// The public functions. Arguments are checked here, once; the functions below rely on that.
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -38,7 +38,7 @@ static souk_status check_bundle(const souk_bundle *b, souk_error *error) {
   return SOUK_OK;
 }
 
-// What every function does first and last with the caller's error.
+// What every function does with the caller's error structure at its beginning and end.
 #define BEGIN_CALL(error)                                          \
   do {                                                             \
     if (!ALIGNED(error, souk_error)) return SOUK_ERR_ARGUMENT;     \
@@ -55,9 +55,9 @@ static souk_status check_threads(int32_t threads, souk_error *error) {
   return infer_fail(error, SOUK_ERR_ARGUMENT, "threads = %d is not from -1 to 1024", threads);
 }
 
-// Where an argument stands, turned into text only when something is wrong with it: queries[7].history.
+// The name of an argument, such as queries[7].history, made into text only for an error.
 typedef struct place {
-  const char *array; // NULL: the field alone
+  const char *array; // NULL: only the field
   size_t index;
   const char *field; // "": the element itself
   char text[96];
@@ -108,7 +108,7 @@ static souk_status check_events(const souk_bundle *b, const souk_history *h, pla
   return SOUK_OK;
 }
 
-// Of a structure of the caller's, `bytes` long, we know the first `known`: what lies behind must be zero.
+// The caller's structure has `bytes` bytes, of which this version knows the first `known`; the others must be zero.
 static souk_status check_tail(const void *structure, size_t bytes, size_t known, place where,
                               souk_error *error) {
   const unsigned char *p = structure;
@@ -207,8 +207,8 @@ static souk_status open_once(souk_bundle **out, int fd, const char *dir, uint32_
   return rc;
 }
 
-// Another directory has come to this place since fd was opened, as after souk export --force, which then removes the one
-// before: files that cannot be found are no fault of the bundle that is there now.
+// Has another directory replaced this one since fd was opened? souk export --force does that and removes the old one,
+// so missing files are then no error of the bundle that is there now.
 static bool is_replaced(const char *dir, int fd) {
   struct stat now, opened;
   return stat(dir, &now) == 0 && fstat(fd, &opened) == 0 &&
@@ -267,7 +267,7 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->catalogue.lines != NULL) known.memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
   for (int i = 0; i < FILE_COUNT; i++) known.mapped_bytes += b->files[i].bytes;
-  memset(info, 0, info_bytes); // a newer program's fields are zero
+  memset(info, 0, info_bytes); // fields of a newer version of the structure are zero
   memcpy(info, &known, info_bytes < sizeof known ? info_bytes : sizeof known);
   return SOUK_OK;
 }
@@ -363,7 +363,7 @@ static void encode_share(void *arg) {
   workspace_put(j->b->pool, space);
 }
 
-// Threads that are worth their start: each has at least SHARE_WORK multiplications to do.
+// As many threads as have at least SHARE_WORK multiplications each to do; fewer would not pay for their start.
 static size_t threads_worth(const encode_job *j, int32_t threads) {
   const souk_bundle *b = j->b;
   const double H = b->hidden, a_token = b->layers * (4 * H * H + 2 * H * b->intermediate);
@@ -406,7 +406,7 @@ souk_status souk_user_vectors(const souk_bundle *b, const souk_history *historie
   return user_vectors(b, &(history_source){.list = histories}, n, threads, u, unknown, error);
 }
 
-// That flat arrays can be cut into histories; what the pieces hold is checked like any history.
+// Checks that the offsets divide flat arrays into histories; their contents are checked like those of any history.
 static souk_status check_flat(const history_source *s, size_t n, souk_error *error) {
   CHECK_POINTER(s->offsets, int64_t, n, "offsets");
   if (n > 0 && s->offsets[0] < 0)
@@ -500,7 +500,7 @@ static souk_status take_options(souk_rank_options *own, const souk_rank_options 
   return SOUK_OK;
 }
 
-// j: all but the options, whose queries or flat arrays can be read.
+// j: everything but the options; its queries or flat arrays have been checked.
 static souk_status rank(const rank_job *j, const souk_rank_options *options, size_t options_bytes,
                         souk_error *error) {
   souk_rank_options own;

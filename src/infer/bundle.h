@@ -47,7 +47,7 @@ struct souk_bundle {
   // configuration
   int32_t hidden, layers, heads, head_size, intermediate, vocab_size, width; // width: W
   seq_layout layout;
-  int32_t event_types, max_history; // max_history: events that a query has room for
+  int32_t event_types, max_history; // max_history: events that a query can hold
   bool pre_norm, cosine, erf, pooler;
   float eps, inv_temperature;
   double inv_temperature_wide;
@@ -62,7 +62,7 @@ struct souk_bundle {
   vocab *vocab;
   catalogue catalogue;
   const char *item_rows; // [I,W] float as mapped, not aligned
-  // weights, all but the word table in one arena
+  // weights; all but the word table lie in one arena
   float *arena;
   size_t arena_floats;
   const float *word;                            // [V,H], mapped where it is aligned

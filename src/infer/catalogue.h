@@ -1,4 +1,4 @@
-// What the catalogue says of items: catalogue.jsonl stays mapped, and each item knows its line.
+// The catalogue's lines: catalogue.jsonl stays mapped, and there is a pointer to the line of each item.
 #ifndef SOUK_INFER_CATALOGUE_H
 #define SOUK_INFER_CATALOGUE_H
 
@@ -12,8 +12,8 @@ typedef struct catalogue {
   } * lines; // [items]; NULL: the bundle has no catalogue
 } catalogue;
 
-// Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are
-// passed over; of two lines of one item the later counts.
+// Checks every line (an object whose "item" is a string; "title", if there, too). Lines of unknown items are ignored;
+// if an item has two lines, the later one counts.
 souk_status catalogue_read(catalogue *c, const char *data, size_t bytes, const vocab *v, const char *path,
                            souk_error *e);
 void catalogue_free(catalogue *c); // zeroed is fine

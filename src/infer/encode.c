@@ -1,12 +1,12 @@
 // The encoder, forward only, over histories laid end to end without padding.
 //
-// What it saves against a training forward pass: of the last layer only the row at [MASK] goes on, so its
-// query, projection, feed-forward part and norms are computed for one row a history, and keys and values for
-// all; biases ride in the products; the attention's scale is in the weights. Histories are taken in chunks
-// whose activations stay in the second cache.
+// It does less work than a training forward pass: of the last layer only the row at [MASK] is needed, so its query,
+// projection, feed-forward part and norms are computed for one row of each history, and only keys and values for all
+// rows; biases are added by the matmuls; the attention's scale is part of the weights. Histories are processed in
+// chunks whose activations stay in the L2 cache.
 //
-// Every row is computed alike wherever it stands in a chunk (see gemm_packed in simd.h), so an answer has the
-// same bits in any company.
+// Every row is computed in the same way wherever it is in a chunk (see gemm_packed in simd.h), so an answer has the
+// same bits in a batch of any size.
 #include "infer/encode.h"
 
 #include <math.h>
@@ -38,7 +38,7 @@ typedef struct chunk {
 souk_history source_history(const history_source *s, size_t i) {
   if (s->list != NULL) return s->list[i];
   const int64_t begin = s->offsets[i], n = s->offsets[i + 1] - begin;
-  if (n == 0) return (souk_history){.n = 0}; // there may be no arrays at all
+  if (n == 0) return (souk_history){.n = 0}; // the arrays may be NULL
   return (souk_history){
       .n = (int32_t)n, .items = s->items + begin, .events = s->events != NULL ? s->events + begin : NULL};
 }
@@ -57,7 +57,7 @@ static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_
 static int32_t add_sequence(chunk *c, const souk_history *h) {
   const souk_bundle *b = c->b;
   int32_t unknown = 0, kept = 0;
-  int32_t *tokens = c->tokens + b->max_history; // filled from the newest down, so that they end up in order
+  int32_t *tokens = c->tokens + b->max_history; // filled from the newest back, so that they end up in order
   uint8_t *events = c->events + b->max_history;
   for (int32_t i = h->n - 1; i >= 0; i--) {
     const int32_t item = history_item(b, h, i);
@@ -115,7 +115,7 @@ static void gelu(const chunk *c, float *x, size_t rows, size_t n) {
   for (size_t i = 0; i < rows; i++) f(x + i * n, x + i * n, n);
 }
 
-// Softmax of each row without its division; *sums gets what to divide by.
+// Softmax of each row without the division; *sums gets the divisors.
 static void exponentials(const chunk *c, float *scores, size_t stride, size_t rows, size_t n, float *sums) {
   for (size_t i = 0; i < rows; i++) {
     float *s = scores + i * stride;
@@ -127,7 +127,7 @@ static void exponentials(const chunk *c, float *scores, size_t stride, size_t ro
 static void attend(const chunk *c, int32_t sequence, int32_t head) {
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
   const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
-  const size_t wide = (n + PANEL - 1) / PANEL * PANEL; // keys with the zeros that fill the last panel
+  const size_t wide = (n + PANEL - 1) / PANEL * PANEL; // keys, rounded up to whole panels (filled with zeros)
   const float *q = c->qkv + begin * 3 * H + at;
   float *out = c->context + begin * H + at, sums[QUERY_ROWS];
   gemm_pack(q + H, 3 * H, n, D, c->keys);
@@ -154,7 +154,7 @@ static void attend_last(const chunk *c, int32_t sequence, int32_t head) {
   c->k->scale(1.0f / sum, out, D);
 }
 
-// Rows of [MASK] to the front of x [.,H]; they only ever move forward.
+// Moves the rows of [MASK] to the front of x [.,H]. No row moves back, so none is overwritten before it is read.
 static void keep_masks(const chunk *c, float *x) {
   const size_t H = (size_t)c->b->hidden;
   for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->mask[i] * H, H * sizeof *x);

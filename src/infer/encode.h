@@ -17,8 +17,8 @@ souk_history source_history(const history_source *s, size_t i);
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 
 // User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL.
-// Finite weights may be so large that a vector is not finite: the caller, who knows the history's number,
-// looks at its length.
+// Finite weights may be so large that a vector is not finite. The caller checks its length, because only the caller
+// can name the history.
 souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
                    int32_t *unknown, souk_error *e);
 

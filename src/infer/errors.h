@@ -1,4 +1,4 @@
-// How the inference module reports: a code, and a sentence in the caller's souk_error.
+// Errors of the inference module: a code, and a sentence in the caller's souk_error.
 #ifndef SOUK_INFER_ERRORS_H
 #define SOUK_INFER_ERRORS_H
 
@@ -6,7 +6,7 @@
 #include "souk/infer.h"
 
 // Writes code and message (printf format, one sentence) into *e, which may be NULL, and returns the code.
-// Bytes that could do harm on a terminal (names come from files) become '?'.
+// Control characters become '?', because names come from files and messages go to terminals.
 __attribute__((format(printf, 3, 4))) souk_status infer_fail(souk_error *e, souk_status code,
                                                              const char *format, ...);
 

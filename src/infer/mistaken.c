@@ -1,5 +1,5 @@
-// What somebody gave as a bundle that is none; see mistaken.h. Only the marks of Souk's other directories are
-// looked for (docs/formats.md), as this is about a sentence and not about reading them.
+// Recognises directories that were given as a bundle by mistake; see mistaken.h. It only looks for the marker files
+// of Souk's other directories (docs/formats.md), which is enough for a helpful error.
 #include "infer/mistaken.h"
 
 #include <errno.h>
@@ -26,7 +26,7 @@ static bool has_schema(int dir, const char *name, const char *schema) {
 
 souk_status refuse_other_directories(int dir, const char *name, souk_error *e) {
   if (has(dir, "souk.json") || errno == EACCES)
-    return SOUK_OK; // what may not be seen is not absent: opening it says so
+    return SOUK_OK; // it may exist where we may not look; opening it will report that
   if (has(dir, "config.yaml"))
     return infer_fail(e, SOUK_ERR_IO,
                       "%s is a training run, not a bundle: make one with souk export %s BUNDLE", name, name);
@@ -38,7 +38,8 @@ souk_status refuse_other_directories(int dir, const char *name, souk_error *e) {
                       "%s is a prepared data set, not a bundle: train on it with souk pretrain, then make a "
                       "bundle with souk export RUN BUNDLE",
                       name);
-  if (has(dir, "config.json") && !has(dir, "vocab.tsv")) // with it, it is a bundle that lost its souk.json
+  if (has(dir, "config.json") &&
+      !has(dir, "vocab.tsv")) // with vocab.tsv it is a bundle without its souk.json
     return infer_fail(e, SOUK_ERR_IO,
                       "%s is a model of another program, not a bundle: souk import %s CHECKPOINT, then souk "
                       "export CHECKPOINT BUNDLE",

@@ -1,21 +1,20 @@
 // Ranked lists; see rank.h.
 //
-// Queries come in groups of up to 192. A group's user vectors meet the packed item table block by block: 128
-// items by 192 users is a product whose scores stay in the second cache and are looked at at once (groups of
-// 48 take a quarter longer on 54,542 items x 65, as they read the table from memory four times as often).
-// Each query keeps its k best in a heap whose worst score is the threshold; the maximum of 64 scores is
-// compared with it before any of them is, so that nearly all scores cost one comparison in a vector. Filters
-// are asked only about the few that pass.
+// Queries come in groups of up to 192. A group's user vectors are multiplied with the packed item table block by
+// block: the scores of 128 items and 192 users stay in the L2 cache and are used immediately (groups of 48 take a
+// quarter longer on 54,542 items x 65, because they read the table from memory four times as often). Each query keeps
+// its k best in a heap whose worst score is the threshold. The maximum of 64 scores is compared with it first, so
+// that nearly all scores only cost a part of a vector comparison. Filters are applied only to the few that pass.
 //
-// Items come in ascending order and an equal score never displaces, so ties go to the lower number. With
-// fewer queries than threads the catalogue is divided instead, and the parts' lists are merged.
+// Items come in ascending order and an equal score never replaces one in the heap, so ties go to the lower number.
+// With fewer queries than threads the catalogue is split among the threads instead, and the parts' lists are merged.
 //
-// A score that overflows would be left out in silence (NaN is above no threshold) or spoil a list. As no score
-// is larger than the two vectors' lengths multiplied, few queries can have one, none of a sane model; only
-// their scores are looked at one by one.
+// A score that overflows would be left out silently (a NaN is above no threshold) or spoil a list. No score is larger
+// than the product of the two vectors' lengths, so only queries with extremely long vectors can overflow, and only
+// their scores are checked one by one.
 //
 // A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of
-// one query are gathered from the rows. Scores have the same bits on every way.
+// one query are gathered from the rows. Scores have the same bits in all three ways.
 #include "infer/rank.h"
 
 #include <float.h>
@@ -43,11 +42,11 @@ typedef struct ranked {
   int32_t item;
 } ranked;
 
-typedef struct heap { // the worst of the kept at the root
+typedef struct heap { // the worst kept score is at the root
   ranked *at;
   int32_t n, k;
   float threshold;    // a score has to be above it
-  int32_t overflowed; // an item whose score is not finite; -1: none was met
+  int32_t overflowed; // an item whose score is not finite; -1: none
 } heap;
 
 static heap heap_of(ranked *room, int32_t k) {
@@ -81,7 +80,7 @@ static void keep(heap *h, ranked x) {
   if (h->n == h->k) h->threshold = h->at[0].score;
 }
 
-// Best first, in place: the root, the worst of those left, goes to the end again and again.
+// Sorts best first, in place: repeatedly moves the root, the worst of the rest, to the end.
 static void sort_best_first(heap *h) {
   const int32_t n = h->n;
   while (h->n > 1) {
@@ -191,7 +190,7 @@ typedef struct work {
   call_filter filter;
   int32_t k; // at most the number of items
   pthread_mutex_t lock;
-  size_t next; // query or part of the catalogue that nobody has taken
+  size_t next; // next query, or part of the catalogue, for a thread to take
   souk_status rc;
   souk_error *e;
   // when the catalogue is divided
@@ -280,7 +279,7 @@ static void prepare(const work *w, question *q, int32_t **lists) {
   if (w->j->unknown != NULL) w->j->unknown[q->index] = unknown;
 }
 
-// Makes a group of queries [first, first + m) up to their user vectors.
+// Prepares a group of queries [first, first + m): histories, exclusions and user vectors.
 static souk_status make_group(const work *w, group *g, workspace *space, size_t first, size_t m,
                               souk_error *e) {
   const rank_job *j = w->j;
@@ -319,7 +318,8 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
       return infer_fail(e, SOUK_ERR_NONFINITE,
                         "queries[%zu]: the user vector is not finite; the weights of %s are too large",
                         g->questions[i].index, j->b->dir);
-    g->questions[i].may_overflow = length * j->b->longest_item > FLT_MAX / 2; // half: sums are rounded
+    g->questions[i].may_overflow =
+        length * j->b->longest_item > FLT_MAX / 2; // half, because sums are rounded
   }
   return SOUK_OK;
 }
@@ -408,7 +408,8 @@ static void note_error(work *w, const souk_error *e) {
   pthread_mutex_unlock(&w->lock);
 }
 
-// The next queries that nobody has taken: up to `most`, and not too much history at a time. 0: none left.
+// Takes the next queries for a thread: up to `most`, with a limit on the total length of their histories. 0: none
+// left.
 static size_t take_queries(work *w, size_t most, size_t *first) {
   size_t m = 0, list = 0;
   pthread_mutex_lock(&w->lock);
@@ -506,7 +507,7 @@ static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk
   return SOUK_OK;
 }
 
-// Dividing the catalogue costs the threads' start and a merge; it has to be worth it.
+// Splitting the catalogue costs the start of threads and a merge, so it must be large enough.
 static bool is_divided(const work *w, int32_t threads) {
   const size_t parts_room = HEAP_FLOATS / (size_t)w->k;
   return w->j->n < (size_t)threads && w->j->n <= GROUP / 2 && (size_t)threads * w->j->n <= parts_room &&

@@ -18,7 +18,7 @@ typedef struct rank_job {
   float *scores;                     // [n][k] or NULL
 } rank_job;
 
-// Query i; what its maker did not know of is zero.
+// Query i; fields that the caller's version does not have are zero.
 souk_query job_query(const rank_job *j, size_t i);
 
 // Arguments have been checked.

@@ -1,6 +1,5 @@
 // The two JSON files of a bundle. souk.json comes first; it lists the other files with sizes and checksums,
-// and these are compared before anything else is parsed. Then config.json, and what the two say has to fit
-// together.
+// and these are compared before anything else is parsed. Then comes config.json, which must agree with souk.json.
 #include <errno.h>
 #include <limits.h>
 #include <stdio.h>

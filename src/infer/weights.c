@@ -1,9 +1,9 @@
-// From safetensors to weights as the kernels want them.
+// From safetensors to weights in the kernels' layout.
 //
 // One walk over all tensors serves twice: first it checks that each is there with the right type and shape
-// and adds up the room, then it fills one arena. Every number is looked at on the way: a NaN or infinity in a
-// weight would turn up in answers long after. Matrices are packed; q takes up the attention's 1/sqrt(D), and
-// k and v become one matrix.
+// and adds up the room, then it fills one arena. Every number is checked: a NaN or infinity in a weight would
+// otherwise only show in answers. Matrices are packed; q is multiplied by the attention's 1/sqrt(D), and k and v
+// become one matrix.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -156,7 +156,7 @@ static souk_status table(loader *l, float **where, const char *name, int32_t row
   return l->filling ? copy(l, t, to, floats, 1.0f) : SOUK_OK;
 }
 
-// The word table stays where it is mapped; only a header that leaves it unaligned costs a copy.
+// The word table is used where it is mapped; it is copied only if the header leaves it unaligned.
 static souk_status word_table(loader *l) {
   souk_bundle *b = l->b;
   const tensor *t;

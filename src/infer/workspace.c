@@ -1,8 +1,8 @@
 // Workspaces and threads; see workspace.h.
 //
 // Allocating scratch on every call would cost more than encoding a short history: big blocks go back to the
-// system and come again as zeroed pages. So a bundle keeps the workspaces of finished calls, as many as ever
-// ran at the same time, but none that an unusual call has made very large.
+// system and come again as zeroed pages. So a bundle keeps the workspaces of finished calls, as many as ever ran at
+// the same time, except very large ones.
 #include "infer/workspace.h"
 
 #include <signal.h>
@@ -100,7 +100,7 @@ void run_threads(int32_t threads, void (*work)(void *arg), void *arg) {
   pthread_t ids[THREADS_MAX];
   int32_t started = 0;
   if (threads > 1) {
-    // Signals are for the caller's threads: their handlers must not find themselves on ours.
+    // Our threads block all signals, so that the caller's handlers run on the caller's threads.
     sigset_t all, before;
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);

@@ -5,14 +5,13 @@
 #include "infer/bundle.h"
 
 souk_status pool_new(workspace_pool **out, souk_error *e);
-void pool_free(workspace_pool *p); // NULL is safe; no workspace may be in use
-size_t
-pool_bytes(workspace_pool *p); // of the workspaces that it keeps; those of running calls come when they end
+void pool_free(workspace_pool *p);    // NULL is safe; no workspace may be in use
+size_t pool_bytes(workspace_pool *p); // of the workspaces that it keeps; those in use are not counted
 // An idle workspace or a new one; NULL without memory. Given back with workspace_put.
 workspace *workspace_get(workspace_pool *p);
 void workspace_put(workspace_pool *p, workspace *w); // NULL is safe
 
-// Makes room for `bytes` and forgets what was carved before. Then take pieces of it, 64-byte aligned, not
+// Makes room for `bytes` and frees the pieces that were taken before. Then takes pieces, 64-byte aligned and not
 // zeroed; `bytes` must count area_size() for each.
 souk_status area_reserve(area *a, size_t bytes, souk_error *e);
 size_t area_size(size_t count, size_t size);

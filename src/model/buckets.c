@@ -1,4 +1,4 @@
-// Gradients go to the other ranks bucket by bucket, while the backward pass is still on its way to the embeddings.
+// Gradients go to the other ranks bucket by bucket, while the backward pass continues with earlier layers.
 //
 // Only the last micro-batch of a step reports buckets, since those before it add to the same gradients. The passes say how
 // far the gradients are complete (buckets_done), and a bucket is reported when it is its turn, each once a step.

@@ -32,15 +32,15 @@ typedef struct checkpoint_content {
   const char *extra_name;
   status (*extra)(const void *self, const char *path);
   const void *extra_self;
-  // What it may replace, as in out_dir_open: anything, unless this is set.
+  // The kind of directory that may be replaced, as in out_dir_open; unset: any.
   path_kind over;
   bool force;
 } checkpoint_content;
 
-// A checkpoint opened for reading: everything checked but the tensors.
+// A checkpoint opened for reading; everything but the tensors has been checked.
 typedef struct checkpoint {
   char dir[OPTION_STRING];
-  char created_by[64]; // "souk 0.1.0"; empty: the manifest does not say
+  char created_by[64]; // "souk 0.1.0"; empty: not in the manifest
   model_config model;
   train_state state;
   char *config_yaml; // the run's configuration
@@ -54,10 +54,10 @@ typedef struct checkpoint {
   struct h5_reader *reader; // of its parts
 } checkpoint;
 
-// Writes beside DIR and moves it there when everything is on disk, the manifest last. What is at DIR is replaced (or see
-// `over`); after an error it is as it was, and nothing else is left behind.
+// Writes to a temporary directory, the manifest last, and renames it to DIR when everything is on disk. An existing
+// DIR is replaced (but see `over`); after an error it is unchanged, and no temporary is left.
 status checkpoint_write(const char *dir, const checkpoint_content *c);
-// The same from a model at rest.
+// The same from a model that no step is changing.
 status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
                               const dataset *data, bool with_optimizer);
 status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums

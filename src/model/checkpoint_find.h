@@ -1,5 +1,5 @@
 // The checkpoints of a run by name: RUN/step-00001000 and so on, and RUN/best and RUN/last, files that each name one.
-// Which of them a command takes is decided here, and nowhere else are these names written or read.
+// The choice between them, and all reading and writing of these names, is here.
 #ifndef SOUK_MODEL_CHECKPOINT_FIND_H
 #define SOUK_MODEL_CHECKPOINT_FIND_H
 
@@ -20,9 +20,9 @@ status checkpoint_path(char path[PATH_MAX], const char *run_dir, int64_t step);
 // Steps of the checkpoints of a run, whole or not, newest first; freed with free().
 status checkpoint_list(const char *run_dir, int64_t **steps, size_t *n);
 
-// RUN/best or RUN/last names the checkpoint of this step from now on.
+// Makes RUN/best or RUN/last name the checkpoint of this step.
 status checkpoint_point(const char *run_dir, int which, int64_t step);
-// RUN/best names the checkpoint of this step if it is there (step 0: none); a name that leads nowhere goes.
+// Makes RUN/best name the checkpoint of this step if it exists (step 0: none); otherwise RUN/best is removed.
 status checkpoint_point_to_best(const char *run_dir, int64_t step);
 
 #endif

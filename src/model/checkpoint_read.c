@@ -25,7 +25,7 @@ static status load_json(const char *path, json_t **j) {
   size_t bytes;
   json_error_t error;
   TRY(file_read(path, MAX_MANIFEST, &text, &bytes));
-  mem_json_failed(); // of before
+  mem_json_failed(); // resets the flag
   *j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
   free(text);
   if (*j != NULL) return OK;
@@ -33,7 +33,8 @@ static status load_json(const char *path, json_t **j) {
                            : fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
 }
 
-// Is it one of ours, and of a version that is read here? Sets c->created_by, which from->writer then points to.
+// Is it a manifest of Souk, of a version that this build reads? Sets c->created_by, which from->writer then points
+// to.
 static status read_head(checkpoint *c, const json_t *j, record_source *from) {
   const char *schema = json_string_value(json_object_get(j, "schema")),
              *writer = json_string_value(json_object_get(j, "created_by"));
@@ -158,7 +159,7 @@ static status open_checked(checkpoint *c, const char *dir, int depth) {
   const status rc = read_manifest(c, j, path, depth);
   json_decref(j);
   TRY(rc);
-  return reader_start(&c->reader); // now, while there is no model in memory yet
+  return reader_start(&c->reader); // started before a model is in memory, because it forks
 }
 
 static status open_at(checkpoint **out, const char *dir, int depth) {
@@ -236,7 +237,7 @@ typedef float *(*place_of)(const param_set *s, const param *p);
 static status read_tensors(model *m, const part_file *f, const char *group, place_of place,
                            const checkpoint *whole) {
   const param_set *s = model_params(m);
-  const bool direct = model_backend(m)->host_memory; // straight into its place
+  const bool direct = model_backend(m)->host_memory; // read directly into the arena
   float *buffer = NULL;
   size_t cap = 0;
   status rc = OK;

@@ -1,7 +1,8 @@
 // Writing checkpoints; see checkpoint.h.
 //
-// The directory is written beside its place, every part fsynced and the manifest last, and moved there when whole. Tensors
-// keep their logical shape and name, so another number of ranks, or another backend, reads the same files.
+// The directory is written under a temporary name, every part fsynced and the manifest last, and renamed when it is
+// complete. Tensors keep their logical shape and name, so another number of ranks, or another backend, reads the same
+// files.
 #include "model/checkpoint.h"
 
 #include <jansson.h>
@@ -18,8 +19,9 @@
 
 typedef const float *(*value_of)(const param_values *v, const param *p);
 
-// Values of all parameters that have them (a frozen one has no moments) as datasets GROUP/NAME. The lock is taken tensor by
-// tensor: a batcher that needs HDF5 for its next block must not wait for the whole file.
+// Writes the values of all parameters that have them (frozen ones have no moments) as datasets GROUP/NAME. The HDF5
+// lock is taken for each tensor separately, so that a batcher that needs HDF5 for its next block does not wait for
+// the whole file.
 static status write_tensors(const checkpoint_content *c, hid_t file, const char *path, const char *group,
                             value_of value) {
   for (int32_t i = 0; i < c->params->count; i++) {
@@ -57,7 +59,7 @@ static status write_part(const checkpoint_content *c, const char *dir, bool mome
   return file_list_add(files, dir, name, NULL);
 }
 
-// Written, not copied: not every data set has its vocabulary in such a file.
+// Written and not copied, because not every data set has its vocabulary in such a file.
 static status write_vocabulary(const checkpoint_content *c, const char *dir, json_t *files) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "vocab.tsv"));

@@ -1,5 +1,5 @@
-// A pass with every op's results looked at: a backend in front of the model's own, whose ops call the real ones and
-// then search what those wrote. The model itself knows nothing of it.
+// Passes that check every op's results: a wrapping backend whose ops call the real ones and then search their
+// outputs. The model does not notice the difference.
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,12 +14,13 @@ typedef struct inspection {
   const backend *be; // the real one
   tensor_visitor see;
   void *self;
-  float *host; // a tensor, when the backend's memory is elsewhere or not float
+  float *host; // a copy of a tensor, if the backend's memory is on a device or not float
   size_t cap;
   int32_t layer; // that the last op with a weight belongs to
 } inspection;
 
-// The ops of a backend get a context and their arguments, so what they need besides lies here; one thread, one pass.
+// Ops get only a context and their arguments, so the wrapper's state is static; there is one thread and one pass at a
+// time.
 static _Thread_local inspection *at_hand;
 
 // ---- looking -------------------------------------------------------------------------------------------------
@@ -71,7 +72,7 @@ static int64_t live(rows n) {
   return count < n.cap ? count : n.cap;
 }
 
-// The parameter that a weight pointer belongs to, without ".weight": the place's name.
+// The name for messages: that of the parameter that a weight pointer belongs to, without ".weight".
 static const char *place_of(const act *w) {
   static _Thread_local char name[PARAM_NAME];
   const model_core *m = at_hand->m;
@@ -145,7 +146,7 @@ static status linear_backward(op_ctx *ctx, const linear_params *p) {
   return OK;
 }
 
-// Attention has no weight to be known by, but the op before it, in either direction, is a linear one of its layer.
+// Attention has no weight, but the op before it, in both directions, is a linear op of the same layer, which has.
 static void attention_place(char name[PARAM_NAME]) {
   snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", at_hand->layer);
 }

@@ -72,7 +72,7 @@ seq_layout model_layout(const model_config *c) {
 
 // ---- as json -------------------------------------------------------------------------------------------------
 
-// What follows from the vocabulary, beside the options.
+// The fields that follow from the vocabulary and are not options.
 typedef struct derived {
   int64_t class_base, classes;
 } derived;
@@ -82,9 +82,9 @@ static const option derived_fields[] = {
     {"classes", OPT_INT, offsetof(derived, classes), "1", 1, 1 << 30, NULL, "classes of the head"},
 };
 
-// What no default can stand for: the sizes that tensors are read by. Every other field may be missing, because an older
-// program did not know it, and then has the default of its option; so the default of a new option is what models were
-// before it.
+// Fields that a checkpoint must have: the sizes of its tensors. Any other field may be missing, because an older
+// program did not know it, and then has the default of its option. So the default of a new option must be the
+// behaviour of models before it.
 static const char *const required_fields[] = {
     "hidden", "layers", "heads", "max_positions", "vocab_size", "event_types", "class_base", "classes", NULL};
 

@@ -30,11 +30,11 @@ typedef struct model_config {
 extern const option model_options[];
 extern const size_t n_model_options;
 
-// Fills what depends on the vocabulary (range_end as in vocab.h) and checks what one option cannot see alone.
+// Fills what depends on the vocabulary (range_end as in vocab.h) and checks options that depend on each other.
 status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t n_event_types);
 seq_layout model_layout(const model_config *c);
 json_t *model_config_to_json(const model_config *c); // all options and the classes; new, NULL: no memory
-// Checked field by field. What a file may lack, and what it then is, stands beside `required_fields` (config.c).
+// Checked field by field. `required_fields` (config.c) says which fields a file may lack, and what they are then.
 status model_config_from_json(model_config *c, const json_t *j, const record_source *from);
 
 #endif

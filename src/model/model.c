@@ -56,7 +56,7 @@ static void sum_spared(model *m) {
     m->objectives.of[k]->spared(m->state[k], &m->core, &m->spared);
 }
 
-// Sums of the plan.
+// Adds up the plan.
 static model_memory memory_of(const model *m) {
   model_memory p = {.elements = m->core.params.elements,
                     .params = params_bytes(&m->core.params, m->core.run.training),
@@ -74,7 +74,7 @@ static model_memory memory_of(const model *m) {
   return p;
 }
 
-// All but the moments, which only training makes.
+// Allocates everything but the moments, which only training needs.
 static size_t param_arena_bytes(const param_bytes *b) {
   return b->weights + b->frozen + b->gradients + b->copies + b->row_flags;
 }
@@ -215,8 +215,8 @@ size_t model_bytes(const model *m) {
 
 // ---- passes --------------------------------------------------------------------------------------------------
 
-// A batch that was made for the model is laid out as the model's memory for it: one piece, dead rows included, since many
-// small ones would take longer. Of others each field is sent.
+// A batch with the model's capacities has the layout of the model's memory for it, and is sent as one piece, dead
+// rows included, because many small copies take longer. Of other batches each field is sent.
 static status send_batch(model *m, const batch *b) {
   const batch_caps caps = m->core.run.caps;
   if (memcmp(&caps, &b->caps, sizeof caps) == 0)

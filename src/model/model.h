@@ -49,7 +49,7 @@ op_ctx *model_ctx(model *m);
 size_t model_bytes(const model *m); // backend memory in all
 
 // Zeroes gradients, row flags, activations and results; parameters and moments stay. After a step that was not finite:
-// rows past a later batch's counts must not hold what is left of it (ops.h: they are finite).
+// rows past a later batch's counts must not hold its NaNs (ops.h: dead rows are finite).
 status model_forget(model *m);
 // Uploads the batch and writes the step state (counts from the batch; the rest from *state).
 status model_set_batch(model *m, const batch *b, const step_state *state);
@@ -59,11 +59,12 @@ status model_forward(model *m, bool training);
 // the whole model (forward must have been called with training = true).
 status model_loss(model *m, bool grads);
 // The next model_loss with grads is of the last micro-batch of a step: as soon as a bucket of gradients is complete, it is
-// handed to the run's dist, to be summed over ranks. Then model_wait_gradients: what is launched from there on sees the sums.
+// handed to the run's dist, to be summed over ranks. Then model_wait_gradients: ops that are launched afterwards get
+// the sums.
 void model_last_micro(model *m);
 status model_wait_gradients(model *m);
-// The same passes as model_forward(m, true) and model_loss(m, true), with every op's results shown to `see` as they
-// come: where a NaN or an infinity begins is the first one with nonfinite > 0. The parameters are shown before that.
+// The same passes as model_forward(m, true) and model_loss(m, true), giving first the parameters and then every op's
+// results to `see`. A NaN or an infinity begins in the first one with nonfinite > 0.
 typedef struct tensor_report {
   char where[160];    // "forward of bert.encoder.layer.1.output.dense"
   const char *tensor; // "y"; "dw"; "value" for parameters

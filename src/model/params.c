@@ -69,7 +69,7 @@ static status freeze_matches(param_set *s, const char *pattern) {
     if (fnmatch(pattern, p->name, 0) != 0) continue;
     any = true;
     p->trainable = false;
-    p->kind = PARAM_REPLICATED; // row flags are for updates
+    p->kind = PARAM_REPLICATED; // without gradients there are no row flags
   }
   return any ? OK : no_match(s, pattern);
 }
@@ -119,7 +119,7 @@ static size_t float_bytes(int64_t elements) {
   return (size_t)elements * sizeof(float);
 }
 
-// Of compute copies: none where the masters serve.
+// Bytes of compute copies: 0 if the backend uses the masters.
 static size_t copy_bytes(const param_set *s, int64_t elements) {
   const size_t a = s->be->act_size;
   return a == sizeof(float) ? 0 : ((size_t)elements * a + 255) / 256 * 256;
@@ -137,7 +137,7 @@ param_bytes params_bytes(const param_set *s, bool training) {
   return b;
 }
 
-// Cuts `bytes` off the arena at *at; NULL for none.
+// Takes `bytes` from the arena at *at; NULL for none.
 static void *cut(char **at, size_t bytes) {
   void *const p = bytes > 0 ? *at : NULL;
   *at += bytes;

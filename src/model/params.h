@@ -1,10 +1,10 @@
 // Parameters are descriptors over arenas. Optimisers, clipping, checkpoints, tuning methods and sharding walk
 // the descriptors; none knows a layer by name.
 //
-// What is trained and what is frozen lie apart. The trainable arenas (master, gradients, moments) have one layout, so
-// that whoever goes through them all meets nothing that does not change; a frozen parameter has its value and, where
-// activations are narrower than float, its compute copy, and nothing else. Where a parameter lies is asked for
-// (param_master and its like), never computed by hand.
+// Trained and frozen parameters have separate arenas. The trainable arenas (master, gradients, moments) share one
+// layout and hold nothing that does not change; a frozen parameter has its value and, where activations are narrower
+// than float, its compute copy, and nothing else. Where a parameter lies is asked for (param_master and its like),
+// never computed by hand.
 #ifndef SOUK_MODEL_PARAMS_H
 #define SOUK_MODEL_PARAMS_H
 
@@ -28,7 +28,8 @@ typedef struct param {
   float lr_scale;
   param_kind kind;
   param_init init;
-  int32_t parts;  // tensors of equal size laid end to end that count as apart elsewhere (q, k, v: 3), else 1
+  int32_t
+      parts; // tensors of equal size that are joined here and separate in other programs (q, k, v: 3), else 1
   int32_t bucket; // gradients of a bucket are finished together
   int64_t offset; // in each of the trainable arenas, or in the frozen one; elements, a multiple of 64
 } param;
@@ -40,7 +41,7 @@ typedef struct param_set {
   int32_t count, buckets;
   param *items; // [count]; moves while parameters are added, so keep indices until then
   size_t cap;
-  status added;            // the first error of param_add, told by params_lay_out
+  status added;            // the first error of param_add, returned by params_lay_out
   int64_t elements;        // of each trainable arena
   int64_t frozen_elements; // of the frozen one
   void *memory;            // everything below but the moments
@@ -64,7 +65,7 @@ typedef struct param_spec {
 // Parameters added from now on belong to the next bucket.
 void params_next_bucket(param_set *s);
 // Adds a parameter `prefix`name and returns its index. What cannot be added (no memory, a name that is too long or there
-// already) is told by params_lay_out, so that a list of parameters reads like one; the index is then -1.
+// already) is reported by params_lay_out, so that lists of parameters need no error handling; the index is then -1.
 int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char *name);
 // The usual two: a matrix [out,in] with weight decay, drawn from the normal distribution, and a vector [n] without decay.
 int32_t param_add_matrix(param_set *s, const char *prefix, const char *name, int64_t out, int64_t in);

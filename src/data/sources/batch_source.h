@@ -2,8 +2,8 @@
 //
 // The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
 // order; a source lists examples, reads them and puts them into batches. There are two: the histories of a
-// prepared data set, windowed and masked as they are asked for (history_source.c), and examples that were
-// masked elsewhere (nvidia_source.c).
+// prepared data set, windowed and masked when they are read (history_source.c), and examples that were masked
+// elsewhere (nvidia_source.c).
 #ifndef SOUK_DATA_SOURCES_BATCH_SOURCE_H
 #define SOUK_DATA_SOURCES_BATCH_SOURCE_H
 
@@ -41,10 +41,11 @@ typedef struct source_calls {
 
 struct batch_source { // the first member of every source
   const source_calls *calls;
-  int64_t blocks;      // the units of reading
-  int group;           // blocks whose examples are shuffled together, hence in memory at the same time
-  batch_caps caps;     // of its batches; what would be more goes into the next one
-  int32_t most_masked; // rows of an example that are masked already; 0: the source masks, while there is room
+  int64_t blocks;  // the units of reading
+  int group;       // blocks whose examples are shuffled together, hence in memory at the same time
+  batch_caps caps; // of its batches; an example that does not fit goes into the next batch
+  int32_t
+      most_masked; // rows of an example that may already be masked; 0: the source itself masks, as long as there is room
 };
 
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,

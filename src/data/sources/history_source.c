@@ -32,7 +32,7 @@ typedef struct history_source {
   float *logq;           // [items]: log of the expected count among the negatives
   sequence_block *blocks[GROUP];
   int64_t block_ids[GROUP];
-  bool masks_left_out; // and said so
+  bool masks_left_out; // the warning has been printed
 } history_source;
 
 static int64_t min64(int64_t a, int64_t b) {
@@ -60,15 +60,14 @@ static status list_windows(const history_source *b, int64_t epoch, int64_t s, ex
     int32_t begin, end;
     window_at(n, b->window, b->stride, w, &begin, &end);
     const int64_t window = b->first_window[s] + w;
-    const uint64_t before =
-        (uint64_t)epoch * (uint64_t)b->copies; // ids are keys of random numbers: they may wrap
+    const uint64_t before = (uint64_t)epoch * (uint64_t)b->copies; // may wrap: ids only key random numbers
     for (int64_t copy = 0; copy < b->copies; copy++) {
       const int64_t id = (int64_t)((before + (uint64_t)copy) * (uint64_t)b->windows + (uint64_t)window);
       example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.dupe_factor};
       if (e.last) {
         rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));
         const double share =
-            b->c.last_copies - (double)(copy - b->c.dupe_factor); // of windows that get this copy
+            b->c.last_copies - (double)(copy - b->c.dupe_factor); // share of the windows that get this copy
         if (share < 1.0 && rng_unit(&r) >= share) continue;
         if (end - begin > 2 && rng_unit(&r) < b->c.crop)
           e.end = begin + 2 + (int32_t)rng_below(&r, (uint64_t)(end - begin - 1));
@@ -133,7 +132,7 @@ static bool may_mask(const history_source *b, int32_t token) {
   return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
 }
 
-// Rows for which there is no room stay as they are; batch_bounds.h says how rare that is.
+// If there is no more room, rows stay unmasked; batch_bounds.h says how rare that is.
 static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
   const int32_t token = out->ids[row];
   if (!batch_add_masked(out, row, token, 1.0f)) {
@@ -173,7 +172,7 @@ static void mask_rows(history_source *b, batch *out, const example *e, int32_t b
   for (int32_t row = begin; row < end; row++)
     if (may_mask(b, out->ids[row]) && rng_unit(&r) < b->c.mask_probability) mask_row(b, out, row, &r, bert);
   if (out->n_masked > before) return;
-  int32_t seen = 0; // at least one
+  int32_t seen = 0; // none was masked by chance: mask row `forced`, so that every example has a label
   for (int32_t row = begin; row < end; row++)
     if (may_mask(b, out->ids[row]) && seen++ == forced) {
       mask_row(b, out, row, &r, bert);
@@ -329,8 +328,8 @@ static void close_source(batch_source *self) {
 static const source_calls calls = {
     .close = close_source, .list = list, .read = read_blocks, .add = add, .complete = draw_negatives};
 
-// Windows with `windows[n]` of n items as examples, without those of which there are none: masked at random, and
-// `last` copies of each with only the last item masked, of which a share of `crop` is cut to 2..n items.
+// The kinds of examples that windows give, `windows[n]` of them with n items: copies masked at random, and `last`
+// copies of each with only the last item masked, of which a share `crop` is cut to 2..n items.
 static size_t kinds_of(const history_source *b, const double *windows, double last, double crop,
                        example_kind *to) {
   size_t kinds = 0;
@@ -373,7 +372,7 @@ static status add_blocks(const history_source *b, batch_bounds *to, double *wind
   return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds));
 }
 
-// What batches may have; of validation the batcher finds out what they do have.
+// Capacities of training batches; for validation the batcher determines the exact ones.
 static status find_caps(history_source *b) {
   const data_config *c = &b->c;
   const int32_t longest = b->layout.max_positions;

@@ -1,4 +1,4 @@
-// What passes between the process that parses NVIDIA's shards and the one that uses them.
+// The messages between the process that parses NVIDIA's shards and the one that uses their contents.
 //
 // Request: two int32, the command and a shard's number. Answer: a shard_head; after an error message_bytes
 // of text; else

@@ -1,7 +1,7 @@
-// The process that parses NVIDIA's shards. Whatever a file does to libhdf5, it does it here.
+// The process that parses NVIDIA's shards. A file that crashes libhdf5 crashes this process only.
 //
-// It was forked with the HDF5 lock held by its only thread, so the library is at rest and it calls it
-// without locking.
+// It was forked by the thread that held the HDF5 lock, and has no other threads, so it calls the library without
+// locking.
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,7 +123,7 @@ static bool send_index(int channel, const shard_file *f, const int32_t *lengths)
          channel_write(channel, lengths, (size_t)f->n * sizeof *lengths);
 }
 
-// Rows of `width` elements are moved together, each cut to its count; the result begins where the rows did.
+// Packs rows of `width` elements, each shortened to its count, in place.
 static void compact(void *data, size_t bytes, int64_t n, int64_t width, const int32_t *counts) {
   char *to = data;
   const char *from = data;

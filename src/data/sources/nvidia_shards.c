@@ -1,5 +1,4 @@
-// The parent's side of NVIDIA's shards; see nvidia_shards.h. Nothing that the reading process sends is
-// believed.
+// The parent's side of NVIDIA's shards; see nvidia_shards.h. Everything that the reading process sends is checked.
 #include "data/sources/nvidia_shards.h"
 
 #include <dirent.h>
@@ -67,7 +66,7 @@ static bool is_training(const char *path) {
   return strstr(strrchr(path, '/'), "training") != NULL;
 }
 
-// Where some names say "training", the others are dropped.
+// If some names contain "training", drops the others.
 static void keep_training(nvidia_shards *s) {
   int32_t kept = 0;
   for (int32_t i = 0; i < s->n; i++) kept += is_training(s->paths[i]);
@@ -174,7 +173,7 @@ static status start_reader(nvidia_shards *s) {
   char what[PATH_MAX + 32];
   snprintf(what, sizeof what, "the process that reads %s", s->dir);
   shard_paths paths = {s->paths, s->n};
-  h5_lock(); // so that the child finds the library at rest
+  h5_lock(); // so that no other thread is inside the library during the fork
   const status rc = child_start(&s->reader, what, nvidia_serve, &paths);
   h5_unlock();
   return rc;
@@ -245,7 +244,7 @@ static status receive_rows(nvidia_rows *r, nvidia_shards *s, int32_t shard) {
   const size_t n = (size_t)r->count;
   r->tokens_at[0] = r->masked_at[0] = 0;
   for (int64_t i = 0; i < r->count; i++)
-    r->tokens_at[i + 1] = r->tokens_at[i] + s->lengths[r->first + i]; // as the index says
+    r->tokens_at[i + 1] = r->tokens_at[i] + s->lengths[r->first + i]; // checked against the index
   if (head.rows != r->count || head.all_tokens != r->tokens_at[r->count])
     return fail(ERR_FORMAT, "%s has changed since it was opened", s->paths[shard]);
   if (head.all_masked < 0 || head.all_masked > head.rows * head.masked) return not_credible(s->paths[shard]);
@@ -273,7 +272,7 @@ static status bad_value(const char *path, const char *name, int64_t row, int64_t
               (long long)column, (long long)value, why);
 }
 
-// Ranges of every number, and ids in our numbering.
+// Checks the range of every number, and converts ids to our numbering.
 // seen [MAX_SHARD_POSITIONS] is all false before and, after success, again.
 static status check_row(nvidia_rows *r, const nvidia_shards *s, int32_t shard, int64_t i, bool *seen) {
   const char *path = s->paths[shard];

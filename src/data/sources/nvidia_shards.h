@@ -3,12 +3,11 @@
 //   input_ids [N,S], input_mask [N,S] (ones, then zeros), segment_ids [N,S] (0 or 1),
 //   masked_lm_positions [N,P] (0-padded: the first 0 ends the list), masked_lm_ids [N,P],
 //   next_sentence_labels [N]
-// of any integer type, and the vocabulary that made them, vocab.txt or tokenizer.json (wordpiece.h). Where
+// of any integer type, and the vocabulary that they were made with, vocab.txt or tokenizer.json (wordpiece.h). Where
 // names of files contain "training", only those count, as with NVIDIA.
 //
 // Examples come with their masks. Token ids are renumbered to Souk's. The files are read by a child process
-// (child.h), a whole shard at a time, since their chunks split the columns; what comes is checked number by
-// number.
+// (child.h), a whole shard at a time, since their chunks split the columns; every number is checked.
 #ifndef SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 #define SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 

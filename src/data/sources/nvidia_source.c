@@ -1,5 +1,4 @@
-// Batches of examples that were masked elsewhere (nvidia_shards.h): they are packed, and that is all. A
-// block is a shard.
+// Batches of examples that were masked elsewhere (nvidia_shards.h): they only need packing. A block is a shard.
 #include <stdlib.h>
 #include "base/memory.h"
 #include "data/batch_bounds.h"
