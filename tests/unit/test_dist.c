@@ -1,13 +1,16 @@
 // Communication: the world of one process; what a step tells it, and when; and two ranks, as threads, that train together
 // as one does with twice as many micro-batches.
 #include <math.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "lib/worlds.h"
 #include "base/file.h"
+#include "base/log.h"
 #include "train/loop.h"
 #include "train/metrics.h"
 #include "train/step_queue.h"
@@ -394,12 +397,163 @@ static void test_refused_together(void **unused) {
   outcome_free(&both.of[1]);
 }
 
+// ---- whole runs of two ranks ---------------------------------------------------------------------------------
+
+typedef struct run_job {
+  run_config c;
+  bool resume, interrupt; // interrupt: a signal comes in the second validation, at step 4
+  status rc[2];
+  char message[2][256];
+} run_job;
+
+// Rank 0 finds that the model gets better and better, rank 1 that it gets worse: the leader's word counts, or rank 1 would
+// run out of patience, and rank 0 wait for it.
+typedef struct counting_validator {
+  validator base;
+  int32_t rank;
+  double count;
+  bool interrupt;
+} counting_validator;
+
+static status count_up(validator *self, model *m, const char *name, double *metric, json_t **values) {
+  counting_validator *v = (counting_validator *)self;
+  (void)m;
+  v->count += 1;
+  *metric = v->rank == 0 ? v->count : -v->count;
+  *values = json_pack("{s:f}", name, *metric);
+  if (v->interrupt && v->count == 2) must(raise(SIGINT) == 0);
+  return OK;
+}
+
+static void run_all(void *self, dist *world) {
+  run_job *j = self;
+  const int32_t rank = dist_rank(world);
+  run_config c = j->c;
+  option_section sections[4];
+  const option_set options = {.sections = sections, .count = run_sections(&c, sections)};
+  counting_validator v = {.base = {.run = count_up},
+                          .rank = rank,
+                          .count = j->resume ? 2 : 0,
+                          .interrupt = j->interrupt && rank == 1};
+  dataset *d;
+  must_be_ok(dataset_open(&d, data_dir, false));
+  j->rc[rank] = train_run(&c, &options, d, world, j->resume, &v.base);
+  snprintf(j->message[rank], sizeof j->message[rank], "%s", j->rc[rank] == OK ? "" : fail_message());
+  dataset_close(d);
+}
+
+static run_job run_of(const char *name, int64_t steps, int64_t accumulate) {
+  run_job j = {.c = config_of(true)};
+  check_ok(path_join(j.c.train.out, sizeof j.c.train.out, dir, name));
+  j.c.train.steps = steps;
+  j.c.train.accumulate = accumulate;
+  j.c.train.log_every = 3;
+  j.c.train.eval_every = 2;
+  j.c.train.patience = 1;
+  j.c.train.peak_gflops = 1;
+  j.c.optim.schedule = SCHEDULE_CONSTANT;
+  return j;
+}
+
+static void check_ends(const run_job *j, int32_t ranks) {
+  for (int32_t r = 0; r < ranks; r++)
+    if (j->rc[r] != OK) fail_msg("rank %d: %s", r, j->message[r]);
+}
+
+// Line n of the run's metrics, from 0; NULL: there are fewer.
+static json_t *metrics_line(const run_job *j, int n) {
+  char path[700], *text;
+  size_t bytes;
+  check_ok(path_join(path, sizeof path, j->c.train.out, "metrics.jsonl"));
+  check_ok(file_read(path, 1 << 20, &text, &bytes));
+  char *at = text;
+  for (; n > 0 && at != NULL; n--) at = strchr(at, '\n') != NULL ? strchr(at, '\n') + 1 : NULL;
+  json_t *line = at != NULL && *at != '\0' ? json_loads(at, JSON_DISABLE_EOF_CHECK, NULL) : NULL;
+  free(text);
+  return line;
+}
+
+// The same lines, figures within `tolerance` of each other. What is a matter of time is not compared.
+static void check_metrics(const run_job *a, const run_job *b, double tolerance) {
+  static const char *const figures[] = {"step",   "epoch",    "loss",         "lr",     "grad_norm",
+                                        "tokens", "cls_loss", "cls_accuracy", "ndcg@10"};
+  int lines = 0;
+  for (;; lines++) {
+    json_t *x = metrics_line(a, lines), *y = metrics_line(b, lines);
+    if (x == NULL && y == NULL) break;
+    assert_true(x != NULL && y != NULL);
+    assert_string_equal(json_string_value(json_object_get(x, "kind")),
+                        json_string_value(json_object_get(y, "kind")));
+    for (size_t i = 0; i < sizeof figures / sizeof *figures; i++) {
+      const json_t *f = json_object_get(x, figures[i]), *g = json_object_get(y, figures[i]);
+      assert_int_equal(f != NULL, g != NULL);
+      if (f != NULL)
+        check_near(json_number_value(f), json_number_value(g), tolerance * fabs(json_number_value(g)));
+    }
+    json_decref(x);
+    json_decref(y);
+  }
+  assert_int_equal(lines, 3 + 4 + 1); // at steps 3, 6, 7; at 2, 4, 6, 7; the end
+}
+
+static void read_part(const run_job *j, const char *part, char **data, size_t *bytes) {
+  char path[700];
+  check_ok(path_join(path, sizeof path, j->c.train.out, part));
+  check_ok(file_read(path, 1 << 24, data, bytes));
+}
+
+static void test_runs(void **unused) {
+  (void)unused;
+  run_job alone = run_of("alone", 7, 2), both = run_of("both", 7, 1), first = run_of("stopped", 7, 1);
+  run_all(&alone, dist_single());
+  check_ends(&alone, 1);
+  world_run(2, run_all, &both);
+  check_ends(&both, 2);
+  check_metrics(&both, &alone, 1e-5);
+
+  // Interrupted between two lines and resumed: sums of losses are kept, and all ranks go on where they were.
+  first.interrupt = true;
+  world_run(2, run_all, &first);
+  for (int r = 0; r < 2; r++) {
+    assert_int_equal(first.rc[r], ERR_INTERRUPTED);
+    assert_non_null(strstr(first.message[r], "interrupted by SIGINT after step 4"));
+  }
+  run_job second = run_of("stopped", 7, 1);
+  second.resume = true;
+  world_run(2, run_all, &second);
+  check_ends(&second, 2);
+  check_metrics(&second, &both, 1e-9);
+  static const char *const parts[] = {"step-00000007/model.h5", "step-00000007/optimizer.h5"};
+  for (int i = 0; i < 2; i++) {
+    char *x, *y;
+    size_t n, m;
+    read_part(&both, parts[i], &x, &n);
+    read_part(&second, parts[i], &y, &m);
+    assert_int_equal(n, m);
+    assert_memory_equal(x, y, n);
+    free(x);
+    free(y);
+  }
+}
+
+// The clock is each rank's own, the step at which it ends the run is the same.
+static void test_end_together(void **unused) {
+  (void)unused;
+  run_job j = run_of("minutes", 0, 1);
+  j.c.train.minutes = 0.02;
+  world_run(2, run_all, &j);
+  check_ends(&j, 2);
+}
+
 int main(void) {
+  alarm(600); // ranks that disagree on what to call would wait for each other for ever
+  log_set_level(LOG_ERROR);
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_single),           cmocka_unit_test(test_threads_are_a_world),
       cmocka_unit_test(test_buckets),          cmocka_unit_test(test_buckets_go_out_early),
       cmocka_unit_test(test_frozen_buckets),   cmocka_unit_test(test_two_ranks),
-      cmocka_unit_test(test_refused_together),
+      cmocka_unit_test(test_refused_together), cmocka_unit_test(test_runs),
+      cmocka_unit_test(test_end_together),
   };
   return cmocka_run_group_tests_name("dist", tests, set_up, tear_down);
 }
