@@ -134,7 +134,7 @@ check "the changed rate is reported" grep -q 'optim.lr was 100, and is now 1e-06
 check_error "skip_nonfinite skips two steps and stops at the third" "step 8 was not applied" "$souk" pretrain "$work/tiny.yaml" --out "$work/skip" "${explode[@]}" --skip_nonfinite 2
 check "every skipped step has a line in the metrics" test "$(grep -c '"kind":"nonfinite"' "$work/skip/metrics.jsonl")" = 2
 cp -r "$work"/skip/nonfinite-00000006 "$work/cut" && truncate -s 3000 "$work/cut/batch.h5"
-check_error "replay of a damaged step is an error" "checksum" "$souk" replay "$work/cut"
+check_error "replay of a damaged step is an error" "it is damaged" "$souk" replay "$work/cut"
 
 # ---- signals
 # A step of seconds, so that a signal meets one.
