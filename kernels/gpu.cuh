@@ -91,6 +91,14 @@ DEVICE void store4_global(float *p, const float (&x)[4]) {
                : "memory");
 #endif
 }
+// The same pointer, of which the compiler then knows that it is to global memory. Kernel arguments are; pointers that are
+// read from memory could be to anything, which costs registers and order among accesses.
+template <class T> DEVICE T *global(T *p) {
+#ifndef CUSIM
+  __builtin_assume(__isGlobal(p));
+#endif
+  return p;
+}
 // A flag that several threads may set at the same time, all to the same value; read after the kernel.
 DEVICE void set_flag(uint8_t *p) {
   *static_cast<volatile uint8_t *>(p) = 1;

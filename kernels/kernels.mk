@@ -8,7 +8,7 @@
 #   build/nvcc/kernels/X.log           what ptxas says of the kernels of X.cu (make kernels-report)
 #   build/cusim-KIND/libsouk_cuda.so   on the simulator, of one kind
 KERNELS := $(wildcard kernels/*.cu)
-CUDA_HOST := $(wildcard src/cuda/*.c) src/ops/shapes.c
+CUDA_HOST := $(wildcard src/cuda/*.c) src/ops/shapes.c src/ops/optim_items.c
 
 # ---- for GPUs ------------------------------------------------------------------------------------------------
 ifeq ($(origin NVCC),undefined)

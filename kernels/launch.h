@@ -12,6 +12,7 @@
 
 #include <cuda_runtime.h>
 #include "ops/ops.h"
+#include "ops/optim_items.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -47,10 +48,19 @@ size_t launch_gather_scratch(const gather_params *p, size_t act_size);
 cudaError_t launch_classify(const launch *l, const classify_params *p);
 size_t launch_classify_scratch(const classify_params *p);
 
-cudaError_t launch_grad_norm(const launch *l, const optim_params *p);
-cudaError_t launch_adamw(const launch *l, const optim_params *p);
-cudaError_t launch_lamb(const launch *l, const optim_params *p);
-size_t launch_optim_scratch(const optim_params *p);
+// What a device knows of the optimiser's table (src/cuda/cuda_optim.c).
+typedef struct optim_work {
+  const optim_tensor *tensors;
+  const optim_item *items; // [n_items] by OPTIM_CHUNK elements, or OPTIM_ROWS rows
+  const int32_t *first;    // [wholes + 1] first item of each tensor
+  double *sums;            // [2 n_items]
+  int64_t n_items;
+} optim_work;
+enum { OPTIM_CHUNK = 8192, OPTIM_ROWS = 64 };
+cudaError_t launch_grad_norm(const launch *l, const optim_work *w);
+cudaError_t launch_adamw(const launch *l, const optim_params *p, const optim_work *w);
+cudaError_t launch_lamb_update(const launch *l, const optim_params *p, const optim_work *w);
+cudaError_t launch_lamb_apply(const launch *l, const optim_params *p, const optim_work *w);
 
 // The matmul x w^T is in pre or, where that is NULL, in y (with y_add: added to what y held): pre += b, y = activation of
 // that.

@@ -99,4 +99,13 @@ size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
 status cuda_xent(op_ctx *ctx, const xent_params *p);
 size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
 
+// ---- the optimiser's table (cuda_optim.c) --------------------------------------------------------------------
+
+size_t cuda_optim_bytes(const optim_params *p);
+status cuda_optim_prepare(op_ctx *ctx, const optim_params *p);
+status cuda_grad_norm(op_ctx *ctx, const optim_params *p);
+status cuda_adamw(op_ctx *ctx, const optim_params *p);
+status cuda_lamb_update(op_ctx *ctx, const optim_params *p);
+status cuda_lamb_apply(op_ctx *ctx, const optim_params *p);
+
 #endif

@@ -208,8 +208,7 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return cuda_xent_scratch(params, sizeof(float));
   case OP_CLASSIFY:
     return launch_classify_scratch(params);
-  case OP_OPTIM:
-    return launch_optim_scratch(params);
+  case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
   }
@@ -317,13 +316,6 @@ LAUNCHED(attention_backward, attention_params, "the attention's backward kernels
 LAUNCHED(gather_forward, gather_params, "the gather kernel")
 LAUNCHED(gather_backward, gather_params, "the scatter-add kernels")
 LAUNCHED(classify, classify_params, "the classification loss")
-LAUNCHED(grad_norm, optim_params, "the gradient norm")
-LAUNCHED(adamw, optim_params, "AdamW")
-
-static status cuda_lamb(op_ctx *ctx, const optim_params *p) {
-  if (p->touched != NULL) return fail(ERR_UNSUPPORTED, "LAMB updates whole tensors, not touched rows");
-  return cuda_check(launch_lamb(&ctx->at, p), "launch LAMB");
-}
 
 static const backend table = {
     .version = OPS_VERSION,
@@ -349,6 +341,8 @@ static const backend table = {
     .graph_end = cuda_graph_end,
     .graph_launch = cuda_graph_launch,
     .graph_free = cuda_graph_free,
+    .optim_bytes = cuda_optim_bytes,
+    .optim_prepare = cuda_optim_prepare,
     .state_write = cuda_state_write,
     .result_clear = cuda_result_clear,
     .result_next = cuda_result_next,
@@ -369,7 +363,8 @@ static const backend table = {
     .classify = cuda_classify,
     .grad_norm = cuda_grad_norm,
     .adamw = cuda_adamw,
-    .lamb = cuda_lamb,
+    .lamb_update = cuda_lamb_update,
+    .lamb_apply = cuda_lamb_apply,
 };
 
 __attribute__((visibility("default"))) const backend *souk_backend_3(const backend_host *h);

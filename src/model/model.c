@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "model/core.h"
 #include "model/objective.h"
+#include "model/optim_table.h"
 
 struct model {
   model_core core; // first: what its parts see
@@ -14,7 +15,7 @@ struct model {
   flops_spared spared;
   void *batch_memory; // laid out as a batch with the run's capacities
   void *arena;        // the plan's buffers, batch included
-  size_t arena_bytes, total_bytes;
+  size_t optimizer_bytes, arena_bytes, total_bytes;
 };
 
 void *model_objective(model *m, const objective *kind, model_core **core) {
@@ -60,6 +61,7 @@ static void sum_spared(model *m) {
 static model_memory memory_of(const model *m) {
   model_memory p = {.elements = m->core.params.elements,
                     .params = params_bytes(&m->core.params, m->core.run.training),
+                    .optimizer = m->optimizer_bytes,
                     .scratch = m->core.scratch_bytes,
                     .layers_reached = encoder_layers_reached(&m->core),
                     .spared = m->spared};
@@ -106,14 +108,26 @@ static status make_objectives(model *m) {
   return OK;
 }
 
+// Bytes of the table that the optimiser will make of the parameters.
+static status plan_optimizer(model *m) {
+  const model_core *core = &m->core;
+  if (!core->run.training) return OK;
+  optim_params table;
+  optim_tensor *tensors;
+  TRY(optim_table_describe(&tensors, &table, &core->params, 0, false));
+  const status rc = core->be->supports(OP_OPTIM, &table);
+  m->optimizer_bytes = optim_table_bytes(core->be, &table);
+  free(tensors);
+  return rc;
+}
+
 // Asks the backend about every op that there will be.
 static status check_ops(model *m) {
   model_core *const core = &m->core;
   TRY(encoder_check(core, &core->scratch_bytes));
   for (int32_t k = 0; k < m->objectives.n; k++)
     TRY(m->objectives.of[k]->check(m->state[k], core, k, &core->scratch_bytes));
-  const optim_params optim = {.n = core->params.elements, .row = (int32_t)core->c.hidden};
-  return op_check(core, OP_OPTIM, &optim, &core->scratch_bytes);
+  return plan_optimizer(m);
 }
 
 // Everything that is known before memory is taken: parameters, buffers, scratch.
@@ -164,7 +178,7 @@ status model_create(model **out, const char *backend_name, const model_config *c
   status rc;
   const model_memory need = memory_of(m);
   const size_t planned = param_arena_bytes(&need.params) + need.params.moments + need.batch +
-                         need.activations + need.activation_gradients + need.scratch;
+                         need.activations + need.activation_gradients + need.scratch + need.optimizer;
   const backend_config config = {.device = run->device,
                                  .threads = run->threads,
                                  .scratch_bytes = m->core.scratch_bytes,

@@ -31,6 +31,7 @@ typedef struct model_memory {
   int64_t parameters, frozen_parameters; // all of them, and the frozen ones; without padding
   int64_t elements;                      // of each trainable arena
   param_bytes params;
+  size_t optimizer; // its table (model/optim_table.h)
   size_t batch, activations, activation_gradients, scratch;
   int32_t layers_reached; // by the backward pass
   flops_spared spared;

@@ -15,7 +15,7 @@
 // rate, seed and loss scales live in backend memory (step_state), so a captured graph serves every batch.
 //
 // Rules. Ops never allocate and never synchronise; scratch comes with ctx (backend.scratch_bytes says how much
-// an op needs). Shapes are validated by supports(), asked when the configuration is read. Every op is
+// an op needs; the optimiser's is part of its table). Shapes are validated by supports(), asked when the configuration is read. Every op is
 // deterministic for a fixed thread count. Dropout follows base/philox.h.
 //
 // A packed batch, its fields and what they mean: ops/batch_fields.h.
@@ -64,7 +64,7 @@ typedef struct slot_result {
 // What ops report; accumulated over micro-steps until result_clear.
 typedef struct step_result {
   slot_result slot[MAX_SLOTS];
-  double grad_sumsq; // from grad_norm, set to 0 by it first when `first` is set
+  double grad_sumsq; // from grad_norm
   int32_t nonfinite; // 1: a gradient was NaN or infinite: adamw and lamb leave everything as it is
 } step_result;
 
@@ -213,28 +213,44 @@ typedef struct classify_params {
   act *dlogits;          // [n,C] w: d(scale * sum of weight * nll); NULL: forward only; may alias logits
 } classify_params;
 
-// Gradient norm: adds sum(g^2) of one span to grad_sumsq; sets nonfinite.
-// Optimiser step on one span; g is zeroed (so is touched) once applied, and also when the step is refused.
-//   AdamW (Loshchilov, Hutter: Decoupled weight decay regularization, 2019), step t = state.step + 1:
-//   m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
-//   p -= lr lr_scale (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p);   g is first scaled by
-//   min(1, clip_norm / (sqrt(grad_sumsq) + 1e-6)).
-// A row-sparse span (touched != NULL) reads and updates only the rows marked; others keep m, v, p as they are.
-//   LAMB (You et al.: Large batch optimization for deep learning, 2020; NVIDIA's variant: gradients are clipped by the
-//   global norm first, moments are bias-corrected), one tensor a call, g scaled and m, v updated as above:
-//   u = m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p;   p -= lr lr_scale r u, where r = ||p|| / ||u|| if
-//   `trust` is set and both norms are positive, else 1. Dense only: touched must be NULL.
-typedef struct optim_params {
+// The optimiser. One call updates a whole model: what it takes is a table of tensors, which is made once, since
+// parameters do not move.
+//
+// An entry of the table is a tensor, or a part of one: what a rank owns of it where the optimiser's state is sharded.
+typedef struct optim_tensor {
   int64_t n;        // elements
   float *p;         // [n] rw master weights
   act *p_compute;   // [n] w compute copy; NULL where the master is it
   float *g;         // [n] rw
   float *m, *v;     // [n] rw
-  uint8_t *touched; // [n / row] rw; NULL: dense
-  int32_t row;      // elements of a row when touched is set
-  float lr_scale, weight_decay, beta1, beta2, eps;
-  bool first; // grad_norm: reset grad_sumsq before adding
-  bool trust; // lamb: scale the step by the trust ratio of this tensor
+  uint8_t *touched; // [n / row] rw; NULL where row is 0
+  int32_t row;      // elements of a row of a row-sparse tensor; 0: dense
+  int32_t whole;    // which tensor it is, or is part of; ascending, so that parts of one are neighbours
+  float lr_scale, weight_decay;
+  bool trust; // LAMB: scale the step by the trust ratio of the whole tensor
+} optim_tensor;
+
+// grad_norm: sets grad_sumsq to the sum of g^2 over the table; sets nonfinite if that is NaN or infinite.
+// The steps: g is zeroed (so is touched) once applied, and also when the step is refused.
+//   AdamW (Loshchilov, Hutter: Decoupled weight decay regularization, 2019), step t = state.step + 1:
+//   m = b1 m + (1-b1) g; v = b2 v + (1-b2) g^2;
+//   p -= lr lr_scale (m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p);   g is first scaled by
+//   min(1, clip_norm / (sqrt(grad_sumsq) + 1e-6)).
+// Of a row-sparse tensor only the rows marked in `touched` are read and updated; others keep m, v, p as they are.
+//   LAMB (You et al.: Large batch optimization for deep learning, 2020; NVIDIA's variant: gradients are clipped by the
+//   global norm first, moments are bias-corrected), in two ops. lamb_update scales g and updates m, v as above, leaves
+//   u = m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p in g's place and ||p||^2, ||u||^2 in `norms`. lamb_apply:
+//   p -= lr lr_scale r u, where r = ||p|| / ||u|| if `trust` is set and both norms are positive, else 1. Dense only.
+// The norms of a tensor are sums over its parts. lamb_update has added up those of this table (and written 0 for tensors
+// of which it has none), so ranks that own parts of one tensor add up their `norms` between the two ops.
+typedef struct optim_params {
+  const optim_tensor *tensors; // host [n]; stays as it is from optim_prepare on
+  int32_t n;
+  int32_t wholes; // tensors in all: every `whole` is below
+  void
+      *table; // [optim_bytes()] rw: made by optim_prepare; the ops find their order of work and scratch in it
+  double *norms; // [wholes,2] w by lamb_update, r by lamb_apply; not used by the others
+  float beta1, beta2, eps;
 } optim_params;
 
 typedef enum op_kind {
@@ -277,7 +293,8 @@ typedef union op_params {
   X(classify, classify, OP_CLASSIFY)             \
   X(grad_norm, optim, OP_OPTIM)                  \
   X(adamw, optim, OP_OPTIM)                      \
-  X(lamb, optim, OP_OPTIM)
+  X(lamb_update, optim, OP_OPTIM)                \
+  X(lamb_apply, optim, OP_OPTIM)
 #define OP_INDEX(name, params, kind) INDEX_##name,
 typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forward, ...
 #undef OP_INDEX
@@ -327,6 +344,11 @@ typedef struct backend {
   status (*graph_end)(op_ctx *ctx, void **graph);
   status (*graph_launch)(op_ctx *ctx, void *graph);
   void (*graph_free)(op_ctx *ctx, void *graph);
+
+  // The optimiser's table: bytes of optim_params.table (pointers may be NULL), and what it holds, written before the first op.
+  size_t (*optim_bytes)(const optim_params *p);
+  status (*optim_prepare)(op_ctx *ctx, const optim_params *p);
+
   status (*state_write)(op_ctx *ctx, const step_state *state); // ordered with ops
   status (*result_clear)(op_ctx *ctx);
   // As clear, but a refusal (nonfinite) stays: steps that were queued behind a refused one are refused too.

@@ -27,6 +27,22 @@ static status check_slot(const char *name, const char *op, int32_t slot) {
   return slot < 0 || slot >= MAX_SLOTS ? bad_shape(name, op, "slot", slot) : OK;
 }
 
+enum { MOST_ROW = 1 << 24 }; // elements of a row of a row-sparse tensor
+
+static status check_table(const char *name, const optim_params *p) {
+  int32_t before = 0;
+  for (int32_t i = 0; i < p->n; i++) {
+    const optim_tensor *t = &p->tensors[i];
+    if (t->n < 0) return bad_shape(name, "optimiser", "n", t->n);
+    if (t->row < 0 || t->row > MOST_ROW || (t->row > 0 && t->n % t->row != 0))
+      return bad_shape(name, "row-sparse optimiser", "row", t->row);
+    if (t->whole < before || t->whole >= p->wholes)
+      return bad_shape(name, "optimiser, whose tensors come in order,", "whole", t->whole);
+    before = t->whole;
+  }
+  return OK;
+}
+
 status shapes_check(const char *name, op_kind kind, const void *params) {
   switch (kind) {
   case OP_EMBED: {
@@ -73,12 +89,8 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     return p->classes < 2 || p->classes > 4096 ? bad_shape(name, "classification loss", "classes", p->classes)
                                                : OK;
   }
-  case OP_OPTIM: {
-    const optim_params *p = params;
-    if (p->touched != NULL && (p->row < 1 || p->n % p->row != 0))
-      return bad_shape(name, "row-sparse optimiser", "row", p->row);
-    return OK;
-  }
+  case OP_OPTIM:
+    return check_table(name, params);
   case OP_COUNT:
     break;
   }
@@ -95,10 +107,14 @@ static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
 }
 
 static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {
-  if (p->touched != NULL)
-    snprintf(text, SHAPE_TEXT, "%lld x %d, touched rows", (long long)(p->n / p->row), p->row);
-  else
-    snprintf(text, SHAPE_TEXT, "%lld elements", (long long)p->n);
+  long long elements = 0, rows_n = 0;
+  for (int32_t i = 0; i < p->n; i++) {
+    elements += p->tensors[i].n;
+    if (p->tensors[i].row > 0) rows_n += p->tensors[i].n / p->tensors[i].row;
+  }
+  const int n =
+      snprintf(text, SHAPE_TEXT, "%d tensor%s, %lld elements", p->n, p->n == 1 ? "" : "s", elements);
+  if (rows_n > 0) snprintf(text + n, SHAPE_TEXT - (size_t)n, ", touched of %lld rows", rows_n);
 }
 
 void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {

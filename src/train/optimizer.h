@@ -1,12 +1,17 @@
-// Optimiser steps over the descriptors of a model: neighbours with the same settings become one span.
+// The optimiser of a model: AdamW or LAMB on all that is trained.
 #ifndef SOUK_TRAIN_OPTIMIZER_H
 #define SOUK_TRAIN_OPTIMIZER_H
 
 #include "model/model.h"
 #include "train/config.h"
 
+typedef struct optimizer optimizer;
+// Makes the table of m's trainable parameters, and their moments if there are none. From here on parameters must not move,
+// nor their settings (lr_scale, decay) change. m outlives the optimiser. *c is copied.
+status optimizer_open(optimizer **out, model *m, const optim_config *c);
+void optimizer_close(optimizer *o); // NULL is safe
 // Norm of all gradients into step_result, then AdamW or LAMB on every trainable parameter. Learning rate, step and clipping
-// come from the step state of the last micro-batch. Needs params_make_moments().
-status optimizer_step(model *m, const optim_config *o);
+// come from the step state of the last micro-batch.
+status optimizer_step(optimizer *o);
 
 #endif

@@ -90,6 +90,7 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
       (long long)m->frozen_parameters);
   add(p, "gradients", (double)m->params.gradients, "fp32");
   add(p, "moments", (double)m->params.moments, "both of the optimiser");
+  add(p, "optimiser's table", (double)m->optimizer, "what is updated in which order, and its sums");
   add(p, "compute copies", (double)m->params.copies, "of the parameters");
   add(p, "row flags", (double)m->params.row_flags, "of touched item rows");
   add(p, "activations", (double)m->activations, "kept for the backward pass");
@@ -207,7 +208,8 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
                          batcher *b, int64_t steps) {
   model *m;
   TRY(model_create(&m, device_names[c->train.device], mc, mr));
-  status rc = params_make_moments(model_params(m));
+  optimizer *o;
+  status rc = optimizer_open(&o, m, &c->optim);
   double started = now_seconds();
   for (int64_t i = 0; rc == OK && i < steps + 2; i++) {
     if (i == 2) started = now_seconds();
@@ -220,11 +222,12 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
       if (rc == OK) rc = model_forward(m, true);
       if (rc == OK) rc = model_loss(m, true);
     }
-    if (rc == OK) rc = optimizer_step(m, &c->optim);
+    if (rc == OK) rc = optimizer_step(o);
   }
   if (rc == OK) rc = model_backend(m)->sync(model_ctx(m));
   p->step_seconds = (now_seconds() - started) / (double)steps;
   p->timed_steps = steps;
+  optimizer_close(o);
   model_free(m);
   return rc;
 }

@@ -91,7 +91,8 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
   return OK;
 }
 
-static status one_step(model *m, const batch *b, const optim_config *o, int32_t step, double *loss) {
+static status one_step(model *m, const batch *b, const optim_config *o, optimizer *by, int32_t step,
+                       double *loss) {
   step_state state = {.step = step,
                       .seed = 5,
                       .lr = (float)learning_rate(o, step, o->decay_steps),
@@ -101,7 +102,7 @@ static status one_step(model *m, const batch *b, const optim_config *o, int32_t 
   TRY(model_backend(m)->result_clear(model_ctx(m)));
   TRY(model_forward(m, true));
   TRY(model_loss(m, true));
-  TRY(optimizer_step(m, o));
+  TRY(optimizer_step(by));
   step_result r;
   TRY(model_backend(m)->result_read(model_ctx(m), &r));
   if (r.nonfinite) return fail(ERR_NONFINITE, "the gradient of step %d of the self test is not finite", step);
@@ -141,18 +142,20 @@ status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t 
   model *m;
   TRY(model_create(&m, device, &c, &plan));
   batch *b = NULL;
+  optimizer *by = NULL;
   status rc;
-  TRY_GOTO(params_make_moments(model_params(m)), done);
+  TRY_GOTO(optimizer_open(&by, m, &o), done);
   TRY_GOTO(batch_new(&b, caps), done);
   for (int32_t step = 0; step < r->steps; step++) {
     double loss = 0;
     TRY_GOTO(make_batch(b, r, &layout, step), done);
-    TRY_GOTO(one_step(m, b, &o, step, &loss), done);
+    TRY_GOTO(one_step(m, b, &o, by, step, &loss), done);
     if (step < MEAN_OF) out->first += loss / MEAN_OF;
     if (step >= r->steps - MEAN_OF) out->last += loss / MEAN_OF;
   }
 done:
   batch_free(b);
+  optimizer_close(by);
   model_free(m);
   return rc;
 }

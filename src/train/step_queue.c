@@ -25,6 +25,7 @@ struct step_queue {
   int32_t last;                      // launched
   int32_t in_flight;                 // steps launched whose results were not read
   double grad_norm, flops;
+  optimizer *optimizer;
 };
 
 // ---- compose -------------------------------------------------------------------------------------------------
@@ -84,7 +85,7 @@ static status launch(step_queue *q, const queued_step *s) {
   }
   q->flops += s->flops;
   TRY(model_wait_gradients(q->c.m));
-  TRY(optimizer_step(q->c.m, &q->c.run->optim));
+  TRY(optimizer_step(q->optimizer));
   TRY(be->result_post(model_ctx(q->c.m)));
   q->in_flight++;
   return OK;
@@ -211,7 +212,8 @@ status step_queue_open(step_queue **out, const step_queue_config *c) {
   TRY(mem_new(&q, 1, sizeof *q, "the queue of steps"));
   q->c = *c;
   q->slots = model_backend(c->m)->host_memory ? 1 : MOST_IN_FLIGHT;
-  const status rc = make_slots(q);
+  status rc = make_slots(q);
+  if (rc == OK) rc = optimizer_open(&q->optimizer, c->m, &c->run->optim);
   if (rc != OK) {
     step_queue_close(q);
     return rc;
@@ -222,6 +224,7 @@ status step_queue_open(step_queue **out, const step_queue_config *c) {
 
 void step_queue_close(step_queue *q) {
   if (q == NULL) return;
+  optimizer_close(q->optimizer);
   for (int32_t k = 0; k < q->slots; k++) {
     queued_step *s = &q->steps[k];
     for (int64_t i = 0; s->copies != NULL && i < q->c.run->train.accumulate; i++) batch_free(s->copies[i]);

@@ -190,13 +190,15 @@ static void follow(const recipe *r, optim_kind kind) {
   pair_open(&p, r);
   const optim_config o = {
       .kind = (int)kind, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
+  optimizer *by[2];
+  for (int k = 0; k < 2; k++) check_ok(optimizer_open(&by[k], p.m[k], &o));
   double first = 0, last = 0;
   for (int32_t step = 0; step < 100; step++) {
     make_batch(p.b, r, &p.c, step % 5);
     double loss[2], norm[2];
     for (int k = 0; k < 2; k++) {
       passes(&p, p.m[k], step);
-      check_ok(optimizer_step(p.m[k], &o));
+      check_ok(optimizer_step(by[k]));
       step_result result;
       check_ok(model_backend(p.m[k])->result_read(model_ctx(p.m[k]), &result));
       assert_int_equal(result.nonfinite, 0);
@@ -209,6 +211,7 @@ static void follow(const recipe *r, optim_kind kind) {
     last = loss[0];
   }
   assert_true(last < 0.8 * first); // a curve that goes somewhere
+  for (int k = 0; k < 2; k++) optimizer_close(by[k]);
   pair_close(&p);
 }
 
@@ -464,6 +467,8 @@ static void test_quiet_steps(void **unused) {
     model *m = p.m[1];
     const backend *be = model_backend(m);
     const optim_config o = {.weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.98, .eps = 1e-8, .clip_norm = 1};
+    optimizer *by;
+    check_ok(optimizer_open(&by, m, &o));
     unsigned long long allocated = 0, waited = 0, events = 0, copies = 0;
     for (int32_t step = 0; step < STEPS; step++) {
       if (step == WARM) {
@@ -478,7 +483,7 @@ static void test_quiet_steps(void **unused) {
       check_ok(model_set_batch(m, p.b, &state));
       check_ok(model_forward(m, true));
       check_ok(model_loss(m, true));
-      check_ok(optimizer_step(m, &o));
+      check_ok(optimizer_step(by));
       check_ok(be->result_post(model_ctx(m)));
       step_result r;
       if (step > 0) check_ok(be->result_take(model_ctx(m), &r));
@@ -488,6 +493,7 @@ static void test_quiet_steps(void **unused) {
     assert_int_equal(sum_of(calls, waits, sizeof waits / sizeof *waits), waited);
     assert_int_equal(calls("cudaEventSynchronize"), events + STEPS - WARM);
     assert_int_equal(calls("cudaMemcpyAsync"), copies + 5 * (STEPS - WARM));
+    optimizer_close(by);
     pair_close(&p);
   }
 }

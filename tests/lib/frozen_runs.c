@@ -194,10 +194,12 @@ static void take_steps(const char *device, int recipe, int kind, const char *fre
   const param_set *s = model_params(m), *t = model_params(start);
   const optim_config o = {
       .kind = kind, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.99, .eps = 1e-8, .clip_norm = 0.5};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
   for (int32_t step = 0; step < STEPS; step++) {
     one_pass(m, step);
     const double wanted = sum_of_squares(m);
-    check_ok(optimizer_step(m, &o));
+    check_ok(optimizer_step(by));
     step_result r;
     check_ok(model_backend(m)->result_read(model_ctx(m), &r));
     assert_int_equal(r.nonfinite, 0);
@@ -214,6 +216,7 @@ static void take_steps(const char *device, int recipe, int kind, const char *fre
     free(now);
     free(before);
   }
+  optimizer_close(by);
   model_free(m);
   model_free(start);
 }

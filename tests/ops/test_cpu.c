@@ -10,6 +10,10 @@ static status ask(op_kind kind, const void *params) {
   return backend_cpu.supports(kind, params);
 }
 
+static status ask_table(const optim_tensor *tensors, int32_t n, int32_t wholes) {
+  return ask(OP_OPTIM, &(optim_params){.tensors = tensors, .n = n, .wholes = wholes});
+}
+
 static void test_supports(void **unused) {
   (void)unused;
   check_ok(ask(OP_EMBED, &(embed_params){.hidden = 1, .drop.threshold = 255}));
@@ -30,7 +34,7 @@ static void test_supports(void **unused) {
   check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 0}), ERR_UNSUPPORTED,
               "linear does not support out = 0");
   check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .y_add = true}));
-  for (int kind = ACT_GELU_TANH; kind <= ACT_TANH; kind++)
+  for (activation kind = ACT_GELU_TANH; kind <= ACT_TANH; kind++)
     check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = kind, .y_add = true}),
                 ERR_UNSUPPORTED, "linear adds into y only without an activation");
   check_ok(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 4095, .head_size = 512}));
@@ -57,13 +61,21 @@ static void test_supports(void **unused) {
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = -1}), ERR_UNSUPPORTED, "slot = -1");
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 4097}), ERR_UNSUPPORTED, "classes = 4097");
-  uint8_t touched[3] = {0};
-  check_ok(ask(OP_OPTIM, &(optim_params){.n = 12, .row = 4, .touched = touched}));
-  check_ok(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 4}));
-  check_fails(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 4, .touched = touched}), ERR_UNSUPPORTED,
-              "row = 4");
-  check_fails(ask(OP_OPTIM, &(optim_params){.n = 13, .row = 0, .touched = touched}), ERR_UNSUPPORTED,
-              "row = 0");
+  check_ok(ask_table(&(optim_tensor){.n = 12, .row = 4}, 1, 1));
+  check_ok(ask_table(&(optim_tensor){.n = 13}, 1, 1));
+  check_ok(ask_table(NULL, 0, 0));
+  check_fails(ask_table(&(optim_tensor){.n = -1}, 1, 1), ERR_UNSUPPORTED,
+              "optimiser does not support n = -1");
+  check_fails(ask_table(&(optim_tensor){.n = 13, .row = 4}, 1, 1), ERR_UNSUPPORTED, "row = 4");
+  check_fails(ask_table(&(optim_tensor){.n = 13, .row = -1}, 1, 1), ERR_UNSUPPORTED, "row = -1");
+  check_fails(ask_table(&(optim_tensor){.n = 1 << 25, .row = 1 << 25}, 1, 1), ERR_UNSUPPORTED,
+              "row = 33554432");
+  const optim_tensor ordered[] = {{.whole = 0}, {.whole = 1}, {.whole = 1}, {.whole = 3}};
+  check_ok(ask_table(ordered, 4, 4));
+  check_fails(ask_table(ordered, 4, 3), ERR_UNSUPPORTED, "whole = 3");
+  const optim_tensor mixed[] = {{.whole = 1}, {.whole = 0}};
+  check_fails(ask_table(mixed, 2, 2), ERR_UNSUPPORTED,
+              "whose tensors come in order, does not support whole = 0");
   check_fails(ask(OP_COUNT, NULL), ERR_INTERNAL, "no op of kind");
   assert_int_equal(backend_cpu.scratch_bytes(OP_COUNT, NULL, 0), 0);
 }
@@ -72,9 +84,9 @@ static void test_lamb_is_dense(void **unused) {
   (void)unused;
   op_ctx *ctx;
   check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 1}));
-  uint8_t touched = 1;
-  check_fails(backend_cpu.lamb(ctx, &(optim_params){.n = 1, .row = 1, .touched = &touched}), ERR_UNSUPPORTED,
-              "LAMB updates whole tensors");
+  const optim_tensor t = {.n = 1, .row = 1};
+  check_fails(backend_cpu.lamb_update(ctx, &(optim_params){.tensors = &t, .n = 1, .wholes = 1}),
+              ERR_UNSUPPORTED, "LAMB updates whole tensors");
   backend_cpu.close(ctx);
 }
 

@@ -101,9 +101,10 @@ static status ignores_nan(op_ctx *ctx, const optim_params *p) {
 }
 
 static status forgets_the_gradient(op_ctx *ctx, const optim_params *p) {
-  const float g = p->g[0];
+  if (p->n == 0) return OK;
+  const float g = p->tensors[0].g[0];
   const status rc = backend_cpu.adamw(ctx, p);
-  p->g[0] = g;
+  p->tensors[0].g[0] = g;
   return rc;
 }
 

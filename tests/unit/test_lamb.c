@@ -70,19 +70,45 @@ static const lamb_case lamb_cases[] = {
     {131073, 0.02, 0.01, 1e3, true},
 };
 
+// Backend memory of a table's own, made ready.
+static void open_table(op_ctx *ctx, optim_params *p) {
+  void *norms;
+  check_ok(backend_cpu.mem_alloc(ctx, backend_cpu.optim_bytes(p), "a table", &p->table));
+  check_ok(backend_cpu.mem_alloc(ctx, 2 * (size_t)p->wholes * sizeof(double) + 1, "norms", &norms));
+  p->norms = norms;
+  check_ok(backend_cpu.optim_prepare(ctx, p));
+}
+
+static void close_table(op_ctx *ctx, optim_params *p) {
+  backend_cpu.mem_free(ctx, p->table);
+  backend_cpu.mem_free(ctx, p->norms);
+}
+
 static void run_case(const lamb_case *c, int32_t threads) {
   const optim_config o = {.beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6};
-  const optim_params shape = {.n = c->n, .row = 1};
   const backend *be = &backend_cpu;
-  const backend_config config = {.threads = threads,
-                                 .scratch_bytes = be->scratch_bytes(OP_OPTIM, &shape, threads)};
   op_ctx *ctx;
-  check_ok(be->open(&ctx, &config));
+  check_ok(be->open(&ctx, &(backend_config){.threads = threads}));
   float *p = floats(c->n), *g = floats(c->n), *m = floats(c->n), *v = floats(c->n);
   reference r = reference_new(c->n);
   rng draws = rng_at(7, 1, (uint32_t)c->n, 0);
   fill(&draws, p, r.p, c->n, c->scale);
   p[c->n] = g[c->n] = m[c->n] = v[c->n] = 12345.0f; // guards
+  const optim_tensor t = {.n = c->n,
+                          .p = p,
+                          .g = g,
+                          .m = m,
+                          .v = v,
+                          .lr_scale = 0.5f,
+                          .weight_decay = (float)c->decay,
+                          .trust = c->trust};
+  optim_params table = {.tensors = &t,
+                        .n = 1,
+                        .wholes = 1,
+                        .beta1 = (float)o.beta1,
+                        .beta2 = (float)o.beta2,
+                        .eps = (float)o.eps};
+  open_table(ctx, &table);
   for (int64_t step = 0; step < 4; step++) {
     fill(&draws, g, r.g, c->n, 0.3);
     double norm = 0;
@@ -92,21 +118,9 @@ static void run_case(const lamb_case *c, int32_t threads) {
     const step_state state = {.step = step, .lr = 0.01f, .clip_norm = (float)c->clip_norm};
     check_ok(be->state_write(ctx, &state));
     check_ok(be->result_clear(ctx));
-    const optim_params span = {.n = c->n,
-                               .p = p,
-                               .g = g,
-                               .m = m,
-                               .v = v,
-                               .row = 1,
-                               .lr_scale = 0.5f,
-                               .weight_decay = (float)c->decay,
-                               .beta1 = (float)o.beta1,
-                               .beta2 = (float)o.beta2,
-                               .eps = (float)o.eps,
-                               .first = true,
-                               .trust = c->trust};
-    check_ok(be->grad_norm(ctx, &span));
-    check_ok(be->lamb(ctx, &span));
+    check_ok(be->grad_norm(ctx, &table));
+    check_ok(be->lamb_update(ctx, &table));
+    check_ok(be->lamb_apply(ctx, &table));
     reference_step(&r, clip, 0.005, c->decay, &o, step + 1, c->trust);
     compare(p, r.p, c->n, "weights");
     compare(m, r.m, c->n, "first moment");
@@ -114,6 +128,7 @@ static void run_case(const lamb_case *c, int32_t threads) {
     for (int64_t i = 0; i < c->n; i++) assert_true(g[i] >= 0.0f && g[i] <= 0.0f);
   }
   assert_true(p[c->n] > 12344.0f && g[c->n] > 12344.0f && m[c->n] > 12344.0f && v[c->n] > 12344.0f);
+  close_table(ctx, &table);
   free(p);
   free(g);
   free(m);
@@ -132,29 +147,78 @@ static void test_refused(void **unused) {
   (void)unused;
   enum { N = 130 };
   const backend *be = &backend_cpu;
-  const optim_params shape = {.n = N, .row = 1};
-  const backend_config config = {.threads = 2, .scratch_bytes = be->scratch_bytes(OP_OPTIM, &shape, 2)};
   op_ctx *ctx;
-  check_ok(be->open(&ctx, &config));
+  check_ok(be->open(&ctx, &(backend_config){.threads = 2}));
   float p[N], g[N], m[N] = {0}, v[N] = {0};
   for (int i = 0; i < N; i++) p[i] = 1.0f, g[i] = 0.1f;
   g[77] = NAN;
-  optim_params span = shape;
-  span.p = p;
-  span.g = g;
-  span.m = m;
-  span.v = v;
-  span.lr_scale = 1.0f;
-  span.first = true;
+  const optim_tensor t = {.n = N, .p = p, .g = g, .m = m, .v = v, .lr_scale = 1.0f};
+  optim_params table = {.tensors = &t, .n = 1, .wholes = 1};
+  open_table(ctx, &table);
   const step_state state = {.lr = 0.01f};
   check_ok(be->state_write(ctx, &state));
-  check_ok(be->grad_norm(ctx, &span));
-  check_ok(be->lamb(ctx, &span));
+  check_ok(be->grad_norm(ctx, &table));
+  check_ok(be->lamb_update(ctx, &table));
+  check_ok(be->lamb_apply(ctx, &table));
   for (int i = 0; i < N; i++)
     assert_true(p[i] >= 1.0f && p[i] <= 1.0f && m[i] <= 0.0f && v[i] <= 0.0f && g[i] >= 0.0f && g[i] <= 0.0f);
-  uint8_t touched[N] = {0};
-  span.touched = touched;
-  check_fails(be->lamb(ctx, &span), ERR_UNSUPPORTED, "whole tensors");
+  close_table(ctx, &table);
+  be->close(ctx);
+}
+
+// What ranks do that own parts: three tensors, of which two tables have a part and a half each, their norms added between
+// the ops. The bits are those of one table with all.
+enum { WIDE = 300, SPLIT = 111, TENSORS = 3 };
+typedef struct state_of_three {
+  float p[TENSORS * WIDE], g[TENSORS * WIDE], m[TENSORS * WIDE], v[TENSORS * WIDE];
+} state_of_three;
+
+static optim_tensor slice(state_of_three *s, int32_t whole, int32_t begin, int32_t end) {
+  const int32_t at = whole * WIDE + begin;
+  return (optim_tensor){.n = end - begin,
+                        .p = s->p + at,
+                        .g = s->g + at,
+                        .m = s->m + at,
+                        .v = s->v + at,
+                        .whole = whole,
+                        .lr_scale = 1.0f,
+                        .weight_decay = 0.01f,
+                        .trust = true};
+}
+
+static void test_parts(void **unused) {
+  (void)unused;
+  static state_of_three one, two;
+  rng draws = rng_at(5, 1, 0, 0);
+  for (int i = 0; i < TENSORS * WIDE; i++) one.p[i] = (float)rng_normal(&draws);
+  for (int i = 0; i < TENSORS * WIDE; i++) one.g[i] = (float)rng_normal(&draws);
+  two = one;
+  const optim_tensor all[] = {slice(&one, 0, 0, WIDE), slice(&one, 1, 0, WIDE), slice(&one, 2, 0, WIDE)};
+  const optim_tensor halves[2][2] = {{slice(&two, 0, 0, WIDE), slice(&two, 1, 0, SPLIT)},
+                                     {slice(&two, 1, SPLIT, WIDE), slice(&two, 2, 0, WIDE)}};
+  optim_params tables[3] = {
+      {.tensors = all, .n = 3}, {.tensors = halves[0], .n = 2}, {.tensors = halves[1], .n = 2}};
+  const backend *be = &backend_cpu;
+  op_ctx *ctx;
+  check_ok(be->open(&ctx, &(backend_config){.threads = 2}));
+  for (int k = 0; k < 3; k++) {
+    tables[k].wholes = TENSORS;
+    tables[k].beta1 = 0.9f;
+    tables[k].beta2 = 0.99f;
+    tables[k].eps = 1e-6f;
+    open_table(ctx, &tables[k]);
+    for (int j = 0; j < 2 * TENSORS; j++) tables[k].norms[j] = 1e9; // of a step before
+  }
+  check_ok(be->state_write(ctx, &(step_state){.lr = 0.1f}));
+  check_ok(be->grad_norm(ctx, &tables[0]));
+  for (int k = 0; k < 3; k++) check_ok(be->lamb_update(ctx, &tables[k]));
+  for (int j = 0; j < 2 * TENSORS; j++)
+    tables[1].norms[j] = tables[2].norms[j] = tables[1].norms[j] + tables[2].norms[j];
+  for (int j = 0; j < 2 * TENSORS; j++)
+    check_near(tables[1].norms[j], tables[0].norms[j], 1e-12 * tables[0].norms[j]);
+  for (int k = 0; k < 3; k++) check_ok(be->lamb_apply(ctx, &tables[k]));
+  assert_memory_equal(&one, &two, sizeof one);
+  for (int k = 0; k < 3; k++) close_table(ctx, &tables[k]);
   be->close(ctx);
 }
 
@@ -175,9 +239,10 @@ static void test_model(void **unused) {
   const model_run run = {.caps = {.tokens = 16, .seqs = 4, .masked = 8}, .training = true, .seed = 3};
   model *m;
   check_ok(model_create(&m, "cpu", &c, &run));
-  check_ok(params_make_moments(model_params(m)));
   const optim_config o = {
       .kind = OPTIM_LAMB, .weight_decay = 0.01, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-6, .clip_norm = 1.0};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
   const param_set *s = model_params(m);
   reference whole = reference_new(s->elements);
   for (int64_t i = 0; i < s->elements; i++) whole.p[i] = (double)s->master[i];
@@ -194,7 +259,7 @@ static void test_model(void **unused) {
     const step_state state = {.step = step, .lr = 0.02f, .clip_norm = 1.0f};
     check_ok(backend_cpu.state_write(model_ctx(m), &state));
     check_ok(backend_cpu.result_clear(model_ctx(m)));
-    check_ok(optimizer_step(m, &o));
+    check_ok(optimizer_step(by));
     for (int32_t i = 0; i < s->count; i++) {
       const param *p = &s->items[i];
       const int32_t parts = strstr(p->name, "self.qkv") != NULL ? 3 : 1;
@@ -209,6 +274,7 @@ static void test_model(void **unused) {
   }
   assert_int_equal(apart, 3 * 2 * 2); // steps, layers, weight and bias
   free(whole.p);
+  optimizer_close(by);
   model_free(m);
 }
 
@@ -247,6 +313,7 @@ static void test_schedules(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_tensor), cmocka_unit_test(test_refused),
-                                     cmocka_unit_test(test_model), cmocka_unit_test(test_schedules)};
+                                     cmocka_unit_test(test_parts), cmocka_unit_test(test_model),
+                                     cmocka_unit_test(test_schedules)};
   return cmocka_run_group_tests_name("lamb", tests, NULL, NULL);
 }

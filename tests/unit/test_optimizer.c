@@ -100,6 +100,8 @@ static void check_model(bool sparse) {
   s->items[9].lr_scale = 0.25f; // slower than its neighbours
   const optim_config o = {
       .kind = OPTIM_ADAMW, .lr = 0.02, .weight_decay = 0.1, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
   double *w = doubles(s, s->master), *m1 = doubles(s, s->m), *v = doubles(s, s->v), *g = doubles(s, s->grad);
   const param *frozen = param_find(s, FROZEN);
   assert_true(frozen == &s->items[5] && param_grad(s, frozen) == NULL && param_m(s, frozen) == NULL);
@@ -113,7 +115,7 @@ static void check_model(bool sparse) {
     put_gradients(s, step, g);
     double sumsq;
     reference_step(s, &o, &state, g, w, m1, v, &sumsq);
-    check_ok(optimizer_step(m, &o));
+    check_ok(optimizer_step(by));
     step_result r;
     check_ok(s->be->result_read(s->ctx, &r));
     check_near(r.grad_sumsq, sumsq, 1e-6 * sumsq);
@@ -146,6 +148,7 @@ static void check_model(bool sparse) {
   free(m1);
   free(v);
   free(g);
+  optimizer_close(by);
   model_free(m);
 }
 
@@ -165,6 +168,8 @@ static void test_nonfinite(void **unused) {
   model *m = make_model(false);
   param_set *s = model_params(m);
   const optim_config o = {.kind = OPTIM_ADAMW, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-8, .weight_decay = 0.1};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
   double *g = doubles(s, s->grad), *w = doubles(s, s->master);
   for (int32_t i = 0; i < s->count; i++) {
     if (!s->items[i].trainable) continue;
@@ -173,7 +178,7 @@ static void test_nonfinite(void **unused) {
     check_ok(s->be->upload(s->ctx, param_grad(s, &s->items[i]) + s->items[i].size - 1, &bad, sizeof bad));
     check_ok(s->be->state_write(s->ctx, &(step_state){.lr = 0.1f, .clip_norm = 1}));
     check_ok(s->be->result_clear(s->ctx));
-    check_ok(optimizer_step(m, &o));
+    check_ok(optimizer_step(by));
     step_result r;
     check_ok(s->be->result_read(s->ctx, &r));
     assert_int_equal(r.nonfinite, 1);
@@ -185,6 +190,7 @@ static void test_nonfinite(void **unused) {
   }
   free(g);
   free(w);
+  optimizer_close(by);
   model_free(m);
 }
 

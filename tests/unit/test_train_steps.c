@@ -119,7 +119,10 @@ static void test_decay_groups(void **unused) {
     const step_state s = {.lr = 0.1f};
     check_ok(model_backend(f.m)->state_write(model_ctx(f.m), &s));
     check_ok(model_backend(f.m)->result_clear(model_ctx(f.m)));
-    check_ok(optimizer_step(f.m, &o));
+    optimizer *by;
+    check_ok(optimizer_open(&by, f.m, &o));
+    check_ok(optimizer_step(by));
+    optimizer_close(by);
     int decayed = 0;
     for (int32_t i = 0; i < p->count; i++) {
       const param *q = &p->items[i];

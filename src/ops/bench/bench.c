@@ -48,7 +48,7 @@ static status call_op(const bench *b, op_index op, const op_params *p) {
 
 operand_use op_operands(op_index op) {
   const char *name = op_names[op];
-  if (op == INDEX_adamw || op == INDEX_lamb) return BOTH | UPDATE;
+  if (op == INDEX_adamw || op == INDEX_lamb_update || op == INDEX_lamb_apply) return BOTH | UPDATE;
   if (strstr(name, "_forward") != NULL) return FORWARD;
   return strstr(name, "_backward") != NULL ? BACKWARD : BOTH;
 }
@@ -285,9 +285,10 @@ static bool wanted(const bench *b, const bench_model *m, const bench_case *c) {
 
 // Arguments with shapes but without memory.
 static maker dry_bind(const bench *b, const bench_model *m, const bench_batch *batch, const bench_case *c,
-                      op_params *p) {
+                      op_params *p, optim_tensor tensors[SET_TENSORS]) {
   maker k = new_maker(b, m, batch, op_operands(c->op));
   k.dry = true;
+  k.tensors = tensors;
   memset(p, 0, sizeof *p);
   c->bind(&k, p);
   return k;
@@ -306,12 +307,14 @@ static int32_t sets_of(const bench *b, double bytes) {
 static status run_row(const bench *b, const bench_model *m, const bench_batch *batch, const bench_case *c,
                       bench_row *row) {
   op_params sets[MOST_SETS];
-  maker k = dry_bind(b, m, batch, c, &sets[0]);
+  optim_tensor tensors[MOST_SETS][SET_TENSORS];
+  maker k = dry_bind(b, m, batch, c, &sets[0], tensors[0]);
   const int32_t n = sets_of(b, k.bytes);
   const op_cost cost = op_cost_of(c->op, &sets[0], &batch->facts, b->be->act_size);
   k = new_maker(b, m, batch, op_operands(c->op));
   memset(sets, 0, sizeof sets);
   for (int32_t i = 0; i < n; i++) {
+    k.tensors = tensors[i];
     c->bind(&k, &sets[i]);
     if (i == 0) k.of_set = k.n_taken;
   }
@@ -330,8 +333,9 @@ static status check_rows(const bench *b, const bench_model *m, const bench_batch
   for (int32_t i = 0; i < n_bench_cases; i++) {
     const bench_case *c = &bench_cases[i];
     op_params p;
+    optim_tensor tensors[SET_TENSORS];
     if (!wanted(b, m, c)) continue;
-    dry_bind(b, m, batch, c, &p);
+    dry_bind(b, m, batch, c, &p, tensors);
     TRY(b->be->supports(op_kinds[c->op], &p));
     const size_t n = scratch_of(b, op_kinds[c->op], &p);
     if (n > *scratch) *scratch = n;
@@ -382,9 +386,10 @@ status bench_run(bench *b, const bench_model *m, bench_report *report, void *use
   for (int32_t i = 0; i < n_bench_cases; i++) {
     const bench_case *c = &bench_cases[i];
     op_params p;
+    optim_tensor tensors[SET_TENSORS];
     char shape[SHAPE_TEXT];
     if (!wanted(b, m, c)) continue;
-    dry_bind(b, m, &batch, c, &p);
+    dry_bind(b, m, &batch, c, &p, tensors);
     shapes_text(op_kinds[c->op], &p, shape);
     bench_row row = {.model = m, .op = c->op, .what = c->what, .shape = shape};
     TRY_GOTO(run_row(b, m, &batch, c, &row), done);

@@ -37,7 +37,7 @@ typedef struct consumed {
   size_t bytes;
 } consumed;
 
-enum { MOST_SETS = 64, SET_OPERANDS = 24, SET_CONSUMED = 2, TILE = 1 << 16 };
+enum { MOST_SETS = 64, SET_OPERANDS = 24, SET_CONSUMED = 2, SET_TENSORS = 16, TILE = 1 << 16 };
 
 // Makes the operands of one call after another, a set for each. In a dry run it only counts their bytes.
 typedef struct maker {
@@ -46,7 +46,9 @@ typedef struct maker {
   const bench_model *model;
   const bench_batch *batch;
   const float *tile; // host: [TILE] normal values
-  operand_use use;   // of the op at hand
+  optim_tensor
+      *tensors;    // host: [SET_TENSORS] room for the optimiser's table of the set at hand, the caller's
+  operand_use use; // of the op at hand
   bool dry;
   double bytes; // of the operands so far
   status rc;    // of the first that failed
@@ -58,6 +60,7 @@ typedef struct maker {
 act *take_acts(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
 float *take_floats(maker *k, operand_use use, operand_role role, int64_t rows_n, int64_t width, float spread);
 uint8_t *take_touched(maker *k);                   // [V] marks of the batch's words, consumed
+void take_table(maker *k, optim_params *p);        // table and norms of p, whose tensors are described
 status maker_restore(const maker *k, int32_t set); // restores what a call with this set has consumed
 void maker_free(maker *k);
 

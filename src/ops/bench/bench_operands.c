@@ -86,6 +86,13 @@ uint8_t *take_touched(maker *k) {
   return p;
 }
 
+void take_table(maker *k, optim_params *p) {
+  if (k->dry) return;
+  p->table = new_memory(k, k->be->optim_bytes(p));
+  p->norms = new_memory(k, 2 * (size_t)p->wholes * sizeof *p->norms);
+  if (k->rc == OK) k->rc = k->be->optim_prepare(k->ctx, p);
+}
+
 status maker_restore(const maker *k, int32_t set) {
   for (int32_t i = set * k->of_set; i < (set + 1) * k->of_set; i++)
     TRY(k->be->copy(k->ctx, k->taken[i].p, k->taken[i].kept, k->taken[i].bytes));

@@ -281,39 +281,50 @@ static void classification(maker *k, op_params *p) {
                                   .dlogits = take_acts(k, BOTH, MADE, B, 2, 1)};
 }
 
-static void span(maker *k, op_params *p, int64_t rows_n, int64_t width) {
+// A table of these tensors, which lie one after the other; of rows, if `row` is not 0.
+static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32_t row) {
+  enum { APART = 64 };
+  int64_t all = 0, at = 0;
+  for (int32_t i = 0; i < n; i++) all += (sizes[i] + APART - 1) / APART * APART;
+  const bool copied = k->be->act_size < sizeof(float);
+  float *w = take_floats(k, UPDATE, READ, all, 1, 1), *g = take_floats(k, BOTH, CONSUMED, all, 1, 1);
+  float *m = take_floats(k, UPDATE, ADDED, all, 1, 1), *v = take_floats(k, UPDATE, ADDED, all, 1, 1);
+  act *copy = copied ? take_acts(k, UPDATE, MADE, all, 1, 1) : NULL;
+  uint8_t *touched = row > 0 ? take_touched(k) : NULL;
+  for (int32_t i = 0; i < n; at += (sizes[i++] + APART - 1) / APART * APART) {
+    const int64_t from = k->dry || k->rc != OK ? 0 : at; // then nothing is there
+    optim_tensor *t = &k->tensors[i];
+    *t = (optim_tensor){.n = sizes[i],
+                        .g = g + from,
+                        .touched = touched,
+                        .row = row,
+                        .whole = i,
+                        .lr_scale = 1,
+                        .weight_decay = 0.01f,
+                        .trust = true};
+    if (w == NULL) continue;
+    t->p = w + from;
+    t->m = m + from;
+    t->v = v + from;
+    t->p_compute = copied ? (char *)copy + (size_t)from * k->be->act_size : NULL;
+  }
   p->optim = (optim_params){
-      .n = rows_n * width,
-      .p = take_floats(k, UPDATE, READ, rows_n, width, 1),
-      .p_compute = k->be->act_size < sizeof(float) ? take_acts(k, UPDATE, MADE, rows_n, width, 1) : NULL,
-      .g = take_floats(k, BOTH, CONSUMED, rows_n, width, 1),
-      .m = take_floats(k, UPDATE, ADDED, rows_n, width, 1),
-      .v = take_floats(k, UPDATE, ADDED, rows_n, width, 1),
-      .lr_scale = 1,
-      .weight_decay = 0.01f,
-      .beta1 = 0.9f,
-      .beta2 = 0.999f,
-      .eps = 1e-8f,
-      .first = true,
-      .trust = true};
+      .tensors = k->tensors, .n = n, .wholes = n, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f};
+  take_table(k, &p->optim);
 }
 
-// A layer's parameters, which are joined to one span: four matrices of attention, two of the feed-forward part.
-static void layer_span(maker *k, op_params *p) {
+// A layer's parameters: weights and biases of q, k, v, projection and feed-forward part, and two norms. (In a step all
+// layers are one call.)
+static void layer_tensors(maker *k, op_params *p) {
   const int64_t H = k->model->hidden, I = k->model->intermediate;
-  span(k, p, 1, 4 * H * H + 2 * H * I + 9 * H + I);
-}
-
-// LAMB goes tensor by tensor.
-static void ffn_tensor(maker *k, op_params *p) {
-  span(k, p, k->model->intermediate, k->model->hidden);
+  const int64_t sizes[SET_TENSORS] = {H * H, H * H, H * H, H, H, H, H * H, H, H, H, I * H, I, H * I, H, H, H};
+  table(k, p, sizes, SET_TENSORS, 0);
 }
 
 static void word_table(maker *k, op_params *p) {
-  span(k, p, k->model->vocab, k->model->hidden);
-  if (k->model->negatives == 0) return;
-  p->optim.row = k->model->hidden; // sampled: only rows that were touched
-  p->optim.touched = take_touched(k);
+  const int64_t elements = (int64_t)k->model->vocab * k->model->hidden;
+  table(k, p, &elements, 1,
+        k->model->negatives > 0 ? k->model->hidden : 0); // sampled: only rows that were touched
 }
 
 // ---- rows ----------------------------------------------------------------------------------------------------
@@ -348,10 +359,11 @@ const bench_case bench_cases[] = {
     {"next sentence", INDEX_linear_forward, next_sentence, ONCE, PAIRS},
     {"next sentence", INDEX_linear_backward, next_sentence, ONCE, PAIRS},
     {"next sentence", INDEX_classify, classification, ONCE, PAIRS},
-    {"a layer", INDEX_grad_norm, layer_span, A_LAYER, ANY},
+    {"a layer", INDEX_grad_norm, layer_tensors, A_LAYER, ANY},
     {"word table", INDEX_grad_norm, word_table, ONCE, ANY},
-    {"a layer", INDEX_adamw, layer_span, A_LAYER, ANY},
+    {"a layer", INDEX_adamw, layer_tensors, A_LAYER, ANY},
     {"word table", INDEX_adamw, word_table, ONCE, ANY},
-    {"ffn matrix", INDEX_lamb, ffn_tensor, NEVER, ANY},
+    {"a layer", INDEX_lamb_update, layer_tensors, NEVER, ANY},
+    {"a layer", INDEX_lamb_apply, layer_tensors, NEVER, ANY},
 };
 const int32_t n_bench_cases = sizeof bench_cases / sizeof *bench_cases;

@@ -104,16 +104,23 @@ static op_cost classify(const classify_params *p, const batch_facts *f, double A
                    8 * n * C};
 }
 
+// Of a row-sparse tensor those of the rows that were touched.
 static double elements(const optim_params *p, const batch_facts *f) {
-  return p->touched != NULL ? (double)f->touched * p->row : (double)p->n;
+  double n = 0;
+  for (int32_t i = 0; i < p->n; i++)
+    n += p->tensors[i].row > 0 ? (double)f->touched * p->tensors[i].row : (double)p->tensors[i].n;
+  return n;
 }
 
-// p, m, v read and written, g read and zeroed. LAMB leaves its update in g's place until the norms are known: p, g, m, v
-// read, m, v, g written, then p and g read and written.
-static op_cost update(const optim_params *p, const batch_facts *f, double A, bool lamb) {
-  const double n = elements(p, f), marks = p->touched != NULL ? (double)(p->n / p->row) : 0;
-  return (op_cost){n * F * (lamb ? 11 : 8) + (p->p_compute != NULL ? n * A : 0) + marks,
-                   n * (lamb ? 26 : 20)};
+static double marks(const optim_params *p) {
+  double n = 0;
+  for (int32_t i = 0; i < p->n; i++)
+    if (p->tensors[i].row > 0) n += (double)(p->tensors[i].n / p->tensors[i].row);
+  return n;
+}
+
+static double copies(const optim_params *p, const batch_facts *f, double A) {
+  return p->n > 0 && p->tensors[0].p_compute != NULL ? elements(p, f) * A : 0;
 }
 
 op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t act_size) {
@@ -145,10 +152,13 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return classify(&p->classify, f, A);
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
-  case INDEX_adamw:
-    return update(&p->optim, f, A, false);
-  case INDEX_lamb:
-    return update(&p->optim, f, A, true);
+  case INDEX_adamw: // p, m, v read and written, g read and zeroed
+    return (op_cost){elements(&p->optim, f) * F * 8 + copies(&p->optim, f, A) + marks(&p->optim),
+                     elements(&p->optim, f) * 20};
+  case INDEX_lamb_update: // p, g, m, v read, m, v and the update in g's place written
+    return (op_cost){elements(&p->optim, f) * F * 7, elements(&p->optim, f) * 24};
+  case INDEX_lamb_apply: // p and g read and written
+    return (op_cost){elements(&p->optim, f) * F * 4 + copies(&p->optim, f, A), elements(&p->optim, f) * 2};
   case N_OPS:
     break;
   }

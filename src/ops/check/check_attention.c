@@ -83,7 +83,7 @@ static int32_t longest(const batch_spec *b) {
   return n;
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)pass;
   const attention_case *k = &cases[i];
   const batch_spec *b = &f->batch;

@@ -158,9 +158,13 @@ static status check_state(bench *b) {
 static status check_posts(bench *b) {
   b->out->cases++;
   const float values[] = {3, 4}, bad[] = {INFINITY, 1};
-  void *g;
+  void *g, *table;
   TRY(b->be->mem_alloc(b->ctx, sizeof values, "a check", &g));
-  optim_params p = {.n = 2, .g = g, .first = true};
+  const optim_tensor t = {.n = 2, .g = g};
+  optim_params p = {.tensors = &t, .n = 1, .wholes = 1};
+  TRY(b->be->mem_alloc(b->ctx, b->be->optim_bytes(&p), "a check", &table));
+  p.table = table;
+  TRY(b->be->optim_prepare(b->ctx, &p));
   step_result r;
   TRY(b->be->result_clear(b->ctx));
   TRY(b->be->upload(b->ctx, g, values, sizeof values));
@@ -184,6 +188,7 @@ static status check_posts(bench *b) {
   TRY(b->be->result_clear(b->ctx));
   TRY(b->be->result_read(b->ctx, &r));
   expect(b, r.nonfinite == 0, "a refusal cannot be cleared");
+  b->be->mem_free(b->ctx, table);
   b->be->mem_free(b->ctx, g);
   return OK;
 }
@@ -214,13 +219,10 @@ static status check_graph(bench *b) {
 
 status check_backend_suite(const backend *be, const check_config *config, check_result *out) {
   bench b = {.be = be, .out = out};
-  const optim_params optim = {.n = 2};
   const classify_params classify = {.n = {ROWS_SEQS, 3}, .classes = 2};
-  const size_t for_optim = be->scratch_bytes(OP_OPTIM, &optim, config->threads[0]);
-  const size_t for_classify = be->scratch_bytes(OP_CLASSIFY, &classify, config->threads[0]);
-  const backend_config c = {.device = config->device,
-                            .threads = config->threads[0],
-                            .scratch_bytes = for_optim > for_classify ? for_optim : for_classify};
+  const size_t scratch = be->scratch_bytes(OP_CLASSIFY, &classify, config->threads[0]);
+  const backend_config c = {
+      .device = config->device, .threads = config->threads[0], .scratch_bytes = scratch};
   if (be->version != OPS_VERSION)
     check_note_failure(out, "backend: it is version %u of the op table, not %d", be->version, OPS_VERSION);
   expect(&b, be->act_size == sizeof(float) || be->act_size == 2,

@@ -44,7 +44,7 @@ static void setup(int32_t i, fixture *f) {
   for (int32_t j = 0; f->rc == OK && k->weighted && j < w->n.cap; j++) w->values[j] = fabs(w->values[j]);
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   p->classify = (classify_params){.n = {ROWS_SEQS, f->batch.seqs_cap},
                                   .slot = (i + 1) % MAX_SLOTS,
                                   .classes = cases[i].classes,

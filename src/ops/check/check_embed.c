@@ -89,7 +89,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, DBETA, (tensor){FLOATS("dbeta", SUMMED, one, H), .absent = norm});
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)pass;
   p->embed = (embed_params){.batch = &c->batch,
                             .n = {ROWS_TOKENS, f->batch.tokens_cap},

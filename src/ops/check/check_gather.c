@@ -73,7 +73,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, DX, (tensor){ACTS("dx", SUMMED, source, k->hidden)});
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)pass;
   p->gather = (gather_params){.n = rows_of(i, f),
                               .hidden = cases[i].hidden,

@@ -82,7 +82,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, DB, (tensor){FLOATS("db", SUMMED, one, k->out), .absent = frozen || no_bias});
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)f;
   (void)pass;
   const linear_case *k = &cases[i];

@@ -83,7 +83,7 @@ static void setup(int32_t i, fixture *f) {
   fixture_put(f, DBETA, (tensor){FLOATS("dbeta", SUMMED, one, H), .absent = k->frozen});
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)f;
   (void)pass;
   const norm_case *k = &cases[i];

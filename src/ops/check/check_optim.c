@@ -1,124 +1,249 @@
-// Cases of the optimisers. The forward pass is grad_norm, the backward pass one step, which continues with the
-// weights and moments of the previous pass.
+// Cases of the optimisers: tables of tensors, which lie one after the other in five buffers (weights, copies, gradients, two
+// moments) with gaps that nobody may touch. The forward pass is grad_norm, the backward pass one step, which continues with
+// the weights and moments of the one before.
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 #include "ops/check/harness.h"
 
 enum { P = 1, P_COMPUTE, G, M, V, TOUCHED };
 
+typedef struct entry {
+  int32_t gap;    // elements before it that are no one's
+  int32_t n, row; // row 0: dense
+  float lr_scale, decay;
+  enum { PLAIN = 0, TRUST = 1, PART = 2 } is; // PART: of the same tensor as the one before
+} entry;
+
+typedef struct table {
+  const char *name;
+  entry entries[MAX_ENTRIES];
+} table; // ends at the first entry without elements and gap, or is full
+
+static const table tables[] = {
+    {"one element", {{0, 1, 0, 0.5f, 0, TRUST}}},
+    {"97", {{0, 97, 0, 0.5f, 0.01f, TRUST}}},
+    {"97 without trust", {{0, 97, 0, 0.5f, 0.01f, PLAIN}}},
+    {"97 without decay", {{0, 97, 0, 0.5f, 0, PLAIN}}},
+    {"1025", {{0, 1025, 0, 0.5f, 0.1f, TRUST}}},
+    {"70000", {{0, 70000, 0, 0.5f, 0.01f, TRUST}}},
+    {"97 rows of 20", {{0, 97 * 20, 20, 0.5f, 0.01f, PLAIN}}},
+    {"33 rows of 36", {{0, 33 * 36, 36, 0.5f, 0.01f, PLAIN}}},
+    {"1025 rows of 64", {{0, 1025 * 64, 64, 0.5f, 0.1f, PLAIN}}},
+    {"nothing", {{0, 0, 0, 0, 0, PLAIN}}},
+    // Odd sizes and places; decays, rates and trust of their own; one without elements.
+    {"six tensors",
+     {{3, 1, 0, 1, 0, PLAIN},
+      {1, 3, 0, 0.25f, 0.1f, TRUST},
+      {0, 64, 0, 2, 0.01f, PLAIN},
+      {7, 0, 0, 1, 0.01f, TRUST},
+      {5, 8193, 0, 0.5f, 0, TRUST},
+      {6, 16384, 0, 0.5f, 0.2f, TRUST}}},
+    {"dense and row-sparse ones",
+     {{4, 36 * 65, 36, 0.5f, 0.01f, PLAIN},
+      {0, 8192, 0, 1, 0, PLAIN},
+      {2, 19 * 131, 19, 0.25f, 0.1f, PLAIN},
+      {1, 5, 1, 1, 0, PLAIN},
+      {0, 3, 0, 4, 0.3f, PLAIN}}},
+    // Three stacked tensors, and one in four parts.
+    {"parts of tensors",
+     {{0, 36 * 12, 0, 1, 0.01f, TRUST},
+      {0, 36 * 12, 0, 1, 0.01f, TRUST},
+      {0, 36 * 12, 0, 1, 0.01f, PLAIN},
+      {5, 100, 0, 0.5f, 0.1f, TRUST},
+      {0, 9001, 0, 0.5f, 0.1f, TRUST + PART},
+      {0, 0, 0, 0.5f, 0.1f, TRUST + PART},
+      {11, 1, 0, 0.5f, 0.1f, TRUST + PART},
+      {0, 17, 0, 1, 0, TRUST}}},
+    // Real sizes.
+    {"3000017", {{0, 3000017, 0, 0.5f, 0.01f, PLAIN}}},
+    {"a model's, not all aligned",
+     {{0, 1000003, 0, 1, 0.01f, TRUST},
+      {0, 64, 0, 1, 0, PLAIN},
+      {1, 1000003, 0, 0.5f, 0.01f, TRUST},
+      {0, 3, 0, 1, 0, TRUST},
+      {4, 1, 0, 1, 0, PLAIN}}},
+    {"30011 rows of 64 and a bias", {{0, 30011 * 64, 64, 0.5f, 0.1f, PLAIN}, {0, 30011, 0, 0.5f, 0, PLAIN}}},
+    {"3072 x 769", {{0, 2362368, 0, 0.5f, 0.01f, TRUST}}},
+};
+
 typedef struct optim_case {
   enum { ADAMW, LAMB } rule;
-  int32_t n, row; // row 0: dense
-  float clip;     // 0: none
-  float decay;
+  const char *table;
+  float clip; // 0: none
   enum {
     ALL = 0,
     COPY = 1,
-    NOT_FIRST = 2,
-    NAN_GRADIENT = 4,
-    INF_GRADIENT = 8,
-    TRUST = 16,
-    ZERO = 32,
-    FAINT = 64,
-    NO_WEIGHTS = 128
+    NAN_GRADIENT = 2, // in the last element
+    INF_GRADIENT = 4, // in the first
+    ZERO = 8,
+    FAINT = 16,
+    NO_WEIGHTS = 32
   } how;
   int64_t step;
 } optim_case;
 
 static const optim_case cases[] = {
-    {ADAMW, 1, 0, 0, 0, ALL, 0},
-    {ADAMW, 97, 0, 0, 0.01f, COPY, 1},
-    {ADAMW, 1025, 0, 1, 0.1f, ALL, 41},              // clipped
-    {ADAMW, 1025, 0, 1000, 0.1f, NOT_FIRST, 100000}, // a bound above the norm
-    {ADAMW, 70000, 0, 1, 0.01f, COPY + NOT_FIRST, 7},
-    {ADAMW, 97, 0, 1e-4f, 0, ALL, 3},
-    {ADAMW, 97, 0, 1.5e-6f, 0, FAINT, 0}, // where the 1e-6 beside the norm counts
-    {ADAMW, 97, 0, 1, 0.01f, NAN_GRADIENT, 3},
-    {ADAMW, 1025, 0, 0, 0.01f, INF_GRADIENT + COPY, 3},
-    {ADAMW, 64, 0, 1, 0.01f, ZERO, 3},
-    {ADAMW, 97 * 20, 20, 1, 0.01f, ALL, 3},
-    {ADAMW, 33 * 36, 36, 0, 0.01f, COPY, 0},
-    {ADAMW, 1025 * 64, 64, 1, 0.1f, COPY + NOT_FIRST, 9},
-    {ADAMW, 97 * 20, 20, 1, 0.01f, NAN_GRADIENT, 3},
-    {LAMB, 1, 0, 0, 0, TRUST, 0},
-    {LAMB, 97, 0, 1, 0.01f, TRUST + COPY, 5},
-    {LAMB, 97, 0, 1, 0.01f, ALL, 5},
-    {LAMB, 70000, 0, 1, 0.01f, TRUST, 41},
-    {LAMB, 1025, 0, 1, 0, TRUST + ZERO, 0}, // no gradient and no decay: the update is zero
-    {LAMB, 97, 0, 1, 0.01f, TRUST + NO_WEIGHTS,
-     5}, // weights of zero, as a bias has at first: the trust ratio must be 1
-    {LAMB, 97, 0, 1, 0.01f, TRUST + NAN_GRADIENT, 3},
+    {ADAMW, "one element", 0, ALL, 0},
+    {ADAMW, "97", 0, COPY, 1},
+    {ADAMW, "1025", 1, ALL, 41},        // clipped
+    {ADAMW, "1025", 1000, ALL, 100000}, // a bound above the norm
+    {ADAMW, "70000", 1, COPY, 7},
+    {ADAMW, "97 without decay", 1e-4f, ALL, 3},
+    {ADAMW, "97 without decay", 1.5e-6f, FAINT, 0}, // where the 1e-6 beside the norm counts
+    {ADAMW, "97", 1, NAN_GRADIENT, 3},
+    {ADAMW, "1025", 0, INF_GRADIENT + COPY, 3},
+    {ADAMW, "97", 1, ZERO, 3},
+    {ADAMW, "97 rows of 20", 1, ALL, 3},
+    {ADAMW, "33 rows of 36", 0, COPY, 0},
+    {ADAMW, "1025 rows of 64", 1, COPY, 9},
+    {ADAMW, "97 rows of 20", 1, NAN_GRADIENT, 3},
+    {ADAMW, "nothing", 1, ALL, 3},
+    {ADAMW, "six tensors", 1, ALL, 3},
+    {ADAMW, "six tensors", 1, NAN_GRADIENT, 3},
+    {ADAMW, "dense and row-sparse ones", 1, COPY, 3},
+    {ADAMW, "dense and row-sparse ones", 1, INF_GRADIENT, 3},
+    {ADAMW, "parts of tensors", 1, ALL, 3},
+    {LAMB, "one element", 0, ALL, 0},
+    {LAMB, "97", 1, COPY, 5},
+    {LAMB, "97 without trust", 1, ALL, 5},
+    {LAMB, "70000", 1, ALL, 41},
+    {LAMB, "one element", 1, ZERO, 0}, // no gradient and no decay: the update is zero
+    {LAMB, "97", 1, NO_WEIGHTS, 5},    // weights of zero, as a bias has at first: the trust ratio must be 1
+    {LAMB, "97", 1, NAN_GRADIENT, 3},
+    {LAMB, "nothing", 1, ALL, 3},
+    {LAMB, "six tensors", 1, COPY, 5},
+    {LAMB, "six tensors", 0, INF_GRADIENT, 5},
+    {LAMB, "parts of tensors", 1, ALL, 5},
     // Real sizes.
-    {ADAMW, 3000017, 0, 1, 0.01f, ALL, 41},
-    {ADAMW, 30011 * 64, 64, 1, 0.1f, COPY + NOT_FIRST, 9},
-    {LAMB, 2362368, 0, 1, 0.01f, TRUST, 41}, // 3,072 x 769
+    {ADAMW, "3000017", 1, ALL, 41},
+    {ADAMW, "a model's, not all aligned", 1, COPY, 9},
+    {ADAMW, "30011 rows of 64 and a bias", 1, COPY, 9},
+    {LAMB, "a model's, not all aligned", 1, ALL, 9},
+    {LAMB, "3072 x 769", 1, ALL, 41},
 };
-static const int32_t repeated[] = {1, 1, 1};
+static const int32_t repeated[] = {1, 1, 1, 1, 1};
+
+static const entry *entries_of(const optim_case *k) {
+  for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
+    if (strcmp(tables[t].name, k->table) == 0) return tables[t].entries;
+  return NULL;
+}
+
+static int32_t count(const entry *e) {
+  int32_t n = 0;
+  while (n < MAX_ENTRIES && (e[n].n > 0 || e[n].gap > 0 || e[n].is != PLAIN)) n++;
+  return n;
+}
+
+static int32_t elements(const entry *e) {
+  int32_t sum = 0;
+  for (int32_t k = 0; k < count(e); k++) sum += e[k].gap + e[k].n;
+  return sum;
+}
+
+static int32_t sparse_rows(const entry *e) {
+  int32_t sum = 0;
+  for (int32_t k = 0; k < count(e); k++) sum += e[k].row > 0 ? e[k].n / e[k].row : 0;
+  return sum;
+}
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
-  snprintf(text, LABEL, "%s, %d elements in rows of %d, step %lld, clip %g, decay %g%s%s%s%s%s%s%s%s",
-           k->rule == ADAMW ? "adamw" : "lamb", k->n, k->row, (long long)k->step, (double)k->clip,
-           (double)k->decay, k->how & COPY ? ", compute copy" : "",
-           k->how & NOT_FIRST ? ", not the first span" : "", k->how & NAN_GRADIENT ? ", a NaN" : "",
-           k->how & INF_GRADIENT ? ", an infinity" : "", k->how & TRUST ? ", trust ratio" : "",
+  snprintf(text, LABEL, "%s, %s, step %lld, clip %g%s%s%s%s%s%s", k->rule == ADAMW ? "adamw" : "lamb",
+           k->table, (long long)k->step, (double)k->clip, k->how & COPY ? ", compute copy" : "",
+           k->how & NAN_GRADIENT ? ", a NaN" : "", k->how & INF_GRADIENT ? ", an infinity" : "",
            k->how & ZERO ? ", zero gradient" : "", k->how & FAINT ? ", faint gradient" : "",
            k->how & NO_WEIGHTS ? ", weights of zero" : "");
 }
 
-static void setup(int32_t i, fixture *f) {
-  const optim_case *k = &cases[i];
-  const int32_t row = k->row > 0 ? k->row : k->n, count = k->n / row;
-  const rows n = {ROWS_FIXED, count};
-  f->state.step = k->step;
-  f->state.clip_norm = k->clip;
-  fixture_put(f, P, (tensor){FLOATS("p", SUMMED, n, row)});
-  fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, n, row), .absent = (k->how & COPY) == 0});
-  fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, row), .spread = k->how & FAINT ? 1e-7 : 0.3});
-  fixture_put(f, M, (tensor){FLOATS("m", SUMMED, n, row), .spread = 0.1});
-  fixture_put(f, V, (tensor){FLOATS("v", SUMMED, n, row), .spread = 0.1});
-  fixture_put(f, TOUCHED, (tensor){BYTES("touched", REWRITTEN, n, 1), .absent = k->row == 0});
-  if (f->rc != OK) return;
-  double *g = f->t[G].values, *v = f->t[V].values;
-  const bool start = k->step == 0;
-  for (int32_t j = 0; j < k->n; j++) {
-    v[j] = start ? 0 : fabs(v[j]);
-    if (start) f->t[M].values[j] = 0;
-    if (k->how & NO_WEIGHTS) f->t[P].values[j] = 0;
-    // Rows that are not marked have no gradient.
-    if ((k->how & ZERO) != 0 || (k->row > 0 && !(f->t[TOUCHED].values[j / row] > 0))) g[j] = 0;
+// Rows that are not marked have no gradient. The first and the last of each tensor are marked, the last with a gradient.
+static void mark_rows(fixture *f, const entry *e) {
+  double *g = f->t[G].values, *marks = f->t[TOUCHED].values;
+  for (int32_t k = 0; k < count(e); k++) {
+    g += e[k].gap;
+    if (e[k].row > 0) {
+      const int32_t n = e[k].n / e[k].row;
+      marks[0] = marks[n - 1] = 1;
+      for (int32_t j = 0; j < e[k].n; j++)
+        if (!(marks[j / e[k].row] > 0)) g[j] = 0;
+      g[e[k].n - 1] = 0.25;
+      marks += n;
+    }
+    g += e[k].n;
   }
-  if (k->row > 0) { // at least one row is marked, and one with a gradient of exactly zero
-    f->t[TOUCHED].values[0] = f->t[TOUCHED].values[count - 1] = 1;
-    g[k->n - 1] = 0.25;
-  }
-  if (k->how & NAN_GRADIENT) g[k->n - 1] = NAN;
-  if (k->how & INF_GRADIENT) g[k->n / 2] = -INFINITY;
 }
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void setup(int32_t i, fixture *f) {
+  const optim_case *k = &cases[i];
+  const entry *e = entries_of(k);
+  const int32_t all = elements(e), flags = sparse_rows(e);
+  const rows n = {ROWS_FIXED, all > 0 ? all : 1}, marks = {ROWS_FIXED, flags > 0 ? flags : 1};
+  f->state.step = k->step;
+  f->state.clip_norm = k->clip;
+  fixture_put(f, P, (tensor){FLOATS("p", SUMMED, n, 1)});
+  fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, n, 1), .absent = (k->how & COPY) == 0});
+  fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, 1), .spread = k->how & FAINT ? 1e-7 : 0.3});
+  fixture_put(f, M, (tensor){FLOATS("m", SUMMED, n, 1), .spread = 0.1});
+  fixture_put(f, V, (tensor){FLOATS("v", SUMMED, n, 1), .spread = 0.1});
+  fixture_put(f, TOUCHED, (tensor){BYTES("touched", REWRITTEN, marks, 1), .absent = flags == 0});
+  if (f->rc != OK) return;
+  double *g = f->t[G].values, *v = f->t[V].values;
+  for (int32_t j = 0; j < n.cap; j++) {
+    v[j] = k->step == 0 ? 0 : fabs(v[j]);
+    if (k->step == 0) f->t[M].values[j] = 0;
+    if (k->how & NO_WEIGHTS) f->t[P].values[j] = 0;
+    if (k->how & ZERO) g[j] = 0;
+  }
+  mark_rows(f, e);
+  if (k->how & NAN_GRADIENT) g[n.cap - 1] = NAN;
+  if (k->how & INF_GRADIENT) g[e[0].gap] = -INFINITY;
+}
+
+// Element `at` of a buffer of the column whose elements have that size; NULL of what is not there.
+static void *place(const column *c, int32_t buffer, size_t at, size_t size) {
+  return c->at[buffer] != NULL ? (char *)c->at[buffer] + at * size : NULL;
+}
+
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)f;
   (void)pass;
-  const optim_case *k = &cases[i];
-  p->optim = (optim_params){.n = k->n,
-                            .p = c->at[P],
-                            .p_compute = c->at[P_COMPUTE],
-                            .g = c->at[G],
-                            .m = c->at[M],
-                            .v = c->at[V],
-                            .touched = c->at[TOUCHED],
-                            .row = k->row,
-                            .lr_scale = 0.5f,
-                            .weight_decay = k->decay,
+  const entry *e = entries_of(&cases[i]);
+  const size_t F = c->float_size, A = c->be->act_size;
+  size_t at = 0, mark = 0;
+  int32_t whole = -1;
+  for (int32_t k = 0; k < count(e); k++) {
+    at += (size_t)e[k].gap;
+    if ((e[k].is & PART) == 0) whole++;
+    c->entries[k] = (optim_tensor){.n = e[k].n,
+                                   .p = place(c, P, at, F),
+                                   .p_compute = place(c, P_COMPUTE, at, A),
+                                   .g = place(c, G, at, F),
+                                   .m = place(c, M, at, F),
+                                   .v = place(c, V, at, F),
+                                   .touched = e[k].row > 0 ? place(c, TOUCHED, mark, 1) : NULL,
+                                   .row = e[k].row,
+                                   .whole = whole,
+                                   .lr_scale = e[k].lr_scale,
+                                   .weight_decay = e[k].decay,
+                                   .trust = (e[k].is & TRUST) != 0};
+    at += (size_t)e[k].n;
+    if (e[k].row > 0) mark += (size_t)(e[k].n / e[k].row);
+  }
+  p->optim = (optim_params){.tensors = c->entries,
+                            .n = count(e),
+                            .wholes = whole + 1,
+                            .table = c->table,
+                            .norms = c->norms,
                             .beta1 = 0.9f,
                             .beta2 = 0.999f,
-                            .eps = 1e-8f,
-                            .first = (k->how & NOT_FIRST) == 0,
-                            .trust = (k->how & TRUST) != 0};
+                            .eps = 1e-8f};
 }
 
 static status backward(int32_t i, const backend *be, op_ctx *ctx, const op_params *p) {
-  return cases[i].rule == LAMB ? be->lamb(ctx, &p->optim) : be->adamw(ctx, &p->optim);
+  if (cases[i].rule == ADAMW) return be->adamw(ctx, &p->optim);
+  TRY(be->lamb_update(ctx, &p->optim));
+  return be->lamb_apply(ctx, &p->optim);
 }
 
 const suite suite_optim = {.name = "optim",

@@ -110,7 +110,7 @@ static void setup(int32_t i, fixture *f) {
 // Small score_bytes, so that even small cases have several blocks of scores.
 enum { FEW_BYTES = 65536, CASES = sizeof cases / sizeof *cases, REAL = sizeof repeated / sizeof *repeated };
 
-static void bind(int32_t i, const fixture *f, const column *c, direction pass, op_params *p) {
+static void bind(int32_t i, const fixture *f, column *c, direction pass, op_params *p) {
   (void)f;
   const xent_case *k = &cases[i];
   const batch_view *b = &c->batch;

@@ -312,7 +312,7 @@ static bool aliased(const column *c, const tensor *t) {
 }
 
 // The op's arguments, with the capacities of a grown fixture if it is one.
-static void bind(const column *c, const suite *s, int32_t i, const fixture *f, direction pass, op_params *p) {
+static void bind(column *c, const suite *s, int32_t i, const fixture *f, direction pass, op_params *p) {
   memset(p, 0, sizeof *p);
   s->bind(i, f, c, pass, p);
   rows *const all[OP_COUNT][2] = {[OP_EMBED] = {&p->embed.n},
@@ -325,6 +325,17 @@ static void bind(const column *c, const suite *s, int32_t i, const fixture *f, d
   for (int k = 0; f->repeat > 0 && k < 2; k++)
     if (all[s->kind][k] != NULL && all[s->kind][k]->kind != ROWS_FIXED)
       all[s->kind][k]->cap = f->caps[all[s->kind][k]->kind];
+}
+
+// The optimiser's table, once its tensors have their places.
+static status make_table(column *c, const suite *s, int32_t i, const fixture *f) {
+  op_params p;
+  bind(c, s, i, f, BACKWARD, &p);
+  const size_t bytes = c->be->optim_bytes(&p.optim), norms = 2 * (size_t)p.optim.wholes * sizeof(double);
+  if (bytes > 0) TRY(c->be->mem_alloc(c->ctx, bytes, "a table", &c->table));
+  if (norms > 0) TRY(c->be->mem_alloc(c->ctx, norms, "a table", &c->norms));
+  bind(c, s, i, f, BACKWARD, &p);
+  return c->be->optim_prepare(c->ctx, &p.optim);
 }
 
 status column_open(column *c, const suite *s, int32_t i, const fixture *f, const backend *be, int32_t device,
@@ -360,11 +371,13 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
     memcpy((char *)&c->batch + field->at, &at, sizeof at);
   }
   host_batch_free(&h);
-  return rc;
+  return rc == OK && s->kind == OP_OPTIM ? make_table(c, s, i, f) : rc;
 }
 
 void column_close(column *c) {
   if (c->ctx == NULL) return;
+  c->be->mem_free(c->ctx, c->table);
+  c->be->mem_free(c->ctx, c->norms);
   for (int32_t k = 0; k < MAX_TENSORS; k++) c->be->mem_free(c->ctx, c->memory[k].base);
   for (int32_t k = 0; k < N_BATCH_FIELDS; k++) c->be->mem_free(c->ctx, c->arrays[k].base);
   c->be->close(c->ctx);

@@ -6,7 +6,7 @@
 #include "base/philox.h"
 #include "ops/check/check.h"
 
-enum { MAX_TENSORS = 24, LABEL = 224 };
+enum { MAX_TENSORS = 24, MAX_ENTRIES = 12, LABEL = 224 };
 
 typedef enum element { ELEMENT_ACT, ELEMENT_FLOAT, ELEMENT_BYTE } element;
 
@@ -79,7 +79,7 @@ typedef struct suite {
   // Describes case i with fixture_put() and the fixture's fields. Tensors are filled immediately; errors go to f->rc.
   void (*setup)(int32_t i, fixture *f);
   // The op's arguments in a column.
-  void (*bind)(int32_t i, const fixture *f, const column *c, direction pass, op_params *p);
+  void (*bind)(int32_t i, const fixture *f, column *c, direction pass, op_params *p);
   // For ops with several backward functions (adamw, lamb); NULL: the kind decides.
   status (*backward)(int32_t i, const backend *be, op_ctx *ctx, const op_params *p);
 } suite;
@@ -100,6 +100,9 @@ struct column {
   void *at[MAX_TENSORS]; // payloads; NULL where absent
   guarded memory[MAX_TENSORS];
   guarded arrays[N_BATCH_FIELDS]; // of the batch
+  // Of the optimiser: its table, whose entries bind() describes.
+  optim_tensor entries[MAX_ENTRIES];
+  void *table, *norms;
 };
 
 // All tensors after a pass, as doubles.

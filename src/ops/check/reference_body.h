@@ -474,62 +474,96 @@ static status classify(op_ctx *ctx, const classify_params *p) {
 
 // ---- optimiser -----------------------------------------------------------------------------------------------
 
-static bool row_moves(const optim_params *p, int64_t element) {
-  return p->touched == NULL || p->touched[element / p->row] != 0;
+static bool row_moves(const optim_tensor *t, int64_t element) {
+  return t->row == 0 || t->touched[element / t->row] != 0;
 }
 
 static status grad_norm(op_ctx *ctx, const optim_params *p) {
   REAL sum = 0;
-  for (int64_t i = 0; i < p->n; i++)
-    if (row_moves(p, i)) sum += reals(p->g)[i] * reals(p->g)[i];
-  ctx->result.grad_sumsq = (p->first ? 0 : ctx->result.grad_sumsq) + (double)sum;
+  for (int32_t k = 0; k < p->n; k++)
+    for (int64_t i = 0; i < p->tensors[k].n; i++)
+      if (row_moves(&p->tensors[k], i)) sum += reals(p->tensors[k].g)[i] * reals(p->tensors[k].g)[i];
+  ctx->result.grad_sumsq = (double)sum;
   if (!isfinite(sum)) ctx->result.nonfinite = 1;
   return OK;
 }
 
 // Moments of element i, and the direction of its step (with decay).
-static REAL adam_update(const op_ctx *ctx, const optim_params *p, int64_t i) {
-  const REAL t = (REAL)(ctx->state.step + 1), b1 = (REAL)p->beta1, b2 = (REAL)p->beta2;
+static REAL adam_update(const op_ctx *ctx, const optim_params *p, const optim_tensor *t, int64_t i) {
+  const REAL step = (REAL)(ctx->state.step + 1), b1 = (REAL)p->beta1, b2 = (REAL)p->beta2;
   const REAL bound = (REAL)(ctx->state.clip_norm / (sqrt(ctx->result.grad_sumsq) + 1e-6));
   const REAL clip = ctx->state.clip_norm > 0 && bound < 1 ? bound : 1;
-  const REAL g = reals(p->g)[i] * clip;
-  REAL *m = reals(p->m) + i, *v = reals(p->v) + i;
+  const REAL g = reals(t->g)[i] * clip;
+  REAL *m = reals(t->m) + i, *v = reals(t->v) + i;
   *m = b1 * *m + (1 - b1) * g;
   *v = b2 * *v + (1 - b2) * g * g;
-  const REAL m_hat = *m / (1 - MATH(pow)(b1, t)), v_hat = *v / (1 - MATH(pow)(b2, t));
-  return m_hat / (MATH(sqrt)(v_hat) + (REAL)p->eps) + (REAL)p->weight_decay * reals(p->p)[i];
+  const REAL m_hat = *m / (1 - MATH(pow)(b1, step)), v_hat = *v / (1 - MATH(pow)(b2, step));
+  return m_hat / (MATH(sqrt)(v_hat) + (REAL)p->eps) + (REAL)t->weight_decay * reals(t->p)[i];
+}
+
+static void move(const op_ctx *ctx, const optim_tensor *t, int64_t i, REAL ratio, REAL update) {
+  reals(t->p)[i] -= (REAL)ctx->state.lr * (REAL)t->lr_scale * ratio * update;
+  if (t->p_compute != NULL) reals(t->p_compute)[i] = reals(t->p)[i];
 }
 
 static void forget_gradients(const optim_params *p) {
-  for (int64_t i = 0; i < p->n; i++) reals(p->g)[i] = 0;
-  for (int64_t r = 0; p->touched != NULL && r < p->n / p->row; r++) p->touched[r] = 0;
+  for (int32_t k = 0; k < p->n; k++) {
+    const optim_tensor *t = &p->tensors[k];
+    for (int64_t i = 0; i < t->n; i++) reals(t->g)[i] = 0;
+    for (int64_t r = 0; t->row > 0 && r < t->n / t->row; r++) t->touched[r] = 0;
+  }
 }
 
 static status adamw(op_ctx *ctx, const optim_params *p) {
-  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
-    if (!row_moves(p, i)) continue;
-    const REAL update = adam_update(ctx, p, i);
-    reals(p->p)[i] -= (REAL)ctx->state.lr * (REAL)p->lr_scale * update;
-    if (p->p_compute != NULL) reals(p->p_compute)[i] = reals(p->p)[i];
+  for (int32_t k = 0; k < p->n && !ctx->result.nonfinite; k++) {
+    const optim_tensor *t = &p->tensors[k];
+    for (int64_t i = 0; i < t->n; i++)
+      if (row_moves(t, i)) move(ctx, t, i, 1, adam_update(ctx, p, t, i));
   }
   forget_gradients(p);
   return OK;
 }
 
-static status lamb(op_ctx *ctx, const optim_params *p) {
-  REAL weights = 0, update = 0;
-  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
-    REAL *g = reals(p->g) + i;
-    *g = adam_update(ctx, p, i);
-    weights += reals(p->p)[i] * reals(p->p)[i];
-    update += *g * *g;
+static status lamb_update(op_ctx *ctx, const optim_params *p) {
+  if (ctx->result.nonfinite) {
+    forget_gradients(p);
+    return OK;
   }
-  const REAL ratio = p->trust && weights > 0 && update > 0 ? MATH(sqrt)(weights) / MATH(sqrt)(update) : 1;
-  for (int64_t i = 0; i < p->n && !ctx->result.nonfinite; i++) {
-    reals(p->p)[i] -= (REAL)ctx->state.lr * (REAL)p->lr_scale * ratio * reals(p->g)[i];
-    if (p->p_compute != NULL) reals(p->p_compute)[i] = reals(p->p)[i];
+  memset(p->norms, 0, 2 * (size_t)p->wholes * sizeof *p->norms);
+  for (int32_t k = 0; k < p->n; k++) {
+    const optim_tensor *t = &p->tensors[k];
+    REAL weights = 0, update = 0;
+    for (int64_t i = 0; i < t->n; i++) {
+      REAL *g = reals(t->g) + i;
+      *g = adam_update(ctx, p, t, i);
+      weights += reals(t->p)[i] * reals(t->p)[i];
+      update += *g * *g;
+    }
+    p->norms[2 * t->whole] += (double)weights;
+    p->norms[2 * t->whole + 1] += (double)update;
+  }
+  return OK;
+}
+
+static status lamb_apply(op_ctx *ctx, const optim_params *p) {
+  for (int32_t k = 0; k < p->n && !ctx->result.nonfinite; k++) {
+    const optim_tensor *t = &p->tensors[k];
+    const REAL weights = (REAL)p->norms[2 * t->whole], update = (REAL)p->norms[2 * t->whole + 1];
+    const REAL ratio = t->trust && weights > 0 && update > 0 ? MATH(sqrt)(weights) / MATH(sqrt)(update) : 1;
+    for (int64_t i = 0; i < t->n; i++) move(ctx, t, i, ratio, reals(t->g)[i]);
   }
   forget_gradients(p);
+  return OK;
+}
+
+static size_t optim_bytes(const optim_params *p) {
+  (void)p;
+  return 0;
+}
+
+static status optim_prepare(op_ctx *ctx, const optim_params *p) {
+  (void)ctx;
+  (void)p;
   return OK;
 }
 
@@ -609,6 +643,8 @@ const backend REFERENCE = {
     .mem_free = release,
     .upload = transfer,
     .download = transfer,
+    .optim_bytes = optim_bytes,
+    .optim_prepare = optim_prepare,
     .state_write = state_write,
     .result_clear = result_clear,
     .result_read = result_read,
@@ -626,5 +662,6 @@ const backend REFERENCE = {
     .classify = classify,
     .grad_norm = grad_norm,
     .adamw = adamw,
-    .lamb = lamb,
+    .lamb_update = lamb_update,
+    .lamb_apply = lamb_apply,
 };

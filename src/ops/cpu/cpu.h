@@ -38,7 +38,10 @@ status cpu_xent(op_ctx *ctx, const xent_params *p);
 status cpu_classify(op_ctx *ctx, const classify_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
-status cpu_lamb(op_ctx *ctx, const optim_params *p);
+status cpu_lamb_update(op_ctx *ctx, const optim_params *p);
+status cpu_lamb_apply(op_ctx *ctx, const optim_params *p);
+size_t cpu_optim_bytes(const optim_params *p);
+status cpu_optim_prepare(op_ctx *ctx, const optim_params *p);
 
 // Rows [*begin, *end) of n for part `part` of `parts`, boundaries at multiples of `grain`.
 static inline void split_rows(int64_t n, int64_t grain, int32_t parts, int32_t part, int64_t *begin,
@@ -61,6 +64,5 @@ size_t cpu_linear_scratch(const linear_params *p, int32_t threads);
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
 size_t cpu_gather_scratch(const gather_params *p);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
-size_t cpu_optim_scratch(const optim_params *p, int32_t threads);
 
 #endif

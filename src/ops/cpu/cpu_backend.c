@@ -57,11 +57,10 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_attention_scratch(params, n);
   case OP_XENT:
     return cpu_xent_scratch(params, n);
-  case OP_OPTIM:
-    return cpu_optim_scratch(params, n);
   case OP_GATHER:
     return cpu_gather_scratch(params);
   case OP_CLASSIFY:
+  case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
   }
@@ -190,6 +189,8 @@ const backend backend_cpu = {
     .graph_end = cpu_graph_end,
     .graph_launch = cpu_graph_launch,
     .graph_free = cpu_graph_free,
+    .optim_bytes = cpu_optim_bytes,
+    .optim_prepare = cpu_optim_prepare,
     .state_write = cpu_state_write,
     .result_clear = cpu_result_clear,
     .result_next = cpu_result_next,
@@ -210,5 +211,6 @@ const backend backend_cpu = {
     .classify = cpu_classify,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
-    .lamb = cpu_lamb,
+    .lamb_update = cpu_lamb_update,
+    .lamb_apply = cpu_lamb_apply,
 };

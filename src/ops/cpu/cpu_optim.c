@@ -1,48 +1,96 @@
-// Gradient norm, AdamW and LAMB over one span of parameters. AdamW is bound by memory: 4 reads and 4 writes of 4
-// bytes an element, done in one pass that also zeroes the gradient. LAMB needs the norm of its update before it can
-// apply it, hence a second pass (2 reads, 2 writes); between the two the update lies in the gradient's place.
+// Gradient norm, AdamW and LAMB over a table of tensors. AdamW is bound by memory: 4 reads and 4 writes of 4 bytes an
+// element, done in one pass that also zeroes the gradient. LAMB needs the norm of its update before it can apply it, hence
+// a second pass (2 reads, 2 writes); between the two the update lies in the gradient's place.
+//
+// The table is cut into items of CHUNK elements, or of rows that make up as many, and threads take them in turn, whichever
+// tensor they belong to: a model of many small tensors keeps all threads busy. Each item has one sum (two for LAMB), and
+// these are added up in order, so that no result depends on the number of threads.
 #include <math.h>
 #include <omp.h>
 #include <string.h>
 #include "ops/cpu/cpu.h"
+#include "ops/optim_items.h"
 #include "simd/simd.h"
 
-enum { CHUNK = 1 << 16 }; // elements summed into one double, so that the order never depends on threads
+enum { CHUNK = 1 << 16 };
+static const optim_grain grain = {.elements = CHUNK};
 
-size_t cpu_optim_scratch(const optim_params *p, int32_t threads) {
-  (void)threads;
-  return 2 * ((size_t)p->n / CHUNK + 1) * sizeof(double) +
-         ((size_t)p->n / (size_t)(p->row > 0 ? p->row : 1) + 1) * sizeof(double);
+// ---- the table -----------------------------------------------------------------------------------------------
+
+// What optim_params.table holds.
+typedef struct work {
+  int64_t n_items;
+  double (*sums)[2]; // [n_items]
+  optim_item *items; // [n_items]
+} work;
+
+static work work_of(const optim_params *p) {
+  work w = {.n_items = optim_item_count(p, grain), .sums = p->table};
+  w.items = (optim_item *)(void *)(w.sums + w.n_items);
+  return w;
+}
+
+size_t cpu_optim_bytes(const optim_params *p) {
+  return (size_t)optim_item_count(p, grain) * (sizeof(double[2]) + sizeof(optim_item));
+}
+
+status cpu_optim_prepare(op_ctx *ctx, const optim_params *p) {
+  (void)ctx;
+  optim_items_list(p, grain, work_of(p).items, NULL);
+  return OK;
+}
+
+// The elements of an item; of a row-sparse tensor whole rows.
+typedef struct span {
+  const optim_tensor *t;
+  int64_t begin, end;
+} span;
+
+static span span_of(const optim_params *p, optim_item item) {
+  const optim_tensor *t = &p->tensors[item.tensor];
+  const int64_t n = t->row > 0 ? optim_item_rows(t, grain) * t->row : CHUNK, begin = item.part * n;
+  return (span){t, begin, begin + n < t->n ? begin + n : t->n};
+}
+
+// ---- gradient norm -------------------------------------------------------------------------------------------
+
+static double squares_of(const simd_table *k, const span *s) {
+  const optim_tensor *t = s->t;
+  if (t->row == 0) return k->sum_squares(t->g + s->begin, (size_t)(s->end - s->begin));
+  double sum = 0;
+  for (int64_t at = s->begin; at < s->end; at += t->row)
+    if (t->touched[at / t->row]) sum += k->sum_squares(t->g + at, (size_t)t->row);
+  return sum;
 }
 
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p) {
   const simd_table *k = simd();
-  double *partial = (double *)(void *)ctx->scratch;
-  const bool sparse = p->touched != NULL;
-  const int64_t unit = sparse ? p->row : CHUNK, chunks = (p->n + unit - 1) / unit;
-#pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t c = 0; c < chunks; c++) {
-    const int64_t begin = c * unit, end = begin + unit < p->n ? begin + unit : p->n;
-    partial[c] = !sparse || p->touched[c] ? k->sum_squares(p->g + begin, (size_t)(end - begin)) : 0.0;
+  const work w = work_of(p);
+#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+  for (int64_t i = 0; i < w.n_items; i++) {
+    const span s = span_of(p, w.items[i]);
+    w.sums[i][0] = squares_of(k, &s);
   }
-  double sum = p->first ? 0.0 : ctx->result.grad_sumsq;
-  for (int64_t c = 0; c < chunks; c++) sum += partial[c];
+  double sum = 0;
+  for (int64_t i = 0; i < w.n_items; i++) sum += w.sums[i][0];
   ctx->result.grad_sumsq = sum;
   if (!isfinite(sum)) ctx->result.nonfinite = 1;
   return OK;
 }
 
+// ---- steps ---------------------------------------------------------------------------------------------------
+
 typedef struct adam_step {
   float clip, lr, decay, beta1, beta2, correct1, correct2, eps;
 } adam_step;
 
+// Of all tensors: without lr_scale and decay.
 static adam_step adam_step_of(const op_ctx *ctx, const optim_params *p) {
   const double t = (double)ctx->state.step + 1.0, norm = sqrt(ctx->result.grad_sumsq);
   const double bound = ctx->state.clip_norm / (norm + 1e-6);
   const double clip = ctx->state.clip_norm > 0 && bound < 1 ? bound : 1.0;
   return (adam_step){.clip = (float)clip,
-                     .lr = ctx->state.lr * p->lr_scale,
-                     .decay = p->weight_decay,
+                     .lr = ctx->state.lr,
                      .beta1 = p->beta1,
                      .beta2 = p->beta2,
                      .correct1 = (float)(1.0 / (1.0 - pow(p->beta1, t))),
@@ -50,13 +98,29 @@ static adam_step adam_step_of(const op_ctx *ctx, const optim_params *p) {
                      .eps = p->eps};
 }
 
-// Zeroes the gradients of a step that is not applied.
-static void refuse(const optim_params *p) {
-  memset(p->g, 0, (size_t)p->n * sizeof(float));
-  if (p->touched != NULL) memset(p->touched, 0, (size_t)(p->n / p->row));
+static adam_step of_tensor(const adam_step *all, const optim_tensor *t) {
+  adam_step a = *all;
+  a.lr *= t->lr_scale;
+  a.decay = t->weight_decay;
+  return a;
 }
 
-static void adamw_span(const adam_step *a, float *p, float *g, float *m, float *v, int64_t n) {
+// Zeroes the gradients (and marks) of a step that is not applied.
+static status refuse(const optim_params *p) {
+  for (int32_t i = 0; i < p->n; i++) {
+    const optim_tensor *t = &p->tensors[i];
+    if (t->n > 0) memset(t->g, 0, (size_t)t->n * sizeof(float));
+    if (t->row > 0 && t->n > 0) memset(t->touched, 0, (size_t)(t->n / t->row));
+  }
+  return OK;
+}
+
+static void copy_span(const optim_tensor *t, int64_t begin, int64_t n) {
+  if (t->p_compute != NULL && t->p_compute != t->p)
+    memcpy((float *)t->p_compute + begin, t->p + begin, (size_t)n * sizeof(float));
+}
+
+static void adamw_elements(const adam_step *a, float *p, float *g, float *m, float *v, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     const float grad = g[i] * a->clip;
@@ -67,28 +131,38 @@ static void adamw_span(const adam_step *a, float *p, float *g, float *m, float *
   }
 }
 
-status cpu_adamw(op_ctx *ctx, const optim_params *p) {
-  const bool sparse = p->touched != NULL;
-  if (ctx->result.nonfinite) {
-    refuse(p);
-    return OK;
+static void adamw_span(const adam_step *a, const optim_tensor *t, int64_t begin, int64_t n) {
+  adamw_elements(a, t->p + begin, t->g + begin, t->m + begin, t->v + begin, n);
+  copy_span(t, begin, n);
+}
+
+static void adamw_item(const adam_step *all, const span *s) {
+  const optim_tensor *t = s->t;
+  const adam_step a = of_tensor(all, t);
+  if (t->row == 0) adamw_span(&a, t, s->begin, s->end - s->begin);
+  for (int64_t at = s->begin; t->row > 0 && at < s->end; at += t->row) {
+    if (!t->touched[at / t->row]) continue;
+    adamw_span(&a, t, at, t->row);
+    t->touched[at / t->row] = 0;
   }
+}
+
+status cpu_adamw(op_ctx *ctx, const optim_params *p) {
+  if (ctx->result.nonfinite) return refuse(p);
+  const work w = work_of(p);
   const adam_step a = adam_step_of(ctx, p);
-  const int64_t unit = sparse ? p->row : CHUNK, chunks = (p->n + unit - 1) / unit;
-#pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t c = 0; c < chunks; c++) {
-    const int64_t begin = c * unit, n = begin + unit < p->n ? unit : p->n - begin;
-    if (sparse && !p->touched[c]) continue;
-    adamw_span(&a, p->p + begin, p->g + begin, p->m + begin, p->v + begin, n);
-    if (p->p_compute != NULL && p->p_compute != p->p)
-      memcpy((float *)p->p_compute + begin, p->p + begin, (size_t)n * sizeof(float));
-    if (sparse) p->touched[c] = 0;
+#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+  for (int64_t i = 0; i < w.n_items; i++) {
+    const span s = span_of(p, w.items[i]);
+    adamw_item(&a, &s);
   }
   return OK;
 }
 
+// ---- LAMB ----------------------------------------------------------------------------------------------------
+
 // Moments, and the update into g.
-static void lamb_update(const adam_step *a, const float *p, float *g, float *m, float *v, int64_t n) {
+static void update_elements(const adam_step *a, const float *p, float *g, float *m, float *v, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     const float grad = g[i] * a->clip;
@@ -98,7 +172,7 @@ static void lamb_update(const adam_step *a, const float *p, float *g, float *m, 
   }
 }
 
-static void lamb_apply(float rate, float *p, float *g, int64_t n) {
+static void apply_elements(float rate, float *p, float *g, int64_t n) {
 #pragma omp simd
   for (int64_t i = 0; i < n; i++) {
     p[i] -= rate * g[i];
@@ -106,36 +180,52 @@ static void lamb_apply(float rate, float *p, float *g, int64_t n) {
   }
 }
 
-status cpu_lamb(op_ctx *ctx, const optim_params *p) {
-  if (p->touched != NULL) return fail(ERR_UNSUPPORTED, "LAMB updates whole tensors, not touched rows");
-  if (ctx->result.nonfinite) {
-    refuse(p);
-    return OK;
-  }
+static void update_item(const simd_table *k, const adam_step *all, const span *s, double sums[2]) {
+  const optim_tensor *t = s->t;
+  const int64_t n = s->end - s->begin;
+  const adam_step a = of_tensor(all, t);
+  update_elements(&a, t->p + s->begin, t->g + s->begin, t->m + s->begin, t->v + s->begin, n);
+  sums[0] = k->sum_squares(t->p + s->begin, (size_t)n);
+  sums[1] = k->sum_squares(t->g + s->begin, (size_t)n);
+}
+
+status cpu_lamb_update(op_ctx *ctx, const optim_params *p) {
+  for (int32_t i = 0; i < p->n; i++)
+    if (p->tensors[i].row > 0) return fail(ERR_UNSUPPORTED, "LAMB updates whole tensors, not touched rows");
+  if (ctx->result.nonfinite) return refuse(p);
   const simd_table *k = simd();
+  const work w = work_of(p);
   const adam_step a = adam_step_of(ctx, p);
-  double(*partial)[2] = (double(*)[2])(void *)ctx->scratch; // of |p|^2 and |u|^2
-  const int64_t chunks = (p->n + CHUNK - 1) / CHUNK;
-#pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t c = 0; c < chunks; c++) {
-    const int64_t begin = c * CHUNK, n = begin + CHUNK < p->n ? CHUNK : p->n - begin;
-    lamb_update(&a, p->p + begin, p->g + begin, p->m + begin, p->v + begin, n);
-    partial[c][0] = k->sum_squares(p->p + begin, (size_t)n);
-    partial[c][1] = k->sum_squares(p->g + begin, (size_t)n);
+#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+  for (int64_t i = 0; i < w.n_items; i++) {
+    const span s = span_of(p, w.items[i]);
+    update_item(k, &a, &s, w.sums[i]);
   }
-  double weights = 0, update = 0;
-  for (int64_t c = 0; c < chunks; c++) {
-    weights += partial[c][0];
-    update += partial[c][1];
+  for (int32_t i = 0; i < 2 * p->wholes; i++) p->norms[i] = 0;
+  for (int64_t i = 0; i < w.n_items; i++) {
+    double *norms = p->norms + 2 * p->tensors[w.items[i].tensor].whole;
+    norms[0] += w.sums[i][0];
+    norms[1] += w.sums[i][1];
   }
-  const double ratio = p->trust && weights > 0 && update > 0 ? sqrt(weights / update) : 1.0;
-  const float rate = (float)(a.lr * ratio);
-#pragma omp parallel for num_threads(ctx->threads) schedule(static)
-  for (int64_t c = 0; c < chunks; c++) {
-    const int64_t begin = c * CHUNK, n = begin + CHUNK < p->n ? CHUNK : p->n - begin;
-    lamb_apply(rate, p->p + begin, p->g + begin, n);
-    if (p->p_compute != NULL && p->p_compute != p->p)
-      memcpy((float *)p->p_compute + begin, p->p + begin, (size_t)n * sizeof(float));
+  return OK;
+}
+
+static float rate_of(const op_ctx *ctx, const optim_params *p, const optim_tensor *t) {
+  const double weights = p->norms[2 * t->whole], update = p->norms[2 * t->whole + 1];
+  const double ratio = t->trust && weights > 0 && update > 0 ? sqrt(weights / update) : 1.0;
+  const float lr = ctx->state.lr * t->lr_scale;
+  return (float)(lr * ratio);
+}
+
+status cpu_lamb_apply(op_ctx *ctx, const optim_params *p) {
+  if (ctx->result.nonfinite) return OK;
+  const work w = work_of(p);
+#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+  for (int64_t i = 0; i < w.n_items; i++) {
+    const span s = span_of(p, w.items[i]);
+    const int64_t n = s.end - s.begin;
+    apply_elements(rate_of(ctx, p, s.t), s.t->p + s.begin, s.t->g + s.begin, n);
+    copy_span(s.t, s.begin, n);
   }
   return OK;
 }
