@@ -41,14 +41,14 @@ const char *cuda_late(cudaError_t rc) {
   }
 }
 
-static status settle(op_ctx *ctx, const char *what) {
+static status finish_queued(op_ctx *ctx, const char *what) {
   return ctx->capturing ? OK : cuda_check(cudaStreamSynchronize(ctx->at.stream), what);
 }
 
 static status begin_op(op_ctx *ctx, op_index op, const void *p) {
   snprintf(doing, sizeof doing, "between %s and %s", last < N_OPS ? op_names[last] : "the start",
            op_names[op]);
-  TRY(settle(ctx, "finish a copy, an upload or a cast"));
+  TRY(finish_queued(ctx, "finish a copy, an upload or a cast"));
   char shape[SHAPE_TEXT];
   shapes_text(op_kinds[op], p, shape);
   snprintf(doing, sizeof doing, "%s (%s)", op_names[op], shape);
@@ -57,7 +57,7 @@ static status begin_op(op_ctx *ctx, op_index op, const void *p) {
 }
 
 static status end_op(op_ctx *ctx, status rc) {
-  if (rc == OK) rc = settle(ctx, "run it");
+  if (rc == OK) rc = finish_queued(ctx, "run it");
   doing[0] = '\0';
   return rc;
 }
@@ -72,7 +72,7 @@ OP_LIST(CHECKED)
 static status checked_graph_launch(op_ctx *ctx, void *graph) {
   snprintf(doing, sizeof doing, "between %s and a captured graph",
            last < N_OPS ? op_names[last] : "the start");
-  status rc = settle(ctx, "finish a copy, an upload or a cast");
+  status rc = finish_queued(ctx, "finish a copy, an upload or a cast");
   if (rc == OK) {
     snprintf(doing, sizeof doing, "a captured graph");
     rc = plain->graph_launch(ctx, graph);
