@@ -357,6 +357,14 @@ void batcher_close(batcher *b) {
   free(b);
 }
 
+batcher_memory batcher_get_memory(const batcher *b) {
+  batcher_memory m = {.batches = (double)(sizeof b->slots / sizeof *b->slots) *
+                                 (double)batch_bytes(b->source->caps)};
+  b->source->calls->memory(b->source, &m);
+  m.example_bytes = m.examples * sizeof *b->examples.items;
+  return m;
+}
+
 batch_caps batcher_caps(const batcher *b) {
   return b->source->caps;
 }

@@ -63,6 +63,15 @@ void batcher_close(batcher *b); // NULL is safe
 batch_caps batcher_caps(const batcher *b);
 // Batches a rank has in an epoch (the same for every rank and every epoch's data, from the plan of that epoch).
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches);
+// Host memory of a batcher, in bytes, and of what: known as soon as it is open.
+typedef struct batcher_memory {
+  double batches;                   // those made ahead
+  double index;                     // of windows
+  double sequences, sequence_bytes; // read at a time; with their tokens
+  double examples, example_bytes;   // listed at a time
+  double tables;                    // for drawing negatives
+} batcher_memory;
+batcher_memory batcher_get_memory(const batcher *b);
 // Continue at a place; call before the first batcher_next.
 status batcher_seek(batcher *b, int64_t epoch, int64_t index);
 // The next batch, valid until the next call. PART_TRAIN goes on with the next epoch; PART_VALID sets *out to NULL

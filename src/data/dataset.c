@@ -348,6 +348,18 @@ const vocab *dataset_vocab(const dataset *d) {
 const char *dataset_dir(const dataset *d) {
   return d->dir;
 }
+double dataset_index_bytes(const dataset *d) {
+  const double lengths = sizeof *d->lengths + sizeof *d->train_lengths,
+               elsewhere =
+                   d->premasked != NULL ? sizeof *nvidia_lengths(d->premasked) : sizeof *d->shards->offsets;
+  return (double)d->info.sequences * (lengths + elsewhere);
+}
+
+double dataset_reader_bytes(const dataset *d) { // of the widest column, times
+  const double rows = (double)d->info.tokens / (d->info.shards > 0 ? d->info.shards : 1);
+  return reader_memory(rows, sizeof(int64_t));
+}
+
 const int32_t *dataset_train_lengths(const dataset *d) {
   return d->train_lengths;
 }
@@ -428,6 +440,13 @@ status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count
 bad:
   block_free(b);
   return rc;
+}
+
+double block_bytes(const dataset_info *info, double sequences) {
+  const sequence_block b = {0}; // for the sizes of what it points at
+  const double row = sizeof *b.offsets + sizeof *b.users + sizeof *b.valid_from + sizeof *b.test_from,
+               token = sizeof *b.tokens + sizeof *b.sessions + sizeof *b.events + sizeof *b.times;
+  return sequences * (row + token * (double)info->tokens / (double)info->sequences);
 }
 
 void block_free(sequence_block *b) {

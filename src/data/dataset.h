@@ -69,10 +69,15 @@ const char *dataset_dir(const dataset *d);
 const int32_t *dataset_train_lengths(const dataset *d);
 const int32_t *dataset_lengths(const dataset *d);
 
+// Bytes of memory: of its lengths and offsets; and of the process that reads HDF5, while it reads a shard.
+double dataset_index_bytes(const dataset *d);
+double dataset_reader_bytes(const dataset *d);
+
 // A block of consecutive sequences read into memory.
 typedef struct sequence_block sequence_block;
 status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count);
-void block_free(sequence_block *b); // NULL is safe
+void block_free(sequence_block *b);                             // NULL is safe
+double block_bytes(const dataset_info *info, double sequences); // of a block of so many average ones
 int64_t block_count(const sequence_block *b);
 void block_get(const sequence_block *b, int64_t i, sequence *s); // i from 0; pointers live as long as b
 

@@ -434,7 +434,7 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
   // Sequences that are near each other are read in one call, with larger gaps allowed if few are asked for.
   const double read = fmin(fmin(4 * READ_SEQUENCES, (double)info->sequences),
                            CHUNK_SEQUENCES * (double)info->sequences / users);
-  const double block = read * (24 + 17 * (double)info->tokens / (double)info->sequences);
+  const double block = block_bytes(info, read);
   m.held = 8 * users + stored_users * 5 * length + m.questions * stored_users / users * question +
            (kept ? 0 : draws);
   // The buffers of reading lie in the heap below memory that stays allocated, so free() cannot return them to the

@@ -256,6 +256,10 @@ bool vocabulary_parse(vocab **out, const char *data, size_t bytes, const int32_t
 
 // ---- what is in it -------------------------------------------------------------------------------------------
 
+size_t vocab_used_bytes(const vocab *v) {
+  return v->texts_used + (size_t)v->n * sizeof *v->entries + v->n_slots * sizeof *v->slots;
+}
+
 int32_t vocab_size(const vocab *v) {
   return v->n;
 }

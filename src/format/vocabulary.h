@@ -58,7 +58,8 @@ const char *vocab_token(const vocab *v, int32_t id);    // owned by v
 int64_t vocab_token_count(const vocab *v, int32_t id);
 int32_t vocab_find(const vocab *v, vocab_range range, const char *token); // -1: not there
 int32_t vocab_find_bytes(const vocab *v, vocab_range range, const char *text, size_t bytes);
-size_t vocab_bytes(const vocab *v); // allocated
+size_t vocab_bytes(const vocab *v);      // allocated
+size_t vocab_used_bytes(const vocab *v); // of them, without room to grow
 
 // Undoes the escapes of a name from a tab-separated file, in place; false: an unknown one.
 bool vocab_unescape(char *text);

@@ -109,6 +109,11 @@ done:
   return rc;
 }
 
+// A chunk at a time: packed, unpacked, unshuffled.
+double reader_memory(double rows, size_t bytes_each) {
+  return 3.0 * (double)bytes_each * (rows < H5_CHUNK ? rows : H5_CHUNK);
+}
+
 status reader_open(h5_reader *r, const char *path, const char *schema, int64_t version, int32_t *file) {
   pthread_mutex_lock(&r->lock);
   *file = r->n;

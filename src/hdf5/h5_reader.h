@@ -11,6 +11,7 @@
 #ifndef SOUK_HDF5_H5_READER_H
 #define SOUK_HDF5_H5_READER_H
 
+#include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
 
@@ -22,6 +23,9 @@ typedef struct h5_reader h5_reader;
 // copied.
 status reader_start(h5_reader **out);
 void reader_stop(h5_reader *r); // NULL is safe
+
+// Bytes that the child takes while it reads a column of so many rows, written by h5_write.
+double reader_memory(double rows, size_t bytes_each);
 
 // The rest may be called by several threads; calls wait for each other.
 

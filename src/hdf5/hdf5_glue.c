@@ -127,7 +127,7 @@ static hid_t create_set(hid_t file, const char *name, hid_t type, int ndim, cons
   bool good = true;
   if (dims[0] > 0 && level > 0) {
     hsize_t chunk[2] = {dims[0], ndim > 1 ? dims[1] : 1};
-    const hsize_t limit = ndim > 1 ? (1 << 18) / (dims[1] > 0 ? dims[1] : 1) + 1 : 1 << 18;
+    const hsize_t limit = ndim > 1 ? H5_CHUNK / (dims[1] > 0 ? dims[1] : 1) + 1 : H5_CHUNK;
     if (chunk[0] > limit) chunk[0] = limit;
     const hsize_t size = H5Tget_size(type), wide = size > 16 ? (1 << 22) / size + 1 : limit; // long strings
     if (chunk[0] > wide) chunk[0] = wide;

@@ -10,6 +10,8 @@
 #include <stdint.h>
 #include "base/status.h"
 
+enum { H5_CHUNK = 1 << 18 }; // elements of a chunk that h5_write makes, at most
+
 void h5_lock(void); // also silences the library, once
 void h5_unlock(void);
 // Order of locks. A thread that takes several takes them from left to right:

@@ -7,8 +7,13 @@
 #include "base/threads.h"
 #include "train/peak.h"
 
+enum { N = 768, TRIES = 4 }; // N x N matrices, three a thread
+
+double measure_peak_bytes(int32_t threads) {
+  return threads_or_all(threads) * 3.0 * N * N * sizeof(float);
+}
+
 double measure_peak(int32_t threads) {
-  enum { N = 768, TRIES = 4 };
   const int32_t n = threads_or_all(threads);
   float *a;
   if (mem_new(&a, (size_t)n * 3 * N * N, sizeof *a, "the peak measurement") != OK) return 0;

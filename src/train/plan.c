@@ -17,11 +17,12 @@
 #include "train/peak.h"
 #include "train/optimizer.h"
 #include "train/saver.h"
+#include "train/step_queue.h"
 #include "train/validation.h"
 #include "model/objective.h"
 
 static const double PRODUCT_SHARE = 0.87, HALF_WIDTH = 40, ATTENTION_SHARE = 0.15;
-enum { SAMPLED_BATCHES = 32, GROUP_SEQUENCES = 65536 }; // of batcher.h: what is in memory at a time
+enum { SAMPLED_BATCHES = 32 };
 // Constants that were measured: pages of code, of libhdf5 and of the heap that only a training run touches.
 static const double TRAINING_CODE_BYTES = 3.9 * (1 << 20);
 
@@ -73,13 +74,6 @@ static void add_passing(run_plan *p, const char *name, double bytes) {
   p->passing[p->n_passing++] = (plan_line){.name = name, .bytes = bytes};
 }
 
-static double vocabulary_bytes(const vocab *v) {
-  double texts = 0, slots = 1024;
-  for (int32_t i = 0; i < vocab_size(v); i++) texts += (double)strlen(vocab_token(v, i)) + 1;
-  while (slots < 2.0 * vocab_size(v)) slots *= 2;
-  return texts + 4 * slots + 16.0 * vocab_size(v);
-}
-
 // Returns the host's bytes among them.
 static double add_model(run_plan *p, const run_config *c, const model_memory *m, batch_caps caps,
                         bool on_host) {
@@ -107,28 +101,18 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   return host_bytes;
 }
 
-static double sequences_at_hand(const dataset_info *info) {
-  const double n = (double)info->sequences, group = n < GROUP_SEQUENCES ? n : GROUP_SEQUENCES;
-  return group * (24 + 17 * (double)info->tokens / n);
-}
-
-static void add_data(run_plan *p, const run_config *c, const dataset *d, batch_caps caps, double examples,
-                     bool on_host) {
-  const dataset_info *info = dataset_get_info(d);
-  const double sequences = (double)info->sequences;
-  const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
-  const double group = sequences < GROUP_SEQUENCES ? sequences : GROUP_SEQUENCES;
-  // A device's results are read a step late, so two steps' batches are kept.
-  const int64_t kept = !on_host ? 2 * c->train.accumulate : c->train.accumulate > 1 ? c->train.accumulate : 0;
-  add(p, "batches ahead", (double)batch_bytes(caps) * (2 + (double)kept), "two of the batcher, %lld of steps",
-      (long long)kept);
-  add(p, "index of the data set", 24 * sequences, "lengths, offsets, windows");
-  add(p, "sequences of a group", sequences_at_hand(info), "of %.0f", group);
-  add(p, "examples of a group", 32 * examples, "%.0f, 32 bytes each", examples);
-  add(p, "vocabulary", vocabulary_bytes(dataset_vocab(d)), "%d tokens", info->vocab_size);
-  if (caps.negatives > 0)
-    add(p, "sampling tables", items * (c->data.negative_kind == NEGATIVES_POPULARITY ? 12 : 4),
-        "of negatives");
+static void add_data(run_plan *p, const run_config *c, const dataset *d, const batcher *b, bool on_host) {
+  const batcher_memory m = batcher_get_memory(b);
+  const int64_t copies = step_queue_copies(c->train.accumulate, on_host);
+  add(p, "batches ahead", m.batches + (double)copies * (double)batch_bytes(batcher_caps(b)),
+      "two of the batcher, %lld of steps", (long long)copies);
+  add(p, "index of the data set", dataset_index_bytes(d) + m.index, "lengths, offsets, windows");
+  add(p, "sequences of a group", m.sequence_bytes, "of %.0f", m.sequences);
+  add(p, "examples of a group", m.example_bytes, "%.0f, %.0f bytes each", m.examples,
+      m.examples > 0 ? m.example_bytes / m.examples : 0);
+  add(p, "vocabulary", (double)vocab_used_bytes(dataset_vocab(d)), "%d tokens",
+      dataset_get_info(d)->vocab_size);
+  add(p, "sampling tables", m.tables, "of negatives");
 }
 
 // Questions stay from one validation to the next; the rest of a validation comes and goes. They are chosen before there
@@ -145,13 +129,9 @@ static status add_validation(run_plan *p, const run_config *c, const dataset *d,
   return OK;
 }
 
-static void add_passing_data(run_plan *p, const run_config *c, const dataset *d) {
-  const dataset_info *info = dataset_get_info(d);
-  const double shard = (double)info->tokens / (info->shards > 0 ? info->shards : 1);
-  const double chunk = shard < (1 << 18) ? shard : 1 << 18;
-  p->reader_bytes = 3 * 8 * chunk; // a chunk of the widest column: packed, unpacked, unshuffled
-  // The peak is measured before the first sequences are read.
-  const double matmuls = threads_or_all(c->train.threads) * 3.0 * 768 * 768 * 4 - sequences_at_hand(info);
+// The peak is measured before the first sequences are read.
+static void add_peak(run_plan *p, const run_config *c, const batcher *b) {
+  const double matmuls = measure_peak_bytes((int32_t)c->train.threads) - batcher_get_memory(b).sequence_bytes;
   if (!(c->train.peak_gflops > 0) && matmuls > 0) add_passing(p, "measuring the peak", matmuls);
 }
 
@@ -234,19 +214,6 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static double examples_at_hand(const run_config *c, const dataset *d) {
-  const dataset_info *info = dataset_get_info(d);
-  const int32_t window = (int32_t)(c->data.window > 0 ? c->data.window : info->window);
-  const int32_t stride = (int32_t)(c->data.stride > 0   ? c->data.stride
-                                   : c->data.window > 0 ? (c->data.window + 1) / 2
-                                                        : info->stride);
-  double windows = 0;
-  for (int64_t i = 0; i < info->sequences; i++)
-    windows += window_count(dataset_train_lengths(d)[i], window, stride);
-  if (info->sequences > GROUP_SEQUENCES) windows *= GROUP_SEQUENCES / (double)info->sequences;
-  return windows * ((double)c->data.dupe_factor + c->data.last_copies);
-}
-
 static status fill(run_plan *p, const run_config *c, dataset *d, const model_config *mc, batcher *b,
                    int64_t timed_steps) {
   const batch_caps caps = batcher_caps(b);
@@ -260,9 +227,10 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   p->batches_per_epoch = (double)batches;
   p->parameters = m.parameters;
   const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
-  add_data(p, c, d, caps, examples_at_hand(c, d), be->host_memory);
+  add_data(p, c, d, b, be->host_memory);
   TRY(add_validation(p, c, d, caps, model_bytes));
-  add_passing_data(p, c, d);
+  add_peak(p, c, b);
+  p->reader_bytes = dataset_reader_bytes(d);
   TRY(sample_batches(p, b, mc, &m, c->train.accumulate));
   p->steps = (double)c->train.steps;
   const double per_epoch = fmax(1, floor(p->batches_per_epoch / (double)c->train.accumulate));

@@ -194,12 +194,22 @@ double step_queue_flops(const step_queue *q) {
   return q->flops;
 }
 
+static int32_t most_steps(bool host_memory) {
+  return host_memory ? 1 : MOST_IN_FLIGHT;
+}
+
+// A step of one micro-batch that is over before the next is composed can use the batcher's own.
+int64_t step_queue_copies(int64_t accumulate, bool host_memory) {
+  const int32_t steps = most_steps(host_memory);
+  return accumulate == 1 && steps == 1 ? 0 : accumulate * steps;
+}
+
 static status make_slots(step_queue *q) {
   const size_t n = (size_t)q->c.run->train.accumulate;
   for (int32_t k = 0; k < q->slots; k++) {
     queued_step *s = &q->steps[k];
     TRY(mem_new(&s->batches, n, sizeof *s->batches, "micro-batches"));
-    if (n == 1 && q->slots == 1) continue;
+    if (step_queue_copies((int64_t)n, q->slots == 1) == 0) continue;
     TRY(mem_new(&s->copies, n, sizeof *s->copies, "micro-batches"));
     for (size_t i = 0; i < n; i++) TRY(batch_new(&s->copies[i], batcher_caps(q->c.batches)));
   }
@@ -211,7 +221,7 @@ status step_queue_open(step_queue **out, const step_queue_config *c) {
   step_queue *q;
   TRY(mem_new(&q, 1, sizeof *q, "the queue of steps"));
   q->c = *c;
-  q->slots = model_backend(c->m)->host_memory ? 1 : MOST_IN_FLIGHT;
+  q->slots = most_steps(model_backend(c->m)->host_memory);
   status rc = make_slots(q);
   if (rc == OK) rc = optimizer_open(&q->optimizer, c->m, &c->run->optim);
   if (rc != OK) {

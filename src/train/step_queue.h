@@ -35,6 +35,8 @@ typedef struct step_queue_config {
   void (*micro_next)(void *self, int32_t micro);
 } step_queue_config;
 
+// Copies of batches that a queue holds.
+int64_t step_queue_copies(int64_t accumulate, bool host_memory);
 status step_queue_open(step_queue **out, const step_queue_config *c); // keeps *c's pointers
 void step_queue_close(step_queue *q);                                 // NULL is safe
 // Launches the next step and reads the results that are due.

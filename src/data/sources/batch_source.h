@@ -35,6 +35,8 @@ typedef struct source_calls {
   status (*read)(batch_source *s, const int64_t *blocks, int n);
   // Appends an example of the blocks read. all: every example of these blocks.
   status (*add)(batch_source *s, batch *out, const example *e, const example_list *all);
+  // What it takes: everything of *m but batches and example_bytes.
+  void (*memory)(const batch_source *s, batcher_memory *m);
   // After the last example of batch `index` (over all ranks) of an epoch. May be NULL.
   void (*complete)(batch_source *s, batch *out, int64_t epoch, int64_t index);
 } source_calls;

@@ -325,8 +325,26 @@ static void close_source(batch_source *self) {
   free(b);
 }
 
-static const source_calls calls = {
-    .close = close_source, .list = list, .read = read_blocks, .add = add, .complete = draw_negatives};
+static void memory(const batch_source *self, batcher_memory *m) {
+  const history_source *b = (const history_source *)self;
+  const dataset_info *info = dataset_get_info(b->d);
+  const double all = (double)info->sequences, group = fmin(all, BLOCK * GROUP);
+  m->index = all * sizeof *b->first_window;
+  m->sequences = group;
+  m->sequence_bytes = block_bytes(info, group);
+  m->examples = (double)b->windows * ((double)b->c.dupe_factor + b->c.last_copies);
+  if (all > group) m->examples *= group / all;
+  if (b->base.caps.negatives > 0)
+    m->tables = (double)(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]) *
+                (double)((b->alias != NULL ? sizeof *b->alias : 0) + sizeof *b->logq);
+}
+
+static const source_calls calls = {.memory = memory,
+                                   .close = close_source,
+                                   .list = list,
+                                   .read = read_blocks,
+                                   .add = add,
+                                   .complete = draw_negatives};
 
 // The kinds of examples that windows give, `windows[n]` of them with n items: copies masked at random, and `last`
 // copies of each with only the last item masked, of which a share `crop` is cut to 2..n items.

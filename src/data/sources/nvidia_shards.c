@@ -238,6 +238,16 @@ const char *nvidia_identity(const nvidia_shards *s) {
 
 // ---- a shard in memory ---------------------------------------------------------------------------------------
 
+double nvidia_rows_bytes(const nvidia_shards *s) {
+  const nvidia_rows r = {0}; // for the sizes of what it points at
+  const double row = sizeof *r.tokens_at + sizeof *r.masked_at + sizeof *r.masked + sizeof *r.next,
+               token = sizeof *r.tokens + sizeof *r.segments, mask = sizeof *r.positions + sizeof *r.labels;
+  const int64_t rows = s->first[s->n];
+  double tokens = 0;
+  for (int64_t i = 0; i < rows; i++) tokens += s->lengths[i];
+  return (double)rows * (row + mask * s->most_masked) + token * tokens;
+}
+
 static status receive_rows(nvidia_rows *r, nvidia_shards *s, int32_t shard) {
   shard_head head;
   TRY(ask(s, SHARD_READ, shard, &head));

@@ -26,7 +26,9 @@ int64_t nvidia_first(const nvidia_shards *s,
                      int32_t shard); // first row of a shard; of shard nvidia_count: all rows
 const int32_t *nvidia_lengths(const nvidia_shards *s); // [rows] tokens of each, owned by s
 int32_t nvidia_most_masked(const nvidia_shards *s);    // largest P
-const char *nvidia_identity(const nvidia_shards *s);   // SHA-256 over names, sizes, lengths and vocabulary
+double nvidia_rows_bytes(
+    const nvidia_shards *s); // of memory, with all rows read and each masked as often as one may be
+const char *nvidia_identity(const nvidia_shards *s); // SHA-256 over names, sizes, lengths and vocabulary
 
 // A shard in memory. Several threads may read.
 typedef struct nvidia_rows nvidia_rows;

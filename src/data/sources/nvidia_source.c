@@ -81,7 +81,16 @@ static void close_source(batch_source *self) {
   free(s);
 }
 
-static const source_calls calls = {.close = close_source, .list = list, .read = read_shards, .add = add};
+static void memory(const batch_source *self, batcher_memory *m) {
+  const nvidia_source *s = (const nvidia_source *)self;
+  const double all = (double)nvidia_first(s->shards, nvidia_count(s->shards)),
+               share = s->base.blocks > s->base.group ? (double)s->base.group / (double)s->base.blocks : 1;
+  m->sequences = m->examples = all * share;
+  m->sequence_bytes = nvidia_rows_bytes(s->shards) * share;
+}
+
+static const source_calls calls = {
+    .memory = memory, .close = close_source, .list = list, .read = read_shards, .add = add};
 
 static status check_config(const dataset *d, const data_config *c, const seq_layout *layout, data_part part) {
   const char *dir = dataset_dir(d);
