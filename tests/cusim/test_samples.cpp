@@ -1,6 +1,7 @@
 // The sample kernels against plain references; odd sizes; the arithmetic of bf16. Runs in every build and schedule.
 #include "samples.h"
 #include "tap.h"
+#include <string>
 #include <cuda_bf16.h>
 #include <math.h>
 #include <string.h>
@@ -59,7 +60,7 @@ void saxpy(int n) {
   worst w;
   const std::vector<float> got = dy.get();
   for (size_t i = 0; i < got.size(); i++) w.see(got[i], 0.5 * x[i] + y[i]);
-  tap_ok(w.e < 1e-6, "saxpy");
+  tap_ok(w.e < 1e-6, ("saxpy of " + std::to_string(n)).c_str());
 }
 void sum(int n) {
   const std::vector<float> x = numbers(static_cast<size_t>(n));
@@ -75,7 +76,7 @@ void sum(int n) {
     if (i == 0) first = got;
     same = same && got == first && fabs(got - wanted) < 1e-4 * (1 + fabs(wanted));
   }
-  tap_ok(same, "sum: a warp's shuffles, shared memory, the last block by fence and atomic");
+  tap_ok(same, ("sum of " + std::to_string(n) + ": a warp's shuffles, shared memory, the last block by fence and atomic").c_str());
 }
 void transpose(int rows, int cols) {
   const std::vector<float> x = numbers(static_cast<size_t>(rows * cols));

@@ -9,18 +9,18 @@ frozen() { # RUN OPTIONS...: all but the head, from the run above
   shift
   train "$run" "${options[@]}" --init "$work/base" --freeze 'bert.*' "$@"
 }
-check "a run with frozen parameters" frozen "$work/whole"
-check "its checkpoints hold all tensors" test "$(bytes "$work/whole/step-00000008/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
-check "and moments of the trained ones only" test $((3 * $(bytes "$work/whole/step-00000008/optimizer.h5"))) -lt "$(bytes "$work/base/step-00000008/optimizer.h5")"
+check "a run with frozen parameters ends well" frozen "$work/whole"
+check "checkpoints of a frozen run hold all tensors" test "$(bytes "$work/whole/step-00000008/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
+check "checkpoints of a frozen run hold moments of the trained tensors only" test $((3 * $(bytes "$work/whole/step-00000008/optimizer.h5"))) -lt "$(bytes "$work/base/step-00000008/optimizer.h5")"
 
 frozen "$work/half" --steps 4 --decay_steps 8
-check "a run with frozen parameters resumes" frozen "$work/half" --decay_steps 8 --resume
+check "a frozen run resumes" frozen "$work/half" --decay_steps 8 --resume
 frozen "$work/straight" --decay_steps 8
-check "a resumed run with frozen parameters ends with the same bytes" cmp <(essence "$work/straight") <(essence "$work/half")
-check "a run with frozen parameters saves without a snapshot" frozen "$work/foreground" --decay_steps 8 --no-background
-check "saving without a snapshot gives the same bytes" cmp <(essence "$work/straight") <(essence "$work/foreground")
-check "more may be frozen later" frozen "$work/half" --steps 10 --resume --freeze 'bert.*,*.bias'
-check_error "but not less, for want of moments" "optimizer.h5: dataset \"m/bert.encoder" "$souk" pretrain "$work/tiny.yaml" --out "$work/straight" "${options[@]}" --steps 10 --resume
+check "a resumed frozen run ends with the same bytes" cmp <(essence "$work/straight") <(essence "$work/half")
+check "a frozen run without a snapshot ends well" frozen "$work/foreground" --decay_steps 8 --no-background
+check "a frozen run without a snapshot has the same bytes" cmp <(essence "$work/straight") <(essence "$work/foreground")
+check "a resumed run may freeze more" frozen "$work/half" --steps 10 --resume --freeze 'bert.*,*.bias'
+check_error "a resumed run may not freeze less, because moments are missing" "optimizer.h5: dataset \"m/bert.encoder" "$souk" pretrain "$work/tiny.yaml" --out "$work/straight" "${options[@]}" --steps 10 --resume
 
 # Only what is trained is saved; the base keeps the rest.
 light() { frozen "$1" --no-save_frozen --decay_steps 8 "${@:2}"; }
@@ -29,34 +29,34 @@ answers() { # RUN: figures of its model, and its bundle
     "$souk" vectors "$1" --items "$1.npy" && sha256sum <"$1.npy"
 }
 bundle() { "$souk" export "$1" "$1.bundle" --force && (cd "$1.bundle" && sha256sum config.json model.safetensors items.safetensors vocab.tsv); }
-check "a run that saves only what it trains" light "$work/light"
-check "checkpoints without frozen tensors are smaller" test $((2 * $(bytes "$work/light/step-00000008/model.h5"))) -lt "$(bytes "$work/straight/step-00000008/model.h5")"
-check "checkpoints without frozen tensors hold the trained ones" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/light/step-00000008" | sed -n '/"parameters": \[$/,$p')
-check "their manifest names the base checkpoint" grep -qF "$(cd "$work/base" && pwd -P)/$(cat "$work/base/best")" "$work/light/step-00000008/manifest.json"
-check "their moments are those of a run that saves everything" cmp "$work/light/step-00000008/optimizer.h5" "$work/straight/step-00000008/optimizer.h5"
-check "their figures and vectors are those of a run that saves everything" cmp <(answers "$work/light") <(answers "$work/straight")
-check "their bundle is that of a run that saves everything" cmp <(bundle "$work/light" | grep safetensors) <(bundle "$work/straight" | grep safetensors)
+check "a run with --no-save_frozen ends well" light "$work/light"
+check "--no-save_frozen makes smaller checkpoints" test $((2 * $(bytes "$work/light/step-00000008/model.h5"))) -lt "$(bytes "$work/straight/step-00000008/model.h5")"
+check "--no-save_frozen saves the trained tensors" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/light/step-00000008" | sed -n '/"parameters": \[$/,$p')
+check "--no-save_frozen names the checkpoint that holds the others" grep -qF "$(cd "$work/base" && pwd -P)/$(cat "$work/base/best")" "$work/light/step-00000008/manifest.json"
+check "--no-save_frozen saves the same moments" cmp "$work/light/step-00000008/optimizer.h5" "$work/straight/step-00000008/optimizer.h5"
+check "--no-save_frozen gives the same figures and vectors" cmp <(answers "$work/light") <(answers "$work/straight")
+check "--no-save_frozen gives the same bundle" cmp <(bundle "$work/light" | grep safetensors) <(bundle "$work/straight" | grep safetensors)
 light "$work/paused" --steps 4
-check "a run that saves only what it trains resumes" light "$work/paused" --resume
-check "and ends with the bytes of one that was not interrupted" cmp <(essence "$work/light") <(essence "$work/paused")
-check "a run that saves only what it trains needs no snapshot" light "$work/light2" --no-background
-check "and has the same bytes without one" cmp <(essence "$work/light") <(essence "$work/light2")
-check "a run starts from a checkpoint without frozen tensors" train "$work/third" "${options[@]}" --init "$work/light" --freeze 'bert.*' --no-save_frozen --steps 2
-check "a model built on two bases is evaluated" "$souk" eval "$work/third" --data "$data" --bootstrap 0 --threads 1
-check_error "train.freeze cannot change without train.save_frozen" "train.freeze: " light "$work/paused" --steps 10 --resume --freeze 'bert.*,*.bias'
-check "a resumed run may save everything again" frozen "$work/paused" --decay_steps 8 --steps 10 --save_frozen --resume
-check "its checkpoint then holds all tensors" test "$(bytes "$work/paused/step-00000010/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
-check_error "train.save_frozen = false without train.init is an error" "train.save_frozen = false needs train.init" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${options[@]}" --freeze 'bert.*' --no-save_frozen
+check "a run with --no-save_frozen resumes" light "$work/paused" --resume
+check "a resumed run with --no-save_frozen ends with the same bytes" cmp <(essence "$work/light") <(essence "$work/paused")
+check "--no-save_frozen without a snapshot ends well" light "$work/light2" --no-background
+check "--no-save_frozen without a snapshot has the same bytes" cmp <(essence "$work/light") <(essence "$work/light2")
+check "another run starts from a run with --no-save_frozen" train "$work/third" "${options[@]}" --init "$work/light" --freeze 'bert.*' --no-save_frozen --steps 2
+check "the other run is evaluated with the tensors of both" "$souk" eval "$work/third" --data "$data" --bootstrap 0 --threads 1
+check_error "a resumed run with --no-save_frozen may not freeze more" "train.freeze: " light "$work/paused" --steps 10 --resume --freeze 'bert.*,*.bias'
+check "a resumed run may save all tensors from now on" frozen "$work/paused" --decay_steps 8 --steps 10 --save_frozen --resume
+check "its later checkpoints hold all tensors" test "$(bytes "$work/paused/step-00000010/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
+check_error "--no-save_frozen without --init is an error" "train.save_frozen = false needs train.init" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${options[@]}" --freeze 'bert.*' --no-save_frozen
 rm -rf "$work/none"
 # The base is moved, damaged or trained on: nothing is taken for damage of the run itself.
 mv "$work/base" "$work/moved"
 check_error "a base that was moved is named" "manifest.json: its frozen parameters are those of $(cd "$work" && pwd -P)/base/step-0000000" "$souk" eval "$work/light" --data "$data"
-check_error "resuming without the base is an error" "which cannot be read: cannot open" light "$work/light" --steps 10 --resume --init "$work/moved"
-check "a missing base is no damage of the run" test -d "$work/light/step-00000008" -a ! -e "$work/light/damaged-step-00000008"
+check_error "a base that was moved is named when the run resumes" "which cannot be read: cannot open" light "$work/light" --steps 10 --resume --init "$work/moved"
+check "checkpoints whose base was moved are not set aside" test -d "$work/light/step-00000008" -a ! -e "$work/light/damaged-step-00000008"
 cp -r "$work/moved" "$work/base"
-check "a base that is back in its place is read" "$souk" eval "$work/light" --data "$data" --bootstrap 0 --threads 1
+check "a base that was moved back is found" "$souk" eval "$work/light" --data "$data" --bootstrap 0 --threads 1
 for s in "$work"/base/step-*; do printf x | dd of="$s/model.h5" bs=1 seek=3000 conv=notrunc 2>/dev/null; done
-check_error "a damaged base is an error that names it" "which cannot be read: " "$souk" export "$work/light" "$work/none.bundle"
+check_error "a damaged base is an error" "which cannot be read: " "$souk" export "$work/light" "$work/none.bundle"
 rm -rf "$work/base"; train "$work/base" "${options[@]}" --train.seed 9
 for s in "$work"/base/step-*; do [ -d "$work/base/$(cat "$work/moved/best")" ] || mv "$s" "$work/base/$(cat "$work/moved/best")"; done
 check_error "another checkpoint in the base's place is an error" "whose model.h5 is not the one that it was trained on" "$souk" eval "$work/light" --data "$data"

@@ -117,22 +117,22 @@ lacking() { # a copy of the run whose files know two options less
   ! grep -qE 'poly_power|skip_nonfinite' "$older/config.yaml" "$older"/step-*/manifest.json
 }
 check "two options are not in a run's files" lacking
-check "a run without two options in its files resumes" train_again "$older" --steps 7
-check "it tells one changed option" test "$(grep -c 'and is now' "$older.err")" = 1
-check "the changed option is the one asked for" grep -q 'train.steps was 6, and is now 7' "$older.err"
+check "a run of a program with fewer options resumes" train_again "$older" --steps 7
+check "only the changed option is reported" test "$(grep -c 'and is now' "$older.err")" = 1
+check "the reported option is train.steps" grep -q 'train.steps was 6, and is now 7' "$older.err"
 lacking
-check "it resumes with another value than an unknown option's default" train_again "$older" --poly_power 0.7 --steps 7
-check "it tells the change from the default" grep -q 'optim.poly_power was 0.5, and is now 0.7' "$older.err"
+check "an option that the program did not have may be changed" train_again "$older" --poly_power 0.7 --steps 7
+check "its change is reported, from its default" grep -q 'optim.poly_power was 0.5, and is now 0.7' "$older.err"
 # And one that had more: nothing is taken for damaged.
 lacking
 sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  seed: /  sprout: 7\\n  seed: /' "$older"/step-*/manifest.json
-check_error "an option of a later version is told with that version" \
+check_error "an option of a later version is an error with that version" \
   '"config" (souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)"') line 1' "$souk" pretrain "$older" --steps 7 --resume
 lacking
 sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  "hidden"/  "rotary": true,\n  "hidden"/' "$older"/step-*/manifest.json
-check_error "a field of a later version is told with that version" \
+check_error "a model field of a later version is an error with that version" \
   'step-00000006/manifest.json: field "model.rotary" is unknown; souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)" "$souk" pretrain "$older" --steps 7 --resume
-check "checkpoints of a later version are not set aside as damaged" test -d "$older/step-00000006" -a ! -e "$older/damaged-step-00000006"
+check "checkpoints of a later version are not set aside" test -d "$older/step-00000006" -a ! -e "$older/damaged-step-00000006"
 
 # Stopped by a signal between two saves, in the middle of a metrics window.
 rm -rf "$work/term"

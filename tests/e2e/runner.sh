@@ -88,14 +88,16 @@ rm "$tree/tests/e2e/bad.sh"
 made tests/e2e/names.sh <<X
 $begin
 ok "is not"
+ok "and nothing goes wrong"
 ok "the same name again"
 skip "the same name again" "a reason"
 finish
 X
 check "names that say nothing are a failing run" fails
 check "a short name is listed" listed 'tests/e2e/names.sh: the name "is not" does not say what is checked'
+check "a name that goes on from another is listed" listed 'tests/e2e/names.sh: the name "and nothing goes wrong" does not say what is checked'
 check "a repeated name is listed" listed 'tests/e2e/names.sh: several checks have the name "the same name again"'
-check "each bad name counts as a failure" last "4 passed, 2 failed, 1 skipped"
+check "each bad name counts as a failure" last "5 passed, 3 failed, 1 skipped"
 rm "$tree/tests/e2e/names.sh"
 
 # Scripts that end too early.
