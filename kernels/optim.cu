@@ -89,7 +89,8 @@ template <int W, class F> DEVICE void each(int begin, int end, int lane, int lan
   }
 }
 
-// The block's shared memory. (In a function of its own since GCC, for the simulator, would lose what a template has.)
+// The block's shared memory. (In a function of its own, because the simulator does not see shared arrays that GCC
+// puts into templates.)
 struct block_memory {
   double of_warp[2][SUM_BLOCK / 32];
   step_constants constants;
@@ -100,7 +101,7 @@ DEVICE block_memory &shared() {
   return m;
 }
 
-// Sum over a block of so many warps; thread 0 gets it. Another sum of the kernel takes the other place.
+// Sum over a block of so many warps; thread 0 gets it. A second sum in a kernel uses the other array.
 template <int N> DEVICE double block_sum(double v, int place) {
   double *of_warp = shared().of_warp[place];
   v = gpu::warp_sum(v);
@@ -211,7 +212,7 @@ template <int W, class T> DEVICE void forget(const span<T> &s) {
   if (s.row > 0 && thread < s.n) s.touched[thread] = 0;
 }
 
-// Moments from the gradient g, which becomes the update: what lr times is subtracted.
+// Moments from the gradient g, which becomes the update: lr times it is subtracted.
 template <int W>
 DEVICE void moments(const step_constants &a, const float (&p)[W], float (&g)[W], float (&m)[W],
                     float (&v)[W]) {

@@ -13,9 +13,10 @@
 //
 // Cosine. With C_j = sum_i g_ij c_j a_i the gradient of t_j is C_j - t_j c_j^2 (t_j . C_j), and t_j . C_j =
 // sum_i g_ij c_j p_ij: the sum q_j that the gradient kernel makes on the way. So C can go straight into dtable, added up
-// by the matmuls over all blocks of rows, and what lies along t_j is taken away at the end (finish_columns); no second
-// array of the table's size, nor passes over it for every block. For x the dot product of a row with its gradient does
-// (finish_rows). Where a norm is below its floor of 1e-6 the divisor is constant and nothing is projected.
+// by the matmuls over all blocks of rows, and its component along t_j is subtracted at the end (finish_columns); no
+// second array of the table's size, nor passes over it for every block. For x the dot product of a row with its
+// gradient does (finish_rows). Where a norm is below its floor of 1e-6 the divisor is constant and nothing is
+// projected.
 //
 // Bytes: losses read 4 a score, gradients read and write 4: 12 beside the matmuls' own reads and writes, three passes
 // where one that recomputes the scores would need none, for half as much arithmetic again. Blocks of scores are sized to
@@ -25,8 +26,8 @@
 // tiles, those over all rows by one block (result). Labels and negatives repeat, so their gradients are written as rows
 // beside each other and added to the table by the scatter of the gather op, in an order of its own that is fixed too.
 //
-// Matmuls and scores are rounded apart (__fmul_rn, __fadd_rn), so that every kernel that makes a score of a product
-// makes the same one: the label is a hit when its score equals the maximum.
+// Products and sums are rounded separately (__fmul_rn, __fadd_rn), so that all kernels compute the same score: the
+// label is a hit when its score equals the maximum.
 //
 // Expected: up to 48 registers; shared memory 4 KB (gradients), 6 KB (result), else below 100 bytes.
 #include <math.h>
@@ -118,7 +119,7 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
     if (a.b.negatives != nullptr)
 #pragma unroll
       for (int e = 0; e < 4; e++)
-        if (e < here && a.b.negatives[c + e] == token) x[e] = -INFINITY; // an accidental hit
+        if (e < here && a.b.negatives[c + e] == token) x[e] = -INFINITY; // a negative that equals the label
     include(own, x);
   }
   float of_label;
@@ -346,7 +347,7 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) p
       matmul + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
 }
 
-// da_i becomes whole: sampled, the label's part is not in the matmuls.
+// Completes da_i: with sampled losses the matmuls lack the label's part.
 template <bool VEC, class T>
 DEVICE void whole_da(float (&v)[4], const float *da, const T *t, float g, int h, int hidden) {
   load_quad<VEC>(v, da, h, hidden);

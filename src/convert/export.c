@@ -1,9 +1,9 @@
 // Bundles; see export.h and docs/bundle.md.
 //
 // The tensors of model.safetensors have Hugging Face's names and shapes; ours differ in one thing only: q, k
-// and v are one matrix here, which is cut into its three. The decoder is tied to the word table, so neither
-// cls.predictions.decoder.weight nor .bias is written: BertForMaskedLM and BertForPreTraining tie them again
-// when they load.
+// and v are one matrix here, which is split into three. The decoder is tied to the word table, so neither
+// cls.predictions.decoder.weight nor .bias is written: BertForMaskedLM and BertForPreTraining tie them again when
+// they load.
 #include "convert/export.h"
 
 #include <jansson.h>
@@ -207,7 +207,7 @@ static json_t *training_json(const checkpoint *c) {
   json_t *j = json_pack("{s:I,s:I,s:f,s:s,s:s}", "step", (json_int_t)t->step, "tokens", (json_int_t)t->tokens,
                         "seconds", t->seconds, "data", c->data.name, "data_checksum", c->data.checksum);
   if (j != NULL && t->best_name[0] != '\0' &&
-      t->best_step == t->step) { // what the validation at this step gave
+      t->best_step == t->step) { // the figure of the validation at this step
     json_object_set_new(j, "metric", json_string(t->best_name));
     json_object_set_new(j, "metric_value", json_real(t->best_metric));
   }
@@ -237,7 +237,7 @@ static bool has_items(const exporter *x) {
   return vocab_begin(x->v, RANGE_ITEMS) < vocab_end(x->v, RANGE_ITEMS);
 }
 
-// For a model of words: what Hugging Face's tokenizers read.
+// For a model of words: vocab.txt, for Hugging Face's tokenizers.
 static status write_words(exporter *x) {
   char path[PATH_MAX + 64];
   out_file *f;
@@ -263,7 +263,7 @@ static status write_files(exporter *x) {
   return write_json(x, "souk.json", souk_json(x));
 }
 
-// The model of a checkpoint with room for hardly any batch: only its parameters are of interest.
+// The checkpoint's model with the smallest capacities, because only its parameters are used.
 static status load_model(exporter *x) {
   const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}};
   char path[PATH_MAX + 64];

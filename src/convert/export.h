@@ -1,5 +1,5 @@
-// From a checkpoint to a bundle (docs/bundle.md): Hugging Face files that other tools load as they are, and
-// what inference needs beside them.
+// From a checkpoint to a bundle (docs/bundle.md): Hugging Face files that other tools load directly, and further
+// files for souk-infer.
 #ifndef SOUK_CONVERT_EXPORT_H
 #define SOUK_CONVERT_EXPORT_H
 
@@ -13,9 +13,9 @@ typedef struct export_result {
   uint64_t bytes; // of all files
 } export_result;
 
-// Writes the bundle directory beside its place and renames it when whole. `checkpoint`: a checkpoint's
-// directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never.
-// result may be NULL.
+// Writes the bundle to a temporary directory and renames it when it is complete. `checkpoint`: a checkpoint's
+// directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never. result may be
+// NULL.
 status export_bundle(const char *checkpoint, const char *bundle, bool force, export_result *result);
 
 #endif

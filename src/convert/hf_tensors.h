@@ -1,5 +1,5 @@
-// Tensors of a safetensors file made elsewhere. Its table is checked whole when the file is opened; data are read tensor by
-// tensor, not mapped, so a file that is cut short while in use is an error and not a signal.
+// Tensors of a safetensors file made elsewhere. The whole table is checked when the file is opened. Data are read
+// tensor by tensor and not mapped, so that a file that is truncated while in use gives an error and not a signal.
 #ifndef SOUK_CONVERT_HF_TENSORS_H
 #define SOUK_CONVERT_HF_TENSORS_H
 

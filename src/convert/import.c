@@ -1,4 +1,4 @@
-// Reading Hugging Face's BERT; see import.h. Everything that a file can get wrong has a sentence.
+// Reading Hugging Face's BERT; see import.h. Every mistake in a file has an error message of its own.
 #include "convert/import.h"
 
 #include <limits.h>
@@ -196,7 +196,7 @@ static status read_tensor(const importer *x, tensor *t, int64_t n, int64_t colum
   return hf_tensor_read(x->file, t, to);
 }
 
-// Rows in the vocabulary's order; rows beyond the vocabulary stay at the end.
+// Puts rows into the vocabulary's order; rows beyond the vocabulary stay at the end.
 static status renumber(const importer *x, float *table, int64_t n, int64_t columns) {
   float *copy;
   const size_t row_bytes = (size_t)columns * sizeof *copy;
@@ -213,7 +213,7 @@ static status put(const importer *x, const param *p, const float *values) {
                                      (size_t)p->size * sizeof *values);
 }
 
-// One of our parameters from its tensor, or, for q, k and v, its three. *found: they are there.
+// Fills one parameter from its tensor or, for q, k and v, its three tensors. *found: the file has them.
 static status read_param(const importer *x, const param *p, float *to, bool *found) {
   static const char *const parts[] = {"query", "key", "value"};
   const char *qkv = strstr(p->name, ".qkv.");
@@ -254,7 +254,7 @@ static status load_param(importer *x, const param *p, float *buffer) {
   return put(x, p, buffer);
 }
 
-// A decoder that is written out must be the tied one.
+// A decoder in the file must equal the word table, because ours is tied.
 static status check_decoder(const importer *x, const char *name, const char *twin) {
   tensor *decoder = find(x, name), *other = find(x, twin);
   if (decoder == NULL || other == NULL || decoder == other) return OK;
@@ -338,7 +338,7 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
                                       .state = &state,
                                       .config_yaml = yaml,
                                       .data = d,
-                                      .over = PATH_CHECKPOINT, // something may have come there meanwhile
+                                      .over = PATH_CHECKPOINT, // it may exist by now
                                       .force = x->c->force};
   if (rc == OK) rc = checkpoint_write(out, &content);
   free(yaml);

@@ -189,7 +189,7 @@ typedef struct xent_params {
   const float *negative_logq;          // [S] r: log of the expected count of each negative in the sample
   const float *label_logq;             // [M] r: the same for the labels
   size_t
-      score_bytes; // of the scores that exist at a time, about, where a backend takes them by blocks; 0: it decides
+      score_bytes; // about how many bytes of scores exist at a time, if the backend works in blocks; 0: the backend decides
   score_kind score;
   float inv_temperature;
   const act *x;     // [M,H] r
@@ -276,8 +276,8 @@ typedef union op_params {
   optim_params optim;
 } op_params;
 
-// Every op of the table: its name, its params (embed: embed_params, and op_params.embed), its kind. What has to know all
-// of them (the table itself, the wrappers of a backend, souk bench) is made from this list.
+// Every op of the table: its name, its params (embed: embed_params, and op_params.embed), its kind. Everything that
+// covers all ops (the table itself, wrapping backends, souk bench) is generated from this list.
 #define OP_LIST(X)                               \
   X(embed_forward, embed, OP_EMBED)              \
   X(embed_backward, embed, OP_EMBED)             \
@@ -302,7 +302,7 @@ extern const char *const op_names[N_OPS]; // "embed_forward", ... (shapes.c)
 extern const op_kind op_kinds[N_OPS];
 
 // How matmuls of linear layers and losses are made. TF32 takes operands rounded to 11 significant bits (10 of them
-// stored) and adds up in float; what is stored stays float.
+// stored) and adds up in float; results are stored as float.
 typedef enum matmul_kind { MATMUL_FP32, MATMUL_TF32 } matmul_kind;
 extern const char *const matmul_names[]; // "fp32", "tf32" (shapes.c)
 
@@ -310,8 +310,9 @@ typedef struct backend_config {
   int32_t device;  // ordinal
   int32_t threads; // CPU: OpenMP threads, 0: all
   size_t scratch_bytes;
-  matmul_kind matmul;   // MATMUL_TF32: only if the backend has it (backend.tf32), else float matmuls are made
-  size_t planned_bytes; // what the run will ask for in all, 0: not known; a device that has less is refused
+  matmul_kind matmul; // MATMUL_TF32: only if the backend has it (backend.tf32), else float matmuls are made
+  size_t
+      planned_bytes; // bytes that the run will allocate in all, 0: unknown; a device with less memory is an error
 } backend_config;
 
 typedef struct backend {
@@ -319,10 +320,9 @@ typedef struct backend {
   const char *name; // "cpu", "cuda"
   size_t act_size;  // bytes of an `act` element
   bool host_memory; // backend memory may be read by the host directly
-  bool tf32;        // it can make matmuls in TF32
+  bool tf32;        // supports matmuls in TF32
 
-  status (*probe)(
-      int32_t device); // OK: there is such a device and it can be used; else the sentence says why not
+  status (*probe)(int32_t device); // OK: the device exists and can be used; else the message says why not
   status (*open)(op_ctx **out, const backend_config *cfg);
   void (*close)(op_ctx *ctx); // NULL is safe
   // Largest shapes are checked here once; the message names the field. params may hold NULL pointers.
@@ -351,11 +351,12 @@ typedef struct backend {
 
   status (*state_write)(op_ctx *ctx, const step_state *state); // ordered with ops
   status (*result_clear)(op_ctx *ctx);
-  // As clear, but a refusal (nonfinite) stays: steps that were queued behind a refused one are refused too.
+  // Like result_clear, but `nonfinite` stays set: steps that were queued behind a refused one are refused too.
   status (*result_next)(op_ctx *ctx);
-  // Sends what the results are at this point of the queue to the host, without waiting; at most two are on their way.
+  // Copies the results at this point of the queue to the host, without waiting; at most two copies may be in flight.
   status (*result_post)(op_ctx *ctx);
-  status (*result_take)(op_ctx *ctx, step_result *result); // the oldest post that was not taken; waits for it
+  status (*result_take)(op_ctx *ctx,
+                        step_result *result); // the oldest posted results that were not taken; waits for them
   status (*result_read)(op_ctx *ctx, step_result *result); // the results now; waits
 
   // The ops, in the order of OP_LIST: status (*embed_forward)(op_ctx *ctx, const embed_params *p), and so on.
@@ -370,7 +371,7 @@ extern const char *const device_names[]; // the choices of --device: "auto", "cp
 // "cpu", "cuda" (loaded if need be; its device is not looked for yet) or "auto" (cuda if it has a usable device, else
 // cpu). ERR_UNSUPPORTED: there is no such backend here.
 status backend_find(const backend **out, const char *name);
-// ERR_UNSUPPORTED with a sentence if matmuls cannot be made so.
+// ERR_UNSUPPORTED if the backend has no such matmuls.
 status backend_makes(const backend *be, matmul_kind matmul);
 
 #endif

@@ -22,8 +22,8 @@ typedef struct train_config { // section "train"
   bool background; // checkpoints are written by a thread, from a snapshot
   int64_t log_every;
   bool tensorboard;
-  int64_t skip_nonfinite; // steps that may be left out because a gradient is not finite
-  double peak_gflops;     // what shares are reported against; 0: measured
+  int64_t skip_nonfinite; // steps that may be skipped because a gradient is not finite
+  double peak_gflops;     // reported shares of peak refer to this; 0: measured
   int device;             // "auto|cpu|cuda"
   int matmul;             // matmul_kind
   int64_t ordinal;        // which CUDA device

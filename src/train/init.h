@@ -7,9 +7,9 @@
 #include "model/checkpoint.h"
 #include "train/config.h"
 
-// The model section of c becomes that of the checkpoint c->train.init names (with resume: of the run's own
-// last one, if there is one). Call it after the defaults and before what the user has set, and the user's
-// word counts where it can.
+// Sets the model section of c to that of the checkpoint c->train.init (with resume: to that of the run's own last
+// checkpoint, if there is one). Called after the defaults and before the user's options are read, which take
+// precedence.
 status init_adopt_model(run_config *c, bool resume);
 
 // Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors

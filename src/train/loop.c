@@ -1,6 +1,6 @@
 // The training loop: steps, and between them reports, validations and checkpoints until the run ends.
 //
-// How a step is made is in step_queue.h, what a run begins with in run_setup.h, what it says in reports.h.
+// Steps are in step_queue.h, setting up a run in run_setup.h, its reports in reports.h.
 //
 // All that a resumed run needs is in the checkpoint: parameters, moments, step, the place (epoch, index) of the next
 // batch, and the sums since the last metrics line. Nothing that a run computes depends on when it was saved or stopped,
@@ -26,17 +26,17 @@ typedef struct run {
   reports reports;
   train_state t;
   int64_t saved_step; // the last step that has a checkpoint; -1: none
-  double started;     // when, in now_seconds(); what was not training since then is added
+  double started;     // when, in now_seconds(); moved forward by the time that was not training
   bool patience_over; // validation has not improved for too long
-  int signal;         // that asked for an end; 0: none. This and the next are the same on all ranks (agree)
-  bool out_of_time;   // the minutes are over
+  int signal; // that asked for an end; 0: none. agree() makes this and out_of_time the same on all ranks
+  bool out_of_time; // the minutes are over
 } run;
 
 static const train_config *options_of(const run *r) {
   return &r->with.c->train;
 }
 
-// Of training so far.
+// Seconds of training so far.
 static double seconds_of(const run *r) {
   return r->t.seconds + now_seconds() - r->started;
 }
@@ -82,8 +82,8 @@ static status tell_refused(run *r, const char *text, const char *dir) {
                     json_pack("{s:s,s:I,s:s}", "kind", "nonfinite", "step", (json_int_t)step, "where", text));
 }
 
-// The optimiser has refused the step: says where the NaN began, saves what is needed to run the step again, and goes on
-// only if the configuration allows for it.
+// The optimiser has refused the step: reports where the NaN began, saves what is needed to run the step again, and
+// fails unless train.skip_nonfinite allows skipping it.
 static status on_refused(void *self, const step_input *in) {
   run *r = self;
   nonfinite_place place;
@@ -106,10 +106,11 @@ static status on_refused(void *self, const step_input *in) {
 
 // ---- between steps -------------------------------------------------------------------------------------------
 
-// What only some ranks know (a signal has come, the minutes are over) becomes known to all, so that they end together.
+// Tells all ranks what only some know (a signal has come, the minutes are over), so that they end after the same
+// step.
 static status agree(run *r) {
   const double minutes = options_of(r)->minutes;
-  uint32_t flags = signals_asked() != 0 ? 1u << signals_asked() : 0; // a bit a signal; none is 0
+  uint32_t flags = signals_asked() != 0 ? 1u << signals_asked() : 0; // one bit for each signal
   if (minutes > 0 && seconds_of(r) >= 60.0 * minutes) flags |= 1u;
   TRY(dist_any(r->with.world, &flags));
   r->out_of_time = (flags & 1u) != 0;
@@ -126,7 +127,7 @@ static bool has_stalled(const run *r) {
   return options_of(r)->patience > 0 && r->t.bad_evals >= options_of(r)->patience;
 }
 
-// Is this the best metric so far? Keeps it if so.
+// Returns whether this is the best metric so far, and remembers it.
 static bool note_metric(run *r, double metric) {
   train_state *t = &r->t;
   const bool first = t->best_name[0] == '\0';
@@ -142,7 +143,8 @@ static bool note_metric(run *r, double metric) {
   return true;
 }
 
-// Every rank validates its copy of the model. The leader's figure counts, as devices may differ in the last digits.
+// Every rank validates its copy of the model. The leader's figure is used, because devices may differ in the last
+// digits.
 static status same_metric(run *r, double *metric) {
   if (!r->with.leads) *metric = 0;
   return dist_sum(r->with.world, metric, 1);
@@ -154,7 +156,7 @@ static status validate(run *r) {
   json_t *values = NULL;
   const double start = now_seconds();
   if (r->with.leads) log_doing("validating");
-  mem_json_failed(); // of before
+  mem_json_failed(); // resets the flag
   TRY(r->v->run(r->v, r->with.m, options_of(r)->metric, &metric, &values));
   TRY(same_metric(r, &metric));
   const bool better = note_metric(r, metric);
@@ -176,7 +178,7 @@ static status report(run *r, bool at_end) {
   return reports_window(&r->reports, seconds_of(r), at_end);
 }
 
-// What is due after a step.
+// Reports, validates and saves if they are due after a step.
 static status look_after(run *r) {
   const train_config *t = options_of(r);
   TRY(agree(r));
@@ -197,7 +199,7 @@ static status finish(run *r, bool interrupted) {
   TRY(step_queue_drain(r->steps));
   train_state all = r->t;
   TRY(step_queue_sum(r->steps, &all));
-  // The line of an unfinished window belongs to an end, not to an interruption: the resumed run will write it.
+  // An interrupted run does not write the line of its unfinished window: the resumed run will.
   if (!interrupted && all.mlm_weight > 0) TRY(report(r, true));
   TRY(save(r));
   TRY(wait_for_save(r));

@@ -16,8 +16,7 @@ struct metric_sink {
   char path[PATH_MAX];
 };
 
-// A line of the run before it went wrong after `step`? A line cut short by a kill is not, nor is the last word of a run
-// that had ended.
+// Should a line stay when the run resumes after `step`? Not if it is incomplete, of a later step, or of kind "end".
 static bool keeps(const char *line, size_t bytes, int64_t step) {
   json_t *j = json_loadb(line, bytes, 0, NULL);
   const json_t *s = json_object_get(j, "step");
@@ -38,13 +37,13 @@ static status truncate_after(const char *path, int64_t step) {
   status rc;
   TRY_GOTO(lines_open(&lines, path, 1 << 20), done);
   TRY_GOTO(out_open(&out, path), done);
-  mem_json_failed(); // of before
+  mem_json_failed(); // resets the flag
   for (;;) {
     char *line;
     size_t bytes;
     bool end;
     rc = lines_next(lines, &line, &bytes, &end);
-    if (rc == ERR_FORMAT || (rc == OK && end)) break; // a power cut may leave zeros behind what was synced
+    if (rc == ERR_FORMAT || (rc == OK && end)) break; // after a power cut zeros may follow what was synced
     if (rc != OK) goto done;
     if (keeps(line, bytes, step)) {
       TRY_GOTO(out_printf(out, "%s\n", line), done);
@@ -120,7 +119,7 @@ status sink_write(metric_sink *s, json_t *j) {
   char *text = j != NULL ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   status rc = OK;
   if (text == NULL) rc = fail(ERR_MEMORY, "out of memory: cannot compose a line of %s", s->path);
-  if (rc == OK) { // the newline belongs to the line: one write
+  if (rc == OK) { // line and newline in one write
     const size_t n = strlen(text);
     text[n] = '\n';
     rc = append_write(s->f, text, n + 1);

@@ -10,8 +10,8 @@
 typedef struct metric_sink metric_sink;
 // Opens RUN/metrics.jsonl. resume_step >= 0 keeps the lines up to that step and drops later ones; -1 starts anew.
 status sink_open(metric_sink **out, const char *run_dir, int64_t resume_step, bool tensorboard);
-// Does RUN hold metrics, be it a single line? And RUN/metrics.jsonl under another name, metrics.1.jsonl or the next one that
-// is free.
+// Does RUN hold metrics, at least one line? And: renames RUN/metrics.jsonl to metrics.1.jsonl, or to the next free
+// number.
 status metrics_found(const char *run_dir, bool *found);
 status metrics_keep(const char *run_dir, char kept[32]);
 // Appends one line; takes over j. Every line has a "kind" and a "step". Numbers of the kinds "train" and "valid" go to

@@ -209,8 +209,8 @@ static status bad_array(const char *path, int32_t micro, const char *name) {
   return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing or has the wrong length", path, micro, name);
 }
 
-// A field of a micro-batch. How long it is says how many there are of what it has one for, if no field before it has said
-// so (known).
+// Reads a field of a micro-batch. Its length gives the count that governs it (tokens, for example) if no earlier
+// field has (known).
 static status read_field(const step_file *f, int32_t micro, batch *b, const batch_field *field,
                          bool known[N_BATCH_COUNTS]) {
   const h5_kind kind = read_kind(kind_of(field));
@@ -229,7 +229,7 @@ static status read_field(const step_file *f, int32_t micro, batch *b, const batc
   return reader_rows(f->reader, f->file, name, kind, 1, 0, n, 1, batch_array(&b->arrays, field));
 }
 
-// Ops trust a batch, so a file's is checked as the batcher would make it.
+// Ops do not check batches, so one from a file must satisfy everything that the batcher guarantees.
 static status read_micro(const step_file *f, int32_t micro, batch *b, const model_config *c) {
   const batch_limits limits = {.vocab = c->vocab_size,
                                .types = c->segments * c->event_types,
@@ -246,7 +246,7 @@ static status read_micro(const step_file *f, int32_t micro, batch *b, const mode
   return OK;
 }
 
-// No file makes this process ask for any amount of memory.
+// Limits capacities, so that a file cannot make this process allocate any amount of memory.
 static status read_sizes(const step_file *f, const step_scalars *s, batch_caps *caps) {
   const int64_t most = 1 << 24, together = 1 << 28;
   int64_t sum = 0;
@@ -280,7 +280,7 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
   batch_caps caps;
   TRY(read_sizes(f, &out->s, &caps));
   const int32_t n = out->s.micro_batches;
-  out->s.micro_batches = 0; // until they are there
+  out->s.micro_batches = 0; // until they have been read
   TRY(mem_new(&out->batches, (size_t)n, sizeof *out->batches, "micro-batches"));
   for (int32_t i = 0; i < n; i++) {
     TRY(batch_new(&out->batches[i], caps));
@@ -306,7 +306,7 @@ static status read_step(const char *path, const model_config *c, saved_step *out
 
 // ---- replay --------------------------------------------------------------------------------------------------
 
-enum { SHOWN = 12 }; // tensors before the one that is not finite
+enum { SHOWN = 12 }; // tensors that are printed before the non-finite one
 
 typedef struct table {
   bool trace, found;
@@ -373,7 +373,7 @@ static status find_step(const char *path, char dir[PATH_MAX]) {
     snprintf(dir, PATH_MAX, "%.*s", length, slash != NULL ? path : ".");
     return OK;
   }
-  if (file_exists(file)) { // without the slash that may be there
+  if (file_exists(file)) { // without a slash at the end
     snprintf(dir, PATH_MAX, "%s", path);
     for (size_t i = strlen(dir); i > 1 && dir[i - 1] == '/';) dir[--i] = '\0';
     return OK;

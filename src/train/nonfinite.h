@@ -10,7 +10,7 @@
 
 #include "model/checkpoint.h"
 
-// All that a step reads besides the parameters.
+// Everything that a step reads besides the parameters.
 typedef struct step_input {
   step_state state;
   int32_t n;
@@ -24,8 +24,8 @@ typedef struct nonfinite_place {
   tensor_report first; // the first tensor with such an element
 } nonfinite_place;
 
-// Runs forward and backward of the step again with every op's results looked at. `also` (may be NULL) sees them too.
-// Gradients and results are clear afterwards; the parameters are only read.
+// Runs forward and backward pass of the step again, checking every op's results, which `also` (may be NULL) gets too.
+// Gradients and results are cleared afterwards; the parameters are only read.
 status nonfinite_find(model *m, const step_input *in, nonfinite_place *place, tensor_visitor also,
                       void *self);
 // "forward of bert.encoder.layer.1.output.dense: 3 of 8192 elements of y are not finite, the first (row 2, column 5) is

@@ -1,4 +1,4 @@
-// The peak that shares are reported against: the best rate of a square fp32 matmul, all threads, BLAS alone.
+// The peak that reported shares refer to: the best rate of a square fp32 matmul with all threads, by BLAS alone.
 #include <cblas.h>
 #include <omp.h>
 #include <stdlib.h>

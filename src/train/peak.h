@@ -1,4 +1,4 @@
-// The "peak" of reports: what shares are taken of.
+// The peak that reported shares refer to.
 #ifndef SOUK_TRAIN_PEAK_H
 #define SOUK_TRAIN_PEAK_H
 

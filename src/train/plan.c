@@ -115,8 +115,8 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
   add(p, "sampling tables", m.tables, "of negatives");
 }
 
-// Questions stay from one validation to the next; the rest of a validation comes and goes. They are chosen before there
-// is a model, which takes `later` bytes.
+// Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
+// model is allocated, which takes `later` bytes.
 static status add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps,
                              double later) {
   if (c->train.eval_every == 0 || dataset_get_info(d)->valid_targets == 0) return OK;
@@ -137,7 +137,7 @@ static void add_peak(run_plan *p, const run_config *c, const batcher *b) {
 
 // ---- work ----------------------------------------------------------------------------------------------------
 
-// The first batches of the run, as they will come.
+// Composes the first batches of the run, for their mean sizes.
 static status sample_batches(run_plan *p, batcher *b, const model_config *mc, const model_memory *m,
                              int64_t accumulate) {
   const int64_t n = p->batches_per_epoch < SAMPLED_BATCHES ? (int64_t)p->batches_per_epoch : SAMPLED_BATCHES;
@@ -183,7 +183,7 @@ static double estimate_seconds(const run_plan *p, const model_config *c, const r
          attention / (ATTENTION_SHARE * p->peak_flops) + step_bytes(p, c, run, caps, m) / p->bytes_per_s;
 }
 
-// Optimiser steps of the real thing.
+// Times real optimiser steps.
 static status time_steps(run_plan *p, const run_config *c, const model_config *mc, const model_run *mr,
                          batcher *b, int64_t steps) {
   model *m;

@@ -23,13 +23,13 @@ enum { PLAN_LINES = 24 };
 typedef struct run_plan {
   plan_line lines[PLAN_LINES]; // what is held throughout
   int32_t n;
-  plan_line passing[4]; // what comes and goes; the largest of them counts
+  plan_line passing[4]; // memory that is held for a while; only the largest counts
   int32_t n_passing;
   double total_bytes;  // of the host: its lines and the largest of `passing`
-  double reader_bytes; // of the process that reads HDF5, beside that and for a while
+  double reader_bytes; // of the process that reads HDF5, in addition and for a while
   double device_bytes; // of a device with memory of its own: its lines; 0: there is none
   int64_t parameters;
-  double batches_per_epoch, steps; // steps 0: until the clock says so
+  double batches_per_epoch, steps; // steps 0: the run ends by time
   // of an optimiser step, the mean of the first batches
   double tokens, sequences, masked, flops;
   double peak_flops, bytes_per_s; // of this machine, measured
@@ -37,7 +37,7 @@ typedef struct run_plan {
   int64_t timed_steps;            // > 0: step_seconds is the mean of that many real ones
 } run_plan;
 
-// Measures this machine: call it first, before anything large is allocated. Part of plan_make otherwise.
+// Measures this machine, before anything large is allocated. plan_make does it if it was not called.
 typedef struct machine {
   double base_bytes, blas_bytes; // resident before, and what a matmul on all threads adds
   double peak_flops, bytes_per_s;

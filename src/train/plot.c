@@ -22,7 +22,7 @@ enum { PANEL_W = 520, PANEL_H = 290, LEFT = 68, RIGHT = 16, TOP = 34, BOTTOM = 4
 static const char default_figures[] =
     "train/loss,train/lr,train/grad_norm,train/cls_loss,valid/ndcg@10,valid/hr@10,valid/mrr,valid/loss,"
     "valid/accuracy";
-// Okabe and Ito: told apart with any kind of colour vision.
+// Okabe and Ito's colours, which people with any kind of colour vision can distinguish.
 static const char *const colours[MAX_RUNS] = {"#0072b2", "#d55e00", "#009e73", "#cc79a7",
                                               "#e69f00", "#56b4e9", "#000000", "#8a7a00"};
 
@@ -94,7 +94,7 @@ static status read_run(plot *p, size_t run, const char *path) {
     bool end;
     rc = lines_next(lines, &line, &bytes, &end);
     if (rc != OK || end) break;
-    json_t *j = json_loadb(line, bytes, 0, NULL); // the last line of a run that goes on may be cut short
+    json_t *j = json_loadb(line, bytes, 0, NULL); // the last line of a running run may be incomplete
     rc = read_line(p, run, j);
     json_decref(j);
   }
@@ -157,7 +157,7 @@ static double place(const axis *a, double v) {
 
 // Limits at multiples of a tick of 1, 2 or 5 times a power of ten, about `ticks` of them.
 static axis axis_of(double low, double high, int ticks, double at, double length) {
-  if (!(high > low)) { // a flat curve lies in the middle
+  if (!(high > low)) { // a flat curve is drawn in the middle
     const double pad = low < 0 || low > 0 ? fabs(low) * 0.5 : 1.0;
     low -= pad;
     high += pad;
@@ -241,7 +241,7 @@ static status draw_panel(out_file *f, const plot *p, size_t figure, double left,
     }
   }
   if (strcmp(p->names[figure], "train/lr") == 0 || strcmp(p->names[figure], "train/grad_norm") == 0)
-    low = fmin(low, 0); // what counts there is how far it is from nothing
+    low = fmin(low, 0); // these axes begin at zero
   const axis x = axis_of(0, last, 6, left + LEFT, PANEL_W - LEFT - RIGHT);
   const axis y = axis_of(low, high, 5, top + PANEL_H - BOTTOM, -(PANEL_H - TOP - BOTTOM));
   TRY(out_printf(f, "<text class=\"title\" x=\"%.1f\" y=\"%.1f\">", x.at, top + TOP - 12));
@@ -249,7 +249,8 @@ static status draw_panel(out_file *f, const plot *p, size_t figure, double left,
   TRY(out_printf(f, "</text>\n<text class=\"x\" x=\"%.1f\" y=\"%.1f\">step</text>\n", x.at + x.length / 2,
                  y.at + 32));
   TRY(draw_axes(f, &x, &y));
-  const bool marked = strncmp(p->names[figure], "valid/", 6) == 0; // few points, each of which counts
+  const bool marked =
+      strncmp(p->names[figure], "valid/", 6) == 0; // validations are few, so each point is marked
   for (size_t r = 0; r < p->runs; r++)
     if (p->all[r][figure].n > 0) TRY(draw_series(f, &p->all[r][figure], &x, &y, colours[r], marked));
   return OK;

@@ -6,7 +6,7 @@
 #include "base/log.h"
 
 enum { FIELDS = 12, PLAIN_SECONDS = 10 }; // between lines that are not redrawn in place
-// Narrow models are bound by what surrounds the arithmetic, and have a lower share when all is well.
+// Narrow models spend their time outside matmuls, so a low share is normal for them.
 enum { FULL_WIDTH = 64 };
 static const double LOW_SHARE = 0.05, JUDGE_SECONDS = 0.5;
 
@@ -25,11 +25,11 @@ bool progress_due(const progress *p) {
   return now - p->shown >= (log_is_terminal() ? 1 : PLAIN_SECONDS);
 }
 
-// Fields in the order in which they are read. The weight says which may go first where the terminal is narrow.
+// Fields in the order in which they are read. Fields with less weight are dropped first on a narrow terminal.
 static int compose(status_field f[FIELDS], const progress *p, const progress_figures *v) {
   char buf[32];
   int n = 0;
-  // More than all of it: others had the machine when the peak was measured.
+  // A share above 100%: other jobs used the machine while the peak was measured.
   const double share = v->peak > 0 ? 100 * v->flops / v->peak : 0;
 #define FIELD(w, shown, ...)                                       \
   do {                                                             \

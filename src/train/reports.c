@@ -9,8 +9,8 @@
 
 // ---- begin and end -------------------------------------------------------------------------------------------
 
-// "train.steps = 1000, before train.epochs = 2000": what ends the run at that step, and what else was asked for. Before it
-// has ended nobody knows of the minutes.
+// "train.steps = 1000, before train.epochs = 2000": what ends the run at that step, and what else was asked for.
+// Whether the minutes end it is only known afterwards.
 static void name_end(const run_setup *r, int64_t step, bool ended, bool patience, char text[192]) {
   const train_config *t = &r->c->train;
   const bool counted = r->last_step > 0 && step >= r->last_step;
@@ -32,7 +32,7 @@ static void name_end(const run_setup *r, int64_t step, bool ended, bool patience
                                  limits[i].name, limits[i].value);
 }
 
-// Of a device with memory of its own nobody measures it.
+// The peak of a device is not measured.
 static double find_peak(const run_setup *run) {
   const train_config *t = &run->c->train;
   if (t->peak_gflops > 0 || !model_backend(run->m)->host_memory) return t->peak_gflops * 1e9;
@@ -126,7 +126,7 @@ static double seconds_left(const reports *r, double seconds, double step_seconds
   double left = -1;
   if (r->run->last_step > 0) {
     const int64_t steps = r->run->last_step - r->state->step;
-    // validation_seconds is 0 where nobody validates
+    // validation_seconds is 0 without validation
     const double validations = t->eval_every > 0 ? (double)(steps / t->eval_every) : 0;
     left = step_seconds * (double)steps + validations * r->validation_seconds;
   }
@@ -135,7 +135,7 @@ static double seconds_left(const reports *r, double seconds, double step_seconds
   return left;
 }
 
-// The figures of the window, as far as results were read.
+// The figures of the window, from the results that have been read.
 static progress_figures figures_now(const reports *r, double seconds) {
   const train_state *t = r->state;
   const double window = now_seconds() - r->window_start;

@@ -1,5 +1,5 @@
-// What a run says of itself: to people on stderr, to programs through its metric sink. Of several ranks all call these
-// functions, and the one that leads speaks.
+// The reports of a run: for people on stderr, for programs through its metric sink. All ranks call these functions;
+// only the leader prints.
 #ifndef SOUK_TRAIN_REPORTS_H
 #define SOUK_TRAIN_REPORTS_H
 
@@ -8,13 +8,13 @@
 #include "train/run_setup.h"
 #include "train/step_queue.h"
 
-// What it points to must live as long. Of the state it clears the sums, when a window ends; the rest is only read.
+// What it points to must outlive it. It clears the sums in the state when a window ends, and only reads the rest.
 typedef struct reports {
   const run_setup *run;
   const step_queue *steps;
   train_state *state;
   double peak; // FLOP/s, 0: not known
-  // the window: what came since the last line of metrics
+  // the window: everything since the last line of metrics
   double window_start, window_flops; // in now_seconds(); flops of the queue at its start
   int64_t window_tokens, window_step;
   double validation_seconds; // of the last one
@@ -29,9 +29,10 @@ typedef struct run_end {
   double seconds;
 } run_end;
 
-// Before the first step: what the run is and what will end it. Measures the peak where that is due.
+// Before the first step: prints what the run is and what will end it. Measures the peak if the configuration does not
+// give it.
 status reports_describe(reports *r, const run_setup *run);
-// From here on time counts. The window is the one that the state has sums of.
+// Starts the clock. The window is the one whose sums are in the state.
 void reports_begin(reports *r, const step_queue *steps, train_state *state);
 
 // Micro-batch `micro` of a step, counted from 0, is next. Shows the line of progress if it is time for one.
@@ -42,11 +43,11 @@ void reports_glance(reports *r, double seconds);
 // The line of metrics and the line of progress of the window, which ends. Nothing may be in flight, and the state has the
 // sums of all ranks.
 status reports_window(reports *r, double seconds, bool at_end);
-// A validation that took so long: takes over `values`.
+// Reports a validation and its seconds; takes over `values`.
 status reports_validation(reports *r, json_t *values, double metric, bool better, double seconds);
-// So many seconds were not training.
+// Leaves these seconds out, because they were not training.
 void reports_pause(reports *r, double seconds);
-// The last line of metrics, and the last words. ERR_INTERRUPTED after a signal.
+// The last line of metrics and the last messages. ERR_INTERRUPTED after a signal.
 status reports_end(const reports *r, const run_end *end);
 
 #endif

@@ -39,7 +39,8 @@ status run_prune(const char *run_dir, int64_t keep, int64_t best_step) {
   return rc;
 }
 
-// Are the first n bytes of a name those of something that a run writes? Whatever else lies in its directory is others'.
+// Are the first n bytes of a name the name of something that a run writes? Other files in the directory are not
+// touched.
 static bool is_of_run(const char *name, size_t n) {
   static const char *const files[] = {"last", "best", "config.yaml", "metrics.jsonl"};
   static const char *const numbered[] = {"step-", "nonfinite-"};
@@ -52,7 +53,7 @@ static bool is_of_run(const char *name, size_t n) {
   return false;
 }
 
-// NAME.tmp.PID or NAME.old.PID of earlier builds: nobody works on it while we hold the lock.
+// NAME.tmp.PID or NAME.old.PID of earlier versions: not in use, since we hold the run's lock.
 static bool is_of_old(const char *name) {
   const char *mark = strstr(name, ".tmp.");
   if (mark == NULL) mark = strstr(name, ".old.");
@@ -60,7 +61,7 @@ static bool is_of_old(const char *name) {
          strspn(mark + 5, "0123456789") == strlen(mark + 5);
 }
 
-// A leftover goes, or goes back to its place.
+// Removes a leftover, or puts it back.
 static status clean_name(const char *run_dir, const char *name, leftovers *found) {
   char path[PATH_MAX];
   const char *mark;
@@ -91,7 +92,7 @@ status run_clean(const char *run_dir) {
 
 // ---- resuming ------------------------------------------------------------------------------------------------
 
-// A damaged checkpoint must not count among the newest, but what is in it may still be of use to somebody.
+// Renames a damaged checkpoint, so that it does not count among the newest but can still be examined.
 static status set_aside(const char *run_dir, int64_t step, const char *path) {
   char name[48], aside[PATH_MAX];
   snprintf(name, sizeof name, "damaged-step-%08lld", (long long)step);
@@ -100,7 +101,7 @@ static status set_aside(const char *run_dir, int64_t step, const char *path) {
   return path_rename(path, aside);
 }
 
-// Not ours to read is not damaged.
+// A checkpoint that we may not read is not damaged.
 static bool is_denied(const char *checkpoint_dir, char path[PATH_MAX]) {
   static const char *const parts[] = {"", "manifest.json", "model.h5", "optimizer.h5", "vocab.tsv"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
@@ -110,15 +111,15 @@ static bool is_denied(const char *checkpoint_dir, char path[PATH_MAX]) {
   return false;
 }
 
-// Opens one of the run's checkpoints; *out stays NULL when it was damaged, and it is set aside then. older: the step that is
-// tried next, -1: none.
+// Opens one of the run's checkpoints; A damaged one is set aside, and *out stays NULL. older: the step that is tried
+// next, -1: none.
 static status open_or_set_aside(checkpoint **out, const char *run_dir, int64_t step, int64_t older) {
   char path[PATH_MAX], denied[PATH_MAX];
   TRY(checkpoint_path(path, run_dir, step));
   const status rc = checkpoint_open(out, path);
   if (rc == OK) return OK;
   if (is_denied(path, denied)) return fail(ERR_IO, "cannot read %s: %s", denied, strerror(EACCES));
-  // What another version wrote, or what memory does not suffice for, is not damaged.
+  // A file of another version, or one too large for memory, is not damaged.
   if (rc != ERR_FORMAT && rc != ERR_CHECKSUM && rc != ERR_NOT_FOUND && rc != ERR_IO) return rc;
   log_warn("%s", fail_message());
   if (older >= 0)
@@ -145,8 +146,7 @@ status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep
   TRY(open_newest(out, run_dir));
   const train_state *t = &(*out)->state;
   status rc = checkpoint_point(run_dir, WHICH_LAST, t->step);
-  if (rc == OK)
-    rc = run_prune(run_dir, keep, keep_best ? t->best_step : -1); // a kill may have come before it
+  if (rc == OK) rc = run_prune(run_dir, keep, keep_best ? t->best_step : -1); // a kill may have prevented it
   if (rc == OK) rc = checkpoint_point_to_best(run_dir, t->best_step);
   if (rc == OK) return OK;
   checkpoint_close(*out);

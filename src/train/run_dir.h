@@ -1,4 +1,4 @@
-// The checkpoints in a run's directory: which are kept, what a killed process left, where a run goes on.
+// The checkpoints in a run's directory: which are kept, cleaning up after killed processes, and where a run resumes.
 #ifndef SOUK_TRAIN_RUN_DIR_H
 #define SOUK_TRAIN_RUN_DIR_H
 
@@ -12,8 +12,8 @@ status run_has_checkpoints(const char *run_dir, bool *has);
 status run_resume(checkpoint **out, const char *run_dir, int64_t keep, bool keep_best);
 // Removes what a process that died left half-written in RUN. Only for the holder of the run's lock.
 status run_clean(const char *run_dir);
-// Removes checkpoints beyond the newest `keep`, but never that of best_step (-1: none is spared). Each gets another name
-// first, so that one whose removal is cut short is no checkpoint any more.
+// Removes checkpoints beyond the newest `keep`, but never that of best_step (-1: none). Each is renamed first, so
+// that an interrupted removal does not leave part of a checkpoint.
 status run_prune(const char *run_dir, int64_t keep, int64_t best_step);
 
 #endif

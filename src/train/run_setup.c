@@ -18,8 +18,8 @@
 
 // ---- its directory -------------------------------------------------------------------------------------------
 
-// Two processes in one directory would destroy each other's checkpoints. The lock goes with the process, whatever way
-// it ends; a file system without locks is used without.
+// Two processes in one directory would destroy each other's checkpoints. The lock ends with the process, however it
+// ends. On a file system without locks there is none.
 static status lock_run(run_setup *r) {
   const char *dir = r->c->train.out;
   TRY(dir_make(dir));
@@ -30,7 +30,7 @@ static status lock_run(run_setup *r) {
   return OK;
 }
 
-// A run that ended before its first checkpoint has left its metrics. They are all there is of it, and are kept.
+// A run that ended before its first checkpoint has left only metrics, which are kept under another name.
 static status begin_again(const char *out, bool resume) {
   char kept[32];
   bool found;
@@ -50,10 +50,11 @@ static status begin_again(const char *out, bool resume) {
   return OK;
 }
 
-// Makes the directory the run's: locked, and either with a checkpoint to go on from (r->resumed) or without anything of a run.
+// Prepares the directory: locks it, and makes sure that it either has a checkpoint to resume from (r->resumed) or no
+// files of a run.
 static status take_directory(run_setup *r, bool resume) {
   const char *out = r->c->train.out;
-  if (!resume || !path_holds_run(out)) // it may be in the directory of its data set
+  if (!resume || !path_holds_run(out)) // a run may live in the directory of its data set
     TRY(path_check_place(out, PATH_RUN | PATH_DIRECTORY | PATH_SHARDS));
   TRY(lock_run(r));
   TRY(run_has_checkpoints(out, &r->resumed));
@@ -104,7 +105,8 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   TRY(checkpoint_load(c, r->m, true));
   r->start = c->state;
-  if (!r->leads) loss_sums_clear(&r->start); // the checkpoint has those of all ranks
+  if (!r->leads)
+    loss_sums_clear(&r->start); // the leader keeps the checkpoint's sums, which are those of all ranks
   if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);
   if (r->leads) TRY(changes_tell(c, r->c));
   TRY(keep_base(r, c));
@@ -113,7 +115,7 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
                             : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
 }
 
-// The leader tidies the directory up; what it calls the last checkpoint afterwards is everyone's.
+// The leader cleans the directory up; then all ranks open the checkpoint that it calls the last.
 static status resume_from_last(run_setup *r) {
   const train_config *t = &r->c->train;
   checkpoint *c = NULL;
@@ -127,7 +129,7 @@ done:
   return rc;
 }
 
-// All ranks have the same parameters to begin with, whatever they were read from.
+// Makes the initial parameters of all ranks those of rank 0.
 static status share_parameters(run_setup *r) {
   const param_set *s = model_params(r->m);
   const dist_memory at = {.be = s->be, .ctx = s->ctx};

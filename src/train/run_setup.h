@@ -1,4 +1,5 @@
-// What a run works with, opened and checked before its first step: its directory, batches, model, checkpoints, metrics.
+// Everything that a run needs, opened and checked before its first step: directory, batches, model, checkpoints,
+// metrics.
 #ifndef SOUK_TRAIN_RUN_SETUP_H
 #define SOUK_TRAIN_RUN_SETUP_H
 

@@ -18,28 +18,29 @@ struct saver {
   metric_sink *sink;
   const checkpoint_base *base; // keeps the frozen parameters; NULL: they are saved too
   float *snapshot;             // [3][elements]: parameters, m, v of what is trained; NULL without background
-  // The frozen parameters never change: they are read from where they are, or, on a device, copied [frozen_elements] once.
+  // Frozen parameters never change: they are read from the model's memory or, if that is on a device, copied once
+  // [frozen_elements].
   float *frozen;
   bool has_frozen; // they were copied
   pthread_t thread;
   bool running; // there is a thread to join
   atomic_bool done;
-  // of the save at hand
+  // the current save
   train_state state;
   failure failed;
 };
 
 // ---- saving --------------------------------------------------------------------------------------------------
 
-// A step with finite gradients can still overflow a parameter or a moment. Such a state is no place to resume from, and
-// must not push older ones out.
+// A step with finite gradients can still overflow a parameter or a moment. Such a state must not be saved, because it
+// cannot be resumed and would replace older checkpoints.
 static status check_finite(const param_set *s, const param_values *v) {
   static const char *const what[] = {"parameter", "the first moment of", "the second moment of"};
   for (int k = 0; k < 3; k++) {
     for (int32_t i = 0; i < s->count; i++) {
       const param *p = &s->items[i];
       const float *x = k == 0 ? value_master(v, p) : k == 1 ? value_m(v, p) : value_v(v, p);
-      bool finite = true; // what is frozen stays as it was loaded
+      bool finite = true; // frozen parameters do not change
       for (int64_t j = 0; p->trainable && j < p->size; j++) finite = finite && isfinite(x[j]);
       if (!finite)
         return fail(ERR_NONFINITE, "%s %s has become NaN or infinite: no checkpoint is written", what[k],
@@ -137,7 +138,7 @@ status saver_wait(saver *s) {
   if (s->running) pthread_join(s->thread, NULL);
   s->running = false;
   const status rc = failure_raise(&s->failed);
-  s->failed.rc = OK; // told once
+  s->failed.rc = OK; // reported once
   return rc;
 }
 
@@ -163,7 +164,8 @@ status saver_save(saver *s, const train_state *state) {
   if (s->snapshot == NULL) return write_everything(s);
   TRY(take_snapshot(s));
   atomic_store(&s->done, false);
-  if (pthread_create(&s->thread, NULL, work, s) != 0) return write_everything(s); // no thread to be had: wait
+  if (pthread_create(&s->thread, NULL, work, s) != 0)
+    return write_everything(s); // without a thread, write now
   s->running = true;
   return OK;
 }

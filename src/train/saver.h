@@ -1,8 +1,8 @@
 // Saves the checkpoints of a run (RUN/step-00001000 and so on; RUN/last and RUN/best each name one) while it goes on.
 //
 // A save takes a snapshot of parameters and moments at a step boundary (a copy in memory, planned with the rest) and
-// leaves the writing to a thread: metrics to disk, the checkpoint, the names, and then old checkpoints go. A second
-// save waits for the first. Without `background` there is no snapshot, and the caller waits.
+// leaves the writing to a thread: it syncs metrics, writes the checkpoint and the names, and removes old checkpoints.
+// A second save waits for the first. Without `background` there is no snapshot, and the caller waits.
 #ifndef SOUK_TRAIN_SAVER_H
 #define SOUK_TRAIN_SAVER_H
 
@@ -29,11 +29,11 @@ status saver_open(saver **out, const saver_config *c); // keeps *c's pointers
 void saver_set_base(saver *s, const checkpoint_base *base);
 void saver_attach(saver *s, metric_sink *sink);
 status saver_save(saver *s, const train_state *state);
-// The error of a save that has ended meanwhile; OK while one is being written.
+// The error of a save that has finished; OK while one is being written.
 status saver_poll(saver *s);
 status saver_wait(saver *s);
 void saver_close(saver *s); // waits; NULL is safe
-// Host memory of a snapshot: what is trained with its moments, and what is frozen where the host cannot read it in place.
+// Host memory of a snapshot: trained parameters with moments, and frozen ones if they are on a device.
 size_t snapshot_bytes(const param_bytes *p, bool host_memory);
 
 #endif

@@ -13,8 +13,8 @@ typedef struct selftest_outcome {
   double wanted;      // an upper bound for `last`
 } selftest_outcome;
 
-// Trains tiny model `run` on sequences that go round a circle of items. Fails only when it cannot be trained at all; a
-// loss that did not fall enough is for the caller to see.
+// Trains tiny model `run` on sequences that go round a circle of items. Returns an error only if training is
+// impossible; the caller compares the losses.
 status selftest_train(int32_t run, const char *device, int32_t ordinal, int32_t threads, matmul_kind matmul,
                       selftest_outcome *out);
 

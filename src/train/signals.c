@@ -12,8 +12,8 @@ static void on_signal(int number) {
   stop_requested = number;
 }
 
-// INT and TERM ask for a checkpoint and an end, HUP too unless nohup has had it ignored. A pipe without a reader and a file
-// that must not grow are errors of the write, not the end of the process.
+// INT and TERM ask for a checkpoint and the end, HUP too unless it is ignored (nohup). PIPE and XFSZ are ignored, so
+// that a pipe without a reader and a file at its size limit are write errors.
 static const struct {
   int number;
   bool asks;

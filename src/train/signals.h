@@ -6,10 +6,11 @@
 
 enum { SIGNALS = 5 };
 
-// From here on they only ask; a second one ends the process at once. `before` keeps what was set.
+// Installs the handlers: the first signal only asks, a second one ends the process at once. `before` keeps the old
+// handlers.
 void signals_catch(struct sigaction before[SIGNALS]);
 void signals_release(const struct sigaction before[SIGNALS]);
-// The signal that has asked; 0: none.
+// The signal that has come; 0: none.
 int signals_asked(void);
 
 #endif

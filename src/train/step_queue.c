@@ -9,7 +9,7 @@
 
 enum { MOST_IN_FLIGHT = 2 };
 
-// A step that was composed. Its batches are copies where the batcher's would not last.
+// A composed step. Its batches are copies if the batcher would reuse its own before they are uploaded.
 typedef struct queued_step {
   step_input in;
   const batch **batches; // [accumulate]
@@ -20,8 +20,8 @@ typedef struct queued_step {
 
 struct step_queue {
   step_queue_config c;
-  queued_step steps[MOST_IN_FLIGHT]; // they take turns
-  int32_t slots;                     // of them: 2 where results are read a step late, else 1
+  queued_step steps[MOST_IN_FLIGHT]; // used in turn
+  int32_t slots;                     // used: 2 if results are read a step late, else 1
   int32_t last;                      // launched
   int32_t in_flight;                 // steps launched whose results were not read
   double grad_norm, flops;
@@ -114,7 +114,7 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
   if (behind != NULL) TRY(model_backend(q->c.m)->result_take(model_ctx(q->c.m), &refused));
   q->in_flight = 0;
   move_counts(q->c.state, &s->before);
-  TRY(q->c.refused(q->c.self, &s->in)); // which clears the refusal
+  TRY(q->c.refused(q->c.self, &s->in)); // which clears nonfinite
   count_step(q->c.state, s);
   if (behind == NULL) return OK;
   behind->before = *q->c.state;

@@ -7,7 +7,7 @@
 //
 // A step whose gradient is not finite is refused by the optimiser, and so is the one launched behind it. The queue then
 // rolls back to where it was before the refused step and tells the run. If the run goes on without that step, the one
-// behind it is launched anew. So what is computed does not depend on when results are read.
+// behind it is launched anew. So the results do not depend on when they are read.
 #ifndef SOUK_TRAIN_STEP_QUEUE_H
 #define SOUK_TRAIN_STEP_QUEUE_H
 
@@ -25,13 +25,13 @@ typedef struct step_queue_config {
   batcher *batches;
   dist *world;         // the model's
   int64_t decay_steps; // see learning_rate()
-  // Where the run is. Step, epoch, index and tokens count what was launched, tokens those of all ranks; sums of losses what
-  // was read, and only this rank's.
+  // Where the run is. Step, epoch, index and tokens (those of all ranks) count launched steps; sums of losses count
+  // results that were read, only this rank's.
   train_state *state;
   void *self; // of the calls below
   // The optimiser has refused this step, and *state is as it was before it. OK: the run goes on without the step. May save.
   status (*refused)(void *self, const step_input *in);
-  // The step at hand is composed, and its micro-batch `micro`, counted from 0, is launched next.
+  // The current step has been composed, and its micro-batch `micro`, counted from 0, is launched next.
   void (*micro_next)(void *self, int32_t micro);
 } step_queue_config;
 
@@ -43,7 +43,7 @@ void step_queue_close(step_queue *q);                                 // NULL is
 status step_queue_step(step_queue *q);
 // Reads all results: nothing is in flight afterwards, and model and state belong to the same step.
 status step_queue_drain(step_queue *q);
-// Makes the sums of losses in *t those of all ranks, and zero.
+// Adds up the sums of losses in *t over all ranks.
 status step_queue_sum(const step_queue *q, train_state *t);
 void loss_sums_clear(train_state *t);
 double step_queue_grad_norm(const step_queue *q); // of the last step whose results were read

@@ -48,7 +48,7 @@ status rank_validator_config(ranking_config *out, int64_t users, int64_t seed, c
         "loss, accuracy and the like",
         metric);
   *out = ranking_defaults();
-  // A sampled metric alone leaves the catalogue out: that is what makes it cheap.
+  // With only a sampled metric the catalogue is not ranked, which makes validation cheap.
   out->loss = protocol == RANK_PROTOCOLS;
   if (!out->loss) out->query.protocols[RANK_FULL] = false;
   if (!out->loss) out->query.protocols[protocol] = true;
