@@ -84,7 +84,7 @@ static void try_checkpoint(const char *text, size_t bytes) {
   model_config again;
   json_t *j = model_config_to_json(&c->model);
   memset(&again, 0, sizeof again);
-  require_ok(model_config_from_json(&again, j, "again"));
+  require_ok(model_config_from_json(&again, j, &(record_source){.path = "again"}));
   json_t *second = model_config_to_json(&again);
   require(json_equal(j, second));
   json_decref(j);
