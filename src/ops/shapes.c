@@ -112,9 +112,10 @@ static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {
     elements += p->tensors[i].n;
     if (p->tensors[i].row > 0) rows_n += p->tensors[i].n / p->tensors[i].row;
   }
-  const int n =
-      snprintf(text, SHAPE_TEXT, "%d tensor%s, %lld elements", p->n, p->n == 1 ? "" : "s", elements);
-  if (rows_n > 0) snprintf(text + n, SHAPE_TEXT - (size_t)n, ", touched of %lld rows", rows_n);
+  char tensors[32] = "";
+  if (p->n != 1) snprintf(tensors, sizeof tensors, "%d tensors, ", p->n);
+  const int n = snprintf(text, SHAPE_TEXT, "%s%lld elements", tensors, elements);
+  if (rows_n > 0) snprintf(text + n, SHAPE_TEXT - (size_t)n, ", %lld rows", rows_n);
 }
 
 void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {

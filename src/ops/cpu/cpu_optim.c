@@ -66,7 +66,7 @@ static double squares_of(const simd_table *k, const span *s) {
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p) {
   const simd_table *k = simd();
   const work w = work_of(p);
-#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+#pragma omp parallel for num_threads(ctx->threads) schedule(dynamic)
   for (int64_t i = 0; i < w.n_items; i++) {
     const span s = span_of(p, w.items[i]);
     w.sums[i][0] = squares_of(k, &s);
@@ -151,7 +151,7 @@ status cpu_adamw(op_ctx *ctx, const optim_params *p) {
   if (ctx->result.nonfinite) return refuse(p);
   const work w = work_of(p);
   const adam_step a = adam_step_of(ctx, p);
-#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+#pragma omp parallel for num_threads(ctx->threads) schedule(dynamic)
   for (int64_t i = 0; i < w.n_items; i++) {
     const span s = span_of(p, w.items[i]);
     adamw_item(&a, &s);
@@ -196,7 +196,7 @@ status cpu_lamb_update(op_ctx *ctx, const optim_params *p) {
   const simd_table *k = simd();
   const work w = work_of(p);
   const adam_step a = adam_step_of(ctx, p);
-#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+#pragma omp parallel for num_threads(ctx->threads) schedule(dynamic)
   for (int64_t i = 0; i < w.n_items; i++) {
     const span s = span_of(p, w.items[i]);
     update_item(k, &a, &s, w.sums[i]);
@@ -220,7 +220,7 @@ static float rate_of(const op_ctx *ctx, const optim_params *p, const optim_tenso
 status cpu_lamb_apply(op_ctx *ctx, const optim_params *p) {
   if (ctx->result.nonfinite) return OK;
   const work w = work_of(p);
-#pragma omp parallel for num_threads(ctx->threads) schedule(static, 1)
+#pragma omp parallel for num_threads(ctx->threads) schedule(dynamic)
   for (int64_t i = 0; i < w.n_items; i++) {
     const span s = span_of(p, w.items[i]);
     const int64_t n = s.end - s.begin;
