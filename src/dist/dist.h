@@ -16,7 +16,7 @@
 //      signal or the clock ends the run;
 //   6. when a line is written or a checkpoint saved: dist_sum of the sums of losses. Rank 0 writes and prints.
 //
-// A process alone has dist_single(), which costs nothing.
+// A single process uses dist_single(), whose calls cost nothing.
 #ifndef SOUK_DIST_DIST_H
 #define SOUK_DIST_DIST_H
 
@@ -24,7 +24,7 @@
 
 typedef struct dist dist;
 
-// The world of one process. Nobody closes it.
+// The world of one process. It is static and not closed.
 dist *dist_single(void);
 // Leaves the world; the calls of those who stay fail from then on. NULL is safe.
 void dist_close(dist *d);
@@ -41,7 +41,7 @@ status dist_any(dist *d, uint32_t *flags);
 
 // ---- in the memory of a backend: ordered with its ops, and as little waited for as they are ----
 
-// Where the memory of a call is.
+// The backend and context that the memory of a call belongs to.
 typedef struct dist_memory {
   const backend *be;
   op_ctx *ctx;
@@ -49,9 +49,9 @@ typedef struct dist_memory {
 
 // x [n] becomes the sum over ranks, with the same bits on every rank.
 status dist_all_reduce(dist *d, dist_memory at, float *x, size_t n);
-// slice [n] becomes rank's part of the sum of x [world, n]. It may lie in x, as row `rank`; the rest of x is lost.
+// slice [n] becomes rank's part of the sum of x [world, n]. It may be row `rank` of x; the rest of x is overwritten.
 status dist_reduce_scatter(dist *d, dist_memory at, float *x, float *slice, size_t n);
-// all [world, bytes] gets everyone's `mine` [bytes], which may lie in it, as row `rank`.
+// all [world, bytes] gets every rank's `mine` [bytes], which may be row `rank` of it.
 status dist_all_gather(dist *d, dist_memory at, const void *mine, void *all, size_t bytes);
 // x [bytes] of rank `root` goes to all.
 status dist_broadcast(dist *d, dist_memory at, void *x, size_t bytes, int32_t root);
@@ -67,8 +67,8 @@ typedef struct dist_bucket {
 } dist_bucket;
 
 // The bucket's gradients are complete once what was launched so far has run: from then on they are summed over ranks in a
-// queue beside that of the ops, which go on. Nobody else reads or writes the bucket until it was waited for. `touched`
-// becomes 1 where it is so on any rank.
+// queue beside that of the ops, which go on. Nothing else may read or write the bucket before dist_bucket_wait.
+// `touched` becomes 1 where it is so on any rank.
 status dist_bucket_ready(dist *d, dist_memory at, const dist_bucket *b);
 // Ops that are launched from now on see the sum. The host need not wait.
 status dist_bucket_wait(dist *d, dist_memory at, int32_t index);

@@ -83,7 +83,8 @@ static status verify_parts(const char *dir, const json_t *files, const char *man
   return file_list_verify(files, &(file_list_check){.dir = dir, .manifest = manifest, .contents = true});
 }
 
-// The largest matrices alone must fit model.h5: no model is made, and no memory asked for, by a configuration that only says so.
+// The largest matrices alone must fit model.h5: a configuration must not make us allocate a model that the file
+// cannot hold.
 static status check_size(const model_config *c, int64_t bytes, const char *manifest) {
   const double H = (double)c->hidden, tables = (double)c->vocab_size + (double)c->max_positions,
                layers = (double)c->layers * (4 * H * H + 2 * H * (double)c->intermediate);

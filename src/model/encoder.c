@@ -8,8 +8,8 @@
 // Dropout sites: 0 embeddings; layer i: 1 + 3i attention, 2 + 3i projection, 3 + 3i feed-forward.
 // Activations kept a layer and token: 3H (qkv) + H (context) + 2H (mid) + 2F (pre, gelu) + 2H (end) elements.
 //
-// Frozen parameters: the backward pass goes down to the earliest op that has something to train and ends there. Layers
-// that it does not reach keep nothing; they share one set of buffers, as all layers do in evaluation.
+// Frozen parameters: the backward pass ends at the earliest op that has something to train. Layers that it does not
+// reach keep nothing; they share one set of buffers, as all layers do in evaluation.
 #include <math.h>
 
 #include "base/philox.h"
@@ -255,7 +255,7 @@ status encoder_forward(model_core *m) {
   return OK;
 }
 
-// The earliest op that trains hands no gradient on, since nothing before it wants one.
+// The earliest op that trains computes no gradient of its input, since nothing before it needs one.
 static status linear_backward(const model_core *m, int32_t at, linear_params op) {
   if (at < m->encoder->first_trained) return OK;
   if (at == m->encoder->first_trained) op.dx = NULL;

@@ -62,7 +62,7 @@ status reports_describe(reports *r, const run_setup *run) {
   r->peak = find_peak(run);
   TRY(be->describe(model_ctx(run->m), device, sizeof device));
   name_end(run, run->last_step, false, false, end);
-  log_info("the run is written to %s and ends by %s", t->out, end);
+  log_info("the run is written to %s and is ended by %s", t->out, end);
   if (t->matmul == MATMUL_TF32 && !be->tf32)
     log_warn("train.matmul: tf32 has no effect on the %s, which multiplies in fp32", be->name);
   if (r->peak > 0)
