@@ -42,7 +42,7 @@ check "a resumed run with --no-save_frozen ends with the same bytes" cmp <(essen
 check "--no-save_frozen without a snapshot ends well" light "$work/light2" --no-background
 check "--no-save_frozen without a snapshot has the same bytes" cmp <(essence "$work/light") <(essence "$work/light2")
 check "another run starts from a run with --no-save_frozen" train "$work/third" "${options[@]}" --init "$work/light" --freeze 'bert.*' --no-save_frozen --steps 2
-check "the other run is evaluated with the tensors of both" "$souk" eval "$work/third" --data "$data" --bootstrap 0 --threads 1
+check "the other run is evaluated with the tensors of both" "$souk" eval "$work/third" --data "$data" --device cpu --bootstrap 0 --threads 1
 check_error "a resumed run with --no-save_frozen may not freeze more" "train.freeze: " light "$work/paused" --steps 10 --resume --freeze 'bert.*,*.bias'
 check "a resumed run may save all tensors from now on" frozen "$work/paused" --decay_steps 8 --steps 10 --save_frozen --resume
 check "its later checkpoints hold all tensors" test "$(bytes "$work/paused/step-00000010/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
@@ -50,16 +50,16 @@ check_error "--no-save_frozen without --init is an error" "train.save_frozen = f
 rm -rf "$work/none"
 # The base is moved, damaged or trained on: nothing is taken for damage of the run itself.
 mv "$work/base" "$work/moved"
-check_error "a base that was moved is named" "manifest.json: its frozen parameters are those of $(cd "$work" && pwd -P)/base/step-0000000" "$souk" eval "$work/light" --data "$data"
+check_error "a base that was moved is named" "manifest.json: its frozen parameters are those of $(cd "$work" && pwd -P)/base/step-0000000" "$souk" eval "$work/light" --data "$data" --device cpu
 check_error "a base that was moved is named when the run resumes" "which cannot be read: cannot open" light "$work/light" --steps 10 --resume --init "$work/moved"
 check "checkpoints whose base was moved are not set aside" test -d "$work/light/step-00000008" -a ! -e "$work/light/damaged-step-00000008"
 cp -r "$work/moved" "$work/base"
-check "a base that was moved back is found" "$souk" eval "$work/light" --data "$data" --bootstrap 0 --threads 1
+check "a base that was moved back is found" "$souk" eval "$work/light" --data "$data" --device cpu --bootstrap 0 --threads 1
 for s in "$work"/base/step-*; do printf x | dd of="$s/model.h5" bs=1 seek=3000 conv=notrunc 2>/dev/null; done
 check_error "a damaged base is an error" "which cannot be read: " "$souk" export "$work/light" "$work/none.bundle"
 rm -rf "$work/base"; train "$work/base" "${options[@]}" --train.seed 9
 for s in "$work"/base/step-*; do [ -d "$work/base/$(cat "$work/moved/best")" ] || mv "$s" "$work/base/$(cat "$work/moved/best")"; done
-check_error "another checkpoint in the base's place is an error" "whose model.h5 is not the one that it was trained on" "$souk" eval "$work/light" --data "$data"
+check_error "another checkpoint in the base's place is an error" "whose model.h5 is not the one that it was trained on" "$souk" eval "$work/light" --data "$data" --device cpu
 rm -rf "$work/base"; mv "$work/moved" "$work/base"
 
 check_error "a pattern without a match is named" 'train.freeze: no parameter'"'"'s name matches "bert.encoder.layer.7.*"' frozen "$work/none" --freeze 'bert.e*,bert.encoder.layer.7.*'
