@@ -45,7 +45,7 @@ status cmd_pretrain(int argc, char **argv) {
   const bool validate = c.train.eval_every > 0 && dataset_get_info(d)->valid_targets > 0;
   status rc = OK;
   if (validate) log_doing("preparing the questions of validations");
-  if (validate) rc = rank_validator_open(&v, d, c.train.eval_users, c.train.seed, c.train.metric);
+  if (validate) rc = rank_validator_open(&v, d, &c);
   if (rc == OK) rc = train_run(&c, &run_options, d, dist_single(), flags.resume, validate ? &v.base : NULL);
   rank_validator_close(&v);
   dataset_close(d);

@@ -51,14 +51,15 @@ static status default_steps(run_config *c, bool resume, int64_t usual) {
   return OK;
 }
 
-// Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options, NULL for
-// the table's.
-static status read_once(const option_set *set, run_config *c, const char *config, const model_config *start,
+// Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options and of the
+// objectives, NULL for the table's.
+static status read_once(const option_set *set, run_config *c, const char *config, const run_config *start,
                         const bool *resume, int argc, char **argv, bool *help) {
   const char *same;
   size_t n;
   TRY(options_defaults(set));
-  if (start != NULL) c->model = *start;
+  if (start != NULL) c->model = start->model;
+  if (start != NULL) memcpy(c->train.objectives, start->train.objectives, sizeof c->train.objectives);
   const int64_t usual = c->train.steps;
   c->train.steps = STEPS_UNSET;
   if (config != NULL) TRY(read_config(set, c, config));
@@ -80,5 +81,5 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   run_config found =
       *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));
-  return read_once(set, c, config, &found.model, resume, argc, argv, help);
+  return read_once(set, c, config, &found, resume, argc, argv, help);
 }

@@ -52,7 +52,7 @@ void batch_clear(batch *b) {
   b->live = (batch_counts){.tokens = 0};
   b->epoch = b->index = 0;
   b->mask_weight = 0;
-  b->cls_count = 0;
+  b->nsp_count = 0;
   b->cu_seqlens[0] = 0;
   b->stage = BATCH_OPEN;
 }

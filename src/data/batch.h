@@ -49,7 +49,7 @@ typedef struct batch {
   };
   int64_t epoch, index; // place in the run
   float mask_weight;    // sum of weights
-  int32_t cls_count;    // labelled sequences
+  int32_t nsp_count;    // labelled sequences
   batch_stage stage;
   const char *misused;      // the first call that came out of order; NULL: none
   batch_stage misused_when; // the stage that it came in

@@ -141,7 +141,9 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path, in
   if (yaml == NULL) return bad_field(path, "config");
   TRY(mem_strdup(&c->config_yaml, yaml));
   TRY(model_config_from_json(&c->model, json_object_get(j, "model"), &from));
-  TRY(train_state_from_json(&c->state, json_object_get(j, "state"), &from));
+  objective_list objectives;
+  TRY(objectives_of(&objectives, &c->model));
+  TRY(train_state_from_json(&c->state, &objectives, json_object_get(j, "state"), &from));
   TRY(read_data(&c->data, json_object_get(j, "data"), &from));
   TRY(record_check_names(j, "", names, &from));
   if (c->data.vocab_size > c->model.vocab_size) return bad_field(path, "data.range_end");

@@ -117,10 +117,12 @@ static json_t *base_to_json(const checkpoint_content *c) {
 static status write_manifest(const checkpoint_content *c, const char *dir, json_t *files) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
+  objective_list objectives;
+  TRY(objectives_of(&objectives, c->model));
   json_t *j = json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:s,s:O}", "schema", "souk.checkpoint", "version", 1,
                         "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
-                        train_state_to_json(c->state), "data", data_to_json(dataset_get_info(c->data)),
-                        "config", c->config_yaml, "files", files);
+                        train_state_to_json(c->state, &objectives), "data",
+                        data_to_json(dataset_get_info(c->data)), "config", c->config_yaml, "files", files);
   if (c->base != NULL && j != NULL && json_object_set_new(j, "base", base_to_json(c)) != 0) {
     json_decref(j);
     j = NULL;

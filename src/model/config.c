@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "data/vocab.h"
+#include "model/objective.h"
 
 #define FIELD(name) offsetof(model_config, name)
 const option model_options[] = {
@@ -75,11 +76,13 @@ seq_layout model_layout(const model_config *c) {
 // The fields that follow from the vocabulary and are not options.
 typedef struct derived {
   int64_t class_base, classes;
+  char objectives[OPTION_STRING];
 } derived;
 
 static const option derived_fields[] = {
     {"class_base", OPT_INT, offsetof(derived, class_base), "0", 0, 1 << 30, NULL, "first class of the head"},
     {"classes", OPT_INT, offsetof(derived, classes), "1", 1, 1 << 30, NULL, "classes of the head"},
+    {"objectives", OPT_STRING, offsetof(derived, objectives), "", 0, 0, NULL, "what it was trained for"},
 };
 
 // Fields that a checkpoint must have: the sizes of its tensors. Any other field may be missing, because an older
@@ -98,7 +101,9 @@ static void list_parts(model_config *c, derived *d, option_section parts[PARTS])
 
 json_t *model_config_to_json(const model_config *c) {
   model_config copy = *c;
-  derived d = {c->class_base, c->classes};
+  derived d = {.class_base = c->class_base, .classes = c->classes};
+  objective_list l;
+  if (objectives_of(&l, c) == OK) objectives_text(&l, d.objectives);
   option_section parts[PARTS];
   list_parts(&copy, &d, parts);
   return record_write(parts, PARTS);
@@ -121,5 +126,7 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   if (c->intermediate == 0) c->intermediate = 4 * c->hidden;
   c->class_base = (int32_t)d.class_base;
   c->classes = (int32_t)d.classes;
-  return OK;
+  memcpy(c->objectives, d.objectives, sizeof c->objectives);
+  objective_list l;
+  return objectives_of(&l, c) == OK ? OK : fail_prefix(ERR_FORMAT, "%s", from->path);
 }

@@ -1,4 +1,4 @@
-// A model: an encoder (BERT over packed batches) with the heads of its objectives, written once against the op table.
+// A model: an encoder (BERT over packed batches) and what its objectives add to it, written once against the op table.
 #ifndef SOUK_MODEL_MODEL_H
 #define SOUK_MODEL_MODEL_H
 

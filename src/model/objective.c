@@ -19,6 +19,12 @@ static void append(char *text, size_t bytes, const char *more) {
   snprintf(text + used, bytes - used, "%s%s", used > 0 ? ", " : "", more);
 }
 
+int32_t objectives_slot(const objective_list *l, const objective *of) {
+  for (int32_t k = 0; k < l->n; k++)
+    if (l->of[k] == of) return k;
+  return -1;
+}
+
 // ---- options -------------------------------------------------------------------------------------------------
 
 static status unknown_objective(const char *name, const char *where) {
@@ -56,22 +62,33 @@ status objectives_parse(objective_list *out, const char *text, const char *where
   return OK;
 }
 
+// The pooler is there for next session, and for nothing else.
+static status check_pooler(const objective_list *l, const model_config *c) {
+  const char *name = objective_next_session.name;
+  const bool named = objectives_slot(l, &objective_next_session) >= 0;
+  if (named && !c->pooler) return fail(ERR_ARGUMENT, "model.objectives: %s needs model.pooler", name);
+  return named || !c->pooler
+             ? OK
+             : fail(ERR_ARGUMENT, "model.pooler is set, and the objectives do not name %s", name);
+}
+
 status objectives_of(objective_list *out, const model_config *c) {
   const char *text = c->objectives[0] != '\0' ? c->objectives
                      : c->pooler              ? "masked_lm, next_session"
                                               : "masked_lm";
-  return objectives_parse(out, text, "model.objectives");
+  TRY(objectives_parse(out, text, "model.objectives"));
+  return check_pooler(out, c);
 }
 
-void objectives_names(const objective_list *l, char names[OPTION_STRING]) {
-  names[0] = '\0';
-  for (int32_t k = 0; k < l->n; k++) append(names, OPTION_STRING, l->of[k]->name);
-}
-
-int32_t objectives_slot(const objective_list *l, const objective *of) {
-  for (int32_t k = 0; k < l->n; k++)
-    if (l->of[k] == of) return k;
-  return -1;
+void objectives_text(const objective_list *l, char text[OPTION_STRING]) {
+  text[0] = '\0';
+  for (int32_t k = 0; k < l->n; k++) {
+    char one[96];
+    const bool plain = !(l->weight[k] < 1 || l->weight[k] > 1);
+    snprintf(one, sizeof one, "%s", l->of[k]->name);
+    if (!plain) snprintf(one, sizeof one, "%s %.17g", l->of[k]->name, l->weight[k]);
+    append(text, OPTION_STRING, one);
+  }
 }
 
 // ---- weights -------------------------------------------------------------------------------------------------
@@ -112,7 +129,7 @@ static const objective_metric *find_metric(const objective *of, const char *name
 
 status objectives_find_metric(const objective_list *l, const char *name, const char *where,
                               const objective **of, const objective_metric **metric) {
-  char all[512] = "", example[96];
+  char all[OPTION_STRING] = "", example[96];
   for (int32_t k = 0; k < l->n; k++) {
     *of = l->of[k];
     *metric = find_metric(*of, name);
@@ -123,6 +140,12 @@ status objectives_find_metric(const objective_list *l, const char *name, const c
       snprintf(example, sizeof example, "%s/%s and so on", l->of[k]->variants[i], l->of[k]->metrics->name);
       append(all, sizeof all, example);
     }
+  }
+  if (all[0] == '\0') {
+    objectives_text(l, all);
+    return fail(ERR_ARGUMENT,
+                "%s: there is no validation of what this run is trained for (%s); set train.eval_every = 0",
+                where, all);
   }
   return fail(ERR_ARGUMENT, "%s: this run has no metric \"%.100s\"; it has %s", where, name, all);
 }

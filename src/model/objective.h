@@ -1,7 +1,7 @@
 // An objective: one thing that a model can be trained for, with the head, the parameters and the loss that belong to it.
 //
-// A model has a list of objectives (model_config.objectives), a run gives each a weight (train.objectives). The place of an
-// objective in the list is its slot: there ops find the scale of its gradients (step_state.scale) and leave its sums
+// A model has a list of objectives with weights (train.objectives, model_config.objectives). The place of an objective in
+// the list is its slot: there ops find the scale of its gradients (step_state.scale) and leave its sums
 // (step_result.slot). Everything around the model walks slots and asks the objective what it needs to know; nothing outside
 // of objectives/ and the code that uses one head in particular (ranking, export) knows an objective by name.
 //
@@ -82,8 +82,8 @@ typedef struct objective_list {
 status objectives_parse(objective_list *out, const char *text, const char *where);
 // A model's: what model_config.objectives says; where it says nothing, masked LM, and next session if there is a pooler.
 status objectives_of(objective_list *out, const model_config *c);
-// The names, as model_config.objectives wants them.
-void objectives_names(const objective_list *l, char names[OPTION_STRING]);
+// The list as text, weights that are not 1 included.
+void objectives_text(const objective_list *l, char text[OPTION_STRING]);
 
 // The slot of an objective; -1: it is not in the list.
 int32_t objectives_slot(const objective_list *l, const objective *of);

@@ -1,6 +1,7 @@
 // The training state as json; see train_state.h.
 #include "model/train_state.h"
 
+#include <stdio.h>
 #include <string.h>
 
 // Options allow 10^12 steps of 4096 micro-batches, and what is counted from here on must not overflow.
@@ -22,12 +23,25 @@ static const option state_fields[] = {
     {"best_name", OPT_STRING, STATE(best_name), "", 0, 0, NULL, "of the metric; empty: no validation yet"},
     {"skipped", OPT_INT, STATE(skipped), "0", 0, MOST_STEPS, NULL, "non-finite steps"},
 };
-static const option window_fields[] = {
-    {"mlm_loss", OPT_FLOAT, STATE(mlm_loss), "0", -MOST_REAL, MOST_REAL, NULL, "masked-LM loss"},
-    {"mlm_weight", OPT_FLOAT, STATE(mlm_weight), "0", 0, MOST_REAL, NULL, "and its weight"},
-    {"cls_loss", OPT_FLOAT, STATE(cls_loss), "0", -MOST_REAL, MOST_REAL, NULL, "next-session loss"},
-    {"cls_rows", OPT_FLOAT, STATE(cls_rows), "0", 0, MOST_REAL, NULL, "pairs"},
-    {"cls_hits", OPT_FLOAT, STATE(cls_hits), "0", 0, MOST_REAL, NULL, "pairs predicted correctly"},
+#define SUM(name) offsetof(slot_result, name)
+static const option sum_fields[] = {
+    {"loss", OPT_FLOAT, SUM(loss), "0", -MOST_REAL, MOST_REAL, NULL, "of weight * loss"},
+    {"weight", OPT_FLOAT, SUM(weight), "0", 0, MOST_REAL, NULL, "of weights"},
+    {"hits", OPT_FLOAT, SUM(hits), "0", 0, MOST_REAL, NULL, "of weights where the prediction is right"},
+};
+
+// The window as souk 0.1.0 wrote it, which had two losses and names of its own for them.
+typedef struct old_window {
+  double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
+} old_window;
+
+#define OLD(name) offsetof(old_window, name)
+static const option old_fields[] = {
+    {"mlm_loss", OPT_FLOAT, OLD(mlm_loss), "0", -MOST_REAL, MOST_REAL, NULL, "masked-LM loss"},
+    {"mlm_weight", OPT_FLOAT, OLD(mlm_weight), "0", 0, MOST_REAL, NULL, "and its weight"},
+    {"cls_loss", OPT_FLOAT, OLD(cls_loss), "0", -MOST_REAL, MOST_REAL, NULL, "next-session loss"},
+    {"cls_rows", OPT_FLOAT, OLD(cls_rows), "0", 0, MOST_REAL, NULL, "pairs"},
+    {"cls_hits", OPT_FLOAT, OLD(cls_hits), "0", 0, MOST_REAL, NULL, "pairs predicted correctly"},
 };
 // A state without one of these is damaged, as there never was a version that did not write them. The others may be missing:
 // they are 0, and so is a window that is not there.
@@ -37,27 +51,90 @@ static const char *const required_fields[] = {"step",        "epoch",     "index
 static option_section state_part(train_state *t) {
   return (option_section){"state", "State", state_fields, sizeof state_fields / sizeof *state_fields, t};
 }
-static option_section window_part(train_state *t) {
-  return (option_section){"state.window", "Sums since the last metrics line", window_fields,
-                          sizeof window_fields / sizeof *window_fields, t};
+// ---- the window: sums of each objective by its name ----------------------------------------------------------
+
+typedef struct window_names {
+  char prefix[MAX_SLOTS][64]; // of fields, in sentences: "state.window.masked_lm"
+  const char *names[MAX_SLOTS + 1];
+} window_names;
+
+static void list_names(const objective_list *l, window_names *w) {
+  *w = (window_names){.names = {NULL}};
+  for (int32_t k = 0; k < l->n; k++) {
+    snprintf(w->prefix[k], sizeof w->prefix[k], "state.window.%s", l->of[k]->name);
+    w->names[k] = l->of[k]->name;
+  }
 }
 
-json_t *train_state_to_json(const train_state *t) {
+static option_section sums_part(const char *prefix, slot_result *r) {
+  return (option_section){prefix, "Sums", sum_fields, sizeof sum_fields / sizeof *sum_fields, r};
+}
+
+static json_t *window_to_json(train_state *t, const objective_list *l) {
+  json_t *j = json_object();
+  for (int32_t k = 0; j != NULL && k < l->n; k++) {
+    const option_section part = sums_part("", &t->window[k]);
+    if (json_object_set_new(j, l->of[k]->name, record_write(&part, 1)) == 0) continue;
+    json_decref(j);
+    j = NULL;
+  }
+  return j;
+}
+
+static status old_window_from_json(train_state *t, const objective_list *l, const json_t *j,
+                                   const record_source *from) {
+  old_window old;
+  const option_section part = {"state.window", "Sums", old_fields, sizeof old_fields / sizeof *old_fields,
+                               &old};
+  TRY(record_read(&part, 1, j, &(record_rules){.from = from}));
+  const slot_result mlm = {.loss = old.mlm_loss, .weight = old.mlm_weight};
+  const slot_result cls = {.loss = old.cls_loss, .weight = old.cls_rows, .hits = old.cls_hits};
+  for (int32_t k = 0; k < l->n; k++) {
+    if (l->of[k] == &objective_masked_lm) t->window[k] = mlm;
+    if (l->of[k] == &objective_next_session) t->window[k] = cls;
+  }
+  return OK;
+}
+
+static bool is_old(const json_t *j) {
+  for (size_t i = 0; i < sizeof old_fields / sizeof *old_fields; i++)
+    if (json_object_get(j, old_fields[i].name) != NULL) return true;
+  return false;
+}
+
+static status window_from_json(train_state *t, const objective_list *l, const json_t *j,
+                               const record_source *from) {
+  window_names w;
+  if (j == NULL) return OK;
+  if (is_old(j)) return old_window_from_json(t, l, j, from);
+  list_names(l, &w);
+  TRY(record_check_names(j, "state.window", w.names, from));
+  for (int32_t k = 0; k < l->n; k++) {
+    const json_t *sums = json_object_get(j, w.names[k]);
+    const option_section part = sums_part(w.prefix[k], &t->window[k]);
+    if (sums != NULL) TRY(record_read(&part, 1, sums, &(record_rules){.from = from}));
+  }
+  return OK;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+json_t *train_state_to_json(const train_state *t, const objective_list *l) {
   train_state copy = *t;
-  const option_section state = state_part(&copy), window = window_part(&copy);
+  const option_section state = state_part(&copy);
   json_t *j = record_write(&state, 1);
-  if (j != NULL && json_object_set_new(j, "window", record_write(&window, 1)) == 0) return j;
+  if (j != NULL && json_object_set_new(j, "window", window_to_json(&copy, l)) == 0) return j;
   json_decref(j);
   return NULL;
 }
 
-status train_state_from_json(train_state *t, const json_t *j, const record_source *from) {
+status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
+                             const record_source *from) {
   static const char *const others[] = {"window", NULL};
-  const option_section state = state_part(t), window = window_part(t);
+  const option_section state = state_part(t);
   memset(t, 0, sizeof *t);
   TRY(record_read(&state, 1, j, &(record_rules){from, required_fields, others}));
   if (t->best_step > t->step)
     return fail(ERR_FORMAT, "%s: field \"state.best_step\" is beyond \"state.step\"", from->path);
-  const json_t *sums = json_object_get(j, "window");
-  return sums == NULL ? OK : record_read(&window, 1, sums, &(record_rules){.from = from});
+  return window_from_json(t, l, json_object_get(j, "window"), from);
 }

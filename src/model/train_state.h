@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include "base/record.h"
+#include "model/objective.h"
 
 typedef struct train_state {
   int64_t step, epoch, index; // optimiser steps done; place of the next batch
@@ -13,12 +14,13 @@ typedef struct train_state {
   int64_t best_step, bad_evals;
   char best_name[OPTION_STRING]; // metric it is about
   int64_t skipped;               // steps left out because a gradient was not finite
-  // Sums since the last metrics line, so that a resumed run writes the same next line (see step_result).
-  double mlm_loss, mlm_weight, cls_loss, cls_rows, cls_hits;
+  // Sums of each objective since the last metrics line, by slot, so that a resumed run writes the same next line.
+  slot_result window[MAX_SLOTS];
 } train_state;
 
-// Both from one table (train_state.c): a new field is a line there.
-json_t *train_state_to_json(const train_state *t); // new; NULL: no memory
-status train_state_from_json(train_state *t, const json_t *j, const record_source *from);
+// Both from one table (train_state.c): a new field is a line there. The window's sums go by the names of the objectives.
+json_t *train_state_to_json(const train_state *t, const objective_list *l); // new; NULL: no memory
+status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
+                             const record_source *from);
 
 #endif

@@ -40,7 +40,7 @@ enum { ATTENTION_BLOCK = 64 }; // queries of one item of attention work
   FIELD(int32_t, cu_seqlens,    seqs, 1, 1,      LAYOUT, 0, limit->tokens + 1,                 "first token of a sequence; the end")                \
   FIELD(int64_t, seq_ids,       seqs, 1, 0,      LAYOUT, INT64_MIN, INT64_MAX,                 "global sequence id (dropout counters)")             \
   FIELD(int32_t, prefix_len,    seqs, 1, 0,      LAYOUT, 0, limit->positions + 1,              "tokens of the source part (attention kind prefix)") \
-  FIELD(int32_t, cls_labels,    seqs, 1, 0,      LABEL,  -1, limit->seq_classes,               "next session: 0 it is, 1 it is another, -1 none")   \
+  FIELD(int32_t, nsp_labels,    seqs, 1, 0,      LABEL,  -1, limit->seq_classes,               "next session: 0 it is, 1 it is another, -1 none")   \
   FIELD(int32_t, work,          work, 2, 0,      LAYOUT, 0, limit->tokens,                     "sequence, first query in the sequence")             \
   FIELD(int32_t, masked,        masked, 1, 0,    ROW,    0, limit->tokens,                     "token row of a masked position")                    \
   FIELD(int32_t, labels,        masked, 1, 0,    NUMBER, limit->class_begin, limit->class_end, "token id to predict")                               \

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "model/objective.h"
 
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
@@ -11,6 +12,9 @@ static const option train_options[] = {
      "directory of the run; none: checkpoints/NAME of NAME.yaml"},
     {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
      "start from the parameters of this checkpoint or run, and take its model options"},
+    {"objectives", OPT_STRING, TR(objectives), "", 0, 0, "LIST",
+     "what is trained, with weights: masked_lm 1, next_session 0.5; none: masked_lm, with model.pooler "
+     "next_session too"},
     {"freeze", OPT_STRING, TR(freeze), "", 0, 0, "PATTERNS",
      "parameters that are not trained, by name: bert.embeddings.*, *.LayerNorm.*"},
     {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL,
@@ -95,6 +99,31 @@ status run_config_read(run_config *c, const checkpoint *from) {
   snprintf(name, sizeof name, "%.900s/manifest.json: field \"config\"%s", from->dir, writer);
   TRY(options_defaults(&set));
   return options_yaml_text(&set, from->config_yaml, strlen(from->config_yaml), name);
+}
+
+// What the list names decides whether there is a pooler; without a list it is the other way round.
+static status list_objectives(const run_config *c, model_config *m, objective_list *l) {
+  m->objectives[0] = '\0';
+  if (c->train.objectives[0] == '\0') return objectives_of(l, m);
+  TRY(objectives_parse(l, c->train.objectives, "train.objectives"));
+  const bool named = objectives_slot(l, &objective_next_session) >= 0;
+  if (m->pooler && !named)
+    return fail(ERR_ARGUMENT, "model.pooler is set, and train.objectives does not name next_session");
+  m->pooler = named;
+  return OK;
+}
+
+status train_model_config(model_config *out, const run_config *c, const dataset *d) {
+  const dataset_info *info = dataset_get_info(d);
+  objective_list l;
+  *out = c->model;
+  TRY(list_objectives(c, out, &l));
+  TRY(model_config_resolve(out, info->range_end, info->n_event_types));
+  objectives_text(&l, out->objectives);
+  if (l.n == 1 && l.of[0] == &objective_next_session && !c->data.next_session && dataset_premasked(d) == NULL)
+    return fail(ERR_ARGUMENT,
+                "train.objectives: next_session has nothing to learn from without data.next_session");
+  return OK;
 }
 
 model_run train_model_run(const run_config *c, batch_caps caps) {

@@ -8,9 +8,10 @@
 
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
-  char init[OPTION_STRING];   // checkpoint or run whose parameters are the start; "": none (init.h)
-  char freeze[OPTION_STRING]; // patterns of parameters that are not trained; "": none (model/params.h)
-  int64_t steps, epochs;      // 0: no limit of this kind
+  char init[OPTION_STRING];       // checkpoint or run whose parameters are the start; "": none (init.h)
+  char objectives[OPTION_STRING]; // what is trained; "": what model.pooler says (model/objective.h)
+  char freeze[OPTION_STRING];     // patterns of parameters that are not trained; "": none (model/params.h)
+  int64_t steps, epochs;          // 0: no limit of this kind
   double minutes;
   bool save_frozen;   // false: checkpoints leave out what is frozen (checkpoint_base)
   int64_t accumulate; // micro-batches of a step
@@ -58,6 +59,8 @@ size_t run_sections(run_config *c, option_section *sections);
 // The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
 // that wrote it.
 status run_config_read(run_config *c, const checkpoint *from);
+// The model of a run on a data set, resolved, with its objectives.
+status train_model_config(model_config *out, const run_config *c, const dataset *d);
 // What the run fixes about its model.
 model_run train_model_run(const run_config *c, batch_caps caps);
 // Does the optimiser update touched rows of the word table only?

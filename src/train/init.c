@@ -8,6 +8,19 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/checkpoint_find.h"
+#include "model/objective.h"
+
+// The objectives of a model are an option of training; it is left empty where the model's options say as much.
+static status adopt_objectives(run_config *c) {
+  objective_list l;
+  char was[OPTION_STRING], usual[OPTION_STRING];
+  memcpy(was, c->model.objectives, sizeof was);
+  c->model.objectives[0] = '\0';
+  TRY(objectives_of(&l, &c->model));
+  objectives_text(&l, usual);
+  if (was[0] != '\0' && strcmp(was, usual) != 0) memcpy(c->train.objectives, was, sizeof was);
+  return OK;
+}
 
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
@@ -17,7 +30,7 @@ status init_adopt_model(run_config *c, bool resume) {
     TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   c->model = from->model;
   checkpoint_close(from);
-  return OK;
+  return adopt_objectives(c);
 }
 
 // What the parameters were trained with. Shapes are compared as they are loaded.

@@ -195,12 +195,18 @@ static status look_after(run *r) {
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
+static bool has_sums(const train_state *t) {
+  for (int32_t k = 0; k < MAX_SLOTS; k++)
+    if (t->window[k].weight > 0) return true;
+  return false;
+}
+
 static status finish(run *r, bool interrupted) {
   TRY(step_queue_drain(r->steps));
   train_state all = r->t;
   TRY(step_queue_sum(r->steps, &all));
   // An interrupted run does not write the line of its unfinished window: the resumed run will.
-  if (!interrupted && all.mlm_weight > 0) TRY(report(r, true));
+  if (!interrupted && has_sums(&all)) TRY(report(r, true));
   TRY(save(r));
   TRY(wait_for_save(r));
   const run_end end = {

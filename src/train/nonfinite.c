@@ -209,6 +209,11 @@ static status bad_array(const char *path, int32_t micro, const char *name) {
   return fail(ERR_FORMAT, "%s: \"micro-%d/%s\" is missing or has the wrong length", path, micro, name);
 }
 
+// What version 1 called a field of the batch.
+static const char *name_in(const step_file *f, const batch_field *field) {
+  return f->version == 1 && strcmp(field->name, "nsp_labels") == 0 ? "cls_labels" : field->name;
+}
+
 // Reads a field of a micro-batch. Its length gives the count that governs it (tokens, for example) if no earlier
 // field has (known).
 static status read_field(const step_file *f, int32_t micro, batch *b, const batch_field *field,
@@ -217,7 +222,7 @@ static status read_field(const step_file *f, int32_t micro, batch *b, const batc
   int32_t *const count = batch_count(&b->live, field->count);
   char name[64];
   int64_t n;
-  snprintf(name, sizeof name, "micro-%d/%s", micro, field->name);
+  snprintf(name, sizeof name, "micro-%d/%s", micro, name_in(f, field));
   TRY(reader_dims(f->reader, f->file, name, kind, 1, &n));
   const int64_t live = (n - field->more) / field->each;
   if (n < field->more || live * field->each + field->more != n ||

@@ -121,7 +121,8 @@ static status add_validation(run_plan *p, const run_config *c, const dataset *d,
                              double later) {
   if (c->train.eval_every == 0 || dataset_get_info(d)->valid_targets == 0) return OK;
   ranking_config rc;
-  TRY(rank_validator_config(&rc, c->train.eval_users, c->train.seed, c->train.metric));
+  const objective_metric *metric;
+  TRY(rank_validator_config(&rc, &metric, c, d));
   const query_memory m = ranking_memory(d, &rc, (int32_t)c->model.hidden, threads_or_all(c->train.threads));
   add(p, "validation questions", m.held, "%.0f users", m.users);
   add_passing(p, "a validation", m.pass + (double)batch_bytes(caps));
@@ -249,9 +250,8 @@ status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *
   add(out, "program and libraries", m->base_bytes + TRAINING_CODE_BYTES,
       "measured, and %.1f MiB that only training touches", TRAINING_CODE_BYTES / (1 << 20));
   add(out, "BLAS buffers", m->blas_bytes, "measured");
-  model_config mc = c->model;
-  const dataset_info *info = dataset_get_info(d);
-  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  model_config mc;
+  TRY(train_model_config(&mc, c, d));
   const seq_layout layout = model_layout(&mc);
   batcher *b;
   TRY(batcher_open(&b, d, &c->data, &layout, PART_TRAIN, 0, 1));

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/log.h"
 
-enum { FIELDS = 12, PLAIN_SECONDS = 10 }; // between lines that are not redrawn in place
+enum { FIELDS = 10 + MAX_SLOTS, PLAIN_SECONDS = 10 }; // between lines that are not redrawn in place
 // Narrow models spend their time outside matmuls, so a low share is normal for them.
 enum { FULL_WIDTH = 64 };
 static const double LOW_SHARE = 0.05, JUDGE_SECONDS = 0.5;
@@ -45,16 +45,16 @@ static int compose(status_field f[FIELDS], const progress *p, const progress_fig
     FIELD(100, true, "step %6lld", (long long)v->step);
   FIELD(60, v->micros > 1 && v->micro > 0, "micro-batch %lld/%lld", (long long)v->micro,
         (long long)v->micros);
-  FIELD(40, v->has_loss, "epoch %lld", (long long)v->epoch);
-  FIELD(90, v->has_loss, "loss %.4f", v->loss);
-  FIELD(50, v->has_cls, "next %.4f", v->cls_loss);
-  FIELD(20, v->has_loss, "lr %.3g", v->lr);
+  FIELD(40, v->n_losses > 0, "epoch %lld", (long long)v->epoch);
+  for (int32_t k = 0; k < v->n_losses; k++)
+    FIELD(k == 0 ? 90 : 50, true, "%s %.4f", v->losses[k].label, v->losses[k].value);
+  FIELD(20, v->n_losses > 0, "lr %.3g", v->lr);
   FIELD(15, v->grad_norm > 0, "norm %.3g", v->grad_norm);
   FIELD(70, v->tokens_per_s > 0, "%s tokens/s", human_count(buf, v->tokens_per_s));
   FIELD(10, v->flops > 0, "%s", human_unit(buf, v->flops, "FLOP/s"));
   FIELD(30, v->flops > 0 && v->peak > 0 && share < 100.5, share < 9.95 ? "%.1f%% of peak" : "%.0f%% of peak",
         share);
-  FIELD(65, p->first_step_seconds > 0 && !v->has_loss, "first step %s",
+  FIELD(65, p->first_step_seconds > 0 && v->n_losses == 0, "first step %s",
         human_seconds(buf, p->first_step_seconds));
   FIELD(80, v->seconds_left > 0, "eta %s", human_seconds(buf, v->seconds_left));
 #undef FIELD

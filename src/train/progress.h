@@ -4,14 +4,19 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include "ops/ops.h"
 
 // The current figures. One that is not known yet is 0, and its field is left out.
 typedef struct progress_figures {
   int64_t step, last_step; // last_step 0: unknown
   int64_t epoch;
   int64_t micro, micros; // micro-batches of the next step that are done, of all
-  bool has_loss, has_cls;
-  double loss, cls_loss, lr, grad_norm;
+  int32_t n_losses;      // 0: no result was read yet
+  struct {
+    const char *label;
+    double value;
+  } losses[MAX_SLOTS];
+  double lr, grad_norm;
   double tokens_per_s, flops, peak; // flops and peak a second
   double seconds_left;              // -1: unknown
 } progress_figures;

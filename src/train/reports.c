@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "train/peak.h"
+#include "model/objective.h"
 
 // ---- begin and end -------------------------------------------------------------------------------------------
 
@@ -135,19 +136,20 @@ static double seconds_left(const reports *r, double seconds, double step_seconds
   return left;
 }
 
+// Of a sum of the window; 0 where nothing had a weight.
+static double mean_of(const slot_result *r, double sum) {
+  return r->weight > 0 ? sum / r->weight : 0;
+}
+
 // The figures of the window, from the results that have been read.
 static progress_figures figures_now(const reports *r, double seconds) {
   const train_state *t = r->state;
   const double window = now_seconds() - r->window_start;
   const int64_t steps = t->step - r->window_step;
-  return (progress_figures){
+  progress_figures f = {
       .step = t->step,
       .last_step = r->run->last_step,
       .epoch = t->epoch,
-      .has_loss = t->mlm_weight > 0,
-      .has_cls = t->cls_rows > 0,
-      .loss = t->mlm_weight > 0 ? t->mlm_loss / t->mlm_weight : 0,
-      .cls_loss = t->cls_rows > 0 ? t->cls_loss / t->cls_rows : 0,
       .lr = learning_rate(&r->run->c->optim, t->step - 1, r->run->decay_steps),
       .grad_norm = step_queue_grad_norm(r->steps),
       .tokens_per_s = (double)(t->tokens - r->window_tokens) / window,
@@ -155,6 +157,13 @@ static progress_figures figures_now(const reports *r, double seconds) {
       .peak = r->peak,
       .seconds_left = steps > 0 ? seconds_left(r, seconds, window / (double)steps) : -1,
   };
+  const objective_list *l = model_objectives(r->run->m);
+  for (int32_t k = 0; k < l->n; k++) {
+    if (!(t->window[k].weight > 0)) continue;
+    f.losses[f.n_losses].label = l->of[k]->label;
+    f.losses[f.n_losses++].value = mean_of(&t->window[k], t->window[k].loss);
+  }
+  return f;
 }
 
 void reports_micro(reports *r, int32_t micro) {
@@ -181,19 +190,35 @@ void reports_glance(reports *r, double seconds) {
   progress_show(&r->progress, &r->shown, false);
 }
 
-static status write_window(const reports *r, const progress_figures *f) {
+// An objective's figures: its mean loss, and the share of hits where it has one.
+static int add_objective(json_t *j, const objective *of, const slot_result *r) {
+  int bad = json_object_set_new(j, of->loss_key, json_real(mean_of(r, r->loss)));
+  if (of->accuracy_key != NULL)
+    bad |= json_object_set_new(j, of->accuracy_key, json_real(mean_of(r, r->hits)));
+  return bad;
+}
+
+// The first objective's figures come first, those of others at the end, and only if the window has any.
+static int add_figures(json_t *j, const reports *r, const progress_figures *f) {
   const train_state *t = r->state;
+  const objective_list *l = model_objectives(r->run->m);
+  json_t *rest = json_pack("{s:f,s:f,s:I,s:f,s:f,s:f}", "lr", f->lr, "grad_norm", f->grad_norm, "tokens",
+                           (json_int_t)t->tokens, "tokens_per_s", f->tokens_per_s, "gflops", f->flops * 1e-9,
+                           "share_of_peak", f->peak > 0 ? f->flops / f->peak : 0);
+  int bad = add_objective(j, l->of[0], &t->window[0]);
+  bad |= json_object_update(j, rest);
+  json_decref(rest);
+  for (int32_t k = 1; k < l->n; k++)
+    if (t->window[k].weight > 0) bad |= add_objective(j, l->of[k], &t->window[k]);
+  return bad;
+}
+
+static status write_window(const reports *r, const progress_figures *f) {
   json_t *j =
-      json_pack("{s:s,s:I,s:I,s:f,s:f,s:f,s:I,s:f,s:f,s:f}", "kind", "train", "step", (json_int_t)f->step,
-                "epoch", (json_int_t)f->epoch, "loss", f->loss, "lr", f->lr, "grad_norm", f->grad_norm,
-                "tokens", (json_int_t)t->tokens, "tokens_per_s", f->tokens_per_s, "gflops", f->flops * 1e-9,
-                "share_of_peak", f->peak > 0 ? f->flops / f->peak : 0);
-  if (f->has_cls && (json_object_set_new(j, "cls_loss", json_real(f->cls_loss)) != 0 ||
-                     json_object_set_new(j, "cls_accuracy", json_real(t->cls_hits / t->cls_rows)) != 0)) {
-    json_decref(j);
-    return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
-  }
-  return sink_write(r->run->sink, j);
+      json_pack("{s:s,s:I,s:I}", "kind", "train", "step", (json_int_t)f->step, "epoch", (json_int_t)f->epoch);
+  if (j != NULL && add_figures(j, r, f) == 0) return sink_write(r->run->sink, j);
+  json_decref(j);
+  return fail(ERR_MEMORY, "out of memory: cannot compose a line of metrics");
 }
 
 static status tell_window(reports *r, double seconds, bool at_end) {

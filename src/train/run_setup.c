@@ -220,9 +220,8 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   *r = (run_setup){.c = c, .d = d, .world = world, .leads = dist_rank(world) == 0, .lock = -1};
   TRY(check_options(&c->train));
   TRY(options_dump(options, &r->yaml));
-  const dataset_info *info = dataset_get_info(d);
-  model_config mc = c->model;
-  TRY(model_config_resolve(&mc, info->range_end, info->n_event_types));
+  model_config mc;
+  TRY(train_model_config(&mc, c, d));
   TRY(make_batches(r, &mc));
   find_end(r);
   TRY(share_directory(r, resume));

@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/memory.h"
 #include "model/objective.h"
 #include "train/optimizer.h"
@@ -125,17 +126,10 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
 
 static void add_result(step_queue *q, const step_result *r) {
   train_state *t = q->c.state;
-  const objective_list *l = model_objectives(q->c.m);
-  const int32_t mlm = objectives_slot(l, &objective_masked_lm),
-                nsp = objectives_slot(l, &objective_next_session);
-  if (mlm >= 0) {
-    t->mlm_loss += r->slot[mlm].loss;
-    t->mlm_weight += r->slot[mlm].weight;
-  }
-  if (nsp >= 0) {
-    t->cls_loss += r->slot[nsp].loss;
-    t->cls_rows += r->slot[nsp].weight;
-    t->cls_hits += r->slot[nsp].hits;
+  for (int32_t k = 0; k < MAX_SLOTS; k++) {
+    t->window[k].loss += r->slot[k].loss;
+    t->window[k].weight += r->slot[k].weight;
+    t->window[k].hits += r->slot[k].hits;
   }
   q->grad_norm = sqrt(r->grad_sumsq);
 }
@@ -173,17 +167,19 @@ status step_queue_drain(step_queue *q) {
 }
 
 status step_queue_sum(const step_queue *q, train_state *t) {
-  double *const sums[] = {&t->mlm_loss, &t->mlm_weight, &t->cls_loss, &t->cls_rows, &t->cls_hits};
-  enum { N = sizeof sums / sizeof *sums };
-  double x[N];
-  for (int i = 0; i < N; i++) x[i] = *sums[i];
-  TRY(dist_sum(q->c.world, x, N));
-  for (int i = 0; i < N; i++) *sums[i] = x[i];
+  double x[MAX_SLOTS][3];
+  for (int32_t k = 0; k < MAX_SLOTS; k++) {
+    x[k][0] = t->window[k].loss;
+    x[k][1] = t->window[k].weight;
+    x[k][2] = t->window[k].hits;
+  }
+  TRY(dist_sum(q->c.world, x[0], sizeof x / sizeof x[0][0]));
+  for (int32_t k = 0; k < MAX_SLOTS; k++) t->window[k] = (slot_result){x[k][0], x[k][1], x[k][2]};
   return OK;
 }
 
 void loss_sums_clear(train_state *t) {
-  t->mlm_loss = t->mlm_weight = t->cls_loss = t->cls_rows = t->cls_hits = 0;
+  memset(t->window, 0, sizeof t->window);
 }
 
 double step_queue_grad_norm(const step_queue *q) {

@@ -39,32 +39,37 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   return rc;
 }
 
-status rank_validator_config(ranking_config *out, int64_t users, int64_t seed, const char *metric) {
+status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,
+                             const dataset *d) {
+  const train_config *t = &c->train;
   int32_t protocol, index;
-  if (!ranking_metric_find(metric, &protocol, &index))
-    return fail(
-        ERR_ARGUMENT,
-        "train.metric: there is no metric \"%s\"; known are hr@1, ndcg@10, mrr@20, mrr, popularity/hr@10, "
-        "loss, accuracy and the like",
-        metric);
+  model_config mc;
+  objective_list l;
+  const objective *of;
+  TRY(train_model_config(&mc, c, d));
+  TRY(objectives_of(&l, &mc));
+  TRY(objectives_find_metric(&l, t->metric, "train.metric", &of, metric));
+  if (strcmp(of->validation, "ranking") != 0 || !ranking_metric_find(t->metric, &protocol, &index))
+    return fail(ERR_INTERNAL, "%s has the metric %s, and nothing evaluates it", of->name, t->metric);
   *out = ranking_defaults();
   // With only a sampled metric the catalogue is not ranked, which makes validation cheap.
   out->loss = protocol == RANK_PROTOCOLS;
   if (!out->loss) out->query.protocols[RANK_FULL] = false;
   if (!out->loss) out->query.protocols[protocol] = true;
   out->query.part = EVAL_VALID;
-  out->query.users = users;
-  out->query.seed = seed;
+  out->query.users = t->eval_users;
+  out->query.seed = t->seed;
   return OK;
 }
 
-status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric) {
+status rank_validator_open(rank_validator *v, dataset *d, const run_config *c) {
   memset(v, 0, sizeof *v);
   v->base.run = run;
-  v->base.smaller_is_better = strcmp(metric, "loss") == 0;
-  ranking_config c;
-  TRY(rank_validator_config(&c, users, seed, metric));
-  return ranking_open(&v->questions, d, &c);
+  ranking_config rc;
+  const objective_metric *metric;
+  TRY(rank_validator_config(&rc, &metric, c, d));
+  v->base.smaller_is_better = metric->smaller_is_better;
+  return ranking_open(&v->questions, d, &rc);
 }
 
 void rank_validator_close(rank_validator *v) {

@@ -3,6 +3,7 @@
 #define SOUK_TRAIN_VALIDATION_H
 
 #include "eval/ranking.h"
+#include "model/objective.h"
 #include "train/loop.h"
 
 typedef struct rank_validator {
@@ -10,10 +11,12 @@ typedef struct rank_validator {
   ranking *questions;
 } rank_validator;
 
-// What a validation evaluates. metric: a name that ranking_metric_find() knows.
-status rank_validator_config(ranking_config *out, int64_t users, int64_t seed, const char *metric);
+// What a validation of a run evaluates, and what its objectives say of train.metric. ERR_ARGUMENT lists the metrics that they
+// have.
+status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,
+                             const dataset *d);
 // d must outlive v.
-status rank_validator_open(rank_validator *v, dataset *d, int64_t users, int64_t seed, const char *metric);
+status rank_validator_open(rank_validator *v, dataset *d, const run_config *c);
 void rank_validator_close(rank_validator *v);
 
 #endif

@@ -68,8 +68,8 @@ static void make_batch(batch *b, const recipe *r, const model_config *c, int32_t
     int32_t first, kept;
     assert_true(batch_add(b, &layout, &in, r->pooler ? &second : NULL,
                           (int64_t)step * SEQUENCES + s + ((int64_t)s << 33), &first, &kept));
-    if (r->pooler) b->cls_labels[s] = s % 3 - 1;
-    b->cls_count += r->pooler && s % 3 > 0;
+    if (r->pooler) b->nsp_labels[s] = s % 3 - 1;
+    b->nsp_count += r->pooler && s % 3 > 0;
     for (int32_t i = s % 3; i < kept; i += 3) {
       if (b->ids[first + i] < TOKEN_SPECIALS) continue;
       const int32_t label = b->ids[first + i];
@@ -120,7 +120,7 @@ static step_state state_of(const pair *p, int32_t step) {
       .step = step,
       .seed = 0x123456789abcdefull,
       .lr = 2e-3f,
-      .scale = {1.0f / p->b->mask_weight, p->b->cls_count > 0 ? 1.0f / (float)p->b->cls_count : 0},
+      .scale = {1.0f / p->b->mask_weight, p->b->nsp_count > 0 ? 1.0f / (float)p->b->nsp_count : 0},
       .clip_norm = 1};
 }
 

@@ -99,7 +99,7 @@ static uint64_t hash_whole_batch(const batch *b) {
   MIX(b->seq_of, b->tokens);
   MIX(b->cu_seqlens, b->seqs + 1);
   MIX(b->prefix_len, b->seqs);
-  MIX(b->cls_labels, b->seqs);
+  MIX(b->nsp_labels, b->seqs);
   MIX(b->work, 2 * b->n_work);
   MIX(b->weights, b->n_masked);
   MIX(b->label_logq, b->n_masked);
@@ -384,10 +384,10 @@ static void test_pairs(void **unused) {
         assert_int_equal(x->types[i] / 3, seps > 0 ? (i == x->cu_seqlens[s + 1] ? 0 : 1) : 0);
         seps += x->ids[i] == TOKEN_SEP;
       }
-      assert_int_equal(seps, x->cls_labels[s] < 0 ? 1 : 2);
-      random += x->cls_labels[s] == 1;
-      next += x->cls_labels[s] == 0;
-      none += x->cls_labels[s] < 0;
+      assert_int_equal(seps, x->nsp_labels[s] < 0 ? 1 : 2);
+      random += x->nsp_labels[s] == 1;
+      next += x->nsp_labels[s] == 0;
+      none += x->nsp_labels[s] < 0;
     }
   } while (x->epoch < 20);
   assert_true(none > 0 && fabs((double)random / (double)(random + next) - 0.5) < 0.05);

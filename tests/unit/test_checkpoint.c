@@ -24,11 +24,7 @@ static const train_state some_state = {.step = 12,
                                        .bad_evals = 2,
                                        .best_name = "ndcg@10",
                                        .skipped = 1,
-                                       .mlm_loss = 1234.5678901234567,
-                                       .mlm_weight = 97,
-                                       .cls_loss = 1e-300,
-                                       .cls_rows = 3,
-                                       .cls_hits = 2};
+                                       .window = {{1234.5678901234567, 97, 1e-300}}};
 
 typedef struct fixture {
   char dir[512], data_dir[600], run[600], checkpoint[700];
@@ -138,9 +134,12 @@ static void test_manifest(void **unused) {
       {"\"skipped\": 1", "\"skipped\": -1", "\"state.skipped\""},
       {"\"seconds\": ", "\"seconds\": -", "\"state.seconds\""},
       {"\"best_metric\"", "\"best_metrik\"", "\"state.best_metric\""},
-      {"\"mlm_loss\": ", "\"mlm_loss\": 1.7e308, \"mlm_losses\": ", "\"state.window.mlm_loss\""},
-      {"\"mlm_weight\": ", "\"mlm_weight\": -", "\"state.window.mlm_weight\""},
-      {"\"cls_rows\": ", "\"cls_rows\": true, \"rows\": ", "\"state.window.cls_rows\""},
+      {"\"loss\": ", "\"loss\": 1.7e308, \"losses\": ", "\"state.window.masked_lm.loss\""},
+      {"\"weight\": ", "\"weight\": -", "\"state.window.masked_lm.weight\""},
+      {"\"hits\": ", "\"hits\": true, \"hit\": ", "\"state.window.masked_lm.hits\""},
+      {"\"objectives\": \"", "\"objectives\": \"masked_words, ",
+       "model.objectives: there is no objective \"masked_words\""},
+      {"\"objectives\": \"", "\"objectives\": \"next_session, ", "model.objectives: next_session"},
       {"\"class_base\": ", "\"class_base\": 922337203685477580", "\"model.class_base\""},
       {"\"best_name\": \"", "\"best_name\": 7, \"name\": \"", "\"state.best_name\""},
       {"\"state\": {", "\"state\": 5, \"s\": {", "\"state\""},
@@ -189,7 +188,8 @@ static void test_unknown_fields(void **unused) {
     const char *before, *field;
   } cases[] = {{"\"dropout\"", "model.rotary"},
                {"\"epoch\"", "state.rotary"},
-               {"\"mlm_loss\"", "state.window.rotary"},
+               {"\"masked_lm\": {", "state.window.rotary"},
+               {"\"hits\"", "state.window.masked_lm.rotary"},
                {"\"checksum\"", "data.rotary"},
                {"\"files\"", "rotary"}};
   fixture f;
@@ -236,7 +236,7 @@ static void test_missing_fields(void **unused) {
   assert_false(c->model.pre_norm);
   assert_int_equal(c->model.intermediate, 4 * c->model.hidden);
   assert_int_equal(c->state.skipped, 0);
-  assert_true(c->state.mlm_loss == some_state.mlm_loss);
+  assert_memory_equal(c->state.window, some_state.window, sizeof some_state.window);
   checkpoint_close(c);
   check_ok(write_it(&f));
   edit(&f, "\"activation\": \"gelu_new\"", "\"activation\": 1");

@@ -157,7 +157,7 @@ static void check_sequence(const batch *b, int32_t s, int32_t r) {
     assert_int_equal(b->positions[at + k], k);
     assert_int_equal(b->seq_of[at + k], s);
   }
-  assert_int_equal(b->cls_labels[s], r % 2);
+  assert_int_equal(b->nsp_labels[s], r % 2);
   int32_t masks = 0;
   for (int32_t i = 0; i < b->n_masked; i++) {
     const int32_t k = b->masked[i] - at;

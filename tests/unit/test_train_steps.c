@@ -305,6 +305,12 @@ static void make_version_1(const char *file) {
   assert_true(h >= 0);
   assert_true(H5Lmove(h, "scale/masked_lm", h, "mlm_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
   assert_true(H5Ldelete(h, "scale", H5P_DEFAULT) >= 0);
+  for (int i = 0; i < 2; i++) {
+    char now[64], before[64];
+    snprintf(now, sizeof now, "micro-%d/nsp_labels", i);
+    snprintf(before, sizeof before, "micro-%d/cls_labels", i);
+    assert_true(H5Lmove(h, now, h, before, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+  }
   const hid_t a = H5Aopen(h, "version", H5P_DEFAULT);
   assert_true(a >= 0 && H5Awrite(a, H5T_NATIVE_INT64, &(int64_t){1}) >= 0);
   assert_true(H5Aclose(a) >= 0 && H5Fclose(h) >= 0);

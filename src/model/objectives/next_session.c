@@ -2,7 +2,7 @@
 // second segment is what came next (0) or something else (1).
 //
 //   parameters  cls.seq_relationship.weight [2,H] and .bias [2], bert.pooler.dense.weight [H,H] and .bias [H]
-//   batch       cu_seqlens, cls_labels
+//   batch       cu_seqlens, nsp_labels
 //   weight      of the batch: its labelled sequences
 #include "model/objectives/next_session.h"
 
@@ -84,7 +84,7 @@ static classify_params classify_op(const next_session *self, const model_core *m
   return (classify_params){.n = rows_seqs(m),
                            .slot = slot,
                            .classes = CLASSES,
-                           .labels = m->batch.cls_labels,
+                           .labels = m->batch.nsp_labels,
                            .logits = self->scores,
                            .dlogits = grads ? self->scores : NULL};
 }
@@ -132,7 +132,7 @@ static status backward(void *state, model_core *m) {
 }
 
 static double weight_of(const batch *b) {
-  return b->cls_count;
+  return b->nsp_count;
 }
 
 static double flops(const model_config *c, const batch *b) {
@@ -165,8 +165,8 @@ static status check_config(const model_config *c) {
              : fail(ERR_ARGUMENT, "model.pooler needs model.cls_sep = true and model.segments = 2 or more");
 }
 
-static const objective_metric metrics[] = {
-    {"cls_accuracy", false, false}, {"cls_loss", true, false}, {NULL, false, false}};
+// No pairs are made of held-out sessions (data/batcher.h), so there is nothing to validate with.
+static const objective_metric metrics[] = {{NULL, false, false}};
 static const char *const variants[] = {NULL};
 
 const objective objective_next_session = {.name = "next_session",
@@ -174,7 +174,6 @@ const objective objective_next_session = {.name = "next_session",
                                           .loss_key = "cls_loss",
                                           .accuracy_key = "cls_accuracy",
                                           .label = "next",
-                                          .validation = "pairs",
                                           .metrics = metrics,
                                           .variants = variants,
                                           .check_config = check_config,

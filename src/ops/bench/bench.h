@@ -1,7 +1,7 @@
 // souk bench ops: every op of a backend at the shapes of real models, timed and compared with the limits of the
 // hardware.
 //
-// A row is an op with the arguments that the model gives it (model/encoder.c, model/heads.c): the batch is packed, token
+// A row is an op with the arguments that the model gives it (model/encoder.c, model/objectives): the batch is packed, token
 // ids and negatives follow Zipf's law, masked rows are distinct and ascending. The floor of a row is the larger of
 //   bytes / bandwidth   every argument read or written once, whatever the backend does (op_cost.h)
 //   operations / peak   multiply-adds count as two

@@ -55,7 +55,7 @@ static void add_sequence(draft *d, rng *r, const bench_model *m, int32_t n) {
     d->a.positions[first + i] = i;
   }
   batch_put_sequence(&d->a, &d->live, n, 1000003LL * s);
-  d->a.cls_labels[s] = (int32_t)rng_below(r, 2);
+  d->a.nsp_labels[s] = (int32_t)rng_below(r, 2);
   const int32_t count = (int32_t)lround(m->masked * n);
   mask_rows(d, r, first, n, count > 0 ? count : 1);
 }

@@ -1,4 +1,4 @@
-// The models, and their ops with the arguments that model/encoder.c, model/heads.c and train/optimizer.c give them.
+// The models, and their ops with the arguments that model/encoder.c, model/objectives and train/optimizer.c give them.
 #include <math.h>
 #include "ops/bench/bench_internal.h"
 
@@ -276,7 +276,7 @@ static void classification(maker *k, op_params *p) {
   p->classify = (classify_params){.n = sequences(k),
                                   .slot = 1,
                                   .classes = 2,
-                                  .labels = k->batch->view.cls_labels,
+                                  .labels = k->batch->view.nsp_labels,
                                   .logits = take_acts(k, BOTH, READ, B, 2, 1),
                                   .dlogits = take_acts(k, BOTH, MADE, B, 2, 1)};
 }

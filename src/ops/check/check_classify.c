@@ -48,7 +48,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
   p->classify = (classify_params){.n = {ROWS_SEQS, f->batch.seqs_cap},
                                   .slot = (i + 1) % MAX_SLOTS,
                                   .classes = cases[i].classes,
-                                  .labels = c->batch.cls_labels,
+                                  .labels = c->batch.nsp_labels,
                                   .weights = c->at[WEIGHTS],
                                   .logits = c->at[LOGITS],
                                   .dlogits = pass == BACKWARD ? c->at[DLOGITS] : NULL};

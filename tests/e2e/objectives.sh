@@ -1,0 +1,62 @@
+#!/usr/bin/env bash
+# What a run is trained for: a list of objectives with weights, also one without masked LM: its metrics, its checkpoints,
+# resuming it, and what is refused.
+. "$(dirname "$0")/run_lib.sh"
+# Sessions of three events, so that there are pairs.
+awk 'BEGIN {
+  srand(5); print "user,item,time"
+  for (u = 0; u < 300; u++)
+    for (s = 0; s < 5; s++) {
+      item = int(rand() * 60)
+      for (i = 0; i < 3; i++) print "u" u ",i" (item + i) % 60 "," 1000000 * u + 100000 * s + i
+    }
+}' >"$work/sessions.csv"
+check "a data set with sessions is prepared" "$souk" prepare --log "$work/sessions.csv" --fields.user user --fields.item item \
+  --fields.time time --out "$work/sessions"
+pairs=(--data.dir "$work/sessions" --cls_sep --next_session --steps 20)
+next=("${pairs[@]}" --objectives next_session --eval_every 0 --save_every 7 --keep 9)
+
+check "a run without masked LM is trained" train "$work/next" "${next[@]}"
+lines() { [ "$(grep -c '"kind":"train"' "$work/next/metrics.jsonl")" = 4 ] && [ "$(grep -c '"cls_loss":.*"cls_accuracy":' "$work/next/metrics.jsonl")" = 4 ] && ! grep -q '"loss":' "$work/next/metrics.jsonl"; }
+check "its lines of metrics have the figures of next session alone" lines
+check "its line of progress shows the loss of next session" grep -qE 'step 20/20  epoch [0-9]+  next [0-9.]+  lr' "$work/next.err"
+parameters() { "$souk" inspect --json "$work/next/step-00000020" >"$work/json" && grep -q 'cls.seq_relationship.weight' "$work/json" && ! grep -q 'cls.predictions' "$work/json"; }
+check "its checkpoint has no parameters of masked LM" parameters
+check "its checkpoint names the objective" grep -q '"objectives": "next_session"' "$work/next/step-00000020/manifest.json"
+check "its checkpoint in a window has the sums of next session alone" bash -c "
+  tr -d ' \n' <'$work/next/step-00000007/manifest.json' | grep -qE '\"window\":\{\"next_session\":\{\"loss\":[0-9.]+,\"weight\":[1-9][0-9.]*,\"hits\":[0-9.]+\}\}'"
+
+# Stopped inside of a window of metrics and resumed, it ends with the same bytes.
+check "the run is stopped after 7 steps" train "$work/part" "${next[@]}" --steps 7 --optim.decay_steps 20
+check "the run in one piece has the same schedule" train "$work/whole" "${next[@]}" --optim.decay_steps 20
+sed -i '/"step":7,/d; /"kind":"end"/d' "$work/part/metrics.jsonl"
+resume() { "$souk" pretrain "$work/part" --resume --steps 20 2>"$work/part.err"; }
+check "the run without masked LM is resumed" resume
+same() { for f in model.h5 optimizer.h5; do cmp "$work/part/step-00000020/$f" "$work/whole/step-00000020/$f" || return 1; done; }
+check "resumed, it ends with the same parameters and moments" same
+
+# The objectives come with the parameters of train.init, unless others are asked for.
+more() { train "$work/more" --data.dir "$work/sessions" --next_session --steps 2 --eval_every 0 --init "$work/next"; }
+check "a run that starts from its parameters has its objectives" more
+check "its configuration names the objectives of train.init" grep -q 'objectives: "next_session"' "$work/more/config.yaml"
+
+check_error "without data.next_session there is nothing to learn from" 'next_session has nothing to learn from without data.next_session' \
+  "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/sessions" --out "$work/x" --cls_sep --objectives next_session --eval_every 0
+check_error "a validation that no objective has is refused" 'no validation of what this run is trained for (next_session); set train.eval_every = 0' \
+  "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives next_session
+check_error "a bundle needs masked LM" 'trained without the objective masked_lm' "$souk" export "$work/next" "$work/bundle"
+check "no bundle is left behind" test ! -e "$work/bundle"
+check_error "an evaluation needs masked LM" 'trained without the objective masked_lm' "$souk" eval "$work/next" --device cpu
+check_error "an unknown objective is an error" 'train.objectives: there is no objective "rank"; known are masked_lm, next_session' \
+  "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --objectives rank
+check_error "a pooler that is not trained is an error" 'model.pooler is set, and train.objectives does not name next_session' \
+  "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives masked_lm --pooler
+
+# Weights: both objectives named is what model.pooler says, another weight is another run.
+check "a run of two objectives by model.pooler" train "$work/pooler" "${pairs[@]}" --pooler
+check "the same objectives named" train "$work/named" "${pairs[@]}" --objectives "masked_lm 1, next_session"
+check "they are the same run" cmp <(essence "$work/pooler") <(essence "$work/named")
+check "a run with less weight on next session" train "$work/less" "${pairs[@]}" --objectives "masked_lm, next_session 0.1"
+differ() { ! cmp -s "$work/less/step-00000020/model.h5" "$work/named/step-00000020/model.h5"; }
+check "another weight trains another model" differ
+finish
