@@ -40,7 +40,7 @@ typedef struct objective {
   const char *place; // of the loss, as the search for a NaN names it: a prefix of its parameters
   // Figures of its slot in lines of metrics: mean loss, share of hits (NULL: none); and the loss in the line of progress.
   const char *loss_key, *accuracy_key, *label;
-  // Its validation (eval/validation.h finds it by the name) and the metrics that this has. "variants" go before the name of a
+  // Its validation (train/validation.h finds it by the name) and the metrics that this has. "variants" go before the name of a
   // metric with a slash: popularity/hr@10; loss and the like have none. Both end with a NULL.
   const char *validation;
   const objective_metric *metrics;
