@@ -117,6 +117,15 @@ static status window_from_json(train_state *t, const objective_list *l, const js
   return OK;
 }
 
+void train_state_move_window(train_state *t, const objective_list *from, const objective_list *to) {
+  slot_result moved[MAX_SLOTS] = {{0}};
+  for (int32_t k = 0; k < to->n; k++) {
+    const int32_t slot = objectives_slot(from, to->of[k]);
+    if (slot >= 0) moved[k] = t->window[slot];
+  }
+  memcpy(t->window, moved, sizeof moved);
+}
+
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 json_t *train_state_to_json(const train_state *t, const objective_list *l) {

@@ -22,5 +22,7 @@ typedef struct train_state {
 json_t *train_state_to_json(const train_state *t, const objective_list *l); // new; NULL: no memory
 status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
                              const record_source *from);
+// Moves the window's sums from the slots of one list to those of another; what `to` does not name is dropped.
+void train_state_move_window(train_state *t, const objective_list *from, const objective_list *to);
 
 #endif

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/path_kind.h"
 #include "model/checkpoint_find.h"
+#include "model/objective.h"
 #include "train/changes.h"
 #include "train/init.h"
 #include "train/step_queue.h"
@@ -103,8 +104,11 @@ static status keep_base(run_setup *r, const checkpoint *c) {
 static status go_on_from(run_setup *r, const checkpoint *c) {
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
+  objective_list were;
   TRY(checkpoint_load(c, r->m, true));
+  TRY(objectives_of(&were, &c->model));
   r->start = c->state;
+  train_state_move_window(&r->start, &were, model_objectives(r->m)); // which may be other ones now
   if (!r->leads)
     loss_sums_clear(&r->start); // the leader keeps the checkpoint's sums, which are those of all ranks
   if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);

@@ -57,6 +57,14 @@ check "a run of two objectives by model.pooler" train "$work/pooler" "${pairs[@]
 check "the same objectives named" train "$work/named" "${pairs[@]}" --objectives "masked_lm 1, next_session"
 check "they are the same run" cmp <(essence "$work/pooler") <(essence "$work/named")
 check "a run with less weight on next session" train "$work/less" "${pairs[@]}" --objectives "masked_lm, next_session 0.1"
+# Resumed inside of a window with another list, the sums of the window stay those of their objectives.
+check "a run of two objectives is saved inside of a window" train "$work/window" "${pairs[@]}" --pooler --steps 9 --save_every 7 --eval_every 0
+rm -r "$work/window/step-00000009"
+sed -i '/"step":9,/d; /"kind":"end"/d' "$work/window/metrics.jsonl"
+turned() { "$souk" pretrain "$work/window" --resume --steps 10 --objectives "next_session, masked_lm" 2>"$work/window.err"; }
+check "it is resumed with its objectives in another order" turned
+check "the line of that window has the losses of each" awk -v nsp="$(field "$work/window" train 10 cls_loss)" \
+  -v mlm="$(field "$work/window" train 10 loss)" 'BEGIN { exit !(nsp > 0.5 && nsp < 1 && mlm > 3.5 && mlm < 5) }'
 differ() { ! cmp -s "$work/less/step-00000020/model.h5" "$work/named/step-00000020/model.h5"; }
 check "another weight trains another model" differ
 finish

@@ -9,6 +9,7 @@
 #include "eval/ranking.h"
 #include "model/objectives/masked_lm.h"
 #include "model/objectives/next_session.h"
+#include "model/train_state.h"
 #include "train/optimizer.h"
 
 // ---- lists ---------------------------------------------------------------------------------------------------
@@ -43,6 +44,26 @@ static void test_lists(void **unused) {
              {" , masked_lm", "a list like"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     check_fails(objectives_parse(&l, bad[i].text, "train.objectives"), ERR_ARGUMENT, bad[i].sentence);
+}
+
+// The sums of a window follow their objectives to other slots; those of an objective that is no longer trained go.
+static void test_other_slots(void **unused) {
+  (void)unused;
+  objective_list both, turned, one;
+  check_ok(objectives_parse(&both, "masked_lm, next_session", "train.objectives"));
+  check_ok(objectives_parse(&turned, "next_session, masked_lm", "train.objectives"));
+  check_ok(objectives_parse(&one, "next_session", "train.objectives"));
+  const slot_result mlm = {1, 2, 3}, next = {4, 5, 6};
+  train_state t = {.window = {mlm, next}};
+  train_state_move_window(&t, &both, &both);
+  assert_true(t.window[0].loss == 1 && t.window[1].hits == 6);
+  train_state_move_window(&t, &both, &turned);
+  assert_true(t.window[0].loss == 4 && t.window[0].weight == 5 && t.window[0].hits == 6);
+  assert_true(t.window[1].loss == 1 && t.window[1].weight == 2 && t.window[1].hits == 3);
+  train_state_move_window(&t, &turned, &one);
+  assert_true(t.window[0].loss == 4 && t.window[1].weight == 0);
+  train_state_move_window(&t, &one, &both);
+  assert_true(t.window[0].weight == 0 && t.window[1].loss == 4);
 }
 
 // What a model has where nothing is said, and that the pooler belongs to next session.
@@ -245,8 +266,11 @@ static void test_without_masked_lm(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_lists), cmocka_unit_test(test_of_a_model), cmocka_unit_test(test_metrics),
-      cmocka_unit_test(test_normalised_over_the_step), cmocka_unit_test(test_without_masked_lm)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists),
+                                     cmocka_unit_test(test_other_slots),
+                                     cmocka_unit_test(test_of_a_model),
+                                     cmocka_unit_test(test_metrics),
+                                     cmocka_unit_test(test_normalised_over_the_step),
+                                     cmocka_unit_test(test_without_masked_lm)};
   return cmocka_run_group_tests_name("objectives", tests, NULL, NULL);
 }
