@@ -14,6 +14,7 @@
 #include "base/file_list.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "data/dataset_manifest.h"
 #include "hdf5/h5_reader.h"
 
 enum { OPEN_TRIES = 16 };
@@ -45,75 +46,6 @@ struct sequence_block {
   uint8_t *events;
   int64_t *times, *users;
 };
-
-// ---- manifest ------------------------------------------------------------------------------------------------
-
-static status bad_manifest(const char *path, const char *field) {
-  return fail(ERR_FORMAT, "%s: field \"%s\" is missing, of the wrong type or out of range", path, field);
-}
-
-static status get_count(const json_t *j, const char *path, const char *field, int64_t max, int64_t *value) {
-  const json_t *f = json_object_get(j, field);
-  if (!json_is_integer(f) || json_integer_value(f) < 0 || json_integer_value(f) > max)
-    return bad_manifest(path, field);
-  *value = json_integer_value(f);
-  return OK;
-}
-
-static status get_int(const json_t *j, const char *path, const char *field, int32_t *value) {
-  int64_t wide;
-  TRY(get_count(j, path, field, INT32_MAX, &wide));
-  *value = (int32_t)wide;
-  return OK;
-}
-
-static status parse_manifest(dataset_info *info, const json_t *j, const char *path) {
-  const char *schema = json_string_value(json_object_get(j, "schema"));
-  if (schema == NULL || strcmp(schema, "souk.dataset") != 0)
-    return fail(ERR_FORMAT, "%s is not a data set's manifest", path);
-  int32_t version;
-  TRY(get_int(j, path, "version", &version));
-  if (version != 1) return fail(ERR_FORMAT, "%s: version %d is not one this build reads (1)", path, version);
-  const char *name = json_string_value(json_object_get(j, "name"));
-  if (name == NULL || strlen(name) >= sizeof info->name) return bad_manifest(path, "name");
-  strcpy(info->name, name);
-  TRY(get_count(j, path, "sequences", INT64_MAX / 16, &info->sequences));
-  TRY(get_count(j, path, "tokens", INT64_MAX / 16, &info->tokens));
-  TRY(get_count(j, path, "train_tokens", info->tokens, &info->train_tokens));
-  TRY(get_count(j, path, "valid_targets", info->tokens, &info->valid_targets));
-  TRY(get_count(j, path, "test_targets", info->tokens, &info->test_targets));
-  TRY(get_int(j, path, "longest", &info->longest));
-  TRY(get_int(j, path, "vocab_size", &info->vocab_size));
-  TRY(get_int(j, path, "window", &info->window));
-  TRY(get_int(j, path, "stride", &info->stride));
-  TRY(get_int(j, path, "shards", &info->shards));
-  if (info->window < 1) return bad_manifest(path, "window");
-  if (info->stride < 1) return bad_manifest(path, "stride");
-  const json_t *has_time = json_object_get(j, "has_time"), *ranges = json_object_get(j, "ranges");
-  if (!json_is_boolean(has_time)) return bad_manifest(path, "has_time");
-  info->has_time = json_is_true(has_time);
-  int32_t end = 0;
-  for (int r = 0; r < RANGE_COUNT; r++) {
-    const json_t *range = json_object_get(ranges, vocab_range_names[r]);
-    const json_int_t a = json_integer_value(json_array_get(range, 0)),
-                     b = json_integer_value(json_array_get(range, 1));
-    if (json_array_size(range) != 2 || a != end || b < a || b > info->vocab_size)
-      return bad_manifest(path, "ranges");
-    info->range_end[r] = end = (int32_t)b;
-  }
-  if (end != info->vocab_size || info->range_end[RANGE_SPECIAL] != TOKEN_SPECIALS)
-    return bad_manifest(path, "ranges");
-  const json_t *events = json_object_get(j, "event_types");
-  const size_t n = json_array_size(events);
-  if (n < 1 || n > MAX_EVENT_TYPES) return bad_manifest(path, "event_types");
-  info->n_event_types = (int32_t)n;
-  for (size_t i = 0; i < n; i++) {
-    const char *text = json_string_value(json_array_get(events, i));
-    if (text == NULL || strlen(text) >= EVENT_NAME) return bad_manifest(path, "event_types");
-    strcpy(info->event_types[i], text);
-  }
-  return OK;
-}
 
 // ---- index ---------------------------------------------------------------------------------------------------
 
@@ -263,9 +195,8 @@ nvidia_shards *dataset_premasked(const dataset *d) {
 static status open_once(dataset **out, const char *dir, bool verify) {
   *out = NULL;
   dataset *d;
-  char path[PATH_MAX], *text = NULL;
-  size_t bytes;
-  json_t *j = NULL;
+  char path[PATH_MAX];
+  json_t *files = NULL;
   bool prepared;
   TRY(mem_new(&d, 1, sizeof *d, "a data set"));
   status rc;
@@ -279,30 +210,20 @@ static status open_once(dataset **out, const char *dir, bool verify) {
     return OK;
   }
   TRY_GOTO(path_check(dir, PATH_DATASET | PATH_SHARDS), bad);
-  TRY_GOTO(file_read(path, 64 << 20, &text, &bytes), bad);
-  json_error_t error;
-  j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
-  if (j == NULL) {
-    rc = fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
-    goto bad;
-  }
-  TRY_GOTO(parse_manifest(&d->info, j, path), bad);
-  TRY_GOTO(file_sha256(path, d->info.checksum, NULL), bad);
+  TRY_GOTO(dataset_manifest_read(path, &d->info, &files), bad);
   const file_list_check check = {.dir = dir, .manifest = path, .contents = true};
-  if (verify) TRY_GOTO(file_list_verify(json_object_get(j, "files"), &check), bad);
+  if (verify) TRY_GOTO(file_list_verify(files, &check), bad);
   TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
   TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
   int64_t sequences;
   TRY_GOTO(find_shards(d), bad);
   TRY_GOTO(open_shards(d, &sequences), bad);
   TRY_GOTO(check_sums(d, sequences), bad);
-  free(text);
-  json_decref(j);
+  json_decref(files);
   *out = d;
   return OK;
 bad:
-  free(text);
-  json_decref(j);
+  json_decref(files);
   dataset_close(d);
   return rc;
 }

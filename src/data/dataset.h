@@ -24,6 +24,11 @@
 
 enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };
 
+// What souk prepare calls a data set and how long its windows are by default, and what a manifest that does not say has.
+// A stride that is not said is half a window.
+#define DATASET_NAME "data"
+enum { DATASET_WINDOW = 50 };
+
 typedef struct dataset_info {
   char name[128];
   int64_t sequences, tokens; // in all
@@ -37,7 +42,7 @@ typedef struct dataset_info {
   int32_t window, stride;                        // defaults for training windows
   bool has_time;
   int32_t shards;
-  char checksum[65]; // SHA-256 of manifest.json: the identity of the data set
+  char checksum[65]; // SHA-256 of manifest.json without its created_by: the identity of the data set
 } dataset_info;
 
 typedef struct sequence {

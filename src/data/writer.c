@@ -156,13 +156,14 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   for (int32_t e = 0; e < info->n_event_types; e++)
     json_array_append_new(events, json_string(info->event_types[e]));
   const dataset_info *c = &w->info;
-  json_t *j = json_pack(
-      "{s:s,s:i,s:s,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:o,s:o,s:i,s:i,s:b,s:i,s:O}", "schema", "souk.dataset",
-      "version", 1, "name", info->name, "sequences", (json_int_t)c->sequences, "tokens",
-      (json_int_t)c->tokens, "train_tokens", (json_int_t)c->train_tokens, "valid_targets",
-      (json_int_t)c->valid_targets, "test_targets", (json_int_t)c->test_targets, "longest", c->longest,
-      "vocab_size", vocab_size(v), "ranges", ranges, "event_types", events, "window", info->window, "stride",
-      info->stride, "has_time", info->has_time, "shards", c->shards, "files", w->files);
+  json_t *j =
+      json_pack("{s:s,s:i,s:s,s:s,s:I,s:I,s:I,s:I,s:I,s:i,s:i,s:o,s:o,s:i,s:i,s:b,s:i,s:O}", "schema",
+                "souk.dataset", "version", 1, "created_by", "souk " SOUK_VERSION, "name", info->name,
+                "sequences", (json_int_t)c->sequences, "tokens", (json_int_t)c->tokens, "train_tokens",
+                (json_int_t)c->train_tokens, "valid_targets", (json_int_t)c->valid_targets, "test_targets",
+                (json_int_t)c->test_targets, "longest", c->longest, "vocab_size", vocab_size(v), "ranges",
+                ranges, "event_types", events, "window", info->window, "stride", info->stride, "has_time",
+                info->has_time, "shards", c->shards, "files", w->files);
   if (j == NULL)
     return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", info->name);
   const status rc = write_json(w, "manifest.json", j);

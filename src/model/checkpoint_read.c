@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/memory.h"
+#include "data/dataset_manifest.h"
 #include "hdf5/h5_reader.h"
 
 enum { MAX_MANIFEST = 64 << 20, MOST_BASES = 8 };
@@ -66,14 +67,7 @@ static status read_data(dataset_info *d, const json_t *j, const record_source *f
     d->range_end[r] = last = (int32_t)end;
   }
   d->vocab_size = last;
-  const size_t n = json_array_size(events);
-  if (n < 1 || n > MAX_EVENT_TYPES) return bad_field(path, "data.event_types");
-  d->n_event_types = (int32_t)n;
-  for (size_t i = 0; i < n; i++) {
-    const char *text = json_string_value(json_array_get(events, i));
-    if (text == NULL || strlen(text) >= EVENT_NAME) return bad_field(path, "data.event_types");
-    strcpy(d->event_types[i], text);
-  }
+  if (!event_types_from_json(d, events)) return bad_field(path, "data.event_types");
   return record_check_names(j, "data", names, from);
 }
 

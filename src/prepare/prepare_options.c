@@ -1,4 +1,5 @@
 // The option tables of souk prepare.
+#include "data/dataset.h"
 #include "prepare/prepare.h"
 
 #define IN(f) offsetof(prepare_input, f)
@@ -52,7 +53,7 @@ static const option filter_options[] = {
 #define OU(f) offsetof(prepare_output, f)
 static const option output_options[] = {
     {"out", OPT_STRING, OU(out), "", 0, 0, "DIR", "directory of the data set"},
-    {"name", OPT_STRING, OU(name), "data", 0, 0, NULL, "name of the data set, at most 127 bytes"},
+    {"name", OPT_STRING, OU(name), DATASET_NAME, 0, 0, NULL, "name of the data set, at most 127 bytes"},
     {"split", OPT_CHOICE, OU(split), "leave_one_out", 0, 0, "leave_one_out|none",
      "last item test, the one before validation"},
     {"window", OPT_INT, OU(window), "50", 1, 32768, NULL, "default length of training windows"},

@@ -16,7 +16,7 @@ quietly "$souk" vectors "$work/r" --items "$work/v.h5"
 step=$work/r/$(cat "$work/r/last")
 
 check "inspect shows a marketplace" says "$work/m" "generated marketplace" "events.csv.gz" "good" "best_clicks"
-check "inspect shows a data set" says "$work/d" "data set" "sequences            60" "event_types          none, view, cart, buy" "p0000" "(view)" "sparsity"
+check "inspect shows a data set" says "$work/d" "data set" "created_by           souk $("$souk" --version | cut -d' ' -f2)" "sequences            60" "event_types          none, view, cart, buy" "p0000" "(view)" "sparsity"
 check "inspect shows a shard" says "$work/d/shard-00000.h5" "shard of a data set" "valid_from" "int32"
 check "inspect shows item attributes" says "$work/d/items.h5" "attributes of items" "category"
 check "inspect shows a vocabulary" says "$work/d/vocab.tsv" "vocabulary" "event=view" "tokens"
@@ -68,6 +68,8 @@ for name in ../d/users.tsv /etc/passwd truth/../../d/users.tsv; do
   sed "s#\"users.tsv\"#\"$name\"#" "$work/d/manifest.json" >"$work/d3/manifest.json"
   check_error "a manifest that lists $name is an error" "\"$name\" is not a plain file name" "$souk" inspect "$work/d3"
 done
+sed -E 's/"created_by": "[^"]*"/"created_by": "souk 0.9.0"/; s/"stride"/"hops": 3,\n "stride"/' "$work/d/manifest.json" >"$work/d3/manifest.json"
+check_error "a data set with an unknown field names it and who wrote it" 'manifest.json: field "hops" is unknown; souk 0.9.0 wrote it, this is souk' "$souk" inspect "$work/d3"
 cp "$work/d/manifest.json" "$work/d3/" && rm "$work/d3/users.tsv" && mkfifo "$work/d3/users.tsv"
 check_error "a pipe in place of a listed file is an error" "users.tsv is missing" timeout 20 "$souk" inspect "$work/d3"
 cp -r "$step" "$work/c2" && rm "$work/c2/optimizer.h5"

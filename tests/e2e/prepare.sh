@@ -13,6 +13,7 @@ X
 run() { "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event "$@"; }
 check "a csv log becomes a data set" run --out "$work/d" --max_rejects 0.5
 check "the data set has a manifest" test -s "$work/d/manifest.json"
+check "the manifest names the version that wrote it" grep -qF "\"created_by\": \"souk $("$souk" --version | cut -d' ' -f2)\"" "$work/d/manifest.json"
 check "the vocabulary has the items" grep -q '^b, with comma' "$work/d/vocab.tsv"
 check "the report has the rejected rows" grep -q 'time that cannot be read' "$work/d/report.json"
 check_error "an existing data set is kept without --force" "--force" run --out "$work/d" --max_rejects 0.5

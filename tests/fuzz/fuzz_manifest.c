@@ -49,6 +49,7 @@ static void check_dataset(dataset *d) {
     if (dataset_lengths(d)[i] > longest) longest = dataset_lengths(d)[i];
   }
   require(tokens == info->tokens && train == info->train_tokens && longest == info->longest);
+  require(strlen(info->checksum) == 64);
   require(info->n_event_types >= 1 && info->n_event_types <= MAX_EVENT_TYPES);
   require(info->vocab_size == vocab_size(dataset_vocab(d)));
   for (int r = 0; r < RANGE_COUNT; r++)
