@@ -19,8 +19,9 @@ bool format_fail(format_error *e, format_kind kind, const char *format, ...) {
 bool format_alloc(void *out, size_t count, size_t size, const char *what, format_error *e) {
   void *p = calloc(count > 0 ? count : 1, size);
   memcpy(out, &p, sizeof p);
-  return p != NULL ||
-         format_fail(e, FORMAT_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
+  if (p == NULL)
+    return format_fail(e, FORMAT_MEMORY, "out of memory: %zu x %zu bytes for %s", count, size, what);
+  return true; // cppcheck-suppress memleak ; the caller has it, by *out
 }
 
 bool format_grow(void *array, size_t *cap, size_t need, size_t size, const char *what, format_error *e) {

@@ -160,7 +160,7 @@ static bool renumber(wordpiece *w, const token_list *l, const special_names *s) 
 
 bool wordpiece_parse(wordpiece **out, const wordpiece_files *f, format_error *e) {
   token_list l = {.path = f->path, .e = e};
-  special_names specials;
+  special_names specials = {.name = {""}};
   jtree j = {0};
   char *copy = NULL; // whose lines become texts
   wordpiece *w = NULL;
