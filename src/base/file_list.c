@@ -30,6 +30,8 @@ static status verify(const manifest_file *f, const file_list_check *c) {
 status file_list_verify(const json_t *files, const file_list_check *c) {
   const char *name;
   json_t *entry;
+  if (!json_is_object(files))
+    return fail(ERR_FORMAT, "%s: field \"files\" is missing, or no object", c->manifest);
   json_object_foreach((json_t *)(uintptr_t)files, name, entry) {
     const json_t *bytes = json_object_get(entry, "bytes");
     const manifest_file f = {name, json_is_integer(bytes) ? json_integer_value(bytes) : -1,

@@ -16,7 +16,8 @@ typedef struct file_list_check {
   bool contents;              // sizes and checksums are compared, not only what the entries say
 } file_list_check;
 
-// Checks all that `files` lists: an error names the first file that is not as it says.
+// Checks all that `files` lists: an error names the first file that is not as it says. NULL, or something else than an
+// object, is an error as well.
 status file_list_verify(const json_t *files, const file_list_check *c);
 
 #endif

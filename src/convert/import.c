@@ -259,9 +259,9 @@ static status check_decoder(const importer *x, const char *name, const char *twi
   tensor *decoder = find(x, name), *other = find(x, twin);
   if (decoder == NULL || other == NULL || decoder == other) return OK;
   float *a = NULL, *b = NULL;
-  bool same = decoder->size == other->size;
-  status rc = mem_new(&a, (size_t)decoder->size, sizeof *a, "a copy of the decoder");
-  if (rc == OK) rc = mem_new(&b, (size_t)other->size, sizeof *b, "a copy of the decoder");
+  bool same = decoder->size == other->size; // if not, nothing is allocated by a size that only a shape says
+  status rc = same ? mem_new(&a, (size_t)decoder->size, sizeof *a, "a copy of the decoder") : OK;
+  if (rc == OK && same) rc = mem_new(&b, (size_t)other->size, sizeof *b, "a copy of the decoder");
   if (rc == OK && same) rc = hf_tensor_read(x->file, decoder, a);
   if (rc == OK && same) rc = hf_tensor_read(x->file, other, b);
   same = same && rc == OK && memcmp(a, b, (size_t)decoder->size * sizeof *a) == 0;

@@ -228,7 +228,9 @@ static bool read_lines(vocab *v, const char *data, size_t bytes, const int32_t r
     if (v->n == size)
       return format_fail(e, FORMAT_MALFORMED, "%s has more lines than the vocabulary's %d tokens", path,
                          size);
-    if (!read_line(v, at, (size_t)(stop - at), range_end, path, e)) return false;
+    const size_t cr =
+        stop > at && stop[-1] == '\r'; // of a file that an editor has changed; a token's is escaped
+    if (!read_line(v, at, (size_t)(stop - at) - cr, range_end, path, e)) return false;
   }
   return v->n == size ||
          format_fail(e, FORMAT_MALFORMED, "%s has %d lines, the vocabulary has %d tokens", path, v->n, size);

@@ -137,6 +137,7 @@ static bool renumber(wordpiece *w, const token_list *l, const special_names *s) 
   if (!vocabulary_new(&w->v, l->e) ||
       !format_alloc(&w->ours, (size_t)l->n, sizeof *w->ours, "a vocabulary", l->e))
     return false;
+  format_error twice = {.message = ""};
   for (int32_t id = 0; id < l->n; id++) {
     if (l->texts[id] == NULL)
       return format_fail(l->e, FORMAT_MALFORMED, "%s has no token with id %d", l->path, id);
@@ -146,7 +147,6 @@ static bool renumber(wordpiece *w, const token_list *l, const special_names *s) 
       w->ours[id] = special;
       continue;
     }
-    format_error twice;
     if (!vocabulary_add(w->v, RANGE_WORDS, l->texts[id], 0, &w->ours[id], &twice))
       return format_fail(l->e, twice.kind, "%s: %.500s", l->path, twice.message);
   }

@@ -13,6 +13,8 @@
 
 // A checkpoint may leave out what is frozen and name another that keeps it, its base: the manifest then has "base": the
 // directory, the SHA-256 of its model.h5, and the names of the parameters that are read from there.
+// The base may have a base itself, and so on, up to so many in all.
+enum { CHECKPOINT_MOST_BASES = 8 };
 typedef struct checkpoint_base {
   char dir[OPTION_STRING]; // absolute; "": none
   char sha256[65];         // of its model.h5
@@ -62,6 +64,8 @@ status checkpoint_write_model(const char *dir, model *m, const train_state *stat
                               const dataset *data, bool with_optimizer);
 status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
 void checkpoint_close(checkpoint *c);                      // NULL is safe
+// How many others it builds on: its base, the base's base and so on.
+int checkpoint_bases(const checkpoint *c);
 // Is this parameter's value in the base?
 bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.

@@ -13,7 +13,7 @@
 #include "data/dataset_manifest.h"
 #include "hdf5/h5_reader.h"
 
-enum { MAX_MANIFEST = 64 << 20, MOST_BASES = 8 };
+enum { MAX_MANIFEST = 64 << 20 };
 
 // ---- the manifest --------------------------------------------------------------------------------------------
 
@@ -63,7 +63,8 @@ static status read_data(dataset_info *d, const json_t *j, const record_source *f
   if (json_array_size(ranges) != RANGE_COUNT) return bad_field(path, "data.range_end");
   for (int r = 0; r < RANGE_COUNT; r++) {
     const json_int_t end = json_integer_value(json_array_get(ranges, (size_t)r));
-    if (end < last || end > INT32_MAX) return bad_field(path, "data.range_end");
+    if (end < last || end > INT32_MAX || (r == RANGE_SPECIAL && end != TOKEN_SPECIALS))
+      return bad_field(path, "data.range_end");
     d->range_end[r] = last = (int32_t)end;
   }
   d->vocab_size = last;
@@ -86,6 +87,12 @@ static status check_size(const model_config *c, int64_t bytes, const char *manif
   return fail(ERR_FORMAT, "%s: the model of field \"model\" is larger than what model.h5 holds", manifest);
 }
 
+static bool is_list_of_names(const json_t *list) {
+  size_t i = 0;
+  while (json_is_string(json_array_get(list, i))) i++;
+  return json_is_array(list) && i == json_array_size(list);
+}
+
 static status open_at(checkpoint **out, const char *dir, int depth);
 
 // The checkpoint that keeps what is frozen must be there and the same as it was. This one is not damaged if it is not
@@ -95,12 +102,13 @@ static status open_base(checkpoint *c, json_t *j, const record_source *from, int
   const char *dir = json_string_value(json_object_get(j, "path")),
              *sum = json_string_value(json_object_get(j, "sha256"));
   json_t *parameters = json_object_get(j, "parameters");
-  if (dir == NULL || dir[0] == '\0') return bad_field(from->path, "base.path");
+  if (dir == NULL || dir[0] != '/') return bad_field(from->path, "base.path");
   if (sum == NULL || strlen(sum) != 64) return bad_field(from->path, "base.sha256");
-  if (!json_is_array(parameters)) return bad_field(from->path, "base.parameters");
+  if (!is_list_of_names(parameters)) return bad_field(from->path, "base.parameters");
   TRY(record_check_names(j, "base", names, from));
-  if (depth == MOST_BASES)
-    return fail(ERR_FORMAT, "%s: more than %d checkpoints build on one another", from->path, MOST_BASES);
+  if (depth == CHECKPOINT_MOST_BASES)
+    return fail(ERR_FORMAT, "%s: more than %d checkpoints build on one another", from->path,
+                CHECKPOINT_MOST_BASES);
   c->from_base = json_incref(parameters);
   const status rc = open_at(&c->base, dir, depth + 1);
   if (rc == ERR_MEMORY) return rc;
@@ -125,6 +133,17 @@ static status read_files(checkpoint *c, const json_t *files, const char *path) {
   return OK;
 }
 
+// The vocabulary lies in the model's word table, and its items are classes of the head.
+static status check_vocabulary(const dataset_info *d, const model_config *m, const char *path) {
+  const int64_t items_begin = d->range_end[RANGE_ATTRIBUTES], items_end = d->range_end[RANGE_ITEMS];
+  if (d->vocab_size > m->vocab_size) return bad_field(path, "data.range_end");
+  if (items_begin < items_end &&
+      (items_begin < m->class_base || items_end > (int64_t)m->class_base + m->classes))
+    return fail(ERR_FORMAT, "%s: the items of field \"data.range_end\" are not among \"model.classes\"",
+                path);
+  return OK;
+}
+
 static status read_manifest(checkpoint *c, const json_t *j, const char *path, int depth) {
   static const char *const names[] = {"schema", "version", "created_by", "model", "state",
                                       "data",   "config",  "files",      "base",  NULL};
@@ -140,7 +159,7 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path, in
   TRY(train_state_from_json(&c->state, &objectives, json_object_get(j, "state"), &from));
   TRY(read_data(&c->data, json_object_get(j, "data"), &from));
   TRY(record_check_names(j, "", names, &from));
-  if (c->data.vocab_size > c->model.vocab_size) return bad_field(path, "data.range_end");
+  TRY(check_vocabulary(&c->data, &c->model, path));
   TRY(read_files(c, json_object_get(j, "files"), path));
   if (base != NULL) TRY(open_base(c, base, &from, depth));
   return check_size(&c->model, c->model_bytes, path);
@@ -184,6 +203,12 @@ void checkpoint_close(checkpoint *c) {
   free(c);
 }
 
+int checkpoint_bases(const checkpoint *c) {
+  int n = 0;
+  while ((c = c->base) != NULL) n++;
+  return n;
+}
+
 // ---- tensors -------------------------------------------------------------------------------------------------
 
 typedef struct part_file {
@@ -215,8 +240,7 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
   size_t i;
   json_t *item;
   json_array_foreach(c->from_base, i, item) {
-    const char *text = json_string_value(item);
-    if (text != NULL && strcmp(text, name) == 0) return true;
+    if (strcmp(json_string_value(item), name) == 0) return true;
   }
   return false;
 }

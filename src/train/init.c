@@ -73,6 +73,11 @@ static status check_vocab(const checkpoint *from, const dataset *d) {
 
 static status name_base(const checkpoint *from, checkpoint_base *base) {
   char path[PATH_MAX];
+  if (checkpoint_bases(from) == CHECKPOINT_MOST_BASES) // what this run writes could not be opened
+    return fail(ERR_ARGUMENT,
+                "train.save_frozen = false: %s builds on %d other checkpoints, and no more are possible; set "
+                "train.save_frozen = true",
+                from->dir, CHECKPOINT_MOST_BASES);
   if (realpath(from->dir, path) == NULL)
     return fail(ERR_IO, "cannot look at %s: %s", from->dir, strerror(errno));
   if (strlen(path) >= sizeof base->dir) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
@@ -87,7 +92,7 @@ status init_load(const run_config *c, model *m, const dataset *d, checkpoint_bas
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
   if (rc == OK) rc = checkpoint_load(from, m, false);
-  if (rc == OK) rc = name_base(from, base);
+  if (rc == OK && base != NULL) rc = name_base(from, base);
   if (rc == OK)
     log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
              from->data.name);

@@ -81,21 +81,31 @@ static status write_config(const run_setup *r) {
 
 // ---- where it starts -----------------------------------------------------------------------------------------
 
-// A run that leaves out what is frozen goes on with the same base, so it must freeze what it froze before.
-static status keep_base(run_setup *r, const checkpoint *c) {
+// What was left out has no moments, and a run that leaves out what is frozen goes on with the same base: so it must freeze what
+// it froze before.
+static status check_frozen(const run_setup *r, const checkpoint *c) {
   const param_set *s = model_params(r->m);
-  if (r->c->train.save_frozen) return OK;
-  if (c->base == NULL) {
-    if (r->leads && s->frozen_elements > 0)
-      log_warn("train.save_frozen: the checkpoints of this run hold what is frozen, and go on to do so");
-    return OK;
-  }
-  for (int32_t i = 0; i < s->count; i++)
-    if (s->items[i].trainable == checkpoint_takes_from_base(c, s->items[i].name))
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    const bool left_out = checkpoint_takes_from_base(c, p->name);
+    if (p->trainable && left_out)
+      return fail(ERR_ARGUMENT, "train.freeze: %s was frozen before, so it cannot be trained on --resume",
+                  p->name);
+    if (!p->trainable && !left_out && !r->c->train.save_frozen)
       return fail(
           ERR_ARGUMENT,
-          "train.freeze: %s was %s before; it can change on --resume only with train.save_frozen = true",
-          s->items[i].name, s->items[i].trainable ? "frozen" : "trained");
+          "train.freeze: %s was trained before; --resume freezes it only with train.save_frozen = true",
+          p->name);
+  }
+  return OK;
+}
+
+static status keep_base(run_setup *r, const checkpoint *c) {
+  const bool leaves_out = !r->c->train.save_frozen;
+  if (c->base != NULL) TRY(check_frozen(r, c));
+  if (c->base == NULL && leaves_out && r->leads && model_params(r->m)->frozen_elements > 0)
+    log_warn("train.save_frozen: the checkpoints of this run hold what is frozen, and go on to do so");
+  if (c->base == NULL || !leaves_out) return OK;
   strcpy(r->base.dir, c->base->dir);
   strcpy(r->base.sha256, c->base->model_sha256);
   return OK;
@@ -105,6 +115,7 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   objective_list were;
+  TRY(keep_base(r, c));
   TRY(checkpoint_load(c, r->m, true));
   TRY(objectives_of(&were, &c->model));
   r->start = c->state;
@@ -113,7 +124,6 @@ static status go_on_from(run_setup *r, const checkpoint *c) {
     loss_sums_clear(&r->start); // the leader keeps the checkpoint's sums, which are those of all ranks
   if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);
   if (r->leads) TRY(changes_tell(c, r->c));
-  TRY(keep_base(r, c));
   const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
   return rc != ERR_ARGUMENT ? rc
                             : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
@@ -147,13 +157,10 @@ static status share_parameters(run_setup *r) {
 static status begin(run_setup *r) {
   const train_config *t = &r->c->train;
   const bool leaves_out = !t->save_frozen && model_params(r->m)->frozen_elements > 0;
-  checkpoint_base from = {.dir = ""};
   if (leaves_out && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
-  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d, &from));
-  if (leaves_out) r->base = from;
-  return OK;
+  return t->init[0] != '\0' ? init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL) : OK;
 }
 
 static status find_start(run_setup *r) {

@@ -43,9 +43,23 @@ check "--no-save_frozen without a snapshot ends well" light "$work/light2" --no-
 check "--no-save_frozen without a snapshot has the same bytes" cmp <(essence "$work/light") <(essence "$work/light2")
 check "another run starts from a run with --no-save_frozen" train "$work/third" "${options[@]}" --init "$work/light" --freeze 'bert.*' --no-save_frozen --steps 2
 check "the other run is evaluated with the tensors of both" "$souk" eval "$work/third" --data "$data" --device cpu --bootstrap 0 --threads 1
-check_error "a resumed run with --no-save_frozen may not freeze more" "train.freeze: " light "$work/paused" --steps 10 --resume --freeze 'bert.*,*.bias'
+check_error "a resumed run with --no-save_frozen may not freeze more" "was trained before; --resume freezes it only with" light "$work/paused" --steps 10 --resume --freeze 'bert.*,*.bias'
+check_error "a resumed run may not train what was left out" "was frozen before, so it cannot be trained" frozen "$work/paused" --steps 10 --resume --freeze 'bert.embeddings.*'
 check "a resumed run may save all tensors from now on" frozen "$work/paused" --decay_steps 8 --steps 10 --save_frozen --resume
 check "its later checkpoints hold all tensors" test "$(bytes "$work/paused/step-00000010/model.h5")" = "$(bytes "$work/base/step-00000008/model.h5")"
+# A chain of checkpoints: each of these has the one before as its base, and the first has one itself.
+build_on() { # CHECKPOINT BASE
+  cp -r "$2" "$1"
+  sed -i "s|\"path\": \".*\"|\"path\": \"$2\"|; /\"base\": {/,/}/s|\"sha256\": \".*\"|\"sha256\": \"$(sha256sum <"$2/model.h5" | cut -d ' ' -f 1)\"|" "$1/manifest.json"
+}
+chain=$(cd "$work/light/step-00000008" && pwd -P)
+for i in 2 3 4 5 6 7 8; do
+  build_on "$(cd "$work" && pwd -P)/chain$i" "$chain"
+  chain=$(cd "$work/chain$i" && pwd -P)
+done
+check "a checkpoint may build on eight others" "$souk" eval "$work/chain8" --data "$data" --device cpu --bootstrap 0 --threads 1
+check_error "a run whose checkpoints would build on nine is refused" "builds on 8 other checkpoints, and no more are possible" light "$work/ninth" --init "$work/chain8" --steps 1
+check "a run that saves everything may start from such a checkpoint" frozen "$work/tenth" --init "$work/chain8" --steps 1
 check_error "--no-save_frozen without --init is an error" "train.save_frozen = false needs train.init" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${options[@]}" --freeze 'bert.*' --no-save_frozen
 rm -rf "$work/none"
 # The base is moved, damaged or trained on: nothing is taken for damage of the run itself.

@@ -55,6 +55,15 @@ static void test_vocab(void **unused) {
   check_fails(vocab_read(&w, path, few), ERR_FORMAT, "unknown escape");
   check_ok(file_write_atomic(path, other, strlen(other)));
   check_fails(vocab_read(&w, path, few), ERR_FORMAT, "line 1: the token must be [PAD]");
+  static const char crlf[] = "[PAD]\t0\r\n[UNK]\t0\r\n[CLS]\t0\r\n[SEP]\t0\r\n[MASK]\t0\r\nshoe\t12\r\n",
+                    twice[] = "[PAD]\t0\r\r\n[UNK]\t0\n[CLS]\t0\n[SEP]\t0\n[MASK]\t0\nshoe\t12\n";
+  check_ok(file_write_atomic(path, crlf, strlen(crlf)));
+  check_ok(vocab_read(&w, path, few));
+  assert_string_equal(vocab_token(w, 5), "shoe");
+  assert_int_equal(vocab_token_count(w, 5), 12);
+  vocab_free(w);
+  check_ok(file_write_atomic(path, twice, strlen(twice)));
+  check_fails(vocab_read(&w, path, few), ERR_FORMAT, "line 1: TOKEN <tab> COUNT");
   vocab_free(v);
   tiny_remove(dir);
 }

@@ -492,6 +492,13 @@ static void test_decoder_must_be_tied(void **unused) {
       check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in Souk they are tied");
     else
       check_ok(import_hugging_face(hf, out, &forced));
+    // One of a type without a size, whose shape alone says 2^60 elements.
+    snprintf(m.header, sizeof m.header,
+             "%.*s,\"cls.predictions.decoder.weight\":{\"dtype\":\"F4\",\"shape\":[1152921504606846976],"
+             "\"data_offsets\":[0,0]}}",
+             (int)header - 1, x.header);
+    write_raw(m.header, m.data, m.bytes);
+    check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in Souk they are tied");
   }
   free(m.data);
 }

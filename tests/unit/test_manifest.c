@@ -76,6 +76,7 @@ static void files(void **state) {
   check_fails(file_list_verify(list, &(file_list_check){.dir = dir, .manifest = "m.json"}), ERR_FORMAT,
               "\"../c\" is not a plain file name");
   json_decref(list);
+  check_fails(file_list_verify(NULL, &check), ERR_FORMAT, "m.json: field \"files\" is missing, or no object");
   tiny_remove(dir);
 }
 
