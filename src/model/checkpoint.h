@@ -11,8 +11,9 @@
 #include "model/model.h"
 #include "model/train_state.h"
 
-// A checkpoint may leave out what is frozen and name another that keeps it, its base: the manifest then has "base": the
-// directory, the SHA-256 of its model.h5, and the names of the parameters that are read from there.
+// A checkpoint may leave out what is frozen and name another that keeps it, its base: the manifest then has "base": its
+// directory (the absolute path, and the path from this checkpoint's directory, which is tried first), the SHA-256 of its
+// model.h5, and the names of the parameters that are read from there.
 // The base may have a base itself, and so on, up to so many in all.
 enum { CHECKPOINT_MOST_BASES = 8 };
 typedef struct checkpoint_base {

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "data/dataset_manifest.h"
 #include "hdf5/h5_reader.h"
+#include "model/checkpoint_base.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
 
@@ -95,32 +96,70 @@ static bool is_list_of_names(const json_t *list) {
 
 static status open_at(checkpoint **out, const char *dir, int depth);
 
+// Is there a checkpoint with this model.h5, by what its manifest says? What cannot be read is none.
+static status is_base_at(const char *dir, const char *sum, bool *is) {
+  char path[PATH_MAX + 64];
+  json_t *j;
+  *is = false;
+  TRY(path_join(path, sizeof path, dir, "manifest.json"));
+  const status rc = load_json(path, &j);
+  if (rc != OK) return rc == ERR_MEMORY ? rc : OK;
+  const json_t *part = json_object_get(json_object_get(j, "files"), "model.h5");
+  const char *found = json_string_value(json_object_get(part, "sha256"));
+  *is = found != NULL && strcmp(found, sum) == 0;
+  json_decref(j);
+  return OK;
+}
+
+typedef struct base_places {
+  char beside[PATH_MAX];         // where it is if both were moved together
+  const char *dir;               // where it is read from: that, or the absolute path
+  char words[2 * PATH_MAX + 32]; // all places, for messages
+} base_places;
+
+// Beside first: the absolute path may have another copy of it, or one that has been trained on.
+static status find_base(base_places *at, const checkpoint *c, const json_t *j, const record_source *from) {
+  const char *dir = json_string_value(json_object_get(j, "path")),
+             *sum = json_string_value(json_object_get(j, "sha256"));
+  const json_t *relative = json_object_get(j, "relative"); // absent: in no common folder
+  bool is_beside;
+  if (dir == NULL || dir[0] != '/') return bad_field(from->path, "base.path");
+  if (sum == NULL || strlen(sum) != 64) return bad_field(from->path, "base.sha256");
+  if (relative != NULL && !json_is_string(relative)) return bad_field(from->path, "base.relative");
+  at->dir = dir;
+  snprintf(at->words, sizeof at->words, "%s", dir);
+  if (relative == NULL || !base_from(at->beside, c->dir, json_string_value(relative))) return OK;
+  if (strcmp(at->beside, dir) == 0) return OK;
+  TRY(is_base_at(at->beside, sum, &is_beside));
+  if (is_beside) at->dir = at->beside;
+  snprintf(at->words, sizeof at->words, "%s (or %s)", dir, at->beside);
+  return OK;
+}
+
 // The checkpoint that keeps what is frozen must be there and the same as it was. This one is not damaged if it is not
 // (ERR_UNSUPPORTED): both can be brought together again.
 static status open_base(checkpoint *c, json_t *j, const record_source *from, int depth) {
-  static const char *const names[] = {"path", "sha256", "parameters", NULL};
-  const char *dir = json_string_value(json_object_get(j, "path")),
-             *sum = json_string_value(json_object_get(j, "sha256"));
+  static const char *const names[] = {"path", "relative", "sha256", "parameters", NULL};
+  base_places at;
   json_t *parameters = json_object_get(j, "parameters");
-  if (dir == NULL || dir[0] != '/') return bad_field(from->path, "base.path");
-  if (sum == NULL || strlen(sum) != 64) return bad_field(from->path, "base.sha256");
+  TRY(find_base(&at, c, j, from));
   if (!is_list_of_names(parameters)) return bad_field(from->path, "base.parameters");
   TRY(record_check_names(j, "base", names, from));
   if (depth == CHECKPOINT_MOST_BASES)
     return fail(ERR_FORMAT, "%s: more than %d checkpoints build on one another", from->path,
                 CHECKPOINT_MOST_BASES);
   c->from_base = json_incref(parameters);
-  const status rc = open_at(&c->base, dir, depth + 1);
+  const status rc = open_at(&c->base, at.dir, depth + 1);
   if (rc == ERR_MEMORY) return rc;
   if (rc != OK)
     return fail_prefix(ERR_UNSUPPORTED, "%s: its frozen parameters are those of %s, which cannot be read",
-                       from->path, dir);
+                       from->path, at.words);
   c->model_bytes += c->base->model_bytes;
-  if (strcmp(c->base->model_sha256, sum) == 0) return OK;
+  if (strcmp(c->base->model_sha256, json_string_value(json_object_get(j, "sha256"))) == 0) return OK;
   return fail(
       ERR_UNSUPPORTED,
       "%s: its frozen parameters are those of %s, whose model.h5 is not the one that it was trained on",
-      from->path, dir);
+      from->path, at.words);
 }
 
 static status read_files(checkpoint *c, const json_t *files, const char *path) {

@@ -14,6 +14,7 @@
 #include "base/file_list.h"
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
+#include "model/checkpoint_base.h"
 
 // ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -102,15 +103,19 @@ static json_t *data_to_json(const dataset_info *d) {
   return NULL;
 }
 
-static json_t *base_to_json(const checkpoint_content *c) {
-  json_t *names = json_array();
-  int bad = 0;
+// dir: being written, beside the place where it will be, so that the way to the base is the same from both.
+static json_t *base_to_json(const checkpoint_content *c, const char *dir) {
+  json_t *j = json_pack("{s:s,s:s}", "path", c->base->dir, "sha256", c->base->sha256), *names = json_array();
+  char real[PATH_MAX], relative[PATH_MAX];
+  int bad = j == NULL;
+  if (realpath(dir, real) != NULL && base_relative(relative, real, c->base->dir))
+    bad |= json_object_set_new(j, "relative", json_string(relative));
   for (int32_t i = 0; i < c->params->count; i++)
     if (!c->params->items[i].trainable)
       bad |= json_array_append_new(names, json_string(c->params->items[i].name));
-  if (bad == 0)
-    return json_pack("{s:s,s:s,s:o}", "path", c->base->dir, "sha256", c->base->sha256, "parameters", names);
-  json_decref(names);
+  bad |= json_object_set_new(j, "parameters", names);
+  if (bad == 0) return j;
+  json_decref(j);
   return NULL;
 }
 
@@ -123,7 +128,7 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
                         "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
                         train_state_to_json(c->state, &objectives), "data",
                         data_to_json(dataset_get_info(c->data)), "config", c->config_yaml, "files", files);
-  if (c->base != NULL && j != NULL && json_object_set_new(j, "base", base_to_json(c)) != 0) {
+  if (c->base != NULL && j != NULL && json_object_set_new(j, "base", base_to_json(c, dir)) != 0) {
     json_decref(j);
     j = NULL;
   }

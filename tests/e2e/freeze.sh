@@ -62,6 +62,22 @@ check_error "a run whose checkpoints would build on nine is refused" "builds on 
 check "a run that saves everything may start from such a checkpoint" frozen "$work/tenth" --init "$work/chain8" --steps 1
 check_error "--no-save_frozen without --init is an error" "train.save_frozen = false needs train.init" "$souk" pretrain "$work/tiny.yaml" --out "$work/none" "${options[@]}" --freeze 'bert.*' --no-save_frozen
 rm -rf "$work/none"
+# Base and run are moved together; then there are two places where the base may be, and an error names both.
+answers "$work/light" >"$work/before"
+mkdir "$work/away" && mv "$work/base" "$work/light" "$work/third" "$work/away"
+check "a base and a run that were moved together find each other" cmp <(answers "$work/away/light") "$work/before"
+check "a chain of bases that was moved together is found" "$souk" eval "$work/away/third" --data "$data" --device cpu --bootstrap 0 --threads 1
+check "they are found by a path that is not absolute" bash -c "cd '$work/away/light/step-00000008' && '$souk' vectors . --items '$work/dot.npy'"
+cp -r "$work/away/light" "$work/resumed" && mkdir "$work/together" && mv "$work/resumed" "$work/together" && cp -r "$work/away/base" "$work/together"
+check "a run that was moved with its base resumes" light "$work/together/resumed" --steps 10 --resume
+check "its new checkpoints name the base beside them" grep -qF "\"path\": \"$(cd "$work/together" && pwd -P)/base/step-" "$work/together/resumed/step-00000010/manifest.json"
+mkdir "$work/alone" && cp -r "$work/away/light" "$work/alone"
+"$souk" eval "$work/alone/light" --data "$data" --device cpu >"$work/lost" 2>&1
+for place in base alone/base; do
+  check "an error names the place of the base: $place" grep -qE "its frozen parameters are those of.*[ (]$(cd "$work" && pwd -P)/$place/step-[0-9]+.*, which cannot be read: cannot open " "$work/lost"
+done
+mv "$work"/away/* "$work"
+
 # The base is moved, damaged or trained on: nothing is taken for damage of the run itself.
 mv "$work/base" "$work/moved"
 check_error "a base that was moved is named" "manifest.json: its frozen parameters are those of $(cd "$work" && pwd -P)/base/step-0000000" "$souk" eval "$work/light" --data "$data" --device cpu

@@ -10,6 +10,7 @@
 #include "base/fault.h"
 #include "base/file.h"
 #include "hdf5/hdf5_glue.h"
+#include "model/checkpoint_base.h"
 #include "model/checkpoint_find.h"
 #include "train/saver.h"
 
@@ -250,6 +251,38 @@ static void test_missing_fields(void **unused) {
   tear_down(&f);
 }
 
+static void test_base_paths(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *dir, *base, *relative; // NULL: there is none
+  } cases[] = {{"/a/light/step-1", "/a/base/step-2", "../../base/step-2"},
+               {"/a/step-1", "/a/step-2", "../step-2"},
+               {"/a/b/step-1", "/a/step-2", "../../step-2"},
+               {"/a/step", "/a/step-2", "../step-2"}, // "step" begins "step-2", and is no folder of it
+               {"/a/step-2", "/a/step", "../step"},
+               {"/a/step-1", "/b/step-2", NULL},
+               {"/a/step-1", "/a/step-1", NULL},
+               {"/a/step-1", "/a", NULL},
+               {"/a", "/a/step-1", NULL}};
+  char relative[PATH_MAX], place[PATH_MAX], real[PATH_MAX];
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    const bool found = base_relative(relative, cases[i].dir, cases[i].base);
+    assert_int_equal(found, cases[i].relative != NULL);
+    if (found) assert_string_equal(relative, cases[i].relative);
+  }
+  char dir[256], inner[330], wanted[PATH_MAX + 8];
+  tiny_directory(dir, sizeof dir);
+  assert_non_null(realpath(dir, real));
+  snprintf(inner, sizeof inner, "%s/inner", dir);
+  check_ok(dir_make(inner));
+  snprintf(wanted, sizeof wanted, "%s/base", real);
+  assert_true(base_from(place, inner, "../base"));
+  assert_string_equal(place, wanted);
+  assert_false(base_from(place, "/no/such", "../base"));
+  assert_false(base_from(place, "/", "../base"));
+  tiny_remove(dir);
+}
+
 // A checkpoint that leaves out what is frozen: what its field "base" may say.
 static void test_base(void **unused) {
   (void)unused;
@@ -258,8 +291,7 @@ static void test_base(void **unused) {
     status rc;
   } cases[] = {
       {"\"path\": \"/", "\"path\": 7, \"p\": \"", "\"base.path\"", ERR_FORMAT},
-      {"\"path\": \"/", "\"path\": \"/nowhere/", "which cannot be read: cannot open /nowhere/",
-       ERR_UNSUPPORTED},
+      {"\"relative\": \"", "\"relative\": 7, \"r\": \"", "\"base.relative\"", ERR_FORMAT},
       {"\"path\": \"/", "\"path\": \"", "\"base.path\"", ERR_FORMAT},
       {"\"parameters\": [", "\"parameters\": 7, \"p\": [", "\"base.parameters\"", ERR_FORMAT},
       {"\"parameters\": [", "\"parameters\": [7, ", "\"base.parameters\"", ERR_FORMAT},
@@ -321,6 +353,24 @@ static void test_base(void **unused) {
       fail_msg("%s -> %s: %s (%s)", cases[i].from, cases[i].to, fail_message(), status_text(rc));
     checkpoint_close(c);
   }
+  // Either path is enough.
+  check_ok(checkpoint_write(f.checkpoint, &content));
+  edit(&f, "\"path\": \"/", "\"path\": \"/nowhere/");
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  checkpoint_close(c);
+  edit(&f, "\"path\": \"/nowhere/", "\"path\": \"/");
+  edit(&f, "\"relative\": \"../../", "\"relative\": \"../../elsewhere/");
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  checkpoint_close(c);
+  edit(&f, "\"path\": \"/", "\"path\": \"/nowhere/");
+  check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED,
+              "which cannot be read: cannot open /nowhere/");
+  assert_non_null(strstr(fail_message(), "/elsewhere/whole)"));
+  // A manifest of before has no relative path.
+  check_ok(checkpoint_write(f.checkpoint, &content));
+  edit(&f, "\"relative\": \"../../whole\",", "");
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  checkpoint_close(c);
   // Two that are each other's base.
   strcpy(base.dir, f.checkpoint);
   check_ok(checkpoint_write(f.checkpoint, &content));
@@ -528,7 +578,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_manifest),
       cmocka_unit_test(test_unknown_fields), cmocka_unit_test(test_missing_fields),
-      cmocka_unit_test(test_base),           cmocka_unit_test(test_faults),
-      cmocka_unit_test(test_saver),          cmocka_unit_test(test_resume)};
+      cmocka_unit_test(test_base),           cmocka_unit_test(test_base_paths),
+      cmocka_unit_test(test_faults),         cmocka_unit_test(test_saver),
+      cmocka_unit_test(test_resume)};
   return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);
 }
