@@ -142,6 +142,15 @@ static bool field_from_json(const option *o, const json_t *value, void *target) 
   return false;
 }
 
+// A name that a later version may have: nothing is damaged, as with an unknown field.
+static status unknown_choice(const record_source *from, const char *field, const json_t *value,
+                             const option *o) {
+  return fail(ERR_UNSUPPORTED,
+              "%s: field \"%s\": \"%.100s\" is not one of %s; %.60s wrote it, this is souk " SOUK_VERSION,
+              from->path, field, json_string_value(value), o->choices,
+              from->writer != NULL ? from->writer : "an unknown version");
+}
+
 static status read_part(const option_section *s, const json_t *j, const record_rules *rules) {
   for (size_t i = 0; i < s->count; i++) {
     const option *o = &s->options[i];
@@ -151,6 +160,7 @@ static status read_part(const option_section *s, const json_t *j, const record_r
     if (value != NULL && field_from_json(o, value, s->target)) continue;
     char name[OPTION_NAME];
     options_name(name, s, o);
+    if (o->type == OPT_CHOICE && json_is_string(value)) return unknown_choice(rules->from, name, value, o);
     return fail(ERR_FORMAT, "%s: field \"%s\" is missing, of the wrong type or out of range",
                 rules->from->path, name);
   }

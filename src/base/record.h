@@ -2,7 +2,8 @@
 //
 // Files outlive the program that wrote them, in both directions. A field that an older program did not write has its
 // option's default. A field that this program does not know is an error (ERR_UNSUPPORTED: nothing is damaged) that says
-// which version wrote it: left out, it would change what the file means. Choices are written by name.
+// which version wrote it: left out, it would change what the file means. Choices are written by name; an unknown name is the
+// same error.
 #ifndef SOUK_BASE_RECORD_H
 #define SOUK_BASE_RECORD_H
 

@@ -128,5 +128,8 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   c->classes = (int32_t)d.classes;
   memcpy(c->objectives, d.objectives, sizeof c->objectives);
   objective_list l;
-  return objectives_of(&l, c) == OK ? OK : fail_prefix(ERR_FORMAT, "%s", from->path);
+  if (objectives_of(&l, c) == OK) return OK;
+  // One of a version to come, perhaps: like an unknown field it is no damage.
+  return fail_prefix(ERR_UNSUPPORTED, "%s, which %s wrote", from->path,
+                     from->writer != NULL ? from->writer : "an unknown version");
 }
