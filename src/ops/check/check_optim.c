@@ -28,6 +28,7 @@ static const table tables[] = {
     {"1025", {{0, 1025, 0, 0.5f, 0.1f, TRUST}}},
     {"70000", {{0, 70000, 0, 0.5f, 0.01f, TRUST}}},
     {"97 rows of 20", {{0, 97 * 20, 20, 0.5f, 0.01f, PLAIN}}},
+    {"131 rows of 19", {{0, 131 * 19, 19, 0.5f, 0.01f, PLAIN}}},
     {"33 rows of 36", {{0, 33 * 36, 36, 0.5f, 0.01f, PLAIN}}},
     {"1025 rows of 64", {{0, 1025 * 64, 64, 0.5f, 0.1f, PLAIN}}},
     {"nothing", {{0, 0, 0, 0, 0, PLAIN}}},
@@ -78,7 +79,8 @@ typedef struct optim_case {
     INF_GRADIENT = 4, // in the first
     ZERO = 8,
     FAINT = 16,
-    NO_WEIGHTS = 32
+    NO_WEIGHTS = 32,
+    ASKEW = 64 // copies are aligned otherwise than weights
   } how;
   int64_t step;
 } optim_case;
@@ -95,7 +97,9 @@ static const optim_case cases[] = {
     {ADAMW, "1025", 0, INF_GRADIENT + COPY, 3},
     {ADAMW, "97", 1, ZERO, 3},
     {ADAMW, "97 rows of 20", 1, ALL, 3},
+    {ADAMW, "131 rows of 19", 1, ALL, 3},
     {ADAMW, "33 rows of 36", 0, COPY, 0},
+    {ADAMW, "33 rows of 36", 0, COPY + ASKEW, 3},
     {ADAMW, "1025 rows of 64", 1, COPY, 9},
     {ADAMW, "97 rows of 20", 1, NAN_GRADIENT, 3},
     {ADAMW, "nothing", 1, ALL, 3},
@@ -150,11 +154,11 @@ static int32_t sparse_rows(const entry *e) {
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
-  snprintf(text, LABEL, "%s, %s, step %lld, clip %g%s%s%s%s%s%s", k->rule == ADAMW ? "adamw" : "lamb",
+  snprintf(text, LABEL, "%s, %s, step %lld, clip %g%s%s%s%s%s%s%s", k->rule == ADAMW ? "adamw" : "lamb",
            k->table, (long long)k->step, (double)k->clip, k->how & COPY ? ", compute copy" : "",
-           k->how & NAN_GRADIENT ? ", a NaN" : "", k->how & INF_GRADIENT ? ", an infinity" : "",
-           k->how & ZERO ? ", zero gradient" : "", k->how & FAINT ? ", faint gradient" : "",
-           k->how & NO_WEIGHTS ? ", weights of zero" : "");
+           k->how & ASKEW ? " askew" : "", k->how & NAN_GRADIENT ? ", a NaN" : "",
+           k->how & INF_GRADIENT ? ", an infinity" : "", k->how & ZERO ? ", zero gradient" : "",
+           k->how & FAINT ? ", faint gradient" : "", k->how & NO_WEIGHTS ? ", weights of zero" : "");
 }
 
 // Rows that are not marked have no gradient. The first and the last of each tensor are marked, the last with a gradient.
@@ -178,11 +182,12 @@ static void setup(int32_t i, fixture *f) {
   const optim_case *k = &cases[i];
   const entry *e = entries_of(k);
   const int32_t all = elements(e), flags = sparse_rows(e);
-  const rows n = {ROWS_FIXED, all > 0 ? all : 1}, marks = {ROWS_FIXED, flags > 0 ? flags : 1};
+  const rows n = {ROWS_FIXED, all > 0 ? all : 1}, copies = {ROWS_FIXED, n.cap + 1},
+             marks = {ROWS_FIXED, flags > 0 ? flags : 1};
   f->state.step = k->step;
   f->state.clip_norm = k->clip;
   fixture_put(f, P, (tensor){FLOATS("p", SUMMED, n, 1)});
-  fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, n, 1), .absent = (k->how & COPY) == 0});
+  fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, copies, 1), .absent = (k->how & COPY) == 0});
   fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, 1), .spread = k->how & FAINT ? 1e-7 : 0.3});
   fixture_put(f, M, (tensor){FLOATS("m", SUMMED, n, 1), .spread = 0.1});
   fixture_put(f, V, (tensor){FLOATS("v", SUMMED, n, 1), .spread = 0.1});
@@ -209,7 +214,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
   (void)f;
   (void)pass;
   const entry *e = entries_of(&cases[i]);
-  const size_t F = c->float_size, A = c->be->act_size;
+  const size_t F = c->float_size, A = c->be->act_size, askew = cases[i].how & ASKEW ? 1 : 0;
   size_t at = 0, mark = 0;
   int32_t whole = -1;
   for (int32_t k = 0; k < count(e); k++) {
@@ -217,7 +222,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
     if ((e[k].is & PART) == 0) whole++;
     c->entries[k] = (optim_tensor){.n = e[k].n,
                                    .p = place(c, P, at, F),
-                                   .p_compute = place(c, P_COMPUTE, at, A),
+                                   .p_compute = place(c, P_COMPUTE, at + askew, A),
                                    .g = place(c, G, at, F),
                                    .m = place(c, M, at, F),
                                    .v = place(c, V, at, F),
