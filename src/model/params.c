@@ -101,6 +101,16 @@ status params_freeze(param_set *s, const char *patterns) {
   return fail(ERR_ARGUMENT, "train.freeze: \"%s\" leaves no parameter to train", patterns);
 }
 
+status params_freezes(bool *frozen, const char *patterns, const char *name) {
+  char *copy, *pattern;
+  TRY(mem_strdup(&copy, patterns));
+  *frozen = false;
+  for (char *list = copy; !*frozen && next_pattern(&list, &pattern);)
+    *frozen = fnmatch(pattern, name, 0) == 0;
+  free(copy);
+  return OK;
+}
+
 status params_lay_out(param_set *s) {
   TRY(s->added);
   s->elements = s->frozen_elements = 0;

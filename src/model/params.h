@@ -74,6 +74,8 @@ int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int
 // dots are like other characters). NULL or "": nothing. A pattern that matches no parameter's name, and a list that leaves
 // nothing to train, are refused.
 status params_freeze(param_set *s, const char *patterns);
+// Does such a list match this parameter's name? For what another run froze.
+status params_freezes(bool *frozen, const char *patterns, const char *name);
 // After the last one: gives every parameter its place in the arenas.
 status params_lay_out(param_set *s);
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/path_kind.h"
 #include "model/checkpoint_find.h"
 #include "model/objective.h"
@@ -81,41 +82,52 @@ static status write_config(const run_setup *r) {
 
 // ---- where it starts -----------------------------------------------------------------------------------------
 
-// What was left out has no moments, and a run that leaves out what is frozen goes on with the same base: so it must freeze what
-// it froze before.
-static status check_frozen(const run_setup *r, const checkpoint *c) {
-  const param_set *s = model_params(r->m);
-  for (int32_t i = 0; i < s->count; i++) {
-    const param *p = &s->items[i];
-    const bool left_out = checkpoint_takes_from_base(c, p->name);
-    if (p->trainable && left_out)
-      return fail(ERR_ARGUMENT, "train.freeze: %s was frozen before, so it cannot be trained on --resume",
-                  p->name);
-    if (!p->trainable && !left_out && !r->c->train.save_frozen)
-      return fail(
-          ERR_ARGUMENT,
-          "train.freeze: %s was trained before; --resume freezes it only with train.save_frozen = true",
-          p->name);
-  }
+// frozen: the checkpoint's train.freeze.
+static status check_frozen(const run_setup *r, const checkpoint *c, const char *frozen, const param *p) {
+  const bool left_out = checkpoint_takes_from_base(c, p->name);
+  bool was_frozen;
+  TRY(params_freezes(&was_frozen, frozen, p->name));
+  if (p->trainable && (left_out || was_frozen))
+    return fail(
+        ERR_ARGUMENT,
+        "train.freeze: %s was frozen before, so it cannot be trained on --resume: %s has no moments of "
+        "it (train.init starts a new run from there)",
+        p->name, c->dir);
+  if (!p->trainable && !left_out && c->base != NULL && !r->c->train.save_frozen)
+    return fail(ERR_ARGUMENT,
+                "train.freeze: %s was trained before; --resume freezes it only with train.save_frozen = true",
+                p->name);
   return OK;
 }
 
-static status keep_base(run_setup *r, const checkpoint *c) {
-  const bool leaves_out = !r->c->train.save_frozen;
-  if (c->base != NULL) TRY(check_frozen(r, c));
-  if (c->base == NULL && leaves_out && r->leads && model_params(r->m)->frozen_elements > 0)
+// What was frozen has no moments, so it stays frozen. A run that leaves out what is frozen goes on with the same base, so
+// that it cannot freeze more either.
+static status check_all_frozen(const run_setup *r, const checkpoint *c) {
+  const param_set *s = model_params(r->m);
+  run_config *then;
+  TRY(mem_new(&then, 1, sizeof *then, "the configuration of before"));
+  status rc = run_config_read(then, c);
+  for (int32_t i = 0; rc == OK && i < s->count; i++)
+    rc = check_frozen(r, c, then->train.freeze, &s->items[i]);
+  free(then);
+  return rc;
+}
+
+static void keep_base(run_setup *r, const checkpoint *c) {
+  if (r->c->train.save_frozen) return;
+  if (c->base == NULL && r->leads && model_params(r->m)->frozen_elements > 0)
     log_warn("train.save_frozen: the checkpoints of this run hold what is frozen, and go on to do so");
-  if (c->base == NULL || !leaves_out) return OK;
+  if (c->base == NULL) return;
   strcpy(r->base.dir, c->base->dir);
   strcpy(r->base.sha256, c->base->model_sha256);
-  return OK;
 }
 
 static status go_on_from(run_setup *r, const checkpoint *c) {
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
   objective_list were;
-  TRY(keep_base(r, c));
+  TRY(check_all_frozen(r, c));
+  keep_base(r, c);
   TRY(checkpoint_load(c, r->m, true));
   TRY(objectives_of(&were, &c->model));
   r->start = c->state;

@@ -20,7 +20,9 @@ check "a resumed frozen run ends with the same bytes" cmp <(essence "$work/strai
 check "a frozen run without a snapshot ends well" frozen "$work/foreground" --decay_steps 8 --no-background
 check "a frozen run without a snapshot has the same bytes" cmp <(essence "$work/straight") <(essence "$work/foreground")
 check "a resumed run may freeze more" frozen "$work/half" --steps 10 --resume --freeze 'bert.*,*.bias'
-check_error "a resumed run may not freeze less, because moments are missing" "optimizer.h5: dataset \"m/bert.encoder" "$souk" pretrain "$work/tiny.yaml" --out "$work/straight" "${options[@]}" --steps 10 --resume
+check_error "a resumed run may not train some of what was frozen" "train.freeze: bert.embeddings.word_embeddings.weight was frozen before, so it cannot be trained on --resume: " \
+  frozen "$work/straight" --steps 10 --resume --freeze 'bert.encoder.*, bert.embeddings.[pLt]*'
+check_error "a resumed run may not freeze less, because moments are missing" "step-00000008 has no moments of it (train.init" "$souk" pretrain "$work/tiny.yaml" --out "$work/straight" "${options[@]}" --steps 10 --resume
 
 # Only what is trained is saved; the base keeps the rest.
 light() { frozen "$1" --no-save_frozen --decay_steps 8 "${@:2}"; }

@@ -83,12 +83,17 @@ static param_set small_set(void) {
   return s;
 }
 
-// Which of the four are frozen by a list of patterns, as bits; -1: the list is refused.
+// Which of the four are frozen by a list of patterns, as bits; -1: the list is refused. Both functions must agree.
 static int frozen_by(const char *patterns) {
   param_set s = small_set();
   int frozen = 0;
   if (params_freeze(&s, patterns) != OK) frozen = -1;
-  for (int32_t i = 0; frozen >= 0 && i < s.count; i++) frozen |= !s.items[i].trainable << i;
+  for (int32_t i = 0; frozen >= 0 && i < s.count; i++) {
+    bool also;
+    check_ok(params_freezes(&also, patterns != NULL ? patterns : "", s.items[i].name));
+    assert_int_equal(also, !s.items[i].trainable);
+    frozen |= also << i;
+  }
   params_free(&s);
   return frozen;
 }
