@@ -44,9 +44,10 @@
 //
 // Versions. A program runs with every later library of the same SOUK_INFER_ABI, which is the number in the
 // library's file name (libsouk_infer.so.1): it is raised whenever a program that was compiled before would no longer
-// run, so a loader refuses what does not fit. SOUK_VERSION_MAJOR does not say that while it is 0. Structures that the caller allocates may get more fields at their end. So
-// the functions that take such structures are told how large they are: souk_get_info and souk_rank, below, pass on
-// the sizes that the program was compiled with to souk_get_info_sized and souk_rank_sized, which are what the library
+// run, so that a loader refuses a library that does not fit. (Souk's own version does not tell: while SOUK_VERSION_MAJOR is
+// 0, any version may change the interface.) Structures that the caller allocates may get more fields at their end. So the
+// functions that take such structures are told how large they are: souk_get_info and souk_rank, below, pass on the
+// sizes that the program was compiled with to souk_get_info_sized and souk_rank_sized, which are what the library
 // exports and what other languages call. A field that the program does not know counts as zero, which is always its
 // default; a field that the library does not know must be zero, or the call is refused. souk_error and
 // souk_history never change their size.
@@ -125,7 +126,7 @@ typedef struct souk_info {
   int32_t items;       // of the catalogue; items are numbered 0 .. items - 1
   int32_t dimension;   // W: floats of a user or item vector
   int32_t max_history; // events that the model reads of a history, the newest ones; may be 0
-  int32_t event_types; // of which souk_event_name knows the names; at least 1, "none"
+  int32_t event_types; // how many; souk_event_name has their names; at least 1, "none"
   int32_t hidden, layers, heads, intermediate; // the encoder's shape
   int32_t cosine; // 1: scores are cosines x inv_temperature + bias, 0: dot products x inv_temperature + bias
   double inv_temperature; // already contained in user vectors
@@ -242,7 +243,7 @@ typedef struct souk_rank_options {
 
 // The k best items of each of n queries, best first; equal scores by rising item number.
 //   queries [n]      read, query_bytes each
-//   k                at least 1; more than there are items is fine
+//   k                at least 1; may be more than there are items
 //   options          read, options_bytes; may be NULL
 //   items [n][k]     written: item numbers. Row i has counts[i] of them; what lies behind is not touched
 //   scores [n][k]    written likewise; may be NULL

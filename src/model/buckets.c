@@ -1,7 +1,7 @@
 // Gradients go to the other ranks bucket by bucket, while the backward pass continues with earlier layers.
 //
-// Only the last micro-batch of a step reports buckets, since those before it add to the same gradients. The passes say how
-// far the gradients are complete (buckets_done), and a bucket is reported when it is its turn, each once a step.
+// Only the last micro-batch of a step reports buckets, since those before it add to the same gradients. The backward pass
+// calls buckets_done as gradients become final; buckets are reported in order, each once a step.
 #include "model/core.h"
 
 static dist *world_of(const model_core *m) {

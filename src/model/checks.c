@@ -16,23 +16,25 @@ typedef struct inspection {
   void *self;
   float *host; // a copy of a tensor, if the backend's memory is on a device or not float
   size_t cap;
-  int32_t layer; // that the last op with a weight belongs to
+  int32_t layer; // of the last op that has a weight; see attention_place()
 } inspection;
 
-// Ops get only a context and their arguments, so the wrapper's state is static; there is one thread and one pass at a
-// time.
-static _Thread_local inspection *at_hand;
+// The pass that is being checked. An op gets a context and its arguments and nothing else, so this has to be a static
+// variable; a thread checks one pass at a time.
+static _Thread_local inspection *checked_pass;
 
 // ---- looking -------------------------------------------------------------------------------------------------
 
-// Device memory to floats; act_size 2 is bf16, the upper half of a float.
+// Makes n elements of the backend's memory readable as floats. Elements of 2 bytes are bf16, which is the upper half of a
+// float.
 static status fetch(inspection *in, const void *from, size_t n, size_t size, const float **out) {
   *out = from;
   if (in->be->host_memory && size == sizeof(float)) return OK;
   TRY(mem_grow(&in->host, &in->cap, n, sizeof *in->host, "a tensor"));
   *out = in->host;
   if (size == sizeof(float)) return in->be->download(in->m->ctx, in->host, from, n * size);
-  uint16_t *narrow = (uint16_t *)(void *)in->host + n; // the upper half of the buffer
+  uint16_t *narrow = (uint16_t *)(void *)in->host +
+                     n; // the buffer's second half, so that widening from the front does not overwrite it
   TRY(in->be->download(in->m->ctx, narrow, from, n * size));
   for (size_t i = 0; i < n; i++) {
     const uint32_t bits = (uint32_t)narrow[i] << 16;
@@ -43,7 +45,7 @@ static status fetch(inspection *in, const void *from, size_t n, size_t size, con
 
 static status look(const char *pass, const char *place, const char *tensor, const void *data, int64_t n_rows,
                    int64_t columns, size_t size) {
-  inspection *in = at_hand;
+  inspection *in = checked_pass;
   if (data == NULL || n_rows == 0) return OK;
   tensor_report t = {.tensor = tensor, .rows = n_rows, .columns = columns, .first = -1};
   snprintf(t.where, sizeof t.where, "%s%s%s", pass, pass[0] != '\0' ? " of " : "", place);
@@ -63,8 +65,9 @@ static status look(const char *pass, const char *place, const char *tensor, cons
   return OK;
 }
 
+// How many rows the batch has; the buffers have room for the largest batch.
 static int64_t live(rows n) {
-  const model_core *m = at_hand->m;
+  const model_core *m = checked_pass->m;
   const int32_t count = n.kind == ROWS_TOKENS   ? m->live.tokens
                         : n.kind == ROWS_SEQS   ? m->live.seqs
                         : n.kind == ROWS_MASKED ? m->live.masked
@@ -72,36 +75,37 @@ static int64_t live(rows n) {
   return count < n.cap ? count : n.cap;
 }
 
-// The name for messages: that of the parameter that a weight pointer belongs to, without ".weight".
+// What messages call an op: the name of the parameter that its weight points to, without ".weight".
 static const char *place_of(const act *w) {
   static _Thread_local char name[PARAM_NAME];
-  const model_core *m = at_hand->m;
+  const model_core *m = checked_pass->m;
   strcpy(name, "the model");
   for (int32_t i = 0; i < m->params.count; i++)
     if (w != NULL && weight(m, i) == w) snprintf(name, sizeof name, "%s", m->params.items[i].name);
   char *end = strstr(name, ".weight");
   if (end != NULL) *end = '\0';
   int layer;
-  if (sscanf(name, "bert.encoder.layer.%d.", &layer) == 1) at_hand->layer = layer;
+  if (sscanf(name, "bert.encoder.layer.%d.", &layer) == 1) checked_pass->layer = layer;
   return name;
 }
 
 #define LOOK(pass, place, field, n, columns, size) TRY(look(pass, place, #field, p->field, n, columns, size))
-#define LOOK_ACT(pass, place, field, n, columns)   LOOK(pass, place, field, n, columns, at_hand->be->act_size)
+#define LOOK_ACT(pass, place, field, n, columns) \
+  LOOK(pass, place, field, n, columns, checked_pass->be->act_size)
 #define LOOK_FLOAT(pass, place, field, n, columns) LOOK(pass, place, field, n, columns, sizeof(float))
 static const char forward[] = "forward", backward[] = "backward";
 
 // ---- ops -----------------------------------------------------------------------------------------------------
 
 static status embed_forward(op_ctx *ctx, const embed_params *p) {
-  TRY(at_hand->be->embed_forward(ctx, p));
+  TRY(checked_pass->be->embed_forward(ctx, p));
   LOOK_ACT(forward, "bert.embeddings", sum, live(p->n), p->hidden);
   LOOK_ACT(forward, "bert.embeddings", y, live(p->n), p->hidden);
   return OK;
 }
 
 static status embed_backward(op_ctx *ctx, const embed_params *p) {
-  TRY(at_hand->be->embed_backward(ctx, p));
+  TRY(checked_pass->be->embed_backward(ctx, p));
   LOOK_FLOAT(backward, "bert.embeddings", dgamma, 1, p->hidden);
   LOOK_FLOAT(backward, "bert.embeddings", dbeta, 1, p->hidden);
   LOOK_FLOAT(backward, "bert.embeddings", dtype, p->n_types, p->hidden);
@@ -111,7 +115,7 @@ static status embed_backward(op_ctx *ctx, const embed_params *p) {
 }
 
 static status norm_forward(op_ctx *ctx, const norm_params *p) {
-  TRY(at_hand->be->norm_forward(ctx, p));
+  TRY(checked_pass->be->norm_forward(ctx, p));
   const char *place = place_of(p->gamma);
   LOOK_ACT(forward, place, sum, live(p->n), p->hidden);
   LOOK_ACT(forward, place, y, live(p->n), p->hidden);
@@ -119,7 +123,7 @@ static status norm_forward(op_ctx *ctx, const norm_params *p) {
 }
 
 static status norm_backward(op_ctx *ctx, const norm_params *p) {
-  TRY(at_hand->be->norm_backward(ctx, p));
+  TRY(checked_pass->be->norm_backward(ctx, p));
   const char *place = place_of(p->gamma);
   LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
   LOOK_ACT(backward, place, dresidual, live(p->n), p->hidden);
@@ -129,7 +133,7 @@ static status norm_backward(op_ctx *ctx, const norm_params *p) {
 }
 
 static status linear_forward(op_ctx *ctx, const linear_params *p) {
-  TRY(at_hand->be->linear_forward(ctx, p));
+  TRY(checked_pass->be->linear_forward(ctx, p));
   const char *place = place_of(p->w);
   LOOK_ACT(forward, place, pre, live(p->n), p->out);
   LOOK_ACT(forward, place, y, live(p->n), p->out);
@@ -137,7 +141,7 @@ static status linear_forward(op_ctx *ctx, const linear_params *p) {
 }
 
 static status linear_backward(op_ctx *ctx, const linear_params *p) {
-  TRY(at_hand->be->linear_backward(ctx, p));
+  TRY(checked_pass->be->linear_backward(ctx, p));
   const char *place = place_of(p->w);
   LOOK_ACT(backward, place, dy, live(p->n), p->out);
   LOOK_ACT(backward, place, dx, live(p->n), p->in);
@@ -148,11 +152,11 @@ static status linear_backward(op_ctx *ctx, const linear_params *p) {
 
 // Attention has no weight, but the op before it, in both directions, is a linear op of the same layer, which has.
 static void attention_place(char name[PARAM_NAME]) {
-  snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", at_hand->layer);
+  snprintf(name, PARAM_NAME, "bert.encoder.layer.%d.attention.self", checked_pass->layer);
 }
 
 static status attention_forward(op_ctx *ctx, const attention_params *p) {
-  TRY(at_hand->be->attention_forward(ctx, p));
+  TRY(checked_pass->be->attention_forward(ctx, p));
   char place[PARAM_NAME];
   attention_place(place);
   LOOK_ACT(forward, place, out, live(p->n), p->heads * p->head_size);
@@ -160,7 +164,7 @@ static status attention_forward(op_ctx *ctx, const attention_params *p) {
 }
 
 static status attention_backward(op_ctx *ctx, const attention_params *p) {
-  TRY(at_hand->be->attention_backward(ctx, p));
+  TRY(checked_pass->be->attention_backward(ctx, p));
   char place[PARAM_NAME];
   attention_place(place);
   LOOK_ACT(backward, place, dqkv, live(p->n), 3 * p->heads * p->head_size);
@@ -168,32 +172,32 @@ static status attention_backward(op_ctx *ctx, const attention_params *p) {
 }
 
 static const char *gather_place(const gather_params *p) {
-  return p->index == at_hand->m->batch.masked ? "the gathering of masked rows"
-                                              : "the gathering of first tokens";
+  return p->index == checked_pass->m->batch.masked ? "the gathering of masked rows"
+                                                   : "the gathering of first tokens";
 }
 
 static status gather_forward(op_ctx *ctx, const gather_params *p) {
-  TRY(at_hand->be->gather_forward(ctx, p));
+  TRY(checked_pass->be->gather_forward(ctx, p));
   LOOK_ACT(forward, gather_place(p), y, live(p->n), p->hidden);
   return OK;
 }
 
 static status gather_backward(op_ctx *ctx, const gather_params *p) {
-  TRY(at_hand->be->gather_backward(ctx, p));
+  TRY(checked_pass->be->gather_backward(ctx, p));
   LOOK_ACT(backward, gather_place(p), dx, live(p->source), p->hidden);
   return OK;
 }
 
-// Losses are sums in the step result.
+// A loss is no tensor: ops add it to the step's result, in the slot of their objective.
 static const char *place_of_slot(int32_t slot) {
-  return at_hand->objectives->of[slot]->place;
+  return checked_pass->objectives->of[slot]->place;
 }
 
 static status look_loss(op_ctx *ctx, int32_t slot) {
   step_result r;
-  TRY(at_hand->be->result_read(ctx, &r));
+  TRY(checked_pass->be->result_read(ctx, &r));
   const float loss = (float)r.slot[slot].loss;
-  inspection *in = at_hand;
+  inspection *in = checked_pass;
   tensor_report t = {.tensor = "loss", .rows = 1, .columns = 1, .first = -1, .largest = fabs((double)loss)};
   snprintf(t.where, sizeof t.where, "%s of %s", forward, place_of_slot(slot));
   if (!isfinite(loss)) {
@@ -207,7 +211,7 @@ static status look_loss(op_ctx *ctx, int32_t slot) {
 }
 
 static status xent(op_ctx *ctx, const xent_params *p) {
-  TRY(at_hand->be->xent(ctx, p));
+  TRY(checked_pass->be->xent(ctx, p));
   const char *place = place_of_slot(p->slot);
   TRY(look_loss(ctx, p->slot));
   LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
@@ -217,7 +221,7 @@ static status xent(op_ctx *ctx, const xent_params *p) {
 }
 
 static status classify(op_ctx *ctx, const classify_params *p) {
-  TRY(at_hand->be->classify(ctx, p));
+  TRY(checked_pass->be->classify(ctx, p));
   TRY(look_loss(ctx, p->slot));
   LOOK_ACT(backward, place_of_slot(p->slot), dlogits, live(p->n), p->classes);
   return OK;
@@ -249,13 +253,13 @@ status model_checked_pass(model *whole, tensor_visitor see, void *self) {
   checked.gather_backward = gather_backward;
   checked.xent = xent;
   checked.classify = classify;
-  at_hand = &in;
+  checked_pass = &in;
   m->be = &checked;
   status rc = look_at_parameters(m);
   if (rc == OK) rc = model_forward(whole, true);
   if (rc == OK) rc = model_loss(whole, true);
   m->be = in.be;
-  at_hand = NULL;
+  checked_pass = NULL;
   free(in.host);
   return rc;
 }

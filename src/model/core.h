@@ -15,7 +15,7 @@ typedef enum plan_kind { PLAN_BATCH, PLAN_KEPT, PLAN_GRADIENT, PLAN_KINDS } plan
 // The static plan: every buffer is listed with its bytes, then one arena serves all.
 typedef struct memory_plan {
   struct {
-    void *where; // of the pointer to the buffer
+    void *where; // the pointer that gets the buffer's address, of whatever type
     size_t bytes;
     plan_kind kind;
   } buffer[MAX_BUFFERS];
@@ -27,7 +27,7 @@ typedef struct encoder encoder; // encoder.c
 typedef struct model_core {
   model_config c;
   model_run run;
-  const backend *be; // checks.c puts itself in its place for a pass
+  const backend *be; // during a checked pass (checks.c) a wrapper of it
   op_ctx *ctx;
   param_set params;
   encoder *encoder;
@@ -85,8 +85,9 @@ status op_check(const model_core *m, op_kind kind, const void *params, size_t *s
 // Activations [count] to host floats.
 status read_rows(const model_core *m, const act *from, size_t count, float *to);
 
-// flops.c: the sum of the squares of the sequences' lengths; and what a linear layer with the weight w spares the backward
-// pass for each row, where its forward pass, its dw and its dx cost the same.
+// flops.c: the sum of the squares of the sequences' lengths (what attention costs grows with it); and the operations a row
+// that the backward pass saves at a linear layer with the weight w, by leaving out dw where w is frozen and dx where nobody
+// wants it. Each of the two costs as much as the forward pass.
 double batch_square_lengths(const batch *b);
 double linear_spared(const model_core *m, bool dx_wanted, int32_t w);
 

@@ -1,6 +1,7 @@
 // Floating-point operations of passes and steps. A multiply-add counts as 2; norms, biases and embeddings count nothing.
 //
-// Frozen parameters save the gradients of their own, and those of activations that the backward pass no longer reaches.
+// With frozen parameters a step costs less: their gradients are not computed, nor those of activations in layers where the
+// backward pass has no parameter left to reach (flops_spared).
 #include "model/core.h"
 #include "model/objective.h"
 

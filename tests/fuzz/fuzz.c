@@ -47,7 +47,7 @@ static void start(void) {
   atexit(at_end);
 }
 
-// Jansson's tables have a random seed unless they are given one, and then no run repeats another.
+// Jansson's hash tables take a random seed unless they are given one; with it a run could not be repeated.
 __attribute__((constructor)) static void without_chance(void) {
   json_object_seed(1);
 }
@@ -91,7 +91,7 @@ void fuzz_write(const char *dir, const char *name, const void *data, size_t byte
   close(fd);
 }
 
-// What a mark stands for; false: it is none.
+// The text that a mark (fuzz_expand) stands for; false: it is not a mark.
 static bool mark_value(const char *mark, const char *dir, char value[80]) {
   static struct {
     char path[PATH_MAX], hex[65];

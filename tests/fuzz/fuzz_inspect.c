@@ -1,5 +1,5 @@
-// What souk inspect makes of any file but HDF5: an object that can be printed, or a sentence. (It does so in
-// a process of its own, which is no excuse.)
+// What souk inspect makes of any file but HDF5: an object that can be printed, or a sentence. (souk inspect
+// does this in a child process, but it should not crash there either.)
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>

@@ -38,7 +38,7 @@ static void check_block(dataset *d, const dataset_info *info) {
   block_free(b);
 }
 
-// What batches and plans are sized by must be so.
+// The memory for batches and plans is computed from these numbers, so they must be those of the shards.
 static void check_dataset(dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   int64_t tokens = 0, train = 0;

@@ -23,7 +23,7 @@ static char *compose(const safetensors *f, const char *data, size_t data_bytes, 
   return text;
 }
 
-// Every byte of the data once.
+// Each byte of the data belongs to exactly one tensor.
 static size_t check_tensors(const safetensors *f, const char *file, size_t bytes) {
   size_t sum = 0;
   for (size_t i = 0; i < f->count; i++) {

@@ -1,6 +1,6 @@
 // Vocabularies. What is accepted, written and read again, is the same, and every token is found under its name.
 //
-// The first byte says where the ranges end.
+// The input's first byte says where the ranges of words, attributes and items end; the rest is vocab.tsv.
 #include <stdlib.h>
 #include <string.h>
 #include "data/vocab.h"

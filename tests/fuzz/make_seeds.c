@@ -64,7 +64,7 @@ static void bundle_settings(void) {
   free(both);
 }
 
-// With the byte that says where the ranges end: no words, no attributes.
+// Behind a first byte that says where the ranges end (fuzz_vocab.c); 0: there are no words and no attributes.
 static void vocabulary(void) {
   size_t bytes;
   char *text = read_from("bundle", "vocab.tsv", &bytes), *seed = malloc(bytes + 1);

@@ -99,8 +99,8 @@ static void set(batch *b, const batch_field *f, size_t i, int64_t x) {
     ((int32_t *)array)[i] = (int32_t)x;
 }
 
-// Is x refused as element i of a field? The sentence begins with the field's name, but for lengths, which may be found by
-// what disagrees with them.
+// Is x refused as element i of a field? The sentence begins with the field's name, except for a length: the sentence may
+// name the field that does not agree with it.
 static void check_lie(batch *b, const batch_field *f, size_t i, int64_t x) {
   const int64_t honest = get(b, f, i);
   if (x == honest) return;
@@ -110,8 +110,8 @@ static void check_lie(batch *b, const batch_field *f, size_t i, int64_t x) {
   set(b, f, i, honest);
 }
 
-// What the table says that a value may not be is found, in the first element and in the last, whatever the field; and so
-// is any other value of what follows from the lengths.
+// A value outside the range that the table gives a field is found in its first and in its last element. Fields that follow
+// from the lengths must not have any value but the one that follows.
 static void test_values(void **unused) {
   (void)unused;
   batch *b = finished();
@@ -130,7 +130,7 @@ static void test_values(void **unused) {
       check_lie(b, f, at, may[i].below);
     }
   }
-  check_lie(b, &batch_fields[0], 40, VOCAB); // and between them
+  check_lie(b, &batch_fields[0], 40, VOCAB); // and in the middle of one
   for (int32_t i = 0; i < N_BATCH_FIELDS; i++) {
     const batch_field *f = &batch_fields[i];
     if (f->kind == BATCH_ROW) check_lie(b, f, 1, get(b, f, 0)); // twice
@@ -213,13 +213,13 @@ static void test_unfinished(void **unused) {
 
 // ---- capacities ----------------------------------------------------------------------------------------------
 
-// A batch whose memory holds PATTERN wherever nothing was written, beside what is known of it.
+// A batch whose memory was filled with PATTERN at first, which shows what was never written, and what it should hold.
 enum { PATTERN = 0xA5, TRIES = 400 };
 
 typedef struct walk {
   batch *b;
   rng r;
-  bool masked[256]; // rows that are
+  bool masked[256]; // by row: is it masked?
   int32_t refused, done;
 } walk;
 
@@ -297,7 +297,7 @@ static void end_sequence(walk *w, const batch *before) {
 static void mask_row(walk *w, const batch *before) {
   const int32_t row = (int32_t)rng_below(&w->r, (uint64_t)w->b->tokens + 4) - 2;
   const bool real = row >= 0 && row < w->b->tokens;
-  if (real && w->masked[row]) return; // each one once
+  if (real && w->masked[row]) return; // a row is masked once
   const bool wanted = real && w->b->n_masked < w->b->caps.masked;
   check_call(w, before, batch_add_masked(w->b, row, CLASSES_FROM, 1.0f), wanted, (batch_counts){.masked = 1});
   if (wanted) w->masked[row] = true;

@@ -103,7 +103,7 @@ static data_config defaults(void) {
   return c;
 }
 
-typedef struct seen { // over the batches of some epochs
+typedef struct seen { // in the batches of some epochs: the largest counts, and the sums of all
   batch_caps most;
   double tokens, seqs, masked, work, batches;
 } seen;
@@ -137,8 +137,9 @@ static seen watch(batcher *b, int64_t most_seqs, int32_t slack, int epochs) {
   }
 }
 
-// A sum of independent numbers up to `unit` with a chance of e^-50 lies within ten roots and 50 units of its mean, which
-// is that of a row times the rows that there is room for.
+// Is the capacity no larger than chance demands? The mean is that of a row times the rows that there is room for. By
+// Bernstein's inequality a sum of independent numbers up to `unit` exceeds it by more than 10 sqrt(unit mean) + 50 unit with
+// a chance below e^-50.
 static bool is_tight(int32_t cap, double sum, const seen *s, batch_caps caps, double unit) {
   const double mean = sum / s->tokens * caps.tokens;
   return cap <= mean + 10 * sqrt(unit * mean) + 50 * unit + 1;
@@ -212,7 +213,8 @@ static void test_whole_sequences(void **unused) {
   drop_dataset(d);
 }
 
-// Examples as BERT's are: most of them whole, a tenth of any length. The shortest decide no more than they are worth.
+// Examples as BERT has them: most of them of full length, a tenth of any length. The few short ones must not make the
+// capacity for sequences much larger.
 static void test_few_short_ones(void **unused) {
   (void)unused;
   example_kind kinds[128] = {{.count = 9e5, .rows = 128, .masked = 20}};

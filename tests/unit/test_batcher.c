@@ -448,7 +448,7 @@ static void test_errors(void **unused) {
   batcher_close(b);
 }
 
-// Who holds HDF5's lock must not wait for the batcher's thread, which may need it.
+// A thread that holds HDF5's lock must not wait for the batcher's thread, which may be waiting for that lock.
 static void test_order_of_locks(void **unused) {
   (void)unused;
   data_config c = defaults();

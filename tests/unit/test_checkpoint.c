@@ -211,7 +211,7 @@ static void test_unknown_fields(void **unused) {
   assert_true(dir_exists(f.checkpoint));
   edit(&f, "\"created_by\": \"souk 0.9.0\",", "");
   check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED, "does not say which version wrote it");
-  // Nor are names of choices damage, which a later version may have.
+  // A choice that a later version may have added is not damage either.
   check_ok(write_it(&f));
   edit(&f, "\"activation\": \"gelu_new\"", "\"activation\": \"relu\"");
   check_fails(
@@ -384,7 +384,7 @@ static void test_base(void **unused) {
   edit(&f, "\"relative\": \"../../whole\",", "");
   check_ok(checkpoint_open(&c, f.checkpoint));
   checkpoint_close(c);
-  // Two that are each other's base.
+  // A checkpoint that is its own base.
   strcpy(base.dir, f.checkpoint);
   check_ok(checkpoint_write(f.checkpoint, &content));
   check_fails(checkpoint_open(&c, f.checkpoint), ERR_UNSUPPORTED,
@@ -490,7 +490,7 @@ static void test_saver(void **unused) {
     save_step(s, 20, 10);
     save_step(s, 30, 10);
     save_step(s, 40, 10);
-    // Whoever holds HDF5's lock would wait for a thread that needs it.
+    // A caller that holds HDF5's lock would wait for a thread that waits for the lock.
     h5_lock();
     check_fails(saver_wait(s), ERR_INTERNAL, "saver_wait would wait for a thread while HDF5 is locked");
     h5_unlock();
@@ -545,7 +545,7 @@ static void test_resume(void **unused) {
   saver_close(s);
   check_ok(run_has_checkpoints(f.run, &exists));
   assert_true(exists);
-  // Left by others, or half-written: the first go, the last stay.
+  // What a killed process left behind is removed; directories of other names stay.
   put(&f, "step-00000011.tmp.77", "model.h5", "x");
   put(&f, "step-00000012.old.78", "model.h5", "x");
   put(&f, "my.old.1", "notes", "x");

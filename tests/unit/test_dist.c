@@ -76,7 +76,7 @@ static void test_single(void **unused) {
   assert_memory_equal(all, data, sizeof data);
   assert_true(touched[0] == 0 && touched[1] == 1);
   at.be->close(at.ctx);
-  dist_close(d); // nobody's, and stays
+  dist_close(d); // it is shared by all who use it, so this does nothing
   assert_int_equal(dist_world(dist_single()), 1);
   dist_close(NULL);
 }
@@ -264,7 +264,8 @@ static status see_words(dist *d, dist_memory at, const dist_bucket *b) {
   return OK;
 }
 
-// A bucket goes out while those behind it are still worked on, or nothing would overlap. The last two are one op's.
+// A bucket is sent while the gradients of later ones are still being computed, or sending would not overlap with work. One op
+// completes the last two together.
 static void test_buckets_go_out_early(void **unused) {
   (void)unused;
   dist_calls calls = *dist_single()->calls;
@@ -391,7 +392,7 @@ static void test_two_ranks(void **unused) {
   }
 }
 
-// What only one rank has seen is refused by both, and they go on together.
+// A gradient that is not finite on one rank makes both leave the step out, and they go on together.
 static void test_refused_together(void **unused) {
   (void)unused;
   job both = {.c = config_of(true), .accumulate = 1, .poisoned = 3};
@@ -416,8 +417,8 @@ typedef struct run_job {
   char message[2][256];
 } run_job;
 
-// Rank 0 finds that the model gets better and better, rank 1 that it gets worse: the leader's word counts, or rank 1 would
-// run out of patience, and rank 0 wait for it.
+// For rank 0 the model gets better and better, for rank 1 worse: the leader decides. Otherwise rank 1 would stop for lack of
+// improvement, and rank 0 would wait for it for ever.
 typedef struct counting_validator {
   validator base;
   int32_t rank;

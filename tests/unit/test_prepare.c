@@ -283,7 +283,7 @@ static void test_repeats(void **unused) {
   dataset_close(d);
   option_text("filter.repeats", "first");
   d = run_and_open();
-  expect_user(d, "x", "a.cart/0 b.view/0 c.view/1"); // what a return becomes is no news of the first
+  expect_user(d, "x", "a.cart/0 b.view/0 c.view/1"); // a later return to a does not change a's event type
   json_t *j = report();
   assert_int_equal(count_of(j, "dropped_repeats"), 4);
   assert_int_equal(count_of(j, "sessions"), 3);

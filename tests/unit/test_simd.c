@@ -132,7 +132,7 @@ static double gelu_erf(double x) {
   return 0.5 * x * (1 + erf(x * M_SQRT1_2));
 }
 
-static double slope(double (*f)(double), double x) { // exact enough: 4th order, in double
+static double slope(double (*f)(double), double x) { // by finite differences of 4th order
   const double h = 1e-3;
   return (8 * (f(x + h) - f(x - h)) - (f(x + 2 * h) - f(x - 2 * h))) / (12 * h);
 }

@@ -99,7 +99,8 @@ static void test_use(void **unused) {
   omp_set_num_threads(before);
 }
 
-// Only models of Intel's that are younger than an OpenBLAS may be are answered for, by what they can do.
+// OpenBLAS is told which kernels to use only on Intel models that it may be too old to know: those for the instructions
+// that the model has.
 static void test_blas_kernels(void **unused) {
   (void)unused;
   const struct {

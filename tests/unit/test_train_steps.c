@@ -200,7 +200,7 @@ static void test_found(void **unused) {
   tear_down(&f);
 }
 
-// A gradient alone: the forward pass is finite, the loss's scale is not.
+// Only a gradient is not finite: the forward pass is, but the factor that scales the loss's gradient is infinite.
 static void test_found_backward(void **unused) {
   (void)unused;
   fixture f;
@@ -330,8 +330,8 @@ static void refresh_manifest(const char *dir, const char *file) {
   json_decref(j);
 }
 
-// The scales decide here: with that of masked LM infinite only the backward pass is not finite, and the step is found only
-// if the scale comes back from the file in its place.
+// The factor of masked LM's gradient is infinite here, so that only the backward pass is not finite; replaying the step fails
+// likewise only if the factor is read back from the file into the right place.
 static void test_saved_scales(void **unused) {
   (void)unused;
   fixture f;

@@ -96,7 +96,7 @@ stage_base-tf32() { stage_base --train.matmul tf32; }
 stage_beauty() {
   steps beauty beauty.yaml --data.dir data/beauty "${beauty_options[@]}" --steps "$beauty_steps" --log_every $(((beauty_steps + 3) / 4))
 }
-# One step of two layers, each kernel measured; times of a name are added up.
+# One training step of two layers with every kernel measured; the table adds up the times of kernels of the same name.
 stage_ncu() {
   local metrics=gpu__time_duration.sum,dram__throughput.avg.pct_of_peak_sustained_elapsed,sm__throughput.avg.pct_of_peak_sustained_elapsed,sm__warps_active.avg.pct_of_peak_sustained_active
   command -v ncu >/dev/null || skipped "no ncu"
@@ -143,8 +143,8 @@ stage_torch() {
   figure "$(tail -n 1 "$work/torch")"
 }
 
-# The programs, as commands. Their own libraries they find by themselves; where the machine's C library does not do, they are
-# started through the one in the pack.
+# The programs as commands. They find the pack's libraries by themselves; if this machine's C library is too old for them,
+# they are started through the one in the pack.
 programs() {
   loader=()
   if ! bin/souk --version >/dev/null 2>&1; then

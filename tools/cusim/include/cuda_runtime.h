@@ -29,8 +29,8 @@
 #define __shared__ static __attribute__((section("cusim_shared")))
 #endif
 
-// Real variables rather than macros, for the launch configuration has members gridDim and blockDim. Their model is
-// the quick one, except where the shared arrays would not fit beside them in a library loaded with dlopen.
+// Real variables rather than macros, because the launch configuration has members gridDim and blockDim. They use the
+// fast thread-local storage model, except where the shared arrays would not fit beside them in a library loaded with dlopen.
 #if defined(CUSIM_MT)
 #define CUSIM_TLS
 #else

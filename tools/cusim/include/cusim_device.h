@@ -404,7 +404,7 @@ inline float __fsqrt_rn(float a) {
 inline float __fmaf_rn(float a, float b, float c) {
   return fmaf(a, b, c);
 }
-// These are never contracted, as the compiler cannot see through the volatile.
+// The volatile keeps the compiler from contracting these into a multiply-add.
 #define CUSIM_EXACT(name, op)           \
   inline float name(float a, float b) { \
     volatile float r = a op b;          \

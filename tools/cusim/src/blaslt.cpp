@@ -110,7 +110,7 @@ void tile(const float *a, const float *b, size_t kc, float *c, size_t ldc, size_
     v8 a0, a1;
     memcpy(&a0, a, 32);
     memcpy(&a1, a + 8, 32);
-#pragma GCC unroll 6 // or the sums live in memory
+#pragma GCC unroll 6 // unrolled, the sums stay in registers
     for (size_t j = 0; j < NR; j++) {
       sum[j][0] += a0 * b[j];
       sum[j][1] += a1 * b[j];

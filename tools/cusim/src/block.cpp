@@ -33,7 +33,7 @@ static thread_local unsigned char *dynamic_memory;
 #else
 static unsigned char *dynamic_memory;
 #endif
-static order_kind order; // a plain copy of the setting, for it is read at every switch
+static order_kind order; // a copy of the setting, because it is read at every switch of threads
 
 unsigned char *dynamic_shared() {
   return dynamic_memory;
@@ -149,7 +149,7 @@ static void barrier_release(block_state &b) {
     for (int w = 0; w < b.warps; w++) memset(b.warp[w].known, 0, sizeof b.warp[w].known);
   }
 }
-static inline bool barrier_arrive(thread_state *t, barrier_request *r) { // true: everyone is here
+static inline bool barrier_arrive(thread_state *t, barrier_request *r) { // true: it was the last to arrive
   block_state &b = S->block;
   if (CUSIM_UNLIKELY(b.alive != b.threads))
     fail(cudaErrorLaunchFailure, "divergent barrier: %s at %s after %d threads of the block have exited%s",
@@ -180,7 +180,8 @@ template <class R, class F> static inline void each(warp_state *w, unsigned mask
     f(lane, static_cast<R *>(w->arguments[lane]));
   }
 }
-static void complete_syncwarp(warp_state *w, unsigned mask) { // what any lane knew, all of them know now
+static void complete_syncwarp(warp_state *w,
+                              unsigned mask) { // each lane now knows the latest clock that any of them knew
   uint16_t joined[WARP] = {};
   for (int i = 0; i < WARP; i++) {
     if (!(mask >> i & 1)) continue;
@@ -328,7 +329,9 @@ static inline bool warp_arrive(thread_state *t, request *r) { // true: everyone 
          "lanes missing from a collective: %s at %s: mask %08x names lanes %08x that have exited or do not "
          "exist",
          op_names[r->op], place(r->at).c_str(), mask, mask & (w->exited | ~w->exist));
-  if (const unsigned others = w->collective & mask) { // a lane that waits for us elsewhere waits in vain
+  if (const unsigned others =
+          w->collective &
+          mask) { // they wait in a collective: in vain, if that one includes this lane and is another
     const int other = __builtin_ctz(others);
     const request *q = w->arguments[other];
     if ((q->mask & bit) && (q->mask != mask || !same_call(q, r))) diverged(r, other, q);
@@ -345,7 +348,7 @@ unsigned activemask() {
   return t_current->warp->exist & ~t_current->warp->exited;
 }
 
-// The fiber to go on with, or null: the caller goes on itself.
+// The fiber that runs next; null: the caller's own.
 static inline fiber *arrive(request *r) {
   thread_state *t = t_current;
   scheduler &s = *S;
@@ -423,7 +426,7 @@ static bool block_next(scheduler &s) {
   const uint64_t n = l.blocks;
   if (i >= n || l.failed) return false;
   if (order == ORDER_REVERSE) i = n - 1 - i;
-  if (order == ORDER_SHUFFLED) { // an affine map that is one-to-one
+  if (order == ORDER_SHUFFLED) { // a permutation of the blocks: i -> (a i + b) mod n, a coprime to n
     uint64_t factor = (config().seed * 2654435761u + l.id) % n | 1;
     while (common_divisor(factor, n) != 1) factor += 2;
     i = (i * factor + config().seed + l.id) % n;

@@ -55,7 +55,7 @@ struct settings { // from the environment, read once
   bool host_guard, return_errors, leaks, unchecked, notes;
 };
 const settings &config();
-// xorshift64*: the only source of chance.
+// xorshift64*: every random choice comes from here, so that a seed repeats a run.
 inline uint64_t random_next(uint64_t &state) {
   state ^= state << 13, state ^= state >> 7, state ^= state << 17;
   return state;
@@ -67,7 +67,7 @@ struct cp_copy { // one cp.async that has not been waited for
   void *dst;
   const void *src;
   int bytes, src_bytes, group;
-  bool done; // landed early
+  bool done; // its bytes were written before the wait
   uint32_t pc;
 };
 struct thread_state {
@@ -226,7 +226,7 @@ enum access_kind { READ = 1, WRITE = 2, ATOMIC = 4, CP_ISSUE = 8, CP_LAND = 128 
 #if defined(CUSIM_RACE)
 extern race_hooks *race;
 #else
-constexpr race_hooks *race = nullptr; // so that the checks of the other builds vanish
+constexpr race_hooks *race = nullptr; // a constant, so that `if (race)` costs nothing in the other builds
 #endif
 extern "C" char __ehdr_start[] __attribute__((visibility("hidden")));
 inline uint32_t pc_offset(const void *return_address) {

@@ -107,7 +107,7 @@ api::api(const char *n, api_kind kind, const void *c) : name(n), caller(c) {
       !config().unchecked)
     return;
   const pending p = pending_error;
-  pending_error.call = nullptr; // once
+  pending_error.call = nullptr; // reported once
   cusim::report("unchecked error: %s at %s returned %s; the program goes on to %s at %s without having taken "
                 "the error with cudaGetLastError",
                 p.call, place(p.caller).c_str(), error_name(last), n, place(c).c_str());
@@ -202,7 +202,7 @@ cudaError_t cudaGetLastError(void) {
 }
 cudaError_t cudaPeekAtLastError(void) {
   CUSIM_API(API_QUIET);
-  pending_error.call = nullptr; // somebody looked
+  pending_error.call = nullptr; // the program has asked for it, so it is not unnoticed
   return last;
 }
 unsigned long long cusimCalls(const char *function) {

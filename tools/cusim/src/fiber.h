@@ -26,7 +26,7 @@ struct fiber {
 };
 
 fiber *fiber_get();         // from this OS thread's free list, which grows by 64
-void fiber_put(fiber *f);   // will run the next new thread
+void fiber_put(fiber *f);   // gives it back; the next new thread runs on it
 void fiber_reset(fiber *f); // back to its beginning
 void fiber_switch(fiber *from, fiber *to);
 [[noreturn]] void fiber_leave(fiber *to); // never comes back

@@ -2,7 +2,7 @@
 // and store of device code is checked for bounds, alignment, reads of unwritten memory, cp.async that nobody
 // waited for, and for order.
 //
-// Order, as CUDA defines it:
+// What comes before what, as CUDA defines it:
 //   in a block    __syncthreads: epochs are counted. __syncwarp: lanes have clocks, and know each other's.
 //   in a grid     none, but for __threadfence + an atomic in one block and an atomic on the same address in
 //                 another ("the last block done adds up").
@@ -25,8 +25,9 @@ struct stamp {
   uint32_t pc;
   uint16_t thread, epoch, clock;
   uint8_t bytes; // which of the two, as bits
-  uint8_t kind;  // of a write: ATOMIC, CP_ISSUE or 0; of a read: how many readers, and ATOMIC
+  uint8_t kind;  // of a write: ATOMIC, CP_ISSUE or 0; of a read: its readers (below), and ATOMIC
 };
+// One thread, or several: of a warp, of a block, of several blocks. READERS is the mask.
 enum readers { ONE = 0, OF_WARP = 16, OF_BLOCK = 32, OF_GRID = 64, READERS = 112 };
 struct cell {
   stamp write, read;
@@ -37,7 +38,7 @@ static cell *shadow_static, *shadow_dynamic;
 struct address_range {
   const char *low, *high;
 };
-static std::vector<address_range> constants; // what the program cannot write
+static std::vector<address_range> constants; // read-only memory of the program, which kernels may read
 
 // ---- synchronisation between blocks ----------------------------------------------------------------------------------
 struct release { // a thread fenced, then did an atomic
@@ -78,7 +79,7 @@ static bool block_ordered(const stamp &s) {
       return true;
   return false;
 }
-// Is one thread's access in this block before the current one?
+// Does another thread's access in this block come before the current one (by a barrier or __syncwarp)?
 static inline bool thread_ordered(const stamp &s) {
   const thread_state &me = *t_current;
   if (s.thread == me.linear || s.epoch != S->block.epoch) return true;
@@ -113,7 +114,8 @@ static std::string place_of(uint32_t pc) {
 }
 
 // ---- the check -----------------------------------------------------------------------------------------------------------
-static inline bool is_before(unsigned op) { // op_before_current, for the same one is asked again and again
+static inline bool
+is_before(unsigned op) { // op_before_current() with the last answer kept: most questions repeat
   static unsigned asked, in;
   static bool answer;
   if (op == asked && in == current_op) return answer;

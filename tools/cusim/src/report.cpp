@@ -115,7 +115,7 @@ static std::vector<frame> frames_of(const void *pc) {
   pclose(f);
   return frames;
 }
-// Inlined wrappers of the simulator, and its own sources.
+// Is a frame the simulator's (its sources, or a wrapper of its headers that was inlined) and not the user's?
 static bool ours(const std::string &place) {
   const std::string file = place.substr(0, place.find(':'));
   for (const char *name : {"cusim_device.h", "cuda_bf16.h", "cuda_runtime.h", "vector_types.h", "report.cpp",
@@ -123,7 +123,8 @@ static bool ours(const std::string &place) {
     if (file == name) return true;
   return false;
 }
-// The innermost frame that is the user's; if that is a header, also who includes it there. "" if there is none.
+// The innermost frame in the user's code; if it is a function of a header, also the place that it was inlined into. "":
+// all frames are the simulator's.
 static std::string user_place(const void *pc) {
   std::string first;
   for (const frame &f : frames_of(pc)) {
@@ -302,7 +303,8 @@ static void on_watchdog(int, siginfo_t *, void *context) {
          config().watchdog_s, interrupted_place(pc).c_str());
   }
   if (!watchdog_made) return;
-  for (pthread_t w : workers) // this thread only waits: some other one runs the block
+  for (pthread_t w :
+       workers) // the signal reached a thread that only waits; the block that hangs is in another
     if (!pthread_equal(w, pthread_self())) pthread_kill(w, watchdog_signal());
 }
 void watchdog_arm(bool on) {

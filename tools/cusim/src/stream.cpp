@@ -316,7 +316,7 @@ cudaError_t cudaStreamCreateWithPriority(cudaStream_t *out, unsigned int flags, 
   streams().push_back(*out);
   return api.ok();
 }
-// Tail calls, so that the report names their caller.
+// Reports name the place where a stream was made: the caller of these two, not this file.
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t *out, unsigned int flags) {
   CUSIM_API(API_WORK);
   const cudaError_t e = cudaStreamCreateWithPriority(out, flags, 0);
@@ -357,7 +357,7 @@ cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
   join(host_clock, s->clock);
   return api.ok();
 }
-cudaError_t cudaStreamQuery(cudaStream_t stream) { // each question lets the device get a little further
+cudaError_t cudaStreamQuery(cudaStream_t stream) { // runs one operation, or a loop that asks would never end
   CUSIM_API(API_QUIET);
   if (!valid(stream)) return api.fail(cudaErrorInvalidResourceHandle, "the stream does not exist (any more)");
   CUstream_st *s = stream_of(stream);
@@ -498,7 +498,7 @@ cudaError_t cudaStreamBeginCapture(cudaStream_t s, cudaStreamCaptureMode mode) {
   capture_join(s, c, {});
   return api.ok();
 }
-// Every node must be reached from where the origin stands, or its stream was never joined.
+// Whoever ends a capture must have made its first stream wait for all others: the last node must come after every other.
 static bool all_joined(const CUgraph_st &g, const std::vector<size_t> &ends) {
   std::vector<bool> reached(g.nodes.size());
   for (size_t n : ends) reached[n] = true;
@@ -576,7 +576,8 @@ cudaError_t cudaGraphLaunch(cudaGraphExec_t x, cudaStream_t stream) {
   if (s->capturing)
     return invalidate(api, s->capturing, cudaErrorNotSupported, "graphs inside graphs are not emulated");
   const std::shared_ptr<const CUgraph_st> graph = x->graph;
-  push(s, nullptr, "cudaGraphLaunch", {}); // takes what the legacy stream imposes into the clock
+  push(s, nullptr, "cudaGraphLaunch",
+       {}); // an empty operation, which puts what the legacy stream must wait for into the clock
   auto times = std::make_shared<std::vector<node_time>>(graph_clocks(x, s));
   push(s, [=] { graph_run(*graph, *times); }, "cudaGraphLaunch", {});
   return api.ok();

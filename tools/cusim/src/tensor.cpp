@@ -42,7 +42,7 @@ static inline float high_half(uint32_t u) {
 }
 static inline float tf32(uint32_t u) {
   return __uint_as_float(u & 0xffffe000u);
-} // the unit ignores 13 bits
+} // the tensor core does not look at the lower 13 bits
 
 static inline mma_request *fragment(warp_state *w, int g, int t) {
   return static_cast<mma_request *>(w->arguments[4 * g + t]);
