@@ -130,8 +130,8 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
     if (a.b.scale != nullptr) of_label = __fmul_rn(of_label, a.b.scale[label]);
     if (a.b.offset != nullptr) of_label = __fadd_rn(of_label, a.b.offset[label]);
   }
-  const float warp_row_max = gpu::warp_max(own.row_max);
-  if (gpu::lane_id() == 0) tops[gpu::warp_id()] = warp_row_max;
+  const float warp_max = gpu::warp_max(own.row_max);
+  if (gpu::lane_id() == 0) tops[gpu::warp_id()] = warp_max;
   __syncthreads();
   float best = of_label;
 #pragma unroll
@@ -339,12 +339,12 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) p
   const int label = a.labels[row] - a.class_base;
   const T *t = a.table + row_at(label, H);
   const float scale = a.cosine ? inverse_norm(sum_squares<VEC>(t, H)) : 1.0f;
-  const float matmul = dot<VEC>(x, t, H) * factor * scale;
+  const float product = dot<VEC>(x, t, H) * factor * scale;
   if (gpu::lane_id() > 0) return;
   a.w.label_scale[row] = scale;
-  a.w.label_dot[row] = matmul;
+  a.w.label_dot[row] = product;
   a.w.label_score[row] =
-      matmul + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
+      product + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
 }
 
 // Completes da_i: with sampled losses the matmuls lack the label's part.

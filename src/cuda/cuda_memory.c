@@ -2,12 +2,11 @@
 //
 // Uploads. The caller's memory may change as soon as upload() returns, copies from pageable memory would wait, and the
 // ops before may still read what is about to be overwritten. So bytes go
-//   caller -> pinned half -> (copy stream) copy of the half on the device -> (compute stream) destination; the first
-//   two steps overlap with whatever the compute stream is busy with, and the last is a copy within the device. The
-//   two halves are used in turn. A batch is one piece of memory on host and device (data/batch.h), so a step sends
-//   two: the batch
-//   and the step's state. The host waits only before it fills a half that the compute stream has not consumed yet,
-//   which is at least a step old unless a batch is larger than a half.
+//   caller -> pinned half -> (copy stream) copy of the half on the device -> (compute stream) destination.
+// The first two overlap with whatever the compute stream is busy with, and the last is a copy within the device. The two
+// halves are used in turn. A batch is one piece of memory on host and device (data/batch.h), so a step sends two: the batch
+// and the step's state. The host waits only before it fills a half that the compute stream has not consumed yet, which is
+// at least a step old unless a batch is larger than a half.
 #include <string.h>
 #include "cuda/cuda.h"
 

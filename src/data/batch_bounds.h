@@ -14,11 +14,11 @@
 // mean of exp(theta w) over them. What no batch can exceed bounds m too.
 //
 // A small data set is one group of blocks, whose examples are drawn from together. Of a larger one m is the larger of what
-// all examples and what the block with the largest share of a row give (of an example, where the number of sequences
-// is what limits a batch). For groups that differ from both that is not
-// quite a proof, and it need not be one. No batch can pass its capacities, since every call that adds to it refuses (batch.h):
-// the batcher ends a batch where sequences or work would not fit, and masks no more rows than there is room for (batcher.h). Both follow from seed, epoch and index alone, as capacities follow from the
-// data and the configuration.
+// all examples and what the block with the largest share of a row give (of an example, where the number of sequences is
+// what limits a batch). For groups that differ from both that is not quite a proof, and it need not be one. No batch can
+// pass its capacities, since every call that adds to it refuses (batch.h): the batcher ends a batch where sequences or work
+// would not fit, and masks no more rows than there is room for (batcher.h). Both follow from seed, epoch and index alone,
+// as capacities follow from the data and the configuration.
 #ifndef SOUK_DATA_BATCH_BOUNDS_H
 #define SOUK_DATA_BATCH_BOUNDS_H
 

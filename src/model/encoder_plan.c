@@ -23,40 +23,44 @@ void encoder_free(encoder *e) {
 
 // ---- parameters ----------------------------------------------------------------------------------------------
 
+static void describe_layer(param_set *s, const model_config *c, int64_t i, layer_params *p) {
+  const int64_t H = c->hidden, F = c->intermediate;
+  char prefix[PARAM_NAME];
+  snprintf(prefix, sizeof prefix, "bert.encoder.layer.%lld.", (long long)i);
+  p->norm2_w =
+      param_add_vector(s, prefix, c->pre_norm ? "ln.weight" : "output.LayerNorm.weight", H, INIT_ONE);
+  p->norm2_b = param_add_vector(s, prefix, c->pre_norm ? "ln.bias" : "output.LayerNorm.bias", H, INIT_ZERO);
+  p->ffn2_w = param_add_matrix(s, prefix, "output.dense.weight", H, F);
+  p->ffn2_b = param_add_vector(s, prefix, "output.dense.bias", H, INIT_ZERO);
+  p->ffn1_w = param_add_matrix(s, prefix, "intermediate.dense.weight", F, H);
+  p->ffn1_b = param_add_vector(s, prefix, "intermediate.dense.bias", F, INIT_ZERO);
+  p->norm1_w = param_add_vector(
+      s, prefix, c->pre_norm ? "attention.ln.weight" : "attention.output.LayerNorm.weight", H, INIT_ONE);
+  p->norm1_b = param_add_vector(
+      s, prefix, c->pre_norm ? "attention.ln.bias" : "attention.output.LayerNorm.bias", H, INIT_ZERO);
+  p->out_w = param_add_matrix(s, prefix, "attention.output.dense.weight", H, H);
+  p->out_b = param_add_vector(s, prefix, "attention.output.dense.bias", H, INIT_ZERO);
+  const param_spec qkv_w = {.rows = 3 * H, .columns = H, .init = INIT_NORMAL, .decay = true, .parts = 3};
+  p->qkv_w = param_add(s, qkv_w, prefix, "attention.self.qkv.weight");
+  const param_spec qkv_b = {.columns = 3 * H, .init = INIT_ZERO, .parts = 3};
+  p->qkv_b = param_add(s, qkv_b, prefix, "attention.self.qkv.bias");
+}
+
 // In the order in which the backward pass finishes the gradients: layers from the last, embeddings, and the word table, a
 // bucket of its own since objectives may share it.
 void encoder_describe_params(model_core *m) {
   param_set *const s = &m->params;
   const model_config *c = &m->c;
   encoder *e = m->encoder;
-  const int64_t H = c->hidden, F = c->intermediate, V = c->vocab_size;
+  const int64_t H = c->hidden, V = c->vocab_size;
   const char *const bert = "bert.";
   if (c->pre_norm) {
     e->final_norm_w = param_add_vector(s, bert, "encoder.ln.weight", H, INIT_ONE);
     e->final_norm_b = param_add_vector(s, bert, "encoder.ln.bias", H, INIT_ZERO);
   }
   for (int64_t i = c->layers - 1; i >= 0; i--) {
-    layer_params *p = &e->layer_param[i];
-    char prefix[PARAM_NAME];
-    snprintf(prefix, sizeof prefix, "bert.encoder.layer.%lld.", (long long)i);
     params_next_bucket(s);
-    p->norm2_w =
-        param_add_vector(s, prefix, c->pre_norm ? "ln.weight" : "output.LayerNorm.weight", H, INIT_ONE);
-    p->norm2_b = param_add_vector(s, prefix, c->pre_norm ? "ln.bias" : "output.LayerNorm.bias", H, INIT_ZERO);
-    p->ffn2_w = param_add_matrix(s, prefix, "output.dense.weight", H, F);
-    p->ffn2_b = param_add_vector(s, prefix, "output.dense.bias", H, INIT_ZERO);
-    p->ffn1_w = param_add_matrix(s, prefix, "intermediate.dense.weight", F, H);
-    p->ffn1_b = param_add_vector(s, prefix, "intermediate.dense.bias", F, INIT_ZERO);
-    p->norm1_w = param_add_vector(
-        s, prefix, c->pre_norm ? "attention.ln.weight" : "attention.output.LayerNorm.weight", H, INIT_ONE);
-    p->norm1_b = param_add_vector(
-        s, prefix, c->pre_norm ? "attention.ln.bias" : "attention.output.LayerNorm.bias", H, INIT_ZERO);
-    p->out_w = param_add_matrix(s, prefix, "attention.output.dense.weight", H, H);
-    p->out_b = param_add_vector(s, prefix, "attention.output.dense.bias", H, INIT_ZERO);
-    const param_spec qkv_w = {.rows = 3 * H, .columns = H, .init = INIT_NORMAL, .decay = true, .parts = 3};
-    p->qkv_w = param_add(s, qkv_w, prefix, "attention.self.qkv.weight");
-    const param_spec qkv_b = {.columns = 3 * H, .init = INIT_ZERO, .parts = 3};
-    p->qkv_b = param_add(s, qkv_b, prefix, "attention.self.qkv.bias");
+    describe_layer(s, c, i, &e->layer_param[i]);
   }
   params_next_bucket(s);
   const char *const emb = "bert.embeddings.";

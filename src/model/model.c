@@ -76,11 +76,12 @@ static model_memory memory_of(const model *m) {
   return p;
 }
 
-// Allocates everything but the moments, which only training needs.
+// Without the moments.
 static size_t param_arena_bytes(const param_bytes *b) {
   return b->weights + b->frozen + b->gradients + b->copies + b->row_flags;
 }
 
+// Allocates everything but the moments, which only training needs.
 static status allocate(model *m) {
   const model_memory p = memory_of(m);
   TRY(params_allocate(&m->core.params, m->core.run.training));

@@ -47,7 +47,7 @@ const struct objective_list *model_objectives(const model *m); // by slot (objec
 param_set *model_params(model *m);
 const backend *model_backend(const model *m);
 op_ctx *model_ctx(model *m);
-size_t model_bytes(const model *m); // backend memory in all
+size_t model_bytes(const model *m); // backend memory in all, but for the optimiser's table
 
 // Zeroes gradients, row flags, activations and results; parameters and moments stay. After a step that was not finite:
 // rows past a later batch's counts must not hold its NaNs (ops.h: dead rows are finite).

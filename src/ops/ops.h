@@ -14,9 +14,9 @@
 // capacity; rows past the live count stay finite and have no effect on any result. Counts, step, learning
 // rate, seed and loss scales live in backend memory (step_state), so a captured graph serves every batch.
 //
-// Rules. Ops never allocate and never synchronise; scratch comes with ctx (backend.scratch_bytes says how much
-// an op needs; the optimiser's is part of its table). Shapes are validated by supports(), asked when the configuration is read. Every op is
-// deterministic for a fixed thread count. Dropout follows base/philox.h.
+// Rules. Ops never allocate and never synchronise; scratch comes with ctx (backend.scratch_bytes says how much an op needs;
+// the optimiser's is part of its table). Shapes are validated by supports(), asked when the configuration is read. Every op
+// is deterministic for a fixed thread count. Dropout follows base/philox.h.
 //
 // A packed batch, its fields and what they mean: ops/batch_fields.h.
 //

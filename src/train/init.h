@@ -7,9 +7,9 @@
 #include "model/checkpoint.h"
 #include "train/config.h"
 
-// Sets the model section of c and train.objectives to those of the checkpoint c->train.init (with resume: to those of the run's own last
-// checkpoint, if there is one). Called after the defaults and before the user's options are read, which take
-// precedence.
+// Sets the model section of c and train.objectives to those of the checkpoint c->train.init (with resume: to those of the
+// run's own last checkpoint, if there is one). Called after the defaults and before the user's options are read, which
+// take precedence.
 status init_adopt_model(run_config *c, bool resume);
 
 // Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors

@@ -28,8 +28,9 @@ typedef struct run_setup {
   int64_t decay_steps; // see learning_rate()
 } run_setup;
 
-// resume: go on from the run's last checkpoint, if it has one. `world` is the caller's. Afterwards the model holds the parameters and moments to
-// start with, the batcher stands at the next batch, and the directory is locked. After an error too run_close() is due.
+// resume: go on from the run's last checkpoint, if it has one. `world` is the caller's. Afterwards the model holds the
+// parameters and moments to start with, the batcher stands at the next batch, and the directory is locked. run_close() is
+// due after an error, too.
 status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, dist *world,
                 bool resume);
 // Waits for a checkpoint that is being written. Returns rc and keeps its message; where rc is OK, the error of closing.

@@ -24,9 +24,9 @@ typedef struct saver_config {
 } saver_config;
 
 status saver_open(saver **out, const saver_config *c); // keeps *c's pointers
-// Metrics are synced before a checkpoint that they belong to. Call before the first save.
 // From now on checkpoints leave out what is frozen, which this one keeps (checkpoint.h). *base must live as long as the saver.
 void saver_set_base(saver *s, const checkpoint_base *base);
+// Metrics are synced before a checkpoint that they belong to. Call before the first save.
 void saver_attach(saver *s, metric_sink *sink);
 status saver_save(saver *s, const train_state *state);
 // The error of a save that has finished; OK while one is being written.
