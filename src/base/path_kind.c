@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -57,6 +58,18 @@ static bool has_schema(const char *dir, const char *marker, const char *schema) 
 // A run that was killed early has only a configuration, or an unfinished checkpoint.
 bool path_holds_run(const char *dir) {
   return holds(dir, "config.yaml") || holds(dir, "metrics.jsonl") || holds(dir, "last") || holds(dir, "best");
+}
+
+status path_read_pointer(char name[POINTER_BYTES], const char *run, const char *pointer) {
+  char path[PATH_MAX + 64], *text;
+  size_t n;
+  TRY(path_join(path, sizeof path, run, pointer));
+  TRY(file_read(path, POINTER_BYTES - 1, &text, &n));
+  while (n > 0 && text[n - 1] == '\n') text[--n] = '\0';
+  const bool good = n > 0 && strlen(text) == n && strchr(text, '/') == NULL && text[0] != '.';
+  if (good) strcpy(name, text);
+  free(text);
+  return good ? OK : fail(ERR_FORMAT, "%s does not name a checkpoint", path);
 }
 
 static bool is_hugging_face(const char *dir) {

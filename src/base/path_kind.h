@@ -29,6 +29,10 @@ typedef enum path_kind {
 path_kind path_kind_of(const char *path);
 // Does the directory hold files of a run, among others?
 bool path_holds_run(const char *dir);
+// The checkpoint of a run that its file `pointer` ("best" or "last") names. ERR_NOT_FOUND: there is no such file;
+// ERR_FORMAT: what it holds cannot be the name of a directory in the run's.
+enum { POINTER_BYTES = 256 };
+status path_read_pointer(char name[POINTER_BYTES], const char *run, const char *pointer);
 const char *path_kind_name(path_kind kind); // "a data set"
 // OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
 // a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is needed; souk pretrain makes one".

@@ -8,6 +8,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/file_list.h"
+#include "base/path_kind.h"
 #include "data/dataset.h"
 #include "inspect/inspect.h"
 #include "format/temporary.h"
@@ -154,13 +155,12 @@ static status inspect_run(const inspect_request *q, json_t *out) {
   size_t bytes;
   TRY(inspect_begin(out, "run", q->path));
   for (size_t i = 0; i < 2; i++) {
-    if (!in_dir(q->path, pointers[i], path)) continue;
-    TRY(file_read(path, 4096, &text, &bytes));
-    text[strcspn(text, "\n")] = '\0';
-    json_t *name = json_string(text);
-    free(text);
-    if (name == NULL) return fail(ERR_FORMAT, "%s does not name a checkpoint", path);
-    json_object_set_new(out, pointers[i], name);
+    char name[POINTER_BYTES];
+    const status rc = path_read_pointer(name, q->path, pointers[i]);
+    if (rc == ERR_NOT_FOUND) continue;
+    TRY(rc);
+    if (json_object_set_new(out, pointers[i], json_string(name)) != 0)
+      return fail(ERR_FORMAT, "%s/%s does not name a checkpoint", q->path, pointers[i]); // no UTF-8
   }
   struct dirent **entries;
   json_t *list = json_array();

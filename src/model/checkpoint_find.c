@@ -85,20 +85,13 @@ status checkpoint_point_to_best(const char *run_dir, int64_t step) {
 }
 
 static status follow(char *buf, size_t bytes, const char *run_dir, int which) {
-  char path[PATH_MAX + 64], *text;
-  size_t n;
-  TRY(path_join(path, sizeof path, run_dir, pointer_of(which)));
-  const status rc = file_read(path, 256, &text, &n);
+  char name[POINTER_BYTES];
+  const status rc = path_read_pointer(name, run_dir, pointer_of(which));
   if (rc == ERR_NOT_FOUND && which == WHICH_BEST)
     return fail(ERR_NOT_FOUND, "the run %s has no best checkpoint: no validation has chosen one", run_dir);
   if (rc == ERR_NOT_FOUND) return fail(ERR_NOT_FOUND, "the run %s has no checkpoint yet", run_dir);
   TRY(rc);
-  while (n > 0 && text[n - 1] == '\n') text[--n] = '\0';
-  const bool good = n > 0 && strchr(text, '/') == NULL && text[0] != '.';
-  const status joined =
-      good ? path_join(buf, bytes, run_dir, text) : fail(ERR_FORMAT, "%s does not name a checkpoint", path);
-  free(text);
-  return joined;
+  return path_join(buf, bytes, run_dir, name);
 }
 
 status checkpoint_choose(char *buf, size_t bytes, const char *where, int which) {

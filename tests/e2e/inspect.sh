@@ -72,6 +72,14 @@ sed -E 's/"created_by": "[^"]*"/"created_by": "souk 0.9.0"/; s/"stride"/"hops": 
 check_error "a data set with an unknown field names it and who wrote it" 'manifest.json: field "hops" is unknown; souk 0.9.0 wrote it, this is souk' "$souk" inspect "$work/d3"
 cp "$work/d/manifest.json" "$work/d3/" && rm "$work/d3/users.tsv" && mkfifo "$work/d3/users.tsv"
 check_error "a pipe in place of a listed file is an error" "users.tsv is missing" timeout 20 "$souk" inspect "$work/d3"
+check "inspect names a run's last and best checkpoints" bash -c "$souk inspect --json $work/r | grep -q '\"last\": \"${step##*/}\"' && $souk inspect --json $work/r | grep -q '\"best\": \"step-'"
+cp -r "$work/r" "$work/r2"
+for name in ../r/step-00000004 '' .. "$(printf 'step-\xff')"; do
+  printf '%s\n' "$name" >"$work/r2/best"
+  check_error "a run whose best is '$(printf %q "$name")' is an error" "/r2/best does not name a checkpoint" "$souk" inspect "$work/r2"
+done
+rm "$work/r2/best" "$work/r2/last"
+check "a run without best and last is shown" says "$work/r2" "run" "checkpoints"
 cp -r "$step" "$work/c2" && rm "$work/c2/optimizer.h5"
 check_error "a checkpoint with a missing file is an error" "optimizer.h5 is missing" "$souk" inspect "$work/c2"
 # A terminal obeys control characters, and a file may hold any: none of them is printed, nor told in an error.

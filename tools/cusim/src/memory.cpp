@@ -1,9 +1,9 @@
 // Device and pinned memory, and copies.
 //
-// Device memory is one range of addresses, none of which is given out twice, so using a pointer after cudaFree traps. Every allocation is
-// 256-byte aligned (and its end is within 256 bytes of a page that traps); the bytes between are a guard zone that
-// is compared after every kernel, or poisoned under AddressSanitizer. New memory is all ones: NaN as a float, -1 as
-// an integer.
+// Device memory is one range of addresses, none of which is given out twice, so using a pointer after cudaFree
+// traps. Every allocation is 256-byte aligned (and its end is within 256 bytes of a page that traps); the bytes
+// between are a guard zone that is compared after every kernel, or poisoned under AddressSanitizer. New memory is
+// all ones: NaN as a float, -1 as an integer.
 #include "cusim.h"
 #include <algorithm>
 #include <deque>
