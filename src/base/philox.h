@@ -11,8 +11,8 @@
 // Attention dropout of (s, step, head a, query q, key k):
 //   counter = (s low 32, step low 32, q | (s >> 32) << 16, (k / 64) * 4 + (k % 8) / 2 | a << 20);
 //   byte ((k % 64) / 8) * 2 + k % 2. One counter then serves exactly the 16 probabilities that one GPU thread holds
-//   of a row of a 64-key tile (mma.m16n8 accumulators). Initial value of element j of the parameter NAME (normal ones
-//   only):
+//   of a row of a 64-key tile (mma.m16n8 accumulators).
+// Initial value of element j of the parameter NAME (normal ones only):
 //   counter = (j / 4 low 32, j / 4 high 32, h low 32, h high 32), h = philox_name(NAME); words 0 and 1 make elements 0 and 1
 //   of the four by Box and Muller's method (radius from the first word, angle from the second; cosine, then sine), words 2
 //   and 3 make elements 2 and 3. What a head or a longer table adds changes no other weight.
