@@ -1,15 +1,15 @@
 // Signals of a run; see signals.h.
 #include "train/signals.h"
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <unistd.h>
 
-static volatile sig_atomic_t stop_requested;
+static atomic_int stop_requested; // any thread may get the signal, and any may ask for it
 
 static void on_signal(int number) {
-  if (stop_requested) _exit(128 + number);
-  stop_requested = number;
+  if (atomic_exchange(&stop_requested, number) != 0) _exit(128 + number);
 }
 
 // INT and TERM ask for a checkpoint and the end, HUP too unless it is ignored (nohup). PIPE and XFSZ are ignored, so
@@ -21,7 +21,7 @@ static const struct {
 _Static_assert(sizeof signals / sizeof *signals == SIGNALS, "signals.h says how many");
 
 void signals_catch(struct sigaction before[SIGNALS]) {
-  stop_requested = 0;
+  atomic_store(&stop_requested, 0);
   for (int i = 0; i < SIGNALS; i++) {
     const struct sigaction action = {.sa_handler = signals[i].asks ? on_signal : SIG_IGN,
                                      .sa_flags = SA_RESTART};
@@ -36,5 +36,5 @@ void signals_release(const struct sigaction before[SIGNALS]) {
 }
 
 int signals_asked(void) {
-  return (int)stop_requested;
+  return atomic_load(&stop_requested);
 }
