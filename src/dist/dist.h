@@ -5,7 +5,8 @@
 // with `world` times as many micro-batches.
 //
 // What is called when, by all ranks in the same order, since each call waits for the others:
-//   1. once, before the first step: dist_broadcast of the parameters;
+//   1. once, before the first step: dist_any of whether there is a checkpoint to go on from, and if so dist_barrier when rank 0
+//      has put the run's directory in order; dist_broadcast of the parameters;
 //   2. a step, before its first backward pass: dist_sum of its loss weights (every loss is divided by the weight of the
 //      whole step, that of other ranks included), tokens and operations;
 //   3. in the backward pass of its last micro-batch: dist_bucket_ready, bucket by bucket in the order in which the
@@ -14,7 +15,8 @@
 //      all ranks are the same, so their optimisers do the same;
 //   5. when the step's results are read: dist_any of whether it was refused; between two steps: dist_any of whether a
 //      signal or the clock ends the run;
-//   6. when a line is written or a checkpoint saved: dist_sum of the sums of losses. Rank 0 writes and prints.
+//   6. when a line is written or a checkpoint saved: dist_sum of the sums of losses; after a validation: dist_sum of its
+//      metric, which is 0 on all but rank 0. Rank 0 writes and prints.
 //
 // A single process uses dist_single(), whose calls cost nothing.
 #ifndef SOUK_DIST_DIST_H

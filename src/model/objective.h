@@ -2,8 +2,9 @@
 //
 // A model has a list of objectives with weights (train.objectives, model_config.objectives). The place of an objective in
 // the list is its slot: there ops find the scale of its gradients (step_state.scale) and leave its sums
-// (step_result.slot). Everything around the model walks slots and asks the objective what it needs to know; nothing outside
-// of objectives/ and the code that uses one head in particular (ranking, export) knows an objective by name.
+// (step_result.slot). Everything around the model walks slots and asks the objective what it needs to know; nothing
+// else knows an objective by name but the code that uses one head in particular (ranking, export), the option model.pooler,
+// which stands for next session, and what reads files of version 0.1.0.
 //
 // Every loss is normalised over the global step, which is all micro-batches on all ranks between two updates:
 //
