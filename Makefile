@@ -25,9 +25,9 @@ SONAME := libsouk_infer.so.$(shell sed -nE 's/^.define SOUK_INFER_ABI ([0-9]+)$$
 
 # ---- what is on this machine -------------------------------------------------------------------------------
 DEPS_APT := gcc g++ make pkg-config libhdf5-dev libopenblas-openmp-dev libyaml-dev libjansson-dev libutf8proc-dev \
-            libcmocka-dev zlib1g-dev
+            libcmocka-dev zlib1g-dev libdeflate-dev libzstd-dev liblzma-dev libbz2-dev
 LINT_APT := clang-format clang-tidy cppcheck clang libclang-rt-dev libomp-dev
-PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc zlib
+PKGS := hdf5 openblas yaml-0.1 jansson libutf8proc zlib libdeflate libzstd liblzma
 have_pkg = $(shell pkg-config --exists $(1) 2>/dev/null && pkg-config --modversion $(1))
 have_cmd = $(shell command -v $(1) 2>/dev/null)
 
@@ -52,7 +52,7 @@ BASE_CFLAGS += --coverage -fprofile-update=atomic -DSOUK_COVERAGE
 BASE_LDFLAGS += --coverage
 endif
 PKG_CFLAGS := $(patsubst -I%,-isystem %,$(shell pkg-config --cflags $(PKGS) 2>/dev/null))
-PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lm -lpthread -ldl
+PKG_LIBS := $(shell pkg-config --libs $(PKGS) 2>/dev/null) -lbz2 -lm -lpthread -ldl
 CFLAGS_ALL := $(BASE_CFLAGS) $(EXTRA_CFLAGS) -Isrc -Iinclude $(PKG_CFLAGS)
 # Only in src/simd may the compiler reassociate and contract; no code there tests for NaN.
 SIMD_CFLAGS := -O3 -fno-trapping-math
