@@ -62,6 +62,15 @@ typedef struct prepare_job {
   double seconds;
 } prepare_job;
 
+// The passes, in order. Reads the logs into the store, whose temporary files lie in w's directory.
+status read_logs(prepare_job *job, dataset_writer *w);
+// Sorts, numbers sessions, merges repeats and drops what is rare; counts what is left.
+status filter_and_count(prepare_job *job);
+// The cuts of a user's history e[n], which is in order: [0, valid_from) train, [valid_from, test_from) validation.
+void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *valid_from,
+              int32_t *test_from);
+status write_sequences(prepare_job *job, dataset_writer *w);
+
 // Counts a rejected row.
 void reject_row(reject_list *list, const char *reason, const log_reader *r);
 // ERR_FORMAT when more rows than input.max_rejects allows are rejected.
