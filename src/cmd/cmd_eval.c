@@ -80,31 +80,37 @@ static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
   return OK;
 }
 
-static status evaluate(const eval_flags *f, const evaluation_config *config, dataset *d,
-                       const checkpoint *c) {
+static status print(const eval_flags *f, const evaluation *e, const evaluation_source *source) {
+  if (!f->json) {
+    TRY(evaluation_print(e, source, stdout));
+  } else {
+    json_t *j;
+    TRY(evaluation_json(e, source, &j));
+    char *text = json_dumps(j, JSON_INDENT(1));
+    json_decref(j);
+    if (text == NULL) return fail(ERR_MEMORY, "out of memory: the evaluation as json");
+    puts(text);
+    free(text);
+  }
+  return fflush(stdout) == 0 ? OK : fail(ERR_IO, "cannot write the evaluation: %s", strerror(errno));
+}
+
+// Prints before it writes lists, so that the figures are there whatever becomes of the lists. lists: NULL without them;
+// taken over.
+static status evaluate(const eval_flags *f, const evaluation_config *config, dataset *d, const checkpoint *c,
+                       list_writer **lists) {
   model *m = NULL;
   evaluation *e = NULL;
-  json_t *j = NULL;
   status rc = OK;
   if (c != NULL) TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
-  if (f->lists[0] != '\0') TRY_GOTO(evaluation_lists(e, (int32_t)f->k, f->lists), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
                                     .step = c != NULL ? c->state.step : 0};
-  if (f->json) {
-    TRY_GOTO(evaluation_json(e, &source, &j), done);
-    char *text = json_dumps(j, JSON_INDENT(1));
-    if (text == NULL) {
-      rc = fail(ERR_MEMORY, "out of memory: the evaluation as json");
-      goto done;
-    }
-    puts(text);
-    free(text);
-  } else {
-    TRY_GOTO(evaluation_print(e, &source, stdout), done);
-  }
+  TRY_GOTO(print(f, e, &source), done);
+  if (*lists == NULL) goto done;
+  rc = evaluation_lists(e, (int32_t)f->k, *lists);
+  *lists = NULL;
 done:
-  json_decref(j);
   evaluation_free(e);
   model_free(m);
   return rc;
@@ -113,14 +119,17 @@ done:
 static status open_and_evaluate(eval_flags *f, const evaluation_config *config, const char *where) {
   checkpoint *c = NULL;
   dataset *d = NULL;
+  list_writer *lists = NULL;
   status rc = OK;
+  if (f->lists[0] != '\0') TRY_GOTO(list_writer_open(&lists, f->lists), done);
   if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   if (c != NULL) TRY_GOTO(checkpoint_check_data(c, d), done);
-  rc = evaluate(f, config, d, c);
+  rc = evaluate(f, config, d, c, &lists);
 done:
+  list_writer_abort(lists);
   dataset_close(d);
   checkpoint_close(c);
   return rc;

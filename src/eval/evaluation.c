@@ -178,7 +178,7 @@ void evaluation_free(evaluation *e) {
 
 // ---- lists -----------------------------------------------------------------------------------------------------
 
-typedef struct list_writer {
+struct list_writer {
   const evaluation *e;
   out_file *f;
   line_reader *users; // users.tsv: one name a sequence
@@ -186,7 +186,29 @@ typedef struct list_writer {
   char *user;
   int64_t read; // lines of it
   int64_t question;
-} list_writer;
+};
+
+// A name may be longer than souk prepare allows today: data sets of before have no limit.
+enum { LONGEST_NAME = 1 << 30 };
+
+status list_writer_open(list_writer **out, const char *path) {
+  *out = NULL;
+  list_writer *w;
+  TRY(mem_new(&w, 1, sizeof *w, "ranked lists"));
+  const status rc = out_open(&w->f, path);
+  if (rc == OK)
+    *out = w;
+  else
+    list_writer_abort(w);
+  return rc;
+}
+
+void list_writer_abort(list_writer *w) {
+  if (w == NULL) return;
+  out_abort(w->f);
+  lines_close(w->users);
+  free(w);
+}
 
 // Questions come in the order of sequences, so the file of names is read once.
 static status read_user(list_writer *w, int64_t line) {
@@ -224,26 +246,31 @@ static status write_list(void *self, const query *q, const ranked_list *list) {
   json_decref(j);
   w->question++;
   if (text == NULL)
-    return fail(ERR_FORMAT, "the list of user \"%s\" cannot be written: a name in it is not valid UTF-8",
-                w->user);
+    return fail(
+        ERR_FORMAT,
+        "%s line %lld: this user's list cannot be written, because its name, or that of an item in it, "
+        "is not valid UTF-8",
+        w->users_path, (long long)w->read);
   const status rc = out_printf(w->f, "%s\n", text);
   free(text);
   return rc;
 }
 
-status evaluation_lists(evaluation *e, int32_t k, const char *path) {
+static status write_lists(list_writer *w, evaluation *e, int32_t k) {
   if (e->m == NULL) return fail(ERR_ARGUMENT, "ranked lists need a model");
-  list_writer w = {.e = e};
-  status rc;
-  TRY_GOTO(path_join(w.users_path, sizeof w.users_path, dataset_dir(e->d), "users.tsv"), done);
-  TRY_GOTO(lines_open(&w.users, w.users_path, 1 << 20), done);
-  TRY_GOTO(out_open(&w.f, path), done);
-  TRY_GOTO(ranking_lists(e->questions, e->m, k, write_list, &w), done);
-  out_file *const f = w.f;
-  w.f = NULL;
-  rc = out_commit(f);
-done:
-  out_abort(w.f);
-  lines_close(w.users);
-  return rc;
+  w->e = e;
+  TRY(path_join(w->users_path, sizeof w->users_path, dataset_dir(e->d), "users.tsv"));
+  TRY(lines_open(&w->users, w->users_path, LONGEST_NAME));
+  log_doing("writing ranked lists");
+  return ranking_lists(e->questions, e->m, k, write_list, w);
+}
+
+status evaluation_lists(evaluation *e, int32_t k, list_writer *w) {
+  const status rc = write_lists(w, e, k);
+  out_file *const f = w->f;
+  w->f = NULL;
+  const status all = out_finish(f, rc);
+  list_writer_abort(w);
+  log_status_end();
+  return all;
 }

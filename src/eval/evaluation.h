@@ -46,11 +46,17 @@ typedef struct evaluation {
 status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c);
 void evaluation_free(evaluation *e); // NULL is safe
 
-// The model's ranked lists of every question as JSON lines into a new file:
+// The file for ranked lists, opened before an evaluation's work begins, so that a path that cannot be written costs no
+// time.
+typedef struct list_writer list_writer;
+status list_writer_open(list_writer **out, const char *path);
+void list_writer_abort(list_writer *w); // leaves no file; NULL is safe
+
+// The model's ranked lists of every question as JSON lines. Frees w in every case; after an error there is no file.
 //   {"user": "u1", "items": ["i7", ...], "scores": [1.25, ...], "target": "i9", "rank": 3}
 // items are best first, those of the history left out; target is null where the vocabulary does not have it, and rank is
 // the unsampled one, null without it.
-status evaluation_lists(evaluation *e, int32_t k, const char *path);
+status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 
 // Where the model comes from; all NULL or 0 without one.
 typedef struct evaluation_source {

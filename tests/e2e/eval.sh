@@ -67,6 +67,36 @@ check "no list holds an item of its history" awk -F'"' 'NR == FNR { split($0, f,
   { user = $4; target = $(NF - 3); for (i = 8; i < NF && $i ~ /^item/; i += 2) if (seen[user FS $i] > ($i == last[user])) bad = 1 } END { exit bad }' "$work/log.csv" "$work/lists.jsonl"
 check "the target of rank 1 is the first of its list" awk -F'"' '/"rank":1}/ { n++; if ($8 != $(NF - 3)) bad = 1 } END { exit bad || n == 0 }' "$work/lists.jsonl"
 
+# Where lists cannot be written: told before the work, and if it shows later, the figures are there all the same.
+check_error "a --lists file in a missing directory is an error" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
+mv "$work/.out" "$work/nolists"; mv "$work/.err" "$work/nolists.err"
+check "a missing directory for --lists is told before anything is ranked" bash -c "! grep -qE 'popularity|markov|model' $work/nolists $work/nolists.err"
+if full_device; then
+  check_error "lists that do not fit on the disk are an error" "No space left" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /dev/full
+  mv "$work/.out" "$work/table.full"
+  check "the table is printed although the lists could not be written" has '^model - best' table.full
+else
+  skip "lists that do not fit on the disk are an error" "no /dev/full"
+fi
+# name_first FOLDER: stdin becomes the first user's name, and a small run is trained on that data set (FOLDER.run).
+name_first() {
+  local d=$work/$1 old
+  cp -r "$work/log" "$d"
+  old=$(sha256sum <"$d/users.tsv" | cut -d' ' -f1)
+  { cat; tail -n +2 "$work/log/users.tsv"; } >"$d/users.tsv"
+  sed -i "s/$old/$(sha256sum <"$d/users.tsv" | cut -d' ' -f1)/; /\"users.tsv\"/,/}/s/\"bytes\": [0-9]*/\"bytes\": $(stat -c %s "$d/users.tsv")/" "$d/manifest.json"
+  quietly "$souk" pretrain --data.dir "$d" --train.out "$d.run" --hidden 16 --layers 1 --steps 2 --batch_tokens 256 --max_positions 12 --eval_every 0
+}
+{ head -c 2097152 /dev/zero | tr '\0' n; echo; } | name_first long
+quietly "$souk" eval "$work/long.run" --bootstrap 0 --protocols full --lists "$work/long.jsonl"
+check "a user name of 2 MiB, which older data sets may have, is written into its list" test "$(head -n 1 "$work/long.jsonl" | grep -o n | wc -l)" -ge 2097152
+check "the lists of the users behind a long name are written too" test "$(wc -l <"$work/long.jsonl")" = 400
+printf 'bad\377\n' | name_first bytes
+check_error "a user name that is not UTF-8 is told with its file and line" "users.tsv line 1: this user's list cannot be written" "$souk" eval "$work/bytes.run" --bootstrap 0 --lists "$work/bytes.jsonl"
+mv "$work/.out" "$work/table.bytes"
+check "the table is printed although a name cannot be written" has '^model - best' table.bytes
+check "lists that cannot be finished leave no file" test ! -e "$work/bytes.jsonl"
+
 # Only baselines; checkpoints instead of runs; runs without a best checkpoint.
 check "--baselines-only needs no model" "$souk" eval --baselines-only --data "$work/log" --bootstrap 10
 "$souk" eval --baselines-only --data "$work/log" --bootstrap 100 --negatives 20 2>/dev/null >"$work/base"
@@ -107,7 +137,6 @@ check_error "an unknown protocol is an error" '"warp" is not one of full, unifor
 check_error "an empty list of protocols is an error" '"" is not one of' "$souk" eval "$work/run" --protocols ""
 check_error "an unknown part is an error" "part must be valid|test" "$souk" eval "$work/run" --part train
 check_error "an unknown option is answered with the nearest one" 'did you mean "baselines.window"' "$souk" eval "$work/run" --baselines.windw 3
-check_error "a --lists file in a missing directory is an error" "/no/such" "$souk" eval "$work/run" --bootstrap 0 --users 9 --lists /no/such/lists
 check_error "an unknown validation metric is an error" 'no metric "popular/hr@10"' "$souk" pretrain --data.dir "$work/log" --train.out "$work/r2" --metric popular/hr@10
 quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --out "$work/none" --split none
 check_error "a data set without held-out items is an error" "has no test targets" "$souk" eval --baselines-only --data "$work/none"
