@@ -53,9 +53,9 @@ static void end_line(void) {
 static void emit(log_level level, const char *mark, const char *format, va_list args) {
   pthread_once(&once, start);
   if (level > threshold) return;
-  char text[MESSAGE_BYTES];
-  vsnprintf(text, sizeof text, format, args);
-  make_printable(text, "\t");
+  char raw[MESSAGE_BYTES], text[MESSAGE_BYTES];
+  vsnprintf(raw, sizeof raw, format, args);
+  printable(text, sizeof text, raw, "\t");
   pthread_mutex_lock(&lock);
   end_line();
   fputs(mark, stderr);
@@ -94,9 +94,10 @@ static void draw(char *text, bool passes) {
   passing = passes;
 }
 
-static void show_status(char *text, bool passes) {
+static void show_status(const char *raw, bool passes) {
+  char text[STATUS_BYTES];
   if (threshold < LOG_INFO) return;
-  make_printable(text, "");
+  printable(text, sizeof text, raw, "");
   pthread_mutex_lock(&lock);
   if (terminal)
     draw(text, passes);

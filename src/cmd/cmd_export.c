@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
+#include "format/printable.h"
 #include "model/checkpoint_find.h"
 #include "convert/export.h"
 
@@ -40,7 +41,8 @@ status cmd_export(int argc, char **argv) {
   log_doing("exporting %s", checkpoint_dir);
   TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));
   log_status_end();
-  printf("%s: step %lld, %d items x %d, %s\n", paths[1], (long long)result.step, result.items,
-         result.dimension, human_bytes(bytes, (double)result.bytes));
+  char shown[4 * PATH_MAX];
+  printf("%s: step %lld, %d items x %d, %s\n", printable(shown, sizeof shown, paths[1], ""),
+         (long long)result.step, result.items, result.dimension, human_bytes(bytes, (double)result.bytes));
   return OK;
 }

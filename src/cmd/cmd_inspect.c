@@ -119,7 +119,7 @@ static status read_configuration(const char *path, json_t *j) {
 static const char *scalar_text(const char *key, const json_t *v, char buf[CELL]) {
   char size[32];
   if (json_is_string(v))
-    snprintf(buf, CELL, "%s", json_string_value(v));
+    printable(buf, CELL, json_string_value(v), "\t");
   else if (json_is_integer(v) && strstr(key, "bytes") != NULL && json_integer_value(v) >= 10240)
     snprintf(buf, CELL, "%s", human_bytes(size, (double)json_integer_value(v)));
   else if (json_is_integer(v))
@@ -224,18 +224,18 @@ static void print_object(FILE *to, const json_t *j, int indent) {
   json_object_foreach((json_t *)(uintptr_t)j, key, v) print_value(to, key, v, indent);
 }
 
-// Control characters in the file's texts are replaced, so that they cannot control the terminal.
+// The texts are a file's, so their control characters are escaped.
 static status print_text(const json_t *j) {
   char *text = NULL;
   size_t bytes;
   FILE *to = open_memstream(&text, &bytes);
   if (to == NULL) return fail(ERR_MEMORY, "out of memory: printing");
   print_object(to, j, 0);
-  const bool good = fclose(to) == 0;
-  if (good) make_printable(text, "\t\n");
-  if (good) fputs(text, stdout);
+  char *shown = fclose(to) == 0 ? malloc(4 * bytes + 1) : NULL; // a byte becomes at most four
+  if (shown != NULL) fputs(printable(shown, 4 * bytes + 1, text, "\t\n"), stdout);
   free(text);
-  return good ? OK : fail(ERR_MEMORY, "out of memory: printing");
+  free(shown);
+  return shown != NULL ? OK : fail(ERR_MEMORY, "out of memory: printing");
 }
 
 // ---- the command ---------------------------------------------------------------------------------------------

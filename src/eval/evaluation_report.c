@@ -1,4 +1,5 @@
 // What an evaluation looks like: aligned tables for people, json for programs.
+#include <limits.h>
 #include <math.h>
 #include <string.h>
 #include <unistd.h>
@@ -6,6 +7,7 @@
 #include "base/memory.h"
 #include "base/terminal.h"
 #include "eval/evaluation.h"
+#include "format/printable.h"
 
 enum { LABEL = 22 };
 
@@ -121,11 +123,14 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   const dataset_info *info = dataset_get_info(e->d);
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
-  fprintf(to, "data      %s, %s part: %lld questions of %lld users%s\n", info->name, part_name(e),
-          (long long)first->queries, (long long)first->users, q->users > 0 ? " (a random subset)" : "");
+  char text[4 * PATH_MAX];
+  fprintf(to, "data      %s, %s part: %lld questions of %lld users%s\n",
+          printable(text, sizeof text, info->name, ""), part_name(e), (long long)first->queries,
+          (long long)first->users, q->users > 0 ? " (a random subset)" : "");
   print_shares(e, to);
   if (e->m != NULL) {
-    fprintf(to, "model     %s, step %lld\n", s->checkpoint, (long long)s->step);
+    fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
+            (long long)s->step);
     if (first->has_loss)
       fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);

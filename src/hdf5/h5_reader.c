@@ -68,8 +68,6 @@ static status receive_reply(h5_reader *r, const char *path, reader_reply *reply)
   if (reply->rc < 0 || reply->rc >= STATUS_COUNT || reply->bytes >= sizeof text) return not_credible(r, path);
   if (child_receive(r->process, text, reply->bytes) != OK) return dead(path);
   text[reply->bytes] = '\0';
-  for (char *p = text; *p != '\0'; p++) // names come from the file and must not control a terminal
-    if ((unsigned char)*p < 0x20 || *p == 0x7f) *p = '?';
   return fail((status)reply->rc, "%s", text);
 }
 

@@ -10,12 +10,13 @@
 
 souk_status infer_fail(souk_error *e, souk_status code, const char *format, ...) {
   if (e == NULL) return code;
+  char raw[sizeof e->message]; // arguments may point into the old message
   va_list args;
   va_start(args, format);
-  vsnprintf(e->message, sizeof e->message, format, args);
+  vsnprintf(raw, sizeof raw, format, args);
   va_end(args);
   e->code = code;
-  make_printable(e->message, "");
+  printable(e->message, sizeof e->message, raw, "");
   return code;
 }
 

@@ -27,12 +27,12 @@ struct cli_output {
 };
 
 int cli_fail(int code, const char *format, ...) {
-  char text[3 * PATH_MAX]; // two paths and an error
+  char raw[3 * PATH_MAX], text[sizeof raw]; // two paths and an error
   va_list args;
   va_start(args, format);
-  vsnprintf(text, sizeof text, format, args);
+  vsnprintf(raw, sizeof raw, format, args);
   va_end(args);
-  make_printable(text, "");
+  printable(text, sizeof text, raw, "");
   fprintf(stderr, "souk-infer: %s\n", text);
   return code;
 }
@@ -262,15 +262,16 @@ int output_string(cli_output *o, const char *text, size_t bytes) {
   for (size_t i = 0; rc == 0 && i < bytes;) {
     const unsigned char c = (unsigned char)text[i];
     const size_t n = utf8_length(text + i, bytes - i);
-    char escape[8];
+    uint32_t code;
+    char escape[16];
     if (n == 0) {
       rc = output_text(o, "\\ufffd");
     } else if (c == '"' || c == '\\') {
       escape[0] = '\\';
       escape[1] = (char)c;
       rc = output_write(o, escape, 2);
-    } else if (n < 3 && is_control(text + i)) {
-      snprintf(escape, sizeof escape, "\\u%04x", n == 2 ? (unsigned char)text[i + 1] : c);
+    } else if (is_control(text + i, n, &code)) {
+      snprintf(escape, sizeof escape, "\\u%04x", (unsigned)code);
       rc = output_text(o, escape);
     } else {
       rc = output_write(o, text + i, n);

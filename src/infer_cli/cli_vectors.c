@@ -161,9 +161,7 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
 // What a bundle says of itself, for people.
 static int output_printable(cli_output *o, const char *name) {
   char text[256];
-  snprintf(text, sizeof text, "%.200s", name);
-  make_printable(text, "");
-  return output_text(o, text);
+  return output_text(o, printable(text, sizeof text, name, ""));
 }
 
 static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {

@@ -89,16 +89,16 @@ static void print_rejects(const reject_list *list) {
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
     printf("  %s: %lld rows\n", x->text, (long long)x->count);
+    char text[4 * sizeof x->excerpts[0]];
     for (int k = 0; k < SAMPLES && k < x->count; k++)
-      printf("    line %lld: %s\n", (long long)x->lines[k], x->excerpts[k]);
+      printf("    line %lld: %s\n", (long long)x->lines[k],
+             printable(text, sizeof text, x->excerpts[k], "\t"));
   }
 }
 
 static void print_name(const char *name) {
-  char text[EVENT_NAME + 1];
-  snprintf(text, sizeof text, " %s", name);
-  make_printable(text, "");
-  fputs(text, stdout);
+  char text[4 * EVENT_NAME];
+  printf(" %s", printable(text, sizeof text, name, ""));
 }
 
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "format/printable.h"
 #include "hdf5/h5_reader.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/objective.h"
@@ -354,9 +355,10 @@ static status run_again(const checkpoint *c, const run_config *run, const saved_
   memcpy(in.state.scale, s->s.scale, sizeof in.state.scale);
   nonfinite_place place = {.found = false};
   table t = {.trace = trace};
+  char dir[4 * PATH_MAX];
   printf("step %lld of %s, %d micro-batch(es), learning rate %.3g\n\n  %-72s %17s %12s %12s\n",
-         (long long)s->s.step + 1, c->dir, s->s.micro_batches, (double)s->s.lr, "tensor", "shape", "largest",
-         "not finite");
+         (long long)s->s.step + 1, printable(dir, sizeof dir, c->dir, ""), s->s.micro_batches,
+         (double)s->s.lr, "tensor", "shape", "largest", "not finite");
   status rc = checkpoint_load(c, m, false);
   if (rc == OK) rc = nonfinite_find(m, &in, &place, collect, &t);
   model_free(m);

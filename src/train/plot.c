@@ -16,8 +16,9 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "format/printable.h"
 
-enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, BUCKETS = 300 };
+enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, LABEL_BYTES = 256, BUCKETS = 300 };
 enum { PANEL_W = 520, PANEL_H = 290, LEFT = 68, RIGHT = 16, TOP = 34, BOTTOM = 40, HEAD = 44 };
 static const char default_figures[] =
     "train/loss,train/lr,train/grad_norm,train/cls_loss,valid/ndcg@10,valid/hr@10,valid/mrr,valid/loss,"
@@ -38,7 +39,7 @@ typedef struct series {
 typedef struct plot {
   size_t runs, figures;
   char names[MAX_FIGURES][FIGURE_NAME];
-  char labels[MAX_RUNS][256];
+  char labels[MAX_RUNS][LABEL_BYTES];
   series all[MAX_RUNS][MAX_FIGURES];
 } plot;
 
@@ -99,7 +100,7 @@ static status read_run(plot *p, size_t run, const char *path) {
     json_decref(j);
   }
   lines_close(lines);
-  snprintf(p->labels[run], sizeof p->labels[run], "%s", path);
+  printable(p->labels[run], LABEL_BYTES, path, "");
   for (size_t i = strlen(p->labels[run]); i > 1 && p->labels[run][i - 1] == '/';) p->labels[run][--i] = '\0';
   return rc;
 }
@@ -181,12 +182,10 @@ static const char *tick_text(char buf[32], double v, const axis *a) {
 }
 
 static status text_escaped(out_file *f, const char *text) {
-  for (; *text != '\0'; text++) {
+  char shown[LABEL_BYTES]; // such characters are no XML either
+  for (text = printable(shown, sizeof shown, text, ""); *text != '\0'; text++) {
     const char c = *text;
-    TRY(c == '<'                  ? out_printf(f, "&lt;")
-        : c == '&'                ? out_printf(f, "&amp;")
-        : (unsigned char)c < 0x20 ? out_printf(f, " ")
-                                  : out_write(f, &c, 1));
+    TRY(c == '<' ? out_printf(f, "&lt;") : c == '&' ? out_printf(f, "&amp;") : out_write(f, &c, 1));
   }
   return OK;
 }

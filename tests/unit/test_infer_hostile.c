@@ -354,7 +354,7 @@ static const hostile cases[] = {
     {"souk.json", REPLACE, "vocab.tsv", "..", true, BAD, "\"..\" is not a plain file name"},
     {"souk.json", REPLACE, "vocab.tsv", "", true, BAD, "\"\" is not a plain file name"},
     {"souk.json", REPLACE, "vocab.tsv", "souk.json", true, BAD, "\"souk.json\" cannot list itself"},
-    {"souk.json", REPLACE, "vocab.tsv", "a\\u001b[2Jb", true, BAD, "a?[2Jb"},
+    {"souk.json", REPLACE, "vocab.tsv", "a\\u001b[2Jb", true, BAD, "a\\x1b[2Jb"},
     {"souk.json", REPLACE, "vocab.tsv", "config.json", true, BAD, "the key \"config.json\" appears twice"},
     {"souk.json", SET, "files/vocab.tsv/bytes", "-1", true, BAD,
      "field \"files.vocab.tsv\" must have \"bytes\""},
