@@ -4,6 +4,7 @@
 
 #include "base/options.h"
 #include "prepare/log_reader.h"
+#include "prepare/times.h"
 
 enum { MAX_PRICE_BUCKETS = 1000 };
 
@@ -15,7 +16,7 @@ typedef struct prepare_input { // section "input"
   int catalogue_format;
   bool catalogue_header;
   char events[OPTION_STRING]; // event types to keep, separated by commas; empty: all
-  int time_format;            // "seconds|milliseconds|iso"
+  int time_format;            // of times.h
   double max_rejects;
 } prepare_input;
 

@@ -8,7 +8,7 @@
 #include "prepare/prepare.h"
 #include "data/writer.h"
 
-enum { MAX_REASONS = 16, SAMPLES = 3, SHORT_LENGTHS = 1 << 16 };
+enum { MAX_REASONS = 64, SAMPLES = 3, SHORT_LENGTHS = 1 << 16 };
 
 typedef struct reject_reason {
   const char *text;
@@ -78,8 +78,6 @@ status check_rejects(const reject_list *list, const char *path, double max);
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
 
-// seconds|milliseconds|iso as in the options; false: it cannot be read.
-bool parse_time(int format, const char *text, int64_t *seconds);
 bool parse_number(const char *text, double *value); // finite
 
 // The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one:

@@ -21,6 +21,17 @@ static status take_price(prepare_job *job, int32_t item, double price) {
   return OK;
 }
 
+static bool take_time(prepare_job *job, const log_reader *r, const char *text, log_event *e) {
+  const char *why = "no time";
+  event_time t;
+  if (text == NULL || !time_parse((time_format)job->c->input.time_format, text, strlen(text), &t, &why)) {
+    reject_row(&job->log, why, r);
+    return false;
+  }
+  e->time = t.seconds;
+  return true;
+}
+
 static status take_row(prepare_job *job, const log_reader *r, const char *const values[COLS]) {
   const prepare_config *c = job->c;
   log_event e = {.order = job->log.rows};
@@ -42,11 +53,7 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
       reject_row(&job->log, "no item", r);
     return OK;
   }
-  if (c->fields.time[0] != '\0' &&
-      (values[COL_TIME] == NULL || !parse_time(c->input.time_format, values[COL_TIME], &e.time))) {
-    reject_row(&job->log, values[COL_TIME] == NULL ? "no time" : "time that cannot be read", r);
-    return OK;
-  }
+  if (c->fields.time[0] != '\0' && !take_time(job, r, values[COL_TIME], &e)) return OK;
   if (values[COL_PRICE] != NULL && !parse_number(values[COL_PRICE], &price)) {
     reject_row(&job->log, "price that is not a number", r);
     return OK;

@@ -18,12 +18,14 @@ typedef struct text {
 } text;
 
 static void check_value(const char *value) {
-  int64_t seconds;
+  event_time t;
+  const char *why;
   double number;
   require(value[0] != '\0');
   require(utf8_valid(value));
   parse_number(value, &number);
-  for (int format = 0; format < 3; format++) parse_time(format, value, &seconds);
+  for (int format = 0; format < TIME_FORMAT_COUNT; format++)
+    if (time_parse((time_format)format, value, strlen(value), &t, &why)) require(t.nanos < 1000000000);
 }
 
 static void check_row(const log_reader *r, int64_t *line) {
