@@ -80,15 +80,28 @@ status file_sha256(const char *path, char hex[65], uint64_t *bytes);
 // DIR "/" NAME into buf; ERR_ARGUMENT if it does not fit.
 status path_join(char *buf, size_t size, const char *dir, const char *name);
 
-// Lines of a plain or gzip file (told apart by content), of any length up to max_line bytes.
+// Lines of a file, of any length up to max_line bytes.
 typedef struct line_reader line_reader;
+// One of our own files: its bytes as they are.
 status lines_open(line_reader **out, const char *path, size_t max_line);
+// A file of somebody else, perhaps compressed or in another encoding, or a pipe; see byte_stream.h. how may be NULL.
+struct byte_stream_how;
+status lines_open_input(line_reader **out, const char *path, size_t max_line,
+                        const struct byte_stream_how *how);
 // *line is without its newline (and without a CR before it), NUL-terminated, valid until the next call; *end
-// is set instead at the end of the file. A NUL byte inside, an overlong line or a broken gzip stream is
+// is set instead at the end of the file. A NUL byte inside, an overlong line or a broken stream is
 // ERR_FORMAT and names file and line.
 status lines_next(line_reader *r, char **line, size_t *bytes, bool *end);
+// The same for a reader that goes on behind a line which is no text.
+typedef struct text_line {
+  char *text; // as above; of a line that is too long its first max_line bytes
+  size_t bytes;
+  bool crlf;         // a CR stood before the newline
+  const char *fault; // "a NUL byte", "a line that is too long"; NULL: none
+} text_line;
+status lines_next_any(line_reader *r, text_line *line, bool *end);
 int64_t lines_number(const line_reader *r);  // of the last line, from 1
-double lines_progress(const line_reader *r); // share of the (compressed) file read
+double lines_progress(const line_reader *r); // share of the (compressed) file read; -1: of a pipe, not known
 void lines_close(line_reader *r);
 
 #endif

@@ -258,7 +258,7 @@ static status add_sequence(token_writer *w, const json_t *j) {
 // Calls add for each line, or only counts them and their tokens.
 static status each_line(token_writer *w, bool add) {
   line_reader *lines;
-  TRY(lines_open(&lines, w->input, MAX_INPUT_LINE));
+  TRY(lines_open_input(&lines, w->input, MAX_INPUT_LINE, NULL));
   status rc = OK;
   for (w->line = 1;; w->line++) {
     char *line;

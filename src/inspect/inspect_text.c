@@ -189,7 +189,7 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
 
 status inspect_text(const inspect_request *q, json_t *out) {
   line_reader *lines;
-  TRY(lines_open(&lines, q->path, MAX_LINE));
+  TRY(lines_open_input(&lines, q->path, MAX_LINE, NULL));
   const status rc = choose(q, lines, out);
   lines_close(lines);
   return rc;

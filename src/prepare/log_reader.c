@@ -249,7 +249,7 @@ status log_open(log_reader **out, const char *path, log_kind kind, bool header, 
   r->n = n;
   TRY_GOTO(mem_strdup(&r->path, path), bad);
   if (dir_exists(path)) TRY_GOTO(path_check(path, PATH_FILE), bad);
-  TRY_GOTO(lines_open(&r->lines, path, MAX_LINE), bad);
+  TRY_GOTO(lines_open_input(&r->lines, path, MAX_LINE, NULL), bad);
   for (int i = 0; i < n; i++) {
     r->field[i] = -1;
     if (columns[i][0] != '\0') TRY_GOTO(mem_strdup(&r->names[i], columns[i]), bad);

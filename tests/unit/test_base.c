@@ -236,7 +236,7 @@ static void test_lines(void **unused) {
     else
       check_ok(file_write_atomic(path, text, strlen(text)));
     line_reader *r;
-    check_ok(lines_open(&r, path, 100));
+    check_ok(lines_open_input(&r, path, 100, NULL));
     char *line;
     size_t n;
     bool end;
@@ -256,7 +256,7 @@ static void test_lines(void **unused) {
   size_t n;
   bool end;
   check_ok(file_write_atomic(path, "a\0b\n", 4));
-  check_ok(lines_open(&r, path, 100));
+  check_ok(lines_open_input(&r, path, 100, NULL));
   check_fails(lines_next(r, &line, &n, &end), ERR_FORMAT, "line 1 holds a NUL byte");
   lines_close(r);
   check_ok(file_write_atomic(path, "short\nthis one is long\n", 23));

@@ -316,7 +316,7 @@ static void test_users_are_functions(void **unused) {
   run_quietly(&many);
   for (int i = 0; i < 2; i++) {
     snprintf(path[i], sizeof path[i], "%s/%s/truth/users.csv.gz", dir, i == 0 ? "few" : "many");
-    check_ok(lines_open(&r[i], path[i], 1 << 16));
+    check_ok(lines_open_input(&r[i], path[i], 1 << 16, NULL));
   }
   for (int line = 0; line <= 20; line++) {
     char *text[2];
