@@ -6,23 +6,10 @@
 #include "prepare/event_store.h"
 #include "prepare/intern.h"
 #include "prepare/prepare.h"
+#include "prepare/price_notes.h"
 #include "data/writer.h"
 
-enum { MAX_REASONS = 64, SAMPLES = 3, SHORT_LENGTHS = 1 << 16 };
-
-typedef struct reject_reason {
-  const char *text;
-  int64_t count;
-  int64_t lines[SAMPLES];
-  char excerpts[SAMPLES][128];
-} reject_reason;
-
-// Rows that could not be used, by reason.
-typedef struct reject_list {
-  reject_reason reasons[MAX_REASONS];
-  int n;
-  int64_t rows, rejected; // read, of which rejected
-} reject_list;
+enum { SHORT_LENGTHS = 1 << 16 };
 
 typedef struct prepare_job {
   const prepare_config *c;
@@ -30,6 +17,7 @@ typedef struct prepare_job {
   event_store *store;
   store_partition part; // the partition being processed
   reject_list log, catalogue;
+  price_notes log_prices, catalogue_prices;
   int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   double last_progress;
   // repeats
@@ -71,14 +59,8 @@ void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *v
               int32_t *test_from);
 status write_sequences(prepare_job *job, dataset_writer *w);
 
-// Counts a rejected row.
-void reject_row(reject_list *list, const char *reason, const log_reader *r);
-// ERR_FORMAT when more rows than input.max_rejects allows are rejected.
-status check_rejects(const reject_list *list, const char *path, double max);
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
-
-bool parse_number(const char *text, double *value); // finite
 
 // The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one:
 // prices come from the log then.

@@ -58,14 +58,9 @@ static status write_entry(out_file *out, const catalogue_columns *c, const char 
 }
 
 static status take_entry(prepare_job *job, const log_reader *r, const catalogue_columns *c,
-                         const char *const *values, uint8_t *seen, out_file *out) {
-  double price = NAN;
+                         const char **values, uint8_t *seen, out_file *out) {
   if (values[CAT_ITEM] == NULL) {
     reject_row(&job->catalogue, "no item", r);
-    return OK;
-  }
-  if (values[CAT_PRICE] != NULL && !parse_number(values[CAT_PRICE], &price)) {
-    reject_row(&job->catalogue, "price that is not a number", r);
     return OK;
   }
   const int32_t item = intern_find(job->items, values[CAT_ITEM]);
@@ -78,7 +73,10 @@ static status take_entry(prepare_job *job, const log_reader *r, const catalogue_
   job->catalogue_matched++;
   if (values[CAT_CATEGORY] != NULL)
     TRY(intern_add(job->categories, values[CAT_CATEGORY], &job->category[item]));
-  job->price[item] = price;
+  const char *price = values[CAT_PRICE];
+  if (price != NULL &&
+      !price_take(&job->catalogue_prices, price, strlen(price), log_line(r), &job->price[item]))
+    values[CAT_PRICE] = NULL;
   return write_entry(out, c, values);
 }
 

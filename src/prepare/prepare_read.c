@@ -54,10 +54,6 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
     return OK;
   }
   if (c->fields.time[0] != '\0' && !take_time(job, r, values[COL_TIME], &e)) return OK;
-  if (values[COL_PRICE] != NULL && !parse_number(values[COL_PRICE], &price)) {
-    reject_row(&job->log, "price that is not a number", r);
-    return OK;
-  }
   if (c->fields.time[0] == '\0') e.time = job->log.rows;
   if (values[COL_EVENT] != NULL) {
     TRY(intern_add(job->types, values[COL_EVENT], &e.type));
@@ -68,7 +64,9 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
                   (long long)log_line(r), MAX_EVENT_TYPES - 1, EVENT_NAME);
   }
   TRY(intern_add(job->items, values[COL_ITEM], &e.item));
-  if (values[COL_PRICE] != NULL) TRY(take_price(job, e.item, price));
+  const char *price_text = values[COL_PRICE];
+  if (price_text != NULL && price_take(&job->log_prices, price_text, strlen(price_text), log_line(r), &price))
+    TRY(take_price(job, e.item, price));
   if (values[COL_SESSION] != NULL) e.session = name_hash(values[COL_SESSION]);
   return store_add(job->store, values[COL_USER], &e);
 }

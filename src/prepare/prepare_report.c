@@ -6,6 +6,16 @@
 #include "prepare/prepare_internal.h"
 #include "format/printable.h"
 
+void show_progress(prepare_job *job, const char *what, int64_t count, double share) {
+  const double now = now_seconds(), least = log_is_terminal() ? 0.2 : 10.0;
+  if (now - job->last_progress < least) return;
+  job->last_progress = now;
+  if (share >= 0)
+    log_status_line("%s: %lld, %.0f%%", what, (long long)count, 100.0 * share);
+  else
+    log_status_line("%s: %lld", what, (long long)count);
+}
+
 static int by_value(const void *a, const void *b) {
   const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
   return x < y ? -1 : x > y;
@@ -35,9 +45,11 @@ static json_t *rejects_json(const reject_list *list) {
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
     json_t *samples = json_array();
-    for (int k = 0; k < SAMPLES && k < x->count; k++)
-      json_array_append_new(samples,
-                            json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]));
+    for (int k = 0; k < SAMPLES && k < x->count; k++) {
+      json_t *sample = json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]);
+      if (x->files[k] != NULL) json_object_set_new(sample, "file", json_string(x->files[k]));
+      json_array_append_new(samples, sample);
+    }
     json_array_append_new(reasons, json_pack("{s:s,s:I,s:o}", "reason", x->text, "rows", (json_int_t)x->count,
                                              "first", samples));
   }
@@ -45,6 +57,8 @@ static json_t *rejects_json(const reject_list *list) {
 }
 
 json_t *make_report(prepare_job *job) {
+  price_notes_finish(&job->log_prices);
+  price_notes_finish(&job->catalogue_prices);
   if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, by_value);
   const int64_t n = job->users_kept;
   const double events = (double)job->events, pairs = (double)n * (double)job->items_kept;
@@ -74,8 +88,19 @@ json_t *make_report(prepare_job *job) {
                 {"catalogue_matched", job->catalogue_matched}};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
     json_object_set_new(j, counts[i].name, json_integer(counts[i].value));
-  json_object_set_new(j, "rejects", rejects_json(&job->log));
-  json_object_set_new(j, "catalogue_rejects", rejects_json(&job->catalogue));
+  const struct {
+    const char *name;
+    const reject_list *list;
+    bool always;
+  } lists[] = {{"rejects", &job->log, true},
+               {"unknown", &job->log_prices.unknown, false},
+               {"guessed", &job->log_prices.guessed, false},
+               {"catalogue_rejects", &job->catalogue, true},
+               {"catalogue_unknown", &job->catalogue_prices.unknown, false},
+               {"catalogue_guessed", &job->catalogue_prices.guessed, false}};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
+    if (lists[i].always || lists[i].list->n > 0)
+      json_object_set_new(j, lists[i].name, rejects_json(lists[i].list));
   json_object_set_new(j, "length",
                       json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median",
                                 length_at(job, n / 2), "mean", events / (double)n, "p95",
@@ -85,15 +110,26 @@ json_t *make_report(prepare_job *job) {
   return j;
 }
 
-static void print_rejects(const reject_list *list) {
+// The reasons of a list, with the first of each; `what`: "rejected" or "price not known", `unit`: "rows" or "values".
+static void print_reasons(const reject_list *list, const char *unit) {
+  char text[4 * SAMPLE_TEXT], file[512];
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
-    printf("  %s: %lld rows\n", x->text, (long long)x->count);
-    char text[4 * sizeof x->excerpts[0]];
-    for (int k = 0; k < SAMPLES && k < x->count; k++)
-      printf("    line %lld: %s\n", (long long)x->lines[k],
+    printf("  %s: %lld %s\n", x->text, (long long)x->count, unit);
+    for (int k = 0; k < SAMPLES && k < x->count; k++) {
+      if (x->files[k] != NULL) printf("    %s", printable(file, sizeof file, x->files[k], ""));
+      printf("%sline %lld: %s\n", x->files[k] != NULL ? " " : "    ", (long long)x->lines[k],
              printable(text, sizeof text, x->excerpts[k], "\t"));
+    }
   }
+}
+
+static void print_values(const price_notes *notes) {
+  if (notes->unknown.n + notes->guessed.n == 0) return;
+  printf("values          %lld not known, %lld guessed\n", (long long)notes->unknown.rejected,
+         (long long)notes->guessed.rejected);
+  print_reasons(&notes->unknown, "values");
+  print_reasons(&notes->guessed, "values");
 }
 
 static void print_name(const char *name) {
@@ -105,7 +141,8 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
   printf("rows            %lld, rejected %lld\n", (long long)job->log.rows, (long long)job->log.rejected);
-  print_rejects(&job->log);
+  print_reasons(&job->log, "rows");
+  print_values(&job->log_prices);
   if (job->skipped_events > 0)
     printf("other events    %lld rows of event types that were not asked for\n",
            (long long)job->skipped_events);
@@ -134,7 +171,8 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
     printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
            (long long)job->catalogue.rows, (long long)job->catalogue.rejected,
            (long long)job->catalogue_matched, (long long)job->items_kept);
-    print_rejects(&job->catalogue);
+    print_reasons(&job->catalogue, "rows");
+    print_values(&job->catalogue_prices);
   }
   printf("vocabulary      %d special, %d attributes, %d items\n", info->range_end[RANGE_SPECIAL],
          info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],

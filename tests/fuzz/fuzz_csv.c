@@ -1,6 +1,7 @@
 // Logs in columns: csv, tsv and space-separated, with and without a header, plain and gzip.
 //
 // Rows that are read, written again with every field in quotes, and read again are the same rows.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,10 +21,10 @@ typedef struct text {
 static void check_value(const char *value) {
   event_time t;
   const char *why;
-  double number;
+  money price;
   require(value[0] != '\0');
   require(utf8_valid(value));
-  parse_number(value, &number);
+  if (money_parse(value, strlen(value), &price, &why)) require(isfinite(price.value));
   for (int format = 0; format < TIME_FORMAT_COUNT; format++)
     if (time_parse((time_format)format, value, strlen(value), &t, &why)) require(t.nanos < 1000000000);
 }

@@ -1,0 +1,70 @@
+// Counts of what could not be used; see rejects.h.
+#include "prepare/rejects.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char other[] = "other reasons";
+
+static reject_reason *find_reason(reject_list *list, const char *text) {
+  for (int i = 0; i < list->n; i++)
+    if (list->reasons[i].text == text || strcmp(list->reasons[i].text, text) == 0) return &list->reasons[i];
+  if (list->n == MAX_REASONS) return &list->reasons[MAX_REASONS - 1];
+  reject_reason *x = &list->reasons[list->n++];
+  x->text = list->n == MAX_REASONS ? other : text;
+  return x;
+}
+
+// Cuts between characters of UTF-8.
+static void copy_text(char to[SAMPLE_TEXT], const char *text, size_t bytes) {
+  size_t n = bytes;
+  if (n >= SAMPLE_TEXT)
+    for (n = SAMPLE_TEXT - 1; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+  memcpy(to, text, n);
+  to[n] = '\0';
+}
+
+void reject_add(reject_list *list, const char *reason, int64_t line, const char *text, size_t bytes) {
+  reject_reason *x = find_reason(list, reason);
+  if (x->count < SAMPLES) {
+    x->files[x->count] = list->file;
+    x->lines[x->count] = line;
+    copy_text(x->excerpts[x->count], text, bytes);
+  }
+  x->count++;
+  list->rejected++;
+}
+
+void reject_row(reject_list *list, const char *reason, const log_reader *r) {
+  reject_add(list, reason, log_line(r), log_row_text(r), strlen(log_row_text(r)));
+}
+
+void reject_merge(reject_list *to, const reject_list *more) {
+  for (int i = 0; i < more->n; i++) {
+    const reject_reason *from = &more->reasons[i];
+    reject_reason *x = find_reason(to, from->text);
+    for (int k = 0; k < SAMPLES && k < from->count && x->count + k < SAMPLES; k++) {
+      x->files[x->count + k] = from->files[k];
+      x->lines[x->count + k] = from->lines[k];
+      memcpy(x->excerpts[x->count + k], from->excerpts[k], SAMPLE_TEXT);
+    }
+    x->count += from->count;
+  }
+  to->rows += more->rows;
+  to->rejected += more->rejected;
+}
+
+status check_rejects(const reject_list *list, const char *path, double max) {
+  if ((double)list->rejected <= max * (double)list->rows) return OK;
+  int most = 0;
+  for (int i = 1; i < list->n; i++)
+    if (list->reasons[i].count > list->reasons[most].count) most = i;
+  const reject_reason *x = &list->reasons[most];
+  const char *file = x->files[0] != NULL ? x->files[0] : "";
+  return fail(
+      ERR_FORMAT,
+      "%s: %lld of %lld rows cannot be read (most: %s, first on %s%sline %lld: %s); input.max_rejects "
+      "allows %.3g%%",
+      path, (long long)list->rejected, (long long)list->rows, x->text, file, *file != '\0' ? " " : "",
+      (long long)x->lines[0], x->excerpts[0], 100.0 * max);
+}
