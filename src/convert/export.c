@@ -227,10 +227,10 @@ static json_t *souk_json(exporter *x) {
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 static status copy_in(exporter *x, const char *name) {
-  char from[PATH_MAX + 64], to[PATH_MAX + 64];
-  TRY(path_join(from, sizeof from, x->c->dir, name));
-  TRY(file_path(x, name, to));
-  return file_copy(from, to);
+  char manifest[PATH_MAX + 64];
+  TRY(path_join(manifest, sizeof manifest, x->c->dir, "manifest.json"));
+  const file_list_check from = {.dir = x->c->dir, .manifest = manifest};
+  return file_list_copy(x->c->files, &from, name, x->dir);
 }
 
 static bool has_items(const exporter *x) {

@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/file_list.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/dataset_manifest.h"
@@ -29,6 +30,7 @@ typedef struct shard {
 struct dataset {
   char dir[PATH_MAX];
   dataset_info info;
+  json_t *files;            // that the manifest lists; NULL without one
   vocab *v;                 // NULL with premasked shards, which bring theirs
   nvidia_shards *premasked; // NULL for a prepared data set
   h5_reader *reader;
@@ -192,11 +194,20 @@ nvidia_shards *dataset_premasked(const dataset *d) {
   return d->premasked;
 }
 
+// Only what the manifest lists goes into checkpoints.
+static void warn_of_stray_catalogue(const dataset *d) {
+  char path[PATH_MAX];
+  if (json_object_get(d->files, "catalogue.jsonl") != NULL) return;
+  if (path_join(path, sizeof path, d->dir, "catalogue.jsonl") == OK && file_exists(path))
+    log_warn("%s is not listed in the manifest beside it, so it is left out; souk prepare --input.catalogue "
+             "adds one",
+             path);
+}
+
 static status open_once(dataset **out, const char *dir, bool verify) {
   *out = NULL;
   dataset *d;
   char path[PATH_MAX];
-  json_t *files = NULL;
   bool prepared;
   TRY(mem_new(&d, 1, sizeof *d, "a data set"));
   status rc;
@@ -210,20 +221,19 @@ static status open_once(dataset **out, const char *dir, bool verify) {
     return OK;
   }
   TRY_GOTO(path_check(dir, PATH_DATASET | PATH_SHARDS), bad);
-  TRY_GOTO(dataset_manifest_read(path, &d->info, &files), bad);
-  const file_list_check check = {.dir = dir, .manifest = path, .contents = true};
-  if (verify) TRY_GOTO(file_list_verify(files, &check), bad);
+  TRY_GOTO(dataset_manifest_read(path, &d->info, &d->files), bad);
+  const file_list_check check = {.dir = dir, .manifest = path, .contents = verify};
+  TRY_GOTO(file_list_verify(d->files, &check), bad);
   TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
   TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
   int64_t sequences;
   TRY_GOTO(find_shards(d), bad);
   TRY_GOTO(open_shards(d, &sequences), bad);
   TRY_GOTO(check_sums(d, sequences), bad);
-  json_decref(files);
+  warn_of_stray_catalogue(d);
   *out = d;
   return OK;
 bad:
-  json_decref(files);
   dataset_close(d);
   return rc;
 }
@@ -257,6 +267,7 @@ void dataset_close(dataset *d) {
   free(d->lengths);
   vocab_free(d->v);
   nvidia_close(d->premasked);
+  json_decref(d->files);
   free(d);
 }
 
@@ -268,6 +279,14 @@ const vocab *dataset_vocab(const dataset *d) {
 }
 const char *dataset_dir(const dataset *d) {
   return d->dir;
+}
+bool dataset_lists(const dataset *d, const char *name) {
+  return json_object_get(d->files, name) != NULL;
+}
+status dataset_copy_file(const dataset *d, const char *name, const char *to_dir) {
+  char manifest[PATH_MAX + 16];
+  snprintf(manifest, sizeof manifest, "%s/manifest.json", d->dir);
+  return file_list_copy(d->files, &(file_list_check){.dir = d->dir, .manifest = manifest}, name, to_dir);
 }
 double dataset_index_bytes(const dataset *d) {
   const double lengths = sizeof *d->lengths + sizeof *d->train_lengths,

@@ -70,6 +70,11 @@ void dataset_close(dataset *d); // NULL is safe
 const dataset_info *dataset_get_info(const dataset *d);
 const vocab *dataset_vocab(const dataset *d);
 const char *dataset_dir(const dataset *d);
+// Does its manifest list this file? Data sets from elsewhere have none.
+bool dataset_lists(const dataset *d, const char *name);
+// Copies a file that the manifest lists, catalogue.jsonl for one, into another directory, as file_list_copy does.
+// ERR_NOT_FOUND: none is listed, or there.
+status dataset_copy_file(const dataset *d, const char *name, const char *to_dir);
 // Length of every sequence's train part and whole, in order; owned by d. [sequences]
 const int32_t *dataset_train_lengths(const dataset *d);
 const int32_t *dataset_lengths(const dataset *d);

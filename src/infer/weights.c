@@ -64,8 +64,9 @@ static void shape_text(char text[64], int32_t ndim, const int64_t *shape) {
 // The tensor with this name, dtype and shape; ERR_FORMAT otherwise.
 static souk_status expect(const safetensors *f, const char *path, const char *name, const char *dtype,
                           int32_t ndim, int64_t rows, int64_t columns, const tensor **out, souk_error *e) {
-  const tensor *t = safetensors_find(f, name);
+  tensor *t = safetensors_find(f, name);
   *out = t;
+  if (t != NULL) t->used = true;
   if (t == NULL) return infer_fail(e, SOUK_ERR_FORMAT, "%s has no tensor \"%s\"", path, name);
   if (strcmp(t->dtype, dtype) != 0)
     return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s, %s is expected", path, name,
@@ -221,6 +222,37 @@ static souk_status walk(loader *l) {
   return vector(l, &b->mlm_norm_b, mlm, "LayerNorm.bias", H, 1.0f);
 }
 
+static bool begins_with(const char *name, const char *with) {
+  return strncmp(name, with, strlen(with)) == 0;
+}
+
+// What is no part of a BERT, and the heads that ranking does without.
+static bool is_passed_over(const char *name) {
+  static const char *const known[] = {"bert.pooler.", "cls.seq_relationship.", "cls.predictions.bias",
+                                      "cls.predictions.decoder.", "bert.embeddings.position_ids"};
+  for (size_t i = 0; i < sizeof known / sizeof *known; i++)
+    if (begins_with(name, known[i])) return true;
+  return !begins_with(name, "bert.") && !begins_with(name, "cls.");
+}
+
+// A tensor more is a model other than the one that config.json describes: with more layers, for one.
+static souk_status refuse_surplus(const loader *l) {
+  const tensor *first = NULL;
+  size_t n = 0;
+  for (size_t i = 0; i < l->file->count; i++) {
+    const tensor *t = &l->file->items[i];
+    if (t->used || is_passed_over(t->name)) continue;
+    if (first == NULL) first = t;
+    n++;
+  }
+  if (n == 0) return SOUK_OK;
+  return infer_fail(l->e, SOUK_ERR_FORMAT,
+                    "%s: %zu tensor%s, \"%s\" first, %s no place in the model of config.json, which has %d "
+                    "layer%s",
+                    l->path, n, n > 1 ? "s" : "", first->name, n > 1 ? "have" : "has", l->b->layers,
+                    l->b->layers > 1 ? "s" : "");
+}
+
 // ---- items ---------------------------------------------------------------------------------------------------
 
 static souk_status find_items(souk_bundle *b, const char *path, souk_error *e) {
@@ -263,6 +295,7 @@ souk_status weights_read(souk_bundle *b, souk_error *e) {
   PASS_GOTO(read_table(&file, &b->files[FILE_MODEL], l->path, e), done);
   PASS_GOTO(infer_alloc(&b->layer, (size_t)b->layers, sizeof *b->layer, "layers", e), done);
   PASS_GOTO(walk(l), done);
+  PASS_GOTO(refuse_surplus(l), done);
   PASS_GOTO(find_items(b, items_path, e), done);
   const size_t W = (size_t)b->width;
   carve(l, &b->packed_items, gemm_packed_size((size_t)b->items, W));

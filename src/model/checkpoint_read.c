@@ -162,8 +162,9 @@ static status open_base(checkpoint *c, json_t *j, const record_source *from, int
       from->path, at.words);
 }
 
-static status read_files(checkpoint *c, const json_t *files, const char *path) {
+static status read_files(checkpoint *c, json_t *files, const char *path) {
   TRY(verify_parts(c->dir, files, path));
+  c->files = json_incref(files);
   const json_t *part = json_object_get(files, "model.h5");
   snprintf(c->model_sha256, sizeof c->model_sha256, "%s", json_string_value(json_object_get(part, "sha256")));
   c->model_bytes = json_integer_value(json_object_get(part, "bytes"));
@@ -237,6 +238,7 @@ void checkpoint_close(checkpoint *c) {
   if (c == NULL) return;
   checkpoint_close(c->base);
   json_decref(c->from_base);
+  json_decref(c->files);
   reader_stop(c->reader);
   free(c->config_yaml);
   free(c);

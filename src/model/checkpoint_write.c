@@ -12,6 +12,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/file_list.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_base.h"
@@ -68,16 +69,14 @@ static status write_vocabulary(const checkpoint_content *c, const char *dir, jso
   return file_list_add(files, dir, "vocab.tsv", NULL);
 }
 
+// A catalogue that is no longer the one of the manifest is left out, and told: a run does not end for it.
 static status copy_catalogue(const checkpoint_content *c, const char *dir, json_t *files) {
-  char from[PATH_MAX + 64], to[PATH_MAX + 64];
-  if (dataset_dir(c->data)[0] == '\0') return OK;
-  TRY(path_join(from, sizeof from, dataset_dir(c->data), "catalogue.jsonl"));
-  bool there;
-  TRY(file_look(from, &there));
-  if (!there) return OK;
-  TRY(path_join(to, sizeof to, dir, "catalogue.jsonl"));
-  TRY(file_copy(from, to));
-  return file_list_add(files, dir, "catalogue.jsonl", NULL);
+  if (!dataset_lists(c->data, "catalogue.jsonl")) return OK;
+  const status rc = dataset_copy_file(c->data, "catalogue.jsonl", dir);
+  if (rc == OK) return file_list_add(files, dir, "catalogue.jsonl", NULL);
+  if (rc != ERR_FORMAT && rc != ERR_CHECKSUM && rc != ERR_NOT_FOUND) return rc;
+  log_warn("%s; the checkpoint is written without a catalogue", fail_message());
+  return OK;
 }
 
 static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {

@@ -21,6 +21,19 @@ check_error "--force does not replace a directory of another kind" "it is left a
 check_error "export of a missing run names it" "/no/such/run" "$souk" export /no/such/run "$work/x"
 check_error "export with one path prints its usage" "souk export CHECKPOINT|RUN BUNDLE" "$souk" export "$work/run"
 check "souk export --help succeeds" "$souk" export --help
+# What a checkpoint from elsewhere names beside it is taken over only if it is in its directory and the manifest means it.
+cp -r "$work/run/$(cat "$work/run/last")" "$work/linked"
+mv "$work/linked/catalogue.jsonl" "$work/secret" && ln -s ../secret "$work/linked/catalogue.jsonl"
+check_error "export refuses a catalogue that is a link out of the checkpoint" "catalogue.jsonl is a symbolic link that leads out" "$souk" export "$work/linked" "$work/x"
+ln -sfn linked/../again "$work/way"
+check "a bundle that is reached through a link is opened" "$infer" info "$work/way"
+cp -r "$work/data" "$work/other" && rm "$work/other/catalogue.jsonl" && echo '{"item":"i1","title":"secret"}' >"$work/secret"
+ln -s ../secret "$work/other/catalogue.jsonl"
+check_error "pretrain refuses a data set whose catalogue is a link out of it" "leads out of its directory" "$souk" pretrain --data.dir "$work/other" --out "$work/y" --steps 1 --hidden 8 --heads 1 --layers 1
+rm "$work/other/catalogue.jsonl" && cp "$work/secret" "$work/other/catalogue.jsonl"
+"$souk" pretrain --data.dir "$work/other" --out "$work/y" --steps 1 --eval_every 0 --hidden 8 --heads 1 --layers 1 >"$work/told" 2>&1
+check "a catalogue that is not the one of the manifest is told" grep -q "catalogue.jsonl.*; the checkpoint is written without a catalogue" "$work/told"
+check "the checkpoint of that run has no catalogue" bash -c "test -f '$work/y/step-00000001/model.h5' && ! test -e '$work/y/step-00000001/catalogue.jsonl'"
 cp -r "$work/run" "$work/broken"
 printf 'x' | dd of="$work/broken/$(cat "$work/run/last")/model.h5" bs=1 seek=3000 conv=notrunc 2>/dev/null
 check_error "export of a damaged checkpoint names the checksum" "its checksum" "$souk" export "$work/broken" "$work/x" --which last

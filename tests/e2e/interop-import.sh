@@ -16,6 +16,7 @@ check "the imported tokens are the same" cmp <(cut -f1 "$work/run/step-00000004/
 check "a model of words is exported with a vocab.txt" "$souk" export "$work/again" "$work/words"
 check "its tensors are those of the first bundle" cmp "$work/words/model.safetensors" "$work/bundle/model.safetensors"
 check "its vocab.txt is that of the first bundle" cmp "$work/words/vocab.txt" "$work/bundle/vocab.txt"
+check "souk inspect shows a bundle of words, which has no items" bash -c "'$souk' inspect '$work/words' | grep -q word_embeddings"
 check_error "souk-infer refuses a bundle without items" "lacks items.safetensors" "$infer" info "$work/words"
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"
 check "a run starts from another run by --train.init" pretrain --out "$work/next" --train.init "$work/run"

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "fuzz/fuzz.h"
 #include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
 
 static const char catalogue[] = "{\"item\":\"item0\",\"title\":\"First\"}\n"
                                 "{\"item\":\"item3\",\"title\":\"\xe6\xaf\x9b\xe8\xa1\xa3\",\"price\":3.5}\n";
@@ -18,7 +19,7 @@ const char *bundle_make(void) {
   model_config c = tiny_config();
   tiny_bundle(fuzz_directory(), 12, 9, NULL);
   require_ok(path_join(data, sizeof data, fuzz_directory(), "data"));
-  fuzz_write(data, "catalogue.jsonl", catalogue, sizeof catalogue - 1); // exported along with the rest
+  tiny_list(data, "catalogue.jsonl", catalogue, sizeof catalogue - 1); // exported along with the rest
   require_ok(dataset_open(&d, data, false));
   model *m = tiny_model(d, &c);
   tiny_export(fuzz_directory(), m, d);

@@ -1,9 +1,12 @@
 // Small data sets for tests.
 #include "lib/tiny_dataset.h"
 
+#include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/file_list.h"
 #include "base/philox.h"
 #include "data/writer.h"
 #include "lib/check.h"
@@ -61,4 +64,16 @@ void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length)
                        .has_time = true};
   check_ok(writer_finish(w, &info, v, NULL));
   vocab_free(v);
+}
+
+void tiny_list(const char *dir, const char *name, const char *data, size_t bytes) {
+  char path[PATH_MAX], manifest[PATH_MAX];
+  check_ok(path_join(path, sizeof path, dir, name));
+  check_ok(path_join(manifest, sizeof manifest, dir, "manifest.json"));
+  check_ok(file_write_atomic(path, data, bytes));
+  json_t *j = json_load_file(manifest, 0, NULL);
+  assert_non_null(j);
+  check_ok(file_list_add(json_object_get(j, "files"), dir, name, NULL));
+  assert_int_equal(json_dump_file(j, manifest, JSON_INDENT(1)), 0);
+  json_decref(j);
 }

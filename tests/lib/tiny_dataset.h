@@ -13,4 +13,7 @@ void tiny_remove(const char *dir);
 // is something to learn. Leave-one-out cuts.
 void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length);
 
+// Puts a finished file into DIR and lists it in the manifest.
+void tiny_list(const char *dir, const char *name, const char *data, size_t bytes);
+
 #endif

@@ -58,10 +58,11 @@ static int make_good(void **state) {
   check_ok(path_join(evil, sizeof evil, root, "evil"));
   check_ok(path_join(data, sizeof data, root, "data"));
   tiny_dataset(data, 6, ITEMS, 0);
-  write_text(in(data, "catalogue.jsonl"),
-             "{\"item\":\"item1\",\"title\":\"Tea \\u2013 gr\xc3\xbcn\",\"price\":\"3.5\"}\n"
-             "{\"item\":\"item2\"}\n{\"item\":\"of another shop\",\"title\":\"x\"}\n"
-             "{\"item\":\"item3\",\"title\":\"old\"}\n{\"item\":\"item3\",\"title\":\"new\"}\n");
+  static const char catalogue[] =
+      "{\"item\":\"item1\",\"title\":\"Tea \\u2013 gr\xc3\xbcn\",\"price\":\"3.5\"}\n"
+      "{\"item\":\"item2\"}\n{\"item\":\"of another shop\",\"title\":\"x\"}\n"
+      "{\"item\":\"item3\",\"title\":\"old\"}\n{\"item\":\"item3\",\"title\":\"new\"}\n";
+  tiny_list(data, "catalogue.jsonl", catalogue, sizeof catalogue - 1);
   check_ok(dataset_open(&d, data, false));
   model_config c = tiny_config();
   c.hidden = 8;
@@ -391,6 +392,10 @@ static const hostile cases[] = {
      "field \"num_attention_heads\" must be a divisor"},
     {"config.json", SET, "num_attention_heads", "0", false, BAD, "field \"num_attention_heads\""},
     {"config.json", SET, "num_hidden_layers", "2", false, BAD, "has no tensor \"bert.encoder.layer.1."},
+    {"model.safetensors", HEADER, "bert.encoder.layer.7.bias",
+     "{\"dtype\":\"F32\",\"shape\":[0],\"data_offsets\":[0,0]}", false, BAD,
+     "1 tensor, \"bert.encoder.layer.7.bias\" first, has no place in the model of config.json, which has 1 "
+     "layer"},
     {"config.json", SET, "num_hidden_layers", "513", false, BAD, "field \"num_hidden_layers\""},
     {"config.json", SET, "intermediate_size", "1048577", false, BAD, "field \"intermediate_size\""},
     {"config.json", SET, "vocab_size", "16", false, BAD, "field \"vocab_size\""},

@@ -1,5 +1,6 @@
 // Lists of files in manifests: which names and entries are taken, and which files are those that are meant.
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/file_list.h"
@@ -80,8 +81,77 @@ static void files(void **state) {
   tiny_remove(dir);
 }
 
+// A link may lie where it leads to a file of the directory, and the directory behind links; out of it leads none, not for a
+// file's place nor for a folder's, and what is copied is what the manifest means.
+static void links(void **state) {
+  (void)state;
+  char dir[256], inside[300], path[400], other[300], to[300], way[300];
+  tiny_directory(dir, sizeof dir);
+  snprintf(inside, sizeof inside, "%s/in", dir);
+  snprintf(other, sizeof other, "%s/secret", dir);
+  snprintf(to, sizeof to, "%s/to", dir);
+  assert_true(dir_make(inside) == OK && dir_make(to) == OK);
+  check_ok(file_write_atomic(other, "hello", 5));
+  snprintf(path, sizeof path, "%s/a", inside);
+  check_ok(file_write_atomic(path, "hello", 5));
+  json_t *list = json_object();
+  check_ok(file_list_add(list, inside, "a", NULL));
+  json_object_set(list, "b", json_object_get(list, "a"));
+  snprintf(path, sizeof path, "%s/b", inside);
+  assert_int_equal(symlink("a", path), 0);
+  snprintf(way, sizeof way, "%s/way", dir);
+  assert_int_equal(symlink("in", way), 0);
+  const file_list_check check = {.dir = way, .manifest = "m.json", .subfolders = true, .contents = true};
+  check_ok(file_list_verify(list, &check));
+  check_ok(file_list_copy(list, &check, "b", to));
+  check_fails(file_list_copy(list, &check, "c", to), ERR_NOT_FOUND, "m.json does not list c");
+  snprintf(path, sizeof path, "%s/a", inside);
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(symlink("../secret", path), 0);
+  for (int contents = 0; contents < 2; contents++)
+    check_fails(
+        file_list_verify(list, &(file_list_check){.dir = inside, .manifest = "m.json", .contents = contents}),
+        ERR_FORMAT, "/in/a is a symbolic link that leads out of its directory");
+  snprintf(path, sizeof path, "%s/to/a", dir);
+  const file_list_check from = {.dir = inside, .manifest = "m.json"};
+  check_fails(file_list_copy(list, &from, "a", to), ERR_FORMAT, "leads out of its directory");
+  assert_false(file_exists(path));
+  snprintf(path, sizeof path, "%s/sub", inside); // a folder
+  assert_int_equal(symlink("..", path), 0);
+  json_object_set(list, "sub/secret", json_object_get(list, "a"));
+  json_object_del(list, "a");
+  json_object_del(list, "b");
+  check_fails(file_list_verify(list, &check), ERR_FORMAT, "sub/secret is a symbolic link that leads out");
+  json_decref(list);
+  tiny_remove(dir);
+}
+
+// What a copy holds is compared, and a copy of something else does not stay.
+static void copies(void **state) {
+  (void)state;
+  char dir[256], path[300], to[300];
+  tiny_directory(dir, sizeof dir);
+  snprintf(to, sizeof to, "%s/to", dir);
+  snprintf(path, sizeof path, "%s/a", dir);
+  check_ok(dir_make(to));
+  check_ok(file_write_atomic(path, "hello", 5));
+  json_t *list = json_object();
+  check_ok(file_list_add(list, dir, "a", NULL));
+  check_ok(file_write_atomic(path, "hallo", 5));
+  const file_list_check from = {.dir = dir, .manifest = "m.json"};
+  check_fails(file_list_copy(list, &from, "a", to), ERR_CHECKSUM, "its checksum is not the one in m.json");
+  assert_int_equal(unlink(path), 0);
+  assert_int_equal(mkfifo(path, 0600), 0);
+  check_fails(file_list_copy(list, &from, "a", to), ERR_NOT_FOUND, "/a is missing, or not a regular file");
+  snprintf(path, sizeof path, "%s/to/a", dir);
+  assert_false(file_exists(path));
+  json_decref(list);
+  tiny_remove(dir);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(names), cmocka_unit_test(entries),
-                                     cmocka_unit_test(files)};
+                                     cmocka_unit_test(files), cmocka_unit_test(links),
+                                     cmocka_unit_test(copies)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
