@@ -1,5 +1,6 @@
 // souk prepare CONFIG.yaml: from a raw log to a data set.
 #include "base/path_kind.h"
+#include "base/threads.h"
 #include "cmd/cmd.h"
 #include "prepare/prepare.h"
 
@@ -25,5 +26,6 @@ status cmd_prepare(int argc, char **argv) {
     TRY(options_yaml(&set, config));
     TRY(options_args(&set, argc, argv, &config, 1, &n, &help));
   }
+  threads_use(c.output.threads);
   return prepare_run(&c);
 }

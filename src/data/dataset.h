@@ -9,8 +9,8 @@
 // the manifest records the defaults chosen by prepare.
 //
 // A shard (HDF5, chunked, shuffle + deflate, no times, attributes "schema" = "souk.shard" and "version" = 1):
-//   tokens int32 [N], events uint8 [N] (index in event_types; 0 none), times int64 [N] (unix seconds, or the
-//   row number where the log has no time), sessions int32 [N] (index of the session in its sequence, from 0),
+//   tokens int32 [N], events uint8 [N] (index in event_types; 0 none), times int64 [N] (since 1970 in the
+//   manifest's time_unit, or the row number where the log has no time), sessions int32 [N] (index of the session in its sequence, from 0),
 //   offsets int64 [S+1], valid_from int32 [S], test_from int32 [S], users int64 [S] (line in users.tsv, from 0).
 // User names: users.tsv, one a line, escaped as in vocab.tsv. docs/formats.md has all files.
 #ifndef SOUK_DATA_DATASET_H
@@ -29,6 +29,18 @@ enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };
 #define DATASET_NAME "data"
 enum { DATASET_WINDOW = 50 };
 
+// What a data set's times count, from 1970 on: the coarsest unit that holds them all.
+#define TIME_UNITS "seconds|milliseconds|microseconds|nanoseconds"
+typedef enum time_unit {
+  TIME_UNIT_SECONDS,
+  TIME_UNIT_MILLISECONDS,
+  TIME_UNIT_MICROSECONDS,
+  TIME_UNIT_NANOSECONDS,
+  TIME_UNIT_COUNT
+} time_unit;
+extern const char *const time_unit_names[TIME_UNIT_COUNT];
+int64_t time_unit_per_second(time_unit unit); // 1, 1000, ...
+
 typedef struct dataset_info {
   char name[128];
   int64_t sequences, tokens; // in all
@@ -41,6 +53,7 @@ typedef struct dataset_info {
   char event_types[MAX_EVENT_TYPES][EVENT_NAME]; // [0] is "none"
   int32_t window, stride;                        // defaults for training windows
   bool has_time;
+  time_unit time_unit;
   int32_t shards;
   char checksum[65]; // SHA-256 of manifest.json without its created_by: the identity of the data set
 } dataset_info;

@@ -44,6 +44,24 @@ static status read_counts(dataset_info *info, const json_t *j, const record_sour
   return get_int(j, from, "shards", &info->shards);
 }
 
+const char *const time_unit_names[TIME_UNIT_COUNT] = {"seconds", "milliseconds", "microseconds",
+                                                      "nanoseconds"};
+
+int64_t time_unit_per_second(time_unit unit) {
+  static const int64_t per_second[TIME_UNIT_COUNT] = {1, 1000, 1000000, 1000000000};
+  return per_second[unit];
+}
+
+static bool read_time_unit(dataset_info *info, const json_t *unit) {
+  const char *text = json_string_value(unit);
+  info->time_unit = TIME_UNIT_SECONDS;
+  if (unit == NULL) return true;
+  while (text != NULL && info->time_unit < TIME_UNIT_COUNT &&
+         strcmp(text, time_unit_names[info->time_unit]) != 0)
+    info->time_unit++;
+  return text != NULL && info->time_unit < TIME_UNIT_COUNT;
+}
+
 // What souk prepare has a default for, the manifest has one for.
 static status read_settings(dataset_info *info, const json_t *j, const record_source *from) {
   const json_t *name = json_object_get(j, "name"), *has_time = json_object_get(j, "has_time");
@@ -52,6 +70,7 @@ static status read_settings(dataset_info *info, const json_t *j, const record_so
   strcpy(info->name, text);
   if (has_time != NULL && !json_is_boolean(has_time)) return bad_field(from, "has_time");
   info->has_time = json_is_true(has_time);
+  if (!read_time_unit(info, json_object_get(j, "time_unit"))) return bad_field(from, "time_unit");
   info->window = DATASET_WINDOW;
   if (json_object_get(j, "window") != NULL) TRY(get_int(j, from, "window", &info->window));
   if (info->window < 1) return bad_field(from, "window");
@@ -104,7 +123,7 @@ static status read_fields(dataset_info *info, const json_t *j, const char *path)
   static const char *const names[] = {
       "schema",        "version",      "created_by", "name",       "sequences", "tokens",      "train_tokens",
       "valid_targets", "test_targets", "longest",    "vocab_size", "ranges",    "event_types", "window",
-      "stride",        "has_time",     "shards",     "files",      NULL};
+      "stride",        "has_time",     "time_unit",  "shards",     "files",     NULL};
   record_source from = {.path = path};
   TRY(read_head(j, &from));
   TRY(read_counts(info, j, &from));

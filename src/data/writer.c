@@ -1,4 +1,4 @@
-// Writing a data set; see writer.h. A shard is collected in memory (shard_tokens bounds it) and written at once.
+// Writing a data set; see writer.h. While a shard is collected, the one before is compressed and written.
 #include "data/writer.h"
 
 #include <limits.h>
@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/memory.h"
-#include "hdf5/hdf5_glue.h"
+#include "data/shard_writer.h"
 
 struct dataset_writer {
   out_dir *place;
@@ -16,14 +16,10 @@ struct dataset_writer {
   int level;
   int64_t shard_tokens;
   out_file *users;
-  json_t *files; // manifest's list
-  // the shard being collected
-  int32_t *tokens, *sessions, *valid_from, *test_from;
-  uint8_t *events;
-  int64_t *times, *offsets, *user;
-  size_t tokens_cap, sessions_cap, valid_cap, test_cap, events_cap, times_cap, offsets_cap, user_cap;
-  size_t n_tokens, n_sequences;
-  dataset_info info; // counts so far
+  json_t *files;       // manifest's list
+  task_pool *pool;     // NULL: none
+  shard *now, *before; // being collected, being written
+  dataset_info info;   // counts so far
 };
 
 status writer_list(dataset_writer *w, const char *name) {
@@ -55,65 +51,39 @@ bad:
   return rc;
 }
 
-static status flush_shard(dataset_writer *w) {
-  if (w->n_sequences == 0) return OK;
+void writer_use(dataset_writer *w, task_pool *pool) {
+  w->pool = pool;
+}
+
+// Waits for the shard that is being written.
+static status finish_shard(dataset_writer *w) {
+  if (w->before == NULL) return OK;
+  char name[32];
+  const status rc = shard_finish(w->before);
+  shard_free(w->before);
+  w->before = NULL;
+  TRY(rc);
+  snprintf(name, sizeof name, "shard-%05d.h5", w->info.shards++);
+  return writer_list(w, name);
+}
+
+static status end_shard(dataset_writer *w) {
+  if (w->now == NULL) return OK;
+  TRY(finish_shard(w));
   char name[32], path[PATH_MAX + 64];
   snprintf(name, sizeof name, "shard-%05d.h5", w->info.shards);
   TRY(path_join(path, sizeof path, w->dir, name));
-  TRY(mem_grow(&w->offsets, &w->offsets_cap, w->n_sequences + 1, sizeof *w->offsets, "a shard"));
-  w->offsets[w->n_sequences] = (int64_t)w->n_tokens;
-  const hsize_t N = w->n_tokens, S = w->n_sequences, S1 = S + 1;
-  const struct {
-    const char *name;
-    hid_t type;
-    const hsize_t *n;
-    const void *data;
-  } sets[] = {
-      {"tokens", H5T_STD_I32LE, &N, w->tokens},       {"events", H5T_STD_U8LE, &N, w->events},
-      {"times", H5T_STD_I64LE, &N, w->times},         {"sessions", H5T_STD_I32LE, &N, w->sessions},
-      {"offsets", H5T_STD_I64LE, &S1, w->offsets},    {"valid_from", H5T_STD_I32LE, &S, w->valid_from},
-      {"test_from", H5T_STD_I32LE, &S, w->test_from}, {"users", H5T_STD_I64LE, &S, w->user},
-  };
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.shard", 1);
-  if (rc == OK) {
-    for (size_t i = 0; rc == OK && i < sizeof sets / sizeof *sets; i++)
-      rc = h5_write(file, path, sets[i].name, sets[i].type, 1, sets[i].n, sets[i].data, w->level);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  TRY(rc);
-  TRY(file_sync(path));
-  w->info.shards++;
-  w->n_tokens = w->n_sequences = 0;
-  return writer_list(w, name);
+  w->before = w->now;
+  w->now = NULL;
+  return shard_store(w->before, path);
 }
 
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
   if (s->n < 1 || s->valid_from < 0 || s->test_from < s->valid_from || s->n < s->test_from)
     return fail(ERR_INTERNAL, "a sequence of %d tokens with cuts %d and %d", s->n, s->valid_from,
                 s->test_from);
-  const size_t n = (size_t)s->n, N = w->n_tokens, S = w->n_sequences;
-  const char *what = "a shard";
-  TRY(mem_grow(&w->tokens, &w->tokens_cap, N + n, sizeof *w->tokens, what));
-  TRY(mem_grow(&w->events, &w->events_cap, N + n, sizeof *w->events, what));
-  TRY(mem_grow(&w->times, &w->times_cap, N + n, sizeof *w->times, what));
-  TRY(mem_grow(&w->sessions, &w->sessions_cap, N + n, sizeof *w->sessions, what));
-  TRY(mem_grow(&w->offsets, &w->offsets_cap, S + 2, sizeof *w->offsets, what));
-  TRY(mem_grow(&w->valid_from, &w->valid_cap, S + 1, sizeof *w->valid_from, what));
-  TRY(mem_grow(&w->test_from, &w->test_cap, S + 1, sizeof *w->test_from, what));
-  TRY(mem_grow(&w->user, &w->user_cap, S + 1, sizeof *w->user, what));
-  memcpy(w->tokens + N, s->tokens, n * sizeof *w->tokens);
-  memcpy(w->events + N, s->events, n * sizeof *w->events);
-  memcpy(w->times + N, s->times, n * sizeof *w->times);
-  memcpy(w->sessions + N, s->sessions, n * sizeof *w->sessions);
-  w->offsets[S] = (int64_t)N;
-  w->valid_from[S] = s->valid_from;
-  w->test_from[S] = s->test_from;
-  w->user[S] = s->user;
-  w->n_tokens += n;
-  w->n_sequences++;
+  if (w->now == NULL) TRY(shard_new(&w->now, w->pool, w->level));
+  TRY(shard_add(w->now, s));
   w->info.sequences++;
   w->info.tokens += s->n;
   w->info.train_tokens += s->valid_from;
@@ -122,7 +92,7 @@ status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
   if (s->n > w->info.longest) w->info.longest = s->n;
   TRY(vocab_escape(w->users, user_name));
   TRY(out_write(w->users, "\n", 1));
-  return (int64_t)w->n_tokens >= w->shard_tokens ? flush_shard(w) : OK;
+  return shard_tokens(w->now) >= w->shard_tokens ? end_shard(w) : OK;
 }
 
 static status write_json(const dataset_writer *w, const char *name, const json_t *j) {
@@ -137,7 +107,8 @@ static status write_json(const dataset_writer *w, const char *name, const json_t
 
 static status finish(dataset_writer *w, dataset_info *info, const vocab *v, const json_t *report) {
   char path[PATH_MAX + 64];
-  TRY(flush_shard(w));
+  TRY(end_shard(w));
+  TRY(finish_shard(w));
   out_file *users = w->users;
   w->users = NULL;
   TRY(out_commit(users));
@@ -166,6 +137,8 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
                 info->has_time, "shards", c->shards, "files", w->files);
   if (j == NULL)
     return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", info->name);
+  if (info->time_unit != TIME_UNIT_SECONDS) // the default is not written
+    json_object_set_new(j, "time_unit", json_string(time_unit_names[info->time_unit]));
   const status rc = write_json(w, "manifest.json", j);
   json_decref(j);
   TRY(rc);
@@ -191,11 +164,10 @@ status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
 
 void writer_abort(dataset_writer *w) {
   if (w == NULL) return;
+  shard_free(w->now); // waits for the threads that write into the directory
+  shard_free(w->before);
   out_abort(w->users);
   out_dir_abort(w->place);
   json_decref(w->files);
-  void *const arrays[] = {w->tokens, w->sessions, w->valid_from, w->test_from,
-                          w->events, w->times,    w->offsets,    w->user};
-  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(w);
 }

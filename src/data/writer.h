@@ -4,6 +4,7 @@
 #define SOUK_DATA_WRITER_H
 
 #include <jansson.h>
+#include "base/tasks.h"
 #include "data/dataset.h"
 
 typedef struct dataset_writer dataset_writer;
@@ -11,13 +12,15 @@ typedef struct dataset_writer dataset_writer;
 // replace: an older data set at `dir` is removed at the end; otherwise its existence is an error here.
 status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, int deflate_level,
                    bool replace);
+// Lets the pool's threads compress and write shards; it must live longer than w. The bytes are the same without.
+void writer_use(dataset_writer *w, task_pool *pool);
 // Appends one sequence (index is ignored) with its user's name.
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name);
 // Where a file of the caller's own goes inside the directory; once written it is listed in the manifest.
 status writer_path(const dataset_writer *w, const char *name, char *buf, size_t bytes);
 status writer_list(dataset_writer *w, const char *name);
 // Writes what is pending, vocabulary and manifest, and moves the directory into place. From *info it takes name,
-// event types, window, stride and has_time; the rest is counted here
+// event types, window, stride, has_time and time_unit; the rest is counted here
 // and filled in. report: written as report.json; may be NULL.
 // Frees w in every case.
 status writer_finish(dataset_writer *w, dataset_info *info, const vocab *v, const json_t *report);

@@ -2,30 +2,33 @@
 //
 // Passes over the events, each partition by partition (event_store.h), so that memory holds the items' names
 // and counters plus what --memory allows, whatever the log's size:
-//   1. read the log into the store;
-//   2. sort each user by (time, order), number sessions, merge repeats;
-//   3. k-core: count, drop, until nothing changes;
-//   4. number sessions anew, count lengths and the train parts' items;
-//   5. the catalogue and the vocabulary: attributes, then items by falling count and name;
-//   6. write sequences.
-// Without a k-core, 2 and 4 are one pass. prepare_read.c has 1, prepare_filter.c 2 to 4, prepare_items.c 5 and
-// prepare_write.c 6; prepare_split.c cuts a history.
+//   1. read the log into the store (prepare_read.c);
+//   2. sort each user by time, number sessions, merge repeats, and count (prepare_filter.c, history.c);
+//   3. with a k-core: drop what is rare and count again, until nothing changes;
+//   4. the catalogue and the vocabulary: attributes, then items by falling count and name (prepare_items.c);
+//   5. write sequences (prepare_write.c).
+// prepare_split.c cuts a history. Rows and partitions are worked on by several threads, and taken in order
+// (base/tasks.h), so that the data set is the same to the byte for any number of them.
 #include "prepare/prepare.h"
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/threads.h"
+#include "format/utf8.h"
 #include "prepare/prepare_internal.h"
 
 static void job_free(prepare_job *job) {
   store_free(job->store);
-  partition_free(&job->part);
+  partitions_free(job);
+  tasks_free(job->pool);
   intern *const names[] = {job->items, job->types, job->wanted_types, job->categories};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
-  void *const arrays[] = {job->item_counts,  job->train_counts, job->token_of, job->price_sum,
-                          job->price_count,  job->category,     job->price,    job->short_lengths,
-                          job->long_lengths, job->last_user};
+  void *const arrays[] = {job->item_counts,   job->next_counts, job->train_counts, job->token_of,
+                          job->price_sum,     job->price_count, job->category,     job->price,
+                          job->short_lengths, job->long_lengths};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(job);
 }
@@ -33,10 +36,14 @@ static void job_free(prepare_job *job) {
 static status run_job(prepare_job *job, dataset_writer **writer) {
   const prepare_config *c = job->c;
   const double start = now_seconds();
+  TRY(tasks_new(&job->pool, threads_or_all(c->output.threads)));
+  TRY(partitions_new(job));
   TRY(writer_open(writer, c->output.out, c->output.shard_tokens, (int)c->output.deflate, c->output.force));
+  writer_use(*writer, job->pool);
   TRY(read_logs(job, *writer));
   TRY(filter_and_count(job));
   TRY(read_catalogue(job, *writer));
+  if (c->fields.time[0] != '\0') choose_time_unit(job);
   vocab *v = NULL;
   TRY(build_vocabulary(job, &v));
   status rc;
@@ -44,8 +51,9 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
                        .event_types = {"none"},
                        .window = (int32_t)c->output.window,
                        .stride = (int32_t)c->output.stride,
-                       .has_time = c->fields.time[0] != '\0'};
-  snprintf(info.name, sizeof info.name, "%.127s", c->output.name);
+                       .has_time = c->fields.time[0] != '\0',
+                       .time_unit = job->unit};
+  memcpy(info.name, c->output.name, strlen(c->output.name) + 1); // its length was checked
   for (int32_t i = 1; i < info.n_event_types; i++)
     snprintf(info.event_types[i], EVENT_NAME, "%s", intern_text(job->types, i - 1));
   json_t *report = NULL;
@@ -71,6 +79,10 @@ status prepare_run(const prepare_config *c) {
   if (c->output.out[0] == '\0') return fail(ERR_ARGUMENT, "output.out names no directory (--out DIR)");
   if (c->output.stride > c->output.window)
     return fail(ERR_ARGUMENT, "output.stride must not exceed output.window");
+  if (strlen(c->output.name) >= sizeof((dataset_info *)NULL)->name)
+    return fail(ERR_ARGUMENT, "output.name has %zu bytes; a data set's name has at most %zu",
+                strlen(c->output.name), sizeof((dataset_info *)NULL)->name - 1);
+  if (!utf8_valid(c->output.name)) return fail(ERR_ARGUMENT, "output.name is not valid UTF-8");
   prepare_job *job;
   TRY(mem_new(&job, 1, sizeof *job, "the job"));
   job->c = c;

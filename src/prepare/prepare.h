@@ -49,7 +49,7 @@ typedef struct prepare_output { // section "output"
   int64_t shard_tokens, deflate;
   bool attributes; // tokens for event types, categories and price buckets
   int64_t price_buckets;
-  int64_t memory;
+  int64_t memory, threads;
   bool force;
 } prepare_output;
 

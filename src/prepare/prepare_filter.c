@@ -1,187 +1,167 @@
-// Sorting, sessions, repeats and the k-core of souk prepare; each pass goes over the partitions of the store.
+// Sorting, sessions, repeats and the k-core of souk prepare, and what is counted of the events that stay.
+//
+// The first pass sorts every user's events, numbers sessions and merges repeats. With a k-core, users with too few events go at
+// once, and further passes drop the items that were too rare when the pass began, merge what has become a repeat by that, and
+// drop the users who have too few now, until no item is too rare. So the filters hold on what is written. The result
+// does not depend on the order of dropping: the fewer items and users are left, the fewer events every count has, with
+// repeats merged too, so whatever is dropped for being too rare would be too rare in every later round as well.
+//
+// Each pass counts all that the report and the vocabulary need; the last one's counts stand.
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
 
-// ---- sort, sessions, repeats ---------------------------------------------------------------------------------
+// ---- a partition, on any thread ------------------------------------------------------------------------------
 
-static int by_user_time(const void *a, const void *b) {
-  const log_event *x = a, *y = b;
-  if (x->user != y->user) return x->user < y->user ? -1 : 1;
-  if (x->time != y->time) return x->time < y->time ? -1 : 1;
-  return x->order < y->order ? -1 : x->order > y->order;
+static bool has_core(const prepare_job *job) {
+  return job->c->filter.min_user > 1 || job->c->filter.min_item > 1;
 }
 
-// Replaces session names by their numbers in the user's history. The events are sorted, and none has been dropped
-// yet.
-static void number_sessions(const prepare_config *c, log_event *e, size_t n) {
-  const bool named = c->fields.session[0] != '\0';
-  const bool timed = c->fields.time[0] != '\0' && c->filter.session_gap > 0;
-  uint64_t session = 0, last_name = 0;
-  for (size_t i = 0; i < n; i++) {
-    const bool same_user = i > 0 && e[i - 1].user == e[i].user;
-    const bool next = named ? e[i].session != last_name
-                            : timed && i > 0 && e[i].time - e[i - 1].time > c->filter.session_gap;
-    session = same_user ? session + next : 0;
-    last_name = e[i].session;
-    e[i].session = session;
-  }
-}
-
-// Merges or drops repeats; last_user [items] belongs to `first` alone. Returns how many events stay.
-static size_t merge_repeats(prepare_job *job, log_event *e, size_t n) {
-  const int how = job->c->filter.repeats;
-  if (how == REPEATS_KEEP) return n;
+static size_t drop_rare_items(const prepare_job *job, log_event *e, size_t n) {
   size_t kept = 0;
-  for (size_t i = 0; i < n; i++) {
-    const bool same_user = i > 0 && e[i - 1].user == e[i].user;
-    if (!same_user) job->users_seen++;
-    if (same_user && kept > 0 && job->last_item == e[i].item) { // what comes directly after itself
-      if (!job->last_dropped) e[kept - 1].type = e[i].type;
-      job->repeats++;
-      continue;
-    }
-    job->last_item = e[i].item;
-    job->last_dropped = how == REPEATS_FIRST && job->last_user[e[i].item] == job->users_seen;
-    if (job->last_dropped) {
-      job->repeats++;
-      continue;
-    }
-    if (how == REPEATS_FIRST) job->last_user[e[i].item] = job->users_seen;
-    e[kept++] = e[i];
-  }
+  for (size_t i = 0; i < n; i++)
+    if (job->item_counts[e[i].item] >= job->c->filter.min_item) e[kept++] = e[i];
   return kept;
 }
-static status sort_partition(prepare_job *job, int32_t p) {
-  store_partition *part = &job->part;
-  TRY(store_read(job->store, p, &job->part));
-  if (part->n > 0) qsort(part->events, part->n, sizeof *part->events, by_user_time);
-  number_sessions(job->c, part->events, part->n);
-  part->n = merge_repeats(job, part->events, part->n);
+
+// One user's events e[n], in order; *kept of them stay.
+static status filter_user(partition_work *w, log_event *e, size_t n, size_t *kept) {
+  const prepare_job *job = w->job;
+  const bool first = job->passes == 0;
+  int64_t sessions, cells;
+  size_t frequent = n;
+  if (first)
+    TRY(history_number_sessions(job->c, e, n, &w->room));
+  else
+    frequent = drop_rare_items(job, e, n);
+  *kept = frequent;
+  if (first || frequent < n) TRY(history_merge_repeats(job->c, e, frequent, &w->room, kept));
+  w->dropped_by_core += (int64_t)(n - frequent);
+  w->repeats += (int64_t)(frequent - *kept);
+  if (*kept < (size_t)job->c->filter.min_user) {
+    w->dropped_by_core += (int64_t)*kept;
+    *kept = 0;
+  }
+  if (*kept == 0) return OK;
+  TRY(history_renumber_sessions(e, *kept, &w->room, &sessions));
+  TRY(history_count_items(e, *kept, &w->room, &cells));
+  w->sessions += sessions;
+  w->cells += cells;
   return OK;
 }
 
-// ---- k-core --------------------------------------------------------------------------------------------------
-
-static status count_users(prepare_job *job, int64_t **counts, size_t *cap) {
-  const size_t users = (size_t)intern_count(job->part.users);
-  TRY(mem_grow(counts, cap, users, sizeof **counts, "user counts"));
-  if (users > 0) memset(*counts, 0, users * sizeof **counts); // an empty partition has no counts
-  for (size_t i = 0; i < job->part.n; i++) (*counts)[job->part.events[i].user]++;
-  return OK;
+static status filter_partition(partition_work *w) {
+  prepare_job *job = w->job;
+  store_partition *part = &w->part;
+  const bool first = job->passes == 0;
+  w->dropped_by_core = w->repeats = w->sessions = w->cells = 0;
+  TRY(store_read(job->store, w->index, part));
+  if (first) TRY(history_sort(part, &w->room));
+  size_t stay = 0, kept;
+  for (size_t i = 0; i < part->n;) {
+    const size_t end = history_end(part, i);
+    TRY(filter_user(w, part->events + i, end - i, &kept));
+    if (stay < i && kept > 0) memmove(part->events + stay, part->events + i, kept * sizeof *part->events);
+    stay += kept;
+    i = end;
+  }
+  const bool changed = first || stay < part->n;
+  part->n = stay;
+  return changed ? store_replace(job->store, w->index, part) : OK;
 }
 
-// One round drops what was too rare when it began, and counts the items for the next round. The core does not depend
-// on the order of dropping.
-static status core_round(prepare_job *job, int64_t *next_counts, int64_t **user_counts, size_t *cap,
-                         bool *changed) {
-  const prepare_filter *f = &job->c->filter;
-  memset(next_counts, 0, (size_t)intern_count(job->items) * sizeof *next_counts);
-  *changed = false;
-  for (int32_t p = 0; p < STORE_PARTITIONS; p++) {
-    store_partition *part = &job->part;
-    TRY(store_read(job->store, p, &job->part));
-    TRY(count_users(job, user_counts, cap));
-    size_t kept = 0;
-    for (size_t i = 0; i < part->n; i++) {
-      const log_event *e = &part->events[i];
-      if ((*user_counts)[e->user] < f->min_user || job->item_counts[e->item] < f->min_item) continue;
-      next_counts[e->item]++;
-      part->events[kept++] = *e;
-    }
-    if (kept == part->n) continue;
-    *changed = true;
-    job->dropped_by_core += (int64_t)(part->n - kept);
-    part->n = kept;
-    TRY(store_replace(job->store, p, part));
-  }
-  return OK;
+// ---- counting, in the order of the partitions ----------------------------------------------------------------
+
+static void count_time(prepare_job *job, const log_event *e) {
+  const event_time t = {e->time, e->nanos};
+  if (job->events == 0 || t.seconds < job->first_time.seconds ||
+      (t.seconds == job->first_time.seconds && t.nanos < job->first_time.nanos))
+    job->first_time = t;
+  if (job->events == 0 || t.seconds > job->last_time.seconds ||
+      (t.seconds == job->last_time.seconds && t.nanos > job->last_time.nanos))
+    job->last_time = t;
 }
 
-static status k_core(prepare_job *job) {
-  int64_t *next_counts = NULL, *user_counts = NULL;
-  size_t cap = 0;
-  status rc;
-  for (int32_t p = 0; p < STORE_PARTITIONS; p++) {
-    TRY(sort_partition(job, p));
-    for (size_t i = 0; i < job->part.n; i++) job->item_counts[job->part.events[i].item]++;
-    TRY(store_replace(job->store, p, &job->part));
-  }
-  TRY_GOTO(mem_new(&next_counts, (size_t)intern_count(job->items), sizeof *next_counts, "item counts"), done);
-  for (bool changed = true; changed;) {
-    TRY_GOTO(core_round(job, next_counts, &user_counts, &cap, &changed), done);
-    int64_t *swap = job->item_counts;
-    job->item_counts = next_counts;
-    next_counts = swap;
-    job->core_rounds++;
-    show_progress(job, "k-core: events dropped", job->dropped_by_core, -1);
-  }
-done:
-  free(next_counts);
-  free(user_counts);
-  return rc;
-}
-
-// ---- counting ------------------------------------------------------------------------------------------------
-static status count_user(prepare_job *job, log_event *e, size_t n) {
+static status count_user(prepare_job *job, const char *name, const log_event *e, size_t n) {
   const prepare_output *o = &job->c->output;
-  if (n > INT32_MAX / 2)
-    return fail(ERR_FORMAT, "user \"%s\" has more than 2^30 events", intern_text(job->part.users, e->user));
-  uint64_t session = 0, old = e[0].session;
-  for (size_t i = 0; i < n; i++) { // sessions that lost all their events leave no gap
-    session += e[i].session != old;
-    old = e[i].session;
-    e[i].session = session;
-    job->item_counts[e[i].item]++;
-  }
-  job->sessions += (int64_t)session + 1;
+  if (n > INT32_MAX / 2) return fail(ERR_FORMAT, "user \"%.200s\" has more than 2^30 events", name);
   int32_t valid_from, test_from;
   cut_user(job->c, e, (int32_t)n, &valid_from, &test_from);
+  for (size_t i = 0; i < n; i++) {
+    job->next_counts[e[i].item]++;
+    const time_unit unit = time_unit_of(e[i].nanos);
+    if (unit > job->unit) job->unit = unit;
+  }
   for (int32_t i = 0; i < valid_from; i++) {
     job->train_counts[e[i].item]++;
     job->type_counts[e[i].type]++;
   }
+  count_time(job, &e[0]);
+  count_time(job, &e[n - 1]);
   job->windows += window_count(valid_from, (int32_t)o->window, (int32_t)o->stride);
-  if (n >= SHORT_LENGTHS)
-    TRY(mem_grow(&job->long_lengths, &job->long_cap, job->n_long + 1, sizeof *job->long_lengths, "lengths"));
-  count_length(job, (int32_t)n);
+  return count_length(job, (int32_t)n);
+}
+
+static status count_partition(partition_work *w) {
+  prepare_job *job = w->job;
+  const store_partition *part = &w->part;
+  job->dropped_by_core += w->dropped_by_core;
+  job->repeats += w->repeats;
+  job->sessions += w->sessions;
+  job->cells += w->cells;
+  for (size_t i = 0; i < part->n;) {
+    const size_t end = history_end(part, i);
+    TRY(count_user(job, intern_text(part->users, part->events[i].user), part->events + i, end - i));
+    i = end;
+  }
+  show_progress(job, job->passes == 0 ? "events sorted" : "k-core: events left", job->events,
+                (double)w->index / STORE_PARTITIONS);
   return OK;
 }
 
-// The last pass before writing. `sorted`: the k-core pass has sorted already. Dropping events may have made
-// neighbours equal, so repeats are merged again.
-static status order_partition(prepare_job *job, int32_t p, bool sorted) {
-  store_partition *part = &job->part;
-  if (sorted) {
-    TRY(store_read(job->store, p, &job->part));
-    part->n = merge_repeats(job, part->events, part->n);
-  } else {
-    TRY(sort_partition(job, p));
-  }
-  for (size_t i = 0; i < part->n;) {
-    size_t stop = i;
-    while (stop < part->n && part->events[stop].user == part->events[i].user) stop++;
-    TRY(count_user(job, part->events + i, stop - i));
-    i = stop;
-  }
-  return store_replace(job->store, p, part);
+// ---- passes --------------------------------------------------------------------------------------------------
+
+// Forgets what the pass before has counted.
+static void begin_pass(prepare_job *job) {
+  const size_t items = (size_t)intern_count(job->items);
+  memset(job->next_counts, 0, items * sizeof *job->next_counts);
+  memset(job->train_counts, 0, items * sizeof *job->train_counts);
+  memset(job->type_counts, 0, sizeof job->type_counts);
+  memset(job->short_lengths, 0, SHORT_LENGTHS * sizeof *job->short_lengths);
+  job->n_long = 0;
+  job->longest = 0;
+  job->users_kept = job->events = job->sessions = job->cells = job->windows = 0;
+  job->unit = TIME_UNIT_SECONDS;
 }
+
+static status pass(prepare_job *job) {
+  begin_pass(job);
+  TRY(for_partitions(job, filter_partition, count_partition));
+  int64_t *swap = job->item_counts;
+  job->item_counts = job->next_counts;
+  job->next_counts = swap;
+  job->passes++;
+  return OK;
+}
+
+static bool any_rare_item(const prepare_job *job) {
+  const int32_t items = intern_count(job->items);
+  for (int32_t i = 0; i < items; i++)
+    if (job->item_counts[i] > 0 && job->item_counts[i] < job->c->filter.min_item) return true;
+  return false;
+}
+
 status filter_and_count(prepare_job *job) {
-  const prepare_config *c = job->c;
   const size_t items = (size_t)intern_count(job->items);
   TRY(mem_new(&job->item_counts, items, sizeof *job->item_counts, "item counts"));
+  TRY(mem_new(&job->next_counts, items, sizeof *job->next_counts, "item counts"));
   TRY(mem_new(&job->train_counts, items, sizeof *job->train_counts, "item counts"));
   TRY(mem_new(&job->token_of, items, sizeof *job->token_of, "token ids"));
   TRY(mem_new(&job->short_lengths, SHORT_LENGTHS, sizeof *job->short_lengths, "lengths"));
-  if (c->filter.repeats == REPEATS_FIRST)
-    TRY(mem_new(&job->last_user, items, sizeof *job->last_user, "the last users of items"));
-  const bool core = c->filter.min_user > 1 || c->filter.min_item > 1;
-  if (core) TRY(k_core(job));
-  memset(job->item_counts, 0, items * sizeof *job->item_counts);
-  for (int32_t p = 0; p < STORE_PARTITIONS; p++) {
-    TRY(order_partition(job, p, core));
-    show_progress(job, "events sorted", job->events, (double)p / STORE_PARTITIONS);
-  }
-  return job->users_kept > 0 ? OK : fail(ERR_FORMAT, "%s: no events are left after filtering", c->input.log);
+  do TRY(pass(job));
+  while (any_rare_item(job));
+  if (has_core(job)) job->core_rounds = job->passes;
+  return job->users_kept > 0 ? OK
+                             : fail(ERR_FORMAT, "%s: no events are left after filtering", job->c->input.log);
 }

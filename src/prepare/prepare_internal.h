@@ -4,29 +4,45 @@
 
 #include <jansson.h>
 #include "prepare/event_store.h"
+#include "prepare/history.h"
 #include "prepare/intern.h"
 #include "prepare/prepare.h"
 #include "prepare/price_notes.h"
+#include "base/tasks.h"
 #include "data/writer.h"
 
 enum { SHORT_LENGTHS = 1 << 16 };
 
+struct prepare_job;
+// A partition that a thread works on, and what it has counted.
+typedef struct partition_work {
+  task task;
+  struct prepare_job *job;
+  int32_t index;
+  store_partition part;
+  history_room room;
+  int64_t dropped_by_core, repeats, sessions, cells;
+} partition_work;
+typedef status (*partition_function)(partition_work *w);
+
 typedef struct prepare_job {
   const prepare_config *c;
+  task_pool *pool;
+  partition_work *works; // [n_works]
+  int32_t n_works;
   intern *items, *types, *wanted_types;
   event_store *store;
-  store_partition part; // the partition being processed
   reject_list log, catalogue;
   price_notes log_prices, catalogue_prices;
   int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
+  int64_t cells;  // pairs of a user and an item of his
+  int64_t passes; // over the events so far
+  event_time first_time, last_time;
+  time_unit unit; // of the times that are written
   double last_progress;
-  // repeats
-  int64_t *last_user; // [items] the last user with an event of the item, as a value of users_seen
-  int64_t users_seen;
-  int32_t last_item; // of the current user
-  bool last_dropped; // the user's last event was dropped, as a return to an item
   // items
-  int64_t *item_counts;                 // [items] events that have not been dropped
+  int64_t *item_counts;                 // [items] events that the last pass has left
+  int64_t *next_counts;                 // [items] that the pass under way has left so far
   int64_t *train_counts;                // [items] of them in train parts
   int64_t type_counts[MAX_EVENT_TYPES]; // in train parts
   int32_t *token_of;                    // [items], -1 not kept
@@ -47,6 +63,10 @@ typedef struct prepare_job {
   int32_t *long_lengths;  // the lengths beyond
   size_t n_long, long_cap;
   int32_t longest;
+  // writing
+  dataset_writer *writer;
+  const struct sequence_room *room;
+  int64_t users_written;
   double seconds;
 } prepare_job;
 
@@ -57,7 +77,15 @@ status filter_and_count(prepare_job *job);
 // The cuts of a user's history e[n], which is in order: [0, valid_from) train, [valid_from, test_from) validation.
 void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *valid_from,
               int32_t *test_from);
+// job->unit becomes the coarsest that holds all times, or the finest that fits into 64 bits, with a warning.
+void choose_time_unit(prepare_job *job);
+time_unit time_unit_of(uint32_t nanos);
 status write_sequences(prepare_job *job, dataset_writer *w);
+
+// Calls `work` for each partition on any thread, and then `take` for it on this one, in the order of the partitions.
+status partitions_new(prepare_job *job);
+void partitions_free(prepare_job *job);
+status for_partitions(prepare_job *job, partition_function work, partition_function take);
 
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
@@ -70,7 +98,7 @@ status build_vocabulary(prepare_job *job, vocab **out);
 // items.h5: the attribute tokens of every item.
 status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v);
 
-void count_length(prepare_job *job, int32_t n); // short_lengths must be there
+status count_length(prepare_job *job, int32_t n); // short_lengths must be there
 json_t *make_report(prepare_job *job);
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info);
 

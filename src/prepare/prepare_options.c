@@ -64,6 +64,7 @@ static const option output_options[] = {
     {"price_buckets", OPT_INT, OU(price_buckets), "10", 0, MAX_PRICE_BUCKETS, NULL,
      "of about equally many items each"},
     {"memory", OPT_BYTES, OU(memory), "1G", 1 << 20, 1e15, NULL, "bound on the memory for events"},
+    {"threads", OPT_INT, OU(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},
 };
 

@@ -29,12 +29,13 @@ static bool take_time(prepare_job *job, const log_reader *r, const char *text, l
     return false;
   }
   e->time = t.seconds;
+  e->nanos = t.nanos;
   return true;
 }
 
 static status take_row(prepare_job *job, const log_reader *r, const char *const values[COLS]) {
   const prepare_config *c = job->c;
-  log_event e = {.order = job->log.rows};
+  log_event e = {.time = job->log.rows};
   double price = 0;
   if (values[COL_USER] == NULL) {
     reject_row(&job->log, "no user", r);
@@ -54,7 +55,6 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
     return OK;
   }
   if (c->fields.time[0] != '\0' && !take_time(job, r, values[COL_TIME], &e)) return OK;
-  if (c->fields.time[0] == '\0') e.time = job->log.rows;
   if (values[COL_EVENT] != NULL) {
     TRY(intern_add(job->types, values[COL_EVENT], &e.type));
     e.type++; // 0 is none
@@ -67,8 +67,10 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
   const char *price_text = values[COL_PRICE];
   if (price_text != NULL && price_take(&job->log_prices, price_text, strlen(price_text), log_line(r), &price))
     TRY(take_price(job, e.item, price));
-  if (values[COL_SESSION] != NULL) e.session = name_hash(values[COL_SESSION]);
-  return store_add(job->store, values[COL_USER], &e);
+  if (values[COL_SESSION] != NULL)
+    e.session = name_hash(values[COL_SESSION], strlen(values[COL_SESSION])) | 1; // 0 is none
+  const size_t user_bytes = strlen(values[COL_USER]);
+  return store_add(job->store, values[COL_USER], user_bytes, name_hash(values[COL_USER], user_bytes), &e);
 }
 
 static status read_log(prepare_job *job, const char *path) {
@@ -125,6 +127,7 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   // Warns if the largest partition does not fit: reading it takes memory besides the names of the items.
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
   TRY(for_each_name(c->input.log, read_log, job));
+  store_complete(job->store);
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

@@ -21,14 +21,17 @@ static int by_value(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-void count_length(prepare_job *job, int32_t n) { // long_lengths has room: see order_partition
-  if (n < SHORT_LENGTHS)
+status count_length(prepare_job *job, int32_t n) {
+  if (n < SHORT_LENGTHS) {
     job->short_lengths[n]++;
-  else
+  } else {
+    TRY(mem_grow(&job->long_lengths, &job->long_cap, job->n_long + 1, sizeof *job->long_lengths, "lengths"));
     job->long_lengths[job->n_long++] = n;
+  }
   if (n > job->longest) job->longest = n;
   job->users_kept++;
   job->events += n;
+  return OK;
 }
 
 // The length of the user at place `rank` (from 0) when users are sorted by length.
@@ -105,7 +108,7 @@ json_t *make_report(prepare_job *job) {
                       json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median",
                                 length_at(job, n / 2), "mean", events / (double)n, "p95",
                                 length_at(job, (int64_t)(0.95 * (double)(n - 1))), "max", job->longest));
-  json_object_set_new(j, "sparsity", json_real(1.0 - events / pairs));
+  json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
   json_object_set_new(j, "price_edges", edges);
   return j;
 }

@@ -1,57 +1,93 @@
 // Writing the sequences of souk prepare.
 #include <stdlib.h>
+#include "base/log.h"
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
 
-typedef struct sequence_buffers {
-  int32_t *tokens, *sessions;
+// The finest unit that a time needs.
+time_unit time_unit_of(uint32_t nanos) {
+  if (nanos == 0) return TIME_UNIT_SECONDS;
+  if (nanos % 1000 != 0) return TIME_UNIT_NANOSECONDS;
+  return nanos % 1000000 != 0 ? TIME_UNIT_MICROSECONDS : TIME_UNIT_MILLISECONDS;
+}
+
+// Nanoseconds since 1970 reach from 1677 to 2262 in 64 bits: where times lie beyond, the unit is coarser.
+static bool fits(event_time t, time_unit unit) {
+  int64_t x;
+  return !__builtin_mul_overflow(t.seconds, time_unit_per_second(unit), &x) && x < INT64_MAX - 1000000000;
+}
+
+void choose_time_unit(prepare_job *job) {
+  const time_unit wanted = job->unit;
+  while (job->unit > TIME_UNIT_SECONDS &&
+         (!fits(job->first_time, job->unit) || !fits(job->last_time, job->unit)))
+    job->unit--;
+  char from[TIME_TEXT], to[TIME_TEXT];
+  if (job->unit < wanted)
+    log_warn("times from %s to %s do not fit into 64 bits in %s: they are written in %s",
+             time_text(from, job->first_time), time_text(to, job->last_time), time_unit_names[wanted],
+             time_unit_names[job->unit]);
+}
+
+typedef struct sequence_room {
+  int32_t *tokens, *sessions; // [longest], as the rest
   uint8_t *events;
   int64_t *times;
-} sequence_buffers;
+} sequence_room;
 
-static status write_user(prepare_job *job, dataset_writer *w, const log_event *e, int32_t n, int64_t user,
-                         const sequence_buffers *b) {
-  sequence s = {.user = user,
+static status write_user(prepare_job *job, const log_event *e, int32_t n, const char *name) {
+  const sequence_room *b = job->room;
+  sequence s = {.user = job->users_written++,
                 .n = n,
                 .tokens = b->tokens,
                 .events = b->events,
                 .times = b->times,
                 .sessions = b->sessions};
+  const int64_t per_second = time_unit_per_second(job->unit), nanos = 1000000000 / per_second;
   cut_user(job->c, e, n, &s.valid_from, &s.test_from);
   for (int32_t i = 0; i < n; i++) {
     b->tokens[i] = job->token_of[e[i].item];
     b->sessions[i] = (int32_t)e[i].session;
     b->events[i] = (uint8_t)e[i].type;
-    b->times[i] = e[i].time;
+    b->times[i] = e[i].time * per_second + e[i].nanos / nanos;
+  }
+  for (int32_t i = s.valid_from; i < n; i++) {
     const bool cold = job->train_counts[e[i].item] == 0;
     if (i >= s.test_from)
       job->cold_test += cold;
-    else if (i >= s.valid_from)
+    else
       job->cold_valid += cold;
   }
-  return writer_add(w, &s, intern_text(job->part.users, e->user));
+  return writer_add(job->writer, &s, name);
+}
+
+static status load_partition(partition_work *w) {
+  return store_read(w->job->store, w->index, &w->part);
+}
+
+static status write_partition(partition_work *w) {
+  const store_partition *part = &w->part;
+  for (size_t i = 0; i < part->n;) {
+    const size_t end = history_end(part, i);
+    const char *name = intern_text(part->users, part->events[i].user);
+    TRY(write_user(w->job, part->events + i, (int32_t)(end - i), name));
+    i = end;
+  }
+  show_progress(w->job, "sequences written", w->job->users_written, (double)w->index / STORE_PARTITIONS);
+  return OK;
 }
 
 status write_sequences(prepare_job *job, dataset_writer *w) {
   const size_t longest = (size_t)job->longest;
-  sequence_buffers b = {.tokens = NULL};
+  sequence_room b = {.tokens = NULL};
   status rc;
-  int64_t user = 0;
   TRY_GOTO(mem_new(&b.tokens, longest, sizeof *b.tokens, "a sequence"), done);
   TRY_GOTO(mem_new(&b.sessions, longest, sizeof *b.sessions, "a sequence"), done);
   TRY_GOTO(mem_new(&b.events, longest, sizeof *b.events, "a sequence"), done);
   TRY_GOTO(mem_new(&b.times, longest, sizeof *b.times, "a sequence"), done);
-  for (int32_t p = 0; p < STORE_PARTITIONS; p++) {
-    TRY_GOTO(store_read(job->store, p, &job->part), done);
-    const log_event *e = job->part.events;
-    for (size_t i = 0; i < job->part.n; user++) {
-      size_t stop = i;
-      while (stop < job->part.n && e[stop].user == e[i].user) stop++;
-      TRY_GOTO(write_user(job, w, e + i, (int32_t)(stop - i), user, &b), done);
-      i = stop;
-    }
-    show_progress(job, "sequences written", user, (double)p / STORE_PARTITIONS);
-  }
+  job->writer = w;
+  job->room = &b;
+  rc = for_partitions(job, load_partition, write_partition);
 done:
   free(b.tokens);
   free(b.sessions);

@@ -24,6 +24,21 @@ static int teardown(void **unused) {
 
 // ---- parts ---------------------------------------------------------------------------------------------------
 
+// Numbers of all sizes. The item says which event it is.
+static log_event event_of(int k) {
+  static const int64_t times[] = {0, 1709251200, -1709251200, INT64_MAX, INT64_MIN, 100};
+  return (log_event){.time = k % 7 == 0 ? times[k % 6] : k % 100,
+                     .session = k % 3 == 0 ? 0 : (uint64_t)k / 50 * 0x123456789ABCDEFu,
+                     .nanos = k % 5 == 0 ? 999999999 : 0,
+                     .item = k,
+                     .type = k % MAX_EVENT_TYPES};
+}
+
+static void expect_same_event(const log_event *x, const log_event *y) {
+  assert_true(x->time == y->time && x->nanos == y->nanos && x->session == y->session && x->item == y->item &&
+              x->type == y->type);
+}
+
 // What is read back does not depend on how much memory there was, before and after a change.
 static void test_store(void **unused) {
   (void)unused;
@@ -38,10 +53,10 @@ static void test_store(void **unused) {
     check_ok(store_new(&s[i], sub[i], memory[i]));
     for (int k = 0; k < EVENTS; k++) {
       snprintf(user, sizeof user, "user %d", (k * 7919) % USERS);
-      const log_event e = {
-          .time = k % 100, .order = k, .session = (uint64_t)k * 3, .item = k % 50, .type = k % 4};
-      check_ok(store_add(s[i], user, &e));
+      const log_event e = event_of(k);
+      check_ok(store_add(s[i], user, strlen(user), name_hash(user, strlen(user)), &e));
     }
+    store_complete(s[i]);
   }
   for (int round = 0; round < 3; round++) {
     int64_t events = 0;
@@ -55,15 +70,17 @@ static void test_store(void **unused) {
           assert_string_equal(intern_text(part[0].users, u), intern_text(part[i].users, u));
         for (size_t k = 0; k < part[0].n; k++) {
           const log_event *x = &part[0].events[k], *y = &part[i].events[k];
-          assert_true(x->time == y->time && x->order == y->order && x->session == y->session &&
-                      x->user == y->user && x->item == y->item && x->type == y->type);
+          const log_event was = event_of(x->item);
+          expect_same_event(x, &was);
+          expect_same_event(x, y);
+          assert_int_equal(x->user, y->user);
         }
       }
       int32_t next = 0; // users are numbered by first appearance
       for (size_t k = 0; k < part[0].n; k++) {
         assert_true(part[0].events[k].user <= next);
         next += part[0].events[k].user == next;
-        snprintf(user, sizeof user, "user %d", (int)(part[0].events[k].order * 7919 % USERS));
+        snprintf(user, sizeof user, "user %d", (int)((int64_t)part[0].events[k].item * 7919 % USERS));
         assert_string_equal(intern_text(part[0].users, part[0].events[k].user), user);
       }
       events += (int64_t)part[0].n;
@@ -71,7 +88,7 @@ static void test_store(void **unused) {
       for (int i = 0; i < 3; i++) { // drop what the round says and write back
         size_t kept = 0;
         for (size_t k = 0; k < part[i].n; k++)
-          if (part[i].events[k].order % 3 > round) part[i].events[kept++] = part[i].events[k];
+          if (part[i].events[k].item % 3 > round) part[i].events[kept++] = part[i].events[k];
         part[i].n = kept;
         check_ok(store_replace(s[i], p, &part[i]));
       }

@@ -1,0 +1,45 @@
+// Passes over the partitions on several threads; see prepare_internal.h.
+#include <stdlib.h>
+#include "base/memory.h"
+#include "prepare/prepare_internal.h"
+
+status partitions_new(prepare_job *job) {
+  job->n_works = tasks_threads(job->pool) > 1 ? tasks_threads(job->pool) + 1 : 1;
+  TRY(mem_new(&job->works, (size_t)job->n_works, sizeof *job->works, "partitions"));
+  for (int32_t i = 0; i < job->n_works; i++) job->works[i].job = job;
+  return OK;
+}
+
+void partitions_free(prepare_job *job) {
+  for (int32_t i = 0; job->works != NULL && i < job->n_works; i++) {
+    partition_free(&job->works[i].part);
+    history_room_free(&job->works[i].room);
+  }
+  free(job->works);
+  job->works = NULL;
+}
+
+static status take_partition(prepare_job *job, int32_t p, partition_function take) {
+  partition_work *w = &job->works[p % job->n_works];
+  TRY(tasks_wait(job->pool, &w->task));
+  return take(w);
+}
+
+// Partitions are worked on ahead of the one that is taken, so many as there is room for.
+status for_partitions(prepare_job *job, partition_function work, partition_function take) {
+  status rc = OK;
+  for (int32_t p = 0; rc == OK && p < STORE_PARTITIONS + job->n_works; p++) {
+    if (p >= job->n_works) TRY_GOTO(take_partition(job, p - job->n_works, take), done);
+    if (p >= STORE_PARTITIONS) continue;
+    partition_work *w = &job->works[p % job->n_works];
+    w->index = p;
+    w->task.run = (status(*)(void *))work;
+    w->task.self = w;
+    tasks_add(job->pool, &w->task);
+  }
+done:;
+  failure first; // of the partition that comes first, whichever thread was faster
+  failure_keep(&first, rc);
+  for (int32_t i = 0; i < job->n_works; i++) tasks_wait(job->pool, &job->works[i].task);
+  return failure_raise(&first);
+}
