@@ -12,7 +12,7 @@
 
 enum { REQUEST_OPEN = 1, REQUEST_DIMS, REQUEST_ROWS };
 enum { READER_NAME = 256, READER_SCHEMA = 32 };
-enum { KIND_BYTES_MOST = 8, DEFLATE_RATIO = 1100 }; // a byte of deflate gives at most 1032
+enum { KIND_BYTES_MOST = 8 };
 
 typedef struct reader_request {
   int32_t what, file, kind, ndim;

@@ -10,6 +10,7 @@
 #include "base/child.h"
 #include "base/memory.h"
 #include "hdf5/h5_internal.h"
+#include "hdf5/h5_stored.h"
 #include "hdf5/hdf5_glue.h"
 
 typedef struct open_file {

@@ -3,25 +3,16 @@
 // It was forked by the thread that held the HDF5 lock, and has no other threads, so it calls the library without
 // locking.
 #include <hdf5.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include "base/child.h"
 #include "hdf5/h5_internal.h"
+#include "hdf5/h5_stored.h"
 #include "hdf5/hdf5_glue.h"
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define SANITIZED 1
-#endif
-#endif
-
-enum { SECONDS_A_REQUEST = 600, PIECE_BYTES = 4 << 20, CHUNK_BYTES_MOST = 256 << 20, MAX_DEPTH = 8 };
-#define MEMORY_BYTES ((rlim_t)4 << 30)
+enum { SECONDS_A_REQUEST = 600, PIECE_BYTES = 4 << 20 };
+#define MEMORY_BYTES (4ull << 30) // beside what came with the fork
 
 typedef struct server {
   int channel;
@@ -47,80 +38,7 @@ static hid_t kind_type(int32_t kind) {
                                : H5T_NATIVE_FLOAT;
 }
 
-// ---- limits
-// --------------------------------------------------------------------------------------------------
-
-static void limit(int what, rlim_t most) {
-  const struct rlimit l = {most, most};
-  setrlimit((__rlimit_resource_t)what, &l);
-}
-
-// Limits: the memory that came with the fork and 4 GiB more; no written files. Not with sanitizers, which reserve
-// more address space than any limit.
-static void set_limits(void) {
-  signal(SIGXFSZ, SIG_IGN);
-#ifndef SOUK_COVERAGE // coverage writes its counters to files
-  limit(RLIMIT_FSIZE, 0);
-#endif
-#ifndef SANITIZED
-  unsigned long pages = 0;
-  FILE *f = fopen("/proc/self/statm", "re");
-  if (f == NULL) return;
-  if (fscanf(f, "%lu", &pages) == 1) limit(RLIMIT_AS, (rlim_t)pages * 4096 + MEMORY_BYTES);
-  fclose(f);
-#endif
-}
-
-// ---- datasets
-// ------------------------------------------------------------------------------------------------
-
-// Is every link on the path a hard link? Soft links may lead nowhere, external links into other files.
-static status check_way(const server *s, const reader_request *q) {
-  const hid_t file = s->files[q->file].file;
-  const char *path = s->files[q->file].path;
-  char part[READER_NAME];
-  int depth = 0;
-  for (const char *p = q->name, *stop; p != NULL; p = *stop != '\0' ? stop + 1 : NULL) {
-    stop = strchrnul(p, '/');
-    H5L_info_t link;
-    snprintf(part, sizeof part, "%.*s", (int)(stop - q->name), q->name);
-    if (++depth > MAX_DEPTH || H5Lexists(file, part, H5P_DEFAULT) <= 0)
-      return fail(ERR_FORMAT, "%s: dataset \"%s\" is missing", path, q->name);
-    if (H5Lget_info(file, part, &link, H5P_DEFAULT) < 0 || link.type != H5L_TYPE_HARD)
-      return fail(ERR_FORMAT, "%s: \"%s\" is a link, which Souk does not write", path, part);
-  }
-  return OK;
-}
-
-static status check_filters(const char *path, const char *name, hid_t plist) {
-  const int n = H5Pget_nfilters(plist);
-  for (int i = 0; i < n; i++) {
-    unsigned flags, config;
-    size_t values = 0;
-    const H5Z_filter_t filter = H5Pget_filter2(plist, (unsigned)i, &flags, &values, NULL, 0, NULL, &config);
-    if (filter != H5Z_FILTER_DEFLATE && filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_FLETCHER32)
-      return fail(ERR_FORMAT, "%s: dataset \"%s\" is stored through a filter that Souk does not use", path,
-                  name);
-  }
-  return n >= 0 ? OK : fail(ERR_FORMAT, "%s: dataset \"%s\" cannot be opened", path, name);
-}
-
-static status check_storage(const char *path, const reader_request *q, hid_t plist, number_set *x) {
-  const H5D_layout_t layout = H5Pget_layout(plist);
-  hsize_t chunk[2] = {1, 1};
-  if ((layout != H5D_COMPACT && layout != H5D_CONTIGUOUS && layout != H5D_CHUNKED) ||
-      H5Pget_external_count(plist) > 0)
-    return fail(ERR_FORMAT, "%s: dataset \"%s\" is not stored in the file itself", path, q->name);
-  if (layout == H5D_CHUNKED) {
-    const uint64_t most = CHUNK_BYTES_MOST / kind_bytes(q->kind);
-    if (H5Pget_chunk(plist, 2, chunk) != q->ndim || chunk[0] < 1 || chunk[1] < 1 || chunk[0] > most ||
-        chunk[1] > most / chunk[0])
-      return fail(ERR_FORMAT, "%s: dataset \"%s\" has chunks that Souk does not write", path, q->name);
-    TRY(check_filters(path, q->name, plist));
-  }
-  x->chunk_rows = chunk[0];
-  return OK;
-}
+// ---- datasets ------------------------------------------------------------------------------------------------
 
 static status check_shape(const char *path, const reader_request *q, number_set *x) {
   const hid_t type = H5Dget_type(x->set), wanted = kind_type(q->kind);
@@ -142,7 +60,7 @@ static void close_set(number_set *x) {
 static status open_set(const server *s, const reader_request *q, number_set *x) {
   const char *path = s->files[q->file].path;
   *x = (number_set){.set = -1, .space = -1};
-  TRY(check_way(s, q));
+  TRY(h5_check_way(s->files[q->file].file, path, q->name));
   // H5Oopen and not H5Dopen, which fails without a reason if a group has that name.
   x->set = H5Oopen(s->files[q->file].file, q->name, H5P_DEFAULT);
   if (x->set < 0 || H5Iget_type(x->set) != H5I_DATASET) {
@@ -151,15 +69,12 @@ static status open_set(const server *s, const reader_request *q, number_set *x) 
     return fail(ERR_FORMAT, "%s: \"%s\" cannot be opened as a dataset", path, q->name);
   }
   x->space = H5Dget_space(x->set);
-  status rc = check_shape(path, q, x);
-  const hid_t plist = rc == OK ? H5Dget_create_plist(x->set) : -1;
-  if (rc == OK) rc = check_storage(path, q, plist, x);
-  if (plist >= 0) H5Pclose(plist);
-  return rc;
+  TRY(check_shape(path, q, x));
+  return h5_check_stored(x->set, path, q->name, q->ndim, kind_bytes(q->kind), H5_FILTERS_OURS,
+                         &x->chunk_rows);
 }
 
-// ---- requests
-// ------------------------------------------------------------------------------------------------
+// ---- requests ------------------------------------------------------------------------------------------------
 
 static bool send_error(const server *s, status rc) {
   const char *text = fail_message();
@@ -202,7 +117,8 @@ static status read_piece(server *s, const reader_request *q, const number_set *x
 static status send_rows(server *s, const reader_request *q, const number_set *x, bool *sent) {
   const hsize_t first = (hsize_t)q->first, rows = (hsize_t)q->rows, all = x->dims[0];
   const size_t row_bytes = (size_t)x->dims[1] * kind_bytes(q->kind);
-  if (x->dims[1] != (hsize_t)q->columns || first > all || rows > all - first || row_bytes > CHUNK_BYTES_MOST)
+  if (x->dims[1] != (hsize_t)q->columns || first > all || rows > all - first ||
+      row_bytes > H5_CHUNK_BYTES_MOST)
     return fail(ERR_FORMAT, "%s: dataset \"%s\" does not have the rows asked for", s->files[q->file].path,
                 q->name);
   hsize_t step = row_bytes > 0 ? PIECE_BYTES / row_bytes : 0;
@@ -241,7 +157,7 @@ void h5_serve(void *self, int channel) {
   (void)self;
   server s = {.channel = channel};
   reader_request q;
-  set_limits();
+  h5_limit_process(MEMORY_BYTES);
   while (channel_read(channel, &q, sizeof q)) {
     child_time_limit(SECONDS_A_REQUEST);
     if (!answer(&s, &q)) return;

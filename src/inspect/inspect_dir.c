@@ -10,6 +10,7 @@
 #include "base/file_list.h"
 #include "base/path_kind.h"
 #include "data/dataset.h"
+#include "data/sources/nvidia_find.h"
 #include "inspect/inspect.h"
 #include "format/temporary.h"
 
@@ -229,38 +230,35 @@ static status inspect_marketplace(const inspect_request *q, const json_t *synth,
 
 // ---- choice --------------------------------------------------------------------------------------------------
 
-// A directory of HDF5 files without a manifest, such as NVIDIA's shards: shows each file.
+static status add_loose(const inspect_request *q, const char *name, json_t *list) {
+  char path[PATH_MAX];
+  TRY(path_join(path, sizeof path, q->path, name));
+  json_t *part = json_object();
+  const status rc = inspect_hdf5(&(inspect_request){.path = path}, part);
+  json_t *first = json_array_get(json_object_get(part, "datasets"), 0);
+  json_array_append_new(
+      list, json_pack("{s:s,s:O,s:O,s:O?}", "file", name, "kind", json_object_get(part, "kind"), "bytes",
+                      json_object_get(part, "bytes"), "shape", json_object_get(first, "shape")));
+  json_decref(part);
+  return rc;
+}
+
+// A directory of HDF5 files without a manifest, such as NVIDIA's shards: shows each file that souk pretrain would read.
 static status inspect_loose(const inspect_request *q, json_t *out) {
-  struct dirent **entries;
-  const int n = scandir(q->path, &entries, NULL, by_name);
-  if (n < 0) return fail(ERR_IO, "cannot open directory %s: %s", q->path, strerror(errno));
+  shard_files found;
+  TRY(inspect_begin(out, "directory of HDF5 files", q->path));
+  TRY(shard_files_find(&found, q->path));
   json_t *list = json_array();
-  status rc = inspect_begin(out, "directory of HDF5 files", q->path);
-  for (int i = 0; i < n; i++) {
-    const char *dot = strrchr(entries[i]->d_name, '.');
-    char path[PATH_MAX];
-    const bool wanted = dot != NULL && (strcmp(dot, ".h5") == 0 || strcmp(dot, ".hdf5") == 0);
-    if (rc == OK && wanted && path_join(path, sizeof path, q->path, entries[i]->d_name) == OK &&
-        file_exists(path)) {
-      json_t *part = json_object();
-      rc = inspect_hdf5(&(inspect_request){.path = path}, part);
-      json_t *first = json_array_get(json_object_get(part, "datasets"), 0);
-      json_array_append_new(list,
-                            json_pack("{s:s,s:O,s:O,s:O?}", "file", entries[i]->d_name, "kind",
-                                      json_object_get(part, "kind"), "bytes", json_object_get(part, "bytes"),
-                                      "shape", json_object_get(first, "shape")));
-      json_decref(part);
-    }
-    free(entries[i]);
-  }
-  free(entries);
-  const size_t found = json_array_size(list);
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < found.n; i++) rc = add_loose(q, found.names[i], list);
+  if (found.left_out > 0) json_object_set_new(out, "left_out", json_integer(found.left_out));
   json_object_set_new(out, "files", list);
-  if (rc == OK && found == 0)
+  if (rc == OK && found.n == 0)
     rc = fail(ERR_FORMAT,
               "%s is not a directory that Souk wrote: it has none of manifest.json, souk.json, synth.json, "
               "config.yaml or HDF5 files",
               q->path);
+  shard_files_free(&found);
   return rc;
 }
 

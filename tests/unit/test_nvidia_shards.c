@@ -11,87 +11,19 @@
 #include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
-
-enum { S = 12, P = 3, WORDS = 60 }; // tokens 0 .. 59 of vocab.txt
+#include "lib/tiny_shards.h"
 
 static char dir[256];
-
-// [PAD] w1 .. w9 [UNK] [CLS] [SEP] [MASK] w14 ...: as in BERT's vocabulary, specials are not at the front.
-static void write_vocab(const char *where) {
-  char text[WORDS * 8] = "", path[300];
-  for (int i = 0; i < WORDS; i++) {
-    static const char *const specials[] = {"[UNK]", "[CLS]", "[SEP]", "[MASK]"};
-    char word[8];
-    snprintf(word, sizeof word, "w%d", i);
-    strcat(strcat(text, i == 0 ? "[PAD]" : i >= 10 && i < 14 ? specials[i - 10] : word), "\n");
-  }
-  snprintf(path, sizeof path, "%s/vocab.txt", where);
-  check_ok(file_write_atomic(path, text, strlen(text)));
-}
 
 // Their id in our numbering.
 static int32_t ours(int32_t id) {
   return id == 0 ? 0 : id < 10 ? id + 4 : id < 14 ? id - 9 : id;
 }
 
-typedef struct shard {
-  int32_t n;
-  int32_t ids[200 * S], positions[200 * P], labels[200 * P];
-  int8_t mask[200 * S], segments[200 * S], next[200];
-} shard;
-
-// Row r of the data set: length 4 + r % 9, second segment from the middle, r % 4 masks.
-static void make_rows(shard *s, int32_t first, int32_t n) {
-  memset(s, 0, sizeof *s);
-  s->n = n;
-  for (int32_t i = 0; i < n; i++) {
-    const int32_t r = first + i, length = 4 + r % 9;
-    for (int32_t k = 0; k < length; k++) {
-      s->ids[i * S + k] = k == 0 ? 11 : k == length - 1 ? 12 : 14 + (r * 5 + k) % (WORDS - 14);
-      s->mask[i * S + k] = 1;
-      s->segments[i * S + k] = k >= length / 2;
-    }
-    for (int32_t k = 0; k < r % 4; k++) {
-      const int32_t at = 1 + k * (length > 6 ? 2 : 1);
-      s->positions[i * P + k] = at;
-      s->labels[i * P + k] = s->ids[i * S + at];
-      s->ids[i * S + at] = 13;
-    }
-    s->next[i] = (int8_t)(r % 2);
-  }
-}
-
-// leave_out: a dataset that is not written; NULL: none.
 static void write_shard(const char *name, const shard *s, const char *leave_out, hid_t id_type) {
   char path[300];
-  hid_t file;
   snprintf(path, sizeof path, "%s/%s", dir, name);
-  const hsize_t n = (hsize_t)s->n;
-  const struct {
-    const char *name;
-    hid_t memory, type;
-    const void *data;
-    hsize_t dims[2];
-    int ndim;
-  } sets[] = {{"input_ids", H5T_NATIVE_INT32, id_type, s->ids, {n, S}, 2},
-              {"input_mask", H5T_NATIVE_INT8, H5T_STD_I8LE, s->mask, {n, S}, 2},
-              {"segment_ids", H5T_NATIVE_INT8, H5T_STD_I8LE, s->segments, {n, S}, 2},
-              {"masked_lm_positions", H5T_NATIVE_INT32, H5T_STD_I32LE, s->positions, {n, P}, 2},
-              {"masked_lm_ids", H5T_NATIVE_INT32, H5T_STD_I32LE, s->labels, {n, P}, 2},
-              {"next_sentence_labels", H5T_NATIVE_INT8, H5T_STD_I8LE, s->next, {n, 1}, 1}};
-  h5_lock();
-  file = H5Fcreate(path, H5F_ACC_TRUNC, H5P_DEFAULT, H5P_DEFAULT);
-  for (size_t k = 0; k < sizeof sets / sizeof *sets; k++) {
-    if (leave_out != NULL && strcmp(sets[k].name, leave_out) == 0) continue;
-    const hid_t space = H5Screate_simple(sets[k].ndim, sets[k].dims, NULL);
-    const hid_t set =
-        H5Dcreate2(file, sets[k].name, sets[k].type, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
-    assert_true(H5Dwrite(set, sets[k].memory, H5S_ALL, H5S_ALL, H5P_DEFAULT, sets[k].data) >= 0);
-    H5Dclose(set);
-    H5Sclose(space);
-  }
-  H5Fclose(file);
-  h5_unlock();
+  tiny_shard(path, s, leave_out, id_type);
 }
 
 static void remove_file(const char *name) {
@@ -103,7 +35,7 @@ static void remove_file(const char *name) {
 static int set_up(void **unused) {
   (void)unused;
   tiny_directory(dir, sizeof dir);
-  write_vocab(dir);
+  tiny_vocab(dir);
   return 0;
 }
 
@@ -432,8 +364,10 @@ static void test_bad_shapes(void **unused) {
     check_fails(dataset_open(&d, dir, false), ERR_FORMAT, text);
     write_shard("a.hdf5", s, names[k], H5T_STD_I32LE);
     write_one(names[k], H5T_STD_I32LE, k == 5 ? 2 : 1, 20, S);
-    snprintf(text, sizeof text, "dataset \"%s\" does not have %d dimension(s)", names[k], k == 5 ? 1 : 2);
-    check_fails(dataset_open(&d, dir, false), ERR_FORMAT, text);
+    snprintf(text, sizeof text, k < 3 ? "dataset \"%s\" has 1 dimension(s), not 2" : "dataset \"%s\" has ",
+             names[k]);
+    check_fails(dataset_open(&d, dir, false), ERR_FORMAT,
+                k == 3 ? "\"masked_lm_ids\" has 3 columns, not 1" : text);
     write_shard("a.hdf5", s, names[k], H5T_STD_I32LE);
     write_one(names[k], H5T_STD_I32LE, k == 5 ? 1 : 2, 21, k == 3 || k == 4 ? P : S);
     check_fails(dataset_open(&d, dir, false), ERR_FORMAT,
@@ -483,7 +417,7 @@ static void test_bad_files(void **unused) {
   check_ok(file_write_atomic(words, "[PAD]\nx\nx\n", 10));
   check_fails(dataset_open(&d, dir, false), ERR_FORMAT, "the word \"x\" appears twice");
   remove_file("a.hdf5");
-  write_vocab(dir);
+  tiny_vocab(dir);
   check_fails(dataset_open(&d, dir, false), ERR_ARGUMENT, "a data set is needed; souk prepare makes one");
 }
 

@@ -7,42 +7,88 @@
 #include <string.h>
 #include "base/child.h"
 #include "base/memory.h"
+#include "hdf5/h5_lzf.h"
+#include "hdf5/h5_stored.h"
 #include "hdf5/hdf5_glue.h"
 #include "data/sources/nvidia_internal.h"
 
 enum { SECONDS_A_SHARD = 1800 };
 #define MAX_SHARD_BYTES ((int64_t)4 << 30)
+#define MEMORY_BYTES    (8ull << 30) // a shard, a few of its chunks, and what came with the fork
 
 typedef enum set_kind { SET_IDS, SET_MASK, SET_SEGMENTS, SET_POSITIONS, SET_LABELS, SET_NEXT, SETS } set_kind;
 static const struct {
   const char *name;
-  int ndim;
-  size_t bytes; // of an element in memory
-} sets[SETS] = {{"input_ids", 2, 4},           {"input_mask", 2, 1},    {"segment_ids", 2, 1},
-                {"masked_lm_positions", 2, 4}, {"masked_lm_ids", 2, 4}, {"next_sentence_labels", 1, 1}};
+  size_t bytes;     // of an element in memory
+  bool may_be_list; // of one dimension, where there is one column
+} sets[SETS] = {{"input_ids", 4, false},    {"input_mask", 1, false},
+                {"segment_ids", 1, false},  {"masked_lm_positions", 4, true},
+                {"masked_lm_ids", 4, true}, {"next_sentence_labels", 1, true}};
 
 typedef struct shard_file {
   const char *path;
   hid_t file;
   int64_t n, S, P;
+  bool bits[SETS]; // booleans as PyTables stores them
   void *data[SETS];
 } shard_file;
 
-static status check_set(const shard_file *f, set_kind kind, hsize_t dims[2]) {
+// h5py's booleans are an enum of int8, which the library converts like any integers.
+static status check_type(shard_file *f, set_kind kind, hid_t type) {
   const char *name = sets[kind].name;
+  const H5T_class_t found = H5Tget_class(type);
+  f->bits[kind] = found == H5T_BITFIELD && H5Tget_size(type) == 1 && sets[kind].bytes == 1;
+  if (found == H5T_INTEGER || found == H5T_ENUM || f->bits[kind]) return OK;
+  if (found == H5T_FLOAT)
+    return fail(ERR_FORMAT,
+                "%s: dataset \"%s\" does not hold integers but floating-point numbers; write it again as "
+                "integers (h5py: .astype(\"int32\"))",
+                f->path, name);
+  if (found == H5T_VLEN)
+    return fail(ERR_FORMAT,
+                "%s: dataset \"%s\" does not hold integers but lists of different lengths; write rows of one "
+                "length, padded with 0",
+                f->path, name);
+  return fail(ERR_FORMAT, "%s: dataset \"%s\" does not hold integers or booleans", f->path, name);
+}
+
+static status check_shape(const shard_file *f, set_kind kind, hid_t space, hsize_t dims[2], int *ndim) {
+  const char *name = sets[kind].name;
+  *ndim = H5Sget_simple_extent_ndims(space);
+  dims[1] = 1;
+  if (*ndim == 2 || (*ndim == 1 && sets[kind].may_be_list))
+    return H5Sget_simple_extent_dims(space, dims, NULL) == *ndim
+               ? OK
+               : fail(ERR_FORMAT, "%s: dataset \"%s\" cannot be opened", f->path, name);
+  return fail(ERR_FORMAT, "%s: dataset \"%s\" has %d dimension(s), not 2: a row an example", f->path, name,
+              *ndim);
+}
+
+static status check_set(shard_file *f, set_kind kind, hsize_t dims[2]) {
+  const char *name = sets[kind].name;
+  TRY(h5_check_way(f->file, f->path, name));
   const hid_t set = H5Dopen2(f->file, name, H5P_DEFAULT);
-  if (set < 0) return fail(ERR_FORMAT, "%s: dataset \"%s\" is missing", f->path, name);
+  if (set < 0) return fail(ERR_FORMAT, "%s: \"%s\" cannot be opened as a dataset", f->path, name);
   const hid_t space = H5Dget_space(set), type = H5Dget_type(set);
-  const bool shape = H5Sget_simple_extent_ndims(space) == sets[kind].ndim;
-  const bool integer = H5Tget_class(type) == H5T_INTEGER;
-  if (shape) H5Sget_simple_extent_dims(space, dims, NULL);
+  int ndim = 0;
+  status rc = check_shape(f, kind, space, dims, &ndim);
+  if (rc == OK) rc = check_type(f, kind, type);
+  if (rc == OK) rc = h5_check_stored(set, f->path, name, ndim, H5Tget_size(type), H5_FILTERS_ANY, NULL);
   H5Tclose(type);
   H5Sclose(space);
   H5Dclose(set);
-  if (!shape)
-    return fail(ERR_FORMAT, "%s: dataset \"%s\" does not have %d dimension(s)", f->path, name,
-                sets[kind].ndim);
-  return integer ? OK : fail(ERR_FORMAT, "%s: dataset \"%s\" does not hold integers", f->path, name);
+  return rc;
+}
+
+// Nothing is allocated by what a file says of its size alone.
+static status check_size(const shard_file *f) {
+  const int64_t bytes = f->n * (6 * f->S + 8 * f->P);
+  hsize_t there = 0;
+  if (bytes > MAX_SHARD_BYTES)
+    return fail(ERR_FORMAT, "%s: unpacked it is larger than 4 GiB; split it into several files", f->path);
+  if (H5Fget_filesize(f->file, &there) >= 0 && (hsize_t)bytes / DEFLATE_RATIO <= there) return OK;
+  return fail(ERR_FORMAT, "%s: its %lld examples of %lld tokens are larger than this file can hold", f->path,
+              (long long)f->n, (long long)f->S);
 }
 
 static status check_shapes(shard_file *f) {
@@ -56,29 +102,27 @@ static status check_shapes(shard_file *f) {
     return fail(ERR_FORMAT, "%s: dataset \"masked_lm_positions\" has %llu columns, \"input_ids\" has %llu",
                 f->path, (unsigned long long)P, (unsigned long long)S);
   for (int k = 0; k < SETS; k++) {
-    const hsize_t columns = k == SET_POSITIONS || k == SET_LABELS ? P : S;
+    const hsize_t columns = k == SET_NEXT ? 1 : k == SET_POSITIONS || k == SET_LABELS ? P : S;
     if (dims[k][0] != n)
       return fail(ERR_FORMAT, "%s: dataset \"%s\" has %llu rows, \"input_ids\" has %llu", f->path,
                   sets[k].name, (unsigned long long)dims[k][0], (unsigned long long)n);
-    if (sets[k].ndim == 2 && dims[k][1] != columns)
+    if (dims[k][1] != columns)
       return fail(ERR_FORMAT, "%s: dataset \"%s\" has %llu columns, not %llu", f->path, sets[k].name,
                   (unsigned long long)dims[k][1], (unsigned long long)columns);
   }
   f->n = (int64_t)n;
   f->S = (int64_t)S;
   f->P = (int64_t)P;
-  if (f->n * (6 * f->S + 8 * f->P) > MAX_SHARD_BYTES)
-    return fail(ERR_FORMAT, "%s: unpacked it is larger than 4 GiB; split it into several files", f->path);
-  return OK;
+  return check_size(f);
 }
 
 static status read_set(shard_file *f, set_kind kind) {
-  const int64_t columns = sets[kind].ndim == 1                          ? 1
-                          : kind == SET_POSITIONS || kind == SET_LABELS ? f->P
-                                                                        : f->S;
+  const int64_t columns = kind == SET_NEXT ? 1 : kind == SET_POSITIONS || kind == SET_LABELS ? f->P : f->S;
+  const hid_t type = f->bits[kind]           ? H5T_NATIVE_B8
+                     : sets[kind].bytes == 1 ? H5T_NATIVE_INT8
+                                             : H5T_NATIVE_INT32;
   TRY(mem_new(&f->data[kind], (size_t)(f->n * columns), sets[kind].bytes, "a shard"));
-  return h5_read(f->file, f->path, sets[kind].name,
-                 sets[kind].bytes == 1 ? H5T_NATIVE_INT8 : H5T_NATIVE_INT32, 0, (hsize_t)f->n, f->data[kind]);
+  return h5_read(f->file, f->path, sets[kind].name, type, 0, (hsize_t)f->n, f->data[kind]);
 }
 
 // Tokens of each row: input_mask is ones, then zeros.
@@ -179,6 +223,8 @@ void nvidia_serve(void *self, int channel) {
   const shard_paths *p = self;
   int32_t request[2];
   H5Eset_auto2(H5E_DEFAULT, NULL, NULL);
+  h5_limit_process(MEMORY_BYTES);
+  h5_lzf_register();
   do {
     if (!channel_read(channel, request, sizeof request) || request[1] < 0 || request[1] >= p->n) return;
     child_time_limit(SECONDS_A_SHARD);

@@ -1,8 +1,6 @@
 // The parent's side of NVIDIA's shards; see nvidia_shards.h. Everything that the reading process sends is checked.
 #include "data/sources/nvidia_shards.h"
 
-#include <dirent.h>
-#include <errno.h>
 #include <limits.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -14,12 +12,13 @@
 #include "base/memory.h"
 #include "format/sha256.h"
 #include "hdf5/hdf5_glue.h"
+#include "data/sources/nvidia_find.h"
 #include "data/sources/nvidia_internal.h"
 
 struct nvidia_shards {
   char dir[PATH_MAX];
-  char **paths; // [n], sorted
-  size_t paths_cap;
+  shard_files files;
+  char **paths; // [n], of files
   int32_t n;
   wordpiece *words;
   child *reader;
@@ -27,7 +26,7 @@ struct nvidia_shards {
   int64_t *first;       // [n + 1]
   int32_t *lengths;     // [first[n]]
   size_t lengths_cap;
-  int32_t most_masked;
+  int32_t most_masked, positions; // P; S of the first shard
   char identity[65];
 };
 
@@ -41,64 +40,40 @@ struct nvidia_rows {
 
 // ---- the directory -------------------------------------------------------------------------------------------
 
-static bool has_suffix(const char *name, const char *suffix) {
-  const size_t n = strlen(name), m = strlen(suffix);
-  return n > m && strcmp(name + n - m, suffix) == 0;
-}
-
-static bool is_shard(const char *name) {
-  return name[0] != '.' && (has_suffix(name, ".hdf5") || has_suffix(name, ".h5"));
-}
-
 bool nvidia_found(const char *dir) {
-  DIR *d = opendir(dir);
-  bool found = false;
-  for (struct dirent *e; d != NULL && !found && (e = readdir(d)) != NULL;) found = is_shard(e->d_name);
-  if (d != NULL) closedir(d);
+  shard_files files;
+  const bool found = shard_files_find(&files, dir) == OK && files.n > 0;
+  shard_files_free(&files);
   return found;
 }
 
-static int by_name(const void *a, const void *b) {
-  return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static bool is_training(const char *path) {
-  return strstr(strrchr(path, '/'), "training") != NULL;
-}
-
-// If some names contain "training", drops the others.
-static void keep_training(nvidia_shards *s) {
-  int32_t kept = 0;
-  for (int32_t i = 0; i < s->n; i++) kept += is_training(s->paths[i]);
-  if (kept == 0) return;
-  kept = 0;
-  for (int32_t i = 0; i < s->n; i++) {
-    if (is_training(s->paths[i]))
-      s->paths[kept++] = s->paths[i];
-    else
-      free(s->paths[i]);
-  }
-  s->n = kept;
-}
-
 static status list_shards(nvidia_shards *s) {
-  DIR *d = opendir(s->dir);
-  if (d == NULL) return fail(ERR_IO, "cannot open directory %s: %s", s->dir, strerror(errno));
-  status rc = OK;
-  for (struct dirent *e; rc == OK && (e = readdir(d)) != NULL;) {
+  TRY(shard_files_find(&s->files, s->dir));
+  if (s->files.n == 0) return fail(ERR_NOT_FOUND, "%s holds no shards (.hdf5, .h5)", s->dir);
+  TRY(mem_new(&s->paths, (size_t)s->files.n, sizeof *s->paths, "names of shards"));
+  for (; s->n < s->files.n; s->n++) {
     char path[PATH_MAX];
-    if (!is_shard(e->d_name)) continue;
-    rc = path_join(path, sizeof path, s->dir, e->d_name);
-    if (rc == OK) rc = mem_grow(&s->paths, &s->paths_cap, (size_t)s->n + 1, sizeof *s->paths, "shard names");
-    if (rc == OK) rc = mem_strdup(&s->paths[s->n], path);
-    if (rc == OK) s->n++;
+    TRY(path_join(path, sizeof path, s->dir, s->files.names[s->n]));
+    TRY(mem_strdup(&s->paths[s->n], path));
   }
-  closedir(d);
-  TRY(rc);
-  if (s->n == 0) return fail(ERR_NOT_FOUND, "%s holds no shards (.hdf5, .h5)", s->dir);
-  keep_training(s);
-  qsort(s->paths, (size_t)s->n, sizeof *s->paths, by_name);
+  shard_files_tell(&s->files, s->dir);
   return OK;
+}
+
+// The vocabulary nearest to the shards: in the folder that holds all of them, or above it, as far as the directory.
+static status read_words(nvidia_shards *s) {
+  char path[PATH_MAX], folder[PATH_MAX];
+  for (size_t n = shard_files_common(&s->files);; n--) {
+    if (n > 0 && s->files.names[0][n] != '/') continue;
+    snprintf(folder, sizeof folder, "%.*s", (int)n, s->files.names[0]);
+    TRY(path_join(path, sizeof path, s->dir, folder));
+    const status rc = wordpiece_read(&s->words, path, NULL);
+    if (rc != ERR_NOT_FOUND) return rc;
+    if (n == 0) break;
+  }
+  return fail(ERR_NOT_FOUND,
+              "%s holds HDF5 shards but not the vocabulary they were made with; link it there as vocab.txt",
+              s->dir);
 }
 
 // ---- asking the reader ---------------------------------------------------------------------------------------
@@ -128,6 +103,16 @@ static status ask(nvidia_shards *s, int32_t command, int32_t shard, shard_head *
   return fail((status)head->rc, "%s", message);
 }
 
+// Folders of examples of different lengths are different data: those of two phases of a training, say.
+static status check_folders(nvidia_shards *s, int32_t shard, int32_t positions) {
+  if (shard == 0) s->positions = positions;
+  if (!s->files.in_folders || positions == s->positions) return OK;
+  return fail(ERR_ARGUMENT,
+              "%s holds shards for several trainings: examples in %s have %d places, in %s %d; name the "
+              "folder of one",
+              s->dir, s->files.names[0], s->positions, s->files.names[shard], positions);
+}
+
 static status index_shard(nvidia_shards *s, int32_t shard) {
   shard_head head;
   TRY(ask(s, SHARD_INDEX, shard, &head));
@@ -136,6 +121,7 @@ static status index_shard(nvidia_shards *s, int32_t shard) {
   TRY(child_receive(s->reader, s->lengths + first, (size_t)head.rows * sizeof *s->lengths));
   for (int64_t i = first; i < end; i++)
     if (s->lengths[i] < 1 || s->lengths[i] > head.positions) return not_credible(s->paths[shard]);
+  TRY(check_folders(s, shard, head.positions));
   if (head.masked > s->most_masked) s->most_masked = head.masked;
   s->first[shard + 1] = end;
   return OK;
@@ -155,10 +141,7 @@ static status index_all(nvidia_shards *s) {
 static status make_identity(nvidia_shards *s) {
   sha256 h;
   sha256_init(&h);
-  for (int32_t i = 0; i < s->n; i++) {
-    const char *name = strrchr(s->paths[i], '/') + 1;
-    sha256_update(&h, name, strlen(name) + 1);
-  }
+  for (int32_t i = 0; i < s->n; i++) sha256_update(&h, s->files.names[i], strlen(s->files.names[i]) + 1);
   sha256_update(&h, s->first, ((size_t)s->n + 1) * sizeof *s->first);
   sha256_update(&h, s->lengths, (size_t)s->first[s->n] * sizeof *s->lengths);
   for (int32_t i = 0; i < vocab_size(s->words->v); i++) {
@@ -188,12 +171,7 @@ status nvidia_open(nvidia_shards **out, const char *dir) {
   TRY_GOTO(path_join(s->dir, sizeof s->dir, dir, ""), bad);
   s->dir[strlen(s->dir) - 1] = '\0';
   TRY_GOTO(list_shards(s), bad);
-  rc = wordpiece_read(&s->words, dir, NULL);
-  if (rc == ERR_NOT_FOUND)
-    rc = fail(rc,
-              "%s holds HDF5 shards but not the vocabulary they were made with; link it there as vocab.txt",
-              s->dir);
-  if (rc != OK) goto bad;
+  TRY_GOTO(read_words(s), bad);
   TRY_GOTO(mem_new(&s->first, (size_t)s->n + 1, sizeof *s->first, "the shards' index"), bad);
   TRY_GOTO(start_reader(s), bad);
   TRY_GOTO(index_all(s), bad);
@@ -210,6 +188,7 @@ void nvidia_close(nvidia_shards *s) {
   child_stop(s->reader);
   for (int32_t i = 0; i < s->n; i++) free(s->paths[i]);
   free(s->paths);
+  shard_files_free(&s->files);
   wordpiece_free(s->words);
   free(s->first);
   free(s->lengths);

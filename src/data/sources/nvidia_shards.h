@@ -1,10 +1,11 @@
-// Pre-training shards in the layout of NVIDIA's BERT example, made elsewhere: a directory of HDF5 files
-// (.hdf5, .h5) with
+// Pre-training shards in the layout of NVIDIA's BERT example, made elsewhere: a directory of HDF5 files (nvidia_find.h says
+// where they may lie) with
 //   input_ids [N,S], input_mask [N,S] (ones, then zeros), segment_ids [N,S] (0 or 1),
 //   masked_lm_positions [N,P] (0-padded: the first 0 ends the list), masked_lm_ids [N,P],
-//   next_sentence_labels [N]
-// of any integer type, and the vocabulary that they were made with, vocab.txt or tokenizer.json (wordpiece.h). Where
-// names of files contain "training", only those count, as with NVIDIA.
+//   next_sentence_labels [N] or [N,1]
+// of any integer type or booleans, stored plainly, through the library's filters or lzf, and the vocabulary that they were made
+// with, vocab.txt or tokenizer.json (wordpiece.h), beside them or above. Where names contain "training", only those count, as
+// with NVIDIA.
 //
 // Examples come with their masks. Token ids are renumbered to Souk's. The files are read by a child process
 // (child.h), a whole shard at a time, since their chunks split the columns; every number is checked.
@@ -15,7 +16,7 @@
 
 typedef struct nvidia_shards nvidia_shards;
 
-bool nvidia_found(const char *dir); // is there a file of such a name?
+bool nvidia_found(const char *dir); // are there files of such names?
 // Reads the vocabulary and the length of every example.
 status nvidia_open(nvidia_shards **out, const char *dir);
 void nvidia_close(nvidia_shards *s); // NULL is safe
