@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "format/utf8.h"
+#include "format/json_text.h"
 
 typedef struct parser {
   jtree *t;
@@ -48,77 +48,11 @@ static int32_t add_node(parser *p, jkind kind) {
 
 // ---- strings -------------------------------------------------------------------------------------------------
 
-static bool hex4(parser *p, uint32_t *value) {
-  if (p->end - p->at < 4) return wrong(p, "a \\u escape is cut short");
-  *value = 0;
-  for (int i = 0; i < 4; i++, p->at++) {
-    const char c = *p->at;
-    const int digit = c >= '0' && c <= '9'   ? c - '0'
-                      : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                      : c >= 'A' && c <= 'F' ? c - 'A' + 10
-                                             : -1;
-    if (digit < 0) return wrong(p, "a \\u escape needs four hexadecimal digits");
-    *value = *value << 4 | (uint32_t)digit;
-  }
-  return true;
-}
-
-static bool escape(parser *p) {
-  static const char from[] = "\"\\/bfnrt", to[] = "\"\\/\b\f\n\r\t";
-  if (p->at == p->end) return wrong(p, "a string does not end");
-  const char c = *p->at++;
-  const char *place = c != '\0' ? strchr(from, c) : NULL;
-  if (place != NULL) {
-    *p->text++ = to[place - from];
-    return true;
-  }
-  if (c != 'u') return wrong(p, "unknown escape in a string");
-  uint32_t code, low;
-  if (!hex4(p, &code)) return false;
-  if (code >= 0xDC00 && code < 0xE000) return wrong(p, "half of a surrogate pair");
-  if (code >= 0xD800 && code < 0xDC00) {
-    if (p->end - p->at < 2 || p->at[0] != '\\' || p->at[1] != 'u')
-      return wrong(p, "half of a surrogate pair");
-    p->at += 2;
-    if (!hex4(p, &low)) return false;
-    if (low < 0xDC00 || low >= 0xE000) return wrong(p, "half of a surrogate pair");
-    code = 0x10000 + ((code - 0xD800) << 10) + (low - 0xDC00);
-  }
-  if (code == 0) return wrong(p, "a string contains a NUL");
-  p->text = utf8_put(p->text, code);
-  return true;
-}
-
-// Copies one UTF-8 sequence of two to four bytes.
-static bool multibyte(parser *p) {
-  const size_t n = utf8_length(p->at, (size_t)(p->end - p->at));
-  if (n == 0) return wrong(p, "not valid UTF-8");
-  memcpy(p->text, p->at, n);
-  p->text += n;
-  p->at += n;
-  return true;
-}
-
 // At the opening quote; *out is the decoded string.
 static bool string(parser *p, const char **out, size_t *bytes) {
   char *start = p->text;
-  p->at++;
-  for (;;) {
-    if (p->at == p->end) return wrong(p, "a string does not end");
-    const unsigned char c = (unsigned char)*p->at;
-    if (c == '"') break;
-    if (c < 0x20) return wrong(p, "a control character in a string");
-    if (c >= 0x80) {
-      if (!multibyte(p)) return false;
-      continue;
-    }
-    p->at++;
-    if (c != '\\')
-      *p->text++ = (char)c;
-    else if (!escape(p))
-      return false;
-  }
-  p->at++;
+  const char *why = json_decode(&p->at, p->end, &p->text);
+  if (why != NULL) return wrong(p, why);
   *out = start;
   *bytes = (size_t)(p->text - start);
   *p->text++ = '\0';

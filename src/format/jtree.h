@@ -20,10 +20,10 @@ typedef struct jnode {
   int32_t next, first; // next sibling, first child: indexes into nodes; -1: none
   int32_t count;       // children
   const char *key;     // decoded, NUL-terminated; NULL unless the parent is an object
-  const char *text;    // J_STRING: decoded, NUL-terminated. Other kinds: where the value stands in the source
-  size_t bytes;        // of text
-  double number;       // J_NUMBER
-  int64_t integer;     // J_NUMBER written as an integer that fits: is_integer
+  const char *text; // J_STRING: decoded, NUL-terminated. Others: as it is written, also a number beyond int64
+  size_t bytes;     // of text
+  double number;    // J_NUMBER
+  int64_t integer;  // J_NUMBER written as an integer that fits: is_integer
   bool is_integer;
 } jnode;
 

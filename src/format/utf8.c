@@ -17,12 +17,33 @@ size_t utf8_length(const char *text, size_t left) {
   return bad ? 0 : n;
 }
 
-bool utf8_valid(const char *text) {
-  for (size_t left = strlen(text), n; left > 0; text += n, left -= n) {
-    n = utf8_length(text, left);
+bool utf8_is_ascii(const char *text, size_t bytes) {
+  uint64_t any = 0, word;
+  size_t i = 0;
+  for (; i + 8 <= bytes; i += 8) {
+    memcpy(&word, text + i, 8);
+    any |= word;
+  }
+  for (; i < bytes; i++) any |= (unsigned char)text[i];
+  return (any & UINT64_C(0x8080808080808080)) == 0;
+}
+
+bool utf8_valid_bytes(const char *text, size_t bytes) {
+  const uint64_t high = UINT64_C(0x8080808080808080);
+  for (size_t i = 0, n; i < bytes; i += n) {
+    uint64_t word;
+    if (bytes - i >= 8 && (memcpy(&word, text + i, 8), (word & high) == 0)) {
+      n = 8;
+      continue;
+    }
+    n = utf8_length(text + i, bytes - i);
     if (n == 0) return false;
   }
   return true;
+}
+
+bool utf8_valid(const char *text) {
+  return utf8_valid_bytes(text, strlen(text));
 }
 
 char *utf8_put(char *to, uint32_t c) {

@@ -10,6 +10,9 @@
 size_t utf8_length(const char *text, size_t left);
 // Is a NUL-terminated text valid?
 bool utf8_valid(const char *text);
+bool utf8_valid_bytes(const char *text, size_t bytes);
+// Is it all below U+0080?
+bool utf8_is_ascii(const char *text, size_t bytes);
 // Writes the character c, at most U+10FFFF, and returns the end of its 1 to 4 bytes.
 char *utf8_put(char *to, uint32_t c);
 

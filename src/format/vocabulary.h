@@ -39,6 +39,9 @@ typedef enum vocab_range {
 } vocab_range;
 extern const char *const vocab_range_names[RANGE_COUNT]; // "special", "words", "attributes", "items"
 
+// A name of an item, user, session or category has at most this many bytes; souk prepare rejects rows with longer ones.
+enum { MAX_NAME_BYTES = 1024 };
+
 typedef struct vocab vocab;
 
 // A vocabulary being built: ranges are filled in order, texts are copied. A new one holds the special tokens already.

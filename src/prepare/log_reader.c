@@ -1,271 +1,148 @@
-// Rows of logs; see log_reader.h. A row is copied once and split into fields in place.
+// Opening a log and cutting it into blocks of whole rows; see log_reader.h.
 #include "prepare/log_reader.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
+#include "base/byte_stream.h"
 #include "base/memory.h"
-#include "base/path_kind.h"
-#include "format/utf8.h"
+#include "prepare/log_internal.h"
 
-enum { MAX_FIELDS = 4096, EXCERPT = 120 };
+#ifdef SOUK_SMALL_BUFFERS // for fuzzing, so that small inputs cross the end of a block too
+enum { BLOCK_BYTES = 64 };
+#else
+enum { BLOCK_BYTES = 1 << 20 };
+#endif
 
 struct log_reader {
-  line_reader *lines;
+  log_plan plan;
+  log_notes notes;
   char *path;
-  log_kind kind;
-  int n;
-  char *names[MAX_COLUMNS]; // wanted; NULL none
-  int field[MAX_COLUMNS];   // its place in a row, -1 none
-  int fields_needed;
-  int64_t line; // of the row
-  char *row;    // a working copy; quoted fields may span lines
-  size_t row_cap, row_bytes;
-  int row_lines;
-  char *pushed; // lines that were read ahead and given back: pushed[at, bytes), each ended by '\n'
-  size_t pushed_cap, pushed_at, pushed_bytes;
-  int64_t next_line;
-  char *field_at[MAX_FIELDS];
-  json_t *json;
-  char number[MAX_COLUMNS][32];
-  char excerpt[EXCERPT + 4];
+  byte_stream *bytes;
+  bool eof;
+  bool cr_lines; // lines end with CR alone
+  size_t block_bytes;
+  char *carry; // [carry_at, carry_bytes): read, but not yet in a block
+  size_t carry_at, carry_bytes, carry_cap;
+  int64_t next_block, next_line;
+  // log_next
+  log_block block;
+  log_parser *parser;
+  bool in_block;
+  log_row row;
+  char excerpt[LOG_EXCERPT];
 };
 
-// ---- text ----------------------------------------------------------------------------------------------------
+// ---- bytes ---------------------------------------------------------------------------------------------------
 
-// The row's beginning, cut between characters; bytes that are not UTF-8 become '?'.
-static void take_excerpt(log_reader *r) {
-  const char *p = r->row;
-  size_t at = 0;
-  while (*p != '\0') {
-    const size_t n = utf8_length(p, strnlen(p, 4));
-    if (at + (n > 0 ? n : 1) > EXCERPT) break;
-    if (n == 0) {
-      r->excerpt[at++] = '?';
-      p++;
-    } else {
-      memcpy(r->excerpt + at, p, n);
-      at += n;
-      p += n;
-    }
-  }
-  r->excerpt[at] = '\0';
+// Reads `cap` bytes; fewer are the last before the end or an error.
+static status read_source(log_reader *r, char *to, size_t cap, size_t *got) {
+  *got = 0;
+  if (r->eof || cap == 0) return OK;
+  TRY(byte_stream_read(r->bytes, to, cap, got));
+  r->eof = *got == 0;
+  for (size_t i = 0; r->cr_lines && i < *got; i++)
+    if (to[i] == '\r') to[i] = '\n';
+  return OK;
 }
 
-// ---- lines ---------------------------------------------------------------------------------------------------
+// ---- opening -------------------------------------------------------------------------------------------------
 
-// The next physical line: one that was pushed back, or a new one.
-static status next_line(log_reader *r, bool append, bool *end) {
-  char *line;
+// Until `wanted` bytes of the file's beginning are there.
+static status read_beginning(log_reader *r, size_t wanted) {
+  TRY(mem_grow(&r->carry, &r->carry_cap, wanted, 1, "the beginning of a log"));
+  while (!r->eof && r->carry_bytes < wanted) {
+    size_t got;
+    TRY(read_source(r, r->carry + r->carry_bytes, wanted - r->carry_bytes, &got));
+    r->carry_bytes += got;
+  }
+  return OK;
+}
+
+static const char *beginning(const log_reader *r, size_t *bytes) {
+  *bytes = r->carry_bytes - r->carry_at;
+  return r->carry + r->carry_at;
+}
+
+static void skip_mark(log_reader *r) {
+  if (r->carry_bytes >= 3 && memcmp(r->carry, "\xEF\xBB\xBF", 3) == 0) r->carry_at = 3;
+}
+
+// Macintoshes before 2001 ended lines with CR.
+static void find_line_ends(log_reader *r) {
+  if (memchr(r->carry, '\n', r->carry_bytes) != NULL || memchr(r->carry, '\r', r->carry_bytes) == NULL)
+    return;
+  r->cr_lines = true;
+  for (size_t i = 0; i < r->carry_bytes; i++)
+    if (r->carry[i] == '\r') r->carry[i] = '\n';
+  add_note(&r->notes, "its lines end with CR alone, as old Macintoshes wrote them");
+}
+
+// Objects that do not stand one on a line: a list of them, or the first one spread over lines.
+static void find_document(log_reader *r) {
   size_t bytes;
-  if (r->pushed_at < r->pushed_bytes) {
-    line = r->pushed + r->pushed_at;
-    bytes = (size_t)((char *)memchr(line, '\n', r->pushed_bytes - r->pushed_at) - line);
-    r->pushed_at += bytes + 1;
-    *end = false;
-  } else {
-    TRY(lines_next(r->lines, &line, &bytes, end));
-    if (*end) return OK;
+  const char *at = beginning(r, &bytes), *const end = at + bytes;
+  while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
+  if (at == end || (*at != '[' && *at != '{')) return;
+  const bool list = *at++ == '[';
+  while (at < end && (*at == ' ' || *at == '\t')) at++;
+  const bool line_ends = at < end && (*at == '\n' || *at == '\r');
+  r->plan.document = line_ends || (list && at < end && (*at == '{' || *at == ']'));
+  if (r->plan.document)
+    add_note(&r->notes, list ? "it is one list of json: each object in it is a row"
+                             : "its json objects are spread over lines: each is a row");
+}
+
+// The header may be long: up to MAX_LINE, of which most have far less.
+static status open_columns(log_reader *r, bool header) {
+  size_t bytes, used = 0;
+  int64_t lines = 0;
+  const char *text = beginning(r, &bytes);
+  while (!r->eof && bytes <= MAX_LINE && memchr(text, '\n', bytes) == NULL) {
+    TRY(read_beginning(r, 2 * r->carry_bytes));
+    text = beginning(r, &bytes);
   }
-  r->next_line++;
-  const size_t at = append ? r->row_bytes + 1 : 0;
-  TRY(mem_grow(&r->row, &r->row_cap, at + bytes + 1, 1, "a row"));
-  if (append) r->row[at - 1] = '\n';
-  memcpy(r->row + at, line, bytes);
-  r->row[at + bytes] = '\0';
-  r->row_bytes = at + bytes;
-  if (!append) r->line = r->next_line;
+  TRY(plan_columns(&r->plan, r->path, header, text, bytes, r->eof, &used, &lines, &r->notes));
+  r->carry_at += used;
+  r->next_line += lines;
   return OK;
 }
 
-// Keeps the first line of the row and gives the others back, in front of lines that were given back earlier.
-static status push_back(log_reader *r) {
-  char *rest = strchr(r->row, '\n');
-  if (rest == NULL) return OK;
-  const size_t bytes = r->row_bytes - (size_t)(rest + 1 - r->row) + 1; // with a '\n' at the end
-  const size_t unread = r->pushed_bytes - r->pushed_at;
-  TRY(mem_grow(&r->pushed, &r->pushed_cap, bytes + unread, 1, "rows read ahead"));
-  if (unread > 0) memmove(r->pushed + bytes, r->pushed + r->pushed_at, unread);
-  memcpy(r->pushed, rest + 1, bytes - 1);
-  r->pushed[bytes - 1] = '\n';
-  r->pushed_at = 0;
-  r->pushed_bytes = bytes + unread;
-  r->next_line = r->line;
-  *rest = '\0';
-  r->row_bytes = (size_t)(rest - r->row);
-  return OK;
-}
-
-// The state of the row's quotes after scanning from *at, given the state before.
-typedef enum quote_state { FIELD_START, UNQUOTED, QUOTED, QUOTE_IN_QUOTED, BROKEN } quote_state;
-static void scan_quotes(const log_reader *r, size_t *at, quote_state *state) {
-  for (; *at < r->row_bytes && *state != BROKEN; (*at)++) {
-    const char c = r->row[*at];
-    switch (*state) {
-    case FIELD_START:
-      *state = c == '"' ? QUOTED : c == ',' ? FIELD_START : UNQUOTED;
-      break;
-    case UNQUOTED: {
-      const char *comma = memchr(r->row + *at, ',', r->row_bytes - *at);
-      *at = comma != NULL ? (size_t)(comma - r->row) : r->row_bytes - 1;
-      if (comma != NULL) *state = FIELD_START;
-      break;
-    }
-    case QUOTED:
-      if (c == '"') *state = QUOTE_IN_QUOTED;
-      break;
-    case QUOTE_IN_QUOTED: // doubled, or the end of the field
-      *state = c == '"' ? QUOTED : c == ',' ? FIELD_START : BROKEN;
-      break;
-    case BROKEN:
-      break;
-    }
+static status make_plan(log_reader *r, const log_format *f, const char *const *columns, int n) {
+  log_plan *p = &r->plan;
+  p->kind = f->kind;
+  p->quotes = f->kind == LOG_CSV ? f->quotes : QUOTES_NONE;
+  p->n = n;
+  p->joins = f->join != NULL;
+  for (int i = 0; i < n; i++) {
+    if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));
+    if (f->join != NULL) p->join[i] = f->join[i];
   }
+  return read_separator(p, f->kind == LOG_CSV || f->kind == LOG_TSV ? f->separator : NULL);
 }
 
-static bool blank(const log_reader *r) {
-  return r->row[r->kind == LOG_SPACE ? strspn(r->row, " \t") : 0] == '\0';
-}
-
-static status read_row(log_reader *r, const char **reject, bool *end) {
-  const bool first = r->next_line == 0;
-  do {
-    TRY(next_line(r, false, end));
-    if (*end) return OK;
-    if (first && r->line == 1 && strncmp(r->row, "\xEF\xBB\xBF", 3) == 0) {
-      r->row_bytes -= 3;
-      memmove(r->row, r->row + 3, r->row_bytes + 1);
-    }
-  } while (blank(r));
-  if (r->kind != LOG_CSV || memchr(r->row, '"', r->row_bytes) == NULL) return OK;
-  size_t at = 0;
-  quote_state state = FIELD_START;
-  for (int lines = 1;; lines++) {
-    bool over = lines == MAX_ROW_LINES || r->row_bytes >= MAX_LINE;
-    scan_quotes(r, &at, &state);
-    if (state == QUOTED && !over) TRY(next_line(r, true, &over));
-    if (state == QUOTED && !over) continue;
-    if (state == QUOTED) *reject = "a quote that is not closed";
-    if (state == BROKEN) *reject = "broken quotes";
-    return *reject != NULL ? push_back(r) : OK;
-  }
-}
-
-// ---- fields --------------------------------------------------------------------------------------------------
-
-// Splits the row in place. Returns the number of fields, or -1 for misplaced quotes or too many fields.
-static int split_csv(log_reader *r) {
-  char *p = r->row;
-  int n = 0;
-  for (;;) {
-    if (n == MAX_FIELDS) return -1;
-    r->field_at[n++] = p;
-    char *to = p;
-    if (*p == '"') {
-      for (p++; *p != '\0'; p++) {
-        if (*p == '"' && p[1] != '"') break;
-        if (*p == '"') p++;
-        *to++ = *p;
-      }
-      if (*p != '"' || (p[1] != ',' && p[1] != '\0')) return -1;
-      p++;
-    } else {
-      p += strcspn(p, ",");
-      to = p;
-    }
-    const char stop = *p;
-    *to = '\0';
-    if (stop == '\0') return n;
-    p++;
-  }
-}
-
-static int split_plain(log_reader *r, bool runs) {
-  const char *const set = runs ? " \t" : "\t";
-  char *p = r->row;
-  int n = 0;
-  if (runs) p += strspn(p, set);
-  for (;;) {
-    if (n == MAX_FIELDS) return -1;
-    r->field_at[n++] = p;
-    p += strcspn(p, set);
-    if (*p == '\0') return n;
-    *p++ = '\0';
-    if (runs) p += strspn(p, set);
-    if (runs && *p == '\0') return n;
-  }
-}
-
-static int split_row(log_reader *r) {
-  if (r->kind == LOG_CSV) return split_csv(r);
-  return split_plain(r, r->kind == LOG_SPACE);
-}
-
-static int number_of(const char *name) {
-  char *end;
-  const long k = strtol(name, &end, 10);
-  return *name != '\0' && *end == '\0' && k >= 1 && k <= MAX_FIELDS ? (int)k : 0;
-}
-
-static status read_header(log_reader *r) {
-  bool end;
-  const char *reject = NULL;
-  TRY(read_row(r, &reject, &end));
-  if (end) return fail(ERR_FORMAT, "%s is empty: a header line is expected", r->path);
-  const int n = reject == NULL ? split_row(r) : -1;
-  if (n < 0)
-    return fail(ERR_FORMAT, "%s line %lld: the header's quotes are broken", r->path, (long long)r->line);
-  for (int i = 0; i < r->n; i++) {
-    if (r->names[i] == NULL) continue;
-    for (int k = 0; k < n && r->field[i] < 0; k++) {
-      const size_t bare = strcspn(r->field_at[k], ":");
-      if (strcmp(r->field_at[k], r->names[i]) == 0 ||
-          (bare == strlen(r->names[i]) && strncmp(r->field_at[k], r->names[i], bare) == 0))
-        r->field[i] = k;
-    }
-    if (r->field[i] < 0 && number_of(r->names[i]) > 0 && number_of(r->names[i]) <= n)
-      r->field[i] = number_of(r->names[i]) - 1;
-    if (r->field[i] < 0) {
-      char list[512] = "";
-      for (int k = 0; k < n && strlen(list) + strlen(r->field_at[k]) + 4 < sizeof list; k++) {
-        strcat(list, k > 0 ? ", " : "");
-        strcat(list, r->field_at[k]);
-      }
-      return fail(ERR_FORMAT, "%s has no column \"%s\"; its columns are: %s", r->path, r->names[i], list);
-    }
-  }
-  return OK;
-}
-
-status log_open(log_reader **out, const char *path, log_kind kind, bool header, const char *const *columns,
+status log_open(log_reader **out, const char *path, const log_format *format, const char *const *columns,
                 int n) {
+  enum { BEGINNING = 1 << 16 };
   *out = NULL;
   log_reader *r;
   TRY(mem_new(&r, 1, sizeof *r, "a log reader"));
   status rc;
-  r->kind = kind;
-  r->n = n;
+  r->block_bytes = format->block_bytes > 0 ? format->block_bytes : BLOCK_BYTES;
+  r->next_line = 1;
   TRY_GOTO(mem_strdup(&r->path, path), bad);
-  if (dir_exists(path)) TRY_GOTO(path_check(path, PATH_FILE), bad);
-  TRY_GOTO(lines_open_input(&r->lines, path, MAX_LINE, NULL), bad);
-  for (int i = 0; i < n; i++) {
-    r->field[i] = -1;
-    if (columns[i][0] != '\0') TRY_GOTO(mem_strdup(&r->names[i], columns[i]), bad);
-  }
-  if (kind != LOG_JSONL && header) TRY_GOTO(read_header(r), bad);
-  for (int i = 0; i < n; i++) {
-    if (kind != LOG_JSONL && !header && r->names[i] != NULL) {
-      r->field[i] = number_of(r->names[i]) - 1;
-      if (r->field[i] < 0) {
-        rc = fail(ERR_ARGUMENT, "%s has no header, so columns are numbers from 1, not \"%s\"", path,
-                  r->names[i]);
-        goto bad;
-      }
-    }
-    if (r->field[i] >= r->fields_needed) r->fields_needed = r->field[i] + 1;
-  }
+  TRY_GOTO(make_plan(r, format, columns, n), bad);
+  TRY_GOTO(byte_stream_open(
+               &r->bytes, path,
+               &(byte_stream_how){.encoding = format->encoding, .encoding_option = format->encoding_option}),
+           bad);
+  TRY_GOTO(read_beginning(r, BEGINNING), bad);
+  skip_mark(r);
+  find_line_ends(r);
+  if (format->kind == LOG_JSONL)
+    find_document(r);
+  else
+    TRY_GOTO(open_columns(r, format->header), bad);
   *out = r;
   return OK;
 bad:
@@ -273,82 +150,177 @@ bad:
   return rc;
 }
 
-// A key of the object, or, with dots, of an object inside it.
-static const json_t *json_find(const json_t *object, const char *name) {
-  const json_t *found = json_object_get(object, name);
-  const char *dot = strchr(name, '.');
-  if (found != NULL || dot == NULL || dot == name || dot - name > 200) return found;
-  char part[256];
-  memcpy(part, name, (size_t)(dot - name));
-  part[dot - name] = '\0';
-  const json_t *inner = json_object_get(object, part);
-  return inner != NULL ? json_find(inner, dot + 1) : NULL;
+void log_close(log_reader *r) {
+  if (r == NULL) return;
+  byte_stream_close(r->bytes);
+  log_parser_free(r->parser);
+  log_block_free(&r->block);
+  for (int i = 0; i < r->plan.n; i++) free(r->plan.names[i]);
+  free(r->carry);
+  free(r->path);
+  free(r);
 }
 
-static const char *json_text(log_reader *r, int i, const json_t *value) {
-  if (json_is_string(value)) return json_string_value(value);
-  if (json_is_integer(value))
-    snprintf(r->number[i], sizeof r->number[i], "%lld", (long long)json_integer_value(value));
-  else if (json_is_real(value))
-    snprintf(r->number[i], sizeof r->number[i], "%.17g", json_real_value(value));
-  else if (json_is_boolean(value))
-    snprintf(r->number[i], sizeof r->number[i], "%s", json_is_true(value) ? "true" : "false");
-  else
-    return NULL;
-  return r->number[i];
+// ---- blocks --------------------------------------------------------------------------------------------------
+
+void log_block_free(log_block *b) {
+  free(b->data);
+  *b = (log_block){.bytes = 0};
 }
+
+// Fills the block up to `wanted` bytes, first with what was left over.
+static status fill_block(log_reader *r, log_block *b, size_t wanted) {
+  TRY(mem_grow(&b->data, &b->cap, wanted + 1, 1, "a block of rows"));
+  size_t left = r->carry_bytes - r->carry_at, got;
+  if (left > wanted - b->bytes) left = wanted - b->bytes;
+  if (left > 0) memcpy(b->data + b->bytes, r->carry + r->carry_at, left);
+  r->carry_at += left;
+  b->bytes += left;
+  TRY(read_source(r, b->data + b->bytes, wanted - b->bytes, &got));
+  b->bytes += got;
+  return OK;
+}
+
+static bool at_end(const log_reader *r) {
+  return r->eof && r->carry_at == r->carry_bytes;
+}
+
+// Puts what follows the block's whole rows in front of what has not been read yet.
+static status give_back(log_reader *r, log_block *b, size_t whole) {
+  const size_t rest = b->bytes - whole, unread = r->carry_bytes - r->carry_at;
+  if (rest <= r->carry_at) {
+    r->carry_at -= rest;
+  } else {
+    TRY(mem_grow(&r->carry, &r->carry_cap, rest + unread, 1, "the rest of a block"));
+    if (unread > 0) memmove(r->carry + rest, r->carry + r->carry_at, unread);
+    r->carry_at = 0;
+    r->carry_bytes = rest + unread;
+  }
+  if (rest > 0) memcpy(r->carry + r->carry_at, b->data + whole, rest);
+  b->bytes = whole;
+  return OK;
+}
+
+// The block begins with a line that is too long: its beginning is kept, the rest is passed over.
+static status skip_line(log_reader *r, log_block *b) {
+  enum { KEPT = 256 };
+  char start[KEPT];
+  const size_t kept = b->bytes < KEPT ? b->bytes : KEPT;
+  memcpy(start, b->data, kept);
+  char *newline = memchr(b->data, '\n', b->bytes);
+  while (newline == NULL && !at_end(r)) {
+    b->bytes = 0;
+    TRY(fill_block(r, b, BLOCK_BYTES));
+    newline = memchr(b->data, '\n', b->bytes);
+  }
+  TRY(give_back(r, b, newline != NULL ? (size_t)(newline + 1 - b->data) : b->bytes));
+  memcpy(b->data, start, kept);
+  b->bytes = kept;
+  b->reject = LONG_LINE;
+  return OK;
+}
+
+status log_read_block(log_reader *r, log_block *b, bool *end) {
+  b->bytes = 0;
+  b->reject = NULL;
+  size_t whole = 0;
+  for (size_t wanted = r->block_bytes;; wanted *= 2) { // until it has a whole row
+    TRY(fill_block(r, b, wanted));
+    whole = whole_rows(&r->plan, b->data, b->bytes, at_end(r));
+    if (whole > 0 || at_end(r) || b->bytes > MAX_LINE + 2) break; // two more: the line end
+  }
+  *end = b->bytes == 0;
+  if (*end) return OK;
+  b->number = r->next_block++;
+  b->first_line = r->next_line;
+  if (whole > 0)
+    TRY(give_back(r, b, whole));
+  else
+    TRY(skip_line(r, b));
+  b->data[b->bytes] = '\0';
+  r->next_line += b->reject != NULL ? 1 : count_lines(b->data, b->bytes);
+  b->progress = byte_stream_progress(r->bytes);
+  return OK;
+}
+
+// ---- rows, one by one ----------------------------------------------------------------------------------------
 
 status log_next(log_reader *r, const char **values, const char **reject, bool *end) {
-  *reject = NULL;
-  TRY(read_row(r, reject, end));
-  if (*end) return OK;
-  take_excerpt(r);
-  for (int i = 0; i < r->n; i++) values[i] = NULL;
-  if (*reject != NULL) return OK;
-  if (r->kind == LOG_JSONL) {
-    json_decref(r->json);
-    r->json = json_loadb(r->row, r->row_bytes, 0, NULL);
-    if (!json_is_object(r->json)) {
-      *reject = r->json == NULL ? "not valid json" : "not a json object";
-      return OK;
+  if (r->parser == NULL) TRY(log_parser_new(&r->parser, r));
+  for (;;) {
+    if (!r->in_block) {
+      TRY(log_read_block(r, &r->block, end));
+      if (*end) return OK;
+      log_parse_begin(r->parser, &r->block);
+      r->in_block = true;
     }
-    for (int i = 0; i < r->n; i++)
-      if (r->names[i] != NULL) values[i] = json_text(r, i, json_find(r->json, r->names[i]));
-  } else {
-    const int n = split_row(r);
-    if (n < 0)
-      *reject = "broken quotes";
-    else if (n < r->fields_needed)
-      *reject = "too few columns";
-    if (*reject != NULL) return OK;
-    for (int i = 0; i < r->n; i++) {
-      if (r->field[i] < 0) continue;
-      values[i] = r->field_at[r->field[i]];
-      if (!utf8_valid(values[i])) *reject = "text that is not UTF-8";
-    }
+    TRY(log_parse_next(r->parser, &r->row, end));
+    if (!*end) break;
+    r->in_block = false;
   }
-  for (int i = 0; i < r->n; i++)
-    if (values[i] != NULL && values[i][0] == '\0') values[i] = NULL;
+  log_parse_excerpt(r->parser, r->excerpt);
+  *reject = r->row.reject;
+  for (int i = 0; i < r->plan.n; i++) values[i] = r->row.text[i];
   return OK;
 }
 
 int64_t log_line(const log_reader *r) {
-  return r->line;
+  return r->row.line;
 }
 const char *log_row_text(const log_reader *r) {
   return r->excerpt;
 }
 double log_progress(const log_reader *r) {
-  return lines_progress(r->lines);
+  return r->block.progress;
 }
 
-void log_close(log_reader *r) {
-  if (r == NULL) return;
-  lines_close(r->lines);
-  json_decref(r->json);
-  for (int i = 0; i < r->n; i++) free(r->names[i]);
-  free(r->path);
-  free(r->row);
-  free(r->pushed);
-  free(r);
+// ---- what there is to tell -----------------------------------------------------------------------------------
+
+const log_counts *log_reader_counts(const log_reader *r) {
+  static const log_counts none;
+  return r->parser != NULL ? log_parser_counts(r->parser) : &none;
+}
+
+status log_parser_new(log_parser **out, const log_reader *r) {
+  TRY(mem_new(out, 1, sizeof **out, "a parser of rows"));
+  (*out)->plan = &r->plan;
+  return OK;
+}
+
+static const char *const finding_texts[FOUND_STRUCTURE] = {
+    "have more or fewer columns than the header or the first row: more are passed over, a quote or a "
+    "separator may be "
+    "missing",
+    "have quotes behind backslashes (\\\"), which were read as quotes; input.quotes sets how quotes are "
+    "written",
+    "have NaN or an infinity, which are unknown values",
+    "are Python dicts, which were read like json",
+    "are lists that became several rows",
+    "have an empty list and gave no row",
+    "have lists that were joined to one text",
+};
+
+void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *self, const char *sentence),
+              void *self) {
+  char text[768];
+  for (int i = 0; i < r->notes.n; i++) {
+    snprintf(text, sizeof text, "%.200s: %s", r->path, r->notes.text[i]);
+    tell(self, text);
+  }
+  for (int i = 0; i < LOG_FINDINGS; i++) {
+    const long long n = counts->of[i].rows, line = counts->of[i].line;
+    if (n == 0) continue;
+    if (i < FOUND_STRUCTURE) {
+      snprintf(text, sizeof text, "%.200s: %lld rows (the first on line %lld) %s", r->path, n, line,
+               finding_texts[i]);
+    } else {
+      const char *column = r->plan.names[i - FOUND_STRUCTURE];
+      snprintf(text, sizeof text,
+               "%.200s: %lld rows (the first on line %lld) have an object for \"%.100s\": no value was "
+               "taken from "
+               "them; name what is in it (%.100s.KEY)",
+               r->path, n, line, column, column);
+    }
+    tell(self, text);
+  }
 }

@@ -12,9 +12,13 @@ typedef struct prepare_input { // section "input"
   char log[OPTION_STRING];     // files, separated by commas
   int format;                  // log_kind
   bool header;
+  char separator[OPTION_STRING]; // of csv; empty: guessed
+  int quotes;                    // log_quotes
   char catalogue[OPTION_STRING]; // empty: none
   int catalogue_format;
   bool catalogue_header;
+  char catalogue_separator[OPTION_STRING];
+  int catalogue_quotes;
   char events[OPTION_STRING]; // event types to keep, separated by commas; empty: all
   int time_format;            // of times.h
   double max_rejects;

@@ -87,6 +87,8 @@ status partitions_new(prepare_job *job);
 void partitions_free(prepare_job *job);
 status for_partitions(prepare_job *job, partition_function work, partition_function take);
 
+// A sentence of log_tell, on stderr.
+void tell_user(void *unused, const char *sentence);
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
 

@@ -18,9 +18,17 @@ enum { CAT_ITEM, CAT_TITLE, CAT_CATEGORY, CAT_BRAND, CAT_PRICE, CAT_DESCRIPTION,
 typedef struct catalogue_columns {
   const char *names[MAX_COLUMNS];   // in the file
   const char *written[MAX_COLUMNS]; // in catalogue.jsonl
+  log_join join[MAX_COLUMNS];       // how a list becomes a text
   char kept[OPTION_STRING];
   int n;
 } catalogue_columns;
+
+// How a list becomes a text: a path of categories, prose, or an enumeration.
+static log_join join_of(int column) {
+  if (column == CAT_CATEGORY) return (log_join){" > ", " | "};
+  if (column == CAT_TITLE || column == CAT_DESCRIPTION) return (log_join){" ", " "};
+  return (log_join){", ", ", "};
+}
 
 static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
   const char *const names[CAT_KEPT] = {f->item, f->title, f->category, f->brand, f->price, f->description};
@@ -42,6 +50,7 @@ static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
     c->names[c->n] = c->written[c->n] = name;
     c->n++;
   }
+  for (int i = 0; i < c->n; i++) c->join[i] = join_of(i);
   return OK;
 }
 
@@ -83,7 +92,13 @@ static status take_entry(prepare_job *job, const log_reader *r, const catalogue_
 static status read_entries(prepare_job *job, const catalogue_columns *c, uint8_t *seen, out_file *out) {
   const prepare_input *in = &job->c->input;
   log_reader *r;
-  TRY(log_open(&r, in->catalogue, (log_kind)in->catalogue_format, in->catalogue_header, c->names, c->n));
+  TRY(log_open(&r, in->catalogue,
+               &(log_format){.kind = (log_kind)in->catalogue_format,
+                             .header = in->catalogue_header,
+                             .separator = in->catalogue_separator,
+                             .quotes = (log_quotes)in->catalogue_quotes,
+                             .join = c->join},
+               c->names, c->n));
   status rc = OK;
   for (;;) {
     const char *values[MAX_COLUMNS], *reason;
@@ -99,6 +114,7 @@ static status read_entries(prepare_job *job, const catalogue_columns *c, uint8_t
       show_progress(job, "catalogue entries", job->catalogue.rows, log_progress(r));
   }
 done:
+  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, NULL);
   log_close(r);
   return rc;
 }

@@ -8,6 +8,13 @@ static const option input_options[] = {
      "behaviour log: files, separated by commas; plain or gzip"},
     {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl", "of the log"},
     {"header", OPT_BOOL, IN(header), "true", 0, 0, NULL, "the first line names the columns"},
+    {"separator", OPT_STRING, IN(separator), "", 0, 0, NULL,
+     "what stands between the columns of csv, up to 8 bytes, or tab, comma, semicolon, pipe, space, \\x01; "
+     "empty: guessed"},
+    {"quotes", OPT_CHOICE, IN(quotes), "auto", 0, 0, "auto|double|backslash|none",
+     "how csv writes a quote in a quoted field: doubled, or behind a backslash (as Spark does); auto: "
+     "doubled, and behind "
+     "a backslash in rows that come out right only so; none: quotes are text"},
     {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, TIME_FORMATS, "of the time column"},
     {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
      "event types to keep, separated by commas; empty: all"},
@@ -16,6 +23,10 @@ static const option input_options[] = {
      "of the catalogue"},
     {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
      "its first line names the columns"},
+    {"catalogue_separator", OPT_STRING, IN(catalogue_separator), "", 0, 0, NULL,
+     "like separator, of the catalogue"},
+    {"catalogue_quotes", OPT_CHOICE, IN(catalogue_quotes), "auto", 0, 0, "auto|double|backslash|none",
+     "like quotes, of the catalogue"},
     {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
      "share of unreadable rows above which the command fails"},
 };

@@ -76,8 +76,13 @@ static status take_row(prepare_job *job, const log_reader *r, const char *const 
 static status read_log(prepare_job *job, const char *path) {
   const prepare_fields *f = &job->c->fields;
   const char *const columns[COLS] = {f->user, f->item, f->time, f->event, f->session, f->price};
+  const prepare_input *in = &job->c->input;
+  const log_format format = {.kind = (log_kind)in->format,
+                             .header = in->header,
+                             .separator = in->separator,
+                             .quotes = (log_quotes)in->quotes};
   log_reader *r;
-  TRY(log_open(&r, path, (log_kind)job->c->input.format, job->c->input.header, columns, COLS));
+  TRY(log_open(&r, path, &format, columns, COLS));
   status rc = OK;
   for (;;) {
     const char *values[COLS], *reason;
@@ -92,6 +97,7 @@ static status read_log(prepare_job *job, const char *path) {
     if (job->log.rows % 65536 == 0) show_progress(job, "rows read", job->log.rows, log_progress(r));
   }
 done:
+  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, NULL);
   if (rc != OK && rc != ERR_MEMORY && strstr(fail_message(), path) == NULL) fail_prefix(rc, "%s", path);
   log_close(r);
   return rc;

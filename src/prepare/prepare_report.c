@@ -6,6 +6,11 @@
 #include "prepare/prepare_internal.h"
 #include "format/printable.h"
 
+void tell_user(void *unused, const char *sentence) {
+  (void)unused;
+  log_warn("%s", sentence);
+}
+
 void show_progress(prepare_job *job, const char *what, int64_t count, double share) {
   const double now = now_seconds(), least = log_is_terminal() ? 0.2 : 10.0;
   if (now - job->last_progress < least) return;

@@ -62,7 +62,8 @@ static void read_all(const char *path, log_kind kind, bool header, FILE *again) 
   const char *values[COLUMNS], *reject;
   bool end;
   int64_t line = 0;
-  if (log_open(&r, path, kind, header, header ? named : numbered, COLUMNS) != OK) {
+  if (log_open(&r, path, &(log_format){.kind = kind, .header = header}, header ? named : numbered, COLUMNS) !=
+      OK) {
     require_sentence(path);
     return;
   }
@@ -97,7 +98,8 @@ static void round_trip(const char *path) {
   log_reader *r;
   const char *values[COLUMNS], *reject;
   bool end;
-  require_ok(log_open(&r, fuzz_file(1, first.data, first.bytes), LOG_CSV, false, columns, COLUMNS));
+  require_ok(log_open(&r, fuzz_file(1, first.data, first.bytes),
+                      &(log_format){.kind = LOG_CSV, .header = false}, columns, COLUMNS));
   for (;;) {
     require_ok(log_next(r, values, &reject, &end));
     if (end) break;

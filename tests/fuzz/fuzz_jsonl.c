@@ -24,7 +24,8 @@ static void check_again(const char *text) {
   log_reader *r;
   const char *values[COLUMNS], *reject;
   bool end;
-  require_ok(log_open(&r, fuzz_file(1, text, strlen(text)), LOG_JSONL, false, columns, COLUMNS));
+  require_ok(log_open(&r, fuzz_file(1, text, strlen(text)), &(log_format){.kind = LOG_JSONL, .header = false},
+                      columns, COLUMNS));
   require_ok(log_next(r, values, &reject, &end));
   require(!end && reject == NULL);
   char *again = compose(values);
@@ -40,7 +41,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   const char *values[COLUMNS], *reject, *path = fuzz_file(0, data, bytes);
   bool end;
   int64_t line = 0;
-  require_ok(log_open(&r, path, LOG_JSONL, false, columns, COLUMNS));
+  require_ok(log_open(&r, path, &(log_format){.kind = LOG_JSONL, .header = false}, columns, COLUMNS));
   for (;;) {
     if (log_next(r, values, &reject, &end) != OK) {
       require_sentence(path);

@@ -343,9 +343,9 @@ static void test_formats_agree(void **unused) {
   const synth_config c = config_for("m", 60);
   run_quietly(&c);
   snprintf(path, sizeof path, "%s/events.csv.gz", c.out);
-  check_ok(log_open(&r[0], path, LOG_CSV, true, columns, N));
+  check_ok(log_open(&r[0], path, &(log_format){.kind = LOG_CSV, .header = true}, columns, N));
   snprintf(path, sizeof path, "%s/events.jsonl.gz", c.out);
-  check_ok(log_open(&r[1], path, LOG_JSONL, true, columns, N));
+  check_ok(log_open(&r[1], path, &(log_format){.kind = LOG_JSONL, .header = true}, columns, N));
   int rows = 0, searches = 0;
   for (;; rows++) {
     const char *v[2][MAX_COLUMNS], *reject;
@@ -389,9 +389,9 @@ static void test_truth(void **unused) {
   synth_config c = config_for("m", 400);
   run_quietly(&c);
   snprintf(path, sizeof path, "%s/truth/promotions.csv.gz", c.out);
-  check_ok(log_open(&r[0], path, LOG_CSV, true, columns, 5));
+  check_ok(log_open(&r[0], path, &(log_format){.kind = LOG_CSV, .header = true}, columns, 5));
   snprintf(path, sizeof path, "%s/promotions.csv.gz", c.out);
-  check_ok(log_open(&r[1], path, LOG_CSV, true, shown, 5));
+  check_ok(log_open(&r[1], path, &(log_format){.kind = LOG_CSV, .header = true}, shown, 5));
   int rows = 0, positive = 0, negative = 0;
   double clicks = 0, wanted = 0;
   for (;; rows++) {

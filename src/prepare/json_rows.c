@@ -1,0 +1,441 @@
+// Rows of json: a pull parser that takes the values at the wanted paths from the text and builds no tree. Texts are decoded
+// in place and numbers stay as they are written.
+//
+// As strict as format/jtree.h, but for two things that Python writes: NaN and the infinities are unknown values, and a row
+// that begins like a Python dict ({'a' or {u'a') is read by Python's grammar.
+//
+// A path is matched a key at a time: for each level there is the list of columns whose path has led here, with the rest of
+// their paths. Of two keys of an object that both begin a path, "a.b" and "a" for a.b.c, the longer one counts.
+#include <string.h>
+#include "base/memory.h"
+#include "format/json_text.h"
+#include "format/utf8.h"
+#include "prepare/log_internal.h"
+
+enum { DEPTH = 32 };
+static const char NOT_JSON[] = "not valid json", TWICE[] = "a json key that appears twice";
+
+// The columns whose paths have led to a value. rest: "" where it is the value itself.
+typedef struct paths {
+  int n;
+  struct {
+    int column;
+    const char *rest;
+    bool through; // this list is passed through, a value of it at a time
+  } at[MAX_COLUMNS];
+} paths;
+
+typedef struct json_row {
+  log_parser *p;
+  log_row *out;
+  char *begin, *at, *end;
+  const char *why; // constant
+  status rc;
+  bool python;
+  int depth, lists;         // open brackets; lists that are passed through
+  int32_t element, in_list; // place in the outermost of them, from 0; number of the innermost
+  int32_t lists_seen;
+  int32_t elements; // of the outermost lists; -1: none so far
+  int64_t found;    // bits of findings: each counts a row once
+} json_row;
+
+static bool value(json_row *r, const paths *here);
+
+static bool wrong(json_row *r, const char *why) {
+  if (r->why == NULL) r->why = why;
+  return false;
+}
+
+static void skip_space(json_row *r) {
+  while (r->at < r->end && (*r->at == ' ' || *r->at == '\n' || *r->at == '\r' || *r->at == '\t')) r->at++;
+}
+
+static bool next_is(const json_row *r, char c) {
+  return r->at < r->end && *r->at == c;
+}
+
+static bool expect(json_row *r, char c) {
+  if (!next_is(r, c)) return wrong(r, NOT_JSON);
+  r->at++;
+  return true;
+}
+
+static void found(json_row *r, log_finding finding) {
+  r->found |= INT64_C(1) << finding;
+}
+
+// ---- values that were found ----------------------------------------------------------------------------------
+
+// A value of a list; at is NULL where there is none.
+static bool add_list_value(json_row *r, int column, const char *at, size_t bytes) {
+  log_parser *const p = r->p;
+  if (p->n_values == MAX_LIST_VALUES) return wrong(r, "lists of more than 1048576 values");
+  r->rc = mem_grow(&p->values, &p->values_cap, p->n_values + 1, sizeof *p->values, "values of lists");
+  if (r->rc != OK) return wrong(r, NOT_JSON);
+  const int32_t i = (int32_t)p->n_values++;
+  p->values[i] = (list_value){.at = at != NULL ? (uint32_t)(at - r->begin) : 0,
+                              .bytes = at != NULL ? (uint32_t)bytes : NO_VALUE,
+                              .element = r->element,
+                              .list = r->in_list,
+                              .next = -1};
+  if (p->first[column] < 0)
+    p->first[column] = i;
+  else
+    p->values[p->last[column]].next = i;
+  p->last[column] = i;
+  return true;
+}
+
+// at NULL: null, or something that is no value.
+static bool take(json_row *r, const paths *here, char *at, size_t bytes) {
+  for (int i = 0; i < here->n; i++) {
+    const int column = here->at[i].column;
+    const bool is_value = at != NULL && here->at[i].rest[0] == '\0';
+    if ((r->p->listed >> column & 1) != 0) {
+      if (!add_list_value(r, column, is_value ? at : NULL, bytes)) return false;
+    } else {
+      r->out->text[column] = is_value && bytes > 0 ? at : NULL;
+      r->out->bytes[column] = (uint32_t)bytes;
+    }
+  }
+  return true;
+}
+
+static void take_structure(json_row *r, const paths *here) {
+  for (int i = 0; i < here->n; i++)
+    if (here->at[i].rest[0] == '\0') count_finding(r->p, FOUND_STRUCTURE + here->at[i].column);
+}
+
+// ---- texts and numbers ---------------------------------------------------------------------------------------
+
+static bool is_plain(unsigned char c) {
+  return c >= 0x20 && c != '"' && c != '\\';
+}
+
+static bool json_text(json_row *r, char **text, size_t *bytes) {
+  char *p = r->at + 1;
+  while (p < r->end && is_plain((unsigned char)*p)) p++;
+  if (p < r->end && *p == '"') { // nothing to decode; UTF-8 was checked for the whole row
+    *text = r->at + 1;
+    *bytes = (size_t)(p - *text);
+    r->at = p + 1;
+    return true;
+  }
+  char *to = r->at + 1;
+  const char *at = r->at;
+  *text = to;
+  if (json_decode(&at, r->end, &to) != NULL) return wrong(r, NOT_JSON);
+  r->at = r->begin + (at - r->begin);
+  *bytes = (size_t)(to - *text);
+  return true;
+}
+
+static bool at_text(const json_row *r) {
+  if (r->at == r->end) return false;
+  if (!r->python) return *r->at == '"';
+  const char *p = r->at;
+  if (*p == 'u' && p + 1 < r->end) p++;
+  return *p == '"' || *p == '\'';
+}
+
+static bool text(json_row *r, char **at, size_t *bytes) {
+  if (!r->python) return json_text(r, at, bytes);
+  if (*r->at == 'u') r->at++;
+  return python_text(&r->at, r->end, at, bytes) || wrong(r, NOT_JSON);
+}
+
+static bool is_digit(const json_row *r) {
+  return r->at < r->end && *r->at >= '0' && *r->at <= '9';
+}
+
+static bool digits(json_row *r) {
+  if (!is_digit(r)) return wrong(r, NOT_JSON);
+  while (is_digit(r)) r->at++;
+  return true;
+}
+
+static bool number(json_row *r, const paths *here) {
+  char *const start = r->at;
+  if (next_is(r, '-')) r->at++;
+  if (next_is(r, '0')) {
+    r->at++;
+    if (is_digit(r)) return wrong(r, NOT_JSON);
+  } else if (!digits(r)) {
+    return false;
+  }
+  if (next_is(r, '.')) {
+    r->at++;
+    if (!digits(r)) return false;
+  }
+  if (next_is(r, 'e') || next_is(r, 'E')) {
+    r->at++;
+    if (next_is(r, '+') || next_is(r, '-')) r->at++;
+    if (!digits(r)) return false;
+  }
+  const size_t bytes = (size_t)(r->at - start);
+  if (r->python && next_is(r, 'L')) r->at++; // a long integer of Python 2
+  return take(r, here, start, bytes);
+}
+
+static bool word(json_row *r, const char *text_of) {
+  const size_t n = strlen(text_of);
+  if ((size_t)(r->end - r->at) < n || memcmp(r->at, text_of, n) != 0) return false;
+  r->at += n;
+  return true;
+}
+
+// true, false, null, and what Python calls them.
+static bool literal(json_row *r, const paths *here) {
+  static const char *const unknown[2][3] = {{"NaN", "Infinity", "-Infinity"}, {"nan", "inf", "-inf"}};
+  char *const start = r->at;
+  if (word(r, r->python ? "True" : "true") || word(r, r->python ? "False" : "false")) {
+    *start = *start == 'T' ? 't' : *start == 'F' ? 'f' : *start;
+    return take(r, here, start, (size_t)(r->at - start));
+  }
+  if (word(r, r->python ? "None" : "null")) return take(r, here, NULL, 0);
+  for (int i = 0; i < 3; i++) {
+    if (!word(r, unknown[r->python][i])) continue;
+    if (here->n > 0) found(r, FOUND_UNKNOWN);
+    return take(r, here, NULL, 0);
+  }
+  if (*r->at == '-' || is_digit(r)) return number(r, here);
+  return wrong(r, NOT_JSON);
+}
+
+// ---- objects -------------------------------------------------------------------------------------------------
+
+// A longer key has come: what a shorter one gave does not count.
+static void forget(json_row *r, int column) {
+  r->p->listed &= ~(UINT64_C(1) << column);
+  r->out->text[column] = NULL;
+}
+
+// The columns that the key leads on; longest[i]: of the keys of this object that led column i of `here` on.
+static bool follow_key(json_row *r, const paths *here, size_t *longest, const char *key, size_t bytes,
+                       paths *next) {
+  next->n = 0;
+  for (int i = 0; i < here->n; i++) {
+    const char *rest = here->at[i].rest;
+    if (bytes == 0 || strncmp(rest, key, bytes) != 0 || (rest[bytes] != '\0' && rest[bytes] != '.')) continue;
+    if (longest[i] == bytes) return wrong(r, TWICE);
+    if (longest[i] > bytes) continue;
+    if (longest[i] > 0) forget(r, here->at[i].column);
+    longest[i] = bytes;
+    next->at[next->n].column = here->at[i].column;
+    next->at[next->n].through = false;
+    next->at[next->n++].rest = rest + bytes + (rest[bytes] == '.');
+  }
+  return true;
+}
+
+static bool members(json_row *r, const paths *here) {
+  size_t longest[MAX_COLUMNS];
+  memset(longest, 0, (size_t)here->n * sizeof *longest);
+  paths next;
+  for (bool first = true;; first = false) {
+    char *key;
+    size_t bytes;
+    skip_space(r);
+    if (next_is(r, '}') && (first || r->python)) break;
+    if (!at_text(r)) return wrong(r, NOT_JSON);
+    if (!text(r, &key, &bytes) || !follow_key(r, here, longest, key, bytes, &next)) return false;
+    skip_space(r);
+    if (!expect(r, ':')) return false;
+    skip_space(r);
+    if (!value(r, &next)) return false;
+    skip_space(r);
+    if (next_is(r, '}')) break;
+    if (!expect(r, ',')) return false;
+  }
+  r->at++;
+  return true;
+}
+
+// ---- lists ---------------------------------------------------------------------------------------------------
+
+// Does the rest of a path begin with a number? Then it picks a value of the list: *index, and *rest behind it.
+static bool picks(const char **rest, int32_t *index) {
+  const char *p = *rest;
+  int64_t k = 0;
+  while (*p >= '0' && *p <= '9' && k < INT32_MAX / 10) k = 10 * k + (*p++ - '0');
+  if (p == *rest || (*p != '\0' && *p != '.')) return false;
+  *index = (int32_t)k;
+  *rest = p + (*p == '.');
+  return true;
+}
+
+// The columns of value i.
+static void follow_index(const paths *here, int32_t i, paths *next) {
+  next->n = 0;
+  for (int k = 0; k < here->n; k++) {
+    const char *rest = here->at[k].rest;
+    int32_t index;
+    if (!here->at[k].through && (!picks(&rest, &index) || index != i)) continue;
+    next->at[next->n].column = here->at[k].column;
+    next->at[next->n].through = false;
+    next->at[next->n++].rest = rest;
+  }
+}
+
+// Which columns the list is passed through for. A column whose path has met no list until now becomes one of many values.
+static bool pass_through(json_row *r, paths *here, bool *any) {
+  *any = false;
+  for (int k = 0; k < here->n; k++) {
+    const char *rest = here->at[k].rest;
+    int32_t index;
+    here->at[k].through = !picks(&rest, &index);
+    if (!here->at[k].through) continue;
+    *any = true;
+    const int column = here->at[k].column;
+    if (r->lists == 0 || (r->p->listed >> column & 1) == 0) r->p->first[column] = -1;
+    r->p->listed |= UINT64_C(1) << column;
+  }
+  if (*any && r->lists > 0 && !r->p->plan->joins) return wrong(r, "a list in a list");
+  r->lists += *any;
+  return true;
+}
+
+static bool list_values(json_row *r, char close, const paths *here, bool through, int32_t *count) {
+  paths next;
+  for (*count = 0;; ++*count) {
+    skip_space(r);
+    if (next_is(r, close) && (*count == 0 || r->python)) break;
+    if (through && r->lists == 1) r->element = *count;
+    follow_index(here, *count, &next);
+    if (!value(r, &next)) return false;
+    skip_space(r);
+    if (next_is(r, close)) {
+      ++*count;
+      break;
+    }
+    if (!expect(r, ',')) return false;
+  }
+  r->at++;
+  return true;
+}
+
+static bool list(json_row *r, const paths *path) {
+  paths here = *path;
+  bool through;
+  const int32_t outer = r->in_list;
+  int32_t count;
+  const char close = *r->at++ == '(' ? ')' : ']';
+  if (!pass_through(r, &here, &through)) return false;
+  r->in_list = r->lists_seen++;
+  if (!list_values(r, close, &here, through, &count)) return false;
+  r->in_list = outer;
+  if (!through) return true;
+  if (--r->lists > 0) return true;
+  if (r->elements >= 0 && r->elements != count && !r->p->plan->joins)
+    return wrong(r, "lists of different lengths");
+  r->elements = count;
+  return true;
+}
+
+static bool value(json_row *r, const paths *here) {
+  char *at;
+  size_t bytes;
+  if (at_text(r)) return text(r, &at, &bytes) && take(r, here, at, bytes);
+  if (r->at == r->end) return wrong(r, NOT_JSON);
+  const bool object = *r->at == '{';
+  if (!object && *r->at != '[' && !(r->python && *r->at == '(')) return literal(r, here);
+  if (++r->depth > DEPTH) return wrong(r, "json that is nested too deeply");
+  if (object) {
+    take_structure(r, here);
+    r->at++;
+    if (!members(r, here)) return false;
+  } else if (!list(r, here)) {
+    return false;
+  }
+  r->depth--;
+  return true;
+}
+
+// ---- the row -------------------------------------------------------------------------------------------------
+
+// The values of a listed column, joined.
+static status join_values(json_row *r, int column) {
+  log_parser *const p = r->p;
+  const log_join *const join = &p->plan->join[column];
+  const size_t longest =
+      strlen(join->values) > strlen(join->lists) ? strlen(join->values) : strlen(join->lists);
+  size_t bytes = 0, n = 0;
+  for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next) {
+    if (p->values[i].bytes == NO_VALUE || p->values[i].bytes == 0) continue;
+    bytes += p->values[i].bytes + longest;
+    n++;
+  }
+  r->out->text[column] = NULL;
+  if (n == 0) return OK;
+  char *to, *text;
+  TRY(new_text(p, bytes + 1, &text));
+  to = text;
+  int32_t list = -1;
+  for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next) {
+    const list_value *v = &p->values[i];
+    if (v->bytes == NO_VALUE || v->bytes == 0) continue;
+    if (to > text) to = stpcpy(to, v->list == list ? join->values : join->lists);
+    memcpy(to, r->begin + v->at, v->bytes);
+    to += v->bytes;
+    list = v->list;
+  }
+  *to = '\0';
+  r->out->text[column] = text;
+  r->out->bytes[column] = (uint32_t)(to - text);
+  if (n > 1) found(r, FOUND_JOINED);
+  return OK;
+}
+
+static status finish(json_row *r) {
+  log_parser *const p = r->p;
+  for (int i = 0; i < p->plan->n; i++)
+    if ((p->listed >> i & 1) == 0 && r->out->text[i] != NULL)
+      r->begin[r->out->text[i] - r->begin + r->out->bytes[i]] = '\0';
+  if (p->plan->joins) {
+    for (int i = 0; i < p->plan->n; i++)
+      if ((p->listed >> i & 1) != 0) TRY(join_values(r, i));
+    p->listed = 0;
+  }
+  if (p->listed != 0) {
+    found(r, r->elements > 0 ? FOUND_LIST : FOUND_EMPTY_LIST);
+    p->elements = r->elements;
+  }
+  for (int i = 0; i < FOUND_STRUCTURE; i++)
+    if ((r->found >> i & 1) != 0) count_finding(p, i);
+  return OK;
+}
+
+// Does it begin as Python writes a dict, with a key in single quotes?
+static bool begins_python(const json_row *r) {
+  const char *p = r->at + 1;
+  while (p < r->end && (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r')) p++;
+  if (p < r->end && *p == 'u') return p + 1 < r->end && (p[1] == '\'' || p[1] == '"');
+  return p < r->end && *p == '\'';
+}
+
+status split_json(log_parser *p, char *row, size_t bytes, log_row *out) {
+  json_row r = {.p = p, .out = out, .begin = row, .at = row, .end = row + bytes, .elements = -1};
+  paths root = {.n = 0};
+  if (!p->ascii && !utf8_valid_bytes(row, bytes)) {
+    out->reject = "text that is not UTF-8";
+    return OK;
+  }
+  p->n_values = 0;
+  skip_space(&r);
+  const bool object = next_is(&r, '{');
+  r.python = object && begins_python(&r);
+  if (r.python) found(&r, FOUND_PYTHON);
+  for (int i = 0; object && i < p->plan->n; i++) {
+    if (p->plan->names[i] == NULL) continue;
+    root.at[root.n].column = i;
+    root.at[root.n++].rest = p->plan->names[i];
+  }
+  bool good = value(&r, &root);
+  skip_space(&r);
+  if (good && r.at != r.end) good = wrong(&r, NOT_JSON);
+  if (r.rc != OK) return r.rc;
+  if (good && object) return finish(&r);
+  out->reject = good ? "not a json object" : r.why;
+  p->listed = 0;
+  return OK;
+}

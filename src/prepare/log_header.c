@@ -1,0 +1,309 @@
+// The beginning of a log in columns: which separator it has, and which column is which.
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "prepare/log_internal.h"
+
+void add_note(log_notes *notes, const char *format, ...) {
+  if (notes->n == NOTES) return;
+  va_list args;
+  va_start(args, format);
+  vsnprintf(notes->text[notes->n++], NOTE_BYTES, format, args);
+  va_end(args);
+}
+
+// ---- separators ----------------------------------------------------------------------------------------------
+
+// Those that are guessed, the likelier ones first, and names for some.
+static const char *const candidates[] = {",", "\t", ";", "::", "|", "\x01"};
+enum { CANDIDATES = sizeof candidates / sizeof *candidates };
+static const struct {
+  const char *name, *separator;
+} named[] = {{"tab", "\t"},  {"\\t", "\t"},     {"comma", ","},      {"semicolon", ";"}, {"pipe", "|"},
+             {"space", " "}, {"\\x01", "\x01"}, {"\\u0001", "\x01"}, {"\\001", "\x01"},  {"^A", "\x01"}};
+
+static void set_separator(log_plan *plan, const char *separator) {
+  snprintf(plan->separator, sizeof plan->separator, "%s", separator);
+  plan->separator_bytes = (int)strlen(plan->separator);
+}
+
+status read_separator(log_plan *plan, const char *name) {
+  if (name == NULL || name[0] == '\0') return OK;
+  for (size_t i = 0; i < sizeof named / sizeof *named; i++)
+    if (strcmp(name, named[i].name) == 0) name = named[i].separator;
+  if (strlen(name) > MAX_SEPARATOR || strpbrk(name, "\"\r\n") != NULL)
+    return fail(ERR_ARGUMENT,
+                "a separator is a text of up to %d bytes without quotes and line ends, or one of tab, comma, "
+                "semicolon, "
+                "pipe, space and \\x01, not \"%s\"",
+                MAX_SEPARATOR, name);
+  set_separator(plan, name);
+  return OK;
+}
+
+const char *separator_name(const char *separator, char buf[16]) {
+  if (strcmp(separator, "\t") == 0) return "tab";
+  if (strcmp(separator, "\x01") == 0) return "\\x01";
+  snprintf(buf, 16, "'%s'", separator);
+  return buf;
+}
+
+// ---- names ---------------------------------------------------------------------------------------------------
+
+typedef struct header {
+  char *copy; // of its row, split in place
+  char **names;
+  int64_t n;
+} header;
+
+static void free_header(header *h) {
+  free(h->copy);
+  free(h->names);
+}
+
+// A name without the space around it and, where quotes are text, without quotes.
+static char *trim_name(char *name, size_t bytes) {
+  while (bytes > 0 && (*name == ' ' || *name == '\t')) {
+    name++;
+    bytes--;
+  }
+  while (bytes > 0 && (name[bytes - 1] == ' ' || name[bytes - 1] == '\t')) bytes--;
+  if (bytes >= 2 && name[0] == '"' && name[bytes - 1] == '"') {
+    name++;
+    bytes -= 2;
+  }
+  name[bytes] = '\0';
+  return name;
+}
+
+static status split_header(const log_plan *plan, const char *row, const row_span *span, header *h) {
+  size_t cap = 0;
+  status rc;
+  *h = (header){.n = 0};
+  TRY(mem_strndup(&h->copy, row, span->bytes));
+  char *at = h->copy, *const end = at + span->bytes;
+  while (plan->kind == LOG_SPACE && (*at == ' ' || *at == '\t')) at++;
+  while (at != NULL) {
+    size_t bytes;
+    TRY_GOTO(mem_grow(&h->names, &cap, (size_t)h->n + 1, sizeof *h->names, "the names of columns"), bad);
+    char *name = next_field(plan, &at, end, span, &bytes);
+    h->names[h->n++] = trim_name(name, bytes);
+  }
+  return OK;
+bad:
+  free_header(h);
+  return rc;
+}
+
+static int64_t number_of(const char *name) {
+  char *end;
+  const long k = strtol(name, &end, 10);
+  return *name >= '0' && *name <= '9' && *end == '\0' && k >= 1 && k <= MAX_LINE ? k : 0;
+}
+
+// A column's place, from 0; -1: there is none. *times: how often the name is there.
+static int64_t find_name(const header *h, const char *wanted, int *times) {
+  int64_t found = -1;
+  *times = 0;
+  for (int64_t k = 0; k < h->n; k++) {
+    const size_t bare = strcspn(h->names[k], ":");
+    const bool typed = bare == strlen(wanted) && strncmp(h->names[k], wanted, bare) == 0;
+    if (!typed && strcmp(h->names[k], wanted) != 0) continue;
+    if (found < 0) found = k;
+    ++*times;
+  }
+  if (found < 0 && number_of(wanted) > 0 && number_of(wanted) <= h->n) found = number_of(wanted) - 1;
+  return found;
+}
+
+static bool has_all(const log_plan *plan, const header *h) {
+  int times;
+  for (int i = 0; i < plan->n; i++)
+    if (plan->names[i] != NULL && find_name(h, plan->names[i], &times) < 0) return false;
+  return true;
+}
+
+static void want_field(log_plan *plan, int column, int64_t field) {
+  int k = plan->n_wanted++;
+  for (; k > 0 && plan->wanted[k - 1].field > field; k--) plan->wanted[k] = plan->wanted[k - 1];
+  plan->wanted[k] = (wanted_field){.field = field, .column = column};
+  if (field >= plan->fields_needed) plan->fields_needed = field + 1;
+}
+
+// ", " and the like between a header's first names.
+static void list_names(const header *h, char *list, size_t size) {
+  size_t used = 0;
+  list[0] = '\0';
+  for (int64_t k = 0; k < h->n; k++) {
+    const size_t bytes = strlen(h->names[k]);
+    if (used + bytes + 16 > size) {
+      snprintf(list + used, size - used, ", ... (%lld)", (long long)h->n);
+      if (used == 0) snprintf(list, size, "%.*s...", (int)(size - 20), h->names[k]);
+      break;
+    }
+    used += (size_t)snprintf(list + used, size - used, "%s%s", k > 0 ? ", " : "", h->names[k]);
+  }
+}
+
+// What to set if one name seems to be several, with another separator between them.
+static void separator_hint(const log_plan *plan, const header *h, char *hint, size_t size) {
+  hint[0] = '\0';
+  for (int i = 0; h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
+    char buf[16];
+    if (strstr(h->names[0], candidates[i]) == NULL || strcmp(candidates[i], plan->separator) == 0) continue;
+    snprintf(hint, size, "; if %s is between its columns, set input.format csv and input.separator %s",
+             separator_name(candidates[i], buf), separator_name(candidates[i], buf));
+    return;
+  }
+}
+
+static status bind_names(log_plan *plan, const header *h, const char *path, log_notes *notes) {
+  for (int i = 0; i < plan->n; i++) {
+    int times;
+    if (plan->names[i] == NULL) continue;
+    const int64_t field = find_name(h, plan->names[i], &times);
+    if (field < 0) {
+      char list[512], hint[128];
+      list_names(h, list, sizeof list);
+      separator_hint(plan, h, hint, sizeof hint);
+      return fail(ERR_FORMAT, "%s has no column \"%s\"; its columns are: %s%s", path, plan->names[i], list,
+                  hint);
+    }
+    if (times > 1)
+      add_note(notes, "%d columns are called \"%.100s\": the first of them is used", times, plan->names[i]);
+    want_field(plan, i, field);
+  }
+  return OK;
+}
+
+// ---- guessing ------------------------------------------------------------------------------------------------
+
+// The first row of the file with the separator that is set.
+static bool first_row(const log_plan *plan, const char *text, size_t bytes, bool last, size_t *at,
+                      int64_t *lines, row_span *row) {
+  *lines = 0;
+  for (*at = 0; *at < bytes; *at += row->next) {
+    if (!row_scan(plan, text + *at, bytes - *at, last, row)) return false;
+    const char *begin = text + *at;
+    const size_t space = plan->kind == LOG_SPACE ? strspn(begin, " \t") : 0;
+    if (row->reject != NULL || row->bytes > space) return true;
+    *lines += row->lines;
+  }
+  *row = (row_span){.begin = 0};
+  return last;
+}
+
+// With a header, the separator with which all names are there.
+static status guess_by_header(log_plan *plan, const char *text, size_t bytes, bool last, int *best) {
+  size_t at;
+  int64_t lines;
+  row_span row;
+  *best = -1;
+  for (int i = 0; i < CANDIDATES && *best < 0; i++) {
+    set_separator(plan, candidates[i]);
+    if (!first_row(plan, text, bytes, last, &at, &lines, &row) || row.reject != NULL) continue;
+    header h;
+    TRY(split_header(plan, text + at, &row, &h));
+    if (has_all(plan, &h)) *best = i;
+    free_header(&h);
+  }
+  return OK;
+}
+
+// Without one, the separator with which the first rows have columns enough, and better equally many.
+static int guess_by_rows(log_plan *plan, const char *text, size_t bytes, bool last) {
+  enum { ROWS = 20 };
+  int best = -1, best_score = 0;
+  for (int i = 0; i < CANDIDATES; i++) {
+    size_t at = 0;
+    int64_t first = 0;
+    int rows = 0, equal = 0, enough = 0;
+    row_span row;
+    set_separator(plan, candidates[i]);
+    for (; rows < ROWS && at < bytes && row_scan(plan, text + at, bytes - at, last, &row); at += row.next) {
+      if (row.bytes == 0) continue;
+      const int64_t fields = row.reject != NULL ? 0 : count_fields(plan, text + at, row.bytes, row.backslash);
+      if (rows++ == 0) first = fields;
+      equal += fields == first;
+      enough += fields >= plan->fields_needed;
+    }
+    const int score = enough < rows || rows == 0 ? 0 : 1 + (equal == rows);
+    if (score > best_score) {
+      best = i;
+      best_score = score;
+    }
+  }
+  return best;
+}
+
+static status guess_separator(log_plan *plan, bool has_header, const char *text, size_t bytes, bool last,
+                              log_notes *notes) {
+  int best;
+  char buf[16];
+  if (has_header)
+    TRY(guess_by_header(plan, text, bytes, last, &best));
+  else
+    best = guess_by_rows(plan, text, bytes, last);
+  set_separator(plan, candidates[best < 0 ? 0 : best]);
+  if (best > 0)
+    add_note(notes, "%s between the columns was guessed from the %s; input.separator sets it",
+             separator_name(plan->separator, buf), has_header ? "header" : "first rows");
+  return OK;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+static status number_columns(log_plan *plan, const char *path) {
+  for (int i = 0; i < plan->n; i++) {
+    if (plan->names[i] == NULL) continue;
+    const int64_t number = number_of(plan->names[i]);
+    if (number == 0)
+      return fail(ERR_ARGUMENT, "%s has no header, so columns are numbers from 1, not \"%s\"", path,
+                  plan->names[i]);
+    want_field(plan, i, number - 1);
+  }
+  return OK;
+}
+
+static status read_header(log_plan *plan, const char *path, const char *text, size_t bytes, bool last,
+                          size_t *used, int64_t *lines, log_notes *notes) {
+  size_t at;
+  row_span row;
+  const bool whole = first_row(plan, text, bytes, last, &at, lines, &row);
+  if (whole && at == bytes) return fail(ERR_FORMAT, "%s is empty: a header line is expected", path);
+  if (!whole || row.bytes > MAX_LINE)
+    return fail(ERR_FORMAT, "%s line %lld: the header is longer than %d bytes", path, (long long)*lines + 1,
+                MAX_LINE);
+  if (row.reject != NULL)
+    return fail(ERR_FORMAT, "%s line %lld: the header has %s", path, (long long)*lines + 1, row.reject);
+  if (memchr(text + at, '\0', row.bytes) != NULL)
+    return fail(ERR_FORMAT, "%s line %lld: the header holds a NUL byte", path, (long long)*lines + 1);
+  header h;
+  TRY(split_header(plan, text + at, &row, &h));
+  const status rc = bind_names(plan, &h, path, notes);
+  if (plan->kind != LOG_SPACE) plan->fields_expected = h.n;
+  free_header(&h);
+  *used = at + row.next;
+  *lines += row.lines;
+  return rc;
+}
+
+status plan_columns(log_plan *plan, const char *path, bool has_header, const char *text, size_t bytes,
+                    bool last, size_t *used, int64_t *lines, log_notes *notes) {
+  *used = 0;
+  *lines = 0;
+  if (!has_header) TRY(number_columns(plan, path));
+  if (plan->kind == LOG_TSV && plan->separator_bytes == 0) set_separator(plan, "\t");
+  if (plan->kind == LOG_CSV && plan->separator_bytes == 0)
+    TRY(guess_separator(plan, has_header, text, bytes, last, notes));
+  if (has_header) return read_header(plan, path, text, bytes, last, used, lines, notes);
+  size_t at;
+  int64_t blank;
+  row_span row;
+  if (plan->kind != LOG_SPACE && first_row(plan, text, bytes, last, &at, &blank, &row) &&
+      row.reject == NULL && at < bytes)
+    plan->fields_expected = count_fields(plan, text + at, row.bytes, row.backslash);
+  return OK;
+}

@@ -1,0 +1,119 @@
+// What the parts of the log reader share: how rows are laid out, where one ends, and a parser's state.
+#ifndef SOUK_PREPARE_LOG_INTERNAL_H
+#define SOUK_PREPARE_LOG_INTERNAL_H
+
+#include "prepare/log_reader.h"
+
+enum { MAX_SEPARATOR = 8, EXCERPT_BYTES = 120 };
+#define LONG_LINE "a line of more than 16 MiB" // MAX_LINE
+
+// A column that is asked for, and where it is.
+typedef struct wanted_field {
+  int64_t field; // from 0
+  int column;
+} wanted_field;
+
+// How rows are read; fixed once the file is open.
+typedef struct log_plan {
+  log_kind kind;
+  char separator[MAX_SEPARATOR + 1]; // csv and tsv
+  int separator_bytes;
+  log_quotes quotes;
+  bool document; // jsonl: objects may span lines, and be values of one list
+  int n;
+  char *names[MAX_COLUMNS];         // NULL: not asked for
+  wanted_field wanted[MAX_COLUMNS]; // by rising field
+  int n_wanted;
+  int64_t fields_needed;   // columns that a row must have
+  int64_t fields_expected; // columns of the header or the first row; 0: not known
+  bool joins;
+  log_join join[MAX_COLUMNS];
+} log_plan;
+
+// ---- where rows end (row_scan.c) ---------------------------------------------------------------------------------
+
+// A row at the beginning of some text, without its line end.
+typedef struct row_span {
+  size_t begin, bytes;  // begin > 0: behind space and commas between the objects of a json document
+  size_t next;          // where the next row begins
+  int64_t lines;        // line ends in [0, next), counting the file's end as one
+  int64_t lines_before; // of them in [0, begin)
+  bool quoted;          // fields in quotes, well-formed
+  bool backslash;       // quotes in them are behind backslashes
+  const char *reject;   // quotes that are not well-formed: the row is its first line
+} row_span;
+
+// The row at text[0, bytes); `last`: the file ends there. False: more text is needed to tell where it ends.
+bool row_scan(const log_plan *plan, const char *text, size_t bytes, bool last, row_span *row);
+// The length of the longest part of text[0, bytes) that is whole rows.
+size_t whole_rows(const log_plan *plan, const char *text, size_t bytes, bool last);
+int64_t count_lines(const char *text, size_t bytes);
+// The columns of a row without its line end; quotes must be well-formed.
+int64_t count_fields(const log_plan *plan, const char *row, size_t bytes, bool backslash);
+
+// ---- opening (log_header.c) ----------------------------------------------------------------------------------------
+
+enum { NOTES = 4, NOTE_BYTES = 256 };
+typedef struct log_notes {
+  char text[NOTES][NOTE_BYTES];
+  int n;
+} log_notes;
+__attribute__((format(printf, 2, 3))) void add_note(log_notes *notes, const char *format, ...);
+
+// Reads the separator's name; "" and NULL leave the plan's empty.
+status read_separator(log_plan *plan, const char *name);
+// Finds separator and columns from the file's beginning, of which more follows unless `last`. *used: the bytes of the
+// header, of *lines lines.
+status plan_columns(log_plan *plan, const char *path, bool header, const char *text, size_t bytes, bool last,
+                    size_t *used, int64_t *lines, log_notes *notes);
+// The name of a separator, for messages.
+const char *separator_name(const char *separator, char buf[16]);
+
+// ---- fields ----------------------------------------------------------------------------------------------------------
+
+typedef struct list_value { // of a column whose path leads through a list
+  uint32_t at, bytes;       // its text in the row; bytes is NO_VALUE where there is none
+  int32_t element, list;    // its place in the list, from 0; which of the lists in the list
+  int32_t next;             // of the same column; -1: none
+} list_value;
+enum { NO_VALUE = UINT32_MAX };
+
+typedef struct text_chunk text_chunk;
+
+struct log_parser {
+  const log_plan *plan;
+  log_block *block;
+  size_t at;    // next row
+  int64_t line; // of it
+  bool ascii, has_nul;
+  char raw[EXCERPT_BYTES]; // the row's beginning as it stands in the file
+  size_t raw_bytes;
+  log_counts counts;
+  // Rows that one row of json has become: those of elements [element, elements) are still to come.
+  log_row base; // what they have in common
+  int64_t element, elements;
+  uint64_t listed; // a bit a column
+  char *row;       // where list values lie
+  list_value *values;
+  size_t n_values, values_cap;
+  int32_t first[MAX_COLUMNS], last[MAX_COLUMNS]; // of a listed column's values; -1: none
+  text_chunk *chunks, *chunk;                    // texts that are made: first, and the one being filled
+};
+
+void count_finding(log_parser *p, int finding);
+// A text of that many bytes that lives as long as the block.
+status new_text(log_parser *p, size_t bytes, char **text);
+
+// The field at *at of a row of columns that ends at `end`; quoted ones lose their quotes, in place. *at moves to the next one,
+// NULL: there is none.
+char *next_field(const log_plan *plan, char **at, char *end, const row_span *row, size_t *bytes);
+// Splits a row of columns in place (row_fields.c).
+void split_fields(log_parser *p, char *row, const row_span *span, log_row *out);
+// Reads a row of json or a Python dict in place (json_rows.c). p->elements is the number of rows that it becomes, -1 for
+// the plain case of one.
+status split_json(log_parser *p, char *row, size_t bytes, log_row *out);
+// Decodes a Python string in place (python_text.c): *at is at its opening quote, behind any prefix, and moves behind the
+// closing one; the text is [*text, *text + *bytes). False: it is not well-formed.
+bool python_text(char **at, const char *end, char **text, size_t *bytes);
+
+#endif
