@@ -48,6 +48,7 @@ status cmd_plan(int argc, char **argv) {
   status rc = plan_make(&p, &c, d, &m, flags.time_steps);
   dataset_close(d);
   log_status_end();
+  if (rc == OK && p.leaves_out) log_warn("%s", p.coverage);
   if (rc == OK && flags.json) rc = plan_print_json(&p, stdout);
   if (rc == OK && !flags.json) plan_print(&p, stdout);
   return rc;

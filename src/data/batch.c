@@ -50,7 +50,7 @@ void batch_copy(batch *to, const batch *from) {
 
 void batch_clear(batch *b) {
   b->live = (batch_counts){.tokens = 0};
-  b->epoch = b->index = 0;
+  b->epoch = b->index = b->examples = 0;
   b->mask_weight = 0;
   b->nsp_count = 0;
   b->cu_seqlens[0] = 0;

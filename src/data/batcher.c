@@ -18,9 +18,10 @@
 #define FIELD(name) offsetof(data_config, name)
 const option data_options[] = {
     {"dir", OPT_STRING, FIELD(dir), "", 0, 0, "DIR", "a prepared data set"},
-    {"window", OPT_INT, FIELD(window), "0", 0, 32768, NULL, "length of training windows; 0: the data set's"},
+    {"window", OPT_INT, FIELD(window), "0", 0, 32768, NULL,
+     "length of training windows; 0: the data set's, or what the model has room for"},
     {"stride", OPT_INT, FIELD(stride), "0", 0, 32768, NULL,
-     "distance of training windows; 0: the data set's"},
+     "distance of training windows; 0: in proportion to the window"},
     {"batch_tokens", OPT_INT, FIELD(batch_tokens), "4096", 16, 1 << 24, NULL,
      "token budget of a micro-batch"},
     {"batch_sequences", OPT_INT, FIELD(batch_sequences), "0", 0, 1 << 24, NULL,
@@ -58,6 +59,7 @@ struct batcher {
   int64_t epoch, group, index; // index: of the next batch of this epoch, over all ranks
   int64_t epoch_batches; // of all ranks together, the same number for each; INT64_MAX: as many as there are
   size_t at;             // first example of the next batch
+  int64_t before;        // examples of the epoch's groups before this one
   example_list examples;
   int64_t *block_order; // [blocks]
   bool blocks_read;
@@ -76,6 +78,22 @@ status examples_add(example_list *l, const example *e) {
   TRY(mem_grow(&l->items, &l->cap, l->n + 1, sizeof *e, "examples"));
   l->items[l->n++] = *e;
   return OK;
+}
+
+// ---- order ---------------------------------------------------------------------------------------------------
+
+const char *data_order_changed(const data_config *before, const data_config *now, bool made_elsewhere) {
+  const struct {
+    const char *name;
+    bool changed;
+  } deciding[] = {{"seed", before->seed != now->seed},
+                  {"window", !made_elsewhere && before->window != now->window},
+                  {"stride", !made_elsewhere && before->stride != now->stride},
+                  {"dupe_factor", !made_elsewhere && before->dupe_factor != now->dupe_factor},
+                  {"last_copies", !made_elsewhere && before->last_copies != now->last_copies}};
+  for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
+    if (deciding[i].changed) return deciding[i].name;
+  return NULL;
 }
 
 // ---- plan of an epoch ----------------------------------------------------------------------------------------
@@ -143,8 +161,15 @@ static status start_plan(batcher *b, int64_t epoch) {
   b->epoch = epoch;
   b->group = 0;
   b->index = 0;
+  b->before = 0;
   b->epoch_batches = INT64_MAX;
   shuffle_blocks(b);
+  return plan_group(b);
+}
+
+static status next_group(batcher *b) {
+  b->before += (int64_t)b->examples.n;
+  b->group++;
   return plan_group(b);
 }
 
@@ -156,16 +181,29 @@ static status next_place(batcher *b, bool *end) {
       *end = true;
       return OK;
     }
-    b->group++;
-    TRY(plan_group(b));
+    TRY(next_group(b));
   }
   return OK;
 }
 
-// Batches a rank has in an epoch. What is left when they are dealt is nobody's, so that ranks go on to the next epoch at the
-// same step.
-static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
-  TRY(start_plan(b, epoch));
+// Stands at a place, whatever ranks there are.
+static status go_to(batcher *b, const data_place *to) {
+  TRY(start_plan(b, to->epoch));
+  while (to->example - b->before > (int64_t)b->examples.n) {
+    if (b->group + 1 >= n_groups(b))
+      return fail(ERR_ARGUMENT, "epoch %lld has no example %lld", (long long)to->epoch,
+                  (long long)to->example);
+    TRY(next_group(b));
+  }
+  b->at = (size_t)(to->example - b->before);
+  b->index = to->index * b->ranks;
+  return OK;
+}
+
+// Batches that a rank has from a place to the end of its epoch. What is left when they are dealt is nobody's, so that ranks
+// go on to the next epoch at the same step.
+static status count_batches(batcher *b, const data_place *from, int64_t *batches) {
+  TRY(go_to(b, from));
   int64_t n = 0;
   for (bool end;;) {
     TRY(next_place(b, &end));
@@ -177,17 +215,21 @@ static status count_batches(batcher *b, int64_t epoch, int64_t *batches) {
   return OK;
 }
 
-static status start_epoch(batcher *b, int64_t epoch) {
-  if (b->ranks == 1 || b->part == PART_VALID) return start_plan(b, epoch);
+static status start_at(batcher *b, const data_place *place) {
   int64_t each;
-  TRY(count_batches(b, epoch, &each));
-  if (each == 0)
+  if (b->ranks == 1 || b->part == PART_VALID) return go_to(b, place);
+  TRY(count_batches(b, place, &each));
+  if (each == 0 && place->example == 0)
     return fail(ERR_ARGUMENT,
                 "%s has fewer batches in an epoch than there are ranks (%d); lower data.batch_tokens",
                 dataset_dir(b->d), b->ranks);
-  TRY(start_plan(b, epoch));
-  b->epoch_batches = each * b->ranks;
+  TRY(go_to(b, place));
+  b->epoch_batches = b->index + each * b->ranks;
   return OK;
+}
+
+static status start_epoch(batcher *b, int64_t epoch) {
+  return start_at(b, &(data_place){.epoch = epoch});
 }
 
 // Validation is not shuffled: its batches are always the same, so capacities are what the largest have.
@@ -232,6 +274,7 @@ static status fill(batcher *b, batch *out, size_t stop) {
   batch_finish(out);
   out->epoch = b->epoch;
   out->index = b->index / b->ranks;
+  out->examples = b->before + (int64_t)stop;
   return OK;
 }
 
@@ -369,14 +412,27 @@ batch_caps batcher_caps(const batcher *b) {
   return b->source->caps;
 }
 
+status batcher_get_coverage(batcher *b, batcher_coverage *out) {
+  return b->source->calls->cover(b->source, out);
+}
+
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches) {
   if (b->started) return fail(ERR_INTERNAL, "batches must be counted before the first one is read");
-  TRY(count_batches(b, epoch, batches));
+  TRY(count_batches(b, &(data_place){.epoch = epoch}, batches));
   return start_epoch(b, 0);
 }
 
-status batcher_seek(batcher *b, int64_t epoch, int64_t index) {
-  if (b->started) return fail(ERR_INTERNAL, "a batcher can only seek before its first batch");
+static status check_not_started(const batcher *b) {
+  return b->started ? fail(ERR_INTERNAL, "a batcher can only seek before its first batch") : OK;
+}
+
+status batcher_seek(batcher *b, const data_place *place) {
+  TRY(check_not_started(b));
+  return start_at(b, place);
+}
+
+status batcher_find_batch(batcher *b, int64_t epoch, int64_t index, data_place *place) {
+  TRY(check_not_started(b));
   TRY(start_epoch(b, epoch));
   while (b->index < index * b->ranks) {
     bool end;
@@ -385,5 +441,6 @@ status batcher_seek(batcher *b, int64_t epoch, int64_t index) {
     b->at = batch_extent(b);
     b->index++;
   }
+  *place = (data_place){.epoch = epoch, .example = b->before + (int64_t)b->at, .index = index};
   return OK;
 }

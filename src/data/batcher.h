@@ -3,7 +3,8 @@
 // The batches of an epoch are a pure function of (seed, epoch, index) and of the data: blocks of sequences are
 // permuted, read group by group, their examples permuted inside the group and composed into token-budget
 // batches, which are dealt to ranks in turn, the same number to each: what is left at the end of an epoch is left out. So the
-// only state to save is (epoch, index).
+// only state to save is a place: the epoch, and how many of its examples came before. The order of examples does not
+// depend on how they are cut into batches, so a run may go on from its place with batches of another size.
 //
 // Capacities follow from the lengths in the data set (batch_bounds.h), such that one batch in e^50 would be larger. That
 // one ends where its sequences or its attention work are at their capacity, and its rows stay unmasked where its masked
@@ -29,7 +30,7 @@ typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_
 // Section "data" of a run's configuration.
 typedef struct data_config {
   char dir[OPTION_STRING]; // a prepared data set
-  int64_t window, stride;  // 0: the data set's
+  int64_t window, stride;  // 0: what data_windows says
   int64_t batch_tokens;    // token budget of a micro-batch
   int64_t batch_sequences; // at most; 0: as many as fit
   double mask_probability; // of the items of an example
@@ -56,6 +57,25 @@ typedef enum data_part {
 
 typedef struct batcher batcher;
 
+// Where the next batch begins, for all ranks together.
+typedef struct data_place {
+  int64_t epoch;
+  int64_t example; // examples of the epoch that came before
+  int64_t index; // batches of the epoch that each rank has had before; it names the random numbers of a batch
+} data_place;
+
+// Training windows of histories. What is not set follows from the data set, and from how many events of one sequence the
+// model has room for: a window of the data set that is longer is shortened to that, and the stride in proportion.
+typedef struct data_window {
+  int32_t length, stride; // in events
+  int32_t room;           // events of a window that the model sees, at most
+} data_window;
+data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout);
+// The option, by its name in section "data", that makes the examples of an epoch come in another order than they did
+// before; NULL: the order is the same, so that a place means the same. `before` and `now` have windows that are set; those
+// of examples that were masked elsewhere decide nothing.
+const char *data_order_changed(const data_config *before, const data_config *now, bool made_elsewhere);
+
 // vocab ranges decide what may be masked (items and words) and drawn. Owns its thread; d must outlive it.
 status batcher_open(batcher **out, dataset *d, const data_config *config, const seq_layout *layout,
                     data_part part, int32_t rank, int32_t ranks);
@@ -63,6 +83,15 @@ void batcher_close(batcher *b); // NULL is safe
 batch_caps batcher_caps(const batcher *b);
 // Batches a rank has in an epoch (the same for every rank and every epoch's data, from the plan of that epoch).
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches);
+// What comes in an epoch's batches; known as soon as the batcher is open. Where every window has a copy that is masked at
+// random (dupe_factor > 0) it is the same in each epoch, else this is epoch 0. With next_session it is what the windows have,
+// before second sessions are exchanged for those of other users.
+typedef struct batcher_coverage {
+  data_window window; // zeros: examples that were made elsewhere, which all come
+  int64_t events;     // that may be trained on
+  int64_t covered;    // of these, that come at least once
+} batcher_coverage;
+status batcher_get_coverage(batcher *b, batcher_coverage *out);
 // Host memory of a batcher, in bytes, and of what: known as soon as it is open.
 typedef struct batcher_memory {
   double batches;                   // those made ahead
@@ -72,8 +101,11 @@ typedef struct batcher_memory {
   double tables;                    // for drawing negatives
 } batcher_memory;
 batcher_memory batcher_get_memory(const batcher *b);
-// Continue at a place; call before the first batcher_next.
-status batcher_seek(batcher *b, int64_t epoch, int64_t index);
+// Continue at a place; call before the first batcher_next. ERR_ARGUMENT: the epoch has not so many examples.
+status batcher_seek(batcher *b, const data_place *place);
+// The place where each rank has had `index` batches of an epoch, as souk 0.2 and those before counted. Moves there.
+// ERR_ARGUMENT: the epoch has not so many batches.
+status batcher_find_batch(batcher *b, int64_t epoch, int64_t index, data_place *place);
 // The next batch, valid until the next call. PART_TRAIN goes on with the next epoch; PART_VALID sets *out to NULL
 // once at the end and then starts again.
 status batcher_next(batcher *b, const batch **out);

@@ -13,7 +13,14 @@
 static const option state_fields[] = {
     {"step", OPT_INT, STATE(step), "0", 0, MOST_STEPS, NULL, "optimiser steps done"},
     {"epoch", OPT_INT, STATE(epoch), "0", 0, MOST_STEPS, NULL, "of the next batch"},
+    {"example", OPT_INT, STATE(example), "-1", -1, MOST_TOKENS, NULL,
+     "of its epoch where the next batch begins"},
     {"index", OPT_INT, STATE(index), "0", 0, MOST_STEPS, NULL, "of the next batch in its epoch"},
+    {"data_window", OPT_INT, STATE(data_window), "0", 0, 32768, NULL, "length of training windows"},
+    {"data_stride", OPT_INT, STATE(data_stride), "0", 0, 32768, NULL, "distance of training windows"},
+    {"steps_per_epoch", OPT_INT, STATE(steps_per_epoch), "0", 0, MOST_STEPS, NULL, "since paced_step"},
+    {"paced_step", OPT_INT, STATE(paced_step), "0", 0, MOST_STEPS, NULL, "when an epoch got that many steps"},
+    {"paced_epochs", OPT_FLOAT, STATE(paced_epochs), "0", 0, MOST_STEPS, NULL, "done by then"},
     {"tokens", OPT_INT, STATE(tokens), "0", 0, MOST_TOKENS, NULL, "trained on so far"},
     {"seconds", OPT_FLOAT, STATE(seconds), "0", 0, MOST_REAL, NULL, "of training so far"},
     {"best_metric", OPT_FLOAT, STATE(best_metric), "0", -MOST_REAL, MOST_REAL, NULL,
@@ -143,6 +150,8 @@ status train_state_from_json(train_state *t, const objective_list *l, const json
   const option_section state = state_part(t);
   memset(t, 0, sizeof *t);
   TRY(record_read(&state, 1, j, &(record_rules){from, required_fields, others}));
+  if (t->paced_step > t->step)
+    return fail(ERR_FORMAT, "%s: field \"state.paced_step\" is beyond \"state.step\"", from->path);
   if (t->best_step > t->step)
     return fail(ERR_FORMAT, "%s: field \"state.best_step\" is beyond \"state.step\"", from->path);
   return window_from_json(t, l, json_object_get(j, "window"), from);

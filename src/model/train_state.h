@@ -7,9 +7,15 @@
 #include "model/objective.h"
 
 typedef struct train_state {
-  int64_t step, epoch, index; // optimiser steps done; place of the next batch
-  int64_t tokens;             // trained on so far
-  double seconds;             // of training so far
+  int64_t step; // optimiser steps done
+  int64_t epoch, example,
+      index; // place of the next batch (data_place); example -1: not known, as in old checkpoints
+  int64_t data_window, data_stride; // of its examples; 0: not known, or they have none
+  // An epoch has had so many steps since step `paced_step`, when `paced_epochs` were done. steps_per_epoch 0: not known.
+  int64_t steps_per_epoch, paced_step;
+  double paced_epochs;
+  int64_t tokens; // trained on so far
+  double seconds; // of training so far
   double best_metric;
   int64_t best_step, bad_evals;
   char best_name[OPTION_STRING]; // metric it is about

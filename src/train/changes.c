@@ -4,7 +4,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
-#include "base/memory.h"
 
 static status tell_option(const option_section *before, const option_section *now, const option *o) {
   char *was, *is = NULL, name[OPTION_NAME];
@@ -21,7 +20,7 @@ static bool is_place(const option_section *s, const option *o) {
   return strcmp(s->prefix, "train") == 0 && strcmp(o->name, "out") == 0;
 }
 
-static status tell_all(const run_config *before, const run_config *now) {
+status changes_tell(const run_config *before, const run_config *now) {
   option_section old[4], new[4];
   const size_t n = run_sections((run_config *)before, old);
   run_sections((run_config *)now, new);
@@ -30,13 +29,4 @@ static status tell_all(const run_config *before, const run_config *now) {
       if (new[s].options[i].type != OPT_ALIAS && !is_place(&new[s], &new[s].options[i]))
         TRY(tell_option(&old[s], &new[s], &new[s].options[i]));
   return OK;
-}
-
-status changes_tell(const checkpoint *before, const run_config *now) {
-  run_config *then;
-  TRY(mem_new(&then, 1, sizeof *then, "the configuration of before"));
-  status rc = run_config_read(then, before);
-  if (rc == OK) rc = tell_all(then, now);
-  free(then);
-  return rc;
 }

@@ -5,8 +5,7 @@
 #include "train/config.h"
 
 // Changes are allowed, with one warning for each but train.out. Options are compared by name; one that the
-// checkpoint's program did not have counts as its default. ERR_ARGUMENT: the checkpoint has an option that is unknown
-// here.
-status changes_tell(const checkpoint *before, const run_config *now);
+// checkpoint's program did not have counts as its default (run_config_read).
+status changes_tell(const run_config *before, const run_config *now);
 
 #endif

@@ -2,8 +2,8 @@
 //
 // Steps are in step_queue.h, setting up a run in run_setup.h, its reports in reports.h.
 //
-// All that a resumed run needs is in the checkpoint: parameters, moments, step, the place (epoch, index) of the next
-// batch, and the sums since the last metrics line. Nothing that a run computes depends on when it was saved or stopped,
+// All that a resumed run needs is in the checkpoint: parameters, moments, step, the place of the next batch in the
+// data, and the sums since the last metrics line. Nothing that a run computes depends on when it was saved or stopped,
 // so a resumed run ends with the same bytes as one that was never interrupted.
 #include "train/loop.h"
 

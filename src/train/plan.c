@@ -226,6 +226,8 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   TRY(model_plan(&m, be->name, mc, &mr));
   TRY(batcher_epoch_batches(b, 0, &batches));
   p->batches_per_epoch = (double)batches;
+  TRY(batcher_get_coverage(b, &p->data));
+  p->leaves_out = coverage_text(p->coverage, &p->data, c, d);
   p->parameters = m.parameters;
   const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
   add_data(p, c, d, b, be->host_memory);
@@ -297,6 +299,7 @@ void plan_print(const run_plan *p, FILE *to) {
     fprintf(to, "  how long is not estimated for this device: --time_steps N measures\n\n");
   }
   fprintf(to, "the run\n  %.0f batches an epoch\n", p->batches_per_epoch);
+  if (p->coverage[0] != '\0') fprintf(to, "  %s\n", p->coverage);
   if (p->steps > 0) fprintf(to, "  %.0f steps, %s tokens", p->steps, human_count(b, p->steps * p->tokens));
   if (p->steps > 0 && p->step_seconds > 0)
     fprintf(to, ": %s, validations apart", human_seconds(c, p->steps * p->step_seconds));
@@ -311,12 +314,14 @@ status plan_print_json(const run_plan *p, FILE *to) {
   for (int32_t i = 0; i < p->n_passing; i++)
     bad |= json_object_set_new(passing, p->passing[i].name, json_integer((json_int_t)p->passing[i].bytes));
   json_t *j =
-      json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b}", "memory_bytes", memory,
-                "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "reader_bytes",
+      json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b,s:I,s:I,s:i,s:i}", "memory_bytes",
+                memory, "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "reader_bytes",
                 (json_int_t)p->reader_bytes, "device_bytes", (json_int_t)p->device_bytes, "parameters",
                 (json_int_t)p->parameters, "step_tokens", p->tokens, "step_masked", p->masked, "step_flops",
                 p->flops, "step_seconds", p->step_seconds, "steps", p->steps, "peak_gflops",
-                p->peak_flops * 1e-9, "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0);
+                p->peak_flops * 1e-9, "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0,
+                "training_events", (json_int_t)p->data.events, "epoch_events", (json_int_t)p->data.covered,
+                "window", p->data.window.length, "stride", p->data.window.stride);
   char *text = bad == 0 && j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
   if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the plan as json");

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include "data/dataset.h"
 #include "train/config.h"
+#include "train/coverage.h"
 
 typedef struct plan_line {
   const char *name;
@@ -30,6 +31,9 @@ typedef struct run_plan {
   double device_bytes; // of a device with memory of its own: its lines; 0: there is none
   int64_t parameters;
   double batches_per_epoch, steps; // steps 0: the run ends by time
+  batcher_coverage data;
+  char coverage[COVERAGE_TEXT]; // coverage_text
+  bool leaves_out;              // events, so that it is one to warn of
   // of an optimiser step, the mean of the first batches
   double tokens, sequences, masked, flops;
   double peak_flops, bytes_per_s; // of this machine, measured

@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "train/coverage.h"
 #include "train/peak.h"
 #include "model/objective.h"
 
@@ -54,6 +55,17 @@ static void describe_size(const run_setup *run) {
            human_count(tokens, step_tokens));
 }
 
+static status describe_data(const run_setup *run) {
+  char text[COVERAGE_TEXT];
+  batcher_coverage c;
+  TRY(batcher_get_coverage(run->batches, &c));
+  if (coverage_text(text, &c, run->c, run->d))
+    log_warn("%s", text);
+  else if (text[0] != '\0')
+    log_info("%s", text);
+  return OK;
+}
+
 status reports_describe(reports *r, const run_setup *run) {
   char device[256], rate[32], end[192] = "";
   const train_config *t = &run->c->train;
@@ -71,7 +83,7 @@ status reports_describe(reports *r, const run_setup *run) {
   else
     log_info("%s; its peak is not known (train.peak_gflops)", device);
   describe_size(run);
-  return OK;
+  return describe_data(run);
 }
 
 static void begin_window(reports *r) {

@@ -16,6 +16,7 @@
 #include "model/objective.h"
 #include "train/changes.h"
 #include "train/init.h"
+#include "train/place.h"
 #include "train/step_queue.h"
 
 // ---- its directory -------------------------------------------------------------------------------------------
@@ -63,7 +64,7 @@ static status take_directory(run_setup *r, bool resume) {
   if (r->resumed && !resume)
     return fail(ERR_ARGUMENT, "%s holds a run already; --resume continues it, or choose another train.out",
                 out);
-  return r->resumed ? OK : begin_again(out, resume);
+  return OK;
 }
 
 static status share_directory(run_setup *r, bool resume) {
@@ -82,11 +83,11 @@ static status write_config(const run_setup *r) {
 
 // ---- where it starts -----------------------------------------------------------------------------------------
 
-// frozen: the checkpoint's train.freeze.
-static status check_frozen(const run_setup *r, const checkpoint *c, const char *frozen, const param *p) {
+static status check_frozen(const run_setup *r, const param *p) {
+  const checkpoint *c = r->from;
   const bool left_out = checkpoint_takes_from_base(c, p->name);
   bool was_frozen;
-  TRY(params_freezes(&was_frozen, frozen, p->name));
+  TRY(params_freezes(&was_frozen, r->then->train.freeze, p->name));
   if (p->trainable && (left_out || was_frozen))
     return fail(
         ERR_ARGUMENT,
@@ -102,15 +103,10 @@ static status check_frozen(const run_setup *r, const checkpoint *c, const char *
 
 // What was frozen has no moments, so it stays frozen. A run that leaves out what is frozen goes on with the same base, so
 // that it cannot freeze more either.
-static status check_all_frozen(const run_setup *r, const checkpoint *c) {
+static status check_all_frozen(const run_setup *r) {
   const param_set *s = model_params(r->m);
-  run_config *then;
-  TRY(mem_new(&then, 1, sizeof *then, "the configuration of before"));
-  status rc = run_config_read(then, c);
-  for (int32_t i = 0; rc == OK && i < s->count; i++)
-    rc = check_frozen(r, c, then->train.freeze, &s->items[i]);
-  free(then);
-  return rc;
+  for (int32_t i = 0; i < s->count; i++) TRY(check_frozen(r, &s->items[i]));
+  return OK;
 }
 
 static void keep_base(run_setup *r, const checkpoint *c) {
@@ -122,37 +118,49 @@ static void keep_base(run_setup *r, const checkpoint *c) {
   strcpy(r->base.sha256, c->base->model_sha256);
 }
 
-static status go_on_from(run_setup *r, const checkpoint *c) {
-  if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
-    return fail(ERR_ARGUMENT, "%s was trained on another data set than %s", c->dir, dataset_dir(r->d));
+// Parameters, moments and the sums of the metrics line at hand.
+static status load_last(run_setup *r) {
+  const checkpoint *c = r->from;
   objective_list were;
-  TRY(check_all_frozen(r, c));
+  TRY(check_all_frozen(r));
   keep_base(r, c);
   TRY(checkpoint_load(c, r->m, true));
   TRY(objectives_of(&were, &c->model));
-  r->start = c->state;
   train_state_move_window(&r->start, &were, model_objectives(r->m)); // which may be other ones now
   if (!r->leads)
     loss_sums_clear(&r->start); // the leader keeps the checkpoint's sums, which are those of all ranks
-  if (r->leads) log_info("resuming from step %lld", (long long)r->start.step);
-  if (r->leads) TRY(changes_tell(c, r->c));
-  const status rc = batcher_seek(r->batches, r->start.epoch, r->start.index);
-  return rc != ERR_ARGUMENT ? rc
-                            : fail_prefix(rc, "%s/manifest.json: \"state.index\" is out of range", c->dir);
+  return OK;
+}
+
+static status check_last(run_setup *r) {
+  const checkpoint *c = r->from;
+  if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
+    return fail(ERR_ARGUMENT,
+                "%s was trained on another data set than %s, so its place in the data means nothing there; "
+                "train.init starts a new run from its parameters",
+                c->dir, dataset_dir(r->d));
+  TRY(mem_new(&r->then, 1, sizeof *r->then, "the configuration of before"));
+  TRY(run_config_read(r->then, c));
+  r->start = c->state;
+  if (!r->leads) return OK;
+  log_info("resuming from step %lld", (long long)r->start.step);
+  return changes_tell(r->then, r->c);
 }
 
 // The leader cleans the directory up; then all ranks open the checkpoint that it calls the last.
-static status resume_from_last(run_setup *r) {
+static status open_last(run_setup *r) {
   const train_config *t = &r->c->train;
-  checkpoint *c = NULL;
-  status rc;
-  if (r->leads) TRY(run_resume(&c, t->out, t->keep, t->keep_best));
-  TRY_GOTO(dist_barrier(r->world), done);
-  if (!r->leads) TRY_GOTO(checkpoint_open_chosen(&c, t->out, WHICH_LAST), done);
-  rc = go_on_from(r, c);
-done:
-  checkpoint_close(c);
-  return rc;
+  if (r->leads) TRY(run_resume(&r->from, t->out, t->keep, t->keep_best));
+  TRY(dist_barrier(r->world));
+  if (!r->leads) TRY(checkpoint_open_chosen(&r->from, t->out, WHICH_LAST));
+  return check_last(r);
+}
+
+static void close_last(run_setup *r) {
+  checkpoint_close(r->from);
+  free(r->then);
+  r->from = NULL;
+  r->then = NULL;
 }
 
 // Makes the initial parameters of all ranks those of rank 0.
@@ -177,7 +185,7 @@ static status begin(run_setup *r) {
 
 static status find_start(run_setup *r) {
   const train_config *t = &r->c->train;
-  if (r->resumed) TRY(resume_from_last(r));
+  if (r->resumed) TRY(load_last(r));
   if (!r->resumed) TRY(begin(r));
   if (!r->resumed && r->leads) TRY(run_clean(t->out));
   return share_parameters(r);
@@ -187,20 +195,19 @@ static status find_start(run_setup *r) {
 
 static status make_batches(run_setup *r, const model_config *mc) {
   const seq_layout layout = model_layout(mc);
-  const int64_t n = r->c->train.accumulate;
-  int64_t per_epoch;
-  TRY(batcher_open(&r->batches, r->d, &r->c->data, &layout, PART_TRAIN, dist_rank(r->world),
-                   dist_world(r->world)));
-  TRY(batcher_epoch_batches(r->batches, 0, &per_epoch));
-  r->steps_per_epoch = per_epoch / n > 0 ? per_epoch / n : 1;
-  return OK;
+  const data_config data = r->resumed ? place_data(r) : r->c->data;
+  TRY(batcher_open(&r->batches, r->d, &data, &layout, PART_TRAIN, dist_rank(r->world), dist_world(r->world)));
+  TRY(place_steps_per_epoch(r->batches, &r->c->train, &r->steps_per_epoch));
+  return place_find(r);
 }
 
 static void find_end(run_setup *r) {
   const train_config *t = &r->c->train;
-  const int64_t by_epochs = t->epochs * r->steps_per_epoch;
   r->last_step = t->steps;
-  if (by_epochs > 0 && (r->last_step == 0 || by_epochs < r->last_step)) r->last_step = by_epochs;
+  if (t->epochs > 0) {
+    const int64_t by_epochs = place_step_after(&r->start, t->epochs);
+    if (r->last_step == 0 || by_epochs < r->last_step) r->last_step = by_epochs;
+  }
   r->decay_steps = r->c->optim.decay_steps;
   if (r->decay_steps == 0) r->decay_steps = r->last_step > 0 ? r->last_step : INT64_MAX;
 }
@@ -245,11 +252,17 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   TRY(options_dump(options, &r->yaml));
   model_config mc;
   TRY(train_model_config(&mc, c, d));
+  const bool goes_on = resume && path_holds_run(c->train.out);
+  if (goes_on)
+    TRY(share_directory(r, resume)); // a directory that is new is made when the rest has been checked
+  if (r->resumed) TRY(open_last(r));
   TRY(make_batches(r, &mc));
   find_end(r);
-  TRY(share_directory(r, resume));
+  if (!goes_on) TRY(share_directory(r, resume));
+  if (r->leads && !r->resumed) TRY(begin_again(c->train.out, resume));
   TRY(make_model(r, &mc));
   TRY(find_start(r));
+  close_last(r);
   return r->leads ? open_sinks(r) : OK;
 }
 
@@ -261,6 +274,7 @@ status run_close(run_setup *r, status rc) {
   rc = rc == OK ? closed : failure_raise(&first);
   batcher_close(r->batches);
   model_free(r->m);
+  close_last(r);
   free(r->yaml);
   if (r->lock >= 0) close(r->lock);
   return rc;

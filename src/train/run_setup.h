@@ -22,6 +22,8 @@ typedef struct run_setup {
   metric_sink *sink;
   train_state start; // zeros, or what the checkpoint holds that the run goes on from
   bool resumed;
+  checkpoint *from; // that the run goes on from, and its configuration; NULL: none, and after run_open
+  run_config *then;
   checkpoint_base base; // keeps what is frozen, where checkpoints leave it out
   int64_t steps_per_epoch;
   int64_t last_step;   // 0: no limit

@@ -16,6 +16,7 @@ typedef struct queued_step {
   const batch **batches; // [accumulate]
   batch **copies;        // [accumulate]; NULL: the batcher's own are used
   double tokens, flops;  // of all ranks
+  double example;        // of its epoch, of all ranks, where the next step begins
   train_state before;    // when it was composed
 } queued_step;
 
@@ -46,17 +47,22 @@ static status compose(step_queue *q, queued_step *s) {
   const run_config *c = q->c.run;
   const int32_t n = (int32_t)c->train.accumulate;
   const objective_list *objectives = model_objectives(q->c.m);
-  double sums[MAX_SLOTS + 2] = {0}, *const tokens = &sums[MAX_SLOTS], *const flops = &sums[MAX_SLOTS + 1];
+  double sums[MAX_SLOTS + 3] = {0};
+  double *const tokens = &sums[MAX_SLOTS], *const flops = tokens + 1, *const example = tokens + 2;
   TRY(take_batches(q, s));
+  const bool takes_last = dist_rank(q->c.world) == dist_world(q->c.world) - 1; // batches are dealt in turn
+  if (takes_last) *example = (double)s->batches[n - 1]->examples;
   for (int32_t i = 0; i < n; i++) {
     const batch *b = s->batches[i];
     objectives_add_weights(objectives, b, sums);
     *tokens += b->tokens;
     *flops += model_train_flops(q->c.m, b);
   }
-  TRY(dist_sum(q->c.world, sums, MAX_SLOTS + 2)); // over ranks: every loss is normalised over the whole step
+  TRY(dist_sum(q->c.world, sums,
+               sizeof sums / sizeof *sums)); // over ranks: every loss is normalised over the whole step
   s->tokens = *tokens;
   s->flops = *flops;
+  s->example = *example;
   s->before = *q->c.state;
   s->in = (step_input){.state = {.step = s->before.step,
                                  .seed = (uint64_t)c->train.seed,
@@ -96,6 +102,7 @@ static void count_step(train_state *t, const queued_step *s) {
   const int32_t n = s->in.n;
   t->tokens += (int64_t)s->tokens;
   t->epoch = s->in.batches[n - 1]->epoch;
+  t->example = (int64_t)s->example;
   t->index = s->in.batches[n - 1]->index + 1;
   t->step++;
 }
@@ -105,6 +112,7 @@ static void count_step(train_state *t, const queued_step *s) {
 static void move_counts(train_state *to, const train_state *from) {
   to->step = from->step;
   to->epoch = from->epoch;
+  to->example = from->example;
   to->index = from->index;
   to->tokens = from->tokens;
 }

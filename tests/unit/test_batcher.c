@@ -216,18 +216,23 @@ static void test_seek_equals_continuing(void **unused) {
   uint64_t hashes[80];
   batcher *b = open_train(&c, &items_only);
   const batch *x;
-  int64_t epoch[80], index[80];
+  data_place places[80];
+  int64_t before = 0;
   for (int i = 0; i < 80; i++) {
     check_ok(batcher_next(b, &x));
     hashes[i] = hash_batch(x);
-    epoch[i] = x->epoch;
-    index[i] = x->index;
+    places[i] = (data_place){.epoch = x->epoch, .index = x->index};
+    if (i > 0 && x->epoch == places[i - 1].epoch) places[i].example = before;
+    before = x->examples;
   }
-  assert_true(epoch[79] > 0);
+  assert_true(places[79].epoch > 0);
   batcher_close(b);
   for (int start = 0; start < 80; start += 13) {
     b = open_train(&c, &items_only);
-    check_ok(batcher_seek(b, epoch[start], index[start]));
+    data_place found;
+    check_ok(batcher_find_batch(b, places[start].epoch, places[start].index, &found));
+    assert_memory_equal(&found, &places[start], sizeof found);
+    check_ok(batcher_seek(b, &places[start]));
     for (int i = start; i < 80; i++) {
       check_ok(batcher_next(b, &x));
       assert_true(hash_batch(x) == hashes[i]);
@@ -444,7 +449,9 @@ static void test_errors(void **unused) {
   check_fails(batcher_open(&b, data_set, &c, &items_only, PART_TRAIN, 0, 1), ERR_ARGUMENT, "data.stride");
   c = defaults();
   b = open_train(&c, &items_only);
-  check_fails(batcher_seek(b, 0, 100000), ERR_ARGUMENT, "no batch 100000");
+  data_place place = {.example = 100000};
+  check_fails(batcher_find_batch(b, 0, 100000, &place), ERR_ARGUMENT, "epoch 0 has no batch 100000");
+  check_fails(batcher_seek(b, &place), ERR_ARGUMENT, "epoch 0 has no example 100000");
   batcher_close(b);
 }
 

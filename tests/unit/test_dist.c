@@ -357,6 +357,7 @@ static void outcome_free(outcome *o) {
 static void check_same_state(const train_state *a, const train_state *b) {
   assert_int_equal(a->step, b->step);
   assert_int_equal(a->epoch, b->epoch);
+  assert_int_equal(a->example, b->example); // of all ranks
   assert_int_equal(a->tokens, b->tokens);
   for (int32_t k = 0; k < MAX_SLOTS; k++) {
     check_near(a->window[k].weight, b->window[k].weight, 1e-9);

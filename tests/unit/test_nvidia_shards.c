@@ -139,7 +139,7 @@ static void test_batches(void **unused) {
   batcher_close(b);
   // A batcher that seeks goes on as one that did not.
   check_ok(batcher_open(&again, d, &c, &bert, PART_TRAIN, 0, 1));
-  check_ok(batcher_seek(again, 1, 0));
+  check_ok(batcher_seek(again, &(data_place){.epoch = 1}));
   const batch *x;
   check_ok(batcher_next(again, &x));
   for (int32_t s = 0; s < x->seqs; s++) assert_int_equal(x->seq_ids[s] - ROWS, order[1][s]);

@@ -37,6 +37,8 @@ typedef struct source_calls {
   status (*add)(batch_source *s, batch *out, const example *e, const example_list *all);
   // What it takes: everything of *m but batches and example_bytes.
   void (*memory)(const batch_source *s, batcher_memory *m);
+  // What of its data comes in an epoch.
+  status (*cover)(batch_source *s, batcher_coverage *out);
   // After the last example of batch `index` (over all ranks) of an epoch. May be NULL.
   void (*complete)(batch_source *s, batch *out, int64_t epoch, int64_t index);
 } source_calls;

@@ -25,7 +25,7 @@ typedef struct history_source {
   data_config c;
   seq_layout layout;
   data_part part;
-  int32_t window, stride;
+  data_window w;
   int64_t copies, windows;
   int64_t *first_window; // [sequences]
   alias_slot *alias;     // [items], popularity only
@@ -46,7 +46,7 @@ static int64_t n_sequences(const history_source *b) {
 // ---- listing examples ----------------------------------------------------------------------------------------
 
 static int32_t specials(const history_source *b) {
-  return b->layout.cls_sep ? 2 + b->c.next_session : 0;
+  return sequence_specials(&b->layout, b->c.next_session, false);
 }
 
 static int32_t rows_of(const history_source *b, int32_t n) {
@@ -56,9 +56,9 @@ static int32_t rows_of(const history_source *b, int32_t n) {
 
 static status list_windows(const history_source *b, int64_t epoch, int64_t s, example_list *to) {
   const int32_t n = dataset_train_lengths(b->d)[s];
-  for (int32_t w = 0; w < window_count(n, b->window, b->stride); w++) {
+  for (int32_t w = 0; w < window_count(n, b->w.length, b->w.stride); w++) {
     int32_t begin, end;
-    window_at(n, b->window, b->stride, w, &begin, &end);
+    window_at(n, b->w.length, b->w.stride, w, &begin, &end);
     const int64_t window = b->first_window[s] + w;
     const uint64_t before = (uint64_t)epoch * (uint64_t)b->copies; // may wrap: ids only key random numbers
     for (int64_t copy = 0; copy < b->copies; copy++) {
@@ -92,6 +92,47 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
     TRY(examples_add(to, &e));
   }
   return OK;
+}
+
+// ---- what comes in an epoch ----------------------------------------------------------------------------------
+
+static int by_begin(const void *a, const void *b) {
+  const example *x = a, *y = b;
+  return (x->begin > y->begin) - (x->begin < y->begin);
+}
+
+// Events of a sequence that come in at least one of its n examples. Of a window that is too long the model sees the newest.
+static int64_t events_in(const history_source *b, example *of, size_t n) {
+  const int32_t room = b->layout.max_positions - sequence_specials(&b->layout, false, false);
+  int64_t events = 0;
+  int32_t done = 0; // events before this one are
+  for (size_t i = 0; i < n; i++)
+    if (of[i].end - of[i].begin > room) of[i].begin = of[i].end - room;
+  qsort(of, n, sizeof *of, by_begin);
+  for (size_t i = 0; i < n; i++) {
+    if (of[i].end <= done) continue;
+    events += of[i].end - (of[i].begin > done ? of[i].begin : done);
+    done = of[i].end;
+  }
+  return events;
+}
+
+static status cover(batch_source *self, batcher_coverage *out) {
+  const history_source *b = (const history_source *)self;
+  example_list l = {.n = 0};
+  status rc = OK;
+  *out = (batcher_coverage){.window = b->w};
+  for (int64_t i = 0; i < n_sequences(b); i++) out->events += dataset_train_lengths(b->d)[i];
+  for (int64_t block = 0; rc == OK && block < b->base.blocks; block++) {
+    l.n = 0;
+    rc = list(self, 0, block, &l);
+    for (size_t i = 0, stop; rc == OK && i < l.n; i = stop) {
+      for (stop = i + 1; stop < l.n && l.items[stop].sequence == l.items[i].sequence;) stop++;
+      out->covered += events_in(b, &l.items[i], stop - i);
+    }
+  }
+  free(l.items);
+  return rc;
 }
 
 // ---- reading -------------------------------------------------------------------------------------------------
@@ -298,18 +339,32 @@ static status make_sampler(history_source *b) {
   return OK;
 }
 
+data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout) {
+  const int32_t room = layout->max_positions - sequence_specials(layout, c->next_session, false);
+  data_window w = {.room = room > 0 ? room : 1};
+  w.length = (int32_t)(c->window > 0 ? c->window : min64(info->window, w.room));
+  if (c->stride > 0)
+    w.stride = (int32_t)c->stride;
+  else if (c->window > 0)
+    w.stride = (w.length + 1) / 2;
+  else
+    w.stride = (int32_t)((int64_t)info->stride * w.length / info->window);
+  if (w.stride < 1) w.stride = 1;
+  return w;
+}
+
 static status check_config(history_source *b) {
   const data_config *c = &b->c;
-  if (b->window < 1 || b->stride < 1 || b->stride > b->window)
-    return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->stride,
-                b->window);
+  if (b->w.length < 1 || b->w.stride < 1 || b->w.stride > b->w.length)
+    return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->w.stride,
+                b->w.length);
   if (c->dupe_factor == 0 && !(c->last_copies > 0))
     return fail(ERR_ARGUMENT, "data.dupe_factor and data.last_copies are both 0: nothing to train on");
   if (c->next_session && !b->layout.cls_sep)
     return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
   if (c->next_session && b->layout.segments < 2)
     return fail(ERR_ARGUMENT, "data.next_session needs model.segments = 2 or more");
-  if (c->batch_tokens < b->layout.max_positions && c->batch_tokens < b->window + specials(b) + 1)
+  if (c->batch_tokens < b->layout.max_positions && c->batch_tokens < b->w.length + specials(b) + 1)
     return fail(ERR_ARGUMENT, "data.batch_tokens = %lld is smaller than one sequence",
                 (long long)c->batch_tokens);
   if (n_sequences(b) == 0) return fail(ERR_ARGUMENT, "%s holds no sequences", dataset_dir(b->d));
@@ -339,7 +394,8 @@ static void memory(const batch_source *self, batcher_memory *m) {
                 (double)((b->alias != NULL ? sizeof *b->alias : 0) + sizeof *b->logq);
 }
 
-static const source_calls calls = {.memory = memory,
+static const source_calls calls = {.cover = cover,
+                                   .memory = memory,
                                    .close = close_source,
                                    .list = list,
                                    .read = read_blocks,
@@ -353,7 +409,7 @@ static size_t kinds_of(const history_source *b, const double *windows, double la
   size_t kinds = 0;
   double cut = 0; // last copies that are cut to n items
   const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
-  for (int32_t n = b->window; n >= 1; n--) {
+  for (int32_t n = b->w.length; n >= 1; n--) {
     if (n > 2) cut += windows[n] * last * crop / (n - 1);
     const example_kind drawn = {.count = windows[n] * (double)b->c.dupe_factor,
                                 .rows = rows_of(b, n),
@@ -369,12 +425,12 @@ static size_t kinds_of(const history_source *b, const double *windows, double la
 
 // windows[n]: how many windows of n items these sequences have.
 static void count_windows(const history_source *b, int64_t first, int64_t stop, double *windows) {
-  memset(windows, 0, ((size_t)b->window + 1) * sizeof *windows);
+  memset(windows, 0, ((size_t)b->w.length + 1) * sizeof *windows);
   for (int64_t s = first; s < min64(stop, n_sequences(b)); s++) {
-    const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->window, b->stride);
+    const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->w.length, b->w.stride);
     for (int32_t w = 0; w < count; w++) {
       int32_t begin, end;
-      window_at(n, b->window, b->stride, w, &begin, &end);
+      window_at(n, b->w.length, b->w.stride, w, &begin, &end);
       windows[end - begin]++;
     }
   }
@@ -404,8 +460,8 @@ static status find_caps(history_source *b) {
   double *windows = NULL;
   example_kind *kinds = NULL;
   status rc;
-  TRY_GOTO(mem_new(&windows, (size_t)b->window + 1, sizeof *windows, "the bounds of batches"), done);
-  TRY_GOTO(mem_new(&kinds, 2 * (size_t)b->window, sizeof *kinds, "the bounds of batches"), done);
+  TRY_GOTO(mem_new(&windows, (size_t)b->w.length + 1, sizeof *windows, "the bounds of batches"), done);
+  TRY_GOTO(mem_new(&kinds, 2 * (size_t)b->w.length, sizeof *kinds, "the bounds of batches"), done);
   TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
   b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
   b->base.caps.negatives = (int32_t)c->negatives;
@@ -427,8 +483,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   b->c = *c;
   b->layout = *layout;
   b->part = part;
-  b->window = (int32_t)(c->window > 0 ? c->window : info->window);
-  b->stride = (int32_t)(c->stride > 0 ? c->stride : c->window > 0 ? (c->window + 1) / 2 : info->stride);
+  b->w = data_windows(c, info, layout);
   status rc;
   TRY_GOTO(check_config(b), bad);
   b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
@@ -439,7 +494,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
            bad);
   for (int64_t s = 0; s < n_sequences(b); s++) {
     b->first_window[s] = b->windows;
-    b->windows += window_count(dataset_train_lengths(d)[s], b->window, b->stride);
+    b->windows += window_count(dataset_train_lengths(d)[s], b->w.length, b->w.stride);
   }
   if (b->base.caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
   *out = &b->base;

@@ -89,8 +89,15 @@ static void memory(const batch_source *self, batcher_memory *m) {
   m->sequence_bytes = nvidia_rows_bytes(s->shards) * share;
 }
 
+static status cover(batch_source *self, batcher_coverage *out) {
+  const nvidia_source *s = (const nvidia_source *)self;
+  const int64_t all = nvidia_first(s->shards, nvidia_count(s->shards));
+  *out = (batcher_coverage){.events = all, .covered = all};
+  return OK;
+}
+
 static const source_calls calls = {
-    .memory = memory, .close = close_source, .list = list, .read = read_shards, .add = add};
+    .cover = cover, .memory = memory, .close = close_source, .list = list, .read = read_shards, .add = add};
 
 static status check_config(const dataset *d, const data_config *c, const seq_layout *layout, data_part part) {
   const char *dir = dataset_dir(d);
@@ -104,8 +111,11 @@ static status check_config(const dataset *d, const data_config *c, const seq_lay
     return fail(ERR_ARGUMENT, "%s has pairs of sentences: model.segments must be 2 or more", dir);
   const int32_t longest = dataset_get_info(d)->longest;
   if (longest > layout->max_positions)
-    return fail(ERR_ARGUMENT, "%s has examples of %d tokens, model.max_positions is %d", dir, longest,
-                layout->max_positions);
+    return fail(
+        ERR_ARGUMENT,
+        "%s has examples of %d tokens, model.max_positions is %d; raise it, or make shards of shorter "
+        "examples",
+        dir, longest, layout->max_positions);
   return OK;
 }
 
