@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/path_kind.h"
 #include "train/init.h"
+#include "train/run_objectives.h"
 
 enum { STEPS_UNSET = -1 }; // train.steps as long as no file or option has set it
 
@@ -81,5 +82,6 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   run_config found =
       *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));
-  return read_once(set, c, config, &found, resume, argc, argv, help);
+  TRY(read_once(set, c, config, &found, resume, argc, argv, help));
+  return run_objectives_settle(c, &found);
 }

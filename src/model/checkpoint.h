@@ -70,7 +70,10 @@ void checkpoint_close(checkpoint *c);                      // NULL is safe
 int checkpoint_bases(const checkpoint *c);
 // Is this parameter's value in the base?
 bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
-// Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape.
+// Does the parameter belong to an objective that the checkpoint was not trained for, so that it has no value there?
+bool checkpoint_lacks(const checkpoint *c, const param *p);
+// Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape. What the
+// checkpoint lacks stays as it is.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
 
 #endif

@@ -286,6 +286,14 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
   return false;
 }
 
+bool checkpoint_lacks(const checkpoint *c, const param *p) {
+  objective_list l;
+  if (p->objective == NULL || objectives_of(&l, &c->model) != OK) return false;
+  for (int32_t k = 0; k < l.n; k++)
+    if (strcmp(l.of[k]->name, p->objective) == 0) return false;
+  return true;
+}
+
 // Is a parameter's value in `c`, one of the checkpoints that `whole` builds on, or `whole` itself?
 static bool is_value_in(const checkpoint *c, const checkpoint *whole, const char *name) {
   const checkpoint *holder = whole;
@@ -306,7 +314,8 @@ static status read_tensors(model *m, const part_file *f, const char *group, plac
   for (int32_t i = 0; rc == OK && i < s->count; i++) {
     const param *p = &s->items[i];
     float *const to = place(s, p);
-    if (to == NULL || (whole != NULL && !is_value_in(f->c, whole, p->name))) continue;
+    if (to == NULL || checkpoint_lacks(f->c, p) || (whole != NULL && !is_value_in(f->c, whole, p->name)))
+      continue;
     if (!direct) rc = mem_grow(&buffer, &cap, (size_t)p->size, sizeof *buffer, "a tensor");
     if (rc == OK) rc = read_tensor(f, group, p, direct ? to : buffer);
     if (rc == OK && !direct)

@@ -38,8 +38,11 @@ const objective_list *model_objectives(const model *m) {
 static status describe_params(model *m) {
   param_set *const s = &m->core.params;
   params_next_bucket(s);
-  for (int32_t k = m->objectives.n - 1; k >= 0; k--)
+  for (int32_t k = m->objectives.n - 1; k >= 0; k--) {
+    s->objective = m->objectives.of[k]->name;
     m->objectives.of[k]->describe_params(m->state[k], s, &m->core.c);
+  }
+  s->objective = NULL;
   encoder_describe_params(&m->core);
   TRY(params_freeze(s, m->core.run.freeze));
   return params_lay_out(s);

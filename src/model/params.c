@@ -41,6 +41,7 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
   p->init = spec.init;
   p->parts = spec.parts > 0 ? spec.parts : 1;
   p->bucket = s->buckets - 1;
+  p->objective = s->objective;
   p->offset = 0;
   return s->count++;
 }

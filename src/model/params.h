@@ -30,8 +30,9 @@ typedef struct param {
   param_init init;
   int32_t
       parts; // tensors of equal size that are joined here and separate in other programs (q, k, v: 3), else 1
-  int32_t bucket; // gradients of a bucket are finished together
-  int64_t offset; // in each of the trainable arenas, or in the frozen one; elements, a multiple of 64
+  int32_t bucket;        // gradients of a bucket are finished together
+  const char *objective; // the name of the one that it belongs to; NULL: the encoder
+  int64_t offset;        // in each of the trainable arenas, or in the frozen one; elements, a multiple of 64
 } param;
 
 // Descriptors and the arenas they point into, in the order in which the backward pass finishes the gradients.
@@ -41,6 +42,7 @@ typedef struct param_set {
   int32_t count, buckets;
   param *items; // [count]; moves while parameters are added, so keep indices until then
   size_t cap;
+  const char *objective;   // of the parameters added from now on
   status added;            // the first error of param_add, returned by params_lay_out
   int64_t elements;        // of each trainable arena
   int64_t frozen_elements; // of the frozen one

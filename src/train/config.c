@@ -4,7 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include "model/objective.h"
+#include "train/run_objectives.h"
 
 #define TR(name) offsetof(train_config, name)
 static const option train_options[] = {
@@ -101,23 +101,11 @@ status run_config_read(run_config *c, const checkpoint *from) {
   return options_yaml_text(&set, from->config_yaml, strlen(from->config_yaml), name);
 }
 
-// What the list names decides whether there is a pooler; without a list it is the other way round.
-static status list_objectives(const run_config *c, model_config *m, objective_list *l) {
-  m->objectives[0] = '\0';
-  if (c->train.objectives[0] == '\0') return objectives_of(l, m);
-  TRY(objectives_parse(l, c->train.objectives, "train.objectives"));
-  const bool named = objectives_slot(l, &objective_next_session) >= 0;
-  if (m->pooler && !named)
-    return fail(ERR_ARGUMENT, "model.pooler is set, and train.objectives does not name next_session");
-  m->pooler = named;
-  return OK;
-}
-
 status train_model_config(model_config *out, const run_config *c, const dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   objective_list l;
   *out = c->model;
-  TRY(list_objectives(c, out, &l));
+  TRY(run_objectives_list(c, out, &l));
   TRY(model_config_resolve(out, info->range_end, info->n_event_types));
   objectives_text(&l, out->objectives);
   if (l.n == 1 && l.of[0] == &objective_next_session && !c->data.next_session && dataset_premasked(d) == NULL)

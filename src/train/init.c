@@ -8,19 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/checkpoint_find.h"
-#include "model/objective.h"
-
-// The objectives of a model are an option of training; it is left empty where the model's options say as much.
-static status adopt_objectives(run_config *c) {
-  objective_list l;
-  char was[OPTION_STRING], usual[OPTION_STRING];
-  memcpy(was, c->model.objectives, sizeof was);
-  c->model.objectives[0] = '\0';
-  TRY(objectives_of(&l, &c->model));
-  objectives_text(&l, usual);
-  if (was[0] != '\0' && strcmp(was, usual) != 0) memcpy(c->train.objectives, was, sizeof was);
-  return OK;
-}
+#include "train/run_objectives.h"
 
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
@@ -30,7 +18,7 @@ status init_adopt_model(run_config *c, bool resume) {
     TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   c->model = from->model;
   checkpoint_close(from);
-  return adopt_objectives(c);
+  return run_objectives_adopt(c);
 }
 
 // What the parameters were trained with. Shapes are compared as they are loaded.
@@ -86,11 +74,30 @@ static status name_base(const checkpoint *from, checkpoint_base *base) {
   return OK;
 }
 
+// What the checkpoint lacks begins with the initial weights. Frozen it would stay there, and be in no base.
+static status tell_lacking(const checkpoint *from, const param_set *s) {
+  const char *told = NULL;
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    if (!checkpoint_lacks(from, p)) continue;
+    if (!p->trainable)
+      return fail(ERR_ARGUMENT,
+                  "train.freeze: %s cannot be frozen, %s was not trained for %s and has no value of it",
+                  p->name, from->dir, p->objective);
+    if (told == NULL || strcmp(told, p->objective) != 0)
+      log_info("%s was not trained for %s: its parameters begin with initial weights", from->dir,
+               p->objective);
+    told = p->objective;
+  }
+  return OK;
+}
+
 status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
+  if (rc == OK) rc = tell_lacking(from, model_params(m));
   if (rc == OK) rc = checkpoint_load(from, m, false);
   if (rc == OK && base != NULL) rc = name_base(from, base);
   if (rc == OK)

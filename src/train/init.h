@@ -13,7 +13,7 @@
 status init_adopt_model(run_config *c, bool resume);
 
 // Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors
-// name what differs.
+// name what differs. Parameters of objectives that it was not trained for keep their values, which is told.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
 status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base);

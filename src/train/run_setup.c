@@ -17,6 +17,7 @@
 #include "train/changes.h"
 #include "train/init.h"
 #include "train/place.h"
+#include "train/run_objectives.h"
 #include "train/step_queue.h"
 
 // ---- its directory -------------------------------------------------------------------------------------------
@@ -132,13 +133,14 @@ static status load_last(run_setup *r) {
   return OK;
 }
 
-static status check_last(run_setup *r) {
+static status check_last(run_setup *r, const model_config *mc) {
   const checkpoint *c = r->from;
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
     return fail(ERR_ARGUMENT,
                 "%s was trained on another data set than %s, so its place in the data means nothing there; "
                 "train.init starts a new run from its parameters",
                 c->dir, dataset_dir(r->d));
+  TRY(run_objectives_check_resumed(c, mc));
   TRY(mem_new(&r->then, 1, sizeof *r->then, "the configuration of before"));
   TRY(run_config_read(r->then, c));
   r->start = c->state;
@@ -148,12 +150,12 @@ static status check_last(run_setup *r) {
 }
 
 // The leader cleans the directory up; then all ranks open the checkpoint that it calls the last.
-static status open_last(run_setup *r) {
+static status open_last(run_setup *r, const model_config *mc) {
   const train_config *t = &r->c->train;
   if (r->leads) TRY(run_resume(&r->from, t->out, t->keep, t->keep_best));
   TRY(dist_barrier(r->world));
   if (!r->leads) TRY(checkpoint_open_chosen(&r->from, t->out, WHICH_LAST));
-  return check_last(r);
+  return check_last(r, mc);
 }
 
 static void close_last(run_setup *r) {
@@ -255,7 +257,7 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   const bool goes_on = resume && path_holds_run(c->train.out);
   if (goes_on)
     TRY(share_directory(r, resume)); // a directory that is new is made when the rest has been checked
-  if (r->resumed) TRY(open_last(r));
+  if (r->resumed) TRY(open_last(r, &mc));
   TRY(make_batches(r, &mc));
   find_end(r);
   if (!goes_on) TRY(share_directory(r, resume));

@@ -65,6 +65,26 @@ turned() { "$souk" pretrain "$work/window" --resume --steps 10 --objectives "nex
 check "it is resumed with its objectives in another order" turned
 check "the line of that window has the losses of each" awk -v nsp="$(field "$work/window" train 10 cls_loss)" \
   -v mlm="$(field "$work/window" train 10 loss)" 'BEGIN { exit !(nsp > 0.5 && nsp < 1 && mlm > 3.5 && mlm < 5) }'
+
+# What comes with a checkpoint, and what is set: the list, and the pooler that next session needs.
+weighted=("$souk" pretrain --data.dir "$work/sessions" --init "$work/less" --train.threads 1 --peak_gflops 10 --eval_every 0 --steps 2)
+check "a run from weighted objectives is trained without the pooler" bash -c '"$@" 2>"'"$work"'/no.err"' . "${weighted[@]}" --out "$work/no" --no-pooler
+check "the objective that goes with the pooler is told" grep -qF 'model.pooler = false: train.objectives was masked_lm, next_session 0.10000000000000001, and is now masked_lm' "$work/no.err"
+check "its checkpoint has no parameters of next session" bash -c "! '$souk' inspect --json '$work/no/step-00000002' | grep -q seq_relationship"
+check "such a run is resumed as it is" bash -c "'$souk' pretrain '$work/no' --resume --steps 3 2>&1 | grep -q '^done: 3 steps'"
+check "a list without next session takes the pooler away" bash -c '"$@" 2>"'"$work"'/list.err"' . "${weighted[@]}" --out "$work/list" --objectives masked_lm
+check "the pooler that is left out is told" grep -qF 'train.objectives names no next_session: the pooler is left out' "$work/list.err"
+check_error "a pooler that was all there was to train is an error" "model.pooler = false leaves nothing to train" \
+  "$souk" pretrain --data.dir "$work/sessions" --out "$work/x" --init "$work/next" --no-pooler --next_session
+check "a run of masked LM alone is trained" train "$work/alone" --data.dir "$work/sessions" --cls_sep --steps 2 --eval_every 0
+check_error "an objective cannot be added on resuming" "step-00000002 was not trained for next_session, so --resume cannot add it; --init $work/alone/step-00000002 starts a new run" \
+  "$souk" pretrain "$work/alone" --resume --steps 3 --pooler --next_session
+added() { "$souk" pretrain --data.dir "$work/sessions" --init "$work/alone" --train.threads 1 --peak_gflops 10 --eval_every 0 --steps 2 --pooler --next_session "$@"; }
+check "a run that starts from it can add one" bash -c "'$souk' pretrain --data.dir '$work/sessions' --init '$work/alone' --out '$work/added' --train.threads 1 \
+  --peak_gflops 10 --eval_every 0 --steps 2 --pooler --next_session 2>'$work/added.err'"
+check "parameters that begin with initial weights are told" grep -qF 'was not trained for next_session: its parameters begin with initial weights' "$work/added.err"
+check "the new objective has figures" grep -q '"cls_loss":' "$work/added/metrics.jsonl"
+check_error "parameters that are in no checkpoint cannot be frozen" 'cls.seq_relationship.weight cannot be frozen' added --out "$work/x" --freeze 'cls.seq*'
 differ() { ! cmp -s "$work/less/step-00000020/model.h5" "$work/named/step-00000020/model.h5"; }
 check "another weight trains another model" differ
 finish
