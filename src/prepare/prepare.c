@@ -21,6 +21,7 @@
 #include "prepare/prepare_internal.h"
 
 static void job_free(prepare_job *job) {
+  json_decref(job->warnings);
   store_free(job->store);
   partitions_free(job);
   tasks_free(job->pool);
@@ -42,6 +43,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   writer_use(*writer, job->pool);
   TRY(read_logs(job, *writer));
   TRY(filter_and_count(job));
+  warn_of_span(job);
   TRY(read_catalogue(job, *writer));
   if (c->fields.time[0] != '\0') choose_time_unit(job);
   vocab *v = NULL;
@@ -83,9 +85,14 @@ status prepare_run(const prepare_config *c) {
     return fail(ERR_ARGUMENT, "output.name has %zu bytes; a data set's name has at most %zu",
                 strlen(c->output.name), sizeof((dataset_info *)NULL)->name - 1);
   if (!utf8_valid(c->output.name)) return fail(ERR_ARGUMENT, "output.name is not valid UTF-8");
+  int32_t zone;
+  if (!time_parse_zone(c->input.time_zone, &zone))
+    return fail(ERR_ARGUMENT, "input.time_zone is \"%s\"; it must be UTC, or an offset such as +08:00",
+                c->input.time_zone);
   prepare_job *job;
   TRY(mem_new(&job, 1, sizeof *job, "the job"));
   job->c = c;
+  job->zone = zone;
   job->last_progress = now_seconds();
   dataset_writer *w = NULL;
   const status rc = run_job(job, &w);

@@ -73,16 +73,6 @@ static status filter_partition(partition_work *w) {
 
 // ---- counting, in the order of the partitions ----------------------------------------------------------------
 
-static void count_time(prepare_job *job, const log_event *e) {
-  const event_time t = {e->time, e->nanos};
-  if (job->events == 0 || t.seconds < job->first_time.seconds ||
-      (t.seconds == job->first_time.seconds && t.nanos < job->first_time.nanos))
-    job->first_time = t;
-  if (job->events == 0 || t.seconds > job->last_time.seconds ||
-      (t.seconds == job->last_time.seconds && t.nanos > job->last_time.nanos))
-    job->last_time = t;
-}
-
 static status count_user(prepare_job *job, const char *name, const log_event *e, size_t n) {
   const prepare_output *o = &job->c->output;
   if (n > INT32_MAX / 2) return fail(ERR_FORMAT, "user \"%.200s\" has more than 2^30 events", name);
@@ -90,15 +80,12 @@ static status count_user(prepare_job *job, const char *name, const log_event *e,
   cut_user(job->c, e, (int32_t)n, &valid_from, &test_from);
   for (size_t i = 0; i < n; i++) {
     job->next_counts[e[i].item]++;
-    const time_unit unit = time_unit_of(e[i].nanos);
-    if (unit > job->unit) job->unit = unit;
+    span_add(&job->span, (event_time){e[i].time, e[i].nanos}, i == 0);
   }
   for (int32_t i = 0; i < valid_from; i++) {
     job->train_counts[e[i].item]++;
     job->type_counts[e[i].type]++;
   }
-  count_time(job, &e[0]);
-  count_time(job, &e[n - 1]);
   job->windows += window_count(valid_from, (int32_t)o->window, (int32_t)o->stride);
   return count_length(job, (int32_t)n);
 }
@@ -132,7 +119,7 @@ static void begin_pass(prepare_job *job) {
   job->n_long = 0;
   job->longest = 0;
   job->users_kept = job->events = job->sessions = job->cells = job->windows = 0;
-  job->unit = TIME_UNIT_SECONDS;
+  job->span = (time_span){.events = 0};
 }
 
 static status pass(prepare_job *job) {

@@ -9,6 +9,7 @@
 #include "prepare/prepare.h"
 #include "prepare/price_notes.h"
 #include "base/tasks.h"
+#include "prepare/time_survey.h"
 #include "data/writer.h"
 
 enum { SHORT_LENGTHS = 1 << 16 };
@@ -34,10 +35,13 @@ typedef struct prepare_job {
   event_store *store;
   reject_list log, catalogue;
   price_notes log_prices, catalogue_prices;
+  int32_t zone;      // of dates that name none, in seconds east of UTC
+  time_survey times; // that were read
+  time_span span;    // of the events that stay
+  json_t *warnings;  // texts; NULL: none
   int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   int64_t cells;  // pairs of a user and an item of his
   int64_t passes; // over the events so far
-  event_time first_time, last_time;
   time_unit unit; // of the times that are written
   double last_progress;
   // items
@@ -79,7 +83,6 @@ void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *v
               int32_t *test_from);
 // job->unit becomes the coarsest that holds all times, or the finest that fits into 64 bits, with a warning.
 void choose_time_unit(prepare_job *job);
-time_unit time_unit_of(uint32_t nanos);
 status write_sequences(prepare_job *job, dataset_writer *w);
 
 // Calls `work` for each partition on any thread, and then `take` for it on this one, in the order of the partitions.
@@ -87,8 +90,12 @@ status partitions_new(prepare_job *job);
 void partitions_free(prepare_job *job);
 status for_partitions(prepare_job *job, partition_function work, partition_function take);
 
-// A sentence of log_tell, on stderr.
-void tell_user(void *unused, const char *sentence);
+// Warns on stderr and in the report. What is said must depend on the input alone, as the report does.
+__attribute__((format(printf, 2, 3))) void prepare_warn(prepare_job *job, const char *format, ...);
+void tell_user(void *job, const char *sentence); // the same of a sentence
+// Warns of what is doubtful in the times that were read, and in those that stay.
+void warn_of_times(prepare_job *job);
+void warn_of_span(prepare_job *job);
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
 

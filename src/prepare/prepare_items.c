@@ -114,7 +114,7 @@ static status read_entries(prepare_job *job, const catalogue_columns *c, uint8_t
       show_progress(job, "catalogue entries", job->catalogue.rows, log_progress(r));
   }
 done:
-  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, NULL);
+  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, job);
   log_close(r);
   return rc;
 }

@@ -15,7 +15,11 @@ static const option input_options[] = {
      "how csv writes a quote in a quoted field: doubled, or behind a backslash (as Spark does); auto: "
      "doubled, and behind "
      "a backslash in rows that come out right only so; none: quotes are text"},
-    {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, TIME_FORMATS, "of the time column"},
+    {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, TIME_FORMATS,
+     "of the time column: numbers of these since 1970, or dates (iso: all but 03/04/2021, which day_first "
+     "and month_first read)"},
+    {"time_zone", OPT_STRING, IN(time_zone), "UTC", 0, 0, NULL,
+     "zone of dates that name none: UTC, or an offset such as +08:00"},
     {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
      "event types to keep, separated by commas; empty: all"},
     {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE", "catalogue of the items; empty: none"},

@@ -24,10 +24,12 @@ static status take_price(prepare_job *job, int32_t item, double price) {
 static bool take_time(prepare_job *job, const log_reader *r, const char *text, log_event *e) {
   const char *why = "no time";
   event_time t;
-  if (text == NULL || !time_parse((time_format)job->c->input.time_format, text, strlen(text), &t, &why)) {
+  if (text == NULL ||
+      !time_parse_local((time_format)job->c->input.time_format, job->zone, text, strlen(text), &t, &why)) {
     reject_row(&job->log, why, r);
     return false;
   }
+  survey_add(&job->times, t, log_line(r), text, strlen(text));
   e->time = t.seconds;
   e->nanos = t.nanos;
   return true;
@@ -97,7 +99,7 @@ static status read_log(prepare_job *job, const char *path) {
     if (job->log.rows % 65536 == 0) show_progress(job, "rows read", job->log.rows, log_progress(r));
   }
 done:
-  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, NULL);
+  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, job);
   if (rc != OK && rc != ERR_MEMORY && strstr(fail_message(), path) == NULL) fail_prefix(rc, "%s", path);
   log_close(r);
   return rc;
@@ -134,6 +136,7 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
   TRY(for_each_name(c->input.log, read_log, job));
   store_complete(job->store);
+  warn_of_times(job);
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

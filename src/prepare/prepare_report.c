@@ -1,15 +1,12 @@
 // The report of souk prepare: report.json for programs, lines for people.
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 #include "base/log.h"
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
 #include "format/printable.h"
-
-void tell_user(void *unused, const char *sentence) {
-  (void)unused;
-  log_warn("%s", sentence);
-}
 
 void show_progress(prepare_job *job, const char *what, int64_t count, double share) {
   const double now = now_seconds(), least = log_is_terminal() ? 0.2 : 10.0;
@@ -20,6 +17,44 @@ void show_progress(prepare_job *job, const char *what, int64_t count, double sha
   else
     log_status_line("%s: %lld", what, (long long)count);
 }
+
+// ---- warnings ------------------------------------------------------------------------------------------------
+
+void prepare_warn(prepare_job *job, const char *format, ...) {
+  char text[2048];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  log_warn("%s", text);
+  if (job->warnings == NULL) job->warnings = json_array();
+  json_array_append_new(job->warnings, json_string(text));
+}
+
+void tell_user(void *job, const char *sentence) {
+  prepare_warn(job, "%s", sentence);
+}
+static void warn_only_now(void *unused, const char *sentence) {
+  (void)unused;
+  log_warn("%s", sentence);
+}
+
+void warn_of_times(prepare_job *job) {
+  const char *column = job->c->fields.time;
+  const time_t now = time(NULL);
+  int64_t year;
+  int month, day;
+  survey_judge(&job->times, (time_format)job->c->input.time_format, job->zone, column, tell_user, job);
+  date_of_days((int64_t)now / 86400, &year, &month, &day);
+  survey_judge_future(&job->times, year, column, warn_only_now,
+                      NULL); // not in the report, which knows no clock
+}
+
+void warn_of_span(prepare_job *job) {
+  if (job->c->fields.time[0] != '\0') span_judge(&job->span, job->c->fields.time, tell_user, job);
+}
+
+// ---- report.json ----------------------------------------------------------------------------------------------
 
 static int by_value(const void *a, const void *b) {
   const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
@@ -62,6 +97,21 @@ static json_t *rejects_json(const reject_list *list) {
                                              "first", samples));
   }
   return reasons;
+}
+
+static double days_of_span(const time_span *s) {
+  return ((double)(s->greatest.seconds - s->least.seconds) +
+          1e-9 * ((double)s->greatest.nanos - (double)s->least.nanos)) /
+         86400;
+}
+
+// null: there are none, and events are in the order of the file.
+static json_t *times_json(const prepare_job *job) {
+  const time_span *s = &job->span;
+  char from[TIME_TEXT], to[TIME_TEXT];
+  if (job->c->fields.time[0] == '\0') return json_null();
+  return json_pack("{s:s,s:s,s:f,s:s}", "from", time_text(from, s->least), "to", time_text(to, s->greatest),
+                   "days", days_of_span(s), "precision", time_unit_names[s->finest]);
 }
 
 json_t *make_report(prepare_job *job) {
@@ -113,12 +163,16 @@ json_t *make_report(prepare_job *job) {
                       json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median",
                                 length_at(job, n / 2), "mean", events / (double)n, "p95",
                                 length_at(job, (int64_t)(0.95 * (double)(n - 1))), "max", job->longest));
+  json_object_set_new(j, "times", times_json(job));
+  if (job->warnings != NULL) json_object_set(j, "warnings", job->warnings);
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
   json_object_set_new(j, "price_edges", edges);
   return j;
 }
 
-// The reasons of a list, with the first of each; `what`: "rejected" or "price not known", `unit`: "rows" or "values".
+// ---- lines for people -----------------------------------------------------------------------------------------
+
+// The reasons of a list, with the first of each; `unit`: "rows" or "values".
 static void print_reasons(const reject_list *list, const char *unit) {
   char text[4 * SAMPLE_TEXT], file[512];
   for (int i = 0; i < list->n; i++) {
@@ -138,6 +192,20 @@ static void print_values(const price_notes *notes) {
          (long long)notes->guessed.rejected);
   print_reasons(&notes->unknown, "values");
   print_reasons(&notes->guessed, "values");
+}
+
+static void print_times(const prepare_job *job) {
+  const time_span *s = &job->span;
+  char from[TIME_TEXT], to[TIME_TEXT], days[32];
+  if (job->c->fields.time[0] == '\0')
+    printf("times           none (fields.time is not set): events are in the order of the file\n");
+  else if (days_of_span(s) < 1)
+    printf("times           from %s to %s, %s, in %s\n", time_text(from, s->least),
+           time_text(to, s->greatest), human_seconds(days, 86400 * days_of_span(s)),
+           time_unit_names[s->finest]);
+  else
+    printf("times           from %s to %s, %.1f days, in %s\n", time_text(from, s->least),
+           time_text(to, s->greatest), days_of_span(s), time_unit_names[s->finest]);
 }
 
 static void print_name(const char *name) {
@@ -163,6 +231,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   printf("users           %lld\nitems           %lld\nevents          %lld in %lld sessions\n",
          (long long)job->users_kept, (long long)job->items_kept, (long long)job->events,
          (long long)job->sessions);
+  print_times(job);
   printf("event types    ");
   for (int32_t i = 1; i < info->n_event_types; i++) print_name(info->event_types[i]);
   printf("%s\n", info->n_event_types == 1 ? " none" : "");

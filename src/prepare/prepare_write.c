@@ -5,12 +5,6 @@
 #include "prepare/prepare_internal.h"
 
 // The finest unit that a time needs.
-time_unit time_unit_of(uint32_t nanos) {
-  if (nanos == 0) return TIME_UNIT_SECONDS;
-  if (nanos % 1000 != 0) return TIME_UNIT_NANOSECONDS;
-  return nanos % 1000000 != 0 ? TIME_UNIT_MICROSECONDS : TIME_UNIT_MILLISECONDS;
-}
-
 // Nanoseconds since 1970 reach from 1677 to 2262 in 64 bits: where times lie beyond, the unit is coarser.
 static bool fits(event_time t, time_unit unit) {
   int64_t x;
@@ -18,15 +12,16 @@ static bool fits(event_time t, time_unit unit) {
 }
 
 void choose_time_unit(prepare_job *job) {
-  const time_unit wanted = job->unit;
+  const time_unit wanted = job->span.finest;
+  job->unit = wanted;
   while (job->unit > TIME_UNIT_SECONDS &&
-         (!fits(job->first_time, job->unit) || !fits(job->last_time, job->unit)))
+         (!fits(job->span.least, job->unit) || !fits(job->span.greatest, job->unit)))
     job->unit--;
   char from[TIME_TEXT], to[TIME_TEXT];
   if (job->unit < wanted)
-    log_warn("times from %s to %s do not fit into 64 bits in %s: they are written in %s",
-             time_text(from, job->first_time), time_text(to, job->last_time), time_unit_names[wanted],
-             time_unit_names[job->unit]);
+    prepare_warn(job, "times from %s to %s do not fit into 64 bits in %s: they are written in %s",
+                 time_text(from, job->span.least), time_text(to, job->span.greatest), time_unit_names[wanted],
+                 time_unit_names[job->unit]);
 }
 
 typedef struct sequence_room {

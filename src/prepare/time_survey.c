@@ -1,0 +1,219 @@
+// Doubts about a column of times; see time_survey.h.
+#include "prepare/time_survey.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "format/printable.h"
+
+// ---- what was read -------------------------------------------------------------------------------------------
+
+// A year's bucket, by years of their mean length: a day more or less does not matter here.
+static int bucket_of_seconds(int64_t seconds) {
+  const int64_t since = seconds + 2208988800; // 1900-01-01
+  if (since < 0) return 0;
+  const int64_t year = since / 31556952;
+  return year >= SURVEY_YEARS ? SURVEY_YEARS + 1 : (int)year + 1;
+}
+
+static int bucket_of_year(int year) {
+  return year - SURVEY_YEAR + 1;
+}
+
+static void copy_text(char to[SURVEY_TEXT], const char *text, size_t bytes) {
+  size_t n = bytes;
+  if (n >= SURVEY_TEXT)
+    for (n = SURVEY_TEXT - 1; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+  memcpy(to, text, n);
+  to[n] = '\0';
+}
+
+void survey_add(time_survey *s, event_time t, int64_t line, const char *text, size_t bytes) {
+  struct survey_year *y = &s->years[bucket_of_seconds(t.seconds)];
+  s->count++;
+  if (y->count++ > 0) return;
+  y->file = s->file;
+  y->line = line;
+  y->time = t;
+  copy_text(y->text, text, bytes);
+}
+
+void survey_merge(time_survey *to, const time_survey *more) {
+  to->count += more->count;
+  for (int i = 0; i < SURVEY_YEARS + 2; i++) {
+    if (more->years[i].count == 0) continue;
+    const int64_t before = to->years[i].count;
+    if (before == 0) to->years[i] = more->years[i];
+    to->years[i].count = before + more->years[i].count;
+  }
+}
+
+// ---- doubts --------------------------------------------------------------------------------------------------
+
+// Years that are taken together, and the first row of them. Rows of several files are not ordered by line, but years of one
+// group that differ in their file are rare enough.
+typedef struct year_group {
+  int64_t count;
+  const struct survey_year *first;
+} year_group;
+
+static void add_years(year_group *g, const time_survey *s, int from, int to) { // buckets [from, to)
+  for (int i = from; i < to; i++) {
+    const struct survey_year *y = &s->years[i];
+    if (y->count == 0) continue;
+    g->count += y->count;
+    if (g->first == NULL || (y->file == g->first->file && y->line < g->first->line)) g->first = y;
+  }
+}
+
+// "1650000000900" on line 2 is read as 54255-...
+static void describe(char *to, size_t room, const struct survey_year *y) {
+  char value[4 * SURVEY_TEXT], file[512], read[TIME_TEXT];
+  snprintf(to, room, "\"%s\" on %s%sline %lld is read as %s", printable(value, sizeof value, y->text, ""),
+           y->file != NULL ? printable(file, sizeof file, y->file, "") : "", y->file != NULL ? " " : "",
+           (long long)y->line, time_text(read, y->time));
+}
+
+static bool plausible(event_time t) {
+  const int bucket = bucket_of_seconds(t.seconds);
+  return bucket >= bucket_of_year(PLAUSIBLE_FROM) && bucket <= bucket_of_year(PLAUSIBLE_TO);
+}
+
+// What another format would make of a text that was cut to SURVEY_TEXT; "" if none makes a plausible time of it.
+static void suggest(char *to, size_t room, time_format format, int32_t zone, const char *text) {
+  to[0] = '\0';
+  for (int f = 0; f < TIME_FORMAT_COUNT; f++) {
+    event_time t;
+    const char *why;
+    char read[TIME_TEXT];
+    if (f == (int)format || !time_parse_local((time_format)f, zone, text, strlen(text), &t, &why) ||
+        !plausible(t))
+      continue;
+    snprintf(to, room, "; --time_format %s would give %s", time_format_names[f], time_text(read, t));
+    return;
+  }
+}
+
+static void tell_implausible(const time_survey *s, const year_group *g, const char *where, time_format format,
+                             int32_t zone, const char *column, survey_tell *tell, void *self) {
+  char first[800], other[160], text[1400], name[256];
+  describe(first, sizeof first, g->first);
+  suggest(other, sizeof other, format, zone, g->first->text);
+  const bool mixed = other[0] != '\0' && g->count < s->count;
+  snprintf(text, sizeof text, "fields.time: %lld of %lld times in \"%s\" lie %s: %s%s%s", (long long)g->count,
+           (long long)s->count, printable(name, sizeof name, column, ""), where, first, other,
+           mixed ? " (the column mixes units or forms)" : "");
+  tell(self, text);
+}
+
+// A few times that lie years away from all others.
+enum { EMPTY_YEARS = 5 };
+static void tell_outliers(const time_survey *s, const char *column, survey_tell *tell, void *self) {
+  const int end = bucket_of_year(PLAUSIBLE_TO) + 1;
+  for (int i = bucket_of_year(PLAUSIBLE_FROM); i < end;) {
+    if (s->years[i].count == 0) {
+      i++;
+      continue;
+    }
+    int last = i; // the last year of what lies together
+    for (int k = i; k < end && k - last <= EMPTY_YEARS; k++)
+      if (s->years[k].count > 0) last = k;
+    year_group g = {.count = 0};
+    add_years(&g, s, i, last + 1);
+    if (g.count * 10 < s->count) {
+      char first[800], text[1200], name[256];
+      describe(first, sizeof first, g.first);
+      snprintf(text, sizeof text,
+               "fields.time: %lld of %lld times in \"%s\" lie more than %d years from all others: %s",
+               (long long)g.count, (long long)s->count, printable(name, sizeof name, column, ""), EMPTY_YEARS,
+               first);
+      tell(self, text);
+    }
+    i = last + 1;
+  }
+}
+
+void survey_judge(const time_survey *s, time_format format, int32_t zone, const char *column,
+                  survey_tell *tell, void *self) {
+  year_group early = {.count = 0}, late = {.count = 0};
+  add_years(&early, s, 0, bucket_of_year(PLAUSIBLE_FROM));
+  add_years(&late, s, bucket_of_year(PLAUSIBLE_TO) + 1, SURVEY_YEARS + 2);
+  if (early.count > 0) tell_implausible(s, &early, "before 1990", format, zone, column, tell, self);
+  if (late.count > 0) tell_implausible(s, &late, "after 2100", format, zone, column, tell, self);
+  tell_outliers(s, column, tell, self);
+}
+
+void survey_judge_future(const time_survey *s, int64_t this_year, const char *column, survey_tell *tell,
+                         void *self) {
+  year_group g = {.count = 0};
+  if (this_year < PLAUSIBLE_FROM || this_year + 2 > PLAUSIBLE_TO) return;
+  add_years(&g, s, bucket_of_year((int)this_year + 2), bucket_of_year(PLAUSIBLE_TO) + 1);
+  if (g.count == 0) return;
+  char first[800], text[1200], name[256];
+  describe(first, sizeof first, g.first);
+  snprintf(text, sizeof text, "fields.time: %lld of %lld times in \"%s\" lie after next year: %s",
+           (long long)g.count, (long long)s->count, printable(name, sizeof name, column, ""), first);
+  tell(self, text);
+}
+
+// ---- what stays ----------------------------------------------------------------------------------------------
+
+static int compare(event_time a, event_time b) {
+  if (a.seconds != b.seconds) return a.seconds < b.seconds ? -1 : 1;
+  return a.nanos < b.nanos ? -1 : a.nanos > b.nanos;
+}
+
+static time_unit unit_of(uint32_t nanos) {
+  if (nanos == 0) return TIME_UNIT_SECONDS;
+  if (nanos % 1000 != 0) return TIME_UNIT_NANOSECONDS;
+  return nanos % 1000000 == 0 ? TIME_UNIT_MILLISECONDS : TIME_UNIT_MICROSECONDS;
+}
+
+static void add_gap(time_span *s, event_time from, event_time to) {
+  s->gaps++;
+  s->no_gaps += compare(from, to) == 0;
+  const uint64_t seconds = (uint64_t)to.seconds - (uint64_t)from.seconds;
+  s->sizes[63 - __builtin_clzll(seconds | 1)]++;
+}
+
+void span_add(time_span *s, event_time t, bool first) {
+  if (s->events == 0 || compare(t, s->least) < 0) s->least = t;
+  if (s->events == 0 || compare(t, s->greatest) > 0) s->greatest = t;
+  const time_unit unit = unit_of(t.nanos);
+  if (unit > s->finest) s->finest = unit;
+  if (!first) add_gap(s, s->last, t);
+  s->last = t;
+  s->events++;
+}
+
+void span_merge(time_span *to, const time_span *more) {
+  if (more->events == 0) return;
+  if (to->events == 0 || compare(more->least, to->least) < 0) to->least = more->least;
+  if (to->events == 0 || compare(more->greatest, to->greatest) > 0) to->greatest = more->greatest;
+  if (more->finest > to->finest) to->finest = more->finest;
+  to->events += more->events;
+  to->gaps += more->gaps;
+  to->no_gaps += more->no_gaps;
+  for (int i = 0; i < GAP_SIZES; i++) to->sizes[i] += more->sizes[i];
+}
+
+enum { LONG_GAP = 26 }; // 2^26 seconds are two years
+void span_judge(const time_span *s, const char *column, survey_tell *tell, void *self) {
+  int64_t long_gaps = 0;
+  char text[600], name[256];
+  printable(name, sizeof name, column, "");
+  for (int i = LONG_GAP; i < GAP_SIZES; i++) long_gaps += s->sizes[i];
+  if (s->gaps > 0 && s->no_gaps == s->gaps) {
+    snprintf(text, sizeof text,
+             "fields.time: in \"%s\" all events of each user have the same time, so their order is that of "
+             "the file",
+             name);
+    tell(self, text);
+  } else if (2 * long_gaps > s->gaps) {
+    snprintf(text, sizeof text,
+             "fields.time: more than half of the gaps between a user's events in \"%s\" are of two years or "
+             "more: is "
+             "it the time of the event, and --time_format its unit?",
+             name);
+    tell(self, text);
+  }
+}
