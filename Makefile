@@ -216,6 +216,7 @@ clean: ## remove build products (downloads and environments under build/ too)
 -include kernels/kernels.mk
 -include tests/fuzz/fuzz.mk
 -include tools/interop/interop.mk
+-include tools/peers/peers.mk
 -include tools/gpu/gpu.mk
 -include $(shell find $(B) -name '*.d' 2>/dev/null)
 
