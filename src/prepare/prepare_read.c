@@ -1,12 +1,63 @@
-// Reading the logs of souk prepare: a row becomes an event in the store, or is counted as rejected.
+// Reading the logs of souk prepare. Any thread reads the next block of the file, which happens one after the other, and makes typed
+// rows of it (prepare_rows.h); this file's thread takes the blocks in their order: it numbers items and event types and adds
+// the events to the store.
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
+#include "prepare/prepare_rows.h"
 
-enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COLS };
+// ---- blocks, on any thread -----------------------------------------------------------------------------------
+
+struct log_pipe;
+typedef struct pipe_block {
+  task task;
+  struct log_pipe *pipe;
+  int64_t ticket; // whose turn it is to read
+  bool end;       // there was no block any more
+  row_block rows;
+} pipe_block;
+
+typedef struct log_pipe {
+  prepare_job *job;
+  row_block_how how;
+  log_reader *reader;
+  pthread_mutex_t lock; // of what follows, and of the reader
+  pthread_cond_t turned;
+  int64_t turn;
+  bool ended;
+  pipe_block *blocks; // [n] in a ring
+  int64_t n;
+} log_pipe;
+
+// Tasks begin in order, so that those which are waited for here have begun.
+static status read_next_block(pipe_block *b) {
+  log_pipe *p = b->pipe;
+  status rc = OK;
+  pthread_mutex_lock(&p->lock);
+  while (p->turn != b->ticket) pthread_cond_wait(&p->turned, &p->lock);
+  b->end = p->ended;
+  if (!p->ended) {
+    rc = log_read_block(p->reader, &b->rows.block, &b->end);
+    p->ended = b->end || rc != OK;
+  }
+  p->turn++;
+  pthread_cond_broadcast(&p->turned);
+  pthread_mutex_unlock(&p->lock);
+  return rc;
+}
+
+static status read_and_parse(void *self) {
+  pipe_block *b = self;
+  TRY(read_next_block(b));
+  return b->end ? OK : row_block_parse(&b->rows);
+}
+
+// ---- events, in the order of the file ------------------------------------------------------------------------
 
 static status take_price(prepare_job *job, int32_t item, double price) {
   const size_t n = (size_t)intern_count(job->items), before = job->price_count_cap;
@@ -21,87 +72,120 @@ static status take_price(prepare_job *job, int32_t item, double price) {
   return OK;
 }
 
-static bool take_time(prepare_job *job, const log_reader *r, const char *text, log_event *e) {
-  const char *why = "no time";
-  event_time t;
-  if (text == NULL ||
-      !time_parse_local((time_format)job->c->input.time_format, job->zone, text, strlen(text), &t, &why)) {
-    reject_row(&job->log, why, r);
-    return false;
+// The numbers of the block's event types in all files.
+static status number_types(prepare_job *job, const row_block *b, int32_t numbers[MAX_EVENT_TYPES]) {
+  numbers[0] = 0; // none
+  for (int32_t i = 0; i < b->n_types; i++) {
+    TRY(intern_add_hashed(job->types, b->types[i].text, b->types[i].bytes, b->types[i].hash,
+                          &numbers[i + 1]));
+    if (++numbers[i + 1] >= MAX_EVENT_TYPES)
+      return fail(ERR_FORMAT, "line %lld: more than %d event types; set input.events",
+                  (long long)b->types[i].line, MAX_EVENT_TYPES - 1);
   }
-  survey_add(&job->times, t, log_line(r), text, strlen(text));
-  e->time = t.seconds;
-  e->nanos = t.nanos;
-  return true;
+  return OK;
 }
 
-static status take_row(prepare_job *job, const log_reader *r, const char *const values[COLS]) {
-  const prepare_config *c = job->c;
-  log_event e = {.time = job->log.rows};
-  double price = 0;
-  if (values[COL_USER] == NULL) {
-    reject_row(&job->log, "no user", r);
-    return OK;
+static status take_block(prepare_job *job, const row_block *b) {
+  int32_t numbers[MAX_EVENT_TYPES];
+  const int64_t rows_before = job->log.rows;
+  const bool timed = job->c->fields.time[0] != '\0';
+  TRY(number_types(job, b, numbers));
+  for (size_t i = 0; i < b->n; i++) {
+    const event_row *x = &b->rows[i];
+    log_event e = {.time = x->time.seconds + (timed ? 0 : rows_before),
+                   .nanos = x->time.nanos,
+                   .session = x->session,
+                   .type = numbers[x->type]};
+    TRY(intern_add_hashed(job->items, x->item, x->item_bytes, x->item_hash, &e.item));
+    if (x->has_price) TRY(take_price(job, e.item, x->price));
+    TRY(store_add(job->store, x->user, x->user_bytes, x->user_hash, &e));
   }
-  if (intern_count(job->wanted_types) > 0 &&
-      (values[COL_EVENT] == NULL || intern_find(job->wanted_types, values[COL_EVENT]) < 0)) {
-    job->skipped_events++;
-    return OK;
+  reject_merge(&job->log, &b->rejects);
+  price_notes_merge(&job->log_prices, &b->prices);
+  survey_merge(&job->times, &b->times);
+  job->skipped_events += b->skipped_events;
+  job->without_item += b->without_item;
+  show_progress(job, "rows read", job->log.rows, b->block.progress);
+  return OK;
+}
+
+static status take_blocks(log_pipe *p) {
+  for (int64_t taken = 0, added = 0;; taken++) {
+    for (; added < taken + p->n; added++) {
+      pipe_block *b = &p->blocks[added % p->n];
+      b->ticket = added;
+      b->task.run = read_and_parse;
+      b->task.self = b;
+      tasks_add(p->job->pool, &b->task);
+    }
+    pipe_block *b = &p->blocks[taken % p->n];
+    TRY(tasks_wait(p->job->pool, &b->task));
+    if (b->end) return OK;
+    TRY(take_block(p->job, &b->rows));
   }
-  if (values[COL_ITEM] ==
-      NULL) { // a search, for example: it gets no token, and is no error in a log with event types
-    if (c->fields.event[0] != '\0')
-      job->without_item++;
-    else
-      reject_row(&job->log, "no item", r);
-    return OK;
+}
+
+static status pipe_open(log_pipe *p) {
+  p->n = tasks_threads(p->job->pool) > 1 ? tasks_threads(p->job->pool) + 2 : 1;
+  TRY(mem_new(&p->blocks, (size_t)p->n, sizeof *p->blocks, "blocks of rows"));
+  for (int64_t i = 0; i < p->n; i++) {
+    p->blocks[i].pipe = p;
+    p->blocks[i].rows.how = &p->how;
+    TRY(log_parser_new(&p->blocks[i].rows.parser, p->reader));
   }
-  if (c->fields.time[0] != '\0' && !take_time(job, r, values[COL_TIME], &e)) return OK;
-  if (values[COL_EVENT] != NULL) {
-    TRY(intern_add(job->types, values[COL_EVENT], &e.type));
-    e.type++; // 0 is none
-    if (e.type >= MAX_EVENT_TYPES || strlen(values[COL_EVENT]) >= EVENT_NAME)
-      return fail(ERR_FORMAT,
-                  "line %lld: more than %d event types, or a name of %d bytes or more; set input.events",
-                  (long long)log_line(r), MAX_EVENT_TYPES - 1, EVENT_NAME);
+  return OK;
+}
+
+static void pipe_close(log_pipe *p) {
+  for (int64_t i = 0; p->blocks != NULL && i < p->n; i++) row_block_free(&p->blocks[i].rows);
+  free(p->blocks);
+  pthread_cond_destroy(&p->turned);
+  pthread_mutex_destroy(&p->lock);
+}
+
+// Waits for all threads; after an error of the one that took blocks, they read to their block's end first.
+static status pipe_finish(log_pipe *p, status rc) {
+  failure first;
+  failure_keep(&first, rc);
+  pthread_mutex_lock(&p->lock);
+  p->ended = true;
+  pthread_mutex_unlock(&p->lock);
+  for (int64_t i = 0; p->blocks != NULL && i < p->n; i++) tasks_wait(p->job->pool, &p->blocks[i].task);
+  return failure_raise(&first);
+}
+
+static status read_blocks(prepare_job *job, log_reader *reader) {
+  log_pipe p = {.job = job,
+                .how = {job->c, job->wanted_types, job->zone, job->log.file},
+                .reader = reader,
+                .lock = PTHREAD_MUTEX_INITIALIZER,
+                .turned = PTHREAD_COND_INITIALIZER};
+  status rc = pipe_open(&p);
+  if (rc == OK) rc = pipe_finish(&p, take_blocks(&p));
+  if (rc == OK) {
+    log_counts counts = {0};
+    for (int64_t i = 0; i < p.n; i++) log_counts_add(&counts, log_parser_counts(p.blocks[i].rows.parser));
+    log_tell(reader, &counts, tell_user, job);
   }
-  TRY(intern_add(job->items, values[COL_ITEM], &e.item));
-  const char *price_text = values[COL_PRICE];
-  if (price_text != NULL && price_take(&job->log_prices, price_text, strlen(price_text), log_line(r), &price))
-    TRY(take_price(job, e.item, price));
-  if (values[COL_SESSION] != NULL)
-    e.session = name_hash(values[COL_SESSION], strlen(values[COL_SESSION])) | 1; // 0 is none
-  const size_t user_bytes = strlen(values[COL_USER]);
-  return store_add(job->store, values[COL_USER], user_bytes, name_hash(values[COL_USER], user_bytes), &e);
+  pipe_close(&p);
+  return rc;
 }
 
 static status read_log(prepare_job *job, const char *path) {
   const prepare_fields *f = &job->c->fields;
-  const char *const columns[COLS] = {f->user, f->item, f->time, f->event, f->session, f->price};
+  const char *const columns[COLS] = {
+      [COL_USER] = f->user,   [COL_ITEM] = f->item,       [COL_TIME] = f->time,
+      [COL_EVENT] = f->event, [COL_SESSION] = f->session, [COL_PRICE] = f->price};
   const prepare_input *in = &job->c->input;
   const log_format format = {.kind = (log_kind)in->format,
                              .header = in->header,
                              .separator = in->separator,
                              .quotes = (log_quotes)in->quotes};
-  log_reader *r;
-  TRY(log_open(&r, path, &format, columns, COLS));
-  status rc = OK;
-  for (;;) {
-    const char *values[COLS], *reason;
-    bool end;
-    TRY_GOTO(log_next(r, values, &reason, &end), done);
-    if (end) break;
-    job->log.rows++;
-    if (reason != NULL)
-      reject_row(&job->log, reason, r);
-    else
-      TRY_GOTO(take_row(job, r, values), done);
-    if (job->log.rows % 65536 == 0) show_progress(job, "rows read", job->log.rows, log_progress(r));
-  }
-done:
-  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, job);
+  log_reader *reader;
+  TRY(log_open(&reader, path, &format, columns, COLS));
+  const status rc = read_blocks(job, reader);
   if (rc != OK && rc != ERR_MEMORY && strstr(fail_message(), path) == NULL) fail_prefix(rc, "%s", path);
-  log_close(r);
+  log_close(reader);
   return rc;
 }
 
@@ -136,7 +220,6 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
   TRY(for_each_name(c->input.log, read_log, job));
   store_complete(job->store);
-  warn_of_times(job);
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

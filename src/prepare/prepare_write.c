@@ -4,7 +4,6 @@
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
 
-// The finest unit that a time needs.
 // Nanoseconds since 1970 reach from 1677 to 2262 in 64 bits: where times lie beyond, the unit is coarser.
 static bool fits(event_time t, time_unit unit) {
   int64_t x;

@@ -1,0 +1,58 @@
+// The part of reading a log that any thread can do: from a block of its file to rows with typed values.
+#ifndef SOUK_PREPARE_PREPARE_ROWS_H
+#define SOUK_PREPARE_PREPARE_ROWS_H
+
+#include "prepare/intern.h"
+#include "prepare/log_reader.h"
+#include "prepare/prepare.h"
+#include "prepare/price_notes.h"
+#include "prepare/rejects.h"
+#include "prepare/time_survey.h"
+#include "data/dataset.h"
+
+// A row that becomes an event. Its texts lie in the block.
+typedef struct event_row {
+  const char *user, *item;
+  uint64_t user_hash, item_hash; // by name_hash
+  uint64_t session;              // a hash of its name, 0 none
+  event_time time;               // without a column of times: the number of the row in the block, from 1
+  double price;
+  uint32_t user_bytes, item_bytes;
+  int32_t type; // its place in row_block.types + 1; 0 none
+  bool has_price;
+} event_row;
+
+typedef struct row_block_how {
+  const prepare_config *c;
+  const intern *wanted_types; // to keep; empty: all
+  int32_t zone;               // of dates that name none, in seconds east of UTC
+  const char *file;           // as reject_list has it
+} row_block_how;
+
+// A block of rows and all that was found in it. Start with zeros, and set `how`.
+typedef struct row_block {
+  const row_block_how *how;
+  log_block block;
+  log_parser *parser;
+  event_row *rows; // [n]
+  size_t n, cap;
+  struct {
+    const char *text; // in the block
+    int64_t line;     // of the first row that has it
+    uint64_t hash;
+    uint32_t bytes;
+  } types[MAX_EVENT_TYPES]; // [n_types] of the rows, by first appearance
+  int32_t n_types;
+  reject_list rejects;
+  price_notes prices;
+  time_survey times;
+  int64_t skipped_events, without_item;
+} row_block;
+void row_block_free(row_block *b);
+
+enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COLS };
+
+// Reads the rows of b->block with b->parser.
+status row_block_parse(row_block *b);
+
+#endif
