@@ -51,8 +51,6 @@ void batch_copy(batch *to, const batch *from) {
 void batch_clear(batch *b) {
   b->live = (batch_counts){.tokens = 0};
   b->epoch = b->index = b->examples = 0;
-  b->mask_weight = 0;
-  b->nsp_count = 0;
   b->cu_seqlens[0] = 0;
   b->stage = BATCH_OPEN;
 }
@@ -117,7 +115,6 @@ bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
   b->labels[b->n_masked] = label;
   b->weights[b->n_masked] = weight;
   b->label_logq[b->n_masked++] = 0.0f;
-  b->mask_weight += weight;
   return true;
 }
 

@@ -49,8 +49,6 @@ typedef struct batch {
   };
   int64_t epoch, index; // place in the run
   int64_t examples;     // of the epoch, of all ranks, up to the end of this batch
-  float mask_weight;    // sum of weights
-  int32_t nsp_count;    // labelled sequences
   batch_stage stage;
   const char *misused;      // the first call that came out of order; NULL: none
   batch_stage misused_when; // the stage that it came in

@@ -302,10 +302,7 @@ static status encode(model_pass *p, const query_chunk *c) {
     const batch_input history = {.tokens = q->tokens, .events = q->events, .n = q->n};
     const int32_t label = p->r->first_item + (q->target < 0 ? 0 : q->target);
     if (batch_add_query(p->b, &p->layout, &history, q->sequence, label)) {
-      if (q->target < 0) { // no class to predict: the row has no weight in the loss
-        p->b->weights[p->b->n_masked - 1] = 0.0f;
-        p->b->mask_weight -= 1.0f;
-      }
+      if (q->target < 0) p->b->weights[p->b->n_masked - 1] = 0.0f; // no class to predict: none in the loss
       i++;
       continue;
     }

@@ -71,10 +71,7 @@ static status make_batch(batch *b, const recipe *r, const seq_layout *layout, in
     int32_t row, kept;
     if (!batch_add(b, layout, &first, r->pairs ? &second : NULL, (int64_t)step * SEQUENCES + s, &row, &kept))
       return fail(ERR_INTERNAL, "a sequence of the self test does not fit into its batch");
-    if (r->pairs) {
-      b->nsp_labels[s] = other;
-      b->nsp_count++;
-    }
+    if (r->pairs) b->nsp_labels[s] = other;
     for (int32_t k = 0; k < 2; k++) { // one item in each half of the first segment
       const int32_t at = row + k * LENGTH / 2 + (int32_t)rng_below(&draw, LENGTH / 2);
       if (!batch_add_masked(b, at, b->ids[at], 1.0f))

@@ -69,7 +69,6 @@ static void make_batch(batch *b, const recipe *r, const model_config *c, int32_t
     assert_true(batch_add(b, &layout, &in, r->pooler ? &second : NULL,
                           (int64_t)step * SEQUENCES + s + ((int64_t)s << 33), &first, &kept));
     if (r->pooler) b->nsp_labels[s] = s % 3 - 1;
-    b->nsp_count += r->pooler && s % 3 > 0;
     for (int32_t i = s % 3; i < kept; i += 3) {
       if (b->ids[first + i] < TOKEN_SPECIALS) continue;
       const int32_t label = b->ids[first + i];
@@ -116,12 +115,12 @@ static void pair_close(pair *p) {
 }
 
 static step_state state_of(const pair *p, int32_t step) {
-  return (step_state){
-      .step = step,
-      .seed = 0x123456789abcdefull,
-      .lr = 2e-3f,
-      .scale = {1.0f / p->b->mask_weight, p->b->nsp_count > 0 ? 1.0f / (float)p->b->nsp_count : 0},
-      .clip_norm = 1};
+  const float pairs = (float)objective_next_session.weight(p->b);
+  return (step_state){.step = step,
+                      .seed = 0x123456789abcdefull,
+                      .lr = 2e-3f,
+                      .scale = {1.0f / (float)objective_masked_lm.weight(p->b), pairs > 0 ? 1.0f / pairs : 0},
+                      .clip_norm = 1};
 }
 
 static step_result passes(const pair *p, model *m, int32_t step) {

@@ -79,7 +79,6 @@ batch *frozen_batch(const model *m, int32_t first) {
     const batch_input in = {.tokens = tokens, .n = 2 + s % 4}, second = {.tokens = tokens + 6, .n = 3};
     assert_true(batch_add(b, &layout, &in, c->pooler ? &second : NULL, s, &row, &kept));
     if (c->pooler) b->nsp_labels[b->seqs - 1] = s % 2;
-    b->nsp_count += c->pooler;
     for (int32_t i = s % 2; i < kept; i += 2) {
       const int32_t label = b->ids[row + i];
       if (label < TOKEN_SPECIALS) continue;

@@ -128,10 +128,7 @@ static void add_sequence(batch *b, const model *m, int32_t number) {
   int32_t row, kept;
   const int64_t id = number % 2 == 0 ? number : number + ((int64_t)3 << 33);
   assert_true(batch_add(b, &layout, &first, c->pooler && number % 3 > 0 ? &second : NULL, id, &row, &kept));
-  if (c->pooler && number % 3 > 0) {
-    b->nsp_labels[b->seqs - 1] = number % 2;
-    b->nsp_count++;
-  }
+  if (c->pooler && number % 3 > 0) b->nsp_labels[b->seqs - 1] = number % 2;
   for (int32_t i = 0; i < kept; i++) {
     if (rng_below(&draw, 3) != 0 && i > 0) continue;
     const int32_t label = b->ids[row + i];

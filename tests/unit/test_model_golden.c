@@ -6,6 +6,7 @@
 #include "lib/check.h"
 #include "lib/golden.h"
 #include "model/model.h"
+#include "model/objective.h"
 
 static model *make_model(const golden *g, batch_caps caps) {
   size_t n;
@@ -70,7 +71,6 @@ static void fill_batch(const golden *g, batch *b) {
     }
     assert_true(batch_end_sequence(b, lengths[s], (int64_t)s));
     b->nsp_labels[s] = next[s];
-    b->nsp_count++;
   }
   for (int32_t at = 0; at < b->tokens; at++)
     if (labels[at] >= 0) assert_true(batch_add_masked(b, at, labels[at], 1.0f));
@@ -108,7 +108,8 @@ static void check_golden(const char *path) {
   batch *b;
   check_ok(batch_new(&b, caps));
   fill_batch(g, b);
-  const step_state state = {.scale = {1.0f / b->mask_weight, 1.0f / (float)b->nsp_count}};
+  const step_state state = {
+      .scale = {1.0f / (float)objective_masked_lm.weight(b), 1.0f / (float)objective_next_session.weight(b)}};
   check_ok(model_set_batch(m, b, &state));
   check_ok(model_backend(m)->result_clear(model_ctx(m)));
   check_ok(model_forward(m, true));

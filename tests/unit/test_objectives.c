@@ -133,7 +133,6 @@ static void fill(batch *b, const seq_layout *layout, int32_t from, int32_t to) {
     const batch_input a = {.tokens = first, .n = 4}, c = {.tokens = second, .n = 4};
     assert_true(batch_add(b, layout, &a, &c, s, &row, &kept));
     b->nsp_labels[b->seqs - 1] = s % 5 == 4 ? -1 : label;
-    b->nsp_count += s % 5 != 4;
     for (int32_t i = 0; i <= s % 2; i++) {
       assert_true(batch_add_masked(b, row + 2 * i, first[2 * i], 1.0f + 0.5f * (float)(s % 3)));
       b->ids[row + 2 * i] = TOKEN_MASK;
@@ -197,7 +196,7 @@ static void test_normalised_over_the_step(void **unused) {
   objectives_scales(l, sums, scale);
   objectives_batch_scales(l, whole, of_whole);
   assert_memory_equal(scale, of_whole, sizeof scale);
-  check_near(scale[0], 0.5 / (double)whole->mask_weight, 1e-8);
+  check_near(scale[0], 0.5 / objective_masked_lm.weight(whole), 1e-8);
   check_near(scale[1], 3.0 / 8, 1e-8); // ten sequences, of which two have no label
   assert_true(scale[2] == 0);
   const param_set *p = model_params(m);

@@ -87,7 +87,7 @@ static void test_accumulation(void **unused) {
   (void)unused;
   fixture f;
   set_up(&f, false, false);
-  const step_state s = {.step = 5, .seed = 9, .scale = {1.0f / f.whole->mask_weight}};
+  const step_state s = {.step = 5, .seed = 9, .scale = {1.0f / (float)objective_masked_lm.weight(f.whole)}};
   const param_set *p = model_params(f.m);
   const size_t bytes = (size_t)p->elements * sizeof(float);
   float *wanted = malloc(bytes);

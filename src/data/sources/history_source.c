@@ -268,7 +268,6 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL))
     return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
   out->nsp_labels[out->seqs - 1] = label;
-  out->nsp_count += label >= 0;
   mask_rows(b, out, e, begin, out->tokens);
   return OK;
 }

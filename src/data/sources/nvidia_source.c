@@ -68,7 +68,6 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   sequence_positions(&s->layout, p.n, out->positions + begin);
   batch_end_sequence(out, p.n, e->id);
   out->nsp_labels[out->seqs - 1] = p.next;
-  out->nsp_count++;
   for (int32_t i = 0; i < p.n_masked; i++)
     if (!batch_add_masked(out, begin + p.positions[i], p.labels[i], 1.0f))
       return fail(ERR_INTERNAL, "the masks of an example do not fit into its batch");

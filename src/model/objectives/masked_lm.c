@@ -169,7 +169,9 @@ static status backward(void *state, model_core *m) {
 }
 
 static double weight_of(const batch *b) {
-  return b->mask_weight;
+  double sum = 0;
+  for (int32_t i = 0; i < b->n_masked; i++) sum += b->weights[i];
+  return sum;
 }
 
 static double classes_of(const model_config *c, const batch *b) {

@@ -132,7 +132,9 @@ static status backward(void *state, model_core *m) {
 }
 
 static double weight_of(const batch *b) {
-  return b->nsp_count;
+  int32_t labelled = 0;
+  for (int32_t s = 0; s < b->seqs; s++) labelled += b->nsp_labels[s] >= 0;
+  return labelled;
 }
 
 static double flops(const model_config *c, const batch *b) {
