@@ -56,6 +56,7 @@ typedef struct header {
   char *copy; // of its row, split in place
   char **names;
   int64_t n;
+  bool quoted; // names have quotes, which are text here
 } header;
 
 static void free_header(header *h) {
@@ -64,7 +65,7 @@ static void free_header(header *h) {
 }
 
 // A name without the space around it and, where quotes are text, without quotes.
-static char *trim_name(char *name, size_t bytes) {
+static char *trim_name(header *h, char *name, size_t bytes) {
   while (bytes > 0 && (*name == ' ' || *name == '\t')) {
     name++;
     bytes--;
@@ -73,6 +74,7 @@ static char *trim_name(char *name, size_t bytes) {
   if (bytes >= 2 && name[0] == '"' && name[bytes - 1] == '"') {
     name++;
     bytes -= 2;
+    h->quoted = true;
   }
   name[bytes] = '\0';
   return name;
@@ -89,7 +91,7 @@ static status split_header(const log_plan *plan, const char *row, const row_span
     size_t bytes;
     TRY_GOTO(mem_grow(&h->names, &cap, (size_t)h->n + 1, sizeof *h->names, "the names of columns"), bad);
     char *name = next_field(plan, &at, end, span, &bytes);
-    h->names[h->n++] = trim_name(name, bytes);
+    h->names[h->n++] = trim_name(h, name, bytes);
   }
   return OK;
 bad:
@@ -150,7 +152,9 @@ static void list_names(const header *h, char *list, size_t size) {
 // What to set if one name seems to be several, with another separator between them.
 static void separator_hint(const log_plan *plan, const header *h, char *hint, size_t size) {
   hint[0] = '\0';
-  for (int i = 0; h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
+  if (h->names[0][0] == '{' || (h->names[0][0] == '[' && plan->kind != LOG_SPACE))
+    snprintf(hint, size, "; it looks like json: set input.format jsonl");
+  for (int i = 0; hint[0] == '\0' && h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
     char buf[16];
     if (strstr(h->names[0], candidates[i]) == NULL || strcmp(candidates[i], plan->separator) == 0) continue;
     snprintf(hint, size, "; if %s is between its columns, set input.format csv and input.separator %s",
@@ -175,6 +179,9 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
       add_note(notes, "%d columns are called \"%.100s\": the first of them is used", times, plan->names[i]);
     want_field(plan, i, field);
   }
+  if (h->quoted && plan->quotes == QUOTES_NONE)
+    add_note(notes, "names in its header are in quotes, which are text in this format; input.quotes double "
+                    "reads them as quotes");
   return OK;
 }
 

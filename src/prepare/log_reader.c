@@ -111,14 +111,18 @@ static status open_columns(log_reader *r, bool header) {
 static status make_plan(log_reader *r, const log_format *f, const char *const *columns, int n) {
   log_plan *p = &r->plan;
   p->kind = f->kind;
-  p->quotes = f->kind == LOG_CSV ? f->quotes : QUOTES_NONE;
+  const bool separated = f->kind == LOG_CSV || f->kind == LOG_TSV;
+  p->quotes = !separated || (f->kind == LOG_TSV && f->quotes == QUOTES_AUTO) ? QUOTES_NONE : f->quotes;
   p->n = n;
   p->joins = f->join != NULL;
   for (int i = 0; i < n; i++) {
     if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));
     if (f->join != NULL) p->join[i] = f->join[i];
   }
-  return read_separator(p, f->kind == LOG_CSV || f->kind == LOG_TSV ? f->separator : NULL);
+  if (!separated && f->separator != NULL && f->separator[0] != '\0')
+    return fail(ERR_ARGUMENT,
+                "%s: only csv and tsv have a separator; set input.format csv (or catalogue_format)", r->path);
+  return read_separator(p, f->separator);
 }
 
 status log_open(log_reader **out, const char *path, const log_format *format, const char *const *columns,

@@ -6,7 +6,8 @@
 static const option input_options[] = {
     {"log", OPT_STRING, IN(log), "", 0, 0, "FILE",
      "behaviour log: files, separated by commas; plain or gzip"},
-    {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl", "of the log"},
+    {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl",
+     "of the log; jsonl: also one list of objects, or Python dicts"},
     {"header", OPT_BOOL, IN(header), "true", 0, 0, NULL, "the first line names the columns"},
     {"separator", OPT_STRING, IN(separator), "", 0, 0, NULL,
      "what stands between the columns of csv, up to 8 bytes, or tab, comma, semicolon, pipe, space, \\x01; "
@@ -36,7 +37,8 @@ static const option input_options[] = {
 };
 #define FD(f) offsetof(prepare_fields, f)
 static const option field_options[] = {
-    {"user", OPT_STRING, FD(user), "user_id", 0, 0, NULL, "column of the user: a name, or a number from 1"},
+    {"user", OPT_STRING, FD(user), "user_id", 0, 0, NULL,
+     "column of the user: a name, a number from 1, or a path (a.b) in jsonl"},
     {"item", OPT_STRING, FD(item), "item_id", 0, 0, NULL, "column of the item"},
     {"time", OPT_STRING, FD(time), "", 0, 0, NULL, "column of the time; empty: order in the file"},
     {"event", OPT_STRING, FD(event), "", 0, 0, NULL, "column of the event type"},

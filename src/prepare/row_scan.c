@@ -177,14 +177,12 @@ bool row_scan(const log_plan *plan, const char *text, size_t bytes, bool last, r
   *row = (row_span){.begin = 0};
   if (plan->document) return document_row(text, bytes, last, row);
   if (!first_line(text, bytes, last, row)) return false;
-  if (plan->kind != LOG_CSV || plan->quotes == QUOTES_NONE || memchr(text, '"', row->bytes) == NULL)
-    return true;
+  if (plan->quotes == QUOTES_NONE || memchr(text, '"', row->bytes) == NULL) return true;
   return quoted_row(plan, text, bytes, last, row);
 }
 
 size_t whole_rows(const log_plan *plan, const char *text, size_t bytes, bool last) {
-  const bool lines = !plan->document && (plan->kind != LOG_CSV || plan->quotes == QUOTES_NONE ||
-                                         memchr(text, '"', bytes) == NULL);
+  const bool lines = !plan->document && (plan->quotes == QUOTES_NONE || memchr(text, '"', bytes) == NULL);
   if (last) return bytes;
   if (lines) {
     const char *newline = memrchr(text, '\n', bytes);
@@ -196,7 +194,7 @@ size_t whole_rows(const log_plan *plan, const char *text, size_t bytes, bool las
 }
 
 int64_t count_fields(const log_plan *plan, const char *row, size_t bytes, bool backslash) {
-  if (plan->kind == LOG_CSV && plan->quotes != QUOTES_NONE) {
+  if (plan->quotes != QUOTES_NONE) {
     quote_scan s;
     try_quotes(plan, row, bytes, true, backslash, &s);
     return s.fields;

@@ -5,7 +5,7 @@ FUZZ_APT := clang libclang-rt-dev libomp-dev
 # Counters in every loop keep some from becoming vectors, of which clang warns.
 FUZZ_BUILD := CC=clang SAN=1 EXTRA_CFLAGS="-fsanitize=fuzzer-no-link -Wno-pass-failed -DSOUK_SMALL_BUFFERS"
 FUZZ_BIN := $(patsubst %.c,$(B)/%,$(wildcard tests/fuzz/fuzz_*.c))
-FUZZ_LIB := $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/bundles.o $(patsubst %.c,$(B)/%.o,$(wildcard src/infer_cli/cli_*.c))
+FUZZ_LIB := $(B)/tests/fuzz/fuzz.o $(B)/tests/fuzz/bundles.o $(B)/tests/fuzz/log_rows.o $(patsubst %.c,$(B)/%.o,$(wildcard src/infer_cli/cli_*.c))
 TIME ?= 60
 
 .PHONY: fuzz fuzz-smoke fuzz-seeds fuzz-targets fuzz-built fuzz-run

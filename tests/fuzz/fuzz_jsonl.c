@@ -1,4 +1,4 @@
-// Logs as jsonl. Values that are read, written as strings of a new object, and read again are the same.
+// Logs as jsonl, lists of json and Python dicts. Values that are read, written as strings of a new object, and read again are the same.
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -6,9 +6,11 @@
 #include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "fuzz/fuzz.h"
+#include "fuzz/log_rows.h"
 
-enum { COLUMNS = 4 };
-static const char *const columns[COLUMNS] = {"user_id", "item_id", "context.device", "ts"};
+enum { COLUMNS = 5 };
+static const log_join join[COLUMNS] = {{" > ", " | "}, {"", ""}, {", ", ""}, {" ", " "}, {" > ", " | "}};
+static const char *const columns[COLUMNS] = {"user_id", "item_id", "context.device", "events.aid", "ts"};
 
 static char *compose(const char *const *values) {
   json_t *j = json_object();
@@ -48,7 +50,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
       break;
     }
     if (end) break;
-    require(log_line(r) > line);
+    require(log_line(r) >= line); // a list gives several rows
     line = log_line(r);
     require(utf8_valid(log_row_text(r)));
     if (reject != NULL) continue;
@@ -60,5 +62,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     free(text);
   }
   log_close(r);
+  path = fuzz_file(0, data, bytes);
+  fuzz_same_rows(path, (log_format){.kind = LOG_JSONL}, columns, COLUMNS);
+  fuzz_same_rows(path, (log_format){.kind = LOG_JSONL, .join = join}, columns, COLUMNS);
   return 0;
 }

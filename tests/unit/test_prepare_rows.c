@@ -157,6 +157,8 @@ static void test_separator_is_set(void **unused) {
   check_fails(log_open(&r, path, &f, COLUMNS("i")), ERR_ARGUMENT, "up to 8 bytes");
   f.separator = "\"";
   check_fails(log_open(&r, path, &f, COLUMNS("i")), ERR_ARGUMENT, "without quotes");
+  f = (log_format){.kind = LOG_JSONL, .separator = ";"};
+  check_fails(log_open(&r, path, &f, COLUMNS("i")), ERR_ARGUMENT, "only csv and tsv have a separator");
 }
 
 static void test_wrong_separator_gets_a_hint(void **unused) {
@@ -181,6 +183,10 @@ static void test_headers(void **unused) {
          "2 [2] [1]\n"); // mark, space and quotes
   expect("\"u\"\t\"i\"\n1\t2\n", ((log_format){.kind = LOG_TSV, .header = true}), COLUMNS("i", "u"),
          "2 [2] [1]\n");
+  expect_told("names in its header are in quotes");
+  expect("\"u\"\t\"i\"\n\"1\"\t\"a\tb\"\n",
+         ((log_format){.kind = LOG_TSV, .header = true, .quotes = QUOTES_DOUBLE}), COLUMNS("i", "u"),
+         "2 [a\tb] [1]\n");
   expect("u:token,i:token\n1,2\n", CSV, COLUMNS("i", "u"), "2 [2] [1]\n");
   expect("u,i,i\n1,2,3\n", CSV, COLUMNS("i", "u"), "2 [2] [1]\n");
   expect_told("2 columns are called \"i\": the first of them is used");
@@ -188,6 +194,7 @@ static void test_headers(void **unused) {
   expect("u,i\n1,2\n1,2,3\n1\n", CSV, COLUMNS("u"), "2 [1]\n3 [1]\n4 [1]\n");
   expect_told("2 rows (the first on line 3) have more or fewer columns");
   expect_refused("u\033[31m,i\n", &CSV, "x", "its columns are");
+  expect_refused("{\"u\":1}\n", &CSV, "u", "set input.format jsonl");
   expect_refused("\n\n", &CSV, "x", "is empty: a header line is expected");
 }
 
