@@ -32,6 +32,7 @@ enum {
   STREAM_CROP = 0x5000,     // window cropping, sentence pairs
   STREAM_EVAL = 0x6000,     // evaluation negatives, tie-breaking, bootstrap
   STREAM_SYNTH = 0x7000,    // the marketplace generator
+  STREAM_SPLIT = 0x8000,    // which users are held out
   STREAM_DROPOUT = 0x10000, // + site
 };
 

@@ -11,7 +11,7 @@ status cmd_prepare(int argc, char **argv) {
       .usage = "souk prepare [CONFIG.yaml] [--log FILE] [--out DIR] [options]",
       .summary = "Turns a behaviour log into a data set: maps fields, filters, sorts by user and time, cuts "
                  "sessions,\n"
-                 "splits leave-one-out, builds the vocabulary and writes HDF5 shards with a manifest.",
+                 "splits, builds the vocabulary and writes HDF5 shards with a manifest.",
       .sections = sections,
       .count = prepare_sections(&c, sections)};
   const char *config;

@@ -37,8 +37,8 @@ struct dataset {
   shard *shards; // [found]
   size_t shards_cap;
   int32_t found;
-  int32_t *train_lengths, *lengths;
-  size_t train_cap, lengths_cap;
+  int32_t *train_lengths, *lengths, *test_from;
+  size_t train_cap, lengths_cap, test_cap;
 };
 
 struct sequence_block {
@@ -78,14 +78,17 @@ static status read_shard_index(dataset *d, shard *s) {
   const size_t end = (size_t)(s->first + s->count);
   TRY(mem_grow(&d->lengths, &d->lengths_cap, end + 1, sizeof *d->lengths, "the data set's index"));
   TRY(mem_grow(&d->train_lengths, &d->train_cap, end + 1, sizeof *d->lengths, "the data set's index"));
+  TRY(mem_grow(&d->test_from, &d->test_cap, end + 1, sizeof *d->test_from, "the data set's index"));
   TRY(mem_new(&s->offsets, (size_t)n_offsets, sizeof *s->offsets, "a shard's index"));
   TRY(reader_rows(r, s->file, "offsets", H5_KIND_I64, 1, 0, n_offsets, 1, s->offsets));
   TRY(reader_rows(r, s->file, "valid_from", H5_KIND_I32, 1, 0, n, 1, d->train_lengths + s->first));
+  TRY(reader_rows(r, s->file, "test_from", H5_KIND_I32, 1, 0, n, 1, d->test_from + s->first));
   const int64_t *at = s->offsets; // from 0 and rising, so that no difference overflows
   bool covered = at[0] == 0;
   for (int64_t i = 0; covered && i < s->count; i++) {
     if (at[i + 1] <= at[i] || at[i + 1] - at[i] > d->info.longest || d->train_lengths[s->first + i] < 0 ||
-        d->train_lengths[s->first + i] > at[i + 1] - at[i])
+        d->train_lengths[s->first + i] > d->test_from[s->first + i] ||
+        d->test_from[s->first + i] > at[i + 1] - at[i])
       return fail(ERR_FORMAT, "%s: sequence %lld has bad offsets or cuts", s->path, (long long)i);
     d->lengths[s->first + i] = (int32_t)(at[i + 1] - at[i]);
   }
@@ -130,16 +133,19 @@ static status check_sum(const dataset *d, const char *what, int64_t found, int64
 
 // Batches, plans and reports go by the manifest's numbers.
 static status check_sums(const dataset *d, int64_t sequences) {
-  int64_t tokens = 0, train_tokens = 0;
+  int64_t tokens = 0, train_tokens = 0, known_tokens = 0; // known: all but the test parts
   int32_t longest = 0;
   TRY(check_sum(d, "sequences", sequences, d->info.sequences));
   for (int64_t i = 0; i < sequences; i++) {
     tokens += d->lengths[i];
     train_tokens += d->train_lengths[i];
+    known_tokens += d->test_from[i];
     if (d->lengths[i] > longest) longest = d->lengths[i];
   }
   TRY(check_sum(d, "tokens", tokens, d->info.tokens));
   TRY(check_sum(d, "training tokens", train_tokens, d->info.train_tokens));
+  TRY(check_sum(d, "tokens of validation parts", known_tokens - train_tokens, d->info.valid_targets));
+  TRY(check_sum(d, "tokens of test parts", tokens - known_tokens, d->info.test_targets));
   return check_sum(d, "tokens at most in a sequence", longest, d->info.longest);
 }
 
@@ -162,9 +168,10 @@ static status open_premasked(dataset *d) {
   strcpy(info->event_types[0], "none");
   TRY(mem_new(&d->lengths, (size_t)info->sequences, sizeof *d->lengths, "the data set's index"));
   TRY(mem_new(&d->train_lengths, (size_t)info->sequences, sizeof *d->lengths, "the data set's index"));
+  TRY(mem_new(&d->test_from, (size_t)info->sequences, sizeof *d->lengths, "the data set's index"));
   for (int64_t i = 0; i < info->sequences; i++) {
     const int32_t n = nvidia_lengths(d->premasked)[i];
-    d->lengths[i] = d->train_lengths[i] = n;
+    d->lengths[i] = d->train_lengths[i] = d->test_from[i] = n;
     info->tokens += n;
     if (n > info->longest) info->longest = n;
   }
@@ -265,6 +272,7 @@ void dataset_close(dataset *d) {
   free(d->shards);
   free(d->train_lengths);
   free(d->lengths);
+  free(d->test_from);
   vocab_free(d->v);
   nvidia_close(d->premasked);
   json_decref(d->files);
@@ -289,7 +297,7 @@ status dataset_copy_file(const dataset *d, const char *name, const char *to_dir)
   return file_list_copy(d->files, &(file_list_check){.dir = d->dir, .manifest = manifest}, name, to_dir);
 }
 double dataset_index_bytes(const dataset *d) {
-  const double lengths = sizeof *d->lengths + sizeof *d->train_lengths,
+  const double lengths = sizeof *d->lengths + sizeof *d->train_lengths + sizeof *d->test_from,
                elsewhere =
                    d->premasked != NULL ? sizeof *nvidia_lengths(d->premasked) : sizeof *d->shards->offsets;
   return (double)d->info.sequences * (lengths + elsewhere);
@@ -306,8 +314,27 @@ const int32_t *dataset_train_lengths(const dataset *d) {
 const int32_t *dataset_lengths(const dataset *d) {
   return d->lengths;
 }
+const int32_t *dataset_test_from(const dataset *d) {
+  return d->test_from;
+}
+void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, int32_t *to) {
+  split_targets(&d->info.split, d->lengths[index], d->train_lengths[index], d->test_from[index], test, from,
+                to);
+}
 
 // ---- blocks --------------------------------------------------------------------------------------------------
+
+// Leaks from one part into another show here, since every reader of events comes this way.
+static status check_split(const dataset *d, const shard *s, const sequence_block *b, int64_t i,
+                          int64_t in_shard) {
+  const int64_t at = b->offsets[i];
+  const char *why = split_breach(&d->info.split, (int32_t)(b->offsets[i + 1] - at), b->valid_from[i],
+                                 b->test_from[i], b->times + at, time_unit_per_second(d->info.time_unit));
+  char text[SPLIT_TEXT];
+  if (why == NULL) return OK;
+  return fail(ERR_FORMAT, "%s: sequence %lld breaks the split of the data set (%s): %s", s->path,
+              (long long)in_shard, split_describe(&d->info.split, text), why);
+}
 
 // Sequences [from, to) of one shard into the block, whose arrays have room.
 static status read_part(const dataset *d, const shard *s, int64_t from, int64_t to, sequence_block *b,
@@ -340,6 +367,8 @@ static status read_part(const dataset *d, const shard *s, int64_t from, int64_t 
     if (b->valid_from[i] < 0 || b->test_from[i] < b->valid_from[i] ||
         b->test_from[i] > b->offsets[i + 1] - b->offsets[i])
       return fail(ERR_FORMAT, "%s: sequence %lld has bad cuts", s->path, (long long)(from + i - at_seq));
+  for (int64_t i = at_seq; d->info.split.said && i < at_seq + seqs; i++)
+    TRY(check_split(d, s, b, i, from + i - at_seq));
   return OK;
 }
 

@@ -2,9 +2,10 @@
 //
 // A prepared data set is a directory with manifest.json, vocab.tsv, report.json and shards shard-00000.h5 ...
 //
-// A sequence is the whole history of one user, oldest first. Three cuts divide it: tokens [0, valid_from) train,
-// [valid_from, test_from) validation, [test_from, n) test. Leave-one-out: the last item is the test target, the
-// one before the validation target; users with fewer than three items only train (both cuts at n).
+// A sequence is the whole history of one user, oldest first. Two cuts divide it: tokens [0, valid_from) train,
+// [valid_from, test_from) validation, [test_from, n) test; split.h says by which rule. Leave-one-out: the last item is the
+// test target, the one before the validation target; users with fewer than three items only train (both cuts at n).
+// Sequences that do not keep to the split of the manifest are an error wherever their events are read.
 // Windows for long histories are a pure function of a train part's length, window and stride (dataset_windows);
 // the manifest records the defaults chosen by prepare.
 //
@@ -20,6 +21,7 @@
 #include <stdint.h>
 #include "base/status.h"
 #include "data/sources/nvidia_shards.h"
+#include "data/split.h"
 #include "data/vocab.h"
 
 enum { MAX_EVENT_TYPES = 64, EVENT_NAME = 64 };
@@ -45,7 +47,8 @@ typedef struct dataset_info {
   char name[128];
   int64_t sequences, tokens; // in all
   int64_t train_tokens;
-  int64_t valid_targets, test_targets;
+  int64_t valid_targets, test_targets; // events of those parts
+  data_split split;
   int32_t longest; // longest sequence
   int32_t vocab_size;
   int32_t range_end[RANGE_COUNT];
@@ -88,9 +91,12 @@ bool dataset_lists(const dataset *d, const char *name);
 // Copies a file that the manifest lists, catalogue.jsonl for one, into another directory, as file_list_copy does.
 // ERR_NOT_FOUND: none is listed, or there.
 status dataset_copy_file(const dataset *d, const char *name, const char *to_dir);
-// Length of every sequence's train part and whole, in order; owned by d. [sequences]
+// Length of every sequence's train part and whole, and where its test part begins, in order; owned by d. [sequences]
 const int32_t *dataset_train_lengths(const dataset *d);
 const int32_t *dataset_lengths(const dataset *d);
+const int32_t *dataset_test_from(const dataset *d);
+// The targets of the validation or test part in sequence `index`: events [*from, *to), none if *from >= *to.
+void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, int32_t *to);
 
 // Bytes of memory: of its lengths and offsets; and of the process that reads HDF5, while it reads a shard.
 double dataset_index_bytes(const dataset *d);

@@ -123,12 +123,14 @@ static status read_fields(dataset_info *info, const json_t *j, const char *path)
   static const char *const names[] = {
       "schema",        "version",      "created_by", "name",       "sequences", "tokens",      "train_tokens",
       "valid_targets", "test_targets", "longest",    "vocab_size", "ranges",    "event_types", "window",
-      "stride",        "has_time",     "time_unit",  "shards",     "files",     NULL};
+      "stride",        "has_time",     "time_unit",  "shards",     "files",     "split",       NULL};
   record_source from = {.path = path};
   TRY(read_head(j, &from));
   TRY(read_counts(info, j, &from));
   TRY(read_settings(info, j, &from));
   TRY(read_ranges(info, json_object_get(j, "ranges"), &from));
+  TRY(split_from_json(&info->split, json_object_get(j, "split"), &from));
+  if (info->split.kind == SPLIT_TIME && !info->has_time) return bad_field(&from, "split.kind");
   if (!event_types_from_json(info, json_object_get(j, "event_types"))) return bad_field(&from, "event_types");
   return record_check_names(j, "", names, &from);
 }

@@ -78,10 +78,18 @@ static status end_shard(dataset_writer *w) {
   return shard_store(w->before, path);
 }
 
+void writer_split(dataset_writer *w, const data_split *s, time_unit unit) {
+  w->info.split = *s;
+  w->info.time_unit = unit;
+}
+
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
   if (s->n < 1 || s->valid_from < 0 || s->test_from < s->valid_from || s->n < s->test_from)
     return fail(ERR_INTERNAL, "a sequence of %d tokens with cuts %d and %d", s->n, s->valid_from,
                 s->test_from);
+  const char *why = split_breach(&w->info.split, s->n, s->valid_from, s->test_from, s->times,
+                                 time_unit_per_second(w->info.time_unit));
+  if (why != NULL) return fail(ERR_INTERNAL, "a history breaks the split of its data set: %s", why);
   if (w->now == NULL) TRY(shard_new(&w->now, w->pool, w->level));
   TRY(shard_add(w->now, s));
   w->info.sequences++;
@@ -135,7 +143,7 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
                 (json_int_t)c->test_targets, "longest", c->longest, "vocab_size", vocab_size(v), "ranges",
                 ranges, "event_types", events, "window", info->window, "stride", info->stride, "has_time",
                 info->has_time, "shards", c->shards, "files", w->files);
-  if (j == NULL)
+  if (j == NULL || !split_into_json(&c->split, j))
     return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", info->name);
   if (info->time_unit != TIME_UNIT_SECONDS) // the default is not written
     json_object_set_new(j, "time_unit", json_string(time_unit_names[info->time_unit]));
@@ -148,6 +156,7 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
   info->valid_targets = c->valid_targets;
   info->test_targets = c->test_targets;
   info->longest = c->longest;
+  info->split = c->split;
   info->shards = c->shards;
   info->vocab_size = vocab_size(v);
   for (int r = 0; r < RANGE_COUNT; r++) info->range_end[r] = vocab_end(v, (vocab_range)r);

@@ -14,6 +14,9 @@ status writer_open(dataset_writer **out, const char *dir, int64_t shard_tokens, 
                    bool replace);
 // Lets the pool's threads compress and write shards; it must live longer than w. The bytes are the same without.
 void writer_use(dataset_writer *w, task_pool *pool);
+// How the sequences are divided, and the unit of their times, before the first is added; without: leave-one-out with one
+// target, and nothing is checked.
+void writer_split(dataset_writer *w, const data_split *s, time_unit unit);
 // Appends one sequence (index is ignored) with its user's name.
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name);
 // Where a file of the caller's own goes inside the directory; once written it is listed in the manifest.

@@ -90,17 +90,22 @@ static int by_int64(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// The sequences with held-out items (whose train part is shorter than the sequence), or a random subset of them.
+static bool has_targets(const dataset *d, eval_part part, int64_t i) {
+  int32_t from, to;
+  dataset_targets(d, i, part == EVAL_TEST, &from, &to);
+  return from < to;
+}
+
+// The sequences with targets, or a random subset of them.
 static status choose_users(query_source *s) {
   const int64_t n = dataset_get_info(s->d)->sequences;
-  const int32_t *train = dataset_train_lengths(s->d), *whole = dataset_lengths(s->d);
   int64_t count = 0;
-  for (int64_t i = 0; i < n; i++) count += train[i] < whole[i];
+  for (int64_t i = 0; i < n; i++) count += has_targets(s->d, s->c.part, i);
   drawn_user *drawn;
   TRY(mem_new(&drawn, (size_t)count, sizeof *drawn, "the users to evaluate"));
   int64_t at = 0;
   for (int64_t i = 0; i < n; i++) {
-    if (train[i] == whole[i]) continue;
+    if (!has_targets(s->d, s->c.part, i)) continue;
     rng r = rng_at((uint64_t)s->c.seed, STREAM_EVAL + DRAW_USERS, (uint32_t)i, (uint32_t)(i >> 32));
     drawn[at++] = (drawn_user){s->c.users > 0 ? rng_u64(&r) : 0, i};
   }
@@ -237,11 +242,6 @@ static void store_free(chunk_store *c) {
   *c = (chunk_store){0};
 }
 
-static void target_range(const sequence *s, eval_part part, int32_t *from, int32_t *to) {
-  *from = part == EVAL_TEST ? s->test_from : s->valid_from;
-  *to = part == EVAL_TEST ? s->n : s->test_from;
-}
-
 // Reads sequences [from, to) of the chosen ones, runs of neighbours at once, and gives each to `see`.
 typedef void (*sequence_visitor)(void *self, const sequence *s, int64_t slot);
 static status visit_sequences(query_source *s, int64_t from, int64_t to, sequence_visitor see, void *self) {
@@ -273,7 +273,7 @@ static void add_sequence(void *self, const sequence *s, int64_t slot) {
   chunk_builder *b = self;
   const query_source *source = b->s;
   int32_t from, to;
-  target_range(s, source->c.part, &from, &to);
+  dataset_targets(source->d, s->index, source->c.part == EVAL_TEST, &from, &to);
   if (from >= to) return;
   const int64_t token_at = b->at_token;
   b->at_token += to;
@@ -410,13 +410,14 @@ void queries_close(query_source *s) {
 
 query_memory queries_memory(const dataset *d, const query_config *c, int32_t threads) {
   const dataset_info *info = dataset_get_info(d);
-  const int32_t *train = dataset_train_lengths(d), *whole = dataset_lengths(d);
-  const bool valid = c->part == EVAL_VALID;
-  double candidates = 0, tokens = valid ? -(double)info->test_targets : 0;
+  double candidates = 0, tokens = 0, targets = 0;
   for (int64_t i = 0; i < info->sequences; i++) {
-    if (train[i] == whole[i]) continue;
+    int32_t from, to;
+    dataset_targets(d, i, c->part == EVAL_TEST, &from, &to);
+    if (from >= to) continue;
     candidates++;
-    tokens += whole[i];
+    tokens += to;
+    targets += to - from;
   }
   if (candidates < 1) return (query_memory){0};
   const double users = c->users > 0 && (double)c->users < candidates ? (double)c->users : candidates,
@@ -424,9 +425,7 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
   const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
   const bool kept = users <= KEEP_USERS;
   const double stored_users = kept ? users : CHUNK_SEQUENCES;
-  query_memory m = {.users = users,
-                    .questions =
-                        users * (double)(valid ? info->valid_targets : info->test_targets) / candidates};
+  query_memory m = {.users = users, .questions = users * targets / candidates};
   m.chunk_questions = m.questions * fmin(1, CHUNK_SEQUENCES / users);
   const double question =
       sizeof(query) + 4 * ((c->filter_history ? length : 0) + 1) + 4 * sampled * (double)c->negatives;

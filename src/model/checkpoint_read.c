@@ -51,7 +51,7 @@ static status read_head(checkpoint *c, const json_t *j, record_source *from) {
 }
 
 static status read_data(dataset_info *d, const json_t *j, const record_source *from) {
-  static const char *const names[] = {"name", "checksum", "range_end", "event_types", NULL};
+  static const char *const names[] = {"name", "checksum", "range_end", "event_types", "split", NULL};
   const char *path = from->path;
   const char *name = json_string_value(json_object_get(j, "name")),
              *sum = json_string_value(json_object_get(j, "checksum"));
@@ -70,6 +70,7 @@ static status read_data(dataset_info *d, const json_t *j, const record_source *f
   }
   d->vocab_size = last;
   if (!event_types_from_json(d, events)) return bad_field(path, "data.event_types");
+  TRY(split_from_json(&d->split, json_object_get(j, "split"), from));
   return record_check_names(j, "data", names, from);
 }
 

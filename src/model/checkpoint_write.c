@@ -94,11 +94,13 @@ static json_t *data_to_json(const dataset_info *d) {
   for (int r = 0; r < RANGE_COUNT; r++) bad |= json_array_append_new(ranges, json_integer(d->range_end[r]));
   for (int32_t e = 0; e < d->n_event_types; e++)
     bad |= json_array_append_new(events, json_string(d->event_types[e]));
-  if (bad == 0)
-    return json_pack("{s:s,s:s,s:o,s:o}", "name", d->name, "checksum", d->checksum, "range_end", ranges,
-                     "event_types", events);
+  json_t *j = bad == 0 ? json_pack("{s:s,s:s,s:O,s:O}", "name", d->name, "checksum", d->checksum, "range_end",
+                                   ranges, "event_types", events)
+                       : NULL;
   json_decref(ranges);
   json_decref(events);
+  if (j == NULL || split_into_json(&d->split, j)) return j;
+  json_decref(j);
   return NULL;
 }
 

@@ -177,7 +177,8 @@ status history_renumber_sessions(log_event *e, size_t n, history_room *r, int64_
 
 // ---- repeats -------------------------------------------------------------------------------------------------
 
-status history_merge_repeats(const prepare_config *c, log_event *e, size_t n, history_room *r, size_t *kept) {
+status history_merge_repeats(const prepare_config *c, const data_split *split, log_event *e, size_t n,
+                             history_room *r, size_t *kept) {
   const int how = c->filter.repeats;
   *kept = n;
   if (how == REPEATS_KEEP || n == 0) return OK;
@@ -187,7 +188,7 @@ status history_merge_repeats(const prepare_config *c, log_event *e, size_t n, hi
   int32_t last_item = 0;
   for (size_t i = 0; i < n; i++) {
     if (i > 0 && e[i].item == last_item) { // directly after itself
-      if (!dropped) e[stay - 1].type = e[i].type;
+      if (!dropped && !split_between(split, e[stay - 1].time, e[i].time)) e[stay - 1].type = e[i].type;
       continue;
     }
     last_item = e[i].item;

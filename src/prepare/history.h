@@ -4,6 +4,7 @@
 
 #include "prepare/event_store.h"
 #include "prepare/prepare.h"
+#include "data/split.h"
 
 // A map from 64-bit keys to numbers that is emptied at no cost; start with zeros, end with number_map_free().
 typedef struct number_entry {
@@ -39,8 +40,10 @@ size_t history_end(const store_partition *p, size_t i);
 status history_number_sessions(const prepare_config *c, log_event *e, size_t n, history_room *r);
 // Numbers sessions anew after events were dropped, without gaps. *sessions: how many there are.
 status history_renumber_sessions(log_event *e, size_t n, history_room *r, int64_t *sessions);
-// Merges or drops repeats as filter.repeats says. *kept: how many events stay, in e[0, kept).
-status history_merge_repeats(const prepare_config *c, log_event *e, size_t n, history_room *r, size_t *kept);
+// Merges or drops repeats as filter.repeats says. An event does not take the type of one behind a date of the split. *kept:
+// how many events stay, in e[0, kept).
+status history_merge_repeats(const prepare_config *c, const data_split *split, log_event *e, size_t n,
+                             history_room *r, size_t *kept);
 // Distinct items.
 status history_count_items(const log_event *e, size_t n, history_room *r, int64_t *items);
 

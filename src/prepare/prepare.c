@@ -44,8 +44,10 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   TRY(read_logs(job, *writer));
   TRY(filter_and_count(job));
   warn_of_span(job);
+  TRY(check_split(job));
   TRY(read_catalogue(job, *writer));
   if (c->fields.time[0] != '\0') choose_time_unit(job);
+  writer_split(*writer, &job->split, job->unit);
   vocab *v = NULL;
   TRY(build_vocabulary(job, &v));
   status rc;
@@ -95,7 +97,8 @@ status prepare_run(const prepare_config *c) {
   job->zone = zone;
   job->last_progress = now_seconds();
   dataset_writer *w = NULL;
-  const status rc = run_job(job, &w);
+  status rc = split_of(&job->split, c, zone);
+  if (rc == OK) rc = run_job(job, &w);
   store_free(job->store);
   job->store = NULL;
   writer_abort(w);

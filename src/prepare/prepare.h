@@ -7,6 +7,8 @@
 #include "prepare/times.h"
 
 enum { MAX_PRICE_BUCKETS = 1000 };
+#define SPLIT_SHARE \
+  0.1 // of the users that a split by users holds out for validation, and for test, by default
 
 typedef struct prepare_input { // section "input"
   char log[OPTION_STRING];     // files, separated by commas
@@ -49,7 +51,11 @@ typedef struct prepare_filter { // section "filter"
 typedef struct prepare_output { // section "output"
   char out[OPTION_STRING];
   char name[OPTION_STRING];
-  int split; // "leave_one_out|none"
+  int split;       // split_kind
+  int64_t targets; // of a user; see data/split.h, which has the rules
+  char valid_from[OPTION_STRING], test_from[OPTION_STRING]; // dates; "": not set
+  double valid_users, test_users;                           // shares of users
+  int64_t split_seed;
   int64_t window, stride;
   int64_t shard_tokens, deflate;
   bool attributes; // tokens for event types, categories and price buckets

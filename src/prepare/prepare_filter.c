@@ -36,7 +36,7 @@ static status filter_user(partition_work *w, log_event *e, size_t n, size_t *kep
   else
     frequent = drop_rare_items(job, e, n);
   *kept = frequent;
-  if (first || frequent < n) TRY(history_merge_repeats(job->c, e, frequent, &w->room, kept));
+  if (first || frequent < n) TRY(history_merge_repeats(job->c, &job->split, e, frequent, &w->room, kept));
   w->dropped_by_core += (int64_t)(n - frequent);
   w->repeats += (int64_t)(frequent - *kept);
   if (*kept < (size_t)job->c->filter.min_user) {
@@ -77,7 +77,8 @@ static status count_user(prepare_job *job, const char *name, const log_event *e,
   const prepare_output *o = &job->c->output;
   if (n > INT32_MAX / 2) return fail(ERR_FORMAT, "user \"%.200s\" has more than 2^30 events", name);
   int32_t valid_from, test_from;
-  cut_user(job->c, e, (int32_t)n, &valid_from, &test_from);
+  cut_user(&job->split, name, e, (int32_t)n, &valid_from, &test_from);
+  count_split(&job->divided, &job->split, e, (int32_t)n, valid_from, test_from);
   for (size_t i = 0; i < n; i++) {
     job->next_counts[e[i].item]++;
     span_add(&job->span, (event_time){e[i].time, e[i].nanos}, i == 0);
@@ -120,6 +121,7 @@ static void begin_pass(prepare_job *job) {
   job->longest = 0;
   job->users_kept = job->events = job->sessions = job->cells = job->windows = 0;
   job->span = (time_span){.events = 0};
+  job->divided = (split_counts){0};
 }
 
 static status pass(prepare_job *job) {

@@ -26,8 +26,19 @@ typedef struct partition_work {
 } partition_work;
 typedef status (*partition_function)(partition_work *w);
 
+// What a split did; [0] validation, [1] test.
+typedef struct split_counts {
+  int64_t train_users, train_events;
+  int64_t users[2], targets[2]; // with targets
+  int64_t cold_users[2];        // of them without a train event, where a date decides
+  int64_t without_targets;      // held-out users whose only event is input
+  int64_t tied_users; // with a target at the same time as the event before it, where no date decides
+} split_counts;
+
 typedef struct prepare_job {
   const prepare_config *c;
+  data_split split;
+  split_counts divided;
   task_pool *pool;
   partition_work *works; // [n_works]
   int32_t n_works;
@@ -78,9 +89,18 @@ typedef struct prepare_job {
 status read_logs(prepare_job *job, dataset_writer *w);
 // Sorts, numbers sessions, merges repeats and drops what is rare; counts what is left.
 status filter_and_count(prepare_job *job);
+// The split that the options ask for; ERR_ARGUMENT where they make no sense. zone: of dates that name none.
+status split_of(data_split *s, const prepare_config *c, int32_t zone);
 // The cuts of a user's history e[n], which is in order: [0, valid_from) train, [valid_from, test_from) validation.
-void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *valid_from,
+void cut_user(const data_split *s, const char *user, const log_event *e, int32_t n, int32_t *valid_from,
               int32_t *test_from);
+// Counts a user whose history was cut.
+void count_split(split_counts *to, const data_split *s, const log_event *e, int32_t n, int32_t valid_from,
+                 int32_t test_from);
+// When all users are counted: ERR_ARGUMENT for a part without events, warnings for what may surprise.
+status check_split(prepare_job *job);
+json_t *split_report(const split_counts *n, const data_split *s); // of report.json
+void print_split(const split_counts *n, const data_split *s);
 // job->unit becomes the coarsest that holds all times, or the finest that fits into 64 bits, with a warning.
 void choose_time_unit(prepare_job *job);
 status write_sequences(prepare_job *job, dataset_writer *w);

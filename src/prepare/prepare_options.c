@@ -70,8 +70,23 @@ static const option filter_options[] = {
 static const option output_options[] = {
     {"out", OPT_STRING, OU(out), "", 0, 0, "DIR", "directory of the data set"},
     {"name", OPT_STRING, OU(name), DATASET_NAME, 0, 0, NULL, "name of the data set, at most 127 bytes"},
-    {"split", OPT_CHOICE, OU(split), "leave_one_out", 0, 0, "leave_one_out|none",
-     "last item test, the one before validation"},
+    {"split", OPT_CHOICE, OU(split), "leave_one_out", 0, 0, SPLIT_CHOICES,
+     "test and validation: the last event of a user and the one before; nothing; what comes from two dates "
+     "on; or "
+     "whole users"},
+    {"targets", OPT_INT, OU(targets), "1", 1, 1e6, NULL,
+     "leave_one_out and user: so many last events of a user are targets (leave_one_out: for each of the "
+     "two)"},
+    {"valid_from", OPT_STRING, OU(valid_from), "", 0, 0, "DATE",
+     "time: events before this date train, such as 2024-03-01 or 2024-03-01T12:00:00Z"},
+    {"test_from", OPT_STRING, OU(test_from), "", 0, 0, "DATE",
+     "time: events from this date on are test, those before it and not in train validation"},
+    {"valid_users", OPT_FLOAT, OU(valid_users), "0.1", 0, 1, NULL,
+     "user: share of the users who are held out for validation"},
+    {"test_users", OPT_FLOAT, OU(test_users), "0.1", 0, 1, NULL,
+     "user: share of the users who are held out for test"},
+    {"split_seed", OPT_INT, OU(split_seed), "1", 0, 9e15, NULL,
+     "user: with a user's name it decides where the user belongs"},
     {"window", OPT_INT, OU(window), "50", 1, 32768, NULL, "default length of training windows"},
     {"stride", OPT_INT, OU(stride), "25", 1, 32768, NULL, "default distance of training windows"},
     {"shard_tokens", OPT_INT, OU(shard_tokens), "1M", 1, 1e9, NULL, "tokens of a shard"},

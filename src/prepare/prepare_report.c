@@ -166,6 +166,8 @@ json_t *make_report(prepare_job *job) {
   json_object_set_new(j, "times", times_json(job));
   if (job->warnings != NULL) json_object_set(j, "warnings", job->warnings);
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
+  if (job->split.said || job->divided.tied_users > 0)
+    json_object_set_new(j, "split", split_report(&job->divided, &job->split));
   json_object_set_new(j, "price_edges", edges);
   return j;
 }
@@ -240,10 +242,12 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   printf("sparsity        %.4f%%\n", 100.0 * json_real_value(json_object_get(j, "sparsity")));
   printf("windows         %lld of at most %d, stride %d\n", (long long)job->windows, info->window,
          info->stride);
-  const double valid = (double)info->valid_targets, test = (double)info->test_targets;
-  if (valid > 0 && test > 0)
+  print_split(&job->divided, &job->split);
+  const double valid = (double)job->divided.targets[0], test = (double)job->divided.targets[1];
+  if (valid > 0 || test > 0)
     printf("cold targets    validation %.1f%%, test %.1f%% (items in no train part)\n",
-           100.0 * (double)job->cold_valid / valid, 100.0 * (double)job->cold_test / test);
+           valid > 0 ? 100.0 * (double)job->cold_valid / valid : 0,
+           test > 0 ? 100.0 * (double)job->cold_test / test : 0);
   if (job->c->input.catalogue[0] != '\0') {
     printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
            (long long)job->catalogue.rows, (long long)job->catalogue.rejected,

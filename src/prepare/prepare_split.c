@@ -1,10 +1,209 @@
-// How souk prepare divides a user's history into train, validation and test.
+// How souk prepare divides users' histories into train, validation and test; data/split.h has the rules.
+//
+// Which users a split by users holds out depends on their names and the seed alone, so that they are the same in every log
+// of the same users. Dates divide before anything else does: an event must not become another one because of what
+// comes after the date (merge_repeats asks split_between).
+#include <stdio.h>
+#include <string.h>
+#include "base/philox.h"
 #include "prepare/prepare_internal.h"
+#include "prepare/times.h"
 
-void cut_user(const prepare_config *c, const log_event *e, int32_t n, int32_t *valid_from,
+// ---- options ---------------------------------------------------------------------------------------------------
+
+static status only_for(bool set, const char *name, const char *kinds) {
+  if (!set) return OK;
+  return fail(ERR_ARGUMENT, "output.%s is for output.split = %s only", name, kinds);
+}
+
+// An option is set where it differs from its default.
+static status check_unused(const prepare_output *o) {
+  const bool time = o->split == SPLIT_TIME, user = o->split == SPLIT_USER;
+  TRY(only_for(!time && o->valid_from[0] != '\0', "valid_from", "time"));
+  TRY(only_for(!time && o->test_from[0] != '\0', "test_from", "time"));
+  TRY(only_for(!user && o->valid_users != SPLIT_SHARE, "valid_users", "user"));
+  TRY(only_for(!user && o->test_users != SPLIT_SHARE, "test_users", "user"));
+  TRY(only_for(!user && o->split_seed != 1, "split_seed", "user"));
+  return only_for(!user && o->split != SPLIT_LEAVE_ONE_OUT && o->targets != 1, "targets",
+                  "leave_one_out and user");
+}
+
+// A date in one of the spellings of times.h, or a number as the log has them.
+static status read_date(const prepare_config *c, int32_t zone, const char *text, const char *name,
+                        int64_t *seconds) {
+  const time_format format = (time_format)c->input.time_format;
+  event_time t;
+  const char *why, *number_why;
+  if (text[0] == '\0')
+    return fail(ERR_ARGUMENT,
+                "output.split = time needs output.%s, a date such as 2024-03-01 or 2024-03-01T12:00:00Z",
+                name);
+  if (!time_parse_local(format >= TIME_ISO ? format : TIME_ISO, zone, text, strlen(text), &t, &why) &&
+      !time_parse_local(format, zone, text, strlen(text), &t, &number_why))
+    return fail(ERR_ARGUMENT,
+                "output.%s = \"%s\": %s; a date such as 2024-03-01 or 2024-03-01T12:00:00Z is needed", name,
+                text, why);
+  if (t.nanos != 0) return fail(ERR_ARGUMENT, "output.%s = \"%s\" must be a whole second", name, text);
+  *seconds = t.seconds;
+  return OK;
+}
+
+static status time_split(data_split *s, const prepare_config *c, int32_t zone) {
+  const prepare_output *o = &c->output;
+  char valid[SPLIT_DATE], test[SPLIT_DATE];
+  if (c->fields.time[0] == '\0')
+    return fail(ERR_ARGUMENT, "output.split = time needs fields.time, the column of the time");
+  TRY(read_date(c, zone, o->valid_from, "valid_from", &s->valid_from));
+  TRY(read_date(c, zone, o->test_from, "test_from", &s->test_from));
+  if (s->valid_from <= s->test_from) return OK;
+  return fail(ERR_ARGUMENT, "output.valid_from (%s) must not be after output.test_from (%s)",
+              split_date(s->valid_from, valid), split_date(s->test_from, test));
+}
+
+status split_of(data_split *s, const prepare_config *c, int32_t zone) {
+  const prepare_output *o = &c->output;
+  *s = (data_split){.kind = (split_kind)o->split, .targets = (int32_t)o->targets};
+  TRY(check_unused(o));
+  s->said = s->kind == SPLIT_TIME || s->kind == SPLIT_USER || s->targets > 1;
+  if (s->kind == SPLIT_TIME) return time_split(s, c, zone);
+  if (s->kind != SPLIT_USER) return OK;
+  s->valid_users = o->valid_users;
+  s->test_users = o->test_users;
+  s->seed = o->split_seed;
+  if (s->valid_users + s->test_users < 1) return OK;
+  return fail(ERR_ARGUMENT, "output.valid_users (%g) and output.test_users (%g) leave no users to train on",
+              s->valid_users, s->test_users);
+}
+
+// ---- histories -------------------------------------------------------------------------------------------------
+
+// FNV-1a. Not the hash of intern.h, which may become another one: a data set's users must not.
+static uint64_t name_key(const char *name) {
+  uint64_t h = 0xcbf29ce484222325u;
+  for (; *name != '\0'; name++) h = (h ^ (uint8_t)*name) * 0x100000001b3u;
+  return h;
+}
+
+// A user's draw: below valid_users validation, then test, the rest train.
+static void cut_by_user(const data_split *s, const char *user, int32_t n, int32_t *valid_from,
+                        int32_t *test_from) {
+  const uint64_t h = name_key(user);
+  rng r = rng_at((uint64_t)s->seed, STREAM_SPLIT, (uint32_t)h, (uint32_t)(h >> 32));
+  const double draw = rng_unit(&r);
+  const bool valid = draw < s->valid_users, test = !valid && draw < s->valid_users + s->test_users;
+  *valid_from = valid || test ? 0 : n;
+  *test_from = test ? 0 : n;
+}
+
+void cut_user(const data_split *s, const char *user, const log_event *e, int32_t n, int32_t *valid_from,
               int32_t *test_from) {
-  (void)e;
-  const bool split = c->output.split == 0 && n >= 3;
-  *valid_from = split ? n - 2 : n;
-  *test_from = split ? n - 1 : n;
+  const int32_t k = s->targets;
+  *valid_from = *test_from = n;
+  if (s->kind == SPLIT_USER) {
+    cut_by_user(s, user, n, valid_from, test_from);
+  } else if (s->kind == SPLIT_TIME) {
+    while (*test_from > 0 && e[*test_from - 1].time >= s->test_from) --*test_from;
+    *valid_from = *test_from;
+    while (*valid_from > 0 && e[*valid_from - 1].time >= s->valid_from) --*valid_from;
+  } else if (s->kind == SPLIT_LEAVE_ONE_OUT && n / 2 >= k && n - 2 * k > 0) {
+    *valid_from = n - 2 * k;
+    *test_from = n - k;
+  }
+}
+
+void count_split(split_counts *to, const data_split *s, const log_event *e, int32_t n, int32_t valid_from,
+                 int32_t test_from) {
+  bool tied = false;
+  to->train_users += valid_from > 0;
+  to->train_events += valid_from;
+  for (int test = 0; test < 2; test++) {
+    int32_t from, end;
+    split_targets(s, n, valid_from, test_from, test == 1, &from, &end);
+    const bool held_out = test == 1 ? test_from < n : valid_from < test_from;
+    if (from >= end) {
+      to->without_targets += held_out;
+      continue;
+    }
+    to->users[test]++;
+    to->targets[test] += end - from;
+    to->cold_users[test] += s->kind == SPLIT_TIME && valid_from == 0;
+    for (int32_t i = from > 0 ? from : 1; i < end; i++)
+      tied = tied || (e[i].time == e[i - 1].time && e[i].nanos == e[i - 1].nanos);
+  }
+  to->tied_users += tied && s->kind != SPLIT_TIME;
+}
+
+// ---- afterwards ------------------------------------------------------------------------------------------------
+
+static status no_events(const prepare_job *job, const char *what, const char *names) {
+  char text[SPLIT_TEXT], first[TIME_TEXT], last[TIME_TEXT];
+  return fail(ERR_ARGUMENT,
+              "no event is %s, with output.split = %s, and events from %s to %s; output.%s decides it", what,
+              split_describe(&job->split, text), time_text(first, job->span.least),
+              time_text(last, job->span.greatest), names);
+}
+
+static status check_dates(const prepare_job *job) {
+  const split_counts *n = &job->divided;
+  if (n->train_events == 0)
+    return no_events(job, "in the train part, so there is nothing to train on", "valid_from");
+  if (n->targets[0] == 0 && job->split.valid_from < job->split.test_from)
+    return no_events(job, "in the validation part", "valid_from and output.test_from");
+  return n->targets[1] == 0 ? no_events(job, "in the test part", "test_from") : OK;
+}
+
+static status check_users(prepare_job *job) {
+  const split_counts *n = &job->divided;
+  const data_split *s = &job->split;
+  if (n->train_events == 0)
+    return fail(ERR_ARGUMENT, "all users are held out, so there is nothing to train on; output.valid_users, "
+                              "output.test_users and output.split_seed decide it");
+  if (n->users[0] == 0 && s->valid_users > 0)
+    prepare_warn(job, "no user with two events or more fell to validation (output.valid_users = %g)",
+                 s->valid_users);
+  if (n->users[1] == 0 && s->test_users > 0)
+    prepare_warn(job, "no user with two events or more fell to test (output.test_users = %g)", s->test_users);
+  return OK;
+}
+
+status check_split(prepare_job *job) {
+  if (job->split.kind == SPLIT_TIME) TRY(check_dates(job));
+  if (job->split.kind == SPLIT_USER) TRY(check_users(job));
+  if (job->divided.tied_users > 0)
+    prepare_warn(
+        job,
+        "%lld users have a target at the same time as the event before it: there the order of the rows "
+        "in the log "
+        "decides what the target is",
+        (long long)job->divided.tied_users);
+  return OK;
+}
+
+json_t *split_report(const split_counts *n, const data_split *s) {
+  char text[SPLIT_TEXT];
+  return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rule", split_describe(s, text),
+                   "train_users", (json_int_t)n->train_users, "valid_users", (json_int_t)n->users[0],
+                   "test_users", (json_int_t)n->users[1], "valid_targets", (json_int_t)n->targets[0],
+                   "test_targets", (json_int_t)n->targets[1], "cold_valid_users",
+                   (json_int_t)n->cold_users[0], "cold_test_users", (json_int_t)n->cold_users[1],
+                   "without_targets", (json_int_t)n->without_targets, "tied_users",
+                   (json_int_t)n->tied_users);
+}
+
+void print_split(const split_counts *n, const data_split *s) {
+  char text[SPLIT_TEXT];
+  printf("split           %s\n", split_describe(s, text));
+  if (s->said)
+    printf("                %lld users train; %lld targets of %lld users validate, %lld of %lld test\n",
+           (long long)n->train_users, (long long)n->targets[0], (long long)n->users[0],
+           (long long)n->targets[1], (long long)n->users[1]);
+  if (n->cold_users[0] > 0 || n->cold_users[1] > 0)
+    printf("cold users      validation %lld, test %lld (with targets, but no event in the train part)\n",
+           (long long)n->cold_users[0], (long long)n->cold_users[1]);
+  if (n->without_targets > 0)
+    printf("no targets      %lld held-out users of a single event\n", (long long)n->without_targets);
+  if (n->tied_users > 0)
+    printf(
+        "tied targets    of %lld users: at the same time as the event before, so the order of rows decides\n",
+        (long long)n->tied_users);
 }

@@ -29,6 +29,15 @@ typedef struct sequence_room {
   int64_t *times;
 } sequence_room;
 
+// How many targets of a part are items of no train part.
+static int64_t cold_targets(const prepare_job *job, const sequence *s, const log_event *e, bool test) {
+  int64_t cold = 0;
+  int32_t from, to;
+  split_targets(&job->split, s->n, s->valid_from, s->test_from, test, &from, &to);
+  for (int32_t i = from; i < to; i++) cold += job->train_counts[e[i].item] == 0;
+  return cold;
+}
+
 static status write_user(prepare_job *job, const log_event *e, int32_t n, const char *name) {
   const sequence_room *b = job->room;
   sequence s = {.user = job->users_written++,
@@ -38,20 +47,15 @@ static status write_user(prepare_job *job, const log_event *e, int32_t n, const 
                 .times = b->times,
                 .sessions = b->sessions};
   const int64_t per_second = time_unit_per_second(job->unit), nanos = 1000000000 / per_second;
-  cut_user(job->c, e, n, &s.valid_from, &s.test_from);
+  cut_user(&job->split, name, e, n, &s.valid_from, &s.test_from);
   for (int32_t i = 0; i < n; i++) {
     b->tokens[i] = job->token_of[e[i].item];
     b->sessions[i] = (int32_t)e[i].session;
     b->events[i] = (uint8_t)e[i].type;
     b->times[i] = e[i].time * per_second + e[i].nanos / nanos;
   }
-  for (int32_t i = s.valid_from; i < n; i++) {
-    const bool cold = job->train_counts[e[i].item] == 0;
-    if (i >= s.test_from)
-      job->cold_test += cold;
-    else
-      job->cold_valid += cold;
-  }
+  job->cold_valid += cold_targets(job, &s, e, false);
+  job->cold_test += cold_targets(job, &s, e, true);
   return writer_add(job->writer, &s, name);
 }
 

@@ -86,9 +86,10 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
       TRY(list_windows(b, epoch, s, to));
       continue;
     }
-    const int32_t n = dataset_train_lengths(b->d)[s];
-    if (n == dataset_lengths(b->d)[s]) continue; // no validation target
-    const example e = {.sequence = s, .id = s, .end = n, .length = rows_of(b, n)};
+    int32_t first, end; // of the validation targets; the first is asked about
+    dataset_targets(b->d, s, false, &first, &end);
+    if (first >= end) continue;
+    const example e = {.sequence = s, .id = s, .end = first, .length = rows_of(b, first)};
     TRY(examples_add(to, &e));
   }
   return OK;
@@ -258,7 +259,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   find_sequence(b, e->sequence, &s);
   batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
   if (b->part == PART_VALID) {
-    if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[s.valid_from]))
+    if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[e->end]))
       return fail(ERR_INTERNAL, "a query does not fit into its batch");
     return OK;
   }

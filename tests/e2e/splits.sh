@@ -1,0 +1,115 @@
+#!/usr/bin/env bash
+# Splits from a raw log to souk eval: by time, by user, of several targets; the figures are counted by hand.
+. "$(dirname "$0")/lib.sh"
+cd "$work" || exit 1
+has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
+lacks() { ! grep -E -- "$1" "$2"; }
+prepare() { # OUT OPTION...
+  local out=$1; shift
+  "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --time_format iso --out "$out" "$@" >"$out.txt" 2>"$out.err"
+}
+
+# Train until the 10th, validation until the 20th. Before the test part a occurs four times, b three times, c twice, d once.
+cat >log.csv <<'CSV'
+u,i,t
+ann,a,2024-01-01
+ann,b,2024-01-02
+bob,b,2024-01-03
+bob,a,2024-01-04
+bob,c,2024-01-05
+eve,a,2024-01-09T23:59:59
+ann,c,2024-01-10
+dan,a,2024-01-12
+eve,d,2024-01-13
+dan,b,2024-01-19T23:59:59.999
+ann,e,2024-01-20
+ann,d,2024-01-22
+dan,d,2024-01-23
+cat,b,2024-01-25
+cat,a,2024-01-26
+CSV
+time=(--split time --valid_from 2024-01-10 --test_from 2024-01-20T00:00:00Z)
+check "a log is split at two dates" prepare time "${time[@]}"
+check "the report counts users and targets of each part" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' time.txt
+check "the report counts users with targets and no train event" has '^cold users +validation 1, test 2 ' time.txt
+check "the report counts targets that no train part has" has '^cold targets +validation 25.0%, test 60.0% ' time.txt
+check "the manifest holds both dates in seconds" bash -c "tr -d ' \n' <time/manifest.json | grep -q '\"split\":{\"kind\":\"time\",\"valid_from\":1704844800,\"test_from\":1705708800}'"
+check "an event at a date is behind it, one a moment before is not" bash -c "tr -d ' \n' <time/manifest.json | grep -q '\"train_tokens\":6,\"valid_targets\":4,\"test_targets\":5,'"
+check "the vocabulary counts events before the first date only" diff <(tail -n +6 time/vocab.tsv | sort) <(printf '%s\n' $'a\t3' $'b\t2' $'c\t1' $'d\t0' $'e\t0')
+prepare seconds "${time[@]:0:2}" --valid_from 2024/1/10 --test_from "20 Jan 2024"
+check "other spellings of the dates give the same data set" cmp time/manifest.json seconds/manifest.json
+prepare zone --time_zone +02:00 "${time[@]:0:3}" --test_from 2024-01-19T22:00:00Z
+check "dates without a zone are those of the log" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' zone.txt
+sed 1d log.csv | while IFS=, read -r u i t; do echo "$u,$i,$(date -u +%s -d "$t")"; done | cat <(echo u,i,t) - >unix.csv
+"$souk" prepare --log unix.csv --user u --fields.item i --fields.time t --out unix --split time --valid_from 1704844800 --test_from 2024-01-20 >unix.txt 2>&1
+check "dates are also read as the times of the log are written" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' unix.txt
+
+# One question after the other: e after a b c (d is before it), d after a b c e, b first of all (a is before it), a after b,
+# d after a b (c is before it).
+"$souk" eval --baselines-only --data time --protocols full --bootstrap 0 >next.txt 2>next.err
+check "every event of the test part is a question" has '^data +data, test part: 5 questions of 3 users$' next.txt
+check "the popularity baseline has the figures that were counted by hand" has '^popularity +0\.4000[* ] +1\.0000[* ] +1\.0000[* ] +1\.0000[* ] +0\.7786[* ] +0\.7786[* ] +0\.7786[* ] +0\.7000[* ] +0\.7000[* ] +0\.7000[* ] +0\.7000' next.txt
+check "targets that nothing before has are counted" has 'targets +0.00% not in the vocabulary, 20.00% in no part before' next.txt
+check "targets of no train part are counted" has '60.00% cold: in no train part' next.txt
+"$souk" eval --baselines-only --data time --part valid --protocols full --bootstrap 0 >valid.txt 2>&1
+check "the validation part ends before the date of test" has '^data +data, validation part: 4 questions of 3 users$' valid.txt
+for n in 1 2 3; do "$souk" eval --baselines-only --data time --protocols full --bootstrap 0 --users $n 2>/dev/null; done >users.txt
+check "a subset has as many users as asked for, all of them with targets" diff <(sed -nE 's/^data .* of ([0-9]) users.*/\1/p' users.txt) <(seq 3)
+
+# By user: forty users of five events each.
+awk 'BEGIN { print "u,i,t"; for (u = 0; u < 40; u++) for (k = 0; k < 5; k++) printf "user%d,i%d,%d\n", u, (u * 7 + k * k) % 9, 100 * u + k }' >log.csv
+users() { "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --split user --out "$@" >"$1.txt" 2>"$1.err"; }
+check "users are held out whole" users user --valid_users 0.3 --test_users 0.3 --targets 2
+souk_users() { "$souk" inspect "$1" --rows 40 --json | grep -o '"user": "[^"]*"\|"train": [0-9]*' | paste - - | sed 's/"user": "\([^"]*\)".*: /\1 /'; }
+souk_users user >parts
+check "a history trains whole or not at all" bash -c '[ $(wc -l <parts) = 40 ] && ! grep -v " [05]$" parts'
+check "both kinds of users are there" bash -c 'grep -q " 0$" parts && grep -q " 5$" parts'
+check "the vocabulary counts the events of train users only" diff <(tail -n +6 user/vocab.tsv | sort) \
+  <(awk -F, 'NR == FNR { split($0, f, " "); train[f[1]] = f[2]; next } FNR > 1 { n[$2] += train[$1] > 0 } END { for (i in n) print i "\t" n[i] }' parts log.csv | sort)
+trained=$(grep -c ' 5$' parts)
+check "the report counts two targets a held-out user" awk -v t="$trained" '/users train;/ { n = 1; bad = $1 != t || $4 != 2 * $7 || $10 != 2 * $12 || $1 + $7 + $12 != 40 } END { exit bad || !n }' user.txt
+"$souk" eval --baselines-only --data user --protocols full --bootstrap 0 >user.eval 2>&1
+check "the first events of a held-out user are input, and no questions" bash -c "grep -qE \"test part: $(awk '/users train;/ { print $10 " questions of " $12 " users" }' user.txt)\" user.eval"
+users again --valid_users 0.3 --test_users 0.3 --targets 2
+check "the same seed holds out the same users" cmp user/manifest.json again/manifest.json
+sed -n '1p;/^user[0-3],/p' log.csv >few.csv
+"$souk" prepare --log few.csv --user u --fields.item i --fields.time t --split user --valid_users 0.3 --test_users 0.3 --targets 2 --out few >/dev/null 2>&1
+check "a user belongs to the same part in another log" bash -c 'cmp <(grep "^user[0-3] " parts | sort) <('"$(declare -f souk_users)"'; souk='"$souk"'; souk_users few | sort)'
+users other --valid_users 0.3 --test_users 0.3 --split_seed 2
+check "another seed holds out other users" bash -c '! cmp -s parts <('"$(declare -f souk_users)"'; souk='"$souk"'; souk_users other)'
+check "a run trains without the held-out users and validates with them" "$souk" pretrain --data.dir user --train.out run --hidden 16 --layers 1 --steps 4 --batch_tokens 64 --max_positions 8 --eval_every 4 --log_every 1
+check "validation asked the questions of the validation users" bash -c 'grep -q "\"users\":$(awk "/users train;/ { print \$7 }" user.txt)[,}]" run/metrics.jsonl'
+
+# Leave-one-out with several targets.
+users loo --split leave_one_out --targets 2
+check "leave-one-out with two targets leaves one event of five to train" bash -c "tr -d ' \n' <loo/manifest.json | grep -q '\"train_tokens\":40,\"valid_targets\":80,\"test_targets\":80,'"
+users short --split leave_one_out --targets 3
+check_error "a split without targets is an error" "no test targets" "$souk" eval --baselines-only --data short
+users plain --split leave_one_out
+check "plain leave-one-out adds nothing to the manifest" lacks '"split"' plain/manifest.json
+
+# Ties and logs without times.
+printf 'u,i,t\nx,a,1\nx,b,2\nx,c,2\ny,a,1\ny,b,2\ny,c,3\n' >log.csv
+users tied --split leave_one_out
+check "targets that tie in time with the event before them are counted" has '^tied targets +of 1 users' tied.txt
+check "targets that tie in time are warned about" has '1 users have a target at the same time as the event before it' tied.err
+
+# What makes no sense.
+wrong() { "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --out wrong "$@"; }
+check_error "dates that are not there are asked for" "needs output.valid_from, a date such as" wrong --split time
+check_error "what is no date is told" 'output.test_from = "soon": ' wrong --split time --valid_from 2024-01-01 --test_from soon
+check_error "dates in the wrong order are an error" "must not be after output.test_from" wrong --split time --valid_from 5 --test_from 4
+check_error "a date of a fraction of a second is an error" "must be a whole second" wrong --split time --valid_from 1.5 --test_from 4
+check_error "a split by time needs times" "needs fields.time" "$souk" prepare --log log.csv --user u --fields.item i --out wrong --split time --valid_from 1 --test_from 2
+check_error "nothing before the first date is an error" "nothing to train on" wrong --split time --valid_from 1 --test_from 3
+check_error "nothing behind the second date is an error" "no event is in the test part" wrong --split time --valid_from 2 --test_from 9
+check_error "nothing between the dates is an error" "no event is in the validation part" wrong --split time --valid_from 4 --test_from 5
+check_error "options of another split are an error" "output.valid_from is for output.split = time only" wrong --valid_from 2024-01-01
+check_error "targets of a split by time are an error" "output.targets is for" wrong --split time --valid_from 2 --test_from 3 --targets 2
+check_error "shares that leave nobody to train are an error" "leave no users to train on" wrong --split user --valid_users 0.5 --test_users 0.5
+check "a refused split leaves no data set" test ! -e wrong
+# A repeat behind the date of test is merged, and must not tell the train part what it was.
+printf 'u,i,t,e\nx,a,1,view\nx,b,2,view\nx,b,3,cart\nx,b,8,buy\ny,a,4,view\ny,c,9,buy\n' >log.csv
+users merged --split time --valid_from 6 --test_from 6 --repeats merge --event e
+check "an event takes no type from a repeat behind the date of test" bash -c 'grep -E "^event=(view|cart|buy)" merged/vocab.tsv | sort | tr "\n\t" ",:" | grep -qx "event=buy:0,event=cart:1,event=view:2,"'
+finish
