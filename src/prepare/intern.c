@@ -118,3 +118,12 @@ int32_t intern_count(const intern *t) {
 size_t intern_bytes(const intern *t) {
   return t->texts_cap + t->offsets_cap * sizeof *t->offsets + t->n_slots * sizeof *t->slots;
 }
+
+void intern_prefetch(const intern *t, uint64_t hash) {
+  __builtin_prefetch(&t->slots[hash & (t->n_slots - 1)]);
+}
+
+void intern_prefetch_text(const intern *t, uint64_t hash) {
+  const uint64_t slot = t->slots[hash & (t->n_slots - 1)];
+  if (slot != 0) __builtin_prefetch(t->texts + t->offsets[(uint32_t)slot - 1]);
+}

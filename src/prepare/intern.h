@@ -21,5 +21,8 @@ size_t intern_bytes(const intern *t); // of memory
 uint64_t name_hash(const char *text, size_t bytes);
 // intern_add for who knows the length and the hash already.
 status intern_add_hashed(intern *t, const char *text, size_t bytes, uint64_t hash, int32_t *id);
+// Asks the processor to fetch what looking a hash up will read: its slot, and later the text behind it.
+void intern_prefetch(const intern *t, uint64_t hash);
+void intern_prefetch_text(const intern *t, uint64_t hash);
 
 #endif

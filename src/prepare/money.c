@@ -256,10 +256,32 @@ static bool take_range(scan *s, double *value) {
   return true;
 }
 
+// What most rows hold, without a detour: digits, and a point with digits behind it that cannot be meant otherwise.
+static bool parse_short(const char *p, size_t bytes, double *value) {
+  static const double powers[] = {1,   1e1, 1e2,  1e3,  1e4,  1e5,  1e6,  1e7,
+                                  1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15};
+  int64_t digits = 0;
+  size_t point = bytes;
+  if (bytes == 0 || bytes > 15 || !is_digit(p[0]) || !is_digit(p[bytes - 1])) return false;
+  for (size_t i = 0; i < bytes; i++) {
+    if (is_digit(p[i]))
+      digits = 10 * digits + (p[i] - '0');
+    else if (p[i] == '.' && point == bytes)
+      point = i;
+    else
+      return false;
+  }
+  const size_t decimals = point < bytes ? bytes - 1 - point : 0;
+  if (decimals == 3) return false;            // thousands?
+  *value = (double)digits / powers[decimals]; // both exact, so this is the number that is nearest
+  return true;
+}
+
 bool money_parse(const char *text, size_t bytes, money *m, const char **why) {
   static const char *const from[] = {"from", "ab"}, *const up[] = {"起", "+"};
   scan s = {.p = text, .end = text + bytes};
   *m = (money){.value = NAN};
+  if (parse_short(text, bytes, &m->value)) return true;
   if (value_missing(text, bytes)) {
     *why = "price: N/A, null or another word for none";
     return false;

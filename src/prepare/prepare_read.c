@@ -86,12 +86,15 @@ static status number_types(prepare_job *job, const row_block *b, int32_t numbers
 }
 
 static status take_block(prepare_job *job, const row_block *b) {
+  enum { AHEAD = 8 };
   int32_t numbers[MAX_EVENT_TYPES];
   const int64_t rows_before = job->log.rows;
   const bool timed = job->c->fields.time[0] != '\0';
   TRY(number_types(job, b, numbers));
   for (size_t i = 0; i < b->n; i++) {
     const event_row *x = &b->rows[i];
+    if (i + 2 * AHEAD < b->n) intern_prefetch(job->items, b->rows[i + 2 * AHEAD].item_hash);
+    if (i + AHEAD < b->n) intern_prefetch_text(job->items, b->rows[i + AHEAD].item_hash);
     log_event e = {.time = x->time.seconds + (timed ? 0 : rows_before),
                    .nanos = x->time.nanos,
                    .session = x->session,
