@@ -33,6 +33,9 @@ typedef struct prepare_fields { // section "fields": columns of the log, by name
 } prepare_fields;
 
 typedef struct prepare_catalogue { // section "catalogue": columns of the catalogue
+  char property[OPTION_STRING], value[OPTION_STRING], snapshot[OPTION_STRING]; // of a catalogue of properties
+  int snapshot_format; // 0: as the log's; else of times.h, plus 1
+  int match;           // id_rule
   char item[OPTION_STRING], title[OPTION_STRING], category[OPTION_STRING], brand[OPTION_STRING],
       price[OPTION_STRING], description[OPTION_STRING];
   char keep[OPTION_STRING]; // further columns, separated by commas

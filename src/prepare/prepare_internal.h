@@ -46,10 +46,11 @@ typedef struct prepare_job {
   event_store *store;
   reject_list log, catalogue;
   price_notes log_prices, catalogue_prices;
-  int32_t zone;      // of dates that name none, in seconds east of UTC
-  time_survey times; // that were read
-  time_span span;    // of the events that stay
-  json_t *warnings;  // texts; NULL: none
+  int64_t events_with, sessions_with, prices_with; // rows of the log that have one
+  int32_t zone;                                    // of dates that name none, in seconds east of UTC
+  time_survey times;                               // that were read
+  time_span span;                                  // of the events that stay
+  json_t *warnings;                                // texts; NULL: none
   int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   int64_t cells;  // pairs of a user and an item of his
   int64_t passes; // over the events so far
@@ -65,7 +66,8 @@ typedef struct prepare_job {
       price_sum; // [items], of the log; with price_count their mean is the price where the catalogue has none
   int64_t *price_count;
   size_t price_sum_cap, price_count_cap;
-  int64_t items_kept, catalogue_matched, catalogue_repeated;
+  int64_t items_kept, catalogue_matched, catalogue_repeated, other_properties, properties_after_end;
+  json_t *catalogue_known; // entries with a title, a category ...; NULL: no catalogue
   intern *categories;
   int32_t *category; // [items], -1 unknown
   double *price;     // [items], NaN unknown

@@ -1,5 +1,6 @@
 // The option tables of souk prepare.
 #include "data/dataset.h"
+#include "prepare/id_match.h"
 #include "prepare/prepare.h"
 
 #define IN(f) offsetof(prepare_input, f)
@@ -49,6 +50,19 @@ static const option field_options[] = {
 #define CA(f) offsetof(prepare_catalogue, f)
 static const option catalogue_options[] = {
     {"item", OPT_STRING, CA(item), "item_id", 0, 0, NULL, "column of the item"},
+    {"match", OPT_CHOICE, CA(match), "exact", 0, 0, ID_RULES,
+     "how its item ids are compared with the log's: as they are, without spaces and quotes around them, in "
+     "lower case, without "
+     "leading zeros, as numbers, or by their last digits"},
+    {"property", OPT_STRING, CA(property), "", 0, 0, NULL,
+     "column of a property's name, if each row is one property of an item; title, category and so on are "
+     "names of "
+     "properties then"},
+    {"value", OPT_STRING, CA(value), "", 0, 0, NULL, "column of the property's value"},
+    {"snapshot", OPT_STRING, CA(snapshot), "", 0, 0, NULL,
+     "column of the property's time: the latest value before the end of the log counts; empty: the last one"},
+    {"snapshot_format", OPT_CHOICE, CA(snapshot_format), "log", 0, 0, "log|" TIME_FORMATS,
+     "of that column; log: input.time_format"},
     {"title", OPT_STRING, CA(title), "", 0, 0, NULL, "column of the title"},
     {"category", OPT_STRING, CA(category), "", 0, 0, NULL, "column of the category"},
     {"brand", OPT_STRING, CA(brand), "", 0, 0, NULL, "column of the brand"},

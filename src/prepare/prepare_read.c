@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/printable.h"
 #include "prepare/prepare_internal.h"
 #include "prepare/prepare_rows.h"
 
@@ -106,6 +107,9 @@ static status take_block(prepare_job *job, const row_block *b) {
   reject_merge(&job->log, &b->rejects);
   price_notes_merge(&job->log_prices, &b->prices);
   survey_merge(&job->times, &b->times);
+  job->events_with += b->events_with;
+  job->sessions_with += b->sessions_with;
+  job->prices_with += b->prices_with;
   job->skipped_events += b->skipped_events;
   job->without_item += b->without_item;
   show_progress(job, "rows read", job->log.rows, b->block.progress);
@@ -209,6 +213,22 @@ static status want_type(prepare_job *job, const char *name) {
   return intern_add(job->wanted_types, name, &id);
 }
 
+// Columns that are asked for and hold nothing: a key of json that is misspelt, say.
+static void warn_of_fields(prepare_job *job) {
+  const prepare_fields *f = &job->c->fields;
+  const struct {
+    const char *field, *column;
+    int64_t with;
+  } fields[] = {{"event", f->event, job->events_with},
+                {"session", f->session, job->sessions_with},
+                {"price", f->price, job->prices_with}};
+  char name[512];
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (fields[i].column[0] != '\0' && fields[i].with == 0 && job->log.rows > job->log.rejected)
+      prepare_warn(job, "fields.%s: no row that is used has a value in \"%.100s\"", fields[i].field,
+                   printable(name, sizeof name, fields[i].column, ""));
+}
+
 status read_logs(prepare_job *job, dataset_writer *w) {
   const prepare_config *c = job->c;
   char temporary[PATH_MAX + 64];
@@ -223,6 +243,8 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
   TRY(for_each_name(c->input.log, read_log, job));
   store_complete(job->store);
+  warn_of_times(job);
+  warn_of_fields(job);
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

@@ -2,6 +2,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include "base/log.h"
 #include "base/memory.h"
@@ -20,6 +21,20 @@ void show_progress(prepare_job *job, const char *what, int64_t count, double sha
 
 // ---- warnings ------------------------------------------------------------------------------------------------
 
+// A file's name without its folders: the report says the same wherever the log lies.
+static const char *base_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
+// The same of a sentence that begins with a path.
+static const char *without_folders(const char *sentence) {
+  const char *end = strstr(sentence, ": "), *from = sentence;
+  for (const char *p = sentence; p < end; p++)
+    if (*p == '/') from = p + 1;
+  return from;
+}
+
 void prepare_warn(prepare_job *job, const char *format, ...) {
   char text[2048];
   va_list args;
@@ -28,7 +43,7 @@ void prepare_warn(prepare_job *job, const char *format, ...) {
   va_end(args);
   log_warn("%s", text);
   if (job->warnings == NULL) job->warnings = json_array();
-  json_array_append_new(job->warnings, json_string(text));
+  json_array_append_new(job->warnings, json_string(without_folders(text)));
 }
 
 void tell_user(void *job, const char *sentence) {
@@ -90,7 +105,7 @@ static json_t *rejects_json(const reject_list *list) {
     json_t *samples = json_array();
     for (int k = 0; k < SAMPLES && k < x->count; k++) {
       json_t *sample = json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]);
-      if (x->files[k] != NULL) json_object_set_new(sample, "file", json_string(x->files[k]));
+      if (x->files[k] != NULL) json_object_set_new(sample, "file", json_string(base_name(x->files[k])));
       json_array_append_new(samples, sample);
     }
     json_array_append_new(reasons, json_pack("{s:s,s:I,s:o}", "reason", x->text, "rows", (json_int_t)x->count,
@@ -164,6 +179,11 @@ json_t *make_report(prepare_job *job) {
                                 length_at(job, n / 2), "mean", events / (double)n, "p95",
                                 length_at(job, (int64_t)(0.95 * (double)(n - 1))), "max", job->longest));
   json_object_set_new(j, "times", times_json(job));
+  if (job->catalogue_known != NULL) json_object_set(j, "catalogue_known", job->catalogue_known);
+  if (job->c->catalogue.property[0] != '\0') {
+    json_object_set_new(j, "other_properties", json_integer(job->other_properties));
+    json_object_set_new(j, "properties_after_end", json_integer(job->properties_after_end));
+  }
   if (job->warnings != NULL) json_object_set(j, "warnings", job->warnings);
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
   if (job->split.said || job->divided.tied_users > 0)
@@ -215,6 +235,27 @@ static void print_name(const char *name) {
   printf(" %s", printable(text, sizeof text, name, ""));
 }
 
+static void print_catalogue(const prepare_job *job) {
+  const char *column;
+  const json_t *known;
+  char name[512];
+  printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
+         (long long)job->catalogue.rows, (long long)job->catalogue.rejected,
+         (long long)job->catalogue_matched, (long long)job->items_kept);
+  if (job->catalogue_repeated > 0)
+    printf("  %lld rows of items that were described before: the first counts\n",
+           (long long)job->catalogue_repeated);
+  if (job->other_properties > 0)
+    printf("  %lld rows of properties that were not asked for\n", (long long)job->other_properties);
+  if (job->properties_after_end > 0)
+    printf("  %lld rows of values after the end of the log\n", (long long)job->properties_after_end);
+  json_object_foreach(job->catalogue_known, column, known)
+      printf("  %s: of %lld items\n", printable(name, sizeof name, column, ""),
+             (long long)json_integer_value(known));
+  print_reasons(&job->catalogue, "rows");
+  print_values(&job->catalogue_prices);
+}
+
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
@@ -248,13 +289,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
     printf("cold targets    validation %.1f%%, test %.1f%% (items in no train part)\n",
            valid > 0 ? 100.0 * (double)job->cold_valid / valid : 0,
            test > 0 ? 100.0 * (double)job->cold_test / test : 0);
-  if (job->c->input.catalogue[0] != '\0') {
-    printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
-           (long long)job->catalogue.rows, (long long)job->catalogue.rejected,
-           (long long)job->catalogue_matched, (long long)job->items_kept);
-    print_reasons(&job->catalogue, "rows");
-    print_values(&job->catalogue_prices);
-  }
+  if (job->c->input.catalogue[0] != '\0') print_catalogue(job);
   printf("vocabulary      %d special, %d attributes, %d items\n", info->range_end[RANGE_SPECIAL],
          info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
          info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);

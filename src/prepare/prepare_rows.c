@@ -95,6 +95,9 @@ static status take_row(row_block *b, const log_row *row) {
   e.item = row->text[COL_ITEM];
   e.item_bytes = row->bytes[COL_ITEM];
   e.item_hash = name_hash(e.item, e.item_bytes);
+  b->events_with += row->text[COL_EVENT] != NULL;
+  b->sessions_with += row->text[COL_SESSION] != NULL;
+  b->prices_with += row->text[COL_PRICE] != NULL;
   if (row->text[COL_EVENT] != NULL) TRY(take_type(b, row, &e));
   if (row->text[COL_SESSION] != NULL)
     e.session = name_hash(row->text[COL_SESSION], row->bytes[COL_SESSION]) | 1; // 0 is none
@@ -109,6 +112,7 @@ status row_block_parse(row_block *b) {
   b->n = 0;
   b->n_types = 0;
   b->skipped_events = b->without_item = 0;
+  b->events_with = b->sessions_with = b->prices_with = 0;
   memset(&b->rejects, 0, sizeof b->rejects);
   memset(&b->prices, 0, sizeof b->prices);
   memset(&b->times, 0, sizeof b->times);

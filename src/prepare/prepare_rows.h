@@ -47,6 +47,8 @@ typedef struct row_block {
   price_notes prices;
   time_survey times;
   int64_t skipped_events, without_item;
+  int64_t events_with, sessions_with,
+      prices_with; // rows that have an event type, a session, a price (of whatever kind)
 } row_block;
 void row_block_free(row_block *b);
 

@@ -66,4 +66,81 @@ check "an event whose price cannot be read stays" bash -c '"$0" prepare --log "$
 check "a price that cannot be read is counted with its line" bash -c 'grep -A1 -F "price: text that is not an amount of money: 1 values" "$0" | grep -qF "line 3: cheap"' "$work/said"
 check "a price that is a range is counted as guessed" bash -c 'grep -A1 -F "price: a range, of which the lower end counts: 1 values" "$0" | grep -qF "line 4: 3.00 - 9.99"' "$work/said"
 check "all three events are in the data set" reported '"events": 3'
+
+# ---- catalogues ----
+catalogue() { printf "$@" >"$work/cat"; }
+described() { run --catalogue "$work/cat" --catalogue.item id "$@"; }
+jsonl() { described --catalogue_format jsonl "$@"; }
+wrote() { grep -qxF -- "$1" "$work/d/catalogue.jsonl" || { cat "$work/d/catalogue.jsonl"; false; }; }
+log 'u,i\nu,i1\nu,i2\nu,i3\n'
+catalogue '{"id":"i1","price":19.99,"t":"A"}\n{"id":"i2","price":"$3.00 - $9.99","t":"B"}\n{"id":"i3","price":"N/A","t":"C"}\n'
+check "a catalogue with prices of all kinds is read" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --catalogue "$1/cat" --catalogue_format jsonl --catalogue.item id --catalogue.price price --title t --out "$1/d" --force >"$1/said"' "$souk" "$work"
+check "a number of the catalogue keeps its text" wrote '{"item":"i1","title":"A","price":"19.99"}'
+check "a range of prices keeps its text" wrote '{"item":"i2","title":"B","price":"$3.00 - $9.99"}'
+check "an entry whose price is none stays with its title" wrote '{"item":"i3","title":"C"}'
+check "a price of N/A is counted with its line" bash -c 'grep -A1 -F "price: N/A, null or another word for none: 1 values" "$0" | grep -qF "line 3: N/A"' "$work/said"
+check "the summary says how many items have a price" grep -qF "  price: of 2 items" "$work/said"
+check "the report says how many items have a title" bash -c 'grep -A2 catalogue_known "$0" | grep -qF "\"title\": 3"' "$work/d/report.json"
+catalogue '{"id":"i1","c":"%s"}\n{"id":"i2","c":"short"}\n' "$(head -c 1025 /dev/zero | tr '\0' x)"
+check "an entry whose category is too long stays" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --catalogue "$1/cat" --catalogue_format jsonl --catalogue.item id --category c --out "$1/d" --force >"$1/said"' "$souk" "$work"
+check "a category that is too long is counted with its line" bash -c 'grep -A1 -F "a category of more than 1024 bytes: 1 values" "$0" | grep -qF "line 1: xxx"' "$work/said"
+check "a category that is too long is not written" wrote '{"item":"i1"}'
+catalogue '{"id":"i1","t":{"en":"A"}}\n{"id":"i2","t":"B"}\n'
+said "an object where a text is expected is told" 'have an object for "t": no value was taken from them; name what is in it (t.KEY)' jsonl --title t
+catalogue 'id,t\n'
+said "a catalogue without rows is told" 'catalogue: it has no rows' described --title t
+catalogue 'id,t\nx1,A\nx2,B\n'
+said "a foreign catalogue is told with ids of both sides" \
+  'catalogue: none of its items are in the log: ids there are like "x1", in the log like "i1"' described --title t
+catalogue 'id,t\ni1,A\n'
+said "a catalogue of which only the ids are read is told" 'nothing but the items'"' names is read of it" described
+catalogue '{"id":"i1","t":"A"}\n'
+said "a column of the catalogue that holds nothing is told" 'no item of the log has a value in "titel" (catalogue.title)' jsonl --title titel
+catalogue 'id,t\ni1,A\ni1,B\ni2,C\n'
+check "the first of two entries counts, and the other is counted" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --catalogue "$1/cat" --catalogue.item id --title t --out "$1/d" --force | grep -F "1 rows of items that were described before: the first counts"' "$souk" "$work"
+check "the first entry is the one that is written" wrote '{"item":"i1","title":"A"}'
+
+# matches LOG_ID CATALOGUE_ID RULE: told with the rule, not applied without it, and applied with it.
+matches() {
+  log 'u,i\nu,%s\nu,other\n' "$1"; printf 'id,t\n%s,A\n' "$2" >"$work/cat"
+  said "ids that differ as \"$2\" and \"$1\" do are told" "item \"$4\" there and \"$1\" in the log are not the same" described --title t
+  check "ids that differ as \"$2\" and \"$1\" do are told with the option" grep -qF "1 of 1 ids that match no item would match (--catalogue.match $3)" "$work/.err"
+  check "ids that differ as \"$2\" and \"$1\" do do not match by themselves" test ! -s "$work/d/catalogue.jsonl"
+  quietly described --title t --match "$3"
+  check "ids that differ as \"$2\" and \"$1\" do match by $3" wrote "{\"item\":\"$1\",\"title\":\"A\"}"
+}
+matches 200100015 0200100015 zeros 0200100015
+matches 101 101.0 number 101.0
+matches abc ABC case ABC
+matches i9 '" i9 "' spaces ' i9 '
+matches 77 item_77 digits item_77
+log 'timestamp,visitorid,event,itemid,transactionid\n1433221332117,1,view,355908,\n1433224214164,1,view,248676,\n1433221999827,2,view,318965,\n'
+cat >"$work/cat" <<'Y2'
+timestamp,itemid,property,value
+1433041200000,355908,categoryid,1338
+1433200000000,355908,categoryid,1400
+1433100000000,355908,categoryid,1339
+1439694000000,355908,categoryid,9999
+1433041200000,355908,888,1116713 960601 n277.200
+1433041200000,355908,790,n12.500
+1433041200000,999999,categoryid,1
+1433041200000,248676,categoryid,1338
+soon,248676,categoryid,1338
+Y2
+properties() {
+  "$souk" prepare --log "$work/log.csv" --user visitorid --fields.item itemid --event event --fields.time timestamp \
+    --input.time_format milliseconds --catalogue "$work/cat" --catalogue.item itemid --property property --value value \
+    --category categoryid --catalogue.price 790 --max_rejects 0.2 --out "$work/d" --force "$@" >"$work/said"
+}
+check "a catalogue with one property a row is read" properties --snapshot timestamp
+check "the latest property before the end of the log counts" wrote '{"item":"355908","category":"1400","price":"12.500"}'
+check "a property of an item that is not in the log is left out" bash -c '[ "$(wc -l <"$0")" = 2 ]' "$work/d/catalogue.jsonl"
+check "properties that were not asked for are counted" grep -qF "1 rows of properties that were not asked for" "$work/said"
+check "properties after the end of the log are counted" grep -qF "1 rows of values after the end of the log" "$work/said"
+check "a property whose time cannot be read is rejected with its line" bash -c 'grep -A1 -F "time that cannot be read: not a number: 1 rows" "$0" | grep -qF "line 10: soon,248676"' "$work/said"
+check "without times the last property of a name counts" properties
+check "the last row is what is written without times" wrote '{"item":"355908","category":"9999","price":"12.500"}'
+check_error "a property's name needs the column of its value" 'catalogue.property needs catalogue.value' properties --value ''
+log 'u,i,e\nu,a,\nu,b,\n'
+said "a column of the log that holds nothing is told" 'fields.event: no row that is used has a value in "e"' run --event e
 finish
