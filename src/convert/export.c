@@ -18,6 +18,7 @@
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
 #include "model/objectives/masked_lm.h"
+#include "convert/export_tokenizer.h"
 
 enum { ITEM_BLOCK = 4096 };
 
@@ -237,25 +238,30 @@ static bool has_items(const exporter *x) {
   return vocab_begin(x->v, RANGE_ITEMS) < vocab_end(x->v, RANGE_ITEMS);
 }
 
-// For a model of words: vocab.txt, for Hugging Face's tokenizers.
-static status write_words(exporter *x) {
-  char path[PATH_MAX + 64];
-  out_file *f;
-  TRY(file_path(x, "vocab.txt", path));
-  TRY(out_open(&f, path));
-  status rc = OK;
-  for (int32_t i = 0; rc == OK && i < vocab_size(x->v); i++) rc = out_printf(f, "%s\n", vocab_token(x->v, i));
-  return out_finish(f, rc);
+// What is asked of the model: vectors of its items, or the vocabulary of its words; and the tokenizer of either.
+static status write_tokens(exporter *x) {
+  const model_config *c = model_get_config(x->m);
+  bool has_vocab_txt = false;
+  if (has_items(x)) {
+    TRY(write_items(x));
+    TRY(export_item_tokenizer(x->dir, x->v, c));
+    TRY(list_file(x, "items.safetensors"));
+  } else {
+    TRY(export_word_tokenizer(x->dir, x->v, c, x->c->tokenizer, &has_vocab_txt));
+    if (has_vocab_txt) TRY(list_file(x, "vocab.txt"));
+  }
+  TRY(list_file(x, "tokenizer.json"));
+  return list_file(x, "tokenizer_config.json");
 }
 
 static status write_files(exporter *x) {
-  const char *const names[] = {"config.json", "vocab.tsv", has_items(x) ? "items.safetensors" : "vocab.txt",
-                               "model.safetensors"};
   TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
+  TRY(list_file(x, "config.json"));
   TRY(copy_in(x, "vocab.tsv"));
-  TRY(has_items(x) ? write_items(x) : write_words(x));
+  TRY(list_file(x, "vocab.tsv"));
+  TRY(write_tokens(x));
   TRY(write_model(x));
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) TRY(list_file(x, names[i]));
+  TRY(list_file(x, "model.safetensors"));
   if (x->c->has_catalogue) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));

@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "format/jtree.h"
 #include "base/path_kind.h"
-#include "data/vocab.h"
+#include "data/wordpiece.h"
 #include "model/checkpoint.h"
 #include "train/config.h"
 #include "convert/hf_tensors.h"
@@ -330,6 +330,7 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   vocab *v = x->words->v;
   x->words->v = NULL; // the data set takes it
   TRY(dataset_of_vocab(&d, &info, v));
+  dataset_set_tokenizer(d, x->words->tokenizer);
   const train_state state = {.step = 0};
   status rc = options_dump(&set, &yaml);
   const checkpoint_content content = {.model = model_get_config(x->m),
@@ -360,7 +361,7 @@ static status run_import(importer *x, const char *out) {
   run_config *run;
   TRY(out_dir_check(out, PATH_CHECKPOINT, x->c->force)); // before minutes of work
   TRY(load_config(x));
-  TRY(wordpiece_read(&x->words, x->dir, NULL));
+  TRY(wordpiece_read(&x->words, x->dir));
   TRY(mem_new(&run, 1, sizeof *run, "a configuration"));
   option_section sections[4];
   const option_set set = {.sections = sections, .count = run_sections(run, sections)};
@@ -386,7 +387,7 @@ status import_hugging_face(const char *hf_dir, const char *out, const import_con
   if (rc == OK) rc = run_import(x, out);
   model_free(x->m);
   hf_tensors_close(x->file);
-  wordpiece_free(x->words);
+  wordpiece_close(x->words);
   jtree_free(&x->config);
   free(x->config_text);
   free(x);

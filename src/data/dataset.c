@@ -31,6 +31,7 @@ struct dataset {
   char dir[PATH_MAX];
   dataset_info info;
   json_t *files;            // that the manifest lists; NULL without one
+  json_t *tokenizer;        // NULL: none
   vocab *v;                 // NULL with premasked shards, which bring theirs
   nvidia_shards *premasked; // NULL for a prepared data set
   h5_reader *reader;
@@ -179,6 +180,7 @@ static status open_premasked(dataset *d) {
   info->window = info->stride = info->longest;
   info->shards = 0; // of ours
   take_ranges(info, nvidia_vocab(d->premasked));
+  dataset_set_tokenizer(d, nvidia_tokenizer(d->premasked));
   return OK;
 }
 
@@ -195,6 +197,16 @@ status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v) {
   take_ranges(&d->info, v);
   *out = d;
   return OK;
+}
+
+json_t *dataset_tokenizer(const dataset *d) {
+  return d->tokenizer;
+}
+
+void dataset_set_tokenizer(dataset *d, json_t *settings) {
+  if (settings == NULL) return;
+  json_decref(d->tokenizer);
+  d->tokenizer = json_incref(settings);
 }
 
 nvidia_shards *dataset_premasked(const dataset *d) {
@@ -276,6 +288,7 @@ void dataset_close(dataset *d) {
   vocab_free(d->v);
   nvidia_close(d->premasked);
   json_decref(d->files);
+  json_decref(d->tokenizer);
   free(d);
 }
 

@@ -17,6 +17,7 @@
 #ifndef SOUK_DATA_DATASET_H
 #define SOUK_DATA_DATASET_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/status.h"
@@ -82,6 +83,10 @@ nvidia_shards *dataset_premasked(const dataset *d); // NULL for any other data s
 // A data set of no sequences, for checkpoints whose training was done elsewhere: name, checksum and event types from
 // *info, the ranges from v. Takes v over, also after an error. Its directory is "".
 status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v);
+// Settings of the tokenizer that its words come from (tokenizer.h), which checkpoints keep; owned by d, NULL: none.
+json_t *dataset_tokenizer(const dataset *d);
+// Gives it others; the caller keeps its reference. NULL is safe: nothing is changed.
+void dataset_set_tokenizer(dataset *d, json_t *settings);
 void dataset_close(dataset *d); // NULL is safe
 const dataset_info *dataset_get_info(const dataset *d);
 const vocab *dataset_vocab(const dataset *d);

@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include "base/file.h"
 
-enum { MAX_WORDPIECE = 256 << 20 };
 static const size_t MAX_VOCABULARY = (size_t)1 << 40;
 
 status vocab_new(vocab **out) {
@@ -54,49 +53,4 @@ status vocab_escape(out_file *f, const char *text) {
     TRY(out_write(f, c == '\\' ? "\\\\" : c == '\t' ? "\\t" : c == '\n' ? "\\n" : "\\r", 2));
     text += n + 1;
   }
-}
-
-// ---- wordpiece -----------------------------------------------------------------------------------------------
-
-typedef struct loaded { // the files of a wordpiece vocabulary
-  char path[PATH_MAX], specials_path[PATH_MAX], *text, *specials;
-  wordpiece_files files;
-} loaded;
-
-static status find_vocabulary(loaded *l, const char *dir) {
-  bool there;
-  TRY(path_join(l->path, sizeof l->path, dir, "vocab.txt"));
-  TRY(file_look(l->path, &there));
-  if (there) return OK;
-  l->files.is_json = true;
-  TRY(path_join(l->path, sizeof l->path, dir, "tokenizer.json"));
-  TRY(file_look(l->path, &there));
-  if (there) return OK;
-  return fail(ERR_NOT_FOUND, "%s has neither vocab.txt nor tokenizer.json: the vocabulary is missing", dir);
-}
-
-static status load(loaded *l, const char *dir) {
-  bool there;
-  TRY(find_vocabulary(l, dir));
-  TRY(file_read(l->path, MAX_WORDPIECE, &l->text, &l->files.bytes));
-  TRY(path_join(l->specials_path, sizeof l->specials_path, dir, "special_tokens_map.json"));
-  TRY(file_look(l->specials_path, &there));
-  if (there) TRY(file_read(l->specials_path, MAX_WORDPIECE, &l->specials, &l->files.specials_bytes));
-  l->files.path = l->path;
-  l->files.text = l->text;
-  l->files.specials_path = l->specials_path;
-  l->files.specials = l->specials;
-  return OK;
-}
-
-status wordpiece_read(wordpiece **out, const char *dir, char *path_used) {
-  loaded l = {.text = NULL};
-  format_error e;
-  *out = NULL;
-  status rc = load(&l, dir);
-  if (rc == OK && !wordpiece_parse(out, &l.files, &e)) rc = fail_format(&e);
-  if (rc == OK && path_used != NULL) strcpy(path_used, l.path);
-  free(l.text);
-  free(l.specials);
-  return rc;
 }

@@ -5,7 +5,6 @@
 #include "base/file.h"
 #include "base/status.h"
 #include "format/vocabulary.h"
-#include "format/wordpiece.h"
 
 // vocabulary_new and vocabulary_add with a status.
 status vocab_new(vocab **out);
@@ -16,9 +15,5 @@ status vocab_write(const vocab *v, const char *path);
 
 // Writes a name into a tab-separated file, escaped; vocab_unescape undoes it.
 status vocab_escape(out_file *f, const char *text);
-
-// DIR/vocab.txt, or else DIR/tokenizer.json, with DIR/special_tokens_map.json if there is one. *path_used (may be NULL;
-// [PATH_MAX]) gets the path of the former.
-status wordpiece_read(wordpiece **out, const char *dir, char *path_used);
 
 #endif

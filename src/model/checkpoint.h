@@ -50,6 +50,7 @@ typedef struct checkpoint {
   dataset_info data; // what was trained on (name, checksum, ranges, event types)
   bool has_optimizer, has_catalogue;
   json_t *files;         // that its manifest lists
+  json_t *tokenizer;     // settings of a Hugging Face tokenizer (data/tokenizer.h); NULL: none
   char model_sha256[65]; // of model.h5
   int64_t model_bytes;   // its size, and that of the base's
   // Where the frozen parameters are when they are not here; opened and verified with this one. NULL: all are here.

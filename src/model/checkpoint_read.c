@@ -11,6 +11,7 @@
 #include "base/file_list.h"
 #include "base/memory.h"
 #include "data/dataset_manifest.h"
+#include "data/tokenizer.h"
 #include "hdf5/h5_reader.h"
 #include "model/checkpoint_base.h"
 
@@ -186,8 +187,8 @@ static status check_vocabulary(const dataset_info *d, const model_config *m, con
 }
 
 static status read_manifest(checkpoint *c, const json_t *j, const char *path, int depth) {
-  static const char *const names[] = {"schema", "version", "created_by", "model", "state",
-                                      "data",   "config",  "files",      "base",  NULL};
+  static const char *const names[] = {"schema", "version", "created_by", "model",     "state", "data",
+                                      "config", "files",   "base",       "tokenizer", NULL};
   record_source from = {.path = path};
   TRY(read_head(c, j, &from));
   json_t *base = json_object_get(j, "base");
@@ -201,6 +202,8 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path, in
   TRY(read_data(&c->data, json_object_get(j, "data"), &from));
   TRY(record_check_names(j, "", names, &from));
   TRY(check_vocabulary(&c->data, &c->model, path));
+  if (json_object_get(j, "tokenizer") != NULL) TRY(tokenizer_check(json_object_get(j, "tokenizer"), path));
+  c->tokenizer = json_incref(json_object_get(j, "tokenizer"));
   TRY(read_files(c, json_object_get(j, "files"), path));
   if (base != NULL) TRY(open_base(c, base, &from, depth));
   return check_size(&c->model, c->model_bytes, path);
@@ -240,6 +243,7 @@ void checkpoint_close(checkpoint *c) {
   checkpoint_close(c->base);
   json_decref(c->from_base);
   json_decref(c->files);
+  json_decref(c->tokenizer);
   reader_stop(c->reader);
   free(c->config_yaml);
   free(c);

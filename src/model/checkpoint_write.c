@@ -120,6 +120,15 @@ static json_t *base_to_json(const checkpoint_content *c, const char *dir) {
   return NULL;
 }
 
+// Those that only some checkpoints have.
+static int add_optional_fields(json_t *j, const checkpoint_content *c, const char *dir) {
+  json_t *tokenizer = dataset_tokenizer(c->data);
+  int bad = j == NULL;
+  if (c->base != NULL) bad |= json_object_set_new(j, "base", base_to_json(c, dir));
+  if (tokenizer != NULL) bad |= json_object_set(j, "tokenizer", tokenizer);
+  return bad;
+}
+
 static status write_manifest(const checkpoint_content *c, const char *dir, json_t *files) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
@@ -129,7 +138,7 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
                         "created_by", "souk " SOUK_VERSION, "model", model_config_to_json(c->model), "state",
                         train_state_to_json(c->state, &objectives), "data",
                         data_to_json(dataset_get_info(c->data)), "config", c->config_yaml, "files", files);
-  if (c->base != NULL && j != NULL && json_object_set_new(j, "base", base_to_json(c, dir)) != 0) {
+  if (add_optional_fields(j, c, dir) != 0) {
     json_decref(j);
     j = NULL;
   }

@@ -92,7 +92,17 @@ static status tell_lacking(const checkpoint *from, const param_set *s) {
   return OK;
 }
 
-status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base) {
+// The words are those of the model that the run begins from; so is the way from texts to them, unless the data say.
+static void adopt_tokenizer(const checkpoint *from, dataset *d) {
+  const json_t *own = dataset_tokenizer(d);
+  if (own == NULL)
+    dataset_set_tokenizer(d, from->tokenizer);
+  else if (from->tokenizer != NULL && !json_equal(own, from->tokenizer))
+    log_warn("%s has other settings of its tokenizer than %s (train.init); the checkpoints get the former",
+             dataset_dir(d), from->dir);
+}
+
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
@@ -100,6 +110,7 @@ status init_load(const run_config *c, model *m, const dataset *d, checkpoint_bas
   if (rc == OK) rc = tell_lacking(from, model_params(m));
   if (rc == OK) rc = checkpoint_load(from, m, false);
   if (rc == OK && base != NULL) rc = name_base(from, base);
+  if (rc == OK) adopt_tokenizer(from, d);
   if (rc == OK)
     log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
              from->data.name);

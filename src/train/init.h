@@ -14,8 +14,9 @@ status init_adopt_model(run_config *c, bool resume);
 
 // Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors
 // name what differs. Parameters of objectives that it was not trained for keep their values, which is told.
+// A data set without settings of a tokenizer gets the checkpoint's.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
-status init_load(const run_config *c, model *m, const dataset *d, checkpoint_base *base);
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base);
 
 #endif

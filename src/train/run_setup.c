@@ -144,6 +144,7 @@ static status check_last(run_setup *r, const model_config *mc) {
   TRY(mem_new(&r->then, 1, sizeof *r->then, "the configuration of before"));
   TRY(run_config_read(r->then, c));
   r->start = c->state;
+  if (dataset_tokenizer(r->d) == NULL) dataset_set_tokenizer(r->d, c->tokenizer);
   if (!r->leads) return OK;
   log_info("resuming from step %lld", (long long)r->start.step);
   return changes_tell(r->then, r->c);

@@ -9,7 +9,8 @@ pretrain() { "$souk" pretrain --data.dir "$work/data" --hidden 16 --max_position
 check "souk prepare makes a data set" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --out "$work/data"
 check "a run with pooler and [CLS] ends well" pretrain --out "$work/run" --cls_sep --pooler
 check "its checkpoint is exported" "$souk" export "$work/run" "$work/bundle"
-cut -f1 "$work/bundle/vocab.tsv" >"$work/bundle/vocab.txt"
+cut -f1 "$work/bundle/vocab.tsv" >"$work/bundle/vocab.txt" # as if its items were words
+rm "$work/bundle/tokenizer.json" "$work/bundle/tokenizer_config.json"
 check "the bundle is imported" "$souk" import "$work/bundle" "$work/again"
 check "the imported parameters have the same bytes" cmp "$work/run/step-00000004/model.h5" "$work/again/model.h5"
 check "the imported tokens are the same" cmp <(cut -f1 "$work/run/step-00000004/vocab.tsv") <(cut -f1 "$work/again/vocab.tsv")

@@ -14,6 +14,7 @@
 #include "hdf5/hdf5_glue.h"
 #include "data/sources/nvidia_find.h"
 #include "data/sources/nvidia_internal.h"
+#include "data/wordpiece.h"
 
 struct nvidia_shards {
   char dir[PATH_MAX];
@@ -67,7 +68,7 @@ static status read_words(nvidia_shards *s) {
     if (n > 0 && s->files.names[0][n] != '/') continue;
     snprintf(folder, sizeof folder, "%.*s", (int)n, s->files.names[0]);
     TRY(path_join(path, sizeof path, s->dir, folder));
-    const status rc = wordpiece_read(&s->words, path, NULL);
+    const status rc = wordpiece_read(&s->words, path);
     if (rc != ERR_NOT_FOUND) return rc;
     if (n == 0) break;
   }
@@ -189,7 +190,7 @@ void nvidia_close(nvidia_shards *s) {
   for (int32_t i = 0; i < s->n; i++) free(s->paths[i]);
   free(s->paths);
   shard_files_free(&s->files);
-  wordpiece_free(s->words);
+  wordpiece_close(s->words);
   free(s->first);
   free(s->lengths);
   pthread_mutex_destroy(&s->lock);
@@ -198,6 +199,9 @@ void nvidia_close(nvidia_shards *s) {
 
 const vocab *nvidia_vocab(const nvidia_shards *s) {
   return s->words->v;
+}
+json_t *nvidia_tokenizer(const nvidia_shards *s) {
+  return s->words->tokenizer;
 }
 int32_t nvidia_count(const nvidia_shards *s) {
   return s->n;
@@ -261,16 +265,21 @@ static status bad_value(const char *path, const char *name, int64_t row, int64_t
               (long long)column, (long long)value, why);
 }
 
+// Has the vocabulary a token of this id?
+static bool is_token(const nvidia_shards *s, int32_t id) {
+  return id >= 0 && id < s->words->n && s->words->ours[id] < vocab_size(s->words->v);
+}
+
 // Checks the range of every number, and converts ids to our numbering.
 // seen [MAX_SHARD_POSITIONS] is all false before and, after success, again.
 static status check_row(nvidia_rows *r, const nvidia_shards *s, int32_t shard, int64_t i, bool *seen) {
   const char *path = s->paths[shard];
   const int64_t at = r->tokens_at[i], n = r->tokens_at[i + 1] - at, masked_at = r->masked_at[i];
   char why[64];
-  snprintf(why, sizeof why, "not an id of the vocabulary's %d", s->words->n);
+  snprintf(why, sizeof why, "not an id of the vocabulary's %d", vocab_size(s->words->v));
   for (int64_t k = 0; k < n; k++) {
     const int32_t id = r->tokens[at + k];
-    if (id < 0 || id >= s->words->n) return bad_value(path, "input_ids", i, k, id, why);
+    if (!is_token(s, id)) return bad_value(path, "input_ids", i, k, id, why);
     r->tokens[at + k] = s->words->ours[id];
     if (r->segments[at + k] > 1)
       return bad_value(path, "segment_ids", i, k, (int8_t)r->segments[at + k], "not 0 or 1");
@@ -282,7 +291,7 @@ static status check_row(nvidia_rows *r, const nvidia_shards *s, int32_t shard, i
     if (seen[position])
       return bad_value(path, "masked_lm_positions", i, k, position, "a second time in this row");
     seen[position] = true;
-    if (id < 0 || id >= s->words->n) return bad_value(path, "masked_lm_ids", i, k, id, why);
+    if (!is_token(s, id)) return bad_value(path, "masked_lm_ids", i, k, id, why);
     r->labels[masked_at + k] = s->words->ours[id];
   }
   for (int64_t k = 0; k < r->masked[i]; k++) seen[r->positions[masked_at + k]] = false;

@@ -12,6 +12,7 @@
 #ifndef SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 #define SOUK_DATA_SOURCES_NVIDIA_SHARDS_H
 
+#include <jansson.h>
 #include "data/vocab.h"
 
 typedef struct nvidia_shards nvidia_shards;
@@ -22,7 +23,8 @@ status nvidia_open(nvidia_shards **out, const char *dir);
 void nvidia_close(nvidia_shards *s); // NULL is safe
 
 const vocab *nvidia_vocab(const nvidia_shards *s);
-int32_t nvidia_count(const nvidia_shards *s); // shards
+json_t *nvidia_tokenizer(const nvidia_shards *s); // settings (tokenizer.h), owned by s; NULL: none
+int32_t nvidia_count(const nvidia_shards *s);     // shards
 int64_t nvidia_first(const nvidia_shards *s,
                      int32_t shard); // first row of a shard; of shard nvidia_count: all rows
 const int32_t *nvidia_lengths(const nvidia_shards *s); // [rows] tokens of each, owned by s
