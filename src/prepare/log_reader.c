@@ -292,39 +292,33 @@ status log_parser_new(log_parser **out, const log_reader *r) {
 }
 
 static const char *const finding_texts[FOUND_STRUCTURE] = {
-    "have more or fewer columns than the header or the first row: more are passed over, a quote or a "
-    "separator may be "
-    "missing",
-    "have quotes behind backslashes (\\\"), which were read as quotes; input.quotes sets how quotes are "
-    "written",
-    "have NaN or an infinity, which are unknown values",
-    "are Python dicts, which were read like json",
-    "are lists that became several rows",
-    "have an empty list and gave no row",
-    "have lists that were joined to one text",
+    "rows with more or fewer columns than the header or the first row (is a quote or a separator missing?)",
+    "rows with quotes behind backslashes, read as quotes (input.quotes)",
+    "rows with NaN or an infinity, which are unknown values",
+    "rows that are Python dicts, read like json",
+    "rows with lists, of which each value became a row",
+    "rows with an empty list, which gave none",
+    "rows with lists that were joined to one text",
 };
 
 void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *self, const char *sentence),
               void *self) {
-  char text[768];
+  enum { PATH = 1000, COLUMN = 200 }; // bytes shown
+  char text[PATH + 2 * COLUMN + 256], what[2 * COLUMN + 128];
   for (int i = 0; i < r->notes.n; i++) {
-    snprintf(text, sizeof text, "%.200s: %s", r->path, r->notes.text[i]);
+    snprintf(text, sizeof text, "%.*s: %s", PATH, r->path, r->notes.text[i]);
     tell(self, text);
   }
   for (int i = 0; i < LOG_FINDINGS; i++) {
-    const long long n = counts->of[i].rows, line = counts->of[i].line;
-    if (n == 0) continue;
-    if (i < FOUND_STRUCTURE) {
-      snprintf(text, sizeof text, "%.200s: %lld rows (the first on line %lld) %s", r->path, n, line,
-               finding_texts[i]);
-    } else {
-      const char *column = r->plan.names[i - FOUND_STRUCTURE];
-      snprintf(text, sizeof text,
-               "%.200s: %lld rows (the first on line %lld) have an object for \"%.100s\": no value was "
-               "taken from "
-               "them; name what is in it (%.100s.KEY)",
-               r->path, n, line, column, column);
-    }
+    if (counts->of[i].rows == 0) continue;
+    if (i < FOUND_STRUCTURE)
+      snprintf(what, sizeof what, "%s", finding_texts[i]);
+    else
+      snprintf(what, sizeof what,
+               "rows with an object for \"%.*s\", which is no value (name what is in it: %.*s.KEY)", COLUMN,
+               r->plan.names[i - FOUND_STRUCTURE], COLUMN, r->plan.names[i - FOUND_STRUCTURE]);
+    snprintf(text, sizeof text, "%.*s: %s: %lld, the first on line %lld", PATH, r->path, what,
+             (long long)counts->of[i].rows, (long long)counts->of[i].line);
     tell(self, text);
   }
 }

@@ -103,10 +103,10 @@ typedef enum log_finding {
   FOUND_BACKSLASH,  // quotes behind backslashes
   FOUND_UNKNOWN,    // NaN or an infinity for a number: no value
   FOUND_PYTHON,     // Python's dicts instead of json
-  FOUND_LIST,       // lists that became rows
-  FOUND_EMPTY_LIST, // of them those without values: no row
+  FOUND_LIST,       // lists whose values became rows
+  FOUND_EMPTY_LIST, // lists without values: no row
   FOUND_JOINED,     // lists that became a text
-  FOUND_STRUCTURE,  // + column: objects (or lists) where a value is expected: no value
+  FOUND_STRUCTURE,  // + column: objects where a value is expected: no value
   LOG_FINDINGS = FOUND_STRUCTURE + MAX_COLUMNS
 } log_finding;
 typedef struct log_counts {

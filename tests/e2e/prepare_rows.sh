@@ -32,7 +32,7 @@ printf '{"user_id":9223372036854775808,"item_id":18446744073709551616}\n{"user_i
 check "json with huge integers and NaN is read" prepare big --log "$work/big.jsonl" --input.format jsonl --max_rejects 0.5
 check "json integers of 2^63 and more keep their digits, and 1.0 its point" have big "1.0 18446744073709551616"
 check "users with integers of 2^63 keep their digits" grep -qx 9223372036854775808 "$work/big/users.tsv"
-check "NaN for an item is told as an unknown value" says big "have NaN or an infinity"
+check "NaN for an item is told as an unknown value" says big "rows with NaN or an infinity, which are unknown values: 1, the first on line 3"
 
 printf 'u,i\n1,a\n2,b\0c\n3,d\n' >"$work/nul.csv"
 check "a NUL byte in one row does not fail the file" prepare nul --log "$work/nul.csv" --user u --fields.item i --max_rejects 1
@@ -49,7 +49,7 @@ check "the reasons say which name was too long" grep -q "a user name of more tha
 
 printf 't,u,i\n"15\\" sleeve, black",1,a\n"x",1,b\n' >"$work/spark.csv"
 check "Spark's quotes behind backslashes are read" prepare spark --log "$work/spark.csv" --user u --fields.item i
-check "rows with quotes behind backslashes are counted" says spark "1 rows (the first on line 2) have quotes behind backslashes"
+check "rows with quotes behind backslashes are counted" says spark "rows with quotes behind backslashes, read as quotes (input.quotes): 1, the first on line 2"
 check_error "with --quotes double such a row is rejected as before" "broken quotes" "$souk" prepare --log "$work/spark.csv" --user u --fields.item i --quotes double --out "$work/x"
 printf 'u\e[31m,i\n1,a\n' >"$work/escape.csv"
 check_error "escape sequences of a header are printed escaped" '\x1b[31m' "$souk" prepare --log "$work/escape.csv" --user who --fields.item i --out "$work/x"
@@ -65,7 +65,7 @@ check "a category that is a list becomes a path" grep -q '"category":"Beauty > C
 check "a description that is a list becomes one text" grep -q '"description":"One. Two."' "$entries"
 check "a price keeps the text of the catalogue" grep -q '"price":"19.99"' "$entries"
 check "a path reaches into objects of the catalogue" grep -q '"brand":"B"' "$entries"
-check "an object where a value is expected is told with its column" says meta '1 rows (the first on line 2) have an object for "category"'
+check "an object where a value is expected is told with its column" says meta 'rows with an object for "category", which is no value'
 cat >"$work/meta.txt" <<'E'
 {'asin': 'a', 'title': "Girls' Ballet", 'price': 3.17, 'categories': [['Sports', 'Dance'], ['Toys']], 'x': None}
 {'asin': 'b', 'title': u'caf\xe9', 'price': 5, 'categories': [['Sports']]}
@@ -73,7 +73,7 @@ E
 check "Amazon 2014's Python dicts are read as jsonl" prepare py --log "$work/log.csv" --catalogue "$work/meta.txt" --catalogue_format jsonl --catalogue.item asin --catalogue.title title --catalogue.category categories
 check "strings of Python are decoded" grep -q '"title":"café"' "$work/py/catalogue.jsonl"
 check "lists in a list of a catalogue stay apart" grep -q '"category":"Sports > Dance | Toys"' "$work/py/catalogue.jsonl"
-check "Python dicts are told" says py "are Python dicts"
+check "Python dicts are told" says py "rows that are Python dicts, read like json: 2"
 printf '[\n  {"user_id": 1,\n   "item_id": "a"},\n  {"user_id": 1, "item_id": "b"}\n]\n' >"$work/list.json"
 check "a file that is one list of json is read" prepare list --log "$work/list.json" --input.format jsonl
 check "the objects of a list of json are the rows" have list "a b"

@@ -192,7 +192,8 @@ static void test_headers(void **unused) {
   expect_told("2 columns are called \"i\": the first of them is used");
   expect("\n\n\"u\n1\",i\n1,2\n", CSV, COLUMNS("u\n1"), "5 [1]\n"); // a name of two lines
   expect("u,i\n1,2\n1,2,3\n1\n", CSV, COLUMNS("u"), "2 [1]\n3 [1]\n4 [1]\n");
-  expect_told("2 rows (the first on line 3) have more or fewer columns");
+  expect_told("rows with more or fewer columns than the header or the first row (is a quote or a separator "
+              "missing?): 2, the first on line 3");
   expect_refused("u\033[31m,i\n", &CSV, "x", "its columns are");
   expect_refused("{\"u\":1}\n", &CSV, "u", "set input.format jsonl");
   expect_refused("\n\n", &CSV, "x", "is empty: a header line is expected");
@@ -223,7 +224,7 @@ static void test_backslash_quotes(void **unused) {
       "t,i\n\"15\\\" sleeve, black\",1\n\"a\\\"b\",\"2\"\n\"c:\\dir\\\",3\n\"\",4\n\"\"\"\",5\n";
   expect(spark, CSV, COLUMNS("t", "i"),
          "2 [15\" sleeve, black] [1]\n3 [a\"b] [2]\n4 [c:\\dir\\] [3]\n5 [-] [4]\n6 [\"] [5]\n");
-  expect_told("2 rows (the first on line 2) have quotes behind backslashes");
+  expect_told("rows with quotes behind backslashes, read as quotes (input.quotes): 2, the first on line 2");
   log_format f = CSV;
   f.quotes = QUOTES_DOUBLE;
   expect("t,i\n\"15\\\" sleeve, black\",1\n", f, COLUMNS("t", "i"), "2 broken quotes\n");
@@ -317,7 +318,7 @@ static void test_json_nan(void **unused) {
   (void)unused;
   expect("{\"a\":NaN,\"b\":1}\n{\"a\":Infinity,\"b\":-Infinity}\n{\"a\":null,\"b\":NaNa}\n", JSON,
          COLUMNS("a", "b"), "1 [-] [1]\n2 [-] [-]\n3 not valid json\n");
-  expect_told("2 rows (the first on line 1) have NaN or an infinity");
+  expect_told("rows with NaN or an infinity, which are unknown values: 2, the first on line 1");
 }
 
 static void test_json_is_strict(void **unused) {
@@ -347,8 +348,8 @@ static void test_json_lists_are_rows(void **unused) {
          JSON, COLUMNS("session", "events.aid", "events.ts", "events.type"),
          "1 [11] [101] [1659304800025] [clicks]\n1 [11] [102] [1659304904511] [carts]\n3 [13] [-] [5] [-]\n"
          "3 [13] [103] [-] [-]\n");
-  expect_told("2 rows (the first on line 1) are lists that became several rows");
-  expect_told("1 rows (the first on line 2) have an empty list");
+  expect_told("rows with lists, of which each value became a row: 2, the first on line 1");
+  expect_told("rows with an empty list, which gave none: 1, the first on line 2");
   expect("{\"s\":1,\"items\":[\"a\",\"b\"]}\n{\"items\":[7,null],\"s\":2}\n{\"s\":3,\"items\":\"c\"}\n", JSON,
          COLUMNS("s", "items"), "1 [1] [a]\n1 [1] [b]\n2 [2] [7]\n2 [2] [-]\n3 [3] [c]\n");
   expect("{\"items\":[\"a\",\"b\"],\"times\":[1,2]}\n{\"items\":[\"a\",\"b\"],\"times\":[1]}\n",
@@ -359,7 +360,7 @@ static void test_json_lists_are_rows(void **unused) {
   expect("{\"i\":[{\"u\":\"x\"},{\"u\":\"y\"}],\"l\":[[1,2],[3]]}\n", JSON, COLUMNS("i.1.u", "l.0.1", "l.5"),
          "1 [y] [2] [-]\n"); // a number picks one value
   expect("{\"i\":[{\"a\":1},{\"a\":2}]}\n", JSON, COLUMNS("i"), "1 [-]\n1 [-]\n");
-  expect_told("have an object for \"i\"");
+  expect_told("rows with an object for \"i\", which is no value");
 }
 
 static void test_json_lists_are_joined(void **unused) {
@@ -374,9 +375,9 @@ static void test_json_lists_are_joined(void **unused) {
       f, COLUMNS("category", "description", "n"),
       "1 [Beauty > Combs] [One. Two.] [1, 2.50, true]\n2 [Sports > Dance | Toys] [-] [-]\n3 [Books] [x] "
       "[-]\n");
-  expect_told("2 rows (the first on line 1) have lists that were joined");
-  expect_told("1 rows (the first on line 3) have an object for \"n\": no value was taken from them; name "
-              "what is in it (n.KEY)");
+  expect_told("rows with lists that were joined to one text: 2, the first on line 1");
+  expect_told(
+      "rows with an object for \"n\", which is no value (name what is in it: n.KEY): 1, the first on line 3");
   expect("{\"details\":{\"brand\":\"B\"},\"images\":[{\"u\":\"x\"},{\"u\":\"y\"}]}\n", f,
          COLUMNS("details.brand", "images.0.u", "images.u"), "1 [B] [x] [x, y]\n");
 }
@@ -410,7 +411,7 @@ static void test_python_dicts(void **unused) {
          "1 [Sports > Dance] [Girls' Ballet] [3.17] [-] [true]\n"
          "2 [A > B] [caf\xC3\xA9 \xE6\x89\x8B 'q' \\d] [12] [-] [false]\n"
          "3 not valid json\n4 not valid json\n5 [-] [json] [-] [-] [-]\n");
-  expect_told("2 rows (the first on line 1) are Python dicts");
+  expect_told("rows that are Python dicts, read like json: 2, the first on line 1");
 }
 
 int main(void) {
