@@ -83,9 +83,10 @@ typedef struct text_chunk text_chunk;
 struct log_parser {
   const log_plan *plan;
   log_block *block;
-  size_t at;    // next row
-  int64_t line; // of it
-  bool ascii, has_nul;
+  size_t at;           // next row
+  int64_t line;        // of it
+  bool ascii, has_nul; // of the block
+  bool ascii_row;
   char raw[EXCERPT_BYTES]; // the row's beginning as it stands in the file
   size_t raw_bytes;
   log_counts counts;

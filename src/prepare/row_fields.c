@@ -65,7 +65,7 @@ static void take_field(log_parser *p, int column, char *text, size_t bytes, log_
   text[bytes] = '\0'; // on the separator, the closing quote or the line end
   out->text[column] = text;
   out->bytes[column] = (uint32_t)bytes;
-  if (!p->ascii && !utf8_valid_bytes(text, bytes)) out->reject = "text that is not UTF-8";
+  if (!p->ascii_row && !utf8_valid_bytes(text, bytes)) out->reject = "text that is not UTF-8";
 }
 
 // Plain fields between separators of one byte, by far the most common.
@@ -114,6 +114,7 @@ void split_fields(log_parser *p, char *row, const row_span *span, log_row *out) 
   const log_plan *const plan = p->plan;
   char *end = row + span->bytes;
   int64_t fields;
+  p->ascii_row = p->ascii || utf8_is_ascii(row, span->bytes);
   if (plan->kind == LOG_SPACE) {
     while (row < end && is_blank(*row)) row++;
     fields = split_any(p, row, end, span, out);

@@ -5,16 +5,22 @@
 
 // ---- lines ---------------------------------------------------------------------------------------------------
 
+// Eight bytes at a time: each byte of the sum counts the newlines at its place, in so few words that their total fits a byte.
 int64_t count_lines(const char *text, size_t bytes) {
+  enum { WORDS = 31 };
+  const uint64_t ones = UINT64_C(0x0101010101010101), low = ~(ones << 7);
   int64_t n = 0;
   size_t i = 0;
-  const uint64_t ones = UINT64_C(0x0101010101010101), low = ~(ones << 7);
-  for (; i + 8 <= bytes; i += 8) { // a byte of x is 0 where a newline is; then bit 7 of `not` stays 0
-    uint64_t x;
-    memcpy(&x, text + i, 8);
-    x ^= ones * '\n';
-    const uint64_t not_zero = (((x & low) + low) | x) & ~low;
-    n += 8 - __builtin_popcountll(not_zero);
+  while (bytes - i >= 8) {
+    uint64_t sum = 0;
+    for (int k = 0; k < WORDS && bytes - i >= 8; k++, i += 8) {
+      uint64_t x;
+      memcpy(&x, text + i, 8);
+      x ^= ones *
+           '\n'; // a byte is 0 where a newline is, and only then bit 7 of the next line's right side stays 0
+      sum += ~(((x & low) + low) | x) >> 7 & ones;
+    }
+    n += (int64_t)(sum * ones >> 56);
   }
   for (; i < bytes; i++) n += text[i] == '\n';
   return n;
