@@ -127,7 +127,7 @@ size_t history_end(const store_partition *p, size_t i) {
 
 // Is the silence between two events, the first of which is not later, longer than filter.session_gap?
 static bool silent(const prepare_config *c, const log_event *a, const log_event *b) {
-  if (c->fields.time[0] == '\0' || c->filter.session_gap <= 0) return false;
+  if (!prepare_has_times(c) || c->filter.session_gap <= 0) return false;
   const __int128 nanos = ((__int128)b->time - a->time) * 1000000000 + b->nanos - a->nanos;
   return nanos > (__int128)c->filter.session_gap * 1000000000;
 }

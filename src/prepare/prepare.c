@@ -56,7 +56,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
                        .event_types = {"none"},
                        .window = (int32_t)c->output.window,
                        .stride = (int32_t)c->output.stride,
-                       .has_time = c->fields.time[0] != '\0',
+                       .has_time = prepare_has_times(c),
                        .time_unit = job->unit};
   memcpy(info.name, c->output.name, strlen(c->output.name) + 1); // its length was checked
   for (int32_t i = 1; i < info.n_event_types; i++)

@@ -75,6 +75,8 @@ typedef struct prepare_config {
   prepare_output output;
 } prepare_config;
 
+// Are the times of the log times, or is there none, or a number that only orders events?
+bool prepare_has_times(const prepare_config *c);
 // The sections over *c; sections has room for 5.
 size_t prepare_sections(prepare_config *c, option_section *sections);
 // Runs all passes and prints the report to stdout.

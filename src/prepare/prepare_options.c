@@ -114,6 +114,10 @@ static const option output_options[] = {
     {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},
 };
 
+bool prepare_has_times(const prepare_config *c) {
+  return c->fields.time[0] != '\0' && c->input.time_format != TIME_ORDER;
+}
+
 #define SECTION(prefix, title, table, target) \
   { prefix, title, table, sizeof(table) / sizeof *(table), target }
 size_t prepare_sections(prepare_config *c, option_section *sections) {

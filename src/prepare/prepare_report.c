@@ -56,6 +56,7 @@ static void warn_only_now(void *unused, const char *sentence) {
 
 void warn_of_times(prepare_job *job) {
   const char *column = job->c->fields.time;
+  if (!prepare_has_times(job->c)) return;
   const time_t now = time(NULL);
   int64_t year;
   int month, day;
@@ -66,7 +67,7 @@ void warn_of_times(prepare_job *job) {
 }
 
 void warn_of_span(prepare_job *job) {
-  if (job->c->fields.time[0] != '\0') span_judge(&job->span, job->c->fields.time, tell_user, job);
+  if (prepare_has_times(job->c)) span_judge(&job->span, job->c->fields.time, tell_user, job);
 }
 
 // ---- report.json ----------------------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ static double days_of_span(const time_span *s) {
 static json_t *times_json(const prepare_job *job) {
   const time_span *s = &job->span;
   char from[TIME_TEXT], to[TIME_TEXT];
-  if (job->c->fields.time[0] == '\0') return json_null();
+  if (!prepare_has_times(job->c)) return json_null();
   return json_pack("{s:s,s:s,s:f,s:s}", "from", time_text(from, s->least), "to", time_text(to, s->greatest),
                    "days", days_of_span(s), "precision", time_unit_names[s->finest]);
 }
@@ -221,6 +222,9 @@ static void print_times(const prepare_job *job) {
   char from[TIME_TEXT], to[TIME_TEXT], days[32];
   if (job->c->fields.time[0] == '\0')
     printf("times           none (fields.time is not set): events are in the order of the file\n");
+  else if (!prepare_has_times(job->c))
+    printf("times           none (input.time_format is order): events are in the order of %s\n",
+           printable(days, sizeof days, job->c->fields.time, ""));
   else if (days_of_span(s) < 1)
     printf("times           from %s to %s, %s, in %s\n", time_text(from, s->least),
            time_text(to, s->greatest), human_seconds(days, 86400 * days_of_span(s)),

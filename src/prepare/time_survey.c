@@ -88,8 +88,8 @@ static void suggest(char *to, size_t room, time_format format, int32_t zone, con
     event_time t;
     const char *why;
     char read[TIME_TEXT];
-    if (f == (int)format || !time_parse_local((time_format)f, zone, text, strlen(text), &t, &why) ||
-        !plausible(t))
+    if (f == (int)format || f == TIME_ORDER ||
+        !time_parse_local((time_format)f, zone, text, strlen(text), &t, &why) || !plausible(t))
       continue;
     snprintf(to, room, "; --time_format %s would give %s", time_format_names[f], time_text(read, t));
     return;

@@ -6,7 +6,7 @@
 #include "prepare/times_internal.h"
 
 const char *const time_format_names[TIME_FORMAT_COUNT] = {
-    "seconds", "milliseconds", "microseconds", "nanoseconds", "iso", "day_first", "month_first"};
+    "seconds", "milliseconds", "microseconds", "nanoseconds", "iso", "day_first", "month_first", "order"};
 
 // ---- the calendar --------------------------------------------------------------------------------------------
 
@@ -133,7 +133,8 @@ static bool split_number(const decimal *d, int64_t point, event_time *t) {
 
 static bool number_parse(time_format format, const char *p, const char *end, event_time *t,
                          const char **why) {
-  static const int shift[] = {[TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9};
+  static const int shift[TIME_FORMAT_COUNT] = {
+      [TIME_MILLISECONDS] = 3, [TIME_MICROSECONDS] = 6, [TIME_NANOSECONDS] = 9};
   decimal d;
   if (!read_decimal(p, end, &d)) {
     event_time as_date;
@@ -142,7 +143,7 @@ static bool number_parse(time_format format, const char *p, const char *end, eve
                 : BAD_TIME("not a number");
     return false;
   }
-  if (split_number(&d, d.point - (format == TIME_SECONDS ? 0 : shift[format]), t)) return true;
+  if (split_number(&d, d.point - (shift[format]), t)) return true;
   *why = BAD_TIME("the number is out of range");
   return false;
 }
@@ -172,7 +173,8 @@ bool time_parse_local(time_format format, int32_t zone, const char *text, size_t
     *why = "no time";
     return false;
   }
-  return format < TIME_ISO ? number_parse(format, p, end, t, why) : date_parse(format, zone, p, end, t, why);
+  const bool number = format < TIME_ISO || format == TIME_ORDER;
+  return number ? number_parse(format, p, end, t, why) : date_parse(format, zone, p, end, t, why);
 }
 
 bool time_parse(time_format format, const char *text, size_t bytes, event_time *t, const char **why) {

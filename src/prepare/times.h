@@ -18,7 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define TIME_FORMATS "seconds|milliseconds|microseconds|nanoseconds|iso|day_first|month_first"
+#define TIME_FORMATS "seconds|milliseconds|microseconds|nanoseconds|iso|day_first|month_first|order"
 typedef enum time_format {
   TIME_SECONDS,
   TIME_MILLISECONDS,
@@ -27,6 +27,7 @@ typedef enum time_format {
   TIME_ISO,
   TIME_DAY_FIRST,
   TIME_MONTH_FIRST,
+  TIME_ORDER, // any number that rises with time: read as seconds are, and no time
   TIME_FORMAT_COUNT
 } time_format;
 extern const char *const time_format_names[TIME_FORMAT_COUNT];

@@ -28,6 +28,9 @@ static void expect_none(time_format format, const char *text, const char *reason
 
 static void test_numbers_keep_their_precision(void **unused) {
   (void)unused;
+  expect(TIME_ORDER, "829", 829, 0); // mmdd, say
+  expect(TIME_ORDER, "0829", 829, 0);
+  expect(TIME_ORDER, "-1.5", -2, 500000000);
   expect(TIME_SECONDS, "1709251200", 1709251200, 0);
   expect(TIME_SECONDS, "+1709251200", 1709251200, 0);
   expect(TIME_SECONDS, " 1709251200\t", 1709251200, 0);
@@ -76,6 +79,7 @@ static void test_numbers_that_are_refused(void **unused) {
   for (size_t i = 0; i < sizeof large / sizeof *large; i++)
     expect_none(TIME_SECONDS, large[i], "the number is out of range");
   expect_none(TIME_MILLISECONDS, "9007199254740992000", "the number is out of range");
+  expect_none(TIME_ORDER, "2021-03-04", "input.time_format iso reads dates");
   expect_none(TIME_SECONDS, "2021-03-04 08:00:00 UTC", "input.time_format iso reads dates");
   expect_none(TIME_MILLISECONDS, "2021-03-04", "input.time_format iso reads dates");
   for (int f = 0; f < TIME_FORMAT_COUNT; f++) {
