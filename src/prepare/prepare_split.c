@@ -51,8 +51,9 @@ static status read_date(const prepare_config *c, int32_t zone, const char *text,
 static status time_split(data_split *s, const prepare_config *c, int32_t zone) {
   const prepare_output *o = &c->output;
   char valid[SPLIT_DATE], test[SPLIT_DATE];
-  if (c->fields.time[0] == '\0')
-    return fail(ERR_ARGUMENT, "output.split = time needs fields.time, the column of the time");
+  if (!prepare_has_times(c))
+    return fail(ERR_ARGUMENT, "output.split = time needs fields.time, the column of the time, %s",
+                c->fields.time[0] == '\0' ? "which is not set" : "and an input.time_format other than order");
   TRY(read_date(c, zone, o->valid_from, "valid_from", &s->valid_from));
   TRY(read_date(c, zone, o->test_from, "test_from", &s->test_from));
   if (s->valid_from <= s->test_from) return OK;
