@@ -359,6 +359,7 @@ static status warn_of_catalogue(catalogue *c) {
     return OK;
   }
   warn_of_columns(c);
+  warn_of_currencies(c->job, "catalogue.price", &job->catalogue_prices);
   return warn_of_ids(c);
 }
 

@@ -118,6 +118,7 @@ void tell_user(void *job, const char *sentence); // the same of a sentence
 // Warns of what is doubtful in the times that were read, and in those that stay.
 void warn_of_times(prepare_job *job);
 void warn_of_span(prepare_job *job);
+void warn_of_currencies(prepare_job *job, const char *field, const price_notes *notes);
 // Shows progress from time to time, less often if stderr is not a terminal. `share` < 0: unknown.
 void show_progress(prepare_job *job, const char *what, int64_t count, double share);
 

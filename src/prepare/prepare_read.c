@@ -229,6 +229,16 @@ static void warn_of_fields(prepare_job *job) {
                    printable(name, sizeof name, fields[i].column, ""));
 }
 
+// Types that were asked for and that no row has: misspelt ones, perhaps.
+static void warn_of_wanted_types(prepare_job *job) {
+  char name[4 * EVENT_NAME];
+  for (int32_t i = 0; i < intern_count(job->wanted_types); i++)
+    if (intern_find(job->types, intern_text(job->wanted_types, i)) < 0)
+      prepare_warn(job, "input.events: no row that is used has the type \"%s\"; %lld rows have other types",
+                   printable(name, sizeof name, intern_text(job->wanted_types, i), ""),
+                   (long long)job->skipped_events);
+}
+
 status read_logs(prepare_job *job, dataset_writer *w) {
   const prepare_config *c = job->c;
   char temporary[PATH_MAX + 64];
@@ -245,6 +255,8 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   store_complete(job->store);
   warn_of_times(job);
   warn_of_fields(job);
+  warn_of_currencies(job, "fields.price", &job->log_prices);
+  warn_of_wanted_types(job);
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

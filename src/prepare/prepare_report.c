@@ -70,6 +70,19 @@ void warn_of_span(prepare_job *job) {
   if (prepare_has_times(job->c)) span_judge(&job->span, job->c->fields.time, tell_user, job);
 }
 
+// Amounts of several currencies are compared as if they were of one.
+void warn_of_currencies(prepare_job *job, const char *field, const price_notes *notes) {
+  char list[MAX_CURRENCIES * 80] = "", one[80], text[4 * CURRENCY_TEXT];
+  if (notes->n_currencies < 2) return;
+  for (int i = 0; i < notes->n_currencies; i++) {
+    snprintf(one, sizeof one, "%s%s of %lld (the first on line %lld)", i > 0 ? ", " : "",
+             printable(text, sizeof text, notes->currencies[i].text, ""),
+             (long long)notes->currencies[i].count, (long long)notes->currencies[i].line);
+    strcat(list, one);
+  }
+  prepare_warn(job, "%s: prices in several currencies are compared as they are: %s", field, list);
+}
+
 // ---- report.json ----------------------------------------------------------------------------------------------
 
 static int by_value(const void *a, const void *b) {

@@ -67,20 +67,46 @@ check "a price that cannot be read is counted with its line" bash -c 'grep -A1 -
 check "a price that is a range is counted as guessed" bash -c 'grep -A1 -F "price: a range, of which the lower end counts: 1 values" "$0" | grep -qF "line 4: 3.00 - 9.99"' "$work/said"
 check "all three events are in the data set" reported '"events": 3'
 
+log 'u,i,p
+u,a,$4.50
+u,b,€4.50
+u,c,$1
+'
+said "prices in several currencies are told" 'fields.price: prices in several currencies are compared as they are: $ of 2 (the first on line 2), € of 1 (the first on line 3)' run --fields.price p
+log 'u,i,e
+u,a,view
+u,b,cart
+u,c,\033[31mbuy
+'
+said "an event type that was asked for and that no row has is told" 'input.events: no row that is used has the type "veiw"; 2 rows have other types' run --event e --events veiw,cart
+check "event types are printed without control characters" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --event e --out "$1/d" --force | grep -qF "\x1b[31mbuy"' "$souk" "$work"
+log 'u,i,t
+u,a,\033[2J
+u,b,1650000000
+u,c,1650000001
+'
+check "rejected rows are printed without control characters" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --fields.time t --max_rejects 1 --out "$1/d" --force | grep -qF "line 2: u,a,\x1b[2J"' "$souk" "$work"
+check_error "an error that quotes a row holds no control characters" 'first on line 2: u,a,\x1b[2J)' timed
+log 'u,i,\033[2J
+u,a,5
+'
+check_error "a header is quoted without control characters" '\x1b[2J' timed
+
 # ---- catalogues ----
 catalogue() { printf "$@" >"$work/cat"; }
 described() { run --catalogue "$work/cat" --catalogue.item id "$@"; }
 jsonl() { described --catalogue_format jsonl "$@"; }
 wrote() { grep -qxF -- "$1" "$work/d/catalogue.jsonl" || { cat "$work/d/catalogue.jsonl"; false; }; }
-log 'u,i\nu,i1\nu,i2\nu,i3\n'
-catalogue '{"id":"i1","price":19.99,"t":"A"}\n{"id":"i2","price":"$3.00 - $9.99","t":"B"}\n{"id":"i3","price":"N/A","t":"C"}\n'
+log 'u,i\nu,i1\nu,i2\nu,i3\nu,i4\n'
+catalogue '{"id":"i1","price":19.99,"t":"A"}\n{"id":"i2","price":"$3.00 - $9.99","t":"B"}\n{"id":"i3","price":"N/A","t":"C"}\n{"id":"i4","price":null,"t":"D"}\n'
 check "a catalogue with prices of all kinds is read" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --catalogue "$1/cat" --catalogue_format jsonl --catalogue.item id --catalogue.price price --title t --out "$1/d" --force >"$1/said"' "$souk" "$work"
 check "a number of the catalogue keeps its text" wrote '{"item":"i1","title":"A","price":"19.99"}'
 check "a range of prices keeps its text" wrote '{"item":"i2","title":"B","price":"$3.00 - $9.99"}'
 check "an entry whose price is none stays with its title" wrote '{"item":"i3","title":"C"}'
+check "an entry whose price is json's null stays with its title" wrote '{"item":"i4","title":"D"}'
 check "a price of N/A is counted with its line" bash -c 'grep -A1 -F "price: N/A, null or another word for none: 1 values" "$0" | grep -qF "line 3: N/A"' "$work/said"
 check "the summary says how many items have a price" grep -qF "  price: of 2 items" "$work/said"
-check "the report says how many items have a title" bash -c 'grep -A2 catalogue_known "$0" | grep -qF "\"title\": 3"' "$work/d/report.json"
+check "the report says how many items have a title" bash -c 'grep -A2 catalogue_known "$0" | grep -qF "\"title\": 4"' "$work/d/report.json"
 catalogue '{"id":"i1","c":"%s"}\n{"id":"i2","c":"short"}\n' "$(head -c 1025 /dev/zero | tr '\0' x)"
 check "an entry whose category is too long stays" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --catalogue "$1/cat" --catalogue_format jsonl --catalogue.item id --category c --out "$1/d" --force >"$1/said"' "$souk" "$work"
 check "a category that is too long is counted with its line" bash -c 'grep -A1 -F "a category of more than 1024 bytes: 1 values" "$0" | grep -qF "line 1: xxx"' "$work/said"
