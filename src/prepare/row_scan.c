@@ -16,14 +16,19 @@ int64_t count_lines(const char *text, size_t bytes) {
     for (int k = 0; k < WORDS && bytes - i >= 8; k++, i += 8) {
       uint64_t x;
       memcpy(&x, text + i, 8);
-      x ^= ones *
-           '\n'; // a byte is 0 where a newline is, and only then bit 7 of the next line's right side stays 0
+      x ^= ones * '\n'; // the bytes of newlines are 0 now, and what follows finds those
       sum += ~(((x & low) + low) | x) >> 7 & ones;
     }
     n += (int64_t)(sum * ones >> 56);
   }
   for (; i < bytes; i++) n += text[i] == '\n';
   return n;
+}
+
+// A line's bytes without the CR before its newline; text that went through Windows twice has two.
+static size_t without_cr(const char *text, size_t bytes) {
+  while (bytes > 0 && text[bytes - 1] == '\r') bytes--;
+  return bytes;
 }
 
 // Makes *row the first line. False: its end is not there yet.
@@ -33,7 +38,7 @@ static bool first_line(const char *text, size_t bytes, bool last, row_span *row)
   row->bytes = newline != NULL ? (size_t)(newline - text) : bytes;
   row->next = row->bytes + (newline != NULL);
   row->lines = 1;
-  if (row->bytes > 0 && text[row->bytes - 1] == '\r') row->bytes--;
+  row->bytes = without_cr(text, row->bytes);
   return true;
 }
 
@@ -54,9 +59,9 @@ static bool at_separator(const log_plan *plan, const char *at, const char *end) 
 
 // At a line end or the file's end.
 static bool at_row_end(const quote_scan *s) {
-  if (s->at == s->end) return s->last;
-  if (*s->at == '\n') return true;
-  return *s->at == '\r' && (s->at + 1 == s->end ? s->last : s->at[1] == '\n');
+  const char *at = s->at;
+  while (at < s->end && *at == '\r') at++;
+  return at < s->end ? *at == '\n' : s->last;
 }
 
 // From behind the opening quote to behind the closing one.
@@ -80,6 +85,13 @@ static quoting quoted_field(quote_scan *s) {
   return ROW_WHOLE;
 }
 
+// Behind a closing quote: could the text that follows make it a separator or a line end?
+static bool more_decides(const log_plan *plan, const quote_scan *s) {
+  const char *at = s->at;
+  while (at < s->end && *at == '\r') at++;
+  return !s->last && (at == s->end || s->end - s->at < plan->separator_bytes);
+}
+
 static quoting scan_quotes(const log_plan *plan, quote_scan *s) {
   for (s->lines = 1, s->fields = 1;; s->fields++, s->at += plan->separator_bytes) {
     if (s->at < s->end && *s->at == '"') {
@@ -91,8 +103,7 @@ static quoting scan_quotes(const log_plan *plan, quote_scan *s) {
     }
     if (s->at == s->end && !s->last) return ROW_MORE;
     if (at_row_end(s)) return ROW_WHOLE;
-    if (!at_separator(plan, s->at, s->end))
-      return s->end - s->at < MAX_SEPARATOR && !s->last ? ROW_MORE : ROW_BROKEN;
+    if (!at_separator(plan, s->at, s->end)) return more_decides(plan, s) ? ROW_MORE : ROW_BROKEN;
   }
 }
 
@@ -126,9 +137,9 @@ static bool quoted_row(const log_plan *plan, const char *text, size_t bytes, boo
     row->reject = state == ROW_BROKEN && s.line_end == NULL ? "broken quotes" : "a quote that is not closed";
     return true;
   }
-  row->bytes = (size_t)(s.at - text);
-  row->next = row->bytes;
-  if (row->next < bytes && text[row->next] == '\r') row->next++;
+  row->bytes = without_cr(text, (size_t)(s.at - text));
+  row->next = (size_t)(s.at - text);
+  while (row->next < bytes && text[row->next] == '\r') row->next++;
   row->next += row->next < bytes;
   row->lines = s.lines;
   row->quoted = true;
@@ -138,25 +149,11 @@ static bool quoted_row(const log_plan *plan, const char *text, size_t bytes, boo
 
 // ---- json documents ------------------------------------------------------------------------------------------
 
-// Objects that are not one a line: in one list, or spread over lines. Between them may be space, commas and the list's
-// brackets. What is no object is a row of its line, for the parser to reject.
-static bool document_row(const char *text, size_t bytes, bool last, row_span *row) {
-  const char *at = text, *const end = text + bytes;
-  while (at < end && strchr(" \t\r\n,[]", *at) != NULL && *at != '\0') at++;
-  row->begin = (size_t)(at - text);
-  row->lines_before = count_lines(text, row->begin);
-  if (at == end && !last) return false;
-  if (at == end || *at != '{') {
-    if (!first_line(at, (size_t)(end - at), last, row)) return false;
-    row->next += row->begin;
-    row->lines += row->lines_before;
-    return true;
-  }
+// Behind the bracket that closes the object at `at`, or NULL: it is not closed.
+static const char *object_end(const char *at, const char *end) {
   int64_t depth = 0;
   char quote = '\0';
-  for (;; at++) {
-    if (at == end && !last) return false;
-    if (at == end) break;
+  for (; at < end; at++) {
     if (quote != '\0') {
       if (*at == '\\' && at + 1 < end)
         at++;
@@ -167,13 +164,31 @@ static bool document_row(const char *text, size_t bytes, bool last, row_span *ro
     } else if (*at == '{' || *at == '[') {
       depth++;
     } else if ((*at == '}' || *at == ']') && --depth == 0) {
-      at++;
-      break;
+      return at + 1;
     }
   }
-  row->bytes = (size_t)(at - text) - row->begin;
-  row->next = (size_t)(at - text);
-  row->lines = count_lines(text, row->next);
+  return NULL;
+}
+
+// Objects that are not one a line: in one list, or spread over lines. Between them may be space, commas and the list's
+// brackets. What is no object is a row of its line, for the parser to reject.
+static bool document_row(const char *text, size_t bytes, bool last, row_span *row) {
+  const char *at = text, *const end = text + bytes;
+  while (at < end && memchr(" \t\r\n,[]", *at, 7) != NULL) at++;
+  row->begin = (size_t)(at - text);
+  row->lines_before = count_lines(text, row->begin);
+  if (at < end && *at == '{') {
+    const char *stop = object_end(at, end);
+    if (stop == NULL && !last) return false;
+    if (stop == NULL) stop = end;
+    row->bytes = (size_t)(stop - at);
+    row->next = (size_t)(stop - text);
+    row->lines = count_lines(text, row->next);
+    return true;
+  }
+  if ((at == end && !last) || !first_line(at, (size_t)(end - at), last, row)) return false;
+  row->next += row->begin;
+  row->lines += row->lines_before;
   return true;
 }
 

@@ -24,6 +24,12 @@ printf '7\x01a\n7\x01b\n' >"$work/hive.txt"
 check "Hive's separator can be given as an escape" prepare hive --log "$work/hive.txt" --separator '\x01' --header false --user 1 --fields.item 2
 check "the items of a Hive table are its second column" have hive "a b"
 
+printf 'item;user;t\nx;1;3\n' >"$work/second.csv"
+printf 'user,item\n1,y\n' >"$work/first.csv"
+check "files with other columns and separators are read together" prepare two --log "$work/first.csv,$work/second.csv" --user user --fields.item item
+check "columns are found anew by name in each file" have two "x y"
+printf 'user,product\n1,y\n' >"$work/third.csv"
+check_error "the file that lacks a column is named" 'third.csv has no column "item"; its columns are: user, product' "$souk" prepare --log "$work/first.csv,$work/third.csv" --user user --fields.item item --out "$work/x"
 printf '{"session":11,"events":[{"aid":101,"ts":1659304800025,"type":"clicks"},{"aid":102,"ts":1659304904511,"type":"carts"}]}\n{"session":12,"events":[{"aid":103,"ts":1659304800025,"type":"orders"}]}\n' >"$work/otto.jsonl"
 check "OTTO's lists of events are rows" prepare otto --log "$work/otto.jsonl" --input.format jsonl --user session --fields.item events.aid --fields.time events.ts --event events.type --time_format milliseconds
 check "each event of OTTO is in the data set" grep -q '"events": 3,' "$work/otto/report.json"

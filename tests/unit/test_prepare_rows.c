@@ -242,6 +242,8 @@ static void test_line_ends(void **unused) {
   expect_told("lines end with CR alone");
   expect("u,i\r\n1,2\n3,4\r\n5,\"6\r\n7\"\r\n8,9", CSV, COLUMNS("u", "i"),
          "2 [1] [2]\n3 [3] [4]\n4 [5] [6\r\n7]\n6 [8] [9]\n");
+  expect("u,i\r\r\n\"1\",a\r\n\"2\",\"b\"\r\r\n3,c\r\r\n\"4\"x\r\n\"5\"\rx\n", CSV, COLUMNS("u", "i"),
+         "2 [1] [a]\n3 [2] [b]\n4 [3] [c]\n5 broken quotes\n6 broken quotes\n");
   expect("u,i\n1,a\rb\n", CSV, COLUMNS("u", "i"), "2 [1] [a\rb]\n"); // elsewhere it is text
   expect_nothing_told();
 }
