@@ -10,15 +10,20 @@
 //   the nanoseconds, unless 0;
 //   the session less that of the user's last event, zigzag, unless it is the same (0 at first).
 // While the log is read, memory holds one chunk of each partition, and one table of all users in those chunks. When
-// memory is full, every chunk is appended to its partition's file behind its length, and the table starts anew.
+// memory is full, every chunk is appended to one file, behind its length and the place of the partition's chunk before it, and the
+// table starts anew. The file has no name, so that nothing is left of it whatever ends the process.
 #include "prepare/event_store.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "base/fault.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset.h"
 
@@ -33,15 +38,25 @@ typedef struct user_state {
   int32_t number; // in the chunk when writing, in the partition when reading
 } user_state;
 
+// In front of a chunk in the file.
+typedef struct chunk_head {
+  int64_t before; // where the partition's chunk before begins, -1 none
+  uint64_t bytes; // of the chunk
+} chunk_head;
+
 typedef struct part {
   char *data; // the chunk in memory, behind those in the file
-  size_t used, cap, on_disk;
+  size_t used, cap;
+  size_t on_disk; // bytes of its chunks in the file
+  int64_t last;   // where the last of them begins
   size_t events;
   int32_t users; // in the chunk
 } part;
 
 struct event_store {
-  char dir[PATH_MAX];
+  char path[PATH_MAX + 32]; // for messages
+  int file;                 // -1: none yet
+  atomic_int_least64_t end; // of the file
   part parts[STORE_PARTITIONS];
   intern *users; // of all chunks in memory
   user_state *states;
@@ -53,6 +68,7 @@ void partition_free(store_partition *p) {
   free(p->events);
   intern_free(p->users);
   free(p->buffer);
+  free(p->chunks);
   free(p->states);
   *p = (store_partition){.events = NULL};
 }
@@ -61,12 +77,10 @@ status store_new(event_store **out, const char *dir, size_t memory_bytes) {
   event_store *s;
   *out = NULL;
   TRY(mem_new(&s, 1, sizeof *s, "the event store"));
-  if (snprintf(s->dir, sizeof s->dir, "%s", dir) >= (int)sizeof s->dir) {
-    free(s);
-    return fail(ERR_ARGUMENT, "%s: the path is too long", dir);
-  }
   s->limit = memory_bytes;
-  const status rc = intern_new(&s->users);
+  s->file = -1;
+  status rc = path_join(s->path, sizeof s->path, dir, ".events");
+  if (rc == OK) rc = intern_new(&s->users);
   if (rc != OK)
     free(s);
   else
@@ -74,25 +88,71 @@ status store_new(event_store **out, const char *dir, size_t memory_bytes) {
   return rc;
 }
 
-static void part_path(const event_store *s, size_t i, char path[PATH_MAX + 32]) {
-  snprintf(path, PATH_MAX + 32, "%s/.events-%06zu", s->dir, i);
-}
-
 void store_free(event_store *s) {
   if (s == NULL) return;
-  char path[PATH_MAX + 32];
-  for (size_t i = 0; i < STORE_PARTITIONS; i++) {
-    free(s->parts[i].data);
-    part_path(s, i, path);
-    if (s->parts[i].on_disk > 0) unlink(path);
-  }
+  for (size_t i = 0; i < STORE_PARTITIONS; i++) free(s->parts[i].data);
+  if (s->file >= 0) close(s->file);
   intern_free(s->users);
   free(s->states);
   free(s);
 }
 
-static status io_error(const char *what, const char *path) {
-  return fail(ERR_IO, "cannot %s temporary file %s: %s", what, path, strerror(errno));
+// ---- the file ------------------------------------------------------------------------------------------------
+
+static status io_error(const event_store *s, const char *what) {
+  return fail(ERR_IO, "cannot %s temporary file %s: %s", what, s->path,
+              errno != 0 ? strerror(errno) : "it is shorter than it was");
+}
+
+static status open_file(event_store *s) {
+  s->file = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  return s->file >= 0 && unlink(s->path) == 0 ? OK : io_error(s, "create");
+}
+
+static status write_at(const event_store *s, const void *data, size_t bytes, int64_t at) {
+  for (const char *from = data; bytes > 0;) {
+    const ssize_t n = fault_at(FAULT_WRITE) ? -1 : pwrite(s->file, from, bytes, at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return io_error(s, "write");
+    from += n;
+    at += n;
+    bytes -= (size_t)n;
+  }
+  return OK;
+}
+
+static status read_at(const event_store *s, void *data, size_t bytes, int64_t at) {
+  for (char *to = data; bytes > 0;) {
+    errno = 0;
+    const ssize_t n = pread(s->file, to, bytes, at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return io_error(s, "read");
+    to += n;
+    at += n;
+    bytes -= (size_t)n;
+  }
+  return OK;
+}
+
+// Appends a chunk of a partition to the file.
+static status append_chunk(event_store *s, part *p, const char *data, size_t bytes) {
+  const chunk_head head = {p->on_disk > 0 ? p->last : -1, bytes};
+  const int64_t at = atomic_fetch_add(&s->end, (int64_t)(sizeof head + bytes));
+  TRY(write_at(s, &head, sizeof head, at));
+  TRY(write_at(s, data, bytes, at + (int64_t)sizeof head));
+  p->last = at;
+  p->on_disk += bytes;
+  return OK;
+}
+
+// Gives the disk's room back where the system can. It is no loss where it cannot: the file is gone soon.
+static void forget_chunks(const event_store *s, part *p) {
+  chunk_head head;
+  for (int64_t at = p->last; p->on_disk > 0 && at >= 0; at = head.before) {
+    if (read_at(s, &head, sizeof head, at) != OK) break;
+    fallocate(s->file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, at, (off_t)(sizeof head + head.bytes));
+  }
+  p->on_disk = 0;
 }
 
 // ---- the code of an event ------------------------------------------------------------------------------------
@@ -166,24 +226,11 @@ static const char *get_event(const char *at, log_event *e, user_state *u) {
 
 // ---- adding --------------------------------------------------------------------------------------------------
 
-// Appends a chunk to the file of its partition.
-static status append_chunk(event_store *s, size_t i, const char *data, size_t bytes) {
-  part *p = &s->parts[i];
-  char path[PATH_MAX + 32];
-  part_path(s, i, path);
-  FILE *f = fopen(path, p->on_disk > 0 ? "abe" : "wbxe");
-  if (f == NULL) return io_error("create", path);
-  const uint64_t length = bytes;
-  const bool written = fwrite(&length, sizeof length, 1, f) == 1 && fwrite(data, 1, bytes, f) == bytes;
-  const bool closed = fclose(f) == 0;
-  p->on_disk += sizeof length + bytes; // counted even after an error, so that the file is removed
-  return written && closed ? OK : io_error("write", path);
-}
-
 static status spill(event_store *s) {
+  if (s->file < 0) TRY(open_file(s));
   for (size_t i = 0; i < STORE_PARTITIONS; i++) {
     part *p = &s->parts[i];
-    if (p->used > 0) TRY(append_chunk(s, i, p->data, p->used));
+    if (p->used > 0) TRY(append_chunk(s, p, p->data, p->used));
     free(p->data);
     p->data = NULL;
     p->used = p->cap = 0;
@@ -252,23 +299,23 @@ static status take_chunk(store_partition *p, const char *at, size_t bytes) {
   return OK;
 }
 
-static status take_file(const event_store *s, int32_t index, store_partition *p) {
-  const size_t bytes = s->parts[index].on_disk;
-  char path[PATH_MAX + 32];
-  part_path(s, (size_t)index, path);
-  TRY(mem_grow(&p->buffer, &p->buffer_cap, bytes, 1, "a partition of events"));
-  FILE *f = fopen(path, "rbe");
-  if (f == NULL) return io_error("open", path);
-  setvbuf(f, NULL, _IONBF, 0);
-  const size_t n = fread(p->buffer, 1, bytes, f);
-  fclose(f);
-  if (n != bytes) return io_error("read", path);
-  for (size_t at = 0; at < bytes;) {
-    uint64_t length;
-    memcpy(&length, p->buffer + at, sizeof length);
-    at += sizeof length;
-    TRY(take_chunk(p, p->buffer + at, length));
-    at += length;
+// Reads the chunks in the file, which are found from the last to the first, in their order: the last goes to the end of the
+// buffer.
+static status take_file(const event_store *s, const part *from, store_partition *p) {
+  size_t chunks = 0, begin = from->on_disk;
+  TRY(mem_grow(&p->buffer, &p->buffer_cap, from->on_disk, 1, "a partition of events"));
+  for (int64_t at = from->last; at >= 0; chunks++) {
+    chunk_head head;
+    TRY(read_at(s, &head, sizeof head, at));
+    TRY(mem_grow(&p->chunks, &p->chunks_cap, chunks + 1, sizeof *p->chunks, "a partition of events"));
+    p->chunks[chunks] = head.bytes;
+    begin -= head.bytes;
+    TRY(read_at(s, p->buffer + begin, head.bytes, at + (int64_t)sizeof head));
+    at = head.before;
+  }
+  while (chunks > 0) {
+    TRY(take_chunk(p, p->buffer + begin, p->chunks[--chunks]));
+    begin += p->chunks[chunks];
   }
   return OK;
 }
@@ -279,7 +326,7 @@ status store_read(const event_store *s, int32_t index, store_partition *p) {
   intern_clear(p->users);
   p->n = 0;
   TRY(mem_grow(&p->events, &p->cap, from->events, sizeof *p->events, "a partition of events"));
-  if (from->on_disk > 0) TRY(take_file(s, index, p));
+  if (from->on_disk > 0) TRY(take_file(s, from, p));
   return take_chunk(p, from->data, from->used);
 }
 
@@ -315,14 +362,11 @@ status store_replace(event_store *s, int32_t index, store_partition *p) {
     to->used = bytes;
     return OK;
   }
-  free(to->data); // what was in memory goes to the file, which begins anew
+  free(to->data); // what was in memory goes to the file
   to->data = NULL;
   to->cap = 0;
-  char path[PATH_MAX + 32];
-  part_path(s, (size_t)index, path);
-  if (unlink(path) != 0) return io_error("remove", path);
-  to->on_disk = 0;
-  return bytes > 0 ? append_chunk(s, (size_t)index, p->buffer, bytes) : OK;
+  forget_chunks(s, to);
+  return bytes > 0 ? append_chunk(s, to, p->buffer, bytes) : OK;
 }
 
 size_t store_largest(const event_store *s) {

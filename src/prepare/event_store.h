@@ -1,6 +1,6 @@
 // Events of a log, partitioned by user, in bounded memory: a user's name decides the partition, so all that a
 // user did lies in one, and memory holds a few partitions at a time whatever their number. What does not fit is
-// appended to one temporary file a partition.
+// appended to a temporary file.
 //
 // In a partition users have numbers from 0 in order of first appearance, and events keep the order in which they were
 // added. The order of partitions and users depends on the log alone, not on the memory.
@@ -29,15 +29,17 @@ typedef struct store_partition {
   log_event *events;
   size_t n, cap;
   intern *users; // names by number
-  char *buffer;  // as it lies in the file
+  char *buffer;  // as they lie in the file
   size_t buffer_cap;
+  size_t *chunks; // bytes of each in the buffer
+  size_t chunks_cap;
   struct user_state *states; // of the users, while their events are read or written
   size_t states_cap;
 } store_partition;
 void partition_free(store_partition *p);
 
 typedef struct event_store event_store;
-// Temporary files are made in `dir` (which exists) and removed by store_free. memory_bytes bounds what is
+// A temporary file is made in `dir` (which exists) when it is needed. memory_bytes bounds what is
 // held while events are added.
 status store_new(event_store **out, const char *dir, size_t memory_bytes);
 void store_free(event_store *s); // NULL is safe

@@ -17,7 +17,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
-#include "format/utf8.h"
 #include "prepare/prepare_internal.h"
 
 static void job_free(prepare_job *job) {
@@ -87,7 +86,6 @@ status prepare_run(const prepare_config *c) {
   if (strlen(c->output.name) >= sizeof((dataset_info *)NULL)->name)
     return fail(ERR_ARGUMENT, "output.name has %zu bytes; a data set's name has at most %zu",
                 strlen(c->output.name), sizeof((dataset_info *)NULL)->name - 1);
-  if (!utf8_valid(c->output.name)) return fail(ERR_ARGUMENT, "output.name is not valid UTF-8");
   int32_t zone;
   if (!time_parse_zone(c->input.time_zone, &zone))
     return fail(ERR_ARGUMENT, "input.time_zone is \"%s\"; it must be UTC, or an offset such as +08:00",
