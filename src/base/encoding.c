@@ -114,6 +114,13 @@ status converter_new(converter **out, const char *name, const char *option) {
   return OK;
 }
 
+status encoding_check(const char *name, const char *option) {
+  converter *c = NULL;
+  if (name[0] != '\0') TRY(converter_new(&c, name, option));
+  converter_free(c);
+  return OK;
+}
+
 void converter_free(converter *c) {
   if (c == NULL) return;
   iconv_close(c->cd);

@@ -20,6 +20,8 @@ typedef struct converter converter;
 // name: as iconv or as Python writes it ("latin-1", "GBK", "utf_16", "cp1252"). *out is NULL if that is UTF-8 already. A name
 // that is not known is ERR_ARGUMENT; option (may be NULL) says where it came from.
 status converter_new(converter **out, const char *name, const char *option);
+// OK if the name is known, or empty; else that error.
+status encoding_check(const char *name, const char *option);
 void converter_free(converter *c); // NULL is safe
 
 typedef struct converter_buffers {

@@ -92,16 +92,7 @@ status lines_open_input(line_reader **out, const char *path, size_t max_line,
 // is set instead at the end of the file. A NUL byte inside, an overlong line or a broken stream is
 // ERR_FORMAT and names file and line.
 status lines_next(line_reader *r, char **line, size_t *bytes, bool *end);
-// The same for a reader that goes on behind a line which is no text.
-typedef struct text_line {
-  char *text; // as above; of a line that is too long its first max_line bytes
-  size_t bytes;
-  bool crlf;         // a CR stood before the newline
-  const char *fault; // "a NUL byte", "a line that is too long"; NULL: none
-} text_line;
-status lines_next_any(line_reader *r, text_line *line, bool *end);
-int64_t lines_number(const line_reader *r);  // of the last line, from 1
-double lines_progress(const line_reader *r); // share of the (compressed) file read; -1: of a pipe, not known
+int64_t lines_number(const line_reader *r); // of the last line, from 1
 void lines_close(line_reader *r);
 
 #endif

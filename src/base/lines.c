@@ -12,14 +12,12 @@ enum { CHUNK = 64 };
 enum { CHUNK = 1 << 18 };
 #endif
 
-static const char too_long[] = "a line that is too long";
-
 struct line_reader {
   byte_stream *stream;
   char *buf;
   size_t cap, begin, end, max_line; // unread bytes are buf[begin, end)
   int64_t number;
-  bool eof, skip; // skip: what is unread begins with the rest of a line that was too long
+  bool eof;
 };
 
 static status new_reader(line_reader **out, size_t max_line) {
@@ -65,72 +63,46 @@ static status refill(line_reader *r) {
   return OK;
 }
 
-// Finds the end of the line. Without one within max_line bytes it is too long, and *newline is NULL.
+static status too_long(const line_reader *r) {
+  return fail(ERR_FORMAT, "%s line %lld is longer than %zu bytes", byte_stream_name(r->stream),
+              (long long)r->number + 1, r->max_line);
+}
+
+// Finds the end of the line; *newline is NULL if the file ends instead.
 static status find_newline(line_reader *r, char **newline) {
   *newline = NULL;
   for (size_t searched = 0;;) {
     const size_t unread = r->end - r->begin;
     if (unread > searched) *newline = memchr(r->buf + r->begin + searched, '\n', unread - searched);
-    if (*newline != NULL || r->eof || unread > r->max_line + 1) return OK; // 1: a CR does not count
+    if (*newline != NULL || r->eof) return OK;
+    if (unread > r->max_line + 1) return too_long(r); // 1: a CR does not count
     searched = unread;
     TRY(refill(r));
   }
 }
 
-// Passes over what is left of a line that was too long, and its newline.
-static status skip_line(line_reader *r) {
-  while (r->skip) {
-    const char *newline = r->end > r->begin ? memchr(r->buf + r->begin, '\n', r->end - r->begin) : NULL;
-    r->begin = newline != NULL ? (size_t)(newline + 1 - r->buf) : r->end;
-    r->skip = newline == NULL && !r->eof;
-    if (r->skip) TRY(refill(r));
-  }
-  return OK;
-}
-
-status lines_next_any(line_reader *r, text_line *line, bool *end) {
-  char *newline;
-  TRY(skip_line(r));
-  TRY(find_newline(r, &newline));
-  *line = (text_line){.text = r->buf + r->begin};
-  const size_t left = r->end - r->begin;
-  *end = newline == NULL && left == 0;
-  if (*end) return OK;
-  size_t n = newline != NULL ? (size_t)(newline - line->text) : left;
-  r->begin += n + (newline != NULL);
-  r->skip = newline == NULL && !r->eof;
-  r->number++;
-  line->crlf = newline != NULL && n > 0 && line->text[n - 1] == '\r';
-  if (n > 0 && line->text[n - 1] == '\r') n--; // also at the end of a file without a newline
-  if (n > r->max_line)
-    line->fault = too_long;
-  else if (memchr(line->text, '\0', n) != NULL)
-    line->fault = "a NUL byte";
-  line->bytes = n < r->max_line ? n : r->max_line;
-  line->text[line->bytes] = '\0';
-  return OK;
-}
-
 status lines_next(line_reader *r, char **line, size_t *bytes, bool *end) {
-  text_line l;
-  TRY(lines_next_any(r, &l, end));
-  if (l.fault == too_long)
-    return fail(ERR_FORMAT, "%s line %lld is longer than %zu bytes", byte_stream_name(r->stream),
-                (long long)r->number, r->max_line);
-  if (l.fault != NULL)
-    return fail(ERR_FORMAT, "%s line %lld holds %s", byte_stream_name(r->stream), (long long)r->number,
-                l.fault);
-  *line = l.text;
-  *bytes = l.bytes;
+  char *newline;
+  TRY(find_newline(r, &newline));
+  char *start = r->buf + r->begin;
+  size_t n = newline != NULL ? (size_t)(newline - start) : r->end - r->begin;
+  *end = newline == NULL && n == 0;
+  if (*end) return OK;
+  r->begin += n + (newline != NULL);
+  if (n > 0 && start[n - 1] == '\r') n--;
+  if (n > r->max_line) return too_long(r);
+  r->number++;
+  start[n] = '\0';
+  if (memchr(start, '\0', n) != NULL)
+    return fail(ERR_FORMAT, "%s line %lld holds a NUL byte", byte_stream_name(r->stream),
+                (long long)r->number);
+  *line = start;
+  *bytes = n;
   return OK;
 }
 
 int64_t lines_number(const line_reader *r) {
   return r->number;
-}
-
-double lines_progress(const line_reader *r) {
-  return byte_stream_progress(r->stream);
 }
 
 void lines_close(line_reader *r) {

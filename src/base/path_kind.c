@@ -137,12 +137,20 @@ static bool may_be_config(const char *path, path_kind kind) {
   return (kind == PATH_LOG || kind == PATH_METRICS) && !is_binary(path) && !looks_like_log(path);
 }
 
+// The length of the name without ".gz" and the like.
+static size_t without_compression(const char *path, size_t n) {
+  static const char *const ends[] = {".gz", ".zst", ".xz", ".bz2"};
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (ends_with(path, n, ends[i])) return n - strlen(ends[i]);
+  return n;
+}
+
 // Nothing is read from a pipe: the bytes would be lost to its real reader.
 static path_kind kind_of_file(const char *path, bool regular) {
   static const char *const logs[] = {".csv", ".tsv", ".jsonl"};
   size_t n = strlen(path);
   if (ends_with(path, n, "metrics.jsonl")) return PATH_METRICS;
-  if (ends_with(path, n, ".gz")) n -= 3;
+  n = without_compression(path, n);
   for (size_t i = 0; i < sizeof logs / sizeof *logs; i++)
     if (ends_with(path, n, logs[i])) return PATH_LOG;
   return regular && is_binary(path) ? PATH_BINARY : PATH_FILE;

@@ -21,9 +21,10 @@ typedef enum path_kind {
   PATH_FILE = 1 << 10,        // any other file, also a pipe; in `wanted` it means files of all kinds
   PATH_CONFIG = 1 << 11,      // only used in `wanted`: a text file that does not look like a log
   PATH_DAMAGED = 1 << 12,     // a manifest that cannot be understood; the command that reads it reports why
-  PATH_LOG = 1 << 13,         // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz
-  PATH_METRICS = 1 << 14,     // a run's metrics.jsonl
-  PATH_BINARY = 1 << 15,      // a file that is no text
+  PATH_LOG =
+      1 << 13, // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz, .zst, .xz, .bz2
+  PATH_METRICS = 1 << 14, // a run's metrics.jsonl
+  PATH_BINARY = 1 << 15,  // a file that is no text
 } path_kind;
 
 path_kind path_kind_of(const char *path);

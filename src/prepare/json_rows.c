@@ -417,7 +417,7 @@ status split_json(log_parser *p, char *row, size_t bytes, log_row *out) {
   json_row r = {.p = p, .out = out, .begin = row, .at = row, .end = row + bytes, .elements = -1};
   paths root = {.n = 0};
   if (!p->ascii && !utf8_valid_bytes(row, bytes)) {
-    out->reject = "text that is not UTF-8";
+    out->reject = LOG_NOT_UTF8;
     return OK;
   }
   p->n_values = 0;

@@ -41,6 +41,9 @@ typedef struct log_format {
   const char *encoding, *encoding_option; // as byte_stream_how has them
 } log_format;
 
+// The reason why a row is rejected that has bytes which its encoding does not have.
+#define LOG_NOT_UTF8 "text that is not UTF-8"
+
 typedef struct log_reader log_reader;
 typedef struct log_parser log_parser;
 

@@ -25,6 +25,8 @@ static void job_free(prepare_job *job) {
   store_free(job->store);
   partitions_free(job);
   tasks_free(job->pool);
+  input_files_free(&job->log_files);
+  input_files_free(&job->catalogue_files);
   intern *const names[] = {job->items, job->types, job->wanted_types, job->categories};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
   void *const arrays[] = {job->item_counts,   job->next_counts, job->train_counts, job->token_of,

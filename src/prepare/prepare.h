@@ -11,12 +11,14 @@ enum { MAX_PRICE_BUCKETS = 1000 };
   0.1 // of the users that a split by users holds out for validation, and for test, by default
 
 typedef struct prepare_input { // section "input"
-  char log[OPTION_STRING];     // files, separated by commas
-  int format;                  // log_kind
+  char log[OPTION_STRING];     // files, patterns and folders, separated by commas
+  char encoding[OPTION_STRING];
+  int format; // log_kind
   bool header;
-  char separator[OPTION_STRING]; // of csv; empty: guessed
-  int quotes;                    // log_quotes
-  char catalogue[OPTION_STRING]; // empty: none
+  char separator[OPTION_STRING];          // of csv; empty: guessed
+  int quotes;                             // log_quotes
+  char catalogue[OPTION_STRING];          // empty: none
+  char catalogue_encoding[OPTION_STRING]; // empty: the log's
   int catalogue_format;
   bool catalogue_header;
   char catalogue_separator[OPTION_STRING];

@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "format/printable.h"
 #include "format/vocabulary.h"
+#include "prepare/encoding_hint.h"
 #include "prepare/id_match.h"
 #include "prepare/names.h"
 #include "prepare/prepare_internal.h"
@@ -67,9 +68,10 @@ static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
     c->names[c->n] = names[c->n];
     c->written[c->n] = written[c->n];
   }
-  snprintf(c->kept, sizeof c->kept, "%s", f->keep);
-  char *rest = NULL;
-  for (char *name = strtok_r(c->kept, ",", &rest); name != NULL; name = strtok_r(NULL, ",", &rest)) {
+  char *name = c->kept;
+  for (const char *rest = f->keep; *rest != '\0';) {
+    rest = list_name(rest, name);
+    if (name[0] == '\0') continue;
     for (int i = 0; i < CAT_KEPT; i++)
       if (strcmp(name, written[i]) == 0)
         return fail(ERR_ARGUMENT,
@@ -79,6 +81,7 @@ static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
       return fail(ERR_ARGUMENT, "catalogue.keep names more than %d columns", MAX_COLUMNS - CAT_KEPT);
     c->names[c->n] = c->written[c->n] = name;
     c->n++;
+    name += strlen(name) + 1;
   }
   for (int i = 0; i < c->n; i++) c->join[i] = join_of(i);
   return OK;
@@ -281,6 +284,10 @@ static status read_rows(catalogue *c, log_reader *r) {
   }
 }
 
+static const char *catalogue_encoding(const prepare_input *in) {
+  return in->catalogue_encoding[0] != '\0' ? in->catalogue_encoding : in->encoding;
+}
+
 static status read_file(catalogue *c, const char *path) {
   const prepare_input *in = &c->job->c->input;
   const prepare_catalogue *f = &c->job->c->catalogue;
@@ -289,14 +296,28 @@ static status read_file(catalogue *c, const char *path) {
                              .header = in->catalogue_header,
                              .separator = in->catalogue_separator,
                              .quotes = (log_quotes)in->catalogue_quotes,
-                             .join = c->columns.join};
+                             .join = c->columns.join,
+                             .encoding = catalogue_encoding(in),
+                             .encoding_option = "input.catalogue_encoding"};
   log_reader *r;
-  TRY(c->values != NULL ? log_open(&r, path, &format, row, ROW_COLUMNS)
-                        : log_open(&r, path, &format, c->columns.names, c->columns.n));
-  const status rc = read_rows(c, r);
+  status rc = c->values != NULL ? log_open(&r, path, &format, row, ROW_COLUMNS)
+                                : log_open(&r, path, &format, c->columns.names, c->columns.n);
+  if (rc != OK) return hint_in_error(rc, path, &format);
+  rc = read_rows(c, r);
   if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, c->job);
   log_close(r);
   return rc;
+}
+
+static status read_files(catalogue *c) {
+  prepare_job *job = c->job;
+  const input_files *f = &job->catalogue_files;
+  for (size_t i = 0; i < f->n; i++) {
+    job->catalogue.file = f->n > 1 ? f->names[i] : NULL;
+    job->catalogue_prices.unknown.file = job->catalogue_prices.guessed.file = job->catalogue.file;
+    TRY(read_file(c, f->names[i]));
+  }
+  return OK;
 }
 
 // ---- doubts --------------------------------------------------------------------------------------------------
@@ -390,6 +411,8 @@ static status catalogue_begin(catalogue *c, const char *path) {
 
 static status catalogue_end(catalogue *c) {
   prepare_job *job = c->job;
+  hint_encoding(job, &job->catalogue, &job->catalogue_files, catalogue_encoding(&job->c->input),
+                "input.catalogue_encoding");
   TRY(check_rejects(&job->catalogue, job->c->input.catalogue, job->c->input.max_rejects));
   if (c->values != NULL) TRY(write_properties(c));
   out_file *out = c->out;
@@ -413,7 +436,7 @@ static status read_described(prepare_job *job, dataset_writer *w) {
   TRY(writer_path(w, "catalogue.jsonl", path, sizeof path));
   status rc;
   TRY_GOTO(catalogue_begin(&c, path), done);
-  TRY_GOTO(read_file(&c, job->c->input.catalogue), done);
+  TRY_GOTO(read_files(&c), done);
   TRY_GOTO(catalogue_end(&c), done);
   report_catalogue(&c);
   TRY_GOTO(warn_of_catalogue(&c), done);

@@ -5,6 +5,7 @@
 #include <jansson.h>
 #include "prepare/event_store.h"
 #include "prepare/history.h"
+#include "prepare/input_files.h"
 #include "prepare/intern.h"
 #include "prepare/prepare.h"
 #include "prepare/price_notes.h"
@@ -44,6 +45,7 @@ typedef struct prepare_job {
   int32_t n_works;
   intern *items, *types, *wanted_types;
   event_store *store;
+  input_files log_files, catalogue_files;
   reject_list log, catalogue;
   price_notes log_prices, catalogue_prices;
   int64_t events_with, sessions_with, prices_with; // rows of the log that have one

@@ -6,10 +6,14 @@
 #define IN(f) offsetof(prepare_input, f)
 static const option input_options[] = {
     {"log", OPT_STRING, IN(log), "", 0, 0, "FILE",
-     "behaviour log: files, separated by commas; plain or gzip"},
+     "behaviour log: files, patterns (logs/*.csv.gz) and folders, separated by commas, or - for the standard "
+     "input; plain, gzip, zstd, xz or bzip2"},
     {"format", OPT_CHOICE, IN(format), "csv", 0, 0, "csv|tsv|space|jsonl",
      "of the log; jsonl: also one list of objects, or Python dicts"},
     {"header", OPT_BOOL, IN(header), "true", 0, 0, NULL, "the first line names the columns"},
+    {"encoding", OPT_STRING, IN(encoding), "", 0, 0, NULL,
+     "of the text, as iconv names it (GBK, latin-1, UTF-16 ...); empty: UTF-8, or what a byte order mark "
+     "says"},
     {"separator", OPT_STRING, IN(separator), "", 0, 0, NULL,
      "what stands between the columns of csv, up to 8 bytes, or tab, comma, semicolon, pipe, space, \\x01; "
      "empty: guessed"},
@@ -24,11 +28,14 @@ static const option input_options[] = {
      "zone of dates that name none: UTC, or an offset such as +08:00"},
     {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
      "event types to keep, separated by commas; empty: all"},
-    {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE", "catalogue of the items; empty: none"},
+    {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE",
+     "catalogue of the items, like log; empty: none"},
     {"catalogue_format", OPT_CHOICE, IN(catalogue_format), "csv", 0, 0, "csv|tsv|space|jsonl",
      "of the catalogue"},
     {"catalogue_header", OPT_BOOL, IN(catalogue_header), "true", 0, 0, NULL,
      "its first line names the columns"},
+    {"catalogue_encoding", OPT_STRING, IN(catalogue_encoding), "", 0, 0, NULL,
+     "like encoding, of the catalogue; empty: the log's"},
     {"catalogue_separator", OPT_STRING, IN(catalogue_separator), "", 0, 0, NULL,
      "like separator, of the catalogue"},
     {"catalogue_quotes", OPT_CHOICE, IN(catalogue_quotes), "auto", 0, 0, "auto|double|backslash|none",

@@ -6,9 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/encoding.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "format/printable.h"
+#include "prepare/encoding_hint.h"
 #include "prepare/prepare_internal.h"
 #include "prepare/prepare_rows.h"
 
@@ -187,10 +189,13 @@ static status read_log(prepare_job *job, const char *path) {
   const log_format format = {.kind = (log_kind)in->format,
                              .header = in->header,
                              .separator = in->separator,
-                             .quotes = (log_quotes)in->quotes};
+                             .quotes = (log_quotes)in->quotes,
+                             .encoding = in->encoding,
+                             .encoding_option = "input.encoding"};
   log_reader *reader;
-  TRY(log_open(&reader, path, &format, columns, COLS));
-  const status rc = read_blocks(job, reader);
+  status rc = log_open(&reader, path, &format, columns, COLS);
+  if (rc != OK) return hint_in_error(rc, path, &format);
+  rc = read_blocks(job, reader);
   if (rc != OK && rc != ERR_MEMORY && strstr(fail_message(), path) == NULL) fail_prefix(rc, "%s", path);
   log_close(reader);
   return rc;
@@ -200,10 +205,8 @@ static status read_log(prepare_job *job, const char *path) {
 static status for_each_name(const char *list, status (*each)(prepare_job *, const char *), prepare_job *job) {
   char name[OPTION_STRING];
   while (*list != '\0') {
-    const size_t n = strcspn(list, ",");
-    snprintf(name, sizeof name, "%.*s", (int)n, list);
-    if (n > 0) TRY(each(job, name));
-    list += n + (list[n] == ',');
+    list = list_name(list, name);
+    if (name[0] != '\0') TRY(each(job, name));
   }
   return OK;
 }
@@ -239,9 +242,32 @@ static void warn_of_wanted_types(prepare_job *job) {
                    (long long)job->skipped_events);
 }
 
+// Both lists before anything is read, so that a wrong name is told at once.
+static status find_files(prepare_job *job) {
+  const prepare_input *in = &job->c->input;
+  TRY(encoding_check(in->encoding, "input.encoding"));
+  TRY(encoding_check(in->catalogue_encoding, "input.catalogue_encoding"));
+  TRY(input_files_find(&job->log_files, in->log, "input.log"));
+  TRY(input_files_find(&job->catalogue_files, in->catalogue, "input.catalogue"));
+  if (input_files_have(&job->log_files, "-") && input_files_have(&job->catalogue_files, "-"))
+    return fail(ERR_ARGUMENT, "input.log and input.catalogue are both the standard input (-)");
+  return OK;
+}
+
+static status read_files(prepare_job *job) {
+  const input_files *f = &job->log_files;
+  for (size_t i = 0; i < f->n; i++) {
+    job->log.file = f->n > 1 ? f->names[i] : NULL;
+    job->log_prices.unknown.file = job->log_prices.guessed.file = job->log.file;
+    TRY(read_log(job, f->names[i]));
+  }
+  return OK;
+}
+
 status read_logs(prepare_job *job, dataset_writer *w) {
   const prepare_config *c = job->c;
   char temporary[PATH_MAX + 64];
+  TRY(find_files(job));
   TRY(intern_new(&job->items));
   TRY(intern_new(&job->types));
   TRY(intern_new(&job->wanted_types));
@@ -251,12 +277,13 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   TRY(writer_path(w, ".", temporary, sizeof temporary));
   // Warns if the largest partition does not fit: reading it takes memory besides the names of the items.
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
-  TRY(for_each_name(c->input.log, read_log, job));
+  TRY(read_files(job));
   store_complete(job->store);
   warn_of_times(job);
   warn_of_fields(job);
   warn_of_currencies(job, "fields.price", &job->log_prices);
   warn_of_wanted_types(job);
+  hint_encoding(job, &job->log, &job->log_files, c->input.encoding, "input.encoding");
   TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];

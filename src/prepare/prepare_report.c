@@ -175,6 +175,17 @@ json_t *make_report(prepare_job *job) {
                 {"catalogue_matched", job->catalogue_matched}};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
     json_object_set_new(j, counts[i].name, json_integer(counts[i].value));
+  // Where there is one file, as there was in older versions, nothing is said of it.
+  const struct {
+    const char *name;
+    int64_t value;
+  } files[] = {
+      {"files", (int64_t)job->log_files.n > 1 ? (int64_t)job->log_files.n : 0},
+      {"files_passed_over", job->log_files.passed_over + job->log_files.subfolders},
+      {"catalogue_files", (int64_t)job->catalogue_files.n > 1 ? (int64_t)job->catalogue_files.n : 0},
+      {"catalogue_files_passed_over", job->catalogue_files.passed_over + job->catalogue_files.subfolders}};
+  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
+    if (files[i].value > 0) json_object_set_new(j, files[i].name, json_integer(files[i].value));
   const struct {
     const char *name;
     const reject_list *list;
@@ -252,10 +263,20 @@ static void print_name(const char *name) {
   printf(" %s", printable(text, sizeof text, name, ""));
 }
 
+static void print_files(const char *what, const input_files *f) {
+  if (f->n < 2 && f->passed_over + f->subfolders == 0) return;
+  printf("%-15s %zu", what, f->n);
+  if (f->passed_over > 0)
+    printf("; %lld passed over (hidden, or beginning with _ or ending in .crc)", (long long)f->passed_over);
+  if (f->subfolders > 0) printf("; %lld folders in folders not read", (long long)f->subfolders);
+  printf("\n");
+}
+
 static void print_catalogue(const prepare_job *job) {
   const char *column;
   const json_t *known;
   char name[512];
+  print_files("catalogues", &job->catalogue_files);
   printf("catalogue       %lld rows, rejected %lld; %lld of %lld items described\n",
          (long long)job->catalogue.rows, (long long)job->catalogue.rejected,
          (long long)job->catalogue_matched, (long long)job->items_kept);
@@ -276,6 +297,7 @@ static void print_catalogue(const prepare_job *job) {
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
+  print_files("files", &job->log_files);
   printf("rows            %lld, rejected %lld\n", (long long)job->log.rows, (long long)job->log.rejected);
   print_reasons(&job->log, "rows");
   print_values(&job->log_prices);

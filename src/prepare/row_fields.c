@@ -65,7 +65,7 @@ static void take_field(log_parser *p, int column, char *text, size_t bytes, log_
   text[bytes] = '\0'; // on the separator, the closing quote or the line end
   out->text[column] = text;
   out->bytes[column] = (uint32_t)bytes;
-  if (!p->ascii_row && !utf8_valid_bytes(text, bytes)) out->reject = "text that is not UTF-8";
+  if (!p->ascii_row && !utf8_valid_bytes(text, bytes)) out->reject = LOG_NOT_UTF8;
 }
 
 // Plain fields between separators of one byte, by far the most common.
