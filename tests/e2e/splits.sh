@@ -38,7 +38,7 @@ check "an event at a date is behind it, one a moment before is not" bash -c "tr 
 check "the vocabulary counts events before the first date only" diff <(tail -n +6 time/vocab.tsv | sort) <(printf '%s\n' $'a\t3' $'b\t2' $'c\t1' $'d\t0' $'e\t0')
 prepare seconds "${time[@]:0:2}" --valid_from 2024/1/10 --test_from "20 Jan 2024"
 check "other spellings of the dates give the same data set" cmp time/manifest.json seconds/manifest.json
-prepare zone --time_zone +02:00 "${time[@]:0:3}" --test_from 2024-01-19T22:00:00Z
+prepare zone --time_zone +02:00 "${time[@]:0:4}" --test_from 2024-01-19T22:00:00Z
 check "dates without a zone are those of the log" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' zone.txt
 sed 1d log.csv | while IFS=, read -r u i t; do echo "$u,$i,$(date -u +%s -d "$t")"; done | cat <(echo u,i,t) - >unix.csv
 "$souk" prepare --log unix.csv --user u --fields.item i --fields.time t --out unix --split time --valid_from 1704844800 --test_from 2024-01-20 >unix.txt 2>&1
