@@ -14,7 +14,7 @@
 
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
-  int part, which, device;
+  int part, reading, which, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
   bool loss, filter_history, baselines_only, json;
 } eval_flags;
@@ -24,6 +24,9 @@ static const option flag_options[] = {
     {"data", OPT_STRING, FLAG(data), "", 0, 0, "DIR",
      "prepared data set; empty: the one that the run was trained on"},
     {"part", OPT_CHOICE, FLAG(part), "test", 0, 0, "valid|test", "held-out part"},
+    {"targets", OPT_CHOICE, FLAG(reading), "next", 0, 0, TARGET_READINGS,
+     "several targets of a user: one question after the other, each with all that precedes it, or all in one "
+     "question"},
     {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"users", OPT_INT, FLAG(users), "0", 0, 1e12, NULL, "a random subset of this many users; 0: all"},
     {"protocols", OPT_STRING, FLAG(protocols), "full,uniform,popularity", 0, 0, NULL,
@@ -166,6 +169,7 @@ status cmd_eval(int argc, char **argv) {
     return fail(ERR_ARGUMENT, "--lists writes a model's lists; there is no model");
   c.ranking = ranking_defaults();
   c.ranking.query.part = f.part == 0 ? EVAL_VALID : EVAL_TEST;
+  c.ranking.query.reading = f.reading;
   c.ranking.query.users = f.users;
   c.ranking.query.seed = f.seed;
   c.ranking.query.negatives = f.negatives;

@@ -10,7 +10,7 @@
 #include "base/philox.h"
 #include "eval/queries.h"
 
-// Weighted metrics of one set. Questions that were not drawn or whose rank is beyond every cutoff are skipped early.
+// Weighted metrics of one set with one relevant item a question. Questions that were not drawn or whose rank is beyond every cutoff are skipped early.
 static void replicate_metrics(const int32_t *ranks, const int32_t *user, const uint32_t *weight,
                               int64_t queries, double total, rank_metrics *out) {
   rank_counts c = {.total = total};
@@ -26,6 +26,15 @@ static void replicate_metrics(const int32_t *ranks, const int32_t *user, const u
   rank_counts_metrics(&c, out);
 }
 
+// The same with several relevant items.
+static void replicate_set_metrics(const int32_t *ranks, const int32_t *relevant, const int32_t *user,
+                                  const uint32_t *weight, int64_t queries, double total, rank_metrics *out) {
+  *out = (rank_metrics){0};
+  for (int64_t i = 0; i < queries; ranks += relevant[i++])
+    if (weight[user[i]] > 0) rank_set_add(out, ranks, relevant[i], weight[user[i]]);
+  for (int32_t m = 0; m < SET_METRICS; m++) out->value[m] /= total;
+}
+
 static void draw_users(uint64_t seed, int64_t replicate, int32_t users, uint32_t *weight) {
   memset(weight, 0, (size_t)users * sizeof *weight);
   rng r =
@@ -33,8 +42,14 @@ static void draw_users(uint64_t seed, int64_t replicate, int32_t users, uint32_t
   for (int32_t i = 0; i < users; i++) weight[rng_below(&r, (uint64_t)users)]++;
 }
 
-status bootstrap_metrics(const int64_t *slots, int64_t queries, const int32_t *const *ranks, int32_t sets,
+int32_t bootstrap_width(const bootstrap_questions *q) {
+  return q->relevant != NULL ? SET_METRICS : RANK_METRICS;
+}
+
+status bootstrap_metrics(const bootstrap_questions *q, const int32_t *const *ranks, int32_t sets,
                          int64_t replicates, uint64_t seed, double *values) {
+  const int64_t *slots = q->slots, queries = q->queries;
+  const int32_t width = bootstrap_width(q);
   if (queries < 1 || replicates < 1)
     return fail(ERR_ARGUMENT, "a bootstrap needs at least one question and one replicate");
   if (queries > INT32_MAX)
@@ -60,9 +75,11 @@ status bootstrap_metrics(const int64_t *slots, int64_t queries, const int32_t *c
     for (int64_t i = 0; i < queries; i++) total += weight[user[i]];
     for (int32_t s = 0; s < sets; s++) {
       rank_metrics m;
-      replicate_metrics(ranks[s], user, weight, queries, total, &m);
-      for (int32_t k = 0; k < RANK_METRICS; k++)
-        values[((int64_t)s * RANK_METRICS + k) * replicates + b] = m.value[k];
+      if (q->relevant != NULL)
+        replicate_set_metrics(ranks[s], q->relevant, user, weight, queries, total, &m);
+      else
+        replicate_metrics(ranks[s], user, weight, queries, total, &m);
+      for (int32_t k = 0; k < width; k++) values[((int64_t)s * width + k) * replicates + b] = m.value[k];
     }
   }
 done:

@@ -14,10 +14,20 @@ typedef struct interval {
   double low, high;
 } interval;
 
-// slots [queries]: the user of each question, questions of a user next to each other. ranks [sets][queries].
-// values [sets][RANK_METRICS][replicates] is written. Replicates differ by their index only: the first n of more
-// are the same as n alone, for any number of threads.
-status bootstrap_metrics(const int64_t *slots, int64_t queries, const int32_t *const *ranks, int32_t sets,
+// What the ranks of every set are about. slots [queries]: the user of each question, questions of a user next to each
+// other. relevant [queries]: of how many relevant items each question has ranks, sorted (rank_set_sort); NULL: of one.
+typedef struct bootstrap_questions {
+  const int64_t *slots;
+  const int32_t *relevant;
+  int64_t queries;
+} bootstrap_questions;
+
+// How many metrics there are: RANK_METRICS with one relevant item, SET_METRICS with several.
+int32_t bootstrap_width(const bootstrap_questions *q);
+
+// ranks [sets][queries, or the sum of relevant]. values [sets][bootstrap_width][replicates] is written. Replicates differ
+// by their index only: the first n of more are the same as n alone, for any number of threads.
+status bootstrap_metrics(const bootstrap_questions *q, const int32_t *const *ranks, int32_t sets,
                          int64_t replicates, uint64_t seed, double *values);
 
 // The central `level` (0.95, say) of n >= 1 values, by linear interpolation between order statistics; values is sorted.

@@ -74,7 +74,7 @@ static status run_baselines(evaluation *e) {
 // The best baseline of every metric, and the model's difference from it.
 static void compare(evaluation *e) {
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
-    for (int32_t m = 0; m < RANK_METRICS; m++) {
+    for (int32_t m = 0; m < e->metrics; m++) {
       const int32_t first = e->m != NULL ? 1 : 0;
       int32_t best = first;
       for (int32_t i = first + 1; i < e->n; i++)
@@ -90,27 +90,49 @@ static void compare(evaluation *e) {
   }
 }
 
+// The interval of the model's difference from the best baseline, whose replicates those are; difference [replicates] is
+// scratch.
+static interval difference_range(const double *ours, const double *best, int64_t n, double *difference) {
+  for (int64_t i = 0; i < n; i++) difference[i] = ours[i] - best[i];
+  return central_interval(difference, n, 0.95);
+}
+
 // Intervals of one protocol; values has room for n contenders' replicates and one difference.
-static status bootstrap_protocol(evaluation *e, int32_t protocol, double *values) {
-  const int32_t *ranks[1 + BASELINES];
+static status bootstrap_protocol(evaluation *e, int32_t protocol, const int32_t *const *ranks,
+                                 double *values) {
   const int64_t n = e->c.replicates;
-  for (int32_t i = 0; i < e->n; i++) ranks[i] = e->contenders[i].result.ranks[protocol];
+  const int32_t width = e->metrics;
   const ranking_result *first = &e->contenders[0].result;
-  TRY(bootstrap_metrics(first->slots, first->queries, ranks, e->n, n, (uint64_t)e->c.ranking.query.seed,
-                        values));
-  double *difference = values + (int64_t)e->n * RANK_METRICS * n;
-  for (int32_t m = 0; e->m != NULL && m < RANK_METRICS; m++) { // before central_interval sorts the replicates
+  const bootstrap_questions q = {
+      .slots = first->slots, .relevant = first->relevant, .queries = first->queries};
+  TRY(bootstrap_metrics(&q, ranks, e->n, n, (uint64_t)e->c.ranking.query.seed, values));
+  double *difference = values + (int64_t)e->n * width * n;
+  for (int32_t m = 0; e->m != NULL && m < width; m++) { // before central_interval sorts the replicates
     paired_difference *p = &e->difference[protocol][m];
-    const double *model_values = values + (int64_t)m * n,
-                 *best_values = values + ((int64_t)p->best * RANK_METRICS + m) * n;
-    for (int64_t i = 0; i < n; i++) difference[i] = model_values[i] - best_values[i];
-    p->range = central_interval(difference, n, 0.95);
+    p->range =
+        difference_range(values + (int64_t)m * n, values + ((int64_t)p->best * width + m) * n, n, difference);
   }
   for (int32_t i = 0; i < e->n; i++)
-    for (int32_t m = 0; m < RANK_METRICS; m++)
-      e->contenders[i].range[protocol][m] =
-          central_interval(values + ((int64_t)i * RANK_METRICS + m) * n, n, 0.95);
+    for (int32_t m = 0; m < width; m++)
+      e->contenders[i].range[protocol][m] = central_interval(values + ((int64_t)i * width + m) * n, n, 0.95);
   return OK;
+}
+
+// With several targets a question the bootstrap wants the ranks sorted.
+static status bootstrap_sorted(evaluation *e, int32_t protocol, double *values) {
+  const int32_t *ranks[1 + BASELINES] = {NULL};
+  int32_t *sorted[1 + BASELINES] = {NULL};
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < e->n; i++) {
+    const ranking_result *result = &e->contenders[i].result;
+    ranks[i] = result->ranks[protocol];
+    if (result->relevant == NULL) continue;
+    rc = ranking_sorted(result, result->ranks[protocol], &sorted[i]);
+    ranks[i] = sorted[i];
+  }
+  if (rc == OK) rc = bootstrap_protocol(e, protocol, ranks, values);
+  for (int32_t i = 0; i < e->n; i++) free(sorted[i]);
+  return rc;
 }
 
 static status bootstrap_all(evaluation *e) {
@@ -118,11 +140,11 @@ static status bootstrap_all(evaluation *e) {
   const double started = now_seconds();
   log_doing("drawing %lld bootstrap replicates", (long long)e->c.replicates);
   double *values;
-  TRY(mem_new(&values, ((size_t)e->n * RANK_METRICS + 1) * (size_t)e->c.replicates, sizeof *values,
+  TRY(mem_new(&values, ((size_t)e->n * (size_t)e->metrics + 1) * (size_t)e->c.replicates, sizeof *values,
               "bootstrap replicates"));
   status rc = OK;
   for (int32_t k = 0; rc == OK && k < RANK_PROTOCOLS; k++)
-    if (e->c.ranking.query.protocols[k]) rc = bootstrap_protocol(e, k, values);
+    if (e->c.ranking.query.protocols[k]) rc = bootstrap_sorted(e, k, values);
   free(values);
   e->bootstrap_seconds = now_seconds() - started;
   return rc;
@@ -132,12 +154,16 @@ static status run(evaluation *e) {
   const dataset_info *info = dataset_get_info(e->d);
   const bool test = e->c.ranking.query.part == EVAL_TEST;
   if ((test ? info->test_targets : info->valid_targets) == 0)
-    return fail(ERR_ARGUMENT,
-                "%s has no %s targets; souk prepare makes them with output.split = leave_one_out",
-                dataset_dir(e->d), test ? "test" : "validation");
+    return fail(
+        ERR_ARGUMENT,
+        "%s has no %s targets; souk prepare makes them with output.split = leave_one_out, time or user",
+        dataset_dir(e->d), test ? "test" : "validation");
   const double started = now_seconds();
   log_doing("preparing the questions");
   TRY(ranking_open(&e->questions, e->d, &e->c.ranking));
+  if (queries_users(ranking_queries(e->questions)) == 0)
+    return fail(ERR_ARGUMENT, "%s has no %s targets: the held-out users have no event but their first",
+                dataset_dir(e->d), test ? "test" : "validation");
   e->open_seconds = now_seconds() - started;
   if (e->m != NULL) {
     char time[32], encoding[32];
@@ -159,6 +185,7 @@ status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_c
   e->c = *c;
   e->d = d;
   e->m = m;
+  e->metrics = c->ranking.query.reading == TARGETS_ALL ? SET_METRICS : RANK_METRICS;
   e->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - vocab_begin(dataset_vocab(d), RANGE_ITEMS);
   const status rc = run(e);
   log_status_end();
@@ -184,8 +211,8 @@ struct list_writer {
   line_reader *users; // users.tsv: one name a sequence
   char users_path[OPTION_STRING + 64];
   char *user;
-  int64_t read; // lines of it
-  int64_t question;
+  int64_t read;   // lines of it
+  int64_t target; // of all questions before
 };
 
 // A name may be longer than souk prepare allows today: data sets of before have no limit.
@@ -224,27 +251,46 @@ static status read_user(list_writer *w, int64_t line) {
   return OK;
 }
 
+static json_t *target_json(const vocab *v, int32_t target) {
+  return target >= 0 ? json_string(vocab_token(v, vocab_begin(v, RANGE_ITEMS) + target)) : json_null();
+}
+
+// "target" and "rank", or lists of them. Not 0: no memory, or a name that is not UTF-8.
+static int put_targets(const list_writer *w, const query *q, json_t *j) {
+  const vocab *v = dataset_vocab(w->e->d);
+  const ranking_result *result = &w->e->contenders[0].result;
+  const int32_t *all = result->ranks[RANK_FULL], *ranks = all != NULL ? all + w->target : NULL;
+  const bool lists = result->relevant != NULL;
+  json_t *targets = json_array(), *places = json_array();
+  int bad = 0;
+  for (int32_t t = 0; t < q->n_targets; t++) {
+    bad |= json_array_append_new(targets, target_json(v, q->targets[t]));
+    bad |=
+        json_array_append_new(places, ranks != NULL && ranks[t] > 0 ? json_integer(ranks[t]) : json_null());
+  }
+  bad |= json_object_set(j, lists ? "targets" : "target", lists ? targets : json_array_get(targets, 0));
+  bad |= json_object_set(j, lists ? "ranks" : "rank", lists ? places : json_array_get(places, 0));
+  json_decref(targets);
+  json_decref(places);
+  return bad;
+}
+
 static status write_list(void *self, const query *q, const ranked_list *list) {
   list_writer *w = self;
   const vocab *v = dataset_vocab(w->e->d);
-  const int32_t first_item = vocab_begin(v, RANGE_ITEMS);
   TRY(read_user(w, q->sequence));
-  const int32_t *ranks = w->e->contenders[0].result.ranks[RANK_FULL];
-  const int32_t rank = ranks != NULL ? ranks[w->question] : 0;
   json_t *j = json_object(), *items = json_array(), *scores = json_array();
   int bad = json_object_set_new(j, "user", json_string(w->user)); // NULL for text that is not UTF-8
   for (int32_t i = 0; i < list->n; i++) {
-    bad |= json_array_append_new(items, json_string(vocab_token(v, first_item + list->items[i])));
+    bad |= json_array_append_new(items, target_json(v, list->items[i]));
     bad |= json_array_append_new(scores, json_real((double)list->scores[i]));
   }
   bad |= json_object_set_new(j, "items", items);
   bad |= json_object_set_new(j, "scores", scores);
-  bad |= json_object_set_new(
-      j, "target", q->target >= 0 ? json_string(vocab_token(v, first_item + q->target)) : json_null());
-  bad |= json_object_set_new(j, "rank", rank > 0 ? json_integer(rank) : json_null());
+  bad |= put_targets(w, q, j);
   char *text = bad == 0 ? json_dumps(j, JSON_COMPACT | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
-  w->question++;
+  w->target += q->n_targets;
   if (text == NULL)
     return fail(
         ERR_FORMAT,

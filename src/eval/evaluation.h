@@ -19,7 +19,7 @@ typedef struct evaluation_config {
 typedef struct contender {
   const char *name;
   ranking_result result;
-  interval range[RANK_PROTOCOLS][RANK_METRICS]; // 95%; only with replicates
+  interval range[RANK_PROTOCOLS][SET_METRICS]; // 95%; only with replicates
 } contender;
 
 // The model minus the baseline that is best in this metric.
@@ -35,10 +35,11 @@ typedef struct evaluation {
   ranking *questions;
   model *m; // NULL: baselines only
   int32_t items;
-  int32_t n; // contenders; the model, when there is one, comes first
+  int32_t metrics; // RANK_METRICS, or SET_METRICS where a question has all targets of a user
+  int32_t n;       // contenders; the model, when there is one, comes first
   contender contenders[1 + BASELINES];
-  int32_t best[RANK_PROTOCOLS][RANK_METRICS]; // contender: the best baseline
-  paired_difference difference[RANK_PROTOCOLS][RANK_METRICS];
+  int32_t best[RANK_PROTOCOLS][SET_METRICS]; // contender: the best baseline
+  paired_difference difference[RANK_PROTOCOLS][SET_METRICS];
   double open_seconds, count_seconds, bootstrap_seconds;
 } evaluation;
 
@@ -55,7 +56,7 @@ void list_writer_abort(list_writer *w); // leaves no file; NULL is safe
 // The model's ranked lists of every question as JSON lines. Frees w in every case; after an error there is no file.
 //   {"user": "u1", "items": ["i7", ...], "scores": [1.25, ...], "target": "i9", "rank": 3}
 // items are best first, those of the history left out; target is null where the vocabulary does not have it, and rank is
-// the unsampled one, null without it.
+// the unsampled one, null without it. With TARGETS_ALL there are "targets" and "ranks" instead, which are lists.
 status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 
 // Where the model comes from; all NULL or 0 without one.

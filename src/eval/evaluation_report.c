@@ -11,14 +11,28 @@
 
 enum { LABEL = 22 };
 
-// Columns of the tables. At cutoff 1 all three metrics are the same. If the terminal is too narrow for all columns,
-// those with the most weight are kept; the weights are 1 to COLUMNS.
-static const struct {
+// Columns of the tables, where a question has one target and where it has several. At cutoff 1 HR, NDCG and MRR are the
+// same. If the terminal is too narrow for all columns, those with the most weight are kept; the weights are 1 to COLUMNS.
+enum { COLUMNS = 11, WIDTH = 8 };
+typedef struct table_column {
   int32_t metric, weight;
-} columns[] = {{METRIC_HR + 0, 7},   {METRIC_HR + 1, 4},    {METRIC_HR + 2, 11},  {METRIC_HR + 3, 8},
-               {METRIC_NDCG + 1, 3}, {METRIC_NDCG + 2, 10}, {METRIC_NDCG + 3, 6}, {METRIC_MRR + 1, 1},
-               {METRIC_MRR + 2, 5},  {METRIC_MRR + 3, 2},   {METRIC_MRR_ALL, 9}};
-enum { COLUMNS = sizeof columns / sizeof *columns, WIDTH = 8 };
+} table_column;
+static const table_column one_target[COLUMNS] = {
+    {METRIC_HR + 0, 7},   {METRIC_HR + 1, 4},    {METRIC_HR + 2, 11},  {METRIC_HR + 3, 8},
+    {METRIC_NDCG + 1, 3}, {METRIC_NDCG + 2, 10}, {METRIC_NDCG + 3, 6}, {METRIC_MRR + 1, 1},
+    {METRIC_MRR + 2, 5},  {METRIC_MRR + 3, 2},   {METRIC_MRR_ALL, 9}};
+static const table_column several_targets[COLUMNS] = {
+    {METRIC_HR + 2, 7},        {METRIC_RECALL + 1, 4},    {METRIC_RECALL + 2, 11}, {METRIC_RECALL + 3, 6},
+    {METRIC_PRECISION + 1, 2}, {METRIC_PRECISION + 2, 8}, {METRIC_NDCG + 1, 3},    {METRIC_NDCG + 2, 10},
+    {METRIC_NDCG + 3, 5},      {METRIC_MAP + 2, 9},       {METRIC_MRR_ALL, 1}};
+
+static bool takes_all(const evaluation *e) {
+  return e->c.ranking.query.reading == TARGETS_ALL;
+}
+
+static const table_column *columns_of(const evaluation *e) {
+  return takes_all(e) ? several_targets : one_target;
+}
 
 // How many columns fit on the terminal.
 static int32_t columns_shown(FILE *to) {
@@ -27,8 +41,8 @@ static int32_t columns_shown(FILE *to) {
   return fit < 1 ? 1 : fit < COLUMNS ? fit : COLUMNS;
 }
 
-static bool shown(int32_t column, FILE *to) {
-  return columns[column].weight > COLUMNS - columns_shown(to);
+static bool shown(const table_column *column, FILE *to) {
+  return column->weight > COLUMNS - columns_shown(to);
 }
 
 static const char *part_name(const evaluation *e) {
@@ -50,14 +64,26 @@ static void protocol_title(const evaluation *e, int32_t protocol, char *buf, siz
 
 // ---- tables ----------------------------------------------------------------------------------------------------
 
-static void print_heading(FILE *to) {
+// "NDCG@10"; the long names are cut to three or four letters, so that the columns hold them.
+static void heading_of(int32_t metric, char name[16]) {
+  const char *full = rank_metric_name(metric), *at = strchr(full, '@');
+  const size_t letters = at != NULL ? (size_t)(at - full) : strlen(full);
+  snprintf(name, 16, "%.*s%s",
+           (int)(letters <= 4  ? letters
+                 : letters < 9 ? 3
+                               : 4),
+           full, at != NULL ? at : "");
+  for (char *p = name; *p != '\0'; p++)
+    if (*p >= 'a' && *p <= 'z') *p = (char)(*p - 'a' + 'A');
+}
+
+static void print_heading(const evaluation *e, FILE *to) {
+  const table_column *columns = columns_of(e);
   fprintf(to, "%-*s", LABEL, "");
   for (int32_t i = 0; i < COLUMNS; i++) {
     char name[16];
-    if (!shown(i, to)) continue;
-    snprintf(name, sizeof name, "%s", rank_metric_name(columns[i].metric));
-    for (char *p = name; *p != '\0'; p++)
-      if (*p >= 'a' && *p <= 'z') *p = (char)(*p - 'a' + 'A');
+    if (!shown(&columns[i], to)) continue;
+    heading_of(columns[i].metric, name);
     fprintf(to, "%8s", name);
   }
   fputc('\n', to);
@@ -65,10 +91,11 @@ static void print_heading(FILE *to) {
 
 static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FILE *to) {
   const contender *c = &e->contenders[i];
+  const table_column *columns = columns_of(e);
   fprintf(to, "%-*s", LABEL, c->name);
   for (int32_t j = 0; j < COLUMNS; j++) {
     char text[32];
-    if (!shown(j, to)) continue;
+    if (!shown(&columns[j], to)) continue;
     snprintf(text, sizeof text, "%.4f%s", c->result.metrics[protocol].value[columns[j].metric],
              e->n > 1 && e->best[protocol][columns[j].metric] == i ? "*" : " ");
     fprintf(to, "%8s", text);
@@ -78,17 +105,18 @@ static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FI
   fprintf(to, "%-*s", LABEL, "  95% +-");
   for (int32_t j = 0; j < COLUMNS; j++) {
     const interval *r = &c->range[protocol][columns[j].metric];
-    if (shown(j, to)) fprintf(to, "%7.4f ", 0.5 * (r->high - r->low));
+    if (shown(&columns[j], to)) fprintf(to, "%7.4f ", 0.5 * (r->high - r->low));
   }
   fputc('\n', to);
 }
 
 static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   int32_t better = 0, surely = 0, surely_worse = 0;
+  const table_column *columns = columns_of(e);
   fprintf(to, "%-*s", LABEL, "model - best*");
   for (int32_t j = 0; j < COLUMNS; j++) {
     const paired_difference *p = &e->difference[protocol][columns[j].metric];
-    if (shown(j, to)) fprintf(to, "%+7.4f ", p->value);
+    if (shown(&columns[j], to)) fprintf(to, "%+7.4f ", p->value);
     better += p->value > 0;
     surely += e->c.replicates > 0 && p->range.low > 0;
     surely_worse += e->c.replicates > 0 && p->range.high < 0;
@@ -98,7 +126,7 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
     fprintf(to, "%-*s", LABEL, end == 0 ? "  95% from" : "       to");
     for (int32_t j = 0; j < COLUMNS; j++) {
       const interval *r = &e->difference[protocol][columns[j].metric].range;
-      if (shown(j, to)) fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
+      if (shown(&columns[j], to)) fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
     }
     fputc('\n', to);
   }
@@ -110,23 +138,42 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
 
 static void print_shares(const evaluation *e, FILE *to) {
   const ranking_result *r = &e->contenders[0].result;
-  const double n = (double)r->queries;
+  const double n = (double)r->targets;
   fprintf(to,
           "targets   %.2f%% not in the vocabulary, %.2f%% in no part before (the rest,\n"
           "          %.2f%%, bounds HR of a model that knows items by id),\n",
           100.0 * (double)r->unknown / n, 100.0 * (double)r->unseen / n,
-          100.0 * (double)(r->queries - r->unseen) / n);
+          100.0 * (double)(r->targets - r->unseen) / n);
   fprintf(to, "          %.2f%% cold: in no train part\n", 100.0 * (double)r->cold / n);
+  if (r->no_history > 0)
+    fprintf(to, "          %lld questions have no history (users whose first event is a target)\n",
+            (long long)r->no_history);
 }
 
-status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
+// What is asked, of whom, and which parts the counts come from, where that is not obvious.
+static void print_questions(const evaluation *e, FILE *to) {
   const dataset_info *info = dataset_get_info(e->d);
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
-  char text[4 * PATH_MAX];
+  char split[SPLIT_TEXT], text[4 * sizeof info->name + 1];
   fprintf(to, "data      %s, %s part: %lld questions of %lld users%s\n",
           printable(text, sizeof text, info->name, ""), part_name(e), (long long)first->queries,
           (long long)first->users, q->users > 0 ? " (a random subset)" : "");
+  if (info->split.said) fprintf(to, "split     %s\n", split_describe(&info->split, split));
+  if (takes_all(e))
+    fprintf(to, "asked     for all %lld targets at once, one question a user\n", (long long)first->targets);
+  else if (first->queries > first->users)
+    fprintf(to, "asked     for one target after the other, each with all that precedes it\n");
+  if (q->part == EVAL_TEST)
+    fprintf(to, "counted   in %s (for baselines)\n",
+            e->c.baselines.learn == 1 ? "the train part" : "the train and validation parts");
+}
+
+status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
+  const ranking_result *first = &e->contenders[0].result;
+  const query_config *q = &e->c.ranking.query;
+  char text[4 * PATH_MAX];
+  print_questions(e, to);
   print_shares(e, to);
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
@@ -140,15 +187,15 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
     if (!q->protocols[k]) continue;
     protocol_title(e, k, title, sizeof title);
     fprintf(to, "\n%s: %s\n", rank_protocol_names[k], title);
-    print_heading(to);
+    print_heading(e, to);
     for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
     if (e->m != NULL) print_difference(e, k, to);
   }
   char bytes[32], all[32], parts[5][32];
   double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
   for (int32_t i = 0; i < e->n; i++) seconds += e->contenders[i].result.seconds;
-  fprintf(to, "\n* the best baseline; at cutoff 1, NDCG and MRR are HR; +- is half the width of\n"
-              "the bootstrap interval\n");
+  fprintf(to, "\n* the best baseline; %s+- is half the width of\nthe bootstrap interval\n",
+          takes_all(e) ? "" : "at cutoff 1, NDCG and MRR are HR; ");
   if (columns_shown(to) < COLUMNS)
     fprintf(to, "%d more columns do not fit here; --json has them, and a pipe or a wider window\n",
             COLUMNS - columns_shown(to));
@@ -192,7 +239,7 @@ static json_t *results_json(json_writer *w, int32_t k) {
   for (int32_t i = 0; i < e->n; i++) {
     const contender *c = &e->contenders[i];
     json_t *metrics = json_object(), *one = json_object();
-    for (int32_t m = 0; m < RANK_METRICS; m++)
+    for (int32_t m = 0; m < e->metrics; m++)
       put(w, metrics, rank_metric_name(m), with_range(w, c->result.metrics[k].value[m], &c->range[k][m]));
     put(w, one, "name", json_string(c->name));
     put(w, one, "baseline", json_boolean(e->m == NULL || i > 0));
@@ -213,7 +260,7 @@ static json_t *protocol_json(json_writer *w, int32_t k) {
   }
   if (e->m == NULL) return j;
   json_t *difference = json_object();
-  for (int32_t m = 0; m < RANK_METRICS; m++) {
+  for (int32_t m = 0; m < e->metrics; m++) {
     const paired_difference *p = &e->difference[k][m];
     json_t *one = with_range(w, p->value, &p->range);
     put(w, one, "baseline", json_string(e->contenders[p->best].name));
@@ -264,6 +311,8 @@ static json_t *data_json(json_writer *w) {
   put(w, j, "name", json_string(info->name));
   put(w, j, "checksum", json_string(info->checksum));
   put(w, j, "items", json_integer(w->e->items));
+  char split[SPLIT_TEXT];
+  if (info->split.said) put(w, j, "split", json_string(split_describe(&info->split, split)));
   return j;
 }
 
@@ -290,6 +339,9 @@ status evaluation_json(const evaluation *e, const evaluation_source *s, json_t *
   put(&w, j, "part", json_string(part_name(e)));
   put(&w, j, "users", json_integer(first->users));
   put(&w, j, "questions", json_integer(first->queries));
+  put(&w, j, "reading", json_string(takes_all(e) ? "all" : "next"));
+  put(&w, j, "targets", json_integer(first->targets));
+  put(&w, j, "no_history", json_integer(first->no_history));
   put(&w, j, "unknown_targets", json_integer(first->unknown));
   put(&w, j, "unseen_targets", json_integer(first->unseen));
   put(&w, j, "cold_targets", json_integer(first->cold));

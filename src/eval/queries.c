@@ -19,16 +19,18 @@
 #include "base/memory.h"
 #include "base/philox.h"
 
-enum { CHUNK_SEQUENCES = 4096, KEEP_USERS = 65536, READ_SEQUENCES = 4096, READ_GAP = 1024 };
+enum { CHUNK_SEQUENCES = 4096, CHUNK_TARGETS = 65536, KEEP_USERS = 65536, KEEP_TARGETS = 2 * KEEP_USERS };
+enum { READ_SEQUENCES = 4096, READ_GAP = 1024 };
 enum { MAX_REJECTIONS = 20 }; // for each negative, on average; then exponential arrival times are used
 
 const char *const rank_protocol_names[RANK_PROTOCOLS] = {"full", "uniform", "popularity"};
 
-// What one chunk holds. Histories are prefixes of the sequence, so a sequence is stored once for all its targets.
+// What one chunk holds. Histories are prefixes of the sequence, so a sequence, and the list of its items, is stored once
+// for all its targets.
 typedef struct chunk_store {
   query *queries;
-  int64_t count;
-  int32_t *tokens, *excluded, *negatives;
+  int64_t count, n_targets;
+  int32_t *tokens, *targets, *seen, *seen_at, *negatives;
   uint8_t *events;
 } chunk_store;
 
@@ -37,7 +39,8 @@ struct query_source {
   dataset *d;
   int32_t first_item, items;
   int64_t *sequences; // [users] the chosen sequences, ascending
-  int64_t users, chunks;
+  int64_t users, chunks, targets;
+  int64_t *chunk_at;  // [chunks + 1] places in `sequences`
   chunk_store *store; // [kept ? chunks : 1]
   bool kept;
   // popularity draws
@@ -90,22 +93,22 @@ static int by_int64(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-static bool has_targets(const dataset *d, eval_part part, int64_t i) {
+static int32_t count_targets(const dataset *d, eval_part part, int64_t i) {
   int32_t from, to;
   dataset_targets(d, i, part == EVAL_TEST, &from, &to);
-  return from < to;
+  return from < to ? to - from : 0;
 }
 
 // The sequences with targets, or a random subset of them.
 static status choose_users(query_source *s) {
   const int64_t n = dataset_get_info(s->d)->sequences;
   int64_t count = 0;
-  for (int64_t i = 0; i < n; i++) count += has_targets(s->d, s->c.part, i);
+  for (int64_t i = 0; i < n; i++) count += count_targets(s->d, s->c.part, i) > 0;
   drawn_user *drawn;
   TRY(mem_new(&drawn, (size_t)count, sizeof *drawn, "the users to evaluate"));
   int64_t at = 0;
   for (int64_t i = 0; i < n; i++) {
-    if (!has_targets(s->d, s->c.part, i)) continue;
+    if (count_targets(s->d, s->c.part, i) == 0) continue;
     rng r = rng_at((uint64_t)s->c.seed, STREAM_EVAL + DRAW_USERS, (uint32_t)i, (uint32_t)(i >> 32));
     drawn[at++] = (drawn_user){s->c.users > 0 ? rng_u64(&r) : 0, i};
   }
@@ -121,6 +124,28 @@ static status choose_users(query_source *s) {
   }
   free(drawn);
   return rc;
+}
+
+// A chunk has so many sequences, or fewer if they have many targets; at least one.
+static status make_chunks(query_source *s) {
+  size_t cap = 0;
+  int64_t begin = 0, targets = 0;
+  TRY(mem_grow(&s->chunk_at, &cap, 1, sizeof *s->chunk_at, "the questions of an evaluation"));
+  s->chunk_at[0] = 0;
+  for (int64_t i = 0; i < s->users; i++) {
+    const int32_t n = count_targets(s->d, s->c.part, s->sequences[i]);
+    s->targets += n;
+    targets += n;
+    const int32_t next = i + 1 < s->users ? count_targets(s->d, s->c.part, s->sequences[i + 1]) : 0;
+    if (i + 1 < s->users && i + 1 - begin < CHUNK_SEQUENCES && targets + next <= CHUNK_TARGETS) continue;
+    begin = i + 1;
+    targets = 0;
+    s->chunks++;
+    TRY(mem_grow(&s->chunk_at, &cap, (size_t)s->chunks + 1, sizeof *s->chunk_at,
+                 "the questions of an evaluation"));
+    s->chunk_at[s->chunks] = begin;
+  }
+  return OK;
 }
 
 // ---- negatives -----------------------------------------------------------------------------------------------
@@ -201,7 +226,8 @@ static int32_t race(const query_source *s, rank_protocol protocol, rng *r, const
   return have;
 }
 
-// Distinct negatives of one question into out, ascending; `taken` is all zero before and after. -1: out of memory.
+// Distinct negatives of one question into out, ascending, none of them a target; `taken` is all zero before and after. -1:
+// out of memory.
 static int32_t draw_negatives(const query_source *s, const query *q, rank_protocol protocol, int32_t position,
                               uint8_t *taken, int32_t *out) {
   const int32_t wanted = (int32_t)s->c.negatives;
@@ -211,7 +237,8 @@ static int32_t draw_negatives(const query_source *s, const query *q, rank_protoc
   for (int32_t i = 0; i < q->n; i++)
     if (q->tokens[i] >= s->first_item && q->tokens[i] < s->first_item + s->items)
       taken[q->tokens[i] - s->first_item] = 1;
-  if (q->target >= 0) taken[q->target] = 1;
+  for (int32_t i = 0; i < q->n_targets; i++)
+    if (q->targets[i] >= 0) taken[q->targets[i]] = 1;
   int32_t have = 0;
   for (int64_t tries = 0; have < wanted && tries < (int64_t)MAX_REJECTIONS * wanted; tries++) {
     int32_t item = (int32_t)rng_below(&r, (uint64_t)s->items);
@@ -226,7 +253,8 @@ static int32_t draw_negatives(const query_source *s, const query *q, rank_protoc
   for (int32_t i = 0; i < q->n; i++)
     if (q->tokens[i] >= s->first_item && q->tokens[i] < s->first_item + s->items)
       taken[q->tokens[i] - s->first_item] = 0;
-  if (q->target >= 0) taken[q->target] = 0;
+  for (int32_t i = 0; i < q->n_targets; i++)
+    if (q->targets[i] >= 0) taken[q->targets[i]] = 0;
   if (have > 0) qsort(out, (size_t)have, sizeof *out, by_int32);
   return have;
 }
@@ -237,7 +265,9 @@ static void store_free(chunk_store *c) {
   free(c->queries);
   free(c->tokens);
   free(c->events);
-  free(c->excluded);
+  free(c->targets);
+  free(c->seen);
+  free(c->seen_at);
   free(c->negatives);
   *c = (chunk_store){0};
 }
@@ -265,49 +295,113 @@ static status visit_sequences(query_source *s, int64_t from, int64_t to, sequenc
 typedef struct chunk_builder {
   query_source *s;
   chunk_store *store;
-  int64_t at_query, at_token, at_excluded;
+  int64_t at_query, at_token, at_target, at_seen;
+  uint64_t *places; // [longest of the chunk] scratch of list_seen
+  int32_t longest;
   bool measure; // first pass: only the sizes
 } chunk_builder;
 
-static void add_sequence(void *self, const sequence *s, int64_t slot) {
-  chunk_builder *b = self;
-  const query_source *source = b->s;
-  int32_t from, to;
-  dataset_targets(source->d, s->index, source->c.part == EVAL_TEST, &from, &to);
-  if (from >= to) return;
-  const int64_t token_at = b->at_token;
-  b->at_token += to;
-  if (b->measure) {
-    b->at_query += to - from;
-    b->at_excluded += (int64_t)(to - from) * ((source->c.filter_history ? to : 0) + 1);
-    return;
+static int by_uint64(const void *a, const void *b) {
+  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
+  return (x > y) - (x < y);
+}
+
+// The distinct items of tokens[n] and where each is first; how many there are.
+static int32_t list_seen(chunk_builder *b, const int32_t *tokens, int32_t n, int32_t *seen,
+                         int32_t *seen_at) {
+  size_t found = 0;
+  int32_t distinct = 0;
+  for (int32_t i = 0; i < n; i++) {
+    const int32_t item = tokens[i] - b->s->first_item;
+    if (item >= 0 && item < b->s->items) b->places[found++] = (uint64_t)item << 32 | (uint32_t)i;
   }
-  int32_t *tokens = b->store->tokens + token_at;
-  uint8_t *events = b->store->events + token_at;
+  if (found > 0) qsort(b->places, found, sizeof *b->places, by_uint64);
+  for (size_t i = 0; i < found; i++) {
+    const int32_t item = (int32_t)(b->places[i] >> 32);
+    if (distinct > 0 && seen[distinct - 1] == item) continue;
+    seen[distinct] = item;
+    seen_at[distinct++] = (int32_t)(uint32_t)b->places[i];
+  }
+  return distinct;
+}
+
+// The targets of a question about all of tokens[n]: each item once, in order, and everything that is no item as -1.
+static int32_t list_targets(chunk_builder *b, const int32_t *tokens, int32_t n, int32_t *targets) {
+  int32_t distinct = 0;
+  for (int32_t i = 0; i < n; i++) {
+    const int32_t item = tokens[i] - b->s->first_item;
+    const bool known = item >= 0 && item < b->s->items;
+    if (known) b->places[i] = (uint64_t)item << 32 | (uint32_t)i;
+    if (!known) b->places[i] = (uint64_t)UINT32_MAX << 32 | (uint32_t)i;
+  }
+  qsort(b->places, (size_t)n, sizeof *b->places, by_uint64);
+  for (int32_t i = 0; i < n;
+       i++) { // what stays is the first of each item: its place alone, to be sorted again
+    const uint64_t item = b->places[i] >> 32;
+    if (i > 0 && item != UINT32_MAX && b->places[i - 1] >> 32 == item) continue;
+    targets[distinct++] = (int32_t)(uint32_t)b->places[i];
+  }
+  qsort(targets, (size_t)distinct, sizeof *targets, by_int32);
+  for (int32_t i = 0; i < distinct; i++) {
+    const int32_t item = tokens[targets[i]] - b->s->first_item;
+    targets[i] = item >= 0 && item < b->s->items ? item : -1;
+  }
+  return distinct;
+}
+
+// Adds a question about the targets at the builder's place, which the history before event n has come to.
+static void add_question(chunk_builder *b, const query *of, int32_t n, int32_t n_targets) {
+  query *q = &b->store->queries[b->at_query++];
+  *q = *of;
+  q->n = n;
+  q->target_at = b->at_target;
+  q->targets = b->store->targets + b->at_target;
+  q->n_targets = n_targets;
+  q->target = q->targets[0];
+  b->at_target += n_targets;
+  rng r = rng_at((uint64_t)b->s->c.seed, STREAM_EVAL + DRAW_TIES, (uint32_t)q->user, (uint32_t)n);
+  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) q->tie[k] = rng_unit(&r);
+}
+
+static void add_questions(chunk_builder *b, const sequence *s, int64_t slot, int32_t from, int32_t to) {
+  const query_config *c = &b->s->c;
+  chunk_store *store = b->store;
+  int32_t *tokens = store->tokens + b->at_token;
+  uint8_t *events = store->events + b->at_token;
   memcpy(tokens, s->tokens, (size_t)to * sizeof *tokens);
   memcpy(events, s->events, (size_t)to);
-  for (int32_t p = from; p < to; p++) {
-    const int32_t item = tokens[p] - source->first_item;
-    query *q = &b->store->queries[b->at_query++];
-    *q = (query){
-        .sequence = s->index, .user = s->user, .slot = slot, .n = p, .tokens = tokens, .events = events};
-    q->target = item >= 0 && item < source->items ? item : -1;
-    int32_t *excluded = b->store->excluded + b->at_excluded, n = 0;
-    if (q->target >= 0) excluded[n++] = q->target;
-    for (int32_t i = 0; source->c.filter_history && i < p; i++) {
-      const int32_t seen = tokens[i] - source->first_item;
-      if (seen >= 0 && seen < source->items) excluded[n++] = seen;
-    }
-    qsort(excluded, (size_t)n, sizeof *excluded, by_int32);
-    int32_t distinct = 0;
-    for (int32_t i = 0; i < n; i++)
-      if (i == 0 || excluded[i] != excluded[distinct - 1]) excluded[distinct++] = excluded[i];
-    q->excluded = excluded;
-    q->n_excluded = distinct;
-    b->at_excluded += distinct;
-    rng r = rng_at((uint64_t)source->c.seed, STREAM_EVAL + DRAW_TIES, (uint32_t)s->user, (uint32_t)p);
-    for (int32_t k = 0; k < RANK_PROTOCOLS; k++) q->tie[k] = rng_unit(&r);
+  query q = {.sequence = s->index, .user = s->user, .slot = slot, .tokens = tokens, .events = events};
+  if (c->filter_history) {
+    q.seen = store->seen + b->at_seen;
+    q.seen_at = store->seen_at + b->at_seen;
+    q.n_seen = list_seen(b, tokens, to, store->seen + b->at_seen, store->seen_at + b->at_seen);
+    b->at_seen += q.n_seen;
   }
+  if (c->reading == TARGETS_ALL) {
+    add_question(b, &q, from, list_targets(b, tokens + from, to - from, store->targets + b->at_target));
+    return;
+  }
+  for (int32_t p = from; p < to; p++) {
+    const int32_t item = tokens[p] - b->s->first_item;
+    store->targets[b->at_target] = item >= 0 && item < b->s->items ? item : -1;
+    add_question(b, &q, p, 1);
+  }
+}
+
+static void add_sequence(void *self, const sequence *s, int64_t slot) {
+  chunk_builder *b = self;
+  int32_t from, to;
+  dataset_targets(b->s->d, s->index, b->s->c.part == EVAL_TEST, &from, &to);
+  if (from >= to) return;
+  if (!b->measure) {
+    add_questions(b, s, slot, from, to);
+  } else {
+    b->at_query += b->s->c.reading == TARGETS_ALL ? 1 : to - from;
+    b->at_target += to - from;
+    b->at_seen += b->s->c.filter_history ? to : 0;
+    if (to > b->longest) b->longest = to;
+  }
+  b->at_token += to;
 }
 
 // The number of protocols for which a question has negatives.
@@ -336,19 +430,29 @@ static status add_negatives(query_source *s, chunk_store *store) {
   return failed ? fail(ERR_MEMORY, "out of memory: drawing negatives") : OK;
 }
 
+static status chunk_room(chunk_builder *b) {
+  chunk_store *store = b->store;
+  TRY(mem_new(&store->queries, (size_t)b->at_query, sizeof *store->queries, "questions"));
+  TRY(mem_new(&store->targets, (size_t)b->at_target, sizeof *store->targets, "questions"));
+  TRY(mem_new(&store->tokens, (size_t)b->at_token, sizeof *store->tokens, "histories"));
+  TRY(mem_new(&store->events, (size_t)b->at_token, sizeof *store->events, "histories"));
+  TRY(mem_new(&store->seen, (size_t)b->at_seen, sizeof *store->seen, "filtered items"));
+  TRY(mem_new(&store->seen_at, (size_t)b->at_seen, sizeof *store->seen_at, "filtered items"));
+  return mem_new(&b->places, (size_t)b->longest, sizeof *b->places, "filtered items");
+}
+
 static status build_chunk(query_source *s, int64_t chunk, chunk_store *store) {
   store_free(store);
-  const int64_t from = chunk * CHUNK_SEQUENCES, limit = from + CHUNK_SEQUENCES,
-                to = limit < s->users ? limit : s->users;
+  const int64_t from = s->chunk_at[chunk], to = s->chunk_at[chunk + 1];
   chunk_builder b = {.s = s, .store = store, .measure = true};
   TRY(visit_sequences(s, from, to, add_sequence, &b));
+  status rc = chunk_room(&b);
+  b = (chunk_builder){.s = s, .store = store, .places = b.places};
+  if (rc == OK) rc = visit_sequences(s, from, to, add_sequence, &b);
+  free(b.places);
+  TRY(rc);
   store->count = b.at_query;
-  TRY(mem_new(&store->queries, (size_t)b.at_query, sizeof *store->queries, "questions"));
-  TRY(mem_new(&store->tokens, (size_t)b.at_token, sizeof *store->tokens, "histories"));
-  TRY(mem_new(&store->events, (size_t)b.at_token, sizeof *store->events, "histories"));
-  TRY(mem_new(&store->excluded, (size_t)b.at_excluded, sizeof *store->excluded, "filtered items"));
-  b = (chunk_builder){.s = s, .store = store};
-  TRY(visit_sequences(s, from, to, add_sequence, &b));
+  store->n_targets = b.at_target;
   return sampled_protocols(&s->c) > 0 ? add_negatives(s, store) : OK;
 }
 
@@ -387,8 +491,8 @@ status queries_open(query_source **out, dataset *d, const query_config *c) {
   if (sampled)
     TRY_GOTO(mem_new(&s->taken, (size_t)s->threads * (size_t)s->items, 1, "marks of drawn negatives"), bad);
   if (c->protocols[RANK_POPULARITY]) TRY_GOTO(make_alias(s), bad);
-  s->chunks = (s->users + CHUNK_SEQUENCES - 1) / CHUNK_SEQUENCES;
-  s->kept = s->users <= KEEP_USERS;
+  TRY_GOTO(make_chunks(s), bad);
+  s->kept = s->users <= KEEP_USERS && s->targets <= KEEP_TARGETS;
   TRY_GOTO(mem_new(&s->store, s->kept ? (size_t)s->chunks : 1, sizeof *s->store, "chunks of questions"), bad);
   for (int64_t i = 0; s->kept && i < s->chunks; i++) TRY_GOTO(build_chunk(s, i, &s->store[i]), bad);
   if (s->kept) drop_draws(s);
@@ -404,13 +508,14 @@ void queries_close(query_source *s) {
   for (int64_t i = 0; s->store != NULL && i < (s->kept ? s->chunks : 1); i++) store_free(&s->store[i]);
   free(s->store);
   free(s->sequences);
+  free(s->chunk_at);
   drop_draws(s);
   free(s);
 }
 
 query_memory queries_memory(const dataset *d, const query_config *c, int32_t threads) {
   const dataset_info *info = dataset_get_info(d);
-  double candidates = 0, tokens = 0, targets = 0;
+  double candidates = 0, tokens = 0, targets = 0, most = 0;
   for (int64_t i = 0; i < info->sequences; i++) {
     int32_t from, to;
     dataset_targets(d, i, c->part == EVAL_TEST, &from, &to);
@@ -418,24 +523,26 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
     candidates++;
     tokens += to;
     targets += to - from;
+    most = fmax(most, to - from);
   }
   if (candidates < 1) return (query_memory){0};
   const double users = c->users > 0 && (double)c->users < candidates ? (double)c->users : candidates,
                length = tokens / candidates, sampled = sampled_protocols(c);
   const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
-  const bool kept = users <= KEEP_USERS;
-  const double stored_users = kept ? users : CHUNK_SEQUENCES;
-  query_memory m = {.users = users, .questions = users * targets / candidates};
-  m.chunk_questions = m.questions * fmin(1, CHUNK_SEQUENCES / users);
-  const double question =
-      sizeof(query) + 4 * ((c->filter_history ? length : 0) + 1) + 4 * sampled * (double)c->negatives;
+  query_memory m = {.users = users, .targets = users * targets / candidates};
+  m.questions = c->reading == TARGETS_ALL ? users : m.targets;
+  const bool kept = users <= KEEP_USERS && m.targets <= KEEP_TARGETS;
+  m.chunk_targets = fmin(m.targets * fmin(1, CHUNK_SEQUENCES / users), fmax(CHUNK_TARGETS, most));
+  m.chunk_questions = m.questions * m.chunk_targets / m.targets;
+  const double stored_users = kept ? users : fmin(users, users * m.chunk_targets / m.targets);
+  const double question = sizeof(query) + 4 * sampled * (double)c->negatives;
   const double draws = (sampled > 0 ? threads * items : 0) + (c->protocols[RANK_POPULARITY] ? 20 * items : 0);
   // Sequences that are near each other are read in one call, with larger gaps allowed if few are asked for.
   const double read = fmin(fmin(4 * READ_SEQUENCES, (double)info->sequences),
                            CHUNK_SEQUENCES * (double)info->sequences / users);
   const double block = block_bytes(info, read);
-  m.held = 8 * users + stored_users * 5 * length + m.questions * stored_users / users * question +
-           (kept ? 0 : draws);
+  m.held = 8 * users + stored_users * (5 + (c->filter_history ? 8 : 0)) * length +
+           (m.questions * question + m.targets * 4) * stored_users / users + (kept ? 0 : draws);
   // The buffers of reading lie in the heap below memory that stays allocated, so free() cannot return them to the
   // system; a source that reads again reuses them.
   if (kept) m.held += block;
@@ -460,6 +567,6 @@ int64_t queries_users(const query_source *s) {
 status queries_chunk(query_source *s, int64_t i, query_chunk *out) {
   chunk_store *store = &s->store[s->kept ? i : 0];
   if (!s->kept) TRY(build_chunk(s, i, store));
-  *out = (query_chunk){.count = store->count, .queries = store->queries};
+  *out = (query_chunk){.count = store->count, .targets = store->n_targets, .queries = store->queries};
   return OK;
 }

@@ -22,17 +22,10 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "eval/ranking_internal.h"
 #include "model/objectives/masked_lm.h"
 
 enum { TILE_QUERIES = 256, MIN_TILE_QUERIES = 16, TILE_ITEMS = 512, ITEM_BYTES = 256 << 20 };
-
-struct ranking {
-  ranking_config c;
-  dataset *d;
-  query_source *source;
-  int32_t first_item, items;
-  int64_t *known; // [items] occurrences in the parts the model may know
-};
 
 ranking_config ranking_defaults(void) {
   return (ranking_config){.query = {.part = EVAL_VALID,
@@ -76,65 +69,6 @@ const query_source *ranking_queries(const ranking *r) {
   return r->source;
 }
 
-void ranking_result_free(ranking_result *r) {
-  if (r == NULL) return;
-  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) free(r->ranks[k]);
-  free(r->slots);
-  *r = (ranking_result){0};
-}
-
-// ---- results -------------------------------------------------------------------------------------------------
-
-typedef struct result_room {
-  size_t slots, ranks[RANK_PROTOCOLS];
-} result_room;
-
-// Makes room for a chunk's ranks after the existing ones, and records what does not depend on scores.
-static status begin_chunk(const ranking *r, const query_chunk *c, ranking_result *out, result_room *room) {
-  const size_t need = (size_t)(out->queries + c->count);
-  TRY(mem_grow(&out->slots, &room->slots, need, sizeof *out->slots, "ranks"));
-  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
-    if (r->c.query.protocols[k])
-      TRY(mem_grow(&out->ranks[k], &room->ranks[k], need, sizeof *out->ranks[k], "ranks"));
-  for (int64_t i = 0; i < c->count; i++) {
-    const query *q = &c->queries[i];
-    const int64_t at = out->queries + i;
-    out->users += at == 0 || out->slots[at - 1] != q->slot;
-    out->slots[at] = q->slot;
-    out->unknown += q->target < 0;
-    out->unseen += q->target < 0 || r->known[q->target] == 0;
-    out->cold += q->target < 0 || vocab_token_count(dataset_vocab(r->d), r->first_item + q->target) == 0;
-    for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++)
-      if (r->c.query.protocols[k] && q->n_negatives[k] < out->fewest_negatives)
-        out->fewest_negatives = q->n_negatives[k];
-  }
-  return OK;
-}
-
-// Turns the standings of a chunk's questions [count][RANK_PROTOCOLS] into ranks.
-static void end_chunk(const ranking *r, const query_chunk *c, const rank_standing *standings,
-                      ranking_result *out) {
-  for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
-    if (!r->c.query.protocols[k]) continue;
-    for (int64_t i = 0; i < c->count; i++) {
-      const query *q = &c->queries[i];
-      out->ranks[k][out->queries + i] =
-          q->target < 0 ? 0 : rank_place(standings[i * RANK_PROTOCOLS + k], q->tie[k]);
-    }
-  }
-  out->queries += c->count;
-}
-
-static void begin_result(const ranking *r, ranking_result *out) {
-  *out = (ranking_result){.fewest_negatives = (double)r->c.query.negatives};
-}
-
-static void end_result(const ranking *r, ranking_result *out, double started) {
-  for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
-    if (r->c.query.protocols[k]) rank_metrics_of(out->ranks[k], out->queries, &out->metrics[k]);
-  out->seconds = now_seconds() - started;
-}
-
 // First index of an ascending list whose value is at least `from`.
 static int32_t lower_bound(const int32_t *list, int32_t n, int32_t from) {
   int32_t low = 0, high = n;
@@ -148,23 +82,45 @@ static int32_t lower_bound(const int32_t *list, int32_t n, int32_t from) {
   return low;
 }
 
-// Counts scores of items [first, first + n) of one question; excluded ones are overwritten.
+// Counts scores of items [first, first + n) of one question against each of its targets; those of targets and of the
+// filtered history are overwritten.
 static void tally(const ranking_config *c, const query *q, float *scores, int32_t first, int32_t n,
-                  float target, float tolerance, rank_standing *standings) {
+                  const chunk_scores *s) {
+  const float *target = s->scores + q->target_at, *tolerance = s->tolerances + q->target_at;
+  rank_standing *standings = s->standings + q->target_at * RANK_PROTOCOLS;
   for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
     const int32_t *list = q->negatives[k];
     for (int32_t i = lower_bound(list, q->n_negatives[k], first);
          i < q->n_negatives[k] && list[i] < first + n; i++)
-      rank_count(scores + (list[i] - first), 1, target, tolerance, &standings[k]);
+      for (int32_t t = 0; t < q->n_targets; t++)
+        if (q->targets[t] >= 0)
+          rank_count(scores + (list[i] - first), 1, target[t], tolerance[t],
+                     &standings[t * RANK_PROTOCOLS + k]);
   }
   if (!c->query.protocols[RANK_FULL]) return;
-  for (int32_t i = lower_bound(q->excluded, q->n_excluded, first);
-       i < q->n_excluded && q->excluded[i] < first + n; i++)
-    scores[q->excluded[i] - first] = -INFINITY;
-  rank_count(scores, n, target, tolerance, &standings[RANK_FULL]);
+  for (int32_t i = lower_bound(q->seen, q->n_seen, first); i < q->n_seen && q->seen[i] < first + n; i++)
+    if (query_filters(q, i)) scores[q->seen[i] - first] = -INFINITY;
+  for (int32_t t = 0; t < q->n_targets; t++)
+    if (q->targets[t] >= first && q->targets[t] < first + n) scores[q->targets[t] - first] = -INFINITY;
+  for (int32_t t = 0; t < q->n_targets; t++)
+    if (q->targets[t] >= 0)
+      rank_count(scores, n, target[t], tolerance[t], &standings[t * RANK_PROTOCOLS + RANK_FULL]);
 }
 
 // ---- whole rows ----------------------------------------------------------------------------------------------
+
+// The scores of a question's targets in its row; false: one is not finite.
+static bool take_targets(const query *q, const float *row, const chunk_scores *s) {
+  bool finite = true;
+  for (int32_t t = 0; t < q->n_targets; t++) {
+    if (q->targets[t] < 0) continue;
+    const float score = row[q->targets[t]];
+    s->scores[q->target_at + t] = score;
+    s->tolerances[q->target_at + t] = 0x1p-20f * fabsf(score);
+    finite = finite && isfinite(score);
+  }
+  return finite;
+}
 
 static status run_rows(ranking *r, row_scorer score, void *self, ranking_result *out, float *all) {
   result_room room = {0};
@@ -172,22 +128,22 @@ static status run_rows(ranking *r, row_scorer score, void *self, ranking_result 
   for (int64_t chunk = 0; chunk < queries_chunks(r->source); chunk++) {
     query_chunk c;
     TRY(queries_chunk(r->source, chunk, &c));
-    TRY(begin_chunk(r, &c, out, &room));
-    rank_standing *standings;
-    TRY(mem_new(&standings, (size_t)c.count * RANK_PROTOCOLS, sizeof *standings, "ranks"));
+    TRY(result_begin_chunk(r, &c, out, &room));
+    chunk_scores s;
+    status rc = chunk_scores_new(&s, &c);
     bool finite = true;
-#pragma omp parallel for schedule(dynamic, 16) reduction(&& : finite)
-    for (int64_t i = 0; i < c.count; i++) {
+#pragma omp parallel for schedule(dynamic, 16) reduction(&& : finite) if (rc == OK)
+    for (int64_t i = 0; i < (rc == OK ? c.count : 0); i++) {
       const query *q = &c.queries[i];
-      if (q->target < 0) continue;
+      if (q->n_targets == 1 && q->target < 0) continue;
       float *row = all + (size_t)omp_get_thread_num() * items;
       score(self, omp_get_thread_num(), q, row);
-      const float target = row[q->target];
-      finite = finite && isfinite(target);
-      tally(&r->c, q, row, 0, r->items, target, 0x1p-20f * fabsf(target), standings + i * RANK_PROTOCOLS);
+      finite = take_targets(q, row, &s) && finite;
+      tally(&r->c, q, row, 0, r->items, &s);
     }
-    end_chunk(r, &c, standings, out);
-    free(standings);
+    if (rc == OK) rc = result_end_chunk(r, &c, &s, out);
+    chunk_scores_free(&s);
+    TRY(rc);
     if (!finite) return fail(ERR_NONFINITE, "the score of an evaluated item is not finite");
   }
   return OK;
@@ -195,14 +151,13 @@ static status run_rows(ranking *r, row_scorer score, void *self, ranking_result 
 
 status ranking_run_rows(ranking *r, row_scorer score, void *self, ranking_result *out) {
   const double started = now_seconds();
-  begin_result(r, out);
+  result_begin(r, out);
   float *all;
   TRY(mem_new(&all, (size_t)omp_get_max_threads() * (size_t)r->items, sizeof *all,
               "a row of scores a thread"));
   const status rc = run_rows(r, score, self, out, all);
   free(all);
-  if (rc == OK) end_result(r, out, started);
-  return rc;
+  return rc == OK ? result_end(r, out, started) : rc;
 }
 
 // ---- models --------------------------------------------------------------------------------------------------
@@ -348,16 +303,22 @@ static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see,
 typedef struct target_tally {
   const ranking_config *c;
   const query *queries;
-  const float *targets, *tolerances; // [count]
-  rank_standing *standings;          // [count][RANK_PROTOCOLS]
+  const chunk_scores *scores;
 } target_tally;
 
 static void tally_tile(void *self, int64_t question, float *scores, int32_t first, int32_t n) {
   const target_tally *t = self;
   const query *q = &t->queries[question];
-  if (q->target < 0) return;
-  tally(t->c, q, scores, first, n, t->targets[question], t->tolerances[question],
-        t->standings + question * RANK_PROTOCOLS);
+  if (q->n_targets == 1 && q->target < 0) return;
+  tally(t->c, q, scores, first, n, t->scores);
+}
+
+// One candidate's score against each target of a question.
+static void count_score(const query *q, const chunk_scores *s, int32_t protocol, float score) {
+  for (int32_t t = 0; t < q->n_targets; t++)
+    if (q->targets[t] >= 0)
+      rank_count(&score, 1, s->scores[q->target_at + t], s->tolerances[q->target_at + t],
+                 &s->standings[(q->target_at + t) * RANK_PROTOCOLS + protocol]);
 }
 
 // Without the unsampled protocol: only the scores of the negatives.
@@ -368,13 +329,13 @@ static status score_negatives(model_pass *p, const query_chunk *c, const target_
 #pragma omp parallel for schedule(dynamic, 64) num_threads(p->threads)
     for (int64_t i = 0; i < c->count; i++) {
       const query *q = &c->queries[i];
-      for (int32_t k = RANK_UNIFORM; q->target >= 0 && k < RANK_PROTOCOLS; k++) {
+      for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
         const int32_t *list = q->negatives[k];
         for (int32_t j = lower_bound(list, q->n_negatives[k], first);
              j < q->n_negatives[k] && list[j] < first + n; j++) {
           const float score =
               cblas_sdot(p->W, p->u + (size_t)i * W, 1, p->v + (size_t)(list[j] - first) * W, 1);
-          rank_count(&score, 1, t->targets[i], t->tolerances[i], &t->standings[i * RANK_PROTOCOLS + k]);
+          count_score(q, t->scores, k, score);
         }
       }
     }
@@ -382,47 +343,47 @@ static status score_negatives(model_pass *p, const query_chunk *c, const target_
   return OK;
 }
 
-// The score of each question's target, and the tolerance within which others count as equal.
-static status score_targets(model_pass *p, const query_chunk *c, float *targets, float *tolerances) {
+// The score of each target, and the tolerance within which others count as equal.
+static status score_targets(model_pass *p, const query_chunk *c, const chunk_scores *s) {
   const size_t W = (size_t)p->W;
   bool finite = true;
   for (int32_t first = 0, n; first < p->r->items; first += n) {
     TRY(read_items(p, first, &n));
 #pragma omp parallel for schedule(static) reduction(&& : finite)
     for (int64_t i = 0; i < c->count; i++) {
-      const int32_t item = c->queries[i].target - first;
-      if (c->queries[i].target < 0 || item < 0 || item >= n) continue;
+      const query *q = &c->queries[i];
       const float *u = p->u + (size_t)i * W;
-      targets[i] = cblas_sdot(p->W, u, 1, p->v + (size_t)item * W, 1);
-      tolerances[i] = 0x1p-20f * cblas_snrm2(p->W, u, 1) * p->v_norm[item];
-      finite = finite && isfinite(targets[i]) && isfinite(tolerances[i]);
+      const float norm = cblas_snrm2(p->W, u, 1);
+      for (int32_t t = 0; t < q->n_targets; t++) {
+        const int32_t item = q->targets[t] - first;
+        const int64_t at = q->target_at + t;
+        if (q->targets[t] < 0 || item < 0 || item >= n) continue;
+        s->scores[at] = cblas_sdot(p->W, u, 1, p->v + (size_t)item * W, 1);
+        s->tolerances[at] = 0x1p-20f * norm * p->v_norm[item];
+        finite = finite && isfinite(s->scores[at]) && isfinite(s->tolerances[at]);
+      }
     }
   }
   return finite ? OK : fail(ERR_NONFINITE, "a user vector of the model is not finite");
 }
 
 static status run_chunk(model_pass *p, const query_chunk *c, ranking_result *out, result_room *room) {
-  TRY(begin_chunk(p->r, c, out, room));
+  TRY(result_begin_chunk(p->r, c, out, room));
   const double started = now_seconds();
   TRY(encode(p, c));
   out->encode_seconds += now_seconds() - started;
-  float *targets = NULL, *tolerances = NULL;
-  rank_standing *standings = NULL;
+  chunk_scores s;
   status rc;
-  TRY_GOTO(mem_new(&targets, (size_t)c->count, sizeof *targets, "ranks"), done);
-  TRY_GOTO(mem_new(&tolerances, (size_t)c->count, sizeof *tolerances, "ranks"), done);
-  TRY_GOTO(mem_new(&standings, (size_t)c->count * RANK_PROTOCOLS, sizeof *standings, "ranks"), done);
-  TRY_GOTO(score_targets(p, c, targets, tolerances), done);
-  target_tally t = {&p->r->c, c->queries, targets, tolerances, standings};
+  TRY_GOTO(chunk_scores_new(&s, c), done);
+  TRY_GOTO(score_targets(p, c, &s), done);
+  target_tally t = {&p->r->c, c->queries, &s};
   if (p->r->c.query.protocols[RANK_FULL])
     TRY_GOTO(score_tiles(p, c, tally_tile, &t), done);
   else
     TRY_GOTO(score_negatives(p, c, &t), done);
-  end_chunk(p->r, c, standings, out);
+  rc = result_end_chunk(p->r, c, &s, out);
 done:
-  free(targets);
-  free(tolerances);
-  free(standings);
+  chunk_scores_free(&s);
   return rc;
 }
 
@@ -440,7 +401,7 @@ static status read_loss(model_pass *p, ranking_result *out) {
 
 status ranking_run(ranking *r, model *m, ranking_result *out) {
   const double started = now_seconds();
-  begin_result(r, out);
+  result_begin(r, out);
   model_pass p;
   result_room room = {0};
   status rc = pass_open(&p, r, m);
@@ -452,8 +413,7 @@ status ranking_run(ranking *r, model *m, ranking_result *out) {
   }
   if (rc == OK && r->c.loss) rc = read_loss(&p, out);
   pass_close(&p);
-  if (rc == OK) end_result(r, out, started);
-  return rc;
+  return rc == OK ? result_end(r, out, started) : rc;
 }
 
 query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t hidden, int32_t threads) {
@@ -465,8 +425,8 @@ query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t h
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) protocols += c->query.protocols[k];
   m.held += (double)items * sizeof(int64_t);                                  // known
   m.pass += block * 4 * (W + 1.0) + m.chunk_questions * 4.0 * W;              // v, v_norm, u
-  m.pass += m.chunk_questions * (8 + RANK_PROTOCOLS * sizeof(rank_standing)); // run_chunk
-  m.pass += m.questions * (sizeof(int64_t) + protocols * one_rank);           // the result
+  m.pass += m.chunk_targets * (8 + RANK_PROTOCOLS * sizeof(rank_standing));   // run_chunk
+  m.pass += m.questions * sizeof(int64_t) + m.targets * protocols * one_rank; // the result
   if (c->query.protocols[RANK_FULL]) m.pass += 4.0 * threads * TILE_QUERIES * TILE_ITEMS;
   return m;
 }

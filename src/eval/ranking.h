@@ -22,14 +22,17 @@ typedef struct ranking_config {
 
 typedef struct ranking_result {
   int64_t users, queries; // users with at least one question
+  int64_t targets;        // of all questions
   int64_t unknown;        // targets that the vocabulary does not have: misses in every metric
   int64_t unseen;         // targets that occur nowhere in the parts the model may know (its input included)
   int64_t cold;           // targets that occur in no train part; unknown and unseen ones included
   rank_metrics metrics[RANK_PROTOCOLS];
-  int32_t *ranks[RANK_PROTOCOLS]; // [queries]; NULL for protocols not asked for
+  int64_t no_history;             // questions without a history
+  int32_t *ranks[RANK_PROTOCOLS]; // [targets], question by question; NULL for protocols not asked for
   int64_t *slots;                 // [queries] the user of each question: the unit of the bootstrap
+  int32_t *relevant;              // [queries] targets of each; NULL with TARGETS_NEXT, where there is one
   double fewest_negatives;        // of any question; below the number asked for in small catalogues
-  // With config.loss; the mean over known targets, in nats.
+  // With config.loss; the mean over known targets that come next (query.target), in nats.
   bool has_loss;
   double loss, accuracy;
   double seconds, encode_seconds; // encode_seconds: of histories, losses included
@@ -54,6 +57,8 @@ query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t h
 typedef void (*row_scorer)(void *self, int32_t thread, const query *q, float *scores);
 status ranking_run_rows(ranking *r, row_scorer score, void *self, ranking_result *out);
 void ranking_result_free(ranking_result *r); // NULL is safe
+// A copy of ranks[k] in which the ranks of each question are sorted (rank_set_sort); new.
+status ranking_sorted(const ranking_result *r, const int32_t *ranks, int32_t **out);
 
 // All in one.
 status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out);

@@ -51,6 +51,19 @@ check "every event of the test part is a question" has '^data +data, test part: 
 check "the popularity baseline has the figures that were counted by hand" has '^popularity +0\.4000[* ] +1\.0000[* ] +1\.0000[* ] +1\.0000[* ] +0\.7786[* ] +0\.7786[* ] +0\.7786[* ] +0\.7000[* ] +0\.7000[* ] +0\.7000[* ] +0\.7000' next.txt
 check "targets that nothing before has are counted" has 'targets +0.00% not in the vocabulary, 20.00% in no part before' next.txt
 check "targets of no train part are counted" has '60.00% cold: in no train part' next.txt
+# All at once: {e, d} after a b c (ranks 2 and 1), {b, a} first of all (ranks 2 and 1), {d} after a b (rank 2, behind c).
+"$souk" eval --baselines-only --data time --protocols full --bootstrap 0 --targets all >all.txt 2>all.err
+check "with --targets all there is one question a user" has '^data +data, test part: 3 questions of 3 users$' all.txt
+check "the table of several targets has its own columns" has '^ +HR@10 +REC@5 +REC@10 +REC@20 +PREC@5 +PREC@10 +NDCG@5 +NDCG@10 +NDCG@20 +MAP@10 +MRR$' all.txt
+check "the figures of several targets are those counted by hand" has '^popularity +1\.0000[* ] +1\.0000[* ] +1\.0000[* ] +1\.0000[* ] +0\.3333[* ] +0\.1667[* ] +0\.8770[* ] +0\.8770[* ] +0\.8770[* ] +0\.8333[* ] +0\.8333' all.txt
+"$souk" eval --baselines-only --data time --protocols full --bootstrap 20 --targets all --json >all.json 2>/dev/null
+figure() { tr -d ' \n' <all.json | grep -oE "\"$1\":\{\"value\":[0-9.]+" | head -n 1 | sed 's/.*://' | cut -c -6; } # of popularity
+check "json has recall, precision and MAP, too" test "$(figure recall@1) $(figure precision@1) $(figure map@1) $(figure hr@1)" = "0.3333 0.6666 0.6666 0.6666"
+check "json names the reading and counts questions and targets" bash -c "tr -d ' \n' <all.json | grep -q '\"questions\":3,\"reading\":\"all\",\"targets\":5,'"
+check "both readings say which parts were counted for the baselines" bash -c "grep -qx 'counted   in the train and validation parts (for baselines)' next.txt && grep -q '^counted' all.txt"
+"$souk" eval --baselines-only --data time --protocols full --bootstrap 0 --baselines.learn train 2>/dev/null >train.txt
+check "baselines that learn from train only are told so" has '^counted   in the train part' train.txt
+check "questions without a history are counted" has '^ +1 questions have no history' next.txt
 "$souk" eval --baselines-only --data time --part valid --protocols full --bootstrap 0 >valid.txt 2>&1
 check "the validation part ends before the date of test" has '^data +data, validation part: 4 questions of 3 users$' valid.txt
 for n in 1 2 3; do "$souk" eval --baselines-only --data time --protocols full --bootstrap 0 --users $n 2>/dev/null; done >users.txt
@@ -79,6 +92,12 @@ users other --valid_users 0.3 --test_users 0.3 --split_seed 2
 check "another seed holds out other users" bash -c '! cmp -s parts <('"$(declare -f souk_users)"'; souk='"$souk"'; souk_users other)'
 check "a run trains without the held-out users and validates with them" "$souk" pretrain --data.dir user --train.out run --hidden 16 --layers 1 --steps 4 --batch_tokens 64 --max_positions 8 --eval_every 4 --log_every 1
 check "validation asked the questions of the validation users" bash -c 'grep -q "\"users\":$(awk "/users train;/ { print \$7 }" user.txt)[,}]" run/metrics.jsonl'
+
+"$souk" eval run --targets all --no-filter_history --bootstrap 20 --negatives 3 --lists lists.jsonl --k 9 >model.txt 2>&1
+check "a model answers questions of several targets beside the baselines" has '^model +[01]\.[0-9]+[* ]' model.txt
+check "a list of several targets names them with their ranks" test "$(grep -cE '^\{"user":"user[0-9]+","items":\[.*\],"scores":\[.*\],"targets":\["i[0-9]"(,"i[0-9]")?\],"ranks":\[[0-9](,[0-9])?\]\}$' lists.jsonl)" = "$(wc -l <lists.jsonl)"
+check "each target stands in its list where its rank says" awk -F'[][]' '{ n = split($2, item, ","); m = split($6, target, ","); split($8, rank, ",")
+  for (i = 1; i <= m; i++) if (rank[i] <= n && item[rank[i]] != target[i]) bad = 1; seen += m } END { exit bad || !seen }' lists.jsonl
 
 # Leave-one-out with several targets.
 users loo --split leave_one_out --targets 2

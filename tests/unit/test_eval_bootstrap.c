@@ -38,7 +38,8 @@ static void test_moments(void **unused) {
   const int32_t *sets[] = {ranks};
   double *values = calloc((size_t)RANK_METRICS * REPLICATES, sizeof *values);
   assert_non_null(values);
-  check_ok(bootstrap_metrics(slots, N, sets, 1, REPLICATES, 11, values));
+  check_ok(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 1, REPLICATES, 11,
+                             values));
   const double *hr = values + (METRIC_HR + 2) * REPLICATES;
   double mean = 0, variance = 0;
   for (int i = 0; i < REPLICATES; i++) mean += hr[i] / REPLICATES;
@@ -69,7 +70,8 @@ static void test_coverage(void **unused) {
   for (int sample = 0; sample < SAMPLES; sample++) {
     rng r = rng_at(77, 1, (uint32_t)sample, 0);
     for (int i = 0; i < N; i++) ranks[i] = 1 + (int32_t)rng_below(&r, 40);
-    check_ok(bootstrap_metrics(slots, N, sets, 1, REPLICATES, (uint64_t)sample, values));
+    check_ok(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 1, REPLICATES,
+                               (uint64_t)sample, values));
     const interval hr = central_interval(values + (METRIC_HR + 2) * REPLICATES, REPLICATES, 0.95);
     const interval ndcg = central_interval(values + (METRIC_NDCG + 2) * REPLICATES, REPLICATES, 0.95);
     hits += hr.low <= 0.25 && 0.25 <= hr.high;
@@ -94,7 +96,8 @@ static void test_clusters(void **unused) {
   const int32_t *sets[] = {ranks};
   double *values = calloc((size_t)RANK_METRICS * REPLICATES, sizeof *values);
   assert_non_null(values);
-  check_ok(bootstrap_metrics(slots, USERS * EACH, sets, 1, REPLICATES, 3, values));
+  check_ok(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = USERS * EACH}, sets, 1,
+                             REPLICATES, 3, values));
   const interval r = central_interval(values, REPLICATES, 0.95);
   check_near(r.high - r.low, 2 * 1.96 * sqrt(0.25 / USERS),
              0.025); // 0.196; by questions it were 0.062
@@ -114,19 +117,25 @@ static void test_pairs(void **unused) {
   double a[2 * RANK_METRICS * REPLICATES], b[2 * RANK_METRICS * REPLICATES],
       half[RANK_METRICS * REPLICATES / 2];
   const int threads = omp_get_max_threads();
-  check_ok(bootstrap_metrics(slots, N, sets, 2, REPLICATES, 5, a));
+  check_ok(
+      bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 2, REPLICATES, 5, a));
   assert_memory_equal(a, a + RANK_METRICS * REPLICATES, RANK_METRICS * REPLICATES * sizeof *a);
   omp_set_num_threads(threads == 1 ? 3 : 1);
-  check_ok(bootstrap_metrics(slots, N, sets, 2, REPLICATES, 5, b));
+  check_ok(
+      bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 2, REPLICATES, 5, b));
   omp_set_num_threads(threads);
   assert_memory_equal(a, b, sizeof a);
-  check_ok(bootstrap_metrics(slots, N, sets, 1, REPLICATES / 2, 5, half));
+  check_ok(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 1, REPLICATES / 2, 5,
+                             half));
   for (int k = 0; k < RANK_METRICS; k++)
     assert_memory_equal(half + k * REPLICATES / 2, a + k * REPLICATES, REPLICATES / 2 * sizeof *a);
-  check_ok(bootstrap_metrics(slots, N, sets, 2, REPLICATES, 6, b));
+  check_ok(
+      bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 2, REPLICATES, 6, b));
   assert_memory_not_equal(a, b, sizeof a);
-  check_fails(bootstrap_metrics(slots, 0, sets, 1, 1, 1, a), ERR_ARGUMENT, "at least one question");
-  check_fails(bootstrap_metrics(slots, N, sets, 1, 0, 1, a), ERR_ARGUMENT, "one replicate");
+  check_fails(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = 0}, sets, 1, 1, 1, a),
+              ERR_ARGUMENT, "at least one question");
+  check_fails(bootstrap_metrics(&(bootstrap_questions){.slots = slots, .queries = N}, sets, 1, 0, 1, a),
+              ERR_ARGUMENT, "one replicate");
 }
 
 int main(void) {

@@ -46,7 +46,7 @@ static void test_names(void **unused) {
   assert_int_equal(rank_metric_find("ndcg@10"), METRIC_NDCG + 2);
   assert_int_equal(rank_metric_find("hr@7"), -1);
   assert_int_equal(rank_metric_find(""), -1);
-  assert_string_equal(rank_metric_name(RANK_METRICS), "");
+  assert_string_equal(rank_metric_name(SET_METRICS), "");
 }
 
 static void test_weights(void **unused) {
