@@ -353,27 +353,37 @@ static bool value(json_row *r, const paths *here) {
 
 // ---- the row -------------------------------------------------------------------------------------------------
 
-// The values of a listed column, joined.
+static bool is_text(const list_value *v) {
+  return v->bytes != NO_VALUE && v->bytes > 0;
+}
+
+// Room for the values of a listed column with what comes between them; *n: how many there are.
+static size_t joined_bytes(const log_parser *p, int column, size_t *n) {
+  const size_t a = strlen(p->plan->join[column].values), b = strlen(p->plan->join[column].lists);
+  size_t bytes = 0;
+  *n = 0;
+  for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next) {
+    if (!is_text(&p->values[i])) continue;
+    bytes += p->values[i].bytes + (a > b ? a : b);
+    ++*n;
+  }
+  return bytes;
+}
+
 static status join_values(json_row *r, int column) {
   log_parser *const p = r->p;
   const log_join *const join = &p->plan->join[column];
-  const size_t longest =
-      strlen(join->values) > strlen(join->lists) ? strlen(join->values) : strlen(join->lists);
-  size_t bytes = 0, n = 0;
-  for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next) {
-    if (p->values[i].bytes == NO_VALUE || p->values[i].bytes == 0) continue;
-    bytes += p->values[i].bytes + longest;
-    n++;
-  }
+  char *text, *to;
+  size_t n;
+  int32_t list = -1;
+  const size_t bytes = joined_bytes(p, column, &n);
   r->out->text[column] = NULL;
   if (n == 0) return OK;
-  char *to, *text;
   TRY(new_text(p, bytes + 1, &text));
   to = text;
-  int32_t list = -1;
   for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next) {
     const list_value *v = &p->values[i];
-    if (v->bytes == NO_VALUE || v->bytes == 0) continue;
+    if (!is_text(v)) continue;
     if (to > text) to = stpcpy(to, v->list == list ? join->values : join->lists);
     memcpy(to, r->begin + v->at, v->bytes);
     to += v->bytes;

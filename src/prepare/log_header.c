@@ -43,7 +43,8 @@ status read_separator(log_plan *plan, const char *name) {
   return OK;
 }
 
-const char *separator_name(const char *separator, char buf[16]) {
+// For messages.
+static const char *separator_name(const char *separator, char buf[16]) {
   if (strcmp(separator, "\t") == 0) return "tab";
   if (strcmp(separator, "\x01") == 0) return "\\x01";
   snprintf(buf, 16, "'%s'", separator);
@@ -187,10 +188,12 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
 
 // ---- guessing ------------------------------------------------------------------------------------------------
 
-// The first row of the file with the separator that is set.
+// The first row of the file that is not blank, with the separator that is set; *at is `bytes` where there is none. False: more
+// text is needed.
 static bool first_row(const log_plan *plan, const char *text, size_t bytes, bool last, size_t *at,
                       int64_t *lines, row_span *row) {
   *lines = 0;
+  *row = (row_span){.begin = 0};
   for (*at = 0; *at < bytes; *at += row->next) {
     if (!row_scan(plan, text + *at, bytes - *at, last, row)) return false;
     const char *begin = text + *at;

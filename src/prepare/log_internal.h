@@ -66,8 +66,6 @@ status read_separator(log_plan *plan, const char *name);
 // header, of *lines lines.
 status plan_columns(log_plan *plan, const char *path, bool header, const char *text, size_t bytes, bool last,
                     size_t *used, int64_t *lines, log_notes *notes);
-// The name of a separator, for messages.
-const char *separator_name(const char *separator, char buf[16]);
 
 // ---- fields ----------------------------------------------------------------------------------------------------------
 
@@ -110,8 +108,8 @@ status new_text(log_parser *p, size_t bytes, char **text);
 char *next_field(const log_plan *plan, char **at, char *end, const row_span *row, size_t *bytes);
 // Splits a row of columns in place (row_fields.c).
 void split_fields(log_parser *p, char *row, const row_span *span, log_row *out);
-// Reads a row of json or a Python dict in place (json_rows.c). p->elements is the number of rows that it becomes, -1 for
-// the plain case of one.
+// Reads a row of json or a Python dict in place (json_rows.c). Where a path led through a list, p->listed is not 0, and the row
+// becomes p->elements rows: *out has what they have in common, p->values the rest.
 status split_json(log_parser *p, char *row, size_t bytes, log_row *out);
 // Decodes a Python string in place (python_text.c): *at is at its opening quote, behind any prefix, and moves behind the
 // closing one; the text is [*text, *text + *bytes). False: it is not well-formed.
