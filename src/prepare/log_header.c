@@ -154,12 +154,13 @@ static void list_names(const header *h, char *list, size_t size) {
 static void separator_hint(const log_plan *plan, const header *h, char *hint, size_t size) {
   hint[0] = '\0';
   if (h->names[0][0] == '{' || (h->names[0][0] == '[' && plan->kind != LOG_SPACE))
-    snprintf(hint, size, "; it looks like json: set input.format jsonl");
+    snprintf(hint, size, "; it looks like json: set %sformat jsonl", plan->options);
   for (int i = 0; hint[0] == '\0' && h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
     char buf[16];
     if (strstr(h->names[0], candidates[i]) == NULL || strcmp(candidates[i], plan->separator) == 0) continue;
-    snprintf(hint, size, "; if %s is between its columns, set input.format csv and input.separator %s",
-             separator_name(candidates[i], buf), separator_name(candidates[i], buf));
+    const char *name = separator_name(candidates[i], buf);
+    snprintf(hint, size, "; if %s is between its columns, set %sformat csv and %sseparator %s", name,
+             plan->options, plan->options, name);
     return;
   }
 }
@@ -181,8 +182,10 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
     want_field(plan, i, field);
   }
   if (h->quoted && plan->quotes == QUOTES_NONE)
-    add_note(notes, "names in its header are in quotes, which are text in this format; input.quotes double "
-                    "reads them as quotes");
+    add_note(notes,
+             "names in its header are in quotes, which are text in this format; %squotes double "
+             "reads them as quotes",
+             plan->options);
   return OK;
 }
 
@@ -258,8 +261,8 @@ static status guess_separator(log_plan *plan, bool has_header, const char *text,
     best = guess_by_rows(plan, text, bytes, last);
   set_separator(plan, candidates[best < 0 ? 0 : best]);
   if (best > 0)
-    add_note(notes, "%s between the columns was guessed from the %s; input.separator sets it",
-             separator_name(plan->separator, buf), has_header ? "header" : "first rows");
+    add_note(notes, "%s between the columns was guessed from the %s; %sseparator sets it",
+             separator_name(plan->separator, buf), has_header ? "header" : "first rows", plan->options);
   return OK;
 }
 

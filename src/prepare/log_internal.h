@@ -19,7 +19,8 @@ typedef struct log_plan {
   char separator[MAX_SEPARATOR + 1]; // csv and tsv
   int separator_bytes;
   log_quotes quotes;
-  bool document; // jsonl: objects may span lines, and be values of one list
+  const char *options; // as log_format.options; a constant
+  bool document;       // jsonl: objects may span lines, and be values of one list
   int n;
   char *names[MAX_COLUMNS];         // NULL: not asked for
   wanted_field wanted[MAX_COLUMNS]; // by rising field

@@ -114,6 +114,7 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
   const bool separated = f->kind == LOG_CSV || f->kind == LOG_TSV;
   p->quotes = !separated || (f->kind == LOG_TSV && f->quotes == QUOTES_AUTO) ? QUOTES_NONE : f->quotes;
   p->n = n;
+  p->options = f->options != NULL ? f->options : "input.";
   p->joins = f->join != NULL;
   for (int i = 0; i < n; i++) {
     if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));
@@ -121,7 +122,8 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
   }
   if (!separated && f->separator != NULL && f->separator[0] != '\0')
     return fail(ERR_ARGUMENT,
-                "%s: only csv and tsv have a separator; set input.format csv (or catalogue_format)", r->path);
+                "%s: only csv and tsv have a separator, which %sseparator sets; set %sformat csv", r->path,
+                p->options, p->options);
   return read_separator(p, f->separator);
 }
 
@@ -293,7 +295,7 @@ status log_parser_new(log_parser **out, const log_reader *r) {
 
 static const char *const finding_texts[FOUND_STRUCTURE] = {
     "rows with more or fewer columns than the header or the first row (is a quote or a separator missing?)",
-    "rows with quotes behind backslashes, read as quotes (input.quotes)",
+    "rows with quotes behind backslashes, read as quotes",
     "rows with NaN or an infinity, which are unknown values",
     "rows that are Python dicts, read like json",
     "rows with lists, of which each value became a row",

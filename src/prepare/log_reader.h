@@ -33,11 +33,13 @@ typedef struct log_join {
 
 typedef struct log_format {
   log_kind kind;
-  bool header;                            // the first line names the columns; jsonl has none
-  const char *separator;                  // csv: "" or NULL: guessed; else see log_open
-  log_quotes quotes;                      // csv; tsv, where auto is none
-  const log_join *join;                   // [columns] jsonl; NULL: each value of a list becomes a row
-  size_t block_bytes;                     // 0: about 1 MiB
+  bool header;           // the first line names the columns; jsonl has none
+  const char *separator; // csv: "" or NULL: guessed; else see log_open
+  log_quotes quotes;     // csv; tsv, where auto is none
+  const log_join *join;  // [columns] jsonl; NULL: each value of a list becomes a row
+  size_t block_bytes;    // 0: about 1 MiB
+  const char
+      *options; // how the names of the options above begin, for messages: "input.catalogue_"; NULL: "input."
   const char *encoding, *encoding_option; // as byte_stream_how has them
 } log_format;
 

@@ -298,7 +298,8 @@ static status read_file(catalogue *c, const char *path) {
                              .quotes = (log_quotes)in->catalogue_quotes,
                              .join = c->columns.join,
                              .encoding = catalogue_encoding(in),
-                             .encoding_option = "input.catalogue_encoding"};
+                             .encoding_option = "input.catalogue_encoding",
+                             .options = "input.catalogue_"};
   log_reader *r;
   status rc = c->values != NULL ? log_open(&r, path, &format, row, ROW_COLUMNS)
                                 : log_open(&r, path, &format, c->columns.names, c->columns.n);

@@ -100,11 +100,11 @@ static int64_t split_any(log_parser *p, char *at, char *end, const row_span *row
 static const char *too_few(const log_plan *plan, const char *row, size_t bytes, int64_t fields) {
   static const struct {
     const char *separator, *reason;
-  } others[] = {{";", "too few columns; is ';' the separator (input.separator)?"},
-                {"\t", "too few columns; is a tab the separator (input.separator)?"},
-                {"::", "too few columns; is '::' the separator (input.separator)?"},
-                {"|", "too few columns; is '|' the separator (input.separator)?"},
-                {",", "too few columns; is ',' the separator (input.separator)?"}};
+  } others[] = {{";", "too few columns; is ';' the separator?"},
+                {"\t", "too few columns; is a tab the separator?"},
+                {"::", "too few columns; is '::' the separator?"},
+                {"|", "too few columns; is '|' the separator?"},
+                {",", "too few columns; is ',' the separator?"}};
   for (size_t i = 0; fields == 1 && plan->kind != LOG_SPACE && i < sizeof others / sizeof *others; i++)
     if (memmem(row, bytes, others[i].separator, strlen(others[i].separator)) != NULL) return others[i].reason;
   return "too few columns";

@@ -55,7 +55,7 @@ check "the reasons say which name was too long" grep -q "a user name of more tha
 
 printf 't,u,i\n"15\\" sleeve, black",1,a\n"x",1,b\n' >"$work/spark.csv"
 check "Spark's quotes behind backslashes are read" prepare spark --log "$work/spark.csv" --user u --fields.item i
-check "rows with quotes behind backslashes are counted" says spark "rows with quotes behind backslashes, read as quotes (input.quotes): 1, the first on line 2"
+check "rows with quotes behind backslashes are counted" says spark "rows with quotes behind backslashes, read as quotes: 1, the first on line 2"
 check_error "with --quotes double such a row is rejected as before" "broken quotes" "$souk" prepare --log "$work/spark.csv" --user u --fields.item i --quotes double --out "$work/x"
 printf 'u\e[31m,i\n1,a\n' >"$work/escape.csv"
 check_error "escape sequences of a header are printed escaped" '\x1b[31m' "$souk" prepare --log "$work/escape.csv" --user who --fields.item i --out "$work/x"

@@ -112,7 +112,7 @@ check "an entry whose category is too long stays" bash -c '"$0" prepare --log "$
 check "a category that is too long is counted with its line" bash -c 'grep -A1 -F "a category of more than 1024 bytes: 1 values" "$0" | grep -qF "line 1: xxx"' "$work/said"
 check "a category that is too long is not written" wrote '{"item":"i1"}'
 catalogue '{"id":"i1","t":{"en":"A"}}\n{"id":"i2","t":"B"}\n'
-said "an object where a text is expected is told" 'have an object for "t": no value was taken from them; name what is in it (t.KEY)' jsonl --title t
+said "an object where a text is expected is told" 'rows with an object for "t", which is no value (name what is in it: t.KEY)' jsonl --title t
 catalogue 'id,t\n'
 said "a catalogue without rows is told" 'catalogue: it has no rows' described --title t
 catalogue 'id,t\nx1,A\nx2,B\n'

@@ -168,11 +168,14 @@ static void test_wrong_separator_gets_a_hint(void **unused) {
   expect_refused("a;b;c\n1;2;3\n", &f, "b", "its columns are: a;b;c; if ';' is between its columns");
   expect_refused("a;b;c\n1;2;3\n", &CSV, "d", "input.separator ';'"); // none fits, but this looks likely
   expect_refused("a,b,c\n1,2,3\n", &(log_format){.kind = LOG_TSV, .header = true}, "b", "input.format csv");
+  f.options = "input.catalogue_";
+  expect_refused("a;b;c\n1;2;3\n", &f, "b",
+                 "set input.catalogue_format csv and input.catalogue_separator ';'");
   expect("a,b\n1;2\n3\t4\n5::6\n7|8\n9\n", CSV, COLUMNS("a", "b"),
-         "2 too few columns; is ';' the separator (input.separator)?\n"
-         "3 too few columns; is a tab the separator (input.separator)?\n"
-         "4 too few columns; is '::' the separator (input.separator)?\n"
-         "5 too few columns; is '|' the separator (input.separator)?\n6 too few columns\n");
+         "2 too few columns; is ';' the separator?\n"
+         "3 too few columns; is a tab the separator?\n"
+         "4 too few columns; is '::' the separator?\n"
+         "5 too few columns; is '|' the separator?\n6 too few columns\n");
 }
 
 // ---- headers -------------------------------------------------------------------------------------------------
@@ -224,7 +227,7 @@ static void test_backslash_quotes(void **unused) {
       "t,i\n\"15\\\" sleeve, black\",1\n\"a\\\"b\",\"2\"\n\"c:\\dir\\\",3\n\"\",4\n\"\"\"\",5\n";
   expect(spark, CSV, COLUMNS("t", "i"),
          "2 [15\" sleeve, black] [1]\n3 [a\"b] [2]\n4 [c:\\dir\\] [3]\n5 [-] [4]\n6 [\"] [5]\n");
-  expect_told("rows with quotes behind backslashes, read as quotes (input.quotes): 2, the first on line 2");
+  expect_told("rows with quotes behind backslashes, read as quotes: 2, the first on line 2");
   log_format f = CSV;
   f.quotes = QUOTES_DOUBLE;
   expect("t,i\n\"15\\\" sleeve, black\",1\n", f, COLUMNS("t", "i"), "2 broken quotes\n");
