@@ -232,7 +232,7 @@ static status take_property(catalogue *c, const log_reader *r, const char **row)
   const int column = find_property(c, row[ROW_PROPERTY]);
   c->other_properties += column < 0;
   if (column < 0 || row[ROW_VALUE] == NULL) return OK;
-  if (p->catalogue.snapshot[0] != '\0' && p->fields.time[0] != '\0' && earlier(c->job->span.greatest, time)) {
+  if (p->catalogue.snapshot[0] != '\0' && prepare_has_times(p) && earlier(c->job->span.greatest, time)) {
     c->after_end++;
     return OK;
   }
