@@ -37,6 +37,7 @@ static bool is_letter(char c) {
 
 // Is the text here, in any case, and, if it ends with a letter, not the beginning of a longer word?
 static bool ahead(const scan *s, const char *text) {
+  if (s->p == s->end || ((*s->p ^ *text) & ~0x20) != 0) return false; // most are not, at a glance
   const size_t n = strlen(text);
   if ((size_t)(s->end - s->p) < n || strncasecmp(s->p, text, n) != 0) return false;
   return !is_letter(text[n - 1]) || s->p + n == s->end || !is_letter(s->p[n]);
@@ -69,7 +70,8 @@ bool value_missing(const char *text, size_t bytes) {
   static const char *const words[] = {
       "n/a", "na",       "#n/a",      "<na>", "null", "\\n", "none", "nil", "nan", "undefined",    "unknown",
       "tbd", "infinity", "-infinity", "inf",  "-inf", "-",   "--",   "?",   "nat", "not available"};
-  if (bytes > 0 && is_digit(text[0])) return false;
+  for (size_t i = 0; i < bytes; i++)
+    if (is_digit(text[i])) return false;
   scan s = {.p = text, .end = text + bytes};
   take_spaces(&s);
   bool missing = s.p == s.end;
@@ -85,8 +87,8 @@ bool value_missing(const char *text, size_t bytes) {
 // ---- currencies ----------------------------------------------------------------------------------------------
 
 static const char *const currencies[] = {
-    "US$", "CA$", "A$",  "C$",  "NZ$", "HK$", "NT$", "S$",  "R$",  "MX$",     "$",     "€",    "£",    "¥",
-    "￥",  "₹",   "₩",   "₽", "₺",   "₫",   "฿",   "₪",   "₴",   "₦",       "₱",     "₸",    "元",   "円",
+    "$",   "€",   "£",   "¥",   "￥",  "元",  "US$", "CA$", "A$",  "C$",      "NZ$",   "HK$",  "NT$",  "S$",
+    "R$",  "MX$", "₹",   "₩",   "₽", "₺",   "₫",   "฿",   "₪",   "₴",       "₦",     "₱",    "₸",    "円",
     "圆",  "块",  "원",  "kr.", "kr",  "zł",  "Kč",  "Ft",  "lei", "лв",      "руб.",  "руб",  "р.",   "đ",
     "Rs.", "Rs",  "USD", "EUR", "GBP", "JPY", "CNY", "RMB", "INR", "KRW",     "RUB",   "BRL",  "CAD",  "AUD",
     "NZD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "TRY", "MXN",     "ZAR",   "SGD",  "HKD",  "TWD",

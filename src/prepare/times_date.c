@@ -398,24 +398,25 @@ static bool to_instant(scan *s, int32_t local_zone, event_time *t) {
   return true;
 }
 
-// YYYY-MM-DD HH:MM:SS, with T and Z or not: what most logs hold.
+// YYYY-MM-DD HH:MM:SS, with T or a space, and a fraction and a zone behind it: what most logs hold.
 static bool read_usual(scan *s) {
   static const char form[] = "dddd-dd-dd dd:dd:dd";
   const char *p = s->p;
-  const ptrdiff_t bytes = s->end - p;
-  if (bytes < 19 || (bytes > 19 && (bytes != 20 || p[19] != 'Z')) || (p[10] != ' ' && p[10] != 'T'))
-    return false;
+  if (s->end - p < 19 || (p[10] != ' ' && p[10] != 'T')) return false;
   for (int i = 0; i < 19; i++)
     if (form[i] == 'd' ? !is_digit(p[i]) : i != 10 && p[i] != form[i]) return false;
+  scan to = *s;
 #define TWO(i) (10 * (p[i] - '0') + (p[(i) + 1] - '0'))
-  s->year = 100 * TWO(0) + TWO(2);
-  s->month = TWO(5);
-  s->day = TWO(8);
-  s->hour = TWO(11);
-  s->minute = TWO(14);
-  s->second = TWO(17);
-  s->has_zone = bytes == 20;
+  to.year = 100 * TWO(0) + TWO(2);
+  to.month = TWO(5);
+  to.day = TWO(8);
+  to.hour = TWO(11);
+  to.minute = TWO(14);
+  to.second = TWO(17);
 #undef TWO
+  to.p += 19;
+  if (to.p < to.end && (!take_fraction(&to) || !take_zone(&to) || to.p < to.end)) return false;
+  *s = to;
   return true;
 }
 
