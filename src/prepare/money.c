@@ -87,13 +87,14 @@ bool value_missing(const char *text, size_t bytes) {
 // ---- currencies ----------------------------------------------------------------------------------------------
 
 static const char *const currencies[] = {
-    "$",   "€",   "£",   "¥",   "￥",  "元",  "US$", "CA$", "A$",  "C$",      "NZ$",   "HK$",  "NT$",  "S$",
-    "R$",  "MX$", "₹",   "₩",   "₽", "₺",   "₫",   "฿",   "₪",   "₴",       "₦",     "₱",    "₸",    "円",
-    "圆",  "块",  "원",  "kr.", "kr",  "zł",  "Kč",  "Ft",  "lei", "лв",      "руб.",  "руб",  "р.",   "đ",
-    "Rs.", "Rs",  "USD", "EUR", "GBP", "JPY", "CNY", "RMB", "INR", "KRW",     "RUB",   "BRL",  "CAD",  "AUD",
-    "NZD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "TRY", "MXN",     "ZAR",   "SGD",  "HKD",  "TWD",
-    "THB", "VND", "IDR", "MYR", "PHP", "AED", "SAR", "ILS", "UAH", "ARS",     "CLP",   "COP",  "PEN",  "EGP",
-    "NGN", "PKR", "BDT", "KZT", "RON", "BGN", "Fr.", "Rp",  "RM",  "dollars", "euros", "euro", "yuan", "yen"};
+    "$",   "€",   "£",    "¥",   "￥",  "元",      "US $",  "AU $", "C $",  "US$", "CA$", "A$",  "C$",
+    "NZ$", "HK$", "NT$",  "S$",  "R$",  "MX$",     "₹",     "₩",    "₽",  "₺",   "₫",   "฿",   "₪",
+    "₴",   "₦",   "₱",    "₸",   "円",  "圆",      "块",    "원",   "kr.",  "kr",  "zł",  "Kč",  "Ft",
+    "lei", "лв",  "руб.", "руб", "р.",  "đ",       "Rs.",   "Rs",   "USD",  "EUR", "GBP", "JPY", "CNY",
+    "RMB", "INR", "KRW",  "RUB", "BRL", "CAD",     "AUD",   "NZD",  "CHF",  "SEK", "NOK", "DKK", "PLN",
+    "CZK", "HUF", "TRY",  "MXN", "ZAR", "SGD",     "HKD",   "TWD",  "THB",  "VND", "IDR", "MYR", "PHP",
+    "AED", "SAR", "ILS",  "UAH", "ARS", "CLP",     "COP",   "PEN",  "EGP",  "NGN", "PKR", "BDT", "KZT",
+    "RON", "BGN", "Fr.",  "Rp",  "RM",  "dollars", "euros", "euro", "yuan", "yen"};
 
 static bool take_currency(scan *s) {
   if (s->p == s->end || is_digit(*s->p)) return false;
@@ -229,6 +230,13 @@ static bool take_sign(scan *s) { // true: negative
   return take(s, "-") || take(s, "\xE2\x88\x92");
 }
 
+// 199,- and 199:-
+static void take_no_cents(scan *s) {
+  static const char *const marks[] = {",-", ".-", ":-", ",\xE2\x80\x93", ".\xE2\x80\x93"};
+  const scan before = *s;
+  if (TAKE_ONE(s, marks) && s->p < s->end && is_digit(*s->p)) *s = before;
+}
+
 static bool take_amount(scan *s, double *value) {
   take_spaces(s);
   bool negative = take_sign(s);
@@ -239,6 +247,7 @@ static bool take_amount(scan *s, double *value) {
     take_spaces(s);
   }
   if (!take_number(s, value)) return false;
+  take_no_cents(s);
   if (negative) *value = -*value;
   const scan behind = *s;
   take_spaces(s);

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "prepare/money.h"
 #include "prepare/times_internal.h"
 
 const char *const time_format_names[TIME_FORMAT_COUNT] = {
@@ -169,7 +170,7 @@ bool time_parse_local(time_format format, int32_t zone, const char *text, size_t
   if (parse_short(format, p, end, t)) return true;
   while (p < end && (*p == ' ' || *p == '\t')) p++;
   while (p < end && (end[-1] == ' ' || end[-1] == '\t')) end--;
-  if (p == end) {
+  if (value_missing(p, (size_t)(end - p))) {
     *why = "no time";
     return false;
   }

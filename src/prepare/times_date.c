@@ -189,7 +189,7 @@ static bool take_day_or_month_first(scan *s) {
   const int first = take_number(s, digits_ahead(s));
   take_ordinal(s);
   const bool parted = take_any(s, "-/."), spaced = take_spaces(s);
-  if (!parted && !spaced) return wrong(s, BAD_TIME("not a date of a known form"));
+  if (!parted && !spaced && letters_ahead(s) == 0) return wrong(s, BAD_TIME("not a date of a known form"));
   if (at_digit(s)) return take_two_and_year(s, first);
   s->day = first;
   return take_named_month_and_year(s);
@@ -344,11 +344,12 @@ static bool take_gap(scan *s) {
   return true;
 }
 
-// A remark behind the zone, which says it once more: (China Standard Time), [Asia/Shanghai].
+// A remark behind the zone, which says it once more: (China Standard Time), [Asia/Shanghai], and UTC behind +0000.
 static void take_remark(scan *s) {
   const char *from = s->p;
   take_spaces(s);
   const char close = at(s, '(') ? ')' : ']';
+  if (s->has_zone && s->zone == 0 && (take_word(s, "UTC") || take_word(s, "GMT"))) from = s->p;
   if (s->has_zone && (at(s, '(') || at(s, '['))) {
     const char *stop = memchr(s->p, close, (size_t)(s->end - s->p));
     if (stop != NULL) from = stop + 1;

@@ -31,6 +31,11 @@ static void test_amounts(void **unused) {
       "+4.50",   "450e-2", "0.45E1",  "4.5e+0", "\xC2\xA0$4.50", "04.50",    "4.50 euros"};
   for (size_t i = 0; i < sizeof four_fifty / sizeof *four_fifty; i++) expect(four_fifty[i], 4.5, 0);
   expect("99元", 99, 0);
+  expect("kr 199,-", 199, 0);
+  expect("199:-", 199, 0);
+  expect("CHF 1'290.–", 1290, 0);
+  expect("199,- kr", 199, 0);
+  expect("US $4.50", 4.5, 0);
   expect("￥99", 99, 0);
   expect("12 EUR", 12, 0);
   expect("0", 0, 0);
