@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/dataset_manifest.h"
+#include "data/history_check.h"
 #include "hdf5/h5_reader.h"
 
 enum { OPEN_TRIES = 16 };
@@ -52,14 +53,8 @@ struct sequence_block {
 
 // ---- index ---------------------------------------------------------------------------------------------------
 
-static status read_shard_index(dataset *d, shard *s) {
-  h5_reader *r = d->reader;
-  int64_t n_offsets, n, tokens, m;
-  TRY(reader_open(r, s->path, "souk.shard", 1, &s->file));
-  TRY(reader_dims(r, s->file, "offsets", H5_KIND_I64, 1, &n_offsets));
-  TRY(reader_dims(r, s->file, "tokens", H5_KIND_I32, 1, &tokens));
-  if (n_offsets < 1) return fail(ERR_FORMAT, "%s: dataset \"offsets\" is empty", s->path);
-  n = n_offsets - 1;
+static status check_dims(const dataset *d, const shard *s, int64_t tokens) {
+  const int64_t n = s->count;
   const struct {
     const char *name;
     h5_kind kind;
@@ -68,33 +63,67 @@ static status read_shard_index(dataset *d, shard *s) {
               {"sessions", H5_KIND_I32, tokens}, {"valid_from", H5_KIND_I32, n},
               {"test_from", H5_KIND_I32, n},     {"users", H5_KIND_I64, n}};
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++) {
-    TRY(reader_dims(r, s->file, sets[i].name, sets[i].kind, 1, &m));
+    int64_t m;
+    TRY(reader_dims(d->reader, s->file, sets[i].name, sets[i].kind, 1, &m));
     if (m != sets[i].size)
       return fail(ERR_FORMAT, "%s: dataset \"%s\" has %lld elements, not %lld", s->path, sets[i].name,
                   (long long)m, (long long)sets[i].size);
   }
-  if (n > d->info.sequences - s->first)
+  return OK;
+}
+
+static status read_lengths(dataset *d, const shard *s, int64_t tokens) {
+  const int64_t *at = s->offsets; // from 0 and rising, so that no difference overflows
+  if (at[0] != 0 || at[s->count] != tokens)
+    return fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
+  for (int64_t i = 0; i < s->count; i++) {
+    if (at[i + 1] <= at[i] || at[i + 1] - at[i] > d->info.longest)
+      return fail(ERR_FORMAT, "%s: history %lld has bad offsets", s->path, (long long)(s->first + i));
+    d->lengths[s->first + i] = (int32_t)(at[i + 1] - at[i]);
+  }
+  return OK;
+}
+
+// Cuts, which are kept, and users.
+static status read_cuts(dataset *d, const shard *s) {
+  const history_index h = {.shard = s->path,
+                           .first = s->first,
+                           .n = s->count,
+                           .lengths = d->lengths + s->first,
+                           .valid_from = d->train_lengths + s->first,
+                           .test_from = d->test_from + s->first};
+  const int64_t n = s->count;
+  int64_t *users;
+  TRY(mem_new(&users, (size_t)n, sizeof *users, "a shard's index"));
+  status rc =
+      reader_rows(d->reader, s->file, "valid_from", H5_KIND_I32, 1, 0, n, 1, d->train_lengths + s->first);
+  if (rc == OK)
+    rc = reader_rows(d->reader, s->file, "test_from", H5_KIND_I32, 1, 0, n, 1, d->test_from + s->first);
+  if (rc == OK) rc = reader_rows(d->reader, s->file, "users", H5_KIND_I64, 1, 0, n, 1, users);
+  if (rc == OK) rc = history_check_index(&h, users);
+  free(users);
+  return rc;
+}
+
+static status read_shard_index(dataset *d, shard *s) {
+  h5_reader *r = d->reader;
+  int64_t n_offsets, tokens;
+  TRY(reader_open(r, s->path, "souk.shard", 1, &s->file));
+  TRY(reader_dims(r, s->file, "offsets", H5_KIND_I64, 1, &n_offsets));
+  TRY(reader_dims(r, s->file, "tokens", H5_KIND_I32, 1, &tokens));
+  if (n_offsets < 1) return fail(ERR_FORMAT, "%s: dataset \"offsets\" is empty", s->path);
+  s->count = n_offsets - 1;
+  TRY(check_dims(d, s, tokens));
+  if (s->count > d->info.sequences - s->first)
     return fail(ERR_FORMAT, "%s: more sequences than the manifest says", s->path);
-  s->count = n;
   const size_t end = (size_t)(s->first + s->count);
   TRY(mem_grow(&d->lengths, &d->lengths_cap, end + 1, sizeof *d->lengths, "the data set's index"));
   TRY(mem_grow(&d->train_lengths, &d->train_cap, end + 1, sizeof *d->lengths, "the data set's index"));
   TRY(mem_grow(&d->test_from, &d->test_cap, end + 1, sizeof *d->test_from, "the data set's index"));
   TRY(mem_new(&s->offsets, (size_t)n_offsets, sizeof *s->offsets, "a shard's index"));
   TRY(reader_rows(r, s->file, "offsets", H5_KIND_I64, 1, 0, n_offsets, 1, s->offsets));
-  TRY(reader_rows(r, s->file, "valid_from", H5_KIND_I32, 1, 0, n, 1, d->train_lengths + s->first));
-  TRY(reader_rows(r, s->file, "test_from", H5_KIND_I32, 1, 0, n, 1, d->test_from + s->first));
-  const int64_t *at = s->offsets; // from 0 and rising, so that no difference overflows
-  bool covered = at[0] == 0;
-  for (int64_t i = 0; covered && i < s->count; i++) {
-    if (at[i + 1] <= at[i] || at[i + 1] - at[i] > d->info.longest || d->train_lengths[s->first + i] < 0 ||
-        d->train_lengths[s->first + i] > d->test_from[s->first + i] ||
-        d->test_from[s->first + i] > at[i + 1] - at[i])
-      return fail(ERR_FORMAT, "%s: sequence %lld has bad offsets or cuts", s->path, (long long)i);
-    d->lengths[s->first + i] = (int32_t)(at[i + 1] - at[i]);
-  }
-  covered = covered && at[n] == tokens;
-  return covered ? OK : fail(ERR_FORMAT, "%s: dataset \"offsets\" does not cover the tokens", s->path);
+  TRY(read_lengths(d, s, tokens));
+  return read_cuts(d, s);
 }
 
 // Shards that are there; nothing is allocated by the manifest's number alone.
@@ -147,6 +176,13 @@ static status check_sums(const dataset *d, int64_t sequences) {
   TRY(check_sum(d, "training tokens", train_tokens, d->info.train_tokens));
   TRY(check_sum(d, "tokens of validation parts", known_tokens - train_tokens, d->info.valid_targets));
   TRY(check_sum(d, "tokens of test parts", tokens - known_tokens, d->info.test_targets));
+  int64_t counted = 0; // of items in train parts, by the vocabulary
+  for (int32_t id = vocab_begin(d->v, RANGE_ITEMS); id < vocab_size(d->v); id++)
+    if (__builtin_add_overflow(counted, vocab_token_count(d->v, id), &counted)) counted = INT64_MAX;
+  if (counted > train_tokens)
+    return fail(ERR_FORMAT,
+                "%s/vocab.tsv: its items occur %lld times, but the train parts have only %lld events", d->dir,
+                (long long)counted, (long long)train_tokens);
   return check_sum(d, "tokens at most in a sequence", longest, d->info.longest);
 }
 
@@ -243,6 +279,7 @@ static status open_once(dataset **out, const char *dir, bool verify) {
   TRY_GOTO(dataset_manifest_read(path, &d->info, &d->files), bad);
   const file_list_check check = {.dir = dir, .manifest = path, .contents = verify};
   TRY_GOTO(file_list_verify(d->files, &check), bad);
+  TRY_GOTO(dataset_files_check(d->files, d->info.shards, path), bad);
   TRY_GOTO(path_join(path, sizeof path, dir, "vocab.tsv"), bad);
   TRY_GOTO(vocab_read(&d->v, path, d->info.range_end), bad);
   int64_t sequences;
@@ -371,17 +408,19 @@ static status read_part(const dataset *d, const shard *s, int64_t from, int64_t 
   for (size_t i = 0; i < sizeof sets / sizeof *sets; i++)
     TRY(reader_rows(d->reader, s->file, sets[i].name, sets[i].kind, 1, sets[i].first, sets[i].count, 1,
                     sets[i].data));
-  for (int64_t i = 0; i < count; i++)
-    if (b->tokens[at + i] < 0 || b->tokens[at + i] >= d->info.vocab_size ||
-        b->events[at + i] >= d->info.n_event_types)
-      return fail(ERR_FORMAT, "%s: token or event %lld is outside the vocabulary", s->path,
-                  (long long)(first + i));
-  for (int64_t i = at_seq; i < at_seq + to - from; i++)
-    if (b->valid_from[i] < 0 || b->test_from[i] < b->valid_from[i] ||
-        b->test_from[i] > b->offsets[i + 1] - b->offsets[i])
-      return fail(ERR_FORMAT, "%s: sequence %lld has bad cuts", s->path, (long long)(from + i - at_seq));
-  for (int64_t i = at_seq; d->info.split.said && i < at_seq + seqs; i++)
-    TRY(check_split(d, s, b, i, from + i - at_seq));
+  const history_index cuts = {.shard = s->path,
+                              .first = s->first + from,
+                              .n = seqs,
+                              .lengths = d->lengths + s->first + from,
+                              .valid_from = b->valid_from + at_seq,
+                              .test_from = b->test_from + at_seq};
+  TRY(history_check_index(&cuts, b->users + at_seq)); // again: the file may have changed
+  for (int64_t i = at_seq; i < at_seq + seqs; i++) {
+    sequence x;
+    block_get(b, i, &x);
+    TRY(history_check_events(&x, &d->info, s->path));
+    if (d->info.split.said) TRY(check_split(d, s, b, i, from + i - at_seq));
+  }
   return OK;
 }
 

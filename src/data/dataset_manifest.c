@@ -1,6 +1,7 @@
 // Reading a data set's manifest; see dataset_manifest.h.
 #include "data/dataset_manifest.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
@@ -39,6 +40,11 @@ static status read_counts(dataset_info *info, const json_t *j, const record_sour
   TRY(get_count(j, from, "train_tokens", info->tokens, &info->train_tokens));
   TRY(get_count(j, from, "valid_targets", info->tokens, &info->valid_targets));
   TRY(get_count(j, from, "test_targets", info->tokens, &info->test_targets));
+  if (info->train_tokens + info->valid_targets + info->test_targets != info->tokens)
+    return fail(
+        ERR_FORMAT,
+        "%s: fields \"train_tokens\", \"valid_targets\" and \"test_targets\" do not sum to \"tokens\"",
+        from->path);
   TRY(get_int(j, from, "longest", &info->longest));
   TRY(get_int(j, from, "vocab_size", &info->vocab_size));
   return get_int(j, from, "shards", &info->shards);
@@ -102,10 +108,12 @@ bool event_types_from_json(dataset_info *info, const json_t *names) {
   info->n_event_types = (int32_t)n;
   for (size_t i = 0; i < n; i++) {
     const char *text = json_string_value(json_array_get(names, i));
-    if (text == NULL || strlen(text) >= EVENT_NAME) return false;
+    if (text == NULL || text[0] == '\0' || strlen(text) >= EVENT_NAME) return false;
+    for (size_t k = 0; k < i; k++)
+      if (strcmp(text, info->event_types[k]) == 0) return false;
     strcpy(info->event_types[i], text);
   }
-  return true;
+  return strcmp(info->event_types[0], "none") == 0;
 }
 
 static status read_head(const json_t *j, record_source *from) {
@@ -170,4 +178,25 @@ status dataset_manifest_read(const char *path, dataset_info *info, json_t **file
   if (rc == OK) *files = json_incref(json_object_get(j, "files"));
   json_decref(j);
   return rc;
+}
+
+status dataset_files_check(const json_t *files, int32_t shards, const char *path) {
+  static const char *const needed[] = {"vocab.tsv", "users.tsv"};
+  const char *name;
+  json_t *entry;
+  int64_t listed = 0;
+  for (size_t i = 0; i < sizeof needed / sizeof *needed; i++)
+    if (json_object_get(files, needed[i]) == NULL)
+      return fail(ERR_FORMAT, "%s: field \"files\" does not list %s", path, needed[i]);
+  for (int32_t i = 0; i < shards; i++) {
+    char shard[32];
+    snprintf(shard, sizeof shard, "shard-%05d.h5", i);
+    if (json_object_get(files, shard) == NULL)
+      return fail(ERR_FORMAT, "%s: field \"files\" does not list %s, but there are %d shards", path, shard,
+                  shards);
+  }
+  json_object_foreach((json_t *)(uintptr_t)files, name, entry) listed += strncmp(name, "shard-", 6) == 0;
+  return listed == shards ? OK
+                          : fail(ERR_FORMAT, "%s: field \"files\" lists %lld shards, \"shards\" is %d", path,
+                                 (long long)listed, shards);
 }

@@ -10,7 +10,11 @@
 // (ERR_UNSUPPORTED: the data set is not damaged).
 status dataset_manifest_read(const char *path, dataset_info *info, json_t **files);
 
-// Into *info from an array of names; false: it is none, or does not fit.
+// What is read must be listed, so that it has a checksum: vocabulary, users, and the shards, as many as there are. `files` is
+// an object, path the manifest's.
+status dataset_files_check(const json_t *files, int32_t shards, const char *path);
+
+// Into *info from an array of names, all different, "none" first; false: it is none, or does not fit.
 bool event_types_from_json(dataset_info *info, const json_t *names);
 
 #endif

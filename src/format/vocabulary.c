@@ -5,7 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-enum { FIRST_SLOTS = 64 };
+enum { FIRST_SLOTS = 64, PREFIX_BYTES = 16 }; // of "category=" and the like
 
 const char *const special_tokens[TOKEN_SPECIALS] = {
 #define TOKEN(name, id, text) [id] = text,
@@ -199,6 +199,16 @@ static bool read_count(const char *text, size_t bytes, int64_t *count) {
   return bytes > 0;
 }
 
+// Names of items, and of attributes, which are "category=NAME". Words are their tokenizer's.
+static bool check_length(vocab_range range, size_t bytes, const char *path, int32_t number, format_error *e) {
+  const size_t more = range == RANGE_ATTRIBUTES ? PREFIX_BYTES : 0;
+  if ((range != RANGE_ITEMS && range != RANGE_ATTRIBUTES) || bytes <= MAX_NAME_BYTES + more) return true;
+  return format_fail(e, FORMAT_MALFORMED,
+                     "%s line %d: the name has %zu bytes, and none may have more than %d; souk prepare makes "
+                     "the data set again without it",
+                     path, number, bytes, MAX_NAME_BYTES);
+}
+
 static bool read_line(vocab *v, const char *line, size_t bytes, const int32_t range_end[RANGE_COUNT],
                       const char *path, format_error *e) {
   const int32_t id = v->n, number = id + 1;
@@ -215,6 +225,7 @@ static bool read_line(vocab *v, const char *line, size_t bytes, const int32_t ra
                        special_tokens[id]);
   int range = 0;
   while (id >= range_end[range]) range++;
+  if (!check_length((vocab_range)range, (size_t)(end - text), path, number, e)) return false;
   return take(v, (vocab_range)range, (size_t)(end - text), count) ||
          format_fail(e, FORMAT_MALFORMED, "%s line %d: the %s \"%.100s\" appears twice", path, number,
                      one_of[range], text);

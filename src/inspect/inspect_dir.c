@@ -10,7 +10,9 @@
 #include "base/file_list.h"
 #include "base/path_kind.h"
 #include "data/dataset.h"
+#include "data/dataset_verify.h"
 #include "data/sources/nvidia_find.h"
+#include "data/user_names.h"
 #include "inspect/inspect.h"
 #include "format/temporary.h"
 
@@ -50,27 +52,29 @@ static void copy_field(json_t *out, const json_t *from, const char *key) {
 
 // ---- data sets -----------------------------------------------------------------------------------------------
 
+// They may overlap, so that the last event's is not always the highest number.
+static int32_t sessions_of(const sequence *s) {
+  int32_t most = -1;
+  for (int32_t i = 0; i < s->n; i++)
+    if (s->sessions[i] > most) most = s->sessions[i];
+  return most + 1;
+}
+
 static status first_sequences(const inspect_request *q, dataset *d, json_t *list) {
   const dataset_info *info = dataset_get_info(d);
   const vocab *v = dataset_vocab(d);
   const int64_t n = info->sequences < q->rows ? info->sequences : q->rows;
-  char path[PATH_MAX];
   sequence_block *b = NULL;
-  line_reader *users = NULL;
+  user_names *users = NULL;
   status rc;
   TRY_GOTO(block_read(&b, d, 0, n), done);
-  TRY_GOTO(path_join(path, sizeof path, q->path, "users.tsv"), done);
-  TRY_GOTO(lines_open(&users, path, 1 << 20), done);
+  TRY_GOTO(user_names_open(&users, d), done);
   for (int64_t i = 0; i < n; i++) {
-    char *user, text[4096] = "";
-    size_t bytes, used = 0;
-    bool end;
+    const char *user;
+    char text[4096] = "";
+    size_t used = 0;
     sequence s;
-    TRY_GOTO(lines_next(users, &user, &bytes, &end), done);
-    if (end) {
-      rc = fail(ERR_FORMAT, "%s has fewer lines than there are sequences", path);
-      goto done;
-    }
+    TRY_GOTO(user_names_next(users, &user), done);
     block_get(b, i, &s);
     const int32_t from = s.n > TOKENS_SHOWN ? s.n - TOKENS_SHOWN : 0; // the newest
     for (int32_t k = from; k < s.n && used < sizeof text - 256; k++) {
@@ -85,12 +89,12 @@ static status first_sequences(const inspect_request *q, dataset *d, json_t *list
     }
     json_t *tokens = json_string(text);
     json_array_append_new(list, json_pack("{s:s,s:i,s:i,s:i,s:o}", "user", user, "length", s.n, "train",
-                                          s.valid_from, "sessions", s.sessions[s.n - 1] + 1, "newest",
+                                          s.valid_from, "sessions", sessions_of(&s), "newest",
                                           tokens != NULL ? tokens : json_string("(not text)")));
   }
   rc = OK;
 done:
-  lines_close(users);
+  user_names_close(users);
   block_free(b);
   return rc;
 }
@@ -115,6 +119,7 @@ static status inspect_dataset(const inspect_request *q, const json_t *manifest, 
   }
   json_decref(report);
   if (rc == OK) rc = list_files(q, manifest, out);
+  if (rc == OK && q->verify) rc = dataset_verify(d);
   if (rc == OK) rc = first_sequences(q, d, list);
   json_object_set_new(out, "sequences_shown", list);
   dataset_close(d);

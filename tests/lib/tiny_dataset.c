@@ -21,13 +21,21 @@ void tiny_remove(const char *dir) {
   check_ok(dir_remove(dir));
 }
 
+static int32_t length_of(int32_t u, int32_t length) {
+  return length > 0 ? length : 3 + u * 7 % 13;
+}
+
 void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length) {
   vocab *v;
   check_ok(vocab_new(&v));
   char name[32];
+  int64_t left = 0; // events of train parts: items occur no more often
+  for (int32_t u = 0; u < users; u++) left += length_of(u, length) - 2;
   for (int32_t i = 0; i < items; i++) {
+    const int64_t falling = 1 + (items - i) / 2, count = falling < left ? falling : left;
     snprintf(name, sizeof name, "item%d", i);
-    check_ok(vocab_add(v, RANGE_ITEMS, name, 1 + (items - i) / 2, NULL));
+    check_ok(vocab_add(v, RANGE_ITEMS, name, count, NULL));
+    left -= count;
   }
   dataset_writer *w;
   check_ok(writer_open(&w, dir, 500, 4, true));
@@ -35,7 +43,7 @@ void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length)
   uint8_t events[1024];
   int64_t times[1024];
   for (int32_t u = 0; u < users; u++) {
-    const int32_t n = length > 0 ? length : 3 + u * 7 % 13;
+    const int32_t n = length_of(u, length);
     rng r = rng_at(5, 1, (uint32_t)u, 0);
     int32_t item = (int32_t)rng_below(&r, (uint64_t)items);
     for (int32_t i = 0; i < n; i++) {

@@ -158,12 +158,12 @@ static void test_false_manifests(void **unused) {
     json_int_t value;
   } lies[] = {{"sequences", "the manifest says 9000000000000", 9000000000000},
               {"sequences", "more sequences than the manifest says", 7},
-              {"shards", "the manifest lists 2000000000 shards", 2000000000},
-              {"shards", "the shards hold 0 sequences", 0},
-              {"tokens", "tokens, the manifest says 123456", 123456},
-              {"train_tokens", "training tokens, the manifest says 3", 3},
+              {"shards", "but there are 2000000000 shards", 2000000000},
+              {"shards", "\"shards\" is 0", 0},
+              {"tokens", "do not sum to \"tokens\"", 123456},
+              {"train_tokens", "do not sum to \"tokens\"", 3},
               {"longest", "tokens at most in a sequence, the manifest says 100", 100},
-              {"longest", "bad offsets or cuts", 4},
+              {"longest", "has bad offsets", 4},
               {"window", "field \"window\"", 0},
               {"stride", "field \"stride\"", 0}};
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {

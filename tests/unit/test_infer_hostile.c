@@ -493,7 +493,7 @@ static const hostile cases[] = {
     {"vocab.tsv", WHOLE, 0, "", false, BAD, "vocab.tsv is too short"},
     {"vocab.tsv", CUT, 0, "60", false, BAD, "vocab.tsv is cut short: its last line is incomplete"},
     {"vocab.tsv", APPEND, 0, "more\t1\n", false, BAD, "vocab.tsv has more lines"},
-    {"vocab.tsv", REPLACE, "item11\t1\n", "", false, BAD, "vocab.tsv has 16 lines"},
+    {"vocab.tsv", REPLACE, "item11\t0\n", "", false, BAD, "vocab.tsv has 16 lines"},
     {"vocab.tsv", REPLACE, "item4\t", "item4 ", false, BAD,
      "vocab.tsv line 10: TOKEN <tab> COUNT is expected"},
     {"vocab.tsv", REPLACE, "item4\t", "item4\t-", false, BAD,
