@@ -131,6 +131,22 @@ static const char *scalar_text(const char *key, const json_t *v, char buf[CELL])
   return buf;
 }
 
+// An object inside a cell: line 3, text "a,b".
+static const char *object_text(const json_t *object, char buf[CELL]) {
+  char part[CELL], text[CELL];
+  const char *key;
+  json_t *v;
+  buf[0] = '\0';
+  json_object_foreach((json_t *)(uintptr_t)object, key, v) {
+    const char *mark = json_is_string(v) ? "\"" : "";
+    const int n = snprintf(part, CELL, "%s%s %s%s%s", buf[0] != '\0' ? ", " : "", key, mark,
+                           scalar_text(key, v, text), mark);
+    if (n < 0 || (size_t)n >= CELL - strlen(buf)) break;
+    strcat(buf, part);
+  }
+  return buf;
+}
+
 static bool is_flat(const json_t *array) { // of scalars, and short
   size_t i;
   json_t *v;
@@ -147,8 +163,9 @@ static const char *cell_text(const char *key, const json_t *v, char buf[CELL]) {
   char part[CELL];
   buf[0] = '\0';
   json_array_foreach((json_t *)(uintptr_t)v, i, x) {
-    const int n = snprintf(buf + used, CELL - used, "%s%s",
-                           i > 0 ? (strcmp(key, "shape") == 0 ? " x " : ", ") : "", scalar_text("", x, part));
+    const char *gap = i == 0 ? "" : strcmp(key, "shape") == 0 ? " x " : json_is_object(x) ? "; " : ", ";
+    const int n = snprintf(buf + used, CELL - used, "%s%s", gap,
+                           json_is_object(x) ? object_text(x, part) : scalar_text("", x, part));
     if (n < 0 || (size_t)n >= CELL - used) break;
     used += (size_t)n;
   }

@@ -86,6 +86,7 @@ u,b,1650000000
 u,c,1650000001
 '
 check "rejected rows are printed without control characters" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --fields.time t --max_rejects 1 --out "$1/d" --force | grep -qF "line 2: u,a,\x1b[2J"' "$souk" "$work"
+check "souk inspect shows the first of the rejected rows" bash -c '"$0" inspect "$1/d" | grep -qF "1  line 2, text \"u,a,\x1b[2J\""' "$souk" "$work"
 check_error "an error that quotes a row holds no control characters" 'first on line 2: u,a,\x1b[2J)' timed
 log 'u,i,\033[2J
 u,a,5
