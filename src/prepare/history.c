@@ -1,6 +1,7 @@
 // Users' histories in order; see history.h.
 #include "prepare/history.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
@@ -129,21 +130,19 @@ size_t history_end(const store_partition *p, size_t i) {
 static bool silent(const prepare_config *c, const log_event *a, const log_event *b) {
   if (!prepare_has_times(c) || c->filter.session_gap <= 0) return false;
   const __int128 nanos = ((__int128)b->time - a->time) * 1000000000 + b->nanos - a->nanos;
-  return nanos > (__int128)c->filter.session_gap * 1000000000;
+  return nanos > (__int128)llrint(c->filter.session_gap * 1e9); // at most 10^18
 }
 
 status history_number_sessions(const prepare_config *c, log_event *e, size_t n, history_room *r) {
-  const log_event *unnamed = NULL; // the last event without a session's name
-  int32_t next = 0, of_unnamed = 0;
+  int32_t next = 0, of_unnamed = -1;
   uint64_t last_name = 0, last = 0;
-  log_event before;
+  log_event before = {.time = 0}; // the last one without a session's name
   if (c->fields.session[0] != '\0') TRY(map_begin(&r->map, n));
   for (size_t i = 0; i < n; i++) {
     const uint64_t name = e[i].session;
     if (name == 0) {
-      if (unnamed == NULL || silent(c, &before, &e[i])) of_unnamed = next++;
+      if (of_unnamed < 0 || silent(c, &before, &e[i])) of_unnamed = next++;
       before = e[i];
-      unnamed = &before;
       e[i].session = (uint64_t)of_unnamed;
     } else if (name == last_name) {
       e[i].session = last;

@@ -36,15 +36,24 @@ static void job_free(prepare_job *job) {
   free(job);
 }
 
+// Ends a stage, and with it begins the next one.
+static void end_stage(prepare_job *job, prepare_stage stage) {
+  const double now = now_seconds();
+  job->seconds_of[stage] = now - job->stage_began;
+  job->stage_began = now;
+}
+
 static status run_job(prepare_job *job, dataset_writer **writer) {
   const prepare_config *c = job->c;
-  const double start = now_seconds();
+  const double start = job->stage_began = now_seconds();
   TRY(tasks_new(&job->pool, threads_or_all(c->output.threads)));
   TRY(partitions_new(job));
   TRY(writer_open(writer, c->output.out, c->output.shard_tokens, (int)c->output.deflate, c->output.force));
   writer_use(*writer, job->pool);
   TRY(read_logs(job, *writer));
+  end_stage(job, STAGE_READ);
   TRY(filter_and_count(job));
+  end_stage(job, STAGE_FILTER);
   warn_of_span(job);
   TRY(check_split(job));
   TRY(read_catalogue(job, *writer));
@@ -64,13 +73,15 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
     snprintf(info.event_types[i], EVENT_NAME, "%s", intern_text(job->types, i - 1));
   json_t *report = NULL;
   TRY_GOTO(write_item_attributes(job, *writer, v), done);
+  end_stage(job, STAGE_ITEMS);
   TRY_GOTO(write_sequences(job, *writer), done);
-  store_free(job->store); // removes its files from the directory that is renamed next
+  store_free(job->store); // closes its file in the directory that is renamed next
   job->store = NULL;
   report = make_report(job);
   dataset_writer *w = *writer;
   *writer = NULL;
   TRY_GOTO(writer_finish(w, &info, v, report), done);
+  end_stage(job, STAGE_WRITE);
   job->seconds = now_seconds() - start;
   log_status_end();
   print_report(job, report, &info);

@@ -50,7 +50,7 @@ typedef struct prepare_filter { // section "filter"
   // merge: events of an item directly after one another become one, with the time of the first and the event
   // type of the last (view, cart, buy: buy). first: the same, and a user's later returns to an item are dropped.
   int repeats;
-  int64_t session_gap; // seconds of silence that end a session; 0: one session
+  double session_gap; // seconds of silence that end a session; 0: one session
 } prepare_filter;
 
 typedef struct prepare_output { // section "output"

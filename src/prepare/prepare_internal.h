@@ -15,6 +15,9 @@
 
 enum { SHORT_LENGTHS = 1 << 16 };
 
+// What takes time: reading and parsing; sorting, filtering and counting; catalogue and vocabulary; writing.
+typedef enum prepare_stage { STAGE_READ, STAGE_FILTER, STAGE_ITEMS, STAGE_WRITE, STAGES } prepare_stage;
+
 struct prepare_job;
 // A partition that a thread works on, and what it has counted.
 typedef struct partition_work {
@@ -86,7 +89,7 @@ typedef struct prepare_job {
   dataset_writer *writer;
   const struct sequence_room *room;
   int64_t users_written;
-  double seconds;
+  double seconds, seconds_of[STAGES], stage_began;
 } prepare_job;
 
 // The passes, in order. Reads the logs into the store, whose temporary files lie in w's directory.

@@ -84,7 +84,7 @@ static const option filter_options[] = {
     {"min_item", OPT_INT, FI(min_item), "1", 1, 1e9, NULL, "k-core: events that an item must have"},
     {"repeats", OPT_CHOICE, FI(repeats), "keep", 0, 0, "keep|merge|first",
      "repeated events of a user on an item: keep all, merge those in a row, or keep the first only"},
-    {"session_gap", OPT_INT, FI(session_gap), "1800", 0, 1e9, NULL,
+    {"session_gap", OPT_FLOAT, FI(session_gap), "1800", 0, 1e9, NULL,
      "seconds of silence that end a session; 0: never"},
 };
 #define OU(f) offsetof(prepare_output, f)

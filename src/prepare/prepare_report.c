@@ -294,6 +294,14 @@ static void print_catalogue(const prepare_job *job) {
   print_values(&job->catalogue_prices);
 }
 
+// Only here: report.json is part of the data set, which is the same however long it took.
+static void print_stages(const prepare_job *job) {
+  static const char *const names[STAGES] = {"reading", "sorting and filtering", "vocabulary", "writing"};
+  printf("stages          ");
+  for (int i = 0; i < STAGES; i++) printf("%s%s %.2f s", i > 0 ? ", " : "", names[i], job->seconds_of[i]);
+  putchar('\n');
+}
+
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
@@ -333,6 +341,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
          info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
          info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);
   char buf[32], rate[32], memory[32];
+  print_stages(job);
   printf("time            %s, %s rows/s; memory %s at most\n", human_seconds(buf, job->seconds),
          human_count(rate, (double)job->log.rows / job->seconds),
          human_bytes(memory, (double)mem_peak_bytes()));

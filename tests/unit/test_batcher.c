@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "data/batcher.h"
+#include "data/writer.h"
 #include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
@@ -397,6 +398,78 @@ static void test_pairs(void **unused) {
   batcher_close(b);
 }
 
+// Sessions that are interleaved: a pair is cut where no session is on both sides. Item p stands at place p of every history.
+enum { INTERLEAVED = 12 };
+static const int32_t interleaved[INTERLEAVED] = {0, 1, 0, 1, 2, 2, 3, 2, 3, 4, 5, 5};
+static bool clean_cut(int32_t at) { // is every session before this place over there?
+  for (int32_t i = 0; i < at; i++)
+    for (int32_t k = at; k < INTERLEAVED; k++)
+      if (interleaved[i] == interleaved[k]) return false;
+  return true;
+}
+
+static dataset *interleaved_dataset(char *path, size_t bytes) {
+  dataset_writer *w;
+  vocab *v;
+  dataset *d;
+  int32_t tokens[INTERLEAVED];
+  const uint8_t events[INTERLEAVED] = {0};
+  const int64_t times[INTERLEAVED] = {0};
+  snprintf(path, bytes, "%s/interleaved", dir);
+  check_ok(vocab_new(&v));
+  for (int32_t p = 0; p < INTERLEAVED; p++)
+    check_ok(vocab_add(v, RANGE_ITEMS, (char[2]){(char)('a' + p)}, 1, &tokens[p]));
+  check_ok(writer_open(&w, path, 1 << 20, 4, true));
+  for (int i = 0; i < 30; i++)
+    check_ok(writer_add(w,
+                        &(sequence){.user = i,
+                                    .n = INTERLEAVED,
+                                    .valid_from = INTERLEAVED,
+                                    .test_from = INTERLEAVED,
+                                    .tokens = tokens,
+                                    .events = events,
+                                    .times = times,
+                                    .sessions = interleaved},
+                        "user"));
+  check_ok(writer_finish(
+      w, &(dataset_info){.name = "x", .n_event_types = 1, .event_types = {"none"}, .window = 12, .stride = 6},
+      v, NULL));
+  vocab_free(v);
+  check_ok(dataset_open(&d, path, false));
+  return d;
+}
+
+static void test_pairs_of_interleaved_sessions(void **unused) {
+  (void)unused;
+  char path[300];
+  data_config c = defaults();
+  c.next_session = true;
+  batcher *b;
+  dataset *d = interleaved_dataset(path, sizeof path);
+  const batch *x;
+  int cuts[INTERLEAVED] = {0}, random = 0;
+  check_ok(batcher_open(&b, d, &c, &bert, PART_TRAIN, 0, 1));
+  do {
+    check_ok(batcher_next(b, &x));
+    int32_t ids[256];
+    memcpy(ids, x->ids, (size_t)x->tokens * sizeof *ids);
+    for (int32_t i = 0; i < x->n_masked; i++) ids[x->masked[i]] = x->labels[i];
+    for (int32_t s = 0; s < x->seqs; s++) {
+      assert_true(x->nsp_labels[s] >= 0); // every window has a border
+      int32_t i = x->cu_seqlens[s];
+      while (ids[i] != TOKEN_SEP) i++;
+      const int32_t at = ids[i + 1] - TOKEN_SPECIALS; // the second part begins with this place
+      assert_true(at == 0 || clean_cut(at));
+      random += x->nsp_labels[s] == 1;
+      if (x->nsp_labels[s] == 0) cuts[at]++;
+    }
+  } while (x->epoch < 20);
+  for (int32_t at = 1; at < INTERLEAVED; at++) assert_int_equal(cuts[at] > 0, clean_cut(at));
+  assert_true(random > 0);
+  batcher_close(b);
+  dataset_close(d);
+}
+
 static void test_negatives(void **unused) {
   (void)unused;
   data_config c = defaults();
@@ -479,6 +552,7 @@ int main(void) {
       cmocka_unit_test(test_ranks_stay_together),
       cmocka_unit_test(test_validation_part),
       cmocka_unit_test(test_pairs),
+      cmocka_unit_test(test_pairs_of_interleaved_sessions),
       cmocka_unit_test(test_negatives),
       cmocka_unit_test(test_errors),
       cmocka_unit_test(test_order_of_locks),

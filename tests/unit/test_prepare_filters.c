@@ -101,7 +101,7 @@ static void write_random_log(ref_event *e, const ref_setting *s, int seed) {
                        .type = (int)rng_below(&r, 3),
                        .order = i,
                        .name = s->sessions ? (int)rng_below(&r, 5) : 0,
-                       .millis = (int64_t)rng_below(&r, (uint64_t)s->rows * 300) * 1000};
+                       .millis = (1650000000 + (int64_t)rng_below(&r, (uint64_t)s->rows * 300)) * 1000};
     if (s->fine) e[i].millis += (int64_t)rng_below(&r, 4) * 250;
     snprintf(name, sizeof name, "s%d", e[i].name);
     at += sprintf(at, "u%d,i%d,%lld.%03d,%s,%s\n", e[i].user, e[i].item, (long long)e[i].millis / 1000,
@@ -156,8 +156,6 @@ static void check_user(dataset *d, const ref_event *e, int n, ref_totals *t, boo
 
 static void check_report(const ref_totals *t, int rows) {
   json_t *j = report();
-  int items = 0;
-  for (int i = 0; i < ITEMS; i++) items += t->train[i] > 0;
   assert_int_equal(count_of(j, "users"), t->users);
   assert_int_equal(count_of(j, "sessions"), t->sessions);
   assert_int_equal(count_of(j, "events"), t->events);
@@ -341,6 +339,11 @@ static void test_precision_of_times(void **unused) {
   // A gap of 1800 s is none yet; one of a thousandth more is.
   expect_times("seconds", "u,a,0.5\nu,b,1800.5\nu,c,3600.501\n", "a/0 b/0 c/1", TIME_UNIT_MILLISECONDS,
                TIMES(500, 1800500, 3600501));
+  option_text("filter.session_gap", "0.25");
+  write_log("log", "user_id,item_id,t\nu,a,1.5\nu,b,1.75\nu,c,2.001\n");
+  dataset *d = run_and_open();
+  expect_user(d, "u", "a/0 b/0 c/1");
+  dataset_close(d);
   // The year 2500 does not fit into 64 bits in nanoseconds: written coarser, in the right order all the same.
   expect_times("seconds", "u,b,16725225600.000000002\nu,a,16725225600.000000001\n", "a/0 b/0",
                TIME_UNIT_MICROSECONDS, TIMES(16725225600000000, 16725225600000000));

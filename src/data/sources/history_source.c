@@ -222,18 +222,28 @@ static void mask_rows(history_source *b, batch *out, const example *e, int32_t b
     }
 }
 
+// Are all sessions in [begin, i) over at i, where another begins? Sessions are numbered as they begin, and may be interleaved:
+// a change of session alone is no border.
+static bool session_border(const int32_t *sessions, int32_t begin, int32_t i, int32_t end) {
+  if (sessions[i] == sessions[i - 1]) return false;
+  int32_t newest = sessions[begin];
+  for (int32_t k = begin + 1; k < i; k++) newest = sessions[k] > newest ? sessions[k] : newest;
+  while (i < end && sessions[i] > newest) i++;
+  return i == end;
+}
+
 // Splits a window at a session border into the pair (a, b); half of the time b is a session of another user
 // of the group, cut to the length of the true one. False when the window has no border.
 static bool make_pair(const history_source *b, const example_list *all, const example *e, const sequence *s,
                       batch_input *a, batch_input *second, int32_t *label) {
   int32_t borders = 0;
-  for (int32_t i = e->begin + 1; i < e->end; i++) borders += s->sessions[i] != s->sessions[i - 1];
+  for (int32_t i = e->begin + 1; i < e->end; i++) borders += session_border(s->sessions, e->begin, i, e->end);
   if (borders == 0) return false;
   rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id,
                  (uint32_t)((uint64_t)e->id >> 32) ^ 0x80000000u);
   int32_t wanted = (int32_t)rng_below(&r, (uint64_t)borders), cut = e->begin + 1;
   for (;; cut++)
-    if (s->sessions[cut] != s->sessions[cut - 1] && wanted-- == 0) break;
+    if (session_border(s->sessions, e->begin, cut, e->end) && wanted-- == 0) break;
   *a = (batch_input){s->tokens + e->begin, s->events + e->begin, cut - e->begin};
   *second = (batch_input){s->tokens + cut, s->events + cut, e->end - cut};
   *label = 0;
@@ -244,7 +254,7 @@ static bool make_pair(const history_source *b, const example_list *all, const ex
     sequence other;
     find_sequence(b, o->sequence, &other);
     int32_t from = o->begin + (int32_t)rng_below(&r, (uint64_t)(o->end - o->begin));
-    while (from > o->begin && other.sessions[from] == other.sessions[from - 1]) from--;
+    while (from > o->begin && !session_border(other.sessions, o->begin, from, o->end)) from--;
     const int32_t n = o->end - from < second->n ? o->end - from : second->n;
     *second = (batch_input){other.tokens + from, other.events + from, n};
     *label = 1;
