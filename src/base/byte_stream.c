@@ -116,6 +116,17 @@ static status broken_stream(const byte_stream *s, const char *why) {
               codec_name(s->codec), (long long)place(s), (long long)s->decoded, why);
 }
 
+// More memory than a decompressor gets, or than there is.
+static status no_room(const byte_stream *s, decompressor_state state) {
+  if (state == DECOMPRESS_MEMORY_OUT) return fail(ERR_MEMORY, "out of memory: cannot decompress %s", s->name);
+  return fail(ERR_UNSUPPORTED,
+              "%s was compressed by %s with a window of more than %d MiB, which Souk gives no memory for; "
+              "this makes text of "
+              "it, for --log - or --catalogue -: %s '%s'",
+              s->name, codec_name(s->codec), DECOMPRESS_MEMORY >> 20, codec_command(s->codec),
+              s->path != NULL ? s->path : "FILE");
+}
+
 static status cut_short(const byte_stream *s) {
   return fail(ERR_FORMAT,
               "cannot read %s: the %s stream is cut short at byte %lld (after %lld bytes of text)", s->name,
@@ -163,6 +174,7 @@ static status decompress(byte_stream *s, unsigned char *to, size_t cap, size_t *
     *n = cap - b.out_bytes;
     s->decoded += (int64_t)*n;
     if (state == DECOMPRESS_BROKEN) return broken_stream(s, why);
+    if (state == DECOMPRESS_LARGE || state == DECOMPRESS_MEMORY_OUT) return no_room(s, state);
     if (state == DECOMPRESS_END) TRY(next_member(s));
     if (state == DECOMPRESS_ON && *n == 0 && s->in_ends && b.in_bytes == 0) return cut_short(s);
   }

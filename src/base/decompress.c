@@ -13,13 +13,15 @@
 #include "base/memory.h"
 
 struct codec {
-  const char *name, *unit;
+  const char *name, *unit, *command;
   bool ignores_rest;
   bool (*begins)(const unsigned char *head, size_t n, codec_place place);
   bool (*start)(decompressor *d); // false: no memory
   decompressor_state (*run)(decompressor *d, decompressor_buffers *b, const char **why);
   void (*stop)(decompressor *d);
 };
+
+static const char damaged[] = "its data is damaged";
 
 struct decompressor {
   const codec *c;
@@ -29,10 +31,6 @@ struct decompressor {
   lzma_stream xz;
   bz_stream bzip2;
 };
-
-static const char no_memory[] = "there is no memory left for decompressing it";
-static const char too_large[] =
-    "its window is larger than 128 MiB, more memory than Souk gives a decompressor";
 
 static bool may_be_text(const unsigned char *head, size_t n) {
   for (size_t i = 0; i < n; i++)
@@ -76,8 +74,8 @@ static decompressor_state gzip_run(decompressor *d, decompressor_buffers *b, con
   b->out = z->next_out;
   if (code == Z_OK || code == Z_BUF_ERROR) return DECOMPRESS_ON;
   if (code == Z_STREAM_END && inflateReset(z) == Z_OK) return DECOMPRESS_END;
-  *why = code == Z_MEM_ERROR ? no_memory : z->msg != NULL ? z->msg : "its data is damaged";
-  return DECOMPRESS_BROKEN;
+  *why = z->msg != NULL ? z->msg : damaged;
+  return code == Z_MEM_ERROR ? DECOMPRESS_MEMORY_OUT : DECOMPRESS_BROKEN;
 }
 
 static void gzip_stop(decompressor *d) {
@@ -112,10 +110,10 @@ static decompressor_state zstd_run(decompressor *d, decompressor_buffers *b, con
   b->out_bytes -= out.pos;
   if (!ZSTD_isError(code)) return code == 0 ? DECOMPRESS_END : DECOMPRESS_ON;
   const ZSTD_ErrorCode which = ZSTD_getErrorCode(code);
-  *why = which == ZSTD_error_frameParameter_windowTooLarge ? too_large
-         : which == ZSTD_error_memory_allocation           ? no_memory
-                                                           : ZSTD_getErrorString(which);
-  return DECOMPRESS_BROKEN;
+  *why = ZSTD_getErrorString(which);
+  return which == ZSTD_error_frameParameter_windowTooLarge ? DECOMPRESS_LARGE
+         : which == ZSTD_error_memory_allocation           ? DECOMPRESS_MEMORY_OUT
+                                                           : DECOMPRESS_BROKEN;
 }
 
 static void zstd_stop(decompressor *d) {
@@ -139,16 +137,12 @@ static bool xz_start(decompressor *d) {
 
 static const char *xz_reason(lzma_ret code) {
   switch (code) {
-  case LZMA_MEMLIMIT_ERROR:
-    return too_large;
-  case LZMA_MEM_ERROR:
-    return no_memory;
   case LZMA_FORMAT_ERROR:
     return "something that is no xz stream follows a stream";
   case LZMA_OPTIONS_ERROR:
     return "it was written with options that this liblzma does not know";
   default:
-    return "its data is damaged";
+    return damaged;
   }
 }
 
@@ -166,7 +160,9 @@ static decompressor_state xz_run(decompressor *d, decompressor_buffers *b, const
   if (code == LZMA_OK || code == LZMA_BUF_ERROR) return DECOMPRESS_ON;
   if (code == LZMA_STREAM_END) return DECOMPRESS_END;
   *why = xz_reason(code);
-  return DECOMPRESS_BROKEN;
+  return code == LZMA_MEMLIMIT_ERROR ? DECOMPRESS_LARGE
+         : code == LZMA_MEM_ERROR    ? DECOMPRESS_MEMORY_OUT
+                                     : DECOMPRESS_BROKEN;
 }
 
 static void xz_stop(decompressor *d) {
@@ -202,12 +198,11 @@ static decompressor_state bzip2_run(decompressor *d, decompressor_buffers *b, co
   b->in = (const unsigned char *)z->next_in;
   b->out = (unsigned char *)z->next_out;
   if (code == BZ_OK) return DECOMPRESS_ON;
-  *why = code == BZ_MEM_ERROR ? no_memory : "its data is damaged";
-  if (code != BZ_STREAM_END) return DECOMPRESS_BROKEN;
+  *why = damaged;
+  if (code != BZ_STREAM_END) return code == BZ_MEM_ERROR ? DECOMPRESS_MEMORY_OUT : DECOMPRESS_BROKEN;
   BZ2_bzDecompressEnd(z);
   d->started = bzip2_start(d);
-  *why = no_memory;
-  return d->started ? DECOMPRESS_END : DECOMPRESS_BROKEN;
+  return d->started ? DECOMPRESS_END : DECOMPRESS_MEMORY_OUT;
 }
 
 static void bzip2_stop(decompressor *d) {
@@ -217,10 +212,10 @@ static void bzip2_stop(decompressor *d) {
 // ---- all -----------------------------------------------------------------------------------------------------
 
 static const codec codecs[] = {
-    {"gzip", "member", true, gzip_begins, gzip_start, gzip_run, gzip_stop},
-    {"zstd", "frame", false, zstd_begins, zstd_start, zstd_run, zstd_stop},
-    {"xz", "stream", false, xz_begins, xz_start, xz_run, xz_stop},
-    {"bzip2", "stream", true, bzip2_begins, bzip2_start, bzip2_run, bzip2_stop},
+    {"gzip", "member", "gzip -dc", true, gzip_begins, gzip_start, gzip_run, gzip_stop},
+    {"zstd", "frame", "zstd -dc --long=31", false, zstd_begins, zstd_start, zstd_run, zstd_stop},
+    {"xz", "stream", "xz -dc", false, xz_begins, xz_start, xz_run, xz_stop},
+    {"bzip2", "stream", "bzip2 -dc", true, bzip2_begins, bzip2_start, bzip2_run, bzip2_stop},
 };
 
 const codec *codec_of(const unsigned char *head, size_t n, codec_place place) {
@@ -235,6 +230,10 @@ const char *codec_name(const codec *c) {
 
 const char *codec_unit(const codec *c) {
   return c->unit;
+}
+
+const char *codec_command(const codec *c) {
+  return c->command;
 }
 
 bool codec_ignores_rest(const codec *c) {

@@ -25,6 +25,8 @@ typedef enum codec_place {
 const codec *codec_of(const unsigned char *head, size_t n, codec_place place);
 const char *codec_name(const codec *c); // "gzip"
 const char *codec_unit(const codec *c); // what a file may have several of: "member"
+// The command that decompresses without our bound on memory, but for the name of the file: "xz -dc".
+const char *codec_command(const codec *c);
 // Does its own program ignore what stands behind the last member, with a warning?
 bool codec_ignores_rest(const codec *c);
 
@@ -44,6 +46,8 @@ typedef enum decompressor_state {
   DECOMPRESS_ON,     // wants input, or room
   DECOMPRESS_END,    // a member has ended; the next call begins another
   DECOMPRESS_BROKEN, // *why is the reason, valid until the decompressor is freed
+  DECOMPRESS_LARGE,  // it asks for more than DECOMPRESS_MEMORY
+  DECOMPRESS_MEMORY_OUT,
 } decompressor_state;
 // Moves both places of `b` on as far as it gets.
 decompressor_state decompressor_run(decompressor *d, decompressor_buffers *b, const char **why);

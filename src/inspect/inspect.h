@@ -2,7 +2,7 @@
 //
 // Knows data sets, shards, vocabularies, item attributes, generated marketplaces, checkpoints, runs and their
 // metrics, TensorBoard event files, bundles, safetensors, .npy, HDF5 of any kind, json, and logs and
-// catalogues (csv, tsv, jsonl, gzip or plain). It reads what others wrote, so callers that do not trust a
+// catalogues (csv, tsv, jsonl, compressed or plain). It reads what others wrote, so callers that do not trust a
 // file call it in a child process (child.h).
 #ifndef SOUK_INSPECT_INSPECT_H
 #define SOUK_INSPECT_INSPECT_H

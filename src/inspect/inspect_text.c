@@ -1,4 +1,4 @@
-// Text files: vocabularies, metrics, json, logs and catalogues, plain or gzip; see inspect.h.
+// Text files: vocabularies, metrics, json, logs and catalogues, also compressed; see inspect.h.
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,6 +22,7 @@ void hint_encoding(prepare_job *job, const reject_list *list, const input_files 
   if (x == NULL) return;
   const char *file = x->files[0] != NULL ? x->files[0] : files->names[0];
   const char *guess = read_as_utf8(encoding) ? encoding_guess_file(file) : NULL;
+  file = list_title(file);
   const long long rows = x->count, line = x->lines[0];
   if (!read_as_utf8(encoding))
     prepare_warn(job, "%s: %lld rows (the first on line %lld) have bytes that %s does not have; is %s right?",

@@ -141,6 +141,10 @@ static void copy_name(char *name, const char *from, const char *end) {
   name[end - from] = '\0';
 }
 
+const char *list_title(const char *list) {
+  return strcmp(list, "-") == 0 ? "the standard input" : list;
+}
+
 const char *list_name(const char *list, char *name) {
   const char *comma = list + strcspn(list, ",");
   copy_name(name, list, comma);

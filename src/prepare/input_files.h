@@ -23,6 +23,8 @@ status input_files_find(input_files *f, const char *list, const char *source);
 bool input_files_have(const input_files *f, const char *name);
 void input_files_free(input_files *f);
 
+// The list for messages: "-" is the standard input.
+const char *list_title(const char *list);
 // The first name of a list in an option, without blanks around it, into name[OPTION_STRING]; where the rest begins.
 const char *list_name(const char *list, char *name);
 

@@ -136,12 +136,12 @@ status log_open(log_reader **out, const char *path, const log_format *format, co
   status rc;
   r->block_bytes = format->block_bytes > 0 ? format->block_bytes : BLOCK_BYTES;
   r->next_line = 1;
-  TRY_GOTO(mem_strdup(&r->path, path), bad);
   TRY_GOTO(make_plan(r, format, columns, n), bad);
   TRY_GOTO(byte_stream_open(
                &r->bytes, path,
                &(byte_stream_how){.encoding = format->encoding, .encoding_option = format->encoding_option}),
            bad);
+  TRY_GOTO(mem_strdup(&r->path, byte_stream_name(r->bytes)), bad);
   TRY_GOTO(read_beginning(r, BEGINNING), bad);
   skip_mark(r);
   find_line_ends(r);

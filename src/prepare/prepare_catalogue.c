@@ -414,7 +414,7 @@ static status catalogue_end(catalogue *c) {
   prepare_job *job = c->job;
   hint_encoding(job, &job->catalogue, &job->catalogue_files, catalogue_encoding(&job->c->input),
                 "input.catalogue_encoding");
-  TRY(check_rejects(&job->catalogue, job->c->input.catalogue, job->c->input.max_rejects));
+  TRY(check_rejects(&job->catalogue, list_title(job->c->input.catalogue), job->c->input.max_rejects));
   if (c->values != NULL) TRY(write_properties(c));
   out_file *out = c->out;
   c->out = NULL;

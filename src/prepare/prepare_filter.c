@@ -151,6 +151,7 @@ status filter_and_count(prepare_job *job) {
   do TRY(pass(job));
   while (any_rare_item(job));
   if (has_core(job)) job->core_rounds = job->passes;
-  return job->users_kept > 0 ? OK
-                             : fail(ERR_FORMAT, "%s: no events are left after filtering", job->c->input.log);
+  return job->users_kept > 0
+             ? OK
+             : fail(ERR_FORMAT, "%s: no events are left after filtering", list_title(job->c->input.log));
 }

@@ -196,7 +196,8 @@ static status read_log(prepare_job *job, const char *path) {
   status rc = log_open(&reader, path, &format, columns, COLS);
   if (rc != OK) return hint_in_error(rc, path, &format);
   rc = read_blocks(job, reader);
-  if (rc != OK && rc != ERR_MEMORY && strstr(fail_message(), path) == NULL) fail_prefix(rc, "%s", path);
+  if (rc != OK && rc != ERR_MEMORY && strcmp(path, "-") != 0 && strstr(fail_message(), path) == NULL)
+    fail_prefix(rc, "%s", path);
   log_close(reader);
   return rc;
 }
@@ -284,7 +285,7 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   warn_of_currencies(job, "fields.price", &job->log_prices);
   warn_of_wanted_types(job);
   hint_encoding(job, &job->log, &job->log_files, c->input.encoding, "input.encoding");
-  TRY(check_rejects(&job->log, c->input.log, c->input.max_rejects));
+  TRY(check_rejects(&job->log, list_title(c->input.log), c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {
     char a[32], b[32];
     log_warn("the largest partition of users needs %s, more than output.memory (%s)",

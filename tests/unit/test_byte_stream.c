@@ -284,7 +284,7 @@ static void test_memory(void **unused) {
   (void)unused;
   file_maker f = {.n = 0};
   add_bytes(&f, "\x28\xB5\x2F\xFD\0\x90\x01\0\0", 9); // a window of 2^28 bytes; an empty last block
-  expect_failure(&f, "", ERR_FORMAT, "window is larger than 128 MiB");
+  expect_failure(&f, "", ERR_UNSUPPORTED, "with a window of more than 128 MiB");
   f.n = 0;
   add_bytes(&f, "\x28\xB5\x2F\xFD\0\x88\x01\0\0", 9); // of 2^27
   expect_text(&f, "");
@@ -296,7 +296,7 @@ static void test_memory(void **unused) {
   const size_t header = 4 * ((size_t)f.data[12] + 1);
   const uint32_t sum = lzma_crc32((const uint8_t *)f.data + 12, header - 4, 0);
   memcpy(f.data + 12 + header - 4, &sum, 4); // on a little-endian machine
-  expect_failure(&f, "", ERR_FORMAT, "window is larger than 128 MiB");
+  expect_failure(&f, "", ERR_UNSUPPORTED, "with a window of more than 128 MiB");
 }
 
 // A file of some kilobytes that stands for 512 MiB.
