@@ -108,18 +108,24 @@ static void round_trip(const char *path) {
   free(second.data);
 }
 
+// With one of the formats, which one the input's length says: all of them would take too long.
+static void same_rows(const char *path, size_t bytes) {
+  static const log_format formats[] = {
+      {.kind = LOG_CSV, .header = true},          {.kind = LOG_CSV},
+      {.kind = LOG_CSV, .quotes = QUOTES_DOUBLE}, {.kind = LOG_CSV, .quotes = QUOTES_BACKSLASH},
+      {.kind = LOG_CSV, .separator = "::"},       {.kind = LOG_SPACE},
+  };
+  const log_format f = formats[bytes % (sizeof formats / sizeof *formats)];
+  fuzz_same_rows(path, f, f.header ? named : numbered, COLUMNS);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   const char *path = fuzz_file(0, data, bytes);
   for (log_kind kind = LOG_CSV; kind <= LOG_SPACE; kind++) {
     read_all(path, kind, true, NULL);
     if (kind != LOG_CSV) read_all(path, kind, false, NULL);
   }
-  for (int quotes = QUOTES_AUTO; quotes <= QUOTES_NONE; quotes++)
-    fuzz_same_rows(
-        path, (log_format){.kind = LOG_CSV, .header = quotes == QUOTES_AUTO, .quotes = (log_quotes)quotes},
-        quotes == QUOTES_AUTO ? named : numbered, COLUMNS);
-  fuzz_same_rows(path, (log_format){.kind = LOG_CSV, .separator = "::"}, numbered, COLUMNS);
-  fuzz_same_rows(path, (log_format){.kind = LOG_SPACE}, numbered, COLUMNS);
+  same_rows(path, bytes);
   round_trip(path);
   return 0;
 }

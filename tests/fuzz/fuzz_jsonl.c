@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   }
   log_close(r);
   path = fuzz_file(0, data, bytes);
-  fuzz_same_rows(path, (log_format){.kind = LOG_JSONL}, columns, COLUMNS);
-  fuzz_same_rows(path, (log_format){.kind = LOG_JSONL, .join = join}, columns, COLUMNS);
+  fuzz_same_rows(path, (log_format){.kind = LOG_JSONL, .join = bytes % 2 == 0 ? join : NULL}, columns,
+                 COLUMNS);
   return 0;
 }
