@@ -145,7 +145,12 @@ static bool number_parse(time_format format, const char *p, const char *end, eve
     return false;
   }
   if (split_number(&d, d.point - (shift[format]), t)) return true;
-  *why = BAD_TIME("the number is out of range");
+  const bool nanoseconds = split_number(&d, d.point - 9, t);
+  *why =
+      nanoseconds
+          ? BAD_TIME(
+                "the number is out of range; input.time_format microseconds or nanoseconds has room for it")
+          : BAD_TIME("the number is out of range");
   return false;
 }
 

@@ -60,6 +60,12 @@ check_error "a time beyond the end of its day is refused with the reason" '24:00
 check "the report without a time column says that the file gives the order" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --out "$1/d" --force | grep -F "times           none (fields.time is not set): events are in the order of the file"' "$souk" "$work"
 check "without a time column the times in the report are null" reported '"times": null'
 
+mkdir -p "$work/a" "$work/b/c"
+printf 'u;i;t\nu;a;5\nv;b;7\n' | tee "$work/a/log.csv" >"$work/b/c/log.csv"
+for folder in a b/c; do "$souk" prepare --log "$work/$folder/log.csv" --user u --fields.item i --fields.time t --out "$work/$folder/d" >"$work/.out" 2>&1; done
+check "the report with its warnings is the same wherever the log lies" cmp "$work/a/d/report.json" "$work/b/c/d/report.json"
+check "that report has warnings of the file and of its times" bash -c 'grep -q "log.csv: .*separator" "$0" && grep -q "lie before 1990" "$0"' "$work/a/d/report.json"
+
 # ---- prices ----
 log 'u,i,p\nu,a,$4.50\nu,b,cheap\nu,c,3.00 - 9.99\n'
 check "an event whose price cannot be read stays" bash -c '"$0" prepare --log "$1/log.csv" --user u --fields.item i --fields.price p --out "$1/d" --force >"$1/said"' "$souk" "$work"
@@ -165,6 +171,10 @@ check "a property of an item that is not in the log is left out" bash -c '[ "$(w
 check "properties that were not asked for are counted" grep -qF "1 rows of properties that were not asked for" "$work/said"
 check "properties after the end of the log are counted" grep -qF "1 rows of values after the end of the log" "$work/said"
 check "a property whose time cannot be read is rejected with its line" bash -c 'grep -A1 -F "time that cannot be read: not a number: 1 rows" "$0" | grep -qF "line 10: soon,248676"' "$work/said"
+head -4 "$work/cat" >"$work/cat1"; { head -1 "$work/cat"; tail -n +5 "$work/cat"; } >"$work/cat2"
+check "properties in two files are read" properties --snapshot timestamp --catalogue "$work/cat2, $work/cat1"
+check "the latest property counts in whichever file it stands" wrote '{"item":"355908","category":"1400","price":"12.500"}'
+check "a row of two files is named with its file" grep -qF "cat2 line 7: soon,248676" "$work/said"
 check "without times the last property of a name counts" properties
 check "the last row is what is written without times" wrote '{"item":"355908","category":"9999","price":"12.500"}'
 check_error "a property's name needs the column of its value" 'catalogue.property needs catalogue.value' properties --value ''
