@@ -76,18 +76,9 @@ static void test_points_and_commas(void **unused) {
 
 static void test_ranges(void **unused) {
   (void)unused;
-  static const char *const three[] = {"$3.00 - $9.99",
-                                      "3-9",
-                                      "3.00 – 9.99",
-                                      "$3 to $9",
-                                      "3 ~ 9 元",
-                                      "from $3",
-                                      "From 3 EUR",
-                                      "3元起",
-                                      "$9 - $3",
-                                      "3.00\xE2\x80\x94"
-                                      "9",
-                                      "3+"};
+  static const char *const three[] = {
+      "$3.00 - $9.99", "3-9",     "3.00 – 9.99",         "$3 to $9", "3 ~ 9 元", "from $3", "From 3 EUR",
+      "3元起",         "$9 - $3", "3.00 \xE2\x80\x94 9", "3+"};
   for (size_t i = 0; i < sizeof three / sizeof *three; i++) expect(three[i], 3, MONEY_LOWER_END);
   expect("€4,50 - €9,00", 4.5, MONEY_LOWER_END | MONEY_DECIMAL_COMMA);
 }

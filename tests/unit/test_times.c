@@ -77,7 +77,8 @@ static void test_numbers_that_are_refused(void **unused) {
       "1e99999999999999999999999"};
   for (size_t i = 0; i < sizeof large / sizeof *large; i++)
     expect_none(TIME_SECONDS, large[i], "the number is out of range");
-  expect_none(TIME_MILLISECONDS, "9007199254740992000", "the number is out of range; input.time_format microseconds or nanoseconds");
+  expect_none(TIME_MILLISECONDS, "9007199254740992000",
+              "the number is out of range; input.time_format microseconds or nanoseconds");
   expect_none(TIME_ORDER, "2021-03-04", "input.time_format iso reads dates");
   expect_none(TIME_SECONDS, "2021-03-04 08:00:00 UTC", "input.time_format iso reads dates");
   expect_none(TIME_MILLISECONDS, "2021-03-04", "input.time_format iso reads dates");
