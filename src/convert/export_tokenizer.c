@@ -97,6 +97,7 @@ static json_t *template_json(const template *t) {
 typedef struct tokenizer {
   const vocab *v;
   const char *names[TOKEN_SPECIALS];
+  char renamed[512]; // see word_text
   json_t
       *parts; // the fields of tokenizer.json but for the vocabulary; "model" is an object without its "vocab"
   json_t **added; // [vocab_size(v)] what tokenizer_config.json says of the token with this id; NULL: nothing
@@ -298,9 +299,17 @@ status export_item_tokenizer(const char *dir, const vocab *v, const model_config
 
 // ---- words ---------------------------------------------------------------------------------------------------
 
+// A word that is called as a special token is (in a checkpoint of souk 0.2.0, which forgot what the special tokens of an
+// imported model were called) gets a name of its own: no text may become the wrong one of them.
 static status word_text(void *self, int32_t id, const char **text) {
-  const tokenizer *t = self;
+  tokenizer *t = self;
   *text = id < TOKEN_SPECIALS ? t->names[id] : vocab_token(t->v, id);
+  for (int i = 0; id >= TOKEN_SPECIALS && i < TOKEN_SPECIALS; i++) {
+    if (strcmp(*text, t->names[i]) != 0) continue;
+    snprintf(t->renamed, sizeof t->renamed, "\\%s:%s", vocab_range_names[RANGE_WORDS], t->names[i]);
+    *text = t->renamed;
+    break;
+  }
   return OK;
 }
 

@@ -13,6 +13,7 @@
 #include "data/wordpiece.h"
 #include "model/checkpoint.h"
 #include "train/config.h"
+#include "convert/hf_names.h"
 #include "convert/hf_tensors.h"
 
 enum { MAX_CONFIG = 1 << 20, NAME_LIST = 1500 };
@@ -26,17 +27,10 @@ typedef struct importer {
   hf_tensors *file;
   model_config mc;
   model *m;
-  char missing[NAME_LIST], left_out[NAME_LIST]; // names for the message
+  char tensors_path[PATH_MAX + 64];
+  hf_names names;
+  char missing[NAME_LIST]; // names for the message
 } importer;
-
-// Appends to a list of names, or "..." when it is full.
-static void list_name(char *list, const char *name) {
-  const size_t n = strlen(list), more = strlen(name);
-  if (n + more + 8 < NAME_LIST)
-    snprintf(list + n, NAME_LIST - n, "%s%s", n > 0 ? ", " : "", name);
-  else if (n < 3 || strcmp(list + n - 3, "...") != 0)
-    snprintf(list + n, NAME_LIST - n, ", ...");
-}
 
 // ---- config.json ---------------------------------------------------------------------------------------------
 
@@ -92,9 +86,34 @@ static status read_activation(importer *x) {
   return bad_field(x, "hidden_act", "a form of GELU (gelu, gelu_new, gelu_pytorch_tanh, gelu_fast)");
 }
 
+// Without a model_type its fields say whether it is a BERT.
+static status check_fields_alone(const importer *x) {
+  static const char *const fields[] = {"hidden_size",       "num_hidden_layers",       "num_attention_heads",
+                                       "intermediate_size", "max_position_embeddings", "type_vocab_size"};
+  const jnode *architecture = jtree_first(&x->config, field_of(x, "architectures"));
+  if (architecture != NULL && architecture->kind == J_STRING && strncmp(architecture->text, "Bert", 4) != 0)
+    return fail(ERR_UNSUPPORTED, "%s: field \"architectures\" has \"%.100s\"; only BERTs are imported",
+                x->config_path, architecture->text);
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (field_of(x, fields[i]) == NULL)
+      return fail(ERR_FORMAT, "%s: field \"model_type\" is missing, and so is \"%s\", which a BERT has",
+                  x->config_path, fields[i]);
+  log_warn("%s: field \"model_type\" is missing; the other fields are a BERT's, so it is taken for one",
+           x->config_path);
+  return OK;
+}
+
 static status check_kind(const importer *x) {
   const char *type = get_text(x, "model_type", "");
-  if (strcmp(type, "bert") != 0)
+  const jnode *part = field_of(x, "text_config");
+  if (part != NULL && part->kind == J_OBJECT && field_of(x, "hidden_size") == NULL)
+    return fail(
+        ERR_UNSUPPORTED,
+        "%s describes a model of several parts, of which \"text_config\" is one; save that part as a model "
+        "of its own",
+        x->config_path);
+  if (type[0] == '\0') TRY(check_fields_alone(x));
+  if (type[0] != '\0' && strcmp(type, "bert") != 0)
     return fail(ERR_UNSUPPORTED, "%s: model_type is \"%s\"; only \"bert\" is imported", x->config_path, type);
   if (strcmp(get_text(x, "position_embedding_type", "absolute"), "absolute") != 0)
     return fail(ERR_UNSUPPORTED, "%s: position_embedding_type is \"%s\"; only \"absolute\" is imported",
@@ -145,41 +164,44 @@ static status load_config(importer *x) {
 
 // ---- tensors -------------------------------------------------------------------------------------------------
 
-static status open_tensors(importer *x) {
+// The class that has all of the file's heads, as Python's transformers calls it.
+static const char *python_class(const importer *x) {
+  const jnode *list = field_of(x, "architectures"), *first = jtree_first(&x->config, list);
+  const bool named =
+      first != NULL && first->kind == J_STRING && strncmp(first->text, "Bert", 4) == 0 &&
+      strspn(first->text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz") == strlen(first->text);
+  return named ? first->text : "BertModel";
+}
+
+// What is there instead of model.safetensors, and how it becomes one.
+static status tell_other_weights(const importer *x) {
+  static const struct {
+    const char *name, *what, *option;
+  } others[] = {
+      {"model.safetensors.index.json", "the weights are in several files", ", max_shard_size=\"1TB\""},
+      {"pytorch_model.bin", "it is a pickle, which is a program", ""},
+      {"pytorch_model.bin.index.json", "these are pickles, which are programs", ", max_shard_size=\"1TB\""},
+      {"tf_model.h5", "these are weights for TensorFlow", ""},
+      {"flax_model.msgpack", "these are weights for Flax", ""}};
   char path[PATH_MAX + 64];
-  bool there;
-  TRY(path_join(path, sizeof path, x->dir, "model.safetensors"));
-  TRY(file_look(path, &there));
-  if (there) return hf_tensors_open(&x->file, path);
-  TRY(path_join(path, sizeof path, x->dir, "model.safetensors.index.json"));
-  if (file_exists(path))
-    return fail(ERR_UNSUPPORTED, "%s: the weights are in several files; save them as one model.safetensors",
-                path);
-  TRY(path_join(path, sizeof path, x->dir, "pytorch_model.bin"));
-  if (file_exists(path))
-    return fail(ERR_UNSUPPORTED, "%s is a pickle, which is a program; save the model as model.safetensors",
-                path);
+  for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+    TRY(path_join(path, sizeof path, x->dir, others[i].name));
+    if (file_exists(path))
+      return fail(ERR_UNSUPPORTED,
+                  "%s: %s; save the model as one model.safetensors, in Python: "
+                  "transformers.%s.from_pretrained(\"%s\").save_pretrained(\"%s\"%s)",
+                  path, others[i].what, python_class(x), x->dir, x->dir, others[i].option);
+  }
   return fail(ERR_NOT_FOUND, "%s holds no model.safetensors", x->dir);
 }
 
-// "LayerNorm.weight" and "LayerNorm.bias" were once "gamma" and "beta".
-static bool old_name(char *buf, size_t bytes, const char *name) {
-  const char *norm = strstr(name, "LayerNorm.");
-  if (norm == NULL) return false;
-  snprintf(buf, bytes, "%.*s%s", (int)(norm + 10 - name), name, norm[10] == 'w' ? "gamma" : "beta");
-  return true;
-}
-
-static tensor *find(const importer *x, const char *name) {
-  char old[PARAM_NAME + 32];
-  const char *const names[] = {name, old_name(old, sizeof old, name) ? old : name};
-  for (int i = 0; i < 4; i++) {
-    const char *n = names[i / 2];
-    if (i % 2 == 1 && strncmp(n, "bert.", 5) == 0) n += 5;
-    tensor *t = safetensors_find(hf_tensors_table(x->file), n);
-    if (t != NULL) return t;
-  }
-  return NULL;
+static status open_tensors(importer *x) {
+  bool there;
+  TRY(path_join(x->tensors_path, sizeof x->tensors_path, x->dir, "model.safetensors"));
+  TRY(file_look(x->tensors_path, &there));
+  if (!there) return tell_other_weights(x);
+  TRY(hf_tensors_open(&x->file, x->tensors_path));
+  return hf_names_begin(&x->names, hf_tensors_table(x->file), x->tensors_path);
 }
 
 // Reads a tensor of the wanted shape (columns 0: a vector) into `to`.
@@ -225,8 +247,9 @@ static status read_param(const importer *x, const param *p, float *to, bool *fou
       snprintf(name, sizeof name, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
     else
       snprintf(name, sizeof name, "%s", p->name);
-    tensor *t = find(x, name);
-    if (t == NULL && strcmp(name, "cls.predictions.bias") == 0) t = find(x, "cls.predictions.decoder.bias");
+    tensor *t = hf_names_get(&x->names, name);
+    if (t == NULL && strcmp(name, "cls.predictions.bias") == 0)
+      t = hf_names_get(&x->names, "cls.predictions.decoder.bias");
     if (t == NULL) {
       *found = false;
       return OK;
@@ -240,13 +263,21 @@ static bool is_head(const char *name) {
   return strncmp(name, "cls.", 4) == 0 || strstr(name, ".pooler.") != NULL;
 }
 
+static status no_tensor(const importer *x, const char *name) {
+  const int64_t layers = hf_names_layers(&x->names);
+  if (layers < x->mc.layers)
+    return fail(ERR_FORMAT,
+                "%s has no tensor \"%s\": it has %lld layers, config.json has num_hidden_layers %lld",
+                x->tensors_path, name, (long long)layers, (long long)x->mc.layers);
+  return fail(ERR_FORMAT, "%s has no tensor \"%s\"", x->tensors_path, name);
+}
+
 static status load_param(importer *x, const param *p, float *buffer) {
   bool found;
   TRY(read_param(x, p, buffer, &found));
-  if (!found && !is_head(p->name))
-    return fail(ERR_FORMAT, "%s/model.safetensors has no tensor \"%s\"", x->dir, p->name);
+  if (!found && !is_head(p->name)) return no_tensor(x, p->name);
   if (!found) {
-    list_name(x->missing, p->name);
+    list_name(x->missing, sizeof x->missing, p->name);
     return OK;
   }
   if (strstr(p->name, "word_embeddings") != NULL) TRY(renumber(x, buffer, p->shape[0], p->shape[1]));
@@ -256,7 +287,7 @@ static status load_param(importer *x, const param *p, float *buffer) {
 
 // A decoder in the file must equal the word table, because ours is tied.
 static status check_decoder(const importer *x, const char *name, const char *twin) {
-  tensor *decoder = find(x, name), *other = find(x, twin);
+  tensor *decoder = hf_names_get(&x->names, name), *other = hf_names_get(&x->names, twin);
   if (decoder == NULL || other == NULL || decoder == other) return OK;
   float *a = NULL, *b = NULL;
   bool same = decoder->size == other->size; // if not, nothing is allocated by a size that only a shape says
@@ -288,18 +319,14 @@ static status load_params(importer *x) {
   TRY(rc);
   TRY(check_decoder(x, "cls.predictions.decoder.weight", "bert.embeddings.word_embeddings.weight"));
   TRY(check_decoder(x, "cls.predictions.decoder.bias", "cls.predictions.bias"));
-  const safetensors *table = hf_tensors_table(x->file);
-  for (size_t i = 0; i < table->count; i++) {
-    const tensor *t = &table->items[i];
-    if (!t->used && strstr(t->name, "embeddings.position_ids") == NULL) list_name(x->left_out, t->name);
-  }
+  hf_names_tell_unused(&x->names, x->mc.layers);
   return params_refresh(model_params(x->m));
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 static status make_model(importer *x) {
-  const bool has_pooler = find(x, "bert.pooler.dense.weight") != NULL;
+  const bool has_pooler = hf_names_get(&x->names, "bert.pooler.dense.weight") != NULL;
   x->mc.pooler = (has_pooler || x->c->pooler) && x->mc.segments >= 2;
   if (x->c->pooler && !x->mc.pooler)
     return fail(ERR_ARGUMENT, "%s: a next-sentence head needs a type_vocab_size of 2 or more",
@@ -321,11 +348,10 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   const option_set set = {.sections = sections, .count = run_sections(run, sections)};
   TRY(options_defaults(&set));
   run->model = x->mc;
-  char path[PATH_MAX + 64], *yaml = NULL;
+  char *yaml = NULL;
   dataset_info info = {.n_event_types = 1, .event_types = {"none"}};
   snprintf(info.name, sizeof info.name, "%.127s", base_name(x->dir));
-  TRY(path_join(path, sizeof path, x->dir, "model.safetensors"));
-  TRY(file_sha256(path, info.checksum, NULL)); // where this comes from
+  TRY(file_sha256(x->tensors_path, info.checksum, NULL)); // where this comes from
   dataset *d;
   vocab *v = x->words->v;
   x->words->v = NULL; // the data set takes it
@@ -350,8 +376,6 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
 static void tell(const importer *x, const char *out) {
   char count[32];
   if (x->missing[0] != '\0') log_warn("not in the file, so initialised at random: %s", x->missing);
-  if (x->left_out[0] != '\0')
-    log_warn("this model has no place for these, so they are left out: %s", x->left_out);
   log_info("%s: %lld layers x %lld, %d tokens, %s parameters, from %s", out, (long long)x->mc.layers,
            (long long)x->mc.hidden, x->words->n, human_count(count, (double)model_params(x->m)->elements),
            x->dir);

@@ -19,6 +19,38 @@ check "its tensors are those of the first bundle" cmp "$work/words/model.safeten
 check "its vocab.txt is that of the first bundle" cmp "$work/words/vocab.txt" "$work/bundle/vocab.txt"
 check "souk inspect shows a bundle of words, which has no items" bash -c "'$souk' inspect '$work/words' | grep -q word_embeddings"
 check_error "souk-infer refuses a bundle without items" "lacks items.safetensors" "$infer" info "$work/words"
+# What an imported model says of itself beside its tensors.
+last=$(tail -n 1 "$work/words/vocab.txt") words=$(wc -l <"$work/words/vocab.txt")
+hf() { rm -rf "$work/hf" && mkdir "$work/hf" && cp "$work/words/config.json" "$work/words/model.safetensors" "$work/words/vocab.txt" "$work/hf"; }
+import() { "$souk" import "$work/hf" "$work/from" --force >"$work/told" 2>&1; }
+told() { local name=$1; shift; if import && grep -qF -- "$1" "$work/told"; then ok "$name"; else not_ok "$name (wanted: $1)" "$work/told"; fi; }
+hf && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' "$work/hf/config.json"
+told "layers beyond those of config.json are counted and named" "has 2 layers, config.json has num_hidden_layers 1: 16 tensors of the layers beyond are left out: bert.encoder.layer.1."
+hf && sed -i '/"model_type"/d' "$work/hf/config.json"
+told "a BERT without model_type is taken for one, with a word" 'field "model_type" is missing; the other fields are a BERT'
+hf && sed -i '$d' "$work/hf/vocab.txt" && printf '\n' >>"$work/hf/vocab.txt"
+told "an empty line of vocab.txt is a token, and is told" "vocab.txt: empty lines: 1, line $words first"
+check "the vocabulary has a token without text in its place" grep -qx "$(printf '\t0')" <(tail -n 1 "$work/from/vocab.tsv")
+hf && sed -i '$d' "$work/hf/vocab.txt" && sed -n 6p "$work/hf/vocab.txt" >>"$work/hf/vocab.txt"
+told "a line of vocab.txt that is there twice is told" "tokens that are there twice: 1, "
+hf && sed -i '$d' "$work/hf/vocab.txt" && echo "{\"[SKU]\": $((words - 1))}" >"$work/hf/added_tokens.json"
+told "a model with added_tokens.json is imported" "$words tokens"
+check "a token of added_tokens.json is in the vocabulary" grep -qx "$(printf '\\[SKU\\]\t0')" <(tail -n 1 "$work/from/vocab.tsv")
+echo '{"do_lower_case": false, "strip_accents": true, "model_max_length": 1000000000000000019884624838656}' >"$work/hf/tokenizer_config.json"
+check "a cased model with an added token is imported" import
+check "a cased model with an added token is exported" "$souk" export "$work/from" "$work/cased"
+check "the bundle's tokenizer.json keeps capitals and strips accents as the model says" grep -q '"strip_accents":true,"lowercase":false' "$work/cased/tokenizer.json"
+check "the bundle's tokenizer_config.json keeps do_lower_case" grep -q '"do_lower_case": false' "$work/cased/tokenizer_config.json"
+check "the bundle's tokenizer.json has the added token with its id" grep -q "\"content\":\"\[SKU\]\".*\"id\":$((words - 1))" "$work/cased/tokenizer.json"
+check "the bundle of the cased model is imported again" "$souk" import "$work/cased" "$work/twice"
+check "imported and exported twice the tokenizer is the same" bash -c "'$souk' export '$work/twice' '$work/cased2' && cmp '$work/cased/tokenizer.json' '$work/cased2/tokenizer.json' && cmp '$work/cased/tokenizer_config.json' '$work/cased2/tokenizer_config.json'"
+rm "$work/hf/added_tokens.json" && hf && { echo '{"version":"1.0","added_tokens":[],"normalizer":{"type":"BertNormalizer","lowercase":false},"model":{"type":"WordPiece","vocab":{"[PAD]":0}}}' >"$work/hf/tokenizer.json"; }
+told "files that contradict each other about capitals are both named" '"do_lower_case": true, '
+hf && echo "{\"$last\": 5}" >"$work/hf/added_tokens.json"
+check_error "files that contradict each other about an id are both named" "one of them is not this model's" "$souk" import "$work/hf" "$work/from" --force
+# The hub's cache is a directory of links.
+hf && mv "$work/hf" "$work/blobs" && mkdir -p "$work/hf" && for f in "$work"/blobs/*; do ln -s "../blobs/$(basename "$f")" "$work/hf/"; done
+check "a model in the hub's cache, whose files are links, is imported" import
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"
 check "a run starts from another run by --train.init" pretrain --out "$work/next" --train.init "$work/run"
 check "it takes the model options of its start" grep -q 'pooler: true' "$work/next/config.yaml"

@@ -57,6 +57,7 @@ typedef struct maker {
   size_t bytes;
   bool prefix, old_norms; // "bert."; gamma and beta
   const char *dtype;
+  const char *outer;     // before all names; NULL: nothing
   const char *leave_out; // names that contain it are not written
 } maker;
 
@@ -94,12 +95,13 @@ static void add_tensor(maker *m, const char *name, int64_t n, int64_t columns) {
   if (m->leave_out != NULL && strstr(name, m->leave_out) != NULL) return;
   char written[200], shape[64], line[500];
   const char *bare = !m->prefix && strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
+  const char *outer = m->outer != NULL ? m->outer : "";
   const char *norm = m->old_norms ? strstr(bare, "LayerNorm.") : NULL;
   if (norm != NULL)
-    snprintf(written, sizeof written, "%.*s%s", (int)(norm + 10 - bare), bare,
+    snprintf(written, sizeof written, "%s%.*s%s", outer, (int)(norm + 10 - bare), bare,
              norm[10] == 'w' ? "gamma" : "beta");
   else
-    snprintf(written, sizeof written, "%s", bare);
+    snprintf(written, sizeof written, "%s%s", outer, bare);
   const size_t begin = m->bytes;
   const int64_t size = n * (columns > 0 ? columns : 1);
   for (int64_t i = 0; i < size; i++) put_number(m, value_of(name, i));
@@ -234,6 +236,7 @@ static void test_everything_in_its_place(void **unused) {
   for (int k = 0; k < 8; k++) {
     static const char *const dtypes[] = {"F32", "F16", "BF16", "F64"};
     maker m = {.prefix = k % 2 == 0, .old_norms = k / 2 % 2 == 1, .dtype = dtypes[k / 2]};
+    if (k > 5) m.outer = "model."; // of a wrapper
     write_model(&m, true);
     check_ok(import_hugging_face(hf, out, &forced));
     model *x = load();
@@ -255,6 +258,17 @@ static void test_everything_in_its_place(void **unused) {
   assert_non_null(strstr(text, "[PAD]\t0\n[UNK]\t0\n[CLS]\t0\n[SEP]\t0\n[MASK]\t0\nt1\t0\n"));
   assert_non_null(strstr(text, "\nt6\t0\nt11\t0\n"));
   free(text);
+}
+
+static void test_two_encoders(void **unused) {
+  (void)unused;
+  static const char header[] =
+      "{\"a.embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[0,4]},"
+      "\"b.embeddings.word_embeddings.weight\":{\"dtype\":\"F32\",\"shape\":[1],\"data_offsets\":[4,8]}}";
+  write_raw(header, (const char[8]){0}, 8);
+  check_fails(
+      import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED,
+      "has the encoders of two models, by \"a.embeddings.word_embeddings.weight\" and \"b.embeddings.");
 }
 
 static void test_missing_heads_are_initialised(void **unused) {
@@ -348,6 +362,14 @@ static void test_bad_configs(void **unused) {
        "position_embeddings.weight\" has 2 dimension(s) of 10 x 8; config.json needs 11 x 8", ERR_FORMAT},
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "has no tensor \"bert.encoder.layer.2.",
        ERR_FORMAT},
+      {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4",
+       "it has 2 layers, config.json has num_hidden_layers 4", ERR_FORMAT},
+      {"\"model_type\": \"bert\"", "\"architectures\": [\"RobertaModel\"]",
+       "\"architectures\" has \"RobertaModel\"", ERR_UNSUPPORTED},
+      {"\"model_type\": \"bert\", \"hidden_size\"", "\"text_config\": {}, \"width\"",
+       "a model of several parts, of which \"text_config\" is one", ERR_UNSUPPORTED},
+      {"\"model_type\": \"bert\", \"hidden_size\"", "\"width\"",
+       "field \"model_type\" is missing, and so is \"hidden_size\"", ERR_FORMAT},
       {"{\"model_type\"", "[\"model_type\"", "config.json line", ERR_FORMAT},
   };
   maker m = {.dtype = "F32"};
@@ -415,7 +437,9 @@ static void test_bad_tensors(void **unused) {
   drop("model.safetensors");
   check_fails(import_hugging_face(hf, out, &forced), ERR_NOT_FOUND, "holds no model.safetensors");
   write_text("pytorch_model.bin", "x");
-  check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "is a pickle");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED,
+              "it is a pickle, which is a program; save the model as one model.safetensors, in Python: "
+              "transformers.BertModel.from_pretrained(");
   write_text("model.safetensors.index.json", "{}");
   check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in several files");
   drop("pytorch_model.bin");
@@ -544,6 +568,7 @@ static void test_others_come(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_everything_in_its_place),
+      cmocka_unit_test(test_two_encoders),
       cmocka_unit_test(test_missing_heads_are_initialised),
       cmocka_unit_test(test_tokenizer_json),
       cmocka_unit_test(test_bad_configs),
