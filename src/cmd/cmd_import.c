@@ -21,8 +21,10 @@ status cmd_import(int argc, char **argv) {
   const option_set set = {
       .usage = "souk import HF_DIR CHECKPOINT [options]",
       .summary =
-          "Makes a checkpoint of a Hugging Face BERT: config.json, model.safetensors and its vocabulary\n"
-          "(vocab.txt or tokenizer.json). souk pretrain --train.init CHECKPOINT goes on from it.",
+          "Makes a checkpoint of a Hugging Face BERT: config.json, model.safetensors and its tokenizer\n"
+          "(vocab.txt or tokenizer.json, and what is beside them). souk pretrain --train.init CHECKPOINT "
+          "goes on\n"
+          "from it.",
       .sections = &section,
       .count = 1};
   const char *paths[2];

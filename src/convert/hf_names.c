@@ -9,7 +9,7 @@
 
 enum { NAME_BYTES = 256, LIST_BYTES = 1000 };
 
-void list_name(char *list, size_t bytes, const char *name) {
+void hf_names_list(char *list, size_t bytes, const char *name) {
   const size_t n = strlen(list), more = strlen(name);
   if (n + more + 8 < bytes)
     snprintf(list + n, bytes - n, "%s%s", n > 0 ? ", " : "", name);
@@ -103,7 +103,7 @@ void hf_names_tell_unused(const hf_names *n, int64_t layers) {
     const tensor *t = &n->table->items[i];
     if (t->used || strstr(t->name, "embeddings.position_ids") != NULL) continue;
     const bool is_beyond = layer_of(n, t->name) >= layers;
-    list_name(is_beyond ? beyond : others, LIST_BYTES, t->name);
+    hf_names_list(is_beyond ? beyond : others, LIST_BYTES, t->name);
     *(is_beyond ? &n_beyond : &n_others) += 1;
   }
   if (n_beyond > 0)

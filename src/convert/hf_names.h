@@ -29,6 +29,6 @@ int64_t hf_names_layers(const hf_names *n);
 void hf_names_tell_unused(const hf_names *n, int64_t layers);
 
 // Appends to a list of names for a message [bytes], or "..." when it is full.
-void list_name(char *list, size_t bytes, const char *name);
+void hf_names_list(char *list, size_t bytes, const char *name);
 
 #endif

@@ -277,7 +277,7 @@ static status load_param(importer *x, const param *p, float *buffer) {
   TRY(read_param(x, p, buffer, &found));
   if (!found && !is_head(p->name)) return no_tensor(x, p->name);
   if (!found) {
-    list_name(x->missing, sizeof x->missing, p->name);
+    hf_names_list(x->missing, sizeof x->missing, p->name);
     return OK;
   }
   if (strstr(p->name, "word_embeddings") != NULL) TRY(renumber(x, buffer, p->shape[0], p->shape[1]));

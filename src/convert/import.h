@@ -12,9 +12,9 @@ typedef struct import_config {
   int64_t seed; // of what the file does not have
 } import_config;
 
-// Reads config.json, model.safetensors and the vocabulary (wordpiece.h) of hf_dir and writes the checkpoint
-// directory `out`, step 0, without optimiser state. Tensors may be named with or without "bert.", and
-// layernorms in the old way (gamma, beta). The encoder must be complete; missing parameters of objectives are initialised
+// Reads config.json, model.safetensors and the tokenizer (wordpiece.h) of hf_dir and writes the checkpoint
+// directory `out`, step 0, without optimiser state. Tensors may be named with or without "bert." and
+// behind a wrapper's name, layernorms in the old way (gamma, beta). The encoder must be complete; missing parameters of objectives are initialised
 // and named in a message, and so are tensors that Souk has no place for. The word table's rows (and the masked-LM biases)
 // are renumbered as the vocabulary is.
 status import_hugging_face(const char *hf_dir, const char *out, const import_config *c);
