@@ -13,6 +13,7 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/log.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/dataset_manifest.h"
@@ -41,6 +42,10 @@ struct dataset {
   int32_t found;
   int32_t *train_lengths, *lengths, *test_from;
   size_t train_cap, lengths_cap, test_cap;
+  // The shards' tokens and event types in the vocabulary that blocks are in. NULL: they are the same.
+  int32_t *token_as; // [stored.vocab_size]
+  uint8_t event_as[MAX_EVENT_TYPES];
+  dataset_info stored; // of the shards, with token_as
 };
 
 struct sequence_block {
@@ -322,6 +327,7 @@ void dataset_close(dataset *d) {
   free(d->train_lengths);
   free(d->lengths);
   free(d->test_from);
+  free(d->token_as);
   vocab_free(d->v);
   nvidia_close(d->premasked);
   json_decref(d->files);
@@ -372,6 +378,57 @@ void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, 
                 to);
 }
 
+// ---- another vocabulary --------------------------------------------------------------------------------------
+
+static status map_tokens(dataset *d, const vocab *to) {
+  TRY(mem_new(&d->token_as, (size_t)vocab_size(d->v), sizeof *d->token_as, "the vocabulary"));
+  for (int32_t id = 0; id < vocab_size(d->v); id++) {
+    int r = RANGE_SPECIAL;
+    while (id >= vocab_end(d->v, (vocab_range)r)) r++;
+    const int32_t as = vocab_find(to, (vocab_range)r, vocab_token(d->v, id));
+    d->token_as[id] = id < TOKEN_SPECIALS ? id : as >= 0 ? as : TOKEN_UNK;
+  }
+  return OK;
+}
+
+static void map_events(dataset *d, const dataset_info *to) {
+  for (int32_t e = 0; e < d->info.n_event_types; e++) {
+    d->event_as[e] = 0;
+    for (int32_t i = 1; i < to->n_event_types; i++)
+      if (strcmp(d->info.event_types[e], to->event_types[i]) == 0) d->event_as[e] = (uint8_t)i;
+    if (e > 0 && d->event_as[e] == 0)
+      log_warn("%s: event type \"%s\" is read as none, since the model's data do not have it", d->dir,
+               d->info.event_types[e]);
+  }
+  d->info.n_event_types = to->n_event_types;
+  memcpy(d->info.event_types, to->event_types, sizeof to->event_types);
+}
+
+status dataset_read_as(dataset *d, vocab *v, const dataset_info *info) {
+  status rc = OK;
+  if (d->premasked != NULL || d->token_as != NULL)
+    rc = fail(ERR_ARGUMENT, "%s cannot be read in another vocabulary", d->dir);
+  if (rc == OK) rc = map_tokens(d, v);
+  if (rc != OK) {
+    vocab_free(v);
+    return rc;
+  }
+  d->stored = d->info;
+  map_events(d, info);
+  vocab_free(d->v);
+  d->v = v;
+  take_ranges(&d->info, v);
+  return OK;
+}
+
+// What a block holds, [count] each, from the shards' vocabulary; it has been checked.
+static void translate(const dataset *d, int32_t *tokens, uint8_t *events, int64_t count) {
+  for (int64_t i = 0; i < count; i++) {
+    tokens[i] = d->token_as[tokens[i]];
+    events[i] = d->event_as[events[i]];
+  }
+}
+
 // ---- blocks --------------------------------------------------------------------------------------------------
 
 // Leaks from one part into another show here, since every reader of events comes this way.
@@ -418,9 +475,10 @@ static status read_part(const dataset *d, const shard *s, int64_t from, int64_t 
   for (int64_t i = at_seq; i < at_seq + seqs; i++) {
     sequence x;
     block_get(b, i, &x);
-    TRY(history_check_events(&x, &d->info, s->path));
+    TRY(history_check_events(&x, d->token_as != NULL ? &d->stored : &d->info, s->path));
     if (d->info.split.said) TRY(check_split(d, s, b, i, from + i - at_seq));
   }
+  if (d->token_as != NULL) translate(d, b->tokens + at, b->events + at, count);
   return OK;
 }
 

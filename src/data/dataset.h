@@ -96,6 +96,10 @@ bool dataset_lists(const dataset *d, const char *name);
 // Copies a file that the manifest lists, catalogue.jsonl for one, into another directory, as file_list_copy does.
 // ERR_NOT_FOUND: none is listed, or there.
 status dataset_copy_file(const dataset *d, const char *name, const char *to_dir);
+// Blocks are in another vocabulary from now on, v, which is taken over, also after an error: tokens are found in it by range
+// and name, and those that it does not have are [UNK]; event types likewise, by the names of *info, and unknown ones are none.
+// What *info says of the vocabulary and of event types replaces what the data set says. For prepared data sets.
+status dataset_read_as(dataset *d, vocab *v, const dataset_info *info);
 // Length of every sequence's train part and whole, and where its test part begins, in order; owned by d. [sequences]
 const int32_t *dataset_train_lengths(const dataset *d);
 const int32_t *dataset_lengths(const dataset *d);

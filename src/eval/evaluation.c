@@ -13,18 +13,6 @@ enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };
 
 // ---- models of checkpoints -------------------------------------------------------------------------------------
 
-status checkpoint_check_data(const checkpoint *c, const dataset *d) {
-  const dataset_info *info = dataset_get_info(d);
-  if (strcmp(c->data.checksum, info->checksum) == 0) return OK;
-  if (c->data.vocab_size != info->vocab_size ||
-      memcmp(c->data.range_end, info->range_end, sizeof info->range_end) != 0)
-    return fail(ERR_ARGUMENT,
-                "%s was trained on data set \"%s\" with a vocabulary of %d tokens; %s is \"%s\" with %d",
-                c->dir, c->data.name, c->data.vocab_size, dataset_dir(d), info->name, info->vocab_size);
-  return fail(ERR_ARGUMENT, "%s was trained on data set \"%s\" with checksum %.12s; %s is \"%s\" with %.12s",
-              c->dir, c->data.name, c->data.checksum, dataset_dir(d), info->name, info->checksum);
-}
-
 status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int device, int32_t threads) {
   *out = NULL;
   const int32_t positions = (int32_t)c->model.max_positions;

@@ -7,6 +7,7 @@
 #include "eval/baselines.h"
 #include "eval/bootstrap.h"
 #include "eval/ranking.h"
+#include "eval/trained_on.h"
 #include "model/checkpoint.h"
 
 typedef struct evaluation_config {
@@ -63,6 +64,7 @@ status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 typedef struct evaluation_source {
   const char *checkpoint;
   int64_t step;
+  const trained_on *trained;
 } evaluation_source;
 
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to); // aligned tables
@@ -71,8 +73,6 @@ status evaluation_json(const evaluation *e, const evaluation_source *s,
 
 // ---- models of checkpoints ------------------------------------------------------------------------------------
 
-// ERR_ARGUMENT, with the difference, unless the checkpoint was trained on this data set.
-status checkpoint_check_data(const checkpoint *c, const dataset *d);
 // A model for evaluation with the checkpoint's parameters. d: the data set whose histories it will see; NULL: any
 // sequences. device as in the options.
 status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int device, int32_t threads);

@@ -178,6 +178,11 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
             (long long)s->step);
+    if (s->trained->parts != TRAINED_HERE) {
+      char trained[TRAINED_TEXT];
+      trained_on_describe(s->trained, trained);
+      fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
+    }
     if (first->has_loss)
       fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);
@@ -292,11 +297,23 @@ static json_t *baselines_json(json_writer *w) {
   return j;
 }
 
+static json_t *trained_json(json_writer *w, const trained_on *t) {
+  json_t *j = json_object();
+  put(w, j, "name", json_string(t->c->data.name));
+  put(w, j, "checksum", json_string(t->c->data.checksum));
+  put(w, j, "counts_like", json_string(trained_parts_names[t->parts]));
+  put(w, j, "events", json_integer(t->events));
+  put(w, j, "items_counted_more_often", json_integer(t->more_often));
+  put(w, j, "unknown_items", json_integer(t->unknown_items));
+  return j;
+}
+
 static json_t *model_json(json_writer *w, const evaluation_source *s) {
   const ranking_result *r = &w->e->contenders[0].result;
   json_t *j = json_object();
   put(w, j, "checkpoint", json_string(s->checkpoint));
   put(w, j, "step", json_integer(s->step));
+  if (s->trained->parts != TRAINED_HERE) put(w, j, "trained_on", trained_json(w, s->trained));
   if (!r->has_loss) return j;
   put(w, j, "loss", json_real(r->loss));
   put(w, j, "perplexity", json_real(exp(r->loss)));

@@ -52,7 +52,7 @@ struct query_source {
 };
 
 int32_t known_length(const sequence *s, eval_part part) {
-  return part == EVAL_TEST ? s->test_from : s->valid_from;
+  return part == EVAL_NOTHING ? s->n : part == EVAL_TEST ? s->test_from : s->valid_from;
 }
 
 status items_count(dataset *d, eval_part part, int64_t *counts) {

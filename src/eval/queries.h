@@ -22,7 +22,11 @@ extern const char *const rank_protocol_names[RANK_PROTOCOLS]; // "full", "unifor
 // The substreams of STREAM_EVAL; the last takes one more for each protocol.
 enum { DRAW_USERS, DRAW_TIES, DRAW_UNIFORM, DRAW_POPULARITY, DRAW_BOOTSTRAP, DRAW_MORE_TIES };
 
-typedef enum eval_part { EVAL_VALID, EVAL_TEST } eval_part;
+typedef enum eval_part {
+  EVAL_VALID,
+  EVAL_TEST,
+  EVAL_NOTHING // only for "the parts before": all
+} eval_part;
 
 // How several targets of a user are asked about. With one target both are the same.
 typedef enum target_reading {
@@ -93,8 +97,8 @@ int64_t queries_chunks(const query_source *s);
 status queries_chunk(query_source *s, int64_t i, query_chunk *out);
 int64_t queries_users(const query_source *s);
 
-// Occurrences of each item in the parts an evaluation may learn from: train, for EVAL_TEST also validation.
-// counts [items] is overwritten.
+// Occurrences of each item in the parts an evaluation may learn from, those before `part`: train, for EVAL_TEST also
+// validation, for EVAL_NOTHING all. counts [items] is overwritten.
 status items_count(dataset *d, eval_part part, int64_t *counts);
 // How many tokens of a sequence those parts have.
 int32_t known_length(const sequence *s, eval_part part);

@@ -131,8 +131,8 @@ check_error "--baselines-only without --data is an error" "needs --data" "$souk"
 check_error "--baselines-only with a run is an error" "too many" "$souk" eval "$work/run" --baselines-only --data "$work/log"
 check_error "--lists without a model is an error" "there is no model" "$souk" eval --baselines-only --data "$work/log" --lists "$work/x"
 check_error "a run as --data is an error" "is a run (souk eval, export, vectors, plot and replay take it), but a data set" "$souk" eval "$work/run" --data "$work/run"
-check_error "another data set with the same vocabulary size is an error" "with checksum" "$souk" eval "$work/run" --data "$work/other"
-check_error "a data set with another vocabulary is an error" "with a vocabulary of 65 tokens" "$souk" eval "$work/run" --data "$work/larger"
+check_error "another data set with the same vocabulary size is an error, which names both" "was trained on data set \"log\" (split leave_one_out or none, 65 tokens, checksum $(sed '/"created_by"/d' "$work/log/manifest.json" | sha256sum | cut -c -12)), and $work/other is \"other\" (split leave_one_out, 65 tokens, checksum" "$souk" eval "$work/run" --data "$work/other"
+check_error "a data set with another vocabulary is an error" "(split leave_one_out, 66 tokens, checksum" "$souk" eval "$work/run" --data "$work/larger"
 check_error "an unknown protocol is an error" '"warp" is not one of full, uniform, popularity' "$souk" eval "$work/run" --protocols full,warp
 check_error "an empty list of protocols is an error" '"" is not one of' "$souk" eval "$work/run" --protocols ""
 check_error "an unknown part is an error" "part must be valid|test" "$souk" eval "$work/run" --part train

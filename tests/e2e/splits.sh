@@ -99,6 +99,30 @@ check "a list of several targets names them with their ranks" test "$(grep -cE '
 check "each target stands in its list where its rank says" awk -F'[][]' '{ n = split($2, item, ","); m = split($6, target, ","); split($8, rank, ",")
   for (i = 1; i <= m; i++) if (rank[i] <= n && item[rank[i]] != target[i]) bad = 1; seen += m } END { exit bad || !seen }' lists.jsonl
 
+# A model on data that it was not trained on: the same log divided in other ways.
+loo() { users "$@" --split leave_one_out; }
+loo known && "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --split none --out all_trained >/dev/null
+sed '/^user[0-9]*,[^,]*,[0-9]*4$/d' log.csv >shorter.csv # without the last event of each user: what is test in `known`
+"$souk" prepare --log shorter.csv --user u --fields.item i --fields.time t --split none --out valid_trained >/dev/null
+sed '/^user[0-9]*,[^,]*,[0-9]*[34]$/d' log.csv >shortest.csv
+"$souk" prepare --log shortest.csv --user u --fields.item i --fields.time t --split none --out train_trained >/dev/null
+for d in all valid train; do
+  quietly "$souk" pretrain --data.dir ${d}_trained --train.out $d.run --hidden 16 --layers 1 --steps 2 --batch_tokens 64 --max_positions 8 --eval_every 0
+  "$souk" eval $d.run --data known --other_data --bootstrap 0 --protocols full >$d.other 2>$d.warn
+done
+check_error "a model that was trained on another split of the log is an error, which names both" "was trained on data set \"data\" (split user, 0.3 of them validation and 0.3 test by seed 1, targets 2," "$souk" eval run --data known
+check_error "the error of another split says how to go on" "--other_data evaluates it all the same" "$souk" eval run --data known
+check "a model that was trained on the validation and test parts is told so" has '^trained   on another data set, "data" \(split leave_one_out or none, .*what is train, validation and test here' all.other
+check "a model that was trained on the validation part is told so" has '^trained   on another data set, .*what is train and validation here' valid.other
+check "a model that was trained on what is the train part here is told so" has '^trained   on another data set, .*counts every item as the train part here' train.other
+check "what a model was trained on is warned about" has 'train.run/.* was trained on another data set' train.warn
+"$souk" eval run --data known --other_data --bootstrap 0 --protocols full --json 2>/dev/null >other.json
+check "json tells of another data set that the model was trained on" bash -c "tr -d ' \n' <other.json | grep -qE '\"trained_on\":\{\"name\":\"data\",\"checksum\":\"[0-9a-f]{64}\",\"counts_like\":\"otherwise\",'"
+# Items are found by name, also where they have other numbers.
+"$souk" eval train.run --data known --other_data --bootstrap 0 --protocols full 2>/dev/null | sed -n '/^popularity /p; /^markov/p' >a.counted
+"$souk" eval --baselines-only --data known --bootstrap 0 --protocols full 2>/dev/null | sed -n '/^popularity /p; /^markov/p' >b.counted
+check "baselines are the same in another model's vocabulary" bash -c 'diff <(tr -d "*" <a.counted | tr -s " ") <(tr -d "*" <b.counted | tr -s " ")'
+
 # Leave-one-out with several targets.
 users loo --split leave_one_out --targets 2
 check "leave-one-out with two targets leaves one event of five to train" bash -c "tr -d ' \n' <loo/manifest.json | grep -q '\"train_tokens\":40,\"valid_targets\":80,\"test_targets\":80,'"
@@ -106,6 +130,33 @@ users short --split leave_one_out --targets 3
 check_error "a split without targets is an error" "no test targets" "$souk" eval --baselines-only --data short
 users plain --split leave_one_out
 check "plain leave-one-out adds nothing to the manifest" lacks '"split"' plain/manifest.json
+
+# Data sets that do not keep to what their manifests say are refused by whoever reads events.
+leaky() { # FROM TO SED: a copy with another manifest
+  rm -rf "$2"; cp -r "$1" "$2"; sed -i "$3" "$2/manifest.json"
+}
+eval_of() { "$souk" eval --baselines-only --data "$1" --bootstrap 0; }
+train_of() { "$souk" pretrain --data.dir "$1" --train.out leak.run --hidden 16 --layers 1 --steps 1 --max_positions 8 --batch_tokens 64; }
+leaky time late 's/"valid_from": 1704844800/"valid_from": 1704844799/'
+check_error "a train event at the date of validation is a leak" "an event of its train part is not before the date of validation" eval_of late
+check_error "souk pretrain refuses a train event at the date of validation" "an event of its train part is not before the date of validation" train_of late
+leaky time between 's/"test_from": 1705708800/"test_from": 1705708700/'
+check_error "a validation event behind the date of test is a leak" "an event of its validation part is not before the date of test" eval_of between
+leaky time early 's/"test_from": 1705708800/"test_from": 1705708801/'
+check_error "a test event before the date of test is a leak" "an event of its test part is before the date of test" eval_of early
+leaky plain inside 's/^ "stride": .*/&\n "split": {"kind": "user", "targets": 1, "valid_users": 0.1, "test_users": 0.1, "seed": 1},/'
+check_error "a held-out user with train events is a leak" "some events of a held-out user are in the train part" eval_of inside
+check_error "souk pretrain refuses a held-out user with train events" "some events of a held-out user are in the train part" train_of inside
+leaky plain more 's/^ "stride": .*/&\n "split": {"kind": "leave_one_out", "targets": 2},/'
+check_error "other numbers of targets than the manifest has are an error" "not its last events in the number that the manifest says" eval_of more
+leaky plain strange 's/^ "stride": .*/&\n "split": {"kind": "random", "share": 0.1},/'
+check_error "a kind of split that is not known names the version that wrote it" '"split.kind" is "random", which souk' eval_of strange
+leaky user typed 's/"targets": 2/"targets": 0/'
+check_error "a split of no targets is an error" 'field "split.targets" is missing' eval_of typed
+leaky user further 's/"targets": 2,/"targets": 2, "groups": 1,/'
+check_error "a field of a split that is not known is an error" 'groups' eval_of further
+leaky time counted 's/"valid_targets": 4/"valid_targets": 3/; s/"test_targets": 5/"test_targets": 6/'
+check_error "parts that do not have the sizes of the manifest are an error" "the shards hold 4 tokens of validation parts, the manifest says 3" eval_of counted
 
 # Ties and logs without times.
 printf 'u,i,t\nx,a,1\nx,b,2\nx,c,2\ny,a,1\ny,b,2\ny,c,3\n' >log.csv

@@ -233,6 +233,54 @@ static void test_same_bytes(void **unused) {
   tiny_remove(dir[1]);
 }
 
+// Blocks in another vocabulary: the same names under other ids, [UNK] and none for what it does not have.
+static void test_read_as(void **unused) {
+  (void)unused;
+  enum { USERS = 20, ITEMS = 12 };
+  char dir[256];
+  dataset *own, *as;
+  vocab *v;
+  tiny_directory(dir, sizeof dir);
+  tiny_dataset(dir, USERS, ITEMS, 6);
+  check_ok(dataset_open(&own, dir, true));
+  check_ok(dataset_open(&as, dir, true));
+  check_ok(vocab_new(&v));
+  check_ok(vocab_add(v, RANGE_ATTRIBUTES, "item3", 1, NULL)); // of another range: not the item
+  char name[32];
+  for (int32_t i = ITEMS; i >= 0; i--) { // backwards, without item3, with one more
+    snprintf(name, sizeof name, "item%d", i);
+    if (i != 3) check_ok(vocab_add(v, RANGE_ITEMS, name, i, NULL));
+  }
+  const dataset_info info = {.n_event_types = 3, .event_types = {"none", "buy", "return"}};
+  check_ok(dataset_read_as(as, v, &info));
+  assert_int_equal(dataset_get_info(as)->range_end[RANGE_ITEMS], TOKEN_SPECIALS + 1 + ITEMS);
+  assert_int_equal(dataset_get_info(as)->n_event_types, 3);
+  sequence_block *a, *b;
+  int32_t unknown = 0;
+  check_ok(block_read(&a, own, 0, USERS));
+  check_ok(block_read(&b, as, 0, USERS));
+  for (int32_t u = 0; u < USERS; u++) {
+    sequence x, y;
+    block_get(a, u, &x);
+    block_get(b, u, &y);
+    for (int32_t i = 0; i < x.n; i++) {
+      const char *was = vocab_token(dataset_vocab(own), x.tokens[i]);
+      unknown += y.tokens[i] == TOKEN_UNK;
+      assert_string_equal(vocab_token(dataset_vocab(as), y.tokens[i]),
+                          strcmp(was, "item3") != 0 ? was : "[UNK]");
+      assert_int_equal(y.events[i], strcmp(dataset_get_info(own)->event_types[x.events[i]], "buy") == 0);
+    }
+  }
+  assert_true(unknown > 0);
+  block_free(a);
+  block_free(b);
+  check_ok(vocab_new(&v));
+  check_fails(dataset_read_as(as, v, &info), ERR_ARGUMENT, "cannot be read in another vocabulary");
+  dataset_close(own);
+  dataset_close(as);
+  tiny_remove(dir);
+}
+
 static void test_windows(void **unused) {
   (void)unused;
   for (int32_t n = 0; n < 40; n++) {
@@ -284,7 +332,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_vocab),      cmocka_unit_test(test_dataset),
       cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_false_manifests),
-      cmocka_unit_test(test_windows),    cmocka_unit_test(test_intern),
+      cmocka_unit_test(test_read_as),    cmocka_unit_test(test_windows),
+      cmocka_unit_test(test_intern),
   };
   return cmocka_run_group_tests_name("data", tests, NULL, NULL);
 }
