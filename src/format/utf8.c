@@ -46,6 +46,12 @@ bool utf8_valid(const char *text) {
   return utf8_valid_bytes(text, strlen(text));
 }
 
+size_t utf8_cut(const char *text, size_t bytes, size_t most) {
+  if (bytes <= most) return bytes;
+  while (most > 0 && ((unsigned char)text[most] & 0xC0) == 0x80) most--;
+  return most;
+}
+
 char *utf8_put(char *to, uint32_t c) {
   if (c < 0x80) {
     *to++ = (char)c;

@@ -13,6 +13,8 @@ bool utf8_valid(const char *text);
 bool utf8_valid_bytes(const char *text, size_t bytes);
 // Is it all below U+0080?
 bool utf8_is_ascii(const char *text, size_t bytes);
+// The longest beginning of text[0, bytes) of at most `most` bytes that does not end inside a character.
+size_t utf8_cut(const char *text, size_t bytes, size_t most);
 // Writes the character c, at most U+10FFFF, and returns the end of its 1 to 4 bytes.
 char *utf8_put(char *to, uint32_t c);
 

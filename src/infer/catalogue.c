@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "format/utf8.h"
 #include "format/jtree.h"
 
 static souk_status read_line(catalogue *c, jtree *j, const char *line, size_t bytes, const vocab *v,
@@ -56,9 +57,7 @@ size_t catalogue_title(const catalogue *c, int32_t item, char *buf, size_t bytes
     const jnode *title = jtree_get(&j, j.nodes, "title");
     if (title != NULL && title->kind == J_STRING) {
       length = title->bytes;
-      size_t cut = length < bytes ? length : bytes - (bytes > 0);
-      while (cut < length && cut > 0 && ((unsigned char)title->text[cut] & 0xC0) == 0x80)
-        cut--; // whole characters
+      const size_t cut = utf8_cut(title->text, length, bytes - (bytes > 0));
       if (bytes > 0) {
         memcpy(buf, title->text, cut);
         buf[cut] = '\0';

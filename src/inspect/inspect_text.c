@@ -13,11 +13,8 @@ enum { SHOWN = 500 }; // bytes of a line
 // Copies a line for display: shortened, and without bytes that are not text.
 static json_t *shown_line(const char *line) {
   char buf[SHOWN + 8];
-  size_t n = strlen(line);
-  const bool cut = n > SHOWN;
-  if (cut) n = SHOWN;
-  while (cut && n > 0 && ((unsigned char)line[n] & 0xC0) == 0x80) n--; // do not cut inside a character
-  snprintf(buf, sizeof buf, "%.*s%s", (int)n, line, cut ? " ..." : "");
+  const size_t bytes = strlen(line), n = utf8_cut(line, bytes, SHOWN);
+  snprintf(buf, sizeof buf, "%.*s%s", (int)n, line, n < bytes ? " ..." : "");
   if (!utf8_valid(buf))
     for (char *p = buf; *p != '\0'; p++)
       if ((unsigned char)*p >= 0x80) *p = '?';

@@ -36,14 +36,15 @@ static const char *without_folders(const char *sentence) {
 }
 
 void prepare_warn(prepare_job *job, const char *format, ...) {
-  char text[2048];
+  char text[2048], shown[4096];
   va_list args;
   va_start(args, format);
   vsnprintf(text, sizeof text, format, args);
   va_end(args);
   log_warn("%s", text);
   if (job->warnings == NULL) job->warnings = json_array();
-  json_array_append_new(job->warnings, json_string(without_folders(text)));
+  json_array_append_new(job->warnings,
+                        json_string(printable(shown, sizeof shown, without_folders(text), "")));
 }
 
 void tell_user(void *job, const char *sentence) {
@@ -116,10 +117,13 @@ static json_t *rejects_json(const reject_list *list) {
   json_t *reasons = json_array();
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
+    char name[1024];
     json_t *samples = json_array();
     for (int k = 0; k < SAMPLES && k < x->count; k++) {
       json_t *sample = json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]);
-      if (x->files[k] != NULL) json_object_set_new(sample, "file", json_string(base_name(x->files[k])));
+      if (x->files[k] != NULL)
+        json_object_set_new(sample, "file",
+                            json_string(printable(name, sizeof name, base_name(x->files[k]), "")));
       json_array_append_new(samples, sample);
     }
     json_array_append_new(reasons, json_pack("{s:s,s:I,s:o}", "reason", x->text, "rows", (json_int_t)x->count,
@@ -143,49 +147,50 @@ static json_t *times_json(const prepare_job *job) {
                    "days", days_of_span(s), "precision", time_unit_names[s->finest]);
 }
 
-json_t *make_report(prepare_job *job) {
-  price_notes_finish(&job->log_prices);
-  price_notes_finish(&job->catalogue_prices);
-  if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, by_value);
-  const int64_t n = job->users_kept;
-  const double events = (double)job->events, pairs = (double)n * (double)job->items_kept;
-  json_t *edges = json_array(), *j = json_object();
-  for (int32_t k = 0; k + 1 < job->buckets; k++) json_array_append_new(edges, json_real(job->edges[k]));
-  const struct {
-    const char *name;
-    int64_t value;
-  } counts[] = {{"rows", job->log.rows},
-                {"rejected", job->log.rejected},
-                {"skipped_events", job->skipped_events},
-                {"without_item", job->without_item},
-                {"dropped_by_core", job->dropped_by_core},
-                {"core_rounds", job->core_rounds},
-                {"dropped_repeats", job->repeats},
-                {"events", job->events},
-                {"users", n},
-                {"items", job->items_kept},
-                {"sessions", job->sessions},
-                {"event_types", intern_count(job->types)},
-                {"windows", job->windows},
-                {"cold_valid_targets", job->cold_valid},
-                {"cold_test_targets", job->cold_test},
-                {"catalogue_rows", job->catalogue.rows},
-                {"catalogue_rejected", job->catalogue.rejected},
-                {"catalogue_repeated", job->catalogue_repeated},
-                {"catalogue_matched", job->catalogue_matched}};
+typedef struct named_value {
+  const char *name;
+  int64_t value;
+} named_value;
+
+static void set_counts(json_t *j, const prepare_job *job) {
+  const named_value counts[] = {{"rows", job->log.rows},
+                                {"rejected", job->log.rejected},
+                                {"skipped_events", job->skipped_events},
+                                {"without_item", job->without_item},
+                                {"dropped_by_core", job->dropped_by_core},
+                                {"core_rounds", job->core_rounds},
+                                {"dropped_repeats", job->repeats},
+                                {"events", job->events},
+                                {"users", job->users_kept},
+                                {"items", job->items_kept},
+                                {"sessions", job->sessions},
+                                {"event_types", intern_count(job->types)},
+                                {"windows", job->windows},
+                                {"cold_valid_targets", job->cold_valid},
+                                {"cold_test_targets", job->cold_test},
+                                {"catalogue_rows", job->catalogue.rows},
+                                {"catalogue_rejected", job->catalogue.rejected},
+                                {"catalogue_repeated", job->catalogue_repeated},
+                                {"catalogue_matched", job->catalogue_matched}};
   for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
     json_object_set_new(j, counts[i].name, json_integer(counts[i].value));
-  // Where there is one file, as there was in older versions, nothing is said of it.
-  const struct {
-    const char *name;
-    int64_t value;
-  } files[] = {
-      {"files", (int64_t)job->log_files.n > 1 ? (int64_t)job->log_files.n : 0},
-      {"files_passed_over", job->log_files.passed_over + job->log_files.subfolders},
-      {"catalogue_files", (int64_t)job->catalogue_files.n > 1 ? (int64_t)job->catalogue_files.n : 0},
-      {"catalogue_files_passed_over", job->catalogue_files.passed_over + job->catalogue_files.subfolders}};
-  for (size_t i = 0; i < sizeof files / sizeof *files; i++)
-    if (files[i].value > 0) json_object_set_new(j, files[i].name, json_integer(files[i].value));
+}
+
+// What older versions did not know of is written only where there is any: one file is nothing to tell.
+static void set_rare_counts(json_t *j, const prepare_job *job) {
+  const input_files *log = &job->log_files, *catalogue = &job->catalogue_files;
+  const named_value counts[] = {
+      {"files", log->n > 1 ? (int64_t)log->n : 0},
+      {"files_passed_over", log->passed_over + log->subfolders},
+      {"catalogue_files", catalogue->n > 1 ? (int64_t)catalogue->n : 0},
+      {"catalogue_files_passed_over", catalogue->passed_over + catalogue->subfolders},
+      {"other_properties", job->other_properties},
+      {"properties_after_end", job->properties_after_end}};
+  for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+    if (counts[i].value > 0) json_object_set_new(j, counts[i].name, json_integer(counts[i].value));
+}
+
+static void set_lists(json_t *j, const prepare_job *job) {
   const struct {
     const char *name;
     const reject_list *list;
@@ -199,21 +204,38 @@ json_t *make_report(prepare_job *job) {
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     if (lists[i].always || lists[i].list->n > 0)
       json_object_set_new(j, lists[i].name, rejects_json(lists[i].list));
-  json_object_set_new(j, "length",
-                      json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median",
-                                length_at(job, n / 2), "mean", events / (double)n, "p95",
-                                length_at(job, (int64_t)(0.95 * (double)(n - 1))), "max", job->longest));
-  json_object_set_new(j, "times", times_json(job));
-  if (job->catalogue_known != NULL) json_object_set(j, "catalogue_known", job->catalogue_known);
-  if (job->c->catalogue.property[0] != '\0') {
-    json_object_set_new(j, "other_properties", json_integer(job->other_properties));
-    json_object_set_new(j, "properties_after_end", json_integer(job->properties_after_end));
-  }
   if (job->warnings != NULL) json_object_set(j, "warnings", job->warnings);
+  if (job->catalogue_known != NULL) json_object_set(j, "catalogue_known", job->catalogue_known);
+}
+
+static json_t *length_json(const prepare_job *job) {
+  const int64_t n = job->users_kept;
+  return json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median", length_at(job, n / 2), "mean",
+                   (double)job->events / (double)n, "p95", length_at(job, (int64_t)(0.95 * (double)(n - 1))),
+                   "max", job->longest);
+}
+
+static json_t *edges_json(const prepare_job *job) {
+  json_t *edges = json_array();
+  for (int32_t k = 0; k + 1 < job->buckets; k++) json_array_append_new(edges, json_real(job->edges[k]));
+  return edges;
+}
+
+json_t *make_report(prepare_job *job) {
+  json_t *j = json_object();
+  const double pairs = (double)job->users_kept * (double)job->items_kept;
+  price_notes_finish(&job->log_prices);
+  price_notes_finish(&job->catalogue_prices);
+  if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, by_value);
+  set_counts(j, job);
+  set_rare_counts(j, job);
+  set_lists(j, job);
+  json_object_set_new(j, "length", length_json(job));
+  json_object_set_new(j, "times", times_json(job));
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
   if (job->split.said || job->divided.tied_users > 0)
     json_object_set_new(j, "split", split_report(&job->divided, &job->split));
-  json_object_set_new(j, "price_edges", edges);
+  json_object_set_new(j, "price_edges", edges_json(job));
   return j;
 }
 

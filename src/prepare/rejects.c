@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "format/utf8.h"
 
 static const char other[] = "other reasons";
 
@@ -15,11 +16,8 @@ static reject_reason *find_reason(reject_list *list, const char *text) {
   return x;
 }
 
-// Cuts between characters of UTF-8.
 static void copy_text(char to[SAMPLE_TEXT], const char *text, size_t bytes) {
-  size_t n = bytes;
-  if (n >= SAMPLE_TEXT)
-    for (n = SAMPLE_TEXT - 1; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+  const size_t n = utf8_cut(text, bytes, SAMPLE_TEXT - 1);
   memcpy(to, text, n);
   to[n] = '\0';
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "format/printable.h"
+#include "format/utf8.h"
 
 // ---- what was read -------------------------------------------------------------------------------------------
 
@@ -20,9 +21,7 @@ static int bucket_of_year(int year) {
 }
 
 static void copy_text(char to[SURVEY_TEXT], const char *text, size_t bytes) {
-  size_t n = bytes;
-  if (n >= SURVEY_TEXT)
-    for (n = SURVEY_TEXT - 1; n > 0 && ((unsigned char)text[n] & 0xC0) == 0x80;) n--;
+  const size_t n = utf8_cut(text, bytes, SURVEY_TEXT - 1);
   memcpy(to, text, n);
   to[n] = '\0';
 }

@@ -45,8 +45,16 @@ static void bad_texts(void **state) {
   assert_true(utf8_valid("") && utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
 }
 
+static void test_cut(void **unused) {
+  (void)unused;
+  const char *text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"; // characters of 1, 2, 3 and 4 bytes
+  static const size_t wanted[12] = {0, 1, 1, 3, 3, 3, 6, 6, 6, 6, 10, 10};
+  for (size_t most = 0; most < 12; most++) assert_int_equal(utf8_cut(text, 10, most), wanted[most]);
+  assert_int_equal(utf8_cut("", 0, 0), 0);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(every_character), cmocka_unit_test(every_three_bytes),
-                                     cmocka_unit_test(bad_texts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut), cmocka_unit_test(every_character),
+                                     cmocka_unit_test(every_three_bytes), cmocka_unit_test(bad_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
