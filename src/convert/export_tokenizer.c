@@ -125,7 +125,7 @@ static status put_added(out_file *f, const tokenizer *t) {
     if (t->added[id] == NULL) continue;
     json_t *entry = json_copy(t->added[id]);
     status rc = entry != NULL && json_object_set_new(entry, "id", json_integer(id)) == 0 ? OK : no_memory();
-    if (rc == OK) rc = out_write(f, ",\n" + first, first ? 1 : 2);
+    if (rc == OK) rc = out_write(f, first ? "\n" : ",\n", first ? 1 : 2);
     if (rc == OK) rc = put_json(f, entry);
     json_decref(entry);
     TRY(rc);
