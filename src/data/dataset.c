@@ -13,11 +13,11 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/log.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/dataset_manifest.h"
 #include "data/history_check.h"
+#include "format/utf8.h"
 #include "hdf5/h5_reader.h"
 
 enum { OPEN_TRIES = 16 };
@@ -201,8 +201,8 @@ static void take_ranges(dataset_info *info, const vocab *v) {
 static status open_premasked(dataset *d) {
   TRY(nvidia_open(&d->premasked, d->dir));
   dataset_info *info = &d->info;
-  const char *name = strrchr(d->dir, '/');
-  snprintf(info->name, sizeof info->name, "%.127s", name != NULL && name[1] != '\0' ? name + 1 : d->dir);
+  const char *slash = strrchr(d->dir, '/'), *name = slash != NULL && slash[1] != '\0' ? slash + 1 : d->dir;
+  memcpy(info->name, name, utf8_cut(name, strlen(name), sizeof info->name - 1)); // zeroed
   snprintf(info->checksum, sizeof info->checksum, "%s", nvidia_identity(d->premasked));
   info->shards = nvidia_count(d->premasked);
   info->sequences = nvidia_first(d->premasked, info->shards);
