@@ -250,6 +250,12 @@ static void test_excerpt(void **unused) {
   assert_int_equal(strlen(log_row_text(r)), 120);
   assert_true(utf8_valid(log_row_text(r)));
   log_close(r);
+  text[0] = 'x';
+  memmove(text + 1, text + 3, strlen(text + 3) + 1);
+  r = reader(text, LOG_CSV, false);
+  check_ok(log_next(r, values, &reject, &end));
+  assert_int_equal(strlen(log_row_text(r)), 118); // one and 39 of three bytes
+  log_close(r);
 }
 
 static void write_gzip(const char *const *members, int n, size_t cut) {

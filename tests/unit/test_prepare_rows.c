@@ -134,6 +134,7 @@ static void test_separator_without_header(void **unused) {
       COLUMNS("1", "2", "3"),
       "1 [1] [Toy Story (1995)] [Animation|Children's|Comedy]\n2 [2] [Jumanji (1995)] [Adventure|Fantasy]\n");
   expect_told("'::' between the columns was guessed from the first rows");
+  expect("1;a,b;3\n2;c,d,e;4\n", BARE, COLUMNS("1", "2"), "1 [1] [a,b]\n2 [2] [c,d,e]\n"); // equally many
   expect("196\t242\t3\n186\t302\t3\n", BARE, COLUMNS("1", "2"), "1 [196] [242]\n2 [186] [302]\n");
 }
 
@@ -228,6 +229,8 @@ static void test_backslash_quotes(void **unused) {
   expect(spark, CSV, COLUMNS("t", "i"),
          "2 [15\" sleeve, black] [1]\n3 [a\"b] [2]\n4 [c:\\dir\\] [3]\n5 [-] [4]\n6 [\"] [5]\n");
   expect_told("rows with quotes behind backslashes, read as quotes: 2, the first on line 2");
+  expect("t,i\n\"x\\\",y\",\"z\"\n\"a\\\"b\",c,d\n", CSV, COLUMNS("t", "i"),
+         "2 [x\",y] [z]\n3 broken quotes\n"); // the number of columns decides
   log_format f = CSV;
   f.quotes = QUOTES_DOUBLE;
   expect("t,i\n\"15\\\" sleeve, black\",1\n", f, COLUMNS("t", "i"), "2 broken quotes\n");
@@ -247,8 +250,28 @@ static void test_line_ends(void **unused) {
          "2 [1] [2]\n3 [3] [4]\n4 [5] [6\r\n7]\n6 [8] [9]\n");
   expect("u,i\r\r\n\"1\",a\r\n\"2\",\"b\"\r\r\n3,c\r\r\n\"4\"x\r\n\"5\"\rx\n", CSV, COLUMNS("u", "i"),
          "2 [1] [a]\n3 [2] [b]\n4 [3] [c]\n5 broken quotes\n6 broken quotes\n");
+  char blank[1100];
+  memset(blank, '\n', sizeof blank);
+  memcpy(blank, "u,i", 3);
+  strcpy(blank + 1000, "1,2\n");
+  expect(blank, CSV, COLUMNS("u", "i"), "998 [1] [2]\n");            // empty lines count
   expect("u,i\n1,a\rb\n", CSV, COLUMNS("u", "i"), "2 [1] [a\rb]\n"); // elsewhere it is text
   expect_nothing_told();
+}
+
+static void test_rows_have_a_hundred_lines(void **unused) {
+  (void)unused;
+  for (int lines = MAX_ROW_LINES; lines <= MAX_ROW_LINES + 1; lines++) {
+    char text[512] = "u,i\n\"", field[256] = "", wanted[512];
+    for (int i = 1; i < lines; i++) strcat(field, "\n");
+    strcat(strcat(text, field), "\",x\n");
+    if (lines == MAX_ROW_LINES)
+      snprintf(wanted, sizeof wanted, "2 [%s] [x]\n", field);
+    else
+      snprintf(wanted, sizeof wanted, "2 a quote that is not closed\n%d a quote that is not closed\n",
+               lines + 1);
+    expect(text, CSV, COLUMNS("u", "i"), wanted);
+  }
 }
 
 // ---- lines that cost only themselves -----------------------------------------------------------------------------
@@ -290,6 +313,44 @@ static void test_long_lines(void **unused) {
   expect_long_line(MAX_LINE + 3, true, "2 1\n3 a line of more than 16 MiB\n4 5\n");
   expect_long_line(3 * (size_t)MAX_LINE, true, "2 1\n3 a line of more than 16 MiB\n4 5\n");
   expect_long_line(2 * (size_t)MAX_LINE, false, "2 1\n3 a line of more than 16 MiB\n");
+}
+
+// A quote that closes after 16 MiB, on the 18th line.
+static void test_long_quotes(void **unused) {
+  (void)unused;
+  char *line = malloc((1 << 20) + 1);
+  memset(line, 'x', 1 << 20);
+  line[1 << 20] = '\n';
+  FILE *f = fopen(path, "w");
+  fputs("u,i\n\"", f);
+  for (int i = 0; i < 17; i++) fwrite(line, 1, (1 << 20) + 1, f);
+  fputs("\",2\n5,6\n", f);
+  fclose(f);
+  free(line);
+  char *got = read_with(&CSV, COLUMNS("u"));
+  assert_int_equal(strncmp(got, "2 a quote that is not closed\n3 [xxx", 35), 0);
+  assert_string_equal(strrchr(got, '\n') - 6, "20 [5]\n");
+  free(got);
+}
+
+// Each row has its own bound.
+static void test_many_list_values(void **unused) {
+  (void)unused;
+  static const log_join join = {"", ""};
+  const log_format f = {.kind = LOG_JSONL, .join = &join};
+  FILE *to = fopen(path, "w");
+  for (int row = 0; row < 3; row++) {
+    fputs("{\"a\":[1", to);
+    for (int i = 1; i < MAX_LIST_VALUES + (row == 2); i++) fputs(",1", to);
+    fputs("]}\n", to);
+  }
+  fclose(to);
+  char *got = read_with(&f, COLUMNS("a"));
+  assert_int_equal(strncmp(got, "1 [111", 6), 0);
+  const char *second = strchr(got, '\n') + 1;
+  assert_int_equal(strncmp(second, "2 [111", 6), 0);
+  assert_string_equal(strchr(second, '\n') + 1, "3 lists of more than 1048576 values\n");
+  free(got);
 }
 
 static void test_names_have_a_limit(void **unused) {
@@ -360,6 +421,10 @@ static void test_json_lists_are_rows(void **unused) {
   expect("{\"items\":[\"a\",\"b\"],\"times\":[1,2]}\n{\"items\":[\"a\",\"b\"],\"times\":[1]}\n",
          JSON, // side by side
          COLUMNS("items", "times"), "1 [a] [1]\n1 [b] [2]\n2 lists of different lengths\n");
+  expect("{\"items\":[\"a\"],\"times\":[1,2]}\n", JSON, COLUMNS("items", "times"),
+         "1 lists of different lengths\n");
+  expect("{\"a.b\":1,\"a\":{\"b\":2}}\n{\"a\":{\"b\":2},\"a.b\":1}\n{\"a\":{\"b\":[2,3]},\"a.b\":1}\n", JSON,
+         COLUMNS("a.b"), "1 [1]\n2 [1]\n3 [1]\n"); // the longer key counts
   expect("{\"o\":[{\"i\":[1,2]}]}\n{\"o\":[[1]]}\n", JSON, COLUMNS("o.i", "o"),
          "1 a list in a list\n2 a list in a list\n");
   expect("{\"i\":[{\"u\":\"x\"},{\"u\":\"y\"}],\"l\":[[1,2],[3]]}\n", JSON, COLUMNS("i.1.u", "l.0.1", "l.5"),
@@ -409,12 +474,13 @@ static void test_python_dicts(void **unused) {
   f.join = join;
   expect("{'categories': [['Sports', 'Dance']], 'title': \"Girls' Ballet\", 'price': 3.17, 'x': None, 'y': "
          "True}\n"
-         "{u'title': u'caf\\xe9 \\u624b \\'q\\' \\d', 'categories': ('A', 'B',), 'price': 12L, 'x': nan, "
+         "{u'title': u'caf\\xe9 \\u624b\\ud83d\\ude00 \\'q\\' \\d', 'categories': ('A', 'B',), 'price': 12L, "
+         "'x': nan, "
          "'y': False, }\n"
          "{'title': 'open}\n{'title': \"\\x00\"}\n{\"title\": \"json\"}\n",
          f, COLUMNS("categories", "title", "price", "x", "y"),
          "1 [Sports > Dance] [Girls' Ballet] [3.17] [-] [true]\n"
-         "2 [A > B] [caf\xC3\xA9 \xE6\x89\x8B 'q' \\d] [12] [-] [false]\n"
+         "2 [A > B] [caf\xC3\xA9 \xE6\x89\x8B\xF0\x9F\x98\x80 'q' \\d] [12] [-] [false]\n"
          "3 not valid json\n4 not valid json\n5 [-] [json] [-] [-] [-]\n");
   expect_told("rows that are Python dicts, read like json: 2, the first on line 1");
 }
@@ -430,7 +496,10 @@ int main(void) {
       CASE(test_hundred_thousand_columns),
       CASE(test_backslash_quotes),
       CASE(test_line_ends),
+      CASE(test_rows_have_a_hundred_lines),
       CASE(test_long_lines),
+      CASE(test_long_quotes),
+      CASE(test_many_list_values),
       CASE(test_names_have_a_limit),
       CASE(test_json_numbers_keep_their_text),
       CASE(test_json_nan),
