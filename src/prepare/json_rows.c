@@ -91,6 +91,7 @@ static bool take(json_row *r, const paths *here, char *at, size_t bytes) {
   for (int i = 0; i < here->n; i++) {
     const int column = here->at[i].column;
     const bool is_value = at != NULL && here->at[i].rest[0] == '\0';
+    if (is_value && bytes > 0) r->p->counts.seen |= UINT64_C(1) << column;
     if ((r->p->listed >> column & 1) != 0) {
       if (!add_list_value(r, column, is_value ? at : NULL, bytes)) return false;
     } else {

@@ -149,6 +149,7 @@ status log_parse_next(log_parser *p, log_row *row, bool *end) {
     p->listed = 0;
     TRY(split_row(p, text, &span, row));
     if (row->reject != NULL) memset(row->text, 0, (size_t)p->plan->n * sizeof *row->text);
+    p->counts.rows += row->reject == NULL;
     if (row->reject != NULL || p->listed == 0) return OK;
     p->base = *row;
     p->row = text;
@@ -189,4 +190,6 @@ void log_counts_add(log_counts *to, const log_counts *more) {
     if (to->of[i].rows == 0 || more->of[i].line < to->of[i].line) to->of[i].line = more->of[i].line;
     to->of[i].rows += more->of[i].rows;
   }
+  to->seen |= more->seen;
+  to->rows += more->rows;
 }

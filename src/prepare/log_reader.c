@@ -323,4 +323,11 @@ void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *
              (long long)counts->of[i].rows, (long long)counts->of[i].line);
     tell(self, text);
   }
+  // Of a catalogue, only its reader knows which rows count.
+  for (int i = 0; !r->plan.joins && counts->rows > 0 && i < r->plan.n; i++) {
+    if (r->plan.names[i] == NULL || (counts->seen >> i & 1) != 0) continue;
+    snprintf(text, sizeof text, "%.*s: no row has a value in \"%.*s\"", PATH, r->path, COLUMN,
+             r->plan.names[i]);
+    tell(self, text);
+  }
 }

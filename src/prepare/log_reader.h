@@ -118,6 +118,8 @@ typedef struct log_counts {
   struct {
     int64_t rows, line;
   } of[LOG_FINDINGS];
+  uint64_t seen; // a bit a column: a row has a value in it
+  int64_t rows;  // that were read, without rejected ones
 } log_counts;
 const log_counts *log_parser_counts(const log_parser *p);
 const log_counts *log_reader_counts(const log_reader *r); // of log_next

@@ -65,6 +65,7 @@ static void take_field(log_parser *p, int column, char *text, size_t bytes, log_
   text[bytes] = '\0'; // on the separator, the closing quote or the line end
   out->text[column] = text;
   out->bytes[column] = (uint32_t)bytes;
+  p->counts.seen |= UINT64_C(1) << column;
   if (!p->ascii_row && !utf8_valid_bytes(text, bytes)) out->reject = LOG_NOT_UTF8;
 }
 

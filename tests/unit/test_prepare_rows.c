@@ -203,6 +203,17 @@ static void test_headers(void **unused) {
   expect_refused("\n\n", &CSV, "x", "is empty: a header line is expected");
 }
 
+static void test_columns_without_values_are_told(void **unused) {
+  (void)unused;
+  expect("u,i,e\n1,a,\n2,b,\n", CSV, COLUMNS("u", "e"), "2 [1] [-]\n3 [2] [-]\n");
+  expect_told("no row has a value in \"e\"");
+  expect("{\"u\":1,\"l\":[{\"x\":1}]}\n", JSON, COLUMNS("u", "l.x", "l.y"), "1 [1] [1] [-]\n");
+  expect_told("no row has a value in \"l.y\"");
+  assert_null(strstr(told, "\"l.x\""));
+  expect("u,i\n1\n", CSV, COLUMNS("u", "i"), "2 too few columns\n");
+  expect_nothing_told(); // there is no row
+}
+
 static void test_hundred_thousand_columns(void **unused) {
   (void)unused;
   enum { N = 100000 };
@@ -493,6 +504,7 @@ int main(void) {
       CASE(test_separator_is_set),
       CASE(test_wrong_separator_gets_a_hint),
       CASE(test_headers),
+      CASE(test_columns_without_values_are_told),
       CASE(test_hundred_thousand_columns),
       CASE(test_backslash_quotes),
       CASE(test_line_ends),
