@@ -399,26 +399,33 @@ static bool to_instant(scan *s, int32_t local_zone, event_time *t) {
   return true;
 }
 
+// Are eight bytes of the form: digits where it has 0, and else what it has? Both differ by 0 to 9 then, or by nothing: more
+// than that takes the sum with `room` to 128. One byte does not carry into another, unless it is beyond 127 itself.
+static bool has_form(const char *p, const char form[8], const char room[8]) {
+  uint64_t text, wanted, most;
+  memcpy(&text, p, 8);
+  memcpy(&wanted, form, 8);
+  memcpy(&most, room, 8);
+  text ^= wanted;
+  return (((text + most) | text) & 0x8080808080808080) == 0;
+}
+
 // YYYY-MM-DD HH:MM:SS, with T or a space, and a fraction and a zone behind it: what most logs hold.
 static bool read_usual(scan *s) {
-  static const char form[] = "dddd-dd-dd dd:dd:dd";
   const char *p = s->p;
-  if (s->end - p < 19 || (p[10] != ' ' && p[10] != 'T')) return false;
-  for (int i = 0; i < 19; i++)
-    if (form[i] == 'd' ? !is_digit(p[i]) : i != 10 && p[i] != form[i]) return false;
-  scan to = *s;
+  if (s->end - p < 19 || (p[10] != ' ' && p[10] != 'T') || !is_digit(p[8]) || !is_digit(p[9]) ||
+      !has_form(p, "0000-00-", "vvvv\x7fvv\x7f") || !has_form(p + 11, "00:00:00", "vv\x7fvv\x7fvv"))
+    return false;
 #define TWO(i) (10 * (p[i] - '0') + (p[(i) + 1] - '0'))
-  to.year = 100 * TWO(0) + TWO(2);
-  to.month = TWO(5);
-  to.day = TWO(8);
-  to.hour = TWO(11);
-  to.minute = TWO(14);
-  to.second = TWO(17);
+  s->year = 100 * TWO(0) + TWO(2);
+  s->month = TWO(5);
+  s->day = TWO(8);
+  s->hour = TWO(11);
+  s->minute = TWO(14);
+  s->second = TWO(17);
 #undef TWO
-  to.p += 19;
-  if (to.p < to.end && (!take_fraction(&to) || !take_zone(&to) || to.p < to.end)) return false;
-  *s = to;
-  return true;
+  s->p += 19;
+  return s->p == s->end || (take_fraction(s) && take_zone(s) && s->p == s->end);
 }
 
 static bool read_any(scan *s) {
@@ -437,8 +444,16 @@ static bool read_any(scan *s) {
 
 bool date_parse(time_format format, int32_t zone, const char *p, const char *end, event_time *t,
                 const char **why) {
-  scan s = {.p = p, .end = end, .format = format, .weekday = -1};
-  if ((read_usual(&s) || read_any(&s)) && to_instant(&s, zone, t)) return true;
+  const scan begin = {.p = p, .end = end, .format = format, .weekday = -1};
+  scan s = begin;
+  if (!read_usual(&s)) {
+    s = begin;
+    if (!read_any(&s)) {
+      *why = s.why;
+      return false;
+    }
+  }
+  if (to_instant(&s, zone, t)) return true;
   *why = s.why;
   return false;
 }

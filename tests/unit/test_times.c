@@ -334,6 +334,30 @@ static void test_bytes_behind_the_text_are_not_read(void **unused) {
   }
 }
 
+// The usual form is recognised eight bytes at a time: any other byte in a digit's place is no digit.
+static void test_every_byte_in_every_place(void **unused) {
+  (void)unused;
+  const char *whole = "2024-03-01 12:30:00";
+  for (size_t i = 0; i < 19; i++)
+    for (int b = 0; b < 256; b++) {
+      char text[32];
+      event_time t;
+      const char *why;
+      memcpy(text, whole, 20);
+      text[i] = (char)b;
+      const bool digit = whole[i] >= '0' && whole[i] <= '9', same = text[i] == whole[i];
+      const bool read = time_parse(TIME_ISO, text, 19, &t, &why);
+      if (same && !(read && t.seconds == 1709296200)) fail_msg("\"%s\" is not read", text);
+      if (digit && (b < '0' || b > '9') && read && !(i == 11 && b == ' ')) fail_msg("\"%s\" is read", text);
+      if (!digit && i != 10 && !same && read) fail_msg("\"%s\" is read", text);
+      if (digit && b >= '0' && b <= '9' && read) {
+        struct tm tm = {.tm_isdst = 0};
+        assert_non_null(strptime(text, "%Y-%m-%d %H:%M:%S", &tm));
+        assert_true(timegm(&tm) == t.seconds);
+      }
+    }
+}
+
 static void test_zones(void **unused) {
   (void)unused;
   event_time t;
@@ -402,6 +426,7 @@ int main(void) {
       cmocka_unit_test(test_order_of_day_and_month),
       cmocka_unit_test(test_fields_have_their_ranges),
       cmocka_unit_test(test_bytes_behind_the_text_are_not_read),
+      cmocka_unit_test(test_every_byte_in_every_place),
       cmocka_unit_test(test_zones),
       cmocka_unit_test(test_against_the_c_library),
   };
