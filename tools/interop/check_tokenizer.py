@@ -80,7 +80,7 @@ def compare(name, where, **options):
             arguments = text if isinstance(text, tuple) else (text,)
             x, y = a(*arguments), b(*arguments)
             i, j = x["input_ids"], y["input_ids"]
-            same = (a.convert_ids_to_tokens(i) == b.convert_ids_to_tokens(j) and x["token_type_ids"] == y["token_type_ids"]
+            same = (a.convert_ids_to_tokens(i) == b.convert_ids_to_tokens(j) and x.get("token_type_ids") == y.get("token_type_ids")
                     and len(i) == len(j) and np.array_equal(theirs[i], ours[j]))
             if not same:
                 bad.append((text, a.convert_ids_to_tokens(i), b.convert_ids_to_tokens(j)))
