@@ -378,6 +378,16 @@ void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, 
                 to);
 }
 
+int64_t dataset_count_targets(const dataset *d, bool test) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < d->info.sequences; i++) {
+    int32_t from, to;
+    dataset_targets(d, i, test, &from, &to);
+    count += from < to ? to - from : 0;
+  }
+  return count;
+}
+
 // ---- another vocabulary --------------------------------------------------------------------------------------
 
 static status map_tokens(dataset *d, const vocab *to) {

@@ -102,7 +102,7 @@ done:
 static status inspect_dataset(const inspect_request *q, const json_t *manifest, json_t *out) {
   static const char *const fields[] = {
       "name",        "sequences", "tokens", "train_tokens", "valid_targets", "test_targets", "longest",
-      "event_types", "window",    "stride", "has_time",     "shards",        "created_by"};
+      "event_types", "window",    "stride", "has_time",     "shards",        "created_by",   "split"};
   dataset *d;
   char path[PATH_MAX];
   TRY(inspect_begin(out, "data set", q->path));

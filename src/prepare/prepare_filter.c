@@ -78,7 +78,7 @@ static status count_user(prepare_job *job, const char *name, const log_event *e,
   if (n > INT32_MAX / 2) return fail(ERR_FORMAT, "user \"%.200s\" has more than 2^30 events", name);
   int32_t valid_from, test_from;
   cut_user(&job->split, name, e, (int32_t)n, &valid_from, &test_from);
-  count_split(&job->divided, &job->split, e, (int32_t)n, valid_from, test_from);
+  count_split(&job->divided, &job->split, name, e, (int32_t)n, valid_from, test_from);
   for (size_t i = 0; i < n; i++) {
     job->next_counts[e[i].item]++;
     span_add(&job->span, (event_time){e[i].time, e[i].nanos}, i == 0);

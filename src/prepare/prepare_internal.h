@@ -30,13 +30,19 @@ typedef struct partition_work {
 } partition_work;
 typedef status (*partition_function)(partition_work *w);
 
+// Users of one kind, and the names of the first of them, cut to what fits.
+typedef struct user_count {
+  int64_t users;
+  char first[3][128];
+} user_count;
+
 // What a split did; [0] validation, [1] test.
 typedef struct split_counts {
   int64_t train_users, train_events;
   int64_t users[2], targets[2]; // with targets
-  int64_t cold_users[2];        // of them without a train event, where a date decides
-  int64_t without_targets;      // held-out users whose only event is input
-  int64_t tied_users; // with a target at the same time as the event before it, where no date decides
+  user_count cold[2];           // of them without a train event, where a date decides
+  user_count without_targets;   // held out, with a single event, which is input
+  user_count tied; // with a target at the same time as the event before it, where no date decides
 } split_counts;
 
 typedef struct prepare_job {
@@ -102,8 +108,8 @@ status split_of(data_split *s, const prepare_config *c, int32_t zone);
 void cut_user(const data_split *s, const char *user, const log_event *e, int32_t n, int32_t *valid_from,
               int32_t *test_from);
 // Counts a user whose history was cut.
-void count_split(split_counts *to, const data_split *s, const log_event *e, int32_t n, int32_t valid_from,
-                 int32_t test_from);
+void count_split(split_counts *to, const data_split *s, const char *user, const log_event *e, int32_t n,
+                 int32_t valid_from, int32_t test_from);
 // When all users are counted: ERR_ARGUMENT for a part without events, warnings for what may surprise.
 status check_split(prepare_job *job);
 json_t *split_report(const split_counts *n, const data_split *s); // of report.json

@@ -233,7 +233,7 @@ json_t *make_report(prepare_job *job) {
   json_object_set_new(j, "length", length_json(job));
   json_object_set_new(j, "times", times_json(job));
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
-  if (job->split.said || job->divided.tied_users > 0)
+  if (job->split.said || job->divided.tied.users > 0)
     json_object_set_new(j, "split", split_report(&job->divided, &job->split));
   json_object_set_new(j, "price_edges", edges_json(job));
   return j;

@@ -5,6 +5,8 @@
 // comes after the date (merge_repeats asks split_between).
 #include <stdio.h>
 #include <string.h>
+#include "format/printable.h"
+#include "format/utf8.h"
 #include "base/philox.h"
 #include "prepare/prepare_internal.h"
 #include "prepare/times.h"
@@ -112,26 +114,49 @@ void cut_user(const data_split *s, const char *user, const log_event *e, int32_t
   }
 }
 
-void count_split(split_counts *to, const data_split *s, const log_event *e, int32_t n, int32_t valid_from,
-                 int32_t test_from) {
+// How many of at most `room` bytes end with a character of the name.
+static size_t whole_characters(const char *name, size_t room) {
+  const size_t bytes = strlen(name);
+  size_t n = 0, length;
+  for (; n < bytes; n += length) {
+    length = utf8_length(name + n, bytes - n);
+    if (length == 0) length = 1;
+    if (n + length > room) break;
+  }
+  return n;
+}
+
+static void count_one(user_count *to, const char *user) {
+  if (to->users < (int64_t)(sizeof to->first / sizeof *to->first))
+    snprintf(to->first[to->users], sizeof *to->first, "%.*s",
+             (int)whole_characters(user, sizeof *to->first - 1), user);
+  to->users++;
+}
+
+static bool is_tied(const log_event *e, int32_t from, int32_t end) {
+  for (int32_t i = from > 0 ? from : 1; i < end; i++)
+    if (e[i].time == e[i - 1].time && e[i].nanos == e[i - 1].nanos) return true;
+  return false;
+}
+
+void count_split(split_counts *to, const data_split *s, const char *user, const log_event *e, int32_t n,
+                 int32_t valid_from, int32_t test_from) {
   bool tied = false;
   to->train_users += valid_from > 0;
   to->train_events += valid_from;
   for (int test = 0; test < 2; test++) {
     int32_t from, end;
     split_targets(s, n, valid_from, test_from, test == 1, &from, &end);
-    const bool held_out = test == 1 ? test_from < n : valid_from < test_from;
     if (from >= end) {
-      to->without_targets += held_out;
+      if (test == 1 ? test_from < n : valid_from < test_from) count_one(&to->without_targets, user);
       continue;
     }
     to->users[test]++;
     to->targets[test] += end - from;
-    to->cold_users[test] += s->kind == SPLIT_TIME && valid_from == 0;
-    for (int32_t i = from > 0 ? from : 1; i < end; i++)
-      tied = tied || (e[i].time == e[i - 1].time && e[i].nanos == e[i - 1].nanos);
+    if (s->kind == SPLIT_TIME && valid_from == 0) count_one(&to->cold[test], user);
+    tied = tied || is_tied(e, from, end);
   }
-  to->tied_users += tied && s->kind != SPLIT_TIME;
+  if (tied && s->kind != SPLIT_TIME) count_one(&to->tied, user);
 }
 
 // ---- afterwards ------------------------------------------------------------------------------------------------
@@ -170,25 +195,41 @@ static status check_users(prepare_job *job) {
 status check_split(prepare_job *job) {
   if (job->split.kind == SPLIT_TIME) TRY(check_dates(job));
   if (job->split.kind == SPLIT_USER) TRY(check_users(job));
-  if (job->divided.tied_users > 0)
+  if (job->divided.tied.users > 0)
     prepare_warn(
         job,
         "%lld users have a target at the same time as the event before it: there the order of the rows "
         "in the log "
         "decides what the target is",
-        (long long)job->divided.tied_users);
+        (long long)job->divided.tied.users);
   return OK;
+}
+
+static json_t *users_json(const user_count *n) {
+  json_t *first = json_array();
+  for (int64_t i = 0; i < n->users && i < (int64_t)(sizeof n->first / sizeof *n->first); i++)
+    json_array_append_new(first, json_string(n->first[i]));
+  return json_pack("{s:I,s:o}", "users", (json_int_t)n->users, "first", first);
 }
 
 json_t *split_report(const split_counts *n, const data_split *s) {
   char text[SPLIT_TEXT];
-  return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rule", split_describe(s, text),
+  return json_pack("{s:s,s:I,s:I,s:I,s:I,s:I,s:o,s:o,s:o,s:o}", "rule", split_describe(s, text),
                    "train_users", (json_int_t)n->train_users, "valid_users", (json_int_t)n->users[0],
                    "test_users", (json_int_t)n->users[1], "valid_targets", (json_int_t)n->targets[0],
-                   "test_targets", (json_int_t)n->targets[1], "cold_valid_users",
-                   (json_int_t)n->cold_users[0], "cold_test_users", (json_int_t)n->cold_users[1],
-                   "without_targets", (json_int_t)n->without_targets, "tied_users",
-                   (json_int_t)n->tied_users);
+                   "test_targets", (json_int_t)n->targets[1], "cold_valid", users_json(&n->cold[0]),
+                   "cold_test", users_json(&n->cold[1]), "without_targets", users_json(&n->without_targets),
+                   "tied", users_json(&n->tied));
+}
+
+// A line, unless there are none: LABEL, how many users of what kind, and the first of them.
+static void print_users(const char *label, const user_count *n, const char *what) {
+  char text[4 * sizeof *n->first];
+  if (n->users == 0) return;
+  printf("%-15s %lld %s:", label, (long long)n->users, what);
+  for (int64_t i = 0; i < n->users && i < (int64_t)(sizeof n->first / sizeof *n->first); i++)
+    printf("%s %s", i > 0 ? "," : "", printable(text, sizeof text, n->first[i], ""));
+  printf("%s\n", n->users > (int64_t)(sizeof n->first / sizeof *n->first) ? ", ..." : "");
 }
 
 void print_split(const split_counts *n, const data_split *s) {
@@ -198,13 +239,9 @@ void print_split(const split_counts *n, const data_split *s) {
     printf("                %lld users train; %lld targets of %lld users validate, %lld of %lld test\n",
            (long long)n->train_users, (long long)n->targets[0], (long long)n->users[0],
            (long long)n->targets[1], (long long)n->users[1]);
-  if (n->cold_users[0] > 0 || n->cold_users[1] > 0)
-    printf("cold users      validation %lld, test %lld (with targets, but no event in the train part)\n",
-           (long long)n->cold_users[0], (long long)n->cold_users[1]);
-  if (n->without_targets > 0)
-    printf("no targets      %lld held-out users of a single event\n", (long long)n->without_targets);
-  if (n->tied_users > 0)
-    printf(
-        "tied targets    of %lld users: at the same time as the event before, so the order of rows decides\n",
-        (long long)n->tied_users);
+  print_users("cold users", &n->cold[0], "with validation targets and no train event");
+  print_users("cold users", &n->cold[1], "with test targets and no train event");
+  print_users("no targets", &n->without_targets, "held-out users of a single event");
+  print_users("tied targets", &n->tied,
+              "at the same time as the event before, so that the order of rows decides");
 }

@@ -119,7 +119,7 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
 // model is allocated, which takes `later` bytes.
 static status add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps,
                              double later) {
-  if (c->train.eval_every == 0 || dataset_get_info(d)->valid_targets == 0) return OK;
+  if (c->train.eval_every == 0 || dataset_count_targets(d, false) == 0) return OK;
   ranking_config rc;
   const objective_metric *metric;
   TRY(rank_validator_config(&rc, &metric, c, d));
