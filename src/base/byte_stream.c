@@ -7,7 +7,9 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +26,8 @@ enum { CHUNK = FOREIGN_HEAD, TEXT = FOREIGN_HEAD };
 #else
 enum { CHUNK = 1 << 18, TEXT = 1 << 16 };
 #endif
+
+enum { NOTES = 4, NOTE_BYTES = 256 };
 
 typedef struct buffer {
   unsigned char *data; // [at, end) is unread
@@ -50,7 +54,23 @@ struct byte_stream {
   buffer text;                  // in UTF-8, converted
   bool text_ends;
   failure broken; // what every further read says
+  bool keeps_notes;
+  char notes[NOTES][NOTE_BYTES];
+  int n_notes;
 };
+
+// Says something of the file, or keeps it for the caller to say.
+__attribute__((format(printf, 2, 3))) static void add_note(byte_stream *s, const char *format, ...) {
+  char text[NOTE_BYTES];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  if (!s->keeps_notes)
+    log_warn("%s: %s", s->name, text);
+  else if (s->n_notes < NOTES)
+    strcpy(s->notes[s->n_notes++], text);
+}
 
 // ---- the file ------------------------------------------------------------------------------------------------
 
@@ -147,7 +167,7 @@ static status read_rest(byte_stream *s) {
     TRY(look_ahead(s, 1));
   }
   if (from >= 0)
-    log_warn("%s: the %lld bytes from byte %lld on are no %s %s and are ignored, as %s does", s->name,
+    add_note(s, "the %lld bytes from byte %lld on are no %s %s and are ignored, as %s does",
              (long long)(place(s) - from), (long long)from, codec_name(s->codec), codec_unit(s->codec),
              codec_name(s->codec));
   return OK;
@@ -250,30 +270,37 @@ status byte_stream_read(byte_stream *s, void *buf, size_t cap, size_t *n) {
 // ---- opening -------------------------------------------------------------------------------------------------
 
 // A text without a byte order mark is what the option says.
-static status choose_unmarked(const byte_stream *s, const char *asked, const char *option,
-                              const char **chosen) {
-  const char *nuls = encoding_of_nuls(s->plain.data, s->plain.end);
+static status choose_unmarked(byte_stream *s, const char *asked, const char *option, const char **chosen) {
+  const buffer *head = &s->plain;
+  const char *nuls = encoding_of_nuls(head->data, head->end);
+  const size_t unit = encoding_unit(asked);
   if (nuls != NULL && option != NULL && encoding_is_utf8(asked))
     return fail(ERR_FORMAT,
                 "%s has a NUL in every second byte, as a text in %s has; if it is one, set %s to that",
                 s->name, nuls, option);
+  const char *says = option != NULL ? option : "the option";
+  if (unit > 1 && head->end >= 4 * unit && memchr(head->data, '\0', head->end) == NULL)
+    return fail(ERR_FORMAT, "%s has no NUL at its beginning, so it is not in %s, as %s says", s->name, asked,
+                says);
+  if (!encoding_is_utf8(asked) && encoding_is_utf8_text(head->data, head->end, head->end == head->cap))
+    add_note(s, "its text is valid UTF-8 but is read as %s, as %s says; is that right?", asked, says);
   const bool any_order = strcasecmp(asked, "utf-16") == 0 || strcasecmp(asked, "utf16") == 0;
   *chosen = !any_order ? asked : nuls != NULL ? nuls : "UTF-16LE";
   return OK;
 }
 
 // Which encoding the text has, by its mark or else by the option; *mark: bytes of the mark that are passed over.
-static status choose_encoding(const byte_stream *s, const char *asked, const char *option,
-                              const char **chosen, size_t *mark) {
+static status choose_encoding(byte_stream *s, const char *asked, const char *option, const char **chosen,
+                              size_t *mark) {
   const char *marked = encoding_of_mark(s->plain.data, s->plain.end, mark);
   if (marked == NULL) return choose_unmarked(s, asked, option, chosen);
   const bool utf8 = encoding_is_utf8(marked), default_asked = encoding_is_utf8(asked);
-  const bool agrees = default_asked || strncasecmp(asked, "utf", 3) == 0;
+  const bool agrees = default_asked || (!utf8 && strncasecmp(asked, "utf", 3) == 0);
   if (utf8) *mark = 0; // who reads the text passes it over
   if (default_asked && !utf8)
-    log_info("%s: its byte order mark says that it is %s", s->name, marked);
+    add_note(s, "its byte order mark says that it is %s", marked);
   else if (!agrees)
-    log_warn("%s: its byte order mark says that it is %s, so it is not read as %s", s->name, marked, asked);
+    add_note(s, "its byte order mark says that it is %s, so it is not read as %s", marked, asked);
   *chosen = marked;
   return OK;
 }
@@ -289,11 +316,11 @@ static status look(byte_stream *s) {
   s->codec = codec_of(s->in.data, s->in.end, s->in_ends ? CODEC_WHOLE_FILE : CODEC_MORE_FOLLOWS);
   if (s->codec != NULL) TRY(decompressor_new(&s->unpack, s->codec));
   size_t n;
-  const status rc = fill_plain(s, s->plain.data, FOREIGN_HEAD, &n);
+  const status rc = fill_plain(s, s->plain.data, s->plain.cap, &n);
   s->plain.end = n;
   if (rc != OK) failure_keep(&s->broken, rc);
   const foreign_file f = {s->name, s->path, byte_stream_compression(s)};
-  return foreign_formats_check(s->plain.data, n, &f);
+  return foreign_formats_check(s->plain.data, n < FOREIGN_HEAD ? n : FOREIGN_HEAD, &f);
 }
 
 static status prepare_text(byte_stream *s, const byte_stream_how *how) {
@@ -321,6 +348,7 @@ static status open_stream(byte_stream **out, const char *path, const byte_stream
   *out = NULL;
   TRY(mem_new(&s, 1, sizeof *s, "a byte stream"));
   s->fd = -1;
+  s->keeps_notes = how != NULL;
   const bool standard = !as_is && strcmp(path, "-") == 0;
   TRY_GOTO(mem_strdup(&s->name, standard ? "the standard input" : path), bad);
   TRY_GOTO(open_file(s, path, standard), bad);
@@ -353,6 +381,10 @@ const char *byte_stream_compression(const byte_stream *s) {
 
 const char *byte_stream_encoding(const byte_stream *s) {
   return s->convert != NULL ? s->encoding : NULL;
+}
+
+const char *byte_stream_note(const byte_stream *s, int i) {
+  return i < s->n_notes ? s->notes[i] : NULL;
 }
 
 double byte_stream_progress(const byte_stream *s) {

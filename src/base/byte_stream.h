@@ -37,6 +37,9 @@ enum { BYTE_STREAM_BAD = 0xFF };
 const char *byte_stream_name(const byte_stream *s);        // for messages: the path, or "the standard input"
 const char *byte_stream_compression(const byte_stream *s); // "gzip", "zstd", "xz", "bzip2"; NULL: none
 const char *byte_stream_encoding(const byte_stream *s); // what the text is converted from; NULL: it is UTF-8
+// The i-th thing to tell of the file, without its name: what a byte order mark says, bytes that are ignored ... NULL: no more.
+// Complete when the stream has been read; without a `how` they are warnings on stderr instead.
+const char *byte_stream_note(const byte_stream *s, int i);
 double
 byte_stream_progress(const byte_stream *s); // share of the (compressed) file read; -1: of a pipe, not known
 void byte_stream_close(byte_stream *s);     // NULL is safe

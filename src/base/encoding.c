@@ -10,6 +10,7 @@
 #include <string.h>
 #include <strings.h>
 #include "base/memory.h"
+#include "format/utf8.h"
 
 const char *encoding_of_mark(const unsigned char *head, size_t n, size_t *bytes) {
   static const struct {
@@ -33,8 +34,19 @@ const char *encoding_of_nuls(const unsigned char *head, size_t n) {
   size_t nuls[2] = {0, 0}; // at even places, at odd ones
   for (size_t i = 0; i < n; i++) nuls[i % 2] += head[i] == 0;
   const size_t enough = n / 8; // a header line in Latin letters has many more
-  if (nuls[0] == 0 && nuls[1] > enough) return "UTF-16LE";
-  return nuls[1] == 0 && nuls[0] > enough ? "UTF-16BE" : NULL;
+  // A few characters have a NUL in the other place (U+4E00, say).
+  if (nuls[1] > enough && nuls[0] * 20 < nuls[1]) return "UTF-16LE";
+  return nuls[0] > enough && nuls[1] * 20 < nuls[0] ? "UTF-16BE" : NULL;
+}
+
+bool encoding_is_utf8_text(const unsigned char *text, size_t n, bool cut) {
+  size_t high = 0;
+  for (size_t i = 0, length; i < n; i += length) {
+    length = utf8_length((const char *)text + i, n - i);
+    if (length == 0) return cut && n - i < 4 && high >= 8;
+    if (length > 1) high += length;
+  }
+  return high >= 8; // fewer say nothing
 }
 
 // ---- names ---------------------------------------------------------------------------------------------------
@@ -85,7 +97,7 @@ struct converter {
   bool flushed;
 };
 
-static size_t unit_of(const char *name) {
+size_t encoding_unit(const char *name) {
   char bare[ENCODING_NAME];
   bare_name(bare, name);
   if (strncmp(bare, "UTF16", 5) == 0 || strncmp(bare, "UCS2", 4) == 0) return 2;
@@ -109,7 +121,7 @@ status converter_new(converter **out, const char *name, const char *option) {
     return rc;
   }
   c->cd = cd;
-  c->unit = unit_of(name);
+  c->unit = encoding_unit(name);
   *out = c;
   return OK;
 }

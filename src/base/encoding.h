@@ -15,6 +15,9 @@ const char *encoding_of_mark(const unsigned char *head, size_t n, size_t *bytes)
 const char *encoding_of_nuls(const unsigned char *head, size_t n);
 
 bool encoding_is_utf8(const char *name); // by any of its names
+size_t encoding_unit(const char *name); // bytes of the smallest part of a text: 2 for UTF-16, 4 for UTF-32, 1
+// Is this UTF-8 with characters enough to be so by no chance? cut: there is more of it.
+bool encoding_is_utf8_text(const unsigned char *text, size_t n, bool cut);
 
 typedef struct converter converter;
 // name: as iconv or as Python writes it ("latin-1", "GBK", "utf_16", "cp1252"). *out is NULL if that is UTF-8 already. A name

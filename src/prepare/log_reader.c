@@ -307,6 +307,10 @@ void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *
               void *self) {
   enum { PATH = 1000, COLUMN = 200 }; // bytes shown
   char text[PATH + 2 * COLUMN + 256], what[2 * COLUMN + 128];
+  for (int i = 0; byte_stream_note(r->bytes, i) != NULL; i++) {
+    snprintf(text, sizeof text, "%.200s: %s", r->path, byte_stream_note(r->bytes, i));
+    tell(self, text);
+  }
   for (int i = 0; i < r->notes.n; i++) {
     snprintf(text, sizeof text, "%.*s: %s", PATH, r->path, r->notes.text[i]);
     tell(self, text);

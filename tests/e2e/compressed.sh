@@ -72,6 +72,9 @@ iconv -f UTF-8 -t UTF-16 utf8.csv >marked.csv
 same "UTF-16 is told by its byte order mark" --log marked.csv
 prepare other --log marked.csv >/dev/null 2>err
 check "an encoding told by its mark is said" grep -q "marked.csv: its byte order mark says that it is UTF-16LE" err
+check "an encoding told by its mark is in the report" grep -q 'marked.csv: its byte order mark says that it is UTF-16LE' other/report.json
+prepare other --log utf8.csv --encoding latin-1 >/dev/null 2>err
+check "UTF-8 that is read as something else is warned of" grep -q "utf8.csv: its text is valid UTF-8 but is read as latin-1, as input.encoding says; is that right?" err
 iconv -f UTF-8 -t GBK utf8.csv >gbk.csv
 prepare x --log gbk.csv >/dev/null 2>err
 check "rows that are not UTF-8 are rejected" grep -q "text that is not UTF-8, first on line 2" err

@@ -138,6 +138,38 @@ static void test_marks(void **unused) {
               "as a text in UTF-16LE has; if it is one, set input.encoding");
 }
 
+// What is told of a file that holds these bytes and is read as `encoding`; NULL: nothing.
+static void expect_note(const char *encoding, const char *file, size_t bytes, const char *note) {
+  const byte_stream_how how = {encoding, "input.encoding"};
+  byte_stream *s;
+  check_ok(file_write_atomic(path, file, bytes));
+  check_ok(byte_stream_open(&s, path, &how));
+  const char *told = byte_stream_note(s, 0);
+  if (note == NULL ? told != NULL : told == NULL || strstr(told, note) == NULL)
+    fail_msg("%s: \"%s\" is told", encoding, told != NULL ? told : "nothing");
+  byte_stream_close(s);
+}
+#define NOTE(encoding, file, note) expect_note(encoding, file, sizeof(file) - 1, note)
+
+static void test_notes(void **unused) {
+  (void)unused;
+  NOTE("", "u1,\xE6\xAF\x9B\xE8\xA1\xA3\xE6\xAF\x9B\n", NULL);
+  NOTE("latin-1", "u1,\xE9\n", NULL);
+  NOTE("GBK", "u1,\xC3\xAB\xD2\xC2\xC3\xAB\xD2\xC2\xC3\xAB\n", NULL);
+  NOTE("", "\xFF\xFEu\0\n\0", "its byte order mark says that it is UTF-16LE");
+  NOTE("UTF-16", "\xFF\xFEu\0\n\0", NULL);
+  NOTE("utf-16", "\xEF\xBB\xBFu1\n", "says that it is UTF-8, so it is not read as utf-16");
+  NOTE("GBK", "\xEF\xBB\xBFu1\n", "says that it is UTF-8, so it is not read as GBK");
+  NOTE("GBK", "u1,\xE6\xAF\x9B\xE8\xA1\xA3\xE6\xAF\x9B\n",
+       "valid UTF-8 but is read as GBK, as input.encoding says");
+  NOTE("latin-1", "u1,\xE6\xAF\x9B\xE8\xA1\xA3\xE6\xAF\x9B\n", "valid UTF-8 but is read as latin-1");
+  byte_stream *s;
+  const byte_stream_how how = {"UTF-16", "input.encoding"};
+  check_ok(file_write_atomic(path, "user,item\n", 10));
+  check_fails(byte_stream_open(&s, path, &how), ERR_FORMAT,
+              "has no NUL at its beginning, so it is not in UTF-16, as input.encoding says");
+}
+
 static void test_bad_sequences(void **unused) {
   (void)unused;
   EXPECT("windows-1252",
@@ -229,13 +261,9 @@ static void test_guess_of_a_file(void **unused) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(test_names),
-      CASE(test_long_texts),
-      CASE(test_marks),
-      CASE(test_bad_sequences),
-      CASE(test_compressed_and_broken),
-      CASE(test_guesses),
-      CASE(test_guess_of_a_file),
+      CASE(test_names),   CASE(test_long_texts),      CASE(test_marks),
+      CASE(test_notes),   CASE(test_bad_sequences),   CASE(test_compressed_and_broken),
+      CASE(test_guesses), CASE(test_guess_of_a_file),
   };
   return cmocka_run_group_tests_name("encodings", tests, NULL, NULL);
 }
