@@ -14,6 +14,9 @@ typedef struct parser {
   const char *at, *end;
   char *text; // next free byte of t->texts
   int depth;
+  jtree_element each; // NULL: all elements stay
+  void *arg;
+  const char *root_key; // of the child of the root object that is being parsed; NULL: the root is none
 } parser;
 
 static bool wrong(parser *p, const char *why) {
@@ -32,6 +35,10 @@ static void skip_space(parser *p) {
 
 static int32_t add_node(parser *p, jkind kind) {
   jtree *t = p->t;
+  if (p->each != NULL && t->n == JTREE_KEPT) {
+    wrong(p, "it holds too many values besides the elements of its arrays");
+    return -1;
+  }
   if (t->n == t->cap) {
     const int32_t cap = t->cap == 0 ? 64 : t->cap < INT32_MAX / 2 ? 2 * t->cap : -1;
     jnode *nodes = cap < 0 ? NULL : realloc(t->nodes, (size_t)cap * sizeof *nodes);
@@ -236,6 +243,14 @@ static bool unique_keys(parser *p, int32_t object) {
   return true;
 }
 
+// Gives an element to the caller and takes it out of the tree: it and its texts are the last ones.
+static bool give(parser *p, int32_t element, char *text) {
+  const bool go_on = p->each(p->arg, p->t, p->root_key, &p->t->nodes[element]);
+  p->t->n = element;
+  p->text = text;
+  return go_on;
+}
+
 // Array or object, at the opening bracket.
 static bool container(parser *p, bool object) {
   const char close = object ? '}' : ']';
@@ -243,6 +258,7 @@ static bool container(parser *p, bool object) {
   if (node < 0) return false;
   if (++p->depth > JTREE_DEPTH) return wrong(p, "it is nested too deeply");
   p->at++;
+  const bool given = !object && p->depth == 2 && p->each != NULL && p->root_key != NULL;
   int32_t last = -1;
   skip_space(p);
   if (p->at < p->end && *p->at == close) {
@@ -259,16 +275,22 @@ static bool container(parser *p, bool object) {
         if (p->at == p->end || *p->at != ':') return wrong(p, "':' is expected");
         p->at++;
         skip_space(p);
+        if (p->depth == 1) p->root_key = key;
       }
       const int32_t child = p->t->n;
+      char *const text = p->text;
       if (!value(p)) return false;
-      p->t->nodes[child].key = key;
-      if (last < 0)
-        p->t->nodes[node].first = child;
-      else
-        p->t->nodes[last].next = child;
-      last = child;
       p->t->nodes[node].count++;
+      if (given) {
+        if (!give(p, child, text)) return false;
+      } else {
+        p->t->nodes[child].key = key;
+        if (last < 0)
+          p->t->nodes[node].first = child;
+        else
+          p->t->nodes[last].next = child;
+        last = child;
+      }
       skip_space(p);
       if (p->at < p->end && *p->at == ',') {
         p->at++;
@@ -314,11 +336,15 @@ static bool value(parser *p) {
 }
 
 bool jtree_parse(jtree *t, const char *data, size_t bytes) {
+  return jtree_parse_elements(t, data, bytes, NULL, NULL);
+}
+
+bool jtree_parse_elements(jtree *t, const char *data, size_t bytes, jtree_element each, void *arg) {
   t->n = 0;
   t->why[0] = '\0';
   t->memory = false;
   t->line = 1;
-  parser p = {.t = t, .at = data, .end = data + bytes};
+  parser p = {.t = t, .at = data, .end = data + bytes, .each = each, .arg = arg};
   if (bytes + 1 > t->texts_cap) {
     free(t->texts);
     t->texts_cap = 0;

@@ -11,7 +11,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { JTREE_DEPTH = 32 };
+enum { JTREE_DEPTH = 32, JTREE_KEPT = 1 << 20 };
 
 typedef enum jkind { J_NULL, J_FALSE, J_TRUE, J_NUMBER, J_STRING, J_ARRAY, J_OBJECT } jkind;
 
@@ -43,6 +43,13 @@ typedef struct jtree {
 // False: see why and line. `data` must live as long as the nodes are used (numbers point into it).
 bool jtree_parse(jtree *t, const char *data, size_t bytes);
 void jtree_free(jtree *t);
+
+// The same for a line with long arrays in its root object, {"history": [...], ...}: each element of such an array is given to
+// `each`, with the array's key, and then leaves the tree with all below it, so that any number of them takes the memory of
+// the largest. The array keeps its count and has no children. False stops the parse, with an empty `why`. At most JTREE_KEPT
+// values are in the tree at any time.
+typedef bool (*jtree_element)(void *arg, const jtree *t, const char *key, const jnode *element);
+bool jtree_parse_elements(jtree *t, const char *data, size_t bytes, jtree_element each, void *arg);
 
 // Child of an object by key, i-th step through children: NULL when there is none. NULL nodes give NULL.
 const jnode *jtree_get(const jtree *t, const jnode *object, const char *key);

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include "format/jtree.h"
+#include "format/vocabulary.h"
 #include "souk/infer.h"
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
@@ -52,20 +53,18 @@ typedef struct cli_list {
   size_t n, cap;
 } cli_list;
 
-// One line of input.
+// One line of input: what is left of it. The line itself and its tree are gone.
 typedef struct cli_query {
-  int64_t number; // of the line
-  char *line;
-  size_t cap;
-  jtree tree;
-  char error[320];  // why it cannot be answered; "": it can
-  const char *user; // decoded if it is a string, else as it stands in the line: a number or null
+  int64_t number;                // of the line
+  char error[320];               // why it cannot be answered; "": it can
+  char user[MAX_NAME_BYTES + 1]; // decoded if it is a string, else as it stands in the line: a number or null
   size_t user_bytes;
   bool user_is_string;
-  cli_list history, events, deny;
-  cli_list candidates;          // of candidates and allow together; -1: unknown
-  const jnode *candidate_names; // the array as given; NULL: not there
-  bool has_candidates;
+  cli_list history, events, deny, allow;
+  cli_list candidates; // once parsed of candidates and allow together; -1: unknown
+  char *strangers;     // the names of the unknown ones of "candidates", in order, each with its NUL
+  size_t strangers_bytes, strangers_cap;
+  bool has_candidates, has_allow; // the fields
 } cli_query;
 
 typedef struct cli_input {
@@ -75,6 +74,7 @@ typedef struct cli_input {
   size_t begin, end, buffer_cap;
   bool at_end;
   int64_t line; // of the last query
+  jtree tree;   // of the line that is being parsed
   cli_query *queries;
   size_t n, cap; // live; allocated, their buffers are reused
 } cli_input;
@@ -83,13 +83,11 @@ int input_open(cli_input *in, const char *path); // NULL or "-": stdin
 void input_close(cli_input *in);                 // zeroed is fine
 // Reads up to `most` queries: waits for the first, and takes further ones only if they have arrived. in->n is 0 at
 // the end of the input; after an error it counts the queries before it. Empty lines are skipped. Lines that cannot be
-// parsed are queries with an error.
+// parsed are queries with an error. A batch ends at BATCH_BYTES of lines, too.
 int input_read(cli_input *in, const souk_bundle *b, size_t most);
 // Records why a query cannot be answered; returns LINE_BAD.
 __attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
 souk_history query_history(const cli_query *q);
-// A name in a line: a string, or an integer as it is written. False: neither.
-bool node_name(const jnode *n, char buf[32], const char **name);
 // Items named in a file, one a line; unknown ones are counted on stderr.
 int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
 

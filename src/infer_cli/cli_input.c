@@ -3,8 +3,11 @@
 //   {"user": "u1", "history": ["B001", "B002"]}
 //   {"user": 7, "history": [{"item": "B001", "event": "buy"}], "candidates": ["B003", "B004"], "deny": ["B005"]}
 //
-// Names may be strings or integers (a log with numeric ids). Unknown fields are ignored, and unknown items are
-// allowed. Any other mistake is recorded in the line's query, and the next line is read.
+// Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored, and unknown items
+// are allowed. Any other mistake is recorded in the line's query, and the next line is read.
+//
+// A line becomes lists of item numbers while it is parsed, element by element, so that what is held is the text of one
+// line and the lists of one batch, which has at most BATCH_BYTES of lines.
 //
 // Reading waits only for the first line of a batch: the batch ends when no further complete line has arrived, so that
 // a program at the other end of a pipe gets its answers before it writes more.
@@ -17,7 +20,14 @@
 #include <unistd.h>
 #include "infer_cli/cli.h"
 
-enum { EVENTS_AT_ONCE = 1 << 20, HISTORY_MAX = 1 << 24, READ_AT_ONCE = 1 << 16 };
+enum {
+  EVENTS_AT_ONCE = 1 << 20,
+  HISTORY_MAX = 1 << 24,
+  READ_AT_ONCE = 1 << 16,
+  BATCH_BYTES = 16 << 20,
+  LINE_MAX_BYTES = 128 << 20,
+  KEPT_BYTES = 1 << 14 // of a query's lists, for the next batch
+};
 
 int input_open(cli_input *in, const char *path) {
   *in = (cli_input){.fd = STDIN_FILENO, .name = "standard input"};
@@ -27,17 +37,31 @@ int input_open(cli_input *in, const char *path) {
   return in->fd >= 0 ? 0 : cli_fail(EXIT_FAILED, "cannot open %s: %s", path, strerror(errno));
 }
 
+// Forgets a query and, where they have grown beyond `most` bytes, its buffers.
+static void query_clear(cli_query *q, size_t most) {
+  cli_list *const lists[] = {&q->history, &q->events, &q->deny, &q->allow, &q->candidates};
+  for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
+    lists[i]->n = 0;
+    if (lists[i]->cap * sizeof *lists[i]->items <= most) continue;
+    free(lists[i]->items);
+    *lists[i] = (cli_list){0};
+  }
+  q->strangers_bytes = 0;
+  if (q->strangers_cap > most) {
+    free(q->strangers);
+    q->strangers = NULL;
+    q->strangers_cap = 0;
+  }
+  q->error[0] = '\0';
+  strcpy(q->user, "null");
+  q->user_bytes = 4;
+  q->user_is_string = q->has_candidates = q->has_allow = false;
+}
+
 void input_close(cli_input *in) {
   if (in->fd > STDIN_FILENO) close(in->fd);
-  for (size_t i = 0; i < in->cap; i++) {
-    cli_query *q = &in->queries[i];
-    free(q->line);
-    jtree_free(&q->tree);
-    free(q->history.items);
-    free(q->events.items);
-    free(q->deny.items);
-    free(q->candidates.items);
-  }
+  for (size_t i = 0; i < in->cap; i++) query_clear(&in->queries[i], 0);
+  jtree_free(&in->tree);
   free(in->queries);
   free(in->buffer);
   *in = (cli_input){0};
@@ -55,12 +79,15 @@ souk_history query_history(const cli_query *q) {
   return (souk_history){.n = (int32_t)q->history.n, .items = q->history.items, .events = q->events.items};
 }
 
-bool node_name(const jnode *n, char buf[32], const char **name) {
+// A name in a line: a string, or a whole number as it is written, of any length. False: neither.
+static bool node_name(const jnode *n, char buf[MAX_NAME_BYTES + 1], const char **name) {
   if (n == NULL) return false;
   *name = n->text;
   if (n->kind == J_STRING) return true;
-  if (n->kind != J_NUMBER || !n->is_integer) return false;
-  memcpy(buf, n->text, n->bytes); // at most 20 characters, as it fits 64 bits
+  if (n->kind != J_NUMBER || n->bytes > MAX_NAME_BYTES) return false;
+  for (size_t i = n->text[0] == '-'; i < n->bytes; i++)
+    if (n->text[i] < '0' || n->text[i] > '9') return false;
+  memcpy(buf, n->text, n->bytes);
   buf[n->bytes] = '\0';
   *name = buf;
   return true;
@@ -74,39 +101,79 @@ static int append(cli_list *list, int32_t item) {
 
 // ---- fields --------------------------------------------------------------------------------------------------
 
-static int read_event(const souk_bundle *b, cli_query *q, const jnode *n) {
-  char buf[32];
+// A line that is being parsed.
+typedef struct line_parse {
+  const souk_bundle *b;
+  const jtree *tree;
+  cli_query *q;
+  int rc; // LINE_BAD: an element was wrong, and the ones behind it are passed over
+} line_parse;
+
+static int read_event(line_parse *x, const jnode *n) {
+  char buf[MAX_NAME_BYTES + 1];
+  cli_query *q = x->q;
   const jnode *item = n, *event = NULL;
   const char *name;
   int32_t type = 0;
+  if (q->history.n == HISTORY_MAX)
+    return query_fail(q, "\"history\" must be an array of at most 2^24 events");
   if (n->kind == J_OBJECT) {
-    item = jtree_get(&q->tree, n, "item");
-    event = jtree_get(&q->tree, n, "event");
+    item = jtree_get(x->tree, n, "item");
+    event = jtree_get(x->tree, n, "event");
   }
   if (!node_name(item, buf, &name))
     return query_fail(q, "\"history\" must hold item names or objects with an \"item\"");
-  int rc = append(&q->history, souk_find_item(b, name));
   if (event != NULL && event->kind != J_NULL) {
     if (event->kind != J_STRING) return query_fail(q, "\"event\" must be a string");
-    type = souk_find_event(b, event->text);
+    type = souk_find_event(x->b, event->text);
     if (type < 0)
       return query_fail(q, "the bundle has no event type \"%.100s\" (souk-infer info lists them)",
                         event->text);
   }
+  const int rc = append(&q->history, souk_find_item(x->b, name));
   return rc != 0 ? rc : append(&q->events, type);
 }
 
-// Items of an array of names; unknown ones as -1.
-static int read_names(const souk_bundle *b, cli_query *q, const jnode *array, const char *field,
-                      cli_list *list) {
-  char buf[32], what[64];
+static int bad_names(cli_query *q, const char *field) {
+  return query_fail(q, "\"%s\" must be an array of item names", field);
+}
+
+static int keep_stranger(cli_query *q, const char *name) {
+  const size_t bytes = strlen(name) + 1;
+  const int rc = cli_grow(&q->strangers, &q->strangers_cap, q->strangers_bytes + bytes, 1);
+  if (rc != 0) return rc;
+  memcpy(q->strangers + q->strangers_bytes, name, bytes);
+  q->strangers_bytes += bytes;
+  return 0;
+}
+
+static int read_name(line_parse *x, const char *field, cli_list *list, const jnode *n) {
+  char buf[MAX_NAME_BYTES + 1];
   const char *name;
-  snprintf(what, sizeof what, "\"%s\" must be an array of item names", field);
-  if (array->kind != J_ARRAY) return query_fail(q, "%s", what);
-  int rc = 0;
-  for (const jnode *n = jtree_first(&q->tree, array); rc == 0 && n != NULL; n = jtree_next(&q->tree, n))
-    rc = node_name(n, buf, &name) ? append(list, souk_find_item(b, name)) : query_fail(q, "%s", what);
-  return rc;
+  if (!node_name(n, buf, &name)) return bad_names(x->q, field);
+  const int32_t item = souk_find_item(x->b, name);
+  const int rc = item < 0 && list == &x->q->candidates ? keep_stranger(x->q, name) : 0;
+  return rc != 0 ? rc : append(list, item);
+}
+
+static bool is_key(const char *key, const char *field) {
+  return strcmp(key, field) == 0;
+}
+
+static bool read_element(void *arg, const jtree *t, const char *key, const jnode *n) {
+  line_parse *x = arg;
+  cli_query *q = x->q;
+  x->tree = t;
+  if (x->rc != 0) return true;
+  if (is_key(key, "history"))
+    x->rc = read_event(x, n);
+  else if (is_key(key, "candidates"))
+    x->rc = read_name(x, key, &q->candidates, n);
+  else if (is_key(key, "allow"))
+    x->rc = read_name(x, key, &q->allow, n);
+  else if (is_key(key, "deny"))
+    x->rc = read_name(x, key, &q->deny, n);
+  return x->rc == 0 || x->rc == LINE_BAD;
 }
 
 static int by_number(const void *a, const void *b) {
@@ -125,46 +192,56 @@ static void intersect(cli_list *candidates, cli_list *allow) {
   candidates->n = n;
 }
 
-static int read_candidates(const souk_bundle *b, cli_query *q) {
-  const jnode *root = q->tree.nodes, *allow = jtree_get(&q->tree, root, "allow");
-  q->candidate_names = jtree_get(&q->tree, root, "candidates");
-  q->has_candidates = q->candidate_names != NULL || allow != NULL;
-  int rc = 0;
-  if (q->candidate_names != NULL) rc = read_names(b, q, q->candidate_names, "candidates", &q->candidates);
-  if (rc != 0 || allow == NULL) return rc;
-  if (q->candidate_names == NULL) return read_names(b, q, allow, "allow", &q->candidates);
-  cli_list allowed = {0};
-  rc = read_names(b, q, allow, "allow", &allowed);
-  if (rc == 0) intersect(&q->candidates, &allowed);
-  free(allowed.items);
-  return rc;
+// The field is there, and its elements were read; false: it is not there, or no array (then *rc says so).
+static bool has_names(const jtree *t, cli_query *q, const char *field, int *rc) {
+  const jnode *n = jtree_get(t, t->nodes, field);
+  if (n != NULL && n->kind != J_ARRAY && *rc == 0) *rc = bad_names(q, field);
+  return n != NULL;
 }
 
-static int parse(const souk_bundle *b, cli_query *q, size_t bytes) {
-  if (!jtree_parse(&q->tree, q->line, bytes))
-    return q->tree.memory ? cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes)
-                          : query_fail(q, "%s", q->tree.why);
-  const jnode *root = q->tree.nodes;
-  if (root->kind != J_OBJECT) return query_fail(q, "an object is expected");
-  const jnode *user = jtree_get(&q->tree, root, "user"), *history = jtree_get(&q->tree, root, "history"),
-              *deny = jtree_get(&q->tree, root, "deny");
-  if (user != NULL && user->kind != J_STRING && user->kind != J_NUMBER && user->kind != J_NULL)
+static int take_user(cli_query *q, const jnode *user) {
+  if (user->kind != J_STRING && user->kind != J_NUMBER && user->kind != J_NULL)
     return query_fail(q, "\"user\" must be a string or a number");
-  if (user != NULL) {
-    q->user = user->text;
-    q->user_bytes = user->bytes;
-    q->user_is_string = user->kind == J_STRING;
-  }
+  if (user->bytes > MAX_NAME_BYTES)
+    return query_fail(q, "\"user\" has %zu bytes, more than %d", user->bytes, MAX_NAME_BYTES);
+  memcpy(q->user, user->text, user->bytes);
+  q->user[user->bytes] = '\0';
+  q->user_bytes = user->bytes;
+  q->user_is_string = user->kind == J_STRING;
+  return 0;
+}
+
+// What is in the tree besides the elements, of which read_element says whether they were good.
+static int take_fields(const jtree *t, cli_query *q, int elements) {
+  if (t->nodes->kind != J_OBJECT) return query_fail(q, "an object is expected");
+  const jnode *user = jtree_get(t, t->nodes, "user"), *history = jtree_get(t, t->nodes, "history");
+  int rc = user != NULL ? take_user(q, user) : 0;
+  if (rc == 0) rc = elements;
+  if (rc != 0) return rc;
   if (history == NULL)
     return query_fail(q, "field \"history\" is missing (an empty array asks for a new user)");
-  if (history->kind != J_ARRAY || history->count > HISTORY_MAX)
-    return query_fail(q, "\"history\" must be an array of at most 2^24 events");
-  int rc = 0;
-  for (const jnode *n = jtree_first(&q->tree, history); rc == 0 && n != NULL; n = jtree_next(&q->tree, n))
-    rc = read_event(b, q, n);
-  if (rc == 0) rc = read_candidates(b, q);
-  if (rc == 0 && deny != NULL) rc = read_names(b, q, deny, "deny", &q->deny);
-  return rc;
+  if (history->kind != J_ARRAY) return query_fail(q, "\"history\" must be an array of at most 2^24 events");
+  const bool candidates = has_names(t, q, "candidates", &rc);
+  q->has_allow = has_names(t, q, "allow", &rc);
+  q->has_candidates = candidates || q->has_allow;
+  has_names(t, q, "deny", &rc);
+  if (rc != 0 || !q->has_allow) return rc;
+  if (candidates) {
+    intersect(&q->candidates, &q->allow);
+  } else {
+    const cli_list swap = q->candidates;
+    q->candidates = q->allow;
+    q->allow = swap;
+  }
+  return 0;
+}
+
+static int parse(const souk_bundle *b, jtree *t, cli_query *q, const char *line, size_t bytes) {
+  line_parse x = {.b = b, .q = q};
+  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, q, x.rc);
+  if (x.rc != 0 && x.rc != LINE_BAD) return x.rc;
+  if (t->memory) return cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes);
+  return query_fail(q, "%s", t->why);
 }
 
 // ---- lines ---------------------------------------------------------------------------------------------------
@@ -182,10 +259,10 @@ static int fill(cli_input *in, bool wait, bool *got) {
   if (in->begin > 0) memmove(in->buffer, in->buffer + in->begin, in->end - in->begin);
   in->end -= in->begin;
   in->begin = 0;
-  const int rc = cli_grow(&in->buffer, &in->buffer_cap, in->end + READ_AT_ONCE, 1);
+  const int rc = cli_grow(&in->buffer, &in->buffer_cap, in->end + READ_AT_ONCE + 1, 1);
   if (rc != 0) return rc;
   while (wait || is_ready(in->fd, 0)) {
-    const ssize_t n = read(in->fd, in->buffer + in->end, in->buffer_cap - in->end);
+    const ssize_t n = read(in->fd, in->buffer + in->end, in->buffer_cap - in->end - 1);
     if (n >= 0) {
       in->end += (size_t)n;
       in->at_end = n == 0;
@@ -200,15 +277,29 @@ static int fill(cli_input *in, bool wait, bool *got) {
   return 0;
 }
 
+// Drops what has been read of a line that is too long, up to its newline or the end of the input.
+static int skip_line(cli_input *in) {
+  bool got = true;
+  int rc = 0;
+  for (;;) {
+    const char *stop = memchr(in->buffer + in->begin, '\n', in->end - in->begin);
+    in->begin = stop != NULL ? (size_t)(stop - in->buffer) + 1 : in->end;
+    if (stop != NULL || in->at_end || rc != 0) return rc;
+    rc = fill(in, true, &got);
+  }
+}
+
 // Bytes of the next line with its newline. 0 if there is none: at the end of the input or, without `wait`, if the
-// line has not arrived completely.
+// line has not arrived completely. More than LINE_MAX_BYTES: the line is at least that long.
 static int find_line(cli_input *in, bool wait, size_t *bytes) {
   size_t seen = 0; // bytes in which no newline was found
   for (;;) {
     const size_t there = in->end - in->begin;
     const char *stop = there > seen ? memchr(in->buffer + in->begin + seen, '\n', there - seen) : NULL;
-    *bytes = stop != NULL ? (size_t)(stop - (in->buffer + in->begin)) + 1 : in->at_end ? there : 0;
-    if (stop != NULL || in->at_end) return 0;
+    *bytes = stop != NULL                           ? (size_t)(stop - (in->buffer + in->begin)) + 1
+             : in->at_end || there > LINE_MAX_BYTES ? there
+                                                    : 0;
+    if (stop != NULL || in->at_end || *bytes > 0) return 0;
     bool got;
     seen = there;
     const int rc = fill(in, wait, &got);
@@ -216,24 +307,30 @@ static int find_line(cli_input *in, bool wait, size_t *bytes) {
   }
 }
 
-// The next line that is not empty into *line, without its end but with a NUL; *bytes is -1 when there is none
-// (see find_line).
-static int next_line(cli_input *in, bool wait, char **line, size_t *cap, ssize_t *bytes) {
+// A line of input, valid until the next one.
+typedef struct text_line {
+  const char *at; // without its end, NUL-terminated; NULL: there is none (see find_line)
+  size_t bytes;
+  bool too_long;
+} text_line;
+
+// The next line that is not empty.
+static int next_line(cli_input *in, bool wait, text_line *line) {
   for (;;) {
     size_t n;
     int rc = find_line(in, wait, &n);
-    *bytes = -1;
+    *line = (text_line){0};
     if (rc != 0 || n == 0) return rc;
-    const char *from = in->buffer + in->begin;
-    in->begin += n;
+    char *from = in->buffer + in->begin;
     in->line++;
+    line->too_long = n > LINE_MAX_BYTES;
+    line->at = from;
+    if (line->too_long) return skip_line(in);
+    in->begin += n;
     while (n > 0 && (from[n - 1] == '\n' || from[n - 1] == '\r')) n--;
     if (n == 0) continue;
-    rc = cli_grow(line, cap, n + 1, 1);
-    if (rc != 0) return rc;
-    memcpy(*line, from, n);
-    (*line)[n] = '\0';
-    *bytes = (ssize_t)n;
+    from[n] = '\0'; // at its newline, or behind all that was read, where there is room for it
+    line->bytes = n;
     return 0;
   }
 }
@@ -245,24 +342,21 @@ static int next_query(cli_input *in, size_t cap) {
 }
 
 int input_read(cli_input *in, const souk_bundle *b, size_t most) {
-  size_t events = 0;
+  size_t events = 0, bytes = 0;
   in->n = 0;
-  while (in->n < most && events < EVENTS_AT_ONCE) {
-    ssize_t bytes;
+  while (in->n < most && events < EVENTS_AT_ONCE && bytes < BATCH_BYTES) {
+    text_line line;
     int rc = next_query(in, in->cap);
-    if (rc != 0) return rc;
+    if (rc == 0) rc = next_line(in, in->n == 0, &line);
+    if (rc != 0 || line.at == NULL) return rc;
     cli_query *q = &in->queries[in->n];
-    rc = next_line(in, in->n == 0, &q->line, &q->cap, &bytes);
-    if (rc != 0 || bytes < 0) return rc;
+    query_clear(q, KEPT_BYTES);
     q->number = in->line;
-    q->error[0] = '\0';
-    q->user = "null";
-    q->user_bytes = 4;
-    q->user_is_string = false;
-    q->history.n = q->events.n = q->deny.n = q->candidates.n = 0;
-    rc = parse(b, q, (size_t)bytes);
+    rc = line.too_long ? query_fail(q, "the line is longer than %d MiB", LINE_MAX_BYTES >> 20)
+                       : parse(b, &in->tree, q, line.at, line.bytes);
     if (rc != 0 && rc != LINE_BAD) return rc;
     events += q->history.n;
+    bytes += line.bytes;
     in->n++;
   }
   return 0;
@@ -270,24 +364,23 @@ int input_read(cli_input *in, const souk_bundle *b, size_t most) {
 
 int read_item_file(cli_list *list, const char *path, const souk_bundle *b) {
   cli_input in;
-  char *line = NULL;
-  size_t cap = 0, unknown = 0;
-  ssize_t bytes = 0;
+  text_line line = {.at = NULL};
+  size_t unknown = 0;
   int rc = input_open(&in, path);
   // An empty list is not NULL: it allows no item, where NULL would allow all.
   if (rc == 0) rc = cli_grow(&list->items, &list->cap, 1, sizeof *list->items);
-  while (rc == 0 && (rc = next_line(&in, true, &line, &cap, &bytes)) == 0 && bytes >= 0) {
-    const int32_t item = souk_find_item(b, line);
+  while (rc == 0 && (rc = next_line(&in, true, &line)) == 0 && line.at != NULL) {
+    if (line.too_long || strlen(line.at) != line.bytes) {
+      rc = cli_fail(EXIT_FAILED, "%s line %lld %s: names are expected, one a line, as UTF-8", path,
+                    (long long)in.line, line.too_long ? "is too long" : "holds a NUL byte");
+      break;
+    }
+    const int32_t item = souk_find_item(b, line.at);
     unknown += item < 0;
-    rc =
-        strlen(line) == (size_t)bytes
-            ? append(list, item)
-            : cli_fail(EXIT_FAILED, "%s line %lld holds a NUL byte: names are expected, one a line, as UTF-8",
-                       path, (long long)in.line);
+    rc = append(list, item);
   }
   if (rc == 0 && unknown > 0)
     cli_fail(0, "%s: %zu of %zu names are not items of the bundle and are ignored", path, unknown, list->n);
-  free(line);
   input_close(&in);
   return rc;
 }

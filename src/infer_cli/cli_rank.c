@@ -172,10 +172,13 @@ static int write_scores(scorer *s, const cli_query *q, size_t i) {
   int rc = output_user(s->out, q);
   size_t at = 0;
   if (rc == 0) rc = output_text(s->out, ",\"items\":[");
-  const jnode *first = jtree_first(&q->tree, q->candidate_names);
-  for (const jnode *n = first; rc == 0 && n != NULL; n = jtree_next(&q->tree, n)) {
-    if (n != first) rc = output_text(s->out, ",");
-    if (rc == 0) rc = output_string(s->out, n->text, n->bytes);
+  const char *stranger = q->strangers;
+  for (size_t j = 0; rc == 0 && j < q->candidates.n; j++) {
+    const bool known = q->candidates.items[j] >= 0;
+    const char *name = known ? souk_item_name(s->b, q->candidates.items[j]) : stranger;
+    if (!known) stranger += strlen(name) + 1;
+    if (j > 0) rc = output_text(s->out, ",");
+    if (rc == 0) rc = output_string(s->out, name, strlen(name));
   }
   if (rc == 0) rc = output_text(s->out, "],\"scores\":[");
   for (size_t j = 0; rc == 0 && j < q->candidates.n; j++) {
@@ -189,8 +192,7 @@ static int write_scores(scorer *s, const cli_query *q, size_t i) {
 
 static int write_scored(void *arg, cli_query *q, size_t i) {
   scorer *s = arg;
-  if (q->candidate_names == NULL || jtree_get(&q->tree, q->tree.nodes, "allow") != NULL)
-    return query_fail(q, "score needs \"candidates\" and no \"allow\"");
+  if (!q->has_candidates || q->has_allow) return query_fail(q, "score needs \"candidates\" and no \"allow\"");
   const int rc = score_candidates(s, q, i);
   return rc != 0 ? rc : write_scores(s, q, i);
 }

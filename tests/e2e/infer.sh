@@ -218,4 +218,28 @@ is "souk-infer bench ends well" 0 "$(cat "$work/bench.rc")"
 is "souk-infer bench prints six measures" 6 "$(grep -cE '^(user vector|list from (history|vector)) +[0-9]+( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
 # The first of six measures of a second each was there seconds before the last.
 is "souk-infer bench prints each measure when it is done" yes "$([ $(($(stat -c %Y "$work/bench") - $(stat -c %Y "$work/bench.first"))) -ge 3 ] && echo yes)"
+
+# ---- long lines ----
+# 48 lines of 60,000 candidates, 33 MB: as trees they would take 400 MB.
+long_lines() { awk 'BEGIN { for (l = 0; l < 48; l++) { printf "{\"user\":%d,\"history\":[\"i1\"],\"candidates\":[\"i3\"", l; for (i = 0; i < 60000; i++) printf ",\"no %d\"", i; print "]}" } }'; }
+long_lines >"$work/long"
+line_of() { printf '{"user":1,"history":['; yes '"i1",' | head -c "$1" | tr -d '\n'; printf '"i2"]}\n{"user":2,"history":[]}\n'; }
+within() { (ulimit -v "$1" && shift && exec "$@"); } # KiB
+if [[ $SOUK_BUILD != *san ]]; then
+  check "long lines are ranked in bounded memory" within 300000 "$infer" rank "$bundle" --threads 1 --input "$work/long" --output "$work/ranked"
+  is "every long line has its answer" 48 "$(grep -c '"items":\["i3"\]' "$work/ranked")"
+  line_of 168000000 >"$work/endless"
+  check_error "a line that is too long is an error of its own" "line 1: the line is longer than 128 MiB" within 700000 "$infer" rank "$bundle" --threads 1 --input "$work/endless" --output "$work/ranked"
+  rm -f "$work/endless"
+else
+  skip "long lines are ranked in bounded memory" "an address sanitizer reserves memory of its own"
+fi
+"$infer" rank "$bundle" --threads 1 --input <(line_of 168000000) >"$work/ranked" 2>/dev/null
+is "the line behind one that is too long is answered" 1 "$(grep -c '"user":2,"items"' "$work/ranked")"
+is "integers of any length are names" '{"user":18446744073709551617,"items":["18446744073709551616"],"scores":[null],"unknown":1}' \
+  "$(echo '{"user":18446744073709551617,"history":[99999999999999999999],"candidates":[18446744073709551616]}' | "$infer" score "$bundle")"
+is "a user's name of more than 1024 bytes is an error" '{"user":null,"error":"\"user\" has 1025 bytes, more than 1024","line":1}' \
+  "$(printf '{"user":"%01025d","history":[]}\n' 0 | "$infer" rank "$bundle" 2>/dev/null)"
+is "a bad element is told with the user behind it" '{"user":"u","error":"\"deny\" must be an array of item names","line":1}' \
+  "$(echo '{"history":[],"deny":[1.5,"i1"],"user":"u"}' | "$infer" rank "$bundle" 2>/dev/null)"
 finish

@@ -24,7 +24,7 @@ static void ask(const cli_query *q) {
                             .deny = q->deny.items,
                             .n_deny = q->deny.n};
   require(q->history.n == q->events.n);
-  require(q->user != NULL);
+  require(strlen(q->user) == q->user_bytes);
   require(check_ranks(bundle, &query, 1, 3) == SOUK_OK);
 }
 

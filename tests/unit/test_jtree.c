@@ -288,6 +288,72 @@ static void depth(void **state) {
   jtree_free(&t);
 }
 
+// What the elements of {"a": [...], "b": ..., "c": [...]} were, and how many nodes the tree had at most.
+typedef struct given {
+  char texts[256];
+  int64_t n, stop_at;
+  int32_t most;
+} given;
+
+static bool take_element(void *arg, const jtree *t, const char *key, const jnode *element) {
+  given *g = arg;
+  const jnode *inner = jtree_get(t, element, "x");
+  if (t->n > g->most) g->most = t->n;
+  if (g->n < 8)
+    snprintf(g->texts + strlen(g->texts), sizeof g->texts - strlen(g->texts), "%s:%.*s%s;", key,
+             element->kind == J_OBJECT ? 0 : (int)element->bytes, element->text,
+             inner != NULL ? inner->text : "");
+  return ++g->n != g->stop_at;
+}
+
+static void elements(void **state) {
+  (void)state;
+  jtree t = {0};
+  given g = {.n = 0};
+  const char text[] = "{\"u\":\"who\",\"a\":[\"\\u0061\",18446744073709551616,{\"x\":\"in\",\"y\":[1]}],"
+                      "\"b\":{\"c\":[1,2]},\"d\":[]}";
+  assert_true(jtree_parse_elements(&t, text, strlen(text), take_element, &g));
+  assert_string_equal(g.texts, "a:a;a:18446744073709551616;a:in;");
+  const jnode *a = jtree_get(&t, t.nodes, "a"), *b = jtree_get(&t, t.nodes, "b");
+  assert_int_equal(a->count, 3);
+  assert_null(jtree_first(&t, a));
+  assert_int_equal(jtree_get(&t, b, "c")->count, 2); // inside of an object nothing is given away
+  assert_non_null(jtree_first(&t, jtree_get(&t, b, "c")));
+  assert_string_equal(jtree_get(&t, t.nodes, "u")->text, "who");
+  assert_int_equal(jtree_get(&t, t.nodes, "d")->count, 0);
+  g = (given){.stop_at = 2};
+  assert_false(jtree_parse_elements(&t, text, strlen(text), take_element, &g));
+  assert_int_equal(g.n, 2);
+  assert_string_equal(t.why, "");
+  g = (given){.n = 0}; // the root is no object: its elements stay
+  assert_true(jtree_parse_elements(&t, "[[1],[2]]", 9, take_element, &g));
+  assert_int_equal(g.n, 0);
+  jtree_free(&t);
+}
+
+// A million elements take the room of one, and what is no such element is bounded.
+static void elements_in_little_room(void **state) {
+  (void)state;
+  jtree t = {0};
+  given g = {.n = 0};
+  const int n = JTREE_KEPT + 1;
+  char *text = malloc((size_t)n * 2 + 64);
+  assert_non_null(text);
+  char *at = text + sprintf(text, "{\"a\":[0");
+  for (int i = 1; i < n; i++) at += sprintf(at, ",1");
+  strcpy(at, "]}");
+  assert_true(jtree_parse_elements(&t, text, strlen(text), take_element, &g));
+  assert_int_equal(g.n, n);
+  assert_in_range(g.most, 1, 8);
+  assert_in_range(t.cap, 1, 64);
+  memcpy(text, "{\"a\":[[1", 8); // the same as an element, of one more bracket
+  strcpy(at, "]]}");
+  assert_false(jtree_parse_elements(&t, text, strlen(text), take_element, &g));
+  assert_non_null(strstr(t.why, "too many values"));
+  free(text);
+  jtree_free(&t);
+}
+
 // Many keys take n log n: a hundred thousand different ones, and one twice.
 static void many_keys(void **state) {
   (void)state;
@@ -334,10 +400,12 @@ static void mutations(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(values),          cmocka_unit_test(locale_has_a_comma),
-                                     cmocka_unit_test(integers),        cmocka_unit_test(numbers),
-                                     cmocka_unit_test(nearest_doubles), cmocka_unit_test(halfway),
-                                     cmocka_unit_test(refusals),        cmocka_unit_test(depth),
-                                     cmocka_unit_test(many_keys),       cmocka_unit_test(mutations)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(values),          cmocka_unit_test(locale_has_a_comma),
+      cmocka_unit_test(integers),        cmocka_unit_test(numbers),
+      cmocka_unit_test(nearest_doubles), cmocka_unit_test(halfway),
+      cmocka_unit_test(refusals),        cmocka_unit_test(depth),
+      cmocka_unit_test(elements),        cmocka_unit_test(elements_in_little_room),
+      cmocka_unit_test(many_keys),       cmocka_unit_test(mutations)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
