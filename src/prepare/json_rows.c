@@ -90,12 +90,14 @@ static bool add_list_value(json_row *r, int column, const char *at, size_t bytes
 static bool take(json_row *r, const paths *here, char *at, size_t bytes) {
   for (int i = 0; i < here->n; i++) {
     const int column = here->at[i].column;
-    const bool is_value = at != NULL && here->at[i].rest[0] == '\0';
-    if (is_value && bytes > 0) r->p->counts.seen |= UINT64_C(1) << column;
+    bool is_value = at != NULL && bytes > 0 && here->at[i].rest[0] == '\0';
+    if (is_value && (bytes <= PLACEHOLDER_BYTES || r->p->plan->n_missing > 0))
+      is_value = !means_no_value(r->p, column, at, bytes);
+    if (is_value) r->p->counts.seen |= UINT64_C(1) << column;
     if ((r->p->listed >> column & 1) != 0) {
       if (!add_list_value(r, column, is_value ? at : NULL, bytes)) return false;
     } else {
-      r->out->text[column] = is_value && bytes > 0 ? at : NULL;
+      r->out->text[column] = is_value ? at : NULL;
       r->out->bytes[column] = (uint32_t)bytes;
     }
   }

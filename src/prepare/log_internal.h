@@ -4,7 +4,7 @@
 
 #include "prepare/log_reader.h"
 
-enum { MAX_SEPARATOR = 8, EXCERPT_BYTES = 120 };
+enum { MAX_SEPARATOR = 8, EXCERPT_BYTES = 120, MAX_MISSING = 32, PLACEHOLDER_BYTES = 4 };
 #define LONG_LINE "a line of more than 16 MiB" // MAX_LINE
 
 // A column that is asked for, and where it is.
@@ -27,6 +27,12 @@ typedef struct log_plan {
   int n_wanted;
   int64_t fields_needed;   // columns that a row must have
   int64_t fields_expected; // columns of the header or the first row; 0: not known
+  char *missing;           // owned; the texts below lie in it
+  struct {
+    const char *text;
+    size_t bytes;
+  } missing_texts[MAX_MISSING];
+  int n_missing;
   bool joins;
   log_join join[MAX_COLUMNS];
 } log_plan;
@@ -101,6 +107,9 @@ struct log_parser {
 };
 
 void count_finding(log_parser *p, int finding);
+// Does a text stand for no value? Counts it, and also one that only looks like it. To be called for texts of up to
+// PLACEHOLDER_BYTES, and for all where the plan has missing_texts.
+bool means_no_value(log_parser *p, int column, const char *text, size_t bytes);
 // A text of that many bytes that lives as long as the block.
 status new_text(log_parser *p, size_t bytes, char **text);
 

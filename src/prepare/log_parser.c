@@ -180,6 +180,28 @@ void count_finding(log_parser *p, int finding) {
   if (p->counts.of[finding].rows++ == 0) p->counts.of[finding].line = p->base.line;
 }
 
+// What pandas, R, SQL and Hive write where there is no value. A user or an item of this name is a crowd of others.
+static bool is_placeholder(const char *text, size_t bytes) {
+  static const char *const placeholders[] = {"NA",   "\\N",  "N/A",  "nan",  "NaN", "NULL",
+                                             "null", "Null", "None", "<NA>", "#N/A"};
+  for (size_t i = 0; i < sizeof placeholders / sizeof *placeholders; i++)
+    if (strlen(placeholders[i]) == bytes && memcmp(text, placeholders[i], bytes) == 0) return true;
+  return false;
+}
+
+bool means_no_value(log_parser *p, int column, const char *text, size_t bytes) {
+  const log_plan *const plan = p->plan;
+  for (int i = 0; i < plan->n_missing; i++) {
+    if (plan->missing_texts[i].bytes != bytes || memcmp(text, plan->missing_texts[i].text, bytes) != 0)
+      continue;
+    count_finding(p, FOUND_MISSING);
+    return true;
+  }
+  if (strchr("N\\n<#", text[0]) != NULL && is_placeholder(text, bytes))
+    count_finding(p, FOUND_PLACEHOLDER + column);
+  return false;
+}
+
 const log_counts *log_parser_counts(const log_parser *p) {
   return &p->counts;
 }

@@ -93,6 +93,22 @@ static void find_document(log_reader *r) {
                              : "its json objects are spread over lines: each is a row");
 }
 
+// A first line of "sep=;", by which Excel is told the separator, tells it to us too.
+static void take_excel_line(log_reader *r) {
+  size_t bytes;
+  const char *text = beginning(r, &bytes);
+  const char *newline = bytes > 5 ? memchr(text, '\n', bytes) : NULL;
+  if (r->plan.kind != LOG_CSV || r->plan.separator_bytes > 0 || newline == NULL ||
+      memcmp(text, "sep=", 4) != 0)
+    return;
+  const size_t line = (size_t)(newline - text);
+  if (line != 5 && !(line == 6 && text[5] == '\r')) return;
+  r->plan.separator[0] = text[4];
+  r->plan.separator_bytes = 1;
+  r->carry_at += line + 1;
+  r->next_line++;
+}
+
 // The header may be long: up to MAX_LINE, of which most have far less.
 static status open_columns(log_reader *r, bool header) {
   size_t bytes, used = 0;
@@ -102,9 +118,29 @@ static status open_columns(log_reader *r, bool header) {
     TRY(read_beginning(r, 2 * r->carry_bytes));
     text = beginning(r, &bytes);
   }
+  take_excel_line(r);
+  text = beginning(r, &bytes);
   TRY(plan_columns(&r->plan, r->path, header, text, bytes, r->eof, &used, &lines, &r->notes));
   r->carry_at += used;
   r->next_line += lines;
+  return OK;
+}
+
+// The texts between the commas, without the space around them.
+static status read_missing(log_plan *p, const char *list) {
+  if (list == NULL || list[0] == '\0') return OK;
+  TRY(mem_strdup(&p->missing, list));
+  char *rest = NULL;
+  for (char *text = strtok_r(p->missing, ",", &rest); text != NULL; text = strtok_r(NULL, ",", &rest)) {
+    text += strspn(text, " ");
+    size_t bytes = strlen(text);
+    while (bytes > 0 && text[bytes - 1] == ' ') bytes--;
+    if (bytes == 0) continue;
+    if (p->n_missing == MAX_MISSING)
+      return fail(ERR_ARGUMENT, "input.missing has more than %d texts", MAX_MISSING);
+    p->missing_texts[p->n_missing].text = text;
+    p->missing_texts[p->n_missing++].bytes = bytes;
+  }
   return OK;
 }
 
@@ -116,6 +152,7 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
   p->n = n;
   p->options = f->options != NULL ? f->options : "input.";
   p->joins = f->join != NULL;
+  TRY(read_missing(p, f->missing));
   for (int i = 0; i < n; i++) {
     if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));
     if (f->join != NULL) p->join[i] = f->join[i];
@@ -162,6 +199,7 @@ void log_close(log_reader *r) {
   log_parser_free(r->parser);
   log_block_free(&r->block);
   for (int i = 0; i < r->plan.n; i++) free(r->plan.names[i]);
+  free(r->plan.missing);
   free(r->carry);
   free(r->path);
   free(r);
@@ -301,6 +339,7 @@ static const char *const finding_texts[FOUND_STRUCTURE] = {
     "rows with lists, of which each value became a row",
     "rows with an empty list, which gave none",
     "rows with lists that were joined to one text",
+    "values that mean none (input.missing)",
 };
 
 void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *self, const char *sentence),
@@ -317,12 +356,18 @@ void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *
   }
   for (int i = 0; i < LOG_FINDINGS; i++) {
     if (counts->of[i].rows == 0) continue;
+    const char *column = i < FOUND_STRUCTURE ? NULL : r->plan.names[(i - FOUND_STRUCTURE) % MAX_COLUMNS];
     if (i < FOUND_STRUCTURE)
       snprintf(what, sizeof what, "%s", finding_texts[i]);
-    else
+    else if (i < FOUND_PLACEHOLDER)
       snprintf(what, sizeof what,
                "rows with an object for \"%.*s\", which is no value (name what is in it: %.*s.KEY)", COLUMN,
-               r->plan.names[i - FOUND_STRUCTURE], COLUMN, r->plan.names[i - FOUND_STRUCTURE]);
+               column, COLUMN, column);
+    else
+      snprintf(what, sizeof what,
+               "rows with NA, NULL or the like in \"%.*s\", taken as it is (input.missing names texts that "
+               "mean no value)",
+               COLUMN, column);
     snprintf(text, sizeof text, "%.*s: %s: %lld, the first on line %lld", PATH, r->path, what,
              (long long)counts->of[i].rows, (long long)counts->of[i].line);
     tell(self, text);

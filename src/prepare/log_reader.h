@@ -37,6 +37,7 @@ typedef struct log_format {
   const char *separator; // csv: "" or NULL: guessed; else see log_open
   log_quotes quotes;     // csv; tsv, where auto is none
   const log_join *join;  // [columns] jsonl; NULL: each value of a list becomes a row
+  const char *missing;   // texts that mean no value, separated by commas; NULL: none
   size_t block_bytes;    // 0: about 1 MiB
   const char
       *options; // how the names of the options above begin, for messages: "input.catalogue_"; NULL: "input."
@@ -104,15 +105,17 @@ double log_progress(const log_reader *r);      // as log_block.progress
 
 // What was met in rows that were read, how often, and on which line first (0: never).
 typedef enum log_finding {
-  FOUND_UNEVEN,     // more or fewer columns than the header or the first row
-  FOUND_BACKSLASH,  // quotes behind backslashes
-  FOUND_UNKNOWN,    // NaN or an infinity for a number: no value
-  FOUND_PYTHON,     // Python's dicts instead of json
-  FOUND_LIST,       // lists whose values became rows
-  FOUND_EMPTY_LIST, // lists without values: no row
-  FOUND_JOINED,     // lists that became a text
-  FOUND_STRUCTURE,  // + column: objects where a value is expected: no value
-  LOG_FINDINGS = FOUND_STRUCTURE + MAX_COLUMNS
+  FOUND_UNEVEN,                                      // more or fewer columns than the header or the first row
+  FOUND_BACKSLASH,                                   // quotes behind backslashes
+  FOUND_UNKNOWN,                                     // NaN or an infinity for a number: no value
+  FOUND_PYTHON,                                      // Python's dicts instead of json
+  FOUND_LIST,                                        // lists whose values became rows
+  FOUND_EMPTY_LIST,                                  // lists without values: no row
+  FOUND_JOINED,                                      // lists that became a text
+  FOUND_MISSING,                                     // texts of log_format.missing: no value
+  FOUND_STRUCTURE,                                   // + column: objects where a value is expected: no value
+  FOUND_PLACEHOLDER = FOUND_STRUCTURE + MAX_COLUMNS, // + column: NA, NULL and the like, taken as they are
+  LOG_FINDINGS = FOUND_PLACEHOLDER + MAX_COLUMNS
 } log_finding;
 typedef struct log_counts {
   struct {

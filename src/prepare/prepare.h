@@ -23,6 +23,7 @@ typedef struct prepare_input { // section "input"
   bool catalogue_header;
   char catalogue_separator[OPTION_STRING];
   int catalogue_quotes;
+  char missing[OPTION_STRING];   // texts that mean no value, in the log and the catalogue
   char events[OPTION_STRING];    // event types to keep, separated by commas; empty: all
   int time_format;               // of times.h
   char time_zone[OPTION_STRING]; // of dates that name none

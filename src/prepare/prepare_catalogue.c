@@ -296,6 +296,7 @@ static status read_file(catalogue *c, const char *path) {
                              .header = in->catalogue_header,
                              .separator = in->catalogue_separator,
                              .quotes = (log_quotes)in->catalogue_quotes,
+                             .missing = in->missing,
                              .join = c->columns.join,
                              .encoding = catalogue_encoding(in),
                              .encoding_option = "input.catalogue_encoding",

@@ -26,6 +26,8 @@ static const option input_options[] = {
      "and month_first read)"},
     {"time_zone", OPT_STRING, IN(time_zone), "UTC", 0, 0, NULL,
      "zone of dates that name none: UTC, or an offset such as +08:00"},
+    {"missing", OPT_STRING, IN(missing), "", 0, 0, NULL,
+     "texts that mean no value in log and catalogue, separated by commas: NA,NULL,\\N"},
     {"events", OPT_STRING, IN(events), "", 0, 0, NULL,
      "event types to keep, separated by commas; empty: all"},
     {"catalogue", OPT_STRING, IN(catalogue), "", 0, 0, "FILE",

@@ -190,6 +190,7 @@ static status read_log(prepare_job *job, const char *path) {
                              .header = in->header,
                              .separator = in->separator,
                              .quotes = (log_quotes)in->quotes,
+                             .missing = in->missing,
                              .encoding = in->encoding,
                              .encoding_option = "input.encoding"};
   log_reader *reader;

@@ -62,6 +62,8 @@ char *next_field(const log_plan *plan, char **at, char *end, const row_span *row
 
 static void take_field(log_parser *p, int column, char *text, size_t bytes, log_row *out) {
   if (bytes == 0) return;
+  if ((bytes <= PLACEHOLDER_BYTES || p->plan->n_missing > 0) && means_no_value(p, column, text, bytes))
+    return;
   text[bytes] = '\0'; // on the separator, the closing quote or the line end
   out->text[column] = text;
   out->bytes[column] = (uint32_t)bytes;

@@ -14,6 +14,9 @@ check "a guessed separator is told on one line" says digi "';' between the colum
 check "what was told is in the report too" grep -q "guessed from the header" "$work/digi/report.json"
 check "the items of Diginetica are all there" have digi "31331 32118 81766"
 check_error "a separator that does not fit is answered with the one that does" "if ';' is between its columns, set input.format csv and input.separator ';'" "$souk" prepare --log "$work/diginetica.csv" --separator , --user sessionId --fields.item itemId --out "$work/x"
+check "a column full of NA is told when it is read" prepare na --log "$work/diginetica.csv" --user userId --fields.item itemId
+check "users that are called NA are told, with the option for them" says na 'rows with NA, NULL or the like in "userId", taken as it is (input.missing names texts that mean no value): 3'
+check_error "with --missing NA is no user" "no user" "$souk" prepare --log "$work/diginetica.csv" --user userId --fields.item itemId --missing NA --out "$work/x"
 printf 'u,i\n1,a\n2;b\n' >"$work/mixed.csv"
 check "a file with mixed separators is read as far as it can be" prepare mixed --log "$work/mixed.csv" --user u --fields.item i --max_rejects 0.5
 check "a row with another separator is rejected with a hint" grep -q "too few columns; is ';' the separator" "$work/mixed/report.json"

@@ -138,6 +138,12 @@ static void test_separator_without_header(void **unused) {
   expect("196\t242\t3\n186\t302\t3\n", BARE, COLUMNS("1", "2"), "1 [196] [242]\n2 [186] [302]\n");
 }
 
+static void test_excel_line(void **unused) {
+  (void)unused;
+  expect("sep=;\r\nu;i\r\n1;a,b\r\n", CSV, COLUMNS("i", "u"), "3 [a,b] [1]\n");
+  expect("\xEF\xBB\xBFsep=|\n1|a\n", BARE, COLUMNS("2", "1"), "2 [a] [1]\n");
+}
+
 static void test_separator_is_set(void **unused) {
   (void)unused;
   log_format f = CSV;
@@ -212,6 +218,25 @@ static void test_columns_without_values_are_told(void **unused) {
   assert_null(strstr(told, "\"l.x\""));
   expect("u,i\n1\n", CSV, COLUMNS("u", "i"), "2 too few columns\n");
   expect_nothing_told(); // there is no row
+}
+
+static void test_missing_values(void **unused) {
+  (void)unused;
+  const char *const text = "u,i\nNA,1\n\\N,2\nNULL,nan\nnaan,\n";
+  expect(text, CSV, COLUMNS("u", "i"), "2 [NA] [1]\n3 [\\N] [2]\n4 [NULL] [nan]\n5 [naan] [-]\n");
+  expect_told("rows with NA, NULL or the like in \"u\", taken as it is (input.missing names texts that mean "
+              "no value): 3, the first on line 2");
+  expect_told(
+      "in \"i\", taken as it is (input.missing names texts that mean no value): 1, the first on line 4");
+  log_format f = CSV;
+  f.missing = "NA, \\N,naan , NULL,";
+  expect(text, f, COLUMNS("u", "i"), "2 [-] [1]\n3 [-] [2]\n4 [-] [nan]\n5 [-] [-]\n");
+  expect_told("values that mean none (input.missing): 4, the first on line 2");
+  f = JSON;
+  f.missing = "none at all";
+  expect("{\"u\":\"none at all\",\"i\":[\"a\",\"none at all\"]}\n{\"u\":\"NaN\",\"i\":null}\n", f,
+         COLUMNS("u", "i"), "1 [-] [a]\n1 [-] [-]\n2 [NaN] [-]\n");
+  expect_told("in \"u\", taken as it is");
 }
 
 static void test_hundred_thousand_columns(void **unused) {
@@ -501,10 +526,12 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       CASE(test_separator_is_guessed_and_told),
       CASE(test_separator_without_header),
+      CASE(test_excel_line),
       CASE(test_separator_is_set),
       CASE(test_wrong_separator_gets_a_hint),
       CASE(test_headers),
       CASE(test_columns_without_values_are_told),
+      CASE(test_missing_values),
       CASE(test_hundred_thousand_columns),
       CASE(test_backslash_quotes),
       CASE(test_line_ends),
