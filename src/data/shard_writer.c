@@ -58,7 +58,7 @@ status shard_new(shard **out, task_pool *pool, int deflate_level) {
   }
   s->pool = pool;
   s->level = deflate_level;
-  s->in_flight_max = pool != NULL ? 2 * (size_t)tasks_threads(pool) + 2 : 1;
+  s->in_flight_max = pool == NULL ? 1 : tasks_threads(pool) < 12 ? 2 * (size_t)tasks_threads(pool) : 24;
   const status rc = mem_new(&s->waiting, s->in_flight_max, sizeof *s->waiting, "a shard");
   if (rc != OK)
     free(s);

@@ -372,7 +372,9 @@ status store_replace(event_store *s, int32_t index, store_partition *p) {
 size_t store_largest(const event_store *s) {
   size_t largest = 0;
   for (size_t i = 0; i < STORE_PARTITIONS; i++) {
-    const size_t bytes = s->parts[i].on_disk * 3 / 2 + s->parts[i].events * sizeof(log_event) * 3 / 2;
+    const part *p = &s->parts[i];
+    const size_t bytes =
+        p->on_disk + p->used + p->events * 2 * sizeof(log_event); // events, and room to sort them
     if (bytes > largest) largest = bytes;
   }
   return largest;

@@ -47,11 +47,11 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   const prepare_config *c = job->c;
   const double start = job->stage_began = now_seconds();
   TRY(tasks_new(&job->pool, threads_or_all(c->output.threads)));
-  TRY(partitions_new(job));
   TRY(writer_open(writer, c->output.out, c->output.shard_tokens, (int)c->output.deflate, c->output.force));
   writer_use(*writer, job->pool);
   TRY(read_logs(job, *writer));
   end_stage(job, STAGE_READ);
+  TRY(partitions_new(job));
   TRY(filter_and_count(job));
   end_stage(job, STAGE_FILTER);
   warn_of_span(job);

@@ -3,8 +3,16 @@
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
 
+// One for each thread and one to be taken, or fewer, where so many do not fit into output.memory at once.
+static int32_t works_wanted(const prepare_job *job) {
+  const int32_t threads = tasks_threads(job->pool), wanted = threads > 1 ? threads + 1 : 1;
+  const size_t largest = store_largest(job->store), room = (size_t)job->c->output.memory;
+  if (largest == 0 || room / largest >= (size_t)wanted) return wanted;
+  return room / largest > 1 ? (int32_t)(room / largest) : 1;
+}
+
 status partitions_new(prepare_job *job) {
-  job->n_works = tasks_threads(job->pool) > 1 ? tasks_threads(job->pool) + 1 : 1;
+  job->n_works = works_wanted(job);
   TRY(mem_new(&job->works, (size_t)job->n_works, sizeof *job->works, "partitions"));
   for (int32_t i = 0; i < job->n_works; i++) job->works[i].job = job;
   return OK;
