@@ -298,7 +298,7 @@ static void test_long_histories(void **unused) {
   char name[32];
   for (int32_t i = 0; i < ITEMS; i++) {
     snprintf(name, sizeof name, "i%d", i);
-    check_ok(vocab_add(v, RANGE_ITEMS, name, 1, NULL));
+    check_ok(vocab_add(v, RANGE_ITEMS, name, 0, NULL));
   }
   check_ok(writer_open(&w, dir, 1 << 20, 0, true));
   int32_t tokens[LENGTH], sessions[LENGTH] = {0};
