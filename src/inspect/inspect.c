@@ -238,9 +238,21 @@ static bool safetensors_found(const unsigned char *head, size_t n, int64_t whole
   return bytes >= 2 && bytes < MAX_HEADER && (int64_t)bytes < whole + (1 << 20);
 }
 
+// A pipe's bytes would be lost to its next reader, and it, or a device, may have no end.
+static status check_regular(const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0)
+    return fail(errno == ENOENT ? ERR_NOT_FOUND : ERR_IO, "cannot open %s: %s", path, strerror(errno));
+  if (S_ISREG(st.st_mode) || S_ISDIR(st.st_mode)) return OK;
+  return fail(ERR_FORMAT, "%s is a pipe or a device; souk inspect needs a file, which is read more than once",
+              path);
+}
+
 status inspect(const inspect_request *q, json_t **out) {
   unsigned char head[HEAD] = {0};
   size_t n = 0;
+  *out = NULL;
+  TRY(check_regular(q->path));
   *out = json_object();
   if (*out == NULL) return fail(ERR_MEMORY, "out of memory: inspecting %s", q->path);
   status rc;

@@ -248,6 +248,21 @@ static status add_loose(const inspect_request *q, const char *name, json_t *list
   return rc;
 }
 
+// Says what a directory is that Souk did not write.
+static status unknown_directory(const char *path) {
+  const path_kind kind = path_kind_of(path);
+  if (kind == PATH_EMPTY) return fail(ERR_FORMAT, "%s is an empty directory", path);
+  if (kind == PATH_HUGGING_FACE)
+    return fail(ERR_FORMAT,
+                "%s is a Hugging Face model: souk import takes it, and souk inspect shows its "
+                "model.safetensors",
+                path);
+  return fail(ERR_FORMAT,
+              "%s is not a directory that Souk wrote: it has none of manifest.json, souk.json, synth.json, "
+              "config.yaml or HDF5 files",
+              path);
+}
+
 // A directory of HDF5 files without a manifest, such as NVIDIA's shards: shows each file that souk pretrain would read.
 static status inspect_loose(const inspect_request *q, json_t *out) {
   shard_files found;
@@ -258,11 +273,7 @@ static status inspect_loose(const inspect_request *q, json_t *out) {
   for (int32_t i = 0; rc == OK && i < found.n; i++) rc = add_loose(q, found.names[i], list);
   if (found.left_out > 0) json_object_set_new(out, "left_out", json_integer(found.left_out));
   json_object_set_new(out, "files", list);
-  if (rc == OK && found.n == 0)
-    rc = fail(ERR_FORMAT,
-              "%s is not a directory that Souk wrote: it has none of manifest.json, souk.json, synth.json, "
-              "config.yaml or HDF5 files",
-              q->path);
+  if (rc == OK && found.n == 0) rc = unknown_directory(q->path);
   shard_files_free(&found);
   return rc;
 }

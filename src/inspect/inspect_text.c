@@ -148,8 +148,10 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
   char *line;
   size_t bytes;
   bool end;
-  if (lines_next(lines, &line, &bytes, &end) != OK) return fail_prefix(ERR_FORMAT, "no file of Souk's");
-  if (end) return fail(ERR_FORMAT, "%s is empty", q->path);
+  do { // up to the first line that says something
+    if (lines_next(lines, &line, &bytes, &end) != OK) return fail_prefix(ERR_FORMAT, "no file of Souk's");
+  } while (!end && line[strspn(line, " \t")] == '\0');
+  if (end) return fail(ERR_FORMAT, "%s holds nothing but empty lines", q->path);
   if (strncmp(line, "\xEF\xBB\xBF", 3) == 0) line += 3;
   if (strcmp(line, "[PAD]\t0") == 0) return inspect_vocab(q, lines, out);
   if (control_characters(line))

@@ -49,7 +49,18 @@ check_error "a missing path is an error" "cannot open" "$souk" inspect "$work/no
 check_error "inspect without a file is an error" "needs a FILE" "$souk" inspect
 : >"$work/empty"
 check_error "an empty file is an error" "is empty" "$souk" inspect "$work/empty"
+printf '\n \t\n\n' >"$work/blank"
+check_error "a file of empty lines is an error" "holds nothing but empty lines" "$souk" inspect "$work/blank"
 mkdir "$work/dir"
+check_error "an empty directory is told as one" "is an empty directory" "$souk" inspect "$work/dir"
+mkfifo "$work/pipe"
+check_error "a pipe is not waited for" "is a pipe or a device" timeout 20 "$souk" inspect "$work/pipe"
+check_error "a device without an end is not read" "is a pipe or a device" timeout 20 "$souk" inspect /dev/zero
+mkdir "$work/hf" && echo '{"model_type":"bert"}' >"$work/hf/config.json"
+check_error "a model of Hugging Face is told as one" "is a Hugging Face model: souk import takes it" "$souk" inspect "$work/hf"
+mkdir -p "$work/nvidia/a/b" && cp tests/golden/h5py_lzf.hdf5 "$work/nvidia/a/b/x.hdf5"
+check "shards in folders of a directory are shown" says "$work/nvidia" "directory of HDF5 files" "a/b/x.hdf5" "20 x 12"
+echo x >"$work/dir/note"
 check_error "a directory of another program is an error" "not a directory that Souk wrote" "$souk" inspect "$work/dir"
 head -c 3000 /dev/urandom >"$work/noise"
 printf '\x01\x02\x03' | cat - "$work/noise" >"$work/noise2"
@@ -91,6 +102,21 @@ check "control characters of a file are escaped" bash -c "grep -qF '\x1b]0;a\x07
 "$souk" inspect "$work/no"$'\e]0;x\a\xc2\x9b'"café" 2>"$work/escapes"
 check "control characters are not printed in an error" harmless "$work/escapes"
 check "control characters in an error are escaped" grep -qF 'no\x1b]0;x\x07\u009bcafé' "$work/escapes"
+# A data set that lists somebody's file, or no files at all, is refused by every command, also by those that compare no checksums.
+refuses() { # TEXT FILES
+  local text=$1 of command; shift
+  for command in "inspect $work/evil" "inspect --no-verify $work/evil" "pretrain --data.dir $work/evil --out $work/no" "plan --data.dir $work/evil" \
+    "eval --baselines-only --data $work/evil" "eval $work/r --data $work/evil" "vectors $work/r --data $work/evil --users $work/no.npy"; do
+    # shellcheck disable=SC2086
+    timeout 60 "$souk" $command >"$work/.o" 2>"$work/.e" && { echo "accepted by souk $command"; return 1; }
+    grep -qF -- "$text" "$work/.e" || { echo "souk $command says:"; cat "$work/.e"; return 1; }
+  done
+}
+cp -r "$work/d" "$work/evil"
+sed -i 's|"files": {|&"../../../../etc/passwd": {"bytes": 1, "sha256": "x"},|' "$work/evil/manifest.json"
+check "a data set that lists ../../../../etc/passwd is refused by every command" refuses '"../../../../etc/passwd" is not a plain file name'
+tr -d '\n' <"$work/d/manifest.json" | sed 's|"files": {.*|"files": {}}|' >"$work/evil/manifest.json"
+check "a data set that lists no files is refused by every command" refuses 'field "files" does not list'
 # Every kind of file, cut at every eighth and with a byte changed: a sentence or an answer, never a crash.
 damage() {
   local file=$1 n i
