@@ -1,4 +1,5 @@
 // The table of subcommands, and the only place that exits.
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +68,15 @@ static int leave(status rc) {
   return rc == ERR_ARGUMENT ? 2 : 1;
 }
 
+// A standard descriptor that the caller has closed would be given to the next file that is opened, and be read or written as
+// such. What takes its place fails instead, whichever is done with it.
+static void hold_descriptors(void) {
+  for (int fd = 0; fd <= 2; fd++)
+    if (fcntl(fd, F_GETFD) < 0) open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int main(int argc, char **argv) {
+  hold_descriptors();
   mem_json_watch();
   if (fault_init() != OK) {
     log_error("%s", fail_message());

@@ -33,6 +33,7 @@ check "gzip: what follows is ignored with a warning" grep -q "the 8 bytes from b
 same "a log is read from the standard input" --log - <log.csv
 same "a log is read through a pipe" --log - < <(cat log.csv)
 same "a log is read from /dev/stdin" --log /dev/stdin < <(cat log.csv)
+check_error "a standard input that is closed is an error" "cannot read the standard input at byte 0: Bad file descriptor" prepare x --log - <&-
 check_error "two lists cannot both be the standard input" "are both the standard input (-)" prepare x --log - --catalogue - <log.csv
 
 # ---- lists
