@@ -150,19 +150,24 @@ static void list_names(const header *h, char *list, size_t size) {
   }
 }
 
-// What to set if one name seems to be several, with another separator between them.
-static void separator_hint(const log_plan *plan, const header *h, char *hint, size_t size) {
+// What to set if the names look like something else than a header: several with another separator between them, say.
+static void header_hint(const log_plan *plan, const header *h, char *hint, size_t size) {
+  const char *first = h->names[0];
   hint[0] = '\0';
-  if (h->names[0][0] == '{' || (h->names[0][0] == '[' && plan->kind != LOG_SPACE))
-    snprintf(hint, size, "; it looks like json: set %sformat jsonl", plan->options);
-  for (int i = 0; hint[0] == '\0' && h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
+  for (int i = 0; h->n == 1 && plan->kind != LOG_SPACE && i < CANDIDATES; i++) {
     char buf[16];
-    if (strstr(h->names[0], candidates[i]) == NULL || strcmp(candidates[i], plan->separator) == 0) continue;
+    if (strstr(first, candidates[i]) == NULL || strcmp(candidates[i], plan->separator) == 0) continue;
     const char *name = separator_name(candidates[i], buf);
     snprintf(hint, size, "; if %s is between its columns, set %sformat csv and %sseparator %s", name,
              plan->options, plan->options, name);
     return;
   }
+  if (h->n == 1 && strchr(first, ' ') != NULL)
+    snprintf(hint, size, "; if spaces are between its columns, set %sformat space", plan->options);
+  for (int64_t k = 0; hint[0] == '\0' && k < h->n; k++)
+    if (number_of(h->names[k]) > 0)
+      snprintf(hint, size, "; if that is no header, set %sheader false and number the columns",
+               plan->options);
 }
 
 static status bind_names(log_plan *plan, const header *h, const char *path, log_notes *notes) {
@@ -173,7 +178,7 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
     if (field < 0) {
       char list[512], hint[128];
       list_names(h, list, sizeof list);
-      separator_hint(plan, h, hint, sizeof hint);
+      header_hint(plan, h, hint, sizeof hint);
       return fail(ERR_FORMAT, "%s has no column \"%s\"; its columns are: %s%s", path, plan->names[i], list,
                   hint);
     }
@@ -280,13 +285,23 @@ static status number_columns(log_plan *plan, const char *path) {
   return OK;
 }
 
+static bool begins_json(const char *text, size_t bytes) {
+  return bytes >= 2 && ((text[0] == '{' && memchr("\"'}\n\r ", text[1], 6) != NULL) ||
+                        (text[0] == '[' && memchr("{\n\r", text[1], 3) != NULL));
+}
+
 static status read_header(log_plan *plan, const char *path, const char *text, size_t bytes, bool last,
                           size_t *used, int64_t *lines, log_notes *notes) {
   size_t at;
   row_span row;
   const bool whole = first_row(plan, text, bytes, last, &at, lines, &row);
   if (whole && at == bytes) return fail(ERR_FORMAT, "%s is empty: a header line is expected", path);
-  if (!whole || row.bytes > MAX_LINE)
+  if (begins_json(text + at, bytes - at))
+    return fail(ERR_FORMAT, "%s looks like json, not like a header with names of columns; set %sformat jsonl",
+                path, plan->options);
+  if (!whole && bytes <= MAX_LINE) // its line is there, so a quote goes on behind it
+    row.reject = "a quote that is not closed";
+  else if (!whole || row.bytes > MAX_LINE)
     return fail(ERR_FORMAT, "%s line %lld: the header is longer than %d bytes", path, (long long)*lines + 1,
                 MAX_LINE);
   if (row.reject != NULL)

@@ -83,6 +83,8 @@ static void find_document(log_reader *r) {
   size_t bytes;
   const char *at = beginning(r, &bytes), *const end = at + bytes;
   while (at < end && (*at == ' ' || *at == '\t' || *at == '\n' || *at == '\r')) at++;
+  if (at < end && *at != '[' && *at != '{')
+    add_note(&r->notes, "it does not begin like json; %sformat says what it is", r->plan.options);
   if (at == end || (*at != '[' && *at != '{')) return;
   const bool list = *at++ == '[';
   while (at < end && (*at == ' ' || *at == '\t')) at++;

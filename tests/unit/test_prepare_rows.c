@@ -205,7 +205,16 @@ static void test_headers(void **unused) {
   expect_told("rows with more or fewer columns than the header or the first row (is a quote or a separator "
               "missing?): 2, the first on line 3");
   expect_refused("u\033[31m,i\n", &CSV, "x", "its columns are");
-  expect_refused("{\"u\":1}\n", &CSV, "u", "set input.format jsonl");
+  expect_refused("{\"u\":1}\n", &CSV, "u",
+                 "looks like json, not like a header with names of columns; set input.format jsonl");
+  expect_refused("[\n{\"u\":1}\n]\n", &CSV, "u", "set input.format jsonl");
+  expect_refused("u i\n1 2\n", &CSV, "u",
+                 "its columns are: u i; if spaces are between its columns, set input.format space");
+  expect_refused("7,a\n8,b\n", &CSV, "u",
+                 "its columns are: 7, a; if that is no header, set input.header false");
+  char open[70000] = "\"u,i\n";
+  memset(open + 6, 'x', sizeof open - 8);
+  expect_refused(open, &CSV, "u", "line 1: the header has a quote that is not closed");
   expect_refused("\n\n", &CSV, "x", "is empty: a header line is expected");
 }
 
@@ -495,6 +504,8 @@ static void test_json_documents(void **unused) {
   expect_told("it is one list of json");
   expect("[{\"u\":1},{\"u\":2}]", JSON, COLUMNS("u"), "1 [1]\n1 [2]\n");
   expect("[]", JSON, COLUMNS("u"), "");
+  expect("u,i\n", JSON, COLUMNS("u"), "1 not valid json\n");
+  expect_told("it does not begin like json; input.format says what it is");
   expect("[\n  {\n    \"u\": 1,\n    \"i\": [\"a\"]\n  },\n  {\n    \"u\": 2\n  }\n]\n", JSON,
          COLUMNS("u", "i"), "2 [1] [a]\n6 [2] [-]\n");
   expect("{\n  \"u\": 1\n}\n{\n  \"u\": 2\n}\n", JSON, COLUMNS("u"), "1 [1]\n4 [2]\n");
