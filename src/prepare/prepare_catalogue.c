@@ -27,11 +27,16 @@ typedef struct catalogue_columns {
   int n;
 } catalogue_columns;
 
+// Where a value stands; file is NULL where there is only one.
+typedef struct value_place {
+  const char *file;
+  int64_t line;
+} value_place;
+
 typedef struct property_value {
   char *text; // owned; NULL: none yet
   event_time time;
-  const char *file;
-  int64_t line;
+  value_place place;
 } property_value;
 
 enum { UNKNOWN_IDS = 1000 };
@@ -120,23 +125,25 @@ static status write_entry(catalogue *c, const char *const *values) {
   return rc;
 }
 
-static bool usable_category(catalogue *c, const char *text, int64_t line) {
+static bool usable_category(catalogue *c, const char *text, const value_place *place) {
   const char *why = text != NULL ? name_too_long(NAME_CATEGORY, strlen(text)) : NULL;
-  if (why != NULL) reject_add(&c->job->catalogue_prices.unknown, why, line, text, strlen(text));
+  c->job->catalogue_prices.unknown.file = place->file;
+  if (why != NULL) reject_add(&c->job->catalogue_prices.unknown, why, place->line, text, strlen(text));
   return text != NULL && why == NULL;
 }
 
-// An item's values; what cannot be read of them is set to NULL. lines: of the values, in their order.
-static status take_values(catalogue *c, int32_t item, const char **values, const int64_t *lines) {
+// An item's values; what cannot be read of them is set to NULL.
+static status take_values(catalogue *c, int32_t item, const char **values, const value_place *places) {
   prepare_job *job = c->job;
   job->catalogue_matched++;
   values[CAT_ITEM] = intern_text(job->items, item);
-  if (!usable_category(c, values[CAT_CATEGORY], lines[CAT_CATEGORY])) values[CAT_CATEGORY] = NULL;
+  if (!usable_category(c, values[CAT_CATEGORY], &places[CAT_CATEGORY])) values[CAT_CATEGORY] = NULL;
   if (values[CAT_CATEGORY] != NULL)
     TRY(intern_add(job->categories, values[CAT_CATEGORY], &job->category[item]));
   const char *price = values[CAT_PRICE];
+  job->catalogue_prices.unknown.file = job->catalogue_prices.guessed.file = places[CAT_PRICE].file;
   if (price != NULL &&
-      !price_take(&job->catalogue_prices, price, strlen(price), lines[CAT_PRICE], &job->price[item]))
+      !price_take(&job->catalogue_prices, price, strlen(price), places[CAT_PRICE].line, &job->price[item]))
     values[CAT_PRICE] = NULL;
   return write_entry(c, values);
 }
@@ -154,8 +161,8 @@ static status take_entry(catalogue *c, const log_reader *r, const char **values)
     reject_row(&c->job->catalogue, "no item", r);
     return OK;
   }
-  int64_t lines[MAX_COLUMNS];
-  for (int i = 0; i < c->columns.n; i++) lines[i] = log_line(r);
+  value_place places[MAX_COLUMNS];
+  for (int i = 0; i < c->columns.n; i++) places[i] = (value_place){c->job->catalogue.file, log_line(r)};
   int32_t item = id_match_find(c->match, values[CAT_ITEM]);
   if (item < 0) return note_unknown(c, values[CAT_ITEM]);
   if (c->seen[item] != 0) c->job->catalogue_repeated++; // the first entry counts
@@ -164,7 +171,7 @@ static status take_entry(catalogue *c, const log_reader *r, const char **values)
     c->seen[item] = 1;
     const char *own[MAX_COLUMNS];
     memcpy(own, values, sizeof own);
-    TRY(take_values(c, item, own, lines));
+    TRY(take_values(c, item, own, places));
   }
   return OK;
 }
@@ -193,7 +200,7 @@ static status keep_value(catalogue *c, int32_t item, int column, event_time time
   char *copy;
   TRY(mem_strdup(&copy, text));
   free(v->text);
-  *v = (property_value){.text = copy, .time = time, .file = c->job->catalogue.file, .line = line};
+  *v = (property_value){.text = copy, .time = time, .place = {c->job->catalogue.file, line}};
   if (c->seen[item] != 0) return OK;
   c->seen[item] = 1;
   c->order[c->n_order++] = item;
@@ -254,13 +261,12 @@ static status write_properties(catalogue *c) {
     const int32_t item = c->order[k];
     const property_value *v = c->values + (size_t)c->place[item] * (size_t)c->columns.n;
     const char *values[MAX_COLUMNS];
-    int64_t lines[MAX_COLUMNS];
+    value_place places[MAX_COLUMNS];
     for (int i = 0; i < c->columns.n; i++) {
       values[i] = i == CAT_PRICE ? without_mark(v[i].text) : v[i].text;
-      lines[i] = v[i].line;
+      places[i] = v[i].place;
     }
-    c->job->catalogue_prices.unknown.file = c->job->catalogue_prices.guessed.file = v[CAT_PRICE].file;
-    TRY(take_values(c, item, values, lines));
+    TRY(take_values(c, item, values, places));
   }
   return OK;
 }
@@ -316,7 +322,6 @@ static status read_files(catalogue *c) {
   const input_files *f = &job->catalogue_files;
   for (size_t i = 0; i < f->n; i++) {
     job->catalogue.file = f->n > 1 ? f->names[i] : NULL;
-    job->catalogue_prices.unknown.file = job->catalogue_prices.guessed.file = job->catalogue.file;
     TRY(read_file(c, f->names[i]));
   }
   return OK;

@@ -198,7 +198,7 @@ void span_merge(time_span *to, const time_span *more) {
   for (int i = 0; i < GAP_SIZES; i++) to->sizes[i] += more->sizes[i];
 }
 
-enum { LONG_GAP = 26 }; // 2^26 seconds are two years
+enum { LONG_GAP = 26, ENOUGH_GAPS = 10 }; // 2^26 seconds are two years
 void span_judge(const time_span *s, const char *column, survey_tell *tell, void *self) {
   int64_t long_gaps = 0;
   char text[600], name[256];
@@ -210,7 +210,7 @@ void span_judge(const time_span *s, const char *column, survey_tell *tell, void 
              "the file",
              name);
     tell(self, text);
-  } else if (2 * long_gaps > s->gaps) {
+  } else if (s->gaps >= ENOUGH_GAPS && 2 * long_gaps > s->gaps) {
     snprintf(text, sizeof text,
              "fields.time: more than half of the gaps between a user's events in \"%s\" are of two years or "
              "more: is "

@@ -155,6 +155,13 @@ static void test_gaps(void **unused) {
   span_judge(&s, "t", keep, NULL);
   assert_int_equal(n_said, 1);
   expect_said(0, "of two years or more");
+  s = (time_span){.events = 0}; // a handful of gaps says nothing
+  for (int64_t i = 0; i < 11; i++) {
+    span_add(&s, (event_time){1000000000 + i * 70000000, 0}, i == 0);
+    n_said = 0;
+    span_judge(&s, "t", keep, NULL);
+    assert_int_equal(n_said, i == 10);
+  }
 }
 
 // ---- ids -----------------------------------------------------------------------------------------------------
