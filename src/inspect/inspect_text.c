@@ -183,6 +183,9 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
   const char *kind = strchr(shown, '\t') != NULL                                ? "tsv"
                      : strchr(shown, ',') != NULL && strchr(shown, ':') == NULL ? "csv"
                                                                                 : "text";
+  if (strcmp(kind, "text") == 0 && !utf8_valid(line))
+    return fail(ERR_FORMAT,
+                "%s is not a file that Souk knows: it is not text in UTF-8 and has no known format", q->path);
   return inspect_table(q, lines, shown, kind, out);
 }
 

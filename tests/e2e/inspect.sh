@@ -53,6 +53,8 @@ printf '\n \t\n\n' >"$work/blank"
 check_error "a file of empty lines is an error" "holds nothing but empty lines" "$souk" inspect "$work/blank"
 mkdir "$work/dir"
 check_error "an empty directory is told as one" "is an empty directory" "$souk" inspect "$work/dir"
+printf '\x89PNG\r\n\x1a\n' >"$work/picture.png"
+check_error "a picture is told as a file that Souk does not know" "not text in UTF-8 and has no known format" "$souk" inspect "$work/picture.png"
 mkfifo "$work/pipe"
 check_error "a pipe is not waited for" "is a pipe or a device" timeout 20 "$souk" inspect "$work/pipe"
 check_error "a device without an end is not read" "is a pipe or a device" timeout 20 "$souk" inspect /dev/zero
