@@ -136,6 +136,7 @@ static status inspect_checkpoint(const inspect_request *q, const json_t *manifes
   copy_field(out, manifest, "model");
   copy_field(out, manifest, "data");
   copy_field(out, manifest, "base");
+  copy_field(out, manifest, "tokenizer");
   TRY(list_files(q, manifest, out));
   if (!in_dir(q->path, "model.h5", path)) return fail(ERR_FORMAT, "%s is missing", path);
   json_t *part = json_object(), *set;

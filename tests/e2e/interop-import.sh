@@ -48,7 +48,17 @@ rm "$work/hf/added_tokens.json" && hf && { echo '{"version":"1.0","added_tokens"
 told "files that contradict each other about capitals are both named" '"do_lower_case": true, '
 hf && echo "{\"$last\": 5}" >"$work/hf/added_tokens.json"
 check_error "files that contradict each other about an id are both named" "one of them is not this model's" "$souk" import "$work/hf" "$work/from" --force
+hf && LC_ALL=C sed -i 's/cls.seq_relationship.bias/classifier.somewhere.bias/' "$work/hf/model.safetensors"
+told "tensors that the model has no place for are counted and named" "so they are left out (1): classifier.somewhere.bias"
+check "what the file lacks is named as well" grep -q "initialised at random: cls.seq_relationship.bias" "$work/told"
+hf && sed -i '$d' "$work/hf/vocab.txt" && echo Dress >>"$work/hf/vocab.txt"
+told "a vocabulary with capitals but no word on do_lower_case is told" 'but tokens have capitals: 1, "Dress" first'
+echo '{"do_lower_case": false, "torch_dtype": "bfloat16"}' >"$work/hf/tokenizer_config.json"
+sed -i 's/"model_type"/"torch_dtype": "bfloat16", "use_cache": true, "model_type"/' "$work/hf/config.json"
+check "a model whose files say so is imported" import
+check "what is told with do_lower_case is nothing of capitals" bash -c "! grep -q capitals '$work/told'"
 # The hub's cache is a directory of links.
+rm -rf "$work/hf"
 hf && mv "$work/hf" "$work/blobs" && mkdir -p "$work/hf" && for f in "$work"/blobs/*; do ln -s "../blobs/$(basename "$f")" "$work/hf/"; done
 check "a model in the hub's cache, whose files are links, is imported" import
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"

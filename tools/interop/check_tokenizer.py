@@ -202,4 +202,5 @@ def check_items(name, *options):
 check_words()
 check_items("histories", "--positions_from_end")
 check_items("sessions", "--cls_sep", "--pooler")
+check_items("pre-norm", "--pre_norm")
 done()
