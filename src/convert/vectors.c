@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/array_file.h"
+#include "data/tokenizer.h"
 #include "model/objectives/masked_lm.h"
 #include "model/objectives/next_session.h"
 
@@ -164,6 +165,7 @@ typedef struct token_writer {
   const char *input;
   int64_t line; // from 1
   vocab *v;
+  const json_t *tokenizer; // of the checkpoint
   array_file *f;
   batch *b;
   float *hidden;          // [token capacity, H]
@@ -177,7 +179,11 @@ static status bad_line(const token_writer *w, const char *what) {
   return fail(ERR_FORMAT, "%s line %lld: %s", w->input, (long long)w->line, what);
 }
 
-static int32_t find_token(const vocab *v, const char *name) {
+// A special token has the name that it has in Souk, and the one of the model that was imported.
+static int32_t find_token(const token_writer *w, const char *name) {
+  const vocab *v = w->v;
+  for (int i = 0; i < TOKEN_SPECIALS; i++)
+    if (strcmp(name, tokenizer_special(w->tokenizer, i)) == 0) return i;
   for (int r = 0; r < RANGE_COUNT; r++) {
     const int32_t id = vocab_find(v, (vocab_range)r, name);
     if (id >= 0) return id;
@@ -188,7 +194,7 @@ static int32_t find_token(const vocab *v, const char *name) {
 static status read_token(const token_writer *w, const json_t *j, int32_t *id) {
   const char *name = json_string_value(j);
   if (name != NULL) {
-    *id = find_token(w->v, name);
+    *id = find_token(w, name);
     if (*id < 0)
       return fail(ERR_FORMAT, "%s line %lld: the vocabulary has no token \"%.200s\"", w->input,
                   (long long)w->line, name);
@@ -308,7 +314,7 @@ static status write_tokens(token_writer *w) {
 }
 
 status vectors_of_tokens(const checkpoint *c, model *m, const char *input, const char *path) {
-  token_writer w = {.m = m, .input = input};
+  token_writer w = {.m = m, .input = input, .tokenizer = c->tokenizer};
   TRY(read_vocab(&w.v, c));
   status rc = array_open(&w.f, path);
   if (rc == OK) rc = finish(w.f, write_tokens(&w));

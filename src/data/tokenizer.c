@@ -217,8 +217,11 @@ static void warn_of_contradictions(const tokenizer_files *f) {
     const char *said = a != NULL ? value_text(a) : pairs[i].usual;
     if ((a == NULL && by_backend) || strcmp(said, value_text(b)) == 0) continue;
     log_warn("%s %s \"%s\": %s, %s has \"normalizer.%s\": %s; Hugging Face's tokenizer class goes by %s",
-             f->config_path, a != NULL ? "has" : "does not set, and so means,", pairs[i].in_config, said,
-             f->backend_path, pairs[i].in_backend, value_text(b),
+             f->config_path,
+             a != NULL           ? "has"
+             : f->config != NULL ? "does not set, and so means,"
+                                 : "is not there, which means",
+             pairs[i].in_config, said, f->backend_path, pairs[i].in_backend, value_text(b),
              by_backend ? f->backend_path : f->config_path);
   }
 }

@@ -12,7 +12,7 @@
 #include "data/vocab.h"
 #include "format/utf8.h"
 
-enum { MAX_FILE = 256 << 20, MAX_TOKENS = 1 << 24, MAX_TOKEN_BYTES = 4096, MOST_GAP = 4096 };
+enum { MAX_FILE = 256 << 20, MAX_TOKENS = 1 << 22, MAX_TOKEN_BYTES = 4096, MOST_GAP = 4096 };
 
 typedef struct token {
   const char *text; // NULL: no token has this id

@@ -57,6 +57,14 @@ echo '{"do_lower_case": false, "torch_dtype": "bfloat16"}' >"$work/hf/tokenizer_
 sed -i 's/"model_type"/"torch_dtype": "bfloat16", "use_cache": true, "model_type"/' "$work/hf/config.json"
 check "a model whose files say so is imported" import
 check "what is told with do_lower_case is nothing of capitals" bash -c "! grep -q capitals '$work/told'"
+hf && sed -i '1,5s/.*//; 1s/^/<pad>/; 2s/^/<unk>/; 3s/^/<s>/; 4s/^/<\/s>/; 5s/^/<mask>/' "$work/hf/vocab.txt"
+echo '{"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}' >"$work/hf/tokenizer_config.json"
+check "special tokens of other names are known by tokenizer_config.json" import
+printf '{"tokens": ["<s>", "%s", "</s>"]}\n{"tokens": ["[CLS]", "%s", "[SEP]"]}\n' "$last" "$last" >"$work/texts"
+check "hidden states are asked for by the model's own names of special tokens" "$souk" vectors "$work/from" --hidden "$work/states.npy" --input "$work/texts"
+check "both names of a special token have the same hidden states" bash -c "cmp <(tail -c 384 '$work/states.npy' | head -c 192) <(tail -c 192 '$work/states.npy')"
+check "it is exported with the names of its special tokens" "$souk" export "$work/from" "$work/named"
+check "vocab.txt has the names of its special tokens" cmp "$work/hf/vocab.txt" "$work/named/vocab.txt"
 # The hub's cache is a directory of links.
 rm -rf "$work/hf"
 hf && mv "$work/hf" "$work/blobs" && mkdir -p "$work/hf" && for f in "$work"/blobs/*; do ln -s "../blobs/$(basename "$f")" "$work/hf/"; done
