@@ -52,7 +52,7 @@ void survey_merge(time_survey *to, const time_survey *more) {
 // group that differ in their file are rare enough.
 typedef struct year_group {
   int64_t count;
-  const struct survey_year *first;
+  const struct survey_year *first, *most; // most: the year with the most
 } year_group;
 
 static void add_years(year_group *g, const time_survey *s, int from, int to) { // buckets [from, to)
@@ -60,6 +60,7 @@ static void add_years(year_group *g, const time_survey *s, int from, int to) { /
     const struct survey_year *y = &s->years[i];
     if (y->count == 0) continue;
     g->count += y->count;
+    if (g->most == NULL || y->count > g->most->count) g->most = y;
     if (g->first == NULL || (y->file == g->first->file && y->line < g->first->line)) g->first = y;
   }
 }
@@ -80,8 +81,12 @@ static bool plausible(event_time t) {
   return bucket >= bucket_of_year(PLAUSIBLE_FROM) && bucket <= bucket_of_year(PLAUSIBLE_TO);
 }
 
-// What another format would make of a text that was cut to SURVEY_TEXT; "" if none makes a plausible time of it.
-static void suggest(char *to, size_t room, time_format format, int32_t zone, const char *text) {
+// What another format would make of most times of a group; "" if none makes a plausible time of them. Texts were cut to
+// SURVEY_TEXT.
+static void suggest(char *to, size_t room, time_format format, int32_t zone, const year_group *g) {
+  const char *text = g->most->text;
+  char value[4 * SURVEY_TEXT], of[4 * SURVEY_TEXT + 16] = "";
+  if (g->most != g->first) snprintf(of, sizeof of, " for \"%s\"", printable(value, sizeof value, text, ""));
   to[0] = '\0';
   for (int f = 0; f < TIME_FORMAT_COUNT; f++) {
     event_time t;
@@ -90,20 +95,23 @@ static void suggest(char *to, size_t room, time_format format, int32_t zone, con
     if (f == (int)format || f == TIME_ORDER ||
         !time_parse_local((time_format)f, zone, text, strlen(text), &t, &why) || !plausible(t))
       continue;
-    snprintf(to, room, "; --time_format %s would give %s", time_format_names[f], time_text(read, t));
+    snprintf(to, room, "; --time_format %s would give %s%s", time_format_names[f], time_text(read, t), of);
     return;
   }
 }
 
 static void tell_implausible(const time_survey *s, const year_group *g, const char *where, time_format format,
                              int32_t zone, const char *column, survey_tell *tell, void *self) {
-  char first[800], other[160], text[1400], name[256];
+  char first[800], other[400], text[1800], name[256];
+  const bool all = g->count == s->count;
   describe(first, sizeof first, g->first);
-  suggest(other, sizeof other, format, zone, g->first->text);
-  const bool mixed = other[0] != '\0' && g->count < s->count;
+  suggest(other, sizeof other, format, zone, g);
+  const char *more = "";
+  if (other[0] != '\0' && !all) more = " (the column mixes units or forms)";
+  if (other[0] == '\0' && all && format < TIME_ISO)
+    more = "; if they are no times and only rise with time, --time_format order says so";
   snprintf(text, sizeof text, "fields.time: %lld of %lld times in \"%s\" lie %s: %s%s%s", (long long)g->count,
-           (long long)s->count, printable(name, sizeof name, column, ""), where, first, other,
-           mixed ? " (the column mixes units or forms)" : "");
+           (long long)s->count, printable(name, sizeof name, column, ""), where, first, other, more);
   tell(self, text);
 }
 

@@ -75,6 +75,30 @@ static void test_mixed_units_name_both_sides(void **unused) {
   expect_said(1, "lie after 2100: \"1650000000123456\" on a.csv line 53");
 }
 
+// The first may be a zero; what most of them are says more of the unit.
+static void test_most_times_decide_the_unit(void **unused) {
+  (void)unused;
+  time_survey s = {.count = 0};
+  add(&s, TIME_SECONDS, "99999999999999", 2); // of another year than the rest
+  for (int i = 0; i < 9; i++) add(&s, TIME_SECONDS, "5000000000", i + 3);
+  judge(&s, TIME_SECONDS);
+  assert_int_equal(n_said, 1);
+  expect_said(0, "\"99999999999999\" on line 2");
+  s = (time_survey){.count = 0};
+  add(&s, TIME_MILLISECONDS, "-2000000000000", 2);
+  for (int i = 0; i < 9; i++) add(&s, TIME_MILLISECONDS, "1650000000", i + 3);
+  judge(&s, TIME_MILLISECONDS);
+  assert_int_equal(n_said, 1);
+  expect_said(
+      0, "\"-2000000000000\" on line 2 is read as 1906-08-16 20:26:40 UTC; --time_format seconds would give "
+         "2022-04-15 05:20:00 UTC for \"1650000000\"");
+  s = (time_survey){.count = 0};
+  for (int i = 1; i < 9; i++) add(&s, TIME_SECONDS, (const char[2]){(char)('0' + i), '\0'}, i);
+  judge(&s, TIME_SECONDS);
+  assert_int_equal(n_said, 1);
+  expect_said(0, "; if they are no times and only rise with time, --time_format order says so");
+}
+
 static void test_outliers(void **unused) {
   (void)unused;
   time_survey s = {.count = 0};
@@ -264,6 +288,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_each_wrong_unit_is_told_with_the_right_one),
       cmocka_unit_test(test_mixed_units_name_both_sides),
+      cmocka_unit_test(test_most_times_decide_the_unit),
       cmocka_unit_test(test_outliers),
       cmocka_unit_test(test_two_halves),
       cmocka_unit_test(test_merged_surveys),
