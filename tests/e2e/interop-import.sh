@@ -60,9 +60,10 @@ check "what is told with do_lower_case is nothing of capitals" bash -c "! grep -
 hf && sed -i '1,5s/.*//; 1s/^/<pad>/; 2s/^/<unk>/; 3s/^/<s>/; 4s/^/<\/s>/; 5s/^/<mask>/' "$work/hf/vocab.txt"
 echo '{"pad_token": "<pad>", "unk_token": "<unk>", "cls_token": "<s>", "sep_token": "</s>", "mask_token": "<mask>"}' >"$work/hf/tokenizer_config.json"
 check "special tokens of other names are known by tokenizer_config.json" import
-printf '{"tokens": ["<s>", "%s", "</s>"]}\n{"tokens": ["[CLS]", "%s", "[SEP]"]}\n' "$last" "$last" >"$work/texts"
-check "hidden states are asked for by the model's own names of special tokens" "$souk" vectors "$work/from" --hidden "$work/states.npy" --input "$work/texts"
-check "both names of a special token have the same hidden states" bash -c "cmp <(tail -c 384 '$work/states.npy' | head -c 192) <(tail -c 192 '$work/states.npy')"
+printf '{"tokens": ["<s>", "%s", "</s>"]}\n' "$last" >"$work/theirs"
+printf '{"tokens": ["[CLS]", "%s", "[SEP]"]}\n' "$last" >"$work/ours"
+for whose in theirs ours; do "$souk" vectors "$work/from" --hidden "$work/$whose.npy" --input "$work/$whose" >"$work/.out" 2>&1; done
+check "hidden states are asked for by the model's own names of special tokens, or Souk's" cmp "$work/theirs.npy" "$work/ours.npy"
 check "it is exported with the names of its special tokens" "$souk" export "$work/from" "$work/named"
 check "vocab.txt has the names of its special tokens" cmp "$work/hf/vocab.txt" "$work/named/vocab.txt"
 # The hub's cache is a directory of links.
