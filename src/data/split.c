@@ -168,8 +168,11 @@ bool split_between(const data_split *s, int64_t a, int64_t b) {
 const char *split_date(int64_t seconds, char buf[SPLIT_DATE]) {
   const time_t t = (time_t)seconds;
   struct tm utc;
-  if (gmtime_r(&t, &utc) == NULL || strftime(buf, SPLIT_DATE, "%Y-%m-%dT%H:%M:%SZ", &utc) == 0)
+  if (gmtime_r(&t, &utc) == NULL)
     snprintf(buf, SPLIT_DATE, "%lld seconds", (long long)seconds);
+  else
+    snprintf(buf, SPLIT_DATE, "%04d-%02d-%02dT%02d:%02d:%02dZ", 1900 + utc.tm_year, 1 + utc.tm_mon,
+             utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec);
   return buf;
 }
 
@@ -179,7 +182,7 @@ const char *split_describe(const data_split *s, char buf[SPLIT_TEXT]) {
     snprintf(buf, SPLIT_TEXT, "time, validation from %s, test from %s", split_date(s->valid_from, valid),
              split_date(s->test_from, test));
   else if (s->kind == SPLIT_USER)
-    snprintf(buf, SPLIT_TEXT, "user, %.4g of them validation and %.4g test by seed %lld, targets %d",
+    snprintf(buf, SPLIT_TEXT, "user, validation %.4g and test %.4g of the users by seed %lld, targets %d",
              s->valid_users, s->test_users, (long long)s->seed, s->targets);
   else if (s->kind == SPLIT_LEAVE_ONE_OUT && s->targets > 1)
     snprintf(buf, SPLIT_TEXT, "leave_one_out, targets %d", s->targets);

@@ -64,30 +64,69 @@ void rank_set_sort(int32_t *ranks, int32_t relevant) {
   qsort(ranks, (size_t)relevant, sizeof *ranks, misses_last);
 }
 
+// 1 / log2(k + 1) for k = 1, 2, ..., and the sums of the first k of them; a bootstrap asks millions of times.
+static const double discounts[RANK_DEEPEST + 1] = {0,
+                                                   1.0,
+                                                   0.6309297535714575,
+                                                   0.5,
+                                                   0.43067655807339306,
+                                                   0.38685280723454163,
+                                                   0.3562071871080222,
+                                                   0.3333333333333333,
+                                                   0.31546487678572877,
+                                                   0.3010299956639812,
+                                                   0.2890648263178879,
+                                                   0.27894294565112987,
+                                                   0.27023815442731974,
+                                                   0.26264953503719357,
+                                                   0.2559580248098155,
+                                                   0.25,
+                                                   0.24465054211822604,
+                                                   0.23981246656813146,
+                                                   0.23540891336663824,
+                                                   0.23137821315975915,
+                                                   0.227670248696953};
+static const double ideals[RANK_DEEPEST + 1] = {0,
+                                                1.0,
+                                                1.6309297535714575,
+                                                2.1309297535714578,
+                                                2.5616063116448506,
+                                                2.9484591188793923,
+                                                3.3046663059874146,
+                                                3.637999639320748,
+                                                3.953464516106477,
+                                                4.254494511770458,
+                                                4.543559338088346,
+                                                4.8225022837394755,
+                                                5.092740438166795,
+                                                5.355389973203989,
+                                                5.611347998013804,
+                                                5.861347998013804,
+                                                6.10599854013203,
+                                                6.345811006700162,
+                                                6.5812199200668,
+                                                6.812598133226559,
+                                                7.040268381923512};
+
 void rank_set_add(rank_metrics *sum, const int32_t *ranks, int32_t relevant, double weight) {
   if (ranks[0] == 0) return;
-  sum->value[METRIC_MRR_ALL] += weight / ranks[0];
-  if (ranks[0] > RANK_DEEPEST) return;
-  double gain = 0, ideal = 0, precisions = 0;
+  const double first = weight / ranks[0];
+  sum->value[METRIC_MRR_ALL] += first;
+  double gain = 0, precisions = 0;
   int32_t hits = 0;
-  for (int32_t k = 1, cutoff = 0; k <= RANK_DEEPEST; k++) {
-    const double discount = 1.0 / log2(k + 1.0);
-    if (k <= relevant) ideal += discount;
-    if (hits < relevant && ranks[hits] == k) {
-      hits++;
-      gain += discount;
-      precisions += (double)hits / k;
+  for (int32_t cutoff = 0; cutoff < RANK_CUTOFFS; cutoff++) {
+    const int32_t k = rank_cutoffs[cutoff], reachable = relevant < k ? relevant : k;
+    for (; hits < relevant && ranks[hits] > 0 && ranks[hits] <= k; hits++) {
+      gain += discounts[ranks[hits]];
+      precisions += (hits + 1.0) / ranks[hits];
     }
-    if (k != rank_cutoffs[cutoff]) continue;
-    if (hits > 0) {
-      sum->value[METRIC_HR + cutoff] += weight;
-      sum->value[METRIC_NDCG + cutoff] += weight * gain / ideal;
-      sum->value[METRIC_MRR + cutoff] += weight / ranks[0];
-      sum->value[METRIC_RECALL + cutoff] += weight * hits / relevant;
-      sum->value[METRIC_PRECISION + cutoff] += weight * hits / k;
-      sum->value[METRIC_MAP + cutoff] += weight * precisions / (relevant < k ? relevant : k);
-    }
-    cutoff++;
+    if (hits == 0) continue;
+    sum->value[METRIC_HR + cutoff] += weight;
+    sum->value[METRIC_NDCG + cutoff] += weight * gain / ideals[reachable];
+    sum->value[METRIC_MRR + cutoff] += first;
+    sum->value[METRIC_RECALL + cutoff] += weight * hits / relevant;
+    sum->value[METRIC_PRECISION + cutoff] += weight * hits / k;
+    sum->value[METRIC_MAP + cutoff] += weight * precisions / reachable;
   }
 }
 

@@ -111,7 +111,7 @@ for d in all valid train; do
   quietly "$souk" pretrain --data.dir ${d}_trained --train.out $d.run --hidden 16 --layers 1 --steps 2 --batch_tokens 64 --max_positions 8 --eval_every 0
   "$souk" eval $d.run --data known --other_data --bootstrap 0 --protocols full >$d.other 2>$d.warn
 done
-check_error "a model that was trained on another split of the log is an error, which names both" "was trained on data set \"data\" (split user, 0.3 of them validation and 0.3 test by seed 1, targets 2," "$souk" eval run --data known
+check_error "a model that was trained on another split of the log is an error, which names both" "was trained on data set \"data\" (split user, validation 0.3 and test 0.3 of the users by seed 1, targets 2," "$souk" eval run --data known
 check_error "the error of another split says how to go on" "--other_data evaluates it all the same" "$souk" eval run --data known
 check "a model that was trained on the validation and test parts is told so" has '^trained   on another data set, "data" \(split leave_one_out or none, .*what is train, validation and test here' all.other
 check "a model that was trained on the validation part is told so" has '^trained   on another data set, .*what is train and validation here' valid.other
@@ -172,6 +172,7 @@ check_error "what is no date is told" 'output.test_from = "soon": ' wrong --spli
 check_error "dates in the wrong order are an error" "must not be after output.test_from" wrong --split time --valid_from 5 --test_from 4
 check_error "a date of a fraction of a second is an error" "must be a whole second" wrong --split time --valid_from 1.5 --test_from 4
 check_error "a split by time needs times" "needs fields.time" "$souk" prepare --log log.csv --user u --fields.item i --out wrong --split time --valid_from 1 --test_from 2
+check_error "a date before anything is told as it is read" "validation from 0001-01-01T00:00:00Z" wrong --split time --valid_from 0001-01-01 --test_from 2
 check_error "nothing before the first date is an error" "nothing to train on" wrong --split time --valid_from 1 --test_from 3
 check_error "nothing behind the second date is an error" "no event is in the test part" wrong --split time --valid_from 2 --test_from 9
 check_error "nothing between the dates is an error" "no event is in the validation part" wrong --split time --valid_from 4 --test_from 5
