@@ -146,8 +146,8 @@ static status read_fields(dataset_info *info, const json_t *j, const char *path)
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 // The manifest holds the checksums of all other files, so that its own tells one data set from another. The line
-// with "created_by" is left out of it, which souk 0.1.0 did not write either: the same data has the same identity,
-// whichever version prepared it. (A line end inside a text is written \n, so that no text can look like that line.)
+// with "created_by" is left out of it, which souk 0.1.0 did not write either: the same files have the same identity,
+// whichever version wrote them. (A line end inside a text is written \n, so that no text can look like that line.)
 static void make_identity(const char *text, size_t bytes, char hex[65]) {
   static const char line[] = "\n \"created_by\": ";
   const char *end = text + bytes, *from = memmem(text, bytes, line, sizeof line - 1), *to = end;

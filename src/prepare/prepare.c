@@ -29,9 +29,10 @@ static void job_free(prepare_job *job) {
   input_files_free(&job->catalogue_files);
   intern *const names[] = {job->items, job->types, job->wanted_types, job->categories};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
-  void *const arrays[] = {job->item_counts,   job->next_counts, job->train_counts, job->token_of,
-                          job->price_sum,     job->price_count, job->category,     job->price,
-                          job->short_lengths, job->long_lengths};
+  void *const arrays[] = {job->item_counts,   job->next_counts,  job->train_counts, job->token_of,
+                          job->price_sum,     job->price_count,  job->category,     job->price,
+                          job->short_lengths, job->long_lengths, job->room.tokens,  job->room.sessions,
+                          job->room.events,   job->room.times};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(job);
 }

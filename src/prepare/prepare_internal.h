@@ -20,20 +20,23 @@ typedef enum prepare_stage { STAGE_READ, STAGE_FILTER, STAGE_ITEMS, STAGE_WRITE,
 
 struct prepare_job;
 // A partition that a thread works on, and what it has counted.
-typedef struct partition_work {
+typedef struct partition_work partition_work;
+typedef status (*partition_function)(partition_work *w);
+struct partition_work {
   task task;
+  partition_function work;
   struct prepare_job *job;
   int32_t index;
   store_partition part;
   history_room room;
   int64_t dropped_by_core, repeats, sessions, cells;
-} partition_work;
-typedef status (*partition_function)(partition_work *w);
+};
 
 // Users of one kind, and the names of the first of them, cut to what fits.
+enum { USERS_NAMED = 3 };
 typedef struct user_count {
   int64_t users;
-  char first[3][128];
+  char first[USERS_NAMED][128];
 } user_count;
 
 // What a split did; [0] validation, [1] test.
@@ -44,6 +47,13 @@ typedef struct split_counts {
   user_count without_targets;   // held out, with a single event, which is input
   user_count tied; // with a target at the same time as the event before it, where no date decides
 } split_counts;
+
+// A sequence as it is written.
+typedef struct sequence_room {
+  int32_t *tokens, *sessions; // [longest], as the rest
+  uint8_t *events;
+  int64_t *times;
+} sequence_room;
 
 typedef struct prepare_job {
   const prepare_config *c;
@@ -93,7 +103,7 @@ typedef struct prepare_job {
   int32_t longest;
   // writing
   dataset_writer *writer;
-  const struct sequence_room *room;
+  sequence_room room;
   int64_t users_written;
   double seconds, seconds_of[STAGES], stage_began;
 } prepare_job;

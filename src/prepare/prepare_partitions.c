@@ -27,6 +27,11 @@ void partitions_free(prepare_job *job) {
   job->works = NULL;
 }
 
+static status run_work(void *self) {
+  partition_work *w = self;
+  return w->work(w);
+}
+
 static status take_partition(prepare_job *job, int32_t p, partition_function take) {
   partition_work *w = &job->works[p % job->n_works];
   TRY(tasks_wait(job->pool, &w->task));
@@ -41,7 +46,8 @@ status for_partitions(prepare_job *job, partition_function work, partition_funct
     if (p >= STORE_PARTITIONS) continue;
     partition_work *w = &job->works[p % job->n_works];
     w->index = p;
-    w->task.run = (status(*)(void *))work;
+    w->work = work;
+    w->task.run = run_work;
     w->task.self = w;
     tasks_add(job->pool, &w->task);
   }

@@ -127,7 +127,7 @@ static size_t whole_characters(const char *name, size_t room) {
 }
 
 static void count_one(user_count *to, const char *user) {
-  if (to->users < (int64_t)(sizeof to->first / sizeof *to->first))
+  if (to->users < USERS_NAMED)
     snprintf(to->first[to->users], sizeof *to->first, "%.*s",
              (int)whole_characters(user, sizeof *to->first - 1), user);
   to->users++;
@@ -207,7 +207,7 @@ status check_split(prepare_job *job) {
 
 static json_t *users_json(const user_count *n) {
   json_t *first = json_array();
-  for (int64_t i = 0; i < n->users && i < (int64_t)(sizeof n->first / sizeof *n->first); i++)
+  for (int64_t i = 0; i < n->users && i < USERS_NAMED; i++)
     json_array_append_new(first, json_string(n->first[i]));
   return json_pack("{s:I,s:o}", "users", (json_int_t)n->users, "first", first);
 }
@@ -227,9 +227,9 @@ static void print_users(const char *label, const user_count *n, const char *what
   char text[4 * sizeof *n->first];
   if (n->users == 0) return;
   printf("%-15s %lld %s:", label, (long long)n->users, what);
-  for (int64_t i = 0; i < n->users && i < (int64_t)(sizeof n->first / sizeof *n->first); i++)
+  for (int64_t i = 0; i < n->users && i < USERS_NAMED; i++)
     printf("%s %s", i > 0 ? "," : "", printable(text, sizeof text, n->first[i], ""));
-  printf("%s\n", n->users > (int64_t)(sizeof n->first / sizeof *n->first) ? ", ..." : "");
+  printf("%s\n", n->users > USERS_NAMED ? ", ..." : "");
 }
 
 void print_split(const split_counts *n, const data_split *s) {

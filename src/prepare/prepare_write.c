@@ -1,5 +1,4 @@
 // Writing the sequences of souk prepare.
-#include <stdlib.h>
 #include "base/log.h"
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
@@ -23,12 +22,6 @@ void choose_time_unit(prepare_job *job) {
                  time_unit_names[job->unit]);
 }
 
-typedef struct sequence_room {
-  int32_t *tokens, *sessions; // [longest], as the rest
-  uint8_t *events;
-  int64_t *times;
-} sequence_room;
-
 // How many targets of a part are items of no train part.
 static int64_t cold_targets(const prepare_job *job, const sequence *s, const log_event *e, bool test) {
   int64_t cold = 0;
@@ -39,7 +32,7 @@ static int64_t cold_targets(const prepare_job *job, const sequence *s, const log
 }
 
 static status write_user(prepare_job *job, const log_event *e, int32_t n, const char *name) {
-  const sequence_room *b = job->room;
+  const sequence_room *b = &job->room;
   sequence s = {.user = job->users_written++,
                 .n = n,
                 .tokens = b->tokens,
@@ -77,19 +70,11 @@ static status write_partition(partition_work *w) {
 
 status write_sequences(prepare_job *job, dataset_writer *w) {
   const size_t longest = (size_t)job->longest;
-  sequence_room b = {.tokens = NULL};
-  status rc;
-  TRY_GOTO(mem_new(&b.tokens, longest, sizeof *b.tokens, "a sequence"), done);
-  TRY_GOTO(mem_new(&b.sessions, longest, sizeof *b.sessions, "a sequence"), done);
-  TRY_GOTO(mem_new(&b.events, longest, sizeof *b.events, "a sequence"), done);
-  TRY_GOTO(mem_new(&b.times, longest, sizeof *b.times, "a sequence"), done);
+  sequence_room *b = &job->room;
+  TRY(mem_new(&b->tokens, longest, sizeof *b->tokens, "a sequence"));
+  TRY(mem_new(&b->sessions, longest, sizeof *b->sessions, "a sequence"));
+  TRY(mem_new(&b->events, longest, sizeof *b->events, "a sequence"));
+  TRY(mem_new(&b->times, longest, sizeof *b->times, "a sequence"));
   job->writer = w;
-  job->room = &b;
-  rc = for_partitions(job, load_partition, write_partition);
-done:
-  free(b.tokens);
-  free(b.sessions);
-  free(b.events);
-  free(b.times);
-  return rc;
+  return for_partitions(job, load_partition, write_partition);
 }

@@ -1,10 +1,9 @@
-// souk prepare: the event store, times, and whole runs against a plain reference in memory.
+// Whole runs of souk prepare, by hand: order, repeats, rejected rows, several files, catalogue, buckets.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "base/philox.h"
 #include "hdf5/hdf5_glue.h"
 #include "prepare/prepare_internal.h"
 #include "lib/check.h"
