@@ -69,15 +69,22 @@ static void found(json_row *r, log_finding finding) {
 // A value of a list; at is NULL where there is none.
 static bool add_list_value(json_row *r, int column, const char *at, size_t bytes) {
   log_parser *const p = r->p;
+  const list_value value_at = {.at = at != NULL ? (uint32_t)(at - r->begin) : 0,
+                               .bytes = at != NULL ? (uint32_t)bytes : NO_VALUE,
+                               .element = r->element,
+                               .list = r->in_list,
+                               .next = -1};
+  list_value *last = p->first[column] >= 0 ? &p->values[p->last[column]] : NULL;
+  if (last != NULL && last->bytes == NO_VALUE &&
+      last->element == r->element) { // instead of one that was forgotten
+    *last = value_at;
+    return true;
+  }
   if (p->n_values == MAX_LIST_VALUES) return wrong(r, "lists of more than 1048576 values");
   r->rc = mem_grow(&p->values, &p->values_cap, p->n_values + 1, sizeof *p->values, "values of lists");
   if (r->rc != OK) return wrong(r, NOT_JSON);
   const int32_t i = (int32_t)p->n_values++;
-  p->values[i] = (list_value){.at = at != NULL ? (uint32_t)(at - r->begin) : 0,
-                              .bytes = at != NULL ? (uint32_t)bytes : NO_VALUE,
-                              .element = r->element,
-                              .list = r->in_list,
-                              .next = -1};
+  p->values[i] = value_at;
   if (p->first[column] < 0)
     p->first[column] = i;
   else
@@ -209,7 +216,11 @@ static bool literal(json_row *r, const paths *here) {
 
 // A longer key has come: what a shorter one gave does not count.
 static void forget(json_row *r, int column) {
-  r->p->listed &= ~(UINT64_C(1) << column);
+  log_parser *const p = r->p;
+  list_value *last =
+      (p->listed >> column & 1) != 0 && p->first[column] >= 0 ? &p->values[p->last[column]] : NULL;
+  if (r->lists == 0) p->listed &= ~(UINT64_C(1) << column);
+  if (r->lists > 0 && last != NULL && last->element == r->element) last->bytes = NO_VALUE;
   r->out->text[column] = NULL;
 }
 

@@ -39,8 +39,7 @@ typedef struct log_format {
   const log_join *join;  // [columns] jsonl; NULL: each value of a list becomes a row
   const char *missing;   // texts that mean no value, separated by commas; NULL: none
   size_t block_bytes;    // 0: about 1 MiB
-  const char
-      *options; // how the names of the options above begin, for messages: "input.catalogue_"; NULL: "input."
+  const char *options;   // how the options above are called, for messages: "input.catalogue_"; NULL: "input."
   const char *encoding, *encoding_option; // as byte_stream_how has them
 } log_format;
 

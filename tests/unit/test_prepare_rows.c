@@ -470,6 +470,8 @@ static void test_json_lists_are_rows(void **unused) {
          "1 lists of different lengths\n");
   expect("{\"a.b\":1,\"a\":{\"b\":2}}\n{\"a\":{\"b\":2},\"a.b\":1}\n{\"a\":{\"b\":[2,3]},\"a.b\":1}\n", JSON,
          COLUMNS("a.b"), "1 [1]\n2 [1]\n3 [1]\n"); // the longer key counts
+  expect("{\"l\":[{\"a\":{\"b\":1},\"a.b\":2},{\"a.b\":3,\"a\":{\"b\":4}},{\"a\":{\"b\":5}}]}\n", JSON,
+         COLUMNS("l.a.b"), "1 [2]\n1 [3]\n1 [5]\n");
   expect("{\"o\":[{\"i\":[1,2]}]}\n{\"o\":[[1]]}\n", JSON, COLUMNS("o.i", "o"),
          "1 a list in a list\n2 a list in a list\n");
   expect("{\"i\":[{\"u\":\"x\"},{\"u\":\"y\"}],\"l\":[[1,2],[3]]}\n", JSON, COLUMNS("i.1.u", "l.0.1", "l.5"),
