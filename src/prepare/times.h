@@ -6,6 +6,7 @@
 // Dates are read by TIME_ISO in the spellings that are usual and that can mean one thing only:
 //   2021-03-04, 2021/3/4, 2021.03.04, 20210304, 2021年3月4日            the date alone: its first second
 //   2021-03-04T08:00:00Z, 2021-03-04 8:05, 20210304T080000, 20210304080000, 2021-03-04 8:05:09 PM
+//   2021-03-04 08, 2021-03-04T08Z                                        the hour alone, of two digits
 //   4 March 2021, 04-Mar-2021 08:00, March 4, 2021, Posted November 5, 2011., 04/Mar/2021:08:00:00 +0000
 //   Thu, 04 Mar 2021 08:00:00 GMT, Thu Mar 04 08:00:00 +0000 2021, Thu Mar 4 2021 08:00:00 GMT+0800 (CST)
 // Seconds may have a fraction behind '.' or ',': nine digits of it count. A zone is Z, UTC, GMT, or an offset of at

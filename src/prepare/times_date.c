@@ -280,8 +280,16 @@ static bool take_minutes(scan *s) {
   return take_fraction(s);
 }
 
-// HHMM, HHMMSS, H:MM, H:MM:SS, 8 PM.
+// Behind the two digits of an hour: is it a time of its own, as "2014-12-06 02" and 2014-12-06T02+08 have it? What may as well be
+// 02-05 for five past two is not; nor is the hour of a date whose year comes last.
+static bool hour_alone(const scan *s, const char *hour) {
+  const bool behind_t = hour[-1] == 'T' || hour[-1] == 't';
+  return s->year > 0 && s->p - hour == 2 && (behind_t || !at(s, '-')) && !at(s, '.') && !at(s, ',');
+}
+
+// HHMM, HHMMSS, H:MM, H:MM:SS, 8 PM, HH.
 static bool take_clock(scan *s) {
+  const char *const hour = s->p;
   const int n = digits_ahead(s);
   s->has_clock = true;
   if (n == 4 || n == 6) {
@@ -296,8 +304,8 @@ static bool take_clock(scan *s) {
     if (!take_minutes(s)) return false;
   } else if (take_half_day(s)) {
     return true;
-  } else {
-    return wrong(s, s->why != NULL ? s->why : BAD_TIME("no minute behind the hour"));
+  } else if (s->why != NULL || !hour_alone(s, hour)) {
+    return wrong(s, BAD_TIME("no minute behind the hour"));
   }
   return take_half_day(s) || s->why == NULL;
 }

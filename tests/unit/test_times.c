@@ -219,6 +219,11 @@ static void test_dates(void **unused) {
   expect(TIME_ISO, "1969-12-31T23:59:59Z", -1, 0);
   expect(TIME_ISO, "1969-12-31T23:59:59.25Z", -1, 250000000);
   expect(TIME_ISO, "2000-02-29", 951782400, 0);
+  expect(TIME_ISO, "2000-02-29 02", 951782400 + 7200, 0); // the hour alone
+  expect(TIME_ISO, "2000-02-29T02Z", 951782400 + 7200, 0);
+  expect(TIME_ISO, "2000-02-29T02-05", 951782400 + 25200, 0);
+  expect(TIME_ISO, "2000-02-29 02 +0100", 951782400 + 3600, 0);
+  expect(TIME_DAY_FIRST, "29/02/2000 24", 951782400 + 86400, 0);
   expect(TIME_ISO, "0001-01-01", -62135596800, 0);
   expect(TIME_ISO, "9999-12-31T23:59:59.999999999Z", 253402300799, 999999999);
   expect(TIME_ISO, "2021-03-04T08:00:00.9999999999", MARCH_4, 999999999); // rounded down
@@ -291,7 +296,12 @@ static void test_fields_have_their_ranges(void **unused) {
                                        {"2024-03-01T00:00:0", "the second has not two digits"},
                                        {"2024-03-01T00:0", "the minute has not two digits"},
                                        {"2024-03-01T00:", "the minute has not two digits"},
-                                       {"2024-03-01T00", "no minute behind the hour"},
+                                       {"2024-03-01 8", "no minute behind the hour"},
+                                       {"2024-03-01 02-05", "no minute behind the hour"},
+                                       {"2024-03-01T02.5", "no minute behind the hour"},
+                                       {"Fri Mar 1 02 2024", "no minute behind the hour"},
+                                       {"2024-03-01 25", "the hour is not 00 to 23"},
+                                       {"2024-03-01 02h", "a zone, or a word"},
                                        {"2024-03-01T", "no hour"},
                                        {"2024-03-01 00:00:00 7", "something behind the time"},
                                        {"2024-03-01 00:00:00 (x)", "something behind the time"},
