@@ -123,7 +123,7 @@ void count_split(split_counts *to, const data_split *s, const char *user, const 
 // When all users are counted: ERR_ARGUMENT for a part without events, warnings for what may surprise.
 status check_split(prepare_job *job);
 json_t *split_report(const split_counts *n, const data_split *s); // of report.json
-void print_split(const split_counts *n, const data_split *s);
+void print_split(const split_counts *n, const data_split *s, bool has_time);
 // job->unit becomes the coarsest that holds all times, or the finest that fits into 64 bits, with a warning.
 void choose_time_unit(prepare_job *job);
 status write_sequences(prepare_job *job, dataset_writer *w);

@@ -352,7 +352,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   printf("sparsity        %.4f%%\n", 100.0 * json_real_value(json_object_get(j, "sparsity")));
   printf("windows         %lld of at most %d, stride %d\n", (long long)job->windows, info->window,
          info->stride);
-  print_split(&job->divided, &job->split);
+  print_split(&job->divided, &job->split, info->has_time);
   const double valid = (double)job->divided.targets[0], test = (double)job->divided.targets[1];
   if (valid > 0 || test > 0)
     printf("cold targets    validation %.1f%%, test %.1f%% (items in no train part)\n",

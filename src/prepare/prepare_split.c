@@ -232,9 +232,11 @@ static void print_users(const char *label, const user_count *n, const char *what
   printf("%s\n", n->users > USERS_NAMED ? ", ..." : "");
 }
 
-void print_split(const split_counts *n, const data_split *s) {
+void print_split(const split_counts *n, const data_split *s, bool has_time) {
   char text[SPLIT_TEXT];
-  printf("split           %s\n", split_describe(s, text));
+  const bool by_order = !has_time && s->kind != SPLIT_NONE;
+  printf("split           %s%s\n", split_describe(s, text),
+         by_order ? " (without times the order of the rows decides which events are the last)" : "");
   if (s->said)
     printf("                %lld users train; %lld targets of %lld users validate, %lld of %lld test\n",
            (long long)n->train_users, (long long)n->targets[0], (long long)n->users[0],

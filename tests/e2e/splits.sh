@@ -180,6 +180,9 @@ check_error "options of another split are an error" "output.valid_from is for ou
 check_error "targets of a split by time are an error" "output.targets is for" wrong --split time --valid_from 2 --test_from 3 --targets 2
 check_error "shares that leave nobody to train are an error" "leave no users to train on" wrong --split user --valid_users 0.5 --test_users 0.5
 check "a refused split leaves no data set" test ! -e wrong
+"$souk" prepare --log log.csv --user u --fields.item i --out untimed >untimed.txt 2>&1
+check "without times the report says that the order of rows decides what is last" has '^split +leave_one_out \(without times the order of the rows decides which events are the last\)$' untimed.txt
+
 # A repeat behind the date of test is merged, and must not tell the train part what it was.
 printf 'u,i,t,e\nx,a,1,view\nx,b,2,view\nx,b,3,cart\nx,b,8,buy\ny,a,4,view\ny,c,9,buy\n' >log.csv
 users merged --split time --valid_from 6 --test_from 6 --repeats merge --event e

@@ -32,6 +32,12 @@ static void check_block(dataset *d, const dataset_info *info) {
     block_get(b, i, &s);
     require(s.n == dataset_lengths(d)[i] && s.valid_from == dataset_train_lengths(d)[i]);
     require(s.valid_from <= s.test_from && s.test_from <= s.n);
+    for (int test = 0; test < 2; test++) {
+      int32_t from, to;
+      dataset_targets(d, i, test == 1, &from, &to);
+      require(from >= to ||
+              (from >= s.valid_from && to <= s.n && (info->split.kind != SPLIT_USER || from >= 1)));
+    }
     for (int32_t k = 0; k < s.n; k++)
       require(s.tokens[k] >= 0 && s.tokens[k] < info->vocab_size && s.events[k] < info->n_event_types);
   }
