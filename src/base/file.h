@@ -25,6 +25,12 @@ status out_finish(out_file *f, status rc);
 
 // Do two paths stand for the same file?
 bool path_same(const char *a, const char *b);
+// For a command with several outputs, before its work: ERR_ARGUMENT names the first two that are one file. What it reads may be
+// among them, as an output would replace it. Empty paths are passed over.
+typedef struct named_path {
+  const char *option, *path; // "--items"
+} named_path;
+status paths_check_distinct(const named_path *paths, size_t n);
 
 // Two files that belong together and must never mismatch: the data, and the names of its rows if there are any. A
 // commit without names removes the file at names_path, because its names would not be those of the new data.

@@ -104,6 +104,15 @@ bool path_same(const char *a, const char *b) {
   return target_find(&x, a) == 0 && target_find(&y, b) == 0 && target_same(&x, &y);
 }
 
+status paths_check_distinct(const named_path *paths, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = 0; j < i; j++)
+      if (paths[i].path[0] != '\0' && paths[j].path[0] != '\0' && path_same(paths[i].path, paths[j].path))
+        return fail(ERR_ARGUMENT, "%s and %s are the same file, %s; each needs one of its own",
+                    paths[j].option, paths[i].option, paths[i].path);
+  return OK;
+}
+
 static status write_all(out_file *f, const char *data, size_t bytes) {
   return write_fully(f->fd, data, bytes) ? OK : cannot("write", f->path, errno);
 }

@@ -135,6 +135,7 @@ static status open_and_evaluate(eval_flags *f, const evaluation_config *config, 
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
+  if (c != NULL) checkpoint_warn_untrained(c, objective_masked_lm.name);
   rc = evaluate(f, config, d, c, &lists);
 done:
   list_writer_abort(lists);

@@ -1,5 +1,6 @@
 // souk vectors RUN: item vectors, user vectors and hidden states for other programs.
 #include <stdio.h>
+#include "base/file.h"
 #include "base/log.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
@@ -43,6 +44,22 @@ static status write_vectors(const vector_flags *f, const checkpoint *c, dataset 
   return rc;
 }
 
+// With the names that go beside a .npy.
+static status check_files(const vector_flags *f) {
+  char names[3][OPTION_STRING + 16];
+  const char *const files[] = {f->items, f->users, f->hidden};
+  for (int i = 0; i < 3; i++)
+    snprintf(names[i], sizeof names[i], "%s%s", files[i], files[i][0] != '\0' ? ".names.tsv" : "");
+  const named_path paths[] = {{"--items", f->items},
+                              {"--users", f->users},
+                              {"--hidden", f->hidden},
+                              {"the names of --items", names[0]},
+                              {"the names of --users", names[1]},
+                              {"the rows of --hidden", names[2]},
+                              {"--input", f->input}};
+  return paths_check_distinct(paths, sizeof paths / sizeof *paths);
+}
+
 static status check_flags(const vector_flags *f) {
   if (f->items[0] == '\0' && f->users[0] == '\0' && f->hidden[0] == '\0')
     return fail(ERR_ARGUMENT, "nothing to write: --items, --users or --hidden must name a file");
@@ -50,13 +67,7 @@ static status check_flags(const vector_flags *f) {
     return fail(ERR_ARGUMENT, "--users needs --data, the data set with the users");
   if (f->hidden[0] != '\0' && f->input[0] == '\0')
     return fail(ERR_ARGUMENT, "--hidden needs --input, the sequences");
-  const char *const files[] = {f->items, f->users, f->hidden};
-  for (int i = 0; i < 3; i++)
-    for (int j = 0; j < i; j++)
-      if (files[i][0] != '\0' && files[j][0] != '\0' && path_same(files[i], files[j]))
-        return fail(ERR_ARGUMENT, "%s is named twice: each kind of vectors needs a file of its own",
-                    files[i]);
-  return OK;
+  return check_files(f);
 }
 
 status cmd_vectors(int argc, char **argv) {

@@ -203,10 +203,20 @@ static json_t *vocabulary_json(const vocab *v) {
   return j;
 }
 
+static void add_untrained(json_t *training, const char *name) {
+  json_t *all = json_object_get(training, "untrained");
+  if (all == NULL && json_object_set_new(training, "untrained", json_array()) == 0)
+    all = json_object_get(training, "untrained");
+  json_array_append_new(all, json_string(name));
+}
+
 static json_t *training_json(const checkpoint *c) {
   const train_state *t = &c->state;
   json_t *j = json_pack("{s:I,s:I,s:f,s:s,s:s}", "step", (json_int_t)t->step, "tokens", (json_int_t)t->tokens,
                         "seconds", t->seconds, "data", c->data.name, "data_checksum", c->data.checksum);
+  objective_list l;
+  for (int32_t k = 0; objectives_of(&l, &c->model) == OK && k < l.n; k++)
+    if (t->untrained[k]) add_untrained(j, l.of[k]->name);
   if (j != NULL && t->best_name[0] != '\0' &&
       t->best_step == t->step) { // the figure of the validation at this step
     json_object_set_new(j, "metric", json_string(t->best_name));
@@ -283,6 +293,7 @@ static status run(exporter *x, out_dir *place, export_result *result) {
   status rc = load_model(x);
   if (rc == OK) rc = write_files(x);
   TRY(out_dir_finish(place, rc));
+  checkpoint_warn_untrained(x->c, NULL);
   if (result != NULL)
     *result = (export_result){.step = x->c->state.step,
                               .items = vocab_end(x->v, RANGE_ITEMS) - vocab_begin(x->v, RANGE_ITEMS),

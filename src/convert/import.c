@@ -29,6 +29,7 @@ typedef struct importer {
   model *m;
   char tensors_path[PATH_MAX + 64];
   hf_names names;
+  train_state state;       // of the checkpoint: step 0
   char missing[NAME_LIST]; // names for the message
 } importer;
 
@@ -275,12 +276,20 @@ static status no_tensor(const importer *x, const char *name) {
   return fail(ERR_FORMAT, "%s has no tensor \"%s\"", x->tensors_path, name);
 }
 
+// Half a head is as random as none. A bias that is missing is zero.
+static void note_untrained(importer *x, const param *p) {
+  const objective_list *l = model_objectives(x->m);
+  for (int32_t k = 0; k < l->n; k++)
+    if (p->init == INIT_NORMAL && p->objective == l->of[k]->name) x->state.untrained[k] = true;
+}
+
 static status load_param(importer *x, const param *p, float *buffer) {
   bool found;
   TRY(read_param(x, p, buffer, &found));
   if (!found && !is_head(p->name)) return no_tensor(x, p->name);
   if (!found) {
     hf_names_list(x->missing, sizeof x->missing, p->name);
+    note_untrained(x, p);
     return OK;
   }
   if (strstr(p->name, "word_embeddings") != NULL) TRY(renumber(x, buffer, p->shape[0], p->shape[1]));
@@ -359,12 +368,11 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   x->words->v = NULL; // the data set takes it
   TRY(dataset_of_vocab(&d, &info, v));
   dataset_set_tokenizer(d, x->words->tokenizer);
-  const train_state state = {.step = 0};
   status rc = options_dump(&set, &yaml);
   const checkpoint_content content = {.model = model_get_config(x->m),
                                       .params = model_params(x->m),
                                       .values = params_values(model_params(x->m)), // of the CPU
-                                      .state = &state,
+                                      .state = &x->state,
                                       .config_yaml = yaml,
                                       .data = d,
                                       .over = PATH_CHECKPOINT, // it may exist by now

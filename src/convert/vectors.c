@@ -149,8 +149,8 @@ static status write_users(user_writer *w, dataset *d, vector_part part) {
 }
 
 status vectors_of_users(const checkpoint *c, model *m, dataset *d, vector_part part, const char *path) {
-  (void)c;
   user_writer w = {.m = m};
+  checkpoint_warn_untrained(c, objective_masked_lm.name);
   TRY(array_open(&w.f, path));
   const status rc = finish(w.f, write_users(&w, d, part));
   batch_free(w.b);
@@ -162,7 +162,7 @@ status vectors_of_users(const checkpoint *c, model *m, dataset *d, vector_part p
 
 typedef struct token_writer {
   model *m;
-  const char *input;
+  const char *input, *path;
   int64_t line; // from 1
   vocab *v;
   const json_t *tokenizer; // of the checkpoint
@@ -228,7 +228,7 @@ static status flush_tokens(token_writer *w) {
   TRY(model_forward(w->m, false));
   TRY(model_hidden(w->m, w->hidden));
   TRY(array_rows(w->f, w->hidden, w->b->tokens));
-  if (c->pooler) {
+  if (c->pooler && !array_is_npy(w->f)) {
     TRY(mem_grow(&w->pooled, &w->pooled_cap, (done + n) * H, sizeof *w->pooled, "pooled states"));
     TRY(mem_grow(&w->scores, &w->scores_cap, (done + n) * 2, sizeof *w->scores, "next-sentence scores"));
     TRY(model_next_sentence(w->m, w->pooled + done * H, w->scores + done * 2));
@@ -291,6 +291,32 @@ static status each_line(token_writer *w, bool add) {
   return rc;
 }
 
+// "4 0": the first row of the fifth sequence.
+typedef struct row_names {
+  const int64_t *offsets;
+  int64_t sequence; // of the row asked for last
+  char text[48];
+} row_names;
+
+static status row_name(void *self, int64_t i, const char **name) {
+  row_names *r = self;
+  if (i == 0) r->sequence = 0;
+  while (i >= r->offsets[r->sequence + 1]) r->sequence++;
+  snprintf(r->text, sizeof r->text, "%lld %lld", (long long)r->sequence,
+           (long long)(i - r->offsets[r->sequence]));
+  *name = r->text;
+  return OK;
+}
+
+// Where each sequence begins: an array of an HDF5 file; a .npy file has but one, so there its rows have names.
+static status write_bounds(token_writer *w, int64_t n) {
+  row_names names = {.offsets = w->offsets};
+  if (!array_is_npy(w->f)) return array_integers(w->f, "offsets", w->offsets, n + 1);
+  if (model_get_config(w->m)->pooler)
+    log_info("%s has one array: pooled and next_sentence_scores are written to .h5 files only", w->path);
+  return array_names(w->f, "row_names", w->tokens, row_name, &names);
+}
+
 static status write_tokens(token_writer *w) {
   const model_config *c = model_get_config(w->m);
   const batch_caps caps = model_get_run(w->m)->caps;
@@ -305,8 +331,8 @@ static status write_tokens(token_writer *w) {
   TRY(array_begin(w->f, "hidden_states", w->tokens, c->hidden));
   TRY(each_line(w, true));
   TRY(flush_tokens(w));
-  TRY(array_integers(w->f, "offsets", w->offsets, n + 1));
-  if (!c->pooler) return OK;
+  TRY(write_bounds(w, n));
+  if (!c->pooler || array_is_npy(w->f)) return OK;
   TRY(array_begin(w->f, "pooled", n, c->hidden));
   TRY(array_rows(w->f, w->pooled, n));
   TRY(array_begin(w->f, "next_sentence_scores", n, 2));
@@ -314,9 +340,11 @@ static status write_tokens(token_writer *w) {
 }
 
 status vectors_of_tokens(const checkpoint *c, model *m, const char *input, const char *path) {
-  token_writer w = {.m = m, .input = input, .tokenizer = c->tokenizer};
+  token_writer w = {.m = m, .input = input, .path = path, .tokenizer = c->tokenizer};
   TRY(read_vocab(&w.v, c));
   status rc = array_open(&w.f, path);
+  if (rc == OK && c->model.pooler && !array_is_npy(w.f))
+    checkpoint_warn_untrained(c, objective_next_session.name);
   if (rc == OK) rc = finish(w.f, write_tokens(&w));
   batch_free(w.b);
   vocab_free(w.v);

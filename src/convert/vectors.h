@@ -14,9 +14,9 @@ status vectors_of_items(const checkpoint *c, model *m, const char *path);
 // whole one (for serving), or what comes before the test or validation target (the whole one where there is
 // none).
 status vectors_of_users(const checkpoint *c, model *m, dataset *d, vector_part part, const char *path);
-// Hidden states of sequences, [tokens of all, H]: "hidden_states", and in HDF5 files the first row of each
-// sequence, "offsets", with the number of rows as the last; with a pooler "pooled" [n, H] and
-// "next_sentence_scores" [n, 2] too. The sequences are the lines of `input`, {"tokens": ["[CLS]", ...]} or
+// Hidden states of sequences, [tokens of all, H]: "hidden_states"; in HDF5 files the first row of each
+// sequence, "offsets", with the number of rows as the last, and with a pooler "pooled" [n, H] and
+// "next_sentence_scores" [n, 2] too. In a .npy file's FILE.names.tsv a row is its sequence and its place there, from 0. The sequences are the lines of `input`, {"tokens": ["[CLS]", ...]} or
 // {"ids": [2, ...]}, complete with specials, optionally with "types" (token types). Names are looked up
 // among specials, words, attributes, items.
 status vectors_of_tokens(const checkpoint *c, model *m, const char *input, const char *path);

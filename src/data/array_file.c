@@ -60,6 +60,10 @@ status array_open(array_file **out, const char *path) {
   return OK;
 }
 
+bool array_is_npy(const array_file *f) {
+  return !f->hdf5;
+}
+
 static status whole(const array_file *f) {
   return f->at == f->n ? OK
                        : fail(ERR_INTERNAL, "%s: array \"%s\" has %lld rows, %lld were announced", f->path,
@@ -152,6 +156,12 @@ static status names_to_hdf5(array_file *f, const char *set, int64_t n, array_nam
   for (int64_t i = 0; i < n; i++) {
     const char *name;
     TRY(get(self, i, &name));
+    if (strlen(name) > MAX_NAME_BYTES)
+      return fail(ERR_ARGUMENT,
+                  "%s: name %lld of \"%s\" has %zu bytes, and more than %d are not written to HDF5; a .npy "
+                  "has names of "
+                  "any length beside it",
+                  f->path, (long long)i, set, strlen(name), MAX_NAME_BYTES);
     if (strlen(name) > width) width = strlen(name);
   }
   const hsize_t dims[1] = {(hsize_t)n};

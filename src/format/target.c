@@ -125,7 +125,9 @@ int target_open_stream(const target *t, bool wait, int *fd) {
 bool target_same(const target *a, const target *b) {
   char x[PATH_MAX], y[PATH_MAX];
   struct stat p, q;
-  if (a->kind == TARGET_STREAM || b->kind == TARGET_STREAM) return false;
+  if (a->kind == TARGET_STREAM || b->kind == TARGET_STREAM) // a terminal or /dev/null may have both
+    return a->fifo && b->fifo && stat(a->path, &p) == 0 && stat(b->path, &q) == 0 && p.st_dev == q.st_dev &&
+           p.st_ino == q.st_ino;
   path_parent(x, a->path);
   path_parent(y, b->path);
   const char *name = strrchr(a->path, '/'), *other = strrchr(b->path, '/');

@@ -27,7 +27,7 @@ int target_find(target *t, const char *path);
 // Opens a stream for writing. ENXIO for a fifo without a reader, unless `wait`.
 int target_open_stream(const target *t, bool wait, int *fd);
 
-// Do both stand for the same place? (Two outputs of one command must not.)
+// Do both stand for the same place? (Two outputs of one command must not.) Of streams only pipes count.
 bool target_same(const target *a, const target *b);
 
 // The directory that a path lies in: "." for a plain name.

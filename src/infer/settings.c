@@ -279,15 +279,15 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
   const struct {
     const char *section;
     const char *const *names;
-  } sections[] = {
-      {"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head", "training",
-                 "files")},
-      {"layout", NAMES("cls_sep", "positions_from_end", "max_positions", "event_types", "types_per_segment",
-                       "segments")},
-      {"encoder", NAMES("pre_norm", "pooler")},
-      {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
-      {"head", NAMES("score", "inv_temperature", "class_base", "classes")},
-      {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric", "metric_value")}};
+  } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
+                             "training", "files")},
+                  {"layout", NAMES("cls_sep", "positions_from_end", "max_positions", "event_types",
+                                   "types_per_segment", "segments")},
+                  {"encoder", NAMES("pre_norm", "pooler")},
+                  {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
+                  {"head", NAMES("score", "inv_temperature", "class_base", "classes")},
+                  {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric",
+                                     "metric_value", "untrained")}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
     PASS(check_names(d, sections[i].section, sections[i].names, b->created_by));
   return SOUK_OK;

@@ -355,8 +355,6 @@ int npy_open(cli_output **out, cli_output **names, const char *path, const char 
   } else {
     rc = find(&to, path);
     if (rc == 0) rc = find(&names_to, names_path);
-    if (rc == 0 && target_same(&to, &names_to))
-      rc = cli_fail(EXIT_USAGE, "--output and --names are the same file, %s", path);
     if (rc == 0) rc = open_both(out, names, &to, path, &names_to, names_path);
   }
   if (rc == 0 && !(*out)->is_file) rc = collect(*out);

@@ -2,7 +2,31 @@
 #include <errno.h>
 #include <signal.h>
 #include <string.h>
+#include "format/target.h"
 #include "infer_cli/cli_options.h"
+
+// What is read and what is written must be files of their own: an output replaces what is there.
+static int check_files(const cli_options *o) {
+  const struct {
+    const char *option, *path;
+    bool written;
+  } files[] = {{"--output", o->output, true},
+               {"--names", o->names, true},
+               {"--input", o->input, false},
+               {"--allow", o->allow, false},
+               {"--deny", o->deny, false}};
+  const size_t n = sizeof files / sizeof *files;
+  for (size_t i = 0; i < n; i++)
+    for (size_t j = i + 1; j < n; j++) {
+      target a, b;
+      if (!files[i].written || files[i].path == NULL || files[j].path == NULL) continue;
+      if (strcmp(files[i].path, "-") == 0 || strcmp(files[j].path, "-") == 0) continue; // standard streams
+      if (target_find(&a, files[i].path) == 0 && target_find(&b, files[j].path) == 0 && target_same(&a, &b))
+        return cli_fail(EXIT_USAGE, "%s and %s are the same file, %s; each needs one of its own",
+                        files[i].option, files[j].option, files[i].path);
+    }
+  return 0;
+}
 
 static int run(const cli_command *c, int argc, char **argv) {
   cli_options o;
@@ -15,6 +39,8 @@ static int run(const cli_command *c, int argc, char **argv) {
     print_command_help(stdout, c);
     return 0;
   }
+  rc = check_files(&o);
+  if (rc != 0) return rc;
   if (souk_open(&b, o.bundle, o.skip_checksums ? SOUK_SKIP_CHECKSUMS : 0, &e) != SOUK_OK)
     return cli_fail(EXIT_FAILED, "%s", e.message);
   rc = c->run(&o, b);

@@ -73,6 +73,9 @@ int checkpoint_bases(const checkpoint *c);
 bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
 // Does the parameter belong to an objective that the checkpoint was not trained for, so that it has no value there?
 bool checkpoint_lacks(const checkpoint *c, const param *p);
+// Warns of each objective (of the one named `only`, unless NULL) whose parameters were never trained, neither in this run nor
+// where it began, so that what comes out of them means nothing.
+void checkpoint_warn_untrained(const checkpoint *c, const char *only);
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape. What the
 // checkpoint lacks stays as it is.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/file_list.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "data/dataset_manifest.h"
 #include "data/tokenizer.h"
@@ -297,6 +298,16 @@ bool checkpoint_lacks(const checkpoint *c, const param *p) {
   for (int32_t k = 0; k < l.n; k++)
     if (strcmp(l.of[k]->name, p->objective) == 0) return false;
   return true;
+}
+
+void checkpoint_warn_untrained(const checkpoint *c, const char *only) {
+  objective_list l;
+  if (objectives_of(&l, &c->model) != OK) return;
+  for (int32_t k = 0; k < l.n; k++)
+    if (c->state.untrained[k] && (only == NULL || strcmp(only, l.of[k]->name) == 0))
+      log_warn(
+          "%s: the parameters of %s were never trained; they are random, and so is what comes out of them",
+          c->dir, l.of[k]->name);
 }
 
 // Is a parameter's value in `c`, one of the checkpoints that `whole` builds on, or `whole` itself?

@@ -124,13 +124,44 @@ static status window_from_json(train_state *t, const objective_list *l, const js
   return OK;
 }
 
-void train_state_move_window(train_state *t, const objective_list *from, const objective_list *to) {
+// ---- what was never trained, by name -------------------------------------------------------------------------
+
+static int untrained_to_json(const train_state *t, const objective_list *l, json_t *state) {
+  json_t *j = json_array();
+  int bad = j == NULL ? -1 : 0;
+  for (int32_t k = 0; k < l->n; k++)
+    if (t->untrained[k]) bad |= json_array_append_new(j, json_string(l->of[k]->name));
+  if (bad == 0 && json_array_size(j) > 0) return json_object_set_new(state, "untrained", j);
+  json_decref(j);
+  return bad;
+}
+
+static status untrained_from_json(train_state *t, const objective_list *l, const json_t *j,
+                                  const record_source *from) {
+  size_t i;
+  json_t *name;
+  json_array_foreach(j, i, name) {
+    int32_t k = 0;
+    while (k < l->n && (!json_is_string(name) || strcmp(json_string_value(name), l->of[k]->name) != 0)) k++;
+    if (k == l->n) break;
+    t->untrained[k] = true;
+  }
+  return j == NULL || (json_is_array(j) && i == json_array_size(j))
+             ? OK
+             : fail(ERR_FORMAT, "%s: field \"state.untrained\" is no list of the model's objectives",
+                    from->path);
+}
+
+void train_state_move_slots(train_state *t, const objective_list *from, const objective_list *to) {
   slot_result moved[MAX_SLOTS] = {{0}};
+  bool untrained[MAX_SLOTS] = {false};
   for (int32_t k = 0; k < to->n; k++) {
     const int32_t slot = objectives_slot(from, to->of[k]);
     if (slot >= 0) moved[k] = t->window[slot];
+    untrained[k] = slot < 0 || t->untrained[slot];
   }
   memcpy(t->window, moved, sizeof moved);
+  memcpy(t->untrained, untrained, sizeof untrained);
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------
@@ -139,14 +170,16 @@ json_t *train_state_to_json(const train_state *t, const objective_list *l) {
   train_state copy = *t;
   const option_section state = state_part(&copy);
   json_t *j = record_write(&state, 1);
-  if (j != NULL && json_object_set_new(j, "window", window_to_json(&copy, l)) == 0) return j;
+  if (j != NULL && json_object_set_new(j, "window", window_to_json(&copy, l)) == 0 &&
+      untrained_to_json(t, l, j) == 0)
+    return j;
   json_decref(j);
   return NULL;
 }
 
 status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
                              const record_source *from) {
-  static const char *const others[] = {"window", NULL};
+  static const char *const others[] = {"window", "untrained", NULL};
   const option_section state = state_part(t);
   memset(t, 0, sizeof *t);
   TRY(record_read(&state, 1, j, &(record_rules){from, required_fields, others}));
@@ -154,5 +187,6 @@ status train_state_from_json(train_state *t, const objective_list *l, const json
     return fail(ERR_FORMAT, "%s: field \"state.paced_step\" is beyond \"state.step\"", from->path);
   if (t->best_step > t->step)
     return fail(ERR_FORMAT, "%s: field \"state.best_step\" is beyond \"state.step\"", from->path);
+  TRY(untrained_from_json(t, l, json_object_get(j, "untrained"), from));
   return window_from_json(t, l, json_object_get(j, "window"), from);
 }

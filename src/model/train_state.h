@@ -22,13 +22,15 @@ typedef struct train_state {
   int64_t skipped;               // steps left out because a gradient was not finite
   // Sums of each objective since the last metrics line, by slot, so that a resumed run writes the same next line.
   slot_result window[MAX_SLOTS];
+  bool untrained
+      [MAX_SLOTS]; // by slot: the objective's own parameters were never trained, neither here nor where it began
 } train_state;
 
 // Both from one table (train_state.c): a new field is a line there. The window's sums go by the names of the objectives.
 json_t *train_state_to_json(const train_state *t, const objective_list *l); // new; NULL: no memory
 status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
                              const record_source *from);
-// Moves the window's sums from the slots of one list to those of another; what `to` does not name is dropped.
-void train_state_move_window(train_state *t, const objective_list *from, const objective_list *to);
+// Moves what goes by slot from the slots of one list to those of another; what `to` does not name is dropped.
+void train_state_move_slots(train_state *t, const objective_list *from, const objective_list *to);
 
 #endif

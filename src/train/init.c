@@ -102,13 +102,24 @@ static void adopt_tokenizer(const checkpoint *from, dataset *d) {
              dataset_dir(d), from->dir);
 }
 
-status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base) {
+static status find_untrained(const checkpoint *from, const model *m, bool untrained[MAX_SLOTS]) {
+  objective_list theirs;
+  train_state state = from->state;
+  TRY(objectives_of(&theirs, &from->model));
+  train_state_move_slots(&state, &theirs, model_objectives(m));
+  memcpy(untrained, state.untrained, sizeof state.untrained);
+  return OK;
+}
+
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base,
+                 bool untrained[MAX_SLOTS]) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
   if (rc == OK) rc = tell_lacking(from, model_params(m));
   if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK) rc = find_untrained(from, m, untrained);
   if (rc == OK && base != NULL) rc = name_base(from, base);
   if (rc == OK) adopt_tokenizer(from, d);
   if (rc == OK)

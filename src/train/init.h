@@ -17,6 +17,7 @@ status init_adopt_model(run_config *c, bool resume);
 // A data set without settings of a tokenizer gets the checkpoint's.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
-status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base);
+// untrained: by slot, set to what the checkpoint says of the objective's parameters; those it lacks were never trained.
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, bool untrained[MAX_SLOTS]);
 
 #endif

@@ -127,7 +127,7 @@ static status load_last(run_setup *r) {
   keep_base(r, c);
   TRY(checkpoint_load(c, r->m, true));
   TRY(objectives_of(&were, &c->model));
-  train_state_move_window(&r->start, &were, model_objectives(r->m)); // which may be other ones now
+  train_state_move_slots(&r->start, &were, model_objectives(r->m)); // which may be other ones now
   if (!r->leads)
     loss_sums_clear(&r->start); // the leader keeps the checkpoint's sums, which are those of all ranks
   return OK;
@@ -183,7 +183,9 @@ static status begin(run_setup *r) {
   if (leaves_out && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
-  return t->init[0] != '\0' ? init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL) : OK;
+  for (int32_t k = 0; k < model_objectives(r->m)->n; k++) r->start.untrained[k] = true;
+  return t->init[0] != '\0' ? init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, r->start.untrained)
+                            : OK;
 }
 
 static status find_start(run_setup *r) {

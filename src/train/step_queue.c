@@ -13,11 +13,12 @@ enum { MOST_IN_FLIGHT = 2 };
 // A composed step. Its batches are copies if the batcher would reuse its own before they are uploaded.
 typedef struct queued_step {
   step_input in;
-  const batch **batches; // [accumulate]
-  batch **copies;        // [accumulate]; NULL: the batcher's own are used
-  double tokens, flops;  // of all ranks
-  double example;        // of its epoch, of all ranks, where the next step begins
-  train_state before;    // when it was composed
+  const batch **batches;  // [accumulate]
+  batch **copies;         // [accumulate]; NULL: the batcher's own are used
+  double tokens, flops;   // of all ranks
+  bool trains[MAX_SLOTS]; // the objectives that have a weight in it
+  double example;         // of its epoch, of all ranks, where the next step begins
+  train_state before;     // when it was composed
 } queued_step;
 
 struct step_queue {
@@ -70,6 +71,7 @@ static status compose(step_queue *q, queued_step *s) {
                                  .clip_norm = (float)c->optim.clip_norm},
                        .n = n,
                        .batches = s->batches};
+  for (int32_t k = 0; k < objectives->n; k++) s->trains[k] = sums[k] > 0;
   objectives_scales(objectives, sums, s->in.state.scale);
   return OK;
 }
@@ -132,6 +134,20 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
   return OK;
 }
 
+// Is anything of an objective's own trained?
+static bool learns(const step_queue *q, const objective *of) {
+  const param_set *s = model_params(q->c.m);
+  for (int32_t i = 0; i < s->count; i++)
+    if (s->items[i].trainable && s->items[i].objective == of->name) return true;
+  return false;
+}
+
+static void note_trained(step_queue *q, const queued_step *s) {
+  const objective_list *l = model_objectives(q->c.m);
+  for (int32_t k = 0; k < l->n; k++)
+    if (s->trains[k] && q->c.state->untrained[k] && learns(q, l->of[k])) q->c.state->untrained[k] = false;
+}
+
 static void add_result(step_queue *q, const step_result *r) {
   train_state *t = q->c.state;
   for (int32_t k = 0; k < MAX_SLOTS; k++) {
@@ -153,8 +169,10 @@ static status drain_to(step_queue *q, int32_t most) {
     TRY(dist_any(q->c.world, &refused));
     if (refused)
       TRY(rollback(q, oldest, q->in_flight > 0 ? &q->steps[q->last] : NULL));
-    else
+    else {
       add_result(q, &result);
+      note_trained(q, oldest);
+    }
   }
   return OK;
 }

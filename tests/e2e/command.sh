@@ -46,6 +46,22 @@ check "souk vectors writes hidden states" vectors --hidden "$work/hidden.npy" --
 check "item vectors have 8 columns and the bias" bash -c "'$souk' inspect '$work/items.npy' | grep -q ' x 9'"
 check "user vectors have a row per user and 9 columns" bash -c "'$souk' inspect '$work/users.npy' | grep -q '400 x 9'"
 check "hidden states have a row per token and 8 columns" bash -c "'$souk' inspect '$work/hidden.npy' | grep -q '5 x 8'"
+check "rows of hidden states are told apart by sequence and place" cmp <(printf '0 0\n0 1\n0 2\n1 0\n1 1\n') "$work/hidden.npy.names.tsv"
+cp "$work/items.npy" "$work/again.npy"; echo old >"$work/again.npy.names.tsv"
+check "hidden states in the place of item vectors replace their names" bash -c "'$souk' vectors '$work/run' --device cpu --hidden '$work/again.npy' --input '$work/sequences' && ! grep -q old '$work/again.npy.names.tsv'"
+for twice in "--items $work/x.npy --users $work/x.npy" "--items $work/x.h5 --users $work/../${work##*/}/x.h5" "--users $work/x.h5 --hidden $work/x.h5 --input $work/sequences"; do
+  # shellcheck disable=SC2086
+  check_error "one file for two kinds of vectors is an error ($(sed "s|$work/||g; s|[^ ]*/||g" <<<"$twice"))" "are the same file" vectors --data "$data" $twice
+done
+ln -s x.npy "$work/link.npy"
+check_error "a link to the other output is an error" "--items and --users are the same file" vectors --data "$data" --items "$work/x.npy" --users "$work/link.npy"
+ln -s x.npy.names.tsv "$work/names.npy"
+check_error "an output in the place of another's names is an error" "--users and the names of --items are the same file" vectors --data "$data" --items "$work/x.npy" --users "$work/names.npy"
+mkfifo "$work/pipe.npy"
+check_error "a pipe for two outputs is an error" "--items and --users are the same file" vectors --data "$data" --items "$work/pipe.npy" --users "$work/pipe.npy"
+ln -s sequences "$work/sequences.npy"
+check_error "an output in the place of the input is an error" "--hidden and --input are the same file" vectors --hidden "$work/sequences.npy" --input "$work/sequences"
+check "nothing is written where two paths are one" bash -c "! ls '$work'/x.* 2>/dev/null && test -s '$work/sequences'"
 check_error "souk vectors with nothing to write is an error" "nothing to write" vectors
 check_error "--users without --data is an error" "--users needs --data" vectors --users "$work/u.npy"
 check_error "--hidden without --input is an error" "--hidden needs --input" vectors --hidden "$work/h.npy"

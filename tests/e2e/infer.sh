@@ -242,4 +242,7 @@ is "a user's name of more than 1024 bytes is an error" '{"user":null,"error":"\"
   "$(printf '{"user":"%01025d","history":[]}\n' 0 | "$infer" rank "$bundle" 2>/dev/null)"
 is "a bad element is told with the user behind it" '{"user":"u","error":"\"deny\" must be an array of item names","line":1}' \
   "$(echo '{"history":[],"deny":[1.5,"i1"],"user":"u"}' | "$infer" rank "$bundle" 2>/dev/null)"
+echo '{"user": "u", "history": []}' >"$work/both"
+check_error "the questions in the place of the answers are an error" "--output and --input are the same file" "$infer" rank "$bundle" --input "$work/both" --output "$work/both"
+check "the questions are still there" grep -q history "$work/both"
 finish

@@ -85,6 +85,25 @@ check "a run that starts from it can add one" bash -c "'$souk' pretrain --data.d
 check "parameters that begin with initial weights are told" grep -qF 'was not trained for next_session: its parameters begin with initial weights' "$work/added.err"
 check "the new objective has figures" grep -q '"cls_loss":' "$work/added/metrics.jsonl"
 check_error "parameters that are in no checkpoint cannot be frozen" 'cls.seq_relationship.weight cannot be frozen' added --out "$work/x" --freeze 'cls.seq*'
+
+# A head that never had anything to learn from.
+never=(--data.dir "$work/sessions" --cls_sep --pooler --steps 2 --eval_every 0)
+check "a run with a pooler and no pairs is trained" train "$work/never" "${never[@]}"
+untrained() { grep -A 1 '"untrained"' "$work/$1/step-00000002/manifest.json" | tr -d ' \n'; }
+check "its checkpoint knows that the head was not trained" test "$(untrained never)" = '"untrained":["next_session"'
+printf '{"ids": [2, 7]}\n' >"$work/ids"
+warns() { "$@" 2>&1 | grep -qF 'the parameters of next_session were never trained'; }
+check "next-sentence scores of a head that was not trained are warned of" warns "$souk" vectors "$work/never" --hidden "$work/never.h5" --input "$work/ids"
+check "exporting such a head is warned of" warns "$souk" export "$work/never" "$work/never.bundle"
+check "the bundle knows that the head was not trained" bash -c "grep -A 1 '\"untrained\"' '$work/never.bundle/souk.json' | grep -q '\"next_session\"'"
+check "souk-infer takes such a bundle" "$infer" info "$work/never.bundle"
+check "a run that goes on with pairs trains the head" "$souk" pretrain "$work/never" --resume --data.next_session --steps 3
+check "nothing is warned of where the head was trained" bash -c "'$souk' vectors '$work/never' --hidden '$work/never.h5' --input '$work/ids' --which last >'$work/out' 2>&1 && ! grep -q 'never trained' '$work/out'"
+check "a run with pairs has no head that was not trained" test -z "$(grep untrained "$work/pooler/step-00000020/manifest.json")"
+check "a run from it without pairs keeps what it knows" train "$work/heir" --data.dir "$work/sessions" --init "$work/pooler" --steps 2 --eval_every 0
+check "the head that it began with counts as trained" test -z "$(untrained heir)"
+check "a frozen head is not trained by the pairs" train "$work/frozen" "${never[@]}" --data.next_session --freeze 'bert.pooler.*,cls.seq_relationship.*'
+check "its checkpoint knows that the frozen head was not trained" test "$(untrained frozen)" = '"untrained":["next_session"'
 differ() { ! cmp -s "$work/less/step-00000020/model.h5" "$work/named/step-00000020/model.h5"; }
 check "another weight trains another model" differ
 finish

@@ -55,14 +55,14 @@ static void test_other_slots(void **unused) {
   check_ok(objectives_parse(&one, "next_session", "train.objectives"));
   const slot_result mlm = {1, 2, 3}, next = {4, 5, 6};
   train_state t = {.window = {mlm, next}};
-  train_state_move_window(&t, &both, &both);
+  train_state_move_slots(&t, &both, &both);
   assert_true(t.window[0].loss == 1 && t.window[1].hits == 6);
-  train_state_move_window(&t, &both, &turned);
+  train_state_move_slots(&t, &both, &turned);
   assert_true(t.window[0].loss == 4 && t.window[0].weight == 5 && t.window[0].hits == 6);
   assert_true(t.window[1].loss == 1 && t.window[1].weight == 2 && t.window[1].hits == 3);
-  train_state_move_window(&t, &turned, &one);
+  train_state_move_slots(&t, &turned, &one);
   assert_true(t.window[0].loss == 4 && t.window[1].weight == 0);
-  train_state_move_window(&t, &one, &both);
+  train_state_move_slots(&t, &one, &both);
   assert_true(t.window[0].weight == 0 && t.window[1].loss == 4);
 }
 

@@ -258,12 +258,14 @@ static void test_bad_input(void **unused) {
   check_fails(vectors_of_items(c, m, "/no/such/dir/items.npy"), ERR_IO, "/no/such/dir");
 }
 
+static int longest = 1024;
+
 static status long_name(void *self, int64_t i, const char **name) {
   static char text[5000];
   (void)self;
   memset(text, 'a' + (int)(i % 26), sizeof text);
   text[i % 17] = '\t'; // escaped in text, as it is in HDF5
-  text[i % 3 == 0 ? 4000 : 20] = '\0';
+  text[i % 3 == 0 ? longest : 20] = '\0';
   *name = text;
   return OK;
 }
@@ -283,30 +285,36 @@ static void test_files(void **unused) {
   check_fails(array_rows(f, ones, 2), ERR_INTERNAL, "too many rows");
   array_abort(f);
   assert_false(file_exists(file("long.h5")));
-  // Names of any length, in several blocks.
+  // Names of up to 1,024 bytes, in several blocks; longer ones would make every row as wide.
   check_ok(array_open(&f, file("names.h5")));
-  check_ok(array_names(f, "names", 700, long_name, NULL));
+  check_ok(array_names(f, "names", 2100, long_name, NULL));
   check_ok(array_begin(f, "none", 0, 3));
   check_ok(array_commit(f));
   hid_t h;
   h5_lock();
   check_ok(h5_open(&h, file("names.h5"), "souk.vectors", 1));
   const hid_t set = H5Dopen2(h, "names", H5P_DEFAULT), type = H5Dget_type(set);
-  assert_int_equal(H5Tget_size(type), 4000);
-  char *all = calloc(700, 4000);
+  assert_int_equal(H5Tget_size(type), 1024);
+  char *all = calloc(2100, 1024);
   assert_non_null(all);
   assert_true(H5Dread(set, type, H5S_ALL, H5S_ALL, H5P_DEFAULT, all) >= 0);
-  for (int64_t i = 0; i < 700; i++) {
+  for (int64_t i = 0; i < 2100; i++) {
     const char *name;
     check_ok(long_name(NULL, i, &name));
-    assert_int_equal(strnlen(all + i * 4000, 4000), strlen(name));
-    assert_memory_equal(all + i * 4000, name, strlen(name));
+    assert_int_equal(strnlen(all + i * 1024, 1024), strlen(name));
+    assert_memory_equal(all + i * 1024, name, strlen(name));
   }
   free(all);
   H5Tclose(type);
   H5Dclose(set);
   H5Fclose(h);
   h5_unlock();
+  longest = 1025;
+  check_ok(array_open(&f, file("wide.h5")));
+  check_fails(array_names(f, "names", 2100, long_name, NULL), ERR_ARGUMENT,
+              "name 0 of \"names\" has 1025 bytes");
+  array_abort(f);
+  assert_false(file_exists(file("wide.h5")));
   check_ok(array_open(&f, file("names.npy")));
   check_ok(array_begin(f, "x", 2, 3));
   check_ok(array_rows(f, ones, 2));
