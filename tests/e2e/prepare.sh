@@ -30,6 +30,17 @@ printf 'output:\n  outt: x\n' >"$work/bad.yaml"
 check_error "yaml errors name line and key" 'bad.yaml line 2: unknown option "output.outt"; did you mean "output.out"?' "$souk" prepare "$work/bad.yaml"
 gzip -c "$work/log.csv" | head -c 60 >"$work/cut.csv.gz"
 check_error "a truncated gzip file is noticed" "cut short" "$souk" prepare --log "$work/cut.csv.gz" --user user --fields.item item --out "$work/f"
+# Events that do not fit into memory go to a file in the new directory.
+awk 'BEGIN { print "user,item"; for (i = 0; i < 250000; i++) print "user" i * 7919 % 30011 ",item" i % 977 }' >"$work/long.csv"
+long() { "$souk" prepare --log "$work/long.csv" --user user --fields.item item --memory 1M "$@"; }
+check "a log that does not fit into memory becomes a data set" long --out "$work/long"
+check "the file of events leaves nothing in the data set" bash -c "! ls -A '$work/long' | grep -q events"
+SOUK_FAULT=write:1 check_error "a disk that is full while events go to the file is told" ".events: No space left on device" long --out "$work/g"
+check "a disk that was full leaves nothing behind" bash -c "! ls -A '$work' | grep -q '^g'"
+check "one thread gives the same bytes" bash -c "'$souk' prepare --log '$work/long.csv' --user user --fields.item item --threads 1 --out '$work/one' && cmp '$work/one/manifest.json' '$work/long/manifest.json'"
+gzip -c "$work/long.csv" >"$work/long.csv.gz"
+check "a compressed log gives the same shard" bash -c "'$souk' prepare --log '$work/long.csv.gz' --user user --fields.item item --threads 3 --out '$work/gz' && cmp '$work/gz/shard-00000.h5' '$work/long/shard-00000.h5'"
+check "the report tells the time of each stage" bash -c "'$souk' prepare --log '$work/long.csv' --user user --fields.item item --out '$work/one' --force | grep -qE '^stages +reading .* s, sorting and filtering .* s, vocabulary .* s, writing .* s$'"
 if [ -d "$SOUK_SHARED/data/amazon-beauty" ]; then
   check "Amazon Beauty becomes a data set" "$souk" prepare datasets/amazon-beauty/prepare.yaml --log "$SOUK_SHARED/data/amazon-beauty/beauty.txt" --out "$work/beauty"
   check "Amazon Beauty has the published number of events" grep -q '"events": 353962' "$work/beauty/report.json"
