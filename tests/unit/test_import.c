@@ -16,6 +16,7 @@
 #include "model/checkpoint.h"
 #include "convert/hf_tensors.h"
 #include "convert/import.h"
+#include "train/init.h"
 
 enum { H = 8, F = 12, TOKENS = 20, V = 24, POSITIONS = 10 }; // V: with rows that no token has
 
@@ -394,6 +395,47 @@ static void test_tokenizer_json(void **unused) {
   write_vocab();
 }
 
+// The settings go from the imported checkpoint into those of a run that begins from it, whose data do not have them.
+static void test_a_run_keeps_the_tokenizer(void **unused) {
+  (void)unused;
+  char trained[330];
+  wordpiece *w;
+  dataset *d;
+  run_config *run = calloc(1, sizeof *run);
+  assert_non_null(run);
+  maker file = {.dtype = "F32"};
+  write_model(&file, true);
+  write_text("tokenizer_config.json", "{\"do_lower_case\": false, \"model_max_length\": 64}");
+  check_ok(import_hugging_face(hf, out, &forced));
+  drop("tokenizer_config.json");
+  check_ok(wordpiece_read(&w, hf));
+  assert_null(w->tokenizer);
+  dataset_info info = {.name = "shards", .n_event_types = 1, .event_types = {"none"}};
+  memset(info.checksum, '0', 64);
+  check_ok(dataset_of_vocab(&d, &info, w->v));
+  w->v = NULL; // the data set has taken it
+  option_section sections[4];
+  const option_set set = {.sections = sections, .count = run_sections(run, sections)};
+  check_ok(options_defaults(&set));
+  snprintf(run->train.init, sizeof run->train.init, "%s", out);
+  model *m = load();
+  bool untrained[MAX_SLOTS] = {false};
+  check_ok(init_load(run, m, d, NULL, untrained));
+  snprintf(trained, sizeof trained, "%s/trained", dir);
+  const train_state state = {.step = 1};
+  check_ok(checkpoint_write_model(trained, m, &state, "", d, false));
+  checkpoint *c;
+  check_ok(checkpoint_open(&c, trained));
+  const json_t *config = json_object_get(c->tokenizer, "config");
+  assert_true(json_is_false(json_object_get(config, "do_lower_case")));
+  assert_int_equal(json_integer_value(json_object_get(config, "model_max_length")), 64);
+  checkpoint_close(c);
+  model_free(m);
+  dataset_close(d);
+  wordpiece_close(w);
+  free(run);
+}
+
 // ---- what is refused -----------------------------------------------------------------------------------------
 
 static void test_bad_configs(void **unused) {
@@ -626,6 +668,7 @@ int main(void) {
       cmocka_unit_test(test_two_encoders),
       cmocka_unit_test(test_missing_heads_are_initialised),
       cmocka_unit_test(test_tokenizer_json),
+      cmocka_unit_test(test_a_run_keeps_the_tokenizer),
       cmocka_unit_test(test_bad_configs),
       cmocka_unit_test(test_bad_tensors),
       cmocka_unit_test(test_bad_data),
