@@ -17,13 +17,14 @@ static void write_distinct(void) {
   vocab *v;
   dataset_writer *w;
   char name[32];
-  int32_t tokens[64], sessions[64], item = 0;
+  int32_t tokens[64], sessions[64], item = 0, train = 0; // counts of items are of train parts
   uint8_t events[64];
   int64_t times[64];
   check_ok(vocab_new(&v));
+  for (int32_t u = 0; u < USERS; u++) train += 1 + u * 7 % 61;
   for (int32_t i = 0; i < MOST_EVENTS; i++) {
     snprintf(name, sizeof name, "item%d", i);
-    check_ok(vocab_add(v, RANGE_ITEMS, name, 1, NULL));
+    check_ok(vocab_add(v, RANGE_ITEMS, name, i < train, NULL));
   }
   check_ok(writer_open(&w, dir, 500, 4, true));
   for (int32_t u = 0; u < USERS; u++) {
