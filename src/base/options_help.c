@@ -72,13 +72,25 @@ static void describe_value(char text[256], const option *o) {
     if (*p == ' ') *p = GLUE;
 }
 
+// Prints choices, "a|b|c", behind `at` columns; where the line is full it goes on behind a '|'. Returns the columns used.
+static int print_choices(FILE *to, const char *choices, int at) {
+  while (*choices != '\0') {
+    const size_t n = strcspn(choices, "|"), with_bar = n + (choices[n] == '|');
+    if (at + (int)with_bar > COLUMNS) at = fprintf(to, "\n%*s", INDENT, "") - 1;
+    at += fprintf(to, "%.*s", (int)with_bar, choices);
+    choices += with_bar;
+  }
+  return at;
+}
+
 // "--[train.]threads": what may be left out stands in brackets.
 static void print_option(const option_set *set, const option_section *s, const option *o, FILE *to) {
   char value[256], right[OPTION_STRING];
   const bool inner = s->prefix[0] != '\0', brief = inner && options_short(set, o);
   const char *placeholder = options_placeholder(options_target(s, o));
-  const int used = fprintf(to, "  --%s%s%s%s%s%s%s", brief ? "[" : "", s->prefix, inner ? "." : "",
-                           brief ? "]" : "", o->name, placeholder[0] != '\0' ? " " : "", placeholder);
+  const int name = fprintf(to, "  --%s%s%s%s%s%s", brief ? "[" : "", s->prefix, inner ? "." : "",
+                           brief ? "]" : "", o->name, placeholder[0] != '\0' ? " " : "");
+  const int used = print_choices(to, placeholder, name);
   describe_value(value, o);
   snprintf(right, sizeof right, "%s%s", o->help, value);
   if (used + 1 >= INDENT)

@@ -22,8 +22,8 @@ static const option input_options[] = {
      "doubled, and behind "
      "a backslash in rows that come out right only so; none: quotes are text"},
     {"time_format", OPT_CHOICE, IN(time_format), "seconds", 0, 0, TIME_FORMATS,
-     "of the time column: numbers of these since 1970, or dates (iso: all but 03/04/2021, which day_first "
-     "and month_first read)"},
+     "of the time column: numbers of these since 1970, dates (iso: all but 03/04/2021, which day_first "
+     "and month_first read), or order: a number that rises with time and is none"},
     {"time_zone", OPT_STRING, IN(time_zone), "UTC", 0, 0, NULL,
      "zone of dates that name none: UTC, or an offset such as +08:00"},
     {"missing", OPT_STRING, IN(missing), "", 0, 0, NULL,
