@@ -81,16 +81,8 @@ static bool add_list_value(json_row *r, int column, const char *at, size_t bytes
     return true;
   }
   if (p->n_values == MAX_LIST_VALUES) return wrong(r, "lists of more than 1048576 values");
-  r->rc = mem_grow(&p->values, &p->values_cap, p->n_values + 1, sizeof *p->values, "values of lists");
-  if (r->rc != OK) return wrong(r, NOT_JSON);
-  const int32_t i = (int32_t)p->n_values++;
-  p->values[i] = value_at;
-  if (p->first[column] < 0)
-    p->first[column] = i;
-  else
-    p->values[p->last[column]].next = i;
-  p->last[column] = i;
-  return true;
+  r->rc = append_value(p, column, value_at);
+  return r->rc == OK || wrong(r, NOT_JSON);
 }
 
 // at NULL: null, or something that is no value.

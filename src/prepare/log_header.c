@@ -29,7 +29,8 @@ static void set_separator(log_plan *plan, const char *separator) {
   plan->separator_bytes = (int)strlen(plan->separator);
 }
 
-status read_separator(log_plan *plan, const char *name) {
+status read_separator(const char *name, char separator[MAX_SEPARATOR + 1], int *bytes) {
+  *bytes = 0;
   if (name == NULL || name[0] == '\0') return OK;
   for (size_t i = 0; i < sizeof named / sizeof *named; i++)
     if (strcmp(name, named[i].name) == 0) name = named[i].separator;
@@ -39,7 +40,7 @@ status read_separator(log_plan *plan, const char *name) {
                 "semicolon, "
                 "pipe, space and \\x01, not \"%s\"",
                 MAX_SEPARATOR, name);
-  set_separator(plan, name);
+  *bytes = snprintf(separator, MAX_SEPARATOR + 1, "%s", name);
   return OK;
 }
 
@@ -121,10 +122,15 @@ static int64_t find_name(const header *h, const char *wanted, int *times) {
   return found;
 }
 
+// The name of a list that is a range of columns is none of a column.
+static bool has_column(const log_plan *plan, int i) {
+  return plan->names[i] != NULL && !(plan->range_end > 0 && i == plan->lists.column);
+}
+
 static bool has_all(const log_plan *plan, const header *h) {
   int times;
   for (int i = 0; i < plan->n; i++)
-    if (plan->names[i] != NULL && find_name(h, plan->names[i], &times) < 0) return false;
+    if (has_column(plan, i) && find_name(h, plan->names[i], &times) < 0) return false;
   return true;
 }
 
@@ -170,10 +176,19 @@ static void header_hint(const log_plan *plan, const header *h, char *hint, size_
                plan->options);
 }
 
+// RecBole's lists are between spaces, and their columns say so.
+static void take_list_type(log_plan *plan, const char *name, log_notes *notes) {
+  const char *type = strchr(name, ':');
+  if (type == NULL || strcmp(type, ":token_seq") != 0 || plan->list_separator_bytes > 0) return;
+  plan->list_separator[0] = ' ';
+  plan->list_separator_bytes = 1;
+  add_note(notes, "\"%.100s\" is a list with spaces between its values, as its type says", name);
+}
+
 static status bind_names(log_plan *plan, const header *h, const char *path, log_notes *notes) {
   for (int i = 0; i < plan->n; i++) {
     int times;
-    if (plan->names[i] == NULL) continue;
+    if (!has_column(plan, i)) continue;
     const int64_t field = find_name(h, plan->names[i], &times);
     if (field < 0) {
       char list[512], hint[128];
@@ -185,6 +200,7 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
     if (times > 1)
       add_note(notes, "%d columns are called \"%.100s\": the first of them is used", times, plan->names[i]);
     want_field(plan, i, field);
+    if (plan->has_lists && i == plan->lists.column) take_list_type(plan, h->names[field], notes);
   }
   if (h->quoted && plan->quotes == QUOTES_NONE)
     add_note(notes,
@@ -237,7 +253,7 @@ static int guess_by_rows(log_plan *plan, const char *text, size_t bytes, bool la
   for (int i = 0; i < CANDIDATES; i++) {
     size_t at = 0;
     int64_t first = 0;
-    int rows = 0, equal = 0, enough = 0;
+    int rows = 0, equal = 0, enough = 0, in_range = 0;
     row_span row;
     set_separator(plan, candidates[i]);
     for (; rows < ROWS && at < bytes && row_scan(plan, text + at, bytes - at, last, &row); at += row.next) {
@@ -246,8 +262,10 @@ static int guess_by_rows(log_plan *plan, const char *text, size_t bytes, bool la
       if (rows++ == 0) first = fields;
       equal += fields == first;
       enough += fields >= plan->fields_needed;
+      in_range += fields > plan->range_begin;
     }
-    const int score = enough < rows || rows == 0 ? 0 : 1 + (equal == rows);
+    const bool fits = plan->range_end > 0 ? in_range > 0 : equal == rows;
+    const int score = enough < rows || rows == 0 ? 0 : 1 + fits;
     if (score > best_score) {
       best = i;
       best_score = score;
@@ -275,7 +293,7 @@ static status guess_separator(log_plan *plan, bool has_header, const char *text,
 
 static status number_columns(log_plan *plan, const char *path) {
   for (int i = 0; i < plan->n; i++) {
-    if (plan->names[i] == NULL) continue;
+    if (!has_column(plan, i)) continue;
     const int64_t number = number_of(plan->names[i]);
     if (number == 0)
       return fail(ERR_ARGUMENT, "%s has no header, so columns are numbers from 1, not \"%s\"", path,
@@ -311,11 +329,23 @@ static status read_header(log_plan *plan, const char *path, const char *text, si
   header h;
   TRY(split_header(plan, text + at, &row, &h));
   const status rc = bind_names(plan, &h, path, notes);
-  if (plan->kind != LOG_SPACE) plan->fields_expected = h.n;
+  if (plan->kind != LOG_SPACE && plan->range_end == 0) plan->fields_expected = h.n;
   free_header(&h);
   *used = at + row.next;
   *lines += row.lines;
   return rc;
+}
+
+// A cell of these formats cannot hold the separator of the columns.
+static status check_list_separator(const log_plan *plan, const char *path) {
+  const char *columns = plan->kind == LOG_SPACE ? " " : plan->separator;
+  if (plan->list_separator_bytes == 0 || plan->quotes != QUOTES_NONE ||
+      strcmp(plan->list_separator, columns) != 0)
+    return OK;
+  return fail(ERR_ARGUMENT,
+              "%s: %slist_separator is what stands between the columns too, so no cell can hold a list; "
+              "fields.item 2.. makes a list of all columns from the second on",
+              path, plan->options);
 }
 
 status plan_columns(log_plan *plan, const char *path, bool has_header, const char *text, size_t bytes,
@@ -326,12 +356,14 @@ status plan_columns(log_plan *plan, const char *path, bool has_header, const cha
   if (plan->kind == LOG_TSV && plan->separator_bytes == 0) set_separator(plan, "\t");
   if (plan->kind == LOG_CSV && plan->separator_bytes == 0)
     TRY(guess_separator(plan, has_header, text, bytes, last, notes));
-  if (has_header) return read_header(plan, path, text, bytes, last, used, lines, notes);
+  if (has_header) TRY(read_header(plan, path, text, bytes, last, used, lines, notes));
+  TRY(check_list_separator(plan, path));
+  if (has_header) return OK;
   size_t at;
   int64_t blank;
   row_span row;
-  if (plan->kind != LOG_SPACE && first_row(plan, text, bytes, last, &at, &blank, &row) &&
-      row.reject == NULL && at < bytes)
+  if (plan->kind != LOG_SPACE && plan->range_end == 0 &&
+      first_row(plan, text, bytes, last, &at, &blank, &row) && row.reject == NULL && at < bytes)
     plan->fields_expected = count_fields(plan, text + at, row.bytes, row.backslash);
   return OK;
 }

@@ -35,6 +35,11 @@ typedef struct log_plan {
   int n_missing;
   bool joins;
   log_join join[MAX_COLUMNS];
+  bool has_lists;
+  log_lists lists;
+  char list_separator[MAX_SEPARATOR + 1];
+  int list_separator_bytes;       // 0: cells are single values
+  int64_t range_begin, range_end; // fields of the list, from 0; range_end is 0 where it is a cell
 } log_plan;
 
 // ---- where rows end (row_scan.c) ---------------------------------------------------------------------------------
@@ -67,8 +72,8 @@ typedef struct log_notes {
 } log_notes;
 __attribute__((format(printf, 2, 3))) void add_note(log_notes *notes, const char *format, ...);
 
-// Reads the separator's name; "" and NULL leave the plan's empty.
-status read_separator(log_plan *plan, const char *name);
+// Reads a separator's name; "" and NULL are none, of no bytes.
+status read_separator(const char *name, char separator[MAX_SEPARATOR + 1], int *bytes);
 // Finds separator and columns from the file's beginning, of which more follows unless `last`. *used: the bytes of the
 // header, of *lines lines.
 status plan_columns(log_plan *plan, const char *path, bool header, const char *text, size_t bytes, bool last,
@@ -117,7 +122,14 @@ status new_text(log_parser *p, size_t bytes, char **text);
 // NULL: there is none.
 char *next_field(const log_plan *plan, char **at, char *end, const row_span *row, size_t *bytes);
 // Splits a row of columns in place (row_fields.c).
-void split_fields(log_parser *p, char *row, const row_span *span, log_row *out);
+status split_fields(log_parser *p, char *row, const row_span *span, log_row *out);
+// Lists in a row that is split (row_lists.c): p->listed and the rest as split_json has them.
+status split_lists(log_parser *p, char *row, log_row *out);
+// For split_fields, of a row with a range: before its fields, and for each of those in the range.
+void begin_range(log_parser *p);
+status add_from_range(log_parser *p, const char *row, const char *text, size_t bytes, log_row *out);
+// Adds a value to a listed column; v.next does not count.
+status append_value(log_parser *p, int column, list_value v);
 // Reads a row of json or a Python dict in place (json_rows.c). Where a path led through a list, p->listed is not 0, and the row
 // becomes p->elements rows: *out has what they have in common, p->values the rest.
 status split_json(log_parser *p, char *row, size_t bytes, log_row *out);

@@ -126,9 +126,11 @@ static status split_row(log_parser *p, char *text, const row_span *span, log_row
   else
     row->reject = span->reject;
   if (row->reject != NULL) return OK;
-  if (plan->kind == LOG_JSONL) return split_json(p, text, span->bytes, row);
-  split_fields(p, text, span, row);
-  return OK;
+  if (plan->kind == LOG_JSONL)
+    TRY(split_json(p, text, span->bytes, row));
+  else
+    TRY(split_fields(p, text, span, row));
+  return split_lists(p, text, row);
 }
 
 status log_parse_next(log_parser *p, log_row *row, bool *end) {
@@ -147,8 +149,12 @@ status log_parse_next(log_parser *p, log_row *row, bool *end) {
     p->base.line = row->line; // for count_finding
     p->element = p->elements = 0;
     p->listed = 0;
+    p->n_values = 0;
     TRY(split_row(p, text, &span, row));
-    if (row->reject != NULL) memset(row->text, 0, (size_t)p->plan->n * sizeof *row->text);
+    if (row->reject != NULL) {
+      memset(row->text, 0, (size_t)p->plan->n * sizeof *row->text);
+      p->elements = 0;
+    }
     p->counts.rows += row->reject == NULL;
     if (row->reject != NULL || p->listed == 0) return OK;
     p->base = *row;

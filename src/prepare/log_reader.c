@@ -146,6 +146,25 @@ static status read_missing(log_plan *p, const char *list) {
   return OK;
 }
 
+// "2..", "2..5": columns of a value each.
+static void read_range(log_plan *p, const char *name) {
+  char *end;
+  const long long from = strtoll(name, &end, 10);
+  if (*name < '1' || *name > '9' || strncmp(end, "..", 2) != 0 || from > MAX_LINE) return;
+  const char *last = end + 2;
+  const long long to = *last == '\0' ? MAX_LINE : strtoll(last, &end, 10);
+  if (*last != '\0' && (*last < '1' || *last > '9' || *end != '\0' || to < from || to > MAX_LINE)) return;
+  p->range_begin = from - 1;
+  p->range_end = to;
+}
+
+static status plan_lists(log_plan *p, const log_lists *lists) {
+  p->has_lists = true;
+  p->lists = *lists;
+  if (p->kind != LOG_JSONL && p->names[lists->column] != NULL) read_range(p, p->names[lists->column]);
+  return read_separator(lists->separator, p->list_separator, &p->list_separator_bytes);
+}
+
 static status make_plan(log_reader *r, const log_format *f, const char *const *columns, int n) {
   log_plan *p = &r->plan;
   p->kind = f->kind;
@@ -163,7 +182,8 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
     return fail(ERR_ARGUMENT,
                 "%s: only csv and tsv have a separator, which %sseparator sets; set %sformat csv", r->path,
                 p->options, p->options);
-  return read_separator(p, f->separator);
+  TRY(read_separator(f->separator, p->separator, &p->separator_bytes));
+  return f->lists != NULL ? plan_lists(p, f->lists) : OK;
 }
 
 status log_open(log_reader **out, const char *path, const log_format *format, const char *const *columns,
@@ -361,6 +381,8 @@ void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *
     const char *column = i < FOUND_STRUCTURE ? NULL : r->plan.names[(i - FOUND_STRUCTURE) % MAX_COLUMNS];
     if (i < FOUND_STRUCTURE)
       snprintf(what, sizeof what, "%s", finding_texts[i]);
+    else if (i >= FOUND_BESIDE)
+      snprintf(what, sizeof what, "rows with a list in \"%.*s\" too, read value by value", COLUMN, column);
     else if (i < FOUND_PLACEHOLDER)
       snprintf(what, sizeof what,
                "rows with an object for \"%.*s\", which is no value (name what is in it: %.*s.KEY)", COLUMN,

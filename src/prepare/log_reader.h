@@ -31,15 +31,26 @@ typedef struct log_join {
   const char *lists;  // between the lists in a list
 } log_join;
 
+// Cells of columns that are lists. Each value becomes a row, in order, with the row's other texts.
+typedef struct log_lists {
+  const char *separator; // like log_format.separator; "" or NULL: cells are single values
+  int column; // whose list it is. Its name may be a range of numbers, "2.." or "2..5": columns of a value each
+  uint64_t beside; // a bit a column: may hold a list of the same length, or one value for all
+  // Is a text of several values one nevertheless? fits: they are as many as the list has. Any thread asks. NULL: never.
+  bool (*single)(const void *self, int column, const char *text, size_t bytes, bool fits);
+  const void *self;
+} log_lists;
+
 typedef struct log_format {
   log_kind kind;
-  bool header;           // the first line names the columns; jsonl has none
-  const char *separator; // csv: "" or NULL: guessed; else see log_open
-  log_quotes quotes;     // csv; tsv, where auto is none
-  const log_join *join;  // [columns] jsonl; NULL: each value of a list becomes a row
-  const char *missing;   // texts that mean no value, separated by commas; NULL: none
-  size_t block_bytes;    // 0: about 1 MiB
-  const char *options;   // how the options above are called, for messages: "input.catalogue_"; NULL: "input."
+  bool header;            // the first line names the columns; jsonl has none
+  const char *separator;  // csv: "" or NULL: guessed; else see log_open
+  log_quotes quotes;      // csv; tsv, where auto is none
+  const log_join *join;   // [columns] jsonl; NULL: each value of a list becomes a row
+  const log_lists *lists; // NULL: none
+  const char *missing;    // texts that mean no value, separated by commas; NULL: none
+  size_t block_bytes;     // 0: about 1 MiB
+  const char *options; // how the options above are called, for messages: "input.catalogue_"; NULL: "input."
   const char *encoding, *encoding_option; // as byte_stream_how has them
 } log_format;
 
@@ -114,7 +125,8 @@ typedef enum log_finding {
   FOUND_MISSING,                                     // texts of log_format.missing: no value
   FOUND_STRUCTURE,                                   // + column: objects where a value is expected: no value
   FOUND_PLACEHOLDER = FOUND_STRUCTURE + MAX_COLUMNS, // + column: NA, NULL and the like, taken as they are
-  LOG_FINDINGS = FOUND_PLACEHOLDER + MAX_COLUMNS
+  FOUND_BESIDE = FOUND_PLACEHOLDER + MAX_COLUMNS,    // + column: lists beside the list
+  LOG_FINDINGS = FOUND_BESIDE + MAX_COLUMNS
 } log_finding;
 typedef struct log_counts {
   struct {

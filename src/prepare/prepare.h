@@ -16,6 +16,7 @@ typedef struct prepare_input { // section "input"
   int format; // log_kind
   bool header;
   char separator[OPTION_STRING];          // of csv; empty: guessed
+  char list_separator[OPTION_STRING];     // of lists in cells; empty: cells are single values
   int quotes;                             // log_quotes
   char catalogue[OPTION_STRING];          // empty: none
   char catalogue_encoding[OPTION_STRING]; // empty: the log's

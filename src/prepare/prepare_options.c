@@ -17,6 +17,9 @@ static const option input_options[] = {
     {"separator", OPT_STRING, IN(separator), "", 0, 0, NULL,
      "what stands between the columns of csv, up to 8 bytes, or tab, comma, semicolon, pipe, space, \\x01; "
      "empty: guessed"},
+    {"list_separator", OPT_STRING, IN(list_separator), "", 0, 0, NULL,
+     "what stands between items where a cell of the item column is a list of them, named like separator: an "
+     "event each; empty: a cell is one item"},
     {"quotes", OPT_CHOICE, IN(quotes), "auto", 0, 0, "auto|double|backslash|none",
      "how csv writes a quote in a quoted field: doubled, or behind a backslash (as Spark does); auto: "
      "doubled, and behind "
@@ -49,7 +52,8 @@ static const option input_options[] = {
 static const option field_options[] = {
     {"user", OPT_STRING, FD(user), "user_id", 0, 0, NULL,
      "column of the user: a name, a number from 1, or a path (a.b) in jsonl"},
-    {"item", OPT_STRING, FD(item), "item_id", 0, 0, NULL, "column of the item"},
+    {"item", OPT_STRING, FD(item), "item_id", 0, 0, NULL,
+     "column of the item; 2..: each column from the second on is one"},
     {"time", OPT_STRING, FD(time), "", 0, 0, NULL, "column of the time; empty: order in the file"},
     {"event", OPT_STRING, FD(event), "", 0, 0, NULL, "column of the event type"},
     {"session", OPT_STRING, FD(session), "", 0, 0, NULL, "column of the session; empty: by session_gap"},

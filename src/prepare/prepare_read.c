@@ -11,6 +11,7 @@
 #include "base/memory.h"
 #include "format/printable.h"
 #include "prepare/encoding_hint.h"
+#include "prepare/list_hint.h"
 #include "prepare/prepare_internal.h"
 #include "prepare/prepare_rows.h"
 
@@ -163,9 +164,9 @@ static status pipe_finish(log_pipe *p, status rc) {
   return failure_raise(&first);
 }
 
-static status read_blocks(prepare_job *job, log_reader *reader) {
+static status read_blocks(prepare_job *job, const row_block_how *how, log_reader *reader) {
   log_pipe p = {.job = job,
-                .how = {job->c, job->wanted_types, job->zone, job->log.file},
+                .how = *how,
                 .reader = reader,
                 .lock = PTHREAD_MUTEX_INITIALIZER,
                 .turned = PTHREAD_COND_INITIALIZER};
@@ -186,17 +187,24 @@ static status read_log(prepare_job *job, const char *path) {
       [COL_USER] = f->user,   [COL_ITEM] = f->item,       [COL_TIME] = f->time,
       [COL_EVENT] = f->event, [COL_SESSION] = f->session, [COL_PRICE] = f->price};
   const prepare_input *in = &job->c->input;
+  const row_block_how how = {job->c, job->wanted_types, job->zone, job->log.file};
+  const log_lists lists = {.separator = in->list_separator,
+                           .column = COL_ITEM,
+                           .beside = 1 << COL_TIME | 1 << COL_EVENT | 1 << COL_PRICE,
+                           .single = is_one_value,
+                           .self = &how};
   const log_format format = {.kind = (log_kind)in->format,
                              .header = in->header,
                              .separator = in->separator,
                              .quotes = (log_quotes)in->quotes,
+                             .lists = &lists,
                              .missing = in->missing,
                              .encoding = in->encoding,
                              .encoding_option = "input.encoding"};
   log_reader *reader;
   status rc = log_open(&reader, path, &format, columns, COLS);
   if (rc != OK) return hint_in_error(rc, path, &format);
-  rc = read_blocks(job, reader);
+  rc = read_blocks(job, &how, reader);
   if (rc != OK && rc != ERR_MEMORY && strcmp(path, "-") != 0 && strstr(fail_message(), path) == NULL)
     fail_prefix(rc, "%s", path);
   log_close(reader);
@@ -285,6 +293,7 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   warn_of_fields(job);
   warn_of_currencies(job, "fields.price", &job->log_prices);
   warn_of_wanted_types(job);
+  TRY(warn_of_lists(job));
   hint_encoding(job, &job->log, &job->log_files, c->input.encoding, "input.encoding");
   TRY(check_rejects(&job->log, list_title(c->input.log), c->input.max_rejects));
   if (store_largest(job->store) > (size_t)c->output.memory) {

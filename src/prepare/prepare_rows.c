@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "prepare/money.h"
 #include "prepare/names.h"
 
 void row_block_free(row_block *b) {
@@ -75,6 +76,17 @@ static const char *take_time(row_block *b, const log_row *row, event_time *t) {
     return why;
   survey_add(&b->times, *t, row->line, text, bytes);
   return NULL;
+}
+
+bool is_one_value(const void *self, int column, const char *text, size_t bytes, bool fits) {
+  const row_block_how *how = self;
+  event_time t;
+  money m;
+  const char *why;
+  if (column == COL_TIME)
+    return time_parse_local((time_format)how->c->input.time_format, how->zone, text, bytes, &t, &why);
+  if (column == COL_PRICE) return !fits && money_parse(text, bytes, &m, &why);
+  return column == COL_EVENT && intern_find(how->wanted_types, text) >= 0;
 }
 
 static status take_row(row_block *b, const log_row *row) {

@@ -54,6 +54,9 @@ void row_block_free(row_block *b);
 
 enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COLS };
 
+// log_lists.single of a row_block_how: is a cell beside a list one value, though it has the separator in it? Times and the types
+// of input.events are where they can be read so, prices where they do not go with the list.
+bool is_one_value(const void *how, int column, const char *text, size_t bytes, bool fits);
 // Reads the rows of b->block with b->parser.
 status row_block_parse(row_block *b);
 

@@ -88,15 +88,21 @@ static int64_t split_plain(log_parser *p, char *at, char *end, log_row *out) {
   }
 }
 
-static int64_t split_any(log_parser *p, char *at, char *end, const row_span *row, log_row *out) {
-  const wanted_field *want = p->plan->wanted, *const want_end = want + p->plan->n_wanted;
+// `row`: where offsets of list values begin.
+static status split_any(log_parser *p, const char *row, char *at, char *end, const row_span *span,
+                        log_row *out, int64_t *fields) {
+  const log_plan *const plan = p->plan;
+  const wanted_field *want = plan->wanted, *const want_end = want + plan->n_wanted;
   int64_t field = 0;
+  if (plan->range_end > 0) begin_range(p);
   for (; at != NULL; field++) {
     size_t bytes;
-    char *text = next_field(p->plan, &at, end, row, &bytes);
+    char *text = next_field(plan, &at, end, span, &bytes);
     for (; want < want_end && want->field == field; want++) take_field(p, want->column, text, bytes, out);
+    if (field >= plan->range_begin && field < plan->range_end) TRY(add_from_range(p, row, text, bytes, out));
   }
-  return field;
+  *fields = field;
+  return OK;
 }
 
 // The reason to reject a row of too few columns: one that seems to have another separator says so.
@@ -108,27 +114,29 @@ static const char *too_few(const log_plan *plan, const char *row, size_t bytes, 
                 {"::", "too few columns; is '::' the separator?"},
                 {"|", "too few columns; is '|' the separator?"},
                 {",", "too few columns; is ',' the separator?"}};
+  if (fields == 1 && bytes > 1 && row[bytes - 1] == ':' && strspn(row, "0123456789") == bytes - 1)
+    return "too few columns; a number and a colon, as where Netflix's files name the film of the lines that "
+           "follow: make it a column of theirs";
   for (size_t i = 0; fields == 1 && plan->kind != LOG_SPACE && i < sizeof others / sizeof *others; i++)
     if (memmem(row, bytes, others[i].separator, strlen(others[i].separator)) != NULL) return others[i].reason;
   return "too few columns";
 }
 
-void split_fields(log_parser *p, char *row, const row_span *span, log_row *out) {
+status split_fields(log_parser *p, char *row, const row_span *span, log_row *out) {
   const log_plan *const plan = p->plan;
-  char *end = row + span->bytes;
+  char *at = row, *const end = row + span->bytes;
   int64_t fields;
   p->ascii_row = p->ascii || utf8_is_ascii(row, span->bytes);
-  if (plan->kind == LOG_SPACE) {
-    while (row < end && is_blank(*row)) row++;
-    fields = split_any(p, row, end, span, out);
-  } else if (!span->quoted && plan->separator_bytes == 1) {
+  if (plan->kind != LOG_SPACE && !span->quoted && plan->separator_bytes == 1 && plan->range_end == 0) {
     fields = split_plain(p, row, end, out);
   } else {
-    fields = split_any(p, row, end, span, out);
+    while (plan->kind == LOG_SPACE && at < end && is_blank(*at)) at++;
+    TRY(split_any(p, row, at, end, span, out, &fields));
   }
   if (span->backslash) count_finding(p, FOUND_BACKSLASH);
   if (fields < plan->fields_needed)
     out->reject = too_few(plan, row, span->bytes, fields);
   else if (plan->fields_expected > 0 && fields != plan->fields_expected)
     count_finding(p, FOUND_UNEVEN);
+  return OK;
 }

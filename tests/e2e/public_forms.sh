@@ -62,4 +62,52 @@ check "a lone quote in a title of Last.fm-1K hides no row" prepare lastfm --log 
 check "no row of Last.fm-1K is rejected" counts lastfm rejected 0
 check "a title of Last.fm-1K keeps its lone quote" has lastfm user_000001 'Creep "Smells Like'
 
+# MIND: a cell of items, none for new users, and times with spaces.
+printf '1\tU13740\t11/11/2019 9:05:58 AM\tN55189 N42782 N34694\tN55689-1 N35729-0\n2\tU91836\t11/12/2019 6:11:30 PM\tN31739 N42782\tN20678-0\n3\tU73700\t11/14/2019 7:01:48 AM\t\tN50014-0\n' >"$work/behaviors.tsv"
+mind() { local name=$1; shift; prepare "$name" --log "$work/behaviors.tsv" --format tsv --header false --user 2 --fields.item 4 --fields.time 3 --time_format month_first --max_rejects 0.5 "$@"; }
+check "MIND's lists are read as single items without the option" mind whole
+check "a column that looks like lists is warned of, with the option" says whole 'fields.item: 2 of the first 2 items look like lists ("N55189 N42782 N34694"); input.list_separator space makes an event of each value'
+check "MIND is read with a separator of lists" mind mind --list_separator ' ' --max_rejects 0
+check "each value of a list of MIND is an event, in order" has mind U13740 "N55189 N42782 N34694"
+check "a user of MIND without a history is counted" says mind "rows with an empty list, which gave none: 1, the first on line 3"
+check "a user of MIND without a history is not rejected" counts mind rejected 0
+check "lists that are read are counted" says mind "rows with lists, of which each value became a row: 2, the first on line 1"
+check "the events of a list have the time of its row" span mind "2019-11-11 09:05:58 UTC" "2019-11-12 18:11:30 UTC"
+check "nothing looks like lists any more when they are read" bash -c "! grep -q 'look like lists' '$work/mind.err'"
+printf 'u,i\n1,Toy Story 2\n1,Die Hard 2\n1,Rocky 4\n2,Rocky 4\n2,Toy Story 2\n' >"$work/titles.csv"
+check "titles of several words are read" prepare titles --log "$work/titles.csv" --user u --fields.item i
+check "titles of several words do not look like lists" quiet titles
+
+# Lists side by side: as many times and event types as items, or one for all.
+printf 'u;i;t;e;p\n1;a|b;1577836802|1577836801;view|buy;2,50|3\n2;c|d;1577836803;view;1.5\n3;e|f;1577836801|1577836802|1577836803;view;1\n' >"$work/beside.csv"
+check "lists in several columns are read side by side" prepare beside --log "$work/beside.csv" --user u --fields.item i --fields.time t --event e --fields.price p --list_separator pipe --max_rejects 0.5
+check "times beside a list go value by value" has beside 1 "b(buy) a(view)"
+check "a single time beside a list counts for all of it" has beside 2 "c(view) d(view)"
+check "lists of other lengths are rejected with the reason" grep -q '"reason": "lists of different lengths"' "$work/beside/report.json"
+check "columns that hold lists beside the items are named" says beside 'rows with a list in "t" too, read value by value: 1, the first on line 2'
+printf 'u;i;e\n1;a b c;add to cart\n' >"$work/types.csv"
+check "a type of input.events stays whole beside a list" prepare types --log "$work/types.csv" --user u --fields.item i --event e --events "add to cart" --list_separator space
+check "the whole type is that of each event of the list" has types 1 "a(add to cart) b(add to cart) c(add to cart)"
+
+# RecBole's token_seq says itself that it is a list.
+printf 'session_id:token\titem_id_list:token_seq\titem_id:token\n1\t11 12 13\t14\n2\t12\t15\n' >"$work/seq.inter"
+check "RecBole's token_seq is read as a list" prepare seq --log "$work/seq.inter" --format tsv --user session_id --fields.item item_id_list
+check "a token_seq that is read as a list is told" says seq '"item_id_list:token_seq" is a list with spaces between its values, as its type says'
+check "the values of a token_seq are events in order" has seq 1 "11 12 13"
+
+# LightGCN: a user and its items a line, or the user alone.
+printf '0 10 11 12\n1 13\n2 \n3 14 10 \n' >"$work/train.txt"
+check "LightGCN's lines are read with a range of columns" prepare gcn --log "$work/train.txt" --format space --header false --user 1 --fields.item 2..
+check "each column of a range is an event, in order" has gcn 0 "10 11 12"
+check "blanks at the end of a line of LightGCN are no item" has gcn 3 "14 10"
+check "a user of LightGCN without items is counted" says gcn "rows with an empty list, which gave none: 1, the first on line 3"
+check "no row of LightGCN is rejected" counts gcn rejected 0
+check_error "a separator of lists that the columns have too is refused" "fields.item 2.. makes a list of all columns" "$souk" prepare --log "$work/train.txt" --format space --header false --user 1 --fields.item 2 --list_separator ' ' --out "$work/x"
+
+# The Netflix Prize: blocks of a film's ratings.
+printf '1:\n1488844,3,2005-09-06\n822109,5,2005-05-13\n2:\n885013,4,2005-10-19\n' >"$work/netflix.txt"
+check_error "Netflix's blocks are named where they are refused" "as where Netflix's files name the film of the lines that follow" "$souk" prepare --log "$work/netflix.txt" --header false --user 1 --fields.item 2 --out "$work/x"
+awk -F, '/:$/ {film = substr($0, 1, length($0) - 1); next} {print $1 "," film "," $3}' "$work/netflix.txt" >"$work/netflix.csv"
+check "Netflix's blocks are read when the film is a column" prepare netflix --log "$work/netflix.csv" --header false --user 1 --fields.item 2 --fields.time 3 --time_format iso
+
 finish
