@@ -163,8 +163,7 @@ void count_split(split_counts *to, const data_split *s, const char *user, const 
 
 static status no_events(const prepare_job *job, const char *what, const char *names) {
   char text[SPLIT_TEXT], first[TIME_TEXT], last[TIME_TEXT];
-  return fail(ERR_ARGUMENT,
-              "no event is %s, with output.split = %s, and events from %s to %s; output.%s decides it", what,
+  return fail(ERR_ARGUMENT, "no event is %s, with output.split = %s, and events from %s to %s; %s", what,
               split_describe(&job->split, text), time_text(first, job->span.least),
               time_text(last, job->span.greatest), names);
 }
@@ -172,10 +171,11 @@ static status no_events(const prepare_job *job, const char *what, const char *na
 static status check_dates(const prepare_job *job) {
   const split_counts *n = &job->divided;
   if (n->train_events == 0)
-    return no_events(job, "in the train part, so there is nothing to train on", "valid_from");
+    return no_events(job, "in the train part, so there is nothing to train on",
+                     "output.valid_from decides it");
   if (n->targets[0] == 0 && job->split.valid_from < job->split.test_from)
-    return no_events(job, "in the validation part", "valid_from and output.test_from");
-  return n->targets[1] == 0 ? no_events(job, "in the test part", "test_from") : OK;
+    return no_events(job, "in the validation part", "output.valid_from and output.test_from decide it");
+  return n->targets[1] == 0 ? no_events(job, "in the test part", "output.test_from decides it") : OK;
 }
 
 static status check_users(prepare_job *job) {
