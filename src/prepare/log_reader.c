@@ -364,43 +364,44 @@ static const char *const finding_texts[FOUND_STRUCTURE] = {
     "values that mean none (input.missing)",
 };
 
-void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *self, const char *sentence),
-              void *self) {
-  enum { PATH = 1000, COLUMN = 200 }; // bytes shown
-  char text[PATH + 2 * COLUMN + 256], what[2 * COLUMN + 128];
-  for (int i = 0; byte_stream_note(r->bytes, i) != NULL; i++) {
-    snprintf(text, sizeof text, "%.200s: %s", r->path, byte_stream_note(r->bytes, i));
-    tell(self, text);
-  }
-  for (int i = 0; i < r->notes.n; i++) {
-    snprintf(text, sizeof text, "%.*s: %s", PATH, r->path, r->notes.text[i]);
-    tell(self, text);
-  }
+enum { COLUMN_SHOWN = 200 }; // bytes
+
+const char *log_no_value(char *text, const char *column) {
+  snprintf(text, LOG_NO_VALUE, "no row has a value in \"%.*s\"", COLUMN_SHOWN, column);
+  return text;
+}
+
+static void describe_finding(char *text, size_t room, int finding, const char *column) {
+  if (finding < FOUND_STRUCTURE)
+    snprintf(text, room, "%s", finding_texts[finding]);
+  else if (finding >= FOUND_BESIDE)
+    snprintf(text, room, "rows with a list in \"%.*s\" too, read value by value", COLUMN_SHOWN, column);
+  else if (finding < FOUND_PLACEHOLDER)
+    snprintf(text, room, "rows with an object for \"%.*s\", which is no value (name what is in it: %.*s.KEY)",
+             COLUMN_SHOWN, column, COLUMN_SHOWN, column);
+  else
+    snprintf(text, room,
+             "rows with NA, NULL or the like in \"%.*s\", taken as it is (input.missing names texts that "
+             "mean no value)",
+             COLUMN_SHOWN, column);
+}
+
+void log_tell(const log_reader *r, const log_counts *counts,
+              void (*tell)(void *self, const log_remark *remark), void *self) {
+  char text[2 * COLUMN_SHOWN + LOG_NO_VALUE];
+  const char *what;
+  for (int i = 0; (what = byte_stream_note(r->bytes, i)) != NULL; i++)
+    tell(self, &(log_remark){r->path, what, 0, 0});
+  for (int i = 0; i < r->notes.n; i++) tell(self, &(log_remark){r->path, r->notes.text[i], 0, 0});
   for (int i = 0; i < LOG_FINDINGS; i++) {
     if (counts->of[i].rows == 0) continue;
-    const char *column = i < FOUND_STRUCTURE ? NULL : r->plan.names[(i - FOUND_STRUCTURE) % MAX_COLUMNS];
-    if (i < FOUND_STRUCTURE)
-      snprintf(what, sizeof what, "%s", finding_texts[i]);
-    else if (i >= FOUND_BESIDE)
-      snprintf(what, sizeof what, "rows with a list in \"%.*s\" too, read value by value", COLUMN, column);
-    else if (i < FOUND_PLACEHOLDER)
-      snprintf(what, sizeof what,
-               "rows with an object for \"%.*s\", which is no value (name what is in it: %.*s.KEY)", COLUMN,
-               column, COLUMN, column);
-    else
-      snprintf(what, sizeof what,
-               "rows with NA, NULL or the like in \"%.*s\", taken as it is (input.missing names texts that "
-               "mean no value)",
-               COLUMN, column);
-    snprintf(text, sizeof text, "%.*s: %s: %lld, the first on line %lld", PATH, r->path, what,
-             (long long)counts->of[i].rows, (long long)counts->of[i].line);
-    tell(self, text);
+    describe_finding(text, sizeof text, i,
+                     i < FOUND_STRUCTURE ? NULL : r->plan.names[(i - FOUND_STRUCTURE) % MAX_COLUMNS]);
+    tell(self, &(log_remark){r->path, text, counts->of[i].rows, counts->of[i].line});
   }
   // Of a catalogue, only its reader knows which rows count.
   for (int i = 0; !r->plan.joins && counts->rows > 0 && i < r->plan.n; i++) {
     if (r->plan.names[i] == NULL || (counts->seen >> i & 1) != 0) continue;
-    snprintf(text, sizeof text, "%.*s: no row has a value in \"%.*s\"", PATH, r->path, COLUMN,
-             r->plan.names[i]);
-    tell(self, text);
+    tell(self, &(log_remark){r->path, log_no_value(text, r->plan.names[i]), 0, 0});
   }
 }

@@ -138,8 +138,18 @@ typedef struct log_counts {
 const log_counts *log_parser_counts(const log_parser *p);
 const log_counts *log_reader_counts(const log_reader *r); // of log_next
 void log_counts_add(log_counts *to, const log_counts *more);
-// Calls `tell` with a sentence for each thing that was guessed, repaired or left out: in the file as such, and in *counts.
-void log_tell(const log_reader *r, const log_counts *counts, void (*tell)(void *self, const char *sentence),
-              void *self);
+// A thing that was guessed, repaired or left out.
+typedef struct log_remark {
+  const char *path; // of the file
+  const char *what; // without control characters that were not there before, and without the numbers below
+  int64_t rows;     // how many; 0: it is the file as such
+  int64_t line;     // of the first of them
+} log_remark;
+// Calls `tell` for each of them: of the file as such, and of *counts.
+void log_tell(const log_reader *r, const log_counts *counts,
+              void (*tell)(void *self, const log_remark *remark), void *self);
+// Writes what log_tell says of a column in which no row has a value, into text[LOG_NO_VALUE].
+enum { LOG_NO_VALUE = 256 };
+const char *log_no_value(char *text, const char *column);
 
 #endif

@@ -21,6 +21,7 @@
 
 static void job_free(prepare_job *job) {
   json_decref(job->warnings);
+  json_decref(job->remarks);
   json_decref(job->catalogue_known);
   store_free(job->store);
   partitions_free(job);

@@ -312,7 +312,7 @@ static status read_file(catalogue *c, const char *path) {
                                 : log_open(&r, path, &format, c->columns.names, c->columns.n);
   if (rc != OK) return hint_in_error(rc, path, &format);
   rc = read_rows(c, r);
-  if (rc == OK) log_tell(r, log_reader_counts(r), tell_user, c->job);
+  if (rc == OK) log_tell(r, log_reader_counts(r), keep_remark, c->job);
   log_close(r);
   return rc;
 }
@@ -320,11 +320,13 @@ static status read_file(catalogue *c, const char *path) {
 static status read_files(catalogue *c) {
   prepare_job *job = c->job;
   const input_files *f = &job->catalogue_files;
-  for (size_t i = 0; i < f->n; i++) {
+  status rc = OK;
+  for (size_t i = 0; rc == OK && i < f->n; i++) {
     job->catalogue.file = f->n > 1 ? f->names[i] : NULL;
-    TRY(read_file(c, f->names[i]));
+    rc = read_file(c, f->names[i]);
   }
-  return OK;
+  warn_of_remarks(job);
+  return rc;
 }
 
 // ---- doubts --------------------------------------------------------------------------------------------------

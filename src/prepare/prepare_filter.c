@@ -141,6 +141,18 @@ static bool any_rare_item(const prepare_job *job) {
   return false;
 }
 
+static status no_events_left(const prepare_job *job) {
+  const char *log = list_title(job->c->input.log);
+  if (job->log.rows == 0) return fail(ERR_FORMAT, "%s: there are no rows", log);
+  return fail(
+      ERR_FORMAT,
+      "%s: no events are left after filtering: of %lld rows %lld could not be read, %lld are of event "
+      "types that were not asked for, %lld have no item, and of the others filter.repeats and the "
+      "k-core of filter.min_user and filter.min_item kept none",
+      log, (long long)job->log.rows, (long long)job->log.rejected, (long long)job->skipped_events,
+      (long long)job->without_item.rejected);
+}
+
 status filter_and_count(prepare_job *job) {
   const size_t items = (size_t)intern_count(job->items);
   TRY(mem_new(&job->item_counts, items, sizeof *job->item_counts, "item counts"));
@@ -151,7 +163,5 @@ status filter_and_count(prepare_job *job) {
   do TRY(pass(job));
   while (any_rare_item(job));
   if (has_core(job)) job->core_rounds = job->passes;
-  return job->users_kept > 0
-             ? OK
-             : fail(ERR_FORMAT, "%s: no events are left after filtering", list_title(job->c->input.log));
+  return job->users_kept > 0 ? OK : no_events_left(job);
 }

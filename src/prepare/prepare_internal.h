@@ -65,14 +65,15 @@ typedef struct prepare_job {
   intern *items, *types, *wanted_types;
   event_store *store;
   input_files log_files, catalogue_files;
-  reject_list log, catalogue;
+  reject_list log, without_item, catalogue;
   price_notes log_prices, catalogue_prices;
   int64_t events_with, sessions_with, prices_with; // rows of the log that have one
   int32_t zone;                                    // of dates that name none, in seconds east of UTC
   time_survey times;                               // that were read
   time_span span;                                  // of the events that stay
   json_t *warnings;                                // texts; NULL: none
-  int64_t skipped_events, without_item, core_rounds, dropped_by_core, repeats, sessions, windows, events;
+  json_t *remarks;                                 // of the files being read, by what is said; NULL: none
+  int64_t skipped_events, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   int64_t cells;  // pairs of a user and an item of his
   int64_t passes; // over the events so far
   time_unit unit; // of the times that are written
@@ -135,7 +136,9 @@ status for_partitions(prepare_job *job, partition_function work, partition_funct
 
 // Warns on stderr and in the report. What is said must depend on the input alone, as the report does.
 __attribute__((format(printf, 2, 3))) void prepare_warn(prepare_job *job, const char *format, ...);
-void tell_user(void *job, const char *sentence); // the same of a sentence
+void tell_user(void *job, const char *sentence);       // the same of a sentence
+void keep_remark(void *job, const log_remark *remark); // for log_tell
+void warn_of_remarks(prepare_job *job);                // of all files since the last call
 // Warns of what is doubtful in the times that were read, and in those that stay.
 void warn_of_times(prepare_job *job);
 void warn_of_span(prepare_job *job);

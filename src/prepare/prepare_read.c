@@ -114,7 +114,7 @@ static status take_block(prepare_job *job, const row_block *b) {
   job->sessions_with += b->sessions_with;
   job->prices_with += b->prices_with;
   job->skipped_events += b->skipped_events;
-  job->without_item += b->without_item;
+  reject_merge(&job->without_item, &b->without_item);
   show_progress(job, "rows read", job->log.rows, b->block.progress);
   return OK;
 }
@@ -175,7 +175,7 @@ static status read_blocks(prepare_job *job, const row_block_how *how, log_reader
   if (rc == OK) {
     log_counts counts = {0};
     for (int64_t i = 0; i < p.n; i++) log_counts_add(&counts, log_parser_counts(p.blocks[i].rows.parser));
-    log_tell(reader, &counts, tell_user, job);
+    log_tell(reader, &counts, keep_remark, job);
   }
   pipe_close(&p);
   return rc;
@@ -235,11 +235,14 @@ static void warn_of_fields(prepare_job *job) {
   } fields[] = {{"event", f->event, job->events_with},
                 {"session", f->session, job->sessions_with},
                 {"price", f->price, job->prices_with}};
-  char name[512];
-  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
-    if (fields[i].column[0] != '\0' && fields[i].with == 0 && job->log.rows > job->log.rejected)
-      prepare_warn(job, "fields.%s: no row that is used has a value in \"%.100s\"", fields[i].field,
-                   printable(name, sizeof name, fields[i].column, ""));
+  char name[512], said[LOG_NO_VALUE], key[4 * LOG_NO_VALUE];
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
+    if (fields[i].column[0] == '\0' || fields[i].with > 0 || job->log.rows == job->log.rejected) continue;
+    prepare_warn(job, "fields.%s: no row that is used has a value in \"%.100s\"", fields[i].field,
+                 printable(name, sizeof name, fields[i].column, ""));
+    printable(key, sizeof key, log_no_value(said, fields[i].column), ""); // says no more than that
+    if (job->remarks != NULL) json_object_del(job->remarks, key);
+  }
 }
 
 // Types that were asked for and that no row has: misspelt ones, perhaps.
@@ -258,7 +261,10 @@ static status find_files(prepare_job *job) {
   TRY(encoding_check(in->encoding, "input.encoding"));
   TRY(encoding_check(in->catalogue_encoding, "input.catalogue_encoding"));
   TRY(input_files_find(&job->log_files, in->log, "input.log"));
+  if (job->log_files.n == 0) return fail(ERR_ARGUMENT, "input.log names no file (--log FILE)");
   TRY(input_files_find(&job->catalogue_files, in->catalogue, "input.catalogue"));
+  if (in->catalogue[0] != '\0' && job->catalogue_files.n == 0)
+    return fail(ERR_ARGUMENT, "input.catalogue is set and names no file");
   if (input_files_have(&job->log_files, "-") && input_files_have(&job->catalogue_files, "-"))
     return fail(ERR_ARGUMENT, "input.log and input.catalogue are both the standard input (-)");
   return OK;
@@ -267,7 +273,7 @@ static status find_files(prepare_job *job) {
 static status read_files(prepare_job *job) {
   const input_files *f = &job->log_files;
   for (size_t i = 0; i < f->n; i++) {
-    job->log.file = f->n > 1 ? f->names[i] : NULL;
+    job->log.file = job->without_item.file = f->n > 1 ? f->names[i] : NULL;
     job->log_prices.unknown.file = job->log_prices.guessed.file = job->log.file;
     TRY(read_log(job, f->names[i]));
   }
@@ -287,10 +293,12 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   TRY(writer_path(w, ".", temporary, sizeof temporary));
   // Warns if the largest partition does not fit: reading it takes memory besides the names of the items.
   TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
-  TRY(read_files(job));
+  const status rc = read_files(job);
+  if (rc == OK) warn_of_fields(job);
+  warn_of_remarks(job);
+  if (rc != OK) return rc;
   store_complete(job->store);
   warn_of_times(job);
-  warn_of_fields(job);
   warn_of_currencies(job, "fields.price", &job->log_prices);
   warn_of_wanted_types(job);
   TRY(warn_of_lists(job));

@@ -50,6 +50,50 @@ void prepare_warn(prepare_job *job, const char *format, ...) {
 void tell_user(void *job, const char *sentence) {
   prepare_warn(job, "%s", sentence);
 }
+
+// Remarks are kept until all files are read, so that files with the same fault are one warning: by what is said, with the
+// first file and line, and counts of files and rows. Memory for them that cannot be had loses them, as it does warnings.
+void keep_remark(void *self, const log_remark *remark) {
+  prepare_job *job = self;
+  char what[1024];
+  json_int_t files = 0, rows = 0;
+  printable(what, sizeof what, remark->what, "");
+  if (job->remarks == NULL) job->remarks = json_object();
+  json_t *known = json_object_get(job->remarks, what);
+  if (known == NULL)
+    json_object_set_new(job->remarks, what,
+                        json_pack("{s:o,s:I,s:i,s:i}", "file",
+                                  json_stringn_nocheck(remark->path, strlen(remark->path)), "line",
+                                  (json_int_t)remark->line, "files", 0, "rows", 0));
+  known = json_object_get(job->remarks, what);
+  if (json_unpack(known, "{s:I,s:I}", "files", &files, "rows", &rows) != 0) return;
+  json_object_set_new(known, "files", json_integer(files + 1));
+  json_object_set_new(known, "rows", json_integer(rows + remark->rows));
+  if (files == 0) json_object_set_new(known, "first_rows", json_integer(remark->rows));
+}
+
+static void warn_of_remark(prepare_job *job, const char *what, const json_t *remark) {
+#define NUMBER(name) ((long long)json_integer_value(json_object_get(remark, name)))
+  char rows[96] = "", others[96] = "";
+  if (NUMBER("rows") > 0)
+    snprintf(rows, sizeof rows, ": %lld, the first on line %lld", NUMBER("first_rows"), NUMBER("line"));
+  if (NUMBER("files") > 1 && rows[0] != '\0')
+    snprintf(others, sizeof others, "; %lld in all, in %lld files", NUMBER("rows"), NUMBER("files"));
+  else if (NUMBER("files") > 1)
+    snprintf(others, sizeof others, "; the same in %lld files in all", NUMBER("files"));
+  prepare_warn(job, "%.1000s: %s%s%s", json_string_value(json_object_get(remark, "file")), what, rows,
+               others);
+#undef NUMBER
+}
+
+void warn_of_remarks(prepare_job *job) {
+  const char *what;
+  const json_t *remark;
+  json_object_foreach(job->remarks, what, remark) warn_of_remark(job, what, remark);
+  json_decref(job->remarks);
+  job->remarks = NULL;
+}
+
 static void warn_only_now(void *unused, const char *sentence) {
   (void)unused;
   log_warn("%s", sentence);
@@ -156,7 +200,7 @@ static void set_counts(json_t *j, const prepare_job *job) {
   const named_value counts[] = {{"rows", job->log.rows},
                                 {"rejected", job->log.rejected},
                                 {"skipped_events", job->skipped_events},
-                                {"without_item", job->without_item},
+                                {"without_item", job->without_item.rejected},
                                 {"dropped_by_core", job->dropped_by_core},
                                 {"core_rounds", job->core_rounds},
                                 {"dropped_repeats", job->repeats},
@@ -196,6 +240,7 @@ static void set_lists(json_t *j, const prepare_job *job) {
     const reject_list *list;
     bool always;
   } lists[] = {{"rejects", &job->log, true},
+               {"without_item_rows", &job->without_item, false},
                {"unknown", &job->log_prices.unknown, false},
                {"guessed", &job->log_prices.guessed, false},
                {"catalogue_rejects", &job->catalogue, true},
@@ -211,8 +256,8 @@ static void set_lists(json_t *j, const prepare_job *job) {
 static json_t *length_json(const prepare_job *job) {
   const int64_t n = job->users_kept;
   return json_pack("{s:i,s:i,s:f,s:i,s:i}", "min", length_at(job, 0), "median", length_at(job, n / 2), "mean",
-                   (double)job->events / (double)n, "p95", length_at(job, (int64_t)(0.95 * (double)(n - 1))),
-                   "max", job->longest);
+                   (double)job->events / (double)n, "p95", length_at(job, (19 * n + 19) / 20 - 1), "max",
+                   job->longest);
 }
 
 static json_t *edges_json(const prepare_job *job) {
@@ -334,8 +379,9 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   if (job->skipped_events > 0)
     printf("other events    %lld rows of event types that were not asked for\n",
            (long long)job->skipped_events);
-  if (job->without_item > 0)
-    printf("without item    %lld rows (searches, say)\n", (long long)job->without_item);
+  if (job->without_item.rejected > 0)
+    printf("without item    %lld rows\n", (long long)job->without_item.rejected);
+  print_reasons(&job->without_item, "rows");
   if (job->dropped_by_core > 0)
     printf("k-core          %lld events dropped in %lld rounds\n", (long long)job->dropped_by_core,
            (long long)job->core_rounds);

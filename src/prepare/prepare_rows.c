@@ -13,10 +13,11 @@ void row_block_free(row_block *b) {
   free(b->rows);
 }
 
-static void reject(row_block *b, const char *reason, int64_t line) {
-  char excerpt[LOG_EXCERPT];
-  log_parse_excerpt(b->parser, excerpt);
-  reject_add(&b->rejects, reason, line, excerpt, strlen(excerpt));
+// Counts the parser's last row in one of the block's lists.
+static void add_row(const row_block *b, reject_list *list, const char *reason, int64_t line) {
+  char excerpt[LOG_EXCERPT] = "";
+  if (reject_shows(list, reason)) log_parse_excerpt(b->parser, excerpt);
+  reject_add(list, reason, line, excerpt, strlen(excerpt));
 }
 
 // The first of the row's names that is too long, as the reason to reject it.
@@ -63,7 +64,7 @@ static bool passed_over(row_block *b, const log_row *row) {
     return true;
   }
   const bool without = row->text[COL_ITEM] == NULL && b->how->c->fields.event[0] != '\0';
-  b->without_item += without;
+  if (without) add_row(b, &b->without_item, "no item, as searches have none", row->line);
   return without;
 }
 
@@ -98,7 +99,7 @@ static status take_row(row_block *b, const log_row *row) {
   if (reason == NULL) reason = long_name(row);
   if (reason == NULL && b->how->c->fields.time[0] != '\0') reason = take_time(b, row, &e.time);
   if (reason != NULL) {
-    reject(b, reason, row->line);
+    add_row(b, &b->rejects, reason, row->line);
     return OK;
   }
   e.user = row->text[COL_USER];
@@ -123,12 +124,14 @@ static status take_row(row_block *b, const log_row *row) {
 status row_block_parse(row_block *b) {
   b->n = 0;
   b->n_types = 0;
-  b->skipped_events = b->without_item = 0;
+  b->skipped_events = 0;
   b->events_with = b->sessions_with = b->prices_with = 0;
   memset(&b->rejects, 0, sizeof b->rejects);
+  memset(&b->without_item, 0, sizeof b->without_item);
   memset(&b->prices, 0, sizeof b->prices);
   memset(&b->times, 0, sizeof b->times);
-  b->rejects.file = b->prices.unknown.file = b->prices.guessed.file = b->times.file = b->how->file;
+  b->rejects.file = b->without_item.file = b->prices.unknown.file = b->prices.guessed.file = b->times.file =
+      b->how->file;
   log_parse_begin(b->parser, &b->block);
   for (;;) {
     log_row row;

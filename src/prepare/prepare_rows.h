@@ -43,10 +43,10 @@ typedef struct row_block {
     uint32_t bytes;
   } types[MAX_EVENT_TYPES]; // [n_types] of the rows, by first appearance
   int32_t n_types;
-  reject_list rejects;
+  reject_list rejects, without_item; // the second are no rejects; only its reasons and `rejected` are used
   price_notes prices;
   time_survey times;
-  int64_t skipped_events, without_item;
+  int64_t skipped_events;
   int64_t events_with, sessions_with,
       prices_with; // rows that have an event type, a session, a price (of whatever kind)
 } row_block;

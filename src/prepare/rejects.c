@@ -7,9 +7,21 @@
 
 static const char other[] = "other reasons";
 
+static int place_of(const reject_list *list, const char *text) { // list->n: it is not there
+  int i = 0;
+  while (i < list->n && list->reasons[i].text != text && strcmp(list->reasons[i].text, text) != 0) i++;
+  return i;
+}
+
+bool reject_shows(const reject_list *list, const char *reason) {
+  const int i = place_of(list, reason);
+  return i == list->n ? list->n < MAX_REASONS || list->reasons[MAX_REASONS - 1].count < SAMPLES
+                      : list->reasons[i].count < SAMPLES;
+}
+
 static reject_reason *find_reason(reject_list *list, const char *text) {
-  for (int i = 0; i < list->n; i++)
-    if (list->reasons[i].text == text || strcmp(list->reasons[i].text, text) == 0) return &list->reasons[i];
+  const int i = place_of(list, text);
+  if (i < list->n) return &list->reasons[i];
   if (list->n == MAX_REASONS) return &list->reasons[MAX_REASONS - 1];
   reject_reason *x = &list->reasons[list->n++];
   x->text = list->n == MAX_REASONS ? other : text;

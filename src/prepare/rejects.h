@@ -2,6 +2,7 @@
 #ifndef SOUK_PREPARE_REJECTS_H
 #define SOUK_PREPARE_REJECTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
@@ -28,6 +29,8 @@ typedef struct reject_list {
 
 // Counts one for `reason`. text[0, bytes), in UTF-8, is what to show of it; what fits is copied.
 void reject_add(reject_list *list, const char *reason, int64_t line, const char *text, size_t bytes);
+// Is the next of this reason among the first, which are shown?
+bool reject_shows(const reject_list *list, const char *reason);
 // The same for the reader's last row.
 void reject_row(reject_list *list, const char *reason, const log_reader *r);
 // Adds a list of what comes after all that is in *to.

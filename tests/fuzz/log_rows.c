@@ -7,8 +7,9 @@
 #include "format/utf8.h"
 #include "fuzz/fuzz.h"
 
-static void write_sentence(void *to, const char *sentence) {
-  fprintf(to, "%s\n", sentence);
+static void write_remark(void *to, const log_remark *remark) {
+  fprintf(to, "%s: %s: %lld, line %lld\n", remark->path, remark->what, (long long)remark->rows,
+          (long long)remark->line);
 }
 
 static void write_row(FILE *to, const log_parser *p, const log_row *row, int n) {
@@ -48,7 +49,7 @@ static char *read_rows(const char *path, const log_format *format, const char *c
   require(to != NULL);
   require_ok(log_parser_new(&p, r));
   write_blocks(to, r, p, n);
-  log_tell(r, log_parser_counts(p), write_sentence, to);
+  log_tell(r, log_parser_counts(p), write_remark, to);
   log_parser_free(p);
   log_close(r);
   fclose(to);

@@ -26,11 +26,15 @@ int rows_teardown(void **unused) {
 
 // ---- reading -------------------------------------------------------------------------------------------------
 
-static void keep_told(void *unused, const char *sentence) {
+static void keep_told(void *unused, const log_remark *remark) {
   (void)unused;
-  assert_int_equal(strncmp(sentence, rows_file, strlen(rows_file)), 0);
-  strncat(rows_told, sentence + strlen(rows_file) + 2, sizeof rows_told - strlen(rows_told) - 2);
-  strcat(rows_told, "\n");
+  const size_t used = strlen(rows_told);
+  assert_string_equal(remark->path, rows_file);
+  if (remark->rows == 0)
+    snprintf(rows_told + used, sizeof rows_told - used, "%s\n", remark->what);
+  else
+    snprintf(rows_told + used, sizeof rows_told - used, "%s: %lld, the first on line %lld\n", remark->what,
+             (long long)remark->rows, (long long)remark->line);
 }
 
 static void add_row(FILE *to, const log_parser *p, const log_row *row, int n) {

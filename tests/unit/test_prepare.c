@@ -137,6 +137,12 @@ static void test_jsonl_without_items(void **unused) {
   expect_user(d, "1", "7.view/0 8.buy/0"); // numbers and texts are the same names
   json_t *j = report();
   assert_int_equal(count_of(j, "without_item"), 1);
+  const json_t *rows = json_array_get(json_object_get(j, "without_item_rows"), 0);
+  assert_int_equal(count_of(rows, "rows"), 1);
+  const json_t *first = json_array_get(json_object_get(rows, "first"), 0);
+  assert_int_equal(count_of(first, "line"), 2);
+  assert_string_equal(json_string_value(json_object_get(first, "text")),
+                      "{\"user_id\":1,\"event\":\"search\"}");
   assert_int_equal(count_of(j, "rejected"), 0);
   json_decref(j);
   dataset_close(d);
@@ -275,6 +281,49 @@ static void test_buckets(void **unused) {
   dataset_close(d);
 }
 
+static void expect_warnings(size_t n, const char *const *texts) {
+  json_t *j = report();
+  const json_t *warnings = json_object_get(j, "warnings");
+  assert_int_equal(json_array_size(warnings), n);
+  for (size_t i = 0; i < n; i++)
+    assert_string_equal(json_string_value(json_array_get(warnings, i)), texts[i]);
+  json_decref(j);
+}
+
+// Files with the same fault are one warning, whatever its kind, and a column that all lack is told once.
+static void test_warnings_of_many_files(void **unused) {
+  (void)unused;
+  write_log("log", "u;i\n1;NA\n");
+  write_log("log2", "u;i\n1;a\n1;NA\n1;NA\n");
+  write_log("log3", "u;i\n1;a\n");
+  begin("d");
+  option_text("fields.user", "u");
+  option_text("fields.item", "i");
+  char pattern[600];
+  snprintf(pattern, sizeof pattern, "%s/log*", dir);
+  option_text("input.log", pattern);
+  dataset_close(run_and_open());
+  expect_warnings(
+      2,
+      (const char *const[]){
+          "log: ';' between the columns was guessed from the header; input.separator sets it; the same in 3 "
+          "files in all",
+          "log: rows with NA, NULL or the like in \"i\", taken as it is (input.missing names texts that "
+          "mean no value): 1, the first on line 2; 3 in all, in 2 files"});
+  write_log("log", "{\"u\":1,\"i\":\"a\",\"p\":NaN}\n");
+  write_log("log2", "{\"u\":1,\"i\":\"a\",\"p\":NaN}\n");
+  write_log("log3", "{\"u\":1,\"i\":\"a\",\"p\":5}\n");
+  option_text("input.format", "jsonl");
+  option_text("fields.session", "s");
+  option_text("fields.price", "p");
+  dataset_close(run_and_open());
+  expect_warnings(3, (const char *const[]){
+                         "fields.session: no row that is used has a value in \"s\"",
+                         "log: rows with NaN or an infinity, which are unknown values: 1, the first on line "
+                         "1; 2 in all, in 2 files",
+                         "log: no row has a value in \"p\"; the same in 2 files in all"});
+}
+
 static void test_nothing_left(void **unused) {
   (void)unused;
   write_log("log", "user_id,item_id\nx,a\nx,b\n");
@@ -282,9 +331,22 @@ static void test_nothing_left(void **unused) {
   option_text("filter.min_user", "3");
   check_fails(run(), ERR_FORMAT, "no events are left after filtering");
   assert_false(dir_exists(c.output.out));
+  write_log("log", "user_id,item_id,e\nx,a,view\ny,,search\n,b,view\n");
+  begin("d");
+  option_text("fields.event", "e");
+  option_text("input.events", "search");
+  option_text("input.max_rejects", "1");
+  check_fails(run(), ERR_FORMAT,
+              "of 3 rows 1 could not be read, 1 are of event types that were not asked for, 1 have no item");
   write_log("log", "user_id,item_id\n");
   begin("d");
-  check_fails(run(), ERR_FORMAT, "no events are left after filtering");
+  check_fails(run(), ERR_FORMAT, "there are no rows");
+  begin("d");
+  option_text("input.log", " , ,");
+  check_fails(run(), ERR_ARGUMENT, "input.log names no file");
+  begin("d");
+  option_text("input.catalogue", ",");
+  check_fails(run(), ERR_ARGUMENT, "input.catalogue is set and names no file");
   begin("d");
   option_text("input.log", "");
   check_fails(run(), ERR_ARGUMENT, "input.log names no file");
@@ -297,6 +359,18 @@ static void test_nothing_left(void **unused) {
 }
 
 // A user whose history is longer than the exact histogram of lengths.
+// Quantiles are lengths of users, never below the median.
+static void test_lengths(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id\nx,a\ny,a\ny,b\n");
+  begin("d");
+  dataset_close(run_and_open());
+  json_t *j = report();
+  assert_int_equal(count_of(json_object_get(j, "length"), "median"), 2);
+  assert_int_equal(count_of(json_object_get(j, "length"), "p95"), 2);
+  json_decref(j);
+}
+
 static void test_long_history(void **unused) {
   (void)unused;
   enum { LONG = SHORT_LENGTHS + 10 };
@@ -322,9 +396,17 @@ static void test_long_history(void **unused) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      CASE(test_order_and_sessions), CASE(test_repeats),   CASE(test_rejects), CASE(test_jsonl_without_items),
-      CASE(test_several_files),      CASE(test_catalogue), CASE(test_buckets), CASE(test_nothing_left),
+      CASE(test_order_and_sessions),
+      CASE(test_repeats),
+      CASE(test_rejects),
+      CASE(test_jsonl_without_items),
+      CASE(test_several_files),
+      CASE(test_catalogue),
+      CASE(test_buckets),
+      CASE(test_nothing_left),
       CASE(test_long_history),
+      CASE(test_warnings_of_many_files),
+      CASE(test_lengths),
   };
   return cmocka_run_group_tests_name("prepare", tests, NULL, NULL);
 }
