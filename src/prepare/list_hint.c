@@ -5,7 +5,11 @@
 #include <string.h>
 #include "format/printable.h"
 
-enum { MOST_ITEMS = 10000, MOST_PARTS = 1000 }; // that are looked at, the first ones; parts of an item
+enum {
+  MOST_ITEMS = 10000,
+  MOST_PARTS = 1000,
+  PART = 512
+}; // items and parts of one that are looked at; bytes
 
 typedef struct list_survey {
   intern *parts;
@@ -14,36 +18,46 @@ typedef struct list_survey {
   bool known;            // a part is an item
 } list_survey;
 
-static bool has_digit(const char *text, size_t bytes) {
-  for (size_t i = 0; i < bytes; i++)
-    if (text[i] >= '0' && text[i] <= '9') return true;
-  return false;
+// The next part of a name without brackets, quotes and spaces around it; *at moves behind it. "": it is too long, or nothing.
+static void next_part(const char **at, char separator, char part[PART]) {
+  static const char around[] = " []{}()'\"";
+  const char *begin = *at, *stop = strchrnul(begin, separator), *end = stop;
+  *at = *stop != '\0' ? stop + 1 : stop;
+  while (begin < end && strchr(around, *begin) != NULL) begin++;
+  while (end > begin && strchr(around, end[-1]) != NULL) end--;
+  const size_t bytes = end - begin < PART ? (size_t)(end - begin) : 0;
+  memcpy(part, begin, bytes);
+  part[bytes] = '\0';
 }
 
-// Adds the parts of an item's name, if there are several that all look like items.
+// How many parts a name has; 0 if one of them does not look like an item. *known: one is an item.
+static int32_t count_parts(const intern *items, const char *name, char separator, bool *known) {
+  char part[PART];
+  int32_t n = 0;
+  *known = false;
+  while (*name != '\0' && n < MOST_PARTS) {
+    next_part(&name, separator, part);
+    if (part[0] == '\0') continue;
+    const bool item = intern_find(items, part) >= 0;
+    if (!item && strpbrk(part, "0123456789") == NULL) return 0;
+    *known = *known || item;
+    n++;
+  }
+  return n;
+}
+
 static status survey_item(list_survey *s, const intern *items, int32_t item, char separator) {
-  char part[512];
-  const char *at = intern_text(items, item);
-  int32_t id, n = 0;
-  bool known = false;
-  if (strchr(at, separator) == NULL) return OK;
-  for (int pass = 0; pass < 2; pass++, at = intern_text(items, item))
-    for (n = 0; *at != '\0' && n < MOST_PARTS;) {
-      const char *end = strchrnul(at, separator);
-      const size_t bytes = (size_t)(end - at);
-      if (bytes >= sizeof part) return OK;
-      memcpy(part, at, bytes);
-      part[bytes] = '\0';
-      at = *end != '\0' ? end + 1 : end;
-      if (bytes == 0) continue;
-      n++;
-      if (pass == 1) TRY(intern_add(s->parts, part, &id));
-      if (intern_find(items, part) >= 0)
-        known = true;
-      else if (!has_digit(part, bytes))
-        return OK;
-    }
+  char part[PART];
+  bool known;
+  const char *name = intern_text(items, item);
+  const int32_t n = count_parts(items, name, separator, &known);
   if (n < 2) return OK;
+  for (int32_t i = 0, id; i < n;) {
+    next_part(&name, separator, part);
+    if (part[0] == '\0') continue;
+    TRY(intern_add(s->parts, part, &id));
+    i++;
+  }
   if (s->lists++ == 0) s->first = item;
   s->values += n;
   s->known = s->known || known;
@@ -74,7 +88,7 @@ static status survey_items(prepare_job *job, char separator, bool *found) {
 
 status warn_of_lists(prepare_job *job) {
   bool found = false;
-  for (const char *separator = " |,;"; *separator != '\0' && !found; separator++)
+  for (const char *separator = ",|; "; *separator != '\0' && !found; separator++)
     TRY(survey_items(job, *separator, &found));
   return OK;
 }

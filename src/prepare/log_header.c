@@ -329,7 +329,7 @@ static status read_header(log_plan *plan, const char *path, const char *text, si
   header h;
   TRY(split_header(plan, text + at, &row, &h));
   const status rc = bind_names(plan, &h, path, notes);
-  if (plan->kind != LOG_SPACE && plan->range_end == 0) plan->fields_expected = h.n;
+  if (plan->range_end == 0) plan->fields_expected = h.n;
   free_header(&h);
   *used = at + row.next;
   *lines += row.lines;
@@ -348,6 +348,21 @@ static status check_list_separator(const log_plan *plan, const char *path) {
               path, plan->options);
 }
 
+// Without a header, as many columns as the first row has.
+static status expect_fields(log_plan *plan, const char *text, size_t bytes, bool last) {
+  size_t at;
+  int64_t blank;
+  row_span row;
+  header h;
+  if (plan->range_end > 0 || !first_row(plan, text, bytes, last, &at, &blank, &row) || row.reject != NULL ||
+      at >= bytes)
+    return OK;
+  TRY(split_header(plan, text + at, &row, &h));
+  plan->fields_expected = h.n;
+  free_header(&h);
+  return OK;
+}
+
 status plan_columns(log_plan *plan, const char *path, bool has_header, const char *text, size_t bytes,
                     bool last, size_t *used, int64_t *lines, log_notes *notes) {
   *used = 0;
@@ -359,11 +374,5 @@ status plan_columns(log_plan *plan, const char *path, bool has_header, const cha
   if (has_header) TRY(read_header(plan, path, text, bytes, last, used, lines, notes));
   TRY(check_list_separator(plan, path));
   if (has_header) return OK;
-  size_t at;
-  int64_t blank;
-  row_span row;
-  if (plan->kind != LOG_SPACE && plan->range_end == 0 &&
-      first_row(plan, text, bytes, last, &at, &blank, &row) && row.reject == NULL && at < bytes)
-    plan->fields_expected = count_fields(plan, text + at, row.bytes, row.backslash);
-  return OK;
+  return expect_fields(plan, text, bytes, last);
 }

@@ -78,6 +78,12 @@ printf 'u,i\n1,Toy Story 2\n1,Die Hard 2\n1,Rocky 4\n2,Rocky 4\n2,Toy Story 2\n'
 check "titles of several words are read" prepare titles --log "$work/titles.csv" --user u --fields.item i
 check "titles of several words do not look like lists" quiet titles
 
+printf "u;i\n1;[11, 12]\n2;[12, 13]\n3;[11]\n" >"$work/brackets.csv"
+check "lists in brackets are read as single items without the option" prepare brackets --log "$work/brackets.csv" --user u --fields.item i
+check "lists in brackets are warned of, with the comma between their values" says brackets 'look like lists ("[11, 12]"); input.list_separator comma'
+check "lists in brackets are read with a comma" prepare values --log "$work/brackets.csv" --user u --fields.item i --list_separator ,
+check "brackets and spaces of a list are no part of its values" has values 2 "12 13"
+
 # Lists side by side: as many times and event types as items, or one for all.
 printf 'u;i;t;e;p\n1;a|b;1577836802|1577836801;view|buy;2,50|3\n2;c|d;1577836803;view;1.5\n3;e|f;1577836801|1577836802|1577836803;view;1\n' >"$work/beside.csv"
 check "lists in several columns are read side by side" prepare beside --log "$work/beside.csv" --user u --fields.item i --fields.time t --event e --fields.price p --list_separator pipe --max_rejects 0.5
@@ -102,6 +108,8 @@ check "each column of a range is an event, in order" has gcn 0 "10 11 12"
 check "blanks at the end of a line of LightGCN are no item" has gcn 3 "14 10"
 check "a user of LightGCN without items is counted" says gcn "rows with an empty list, which gave none: 1, the first on line 3"
 check "no row of LightGCN is rejected" counts gcn rejected 0
+check "LightGCN's lines are read without a range" prepare short --log "$work/train.txt" --format space --header false --user 1 --fields.item 2 --max_rejects 0.5
+check "columns that rows have more or fewer of are told, with the range" says short "or are they lists, named 2..?): 2, the first on line 2"
 check_error "a separator of lists that the columns have too is refused" "fields.item 2.. makes a list of all columns" "$souk" prepare --log "$work/train.txt" --format space --header false --user 1 --fields.item 2 --list_separator ' ' --out "$work/x"
 
 # The Netflix Prize: blocks of a film's ratings.

@@ -118,13 +118,20 @@ static void round_trip(const char *path) {
 
 // With one of the formats, which one the input's length says: all of them would take too long.
 static void same_rows(const char *path, size_t bytes) {
+  static const log_lists commas = {.separator = ",", .column = 1, .beside = 1 << 2 | 1 << 3},
+                         spaces = {.separator = " ", .column = 1, .beside = 1 << 2};
   static const log_format formats[] = {
       {.kind = LOG_CSV, .header = true},          {.kind = LOG_CSV},
       {.kind = LOG_CSV, .quotes = QUOTES_DOUBLE}, {.kind = LOG_CSV, .quotes = QUOTES_BACKSLASH},
       {.kind = LOG_CSV, .separator = "::"},       {.kind = LOG_SPACE},
+      {.kind = LOG_CSV, .lists = &commas},        {.kind = LOG_TSV, .lists = &spaces},
   };
   const log_format f = formats[bytes % (sizeof formats / sizeof *formats)];
   fuzz_same_rows(path, f, f.header ? named : numbered, COLUMNS);
+  static const log_lists range = {.column = 1};
+  static const char *const columns[] = {"1", "2.."};
+  fuzz_same_rows(path, (log_format){.kind = bytes % 2 == 0 ? LOG_CSV : LOG_SPACE, .lists = &range}, columns,
+                 2);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
