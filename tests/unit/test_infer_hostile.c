@@ -18,8 +18,9 @@
 enum { ITEMS = 12 };
 
 static char root[PATH_MAX], good[PATH_MAX], evil[PATH_MAX];
-static const char *const names[] = {"config.json", "model.safetensors", "vocab.tsv", "items.safetensors",
-                                    "catalogue.jsonl"};
+static const char *const names[] = {"config.json",          "model.safetensors", "vocab.tsv",
+                                    "items.safetensors",    "catalogue.jsonl",   "tokenizer.json",
+                                    "tokenizer_config.json"};
 
 static const char *in(const char *dir, const char *name) {
   static char paths[4][PATH_MAX + 64];
