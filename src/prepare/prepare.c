@@ -54,6 +54,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   TRY(read_logs(job, *writer));
   end_stage(job, STAGE_READ);
   TRY(partitions_new(job));
+  TRY(split_find_dates(job));
   TRY(filter_and_count(job));
   end_stage(job, STAGE_FILTER);
   warn_of_span(job);
@@ -111,7 +112,7 @@ status prepare_run(const prepare_config *c) {
   job->zone = zone;
   job->last_progress = now_seconds();
   dataset_writer *w = NULL;
-  status rc = split_of(&job->split, c, zone);
+  status rc = split_of(job);
   if (rc == OK) rc = run_job(job, &w);
   store_free(job->store);
   job->store = NULL;

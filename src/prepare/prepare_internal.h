@@ -39,6 +39,12 @@ typedef struct user_count {
   char first[USERS_NAMED][128];
 } user_count;
 
+// "last 7d": the seconds before the latest event, itself included, from which a part begins; 0: a date says it.
+typedef struct split_last {
+  int64_t valid, test;
+  int64_t latest; // second of the latest event that was read; INT64_MIN: none yet
+} split_last;
+
 // What a split did; [0] validation, [1] test.
 typedef struct split_counts {
   int64_t train_users, train_events;
@@ -58,6 +64,7 @@ typedef struct sequence_room {
 typedef struct prepare_job {
   const prepare_config *c;
   data_split split;
+  split_last last; // dates that the latest event decides
   split_counts divided;
   task_pool *pool;
   partition_work *works; // [n_works]
@@ -113,8 +120,10 @@ typedef struct prepare_job {
 status read_logs(prepare_job *job, dataset_writer *w);
 // Sorts, numbers sessions, merges repeats and drops what is rare; counts what is left.
 status filter_and_count(prepare_job *job);
-// The split that the options ask for; ERR_ARGUMENT where they make no sense. zone: of dates that name none.
-status split_of(data_split *s, const prepare_config *c, int32_t zone);
+// The split that the options ask for, job->split; ERR_ARGUMENT where they make no sense.
+status split_of(prepare_job *job);
+// When the log is read: dates that depend on its latest event.
+status split_find_dates(prepare_job *job);
 // The cuts of a user's history e[n], which is in order: [0, valid_from) train, [valid_from, test_from) validation.
 void cut_user(const data_split *s, const char *user, const log_event *e, int32_t n, int32_t *valid_from,
               int32_t *test_from);
@@ -133,6 +142,7 @@ status write_sequences(prepare_job *job, dataset_writer *w);
 status partitions_new(prepare_job *job);
 void partitions_free(prepare_job *job);
 status for_partitions(prepare_job *job, partition_function work, partition_function take);
+status load_partition(partition_work *w); // only reads it
 
 // Warns on stderr and in the report. What is said must depend on the input alone, as the report does.
 __attribute__((format(printf, 2, 3))) void prepare_warn(prepare_job *job, const char *format, ...);

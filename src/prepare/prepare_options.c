@@ -105,7 +105,7 @@ static const option output_options[] = {
      "leave_one_out and user: so many last events of a user are targets (leave_one_out: for each of the "
      "two)"},
     {"valid_from", OPT_STRING, OU(valid_from), "", 0, 0, "DATE",
-     "time: events before this date train, such as 2024-03-01 or 2024-03-01T12:00:00Z"},
+     "time: events before this date train, such as 2024-03-01, or before the \"last 14d\" (h, d, w)"},
     {"test_from", OPT_STRING, OU(test_from), "", 0, 0, "DATE",
      "time: events from this date on are test, those before it and not in train validation"},
     {"valid_users", OPT_FLOAT, OU(valid_users), "0.1", 0, 1, NULL,

@@ -4,6 +4,7 @@
 // of the same users. Dates divide before anything else does: an event must not become another one because of what
 // comes after the date (merge_repeats asks split_between).
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "format/printable.h"
 #include "format/utf8.h"
@@ -30,45 +31,71 @@ static status check_unused(const prepare_output *o) {
                   "leave_one_out and user");
 }
 
-// A date in one of the spellings of times.h, or a number as the log has them.
-static status read_date(const prepare_config *c, int32_t zone, const char *text, const char *name,
-                        int64_t *seconds) {
-  const time_format format = (time_format)c->input.time_format;
+// "last 7d": hours, days or weeks. False: it is none; *seconds is 0 if it begins like one.
+static bool read_last(const char *text, int64_t *seconds) {
+  static const struct {
+    char unit;
+    int64_t seconds;
+  } units[] = {{'h', 3600}, {'d', 86400}, {'w', 7 * 86400}};
+  *seconds = 0;
+  if (strncmp(text, "last", 4) != 0) return false;
+  char *end;
+  const long long n = strtoll(text + 4, &end, 10);
+  while (*end == ' ') end++;
+  for (size_t i = 0; n > 0 && n < 1000000 && i < sizeof units / sizeof *units; i++)
+    if (end[0] == units[i].unit && end[1] == '\0') *seconds = (int64_t)n * units[i].seconds;
+  return *seconds > 0;
+}
+
+// A date in one of the spellings of times.h, or a number as the log has them, or a span before the latest event.
+static status read_date(const prepare_job *job, const char *text, const char *name, int64_t *seconds,
+                        int64_t *last) {
+  const time_format format = (time_format)job->c->input.time_format;
   event_time t;
   const char *why, *number_why;
   if (text[0] == '\0')
     return fail(ERR_ARGUMENT,
-                "output.split = time needs output.%s, a date such as 2024-03-01 or 2024-03-01T12:00:00Z",
+                "output.split = time needs output.%s, a date such as 2024-03-01 or 2024-03-01T12:00:00Z, or "
+                "\"last 7d\"",
                 name);
-  if (!time_parse_local(format >= TIME_ISO ? format : TIME_ISO, zone, text, strlen(text), &t, &why) &&
-      !time_parse_local(format, zone, text, strlen(text), &t, &number_why))
+  if (read_last(text, last)) return OK;
+  if (!time_parse_local(format >= TIME_ISO ? format : TIME_ISO, job->zone, text, strlen(text), &t, &why) &&
+      !time_parse_local(format, job->zone, text, strlen(text), &t, &number_why))
     return fail(ERR_ARGUMENT,
-                "output.%s = \"%s\": %s; a date such as 2024-03-01 or 2024-03-01T12:00:00Z is needed", name,
-                text, why);
+                "output.%s = \"%s\": %s; a date such as 2024-03-01 or 2024-03-01T12:00:00Z is needed, or the "
+                "last hours, "
+                "days or weeks: \"last 12h\", \"last 7d\", \"last 2w\"",
+                name, text, why);
   if (t.nanos != 0) return fail(ERR_ARGUMENT, "output.%s = \"%s\" must be a whole second", name, text);
   *seconds = t.seconds;
   return OK;
 }
 
-static status time_split(data_split *s, const prepare_config *c, int32_t zone) {
-  const prepare_output *o = &c->output;
+static status check_order(const data_split *s) {
   char valid[SPLIT_DATE], test[SPLIT_DATE];
-  if (!prepare_has_times(c))
-    return fail(ERR_ARGUMENT, "output.split = time needs fields.time, the column of the time, %s",
-                c->fields.time[0] == '\0' ? "which is not set" : "and an input.time_format other than order");
-  TRY(read_date(c, zone, o->valid_from, "valid_from", &s->valid_from));
-  TRY(read_date(c, zone, o->test_from, "test_from", &s->test_from));
   if (s->valid_from <= s->test_from) return OK;
   return fail(ERR_ARGUMENT, "output.valid_from (%s) must not be after output.test_from (%s)",
               split_date(s->valid_from, valid), split_date(s->test_from, test));
 }
 
-status split_of(data_split *s, const prepare_config *c, int32_t zone) {
-  const prepare_output *o = &c->output;
+static status time_split(prepare_job *job) {
+  const prepare_config *c = job->c;
+  data_split *s = &job->split;
+  if (!prepare_has_times(c))
+    return fail(ERR_ARGUMENT, "output.split = time needs fields.time, the column of the time, %s",
+                c->fields.time[0] == '\0' ? "which is not set" : "and an input.time_format other than order");
+  TRY(read_date(job, c->output.valid_from, "valid_from", &s->valid_from, &job->last.valid));
+  TRY(read_date(job, c->output.test_from, "test_from", &s->test_from, &job->last.test));
+  return job->last.valid > 0 || job->last.test > 0 ? OK : check_order(s);
+}
+
+status split_of(prepare_job *job) {
+  const prepare_output *o = &job->c->output;
+  data_split *s = &job->split;
   *s = (data_split){.kind = (split_kind)o->split, .targets = (int32_t)o->targets};
   TRY(check_unused(o));
   s->said = s->kind == SPLIT_TIME || s->kind == SPLIT_USER || s->targets > 1;
-  if (s->kind == SPLIT_TIME) return time_split(s, c, zone);
+  if (s->kind == SPLIT_TIME) return time_split(job);
   if (s->kind != SPLIT_USER) return OK;
   s->valid_users = o->valid_users;
   s->test_users = o->test_users;
@@ -76,6 +103,24 @@ status split_of(data_split *s, const prepare_config *c, int32_t zone) {
   if (s->valid_users + s->test_users < 1) return OK;
   return fail(ERR_ARGUMENT, "output.valid_users (%g) and output.test_users (%g) leave no users to train on",
               s->valid_users, s->test_users);
+}
+
+static status find_latest(partition_work *w) {
+  int64_t *latest = &w->job->last.latest;
+  for (size_t i = 0; i < w->part.n; i++)
+    if (w->part.events[i].time > *latest) *latest = w->part.events[i].time;
+  return OK;
+}
+
+status split_find_dates(prepare_job *job) {
+  split_last *last = &job->last;
+  if (last->valid == 0 && last->test == 0) return OK;
+  last->latest = INT64_MIN;
+  TRY(for_partitions(job, load_partition, find_latest));
+  if (last->latest == INT64_MIN) return OK; // no events, which filter_and_count tells
+  if (last->valid > 0) job->split.valid_from = last->latest + 1 - last->valid;
+  if (last->test > 0) job->split.test_from = last->latest + 1 - last->test;
+  return check_order(&job->split);
 }
 
 // ---- histories -------------------------------------------------------------------------------------------------

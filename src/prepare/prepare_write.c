@@ -52,7 +52,7 @@ static status write_user(prepare_job *job, const log_event *e, int32_t n, const 
   return writer_add(job->writer, &s, name);
 }
 
-static status load_partition(partition_work *w) {
+status load_partition(partition_work *w) {
   return store_read(w->job->store, w->index, &w->part);
 }
 

@@ -41,6 +41,13 @@ prepare seconds "${time[@]:0:2}" --valid_from 2024/1/10 --test_from "20 Jan 2024
 check "other spellings of the dates give the same data set" cmp time/manifest.json seconds/manifest.json
 prepare zone --time_zone +02:00 "${time[@]:0:4}" --test_from 2024-01-19T22:00:00Z
 check "dates without a zone are those of the log" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' zone.txt
+# The latest event is of the 26th at 0:00:00, so the last 6 days and an hour begin on the 19th, 23:00:01.
+prepare last --split time --valid_from "last 16d" --test_from last145h
+check "the last days and hours are counted from the latest event" has '^split +time, validation from 2024-01-10T00:00:01Z, test from 2024-01-19T23:00:01Z$' last.txt
+prepare mixed --split time --valid_from 2024-01-10 --test_from "last 1 w"
+check "a date and a span before the latest event go together" has '^split +time, validation from 2024-01-10T00:00:00Z, test from 2024-01-19T00:00:01Z$' mixed.txt
+check_error "spans in the wrong order are an error" "must not be after output.test_from" "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --time_format iso --out none --split time --valid_from "last 2d" --test_from "last 3d"
+check_error "a span of an unknown unit is an error" '"last 7d"' "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --time_format iso --out none --split time --valid_from "last 2y" --test_from "last 1d"
 sed 1d log.csv | while IFS=, read -r u i t; do echo "$u,$i,$(date -u +%s -d "$t")"; done | cat <(echo u,i,t) - >unix.csv
 "$souk" prepare --log unix.csv --user u --fields.item i --fields.time t --out unix --split time --valid_from 1704844800 --test_from 2024-01-20 >unix.txt 2>&1
 check "dates are also read as the times of the log are written" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' unix.txt
