@@ -151,6 +151,11 @@ static status read_config(importer *x) {
   if (c->vocab_size < x->words->n)
     return fail(ERR_FORMAT, "%s: vocab_size is %lld, the vocabulary has %d tokens", x->config_path,
                 (long long)c->vocab_size, x->words->n);
+  if (c->vocab_size > x->words->n) // ids that a file leaves out in between are told where it is read
+    log_warn(
+        "%s: vocab_size is %lld, the vocabulary has %d tokens: %lld rows behind them have no name; they are "
+        "padding, or a file that names them (added_tokens.json, tokenizer.json) is missing",
+        x->config_path, (long long)c->vocab_size, x->words->n, (long long)c->vocab_size - x->words->n);
   return OK;
 }
 

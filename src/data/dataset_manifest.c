@@ -82,7 +82,7 @@ static status read_settings(dataset_info *info, const json_t *j, const record_so
   if (info->window < 1) return bad_field(from, "window");
   info->stride = info->window / 2 + info->window % 2;
   if (json_object_get(j, "stride") != NULL) TRY(get_int(j, from, "stride", &info->stride));
-  return info->stride < 1 ? bad_field(from, "stride") : OK;
+  return info->stride < 1 || info->stride > info->window ? bad_field(from, "stride") : OK;
 }
 
 static status read_ranges(dataset_info *info, const json_t *ranges, const record_source *from) {

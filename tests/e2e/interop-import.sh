@@ -28,6 +28,8 @@ hf && sed -i 's/"num_hidden_layers": 2/"num_hidden_layers": 1/' "$work/hf/config
 told "layers beyond those of config.json are counted and named" "has 2 layers, config.json has num_hidden_layers 1: 16 tensors of the layers beyond are left out: bert.encoder.layer.1."
 hf && sed -i '/"model_type"/d' "$work/hf/config.json"
 told "a BERT without model_type is taken for one, with a word" 'field "model_type" is missing; the other fields are a BERT'
+hf && sed -i '$d' "$work/hf/vocab.txt"
+told "rows of the word table that no file names are told" "vocab_size is $words, the vocabulary has $((words - 1)) tokens: 1 rows behind them have no name"
 hf && sed -i '$d' "$work/hf/vocab.txt" && printf '\n' >>"$work/hf/vocab.txt"
 told "an empty line of vocab.txt is a token, and is told" "vocab.txt: empty lines: 1, line $words first"
 check "the vocabulary has a token without text in its place" grep -qx "$(printf '\t0')" <(tail -n 1 "$work/from/vocab.tsv")

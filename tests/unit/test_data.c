@@ -165,7 +165,8 @@ static void test_false_manifests(void **unused) {
               {"longest", "tokens at most in a sequence, the manifest says 100", 100},
               {"longest", "has bad offsets", 4},
               {"window", "field \"window\"", 0},
-              {"stride", "field \"stride\"", 0}};
+              {"stride", "field \"stride\"", 0},
+              {"stride", "field \"stride\"", 1000000}};
   for (size_t i = 0; i < sizeof lies / sizeof *lies; i++) {
     lie(dir, text, lies[i].field, lies[i].value);
     assert_int_not_equal(dataset_open(&d, dir, false), OK);

@@ -77,7 +77,7 @@ static void test_identity(void **unused) {
   edit(&f, f.text, "\"name\": \"tiny\"", "\"name\": \"\\n \\\"created_by\\\": tiny\"");
   identity_of(&f, sum);
   assert_string_not_equal(sum, wanted);
-  edit(&f, f.text, "\"stride\": ", "\"stride\": 1");
+  edit(&f, f.text, "\"window\": ", "\"window\": 1");
   identity_of(&f, sum);
   assert_string_not_equal(sum, wanted);
   tear_down(&f);
