@@ -46,8 +46,8 @@ check "times of a date and an hour order the events" has tianchi 98047837 "38358
 check "the hour of a date and an hour counts" span tianchi "2014-12-05 23:00:00 UTC" "2014-12-18 11:00:00 UTC"
 
 # Foursquare TSMC2014, Goodreads, Gowalla.
-printf '470\t49bbd6c0f964a520f4531fe3\tArts\t40.71\t-74.00\t-240\tTue Apr 03 18:00:09 +0000 2012\n470\t4a43c0aef964a520c6a61fe3\tBridge\t40.60\t-74.04\t-240\tTue Apr 03 18:00:08 +0000 2012\n' >"$work/tsmc.txt"
-check "the times of Foursquare TSMC2014 are read" prepare tsmc --log "$work/tsmc.txt" --format tsv --header false --user 1 --fields.item 2 --fields.time 7 --time_format iso
+printf '470\t49bbd6c0f964a520f4531fe3\t4bf58dd8d48988d127951735\tArts & Crafts Store\t40.71\t-74.00\t-240\tTue Apr 03 18:00:09 +0000 2012\n470\t4a43c0aef964a520c6a61fe3\t4bf58dd8d48988d1df941735\tBridge\t40.60\t-74.04\t-240\tTue Apr 03 18:00:08 +0000 2012\n' >"$work/tsmc.txt"
+check "the times of Foursquare TSMC2014 are read" prepare tsmc --log "$work/tsmc.txt" --format tsv --header false --user 1 --fields.item 2 --fields.time 8 --time_format iso
 check "the times of Foursquare TSMC2014 order the events" has tsmc 470 "4a43c0aef964a520c6a61fe3 49bbd6c0f964a520f4531fe3"
 printf '{"user_id":"u","book_id":"1","date_added":"Fri Aug 25 13:55:02 -0700 2017"}\n{"user_id":"u","book_id":"2","date_added":"Fri Aug 25 20:55:01 +0000 2017"}\n' >"$work/goodreads.json"
 check "the times of Goodreads are read" prepare goodreads --log "$work/goodreads.json" --format jsonl --fields.item book_id --fields.time date_added --time_format iso
@@ -83,6 +83,14 @@ check "lists in brackets are read as single items without the option" prepare br
 check "lists in brackets are warned of, with the comma between their values" says brackets 'look like lists ("[11, 12]"); input.list_separator comma'
 check "lists in brackets are read with a comma" prepare values --log "$work/brackets.csv" --user u --fields.item i --list_separator ,
 check "brackets and spaces of a list are no part of its values" has values 2 "12 13"
+
+# Blocks of the file, which threads read, do not come between the values of a list.
+awk 'BEGIN { print "u;i"; for (u = 0; u < 30000; u++) { printf "%d;", u % 5000; for (k = 0; k < 20; k++) printf "%s%d", (k ? " " : ""), (u * 7 + k) % 997; print "" } }' >"$work/many.csv"
+many() { prepare "many$1" --log "$work/many.csv" --user u --fields.item i --list_separator space --threads "$1"; }
+check "many lists are read on one thread" many 1
+check "many lists are read on three threads" many 3
+check "every value of many lists is an event" counts many1 events 600000
+check "lists are the same on one thread and on three" diff -r "$work/many1" "$work/many3"
 
 # Lists side by side: as many times and event types as items, or one for all.
 printf 'u;i;t;e;p\n1;a|b;1577836802|1577836801;view|buy;2,50|3\n2;c|d;1577836803;view;1.5\n3;e|f;1577836801|1577836802|1577836803;view;1\n' >"$work/beside.csv"
