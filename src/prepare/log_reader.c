@@ -25,6 +25,7 @@ struct log_reader {
   char *carry; // [carry_at, carry_bytes): read, but not yet in a block
   size_t carry_at, carry_bytes, carry_cap;
   int64_t next_block, next_line;
+  int64_t lines_to_skip; // of an object that is not closed
   // log_next
   log_block block;
   log_parser *parser;
@@ -194,7 +195,7 @@ status log_open(log_reader **out, const char *path, const log_format *format, co
   TRY(mem_new(&r, 1, sizeof *r, "a log reader"));
   status rc;
   r->block_bytes = format->block_bytes > 0 ? format->block_bytes : BLOCK_BYTES;
-  r->next_line = 1;
+  r->next_line = r->lines_to_skip = 1;
   TRY_GOTO(make_plan(r, format, columns, n), bad);
   TRY_GOTO(byte_stream_open(
                &r->bytes, path,
@@ -267,22 +268,36 @@ static status give_back(log_reader *r, log_block *b, size_t whole) {
   return OK;
 }
 
-// The block begins with a line that is too long: its beginning is kept, the rest is passed over.
-static status skip_line(log_reader *r, log_block *b) {
+// The end of the lines that a row of more than MAX_LINE bytes costs: its first one. In a document, where that row is an object
+// that does not close, the next lines may begin others; so that this ends soon, each of several in a row costs twice as
+// many lines as the one before. NULL: the end is not there yet.
+static const char *long_row_end(const log_reader *r, const log_block *b, int64_t *lines) {
+  const char *const end = b->data + b->bytes, *at = NULL;
+  for (*lines = 0; *lines < r->lines_to_skip; ++*lines) {
+    const char *from = at != NULL ? at : b->data, *newline = memchr(from, '\n', (size_t)(end - from));
+    if (newline == NULL) break;
+    at = newline + 1;
+  }
+  return at;
+}
+
+// The block begins with a row that is too long: its beginning is kept, the rest is passed over.
+static status skip_line(log_reader *r, log_block *b, int64_t *lines) {
   enum { KEPT = 256 };
   char start[KEPT];
   const size_t kept = b->bytes < KEPT ? b->bytes : KEPT;
   memcpy(start, b->data, kept);
-  char *newline = memchr(b->data, '\n', b->bytes);
-  while (newline == NULL && !at_end(r)) {
+  const char *stop = long_row_end(r, b, lines);
+  while (stop == NULL && !at_end(r)) {
     b->bytes = 0;
     TRY(fill_block(r, b, BLOCK_BYTES));
-    newline = memchr(b->data, '\n', b->bytes);
+    stop = long_row_end(r, b, lines);
   }
-  TRY(give_back(r, b, newline != NULL ? (size_t)(newline + 1 - b->data) : b->bytes));
+  TRY(give_back(r, b, stop != NULL ? (size_t)(stop - b->data) : b->bytes));
   memcpy(b->data, start, kept);
   b->bytes = kept;
   b->reject = LONG_LINE;
+  if (r->plan.document && r->lines_to_skip < INT32_MAX) r->lines_to_skip *= 2;
   return OK;
 }
 
@@ -299,12 +314,16 @@ status log_read_block(log_reader *r, log_block *b, bool *end) {
   if (*end) return OK;
   b->number = r->next_block++;
   b->first_line = r->next_line;
-  if (whole > 0)
+  int64_t lines;
+  if (whole > 0) {
     TRY(give_back(r, b, whole));
-  else
-    TRY(skip_line(r, b));
+    lines = count_lines(b->data, b->bytes);
+    r->lines_to_skip = 1;
+  } else {
+    TRY(skip_line(r, b, &lines));
+  }
   b->data[b->bytes] = '\0';
-  r->next_line += b->reject != NULL ? 1 : count_lines(b->data, b->bytes);
+  r->next_line += lines;
   b->progress = byte_stream_progress(r->bytes);
   return OK;
 }

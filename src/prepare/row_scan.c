@@ -186,7 +186,12 @@ static bool document_row(const char *text, size_t bytes, bool last, row_span *ro
     row->lines = count_lines(text, row->next);
     return true;
   }
-  if ((at == end && !last) || !first_line(at, (size_t)(end - at), last, row)) return false;
+  if (at == end && !last) { // no row, however much of it there is
+    row->next = bytes;
+    row->lines = row->lines_before;
+    return true;
+  }
+  if (!first_line(at, (size_t)(end - at), last, row)) return false;
   row->next += row->begin;
   row->lines += row->lines_before;
   return true;

@@ -428,6 +428,28 @@ static void test_json_documents(void **unused) {
               "2 [1]\n3 not valid json\n4 not valid json\n");
 }
 
+// Documents in which no row ends for more than 16 MiB; each would take hours if a row, or a line, were read again for every line.
+static void expect_long_document(const char *unit, const char *rows) {
+  enum { BYTES = 5 << 23 };
+  FILE *f = fopen(path, "w");
+  fputs("[\n", f);
+  for (size_t i = 0; i < BYTES; i += strlen(unit)) fputs(unit, f);
+  fputs("{\"u\":1}]\n", f);
+  fclose(f);
+  char *got = read_with(&JSON, COLUMNS("u"));
+  if (rows != NULL) assert_string_equal(got, rows);
+  size_t lines = 0;
+  for (const char *at = got; (at = strchr(at, '\n')) != NULL; at++) lines++;
+  assert_in_range(lines, 1, 64);
+  free(got);
+}
+
+static void test_long_documents(void **unused) {
+  (void)unused;
+  expect_long_document("\n", "41943042 [1]\n");
+  expect_long_document("{\n", NULL);
+}
+
 // Amazon 2014.
 static void test_python_dicts(void **unused) {
   (void)unused;
@@ -473,6 +495,7 @@ int main(void) {
       CASE(test_json_lists_are_rows),
       CASE(test_json_lists_are_joined),
       CASE(test_json_documents),
+      CASE(test_long_documents),
       CASE(test_python_dicts),
   };
   return cmocka_run_group_tests_name("rows of logs", tests, NULL, NULL);
