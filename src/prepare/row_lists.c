@@ -190,14 +190,37 @@ static status add_list(log_parser *p, char *row, log_row *out) {
   return OK;
 }
 
+// Is column i the cell, cells[i], of the list or of a column before it, which has become a single value? It is that value too then:
+// its text cannot be read as a list once more.
+static bool is_value_already(const log_parser *p, const char *const *cells, int i, log_row *out) {
+  const log_lists *const lists = &p->plan->lists;
+  for (int k = 0; k < p->plan->n; k++) {
+    const bool done = k == lists->column || (k < i && (lists->beside >> k & 1) != 0);
+    if (!done || cells[k] != cells[i] || out->text[k] == cells[k]) continue;
+    out->text[i] = out->text[k];
+    out->bytes[i] = out->bytes[k];
+    return true;
+  }
+  return false;
+}
+
+static status add_all_beside(log_parser *p, char *row, const char *const *cells, log_row *out) {
+  const log_lists *const lists = &p->plan->lists;
+  for (int i = 0; i < p->plan->n && p->elements > 0 && out->reject == NULL; i++)
+    if (i != lists->column && (lists->beside >> i & 1) != 0 && out->text[i] != NULL &&
+        !is_value_already(p, cells, i, out))
+      TRY(add_beside(p, row, i, p->elements, out));
+  return OK;
+}
+
 status split_lists(log_parser *p, char *row, log_row *out) {
   const log_plan *const plan = p->plan;
   const bool range = plan->range_end > 0, cells = plan->list_separator_bytes > 0;
   if (out->reject != NULL || (!range && (!cells || p->listed != 0))) return OK; // listed: a list of json
+  const char *before[MAX_COLUMNS];
+  memcpy(before, out->text, (size_t)plan->n * sizeof *before);
   if (!range) TRY(add_list(p, row, out));
-  for (int i = 0; i < plan->n && cells && p->elements > 0 && out->reject == NULL; i++)
-    if (i != plan->lists.column && (plan->lists.beside >> i & 1) != 0 && out->text[i] != NULL)
-      TRY(add_beside(p, row, i, p->elements, out));
+  if (cells) TRY(add_all_beside(p, row, before, out));
   if (p->listed == 0) p->elements = 0; // one value: the row is as it is
   for (int i = 0; i < plan->n; i++)
     if ((p->listed >> i & 1) != 0) out->text[i] = NULL;

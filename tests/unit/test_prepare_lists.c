@@ -84,6 +84,10 @@ static void test_lists_beside_lists(void **unused) {
   expect_told("rows with a list in \"e\" too, read value by value: 2, the first on line 3");
   expect_rows("u\ti\na b\tc\nd\te\n", f, COLUMNS("u", "u"),
               "2 a list that is the value of another column too\n3 [d] [d]\n");
+  const char *const same = "u\ti\te\na\t[v]\t['w']\nb\t[x y]\t[z]\n";
+  expect_rows(same, f, COLUMNS("u", "i", "i"), "2 [a] [v] [v]\n3 [b] [x] [x]\n3 [b] [y] [y]\n");
+  expect_rows(same, f, COLUMNS("u", "i", "e", "e"),
+              "2 [a] [v] [w] [w]\n3 [b] [x] [z] [z]\n3 [b] [y] [z] [z]\n");
 }
 
 // RecBole.
