@@ -112,7 +112,8 @@ void warn_of_times(prepare_job *job) {
 }
 
 void warn_of_span(prepare_job *job) {
-  if (prepare_has_times(job->c)) span_judge(&job->span, job->c->fields.time, tell_user, job);
+  const double gap = job->c->fields.session[0] == '\0' ? job->c->filter.session_gap : 0;
+  if (prepare_has_times(job->c)) span_judge(&job->span, job->c->fields.time, gap, tell_user, job);
 }
 
 // Amounts of several currencies are compared as if they were of one.

@@ -1,6 +1,7 @@
 // Doubts about a column of times; see time_survey.h.
 #include "prepare/time_survey.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "format/printable.h"
@@ -206,8 +207,15 @@ void span_merge(time_span *to, const time_span *more) {
   for (int i = 0; i < GAP_SIZES; i++) to->sizes[i] += more->sizes[i];
 }
 
+// Gaps that may be of so many seconds or fewer: sizes are known as powers of two.
+static int64_t gaps_up_to(const time_span *s, double seconds) {
+  int64_t n = s->no_gaps;
+  for (int i = 0; i < GAP_SIZES - 1 && ldexp(1, i) <= seconds; i++) n += s->sizes[i];
+  return n;
+}
+
 enum { LONG_GAP = 26, ENOUGH_GAPS = 10 }; // 2^26 seconds are two years
-void span_judge(const time_span *s, const char *column, survey_tell *tell, void *self) {
+void span_judge(const time_span *s, const char *column, double session_gap, survey_tell *tell, void *self) {
   int64_t long_gaps = 0;
   char text[600], name[256];
   printable(name, sizeof name, column, "");
@@ -224,6 +232,13 @@ void span_judge(const time_span *s, const char *column, survey_tell *tell, void 
              "more: is "
              "it the time of the event, and --time_format its unit?",
              name);
+    tell(self, text);
+  } else if (s->gaps >= ENOUGH_GAPS && session_gap > 0 && gaps_up_to(s, session_gap) == 0) {
+    snprintf(
+        text, sizeof text,
+        "filter.session_gap: in \"%s\" no two events of a user are within %g s of each other, so each is a "
+        "session of its own; --session_gap 0 cuts no sessions, --time_format says the unit of the times",
+        name, session_gap);
     tell(self, text);
   }
 }

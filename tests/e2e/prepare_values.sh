@@ -44,6 +44,9 @@ log 'u,i,t\nu,a,1650000000\nu,b,1650000000\nv,a,1650000007\n'
 said "users whose events all have one time are told" 'all events of each user have the same time' timed
 { echo u,i,t; for k in $(seq 11); do echo "u$k,a,$((1450000000 + k))"; echo "u$k,b,$((1650000000 + k))"; done; } >"$work/log.csv"
 said "gaps of years are told" 'of two years or more: is it the time of the event' timed
+{ echo u,i,t; for k in $(seq 11); do echo "u,i$k,$((1650000000 + 86400 * k))"; done; } >"$work/log.csv"
+said "a log whose every event is a session of its own is told, with the option" 'no two events of a user are within 1800 s of each other, so each is a session of its own; --session_gap 0' timed
+check "gaps cut no session where another column names them" bash -c '! "$0" prepare --log "$1/log.csv" --user u --fields.item i --fields.time t --session i --out "$1/d" --force 2>&1 | grep -q "session of its own"' "$souk" "$work"
 log 'u,i,t\nu,a,2021-03-04 08:00:00 UTC\nu,b,2021-03-04T08:00:00.5+08:00\n'
 check "dates of REES46 and of ISO 8601 are read" timed --time_format iso
 check "a zone of a date is taken off" reported '"from": "2021-03-04 00:00:00.5 UTC"'

@@ -167,25 +167,39 @@ static void test_gaps(void **unused) {
   time_span s = {.events = 0};
   for (int i = 0; i < 9; i++) span_add(&s, (event_time){1650000000 + i / 3, 0}, i % 3 == 0);
   n_said = 0;
-  span_judge(&s, "t", keep, NULL);
+  span_judge(&s, "t", 1800, keep, NULL);
   assert_int_equal(n_said, 1);
   expect_said(0, "all events of each user have the same time");
   span_add(&s, (event_time){1650000002, 1}, false); // one nanosecond is a gap
   n_said = 0;
-  span_judge(&s, "t", keep, NULL);
+  span_judge(&s, "t", 1800, keep, NULL);
   assert_int_equal(n_said, 0);
   assert_int_equal(s.finest, TIME_UNIT_NANOSECONDS);
   for (int64_t i = 0; i < 8; i++) span_add(&s, (event_time){1650000002 + (i + 1) * 70000000, 0}, false);
-  span_judge(&s, "t", keep, NULL);
+  span_judge(&s, "t", 1800, keep, NULL);
   assert_int_equal(n_said, 1);
   expect_said(0, "of two years or more");
   s = (time_span){.events = 0}; // a handful of gaps says nothing
   for (int64_t i = 0; i < 11; i++) {
     span_add(&s, (event_time){1000000000 + i * 70000000, 0}, i == 0);
     n_said = 0;
-    span_judge(&s, "t", keep, NULL);
+    span_judge(&s, "t", 1800, keep, NULL);
     assert_int_equal(n_said, i == 10);
   }
+  s = (time_span){.events = 0}; // days: every event a session of its own
+  for (int64_t i = 0; i < 11; i++) {
+    span_add(&s, (event_time){1650000000 + i * 86400, 0}, i == 0);
+    n_said = 0;
+    span_judge(&s, "t", 1800, keep, NULL);
+    assert_int_equal(n_said, i == 10);
+  }
+  expect_said(0, "no two events of a user are within 1800 s of each other");
+  n_said = 0;
+  span_judge(&s, "t", 0, keep, NULL);
+  span_judge(&s, "t", 86400, keep, NULL);
+  span_add(&s, (event_time){1650864000, 1000}, false);
+  span_judge(&s, "t", 1800, keep, NULL);
+  assert_int_equal(n_said, 0);
 }
 
 // ---- ids -----------------------------------------------------------------------------------------------------
