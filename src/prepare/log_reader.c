@@ -373,8 +373,7 @@ status log_parser_new(log_parser **out, const log_reader *r) {
 }
 
 static const char *const finding_texts[FOUND_STRUCTURE] = {
-    "rows with more or fewer columns than the header or the first row (is a quote or a separator missing, or "
-    "are they lists, named 2..?)",
+    "rows with more or fewer columns than the header or the first row (a lost quote? a list, named 2..?)",
     "rows with quotes behind backslashes, read as quotes",
     "rows with NaN or an infinity, which are unknown values",
     "rows that are Python dicts, read like json",

@@ -117,7 +117,7 @@ check "blanks at the end of a line of LightGCN are no item" has gcn 3 "14 10"
 check "a user of LightGCN without items is counted" says gcn "rows with an empty list, which gave none: 1, the first on line 3"
 check "no row of LightGCN is rejected" counts gcn rejected 0
 check "LightGCN's lines are read without a range" prepare short --log "$work/train.txt" --format space --header false --user 1 --fields.item 2 --max_rejects 0.5
-check "columns that rows have more or fewer of are told, with the range" says short "or are they lists, named 2..?): 2, the first on line 2"
+check "columns that rows have more or fewer of are told, with the range" says short "a list, named 2..?): 2, the first on line 2"
 check_error "a separator of lists that the columns have too is refused" "fields.item 2.. makes a list of all columns" "$souk" prepare --log "$work/train.txt" --format space --header false --user 1 --fields.item 2 --list_separator ' ' --out "$work/x"
 
 # The Netflix Prize: blocks of a film's ratings.

@@ -113,7 +113,7 @@ static void test_range_of_columns(void **unused) {
               "1 [0] [10]\n1 [0] [11]\n1 [0] [12]\n2 [1] [13]\n4 [3] [14]\n4 [3] [15]\n");
   expect_told("rows with an empty list, which gave none: 1, the first on line 3");
   expect_rows("0 10 11\n1 13\n 2 15 16 \n", f, COLUMNS("1", "2"), "1 [0] [10]\n2 [1] [13]\n3 [2] [15]\n");
-  expect_told("or are they lists, named 2..?): 1, the first on line 2");
+  expect_told("a list, named 2..?): 1, the first on line 2");
   expect_rows("0 10 11 12\n1 13\n", f, COLUMNS("1", "2..3"), "1 [0] [10]\n1 [0] [11]\n2 [1] [13]\n");
   f.kind = LOG_CSV;
   expect_rows("0;10;\"1;1\";\n1;13\n2\n", f, COLUMNS("1", "2.."),

@@ -110,8 +110,8 @@ static void test_headers(void **unused) {
   expect_told("2 columns are called \"i\": the first of them is used");
   expect_rows("\n\n\"u\n1\",i\n1,2\n", CSV, COLUMNS("u\n1"), "5 [1]\n"); // a name of two lines
   expect_rows("u,i\n1,2\n1,2,3\n1\n", CSV, COLUMNS("u"), "2 [1]\n3 [1]\n4 [1]\n");
-  expect_told("rows with more or fewer columns than the header or the first row (is a quote or a separator "
-              "missing, or are they lists, named 2..?): 2, the first on line 3");
+  expect_told("rows with more or fewer columns than the header or the first row (a lost quote? a list, named "
+              "2..?): 2, the first on line 3");
   expect_refused("u\033[31m,i\n", &CSV, "x", "its columns are");
   expect_refused("{\"u\":1}\n", &CSV, "u",
                  "looks like json, not like a header with names of columns; set input.format jsonl");
