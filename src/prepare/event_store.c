@@ -105,7 +105,7 @@ static status io_error(const event_store *s, const char *what) {
 }
 
 static status open_file(event_store *s) {
-  s->file = open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  s->file = fault_at(FAULT_CREATE) ? -1 : open(s->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
   return s->file >= 0 && unlink(s->path) == 0 ? OK : io_error(s, "create");
 }
 

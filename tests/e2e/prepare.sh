@@ -37,6 +37,34 @@ check "a log that does not fit into memory becomes a data set" long --out "$work
 check "the file of events leaves nothing in the data set" bash -c "! ls -A '$work/long' | grep -q events"
 SOUK_FAULT=write:1 check_error "a disk that is full while events go to the file is told" ".events: No space left on device" long --out "$work/g"
 check "a disk that was full leaves nothing behind" bash -c "! ls -A '$work' | grep -q '^g'"
+# Every file operation of a run on several threads fails once, of the writes and allocations some: there is a sentence, or the data
+# set is the same (rename: swapping directories has a second way), nothing is left beside it, and the run ends.
+awk 'BEGIN { print "user,item,time,price"; for (i = 0; i < 9000; i++) printf "user%0200d,i%d,%d,%.2f\n", i * 7919 % 3001, i % 977, 1650000000 + i * 31 % 8009, i % 99 / 7 }' >"$work/wide.csv"
+printf 'item_id,title\ni1,One\n' >"$work/titles.csv"
+mkdir "$work/faults"
+wide() { timeout 60 "$souk" prepare --log "$work/wide.csv" --user user --fields.item item --time time --fields.price price --catalogue "$work/titles.csv" --title title --min_item 3 --memory 1M --threads 3 --shard_tokens 900 --out "$work/faults/d" --force; }
+SOUK_FAULT=count wide >"$work/.out" 2>"$work/counts"
+mv "$work/faults/d" "$work/whole"
+essence() { cat "$1/manifest.json" "$1"/*.h5 "$1/report.json"; }
+attempt() { # KIND NUMBER
+  rm -rf "$work/faults/d"
+  SOUK_FAULT=$1:$2 wide >"$work/.out" 2>"$work/faults.err"
+  local rc=$? there
+  there=$(ls -A "$work/faults")
+  if [ $rc = 0 ]; then [ "$1" != write ] && [ "$there" = d ] && cmp -s <(essence "$work/whole") <(essence "$work/faults/d")
+  elif [ $rc -gt 2 ] || [ "$(grep -c '^souk: error: .\{15,\}' "$work/faults.err")" != 1 ]; then false
+  else [ -z "$there" ] || grep -q 'is in place, but may not be on disk yet' "$work/faults.err"
+  fi
+}
+for kind in create fsync rename write alloc; do
+  n=$(sed -n "s/^faults:.* $kind \([0-9]*\).*/\1/p" "$work/counts") stride=1 wrong='' tried=0
+  case $kind in write | alloc) stride=$((n / 12 + 1)) ;; esac
+  for at in $(seq 1 $stride "$n"); do
+    tried=$((tried + 1))
+    attempt $kind "$at" || wrong="$wrong $at"
+  done
+  check "each failing $kind of a run on several threads gives a sentence and leaves nothing" test $tried -gt 5 -a -z "$wrong"
+done
 check "one thread gives the same bytes" bash -c "'$souk' prepare --log '$work/long.csv' --user user --fields.item item --threads 1 --out '$work/one' && cmp '$work/one/manifest.json' '$work/long/manifest.json'"
 gzip -c "$work/long.csv" >"$work/long.csv.gz"
 check "a compressed log gives the same shard" bash -c "'$souk' prepare --log '$work/long.csv.gz' --user user --fields.item item --threads 3 --out '$work/gz' && cmp '$work/gz/shard-00000.h5' '$work/long/shard-00000.h5'"
