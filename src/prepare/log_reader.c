@@ -163,7 +163,8 @@ static status plan_lists(log_plan *p, const log_lists *lists) {
   p->has_lists = true;
   p->lists = *lists;
   if (p->kind != LOG_JSONL && p->names[lists->column] != NULL) read_range(p, p->names[lists->column]);
-  return read_separator(lists->separator, p->list_separator, &p->list_separator_bytes);
+  const status rc = read_separator(lists->separator, p->list_separator, &p->list_separator_bytes);
+  return rc == OK ? OK : fail_prefix(rc, "%slist_separator", p->options);
 }
 
 static status make_plan(log_reader *r, const log_format *f, const char *const *columns, int n) {

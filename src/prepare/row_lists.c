@@ -73,20 +73,23 @@ static cell open_cell(const char *text, size_t bytes) {
   return c;
 }
 
-// Runs of blanks are one separator; of others, one at the end ends the last value.
-static bool take_separator(const log_plan *plan, cell *c) {
+static bool at_list_separator(const log_plan *plan, const cell *c) {
   const size_t n = (size_t)plan->list_separator_bytes;
-  const char *from = c->at;
-  skip_spaces(c);
-  const bool blank = n == 1 && plan->list_separator[0] == ' ';
-  if (blank && c->at == from && c->at < c->end) return false;
-  if (!blank && c->at < c->end) {
-    if ((size_t)(c->end - c->at) < n || memcmp(c->at, plan->list_separator, n) != 0) return false;
-    c->at += n;
+  return (size_t)(c->end - c->at) >= n && memcmp(c->at, plan->list_separator, n) == 0;
+}
+
+// Behind a value: the separator, with spaces around it, or the end. Runs of blanks are one separator; of others, one at the end
+// ends the last value.
+static bool take_separator(const log_plan *plan, cell *c) {
+  bool there = at_list_separator(plan, c);
+  if (!there) { // it may begin with a space itself
     skip_spaces(c);
+    there = c->at == c->end || at_list_separator(plan, c);
   }
+  if (there && c->at < c->end) c->at += plan->list_separator_bytes;
+  if (there) skip_spaces(c);
   if (c->at == c->end) c->at = NULL;
-  return true;
+  return there;
 }
 
 static const char *next_value(const log_plan *plan, cell *c, size_t *bytes) {

@@ -48,6 +48,11 @@ static void test_cells_are_lists(void **unused) {
   expect_told("values that mean none (input.missing): 2, the first on line 2");
   f = (log_format){.kind = LOG_CSV, .header = true, .lists = &wide};
   expect_rows("u;i\n1;a, b\n2;a,b\n", f, COLUMNS("u", "i"), "2 [1] [a]\n2 [1] [b]\n3 [2] [a,b]\n");
+  const log_lists bars = lists_between(" | "), twice = lists_between("  ");
+  f.lists = &bars;
+  expect_rows("u;i\n1;a b | c|d | \n", f, COLUMNS("u", "i"), "2 [1] [a b]\n2 [1] [c|d]\n");
+  f.lists = &twice;
+  expect_rows("u;i\n1;['a b'  c d  e]\n", f, COLUMNS("u", "i"), "2 [1] [a b]\n2 [1] [c d]\n2 [1] [e]\n");
   f = (log_format){.kind = LOG_JSONL, .lists = &commas};
   expect_rows("{\"u\":1,\"i\":\"a,b\"}\n{\"u\":2,\"i\":[\"c,d\",\"e\"]}\n{\"u\":3,\"i\":\"\\u0061\"}\n", f,
               COLUMNS("u", "i"),
@@ -125,7 +130,10 @@ static void test_range_of_columns(void **unused) {
   log_reader *r;
   check_ok(file_write_atomic(rows_file, "u,i\n", 4));
   check_fails(log_open(&r, rows_file, &f, names, 2), ERR_FORMAT, "has no column \"2..1\"");
-  const log_lists spaces = lists_between("space");
+  const log_lists spaces = lists_between("space"), quote = lists_between("\"");
+  f.lists = &quote;
+  check_fails(log_open(&r, rows_file, &f, COLUMNS("u")), ERR_ARGUMENT,
+              "input.list_separator: a separator is");
   f = (log_format){.kind = LOG_SPACE, .lists = &spaces};
   check_fails(log_open(&r, rows_file, &f, COLUMNS("1", "2")), ERR_ARGUMENT,
               "so no cell can hold a list; fields.item 2..");
