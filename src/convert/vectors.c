@@ -322,6 +322,10 @@ static status write_tokens(token_writer *w) {
   const batch_caps caps = model_get_run(w->m)->caps;
   TRY(each_line(w, false));
   if (w->n == 0) return fail(ERR_FORMAT, "%s has no lines", w->input);
+  if (!file_exists(w->input))
+    return fail(ERR_ARGUMENT,
+                "%s is a pipe or a device, and --input is read twice; write its lines to a file first",
+                w->input);
   w->offsets[w->n] = w->tokens;
   TRY(batch_new(&w->b, caps));
   TRY(mem_new(&w->hidden, (size_t)(caps.tokens * c->hidden), sizeof *w->hidden, "hidden states"));

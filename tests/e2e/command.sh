@@ -65,6 +65,7 @@ check "nothing is written where two paths are one" bash -c "! ls '$work'/x.* 2>/
 check_error "souk vectors with nothing to write is an error" "nothing to write" vectors
 check_error "--users without --data is an error" "--users needs --data" vectors --users "$work/u.npy"
 check_error "--hidden without --input is an error" "--hidden needs --input" vectors --hidden "$work/h.npy"
+check_error "sequences from a pipe, which cannot be read twice, are an error" "--input is read twice; write its lines to a file" bash -c "'$souk' vectors '$work/run' --device cpu --hidden '$work/h.npy' --input <(cat '$work/sequences')"
 check_error "vectors of a missing run are an error" "/no/such" "$souk" vectors /no/such --items "$work/none.npy"
 check "no file is left where there was an error" bash -c "! ls '$work'/none.npy* '$work'/u.npy* '$work'/h.npy* 2>/dev/null"
 finish
