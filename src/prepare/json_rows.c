@@ -126,7 +126,8 @@ static bool json_text(json_row *r, char **text, size_t *bytes) {
   char *to = r->at + 1;
   const char *at = r->at;
   *text = to;
-  if (json_decode(&at, r->end, &to) != NULL) return wrong(r, NOT_JSON);
+  const char *why = json_decode(&at, r->end, &to);
+  if (why != NULL) return wrong(r, why);
   r->at = r->begin + (at - r->begin);
   *bytes = (size_t)(to - *text);
   return true;

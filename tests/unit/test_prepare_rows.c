@@ -344,13 +344,16 @@ static void test_json_nan(void **unused) {
 
 static void test_json_is_strict(void **unused) {
   (void)unused;
-  static const char *const bad[] = {
-      "{\"a\":1,}",  "{\"a\" 1}",    "{a:1}",        "{\"a\":\"\\x\"}",  "{\"a\":\"\\ud800\"}",
-      "{\"a\":1}}",  "{\"a\":[1,]}", "{\"a\":tru}",  "{\"a\":\"x\ty\"}", "{\"z\":\"\\u0000\"}",
-      "{\"a\":1} x", "{\"a\":'x'}",  "{\"a\":None}", "{\"a\":(1)}",      "{",
-      "{\"a\":",     "\"",           "{\"a\":\"\\"};
+  static const char *const bad[] = {"{\"a\":1,}",   "{\"a\" 1}",   "{a:1}",       "{\"a\":1}}",
+                                    "{\"a\":[1,]}", "{\"a\":tru}", "{\"a\":1} x", "{\"a\":'x'}",
+                                    "{\"a\":None}", "{\"a\":(1)}", "{",           "{\"a\":"};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     expect_rows(bad[i], JSON, COLUMNS("a"), "1 not valid json\n");
+  expect_rows("{\"a\":\"x\ty\"}", JSON, COLUMNS("a"), "1 a control character in a string\n");
+  expect_rows("\"\n{\"a\":\"\\", JSON, COLUMNS("a"), "1 a string does not end\n2 a string does not end\n");
+  expect_rows("{\"a\":\"\\x\"}", JSON, COLUMNS("a"), "1 unknown escape in a string\n");
+  expect_rows("{\"a\":\"\\ud800\"}", JSON, COLUMNS("a"), "1 half of a surrogate pair\n");
+  expect_rows("{\"z\":\"\\u0000\"}", JSON, COLUMNS("a"), "1 a string contains a NUL\n");
   expect_rows("{\"b\":1,\"a\":1,\"a\":2}\n{\"c\":1,\"c\":2,\"a\":3}\n", JSON, COLUMNS("a"),
               "1 a json key that appears twice\n2 [3]\n");
   char deep[256] = "{\"z\":";
