@@ -143,14 +143,15 @@ static bool any_rare_item(const prepare_job *job) {
 
 static status no_events_left(const prepare_job *job) {
   const char *log = list_title(job->c->input.log);
+  char most[REJECT_MOST];
   if (job->log.rows == 0) return fail(ERR_FORMAT, "%s: there are no rows", log);
   return fail(
       ERR_FORMAT,
-      "%s: no events are left after filtering: of %lld rows %lld could not be read, %lld are of event "
+      "%s: no events are left after filtering: of %lld rows %lld could not be read%s, %lld are of event "
       "types that were not asked for, %lld have no item, and of the others filter.repeats and the "
       "k-core of filter.min_user and filter.min_item kept none",
-      log, (long long)job->log.rows, (long long)job->log.rejected, (long long)job->skipped_events,
-      (long long)job->without_item.rejected);
+      log, (long long)job->log.rows, (long long)job->log.rejected, reject_most(&job->log, most),
+      (long long)job->skipped_events, (long long)job->without_item.rejected);
 }
 
 status filter_and_count(prepare_job *job) {

@@ -64,17 +64,22 @@ void reject_merge(reject_list *to, const reject_list *more) {
   to->rejected += more->rejected;
 }
 
-status check_rejects(const reject_list *list, const char *path, double max) {
-  if ((double)list->rejected <= max * (double)list->rows) return OK;
+const char *reject_most(const reject_list *list, char text[REJECT_MOST]) {
   int most = 0;
+  text[0] = '\0';
+  if (list->n == 0) return text;
   for (int i = 1; i < list->n; i++)
     if (list->reasons[i].count > list->reasons[most].count) most = i;
   const reject_reason *x = &list->reasons[most];
   const char *file = x->files[0] != NULL ? x->files[0] : "";
-  return fail(
-      ERR_FORMAT,
-      "%s: %lld of %lld rows cannot be read (most: %s, first on %s%sline %lld: %s); input.max_rejects "
-      "allows %.3g%%",
-      path, (long long)list->rejected, (long long)list->rows, x->text, file, *file != '\0' ? " " : "",
-      (long long)x->lines[0], x->excerpts[0], 100.0 * max);
+  snprintf(text, REJECT_MOST, " (most: %s, first on %.1000s%sline %lld: %s)", x->text, file,
+           *file != '\0' ? " " : "", (long long)x->lines[0], x->excerpts[0]);
+  return text;
+}
+
+status check_rejects(const reject_list *list, const char *path, double max) {
+  char most[REJECT_MOST];
+  if ((double)list->rejected <= max * (double)list->rows) return OK;
+  return fail(ERR_FORMAT, "%s: %lld of %lld rows cannot be read%s; input.max_rejects allows %.3g%%", path,
+              (long long)list->rejected, (long long)list->rows, reject_most(list, most), 100.0 * max);
 }

@@ -35,6 +35,9 @@ bool reject_shows(const reject_list *list, const char *reason);
 void reject_row(reject_list *list, const char *reason, const log_reader *r);
 // Adds a list of what comes after all that is in *to.
 void reject_merge(reject_list *to, const reject_list *more);
+// " (most: REASON, first on line 7: ROW)" of the most frequent reason, into text[REJECT_MOST]; "" of an empty list.
+enum { REJECT_MOST = 1536 };
+const char *reject_most(const reject_list *list, char text[REJECT_MOST]);
 // ERR_FORMAT when more rows are rejected than the share `max` of all, which input.max_rejects allows.
 status check_rejects(const reject_list *list, const char *path, double max);
 

@@ -337,7 +337,8 @@ static void test_nothing_left(void **unused) {
   option_text("input.events", "search");
   option_text("input.max_rejects", "1");
   check_fails(run(), ERR_FORMAT,
-              "of 3 rows 1 could not be read, 1 are of event types that were not asked for, 1 have no item");
+              "of 3 rows 1 could not be read (most: no user, first on line 4: ,b,view), 1 are of event types "
+              "that were not asked for, 1 have no item");
   write_log("log", "user_id,item_id\n");
   begin("d");
   check_fails(run(), ERR_FORMAT, "there are no rows");
