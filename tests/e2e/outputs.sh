@@ -119,7 +119,7 @@ check "csv: the pipe stays a pipe and had the rows" bash -c "[ -p rows ] && grep
 (echo first; bench /dev/fd/7 >/dev/null; echo last) >among 7>&1
 check "csv: a descriptor is written where it stands" bash -c "[ \"\$(head -n 1 among)\" = first ] && [ \"\$(tail -n 1 among)\" = last ] && grep -q linear_forward among"
 mkdir d; check_error "csv: a directory is an error" "cannot open d: Is a directory" bench d; rmdir d
-check_error "vectors: one file for two kinds is an error" "named twice" "$souk" vectors run --items x.npy --data data --users ./x.npy
+check_error "vectors: one file for two kinds is an error" "are the same file" "$souk" vectors run --items x.npy --data data --users ./x.npy
 
 # ---- two files that belong together --------------------------------------------------------------------------
 # pair COMMAND: writes v.npy and its names.
