@@ -146,7 +146,7 @@ def _call(name, *arguments):
 
 
 def version():
-    """Of the library, e.g. "0.2.0"."""
+    """Of the library, e.g. "0.3.0"."""
     return _library().souk_infer_version().decode()
 
 
