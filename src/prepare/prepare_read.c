@@ -136,7 +136,10 @@ static status take_blocks(log_pipe *p) {
 }
 
 static status pipe_open(log_pipe *p) {
-  p->n = tasks_threads(p->job->pool) > 1 ? tasks_threads(p->job->pool) + 2 : 1;
+  // More readers would wait for the thread that takes the blocks; and of very short rows a block takes 25 MiB.
+  enum { MOST_READERS = 16 };
+  const int32_t threads = tasks_threads(p->job->pool);
+  p->n = threads > MOST_READERS ? MOST_READERS + 2 : threads > 1 ? threads + 2 : 1;
   TRY(mem_new(&p->blocks, (size_t)p->n, sizeof *p->blocks, "blocks of rows"));
   for (int64_t i = 0; i < p->n; i++) {
     p->blocks[i].pipe = p;
