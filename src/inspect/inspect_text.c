@@ -144,6 +144,23 @@ static bool control_characters(const char *line) {
   return false;
 }
 
+// The kind of a text by its first line: columns with one of the usual separators between them, or else "text".
+static const char *kind_of_line(const char *line) {
+  static const char *const separators[] = {",", ";", "|", "::"};
+  const size_t bytes = strlen(line);
+  if (strchr(line, '\t') != NULL) return "tsv";
+  if (line[0] == '#' || strstr(line, ": ") != NULL || (bytes > 0 && line[bytes - 1] == ':'))
+    return "text"; // a configuration, perhaps
+  for (size_t i = 0; i < sizeof separators / sizeof *separators; i++)
+    if (strstr(line, separators[i]) != NULL) return "csv";
+  return "text";
+}
+
+// A row of Amazon 2014's, say, which json_loads does not read.
+static bool is_python_dict(const char *line) {
+  return strncmp(line, "{'", 2) == 0 || strncmp(line, "{u'", 3) == 0;
+}
+
 static status choose(const inspect_request *q, line_reader *lines, json_t *out) {
   char *line;
   size_t bytes;
@@ -159,6 +176,11 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
                 q->path);
   if (line[0] == '{' || line[0] == '[') {
     json_t *j = json_loads(line, 0, NULL);
+    if (j == NULL && is_python_dict(line)) {
+      char row[SHOWN + 1];
+      snprintf(row, sizeof row, "%s", line);
+      return inspect_table(q, lines, row, "jsonl (Python dicts)", out);
+    }
     if (!json_is_object(j)) {
       json_decref(j);
       return inspect_json(q, out);
@@ -180,9 +202,7 @@ static status choose(const inspect_request *q, line_reader *lines, json_t *out) 
   }
   char shown[SHOWN + 1]; // a copy: the reader's line is only valid until the next one
   snprintf(shown, sizeof shown, "%s", line);
-  const char *kind = strchr(shown, '\t') != NULL                                ? "tsv"
-                     : strchr(shown, ',') != NULL && strchr(shown, ':') == NULL ? "csv"
-                                                                                : "text";
+  const char *kind = kind_of_line(shown);
   if (strcmp(kind, "text") == 0 && !utf8_valid(line))
     return fail(ERR_FORMAT,
                 "%s is not a file that Souk knows: it is not text in UTF-8 and has no known format", q->path);

@@ -39,6 +39,12 @@ check "inspect shows a bundle" says "$work/b" "bundle" "bert.embeddings.word_emb
 check "inspect shows safetensors" says "$work/b/model.safetensors" "safetensors" "tensors" "F32"
 check "inspect shows a numpy array" says "$work/v.npy" "numpy array" "<f4"
 check "inspect shows vectors in HDF5" says "$work/v.h5" "vectors" "float32"
+printf 'session;item\n1;a\n' >"$work/semicolons"
+printf '1::1193::5\n' >"$work/colons"
+printf 'u1,a,2024-03-01 12:30:00\n' >"$work/times"
+for log in semicolons colons times; do check "inspect takes columns with $log for a csv log" says "$work/$log" "csv"; done
+printf "{'reviewerID': 'A1', 'asin': 'B1'}\n" >"$work/dicts"
+check "inspect shows rows that are Python dicts" says "$work/dicts" "jsonl (Python dicts)" "B1"
 check "inspect shows a csv log in gzip" says "$work/m/events.csv.gz" "csv" "time,user_id"
 check "inspect shows a jsonl log in gzip" says "$work/m/events.jsonl.gz" "jsonl" "user_id"
 check "a file's kind does not depend on its name" bash -c "cp $work/v.npy $work/x.h5 && $souk inspect $work/x.h5 | grep -q 'numpy array'"
