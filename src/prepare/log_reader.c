@@ -319,7 +319,7 @@ status log_read_block(log_reader *r, log_block *b, bool *end) {
   if (whole > 0) {
     TRY(give_back(r, b, whole));
     lines = count_lines(b->data, b->bytes);
-    r->lines_to_skip = 1;
+    if (whole >= r->block_bytes / 2) r->lines_to_skip = 1; // not for a line between two such objects
   } else {
     TRY(skip_line(r, b, &lines));
   }
