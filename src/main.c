@@ -1,5 +1,6 @@
 // The table of subcommands, and the only place that exits.
 #include <fcntl.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
@@ -76,6 +77,7 @@ static void hold_descriptors(void) {
 }
 
 int main(int argc, char **argv) {
+  signal(SIGXFSZ, SIG_IGN); // a file at its size limit (ulimit -f) is an error of the write, with a sentence
   hold_descriptors();
   mem_json_watch();
   if (fault_init() != OK) {

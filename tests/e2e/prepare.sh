@@ -37,6 +37,10 @@ check "a log that does not fit into memory becomes a data set" long --out "$work
 check "the file of events leaves nothing in the data set" bash -c "! ls -A '$work/long' | grep -q events"
 SOUK_FAULT=write:1 check_error "a disk that is full while events go to the file is told" ".events: No space left on device" long --out "$work/g"
 check "a disk that was full leaves nothing behind" bash -c "! ls -A '$work' | grep -q '^g'"
+for memory in 1M 1G; do # the file of events, and a shard
+  check_error "a limit on file sizes is an error of souk prepare, not a signal ($memory)" "File too large" bash -c "ulimit -f 200; exec '$souk' prepare --log '$work/long.csv' --user user --fields.item item --memory $memory --out '$work/g' --deflate 0"
+done
+check "a limit on file sizes leaves nothing behind" bash -c "! ls -A '$work' | grep -q '^g'"
 # Every file operation of a run on several threads fails once, of the writes and allocations some: there is a sentence, or the data
 # set is the same (rename: swapping directories has a second way), nothing is left beside it, and the run ends.
 awk 'BEGIN { print "user,item,time,price"; for (i = 0; i < 9000; i++) printf "user%0200d,i%d,%d,%.2f\n", i * 7919 % 3001, i % 977, 1650000000 + i * 31 % 8009, i % 99 / 7 }' >"$work/wide.csv"
