@@ -156,6 +156,9 @@ $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CFLAGS_ALL) $(if $(filter tests/%,$<),-Itests) -MMD -MP -c $< -o $@
 
+# The flags hold the version, which this header says: what is built with it must not keep an older one.
+$(patsubst %.c,$(B)/%.o,$(shell grep -rl --include='*.c' SOUK_VERSION src tests)): include/souk/infer.h
+
 $(B)/libsouk.a: $(LIB_OBJ)
 	$(Q)rm -f $@ && ar rcs $@ $^
 
