@@ -465,7 +465,9 @@ status read_catalogue(prepare_job *job, dataset_writer *w) {
     job->price[i] = NAN;
   }
   if (job->c->input.catalogue[0] != '\0') TRY(read_described(job, w));
-  for (size_t i = 0; job->price_sum != NULL && i < n; i++)
+  const size_t priced =
+      job->price_count_cap < n ? job->price_count_cap : n; // later items have no row with a price
+  for (size_t i = 0; i < priced; i++)
     if (isnan(job->price[i]) && job->price_count[i] > 0)
       job->price[i] = job->price_sum[i] / (double)job->price_count[i];
   return OK;

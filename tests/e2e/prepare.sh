@@ -76,6 +76,8 @@ if [[ $SOUK_BUILD != *-*san* ]]; then
   memory=$(sed -n 's/.*; memory \([0-9]*\)[.0-9]* MiB at most/\1/p' "$work/short.out")
   check "short rows on 64 threads take less than 480 MiB" test "${memory:-9999}" -lt 480
 fi
+awk 'BEGIN { print "user,item,price"; for (i = 0; i < 3000; i++) print "u" i % 9 ",i" i "," (i < 3 ? 5 : "") }' >"$work/late.csv"
+check "items that come after the last row with a price have none" bash -c "'$souk' prepare --log '$work/late.csv' --user user --fields.item item --fields.price price --out '$work/late' && awk -F'\t' '/^price=/ { n++; sum += \$2 } END { exit n == 0 || sum > 3 }' '$work/late/vocab.tsv'"
 gzip -c "$work/long.csv" >"$work/long.csv.gz"
 check "a compressed log gives the same shard" bash -c "'$souk' prepare --log '$work/long.csv.gz' --user user --fields.item item --threads 3 --out '$work/gz' && cmp '$work/gz/shard-00000.h5' '$work/long/shard-00000.h5'"
 check "the report tells the time of each stage" bash -c "'$souk' prepare --log '$work/long.csv' --user user --fields.item item --out '$work/one' --force | grep -qE '^stages +reading .* s, sorting and filtering .* s, vocabulary .* s, writing .* s$'"
