@@ -17,14 +17,15 @@ def make_log():
     if os.path.exists(log):
         return
     run([souk, "synth", "--users", "3000", "--items", "20000", "--length", "200", "--out", market, "--force"])
-    with gzip.open(f"{market}/events.csv.gz", "rt") as f:
-        header, rows = f.readline(), f.read().splitlines()
+    # Row by row: what this program holds would count as the memory of those that it starts.
     with open(log + ".part", "w") as out:
-        out.write(header)
         for copy in range(1, 6):
-            for row in rows:
-                time, user, rest = row.split(",", 2)
-                out.write(f"{time},{user}_{copy},{rest}\n")
+            with gzip.open(f"{market}/events.csv.gz", "rt") as f:
+                header = f.readline()
+                out.write(header if copy == 1 else "")
+                for row in f:
+                    time, user, rest = row.split(",", 2)
+                    out.write(f"{time},{user}_{copy},{rest}")
     os.rename(log + ".part", log)
     shutil.rmtree(market)
 
