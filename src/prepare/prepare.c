@@ -97,6 +97,8 @@ done:
 status prepare_run(const prepare_config *c) {
   if (c->input.log[0] == '\0') return fail(ERR_ARGUMENT, "input.log names no file (--log FILE)");
   if (c->output.out[0] == '\0') return fail(ERR_ARGUMENT, "output.out names no directory (--out DIR)");
+  if (strcmp(c->fields.user, c->fields.item) == 0)
+    return fail(ERR_ARGUMENT, "fields.user and fields.item are the same column, \"%s\"", c->fields.user);
   if (c->output.stride > c->output.window)
     return fail(ERR_ARGUMENT, "output.stride must not exceed output.window");
   if (strlen(c->output.name) >= sizeof((dataset_info *)NULL)->name)

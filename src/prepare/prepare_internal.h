@@ -7,6 +7,7 @@
 #include "prepare/history.h"
 #include "prepare/input_files.h"
 #include "prepare/intern.h"
+#include "prepare/names.h"
 #include "prepare/prepare.h"
 #include "prepare/price_notes.h"
 #include "base/tasks.h"
@@ -75,6 +76,7 @@ typedef struct prepare_job {
   reject_list log, without_item, catalogue;
   price_notes log_prices, catalogue_prices;
   int64_t events_with, sessions_with, prices_with; // rows of the log that have one
+  padded_names padded[2];                          // users, items; of the file that is being read
   int32_t zone;                                    // of dates that name none, in seconds east of UTC
   time_survey times;                               // that were read
   time_span span;                                  // of the events that stay

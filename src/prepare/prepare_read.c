@@ -114,6 +114,10 @@ static status take_block(prepare_job *job, const row_block *b) {
   job->sessions_with += b->sessions_with;
   job->prices_with += b->prices_with;
   job->skipped_events += b->skipped_events;
+  for (int k = 0; k < 2; k++) {
+    if (job->padded[k].rows == 0) job->padded[k].line = b->padded[k].line;
+    job->padded[k].rows += b->padded[k].rows;
+  }
   reject_merge(&job->without_item, &b->without_item);
   show_progress(job, "rows read", job->log.rows, b->block.progress);
   return OK;
@@ -184,6 +188,15 @@ static status read_blocks(prepare_job *job, const row_block_how *how, log_reader
   return rc;
 }
 
+static void tell_padding(prepare_job *job, const char *path) {
+  static const char *const what[2] = {
+      "rows with blanks before or behind the user's name, which are part of it",
+      "rows with blanks before or behind the item's name, which are part of it"};
+  for (int k = 0; k < 2; k++)
+    if (job->padded[k].rows > 0)
+      keep_remark(job, &(log_remark){path, what[k], job->padded[k].rows, job->padded[k].line});
+}
+
 static status read_log(prepare_job *job, const char *path) {
   const prepare_fields *f = &job->c->fields;
   const char *const columns[COLS] = {
@@ -207,7 +220,9 @@ static status read_log(prepare_job *job, const char *path) {
   log_reader *reader;
   status rc = log_open(&reader, path, &format, columns, COLS);
   if (rc != OK) return hint_in_error(rc, path, &format);
+  memset(job->padded, 0, sizeof job->padded);
   rc = read_blocks(job, &how, reader);
+  if (rc == OK) tell_padding(job, path);
   if (rc != OK && rc != ERR_MEMORY && strcmp(path, "-") != 0 && strstr(fail_message(), path) == NULL)
     fail_prefix(rc, "%s", path);
   log_close(reader);

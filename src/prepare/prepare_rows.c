@@ -90,6 +90,16 @@ bool is_one_value(const void *self, int column, const char *text, size_t bytes, 
   return column == COL_EVENT && intern_find(how->wanted_types, text) >= 0;
 }
 
+static bool is_blank(char c) {
+  return c == ' ' || c == '\t';
+}
+
+static void note_padding(padded_names *p, const log_row *row, int column) {
+  const char *name = row->text[column];
+  if (!is_blank(name[0]) && !is_blank(name[row->bytes[column] - 1])) return;
+  if (p->rows++ == 0) p->line = row->line;
+}
+
 static status take_row(row_block *b, const log_row *row) {
   event_row e = {.time = {.seconds = b->rejects.rows}};
   const char *reason = row->reject;
@@ -108,6 +118,8 @@ static status take_row(row_block *b, const log_row *row) {
   e.item = row->text[COL_ITEM];
   e.item_bytes = row->bytes[COL_ITEM];
   e.item_hash = name_hash(e.item, e.item_bytes);
+  note_padding(&b->padded[0], row, COL_USER);
+  note_padding(&b->padded[1], row, COL_ITEM);
   b->events_with += row->text[COL_EVENT] != NULL;
   b->sessions_with += row->text[COL_SESSION] != NULL;
   b->prices_with += row->text[COL_PRICE] != NULL;
@@ -126,6 +138,7 @@ status row_block_parse(row_block *b) {
   b->n_types = 0;
   b->skipped_events = 0;
   b->events_with = b->sessions_with = b->prices_with = 0;
+  memset(b->padded, 0, sizeof b->padded);
   memset(&b->rejects, 0, sizeof b->rejects);
   memset(&b->without_item, 0, sizeof b->without_item);
   memset(&b->prices, 0, sizeof b->prices);

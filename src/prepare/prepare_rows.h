@@ -2,6 +2,7 @@
 #ifndef SOUK_PREPARE_PREPARE_ROWS_H
 #define SOUK_PREPARE_PREPARE_ROWS_H
 
+#include "prepare/names.h"
 #include "prepare/intern.h"
 #include "prepare/log_reader.h"
 #include "prepare/prepare.h"
@@ -48,7 +49,8 @@ typedef struct row_block {
   time_survey times;
   int64_t skipped_events;
   int64_t events_with, sessions_with,
-      prices_with; // rows that have an event type, a session, a price (of whatever kind)
+      prices_with;        // rows that have an event type, a session, a price (of whatever kind)
+  padded_names padded[2]; // of users, of items
 } row_block;
 void row_block_free(row_block *b);
 

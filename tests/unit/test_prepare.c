@@ -324,6 +324,20 @@ static void test_warnings_of_many_files(void **unused) {
                          "log: no row has a value in \"p\"; the same in 2 files in all"});
 }
 
+// Blanks around names make other names, which is told.
+static void test_blanks_around_names(void **unused) {
+  (void)unused;
+  write_log("log", "user_id,item_id\nx,a\n x,a\nx,b \nx,c\ty\nx,\td\n");
+  begin("d");
+  dataset *d = run_and_open();
+  assert_int_equal(dataset_get_info(d)->sequences, 2);
+  dataset_close(d);
+  expect_warnings(2, (const char *const[]){"log: rows with blanks before or behind the user's name, which "
+                                           "are part of it: 1, the first on line 3",
+                                           "log: rows with blanks before or behind the item's name, which "
+                                           "are part of it: 2, the first on line 4"});
+}
+
 static void test_nothing_left(void **unused) {
   (void)unused;
   write_log("log", "user_id,item_id\nx,a\nx,b\n");
@@ -357,6 +371,9 @@ static void test_nothing_left(void **unused) {
   begin("d");
   option_text("output.window", "5");
   check_fails(run(), ERR_ARGUMENT, "output.stride must not exceed output.window");
+  begin("d");
+  option_text("fields.item", "user_id");
+  check_fails(run(), ERR_ARGUMENT, "fields.user and fields.item are the same column, \"user_id\"");
 }
 
 // A user whose history is longer than the exact histogram of lengths.
@@ -404,6 +421,7 @@ int main(void) {
       CASE(test_several_files),
       CASE(test_catalogue),
       CASE(test_buckets),
+      CASE(test_blanks_around_names),
       CASE(test_nothing_left),
       CASE(test_long_history),
       CASE(test_warnings_of_many_files),
