@@ -9,13 +9,13 @@ has_fuzzer() {
   clang -fsanitize=fuzzer,address,undefined -fopenmp -o "$work/probe" "$work/probe.c" >/dev/null 2>&1
 }
 if [ "$(basename "$SOUK_BUILD")" != gcc ]; then # once is enough: the targets have a build of their own
-  skip "fuzzing" "only beside the default build"
+  skip "fuzzing of the readers of files" "only beside the default build"
   finish
 elif ! thorough; then
   left_out "fuzzing: two minutes and more, with building"
   finish
 elif ! has_fuzzer; then
-  skip "fuzzing" "no clang with libFuzzer (make deps-lint)"
+  skip "fuzzing of the readers of files" "no clang with libFuzzer (make deps-lint)"
   finish
 fi
 unset ONLY ASAN_OPTIONS UBSAN_OPTIONS CMOCKA_MESSAGE_OUTPUT # the runner has its own

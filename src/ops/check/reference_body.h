@@ -529,7 +529,7 @@ static status lamb_update(op_ctx *ctx, const optim_params *p) {
     forget_gradients(p);
     return OK;
   }
-  memset(p->norms, 0, 2 * (size_t)p->wholes * sizeof *p->norms);
+  for (int32_t k = 0; k < 2 * p->wholes; k++) p->norms[k] = 0; // there may be none, and no array either
   for (int32_t k = 0; k < p->n; k++) {
     const optim_tensor *t = &p->tensors[k];
     REAL weights = 0, update = 0;
