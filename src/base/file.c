@@ -202,6 +202,11 @@ status dir_discard(const char *path) {
   return error == 0 ? OK : fail(ERR_IO, "cannot remove %s: %s", path, strerror(error));
 }
 
+const char *path_name(const char *path) {
+  const char *slash = strrchr(path, '/');
+  return slash != NULL ? slash + 1 : path;
+}
+
 status path_join(char *buf, size_t size, const char *dir, const char *name) {
   const size_t n = strlen(dir);
   const char *slash = n > 0 && dir[n - 1] == '/' ? "" : "/";

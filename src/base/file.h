@@ -83,6 +83,8 @@ status dir_remove(const char *path); // a directory and all in it
 status dir_discard(const char *path);
 // SHA-256 of a whole file as lower-case hex; *bytes (may be NULL) gets its size.
 status file_sha256(const char *path, char hex[65], uint64_t *bytes);
+// A path without its folders: what stands behind its last '/', in the path itself.
+const char *path_name(const char *path);
 // DIR "/" NAME into buf; ERR_ARGUMENT if it does not fit.
 status path_join(char *buf, size_t size, const char *dir, const char *name);
 

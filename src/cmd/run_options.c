@@ -26,7 +26,7 @@ static status read_config(const option_set *set, run_config *c, const char *give
 
 // The default of train.out for NAME.yaml: checkpoints/NAME.
 static void default_place(run_config *c, const char *config) {
-  const char *slash = strrchr(config, '/'), *name = slash != NULL ? slash + 1 : config;
+  const char *name = path_name(config);
   const char *dot = strrchr(name, '.');
   const int n = dot != NULL && dot > name ? (int)(dot - name) : (int)strlen(name);
   if (n < OPTION_STRING / 2) snprintf(c->train.out, sizeof c->train.out, "checkpoints/%.*s", n, name);

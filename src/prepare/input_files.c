@@ -104,8 +104,7 @@ static status add_matches(input_files *f, char **paths, size_t n, const char *pa
   const size_t before = f->n;
   qsort(paths, n, sizeof *paths, by_name);
   for (size_t i = 0; i < n; i++) {
-    const char *slash = strrchr(paths[i], '/');
-    if (is_mark(slash != NULL ? slash + 1 : paths[i]))
+    if (is_mark(path_name(paths[i])))
       f->passed_over++;
     else
       TRY(add_path(f, paths[i], source));

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "prepare/prepare_internal.h"
@@ -21,13 +22,7 @@ void show_progress(prepare_job *job, const char *what, int64_t count, double sha
 
 // ---- warnings ------------------------------------------------------------------------------------------------
 
-// A file's name without its folders: the report says the same wherever the log lies.
-static const char *base_name(const char *path) {
-  const char *slash = strrchr(path, '/');
-  return slash != NULL ? slash + 1 : path;
-}
-
-// The same of a sentence that begins with a path.
+// A sentence that begins with a path, without its folders: the report says the same wherever the log lies.
 static const char *without_folders(const char *sentence) {
   const char *end = strstr(sentence, ": "), *from = sentence;
   for (const char *p = sentence; p < end; p++)
@@ -168,7 +163,7 @@ static json_t *rejects_json(const reject_list *list) {
       json_t *sample = json_pack("{s:I,s:s}", "line", (json_int_t)x->lines[k], "text", x->excerpts[k]);
       if (x->files[k] != NULL)
         json_object_set_new(sample, "file",
-                            json_string(printable(name, sizeof name, base_name(x->files[k]), "")));
+                            json_string(printable(name, sizeof name, path_name(x->files[k]), "")));
       json_array_append_new(samples, sample);
     }
     json_array_append_new(reasons, json_pack("{s:s,s:I,s:o}", "reason", x->text, "rows", (json_int_t)x->count,

@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include "base/file.h"
 #include "format/printable.h"
 #include "format/utf8.h"
 
@@ -69,9 +70,8 @@ static void add_years(year_group *g, const time_survey *s, int from, int to) { /
 // "1650000000900" on line 2 is read as 54255-...
 static void describe(char *to, size_t room, const struct survey_year *y) {
   char value[4 * SURVEY_TEXT], file[512], read[TIME_TEXT];
-  const char *slash = y->file != NULL ? strrchr(y->file, '/') : NULL;
   const char *name =
-      slash != NULL ? slash + 1 : y->file; // what is said does not depend on where the log lies
+      y->file != NULL ? path_name(y->file) : NULL; // what is said does not depend on where the log lies
   snprintf(to, room, "\"%s\" on %s%sline %lld is read as %s", printable(value, sizeof value, y->text, ""),
            name != NULL ? printable(file, sizeof file, name, "") : "", name != NULL ? " " : "",
            (long long)y->line, time_text(read, y->time));
