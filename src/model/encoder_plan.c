@@ -60,9 +60,11 @@ void encoder_describe_params(model_core *m) {
   }
   for (int64_t i = c->layers - 1; i >= 0; i--) {
     params_next_bucket(s);
+    s->depth = (int32_t)i + 1;
     describe_layer(s, c, i, &e->layer_param[i]);
   }
   params_next_bucket(s);
+  s->depth = 0;
   const char *const emb = "bert.embeddings.";
   e->emb_norm_w = param_add_vector(s, emb, "LayerNorm.weight", H, INIT_ONE);
   e->emb_norm_b = param_add_vector(s, emb, "LayerNorm.bias", H, INIT_ZERO);

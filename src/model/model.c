@@ -38,6 +38,7 @@ const objective_list *model_objectives(const model *m) {
 static status describe_params(model *m) {
   param_set *const s = &m->core.params;
   params_next_bucket(s);
+  s->depth = (int32_t)m->core.c.layers + 1;
   for (int32_t k = m->objectives.n - 1; k >= 0; k--) {
     s->objective = m->objectives.of[k]->name;
     m->objectives.of[k]->describe_params(m->state[k], s, &m->core.c);

@@ -41,6 +41,7 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
   p->init = spec.init;
   p->parts = spec.parts > 0 ? spec.parts : 1;
   p->bucket = s->buckets - 1;
+  p->depth = s->depth;
   p->objective = s->objective;
   p->offset = 0;
   return s->count++;
@@ -110,6 +111,11 @@ status params_freezes(bool *frozen, const char *patterns, const char *name) {
     *frozen = fnmatch(pattern, name, 0) == 0;
   free(copy);
   return OK;
+}
+
+void params_decay_rates(param_set *s, double decay, int64_t layers) {
+  for (int32_t i = 0; decay > 0 && decay < 1 && i < s->count; i++)
+    s->items[i].lr_scale = (float)pow(decay, (double)(layers + 1 - s->items[i].depth));
 }
 
 status params_lay_out(param_set *s) {

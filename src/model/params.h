@@ -30,7 +30,8 @@ typedef struct param {
   param_init init;
   int32_t
       parts; // tensors of equal size that are joined here and separate in other programs (q, k, v: 3), else 1
-  int32_t bucket;        // gradients of a bucket are finished together
+  int32_t bucket; // gradients of a bucket are finished together
+  int32_t depth;  // 0: embeddings; i + 1: layer i of the encoder; layers + 1: what comes after the last
   const char *objective; // the name of the one that it belongs to; NULL: the encoder
   int64_t offset;        // in each of the trainable arenas, or in the frozen one; elements, a multiple of 64
 } param;
@@ -42,7 +43,8 @@ typedef struct param_set {
   int32_t count, buckets;
   param *items; // [count]; moves while parameters are added, so keep indices until then
   size_t cap;
-  const char *objective;   // of the parameters added from now on
+  int32_t depth;           // of the parameters added from now on
+  const char *objective;   // likewise
   status added;            // the first error of param_add, returned by params_lay_out
   int64_t elements;        // of each trainable arena
   int64_t frozen_elements; // of the frozen one
@@ -78,6 +80,10 @@ int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int
 status params_freeze(param_set *s, const char *patterns);
 // Does such a list match this parameter's name? For what another run froze.
 status params_freezes(bool *frozen, const char *patterns, const char *name);
+// Layer-wise learning rates: lr_scale of a parameter becomes decay^(layers + 1 - depth), so that of layer i (from 0) is
+// decay^(layers - i), that of the embeddings, word table included, decay^(layers + 1), and that of heads 1. 1, or 0 (unset): no change.
+// (Clark et al.: ELECTRA, 2020, appendix B; the exponents are those of BEiT, Bao et al., 2022.)
+void params_decay_rates(param_set *s, double decay, int64_t layers);
 // After the last one: gives every parameter its place in the arenas.
 status params_lay_out(param_set *s);
 

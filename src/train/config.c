@@ -66,6 +66,8 @@ static const option optim_options[] = {
     {"min_lr", OPT_FLOAT, OP(min_lr), "0", 0, 1, NULL, "share of lr at the end of the decay"},
     {"weight_decay", OPT_FLOAT, OP(weight_decay), "0.01", 0, 100, NULL,
      "decoupled; not on biases and layernorms"},
+    {"layer_decay", OPT_FLOAT, OP(layer_decay), "1", 0.01, 1, NULL,
+     "layer i of L learns at lr x this^(L - i), embeddings at lr x this^(L + 1), heads at lr"},
     {"beta1", OPT_FLOAT, OP(beta1), "0.9", 0, 0.99999, NULL, "decay of the first moment"},
     {"beta2", OPT_FLOAT, OP(beta2), "0.999", 0, 0.999999, NULL, "decay of the second moment"},
     {"eps", OPT_FLOAT, OP(eps), "1e-8", 1e-16, 1, NULL, "added to the root of the second moment"},

@@ -43,6 +43,8 @@ typedef struct optim_config { // section "optim"
   int64_t decay_steps; // 0: train.steps
   double min_lr;       // share of lr that decay ends at
   double weight_decay, beta1, beta2, eps, clip_norm;
+  double
+      layer_decay; // learning rates fall by this from layer to layer, downwards (params_decay_rates); 1: they do not
   bool trust_all; // LAMB: trust ratio also for what has no weight decay
   bool lazy_rows; // row-sparse updates of the word table (with sampled losses; not with LAMB)
 } optim_config;

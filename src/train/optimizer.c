@@ -14,7 +14,8 @@ struct optimizer {
   void *memory;          // table and norms
 };
 
-static status describe(optimizer *o, const param_set *s, const optim_config *c) {
+static status describe(optimizer *o, param_set *s, const optim_config *c, int64_t layers) {
+  params_decay_rates(s, c->layer_decay, layers);
   TRY(optim_table_describe(&o->tensors, &o->p, s, c->weight_decay, c->trust_all));
   o->p.beta1 = (float)c->beta1;
   o->p.beta2 = (float)c->beta2;
@@ -33,7 +34,7 @@ status optimizer_open(optimizer **out, model *m, const optim_config *c) {
   o->be = model_backend(m);
   o->ctx = model_ctx(m);
   o->lamb = c->kind == OPTIM_LAMB;
-  const status rc = describe(o, model_params(m), c);
+  const status rc = describe(o, model_params(m), c, model_get_config(m)->layers);
   if (rc == OK) *out = o;
   if (rc != OK) optimizer_close(o);
   return rc;

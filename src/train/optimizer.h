@@ -6,8 +6,9 @@
 #include "train/config.h"
 
 typedef struct optimizer optimizer;
-// Makes the table of m's trainable parameters, and their moments if there are none. From here on parameters must not move,
-// nor their settings (lr_scale, decay) change. m outlives the optimiser. *c is copied.
+// Sets the learning-rate scales of the layers (c->layer_decay) and makes the table of m's trainable parameters, and their
+// moments if there are none. From here on parameters must not move, nor their settings (lr_scale, decay) change. m outlives
+// the optimiser. *c is copied.
 status optimizer_open(optimizer **out, model *m, const optim_config *c);
 void optimizer_close(optimizer *o); // NULL is safe
 // Norm of all gradients into step_result, then AdamW or LAMB on every trainable parameter. Learning rate, step and clipping

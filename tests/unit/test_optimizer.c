@@ -1,6 +1,7 @@
 // AdamW over the descriptors of a whole model against a double-precision reference that walks one parameter at a time:
 // decay groups, learning-rate scales, frozen parameters, row-sparse tables, clipping over all spans, several steps.
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/philox.h"
@@ -194,8 +195,82 @@ static void test_nonfinite(void **unused) {
   model_free(m);
 }
 
+// Layer-wise rates: decay^(layers - i) for layer i, one power more for the embeddings (with the word table, though the head
+// reads it), and 1 for the head. Adam's first step has the size of the rate, so what the parameters do is seen too.
+static void test_layer_decay(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *name;
+    float scale;
+  } some[] = {{"bert.embeddings.word_embeddings.weight", 0.125f},
+              {"bert.embeddings.LayerNorm.bias", 0.125f},
+              {"bert.embeddings.position_embeddings.weight", 0.125f},
+              {"bert.encoder.layer.0.attention.self.qkv.weight", 0.25f},
+              {"bert.encoder.layer.0.output.LayerNorm.bias", 0.25f},
+              {"bert.encoder.layer.1.attention.output.dense.weight", 0.5f},
+              {"bert.encoder.layer.1.intermediate.dense.bias", 0.5f},
+              {"cls.predictions.transform.dense.weight", 1},
+              {"cls.predictions.bias", 1}};
+  model *m = make_model(false);
+  param_set *s = model_params(m);
+  const optim_config o = {
+      .kind = OPTIM_ADAMW, .layer_decay = 0.5, .beta1 = 0.9, .beta2 = 0.95, .eps = 1e-12, .weight_decay = 0};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
+  double *g = doubles(s, s->grad), *before = doubles(s, s->master);
+  put_gradients(s, 0, g);
+  check_ok(s->be->state_write(s->ctx, &(step_state){.lr = 0.01f}));
+  check_ok(s->be->result_clear(s->ctx));
+  check_ok(optimizer_step(by));
+  double *after = doubles(s, s->master);
+  for (size_t k = 0; k < sizeof some / sizeof *some; k++) {
+    const param *p = param_find(s, some[k].name);
+    assert_non_null(p);
+    assert_true(p->lr_scale == some[k].scale);
+    for (int64_t j = p->offset; j < p->offset + p->size; j++)
+      check_near(before[j] - after[j], copysign(0.01 * (double)some[k].scale, g[j]), 2e-7);
+  }
+  free(g);
+  free(before);
+  free(after);
+  optimizer_close(by);
+  model_free(m);
+}
+
+// Every parameter has a rate by its place, and that of a norm after the last layer is the head's.
+static void test_layer_depths(void **unused) {
+  (void)unused;
+  model_config c = {.hidden = 8,
+                    .layers = 3,
+                    .heads = 2,
+                    .max_positions = 8,
+                    .segments = 2,
+                    .pre_norm = true,
+                    .layer_norm_eps = 1e-12,
+                    .temperature = 1};
+  const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS + ITEMS};
+  check_ok(model_config_resolve(&c, range_end, 1));
+  model *m;
+  check_ok(
+      model_create(&m, "cpu", &c, &(model_run){.caps = {.tokens = 8, .seqs = 2, .masked = 4}, .threads = 1}));
+  param_set *s = model_params(m);
+  params_decay_rates(s, 0.5, c.layers);
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    int layer;
+    float want = 1;
+    if (strncmp(p->name, "bert.embeddings.", 16) == 0) want = 0.0625f;
+    if (sscanf(p->name, "bert.encoder.layer.%d.", &layer) == 1) want = 0.125f * (float)(1 << layer);
+    if (p->lr_scale != want)
+      fail_msg("%s has the rate %g, not %g", p->name, (double)p->lr_scale, (double)want);
+  }
+  assert_true(param_find(s, "bert.encoder.ln.weight")->lr_scale == 1);
+  model_free(m);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense), cmocka_unit_test(test_row_sparse),
-                                     cmocka_unit_test(test_nonfinite)};
+                                     cmocka_unit_test(test_nonfinite), cmocka_unit_test(test_layer_decay),
+                                     cmocka_unit_test(test_layer_depths)};
   return cmocka_run_group_tests_name("optimizer", tests, NULL, NULL);
 }
