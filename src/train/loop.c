@@ -9,6 +9,7 @@
 
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include <strings.h>
 #include "base/log.h"
 #include "base/memory.h"
@@ -123,14 +124,20 @@ static bool done(const run *r) {
   return r->out_of_time || (r->with.last_step > 0 && r->t.step >= r->with.last_step);
 }
 
+// Are best_metric and bad_evals about the metric of now? A resumed run may have chosen another one, and what was measured
+// by the one before says nothing about it.
+static bool same_name(const run *r) {
+  return strcmp(r->t.best_name, options_of(r)->metric) == 0;
+}
+
 static bool has_stalled(const run *r) {
-  return options_of(r)->patience > 0 && r->t.bad_evals >= options_of(r)->patience;
+  return options_of(r)->patience > 0 && same_name(r) && r->t.bad_evals >= options_of(r)->patience;
 }
 
 // Returns whether this is the best metric so far, and remembers it.
 static bool note_metric(run *r, double metric) {
   train_state *t = &r->t;
-  const bool first = t->best_name[0] == '\0';
+  const bool first = !same_name(r);
   const bool better = first || (r->v->smaller_is_better ? metric < t->best_metric : metric > t->best_metric);
   if (!better) {
     t->bad_evals++;
@@ -150,6 +157,26 @@ static status same_metric(run *r, double *metric) {
   return dist_sum(r->with.world, metric, 1);
 }
 
+static status report(run *r, bool at_end) {
+  TRY(step_queue_drain(r->steps));
+  TRY(step_queue_sum(r->steps, &r->t));
+  return reports_window(&r->reports, seconds_of(r), at_end);
+}
+
+static bool has_sums(const train_state *t) {
+  for (int32_t k = 0; k < MAX_SLOTS; k++)
+    if (t->window[k].weight > 0) return true;
+  return false;
+}
+
+// The line of a window that ends with the run, if anything is in it.
+static status report_rest(run *r) {
+  TRY(step_queue_drain(r->steps));
+  train_state all = r->t;
+  TRY(step_queue_sum(r->steps, &all));
+  return has_sums(&all) ? report(r, true) : OK;
+}
+
 static status validate(run *r) {
   TRY(step_queue_drain(r->steps));
   double metric = 0;
@@ -161,21 +188,17 @@ static status validate(run *r) {
   TRY(same_metric(r, &metric));
   const bool better = note_metric(r, metric);
   TRY(reports_validation(&r->reports, values, metric, better, now_seconds() - start));
+  r->patience_over = has_stalled(r);
+  if (r->patience_over)
+    TRY(report_rest(r)); // before the checkpoint, or who resumes from it would write the line again
   if (better || options_of(r)->save_every == 0) TRY(save(r));
   const double paused = now_seconds() - start; // validation is not training time
   reports_pause(&r->reports, paused);
   r->started += paused;
-  r->patience_over = has_stalled(r);
   if (r->patience_over && r->with.leads)
     log_info("no better %s in %lld validations: stopping early", options_of(r)->metric,
              (long long)r->t.bad_evals);
   return OK;
-}
-
-static status report(run *r, bool at_end) {
-  TRY(step_queue_drain(r->steps));
-  TRY(step_queue_sum(r->steps, &r->t));
-  return reports_window(&r->reports, seconds_of(r), at_end);
 }
 
 // Reports, validates and saves if they are due after a step.
@@ -195,18 +218,9 @@ static status look_after(run *r) {
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static bool has_sums(const train_state *t) {
-  for (int32_t k = 0; k < MAX_SLOTS; k++)
-    if (t->window[k].weight > 0) return true;
-  return false;
-}
-
 static status finish(run *r, bool interrupted) {
-  TRY(step_queue_drain(r->steps));
-  train_state all = r->t;
-  TRY(step_queue_sum(r->steps, &all));
   // An interrupted run does not write the line of its unfinished window: the resumed run will.
-  if (!interrupted && has_sums(&all)) TRY(report(r, true));
+  if (!interrupted) TRY(report_rest(r));
   TRY(save(r));
   TRY(wait_for_save(r));
   const run_end end = {
