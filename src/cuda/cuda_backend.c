@@ -183,6 +183,11 @@ int32_t cuda_rows(const op_ctx *ctx, rows n) {
 
 static status cuda_supports(op_kind kind, const void *params) {
   TRY(shapes_check("CUDA", kind, params));
+  const xent_params *loss = kind == OP_XENT ? params : NULL;
+  if (loss != NULL && (loss->loss != LOSS_SOFTMAX || loss->smoothing > 0 ||
+                       (loss->n_negatives > 0 && loss->logq != LOGQ_STANDARD)))
+    return fail(ERR_UNSUPPORTED,
+                "the CUDA backend has the softmax alone, without smoothing and with the standard logQ");
   const int32_t d = kind == OP_ATTENTION ? ((const attention_params *)params)->head_size : 16;
   if (d == 16 || d == 32 || d == 64 || d == 128) return OK;
   return fail(ERR_UNSUPPORTED,
@@ -367,8 +372,8 @@ static const backend table = {
     .lamb_apply = cuda_lamb_apply,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_3(const backend_host *h);
-const backend *souk_backend_3(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_4(const backend_host *h);
+const backend *souk_backend_4(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

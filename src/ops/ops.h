@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 3 };
+enum { OPS_VERSION = 4 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -171,13 +171,35 @@ typedef struct gather_params {
 
 typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
 
-// Linear + cross-entropy without whole logits. score(i,j) = inv_temperature * f(x_i).f(table_j) + bias_j, f the
+// Losses of a row over its candidates: the label, and the shared negatives that are not the label (n of them).
+//  SOFTMAX  cross-entropy of the softmax over all classes (full) or over the candidates (sampled). InfoNCE (van den Oord,
+//           Li, Vinyals: Representation learning with contrastive predictive coding, 2018) is the sampled one with cosine
+//           scores, a temperature and no logQ.
+//  GBCE     (beta softplus(-s_label) + sum_j softplus(s_j)) / (n + 1): gBCE (Petrov, Macdonald: gSASRec, RecSys 2023, arXiv
+//           2308.07192, eq. 12; the label's probability is sigmoid(s)^beta) with its mean over the candidates; beta 1 is
+//           binary cross-entropy. softplus(x) = log(1 + exp(x)). Sampled only.
+//  BPR      sum_j softplus(s_j - s_label) / n, 0 where n is 0: the mean over the negatives of -log sigmoid(s_label - s_j)
+//           (Rendle et al.: BPR, UAI 2009). Sampled only.
+typedef enum loss_kind { LOSS_SOFTMAX, LOSS_GBCE, LOSS_BPR } loss_kind;
+
+// What the sampled softmax makes of the negatives being a sample. Q_j is the expected count of j in the sample of S.
+//  STANDARD   every candidate's score is reduced by log Q_j, the label's too (Bengio, Senecal 2008; TensorFlow's candidate
+//             sampling).
+//  CORRECTED  the label is always there, so it is no draw: its score stays, and only those of the negatives are reduced, by
+//             log(n Q'_j), where Q'_j = Q_j / (S - Q_label) is the probability of a draw that is not the label
+//             (Khrylchenko et al.: Correcting the LogQ correction, RecSys 2025, arXiv 2507.09331, section 3.3). Their loss is
+//             sg(1 - P) (log sum_j exp(s_j - log Q'_j) - s_label), with P the label's share of the softmax over
+//             these scores and sg the stop of the gradient. Its gradient is that of -log P exactly, and -log P is what is
+//             reported: a likelihood like the others, where theirs is weighted.
+//  NONE       scores as they are.
+typedef enum logq_kind { LOGQ_STANDARD, LOGQ_CORRECTED, LOGQ_NONE } logq_kind;
+
+// Linear + a loss over classes, without whole logits. score(i,j) = inv_temperature * f(x_i).f(table_j) + bias_j, f the
 // identity (dot) or division by max(norm, 1e-6) (cosine).
-//  full:    softmax over all `classes`;
-//  sampled: softmax over the label and the shared negatives, each score reduced by the log of its expected
-//           count in the sample (logQ); a negative equal to the row's label is left out.
-// Adds weight * nll of each live row, the weights and (full only) the hits to its slot. With dx set it also makes the
-// gradients of scale * weight * nll in the same pass.
+//  full:    all `classes`;
+//  sampled: the label and the shared negatives; a negative equal to the row's label is left out.
+// Adds weight * loss of each live row, the weights and (full only) the hits to its slot. With dx set it also makes the
+// gradients of scale * weight * loss in the same pass.
 typedef struct xent_params {
   rows n;
   int32_t slot;
@@ -188,6 +210,11 @@ typedef struct xent_params {
   const int32_t *negatives;            // [S] r; this and the next two sampled only
   const float *negative_logq;          // [S] r: log of the expected count of each negative in the sample
   const float *label_logq;             // [M] r: the same for the labels
+  loss_kind loss;
+  logq_kind logq; // sampled softmax; the other losses take scores as they are
+  float
+      smoothing; // softmax: this share of the target is spread over the candidates, the label among them (0: none)
+  float beta; // GBCE
   size_t
       score_bytes; // about how many bytes of scores exist at a time, if the backend works in blocks; 0: the backend decides
   score_kind score;
@@ -195,7 +222,7 @@ typedef struct xent_params {
   const act *x;     // [M,H] r
   const act *table; // [classes,H] r
   const act *bias;  // [classes] r; NULL: none
-  float *row_loss;  // [M] w: nll (nats, unweighted); may be NULL
+  float *row_loss;  // [M] w: loss (nats, unweighted); may be NULL
   act *dx;          // [M,H] w; NULL: forward only
   float *dtable;    // [classes,H] a; NULL: not wanted (frozen)
   float *dbias;     // [classes] a; NULL: not wanted, or bias is NULL

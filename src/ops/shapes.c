@@ -81,6 +81,13 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
     if (p->n_negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->n_negatives);
     TRY(check_slot(name, "cross-entropy", p->slot));
+    if (p->loss != LOSS_SOFTMAX && p->n_negatives == 0)
+      return fail(ERR_UNSUPPORTED, "the %s backend's binary losses need negatives", name);
+    if (!(p->smoothing >= 0 && p->smoothing < 1) || (p->smoothing > 0 && p->loss != LOSS_SOFTMAX))
+      return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support label smoothing of %g", name,
+                  p->loss == LOSS_SOFTMAX ? "cross-entropy" : "binary loss", (double)p->smoothing);
+    if (!(p->beta >= 0))
+      return fail(ERR_UNSUPPORTED, "the %s backend's loss has beta = %g", name, (double)p->beta);
     return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
   }
   case OP_CLASSIFY: {
@@ -98,7 +105,9 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
 }
 
 static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
-  const char *score = p->score == SCORE_COSINE ? ", cosine" : "";
+  static const char *const losses[] = {"", ", gBCE", ", BPR"};
+  char score[24];
+  snprintf(score, sizeof score, "%s%s", losses[p->loss], p->score == SCORE_COSINE ? ", cosine" : "");
   if (p->n_negatives > 0)
     snprintf(text, SHAPE_TEXT, "%d x %d, %d negatives of %d classes%s", p->n.cap, p->hidden, p->n_negatives,
              p->classes, score);

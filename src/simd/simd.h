@@ -23,6 +23,10 @@ typedef struct simd_table {
   // x[i] = exp(x[i] - shift), differences outside of [-87, 88] taken as these; returns the sum. Relative error below
   // 1.2e-7.
   float (*exp_sum)(float *x, float shift, size_t n);
+  // With d = x[i] - shift: x[i] = 1 / (1 + exp(-d)), which is the slope of log(1 + exp(d)); returns the sum of these
+  // logarithms, and adds the slopes up in *slopes. |d| above 87 is taken as 87 in the exponential; relative errors below
+  // 3e-7. -infinity gives about 0.
+  float (*logistic)(float *x, float shift, float *slopes, size_t n);
   // y = gelu(x) in the tanh form ("gelu_new") or the erf form ("gelu"); absolute error below 1e-6.
   void (*gelu_tanh)(const float *x, float *y, size_t n);
   void (*gelu_erf)(const float *x, float *y, size_t n);

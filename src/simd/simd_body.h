@@ -4,6 +4,7 @@
 // by Remez' exchange; Taylor's coefficients leave 1.2e-7), scaled by exponent bits.
 // erf: 1 - t(a1 + t(...))exp(-x^2) with exp from above (Abramowitz and Stegun 7.1.26 has 1.5e-7 absolute error).
 // tanh: 1 - 2 / (exp(2x) + 1).
+// log(1 + e), 0 < e <= 1: 2 artanh(z), z = e / (2 + e) <= 1/3, by its series up to z^13; what is left out is below 1e-8.
 #include <float.h>
 #include <math.h>
 #include <stdbool.h>
@@ -32,6 +33,18 @@ static inline float exp_one(float x) {
   float power;
   memcpy(&power, &exponent, sizeof power);
   return p * power;
+}
+
+static inline float log1p_one(float e) { // 0 < e <= 1
+  const float z = e / (2.0f + e), y = z * z;
+  float p = 2.0f / 13.0f;
+  p = p * y + 2.0f / 11.0f;
+  p = p * y + 2.0f / 9.0f;
+  p = p * y + 2.0f / 7.0f;
+  p = p * y + 2.0f / 5.0f;
+  p = p * y + 2.0f / 3.0f;
+  p = p * y + 2.0f;
+  return p * z;
 }
 
 static inline float tanh_one(float x) {
@@ -96,6 +109,19 @@ static float exp_sum_k(float *x, float shift, size_t n) {
     x[i] = exp_one(x[i] - shift);
     sum += x[i];
   }
+  return sum;
+}
+
+static float logistic_k(float *x, float shift, float *slopes, size_t n) {
+  float sum = 0, all = 0;
+#pragma omp simd reduction(+ : sum, all)
+  for (size_t i = 0; i < n; i++) {
+    const float d = x[i] - shift, e = exp_one(d < 0 ? d : -d), w = 1.0f / (1.0f + e);
+    x[i] = d < 0 ? e * w : w;
+    all += x[i];
+    sum += log1p_one(e) + (d < 0 ? 0.0f : d);
+  }
+  *slopes += all;
   return sum;
 }
 
@@ -352,8 +378,8 @@ static void gemm_packed_k(const float *a, size_t lda, const float *packed, const
 #define SIMD_TABLE(label)                                                                                   \
   {                                                                                                         \
     .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,                \
-    .scale = scale_k, .add = add_k, .exp_sum = exp_sum_k, .gelu_tanh = gelu_tanh_k, .gelu_erf = gelu_erf_k, \
-    .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k, .tanh_row = tanh_row_k,           \
-    .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k, .dropout = dropout_k,     \
-    .gemm_packed = gemm_packed_k,                                                                           \
+    .scale = scale_k, .add = add_k, .exp_sum = exp_sum_k, .logistic = logistic_k, .gelu_tanh = gelu_tanh_k, \
+    .gelu_erf = gelu_erf_k, .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k,           \
+    .tanh_row = tanh_row_k, .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k,   \
+    .dropout = dropout_k, .gemm_packed = gemm_packed_k,                                                     \
   }

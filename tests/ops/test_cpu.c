@@ -1,5 +1,6 @@
 // The CPU backend's refusals: shapes it does not support, memory it cannot get, devices that are not there. (What it
 // computes is in test_ops.c.)
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/fault.h"
@@ -57,6 +58,21 @@ static void test_supports(void **unused) {
               "negatives = -1");
   check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .slot = MAX_SLOTS}), ERR_UNSUPPORTED,
               "slot = 8");
+  check_ok(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .smoothing = 0.5f}));
+  check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .smoothing = 1}), ERR_UNSUPPORTED,
+              "cross-entropy does not support label smoothing of 1");
+  for (loss_kind loss = LOSS_GBCE; loss <= LOSS_BPR; loss++) {
+    check_ok(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .loss = loss, .n_negatives = 1}));
+    check_fails(ask(OP_XENT, &(xent_params){.hidden = 1, .classes = 2, .loss = loss}), ERR_UNSUPPORTED,
+                "binary losses need negatives");
+    check_fails(
+        ask(OP_XENT,
+            &(xent_params){.hidden = 1, .classes = 2, .loss = loss, .n_negatives = 1, .smoothing = 0.1f}),
+        ERR_UNSUPPORTED, "binary loss does not support label smoothing of 0.1");
+  }
+  check_fails(ask(OP_XENT,
+                  &(xent_params){.hidden = 1, .classes = 2, .loss = LOSS_GBCE, .n_negatives = 1, .beta = -1}),
+              ERR_UNSUPPORTED, "beta = -1");
   check_ok(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = MAX_SLOTS - 1}));
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = -1}), ERR_UNSUPPORTED, "slot = -1");
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
@@ -88,6 +104,103 @@ static void test_lamb_is_dense(void **unused) {
   check_fails(backend_cpu.lamb_update(ctx, &(optim_params){.tensors = &t, .n = 1, .wholes = 1}),
               ERR_UNSUPPORTED, "LAMB updates whole tensors");
   backend_cpu.close(ctx);
+}
+
+// ---- losses as their papers have them --------------------------------------------------------------------------
+
+// One row x = 1 with width 1: the scores are the table, and dtable is the loss's slopes by them. The label is class 1, drawn
+// once among the negatives, where it is left out.
+enum { ITEMS = 5, DRAWS = 6, TARGET = 1 };
+static const float table_of_scores[ITEMS] = {0.3f, 1.1f, -0.7f, 2.0f, -1.2f};
+static const int32_t drawn[DRAWS] = {3, 0, 1, 4, 0, 2};
+static const double draw_p[ITEMS] = {0.35, 0.2, 0.1, 0.15, 0.2};
+
+static double run_loss(xent_params p, double slopes[ITEMS]) {
+  op_ctx *ctx;
+  const float x = 1, weight = 1;
+  const int32_t label = TARGET;
+  float negative_logq[DRAWS], label_logq = logf((float)(DRAWS * draw_p[TARGET])), dx, row_loss,
+                              dtable[ITEMS] = {0};
+  for (int32_t j = 0; j < DRAWS; j++) negative_logq[j] = logf((float)(DRAWS * draw_p[drawn[j]]));
+  p.n = (rows){ROWS_FIXED, 1};
+  p.hidden = 1, p.classes = ITEMS, p.n_negatives = DRAWS, p.inv_temperature = 1;
+  p.labels = &label, p.weights = &weight, p.negatives = drawn;
+  p.negative_logq = negative_logq, p.label_logq = &label_logq;
+  p.x = &x, p.table = table_of_scores, p.row_loss = &row_loss, p.dx = &dx, p.dtable = dtable;
+  check_ok(ask(OP_XENT, &p));
+  const size_t scratch = backend_cpu.scratch_bytes(OP_XENT, &p, 1);
+  check_ok(backend_cpu.open(&ctx, &(backend_config){.threads = 1, .scratch_bytes = scratch}));
+  check_ok(backend_cpu.state_write(ctx, &(step_state){.scale = {1}}));
+  check_ok(backend_cpu.xent(ctx, &p));
+  backend_cpu.close(ctx);
+  for (int32_t i = 0; i < ITEMS; i++) slopes[i] = (double)dtable[i];
+  return (double)row_loss;
+}
+
+static double sigmoid(double x) {
+  return 1 / (1 + exp(-x));
+}
+
+// Petrov and Macdonald: -(1 / (n + 1)) (log sigmoid(s)^beta + sum log(1 - sigmoid(s_j))).
+static void test_gbce(void **unused) {
+  (void)unused;
+  const double alpha = (double)DRAWS / (ITEMS - 1), t = 0.75,
+               beta = alpha * (t * (1 - 1 / alpha) + 1 / alpha);
+  double slopes[ITEMS], wanted[ITEMS] = {0}, loss = -log(pow(sigmoid((double)table_of_scores[TARGET]), beta));
+  const double n = DRAWS - 1;
+  wanted[TARGET] = -beta * (1 - sigmoid((double)table_of_scores[TARGET])) / (n + 1);
+  for (int32_t j = 0; j < DRAWS; j++) {
+    if (drawn[j] == TARGET) continue;
+    loss -= log(1 - sigmoid((double)table_of_scores[drawn[j]]));
+    wanted[drawn[j]] += sigmoid((double)table_of_scores[drawn[j]]) / (n + 1);
+  }
+  check_near(run_loss((xent_params){.loss = LOSS_GBCE, .beta = (float)beta}, slopes), loss / (n + 1), 1e-6);
+  for (int32_t i = 0; i < ITEMS; i++) check_near(slopes[i], wanted[i], 1e-6);
+}
+
+static void test_bpr(void **unused) {
+  (void)unused;
+  double slopes[ITEMS], wanted[ITEMS] = {0}, loss = 0;
+  const double n = DRAWS - 1, s = (double)table_of_scores[TARGET];
+  for (int32_t j = 0; j < DRAWS; j++) {
+    if (drawn[j] == TARGET) continue;
+    const double apart = s - (double)table_of_scores[drawn[j]];
+    loss -= log(sigmoid(apart)) / n;
+    wanted[drawn[j]] += (1 - sigmoid(apart)) / n;
+    wanted[TARGET] -= (1 - sigmoid(apart)) / n;
+  }
+  check_near(run_loss((xent_params){.loss = LOSS_BPR}, slopes), loss, 1e-6);
+  for (int32_t i = 0; i < ITEMS; i++) check_near(slopes[i], wanted[i], 1e-6);
+}
+
+// InfoNCE: -log of the label's share of exp(score) among it and the negatives.
+static void test_info_nce(void **unused) {
+  (void)unused;
+  double slopes[ITEMS], sum = exp((double)table_of_scores[TARGET]);
+  for (int32_t j = 0; j < DRAWS; j++)
+    if (drawn[j] != TARGET) sum += exp((double)table_of_scores[drawn[j]]);
+  const double share = exp((double)table_of_scores[TARGET]) / sum;
+  check_near(run_loss((xent_params){.logq = LOGQ_NONE}, slopes), -log(share), 1e-6);
+  check_near(slopes[TARGET], share - 1, 1e-6);
+}
+
+// Khrylchenko et al.: negatives by Q' = Q / (1 - Q(label)), and the loss weighted by 1 - P(label), through which no
+// gradient flows.
+static void test_corrected_logq(void **unused) {
+  (void)unused;
+  double slopes[ITEMS], wanted[ITEMS] = {0}, sum = 0;
+  const double n = DRAWS - 1, s = (double)table_of_scores[TARGET];
+  for (int32_t j = 0; j < DRAWS; j++)
+    if (drawn[j] != TARGET)
+      sum += exp((double)table_of_scores[drawn[j]]) * (1 - draw_p[TARGET]) / draw_p[drawn[j]];
+  const double share = exp(s) / (exp(s) + sum / n), weight = 1 - share;
+  wanted[TARGET] = -weight; // of weight (log sum - s), the weight held
+  for (int32_t j = 0; j < DRAWS; j++)
+    if (drawn[j] != TARGET)
+      wanted[drawn[j]] +=
+          weight * exp((double)table_of_scores[drawn[j]]) * (1 - draw_p[TARGET]) / draw_p[drawn[j]] / sum;
+  check_near(run_loss((xent_params){.logq = LOGQ_CORRECTED}, slopes), -log(share), 1e-6);
+  for (int32_t i = 0; i < ITEMS; i++) check_near(slopes[i], wanted[i], 1e-6);
 }
 
 // The promise of distinct indices is looked at.
@@ -172,6 +285,8 @@ static void test_find(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_supports),      cmocka_unit_test(test_lamb_is_dense),
+      cmocka_unit_test(test_gbce),          cmocka_unit_test(test_bpr),
+      cmocka_unit_test(test_info_nce),      cmocka_unit_test(test_corrected_logq),
       cmocka_unit_test(test_distinct_rows), cmocka_unit_test(test_no_graphs),
       cmocka_unit_test(test_memory_errors), cmocka_unit_test(test_find)};
   return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);

@@ -124,6 +124,25 @@ static void exponentials(const simd_table *k, size_t n, size_t shift) {
   check_margins(&a);
 }
 
+static void logistics(const simd_table *k, size_t n, size_t shift) {
+  static vec a, b;
+  fresh(&a, n, shift, 3);
+  if (n > 2) a.x[1] = -INFINITY; // an item that is left out
+  memcpy(&b, &a, sizeof b);
+  float slopes = 0.5f;
+  const float sum = k->logistic(a.x, 1.25f, &slopes, n);
+  double want = 0, all = 0;
+  for (size_t i = 0; i < n; i++) {
+    const double d = (double)(b.memory[a.x - a.memory + (ptrdiff_t)i] - 1.25f), p = 1 / (1 + exp(-d));
+    near(a.x[i], p, 3e-7 * p + 2e-38);
+    want += d > 0 ? d + log1p(exp(-d)) : log1p(exp(d));
+    all += p;
+  }
+  near(sum, want, (4e-7 + U * (double)n) * want + 2e-38);
+  near(slopes, 0.5 + all, (4e-7 + U * (double)n) * (0.5 + all));
+  check_margins(&a);
+}
+
 static double gelu_tanh(double x) {
   return 0.5 * x * (1 + tanh(sqrt(2 / M_PI) * (x + 0.044715 * x * x * x)));
 }
@@ -257,12 +276,16 @@ static void counters(const simd_table *k, size_t n, size_t shift) {
 // The stated accuracy over all of a function's range, not only where normal draws fall.
 static void sweep(const simd_table *k) {
   enum { STEPS = 200000 };
-  double worst = 0, worst_gelu = 0, worst_erf = 0, worst_tanh = 0;
+  double worst = 0, worst_gelu = 0, worst_erf = 0, worst_tanh = 0, worst_slope = 0, worst_log = 0;
   const size_t n = 1;
   for (int i = 0; i <= STEPS; i++) {
     float x = (float)(-87.0 + 175.0 * i / STEPS), y, e = x;
     k->exp_sum(&e, 0, 1);
     worst = fmax(worst, fabs((double)e / exp((double)x) - 1));
+    float p = x, all = 0;
+    const double d = (double)x, log_sum = (double)k->logistic(&p, 0, &all, 1);
+    worst_slope = fmax(worst_slope, fabs((double)p * (1 + exp(-d)) - 1));
+    worst_log = fmax(worst_log, fabs(log_sum / (d > 0 ? d + log1p(exp(-d)) : log1p(exp(d))) - 1));
     x = (float)(-20.0 + 40.0 * i / STEPS);
     k->gelu_tanh(&x, &y, 1);
     worst_gelu = fmax(worst_gelu, fabs((double)y - gelu_tanh(x)));
@@ -273,7 +296,10 @@ static void sweep(const simd_table *k) {
   }
   print_message("%s: exp %.2e relative; gelu_new %.2e, gelu %.2e, tanh %.2e absolute\n", k->name, worst,
                 worst_gelu, worst_erf, worst_tanh);
+  print_message("%s: logistic %.2e, its logarithm %.2e relative\n", k->name, worst_slope, worst_log);
   near(worst, 0, 1.2e-7);
+  near(worst_slope, 0, 3e-7);
+  near(worst_log, 0, 3e-7);
   near(worst_gelu, 0, 1e-6);
   near(worst_erf, 0, 1e-6);
   near(worst_tanh, 0, 2e-7);
@@ -303,6 +329,10 @@ static void test_updates(void **unused) {
 static void test_exponentials(void **unused) {
   (void)unused;
   each(exponentials);
+}
+static void test_logistics(void **unused) {
+  (void)unused;
+  each(logistics);
 }
 static void test_activations(void **unused) {
   (void)unused;
@@ -341,9 +371,9 @@ static void test_choice(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_reductions),   cmocka_unit_test(test_updates),
-                                     cmocka_unit_test(test_exponentials), cmocka_unit_test(test_activations),
-                                     cmocka_unit_test(test_norms),        cmocka_unit_test(test_dropout),
-                                     cmocka_unit_test(test_philox),       cmocka_unit_test(test_accuracy),
-                                     cmocka_unit_test(test_choice)};
+                                     cmocka_unit_test(test_exponentials), cmocka_unit_test(test_logistics),
+                                     cmocka_unit_test(test_activations),  cmocka_unit_test(test_norms),
+                                     cmocka_unit_test(test_dropout),      cmocka_unit_test(test_philox),
+                                     cmocka_unit_test(test_accuracy),     cmocka_unit_test(test_choice)};
   return cmocka_run_group_tests_name("simd", tests, NULL, NULL);
 }

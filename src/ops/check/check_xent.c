@@ -19,51 +19,106 @@ typedef struct xent_case {
     NO_ROW_LOSS = 16,
     TINY = 32
   } how;
+  loss_kind loss;
+  logq_kind logq;
+  float parameter; // of softmax the smoothing, of gBCE beta
 } xent_case;
 
+#define SOFTMAX LOSS_SOFTMAX, LOGQ_STANDARD, 0 // without smoothing
 static const xent_case cases[] = {
-    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL},
-    {0, 4, 20, 33, 5, 0, SCORE_COSINE, 1, NO_FLAGS},
-    {1, 2, 3, 2, 5, 0, SCORE_COSINE, 0.5f, ALL},
-    {3, 0, 20, 97, 5, 0, SCORE_DOT, 1, NO_BIAS},
-    {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL},
-    {97, 7, 36, 97, 3, 0, SCORE_COSINE, 0.1f, ALL},
-    {64, 0, 20, 1025, 5, 0, SCORE_DOT, 1, BIAS_FROZEN},
-    {65, 1, 20, 1025, 5, 0, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS},
-    {66, 9, 3, 2100, 7, 0, SCORE_DOT, 1, NO_ROW_LOSS},
-    {33, 9, 100, 300, 7, 0, SCORE_COSINE, 1, TABLE_FROZEN},
-    {33, 9, 100, 300, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
-    {20, 3, 768, 17, 0, 0, SCORE_DOT, 4, ALL},
-    {9, 3, 17, 60, 2, 0, SCORE_COSINE, 0.2f, TINY},
-    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL}, // the only negative is the label
-    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL},
-    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL},
-    {0, 6, 8, 4000, 5, 1, SCORE_DOT, 1, ALL}, // the label of a dead row marks no class
-    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL},
-    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL},
-    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS},
-    {65, 1, 64, 200, 5, 31, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS},
-    {130, 9, 20, 100, 7, 17, SCORE_DOT, 1, BIAS_FROZEN + NO_ROW_LOSS},
-    {33, 9, 100, 300, 7, 64, SCORE_COSINE, 1, TABLE_FROZEN},
-    {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN},
-    {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY},
-    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY},
+    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL, SOFTMAX},
+    {0, 4, 20, 33, 5, 0, SCORE_COSINE, 1, NO_FLAGS, SOFTMAX},
+    {1, 2, 3, 2, 5, 0, SCORE_COSINE, 0.5f, ALL, SOFTMAX},
+    {3, 0, 20, 97, 5, 0, SCORE_DOT, 1, NO_BIAS, SOFTMAX},
+    {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL, SOFTMAX},
+    {97, 7, 36, 97, 3, 0, SCORE_COSINE, 0.1f, ALL, SOFTMAX},
+    {64, 0, 20, 1025, 5, 0, SCORE_DOT, 1, BIAS_FROZEN, SOFTMAX},
+    {65, 1, 20, 1025, 5, 0, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS, SOFTMAX},
+    {66, 9, 3, 2100, 7, 0, SCORE_DOT, 1, NO_ROW_LOSS, SOFTMAX},
+    {33, 9, 100, 300, 7, 0, SCORE_COSINE, 1, TABLE_FROZEN, SOFTMAX},
+    {33, 9, 100, 300, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN, SOFTMAX},
+    {20, 3, 768, 17, 0, 0, SCORE_DOT, 4, ALL, SOFTMAX},
+    {9, 3, 17, 60, 2, 0, SCORE_COSINE, 0.2f, TINY, SOFTMAX},
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, SOFTMAX}, // the only negative is the label
+    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL, SOFTMAX},
+    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL, SOFTMAX},
+    {0, 6, 8, 4000, 5, 1, SCORE_DOT, 1, ALL, SOFTMAX}, // the label of a dead row marks no class
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, SOFTMAX},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, SOFTMAX},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, SOFTMAX},
+    {65, 1, 64, 200, 5, 31, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS, SOFTMAX},
+    {130, 9, 20, 100, 7, 17, SCORE_DOT, 1, BIAS_FROZEN + NO_ROW_LOSS, SOFTMAX},
+    {33, 9, 100, 300, 7, 64, SCORE_COSINE, 1, TABLE_FROZEN, SOFTMAX},
+    {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN, SOFTMAX},
+    {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY, SOFTMAX},
+    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY, SOFTMAX},
     // Rows of 256 bytes, and a capacity that is no multiple of a block's rows: reading one row too many would read
     // the next array.
-    {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL},
-    {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL},
+    {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL, SOFTMAX},
+    {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL, SOFTMAX},
+    // Label smoothing, over the classes and over the sample.
+    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.2f},
+    {0, 4, 20, 33, 5, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
+    {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
+    {65, 1, 20, 1025, 5, 0, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS, LOSS_SOFTMAX, LOGQ_STANDARD, 0.3f},
+    {66, 9, 3, 2100, 7, 0, SCORE_DOT, 1, NO_ROW_LOSS, LOSS_SOFTMAX, LOGQ_STANDARD, 0.9f},
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.2f},
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, LOSS_SOFTMAX, LOGQ_NONE, 0.2f},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, LOSS_SOFTMAX, LOGQ_CORRECTED, 0.1f},
+    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY, LOSS_SOFTMAX, LOGQ_CORRECTED, 0.3f},
+    // The sampled softmax without logQ (with cosine scores: InfoNCE), and with the corrected one.
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, LOSS_SOFTMAX, LOGQ_NONE, 0},
+    {65, 1, 64, 200, 5, 31, SCORE_COSINE, 0.07f, NO_BIAS, LOSS_SOFTMAX, LOGQ_NONE, 0},
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {130, 9, 20, 100, 7, 17, SCORE_DOT, 1, BIAS_FROZEN + NO_ROW_LOSS, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY, LOSS_SOFTMAX, LOGQ_CORRECTED, 0},
+    // gBCE, plain binary cross-entropy (beta 1), and beta 0, which learns nothing of labels.
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_GBCE, LOGQ_STANDARD, 0.4f},
+    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL, LOSS_GBCE, LOGQ_STANDARD, 0.4f},
+    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL, LOSS_GBCE, LOGQ_STANDARD, 1},
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, LOSS_GBCE, LOGQ_STANDARD, 0.27f},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, LOSS_GBCE, LOGQ_CORRECTED, 0.01f},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, LOSS_GBCE, LOGQ_NONE, 1},
+    {65, 1, 64, 200, 5, 31, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS, LOSS_GBCE, LOGQ_STANDARD, 0},
+    {33, 9, 100, 300, 7, 64, SCORE_DOT, 1, TABLE_FROZEN + BIAS_FROZEN, LOSS_GBCE, LOGQ_STANDARD, 0.5f},
+    {9, 3, 17, 20, 2, 20, SCORE_COSINE, 0.2f, TINY, LOSS_GBCE, LOGQ_STANDARD, 0.5f},
+    // BPR.
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_BPR, LOGQ_STANDARD, 0}, // no negative is left
+    {0, 4, 20, 33, 5, 9, SCORE_DOT, 1, ALL, LOSS_BPR, LOGQ_STANDARD, 0},
+    {3, 4, 20, 50, 5, 7, SCORE_DOT, 1, ALL, LOSS_BPR, LOGQ_STANDARD, 0},
+    {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, LOSS_BPR, LOGQ_STANDARD, 0},
+    {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, LOSS_BPR, LOGQ_CORRECTED, 0},
+    {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, LOSS_BPR, LOGQ_STANDARD, 0},
+    {130, 9, 20, 100, 7, 17, SCORE_DOT, 1, BIAS_FROZEN + NO_ROW_LOSS, LOSS_BPR, LOGQ_STANDARD, 0},
+    {33, 9, 100, 300, 7, 64, SCORE_COSINE, 1, TABLE_FROZEN, LOSS_BPR, LOGQ_STANDARD, 0},
+    {40, 3, 17, 5, 2, 20, SCORE_COSINE, 0.2f, TINY, LOSS_BPR, LOGQ_STANDARD, 0},
     // Real sizes, when repeated.
-    {13, 0, 768, 30011, 5, 0, SCORE_DOT, 1, ALL},
-    {13, 0, 128, 30011, 5, 0, SCORE_COSINE, 0.1f, ALL},
-    {61, 0, 128, 30011, 5, 4096, SCORE_DOT, 1, ALL},
-    {61, 0, 128, 12101, 5, 1024, SCORE_COSINE, 0.2f, ALL},
+    {13, 0, 768, 30011, 5, 0, SCORE_DOT, 1, ALL, SOFTMAX},
+    {13, 0, 128, 30011, 5, 0, SCORE_COSINE, 0.1f, ALL, SOFTMAX},
+    {61, 0, 128, 30011, 5, 4096, SCORE_DOT, 1, ALL, SOFTMAX},
+    {61, 0, 128, 12101, 5, 1024, SCORE_COSINE, 0.2f, ALL, SOFTMAX},
+    {61, 0, 128, 30011, 5, 4096, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_CORRECTED, 0.1f},
+    {61, 0, 128, 30011, 5, 256, SCORE_DOT, 1, ALL, LOSS_GBCE, LOGQ_STANDARD, 0.27f},
+    {61, 0, 128, 12101, 5, 1024, SCORE_COSINE, 0.2f, ALL, LOSS_BPR, LOGQ_STANDARD, 0},
 };
-static const int32_t repeated[] = {158, 79, 135, 135};
+static const int32_t repeated[] = {158, 79, 135, 135, 135, 135, 135};
 
 static void label(int32_t i, char text[LABEL]) {
   const xent_case *k = &cases[i];
-  char loss[32] = "full";
-  if (k->negatives > 0) snprintf(loss, sizeof loss, "%d negatives", k->negatives);
+  static const char *const losses[] = {"smoothing", "gBCE", "BPR"}, *const logq[] = {"", ", corrected logQ",
+                                                                                     ", no logQ"};
+  char loss[96] = "full";
+  int n = 4;
+  if (k->negatives > 0)
+    n = snprintf(loss, sizeof loss, "%d negatives%s", k->negatives,
+                 k->loss == LOSS_SOFTMAX ? logq[k->logq] : "");
+  if (k->loss != LOSS_SOFTMAX || k->parameter > 0)
+    snprintf(loss + n, sizeof loss - (size_t)n, ", %s %g", losses[k->loss], (double)k->parameter);
   snprintf(text, LABEL, "%s, %s, %d of %d rows, hidden %d, %d classes from %d, temperature %g%s%s%s%s%s%s",
            loss, k->score == SCORE_DOT ? "dot" : "cosine", k->n, k->n + k->slack, k->hidden, k->classes,
            k->class_base, (double)k->temperature, k->how & NO_BIAS ? ", no bias" : "",
@@ -126,6 +181,10 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                           .negative_logq = b->negative_logq,
                           .label_logq = b->label_logq,
                           .score_bytes = i < CASES - REAL ? FEW_BYTES : 0,
+                          .loss = k->loss,
+                          .logq = k->logq,
+                          .smoothing = k->loss == LOSS_SOFTMAX ? k->parameter : 0,
+                          .beta = k->loss == LOSS_GBCE ? k->parameter : 0,
                           .score = k->score,
                           .inv_temperature = 1 / k->temperature,
                           .x = c->at[X],

@@ -382,69 +382,125 @@ static REAL score_of(const op_ctx *ctx, const xent_params *p, const REAL *x, int
   return (REAL)p->inv_temperature * dot + (p->bias != NULL ? reals(p->bias)[class] : 0);
 }
 
-// One row: its candidates are the classes or, sampled, the label (first) and the negatives that are not the label.
-static status xent_row(op_ctx *ctx, const xent_params *p, int64_t i, REAL *s, int32_t *class) {
+// Candidates of a row: the classes or, sampled, the label (first) and the negatives that are not the label.
+typedef struct candidates {
+  REAL *s; // scores, and then the loss's slopes by them
+  int32_t *class;
+  int32_t n, at; // how many, and which is the label
+} candidates;
+
+static void find_candidates(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c) {
   const REAL *x = reals(p->x) + i * p->hidden;
-  const int32_t label = p->labels[i] - p->class_base;
-  int32_t n = 0, at = 0;
+  const bool reduced = p->loss == LOSS_SOFTMAX && p->logq != LOGQ_NONE;
+  c->n = c->at = 0;
   if (p->n_negatives == 0) {
-    for (; n < p->classes; n++) class[n] = n;
-    at = label;
-    for (int32_t c = 0; c < n; c++) s[c] = score_of(ctx, p, x, c);
-  } else {
-    class[n] = label;
-    s[n++] = score_of(ctx, p, x, label) - (REAL)p->label_logq[i];
-    for (int32_t c = 0; c < p->n_negatives; c++) {
-      if (p->negatives[c] == p->labels[i]) continue;
-      class[n] = p->negatives[c] - p->class_base;
-      s[n] = score_of(ctx, p, x, class[n]) - (REAL)p->negative_logq[c];
-      n++;
+    for (; c->n < p->classes; c->n++) {
+      c->class[c->n] = c->n;
+      c->s[c->n] = score_of(ctx, p, x, c->n);
     }
+    c->at = p->labels[i] - p->class_base;
+    return;
   }
-  REAL row_max = s[0];
-  for (int32_t c = 1; c < n; c++) row_max = s[c] > row_max ? s[c] : row_max;
-  REAL sum = MATH(exp)(s[0] - row_max);
-  for (int32_t c = 1; c < n; c++) sum += MATH(exp)(s[c] - row_max);
-  const REAL nll = row_max + MATH(log)(sum) - s[at], weight = (REAL)p->weights[i];
-  if (p->row_loss != NULL) reals(p->row_loss)[i] = nll;
+  c->class[c->n] = p->labels[i] - p->class_base;
+  c->s[c->n++] =
+      score_of(ctx, p, x, c->class[0]) - (reduced && p->logq == LOGQ_STANDARD ? (REAL)p->label_logq[i] : 0);
+  for (int32_t k = 0; k < p->n_negatives; k++) {
+    if (p->negatives[k] == p->labels[i]) continue;
+    c->class[c->n] = p->negatives[k] - p->class_base;
+    c->s[c->n] = score_of(ctx, p, x, c->class[c->n]) - (reduced ? (REAL)p->negative_logq[k] : 0);
+    c->n++;
+  }
+  if (!reduced || p->logq != LOGQ_CORRECTED) return;
+  const REAL S = (REAL)p->n_negatives, draws = S - MATH(exp)((REAL)p->label_logq[i]), least = S * (REAL)1e-6;
+  for (int32_t k = 1; k < c->n; k++) c->s[k] += MATH(log)((draws > least ? draws : least) / (REAL)(c->n - 1));
+}
+
+static REAL softplus(REAL x) {
+  return x > 0 ? x + MATH(log1p)(MATH(exp)(-x)) : MATH(log1p)(MATH(exp)(x));
+}
+static REAL sigmoid(REAL x) { // the slope of softplus
+  return x > 0 ? 1 / (1 + MATH(exp)(-x)) : MATH(exp)(x) / (1 + MATH(exp)(x));
+}
+
+// The losses of ops.h as they stand there. Each turns scores into slopes; *hit: the label's score is the largest.
+static REAL softmax_loss(const xent_params *p, candidates *c, bool *hit) {
+  REAL best = c->s[0], sum = 0, wanted = 0;
+  for (int32_t k = 1; k < c->n; k++) best = c->s[k] > best ? c->s[k] : best;
+  for (int32_t k = 0; k < c->n; k++) sum += MATH(exp)(c->s[k] - best);
+  *hit = c->s[c->at] >= best;
+  for (int32_t k = 0; k < c->n; k++) {
+    const REAL target = (REAL)p->smoothing / (REAL)c->n + (k == c->at ? 1 - (REAL)p->smoothing : 0);
+    wanted += target * (c->s[k] - best);
+    c->s[k] = MATH(exp)(c->s[k] - best) / sum - target;
+  }
+  return MATH(log)(sum) - wanted;
+}
+
+static REAL gbce_loss(const xent_params *p, candidates *c) {
+  REAL loss = (REAL)p->beta * softplus(-c->s[0]);
+  c->s[0] = -(REAL)p->beta * sigmoid(-c->s[0]) / (REAL)c->n;
+  for (int32_t k = 1; k < c->n; k++) {
+    loss += softplus(c->s[k]);
+    c->s[k] = sigmoid(c->s[k]) / (REAL)c->n;
+  }
+  return loss / (REAL)c->n;
+}
+
+static REAL bpr_loss(candidates *c) {
+  REAL loss = 0, slopes = 0;
+  const REAL negatives = (REAL)(c->n - 1);
+  for (int32_t k = 1; k < c->n; k++) {
+    loss += softplus(c->s[k] - c->s[0]) / negatives;
+    c->s[k] = sigmoid(c->s[k] - c->s[0]) / negatives;
+    slopes += c->s[k];
+  }
+  c->s[0] = -slopes;
+  return loss;
+}
+
+static void xent_row(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c) {
+  const REAL *x = reals(p->x) + i * p->hidden;
+  find_candidates(ctx, p, i, c);
+  bool hit = false;
+  const REAL loss = p->loss == LOSS_SOFTMAX ? softmax_loss(p, c, &hit)
+                    : p->loss == LOSS_GBCE  ? gbce_loss(p, c)
+                                            : bpr_loss(c);
+  const REAL weight = (REAL)p->weights[i];
+  if (p->row_loss != NULL) reals(p->row_loss)[i] = loss;
   slot_result *r = &ctx->result.slot[p->slot];
-  r->loss += (double)(weight * nll);
+  r->loss += (double)(weight * loss);
   r->weight += (double)weight;
-  if (p->n_negatives == 0 && s[at] >= row_max) r->hits += (double)weight;
-  if (p->dx == NULL) return OK;
+  if (p->n_negatives == 0 && hit) r->hits += (double)weight;
+  if (p->dx == NULL) return;
   REAL *dx = reals(p->dx) + i * p->hidden;
   for (int32_t j = 0; j < p->hidden; j++) dx[j] = 0;
-  for (int32_t c = 0; c < n; c++) {
-    const REAL g =
-        (REAL)ctx->state.scale[p->slot] * weight * (MATH(exp)(s[c] - row_max) / sum - (c == at ? 1 : 0));
-    const int64_t row = (int64_t) class[c] * p->hidden;
+  for (int32_t k = 0; k < c->n; k++) {
+    const REAL g = (REAL)ctx->state.scale[p->slot] * weight * c->s[k];
+    const int64_t row = (int64_t)c->class[k] * p->hidden;
     add_score_gradient(ctx, p, x, reals(p->table) + row, g * (REAL)p->inv_temperature, dx);
     if (p->dtable != NULL)
       add_score_gradient(ctx, p, reals(p->table) + row, x, g * (REAL)p->inv_temperature,
                          reals(p->dtable) + row);
-    if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[class[c]] += g;
+    if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[c->class[k]] += g;
   }
-  return OK;
 }
 
 static status xent(op_ctx *ctx, const xent_params *p) {
   const size_t room = (size_t)(p->classes > p->n_negatives ? p->classes : p->n_negatives) + 1;
-  REAL *s;
-  int32_t *class;
-  TRY(mem_new(&s, room, sizeof *s, "a reference's scores"));
+  candidates c = {.n = 0};
+  TRY(mem_new(&c.s, room, sizeof *c.s, "a reference's scores"));
   status rc;
-  TRY_GOTO(mem_new(&class, room, sizeof *class, "a reference's candidates"), free_scores);
-  for (int64_t i = 0; i < live(ctx, p->n); i++) TRY_GOTO(xent_row(ctx, p, i, s, class), free_all);
+  TRY_GOTO(mem_new(&c.class, room, sizeof *c.class, "a reference's candidates"), done);
+  for (int64_t i = 0; i < live(ctx, p->n); i++) xent_row(ctx, p, i, &c);
   // Rows that may have been added to: all classes, or the labels and every negative.
   if (p->dx != NULL && p->touched != NULL) {
-    for (int32_t c = 0; p->n_negatives == 0 && c < p->classes; c++) p->touched[c] = 1;
-    for (int32_t c = 0; c < p->n_negatives; c++) p->touched[p->negatives[c] - p->class_base] = 1;
+    for (int32_t k = 0; p->n_negatives == 0 && k < p->classes; k++) p->touched[k] = 1;
+    for (int32_t k = 0; k < p->n_negatives; k++) p->touched[p->negatives[k] - p->class_base] = 1;
     for (int64_t i = 0; i < live(ctx, p->n); i++) p->touched[p->labels[i] - p->class_base] = 1;
   }
-free_all:
-  free(class);
-free_scores:
-  free(s);
+done:
+  free(c.class);
+  free(c.s);
   return rc;
 }
 

@@ -1,6 +1,7 @@
-// Linear + cross-entropy without whole logits: row losses, and the gradients of rows, table and bias in one pass.
+// Linear + a loss over classes without whole logits: row losses, and the gradients of rows, table and bias in one pass.
 //
-// score(i,j) = a_i . t_j c_j + b_j, where a_i = x_i inv_temperature (cosine: / |x_i|) and c_j = 1 (cosine: 1 / |t_j|).
+// score(i,j) = a_i . t_j c_j + o_j, where a_i = x_i inv_temperature (cosine: / |x_i|), c_j = 1 (cosine: 1 / |t_j|) and
+// o_j = bias_j, for a sampled softmax less the log of the negative's expected count.
 //
 // Full: rows are taken in blocks whose logits (BLOCK_ROWS x classes) are the only ones to exist; the classes are
 // split among threads, so each thread owns its part of the table's gradient and nothing needs atomics. Within its
@@ -9,6 +10,13 @@
 //   2. g = (softmax - onehot) weight scale in place; dtable += (g c)^T a, dbias += column sums, da += (g c) t.
 // Cosine: with C_j = sum_i g_ij c_j a_i, the gradient of t_j is C_j - t_j c_j^2 (t_j . C_j), and that of x_i is
 // (da_i - xhat_i (xhat_i . da_i)) inv_temperature / |x_i|: the projection off the direction that only changes length.
+//
+// The binary losses (gBCE, BPR) differ in the passes over scores alone: the first one leaves 1 / (1 + exp(-(s_ij - u_i)))
+// in place of the scores (u_i is 0, or BPR's label score) and adds up the logarithms, so that the second one only scales.
+//
+// Label smoothing e over n candidates: the target is (1 - e) onehot + e / n, so the loss has (1 - e) s_label + e mean(s)
+// in place of s_label, and e / n is taken from every gradient. The corrected logQ multiplies the sum over a row's negatives
+// by one factor, so scores need no shift of their own a row.
 //
 // Three matmuls of M x classes x H; alternatives considered: recomputing the scores in the second pass (a third
 // more arithmetic, no logits block at all), which pays where memory is slower than here.
@@ -25,7 +33,8 @@ enum { BLOCK_ROWS = 64, CHUNK = 1024 };
 
 // Floats of scratch, laid out in this order.
 typedef struct layout {
-  size_t a, inv_norm, scores, maxima, sums, da, column_scale, negatives, dnegatives, dbias, temporary, total;
+  size_t a, inv_norm, scores, maxima, sums, totals, left_out, da, column_scale, label_score, label_scale;
+  size_t offset, negatives, dnegatives, dbias, temporary, total;
 } layout;
 
 static layout lay_out(const xent_params *p, int32_t threads) {
@@ -37,9 +46,14 @@ static layout lay_out(const xent_params *p, int32_t threads) {
   l.scores = l.inv_norm + M;
   l.maxima = l.scores + BLOCK_ROWS * columns;
   l.sums = l.maxima + n * BLOCK_ROWS;
-  l.da = l.sums + n * BLOCK_ROWS;
+  l.totals = l.sums + n * BLOCK_ROWS;
+  l.left_out = l.totals + n * BLOCK_ROWS;
+  l.da = l.left_out + n * BLOCK_ROWS;
   l.column_scale = l.da + n * BLOCK_ROWS * H;
-  l.negatives = l.column_scale + columns;
+  l.label_score = l.column_scale + columns;
+  l.label_scale = l.label_score + (S > 0 ? M : 0);
+  l.offset = l.label_scale + (S > 0 ? M : 0);
+  l.negatives = l.offset + S;
   l.dnegatives = l.negatives + S * H;
   l.dbias = l.dnegatives + S * H;
   l.temporary = l.dbias + S;
@@ -57,13 +71,14 @@ typedef struct run {
   op_ctx *ctx;
   layout at;
   float *scratch;
-  int64_t n;          // live rows
-  int32_t columns;    // classes, or negatives
-  const float *table; // [columns,H]
-  float *dtable;      // [columns,H]; NULL in evaluation and for a frozen table
-  const float *bias;  // [columns] for full; NULL for sampled (looked up by token)
-  float *dbias;       // [columns]; NULL without bias, for a frozen one and in evaluation
-  bool cosine;
+  int64_t n;           // live rows
+  int32_t columns;     // classes, or negatives
+  const float *table;  // [columns,H]
+  float *dtable;       // [columns,H]; NULL in evaluation and for a frozen table
+  const float *offset; // [columns] added to scores; NULL: 0
+  float *dbias;        // [columns]; NULL without bias, for a frozen one and in evaluation
+  bool cosine, sampled;
+  bool reduced; // scores are reduced by the logarithms of expected counts
 } run;
 
 static float *labels_row(const run *r, int64_t i) { // the label's row in the class table
@@ -83,12 +98,24 @@ static float projection(float inverse) {
   return inverse < INVERSE_FLOOR ? inverse * inverse : 0.0f;
 }
 
-// a = x inv_temperature (/ |x|), and the scale of every column.
+// Scale and score of a row's own label, which is no column; where scores are reduced, this one only by the standard logQ.
+static void prepare_label(const run *r, int64_t i) {
+  const size_t H = (size_t)r->p->hidden;
+  const float *t = labels_row(r, i);
+  const float scale = r->cosine ? inverse_norm(t, H) : 1.0f;
+  float s = simd()->dot(r->scratch + r->at.a + (size_t)i * H, t, H) * scale;
+  if (r->p->bias != NULL) s += ((const float *)r->p->bias)[r->p->labels[i] - r->p->class_base];
+  if (r->reduced && r->p->logq == LOGQ_STANDARD) s -= r->p->label_logq[i];
+  r->scratch[r->at.label_scale + (size_t)i] = scale;
+  r->scratch[r->at.label_score + (size_t)i] = s;
+}
+
+// a = x inv_temperature (/ |x|), and the scale of every column; sampled: the labels, and the offset of every column.
 static void prepare(run *r) {
   const size_t H = (size_t)r->p->hidden;
-  const float *x = r->p->x;
+  const float *x = r->p->x, *bias = r->p->bias;
   float *a = r->scratch + r->at.a, *inv = r->scratch + r->at.inv_norm,
-        *scale = r->scratch + r->at.column_scale;
+        *scale = r->scratch + r->at.column_scale, *offset = r->scratch + r->at.offset;
   const simd_table *k = simd();
 #pragma omp parallel num_threads(r->ctx->threads)
   {
@@ -97,28 +124,80 @@ static void prepare(run *r) {
       inv[i] = r->cosine ? inverse_norm(x + (size_t)i * H, H) : 1.0f;
       memcpy(a + (size_t)i * H, x + (size_t)i * H, H * sizeof(float));
       k->scale(inv[i] * r->p->inv_temperature, a + (size_t)i * H, H);
+      if (r->sampled) prepare_label(r, i);
     }
 #pragma omp for schedule(static)
-    for (int32_t j = 0; j < r->columns; j++)
+    for (int32_t j = 0; j < r->columns; j++) {
       scale[j] = r->cosine ? inverse_norm(r->table + (size_t)j * H, H) : 1.0f;
+      if (r->sampled)
+        offset[j] = (bias != NULL ? bias[r->p->negatives[j] - r->p->class_base] : 0.0f) -
+                    (r->reduced ? r->p->negative_logq[j] : 0.0f);
+    }
   }
+  r->offset = r->sampled ? offset : bias;
 }
 
 static int32_t chunk_width(int64_t begin, int64_t end) {
   return (int32_t)(end - begin < CHUNK ? end - begin : CHUNK);
 }
 
-// Scores of rows [first, first + count) against columns [begin, end); ld = r->columns.
+// What one thread knows of a block's rows, [BLOCK_ROWS] each, in sums over its columns.
+typedef struct row_sums {
+  float *maxima,
+      *sums; // softmax: the largest score, and the sum of exp(score - it); binary: the sum of the logarithms
+  float *totals;   // smoothing: the sum of scores; BPR: that of slopes
+  float *left_out; // sampled: negatives that equal the label
+} row_sums;
+
+static row_sums sums_of(const run *r, int32_t thread) {
+  float *const at = r->scratch + thread * BLOCK_ROWS;
+  return (row_sums){at + r->at.maxima, at + r->at.sums, at + r->at.totals, at + r->at.left_out};
+}
+
+// -infinity for the negatives that equal the label; returns how many there are.
+static int32_t leave_out(const int32_t *tokens, int32_t label, float *s, int32_t n) {
+  int32_t equal = 0;
+#pragma omp simd reduction(+ : equal)
+  for (int32_t j = 0; j < n; j++) {
+    equal += tokens[j] == label;
+    s[j] = tokens[j] == label ? -INFINITY : s[j];
+  }
+  return equal;
+}
+
+static float total(const float *s, int32_t n) { // of those that are not left out
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (int32_t j = 0; j < n; j++) sum += s[j] > -INFINITY ? s[j] : 0.0f;
+  return sum;
+}
+
+// Running maximum and sum of exp(s - maximum); the scores stay as they are for the second pass.
+static void add_exponentials(const row_sums *to, int32_t i, const float *s, int32_t width) {
+  const simd_table *k = simd();
+  const float row_max = k->max(s, (size_t)width);
+  if (row_max > to->maxima[i]) {
+    to->sums[i] = to->maxima[i] > -INFINITY ? to->sums[i] * expf(to->maxima[i] - row_max) : 0.0f;
+    to->maxima[i] = row_max;
+  }
+  if (to->maxima[i] > -INFINITY) {
+    float copy[CHUNK];
+    memcpy(copy, s, (size_t)width * sizeof(float));
+    to->sums[i] += k->exp_sum(copy, to->maxima[i], (size_t)width);
+  }
+}
+
+// Scores of rows [first, first + count) against columns [begin, end); ld = r->columns. Of binary losses: their slopes.
 static void block_scores(const run *r, int64_t first, int32_t count, int64_t begin, int64_t end) {
   const simd_table *k = simd();
-  const int32_t H = r->p->hidden, ld = r->columns, self = omp_get_thread_num();
-  const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale;
+  const int32_t H = r->p->hidden, ld = r->columns;
+  const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale,
+              *labels = r->scratch + r->at.label_score + first;
   float *scores = r->scratch + r->at.scores;
-  float *maxima = r->scratch + r->at.maxima + self * BLOCK_ROWS,
-        *sums = r->scratch + r->at.sums + self * BLOCK_ROWS;
+  const row_sums sums = sums_of(r, omp_get_thread_num());
   for (int32_t i = 0; i < count; i++) {
-    maxima[i] = -INFINITY;
-    sums[i] = 0.0f;
+    sums.maxima[i] = -INFINITY;
+    sums.sums[i] = sums.totals[i] = sums.left_out[i] = 0.0f;
   }
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
@@ -128,44 +207,36 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
       float *s = scores + (size_t)i * (size_t)ld + c;
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
-      if (r->bias != NULL) k->add(r->bias + c, s, (size_t)width);
-      if (r->p->n_negatives > 0) {
-        const int32_t label = r->p->labels[first + i];
-        for (int32_t j = 0; j < width; j++) {
-          const int32_t token = r->p->negatives[c + j];
-          s[j] += (r->p->bias != NULL ? ((const float *)r->p->bias)[token - r->p->class_base] : 0.0f) -
-                  r->p->negative_logq[c + j];
-          if (token == label) s[j] = -INFINITY; // a negative that equals the label
-        }
-      }
-      // Running maximum and sum of exp(s - maximum); the scores stay as they are for the second pass.
-      const float row_max = k->max(s, (size_t)width);
-      if (row_max > maxima[i]) {
-        sums[i] = maxima[i] > -INFINITY ? sums[i] * expf(maxima[i] - row_max) : 0.0f;
-        maxima[i] = row_max;
-      }
-      if (maxima[i] > -INFINITY) {
-        float copy[CHUNK];
-        memcpy(copy, s, (size_t)width * sizeof(float));
-        sums[i] += k->exp_sum(copy, maxima[i], (size_t)width);
-      }
+      if (r->offset != NULL) k->add(r->offset + c, s, (size_t)width);
+      if (r->sampled)
+        sums.left_out[i] += (float)leave_out(r->p->negatives + c, r->p->labels[first + i], s, width);
+      if (r->p->smoothing > 0) sums.totals[i] += total(s, width);
+      if (r->p->loss == LOSS_SOFTMAX)
+        add_exponentials(&sums, i, s, width);
+      else
+        sums.sums[i] +=
+            k->logistic(s, r->p->loss == LOSS_BPR ? labels[i] : 0.0f, &sums.totals[i], (size_t)width);
     }
   }
 }
 
-// Score of a row's own label; in sampled mode less the log of its expected count.
-static float label_score(const run *r, int64_t i) {
-  const size_t H = (size_t)r->p->hidden;
-  const int32_t label = r->p->labels[i], class = label - r->p->class_base;
-  const float *t = labels_row(r, i);
-  float s = simd()->dot(r->scratch + r->at.a + (size_t)i * H, t, H) * (r->cosine ? inverse_norm(t, H) : 1.0f);
-  if (r->p->bias != NULL) s += ((const float *)r->p->bias)[class];
-  return r->p->n_negatives > 0 ? s - r->p->label_logq[i] : s;
+// How the scores of a block's rows become gradients.
+typedef struct row_slopes {
+  float row_max[BLOCK_ROWS]; // softmax: exp(score - row_max) factor; binary: slope factor
+  float factor[BLOCK_ROWS];
+  float even[BLOCK_ROWS];  // smoothing: taken from every candidate's
+  float label[BLOCK_ROWS]; // the gradient of the label's own score; full: added to that of its column
+} row_slopes;
+
+static void smooth(const run *r, float even, int32_t label, int64_t column, float *g, int32_t n) {
+  const int32_t *tokens = r->sampled ? r->p->negatives + column : NULL;
+#pragma omp simd
+  for (int32_t j = 0; j < n; j++) g[j] = tokens != NULL && tokens[j] == label ? 0.0f : g[j] - even;
 }
 
 // Second pass over this thread's columns: gradients; da_part [count,H] is this thread's share of da.
 static void block_gradients(const run *r, int64_t first, int32_t count, int64_t begin, int64_t end,
-                            const float *row_max, const float *factor, float *da_part) {
+                            const row_slopes *slopes, float *da_part) {
   const simd_table *k = simd();
   const int32_t H = r->p->hidden, ld = r->columns;
   const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale;
@@ -176,13 +247,12 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
     const int32_t width = chunk_width(c, end);
     for (int32_t i = 0; i < count; i++) {
       float *s = scores + (size_t)i * (size_t)ld + c;
-      k->exp_sum(s, row_max[i], (size_t)width);
-      k->scale(factor[i], s, (size_t)width);
-      if (r->p->n_negatives == 0) {
-        const int64_t label = r->p->labels[first + i] - r->p->class_base;
-        if (label >= c && label < c + width)
-          s[label - c] -= r->p->weights[first + i] * r->ctx->state.scale[r->p->slot];
-      }
+      const int32_t token = r->p->labels[first + i];
+      if (r->p->loss == LOSS_SOFTMAX) k->exp_sum(s, slopes->row_max[i], (size_t)width);
+      k->scale(slopes->factor[i], s, (size_t)width);
+      if (r->p->smoothing > 0) smooth(r, slopes->even[i], token, c, s, width);
+      const int64_t label = token - r->p->class_base;
+      if (!r->sampled && label >= c && label < c + width) s[label - c] += slopes->label[i];
       if (r->dbias != NULL) k->add(s, r->dbias + c, (size_t)width);
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
@@ -204,40 +274,99 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
   }
 }
 
-// Combines the threads' maxima and sums of a block, and adds losses. Sets row_max[i] and factor[i], with which a second
-// pass turns scores into gradients; label_factor[i] is the gradient of the label's own score (sampled only).
-static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, float *row_max, float *factor,
-                         float *label_factor) {
-  const float *maxima = r->scratch + r->at.maxima, *sums = r->scratch + r->at.sums;
+// A row's sums over all threads.
+typedef struct row_total {
+  double best, sum; // softmax: the largest score, the label's among them, and the sum of exp(score - best)
+  double total;
+  double n; // columns that count: sampled less those that are left out
+} row_total;
+
+// `with_label`: the label is no column, and the softmax's sum begins with it.
+static row_total add_parts(const run *r, int32_t i, int32_t parts, float label, bool with_label) {
+  row_total t = {.best = label, .n = r->columns};
+  for (int32_t k = 0; k < parts; k++) t.best = fmax(t.best, sums_of(r, k).maxima[i]);
+  if (with_label) t.sum = exp((double)label - t.best);
+  for (int32_t k = 0; k < parts; k++) {
+    const row_sums s = sums_of(r, k);
+    if (r->p->loss != LOSS_SOFTMAX)
+      t.sum += s.sums[i];
+    else if (s.maxima[i] > -INFINITY)
+      t.sum += s.sums[i] * exp((double)s.maxima[i] - t.best);
+    t.total += s.totals[i];
+    t.n -= s.left_out[i];
+  }
+  return t;
+}
+
+// A loss, and its slopes: by the label's score, and what makes those by the others of exponentials or logistic slopes.
+typedef struct row_loss {
+  double loss, label, factor, over, even; // slope = exponential factor / over - even
+} row_loss;
+
+static bool is_corrected(const run *r) {
+  return r->reduced && r->p->logq == LOGQ_CORRECTED;
+}
+
+static row_loss softmax_loss(const run *r, int64_t row, float label, row_total t) {
+  const xent_params *p = r->p;
+  const double rest = 1 - (double)p->smoothing, of_label = exp((double)label - t.best);
+  double factor = 1;
+  if (is_corrected(r) && t.n > 0) {
+    const double S = p->n_negatives;
+    factor = fmax(S - exp((double)p->label_logq[row]), 1e-6 * S) / t.n;
+    t.total += t.n * log(factor);
+  }
+  if (is_corrected(r)) t.sum = factor * t.sum + of_label;
+  if (r->sampled) t.total += (double)label;
+  const double even = (double)p->smoothing / (t.n + r->sampled);
+  return (row_loss){.loss = log(t.sum) + t.best - rest * (double)label - even * t.total,
+                    .label = (r->sampled ? of_label / t.sum - even : 0) - rest,
+                    .factor = factor,
+                    .over = t.sum,
+                    .even = even};
+}
+
+static row_loss gbce_loss(const run *r, float label, row_total t) {
+  float slope = -label, unused = 0;
+  const double beta = (double)r->p->beta, log_of_label = (double)simd()->logistic(&slope, 0, &unused, 1);
+  return (row_loss){.loss = (beta * log_of_label + t.sum) / (t.n + 1),
+                    .label = -beta * (double)slope / (t.n + 1),
+                    .factor = 1,
+                    .over = t.n + 1};
+}
+
+static row_loss bpr_loss(row_total t) {
+  if (!(t.n > 0)) return (row_loss){.over = 1};
+  return (row_loss){.loss = t.sum / t.n, .label = -t.total / t.n, .factor = 1, .over = t.n};
+}
+
+// Adds the losses of a block, and says how its scores become gradients.
+static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, row_slopes *slopes) {
   slot_result *result = &r->ctx->result.slot[r->p->slot];
-  const bool sampled = r->p->n_negatives > 0;
+  const bool softmax = r->p->loss == LOSS_SOFTMAX;
   for (int32_t i = 0; i < count; i++) {
     const int64_t row = first + i;
-    const float label = sampled ? label_score(r, row)
-                                : r->scratch[r->at.scores + (size_t)i * (size_t)r->columns +
-                                             (size_t)(r->p->labels[row] - r->p->class_base)];
-    float best = label;
-    for (int32_t t = 0; t < parts; t++)
-      best = maxima[t * BLOCK_ROWS + i] > best ? maxima[t * BLOCK_ROWS + i] : best;
-    double sum = sampled ? exp((double)label - best) : 0.0;
-    for (int32_t t = 0; t < parts; t++) {
-      const float m = maxima[t * BLOCK_ROWS + i];
-      if (m > -INFINITY) sum += sums[t * BLOCK_ROWS + i] * exp((double)m - best);
-    }
-    const double nll = log(sum) + best - label, weight = r->p->weights[row];
-    if (r->p->row_loss != NULL) r->p->row_loss[row] = (float)nll;
-    result->loss += weight * nll;
+    const float label = r->sampled ? r->scratch[r->at.label_score + (size_t)row]
+                                   : r->scratch[r->at.scores + (size_t)i * (size_t)r->columns +
+                                                (size_t)(r->p->labels[row] - r->p->class_base)];
+    const row_total t = add_parts(r, i, parts, label, softmax && r->sampled && !is_corrected(r));
+    const row_loss l = softmax                   ? softmax_loss(r, row, label, t)
+                       : r->p->loss == LOSS_GBCE ? gbce_loss(r, label, t)
+                                                 : bpr_loss(t);
+    const double weight = r->p->weights[row], g = weight * r->ctx->state.scale[r->p->slot];
+    if (r->p->row_loss != NULL) r->p->row_loss[row] = (float)l.loss;
+    result->loss += weight * l.loss;
     result->weight += weight;
-    if (!sampled && label >= best) result->hits += weight;
-    const double g = weight * r->ctx->state.scale[r->p->slot];
-    row_max[i] = best;
-    factor[i] = (float)(g / sum);
-    label_factor[i] = (float)(g * (exp((double)label - best) / sum - 1.0));
+    if (!r->sampled && (double)label >= t.best) result->hits += weight;
+    slopes->row_max[i] = (float)t.best;
+    slopes->factor[i] = (float)(g * l.factor / l.over);
+    slopes->even[i] = (float)(g * l.even);
+    slopes->label[i] = (float)(g * l.label);
   }
 }
 
 // dx of the block's rows from the threads' shares of da.
-static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts, const float *label_factor) {
+static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts, const row_slopes *slopes) {
   const simd_table *k = simd();
   const size_t H = (size_t)r->p->hidden;
   const float *inv = r->scratch + r->at.inv_norm;
@@ -248,10 +377,8 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
     float *sum = da + (size_t)i * H, *dx = (float *)r->p->dx + (size_t)row * H;
     const float *x = (const float *)r->p->x + (size_t)row * H;
     for (int32_t t = 1; t < parts; t++) k->add(da + ((size_t)t * BLOCK_ROWS + (size_t)i) * H, sum, H);
-    if (r->p->n_negatives > 0) {
-      const float *t = labels_row(r, row);
-      k->axpy(label_factor[i] * (r->cosine ? inverse_norm(t, H) : 1.0f), t, sum, H);
-    }
+    if (r->sampled)
+      k->axpy(slopes->label[i] * r->scratch[r->at.label_scale + (size_t)row], labels_row(r, row), sum, H);
     const float scale = inv[row] * r->p->inv_temperature;
     const float along = r->cosine ? k->dot(x, sum, H) * projection(inv[row]) : 0.0f;
     for (size_t j = 0; j < H; j++) dx[j] = scale * (sum[j] - along * x[j]);
@@ -259,20 +386,20 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
 }
 
 // Sampled: gradients of the labels' and negatives' rows go to the class table, in row order.
-static void scatter_labels(const run *r, int64_t first, int32_t count, const float *label_factor) {
+static void scatter_labels(const run *r, int64_t first, int32_t count, const row_slopes *slopes) {
   const simd_table *k = simd();
   const size_t H = (size_t)r->p->hidden;
   for (int32_t i = 0; i < count; i++) {
     const int64_t row = first + i;
     const size_t class = (size_t)(r->p->labels[row] - r->p->class_base);
     const float *a = r->scratch + r->at.a + (size_t)row * H, *t = labels_row(r, row);
-    const float inv = r->cosine ? inverse_norm(t, H) : 1.0f, g = label_factor[i] * inv;
+    const float inv = r->scratch[r->at.label_scale + (size_t)row], g = slopes->label[i] * inv;
     if (r->p->dtable != NULL) {
       float *dt = r->p->dtable + class * H;
       k->axpy(g, a, dt, H);
       if (r->cosine) k->axpy(-g * k->dot(t, a, H) * projection(inv), t, dt, H);
     }
-    if (r->p->dbias != NULL) r->p->dbias[class] += label_factor[i];
+    if (r->p->dbias != NULL) r->p->dbias[class] += slopes->label[i];
     if (r->p->touched != NULL) r->p->touched[class] = 1;
   }
 }
@@ -298,9 +425,10 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
            .columns = sampled ? p->n_negatives : p->classes,
            .table = p->table,
            .dtable = grads ? p->dtable : NULL,
-           .bias = sampled ? NULL : p->bias,
            .dbias = grads && p->bias != NULL ? p->dbias : NULL,
-           .cosine = p->score == SCORE_COSINE};
+           .cosine = p->score == SCORE_COSINE,
+           .sampled = sampled,
+           .reduced = sampled && p->loss == LOSS_SOFTMAX && p->logq != LOGQ_NONE};
   if (sampled) {
     float *rows_of = r.scratch + r.at.negatives;
     for (int32_t j = 0; j < p->n_negatives; j++)
@@ -317,7 +445,7 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
     }
   }
   prepare(&r);
-  float row_max[BLOCK_ROWS], factor[BLOCK_ROWS], label_factor[BLOCK_ROWS];
+  row_slopes slopes;
 #pragma omp parallel num_threads(ctx->threads)
   {
     const int32_t parts = omp_get_num_threads(), part = omp_get_thread_num();
@@ -328,15 +456,15 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
       block_scores(&r, first, count, begin, end);
 #pragma omp barrier
 #pragma omp single
-      block_losses(&r, first, count, parts, row_max, factor, label_factor);
+      block_losses(&r, first, count, parts, &slopes);
       if (!grads) continue;
-      block_gradients(&r, first, count, begin, end, row_max, factor,
+      block_gradients(&r, first, count, begin, end, &slopes,
                       r.scratch + r.at.da + (size_t)part * BLOCK_ROWS * H);
 #pragma omp barrier
-      block_rows(&r, first, count, parts, label_factor);
+      block_rows(&r, first, count, parts, &slopes);
       if (sampled) {
 #pragma omp single
-        scatter_labels(&r, first, count, label_factor);
+        scatter_labels(&r, first, count, &slopes);
       }
     }
   }
