@@ -103,13 +103,15 @@ static status print(const eval_flags *f, const evaluation *e, const evaluation_s
 
 // Prints before it writes lists, so that the figures are there whatever becomes of the lists. lists: NULL without them;
 // taken over.
-static status evaluate(const eval_flags *f, const evaluation_config *config, dataset *d, const checkpoint *c,
+static status evaluate(const eval_flags *f, evaluation_config *config, dataset *d, const checkpoint *c,
                        list_writer **lists) {
   trained_on trained;
   model *m = NULL;
   evaluation *e = NULL;
   status rc = OK;
   if (c != NULL) TRY(trained_on_compare(&trained, c, d, f->other_data));
+  if (c != NULL) TRY(trained_on_settle(&trained, d, config->ranking.query.part));
+  config->final = c != NULL && c->state.trained.final;
   if (c != NULL) TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
@@ -125,7 +127,7 @@ done:
   return rc;
 }
 
-static status open_and_evaluate(eval_flags *f, const evaluation_config *config, const char *where) {
+static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where) {
   checkpoint *c = NULL;
   dataset *d = NULL;
   list_writer *lists = NULL;

@@ -42,10 +42,9 @@ status cmd_pretrain(int argc, char **argv) {
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
   rank_validator v = {.questions = NULL};
-  const bool validate = c.train.eval_every > 0 && dataset_count_targets(d, false) > 0;
-  if (c.train.eval_every > 0 && !validate)
-    log_info("%s has no validation targets, so the run goes without validation and has no best checkpoint",
-             c.data.dir);
+  const char *why;
+  const bool validate = run_validates(&c, d, &why);
+  if (why != NULL) log_info("%s %s", c.data.dir, why);
   status rc = OK;
   if (validate) log_doing("preparing the questions of validations");
   if (validate) rc = rank_validator_open(&v, d, &c);

@@ -215,6 +215,7 @@ static json_t *training_json(const checkpoint *c) {
   json_t *j = json_pack("{s:I,s:I,s:f,s:s,s:s}", "step", (json_int_t)t->step, "tokens", (json_int_t)t->tokens,
                         "seconds", t->seconds, "data", c->data.name, "data_checksum", c->data.checksum);
   objective_list l;
+  if (t->trained.final) json_object_set_new(j, "final", json_true());
   for (int32_t k = 0; objectives_of(&l, &c->model) == OK && k < l.n; k++)
     if (t->untrained[k]) add_untrained(j, l.of[k]->name);
   if (j != NULL && t->best_name[0] != '\0' &&

@@ -46,6 +46,10 @@ const option data_options[] = {
      "how negatives are drawn"},
     {"negative_alpha", OPT_FLOAT, FIELD(negative_alpha), "1", 0, 2, NULL, "exponent of popularity"},
     {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "seed of masks, order and negatives"},
+    {"final", OPT_BOOL, FIELD(trains.final), "false", 0, 0, NULL,
+     "final training: on everything before the test part, the validation part too, once all else is chosen"},
+    {"final_users", OPT_INT, FIELD(trains.final_users), "0", 0, 1e12, NULL,
+     "users whose validation part a final training leaves out, to validate with; 0: none, no validation"},
 };
 const size_t n_data_options = sizeof data_options / sizeof *data_options;
 

@@ -23,6 +23,7 @@
 #include "base/options.h"
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "data/training_part.h"
 
 typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style; // "always|bert" (80/10/10)
 typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_kind; // "uniform|popularity"
@@ -45,6 +46,7 @@ typedef struct data_config {
   int negative_kind;
   double negative_alpha; // exponent of popularity
   int64_t seed;
+  training_choice trains; // on which events: data.final, data.final_users
 } data_config;
 
 extern const option data_options[];

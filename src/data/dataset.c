@@ -20,7 +20,7 @@
 #include "format/utf8.h"
 #include "hdf5/h5_reader.h"
 
-enum { OPEN_TRIES = 16 };
+enum { OPEN_TRIES = 16, COUNTED_SEQUENCES = 4096 };
 
 typedef struct shard {
   char path[PATH_MAX];
@@ -388,6 +388,16 @@ int64_t dataset_count_targets(const dataset *d, bool test) {
   return count;
 }
 
+int64_t dataset_count_users(const dataset *d, bool test) {
+  int64_t count = 0;
+  for (int64_t i = 0; i < d->info.sequences; i++) {
+    int32_t from, to;
+    dataset_targets(d, i, test, &from, &to);
+    count += from < to;
+  }
+  return count;
+}
+
 // ---- another vocabulary --------------------------------------------------------------------------------------
 
 static status map_tokens(dataset *d, const vocab *to) {
@@ -529,6 +539,24 @@ status block_read(sequence_block **out, dataset *d, int64_t first, int64_t count
 bad:
   block_free(b);
   return rc;
+}
+
+status dataset_count_again(dataset *d, const int32_t *lengths) {
+  const int32_t first = vocab_begin(d->v, RANGE_ITEMS), end = vocab_end(d->v, RANGE_ITEMS);
+  for (int32_t id = first; id < end; id++) vocab_set_count(d->v, id, 0);
+  for (int64_t at = 0; at < d->info.sequences; at += COUNTED_SEQUENCES) {
+    sequence_block *b;
+    const int64_t left = d->info.sequences - at;
+    TRY(block_read(&b, d, at, left < COUNTED_SEQUENCES ? left : COUNTED_SEQUENCES));
+    for (int64_t i = 0; i < b->count; i++) {
+      const int32_t *tokens = b->tokens + b->offsets[i];
+      for (int32_t k = 0; k < lengths[at + i]; k++)
+        if (tokens[k] >= first && tokens[k] < end)
+          vocab_set_count(d->v, tokens[k], vocab_token_count(d->v, tokens[k]) + 1);
+    }
+    block_free(b);
+  }
+  return OK;
 }
 
 double block_bytes(const dataset_info *info, double sequences) {

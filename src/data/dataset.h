@@ -107,6 +107,10 @@ const int32_t *dataset_test_from(const dataset *d);
 // The targets of the validation or test part in sequence `index`: events [*from, *to), none if *from >= *to.
 void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, int32_t *to);
 int64_t dataset_count_targets(const dataset *d, bool test); // of all sequences
+int64_t dataset_count_users(const dataset *d, bool test);   // sequences with targets
+// Counts the items of the first lengths[i] events of each sequence, in place of the counts that its vocabulary has. Not for
+// data sets from elsewhere.
+status dataset_count_again(dataset *d, const int32_t *lengths);
 
 // Bytes of memory: of its lengths and offsets; and of the process that reads HDF5, while it reads a shard.
 double dataset_index_bytes(const dataset *d);

@@ -14,6 +14,7 @@ typedef struct evaluation_config {
   ranking_config ranking;
   baseline_config baselines;
   int64_t replicates; // of the bootstrap; 0: no intervals
+  bool final; // the model was trained on the validation part, too (data.final), so its rows are named so
 } evaluation_config;
 
 // A contender: the model or a baseline.

@@ -89,10 +89,15 @@ static void print_heading(const evaluation *e, FILE *to) {
   fputc('\n', to);
 }
 
+// Models of a final training are told apart from those that have not seen the validation part.
+static const char *label_of(const evaluation *e, int32_t i) {
+  return e->m != NULL && i == 0 && e->c.final ? "model (final)" : e->contenders[i].name;
+}
+
 static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FILE *to) {
   const contender *c = &e->contenders[i];
   const table_column *columns = columns_of(e);
-  fprintf(to, "%-*s", LABEL, c->name);
+  fprintf(to, "%-*s", LABEL, label_of(e, i));
   for (int32_t j = 0; j < COLUMNS; j++) {
     char text[32];
     if (!shown(&columns[j], to)) continue;
@@ -178,7 +183,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
             (long long)s->step);
-    if (s->trained->parts != TRAINED_HERE) {
+    if (s->trained->parts != TRAINED_HERE || e->c.final) {
       char trained[TRAINED_TEXT];
       trained_on_describe(s->trained, trained);
       fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
@@ -313,6 +318,8 @@ static json_t *model_json(json_writer *w, const evaluation_source *s) {
   json_t *j = json_object();
   put(w, j, "checkpoint", json_string(s->checkpoint));
   put(w, j, "step", json_integer(s->step));
+  put(w, j, "final", json_boolean(w->e->c.final));
+  if (w->e->c.final) put(w, j, "final_users", json_integer(s->trained->c->state.trained.final_users));
   if (s->trained->parts != TRAINED_HERE) put(w, j, "trained_on", trained_json(w, s->trained));
   if (!r->has_loss) return j;
   put(w, j, "loss", json_real(r->loss));

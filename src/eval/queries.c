@@ -18,6 +18,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
+#include "data/user_subset.h"
 
 enum { CHUNK_SEQUENCES = 4096, CHUNK_TARGETS = 65536, KEEP_USERS = 65536, KEEP_TARGETS = 2 * KEEP_USERS };
 enum { READ_SEQUENCES = 4096, READ_GAP = 1024 };
@@ -77,22 +78,6 @@ status items_count(dataset *d, eval_part part, int64_t *counts) {
 
 // ---- users ---------------------------------------------------------------------------------------------------
 
-typedef struct drawn_user {
-  uint64_t draw;
-  int64_t sequence;
-} drawn_user;
-
-static int by_draw(const void *a, const void *b) {
-  const drawn_user *x = a, *y = b;
-  if (x->draw != y->draw) return x->draw < y->draw ? -1 : 1;
-  return (x->sequence > y->sequence) - (x->sequence < y->sequence);
-}
-
-static int by_int64(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 static int32_t count_targets(const dataset *d, eval_part part, int64_t i) {
   int32_t from, to;
   dataset_targets(d, i, part == EVAL_TEST, &from, &to);
@@ -101,28 +86,20 @@ static int32_t count_targets(const dataset *d, eval_part part, int64_t i) {
 
 // The sequences with targets, or a random subset of them.
 static status choose_users(query_source *s) {
-  const int64_t n = dataset_get_info(s->d)->sequences;
-  int64_t count = 0;
-  for (int64_t i = 0; i < n; i++) count += count_targets(s->d, s->c.part, i) > 0;
-  drawn_user *drawn;
-  TRY(mem_new(&drawn, (size_t)count, sizeof *drawn, "the users to evaluate"));
-  int64_t at = 0;
-  for (int64_t i = 0; i < n; i++) {
-    if (count_targets(s->d, s->c.part, i) == 0) continue;
-    rng r = rng_at((uint64_t)s->c.seed, STREAM_EVAL + DRAW_USERS, (uint32_t)i, (uint32_t)(i >> 32));
-    drawn[at++] = (drawn_user){s->c.users > 0 ? rng_u64(&r) : 0, i};
-  }
-  s->users = count;
-  if (s->c.users > 0 && s->c.users < count) {
-    qsort(drawn, (size_t)count, sizeof *drawn, by_draw);
-    s->users = s->c.users;
-  }
-  const status rc = mem_new(&s->sequences, (size_t)s->users, sizeof *s->sequences, "the users to evaluate");
-  if (rc == OK) {
-    for (int64_t i = 0; i < s->users; i++) s->sequences[i] = drawn[i].sequence;
-    qsort(s->sequences, (size_t)s->users, sizeof *s->sequences, by_int64);
-  }
-  free(drawn);
+  user_subset subset = {.test = s->c.part == EVAL_TEST,
+                        .users = s->c.users,
+                        .seed = (uint64_t)s->c.seed,
+                        .stream = STREAM_EVAL + DRAW_USERS};
+  training_part trained = {.lengths = NULL};
+  const bool held_only = s->c.part == EVAL_VALID && s->c.trained.final;
+  status rc = held_only ? training_part_make(&trained, s->d, &s->c.trained) : OK;
+  if (rc == OK && held_only && trained.n_held == 0)
+    rc = fail(ERR_ARGUMENT,
+              "the validation part is trained on (data.final), so nothing can be asked about it");
+  if (held_only) subset.among = trained.held;
+  subset.n_among = trained.n_held;
+  if (rc == OK) rc = user_subset_choose(&subset, s->d, &s->sequences, &s->users);
+  training_part_free(&trained);
   return rc;
 }
 
@@ -526,7 +503,10 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
     most = fmax(most, to - from);
   }
   if (candidates < 1) return (query_memory){0};
-  const double users = c->users > 0 && (double)c->users < candidates ? (double)c->users : candidates,
+  const double asked = c->part == EVAL_VALID && c->trained.final
+                           ? fmin((double)c->trained.final_users, candidates)
+                           : candidates;
+  const double users = c->users > 0 && (double)c->users < asked ? (double)c->users : asked,
                length = tokens / candidates, sampled = sampled_protocols(c);
   const double items = info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES];
   query_memory m = {.users = users, .targets = users * targets / candidates};
@@ -547,7 +527,7 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
   // system; a source that reads again reuses them.
   if (kept) m.held += block;
   m.pass = kept ? 0 : block;
-  m.opening = fmax(sizeof(drawn_user) * candidates, (kept ? draws : 0) + block);
+  m.opening = fmax(user_subset_bytes(candidates), (kept ? draws : 0) + block);
   return m;
 }
 

@@ -10,6 +10,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "data/dataset.h"
+#include "data/training_part.h"
 
 typedef enum rank_protocol {
   RANK_FULL,       // the whole catalogue
@@ -43,6 +44,8 @@ typedef struct query_config {
   int64_t negatives; // of the sampled protocols
   bool protocols[RANK_PROTOCOLS];
   bool filter_history; // items of the history are not candidates (the target always is)
+  training_choice
+      trained; // of the model; in the validation part only users that it holds out are asked about
 } query_config;
 
 // Items are counted from 0 here: item i is token vocab_begin(items) + i.

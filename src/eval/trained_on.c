@@ -7,7 +7,6 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
-#include "eval/queries.h"
 
 const char *const trained_parts_names[] = {"here", "train", "train and validation", "all parts", "otherwise"};
 
@@ -123,10 +122,37 @@ status trained_on_compare(trained_on *out, const checkpoint *c, dataset *d, bool
   return rc;
 }
 
+status trained_on_settle(const trained_on *t, dataset *d, eval_part part) {
+  const training_choice *choice = &t->c->state.trained;
+  training_part seen;
+  if (t->parts != TRAINED_HERE || !choice->final) return OK;
+  if (part == EVAL_VALID)
+    return fail(
+        ERR_ARGUMENT,
+        "%s was trained on the validation part, too (data.final), so its figures on that part would be of "
+        "what it has seen; --part test is what it has not",
+        t->c->dir);
+  status rc = training_part_make(&seen, d, choice);
+  if (rc == OK) rc = training_part_count(&seen, d, choice);
+  training_part_free(&seen);
+  return rc;
+}
+
+static const char *describe_here(const training_choice *c, char buf[TRAINED_TEXT]) {
+  if (!c->final)
+    snprintf(buf, TRAINED_TEXT, "on the train part");
+  else if (c->final_users == 0)
+    snprintf(buf, TRAINED_TEXT, "on train + validation (final training)");
+  else
+    snprintf(buf, TRAINED_TEXT, "on train + validation (final training; of %lld users on train only)",
+             (long long)c->final_users);
+  return buf;
+}
+
 const char *trained_on_describe(const trained_on *t, char buf[TRAINED_TEXT]) {
   char split[SPLIT_TEXT], what[128];
   const dataset_info *data = &t->c->data;
-  if (t->parts == TRAINED_HERE) return "on the train part";
+  if (t->parts == TRAINED_HERE) return describe_here(&t->c->state.trained, buf);
   if (t->parts == TRAINED_LIKE_TRAIN)
     snprintf(what, sizeof what, "which counts every item as the train part here does");
   else if (t->parts == TRAINED_OTHERWISE)

@@ -8,6 +8,7 @@
 #define SOUK_EVAL_TRAINED_ON_H
 
 #include "data/dataset.h"
+#include "eval/queries.h"
 #include "model/checkpoint.h"
 
 typedef enum trained_parts {
@@ -31,6 +32,10 @@ status checkpoint_check_data(const checkpoint *c, const dataset *d);
 // The same; but with `other` another data set is compared, with a warning, and d reads in the checkpoint's vocabulary from
 // then on. c must outlive *out.
 status trained_on_compare(trained_on *out, const checkpoint *c, dataset *d, bool other);
+
+// A model of a final training (data.final) has seen the answers of the validation part: ERR_ARGUMENT for that part. For any
+// other, the counts of d become those of what the model was trained on, so that "cold" means what it has never seen.
+status trained_on_settle(const trained_on *t, dataset *d, eval_part part);
 
 extern const char
     *const trained_parts_names[]; // "here", "train", "train and validation", "all parts", "otherwise"

@@ -288,6 +288,9 @@ const char *vocab_token(const vocab *v, int32_t id) {
 int64_t vocab_token_count(const vocab *v, int32_t id) {
   return v->entries[id].count;
 }
+void vocab_set_count(vocab *v, int32_t id, int64_t count) {
+  v->entries[id].count = count;
+}
 size_t vocab_bytes(const vocab *v) {
   return sizeof *v + v->entries_cap * sizeof *v->entries + v->texts_cap + v->n_slots * sizeof *v->slots;
 }

@@ -2,8 +2,8 @@
 // have the same ids in each of Souk's vocabularies, whoever reads them.
 //
 // On disk: vocab.tsv, one token a line in id order: TOKEN <tab> COUNT <newline>; in TOKEN a backslash, tab, newline and CR are
-// written \\ \t \n \r. The ranges are in the manifest beside it. COUNT of an item is its number of occurrences in the training
-// parts only (the test and validation targets are not counted).
+// written \\ \t \n \r. The ranges are in the manifest beside it. COUNT of an item is its number of occurrences in what is
+// trained on: the training parts, without the validation and test targets; in the checkpoints of a final training with the former.
 #ifndef SOUK_FORMAT_VOCABULARY_H
 #define SOUK_FORMAT_VOCABULARY_H
 
@@ -59,6 +59,7 @@ int32_t vocab_begin(const vocab *v, vocab_range range); // first id of a range
 int32_t vocab_end(const vocab *v, vocab_range range);   // one past its last
 const char *vocab_token(const vocab *v, int32_t id);    // owned by v
 int64_t vocab_token_count(const vocab *v, int32_t id);
+void vocab_set_count(vocab *v, int32_t id, int64_t count);
 int32_t vocab_find(const vocab *v, vocab_range range, const char *token); // -1: not there
 int32_t vocab_find_bytes(const vocab *v, vocab_range range, const char *text, size_t bytes);
 size_t vocab_bytes(const vocab *v);      // allocated

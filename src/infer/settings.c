@@ -287,7 +287,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
                   {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
                   {"head", NAMES("score", "inv_temperature", "class_base", "classes")},
                   {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric",
-                                     "metric_value", "untrained")}};
+                                     "metric_value", "untrained", "final")}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
     PASS(check_names(d, sections[i].section, sections[i].names, b->created_by));
   return SOUK_OK;

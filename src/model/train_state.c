@@ -152,6 +152,25 @@ static status untrained_from_json(train_state *t, const objective_list *l, const
                     from->path);
 }
 
+// ---- a final training ----------------------------------------------------------------------------------------
+
+// Only what was trained on the validation part says so: "final": {"users": 0}.
+static int final_to_json(const train_state *t, json_t *state) {
+  if (!t->trained.final) return 0;
+  return json_object_set_new(state, "final", json_pack("{s:I}", "users", (json_int_t)t->trained.final_users));
+}
+
+static status final_from_json(train_state *t, const json_t *j, const record_source *from) {
+  static const char *const names[] = {"users", NULL};
+  const json_t *users = json_object_get(j, "users");
+  if (j == NULL) return OK;
+  if (!json_is_integer(users) || json_integer_value(users) < 0)
+    return fail(ERR_FORMAT, "%s: field \"state.final.users\" is missing, of the wrong type or out of range",
+                from->path);
+  t->trained = (training_choice){.final = true, .final_users = json_integer_value(users)};
+  return record_check_names(j, "state.final", names, from);
+}
+
 void train_state_move_slots(train_state *t, const objective_list *from, const objective_list *to) {
   slot_result moved[MAX_SLOTS] = {{0}};
   bool untrained[MAX_SLOTS] = {false};
@@ -171,7 +190,7 @@ json_t *train_state_to_json(const train_state *t, const objective_list *l) {
   const option_section state = state_part(&copy);
   json_t *j = record_write(&state, 1);
   if (j != NULL && json_object_set_new(j, "window", window_to_json(&copy, l)) == 0 &&
-      untrained_to_json(t, l, j) == 0)
+      untrained_to_json(t, l, j) == 0 && final_to_json(t, j) == 0)
     return j;
   json_decref(j);
   return NULL;
@@ -179,7 +198,7 @@ json_t *train_state_to_json(const train_state *t, const objective_list *l) {
 
 status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
                              const record_source *from) {
-  static const char *const others[] = {"window", "untrained", NULL};
+  static const char *const others[] = {"window", "untrained", "final", NULL};
   const option_section state = state_part(t);
   memset(t, 0, sizeof *t);
   TRY(record_read(&state, 1, j, &(record_rules){from, required_fields, others}));
@@ -188,5 +207,6 @@ status train_state_from_json(train_state *t, const objective_list *l, const json
   if (t->best_step > t->step)
     return fail(ERR_FORMAT, "%s: field \"state.best_step\" is beyond \"state.step\"", from->path);
   TRY(untrained_from_json(t, l, json_object_get(j, "untrained"), from));
+  TRY(final_from_json(t, json_object_get(j, "final"), from));
   return window_from_json(t, l, json_object_get(j, "window"), from);
 }

@@ -4,6 +4,7 @@
 
 #include <stdint.h>
 #include "base/record.h"
+#include "data/training_part.h"
 #include "model/objective.h"
 
 typedef struct train_state {
@@ -24,6 +25,8 @@ typedef struct train_state {
   slot_result window[MAX_SLOTS];
   bool untrained
       [MAX_SLOTS]; // by slot: the objective's own parameters were never trained, neither here nor where it began
+  training_choice
+      trained; // the events that the parameters have been trained on, here and where the run began
 } train_state;
 
 // Both from one table (train_state.c): a new field is a line there. The window's sums go by the names of the objectives.

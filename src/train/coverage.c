@@ -49,6 +49,9 @@ bool coverage_text(char text[COVERAGE_TEXT], const batcher_coverage *c, const ru
   if (all && run->data.window == 0 && w->length < usual)
     append(text, " (the data set's are %d long, model.max_positions = %lld has room for %d)", usual,
            (long long)run->model.max_positions, w->room);
+  if (run->data.trains.final)
+    append(text, "; final training: train and validation parts%s",
+           run->data.trains.final_users > 0 ? ", the latter without data.final_users" : "");
   if (run->data.next_session) append(text, "; half of the second sessions of pairs are another user's");
   return !all;
 }

@@ -59,6 +59,18 @@ static status check_vocab(const checkpoint *from, const dataset *d) {
   return rc;
 }
 
+// What the parameters have been trained on is no validation of this run either.
+static status check_trained(const checkpoint *from, const run_config *c, const dataset *d) {
+  const training_choice *seen = &from->state.trained, *now = &c->data.trains;
+  if (!seen->final || strcmp(from->data.checksum, dataset_get_info(d)->checksum) != 0) return OK;
+  if (now->final && now->final_users <= seen->final_users) return OK;
+  return fail(
+      ERR_ARGUMENT,
+      "train.init: %s was trained on the validation part, too (data.final, %lld users held out), so this "
+      "run needs data.final = true and data.final_users of at most %lld",
+      from->dir, (long long)seen->final_users, (long long)seen->final_users);
+}
+
 static status name_base(const checkpoint *from, checkpoint_base *base) {
   char path[PATH_MAX];
   if (checkpoint_bases(from) == CHECKPOINT_MOST_BASES) // what this run writes could not be opened
@@ -117,6 +129,7 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
   if (rc == OK) rc = check_vocab(from, d);
+  if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = tell_lacking(from, model_params(m));
   if (rc == OK) rc = checkpoint_load(from, m, false);
   if (rc == OK) rc = find_untrained(from, m, untrained);

@@ -119,7 +119,8 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
 // model is allocated, which takes `later` bytes.
 static status add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps,
                              double later) {
-  if (c->train.eval_every == 0 || dataset_count_targets(d, false) == 0) return OK;
+  const char *why;
+  if (!run_validates(c, d, &why)) return OK;
   ranking_config rc;
   const objective_metric *metric;
   TRY(rank_validator_config(&rc, &metric, c, d));
@@ -247,7 +248,8 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
 }
 
 status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps) {
-  *out = (run_plan){.peak_flops = m->peak_flops, .bytes_per_s = m->bytes_per_s};
+  *out =
+      (run_plan){.peak_flops = m->peak_flops, .bytes_per_s = m->bytes_per_s, .final = c->data.trains.final};
   if (c->train.peak_gflops > 0) out->peak_flops = c->train.peak_gflops * 1e9;
   add(out, "program and libraries", m->base_bytes + TRAINING_CODE_BYTES,
       "measured, and %.1f MiB that only training touches", TRAINING_CODE_BYTES / (1 << 20));
@@ -314,14 +316,14 @@ status plan_print_json(const run_plan *p, FILE *to) {
   for (int32_t i = 0; i < p->n_passing; i++)
     bad |= json_object_set_new(passing, p->passing[i].name, json_integer((json_int_t)p->passing[i].bytes));
   json_t *j =
-      json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b,s:I,s:I,s:i,s:i}", "memory_bytes",
-                memory, "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes, "reader_bytes",
-                (json_int_t)p->reader_bytes, "device_bytes", (json_int_t)p->device_bytes, "parameters",
-                (json_int_t)p->parameters, "step_tokens", p->tokens, "step_masked", p->masked, "step_flops",
-                p->flops, "step_seconds", p->step_seconds, "steps", p->steps, "peak_gflops",
+      json_pack("{s:o,s:o,s:I,s:I,s:I,s:I,s:f,s:f,s:f,s:f,s:f,s:f,s:f,s:b,s:I,s:I,s:i,s:i,s:b}",
+                "memory_bytes", memory, "passing_bytes", passing, "total_bytes", (json_int_t)p->total_bytes,
+                "reader_bytes", (json_int_t)p->reader_bytes, "device_bytes", (json_int_t)p->device_bytes,
+                "parameters", (json_int_t)p->parameters, "step_tokens", p->tokens, "step_masked", p->masked,
+                "step_flops", p->flops, "step_seconds", p->step_seconds, "steps", p->steps, "peak_gflops",
                 p->peak_flops * 1e-9, "copy_gb_per_s", p->bytes_per_s * 1e-9, "measured", p->timed_steps > 0,
                 "training_events", (json_int_t)p->data.events, "epoch_events", (json_int_t)p->data.covered,
-                "window", p->data.window.length, "stride", p->data.window.stride);
+                "window", p->data.window.length, "stride", p->data.window.stride, "final", p->final);
   char *text = bad == 0 && j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
   if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot write the plan as json");

@@ -34,6 +34,7 @@ typedef struct run_plan {
   batcher_coverage data;
   char coverage[COVERAGE_TEXT]; // coverage_text
   bool leaves_out;              // events, so that it is one to warn of
+  bool final;                   // data.final
   // of an optimiser step, the mean of the first batches
   double tokens, sequences, masked, flops;
   double peak_flops, bytes_per_s; // of this machine, measured

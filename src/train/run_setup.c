@@ -133,6 +133,18 @@ static status load_last(run_setup *r) {
   return OK;
 }
 
+// A run has seen what it was told to train on: which events these are cannot change on its way.
+static status check_training_part(const run_setup *r) {
+  const training_choice *then = &r->then->data.trains, *now = &r->c->data.trains;
+  if (then->final == now->final && then->final_users == now->final_users) return OK;
+  return fail(
+      ERR_ARGUMENT,
+      "data.final was %s with data.final_users = %lld, and is now %s with %lld: --resume goes on with the "
+      "events that the run began with; train.init starts a new run from its parameters",
+      then->final ? "true" : "false", (long long)then->final_users, now->final ? "true" : "false",
+      (long long)now->final_users);
+}
+
 static status check_last(run_setup *r, const model_config *mc) {
   const checkpoint *c = r->from;
   if (strcmp(c->data.checksum, dataset_get_info(r->d)->checksum) != 0)
@@ -143,6 +155,7 @@ static status check_last(run_setup *r, const model_config *mc) {
   TRY(run_objectives_check_resumed(c, mc));
   TRY(mem_new(&r->then, 1, sizeof *r->then, "the configuration of before"));
   TRY(run_config_read(r->then, c));
+  TRY(check_training_part(r));
   r->start = c->state;
   if (dataset_tokenizer(r->d) == NULL) dataset_set_tokenizer(r->d, c->tokenizer);
   if (!r->leads) return OK;
@@ -184,6 +197,7 @@ static status begin(run_setup *r) {
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
   for (int32_t k = 0; k < model_objectives(r->m)->n; k++) r->start.untrained[k] = true;
+  r->start.trained = r->c->data.trains;
   return t->init[0] != '\0' ? init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, r->start.untrained)
                             : OK;
 }
@@ -197,6 +211,16 @@ static status find_start(run_setup *r) {
 }
 
 // ---- what it works with --------------------------------------------------------------------------------------
+
+// The data set's counts become those of what the run trains on.
+static status count_items(run_setup *r) {
+  training_part part;
+  const training_choice *c = &r->c->data.trains;
+  status rc = training_part_make(&part, r->d, c);
+  if (rc == OK) rc = training_part_count(&part, r->d, c);
+  training_part_free(&part);
+  return rc;
+}
 
 static status make_batches(run_setup *r, const model_config *mc) {
   const seq_layout layout = model_layout(mc);
@@ -261,6 +285,7 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   if (goes_on)
     TRY(share_directory(r, resume)); // a directory that is new is made when the rest has been checked
   if (r->resumed) TRY(open_last(r, &mc));
+  TRY(count_items(r));
   TRY(make_batches(r, &mc));
   find_end(r);
   if (!goes_on) TRY(share_directory(r, resume));

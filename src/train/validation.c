@@ -39,6 +39,18 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   return rc;
 }
 
+bool run_validates(const run_config *c, const dataset *d, const char **why) {
+  *why = NULL;
+  if (c->train.eval_every == 0) return false;
+  if (dataset_count_targets(d, false) == 0)
+    *why = "has no validation targets, so the run goes without validation and has no best checkpoint";
+  else if (c->data.trains.final && c->data.trains.final_users == 0)
+    *why =
+        "is trained on with its validation part (data.final), so the run goes without validation and has no "
+        "best checkpoint; data.final_users holds users out of it";
+  return *why == NULL;
+}
+
 status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,
                              const dataset *d) {
   const train_config *t = &c->train;
@@ -59,6 +71,7 @@ status rank_validator_config(ranking_config *out, const objective_metric **metri
   out->query.part = EVAL_VALID;
   out->query.users = t->eval_users;
   out->query.seed = t->seed;
+  out->query.trained = c->data.trains;
   return OK;
 }
 

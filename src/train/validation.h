@@ -11,6 +11,9 @@ typedef struct rank_validator {
   ranking *questions;
 } rank_validator;
 
+// Does a run validate? Not with train.eval_every = 0, not where nothing is held out, and not if a final training (data.final)
+// holds no users out of the validation part. *why: a sentence on why not although train.eval_every asks for it; NULL: none.
+bool run_validates(const run_config *c, const dataset *d, const char **why);
 // What a validation of a run evaluates, and what its objectives say of train.metric. ERR_ARGUMENT lists the metrics that they
 // have.
 status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,

@@ -26,6 +26,7 @@ typedef struct history_source {
   seq_layout layout;
   data_part part;
   data_window w;
+  training_part trains;
   int64_t copies, windows;
   int64_t *first_window; // [sequences]
   alias_slot *alias;     // [items], popularity only
@@ -55,7 +56,7 @@ static int32_t rows_of(const history_source *b, int32_t n) {
 }
 
 static status list_windows(const history_source *b, int64_t epoch, int64_t s, example_list *to) {
-  const int32_t n = dataset_train_lengths(b->d)[s];
+  const int32_t n = b->trains.lengths[s];
   for (int32_t w = 0; w < window_count(n, b->w.length, b->w.stride); w++) {
     int32_t begin, end;
     window_at(n, b->w.length, b->w.stride, w, &begin, &end);
@@ -86,9 +87,9 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
       TRY(list_windows(b, epoch, s, to));
       continue;
     }
-    int32_t first, end; // of the validation targets; the first is asked about
+    int32_t first, end; // of the validation targets; the first is asked about, unless it is trained on
     dataset_targets(b->d, s, false, &first, &end);
-    if (first >= end) continue;
+    if (first >= end || b->trains.lengths[s] > first) continue;
     const example e = {.sequence = s, .id = s, .end = first, .length = rows_of(b, first)};
     TRY(examples_add(to, &e));
   }
@@ -123,7 +124,7 @@ static status cover(batch_source *self, batcher_coverage *out) {
   example_list l = {.n = 0};
   status rc = OK;
   *out = (batcher_coverage){.window = b->w};
-  for (int64_t i = 0; i < n_sequences(b); i++) out->events += dataset_train_lengths(b->d)[i];
+  out->events = b->trains.events;
   for (int64_t block = 0; rc == OK && block < b->base.blocks; block++) {
     l.n = 0;
     rc = list(self, 0, block, &l);
@@ -384,6 +385,7 @@ static status check_config(history_source *b) {
 static void close_source(batch_source *self) {
   history_source *b = (history_source *)self;
   drop_blocks(b);
+  training_part_free(&b->trains);
   free(b->first_window);
   free(b->alias);
   free(b->logq);
@@ -394,7 +396,7 @@ static void memory(const batch_source *self, batcher_memory *m) {
   const history_source *b = (const history_source *)self;
   const dataset_info *info = dataset_get_info(b->d);
   const double all = (double)info->sequences, group = fmin(all, BLOCK * GROUP);
-  m->index = all * sizeof *b->first_window;
+  m->index = all * sizeof *b->first_window + training_part_bytes(&b->trains, b->d);
   m->sequences = group;
   m->sequence_bytes = block_bytes(info, group);
   m->examples = (double)b->windows * ((double)b->c.dupe_factor + b->c.last_copies);
@@ -437,7 +439,7 @@ static size_t kinds_of(const history_source *b, const double *windows, double la
 static void count_windows(const history_source *b, int64_t first, int64_t stop, double *windows) {
   memset(windows, 0, ((size_t)b->w.length + 1) * sizeof *windows);
   for (int64_t s = first; s < min64(stop, n_sequences(b)); s++) {
-    const int32_t n = dataset_train_lengths(b->d)[s], count = window_count(n, b->w.length, b->w.stride);
+    const int32_t n = b->trains.lengths[s], count = window_count(n, b->w.length, b->w.stride);
     for (int32_t w = 0; w < count; w++) {
       int32_t begin, end;
       window_at(n, b->w.length, b->w.stride, w, &begin, &end);
@@ -496,6 +498,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   b->w = data_windows(c, info, layout);
   status rc;
   TRY_GOTO(check_config(b), bad);
+  TRY_GOTO(training_part_make(&b->trains, d, &c->trains), bad);
   b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
   b->base.group = GROUP;
   TRY_GOTO(find_caps(b), bad);
@@ -504,7 +507,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
            bad);
   for (int64_t s = 0; s < n_sequences(b); s++) {
     b->first_window[s] = b->windows;
-    b->windows += window_count(dataset_train_lengths(d)[s], b->w.length, b->w.stride);
+    b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
   if (b->base.caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
   *out = &b->base;

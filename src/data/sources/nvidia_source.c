@@ -103,6 +103,7 @@ static status check_config(const dataset *d, const data_config *c, const seq_lay
   if (part == PART_VALID)
     return fail(ERR_ARGUMENT, "%s holds masked examples, not histories: there is nothing to validate on",
                 dir);
+  TRY(training_choice_check(&c->trains, d));
   if (c->negatives > 0)
     return fail(ERR_ARGUMENT, "data.negatives = %lld: %s has no items to sample; set it to 0",
                 (long long)c->negatives, dir);
