@@ -122,6 +122,42 @@ int32_t processors_usable(void) {
   return processors_allowed("", n);
 }
 
+// The lowest hyperthread of a processor's core; the processor itself if the kernel does not tell.
+static int32_t core_of(const char *root, int32_t processor) {
+  char path[PATH_MAX];
+  int first = processor;
+  snprintf(path, sizeof path, "%s/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", root,
+           processor);
+  FILE *f = fopen(path, "re");
+  if (f == NULL) return processor;
+  if (fscanf(f, "%d", &first) != 1 || first < 0) first = processor; // "0,32" or "0-1"
+  fclose(f);
+  return first;
+}
+
+int32_t cores_among(const char *root, const bool *may, int32_t n) {
+  bool seen[CPU_SETSIZE] = {false};
+  int32_t cores = 0;
+  for (int32_t i = 0; i < n && i < CPU_SETSIZE; i++) {
+    if (!may[i]) continue;
+    const int32_t core = core_of(root, i);
+    if (core < CPU_SETSIZE && seen[core]) continue;
+    if (core < CPU_SETSIZE) seen[core] = true;
+    cores++;
+  }
+  return cores;
+}
+
+int32_t cores_usable(void) {
+  const int32_t processors = processors_usable();
+  cpu_set_t set;
+  if (sched_getaffinity(0, sizeof set, &set) != 0) return processors; // more than CPU_SETSIZE
+  bool may[CPU_SETSIZE];
+  for (size_t i = 0; i < CPU_SETSIZE; i++) may[i] = CPU_ISSET(i, &set);
+  const int32_t cores = cores_among("", may, CPU_SETSIZE);
+  return cores < 1 || cores > processors ? processors : cores;
+}
+
 // ---- threads -------------------------------------------------------------------------------------------------
 
 void threads_use(int64_t wanted) {

@@ -40,7 +40,7 @@ status cmd_plan(int argc, char **argv) {
   threads_use(c.train.threads);
   machine m;
   log_doing("measuring this machine");
-  TRY(machine_measure(&m, (int32_t)c.train.threads));
+  TRY(machine_measure(&m, (int32_t)c.train.threads, (int32_t)c.model.hidden));
   dataset *d;
   TRY(dataset_open(&d, c.data.dir, false));
   run_plan p;

@@ -44,7 +44,8 @@ static const option train_options[] = {
     {"skip_nonfinite", OPT_INT, TR(skip_nonfinite), "0", 0, 1e9, NULL,
      "steps with a NaN or infinite gradient that may be skipped before the run stops"},
     {"peak_gflops", OPT_FLOAT, TR(peak_gflops), "0", 0, 1e9, NULL,
-     "peak that the share of peak refers to; 0: the CPU's is measured at the start"},
+     "peak that the share of peak refers to; 0: the multiply-adds that the CPU's cores can do, measured at "
+     "the start"},
     {"device", OPT_CHOICE, TR(device), "auto", 0, 0, "auto|cpu|cuda", "backend"},
     {"matmul", OPT_CHOICE, TR(matmul), "fp32", 0, 0, "fp32|tf32",
      "precision of matmuls on a device: tf32 is faster, with 11 significant bits instead of 24"},

@@ -42,12 +42,13 @@ typedef struct run_plan {
   int64_t timed_steps;            // > 0: step_seconds is the mean of that many real ones
 } run_plan;
 
-// Measures this machine, before anything large is allocated. plan_make does it if it was not called.
+// Measures this machine for `threads` threads (0: as threads_use has set) and a model `hidden` wide, before anything large is
+// allocated.
 typedef struct machine {
-  double base_bytes, blas_bytes; // resident before, and what a matmul on all threads adds
+  double base_bytes, blas_bytes; // resident before, and what a model's products on all threads add
   double peak_flops, bytes_per_s;
 } machine;
-status machine_measure(machine *m, int32_t threads);
+status machine_measure(machine *m, int32_t threads, int32_t hidden);
 
 // timed_steps > 0: runs that many optimiser steps of the real thing (two more to warm up) for step_seconds.
 status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps);

@@ -29,7 +29,7 @@ bool progress_due(const progress *p) {
 static int compose(status_field f[FIELDS], const progress *p, const progress_figures *v) {
   char buf[32];
   int n = 0;
-  // A share above 100%: other jobs used the machine while the peak was measured.
+  // A share above 100% says that the peak which was given (train.peak_gflops) is none.
   const double share = v->peak > 0 ? 100 * v->flops / v->peak : 0;
 #define FIELD(w, shown, ...)                                       \
   do {                                                             \

@@ -78,6 +78,24 @@ static void test_version_1(void **unused) {
   assert_int_equal(processors_allowed(root, 7), 2);
 }
 
+// Hyperthreads of a core count once, whichever of them the process may use; a processor of which nothing is known is a core.
+static void test_cores(void **unused) {
+  (void)unused;
+  const char *const siblings[] = {"0,4\n", "1,5\n", "2-3\n", "2-3\n", "0,4\n", "1,5\n"};
+  const bool all[8] = {1, 1, 1, 1, 1, 1, 1, 1}, some[8] = {[1] = 1, [4] = 1, [5] = 1}, one[8] = {[3] = 1};
+  assert_int_equal(cores_among(root, all, 8), 8);
+  for (int i = 0; i < 6; i++) {
+    char path[96];
+    snprintf(path, sizeof path, "/sys/devices/system/cpu/cpu%d/topology/thread_siblings_list", i);
+    put(path, siblings[i]);
+  }
+  assert_int_equal(cores_among(root, all, 8), 5);
+  assert_int_equal(cores_among(root, some, 8), 2);
+  assert_int_equal(cores_among(root, one, 8), 1);
+  assert_int_equal(cores_among(root, all, 0), 0);
+  assert_in_range(cores_usable(), 1, processors_usable());
+}
+
 extern int kmp_get_blocktime(void) __attribute__((weak));
 
 static void test_use(void **unused) {
@@ -130,6 +148,7 @@ int main(void) {
       cmocka_unit_test_setup_teardown(test_no_groups, begin, end),
       cmocka_unit_test_setup_teardown(test_version_2, begin, end),
       cmocka_unit_test_setup_teardown(test_version_1, begin, end),
+      cmocka_unit_test_setup_teardown(test_cores, begin, end),
       cmocka_unit_test(test_use),
       cmocka_unit_test(test_blas_kernels),
   };
