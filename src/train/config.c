@@ -41,6 +41,8 @@ static const option train_options[] = {
     {"log_every", OPT_INT, TR(log_every), "20", 1, 1e9, NULL, "steps between metric lines"},
     {"tensorboard", OPT_BOOL, TR(tensorboard), "true", 0, 0, NULL,
      "event files for TensorBoard beside metrics.jsonl"},
+    {"write_batches", OPT_INT, TR(write_batches), "0", 0, 1e6, NULL,
+     "write the batches of the first steps to RUN/batches.h5, for other programs; 0: none"},
     {"skip_nonfinite", OPT_INT, TR(skip_nonfinite), "0", 0, 1e9, NULL,
      "steps with a NaN or infinite gradient that may be skipped before the run stops"},
     {"peak_gflops", OPT_FLOAT, TR(peak_gflops), "0", 0, 1e9, NULL,

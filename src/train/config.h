@@ -23,6 +23,7 @@ typedef struct train_config { // section "train"
   bool background; // checkpoints are written by a thread, from a snapshot
   int64_t log_every;
   bool tensorboard;
+  int64_t write_batches;  // of so many steps, for other programs (batch_file.h)
   int64_t skip_nonfinite; // steps that may be skipped because a gradient is not finite
   double peak_gflops;     // reported shares of peak refer to this; 0: measured
   int device;             // "auto|cpu|cuda"

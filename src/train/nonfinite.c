@@ -16,6 +16,7 @@
 #include "hdf5/h5_reader.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/objective.h"
+#include "train/batch_file.h"
 #include "train/config.h"
 
 // ---- finding the place ---------------------------------------------------------------------------------------
@@ -148,14 +149,9 @@ static status write_contents(hid_t file, const char *path, const step_source *so
   for (int i = 0; i < n_fields; i++)
     TRY(h5_write(file, path, fields[i].name, file_type(fields[i].kind), 1, &fields[i].n, fields[i].value, 0));
   for (int32_t k = 0; k < in->n; k++) {
-    for (int i = 0; i < N_BATCH_FIELDS; i++) {
-      const batch_field *field = &batch_fields[i];
-      const batch *b = in->batches[k];
-      const hsize_t n = batch_elements(field, b->live);
-      char name[64];
-      snprintf(name, sizeof name, "micro-%d/%s", k, field->name);
-      TRY(h5_write(file, path, name, file_type(kind_of(field)), 1, &n, batch_array(&b->arrays, field), 0));
-    }
+    char micro[32];
+    snprintf(micro, sizeof micro, "micro-%d", k);
+    TRY(batch_fields_write(file, path, micro, in->batches[k]));
   }
   return OK;
 }

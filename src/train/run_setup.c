@@ -14,6 +14,7 @@
 #include "base/path_kind.h"
 #include "model/checkpoint_find.h"
 #include "model/objective.h"
+#include "train/batch_file.h"
 #include "train/changes.h"
 #include "train/init.h"
 #include "train/place.h"
@@ -241,6 +242,20 @@ static void find_end(run_setup *r) {
   if (r->decay_steps == 0) r->decay_steps = r->last_step > 0 ? r->last_step : INT64_MAX;
 }
 
+// The first batches of a new run, from a batcher of their own, since batches are a function of the options and the data.
+static status write_batches(const run_setup *r, const model_config *mc) {
+  const train_config *t = &r->c->train;
+  const seq_layout layout = model_layout(mc);
+  char path[PATH_MAX];
+  batcher *b;
+  if (t->write_batches == 0 || r->resumed || !r->leads) return OK;
+  TRY(path_join(path, sizeof path, t->out, "batches.h5"));
+  TRY(batcher_open(&b, r->d, &r->c->data, &layout, PART_TRAIN, 0, dist_world(r->world)));
+  const status rc = batch_file_write(path, b, t->write_batches, t->accumulate);
+  batcher_close(b);
+  return rc;
+}
+
 static status make_model(run_setup *r, const model_config *mc) {
   const run_config *c = r->c;
   model_run mr = train_model_run(c, batcher_caps(r->batches));
@@ -290,6 +305,7 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   find_end(r);
   if (!goes_on) TRY(share_directory(r, resume));
   if (r->leads && !r->resumed) TRY(begin_again(c->train.out, resume));
+  TRY(write_batches(r, &mc));
   TRY(make_model(r, &mc));
   TRY(find_start(r));
   close_last(r);

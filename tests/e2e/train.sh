@@ -36,6 +36,9 @@ check "--no-keep-best keeps neither the best checkpoint nor its name" test "$(ls
 b=$work/b
 check "the same run again ends well" train "$b" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4
 check "the same run again gives the same bytes" same "$a" "$b"
+check "a run that writes its batches ends well" train "$work/batches" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4 --write_batches 3
+check "writing batches changes nothing of the training" same "$a" "$work/batches"
+check "the batches are beside the checkpoints" test -s "$work/batches/batches.h5"
 check "a run with another seed ends well" train "$work/c" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 5
 check "another seed gives other bytes" differ "$a" "$work/c"
 check "a run without snapshots and event files ends well" train "$work/d" --steps 40 --eval_every 15 --save_every 10 --keep 2 --train.seed 4 --no-background --no-tensorboard
