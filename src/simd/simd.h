@@ -9,8 +9,24 @@
 #ifndef SOUK_SIMD_SIMD_H
 #define SOUK_SIMD_SIMD_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+// C = A B + bias or C += A B. Each element of C is the sum of its products in ascending order of k, whatever m, n and its
+// place: a row has the same bits alone and in a batch.
+typedef struct simd_gemm {
+  size_t m, n, k;
+  const float *a;       // element (i, p) of A [m,k] is a[i a_row + p a_step]; a_step is 1, or a_row is
+  size_t a_row, a_step; // (A transposed: rows of A^T are a_step floats apart)
+  const float *b;       // rows of B [k,n], b_row floats apart, or
+  bool packed;          // panels of it, as gemm_pack and gemm_pack_rows make them (simd.h, below)
+  size_t b_row;
+  const float *bias; // [n] added to each row; NULL: none; not with `add`
+  bool add;          // C is added to
+  float *c;          // [m,n], rows c_row floats apart
+  size_t c_row;
+} simd_gemm;
 
 typedef struct simd_table {
   const char *name; // "c" or "avx2"
@@ -45,9 +61,17 @@ typedef struct simd_table {
                  const uint32_t *c3, uint8_t *out, size_t n);
   // x[i] = bytes[i] < threshold ? 0 : x[i] * scale.
   void (*dropout)(const uint8_t *bytes, uint32_t threshold, float scale, float *x, size_t n);
+  // A row of attention's scores in place: x = softmax(scale x), scale > 0; returns the logarithm of the sum of
+  // exp(scale x). x has room for n rounded up to 16; what is past n becomes 0.
+  float (*softmax_row)(float *x, float scale, size_t n);
+  // Backward, in place, with the same room: p = exp(scale s - lse), keep = bytes < threshold ? 0 : factor (1 where bytes
+  // is NULL); d becomes scale p (d keep - delta), s becomes p keep; what is past n becomes 0. bytes has the room, too.
+  void (*softmax_row_back)(float *s, float *d, const uint8_t *bytes, uint32_t threshold, float factor,
+                           float scale, float lse, float delta, size_t n);
+  // Products where BLAS is slow: its calls copy both operands, which costs most where n or k is below about 100.
+  void (*gemm)(const simd_gemm *g);
   // C[m,n] = A[m,k] B[n,k]^T + bias[n] (bias may be NULL): for inference, where there is no BLAS. Row strides lda, ldc;
-  // b is packed by gemm_pack: ((n + 15) / 16) * 16 * k floats, panels [k][16] of 16 columns. Each element is summed
-  // in the same order whatever m, n and its place: a row has the same bits alone and in a batch.
+  // b is packed by gemm_pack: ((n + 15) / 16) * 16 * k floats, panels [k][16] of 16 columns. Sums as in simd_gemm.
   void (*gemm_packed)(const float *a, size_t lda, const float *packed, const float *bias, float *c,
                       size_t ldc, size_t m, size_t n, size_t k);
 } simd_table;

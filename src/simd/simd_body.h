@@ -11,7 +11,7 @@
 #include <string.h>
 #include "simd/simd.h"
 
-enum { PANEL = 16 };
+enum { PANEL = 16, LANES = 16 };
 
 static inline float exp_one(float x) {
   x = x < -87.0f ? -87.0f : x;
@@ -76,7 +76,6 @@ static double sum_squares_k(const float *x, size_t n) {
 
 // Explicit lanes, because not every compiler vectorises a maximum.
 static float max_k(const float *x, size_t n) {
-  enum { LANES = 16 };
   float lane[LANES], best = -INFINITY;
   for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
   size_t i = 0;
@@ -201,7 +200,6 @@ static void norm_row_back_k(const float *dy, const float *x, const float *gamma,
 
 static void philox_k(uint64_t seed, uint32_t stream, const uint32_t *c0, uint32_t c1, const uint32_t *c2,
                      const uint32_t *c3, uint8_t *out, size_t n) {
-  enum { LANES = 16 };
   for (size_t at = 0; at < n; at += LANES) {
     const size_t m = n - at < LANES ? n - at : LANES;
     uint32_t x0[LANES] = {0}, x1[LANES], x2[LANES] = {0}, x3[LANES] = {0};
@@ -236,12 +234,65 @@ static void dropout_k(const uint8_t *bytes, uint32_t threshold, float scale, flo
   for (size_t i = 0; i < n; i++) x[i] = bytes[i] < threshold ? 0.0f : x[i] * scale;
 }
 
-// ---- matmuls for inference ----------------------------------------------------------------------------------
+// ---- softmax of attention ------------------------------------------------------------------------------------
+
+static float softmax_row_k(float *x, float scale, size_t n) {
+  const size_t room = (n + LANES - 1) / LANES * LANES;
+  float lane[LANES], sums[LANES] = {0}, best = -INFINITY, sum = 0;
+  for (size_t j = n; j < room; j++) x[j] = -INFINITY;
+  for (size_t j = 0; j < LANES; j++) lane[j] = -INFINITY;
+  for (size_t i = 0; i < room; i += LANES)
+    for (size_t j = 0; j < LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  for (size_t j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
+  const float shift = best * scale;
+  for (size_t i = 0; i < room; i += LANES) {
+#pragma omp simd
+    for (size_t j = 0; j < LANES; j++) {
+      x[i + j] = exp_one(x[i + j] * scale - shift);
+      sums[j] += x[i + j];
+    }
+  }
+  for (size_t j = n; j < room; j++) { // exp_one has no zero
+    sums[j % LANES] -= x[j];
+    x[j] = 0.0f;
+  }
+  for (size_t j = 0; j < LANES; j++) sum += sums[j];
+  const float over = 1.0f / sum;
+  for (size_t i = 0; i < room; i += LANES)
+    for (size_t j = 0; j < LANES; j++) x[i + j] *= over;
+  return shift + logf(sum);
+}
+
+// keep: 0 or the factor of what dropout leaves.
+static inline void softmax_back_one(float *s, float *d, float keep, float scale, float lse, float delta) {
+  const float p = exp_one(*s * scale - lse), slope = p * (*d * keep - delta);
+  *s = p * keep;
+  *d = slope * scale;
+}
+
+static void softmax_row_back_k(float *s, float *d, const uint8_t *bytes, uint32_t threshold, float factor,
+                               float scale, float lse, float delta, size_t n) {
+  const size_t room = (n + LANES - 1) / LANES * LANES;
+  for (size_t i = 0; i < room; i += LANES) {
+    if (bytes == NULL) {
+#pragma omp simd
+      for (size_t j = i; j < i + LANES; j++) softmax_back_one(s + j, d + j, 1.0f, scale, lse, delta);
+      continue;
+    }
+#pragma omp simd
+    for (size_t j = i; j < i + LANES; j++)
+      softmax_back_one(s + j, d + j, bytes[j] < threshold ? 0.0f : factor, scale, lse, delta);
+  }
+  for (size_t j = n; j < room; j++) s[j] = d[j] = 0.0f;
+}
+
+// ---- matrix products -----------------------------------------------------------------------------------------
 //
-// A tile is R rows by one panel of 16 columns whose sums stay in registers while k runs. Every element of C is its
-// bias plus the products in ascending k, whatever the tile, so that a row's result does not depend on its neighbours.
-// k is split into blocks of DEPTH: a panel's block (16 KB) stays in the L1 cache while all rows use it. Sums start
-// from `from` (row stride ldf) and are stored to c.
+// A tile is R rows by one panel of 16 columns whose sums stay in registers while k runs. Every element of C is what it
+// starts from plus the products in ascending k, whatever the tile, so that a row's result does not depend on its
+// neighbours. k is split into blocks of DEPTH: a panel's block (16 KB) stays in the L1 cache while all rows use it. Sums
+// start from `from` (row stride ldf) and are stored to c. Element (i, p) of A is a[i row + p step], where one of row and
+// step is the constant 1; rows of the panel are `wide` floats apart.
 enum { DEPTH = 256 };
 
 #ifdef __AVX2__
@@ -250,19 +301,19 @@ typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
 #define STORE8(p, v) (*(vec8 *)(p) = (v))
 enum { TILE_ROWS = 6 }; // 12 sums hide the latency of two multiply-adds a cycle
 #define GEMM_TILE(R)                                                                                         \
-  static inline                                                                                              \
-      __attribute__((always_inline)) void tile_##R(const float *a, size_t lda, const float *panel, size_t k, \
-                                                   const float *from, size_t ldf, float *c, size_t ldc) {    \
+  static inline __attribute__((always_inline)) void tile_##R(                                                \
+      const float *a, size_t row, size_t step, const float *panel, size_t wide, size_t k, const float *from, \
+      size_t ldf, float *c, size_t ldc) {                                                                    \
     vec8 s[R][2];                                                                                            \
     for (size_t r = 0; r < R; r++) {                                                                         \
       s[r][0] = LOAD8(from + r * ldf);                                                                       \
       s[r][1] = LOAD8(from + r * ldf + 8);                                                                   \
     }                                                                                                        \
     for (size_t p = 0; p < k; p++) {                                                                         \
-      const vec8 b0 = LOAD8(panel + p * PANEL), b1 = LOAD8(panel + p * PANEL + 8);                           \
+      const vec8 b0 = LOAD8(panel + p * wide), b1 = LOAD8(panel + p * wide + 8);                             \
       for (size_t r = 0; r < R; r++) {                                                                       \
-        s[r][0] += a[r * lda + p] * b0;                                                                      \
-        s[r][1] += a[r * lda + p] * b1;                                                                      \
+        s[r][0] += a[r * row + p * step] * b0;                                                               \
+        s[r][1] += a[r * row + p * step] * b1;                                                               \
       }                                                                                                      \
     }                                                                                                        \
     for (size_t r = 0; r < R; r++) {                                                                         \
@@ -293,19 +344,19 @@ static void tile_wide(const float *a, const float *panels, size_t k, const float
 }
 #else
 enum { TILE_ROWS = 4 };
-#define GEMM_TILE(R)                                                                                \
-  static void tile_##R(const float *a, size_t lda, const float *panel, size_t k, const float *from, \
-                       size_t ldf, float *c, size_t ldc) {                                          \
-    float s[R][PANEL];                                                                              \
-    for (size_t r = 0; r < R; r++) memcpy(s[r], from + r * ldf, sizeof s[r]);                       \
-    for (size_t p = 0; p < k; p++) {                                                                \
-      const float *b = panel + p * PANEL;                                                           \
-      for (size_t r = 0; r < R; r++) {                                                              \
-        const float v = a[r * lda + p];                                                             \
-        _Pragma("omp simd") for (size_t j = 0; j < PANEL; j++) s[r][j] += v * b[j];                 \
-      }                                                                                             \
-    }                                                                                               \
-    for (size_t r = 0; r < R; r++) memcpy(c + r * ldc, s[r], sizeof s[r]);                          \
+#define GEMM_TILE(R)                                                                                       \
+  static void tile_##R(const float *a, size_t row, size_t step, const float *panel, size_t wide, size_t k, \
+                       const float *from, size_t ldf, float *c, size_t ldc) {                              \
+    float s[R][PANEL];                                                                                     \
+    for (size_t r = 0; r < R; r++) memcpy(s[r], from + r * ldf, sizeof s[r]);                              \
+    for (size_t p = 0; p < k; p++) {                                                                       \
+      const float *b = panel + p * wide;                                                                   \
+      for (size_t r = 0; r < R; r++) {                                                                     \
+        const float v = a[r * row + p * step];                                                             \
+        _Pragma("omp simd") for (size_t j = 0; j < PANEL; j++) s[r][j] += v * b[j];                        \
+      }                                                                                                    \
+    }                                                                                                      \
+    for (size_t r = 0; r < R; r++) memcpy(c + r * ldc, s[r], sizeof s[r]);                                 \
   }
 #endif
 GEMM_TILE(4)
@@ -313,66 +364,100 @@ GEMM_TILE(3)
 GEMM_TILE(2)
 GEMM_TILE(1)
 
-static inline __attribute__((always_inline)) void tile_rows(size_t rows, const float *a, size_t lda,
-                                                            const float *panel, size_t k, const float *from,
-                                                            size_t ldf, float *c, size_t ldc) {
+static inline __attribute__((always_inline)) void tile_rows(size_t rows, const float *a, size_t row,
+                                                            size_t step, const float *panel, size_t wide,
+                                                            size_t k, const float *from, size_t ldf, float *c,
+                                                            size_t ldc) {
   switch (rows) {
 #ifdef __AVX2__
   case 6:
-    tile_6(a, lda, panel, k, from, ldf, c, ldc);
+    tile_6(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
   case 5:
-    tile_5(a, lda, panel, k, from, ldf, c, ldc);
+    tile_5(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
 #endif
   case 4:
-    tile_4(a, lda, panel, k, from, ldf, c, ldc);
+    tile_4(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
   case 3:
-    tile_3(a, lda, panel, k, from, ldf, c, ldc);
+    tile_3(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
   case 2:
-    tile_2(a, lda, panel, k, from, ldf, c, ldc);
+    tile_2(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
   default:
-    tile_1(a, lda, panel, k, from, ldf, c, ldc);
+    tile_1(a, row, step, panel, wide, k, from, ldf, c, ldc);
     break;
   }
 }
 
 // All rows against one block of one panel. fresh: sums start from `start` [16], else from C.
-static void gemm_panel(const float *a, size_t lda, const float *panel, size_t k, const float *start,
-                       bool fresh, float *c, size_t ldc, size_t m, size_t width) {
+static inline __attribute__((always_inline)) void gemm_panel(const float *a, size_t row, size_t step,
+                                                             const float *panel, size_t wide, size_t k,
+                                                             const float *start, bool fresh, float *c,
+                                                             size_t ldc, size_t m, size_t width) {
   float edge[TILE_ROWS * PANEL] = {0};
   for (size_t i = 0; i < m; i += TILE_ROWS) {
     const size_t rows = m - i < TILE_ROWS ? m - i : TILE_ROWS;
     float *to = c + i * ldc;
     if (width == PANEL) {
-      tile_rows(rows, a + i * lda, lda, panel, k, fresh ? start : to, fresh ? 0 : ldc, to, ldc);
+      tile_rows(rows, a + i * row, row, step, panel, wide, k, fresh ? start : to, fresh ? 0 : ldc, to, ldc);
       continue;
     }
     for (size_t r = 0; r < rows && !fresh; r++) memcpy(edge + r * PANEL, to + r * ldc, width * sizeof *to);
-    tile_rows(rows, a + i * lda, lda, panel, k, fresh ? start : edge, fresh ? 0 : PANEL, edge, PANEL);
+    tile_rows(rows, a + i * row, row, step, panel, wide, k, fresh ? start : edge, fresh ? 0 : PANEL, edge,
+              PANEL);
     for (size_t r = 0; r < rows; r++) memcpy(to + r * ldc, edge + r * PANEL, width * sizeof *to);
   }
 }
 
-static void gemm_packed_k(const float *a, size_t lda, const float *packed, const float *bias, float *c,
-                          size_t ldc, size_t m, size_t n, size_t k) {
-  size_t begin = 0;
-#ifdef __AVX2__
-  for (; m == 1 && begin + 4 * PANEL <= n; begin += 4 * PANEL)
-    tile_wide(a, packed + begin * k, k, bias != NULL ? bias + begin : NULL, c + begin);
-#endif
+// The columns of B past its last whole panel, from rows of B, with zeros after them.
+static void pack_edge(const float *b, size_t ldb, size_t width, size_t depth, float *panel) {
+  memset(panel, 0, depth * PANEL * sizeof *panel);
+  for (size_t p = 0; p < depth; p++) memcpy(panel + p * PANEL, b + p * ldb, width * sizeof *panel);
+}
+
+static inline __attribute__((always_inline)) void gemm_blocks(const simd_gemm *g, size_t row, size_t step,
+                                                              size_t begin) {
+  const size_t n = g->n, k = g->k;
+  float edge[DEPTH * PANEL];
   for (size_t p0 = 0; p0 == 0 || p0 < k; p0 += DEPTH) {
     const size_t depth = k - p0 < DEPTH ? k - p0 : DEPTH;
     for (size_t j0 = begin; j0 < n; j0 += PANEL) {
       const size_t width = n - j0 < PANEL ? n - j0 : PANEL;
       float start[PANEL] = {0};
-      if (bias != NULL) memcpy(start, bias + j0, width * sizeof *start);
-      gemm_panel(a + p0, lda, packed + j0 * k + p0 * PANEL, depth, start, p0 == 0, c + j0, ldc, m, width);
+      if (g->bias != NULL) memcpy(start, g->bias + j0, width * sizeof *start);
+      const float *panel = g->packed ? g->b + j0 * k + p0 * PANEL : g->b + p0 * g->b_row + j0;
+      size_t wide = g->packed ? PANEL : g->b_row;
+      if (!g->packed && width < PANEL) {
+        pack_edge(panel, g->b_row, width, depth, edge);
+        panel = edge;
+        wide = PANEL;
+      }
+      gemm_panel(g->a + p0 * step, row, step, panel, wide, depth, start, p0 == 0 && !g->add, g->c + j0,
+                 g->c_row, g->m, width);
     }
   }
+}
+
+static void gemm_k(const simd_gemm *g) {
+  if (g->a_step == 1)
+    gemm_blocks(g, g->a_row, 1, 0);
+  else
+    gemm_blocks(g, 1, g->a_step, 0);
+}
+
+static void gemm_packed_k(const float *a, size_t lda, const float *packed, const float *bias, float *c,
+                          size_t ldc, size_t m, size_t n, size_t k) {
+  const simd_gemm g = {
+      .m = m, .n = n, .k = k, .a = a, .b = packed, .packed = true, .bias = bias, .c = c, .c_row = ldc};
+  size_t begin = 0;
+#ifdef __AVX2__
+  for (; m == 1 && begin + 4 * PANEL <= n; begin += 4 * PANEL)
+    tile_wide(a, packed + begin * k, k, bias != NULL ? bias + begin : NULL, c + begin);
+#endif
+  gemm_blocks(&g, lda, 1, begin);
 }
 
 #define SIMD_TABLE(label)                                                                                   \
@@ -381,5 +466,6 @@ static void gemm_packed_k(const float *a, size_t lda, const float *packed, const
     .scale = scale_k, .add = add_k, .exp_sum = exp_sum_k, .logistic = logistic_k, .gelu_tanh = gelu_tanh_k, \
     .gelu_erf = gelu_erf_k, .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k,           \
     .tanh_row = tanh_row_k, .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k,   \
-    .dropout = dropout_k, .gemm_packed = gemm_packed_k,                                                     \
+    .dropout = dropout_k, .softmax_row = softmax_row_k, .softmax_row_back = softmax_row_back_k,             \
+    .gemm = gemm_k, .gemm_packed = gemm_packed_k,                                                           \
   }

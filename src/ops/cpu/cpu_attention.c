@@ -4,9 +4,12 @@
 // its keys live in the thread's scratch and nowhere else. The backward pass takes a whole sequence of one head as
 // its task, so that dk and dv have one owner; it recomputes the probabilities block by block from lse.
 //
-// Matmuls of a block go to BLAS when the sequence is long enough to pay for the call; purchase histories of eight
-// items do not, and take the plain loops (dot, axpy), where a call and its packing would cost more than the work.
-#include <cblas.h>
+// Products go to simd's gemm: heads are narrow and most purchase histories short, and a call of BLAS with its packing
+// would cost more than the work. What is multiplied from the right transposed (keys for the scores; values for their
+// gradient) is packed once a task. Rows of scores are padded to 16, with zeros once they are probabilities.
+//
+// The bytes of dropout are made for a block at a time, because the generator runs over full vectors only if it has many
+// counters (base/philox.h says which byte belongs to which element).
 #include <math.h>
 #include <omp.h>
 #include <string.h>
@@ -14,11 +17,29 @@
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
 
-enum { SMALL_KEYS = 24 };
+enum { LANES = 16, TILE_KEYS = 64, TILE_COUNTERS = 4, GROUP = 64 };
 
-// Scratch of a thread: two blocks of 64 x keys, of the longest sequence.
+static size_t rounded(size_t n, size_t to) {
+  return (n + to - 1) / to * to;
+}
+
+// Floats of scratch of a thread: two blocks of 64 x keys, keys and values packed, the block's bytes.
+typedef struct layout {
+  size_t d, keys, values, bytes, total;
+} layout;
+
+static layout lay_out(const attention_params *p) {
+  const size_t L = rounded((size_t)p->max_length, LANES), D = (size_t)p->head_size;
+  layout l = {.d = ATTENTION_BLOCK * L};
+  l.keys = 2 * l.d;
+  l.values = l.keys + L * D;
+  l.bytes = l.values + L * D;
+  l.total = rounded(l.bytes + ATTENTION_BLOCK * rounded(L, TILE_KEYS) / sizeof(float), LANES);
+  return l;
+}
+
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads) {
-  return (size_t)threads * 2 * ATTENTION_BLOCK * (size_t)p->max_length * sizeof(float);
+  return (size_t)threads * lay_out(p).total * sizeof(float);
 }
 
 typedef struct task {
@@ -28,7 +49,10 @@ typedef struct task {
   int32_t keys;                         // keys that some query of the block sees
   int32_t n, prefix;                    // tokens of the sequence; of its source part
   size_t row;                           // first row of the sequence in the batch
-  float *s, *d;                         // [count][keys] scores or probabilities; their gradient
+  size_t room;                          // keys, rounded up to LANES
+  float *s, *d;                         // [count][room] scores or probabilities; their gradient
+  float *packed_keys, *packed_values;
+  uint8_t *bytes; // [count][keys, rounded up to TILE_KEYS] of dropout
 } task;
 
 // Keys that query q sees are [0, n_visible).
@@ -55,83 +79,132 @@ static void set_block(task *t, int32_t first) {
   t->first = first;
   t->count = t->n - first < ATTENTION_BLOCK ? t->n - first : ATTENTION_BLOCK;
   t->keys = count_visible(t, first + t->count - 1); // no query of a block sees more than its last one
+  t->room = rounded((size_t)t->keys, LANES);
 }
 
-// s = scale q k^T, unseen keys left unset.
-static void scores(const task *t) {
-  const int32_t D = t->p->head_size, ld = 3 * D * t->p->heads;
-  if (t->keys >= SMALL_KEYS) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t->count, t->keys, D, t->p->scale,
-                part(t, 0, t->first), ld, part(t, 1, 0), ld, 0.0f, t->s, t->keys);
-    return;
-  }
-  const simd_table *k = simd();
-  for (int32_t i = 0; i < t->count; i++) {
-    const int32_t n_visible = count_visible(t, t->first + i);
-    const float *q = part(t, 0, t->first + i);
-    for (int32_t j = 0; j < n_visible; j++)
-      t->s[i * t->keys + j] = t->p->scale * k->dot(q, part(t, 1, j), (size_t)D);
-  }
+// x [count,room] = rows from `from` (of width D, `stride` apart) times packed keys or values, without the scale.
+static void against_packed(const task *t, const float *from, size_t stride, const float *packed, float *x) {
+  const simd_gemm g = {.m = (size_t)t->count,
+                       .n = t->room,
+                       .k = (size_t)t->p->head_size,
+                       .a = from,
+                       .a_row = stride,
+                       .a_step = 1,
+                       .b = packed,
+                       .packed = true,
+                       .c = x,
+                       .c_row = t->room};
+  simd()->gemm(&g);
 }
 
-// Dropout of one row of probabilities or of their gradients; base/philox.h says which byte belongs to which element.
-static void drop_row(const task *t, int32_t query, int32_t n_visible, float *x) {
+// y [count,D] (rows `stride` apart) = x times rows of keys or values.
+static void weighted(const task *t, const float *x, const float *from, float *y, size_t stride) {
+  const simd_gemm g = {.m = (size_t)t->count,
+                       .n = (size_t)t->p->head_size,
+                       .k = (size_t)t->keys,
+                       .a = x,
+                       .a_row = t->room,
+                       .a_step = 1,
+                       .b = from,
+                       .b_row = 3 * (size_t)(t->p->heads * t->p->head_size),
+                       .c = y,
+                       .c_row = stride};
+  simd()->gemm(&g);
+}
+
+// y [keys,D] (rows of qkv) += x^T times the rows at `from` (of width D, `stride` apart) of the block.
+static void add_transposed(const task *t, const float *x, const float *from, size_t stride, float *y) {
+  const simd_gemm g = {.m = (size_t)t->keys,
+                       .n = (size_t)t->p->head_size,
+                       .k = (size_t)t->count,
+                       .a = x,
+                       .a_row = 1,
+                       .a_step = t->room,
+                       .b = from,
+                       .b_row = stride,
+                       .add = true,
+                       .c = y,
+                       .c_row = 3 * (size_t)(t->p->heads * t->p->head_size)};
+  simd()->gemm(&g);
+}
+
+static void pack(const task *t, int which, int32_t keys, float *packed) {
+  const size_t D = (size_t)t->p->head_size;
+  gemm_pack(part(t, which, 0), 3 * D * (size_t)t->p->heads, (size_t)keys, D, packed);
+}
+
+// ---- dropout -------------------------------------------------------------------------------------------------
+
+static size_t bytes_stride(const task *t) {
+  return rounded((size_t)t->keys, TILE_KEYS);
+}
+
+// The 64 bytes of four counters, in the order of their keys: two of each counter at a time.
+static void order_bytes(const uint8_t *from, uint8_t *to) {
+  for (int group = 0; group < TILE_KEYS / 8; group++)
+    for (int quad = 0; quad < TILE_COUNTERS; quad++)
+      memcpy(to + 8 * group + 2 * quad, from + 16 * quad + 2 * group, 2);
+}
+
+// Bytes of all elements of the block. Tiles of a row follow each other, and rows do.
+static void draw_bytes(const task *t) {
   const dropout drop = t->p->drop;
+  if (drop.threshold == 0) return;
   const uint64_t id = (uint64_t)t->p->batch->seq_ids[t->sequence];
-  const uint32_t c2_value = (uint32_t)query | (uint32_t)(id >> 32) << 16;
-  const float scale = dropout_scale(drop.threshold);
-  for (int32_t tile = 0; tile < n_visible; tile += 64) {
-    uint32_t c0[4], c2[4], c3[4];
-    uint8_t bytes[64];
-    for (uint32_t quad = 0; quad < 4; quad++) {
-      c0[quad] = (uint32_t)id;
-      c2[quad] = c2_value;
-      c3[quad] = ((uint32_t)tile / 64 * 4 + quad) | (uint32_t)t->head << 20;
+  const int32_t tiles = (t->keys + TILE_KEYS - 1) / TILE_KEYS, n = t->count * tiles;
+  uint32_t c0[GROUP], c2[GROUP], c3[GROUP];
+  uint8_t raw[16 * GROUP];
+  for (int32_t at = 0; at < n; at += GROUP / TILE_COUNTERS) {
+    const int32_t stop = at + GROUP / TILE_COUNTERS < n ? at + GROUP / TILE_COUNTERS : n;
+    size_t counters = 0;
+    for (int32_t i = at; i < stop; i++) {
+      const uint32_t query = (uint32_t)(t->first + i / tiles), tile = (uint32_t)(i % tiles);
+      for (uint32_t quad = 0; quad < TILE_COUNTERS; quad++, counters++) {
+        c0[counters] = (uint32_t)id;
+        c2[counters] = query | (uint32_t)(id >> 32) << 16;
+        c3[counters] = (tile * TILE_COUNTERS + quad) | (uint32_t)t->head << 20;
+      }
     }
     simd()->philox(t->ctx->state.seed, STREAM_DROPOUT + drop.site, c0, (uint32_t)t->ctx->state.step, c2, c3,
-                   bytes, 4);
-    const int32_t width = n_visible - tile < 64 ? n_visible - tile : 64;
-    for (int32_t j = 0; j < width; j++) {
-      const uint8_t byte = bytes[16 * (j % 8 / 2) + j / 8 * 2 + j % 2];
-      x[tile + j] = byte < drop.threshold ? 0.0f : x[tile + j] * scale;
-    }
+                   raw, counters);
+    for (int32_t i = at; i < stop; i++)
+      order_bytes(raw + TILE_KEYS * (i - at), t->bytes + (size_t)TILE_KEYS * (size_t)i);
   }
 }
+
+// ---- forward -------------------------------------------------------------------------------------------------
 
 static void forward_block(const task *t) {
   const simd_table *k = simd();
   const attention_params *p = t->p;
-  const int32_t D = p->head_size, H = D * p->heads;
-  float *out = (float *)p->out + (t->row + (size_t)t->first) * (size_t)H + (size_t)t->head * (size_t)D;
+  const size_t D = (size_t)p->head_size, H = D * (size_t)p->heads;
+  float *out = (float *)p->out + (t->row + (size_t)t->first) * H + (size_t)t->head * D;
   float *lse = p->lse + (size_t)t->head * (size_t)p->n.cap + t->row + t->first;
-  scores(t);
+  pack(t, 1, t->keys, t->packed_keys);
+  against_packed(t, part(t, 0, t->first), 3 * H, t->packed_keys, t->s);
+  draw_bytes(t);
   for (int32_t i = 0; i < t->count; i++) {
-    const int32_t n_visible = count_visible(t, t->first + i);
-    float *s = t->s + i * t->keys;
-    const float row_max = k->max(s, (size_t)n_visible), sum = k->exp_sum(s, row_max, (size_t)n_visible);
-    lse[i] = row_max + logf(sum);
-    k->scale(1.0f / sum, s, (size_t)n_visible);
-    if (p->drop.threshold > 0) drop_row(t, t->first + i, n_visible, s);
-    if (t->keys > n_visible) memset(s + n_visible, 0, (size_t)(t->keys - n_visible) * sizeof(float));
+    const size_t n_visible = (size_t)count_visible(t, t->first + i), room = rounded(n_visible, LANES);
+    float *s = t->s + (size_t)i * t->room;
+    lse[i] = k->softmax_row(s, p->scale, n_visible);
+    if (p->drop.threshold > 0)
+      k->dropout(t->bytes + (size_t)i * bytes_stride(t), p->drop.threshold, dropout_scale(p->drop.threshold),
+                 s, n_visible);
+    if (t->room > room) memset(s + room, 0, (t->room - room) * sizeof *s);
   }
-  if (t->keys >= SMALL_KEYS) {
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t->count, D, t->keys, 1.0f, t->s, t->keys,
-                part(t, 2, 0), 3 * H, 0.0f, out, H);
-    return;
-  }
-  for (int32_t i = 0; i < t->count; i++) {
-    memset(out + (size_t)i * (size_t)H, 0, (size_t)D * sizeof(float));
-    for (int32_t j = 0; j < t->keys; j++)
-      k->axpy(t->s[i * t->keys + j], part(t, 2, j), out + (size_t)i * (size_t)H, (size_t)D);
-  }
+  weighted(t, t->s, part(t, 2, 0), out, H);
 }
 
 static task new_task(const op_ctx *ctx, const attention_params *p) {
-  const size_t block = ATTENTION_BLOCK * (size_t)p->max_length;
-  task t = {.p = p, .ctx = ctx};
-  t.s = (float *)(void *)ctx->scratch + (size_t)omp_get_thread_num() * 2 * block;
-  t.d = t.s + block;
-  return t;
+  const layout l = lay_out(p);
+  float *scratch = (float *)(void *)ctx->scratch + (size_t)omp_get_thread_num() * l.total;
+  return (task){.p = p,
+                .ctx = ctx,
+                .s = scratch,
+                .d = scratch + l.d,
+                .packed_keys = scratch + l.keys,
+                .packed_values = scratch + l.values,
+                .bytes = (uint8_t *)(scratch + l.bytes)};
 }
 
 status cpu_attention_forward(op_ctx *ctx, const attention_params *p) {
@@ -156,55 +229,30 @@ status cpu_attention_forward(op_ctx *ctx, const attention_params *p) {
 static void backward_block(const task *t) {
   const simd_table *k = simd();
   const attention_params *p = t->p;
-  const int32_t D = p->head_size, H = D * p->heads, keys = t->keys;
-  const size_t stride = 3 * (size_t)H, head = (size_t)t->head * (size_t)D;
-  const float *dout = (const float *)p->dout + (t->row + (size_t)t->first) * (size_t)H + head;
-  const float *out = (const float *)p->out + (t->row + (size_t)t->first) * (size_t)H + head;
-  const float *lse = p->lse + (size_t)t->head * (size_t)p->n.cap + t->row + t->first;
-  float *dq = (float *)p->dqkv + (t->row + (size_t)t->first) * stride + head;
-  float *dk = (float *)p->dqkv + t->row * stride + (size_t)H + head, *dv = dk + H;
-  const bool large = keys >= SMALL_KEYS;
-  scores(t);
-  if (large)
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, t->count, keys, D, 1.0f, dout, H, part(t, 2, 0),
-                3 * H, 0.0f, t->d, keys);
+  const size_t D = (size_t)p->head_size, H = D * (size_t)p->heads, stride = 3 * H, head = (size_t)t->head * D;
+  const size_t at = t->row + (size_t)t->first;
+  const float *dout = (const float *)p->dout + at * H + head, *out = (const float *)p->out + at * H + head;
+  const float *lse = p->lse + (size_t)t->head * (size_t)p->n.cap + at;
+  float *dq = (float *)p->dqkv + at * stride + head;
+  float *dk = (float *)p->dqkv + t->row * stride + H + head, *dv = dk + H;
+  const uint32_t threshold = p->drop.threshold;
+  against_packed(t, part(t, 0, t->first), stride, t->packed_keys, t->s);
+  against_packed(t, dout, H, t->packed_values, t->d);
+  draw_bytes(t);
   for (int32_t i = 0; i < t->count; i++) {
-    const int32_t n_visible = count_visible(t, t->first + i);
-    float *s = t->s + i * keys, *d = t->d + i * keys;
-    const float *dout_row = dout + (size_t)i * (size_t)H;
-    const float delta = k->dot(dout_row, out + (size_t)i * (size_t)H, (size_t)D);
-    k->exp_sum(s, lse[i], (size_t)n_visible);
-    if (keys > n_visible) memset(s + n_visible, 0, (size_t)(keys - n_visible) * sizeof(float));
-    if (!large)
-      for (int32_t j = 0; j < n_visible; j++) d[j] = k->dot(dout_row, part(t, 2, j), (size_t)D);
-    if (p->drop.threshold > 0) {
-      drop_row(t, t->first + i, n_visible, d);
-      for (int32_t j = 0; j < n_visible; j++) d[j] = s[j] * (d[j] - delta);
-      drop_row(t, t->first + i, n_visible, s);
-    } else {
-      for (int32_t j = 0; j < n_visible; j++) d[j] = s[j] * (d[j] - delta);
-    }
-    if (keys > n_visible) memset(d + n_visible, 0, (size_t)(keys - n_visible) * sizeof(float));
-  }
-  if (large) {
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, keys, D, t->count, 1.0f, t->s, keys, dout, H, 1.0f,
-                dv, 3 * H);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, t->count, D, keys, p->scale, t->d, keys,
-                part(t, 1, 0), 3 * H, 0.0f, dq, 3 * H);
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, keys, D, t->count, p->scale, t->d, keys,
-                part(t, 0, t->first), 3 * H, 1.0f, dk, 3 * H);
-    return;
-  }
-  for (int32_t i = 0; i < t->count; i++) {
-    float *dq_row = dq + (size_t)i * stride;
-    memset(dq_row, 0, (size_t)D * sizeof(float));
-    for (int32_t j = 0; j < keys; j++) {
-      const float ds = p->scale * t->d[i * keys + j];
-      k->axpy(t->s[i * keys + j], dout + (size_t)i * (size_t)H, dv + (size_t)j * stride, (size_t)D);
-      k->axpy(ds, part(t, 1, j), dq_row, (size_t)D);
-      k->axpy(ds, part(t, 0, t->first + i), dk + (size_t)j * stride, (size_t)D);
+    const size_t n_visible = (size_t)count_visible(t, t->first + i), room = rounded(n_visible, LANES);
+    float *s = t->s + (size_t)i * t->room, *d = t->d + (size_t)i * t->room;
+    const float delta = k->dot(dout + (size_t)i * H, out + (size_t)i * H, D);
+    k->softmax_row_back(s, d, threshold > 0 ? t->bytes + (size_t)i * bytes_stride(t) : NULL, threshold,
+                        dropout_scale(threshold), p->scale, lse[i], delta, n_visible);
+    if (t->room > room) {
+      memset(s + room, 0, (t->room - room) * sizeof *s);
+      memset(d + room, 0, (t->room - room) * sizeof *d);
     }
   }
+  add_transposed(t, t->s, dout, H, dv);
+  weighted(t, t->d, part(t, 1, 0), dq, stride);
+  add_transposed(t, t->d, part(t, 0, t->first), stride, dk);
 }
 
 status cpu_attention_backward(op_ctx *ctx, const attention_params *p) {
@@ -222,6 +270,8 @@ status cpu_attention_backward(op_ctx *ctx, const attention_params *p) {
         memset(dk, 0, D * sizeof(float));
         memset(dk + H, 0, D * sizeof(float));
       }
+      pack(&t, 1, t.n, t.packed_keys);
+      pack(&t, 2, t.n, t.packed_values);
       for (int32_t first = 0; first < t.n; first += ATTENTION_BLOCK) {
         set_block(&t, first);
         backward_block(&t);
