@@ -38,7 +38,7 @@ static const option flag_options[] = {
      "negatives of each question in the sampled protocols"},
     {"filter_history", OPT_BOOL, FLAG(filter_history), "true", 0, 0, NULL,
      "items of the history are not candidates (except the target)"},
-    {"loss", OPT_BOOL, FLAG(loss), "true", 0, 0, NULL, "masked-LM loss and accuracy of the model too"},
+    {"loss", OPT_BOOL, FLAG(loss), "true", 0, 0, NULL, "loss and accuracy of the model too"},
     {"bootstrap", OPT_INT, FLAG(bootstrap), "1000", 0, 1e6, NULL,
      "replicates for 95% intervals; 0: no intervals"},
     {"seed", OPT_INT, FLAG(seed), "1", 0, 9e15, NULL, "of users, negatives, ties and replicates"},
@@ -137,7 +137,7 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
-  if (c != NULL) checkpoint_warn_untrained(c, objective_masked_lm.name);
+  if (c != NULL) checkpoint_warn_untrained_ranking(c);
   rc = evaluate(f, config, d, c, &lists);
 done:
   list_writer_abort(lists);

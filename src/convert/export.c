@@ -17,7 +17,7 @@
 #include "base/memory.h"
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 #include "convert/export_tokenizer.h"
 
 enum { ITEM_BLOCK = 4096 };
@@ -171,28 +171,36 @@ static status write_items(exporter *x) {
 static json_t *hugging_face_config(const model_config *c) {
   // A pre-norm encoder is no BertModel; under a name of its own no library takes it for one.
   const char *type = c->pre_norm ? "souk_pre_norm_bert" : "bert";
+  const bool causal = model_layout(c).asks != ASKS_MASKED, plain = c->head == HEAD_PLAIN;
   const char *architecture = c->pre_norm ? "SoukPreNormBertForMaskedLM"
+                             : plain     ? "BertModel"
+                             : causal    ? "BertLMHeadModel"
                              : c->pooler ? "BertForPreTraining"
                                          : "BertForMaskedLM";
-  return json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:i,s:b}", "architectures",
-                   architecture, "model_type", type, "vocab_size", (json_int_t)c->vocab_size, "hidden_size",
-                   (json_int_t)c->hidden, "num_hidden_layers", (json_int_t)c->layers, "num_attention_heads",
-                   (json_int_t)c->heads, "intermediate_size", (json_int_t)c->intermediate, "hidden_act",
-                   c->activation == 0 ? "gelu_new" : "gelu", "hidden_dropout_prob", c->dropout,
-                   "attention_probs_dropout_prob", c->attention_dropout, "max_position_embeddings",
-                   (json_int_t)c->max_positions, "type_vocab_size",
-                   (json_int_t)(c->segments * c->event_types), "initializer_range", c->init_std,
-                   "layer_norm_eps", c->layer_norm_eps, "pad_token_id", 0, "tie_word_embeddings", 1);
+  json_t *j =
+      json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:i,s:b}", "architectures",
+                architecture, "model_type", type, "vocab_size", (json_int_t)c->vocab_size, "hidden_size",
+                (json_int_t)c->hidden, "num_hidden_layers", (json_int_t)c->layers, "num_attention_heads",
+                (json_int_t)c->heads, "intermediate_size", (json_int_t)c->intermediate, "hidden_act",
+                c->activation == 0 ? "gelu_new" : "gelu", "hidden_dropout_prob", c->dropout,
+                "attention_probs_dropout_prob", c->attention_dropout, "max_position_embeddings",
+                (json_int_t)c->max_positions, "type_vocab_size", (json_int_t)(c->segments * c->event_types),
+                "initializer_range", c->init_std, "layer_norm_eps", c->layer_norm_eps, "pad_token_id", 0,
+                "tie_word_embeddings", 1);
+  if (causal) json_object_set_new(j, "is_decoder", json_true());
+  return j;
 }
 
 static json_t *layout_json(const model_config *c, const dataset_info *d) {
   json_t *events = json_array();
   for (int32_t i = 0; i < d->n_event_types; i++)
     json_array_append_new(events, json_string(d->event_types[i]));
-  return json_pack("{s:b,s:b,s:I,s:o,s:I,s:I}", "cls_sep", c->cls_sep, "positions_from_end",
-                   c->positions_from_end, "max_positions", (json_int_t)c->max_positions, "event_types",
-                   events, "types_per_segment", (json_int_t)c->event_types, "segments",
-                   (json_int_t)c->segments);
+  json_t *j =
+      json_pack("{s:b,s:b,s:I,s:o,s:I,s:I}", "cls_sep", c->cls_sep, "positions_from_end",
+                c->positions_from_end, "max_positions", (json_int_t)c->max_positions, "event_types", events,
+                "types_per_segment", (json_int_t)c->event_types, "segments", (json_int_t)c->segments);
+  if (model_layout(c).asks != ASKS_MASKED) json_object_set_new(j, "causal", json_true()); // of its queries
+  return j;
 }
 
 static json_t *vocabulary_json(const vocab *v) {
@@ -230,6 +238,7 @@ static json_t *souk_json(exporter *x) {
   const model_config *c = model_get_config(x->m);
   json_t *head = json_pack("{s:s,s:f,s:i,s:i}", "score", c->score == 0 ? "dot" : "cosine", "inv_temperature",
                            1.0 / c->temperature, "class_base", c->class_base, "classes", c->classes);
+  if (c->head == HEAD_PLAIN) json_object_set_new(head, "plain", json_true());
   return json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1,
                    "created_by", "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
                    json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler), "vocabulary",

@@ -265,7 +265,7 @@ static status item_text(void *self, int32_t id, const char **text) {
 static status item_parts(tokenizer *t, const model_config *c) {
   const template around = {.names = t->names,
                            .cls_sep = c->cls_sep,
-                           .query = true,
+                           .query = model_layout(c).asks == ASKS_MASKED,
                            .second_type = c->segments > 1 ? (int32_t)c->event_types : 0};
   TRY(set_part(t, "pre_tokenizer",
                json_pack("{s:s,s:{s:s},s:s,s:b}", "type", "Split", "pattern", "String", "\n", "behavior",

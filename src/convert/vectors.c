@@ -10,7 +10,7 @@
 #include "base/memory.h"
 #include "data/array_file.h"
 #include "data/tokenizer.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 #include "model/objectives/next_session.h"
 
 enum { ITEM_ROWS = 4096, SEQUENCES = 4096, MAX_INPUT_LINE = 1 << 24 };
@@ -150,7 +150,7 @@ static status write_users(user_writer *w, dataset *d, vector_part part) {
 
 status vectors_of_users(const checkpoint *c, model *m, dataset *d, vector_part part, const char *path) {
   user_writer w = {.m = m};
-  checkpoint_warn_untrained(c, objective_masked_lm.name);
+  checkpoint_warn_untrained_ranking(c);
   TRY(array_open(&w.f, path));
   const status rc = finish(w.f, write_users(&w, d, part));
   batch_free(w.b);

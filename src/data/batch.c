@@ -108,14 +108,26 @@ bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const b
   return true;
 }
 
-bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
-  if (!is_open(b, "batch_add_masked") || b->n_masked == b->caps.masked || row < 0 || row >= b->tokens)
-    return false;
+static bool add_row(batch *b, const char *call, int32_t row, int32_t label, float weight, float next_weight) {
+  if (!is_open(b, call) || b->n_masked == b->caps.masked || row < 0 || row >= b->tokens) return false;
   b->masked[b->n_masked] = row;
   b->labels[b->n_masked] = label;
   b->weights[b->n_masked] = weight;
+  b->next_weights[b->n_masked] = next_weight;
   b->label_logq[b->n_masked++] = 0.0f;
   return true;
+}
+
+bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
+  return add_row(b, "batch_add_masked", row, label, weight, 0.0f);
+}
+
+bool batch_add_next(batch *b, int32_t row, int32_t label, float weight) {
+  return add_row(b, "batch_add_next", row, label, 0.0f, weight);
+}
+
+void batch_set_causal(batch *b) {
+  if (is_open(b, "batch_set_causal") && b->seqs > 0) b->prefix_len[b->seqs - 1] = 0;
 }
 
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
@@ -125,7 +137,10 @@ bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *hist
   if (!is_open(b, "batch_add_query") || b->n_masked == b->caps.masked ||
       !append(b, layout, history, NULL, true, seq_id, &plan))
     return false;
-  return batch_add_masked(b, begin + plan.mask, label, label >= 0 ? 1.0f : 0.0f);
+  const float weight = label >= 0 ? 1.0f : 0.0f;
+  if (layout->asks == ASKS_MASKED) return batch_add_masked(b, begin + plan.asked, label, weight);
+  batch_set_causal(b);
+  return batch_add_next(b, begin + plan.asked, label, weight);
 }
 
 bool batch_add_negative(batch *b, int32_t token, float logq) {

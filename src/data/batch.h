@@ -72,8 +72,8 @@ typedef seq_input batch_input;
 // the sequence or its attention work.
 bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const batch_input *second,
                int64_t seq_id, int32_t *first, int32_t *kept);
-// Appends a history followed by [MASK] (event none) and makes that the one masked row, with label and weight 1 (-1: none
-// known, weight 0). The row's MLM output is the user vector.
+// Appends a history as a query (format/sequence.h) and makes the row that is asked the one row of its sequence that something
+// is predicted at, with label and weight 1 (-1: none known, weight 0). The head's output there is the user vector.
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,
                      int32_t label);
 // For sequences that are made otherwise: is there room for one of n rows; and, when its ids, types and positions
@@ -84,6 +84,10 @@ bool batch_end_sequence(batch *b, int32_t n, int64_t seq_id);
 // Registers a masked row of a sequence that was added (the caller changes ids[row] as it wishes), each one once. Returns
 // false when full.
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
+// The same for a row that predicts what comes behind it. No row of its sequence may see a later one then: batch_set_causal,
+// of the last sequence that was added.
+bool batch_add_next(batch *b, int32_t row, int32_t label, float weight);
+void batch_set_causal(batch *b);
 // A negative of the sampled loss, which all masked rows share. Returns false when full.
 bool batch_add_negative(batch *b, int32_t token, float logq);
 // Makes the attention work list.

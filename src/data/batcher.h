@@ -10,10 +10,12 @@
 // one ends where its sequences or its attention work are at their capacity, and its rows stay unmasked where its masked
 // rows are; with masks that were made elsewhere it ends there too.
 //
-// Examples of an epoch: every training window once per `dupe_factor` (each with masks of its own), and the same
-// again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut to a random
-// prefix with that probability. Sequence id of an example =
-// (epoch * copies + copy) * windows + window: its masks and dropout depend on it alone.
+// Examples of an epoch, where masks are filled (layout.asks): every training window once per `dupe_factor` (each with masks of
+// its own), and the same again times `last_copies` with only the last item masked. With crop > 0 a last copy is first cut
+// to a random prefix with that probability. Where successors are predicted: every window once, of which all items but the last are
+// the rows, and all but the first their labels; and, without [CLS], for one in COLD_STARTS of the windows that begin a history a
+// [MASK] alone that predicts its first item. Sequence id of an example = (epoch * copies + copy) * windows + window: its
+// masks and dropout depend on it alone.
 //
 // Its thread reads the data set, so who waits for it (batcher_next, batcher_close) must not hold HDF5's lock; the order of
 // locks is in hdf5/hdf5_glue.h.
@@ -24,6 +26,8 @@
 #include "data/batch.h"
 #include "data/dataset.h"
 #include "data/training_part.h"
+
+enum { COLD_STARTS = 16 };
 
 typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style; // "always|bert" (80/10/10)
 typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_kind; // "uniform|popularity"

@@ -23,7 +23,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "eval/ranking_internal.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 
 enum { TILE_QUERIES = 256, MIN_TILE_QUERIES = 16, TILE_ITEMS = 512, ITEM_BYTES = 256 << 20 };
 
@@ -257,7 +257,8 @@ static status encode(model_pass *p, const query_chunk *c) {
     const batch_input history = {.tokens = q->tokens, .events = q->events, .n = q->n};
     const int32_t label = p->r->first_item + (q->target < 0 ? 0 : q->target);
     if (batch_add_query(p->b, &p->layout, &history, q->sequence, label)) {
-      if (q->target < 0) p->b->weights[p->b->n_masked - 1] = 0.0f; // no class to predict: none in the loss
+      if (q->target < 0) // no class to predict: none in the loss
+        p->b->weights[p->b->n_masked - 1] = p->b->next_weights[p->b->n_masked - 1] = 0.0f;
       i++;
       continue;
     }
@@ -391,7 +392,8 @@ static status read_loss(model_pass *p, ranking_result *out) {
   step_result all;
   TRY(model_backend(p->m)->result_read(model_ctx(p->m), &all));
   TRY(model_backend(p->m)->result_clear(model_ctx(p->m)));
-  const slot_result r = all.slot[objectives_slot(model_objectives(p->m), &objective_masked_lm)];
+  const objective_list *l = model_objectives(p->m);
+  const slot_result r = all.slot[objectives_slot(l, objectives_ranking(l))];
   if (r.weight <= 0) return OK;
   out->has_loss = true;
   out->loss = r.loss / r.weight;

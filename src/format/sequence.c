@@ -10,7 +10,7 @@ typedef struct writer {
 } writer;
 
 int32_t sequence_specials(const seq_layout *layout, bool pair, bool query) {
-  return (layout->cls_sep ? 2 + pair : 0) + query;
+  return (layout->cls_sep ? 2 + pair : 0) + (query && layout->asks == ASKS_MASKED);
 }
 
 // The result of dropping tokens one by one from the longer segment (the first, if they are equal) until both fit.
@@ -37,7 +37,13 @@ bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t 
   else if (n > room)
     plan->kept = room;
   plan->rows = plan->kept + plan->second_kept + specials;
-  plan->mask = query ? plan->first + plan->kept : -1;
+  const bool masked = layout->asks == ASKS_MASKED;
+  plan->mask = query && masked ? plan->first + plan->kept : -1;
+  plan->asked = query ? plan->first + plan->kept - !masked : -1;
+  if (query && plan->asked < 0) { // no event and no [CLS]
+    plan->mask = plan->asked = 0;
+    plan->rows = 1;
+  }
   return plan->rows > 0;
 }
 

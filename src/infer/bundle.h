@@ -48,7 +48,7 @@ struct souk_bundle {
   int32_t hidden, layers, heads, head_size, intermediate, vocab_size, width; // width: W
   seq_layout layout;
   int32_t event_types, max_history; // max_history: events that a query can hold
-  bool pre_norm, cosine, erf, pooler;
+  bool pre_norm, cosine, plain, erf, pooler;
   float eps, inv_temperature;
   double inv_temperature_wide;
   int32_t range_end[RANGE_COUNT]; // of the vocabulary
@@ -71,7 +71,7 @@ struct souk_bundle {
   float *emb_norm_w, *emb_norm_b;               // [H]
   float *final_norm_w, *final_norm_b;           // [H] pre-norm only
   layer_weights *layer;                         // [L]
-  float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]
+  float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]; a plain head has none
   float *packed_items;                          // [I,W] packed
   double longest_item;                          // of the item vectors' lengths
   workspace_pool *pool;

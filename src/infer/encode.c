@@ -1,6 +1,6 @@
 // The encoder, forward only, over histories laid end to end without padding.
 //
-// It does less work than a training forward pass: of the last layer only the row at [MASK] is needed, so its query,
+// It does less work than a training forward pass: of the last layer only the row that is asked is needed, so its query,
 // projection, feed-forward part and norms are computed for one row of each history, and only keys and values for all
 // rows; biases are added by the matmuls; the attention's scale is part of the weights. Histories are processed in
 // chunks whose activations stay in the L2 cache.
@@ -23,7 +23,7 @@ typedef struct chunk {
   int32_t *ids, *types, *positions; // [T]
   int32_t *tokens;                  // [max_history] known events of the sequence that is being added
   uint8_t *events;                  // [max_history]
-  int32_t *begin, *mask;            // [S+1] first token of each sequence; [S] its token [MASK]
+  int32_t *begin, *asked;           // [S+1] first token of each sequence; [S] its token that is asked
   float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
   float *x;                         // [T,H] the layer's input; post-norm: the same as stream
   float *qkv;                       // [T,3H]
@@ -53,7 +53,7 @@ static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_
   return souk_find_event(b, h->event_names[i]);
 }
 
-// Appends the query of a history: the newest known events that fit, and [MASK]. Returns the number of unknown ones.
+// Appends the query of a history, the newest known events that fit. Returns the number of unknown ones.
 static int32_t add_sequence(chunk *c, const souk_history *h) {
   const souk_bundle *b = c->b;
   int32_t unknown = 0, kept = 0;
@@ -71,14 +71,16 @@ static int32_t add_sequence(chunk *c, const souk_history *h) {
   seq_plan plan;
   if (!sequence_plan(&plan, &b->layout, kept, NO_SECOND, true)) return unknown; // never: settings.c
   sequence_write(&plan, &b->layout, &known, NULL, c->ids + c->T, c->types + c->T, c->positions + c->T);
-  c->mask[c->S] = c->T + plan.mask;
+  c->asked[c->S] = c->T + plan.asked;
   c->T += plan.rows;
   c->begin[++c->S] = c->T;
   return unknown;
 }
 
 static int32_t longest_possible(const souk_bundle *b, const souk_history *h) {
-  return (h->n < b->max_history ? h->n : b->max_history) + sequence_specials(&b->layout, false, true);
+  const int32_t n =
+      (h->n < b->max_history ? h->n : b->max_history) + sequence_specials(&b->layout, false, true);
+  return n > 0 ? n : 1;
 }
 
 // ---- layers --------------------------------------------------------------------------------------------------
@@ -123,7 +125,8 @@ static void exponentials(const chunk *c, float *scores, size_t stride, size_t ro
   }
 }
 
-// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v.
+// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v. In a causal model a row sees none behind it: its
+// scores end where it is, and are 0 behind that.
 static void attend(const chunk *c, int32_t sequence, int32_t head) {
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
   const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
@@ -135,7 +138,11 @@ static void attend(const chunk *c, int32_t sequence, int32_t head) {
   for (size_t i = 0; i < n; i += QUERY_ROWS) {
     const size_t rows = n - i < QUERY_ROWS ? n - i : QUERY_ROWS;
     c->k->gemm_packed(q + i * 3 * H, 3 * H, c->keys, NULL, c->scores, wide, rows, wide, D);
-    exponentials(c, c->scores, wide, rows, n, sums);
+    for (size_t r = 0; r < rows; r++) {
+      const size_t keys = c->b->layout.asks == ASKS_MASKED ? n : i + r + 1;
+      exponentials(c, c->scores + r * wide, wide, 1, keys, &sums[r]);
+      memset(c->scores + r * wide + keys, 0, (n - keys) * sizeof *c->scores);
+    }
     c->k->gemm_packed(c->scores, wide, c->values, NULL, out + i * H, H, rows, D, n);
     for (size_t r = 0; r < rows; r++) c->k->scale(1.0f / sums[r], out + (i + r) * H, D);
   }
@@ -154,10 +161,10 @@ static void attend_last(const chunk *c, int32_t sequence, int32_t head) {
   c->k->scale(1.0f / sum, out, D);
 }
 
-// Moves the rows of [MASK] to the front of x [.,H]. No row moves back, so none is overwritten before it is read.
-static void keep_masks(const chunk *c, float *x) {
+// Moves the rows that are asked to the front of x [.,H]. No row moves back, so none is overwritten before it is read.
+static void keep_asked(const chunk *c, float *x) {
   const size_t H = (size_t)c->b->hidden;
-  for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->mask[i] * H, H * sizeof *x);
+  for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->asked[i] * H, H * sizeof *x);
 }
 
 // Layer i over all tokens; the last layer leaves one row a sequence at the front of x.
@@ -170,8 +177,8 @@ static void run_layer(const chunk *c, int32_t i) {
   c->k->gemm_packed(c->x, H, w->kv, w->kv_b, c->qkv + H, 3 * H, T, 2 * H, H);
   if (last) {
     rows = (size_t)c->S;
-    keep_masks(c, c->x);
-    if (c->stream != c->x) keep_masks(c, c->stream);
+    keep_asked(c, c->x);
+    if (c->stream != c->x) keep_asked(c, c->stream);
     c->k->gemm_packed(c->x, H, w->q, w->q_b, c->q, H, rows, H, H);
   } else {
     c->k->gemm_packed(c->x, H, w->q, w->q_b, c->qkv, 3 * H, T, H, H);
@@ -214,7 +221,7 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
       {&c->types, T},
       {&c->positions, T},
       {&c->begin, S + 1},
-      {&c->mask, S},
+      {&c->asked, S},
       {&c->tokens, (size_t)b->max_history},
       {&c->events, ((size_t)b->max_history + 3) / 4},
       {&c->stream, T * H},
@@ -250,12 +257,16 @@ static void run_chunk(const chunk *c, float *u) {
   embed(c);
   if (b->pre_norm) norm_rows(c, c->stream, b->layer[0].norm1_w, b->layer[0].norm1_b, c->x, (size_t)c->T);
   for (int32_t i = 0; i < b->layers; i++) run_layer(c, i);
-  c->k->gemm_packed(c->x, H, b->mlm, b->mlm_b, c->branch, H, S, H, H);
-  gelu(c, c->branch, S, H);
-  norm_rows(c, c->branch, b->mlm_norm_w, b->mlm_norm_b, c->branch, S);
+  const float *scored = c->x;
+  if (!b->plain) {
+    c->k->gemm_packed(c->x, H, b->mlm, b->mlm_b, c->branch, H, S, H, H);
+    gelu(c, c->branch, S, H);
+    norm_rows(c, c->branch, b->mlm_norm_w, b->mlm_norm_b, c->branch, S);
+    scored = c->branch;
+  }
   for (size_t i = 0; i < S; i++) {
     float *to = u + i * W;
-    memcpy(to, c->branch + i * H, H * sizeof *to);
+    memcpy(to, scored + i * H, H * sizeof *to);
     double factor = b->inv_temperature_wide;
     if (b->cosine) {
       const double norm = length_of(to, H);

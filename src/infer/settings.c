@@ -66,6 +66,12 @@ static souk_status get_bool(const document *d, const char *section, const char *
   return SOUK_OK;
 }
 
+// False where there is none.
+static souk_status get_optional_bool(const document *d, const char *section, const char *field, bool *out) {
+  *out = false;
+  return find(d, section, field) != NULL ? get_bool(d, section, field, out) : SOUK_OK;
+}
+
 static souk_status get_string(const document *d, const char *section, const char *field, const char **out) {
   const jnode *n = find(d, section, field);
   if (n == NULL || n->kind != J_STRING) return bad_field(d, section, field, "a string");
@@ -139,10 +145,13 @@ static souk_status read_event_names(souk_bundle *b, const document *d) {
 }
 
 static souk_status read_layout(souk_bundle *b, const document *d) {
+  bool causal;
   PASS(get_bool(d, "layout", "cls_sep", &b->layout.cls_sep));
+  PASS(get_optional_bool(d, "layout", "causal", &causal));
+  b->layout.asks = causal ? ASKS_NEXT : ASKS_MASKED;
   const int32_t specials = sequence_specials(&b->layout, false, true);
   PASS(get_bool(d, "layout", "positions_from_end", &b->layout.positions_from_end));
-  PASS(get_int(d, "layout", "max_positions", specials, 32768, &b->layout.max_positions));
+  PASS(get_int(d, "layout", "max_positions", specials > 1 ? specials : 1, 32768, &b->layout.max_positions));
   PASS(get_int(d, "layout", "segments", 1, 16, &b->layout.segments));
   PASS(get_int(d, "layout", "types_per_segment", 1, EVENT_TYPES_MAX, &b->layout.n_event_types));
   b->max_history = b->layout.max_positions - specials;
@@ -175,6 +184,7 @@ static souk_status read_vocabulary(souk_bundle *b, const document *d, int32_t *s
 static souk_status read_head(souk_bundle *b, const document *d, int32_t size) {
   const char *score;
   PASS(get_string(d, "head", "score", &score));
+  PASS(get_optional_bool(d, "head", "plain", &b->plain));
   b->cosine = strcmp(score, "cosine") == 0;
   if (!b->cosine && strcmp(score, "dot") != 0) return bad_field(d, "head", "score", "\"dot\" or \"cosine\"");
   PASS(get_number(d, "head", "inv_temperature", 1e-5, 1e5, &b->inv_temperature_wide));
@@ -258,6 +268,12 @@ static souk_status read_config(souk_bundle *b, const document *d, int32_t size) 
   PASS(get_int(d, "", "type_vocab_size", wanted, wanted, &types));
   PASS(get_number(d, "", "layer_norm_eps", 1e-20, 1, &eps));
   PASS(get_string(d, "", "hidden_act", &act));
+  bool decoder;
+  PASS(get_optional_bool(d, "", "is_decoder", &decoder));
+  if (decoder != (b->layout.asks != ASKS_MASKED))
+    return bad_field(d, "", "is_decoder",
+                     decoder ? "false, as \"layout.causal\" of souk.json says"
+                             : "true, as \"layout.causal\" of souk.json says");
   b->eps = (float)eps;
   b->erf = strcmp(act, "gelu") == 0;
   if (!b->erf && strcmp(act, "gelu_new") != 0 && strcmp(act, "gelu_pytorch_tanh") != 0)
@@ -281,11 +297,11 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
                              "training", "files")},
-                  {"layout", NAMES("cls_sep", "positions_from_end", "max_positions", "event_types",
+                  {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
                   {"encoder", NAMES("pre_norm", "pooler")},
                   {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
-                  {"head", NAMES("score", "inv_temperature", "class_base", "classes")},
+                  {"head", NAMES("score", "plain", "inv_temperature", "class_base", "classes")},
                   {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric",
                                      "metric_value", "untrained", "final")}};
   for (size_t i = 0; i < sizeof sections / sizeof *sections; i++)
@@ -298,9 +314,10 @@ static souk_status check_config_names(const souk_bundle *b, const document *d) {
   return check_names(d, "",
                      NAMES("architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers",
                            "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
-                           "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
-                           "initializer_range", "layer_norm_eps", "pad_token_id", "tie_word_embeddings",
-                           "transformers_version", "torch_dtype", "dtype", "_name_or_path"),
+                           "attention_probs_dropout_prob", "is_decoder", "max_position_embeddings",
+                           "type_vocab_size", "initializer_range", "layer_norm_eps", "pad_token_id",
+                           "tie_word_embeddings", "transformers_version", "torch_dtype", "dtype",
+                           "_name_or_path"),
                      b->created_by);
 }
 

@@ -215,6 +215,7 @@ static souk_status walk(loader *l) {
     PASS(vector(l, &b->final_norm_w, "bert.encoder.", "ln.weight", H, 1.0f));
     PASS(vector(l, &b->final_norm_b, "bert.encoder.", "ln.bias", H, 1.0f));
   }
+  if (b->plain) return SOUK_OK;
   const char *const mlm = "cls.predictions.transform.";
   PASS(matrix(l, &b->mlm, mlm, "dense.weight", H, H, 1.0f));
   PASS(vector(l, &b->mlm_b, mlm, "dense.bias", H, 1.0f));

@@ -76,6 +76,8 @@ bool checkpoint_lacks(const checkpoint *c, const param *p);
 // Warns of each objective (of the one named `only`, unless NULL) whose parameters were never trained, neither in this run nor
 // where it began, so that what comes out of them means nothing.
 void checkpoint_warn_untrained(const checkpoint *c, const char *only);
+// The same of the objective whose head ranks items.
+void checkpoint_warn_untrained_ranking(const checkpoint *c);
 // Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape. What the
 // checkpoint lacks stays as it is.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);

@@ -310,6 +310,12 @@ void checkpoint_warn_untrained(const checkpoint *c, const char *only) {
           c->dir, l.of[k]->name);
 }
 
+void checkpoint_warn_untrained_ranking(const checkpoint *c) {
+  objective_list l;
+  const objective *of = objectives_of(&l, &c->model) == OK ? objectives_ranking(&l) : NULL;
+  if (of != NULL) checkpoint_warn_untrained(c, of->name);
+}
+
 // Is a parameter's value in `c`, one of the checkpoints that `whole` builds on, or `whole` itself?
 static bool is_value_in(const checkpoint *c, const checkpoint *whole, const char *name) {
   const checkpoint *holder = whole;

@@ -28,7 +28,9 @@ const option model_options[] = {
     {"attention_dropout", OPT_FLOAT, FIELD(attention_dropout), "0.1", 0, 0.9, NULL, "dropout of attention"},
     {"layer_norm_eps", OPT_FLOAT, FIELD(layer_norm_eps), "1e-12", 1e-14, 0.1, NULL, "added to variances"},
     {"init_std", OPT_FLOAT, FIELD(init_std), "0.02", 0, 10, NULL, "standard deviation of initial weights"},
-    {"score", OPT_CHOICE, FIELD(score), "dot", 0, 0, "dot|cosine", "score of the masked-LM head"},
+    {"head", OPT_CHOICE, FIELD(head), "transform", 0, 0, "transform|plain",
+     "a layer between encoder and scores, as BERT has it, or none"},
+    {"score", OPT_CHOICE, FIELD(score), "dot", 0, 0, "dot|cosine", "score of an item"},
     {"temperature", OPT_FLOAT, FIELD(temperature), "1", 1e-4, 1e4, NULL, "scores are divided by it"},
     {"item_classes", OPT_BOOL, FIELD(item_classes), "true", 0, 0, NULL,
      "predict items only, else every token"},
@@ -65,7 +67,10 @@ status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t
 }
 
 seq_layout model_layout(const model_config *c) {
+  objective_list l;
+  const seq_asks asks = objectives_of(&l, c) == OK ? objectives_asks(&l) : ASKS_MASKED;
   return (seq_layout){.cls_sep = c->cls_sep,
+                      .asks = asks,
                       .positions_from_end = c->positions_from_end,
                       .max_positions = (int32_t)c->max_positions,
                       .n_event_types = (int32_t)c->event_types,

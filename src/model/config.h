@@ -7,6 +7,8 @@
 #include "data/batch.h"
 #include "ops/ops.h"
 
+typedef enum head_kind { HEAD_TRANSFORM, HEAD_PLAIN } head_kind; // "transform|plain"
+
 typedef struct model_config {
   int64_t hidden, layers, heads, intermediate; // intermediate 0: 4 x hidden
   int64_t max_positions;
@@ -18,6 +20,7 @@ typedef struct model_config {
   double dropout, attention_dropout;
   double layer_norm_eps, init_std;
   int score;                        // "dot|cosine" of the MLM head
+  int head;                         // head_kind: what rows go through before they are scored
   double temperature;               // scores are divided by it
   bool item_classes;                // the head predicts items only (else the whole vocabulary)
   bool pooler;                      // pooler and next-sentence head

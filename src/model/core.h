@@ -33,10 +33,11 @@ typedef struct model_core {
   encoder *encoder;
   memory_plan plan;
   size_t scratch_bytes;
-  batch_view batch;     // the current one; its pointers are NULL while the model is only planned
-  batch_counts live;    // of the current batch
-  bool training;        // of the last forward pass; while it is planned, of the model
-  bool reports_buckets; // the next backward pass is a step's last
+  batch_view batch;         // the current one; its pointers are NULL while the model is only planned
+  batch_counts live;        // of the current batch
+  attention_kind attention; // as the objectives ask
+  bool training;            // of the last forward pass; while it is planned, of the model
+  bool reports_buckets;     // the next backward pass is a step's last
   int32_t buckets_reported;
 } model_core;
 

@@ -106,7 +106,7 @@ static attention_params attention_op(const model_core *m, int32_t i) {
                             .max_length = model_max_length(m),
                             .heads = (int32_t)m->c.heads,
                             .head_size = D,
-                            .kind = ATTENTION_FULL,
+                            .kind = m->attention,
                             .scale = 1.0f / sqrtf((float)D),
                             .drop = drop_at(m, 1 + 3 * i, m->c.attention_dropout),
                             .qkv = l->qkv,

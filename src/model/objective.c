@@ -25,6 +25,16 @@ int32_t objectives_slot(const objective_list *l, const objective *of) {
   return -1;
 }
 
+const objective *objectives_ranking(const objective_list *l) {
+  if (objectives_slot(l, &objective_next_item) >= 0) return &objective_next_item;
+  return objectives_slot(l, &objective_masked_lm) >= 0 ? &objective_masked_lm : NULL;
+}
+
+seq_asks objectives_asks(const objective_list *l) {
+  if (objectives_slot(l, &objective_next_item) < 0) return ASKS_MASKED;
+  return objectives_slot(l, &objective_masked_lm) < 0 ? ASKS_NEXT : ASKS_BOTH;
+}
+
 // ---- options -------------------------------------------------------------------------------------------------
 
 static status unknown_objective(const char *name, const char *where) {
@@ -77,6 +87,10 @@ status objectives_of(objective_list *out, const model_config *c) {
                      : c->pooler              ? "masked_lm, next_session"
                                               : "masked_lm";
   TRY(objectives_parse(out, text, "model.objectives"));
+  if (objectives_asks(out) != ASKS_MASKED && objectives_slot(out, &objective_next_session) >= 0)
+    return fail(ERR_ARGUMENT,
+                "model.objectives: next_session needs to see whole sessions, and next_item shows each "
+                "event only what came before it; they cannot be trained together");
   return check_pooler(out, c);
 }
 

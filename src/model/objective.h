@@ -25,6 +25,7 @@
 // Names in options and files. The order has no meaning.
 #define OBJECTIVES(OBJECTIVE) \
   OBJECTIVE(masked_lm)        \
+  OBJECTIVE(next_item)        \
   OBJECTIVE(next_session)
 
 typedef struct model_core model_core; // core.h
@@ -88,6 +89,11 @@ void objectives_text(const objective_list *l, char text[OPTION_STRING]);
 
 // The slot of an objective; -1: it is not in the list.
 int32_t objectives_slot(const objective_list *l, const objective *of);
+
+// The one whose head ranks items: next item or else masked LM; NULL: neither is there.
+const objective *objectives_ranking(const objective_list *l);
+// What is predicted at the rows of its sequences, and so who sees whom: masked LM alone lets every row see all others.
+seq_asks objectives_asks(const objective_list *l);
 
 // Adds the weight of a batch to the sums of a global step.
 void objectives_add_weights(const objective_list *l, const batch *b, double sums[MAX_SLOTS]);

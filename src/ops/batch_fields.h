@@ -42,9 +42,10 @@ enum { ATTENTION_BLOCK = 64 }; // queries of one item of attention work
   FIELD(int32_t, prefix_len,    seqs, 1, 0,      LAYOUT, 0, limit->positions + 1,              "tokens of the source part (attention kind prefix)") \
   FIELD(int32_t, nsp_labels,    seqs, 1, 0,      LABEL,  -1, limit->seq_classes,               "next session: 0 it is, 1 it is another, -1 none")   \
   FIELD(int32_t, work,          work, 2, 0,      LAYOUT, 0, limit->tokens,                     "sequence, first query in the sequence")             \
-  FIELD(int32_t, masked,        masked, 1, 0,    ROW,    0, limit->tokens,                     "token row of a masked position")                    \
+  FIELD(int32_t, masked,        masked, 1, 0,    ROW,    0, limit->tokens,                     "token row that something is predicted at")          \
   FIELD(int32_t, labels,        masked, 1, 0,    NUMBER, limit->class_begin, limit->class_end, "token id to predict")                               \
-  FIELD(float,   weights,       masked, 1, 0,    WEIGHT, 0, 0,                                 "weight of the row's loss")                          \
+  FIELD(float,   weights,       masked, 1, 0,    WEIGHT, 0, 0,                                 "weight of the row's loss as a masked one")          \
+  FIELD(float,   next_weights,  masked, 1, 0,    WEIGHT, 0, 0,                                 "the same, of a row that predicts its successor")    \
   FIELD(float,   label_logq,    masked, 1, 0,    LOGQ,   0, 0,                                 "log of the label's expected count in the sample")   \
   FIELD(int32_t, negatives,     negatives, 1, 0, NUMBER, limit->class_begin, limit->class_end, "shared negative, a token id")                       \
   FIELD(float,   negative_logq, negatives, 1, 0, LOGQ,   0, 0,                                 "log of its expected count in the sample")

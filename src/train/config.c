@@ -13,7 +13,8 @@ static const option train_options[] = {
     {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
      "start from the parameters of this checkpoint or run, and take its model options"},
     {"objectives", OPT_STRING, TR(objectives), "", 0, 0, "LIST",
-     "what is trained, with weights: masked_lm 1, next_session 0.5; none: masked_lm, with model.pooler "
+     "what is trained, with weights: next_item, or next_item 1, masked_lm 0.5; none: masked_lm, with "
+     "model.pooler "
      "next_session too"},
     {"freeze", OPT_STRING, TR(freeze), "", 0, 0, "PATTERNS",
      "parameters that are not trained, by name: bert.embeddings.*, *.LayerNorm.*"},

@@ -87,7 +87,7 @@ enum { FILE_COUNTS = N_BATCH_COUNTS - 1 };
 
 // The scalars of a step, written and read through one list. Version 1 of the file had names of its own for the scales of two
 // objectives; now a scale goes by the objective's name.
-enum { STEP_VERSION = 2 };
+enum { STEP_VERSION = 3 };
 
 typedef struct step_scalars {
   int64_t step, seed;
@@ -211,6 +211,11 @@ static const char *name_in(const step_file *f, const batch_field *field) {
   return f->version == 1 && strcmp(field->name, "nsp_labels") == 0 ? "cls_labels" : field->name;
 }
 
+// What came with version 3 is 0 in files before it.
+static bool has_field(const step_file *f, const batch_field *field) {
+  return f->version >= 3 || strcmp(field->name, "next_weights") != 0;
+}
+
 // Reads a field of a micro-batch. Its length gives the count that governs it (tokens, for example) if no earlier
 // field has (known).
 static status read_field(const step_file *f, int32_t micro, batch *b, const batch_field *field,
@@ -241,7 +246,8 @@ static status read_micro(const step_file *f, int32_t micro, batch *b, const mode
                                .seq_classes = 2};
   bool known[N_BATCH_COUNTS] = {false};
   batch_clear(b);
-  for (int i = 0; i < N_BATCH_FIELDS; i++) TRY(read_field(f, micro, b, &batch_fields[i], known));
+  for (int i = 0; i < N_BATCH_FIELDS; i++)
+    if (has_field(f, &batch_fields[i])) TRY(read_field(f, micro, b, &batch_fields[i], known));
   const status rc = batch_check(&b->arrays, b->live, &limits);
   if (rc != OK) return fail(rc, "%s: micro-%d/%s", f->path, micro, fail_message());
   batch_finish(b);
@@ -295,12 +301,9 @@ static status read_contents(const step_file *f, const model_config *c, saved_ste
 static status read_step(const char *path, const model_config *c, saved_step *out) {
   step_file f = {.path = path};
   TRY(reader_start(&f.reader));
-  f.version = 1;
-  status rc = reader_open(f.reader, path, "souk.step", 1, &f.file);
-  if (rc == ERR_FORMAT) {
-    f.version = STEP_VERSION;
-    rc = reader_open(f.reader, path, "souk.step", STEP_VERSION, &f.file);
-  }
+  status rc = ERR_FORMAT;
+  for (f.version = 0; rc == ERR_FORMAT && f.version < STEP_VERSION;)
+    rc = reader_open(f.reader, path, "souk.step", ++f.version, &f.file);
   if (rc == OK) rc = read_contents(&f, c, out);
   reader_stop(f.reader);
   return rc;

@@ -55,12 +55,12 @@ static status complete_old(const run_setup *r, train_state *t) {
   return rc;
 }
 
-static void start_epoch_anew(const run_setup *r, train_state *t, const char *changed) {
+static void start_epoch_anew(const run_setup *r, train_state *t, const char *section, const char *changed) {
   if (r->leads && t->example > 0)
-    log_warn("epoch %lld starts anew, of which %lld examples were trained on: data.%s has changed, so they "
+    log_warn("epoch %lld starts anew, of which %lld examples were trained on: %s%s has changed, so they "
              "come in "
              "another order",
-             (long long)t->epoch, (long long)t->example, changed);
+             (long long)t->epoch, (long long)t->example, section, changed);
   t->example = t->index = 0;
 }
 
@@ -87,7 +87,7 @@ static void change_pace(const run_setup *r, train_state *t) {
              (long long)place_step_after(t, epochs), t->paced_epochs);
 }
 
-status place_find(run_setup *r) {
+status place_find(run_setup *r, const model_config *now_model) {
   train_state *t = &r->start;
   batcher_coverage now;
   TRY(batcher_get_coverage(r->batches, &now));
@@ -98,7 +98,10 @@ status place_find(run_setup *r) {
     made.stride = now.window.stride;
     TRY(complete_old(r, t));
     const char *changed = data_order_changed(&then, &made, dataset_premasked(r->d) != NULL);
-    if (changed != NULL) start_epoch_anew(r, t, changed);
+    if (changed != NULL)
+      start_epoch_anew(r, t, "data.", changed);
+    else if (model_layout(&r->from->model).asks != model_layout(now_model).asks)
+      start_epoch_anew(r, t, "train.", "objectives");
     TRY(seek(r, t));
     change_pace(r, t);
   }

@@ -18,7 +18,7 @@ data_config place_data(const run_setup *r);
 status place_steps_per_epoch(batcher *b, const train_config *t, int64_t *steps);
 // Moves r->batches to the place of r->start where the run is a resumed one (r->from), and completes r->start for what it
 // writes itself: windows, steps an epoch.
-status place_find(run_setup *r);
+status place_find(run_setup *r, const model_config *m); // m: the model that goes on
 // The step that so many epochs end with.
 int64_t place_step_after(const train_state *t, int64_t epochs);
 

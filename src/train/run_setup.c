@@ -228,7 +228,7 @@ static status make_batches(run_setup *r, const model_config *mc) {
   const data_config data = r->resumed ? place_data(r) : r->c->data;
   TRY(batcher_open(&r->batches, r->d, &data, &layout, PART_TRAIN, dist_rank(r->world), dist_world(r->world)));
   TRY(place_steps_per_epoch(r->batches, &r->c->train, &r->steps_per_epoch));
-  return place_find(r);
+  return place_find(r, mc);
 }
 
 static void find_end(run_setup *r) {

@@ -8,7 +8,7 @@
 #include "lib/check.h"
 #include "lib/small_log.h"
 #include "lib/tiny_dataset.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 
 static char dir[256];
 

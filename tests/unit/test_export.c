@@ -15,7 +15,7 @@
 #include "souk/infer.h"
 #include "model/checkpoint.h"
 #include "convert/export.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 
 enum { USERS = 40, ITEMS = 90, K = 12 };
 

@@ -8,7 +8,7 @@
 #include "data/vocab.h"
 #include "lib/check.h"
 #include "model/model.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 
 enum { ITEMS = 24, WORDS = 4, EVENTS = 3 };
 

@@ -7,7 +7,7 @@
 #include "lib/check.h"
 #include "base/options.h"
 #include "eval/ranking.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 #include "model/objectives/next_session.h"
 #include "model/train_state.h"
 #include "train/optimizer.h"

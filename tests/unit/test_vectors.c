@@ -9,7 +9,7 @@
 #include "convert/vectors.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
-#include "model/objectives/masked_lm.h"
+#include "model/objectives/item_head.h"
 #include "model/objectives/next_session.h"
 
 enum { USERS = 60, ITEMS = 30, H = 16 };

@@ -9,11 +9,18 @@
 
 #include "data/batcher.h"
 
+typedef enum example_task {
+  MASK_SOME,
+  MASK_LAST,
+  PREDICT_NEXT,
+  PREDICT_FIRST // at a [MASK] that is alone
+} example_task;
+
 typedef struct example {
   int64_t sequence, id; // row of the data set; global sequence id
   int32_t begin, end;   // tokens of the sequence
   int32_t length;       // rows it takes in a batch, at most
-  bool last;            // only the last item is masked
+  example_task task;    // of histories
 } example;
 
 typedef struct example_list {

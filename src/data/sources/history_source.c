@@ -27,10 +27,10 @@ typedef struct history_source {
   data_part part;
   data_window w;
   training_part trains;
-  int64_t copies, windows;
-  int64_t *first_window; // [sequences]
-  alias_slot *alias;     // [items], popularity only
-  float *logq;           // [items]: log of the expected count among the negatives
+  int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
+  int64_t *first_window;                  // [sequences]
+  alias_slot *alias;                      // [items], popularity only
+  float *logq;                            // [items]: log of the expected count among the negatives
   sequence_block *blocks[GROUP];
   int64_t block_ids[GROUP];
   bool masks_left_out; // the warning has been printed
@@ -50,9 +50,48 @@ static int32_t specials(const history_source *b) {
   return sequence_specials(&b->layout, b->c.next_session, false);
 }
 
-static int32_t rows_of(const history_source *b, int32_t n) {
-  const int32_t rows = n + specials(b) + (b->part == PART_VALID);
+static int32_t bounded(const history_source *b, int32_t rows) {
   return rows < b->layout.max_positions ? rows : b->layout.max_positions;
+}
+
+// Of n items and, to validate, a [MASK].
+static int32_t rows_of(const history_source *b, int32_t n) {
+  return bounded(b, n + specials(b) + (b->part == PART_VALID));
+}
+
+// Of a window of n items, the last of which is only predicted; 0: nothing is.
+static int32_t rows_of_next(const history_source *b, int32_t n) {
+  return n > 1 || b->layout.cls_sep ? bounded(b, n - 1 + sequence_specials(&b->layout, false, false)) : 0;
+}
+
+static uint32_t high(int64_t id) {
+  return (uint32_t)((uint64_t)id >> 32);
+}
+
+static status list_masked(const history_source *b, example e, int64_t copy, example_list *to) {
+  e.task = copy >= b->c.dupe_factor ? MASK_LAST : MASK_SOME;
+  if (e.task == MASK_LAST) {
+    rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e.id, high(e.id));
+    const double share =
+        b->c.last_copies - (double)(copy - b->c.dupe_factor); // share of the windows that get this copy
+    if (share < 1.0 && rng_unit(&r) >= share) return OK;
+    if (e.end - e.begin > 2 && rng_unit(&r) < b->c.crop)
+      e.end = e.begin + 2 + (int32_t)rng_below(&r, (uint64_t)(e.end - e.begin - 1));
+  }
+  e.length = rows_of(b, e.end - e.begin);
+  return examples_add(to, &e);
+}
+
+static status list_next(const history_source *b, example e, int64_t copy, example_list *to) {
+  e.task = copy == b->masked_copies ? PREDICT_NEXT : PREDICT_FIRST;
+  e.length = e.task == PREDICT_NEXT ? rows_of_next(b, e.end - e.begin) : 1;
+  if (e.length == 0) return OK;
+  if (e.task == PREDICT_FIRST) {
+    rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e.id, high(e.id));
+    if (b->layout.cls_sep || e.begin > 0 || rng_below(&r, COLD_STARTS) > 0) return OK;
+    e.end = 1;
+  }
+  return examples_add(to, &e);
 }
 
 static status list_windows(const history_source *b, int64_t epoch, int64_t s, example_list *to) {
@@ -64,17 +103,8 @@ static status list_windows(const history_source *b, int64_t epoch, int64_t s, ex
     const uint64_t before = (uint64_t)epoch * (uint64_t)b->copies; // may wrap: ids only key random numbers
     for (int64_t copy = 0; copy < b->copies; copy++) {
       const int64_t id = (int64_t)((before + (uint64_t)copy) * (uint64_t)b->windows + (uint64_t)window);
-      example e = {.sequence = s, .id = id, .begin = begin, .end = end, .last = copy >= b->c.dupe_factor};
-      if (e.last) {
-        rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)id, (uint32_t)((uint64_t)id >> 32));
-        const double share =
-            b->c.last_copies - (double)(copy - b->c.dupe_factor); // share of the windows that get this copy
-        if (share < 1.0 && rng_unit(&r) >= share) continue;
-        if (end - begin > 2 && rng_unit(&r) < b->c.crop)
-          e.end = begin + 2 + (int32_t)rng_below(&r, (uint64_t)(end - begin - 1));
-      }
-      e.length = rows_of(b, e.end - e.begin);
-      TRY(examples_add(to, &e));
+      const example e = {.sequence = s, .id = id, .begin = begin, .end = end};
+      TRY(copy < b->masked_copies ? list_masked(b, e, copy, to) : list_next(b, e, copy, to));
     }
   }
   return OK;
@@ -105,7 +135,8 @@ static int by_begin(const void *a, const void *b) {
 
 // Events of a sequence that come in at least one of its n examples. Of a window that is too long the model sees the newest.
 static int64_t events_in(const history_source *b, example *of, size_t n) {
-  const int32_t room = b->layout.max_positions - sequence_specials(&b->layout, false, false);
+  const int32_t room = b->layout.max_positions - sequence_specials(&b->layout, false, false) +
+                       (b->layout.asks == ASKS_NEXT); // the last one is no row
   int64_t events = 0;
   int32_t done = 0; // events before this one are
   for (size_t i = 0; i < n; i++)
@@ -175,16 +206,22 @@ static bool may_mask(const history_source *b, int32_t token) {
   return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
 }
 
-// If there is no more room, rows stay unmasked; batch_bounds.h says how rare that is.
-static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
-  const int32_t token = out->ids[row];
-  if (!batch_add_masked(out, row, token, 1.0f)) {
+// If there is no more room, nothing is predicted at the row; batch_bounds.h says how rare that is.
+static bool predict(history_source *b, batch *out, int32_t row, int32_t token, bool masked) {
+  if (!(masked ? batch_add_masked : batch_add_next)(out, row, token, 1.0f)) {
     if (!b->masks_left_out)
-      log_warn("a batch has room for %d masked rows; further ones stay unmasked", out->caps.masked);
+      log_warn("a batch has room for %d rows at which something is predicted; at further ones nothing is",
+               out->caps.masked);
     b->masks_left_out = true;
-    return;
+    return false;
   }
   out->label_logq[out->n_masked - 1] = label_logq(b, token);
+  return true;
+}
+
+static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
+  const int32_t token = out->ids[row];
+  if (!predict(b, out, row, token, true)) return;
   if (b->c.mask_events) out->types[row] -= out->types[row] % b->layout.n_event_types;
   out->ids[row] = TOKEN_MASK;
   if (!bert) return;
@@ -198,7 +235,7 @@ static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool be
 }
 
 static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, (uint32_t)((uint64_t)e->id >> 32));
+  rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, high(e->id));
   int32_t last = -1, maskable = 0;
   for (int32_t row = begin; row < end; row++) {
     if (!may_mask(b, out->ids[row])) continue;
@@ -206,7 +243,7 @@ static void mask_rows(history_source *b, batch *out, const example *e, int32_t b
     last = row;
   }
   if (maskable == 0) return;
-  if (e->last) {
+  if (e->task == MASK_LAST) {
     mask_row(b, out, last, &r, false);
     return;
   }
@@ -240,8 +277,7 @@ static bool make_pair(const history_source *b, const example_list *all, const ex
   int32_t borders = 0;
   for (int32_t i = e->begin + 1; i < e->end; i++) borders += session_border(s->sessions, e->begin, i, e->end);
   if (borders == 0) return false;
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id,
-                 (uint32_t)((uint64_t)e->id >> 32) ^ 0x80000000u);
+  rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id, high(e->id) ^ 0x80000000u);
   int32_t wanted = (int32_t)rng_below(&r, (uint64_t)borders), cut = e->begin + 1;
   for (;; cut++)
     if (session_border(s->sessions, e->begin, cut, e->end) && wanted-- == 0) break;
@@ -264,6 +300,32 @@ static bool make_pair(const history_source *b, const example_list *all, const ex
   return true;
 }
 
+static status no_room(const example *e) {
+  return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
+}
+
+// All items of a window but its last one, each of which predicts the next; [CLS], and a [MASK] alone, predict the first one of a
+// history.
+static status add_next(history_source *b, batch *out, const example *e, const sequence *s) {
+  const bool first = e->task == PREDICT_FIRST;
+  const batch_input input = {s->tokens + e->begin, s->events + e->begin, e->end - e->begin - 1};
+  const int32_t begin = out->tokens;
+  int32_t row, kept;
+  if (first) {
+    if (!batch_add_query(out, &b->layout, &input, e->id, s->tokens[e->begin])) return no_room(e);
+    out->label_logq[out->n_masked - 1] = label_logq(b, s->tokens[e->begin]);
+    return OK;
+  }
+  if (!batch_add(out, &b->layout, &input, NULL, e->id, &row, &kept)) return no_room(e);
+  batch_set_causal(out);
+  const int32_t *labels = s->tokens + e->end - kept;
+  if (b->layout.cls_sep && kept == e->end - 1 && may_mask(b, s->tokens[0]))
+    predict(b, out, begin, s->tokens[0], false);
+  for (int32_t i = 0; i < kept; i++)
+    if (may_mask(b, labels[i])) predict(b, out, row + i, labels[i], false);
+  return OK;
+}
+
 static status add(batch_source *self, batch *out, const example *e, const example_list *all) {
   history_source *b = (history_source *)self;
   sequence s;
@@ -274,11 +336,11 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
       return fail(ERR_INTERNAL, "a query does not fit into its batch");
     return OK;
   }
+  if (e->task >= PREDICT_NEXT) return add_next(b, out, e, &s);
   int32_t label = -1;
   const bool pair = b->c.next_session && make_pair(b, all, e, &s, &a, &second, &label);
   const int32_t begin = out->tokens;
-  if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL))
-    return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
+  if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL)) return no_room(e);
   out->nsp_labels[out->seqs - 1] = label;
   mask_rows(b, out, e, begin, out->tokens);
   return OK;
@@ -353,6 +415,7 @@ static status make_sampler(history_source *b) {
 data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout) {
   const int32_t room = layout->max_positions - sequence_specials(layout, c->next_session, false);
   data_window w = {.room = room > 0 ? room : 1};
+  w.room += layout->asks == ASKS_NEXT; // the last one is no row
   w.length = (int32_t)(c->window > 0 ? c->window : min64(info->window, w.room));
   if (c->stride > 0)
     w.stride = (int32_t)c->stride;
@@ -369,7 +432,7 @@ static status check_config(history_source *b) {
   if (b->w.length < 1 || b->w.stride < 1 || b->w.stride > b->w.length)
     return fail(ERR_ARGUMENT, "data.stride = %d must be between 1 and data.window = %d", b->w.stride,
                 b->w.length);
-  if (c->dupe_factor == 0 && !(c->last_copies > 0))
+  if (b->layout.asks == ASKS_MASKED && c->dupe_factor == 0 && !(c->last_copies > 0))
     return fail(ERR_ARGUMENT, "data.dupe_factor and data.last_copies are both 0: nothing to train on");
   if (c->next_session && !b->layout.cls_sep)
     return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
@@ -399,7 +462,8 @@ static void memory(const batch_source *self, batcher_memory *m) {
   m->index = all * sizeof *b->first_window + training_part_bytes(&b->trains, b->d);
   m->sequences = group;
   m->sequence_bytes = block_bytes(info, group);
-  m->examples = (double)b->windows * ((double)b->c.dupe_factor + b->c.last_copies);
+  const double masked = b->masked_copies > 0 ? (double)b->c.dupe_factor + b->c.last_copies : 0;
+  m->examples = (double)b->windows * (masked + (b->copies > b->masked_copies));
   if (all > group) m->examples *= group / all;
   if (b->base.caps.negatives > 0)
     m->tables = (double)(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]) *
@@ -414,11 +478,25 @@ static const source_calls calls = {.cover = cover,
                                    .add = add,
                                    .complete = draw_negatives};
 
-// The kinds of examples that windows give, `windows[n]` of them with n items: copies masked at random, and `last`
-// copies of each with only the last item masked, of which a share `crop` is cut to 2..n items.
-static size_t kinds_of(const history_source *b, const double *windows, double last, double crop,
-                       example_kind *to) {
+// The kinds of examples that predict successors: a window each and, of a share of them, a [MASK] alone.
+static size_t next_kinds_of(const history_source *b, const double *windows, double alone, example_kind *to) {
   size_t kinds = 0;
+  for (int32_t n = b->w.length; n >= 1 && b->copies > b->masked_copies; n--) {
+    const int32_t rows = rows_of_next(b, n);
+    if (rows > 0 && windows[n] > 0)
+      to[kinds++] = (example_kind){.count = windows[n], .rows = rows, .masked = n < rows ? n : rows};
+    if (!b->layout.cls_sep && windows[n] > 0)
+      to[kinds++] = (example_kind){.count = windows[n] * alone, .rows = 1, .masked = 1};
+  }
+  return kinds;
+}
+
+// The kinds of examples that windows give, `windows[n]` of them with n items: copies masked at random, and `last`
+// copies of each with only the last item masked, of which a share `crop` is cut to 2..n items; and those that predict successors.
+static size_t kinds_of(const history_source *b, const double *windows, double last, double crop, double alone,
+                       example_kind *to) {
+  size_t kinds = next_kinds_of(b, windows, alone, to);
+  if (b->masked_copies == 0) return kinds;
   double cut = 0; // last copies that are cut to n items
   const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
   for (int32_t n = b->w.length; n >= 1; n--) {
@@ -449,13 +527,14 @@ static void count_windows(const history_source *b, int64_t first, int64_t stop, 
 }
 
 static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
+  const double cold = 1.0 / COLD_STARTS;
   for (int64_t block = 0; b->base.blocks > GROUP && block < b->base.blocks; block++) {
     count_windows(b, block * BLOCK, (block + 1) * BLOCK, windows);
-    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds)));
+    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds)));
   }
   count_windows(b, 0, n_sequences(b), windows);
-  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, kinds));
-  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, kinds));
+  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, 1, kinds));
+  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds));
 }
 
 // Capacities of training batches; for validation the batcher determines the exact ones.
@@ -473,7 +552,7 @@ static status find_caps(history_source *b) {
   example_kind *kinds = NULL;
   status rc;
   TRY_GOTO(mem_new(&windows, (size_t)b->w.length + 1, sizeof *windows, "the bounds of batches"), done);
-  TRY_GOTO(mem_new(&kinds, 2 * (size_t)b->w.length, sizeof *kinds, "the bounds of batches"), done);
+  TRY_GOTO(mem_new(&kinds, 4 * (size_t)b->w.length, sizeof *kinds, "the bounds of batches"), done);
   TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
   b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
   b->base.caps.negatives = (int32_t)c->negatives;
@@ -501,8 +580,9 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   TRY_GOTO(training_part_make(&b->trains, d, &c->trains), bad);
   b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
   b->base.group = GROUP;
+  if (layout->asks != ASKS_NEXT) b->masked_copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
+  b->copies = b->masked_copies + (layout->asks != ASKS_MASKED ? 2 : 0);
   TRY_GOTO(find_caps(b), bad);
-  b->copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
   TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
            bad);
   for (int64_t s = 0; s < n_sequences(b); s++) {

@@ -1,171 +1,8 @@
-// Masked LM: the rows that were masked go through a transform, and are scored against the word table (which the encoder's
-// embeddings share) and a bias: full softmax cross-entropy over all classes or, with negatives in the batch, a sampled one.
-//
-//   parameters  cls.predictions.bias [V], .transform.LayerNorm.weight and .bias [H], .transform.dense.weight [H,H], .bias [H]
-//   batch       masked, labels, weights; negatives, negative_logq, label_logq
-//   weight      of the batch: its masked rows' weights
-#include "model/objectives/masked_lm.h"
-
-#include <math.h>
-#include <stdlib.h>
-#include <string.h>
-#include "base/memory.h"
-#include "model/core.h"
-
-typedef struct masked_lm {
-  int32_t bias, w, b, norm_w, norm_b; // by index into the parameters
-  act *rows, *pre, *transform,
-      *y; // [M,H] masked rows of the encoder's output, before GELU, after it, after the norm
-  norm_saved norm;
-  act *dy, *d_transform, *d_rows; // [M,H]
-} masked_lm;
-
-static void describe_params(void *state, param_set *s, const model_config *c) {
-  masked_lm *self = state;
-  const int64_t H = c->hidden;
-  const char *const head = "cls.predictions.";
-  self->bias = param_add_vector(s, head, "bias", c->vocab_size, INIT_ZERO);
-  self->norm_w = param_add_vector(s, head, "transform.LayerNorm.weight", H, INIT_ONE);
-  self->norm_b = param_add_vector(s, head, "transform.LayerNorm.bias", H, INIT_ZERO);
-  self->w = param_add_matrix(s, head, "transform.dense.weight", H, H);
-  self->b = param_add_vector(s, head, "transform.dense.bias", H, INIT_ZERO);
-}
-
-static void plan_buffers(void *state, model_core *m) {
-  masked_lm *self = state;
-  const size_t M = (size_t)m->run.caps.masked, n = M * (size_t)m->c.hidden, a = m->be->act_size;
-  plan_kept(m, &self->rows, n, a);
-  if (m->run.training) plan_kept(m, &self->pre, n, a);
-  plan_kept(m, &self->transform, n, a);
-  plan_kept(m, &self->y, n, a);
-  plan_norm(m, &self->norm, M);
-  plan_gradient(m, &self->dy, n, a);
-  plan_gradient(m, &self->d_transform, n, a);
-  plan_gradient(m, &self->d_rows, n, a);
-}
-
-// ---- params of each op ---------------------------------------------------------------------------------------
-
-static gather_params rows_op(const masked_lm *self, const model_core *m) {
-  return (gather_params){.n = rows_masked(m),
-                         .hidden = (int32_t)m->c.hidden,
-                         .source = rows_tokens(m),
-                         .index = m->batch.masked,
-                         .distinct = true,
-                         .x = encoder_output(m),
-                         .y = self->rows,
-                         .dy = self->d_rows,
-                         .dx = encoder_gradient(m)};
-}
-
-static linear_params transform_op(const masked_lm *self, const model_core *m) {
-  return (linear_params){.n = rows_masked(m),
-                         .in = (int32_t)m->c.hidden,
-                         .out = (int32_t)m->c.hidden,
-                         .x = self->rows,
-                         .w = weight(m, self->w),
-                         .b = weight(m, self->b),
-                         .kind = m->c.activation == 0 ? ACT_GELU_TANH : ACT_GELU_ERF,
-                         .pre = m->training ? self->pre : NULL,
-                         .y = self->transform,
-                         .dy = self->d_transform,
-                         .dx = self->d_rows,
-                         .dw = grad(m, self->w),
-                         .db = grad(m, self->b)};
-}
-
-static norm_params norm_op(const masked_lm *self, const model_core *m) {
-  return (norm_params){.n = rows_masked(m),
-                       .hidden = (int32_t)m->c.hidden,
-                       .x = self->transform,
-                       .gamma = weight(m, self->norm_w),
-                       .beta = weight(m, self->norm_b),
-                       .eps = (float)m->c.layer_norm_eps,
-                       .sum = self->norm.sum,
-                       .mean = self->norm.mean,
-                       .rstd = self->norm.rstd,
-                       .y = self->y,
-                       .dy = self->dy,
-                       .dx = self->d_transform,
-                       .dgamma = grad(m, self->norm_w),
-                       .dbeta = grad(m, self->norm_b)};
-}
-
-static xent_params xent_op(const masked_lm *self, const model_core *m, int32_t slot, int32_t n_negatives,
-                           bool grads) {
-  const batch_view *b = &m->batch;
-  const int32_t base = m->c.class_base, words = encoder_word_table(m);
-  const size_t table_at = (size_t)base * (size_t)m->c.hidden;
-  const char *table = weight(m, words), *bias = weight(m, self->bias);
-  float *dtable = grad(m, words), *dbias = grad(m, self->bias);
-  uint8_t *touched = param_touched(&m->params, &m->params.items[words]);
-  return (xent_params){.n = rows_masked(m),
-                       .slot = slot,
-                       .hidden = (int32_t)m->c.hidden,
-                       .classes = m->c.classes,
-                       .class_base = base,
-                       .n_negatives = n_negatives,
-                       .labels = b->labels,
-                       .weights = b->weights,
-                       .negatives = b->negatives,
-                       .negative_logq = b->negative_logq,
-                       .label_logq = b->label_logq,
-                       .score = m->c.score == 0 ? SCORE_DOT : SCORE_COSINE,
-                       .inv_temperature = (float)(1.0 / m->c.temperature),
-                       .x = self->y,
-                       .table = table == NULL ? NULL : table + table_at * m->be->act_size,
-                       .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,
-                       .dx = grads ? self->dy : NULL,
-                       .dtable = grads && dtable != NULL ? dtable + table_at : NULL,
-                       .dbias = grads && dbias != NULL ? dbias + base : NULL,
-                       .touched = grads && touched != NULL ? touched + base : NULL};
-}
-
-// ---- passes --------------------------------------------------------------------------------------------------
-
-static status check(const void *state, model_core *m, int32_t slot, size_t *scratch) {
-  const masked_lm *self = state;
-  const gather_params gather = rows_op(self, m);
-  const linear_params transform = transform_op(self, m);
-  const norm_params norm = norm_op(self, m);
-  const xent_params full = xent_op(self, m, slot, 0, m->run.training),
-                    sampled = xent_op(self, m, slot, m->run.caps.negatives, m->run.training);
-  TRY(op_check(m, OP_GATHER, &gather, scratch));
-  TRY(op_check(m, OP_LINEAR, &transform, scratch));
-  TRY(op_check(m, OP_NORM, &norm, scratch));
-  TRY(op_check(m, OP_XENT, &full, scratch)); // evaluation is always full
-  return op_check(m, OP_XENT, &sampled, scratch);
-}
-
-// The masked rows through the head, into self->y.
-static status run_head(const masked_lm *self, const model_core *m) {
-  const gather_params gather = rows_op(self, m);
-  const linear_params transform = transform_op(self, m);
-  const norm_params norm = norm_op(self, m);
-  TRY(m->be->gather_forward(m->ctx, &gather));
-  TRY(m->be->linear_forward(m->ctx, &transform));
-  return m->be->norm_forward(m->ctx, &norm);
-}
+// Masked LM: the head of item_head.h predicts what stood at the rows that were masked. Weight of a batch: its `weights`.
+#include "model/objectives/item_head.h"
 
 static status forward(void *self, model_core *m, int32_t slot, bool grads) {
-  TRY(run_head(self, m));
-  // Evaluation batches carry no negatives, and then the loss is over all classes.
-  const xent_params xent = xent_op(self, m, slot, m->live.negatives, grads);
-  return m->be->xent(m->ctx, &xent);
-}
-
-// Ends at the earliest op that trains, or goes on into the encoder if that does.
-static status backward(void *state, model_core *m) {
-  const masked_lm *self = state;
-  const bool below = encoder_trains(m), transforms = below || trains(m, self->w, self->b);
-  if (!transforms && !trains(m, self->norm_w, self->norm_b)) return OK;
-  const norm_params norm = norm_op(self, m);
-  linear_params transform = transform_op(self, m);
-  const gather_params gather = rows_op(self, m);
-  TRY(m->be->norm_backward(m->ctx, &norm));
-  if (!below) transform.dx = NULL;
-  if (transforms) TRY(m->be->linear_backward(m->ctx, &transform));
-  return below ? m->be->gather_backward(m->ctx, &gather) : OK;
+  return item_head_forward(self, m, slot, m->batch.weights, grads);
 }
 
 static double weight_of(const batch *b) {
@@ -174,107 +11,20 @@ static double weight_of(const batch *b) {
   return sum;
 }
 
-static double classes_of(const model_config *c, const batch *b) {
-  return b->n_negatives > 0 ? b->n_negatives + 1 : c->classes;
-}
-
-static double flops(const model_config *c, const batch *b) {
-  const double H = (double)c->hidden;
-  return b->n_masked * (2 * H * H + 2 * H * classes_of(c, b));
-}
-
-static void spared(const void *state, const model_core *m, flops_spared *s) {
-  const masked_lm *self = state;
-  s->masked += linear_spared(m, encoder_trains(m), self->w);
-  if (!m->params.items[encoder_word_table(m)].trainable) s->score += 2.0 * (double)m->c.hidden;
-}
-
-// ---- vectors -------------------------------------------------------------------------------------------------
-
-// rows of width H at `from` become rows of width H + 1, in place from the last one; cosine rows get length `scale`.
-static void widen(float *rows_out, size_t n, size_t H, bool cosine, float scale, const float *last) {
-  for (size_t i = n; i-- > 0;) {
-    float *to = rows_out + i * (H + 1);
-    memmove(to, rows_out + i * H, H * sizeof *to);
-    double sum = 0;
-    for (size_t j = 0; cosine && j < H; j++) sum += (double)to[j] * to[j];
-    const double norm = sqrt(sum);
-    const float factor = cosine ? (float)(scale / (norm > 1e-6 ? norm : 1e-6)) : scale;
-    if (factor < 1.0f || factor > 1.0f)
-      for (size_t j = 0; j < H; j++) to[j] *= factor;
-    to[H] = last != NULL ? last[i] : 1.0f;
-  }
-}
-
-static status find(model *m, const masked_lm **self, model_core **core) {
-  *self = model_objective(m, &objective_masked_lm, core);
-  return *self != NULL
-             ? OK
-             : fail(ERR_ARGUMENT, "this model has no masked-LM head, which users and items are ranked "
-                                  "with (it was trained without the objective masked_lm)");
-}
-
-status model_user_vectors(model *whole, float *u) {
-  const masked_lm *self;
-  model_core *m;
-  TRY(find(whole, &self, &m));
-  const size_t n = (size_t)m->live.masked, H = (size_t)m->c.hidden;
-  TRY(run_head(self, m));
-  TRY(read_rows(m, self->y, n * H, u));
-  widen(u, n, H, m->c.score == 1, (float)(1.0 / m->c.temperature), NULL);
-  return OK;
-}
-
-status model_item_vectors(model *whole, int32_t first, int32_t count, float *v) {
-  const masked_lm *self;
-  model_core *m;
-  TRY(find(whole, &self, &m));
-  if (first < 0 || count < 0 || first + count > m->c.classes)
-    return fail(ERR_ARGUMENT, "item vectors %d to %d are not among the %d classes", first, first + count,
-                m->c.classes);
-  const size_t n = (size_t)count, H = (size_t)m->c.hidden, base = (size_t)m->c.class_base + (size_t)first;
-  const param_set *s = &m->params;
-  const float *table = param_master(s, &s->items[encoder_word_table(m)]);
-  float *bias;
-  TRY(mem_new(&bias, n, sizeof *bias, "item biases"));
-  status rc;
-  TRY_GOTO(m->be->download(m->ctx, v, table + base * H, n * H * sizeof *v), done);
-  TRY_GOTO(m->be->download(m->ctx, bias, param_master(s, &s->items[self->bias]) + base, n * sizeof *v), done);
-  widen(v, n, H, m->c.score == 1, 1.0f, bias);
-done:
-  free(bias);
-  return rc;
-}
-
-// ---- the objective -------------------------------------------------------------------------------------------
-
-static status check_config(const model_config *c) {
-  return c->classes > 0
-             ? OK
-             : fail(ERR_ARGUMENT, "the vocabulary has no items to predict; set model.item_classes = false");
-}
-
-static const objective_metric metrics[] = {
-    {"ndcg@10", false, true}, {"ndcg@1", false, true}, {"ndcg@5", false, true},    {"ndcg@20", false, true},
-    {"hr@1", false, true},    {"hr@5", false, true},   {"hr@10", false, true},     {"hr@20", false, true},
-    {"mrr@1", false, true},   {"mrr@5", false, true},  {"mrr@10", false, true},    {"mrr@20", false, true},
-    {"mrr", false, true},     {"loss", true, false},   {"accuracy", false, false}, {NULL, false, false}};
-static const char *const variants[] = {"uniform", "popularity", NULL};
-
 const objective objective_masked_lm = {.name = "masked_lm",
                                        .place = "cls.predictions",
                                        .loss_key = "loss",
                                        .label = "loss",
                                        .validation = "ranking",
-                                       .metrics = metrics,
-                                       .variants = variants,
-                                       .check_config = check_config,
-                                       .state_bytes = sizeof(masked_lm),
-                                       .describe_params = describe_params,
-                                       .plan_buffers = plan_buffers,
-                                       .check = check,
+                                       .metrics = item_head_metrics,
+                                       .variants = item_head_variants,
+                                       .check_config = item_head_check_config,
+                                       .state_bytes = sizeof(item_head),
+                                       .describe_params = item_head_describe,
+                                       .plan_buffers = item_head_plan,
+                                       .check = item_head_check,
                                        .forward = forward,
-                                       .backward = backward,
+                                       .backward = item_head_backward,
                                        .weight = weight_of,
-                                       .flops = flops,
-                                       .spared = spared};
+                                       .flops = item_head_flops,
+                                       .spared = item_head_spared};

@@ -1,0 +1,31 @@
+// Next item: no row sees a later one, and at each the head of item_head.h predicts what comes behind it (Kang, McAuley:
+// Self-attentive sequential recommendation, 2018; GPT). Weight of a batch: its `next_weights`.
+#include "model/objectives/item_head.h"
+
+static status forward(void *self, model_core *m, int32_t slot, bool grads) {
+  return item_head_forward(self, m, slot, m->batch.next_weights, grads);
+}
+
+static double weight_of(const batch *b) {
+  double sum = 0;
+  for (int32_t i = 0; i < b->n_masked; i++) sum += b->next_weights[i];
+  return sum;
+}
+
+const objective objective_next_item = {.name = "next_item",
+                                       .place = "cls.predictions",
+                                       .loss_key = "next_loss",
+                                       .label = "next item",
+                                       .validation = "ranking",
+                                       .metrics = item_head_metrics,
+                                       .variants = item_head_variants,
+                                       .check_config = item_head_check_config,
+                                       .state_bytes = sizeof(item_head),
+                                       .describe_params = item_head_describe,
+                                       .plan_buffers = item_head_plan,
+                                       .check = item_head_check,
+                                       .forward = forward,
+                                       .backward = item_head_backward,
+                                       .weight = weight_of,
+                                       .flops = item_head_flops,
+                                       .spared = item_head_spared};
