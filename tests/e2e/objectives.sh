@@ -47,7 +47,7 @@ check_error "a validation that no objective has is refused" 'no validation of wh
 check_error "a bundle needs masked LM" 'trained without the objective masked_lm' "$souk" export "$work/next" "$work/bundle"
 check "no bundle is left behind" test ! -e "$work/bundle"
 check_error "an evaluation needs masked LM" 'trained without the objective masked_lm' "$souk" eval "$work/next" --device cpu
-check_error "an unknown objective is an error" 'train.objectives: there is no objective "rank"; known are masked_lm, next_session' \
+check_error "an unknown objective is an error" 'train.objectives: there is no objective "rank"; known are masked_lm, next_item, next_session' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --objectives rank
 check_error "a pooler that is not trained is an error" 'model.pooler is set, and train.objectives does not name next_session' \
   "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives masked_lm --pooler

@@ -69,7 +69,7 @@ static void check_batch(const batch *b, const seq_layout *layout, batch_caps cap
     assert_true(b->masked[i] >= 0 && b->masked[i] < b->tokens);
     assert_true(b->labels[i] >= TOKEN_SPECIALS && b->labels[i] < 45);
     if (i > 0) assert_true(b->masked[i] > b->masked[i - 1]);
-    assert_true(b->weights[i] == 1.0f);
+    assert_true(b->weights[i] + b->next_weights[i] == 1.0f);
   }
 }
 
@@ -204,6 +204,107 @@ static void test_last_copies_and_crops(void **unused) {
   for (int64_t s = 0; s < 150; s++) windows += window_count(dataset_train_lengths(data_set)[s], 8, 4);
   assert_true(fabs((double)sequences / (20.0 * (double)windows) - 1.5) < 0.06);
   assert_true(longer > 0 && cropped > longer / 4);
+  batcher_close(b);
+}
+
+// One sequence of a batch: is it a part of the history whose rows are labelled with their successors? Its labels are counted, by
+// their place in the history. Rows of the batch that something is predicted at begin at *at.
+static void check_successors(const batch *b, int32_t s, const sequence *history, int32_t n, bool cls,
+                             int32_t *at, int32_t *labelled) {
+  const int32_t begin = b->cu_seqlens[s] + cls, end = b->cu_seqlens[s + 1] - cls;
+  int32_t from = 0; // place of the first row in the history
+  while (from < n &&
+         memcmp(history->tokens + from, b->ids + begin, (size_t)(end - begin) * sizeof *b->ids) != 0)
+    from++;
+  assert_true(from < n);
+  assert_int_equal(b->prefix_len[s], 0);
+  for (; *at < b->n_masked && b->masked[*at] < b->cu_seqlens[s + 1]; ++*at) {
+    const int32_t row = b->masked[*at] - begin; // -1: [CLS]
+    assert_true(row >= -1 && b->masked[*at] < end);
+    assert_true(b->labels[*at] == history->tokens[from + row + 1] && b->next_weights[*at] == 1.0f);
+    labelled[from + row + 1]++;
+  }
+}
+
+// Every event but the first of a history is predicted from those before it, by at least one window; the first one by [CLS] or by
+// a [MASK] alone now and then.
+static void test_next_items(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.window = 6;
+  c.stride = 3;
+  sequence_block *block;
+  check_ok(block_read(&block, data_set, 0, 150));
+  for (int cls = 0; cls < 2; cls++) {
+    seq_layout layout = cls ? bert : items_only;
+    layout.asks = ASKS_NEXT;
+    batcher *b = open_train(&c, &layout);
+    int64_t alone = 0, histories = 0, batches;
+    int32_t(*labelled)[64] = calloc(150, sizeof *labelled);
+    assert_non_null(labelled);
+    check_ok(batcher_epoch_batches(b, 0, &batches));
+    const batch *x;
+    int64_t windows = 0;
+    int64_t *sequence_of = calloc(5000, sizeof *sequence_of);
+    assert_non_null(sequence_of);
+    for (int64_t s = 0; s < 150; s++)
+      for (int32_t w = window_count(dataset_train_lengths(data_set)[s], 6, 3); w > 0; w--)
+        sequence_of[windows++] = s;
+    for (int64_t i = 0; i < 32 * batches; i++) {
+      check_ok(batcher_next(b, &x));
+      check_batch(x, &layout, batcher_caps(b));
+      for (int32_t s = 0, at = 0; s < x->seqs; s++) {
+        sequence history;
+        const int64_t of = sequence_of[x->seq_ids[s] % windows];
+        block_get(block, of, &history);
+        if (x->ids[x->cu_seqlens[s]] == TOKEN_MASK) { // the history's first item, and nothing else
+          assert_true(!cls && x->cu_seqlens[s + 1] == x->cu_seqlens[s] + 1 &&
+                      x->masked[at] == x->cu_seqlens[s]);
+          assert_int_equal(x->labels[at++], history.tokens[0]);
+          alone++;
+        } else {
+          check_successors(x, s, &history, dataset_train_lengths(data_set)[of], cls, &at, labelled[of]);
+        }
+      }
+    }
+    for (int64_t s = 0; s < 150; s++) {
+      const int32_t n = dataset_train_lengths(data_set)[s];
+      histories += n > 0;
+      for (int32_t i = 1; i < n; i++) assert_true(labelled[s][i] >= 30); // of 32 epochs, which may end early
+      if (n > 0) assert_true(cls ? labelled[s][0] >= 30 : labelled[s][0] == 0);
+    }
+    if (cls)
+      assert_int_equal(alone, 0);
+    else
+      assert_true(fabs((double)alone / (32.0 * (double)histories) - 1.0 / COLD_STARTS) < 0.01);
+    free(labelled);
+    free(sequence_of);
+    batcher_close(b);
+  }
+  block_free(block);
+}
+
+// Masks and successors in one run: each row is of one kind, and no sequence has both.
+static void test_both_kinds(void **unused) {
+  (void)unused;
+  const data_config c = defaults();
+  seq_layout layout = items_only;
+  layout.asks = ASKS_BOTH;
+  batcher *b = open_train(&c, &layout);
+  int64_t masked = 0, next = 0;
+  const batch *x;
+  do {
+    check_ok(batcher_next(b, &x));
+    check_batch(x, &layout, batcher_caps(b));
+    for (int32_t i = 0; i < x->n_masked; i++) {
+      const int32_t s = x->seq_of[x->masked[i]], n = x->cu_seqlens[s + 1] - x->cu_seqlens[s];
+      const bool is_next = x->next_weights[i] > 0;
+      assert_int_equal(x->prefix_len[s], is_next ? 0 : n);
+      masked += !is_next;
+      next += is_next;
+    }
+  } while (x->epoch < 3);
+  assert_true(masked > 0 && next > masked);
   batcher_close(b);
 }
 
@@ -546,6 +647,8 @@ int main(void) {
       cmocka_unit_test(test_epoch_is_complete),
       cmocka_unit_test(test_masks),
       cmocka_unit_test(test_last_copies_and_crops),
+      cmocka_unit_test(test_next_items),
+      cmocka_unit_test(test_both_kinds),
       cmocka_unit_test(test_seek_equals_continuing),
       cmocka_unit_test(test_batches_of_before),
       cmocka_unit_test(test_ranks_partition),

@@ -69,10 +69,34 @@ static void wide(model_config *c) {
   c->event_types = 5; // more rows than the data set names
   c->segments = 1;
 }
-static const kind kinds[] = {
-    {"as it comes", as_is},         {"cosine", cosine},       {"dot with temperature", dot_with_temperature},
-    {"pre-norm", pre_norm},         {"bert", bert},           {"from the end", from_the_end},
-    {"one position", one_position}, {"odd sizes", odd_sizes}, {"wide", wide}};
+static void causal(model_config *c) {
+  strcpy(c->objectives, "next_item");
+  c->layers = 3;
+  c->max_positions = 4;
+  c->positions_from_end = true;
+}
+static void causal_bert(model_config *c) { // queries of a model for both are causal
+  strcpy(c->objectives, "masked_lm, next_item 0.5");
+  c->cls_sep = true;
+  c->pre_norm = true;
+}
+static void plain_head(model_config *c) {
+  strcpy(c->objectives, "next_item");
+  c->head = HEAD_PLAIN;
+  c->score = 1;
+}
+static const kind kinds[] = {{"as it comes", as_is},
+                             {"cosine", cosine},
+                             {"dot with temperature", dot_with_temperature},
+                             {"pre-norm", pre_norm},
+                             {"bert", bert},
+                             {"from the end", from_the_end},
+                             {"one position", one_position},
+                             {"odd sizes", odd_sizes},
+                             {"wide", wide},
+                             {"causal", causal},
+                             {"causal, with [CLS]", causal_bert},
+                             {"plain head", plain_head}};
 
 typedef struct fixture {
   char dir[PATH_MAX];

@@ -17,6 +17,8 @@ typedef struct recipe {
   int32_t hidden, layers, heads, intermediate, negatives;
   bool gelu, pre_norm, cosine, whole_vocabulary, pooler, from_end, row_sparse;
   double dropout, temperature;
+  const char *objectives; // NULL: masked LM, with a pooler next session too
+  bool plain;             // head
 } recipe;
 
 static const recipe recipes[] = {
@@ -62,6 +64,25 @@ static const recipe recipes[] = {
      .pre_norm = true,
      .gelu = true,
      .dropout = 0.1},
+    {.name = "next item", .hidden = 16, .layers = 2, .heads = 2, .objectives = "next_item", .from_end = true},
+    {.name = "next item, plain head, pre-norm, sampled, dropout",
+     .hidden = 12,
+     .layers = 2,
+     .heads = 3,
+     .objectives = "next_item",
+     .plain = true,
+     .pre_norm = true,
+     .negatives = 9,
+     .row_sparse = true,
+     .dropout = 0.1},
+    {.name = "next item and masked LM",
+     .hidden = 16,
+     .layers = 2,
+     .heads = 2,
+     .objectives = "next_item 0.7, masked_lm",
+     .cosine = true,
+     .temperature = 0.4,
+     .dropout = 0.1},
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -84,10 +105,12 @@ static model *make_model(const recipe *r, bool training, double drop) {
                     .temperature = r->temperature > 0 ? r->temperature : 1,
                     .item_classes = !r->whole_vocabulary,
                     .pooler = r->pooler,
+                    .head = r->plain ? HEAD_PLAIN : HEAD_TRANSFORM,
                     .positions_from_end = r->from_end,
                     .cls_sep = r->pooler};
   const int32_t words = TOKEN_SPECIALS + WORDS, range_end[4] = {TOKEN_SPECIALS, words, words, words + ITEMS};
   check_ok(model_config_resolve(&c, range_end, EVENTS));
+  if (r->objectives != NULL) strcpy(c.objectives, r->objectives);
   model_run run = {.caps = caps, .training = training, .row_sparse = r->row_sparse, .threads = 1, .seed = 11};
   run.caps.negatives = r->negatives;
   model *m;
@@ -129,8 +152,16 @@ static void add_sequence(batch *b, const model *m, int32_t number) {
   const int64_t id = number % 2 == 0 ? number : number + ((int64_t)3 << 33);
   assert_true(batch_add(b, &layout, &first, c->pooler && number % 3 > 0 ? &second : NULL, id, &row, &kept));
   if (c->pooler && number % 3 > 0) b->nsp_labels[b->seqs - 1] = number % 2;
+  const bool causal = layout.asks == ASKS_NEXT || (layout.asks == ASKS_BOTH && number % 2 == 0);
+  if (causal) batch_set_causal(b);
   for (int32_t i = 0; i < kept; i++) {
     if (rng_below(&draw, 3) != 0 && i > 0) continue;
+    if (causal) {
+      const int32_t next = random_token(&draw);
+      assert_true(batch_add_next(b, row + i, next, i % 2 == 0 ? 1.0f : 0.5f));
+      b->label_logq[b->n_masked - 1] = -0.2f * (float)(next % 7);
+      continue;
+    }
     const int32_t label = b->ids[row + i];
     if (rng_below(&draw, 4) > 0) b->ids[row + i] = TOKEN_MASK;
     assert_true(batch_add_masked(b, row + i, label, i % 2 == 0 ? 1.0f : 0.5f));
@@ -431,7 +462,7 @@ static void test_vectors(void **unused) {
         best = fmax(best, p);
         if (j == b->labels[row] - c->class_base) label = p;
       }
-      const double w = (double)b->weights[row];
+      const double w = (double)(r.objectives != NULL ? b->next_weights : b->weights)[row]; // of slot 0
       loss += w * (log(sum) - label);
       hits += label >= best ? w : 0;
       weight += w;

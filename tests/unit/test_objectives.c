@@ -32,16 +32,17 @@ static void test_lists(void **unused) {
   assert_int_equal(objectives_slot(&l, &objective_next_session), -1);
   static const struct {
     const char *text, *sentence;
-  } bad[] = {{"masked_lm, rank",
-              "train.objectives: there is no objective \"rank\"; known are masked_lm, next_session"},
-             {"masked_lm, masked_lm 2", "train.objectives names masked_lm twice"},
-             {"masked_lm 0", "the weight of masked_lm is \"0\""},
-             {"masked_lm -1", "a number above 0"},
-             {"masked_lm nan", "a number above 0"},
-             {"masked_lm 2x", "the weight of masked_lm is \"2x\""},
-             {"masked_lm 1 2", "a list like"},
-             {"masked_lm,", "a list like"},
-             {" , masked_lm", "a list like"}};
+  } bad[] = {
+      {"masked_lm, rank",
+       "train.objectives: there is no objective \"rank\"; known are masked_lm, next_item, next_session"},
+      {"masked_lm, masked_lm 2", "train.objectives names masked_lm twice"},
+      {"masked_lm 0", "the weight of masked_lm is \"0\""},
+      {"masked_lm -1", "a number above 0"},
+      {"masked_lm nan", "a number above 0"},
+      {"masked_lm 2x", "the weight of masked_lm is \"2x\""},
+      {"masked_lm 1 2", "a list like"},
+      {"masked_lm,", "a list like"},
+      {" , masked_lm", "a list like"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     check_fails(objectives_parse(&l, bad[i].text, "train.objectives"), ERR_ARGUMENT, bad[i].sentence);
 }
@@ -255,8 +256,9 @@ static void test_without_masked_lm(void **unused) {
   if (!(first > 0.5 && last < 0.2 * first && hits == 1))
     fail_msg("the loss went from %g to %g, with a share of %g right", first, last, hits);
   float u[64 * (H + 1)], pooled[SEQS * H], scores[SEQS * 2];
-  check_fails(model_user_vectors(m, u), ERR_ARGUMENT, "trained without the objective masked_lm");
-  check_fails(model_item_vectors(m, 0, 1, u), ERR_ARGUMENT, "trained without the objective masked_lm");
+  check_fails(model_user_vectors(m, u), ERR_ARGUMENT, "trained neither for masked_lm nor for next_item");
+  check_fails(model_item_vectors(m, 0, 1, u), ERR_ARGUMENT,
+              "trained neither for masked_lm nor for next_item");
   check_ok(model_forward(m, false));
   check_ok(model_next_sentence(m, pooled, scores));
   optimizer_close(by);

@@ -61,6 +61,34 @@ static void query(void **state) {
   assert_false(sequence_plan(&p, &layout, 0, NO_SECOND, false));
 }
 
+// A causal model is asked at the newest event, with [CLS] and a history without events there, and at [MASK] where there is nothing.
+static void causal_query(void **state) {
+  (void)state;
+  seq_layout layout = {
+      .max_positions = 4, .n_event_types = 3, .segments = 1, .positions_from_end = true, .asks = ASKS_NEXT};
+  const seq_input in = {tokens, NULL, 6}, none = {NULL, NULL, 0};
+  seq_plan p;
+  rows r;
+  assert_true(sequence_plan(&p, &layout, 6, NO_SECOND, true));
+  assert_true(p.rows == 4 && p.kept == 4 && p.first == 0 && p.mask == -1 && p.asked == 3);
+  write_rows(&r, &p, &layout, &in, NULL);
+  assert_memory_equal(r.ids, ((int32_t[]){12, 13, 14, 15}), 16);
+  assert_true(sequence_plan(&p, &layout, 0, NO_SECOND, true) && p.rows == 1 && p.mask == 0 && p.asked == 0);
+  write_rows(&r, &p, &layout, &none, NULL);
+  assert_true(r.ids[0] == 4 && r.positions[0] == 0);
+  layout.cls_sep = true;
+  layout.asks = ASKS_BOTH;
+  assert_true(sequence_plan(&p, &layout, 6, NO_SECOND, true));
+  assert_true(p.rows == 4 && p.kept == 2 && p.first == 1 && p.mask == -1 && p.asked == 2);
+  write_rows(&r, &p, &layout, &in, NULL);
+  assert_memory_equal(r.ids, ((int32_t[]){2, 14, 15, 3}), 16);
+  assert_true(sequence_plan(&p, &layout, 0, NO_SECOND, true) && p.rows == 2 && p.asked == 0 && p.mask == -1);
+  // Without a query nothing is asked.
+  assert_true(sequence_plan(&p, &layout, 6, NO_SECOND, false) && p.asked == -1);
+  layout.cls_sep = false;
+  assert_false(sequence_plan(&p, &layout, 0, NO_SECOND, false));
+}
+
 static void pair(void **state) {
   (void)state;
   const seq_layout layout = {.max_positions = 8, .n_event_types = 3, .segments = 2, .cls_sep = true};
@@ -164,6 +192,7 @@ static void special_tokens_agree(void **state) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(history),
                                      cmocka_unit_test(query),
+                                     cmocka_unit_test(causal_query),
                                      cmocka_unit_test(pair),
                                      cmocka_unit_test(longer_segment_gives_way),
                                      cmocka_unit_test(batches_hold_it),
