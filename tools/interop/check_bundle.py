@@ -1,7 +1,7 @@
 """A trained model, exported: Hugging Face's classes and the safetensors package load it and compute what Souk computes.
 
-Both shapes that matter: pairs with [CLS] and [SEP], pooler and GELU's erf form; and plain histories, whose positions are
-counted from the end, with the tanh form.
+The shapes that matter: pairs with [CLS] and [SEP], pooler and GELU's erf form; plain histories, whose positions are
+counted from the end, with the tanh form; and causal models (next item), with the head's transform and without it.
 """
 import json
 
@@ -37,8 +37,11 @@ def histories(bundle, n=40):
         history = [(items[int(rng.integers(len(items)))], events[int(rng.integers(len(events)))])
                    for _ in range(int(rng.integers(0, 20)) if i else 0)]
         questions.append(json.dumps({"user": str(i), "history": [{"item": a, "event": e} for a, e in history]}))
-        kept = history[-(layout["max_positions"] - (3 if layout["cls_sep"] else 1)):]
-        tokens, types = [vocab.index(a) for a, _ in kept] + [4], [events.index(e) for _, e in kept] + [0]
+        causal = layout.get("causal", False)
+        kept = history[-(layout["max_positions"] - (2 if layout["cls_sep"] else 0) - (not causal)):]
+        tokens, types = [vocab.index(a) for a, _ in kept], [events.index(e) for _, e in kept]
+        if not causal or not tokens:
+            tokens, types = tokens + [4], types + [0]
         if layout["cls_sep"]:
             tokens, types = [2] + tokens + [3], [0] + types + [0]
         rows.append((tokens, types, len(tokens) - 1 - layout["cls_sep"]))
@@ -63,7 +66,7 @@ def load(kind, bundle):
     model.eval()
     surplus = [k for k in info["unexpected_keys"] if kind is not transformers.BertModel or not k.startswith("cls.")]
     absent = [k for k in info["missing_keys"] if "pooler" not in k or kind is not transformers.BertModel]
-    if kind is transformers.BertForMaskedLM:
+    if kind in (transformers.BertForMaskedLM, transformers.BertLMHeadModel):
         surplus = [k for k in surplus if "pooler" not in k and "seq_relationship" not in k]
     report(f"{kind.__name__} loads {bundle.rsplit('/', 1)[1]}", not surplus and not absent and not info["mismatched_keys"],
            f"{sum(p.numel() for p in model.parameters())} parameters; missing {absent}, not used {surplus}")
@@ -84,7 +87,8 @@ def check(name, checkpoint, bundle):
     v = safetensors.numpy.load_file(bundle + "/items.safetensors")["vectors"]
     batch, at = padded(rows, layout), torch.tensor([m for _, _, m in rows])
     who = torch.arange(len(rows))
-    base = json.load(open(bundle + "/souk.json"))["vocabulary"]["items"][0]
+    settings = json.load(open(bundle + "/souk.json"))
+    base = settings["vocabulary"]["items"][0]
     with h5py.File(path("hidden.h5")) as f, torch.no_grad():
         hidden, offsets = f["hidden_states"][...], f["offsets"][...]
         pooled = f["pooled"][...] if "pooled" in f else None
@@ -96,8 +100,14 @@ def check(name, checkpoint, bundle):
         close(f"{name}: BertModel's hidden states", hidden, flat)
         if pooled is not None:
             close(f"{name}: BertModel's pooler", pooled, theirs.pooler_output.numpy())
-        # check: BertForMaskedLM
-        mlm = load(transformers.BertForMaskedLM, bundle)
+        if settings["head"].get("plain"):
+            state = theirs.last_hidden_state[who, at].numpy()
+            close(f"{name}: user vectors of souk-infer", u[:, :-1], state)
+            logits = state @ tensors["bert.embeddings.word_embeddings.weight"].T + tensors["cls.predictions.bias"]
+            close(f"{name}: scores of souk-infer against BertModel's states", u @ v.T, logits[:, base:])
+            return
+        # check: BertForMaskedLM, and BertLMHeadModel for causal ones
+        mlm = load(transformers.BertLMHeadModel if layout.get("causal") else transformers.BertForMaskedLM, bundle)
         state = mlm.bert(**batch).last_hidden_state[who, at]
         close(f"{name}: user vectors of souk-infer", u[:, :-1], mlm.cls.predictions.transform(state).numpy())
         logits = mlm(**batch).logits[who, at]
@@ -114,4 +124,6 @@ def check(name, checkpoint, bundle):
 
 check("pairs", *train("pairs", "--cls_sep", "--pooler", "--next_session", "--activation", "gelu"))
 check("histories", *train("histories", "--positions_from_end"))
+check("causal", *train("causal", "--objectives", "next_item", "--positions_from_end"))
+check("plain head", *train("plain", "--objectives", "next_item", "--head", "plain"))
 done()
