@@ -16,9 +16,9 @@ static double most(const example_kind *k, counted what) {
 }
 
 // What it adds on average.
-static double mean(const example_kind *k, counted what, double p) {
+static double mean(const example_kind *k, counted what, const masking *m) {
   if (what != COUNT_MASKED || k->maskable == 0) return most(k, what);
-  return p * k->maskable + pow(1 - p, k->maskable);
+  return m->probability * k->maskable + exp(masking_log_none(m, k->maskable));
 }
 
 static double log_sum(double a, double b) {
@@ -26,12 +26,12 @@ static double log_sum(double a, double b) {
   return isinf(top) ? top : top + log1p(exp(fmin(a, b) - top));
 }
 
-// Log of the mean of exp(theta w). Of n items each is masked with probability p, and one if that leaves none:
-// (1 - p + p e^theta)^n + (1 - p)^n (e^theta - 1).
-static double log_moment(const example_kind *k, counted what, double p, double theta) {
+// Log of the mean of exp(theta w). Of the items that may be masked W are, and one if that leaves none: w = max(W, 1), and the
+// mean is that of exp(theta W) and P(W = 0) (e^theta - 1).
+static double log_moment(const example_kind *k, counted what, const masking *m, double theta) {
   if (what != COUNT_MASKED || k->maskable == 0) return theta * most(k, what);
-  const double up = expm1(theta), none = k->maskable * log1p(-p);
-  return log_sum(k->maskable * log1p(p * up), p < 1 ? none + log(up) : -INFINITY);
+  const double none = m->probability < 1 ? masking_log_none(m, k->maskable) + log(expm1(theta)) : -INFINITY;
+  return log_sum(masking_log_moment(m, k->maskable, theta), none);
 }
 
 // What a batch has so and so much of: rows, or just examples.
@@ -79,7 +79,7 @@ static double reached_of(batch_bounds *b, int set, counted what, limit by, doubl
   for (int step = -20; step <= 14; step++) {
     const double theta = exp2(0.5 * step);
     for (size_t i = 0; i < n; i++)
-      b->moments[i] = log(k[i].count) + log_moment(&k[i], what, b->mask_probability, theta);
+      b->moments[i] = log(k[i].count) + log_moment(&k[i], what, &b->masking, theta);
     best = fmin(best, (NEVER + room * solve(k, b->moments, n, by, count)) / theta);
   }
   return best * (1 + 1e-9); // a rounding more: whole numbers may be reached exactly
@@ -111,7 +111,7 @@ static status compare_block(batch_bounds *b, const example_kind *kinds, size_t n
   const int set = worst(what, by);
   double sum = 0, sizes = 0;
   for (size_t i = 0; i < n; i++) {
-    sum += kinds[i].count * mean(&kinds[i], what, b->mask_probability);
+    sum += kinds[i].count * mean(&kinds[i], what, &b->masking);
     sizes += kinds[i].count * size(&kinds[i], by);
   }
   if (!(sum > b->sets[set].share * sizes)) return OK;

@@ -11,7 +11,7 @@
 //   P(sum of w >= m and sum of l <= T) <= exp(-theta m + psi T),
 // so m = (50 + psi T) / theta is reached by one batch in e^50 = 5e21 of a given number of examples; that it may be any
 // number costs a factor of T at most. theta is chosen such that m is smallest. Masks that are drawn enter by the
-// mean of exp(theta w) over them. What no batch can exceed bounds m too.
+// mean of exp(theta w) over them (masking.h). What no batch can exceed bounds m too.
 //
 // A small data set is one group of blocks, whose examples are drawn from together. Of a larger one m is the larger of what
 // all examples and what the block with the largest share of a row give (of an example, where the number of sequences is
@@ -25,11 +25,12 @@
 #include <stddef.h>
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "data/masking.h"
 
 typedef struct example_kind { // examples that are alike
   double count;               // expected in an epoch
   int32_t rows;               // of a batch, each
-  int32_t maskable;           // items that are masked with mask_probability each, at least one of them
+  int32_t maskable;           // items that are masked as `masking` says, at least one of them
   int32_t masked;             // rows that are masked for certain, where maskable is 0
 } example_kind;
 
@@ -37,7 +38,7 @@ typedef enum counted { COUNT_SEQS, COUNT_WORK, COUNT_MASKED, COUNTS } counted;
 enum { ALL_BLOCKS = 2 * COUNTS, BOUND_SETS };
 
 typedef struct batch_bounds {
-  double mask_probability;
+  masking masking;
   // Of the blocks with most for each row and for each example, and of all blocks.
   struct {
     double share;

@@ -39,6 +39,8 @@ typedef struct data_config {
   int64_t batch_tokens;    // token budget of a micro-batch
   int64_t batch_sequences; // at most; 0: as many as fit
   double mask_probability; // of the items of an example
+  double mask_spans;       // items that are masked as one, in the mean
+  double mask_popularity;  // exponent of an item's count in its rate (masking.h)
   int mask_style;
   bool mask_events; // hide the event type of masked positions
   double

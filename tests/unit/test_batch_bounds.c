@@ -165,6 +165,8 @@ static void test_histories(void **unused) {
       c.batch_tokens = c.window + 4 + (64 << rng_below(&r, 8));
       c.batch_sequences = k == 2 ? 1 + (int64_t)rng_below(&r, 30) : 0;
       c.next_session = k == 3;
+      c.mask_spans = i % 2 == 0 ? 1 : 1 + (double)rng_below(&r, 8);
+      c.mask_popularity = k == 1 ? 2 * rng_unit(&r) - 1 : 0;
       const seq_layout layout = {.cls_sep = k % 2 == 1,
                                  .max_positions = 3 + (int32_t)rng_below(&r, (uint64_t)c.window + 4),
                                  .n_event_types = 1,
@@ -221,7 +223,7 @@ static void test_few_short_ones(void **unused) {
   for (int32_t n = 5; n < 128; n++)
     kinds[n] = (example_kind){.count = 1e5 / 123, .rows = n, .masked = n < 20 ? n : 20};
   memmove(kinds + 1, kinds + 5, 123 * sizeof *kinds);
-  batch_bounds b = {.mask_probability = 0.15};
+  batch_bounds b = {.masking = {.probability = 0.15}};
   bounds_add_total(&b, kinds, 124);
   check_ok(bounds_set_all(&b, kinds, 124));
   const batch_caps caps = bounds_caps(&b, 32768, 32768, 128), few = bounds_caps(&b, 32768, 40, 128);
@@ -244,7 +246,7 @@ static void test_few_long_ones(void **unused) {
   (void)unused;
   const example_kind all[] = {{.count = 19 * 4096, .rows = 10, .maskable = 10},
                               {.count = 4096, .rows = 500, .maskable = 500}};
-  batch_bounds b = {.mask_probability = 0.2};
+  batch_bounds b = {.masking = {.probability = 0.2}};
   bounds_add_total(&b, all, 2);
   check_ok(bounds_set_all(&b, all, 2));
   for (int i = 0; i < 19; i++) check_ok(bounds_add_block(&b, &all[0], 1));

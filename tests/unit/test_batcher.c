@@ -176,6 +176,85 @@ static void test_masks(void **unused) {
   }
 }
 
+// The random masks of some epochs: by token, how often it was there and how often masked; and of the examples of two
+// items and more, how many had all of them masked and how many one.
+typedef struct mask_counts {
+  int64_t items[45], masked[45], all_items, all_masked, examples, whole, single;
+} mask_counts;
+
+static mask_counts count_masks(const data_config *c, int epochs) {
+  mask_counts m = {.examples = 0};
+  batcher *b = open_train(c, &items_only);
+  for (const batch *x;;) {
+    check_ok(batcher_next(b, &x));
+    if (x->epoch == epochs) break;
+    check_batch(x, &items_only, batcher_caps(b));
+    for (int32_t s = 0, k = 0; s < x->seqs; s++) {
+      const int32_t n = x->cu_seqlens[s + 1] - x->cu_seqlens[s], first = k;
+      for (int32_t row = x->cu_seqlens[s]; row < x->cu_seqlens[s + 1]; row++) {
+        const bool masked = k < x->n_masked && x->masked[k] == row;
+        const int32_t token = masked ? x->labels[k++] : x->ids[row];
+        assert_true((x->ids[row] == TOKEN_MASK) == masked);
+        m.items[token]++, m.all_items++;
+        m.masked[token] += masked, m.all_masked += masked;
+      }
+      assert_true(k > first); // every example has a label
+      if (n > 1) m.examples++, m.whole += k - first == n, m.single += k - first == 1;
+    }
+  }
+  batcher_close(b);
+  return m;
+}
+
+// Spans far longer than windows: an example is masked as a whole with mask_probability, whatever was masked before it, and
+// else one item of it is, so that it has a label.
+static void test_spans(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.last_copies = 0;
+  c.window = 3;
+  c.stride = 3;
+  c.mask_probability = 0.4;
+  c.mask_spans = 1000;
+  const mask_counts m = count_masks(&c, 60);
+  assert_true(m.whole + m.single >= m.examples - m.examples / 200); // a span of 1000 rarely ends
+  check_near((double)m.whole / (double)m.examples, 0.4, 5 * sqrt(0.24 / (double)m.examples));
+  c.mask_spans = 2;
+  c.window = 8;
+  c.stride = 8;
+  c.mask_probability = 0.5; // of an example of 3 items none are masked with 0.5 * 0.75^2
+  const mask_counts two = count_masks(&c, 60);
+  const double share = (double)two.all_masked / (double)two.all_items;
+  assert_true(share > 0.5 && share < 0.53);
+}
+
+// The share of the items that are masked stays, and goes from the frequent to the rare.
+static void test_masks_by_popularity(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  c.last_copies = 0;
+  c.mask_probability = 0.3;
+  double share[3];
+  for (int e = -1; e <= 1; e++) {
+    c.mask_popularity = e;
+    const mask_counts m = count_masks(&c, 40);
+    const vocab *v = dataset_vocab(data_set);
+    double frequent[2] = {0}, rare[2] = {0},
+           mean = 0; // masked and all: of tokens with more and with fewer than the mean
+    for (int32_t t = TOKEN_SPECIALS; t < 45; t++)
+      mean += (double)vocab_token_count(v, t) / (45 - TOKEN_SPECIALS);
+    for (int32_t t = TOKEN_SPECIALS; t < 45; t++) {
+      double *const to = (double)vocab_token_count(v, t) > mean ? frequent : rare;
+      to[0] += (double)m.masked[t], to[1] += (double)m.items[t];
+    }
+    const double lean = frequent[0] / frequent[1] - rare[0] / rare[1];
+    share[e + 1] = (double)m.all_masked / (double)m.all_items;
+    assert_true(e == 0 ? fabs(lean) < 0.02 : e * lean > 0.02);
+  }
+  check_near(share[0], share[1], 0.02);
+  check_near(share[2], share[1], 0.02);
+}
+
 static void test_last_copies_and_crops(void **unused) {
   (void)unused;
   data_config c = defaults();
@@ -646,6 +725,8 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_epoch_is_complete),
       cmocka_unit_test(test_masks),
+      cmocka_unit_test(test_spans),
+      cmocka_unit_test(test_masks_by_popularity),
       cmocka_unit_test(test_last_copies_and_crops),
       cmocka_unit_test(test_next_items),
       cmocka_unit_test(test_both_kinds),

@@ -31,6 +31,7 @@ typedef struct history_source {
   int64_t *first_window;                  // [sequences]
   alias_slot *alias;                      // [items], popularity only
   float *logq;                            // [items]: log of the expected count among the negatives
+  double *rates;                          // [max_positions]: of an example's masks, where popularity counts
   sequence_block *blocks[GROUP];
   int64_t block_ids[GROUP];
   bool masks_left_out; // the warning has been printed
@@ -234,6 +235,21 @@ static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool be
         end[RANGE_ATTRIBUTES] + (int32_t)rng_below(r, (uint64_t)(end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES]));
 }
 
+// How often each of these rows that may be masked is, one after the other; NULL: all are alike.
+static const double *mask_rates(history_source *b, const batch *out, int32_t begin, int32_t end) {
+  if (b->c.mask_popularity == 0) return NULL;
+  int32_t n = 0;
+  for (int32_t row = begin; row < end; row++)
+    if (may_mask(b, out->ids[row]))
+      b->rates[n++] = (double)vocab_token_count(dataset_vocab(b->d), out->ids[row]);
+  masking_rates(b->rates, n, b->c.mask_probability, b->c.mask_popularity);
+  return b->rates;
+}
+
+static masking masking_of(const data_config *c) {
+  return (masking){c->mask_probability, c->mask_spans, c->mask_popularity};
+}
+
 static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
   rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, high(e->id));
   int32_t last = -1, maskable = 0;
@@ -249,8 +265,10 @@ static void mask_rows(history_source *b, batch *out, const example *e, int32_t b
   }
   const int32_t forced = (int32_t)rng_below(&r, (uint64_t)maskable), before = out->n_masked;
   const bool bert = b->c.mask_style == MASK_BERT;
+  const masking how = masking_of(&b->c);
+  mask_walk walk = masking_walk(&how, mask_rates(b, out, begin, end), maskable);
   for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]) && rng_unit(&r) < b->c.mask_probability) mask_row(b, out, row, &r, bert);
+    if (may_mask(b, out->ids[row]) && masking_next(&walk, &r)) mask_row(b, out, row, &r, bert);
   if (out->n_masked > before) return;
   int32_t seen = 0; // none was masked by chance: mask row `forced`, so that every example has a label
   for (int32_t row = begin; row < end; row++)
@@ -452,6 +470,7 @@ static void close_source(batch_source *self) {
   free(b->first_window);
   free(b->alias);
   free(b->logq);
+  free(b->rates);
   free(b);
 }
 
@@ -547,7 +566,7 @@ static status find_caps(history_source *b) {
     b->base.caps = (batch_caps){.tokens = (int32_t)tokens, .seqs = (int32_t)seqs, .masked = (int32_t)seqs};
     return OK;
   }
-  batch_bounds bounds = {.mask_probability = c->mask_probability};
+  batch_bounds bounds = {.masking = masking_of(c)};
   double *windows = NULL;
   example_kind *kinds = NULL;
   status rc;
@@ -590,6 +609,8 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
     b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
   if (b->base.caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
+  if (c->mask_popularity != 0)
+    TRY_GOTO(mem_new(&b->rates, (size_t)layout->max_positions, sizeof *b->rates, "the rates of masks"), bad);
   *out = &b->base;
   return OK;
 bad:
