@@ -189,7 +189,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
       fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
     }
     if (first->has_loss)
-      fprintf(to, "masked LM loss %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
+      fprintf(to, "loss      %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);
   }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {

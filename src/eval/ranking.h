@@ -17,7 +17,7 @@
 
 typedef struct ranking_config {
   query_config query;
-  bool loss; // masked-LM loss and accuracy of the targets under the full softmax too (about twice the work)
+  bool loss; // loss and accuracy of the targets under the full softmax too (about twice the work)
 } ranking_config;
 
 typedef struct ranking_result {

@@ -295,9 +295,7 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
 bool checkpoint_lacks(const checkpoint *c, const param *p) {
   objective_list l;
   if (p->objective == NULL || objectives_of(&l, &c->model) != OK) return false;
-  for (int32_t k = 0; k < l.n; k++)
-    if (strcmp(l.of[k]->name, p->objective) == 0) return false;
-  return true;
+  return objectives_head_slot(&l, objective_named(p->objective)) < 0;
 }
 
 void checkpoint_warn_untrained(const checkpoint *c, const char *only) {

@@ -25,6 +25,18 @@ int32_t objectives_slot(const objective_list *l, const objective *of) {
   return -1;
 }
 
+int32_t objectives_head_slot(const objective_list *l, const objective *of) {
+  for (int32_t k = 0; k < l->n; k++)
+    if (strcmp(l->of[k]->head, of->head) == 0) return k;
+  return -1;
+}
+
+const objective *objective_named(const char *name) {
+  for (int32_t i = 0; i < KNOWN; i++)
+    if (strcmp(known[i]->name, name) == 0) return known[i];
+  return NULL;
+}
+
 const objective *objectives_ranking(const objective_list *l) {
   if (objectives_slot(l, &objective_next_item) >= 0) return &objective_next_item;
   return objectives_slot(l, &objective_masked_lm) >= 0 ? &objective_masked_lm : NULL;
@@ -49,9 +61,7 @@ static status parse_one(objective_list *l, char *piece, const char *where) {
   const char *name = strtok_r(piece, " \t", &rest), *number = strtok_r(NULL, " \t", &rest);
   if (name == NULL || strtok_r(NULL, " \t", &rest) != NULL)
     return fail(ERR_ARGUMENT, "%s: a list like \"masked_lm 1, next_session 0.5\" is wanted", where);
-  const objective *of = NULL;
-  for (int32_t i = 0; i < KNOWN; i++)
-    if (strcmp(known[i]->name, name) == 0) of = known[i];
+  const objective *of = objective_named(name);
   if (of == NULL) return unknown_objective(name, where);
   for (int32_t k = 0; k < l->n; k++)
     if (l->of[k] == of) return fail(ERR_ARGUMENT, "%s names %s twice", where, name);

@@ -39,6 +39,7 @@ typedef struct objective_metric {
 
 typedef struct objective {
   const char *name;
+  const char *head;  // objectives with the same one share its parameters
   const char *place; // of the loss, as the search for a NaN names it: a prefix of its parameters
   // Figures of its slot in lines of metrics: mean loss, share of hits (NULL: none); and the loss in the line of progress.
   const char *loss_key, *accuracy_key, *label;
@@ -89,6 +90,10 @@ void objectives_text(const objective_list *l, char text[OPTION_STRING]);
 
 // The slot of an objective; -1: it is not in the list.
 int32_t objectives_slot(const objective_list *l, const objective *of);
+
+// The first slot of an objective with this one's head; -1: there is none.
+int32_t objectives_head_slot(const objective_list *l, const objective *of);
+const objective *objective_named(const char *name); // NULL: there is none
 
 // The one whose head ranks items: next item or else masked LM; NULL: neither is there.
 const objective *objectives_ranking(const objective_list *l);

@@ -177,7 +177,8 @@ void train_state_move_slots(train_state *t, const objective_list *from, const ob
   for (int32_t k = 0; k < to->n; k++) {
     const int32_t slot = objectives_slot(from, to->of[k]);
     if (slot >= 0) moved[k] = t->window[slot];
-    untrained[k] = slot < 0 || t->untrained[slot];
+    const int32_t head = objectives_head_slot(from, to->of[k]);
+    untrained[k] = head < 0 || t->untrained[head];
   }
   memcpy(t->window, moved, sizeof moved);
   memcpy(t->untrained, untrained, sizeof untrained);

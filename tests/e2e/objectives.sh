@@ -44,9 +44,9 @@ check_error "without data.next_session there is nothing to learn from" 'next_ses
   "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/sessions" --out "$work/x" --cls_sep --objectives next_session --eval_every 0
 check_error "a validation that no objective has is refused" 'no validation of what this run is trained for (next_session); set train.eval_every = 0' \
   "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives next_session
-check_error "a bundle needs masked LM" 'trained without the objective masked_lm' "$souk" export "$work/next" "$work/bundle"
+check_error "a bundle needs a head that ranks" 'trained neither for masked_lm nor for next_item' "$souk" export "$work/next" "$work/bundle"
 check "no bundle is left behind" test ! -e "$work/bundle"
-check_error "an evaluation needs masked LM" 'trained without the objective masked_lm' "$souk" eval "$work/next" --device cpu
+check_error "an evaluation needs a head that ranks" 'trained neither for masked_lm nor for next_item' "$souk" eval "$work/next" --device cpu
 check_error "an unknown objective is an error" 'train.objectives: there is no objective "rank"; known are masked_lm, next_item, next_session' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --objectives rank
 check_error "a pooler that is not trained is an error" 'model.pooler is set, and train.objectives does not name next_session' \
@@ -85,6 +85,30 @@ check "a run that starts from it can add one" bash -c "'$souk' pretrain --data.d
 check "parameters that begin with initial weights are told" grep -qF 'was not trained for next_session: its parameters begin with initial weights' "$work/added.err"
 check "the new objective has figures" grep -q '"cls_loss":' "$work/added/metrics.jsonl"
 check_error "parameters that are in no checkpoint cannot be frozen" 'cls.seq_relationship.weight cannot be frozen' added --out "$work/x" --freeze 'cls.seq*'
+
+# Next item: alone, with masked LM, on top of masked LM, and what does not go together. In these sessions an item is followed by
+# its neighbour two times of three.
+both=(--data.dir "$work/sessions" --objectives "next_item, masked_lm 0.5" --steps 20)
+check "a run of next item is trained" train "$work/successor" --data.dir "$work/sessions" --objectives next_item --head plain --steps 300 --lr 1e-2 --eval_every 100
+check "its lines have the loss of next item" grep -q '"next_loss":' "$work/successor/metrics.jsonl"
+learned() { awk -v v="$(field "$work/successor" valid 300 ndcg@10)" 'BEGIN { exit !(v > 0.3) }'; }
+check "it has learned what follows" learned
+check "it is evaluated" bash -c "'$souk' eval '$work/successor' --device cpu >'$work/successor.eval' 2>&1"
+check "it is exported" bash -c "'$souk' export '$work/successor' '$work/successor.bundle' 2>&1"
+check "its bundle is causal" grep -q '"causal": true' "$work/successor.bundle/souk.json"
+follows() { # the neighbour comes first
+  printf '{"user": "u", "history": ["i3", "i7"]}\n' | "$infer" rank "$work/successor.bundle" --k 1 | grep -q '"i8"'
+}
+check "souk-infer ranks the successor first" follows
+check "somebody without a history is ranked for, too" bash -c "printf '{\"user\": \"u\", \"history\": []}\n' | '$infer' rank '$work/successor.bundle' --k 3 | grep -q '\"i'"
+check "next item and masked LM are trained together" train "$work/both" "${both[@]}"
+check "the run of both is resumed without masked LM" bash -c "'$souk' pretrain '$work/both' --resume --steps 22 --objectives next_item 2>'$work/both.err'"
+check "its epoch starts anew, since other examples make it up" grep -q 'starts anew.*train.objectives has changed' "$work/both.err"
+check "next item begins with what masked LM has learned" bash -c "'$souk' pretrain --data.dir '$work/sessions' --init '$work/alone' --objectives next_item \
+  --out '$work/onto' --train.threads 1 --peak_gflops 10 --eval_every 0 --steps 2 2>'$work/onto.err'"
+check "its head does not begin with initial weights" bash -c "! grep -q 'initial weights' '$work/onto.err'"
+check_error "next item and next session do not go together" 'next_session needs to see whole sessions' \
+  "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives "next_item, next_session"
 
 # A head that never had anything to learn from.
 never=(--data.dir "$work/sessions" --cls_sep --pooler --steps 2 --eval_every 0)

@@ -12,6 +12,7 @@ static double weight_of(const batch *b) {
 }
 
 const objective objective_masked_lm = {.name = "masked_lm",
+                                       .head = "items",
                                        .place = "cls.predictions",
                                        .loss_key = "loss",
                                        .label = "loss",

@@ -13,6 +13,7 @@ static double weight_of(const batch *b) {
 }
 
 const objective objective_next_item = {.name = "next_item",
+                                       .head = "items",
                                        .place = "cls.predictions",
                                        .loss_key = "next_loss",
                                        .label = "next item",

@@ -172,6 +172,7 @@ static const objective_metric metrics[] = {{NULL, false, false}};
 static const char *const variants[] = {NULL};
 
 const objective objective_next_session = {.name = "next_session",
+                                          .head = "next session",
                                           .place = "cls.seq_relationship",
                                           .loss_key = "cls_loss",
                                           .accuracy_key = "cls_accuracy",
