@@ -14,6 +14,7 @@
 
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
+  char user_vectors[OPTION_STRING], item_vectors[OPTION_STRING];
   int part, reading, which, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
   bool loss, filter_history, baselines_only, json, other_data;
@@ -43,6 +44,11 @@ static const option flag_options[] = {
      "replicates for 95% intervals; 0: no intervals"},
     {"seed", OPT_INT, FLAG(seed), "1", 0, 9e15, NULL, "of users, negatives, ties and replicates"},
     {"baselines_only", OPT_BOOL, FLAG(baselines_only), "false", 0, 0, NULL, "without a model; needs --data"},
+    {"user_vectors", OPT_STRING, FLAG(user_vectors), "", 0, 0, "FILE",
+     "vectors of another program in place of a model: .npy of float32 [users, width], rows as in the data "
+     "set's users.tsv; needs --data"},
+    {"item_vectors", OPT_STRING, FLAG(item_vectors), "", 0, 0, "FILE",
+     "the same of the items, in the order of vocab.tsv; the score of an item is the product of the two"},
     {"json", OPT_BOOL, FLAG(json), "false", 0, 0, NULL, "print json instead of tables"},
     {"lists", OPT_STRING, FLAG(lists), "", 0, 0, "FILE", "file for the model's ranked lists, as JSON lines"},
     {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
@@ -116,7 +122,9 @@ static status evaluate(const eval_flags *f, evaluation_config *config, dataset *
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
                                     .step = c != NULL ? c->state.step : 0,
-                                    .trained = c != NULL ? &trained : NULL};
+                                    .trained = c != NULL ? &trained : NULL,
+                                    .users = f->user_vectors,
+                                    .items = f->item_vectors};
   TRY_GOTO(print(f, e, &source), done);
   if (*lists == NULL) goto done;
   rc = evaluation_lists(e, (int32_t)f->k, *lists);
@@ -125,6 +133,30 @@ done:
   evaluation_free(e);
   model_free(m);
   return rc;
+}
+
+static bool has_vectors(const eval_flags *f) {
+  return f->user_vectors[0] != '\0' || f->item_vectors[0] != '\0';
+}
+
+// One of a model, given vectors and --baselines-only, with what it needs.
+static status check_subject(const eval_flags *f, const char *where) {
+  const bool vectors = has_vectors(f);
+  if (where == NULL && !f->baselines_only && !vectors)
+    return fail(ERR_ARGUMENT,
+                "souk eval needs a run or a checkpoint, or --baselines-only; --help tells more");
+  if (where != NULL && (f->baselines_only || vectors))
+    return fail(ERR_ARGUMENT, "%s evaluates no model, so %s is one argument too many",
+                vectors ? "--user_vectors" : "--baselines-only", where);
+  if (vectors && f->baselines_only)
+    return fail(ERR_ARGUMENT, "--baselines-only evaluates no vectors; leave it or --user_vectors out");
+  if (vectors && (f->user_vectors[0] == '\0' || f->item_vectors[0] == '\0'))
+    return fail(ERR_ARGUMENT, "--user_vectors and --item_vectors are needed together");
+  if (where == NULL && f->data[0] == '\0')
+    return fail(ERR_ARGUMENT, "%s needs --data DIR", vectors ? "--user_vectors" : "--baselines-only");
+  if (where == NULL && f->lists[0] != '\0')
+    return fail(ERR_ARGUMENT, "--lists writes a model's lists; there is no model");
+  return OK;
 }
 
 static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where) {
@@ -138,8 +170,11 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   if (c != NULL) checkpoint_warn_untrained_ranking(c);
+  if (has_vectors(f))
+    TRY_GOTO(given_vectors_read(&config->vectors, d, f->reading, f->user_vectors, f->item_vectors), done);
   rc = evaluate(f, config, d, c, &lists);
 done:
+  given_vectors_free(config->vectors);
   list_writer_abort(lists);
   dataset_close(d);
   checkpoint_close(c);
@@ -161,20 +196,13 @@ status cmd_eval(int argc, char **argv) {
           "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.",
       .sections = sections,
       .count = sizeof sections / sizeof *sections};
-  const char *where;
+  const char *where = NULL;
   size_t n;
   bool help;
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
-  if (n == 0 && !f.baselines_only)
-    return fail(ERR_ARGUMENT,
-                "souk eval needs a run or a checkpoint, or --baselines-only; --help tells more");
-  if (n == 1 && f.baselines_only)
-    return fail(ERR_ARGUMENT, "--baselines-only evaluates no model, so %s is one argument too many", where);
-  if (n == 0 && f.data[0] == '\0') return fail(ERR_ARGUMENT, "--baselines-only needs --data DIR");
-  if (n == 0 && f.lists[0] != '\0')
-    return fail(ERR_ARGUMENT, "--lists writes a model's lists; there is no model");
+  TRY(check_subject(&f, n == 1 ? where : NULL));
   c.ranking = ranking_defaults();
   c.ranking.query.part = f.part == 0 ? EVAL_VALID : EVAL_TEST;
   c.ranking.query.reading = f.reading;

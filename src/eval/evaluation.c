@@ -41,6 +41,15 @@ static contender *add_contender(evaluation *e, const char *name) {
   return c;
 }
 
+static status run_vectors(evaluation *e) {
+  char time[32];
+  contender *c = add_contender(e, "vectors");
+  log_doing("ranking by the given vectors");
+  TRY(ranking_run_rows(e->questions, given_vectors_score, e->c.vectors, &c->result));
+  log_info("%-22s %s", c->name, human_seconds(time, c->result.seconds));
+  return OK;
+}
+
 static status run_baselines(evaluation *e) {
   baselines *b;
   const double started = now_seconds();
@@ -63,14 +72,14 @@ static status run_baselines(evaluation *e) {
 static void compare(evaluation *e) {
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     for (int32_t m = 0; m < e->metrics; m++) {
-      const int32_t first = e->m != NULL ? 1 : 0;
+      const int32_t first = e->judges ? 1 : 0;
       int32_t best = first;
       for (int32_t i = first + 1; i < e->n; i++)
         if (e->contenders[i].result.metrics[k].value[m] > e->contenders[best].result.metrics[k].value[m])
           best = i;
       e->best[k][m] = best;
       e->difference[k][m] = (paired_difference){.best = -1};
-      if (e->m == NULL || !e->c.ranking.query.protocols[k]) continue;
+      if (!e->judges || !e->c.ranking.query.protocols[k]) continue;
       e->difference[k][m] = (paired_difference){.best = best,
                                                 .value = e->contenders[0].result.metrics[k].value[m] -
                                                          e->contenders[best].result.metrics[k].value[m]};
@@ -95,7 +104,7 @@ static status bootstrap_protocol(evaluation *e, int32_t protocol, const int32_t 
       .slots = first->slots, .relevant = first->relevant, .queries = first->queries};
   TRY(bootstrap_metrics(&q, ranks, e->n, n, (uint64_t)e->c.ranking.query.seed, values));
   double *difference = values + (int64_t)e->n * width * n;
-  for (int32_t m = 0; e->m != NULL && m < width; m++) { // before central_interval sorts the replicates
+  for (int32_t m = 0; e->judges && m < width; m++) { // before central_interval sorts the replicates
     paired_difference *p = &e->difference[protocol][m];
     p->range =
         difference_range(values + (int64_t)m * n, values + ((int64_t)p->best * width + m) * n, n, difference);
@@ -157,6 +166,7 @@ static status run(evaluation *e) {
     log_info("%-22s %s, %s of it encoding%s", c->name, human_seconds(time, c->result.seconds),
              human_seconds(encoding, c->result.encode_seconds), e->c.ranking.loss ? " and losses" : "");
   }
+  if (e->c.vectors != NULL) TRY(run_vectors(e));
   TRY(run_baselines(e));
   compare(e);
   return bootstrap_all(e);
@@ -169,6 +179,7 @@ status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_c
   e->c = *c;
   e->d = d;
   e->m = m;
+  e->judges = m != NULL || c->vectors != NULL;
   e->metrics = c->ranking.query.reading == TARGETS_ALL ? SET_METRICS : RANK_METRICS;
   e->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - vocab_begin(dataset_vocab(d), RANGE_ITEMS);
   const status rc = run(e);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include "eval/baselines.h"
 #include "eval/bootstrap.h"
+#include "eval/given_vectors.h"
 #include "eval/ranking.h"
 #include "eval/trained_on.h"
 #include "model/checkpoint.h"
@@ -13,11 +14,12 @@
 typedef struct evaluation_config {
   ranking_config ranking;
   baseline_config baselines;
-  int64_t replicates; // of the bootstrap; 0: no intervals
+  given_vectors *vectors; // of another program, which are judged in place of a model; NULL: none
+  int64_t replicates;     // of the bootstrap; 0: no intervals
   bool final; // the model was trained on the validation part, too (data.final), so its rows are named so
 } evaluation_config;
 
-// A contender: the model or a baseline.
+// A contender: the model, given vectors or a baseline.
 typedef struct contender {
   const char *name;
   ranking_result result;
@@ -35,7 +37,8 @@ typedef struct evaluation {
   evaluation_config c;
   dataset *d;
   ranking *questions;
-  model *m; // NULL: baselines only
+  model *m;    // NULL: there is none
+  bool judges; // the first contender is the model or the given vectors, which are compared with the baselines
   int32_t items;
   int32_t metrics; // RANK_METRICS, or SET_METRICS where a question has all targets of a user
   int32_t n;       // contenders; the model, when there is one, comes first
@@ -45,7 +48,7 @@ typedef struct evaluation {
   double open_seconds, count_seconds, bootstrap_seconds;
 } evaluation;
 
-// m may be NULL: baselines only. d and m must outlive the evaluation.
+// m may be NULL: baselines only, or given vectors. d, m and the vectors must outlive the evaluation.
 status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c);
 void evaluation_free(evaluation *e); // NULL is safe
 
@@ -61,11 +64,12 @@ void list_writer_abort(list_writer *w); // leaves no file; NULL is safe
 // the unsampled one, null without it. With TARGETS_ALL there are "targets" and "ranks" instead, which are lists.
 status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 
-// Where the model comes from; all NULL or 0 without one.
+// Where the model, or the given vectors, come from; all NULL or 0 without one.
 typedef struct evaluation_source {
   const char *checkpoint;
   int64_t step;
   const trained_on *trained;
+  const char *users, *items; // files of given vectors
 } evaluation_source;
 
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to); // aligned tables

@@ -118,7 +118,8 @@ static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FI
 static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   int32_t better = 0, surely = 0, surely_worse = 0;
   const table_column *columns = columns_of(e);
-  fprintf(to, "%-*s", LABEL, "model - best*");
+  const bool given = e->c.vectors != NULL;
+  fprintf(to, "%-*s", LABEL, given ? "vectors - best*" : "model - best*");
   for (int32_t j = 0; j < COLUMNS; j++) {
     const paired_difference *p = &e->difference[protocol][columns[j].metric];
     if (shown(&columns[j], to)) fprintf(to, "%+7.4f ", p->value);
@@ -135,7 +136,8 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
     }
     fputc('\n', to);
   }
-  fprintf(to, "the model is above the best baseline in %d of %d figures", better, COLUMNS);
+  fprintf(to, "%s above the best baseline in %d of %d figures", given ? "the vectors are" : "the model is",
+          better, COLUMNS);
   if (e->c.replicates > 0)
     fprintf(to, ",\nsurely (the interval is above 0) in %d, and surely below in %d", surely, surely_worse);
   fputc('\n', to);
@@ -192,6 +194,10 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
       fprintf(to, "loss      %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);
   }
+  if (e->c.vectors != NULL) {
+    fprintf(to, "vectors   %s", printable(text, sizeof text, s->users, ""));
+    fprintf(to, ", %s\n", printable(text, sizeof text, s->items, ""));
+  }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     char title[160];
     if (!q->protocols[k]) continue;
@@ -199,7 +205,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
     fprintf(to, "\n%s: %s\n", rank_protocol_names[k], title);
     print_heading(e, to);
     for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
-    if (e->m != NULL) print_difference(e, k, to);
+    if (e->judges) print_difference(e, k, to);
   }
   char bytes[32], all[32], parts[5][32];
   double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
@@ -209,15 +215,15 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (columns_shown(to) < COLUMNS)
     fprintf(to, "%d more columns do not fit here; --json has them, and a pipe or a wider window\n",
             COLUMNS - columns_shown(to));
-  const double of_model = e->m != NULL ? first->seconds : 0;
+  const double of_model = e->judges ? first->seconds : 0;
   const double of_baselines = seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds - of_model;
   fprintf(to,
-          "time      %s: questions %s, model %s, counting %s,\n"
+          "time      %s: questions %s, %s %s, counting %s,\n"
           "          baselines %s, bootstrap %s; memory %s\n",
           human_seconds(all, seconds), human_seconds(parts[0], e->open_seconds),
-          human_seconds(parts[1], of_model), human_seconds(parts[2], e->count_seconds),
-          human_seconds(parts[3], of_baselines), human_seconds(parts[4], e->bootstrap_seconds),
-          human_bytes(bytes, (double)mem_peak_bytes()));
+          e->c.vectors != NULL ? "vectors" : "model", human_seconds(parts[1], of_model),
+          human_seconds(parts[2], e->count_seconds), human_seconds(parts[3], of_baselines),
+          human_seconds(parts[4], e->bootstrap_seconds), human_bytes(bytes, (double)mem_peak_bytes()));
   return ferror(to) ? fail(ERR_IO, "cannot write the evaluation") : OK;
 }
 
@@ -252,7 +258,7 @@ static json_t *results_json(json_writer *w, int32_t k) {
     for (int32_t m = 0; m < e->metrics; m++)
       put(w, metrics, rank_metric_name(m), with_range(w, c->result.metrics[k].value[m], &c->range[k][m]));
     put(w, one, "name", json_string(c->name));
-    put(w, one, "baseline", json_boolean(e->m == NULL || i > 0));
+    put(w, one, "baseline", json_boolean(!e->judges || i > 0));
     put(w, one, "metrics", metrics);
     if (json_array_append_new(results, one) != 0) w->failed = true;
   }
@@ -268,7 +274,7 @@ static json_t *protocol_json(json_writer *w, int32_t k) {
     put(w, j, "negatives", json_integer(e->c.ranking.query.negatives));
     put(w, j, "fewest_negatives", json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
   }
-  if (e->m == NULL) return j;
+  if (!e->judges) return j;
   json_t *difference = json_object();
   for (int32_t m = 0; m < e->metrics; m++) {
     const paired_difference *p = &e->difference[k][m];
@@ -374,6 +380,8 @@ status evaluation_json(const evaluation *e, const evaluation_source *s, json_t *
   put(&w, j, "bootstrap", json_integer(e->c.replicates));
   put(&w, j, "baselines", baselines_json(&w));
   if (e->m != NULL) put(&w, j, "model", model_json(&w, s));
+  if (e->c.vectors != NULL)
+    put(&w, j, "vectors", json_pack("{s:s,s:s}", "users", s->users, "items", s->items));
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
     if (q->protocols[k] && json_array_append_new(protocols, protocol_json(&w, k)) != 0) w.failed = true;
   put(&w, j, "protocols", protocols);

@@ -40,6 +40,25 @@ check "one thread gives the same table" diff "$work/again" <(sed '/^time/,$d' "$
 check "another seed draws other negatives" bash -c "! diff <(grep -A2 ^uniform: $work/table | tail -n 1) <(grep -A2 ^uniform: $work/seed | tail -n 1)"
 check "--protocols uniform leaves the other protocols out" test "$(grep -cE '^(full|popularity): ' "$work/seed")" = 0
 
+# Vectors of another program. The model's own must rank as the model does.
+quietly "$souk" vectors "$work/run" --items "$work/i.npy" --users "$work/u.npy" --data "$work/log" --part test
+given=("$souk" eval --data "$work/log" --user_vectors "$work/u.npy" --item_vectors "$work/i.npy")
+"${given[@]}" --bootstrap 100 --negatives 20 >"$work/given" 2>/dev/null
+check "given vectors are named with their files" has "^vectors +$work/u.npy, $work/i.npy$" given
+check "a model's own vectors have the model's figures" diff <(grep -E '^model +[01]\.' "$work/table") <(grep -E '^vectors +[01]\.' "$work/given" | sed 's/^vectors/model  /')
+check "given vectors are compared with the baselines" test "$(grep -c '^model - best' "$work/table")" = "$(grep -c '^vectors - best' "$work/given")"
+"${given[@]}" --json --bootstrap 0 >"$work/given.json" 2>/dev/null
+check "--json has the files of given vectors" grep -q "\"users\": \"$work/u.npy\"" "$work/given.json"
+check "--json has given vectors as no baseline" test "$(grep -A1 '"name": "vectors"' "$work/given.json" | grep -c '"baseline": false')" = 3
+check_error "users' vectors for items are an error" "u.npy has 400 rows, but the data set has 60 items" "$souk" eval --data "$work/log" --user_vectors "$work/u.npy" --item_vectors "$work/u.npy"
+head -c 1000 "$work/u.npy" >"$work/short.npy"
+check_error "vectors that end early are an error" "short.npy is shorter or longer than its header says" "$souk" eval --data "$work/log" --user_vectors "$work/short.npy" --item_vectors "$work/i.npy"
+{ head -c 200 "$work/u.npy"; printf '\0\0\300\177'; tail -c +205 "$work/u.npy"; } >"$work/nan.npy"
+check_error "a NaN in vectors is an error" "nan.npy: row 1, column 1 is not finite" "$souk" eval --data "$work/log" --user_vectors "$work/nan.npy" --item_vectors "$work/i.npy"
+check_error "a table of numbers is no .npy" "log.csv is not a .npy file of float32" "$souk" eval --data "$work/log" --user_vectors "$work/log.csv" --item_vectors "$work/i.npy"
+check_error "users' vectors alone are an error" "needed together" "$souk" eval --data "$work/log" --user_vectors "$work/u.npy"
+check_error "vectors beside a run are an error" "--user_vectors evaluates no model" "$souk" eval "$work/run" --user_vectors "$work/u.npy" --item_vectors "$work/i.npy"
+
 # Json.
 "$souk" eval "$work/run" --bootstrap 50 --json --data.dir "$work/log" --part valid --users 50 >"$work/json" 2>/dev/null
 check "--json names its schema" has '^ "schema": "souk.evaluation",$' json
