@@ -3,11 +3,14 @@
 // score(i,j) = a_i . t_j c_j + o_j, where a_i = x_i inv_temperature (cosine: / |x_i|), c_j = 1 (cosine: 1 / |t_j|) and
 // o_j = bias_j, for a sampled softmax less the log of the negative's expected count.
 //
-// Full: rows are taken in blocks whose logits (BLOCK_ROWS x classes) are the only ones to exist; the classes are
+// Full: rows are taken in blocks whose logits (as many as score_bytes hold) are the only ones to exist; the classes are
 // split among threads, so each thread owns its part of the table's gradient and nothing needs atomics. Within its
-// part a thread goes chunk by chunk, so that scores are exponentiated while in cache:
-//   1. scores of the chunk, running maximum and sum per row (each thread), then combined over threads;
-//   2. g = (softmax - onehot) weight scale in place; dtable += (g c)^T a, dbias += column sums, da += (g c) t.
+// part a thread goes chunk by chunk, whose scores lie together and stay in its cache:
+//   1. scores of the chunk become exp(score - shift), shift the largest score of the row so far, and are added up (each
+//      thread), then combined over threads;
+//   2. g = (softmax - onehot) weight scale in place, which is one factor a row and chunk, as the shift is known;
+//      dtable += (g c)^T a, dbias += column sums, da += (g c) t.
+// The table and its gradient go through memory once a block of rows, so larger blocks are faster.
 // Cosine: with C_j = sum_i g_ij c_j a_i, the gradient of t_j is C_j - t_j c_j^2 (t_j . C_j), and that of x_i is
 // (da_i - xhat_i (xhat_i . da_i)) inv_temperature / |x_i|: the projection off the direction that only changes length.
 //
@@ -18,8 +21,9 @@
 // in place of s_label, and e / n is taken from every gradient. The corrected logQ multiplies the sum over a row's negatives
 // by one factor, so scores need no shift of their own a row.
 //
-// Three matmuls of M x classes x H; alternatives considered: recomputing the scores in the second pass (a third
-// more arithmetic, no logits block at all), which pays where memory is slower than here.
+// Three matmuls of M x classes x H, by simd's gemm where H is narrow, as in cpu_linear.c. Alternatives considered:
+// recomputing the scores in the second pass (a third more arithmetic, no logits block at all), which pays where memory is
+// slower than here.
 //
 // Sampled: the label and S shared negatives; the negatives' rows are gathered once, so the same dense matmuls serve.
 #include <cblas.h>
@@ -29,29 +33,42 @@
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
 
-enum { BLOCK_ROWS = 64, CHUNK = 1024 };
+// CHUNK: an odd number of cache lines, so that rows of a chunk do not compete for the same places of a cache.
+enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES = 16 << 20 };
 
 // Floats of scratch, laid out in this order.
 typedef struct layout {
-  size_t a, inv_norm, scores, maxima, sums, totals, left_out, da, column_scale, label_score, label_scale;
+  size_t a, inv_norm, scores, shifts, maxima, sums, totals, left_out, da, column_scale, label_score,
+      label_scale;
   size_t offset, negatives, dnegatives, dbias, temporary, total;
+  size_t rows; // of a block
 } layout;
+
+// As many rows as their scores fit.
+static size_t rows_of_block(const xent_params *p, size_t columns) {
+  const size_t bytes = p->score_bytes > 0 ? p->score_bytes : SCORE_BYTES;
+  const size_t fit = bytes / (columns * sizeof(float)) / 8 * 8, cap = ((size_t)p->n.cap + 7) / 8 * 8;
+  size_t n = fit < LEAST_ROWS ? LEAST_ROWS : fit > MOST_ROWS ? MOST_ROWS : fit;
+  if (n > cap) n = cap;
+  return n > 0 ? n : 8;
+}
 
 static layout lay_out(const xent_params *p, int32_t threads) {
   const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, n = (size_t)threads;
   const size_t S = (size_t)p->n_negatives, columns = S > 0 ? S : (size_t)p->classes;
-  layout l = {0};
+  layout l = {.rows = rows_of_block(p, columns)};
   l.a = 0;
   l.inv_norm = l.a + M * H;
   l.scores = l.inv_norm + M;
-  l.maxima = l.scores + BLOCK_ROWS * columns;
-  l.sums = l.maxima + n * BLOCK_ROWS;
-  l.totals = l.sums + n * BLOCK_ROWS;
-  l.left_out = l.totals + n * BLOCK_ROWS;
-  l.da = l.left_out + n * BLOCK_ROWS;
-  l.column_scale = l.da + n * BLOCK_ROWS * H;
+  l.shifts = l.scores + l.rows * columns;
+  l.maxima = l.shifts + l.rows * (columns / CHUNK + 1 + n);
+  l.sums = l.maxima + n * l.rows;
+  l.totals = l.sums + n * l.rows;
+  l.left_out = l.totals + n * l.rows;
+  l.da = l.left_out + n * l.rows;
+  l.column_scale = l.da + n * l.rows * H;
   l.label_score = l.column_scale + columns;
-  l.label_scale = l.label_score + (S > 0 ? M : 0);
+  l.label_scale = l.label_score + M;
   l.offset = l.label_scale + (S > 0 ? M : 0);
   l.negatives = l.offset + S;
   l.dnegatives = l.negatives + S * H;
@@ -137,11 +154,26 @@ static void prepare(run *r) {
   r->offset = r->sampled ? offset : bias;
 }
 
+static float *temporary_of(const run *r) { // [CHUNK,H] of this thread
+  return r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * CHUNK * (size_t)r->p->hidden;
+}
+
 static int32_t chunk_width(int64_t begin, int64_t end) {
   return (int32_t)(end - begin < CHUNK ? end - begin : CHUNK);
 }
 
-// What one thread knows of a block's rows, [BLOCK_ROWS] each, in sums over its columns.
+// Scores of a chunk, [rows of the block][width]; c is its first column.
+static float *chunk_scores(const run *r, int64_t c) {
+  return r->scratch + r->at.scores + (size_t)c * r->at.rows;
+}
+
+// The shift of each row's exponentials in a chunk of the thread that has columns [begin, ...).
+static float *chunk_shifts(const run *r, int64_t begin, int64_t c) {
+  const int64_t chunk = begin / CHUNK + omp_get_thread_num() + (c - begin) / CHUNK;
+  return r->scratch + r->at.shifts + (size_t)chunk * r->at.rows;
+}
+
+// What one thread knows of a block's rows, [rows] each, in sums over its columns.
 typedef struct row_sums {
   float *maxima,
       *sums; // softmax: the largest score, and the sum of exp(score - it); binary: the sum of the logarithms
@@ -150,7 +182,7 @@ typedef struct row_sums {
 } row_sums;
 
 static row_sums sums_of(const run *r, int32_t thread) {
-  float *const at = r->scratch + thread * BLOCK_ROWS;
+  float *const at = r->scratch + (size_t)thread * r->at.rows;
   return (row_sums){at + r->at.maxima, at + r->at.sums, at + r->at.totals, at + r->at.left_out};
 }
 
@@ -172,28 +204,95 @@ static float total(const float *s, int32_t n) { // of those that are not left ou
   return sum;
 }
 
-// Running maximum and sum of exp(s - maximum); the scores stay as they are for the second pass.
-static void add_exponentials(const row_sums *to, int32_t i, const float *s, int32_t width) {
+// Scores become exp(s - the largest so far), 0 if there is none; returns that shift.
+static float add_exponentials(const row_sums *to, int32_t i, float *s, int32_t width) {
   const simd_table *k = simd();
   const float row_max = k->max(s, (size_t)width);
   if (row_max > to->maxima[i]) {
     to->sums[i] = to->maxima[i] > -INFINITY ? to->sums[i] * expf(to->maxima[i] - row_max) : 0.0f;
     to->maxima[i] = row_max;
   }
-  if (to->maxima[i] > -INFINITY) {
-    float copy[CHUNK];
-    memcpy(copy, s, (size_t)width * sizeof(float));
-    to->sums[i] += k->exp_sum(copy, to->maxima[i], (size_t)width);
-  }
+  if (to->maxima[i] > -INFINITY)
+    to->sums[i] += k->exp_sum(s, to->maxima[i], (size_t)width);
+  else
+    for (int32_t j = 0; j < width; j++)
+      s[j] = s[j] < 0 ? 0.0f : s[j]; // all are left out, or NaN, which stays
+  return to->maxima[i];
 }
 
-// Scores of rows [first, first + count) against columns [begin, end); ld = r->columns. Of binary losses: their slopes.
+// s [count,width] = a t^T of `width` rows of the table.
+static void multiply(const run *r, const float *a, int32_t count, const float *t, int32_t width, float *s) {
+  const int32_t H = r->p->hidden;
+  if (H > NARROW) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, width, H, 1.0f, a, H, t, H, 0.0f, s, width);
+    return;
+  }
+  float *packed = temporary_of(r);
+  gemm_pack(t, (size_t)H, (size_t)width, (size_t)H, packed);
+  const simd_gemm g = {.m = (size_t)count,
+                       .n = (size_t)width,
+                       .k = (size_t)H,
+                       .a = a,
+                       .a_row = (size_t)H,
+                       .a_step = 1,
+                       .b = packed,
+                       .packed = true,
+                       .c = s,
+                       .c_row = (size_t)width};
+  simd()->gemm(&g);
+}
+
+// da [count,H] += g t.
+static void multiply_rows(const run *r, const float *g, int32_t count, const float *t, int32_t width,
+                          float *da) {
+  const int32_t H = r->p->hidden;
+  if (H > NARROW) {
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, H, width, 1.0f, g, width, t, H, 1.0f, da,
+                H);
+    return;
+  }
+  const simd_gemm product = {.m = (size_t)count,
+                             .n = (size_t)H,
+                             .k = (size_t)width,
+                             .a = g,
+                             .a_row = (size_t)width,
+                             .a_step = 1,
+                             .b = t,
+                             .b_row = (size_t)H,
+                             .add = true,
+                             .c = da,
+                             .c_row = (size_t)H};
+  simd()->gemm(&product);
+}
+
+// dt [width,H] += g^T a.
+static void multiply_table(const run *r, const float *g, int32_t count, const float *a, int32_t width,
+                           float *dt) {
+  const int32_t H = r->p->hidden;
+  if (H > NARROW) {
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, count, 1.0f, g, width, a, H, 1.0f, dt, H);
+    return;
+  }
+  const simd_gemm product = {.m = (size_t)width,
+                             .n = (size_t)H,
+                             .k = (size_t)count,
+                             .a = g,
+                             .a_row = 1,
+                             .a_step = (size_t)width,
+                             .b = a,
+                             .b_row = (size_t)H,
+                             .add = true,
+                             .c = dt,
+                             .c_row = (size_t)H};
+  simd()->gemm(&product);
+}
+
+// Rows [first, first + count) against columns [begin, end): exponentials of scores; of binary losses: their slopes.
 static void block_scores(const run *r, int64_t first, int32_t count, int64_t begin, int64_t end) {
   const simd_table *k = simd();
-  const int32_t H = r->p->hidden, ld = r->columns;
-  const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale,
-              *labels = r->scratch + r->at.label_score + first;
-  float *scores = r->scratch + r->at.scores;
+  const size_t H = (size_t)r->p->hidden;
+  const float *a = r->scratch + r->at.a + (size_t)first * H, *scale = r->scratch + r->at.column_scale;
+  float *labels = r->scratch + r->at.label_score + first;
   const row_sums sums = sums_of(r, omp_get_thread_num());
   for (int32_t i = 0; i < count; i++) {
     sums.maxima[i] = -INFINITY;
@@ -201,18 +300,20 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
   }
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, count, width, H, 1.0f, a, H,
-                r->table + (size_t)c * (size_t)H, H, 0.0f, scores + c, ld);
+    float *scores = chunk_scores(r, c), *shifts = chunk_shifts(r, begin, c);
+    multiply(r, a, count, r->table + (size_t)c * H, width, scores);
     for (int32_t i = 0; i < count; i++) {
-      float *s = scores + (size_t)i * (size_t)ld + c;
+      float *s = scores + (size_t)i * (size_t)width;
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
       if (r->offset != NULL) k->add(r->offset + c, s, (size_t)width);
       if (r->sampled)
         sums.left_out[i] += (float)leave_out(r->p->negatives + c, r->p->labels[first + i], s, width);
       if (r->p->smoothing > 0) sums.totals[i] += total(s, width);
+      const int64_t label = r->p->labels[first + i] - r->p->class_base;
+      if (!r->sampled && label >= c && label < c + width) labels[i] = s[label - c];
       if (r->p->loss == LOSS_SOFTMAX)
-        add_exponentials(&sums, i, s, width);
+        shifts[i] = add_exponentials(&sums, i, s, width);
       else
         sums.sums[i] +=
             k->logistic(s, r->p->loss == LOSS_BPR ? labels[i] : 0.0f, &sums.totals[i], (size_t)width);
@@ -222,10 +323,10 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
 
 // How the scores of a block's rows become gradients.
 typedef struct row_slopes {
-  float row_max[BLOCK_ROWS]; // softmax: exp(score - row_max) factor; binary: slope factor
-  float factor[BLOCK_ROWS];
-  float even[BLOCK_ROWS];  // smoothing: taken from every candidate's
-  float label[BLOCK_ROWS]; // the gradient of the label's own score; full: added to that of its column
+  float row_max[MOST_ROWS]; // softmax: exp(score - row_max) factor; binary: slope factor
+  float factor[MOST_ROWS];
+  float even[MOST_ROWS];  // smoothing: taken from every candidate's
+  float label[MOST_ROWS]; // the gradient of the label's own score; full: added to that of its column
 } row_slopes;
 
 static void smooth(const run *r, float even, int32_t label, int64_t column, float *g, int32_t n) {
@@ -234,22 +335,38 @@ static void smooth(const run *r, float even, int32_t label, int64_t column, floa
   for (int32_t j = 0; j < n; j++) g[j] = tokens != NULL && tokens[j] == label ? 0.0f : g[j] - even;
 }
 
+// Cosine: the gradients of `width` rows of the table from c on, without what would only change their lengths.
+static void add_projected(const run *r, const float *g, int32_t count, const float *a, int64_t c,
+                          int32_t width) {
+  const simd_table *k = simd();
+  const size_t H = (size_t)r->p->hidden;
+  const float *scale = r->scratch + r->at.column_scale + c, *t = r->table + (size_t)c * H;
+  float *C = temporary_of(r), *dt = r->dtable + (size_t)c * H;
+  memset(C, 0, (size_t)width * H * sizeof *C);
+  multiply_table(r, g, count, a, width, C);
+  for (int32_t j = 0; j < width; j++, t += H, C += H, dt += H) {
+    const float along = k->dot(t, C, H) * projection(scale[j]);
+    k->axpy(1.0f, C, dt, H);
+    k->axpy(-along, t, dt, H);
+  }
+}
+
 // Second pass over this thread's columns: gradients; da_part [count,H] is this thread's share of da.
 static void block_gradients(const run *r, int64_t first, int32_t count, int64_t begin, int64_t end,
                             const row_slopes *slopes, float *da_part) {
   const simd_table *k = simd();
-  const int32_t H = r->p->hidden, ld = r->columns;
-  const float *a = r->scratch + r->at.a + (size_t)first * (size_t)H, *scale = r->scratch + r->at.column_scale;
-  float *scores = r->scratch + r->at.scores;
-  float *temporary = r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * CHUNK * (size_t)H;
-  memset(da_part, 0, (size_t)count * (size_t)H * sizeof(float));
+  const size_t H = (size_t)r->p->hidden;
+  const float *a = r->scratch + r->at.a + (size_t)first * H, *scale = r->scratch + r->at.column_scale;
+  memset(da_part, 0, (size_t)count * H * sizeof(float));
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
+    float *scores = chunk_scores(r, c);
+    const float *shifts = chunk_shifts(r, begin, c);
     for (int32_t i = 0; i < count; i++) {
-      float *s = scores + (size_t)i * (size_t)ld + c;
+      float *s = scores + (size_t)i * (size_t)width, factor = slopes->factor[i];
       const int32_t token = r->p->labels[first + i];
-      if (r->p->loss == LOSS_SOFTMAX) k->exp_sum(s, slopes->row_max[i], (size_t)width);
-      k->scale(slopes->factor[i], s, (size_t)width);
+      if (r->p->loss == LOSS_SOFTMAX) factor *= expf(shifts[i] - slopes->row_max[i]);
+      k->scale(factor, s, (size_t)width);
       if (r->p->smoothing > 0) smooth(r, slopes->even[i], token, c, s, width);
       const int64_t label = token - r->p->class_base;
       if (!r->sampled && label >= c && label < c + width) s[label - c] += slopes->label[i];
@@ -257,20 +374,13 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
     }
-    const float *t = r->table + (size_t)c * (size_t)H;
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, H, width, 1.0f, scores + c, ld, t, H, 1.0f,
-                da_part, H);
+    const float *t = r->table + (size_t)c * H;
+    multiply_rows(r, scores, count, t, width, da_part);
     if (r->dtable == NULL) continue;
-    float *dt = r->dtable + (size_t)c * (size_t)H;
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, count, 1.0f, scores + c, ld, a, H,
-                r->cosine ? 0.0f : 1.0f, r->cosine ? temporary : dt, H);
-    for (int32_t j = 0; r->cosine && j < width; j++) {
-      const float *row = t + (size_t)j * (size_t)H;
-      float *C = temporary + (size_t)j * (size_t)H;
-      const float along = k->dot(row, C, (size_t)H) * projection(scale[c + j]);
-      k->axpy(1.0f, C, dt + (size_t)j * (size_t)H, (size_t)H);
-      k->axpy(-along, row, dt + (size_t)j * (size_t)H, (size_t)H);
-    }
+    if (r->cosine)
+      add_projected(r, scores, count, a, c, width);
+    else
+      multiply_table(r, scores, count, a, width, r->dtable + (size_t)c * H);
   }
 }
 
@@ -346,9 +456,7 @@ static void block_losses(run *r, int64_t first, int32_t count, int32_t parts, ro
   const bool softmax = r->p->loss == LOSS_SOFTMAX;
   for (int32_t i = 0; i < count; i++) {
     const int64_t row = first + i;
-    const float label = r->sampled ? r->scratch[r->at.label_score + (size_t)row]
-                                   : r->scratch[r->at.scores + (size_t)i * (size_t)r->columns +
-                                                (size_t)(r->p->labels[row] - r->p->class_base)];
+    const float label = r->scratch[r->at.label_score + (size_t)row];
     const row_total t = add_parts(r, i, parts, label, softmax && r->sampled && !is_corrected(r));
     const row_loss l = softmax                   ? softmax_loss(r, row, label, t)
                        : r->p->loss == LOSS_GBCE ? gbce_loss(r, label, t)
@@ -376,7 +484,7 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
     const int64_t row = first + i;
     float *sum = da + (size_t)i * H, *dx = (float *)r->p->dx + (size_t)row * H;
     const float *x = (const float *)r->p->x + (size_t)row * H;
-    for (int32_t t = 1; t < parts; t++) k->add(da + ((size_t)t * BLOCK_ROWS + (size_t)i) * H, sum, H);
+    for (int32_t t = 1; t < parts; t++) k->add(da + ((size_t)t * r->at.rows + (size_t)i) * H, sum, H);
     if (r->sampled)
       k->axpy(slopes->label[i] * r->scratch[r->at.label_scale + (size_t)row], labels_row(r, row), sum, H);
     const float scale = inv[row] * r->p->inv_temperature;
@@ -451,15 +559,16 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
     const int32_t parts = omp_get_num_threads(), part = omp_get_thread_num();
     int64_t begin, end;
     split_rows(r.columns, 16, parts, part, &begin, &end);
-    for (int64_t first = 0; first < r.n; first += BLOCK_ROWS) {
-      const int32_t count = (int32_t)(r.n - first < BLOCK_ROWS ? r.n - first : BLOCK_ROWS);
+    const int64_t block = (int64_t)r.at.rows;
+    for (int64_t first = 0; first < r.n; first += block) {
+      const int32_t count = (int32_t)(r.n - first < block ? r.n - first : block);
       block_scores(&r, first, count, begin, end);
 #pragma omp barrier
 #pragma omp single
       block_losses(&r, first, count, parts, &slopes);
       if (!grads) continue;
       block_gradients(&r, first, count, begin, end, &slopes,
-                      r.scratch + r.at.da + (size_t)part * BLOCK_ROWS * H);
+                      r.scratch + r.at.da + (size_t)part * r.at.rows * H);
 #pragma omp barrier
       block_rows(&r, first, count, parts, &slopes);
       if (sampled) {
