@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/path_kind.h"
+#include "base/shell.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
@@ -17,7 +18,8 @@ typedef struct eval_flags {
   char user_vectors[OPTION_STRING], item_vectors[OPTION_STRING];
   int part, reading, which, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
-  bool loss, filter_history, baselines_only, json, other_data;
+  char report[OPTION_STRING];
+  bool loss, filter_history, baselines_only, json, other_data, detail;
 } eval_flags;
 
 #define FLAG(name) offsetof(eval_flags, name)
@@ -50,6 +52,12 @@ static const option flag_options[] = {
     {"item_vectors", OPT_STRING, FLAG(item_vectors), "", 0, 0, "FILE",
      "the same of the items, in the order of vocab.tsv; the score of an item is the product of the two"},
     {"json", OPT_BOOL, FLAG(json), "false", 0, 0, NULL, "print json instead of tables"},
+    {"detail", OPT_BOOL, FLAG(detail), "false", 0, 0, NULL,
+     "coverage, novelty and popularity of ranked lists, and figures by length of the history and frequency "
+     "of the "
+     "target, too"},
+    {"report", OPT_STRING, FLAG(report), "", 0, 0, "FILE",
+     "one page of HTML with all of it, the details too, intervals drawn"},
     {"lists", OPT_STRING, FLAG(lists), "", 0, 0, "FILE", "file for the model's ranked lists, as JSON lines"},
     {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
@@ -107,28 +115,57 @@ static status print(const eval_flags *f, const evaluation *e, const evaluation_s
   return fflush(stdout) == 0 ? OK : fail(ERR_IO, "cannot write the evaluation: %s", strerror(errno));
 }
 
-// Prints before it writes lists, so that the figures are there whatever becomes of the lists. lists: NULL without them;
-// taken over.
+// Files beside the figures, opened before any work, so that a path that cannot be written costs no time. NULL: none.
+typedef struct outputs {
+  list_writer *lists;
+  out_file *report;
+  char *command; // for the report
+} outputs;
+
+static status outputs_open(outputs *o, const eval_flags *f) {
+  const named_path paths[] = {{"--lists", f->lists}, {"--report", f->report}};
+  TRY(paths_check_distinct(paths, sizeof paths / sizeof *paths));
+  if (f->lists[0] != '\0') TRY(list_writer_open(&o->lists, f->lists));
+  return f->report[0] != '\0' ? out_open(&o->report, f->report) : OK;
+}
+
+// What was not written leaves no file.
+static void outputs_close(outputs *o) {
+  list_writer_abort(o->lists);
+  out_abort(o->report);
+  free(o->command);
+}
+
+// Prints before it writes files, so that the figures are there whatever becomes of these.
+static status tell(const eval_flags *f, evaluation *e, const evaluation_source *source, outputs *to) {
+  TRY(print(f, e, source));
+  out_file *const report = to->report;
+  list_writer *const lists = to->lists;
+  to->report = NULL;
+  if (report != NULL) TRY(evaluation_html(e, source, report));
+  to->lists = NULL;
+  return lists != NULL ? evaluation_lists(e, (int32_t)f->k, lists) : OK;
+}
+
 static status evaluate(const eval_flags *f, evaluation_config *config, dataset *d, const checkpoint *c,
-                       list_writer **lists) {
+                       outputs *to) {
   trained_on trained;
   model *m = NULL;
   evaluation *e = NULL;
   status rc = OK;
   if (c != NULL) TRY(trained_on_compare(&trained, c, d, f->other_data));
   if (c != NULL) TRY(trained_on_settle(&trained, d, config->ranking.query.part));
-  config->final = c != NULL && c->state.trained.final;
+  if (c != NULL) config->trained = c->state.trained;
+  config->other_data = c != NULL && trained.parts != TRAINED_HERE;
   if (c != NULL) TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
                                     .step = c != NULL ? c->state.step : 0,
                                     .trained = c != NULL ? &trained : NULL,
                                     .users = f->user_vectors,
-                                    .items = f->item_vectors};
-  TRY_GOTO(print(f, e, &source), done);
-  if (*lists == NULL) goto done;
-  rc = evaluation_lists(e, (int32_t)f->k, *lists);
-  *lists = NULL;
+                                    .items = f->item_vectors,
+                                    .command = to->command};
+  rc = tell(f, e, &source, to);
 done:
   evaluation_free(e);
   model_free(m);
@@ -159,12 +196,11 @@ static status check_subject(const eval_flags *f, const char *where) {
   return OK;
 }
 
-static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where) {
+static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where, outputs *to) {
   checkpoint *c = NULL;
   dataset *d = NULL;
-  list_writer *lists = NULL;
   status rc = OK;
-  if (f->lists[0] != '\0') TRY_GOTO(list_writer_open(&lists, f->lists), done);
+  TRY_GOTO(outputs_open(to, f), done);
   if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
   log_doing("reading %s", f->data);
@@ -172,10 +208,10 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   if (c != NULL) checkpoint_warn_untrained_ranking(c);
   if (has_vectors(f))
     TRY_GOTO(given_vectors_read(&config->vectors, d, f->reading, f->user_vectors, f->item_vectors), done);
-  rc = evaluate(f, config, d, c, &lists);
+  rc = evaluate(f, config, d, c, to);
 done:
   given_vectors_free(config->vectors);
-  list_writer_abort(lists);
+  outputs_close(to);
   dataset_close(d);
   checkpoint_close(c);
   return rc;
@@ -184,6 +220,7 @@ done:
 status cmd_eval(int argc, char **argv) {
   static eval_flags f;
   static evaluation_config c;
+  outputs to = {.lists = NULL};
   option_section sections[] = {
       {"", "This evaluation", flag_options, sizeof flag_options / sizeof *flag_options, &f},
       {"data", "Data", data_option, 1, &f},
@@ -215,5 +252,8 @@ status cmd_eval(int argc, char **argv) {
   c.ranking.loss = f.loss;
   c.replicates = f.bootstrap;
   threads_use(f.threads);
-  return open_and_evaluate(&f, &c, n == 1 ? where : NULL);
+  c.detail = f.detail || f.report[0] != '\0';
+  c.detail_shown = f.detail;
+  TRY(shell_command(&to.command, "souk eval", argc, argv));
+  return open_and_evaluate(&f, &c, n == 1 ? where : NULL, &to);
 }

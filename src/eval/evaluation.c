@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/batch_bounds.h"
+#include "eval/evaluation_detail.h"
 
 // Capacities of evaluation batches: large enough to keep all cores busy, small enough for BERT-base's width.
 enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };
@@ -47,7 +48,7 @@ static status run_vectors(evaluation *e) {
   log_doing("ranking by the given vectors");
   TRY(ranking_run_rows(e->questions, given_vectors_score, e->c.vectors, &c->result));
   log_info("%-22s %s", c->name, human_seconds(time, c->result.seconds));
-  return OK;
+  return e->detail != NULL ? detail_row_lists(e, 0, given_vectors_score, e->c.vectors) : OK;
 }
 
 static status run_baselines(evaluation *e) {
@@ -63,6 +64,8 @@ static status run_baselines(evaluation *e) {
     log_doing("ranking by %s", c->name);
     rc = ranking_run_rows(e->questions, baseline_scorer((baseline_kind)kind), b, &c->result);
     if (rc == OK) log_info("%-22s %s", c->name, human_seconds(time, c->result.seconds));
+    if (rc == OK && e->detail != NULL)
+      rc = detail_row_lists(e, e->n - 1, baseline_scorer((baseline_kind)kind), b);
   }
   baselines_free(b);
   return rc;
@@ -117,8 +120,8 @@ static status bootstrap_protocol(evaluation *e, int32_t protocol, const int32_t 
 
 // With several targets a question the bootstrap wants the ranks sorted.
 static status bootstrap_sorted(evaluation *e, int32_t protocol, double *values) {
-  const int32_t *ranks[1 + BASELINES] = {NULL};
-  int32_t *sorted[1 + BASELINES] = {NULL};
+  const int32_t *ranks[CONTENDERS] = {NULL};
+  int32_t *sorted[CONTENDERS] = {NULL};
   status rc = OK;
   for (int32_t i = 0; rc == OK && i < e->n; i++) {
     const ranking_result *result = &e->contenders[i].result;
@@ -154,10 +157,14 @@ static status run(evaluation *e) {
         ERR_ARGUMENT,
         "%s has no %s targets; souk prepare makes them with output.split = leave_one_out, time or user",
         dataset_dir(e->d), test ? "test" : "validation");
+  if (e->c.detail && !e->c.ranking.query.protocols[RANK_FULL])
+    return fail(ERR_ARGUMENT,
+                "protocols: details and reports are of lists of the whole catalogue, so they need full");
   const double started = now_seconds();
   log_doing("preparing the questions");
   TRY(ranking_open(&e->questions, e->d, &e->c.ranking));
   e->open_seconds = now_seconds() - started;
+  if (e->c.detail) TRY(detail_open(e));
   if (e->m != NULL) {
     char time[32], encoding[32];
     contender *c = add_contender(e, "model");
@@ -165,11 +172,13 @@ static status run(evaluation *e) {
     TRY(ranking_run(e->questions, e->m, &c->result));
     log_info("%-22s %s, %s of it encoding%s", c->name, human_seconds(time, c->result.seconds),
              human_seconds(encoding, c->result.encode_seconds), e->c.ranking.loss ? " and losses" : "");
+    if (e->detail != NULL) TRY(detail_model_lists(e, 0));
   }
   if (e->c.vectors != NULL) TRY(run_vectors(e));
   TRY(run_baselines(e));
   compare(e);
-  return bootstrap_all(e);
+  TRY(bootstrap_all(e));
+  return e->detail != NULL ? detail_finish(e) : OK;
 }
 
 status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c) {
@@ -195,6 +204,7 @@ void evaluation_free(evaluation *e) {
   if (e == NULL) return;
   for (int32_t i = 0; i < e->n; i++) ranking_result_free(&e->contenders[i].result);
   ranking_close(e->questions);
+  detail_free(e->detail);
   free(e);
 }
 

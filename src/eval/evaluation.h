@@ -4,6 +4,7 @@
 
 #include <jansson.h>
 #include <stdio.h>
+#include "base/file.h"
 #include "eval/baselines.h"
 #include "eval/bootstrap.h"
 #include "eval/given_vectors.h"
@@ -14,9 +15,12 @@
 typedef struct evaluation_config {
   ranking_config ranking;
   baseline_config baselines;
-  given_vectors *vectors; // of another program, which are judged in place of a model; NULL: none
-  int64_t replicates;     // of the bootstrap; 0: no intervals
-  bool final; // the model was trained on the validation part, too (data.final), so its rows are named so
+  given_vectors *vectors;  // of another program, which are judged in place of a model; NULL: none
+  int64_t replicates;      // of the bootstrap; 0: no intervals
+  training_choice trained; // what the model was trained on: rows of a final training are named so
+  bool other_data;         // it was trained on other data than these
+  bool detail;             // figures of evaluation_detail.h, too; needs the protocol of the whole catalogue
+  bool detail_shown;       // in tables and json; a page of HTML always has them
 } evaluation_config;
 
 // A contender: the model, given vectors or a baseline.
@@ -33,6 +37,11 @@ typedef struct paired_difference {
   interval range; // 95%; only with replicates
 } paired_difference;
 
+// The model or the given vectors, if there are any, and the baselines.
+enum { CONTENDERS = 1 + BASELINES };
+
+typedef struct evaluation_detail evaluation_detail; // evaluation_detail.h
+
 typedef struct evaluation {
   evaluation_config c;
   dataset *d;
@@ -42,9 +51,10 @@ typedef struct evaluation {
   int32_t items;
   int32_t metrics; // RANK_METRICS, or SET_METRICS where a question has all targets of a user
   int32_t n;       // contenders; the model, when there is one, comes first
-  contender contenders[1 + BASELINES];
+  contender contenders[CONTENDERS];
   int32_t best[RANK_PROTOCOLS][SET_METRICS]; // contender: the best baseline
   paired_difference difference[RANK_PROTOCOLS][SET_METRICS];
+  evaluation_detail *detail; // NULL: not asked for
   double open_seconds, count_seconds, bootstrap_seconds;
 } evaluation;
 
@@ -64,17 +74,22 @@ void list_writer_abort(list_writer *w); // leaves no file; NULL is safe
 // the unsampled one, null without it. With TARGETS_ALL there are "targets" and "ranks" instead, which are lists.
 status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 
-// Where the model, or the given vectors, come from; all NULL or 0 without one.
+// Where the model, or the given vectors, come from, NULL or 0 without one, and the command.
 typedef struct evaluation_source {
   const char *checkpoint;
   int64_t step;
   const trained_on *trained;
   const char *users, *items; // files of given vectors
+  const char *command;       // that made the evaluation, for people to repeat
 } evaluation_source;
 
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to); // aligned tables
 status evaluation_json(const evaluation *e, const evaluation_source *s,
                        json_t **out); // schema "souk.evaluation"
+
+// The evaluation, which has details, as one page of HTML: tables, charts as inline SVG, the data set's facts and the model's
+// configuration. Finishes f in every case.
+status evaluation_html(const evaluation *e, const evaluation_source *s, out_file *f);
 
 // ---- models of checkpoints ------------------------------------------------------------------------------------
 

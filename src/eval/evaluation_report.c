@@ -6,17 +6,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/terminal.h"
-#include "eval/evaluation.h"
+#include "eval/report_internal.h"
 #include "format/printable.h"
 
-enum { LABEL = 22 };
-
-// Columns of the tables, where a question has one target and where it has several. At cutoff 1 HR, NDCG and MRR are the
-// same. If the terminal is too narrow for all columns, those with the most weight are kept; the weights are 1 to COLUMNS.
-enum { COLUMNS = 11, WIDTH = 8 };
-typedef struct table_column {
-  int32_t metric, weight;
-} table_column;
+enum { LABEL = REPORT_LABEL, COLUMNS = REPORT_COLUMNS, WIDTH = 8 };
+// At cutoff 1 HR, NDCG and MRR are the same.
 static const table_column one_target[COLUMNS] = {
     {METRIC_HR + 0, 7},   {METRIC_HR + 1, 4},    {METRIC_HR + 2, 11},  {METRIC_HR + 3, 8},
     {METRIC_NDCG + 1, 3}, {METRIC_NDCG + 2, 10}, {METRIC_NDCG + 3, 6}, {METRIC_MRR + 1, 1},
@@ -26,12 +20,12 @@ static const table_column several_targets[COLUMNS] = {
     {METRIC_PRECISION + 1, 2}, {METRIC_PRECISION + 2, 8}, {METRIC_NDCG + 1, 3},    {METRIC_NDCG + 2, 10},
     {METRIC_NDCG + 3, 5},      {METRIC_MAP + 2, 9},       {METRIC_MRR_ALL, 1}};
 
-static bool takes_all(const evaluation *e) {
+bool report_takes_all(const evaluation *e) {
   return e->c.ranking.query.reading == TARGETS_ALL;
 }
 
-static const table_column *columns_of(const evaluation *e) {
-  return takes_all(e) ? several_targets : one_target;
+const table_column *report_columns(const evaluation *e) {
+  return report_takes_all(e) ? several_targets : one_target;
 }
 
 // How many columns fit on the terminal.
@@ -45,12 +39,11 @@ static bool shown(const table_column *column, FILE *to) {
   return column->weight > COLUMNS - columns_shown(to);
 }
 
-static const char *part_name(const evaluation *e) {
+const char *report_part(const evaluation *e) {
   return e->c.ranking.query.part == EVAL_TEST ? "test" : "validation";
 }
 
-// "Whole catalogue, history filtered out" and the like.
-static void protocol_title(const evaluation *e, int32_t protocol, char *buf, size_t bytes) {
+void report_protocol(const evaluation *e, int32_t protocol, char *buf, size_t bytes) {
   const query_config *q = &e->c.ranking.query;
   const int64_t fewest = (int64_t)e->contenders[0].result.fewest_negatives;
   if (protocol == RANK_FULL)
@@ -64,8 +57,7 @@ static void protocol_title(const evaluation *e, int32_t protocol, char *buf, siz
 
 // ---- tables ----------------------------------------------------------------------------------------------------
 
-// "NDCG@10"; the long names are cut to three or four letters, so that the columns hold them.
-static void heading_of(int32_t metric, char name[16]) {
+void report_heading(int32_t metric, char name[16]) {
   const char *full = rank_metric_name(metric), *at = strchr(full, '@');
   const size_t letters = at != NULL ? (size_t)(at - full) : strlen(full);
   snprintf(name, 16, "%.*s%s",
@@ -78,26 +70,25 @@ static void heading_of(int32_t metric, char name[16]) {
 }
 
 static void print_heading(const evaluation *e, FILE *to) {
-  const table_column *columns = columns_of(e);
+  const table_column *columns = report_columns(e);
   fprintf(to, "%-*s", LABEL, "");
   for (int32_t i = 0; i < COLUMNS; i++) {
     char name[16];
     if (!shown(&columns[i], to)) continue;
-    heading_of(columns[i].metric, name);
+    report_heading(columns[i].metric, name);
     fprintf(to, "%8s", name);
   }
   fputc('\n', to);
 }
 
-// Models of a final training are told apart from those that have not seen the validation part.
-static const char *label_of(const evaluation *e, int32_t i) {
-  return e->m != NULL && i == 0 && e->c.final ? "model (final)" : e->contenders[i].name;
+const char *report_label(const evaluation *e, int32_t i) {
+  return e->m != NULL && i == 0 && e->c.trained.final ? "model (final)" : e->contenders[i].name;
 }
 
 static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FILE *to) {
   const contender *c = &e->contenders[i];
-  const table_column *columns = columns_of(e);
-  fprintf(to, "%-*s", LABEL, label_of(e, i));
+  const table_column *columns = report_columns(e);
+  fprintf(to, "%-*s", LABEL, report_label(e, i));
   for (int32_t j = 0; j < COLUMNS; j++) {
     char text[32];
     if (!shown(&columns[j], to)) continue;
@@ -117,7 +108,7 @@ static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FI
 
 static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   int32_t better = 0, surely = 0, surely_worse = 0;
-  const table_column *columns = columns_of(e);
+  const table_column *columns = report_columns(e);
   const bool given = e->c.vectors != NULL;
   fprintf(to, "%-*s", LABEL, given ? "vectors - best*" : "model - best*");
   for (int32_t j = 0; j < COLUMNS; j++) {
@@ -164,10 +155,10 @@ static void print_questions(const evaluation *e, FILE *to) {
   const query_config *q = &e->c.ranking.query;
   char split[SPLIT_TEXT], text[4 * sizeof info->name + 1];
   fprintf(to, "data      %s, %s part: %lld questions of %lld users%s\n",
-          printable(text, sizeof text, info->name, ""), part_name(e), (long long)first->queries,
+          printable(text, sizeof text, info->name, ""), report_part(e), (long long)first->queries,
           (long long)first->users, q->users > 0 ? " (a random subset)" : "");
   if (info->split.said) fprintf(to, "split     %s\n", split_describe(&info->split, split));
-  if (takes_all(e))
+  if (report_takes_all(e))
     fprintf(to, "asked     for all %lld targets at once, one question a user\n", (long long)first->targets);
   else if (first->queries > first->users)
     fprintf(to, "asked     for one target after the other, each with all that precedes it\n");
@@ -185,7 +176,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
             (long long)s->step);
-    if (s->trained->parts != TRAINED_HERE || e->c.final) {
+    if (s->trained->parts != TRAINED_HERE || e->c.trained.final) {
       char trained[TRAINED_TEXT];
       trained_on_describe(s->trained, trained);
       fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
@@ -201,17 +192,18 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     char title[160];
     if (!q->protocols[k]) continue;
-    protocol_title(e, k, title, sizeof title);
+    report_protocol(e, k, title, sizeof title);
     fprintf(to, "\n%s: %s\n", rank_protocol_names[k], title);
     print_heading(e, to);
     for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
     if (e->judges) print_difference(e, k, to);
   }
+  if (e->detail != NULL && e->c.detail_shown) detail_print(e, to);
   char bytes[32], all[32], parts[5][32];
   double seconds = e->open_seconds + e->count_seconds + e->bootstrap_seconds;
   for (int32_t i = 0; i < e->n; i++) seconds += e->contenders[i].result.seconds;
   fprintf(to, "\n* the best baseline; %s+- is half the width of\nthe bootstrap interval\n",
-          takes_all(e) ? "" : "at cutoff 1, NDCG and MRR are HR; ");
+          report_takes_all(e) ? "" : "at cutoff 1, NDCG and MRR are HR; ");
   if (columns_shown(to) < COLUMNS)
     fprintf(to, "%d more columns do not fit here; --json has them, and a pipe or a wider window\n",
             COLUMNS - columns_shown(to));
@@ -229,22 +221,16 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
 
 // ---- json ------------------------------------------------------------------------------------------------------
 
-// Remembers that something could not be added because memory ran out, so that incomplete json is never printed.
-typedef struct json_writer {
-  const evaluation *e;
-  bool failed;
-} json_writer;
-
-static void put(json_writer *w, json_t *object, const char *name, json_t *value) {
+void report_put(json_writer *w, json_t *object, const char *name, json_t *value) {
   if (json_object_set_new(object, name, value) != 0) w->failed = true; // also for a value that is NULL
 }
 
-static json_t *with_range(json_writer *w, double value, const interval *r) {
+json_t *report_ranged(json_writer *w, double value, const interval *r) {
   json_t *j = json_object();
-  put(w, j, "value", json_real(value));
+  report_put(w, j, "value", json_real(value));
   if (w->e->c.replicates > 0) {
-    put(w, j, "low", json_real(r->low));
-    put(w, j, "high", json_real(r->high));
+    report_put(w, j, "low", json_real(r->low));
+    report_put(w, j, "high", json_real(r->high));
   }
   return j;
 }
@@ -256,10 +242,11 @@ static json_t *results_json(json_writer *w, int32_t k) {
     const contender *c = &e->contenders[i];
     json_t *metrics = json_object(), *one = json_object();
     for (int32_t m = 0; m < e->metrics; m++)
-      put(w, metrics, rank_metric_name(m), with_range(w, c->result.metrics[k].value[m], &c->range[k][m]));
-    put(w, one, "name", json_string(c->name));
-    put(w, one, "baseline", json_boolean(!e->judges || i > 0));
-    put(w, one, "metrics", metrics);
+      report_put(w, metrics, rank_metric_name(m),
+                 report_ranged(w, c->result.metrics[k].value[m], &c->range[k][m]));
+    report_put(w, one, "name", json_string(c->name));
+    report_put(w, one, "baseline", json_boolean(!e->judges || i > 0));
+    report_put(w, one, "metrics", metrics);
     if (json_array_append_new(results, one) != 0) w->failed = true;
   }
   return results;
@@ -268,21 +255,21 @@ static json_t *results_json(json_writer *w, int32_t k) {
 static json_t *protocol_json(json_writer *w, int32_t k) {
   const evaluation *e = w->e;
   json_t *j = json_object();
-  put(w, j, "name", json_string(rank_protocol_names[k]));
-  put(w, j, "results", results_json(w, k));
+  report_put(w, j, "name", json_string(rank_protocol_names[k]));
+  report_put(w, j, "results", results_json(w, k));
   if (k != RANK_FULL) {
-    put(w, j, "negatives", json_integer(e->c.ranking.query.negatives));
-    put(w, j, "fewest_negatives", json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
+    report_put(w, j, "negatives", json_integer(e->c.ranking.query.negatives));
+    report_put(w, j, "fewest_negatives", json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
   }
   if (!e->judges) return j;
   json_t *difference = json_object();
   for (int32_t m = 0; m < e->metrics; m++) {
     const paired_difference *p = &e->difference[k][m];
-    json_t *one = with_range(w, p->value, &p->range);
-    put(w, one, "baseline", json_string(e->contenders[p->best].name));
-    put(w, difference, rank_metric_name(m), one);
+    json_t *one = report_ranged(w, p->value, &p->range);
+    report_put(w, one, "baseline", json_string(e->contenders[p->best].name));
+    report_put(w, difference, rank_metric_name(m), one);
   }
-  put(w, j, "difference", difference);
+  report_put(w, j, "difference", difference);
   return j;
 }
 
@@ -297,12 +284,12 @@ static json_t *baselines_json(json_writer *w) {
     int64_t whole;
     if (o->type == OPT_FLOAT) {
       memcpy(&number, field, sizeof number);
-      put(w, j, o->name, json_real(number));
+      report_put(w, j, o->name, json_real(number));
     } else if (o->type == OPT_CHOICE) {
-      put(w, j, o->name, json_string(c->learn == 1 ? "train" : "before"));
+      report_put(w, j, o->name, json_string(c->learn == 1 ? "train" : "before"));
     } else {
       memcpy(&whole, field, sizeof whole);
-      put(w, j, o->name, json_integer(whole));
+      report_put(w, j, o->name, json_integer(whole));
     }
   }
   return j;
@@ -310,50 +297,51 @@ static json_t *baselines_json(json_writer *w) {
 
 static json_t *trained_json(json_writer *w, const trained_on *t) {
   json_t *j = json_object();
-  put(w, j, "name", json_string(t->c->data.name));
-  put(w, j, "checksum", json_string(t->c->data.checksum));
-  put(w, j, "counts_like", json_string(trained_parts_names[t->parts]));
-  put(w, j, "events", json_integer(t->events));
-  put(w, j, "items_counted_more_often", json_integer(t->more_often));
-  put(w, j, "unknown_items", json_integer(t->unknown_items));
+  report_put(w, j, "name", json_string(t->c->data.name));
+  report_put(w, j, "checksum", json_string(t->c->data.checksum));
+  report_put(w, j, "counts_like", json_string(trained_parts_names[t->parts]));
+  report_put(w, j, "events", json_integer(t->events));
+  report_put(w, j, "items_counted_more_often", json_integer(t->more_often));
+  report_put(w, j, "unknown_items", json_integer(t->unknown_items));
   return j;
 }
 
 static json_t *model_json(json_writer *w, const evaluation_source *s) {
   const ranking_result *r = &w->e->contenders[0].result;
   json_t *j = json_object();
-  put(w, j, "checkpoint", json_string(s->checkpoint));
-  put(w, j, "step", json_integer(s->step));
-  put(w, j, "final", json_boolean(w->e->c.final));
-  if (w->e->c.final) put(w, j, "final_users", json_integer(s->trained->c->state.trained.final_users));
-  if (s->trained->parts != TRAINED_HERE) put(w, j, "trained_on", trained_json(w, s->trained));
+  report_put(w, j, "checkpoint", json_string(s->checkpoint));
+  report_put(w, j, "step", json_integer(s->step));
+  report_put(w, j, "final", json_boolean(w->e->c.trained.final));
+  if (w->e->c.trained.final) report_put(w, j, "final_users", json_integer(w->e->c.trained.final_users));
+  if (s->trained->parts != TRAINED_HERE) report_put(w, j, "trained_on", trained_json(w, s->trained));
   if (!r->has_loss) return j;
-  put(w, j, "loss", json_real(r->loss));
-  put(w, j, "perplexity", json_real(exp(r->loss)));
-  put(w, j, "accuracy", json_real(r->accuracy));
+  report_put(w, j, "loss", json_real(r->loss));
+  report_put(w, j, "perplexity", json_real(exp(r->loss)));
+  report_put(w, j, "accuracy", json_real(r->accuracy));
   return j;
 }
 
 static json_t *data_json(json_writer *w) {
   const dataset_info *info = dataset_get_info(w->e->d);
   json_t *j = json_object();
-  put(w, j, "dir", json_string(dataset_dir(w->e->d)));
-  put(w, j, "name", json_string(info->name));
-  put(w, j, "checksum", json_string(info->checksum));
-  put(w, j, "items", json_integer(w->e->items));
+  report_put(w, j, "dir", json_string(dataset_dir(w->e->d)));
+  report_put(w, j, "name", json_string(info->name));
+  report_put(w, j, "checksum", json_string(info->checksum));
+  report_put(w, j, "items", json_integer(w->e->items));
   char split[SPLIT_TEXT];
-  if (info->split.said) put(w, j, "split", json_string(split_describe(&info->split, split)));
+  if (info->split.said) report_put(w, j, "split", json_string(split_describe(&info->split, split)));
   return j;
 }
 
 static json_t *seconds_json(json_writer *w) {
   const evaluation *e = w->e;
   json_t *j = json_object();
-  put(w, j, "questions", json_real(e->open_seconds));
-  put(w, j, "counting", json_real(e->count_seconds));
-  put(w, j, "bootstrap", json_real(e->bootstrap_seconds));
+  report_put(w, j, "questions", json_real(e->open_seconds));
+  report_put(w, j, "counting", json_real(e->count_seconds));
+  report_put(w, j, "bootstrap", json_real(e->bootstrap_seconds));
+  if (e->detail != NULL) report_put(w, j, "detail", json_real(e->detail->seconds));
   for (int32_t i = 0; i < e->n; i++)
-    put(w, j, e->contenders[i].name, json_real(e->contenders[i].result.seconds));
+    report_put(w, j, e->contenders[i].name, json_real(e->contenders[i].result.seconds));
   return j;
 }
 
@@ -362,31 +350,32 @@ status evaluation_json(const evaluation *e, const evaluation_source *s, json_t *
   const query_config *q = &e->c.ranking.query;
   json_writer w = {.e = e};
   json_t *j = json_object(), *protocols = json_array();
-  put(&w, j, "schema", json_string("souk.evaluation"));
-  put(&w, j, "version", json_integer(1));
-  put(&w, j, "created_by", json_string("souk " SOUK_VERSION));
-  put(&w, j, "data", data_json(&w));
-  put(&w, j, "part", json_string(part_name(e)));
-  put(&w, j, "users", json_integer(first->users));
-  put(&w, j, "questions", json_integer(first->queries));
-  put(&w, j, "reading", json_string(takes_all(e) ? "all" : "next"));
-  put(&w, j, "targets", json_integer(first->targets));
-  put(&w, j, "no_history", json_integer(first->no_history));
-  put(&w, j, "unknown_targets", json_integer(first->unknown));
-  put(&w, j, "unseen_targets", json_integer(first->unseen));
-  put(&w, j, "cold_targets", json_integer(first->cold));
-  put(&w, j, "seed", json_integer(q->seed));
-  put(&w, j, "filter_history", json_boolean(q->filter_history));
-  put(&w, j, "bootstrap", json_integer(e->c.replicates));
-  put(&w, j, "baselines", baselines_json(&w));
-  if (e->m != NULL) put(&w, j, "model", model_json(&w, s));
+  report_put(&w, j, "schema", json_string("souk.evaluation"));
+  report_put(&w, j, "version", json_integer(1));
+  report_put(&w, j, "created_by", json_string("souk " SOUK_VERSION));
+  report_put(&w, j, "data", data_json(&w));
+  report_put(&w, j, "part", json_string(report_part(e)));
+  report_put(&w, j, "users", json_integer(first->users));
+  report_put(&w, j, "questions", json_integer(first->queries));
+  report_put(&w, j, "reading", json_string(report_takes_all(e) ? "all" : "next"));
+  report_put(&w, j, "targets", json_integer(first->targets));
+  report_put(&w, j, "no_history", json_integer(first->no_history));
+  report_put(&w, j, "unknown_targets", json_integer(first->unknown));
+  report_put(&w, j, "unseen_targets", json_integer(first->unseen));
+  report_put(&w, j, "cold_targets", json_integer(first->cold));
+  report_put(&w, j, "seed", json_integer(q->seed));
+  report_put(&w, j, "filter_history", json_boolean(q->filter_history));
+  report_put(&w, j, "bootstrap", json_integer(e->c.replicates));
+  report_put(&w, j, "baselines", baselines_json(&w));
+  if (e->m != NULL) report_put(&w, j, "model", model_json(&w, s));
   if (e->c.vectors != NULL)
-    put(&w, j, "vectors", json_pack("{s:s,s:s}", "users", s->users, "items", s->items));
+    report_put(&w, j, "vectors", json_pack("{s:s,s:s}", "users", s->users, "items", s->items));
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
     if (q->protocols[k] && json_array_append_new(protocols, protocol_json(&w, k)) != 0) w.failed = true;
-  put(&w, j, "protocols", protocols);
-  put(&w, j, "seconds", seconds_json(&w));
-  put(&w, j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));
+  report_put(&w, j, "protocols", protocols);
+  if (e->detail != NULL && e->c.detail_shown) report_put(&w, j, "detail", detail_json(&w));
+  report_put(&w, j, "seconds", seconds_json(&w));
+  report_put(&w, j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));
   *out = w.failed ? NULL : j;
   if (!w.failed) return OK;
   json_decref(j);

@@ -483,24 +483,25 @@ typedef struct list_builder {
   ranked_list *lists; // [count]
 } list_builder;
 
+void ranked_list_offer(ranked_list *list, int32_t k, int32_t item, float score) {
+  if (!isfinite(score) || (list->n == k && score <= list->scores[k - 1])) return;
+  int32_t at = list->n < k ? list->n++ : k - 1;
+  for (; at > 0 && list->scores[at - 1] < score; at--) {
+    list->scores[at] = list->scores[at - 1];
+    list->items[at] = list->items[at - 1];
+  }
+  list->scores[at] = score;
+  list->items[at] = item;
+}
+
 static void list_tile(void *self, int64_t question, float *scores, int32_t first, int32_t n) {
   const list_builder *b = self;
   const query *q = &b->queries[question];
-  ranked_list *list = &b->lists[question];
   for (int32_t i = 0; b->r->c.query.filter_history && i < q->n; i++) {
     const int32_t item = q->tokens[i] - b->r->first_item - first;
     if (item >= 0 && item < n) scores[item] = -INFINITY;
   }
-  for (int32_t i = 0; i < n; i++) {
-    if (!isfinite(scores[i]) || (list->n == b->k && scores[i] <= list->scores[b->k - 1])) continue;
-    int32_t at = list->n < b->k ? list->n++ : b->k - 1;
-    for (; at > 0 && list->scores[at - 1] < scores[i]; at--) {
-      list->scores[at] = list->scores[at - 1];
-      list->items[at] = list->items[at - 1];
-    }
-    list->scores[at] = scores[i];
-    list->items[at] = first + i;
-  }
+  for (int32_t i = 0; i < n; i++) ranked_list_offer(&b->lists[question], b->k, first + i, scores[i]);
 }
 
 static status lists_of_chunk(model_pass *p, const query_chunk *c, int32_t k, list_visitor see, void *self) {

@@ -77,8 +77,14 @@ typedef struct ranked_list {
   float *scores;
 } ranked_list;
 
+// Puts an item into a list of at most k, unless k items have at least its score or it is not finite. Items are offered in
+// ascending order.
+void ranked_list_offer(ranked_list *list, int32_t k, int32_t item, float score);
+
 // Lists for every question of the source, given to `see` in order; scores by the model.
 typedef status (*list_visitor)(void *self, const query *q, const ranked_list *list);
 status ranking_lists(ranking *r, model *m, int32_t k, list_visitor see, void *self);
+// The same of what scores whole rows, as in ranking_run_rows; `to` is the visitor's.
+status ranking_row_lists(ranking *r, row_scorer score, void *self, int32_t k, list_visitor see, void *to);
 
 #endif
