@@ -30,24 +30,25 @@ static void print_lists(const evaluation *e, FILE *to) {
           "events of an item before; PERCENT: its percentile in the catalogue, 100 is the most popular\n");
 }
 
+// A figure with half the width of its interval, in a column.
+static void print_figure(const evaluation *e, double value, const interval *r, bool sign, FILE *to) {
+  char text[48];
+  int n = snprintf(text, sizeof text, sign ? "%+.4f" : "%.4f", value);
+  if (e->c.replicates > 0) snprintf(text + n, sizeof text - (size_t)n, " +-%.4f", 0.5 * (r->high - r->low));
+  fprintf(to, "%18s", text);
+}
+
 static void print_row(const evaluation *e, const bucket_list *l, int32_t i, int32_t m, FILE *to) {
   fprintf(to, "%-*s", REPORT_LABEL, report_label(e, i));
-  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%17.4f", l->of[b].value[i][m]);
-  fputc('\n', to);
-  if (e->c.replicates == 0) return;
-  fprintf(to, "%-*s", REPORT_LABEL, "  95% +-");
-  for (int32_t b = 0; b < l->n; b++)
-    fprintf(to, "%17.4f", 0.5 * (l->of[b].range[i][m].high - l->of[b].range[i][m].low));
+  for (int32_t b = 0; b < l->n; b++) print_figure(e, l->of[b].value[i][m], &l->of[b].range[i][m], false, to);
   fputc('\n', to);
 }
 
 static void print_differences(const evaluation *e, const bucket_list *l, int32_t m, FILE *to) {
   fprintf(to, "%-*s", REPORT_LABEL, e->c.vectors != NULL ? "vectors - best" : "model - best");
-  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%+17.4f", l->of[b].difference[m].value);
-  for (int32_t end = 0; end < 2 && e->c.replicates > 0; end++) {
-    fprintf(to, "\n%-*s", REPORT_LABEL, end == 0 ? "  95% from" : "       to");
-    for (int32_t b = 0; b < l->n; b++)
-      fprintf(to, "%+17.4f", end == 0 ? l->of[b].difference[m].range.low : l->of[b].difference[m].range.high);
+  for (int32_t b = 0; b < l->n; b++) {
+    const paired_difference *d = &l->of[b].difference[m];
+    print_figure(e, d->value, &d->range, true, to);
   }
   fputc('\n', to);
 }
@@ -55,11 +56,11 @@ static void print_differences(const evaluation *e, const bucket_list *l, int32_t
 static void print_buckets(const evaluation *e, bucket_kind kind, FILE *to) {
   const bucket_list *l = &e->detail->buckets[kind];
   fprintf(to, "\n%s\n%-*s", bucket_titles[kind], REPORT_LABEL, "");
-  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%17s", l->of[b].name);
+  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%18s", l->of[b].name);
   fprintf(to, "\n%-*s", REPORT_LABEL, "targets");
-  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%17lld", (long long)l->of[b].targets);
+  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%18lld", (long long)l->of[b].targets);
   fprintf(to, "\n%-*s", REPORT_LABEL, "users");
-  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%17lld", (long long)l->of[b].users);
+  for (int32_t b = 0; b < l->n; b++) fprintf(to, "%18lld", (long long)l->of[b].users);
   fputc('\n', to);
   for (int32_t m = 0; m < BUCKET_METRICS; m++) {
     char name[16];
