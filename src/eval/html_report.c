@@ -124,7 +124,7 @@ static status write_model(page *p) {
                 p->e->c.trained.final ? "final: train and validation parts (data.final)" : "train part"));
   if (r->has_loss) {
     snprintf(text, sizeof text, "%.4f (perplexity %.5g), accuracy %.4f", r->loss, exp(r->loss), r->accuracy);
-    TRY(html_fact(p->f, "masked LM loss of held-out items", text));
+    TRY(html_fact(p->f, "loss of held-out items", text));
   }
   TRY(out_printf(p->f, "</table>\n<details><summary>its configuration</summary>\n"));
   TRY(html_element(p->f, "pre", t->c->config_yaml));

@@ -25,7 +25,7 @@ check "souk eval finds the data set of the run" test -s "$work/table"
 has() { grep -qE -- "$1" "$work/${2:-table}"; }
 check "the report has the number of questions and users" has '^data +log, test part: 400 questions of 400 users$'
 check "the report names the checkpoint" has "^model +$work/run/step-"
-check "the report has loss, perplexity and accuracy" has '^loss       [0-9.]+ \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
+check "the report has loss, perplexity and accuracy" has '^loss +[0-9.]+ \(perplexity [0-9.]+\), accuracy 0\.[0-9]+'
 check "the report has the three protocols" test "$(grep -cE '^(full|uniform|popularity): ' "$work/table")" = 3
 check "each protocol has the model and four baselines" test "$(grep -cE '^(model|popularity|markov|co-occurrence|co-occurrence\+markov)( +[01]\.[0-9]{4}\*?){11} *$' "$work/table")" = 15
 check "each contender has a confidence interval" test "$(grep -cE '^  95% \+-( +[01]\.[0-9]{4}){11} *$' "$work/table")" = 15
