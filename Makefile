@@ -194,8 +194,8 @@ build/libsouk_infer.so build/$(SONAME): build/libsouk_infer%: build/$(DEFAULT_KE
 
 MAN := $(PREFIX)/share/man/man1
 COMPLETION := $(PREFIX)/share/bash-completion/completions
-install: all ## PREFIX= DESTDIR=: binaries, manual pages, completion, inference library, header, pkg-config file, Python module; the CUDA backend if built
-	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk,share/souk/python} $(DESTDIR)$(MAN) $(DESTDIR)$(COMPLETION)
+install: all ## PREFIX= DESTDIR=: binaries, manual pages, completion, configurations, inference library, header, pkg-config file, Python module; the CUDA backend if built
+	install -d $(DESTDIR)$(PREFIX)/{bin,lib/pkgconfig,include/souk,share/souk/{python,configs}} $(DESTDIR)$(MAN) $(DESTDIR)$(COMPLETION)
 	install -m 755 $(B)/souk $(B)/souk-infer $(DESTDIR)$(PREFIX)/bin/
 	for p in souk souk-infer; do $(B)/$$p --man > $(DESTDIR)$(MAN)/$$p.1 && $(B)/$$p --completion bash > $(DESTDIR)$(COMPLETION)/$$p || exit 1; done
 	install -m 644 $(B)/libsouk_infer.a $(DESTDIR)$(PREFIX)/lib/
@@ -204,6 +204,7 @@ install: all ## PREFIX= DESTDIR=: binaries, manual pages, completion, inference 
 	if [ -e $(B)/libsouk_cuda.so ]; then install -d $(DESTDIR)$(PREFIX)/lib/souk && install -m 755 $(B)/libsouk_cuda.so $(DESTDIR)$(PREFIX)/lib/souk/; fi
 	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
 	install -m 644 tools/python/souk.py $(DESTDIR)$(PREFIX)/share/souk/python/
+	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/souk/configs/
 	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
 	@tools/tell_linker '$(PREFIX)/lib' $(SONAME) '$(DESTDIR)'
 

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/fault.h"
@@ -181,6 +182,15 @@ status dir_make(const char *path) {
     *p = old;
     if (old == '\0') return OK;
   }
+}
+
+status dir_lock(int *lock, const char *path, const char *use) {
+  *lock = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*lock < 0) return fail(ERR_IO, "cannot open directory %s: %s", path, strerror(errno));
+  if (flock(*lock, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK) return OK;
+  close(*lock);
+  *lock = -1;
+  return fail(ERR_ARGUMENT, "%s is in use: %s", path, use);
 }
 
 status dir_sync(const char *path) {

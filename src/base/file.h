@@ -76,7 +76,10 @@ status file_read(const char *path, size_t max_bytes, char **data, size_t *bytes)
 status file_look(const char *path, bool *there);
 bool file_exists(const char *path);
 bool dir_exists(const char *path);
-status dir_make(const char *path);   // with parents; fine if it exists
+status dir_make(const char *path); // with parents; fine if it exists
+// Locks a directory until *lock is closed or the process ends, however it ends. On a file system without locks there is none. ERR_ARGUMENT
+// where another process has it: "PATH is in use: USE".
+status dir_lock(int *lock, const char *path, const char *use);
 status dir_sync(const char *path);   // fsync of the directory, after renames
 status dir_remove(const char *path); // a directory and all in it
 // The same, but renamed first, so that a removal that is cut short leaves nothing under the old name.

@@ -12,12 +12,10 @@
 #include <string.h>
 #include <strings.h>
 #include <utf8proc.h>
-#include <yaml.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/options_internal.h"
-
-enum { MAX_YAML = 1 << 20 };
+#include "base/yaml_file.h"
 
 void options_name(char buf[OPTION_NAME], const option_section *s, const option *o) {
   snprintf(buf, OPTION_NAME, "%s%s%s", s->prefix, s->prefix[0] != '\0' ? "." : "", o->name);
@@ -255,6 +253,13 @@ static status lookup(const option_set *set, const char *name, const char *where,
   return unknown_name(set, name, where);
 }
 
+status options_find(const option_set *set, const char *name, const char *where,
+                    const option_section **section, const option **found) {
+  TRY(lookup(set, name, where, section, found));
+  *found = options_target(*section, *found);
+  return OK;
+}
+
 bool options_short(const option_set *set, const option *o) {
   const option_section *section;
   bool twice;
@@ -312,20 +317,12 @@ typedef struct yaml_reader {
 
 static status yaml_next(yaml_reader *y) {
   yaml_event_delete(&y->event);
-  if (yaml_parser_parse(&y->parser, &y->event)) {
-    const bool scalar = y->event.type == YAML_SCALAR_EVENT;
-    if (scalar && strlen((const char *)y->event.data.scalar.value) != y->event.data.scalar.length)
-      return fail(ERR_FORMAT, "%s line %zu: a value contains a NUL byte", y->name,
-                  y->event.start_mark.line + 1);
-    return OK;
-  }
-  size_t line = y->parser.problem_mark.line + 1;
-  if (y->parser.error == YAML_READER_ERROR) { // libyaml gives the byte, not the line
-    line = 1;
-    for (size_t i = 0; i < y->parser.problem_offset && i < y->bytes; i++) line += y->text[i] == '\n';
-  }
-  return fail(ERR_FORMAT, "%s line %zu: %s", y->name, line,
-              y->parser.problem != NULL ? y->parser.problem : "not yaml");
+  if (!yaml_parser_parse(&y->parser, &y->event)) return yaml_failed(&y->parser, y->name, y->text, y->bytes);
+  const bool scalar = y->event.type == YAML_SCALAR_EVENT;
+  if (scalar && strlen((const char *)y->event.data.scalar.value) != y->event.data.scalar.length)
+    return fail(ERR_FORMAT, "%s line %zu: a value contains a NUL byte", y->name,
+                y->event.start_mark.line + 1);
+  return OK;
 }
 
 static size_t yaml_line(const yaml_reader *y) {
@@ -420,7 +417,7 @@ done:
 status options_yaml(const option_set *set, const char *path) {
   char *text;
   size_t bytes;
-  TRY(file_read(path, MAX_YAML, &text, &bytes));
+  TRY(file_read(path, YAML_FILE_BYTES, &text, &bytes));
   const status rc = options_yaml_text(set, text, bytes, path);
   free(text);
   return rc;

@@ -63,6 +63,10 @@ status options_args(const option_set *set, int argc, char **argv, const char **p
                     size_t max_positionals, size_t *n_positionals, bool *help);
 // Sets one option from text, e.g. "train.steps", "100"; where names the source in errors.
 status options_set(const option_set *set, const char *name, const char *value, const char *where);
+// The option that a name stands for, by its full name or, if only one section has it, its bare one; never an alias. An unknown
+// name is an error that names the nearest one.
+status options_find(const option_set *set, const char *name, const char *where,
+                    const option_section **section, const option **found);
 // The full name of an option, "PREFIX.name".
 void options_name(char buf[OPTION_NAME], const option_section *s, const option *o);
 // The option that a row stands for: of an alias the option it names, of another row itself.

@@ -23,6 +23,7 @@ static const struct {
     {PATH_RUN, "a run", "souk eval, export, vectors, plot and replay take it", "souk pretrain makes one"},
     {PATH_CHECKPOINT, "a checkpoint", "souk eval, export, vectors and --train.init take it",
      "souk pretrain or souk import makes one"},
+    {PATH_SWEEP, "a sweep", "souk sweep takes it", "souk sweep makes one"},
     {PATH_STEP, "a non-finite step", "souk replay takes it", NULL},
     {PATH_BUNDLE, "a bundle", "souk-infer answers from it", "souk export makes one"},
     {PATH_MARKETPLACE, "a generated marketplace", "souk prepare --log takes its events.csv.gz",
@@ -171,6 +172,7 @@ path_kind path_kind_of(const char *path) {
   if (has_schema(path, "synth.json", "souk.synth")) return PATH_MARKETPLACE;
   if (holds(path, "manifest.json") || holds(path, "souk.json") || holds(path, "synth.json"))
     return PATH_DAMAGED;
+  if (holds(path, "sweep.yaml") && holds(path, "base.yaml")) return PATH_SWEEP;
   if (path_holds_run(path)) return PATH_RUN; // even if it holds other files too
   if (is_hugging_face(path)) return PATH_HUGGING_FACE;
   return look_through(path);

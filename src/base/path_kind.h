@@ -25,6 +25,7 @@ typedef enum path_kind {
       1 << 13, // a file whose name is that of a log: .csv, .tsv, .jsonl, also with .gz, .zst, .xz, .bz2
   PATH_METRICS = 1 << 14, // a run's metrics.jsonl
   PATH_BINARY = 1 << 15,  // a file that is no text
+  PATH_SWEEP = 1 << 16,   // a directory of souk sweep
 } path_kind;
 
 path_kind path_kind_of(const char *path);

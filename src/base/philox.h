@@ -33,6 +33,7 @@ enum {
   STREAM_EVAL = 0x6000,     // evaluation negatives, tie-breaking, bootstrap
   STREAM_SYNTH = 0x7000,    // the marketplace generator
   STREAM_SPLIT = 0x8000,    // which users are held out
+  STREAM_SWEEP = 0x9000,    // values of the trials of a sweep
   STREAM_DROPOUT = 0x10000, // + site
 };
 

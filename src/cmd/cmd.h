@@ -20,6 +20,7 @@ status cmd_plan(int argc, char **argv);
 status cmd_plot(int argc, char **argv);
 status cmd_replay(int argc, char **argv);
 status cmd_selftest(int argc, char **argv);
+status cmd_sweep(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
 status cmd_vectors(int argc, char **argv);
 status cmd_inspect(int argc, char **argv);

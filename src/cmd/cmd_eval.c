@@ -11,6 +11,7 @@
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
 #include "train/config.h"
+#include "train/tried.h"
 #include "model/checkpoint_find.h"
 
 typedef struct eval_flags {
@@ -150,6 +151,7 @@ static status tell(const eval_flags *f, evaluation *e, const evaluation_source *
 static status evaluate(const eval_flags *f, evaluation_config *config, dataset *d, const checkpoint *c,
                        outputs *to) {
   trained_on trained;
+  int64_t tried = 0;
   model *m = NULL;
   evaluation *e = NULL;
   status rc = OK;
@@ -157,10 +159,12 @@ static status evaluate(const eval_flags *f, evaluation_config *config, dataset *
   if (c != NULL) TRY(trained_on_settle(&trained, d, config->ranking.query.part));
   if (c != NULL) config->trained = c->state.trained;
   config->other_data = c != NULL && trained.parts != TRAINED_HERE;
+  if (c != NULL) TRY(tried_before(&tried, c));
   if (c != NULL) TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
   TRY_GOTO(evaluation_run(&e, d, m, config), done);
   const evaluation_source source = {.checkpoint = c != NULL ? c->dir : NULL,
                                     .step = c != NULL ? c->state.step : 0,
+                                    .tried = tried,
                                     .trained = c != NULL ? &trained : NULL,
                                     .users = f->user_vectors,
                                     .items = f->item_vectors,

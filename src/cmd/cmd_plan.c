@@ -25,7 +25,8 @@ status cmd_plan(int argc, char **argv) {
   const size_t n_sections = run_sections(&c, sections);
   sections[n_sections] = (option_section){"", "This plan", flag_options, 2, &flags};
   const option_set set = {
-      .usage = "souk plan CONFIG.yaml [--data.dir DATA] [--json] [--time_steps N] [options of souk pretrain]",
+      .usage = "souk plan CONFIG.yaml|PRESET [--data.dir DATA] [--json] [--time_steps N] [options of souk "
+               "pretrain]",
       .summary =
           "Tells what `souk pretrain` with these options will take: memory by what it is for, "
           "floating-point\n"

@@ -20,18 +20,21 @@ static const option flag_options[] = {
 status cmd_pretrain(int argc, char **argv) {
   static run_config c;
   static pretrain_flags flags;
-  option_section sections[5];
+  option_section sections[6];
   const size_t n_sections = run_sections(&c, sections);
   sections[n_sections] = (option_section){"", "This run", flag_options, 1, &flags};
+  sections[n_sections + 1] = (option_section){"", "", pause_options, n_pause_options, &c.pause};
   const option_set run_options = {.sections = sections,
                                   .count = n_sections}; // what the run's config.yaml holds
   const option_set set = {
-      .usage = "souk pretrain CONFIG.yaml|RUN [--data.dir DATA] [--out RUN] [--resume] [options]",
-      .summary = "Pre-trains an encoder by masked language modelling over behaviour sequences.\n"
-                 "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN, by default\n"
-                 "checkpoints/NAME of NAME.yaml. souk pretrain RUN --resume goes on with a run.",
+      .usage = "souk pretrain CONFIG.yaml|PRESET|RUN [--data.dir DATA] [--out RUN] [--resume] [options]",
+      .summary =
+          "Pre-trains an encoder by masked language modelling over behaviour sequences.\n"
+          "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN, by default\n"
+          "checkpoints/NAME of NAME.yaml. souk pretrain RUN --resume goes on with a run. A PRESET is a\n"
+          "configuration that comes with Souk, by its name: sasrec, bert4rec, ...",
       .sections = sections,
-      .count = n_sections + 1};
+      .count = n_sections + 2};
   bool help;
   TRY(run_options_read(&set, &c, &flags.resume, argc, argv, &help));
   if (help) return OK;

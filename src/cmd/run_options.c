@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/path_kind.h"
+#include "cmd/presets.h"
 #include "train/init.h"
 #include "train/run_objectives.h"
 
@@ -76,7 +77,9 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   TRY(options_defaults(set));
   TRY(options_args(set, argc, argv, &given, 1, &n, help));
   if (*help) return OK;
-  const char *const config = n == 1 ? given : NULL;
+  char path[PATH_MAX];
+  if (n == 1) TRY(preset_path(path, given));
+  const char *const config = n == 1 ? path : NULL;
   TRY(read_once(set, c, config, NULL, resume, argc, argv, help));
   if (c->train.init[0] == '\0') return OK;
   run_config found =

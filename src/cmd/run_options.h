@@ -1,5 +1,5 @@
-// Reading the options of commands that take a run's configuration: CONFIG.yaml, then the command line,
-// which wins.
+// Reading the options of commands that take a run's configuration: CONFIG.yaml (or a preset's name, presets.h), then the
+// command line, which wins.
 #ifndef SOUK_CMD_RUN_OPTIONS_H
 #define SOUK_CMD_RUN_OPTIONS_H
 

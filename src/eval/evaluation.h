@@ -78,6 +78,8 @@ status evaluation_lists(evaluation *e, int32_t k, list_writer *w);
 typedef struct evaluation_source {
   const char *checkpoint;
   int64_t step;
+  int64_t
+      tried; // configurations that were compared on validation to find this one (train/tried.h); 0: not known
   const trained_on *trained;
   const char *users, *items; // files of given vectors
   const char *command;       // that made the evaluation, for people to repeat

@@ -176,6 +176,9 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->m != NULL) {
     fprintf(to, "model     %s, step %lld\n", printable(text, sizeof text, s->checkpoint, ""),
             (long long)s->step);
+    if (s->tried > 0)
+      fprintf(to, "chosen    among %lld configuration%s on validation\n", (long long)s->tried,
+              s->tried == 1 ? "" : "s");
     if (s->trained->parts != TRAINED_HERE || e->c.trained.final) {
       char trained[TRAINED_TEXT];
       trained_on_describe(s->trained, trained);
@@ -313,6 +316,7 @@ static json_t *model_json(json_writer *w, const evaluation_source *s) {
   report_put(w, j, "step", json_integer(s->step));
   report_put(w, j, "final", json_boolean(w->e->c.trained.final));
   if (w->e->c.trained.final) report_put(w, j, "final_users", json_integer(w->e->c.trained.final_users));
+  if (s->tried > 0) report_put(w, j, "chosen_among", json_integer(s->tried));
   if (s->trained->parts != TRAINED_HERE) report_put(w, j, "trained_on", trained_json(w, s->trained));
   if (!r->has_loss) return j;
   report_put(w, j, "loss", json_real(r->loss));

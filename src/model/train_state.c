@@ -28,6 +28,8 @@ static const option state_fields[] = {
     {"best_step", OPT_INT, STATE(best_step), "0", 0, MOST_STEPS, NULL, "of the best validation"},
     {"bad_evals", OPT_INT, STATE(bad_evals), "0", 0, MOST_STEPS, NULL, "validations since the best"},
     {"best_name", OPT_STRING, STATE(best_name), "", 0, 0, NULL, "of the metric; empty: no validation yet"},
+    {"tried", OPT_INT, STATE(tried), "0", 0, MOST_STEPS, NULL,
+     "configurations compared on validation to find this one"},
     {"skipped", OPT_INT, STATE(skipped), "0", 0, MOST_STEPS, NULL, "non-finite steps"},
 };
 #define SUM(name) offsetof(slot_result, name)

@@ -20,7 +20,9 @@ typedef struct train_state {
   double best_metric;
   int64_t best_step, bad_evals;
   char best_name[OPTION_STRING]; // metric it is about
-  int64_t skipped;               // steps left out because a gradient was not finite
+  int64_t
+      tried; // configurations that were compared on validation to find this one (train/tried.h); 0: not said
+  int64_t skipped; // steps left out because a gradient was not finite
   // Sums of each objective since the last metrics line, by slot, so that a resumed run writes the same next line.
   slot_result window[MAX_SLOTS];
   bool untrained

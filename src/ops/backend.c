@@ -7,7 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include "base/program.h"
 #include "ops/cuda_libraries.h"
 
 const char *const device_names[] = {"auto", "cpu", "cuda"};
@@ -26,16 +26,8 @@ static status find_library(char path[PATH_MAX]) {
     snprintf(path, PATH_MAX, "%s", named);
     return OK;
   }
-  char self[PATH_MAX];
-  const ssize_t n = readlink("/proc/self/exe", self, sizeof self - 1);
-  self[n > 0 ? n : 0] = '\0';
-  char *slash = strrchr(self, '/');
-  if (slash != NULL) *slash = '\0';
-  static const char *const places[] = {"", "../lib/souk/"};
-  for (size_t i = 0; slash != NULL && i < sizeof places / sizeof *places; i++) {
-    const int length = snprintf(path, PATH_MAX, "%s/%s" CUDA_LIBRARY, self, places[i]);
-    if (length < PATH_MAX && access(path, R_OK) == 0) return OK;
-  }
+  static const char *const places[] = {CUDA_LIBRARY, "../lib/souk/" CUDA_LIBRARY, NULL};
+  if (program_file(path, places)) return OK;
   return fail(ERR_UNSUPPORTED, "--device cuda: there is no CUDA backend (" CUDA_LIBRARY
                                ") beside this program; build it with make CUDA=1, or use --device cpu");
 }

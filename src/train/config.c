@@ -55,6 +55,9 @@ static const option train_options[] = {
     {"ordinal", OPT_INT, TR(ordinal), "0", 0, 1023, NULL, "which CUDA device, counted from 0"},
     {"threads", OPT_INT, TR(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"seed", OPT_INT, TR(seed), "1", 0, 9e15, NULL, "seed of initialisation and dropout"},
+    {"tried", OPT_INT, TR(tried), "0", 0, 1e12, NULL,
+     "configurations that were compared on validation to find this one, which souk eval tells; souk sweep "
+     "sets it"},
 };
 
 #define OP(name) offsetof(optim_config, name)
@@ -81,6 +84,16 @@ static const option optim_options[] = {
     {"lazy_rows", OPT_BOOL, OP(lazy_rows), "true", 0, 0, NULL,
      "AdamW with sampled losses: update touched item rows only"},
 };
+
+#define PAUSE(name) offsetof(run_pause, name)
+const option pause_options[] = {
+    {"pause_steps", OPT_INT, PAUSE(steps), "0", 0, 1e12, NULL,
+     "leave the run after so many of its steps, with a checkpoint; --resume goes on; 0: train to its end"},
+    {"pause_epochs", OPT_INT, PAUSE(epochs), "0", 0, 1e9, NULL, "the same after so many epochs"},
+    {"pause_minutes", OPT_FLOAT, PAUSE(minutes), "0", 0, 1e9, NULL,
+     "the same after so many minutes of training"},
+};
+const size_t n_pause_options = sizeof pause_options / sizeof *pause_options;
 
 #define SECTION(prefix, title, table, n, target) \
   { prefix, title, table, n, target }

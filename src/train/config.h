@@ -30,6 +30,7 @@ typedef struct train_config { // section "train"
   int matmul;             // matmul_kind
   int64_t ordinal;        // which CUDA device
   int64_t threads, seed;
+  int64_t tried; // configurations that were compared on validation to find this one; 0: not said (tried.h)
 } train_config;
 
 typedef enum optim_kind { OPTIM_ADAMW, OPTIM_LAMB } optim_kind;
@@ -50,11 +51,21 @@ typedef struct optim_config { // section "optim"
   bool lazy_rows; // row-sparse updates of the word table (with sampled losses; not with LAMB)
 } optim_config;
 
+// Where a process leaves a run for a later one to go on with (--resume), before the run's own end; each 0: it does not. The
+// run stays what it would be without: schedule and validations are those of the whole.
+typedef struct run_pause {
+  int64_t steps, epochs; // since the run's beginning
+  double minutes;        // likewise
+} run_pause;
+extern const option pause_options[];
+extern const size_t n_pause_options;
+
 typedef struct run_config {
   data_config data;
   model_config model;
   train_config train;
   optim_config optim;
+  run_pause pause; // no part of what config.yaml and checkpoints hold
 } run_config;
 
 // The sections over *c; sections has room for 4.

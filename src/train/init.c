@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "model/checkpoint_find.h"
 #include "train/run_objectives.h"
+#include "train/tried.h"
 
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
@@ -123,8 +124,7 @@ static status find_untrained(const checkpoint *from, const model *m, bool untrai
   return OK;
 }
 
-status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base,
-                 bool untrained[MAX_SLOTS]) {
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = check_model(model_get_config(m), &from->model, from->dir);
@@ -132,7 +132,8 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
   if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = tell_lacking(from, model_params(m));
   if (rc == OK) rc = checkpoint_load(from, m, false);
-  if (rc == OK) rc = find_untrained(from, m, untrained);
+  if (rc == OK) rc = find_untrained(from, m, start->untrained);
+  if (rc == OK) rc = tried_before(&start->tried, from);
   if (rc == OK && base != NULL) rc = name_base(from, base);
   if (rc == OK) adopt_tokenizer(from, d);
   if (rc == OK)

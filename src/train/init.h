@@ -17,7 +17,8 @@ status init_adopt_model(run_config *c, bool resume);
 // A data set without settings of a tokenizer gets the checkpoint's.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
-// untrained: by slot, set to what the checkpoint says of the objective's parameters; those it lacks were never trained.
-status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, bool untrained[MAX_SLOTS]);
+// Of *start are set: untrained, by slot, to what the checkpoint says of the objective's parameters (those it lacks were never
+// trained), and tried (tried.h).
+status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start);
 
 #endif

@@ -15,6 +15,7 @@
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "train/nonfinite.h"
+#include "train/place.h"
 #include "train/reports.h"
 #include "train/run_setup.h"
 #include "train/signals.h"
@@ -30,7 +31,9 @@ typedef struct run {
   double started;     // when, in now_seconds(); moved forward by the time that was not training
   bool patience_over; // validation has not improved for too long
   int signal; // that asked for an end; 0: none. agree() makes this and out_of_time the same on all ranks
-  bool out_of_time; // the minutes are over
+  bool out_of_time;   // the minutes are over
+  int64_t pause_step; // where this process leaves the run; 0: nowhere
+  bool paused;        // it is there
 } run;
 
 static const train_config *options_of(const run *r) {
@@ -107,15 +110,23 @@ static status on_refused(void *self, const step_input *in) {
 
 // ---- between steps -------------------------------------------------------------------------------------------
 
+static bool must_pause(const run *r) {
+  const double minutes = r->with.c->pause.minutes;
+  return (r->pause_step > 0 && r->t.step >= r->pause_step) ||
+         (minutes > 0 && seconds_of(r) >= 60.0 * minutes);
+}
+
 // Tells all ranks what only some know (a signal has come, the minutes are over), so that they end after the same
 // step.
 static status agree(run *r) {
   const double minutes = options_of(r)->minutes;
   uint32_t flags = signals_asked() != 0 ? 1u << signals_asked() : 0; // one bit for each signal
   if (minutes > 0 && seconds_of(r) >= 60.0 * minutes) flags |= 1u;
+  if (must_pause(r)) flags |= 1u << 31;
   TRY(dist_any(r->with.world, &flags));
   r->out_of_time = (flags & 1u) != 0;
-  r->signal = ffs((int)(flags & ~1u)) - 1;
+  r->paused = (flags & 1u << 31) != 0;
+  r->signal = ffs((int)(flags & ~(1u | 1u << 31))) - 1;
   if (r->signal < 0) r->signal = 0;
   return OK;
 }
@@ -218,13 +229,16 @@ static status look_after(run *r) {
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
+// interrupted: a later process goes on with the run.
 static status finish(run *r, bool interrupted) {
-  // An interrupted run does not write the line of its unfinished window: the resumed run will.
+  // It does not write the line of its unfinished window then: the resumed run will.
   if (!interrupted) TRY(report_rest(r));
   TRY(save(r));
   TRY(wait_for_save(r));
-  const run_end end = {
-      .patience = r->patience_over, .signal = interrupted ? r->signal : 0, .seconds = seconds_of(r)};
+  const run_end end = {.patience = r->patience_over,
+                       .paused = interrupted && r->signal == 0,
+                       .signal = interrupted ? r->signal : 0,
+                       .seconds = seconds_of(r)};
   return reports_end(&r->reports, &end);
 }
 
@@ -233,13 +247,20 @@ static status train(run *r) {
   reports_begin(&r->reports, r->steps, &r->t);
   r->patience_over = has_stalled(r);
   TRY(agree(r));
-  while (!r->patience_over && !done(r) && r->signal == 0) {
+  while (!r->patience_over && !done(r) && r->signal == 0 && !r->paused) {
     if (r->with.leads) TRY(saver_poll(r->with.saver));
     TRY(step_queue_step(r->steps));
     TRY(look_after(r));
     TRY(agree(r));
   }
-  return finish(r, r->signal != 0 && !r->patience_over && !done(r));
+  return finish(r, (r->signal != 0 || r->paused) && !r->patience_over && !done(r));
+}
+
+// The step that comes first of those that were asked for; 0: none.
+static int64_t find_pause(const run_pause *p, const train_state *t) {
+  const int64_t by_epochs = p->epochs > 0 ? place_step_after(t, p->epochs) : 0;
+  if (p->steps == 0 || by_epochs == 0) return p->steps + by_epochs;
+  return p->steps < by_epochs ? p->steps : by_epochs;
 }
 
 static status begin(run *r) {
@@ -255,6 +276,7 @@ static status begin(run *r) {
                                    .micro_next = on_micro};
   r->t = with->start;
   r->saved_step = with->resumed ? r->t.step : -1;
+  r->pause_step = find_pause(&with->c->pause, &r->t);
   TRY(step_queue_open(&r->steps, &queue));
   return reports_describe(&r->reports, with);
 }

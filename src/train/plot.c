@@ -17,9 +17,9 @@
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "format/printable.h"
+#include "train/plot_panel.h"
 
-enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, LABEL_BYTES = 256, BUCKETS = 300 };
-enum { PANEL_W = 520, PANEL_H = 290, LEFT = 68, RIGHT = 16, TOP = 34, BOTTOM = 40, HEAD = 44 };
+enum { MAX_RUNS = 8, MAX_FIGURES = 24, FIGURE_NAME = 96, LABEL_BYTES = 256, BUCKETS = 300, HEAD = 44 };
 static const char default_figures[] =
     "train/loss,train/lr,train/grad_norm,train/cls_loss,valid/ndcg@10,valid/hr@10,valid/mrr,valid/loss,"
     "valid/accuracy";
@@ -147,66 +147,6 @@ static void thin(series *s) {
 
 // ---- drawing -------------------------------------------------------------------------------------------------
 
-typedef struct axis {
-  double from, to, tick;
-  double at, length; // pixels; length is negative when it goes up
-} axis;
-
-static double place(const axis *a, double v) {
-  return a->at + (v - a->from) / (a->to - a->from) * a->length;
-}
-
-// Limits at multiples of a tick of 1, 2 or 5 times a power of ten, about `ticks` of them.
-static axis axis_of(double low, double high, int ticks, double at, double length) {
-  if (!(high > low)) { // a flat curve is drawn in the middle
-    const double pad = low < 0 || low > 0 ? fabs(low) * 0.5 : 1.0;
-    low -= pad;
-    high += pad;
-  }
-  const double raw = (high - low) / ticks, power = pow(10, floor(log10(raw))), part = raw / power;
-  const double tick = power * (part <= 1 ? 1 : part <= 2 ? 2 : part <= 5 ? 5 : 10);
-  return (axis){floor(low / tick + 1e-9) * tick, ceil(high / tick - 1e-9) * tick, tick, at, length};
-}
-
-static const char *tick_text(char buf[32], double v, const axis *a) {
-  const double size = fmax(fabs(a->from), fabs(a->to));
-  if (fabs(v) < a->tick * 1e-6)
-    snprintf(buf, 32, "0");
-  else if (size >= 1e4)
-    human_count(buf, v);
-  else if (size < 1e-2)
-    snprintf(buf, 32, "%.1e", v);
-  else
-    snprintf(buf, 32, "%.*f", a->tick >= 1 ? 0 : (int)ceil(-log10(a->tick) - 1e-9), v);
-  return buf;
-}
-
-static status text_escaped(out_file *f, const char *text) {
-  char shown[LABEL_BYTES]; // such characters are no XML either
-  for (text = printable(shown, sizeof shown, text, ""); *text != '\0'; text++) {
-    const char c = *text;
-    TRY(c == '<' ? out_printf(f, "&lt;") : c == '&' ? out_printf(f, "&amp;") : out_write(f, &c, 1));
-  }
-  return OK;
-}
-
-static status draw_axes(out_file *f, const axis *x, const axis *y) {
-  char buf[32];
-  for (int i = 0; i <= (int)round((y->to - y->from) / y->tick); i++) {
-    const double v = y->from + i * y->tick, at = place(y, v);
-    TRY(out_printf(f, "<path class=\"grid\" d=\"M%.1f %.1fh%.1f\"/>", x->at, at, x->length));
-    TRY(out_printf(f, "<text class=\"y\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", x->at - 7, at + 4,
-                   tick_text(buf, v, y)));
-  }
-  for (int i = 0; i <= (int)round((x->to - x->from) / x->tick); i++) {
-    const double v = x->from + i * x->tick, at = place(x, v);
-    TRY(out_printf(f, "<path class=\"grid\" d=\"M%.1f %.1fv4\"/>", at, y->at));
-    TRY(out_printf(f, "<text class=\"x\" x=\"%.1f\" y=\"%.1f\">%s</text>\n", at, y->at + 17,
-                   tick_text(buf, v, x)));
-  }
-  return OK;
-}
-
 static status draw_series(out_file *f, const series *s, const axis *x, const axis *y, const char *colour,
                           bool marked) {
   bool band = false;
@@ -214,18 +154,18 @@ static status draw_series(out_file *f, const series *s, const axis *x, const axi
   if (band) {
     TRY(out_printf(f, "<polygon fill=\"%s\" fill-opacity=\"0.15\" points=\"", colour));
     for (size_t i = 0; i < s->n; i++)
-      TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].high)));
+      TRY(out_printf(f, "%.1f,%.1f ", axis_place(x, s->points[i].step), axis_place(y, s->points[i].high)));
     for (size_t i = s->n; i-- > 0;)
-      TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].low)));
+      TRY(out_printf(f, "%.1f,%.1f ", axis_place(x, s->points[i].step), axis_place(y, s->points[i].low)));
     TRY(out_printf(f, "\"/>\n"));
   }
   TRY(out_printf(f, "<polyline stroke=\"%s\" points=\"", colour));
   for (size_t i = 0; i < s->n; i++)
-    TRY(out_printf(f, "%.1f,%.1f ", place(x, s->points[i].step), place(y, s->points[i].value)));
+    TRY(out_printf(f, "%.1f,%.1f ", axis_place(x, s->points[i].step), axis_place(y, s->points[i].value)));
   TRY(out_printf(f, "\"/>\n"));
   for (size_t i = 0; (marked || s->n == 1) && s->n <= 60 && i < s->n; i++)
     TRY(out_printf(f, "<circle fill=\"%s\" cx=\"%.1f\" cy=\"%.1f\" r=\"2.6\"/>", colour,
-                   place(x, s->points[i].step), place(y, s->points[i].value)));
+                   axis_place(x, s->points[i].step), axis_place(y, s->points[i].value)));
   return out_printf(f, "\n");
 }
 
@@ -241,13 +181,10 @@ static status draw_panel(out_file *f, const plot *p, size_t figure, double left,
   }
   if (strcmp(p->names[figure], "train/lr") == 0 || strcmp(p->names[figure], "train/grad_norm") == 0)
     low = fmin(low, 0); // these axes begin at zero
-  const axis x = axis_of(0, last, 6, left + LEFT, PANEL_W - LEFT - RIGHT);
-  const axis y = axis_of(low, high, 5, top + PANEL_H - BOTTOM, -(PANEL_H - TOP - BOTTOM));
-  TRY(out_printf(f, "<text class=\"title\" x=\"%.1f\" y=\"%.1f\">", x.at, top + TOP - 12));
-  TRY(text_escaped(f, p->names[figure]));
-  TRY(out_printf(f, "</text>\n<text class=\"x\" x=\"%.1f\" y=\"%.1f\">step</text>\n", x.at + x.length / 2,
-                 y.at + 32));
-  TRY(draw_axes(f, &x, &y));
+  axis x, y;
+  axis_linear(&x, 0, last, 6);
+  axis_linear(&y, low, high, 5);
+  TRY(panel_begin(f, left, top, p->names[figure], "step", &x, &y));
   const bool marked =
       strncmp(p->names[figure], "valid/", 6) == 0; // validations are few, so each point is marked
   for (size_t r = 0; r < p->runs; r++)
@@ -258,20 +195,13 @@ static status draw_panel(out_file *f, const plot *p, size_t figure, double left,
 static status draw(out_file *f, const plot *p) {
   const size_t columns = p->figures > 1 ? 2 : 1, lines = (p->figures + columns - 1) / columns;
   const size_t width = columns * PANEL_W, height = HEAD + lines * PANEL_H;
-  TRY(out_printf(
-      f,
-      "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\">\n"
-      "<style>text{font:12px sans-serif;fill:#333}.title{font-weight:bold;font-size:14px}"
-      ".y{text-anchor:end}.x{text-anchor:middle}.grid{stroke:#ddd;fill:none}"
-      "polyline{fill:none;stroke-width:1.6;stroke-linejoin:round}</style>\n"
-      "<rect width=\"100%%\" height=\"100%%\" fill=\"#fff\"/>\n",
-      width, height, width, height));
+  TRY(svg_begin(f, width, height));
   double at = 20;
   for (size_t r = 0; r < p->runs; r++) {
     TRY(out_printf(
         f, "<rect x=\"%.1f\" y=\"18\" width=\"18\" height=\"4\" fill=\"%s\"/><text x=\"%.1f\" y=\"25\">", at,
         colours[r], at + 24));
-    TRY(text_escaped(f, p->labels[r]));
+    TRY(svg_text(f, p->labels[r]));
     TRY(out_printf(f, "</text>\n"));
     at += 44 + 7.2 * (double)strlen(p->labels[r]);
   }

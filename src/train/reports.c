@@ -102,10 +102,15 @@ void reports_begin(reports *r, const step_queue *steps, train_state *state) {
 }
 
 static status write_end(const reports *r, const run_end *end) {
-  const char *why = end->signal != 0 ? "signal" : end->patience ? "patience" : "complete";
-  TRY(sink_write(r->run->sink, json_pack("{s:s,s:I,s:s,s:f,s:I}", "kind", "end", "step",
-                                         (json_int_t)r->state->step, "reason", why, "seconds", end->seconds,
-                                         "peak_bytes", (json_int_t)mem_peak_bytes())));
+  const char *why = end->signal != 0 ? "signal"
+                    : end->paused    ? "paused"
+                    : end->patience  ? "patience"
+                                     : "complete";
+  const int64_t decay = r->run->decay_steps;
+  TRY(sink_write(r->run->sink,
+                 json_pack("{s:s,s:I,s:s,s:f,s:I,s:I}", "kind", "end", "step", (json_int_t)r->state->step,
+                           "reason", why, "seconds", end->seconds, "peak_bytes", (json_int_t)mem_peak_bytes(),
+                           "decay_steps", (json_int_t)(decay == INT64_MAX ? 0 : decay))));
   return sink_sync(r->run->sink);
 }
 
@@ -121,6 +126,11 @@ status reports_end(const reports *r, const run_end *end) {
                 "interrupted by %s after step %lld; the checkpoint is written, --resume continues",
                 human_signal(time, end->signal), (long long)t->step);
   if (!r->run->leads) return OK;
+  if (end->paused) {
+    log_info("left after step %lld, as asked for; the checkpoint is written, --resume continues",
+             (long long)t->step);
+    return OK;
+  }
   if (t->best_name[0] != '\0')
     snprintf(best, sizeof best, "best %.63s %.5f at step %lld; ", t->best_name, t->best_metric,
              (long long)t->best_step);

@@ -25,6 +25,7 @@ typedef struct reports {
 // How a run ended.
 typedef struct run_end {
   bool patience; // validation has not improved for too long
+  bool paused;   // left for a later process (run_pause)
   int signal;    // that has interrupted it; 0: none
   double seconds;
 } run_end;

@@ -1,12 +1,9 @@
 // Setting up a run; see run_setup.h.
 #include "train/run_setup.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/log.h"
@@ -23,16 +20,11 @@
 
 // ---- its directory -------------------------------------------------------------------------------------------
 
-// Two processes in one directory would destroy each other's checkpoints. The lock ends with the process, however it
-// ends. On a file system without locks there is none.
+// Two processes in one directory would destroy each other's checkpoints.
 static status lock_run(run_setup *r) {
   const char *dir = r->c->train.out;
   TRY(dir_make(dir));
-  r->lock = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (r->lock < 0) return fail(ERR_IO, "cannot open directory %s: %s", dir, strerror(errno));
-  if (flock(r->lock, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
-    return fail(ERR_ARGUMENT, "%s is in use: another process trains there", dir);
-  return OK;
+  return dir_lock(&r->lock, dir, "another process trains there");
 }
 
 // A run that ended before its first checkpoint has left only metrics, which are kept under another name.
@@ -126,6 +118,8 @@ static status load_last(run_setup *r) {
   objective_list were;
   TRY(check_all_frozen(r));
   keep_base(r, c);
+  // A sweep that has grown says a larger number; a resumed run that says none keeps what it had.
+  if (r->c->train.tried > r->then->train.tried) r->start.tried += r->c->train.tried - r->then->train.tried;
   TRY(checkpoint_load(c, r->m, true));
   TRY(objectives_of(&were, &c->model));
   train_state_move_slots(&r->start, &were, model_objectives(r->m)); // which may be other ones now
@@ -199,8 +193,9 @@ static status begin(run_setup *r) {
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
   for (int32_t k = 0; k < model_objectives(r->m)->n; k++) r->start.untrained[k] = true;
   r->start.trained = r->c->data.trains;
-  return t->init[0] != '\0' ? init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, r->start.untrained)
-                            : OK;
+  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, &r->start));
+  r->start.tried += t->tried;
+  return OK;
 }
 
 static status find_start(run_setup *r) {

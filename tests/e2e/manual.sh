@@ -114,6 +114,7 @@ else
     check "make install installs the manual page of $program" grep -q '^\.TH' "$work/root/usr/share/man/man1/$program.1"
     check "make install installs the completion of $program" grep -q "^complete .* $program$" "$work/root/usr/share/bash-completion/completions/$program"
   done
+  check_error "an installed souk finds configurations by name" "usr/share/souk/configs has " "$work/root/usr/bin/souk" plan nosuch
   check "make uninstall succeeds" make -C "$root" uninstall DESTDIR="$work/root" PREFIX=/usr
   check "make uninstall leaves no file" test -z "$(find "$work/root" -type f -o -type l)"
 fi

@@ -419,8 +419,8 @@ static void test_a_run_keeps_the_tokenizer(void **unused) {
   check_ok(options_defaults(&set));
   snprintf(run->train.init, sizeof run->train.init, "%s", out);
   model *m = load();
-  bool untrained[MAX_SLOTS] = {false};
-  check_ok(init_load(run, m, d, NULL, untrained));
+  train_state start = {.step = 0};
+  check_ok(init_load(run, m, d, NULL, &start));
   snprintf(trained, sizeof trained, "%s/trained", dir);
   const train_state state = {.step = 1};
   check_ok(checkpoint_write_model(trained, m, &state, "", d, false));
