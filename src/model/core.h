@@ -36,6 +36,7 @@ typedef struct model_core {
   batch_view batch;         // the current one; its pointers are NULL while the model is only planned
   batch_counts live;        // of the current batch
   attention_kind attention; // as the objectives ask
+  bool listed_rows;         // the last layer computes the rows that the batch lists (`masked`), see encoder.c
   bool training;            // of the last forward pass; while it is planned, of the model
   bool reports_buckets;     // the next backward pass is a step's last
   int32_t buckets_reported;

@@ -8,6 +8,12 @@
 // Dropout sites: 0 embeddings; layer i: 1 + 3i attention, 2 + 3i projection, 3 + 3i feed-forward.
 // Activations kept a layer and token: 3H (qkv) + H (context) + 2H (mid) + 2F (pre, gelu) + 2H (end) elements.
 //
+// Listed rows: where objectives read no other rows of the output than those that the batch lists (masked LM: a fifth of them),
+// the last layer's projection and feed-forward part, which mix no rows, are computed at these alone. Rows are gathered before
+// each of the two and put back after it into a branch of zeros, so that the norms, which are cheap, see every row at its
+// place: dropout's counters are those of the row. What the other rows hold then has no effect on any result, and their
+// gradients are zero as before.
+//
 // Frozen parameters: the backward pass ends at the earliest op that has something to train. Layers that it does not
 // reach keep nothing; they share one set of buffers, as all layers do in evaluation.
 #include <math.h>
@@ -118,9 +124,18 @@ static attention_params attention_op(const model_core *m, int32_t i) {
 
 static linear_params projection_op(const model_core *m, int32_t i) {
   const int32_t H = (int32_t)m->c.hidden;
-  const layer_params *p = &m->encoder->layer_param[i];
-  return linear_op(m, H, H, p->out_w, p->out_b, layer_at(m, i)->context, m->encoder->branch,
-                   m->encoder->d_branch, m->encoder->d_context, false);
+  const encoder *e = m->encoder;
+  const layer_params *p = &e->layer_param[i];
+  linear_params op = linear_op(m, H, H, p->out_w, p->out_b, layer_at(m, i)->context, e->branch, e->d_branch,
+                               e->d_context, false);
+  if (lists_rows(m, i)) {
+    op.n = rows_masked(m);
+    op.x = e->rows_context;
+    op.y = e->rows_branch;
+    op.dy = e->d_rows_branch;
+    op.dx = e->d_rows_in;
+  }
+  return op;
 }
 
 // The norm between attention and feed-forward: post-norm's first, pre-norm's second.
@@ -157,13 +172,39 @@ static linear_params ffn1_op(const model_core *m, int32_t i) {
                                l->h, l->gelu, m->encoder->d_ffn, m->encoder->d_stream, !m->c.pre_norm);
   op.kind = m->c.activation == 0 ? ACT_GELU_TANH : ACT_GELU_ERF;
   op.pre = m->training ? l->pre : NULL;
+  if (lists_rows(m, i)) {
+    op.n = rows_masked(m);
+    op.x = m->encoder->rows_h;
+    op.dx = m->encoder->d_rows_in;
+    op.dx_add = false;
+  }
   return op;
 }
 
 static linear_params ffn2_op(const model_core *m, int32_t i) {
   const layer_params *p = &m->encoder->layer_param[i];
-  return linear_op(m, (int32_t)m->c.intermediate, (int32_t)m->c.hidden, p->ffn2_w, p->ffn2_b,
-                   layer_at(m, i)->gelu, m->encoder->branch, m->encoder->d_branch, m->encoder->d_ffn, false);
+  linear_params op =
+      linear_op(m, (int32_t)m->c.intermediate, (int32_t)m->c.hidden, p->ffn2_w, p->ffn2_b,
+                layer_at(m, i)->gelu, m->encoder->branch, m->encoder->d_branch, m->encoder->d_ffn, false);
+  if (lists_rows(m, i)) {
+    op.n = rows_masked(m);
+    op.y = m->encoder->rows_branch;
+    op.dy = m->encoder->d_rows_branch;
+  }
+  return op;
+}
+
+// Forward: listed rows [M,H] of x [T,H] to y. Backward: dy [M,H] is added to the rows of dx [T,H].
+static gather_params listed_op(const model_core *m, const act *x, act *y, const act *dy, act *dx) {
+  return (gather_params){.n = rows_masked(m),
+                         .hidden = (int32_t)m->c.hidden,
+                         .source = rows_tokens(m),
+                         .index = m->batch.masked,
+                         .distinct = true,
+                         .x = x,
+                         .y = y,
+                         .dy = dy,
+                         .dx = dx};
 }
 
 // The norm at the end of layer i.
@@ -225,10 +266,53 @@ status encoder_check(model_core *m, size_t *scratch) {
   const linear_params linears[] = {qkv_op(m, 0), projection_op(m, 0), ffn1_op(m, 0), ffn2_op(m, 0)};
   for (size_t i = 0; i < sizeof linears / sizeof *linears; i++)
     TRY(op_check(m, OP_LINEAR, &linears[i], scratch));
+  const int32_t last = n_layers(m) - 1;
+  const linear_params lasts[] = {projection_op(m, last), ffn1_op(m, last), ffn2_op(m, last)};
+  for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++) TRY(op_check(m, OP_LINEAR, &lasts[i], scratch));
+  const gather_params listed = listed_op(m, NULL, NULL, NULL, NULL);
+  if (m->listed_rows) TRY(op_check(m, OP_GATHER, &listed, scratch));
   const attention_params attention = attention_op(m, 0);
   TRY(op_check(m, OP_ATTENTION, &attention, scratch));
   const norm_params norm = mid_norm_op(m, 0);
   return op_check(m, OP_NORM, &norm, scratch);
+}
+
+static status take_listed(const model_core *m, const act *from, act *to) {
+  const gather_params op = listed_op(m, from, to, NULL, NULL);
+  return m->be->gather_forward(m->ctx, &op);
+}
+
+static status add_listed(const model_core *m, const act *from, act *to) {
+  const gather_params op = listed_op(m, NULL, NULL, from, to);
+  return m->be->gather_backward(m->ctx, &op);
+}
+
+// The other rows become zero.
+static status put_listed(const model_core *m, const act *from, act *to) {
+  TRY(m->be->zero(m->ctx, to, (size_t)m->run.caps.tokens * (size_t)m->c.hidden * m->be->act_size));
+  return add_listed(m, from, to);
+}
+
+static status layer_forward(model_core *m, int32_t i) {
+  const backend *be = m->be;
+  const encoder *e = m->encoder;
+  const layer_buffers *l = layer_at(m, i);
+  const bool listed = lists_rows(m, i);
+  const linear_params qkv = qkv_op(m, i), projection = projection_op(m, i);
+  const attention_params attention = attention_op(m, i);
+  const norm_params mid = mid_norm_op(m, i), end = end_norm_op(m, i);
+  const linear_params ffn1 = ffn1_op(m, i), ffn2 = ffn2_op(m, i);
+  TRY(be->linear_forward(m->ctx, &qkv));
+  TRY(be->attention_forward(m->ctx, &attention));
+  if (listed) TRY(take_listed(m, l->context, e->rows_context));
+  TRY(be->linear_forward(m->ctx, &projection));
+  if (listed) TRY(put_listed(m, e->rows_branch, e->branch));
+  TRY(be->norm_forward(m->ctx, &mid));
+  if (listed) TRY(take_listed(m, l->h, e->rows_h));
+  TRY(be->linear_forward(m->ctx, &ffn1));
+  TRY(be->linear_forward(m->ctx, &ffn2));
+  if (listed) TRY(put_listed(m, e->rows_branch, e->branch));
+  return be->norm_forward(m->ctx, &end);
 }
 
 status encoder_forward(model_core *m) {
@@ -239,19 +323,7 @@ status encoder_forward(model_core *m) {
     const norm_params first = first_norm_op(m);
     TRY(be->norm_forward(m->ctx, &first));
   }
-  for (int32_t i = 0; i < n_layers(m); i++) {
-    const linear_params qkv = qkv_op(m, i), projection = projection_op(m, i);
-    const attention_params attention = attention_op(m, i);
-    const norm_params mid = mid_norm_op(m, i), end = end_norm_op(m, i);
-    const linear_params ffn1 = ffn1_op(m, i), ffn2 = ffn2_op(m, i);
-    TRY(be->linear_forward(m->ctx, &qkv));
-    TRY(be->attention_forward(m->ctx, &attention));
-    TRY(be->linear_forward(m->ctx, &projection));
-    TRY(be->norm_forward(m->ctx, &mid));
-    TRY(be->linear_forward(m->ctx, &ffn1));
-    TRY(be->linear_forward(m->ctx, &ffn2));
-    TRY(be->norm_forward(m->ctx, &end));
-  }
+  for (int32_t i = 0; i < n_layers(m); i++) TRY(layer_forward(m, i));
   return OK;
 }
 
@@ -266,15 +338,35 @@ static status norm_backward(const model_core *m, int32_t at, norm_params op) {
   return at < m->encoder->first_trained ? OK : m->be->norm_backward(m->ctx, &op);
 }
 
+// FFN2 and FFN1, whose gradient of h goes to d_stream (pre-norm: is it).
+static status ffn_backward(model_core *m, int32_t i) {
+  const encoder *e = m->encoder;
+  const bool listed = lists_rows(m, i);
+  const int32_t at = op_at(i, PLACE_FFN1);
+  if (listed && at + 1 >= e->first_trained) TRY(take_listed(m, e->d_branch, e->d_rows_branch));
+  TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
+  TRY(linear_backward(m, at, ffn1_op(m, i)));
+  if (!listed || at <= e->first_trained) return OK;
+  return m->c.pre_norm ? put_listed(m, e->d_rows_in, e->d_stream) : add_listed(m, e->d_rows_in, e->d_stream);
+}
+
+static status projection_backward(model_core *m, int32_t i) {
+  const encoder *e = m->encoder;
+  const bool listed = lists_rows(m, i);
+  const int32_t at = op_at(i, PLACE_PROJECTION);
+  if (listed && at >= e->first_trained) TRY(take_listed(m, e->d_branch, e->d_rows_branch));
+  TRY(linear_backward(m, at, projection_op(m, i)));
+  return listed && at > e->first_trained ? put_listed(m, e->d_rows_in, e->d_context) : OK;
+}
+
 // Its first op, the norm at its end, is the last one that adds to a gradient of what comes before the layer in the arena: in
 // pre-norm that norm's parameters are the next layer's, or the final norm's.
 static status layer_backward(model_core *m, int32_t i) {
   TRY(norm_backward(m, op_at(i, PLACE_END), end_norm_op(m, i)));
   TRY(buckets_done(m, m->params.items[m->encoder->layer_param[i].qkv_w].bucket));
-  TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
-  TRY(linear_backward(m, op_at(i, PLACE_FFN1), ffn1_op(m, i)));
+  TRY(ffn_backward(m, i));
   TRY(norm_backward(m, op_at(i, PLACE_MID), mid_norm_op(m, i)));
-  TRY(linear_backward(m, op_at(i, PLACE_PROJECTION), projection_op(m, i)));
+  TRY(projection_backward(m, i));
   if (op_at(i, PLACE_ATTENTION) < m->encoder->first_trained) return OK;
   const attention_params attention = attention_op(m, i);
   TRY(m->be->attention_backward(m->ctx, &attention));

@@ -35,6 +35,9 @@ struct encoder {
   act *branch;              // [T,H] output of the projection or FFN2, before its norm
   act *d_stream, *d_branch, *d_context, *d_residual; // [T,H] gradients
   act *d_ffn, *d_qkv;                                // [T,F], [T,3H]
+  // Where the last layer computes listed rows: inputs of its projection and FFN1, the output of projection and FFN2; the
+  // gradients of outputs and of inputs.
+  act *rows_context, *rows_h, *rows_branch, *d_rows_branch, *d_rows_in; // [M,H]
 };
 
 // Ops in the order of the forward pass: the embeddings, pre-norm's first norm, then the places of every layer.
@@ -54,6 +57,9 @@ static inline int32_t op_at(int32_t layer, layer_place place) {
 }
 static inline int32_t n_layers(const model_core *m) {
   return (int32_t)m->c.layers;
+}
+static inline bool lists_rows(const model_core *m, int32_t layer) {
+  return m->listed_rows && layer + 1 == n_layers(m);
 }
 static inline layer_buffers *layer_at(const model_core *m, int32_t layer) {
   return &m->encoder->layers[layer < m->encoder->first_kept ? 0 : layer];

@@ -130,8 +130,8 @@ static bool hands_on(const model_core *m, int32_t layer, layer_place op) {
 void encoder_plan_buffers(model_core *m) {
   const model_config *c = &m->c;
   encoder *e = m->encoder;
-  const size_t T = (size_t)m->run.caps.tokens, H = (size_t)c->hidden, F = (size_t)c->intermediate,
-               a = m->be->act_size;
+  const size_t T = (size_t)m->run.caps.tokens, M = (size_t)m->run.caps.masked, H = (size_t)c->hidden,
+               F = (size_t)c->intermediate, a = m->be->act_size;
   plan_kept(m, &e->emb_out, T * H, a);
   plan_norm(m, &e->emb, T);
   if (c->pre_norm) {
@@ -148,12 +148,22 @@ void encoder_plan_buffers(model_core *m) {
     plan_kept(m, &l->lse, T * (size_t)c->heads, sizeof(float));
     plan_norm(m, &l->mid, T);
     plan_kept(m, &l->h, T * H, a);
-    if (kept) plan_kept(m, &l->pre, T * F, a);
-    plan_kept(m, &l->gelu, T * F, a);
+    const size_t n = kept && lists_rows(m, i) ? M : T; // not kept: all layers share them
+    if (kept) plan_kept(m, &l->pre, n * F, a);
+    plan_kept(m, &l->gelu, n * F, a);
     plan_norm(m, &l->end, T);
     plan_kept(m, &l->out, T * H, a);
   }
+  if (m->listed_rows) {
+    plan_kept(m, &e->rows_context, M * H, a);
+    plan_kept(m, &e->rows_h, M * H, a);
+    plan_kept(m, &e->rows_branch, M * H, a);
+  }
   if (!encoder_trains(m)) return;
+  if (m->listed_rows) {
+    plan_gradient(m, &e->d_rows_branch, M * H, a);
+    plan_gradient(m, &e->d_rows_in, M * H, a);
+  }
   plan_gradient(m, &e->d_stream, T * H, a);
   plan_gradient(m, &e->d_branch, T * H, a);
   plan_gradient(m, &e->d_context, T * H, a);
@@ -175,12 +185,15 @@ int32_t encoder_layers_reached(const model_core *m) {
 }
 
 void encoder_spared(const model_core *m, flops_spared *s) {
+  const double H = (double)m->c.hidden, F = (double)m->c.intermediate;
+  if (m->listed_rows) s->unread += 3 * (2 * H * H + 4 * H * F);
   for (int32_t i = 0; i < n_layers(m); i++) {
     const layer_params *p = &m->encoder->layer_param[i];
+    double *const a_row = lists_rows(m, i) ? &s->masked : &s->token;
     s->token += linear_spared(m, hands_on(m, i, PLACE_QKV), p->qkv_w);
-    s->token += linear_spared(m, hands_on(m, i, PLACE_PROJECTION), p->out_w);
-    s->token += linear_spared(m, hands_on(m, i, PLACE_FFN1), p->ffn1_w);
-    s->token += linear_spared(m, hands_on(m, i, PLACE_FFN2), p->ffn2_w);
+    *a_row += linear_spared(m, hands_on(m, i, PLACE_PROJECTION), p->out_w);
+    *a_row += linear_spared(m, hands_on(m, i, PLACE_FFN1), p->ffn1_w);
+    *a_row += linear_spared(m, hands_on(m, i, PLACE_FFN2), p->ffn2_w);
     if (!hands_on(m, i, PLACE_ATTENTION)) s->square += 8.0 * (double)m->c.hidden;
   }
 }

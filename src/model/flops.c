@@ -1,7 +1,7 @@
 // Floating-point operations of passes and steps. A multiply-add counts as 2; norms, biases and embeddings count nothing.
 //
 // With frozen parameters a step costs less: their gradients are not computed, nor those of activations in layers where the
-// backward pass has no parameter left to reach (flops_spared).
+// backward pass has no parameter left to reach (flops_spared). Nor are rows computed that nobody reads.
 #include "model/core.h"
 #include "model/objective.h"
 
@@ -30,5 +30,5 @@ double model_config_flops(const model_config *c, const batch *b) {
 double model_step_flops(const model_config *c, const flops_spared *s, const batch *b) {
   const double M = b->n_masked, classes = b->n_negatives > 0 ? b->n_negatives + 1 : c->classes;
   return 3.0 * model_config_flops(c, b) - s->token * b->tokens - s->square * batch_square_lengths(b) -
-         s->masked * M - s->score * M * classes - s->seq * b->seqs;
+         s->masked * M - s->score * M * classes - s->seq * b->seqs - s->unread * (b->tokens - M);
 }

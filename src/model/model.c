@@ -103,6 +103,14 @@ static status allocate(model *m) {
 
 // ---- life ----------------------------------------------------------------------------------------------------
 
+// Gathering rows pays if enough are left out.
+static bool reads_few_rows(const model *m) {
+  const batch_caps caps = m->core.run.caps;
+  for (int32_t k = 0; k < m->objectives.n; k++)
+    if (!m->objectives.of[k]->reads_listed) return false;
+  return m->core.run.listed_rows && 4 * (int64_t)caps.masked <= 3 * (int64_t)caps.tokens;
+}
+
 static status make_objectives(model *m) {
   static const attention_kind kinds[] = {ATTENTION_FULL, ATTENTION_CAUSAL, ATTENTION_PREFIX};
   TRY(objectives_of(&m->objectives, &m->core.c));
@@ -112,6 +120,7 @@ static status make_objectives(model *m) {
     TRY(of->check_config(&m->core.c));
     TRY(mem_new(&m->state[k], of->state_bytes, 1, "an objective"));
   }
+  m->core.listed_rows = reads_few_rows(m);
   return OK;
 }
 
@@ -322,6 +331,9 @@ double model_train_flops(const model *m, const batch *b) {
 }
 
 status model_hidden(model *m, float *hidden) {
+  if (m->core.listed_rows)
+    return fail(ERR_INTERNAL,
+                "hidden states of all rows are asked of a model that computes listed rows only");
   const size_t count = (size_t)m->core.live.tokens * (size_t)m->core.c.hidden;
   return read_rows(&m->core, encoder_output(&m->core), count, hidden);
 }

@@ -18,12 +18,15 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;
   dist *dist; // of the processes that train together; NULL: this one alone
+  // Of the encoder's output nothing is asked for but what objectives read (no model_hidden). If they read only rows that a
+  // batch lists (objective.h), the last layer's feed-forward part and projection are computed at these alone.
+  bool listed_rows;
 } model_run;
 
 // Floating-point operations that frozen parameters save a training step: for each token, each pair of tokens of a sequence,
-// masked row, score of a masked row and sequence.
+// masked row, score of a masked row and sequence; and, whatever is frozen, those of a token that no objective reads.
 typedef struct flops_spared {
-  double token, square, masked, score, seq;
+  double token, square, masked, score, seq, unread;
 } flops_spared;
 
 // Backend memory that model_create would take, by what it is for.
@@ -83,7 +86,7 @@ double model_config_flops(const model_config *c, const batch *b);
 double model_step_flops(const model_config *c, const flops_spared *s, const batch *b);
 double model_train_flops(const model *m, const batch *b);
 
-// Hidden states of the current batch [tokens, H] host.
+// Hidden states of the current batch [tokens, H] host; not with model_run.listed_rows.
 status model_hidden(model *m, float *hidden);
 
 #endif

@@ -49,6 +49,7 @@ typedef struct objective {
   const objective_metric *metrics;
   const char *const *variants;
 
+  bool reads_listed; // of the encoder's output it reads the rows that a batch lists (`masked`) and no others
   // What the model must be like. ERR_ARGUMENT names the option.
   status (*check_config)(const model_config *c);
   // A model's own copy: parameter indices and buffers, of which nobody else knows.

@@ -141,7 +141,8 @@ model_run train_model_run(const run_config *c, batch_caps caps) {
                      .device = (int32_t)c->train.ordinal,
                      .matmul = (matmul_kind)c->train.matmul,
                      .seed = (uint64_t)c->train.seed,
-                     .freeze = c->train.freeze};
+                     .freeze = c->train.freeze,
+                     .listed_rows = true};
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {

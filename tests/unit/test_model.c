@@ -88,7 +88,7 @@ enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
 static const batch_caps caps = {.tokens = 90, .seqs = 9, .masked = 30};
 
-static model *make_model(const recipe *r, bool training, double drop) {
+static model *make_run(const recipe *r, model_run run, double drop) {
   model_config c = {.hidden = r->hidden,
                     .layers = r->layers,
                     .heads = r->heads,
@@ -111,8 +111,11 @@ static model *make_model(const recipe *r, bool training, double drop) {
   const int32_t words = TOKEN_SPECIALS + WORDS, range_end[4] = {TOKEN_SPECIALS, words, words, words + ITEMS};
   check_ok(model_config_resolve(&c, range_end, EVENTS));
   if (r->objectives != NULL) strcpy(c.objectives, r->objectives);
-  model_run run = {.caps = caps, .training = training, .row_sparse = r->row_sparse, .threads = 1, .seed = 11};
+  run.caps = caps;
   run.caps.negatives = r->negatives;
+  run.row_sparse = r->row_sparse;
+  run.threads = 1;
+  run.seed = 11;
   model *m;
   check_ok(model_create(&m, "cpu", &c, &run));
   param_set *s = model_params(m);
@@ -122,12 +125,17 @@ static model *make_model(const recipe *r, bool training, double drop) {
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
     rng draw = rng_at(3, 1, (uint32_t)i, 0);
-    for (int64_t j = 0; p->ndim == 1 && j < p->size; j++) w[p->offset + j] += 0.2f * (float)rng_normal(&draw);
+    for (int64_t j = 0; p->trainable && p->ndim == 1 && j < p->size; j++)
+      w[p->offset + j] += 0.2f * (float)rng_normal(&draw);
   }
   check_ok(s->be->upload(s->ctx, s->master, w, (size_t)s->elements * sizeof *w));
   check_ok(params_refresh(s));
   free(w);
   return m;
+}
+
+static model *make_model(const recipe *r, bool training, double drop) {
+  return make_run(r, (model_run){.training = training}, drop);
 }
 
 static int32_t random_token(rng *draw) {
@@ -316,6 +324,66 @@ static void test_accumulation_and_flags(void **unused) {
     free(twice);
     batch_free(b);
     model_free(m);
+  }
+}
+
+// Loss and gradients of a batch, the latter from param_set.grad.
+static step_result pass_of(model *m, const batch *b, float *gradients) {
+  const param_set *s = model_params(m);
+  step_result r;
+  check_ok(model_backend(m)->result_clear(model_ctx(m)));
+  check_ok(model_set_batch(m, b, &state));
+  check_ok(model_forward(m, true));
+  check_ok(model_loss(m, true));
+  check_ok(model_backend(m)->result_read(model_ctx(m), &r));
+  check_ok(s->be->download(s->ctx, gradients, s->grad, (size_t)s->elements * sizeof *gradients));
+  return r;
+}
+
+// A last layer that computes listed rows only gives the same losses and gradients.
+static void check_listed_rows(const recipe *r, const char *freeze) {
+  model *all = make_run(r, (model_run){.training = true, .freeze = freeze}, r->dropout);
+  model *some = make_run(r, (model_run){.training = true, .freeze = freeze, .listed_rows = true}, r->dropout);
+  const size_t n = (size_t)model_params(all)->elements;
+  assert_int_equal(model_params(some)->elements, n);
+  float *want = malloc((n + 1) * sizeof *want), *got = malloc((n + 1) * sizeof *got);
+  assert_true(want != NULL && got != NULL);
+  batch *b = make_batch(all, 0, 7, 1);
+  const step_result x = pass_of(all, b, want), y = pass_of(some, b, got);
+  for (int32_t k = 0; k < MAX_SLOTS; k++) {
+    assert_true(fabs(x.slot[k].loss - y.slot[k].loss) <= 1e-5 * fabs(x.slot[k].loss));
+    assert_true(fabs(x.slot[k].weight - y.slot[k].weight) <= 0);
+  }
+  double size = 0;
+  for (size_t j = 0; j < n; j++) size = fmax(size, fabs((double)want[j]));
+  for (size_t j = 0; j < n; j++)
+    if (!(fabs((double)want[j] - (double)got[j]) <= 3e-6 * size))
+      fail_msg("%s, frozen %s: gradient %zu is %g of all rows, %g of listed ones", r->name,
+               freeze != NULL ? freeze : "nothing", j, (double)want[j], (double)got[j]);
+  const model_config *c = model_get_config(all);
+  const double H = (double)c->hidden, F = (double)c->intermediate;
+  const double spared = model_train_flops(all, b) - model_train_flops(some, b);
+  if (freeze == NULL) assert_true(fabs(spared - 3 * (2 * H * H + 4 * H * F) * (b->tokens - b->n_masked)) < 1);
+  check_fails(model_hidden(some, got), ERR_INTERNAL,
+              "hidden states of all rows are asked of a model that computes listed rows only");
+  batch_free(b);
+  model_free(all);
+  model_free(some);
+  free(want);
+  free(got);
+}
+
+// Of the last layer nothing is frozen, or all that comes before its projection, its FFN1, its FFN2, its end, or the head.
+static void test_listed_rows(void **unused) {
+  (void)unused;
+  for (size_t i = 0; i < N_RECIPES; i++) {
+    const recipe *r = &recipes[i];
+    if (r->pooler) continue; // next session reads other rows
+    check_listed_rows(r, NULL);
+    check_listed_rows(r, "bert.embeddings.*,*.qkv.*");
+    check_listed_rows(r, "bert.embeddings.*,*attention*");
+    check_listed_rows(r, "bert.embeddings.*,*attention*,*intermediate*");
+    check_listed_rows(r, "bert.embeddings.*,*attention*,*intermediate*,*.output.dense.*");
   }
 }
 
@@ -653,6 +721,7 @@ static void test_attention_scratch(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_accumulation_and_flags),
+                                     cmocka_unit_test(test_listed_rows),
                                      cmocka_unit_test(test_evaluation),
                                      cmocka_unit_test(test_packing),
                                      cmocka_unit_test(test_dropout_counters),
