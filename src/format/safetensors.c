@@ -189,6 +189,32 @@ tensor *safetensors_find(const safetensors *f, const char *name) {
   return found != NULL ? *found : NULL;
 }
 
+static void shape_text(char text[64], int32_t ndim, const int64_t *shape) {
+  if (ndim == 0)
+    strcpy(text, "a scalar");
+  else if (ndim == 1)
+    snprintf(text, 64, "[%lld]", (long long)shape[0]);
+  else
+    snprintf(text, 64, "[%lld, %lld%s]", (long long)shape[0], (long long)shape[1], ndim > 2 ? ", ..." : "");
+}
+
+bool safetensors_expect(const safetensors *f, const char *path, const char *name, const char *dtype,
+                        int32_t ndim, int64_t rows, int64_t columns, const tensor **out, format_error *e) {
+  tensor *t = safetensors_find(f, name);
+  *out = t;
+  if (t != NULL) t->used = true;
+  if (t == NULL) return format_fail(e, FORMAT_MALFORMED, "%s has no tensor \"%s\"", path, name);
+  if (strcmp(t->dtype, dtype) != 0)
+    return format_fail(e, FORMAT_MALFORMED, "%s: tensor \"%s\" has dtype %s, %s is expected", path, name,
+                       t->dtype, dtype);
+  if (t->ndim == ndim && t->shape[0] == rows && (ndim == 1 || t->shape[1] == columns)) return true;
+  char is[64], wanted[64];
+  shape_text(is, t->ndim, t->shape);
+  shape_text(wanted, ndim, (const int64_t[]){rows, columns});
+  return format_fail(e, FORMAT_MALFORMED, "%s: tensor \"%s\" has shape %s, %s is expected", path, name, is,
+                     wanted);
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------
 
 static void put_string(FILE *to, const char *text) {

@@ -40,6 +40,10 @@ bool safetensors_table(safetensors *f, const char *header, uint64_t header_bytes
                        bool any_dtype, const char *path, format_error *e);
 void safetensors_free(safetensors *f);                            // zeroed is fine
 tensor *safetensors_find(const safetensors *f, const char *name); // NULL: not there
+// The tensor with this name, dtype and shape, [rows] or [rows, columns], which is marked as used; an error names what it is
+// instead.
+bool safetensors_expect(const safetensors *f, const char *path, const char *name, const char *dtype,
+                        int32_t ndim, int64_t rows, int64_t columns, const tensor **out, format_error *e);
 
 // The bytes before the data of these tensors, which follow in this order: the header's size and the header, filled
 // with spaces so that the data begin at a multiple of 64. The caller sets name, dtype (a known one), ndim and shape

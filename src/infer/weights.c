@@ -52,31 +52,13 @@ static souk_status read_table(safetensors *f, const mapping *m, const char *path
   return safetensors_read(f, m->data, m->bytes, path, &found) ? SOUK_OK : infer_fail_format(e, &found);
 }
 
-static void shape_text(char text[64], int32_t ndim, const int64_t *shape) {
-  if (ndim == 0)
-    strcpy(text, "a scalar");
-  else if (ndim == 1)
-    snprintf(text, 64, "[%lld]", (long long)shape[0]);
-  else
-    snprintf(text, 64, "[%lld, %lld%s]", (long long)shape[0], (long long)shape[1], ndim > 2 ? ", ..." : "");
-}
-
 // The tensor with this name, dtype and shape; ERR_FORMAT otherwise.
 static souk_status expect(const safetensors *f, const char *path, const char *name, const char *dtype,
                           int32_t ndim, int64_t rows, int64_t columns, const tensor **out, souk_error *e) {
-  tensor *t = safetensors_find(f, name);
-  *out = t;
-  if (t != NULL) t->used = true;
-  if (t == NULL) return infer_fail(e, SOUK_ERR_FORMAT, "%s has no tensor \"%s\"", path, name);
-  if (strcmp(t->dtype, dtype) != 0)
-    return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has dtype %s, %s is expected", path, name,
-                      t->dtype, dtype);
-  if (t->ndim == ndim && t->shape[0] == rows && (ndim == 1 || t->shape[1] == columns)) return SOUK_OK;
-  char is[64], wanted[64];
-  shape_text(is, t->ndim, t->shape);
-  shape_text(wanted, ndim, (const int64_t[]){rows, columns});
-  return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"%s\" has shape %s, %s is expected", path, name, is,
-                    wanted);
+  format_error found;
+  return safetensors_expect(f, path, name, dtype, ndim, rows, columns, out, &found)
+             ? SOUK_OK
+             : infer_fail_format(e, &found);
 }
 
 static float *carve(loader *l, float **where, size_t floats) {
