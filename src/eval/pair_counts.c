@@ -70,7 +70,7 @@ static status visit_history(builder *b, const sequence *s, pair_visitor see) {
   TRY(mem_grow(&b->history, &b->history_cap, (size_t)known, sizeof *b->history, "a history"));
   int32_t n = 0;
   for (int32_t i = 0; i < known; i++) {
-    const int32_t item = s->tokens[i] - b->first_item;
+    const int32_t item = s->tokens[b->c->reversed ? known - 1 - i : i] - b->first_item;
     if (item >= 0 && item < b->t->items) b->history[n++] = item;
   }
   for (int32_t i = 0; i < n; i++) {

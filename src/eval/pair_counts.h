@@ -7,6 +7,7 @@
 #ifndef SOUK_EVAL_PAIR_COUNTS_H
 #define SOUK_EVAL_PAIR_COUNTS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "data/dataset.h"
 #include "eval/queries.h"
@@ -16,6 +17,7 @@ typedef struct pair_config {
   int32_t window;   // at least 1
   double distance_power;
   double backward; // 0: only what comes later
+  bool reversed;   // histories are read from their newest event back: "later" is then what came earlier
   int32_t keep;    // longest row: the heaviest entries stay; 0: all
   int64_t memory;  // bytes to collect pairs in; when they need more, the data are read several times
 } pair_config;

@@ -22,6 +22,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "eval/mixer.h"
 #include "eval/ranking_internal.h"
 #include "model/objectives/item_head.h"
 
@@ -63,6 +64,10 @@ void ranking_close(ranking *r) {
   queries_close(r->source);
   free(r->known);
   free(r);
+}
+
+void ranking_set_mix(ranking *r, const mix *m) {
+  r->mix = m;
 }
 
 const query_source *ranking_queries(const ranking *r) {
@@ -175,6 +180,7 @@ typedef struct model_pass {
   int32_t block_at;    // item that the block in v begins with; -1: nothing read
   float *u;            // [u_room / W][W]
   float *tiles;        // [threads][TILE_QUERIES][TILE_ITEMS]; NULL until they are needed
+  mixer *x;            // NULL: the encoder alone
   size_t u_room;       // floats
   int32_t threads;
 } model_pass;
@@ -209,12 +215,14 @@ static status pass_open(model_pass *p, ranking *r, model *m) {
   p->layout = model_layout(model_get_config(m));
   p->block_items = block_of_items(r->items, p->W);
   TRY(batch_new(&p->b, model_get_run(m)->caps));
+  if (r->mix != NULL) TRY(mixer_open(&p->x, r->mix, r->first_item, p->threads));
   TRY(mem_new(&p->v, (size_t)p->block_items * (size_t)p->W, sizeof *p->v, "item vectors"));
   return mem_new(&p->v_norm, (size_t)p->block_items, sizeof *p->v_norm, "item vectors");
 }
 
 static void pass_close(model_pass *p) {
   batch_free(p->b);
+  mixer_close(p->x);
   free(p->v);
   free(p->v_norm);
   free(p->u);
@@ -238,17 +246,22 @@ static status read_items(model_pass *p, int32_t first, int32_t *n) {
   return OK;
 }
 
+// The mix makes no probabilities of the encoder's own.
+static bool with_loss(const ranking *r) {
+  return r->c.loss && r->mix == NULL;
+}
+
 static status encode_batch(model_pass *p, float *u) {
   batch_finish(p->b);
   const step_state state = {.seed = 0};
   TRY(model_set_batch(p->m, p->b, &state));
   TRY(model_forward(p->m, false));
   TRY(model_user_vectors(p->m, u));
-  return p->r->c.loss ? model_loss(p->m, false) : OK;
+  return with_loss(p->r) ? model_loss(p->m, false) : OK;
 }
 
-// User vectors of a chunk's questions into p->u, in order.
-static status encode(model_pass *p, const query_chunk *c) {
+// User vectors of a chunk's questions into p->u, in order; times the scale of the mix.
+static status encode_all(model_pass *p, const query_chunk *c) {
   TRY(mem_grow(&p->u, &p->u_room, (size_t)c->count * (size_t)p->W, sizeof *p->u, "user vectors"));
   batch_clear(p->b);
   int64_t done = 0;
@@ -272,9 +285,16 @@ static status encode(model_pass *p, const query_chunk *c) {
   return p->b->seqs > 0 ? encode_batch(p, p->u + (size_t)done * (size_t)p->W) : OK;
 }
 
-// Gives every score of a chunk's questions to the visitor, tile by tile; from several threads, but all tiles of a
-// question come from one thread at a time and in ascending order of items.
-typedef void (*tile_visitor)(void *self, int64_t question, float *scores, int32_t first, int32_t n);
+static status encode(model_pass *p, const query_chunk *c) {
+  TRY(encode_all(p, c));
+  const size_t floats = (size_t)c->count * (size_t)p->W;
+  if (p->x == NULL) return OK;
+  const float scale = (float)mix_get_config(p->r->mix)->scale;
+  for (size_t i = 0; i < floats; i++) p->u[i] *= scale;
+  return OK;
+}
+
+// Gives every score of a chunk's questions to the visitor, tile by tile.
 static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see, void *self) {
   const size_t W = (size_t)p->W;
   if (p->tiles == NULL)
@@ -288,17 +308,22 @@ static status score_tiles(model_pass *p, const query_chunk *c, tile_visitor see,
 #pragma omp parallel for schedule(dynamic, 1) num_threads(p->threads)
     for (int64_t at = 0; at < c->count; at += step) {
       float *tile = p->tiles + (size_t)omp_get_thread_num() * TILE_QUERIES * TILE_ITEMS;
-      const int32_t asked = (int32_t)(c->count - at < step ? c->count - at : step);
+      const int32_t asked = (int32_t)(c->count - at < step ? c->count - at : step),
+                    thread = omp_get_thread_num();
+      if (p->x != NULL && !mixer_ask(p->x, thread, c->queries + at, asked)) continue;
       for (int32_t j = 0; j < block_n; j += TILE_ITEMS) {
         const int32_t columns = block_n - j < TILE_ITEMS ? block_n - j : TILE_ITEMS;
         cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, asked, columns, p->W, 1.0f,
                     p->u + (size_t)at * W, p->W, p->v + (size_t)j * W, p->W, 0.0f, tile, TILE_ITEMS);
-        for (int32_t i = 0; i < asked; i++)
-          see(self, at + i, tile + (size_t)i * TILE_ITEMS, block_first + j, columns);
+        for (int32_t i = 0; i < asked; i++) {
+          float *scores = tile + (size_t)i * TILE_ITEMS;
+          if (p->x != NULL) mix_add(p->r->mix, mixer_get(p->x, thread, i), block_first + j, columns, scores);
+          see(self, at + i, scores, block_first + j, columns);
+        }
       }
     }
   }
-  return OK;
+  return p->x != NULL ? mixer_check(p->x) : OK;
 }
 
 typedef struct target_tally {
@@ -322,6 +347,11 @@ static void count_score(const query *q, const chunk_scores *s, int32_t protocol,
                  &s->standings[(q->target_at + t) * RANK_PROTOCOLS + protocol]);
 }
 
+// What the mix adds to the score of an item for the one question that this thread has asked about; 0 without a mix.
+static float mix_score(const model_pass *p, int32_t item) {
+  return p->x != NULL ? mix_of(p->r->mix, mixer_get(p->x, omp_get_thread_num(), 0), item) : 0.0f;
+}
+
 // Without the unsampled protocol: only the scores of the negatives.
 static status score_negatives(model_pass *p, const query_chunk *c, const target_tally *t) {
   const size_t W = (size_t)p->W;
@@ -330,18 +360,19 @@ static status score_negatives(model_pass *p, const query_chunk *c, const target_
 #pragma omp parallel for schedule(dynamic, 64) num_threads(p->threads)
     for (int64_t i = 0; i < c->count; i++) {
       const query *q = &c->queries[i];
+      if (p->x != NULL && !mixer_ask(p->x, omp_get_thread_num(), q, 1)) continue;
       for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
         const int32_t *list = q->negatives[k];
         for (int32_t j = lower_bound(list, q->n_negatives[k], first);
              j < q->n_negatives[k] && list[j] < first + n; j++) {
           const float score =
               cblas_sdot(p->W, p->u + (size_t)i * W, 1, p->v + (size_t)(list[j] - first) * W, 1);
-          count_score(q, t->scores, k, score);
+          count_score(q, t->scores, k, score + mix_score(p, list[j]));
         }
       }
     }
   }
-  return OK;
+  return p->x != NULL ? mixer_check(p->x) : OK;
 }
 
 // The score of each target, and the tolerance within which others count as equal.
@@ -355,16 +386,19 @@ static status score_targets(model_pass *p, const query_chunk *c, const chunk_sco
       const query *q = &c->queries[i];
       const float *u = p->u + (size_t)i * W;
       const float norm = cblas_snrm2(p->W, u, 1);
+      if (p->x != NULL && !mixer_ask(p->x, omp_get_thread_num(), q, 1)) continue;
       for (int32_t t = 0; t < q->n_targets; t++) {
         const int32_t item = q->targets[t] - first;
         const int64_t at = q->target_at + t;
         if (q->targets[t] < 0 || item < 0 || item >= n) continue;
-        s->scores[at] = cblas_sdot(p->W, u, 1, p->v + (size_t)item * W, 1);
-        s->tolerances[at] = 0x1p-20f * norm * p->v_norm[item];
+        const float mixed = mix_score(p, q->targets[t]);
+        s->scores[at] = cblas_sdot(p->W, u, 1, p->v + (size_t)item * W, 1) + mixed;
+        s->tolerances[at] = 0x1p-20f * (norm * p->v_norm[item] + fabsf(mixed));
         finite = finite && isfinite(s->scores[at]) && isfinite(s->tolerances[at]);
       }
     }
   }
+  if (p->x != NULL) TRY(mixer_check(p->x));
   return finite ? OK : fail(ERR_NONFINITE, "a user vector of the model is not finite");
 }
 
@@ -407,13 +441,13 @@ status ranking_run(ranking *r, model *m, ranking_result *out) {
   model_pass p;
   result_room room = {0};
   status rc = pass_open(&p, r, m);
-  if (rc == OK && r->c.loss) rc = model_backend(m)->result_clear(model_ctx(m));
+  if (rc == OK && with_loss(r)) rc = model_backend(m)->result_clear(model_ctx(m));
   for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {
     query_chunk c;
     rc = queries_chunk(r->source, i, &c);
     if (rc == OK) rc = run_chunk(&p, &c, out, &room);
   }
-  if (rc == OK && r->c.loss) rc = read_loss(&p, out);
+  if (rc == OK && with_loss(r)) rc = read_loss(&p, out);
   pass_close(&p);
   return rc == OK ? result_end(r, out, started) : rc;
 }
@@ -476,11 +510,30 @@ status ranking_value(const ranking_result *r, const char *name, double *value) {
 
 // ---- lists ---------------------------------------------------------------------------------------------------
 
+status ranking_scores(ranking *r, model *m, const score_visitor *v) {
+  model_pass p;
+  status rc = pass_open(&p, r, m);
+  for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {
+    query_chunk c;
+    rc = queries_chunk(r->source, i, &c);
+    if (rc == OK) rc = encode(&p, &c);
+    if (rc == OK) rc = v->begin(v->self, &c);
+    if (rc == OK) rc = score_tiles(&p, &c, v->see, v->self);
+    if (rc == OK) rc = v->end(v->self, &c);
+  }
+  pass_close(&p);
+  return rc;
+}
+
 typedef struct list_builder {
   const ranking *r;
   const query *queries;
   int32_t k;
   ranked_list *lists; // [count]
+  int32_t *items;     // of the lists
+  float *scores;
+  list_visitor see;
+  void *self;
 } list_builder;
 
 void ranked_list_offer(ranked_list *list, int32_t k, int32_t item, float score) {
@@ -504,35 +557,38 @@ static void list_tile(void *self, int64_t question, float *scores, int32_t first
   for (int32_t i = 0; i < n; i++) ranked_list_offer(&b->lists[question], b->k, first + i, scores[i]);
 }
 
-static status lists_of_chunk(model_pass *p, const query_chunk *c, int32_t k, list_visitor see, void *self) {
-  TRY(encode(p, c));
-  list_builder b = {.r = p->r, .queries = c->queries, .k = k};
-  int32_t *items = NULL;
-  float *scores = NULL;
-  status rc;
-  const size_t n = (size_t)c->count;
-  TRY_GOTO(mem_new(&items, n * (size_t)k, sizeof *items, "ranked lists"), done);
-  TRY_GOTO(mem_new(&scores, n * (size_t)k, sizeof *scores, "ranked lists"), done);
-  TRY_GOTO(mem_new(&b.lists, n, sizeof *b.lists, "ranked lists"), done);
-  for (size_t i = 0; i < n; i++) b.lists[i] = (ranked_list){0, items + i * (size_t)k, scores + i * (size_t)k};
-  TRY_GOTO(score_tiles(p, c, list_tile, &b), done);
-  for (size_t i = 0; i < n; i++) TRY_GOTO(see(self, &c->queries[i], &b.lists[i]), done);
-done:
-  free(items);
-  free(scores);
-  free(b.lists);
-  return rc;
+static void lists_free(list_builder *b) {
+  free(b->items);
+  free(b->scores);
+  free(b->lists);
+  b->items = NULL;
+  b->scores = NULL;
+  b->lists = NULL;
+}
+
+static status begin_lists(void *self, const query_chunk *c) {
+  list_builder *b = self;
+  const size_t n = (size_t)c->count, k = (size_t)b->k;
+  b->queries = c->queries;
+  TRY(mem_new(&b->items, n * k, sizeof *b->items, "ranked lists"));
+  TRY(mem_new(&b->scores, n * k, sizeof *b->scores, "ranked lists"));
+  TRY(mem_new(&b->lists, n, sizeof *b->lists, "ranked lists"));
+  for (size_t i = 0; i < n; i++) b->lists[i] = (ranked_list){0, b->items + i * k, b->scores + i * k};
+  return OK;
+}
+
+static status end_lists(void *self, const query_chunk *c) {
+  list_builder *b = self;
+  for (int64_t i = 0; i < c->count; i++) TRY(b->see(b->self, &c->queries[i], &b->lists[i]));
+  lists_free(b);
+  return OK;
 }
 
 status ranking_lists(ranking *r, model *m, int32_t k, list_visitor see, void *self) {
   if (k < 1) return fail(ERR_ARGUMENT, "a ranked list needs at least one item");
-  model_pass p;
-  status rc = pass_open(&p, r, m);
-  for (int64_t i = 0; rc == OK && i < queries_chunks(r->source); i++) {
-    query_chunk c;
-    rc = queries_chunk(r->source, i, &c);
-    if (rc == OK) rc = lists_of_chunk(&p, &c, k, see, self);
-  }
-  pass_close(&p);
+  list_builder b = {.r = r, .k = k, .see = see, .self = self};
+  const score_visitor v = {&b, begin_lists, list_tile, end_lists};
+  const status rc = ranking_scores(r, m, &v);
+  lists_free(&b);
   return rc;
 }

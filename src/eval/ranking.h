@@ -13,6 +13,7 @@
 #include "data/dataset.h"
 #include "eval/queries.h"
 #include "eval/rank_metrics.h"
+#include "format/mix.h"
 #include "model/model.h"
 
 typedef struct ranking_config {
@@ -68,6 +69,22 @@ status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_r
 bool ranking_metric_find(const char *name, int32_t *protocol, int32_t *metric);
 // The value of such a name; ERR_ARGUMENT if this evaluation does not have it. Metrics grow with quality but for "loss".
 status ranking_value(const ranking_result *r, const char *name, double *value);
+
+// From now on the scores of models have what this mix adds to them (NULL: no mix), in figures and lists alike. The mix must
+// outlive the ranking, and its items be those of the data set. The loss is the encoder's alone and left out with a mix.
+void ranking_set_mix(ranking *r, const mix *m);
+
+// Every score of a model, chunk by chunk of questions: `begin`, then the scores of items first .. first + n - 1 of each question of
+// the chunk (which may be overwritten), then `end`. `see` is called from several threads, but all scores of a question come from
+// one thread at a time and in ascending order of items.
+typedef void (*tile_visitor)(void *self, int64_t question, float *scores, int32_t first, int32_t n);
+typedef struct score_visitor {
+  void *self;
+  status (*begin)(void *self, const query_chunk *c);
+  tile_visitor see;
+  status (*end)(void *self, const query_chunk *c);
+} score_visitor;
+status ranking_scores(ranking *r, model *m, const score_visitor *v);
 
 // The k best items of a question, best first, as `souk-infer` would list them: the history filtered out (the target
 // is not), equal scores in id order. items, scores [k]; *n of them.

@@ -11,6 +11,7 @@ struct ranking {
   query_source *source;
   int32_t first_item, items;
   int64_t *known; // [items] occurrences in the parts the model may know
+  const mix *mix; // NULL: models alone
 };
 
 // The scores of a chunk's targets and what they were found to be among; all [targets of the chunk].

@@ -1,0 +1,485 @@
+// The learned mix: scores against their definition, weights against a truth that is known, counts that know no answer, and its
+// files.
+#include <limits.h>
+#include <math.h>
+#include <omp.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/philox.h"
+#include "eval/mix_file.h"
+#include "eval/mix_learn.h"
+#include "lib/check.h"
+#include "lib/small_log.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+
+static char dir[256];
+
+static const mix_config some = {
+    .scale = 0.7,
+    .popularity = 0.3,
+    .unseen = -2,
+    .reached = 0.75,
+    .reached_popularity = -0.2,
+    .neighbours = 1000,
+    .window = 20,
+    .distance_power = 0.5,
+    .counted = "train",
+    .n = 3,
+    .sums = {{.channel = MIX_NEXT,
+              .span = 1,
+              .decay = 1,
+              .row_power = 1,
+              .row_shrink = 2,
+              .n = 2,
+              .terms = {{0, 1.5}, {30, -0.25}}},
+             {.channel = MIX_LATER,
+              .span = 3,
+              .decay = 0.6,
+              .row_power = 0.5,
+              .column_power = 0.5,
+              .n = 1,
+              .terms = {{3, 2}}},
+             {.channel = MIX_EARLIER, .span = 50, .decay = 1, .row_power = 0, .n = 1, .terms = {{0, 0.1}}}}};
+
+static dataset *open_small(const char *const *sequences, int32_t n, int32_t items) {
+  dataset *d;
+  tiny_directory(dir, sizeof dir);
+  small_log(dir, items, sequences, n);
+  check_ok(dataset_open(&d, dir, true));
+  return d;
+}
+
+static const mix_count_config all_pairs = {
+    .neighbours = 1000, .window = 20, .distance_power = 0.5, .memory = 1 << 20};
+
+static mix *counted(dataset *d, eval_part before, const mix_config *c, const mix_count_config *count) {
+  mix_table t;
+  mix *x;
+  format_error e;
+  check_ok(mix_count(&t, d, before, count));
+  assert_true(mix_new(&x, c, &t, &e));
+  return x;
+}
+
+// ---- scores ----------------------------------------------------------------------------------------------------
+
+// Weight of (a, b) in a channel; 0 where they are no pair.
+static double weight_of(const mix_table *t, int channel, int32_t a, int32_t b) {
+  for (int64_t i = t->offsets[a]; i < t->offsets[a + 1]; i++)
+    if (t->others[i] == b) return (double)t->weights[channel][i];
+  return 0;
+}
+
+// What format/mix.h says comes to scale u.v.
+static double plain_score(const mix *x, const int32_t *history, int32_t n, int32_t item) {
+  const mix_config *c = mix_get_config(x);
+  const mix_table *t = mix_get_table(x);
+  const double count = (double)t->counts[item];
+  double score = c->popularity * log(1 + count) + (count > 0 ? 0 : c->unseen);
+  bool reached = false;
+  for (int32_t s = 0; s < c->n; s++) {
+    const mix_sum *sum = &c->sums[s];
+    double value = 0;
+    int32_t k = 0;
+    for (int32_t i = n - 1; i >= 0 && k < sum->span; i--) {
+      if (history[i] < 0 || history[i] >= t->items) continue;
+      const double of_row = (double)t->counts[history[i]];
+      const double row = of_row > 0 ? pow(of_row + sum->row_shrink, -sum->row_power) : 0;
+      value += pow(sum->decay, k++) * row * weight_of(t, sum->channel, history[i], item);
+    }
+    value *= pow(count > 1 ? count : 1, -sum->column_power);
+    reached = reached || value > 0;
+    for (int32_t i = 0; i < sum->n; i++)
+      score += sum->terms[i].weight * (sum->terms[i].gain > 0 ? log(1 + sum->terms[i].gain * value) : value);
+  }
+  return reached ? score + c->reached + c->reached_popularity * log(1 + count) : score;
+}
+
+static void test_scores(void **unused) {
+  (void)unused;
+  enum { ITEMS = 12, HISTORIES = 60 };
+  static const char *const log[] = {"ABCABD|E|F", "BCD|A|G", "HGFEDC|B|A", "AB|C|D", "CCABGH|H|I", "F|A|B"};
+  dataset *d = open_small(log, 6, ITEMS);
+  mix *x = counted(d, EVAL_VALID, &some, &all_pairs);
+  format_error e;
+  mix_batch b;
+  assert_true(mix_batch_new(&b, x, &e));
+  int32_t histories[HISTORIES][6], lengths[HISTORIES];
+  rng r = rng_at(3, 1, 0, 0);
+  for (int32_t h = 0; h < HISTORIES; h++) {
+    lengths[h] = (int32_t)rng_below(&r, 7);
+    for (int32_t i = 0; i < lengths[h]; i++) histories[h][i] = (int32_t)rng_below(&r, ITEMS + 2) - 1;
+    assert_true(mix_batch_add(&b, x, histories[h], lengths[h], &e));
+  }
+  for (int32_t h = 0; h < HISTORIES; h++) {
+    const mix_added a = mix_batch_get(&b, (size_t)h);
+    float all[ITEMS] = {0}, part[5] = {0}, chosen[3] = {0};
+    const int32_t items[] = {7, 0, 11};
+    mix_add(x, a, 0, ITEMS, all);
+    mix_add(x, a, 4, 5, part);
+    mix_add_items(x, a, items, 3, chosen);
+    for (int32_t i = 0; i < ITEMS; i++) {
+      const double wanted = plain_score(x, histories[h], lengths[h], i);
+      check_near((double)all[i], wanted, 1e-5 * (1 + fabs(wanted)));
+      assert_true(all[i] == mix_of(x, a, i)); // the same bits, whichever way
+    }
+    for (int32_t i = 0; i < 5; i++) assert_true(part[i] == all[4 + i]);
+    for (int32_t i = 0; i < 3; i++) assert_true(chosen[i] == all[items[i]]);
+  }
+  mix_batch_free(&b);
+  mix_free(x);
+  dataset_close(d);
+  tiny_remove(dir);
+}
+
+// ---- counts ----------------------------------------------------------------------------------------------------
+
+static void test_counts(void **unused) {
+  (void)unused;
+  static const char *const log[] = {"ABC|D|E", "ABD|C|A", "CBA|E|D"};
+  dataset *d = open_small(log, 3, 6);
+  mix_table t;
+  check_ok(mix_count(&t, d, EVAL_VALID, &all_pairs));
+  assert_int_equal(t.counts[0], 3);
+  assert_int_equal(t.counts[4], 0);
+  check_near(weight_of(&t, MIX_NEXT, 0, 1), 2, 0);
+  check_near(weight_of(&t, MIX_NEXT, 1, 0), 1, 0);
+  check_near(weight_of(&t, MIX_LATER, 0, 2), sqrt(0.5), 1e-6);
+  check_near(weight_of(&t, MIX_EARLIER, 2, 0), sqrt(0.5), 1e-6);
+  check_near(weight_of(&t, MIX_EARLIER, 1, 0), 2, 1e-6);
+  mix_table_free(&t);
+  // The validation part too; and the two heaviest neighbours alone.
+  mix_count_config few = all_pairs;
+  few.neighbours = 2;
+  check_ok(mix_count(&t, d, EVAL_TEST, &few));
+  assert_int_equal(t.counts[4], 1);
+  for (int32_t i = 0; i < 6; i++) assert_true(t.offsets[i + 1] - t.offsets[i] <= 2);
+  check_near(weight_of(&t, MIX_NEXT, 0, 1), 2, 0);
+  mix_table_free(&t);
+  dataset_close(d);
+  tiny_remove(dir);
+}
+
+// Other answers in the validation and test parts leave the counts that weights are learned with as they are.
+static void test_no_leak(void **unused) {
+  (void)unused;
+  static const char *const logs[][3] = {{"ABC|D|E", "ABD|C|A", "CBA|E|D"}, {"ABC|E|A", "ABD|A|E", "CBA|D|C"}};
+  mix_table t[2];
+  for (int i = 0; i < 2; i++) {
+    dataset *d = open_small(logs[i], 3, 6);
+    check_ok(mix_count(&t[i], d, EVAL_VALID, &all_pairs));
+    dataset_close(d);
+    tiny_remove(dir);
+  }
+  const size_t n = (size_t)t[0].offsets[6];
+  assert_memory_equal(t[0].offsets, t[1].offsets, 7 * sizeof *t[0].offsets);
+  assert_memory_equal(t[0].counts, t[1].counts, 6 * sizeof *t[0].counts);
+  assert_memory_equal(t[0].others, t[1].others, n * sizeof *t[0].others);
+  for (int k = 0; k < MIX_CHANNELS; k++)
+    assert_memory_equal(t[0].weights[k], t[1].weights[k], n * sizeof **t[0].weights);
+  for (int i = 0; i < 2; i++) mix_table_free(&t[i]);
+}
+
+// ---- learning ---------------------------------------------------------------------------------------------------
+
+enum { QUESTIONS = 4000, CANDIDATES = 30, REACHED = 12, SUMS = 2 };
+
+static const mix_config truth = {
+    .scale = 1.3,
+    .popularity = -0.4,
+    .unseen = 0.8,
+    .reached = 0.5,
+    .reached_popularity = 0.3,
+    .n = SUMS,
+    .sums = {{.n = 2, .terms = {{0, 1.0}, {5, -0.5}}}, {.n = 1, .terms = {{2, 1.5}}}}};
+
+static double true_score(const mix_candidate *c, const float *x) {
+  double z = truth.scale * (double)c->encoder + truth.popularity * (double)c->log_count;
+  if (!(c->log_count > 0)) z += truth.unseen;
+  if (x == NULL || !(x[0] > 0 || x[1] > 0)) return z;
+  z += truth.reached + truth.reached_popularity * (double)c->log_count;
+  return z + (double)x[0] - 0.5 * log1p(5 * (double)x[0]) + 1.5 * log1p(2 * (double)x[1]);
+}
+
+// Questions whose answers are drawn from the softmax of the true scores. Of the candidates without sums half are left out, and
+// the others stand for two each.
+static void draw_samples(mix_samples *s, bool halved) {
+  const size_t n = (size_t)QUESTIONS * CANDIDATES;
+  *s = (mix_samples){.sums = SUMS};
+  check_ok(mem_new(&s->end, QUESTIONS, sizeof *s->end, "x"));
+  check_ok(mem_new(&s->weight, QUESTIONS, sizeof *s->weight, "x"));
+  check_ok(mem_new(&s->target, QUESTIONS, sizeof *s->target, "x"));
+  check_ok(mem_new(&s->reached_end, QUESTIONS, sizeof *s->reached_end, "x"));
+  check_ok(mem_new(&s->candidates, n, sizeof *s->candidates, "x"));
+  check_ok(mem_new(&s->x, (size_t)QUESTIONS * CANDIDATES * SUMS, sizeof *s->x, "x"));
+  int64_t at = 0, n_rows = 0;
+  for (int32_t q = 0; q < QUESTIONS; q++) {
+    rng r = rng_at(11, 1, (uint32_t)q, 0);
+    mix_candidate c[CANDIDATES];
+    float x[CANDIDATES][SUMS] = {{0}};
+    double p[CANDIDATES], total = 0;
+    for (int32_t i = 0; i < CANDIDATES; i++) {
+      c[i] = (mix_candidate){(float)rng_normal(&r), (float)(rng_unit(&r) < 0.2 ? 0 : 3 * rng_unit(&r)), 1};
+      for (int k = 0; i < REACHED && k < SUMS; k++)
+        x[i][k] = (float)(rng_unit(&r) < 0.3 ? 0 : 2 * rng_unit(&r));
+      total += p[i] = exp(true_score(&c[i], i < REACHED ? x[i] : NULL));
+    }
+    double draw = rng_unit(&r) * total;
+    int32_t answer = 0;
+    while (answer + 1 < CANDIDATES && (draw -= p[answer]) > 0) answer++;
+    // The answer is among the reached ones, with sums of 0 if need be, as mix_sample has it.
+    int32_t order[CANDIDATES], reached = REACHED;
+    for (int32_t i = 0; i < CANDIDATES; i++) order[i] = i;
+    if (answer >= REACHED) {
+      order[answer] = REACHED;
+      order[REACHED] = answer;
+      reached++;
+    }
+    for (int32_t i = 0; i < CANDIDATES; i++) {
+      if (halved && i >= reached && (i - reached) % 2 == 1) continue;
+      const int32_t rest = CANDIDATES - reached;
+      if (order[i] == answer) s->target[q] = at;
+      s->candidates[at] = c[order[i]];
+      if (halved && i >= reached) s->candidates[at].weight = (float)rest / (float)((rest + 1) / 2);
+      if (i < reached) memcpy(s->x + SUMS * n_rows++, x[order[i]], sizeof x[0]);
+      at++;
+    }
+    s->end[q] = at;
+    s->weight[q] = 1;
+    s->reached_end[q] = n_rows;
+  }
+  s->questions = QUESTIONS;
+}
+
+static mix_config blank(void) {
+  mix_config c = truth;
+  c.scale = c.popularity = c.unseen = c.reached = c.reached_popularity = 0;
+  for (int32_t i = 0; i < c.n; i++)
+    for (int32_t j = 0; j < c.sums[i].n; j++) c.sums[i].terms[j].weight = 0;
+  return c;
+}
+
+static void test_truth_is_found(void **unused) {
+  (void)unused;
+  mix_samples s;
+  const mix_fitting f = {.encoder = true, .popularity = true, .reached = true, .prior = 1e-6};
+  for (int halved = 0; halved < 2; halved++) {
+    mix_config c = blank();
+    mix_fitted fitted;
+    draw_samples(&s, halved == 1);
+    check_ok(mix_fit(&c, &s, &f, &fitted));
+    check_near(c.scale, truth.scale, 0.1);
+    check_near(c.popularity, truth.popularity, 0.1);
+    check_near(c.unseen, truth.unseen, 0.2);
+    check_near(c.reached, truth.reached, 0.25);
+    check_near(c.reached_popularity, truth.reached_popularity, 0.15);
+    check_near(c.sums[0].terms[0].weight, 1.0, 0.35);
+    check_near(c.sums[0].terms[1].weight, -0.5, 0.35);
+    check_near(c.sums[1].terms[0].weight, 1.5, 0.15);
+    assert_true(fitted.steps < 20);
+    mix_samples_free(&s);
+  }
+}
+
+// -ln p by the definition, in double precision.
+static double plain_nats(const mix_samples *s, const mix_config *c) {
+  double sum = 0;
+  int64_t row = 0;
+  for (int64_t q = 0, i = 0; q < s->questions; q++) {
+    double total = 0, answer = 0;
+    for (const int64_t begin = i, reached = s->reached_end[q] - row; i < s->end[q]; i++) {
+      const mix_candidate *one = &s->candidates[i];
+      bool reached_by_any = false;
+      double z = c->scale * (double)one->encoder + c->popularity * (double)one->log_count +
+                 (one->log_count > 0 ? 0 : c->unseen);
+      for (int32_t k = 0; i - begin < reached && k < c->n; k++)
+        for (int32_t t = 0; t < c->sums[k].n; t++) {
+          const double x = (double)s->x[(row + i - begin) * s->sums + k], gain = c->sums[k].terms[t].gain;
+          z += c->sums[k].terms[t].weight * (gain > 0 ? log1p(gain * x) : x);
+          reached_by_any = reached_by_any || x > 0;
+        }
+      if (reached_by_any) z += c->reached + c->reached_popularity * (double)one->log_count;
+      total += (double)one->weight * exp(z);
+      if (i == s->target[q]) answer = z;
+    }
+    row = s->reached_end[q];
+    sum += log(total) - answer;
+  }
+  return sum / (double)s->questions;
+}
+
+// No weight moved a little in either direction makes the answers likelier; and all threads find the same.
+static void test_minimum(void **unused) {
+  (void)unused;
+  mix_samples s;
+  const mix_fitting f = {.encoder = true, .popularity = true, .reached = true, .prior = 0};
+  mix_fitted fitted, again;
+  mix_config c = blank(), same = blank();
+  draw_samples(&s, true);
+  omp_set_num_threads(1);
+  check_ok(mix_fit(&c, &s, &f, &fitted));
+  omp_set_num_threads(3);
+  check_ok(mix_fit(&same, &s, &f, &again));
+  assert_memory_equal(&c, &same, sizeof c);
+  const double least = plain_nats(&s, &c);
+  check_near(fitted.nats, least, 1e-4);
+  double *const weights[] = {&c.scale,
+                             &c.popularity,
+                             &c.unseen,
+                             &c.reached,
+                             &c.reached_popularity,
+                             &c.sums[0].terms[0].weight,
+                             &c.sums[0].terms[1].weight,
+                             &c.sums[1].terms[0].weight};
+  for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
+    for (int side = -1; side <= 1; side += 2) {
+      const double was = *weights[i];
+      *weights[i] = was + 0.03 * side;
+      assert_true(plain_nats(&s, &c) > least);
+      *weights[i] = was;
+    }
+  mix_samples_free(&s);
+}
+
+// ---- samples ----------------------------------------------------------------------------------------------------
+
+static void open_tiny(dataset **d, model **m, int32_t users, int32_t items) {
+  char data[PATH_MAX];
+  model_config c = tiny_config();
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(data, sizeof data, dir, "data"));
+  tiny_dataset(data, users, items, 0);
+  check_ok(dataset_open(d, data, true));
+  *m = tiny_model(*d, &c);
+}
+
+static void close_tiny(dataset *d, model *m) {
+  model_free(m);
+  dataset_close(d);
+  tiny_remove(dir);
+}
+
+static mix_options usual(void) {
+  mix_options o;
+  const option_section section = {"mix", "Mix", mix_option_table, n_mix_options, &o};
+  const option_set set = {.sections = &section, .count = 1};
+  check_ok(options_defaults(&set));
+  return o;
+}
+
+// The candidates of a question stand for the whole catalogue without the history, and the scores are the model's.
+static void test_samples(void **unused) {
+  (void)unused;
+  enum { USERS = 80, ITEMS = 60 };
+  dataset *d;
+  model *m;
+  open_tiny(&d, &m, USERS, ITEMS);
+  mix_options o = usual();
+  o.negatives = 7;
+  o.popular = 0.4;
+  o.top = 3;
+  o.count.neighbours = 4;
+  mix *x = counted(d, EVAL_VALID, &some, &o.count);
+  mix_samples s;
+  check_ok(mix_sample(&s, d, m, x, &o));
+  query_config c = ranking_defaults().query;
+  c.protocols[RANK_POPULARITY] = true;
+  c.negatives = 7;
+  query_source *source;
+  query_chunk chunk;
+  check_ok(queries_open(&source, d, &c));
+  check_ok(queries_chunk(source, 0, &chunk));
+  assert_int_equal(2 * chunk.count, s.questions); // each among the catalogue and among popular items
+  for (int64_t i = 0; i < s.questions; i++) {
+    double stand_for = 0;
+    int32_t filtered = 0;
+    const query *asked = &chunk.queries[i / 2];
+    const int64_t begin = i > 0 ? s.end[i - 1] : 0;
+    for (int32_t k = 0; k < asked->n_seen; k++)
+      filtered += query_filters(asked, k) && asked->seen[k] != asked->target;
+    for (int64_t k = begin; k < s.end[i]; k++) stand_for += (double)s.candidates[k].weight;
+    if (i % 2 == 0) check_near(stand_for, ITEMS - filtered, 1e-3);
+    if (i % 2 == 1) check_near(stand_for, 1 + asked->n_negatives[RANK_POPULARITY], 1e-6);
+    check_near((double)s.weight[i], i % 2 == 0 ? 0.6 : 0.4, 1e-6);
+    const double count = (double)mix_get_table(x)->counts[asked->target];
+    check_near((double)s.candidates[s.target[i]].log_count, log1p(count), 1e-6);
+  }
+  queries_close(source);
+  mix_samples_free(&s);
+  mix_free(x);
+  close_tiny(d, m);
+}
+
+static void test_features(void **unused) {
+  (void)unused;
+  mix_config c;
+  mix_fitting f = {.prior = 1};
+  check_ok(mix_features_parse(&c, &f, "encoder, next"));
+  assert_true(f.encoder && !f.popularity && c.n == 3 && c.sums[0].channel == MIX_NEXT);
+  check_fails(mix_features_parse(&c, &f, "encoder, nxt"), ERR_ARGUMENT,
+              "\"nxt\" is not one of encoder, popularity");
+  check_fails(mix_features_parse(&c, &f, "recent,recent,recent,recent,recent,recent,recent,recent,recent"),
+              ERR_ARGUMENT, "names something twice");
+}
+
+// ---- files ------------------------------------------------------------------------------------------------------
+
+static void test_files(void **unused) {
+  (void)unused;
+  dataset *d;
+  model *m;
+  checkpoint *c;
+  mix *x, *train, *last;
+  mix_learned learned;
+  char path[PATH_MAX];
+  open_tiny(&d, &m, 60, 20);
+  tiny_export(dir, m, d);
+  check_ok(path_join(path, sizeof path, dir, "checkpoint"));
+  check_ok(checkpoint_open(&c, path));
+  mix_options o = usual();
+  assert_false(mix_is_there(c, false));
+  check_fails(mix_open(&x, c, false), ERR_NOT_FOUND, "has no mix");
+  check_ok(mix_learn(&x, d, m, &o, &learned));
+  assert_true(learned.both.nats < learned.encoder.nats && learned.both.nats < learned.counts.nats + 1e-6);
+  mix_table table;
+  check_ok(mix_count(&table, d, EVAL_TEST, &o.count));
+  check_ok(mix_save(c, x, &table));
+  assert_true(mix_is_there(c, false) && mix_is_there(c, true));
+  check_ok(mix_open(&train, c, false));
+  check_ok(mix_open(&last, c, true));
+  assert_memory_equal(mix_get_config(x)->sums, mix_get_config(train)->sums, sizeof mix_get_config(x)->sums);
+  assert_string_equal(mix_get_config(last)->counted, "train and validation");
+  assert_memory_equal(mix_get_table(last)->counts, table.counts, 20 * sizeof *table.counts);
+  mix_free(train);
+  mix_free(last);
+  // Without final counts the old ones go.
+  check_ok(mix_save(c, x, NULL));
+  assert_true(mix_is_there(c, false) && !mix_is_there(c, true));
+  // Of another model, and damaged.
+  c->model_sha256[0] = c->model_sha256[0] == '0' ? '1' : '0';
+  check_fails(mix_open(&train, c, false), ERR_FORMAT, "learned for another model");
+  c->model_sha256[0] = c->model_sha256[0] == '0' ? '1' : '0';
+  check_ok(mix_save(c, x, NULL));
+  check_ok(mix_table_path(c, false, path));
+  FILE *f = fopen(path, "r+e");
+  assert_non_null(f);
+  assert_int_equal(fseek(f, -3, SEEK_END), 0);
+  fputc(fgetc(f) ^ 1, f);
+  assert_int_equal(fclose(f), 0);
+  check_fails(mix_open(&train, c, false), ERR_CHECKSUM, "train.safetensors");
+  mix_table_free(&table);
+  mix_free(x);
+  checkpoint_close(c);
+  close_tiny(d, m);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_scores),         cmocka_unit_test(test_counts),
+                                     cmocka_unit_test(test_no_leak),        cmocka_unit_test(test_minimum),
+                                     cmocka_unit_test(test_truth_is_found), cmocka_unit_test(test_samples),
+                                     cmocka_unit_test(test_features),       cmocka_unit_test(test_files)};
+  return cmocka_run_group_tests(tests, NULL, NULL);
+}
