@@ -16,6 +16,7 @@ static const command commands[] = {
     {"inspect", cmd_inspect, "print what any file of Souk holds"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {"sweep", cmd_sweep, "many runs with options drawn from ranges, ranked on validation"},
+    {"finetune", cmd_finetune, "train more on top of a run: the next item, or a mix with counts"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},

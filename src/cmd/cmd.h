@@ -13,6 +13,7 @@ typedef struct command {
 status cmd_bench(int argc, char **argv);
 status cmd_prepare(int argc, char **argv);
 status cmd_pretrain(int argc, char **argv);
+status cmd_finetune(int argc, char **argv);
 status cmd_eval(int argc, char **argv);
 status cmd_export(int argc, char **argv);
 status cmd_import(int argc, char **argv);

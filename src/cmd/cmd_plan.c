@@ -34,7 +34,7 @@ status cmd_plan(int argc, char **argv) {
       .sections = sections,
       .count = n_sections + 1};
   bool help;
-  TRY(run_options_read(&set, &c, NULL, argc, argv, &help));
+  TRY(run_options_read(&set, &c, NULL, NULL, argc, argv, &help));
   if (help) return OK;
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();

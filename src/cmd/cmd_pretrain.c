@@ -1,12 +1,7 @@
 // souk pretrain CONFIG.yaml: masked-LM pre-training on a data set.
-#include <string.h>
 #include "cmd/cmd.h"
-#include "base/log.h"
-#include "base/memory.h"
-#include "base/threads.h"
 #include "cmd/run_options.h"
-#include "train/loop.h"
-#include "train/validation.h"
+#include "cmd/run_training.h"
 
 typedef struct pretrain_flags {
   bool resume;
@@ -36,23 +31,7 @@ status cmd_pretrain(int argc, char **argv) {
       .sections = sections,
       .count = n_sections + 2};
   bool help;
-  TRY(run_options_read(&set, &c, &flags.resume, argc, argv, &help));
+  TRY(run_options_read(&set, &c, &flags.resume, NULL, argc, argv, &help));
   if (help) return OK;
-  if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
-  mem_return_large();
-  threads_use(c.train.threads);
-  log_doing("reading %s", c.data.dir);
-  dataset *d;
-  TRY(dataset_open(&d, c.data.dir, false));
-  rank_validator v = {.questions = NULL};
-  const char *why;
-  const bool validate = run_validates(&c, d, &why);
-  if (why != NULL) log_info("%s %s", c.data.dir, why);
-  status rc = OK;
-  if (validate) log_doing("preparing the questions of validations");
-  if (validate) rc = rank_validator_open(&v, d, &c);
-  if (rc == OK) rc = train_run(&c, &run_options, d, dist_single(), flags.resume, validate ? &v.base : NULL);
-  rank_validator_close(&v);
-  dataset_close(d);
-  return rc;
+  return run_training(&c, &run_options, flags.resume);
 }

@@ -43,7 +43,7 @@ static status read_config(run_config *c, const sweep_plan *plan, const char *bas
   const option_set set = {.usage = "souk pretrain", .sections = sections, .count = run_sections(c, sections)};
   TRY(sweep_words(plan, base, &words));
   while (words[n] != NULL) n++;
-  const status rc = run_options_read(&set, c, NULL, n, words, &help);
+  const status rc = run_options_read(&set, c, NULL, NULL, n, words, &help);
   words_free(words);
   return rc;
 }

@@ -53,38 +53,49 @@ static status default_steps(run_config *c, bool resume, int64_t usual) {
   return OK;
 }
 
+static void take_beginning(run_config *c, const run_beginning *p) {
+  memcpy(c->train.init, p->init, sizeof c->train.init);
+  memcpy(c->train.out, p->out, sizeof c->train.out);
+  memcpy(c->data.dir, p->data, sizeof c->data.dir);
+  memcpy(c->train.objectives, p->objectives, sizeof c->train.objectives);
+}
+
 // Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options and of the
 // objectives, NULL for the table's.
 static status read_once(const option_set *set, run_config *c, const char *config, const run_config *start,
-                        const bool *resume, int argc, char **argv, bool *help) {
-  const char *same;
+                        const bool *resume, const run_beginning *begin, int argc, char **argv, bool *help) {
+  const char *same[2];
   size_t n;
   TRY(options_defaults(set));
+  if (begin != NULL) take_beginning(c, begin);
   if (start != NULL) c->model = start->model;
   if (start != NULL) memcpy(c->train.objectives, start->train.objectives, sizeof c->train.objectives);
   const int64_t usual = c->train.steps;
   c->train.steps = STEPS_UNSET;
   if (config != NULL) TRY(read_config(set, c, config));
-  TRY(options_args(set, argc, argv, &same, 1, &n, help));
+  TRY(options_args(set, argc, argv, same, begin != NULL ? 2 : 1, &n, help));
   if (config != NULL && c->train.out[0] == '\0') default_place(c, config);
   return c->train.steps == STEPS_UNSET ? default_steps(c, resume != NULL && *resume, usual) : OK;
 }
 
-status run_options_read(const option_set *set, run_config *c, const bool *resume, int argc, char **argv,
-                        bool *help) {
-  const char *given;
+status run_options_read(const option_set *set, run_config *c, const bool *resume, const run_beginning *begin,
+                        int argc, char **argv, bool *help) {
+  const char *given[2];
   size_t n;
+  const size_t before = begin != NULL ? 1 : 0; // arguments before the configuration
   TRY(options_defaults(set));
-  TRY(options_args(set, argc, argv, &given, 1, &n, help));
+  TRY(options_args(set, argc, argv, given, before + 1, &n, help));
   if (*help) return OK;
   char path[PATH_MAX];
-  if (n == 1) TRY(preset_path(path, given));
-  const char *const config = n == 1 ? path : NULL;
-  TRY(read_once(set, c, config, NULL, resume, argc, argv, help));
+  if (n > before) TRY(preset_path(path, given[before]));
+  const char *const config = n > before ? path : NULL;
+  TRY(read_once(set, c, config, NULL, resume, begin, argc, argv, help));
   if (c->train.init[0] == '\0') return OK;
   run_config found =
       *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));
-  TRY(read_once(set, c, config, &found, resume, argc, argv, help));
+  run_config start = found;
+  if (begin != NULL) memcpy(start.train.objectives, begin->objectives, sizeof start.train.objectives);
+  TRY(read_once(set, c, config, &start, resume, begin, argc, argv, help));
   return run_objectives_settle(c, &found);
 }

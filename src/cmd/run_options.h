@@ -5,9 +5,15 @@
 
 #include "train/config.h"
 
+// What a run that begins from another's parameters has as defaults, which its file and the command line may change.
+typedef struct run_beginning {
+  char init[OPTION_STRING], out[OPTION_STRING], data[OPTION_STRING], objectives[OPTION_STRING];
+} run_beginning;
+
 // Fills the targets of `set`, which holds the sections over *c. With train.init the model options start
-// from that checkpoint's (or, when *resume is set, the run's own); resume may be NULL.
-status run_options_read(const option_set *set, run_config *c, const bool *resume, int argc, char **argv,
-                        bool *help);
+// from that checkpoint's (or, when *resume is set, the run's own); resume may be NULL. begin: NULL, or the defaults of a command
+// whose first argument is not the configuration but the run that it begins from.
+status run_options_read(const option_set *set, run_config *c, const bool *resume, const run_beginning *begin,
+                        int argc, char **argv, bool *help);
 
 #endif

@@ -1,9 +1,13 @@
 // A run's configuration and the learning-rate schedule.
 #include "train/config.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include "base/memory.h"
+#include "base/path_kind.h"
 #include "train/run_objectives.h"
 
 #define TR(name) offsetof(train_config, name)
@@ -118,6 +122,19 @@ status run_config_read(run_config *c, const checkpoint *from) {
   snprintf(name, sizeof name, "%.900s/manifest.json: field \"config\"%s", from->dir, writer);
   TRY(options_defaults(&set));
   return options_yaml_text(&set, from->config_yaml, strlen(from->config_yaml), name);
+}
+
+status run_config_data(const checkpoint *from, char dir[OPTION_STRING]) {
+  run_config *run;
+  TRY(mem_new(&run, 1, sizeof *run, "a run's configuration"));
+  const status rc = run_config_read(run, from);
+  memcpy(dir, run->data.dir, OPTION_STRING);
+  free(run);
+  TRY(rc);
+  if (dir[0] == '\0' || (path_kind_of(dir) == PATH_NOTHING && errno == ENOENT))
+    return fail(ERR_NOT_FOUND, "the data set that %s was trained on (%s) is not there; --data DIR names it",
+                from->dir, dir);
+  return OK;
 }
 
 status train_model_config(model_config *out, const run_config *c, const dataset *d) {

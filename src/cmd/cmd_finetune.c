@@ -1,0 +1,210 @@
+// souk finetune --task next|mix RUN: what is trained on top of a pre-trained run.
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/log.h"
+#include "base/path_kind.h"
+#include "base/threads.h"
+#include "cmd/cmd.h"
+#include "cmd/run_options.h"
+#include "cmd/run_training.h"
+#include "eval/evaluation.h"
+#include "eval/mix_file.h"
+#include "eval/mix_learn.h"
+#include "model/checkpoint_find.h"
+
+enum { TASK_NEXT, TASK_MIX };
+
+static int task;
+static bool resume;
+static const option task_options[] = {
+    {"task", OPT_CHOICE, 0, "next", 0, 0, "next|mix",
+     "next: go on training, to predict the next item; mix: learn how the model's scores and counts are added "
+     "up"},
+};
+static const option resume_options[] = {
+    {"resume", OPT_BOOL, 0, "false", 0, 0, NULL, "next: continue from the new run's last checkpoint"},
+};
+
+typedef struct mix_flags {
+  char data[OPTION_STRING], weights[OPTION_STRING];
+  int which, device, final;
+  int64_t threads;
+} mix_flags;
+
+#define MF(name) offsetof(mix_flags, name)
+static const option mix_flag_options[] = {
+    {"data", OPT_STRING, MF(data), "", 0, 0, "DIR",
+     "prepared data set; empty: the one that the run was trained on"},
+    {"weights", OPT_STRING, MF(weights), "", 0, 0, "RUN",
+     "take the weights of this run's mix instead of learning them: for a run of a final training"},
+    {"final", OPT_CHOICE, MF(final), "no", 0, 0, "no|yes",
+     "yes: besides, counts of the train and validation parts for the same weights, for the test part and for "
+     "use"},
+    {"which", OPT_CHOICE, MF(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
+    {"device", OPT_CHOICE, MF(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
+    {"threads", OPT_INT, MF(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
+};
+
+static const char usage[] = "souk finetune --task next RUN [CONFIG.yaml] [options of souk pretrain]\n"
+                            "       souk finetune --task mix RUN [--final yes] [options]";
+static const char summary[] =
+    "Trains more on top of a run (or checkpoint).\n"
+    "next: goes on from its parameters to predict the next item, as souk pretrain does, in a new\n"
+    "run, by default RUN-next. mix: learns on the validation part how the model's scores and\n"
+    "sparse counts of what follows what are best added up; the mix becomes part of the\n"
+    "checkpoint, souk eval reports it beside the model, and souk export takes it along.";
+
+// ---- mix ---------------------------------------------------------------------------------------------------------
+
+static void tell(const mix *x, const mix_learned *l) {
+  const mix_config *c = mix_get_config(x);
+  const mix_table *t = mix_get_table(x);
+  char time[32];
+  printf("learned   from %lld validation targets and %lld candidates of theirs, in %s\n",
+         (long long)l->questions, (long long)l->candidates, human_seconds(time, l->seconds));
+  printf("-ln p     of the answers, mean: %.4f by the encoder alone, %.4f by counts alone, %.4f together\n",
+         l->encoder.nats, l->counts.nats, l->both.nats);
+  printf("scale     %.4g x the encoder's score; popularity %+.4g ln(1 + count), %+.4g if the count is 0\n",
+         c->scale, c->popularity, c->unseen);
+  printf("counts    %lld pairs of %d items, at most %d weights\n", (long long)t->offsets[t->items], t->items,
+         3 * c->n);
+}
+
+static status save(const checkpoint *c, dataset *d, const mix *x, int64_t memory, bool final) {
+  const mix_config *as = mix_get_config(x);
+  const mix_count_config count = {as->neighbours, as->window, as->distance_power, memory};
+  mix_table last = {0};
+  status rc = OK;
+  if (final) log_doing("counting pairs of items, those of the validation part too");
+  if (final) rc = mix_count(&last, d, EVAL_TEST, &count);
+  if (rc == OK) rc = mix_save(c, x, final ? &last : NULL);
+  mix_table_free(&last);
+  return rc;
+}
+
+// Learns the mix, or takes the weights of another.
+static status make_mix(mix **x, const mix_flags *f, const mix_options *o, const checkpoint *c, dataset *d) {
+  model *m;
+  mix_learned learned;
+  if (f->weights[0] != '\0') {
+    checkpoint *from;
+    mix *other = NULL;
+    TRY(checkpoint_open_chosen(&from, f->weights, WHICH_AUTO));
+    status rc = mix_open(&other, from, false);
+    if (rc == OK) rc = mix_from(x, d, mix_get_config(other), o->count.memory);
+    mix_free(other);
+    checkpoint_close(from);
+    return rc;
+  }
+  if (c->state.trained.final)
+    return fail(ERR_ARGUMENT,
+                "%s is of a final training, which has seen the answers that a mix is learned from; --weights "
+                "RUN takes "
+                "the weights of the run that the options were chosen by",
+                c->dir);
+  TRY(checkpoint_model(&m, c, d, f->device, (int32_t)f->threads));
+  const status rc = mix_learn(x, d, m, o, &learned);
+  model_free(m);
+  log_status_end();
+  if (rc == OK) tell(*x, &learned);
+  return rc;
+}
+
+static status learn_mix(mix_flags *f, const mix_options *o, const char *where) {
+  checkpoint *c = NULL;
+  dataset *d = NULL;
+  mix *x = NULL;
+  status rc;
+  TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
+  if (f->data[0] == '\0') TRY_GOTO(run_config_data(c, f->data), done);
+  log_doing("reading %s", f->data);
+  TRY_GOTO(dataset_open(&d, f->data, true), done);
+  TRY_GOTO(checkpoint_check_data(c, d), done);
+  TRY_GOTO(make_mix(&x, f, o, c, d), done);
+  TRY_GOTO(save(c, d, x, o->count.memory, f->final == 1), done);
+  log_status_end();
+  printf("written   %s/mix, counts of train%s\n", c->dir,
+         f->final == 1 ? ", and of train and validation" : "");
+done:
+  log_status_end();
+  mix_free(x);
+  dataset_close(d);
+  checkpoint_close(c);
+  return rc;
+}
+
+static status finetune_mix(int argc, char **argv) {
+  static mix_flags f;
+  static mix_options o;
+  const option_section sections[] = {
+      {"", "Task", task_options, 1, &task},
+      {"", "The mix", mix_flag_options, sizeof mix_flag_options / sizeof *mix_flag_options, &f},
+      {"mix", "Counts and learning", mix_option_table, n_mix_options, &o}};
+  const option_set set = {.usage = usage, .summary = summary, .sections = sections, .count = 3};
+  const char *where;
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
+  if (help) return OK;
+  if (n == 0) return fail(ERR_ARGUMENT, "souk finetune needs a run or a checkpoint; --help tells more");
+  threads_use(f.threads);
+  return learn_mix(&f, &o, where);
+}
+
+// ---- next --------------------------------------------------------------------------------------------------------
+
+// RUN-next, from RUN's best checkpoint, on its data set.
+static status beginning_of(run_beginning *p, const char *where) {
+  checkpoint *c;
+  size_t n = strlen(where);
+  while (n > 1 && where[n - 1] == '/') n--;
+  if (n + sizeof "-next" > sizeof p->out) return fail(ERR_ARGUMENT, "path too long: %.60s...", where);
+  snprintf(p->init, sizeof p->init, "%s", where);
+  snprintf(p->out, sizeof p->out, "%.*s-next", (int)n, where);
+  snprintf(p->objectives, sizeof p->objectives, "next_item");
+  TRY(checkpoint_open_chosen(&c, where, WHICH_AUTO));
+  if (run_config_data(c, p->data) != OK) p->data[0] = '\0'; // --data.dir may name one
+  checkpoint_close(c);
+  return OK;
+}
+
+static status finetune_next(int argc, char **argv) {
+  static run_config c;
+  static run_beginning begin;
+  option_section sections[7];
+  const size_t n_sections = run_sections(&c, sections);
+  const option_set run_options = {.sections = sections, .count = n_sections};
+  sections[n_sections] = (option_section){"", "Task", task_options, 1, &task};
+  sections[n_sections + 1] = (option_section){"", "This run", resume_options, 1, &resume};
+  sections[n_sections + 2] = (option_section){"", "", pause_options, n_pause_options, &c.pause};
+  const option_set set = {.usage = usage, .summary = summary, .sections = sections, .count = n_sections + 3};
+  const char *given[2];
+  size_t n;
+  bool help;
+  TRY(options_defaults(&set));
+  TRY(options_args(&set, argc, argv, given, 2, &n, &help));
+  if (help) return OK;
+  if (n == 0) return fail(ERR_ARGUMENT, "souk finetune needs a run or a checkpoint; --help tells more");
+  TRY(beginning_of(&begin, given[0]));
+  TRY(run_options_read(&set, &c, &resume, &begin, argc, argv, &help));
+  return run_training(&c, &run_options, resume);
+}
+
+// ---- the command -------------------------------------------------------------------------------------------------
+
+// The task decides which options there are, so it is looked for before they are read.
+static bool asks_for_mix(int argc, char **argv) {
+  bool is_mix = false;
+  for (int i = 0; i < argc && strcmp(argv[i], "--") != 0; i++) {
+    if (strcmp(argv[i], "--task") == 0 && i + 1 < argc) is_mix = strcmp(argv[i + 1], "mix") == 0;
+    if (strncmp(argv[i], "--task=", 7) == 0) is_mix = strcmp(argv[i] + 7, "mix") == 0;
+  }
+  return is_mix;
+}
+
+status cmd_finetune(int argc, char **argv) {
+  return asks_for_mix(argc, argv) ? finetune_mix(argc, argv) : finetune_next(argc, argv);
+}
