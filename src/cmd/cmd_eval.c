@@ -10,6 +10,7 @@
 #include "base/threads.h"
 #include "cmd/cmd.h"
 #include "eval/evaluation.h"
+#include "eval/mix_file.h"
 #include "train/config.h"
 #include "train/tried.h"
 #include "model/checkpoint_find.h"
@@ -20,7 +21,7 @@ typedef struct eval_flags {
   int part, reading, which, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
   char report[OPTION_STRING];
-  bool loss, filter_history, baselines_only, json, other_data, detail;
+  bool mix, loss, filter_history, baselines_only, json, other_data, detail;
 } eval_flags;
 
 #define FLAG(name) offsetof(eval_flags, name)
@@ -42,6 +43,8 @@ static const option flag_options[] = {
      "negatives of each question in the sampled protocols"},
     {"filter_history", OPT_BOOL, FLAG(filter_history), "true", 0, 0, NULL,
      "items of the history are not candidates (except the target)"},
+    {"mix", OPT_BOOL, FLAG(mix), "true", 0, 0, NULL,
+     "the model with its mix with counts too, where souk finetune has made one"},
     {"loss", OPT_BOOL, FLAG(loss), "true", 0, 0, NULL, "loss and accuracy of the model too"},
     {"bootstrap", OPT_INT, FLAG(bootstrap), "1000", 0, 1e6, NULL,
      "replicates for 95% intervals; 0: no intervals"},
@@ -85,20 +88,6 @@ static status parse_protocols(const char *text, bool protocols[RANK_PROTOCOLS]) 
     if (*p == '\0') break;
   }
   return any ? OK : fail(ERR_ARGUMENT, "protocols names none; full, uniform and popularity are known");
-}
-
-// The data set's directory as the run's configuration has it.
-static status data_of_run(const checkpoint *c, char dir[OPTION_STRING]) {
-  run_config *run = calloc(1, sizeof *run);
-  if (run == NULL) return fail(ERR_MEMORY, "out of memory: a run's configuration");
-  const status rc = run_config_read(run, c);
-  memcpy(dir, run->data.dir, OPTION_STRING);
-  free(run);
-  TRY(rc);
-  if (dir[0] == '\0' || (path_kind_of(dir) == PATH_NOTHING && errno == ENOENT))
-    return fail(ERR_NOT_FOUND, "the data set that %s was trained on (%s) is not there; --data DIR names it",
-                c->dir, dir);
-  return OK;
 }
 
 static status print(const eval_flags *f, const evaluation *e, const evaluation_source *source) {
@@ -200,20 +189,33 @@ static status check_subject(const eval_flags *f, const char *where) {
   return OK;
 }
 
+// The mixes of the checkpoint: that with final counts has seen the answers of the validation part.
+static status open_mixes(const eval_flags *f, const evaluation_config *config, const checkpoint *c,
+                         mix *mixes[2]) {
+  for (int final = 0; f->mix && c != NULL && final < 2; final++)
+    if (mix_is_there(c, final == 1) && (final == 0 || config->ranking.query.part == EVAL_TEST))
+      TRY(mix_open(&mixes[final], c, final == 1));
+  return OK;
+}
+
 static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where, outputs *to) {
   checkpoint *c = NULL;
   dataset *d = NULL;
+  mix *mixes[2] = {NULL, NULL};
   status rc = OK;
   TRY_GOTO(outputs_open(to, f), done);
   if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
-  if (f->data[0] == '\0' && c != NULL) TRY_GOTO(data_of_run(c, f->data), done);
+  if (f->data[0] == '\0' && c != NULL) TRY_GOTO(run_config_data(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   if (c != NULL) checkpoint_warn_untrained_ranking(c);
   if (has_vectors(f))
     TRY_GOTO(given_vectors_read(&config->vectors, d, f->reading, f->user_vectors, f->item_vectors), done);
+  TRY_GOTO(open_mixes(f, config, c, mixes), done);
+  for (int i = 0; i < 2; i++) config->mixes[i] = mixes[i];
   rc = evaluate(f, config, d, c, to);
 done:
+  for (int i = 0; i < 2; i++) mix_free(mixes[i]);
   given_vectors_free(config->vectors);
   outputs_close(to);
   dataset_close(d);

@@ -67,7 +67,7 @@ static void print_buckets(const evaluation *e, bucket_kind kind, FILE *to) {
     report_heading(bucket_metrics[m], name);
     fprintf(to, "%s\n", name);
     for (int32_t i = 0; i < e->n; i++) print_row(e, l, i, m, to);
-    if (e->judges) print_differences(e, l, m, to);
+    if (e->judged > 0) print_differences(e, l, m, to);
   }
 }
 
@@ -135,7 +135,7 @@ static json_t *bucket_json(json_writer *w, const bucket *b) {
   report_put(w, j, "targets", json_integer(b->targets));
   report_put(w, j, "users", json_integer(b->users));
   report_put(w, j, "results", bucket_results(w, b));
-  if (!w->e->judges) return j;
+  if (w->e->judged == 0) return j;
   json_t *difference = json_object();
   for (int32_t m = 0; m < BUCKET_METRICS; m++) {
     const paired_difference *p = &b->difference[m];

@@ -45,6 +45,7 @@ static contender *add_contender(evaluation *e, const char *name) {
 static status run_vectors(evaluation *e) {
   char time[32];
   contender *c = add_contender(e, "vectors");
+  e->judged++;
   log_doing("ranking by the given vectors");
   TRY(ranking_run_rows(e->questions, given_vectors_score, e->c.vectors, &c->result));
   log_info("%-22s %s", c->name, human_seconds(time, c->result.seconds));
@@ -71,21 +72,28 @@ static status run_baselines(evaluation *e) {
   return rc;
 }
 
-// The best baseline of every metric, and the model's difference from it.
+static int32_t best_baseline(const evaluation *e, int32_t protocol, int32_t metric) {
+  int32_t best = e->judged;
+  for (int32_t i = best + 1; i < e->n; i++)
+    if (e->contenders[i].result.metrics[protocol].value[metric] >
+        e->contenders[best].result.metrics[protocol].value[metric])
+      best = i;
+  return best;
+}
+
+// The best baseline of every metric, and the differences of the model's rows from it.
 static void compare(evaluation *e) {
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     for (int32_t m = 0; m < e->metrics; m++) {
-      const int32_t first = e->judges ? 1 : 0;
-      int32_t best = first;
-      for (int32_t i = first + 1; i < e->n; i++)
-        if (e->contenders[i].result.metrics[k].value[m] > e->contenders[best].result.metrics[k].value[m])
-          best = i;
-      e->best[k][m] = best;
-      e->difference[k][m] = (paired_difference){.best = -1};
-      if (!e->judges || !e->c.ranking.query.protocols[k]) continue;
-      e->difference[k][m] = (paired_difference){.best = best,
-                                                .value = e->contenders[0].result.metrics[k].value[m] -
-                                                         e->contenders[best].result.metrics[k].value[m]};
+      const int32_t best = e->best[k][m] = best_baseline(e, k, m);
+      for (int32_t i = 0; i < MODEL_ROWS; i++) {
+        paired_difference *p = &e->difference[i][k][m];
+        *p = (paired_difference){.best = -1};
+        if (i < e->judged && e->c.ranking.query.protocols[k])
+          *p = (paired_difference){.best = best,
+                                   .value = e->contenders[i].result.metrics[k].value[m] -
+                                            e->contenders[best].result.metrics[k].value[m]};
+      }
     }
   }
 }
@@ -107,11 +115,12 @@ static status bootstrap_protocol(evaluation *e, int32_t protocol, const int32_t 
       .slots = first->slots, .relevant = first->relevant, .queries = first->queries};
   TRY(bootstrap_metrics(&q, ranks, e->n, n, (uint64_t)e->c.ranking.query.seed, values));
   double *difference = values + (int64_t)e->n * width * n;
-  for (int32_t m = 0; e->judges && m < width; m++) { // before central_interval sorts the replicates
-    paired_difference *p = &e->difference[protocol][m];
-    p->range =
-        difference_range(values + (int64_t)m * n, values + ((int64_t)p->best * width + m) * n, n, difference);
-  }
+  for (int32_t i = 0; i < e->judged; i++) // before central_interval sorts the replicates
+    for (int32_t m = 0; m < width; m++) {
+      paired_difference *p = &e->difference[i][protocol][m];
+      p->range = difference_range(values + ((int64_t)i * width + m) * n,
+                                  values + ((int64_t)p->best * width + m) * n, n, difference);
+    }
   for (int32_t i = 0; i < e->n; i++)
     for (int32_t m = 0; m < width; m++)
       e->contenders[i].range[protocol][m] = central_interval(values + ((int64_t)i * width + m) * n, n, 0.95);
@@ -150,6 +159,29 @@ static status bootstrap_all(evaluation *e) {
   return rc;
 }
 
+// A row of the model: alone where x is NULL.
+static status run_model(evaluation *e, const char *name, const mix *x) {
+  char time[32], encoding[32];
+  contender *c = add_contender(e, name);
+  e->judged++;
+  log_doing("ranking by the %s", name);
+  ranking_set_mix(e->questions, x);
+  TRY(ranking_run(e->questions, e->m, &c->result));
+  log_info("%-22s %s, %s of it encoding%s", c->name, human_seconds(time, c->result.seconds),
+           human_seconds(encoding, c->result.encode_seconds),
+           x == NULL && e->c.ranking.loss ? " and losses" : "");
+  return e->detail != NULL ? detail_model_lists(e, e->judged - 1) : OK;
+}
+
+static status run_models(evaluation *e) {
+  static const char *const names[] = {"model + counts", "model + final counts"};
+  if (e->m == NULL) return OK;
+  TRY(run_model(e, "model", NULL));
+  for (int i = 0; i < 2; i++)
+    if (e->c.mixes[i] != NULL) TRY(run_model(e, names[i], e->c.mixes[i]));
+  return OK;
+}
+
 static status run(evaluation *e) {
   const bool test = e->c.ranking.query.part == EVAL_TEST;
   if (dataset_count_targets(e->d, test) == 0)
@@ -165,15 +197,7 @@ static status run(evaluation *e) {
   TRY(ranking_open(&e->questions, e->d, &e->c.ranking));
   e->open_seconds = now_seconds() - started;
   if (e->c.detail) TRY(detail_open(e));
-  if (e->m != NULL) {
-    char time[32], encoding[32];
-    contender *c = add_contender(e, "model");
-    log_doing("ranking by the model");
-    TRY(ranking_run(e->questions, e->m, &c->result));
-    log_info("%-22s %s, %s of it encoding%s", c->name, human_seconds(time, c->result.seconds),
-             human_seconds(encoding, c->result.encode_seconds), e->c.ranking.loss ? " and losses" : "");
-    if (e->detail != NULL) TRY(detail_model_lists(e, 0));
-  }
+  TRY(run_models(e));
   if (e->c.vectors != NULL) TRY(run_vectors(e));
   TRY(run_baselines(e));
   compare(e);
@@ -188,7 +212,6 @@ status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_c
   e->c = *c;
   e->d = d;
   e->m = m;
-  e->judges = m != NULL || c->vectors != NULL;
   e->metrics = c->ranking.query.reading == TARGETS_ALL ? SET_METRICS : RANK_METRICS;
   e->items = vocab_end(dataset_vocab(d), RANGE_ITEMS) - vocab_begin(dataset_vocab(d), RANGE_ITEMS);
   const status rc = run(e);
@@ -263,7 +286,7 @@ static json_t *target_json(const vocab *v, int32_t target) {
 // "target" and "rank", or lists of them. Not 0: no memory, or a name that is not UTF-8.
 static int put_targets(const list_writer *w, const query *q, json_t *j) {
   const vocab *v = dataset_vocab(w->e->d);
-  const ranking_result *result = &w->e->contenders[0].result;
+  const ranking_result *result = &w->e->contenders[w->e->judged - 1].result;
   const int32_t *all = result->ranks[RANK_FULL], *ranks = all != NULL ? all + w->target : NULL;
   const bool lists = result->relevant != NULL;
   json_t *targets = json_array(), *places = json_array();
@@ -313,6 +336,8 @@ static status write_lists(list_writer *w, evaluation *e, int32_t k) {
   TRY(path_join(w->users_path, sizeof w->users_path, dataset_dir(e->d), "users.tsv"));
   TRY(lines_open(&w->users, w->users_path, LONGEST_NAME));
   log_doing("writing ranked lists");
+  // By the last of the model's rows, the one with all it has.
+  ranking_set_mix(e->questions, e->c.mixes[1] != NULL ? e->c.mixes[1] : e->c.mixes[0]);
   return ranking_lists(e->questions, e->m, k, write_list, w);
 }
 

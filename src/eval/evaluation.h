@@ -21,24 +21,27 @@ typedef struct evaluation_config {
   bool other_data;         // it was trained on other data than these
   bool detail;             // figures of evaluation_detail.h, too; needs the protocol of the whole catalogue
   bool detail_shown;       // in tables and json; a page of HTML always has them
+  // The model's mixes with counts of train, and of train and validation (mix_file.h); NULL: there is none.
+  const mix *mixes[2];
 } evaluation_config;
 
-// A contender: the model, given vectors or a baseline.
+// A contender: a row of the model, given vectors or a baseline.
 typedef struct contender {
   const char *name;
   ranking_result result;
   interval range[RANK_PROTOCOLS][SET_METRICS]; // 95%; only with replicates
 } contender;
 
-// The model minus the baseline that is best in this metric.
+// A row of the model minus the baseline that is best in this metric.
 typedef struct paired_difference {
   int32_t best; // contender; -1: nothing to compare
   double value;
   interval range; // 95%; only with replicates
 } paired_difference;
 
-// The model or the given vectors, if there are any, and the baselines.
-enum { CONTENDERS = 1 + BASELINES };
+// The model's rows (alone, with counts, and with those of the validation part too) or the given vectors, if there are any,
+// and the baselines.
+enum { MODEL_ROWS = 3, CONTENDERS = MODEL_ROWS + BASELINES };
 
 typedef struct evaluation_detail evaluation_detail; // evaluation_detail.h
 
@@ -46,14 +49,15 @@ typedef struct evaluation {
   evaluation_config c;
   dataset *d;
   ranking *questions;
-  model *m;    // NULL: there is none
-  bool judges; // the first contender is the model or the given vectors, which are compared with the baselines
+  model *m; // NULL: there is none
+  int32_t
+      judged; // rows that are compared with the baselines: the model's or the given vectors; they come first
   int32_t items;
   int32_t metrics; // RANK_METRICS, or SET_METRICS where a question has all targets of a user
-  int32_t n;       // contenders; the model, when there is one, comes first
+  int32_t n;       // contenders
   contender contenders[CONTENDERS];
   int32_t best[RANK_PROTOCOLS][SET_METRICS]; // contender: the best baseline
-  paired_difference difference[RANK_PROTOCOLS][SET_METRICS];
+  paired_difference difference[MODEL_ROWS][RANK_PROTOCOLS][SET_METRICS];
   evaluation_detail *detail; // NULL: not asked for
   double open_seconds, count_seconds, bootstrap_seconds;
 } evaluation;

@@ -199,13 +199,13 @@ static void choose(const evaluation *e, bucket *b, const int64_t *keys, target_f
 }
 
 static void find_best(const evaluation *e, bucket *b) {
-  const int32_t first = e->judges ? 1 : 0;
+  const int32_t first = e->judged;
   for (int32_t m = 0; m < BUCKET_METRICS; m++) {
     int32_t best = first;
     for (int32_t i = first + 1; i < e->n; i++)
       if (b->value[i][m] > b->value[best][m]) best = i;
     b->difference[m] = (paired_difference){.best = -1};
-    if (!e->judges) continue;
+    if (e->judged == 0) continue;
     b->difference[m] = (paired_difference){.best = best, .value = b->value[0][m] - b->value[best][m]};
   }
 }

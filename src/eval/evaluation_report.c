@@ -106,13 +106,15 @@ static void print_contender(const evaluation *e, int32_t protocol, int32_t i, FI
   fputc('\n', to);
 }
 
-static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
+// The differences of one of the rows that are compared with the baselines.
+static void print_difference(const evaluation *e, int32_t protocol, int32_t row, FILE *to) {
+  static const char *const labels[MODEL_ROWS] = {"model - best*", "  + counts - best*", "  + final - best*"};
   int32_t better = 0, surely = 0, surely_worse = 0;
   const table_column *columns = report_columns(e);
   const bool given = e->c.vectors != NULL;
-  fprintf(to, "%-*s", LABEL, given ? "vectors - best*" : "model - best*");
+  fprintf(to, "%-*s", LABEL, given ? "vectors - best*" : labels[row]);
   for (int32_t j = 0; j < COLUMNS; j++) {
-    const paired_difference *p = &e->difference[protocol][columns[j].metric];
+    const paired_difference *p = &e->difference[row][protocol][columns[j].metric];
     if (shown(&columns[j], to)) fprintf(to, "%+7.4f ", p->value);
     better += p->value > 0;
     surely += e->c.replicates > 0 && p->range.low > 0;
@@ -122,13 +124,13 @@ static void print_difference(const evaluation *e, int32_t protocol, FILE *to) {
   for (int32_t end = 0; end < 2 && e->c.replicates > 0; end++) {
     fprintf(to, "%-*s", LABEL, end == 0 ? "  95% from" : "       to");
     for (int32_t j = 0; j < COLUMNS; j++) {
-      const interval *r = &e->difference[protocol][columns[j].metric].range;
+      const interval *r = &e->difference[row][protocol][columns[j].metric].range;
       if (shown(&columns[j], to)) fprintf(to, "%+7.4f ", end == 0 ? r->low : r->high);
     }
     fputc('\n', to);
   }
-  fprintf(to, "%s above the best baseline in %d of %d figures", given ? "the vectors are" : "the model is",
-          better, COLUMNS);
+  fprintf(to, "the %s %s above the best baseline in %d of %d figures", e->contenders[row].name,
+          given ? "are" : "is", better, COLUMNS);
   if (e->c.replicates > 0)
     fprintf(to, ",\nsurely (the interval is above 0) in %d, and surely below in %d", surely, surely_worse);
   fputc('\n', to);
@@ -167,6 +169,13 @@ static void print_questions(const evaluation *e, FILE *to) {
             e->c.baselines.learn == 1 ? "the train part" : "the train and validation parts");
 }
 
+static void print_mixes(const evaluation *e, FILE *to) {
+  for (int32_t i = 0, row = 1; i < 2; i++)
+    if (e->c.mixes[i] != NULL)
+      fprintf(to, "mix       %s: counts of %s, weights learned on validation\n", e->contenders[row++].name,
+              mix_get_config(e->c.mixes[i])->counted);
+}
+
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
@@ -184,6 +193,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
       trained_on_describe(s->trained, trained);
       fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
     }
+    print_mixes(e, to);
     if (first->has_loss)
       fprintf(to, "loss      %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);
@@ -199,7 +209,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
     fprintf(to, "\n%s: %s\n", rank_protocol_names[k], title);
     print_heading(e, to);
     for (int32_t i = 0; i < e->n; i++) print_contender(e, k, i, to);
-    if (e->judges) print_difference(e, k, to);
+    for (int32_t i = 0; i < e->judged; i++) print_difference(e, k, i, to);
   }
   if (e->detail != NULL && e->c.detail_shown) detail_print(e, to);
   char bytes[32], all[32], parts[5][32];
@@ -210,7 +220,8 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (columns_shown(to) < COLUMNS)
     fprintf(to, "%d more columns do not fit here; --json has them, and a pipe or a wider window\n",
             COLUMNS - columns_shown(to));
-  const double of_model = e->judges ? first->seconds : 0;
+  double of_model = 0;
+  for (int32_t i = 0; i < e->judged; i++) of_model += e->contenders[i].result.seconds;
   const double of_baselines = seconds - e->open_seconds - e->count_seconds - e->bootstrap_seconds - of_model;
   fprintf(to,
           "time      %s: questions %s, %s %s, counting %s,\n"
@@ -238,6 +249,19 @@ json_t *report_ranged(json_writer *w, double value, const interval *r) {
   return j;
 }
 
+// Of one of the rows that are compared with the baselines.
+static json_t *difference_json(json_writer *w, int32_t k, int32_t row) {
+  const evaluation *e = w->e;
+  json_t *difference = json_object();
+  for (int32_t m = 0; m < e->metrics; m++) {
+    const paired_difference *p = &e->difference[row][k][m];
+    json_t *one = report_ranged(w, p->value, &p->range);
+    report_put(w, one, "baseline", json_string(e->contenders[p->best].name));
+    report_put(w, difference, rank_metric_name(m), one);
+  }
+  return difference;
+}
+
 static json_t *results_json(json_writer *w, int32_t k) {
   const evaluation *e = w->e;
   json_t *results = json_array();
@@ -248,8 +272,9 @@ static json_t *results_json(json_writer *w, int32_t k) {
       report_put(w, metrics, rank_metric_name(m),
                  report_ranged(w, c->result.metrics[k].value[m], &c->range[k][m]));
     report_put(w, one, "name", json_string(c->name));
-    report_put(w, one, "baseline", json_boolean(!e->judges || i > 0));
+    report_put(w, one, "baseline", json_boolean(i >= e->judged));
     report_put(w, one, "metrics", metrics);
+    if (i > 0 && i < e->judged) report_put(w, one, "difference", difference_json(w, k, i));
     if (json_array_append_new(results, one) != 0) w->failed = true;
   }
   return results;
@@ -264,15 +289,7 @@ static json_t *protocol_json(json_writer *w, int32_t k) {
     report_put(w, j, "negatives", json_integer(e->c.ranking.query.negatives));
     report_put(w, j, "fewest_negatives", json_integer((json_int_t)e->contenders[0].result.fewest_negatives));
   }
-  if (!e->judges) return j;
-  json_t *difference = json_object();
-  for (int32_t m = 0; m < e->metrics; m++) {
-    const paired_difference *p = &e->difference[k][m];
-    json_t *one = report_ranged(w, p->value, &p->range);
-    report_put(w, one, "baseline", json_string(e->contenders[p->best].name));
-    report_put(w, difference, rank_metric_name(m), one);
-  }
-  report_put(w, j, "difference", difference);
+  if (e->judged > 0) report_put(w, j, "difference", difference_json(w, k, 0));
   return j;
 }
 

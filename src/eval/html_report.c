@@ -31,7 +31,7 @@ static status first_cell(page *p, const char *text, bool of_model) {
 }
 
 static bool is_model(const page *p, int32_t i) {
-  return p->e->judges && i == 0;
+  return i < p->e->judged;
 }
 
 static const char *difference_name(const page *p) {
@@ -169,7 +169,7 @@ static status write_contender(page *p, int32_t k, int32_t i) {
 static status write_difference(page *p, int32_t k) {
   TRY(first_cell(p, difference_name(p), true));
   for (int32_t j = 0; j < REPORT_COLUMNS; j++) {
-    const paired_difference *d = &p->e->difference[k][report_columns(p->e)[j].metric];
+    const paired_difference *d = &p->e->difference[0][k][report_columns(p->e)[j].metric];
     TRY(range_cell(p, d->value, &d->range, ""));
   }
   return out_printf(p->f, "</tr>\n");
@@ -198,7 +198,7 @@ static status draw_differences(page *p, int32_t k) {
   char names[REPORT_COLUMNS][16];
   for (int32_t j = 0; j < REPORT_COLUMNS; j++) {
     const int32_t m = report_columns(p->e)[j].metric;
-    const paired_difference *d = &p->e->difference[k][m];
+    const paired_difference *d = &p->e->difference[0][k][m];
     report_heading(m, names[j]);
     marks[j] = (html_mark){.label = names[j],
                            .value = d->value,
@@ -219,11 +219,11 @@ static status write_protocol(page *p, int32_t k) {
   TRY(html_element(p->f, "p", title));
   TRY(write_headings(p));
   for (int32_t i = 0; i < p->e->n; i++) TRY(write_contender(p, k, i));
-  if (p->e->judges) TRY(write_difference(p, k));
+  if (p->e->judged > 0) TRY(write_difference(p, k));
   TRY(out_printf(p->f, "</table></div>\n"));
   TRY(draw_metric(p, k, all ? METRIC_RECALL + 2 : METRIC_HR + 2));
   TRY(draw_metric(p, k, METRIC_NDCG + 2));
-  return p->e->judges ? draw_differences(p, k) : OK;
+  return p->e->judged > 0 ? draw_differences(p, k) : OK;
 }
 
 // ---- what is recommended ---------------------------------------------------------------------------------------
@@ -296,7 +296,7 @@ static status write_bucket_rows(page *p, const bucket_list *l, int32_t m) {
     for (int32_t b = 0; b < l->n; b++) TRY(range_cell(p, l->of[b].value[i][m], &l->of[b].range[i][m], ""));
     TRY(out_printf(p->f, "</tr>\n"));
   }
-  if (!p->e->judges) return OK;
+  if (p->e->judged == 0) return OK;
   TRY(first_cell(p, difference_name(p), true));
   for (int32_t b = 0; b < l->n; b++)
     TRY(range_cell(p, l->of[b].difference[m].value, &l->of[b].difference[m].range, ""));
