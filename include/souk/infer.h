@@ -137,6 +137,8 @@ typedef struct souk_info {
   size_t
       memory_bytes; // allocated: the bundle, and the workspaces of finished calls that it keeps for the next
   size_t mapped_bytes; // of its files, shared with other processes through the page cache
+  int32_t has_mix;     // 1: the bundle has a mix, which ranked lists use (see "ranked lists")
+  int32_t reserved;
 } souk_info;
 
 // Fills *info, of info_bytes.
@@ -216,6 +218,12 @@ SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_
 
 // ---- ranked lists --------------------------------------------------------------------------------------------
 
+// A bundle may have a mix: sparse counts of what follows what, with weights learned beside the encoder's scores. The score of
+// an item in a ranked list is then
+//   scale x u . v + what the counts add for the history and the item
+// exactly as the trainer evaluated it, over the whole catalogue, with candidates and with filters alike. The counts read the
+// history alone, also where a user vector is given. Vectors and souk_score remain u and v, for vector indexes.
+
 // One question: which items come next? Zeroed, it asks for a new user over the whole catalogue.
 typedef struct souk_query {
   souk_history history; // the user's past, and what is filtered out (see keep_history)
@@ -237,6 +245,8 @@ typedef struct souk_rank_options {
   size_t n_allow;
   const int32_t *deny; // [n_deny] in all queries never list these; may be NULL when n_deny is 0
   size_t n_deny;
+  int32_t no_mix;   // 1: by u . v alone, although the bundle has a mix
+  int32_t reserved; // 0
 } souk_rank_options;
 // In candidates, allow and deny, -1 (an unknown item) is passed over; other numbers that are no items are
 // errors.

@@ -10,12 +10,14 @@
 
 typedef struct export_flags {
   int which;
-  bool force;
+  bool force, mix;
 } export_flags;
 
 static const option flag_options[] = {
     {"which", OPT_CHOICE, offsetof(export_flags, which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
+    {"mix", OPT_BOOL, offsetof(export_flags, mix), "true", 0, 0, NULL,
+     "with the checkpoint's mix with counts, where souk finetune has made one"},
 };
 
 status cmd_export(int argc, char **argv) {
@@ -23,7 +25,7 @@ status cmd_export(int argc, char **argv) {
   const option_section section = {"", "Export", flag_options, sizeof flag_options / sizeof *flag_options,
                                   &flags};
   const option_set set = {
-      .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force]",
+      .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force] [--no-mix]",
       .summary = "Writes a bundle: weights with Hugging Face names (model.safetensors, config.json), the\n"
                  "vocabulary, item vectors, and souk.json with checksums. souk-infer answers from it.",
       .sections = &section,
@@ -39,7 +41,7 @@ status cmd_export(int argc, char **argv) {
   if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are needed: %s", set.usage);
   TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
   log_doing("exporting %s", checkpoint_dir);
-  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, &result));
+  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, flags.mix, &result));
   log_status_end();
   char shown[4 * PATH_MAX];
   printf("%s: step %lld, %d items x %d, %s\n", printable(shown, sizeof shown, paths[1], ""),

@@ -15,6 +15,8 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/memory.h"
+#include "base/tensor_file.h"
+#include "eval/mix_file.h"
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
 #include "model/objectives/item_head.h"
@@ -36,6 +38,8 @@ typedef struct exporter {
   vocab *v;
   const char *dir; // being written
   json_t *files;
+  json_t *mix;   // its settings; NULL: there is none
+  bool with_mix; // if there is one
   uint64_t bytes;
 } exporter;
 
@@ -94,20 +98,9 @@ static status check_tensor(const exporter *x, const tensor *t) {
   return OK;
 }
 
-// Opens a file of these tensors and writes what comes before their data.
-static status begin_tensors(out_file **f, const char *path, tensor *list, int32_t n, const char *metadata) {
-  size_t bytes;
-  char *header = safetensors_header(list, (size_t)n, metadata, &bytes);
-  status rc = header != NULL ? OK : fail(ERR_MEMORY, "out of memory: the header of %s", path);
-  if (rc == OK) rc = out_open(f, path);
-  if (rc == OK) rc = out_write(*f, header, bytes);
-  free(header);
-  return rc;
-}
-
 static status write_table(const exporter *x, table *t, const char *path) {
   out_file *f = NULL;
-  status rc = begin_tensors(&f, path, t->list, t->n, "\"format\":\"pt\"");
+  status rc = tensor_file_begin(&f, path, t->list, t->n, "\"format\":\"pt\"");
   for (int32_t i = 0; rc == OK && i < t->n; i++) rc = check_tensor(x, &t->list[i]);
   for (int32_t i = 0; rc == OK && i < t->n; i++)
     rc = out_write(f, t->list[i].data, (size_t)(t->list[i].end - t->list[i].begin));
@@ -156,7 +149,7 @@ static status write_items(exporter *x) {
   TRY(file_path(x, "items.safetensors", path));
   TRY(mem_new(&block, ITEM_BLOCK * (size_t)W, sizeof *block, "item vectors"));
   status rc =
-      begin_tensors(&f, path, list, 2, "\"format\":\"pt\",\"rows\":\"items in the order of vocab.tsv\"");
+      tensor_file_begin(&f, path, list, 2, "\"format\":\"pt\",\"rows\":\"items in the order of vocab.tsv\"");
   for (int32_t i = 0; rc == OK && i < items; i++) {
     const int64_t count = vocab_token_count(x->v, first + i);
     rc = out_write(f, &count, sizeof count);
@@ -239,10 +232,15 @@ static json_t *souk_json(exporter *x) {
   json_t *head = json_pack("{s:s,s:f,s:i,s:i}", "score", c->score == 0 ? "dot" : "cosine", "inv_temperature",
                            1.0 / c->temperature, "class_base", c->class_base, "classes", c->classes);
   if (c->head == HEAD_PLAIN) json_object_set_new(head, "plain", json_true());
-  return json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1,
-                   "created_by", "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
-                   json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler), "vocabulary",
-                   vocabulary_json(x->v), "head", head, "training", training_json(x->c), "files", x->files);
+  json_t *j =
+      json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1, "created_by",
+                "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
+                json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler), "vocabulary",
+                vocabulary_json(x->v), "head", head, "training", training_json(x->c), "files", x->files);
+  if (j != NULL && x->mix != NULL && json_object_set(j, "mix", x->mix) == 0) return j;
+  if (x->mix == NULL) return j;
+  json_decref(j);
+  return NULL;
 }
 
 // ---- the whole -----------------------------------------------------------------------------------------------
@@ -274,6 +272,22 @@ static status write_tokens(exporter *x) {
   return list_file(x, "tokenizer_config.json");
 }
 
+// The counts are copied as they are, once they have been read and checked.
+static status write_mix(exporter *x) {
+  const bool final = mix_is_there(x->c, true);
+  char from[PATH_MAX], to[PATH_MAX + 64];
+  mix *read;
+  if (!final && !mix_is_there(x->c, false)) return OK;
+  TRY(mix_open(&read, x->c, final));
+  const status rc = mix_settings_json(read, &x->mix);
+  mix_free(read);
+  TRY(rc);
+  TRY(mix_table_path(x->c, final, from));
+  TRY(file_path(x, "mix.safetensors", to));
+  TRY(file_copy(from, to));
+  return list_file(x, "mix.safetensors");
+}
+
 static status write_files(exporter *x) {
   TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
   TRY(list_file(x, "config.json"));
@@ -286,6 +300,7 @@ static status write_files(exporter *x) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));
   }
+  if (x->with_mix && has_items(x)) TRY(write_mix(x));
   return write_json(x, "souk.json", souk_json(x));
 }
 
@@ -312,8 +327,9 @@ static status run(exporter *x, out_dir *place, export_result *result) {
   return OK;
 }
 
-status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, export_result *result) {
-  exporter x = {.files = json_object()};
+status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, bool with_mix,
+                     export_result *result) {
+  exporter x = {.files = json_object(), .with_mix = with_mix};
   checkpoint *c = NULL;
   out_dir *place;
   status rc = checkpoint_open(&c, checkpoint_dir);
@@ -327,5 +343,6 @@ status export_bundle(const char *checkpoint_dir, const char *bundle, bool force,
   model_free(x.m);
   checkpoint_close(c);
   json_decref(x.files);
+  json_decref(x.mix);
   return rc;
 }

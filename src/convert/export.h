@@ -14,8 +14,9 @@ typedef struct export_result {
 } export_result;
 
 // Writes the bundle to a temporary directory and renames it when it is complete. `checkpoint`: a checkpoint's
-// directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never. result may be
-// NULL.
-status export_bundle(const char *checkpoint, const char *bundle, bool force, export_result *result);
+// directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never. with_mix: takes the
+// checkpoint's mix along if it has one, with final counts if it has those. result may be NULL.
+status export_bundle(const char *checkpoint, const char *bundle, bool force, bool with_mix,
+                     export_result *result);
 
 #endif

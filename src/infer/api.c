@@ -165,6 +165,7 @@ static void free_bundle(souk_bundle *b) {
   for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
   vocab_free(b->vocab);
   catalogue_free(&b->catalogue);
+  mix_free(b->mix);
   free(b->arena);
   free(b->word_copy);
   free(b->layer);
@@ -174,11 +175,26 @@ static void free_bundle(souk_bundle *b) {
   free(b);
 }
 
+// The mix, if the bundle has one.
+static souk_status open_mix(souk_bundle *b, const mix_config *c, souk_error *error) {
+  const mapping *m = &b->files[FILE_MIX];
+  char path[4096];
+  format_error found;
+  mix_table table;
+  if (m->data == NULL) return SOUK_OK;
+  snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_MIX]);
+  return mix_table_read(&table, b->items, m->data, m->bytes, path, &found) &&
+                 mix_new(&b->mix, c, &table, &found)
+             ? SOUK_OK
+             : infer_fail_format(error, &found);
+}
+
 static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_error *error) {
   char path[4096];
+  mix_config mixed;
   PASS(refuse_other_directories(dir, b->dir, error));
   PASS(pool_new(&b->pool, error));
-  PASS(settings_read(b, dir, flags, error));
+  PASS(settings_read(b, &mixed, dir, flags, error));
   snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_VOCAB]);
   const mapping *words = &b->files[FILE_VOCAB], *about = &b->files[FILE_CATALOGUE];
   format_error found;
@@ -188,6 +204,7 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   if (about->data != NULL)
     PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
   PASS(weights_read(b, error));
+  PASS(open_mix(b, &mixed, error));
   b->magic = BUNDLE_MAGIC;
   return SOUK_OK;
 }
@@ -261,10 +278,12 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .has_catalogue = b->catalogue.lines != NULL,
                      .training_step = b->training_step,
                      .data_name = b->data_name,
-                     .created_by = b->created_by};
+                     .created_by = b->created_by,
+                     .has_mix = b->mix != NULL};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
+  if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
   if (b->catalogue.lines != NULL) known.memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
   for (int i = 0; i < FILE_COUNT; i++) known.mapped_bytes += b->files[i].bytes;
   memset(info, 0, info_bytes); // fields of a newer version of the structure are zero
@@ -484,6 +503,10 @@ static souk_status check_options(const souk_bundle *b, const souk_rank_options *
   PASS(check_threads(o->threads, error));
   if (o->keep_history != 0 && o->keep_history != 1)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.keep_history = %d is not 0 or 1", o->keep_history);
+  if (o->no_mix != 0 && o->no_mix != 1)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.no_mix = %d is not 0 or 1", o->no_mix);
+  if (o->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.reserved = %d is not 0", o->reserved);
   PASS(check_items(b, o->allow, o->n_allow, -1, (place){.field = "options.allow"}, error));
   return check_items(b, o->deny, o->n_deny, -1, (place){.field = "options.deny"}, error);
 }

@@ -6,6 +6,7 @@
 
 #include <pthread.h>
 #include <stdbool.h>
+#include "format/mix.h"
 #include "format/sequence.h"
 #include "format/vocabulary.h"
 #include "infer/catalogue.h"
@@ -13,7 +14,8 @@
 #include "infer/mapping.h"
 
 enum { EVENT_TYPES_MAX = 64 };
-enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_COUNT };
+// Those from FILE_CATALOGUE on are optional.
+enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_MIX, FILE_COUNT };
 extern const char *const bundle_file_names[FILE_COUNT];
 
 // Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward
@@ -33,6 +35,7 @@ typedef struct area {
 typedef struct workspace {
   struct workspace *next;
   area encode, rank;
+  mix_batch mixed; // what the mix adds for the histories of a group
 } workspace;
 
 // The only part of a bundle that changes after opening.
@@ -61,6 +64,7 @@ struct souk_bundle {
   mapping files[FILE_COUNT];
   vocab *vocab;
   catalogue catalogue;
+  mix *mix;              // NULL: there is none
   const char *item_rows; // [I,W] float as mapped, not aligned
   // weights; all but the word table lie in one arena
   float *arena;
@@ -90,9 +94,9 @@ static inline const char *bundle_item_name(const souk_bundle *b, int32_t item) {
 // The magic number tells a bundle from other memory, and an open one from a closed one.
 #define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)
 
-// settings.c: souk.json and config.json, checked field by field, into *b; maps the other files and compares
-// them with what souk.json says of them.
-souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e);
+// settings.c: souk.json and config.json, checked field by field, into *b, and the settings of a mix into *m if there is one
+// (b->files[FILE_MIX] is mapped then); maps the other files and compares them with what souk.json says of them.
+souk_status settings_read(souk_bundle *b, mix_config *m, int dir, uint32_t flags, souk_error *e);
 // weights.c: model.safetensors and items.safetensors.
 souk_status weights_read(souk_bundle *b, souk_error *e);
 

@@ -168,6 +168,7 @@ typedef struct question {
   int32_t *history;  // [query.history.n] item numbers
   int32_t *excluded; // [n_excluded] ascending
   int32_t n_excluded;
+  mix_added added;   // by the mix, if it is used
   bool may_overflow; // the user vector is so long that a score could
   heap best;
 } question;
@@ -259,6 +260,29 @@ static size_t lay_out(group *g, area *a, const work *w, size_t m, size_t list) {
   return bytes;
 }
 
+// The mix that the call uses; NULL: none.
+static const mix *mix_of_call(const work *w) {
+  return w->j->options->no_mix == 0 ? w->j->b->mix : NULL;
+}
+
+// What the mix adds for the group's histories, in the workspace, which must stay until the lists are made; and its scale.
+static souk_status mix_group(const work *w, group *g, workspace *space, souk_error *e) {
+  const mix *m = mix_of_call(w);
+  const size_t floats = g->m * (size_t)w->j->b->width;
+  format_error found;
+  if (m == NULL) return SOUK_OK;
+  if (space->mixed.room.slots == NULL && !mix_batch_new(&space->mixed, m, &found))
+    return infer_fail_format(e, &found);
+  mix_batch_clear(&space->mixed);
+  for (size_t i = 0; i < g->m; i++)
+    if (!mix_batch_add(&space->mixed, m, g->questions[i].history, g->questions[i].query.history.n, &found))
+      return infer_fail_format(e, &found);
+  for (size_t i = 0; i < g->m; i++) g->questions[i].added = mix_batch_get(&space->mixed, i);
+  const float scale = (float)mix_get_config(m)->scale;
+  for (size_t i = 0; i < floats; i++) g->u[i] *= scale;
+  return SOUK_OK;
+}
+
 // Resolves the history and makes the list of exclusions; *lists moves on.
 static void prepare(const work *w, question *q, int32_t **lists) {
   const souk_bundle *b = w->j->b;
@@ -313,6 +337,9 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   for (size_t i = 0; i < m; i++) {
     const float *u = g->questions[i].query.u;
     memcpy(g->u + i * W, u != NULL ? u : g->encoded + W * todo++, W * sizeof(float));
+  }
+  PASS(mix_group(w, g, space, e));
+  for (size_t i = 0; i < m; i++) {
     const double length = length_of(g->u + i * W, W);
     if (!isfinite(length))
       return infer_fail(e, SOUK_ERR_NONFINITE,
@@ -352,6 +379,17 @@ static void offer(const work *w, const question *q, heap *best, const item_table
   }
 }
 
+// What comes to the scores of the table's items [first, first + n).
+static void add_mix(const work *w, const question *q, const item_table *table, int32_t first, int32_t n,
+                    float *scores) {
+  const mix *m = mix_of_call(w);
+  if (m == NULL) return;
+  if (table->ids != NULL)
+    mix_add_items(m, q->added, table->ids + first, n, scores);
+  else
+    mix_add(m, q->added, first, n, scores);
+}
+
 // Questions over the catalogue against the table's items [begin, end); begin is a multiple of BLOCK.
 static void scan(const work *w, const group *g, heap *best, float *scores, int32_t begin, int32_t end) {
   const item_table *table = &w->filter.table;
@@ -359,7 +397,10 @@ static void scan(const work *w, const group *g, heap *best, float *scores, int32
   for (int32_t at = begin; m > 0 && at < end; at += BLOCK) {
     const int32_t n = end - at < BLOCK ? end - at : BLOCK;
     simd()->gemm_packed(g->u, W, table->packed + (size_t)at * W, NULL, scores, BLOCK, m, (size_t)n, W);
-    for (size_t i = 0; i < m; i++) offer(w, &g->questions[i], &best[i], table, scores + i * BLOCK, at, n);
+    for (size_t i = 0; i < m; i++) {
+      add_mix(w, &g->questions[i], table, at, n, scores + i * BLOCK);
+      offer(w, &g->questions[i], &best[i], table, scores + i * BLOCK, at, n);
+    }
   }
 }
 
@@ -379,6 +420,7 @@ static void rank_candidates(const work *w, const group *g, size_t i) {
     const int32_t count = unique - at < BLOCK ? unique - at : BLOCK;
     gather_packed(b, list + at, count, g->rows, g->packed);
     simd()->gemm_packed(g->u + i * W, W, g->packed, NULL, g->scores, BLOCK, 1, (size_t)count, W);
+    add_mix(w, q, &table, at, count, g->scores);
     offer(w, q, &q->best, &table, g->scores, at, count);
   }
 }

@@ -12,8 +12,9 @@
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 64 };
 
-const char *const bundle_file_names[FILE_COUNT] = {"config.json", "model.safetensors", "vocab.tsv",
-                                                   "items.safetensors", "catalogue.jsonl"};
+const char *const bundle_file_names[FILE_COUNT] = {"config.json",     "model.safetensors",
+                                                   "vocab.tsv",       "items.safetensors",
+                                                   "catalogue.jsonl", "mix.safetensors"};
 
 typedef struct document {
   jtree tree;
@@ -203,6 +204,21 @@ static souk_status read_training(souk_bundle *b, const document *d) {
   return copy_string(d, data, &b->data_name);
 }
 
+// Settings and file of a mix come together.
+static souk_status read_mix(const souk_bundle *b, const document *d, mix_config *m) {
+  const jnode *settings = find(d, "", "mix");
+  const bool mapped = b->files[FILE_MIX].data != NULL;
+  char path[PATH_MAX];
+  format_error found;
+  snprintf(path, sizeof path, "%s/%s", d->dir, d->name);
+  if (settings == NULL && !mapped) return SOUK_OK;
+  if (settings == NULL)
+    return infer_fail(d->e, SOUK_ERR_FORMAT,
+                      "%s: field \"files\" lists mix.safetensors, and there is no \"mix\"", path);
+  if (!mapped) return infer_fail(d->e, SOUK_ERR_FORMAT, "%s: field \"files\" lacks mix.safetensors", path);
+  return mix_config_read(m, &d->tree, settings, path, &found) ? SOUK_OK : infer_fail_format(d->e, &found);
+}
+
 // ---- the files it lists --------------------------------------------------------------------------------------
 
 // The entry of a file as it stands.
@@ -296,7 +312,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *section;
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
-                             "training", "files")},
+                             "training", "mix", "files")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
                   {"encoder", NAMES("pre_norm", "pooler")},
@@ -321,7 +337,8 @@ static souk_status check_config_names(const souk_bundle *b, const document *d) {
                      b->created_by);
 }
 
-static souk_status read_souk_json(souk_bundle *b, document *d, int dir, uint32_t flags, int32_t *size) {
+static souk_status read_souk_json(souk_bundle *b, mix_config *mixed, document *d, int dir, uint32_t flags,
+                                  int32_t *size) {
   mapping m;
   souk_status rc = mapping_open(&m, dir, d->dir, d->name, d->e);
   if (rc == SOUK_OK) rc = parse(d, &m);
@@ -331,16 +348,17 @@ static souk_status read_souk_json(souk_bundle *b, document *d, int dir, uint32_t
   if (rc == SOUK_OK) rc = read_vocabulary(b, d, size);
   if (rc == SOUK_OK) rc = read_head(b, d, *size);
   if (rc == SOUK_OK) rc = read_training(b, d);
+  if (rc == SOUK_OK) rc = read_mix(b, d, mixed);
   if (rc == SOUK_OK) rc = check_souk_names(b, d);
   mapping_close(&m);
   return rc;
 }
 
-souk_status settings_read(souk_bundle *b, int dir, uint32_t flags, souk_error *e) {
+souk_status settings_read(souk_bundle *b, mix_config *m, int dir, uint32_t flags, souk_error *e) {
   document souk = {.name = "souk.json", .dir = b->dir, .e = e};
   document config = {.name = "config.json", .dir = b->dir, .e = e};
   int32_t size = 0;
-  souk_status rc = read_souk_json(b, &souk, dir, flags, &size);
+  souk_status rc = read_souk_json(b, m, &souk, dir, flags, &size);
   if (rc == SOUK_OK) rc = parse(&config, &b->files[FILE_CONFIG]);
   if (rc == SOUK_OK) rc = read_config(b, &config, size);
   if (rc == SOUK_OK) rc = check_config_names(b, &config);

@@ -30,6 +30,7 @@ void pool_free(workspace_pool *p) {
     next = w->next;
     area_free(&w->encode);
     area_free(&w->rank);
+    mix_batch_free(&w->mixed);
     free(w);
   }
   pthread_mutex_destroy(&p->lock);
@@ -40,7 +41,7 @@ size_t pool_bytes(workspace_pool *p) {
   size_t bytes = sizeof *p;
   pthread_mutex_lock(&p->lock);
   for (const workspace *w = p->idle; w != NULL; w = w->next)
-    bytes += sizeof *w + w->encode.bytes + w->rank.bytes;
+    bytes += sizeof *w + w->encode.bytes + w->rank.bytes + mix_batch_bytes(&w->mixed);
   pthread_mutex_unlock(&p->lock);
   return bytes;
 }
@@ -57,6 +58,7 @@ void workspace_put(workspace_pool *p, workspace *w) {
   if (w == NULL) return;
   if (w->encode.bytes > KEEP_BYTES) area_free(&w->encode);
   if (w->rank.bytes > KEEP_BYTES) area_free(&w->rank);
+  if (mix_batch_bytes(&w->mixed) > KEEP_BYTES) mix_batch_free(&w->mixed);
   pthread_mutex_lock(&p->lock);
   w->next = p->idle;
   p->idle = w;

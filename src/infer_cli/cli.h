@@ -16,7 +16,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
   int32_t k, batch, threads, length, seconds;
-  bool keep_history, skip_checksums, json;
+  bool keep_history, no_mix, skip_checksums, json;
 } cli_options;
 
 // Prints "souk-infer: MESSAGE" and returns `code`.

@@ -22,6 +22,8 @@ const cli_option cli_option_table[] = {
      "never list the items in FILE, one name a line"},
     {"keep-history", OPTION_SWITCH, NULL, FIELD(keep_history), FOR_RANK, 0, 0, 0, NULL,
      "items of the history may be listed again"},
+    {"no-mix", OPTION_SWITCH, NULL, FIELD(no_mix), FOR_RANK, 0, 0, 0, NULL,
+     "by the encoder alone, although the bundle has a mix with counts"},
     {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
      "answer at most N lines at a time; fewer where no more have come yet, or where they would take longer "
      "than about a quarter of a second (but one for each thread)"},

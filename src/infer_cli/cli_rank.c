@@ -111,7 +111,9 @@ static int answer_all(int rc, cli_input *in, const souk_bundle *b, const cli_ans
 }
 
 int command_rank(const cli_options *o, const souk_bundle *b) {
-  ranker r = {.o = o, .b = b, .options = {.threads = o->threads, .keep_history = o->keep_history}};
+  ranker r = {.o = o,
+              .b = b,
+              .options = {.threads = o->threads, .keep_history = o->keep_history, .no_mix = o->no_mix}};
   souk_get_info(b, &r.info, NULL);
   int rc = allocate(&r);
   if (rc == 0 && o->allow != NULL) rc = read_item_file(&r.allow, o->allow, b);

@@ -143,6 +143,7 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
     rc = output_text(o, text);
   }
   if (rc == 0) rc = output_text(o, i->has_catalogue ? ",\"catalogue\":true" : ",\"catalogue\":false");
+  if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
   if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
   if (rc == 0) rc = output_float(o, (float)i->inv_temperature);
   if (rc == 0) rc = output_text(o, ",\"data\":");

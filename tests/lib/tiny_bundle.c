@@ -43,11 +43,11 @@ model *tiny_model(dataset *d, model_config *c) {
 void tiny_export(const char *dir, model *m, dataset *d) {
   char checkpoint_dir[PATH_MAX], bundle[PATH_MAX];
   const train_state state = {
-      .step = 7, .tokens = 1234, .best_step = 7, .best_metric = 0.5, .best_name = "ndcg@10"};
+      .step = 7, .tokens = 1234, .best_step = 7, .best_metric = 0.5, .best_name = "ndcgtrue10"};
   check_ok(path_join(checkpoint_dir, sizeof checkpoint_dir, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
   check_ok(checkpoint_write_model(checkpoint_dir, m, &state, "train:\n  steps: 7\n", d, false));
-  check_ok(export_bundle(checkpoint_dir, bundle, true, NULL));
+  check_ok(export_bundle(checkpoint_dir, bundle, true, true, NULL));
 }
 
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c) {

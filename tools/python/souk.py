@@ -72,12 +72,13 @@ class _Info(ctypes.Structure):
     _fields_ = [(name, c_int32) for name in
                 ("items", "dimension", "max_history", "event_types", "hidden", "layers", "heads", "intermediate", "cosine")]
     _fields_ += [("inv_temperature", c_double), ("has_catalogue", c_int32), ("training_step", c_int64),
-                 ("data_name", c_char_p), ("created_by", c_char_p), ("memory_bytes", c_size_t), ("mapped_bytes", c_size_t)]
+                 ("data_name", c_char_p), ("created_by", c_char_p), ("memory_bytes", c_size_t), ("mapped_bytes", c_size_t),
+                 ("has_mix", c_int32), ("reserved", c_int32)]
 
 
 class _Options(ctypes.Structure):
     _fields_ = [("threads", c_int32), ("keep_history", c_int32), ("allow", c_void_p), ("n_allow", c_size_t),
-                ("deny", c_void_p), ("n_deny", c_size_t)]
+                ("deny", c_void_p), ("n_deny", c_size_t), ("no_mix", c_int32), ("reserved", c_int32)]
 
 
 # Queries are filled a field at a time for all of them, so they are a structured array: addresses are numbers here.
@@ -343,7 +344,7 @@ class Bundle:
     # lists
 
     def rank(self, histories, k=10, events=None, u=None, candidates=None, deny_each=None, allow=None, deny=None,
-             keep_history=False, threads=-1):
+             keep_history=False, threads=-1, mix=True):
         """The k best items of each history, best first (see Ranked).
 
         u           [n, dimension]: user vectors to use instead of computing them
@@ -351,6 +352,7 @@ class Bundle:
         deny_each   a list for each history: never list these
         allow, deny for all histories: list these only, never list these
         keep_history  items of the history may be listed again
+        mix         with the mix with counts, if the bundle has one; False: by the encoder alone
         """
         h, k, threads = self.histories(histories, events), _int32(k, "k"), _int32(threads, "threads")
         n = h.offsets.size - 1
@@ -359,7 +361,7 @@ class Bundle:
         allow = None if allow is None else np.append(self.numbers(allow, "allow"), np.int32(-1))  # empty is a list too
         deny = None if deny is None else self.numbers(deny, "deny")
         options = _Options(threads, bool(keep_history), _address(allow), 0 if allow is None else allow.size - 1,
-                           _address(deny), 0 if deny is None else deny.size)
+                           _address(deny), 0 if deny is None else deny.size, not mix, 0)
         lists = [_address(found.items), _address(found.scores), _address(found.counts), _address(found.unknown)]
         if u is None and candidates is None and deny_each is None:
             _call("souk_rank_flat_sized", self._open(), _address(h.offsets), _address(h.items), _address(h.events), n, k,
