@@ -37,10 +37,15 @@ size_t gemm_packed_size(size_t n, size_t k) {
 }
 
 void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed) {
+  const simd_table *table = simd();
   for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS, packed += PANEL_COLUMNS * k) {
+    if (n - j0 >= PANEL_COLUMNS) {
+      table->pack_panel(b + j0 * ldb, ldb, k, packed);
+      continue;
+    }
     const size_t width = n - j0 < PANEL_COLUMNS ? n - j0 : PANEL_COLUMNS;
     const float *from = b + j0 * ldb;
-    if (width < PANEL_COLUMNS) memset(packed, 0, PANEL_COLUMNS * k * sizeof *packed);
+    memset(packed, 0, PANEL_COLUMNS * k * sizeof *packed);
     // Copies one cache line of every column at a time, so that both reads and writes touch few lines.
     for (size_t p0 = 0; p0 < k; p0 += 16) {
       const size_t p1 = p0 + 16 < k ? p0 + 16 : k;

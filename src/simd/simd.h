@@ -36,6 +36,8 @@ typedef struct simd_table {
   void (*axpy)(float a, const float *x, float *y, size_t n); // y += a x
   void (*scale)(float a, float *x, size_t n);
   void (*add)(const float *x, float *y, size_t n); // y += x
+  // y += each of the rows of x in turn, which are `stride` floats apart.
+  void (*add_rows)(const float *x, size_t stride, size_t rows, float *y, size_t n);
   // x[i] = exp(x[i] - shift), differences outside of [-87, 88] taken as these; returns the sum. Relative error below
   // 1.2e-7.
   float (*exp_sum)(float *x, float shift, size_t n);
@@ -68,6 +70,8 @@ typedef struct simd_table {
   // is NULL); d becomes scale p (d keep - delta), s becomes p keep; what is past n becomes 0. bytes has the room, too.
   void (*softmax_row_back)(float *s, float *d, const uint8_t *bytes, uint32_t threshold, float factor,
                            float scale, float lse, float delta, size_t n);
+  // Copies columns [16 of them, `ldb` floats apart, k long] to a panel [k][16]; gemm_pack is made of it.
+  void (*pack_panel)(const float *b, size_t ldb, size_t k, float *panel);
   // Products where BLAS is slow: its calls copy both operands, which costs most where n or k is below about 100.
   void (*gemm)(const simd_gemm *g);
   // C[m,n] = A[m,k] B[n,k]^T + bias[n] (bias may be NULL): for inference, where there is no BLAS. Row strides lda, ldc;

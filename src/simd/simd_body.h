@@ -6,6 +6,9 @@
 // tanh: 1 - 2 / (exp(2x) + 1).
 // log(1 + e), 0 < e <= 1: 2 artanh(z), z = e / (2 + e) <= 1/3, by its series up to z^13; what is left out is below 1e-8.
 #include <float.h>
+#ifdef __AVX2__
+#include <immintrin.h>
+#endif
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -99,6 +102,20 @@ static void scale_k(float a, float *x, size_t n) {
 static void add_k(const float *x, float *y, size_t n) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+// 32 columns at a time stay in registers. Each element has its additions in the order of the rows.
+static void add_rows_k(const float *x, size_t stride, size_t rows, float *y, size_t n) {
+  enum { WIDTH = 2 * LANES };
+  size_t j = 0;
+  for (; j + WIDTH <= n; j += WIDTH) {
+    float sum[WIDTH];
+    memcpy(sum, y + j, sizeof sum);
+    for (size_t i = 0; i < rows; i++)
+      for (size_t l = 0; l < WIDTH; l++) sum[l] += x[i * stride + j + l];
+    memcpy(y + j, sum, sizeof sum);
+  }
+  for (size_t i = 0; i < rows && j < n; i++) add_k(x + i * stride + j, y + j, n - j);
 }
 
 static float exp_sum_k(float *x, float shift, size_t n) {
@@ -299,6 +316,43 @@ enum { DEPTH = 256 };
 typedef float vec8 __attribute__((vector_size(32), aligned(4), may_alias));
 #define LOAD8(p)     (*(const vec8 *)(p))
 #define STORE8(p, v) (*(vec8 *)(p) = (v))
+
+// Eight rows of eight become columns: pairs, quadruples, halves.
+static inline void transpose8(const float *b, size_t ldb, float *to) {
+  __m256 r[8], t[8];
+  for (size_t i = 0; i < 8; i++) r[i] = _mm256_loadu_ps(b + i * ldb);
+  for (size_t i = 0; i < 8; i += 2) {
+    t[i] = _mm256_unpacklo_ps(r[i], r[i + 1]);
+    t[i + 1] = _mm256_unpackhi_ps(r[i], r[i + 1]);
+  }
+  for (size_t i = 0; i < 8; i += 4) {
+    r[i] = _mm256_shuffle_ps(t[i], t[i + 2], 0x44);
+    r[i + 1] = _mm256_shuffle_ps(t[i], t[i + 2], 0xee);
+    r[i + 2] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0x44);
+    r[i + 3] = _mm256_shuffle_ps(t[i + 1], t[i + 3], 0xee);
+  }
+  for (size_t i = 0; i < 4; i++) {
+    _mm256_storeu_ps(to + i * PANEL, _mm256_permute2f128_ps(r[i], r[i + 4], 0x20));
+    _mm256_storeu_ps(to + (i + 4) * PANEL, _mm256_permute2f128_ps(r[i], r[i + 4], 0x31));
+  }
+}
+#endif
+
+static void pack_panel_k(const float *b, size_t ldb, size_t k, float *panel) {
+  size_t p = 0;
+#ifdef __AVX2__
+  for (; p + 8 <= k; p += 8) {
+    transpose8(b + p, ldb, panel + p * PANEL);
+    transpose8(b + 8 * ldb + p, ldb, panel + p * PANEL + 8);
+  }
+#endif
+  // One cache line of every column at a time, so that both reads and writes touch few lines.
+  for (; p < k; p += LANES)
+    for (size_t j = 0; j < PANEL; j++)
+      for (size_t q = p; q < k && q < p + LANES; q++) panel[q * PANEL + j] = b[j * ldb + q];
+}
+
+#ifdef __AVX2__
 enum { TILE_ROWS = 6 }; // 12 sums hide the latency of two multiply-adds a cycle
 #define GEMM_TILE(R)                                                                                         \
   static inline __attribute__((always_inline)) void tile_##R(                                                \
@@ -460,12 +514,13 @@ static void gemm_packed_k(const float *a, size_t lda, const float *packed, const
   gemm_blocks(&g, lda, 1, begin);
 }
 
-#define SIMD_TABLE(label)                                                                                   \
-  {                                                                                                         \
-    .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,                \
-    .scale = scale_k, .add = add_k, .exp_sum = exp_sum_k, .logistic = logistic_k, .gelu_tanh = gelu_tanh_k, \
-    .gelu_erf = gelu_erf_k, .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k,           \
-    .tanh_row = tanh_row_k, .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k,   \
-    .dropout = dropout_k, .softmax_row = softmax_row_k, .softmax_row_back = softmax_row_back_k,             \
-    .gemm = gemm_k, .gemm_packed = gemm_packed_k,                                                           \
+#define SIMD_TABLE(label)                                                                                 \
+  {                                                                                                       \
+    .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,              \
+    .scale = scale_k, .add = add_k, .add_rows = add_rows_k, .exp_sum = exp_sum_k, .logistic = logistic_k, \
+    .gelu_tanh = gelu_tanh_k, .gelu_erf = gelu_erf_k, .gelu_tanh_back = gelu_tanh_back_k,                 \
+    .gelu_erf_back = gelu_erf_back_k, .tanh_row = tanh_row_k, .norm_row = norm_row_k,                     \
+    .norm_row_back = norm_row_back_k, .philox = philox_k, .dropout = dropout_k,                           \
+    .softmax_row = softmax_row_k, .softmax_row_back = softmax_row_back_k, .pack_panel = pack_panel_k,     \
+    .gemm = gemm_k, .gemm_packed = gemm_packed_k,                                                         \
   }

@@ -108,6 +108,19 @@ static void updates(const simd_table *k, size_t n, size_t shift) {
   check_margins(&b);
 }
 
+static void rows_added(const simd_table *k, size_t n, size_t shift) {
+  enum { ROWS = 5, GAP = 3 };
+  static float x[ROWS * (ROOM + GAP)];
+  static vec y, want;
+  for (size_t i = 0; i < ROWS * (n + GAP); i++) x[i] = (float)rng_normal(&draw);
+  fresh(&y, n, shift, 1);
+  memcpy(&want, &y, sizeof want);
+  want.x = want.memory + (y.x - y.memory);
+  k->add_rows(x, n + GAP, ROWS, y.x, n);
+  for (size_t i = 0; i < ROWS; i++) k->add(x + i * (n + GAP), want.x, n);
+  assert_memory_equal(y.memory, want.memory, sizeof y.memory);
+}
+
 static void exponentials(const simd_table *k, size_t n, size_t shift) {
   static vec a, b;
   fresh(&a, n, shift, 3);
@@ -326,6 +339,10 @@ static void test_updates(void **unused) {
   (void)unused;
   each(updates);
 }
+static void test_rows(void **unused) {
+  (void)unused;
+  each(rows_added);
+}
 static void test_exponentials(void **unused) {
   (void)unused;
   each(exponentials);
@@ -370,10 +387,11 @@ static void test_choice(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_reductions),   cmocka_unit_test(test_updates),
-                                     cmocka_unit_test(test_exponentials), cmocka_unit_test(test_logistics),
-                                     cmocka_unit_test(test_activations),  cmocka_unit_test(test_norms),
-                                     cmocka_unit_test(test_dropout),      cmocka_unit_test(test_philox),
-                                     cmocka_unit_test(test_accuracy),     cmocka_unit_test(test_choice)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_reductions), cmocka_unit_test(test_updates),
+                                     cmocka_unit_test(test_rows),       cmocka_unit_test(test_exponentials),
+                                     cmocka_unit_test(test_logistics),  cmocka_unit_test(test_activations),
+                                     cmocka_unit_test(test_norms),      cmocka_unit_test(test_dropout),
+                                     cmocka_unit_test(test_philox),     cmocka_unit_test(test_accuracy),
+                                     cmocka_unit_test(test_choice)};
   return cmocka_run_group_tests_name("simd", tests, NULL, NULL);
 }

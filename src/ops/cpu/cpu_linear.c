@@ -12,7 +12,8 @@
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
 
-enum { BLOCK_ROWS = 256 };
+// Rows of a block. BLAS copies the weights once a call, so wide layers, whose outputs leave the cache anyway, have more.
+enum { BLOCK_ROWS = 256, WIDE_ROWS = 512 };
 
 // Matmuls below this many multiply-adds are not worth waking other threads for.
 static const double SPLIT_WORK = 2e5;
@@ -21,6 +22,10 @@ enum { NARROW = 128, NARROW_BACK = 64 };
 
 static bool is_narrow(const linear_params *p, int32_t width) {
   return p->in <= width || p->out <= width;
+}
+
+static int64_t rows_of_block(const linear_params *p) {
+  return is_narrow(p, NARROW) ? BLOCK_ROWS : WIDE_ROWS;
 }
 
 size_t cpu_linear_scratch(const linear_params *p, int32_t threads) {
@@ -66,7 +71,7 @@ static void epilogue(const linear_params *p, bool biased, int64_t begin, int64_t
 }
 
 status cpu_linear_forward(op_ctx *ctx, const linear_params *p) {
-  const int64_t n = rows_live(ctx, p->n);
+  const int64_t n = rows_live(ctx, p->n), block = rows_of_block(p);
   const bool gelu = p->kind == ACT_GELU_TANH || p->kind == ACT_GELU_ERF;
   const float *x = p->x, *w = p->w;
   float *y = p->y, *pre = gelu ? p->pre : NULL, *z = pre != NULL ? pre : y;
@@ -83,8 +88,8 @@ status cpu_linear_forward(op_ctx *ctx, const linear_params *p) {
 #pragma omp barrier
     }
     split_rows(n, 8, parts, part, &begin, &end);
-    for (int64_t at = begin; at < end; at += BLOCK_ROWS) {
-      const int64_t stop = at + BLOCK_ROWS < end ? at + BLOCK_ROWS : end;
+    for (int64_t at = begin; at < end; at += block) {
+      const int64_t stop = at + block < end ? at + block : end;
       const bool biased = packed != NULL && !(p->y_add && p->b != NULL);
       if (packed != NULL)
         multiply(p, packed, at, stop, z);
@@ -135,7 +140,7 @@ static void multiply_back(const linear_params *p, int64_t begin, int64_t end) {
 }
 
 status cpu_linear_backward(op_ctx *ctx, const linear_params *p) {
-  const int64_t n = rows_live(ctx, p->n);
+  const int64_t n = rows_live(ctx, p->n), block = rows_of_block(p);
   const float *x = p->x;
   const float *dy = p->dy;
   const int32_t threads = useful_threads(ctx, (double)n * p->in * p->out);
@@ -144,8 +149,8 @@ status cpu_linear_backward(op_ctx *ctx, const linear_params *p) {
     const int32_t parts = omp_get_num_threads(), part = omp_get_thread_num();
     int64_t begin, end;
     split_rows(n, 8, parts, part, &begin, &end);
-    for (int64_t at = begin; at < end; at += BLOCK_ROWS) {
-      const int64_t stop = at + BLOCK_ROWS < end ? at + BLOCK_ROWS : end;
+    for (int64_t at = begin; at < end; at += block) {
+      const int64_t stop = at + block < end ? at + block : end;
       if (p->kind != ACT_NONE) activation_back(p, at, stop);
       if (p->dx != NULL) multiply_back(p, at, stop);
     }
@@ -156,11 +161,8 @@ status cpu_linear_backward(op_ctx *ctx, const linear_params *p) {
       if (p->dw != NULL)
         cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, (int)(last - first), p->in, (int)n, 1.0f,
                     dy + first, p->out, x, p->in, 1.0f, p->dw + (size_t)first * (size_t)p->in, p->in);
-      if (p->db != NULL) {
-        const simd_table *k = simd();
-        for (int64_t i = 0; i < n; i++)
-          k->add(dy + (size_t)i * (size_t)p->out + first, p->db + first, (size_t)(last - first));
-      }
+      if (p->db != NULL)
+        simd()->add_rows(dy + first, (size_t)p->out, (size_t)n, p->db + first, (size_t)(last - first));
     }
   }
   return OK;
