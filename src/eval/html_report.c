@@ -118,6 +118,7 @@ static status write_model(page *p) {
   TRY(out_printf(p->f, "<h2>Model</h2>\n<table class=\"facts\">\n"));
   TRY(html_fact(p->f, "checkpoint", p->s->checkpoint));
   TRY(number_fact(p, "step", p->s->step));
+  if (p->s->tried > 0) TRY(number_fact(p, "chosen on validation among so many configurations", p->s->tried));
   TRY(html_fact(p->f, "written by", t->c->created_by));
   TRY(html_fact(p->f, "trained", trained_on_describe(t, text)));
   TRY(html_fact(p->f, "kind of training",

@@ -60,7 +60,6 @@ static status take_config(sweep *s, const run_config *c) {
   TRY(objectives_find_metric(&l, c->train.metric, "train.metric", &of, &metric));
   snprintf(s->metric, sizeof s->metric, "%s", c->train.metric);
   s->smaller_is_better = metric->smaller_is_better;
-  s->threads_given = c->train.threads > 0 || has_range(&s->plan, "train.threads");
   s->timed = s->plan.halving ? s->plan.settings.by == SWEEP_MINUTES
                              : c->train.minutes > 0 || has_range(&s->plan, "train.minutes");
   tell_schedule(&s->plan, c);
@@ -107,7 +106,9 @@ static status make_trials(sweep *s) {
   return OK;
 }
 
-static status begin_record(sweep *s, const sweep_how *how) {
+// The threads of trials are those of the command line, or of the options where these say, or a share of the processors.
+static status begin_record(sweep *s, const run_config *c, const sweep_how *how) {
+  s->threads_given = how->threads == 0 && (c->train.threads > 0 || has_range(&s->plan, "train.threads"));
   s->n_trials = how->trials > 0 ? how->trials : s->plan.settings.trials;
   s->threads = threads_of(how);
   TRY(make_trials(s));
@@ -126,7 +127,7 @@ status sweep_begin(sweep *s, const char *dir, const char *file, const char *base
   TRY(take_config(s, c));
   TRY(make_dir(dir, file, base_path));
   TRY(dir_lock(&s->lock, dir, "another process sweeps there"));
-  return begin_record(s, how);
+  return begin_record(s, c, how);
 }
 
 // More trials may be asked for than a random search began with. With halving that would change who goes on to rungs that
@@ -155,9 +156,10 @@ static status go_on(sweep *s, const run_config *c, const sweep_how *how) {
   const int64_t trials = s->n_trials, threads = s->threads;
   TRY(dir_lock(&s->lock, s->dir, "another process sweeps there"));
   TRY(take_config(s, c));
-  if (trials == 0) return begin_record(s, how); // it was killed before it began
+  if (trials == 0) return begin_record(s, c, how); // it was killed before it began
   TRY(grow(s, how));
   if (how->threads > 0) s->threads = how->threads;
+  if (how->threads > 0) s->threads_given = false;
   TRY(record_open(s));
   return s->n_trials != trials || s->threads != threads ? record_head(s) : OK;
 }

@@ -46,7 +46,7 @@ typedef struct sweep {
       tried_before; // configurations that were tried for the checkpoint that trials begin from (train.init)
   char metric[OPTION_STRING];
   bool smaller_is_better;
-  bool threads_given;  // by the base or the fixed options; then trials get no number of threads
+  bool threads_given;  // by the base or the options of trials, which then get no other number
   bool timed;          // trials end by the clock
   sweep_trial *trials; // [n_trials]; trial number k is trials[k - 1]
   int lock;            // of the directory; -1: none

@@ -78,6 +78,8 @@ check "the winner's command runs" repeat "$work/r" "$work/again"
 check "the winner's command repeats its checkpoints and metrics" same_run "$work/r/$winner" "$work/again"
 check "souk eval says how many configurations the winner was chosen among" bash -c "'$souk' eval '$work/r/$winner' --bootstrap 0 --protocols full 2>&1 | grep -qF 'chosen    among 6 configurations on validation'"
 check "souk eval says so of the repeated winner" bash -c "'$souk' eval '$work/again' --bootstrap 0 --protocols full 2>&1 | grep -qF 'chosen    among 6 configurations on validation'"
+"$souk" eval "$work/again" --bootstrap 0 --protocols full --report "$work/again.html" >/dev/null 2>&1
+check "the report of souk eval says so" grep -q 'chosen on validation among so many configurations' "$work/again.html"
 chosen() { "$souk" eval "$1" --bootstrap 0 --protocols full --json | grep -q "\"chosen_among\": $2,"; }
 check "souk eval says so in json" chosen "$work/r/$winner" 6
 hidden=$(sed -n 's/^ *hidden: //p' "$work/again/config.yaml")
@@ -115,6 +117,13 @@ check "halving by epochs runs" sweep "$work/e" "$work/epochs.yaml" --out "$work/
 epochs=$(printf 'trial-%04d' "$(awk '/^ +[0-9]+ +[0-9] +0\./ {print $1; exit}' "$work/e.table")")
 check "the command of the winner by epochs runs" repeat "$work/e" "$work/epochs"
 check "the winner by epochs is the run at one go" same_run "$work/e/$epochs" "$work/epochs"
+
+# ---- threads
+check "the threads of the command line count" sweep "$work/two" "$work/random.yaml" --out "$work/two" --trials 1 --threads 2
+check "a trial has the threads of the command line" grep -q '^ *threads: 2$' "$work/two/trial-0001/config.yaml"
+check "a sweep that goes on keeps its threads" sweep "$work/two" "$work/two" --resume --trials 2
+check "a later trial has the threads of the first" grep -q '^ *threads: 2$' "$work/two/trial-0002/config.yaml"
+check "the winner's command has its threads" has "$work/two.table" "--train.threads 2 "
 
 # ---- minutes
 sed 's/steps: 60/minutes: 0.01/' "$work/random.yaml" >"$work/minutes.yaml"
