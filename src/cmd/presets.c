@@ -23,7 +23,14 @@ static int is_preset(const struct dirent *e) {
   return name_length(e->d_name) > 0;
 }
 
-static status unknown(const char *given, const char *dir) {
+// path without the .. of `places`, for messages; as it is where there is nothing.
+static void plain_path(char path[PATH_MAX]) {
+  char *plain = realpath(path, NULL);
+  if (plain != NULL && strlen(plain) < PATH_MAX) strcpy(path, plain);
+  free(plain);
+}
+
+static status unknown(const char *given, char dir[PATH_MAX]) {
   char names[1024] = "";
   struct dirent **files;
   const int n = scandir(dir, &files, is_preset, alphasort);
@@ -35,6 +42,7 @@ static status unknown(const char *given, const char *dir) {
     free(files[i]);
   }
   if (n >= 0) free(files);
+  plain_path(dir);
   return fail(ERR_NOT_FOUND, "%s is neither a file nor the name of a configuration; %s has %s", given, dir,
               names);
 }
@@ -46,9 +54,7 @@ status preset_path(char path[PATH_MAX], const char *given) {
     if (snprintf(name, sizeof name, "%s%s", given, yaml) >= (int)sizeof name ||
         path_join(path, PATH_MAX, dir, name) != OK || !file_exists(path))
       return unknown(given, dir);
-    char *plain = realpath(path, NULL); // without the .. of the places, for messages
-    if (plain != NULL && strlen(plain) < PATH_MAX) strcpy(path, plain);
-    free(plain);
+    plain_path(path);
     return OK;
   }
   if (strlen(given) >= PATH_MAX) return fail(ERR_ARGUMENT, "path too long: %.60s...", given);
