@@ -30,7 +30,13 @@
 enum { COLD_STARTS = 16 };
 
 typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style; // "always|bert" (80/10/10)
-typedef enum negative_kind { NEGATIVES_UNIFORM, NEGATIVES_POPULARITY } negative_kind; // "uniform|popularity"
+// "uniform|popularity|log_uniform|in_batch" (sources/negatives.c)
+typedef enum negative_kind {
+  NEGATIVES_UNIFORM,
+  NEGATIVES_POPULARITY,
+  NEGATIVES_LOG_UNIFORM,
+  NEGATIVES_IN_BATCH
+} negative_kind;
 
 // Section "data" of a run's configuration.
 typedef struct data_config {
@@ -51,6 +57,8 @@ typedef struct data_config {
   int64_t negatives;   // shared negatives of the sampled loss; 0: full softmax
   int negative_kind;
   double negative_alpha; // exponent of popularity
+  double negative_mix;   // share that is drawn uniformly whatever the kind
+  int negative_logq;     // logq_kind (ops/ops.h) of the sampled softmax: "standard|corrected|none"
   int64_t seed;
   training_choice trains; // on which events: data.final, data.final_users
 } data_config;

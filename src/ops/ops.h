@@ -176,7 +176,7 @@ typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
 //           Li, Vinyals: Representation learning with contrastive predictive coding, 2018) is the sampled one with cosine
 //           scores, a temperature and no logQ.
 //  GBCE     (beta softplus(-s_label) + sum_j softplus(s_j)) / (n + 1): gBCE (Petrov, Macdonald: gSASRec, RecSys 2023, arXiv
-//           2308.07192, eq. 12; the label's probability is sigmoid(s)^beta) with its mean over the candidates; beta 1 is
+//           2308.07192; the label's probability is sigmoid(s)^beta) with its mean over the candidates; beta 1 is
 //           binary cross-entropy. softplus(x) = log(1 + exp(x)). Sampled only.
 //  BPR      sum_j softplus(s_j - s_label) / n, 0 where n is 0: the mean over the negatives of -log sigmoid(s_label - s_j)
 //           (Rendle et al.: BPR, UAI 2009). Sampled only.
@@ -187,7 +187,7 @@ typedef enum loss_kind { LOSS_SOFTMAX, LOSS_GBCE, LOSS_BPR } loss_kind;
 //             sampling).
 //  CORRECTED  the label is always there, so it is no draw: its score stays, and only those of the negatives are reduced, by
 //             log(n Q'_j), where Q'_j = Q_j / (S - Q_label) is the probability of a draw that is not the label
-//             (Khrylchenko et al.: Correcting the LogQ correction, RecSys 2025, arXiv 2507.09331, section 3.3). Their loss is
+//             (Khrylchenko et al.: Correcting the LogQ correction, RecSys 2025, arXiv 2507.09331). Their loss is
 //             sg(1 - P) (log sum_j exp(s_j - log Q'_j) - s_label), with P the label's share of the softmax over
 //             these scores and sg the stop of the gradient. Its gradient is that of -log P exactly, and -log P is what is
 //             reported: a likelihood like the others, where theirs is weighted.

@@ -650,36 +650,73 @@ static void test_pairs_of_interleaved_sessions(void **unused) {
   dataset_close(d);
 }
 
-static void test_negatives(void **unused) {
-  (void)unused;
+// Probability of item i of 40 by the formulas of negatives.c.
+static double probability(int kind, int i) {
+  const vocab *v = dataset_vocab(data_set);
+  const int64_t own = vocab_token_count(v, TOKEN_SPECIALS + i);
+  double total = 0;
+  int rank = 0;
+  for (int k = 0; k < 40; k++) {
+    const int64_t count = vocab_token_count(v, TOKEN_SPECIALS + k);
+    total += (double)count;
+    rank += count > own || (count == own && k < i);
+  }
+  if (kind == NEGATIVES_UNIFORM) return 1.0 / 40;
+  if (kind == NEGATIVES_LOG_UNIFORM) return log((rank + 2.0) / (rank + 1.0)) / log(41);
+  return (double)own / total;
+}
+
+// Each row gave its label as often as any other, or once more.
+static void check_labels(const batch *x, int32_t uniform) {
+  int32_t of_rows[40] = {0}, of_draws[40] = {0};
+  const int32_t times = (x->n_negatives - uniform) / x->n_masked;
+  for (int32_t i = 0; i < x->n_masked; i++) of_rows[x->labels[i] - TOKEN_SPECIALS]++;
+  for (int32_t i = uniform; i < x->n_negatives; i++) of_draws[x->negatives[i] - TOKEN_SPECIALS]++;
+  for (int i = 0; i < 40; i++)
+    assert_true(of_draws[i] >= times * of_rows[i] && of_draws[i] <= (times + 1) * of_rows[i]);
+}
+
+static void check_negatives(int kind, double mix) {
   data_config c = defaults();
   c.negatives = 500;
-  for (int kind = 0; kind < 2; kind++) {
-    c.negative_kind = kind;
-    batcher *b = open_train(&c, &items_only);
-    const vocab *v = dataset_vocab(data_set);
-    double counts[40] = {0}, logq[40] = {0}, n = 0, mass = 0;
-    const batch *x;
-    for (int k = 0; k < 200; k++) {
-      check_ok(batcher_next(b, &x));
-      assert_int_equal(x->n_negatives, 500);
-      for (int32_t i = 0; i < 500; i++, n++) {
-        counts[x->negatives[i] - TOKEN_SPECIALS]++;
-        logq[x->negatives[i] - TOKEN_SPECIALS] = (double)x->negative_logq[i];
-      }
-      for (int32_t i = 0; i < x->n_masked; i++)
-        assert_true(fabs((double)x->label_logq[i] - logq[x->labels[i] - TOKEN_SPECIALS]) < 1e-6);
+  c.negative_kind = kind;
+  c.negative_mix = mix;
+  c.last_copies = 0; // so that every event is a label as often as any other
+  c.mask_probability = 0.3;
+  batcher *b = open_train(&c, &items_only);
+  const int32_t uniform = kind == NEGATIVES_UNIFORM ? 500 : (int32_t)lround(500 * mix);
+  double counts[40] = {0}, logq[40] = {0}, n = 0, mass = 0;
+  const batch *x;
+  for (int k = 0; k < 200; k++) {
+    check_ok(batcher_next(b, &x));
+    assert_int_equal(x->n_negatives, 500);
+    for (int32_t i = 0; i < 500; i++, n++) {
+      counts[x->negatives[i] - TOKEN_SPECIALS]++;
+      logq[x->negatives[i] - TOKEN_SPECIALS] = (double)x->negative_logq[i];
     }
-    double total = 0;
-    for (int i = 0; i < 40; i++) total += kind == 0 ? 1.0 : (double)vocab_token_count(v, TOKEN_SPECIALS + i);
-    for (int i = 0; i < 40; i++) {
-      const double p = (kind == 0 ? 1.0 : (double)vocab_token_count(v, TOKEN_SPECIALS + i)) / total;
-      assert_true(fabs(counts[i] / n - p) < 5 * sqrt(p / n)); // five standard errors
-      assert_true(fabs(logq[i] - log(500 * p)) < 1e-5);
-      mass += exp(logq[i]);
-    }
-    assert_true(fabs(mass - 500) < 0.01);
-    batcher_close(b);
+    for (int32_t i = 0; i < x->n_masked; i++)
+      assert_true(fabs((double)x->label_logq[i] - logq[x->labels[i] - TOKEN_SPECIALS]) < 1e-6);
+    if (kind == NEGATIVES_IN_BATCH) check_labels(x, uniform);
+  }
+  for (int i = 0; i < 40; i++) {
+    const double p = (uniform / 40.0 + (500 - uniform) * probability(kind, i)) / 500;
+    assert_true(fabs(logq[i] - log(500 * p)) < 1e-5);
+    mass += exp(logq[i]);
+    // Five standard errors. Labels of a batch come together, but from few windows: those count the batches.
+    const double error = kind == NEGATIVES_IN_BATCH ? sqrt(p / 200 / 20) + 0.1 * p : sqrt(p / n);
+    if (!(fabs(counts[i] / n - p) < 5 * error))
+      fail_msg("kind %d, mix %g: item %d is %g of the negatives, not %g", kind, mix, i, counts[i] / n, p);
+  }
+  assert_true(fabs(mass - 500) < 0.01);
+  batcher_close(b);
+}
+
+static void test_negatives(void **unused) {
+  (void)unused;
+  for (int kind = NEGATIVES_UNIFORM; kind <= NEGATIVES_IN_BATCH; kind++) {
+    check_negatives(kind, 0);
+    check_negatives(kind, 0.3);
+    check_negatives(kind, 1);
   }
 }
 

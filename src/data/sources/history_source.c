@@ -11,13 +11,9 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/batch_bounds.h"
+#include "data/sources/negatives.h"
 
 enum { BLOCK = 4096, GROUP = 16 };
-
-typedef struct alias_slot { // Walker's alias method
-  float keep;
-  int32_t other;
-} alias_slot;
 
 typedef struct history_source {
   batch_source base;
@@ -29,8 +25,7 @@ typedef struct history_source {
   training_part trains;
   int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
   int64_t *first_window;                  // [sequences]
-  alias_slot *alias;                      // [items], popularity only
-  float *logq;                            // [items]: log of the expected count among the negatives
+  negative_sampler *negatives;            // NULL: none
   double *rates;                          // [max_positions]: of an example's masks, where popularity counts
   sequence_block *blocks[GROUP];
   int64_t block_ids[GROUP];
@@ -198,13 +193,13 @@ static void find_sequence(const history_source *b, int64_t index, sequence *s) {
 }
 
 static float label_logq(const history_source *b, int32_t token) {
-  return b->logq != NULL ? b->logq[token - dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES]] : 0.0f;
+  return b->negatives != NULL ? negatives_logq(b->negatives, token) : 0.0f;
 }
 
 static bool may_mask(const history_source *b, int32_t token) {
   const int32_t *end = dataset_get_info(b->d)->range_end;
   const bool item = token >= end[RANGE_ATTRIBUTES];
-  return item || (b->logq == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
+  return item || (b->negatives == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
 }
 
 // If there is no more room, nothing is predicted at the row; batch_bounds.h says how rare that is.
@@ -366,69 +361,10 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
 
 static void draw_negatives(batch_source *self, batch *out, int64_t epoch, int64_t index) {
   const history_source *b = (const history_source *)self;
-  if (b->base.caps.negatives == 0) return;
-  const int32_t base = dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
-  const uint64_t items = (uint64_t)(dataset_get_info(b->d)->range_end[RANGE_ITEMS] - base);
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_NEGATIVE, (uint32_t)index, (uint32_t)epoch);
-  for (int32_t i = 0; i < b->base.caps.negatives; i++) {
-    int32_t item = (int32_t)rng_below(&r, items);
-    if (b->alias != NULL && rng_unit(&r) >= b->alias[item].keep) item = b->alias[item].other;
-    batch_add_negative(out, base + item, b->logq[item]);
-  }
+  if (b->negatives != NULL) negatives_draw(b->negatives, out, epoch, index);
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------
-
-// Vose's alias table of count^alpha (at least half a count each), and log expected counts.
-static status make_sampler(history_source *b) {
-  const vocab *v = dataset_vocab(b->d);
-  const int32_t base = vocab_begin(v, RANGE_ITEMS), n = vocab_end(v, RANGE_ITEMS) - base;
-  if (n < 1) return fail(ERR_ARGUMENT, "data.negatives needs items in the vocabulary");
-  TRY(mem_new(&b->logq, (size_t)n, sizeof *b->logq, "sampling probabilities"));
-  const double S = (double)b->c.negatives;
-  if (b->c.negative_kind == NEGATIVES_UNIFORM) {
-    for (int32_t i = 0; i < n; i++) b->logq[i] = (float)log(S / n);
-    return OK;
-  }
-  TRY(mem_new(&b->alias, (size_t)n, sizeof *b->alias, "the alias table"));
-  double *p;
-  int32_t *stack;
-  TRY(mem_new(&p, (size_t)n, sizeof *p, "the alias table"));
-  const status rc = mem_new(&stack, (size_t)n, sizeof *stack, "the alias table");
-  if (rc != OK) {
-    free(p);
-    return rc;
-  }
-  double sum = 0;
-  for (int32_t i = 0; i < n; i++) {
-    const double count = (double)vocab_token_count(v, base + i);
-    p[i] = pow(count > 0.5 ? count : 0.5, b->c.negative_alpha);
-    sum += p[i];
-  }
-  int32_t small = 0, large = n; // two stacks in one array: small from the front, large from the back
-  for (int32_t i = 0; i < n; i++) {
-    b->logq[i] = (float)log(S * p[i] / sum);
-    p[i] *= n / sum;
-    if (p[i] < 1.0)
-      stack[small++] = i;
-    else
-      stack[--large] = i;
-  }
-  while (small > 0 && large < n) {
-    const int32_t s = stack[--small], l = stack[large];
-    b->alias[s] = (alias_slot){(float)p[s], l};
-    p[l] -= 1.0 - p[s];
-    if (p[l] < 1.0) {
-      large++;
-      stack[small++] = l;
-    }
-  }
-  while (large < n) b->alias[stack[large]] = (alias_slot){1.0f, stack[large]}, large++;
-  while (small > 0) small--, b->alias[stack[small]] = (alias_slot){1.0f, stack[small]};
-  free(p);
-  free(stack);
-  return OK;
-}
 
 data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout) {
   const int32_t room = layout->max_positions - sequence_specials(layout, c->next_session, false);
@@ -468,8 +404,7 @@ static void close_source(batch_source *self) {
   drop_blocks(b);
   training_part_free(&b->trains);
   free(b->first_window);
-  free(b->alias);
-  free(b->logq);
+  negatives_close(b->negatives);
   free(b->rates);
   free(b);
 }
@@ -484,9 +419,7 @@ static void memory(const batch_source *self, batcher_memory *m) {
   const double masked = b->masked_copies > 0 ? (double)b->c.dupe_factor + b->c.last_copies : 0;
   m->examples = (double)b->windows * (masked + (b->copies > b->masked_copies));
   if (all > group) m->examples *= group / all;
-  if (b->base.caps.negatives > 0)
-    m->tables = (double)(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]) *
-                (double)((b->alias != NULL ? sizeof *b->alias : 0) + sizeof *b->logq);
+  if (b->negatives != NULL) m->tables = (double)negatives_bytes(b->negatives);
 }
 
 static const source_calls calls = {.cover = cover,
@@ -608,7 +541,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
     b->first_window[s] = b->windows;
     b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
-  if (b->base.caps.negatives > 0) TRY_GOTO(make_sampler(b), bad);
+  if (b->base.caps.negatives > 0) TRY_GOTO(negatives_open(&b->negatives, c, dataset_vocab(d)), bad);
   if (c->mask_popularity != 0)
     TRY_GOTO(mem_new(&b->rates, (size_t)layout->max_positions, sizeof *b->rates, "the rates of masks"), bad);
   *out = &b->base;

@@ -1,0 +1,27 @@
+// Which loss over items a run trains: what the options train.loss, train.gbce_t, train.label_smoothing and
+// data.negative_logq come to for the op xent (ops/ops.h has the formulas).
+#ifndef SOUK_MODEL_ITEM_LOSS_H
+#define SOUK_MODEL_ITEM_LOSS_H
+
+#include "ops/ops.h"
+
+typedef enum item_loss_kind { // "softmax|gbce|bce|bpr|infonce"
+  ITEM_SOFTMAX,
+  ITEM_GBCE,
+  ITEM_BCE, // gBCE with t = 0
+  ITEM_BPR,
+  ITEM_INFONCE // sampled softmax of cosine scores without logQ
+} item_loss_kind;
+
+typedef struct item_loss { // zeros: softmax with the standard logQ
+  item_loss_kind kind;
+  logq_kind logq;   // of ITEM_SOFTMAX
+  double gbce_t;    // 0: binary cross-entropy; 1: calibrated as if every item were scored
+  double smoothing; // of the softmaxes
+} item_loss;
+
+// Sets what p says about its loss; classes and n_negatives are set. Without negatives (and so in evaluation) it is the
+// softmax over all classes, which is smoothed in training alone: the loss of a validation stays a likelihood.
+void item_loss_set(const item_loss *l, xent_params *p, bool training);
+
+#endif
