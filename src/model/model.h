@@ -5,6 +5,7 @@
 #include "data/batch.h"
 #include "dist/dist.h"
 #include "model/config.h"
+#include "model/item_loss.h"
 #include "model/params.h"
 
 typedef struct model model;
@@ -21,6 +22,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   // Of the encoder's output nothing is asked for but what objectives read (no model_hidden). If they read only rows that a
   // batch lists (objective.h), the last layer's feed-forward part and projection are computed at these alone.
   bool listed_rows;
+  item_loss loss; // of objectives that predict items
 } model_run;
 
 // Floating-point operations that frozen parameters save a training step: for each token, each pair of tokens of a sequence,

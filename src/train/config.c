@@ -20,6 +20,13 @@ static const option train_options[] = {
      "what is trained, with weights: next_item, or next_item 1, masked_lm 0.5; none: masked_lm, with "
      "model.pooler "
      "next_session too"},
+    {"loss", OPT_CHOICE, TR(loss), "softmax", 0, 0, "softmax|gbce|bce|bpr|infonce",
+     "of predicting items; all but softmax need data.negatives, and infonce model.score cosine"},
+    {"gbce_t", OPT_FLOAT, TR(gbce_t), "0.75", 0, 1, NULL,
+     "calibration of gbce; 0: bce, 1: as if every item were a negative"},
+    {"label_smoothing", OPT_FLOAT, TR(label_smoothing), "0", 0, 0.999, NULL,
+     "share of the target that softmax and infonce spread over all items, or over the label and its "
+     "negatives"},
     {"freeze", OPT_STRING, TR(freeze), "", 0, 0, "PATTERNS",
      "parameters that are not trained, by name: bert.embeddings.*, *.LayerNorm.*"},
     {"steps", OPT_INT, TR(steps), "1000", 0, 1e12, NULL,
@@ -137,6 +144,22 @@ status run_config_data(const checkpoint *from, char dir[OPTION_STRING]) {
   return OK;
 }
 
+// What train.loss and what belongs to it cannot be together.
+static status check_loss(const run_config *c, const model_config *m) {
+  static const char *const names[] = {"softmax", "gbce", "bce", "bpr", "infonce"};
+  const char *loss = names[c->train.loss];
+  const bool softmax = c->train.loss == ITEM_SOFTMAX;
+  if (!softmax && c->data.negatives == 0)
+    return fail(ERR_ARGUMENT, "train.loss %s needs negatives: set data.negatives", loss);
+  if (c->train.loss == ITEM_INFONCE && m->score == 0)
+    return fail(ERR_ARGUMENT, "train.loss infonce compares cosine scores: set model.score cosine");
+  if (c->train.label_smoothing > 0 && !softmax && c->train.loss != ITEM_INFONCE)
+    return fail(ERR_ARGUMENT, "train.label_smoothing is of the losses softmax and infonce, not of %s", loss);
+  if (c->data.negative_logq == LOGQ_CORRECTED && !(softmax && c->data.negatives > 0))
+    return fail(ERR_ARGUMENT, "data.negative_logq corrected is of train.loss softmax with data.negatives");
+  return OK;
+}
+
 status train_model_config(model_config *out, const run_config *c, const dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   objective_list l;
@@ -144,6 +167,7 @@ status train_model_config(model_config *out, const run_config *c, const dataset 
   TRY(run_objectives_list(c, out, &l));
   TRY(model_config_resolve(out, info->range_end, info->n_event_types));
   objectives_text(&l, out->objectives);
+  TRY(check_loss(c, out));
   if (l.n == 1 && l.of[0] == &objective_next_session && !c->data.next_session && dataset_premasked(d) == NULL)
     return fail(ERR_ARGUMENT,
                 "train.objectives: next_session has nothing to learn from without data.next_session");
@@ -159,7 +183,11 @@ model_run train_model_run(const run_config *c, batch_caps caps) {
                      .matmul = (matmul_kind)c->train.matmul,
                      .seed = (uint64_t)c->train.seed,
                      .freeze = c->train.freeze,
-                     .listed_rows = true};
+                     .listed_rows = true,
+                     .loss = {.kind = (item_loss_kind)c->train.loss,
+                              .logq = (logq_kind)c->data.negative_logq,
+                              .gbce_t = c->train.gbce_t,
+                              .smoothing = c->train.label_smoothing}};
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {

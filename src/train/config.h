@@ -11,7 +11,9 @@ typedef struct train_config { // section "train"
   char init[OPTION_STRING];       // checkpoint or run whose parameters are the start; "": none (init.h)
   char objectives[OPTION_STRING]; // what is trained; "": what model.pooler says (model/objective.h)
   char freeze[OPTION_STRING];     // patterns of parameters that are not trained; "": none (model/params.h)
-  int64_t steps, epochs;          // 0: no limit of this kind
+  int loss;                       // item_loss_kind
+  double gbce_t, label_smoothing;
+  int64_t steps, epochs; // 0: no limit of this kind
   double minutes;
   bool save_frozen;   // false: checkpoints leave out what is frozen (checkpoint_base)
   int64_t accumulate; // micro-batches of a step

@@ -541,7 +541,8 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
     b->first_window[s] = b->windows;
     b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
-  if (b->base.caps.negatives > 0) TRY_GOTO(negatives_open(&b->negatives, c, dataset_vocab(d)), bad);
+  if (b->base.caps.negatives > 0)
+    TRY_GOTO(negatives_open(&b->negatives, c, dataset_vocab(d), b->base.caps.masked), bad);
   if (c->mask_popularity != 0)
     TRY_GOTO(mem_new(&b->rates, (size_t)layout->max_positions, sizeof *b->rates, "the rates of masks"), bad);
   *out = &b->base;

@@ -33,6 +33,8 @@ struct negative_sampler {
   uint64_t seed;
   alias_slot *alias; // [items]; NULL: uniform or in_batch
   float *logq;       // [items]
+  int32_t *rows;     // [most_rows] room to draw labels in; NULL: not in_batch
+  int32_t most_rows;
 };
 
 // ---- probabilities -------------------------------------------------------------------------------------------
@@ -124,25 +126,15 @@ done:
 
 // ---- drawing -------------------------------------------------------------------------------------------------
 
-static int32_t common_divisor(int32_t a, int32_t b) {
-  while (b != 0) {
-    const int32_t rest = a % b;
-    a = b;
-    b = rest;
-  }
-  return a;
-}
-
-// n labels in the order of a random first row and a random step that shares no divisor with their number, so that
-// every row comes once before one comes again.
+// Labels of n rows in random order (Fisher and Yates), which begins anew when every row has come.
 static void draw_labels(const negative_sampler *s, batch *to, int32_t n, rng *r) {
   const int32_t rows = to->n_masked;
-  int32_t row = (int32_t)rng_below(r, (uint64_t)rows), step;
-  do step = 1 + (int32_t)rng_below(r, (uint64_t)rows);
-  while (common_divisor(step, rows) != 1);
   for (int32_t i = 0; i < n; i++) {
+    const int32_t at = i % rows;
+    for (int32_t k = 0; at == 0 && k < rows; k++) s->rows[k] = k;
+    const int32_t other = at + (int32_t)rng_below(r, (uint64_t)(rows - at)), row = s->rows[other];
+    s->rows[other] = s->rows[at];
     batch_add_negative(to, to->labels[row], negatives_logq(s, to->labels[row]));
-    row = (int32_t)(((int64_t)row + step) % rows);
   }
 }
 
@@ -166,17 +158,19 @@ float negatives_logq(const negative_sampler *s, int32_t token) {
 // ---- life ----------------------------------------------------------------------------------------------------
 
 size_t negatives_bytes(const negative_sampler *s) {
-  return (size_t)s->items * ((s->alias != NULL ? sizeof *s->alias : 0) + sizeof *s->logq);
+  return (size_t)s->items * ((s->alias != NULL ? sizeof *s->alias : 0) + sizeof *s->logq) +
+         (size_t)s->most_rows * sizeof *s->rows;
 }
 
 void negatives_close(negative_sampler *s) {
   if (s == NULL) return;
   free(s->alias);
   free(s->logq);
+  free(s->rows);
   free(s);
 }
 
-status negatives_open(negative_sampler **out, const data_config *c, const vocab *v) {
+status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows) {
   *out = NULL;
   const int32_t base = vocab_begin(v, RANGE_ITEMS), n = vocab_end(v, RANGE_ITEMS) - base;
   if (n < 1) return fail(ERR_ARGUMENT, "data.negatives needs items in the vocabulary");
@@ -189,7 +183,10 @@ status negatives_open(negative_sampler **out, const data_config *c, const vocab 
       c->negative_kind == NEGATIVES_UNIFORM ? s->draws : (int32_t)lround((double)s->draws * c->negative_mix);
   s->in_batch = c->negative_kind == NEGATIVES_IN_BATCH;
   s->seed = (uint64_t)c->seed;
-  const status rc = make_tables(s, c, v);
+  s->most_rows = s->in_batch ? most_rows : 0;
+  status rc = make_tables(s, c, v);
+  if (rc == OK && s->in_batch)
+    rc = mem_new(&s->rows, (size_t)most_rows, sizeof *s->rows, "the rows of a batch");
   if (rc == OK)
     *out = s;
   else

@@ -6,8 +6,9 @@
 
 typedef struct negative_sampler negative_sampler;
 
-// For c->negatives draws a batch, 1 or more. ERR_ARGUMENT if the vocabulary has no items.
-status negatives_open(negative_sampler **out, const data_config *c, const vocab *v);
+// For c->negatives draws a batch, 1 or more; most_rows: labels of a batch, at most. ERR_ARGUMENT if the vocabulary has no
+// items.
+status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows);
 void negatives_close(negative_sampler *s); // NULL is safe
 size_t negatives_bytes(const negative_sampler *s);
 

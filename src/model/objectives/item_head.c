@@ -105,26 +105,28 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
   const char *table = weight(m, words), *bias = weight(m, self->bias);
   float *dtable = grad(m, words), *dbias = grad(m, self->bias);
   uint8_t *touched = param_touched(&m->params, &m->params.items[words]);
-  return (xent_params){.n = rows_masked(m),
-                       .slot = slot,
-                       .hidden = (int32_t)m->c.hidden,
-                       .classes = m->c.classes,
-                       .class_base = base,
-                       .n_negatives = n_negatives,
-                       .labels = b->labels,
-                       .weights = weights,
-                       .negatives = b->negatives,
-                       .negative_logq = b->negative_logq,
-                       .label_logq = b->label_logq,
-                       .score = m->c.score == 0 ? SCORE_DOT : SCORE_COSINE,
-                       .inv_temperature = (float)(1.0 / m->c.temperature),
-                       .x = self->y,
-                       .table = table == NULL ? NULL : table + table_at * m->be->act_size,
-                       .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,
-                       .dx = grads ? self->dy : NULL,
-                       .dtable = grads && dtable != NULL ? dtable + table_at : NULL,
-                       .dbias = grads && dbias != NULL ? dbias + base : NULL,
-                       .touched = grads && touched != NULL ? touched + base : NULL};
+  xent_params p = {.n = rows_masked(m),
+                   .slot = slot,
+                   .hidden = (int32_t)m->c.hidden,
+                   .classes = m->c.classes,
+                   .class_base = base,
+                   .n_negatives = n_negatives,
+                   .labels = b->labels,
+                   .weights = weights,
+                   .negatives = b->negatives,
+                   .negative_logq = b->negative_logq,
+                   .label_logq = b->label_logq,
+                   .score = m->c.score == 0 ? SCORE_DOT : SCORE_COSINE,
+                   .inv_temperature = (float)(1.0 / m->c.temperature),
+                   .x = self->y,
+                   .table = table == NULL ? NULL : table + table_at * m->be->act_size,
+                   .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,
+                   .dx = grads ? self->dy : NULL,
+                   .dtable = grads && dtable != NULL ? dtable + table_at : NULL,
+                   .dbias = grads && dbias != NULL ? dbias + base : NULL,
+                   .touched = grads && touched != NULL ? touched + base : NULL};
+  item_loss_set(&m->run.loss, &p, grads);
+  return p;
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------
