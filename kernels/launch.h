@@ -61,6 +61,8 @@ cudaError_t launch_grad_norm(const launch *l, const optim_work *w);
 cudaError_t launch_adamw(const launch *l, const optim_params *p, const optim_work *w);
 cudaError_t launch_lamb_update(const launch *l, const optim_params *p, const optim_work *w);
 cudaError_t launch_lamb_apply(const launch *l, const optim_params *p, const optim_work *w);
+cudaError_t launch_average_weights(const launch *l, const optim_params *p, const optim_work *w);
+cudaError_t launch_average_rescale(const launch *l, const optim_params *p, const optim_work *w);
 
 // The matmul x w^T is in pre or, where that is NULL, in y (with y_add: added to what y held): pre += b, y = activation of
 // that.

@@ -4,7 +4,8 @@
 // (p, m, v, and g as zero) once: 32 bytes, and act_size more where there is a compute copy. That is the floor, and with
 // some 20 operations to 32 bytes nothing but memory counts. LAMB. You et al., 2020. Its step length needs the norm of
 // the whole update, so the update goes into g's place and is applied by another kernel: 44 bytes. Keeping the update on
-// the chip instead would need a grid that waits for itself. Gradient norm: 4 bytes an element.
+// the chip instead would need a grid that waits for itself. Gradient norm: 4 bytes an element. With averaged weights 8 bytes
+// more, in the same pass over the elements that move; making the average of all is 12 bytes, and happens at validations.
 //
 // Launches. Whatever the number of tensors: two for the norm, one for AdamW, three for LAMB. (A call a span of neighbours
 // that are treated alike, and for LAMB a call a tensor, were 309 launches with AdamW and 824 with LAMB for a BERT-base, 60
@@ -36,10 +37,11 @@
 namespace {
 
 constexpr int BLOCK = 256, WARPS = BLOCK / 32;
-constexpr int SUM_BLOCK = 1024; // of the one block that adds up the sums of all items: 13,000 of them for a BERT-base
+constexpr int SUM_BLOCK =
+    1024; // of the one block that adds up the sums of all items: 13,000 of them for a BERT-base
 constexpr int RESIDENT =
     4; // blocks of a multiprocessor at the least; without a number the compiler spills to fit more
-constexpr int RESIDENT_SUMMING = 3; // likewise of LAMB's update, which has two sums more to hold
+constexpr int RESIDENT_SUMMING = 3;    // likewise of LAMB's update, which has two sums more to hold
 constexpr int64_t CHUNK = OPTIM_CHUNK; // elements of a block; a multiple of 4
 constexpr int64_t ROWS = OPTIM_ROWS;   // rows of a block
 static_assert(CHUNK % 4 == 0 && ROWS == 64, "whole groups of four, and a set of 64 bits");
@@ -49,12 +51,13 @@ struct rule {
 };
 
 struct step_constants {
-  float clip, lr, decay, beta1, beta2, correct1, correct2, eps;
+  float clip, lr, decay, beta1, beta2, correct1, correct2, eps, lag_rate;
 };
 
 // A block's item. Pointers are those of its first element or row, so that indices are small.
 template <class T> struct span {
   float *p, *g, *m, *v;
+  float *lag;       // NULL: no averaged weights
   T *copy;          // NULL: none
   uint8_t *touched; // [n] if row is not 0
   int n;            // elements, or rows of so many
@@ -140,11 +143,12 @@ template <class T> DEVICE span<T> span_of(const optim_work &w) {
   s.g = gpu::global(t.g + at);
   s.m = gpu::global(t.m + at);
   s.v = gpu::global(t.v + at);
+  s.lag = t.lag == nullptr ? nullptr : gpu::global(t.lag + at);
   s.copy = t.p_compute == nullptr || t.p_compute == static_cast<act *>(t.p)
                ? nullptr
                : gpu::global(static_cast<T *>(t.p_compute) + at);
   s.touched = gpu::global(t.touched + begin);
-  const uintptr_t floats = address(s.p) | address(s.g) | address(s.m) | address(s.v);
+  const uintptr_t floats = address(s.p) | address(s.g) | address(s.m) | address(s.v) | address(s.lag);
   s.fours = floats % 16 == 0 && s.row % 4 == 0 && address(s.copy) % (4 * sizeof(T)) == 0;
   return s;
 }
@@ -192,6 +196,7 @@ DEVICE step_constants constants_of(const optim_tensor &t, const rule &r, const s
   a.correct1 = static_cast<float>(1.0 / (1.0 - power(static_cast<double>(r.beta1), step)));
   a.correct2 = static_cast<float>(1.0 / (1.0 - power(static_cast<double>(r.beta2), step)));
   a.eps = r.eps;
+  a.lag_rate = state->lag_rate;
   return a;
 }
 
@@ -238,11 +243,26 @@ DEVICE void update_at(const step_constants &a, const span<T> &s, int i, float (&
   store<W>(s.v + i, v);
 }
 
+// lag += what the weights have moved by, backwards, times its rate.
+template <int W>
+DEVICE void lag_at(float *lag, float lag_rate, const float (&before)[W], const float (&after)[W]) {
+  float x[W];
+  load<W>(x, lag);
+#pragma unroll
+  for (int k = 0; k < W; k++) x[k] += (before[k] - after[k]) * lag_rate;
+  store<W>(lag, x);
+}
+
 // p -= rate u, and the gradient is spent.
 template <int W, class T>
-DEVICE void move_at(const span<T> &s, int i, float rate, float (&p)[W], const float (&u)[W]) {
+DEVICE void move_at(const span<T> &s, int i, float rate, float lag_rate, float (&p)[W], const float (&u)[W]) {
+  float before[W];
 #pragma unroll
-  for (int k = 0; k < W; k++) p[k] -= rate * u[k];
+  for (int k = 0; k < W; k++) {
+    before[k] = p[k];
+    p[k] -= rate * u[k];
+  }
+  if (s.lag != nullptr) lag_at<W>(s.lag + i, lag_rate, before, p);
   store<W>(s.p + i, p);
   if (s.copy != nullptr) store<W>(s.copy + i, p);
   clear<W>(s.g + i);
@@ -280,13 +300,12 @@ __global__ void __launch_bounds__(SUM_BLOCK, 1)
 
 // ---- AdamW ---------------------------------------------------------------------------------------------------------
 
-template <int W, class T>
-DEVICE void adamw_span(const step_constants &a, const span<T> &s, uint64_t marked) {
+template <int W, class T> DEVICE void adamw_span(const step_constants &a, const span<T> &s, uint64_t marked) {
   each_of<W>(s, marked, [&](int i, auto w) {
     constexpr int N = decltype(w)::value;
     float p[N], u[N];
     update_at<N>(a, s, i, p, u);
-    move_at<N>(s, i, a.lr, p, u);
+    move_at<N>(s, i, a.lr, a.lag_rate, p, u);
   });
 }
 
@@ -300,7 +319,7 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT)
     return;
   }
   const uint64_t marked = s.row > 0 ? marked_rows(s) : 0;
-  if (s.row > 0 && marked == 0) return;                           // the whole block
+  if (s.row > 0 && marked == 0) return;                          // the whole block
   const step_constants a = block_constants(w, r, state, result); // and every warp has read the marks
   const int thread = static_cast<int>(threadIdx.x);
   if (s.row > 0 && thread < s.n) s.touched[thread] = 0;
@@ -372,13 +391,13 @@ DEVICE float rate_of(const optim_tensor &t, const double *norms, const step_stat
   return static_cast<float>(static_cast<double>(state->lr * t.lr_scale) * ratio);
 }
 
-template <int W, class T> DEVICE void apply_span(const span<T> &s, float rate) {
+template <int W, class T> DEVICE void apply_span(const span<T> &s, float rate, float lag_rate) {
   each<W>(0, s.n, static_cast<int>(threadIdx.x), BLOCK, [&](int i, auto w) {
     constexpr int N = decltype(w)::value;
     float p[N], u[N];
     load<N>(p, s.p + i);
     load<N>(u, s.g + i);
-    move_at<N>(s, i, rate, p, u);
+    move_at<N>(s, i, rate, lag_rate, p, u);
   });
 }
 
@@ -390,8 +409,53 @@ __global__ void __launch_bounds__(BLOCK, RESIDENT)
   const span<T> s = span_of<T>(w);
   if (threadIdx.x == 0) shared().rate = rate_of(w.tensors[w.items[blockIdx.x].tensor], norms, state);
   __syncthreads();
-  const float rate = shared().rate;
-  s.fours ? apply_span<4>(s, rate) : apply_span<1>(s, rate);
+  const float rate = shared().rate, lag_rate = state->lag_rate;
+  s.fours ? apply_span<4>(s, rate, lag_rate) : apply_span<1>(s, rate, lag_rate);
+}
+
+// ---- averaged weights ----------------------------------------------------------------------------------------------
+
+// All elements of the item, whether rows are marked or not.
+template <int W, class T, class F> DEVICE void each_element(const span<T> &s, F f) {
+  each<W>(0, s.row > 0 ? s.n * s.row : s.n, static_cast<int>(threadIdx.x), BLOCK, f);
+}
+
+template <int W, class T> DEVICE void average_span(const span<T> &s, float scale) {
+  each_element<W>(s, [&](int i, auto w) {
+    constexpr int N = decltype(w)::value;
+    float p[N], lag[N];
+    load<N>(p, s.p + i);
+    if (s.lag != nullptr) {
+      load<N>(lag, s.lag + i);
+#pragma unroll
+      for (int k = 0; k < N; k++) p[k] += scale * lag[k];
+    }
+    store<N>(s.g + i, p);
+  });
+}
+
+template <class T>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) average_weights(const optim_work w, float scale) {
+  const span<T> s = span_of<T>(w);
+  s.fours ? average_span<4>(s, scale) : average_span<1>(s, scale);
+}
+
+template <int W, class T> DEVICE void rescale_span(const span<T> &s, float scale) {
+  each_element<W>(s, [&](int i, auto w) {
+    constexpr int N = decltype(w)::value;
+    float lag[N];
+    load<N>(lag, s.lag + i);
+#pragma unroll
+    for (int k = 0; k < N; k++) lag[k] *= scale;
+    store<N>(s.lag + i, lag);
+  });
+}
+
+template <class T>
+__global__ void __launch_bounds__(BLOCK, RESIDENT) average_rescale(const optim_work w, float scale) {
+  const span<T> s = span_of<T>(w);
+  if (s.lag == nullptr) return;
+  s.fours ? rescale_span<4>(s, scale) : rescale_span<1>(s, scale);
 }
 
 // ---- launchers -----------------------------------------------------------------------------------------------------
@@ -438,4 +502,16 @@ extern "C" cudaError_t launch_lamb_apply(const launch *l, const optim_params *p,
   const step_result *result = l->result;
   return cudaLaunchKernelEx(&all, lamb_apply<float>, *w, static_cast<const double *>(p->norms), l->state,
                             result);
+}
+
+extern "C" cudaError_t launch_average_weights(const launch *l, const optim_params *p, const optim_work *w) {
+  if (w->n_items == 0) return cudaSuccess;
+  const cudaLaunchConfig_t all = grid(l, w->n_items, BLOCK);
+  return cudaLaunchKernelEx(&all, average_weights<float>, *w, p->scale);
+}
+
+extern "C" cudaError_t launch_average_rescale(const launch *l, const optim_params *p, const optim_work *w) {
+  if (w->n_items == 0) return cudaSuccess;
+  const cudaLaunchConfig_t all = grid(l, w->n_items, BLOCK);
+  return cudaLaunchKernelEx(&all, average_rescale<float>, *w, p->scale);
 }

@@ -18,7 +18,7 @@
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
   char user_vectors[OPTION_STRING], item_vectors[OPTION_STRING];
-  int part, reading, which, device;
+  int part, reading, which, weights, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
   char report[OPTION_STRING];
   bool mix, loss, filter_history, baselines_only, json, other_data, detail;
@@ -36,6 +36,7 @@ static const option flag_options[] = {
      "several targets of a user: one question after the other, each with all that precedes it, or all in one "
      "question"},
     {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
+    {"weights", OPT_CHOICE, FLAG(weights), "averaged", 0, 0, WEIGHTS_CHOICES, WEIGHTS_HELP},
     {"users", OPT_INT, FLAG(users), "0", 0, 1e12, NULL, "a random subset of this many users; 0: all"},
     {"protocols", OPT_STRING, FLAG(protocols), "full,uniform,popularity", 0, 0, NULL,
      "candidates: full (catalogue), uniform, popularity (negatives)"},
@@ -208,6 +209,7 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(run_config_data(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);
+  if (c != NULL) c->raw = f->weights == WEIGHTS_RAW;
   if (c != NULL) checkpoint_warn_untrained_ranking(c);
   if (has_vectors(f))
     TRY_GOTO(given_vectors_read(&config->vectors, d, f->reading, f->user_vectors, f->item_vectors), done);

@@ -9,12 +9,13 @@
 #include "convert/export.h"
 
 typedef struct export_flags {
-  int which;
+  int which, weights;
   bool force, mix;
 } export_flags;
 
 static const option flag_options[] = {
     {"which", OPT_CHOICE, offsetof(export_flags, which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
+    {"weights", OPT_CHOICE, offsetof(export_flags, weights), "averaged", 0, 0, WEIGHTS_CHOICES, WEIGHTS_HELP},
     {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
     {"mix", OPT_BOOL, offsetof(export_flags, mix), "true", 0, 0, NULL,
      "with the checkpoint's mix with counts, where souk finetune has made one"},
@@ -41,7 +42,7 @@ status cmd_export(int argc, char **argv) {
   if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are needed: %s", set.usage);
   TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
   log_doing("exporting %s", checkpoint_dir);
-  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, flags.mix, &result));
+  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, flags.mix, flags.weights == WEIGHTS_RAW, &result));
   log_status_end();
   char shown[4 * PATH_MAX];
   printf("%s: step %lld, %d items x %d, %s\n", printable(shown, sizeof shown, paths[1], ""),

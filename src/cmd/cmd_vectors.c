@@ -12,7 +12,7 @@
 typedef struct vector_flags {
   char items[OPTION_STRING], users[OPTION_STRING], hidden[OPTION_STRING];
   char data[OPTION_STRING], input[OPTION_STRING];
-  int part, which, device;
+  int part, which, weights, device;
   int64_t threads;
 } vector_flags;
 
@@ -28,6 +28,7 @@ static const option flag_options[] = {
     {"input", OPT_STRING, FLAG(input), "", 0, 0, "FILE",
      "JSON lines: {\"tokens\": [\"[CLS]\", ...]} or {\"ids\": [...]}, and \"types\""},
     {"which", OPT_CHOICE, FLAG(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
+    {"weights", OPT_CHOICE, FLAG(weights), "averaged", 0, 0, WEIGHTS_CHOICES, WEIGHTS_HELP},
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, FLAG(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
@@ -95,6 +96,7 @@ status cmd_vectors(int argc, char **argv) {
   checkpoint *c;
   dataset *d = NULL;
   TRY(checkpoint_open_chosen(&c, where, f.which));
+  c->raw = f.weights == WEIGHTS_RAW;
   status rc = f.users[0] != '\0' ? dataset_open(&d, f.data, true) : OK;
   if (rc == OK && d != NULL) rc = checkpoint_check_data(c, d);
   if (rc == OK) rc = write_vectors(&f, c, d);

@@ -219,7 +219,8 @@ static json_t *training_json(const checkpoint *c) {
   if (t->trained.final) json_object_set_new(j, "final", json_true());
   for (int32_t k = 0; objectives_of(&l, &c->model) == OK && k < l.n; k++)
     if (t->untrained[k]) add_untrained(j, l.of[k]->name);
-  if (j != NULL && t->best_name[0] != '\0' &&
+  const bool measured = !c->raw || c->averaged == NULL; // validations measure averages where there are any
+  if (j != NULL && t->best_name[0] != '\0' && measured &&
       t->best_step == t->step) { // the figure of the validation at this step
     json_object_set_new(j, "metric", json_string(t->best_name));
     json_object_set_new(j, "metric_value", json_real(t->best_metric));
@@ -327,7 +328,7 @@ static status run(exporter *x, out_dir *place, export_result *result) {
   return OK;
 }
 
-status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, bool with_mix,
+status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, bool with_mix, bool raw,
                      export_result *result) {
   exporter x = {.files = json_object(), .with_mix = with_mix};
   checkpoint *c = NULL;
@@ -337,6 +338,7 @@ status export_bundle(const char *checkpoint_dir, const char *bundle, bool force,
   if (rc == OK) {
     x.dir = out_dir_path(place);
     x.c = c;
+    c->raw = raw;
     rc = run(&x, place, result);
   }
   vocab_free(x.v);

@@ -15,8 +15,9 @@ typedef struct export_result {
 
 // Writes the bundle to a temporary directory and renames it when it is complete. `checkpoint`: a checkpoint's
 // directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never. with_mix: takes the
-// checkpoint's mix along if it has one, with final counts if it has those. result may be NULL.
-status export_bundle(const char *checkpoint, const char *bundle, bool force, bool with_mix,
+// checkpoint's mix along if it has one, with final counts if it has those. raw: the weights as they were trained, though the
+// checkpoint has averages. result may be NULL.
+status export_bundle(const char *checkpoint, const char *bundle, bool force, bool with_mix, bool raw,
                      export_result *result);
 
 #endif

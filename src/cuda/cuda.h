@@ -107,5 +107,7 @@ status cuda_grad_norm(op_ctx *ctx, const optim_params *p);
 status cuda_adamw(op_ctx *ctx, const optim_params *p);
 status cuda_lamb_update(op_ctx *ctx, const optim_params *p);
 status cuda_lamb_apply(op_ctx *ctx, const optim_params *p);
+status cuda_average_weights(op_ctx *ctx, const optim_params *p);
+status cuda_average_rescale(op_ctx *ctx, const optim_params *p);
 
 #endif

@@ -370,6 +370,8 @@ static const backend table = {
     .adamw = cuda_adamw,
     .lamb_update = cuda_lamb_update,
     .lamb_apply = cuda_lamb_apply,
+    .average_weights = cuda_average_weights,
+    .average_rescale = cuda_average_rescale,
 };
 
 __attribute__((visibility("default"))) const backend *souk_backend_4(const backend_host *h);

@@ -72,3 +72,13 @@ status cuda_lamb_apply(op_ctx *ctx, const optim_params *p) {
   const optim_work w = work_of(p);
   return cuda_check(launch_lamb_apply(&ctx->at, p, &w), "launch LAMB's step");
 }
+
+status cuda_average_weights(op_ctx *ctx, const optim_params *p) {
+  const optim_work w = work_of(p);
+  return cuda_check(launch_average_weights(&ctx->at, p, &w), "launch the averaged weights");
+}
+
+status cuda_average_rescale(op_ctx *ctx, const optim_params *p) {
+  const optim_work w = work_of(p);
+  return cuda_check(launch_average_rescale(&ctx->at, p, &w), "launch the rescaling of lags");
+}

@@ -112,6 +112,7 @@ static const char *kind_of(const json_t *out, hid_t file) {
                {"souk.items", "attributes of items"},
                {"souk.parameters", "parameters of a checkpoint"},
                {"souk.optimizer", "optimiser state of a checkpoint"},
+               {"souk.average", "averaged weights of a checkpoint, less its parameters"},
                {"souk.vectors", "vectors"}};
   const char *schema = json_string_value(json_object_get(out, "schema"));
   for (size_t i = 0; schema != NULL && i < sizeof kinds / sizeof *kinds; i++)

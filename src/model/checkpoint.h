@@ -1,6 +1,7 @@
 // A checkpoint is a directory: manifest.json and parts in logical tensor coordinates; it exists only when its
 // manifest does (written last, by rename). Parts: model.h5 (one dataset a parameter, by name), optimizer.h5 (m/NAME,
-// v/NAME). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
+// v/NAME) and, of a run that averages its weights, average.h5 (NAME: what the average differs by from the parameter, over a
+// scale that the manifest has; ops/ops.h). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
 // model configuration, the data set's name, checksum and vocabulary file, the training state, and size and
 // SHA-256 of every part. vocab.tsv is copied in, so that a checkpoint can be exported without the data set.
 #ifndef SOUK_MODEL_CHECKPOINT_H
@@ -49,8 +50,10 @@ typedef struct checkpoint {
   char *config_yaml; // the run's configuration
   dataset_info data; // what was trained on (name, checksum, ranges, event types)
   bool has_optimizer, has_catalogue;
-  json_t *files;         // that its manifest lists
-  json_t *tokenizer;     // settings of a Hugging Face tokenizer (data/tokenizer.h); NULL: none
+  json_t *averaged;  // names of the parameters that have an average; NULL: none
+  bool raw;          // set by who wants the parameters as they are: checkpoint_load() then takes no averages
+  json_t *files;     // that its manifest lists
+  json_t *tokenizer; // settings of a Hugging Face tokenizer (data/tokenizer.h); NULL: none
   char model_sha256[65]; // of model.h5
   int64_t model_bytes;   // its size, and that of the base's
   // Where the frozen parameters are when they are not here; opened and verified with this one. NULL: all are here.
@@ -78,8 +81,10 @@ bool checkpoint_lacks(const checkpoint *c, const param *p);
 void checkpoint_warn_untrained(const checkpoint *c, const char *only);
 // The same of the objective whose head ranks items.
 void checkpoint_warn_untrained_ranking(const checkpoint *c);
-// Reads the parameters (and moments, when the set has them and the checkpoint too) into a model of the same shape. What the
-// checkpoint lacks stays as it is.
+// Reads the parameters into a model of the same shape. What the checkpoint lacks stays as it is. with_optimizer: the weights
+// as they were trained, with their moments and, where the set averages and the checkpoint has them, averages: to train on.
+// Without: averaged weights where there are any, unless c->raw. What comes from a base is what the run began from: averaged, if
+// the base has averages, in either case.
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer);
 
 #endif

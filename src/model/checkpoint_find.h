@@ -11,6 +11,12 @@ enum { WHICH_AUTO, WHICH_BEST, WHICH_LAST };
 #define WHICH_CHOICES "auto|best|last"
 #define WHICH_HELP    "checkpoint of a run; auto: the best, or the last where none was chosen"
 
+// What --weights asks for, of checkpoints that have averaged weights (optim.ema).
+enum { WEIGHTS_AVERAGED, WEIGHTS_RAW };
+#define WEIGHTS_CHOICES "averaged|raw"
+#define WEIGHTS_HELP \
+  "averaged: where the run averaged its weights (optim.ema), those; raw: as they were trained"
+
 // The one of RUN, or `where` itself if it is a checkpoint.
 status checkpoint_choose(char *buf, size_t bytes, const char *where, int which);
 status checkpoint_open_chosen(checkpoint **out, const char *where, int which);

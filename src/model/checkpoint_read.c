@@ -165,6 +165,21 @@ static status open_base(checkpoint *c, json_t *j, const record_source *from, int
       from->path, at.words);
 }
 
+// The averages that there are, and the scale of what is in average.h5.
+static status read_average(checkpoint *c, json_t *j, const record_source *from) {
+  static const char *const names[] = {"scale", "parameters", NULL};
+  const json_t *scale = json_object_get(j, "scale");
+  json_t *parameters = json_object_get(j, "parameters");
+  if (j == NULL) return OK;
+  if (!json_is_number(scale) || !(json_number_value(scale) > 0 && json_number_value(scale) <= 1))
+    return bad_field(from->path, "average.scale");
+  if (!is_list_of_names(parameters)) return bad_field(from->path, "average.parameters");
+  if (json_object_get(c->files, "average.h5") == NULL) return bad_field(from->path, "files");
+  c->state.average_scale = json_number_value(scale);
+  c->averaged = json_incref(parameters);
+  return record_check_names(j, "average", names, from);
+}
+
 static status read_files(checkpoint *c, json_t *files, const char *path) {
   TRY(verify_parts(c->dir, files, path));
   c->files = json_incref(files);
@@ -188,8 +203,8 @@ static status check_vocabulary(const dataset_info *d, const model_config *m, con
 }
 
 static status read_manifest(checkpoint *c, const json_t *j, const char *path, int depth) {
-  static const char *const names[] = {"schema", "version", "created_by", "model",     "state", "data",
-                                      "config", "files",   "base",       "tokenizer", NULL};
+  static const char *const names[] = {"schema", "version", "created_by", "model",     "state",   "data",
+                                      "config", "files",   "base",       "tokenizer", "average", NULL};
   record_source from = {.path = path};
   TRY(read_head(c, j, &from));
   json_t *base = json_object_get(j, "base");
@@ -206,6 +221,7 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path, in
   if (json_object_get(j, "tokenizer") != NULL) TRY(tokenizer_check(json_object_get(j, "tokenizer"), path));
   c->tokenizer = json_incref(json_object_get(j, "tokenizer"));
   TRY(read_files(c, json_object_get(j, "files"), path));
+  TRY(read_average(c, json_object_get(j, "average"), &from));
   if (base != NULL) TRY(open_base(c, base, &from, depth));
   return check_size(&c->model, c->model_bytes, path);
 }
@@ -244,6 +260,7 @@ void checkpoint_close(checkpoint *c) {
   checkpoint_close(c->base);
   json_decref(c->from_base);
   json_decref(c->files);
+  json_decref(c->averaged);
   json_decref(c->tokenizer);
   reader_stop(c->reader);
   free(c->config_yaml);
@@ -283,13 +300,17 @@ static status read_tensor(const part_file *f, const char *group, const param *p,
   return reader_rows(f->reader, f->file, name, H5_KIND_F32, p->ndim, 0, dims[0], dims[1], to);
 }
 
-bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
+static bool is_in_list(json_t *list, const char *name) {
   size_t i;
   json_t *item;
-  json_array_foreach(c->from_base, i, item) {
+  json_array_foreach(list, i, item) {
     if (strcmp(json_string_value(item), name) == 0) return true;
   }
   return false;
+}
+
+bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
+  return is_in_list(c->from_base, name);
 }
 
 bool checkpoint_lacks(const checkpoint *c, const param *p) {
@@ -345,17 +366,63 @@ static status read_tensors(model *m, const part_file *f, const char *group, plac
   return rc;
 }
 
+// value += scale * lag, as the op average_weights does it.
+static status add_lag(model *m, const part_file *f, const param *p, float *value, float *lag) {
+  const backend *be = model_backend(m);
+  float *const at = param_master(model_params(m), p);
+  const float scale = (float)f->c->state.average_scale;
+  const size_t bytes = (size_t)p->size * sizeof *value;
+  TRY(read_tensor(f, "", p, lag));
+  TRY(be->download(model_ctx(m), value, at, bytes));
+  for (int64_t j = 0; j < p->size; j++) value[j] += scale * lag[j];
+  return be->upload(model_ctx(m), at, value, bytes);
+}
+
+// Makes averages of the weights that were read from `part`, one of the checkpoints that `whole` builds on, or `whole`
+// itself.
+static status take_averages(model *m, const checkpoint *part, const checkpoint *whole) {
+  const param_set *s = model_params(m);
+  part_file f;
+  float *buffer = NULL;
+  size_t cap = 0;
+  TRY(open_part(&f, part, "average.h5", "souk.average"));
+  status rc = OK;
+  for (int32_t i = 0; rc == OK && i < s->count; i++) {
+    const param *p = &s->items[i];
+    if (checkpoint_lacks(part, p) || !is_value_in(part, whole, p->name) ||
+        !is_in_list(part->averaged, p->name))
+      continue;
+    rc = mem_grow(&buffer, &cap, 2 * (size_t)p->size, sizeof *buffer, "a tensor");
+    if (rc == OK) rc = add_lag(m, &f, p, buffer, buffer + p->size);
+  }
+  free(buffer);
+  return rc;
+}
+
+static status load_lags(const checkpoint *c, model *m) {
+  part_file f;
+  if (c->averaged == NULL || model_params(m)->lag == NULL) return OK;
+  TRY(open_part(&f, c, "average.h5", "souk.average"));
+  return read_tensors(m, &f, "", param_lag, NULL);
+}
+
+static status load_moments(const checkpoint *c, model *m) {
+  part_file f;
+  if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
+  TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
+  TRY(read_tensors(m, &f, "m", param_m, NULL));
+  return read_tensors(m, &f, "v", param_v, NULL);
+}
+
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
   for (const checkpoint *part = c; part != NULL; part = part->base) {
     TRY(open_part(&f, part, "model.h5", "souk.parameters"));
     TRY(read_tensors(m, &f, "", param_master, c));
+    const bool as_they_are = part == c && (with_optimizer || c->raw);
+    if (part->averaged != NULL && !as_they_are) TRY(take_averages(m, part, c));
   }
-  if (with_optimizer) {
-    if (!c->has_optimizer) return fail(ERR_FORMAT, "%s holds no optimiser state to resume from", c->dir);
-    TRY(open_part(&f, c, "optimizer.h5", "souk.optimizer"));
-    TRY(read_tensors(m, &f, "m", param_m, NULL));
-    TRY(read_tensors(m, &f, "v", param_v, NULL));
-  }
+  if (with_optimizer) TRY(load_moments(c, m));
+  if (with_optimizer) TRY(load_lags(c, m));
   return params_refresh(model_params(m));
 }

@@ -41,18 +41,37 @@ static status write_tensors(const checkpoint_content *c, hid_t file, const char 
   return OK;
 }
 
-static status write_part(const checkpoint_content *c, const char *dir, bool moments, json_t *files) {
+// A part and its groups of tensors; a part without values is not written.
+typedef struct part {
+  const char *name, *schema;
+  struct {
+    const char *name;
+    value_of value;
+  } groups[2];
+} part;
+
+static const part parts[] = {{"model.h5", "souk.parameters", {{"", value_master}}},
+                             {"optimizer.h5", "souk.optimizer", {{"m", value_m}, {"v", value_v}}},
+                             {"average.h5", "souk.average", {{"", value_lag}}}};
+enum { N_PARTS = sizeof parts / sizeof *parts };
+
+static bool has_values(const checkpoint_content *c, const part *of) {
+  for (int32_t i = 0; i < c->params->count; i++)
+    if (of->groups[0].value(&c->values, &c->params->items[i]) != NULL) return true;
+  return false;
+}
+
+static status write_part(const checkpoint_content *c, const char *dir, const part *of, json_t *files) {
   char path[PATH_MAX + 64];
-  const char *name = moments ? "optimizer.h5" : "model.h5";
+  const char *name = of->name;
   TRY(path_join(path, sizeof path, dir, name));
   hid_t file;
   h5_lock();
-  status rc = h5_create(&file, path, moments ? "souk.optimizer" : "souk.parameters", 1);
+  status rc = h5_create(&file, path, of->schema, 1);
   h5_unlock();
   TRY(rc);
-  if (!moments) rc = write_tensors(c, file, path, "", value_master);
-  if (moments) rc = write_tensors(c, file, path, "m", value_m);
-  if (moments && rc == OK) rc = write_tensors(c, file, path, "v", value_v);
+  for (int k = 0; rc == OK && k < 2 && of->groups[k].value != NULL; k++)
+    rc = write_tensors(c, file, path, of->groups[k].name, of->groups[k].value);
   h5_lock();
   rc = h5_finish(file, path, rc);
   h5_unlock();
@@ -120,11 +139,25 @@ static json_t *base_to_json(const checkpoint_content *c, const char *dir) {
   return NULL;
 }
 
+static json_t *average_to_json(const checkpoint_content *c) {
+  const double scale = c->state->average_scale;
+  json_t *names = json_array(), *j = json_pack("{s:f}", "scale", scale > 0 ? scale : 1.0);
+  int bad = j == NULL;
+  for (int32_t i = 0; i < c->params->count; i++)
+    if (value_lag(&c->values, &c->params->items[i]) != NULL)
+      bad |= json_array_append_new(names, json_string(c->params->items[i].name));
+  bad |= json_object_set_new(j, "parameters", names);
+  if (bad == 0) return j;
+  json_decref(j);
+  return NULL;
+}
+
 // Those that only some checkpoints have.
 static int add_optional_fields(json_t *j, const checkpoint_content *c, const char *dir) {
   json_t *tokenizer = dataset_tokenizer(c->data);
   int bad = j == NULL;
   if (c->base != NULL) bad |= json_object_set_new(j, "base", base_to_json(c, dir));
+  if (c->values.lag != NULL) bad |= json_object_set_new(j, "average", average_to_json(c));
   if (tokenizer != NULL) bad |= json_object_set(j, "tokenizer", tokenizer);
   return bad;
 }
@@ -155,8 +188,8 @@ static status write_manifest(const checkpoint_content *c, const char *dir, json_
 
 static status write_all(const char *dir, const checkpoint_content *c, json_t *files) {
   if (files == NULL) return fail(ERR_MEMORY, "out of memory: cannot write %s", dir);
-  TRY(write_part(c, dir, false, files));
-  if (c->values.m != NULL) TRY(write_part(c, dir, true, files));
+  for (int k = 0; k < N_PARTS; k++)
+    if (k == 0 || has_values(c, &parts[k])) TRY(write_part(c, dir, &parts[k], files));
   TRY(write_vocabulary(c, dir, files));
   TRY(copy_catalogue(c, dir, files));
   TRY(write_extra(c, dir, files));

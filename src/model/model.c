@@ -165,6 +165,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   }
   TRY_GOTO(backend_find(&m->core.be, backend_name), bad);
   m->core.params.be = m->core.be;
+  m->core.params.averages = run->averages;
   TRY_GOTO(encoder_new(&m->core), bad);
   TRY_GOTO(make_objectives(m), bad);
   TRY_GOTO(describe_params(m), bad);
@@ -193,8 +194,9 @@ status model_create(model **out, const char *backend_name, const model_config *c
   TRY(outline(&m, backend_name, c, run));
   status rc;
   const model_memory need = memory_of(m);
-  const size_t planned = param_arena_bytes(&need.params) + need.params.moments + need.batch +
-                         need.activations + need.activation_gradients + need.scratch + need.optimizer;
+  const size_t planned = param_arena_bytes(&need.params) + need.params.moments + need.params.averages +
+                         need.batch + need.activations + need.activation_gradients + need.scratch +
+                         need.optimizer;
   const backend_config config = {.device = run->device,
                                  .threads = run->threads,
                                  .scratch_bytes = m->core.scratch_bytes,
@@ -240,7 +242,8 @@ op_ctx *model_ctx(model *m) {
 }
 
 size_t model_bytes(const model *m) {
-  return m->total_bytes + (m->core.params.m != NULL ? params_bytes(&m->core.params, true).moments : 0);
+  const param_bytes b = params_bytes(&m->core.params, true);
+  return m->total_bytes + (m->core.params.m != NULL ? b.moments + b.averages : 0);
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------

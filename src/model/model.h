@@ -16,6 +16,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   bool row_sparse; // the word table is updated by touched rows only (needs the sampled loss)
   int32_t threads, device;
   uint64_t seed;      // of the initialisation
+  bool averages;      // of the weights, beside the moments (optim.ema)
   const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;
   dist *dist; // of the processes that train together; NULL: this one alone

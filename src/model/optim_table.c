@@ -23,6 +23,7 @@ static optim_tensor part_of(const param_set *s, const param *p, int32_t part) {
   t.g = param_grad(s, p) + at;
   t.m = param_m(s, p) + at;
   t.v = param_v(s, p) + at;
+  if (s->lag != NULL) t.lag = param_lag(s, p) + at;
   if (row > 0) t.touched = param_touched(s, p) + at / row;
   return t;
 }

@@ -149,6 +149,7 @@ param_bytes params_bytes(const param_set *s, bool training) {
   if (!training) return b;
   b.gradients = b.weights;
   b.moments = 2 * b.weights;
+  b.averages = s->averages ? b.weights : 0;
   for (int32_t i = 0; i < s->count; i++)
     if (s->items[i].kind == PARAM_ROW_SPARSE) b.row_flags += (size_t)s->items[i].shape[0];
   return b;
@@ -181,10 +182,12 @@ status params_allocate(param_set *s, bool training) {
 
 status params_make_moments(param_set *s) {
   if (s->m != NULL) return OK;
+  const param_bytes b = params_bytes(s, true);
   void *p;
-  TRY(s->be->mem_alloc(s->ctx, params_bytes(s, true).moments, "optimiser moments", &p));
+  TRY(s->be->mem_alloc(s->ctx, b.moments + b.averages, "optimiser moments", &p));
   s->m = p;
   s->v = s->m + s->elements;
+  s->lag = s->averages ? s->v + s->elements : NULL;
   return OK;
 }
 
@@ -230,6 +233,10 @@ float *param_v(const param_set *s, const param *p) {
   return p->trainable ? at_offset(s->v, p) : NULL;
 }
 
+float *param_lag(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->lag, p) : NULL;
+}
+
 uint8_t *param_touched(const param_set *s, const param *p) {
   if (p->kind != PARAM_ROW_SPARSE || s->touched == NULL) return NULL;
   uint8_t *flags = s->touched;
@@ -239,24 +246,25 @@ uint8_t *param_touched(const param_set *s, const param *p) {
 }
 
 param_values params_values(const param_set *s) {
-  return (param_values){.master = s->master, .m = s->m, .v = s->v, .frozen = s->frozen};
+  return (param_values){.master = s->master, .m = s->m, .v = s->v, .frozen = s->frozen, .lag = s->lag};
 }
 
 status params_to_host(const param_set *s, bool moments, param_values *out, float **copy) {
   *copy = NULL;
   *out = params_values(s);
-  if (!moments) out->m = out->v = NULL;
+  if (!moments) out->m = out->v = out->lag = NULL;
   if (s->be->host_memory) return OK;
-  const float *const from[] = {out->master, out->m, out->v, out->frozen};
-  const float **const to[] = {&out->master, &out->m, &out->v, &out->frozen};
-  const int64_t sizes[] = {s->elements, s->elements, s->elements, s->frozen_elements};
+  enum { ARENAS = 5 };
+  const float *const from[ARENAS] = {out->master, out->m, out->v, out->lag, out->frozen};
+  const float **const to[ARENAS] = {&out->master, &out->m, &out->v, &out->lag, &out->frozen};
+  const int64_t sizes[ARENAS] = {s->elements, s->elements, s->elements, s->elements, s->frozen_elements};
   int64_t n = 0;
-  for (int i = 0; i < 4; i++)
+  for (int i = 0; i < ARENAS; i++)
     if (from[i] != NULL) n += sizes[i];
   TRY(mem_new(copy, (size_t)n, sizeof **copy, "a copy of the model"));
   float *at = *copy;
   status rc = OK;
-  for (int i = 0; rc == OK && i < 4; i++) {
+  for (int i = 0; rc == OK && i < ARENAS; i++) {
     if (from[i] == NULL) continue;
     rc = s->be->download(s->ctx, at, from[i], float_bytes(sizes[i]));
     *to[i] = at;
@@ -283,6 +291,19 @@ const float *value_m(const param_values *v, const param *p) {
 
 const float *value_v(const param_values *v, const param *p) {
   return p->trainable ? value_at(v->v, p) : NULL;
+}
+
+const float *value_lag(const param_values *v, const param *p) {
+  return p->trainable ? value_at(v->lag, p) : NULL;
+}
+
+status params_exchange(param_set *s) {
+  const bool direct = s->compute == (act *)s->master;
+  float *const grad = s->grad;
+  s->grad = s->master;
+  s->master = grad;
+  if (direct) s->compute = s->master;
+  return params_refresh(s);
 }
 
 status params_refresh(param_set *s) {

@@ -51,6 +51,8 @@ typedef struct param_set {
   void *memory;            // everything below but the moments
   float *master, *grad;    // backend memory [elements]; grad NULL in evaluation
   float *m, *v;            // optimiser moments [elements]; NULL until params_make_moments
+  bool averages;           // keep an average of the weights: set before memory is planned
+  float *lag;              // where it is (ops/ops.h) [elements]; NULL: none, or until params_make_moments
   float *frozen;           // [frozen_elements]; NULL: none
   act *compute;            // compute copies [elements]; the master itself where act is float
   act *frozen_compute;     // [frozen_elements]; likewise
@@ -92,12 +94,12 @@ status params_lay_out(param_set *s);
 typedef struct param_bytes { // backend memory, by what it is for
   size_t weights, frozen;    // masters of the trainable and of the frozen parameters
   size_t gradients, copies;  // copies: of both, where activations are not float
-  size_t row_flags, moments;
+  size_t row_flags, moments, averages;
 } param_bytes;
-// Known after params_lay_out; without training there are no gradients, row flags and moments.
+// Known after params_lay_out; without training there are no gradients, row flags, moments and averages.
 param_bytes params_bytes(const param_set *s, bool training);
 status params_allocate(param_set *s, bool training); // all but the moments, zeroed; needs s->ctx
-status params_make_moments(param_set *s);            // zeroed m and v
+status params_make_moments(param_set *s);            // zeroed m and v, and lag if the set averages
 void params_free(param_set *s);                      // descriptors and memory; before the context closes
 
 // ---- use ----
@@ -109,11 +111,13 @@ act *param_compute(const param_set *s, const param *p); // the master itself whe
 float *param_grad(const param_set *s, const param *p);  // NULL: frozen, or a set for evaluation
 float *param_m(const param_set *s, const param *p);     // moments; NULL: frozen, or none were made
 float *param_v(const param_set *s, const param *p);
+float *param_lag(const param_set *s, const param *p);       // NULL: frozen, or no averages
 uint8_t *param_touched(const param_set *s, const param *p); // [rows] flags; NULL: dense or frozen
 // The values of a set in host memory, arena by arena: what a checkpoint is written from.
 typedef struct param_values {
   const float *master, *m, *v; // [elements] of the set; m and v NULL: no moments
   const float *frozen;         // [frozen_elements]
+  const float *lag;            // [elements]; NULL: no averages
 } param_values;
 // The arenas themselves. For backends whose memory the host may read.
 param_values params_values(const param_set *s);
@@ -122,10 +126,15 @@ status params_to_host(const param_set *s, bool moments, param_values *out, float
 const float *value_master(const param_values *v, const param *p);
 const float *value_m(const param_values *v, const param *p); // NULL: frozen, or no moments
 const float *value_v(const param_values *v, const param *p);
+const float *value_lag(const param_values *v, const param *p); // NULL: frozen, or no averages
 // Initial values: normal(0, std) by Philox, keyed by the parameter's name (base/philox.h), zeros or ones. What a parameter
 // gets depends on nothing but its name, its elements and the seed, so another head or a longer table changes no other weight.
 status params_initialise(param_set *s, uint64_t seed, double std);
 // After master changed by the host (a checkpoint was read): refreshes the compute copies.
 status params_refresh(param_set *s);
+// Exchanges weights and gradients, which lie in arenas of the same layout, and refreshes the compute copies: between steps
+// averaged weights are made in the place of the gradients, evaluated as the weights, and exchanged back. Pointers that were
+// taken before are those of the arenas, not of what they hold.
+status params_exchange(param_set *s);
 
 #endif

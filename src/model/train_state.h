@@ -23,6 +23,8 @@ typedef struct train_state {
   int64_t
       tried; // configurations that were compared on validation to find this one (train/tried.h); 0: not said
   int64_t skipped; // steps left out because a gradient was not finite
+  // S of the averaged weights (ops/ops.h), which is in the manifest's field "average"; 0 stands for 1.
+  double average_scale;
   // Sums of each objective since the last metrics line, by slot, so that a resumed run writes the same next line.
   slot_result window[MAX_SLOTS];
   bool untrained

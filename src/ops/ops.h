@@ -53,6 +53,7 @@ typedef struct step_state {
   float lr;
   float scale[MAX_SLOTS]; // gradients of a slot are d(loss * scale)
   float clip_norm;        // 0: no clipping
+  float lag_rate;         // 1 / S before this step (averaged weights, see optim_params); not used without
 } step_state;
 
 typedef struct slot_result {
@@ -250,6 +251,7 @@ typedef struct optim_tensor {
   act *p_compute;   // [n] w compute copy; NULL where the master is it
   float *g;         // [n] rw
   float *m, *v;     // [n] rw
+  float *lag;       // [n] rw: where the averaged weights are; NULL: there are none
   uint8_t *touched; // [n / row] rw; NULL where row is 0
   int32_t row;      // elements of a row of a row-sparse tensor; 0: dense
   int32_t whole;    // which tensor it is, or is part of; ascending, so that parts of one are neighbours
@@ -268,6 +270,16 @@ typedef struct optim_tensor {
 //   global norm first, moments are bias-corrected), in two ops. lamb_update scales g and updates m, v as above, leaves
 //   u = m / (1-b1^t) / (sqrt(v / (1-b2^t)) + eps) + wd p in g's place and ||p||^2, ||u||^2 in `norms`. lamb_apply:
 //   p -= lr lr_scale r u, where r = ||p|| / ||u|| if `trust` is set and both norms are positive, else 1. Dense only.
+// Averaged weights. The exponential average a of the weights p, with a decay d that may change from step to step,
+//   a_t = d_t a_(t-1) + (1 - d_t) p_t,   is kept as  a = p + S lag,  S_t = d_t S_(t-1), one number for all tensors. Since
+//   a_t - p_t = d_t (a_(t-1) - p_t) = d_t (S_(t-1) lag_(t-1) + p_(t-1) - p_t),   a step does no more than
+//   lag += (p before - p after) / S before   where it changes p: a row that is not touched has its exact average without being
+//   read, the decay is known to the caller alone, and small decays do not drown in the rounding of p. adamw and lamb_apply do so
+//   where lag is set, and change nothing else by it; a refused step leaves lag as it is, which is the average of the weights that
+//   it left. S is the caller's, and falls: before lag grows too large he calls average_rescale and begins with S = 1 again.
+//   average_weights: g = p + scale lag, of all rows: the averaged weights, in the gradients' place (zeros between steps).
+//   average_rescale: lag *= scale, of all rows. Tensors without lag are left alone by average_rescale, and copied by
+//   average_weights. Neither looks at `nonfinite`.
 // The norms of a tensor are sums over its parts. lamb_update has added up those of this table (and written 0 for tensors
 // of which it has none), so ranks that own parts of one tensor add up their `norms` between the two ops.
 typedef struct optim_params {
@@ -278,6 +290,7 @@ typedef struct optim_params {
       *table; // [optim_bytes()] rw: made by optim_prepare; the ops find their order of work and scratch in it
   double *norms; // [wholes,2] w by lamb_update, r by lamb_apply; not used by the others
   float beta1, beta2, eps;
+  float scale; // S; of average_weights and average_rescale
 } optim_params;
 
 typedef enum op_kind {
@@ -321,7 +334,9 @@ typedef union op_params {
   X(grad_norm, optim, OP_OPTIM)                  \
   X(adamw, optim, OP_OPTIM)                      \
   X(lamb_update, optim, OP_OPTIM)                \
-  X(lamb_apply, optim, OP_OPTIM)
+  X(lamb_apply, optim, OP_OPTIM)                 \
+  X(average_weights, optim, OP_OPTIM)            \
+  X(average_rescale, optim, OP_OPTIM)
 #define OP_INDEX(name, params, kind) INDEX_##name,
 typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forward, ...
 #undef OP_INDEX

@@ -49,6 +49,7 @@ typedef struct optim_config { // section "optim"
   double weight_decay, beta1, beta2, eps, clip_norm;
   double
       layer_decay; // learning rates fall by this from layer to layer, downwards (params_decay_rates); 1: they do not
+  double ema;     // decay of the averaged weights (train/average.h); 0: none
   bool trust_all; // LAMB: trust ratio also for what has no weight decay
   bool lazy_rows; // row-sparse updates of the word table (with sampled losses; not with LAMB)
 } optim_config;

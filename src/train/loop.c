@@ -195,7 +195,9 @@ static status validate(run *r) {
   const double start = now_seconds();
   if (r->with.leads) log_doing("validating");
   mem_json_failed(); // resets the flag
+  TRY(step_queue_show_average(r->steps));
   TRY(r->v->run(r->v, r->with.m, options_of(r)->metric, &metric, &values));
+  TRY(step_queue_hide_average(r->steps));
   TRY(same_metric(r, &metric));
   const bool better = note_metric(r, metric);
   TRY(reports_validation(&r->reports, values, metric, better, now_seconds() - start));

@@ -8,6 +8,7 @@
 struct optimizer {
   const backend *be;
   op_ctx *ctx;
+  param_set *params;
   bool lamb;
   optim_params p;
   optim_tensor *tensors; // p's
@@ -31,6 +32,7 @@ status optimizer_open(optimizer **out, model *m, const optim_config *c) {
   TRY(params_make_moments(model_params(m)));
   optimizer *o;
   TRY(mem_new(&o, 1, sizeof *o, "an optimiser"));
+  o->params = model_params(m);
   o->be = model_backend(m);
   o->ctx = model_ctx(m);
   o->lamb = c->kind == OPTIM_LAMB;
@@ -52,4 +54,24 @@ status optimizer_step(optimizer *o) {
   if (!o->lamb) return o->be->adamw(o->ctx, &o->p);
   TRY(o->be->lamb_update(o->ctx, &o->p));
   return o->be->lamb_apply(o->ctx, &o->p);
+}
+
+status optimizer_show_average(optimizer *o, double scale) {
+  if (o->params->lag == NULL) return OK;
+  o->p.scale = (float)scale;
+  TRY(o->be->average_weights(o->ctx, &o->p));
+  return params_exchange(o->params);
+}
+
+status optimizer_hide_average(optimizer *o) {
+  const param_set *s = o->params;
+  if (s->lag == NULL) return OK;
+  TRY(params_exchange(o->params));
+  return o->be->zero(o->ctx, s->grad, (size_t)s->elements * sizeof *s->grad);
+}
+
+status optimizer_rescale_average(optimizer *o, double scale) {
+  if (o->params->lag == NULL) return OK;
+  o->p.scale = (float)scale;
+  return o->be->average_rescale(o->ctx, &o->p);
 }

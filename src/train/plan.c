@@ -105,6 +105,7 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
       (long long)m->frozen_parameters);
   add(p, "gradients", (double)m->params.gradients, "fp32");
   add(p, "moments", (double)m->params.moments, "both of the optimiser");
+  add(p, "averaged weights", (double)m->params.averages, "optim.ema; what they differ by from the weights");
   add(p, "optimiser's table", (double)m->optimizer, "what is updated in which order, and its sums");
   add(p, "compute copies", (double)m->params.copies, "of the parameters");
   add(p, "row flags", (double)m->params.row_flags, "of touched item rows");
@@ -187,7 +188,7 @@ static double step_bytes(const run_plan *p, const model_config *c, const run_con
     touched = (double)m->elements - (double)c->vocab_size * H +
               H * fmin((double)c->vocab_size, T + (double)run->train.accumulate * caps.negatives);
   const double reached = m->layers_reached, rest = (double)c->layers - reached; // those go forward only
-  return (reached + rest / 3) * layer + T * 4 * 20 * H + head + touched * 32;
+  return (reached + rest / 3) * layer + T * 4 * 20 * H + head + touched * (m->params.averages > 0 ? 40 : 32);
 }
 
 static double estimate_seconds(const run_plan *p, const model_config *c, const run_config *run,

@@ -33,7 +33,7 @@ status saver_save(saver *s, const train_state *state);
 status saver_poll(saver *s);
 status saver_wait(saver *s);
 void saver_close(saver *s); // waits; NULL is safe
-// Host memory of a snapshot: trained parameters with moments, and frozen ones if they are on a device.
+// Host memory of a snapshot: trained parameters with moments and averages, and frozen ones if they are on a device.
 size_t snapshot_bytes(const param_bytes *p, bool host_memory);
 
 #endif

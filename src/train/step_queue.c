@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "model/objective.h"
+#include "train/average.h"
 #include "train/optimizer.h"
 
 enum { MOST_IN_FLIGHT = 2 };
@@ -68,7 +69,8 @@ static status compose(step_queue *q, queued_step *s) {
   s->in = (step_input){.state = {.step = s->before.step,
                                  .seed = (uint64_t)c->train.seed,
                                  .lr = (float)learning_rate(&c->optim, s->before.step, q->c.decay_steps),
-                                 .clip_norm = (float)c->optim.clip_norm},
+                                 .clip_norm = (float)c->optim.clip_norm,
+                                 .lag_rate = (float)(1.0 / average_scale(&s->before))},
                        .n = n,
                        .batches = s->batches};
   for (int32_t k = 0; k < objectives->n; k++) s->trains[k] = sums[k] > 0;
@@ -100,13 +102,15 @@ static status launch(step_queue *q, const queued_step *s) {
   return OK;
 }
 
-static void count_step(train_state *t, const queued_step *s) {
+static void count_step(const step_queue *q, const queued_step *s) {
+  train_state *t = q->c.state;
   const int32_t n = s->in.n;
   t->tokens += (int64_t)s->tokens;
   t->epoch = s->in.batches[n - 1]->epoch;
   t->example = (int64_t)s->example;
   t->index = s->in.batches[n - 1]->index + 1;
   t->step++;
+  average_count(t, q->c.run->optim.ema, t->step);
 }
 
 // ---- results -------------------------------------------------------------------------------------------------
@@ -117,6 +121,7 @@ static void move_counts(train_state *to, const train_state *from) {
   to->example = from->example;
   to->index = from->index;
   to->tokens = from->tokens;
+  to->average_scale = from->average_scale;
 }
 
 // The oldest step in flight, s, was refused, and so was `behind`, the one after it (NULL: none).
@@ -126,11 +131,11 @@ static status rollback(step_queue *q, const queued_step *s, queued_step *behind)
   q->in_flight = 0;
   move_counts(q->c.state, &s->before);
   TRY(q->c.refused(q->c.self, &s->in)); // which clears nonfinite
-  count_step(q->c.state, s);
+  count_step(q, s);
   if (behind == NULL) return OK;
   behind->before = *q->c.state;
   TRY(launch(q, behind));
-  count_step(q->c.state, behind);
+  count_step(q, behind);
   return OK;
 }
 
@@ -179,17 +184,35 @@ static status drain_to(step_queue *q, int32_t most) {
 
 // ---- calls ---------------------------------------------------------------------------------------------------
 
+// No step may be in flight, since one that is refused is done again.
+static status rescale_average(step_queue *q) {
+  TRY(step_queue_drain(q));
+  TRY(optimizer_rescale_average(q->optimizer, average_scale(q->c.state)));
+  q->c.state->average_scale = 1;
+  return OK;
+}
+
 status step_queue_step(step_queue *q) {
+  if (average_is_due(q->c.state)) TRY(rescale_average(q));
   q->last = (q->last + 1) % q->slots;
   queued_step *s = &q->steps[q->last];
   TRY(compose(q, s));
   TRY(launch(q, s));
-  count_step(q->c.state, s);
+  count_step(q, s);
   return drain_to(q, q->slots - 1);
 }
 
 status step_queue_drain(step_queue *q) {
   return drain_to(q, 0);
+}
+
+status step_queue_show_average(step_queue *q) {
+  TRY(step_queue_drain(q));
+  return optimizer_show_average(q->optimizer, average_scale(q->c.state));
+}
+
+status step_queue_hide_average(step_queue *q) {
+  return optimizer_hide_average(q->optimizer);
 }
 
 status step_queue_sum(const step_queue *q, train_state *t) {

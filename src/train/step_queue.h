@@ -43,6 +43,9 @@ void step_queue_close(step_queue *q);                                 // NULL is
 status step_queue_step(step_queue *q);
 // Reads all results: nothing is in flight afterwards, and model and state belong to the same step.
 status step_queue_drain(step_queue *q);
+// Between steps: averaged weights in the place of the weights, and back (optimizer.h). Without averages: nothing.
+status step_queue_show_average(step_queue *q);
+status step_queue_hide_average(step_queue *q);
 // Adds up the sums of losses in *t over all ranks.
 status step_queue_sum(const step_queue *q, train_state *t);
 void loss_sums_clear(train_state *t);

@@ -36,7 +36,7 @@ train() {
 essence() {
   local run=$1
   for d in "$run"/step-*; do
-    [ -d "$d" ] && echo "${d##*/} $(grep -A 2 -E '"(model|optimizer).h5"' "$d/manifest.json" | grep sha256 | tr -d ' \n')"
+    [ -d "$d" ] && echo "${d##*/} $(grep -A 2 -E '"(model|optimizer|average).h5"' "$d/manifest.json" | grep sha256 | tr -d ' \n')"
   done
   (cd "$run" && cat last best 2>&1)
   sed -e '/"kind":"end"/d' -e 's/,"tokens_per_s":[^,}]*//; s/,"gflops":[^,}]*//; s/,"share_of_peak":[^,}]*//' "$run/metrics.jsonl"

@@ -47,7 +47,7 @@ void tiny_export(const char *dir, model *m, dataset *d) {
   check_ok(path_join(checkpoint_dir, sizeof checkpoint_dir, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
   check_ok(checkpoint_write_model(checkpoint_dir, m, &state, "train:\n  steps: 7\n", d, false));
-  check_ok(export_bundle(checkpoint_dir, bundle, true, true, NULL));
+  check_ok(export_bundle(checkpoint_dir, bundle, true, true, false, NULL));
 }
 
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c) {

@@ -124,6 +124,90 @@ static void edit(const fixture *f, const char *from, const char *to) {
   free(out);
 }
 
+// ---- averaged weights ----------------------------------------------------------------------------------------
+
+static const train_state averaged_state = {
+    .step = 12, .best_step = 8, .best_name = "ndcg@10", .average_scale = 0.25};
+
+// A model that averages: of the fixture's shape, with lags that follow from their place.
+static model *averaging_model(const fixture *f) {
+  model_config config = tiny_config();
+  model *m = tiny_model(f->d, &config);
+  param_set *s = model_params(m);
+  s->averages = true;
+  check_ok(params_make_moments(s));
+  for (int64_t i = 0; i < s->elements; i++) s->lag[i] = (float)(i % 1013) * 1e-3f - 0.5f;
+  return m;
+}
+
+static bool same_arena(const param_set *s, const float *a, const float *b, float scale, const float *lag) {
+  bool same = true;
+  for (int32_t i = 0; i < s->count; i++)
+    for (int64_t j = s->items[i].offset; j < s->items[i].offset + s->items[i].size; j++)
+      same = same && a[j] == b[j] + scale * lag[j];
+  return same;
+}
+
+// Weights, moments and lags come back to the bit to train on; whatever else is done takes the averages, or the raw weights if
+// it asks for them.
+static void test_averages(void **unused) {
+  (void)unused;
+  fixture f;
+  set_up(&f);
+  model *m = averaging_model(&f), *other = averaging_model(&f);
+  const param_set *p = model_params(m), *q = model_params(other);
+  check_ok(checkpoint_write_model(f.checkpoint, m, &averaged_state, yaml, f.d, true));
+  checkpoint *c;
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_true(c->averaged != NULL && c->state.average_scale == 0.25);
+  for (int64_t i = 0; i < q->elements; i++) q->lag[i] = q->master[i] = -1.0f;
+  check_ok(checkpoint_load(c, other, true));
+  assert_true(same_arena(p, q->master, p->master, 0, p->lag));
+  assert_true(same_arena(p, q->lag, p->lag, 0, p->lag));
+  check_ok(checkpoint_load(c, other, false));
+  assert_true(same_arena(p, q->master, p->master, 0.25f, p->lag));
+  c->raw = true;
+  check_ok(checkpoint_load(c, other, false));
+  assert_true(same_arena(p, q->master, p->master, 0, p->lag));
+  checkpoint_close(c);
+  // One without averages leaves those of a model that averages as they are: it begins with what it has.
+  check_ok(write_it(&f));
+  check_ok(checkpoint_open(&c, f.checkpoint));
+  assert_true(c->averaged == NULL);
+  for (int64_t i = 0; i < q->elements; i++) q->lag[i] = 0;
+  check_ok(checkpoint_load(c, other, true));
+  for (int64_t i = 0; i < q->elements; i++) assert_true(q->lag[i] == 0);
+  checkpoint_close(c);
+  model_free(m);
+  model_free(other);
+  tear_down(&f);
+}
+
+static void test_average_fields(void **unused) {
+  (void)unused;
+  static const struct {
+    const char *from, *to, *says;
+  } cases[] = {{"\"scale\": 0.25", "\"scale\": 0", "\"average.scale\""},
+               {"\"scale\": 0.25", "\"scale\": 1.5", "\"average.scale\""},
+               {"\"scale\": 0.25", "\"scale\": \"x\"", "\"average.scale\""},
+               {"\"parameters\": [", "\"parameters\": [7, ", "\"average.parameters\""},
+               {"\"parameters\": [", "\"parameters\": [\"no.such\"], \"names\": [", "\"average.names\""},
+               {"\"average.h5\"", "\"averag.h5\"", "averag.h5"}};
+  fixture f;
+  set_up(&f);
+  model *m = averaging_model(&f);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    check_ok(checkpoint_write_model(f.checkpoint, m, &averaged_state, yaml, f.d, true));
+    edit(&f, cases[i].from, cases[i].to);
+    checkpoint *c;
+    if (checkpoint_open(&c, f.checkpoint) == OK || strstr(fail_message(), cases[i].says) == NULL)
+      fail_msg("%s -> %s: %s", cases[i].from, cases[i].to, fail_message());
+    assert_null(c);
+  }
+  model_free(m);
+  tear_down(&f);
+}
+
 static void test_manifest(void **unused) {
   (void)unused;
   static const struct {
@@ -600,7 +684,8 @@ static void test_resume(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_manifest),
+      cmocka_unit_test(test_round_trip),     cmocka_unit_test(test_averages),
+      cmocka_unit_test(test_average_fields), cmocka_unit_test(test_manifest),
       cmocka_unit_test(test_unknown_fields), cmocka_unit_test(test_missing_fields),
       cmocka_unit_test(test_base),           cmocka_unit_test(test_base_paths),
       cmocka_unit_test(test_faults),         cmocka_unit_test(test_saver),

@@ -7,6 +7,7 @@
 #include "base/philox.h"
 #include "data/vocab.h"
 #include "lib/check.h"
+#include "train/average.h"
 #include "train/optimizer.h"
 
 enum { ITEMS = 20, STEPS = 3 };
@@ -14,7 +15,7 @@ enum { ITEMS = 20, STEPS = 3 };
 // In the middle of a span of parameters with the same settings.
 static const char FROZEN[] = "bert.encoder.layer.1.output.LayerNorm.weight";
 
-static model *make_model(bool sparse) {
+static model *make_model_of(bool sparse, bool averages) {
   model_config c = {.hidden = 12,
                     .layers = 2,
                     .heads = 2,
@@ -29,6 +30,7 @@ static model *make_model(bool sparse) {
   const model_run run = {.caps = {.tokens = 16, .seqs = 3, .masked = 8, .negatives = sparse ? 4 : 0},
                          .training = true,
                          .row_sparse = sparse,
+                         .averages = averages,
                          .threads = 2,
                          .seed = 5,
                          .freeze = FROZEN};
@@ -36,6 +38,10 @@ static model *make_model(bool sparse) {
   check_ok(model_create(&m, "cpu", &c, &run));
   check_ok(params_make_moments(model_params(m)));
   return m;
+}
+
+static model *make_model(bool sparse) {
+  return make_model_of(sparse, false);
 }
 
 static double *doubles(const param_set *s, const float *from) {
@@ -268,9 +274,99 @@ static void test_layer_depths(void **unused) {
   model_free(m);
 }
 
+// ---- averaged weights ----------------------------------------------------------------------------------------
+
+enum { LONG = 150 };
+
+// One step with the gradients of put_gradients; *t counts it.
+static void step_with(optimizer *by, const param_set *s, train_state *t, double ema, double *g) {
+  if (average_is_due(t)) {
+    check_ok(optimizer_rescale_average(by, average_scale(t)));
+    t->average_scale = 1;
+  }
+  put_gradients(s, (int32_t)t->step, g);
+  check_ok(s->be->state_write(s->ctx, &(step_state){.step = t->step,
+                                                    .lr = 0.02f,
+                                                    .clip_norm = 1.0f,
+                                                    .lag_rate = (float)(1.0 / average_scale(t))}));
+  check_ok(s->be->result_clear(s->ctx));
+  check_ok(optimizer_step(by));
+  average_count(t, ema, ++t->step);
+}
+
+// The averages against a sum that reads every weight at every step in double precision, over several rescalings; shown and
+// hidden they change no bit; and the weights are those of an optimiser that averages nothing.
+static void check_averages(bool sparse, bool lamb, double ema) {
+  model *m = make_model_of(sparse, true), *plain = make_model(sparse);
+  param_set *s = model_params(m), *q = model_params(plain);
+  const optim_config o = {.kind = lamb ? OPTIM_LAMB : OPTIM_ADAMW,
+                          .lr = 0.02,
+                          .weight_decay = 0.1,
+                          .beta1 = 0.9,
+                          .beta2 = 0.95,
+                          .eps = 1e-8};
+  optimizer *by, *other;
+  check_ok(optimizer_open(&by, m, &o));
+  check_ok(optimizer_open(&other, plain, &o));
+  train_state t = {.step = 0}, u = {.step = 0};
+  int rescaled = 0;
+  double *average = doubles(s, s->master), *g = doubles(s, s->grad);
+  while (t.step < LONG) {
+    if (average_is_due(&t)) rescaled++;
+    step_with(by, s, &t, ema, g);
+    step_with(other, q, &u, 0, g);
+    double *w = doubles(s, s->master);
+    const double d = fmin(ema, (1 + (double)t.step) / (10 + (double)t.step));
+    for (int64_t j = 0; j < s->elements; j++) average[j] = d * average[j] + (1 - d) * w[j];
+    const float *const weights = s->master;
+    check_ok(optimizer_show_average(by, average_scale(&t)));
+    double *shown = doubles(s, s->master);
+    for (int64_t j = 0; j < s->elements; j++)
+      if (!(fabs(shown[j] - average[j]) <= 3e-7))
+        fail_msg("step %lld: average %lld is %.9g, not %.9g", (long long)t.step, (long long)j, shown[j],
+                 average[j]);
+    check_ok(optimizer_hide_average(by));
+    assert_true(s->master == weights);
+    double *after = doubles(s, s->master), *left = doubles(s, s->grad);
+    assert_memory_equal(after, w, (size_t)s->elements * sizeof *w);
+    for (int64_t j = 0; j < s->elements; j++) assert_true(left[j] == 0);
+    free(w);
+    free(shown);
+    free(after);
+    free(left);
+  }
+  assert_true(rescaled >= 2);
+  assert_memory_equal(s->master, q->master, (size_t)s->elements * sizeof *s->master);
+  assert_memory_equal(s->m, q->m, 2 * (size_t)s->elements * sizeof *s->m);
+  free(average);
+  free(g);
+  optimizer_close(by);
+  optimizer_close(other);
+  model_free(m);
+  model_free(plain);
+}
+
+static void test_averages(void **unused) {
+  (void)unused;
+  check_averages(false, false, 0.5);
+  check_averages(true, false, 0.5);
+  check_averages(true, false, 0.7);
+  check_averages(false, true, 0.5);
+}
+
+// The decay begins small.
+static void test_average_decay(void **unused) {
+  (void)unused;
+  check_near(average_decay(0.99, 1), 2.0 / 11, 1e-15);
+  check_near(average_decay(0.99, 90), 91.0 / 100, 1e-15);
+  check_near(average_decay(0.99, 1000), 0.99, 0);
+  check_near(average_decay(0.1, 1), 0.1, 0);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense), cmocka_unit_test(test_row_sparse),
-                                     cmocka_unit_test(test_nonfinite), cmocka_unit_test(test_layer_decay),
-                                     cmocka_unit_test(test_layer_depths)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_dense),        cmocka_unit_test(test_row_sparse),
+                                     cmocka_unit_test(test_nonfinite),    cmocka_unit_test(test_layer_decay),
+                                     cmocka_unit_test(test_layer_depths), cmocka_unit_test(test_averages),
+                                     cmocka_unit_test(test_average_decay)};
   return cmocka_run_group_tests_name("optimizer", tests, NULL, NULL);
 }

@@ -48,7 +48,7 @@ static status call_op(const bench *b, op_index op, const op_params *p) {
 
 operand_use op_operands(op_index op) {
   const char *name = op_names[op];
-  if (op == INDEX_adamw || op == INDEX_lamb_update || op == INDEX_lamb_apply) return BOTH | UPDATE;
+  if (op_kinds[op] == OP_OPTIM && op != INDEX_grad_norm) return BOTH | UPDATE;
   if (strstr(name, "_forward") != NULL) return FORWARD;
   return strstr(name, "_backward") != NULL ? BACKWARD : BOTH;
 }

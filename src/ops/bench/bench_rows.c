@@ -282,13 +282,14 @@ static void classification(maker *k, op_params *p) {
 }
 
 // A table of these tensors, which lie one after the other; of rows, if `row` is not 0.
-static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32_t row) {
+static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32_t row, bool averaged) {
   enum { APART = 64 };
   int64_t all = 0, at = 0;
   for (int32_t i = 0; i < n; i++) all += (sizes[i] + APART - 1) / APART * APART;
   const bool copied = k->be->act_size < sizeof(float);
   float *w = take_floats(k, UPDATE, READ, all, 1, 1), *g = take_floats(k, BOTH, CONSUMED, all, 1, 1);
   float *m = take_floats(k, UPDATE, ADDED, all, 1, 1), *v = take_floats(k, UPDATE, ADDED, all, 1, 1);
+  float *lag = averaged ? take_floats(k, UPDATE, ADDED, all, 1, 1) : NULL;
   act *copy = copied ? take_acts(k, UPDATE, MADE, all, 1, 1) : NULL;
   uint8_t *touched = row > 0 ? take_touched(k) : NULL;
   for (int32_t i = 0; i < n; at += (sizes[i++] + APART - 1) / APART * APART) {
@@ -306,10 +307,16 @@ static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32
     t->p = w + from;
     t->m = m + from;
     t->v = v + from;
+    t->lag = averaged ? lag + from : NULL;
     t->p_compute = copied ? (char *)copy + (size_t)from * k->be->act_size : NULL;
   }
-  p->optim = (optim_params){
-      .tensors = k->tensors, .n = n, .wholes = n, .beta1 = 0.9f, .beta2 = 0.999f, .eps = 1e-8f};
+  p->optim = (optim_params){.tensors = k->tensors,
+                            .n = n,
+                            .wholes = n,
+                            .beta1 = 0.9f,
+                            .beta2 = 0.999f,
+                            .eps = 1e-8f,
+                            .scale = 0.5f};
   take_table(k, &p->optim);
 }
 
@@ -318,13 +325,22 @@ static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32
 static void layer_tensors(maker *k, op_params *p) {
   const int64_t H = k->model->hidden, I = k->model->intermediate;
   const int64_t sizes[SET_TENSORS] = {H * H, H * H, H * H, H, H, H, H * H, H, H, H, I * H, I, H * I, H, H, H};
-  table(k, p, sizes, SET_TENSORS, 0);
+  table(k, p, sizes, SET_TENSORS, 0, false);
+}
+
+static void words(maker *k, op_params *p, bool averaged) {
+  const int64_t elements = (int64_t)k->model->vocab * k->model->hidden;
+  const int32_t row = k->model->negatives > 0 ? k->model->hidden : 0; // sampled: only rows that were touched
+  table(k, p, &elements, 1, row, averaged);
 }
 
 static void word_table(maker *k, op_params *p) {
-  const int64_t elements = (int64_t)k->model->vocab * k->model->hidden;
-  table(k, p, &elements, 1,
-        k->model->negatives > 0 ? k->model->hidden : 0); // sampled: only rows that were touched
+  words(k, p, false);
+}
+
+// With averaged weights (optim.ema).
+static void averaged_words(maker *k, op_params *p) {
+  words(k, p, true);
 }
 
 // ---- rows ----------------------------------------------------------------------------------------------------
@@ -365,5 +381,8 @@ const bench_case bench_cases[] = {
     {"word table", INDEX_adamw, word_table, ONCE, ANY},
     {"a layer", INDEX_lamb_update, layer_tensors, NEVER, ANY},
     {"a layer", INDEX_lamb_apply, layer_tensors, NEVER, ANY},
+    {"averaged words", INDEX_adamw, averaged_words, NEVER, ANY},
+    {"averaged words", INDEX_average_weights, averaged_words, NEVER, ANY},
+    {"averaged words", INDEX_average_rescale, averaged_words, NEVER, ANY},
 };
 const int32_t n_bench_cases = sizeof bench_cases / sizeof *bench_cases;

@@ -123,6 +123,18 @@ static double copies(const optim_params *p, const batch_facts *f, double A) {
   return p->n > 0 && p->tensors[0].p_compute != NULL ? elements(p, f) * A : 0;
 }
 
+// What the average lags behind, read and written, where there is one.
+static double lags(const optim_params *p, const batch_facts *f) {
+  return p->n > 0 && p->tensors[0].lag != NULL ? elements(p, f) * F * 2 : 0;
+}
+
+// Averages are made of all rows.
+static double all_elements(const optim_params *p) {
+  double n = 0;
+  for (int32_t i = 0; i < p->n; i++) n += (double)p->tensors[i].n;
+  return n;
+}
+
 op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t act_size) {
   const double A = (double)act_size;
   switch (op) {
@@ -153,12 +165,18 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
   case INDEX_adamw: // p, m, v read and written, g read and zeroed
-    return (op_cost){elements(&p->optim, f) * F * 8 + copies(&p->optim, f, A) + marks(&p->optim),
+    return (op_cost){elements(&p->optim, f) * F * 8 + copies(&p->optim, f, A) + lags(&p->optim, f) +
+                         marks(&p->optim),
                      elements(&p->optim, f) * 20};
   case INDEX_lamb_update: // p, g, m, v read, m, v and the update in g's place written
     return (op_cost){elements(&p->optim, f) * F * 7, elements(&p->optim, f) * 24};
   case INDEX_lamb_apply: // p and g read and written
-    return (op_cost){elements(&p->optim, f) * F * 4 + copies(&p->optim, f, A), elements(&p->optim, f) * 2};
+    return (op_cost){elements(&p->optim, f) * F * 4 + copies(&p->optim, f, A) + lags(&p->optim, f),
+                     elements(&p->optim, f) * 2};
+  case INDEX_average_weights: // p and lag read, g written
+    return (op_cost){all_elements(&p->optim) * F * 3, all_elements(&p->optim) * 2};
+  case INDEX_average_rescale: // lag read and written
+    return (op_cost){all_elements(&p->optim) * F * 2, all_elements(&p->optim)};
   case N_OPS:
     break;
   }

@@ -1,12 +1,12 @@
-// Cases of the optimisers: tables of tensors, which lie one after the other in five buffers (weights, copies, gradients, two
-// moments) with gaps that nobody may touch. The forward pass is grad_norm, the backward pass one step, which continues with
-// the weights and moments of the one before.
+// Cases of the optimisers: tables of tensors, which lie one after the other in six buffers (weights, copies, gradients, two
+// moments, lags of the averages) with gaps that nobody may touch. The forward pass is grad_norm, the backward pass one step, which continues with
+// the weights, moments and lags of the one before; or, in a case of averages, both ops about them instead of the step.
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "ops/check/harness.h"
 
-enum { P = 1, P_COMPUTE, G, M, V, TOUCHED };
+enum { P = 1, P_COMPUTE, G, M, V, LAG, TOUCHED };
 
 typedef struct entry {
   int32_t gap;    // elements before it that are no one's
@@ -69,7 +69,7 @@ static const table tables[] = {
 };
 
 typedef struct optim_case {
-  enum { ADAMW, LAMB } rule;
+  enum { ADAMW, LAMB, AVERAGE } rule;
   const char *table;
   float clip; // 0: none
   enum {
@@ -80,7 +80,8 @@ typedef struct optim_case {
     ZERO = 8,
     FAINT = 16,
     NO_WEIGHTS = 32,
-    ASKEW = 64 // copies are aligned otherwise than weights
+    ASKEW = 64, // copies are aligned otherwise than weights
+    AVERAGED = 128
   } how;
   int64_t step;
 } optim_case;
@@ -119,14 +120,32 @@ static const optim_case cases[] = {
     {LAMB, "six tensors", 1, COPY, 5},
     {LAMB, "six tensors", 0, INF_GRADIENT, 5},
     {LAMB, "parts of tensors", 1, ALL, 5},
+    // Averages.
+    {ADAMW, "97", 1, AVERAGED, 0},
+    {ADAMW, "1025", 0, AVERAGED + COPY, 41},
+    {ADAMW, "131 rows of 19", 1, AVERAGED, 3},
+    {ADAMW, "1025 rows of 64", 1, AVERAGED + COPY, 9},
+    {ADAMW, "six tensors", 1, AVERAGED, 3},
+    {ADAMW, "dense and row-sparse ones", 1, AVERAGED + COPY + ASKEW, 3},
+    {ADAMW, "97 rows of 20", 1, AVERAGED + NAN_GRADIENT, 3},
+    {LAMB, "97 without trust", 1, AVERAGED, 5},
+    {LAMB, "six tensors", 1, AVERAGED + COPY, 5},
+    {LAMB, "parts of tensors", 1, AVERAGED + INF_GRADIENT, 5},
+    {AVERAGE, "one element", 0, AVERAGED, 0},
+    {AVERAGE, "dense and row-sparse ones", 0, AVERAGED, 3},
+    {AVERAGE, "six tensors", 0, AVERAGED, 3},
+    {AVERAGE, "six tensors", 0, ALL, 3}, // none: the weights as they are
+    {AVERAGE, "nothing", 0, AVERAGED, 3},
     // Real sizes.
     {ADAMW, "3000017", 1, ALL, 41},
     {ADAMW, "a model's, not all aligned", 1, COPY, 9},
     {ADAMW, "30011 rows of 64 and a bias", 1, COPY, 9},
     {LAMB, "a model's, not all aligned", 1, ALL, 9},
     {LAMB, "3072 x 769", 1, ALL, 41},
+    {ADAMW, "30011 rows of 64 and a bias", 1, AVERAGED, 9},
+    {AVERAGE, "30011 rows of 64 and a bias", 0, AVERAGED, 9},
 };
-static const int32_t repeated[] = {1, 1, 1, 1, 1};
+static const int32_t repeated[] = {1, 1, 1, 1, 1, 1, 1};
 
 static const entry *entries_of(const optim_case *k) {
   for (size_t t = 0; t < sizeof tables / sizeof *tables; t++)
@@ -160,11 +179,13 @@ static int32_t all_marks(const entry *e) {
 
 static void label(int32_t i, char text[LABEL]) {
   const optim_case *k = &cases[i];
-  snprintf(text, LABEL, "%s, %s, step %lld, clip %g%s%s%s%s%s%s%s", k->rule == ADAMW ? "adamw" : "lamb",
-           k->table, (long long)k->step, (double)k->clip, k->how & COPY ? ", compute copy" : "",
+  static const char *const rules[] = {"adamw", "lamb", "averages"};
+  snprintf(text, LABEL, "%s, %s, step %lld, clip %g%s%s%s%s%s%s%s%s", rules[k->rule], k->table,
+           (long long)k->step, (double)k->clip, k->how & COPY ? ", compute copy" : "",
            k->how & ASKEW ? " askew" : "", k->how & NAN_GRADIENT ? ", a NaN" : "",
            k->how & INF_GRADIENT ? ", an infinity" : "", k->how & ZERO ? ", zero gradient" : "",
-           k->how & FAINT ? ", faint gradient" : "", k->how & NO_WEIGHTS ? ", weights of zero" : "");
+           k->how & AVERAGED ? ", averaged" : "", k->how & FAINT ? ", faint gradient" : "",
+           k->how & NO_WEIGHTS ? ", weights of zero" : "");
 }
 
 // Rows that are not marked have no gradient. The first and the last of each tensor are marked, the last with a gradient.
@@ -192,11 +213,15 @@ static void setup(int32_t i, fixture *f) {
              marks = {ROWS_FIXED, flags > 0 ? flags : 1};
   f->state.step = k->step;
   f->state.clip_norm = k->clip;
+  f->state.lag_rate = 1.25f;
   fixture_put(f, P, (tensor){FLOATS("p", SUMMED, n, 1)});
   fixture_put(f, P_COMPUTE, (tensor){ACTS("p_compute", SUMMED, copies, 1), .absent = (k->how & COPY) == 0});
   fixture_put(f, G, (tensor){FLOATS("g", REWRITTEN, n, 1), .spread = k->how & FAINT ? 1e-7 : 0.3});
   fixture_put(f, M, (tensor){FLOATS("m", SUMMED, n, 1), .spread = 0.1});
   fixture_put(f, V, (tensor){FLOATS("v", SUMMED, n, 1), .spread = 0.1});
+  fixture_put(f, LAG,
+              (tensor){FLOATS("lag", k->rule == AVERAGE ? REWRITTEN : SUMMED, n, 1), .spread = 0.1,
+                       .absent = (k->how & AVERAGED) == 0});
   fixture_put(f, TOUCHED, (tensor){BYTES("touched", REWRITTEN, marks, 1), .absent = flags == 0});
   if (f->rc != OK) return;
   double *g = f->t[G].values, *v = f->t[V].values;
@@ -232,6 +257,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                                    .g = place(c, G, at, F),
                                    .m = place(c, M, at, F),
                                    .v = place(c, V, at, F),
+                                   .lag = place(c, LAG, at, F),
                                    .touched = e[k].row > 0 ? place(c, TOUCHED, mark, 1) : NULL,
                                    .row = e[k].row,
                                    .whole = whole,
@@ -248,10 +274,15 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                             .norms = c->norms,
                             .beta1 = 0.9f,
                             .beta2 = 0.999f,
-                            .eps = 1e-8f};
+                            .eps = 1e-8f,
+                            .scale = 0.3f};
 }
 
 static status backward(int32_t i, const backend *be, op_ctx *ctx, const op_params *p) {
+  if (cases[i].rule == AVERAGE) {
+    TRY(be->average_rescale(ctx, &p->optim));
+    return be->average_weights(ctx, &p->optim);
+  }
   if (cases[i].rule == ADAMW) return be->adamw(ctx, &p->optim);
   TRY(be->lamb_update(ctx, &p->optim));
   return be->lamb_apply(ctx, &p->optim);

@@ -558,7 +558,9 @@ static REAL adam_update(const op_ctx *ctx, const optim_params *p, const optim_te
 }
 
 static void move(const op_ctx *ctx, const optim_tensor *t, int64_t i, REAL ratio, REAL update) {
+  const REAL before = reals(t->p)[i];
   reals(t->p)[i] -= (REAL)ctx->state.lr * (REAL)t->lr_scale * ratio * update;
+  if (t->lag != NULL) reals(t->lag)[i] += (before - reals(t->p)[i]) * (REAL)ctx->state.lag_rate;
   if (t->p_compute != NULL) reals(t->p_compute)[i] = reals(t->p)[i];
 }
 
@@ -609,6 +611,24 @@ static status lamb_apply(op_ctx *ctx, const optim_params *p) {
     for (int64_t i = 0; i < t->n; i++) move(ctx, t, i, ratio, reals(t->g)[i]);
   }
   forget_gradients(p);
+  return OK;
+}
+
+static status average_weights(op_ctx *ctx, const optim_params *p) {
+  (void)ctx;
+  for (int32_t k = 0; k < p->n; k++) {
+    const optim_tensor *t = &p->tensors[k];
+    for (int64_t i = 0; i < t->n; i++)
+      reals(t->g)[i] = reals(t->p)[i] + (t->lag != NULL ? (REAL)p->scale * reals(t->lag)[i] : 0);
+  }
+  return OK;
+}
+
+static status average_rescale(op_ctx *ctx, const optim_params *p) {
+  (void)ctx;
+  for (int32_t k = 0; k < p->n; k++)
+    for (int64_t i = 0; p->tensors[k].lag != NULL && i < p->tensors[k].n; i++)
+      reals(p->tensors[k].lag)[i] *= (REAL)p->scale;
   return OK;
 }
 
@@ -720,4 +740,6 @@ const backend REFERENCE = {
     .adamw = adamw,
     .lamb_update = lamb_update,
     .lamb_apply = lamb_apply,
+    .average_weights = average_weights,
+    .average_rescale = average_rescale,
 };

@@ -40,6 +40,8 @@ status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
 status cpu_lamb_update(op_ctx *ctx, const optim_params *p);
 status cpu_lamb_apply(op_ctx *ctx, const optim_params *p);
+status cpu_average_weights(op_ctx *ctx, const optim_params *p);
+status cpu_average_rescale(op_ctx *ctx, const optim_params *p);
 size_t cpu_optim_bytes(const optim_params *p);
 status cpu_optim_prepare(op_ctx *ctx, const optim_params *p);
 

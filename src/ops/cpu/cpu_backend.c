@@ -213,4 +213,6 @@ const backend backend_cpu = {
     .adamw = cpu_adamw,
     .lamb_update = cpu_lamb_update,
     .lamb_apply = cpu_lamb_apply,
+    .average_weights = cpu_average_weights,
+    .average_rescale = cpu_average_rescale,
 };
