@@ -1,4 +1,4 @@
-// sum = residual + dropout(x), y = layernorm(sum), and the backward pass (Ba, Kiros, Hinton: Layer
+// sum = residual + path(dropout(x)), y = layernorm(sum), and the backward pass (Ba, Kiros, Hinton: Layer
 // normalization, 2016; formulas and the layout of a row on a warp are in rows.cuh).
 //
 // Forward: a warp a row, four rows a block, no barrier. All loads of the row are issued first; while they are in
@@ -29,6 +29,7 @@ template <class T> struct forward_args {
   int hidden;
   const step_state *state;
   row_dropout drop;
+  row_path path;
   const T *x, *residual, *gamma, *beta; // residual NULL: none
   float eps;
   T *sum;
@@ -46,6 +47,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
   row_stats s = {};
   float x[QUADS][4], residual[QUADS][4] = {};
   uint32_t word[QUADS] = {};
+  const float path = path_factor(a.path, a.state, row);
   for (int tile = 0; tile < H; tile += TILE) {
     load_tile<VEC>(x, a.x + at, tile, H);
     if (a.residual != NULL) load_tile<VEC>(residual, a.residual + at, tile, H);
@@ -54,6 +56,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
     for (int k = 0; k < QUADS; k++) {
       if (tile + k * STEP >= H) break;
       if (a.drop.threshold > 0) drop_quad(x[k], word[k], a.drop);
+      if (a.path.threshold > 0) path_quad(x[k], path);
 #pragma unroll
       for (int i = 0; i < 4; i++) x[k][i] += residual[k][i];
       store_quad<VEC>(a.sum + at, x[k], tile + k * STEP + 4 * lane, H);
@@ -82,6 +85,7 @@ template <class T> cudaError_t forward(const launch *l, const norm_params *p) {
                              p->hidden,
                              l->state,
                              dropout_of(p->batch, p->drop),
+                             path_of(p->batch, p->path),
                              static_cast<const T *>(p->x),
                              static_cast<const T *>(p->residual),
                              static_cast<const T *>(p->gamma),
@@ -105,6 +109,7 @@ template <class T> cudaError_t backward(const launch *l, const norm_params *p) {
   a.hidden = p->hidden;
   a.state = l->state;
   a.drop = dropout_of(p->batch, p->drop);
+  a.path = path_of(p->batch, p->path);
   a.dy = static_cast<const T *>(p->dy);
   a.x = static_cast<const T *>(p->sum);
   a.gamma = static_cast<const T *>(p->gamma);

@@ -36,13 +36,24 @@ DEVICE uint4 hidden_bytes(const step_state *s, uint32_t site, int64_t sequence, 
                            static_cast<uint32_t>(block)));
 }
 
-// The 16 bytes that serve keys of tile key / 64 with the same (key % 8) / 2: key's is byte attention_byte(key).
-DEVICE uint4 attention_bytes(const step_state *s, uint32_t site, int64_t sequence, int head, int query, int key) {
+// Does a sequence go with a branch (stochastic depth)?
+DEVICE bool keeps_path(const step_state *s, uint32_t site, int64_t sequence, uint32_t threshold) {
   const uint64_t id = static_cast<uint64_t>(sequence);
-  return philox(s->seed, STREAM_DROPOUT + site,
-                make_uint4(static_cast<uint32_t>(id), static_cast<uint32_t>(s->step),
-                           static_cast<uint32_t>(query) | static_cast<uint32_t>(id >> 32) << 16,
-                           static_cast<uint32_t>(key / 64 * 4 + key % 8 / 2) | static_cast<uint32_t>(head) << 20));
+  const uint4 v = philox(s->seed, STREAM_PATH + site,
+                         make_uint4(static_cast<uint32_t>(id), static_cast<uint32_t>(s->step),
+                                    static_cast<uint32_t>(id >> 32), 0));
+  return (v.x & 255u) >= threshold;
+}
+
+// The 16 bytes that serve keys of tile key / 64 with the same (key % 8) / 2: key's is byte attention_byte(key).
+DEVICE uint4 attention_bytes(const step_state *s, uint32_t site, int64_t sequence, int head, int query,
+                             int key) {
+  const uint64_t id = static_cast<uint64_t>(sequence);
+  return philox(
+      s->seed, STREAM_DROPOUT + site,
+      make_uint4(static_cast<uint32_t>(id), static_cast<uint32_t>(s->step),
+                 static_cast<uint32_t>(query) | static_cast<uint32_t>(id >> 32) << 16,
+                 static_cast<uint32_t>(key / 64 * 4 + key % 8 / 2) | static_cast<uint32_t>(head) << 20));
 }
 DEVICE int attention_byte(int key) {
   return key % 64 / 8 * 2 + key % 2;
@@ -50,7 +61,10 @@ DEVICE int attention_byte(int key) {
 
 // Live rows of n, never above its capacity.
 DEVICE int live_rows(rows n, const step_state *s) {
-  const int live = n.kind == ROWS_TOKENS ? s->tokens : n.kind == ROWS_SEQS ? s->seqs : n.kind == ROWS_MASKED ? s->masked : n.cap;
+  const int live = n.kind == ROWS_TOKENS   ? s->tokens
+                   : n.kind == ROWS_SEQS   ? s->seqs
+                   : n.kind == ROWS_MASKED ? s->masked
+                                           : n.cap;
   return live < n.cap ? live : n.cap;
 }
 

@@ -129,6 +129,33 @@ DEVICE void drop_quad(float (&x)[4], uint32_t word, const row_dropout &d) {
   for (int i = 0; i < 4; i++) x[i] = (word >> (8 * i) & 255u) < d.threshold ? 0.0f : x[i] * d.scale;
 }
 
+// ---- stochastic depth --------------------------------------------------------------------------------------
+
+typedef struct row_path {
+  const int32_t *seq_of; // NULL without
+  const int64_t *seq_ids;
+  uint32_t site, threshold;
+  float scale;
+} row_path;
+
+inline row_path path_of(const batch_view *b, dropout path) {
+  if (path.threshold == 0) return {};
+  return {b->seq_of, b->seq_ids, path.site, path.threshold, dropout_scale(path.threshold)};
+}
+
+// The row's factor, 0 if it goes without the branch: the same in all lanes, each of which computes it, since that is one
+// Philox for the warp.
+DEVICE float path_factor(const row_path &p, const step_state *s, int row) {
+  if (p.threshold == 0) return 1.0f;
+  return gpu::keeps_path(s, p.site, p.seq_ids[p.seq_of[row]], p.threshold) ? p.scale : 0.0f;
+}
+
+// (A product with 0 would keep infinities.)
+DEVICE void path_quad(float (&x)[4], float factor) {
+#pragma unroll
+  for (int i = 0; i < 4; i++) x[i] = factor > 0 ? x[i] * factor : 0.0f;
+}
+
 // ---- statistics of a row ----------------------------------------------------------------------------------
 
 typedef struct row_stats {
@@ -180,13 +207,14 @@ DEVICE void normalize(float (&x)[4], float mean, float rstd, const T *gamma, con
 
 // ---- backward ---------------------------------------------------------------------------------------------
 
-// dx = dropout(d sum), where d sum = back(dy) + dsum; or, with drop_dy, d sum = back(dropout(dy)) and dx = d
+// dx = path(dropout(d sum)), where d sum = back(dy) + dsum; or, with drop_dy, d sum = back(dropout(dy)) and dx = d
 // sum.
 template <class T, class To> struct back_args {
   rows n;
   int hidden;
   const step_state *state;
   row_dropout drop;
+  row_path path;           // not with drop_dy
   const T *dy, *x, *gamma; // dy may be dresidual
   const float *mean, *rstd;
   const T *dsum;    // NULL: none; may be dresidual
@@ -254,6 +282,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
     along_one = gpu::warp_sum(along_one) / static_cast<float>(H);
     along_x = gpu::warp_sum(along_x) / static_cast<float>(H);
     const float mean = a.mean[row], rstd = a.rstd[row];
+    const float path = DROP_DY ? 1.0f : path_factor(a.path, a.state, row);
     for (int tile = 0; tile < H; tile += TILE) {
       if (again) {
         load_tile<VEC>(g, a.dy + at, tile, H);
@@ -282,6 +311,7 @@ __global__ void __launch_bounds__(ROW_WARPS * 32, 2) norm_back(back_args<T, To> 
         // Each lane has read its channels of dy and dsum, so dresidual may alias either.
         if (a.dresidual != NULL) store_quad<VEC>(a.dresidual + at, g[k], channel, H);
         if (!DROP_DY && a.drop.threshold > 0) drop_quad(g[k], word[k], a.drop);
+        if (!DROP_DY && a.path.threshold > 0) path_quad(g[k], path);
         if (a.dx != NULL) store_quad<VEC>(a.dx + at, g[k], channel, H);
       }
     }

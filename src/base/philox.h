@@ -12,6 +12,8 @@
 //   counter = (s low 32, step low 32, q | (s >> 32) << 16, (k / 64) * 4 + (k % 8) / 2 | a << 20);
 //   byte ((k % 64) / 8) * 2 + k % 2. One counter then serves exactly the 16 probabilities that one GPU thread holds
 //   of a row of a 64-key tile (mma.m16n8 accumulators).
+// Stochastic depth: whether sequence s goes without a branch in a step: stream STREAM_PATH + site,
+//   counter = (s low 32, step low 32, s >> 32, 0); the lowest byte of the first word.
 // Initial value of element j of the parameter NAME (normal ones only):
 //   counter = (j / 4 low 32, j / 4 high 32, h low 32, h high 32), h = philox_name(NAME); words 0 and 1 make elements 0 and 1
 //   of the four by Box and Muller's method (radius from the first word, angle from the second; cosine, then sine), words 2
@@ -35,6 +37,7 @@ enum {
   STREAM_SPLIT = 0x8000,    // which users are held out
   STREAM_SWEEP = 0x9000,    // values of the trials of a sweep
   STREAM_DROPOUT = 0x10000, // + site
+  STREAM_PATH = 0x20000,    // + site: branches that are dropped whole
 };
 
 typedef struct philox_out {

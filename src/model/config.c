@@ -26,6 +26,9 @@ const option model_options[] = {
     {"dropout", OPT_FLOAT, FIELD(dropout), "0.1", 0, 0.9, NULL,
      "dropout of hidden states (in steps of 1/256)"},
     {"attention_dropout", OPT_FLOAT, FIELD(attention_dropout), "0.1", 0, 0.9, NULL, "dropout of attention"},
+    {"drop_path", OPT_FLOAT, FIELD(drop_path), "0", 0, 0.9, NULL,
+     "stochastic depth: how often a sequence goes without a branch of the last layer, linearly from 0 of the "
+     "first (in steps of 1/256)"},
     {"layer_norm_eps", OPT_FLOAT, FIELD(layer_norm_eps), "1e-12", 1e-14, 0.1, NULL, "added to variances"},
     {"init_std", OPT_FLOAT, FIELD(init_std), "0.02", 0, 10, NULL, "standard deviation of initial weights"},
     {"head", OPT_CHOICE, FIELD(head), "transform", 0, 0, "transform|plain",

@@ -18,6 +18,7 @@ typedef struct model_config {
   int activation;      // "gelu_new|gelu": tanh and erf form
   bool pre_norm;       // layernorm before each block; default post-norm (BERT)
   double dropout, attention_dropout;
+  double drop_path; // of the last layer; that of the others falls linearly, to 0 of the first
   double layer_norm_eps, init_std;
   int score;                        // "dot|cosine" of the MLM head
   int head;                         // head_kind: what rows go through before they are scored

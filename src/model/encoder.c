@@ -5,7 +5,9 @@
 // ends it. The fused op "sum = residual + drop(x); y = norm(sum)" serves both: in pre-norm the norm at a layer's
 // end is the next layer's first one (or the final norm), and its `sum` is the stream.
 //
-// Dropout sites: 0 embeddings; layer i: 1 + 3i attention, 2 + 3i projection, 3 + 3i feed-forward.
+// Stochastic depth drops either branch of a layer for a whole sequence: s += path(drop(...)).
+//
+// Dropout sites: 0 embeddings; layer i: 1 + 3i attention, 2 + 3i projection, 3 + 3i feed-forward. Sites of paths: 2i, 2i + 1.
 // Activations kept a layer and token: 3H (qkv) + H (context) + 2H (mid) + 2F (pre, gelu) + 2H (end) elements.
 //
 // Listed rows: where objectives read no other rows of the output than those that the batch lists (masked LM: a fifth of them),
@@ -23,6 +25,14 @@
 
 static dropout drop_at(const model_core *m, int32_t site, double p) {
   return (dropout){.site = (uint32_t)site, .threshold = m->training ? dropout_threshold(p) : 0};
+}
+
+// Stochastic depth of a branch of layer i: 0 the attention's, 1 the feed-forward part's. The probability rises linearly from 0
+// in the first layer to model.drop_path in the last one; an only layer is the last.
+static dropout path_at(const model_core *m, int32_t i, int32_t branch) {
+  const int32_t last = n_layers(m) - 1;
+  const double share = last > 0 ? (double)i / (double)last : 1;
+  return drop_at(m, 2 * i + branch, share * m->c.drop_path);
 }
 
 // Input of layer i: the previous output (pre-norm: already normed).
@@ -153,6 +163,7 @@ static norm_params mid_norm_op(const model_core *m, int32_t i) {
                        .beta = weight(m, b),
                        .eps = (float)m->c.layer_norm_eps,
                        .drop = drop_at(m, 2 + 3 * i, m->c.dropout),
+                       .path = path_at(m, i, 0),
                        .sum = l->mid.sum,
                        .mean = l->mid.mean,
                        .rstd = l->mid.rstd,
@@ -225,6 +236,7 @@ static norm_params end_norm_op(const model_core *m, int32_t i) {
                        .beta = weight(m, b),
                        .eps = (float)m->c.layer_norm_eps,
                        .drop = drop_at(m, 3 + 3 * i, m->c.dropout),
+                       .path = path_at(m, i, 1),
                        .sum = l->end.sum,
                        .mean = l->end.mean,
                        .rstd = l->end.rstd,
@@ -273,7 +285,7 @@ status encoder_check(model_core *m, size_t *scratch) {
   if (m->listed_rows) TRY(op_check(m, OP_GATHER, &listed, scratch));
   const attention_params attention = attention_op(m, 0);
   TRY(op_check(m, OP_ATTENTION, &attention, scratch));
-  const norm_params norm = mid_norm_op(m, 0);
+  const norm_params norm = mid_norm_op(m, n_layers(m) - 1); // which has stochastic depth, where there is any
   return op_check(m, OP_NORM, &norm, scratch);
 }
 

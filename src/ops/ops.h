@@ -99,7 +99,9 @@ typedef struct embed_params {
   float *dgamma, *dbeta;    // [H] a
 } embed_params;
 
-// sum = residual + dropout(x);  y = layernorm(sum). (Post-norm keeps y; pre-norm goes on with both.)
+// sum = residual + path(dropout(x));  y = layernorm(sum). (Post-norm keeps y; pre-norm goes on with both.) path: all of a
+// sequence's rows are 0, or all are scaled by 256 / (256 - threshold) (stochastic depth: Huang et al.: Deep networks with
+// stochastic depth, 2016, with the scaling of dropout, so that evaluation does nothing).
 typedef struct norm_params {
   const batch_view *batch; // host struct; may be NULL without dropout
   rows n;
@@ -108,13 +110,14 @@ typedef struct norm_params {
   const act *residual;     // [n,H] r; NULL: none
   const act *gamma, *beta; // [H] r
   float eps;
-  dropout drop;          // needs n.kind == ROWS_TOKENS
+  dropout drop;          // needs n.kind == ROWS_TOKENS, as does path
+  dropout path;          // its sites are numbered apart (base/philox.h)
   act *sum;              // [n,H] w in forward, r in backward
   float *mean, *rstd;    // [n] w in forward, r in backward
   act *y;                // [n,H] w
   const act *dy;         // [n,H] r
   const act *dsum;       // [n,H] r: gradient that reaches `sum` by another way (pre-norm); NULL: none
-  act *dx;               // [n,H] w: through the dropout
+  act *dx;               // [n,H] w: through path and dropout
   act *dresidual;        // [n,H] w: d sum; NULL without residual; may alias dsum or dy
   float *dgamma, *dbeta; // [H] a; NULL: not wanted (frozen)
 } norm_params;

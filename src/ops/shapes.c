@@ -55,6 +55,9 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     if (p->hidden < 1) return bad_shape(name, "norm", "hidden", p->hidden);
     if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
       return bad_shape(name, "norm with dropout", "rows kind", p->n.kind);
+    if (p->path.threshold > 0 && p->n.kind != ROWS_TOKENS)
+      return bad_shape(name, "norm with stochastic depth", "rows kind", p->n.kind);
+    TRY(check_dropout(name, "norm's stochastic depth", p->path));
     return check_dropout(name, "norm", p->drop);
   }
   case OP_LINEAR: {
@@ -139,7 +142,8 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
   }
   case OP_NORM: {
     const norm_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d%s", p->n.cap, p->hidden, p->drop.threshold > 0 ? ", dropout" : "");
+    snprintf(text, SHAPE_TEXT, "%d x %d%s%s", p->n.cap, p->hidden, p->drop.threshold > 0 ? ", dropout" : "",
+             p->path.threshold > 0 ? ", stochastic depth" : "");
     return;
   }
   case OP_LINEAR: {

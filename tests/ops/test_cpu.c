@@ -27,6 +27,11 @@ static void test_supports(void **unused) {
               "norm does not support hidden = -1");
   check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_SEQS, .drop.threshold = 1}),
               ERR_UNSUPPORTED, "norm with dropout");
+  check_ok(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_TOKENS, .path.threshold = 255}));
+  check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_SEQS, .path.threshold = 1}),
+              ERR_UNSUPPORTED, "norm with stochastic depth does not support rows kind");
+  check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_TOKENS, .path.threshold = 256}),
+              ERR_UNSUPPORTED, "dropout threshold = 256");
   check_fails(ask(OP_NORM, &(norm_params){.hidden = 4, .n.kind = ROWS_TOKENS, .drop.threshold = 300}),
               ERR_UNSUPPORTED, "dropout threshold = 300");
   check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1}));

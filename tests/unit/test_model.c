@@ -16,7 +16,7 @@ typedef struct recipe {
   const char *name;
   int32_t hidden, layers, heads, intermediate, negatives;
   bool gelu, pre_norm, cosine, whole_vocabulary, pooler, from_end, row_sparse;
-  double dropout, temperature;
+  double dropout, temperature, drop_path;
   const char *objectives; // NULL: masked LM, with a pooler next session too
   bool plain;             // head
 } recipe;
@@ -83,6 +83,19 @@ static const recipe recipes[] = {
      .cosine = true,
      .temperature = 0.4,
      .dropout = 0.1},
+    {.name = "post-norm, stochastic depth",
+     .hidden = 16,
+     .layers = 3,
+     .heads = 2,
+     .dropout = 0.002,
+     .drop_path = 0.25},
+    {.name = "pre-norm, stochastic depth, dropout",
+     .hidden = 16,
+     .layers = 2,
+     .heads = 2,
+     .pre_norm = true,
+     .dropout = 0.1,
+     .drop_path = 0.25},
 };
 enum { N_RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -99,6 +112,7 @@ static model *make_run(const recipe *r, model_run run, double drop) {
                     .pre_norm = r->pre_norm,
                     .dropout = drop,
                     .attention_dropout = drop,
+                    .drop_path = drop > 0 ? r->drop_path : 0,
                     .layer_norm_eps = 1e-6,
                     .init_std = 0.3,
                     .score = r->cosine ? 1 : 0,
@@ -473,10 +487,7 @@ static void test_packing(void **unused) {
   }
 }
 
-// With another step, seed or sequence id dropout is another; with the same it is the same.
-static void test_dropout_counters(void **unused) {
-  (void)unused;
-  const recipe *r = &recipes[9];
+static void check_counters(const recipe *r) {
   model *m = make_model(r, true, r->dropout);
   batch *b = make_batch(m, 0, 7, 1);
   step_state other = state;
@@ -494,6 +505,56 @@ static void test_dropout_counters(void **unused) {
   assert_true(losses[4] == losses[0]);
   batch_free(b);
   model_free(m);
+}
+
+// With another step, seed or sequence id dropout is another; with the same it is the same.
+static void test_dropout_counters(void **unused) {
+  (void)unused;
+  for (size_t i = 9; i < N_RECIPES; i++)
+    if (recipes[i].dropout > 0) check_counters(&recipes[i]);
+}
+
+// What a sequence can become without dropout: each branch that may be dropped doubles it. The first layer drops none, the last
+// one with the probability asked for, and an only layer is the last.
+static void test_depths(void **unused) {
+  (void)unused;
+  enum { STEPS = 600, MOST = 64 };
+  static const struct {
+    int32_t layers;
+    bool pre_norm;
+    int outcomes;
+  } cases[] = {{1, false, 4}, {2, true, 4}, {3, false, 16}};
+  for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+    const recipe r = {.name = "depths",
+                      .hidden = 16,
+                      .layers = cases[k].layers,
+                      .heads = 2,
+                      .pre_norm = cases[k].pre_norm,
+                      .drop_path = 0.5};
+    model *m = make_model(&r, true, 1e-9); // which rounds to no dropout
+    batch *b = make_batch(m, 0, 7, 1);
+    float seen[MOST];
+    int counts[MOST] = {0}, n = 0;
+    for (int64_t step = 0; step < STEPS; step++) {
+      step_state s = state;
+      s.step = step;
+      check_ok(model_set_batch(m, b, &s));
+      check_ok(model_forward(m, true));
+      float *h = malloc((size_t)b->tokens * (size_t)r.hidden * sizeof *h);
+      assert_non_null(h);
+      check_ok(model_hidden(m, h));
+      int at = 0;
+      while (at < n && fabsf(seen[at] - h[0]) > 1e-6f) at++;
+      assert_true(at < MOST);
+      if (at == n) seen[n++] = h[0];
+      counts[at]++;
+      free(h);
+    }
+    assert_int_equal(n, cases[k].outcomes);
+    for (int i = 0; n == 4 && i < n; i++) check_near((double)counts[i] / STEPS, 0.25, 0.08);
+    batch_free(b);
+    model_free(m);
+  }
 }
 
 // The vectors handed out rank as the loss does: log-softmax over u . v is the loss of each row.
@@ -725,6 +786,7 @@ int main(void) {
                                      cmocka_unit_test(test_evaluation),
                                      cmocka_unit_test(test_packing),
                                      cmocka_unit_test(test_dropout_counters),
+                                     cmocka_unit_test(test_depths),
                                      cmocka_unit_test(test_vectors),
                                      cmocka_unit_test(test_refusals),
                                      cmocka_unit_test(test_attention_scratch),

@@ -1,4 +1,4 @@
-// Cases of residual + dropout + norm.
+// Cases of residual + stochastic depth + dropout + norm.
 #include <stdio.h>
 #include "ops/check/harness.h"
 
@@ -17,43 +17,53 @@ typedef struct norm_case {
   float eps;
   double center; // of x: a mean far from 0 is what one-pass variances break on
   bool frozen;
+  int32_t path; // threshold of stochastic depth
 } norm_case;
 
 static const norm_case cases[] = {
-    {ROWS_TOKENS, LENGTHS_ONE, 1, 0, 1, PLAIN, 0, 1, 0, false}, // one channel has no variance
-    {ROWS_MASKED, LENGTHS_ONE, 3, 5, 3, PLAIN, 0, 1e-12f, 0, false},
-    {ROWS_MASKED, LENGTHS_ONE, 0, 5, 20, PLAIN, 0, 1e-12f, 0, false},
-    {ROWS_FIXED, LENGTHS_ONE, 31, 0, 20, PLAIN, 0, 1e-12f, 0, true},
-    {ROWS_TOKENS, LENGTHS_SHORT, 97, 7, 20, POST, 26, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_SHORT, 97, 0, 36, PRE, 128, 1e-5f, 0, false},
-    {ROWS_TOKENS, LENGTHS_MIXED, 300, 31, 64, SEPARATE, 26, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_MIXED, 97, 3, 100, FIRST, 0, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_MIXED, 1025, 2, 36, POST, 77, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_ONE, 97, 0, 768, PRE, 1, 1e-12f, 0, true},
-    {ROWS_SEQS, LENGTHS_ONES, 5, 4, 64, SEPARATE, 0, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_SHORT, 40, 9, 100, SEPARATE, 255, 1e-3f, 0, false},
-    {ROWS_TOKENS, LENGTHS_SHORT, 33, 1, 768, POST, 0, 1e-12f, 100, false},
+    {ROWS_TOKENS, LENGTHS_ONE, 1, 0, 1, PLAIN, 0, 1, 0, false, 0}, // one channel has no variance
+    {ROWS_MASKED, LENGTHS_ONE, 3, 5, 3, PLAIN, 0, 1e-12f, 0, false, 0},
+    {ROWS_MASKED, LENGTHS_ONE, 0, 5, 20, PLAIN, 0, 1e-12f, 0, false, 0},
+    {ROWS_FIXED, LENGTHS_ONE, 31, 0, 20, PLAIN, 0, 1e-12f, 0, true, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 97, 7, 20, POST, 26, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 97, 0, 36, PRE, 128, 1e-5f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_MIXED, 300, 31, 64, SEPARATE, 26, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_MIXED, 97, 3, 100, FIRST, 0, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_MIXED, 1025, 2, 36, POST, 77, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_ONE, 97, 0, 768, PRE, 1, 1e-12f, 0, true, 0},
+    {ROWS_SEQS, LENGTHS_ONES, 5, 4, 64, SEPARATE, 0, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 40, 9, 100, SEPARATE, 255, 1e-3f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 33, 1, 768, POST, 0, 1e-12f, 100, false, 0},
     // Rows of more than a warp's registers hold, whole quads and not.
-    {ROWS_TOKENS, LENGTHS_SHORT, 37, 4, 515, SEPARATE, 26, 1e-12f, 0, false},
-    {ROWS_FIXED, LENGTHS_ONE, 21, 0, 1024, SEPARATE, 0, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_SHORT, 19, 3, 1028, POST, 26, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_SHORT, 17, 2, 1035, PRE, 77, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_ONE, 9, 0, 2180, SEPARATE, 0, 1e-12f, 100, true},
+    {ROWS_TOKENS, LENGTHS_SHORT, 37, 4, 515, SEPARATE, 26, 1e-12f, 0, false, 0},
+    {ROWS_FIXED, LENGTHS_ONE, 21, 0, 1024, SEPARATE, 0, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 19, 3, 1028, POST, 26, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_SHORT, 17, 2, 1035, PRE, 77, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_ONE, 9, 0, 2180, SEPARATE, 0, 1e-12f, 100, true, 0},
+    // Stochastic depth, alone and with dropout; sequences of one token, and of many blocks of rows.
+    {ROWS_TOKENS, LENGTHS_ONES, 67, 3, 3, SEPARATE, 0, 1e-12f, 0, false, 128},
+    {ROWS_TOKENS, LENGTHS_SHORT, 97, 7, 20, POST, 26, 1e-12f, 0, false, 51},
+    {ROWS_TOKENS, LENGTHS_SHORT, 97, 0, 36, PRE, 0, 1e-5f, 0, false, 200},
+    {ROWS_TOKENS, LENGTHS_MIXED, 300, 31, 64, SEPARATE, 26, 1e-12f, 0, true, 128},
+    {ROWS_TOKENS, LENGTHS_ONE, 97, 0, 100, PLAIN, 0, 1e-12f, 0, false, 255},
+    {ROWS_TOKENS, LENGTHS_SHORT, 19, 3, 1028, POST, 26, 1e-12f, 0, false, 128},
+    {ROWS_TOKENS, LENGTHS_SHORT, 17, 2, 1035, PRE, 0, 1e-12f, 0, false, 128},
     // Real sizes, when repeated.
-    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 768, POST, 26, 1e-12f, 0, false},
-    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 1024, PRE, 26, 1e-12f, 3, false},
-    {ROWS_MASKED, LENGTHS_ONE, 131, 0, 768, PLAIN, 0, 1e-12f, 0, false},
+    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 768, POST, 26, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 1024, PRE, 26, 1e-12f, 3, false, 0},
+    {ROWS_MASKED, LENGTHS_ONE, 131, 0, 768, PLAIN, 0, 1e-12f, 0, false, 0},
+    {ROWS_TOKENS, LENGTHS_MIXED, 521, 0, 768, POST, 26, 1e-12f, 0, false, 77},
 };
-static const int32_t repeated[] = {63, 63, 251};
+static const int32_t repeated[] = {63, 63, 251, 63};
 
 static void label(int32_t i, char text[LABEL]) {
   static const char *const forms[] = {"no residual", "residual", "residual, dresidual over dy",
                                       "residual, dresidual over dsum", "no residual, dsum"};
   static const char *const kinds[] = {"rows", "tokens", "sequences", "masked rows"};
   const norm_case *k = &cases[i];
-  snprintf(text, LABEL, "%d of %d %s (%s), hidden %d, %s, dropout %d/256, eps %g, mean %g%s", k->n,
-           k->n + k->slack, kinds[k->rows], lengths_names[k->lengths], k->hidden, forms[k->form], k->drop,
-           (double)k->eps, k->center, k->frozen ? ", frozen" : "");
+  snprintf(text, LABEL, "%d of %d %s (%s), hidden %d, %s, dropout %d/256, path %d/256, eps %g, mean %g%s",
+           k->n, k->n + k->slack, kinds[k->rows], lengths_names[k->lengths], k->hidden, forms[k->form],
+           k->drop, k->path, (double)k->eps, k->center, k->frozen ? ", frozen" : "");
 }
 
 static void setup(int32_t i, fixture *f) {
@@ -87,7 +97,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
   (void)f;
   (void)pass;
   const norm_case *k = &cases[i];
-  p->norm = (norm_params){.batch = k->drop > 0 ? &c->batch : NULL,
+  p->norm = (norm_params){.batch = k->drop > 0 || k->path > 0 ? &c->batch : NULL,
                           .n = {k->rows, k->n + k->slack},
                           .hidden = k->hidden,
                           .x = c->at[X],
@@ -96,6 +106,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                           .beta = c->at[BETA],
                           .eps = k->eps,
                           .drop = {.site = 5, .threshold = (uint32_t)k->drop},
+                          .path = {.site = 3, .threshold = (uint32_t)k->path},
                           .sum = c->at[SUM],
                           .mean = c->at[MEAN],
                           .rstd = c->at[RSTD],

@@ -63,6 +63,13 @@ static REAL hidden_keep(const op_ctx *ctx, const batch_view *b, dropout drop, in
                      philox_byte(ctx->state.seed, STREAM_DROPOUT + drop.site, counter, (int)(channel % 16)));
 }
 
+static REAL path_keep(const op_ctx *ctx, const batch_view *b, dropout path, int64_t row) {
+  if (path.threshold == 0) return 1;
+  const uint64_t id = (uint64_t)b->seq_ids[b->seq_of[row]];
+  const uint32_t counter[4] = {(uint32_t)id, (uint32_t)ctx->state.step, (uint32_t)(id >> 32), 0};
+  return keep_factor(path, philox_byte(ctx->state.seed, STREAM_PATH + path.site, counter, 0));
+}
+
 static REAL attention_keep(const op_ctx *ctx, const batch_view *b, dropout drop, int32_t s, int32_t head,
                            int32_t query, int32_t key) {
   if (drop.threshold == 0) return 1;
@@ -143,7 +150,8 @@ static status norm_forward(op_ctx *ctx, const norm_params *p) {
   for (int64_t i = 0; i < live(ctx, p->n); i++) {
     REAL *sum = reals(p->sum) + i * H;
     for (int32_t j = 0; j < H; j++) {
-      sum[j] = reals(p->x)[i * H + j] * hidden_keep(ctx, p->batch, p->drop, i, j);
+      sum[j] = reals(p->x)[i * H + j] * hidden_keep(ctx, p->batch, p->drop, i, j) *
+               path_keep(ctx, p->batch, p->path, i);
       if (p->residual != NULL) sum[j] += reals(p->residual)[i * H + j];
     }
     norm_row(sum, reals(p->gamma), reals(p->beta), p->eps, reals(p->y) + i * H, reals(p->mean) + i,
@@ -161,7 +169,7 @@ static status norm_backward(op_ctx *ctx, const norm_params *p) {
     for (int32_t j = 0; j < H; j++) {
       if (p->dsum != NULL) dx[j] += reals(p->dsum)[i * H + j];
       if (p->dresidual != NULL) reals(p->dresidual)[i * H + j] = dx[j];
-      dx[j] *= hidden_keep(ctx, p->batch, p->drop, i, j);
+      dx[j] *= hidden_keep(ctx, p->batch, p->drop, i, j) * path_keep(ctx, p->batch, p->path, i);
     }
   }
   return OK;

@@ -59,6 +59,10 @@ static inline void split_rows(int64_t n, int64_t grain, int32_t parts, int32_t p
 void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, int32_t hidden, int64_t begin,
                       int64_t end, float *x);
 
+// Stochastic depth of the same rows: those of a sequence that goes without the branch become 0, the others are scaled.
+void cpu_path_rows(const op_ctx *ctx, const batch_view *batch, dropout path, int32_t hidden, int64_t begin,
+                   int64_t end, float *x);
+
 // Scratch each op needs at its params' capacities, in bytes (cpu_backend.c sums nothing: it takes the maximum).
 size_t cpu_embed_scratch(const embed_params *p, int32_t threads);
 size_t cpu_norm_scratch(const norm_params *p, int32_t threads);

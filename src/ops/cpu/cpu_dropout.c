@@ -1,5 +1,6 @@
 // Hidden dropout: 16 channels of a row share a Philox counter; counters are made in groups so that the generator
-// runs over full vectors even when rows are short.
+// runs over full vectors even when rows are short. Stochastic depth: one counter a sequence, whose rows are neighbours.
+#include <string.h>
 #include "base/philox.h"
 #include "ops/cpu/cpu.h"
 #include "simd/simd.h"
@@ -45,5 +46,29 @@ void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, 
         r++;
       }
     }
+  }
+}
+
+static bool path_is_kept(const op_ctx *ctx, dropout path, int64_t sequence) {
+  const uint64_t id = (uint64_t)sequence;
+  const philox_out r = philox4x32(ctx->state.seed, STREAM_PATH + path.site, (uint32_t)id,
+                                  (uint32_t)ctx->state.step, (uint32_t)(id >> 32), 0);
+  return (r.v[0] & 255u) >= path.threshold;
+}
+
+void cpu_path_rows(const op_ctx *ctx, const batch_view *batch, dropout path, int32_t hidden, int64_t begin,
+                   int64_t end, float *x) {
+  if (path.threshold == 0) return;
+  const float scale = dropout_scale(path.threshold);
+  for (int64_t row = begin; row < end;) {
+    const int32_t s = batch->seq_of[row];
+    const int64_t stop = batch->cu_seqlens[s + 1] < end ? batch->cu_seqlens[s + 1] : end;
+    const size_t n = (size_t)(stop - row) * (size_t)hidden;
+    float *const at = x + (row - begin) * hidden;
+    if (path_is_kept(ctx, path, batch->seq_ids[s]))
+      for (size_t i = 0; i < n; i++) at[i] *= scale;
+    else
+      memset(at, 0, n * sizeof *at);
+    row = stop;
   }
 }

@@ -1,4 +1,4 @@
-// sum = residual + dropout(x); y = layernorm(sum); and the backward pass. Bound by memory: each row is read from
+// sum = residual + path(dropout(x)); y = layernorm(sum); and the backward pass. Bound by memory: each row is read from
 // memory once and stays in the L1 cache while mean, variance (two-pass) and output are computed.
 #include <omp.h>
 #include <string.h>
@@ -23,6 +23,7 @@ status cpu_norm_forward(op_ctx *ctx, const norm_params *p) {
     const size_t count = (size_t)(end - begin) * H;
     memcpy(sum, (const float *)p->x + (size_t)begin * H, count * sizeof(float));
     cpu_dropout_rows(ctx, p->batch, p->drop, p->hidden, begin, end, sum);
+    cpu_path_rows(ctx, p->batch, p->path, p->hidden, begin, end, sum);
     if (p->residual != NULL) k->add((const float *)p->residual + (size_t)begin * H, sum, count);
     for (int64_t i = begin; i < end; i++)
       k->norm_row((const float *)p->sum + (size_t)i * H, p->gamma, p->beta, p->eps,
@@ -56,6 +57,7 @@ status cpu_norm_backward(op_ctx *ctx, const norm_params *p) {
         if (p->dresidual != NULL) memcpy((float *)p->dresidual + (size_t)i * H, dx, H * sizeof(float));
       }
       cpu_dropout_rows(ctx, p->batch, p->drop, p->hidden, at, stop, (float *)p->dx + (size_t)at * H);
+      cpu_path_rows(ctx, p->batch, p->path, p->hidden, at, stop, (float *)p->dx + (size_t)at * H);
     }
   }
   for (int32_t t = 0; t < parts; t++) {
