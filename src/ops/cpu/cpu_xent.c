@@ -40,7 +40,7 @@ enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES 
 typedef struct layout {
   size_t a, inv_norm, scores, shifts, maxima, sums, totals, left_out, da, column_scale, label_score,
       label_scale;
-  size_t offset, negatives, dnegatives, dbias, temporary, total;
+  size_t offset, negatives, dnegatives, dbias, temporary, packed_rows, total;
   size_t rows; // of a block
 } layout;
 
@@ -74,7 +74,8 @@ static layout lay_out(const xent_params *p, int32_t threads) {
   l.dnegatives = l.negatives + S * H;
   l.dbias = l.dnegatives + S * H;
   l.temporary = l.dbias + S;
-  l.total = l.temporary + n * CHUNK * H;
+  l.packed_rows = l.temporary + n * gemm_packed_size(H, CHUNK);
+  l.total = l.packed_rows + n * gemm_packed_size(H, l.rows);
   return l;
 }
 
@@ -154,8 +155,14 @@ static void prepare(run *r) {
   r->offset = r->sampled ? offset : bias;
 }
 
-static float *temporary_of(const run *r) { // [CHUNK,H] of this thread
-  return r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * CHUNK * (size_t)r->p->hidden;
+static float *temporary_of(const run *r) { // of this thread: [CHUNK,H], packed or not
+  const size_t n = gemm_packed_size((size_t)r->p->hidden, CHUNK);
+  return r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * n;
+}
+
+static float *packed_rows_of(const run *r) { // of this thread: a of a block's rows, packed
+  const size_t n = gemm_packed_size((size_t)r->p->hidden, r->at.rows);
+  return r->scratch + r->at.packed_rows + (size_t)omp_get_thread_num() * n;
 }
 
 static int32_t chunk_width(int64_t begin, int64_t end) {
@@ -251,14 +258,16 @@ static void multiply_rows(const run *r, const float *g, int32_t count, const flo
                 H);
     return;
   }
+  float *packed = temporary_of(r);
+  gemm_pack_rows(t, (size_t)H, (size_t)H, (size_t)width, packed);
   const simd_gemm product = {.m = (size_t)count,
                              .n = (size_t)H,
                              .k = (size_t)width,
                              .a = g,
                              .a_row = (size_t)width,
                              .a_step = 1,
-                             .b = t,
-                             .b_row = (size_t)H,
+                             .b = packed,
+                             .packed = true,
                              .add = true,
                              .c = da,
                              .c_row = (size_t)H};
@@ -279,8 +288,8 @@ static void multiply_table(const run *r, const float *g, int32_t count, const fl
                              .a = g,
                              .a_row = 1,
                              .a_step = (size_t)width,
-                             .b = a,
-                             .b_row = (size_t)H,
+                             .b = packed_rows_of(r),
+                             .packed = true,
                              .add = true,
                              .c = dt,
                              .c_row = (size_t)H};
@@ -358,6 +367,7 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
   const size_t H = (size_t)r->p->hidden;
   const float *a = r->scratch + r->at.a + (size_t)first * H, *scale = r->scratch + r->at.column_scale;
   memset(da_part, 0, (size_t)count * H * sizeof(float));
+  if (H <= NARROW) gemm_pack_rows(a, H, H, (size_t)count, packed_rows_of(r));
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
     float *scores = chunk_scores(r, c);
