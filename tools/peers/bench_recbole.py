@@ -34,16 +34,17 @@ def train(data, model):
         shutil.rmtree(out, ignore_errors=True)
         os.makedirs(out)
         env = {**os.environ, "OMP_NUM_THREADS": threads}
-        with open(f"{out}/log", "w") as log:
+        with open(f"{out}/training.log", "w") as log:
             command = [sys.executable, f"{here}/recbole_vectors.py", model, f"{root}/{data}", out, str(minutes)]
             if subprocess.run(command, stdout=log, stderr=log, env=env, check=False).returncode != 0:
-                sys.exit(f"RecBole failed; {out}/log says why")
+                sys.exit(f"RecBole failed; {out}/training.log says why")
     return out
 
 
 def evaluate(data, out):
     """{protocol: {contender: {metric: {value, low, high}}}} of the vectors and the counting baselines."""
-    command = [souk, "eval", "--data", f"{root}/{data}", "--user_vectors", f"{out}/users.npy", "--item_vectors", f"{out}/items.npy", "--json"]
+    vectors = ["--user_vectors", f"{out}/users.npy", "--item_vectors", f"{out}/items.npy"]
+    command = [souk, "eval", "--data", f"{root}/{data}", *vectors, "--json"]
     j = json.loads(subprocess.run(command, stdout=subprocess.PIPE, check=True).stdout)
     return {p["name"]: {r["name"]: r["metrics"] for r in p["results"]} for p in j["protocols"]}
 

@@ -23,14 +23,14 @@ STEPS, TOLERANCE = 20, 1e-3
 
 
 class Work:
-    """What is trained. tokens: of a batch; check_tokens: of one where losses are compared, fewer where a step takes seconds;
-    steps: that are timed in a turn, after the first; bar, memory: the least ratio of speeds, and the most of memory, or None."""
+    """What is trained. shape: layers, width, heads, length; tokens: of a batch; check_tokens: of one where losses are compared; steps:
+    that are timed in a turn, after the first; bar, memory: the least ratio of speeds, and the most of memory, or None."""
 
-    def __init__(self, key, title, data, layers, hidden, heads, length, tokens, check_tokens, steps, negatives=0, lr=1e-3, bar=None, memory=None):
+    def __init__(self, key, title, data, shape, tokens, check_tokens, steps, bar, memory=None, negatives=0, lr=1e-3):
         self.key, self.title, self.data = key, title, data
-        self.layers, self.hidden, self.heads, self.length = layers, hidden, heads, length
-        self.tokens, self.check_tokens, self.steps, self.negatives, self.lr = tokens, check_tokens, steps, negatives, lr
-        self.bar, self.memory = bar, memory
+        self.layers, self.hidden, self.heads, self.length = shape
+        self.tokens, self.check_tokens, self.steps = tokens, check_tokens, steps
+        self.bar, self.memory, self.negatives, self.lr = bar, memory, negatives, lr
         # SparseAdam has none.
         self.weight_decay = 0.0 if negatives else 0.01
         self.variants = [v for v in ("eager", "compile", "sparse") if v != "sparse" or negatives]
@@ -38,12 +38,12 @@ class Work:
 
 
 works = [
-    Work("base", "BERT-base, V 20k, S128, 1,024 tokens", "wide", 12, 768, 12, 128, 1024, 256, 1, lr=1e-4, bar=1.2, memory=0.6),
-    Work("4x256", "4 x 256, V 20k, S128, 4,096 tokens", "wide", 4, 256, 4, 128, 4096, 1024, 2, bar=1.9),
-    Work("2x64", "2 x 64, V 20k, S50, 6,400 tokens", "narrow", 2, 64, 2, 50, 6400, 1600, 6, bar=3.2),
-    Work("beauty", "2 x 64, Beauty, full softmax", "beauty", 2, 64, 2, 50, 4096, 1024, 3, bar=5, memory=0.15),
-    Work("beauty-sampled", "2 x 64, Beauty, 2,048 negatives", "beauty", 2, 64, 2, 50, 4096, 1024, 8, 2048, bar=8, memory=0.15),
-    Work("million", "2 x 64, 10^6 items, 2,048 negatives", "million", 2, 64, 2, 50, 4096, 1024, 6, 2048, bar=4),
+    Work("base", "BERT-base, V 20k, S128, 1,024 tokens", "wide", (12, 768, 12, 128), 1024, 256, 1, 1.2, 0.6, lr=1e-4),
+    Work("4x256", "4 x 256, V 20k, S128, 4,096 tokens", "wide", (4, 256, 4, 128), 4096, 1024, 1, 1.9),
+    Work("2x64", "2 x 64, V 20k, S50, 6,400 tokens", "narrow", (2, 64, 2, 50), 6400, 1600, 5, 3.2),
+    Work("beauty", "2 x 64, Beauty, full softmax", "beauty", (2, 64, 2, 50), 4096, 1024, 3, 5, 0.15),
+    Work("beauty-sampled", "2 x 64, Beauty, 2,048 negatives", "beauty", (2, 64, 2, 50), 4096, 1024, 6, 8, 0.15, 2048),
+    Work("million", "2 x 64, 10^6 items, 2,048 negatives", "million", (2, 64, 2, 50), 4096, 1024, 4, 4, None, 2048),
 ]
 
 # ---- data -----------------------------------------------------------------------------------------------------
@@ -86,14 +86,14 @@ def train(work, name, tokens, steps, dropout, lr, *more):
     out = f"{root}/runs/{work.key}-{name}"
     shutil.rmtree(out, ignore_errors=True)
     options = {
-        "data.dir": f"{root}/{work.data}", "out": out, "steps": steps, "threads": threads, "batch_tokens": tokens, "negatives": work.negatives,
-        "layers": work.layers, "hidden": work.hidden, "heads": work.heads, "max_positions": work.length, "window": work.length,
-        "stride": work.length // 2, "mask_probability": 0.15, "last_copies": 0, "dropout": dropout, "attention_dropout": dropout,
-        "lr": lr, "schedule": "constant", "warmup_steps": 0, "weight_decay": work.weight_decay, "eval_every": 0, "log_every": 1,
-        "device": "cpu",
+        "data.dir": f"{root}/{work.data}", "out": out, "steps": steps, "threads": threads, "device": "cpu",
+        "layers": work.layers, "hidden": work.hidden, "heads": work.heads, "dropout": dropout, "attention_dropout": dropout,
+        "max_positions": work.length, "window": work.length, "stride": work.length // 2, "batch_tokens": tokens,
+        "negatives": work.negatives, "mask_probability": 0.15, "last_copies": 0, "eval_every": 0, "log_every": 1,
+        "lr": lr, "schedule": "constant", "warmup_steps": 0, "weight_decay": work.weight_decay,
     }  # fmt: skip
-    command = [souk, "pretrain", *(x for k, v in options.items() for x in ("--" + k, str(v))), "--no-background", "--no-tensorboard", *more]
-    run(command)
+    given = [x for name, value in options.items() for x in ("--" + name, str(value))]
+    run([souk, "pretrain", *given, "--no-background", "--no-tensorboard", *more])
     with open(f"{out}/metrics.jsonl") as f:
         lines = [json.loads(line) for line in f]
     return [x for x in lines if x["kind"] == "train"], lines[-1]["peak_bytes"] / 2**20
@@ -102,39 +102,46 @@ def train(work, name, tokens, steps, dropout, lr, *more):
 class Torch:
     """A worker of torch_train.py, which lives as long as its work is timed: it is compiled and warm when its turn comes."""
 
-    def __init__(self, work, variant, batches, dropout):
+    def __init__(self, work, variant, run, dropout):
+        """Trains on the batches that a run of souk has written."""
         first = f"{root}/runs/{work.key}-first/step-00000001"
         with open(f"{first}/manifest.json") as f:
             m = json.load(f)["model"]
         config = {
-            "variant": variant, "weights": f"{first}/model.h5", "batches": batches, "layers": work.layers,
-            "hidden": work.hidden, "heads": work.heads, "length": work.length, "vocab": m["vocab_size"], "class_base": m["class_base"],
-            "types": m["segments"] * m["event_types"], "dropout": dropout, "attention_dropout": dropout, "lr": work.lr,
-            "weight_decay": work.weight_decay, "threads": threads,
+            "variant": variant, "weights": f"{first}/model.h5", "batches": f"{root}/runs/{work.key}-{run}/batches.h5",
+            "layers": work.layers, "hidden": work.hidden, "heads": work.heads, "length": work.length,
+            "vocab": m["vocab_size"], "class_base": m["class_base"], "types": m["segments"] * m["event_types"],
+            "dropout": dropout, "attention_dropout": dropout, "lr": work.lr, "weight_decay": work.weight_decay, "threads": threads,
         }  # fmt: skip
-        path = f"{root}/runs/{work.key}-{variant}.json"
+        path = f"{root}/runs/{work.key}-{run}-{variant}.json"
         with open(path, "w") as f:
             json.dump(config, f)
         cache = os.path.abspath(f"{root}/inductor")
-        env = {**os.environ, "OMP_NUM_THREADS": str(threads), "TORCHINDUCTOR_CACHE_DIR": cache, "TORCHINDUCTOR_COMPILE_THREADS": "1"}
+        env = {**os.environ, "OMP_NUM_THREADS": str(threads)}
+        env.update({"TORCHINDUCTOR_CACHE_DIR": cache, "TORCHINDUCTOR_COMPILE_THREADS": "1"})
         self.errors = open(f"{path[:-5]}.err", "w+")
-        self.child = subprocess.Popen(
-            [sys.executable, f"{here}/torch_train.py", path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self.errors, text=True, env=env
-        )
+        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": self.errors}
+        self.child = subprocess.Popen([sys.executable, f"{here}/torch_train.py", path], text=True, env=env, **pipes)
 
-    def ask(self, order):
-        """Its answer, or None where it died; its last words are then in self.words."""
+    def order(self, text):
         try:
-            self.child.stdin.write(order + "\n")
+            self.child.stdin.write(text + "\n")
             self.child.stdin.flush()
-            line = self.child.stdout.readline()
         except BrokenPipeError:
-            line = ""
+            pass  # answer() tells
+
+    def answer(self):
+        """To the first order that has none yet, or None where the worker died; its last words are then in self.words."""
+        line = self.child.stdout.readline()
         if line:
             return json.loads(line)
         self.errors.seek(0)
         self.words = (self.errors.read().strip().splitlines() or ["no word"])[-1][:300]
         return None
+
+    def ask(self, text):
+        self.order(text)
+        return self.answer()
 
     def close(self):
         self.child.stdin.close()
@@ -145,23 +152,35 @@ class Torch:
 # ---- the same work --------------------------------------------------------------------------------------------
 
 
+def start(work, variant):
+    """A worker whose losses are compared, and one that is timed. Both compile at the same time, while others are compared."""
+    checked = Torch(work, variant, "check", 0.0)
+    timed = Torch(work, variant, "first", 0.1)
+    checked.order(f"check {STEPS}")
+    timed.order("steps 2")  # compiles and warms up
+    return checked, timed
+
+
 def check(work):
-    """Losses of 20 steps without dropout; returns the variants that can be run, and ends everything where losses differ."""
-    train(work, "first", work.check_tokens, 1, 0.0, 0.0)  # a step of rate 0: the weights that every run of this seed begins with
+    """Compares losses of 20 steps without dropout, and ends everything where they differ; the workers to be timed, by variant."""
+    # A step of rate 0: the weights that every run of this seed begins with. And the batches that are timed.
+    train(work, "first", work.tokens, 1, 0.1, 0.0, "--write_batches", str(work.steps + 1))
     # With sampled losses Souk updates only those rows of the item table that a batch has, as SparseAdam does and AdamW does not.
     ours = losses(work, "check", "--write_batches", str(STEPS))
+    early = {v: start(work, v) for v in work.variants if v == "compile"}
     dense = losses(work, "check-dense", "--no-lazy_rows") if work.negatives else ours
-    runs = []
-    for variant in work.variants:
-        worker = Torch(work, variant, f"{root}/runs/{work.key}-check/batches.h5", 0.0)
-        theirs = worker.ask(f"check {STEPS}")
-        if theirs is None:
-            print(f"  {variant} does not work: {worker.words}")
-        else:
-            runs.append(variant)
-            compare(work, variant, ours if variant == "sparse" else dense, theirs)
-        worker.close()
-    return runs
+    workers = {}
+    for variant in sorted(work.variants, key=lambda v: v in early):
+        checked, timed = early.get(variant) or start(work, variant)
+        theirs = checked.answer()
+        checked.close()
+        if theirs is None or timed.answer() is None:
+            print(f"  {variant} does not work: {(checked if theirs is None else timed).words}")
+            timed.close()
+            continue
+        compare(work, variant, ours if variant == "sparse" else dense, theirs)
+        workers[variant] = timed
+    return workers
 
 
 def losses(work, name, *more):
@@ -170,7 +189,8 @@ def losses(work, name, *more):
 
 def compare(work, variant, ours, theirs):
     most = max(abs(a - b) for a, b in zip(ours, theirs))
-    print(f"  losses of souk ({ours[0]:.5f} to {ours[-1]:.5f}) and {variant} differ by at most {most:.1e} in {len(theirs)} steps", flush=True)
+    span = f"{ours[0]:.5f} to {ours[-1]:.5f}"
+    print(f"  losses of souk ({span}) and {variant} differ by at most {most:.1e} in {len(theirs)} steps", flush=True)
     if len(ours) != len(theirs) or not most <= TOLERANCE:
         for i, (a, b) in enumerate(zip(ours, theirs)):
             print(f"    step {i + 1}: souk {a:.6f}, {variant} {b:.6f}")
@@ -182,27 +202,20 @@ def compare(work, variant, ours, theirs):
 
 def rate_of_souk(work):
     """Tokens a second of a turn, from the second step on, and memory in MiB."""
-    lines, peak = train(work, "timed", work.tokens, work.steps + 1, 0.1, work.lr, "--write_batches", str(work.steps + 1))
+    lines, peak = train(work, "timed", work.tokens, work.steps + 1, 0.1, work.lr)
     return statistics.median(x["tokens_per_s"] for x in lines[1:]), peak
 
 
-def rate_of(worker, steps):
-    return statistics.median(tokens / seconds for tokens, seconds in worker.ask(f"steps {steps}"))
-
-
-def time_all(work, variants):
+def time_all(work, workers):
     """{program: [tokens a second]} and {program: MiB}."""
-    rates, memory, workers = {"souk": []}, {}, {}
-    for turn in range(turns):
+    rates, memory = {name: [] for name in ("souk", *workers)}, {"souk": 0}
+    for _ in range(turns):
         rate, peak = rate_of_souk(work)
         rates["souk"].append(rate)
-        memory["souk"] = max(peak, memory.get("souk", 0))
-        for variant in variants:
-            if turn == 0:
-                workers[variant] = Torch(work, variant, f"{root}/runs/{work.key}-timed/batches.h5", 0.1)
-                rate_of(workers[variant], 2)  # compiles and warms up
-                rates[variant] = []
-            rates[variant].append(rate_of(workers[variant], work.steps))
+        memory["souk"] = max(peak, memory["souk"])
+        for variant, worker in workers.items():
+            steps = worker.ask(f"steps {work.steps}")
+            rates[variant].append(statistics.median(tokens / seconds for tokens, seconds in steps))
     for variant, worker in workers.items():
         memory[variant] = worker.ask("memory")
         worker.close()
@@ -210,15 +223,18 @@ def time_all(work, variants):
 
 
 def report(work, rates, memory):
+    """A row of the table, how many times as fast Souk is as the fastest of PyTorch, and its share of the least memory of PyTorch."""
     median = {name: statistics.median(r) for name, r in rates.items()}
     best = max((name for name in rates if name != "souk"), key=median.get)
     print(f"  {'program':<10} {'tokens/s':>9} {'least':>8} {'most':>8} {'peak MiB':>9} {'souk is times':>14}")
     for name, r in rates.items():
         ratio = median["souk"] / median[name]
         print(f"  {name:<10} {median[name]:9.0f} {min(r):8.0f} {max(r):8.0f} {memory[name]:9.0f} {ratio:14.2f}")
-    ratio, share = median["souk"] / median[best], memory["souk"] / memory[best]
+    least = min(memory[name] for name in rates if name != "souk")
+    ratio, share = median["souk"] / median[best], memory["souk"] / least
+    cells = f"{median[best]:.0f} ({best}) | {median['souk']:.0f} | {ratio:.2f} | {memory['souk']:.0f} / {least:.0f} MiB"
     sys.stdout.flush()
-    return f"| {work.title} | {median[best]:.0f} ({best}) | {median['souk']:.0f} | {ratio:.2f} | {memory['souk']:.0f} / {memory[best]:.0f} MiB |", ratio, share
+    return f"| {work.title} | {cells} |", ratio, share
 
 
 def main():
@@ -231,8 +247,10 @@ def main():
             print(f"  left out: there is no {beauty_log}")
             continue
         prepare(work.data)
-        variants = check(work)
-        row, ratio, share = report(work, *time_all(work, variants))
+        workers = check(work)
+        if not workers:
+            sys.exit(f"{work.title}: no variant of PyTorch works")
+        row, ratio, share = report(work, *time_all(work, workers))
         rows.append(row)
         bars.append((f"{work.title}: at least {work.bar} times as fast", ratio >= work.bar))
         if work.memory:

@@ -4,7 +4,8 @@ The model is Souk's (BERT with a masked-LM head over the items), its first weigh
 it is written as one who knows PyTorch would: sequences padded to the model's length, scaled_dot_product_attention, the head on the
 masked rows only, fused AdamW. Variants:
   eager     as it is
-  compile   torch.compile of forward and loss, and so of the backward pass; batches are padded to one size, or it would compile anew
+  compile   torch.compile of forward and loss, and so of the backward pass; batches are padded to one size, or it would compile anew.
+            Of a deep model embeddings, layers and head are compiled apart, which compiles the code of all layers once
   sparse    the gradient of the item table holds the rows of the batch only, which SparseAdam updates (with sampled losses)
 
 "check N" answers with the losses of N steps, "steps N" with the tokens and the seconds of each of N steps, "memory" with the peak of
@@ -20,6 +21,9 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
+
+
+DEEP = 4  # layers
 
 
 class Layer(nn.Module):
@@ -66,14 +70,28 @@ class Bert(nn.Module):
         others = others.masked_fill(b["negatives"] == b["labels"][:, None], -torch.inf)
         return torch.logsumexp(torch.cat([label[:, None], others], 1), 1) - label
 
-    def forward(self, b):
+    def embed(self, b):
         x = self.words(b["ids"]) + self.positions(b["positions"]) + self.types(b["types"])
-        x = F.dropout(self.norm(x), self.dropout)
-        for layer in self.layers:
-            x = layer(x, b.get("mask"))
+        return F.dropout(self.norm(x), self.dropout)
+
+    def head(self, x, b):
         x = x.reshape(-1, x.shape[-1])[b["rows"]]
         x = self.head_norm(F.gelu(self.transform(x), approximate="tanh"))
         return (self.losses(x, b) * b["weights"]).sum() / b["weights"].sum()
+
+    def forward(self, b):
+        x = self.embed(b)
+        for layer in self.layers:
+            x = layer(x, b.get("mask"))
+        return self.head(x, b)
+
+    def compiled(self):
+        if len(self.layers) <= DEEP:
+            return torch.compile(self, dynamic=False)
+        self.embed, self.head = torch.compile(self.embed, dynamic=False), torch.compile(self.head, dynamic=False)
+        for layer in self.layers:
+            layer.compile(dynamic=False)
+        return self
 
 
 # ---- what Souk hands over -------------------------------------------------------------------------------------
@@ -165,7 +183,7 @@ class Trainer:
         self.optimizers = [torch.optim.AdamW(groups, lr=c["lr"], fused=True)]
         if c["variant"] == "sparse":
             self.optimizers.append(torch.optim.SparseAdam([self.model.words.weight], lr=c["lr"]))
-        self.loss = torch.compile(self.model, dynamic=False) if c["variant"] == "compile" else self.model
+        self.loss = self.model.compiled() if c["variant"] == "compile" else self.model
         self.batches = read_batches(c["batches"], c["length"], c["variant"] == "compile")
         self.at = 0
 
