@@ -145,6 +145,7 @@ static status evaluate(const eval_flags *f, evaluation_config *config, dataset *
   model *m = NULL;
   evaluation *e = NULL;
   status rc = OK;
+  TRY(leaks_check_data(d));
   if (c != NULL) TRY(trained_on_compare(&trained, c, d, f->other_data));
   if (c != NULL) TRY(trained_on_settle(&trained, d, config->ranking.query.part));
   if (c != NULL) config->trained = c->state.trained;

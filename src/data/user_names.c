@@ -8,26 +8,33 @@
 #include "format/utf8.h"
 
 enum {
-  LONGEST_LINE = 1 << 20
-}; // far beyond a name with everything escaped, to say what is wrong with longer ones
+  LONGEST_LINE = 1 << 20, // far beyond a name with everything escaped, to say what is wrong with longer ones
+  LONGEST_OF_ALL = 1 << 30
+};
 
 struct user_names {
   char path[PATH_MAX];
   line_reader *lines;
+  bool any; // names need not keep to the rules
 };
 
-status user_names_open(user_names **out, const dataset *d) {
+static status open_names(user_names **out, const dataset *d, bool any) {
   user_names *u;
   *out = NULL;
   TRY(mem_new(&u, 1, sizeof *u, "names of users"));
+  u->any = any;
   status rc = path_join(u->path, sizeof u->path, dataset_dir(d), "users.tsv");
-  if (rc == OK) rc = lines_open(&u->lines, u->path, LONGEST_LINE);
+  if (rc == OK) rc = lines_open(&u->lines, u->path, any ? LONGEST_OF_ALL : LONGEST_LINE);
   if (rc != OK) {
     user_names_close(u);
     return rc;
   }
   *out = u;
   return OK;
+}
+
+status user_names_open(user_names **out, const dataset *d) {
+  return open_names(out, d, false);
 }
 
 void user_names_close(user_names *u) {
@@ -53,11 +60,11 @@ status user_names_next(user_names *u, const char **name) {
     return fail(ERR_FORMAT, "%s has %lld lines, fewer than there are histories", u->path,
                 (long long)lines_number(u->lines));
   if (!vocab_unescape(line)) return bad_name(u, "has an unknown escape");
+  *name = line;
+  if (u->any) return OK;
   if (line[0] == '\0') return bad_name(u, "is empty");
   if (strlen(line) > MAX_NAME_BYTES) return bad_name(u, too_long);
-  if (!utf8_valid(line)) return bad_name(u, "is not UTF-8");
-  *name = line;
-  return OK;
+  return utf8_valid(line) ? OK : bad_name(u, "is not UTF-8");
 }
 
 status user_names_end(user_names *u) {
@@ -90,9 +97,9 @@ static int by_hash(const void *a, const void *b) {
   return x < y ? -1 : x > y;
 }
 
-static status read_hashes(const dataset *d, uint64_t *hashes, int64_t n) {
+static status read_hashes(const dataset *d, bool any, uint64_t *hashes, int64_t n) {
   user_names *u;
-  TRY(user_names_open(&u, d));
+  TRY(open_names(&u, d, any));
   status rc = OK;
   const char *name;
   for (int64_t i = 0; rc == OK && i < n; i++) {
@@ -120,9 +127,9 @@ static status compare(const user_names *u, suspect *s, const char *name) {
               (long long)lines_number(u->lines), name);
 }
 
-static status compare_names(const dataset *d, suspect *list, int32_t suspects, int64_t n) {
+static status compare_names(const dataset *d, bool any, suspect *list, int32_t suspects, int64_t n) {
   user_names *u;
-  TRY(user_names_open(&u, d));
+  TRY(open_names(&u, d, any));
   status rc = OK;
   for (int64_t i = 0; rc == OK && i < n; i++) {
     const char *name;
@@ -136,17 +143,25 @@ static status compare_names(const dataset *d, suspect *list, int32_t suspects, i
   return rc;
 }
 
-status user_names_check(const dataset *d) {
+static status check_names(const dataset *d, bool any) {
   const int64_t n = dataset_get_info(d)->sequences;
   uint64_t *hashes = NULL;
   suspect *list = NULL;
   status rc = mem_new(&hashes, (size_t)n, sizeof *hashes, "hashes of names");
   if (rc == OK) rc = mem_new(&list, SUSPECTS, sizeof *list, "hashes of names");
-  if (rc == OK) rc = read_hashes(d, hashes, n);
+  if (rc == OK) rc = read_hashes(d, any, hashes, n);
   const int32_t suspects = rc == OK ? find_suspects(hashes, n, list) : 0;
-  if (suspects > 0) rc = compare_names(d, list, suspects, n);
+  if (suspects > 0) rc = compare_names(d, any, list, suspects, n);
   for (int32_t i = 0; i < suspects; i++) free(list[i].name);
   free(list);
   free(hashes);
   return rc;
+}
+
+status user_names_check(const dataset *d) {
+  return check_names(d, false);
+}
+
+status user_names_check_twice(const dataset *d) {
+  return check_names(d, true);
 }

@@ -16,5 +16,7 @@ void user_names_close(user_names *u); // NULL is safe
 
 // Reads the whole file; a name that two users have is an error, too.
 status user_names_check(const dataset *d);
+// Only that, for data sets of before the rules were.
+status user_names_check_twice(const dataset *d);
 
 #endif

@@ -182,6 +182,15 @@ static status run_models(evaluation *e) {
   return OK;
 }
 
+// What is judged, when it finds what nobody can know: the first that does.
+static status suspect(evaluation *e) {
+  char text[LEAK_TEXT];
+  for (int32_t i = 0; i < e->judged && !e->suspicion.suspected; i++)
+    TRY(leaks_suspect(e->questions, &e->contenders[i].result, &e->suspicion));
+  if (e->suspicion.suspected) log_warn("%s", leaks_describe(&e->suspicion, text));
+  return OK;
+}
+
 static status run(evaluation *e) {
   const bool test = e->c.ranking.query.part == EVAL_TEST;
   if (dataset_count_targets(e->d, test) == 0)
@@ -199,6 +208,7 @@ static status run(evaluation *e) {
   if (e->c.detail) TRY(detail_open(e));
   TRY(run_models(e));
   if (e->c.vectors != NULL) TRY(run_vectors(e));
+  TRY(suspect(e));
   TRY(run_baselines(e));
   compare(e);
   TRY(bootstrap_all(e));

@@ -8,6 +8,7 @@
 #include "eval/baselines.h"
 #include "eval/bootstrap.h"
 #include "eval/given_vectors.h"
+#include "eval/leaks.h"
 #include "eval/ranking.h"
 #include "eval/trained_on.h"
 #include "model/checkpoint.h"
@@ -59,6 +60,7 @@ typedef struct evaluation {
   int32_t best[RANK_PROTOCOLS][SET_METRICS]; // contender: the best baseline
   paired_difference difference[MODEL_ROWS][RANK_PROTOCOLS][SET_METRICS];
   evaluation_detail *detail; // NULL: not asked for
+  leak_suspicion suspicion;  // of the contender that is judged
   double open_seconds, count_seconds, bootstrap_seconds;
 } evaluation;
 

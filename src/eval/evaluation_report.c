@@ -176,6 +176,12 @@ static void print_mixes(const evaluation *e, FILE *to) {
               mix_get_config(e->c.mixes[i])->counted);
 }
 
+static void print_earlier(const trained_on *t, FILE *to) {
+  char earlier[EARLIER_TEXT], text[4 * EARLIER_TEXT];
+  if (trained_on_earlier(t, earlier)[0] != '\0')
+    fprintf(to, "began     %s\n", printable(text, sizeof text, earlier, ""));
+}
+
 status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *to) {
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
@@ -194,6 +200,7 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
       fprintf(to, "trained   %s\n", printable(text, sizeof text, trained, ""));
     }
     print_mixes(e, to);
+    print_earlier(s->trained, to);
     if (first->has_loss)
       fprintf(to, "loss      %.4f (perplexity %.5g), accuracy %.4f, on held-out items\n", first->loss,
               exp(first->loss), first->accuracy);
@@ -201,6 +208,10 @@ status evaluation_print(const evaluation *e, const evaluation_source *s, FILE *t
   if (e->c.vectors != NULL) {
     fprintf(to, "vectors   %s", printable(text, sizeof text, s->users, ""));
     fprintf(to, ", %s\n", printable(text, sizeof text, s->items, ""));
+  }
+  if (e->suspicion.suspected) {
+    char why[LEAK_TEXT];
+    fprintf(to, "suspect   %s\n", leaks_describe(&e->suspicion, why));
   }
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++) {
     char title[160];
@@ -326,6 +337,18 @@ static json_t *trained_json(json_writer *w, const trained_on *t) {
   return j;
 }
 
+// What the parameters that the run began from were trained on, if it is other data than its own.
+static json_t *earlier_json(json_writer *w, const checkpoint *c) {
+  json_t *all = json_array();
+  for (int32_t i = 0; i < c->state.n_earlier; i++) {
+    json_t *one = json_object();
+    report_put(w, one, "name", json_string(c->state.earlier[i].name));
+    report_put(w, one, "checksum", json_string(c->state.earlier[i].checksum));
+    if (json_array_append_new(all, one) != 0) w->failed = true;
+  }
+  return all;
+}
+
 static json_t *model_json(json_writer *w, const evaluation_source *s) {
   const ranking_result *r = &w->e->contenders[0].result;
   json_t *j = json_object();
@@ -335,6 +358,7 @@ static json_t *model_json(json_writer *w, const evaluation_source *s) {
   if (w->e->c.trained.final) report_put(w, j, "final_users", json_integer(w->e->c.trained.final_users));
   if (s->tried > 0) report_put(w, j, "chosen_among", json_integer(s->tried));
   if (s->trained->parts != TRAINED_HERE) report_put(w, j, "trained_on", trained_json(w, s->trained));
+  report_put(w, j, "earlier_data", earlier_json(w, s->trained->c));
   if (!r->has_loss) return j;
   report_put(w, j, "loss", json_real(r->loss));
   report_put(w, j, "perplexity", json_real(exp(r->loss)));
@@ -366,6 +390,17 @@ static json_t *seconds_json(json_writer *w) {
   return j;
 }
 
+static json_t *suspicion_json(json_writer *w) {
+  const leak_suspicion *s = &w->e->suspicion;
+  json_t *j = json_object();
+  report_put(w, j, "never", json_integer(s->never));
+  report_put(w, j, "targets", json_integer(s->targets));
+  report_put(w, j, "hits", json_integer(s->hits));
+  report_put(w, j, "expected", json_real(s->expected));
+  report_put(w, j, "suspected", json_boolean(s->suspected));
+  return j;
+}
+
 status evaluation_json(const evaluation *e, const evaluation_source *s, json_t **out) {
   const ranking_result *first = &e->contenders[0].result;
   const query_config *q = &e->c.ranking.query;
@@ -394,6 +429,7 @@ status evaluation_json(const evaluation *e, const evaluation_source *s, json_t *
   for (int32_t k = 0; k < RANK_PROTOCOLS; k++)
     if (q->protocols[k] && json_array_append_new(protocols, protocol_json(&w, k)) != 0) w.failed = true;
   report_put(&w, j, "protocols", protocols);
+  if (e->judged > 0) report_put(&w, j, "unseen", suspicion_json(&w));
   if (e->detail != NULL && e->c.detail_shown) report_put(&w, j, "detail", detail_json(&w));
   report_put(&w, j, "seconds", seconds_json(&w));
   report_put(&w, j, "peak_bytes", json_integer((json_int_t)mem_peak_bytes()));

@@ -112,7 +112,7 @@ static status write_vectors(page *p) {
 static status write_model(page *p) {
   const ranking_result *r = &p->e->contenders[0].result;
   const trained_on *t = p->s->trained;
-  char text[TRAINED_TEXT];
+  char text[TRAINED_TEXT], earlier[EARLIER_TEXT];
   if (p->e->c.vectors != NULL) return write_vectors(p);
   if (p->e->m == NULL) return html_element(p->f, "p", "No model: the counting baselines alone.");
   TRY(out_printf(p->f, "<h2>Model</h2>\n<table class=\"facts\">\n"));
@@ -123,6 +123,7 @@ static status write_model(page *p) {
   TRY(html_fact(p->f, "trained", trained_on_describe(t, text)));
   TRY(html_fact(p->f, "kind of training",
                 p->e->c.trained.final ? "final: train and validation parts (data.final)" : "train part"));
+  if (trained_on_earlier(t, earlier)[0] != '\0') TRY(html_fact(p->f, "began", earlier));
   if (r->has_loss) {
     snprintf(text, sizeof text, "%.4f (perplexity %.5g), accuracy %.4f", r->loss, exp(r->loss), r->accuracy);
     TRY(html_fact(p->f, "loss of held-out items", text));
@@ -130,6 +131,13 @@ static status write_model(page *p) {
   TRY(out_printf(p->f, "</table>\n<details><summary>its configuration</summary>\n"));
   TRY(html_element(p->f, "pre", t->c->config_yaml));
   return out_printf(p->f, "</details>\n");
+}
+
+static status write_suspicion(page *p) {
+  char text[LEAK_TEXT];
+  TRY(out_printf(p->f, "<p class=\"caveat\">Suspicion of a leak: "));
+  TRY(html_text(p->f, leaks_describe(&p->e->suspicion, text)));
+  return out_printf(p->f, "</p>\n");
 }
 
 static status write_head(page *p) {
@@ -141,7 +149,8 @@ static status write_head(page *p) {
   TRY(html_element(p->f, "pre", p->s->command));
   TRY(html_element(p->f, "p", "Written by souk " SOUK_VERSION ". docs/evaluation.md defines every figure."));
   TRY(write_data(p));
-  return write_model(p);
+  TRY(write_model(p));
+  return p->e->suspicion.suspected ? write_suspicion(p) : OK;
 }
 
 // ---- protocols -------------------------------------------------------------------------------------------------

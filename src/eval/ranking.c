@@ -74,6 +74,10 @@ const query_source *ranking_queries(const ranking *r) {
   return r->source;
 }
 
+const int64_t *ranking_known(const ranking *r) {
+  return r->known;
+}
+
 // First index of an ascending list whose value is at least `from`.
 static int32_t lower_bound(const int32_t *list, int32_t n, int32_t from) {
   int32_t low = 0, high = n;

@@ -45,6 +45,7 @@ typedef struct ranking ranking;
 status ranking_open(ranking **out, dataset *d, const ranking_config *c); // d must outlive it
 void ranking_close(ranking *r);                                          // NULL is safe
 const query_source *ranking_queries(const ranking *r);
+const int64_t *ranking_known(const ranking *r); // [items] occurrences in the parts before; owned by r
 
 // Evaluates a model (created for training or not). Its current batch is replaced and its results are cleared. out is
 // freed with ranking_result_free, also after an error. A score that is not finite is ERR_NONFINITE.

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "eval/leaks.h"
 
 const char *const trained_parts_names[] = {"here", "train", "train and validation", "all parts", "otherwise"};
 
@@ -125,7 +126,8 @@ status trained_on_compare(trained_on *out, const checkpoint *c, dataset *d, bool
 status trained_on_settle(const trained_on *t, dataset *d, eval_part part) {
   const training_choice *choice = &t->c->state.trained;
   training_part seen;
-  if (t->parts != TRAINED_HERE || !choice->final) return OK;
+  if (t->parts != TRAINED_HERE) return OK;
+  if (!choice->final) return leaks_check_counts(t->c, d);
   if (part == EVAL_VALID)
     return fail(
         ERR_ARGUMENT,
@@ -135,7 +137,7 @@ status trained_on_settle(const trained_on *t, dataset *d, eval_part part) {
   status rc = training_part_make(&seen, d, choice);
   if (rc == OK) rc = training_part_count(&seen, d, choice);
   training_part_free(&seen);
-  return rc;
+  return rc == OK ? leaks_check_counts(t->c, d) : rc;
 }
 
 static const char *describe_here(const training_choice *c, char buf[TRAINED_TEXT]) {
@@ -163,5 +165,16 @@ const char *trained_on_describe(const trained_on *t, char buf[TRAINED_TEXT]) {
              t->parts == TRAINED_LIKE_VALIDATION ? "train and validation" : "train, validation and test");
   snprintf(buf, TRAINED_TEXT, "on another data set, \"%s\" (split %s, checksum %.12s), %s", data->name,
            split_text(data, true, split), data->checksum, what);
+  return buf;
+}
+
+const char *trained_on_earlier(const trained_on *t, char buf[EARLIER_TEXT]) {
+  const train_state *s = &t->c->state;
+  size_t used = 0;
+  buf[0] = '\0';
+  for (int32_t i = 0; i < s->n_earlier && used < EARLIER_TEXT; i++)
+    used += (size_t)snprintf(buf + used, EARLIER_TEXT - used, "%s\"%.100s\" (checksum %.12s)",
+                             i == 0 ? "from parameters that were trained on other data: " : ", ",
+                             s->earlier[i].name, s->earlier[i].checksum);
   return buf;
 }

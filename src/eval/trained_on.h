@@ -43,4 +43,9 @@ enum { TRAINED_TEXT = 512 };
 // "on another data set, "x" (leave_one_out, checksum 0123456789ab), ..." for people; returns buf.
 const char *trained_on_describe(const trained_on *t, char buf[TRAINED_TEXT]);
 
+// "from parameters that were trained on other data: "x" (checksum 0123456789ab)" where the run began so (train.init), else
+// ""; returns buf.
+enum { EARLIER_TEXT = 512 };
+const char *trained_on_earlier(const trained_on *t, char buf[EARLIER_TEXT]);
+
 #endif

@@ -173,6 +173,48 @@ static status final_from_json(train_state *t, const json_t *j, const record_sour
   return record_check_names(j, "state.final", names, from);
 }
 
+// ---- earlier data --------------------------------------------------------------------------------------------
+
+void train_state_add_earlier(train_state *t, const char *name, const char *checksum) {
+  for (int32_t i = 0; i < t->n_earlier; i++)
+    if (strcmp(t->earlier[i].checksum, checksum) == 0) return;
+  if (t->n_earlier == MOST_EARLIER)
+    memmove(t->earlier, t->earlier + 1, (size_t)--t->n_earlier * sizeof *t->earlier);
+  earlier_data *e = &t->earlier[t->n_earlier++];
+  snprintf(e->name, sizeof e->name, "%s", name);
+  snprintf(e->checksum, sizeof e->checksum, "%s", checksum);
+}
+
+static int earlier_to_json(const train_state *t, json_t *state) {
+  json_t *all = json_array();
+  int bad = 0;
+  for (int32_t i = 0; i < t->n_earlier; i++)
+    bad |= json_array_append_new(
+        all, json_pack("{s:s,s:s}", "name", t->earlier[i].name, "checksum", t->earlier[i].checksum));
+  if (bad == 0 && t->n_earlier > 0) return json_object_set_new(state, "earlier", all);
+  json_decref(all);
+  return bad;
+}
+
+static status earlier_from_json(train_state *t, const json_t *j, const record_source *from) {
+  static const char *const names[] = {"name", "checksum", NULL};
+  size_t i;
+  json_t *one;
+  if (j != NULL && (!json_is_array(j) || json_array_size(j) > MOST_EARLIER))
+    return fail(ERR_FORMAT, "%s: field \"state.earlier\" is no list of at most %d data sets", from->path,
+                MOST_EARLIER);
+  json_array_foreach(j, i, one) {
+    const char *name = json_string_value(json_object_get(one, "name")),
+               *sum = json_string_value(json_object_get(one, "checksum"));
+    if (name == NULL || strlen(name) >= sizeof t->earlier[0].name || sum == NULL || strlen(sum) != 64)
+      return fail(ERR_FORMAT, "%s: field \"state.earlier\" has no name or no checksum of a data set",
+                  from->path);
+    TRY(record_check_names(one, "state.earlier", names, from));
+    train_state_add_earlier(t, name, sum);
+  }
+  return OK;
+}
+
 void train_state_move_slots(train_state *t, const objective_list *from, const objective_list *to) {
   slot_result moved[MAX_SLOTS] = {{0}};
   bool untrained[MAX_SLOTS] = {false};
@@ -193,7 +235,7 @@ json_t *train_state_to_json(const train_state *t, const objective_list *l) {
   const option_section state = state_part(&copy);
   json_t *j = record_write(&state, 1);
   if (j != NULL && json_object_set_new(j, "window", window_to_json(&copy, l)) == 0 &&
-      untrained_to_json(t, l, j) == 0 && final_to_json(t, j) == 0)
+      untrained_to_json(t, l, j) == 0 && final_to_json(t, j) == 0 && earlier_to_json(t, j) == 0)
     return j;
   json_decref(j);
   return NULL;
@@ -201,7 +243,7 @@ json_t *train_state_to_json(const train_state *t, const objective_list *l) {
 
 status train_state_from_json(train_state *t, const objective_list *l, const json_t *j,
                              const record_source *from) {
-  static const char *const others[] = {"window", "untrained", "final", NULL};
+  static const char *const others[] = {"window", "untrained", "final", "earlier", NULL};
   const option_section state = state_part(t);
   memset(t, 0, sizeof *t);
   TRY(record_read(&state, 1, j, &(record_rules){from, required_fields, others}));
@@ -211,5 +253,6 @@ status train_state_from_json(train_state *t, const objective_list *l, const json
     return fail(ERR_FORMAT, "%s: field \"state.best_step\" is beyond \"state.step\"", from->path);
   TRY(untrained_from_json(t, l, json_object_get(j, "untrained"), from));
   TRY(final_from_json(t, json_object_get(j, "final"), from));
+  TRY(earlier_from_json(t, json_object_get(j, "earlier"), from));
   return window_from_json(t, l, json_object_get(j, "window"), from);
 }

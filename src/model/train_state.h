@@ -7,6 +7,12 @@
 #include "data/training_part.h"
 #include "model/objective.h"
 
+// A data set that parameters were trained on before a run began from them.
+enum { MOST_EARLIER = 8 };
+typedef struct earlier_data {
+  char name[128], checksum[65];
+} earlier_data;
+
 typedef struct train_state {
   int64_t step; // optimiser steps done
   int64_t epoch, example,
@@ -31,6 +37,10 @@ typedef struct train_state {
       [MAX_SLOTS]; // by slot: the objective's own parameters were never trained, neither here nor where it began
   training_choice
       trained; // the events that the parameters have been trained on, here and where the run began
+  // Other data sets than the run's that its first parameters (train.init) were trained on, oldest first; of more than that
+  // the newest.
+  earlier_data earlier[MOST_EARLIER];
+  int32_t n_earlier;
 } train_state;
 
 // Both from one table (train_state.c): a new field is a line there. The window's sums go by the names of the objectives.
@@ -39,5 +49,8 @@ status train_state_from_json(train_state *t, const objective_list *l, const json
                              const record_source *from);
 // Moves what goes by slot from the slots of one list to those of another; what `to` does not name is dropped.
 void train_state_move_slots(train_state *t, const objective_list *from, const objective_list *to);
+
+// Adds a data set to the earlier ones, unless it is there.
+void train_state_add_earlier(train_state *t, const char *name, const char *checksum);
 
 #endif

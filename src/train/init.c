@@ -124,6 +124,16 @@ static status find_untrained(const checkpoint *from, const model *m, bool untrai
   return OK;
 }
 
+// Other data than the run's, which the parameters have been trained on.
+static void find_earlier(const checkpoint *from, const dataset *d, train_state *start) {
+  const char *here = dataset_get_info(d)->checksum;
+  for (int32_t i = 0; i < from->state.n_earlier; i++)
+    if (strcmp(from->state.earlier[i].checksum, here) != 0)
+      train_state_add_earlier(start, from->state.earlier[i].name, from->state.earlier[i].checksum);
+  if (strcmp(from->data.checksum, here) != 0)
+    train_state_add_earlier(start, from->data.name, from->data.checksum);
+}
+
 status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start) {
   checkpoint *from;
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
@@ -134,6 +144,7 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
   if (rc == OK) rc = checkpoint_load(from, m, false);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);
   if (rc == OK) rc = tried_before(&start->tried, from);
+  if (rc == OK) find_earlier(from, d, start);
   if (rc == OK && base != NULL) rc = name_base(from, base);
   if (rc == OK) adopt_tokenizer(from, d);
   if (rc == OK)

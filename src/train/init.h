@@ -17,8 +17,8 @@ status init_adopt_model(run_config *c, bool resume);
 // A data set without settings of a tokenizer gets the checkpoint's.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
-// Of *start are set: untrained, by slot, to what the checkpoint says of the objective's parameters (those it lacks were never
-// trained), and tried (tried.h).
+// Of *start what the parameters bring with them is set: untrained, by slot, to what the checkpoint says of the objective's
+// parameters (those it lacks were never trained); tried (tried.h); and the other data sets that they were trained on.
 status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start);
 
 #endif
