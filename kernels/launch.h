@@ -79,14 +79,17 @@ typedef struct xent_work {
   int32_t columns, ld; // of a block's scores; rows of them are 16-byte aligned
   float *a;            // [M,H] rows as they are multiplied: x inv_temperature (cosine: / |x|); 0 if dead
   float *inverse;      // [M] 1 / |x|; 1 for dot
-  float *row_max, *factor, *hot; // [M] hot = weight scale; hot softmax = exp(score - row_max) factor
-  int32_t *hits;                 // [M] 1: the label's score is the largest
-  double *nll;                   // [M]
-  float *scale, *offset;         // [columns] score = product scale + offset; NULL: 1; 0
-  float *scores;                 // [block rows,ld] matmuls, then gradients by them
-  float *partial_g, *partial_q;  // [block rows / XENT_TILE,columns] sums of a tile; NULL: not wanted
-  float *q;                      // [columns] sum over rows of gradient x product x scale; NULL for dot
-  float *da;                     // [M,H] gradient of a
+  // [M] softmax: gradient = exp(score - row_max) factor - even, less hot for the label's own; binary losses: factor times the
+  // logistic slope at score - row_max
+  float *row_max, *factor, *hot;
+  float *even;                  // [M]; NULL without smoothing
+  int32_t *hits;                // [M] 1: the label's score is the largest
+  double *nll;                  // [M]
+  float *scale, *offset;        // [columns] score = product scale + offset; NULL: 1; 0
+  float *scores;                // [block rows,ld] matmuls, then gradients by them
+  float *partial_g, *partial_q; // [block rows / XENT_TILE,columns] sums of a tile; NULL: not wanted
+  float *q;                     // [columns] sum over rows of gradient x product x scale; NULL for dot
+  float *da;                    // [M,H] gradient of a
   // Sampled only. Rows of drows, dbias and classes: the negatives, then the labels.
   float *negatives;   // [S,H] their rows of the table
   float *label_scale; // [M] 1 / |t|; 1 for dot
@@ -102,7 +105,7 @@ enum { XENT_TILE = 128 };
 cudaError_t launch_xent_columns(const launch *l, const xent_params *p, const xent_work *w);
 // a and inverse of all rows; sampled: everything about their labels.
 cudaError_t launch_xent_rows(const launch *l, const xent_params *p, const xent_work *w);
-// From the matmuls of rows [first, first + count): row_max, factor, hot, hits, nll, dlabel and row_loss.
+// From the matmuls of rows [first, first + count): row_max, factor, hot, even, hits, nll, dlabel and row_loss.
 cudaError_t launch_xent_losses(const launch *l, const xent_params *p, const xent_work *w, int32_t first,
                                int32_t count);
 // The matmuls of those rows become gradients by the matmuls, 0 in dead rows; partial_g and partial_q.

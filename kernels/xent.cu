@@ -1,10 +1,14 @@
-// Linear + cross-entropy without whole logits: what lies between the matmuls of src/cuda/cuda_xent.c, which says in
+// Linear + a loss over classes without whole logits: what lies between the matmuls of src/cuda/cuda_xent.c, which says in
 // which order all of it runs.
 //
 //   s_ij = p_ij c_j + o_j,  p = a t^T,  a_i = x_i inv_temperature (cosine: / |x_i|),  c_j = 1 (cosine: 1 / |t_j|),
-//   o_j = bias_j, sampled: bias_j - log of the negative's expected count
+//   o_j = bias_j, for a sampled softmax less the log of the negative's expected count
 //   nll_i = log sum_j exp(s_ij) - s_i,label;   g_ij = hot_i (softmax_ij - [j is the label]),  hot_i = weight_i scale
 // and, sampled, the label is one more column of its own while a negative equal to it is left out.
+//
+// Binary losses (gBCE, BPR; ops.h): g_ij = factor_i / (1 + exp(-(s_ij - u_i))), u_i the label's score (BPR) or 0, so they differ
+// in how a row is summed up (binary_losses) and in one line of gradients. Label smoothing e over n candidates takes e / n
+// from every g_ij and leaves 1 - e to the label. The corrected logQ multiplies a row's sum over its negatives by one factor.
 //
 // losses: a block a row, which it reads once; each thread keeps a running maximum and sum of exponentials (Milakov,
 // Gimelshein: Online normalizer calculation for softmax, 2018), four columns at a time, and the block combines them.
@@ -74,7 +78,10 @@ struct block_args {
 struct loss_args {
   block_args b;
   const float *label_score; // sampled
-  float *row_max, *factor, *hot, *dlabel, *row_loss;
+  const float *label_logq;  // of the corrected logQ; NULL: it is not wanted
+  loss_kind kind;
+  float smoothing, beta;
+  float *row_max, *factor, *hot, *even, *dlabel, *row_loss;
   int32_t *hits;
   double *nll;
 };
@@ -95,32 +102,50 @@ DEVICE void include(softmax_sum &s, const float (&x)[4]) { // -infinity: nothing
     if (x[e] != -INFINITY) s.sum += expf(x[e] - s.row_max);
 }
 
+// Scores of up to four columns of a row; -infinity for what is past the end, and for a negative that equals the label.
+// Returns how many of these there are.
+DEVICE int load_scores(float (&x)[4], const block_args &b, const float *scores, int c, int token) {
+  const int here = b.columns - c;
+  float y[4];
+  int equal = 0;
+  load_some(x, scores + c, here, -INFINITY);
+  if (b.scale != nullptr) {
+    load_some(y, b.scale + c, here, 1.0f);
+#pragma unroll
+    for (int e = 0; e < 4; e++) x[e] = __fmul_rn(x[e], y[e]);
+  }
+  if (b.offset != nullptr) {
+    load_some(y, b.offset + c, here, 0.0f);
+#pragma unroll
+    for (int e = 0; e < 4; e++) x[e] = __fadd_rn(x[e], y[e]);
+  }
+  if (b.negatives != nullptr)
+#pragma unroll
+    for (int e = 0; e < 4; e++)
+      if (e < here && b.negatives[c + e] == token) {
+        x[e] = -INFINITY;
+        equal++;
+      }
+  return equal;
+}
+
 __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
-  __shared__ float tops[LOSS_WARPS], sums[LOSS_WARPS];
+  __shared__ float tops[LOSS_WARPS], sums[LOSS_WARPS], totals[LOSS_WARPS], equals[LOSS_WARPS];
   const int at = static_cast<int>(blockIdx.x), row = a.b.first + at, thread = static_cast<int>(threadIdx.x);
   if (row >= gpu::live_rows(a.b.n, a.b.state)) return; // the whole block
   const float *scores = a.b.scores + static_cast<size_t>(at) * static_cast<size_t>(a.b.ld);
   const int token = a.b.labels[row], label = token - a.b.class_base;
   softmax_sum own = {-INFINITY, 0.0f};
+  float total = 0.0f; // of the scores
+  int equal = 0;
   for (int c = 4 * thread; c < a.b.columns; c += 4 * LOSS_THREADS) {
-    const int here = a.b.columns - c;
-    float x[4], y[4];
-    load_some(x, scores + c, here, -INFINITY);
-    if (a.b.scale != nullptr) {
-      load_some(y, a.b.scale + c, here, 1.0f);
-#pragma unroll
-      for (int e = 0; e < 4; e++) x[e] = __fmul_rn(x[e], y[e]);
-    }
-    if (a.b.offset != nullptr) {
-      load_some(y, a.b.offset + c, here, 0.0f);
-#pragma unroll
-      for (int e = 0; e < 4; e++) x[e] = __fadd_rn(x[e], y[e]);
-    }
-    if (a.b.negatives != nullptr)
+    float x[4];
+    equal += load_scores(x, a.b, scores, c, token);
+    include(own, x);
+    if (a.smoothing > 0.0f)
 #pragma unroll
       for (int e = 0; e < 4; e++)
-        if (e < here && a.b.negatives[c + e] == token) x[e] = -INFINITY; // a negative that equals the label
-    include(own, x);
+        if (x[e] != -INFINITY) total += x[e];
   }
   float of_label;
   if (a.b.negatives != nullptr) {
@@ -137,29 +162,117 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(loss_args a) {
 #pragma unroll
   for (int w = 0; w < LOSS_WARPS; w++) best = fmaxf(best, tops[w]);
   const float part = gpu::warp_sum(own.row_max > -INFINITY ? own.sum * expf(own.row_max - best) : own.sum);
-  if (gpu::lane_id() == 0) sums[gpu::warp_id()] = part;
+  const float warp_total = gpu::warp_sum(total), warp_equal = gpu::warp_sum(static_cast<float>(equal));
+  if (gpu::lane_id() == 0) {
+    sums[gpu::warp_id()] = part;
+    totals[gpu::warp_id()] = warp_total;
+    equals[gpu::warp_id()] = warp_equal;
+  }
   __syncthreads();
   if (thread > 0) return;
-  float sum = a.b.negatives != nullptr ? expf(of_label - best) : 0.0f;
+  const bool sampled = a.b.negatives != nullptr;
+  float n = static_cast<float>(a.b.columns), rest = 0.0f, ratio = 1.0f;
+  total = 0.0f;
 #pragma unroll
-  for (int w = 0; w < LOSS_WARPS; w++) sum += sums[w];
-  const double nll =
-      log(static_cast<double>(sum)) + (static_cast<double>(best) - static_cast<double>(of_label));
+  for (int w = 0; w < LOSS_WARPS; w++) {
+    rest += sums[w];
+    total += totals[w];
+    n -= equals[w];
+  }
+  if (a.label_logq != nullptr && n > 0.0f) {
+    const float S = static_cast<float>(a.b.columns);
+    ratio = fmaxf(S - expf(a.label_logq[row]), 1e-6f * S) / n;
+    total += n * logf(ratio);
+  }
+  if (sampled) {
+    total += of_label;
+    n += 1.0f;
+  }
+  const float share = expf(of_label - best), sum = sampled ? share + ratio * rest : rest;
+  const float even = a.smoothing / n, wanted = 1.0f - a.smoothing;
+  const double nll = log(static_cast<double>(sum)) + static_cast<double>(best) -
+                     (1.0 - static_cast<double>(a.smoothing)) * static_cast<double>(of_label) -
+                     static_cast<double>(even) * static_cast<double>(total);
   const float hot = a.b.weights[row] * a.b.state->scale[a.b.slot];
   a.nll[row] = nll;
   a.row_max[row] = best;
-  a.hot[row] = hot;
-  a.factor[row] = hot / sum;
-  a.hits[row] = a.b.negatives == nullptr && of_label >= best;
+  a.hot[row] = hot * wanted;
+  a.factor[row] = hot * ratio / sum;
+  if (a.even != nullptr) a.even[row] = hot * even;
+  a.hits[row] = !sampled && of_label >= best;
   if (a.row_loss != nullptr) a.row_loss[row] = static_cast<float>(nll);
-  if (a.b.negatives != nullptr) a.dlabel[row] = hot * (expf(of_label - best) / sum - 1.0f);
+  if (sampled) a.dlabel[row] = hot * (share / sum - even - wanted);
+}
+
+struct logistic {
+  float slope, sum; // 1 / (1 + exp(-x)), log(1 + exp(x))
+};
+
+DEVICE logistic logistic_of(float x) { // -infinity: nothing
+  const float e = expf(-fabsf(x)), w = 1.0f / (1.0f + e);
+  return {x > 0.0f ? w : e * w, fmaxf(x, 0.0f) + log1pf(e)};
+}
+
+// Of gBCE and BPR.
+__global__ void __launch_bounds__(LOSS_THREADS) binary_losses(loss_args a) {
+  __shared__ float sums[LOSS_WARPS], slopes[LOSS_WARPS], equals[LOSS_WARPS];
+  const int at = static_cast<int>(blockIdx.x), row = a.b.first + at, thread = static_cast<int>(threadIdx.x);
+  if (row >= gpu::live_rows(a.b.n, a.b.state)) return; // the whole block
+  const float *scores = a.b.scores + static_cast<size_t>(at) * static_cast<size_t>(a.b.ld);
+  const float of_label = a.label_score[row], from = a.kind == LOSS_BPR ? of_label : 0.0f;
+  float sum = 0.0f, slope = 0.0f;
+  int equal = 0;
+  for (int c = 4 * thread; c < a.b.columns; c += 4 * LOSS_THREADS) {
+    float x[4];
+    equal += load_scores(x, a.b, scores, c, a.b.labels[row]);
+#pragma unroll
+    for (int e = 0; e < 4; e++)
+      if (x[e] != -INFINITY) {
+        const logistic l = logistic_of(x[e] - from);
+        sum += l.sum;
+        slope += l.slope;
+      }
+  }
+  sum = gpu::warp_sum(sum);
+  slope = gpu::warp_sum(slope);
+  const float warp_equal = gpu::warp_sum(static_cast<float>(equal));
+  if (gpu::lane_id() == 0) {
+    sums[gpu::warp_id()] = sum;
+    slopes[gpu::warp_id()] = slope;
+    equals[gpu::warp_id()] = warp_equal;
+  }
+  __syncthreads();
+  if (thread > 0) return;
+  float n = static_cast<float>(a.b.columns);
+  sum = slope = 0.0f;
+#pragma unroll
+  for (int w = 0; w < LOSS_WARPS; w++) {
+    sum += sums[w];
+    slope += slopes[w];
+    n -= equals[w];
+  }
+  if (a.kind == LOSS_GBCE) {
+    const logistic l = logistic_of(-of_label);
+    sum += a.beta * l.sum;
+    slope = a.beta * l.slope;
+    n += 1.0f;
+  }
+  const float each = n > 0.0f ? 1.0f / n : 0.0f, hot = a.b.weights[row] * a.b.state->scale[a.b.slot];
+  a.nll[row] = static_cast<double>(sum) * static_cast<double>(each);
+  a.row_max[row] = from;
+  a.hot[row] = 0.0f;
+  a.factor[row] = hot * each;
+  a.hits[row] = 0;
+  if (a.row_loss != nullptr) a.row_loss[row] = sum * each;
+  a.dlabel[row] = -hot * each * slope;
 }
 
 // ---- gradients ---------------------------------------------------------------------------------------------------
 
 struct gradient_args {
   block_args b;
-  const float *row_max, *factor, *hot;
+  bool binary;
+  const float *row_max, *factor, *hot, *even; // even: NULL without smoothing
   float *partial_g, *partial_q;
 };
 
@@ -187,12 +300,14 @@ __global__ void __launch_bounds__(TILE_THREADS) gradients(gradient_args a) {
     float x[4] = {};
     if (row < live) {
       const int label = a.b.labels[row];
-      const float row_max = a.row_max[row], factor = a.factor[row], hot = a.hot[row];
+      const float row_max = a.row_max[row], factor = a.factor[row], hot = a.hot[row],
+                  even = a.even != nullptr ? a.even[row] : 0.0f;
       load_some(x, p, here, 0.0f);
 #pragma unroll
       for (int e = 0; e < 4; e++) {
         const float v = __fmul_rn(x[e], scale[e]);
-        float g = expf(__fadd_rn(v, offset[e]) - row_max) * factor;
+        const float s = __fadd_rn(v, offset[e]) - row_max;
+        float g = (a.binary ? logistic_of(s).slope : expf(s)) * factor - even;
         if (token[e] == label) g = a.b.negatives == nullptr ? g - hot : 0.0f;
         sum_g[e] += g;
         sum_q[e] += g * v;
@@ -253,8 +368,8 @@ template <class T> struct table_args {
   float inv_temperature;
   const T *x, *table, *bias;
   const int32_t *labels, *negative_tokens;
-  const float *negative_logq, *label_logq;
-  uint8_t *touched; // NULL: not wanted, or no gradients
+  const float *negative_logq, *label_logq; // that scores are reduced by; NULL: 0
+  uint8_t *touched;                        // NULL: not wanted, or no gradients
   T *dx;
   xent_work w;
 };
@@ -313,7 +428,7 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) c
   if (a.cosine) a.w.scale[j] = inverse;
   if (a.w.offset != nullptr)
     a.w.offset[j] = (a.bias != nullptr ? gpu::to_float(a.bias[of]) : 0.0f) -
-                    (a.negatives > 0 ? a.negative_logq[j] : 0.0f);
+                    (a.negative_logq != nullptr ? a.negative_logq[j] : 0.0f);
   if (a.negatives == 0) return;
   a.w.classes[j] = of;
   if (a.touched != nullptr) gpu::set_flag(a.touched + of);
@@ -343,8 +458,8 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) p
   if (gpu::lane_id() > 0) return;
   a.w.label_scale[row] = scale;
   a.w.label_dot[row] = product;
-  a.w.label_score[row] =
-      product + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) - a.label_logq[row];
+  a.w.label_score[row] = product + (a.bias != nullptr ? gpu::to_float(a.bias[label]) : 0.0f) -
+                         (a.label_logq != nullptr ? a.label_logq[row] : 0.0f);
 }
 
 // Completes da_i: with sampled losses the matmuls lack the label's part.
@@ -433,6 +548,11 @@ bool is_sampled(const xent_params *p) {
   return p->n_negatives > 0;
 }
 
+// Are scores reduced by the logs of expected counts?
+bool is_reduced(const xent_params *p) {
+  return is_sampled(p) && p->loss == LOSS_SOFTMAX && p->logq != LOGQ_NONE;
+}
+
 block_args block_of(const launch *l, const xent_params *p, const xent_work *w, int32_t first, int32_t count) {
   block_args b = {};
   b.columns = w->columns;
@@ -467,8 +587,8 @@ template <class T> table_args<T> table_of(const launch *l, const xent_params *p,
   a.bias = static_cast<const T *>(p->bias);
   a.labels = p->labels;
   a.negative_tokens = p->negatives;
-  a.negative_logq = p->negative_logq;
-  a.label_logq = p->label_logq;
+  a.negative_logq = is_reduced(p) ? p->negative_logq : nullptr;
+  a.label_logq = is_reduced(p) && p->logq == LOGQ_STANDARD ? p->label_logq : nullptr;
   a.touched = p->dx != nullptr ? p->touched : nullptr;
   a.dx = static_cast<T *>(p->dx);
   a.w = *w;
@@ -537,6 +657,11 @@ extern "C" cudaError_t launch_xent_losses(const launch *l, const xent_params *p,
   loss_args a = {};
   a.b = block_of(l, p, w, first, count);
   a.label_score = w->label_score;
+  a.label_logq = is_reduced(p) && p->logq == LOGQ_CORRECTED ? p->label_logq : nullptr;
+  a.kind = p->loss;
+  a.smoothing = p->smoothing;
+  a.beta = p->beta;
+  a.even = w->even;
   a.row_max = w->row_max;
   a.factor = w->factor;
   a.hot = w->hot;
@@ -545,13 +670,16 @@ extern "C" cudaError_t launch_xent_losses(const launch *l, const xent_params *p,
   a.hits = w->hits;
   a.nll = w->nll;
   const cudaLaunchConfig_t c = launch_shape(l, dim3(static_cast<unsigned>(count)), LOSS_THREADS, 0);
-  return cudaLaunchKernelEx(&c, losses, a);
+  return p->loss == LOSS_SOFTMAX ? cudaLaunchKernelEx(&c, losses, a)
+                                 : cudaLaunchKernelEx(&c, binary_losses, a);
 }
 
 extern "C" cudaError_t launch_xent_gradients(const launch *l, const xent_params *p, const xent_work *w,
                                              int32_t first, int32_t count) {
   gradient_args a = {};
   a.b = block_of(l, p, w, first, count);
+  a.binary = p->loss != LOSS_SOFTMAX;
+  a.even = w->even;
   a.row_max = w->row_max;
   a.factor = w->factor;
   a.hot = w->hot;

@@ -183,11 +183,6 @@ int32_t cuda_rows(const op_ctx *ctx, rows n) {
 
 static status cuda_supports(op_kind kind, const void *params) {
   TRY(shapes_check("CUDA", kind, params));
-  const xent_params *loss = kind == OP_XENT ? params : NULL;
-  if (loss != NULL && (loss->loss != LOSS_SOFTMAX || loss->smoothing > 0 ||
-                       (loss->n_negatives > 0 && loss->logq != LOGQ_STANDARD)))
-    return fail(ERR_UNSUPPORTED,
-                "the CUDA backend has the softmax alone, without smoothing and with the standard logQ");
   const int32_t d = kind == OP_ATTENTION ? ((const attention_params *)params)->head_size : 16;
   if (d == 16 || d == 32 || d == 64 || d == 128) return OK;
   return fail(ERR_UNSUPPORTED,

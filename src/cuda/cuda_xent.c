@@ -1,4 +1,4 @@
-// Linear + cross-entropy without whole logits: blocks of rows, and the matmuls; formulas and kernels in kernels/xent.cu.
+// Linear + a loss over classes without whole logits: blocks of rows, and the matmuls; formulas and kernels in kernels/xent.cu.
 //
 //   1. columns: scales, offsets, sampled: the negatives' rows.   rows: a, sampled: the labels' scores
 //   2. for each block of rows:  P = a t^T;  losses;  and with gradients
@@ -21,8 +21,8 @@ enum { SCORE_BYTES = 64 << 20, LEAST_ROWS = 32, ALIGNED = 256 };
 
 // Bytes of scratch, in this order. What only one of full and sampled, dot and cosine needs has no room in the other.
 typedef struct layout {
-  size_t workspace, a, inverse, row_max, factor, hot, hits, nll, scale, offset, scores, partial_g, partial_q,
-      q, da;
+  size_t workspace, a, inverse, row_max, factor, hot, even, hits, nll, scale, offset, scores, partial_g,
+      partial_q, q, da;
   size_t negatives, label_scale, label_dot, label_score, dlabel, drows, dbias, classes, scatter, total;
 } layout;
 
@@ -78,6 +78,7 @@ static layout lay_out(const xent_params *p) {
   l.row_max = take(&at, M, F);
   l.factor = take(&at, M, F);
   l.hot = take(&at, M, F);
+  l.even = take(&at, p->smoothing > 0 ? M : 0, F);
   l.hits = take(&at, M, sizeof(int32_t));
   l.nll = take(&at, M, sizeof(double));
   l.scale = take(&at, cosine * columns, F);
@@ -137,6 +138,7 @@ static run start(op_ctx *ctx, const xent_params *p) {
                     .row_max = PART(row_max),
                     .factor = PART(factor),
                     .hot = PART(hot),
+                    .even = p->smoothing > 0 ? PART(even) : NULL,
                     .hits = PART(hits),
                     .nll = PART(nll),
                     .scale = r.cosine ? PART(scale) : NULL,
