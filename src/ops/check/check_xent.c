@@ -56,13 +56,13 @@ static const xent_case cases[] = {
     // the next array.
     {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL, SOFTMAX},
     {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL, SOFTMAX},
-    // Label smoothing, over the classes and over the sample.
-    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.2f},
+    // Label smoothing, over the classes and over the sample; with one candidate gradients are 0, and a half rounds nothing.
+    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.5f},
     {0, 4, 20, 33, 5, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
     {97, 7, 36, 97, 0, 0, SCORE_DOT, 2, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
     {65, 1, 20, 1025, 5, 0, SCORE_COSINE, 0.07f, NO_BIAS + NO_FLAGS, LOSS_SOFTMAX, LOGQ_STANDARD, 0.3f},
     {66, 9, 3, 2100, 7, 0, SCORE_DOT, 1, NO_ROW_LOSS, LOSS_SOFTMAX, LOGQ_STANDARD, 0.9f},
-    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.2f},
+    {1, 0, 1, 1, 0, 1, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.5f},
     {97, 7, 36, 500, 5, 33, SCORE_DOT, 2, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
     {97, 7, 36, 500, 3, 50, SCORE_COSINE, 0.1f, ALL, LOSS_SOFTMAX, LOGQ_NONE, 0.2f},
     {64, 0, 20, 3000, 0, 1030, SCORE_DOT, 1, NO_BIAS, LOSS_SOFTMAX, LOGQ_CORRECTED, 0.1f},
