@@ -10,6 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "convert/export.h"
+#include "eval/mix_counts.h"
+#include "eval/mix_file.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
@@ -18,9 +21,11 @@
 enum { ITEMS = 12 };
 
 static char root[PATH_MAX], good[PATH_MAX], evil[PATH_MAX];
-static const char *const names[] = {"config.json",          "model.safetensors", "vocab.tsv",
-                                    "items.safetensors",    "catalogue.jsonl",   "tokenizer.json",
-                                    "tokenizer_config.json"};
+static int32_t mix_others,
+    mix_weights; // where the neighbours and their weights begin in the data of mix.safetensors
+static const char *const names[] = {"config.json",           "model.safetensors", "vocab.tsv",
+                                    "items.safetensors",     "catalogue.jsonl",   "tokenizer.json",
+                                    "tokenizer_config.json", "mix.safetensors"};
 
 static const char *in(const char *dir, const char *name) {
   static char paths[4][PATH_MAX + 64];
@@ -50,6 +55,34 @@ static void copy_file(const char *from, const char *to) {
   free(data);
 }
 
+// A mix for the checkpoint, and the bundle again with it.
+static void add_mix(dataset *d) {
+  static const mix_config settings = {
+      .scale = 1,
+      .popularity = 0.1,
+      .neighbours = 3,
+      .window = 2,
+      .counted = "train",
+      .n = 1,
+      .sums = {{.channel = MIX_NEXT, .span = 2, .decay = 0.5, .n = 1, .terms = {{1, 0.5}}}}};
+  const mix_count_config count = {.neighbours = 3, .window = 2, .memory = 1 << 20};
+  char place[PATH_MAX];
+  checkpoint *c;
+  mix_table t;
+  mix *x;
+  format_error e;
+  check_ok(path_join(place, sizeof place, root, "checkpoint"));
+  check_ok(checkpoint_open(&c, place));
+  check_ok(mix_count(&t, d, EVAL_VALID, &count));
+  mix_others = 2 * (ITEMS + ITEMS + 1);
+  mix_weights = mix_others + (int32_t)t.offsets[ITEMS];
+  assert_true(mix_new(&x, &settings, &t, &e));
+  check_ok(mix_save(c, x, NULL));
+  check_ok(export_bundle(place, good, true, true, NULL));
+  mix_free(x);
+  checkpoint_close(c);
+}
+
 static int make_good(void **state) {
   (void)state;
   char data[PATH_MAX];
@@ -70,6 +103,7 @@ static int make_good(void **state) {
   c.layers = 1;
   model *m = tiny_model(d, &c);
   tiny_export(root, m, d);
+  add_mix(d);
   model_free(m);
   dataset_close(d);
   return 0;
@@ -259,6 +293,10 @@ static void copy_good(void) {
 #define QUERY "bert.encoder.layer.0.attention.self.query.weight"
 #define DEEP  "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
 #define BAD   SOUK_ERR_FORMAT
+#define TERM  "[[1, 1]]"
+#define SUM(channel, span, decay, terms)                              \
+  "[{\"channel\": " channel ", \"span\": " span ", \"decay\": " decay \
+  ", \"row_power\": 1, \"row_shrink\": 0, \"column_power\": 0, \"terms\": " terms "}]"
 
 static const hostile cases[] = {
     // souk.json as a whole
@@ -516,7 +554,96 @@ static const hostile cases[] = {
     {"catalogue.jsonl", APPEND, 0, "{\"item\":\"item4\",\"title\":4}\n", false, BAD,
      "line 6: \"title\" must be a string"},
     {"catalogue.jsonl", APPEND, 0, DEEP "\n", false, BAD, "catalogue.jsonl line 6: it is nested too deeply"},
+    // the mix: its settings
+    {"souk.json", DELETE, "mix", 0, false, BAD,
+     "field \"files\" lists mix.safetensors, and there is no \"mix\""},
+    {"souk.json", DELETE, "files/mix.safetensors", 0, false, BAD, "field \"files\" lacks mix.safetensors"},
+    {"souk.json", SET, "mix", "[]", false, BAD, "field \"mix\" must be an object"},
+    {"souk.json", SET, "mix/future", "1", false, BAD, "field \"mix.future\" is unknown"},
+    {"souk.json", DELETE, "mix/scale", 0, false, BAD,
+     "field \"mix.scale\" must be a number from -1e+06 to 1e+06"},
+    {"souk.json", SET, "mix/scale", "1e7", false, BAD, "field \"mix.scale\""},
+    {"souk.json", SET, "mix/popularity", "\"1\"", false, BAD, "field \"mix.popularity\""},
+    {"souk.json", SET, "mix/unseen", "null", false, BAD, "field \"mix.unseen\""},
+    {"souk.json", SET, "mix/reached", "-1e300", false, BAD, "field \"mix.reached\""},
+    {"souk.json", SET, "mix/reached_popularity", "true", false, BAD, "field \"mix.reached_popularity\""},
+    {"souk.json", SET, "mix/neighbours", "0", false, BAD, "field \"mix.neighbours\""},
+    {"souk.json", SET, "mix/window", "1e10", false, BAD, "field \"mix.window\""},
+    {"souk.json", SET, "mix/distance_power", "-1", false, BAD, "field \"mix.distance_power\""},
+    {"souk.json", SET, "mix/counted", "7", false, BAD, "field \"mix.counted\" must be a short string"},
+    {"souk.json", SET, "mix/counted", "\"a text that is longer than thirty-one\"", false, BAD,
+     "field \"mix.counted\" must be a short string"},
+    {"souk.json", SET, "mix/sums", "{}", false, BAD, "field \"mix.sums\" must be an array of at most 16"},
+    {"souk.json", SET, "mix/sums", "[[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[],[]]", false, BAD,
+     "field \"mix.sums\" must be an array of at most 16"},
+    {"souk.json", SET, "mix/sums", "[7]", false, BAD, "field \"mix.sums\" must be an array of objects"},
+    {"souk.json", SET, "mix/sums", SUM("\"last\"", "1", "1", TERM), false, BAD, "field \"mix.sums.channel\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "0", "1", TERM), false, BAD, "field \"mix.sums.span\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1001", "1", TERM), false, BAD, "field \"mix.sums.span\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1.5", TERM), false, BAD, "field \"mix.sums.decay\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1", "[]"), false, BAD, "field \"mix.sums.terms\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1", "[[1]]"), false, BAD,
+     "field \"mix.sums.terms\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1", "[[-1, 1]]"), false, BAD,
+     "field \"mix.sums.terms\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1", "[[1, 1], [1, 1], [1, 1], [1, 1], [1, 1]]"),
+     false, BAD, "field \"mix.sums.terms\""},
+    {"souk.json", SET, "mix/sums", SUM("\"next\"", "1", "1", TERM ", \"power\": 2"), false, BAD,
+     "field \"mix.sums.power\" is unknown"},
+    // and its table
+    {"mix.safetensors", FLOAT, "1", "0x3f800000", true, SOUK_ERR_CHECKSUM, "mix.safetensors: its checksum"},
+    {"mix.safetensors", LINK, 0, 0, false, BAD, "mix.safetensors is a symbolic link"},
+    {"mix.safetensors", WHOLE, 0, "1234567", false, BAD, "mix.safetensors is cut short"},
+    {"mix.safetensors", REPLACE, "\"counts\"", "\"count_\"", false, BAD,
+     "mix.safetensors has no tensor \"counts\""},
+    {"mix.safetensors", REPLACE, "\"offsets\"", "\"offsetz\"", false, BAD, "has no tensor \"offsets\""},
+    {"mix.safetensors", REPLACE, "\"others\"", "\"otherz\"", false, BAD, "has no tensor \"others\""},
+    {"mix.safetensors", REPLACE, "\"weights\"", "\"weightz\"", false, BAD, "has no tensor \"weights\""},
+    {"mix.safetensors", HEADER, "counts/dtype", "\"F64\"", false, BAD,
+     "tensor \"counts\" has dtype F64, I64 is expected"},
+    {"mix.safetensors", HEADER, "offsets/dtype", "\"F64\"", false, BAD, "tensor \"offsets\" has dtype F64"},
+    {"mix.safetensors", HEADER, "others/dtype", "\"F32\"", false, BAD, "tensor \"others\" has dtype F32"},
+    {"mix.safetensors", HEADER, "weights/dtype", "\"I32\"", false, BAD, "tensor \"weights\" has dtype I32"},
+    {"mix.safetensors", FLOAT, "3", "0xffffffff", false, BAD, "tensor \"counts\" [1] is no count"},
+    {"mix.safetensors", FLOAT, "3", "0x7fffffff", false, BAD, "tensor \"counts\" [1] is no count"},
+    {"mix.safetensors", FLOAT, "24", "0x1", false, BAD, "tensor \"offsets\" does not divide the entries"},
+    {"mix.safetensors", FLOAT, "27", "0x80000000", false, BAD,
+     "tensor \"offsets\" does not divide the entries"},
+    {"mix.safetensors", FLOAT, "26", "0x7fffffff", false, BAD,
+     "tensor \"offsets\" does not divide the entries"},
+    {"mix.safetensors", FLOAT, "48", "0x0", false, BAD, "tensor \"offsets\" does not divide the entries"},
 };
+
+// Places that depend on the counts.
+static const struct {
+  bool weight;
+  int32_t at;
+  const char *bits, *says;
+} table_cases[] = {{false, 0, "0xffffffff", "row 0 is not a list of ascending items below 12"},
+                   {false, 0, "0xc", "row 0 is not a list of ascending items below 12"},
+                   {false, 1, "0x0", "is not a list of ascending items below 12"},
+                   {true, 0, "0x7fc00000", "tensor \"weights\" holds a NaN or a number that is no weight"},
+                   {true, 5, "0xbf800000", "tensor \"weights\" holds a NaN or a number that is no weight"},
+                   {true, 9, "0x7f800000", "tensor \"weights\" holds a NaN or a number that is no weight"},
+                   {true, 9, "0x7e000000", "tensor \"weights\" holds a NaN or a number that is no weight"}};
+
+static void hostile_tables(void **state) {
+  (void)state;
+  for (size_t i = 0; i < sizeof table_cases / sizeof *table_cases; i++) {
+    char where[16];
+    souk_bundle *b;
+    souk_error e;
+    snprintf(where, sizeof where, "%d",
+             (table_cases[i].weight ? mix_weights : mix_others) + table_cases[i].at);
+    const hostile h = {
+        .file = "mix.safetensors", .change = FLOAT, .where = where, .with = table_cases[i].bits};
+    copy_good();
+    apply(&h);
+    agree();
+    assert_int_equal(souk_open(&b, evil, 0, &e), SOUK_ERR_FORMAT);
+    if (strstr(e.message, table_cases[i].says) == NULL) fail_msg("case %zu: \"%s\"", i, e.message);
+  }
+}
 
 static void every_case_has_its_sentence(void **state) {
   (void)state;
@@ -555,6 +682,7 @@ static void harmless_changes(void **state) {
       {"model.safetensors", HEADER, "__metadata__/odd", "\"1234567\"", false, SOUK_OK, ""},
       {"items.safetensors", HEADER, "__metadata__/odd", "\"12345\"", false, SOUK_OK, ""},
       {"items.safetensors", HEADER, "__metadata__/odd", "\"123456\"", false, SOUK_OK, ""},
+      {"mix.safetensors", HEADER, "__metadata__/odd", "\"123\"", false, SOUK_OK, ""},
       {"vocab.tsv", REPLACE, "item4\t", "\xff \\\\\\t\\n\\r\"\t", false, SOUK_OK, ""}};
   souk_bundle *b, *first;
   souk_error e;
@@ -573,7 +701,7 @@ static void harmless_changes(void **state) {
     assert_int_equal(souk_item_vectors(b, 10, 2, same_v, &e), SOUK_OK);
     assert_memory_equal(u, same_u, sizeof u);
     assert_memory_equal(v, same_v, sizeof v);
-    if (harmless[i].file == harmless[7].file) assert_int_equal(souk_find_item(b, "\xff \\\t\n\r\""), 4);
+    if (harmless[i].file == harmless[8].file) assert_int_equal(souk_find_item(b, "\xff \\\t\n\r\""), 4);
     souk_close(b);
   }
   if (dir_exists(evil)) check_ok(dir_remove(evil));
@@ -741,7 +869,10 @@ static void a_user_vector_overflows(void **state) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_has_its_sentence),
-                                     cmocka_unit_test(harmless_changes), cmocka_unit_test(a_score_overflows),
-                                     cmocka_unit_test(a_user_vector_overflows), cmocka_unit_test(titles)};
+                                     cmocka_unit_test(hostile_tables),
+                                     cmocka_unit_test(harmless_changes),
+                                     cmocka_unit_test(a_score_overflows),
+                                     cmocka_unit_test(a_user_vector_overflows),
+                                     cmocka_unit_test(titles)};
   return cmocka_run_group_tests(tests, make_good, remove_all);
 }
