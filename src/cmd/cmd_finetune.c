@@ -14,7 +14,7 @@
 #include "eval/mix_learn.h"
 #include "model/checkpoint_find.h"
 
-enum { TASK_NEXT, TASK_MIX };
+enum { FINAL_AUTO, FINAL_NO, FINAL_YES };
 
 static int task;
 static bool resume;
@@ -39,9 +39,10 @@ static const option mix_flag_options[] = {
      "prepared data set; empty: the one that the run was trained on"},
     {"weights", OPT_STRING, MF(weights), "", 0, 0, "RUN",
      "take the weights of this run's mix instead of learning them: for a run of a final training"},
-    {"final", OPT_CHOICE, MF(final), "no", 0, 0, "no|yes",
+    {"final", OPT_CHOICE, MF(final), "auto", 0, 0, "auto|no|yes",
      "yes: besides, counts of the train and validation parts for the same weights, for the test part and for "
-     "use"},
+     "use; "
+     "auto: for a run of a final training (data.final)"},
     {"which", OPT_CHOICE, MF(which), "auto", 0, 0, WHICH_CHOICES, WHICH_HELP},
     {"device", OPT_CHOICE, MF(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
     {"threads", OPT_INT, MF(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
@@ -123,10 +124,10 @@ static status learn_mix(mix_flags *f, const mix_options *o, const char *where) {
   TRY_GOTO(dataset_open(&d, f->data, true), done);
   TRY_GOTO(checkpoint_check_data(c, d), done);
   TRY_GOTO(make_mix(&x, f, o, c, d), done);
-  TRY_GOTO(save(c, d, x, o->count.memory, f->final == 1), done);
+  const bool final = f->final == FINAL_YES || (f->final == FINAL_AUTO && c->state.trained.final);
+  TRY_GOTO(save(c, d, x, o->count.memory, final), done);
   log_status_end();
-  printf("written   %s/mix, counts of train%s\n", c->dir,
-         f->final == 1 ? ", and of train and validation" : "");
+  printf("written   %s/mix, counts of train%s\n", c->dir, final ? ", and of train and validation" : "");
 done:
   log_status_end();
   mix_free(x);

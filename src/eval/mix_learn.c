@@ -84,7 +84,7 @@ status mix_learn(mix **out, dataset *d, model *m, const mix_options *o, mix_lear
   if (rc == OK) log_doing("asking the model");
   if (rc == OK) rc = mix_sample(&s, d, m, x, o);
   if (rc == OK) {
-    learned->questions = s.questions;
+    learned->questions = o->popular > 0 ? s.questions / 2 : s.questions; // each is asked in two ways
     learned->candidates = s.questions > 0 ? s.end[s.questions - 1] : 0;
     set_gains(&c, &s);
     log_doing("learning %d weights from %lld questions", 3 * c.n + 3, (long long)s.questions);
