@@ -17,6 +17,8 @@ const option mix_option_table[] = {
      "random items of a question that stand for the rest of the catalogue"},
     {"popular", OPT_FLOAT, MO(popular), "0.5", 0, 0.999, NULL,
      "share of the learning that is telling answers from as many items drawn by popularity"},
+    {"focus", OPT_FLOAT, MO(focus), "0.3", 0, 1, NULL,
+     "answers count by their probability to this power, so that hopeless ones count less; 0: likelihood"},
     {"top", OPT_INT, MO(top), "100", 1, 1e5, NULL, "items of a question that the encoder likes best"},
     {"prior", OPT_FLOAT, MO(prior), "0.001", 0, 1e6, NULL,
      "weight of the prior that holds the weights near 0, in questions"},

@@ -8,7 +8,7 @@
 #include <string.h>
 #include "base/memory.h"
 
-enum { BLOCK = 64, MOST_STEPS = 100, MOST_WEIGHTS = 5 + MIX_SUMS * MIX_TERMS };
+enum { BLOCK = 64, MOST_STEPS = 100, ROUNDS = 8, MOST_WEIGHTS = 5 + MIX_SUMS * MIX_TERMS };
 enum { AT_ENCODER, AT_POPULARITY, AT_UNSEEN, COMMON, AT_REACHED = COMMON, AT_REACHED_POPULARITY, AT_TERMS };
 
 #define LEAST_GAIN 1e-6 // a step that gains less is the last
@@ -39,7 +39,9 @@ typedef struct fitter {
   double w[MOST_WEIGHTS], penalty[MOST_WEIGHTS];
   double *blocks; // [blocks][1 + k + k k] loss, gradient, Hessian
   int64_t n_blocks;
-  double total; // weight of all questions
+  double *weight; // [questions]
+  double *nats;   // [questions] -ln p of the latest evaluation
+  double total;   // weight of all questions
 } fitter;
 
 static span span_of(const mix_samples *s, int64_t q) {
@@ -163,7 +165,7 @@ static void add_derivatives(const fitter *t, int64_t q, const span *of, scratch 
     }
   const int64_t answer = t->s->target[q] - of->begin;
   double *gradient = sums, *hessian = sums + k;
-  const double weight = (double)t->s->weight[q];
+  const double weight = t->weight[q];
   for (int32_t a = 0; a < k; a++) {
     const float of_answer = answer < of->n_reached ? x[answer * k + a]
                             : a < COMMON           ? rest[(answer - of->n_reached) * COMMON + a]
@@ -194,7 +196,8 @@ static status evaluate(fitter *t, const double *w, bool whole, double *out) {
       double *sums = t->blocks + (size_t)b * width;
       for (int64_t q = b * BLOCK; good && q < (b + 1) * BLOCK && q < t->s->questions; q++) {
         const span of = span_of(t->s, q);
-        sums[0] += (double)t->s->weight[q] * shares(t, weights, q, &of, r.p);
+        t->nats[q] = shares(t, weights, q, &of, r.p);
+        sums[0] += t->weight[q] * t->nats[q];
         if (whole) add_derivatives(t, q, &of, &r, sums + 1);
       }
     }
@@ -270,40 +273,59 @@ static status line_search(fitter *t, const double *step, double *now, bool *gain
   return OK;
 }
 
-static status minimise(fitter *t, mix_fitted *out) {
+static status minimise(fitter *t, double *now, int32_t *steps) {
   const int32_t k = t->k;
-  const size_t width = 1 + (size_t)k + (size_t)k * (size_t)k;
-  double *now;
-  TRY(mem_new(&now, 2 * width, sizeof *now, "the weights of a mix"));
   bool gained = true;
-  status rc = OK;
-  for (out->steps = 0; rc == OK && gained && out->steps < MOST_STEPS; out->steps++) {
-    rc = evaluate(t, t->w, true, now);
-    if (rc == OK && !isfinite(now[0]))
-      rc = fail(ERR_NONFINITE, "the likelihood of a mix is not finite; the model's scores are too large");
-    if (rc == OK && !solve(now + 1 + k, now + 1, k))
-      rc = fail(ERR_NONFINITE, "the weights of a mix cannot be told apart; a larger prior (mix.prior) helps");
-    if (rc == OK) {
-      double step[MOST_WEIGHTS] = {0};
-      memcpy(step, now + 1, (size_t)k * sizeof *step);
-      rc = line_search(t, step, now, &gained);
-    }
+  for (int32_t i = 0; gained && i < MOST_STEPS; i++, ++*steps) {
+    double step[MOST_WEIGHTS] = {0};
+    TRY(evaluate(t, t->w, true, now));
+    if (!isfinite(now[0]))
+      return fail(ERR_NONFINITE, "the likelihood of a mix is not finite; the model's scores are too large");
+    if (!solve(now + 1 + k, now + 1, k))
+      return fail(ERR_NONFINITE,
+                  "the weights of a mix cannot be told apart; a larger prior (mix.prior) helps");
+    memcpy(step, now + 1, (size_t)k * sizeof *step);
+    TRY(line_search(t, step, now, &gained));
   }
-  double prior = 0;
-  if (rc == OK) rc = evaluate(t, t->w, false, now);
-  for (int32_t a = 0; a < k; a++) prior += 0.5 * t->penalty[a] * t->w[a] * t->w[a];
-  out->nats = now[0] - prior;
-  free(now);
-  return rc;
+  return OK;
+}
+
+// Weights the questions by p^focus, of the latest evaluation.
+static void weight_questions(fitter *t, double focus) {
+  t->total = 0;
+  for (int64_t q = 0; q < t->s->questions; q++) {
+    t->weight[q] = (double)t->s->weight[q] * (focus > 0 ? exp(-focus * t->nats[q]) : 1);
+    t->total += t->weight[q];
+  }
+}
+
+// now: scratch for two evaluations.
+static status learn(fitter *t, double focus, double *now, mix_fitted *out) {
+  weight_questions(t, 0);
+  TRY(minimise(t, now, &out->steps));
+  for (int round = 0; focus > 0 && round < ROUNDS; round++) {
+    TRY(evaluate(t, t->w, false, now));
+    weight_questions(t, focus);
+    TRY(minimise(t, now, &out->steps));
+  }
+  weight_questions(t, 0);
+  TRY(evaluate(t, t->w, false, now));
+  for (int64_t q = 0; q < t->s->questions; q++) out->nats += t->weight[q] * t->nats[q] / t->total;
+  return OK;
 }
 
 static status fit(fitter *t, const mix_config *c, const mix_fitting *f, mix_fitted *out) {
-  const size_t k = (size_t)t->k;
-  TRY(mem_new(&t->blocks, (size_t)t->n_blocks * (1 + k + k * k), sizeof *t->blocks, "the weights of a mix"));
+  const size_t k = (size_t)t->k, width = 1 + k + k * k, questions = (size_t)t->s->questions;
+  double *now;
+  TRY(mem_new(&t->blocks, (size_t)t->n_blocks * width, sizeof *t->blocks, "the weights of a mix"));
+  TRY(mem_new(&t->weight, questions, sizeof *t->weight, "the weights of a mix"));
+  TRY(mem_new(&t->nats, questions, sizeof *t->nats, "the weights of a mix"));
   TRY(make_features(t, c, f));
-  for (int64_t q = 0; q < t->s->questions; q++) t->total += (double)t->s->weight[q];
   set_penalties(t, f->prior);
-  return minimise(t, out);
+  TRY(mem_new(&now, 2 * width, sizeof *now, "the weights of a mix"));
+  const status rc = learn(t, f->focus, now, out);
+  free(now);
+  return rc;
 }
 
 status mix_fit(mix_config *c, const mix_samples *s, const mix_fitting *f, mix_fitted *out) {
@@ -314,6 +336,8 @@ status mix_fit(mix_config *c, const mix_samples *s, const mix_fitting *f, mix_fi
     return fail(ERR_ARGUMENT, "the weights of a mix are learned from questions; there are none");
   const status rc = fit(&t, c, f, out);
   free(t.blocks);
+  free(t.weight);
+  free(t.nats);
   free(t.reached);
   free(t.rest);
   TRY(rc);

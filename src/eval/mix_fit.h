@@ -9,6 +9,11 @@
 // stands for: 1 if it was chosen for what it is, more for one drawn at random out of the rest of a catalogue, so that the
 // sum over candidates estimates the sum over the catalogue. The function is convex, and Newton's method finds its minimum in a
 // dozen steps.
+//
+// Most answers cannot be foreseen, and the likelihood is spent on telling how improbable they are, mostly by popularity. A list of
+// ten is about the others: with focus > 0 each question is weighted by p(answer)^focus, p being that of the weights found before,
+// and the minimum is found again, some rounds long. The fixed point minimises the mean of (1 - p^focus) / focus (generalized
+// cross-entropy, Zhang and Sabuncu, NeurIPS 2018), which lies between -ln p (focus 0) and 1 - p (focus 1).
 #ifndef SOUK_EVAL_MIX_FIT_H
 #define SOUK_EVAL_MIX_FIT_H
 
@@ -41,6 +46,8 @@ typedef struct mix_fitting {
   // Is it among what is weighted: u.v, the counts of items, and whether the sums reach an item and how often that occurs?
   bool encoder, popularity, reached;
   double prior;
+  double
+      focus; // 0: likelihood; above it, questions count the more the likelier their answers are: by p^focus
 } mix_fitting;
 
 typedef struct mix_fitted {

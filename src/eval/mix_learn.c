@@ -28,6 +28,7 @@ static status fit(mix_config *c, const mix_samples *s, const mix_fitting *f, mix
   mix_config other = {0};
   mix_fitting alone = *f;
   alone.popularity = alone.reached = false;
+  alone.focus = 0;
   if (f->encoder) TRY(mix_fit(&other, s, &alone, &out->encoder));
   alone = *f;
   alone.encoder = false;
@@ -67,7 +68,7 @@ status mix_from(mix **out, dataset *d, const mix_config *weights, int64_t memory
 status mix_learn(mix **out, dataset *d, model *m, const mix_options *o, mix_learned *learned) {
   const double started = now_seconds();
   mix_config c;
-  mix_fitting f = {.prior = o->prior};
+  mix_fitting f = {.prior = o->prior, .focus = o->focus};
   mix_table t;
   mix_samples s = {0};
   mix *x = NULL;

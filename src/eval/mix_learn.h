@@ -16,7 +16,7 @@ typedef struct mix_options {
   double popular;    // share of the learning that is telling the answer from popular items
   int64_t top;       // items of each question that the model likes best
   int64_t seed;
-  double prior;
+  double prior, focus;
   char features[OPTION_STRING];
 } mix_options;
 extern const option mix_option_table[];
