@@ -284,8 +284,8 @@ static void test_truth_is_found(void **unused) {
   }
 }
 
-// -ln p by the definition, in double precision.
-static double plain_nats(const mix_samples *s, const mix_config *c) {
+// Mean of -ln p by the definition, in double precision; with focus that of (1 - p^focus) / focus.
+static double plain_loss(const mix_samples *s, const mix_config *c, double focus) {
   double sum = 0;
   int64_t row = 0;
   for (int64_t q = 0, i = 0; q < s->questions; q++) {
@@ -306,16 +306,16 @@ static double plain_nats(const mix_samples *s, const mix_config *c) {
       if (i == s->target[q]) answer = z;
     }
     row = s->reached_end[q];
-    sum += log(total) - answer;
+    const double nats = log(total) - answer;
+    sum += focus > 0 ? (1 - exp(-focus * nats)) / focus : nats;
   }
   return sum / (double)s->questions;
 }
 
 // No weight moved a little in either direction makes the answers likelier; and all threads find the same.
-static void test_minimum(void **unused) {
-  (void)unused;
+static void check_minimum(double focus, double far) {
   mix_samples s;
-  const mix_fitting f = {.encoder = true, .popularity = true, .reached = true, .prior = 0};
+  const mix_fitting f = {.encoder = true, .popularity = true, .reached = true, .prior = 0, .focus = focus};
   mix_fitted fitted, again;
   mix_config c = blank(), same = blank();
   draw_samples(&s, true);
@@ -324,8 +324,8 @@ static void test_minimum(void **unused) {
   omp_set_num_threads(3);
   check_ok(mix_fit(&same, &s, &f, &again));
   assert_memory_equal(&c, &same, sizeof c);
-  const double least = plain_nats(&s, &c);
-  check_near(fitted.nats, least, 1e-4);
+  const double least = plain_loss(&s, &c, focus);
+  check_near(fitted.nats, plain_loss(&s, &c, 0), 1e-4);
   double *const weights[] = {&c.scale,
                              &c.popularity,
                              &c.unseen,
@@ -337,11 +337,17 @@ static void test_minimum(void **unused) {
   for (size_t i = 0; i < sizeof weights / sizeof *weights; i++)
     for (int side = -1; side <= 1; side += 2) {
       const double was = *weights[i];
-      *weights[i] = was + 0.03 * side;
-      assert_true(plain_nats(&s, &c) > least);
+      *weights[i] = was + far * side;
+      assert_true(plain_loss(&s, &c, focus) > least);
       *weights[i] = was;
     }
   mix_samples_free(&s);
+}
+
+static void test_minimum(void **unused) {
+  (void)unused;
+  check_minimum(0, 0.03);
+  check_minimum(0.3, 0.1);
 }
 
 // ---- samples ----------------------------------------------------------------------------------------------------
@@ -440,6 +446,7 @@ static void test_files(void **unused) {
   check_ok(path_join(path, sizeof path, dir, "checkpoint"));
   check_ok(checkpoint_open(&c, path));
   mix_options o = usual();
+  o.focus = 0; // the likelihood, which is compared below
   assert_false(mix_is_there(c, false));
   check_fails(mix_open(&x, c, false), ERR_NOT_FOUND, "has no mix");
   check_ok(mix_learn(&x, d, m, &o, &learned));
