@@ -74,10 +74,11 @@ static void test_pairs(void **unused) {
   check_ok(dataset_open(&d, dir, true));
   double *w = calloc(ITEMS * ITEMS, sizeof *w);
   assert_non_null(w);
-  const pair_config cases[] = {{EVAL_VALID, 1, 0, 0, 0, 1 << 20},    {EVAL_TEST, 1, 0, 0, 0, 1 << 20},
-                               {EVAL_TEST, 3, 1, 0, 0, 1 << 20},     {EVAL_VALID, 20, 0.5, 0.3, 0, 1 << 20},
-                               {EVAL_TEST, 1000, 0, 1, 0, 1 << 20},  {EVAL_TEST, 4, 0.5, 0.3, 5, 1 << 20},
-                               {EVAL_TEST, 20, 0.5, 0.3, 0, 4 << 10}};
+  const pair_config cases[] = {
+      {EVAL_VALID, 1, 0, 0, false, 0, 1 << 20},    {EVAL_TEST, 1, 0, 0, false, 0, 1 << 20},
+      {EVAL_TEST, 3, 1, 0, false, 0, 1 << 20},     {EVAL_VALID, 20, 0.5, 0.3, false, 0, 1 << 20},
+      {EVAL_TEST, 1000, 0, 1, false, 0, 1 << 20},  {EVAL_TEST, 4, 0.5, 0.3, false, 5, 1 << 20},
+      {EVAL_TEST, 20, 0.5, 0.3, false, 0, 4 << 10}};
   const int threads = omp_get_max_threads();
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     pair_counts *t, *again;

@@ -78,7 +78,7 @@ static void add_mix(dataset *d) {
   mix_weights = mix_others + (int32_t)t.offsets[ITEMS];
   assert_true(mix_new(&x, &settings, &t, &e));
   check_ok(mix_save(c, x, NULL));
-  check_ok(export_bundle(place, good, true, true, NULL));
+  check_ok(export_bundle(place, good, true, true, false, NULL));
   mix_free(x);
   checkpoint_close(c);
 }

@@ -70,8 +70,8 @@ static void make(int32_t items, int64_t hidden) {
   assert_true(mix_new(&x, &settings, &t, &e));
   check_ok(mix_save(saved, x, NULL));
   checkpoint_close(saved);
-  check_ok(export_bundle(place, bundle, false, true, NULL));
-  check_ok(export_bundle(place, plain, false, false, NULL));
+  check_ok(export_bundle(place, bundle, false, true, false, NULL));
+  check_ok(export_bundle(place, plain, false, false, false, NULL));
   assert_int_equal(souk_open(&with, bundle, 0, NULL), SOUK_OK);
   assert_int_equal(souk_open(&without, plain, 0, NULL), SOUK_OK);
 }
