@@ -109,7 +109,7 @@ static void test_threads_are_a_world(void **unused) {
 // ---- a run of steps ------------------------------------------------------------------------------------------
 
 static run_config config_of(bool sampled) {
-  run_config c;
+  run_config c = {.pause = {.steps = 0}};
   option_section sections[4];
   const option_set set = {.sections = sections, .count = run_sections(&c, sections)};
   check_ok(options_defaults(&set));

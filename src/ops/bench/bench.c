@@ -229,8 +229,13 @@ static status open_context(bench *b, size_t scratch) {
 static status measure_ceilings(bench *b) {
   maker k = new_maker(b, NULL, NULL, BOTH);
   k.dry = true;
-  const linear_params matmul = square_matmul(&k, MOST_SIDE);
-  TRY(open_context(b, scratch_of(b, OP_LINEAR, &matmul)));
+  size_t scratch = 0; // narrow products may need more of it than wide ones
+  for (int32_t side = LEAST_SIDE; side <= MOST_SIDE; side *= 2) {
+    const linear_params matmul = square_matmul(&k, side);
+    const size_t needed = scratch_of(b, OP_LINEAR, &matmul);
+    scratch = needed > scratch ? needed : scratch;
+  }
+  TRY(open_context(b, scratch));
   k = new_maker(b, NULL, NULL, BOTH);
   status rc = b->peak > 0 ? OK : measure_peak(b, &k);
   if (rc == OK && !(b->bandwidth > 0)) rc = measure_bandwidth(b, &k);
