@@ -47,11 +47,11 @@ __global__ void __launch_bounds__(ROW_WARPS * 32) norm_forward(forward_args<T> a
   row_stats s = {};
   float x[QUADS][4], residual[QUADS][4] = {};
   uint32_t word[QUADS] = {};
-  const float path = path_factor(a.path, a.state, row);
   for (int tile = 0; tile < H; tile += TILE) {
     load_tile<VEC>(x, a.x + at, tile, H);
     if (a.residual != NULL) load_tile<VEC>(residual, a.residual + at, tile, H);
     if (a.drop.threshold > 0) keep_words(word, a.drop, a.state, name_of(a.drop, row), tile, H);
+    const float path = path_factor(a.path, a.state, row); // here, or it takes a register too many
 #pragma unroll
     for (int k = 0; k < QUADS; k++) {
       if (tile + k * STEP >= H) break;

@@ -17,7 +17,7 @@ const option mix_option_table[] = {
      "random items of a question that stand for the rest of the catalogue"},
     {"popular", OPT_FLOAT, MO(popular), "0.1", 0, 0.999, NULL,
      "share of the learning that is telling answers from as many items drawn by popularity"},
-    {"focus", OPT_FLOAT, MO(focus), "0", 0, 1, NULL,
+    {"focus", OPT_FLOAT, MO(focus), "0.45", 0, 1, NULL,
      "answers count by their probability to this power, so that hopeless ones count less; 0: likelihood"},
     {"top", OPT_INT, MO(top), "100", 1, 1e5, NULL, "items of a question that the encoder likes best"},
     {"prior", OPT_FLOAT, MO(prior), "0.001", 0, 1e6, NULL,

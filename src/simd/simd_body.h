@@ -282,7 +282,8 @@ static float softmax_row_k(float *x, float scale, size_t n) {
 
 // keep: 0 or the factor of what dropout leaves.
 static inline void softmax_back_one(float *s, float *d, float keep, float scale, float lse, float delta) {
-  const float p = exp_one(*s * scale - lse), slope = p * (*d * keep - delta);
+  const float log_p = *s * scale - lse; // above 0 only by rounding, which is large where scores are
+  const float p = exp_one(log_p > 1.0f ? 1.0f : log_p), slope = p * (*d * keep - delta);
   *s = p * keep;
   *d = slope * scale;
 }

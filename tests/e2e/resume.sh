@@ -127,7 +127,7 @@ check "its change is reported, from its default" grep -q 'optim.poly_power was 0
 lacking
 sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  seed: /  sprout: 7\\n  seed: /' "$older"/step-*/manifest.json
 check_error "an option of a later version is an error with that version" \
-  '"config" (souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)"') line 1' "$souk" pretrain "$older" --steps 7 --resume
+  '"config" (souk 0.9.0 wrote it, this is souk '"$("$souk" --version | cut -d' ' -f2)"') line ' "$souk" pretrain "$older" --steps 7 --resume
 lacking
 sed -i -E 's/"created_by": "souk [^"]*"/"created_by": "souk 0.9.0"/; s/  "hidden"/  "rotary": true,\n  "hidden"/' "$older"/step-*/manifest.json
 check_error "a model field of a later version is an error with that version" \
