@@ -14,7 +14,7 @@ has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 # The mix.
 "$souk" eval "$work/run" --bootstrap 50 --negatives 20 >"$work/before" 2>/dev/null
 check "a run without a mix has no row of one" bash -c "! grep -q 'counts' $work/before"
-mix() { "$souk" finetune --task mix "$@"; }
+mix() { "$souk" finetune --task mix --focus 0 "$@"; } # likelihood, so that it can be compared
 check "a mix is learned" mix "$work/run" --questions 300 --negatives 20 --top 5 --final yes
 mix "$work/run" --questions 300 --negatives 20 --top 5 --final yes >"$work/told" 2>/dev/null
 check "it says what it learned from" has '^learned +from 300 validation targets and [0-9]+ candidates' "$work/told"
@@ -54,7 +54,7 @@ quietly "$souk" export "$work/run" "$work/plain" --no-mix
 check "--no-mix exports none" test ! -e "$work/plain/mix.safetensors"
 "$infer" rank "$work/plain" --k 5 --input "$work/questions.jsonl" >"$work/plain.jsonl"
 check "rank --no-mix is a bundle without one" cmp "$work/encoder.jsonl" "$work/plain.jsonl"
-check "and lists other items" bash -c "! cmp -s $work/encoder.jsonl $work/answers.jsonl"
+check "ranked lists with the mix have other items" bash -c "! cmp -s $work/encoder.jsonl $work/answers.jsonl"
 cp "$checkpoint/mix/train.safetensors" "$work/keep"
 printf x >>"$checkpoint/mix/train.safetensors"
 check_error "a damaged mix is told" "train.safetensors" "$souk" eval "$work/run"
@@ -69,11 +69,11 @@ next() { "$souk" finetune --task next "$work/run" "$@"; }
 check "training goes on with the next item" next --steps 20 --lr 0.003 --warmup_steps 2 --batch_tokens 256 --eval_every 10 --threads 1
 check "in a run of its own beside the first" test -s "$work/run-next/last"
 check "with the model of the run" has 'hidden: 16' "$work/run-next/config.yaml"
-check "which began from its parameters" has "init: \"$work/run\"" "$work/run-next/config.yaml"
-check "and is trained for the next item" has 'objectives: "next_item"' "$work/run-next/config.yaml"
+check "the new run began from the parameters of the old one" has "init: \"$work/run\"" "$work/run-next/config.yaml"
+check "the new run is trained for the next item" has 'objectives: "next_item"' "$work/run-next/config.yaml"
 check "it goes on with --resume" next --steps 30 --lr 0.003 --warmup_steps 2 --batch_tokens 256 --eval_every 10 --threads 1 --resume
 check "a configuration may follow the run" bash -c "printf 'train:\n  steps: 4\n  eval_every: 0\ndata:\n  batch_tokens: 256\n' >$work/short.yaml && $souk finetune --task next $work/run $work/short.yaml --out $work/short"
-check "and its options count" has 'steps: 4' "$work/short/config.yaml"
+check "options of the command line count in the new run" has 'steps: 4' "$work/short/config.yaml"
 check "a final training takes the weights of another run's mix" bash -c "$souk finetune --task next $work/run $work/short.yaml --out $work/final --data.final yes && $souk finetune --task mix $work/final --weights $work/run && test -s $work/final/step-*/mix/final.safetensors"
 check_error "it cannot learn them" "has seen the answers that a mix is learned from" mix "$work/final"
 finish
