@@ -140,7 +140,7 @@ static status tell(const eval_flags *f, evaluation *e, const evaluation_source *
 
 static status evaluate(const eval_flags *f, evaluation_config *config, dataset *d, const checkpoint *c,
                        outputs *to) {
-  trained_on trained;
+  trained_on trained = {.parts = TRAINED_HERE};
   int64_t tried = 0;
   model *m = NULL;
   evaluation *e = NULL;
@@ -213,7 +213,9 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   if (c != NULL) c->raw = f->weights == WEIGHTS_RAW;
   if (c != NULL) checkpoint_warn_untrained_ranking(c);
   if (has_vectors(f))
-    TRY_GOTO(given_vectors_read(&config->vectors, d, f->reading, f->user_vectors, f->item_vectors), done);
+    TRY_GOTO(
+        given_vectors_read(&config->vectors, d, (target_reading)f->reading, f->user_vectors, f->item_vectors),
+        done);
   TRY_GOTO(open_mixes(f, config, c, mixes), done);
   for (int i = 0; i < 2; i++) config->mixes[i] = mixes[i];
   rc = evaluate(f, config, d, c, to);

@@ -432,9 +432,10 @@ static REAL sigmoid(REAL x) { // the slope of softplus
 
 // The losses of ops.h as they stand there. Each turns scores into slopes; *hit: the label's score is the largest.
 static REAL softmax_loss(const xent_params *p, candidates *c, bool *hit) {
-  REAL best = c->s[0], sum = 0, wanted = 0;
+  REAL best = c->s[0], wanted = 0;
   for (int32_t k = 1; k < c->n; k++) best = c->s[k] > best ? c->s[k] : best;
-  for (int32_t k = 0; k < c->n; k++) sum += MATH(exp)(c->s[k] - best);
+  REAL sum = MATH(exp)(c->s[0] - best);
+  for (int32_t k = 1; k < c->n; k++) sum += MATH(exp)(c->s[k] - best);
   *hit = c->s[c->at] >= best;
   for (int32_t k = 0; k < c->n; k++) {
     const REAL target = (REAL)p->smoothing / (REAL)c->n + (k == c->at ? 1 - (REAL)p->smoothing : 0);
