@@ -57,7 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     const int fd = open(dir, O_RDONLY | O_DIRECTORY);
     require(b != NULL && fd >= 0);
     b->dir = dir;
-    const souk_status rc = settings_read(b, fd, flags, &e);
+    mix_config mixed;
+    const souk_status rc = settings_read(b, &mixed, fd, flags, &e);
     if (rc == SOUK_OK) {
       fuzz_accepted();
       check_bundle(b);
