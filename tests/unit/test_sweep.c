@@ -5,6 +5,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "lib/check.h"
+#include "lib/tiny_dataset.h"
 #include "sweep/sweep_internal.h"
 
 static char dir[64];
@@ -391,8 +392,7 @@ static void test_record(void **unused) {
 
 static int set_up(void **unused) {
   (void)unused;
-  strcpy(dir, "/tmp/souk-test-sweep-XXXXXX");
-  if (mkdtemp(dir) == NULL) return 1;
+  tiny_directory(dir, sizeof dir);
   char path[128];
   snprintf(path, sizeof path, "%s/base.yaml", dir);
   return file_write_atomic(path, "", 0) == OK ? 0 : 1;

@@ -34,6 +34,14 @@ void item_head_spared(const void *self, const model_core *m, flops_spared *s);
 extern const objective_metric item_head_metrics[];
 extern const char *const item_head_variants[];
 
+// What their tables have in common; the rest is each one's own.
+#define ITEM_HEAD_OBJECTIVE                                                                                \
+  .head = "items", .place = "cls.predictions", .validation = "ranking", .metrics = item_head_metrics,      \
+  .variants = item_head_variants, .reads_listed = true, .check_config = item_head_check_config,            \
+  .state_bytes = sizeof(item_head), .describe_params = item_head_describe, .plan_buffers = item_head_plan, \
+  .check = item_head_check, .backward = item_head_backward, .flops = item_head_flops,                      \
+  .spared = item_head_spared
+
 // User vectors of the current batch's rows after model_forward(m, false): u [n_masked, H + 1] host. For
 // cosine scores u is normalised and divided by the temperature; the last element is 1 (it meets the bias). ERR_ARGUMENT for a
 // model that was trained for no objective with this head.

@@ -12,21 +12,8 @@ static double weight_of(const batch *b) {
 }
 
 const objective objective_masked_lm = {.name = "masked_lm",
-                                       .head = "items",
-                                       .place = "cls.predictions",
                                        .loss_key = "loss",
                                        .label = "loss",
-                                       .validation = "ranking",
-                                       .metrics = item_head_metrics,
-                                       .variants = item_head_variants,
-                                       .reads_listed = true,
-                                       .check_config = item_head_check_config,
-                                       .state_bytes = sizeof(item_head),
-                                       .describe_params = item_head_describe,
-                                       .plan_buffers = item_head_plan,
-                                       .check = item_head_check,
                                        .forward = forward,
-                                       .backward = item_head_backward,
                                        .weight = weight_of,
-                                       .flops = item_head_flops,
-                                       .spared = item_head_spared};
+                                       ITEM_HEAD_OBJECTIVE};

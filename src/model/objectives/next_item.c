@@ -13,21 +13,8 @@ static double weight_of(const batch *b) {
 }
 
 const objective objective_next_item = {.name = "next_item",
-                                       .head = "items",
-                                       .place = "cls.predictions",
                                        .loss_key = "next_loss",
                                        .label = "next item",
-                                       .validation = "ranking",
-                                       .metrics = item_head_metrics,
-                                       .variants = item_head_variants,
-                                       .reads_listed = true,
-                                       .check_config = item_head_check_config,
-                                       .state_bytes = sizeof(item_head),
-                                       .describe_params = item_head_describe,
-                                       .plan_buffers = item_head_plan,
-                                       .check = item_head_check,
                                        .forward = forward,
-                                       .backward = item_head_backward,
                                        .weight = weight_of,
-                                       .flops = item_head_flops,
-                                       .spared = item_head_spared};
+                                       ITEM_HEAD_OBJECTIVE};
