@@ -7,7 +7,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/batch_bounds.h"
-#include "eval/evaluation_detail.h"
+#include "eval/report_internal.h"
 
 // Capacities of evaluation batches: large enough to keep all cores busy, small enough for BERT-base's width.
 enum { BATCH_TOKENS = 8192, BATCH_SEQUENCES = 2048 };
@@ -191,6 +191,17 @@ static status suspect(evaluation *e) {
   return OK;
 }
 
+bool evaluation_learned_here(const evaluation *e, int32_t i) {
+  const bool of_mix = e->m != NULL && i > 0 && i < e->judged;
+  return of_mix && e->c.ranking.query.part == EVAL_VALID && !e->c.other_data;
+}
+
+static void warn_learned_here(const evaluation *e) {
+  char text[REPORT_TEXT];
+  for (int32_t i = 0; i < e->judged; i++)
+    if (evaluation_learned_here(e, i)) log_warn("%s", report_learned_here(e, i, text));
+}
+
 static status run(evaluation *e) {
   const bool test = e->c.ranking.query.part == EVAL_TEST;
   if (dataset_count_targets(e->d, test) == 0)
@@ -209,6 +220,7 @@ static status run(evaluation *e) {
   TRY(run_models(e));
   if (e->c.vectors != NULL) TRY(run_vectors(e));
   TRY(suspect(e));
+  warn_learned_here(e);
   TRY(run_baselines(e));
   compare(e);
   TRY(bootstrap_all(e));

@@ -68,6 +68,10 @@ typedef struct evaluation {
 status evaluation_run(evaluation **out, dataset *d, model *m, const evaluation_config *c);
 void evaluation_free(evaluation *e); // NULL is safe
 
+// Is row i one of a mix whose weights were learned from targets that are asked about here? Mixes are learned on the validation
+// part of the data that the model was trained on.
+bool evaluation_learned_here(const evaluation *e, int32_t i);
+
 // The file for ranked lists, opened before an evaluation's work begins, so that a path that cannot be written costs no
 // time.
 typedef struct list_writer list_writer;

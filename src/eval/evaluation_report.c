@@ -169,11 +169,23 @@ static void print_questions(const evaluation *e, FILE *to) {
             e->c.baselines.learn == 1 ? "the train part" : "the train and validation parts");
 }
 
+const char *report_learned_here(const evaluation *e, int32_t i, char buf[REPORT_TEXT]) {
+  snprintf(buf, REPORT_TEXT,
+           "the weights of \"%s\" were learned from targets of this part, so its figures here are too good; "
+           "the test part has none of them",
+           e->contenders[i].name);
+  return buf;
+}
+
 static void print_mixes(const evaluation *e, FILE *to) {
+  char text[REPORT_TEXT];
   for (int32_t i = 0, row = 1; i < 2; i++)
     if (e->c.mixes[i] != NULL)
-      fprintf(to, "mix       %s: counts of %s, weights learned on validation\n", e->contenders[row++].name,
-              mix_get_config(e->c.mixes[i])->counted);
+      fprintf(to, "mix       %s: counts of %s, weights learned on validation%s\n", e->contenders[row++].name,
+              mix_get_config(e->c.mixes[i])->counted,
+              e->c.other_data ? " of the data that the model was trained on" : "");
+  for (int32_t i = 0; i < e->judged; i++)
+    if (evaluation_learned_here(e, i)) fprintf(to, "seen      %s\n", report_learned_here(e, i, text));
 }
 
 static void print_earlier(const trained_on *t, FILE *to) {
@@ -286,6 +298,8 @@ static json_t *results_json(json_writer *w, int32_t k) {
     report_put(w, one, "baseline", json_boolean(i >= e->judged));
     report_put(w, one, "metrics", metrics);
     if (i > 0 && i < e->judged) report_put(w, one, "difference", difference_json(w, k, i));
+    if (i > 0 && i < e->judged)
+      report_put(w, one, "learned_here", json_boolean(evaluation_learned_here(e, i)));
     if (json_array_append_new(results, one) != 0) w->failed = true;
   }
   return results;

@@ -133,6 +133,17 @@ static status write_model(page *p) {
   return out_printf(p->f, "</details>\n");
 }
 
+static status write_learned_here(page *p) {
+  char text[REPORT_TEXT];
+  for (int32_t i = 0; i < p->e->judged; i++) {
+    if (!evaluation_learned_here(p->e, i)) continue;
+    TRY(out_printf(p->f, "<p class=\"caveat\">Seen: "));
+    TRY(html_text(p->f, report_learned_here(p->e, i, text)));
+    TRY(out_printf(p->f, "</p>\n"));
+  }
+  return OK;
+}
+
 static status write_suspicion(page *p) {
   char text[LEAK_TEXT];
   TRY(out_printf(p->f, "<p class=\"caveat\">Suspicion of a leak: "));
@@ -150,6 +161,7 @@ static status write_head(page *p) {
   TRY(html_element(p->f, "p", "Written by souk " SOUK_VERSION ". docs/evaluation.md defines every figure."));
   TRY(write_data(p));
   TRY(write_model(p));
+  TRY(write_learned_here(p));
   return p->e->suspicion.suspected ? write_suspicion(p) : OK;
 }
 

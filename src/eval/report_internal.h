@@ -24,6 +24,10 @@ void report_protocol(const evaluation *e, int32_t protocol, char *buf, size_t by
 // "NDCG@10"; the long names are cut to three or four letters, so that the columns hold them.
 void report_heading(int32_t metric, char name[16]);
 
+// What a reader has to know about a row for which evaluation_learned_here is true. Returns buf.
+enum { REPORT_TEXT = 256 };
+const char *report_learned_here(const evaluation *e, int32_t i, char buf[REPORT_TEXT]);
+
 void detail_print(const evaluation *e, FILE *to);
 
 // Remembers that something could not be added because memory ran out, so that incomplete json is never printed.

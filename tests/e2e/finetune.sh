@@ -32,9 +32,23 @@ check "counts help a run that has learned little" awk '/^full/ { on = 1 } on && 
 "$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --part valid >"$work/valid" 2>/dev/null
 check "on the validation part there are no counts of that part" bash -c "grep -q '^model + counts' $work/valid && ! grep -q 'final counts' $work/valid"
 "$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --no-mix >"$work/alone" 2>/dev/null
+seen='the weights of "model \+ counts" were learned from targets of this part'
+"$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --part valid --report "$work/valid.html" --json >"$work/valid.json" 2>"$work/valid.err"
+check "there the table says that the weights of the mix were learned from these targets" has "^seen +$seen" "$work/valid"
+check "it is a warning, too" has "$seen" "$work/valid.err"
+check "a field of its row in json, too" has '"learned_here": true' "$work/valid.json"
+check "a caveat of the page, too" has 'Seen: the weights of .*model \+ counts.* were learned from targets of this part' "$work/valid.html"
+check "the test part has no such line" bash -c "! grep -q '^seen' $work/table"
+"$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --part valid --no-mix >"$work/valid-alone" 2>&1
+check "the model alone, with --no-mix, is not told so" bash -c "! grep -qE '^seen|were learned' $work/valid-alone"
 check "--no-mix leaves it out" bash -c "! grep -q 'counts' $work/alone"
 "$souk" eval "$work/run" --bootstrap 20 --json --protocols full >"$work/json" 2>/dev/null
 check "json has its rows, which are no baselines" test "$(grep -A1 '"name": "model + \(final \)\?counts"' "$work/json" | grep -c '"baseline": false')" = 2
+
+check "none of them learned its weights from the test part" test "$(grep -c '"learned_here": false' "$work/json")" = 2
+quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --out "$work/other" --output.name two --targets 2
+"$souk" eval "$work/run" --data "$work/other" --other_data --bootstrap 0 --no-loss --protocols full --part valid >"$work/elsewhere" 2>/dev/null
+check "with other data the report says on which validation part the weights were learned" has '^mix .*weights learned on validation of the data that the model was trained on$' "$work/elsewhere"
 
 # Lists, and the bundle.
 quietly "$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --lists "$work/lists.jsonl" --k 5
