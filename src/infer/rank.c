@@ -3,7 +3,7 @@
 // Queries come in groups of up to 192. A group's user vectors are multiplied with the packed item table block by
 // block: the scores of 128 items and 192 users stay in the L2 cache and are used immediately (groups of 48 take a
 // quarter longer on 54,542 items x 65, because they read the table from memory four times as often). Each query keeps
-// its k best in a heap whose worst score is the threshold. The maximum of 64 scores is compared with it first, so
+// its k best in a heap (top_k.h) whose worst score is the threshold. The maximum of 64 scores is compared with it first, so
 // that nearly all scores only cost a part of a vector comparison. Filters are applied only to the few that pass.
 //
 // Items come in ascending order and an equal score never replaces one in the heap, so ties go to the lower number.
@@ -13,7 +13,7 @@
 // than the product of the two vectors' lengths, so only queries with extremely long vectors can overflow, and only
 // their scores are checked one by one.
 //
-// A list of allowed items that is short beside the catalogue becomes a small table of its own; candidates of
+// A list of allowed items that is short beside the catalogue becomes a small table of its own (rank_filter.h); candidates of
 // one query are gathered from the rows. Scores have the same bits in all three ways.
 #include "infer/rank.h"
 
@@ -23,6 +23,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include "format/processors.h"
+#include "infer/rank_filter.h"
+#include "infer/top_k.h"
 #include "infer/workspace.h"
 #include "simd/simd.h"
 
@@ -35,131 +37,6 @@ enum {
   SPLIT_WORK = 2 << 20
 };
 
-// ---- the k best ----------------------------------------------------------------------------------------------
-
-typedef struct ranked {
-  float score;
-  int32_t item;
-} ranked;
-
-typedef struct heap { // the worst kept score is at the root
-  ranked *at;
-  int32_t n, k;
-  float threshold;    // a score has to be above it
-  int32_t overflowed; // an item whose score is not finite; -1: none
-} heap;
-
-static heap heap_of(ranked *room, int32_t k) {
-  return (heap){.at = room, .k = k, .threshold = -INFINITY, .overflowed = -1};
-}
-
-static bool worse(ranked a, ranked b) {
-  return a.score < b.score || (!(a.score > b.score) && a.item > b.item);
-}
-
-static void sift_down(heap *h, int32_t i, ranked x) {
-  for (;;) {
-    int32_t child = 2 * i + 1;
-    if (child >= h->n) break;
-    if (child + 1 < h->n && worse(h->at[child + 1], h->at[child])) child++;
-    if (!worse(h->at[child], x)) break;
-    h->at[i] = h->at[child];
-    i = child;
-  }
-  h->at[i] = x;
-}
-
-static void keep(heap *h, ranked x) {
-  if (h->n == h->k) {
-    if (worse(h->at[0], x)) sift_down(h, 0, x);
-  } else {
-    int32_t i = h->n++;
-    for (int32_t parent; i > 0 && worse(x, h->at[parent = (i - 1) / 2]); i = parent) h->at[i] = h->at[parent];
-    h->at[i] = x;
-  }
-  if (h->n == h->k) h->threshold = h->at[0].score;
-}
-
-// Sorts best first, in place: repeatedly moves the root, the worst of the rest, to the end.
-static void sort_best_first(heap *h) {
-  const int32_t n = h->n;
-  while (h->n > 1) {
-    const ranked worst = h->at[0], moved = h->at[--h->n];
-    sift_down(h, 0, moved);
-    h->at[h->n] = worst;
-  }
-  h->n = n;
-}
-
-// ---- filters -------------------------------------------------------------------------------------------------
-
-// Items to score: all of the catalogue, or a few by number.
-typedef struct item_table {
-  const float *packed; // [n,W]
-  const int32_t *ids;  // [n] ascending; NULL: 0 .. n - 1
-  int32_t n;
-} item_table;
-
-// What holds for all queries of a call.
-typedef struct call_filter {
-  uint8_t *denied; // one bit an item; NULL: none is
-  int32_t *ids;
-  float *packed;
-  item_table table;
-} call_filter;
-
-static bool is_denied(const call_filter *f, int32_t item) {
-  return f->denied != NULL && (f->denied[item / 8] >> item % 8 & 1) != 0;
-}
-
-// Rows of the items numbered ids [n], packed; rows: room for [16][W].
-static void gather_packed(const souk_bundle *b, const int32_t *ids, int32_t n, float *rows, float *packed) {
-  const size_t W = (size_t)b->width;
-  for (int32_t i = 0; i < n; i += 16) {
-    const int32_t count = n - i < 16 ? n - i : 16;
-    for (int32_t j = 0; j < count; j++)
-      memcpy(rows + (size_t)j * W, b->item_rows + (size_t)ids[i + j] * W * sizeof(float), W * sizeof(float));
-    gemm_pack(rows, W, (size_t)count, W, packed + (size_t)i * W);
-  }
-}
-
-static souk_status small_table(call_filter *f, const souk_bundle *b, int32_t count, souk_error *e) {
-  const size_t W = (size_t)b->width;
-  float *rows = NULL;
-  PASS(infer_alloc(&f->ids, (size_t)count, sizeof *f->ids, "allowed items", e));
-  PASS(infer_alloc(&f->packed, gemm_packed_size((size_t)count, W), sizeof *f->packed, "allowed items", e));
-  PASS(infer_alloc(&rows, 16 * W, sizeof *rows, "allowed items", e));
-  int32_t n = 0;
-  for (int32_t i = 0; i < b->items; i++)
-    if (!is_denied(f, i)) f->ids[n++] = i;
-  gather_packed(b, f->ids, n, rows, f->packed);
-  free(rows);
-  f->table = (item_table){f->packed, f->ids, n};
-  return SOUK_OK;
-}
-
-static void filter_free(call_filter *f) {
-  free(f->denied);
-  free(f->ids);
-  free(f->packed);
-}
-
-static souk_status filter_make(call_filter *f, const souk_bundle *b, const souk_rank_options *o,
-                               souk_error *e) {
-  *f = (call_filter){.table = {b->packed_items, NULL, b->items}};
-  if (o->allow == NULL && o->n_deny == 0) return SOUK_OK;
-  const size_t bytes = (size_t)b->items / 8 + 1;
-  PASS(infer_alloc(&f->denied, bytes, 1, "a filter", e));
-  if (o->allow != NULL) memset(f->denied, 0xff, bytes);
-  for (size_t i = 0; o->allow != NULL && i < o->n_allow; i++)
-    if (o->allow[i] >= 0) f->denied[o->allow[i] / 8] &= (uint8_t) ~(1u << o->allow[i] % 8);
-  for (size_t i = 0; i < o->n_deny; i++)
-    if (o->deny[i] >= 0) f->denied[o->deny[i] / 8] |= (uint8_t)(1u << o->deny[i] % 8);
-  int32_t count = 0;
-  for (int32_t i = 0; i < b->items; i++) count += !is_denied(f, i);
-  return count < b->items / 8 ? small_table(f, b, count, e) : SOUK_OK;
-}
-
 // ---- questions -----------------------------------------------------------------------------------------------
 
 typedef struct question {
@@ -170,7 +47,7 @@ typedef struct question {
   int32_t n_excluded;
   mix_added added;   // by the mix, if it is used
   bool may_overflow; // the user vector is so long that a score could
-  heap best;
+  top_k best;
 } question;
 
 // A group of queries with all it needs, laid out in a workspace's rank area. Those over the catalogue come
@@ -325,7 +202,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
   for (size_t i = 0; i < m; i++) {
     question *q = &g->questions[i];
     prepare(w, q, &lists);
-    q->best = heap_of(g->kept + i * (size_t)w->k, w->k);
+    q->best = top_k_in(g->kept + i * (size_t)w->k, w->k);
     if (q->query.u != NULL) continue;
     g->todo[todo] = q->query.history;
     g->todo[todo].names = NULL;
@@ -353,7 +230,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
 
 // ---- scoring -------------------------------------------------------------------------------------------------
 
-static souk_status check_overflow(const work *w, const question *q, const heap *best, souk_error *e) {
+static souk_status check_overflow(const work *w, const question *q, const top_k *best, souk_error *e) {
   if (best->overflowed < 0) return SOUK_OK;
   return infer_fail(e, SOUK_ERR_NONFINITE,
                     "queries[%zu]: the score of item %d (\"%.100s\") is not finite; its vector or the user's "
@@ -362,7 +239,7 @@ static souk_status check_overflow(const work *w, const question *q, const heap *
 }
 
 // Scores of the table's items [first, first + n) for one question.
-static void offer(const work *w, const question *q, heap *best, const item_table *table, const float *scores,
+static void offer(const work *w, const question *q, top_k *best, const item_table *table, const float *scores,
                   int32_t first, int32_t n) {
   for (int32_t at = 0; at < n; at += PROBE) {
     const int32_t stop = at + PROBE < n ? at + PROBE : n;
@@ -370,9 +247,9 @@ static void offer(const work *w, const question *q, heap *best, const item_table
     for (int32_t i = at; i < stop; i++) {
       if (!(scores[i] > best->threshold) && isfinite(scores[i])) continue;
       const int32_t item = table->ids != NULL ? table->ids[first + i] : first + i;
-      if (is_denied(&w->filter, item) || contains(q->excluded, q->n_excluded, item)) continue;
+      if (filter_denies(&w->filter, item) || contains(q->excluded, q->n_excluded, item)) continue;
       if (isfinite(scores[i]))
-        keep(best, (ranked){scores[i], item});
+        top_k_keep(best, (ranked){scores[i], item});
       else
         best->overflowed = item;
     }
@@ -391,7 +268,7 @@ static void add_mix(const work *w, const question *q, const item_table *table, i
 }
 
 // Questions over the catalogue against the table's items [begin, end); begin is a multiple of BLOCK.
-static void scan(const work *w, const group *g, heap *best, float *scores, int32_t begin, int32_t end) {
+static void scan(const work *w, const group *g, top_k *best, float *scores, int32_t begin, int32_t end) {
   const item_table *table = &w->filter.table;
   const size_t W = (size_t)w->j->b->width, m = g->over_catalogue;
   for (int32_t at = begin; m > 0 && at < end; at += BLOCK) {
@@ -430,7 +307,7 @@ static void write_lists(const work *w, group *g) {
   for (size_t i = 0; i < g->m; i++) {
     question *q = &g->questions[i];
     const size_t row = q->index * (size_t)j->k;
-    sort_best_first(&q->best);
+    top_k_sort(&q->best);
     j->counts[q->index] = q->best.n;
     for (int32_t r = 0; r < q->best.n; r++) {
       j->items[row + (size_t)r] = q->best.at[r].item;
@@ -475,7 +352,7 @@ static size_t group_size(const work *w, int32_t threads) {
 static souk_status rank_group(const work *w, workspace *space, size_t first, size_t m, souk_error *e) {
   group g;
   PASS(make_group(w, &g, space, first, m, e));
-  heap best[GROUP];
+  top_k best[GROUP];
   for (size_t i = 0; i < g.over_catalogue; i++) best[i] = g.questions[i].best;
   scan(w, &g, best, g.scores, 0, w->filter.table.n);
   for (size_t i = 0; i < g.over_catalogue; i++) g.questions[i].best = best[i];
@@ -507,7 +384,7 @@ static void rank_parts(void *arg) {
   const size_t m = g->over_catalogue, k = (size_t)w->k;
   const int32_t items = w->filter.table.n, blocks = (items + BLOCK - 1) / BLOCK;
   float *scores = NULL;
-  heap best[GROUP];
+  top_k best[GROUP];
   souk_error e = {0};
   if (infer_alloc(&scores, m * BLOCK, sizeof *scores, "scores", &e) != SOUK_OK) note_error(w, &e);
   for (;;) {
@@ -515,7 +392,7 @@ static void rank_parts(void *arg) {
     const size_t part = w->rc == SOUK_OK && w->next < w->parts ? w->next++ : w->parts;
     pthread_mutex_unlock(&w->lock);
     if (part == w->parts) break;
-    for (size_t i = 0; i < m; i++) best[i] = heap_of(w->part_kept + (part * m + i) * k, w->k);
+    for (size_t i = 0; i < m; i++) best[i] = top_k_in(w->part_kept + (part * m + i) * k, w->k);
     const int32_t begin = (int32_t)(part * (size_t)blocks / w->parts) * BLOCK;
     const int32_t end = (int32_t)((part + 1) * (size_t)blocks / w->parts) * BLOCK;
     scan(w, g, best, scores, begin, end < items ? end : items);
@@ -540,7 +417,7 @@ static souk_status rank_divided(work *w, workspace *space, int32_t threads, souk
   for (size_t p = 0; p < w->parts; p++)
     for (size_t i = 0; i < m; i++)
       for (int32_t r = 0; r < w->part_n[p * m + i]; r++)
-        keep(&g->questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
+        top_k_keep(&g->questions[i].best, w->part_kept[(p * m + i) * k + (size_t)r]);
   for (size_t i = m; i < g->m; i++) {
     rank_candidates(w, g, i);
     PASS(check_overflow(w, &g->questions[i], &g->questions[i].best, e));

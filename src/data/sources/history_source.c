@@ -1,8 +1,8 @@
 // Batches from the histories of a prepared data set; see batcher.h for what an epoch is.
 //
-// Sequences lie in blocks of BLOCK, of which GROUP are in memory at a time. Windows, crops and lengths are
+// Sequences lie in blocks of HISTORY_BLOCK, of which HISTORY_GROUP are in memory at a time. Windows, crops and lengths are
 // functions of the index, so listing examples reads no tokens.
-#include "data/sources/batch_source.h"
+#include "data/sources/history_internal.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -11,54 +11,8 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/batch_bounds.h"
-#include "data/sources/negatives.h"
-
-enum { BLOCK = 4096, GROUP = 16 };
-
-typedef struct history_source {
-  batch_source base;
-  dataset *d;
-  data_config c;
-  seq_layout layout;
-  data_part part;
-  data_window w;
-  training_part trains;
-  int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
-  int64_t *first_window;                  // [sequences]
-  negative_sampler *negatives;            // NULL: none
-  double *rates;                          // [max_positions]: of an example's masks, where popularity counts
-  sequence_block *blocks[GROUP];
-  int64_t block_ids[GROUP];
-  bool masks_left_out; // the warning has been printed
-} history_source;
-
-static int64_t min64(int64_t a, int64_t b) {
-  return a < b ? a : b;
-}
-
-static int64_t n_sequences(const history_source *b) {
-  return dataset_get_info(b->d)->sequences;
-}
 
 // ---- listing examples ----------------------------------------------------------------------------------------
-
-static int32_t specials(const history_source *b) {
-  return sequence_specials(&b->layout, b->c.next_session, false);
-}
-
-static int32_t bounded(const history_source *b, int32_t rows) {
-  return rows < b->layout.max_positions ? rows : b->layout.max_positions;
-}
-
-// Of n items and, to validate, a [MASK].
-static int32_t rows_of(const history_source *b, int32_t n) {
-  return bounded(b, n + specials(b) + (b->part == PART_VALID));
-}
-
-// Of a window of n items, the last of which is only predicted; 0: nothing is.
-static int32_t rows_of_next(const history_source *b, int32_t n) {
-  return n > 1 || b->layout.cls_sep ? bounded(b, n - 1 + sequence_specials(&b->layout, false, false)) : 0;
-}
 
 static uint32_t high(int64_t id) {
   return (uint32_t)((uint64_t)id >> 32);
@@ -74,13 +28,13 @@ static status list_masked(const history_source *b, example e, int64_t copy, exam
     if (e.end - e.begin > 2 && rng_unit(&r) < b->c.crop)
       e.end = e.begin + 2 + (int32_t)rng_below(&r, (uint64_t)(e.end - e.begin - 1));
   }
-  e.length = rows_of(b, e.end - e.begin);
+  e.length = history_rows(b, e.end - e.begin);
   return examples_add(to, &e);
 }
 
 static status list_next(const history_source *b, example e, int64_t copy, example_list *to) {
   e.task = copy == b->masked_copies ? PREDICT_NEXT : PREDICT_FIRST;
-  e.length = e.task == PREDICT_NEXT ? rows_of_next(b, e.end - e.begin) : 1;
+  e.length = e.task == PREDICT_NEXT ? history_rows_of_next(b, e.end - e.begin) : 1;
   if (e.length == 0) return OK;
   if (e.task == PREDICT_FIRST) {
     rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e.id, high(e.id));
@@ -108,7 +62,7 @@ static status list_windows(const history_source *b, int64_t epoch, int64_t s, ex
 
 static status list(batch_source *self, int64_t epoch, int64_t block, example_list *to) {
   const history_source *b = (const history_source *)self;
-  for (int64_t s = block * BLOCK; s < min64((block + 1) * BLOCK, n_sequences(b)); s++) {
+  for (int64_t s = block * HISTORY_BLOCK; s < min64((block + 1) * HISTORY_BLOCK, history_sequences(b)); s++) {
     if (b->part == PART_TRAIN) {
       TRY(list_windows(b, epoch, s, to));
       continue;
@@ -116,7 +70,7 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
     int32_t first, end; // of the validation targets; the first is asked about, unless it is trained on
     dataset_targets(b->d, s, false, &first, &end);
     if (first >= end || b->trains.lengths[s] > first) continue;
-    const example e = {.sequence = s, .id = s, .end = first, .length = rows_of(b, first)};
+    const example e = {.sequence = s, .id = s, .end = first, .length = history_rows(b, first)};
     TRY(examples_add(to, &e));
   }
   return OK;
@@ -167,7 +121,7 @@ static status cover(batch_source *self, batcher_coverage *out) {
 // ---- reading -------------------------------------------------------------------------------------------------
 
 static void drop_blocks(history_source *b) {
-  for (int i = 0; i < GROUP; i++) {
+  for (int i = 0; i < HISTORY_GROUP; i++) {
     block_free(b->blocks[i]);
     b->blocks[i] = NULL;
   }
@@ -177,9 +131,9 @@ static status read_blocks(batch_source *self, const int64_t *blocks, int n) {
   history_source *b = (history_source *)self;
   drop_blocks(b);
   for (int i = 0; i < n; i++) {
-    const int64_t first = blocks[i] * BLOCK;
+    const int64_t first = blocks[i] * HISTORY_BLOCK;
     b->block_ids[i] = blocks[i];
-    TRY(block_read(&b->blocks[i], b->d, first, min64(BLOCK, n_sequences(b) - first)));
+    TRY(block_read(&b->blocks[i], b->d, first, min64(HISTORY_BLOCK, history_sequences(b) - first)));
   }
   return OK;
 }
@@ -188,8 +142,8 @@ static status read_blocks(batch_source *self, const int64_t *blocks, int n) {
 
 static void find_sequence(const history_source *b, int64_t index, sequence *s) {
   int i = 0;
-  while (b->block_ids[i] != index / BLOCK) i++;
-  block_get(b->blocks[i], index % BLOCK, s);
+  while (b->block_ids[i] != index / HISTORY_BLOCK) i++;
+  block_get(b->blocks[i], index % HISTORY_BLOCK, s);
 }
 
 static float label_logq(const history_source *b, int32_t token) {
@@ -241,10 +195,6 @@ static const double *mask_rates(history_source *b, const batch *out, int32_t beg
   return b->rates;
 }
 
-static masking masking_of(const data_config *c) {
-  return (masking){c->mask_probability, c->mask_spans, c->mask_popularity};
-}
-
 static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
   rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, high(e->id));
   int32_t last = -1, maskable = 0;
@@ -260,7 +210,7 @@ static void mask_rows(history_source *b, batch *out, const example *e, int32_t b
   }
   const int32_t forced = (int32_t)rng_below(&r, (uint64_t)maskable), before = out->n_masked;
   const bool bert = b->c.mask_style == MASK_BERT;
-  const masking how = masking_of(&b->c);
+  const masking how = history_masking(b);
   mask_walk walk = masking_walk(&how, mask_rates(b, out, begin, end), maskable);
   for (int32_t row = begin; row < end; row++)
     if (may_mask(b, out->ids[row]) && masking_next(&walk, &r)) mask_row(b, out, row, &r, bert);
@@ -392,10 +342,11 @@ static status check_config(history_source *b) {
     return fail(ERR_ARGUMENT, "data.next_session needs model.cls_sep = true");
   if (c->next_session && b->layout.segments < 2)
     return fail(ERR_ARGUMENT, "data.next_session needs model.segments = 2 or more");
-  if (c->batch_tokens < b->layout.max_positions && c->batch_tokens < b->w.length + specials(b) + 1)
+  if (c->batch_tokens < b->layout.max_positions &&
+      c->batch_tokens < b->w.length + sequence_specials(&b->layout, b->c.next_session, false) + 1)
     return fail(ERR_ARGUMENT, "data.batch_tokens = %lld is smaller than one sequence",
                 (long long)c->batch_tokens);
-  if (n_sequences(b) == 0) return fail(ERR_ARGUMENT, "%s holds no sequences", dataset_dir(b->d));
+  if (history_sequences(b) == 0) return fail(ERR_ARGUMENT, "%s holds no sequences", dataset_dir(b->d));
   return OK;
 }
 
@@ -412,7 +363,7 @@ static void close_source(batch_source *self) {
 static void memory(const batch_source *self, batcher_memory *m) {
   const history_source *b = (const history_source *)self;
   const dataset_info *info = dataset_get_info(b->d);
-  const double all = (double)info->sequences, group = fmin(all, BLOCK * GROUP);
+  const double all = (double)info->sequences, group = fmin(all, HISTORY_BLOCK * HISTORY_GROUP);
   m->index = all * sizeof *b->first_window + training_part_bytes(&b->trains, b->d);
   m->sequences = group;
   m->sequence_bytes = block_bytes(info, group);
@@ -430,91 +381,6 @@ static const source_calls calls = {.cover = cover,
                                    .add = add,
                                    .complete = draw_negatives};
 
-// The kinds of examples that predict successors: a window each and, of a share of them, a [MASK] alone.
-static size_t next_kinds_of(const history_source *b, const double *windows, double alone, example_kind *to) {
-  size_t kinds = 0;
-  for (int32_t n = b->w.length; n >= 1 && b->copies > b->masked_copies; n--) {
-    const int32_t rows = rows_of_next(b, n);
-    if (rows > 0 && windows[n] > 0)
-      to[kinds++] = (example_kind){.count = windows[n], .rows = rows, .masked = n < rows ? n : rows};
-    if (!b->layout.cls_sep && windows[n] > 0)
-      to[kinds++] = (example_kind){.count = windows[n] * alone, .rows = 1, .masked = 1};
-  }
-  return kinds;
-}
-
-// The kinds of examples that windows give, `windows[n]` of them with n items: copies masked at random, and `last`
-// copies of each with only the last item masked, of which a share `crop` is cut to 2..n items; and those that predict successors.
-static size_t kinds_of(const history_source *b, const double *windows, double last, double crop, double alone,
-                       example_kind *to) {
-  size_t kinds = next_kinds_of(b, windows, alone, to);
-  if (b->masked_copies == 0) return kinds;
-  double cut = 0; // last copies that are cut to n items
-  const int32_t room = b->layout.max_positions - (b->layout.cls_sep ? 2 : 0);
-  for (int32_t n = b->w.length; n >= 1; n--) {
-    if (n > 2) cut += windows[n] * last * crop / (n - 1);
-    const example_kind drawn = {.count = windows[n] * (double)b->c.dupe_factor,
-                                .rows = rows_of(b, n),
-                                .maskable = n < room ? n : room};
-    const example_kind one = {.count = windows[n] * last * (n > 2 ? 1 - crop : 1) + (n > 1 ? cut : 0),
-                              .rows = rows_of(b, n),
-                              .masked = 1};
-    if (drawn.count > 0) to[kinds++] = drawn;
-    if (one.count > 0) to[kinds++] = one;
-  }
-  return kinds;
-}
-
-// windows[n]: how many windows of n items these sequences have.
-static void count_windows(const history_source *b, int64_t first, int64_t stop, double *windows) {
-  memset(windows, 0, ((size_t)b->w.length + 1) * sizeof *windows);
-  for (int64_t s = first; s < min64(stop, n_sequences(b)); s++) {
-    const int32_t n = b->trains.lengths[s], count = window_count(n, b->w.length, b->w.stride);
-    for (int32_t w = 0; w < count; w++) {
-      int32_t begin, end;
-      window_at(n, b->w.length, b->w.stride, w, &begin, &end);
-      windows[end - begin]++;
-    }
-  }
-}
-
-static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
-  const double cold = 1.0 / COLD_STARTS;
-  for (int64_t block = 0; b->base.blocks > GROUP && block < b->base.blocks; block++) {
-    count_windows(b, block * BLOCK, (block + 1) * BLOCK, windows);
-    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds)));
-  }
-  count_windows(b, 0, n_sequences(b), windows);
-  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, 1, kinds));
-  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds));
-}
-
-// Capacities of training batches; for validation the batcher determines the exact ones.
-static status find_caps(history_source *b) {
-  const data_config *c = &b->c;
-  const int32_t longest = b->layout.max_positions;
-  const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
-  const int64_t seqs = c->batch_sequences > 0 ? min64(c->batch_sequences, tokens) : tokens;
-  if (b->part == PART_VALID) {
-    b->base.caps = (batch_caps){.tokens = (int32_t)tokens, .seqs = (int32_t)seqs, .masked = (int32_t)seqs};
-    return OK;
-  }
-  batch_bounds bounds = {.masking = masking_of(c)};
-  double *windows = NULL;
-  example_kind *kinds = NULL;
-  status rc;
-  TRY_GOTO(mem_new(&windows, (size_t)b->w.length + 1, sizeof *windows, "the bounds of batches"), done);
-  TRY_GOTO(mem_new(&kinds, 4 * (size_t)b->w.length, sizeof *kinds, "the bounds of batches"), done);
-  TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
-  b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
-  b->base.caps.negatives = (int32_t)c->negatives;
-done:
-  bounds_free(&bounds);
-  free(windows);
-  free(kinds);
-  return rc;
-}
-
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                            data_part part) {
   *out = NULL;
@@ -530,14 +396,15 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   status rc;
   TRY_GOTO(check_config(b), bad);
   TRY_GOTO(training_part_make(&b->trains, d, &c->trains), bad);
-  b->base.blocks = (n_sequences(b) + BLOCK - 1) / BLOCK;
-  b->base.group = GROUP;
+  b->base.blocks = (history_sequences(b) + HISTORY_BLOCK - 1) / HISTORY_BLOCK;
+  b->base.group = HISTORY_GROUP;
   if (layout->asks != ASKS_NEXT) b->masked_copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
   b->copies = b->masked_copies + (layout->asks != ASKS_MASKED ? 2 : 0);
-  TRY_GOTO(find_caps(b), bad);
-  TRY_GOTO(mem_new(&b->first_window, (size_t)n_sequences(b), sizeof *b->first_window, "the window index"),
-           bad);
-  for (int64_t s = 0; s < n_sequences(b); s++) {
+  TRY_GOTO(history_find_caps(b), bad);
+  TRY_GOTO(
+      mem_new(&b->first_window, (size_t)history_sequences(b), sizeof *b->first_window, "the window index"),
+      bad);
+  for (int64_t s = 0; s < history_sequences(b); s++) {
     b->first_window[s] = b->windows;
     b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
