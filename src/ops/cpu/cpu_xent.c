@@ -21,9 +21,8 @@
 // in place of s_label, and e / n is taken from every gradient. The corrected logQ multiplies the sum over a row's negatives
 // by one factor, so scores need no shift of their own a row.
 //
-// Three matmuls of M x classes x H, by simd's gemm where H is narrow, as in cpu_linear.c. Alternatives considered:
-// recomputing the scores in the second pass (a third more arithmetic, no logits block at all), which pays where memory is
-// slower than here.
+// Three matmuls of M x classes x H, by simd's gemm where H is narrow, as in cpu_linear.c. Alternatives considered: making the
+// scores again in the second pass (a third more arithmetic, no block of scores at all), which was no faster (SPEED.md).
 //
 // Sampled: the label and S shared negatives; the negatives' rows are gathered once, so the same dense matmuls serve.
 #include <cblas.h>
@@ -34,7 +33,7 @@
 #include "simd/simd.h"
 
 // CHUNK: an odd number of cache lines, so that rows of a chunk do not compete for the same places of a cache.
-enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES = 16 << 20 };
+enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES = 56 << 20 };
 
 // Floats of scratch, laid out in this order.
 typedef struct layout {
