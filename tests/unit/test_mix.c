@@ -137,6 +137,33 @@ static void test_scores(void **unused) {
 
 // ---- counts ----------------------------------------------------------------------------------------------------
 
+static double weights_of(const mix_table *t, int32_t a, int32_t b) {
+  double sum = 0;
+  for (int k = 0; k < MIX_CHANNELS; k++) sum += weight_of(t, k, a, b);
+  return sum;
+}
+
+// A table cut to the two heaviest neighbours of each item, in all channels together, has those of the whole table, of equal ones the
+// lower numbers, in the order of items.
+static void check_kept(const mix_table *few, dataset *d) {
+  mix_table all;
+  check_ok(mix_count(&all, d, EVAL_TEST, &all_pairs));
+  for (int32_t a = 0; a < all.items; a++)
+    for (int32_t b = 0; b < all.items; b++) {
+      int32_t before = 0;
+      const double own = weights_of(&all, a, b);
+      for (int32_t other = 0; other < all.items; other++) {
+        const double theirs = weights_of(&all, a, other);
+        before += theirs > own + 1e-6 || (other < b && fabs(theirs - own) <= 1e-6);
+      }
+      check_near(weights_of(few, a, b), before < 2 ? own : 0, 1e-6);
+    }
+  for (int32_t a = 0; a < few->items; a++)
+    for (int64_t i = few->offsets[a] + 1; i < few->offsets[a + 1]; i++)
+      assert_true(few->others[i - 1] < few->others[i]);
+  mix_table_free(&all);
+}
+
 static void test_counts(void **unused) {
   (void)unused;
   static const char *const log[] = {"ABC|D|E", "ABD|C|A", "CBA|E|D"};
@@ -158,6 +185,7 @@ static void test_counts(void **unused) {
   assert_int_equal(t.counts[4], 1);
   for (int32_t i = 0; i < 6; i++) assert_true(t.offsets[i + 1] - t.offsets[i] <= 2);
   check_near(weight_of(&t, MIX_NEXT, 0, 1), 2, 0);
+  check_kept(&t, d);
   mix_table_free(&t);
   dataset_close(d);
   tiny_remove(dir);
@@ -376,13 +404,23 @@ static mix_options usual(void) {
   return o;
 }
 
-// The candidates of a question stand for the whole catalogue without the history, and the scores are the model's.
+enum { TINY_USERS = 80, TINY_ITEMS = 60 };
+
+static query_config as_asked(const mix_options *o) {
+  query_config c = ranking_defaults().query;
+  c.protocols[RANK_UNIFORM] = c.protocols[RANK_POPULARITY] = true;
+  c.negatives = o->negatives;
+  c.users = o->questions;
+  c.seed = o->seed;
+  return c;
+}
+
+// The candidates of a question stand for the whole catalogue without the history.
 static void test_samples(void **unused) {
   (void)unused;
-  enum { USERS = 80, ITEMS = 60 };
   dataset *d;
   model *m;
-  open_tiny(&d, &m, USERS, ITEMS);
+  open_tiny(&d, &m, TINY_USERS, TINY_ITEMS);
   mix_options o = usual();
   o.negatives = 7;
   o.popular = 0.4;
@@ -391,9 +429,7 @@ static void test_samples(void **unused) {
   mix *x = counted(d, EVAL_VALID, &some, &o.count);
   mix_samples s;
   check_ok(mix_sample(&s, d, m, x, &o));
-  query_config c = ranking_defaults().query;
-  c.protocols[RANK_POPULARITY] = true;
-  c.negatives = 7;
+  const query_config c = as_asked(&o);
   query_source *source;
   query_chunk chunk;
   check_ok(queries_open(&source, d, &c));
@@ -407,13 +443,158 @@ static void test_samples(void **unused) {
     for (int32_t k = 0; k < asked->n_seen; k++)
       filtered += query_filters(asked, k) && asked->seen[k] != asked->target;
     for (int64_t k = begin; k < s.end[i]; k++) stand_for += (double)s.candidates[k].weight;
-    if (i % 2 == 0) check_near(stand_for, ITEMS - filtered, 1e-3);
+    if (i % 2 == 0) check_near(stand_for, TINY_ITEMS - filtered, 1e-3);
     if (i % 2 == 1) check_near(stand_for, 1 + asked->n_negatives[RANK_POPULARITY], 1e-6);
     check_near((double)s.weight[i], i % 2 == 0 ? 0.6 : 0.4, 1e-6);
     const double count = (double)mix_get_table(x)->counts[asked->target];
     check_near((double)s.candidates[s.target[i]].log_count, log1p(count), 1e-6);
   }
   queries_close(source);
+  mix_samples_free(&s);
+  // Of some users only.
+  o.questions = 10;
+  o.popular = 0;
+  check_ok(mix_sample(&s, d, m, x, &o));
+  assert_int_equal(s.questions, 10);
+  mix_samples_free(&s);
+  mix_free(x);
+  close_tiny(d, m);
+}
+
+// One question as it is asked: every score of the model, and what the sums reach.
+typedef struct whole_question {
+  const query *q;
+  const float *scores; // [TINY_ITEMS]
+  bool reached[TINY_ITEMS], filtered[TINY_ITEMS];
+  float sums[TINY_ITEMS][MIX_SUMS];
+} whole_question;
+
+static void ask_whole(whole_question *w, const mix *x, mix_room *room, const query *q, const float *scores,
+                      int32_t first_item) {
+  int32_t history[64], n = 0;
+  format_error e;
+  *w = (whole_question){.q = q, .scores = scores};
+  for (int32_t i = 0; i < q->n; i++)
+    if (q->tokens[i] >= first_item) history[n++] = q->tokens[i] - first_item;
+  assert_true(mix_history(x, room, history, n, &e));
+  for (int32_t i = 0; i < q->n_seen; i++)
+    w->filtered[q->seen[i]] = query_filters(q, i) && q->seen[i] != q->target;
+  for (int32_t i = 0; i < room->n; i++) {
+    const int32_t item = room->items[i], sums = mix_get_config(x)->n;
+    if (w->filtered[item]) continue;
+    w->reached[item] = true;
+    memcpy(w->sums[item], room->sums + (size_t)i * (size_t)sums, (size_t)sums * sizeof(float));
+  }
+  w->reached[q->target] = true; // with sums of 0 where it is not
+}
+
+// Candidate `at` is the item, with its score by the model and, from row `row` of x on unless that is -1, its sums.
+static void check_candidate(const mix_samples *s, const whole_question *w, int64_t at, int64_t row,
+                            int32_t item) {
+  check_near((double)s->candidates[at].encoder, (double)w->scores[item], 1e-6);
+  if (row < 0) return;
+  assert_memory_equal(s->x + row * s->sums, w->sums[item], (size_t)s->sums * sizeof(float));
+}
+
+// First what is reached, in the order of items; then what the model likes best of the rest; then random ones, all of one weight.
+static void check_catalogue(const mix_samples *s, const whole_question *w, int64_t i, int32_t top) {
+  int64_t at = i > 0 ? s->end[i - 1] : 0, row = i > 0 ? s->reached_end[i - 1] : 0;
+  bool taken[TINY_ITEMS];
+  for (int32_t item = 0; item < TINY_ITEMS; item++) {
+    taken[item] = w->reached[item] || w->filtered[item];
+    if (!w->reached[item]) continue;
+    if (item == w->q->target) assert_int_equal(s->target[i], at);
+    check_near((double)s->candidates[at].weight, 1, 0);
+    check_candidate(s, w, at++, row++, item);
+  }
+  assert_int_equal(row, s->reached_end[i]);
+  for (int32_t k = 0; k < top; k++) {
+    int32_t best = -1;
+    for (int32_t item = 0; item < TINY_ITEMS; item++)
+      if (!taken[item] && (best < 0 || w->scores[item] > w->scores[best])) best = item;
+    if (best < 0) break;
+    taken[best] = true;
+    check_near((double)s->candidates[at].weight, 1, 0);
+    check_candidate(s, w, at++, -1, best);
+  }
+  const float weight = at < s->end[i] ? s->candidates[at].weight : 0;
+  for (int32_t k = 0; k < w->q->n_negatives[RANK_UNIFORM]; k++) {
+    const int32_t item = w->q->negatives[RANK_UNIFORM][k];
+    if (taken[item]) continue;
+    assert_true(s->candidates[at].weight == weight);
+    check_candidate(s, w, at++, -1, item);
+  }
+  assert_int_equal(at, s->end[i]);
+}
+
+// The answer, then the popular items that are reached, then the others.
+static void check_popular(const mix_samples *s, const whole_question *w, int64_t i) {
+  const int32_t n = w->q->n_negatives[RANK_POPULARITY], *items = w->q->negatives[RANK_POPULARITY];
+  int64_t at = s->end[i - 1], row = s->reached_end[i - 1];
+  assert_int_equal(s->target[i], at);
+  check_candidate(s, w, at++, row++, w->q->target);
+  for (int32_t k = 0; k < n; k++)
+    if (w->reached[items[k]]) check_candidate(s, w, at++, row++, items[k]);
+  assert_int_equal(row, s->reached_end[i]);
+  for (int32_t k = 0; k < n; k++)
+    if (!w->reached[items[k]]) check_candidate(s, w, at++, -1, items[k]);
+  assert_int_equal(at, s->end[i]);
+}
+
+// Every score of the model, of all questions.
+static status begin_scores(void *self, const query_chunk *c) {
+  return mem_new((float **)self, (size_t)c->count * TINY_ITEMS, sizeof(float), "scores");
+}
+
+static void see_scores(void *self, int64_t question, float *scores, int32_t first, int32_t n) {
+  memcpy(*(float **)self + question * TINY_ITEMS + first, scores, (size_t)n * sizeof *scores);
+}
+
+static status end_scores(void *self, const query_chunk *c) {
+  (void)self;
+  (void)c;
+  return OK;
+}
+
+// Which items are candidates, and with what: in each way of asking, against all scores and all sums.
+static void test_candidates(void **unused) {
+  (void)unused;
+  dataset *d;
+  model *m;
+  open_tiny(&d, &m, TINY_USERS, TINY_ITEMS);
+  mix_options o = usual();
+  o.negatives = 9;
+  o.popular = 0.4;
+  o.top = 3;
+  o.count.neighbours = 4;
+  mix *x = counted(d, EVAL_VALID, &some, &o.count);
+  mix_samples s;
+  check_ok(mix_sample(&s, d, m, x, &o));
+  ranking_config c = ranking_defaults();
+  c.query = as_asked(&o);
+  ranking *r;
+  float *scores = NULL;
+  const score_visitor v = {&scores, begin_scores, see_scores, end_scores};
+  check_ok(ranking_open(&r, d, &c));
+  check_ok(ranking_scores(r, m, &v));
+  query_source *source;
+  query_chunk chunk;
+  mix_room room;
+  format_error e;
+  whole_question w;
+  check_ok(queries_open(&source, d, &c.query));
+  check_ok(queries_chunk(source, 0, &chunk));
+  assert_true(mix_room_new(&room, x, &e));
+  for (int64_t i = 0; i < chunk.count; i++) {
+    ask_whole(&w, x, &room, &chunk.queries[i], scores + i * TINY_ITEMS,
+              vocab_begin(dataset_vocab(d), RANGE_ITEMS));
+    check_catalogue(&s, &w, 2 * i, (int32_t)o.top);
+    check_popular(&s, &w, 2 * i + 1);
+  }
+  mix_room_free(&room);
+  queries_close(source);
+  ranking_close(r);
+  free(scores);
   mix_samples_free(&s);
   mix_free(x);
   close_tiny(d, m);
@@ -425,6 +606,12 @@ static void test_features(void **unused) {
   mix_fitting f = {.prior = 1};
   check_ok(mix_features_parse(&c, &f, "encoder, next"));
   assert_true(f.encoder && !f.popularity && c.n == 3 && c.sums[0].channel == MIX_NEXT);
+  f = (mix_fitting){.prior = 1};
+  check_ok(mix_features_parse(&c, &f, " ,"));
+  assert_true(f.encoder && f.popularity && f.reached && c.n == 11); // nothing named: all
+  for (int32_t i = 0; i < c.n; i++) assert_int_equal(c.sums[i].n, 3);
+  check_ok(mix_features_parse(&c, &f, "rate,popularity,"));
+  assert_true(c.n == 2 && c.sums[0].channel == MIX_LATER && c.sums[1].channel == MIX_EARLIER);
   check_fails(mix_features_parse(&c, &f, "encoder, nxt"), ERR_ARGUMENT,
               "\"nxt\" is not one of encoder, popularity");
   check_fails(mix_features_parse(&c, &f, "recent,recent,recent,recent,recent,recent,recent,recent,recent"),
@@ -432,6 +619,40 @@ static void test_features(void **unused) {
 }
 
 // ---- files ------------------------------------------------------------------------------------------------------
+
+// The logarithmic terms of each sum bend at its mean over what it reaches, and at a hundredth of it.
+static void check_gains(const mix *x, dataset *d, model *m, const mix_options *o) {
+  mix_samples s;
+  const mix_config *c = mix_get_config(x);
+  check_ok(mix_sample(&s, d, m, x, o));
+  for (int32_t k = 0; k < c->n; k++) {
+    double sum = 0, n = 0;
+    for (int64_t i = 0; i < s.reached_end[s.questions - 1]; i++) {
+      sum += (double)s.x[i * s.sums + k];
+      n += s.x[i * s.sums + k] > 0;
+    }
+    assert_true(n > 0);
+    check_near(c->sums[k].terms[0].gain, 0, 0);
+    check_near(c->sums[k].terms[1].gain * sum / n, 3, 1e-9);
+    check_near(c->sums[k].terms[2].gain * sum / n, 100, 1e-7);
+  }
+  mix_samples_free(&s);
+}
+
+// A mix with the weights of another one is that one, where the data are the same.
+static void check_same_weights(const mix *x, dataset *d) {
+  mix *same;
+  check_ok(mix_from(&same, d, mix_get_config(x), 1 << 20));
+  assert_memory_equal(mix_get_config(same), mix_get_config(x), sizeof(mix_config));
+  const mix_table *a = mix_get_table(same), *b = mix_get_table(x);
+  const size_t n = (size_t)b->offsets[b->items];
+  assert_memory_equal(a->counts, b->counts, (size_t)b->items * sizeof *b->counts);
+  assert_memory_equal(a->offsets, b->offsets, ((size_t)b->items + 1) * sizeof *b->offsets);
+  assert_memory_equal(a->others, b->others, n * sizeof *b->others);
+  for (int k = 0; k < MIX_CHANNELS; k++)
+    assert_memory_equal(a->weights[k], b->weights[k], n * sizeof **b->weights);
+  mix_free(same);
+}
 
 static void test_files(void **unused) {
   (void)unused;
@@ -451,6 +672,8 @@ static void test_files(void **unused) {
   check_fails(mix_open(&x, c, false), ERR_NOT_FOUND, "has no mix");
   check_ok(mix_learn(&x, d, m, &o, &learned));
   assert_true(learned.both.nats < learned.encoder.nats && learned.both.nats < learned.counts.nats + 1e-6);
+  check_gains(x, d, m, &o);
+  check_same_weights(x, d);
   mix_table table;
   check_ok(mix_count(&table, d, EVAL_TEST, &o.count));
   check_ok(mix_save(c, x, &table));
@@ -487,6 +710,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_scores),         cmocka_unit_test(test_counts),
                                      cmocka_unit_test(test_no_leak),        cmocka_unit_test(test_minimum),
                                      cmocka_unit_test(test_truth_is_found), cmocka_unit_test(test_samples),
-                                     cmocka_unit_test(test_features),       cmocka_unit_test(test_files)};
+                                     cmocka_unit_test(test_candidates),     cmocka_unit_test(test_features),
+                                     cmocka_unit_test(test_files)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
