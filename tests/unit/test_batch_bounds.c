@@ -191,6 +191,40 @@ static void test_histories(void **unused) {
   assert_true(near > runs / 3);
 }
 
+// Windows whose items predict their successors, alone and beside masked ones.
+static void test_next_items(void **unused) {
+  (void)unused;
+  rng r = rng_at(78, 1, 0, 0);
+  for (int i = 0; i < 12; i++) {
+    const shape how = (shape)(i % SHAPES);
+    const int32_t longest = 5 + (int32_t)rng_below(&r, i % 3 == 0 ? 200 : 45);
+    dataset *d = make_dataset(how, longest, 300, (uint64_t)i);
+    for (int k = 0; k < 4; k++) {
+      data_config c = defaults();
+      c.window = 3 + (int64_t)rng_below(&r, (uint64_t)longest - 2);
+      c.stride = (c.window + 1) / 2;
+      c.dupe_factor = (int64_t)rng_below(&r, 3);
+      c.batch_tokens = c.window + 4 + (64 << rng_below(&r, 6));
+      const seq_layout layout = {.cls_sep = k % 2 == 1,
+                                 .max_positions = 6 + (int32_t)rng_below(&r, (uint64_t)c.window + 4),
+                                 .n_event_types = 1,
+                                 .segments = 1,
+                                 .asks = k < 2 ? ASKS_NEXT : ASKS_BOTH};
+      batcher *b;
+      check_ok(batcher_open(&b, d, &c, &layout, PART_TRAIN, 0, 1));
+      const batch_caps caps = batcher_caps(b);
+      const seen s = watch(b, 0, 0, 3);
+      if (how != SORTED) {
+        assert_true(is_tight(caps.seqs, s.seqs, &s, caps, 1));
+        assert_true(is_tight(caps.masked, s.masked, &s, caps, (double)c.window));
+        assert_true(is_tight(caps.work, s.work, &s, caps, batch_work((int32_t)c.window)));
+      }
+      batcher_close(b);
+    }
+    drop_dataset(d);
+  }
+}
+
 // A step captured once launches attention for as many items as there is room for, times heads: with 32,768 tokens in
 // sequences of 128 rows and 12 heads 6,144 blocks, all of them live.
 static void test_whole_sequences(void **unused) {
@@ -309,9 +343,12 @@ static void test_full(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_histories),      cmocka_unit_test(test_whole_sequences),
-      cmocka_unit_test(test_few_short_ones), cmocka_unit_test(test_few_long_ones),
-      cmocka_unit_test(test_queries),        cmocka_unit_test(test_full)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_histories),
+                                     cmocka_unit_test(test_next_items),
+                                     cmocka_unit_test(test_whole_sequences),
+                                     cmocka_unit_test(test_few_short_ones),
+                                     cmocka_unit_test(test_few_long_ones),
+                                     cmocka_unit_test(test_queries),
+                                     cmocka_unit_test(test_full)};
   return cmocka_run_group_tests_name("batch bounds", tests, set_up, tear_down);
 }

@@ -85,12 +85,13 @@ static int by_begin(const void *a, const void *b) {
 
 // Events of a sequence that come in at least one of its n examples. Of a window that is too long the model sees the newest.
 static int64_t events_in(const history_source *b, example *of, size_t n) {
-  const int32_t room = b->layout.max_positions - sequence_specials(&b->layout, false, false) +
-                       (b->layout.asks == ASKS_NEXT); // the last one is no row
+  const int32_t rows = b->layout.max_positions - sequence_specials(&b->layout, false, false);
   int64_t events = 0;
   int32_t done = 0; // events before this one are
-  for (size_t i = 0; i < n; i++)
+  for (size_t i = 0; i < n; i++) {
+    const int32_t room = rows + (of[i].task == PREDICT_NEXT); // of which the last one is no row
     if (of[i].end - of[i].begin > room) of[i].begin = of[i].end - room;
+  }
   qsort(of, n, sizeof *of, by_begin);
   for (size_t i = 0; i < n; i++) {
     if (of[i].end <= done) continue;
