@@ -33,7 +33,7 @@
 #include "simd/simd.h"
 
 // CHUNK: an odd number of cache lines, so that rows of a chunk do not compete for the same places of a cache.
-enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES = 56 << 20 };
+enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES = 28 << 20 };
 
 // Floats of scratch, laid out in this order.
 typedef struct layout {
