@@ -107,11 +107,13 @@ def check(name, checkpoint, bundle):
             close(f"{name}: scores of souk-infer against BertModel's states", u @ v.T, logits[:, base:])
             return
         # check: BertForMaskedLM, and BertLMHeadModel for causal ones
-        mlm = load(transformers.BertLMHeadModel if layout.get("causal") else transformers.BertForMaskedLM, bundle)
+        kind = transformers.BertLMHeadModel if layout.get("causal") else transformers.BertForMaskedLM
+        mlm = load(kind, bundle)
+        report(f"{name}: config.json says whether it is a decoder", mlm.config.is_decoder == layout.get("causal", False))
         state = mlm.bert(**batch).last_hidden_state[who, at]
         close(f"{name}: user vectors of souk-infer", u[:, :-1], mlm.cls.predictions.transform(state).numpy())
         logits = mlm(**batch).logits[who, at]
-        close(f"{name}: scores of souk-infer against BertForMaskedLM's logits", u @ v.T, logits[:, base:].numpy())
+        close(f"{name}: scores of souk-infer against {kind.__name__}'s logits", u @ v.T, logits[:, base:].numpy())
         if pooled is None:
             return
         # check: BertForPreTraining

@@ -32,7 +32,7 @@ def check_nvidia():
     tokens_seen = train_lines(path("epoch"))[-1]["tokens"]
     report("an epoch is every token of every shard", tokens_seen == sum(rows), f"{tokens_seen} of {sum(rows)} tokens")
     out = path("nvidia-run")
-    souk("pretrain", *options, "--out", out, "--steps", 200, "--optim.kind", "lamb", "--lr", 3e-2, "--schedule", "poly",
+    souk("pretrain", *options, "--out", out, "--steps", 300, "--optim.kind", "lamb", "--lr", 3e-2, "--schedule", "poly",
          "--warmup_steps", 30, "--eps", 1e-6, "--dropout", 0, "--attention_dropout", 0)
     lines = train_lines(out)
     first, last = lines[0], lines[-1]
