@@ -34,8 +34,11 @@ static bool is_model(const page *p, int32_t i) {
   return i < p->e->judged;
 }
 
-static const char *difference_name(const page *p) {
-  return p->e->c.vectors != NULL ? "vectors - best baseline" : "model - best baseline";
+// Of a model, of it with counts, or of the vectors of another program, to the baselines.
+enum { DIFFERENCE_NAME = 96 };
+static const char *difference_name(const page *p, int32_t row, char name[DIFFERENCE_NAME]) {
+  snprintf(name, DIFFERENCE_NAME, "%s - best baseline", report_label(p->e, row));
+  return name;
 }
 
 // ---- what it is about ------------------------------------------------------------------------------------------
@@ -188,10 +191,11 @@ static status write_contender(page *p, int32_t k, int32_t i) {
   return out_printf(p->f, "</tr>\n");
 }
 
-static status write_difference(page *p, int32_t k) {
-  TRY(first_cell(p, difference_name(p), true));
+static status write_difference(page *p, int32_t k, int32_t row) {
+  char name[DIFFERENCE_NAME];
+  TRY(first_cell(p, difference_name(p, row, name), true));
   for (int32_t j = 0; j < REPORT_COLUMNS; j++) {
-    const paired_difference *d = &p->e->difference[0][k][report_columns(p->e)[j].metric];
+    const paired_difference *d = &p->e->difference[row][k][report_columns(p->e)[j].metric];
     TRY(range_cell(p, d->value, &d->range, ""));
   }
   return out_printf(p->f, "</tr>\n");
@@ -215,12 +219,13 @@ static status draw_metric(page *p, int32_t k, int32_t m) {
   return html_marks(p->f, title, marks, p->e->n);
 }
 
-static status draw_differences(page *p, int32_t k) {
+static status draw_differences(page *p, int32_t k, int32_t row) {
   html_mark marks[REPORT_COLUMNS];
+  char title[DIFFERENCE_NAME + 64], name[DIFFERENCE_NAME];
   char names[REPORT_COLUMNS][16];
   for (int32_t j = 0; j < REPORT_COLUMNS; j++) {
     const int32_t m = report_columns(p->e)[j].metric;
-    const paired_difference *d = &p->e->difference[0][k][m];
+    const paired_difference *d = &p->e->difference[row][k][m];
     report_heading(m, names[j]);
     marks[j] = (html_mark){.label = names[j],
                            .value = d->value,
@@ -229,8 +234,9 @@ static status draw_differences(page *p, int32_t k) {
                            .ranged = p->e->c.replicates > 0,
                            .emphasised = true};
   }
-  return html_marks(p->f, "the difference to the baseline that is best in each figure, over the same users",
-                    marks, REPORT_COLUMNS);
+  snprintf(title, sizeof title, "%s that is best in each figure, over the same users",
+           difference_name(p, row, name));
+  return html_marks(p->f, title, marks, REPORT_COLUMNS);
 }
 
 static status write_protocol(page *p, int32_t k) {
@@ -241,11 +247,12 @@ static status write_protocol(page *p, int32_t k) {
   TRY(html_element(p->f, "p", title));
   TRY(write_headings(p));
   for (int32_t i = 0; i < p->e->n; i++) TRY(write_contender(p, k, i));
-  if (p->e->judged > 0) TRY(write_difference(p, k));
+  for (int32_t i = 0; i < p->e->judged; i++) TRY(write_difference(p, k, i));
   TRY(out_printf(p->f, "</table></div>\n"));
   TRY(draw_metric(p, k, all ? METRIC_RECALL + 2 : METRIC_HR + 2));
   TRY(draw_metric(p, k, METRIC_NDCG + 2));
-  return p->e->judged > 0 ? draw_differences(p, k) : OK;
+  for (int32_t i = 0; i < p->e->judged; i++) TRY(draw_differences(p, k, i));
+  return OK;
 }
 
 // ---- what is recommended ---------------------------------------------------------------------------------------
@@ -319,7 +326,8 @@ static status write_bucket_rows(page *p, const bucket_list *l, int32_t m) {
     TRY(out_printf(p->f, "</tr>\n"));
   }
   if (p->e->judged == 0) return OK;
-  TRY(first_cell(p, difference_name(p), true));
+  char name[DIFFERENCE_NAME];
+  TRY(first_cell(p, difference_name(p, 0, name), true));
   for (int32_t b = 0; b < l->n; b++)
     TRY(range_cell(p, l->of[b].difference[m].value, &l->of[b].difference[m].range, ""));
   return out_printf(p->f, "</tr>\n");

@@ -38,6 +38,7 @@ check "there the table says that the weights of the mix were learned from these 
 check "it is a warning, too" has "$seen" "$work/valid.err"
 check "a field of its row in json, too" has '"learned_here": true' "$work/valid.json"
 check "a caveat of the page, too" has 'Seen: the weights of .*model \+ counts.* were learned from targets of this part' "$work/valid.html"
+for row in model "model + counts"; do check "the page has the differences of $row to the best baseline, as numbers and drawn" test "$(grep -o "[>\"]$row - best baseline" "$work/valid.html" | wc -l)" -ge 2; done
 check "the test part has no such line" bash -c "! grep -q '^seen' $work/table"
 "$souk" eval "$work/run" --bootstrap 0 --no-loss --protocols full --part valid --no-mix >"$work/valid-alone" 2>&1
 check "the model alone, with --no-mix, is not told so" bash -c "! grep -qE '^seen|were learned' $work/valid-alone"
