@@ -120,7 +120,8 @@ def user_vectors(model, histories, number):
 
 
 def main():
-    name, data, out, minutes = sys.argv[1:5]
+    name, data, out, minutes = sys.argv[1], os.path.abspath(sys.argv[2]), os.path.abspath(sys.argv[3]), sys.argv[4]
+    os.chdir(out)  # where RecBole writes its logs, whatever its settings say
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS") or 1))
     histories, n_items = read_histories(data)
     write_log(histories, out)
