@@ -415,20 +415,27 @@ static query_config as_asked(const mix_options *o) {
   return c;
 }
 
+// A tiny data set, its model, and its counts as a mix, with samples of so many negatives.
+static mix *sample_tiny(dataset **d, model **m, int32_t negatives, mix_options *o, mix_samples *s) {
+  open_tiny(d, m, TINY_USERS, TINY_ITEMS);
+  *o = usual();
+  o->negatives = negatives;
+  o->popular = 0.4;
+  o->top = 3;
+  o->count.neighbours = 4;
+  mix *x = counted(*d, EVAL_VALID, &some, &o->count);
+  check_ok(mix_sample(s, *d, *m, x, o));
+  return x;
+}
+
 // The candidates of a question stand for the whole catalogue without the history.
 static void test_samples(void **unused) {
   (void)unused;
   dataset *d;
   model *m;
-  open_tiny(&d, &m, TINY_USERS, TINY_ITEMS);
-  mix_options o = usual();
-  o.negatives = 7;
-  o.popular = 0.4;
-  o.top = 3;
-  o.count.neighbours = 4;
-  mix *x = counted(d, EVAL_VALID, &some, &o.count);
+  mix_options o;
   mix_samples s;
-  check_ok(mix_sample(&s, d, m, x, &o));
+  mix *x = sample_tiny(&d, &m, 7, &o, &s);
   const query_config c = as_asked(&o);
   query_source *source;
   query_chunk chunk;
@@ -561,15 +568,9 @@ static void test_candidates(void **unused) {
   (void)unused;
   dataset *d;
   model *m;
-  open_tiny(&d, &m, TINY_USERS, TINY_ITEMS);
-  mix_options o = usual();
-  o.negatives = 9;
-  o.popular = 0.4;
-  o.top = 3;
-  o.count.neighbours = 4;
-  mix *x = counted(d, EVAL_VALID, &some, &o.count);
+  mix_options o;
   mix_samples s;
-  check_ok(mix_sample(&s, d, m, x, &o));
+  mix *x = sample_tiny(&d, &m, 9, &o, &s);
   ranking_config c = ranking_defaults();
   c.query = as_asked(&o);
   ranking *r;
