@@ -4,7 +4,8 @@
 sed -i 's/peak_gflops: 10, //' "$work/tiny.yaml"
 plan() { "$souk" plan "$work/tiny.yaml" --json "$@"; }
 number() { sed -n "s/^ \"$1\": \([-+.0-9e]*\).*/\1/p"; } # of the outermost object
-# held NAME OPTIONS...: the run's real peak is within 5% of the plan, or 1.5 MiB, which is more than that for the smallest runs.
+# held NAME OPTIONS...: the run's real peak is within 5% of the plan, or 2 MiB: resident pages of the
+# libraries alone, 14 MB of the smallest run, differ by 1 MB between machines.
 held() {
   local name=$1 planned real; shift
   planned=$(plan "$@" | number total_bytes)
@@ -12,7 +13,7 @@ held() {
   real=$(sed -n 's/.*"kind":"end".*"peak_bytes":\([0-9]*\).*/\1/p' "$work/$name/metrics.jsonl")
   echo "# $name: planned $planned bytes, took $real"
   check "$name: measured memory is within 5% of the plan" awk -v a="$planned" -v b="$real" \
-    'BEGIN {d = a > b ? a - b : b - a; exit !(a > 0 && (d < 0.05 * b || d < 1.5 * 1048576))}'
+    'BEGIN {d = a > b ? a - b : b - a; exit !(a > 0 && (d < 0.05 * b || d < 2 * 1048576))}'
   rm -rf "${work:?}/$name"
 }
 wide=(--steps 2 --eval_every 2 --save_every 1 --hidden 96 --layers 3 --heads 4)
