@@ -58,8 +58,14 @@ void gemm_pack(const float *b, size_t ldb, size_t n, size_t k, float *packed) {
 void gemm_pack_rows(const float *bt, size_t ldb, size_t n, size_t k, float *packed) {
   for (size_t j0 = 0; j0 < n; j0 += PANEL_COLUMNS) {
     const size_t width = n - j0 < PANEL_COLUMNS ? n - j0 : PANEL_COLUMNS;
-    for (size_t p = 0; p < k; p++, packed += PANEL_COLUMNS) {
-      memcpy(packed, bt + p * ldb + j0, width * sizeof *packed);
+    const float *from = bt + j0;
+    if (width == PANEL_COLUMNS) { // a copy of known size needs no call
+      for (size_t p = 0; p < k; p++, packed += PANEL_COLUMNS, from += ldb)
+        memcpy(packed, from, PANEL_COLUMNS * sizeof *packed);
+      continue;
+    }
+    for (size_t p = 0; p < k; p++, packed += PANEL_COLUMNS, from += ldb) {
+      memcpy(packed, from, width * sizeof *packed);
       memset(packed + width, 0, (PANEL_COLUMNS - width) * sizeof *packed);
     }
   }

@@ -77,14 +77,39 @@ static double sum_squares_k(const float *x, size_t n) {
   return sum;
 }
 
-// Explicit lanes, because not every compiler vectorises a maximum.
+// lane[j] = the larger of it and x[j], of LANES; compilers make comparisons and selections of the loop.
+static inline void max_lanes(const float *x, float *lane) {
+#ifdef __AVX2__
+  for (size_t j = 0; j < LANES; j += 8)
+    _mm256_storeu_ps(lane + j, _mm256_max_ps(_mm256_loadu_ps(x + j), _mm256_loadu_ps(lane + j)));
+#else
+  for (size_t j = 0; j < LANES; j++) lane[j] = x[j] > lane[j] ? x[j] : lane[j];
+#endif
+}
+
 static float max_k(const float *x, size_t n) {
   float lane[LANES], best = -INFINITY;
   for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
   size_t i = 0;
-  for (; i + LANES <= n; i += LANES)
-    for (int j = 0; j < LANES; j++) lane[j] = x[i + (size_t)j] > lane[j] ? x[i + (size_t)j] : lane[j];
+  for (; i + LANES <= n; i += LANES) max_lanes(x + i, lane);
   for (; i < n; i++) best = x[i] > best ? x[i] : best;
+  for (int j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
+  return best;
+}
+
+static float add_max_k(const float *x, float *y, size_t n) {
+  float lane[LANES], best = -INFINITY;
+  for (int j = 0; j < LANES; j++) lane[j] = -INFINITY;
+  size_t i = 0;
+  for (; i + LANES <= n; i += LANES) {
+#pragma omp simd
+    for (size_t j = i; j < i + LANES; j++) y[j] += x[j];
+    max_lanes(y + i, lane);
+  }
+  for (; i < n; i++) {
+    y[i] += x[i];
+    best = y[i] > best ? y[i] : best;
+  }
   for (int j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
   return best;
 }
@@ -102,6 +127,14 @@ static void scale_k(float a, float *x, size_t n) {
 static void add_k(const float *x, float *y, size_t n) {
 #pragma omp simd
   for (size_t i = 0; i < n; i++) y[i] += x[i];
+}
+
+static void scale_add_k(float a, float *x, float *y, size_t n) {
+#pragma omp simd
+  for (size_t i = 0; i < n; i++) {
+    x[i] *= a;
+    y[i] += x[i];
+  }
 }
 
 // 32 columns at a time stay in registers. Each element has its additions in the order of the rows.
@@ -258,8 +291,7 @@ static float softmax_row_k(float *x, float scale, size_t n) {
   float lane[LANES], sums[LANES] = {0}, best = -INFINITY, sum = 0;
   for (size_t j = n; j < room; j++) x[j] = -INFINITY;
   for (size_t j = 0; j < LANES; j++) lane[j] = -INFINITY;
-  for (size_t i = 0; i < room; i += LANES)
-    for (size_t j = 0; j < LANES; j++) lane[j] = x[i + j] > lane[j] ? x[i + j] : lane[j];
+  for (size_t i = 0; i < room; i += LANES) max_lanes(x + i, lane);
   for (size_t j = 0; j < LANES; j++) best = lane[j] > best ? lane[j] : best;
   const float shift = best * scale;
   for (size_t i = 0; i < room; i += LANES) {
@@ -297,9 +329,11 @@ static void softmax_row_back_k(float *s, float *d, const uint8_t *bytes, uint32_
       for (size_t j = i; j < i + LANES; j++) softmax_back_one(s + j, d + j, 1.0f, scale, lse, delta);
       continue;
     }
+    float keep[LANES]; // in a loop of its own the bytes become few wide comparisons
 #pragma omp simd
-    for (size_t j = i; j < i + LANES; j++)
-      softmax_back_one(s + j, d + j, bytes[j] < threshold ? 0.0f : factor, scale, lse, delta);
+    for (size_t j = 0; j < LANES; j++) keep[j] = bytes[i + j] < threshold ? 0.0f : factor;
+#pragma omp simd
+    for (size_t j = 0; j < LANES; j++) softmax_back_one(s + i + j, d + i + j, keep[j], scale, lse, delta);
   }
   for (size_t j = n; j < room; j++) s[j] = d[j] = 0.0f;
 }
@@ -515,13 +549,13 @@ static void gemm_packed_k(const float *a, size_t lda, const float *packed, const
   gemm_blocks(&g, lda, 1, begin);
 }
 
-#define SIMD_TABLE(label)                                                                                 \
-  {                                                                                                       \
-    .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,              \
-    .scale = scale_k, .add = add_k, .add_rows = add_rows_k, .exp_sum = exp_sum_k, .logistic = logistic_k, \
-    .gelu_tanh = gelu_tanh_k, .gelu_erf = gelu_erf_k, .gelu_tanh_back = gelu_tanh_back_k,                 \
-    .gelu_erf_back = gelu_erf_back_k, .tanh_row = tanh_row_k, .norm_row = norm_row_k,                     \
-    .norm_row_back = norm_row_back_k, .philox = philox_k, .dropout = dropout_k,                           \
-    .softmax_row = softmax_row_k, .softmax_row_back = softmax_row_back_k, .pack_panel = pack_panel_k,     \
-    .gemm = gemm_k, .gemm_packed = gemm_packed_k,                                                         \
+#define SIMD_TABLE(label)                                                                                   \
+  {                                                                                                         \
+    .name = label, .dot = dot_k, .sum_squares = sum_squares_k, .max = max_k, .axpy = axpy_k,                \
+    .scale = scale_k, .add = add_k, .add_max = add_max_k, .scale_add = scale_add_k, .add_rows = add_rows_k, \
+    .exp_sum = exp_sum_k, .logistic = logistic_k, .gelu_tanh = gelu_tanh_k, .gelu_erf = gelu_erf_k,         \
+    .gelu_tanh_back = gelu_tanh_back_k, .gelu_erf_back = gelu_erf_back_k, .tanh_row = tanh_row_k,           \
+    .norm_row = norm_row_k, .norm_row_back = norm_row_back_k, .philox = philox_k, .dropout = dropout_k,     \
+    .softmax_row = softmax_row_k, .softmax_row_back = softmax_row_back_k, .pack_panel = pack_panel_k,       \
+    .gemm = gemm_k, .gemm_packed = gemm_packed_k,                                                           \
   }

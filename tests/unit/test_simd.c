@@ -84,6 +84,20 @@ static void reductions(const simd_table *k, size_t n, size_t shift) {
   assert_true(k->max(a.x, n) < 0 && isinf(k->max(a.x, n)));
 }
 
+// x *= a; y += x.
+static void scaled_sum(const simd_table *k, const vec *x, const vec *y, size_t n) {
+  static vec x_was, y_was;
+  memcpy(&x_was, x, sizeof x_was);
+  memcpy(&y_was, y, sizeof y_was);
+  k->scale_add(0.3f, x->x, y->x, n);
+  for (size_t i = 0; i < n; i++) {
+    const float was = x_was.memory[x->x - x->memory + (ptrdiff_t)i],
+                sum = y_was.memory[y->x - y->memory + (ptrdiff_t)i];
+    near(x->x[i], 0.3f * was, 0);
+    near(y->x[i], sum + (double)0.3f * was, 2 * U * (fabs((double)sum) + fabs((double)was)));
+  }
+}
+
 static void updates(const simd_table *k, size_t n, size_t shift) {
   static vec a, b, c;
   fresh(&a, n, shift, 1);
@@ -103,6 +117,15 @@ static void updates(const simd_table *k, size_t n, size_t shift) {
   memcpy(&c, &b, sizeof c);
   k->scale(-1.7f, b.x, n);
   for (size_t i = 0; i < n; i++) near(b.x[i], c.memory[b.x - b.memory + (ptrdiff_t)i] * -1.7f, 0);
+  memcpy(&c, &b, sizeof c);
+  const float most = k->add_max(a.x, b.x, n);
+  float want = -INFINITY;
+  for (size_t i = 0; i < n; i++) {
+    near(b.x[i], c.memory[b.x - b.memory + (ptrdiff_t)i] + a.x[i], 0);
+    want = fmaxf(want, b.x[i]);
+  }
+  assert_true(most >= want && most <= want);
+  scaled_sum(k, &a, &b, n);
   k->add(a.x, a.x, n); // in place
   check_margins(&a);
   check_margins(&b);

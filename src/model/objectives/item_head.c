@@ -121,6 +121,7 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
                    .x = self->y,
                    .table = table == NULL ? NULL : table + table_at * m->be->act_size,
                    .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,
+                   .forward_only = !grads,
                    .dx = grads ? self->dy : NULL,
                    .dtable = grads && dtable != NULL ? dtable + table_at : NULL,
                    .dbias = grads && dbias != NULL ? dbias + base : NULL,
@@ -134,8 +135,10 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
 status item_head_check(const void *state, model_core *m, int32_t slot, size_t *scratch) {
   const item_head *self = state;
   const gather_params gather = rows_op(self, m);
-  const xent_params full = xent_op(self, m, slot, NULL, 0, m->run.training),
-                    sampled = xent_op(self, m, slot, NULL, m->run.caps.negatives, m->run.training);
+  const int32_t negatives = m->run.caps.negatives;
+  const xent_params training = xent_op(self, m, slot, NULL, negatives, true),
+                    sampled = xent_op(self, m, slot, NULL, negatives, false),
+                    full = xent_op(self, m, slot, NULL, 0, false);
   TRY(op_check(m, OP_GATHER, &gather, scratch));
   if (transforms(m)) {
     const linear_params transform = transform_op(self, m);
@@ -143,8 +146,9 @@ status item_head_check(const void *state, model_core *m, int32_t slot, size_t *s
     TRY(op_check(m, OP_LINEAR, &transform, scratch));
     TRY(op_check(m, OP_NORM, &norm, scratch));
   }
-  TRY(op_check(m, OP_XENT, &full, scratch)); // evaluation is always full
-  return op_check(m, OP_XENT, &sampled, scratch);
+  if (m->run.training) TRY(op_check(m, OP_XENT, &training, scratch));
+  TRY(op_check(m, OP_XENT, &sampled, scratch));
+  return op_check(m, OP_XENT, &full, scratch); // of batches without negatives, which evaluation has
 }
 
 // The rows through the head, into self->y.

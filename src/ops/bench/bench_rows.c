@@ -254,6 +254,7 @@ static void loss(maker *k, op_params *p, bool gradients) {
                           .label_logq = b->label_logq,
                           .score = SCORE_DOT,
                           .inv_temperature = 1,
+                          .forward_only = !gradients,
                           .x = take_acts(k, BOTH, READ, M, H, 1),
                           .table = take_acts(k, BOTH, READ, m->vocab, H, 1 / sqrtf((float)H)),
                           .bias = take_acts(k, BOTH, READ, m->vocab, 1, 1)};

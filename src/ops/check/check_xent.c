@@ -191,6 +191,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                           .table = c->at[TABLE],
                           .bias = c->at[BIAS],
                           .row_loss = c->at[ROW_LOSS],
+                          .forward_only = pass == FORWARD && i % 2 == 0,
                           .dx = pass == BACKWARD ? c->at[DX] : NULL,
                           .dtable = c->at[DTABLE],
                           .dbias = c->at[DBIAS],

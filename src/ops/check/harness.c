@@ -347,9 +347,13 @@ status column_open(column *c, const suite *s, int32_t i, const fixture *f, const
   op_params p;
   bind(c, s, i, f, BACKWARD, &p);
   TRY(be->supports(s->kind, &p));
+  size_t scratch = be->scratch_bytes(s->kind, &p, threads);
+  bind(c, s, i, f, FORWARD, &p);
+  const size_t forward = be->scratch_bytes(s->kind, &p, threads);
+  if (forward > scratch) scratch = forward;
   const backend_config config = {.device = device,
                                  .threads = threads,
-                                 .scratch_bytes = be->scratch_bytes(s->kind, &p, threads),
+                                 .scratch_bytes = scratch,
                                  .matmul = be == &reference_double ? MATMUL_FP32 : f->matmul};
   TRY(be->open(&c->ctx, &config));
   for (int32_t k = 1; k < MAX_TENSORS; k++) {

@@ -3,7 +3,8 @@
 // score(i,j) = a_i . t_j c_j + o_j, where a_i = x_i inv_temperature (cosine: / |x_i|), c_j = 1 (cosine: 1 / |t_j|) and
 // o_j = bias_j, for a sampled softmax less the log of the negative's expected count.
 //
-// Full: rows are taken in blocks whose logits (as many as score_bytes hold) are the only ones to exist; the classes are
+// Full: rows are taken in blocks whose logits (as many as score_bytes hold; without gradients, of one chunk a thread) are the
+// only ones to exist; the classes are
 // split among threads, so each thread owns its part of the table's gradient and nothing needs atomics. Within its
 // part a thread goes chunk by chunk, whose scores lie together and stay in its cache:
 //   1. scores of the chunk become exp(score - shift), shift the largest score of the row so far, and are added up (each
@@ -43,6 +44,11 @@ typedef struct layout {
   size_t rows; // of a block
 } layout;
 
+// Columns whose scores exist at a time.
+static size_t score_columns(const xent_params *p, size_t columns, int32_t threads) {
+  return p->forward_only ? (size_t)threads * CHUNK : columns;
+}
+
 // As many rows as their scores fit.
 static size_t rows_of_block(const xent_params *p, size_t columns) {
   const size_t bytes = p->score_bytes > 0 ? p->score_bytes : SCORE_BYTES;
@@ -55,26 +61,27 @@ static size_t rows_of_block(const xent_params *p, size_t columns) {
 static layout lay_out(const xent_params *p, int32_t threads) {
   const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, n = (size_t)threads;
   const size_t S = (size_t)p->n_negatives, columns = S > 0 ? S : (size_t)p->classes;
-  layout l = {.rows = rows_of_block(p, columns)};
+  const size_t at_a_time = score_columns(p, columns, threads), grads = !p->forward_only;
+  layout l = {.rows = rows_of_block(p, at_a_time)};
   l.a = 0;
   l.inv_norm = l.a + M * H;
   l.scores = l.inv_norm + M;
-  l.shifts = l.scores + l.rows * columns;
+  l.shifts = l.scores + l.rows * at_a_time;
   l.maxima = l.shifts + l.rows * (columns / CHUNK + 1 + n);
   l.sums = l.maxima + n * l.rows;
   l.totals = l.sums + n * l.rows;
   l.left_out = l.totals + n * l.rows;
   l.da = l.left_out + n * l.rows;
-  l.column_scale = l.da + n * l.rows * H;
+  l.column_scale = l.da + grads * n * l.rows * H;
   l.label_score = l.column_scale + columns;
   l.label_scale = l.label_score + M;
   l.offset = l.label_scale + (S > 0 ? M : 0);
   l.negatives = l.offset + S;
   l.dnegatives = l.negatives + S * H;
-  l.dbias = l.dnegatives + S * H;
-  l.temporary = l.dbias + S;
+  l.dbias = l.dnegatives + grads * S * H;
+  l.temporary = l.dbias + grads * S;
   l.packed_rows = l.temporary + n * gemm_packed_size(H, CHUNK);
-  l.total = l.packed_rows + n * gemm_packed_size(H, l.rows);
+  l.total = l.packed_rows + grads * n * gemm_packed_size(H, l.rows);
   return l;
 }
 
@@ -168,9 +175,10 @@ static int32_t chunk_width(int64_t begin, int64_t end) {
   return (int32_t)(end - begin < CHUNK ? end - begin : CHUNK);
 }
 
-// Scores of a chunk, [rows of the block][width]; c is its first column.
+// Scores of a chunk, [rows of the block][width]; c is its first column. Without gradients nobody asks for them again.
 static float *chunk_scores(const run *r, int64_t c) {
-  return r->scratch + r->at.scores + (size_t)c * r->at.rows;
+  const int64_t at = r->p->forward_only ? (int64_t)omp_get_thread_num() * CHUNK : c;
+  return r->scratch + r->at.scores + (size_t)at * r->at.rows;
 }
 
 // The shift of each row's exponentials in a chunk of the thread that has columns [begin, ...).
@@ -210,10 +218,9 @@ static float total(const float *s, int32_t n) { // of those that are not left ou
   return sum;
 }
 
-// Scores become exp(s - the largest so far), 0 if there is none; returns that shift.
-static float add_exponentials(const row_sums *to, int32_t i, float *s, int32_t width) {
+// Scores, of which row_max is the largest, become exp(s - the largest so far), 0 if there is none; returns that shift.
+static float add_exponentials(const row_sums *to, int32_t i, float row_max, float *s, int32_t width) {
   const simd_table *k = simd();
-  const float row_max = k->max(s, (size_t)width);
   if (row_max > to->maxima[i]) {
     to->sums[i] = to->maxima[i] > -INFINITY ? to->sums[i] * expf(to->maxima[i] - row_max) : 0.0f;
     to->maxima[i] = row_max;
@@ -314,15 +321,17 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
       float *s = scores + (size_t)i * (size_t)width;
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
-      if (r->offset != NULL) k->add(r->offset + c, s, (size_t)width);
+      float row_max = -INFINITY;
+      if (r->offset != NULL) row_max = k->add_max(r->offset + c, s, (size_t)width);
       if (r->sampled)
         sums.left_out[i] += (float)leave_out(r->p->negatives + c, r->p->labels[first + i], s, width);
       if (r->p->smoothing > 0) sums.totals[i] += total(s, width);
       const int64_t label = r->p->labels[first + i] - r->p->class_base;
       if (!r->sampled && label >= c && label < c + width) labels[i] = s[label - c];
-      if (r->p->loss == LOSS_SOFTMAX)
-        shifts[i] = add_exponentials(&sums, i, s, width);
-      else
+      if (r->p->loss == LOSS_SOFTMAX) {
+        if (r->sampled || r->offset == NULL) row_max = k->max(s, (size_t)width);
+        shifts[i] = add_exponentials(&sums, i, row_max, s, width);
+      } else
         sums.sums[i] +=
             k->logistic(s, r->p->loss == LOSS_BPR ? labels[i] : 0.0f, &sums.totals[i], (size_t)width);
     }
@@ -375,11 +384,16 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
       float *s = scores + (size_t)i * (size_t)width, factor = slopes->factor[i];
       const int32_t token = r->p->labels[first + i];
       if (r->p->loss == LOSS_SOFTMAX) factor *= expf(shifts[i] - slopes->row_max[i]);
-      k->scale(factor, s, (size_t)width);
-      if (r->p->smoothing > 0) smooth(r, slopes->even[i], token, c, s, width);
-      const int64_t label = token - r->p->class_base;
-      if (!r->sampled && label >= c && label < c + width) s[label - c] += slopes->label[i];
-      if (r->dbias != NULL) k->add(s, r->dbias + c, (size_t)width);
+      const int64_t label = r->sampled ? -1 : token - r->p->class_base - c;
+      const bool here = label >= 0 && label < width;
+      if (r->dbias != NULL && !here && !(r->p->smoothing > 0)) {
+        k->scale_add(factor, s, r->dbias + c, (size_t)width);
+      } else {
+        k->scale(factor, s, (size_t)width);
+        if (r->p->smoothing > 0) smooth(r, slopes->even[i], token, c, s, width);
+        if (here) s[label] += slopes->label[i];
+        if (r->dbias != NULL) k->add(s, r->dbias + c, (size_t)width);
+      }
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
     }
@@ -533,7 +547,7 @@ static void scatter_negatives(const run *r) {
 
 status cpu_xent(op_ctx *ctx, const xent_params *p) {
   const size_t H = (size_t)p->hidden;
-  const bool grads = p->dx != NULL, sampled = p->n_negatives > 0;
+  const bool grads = p->dx != NULL && !p->forward_only, sampled = p->n_negatives > 0;
   run r = {.p = p,
            .ctx = ctx,
            .at = lay_out(p, ctx->threads),
