@@ -3,7 +3,8 @@
 . "$(dirname "$0")/run_lib.sh"
 root=$(cd "$(dirname "$0")/../.." && pwd)
 check "tools/demo runs to its end" bash -c "DEMO_OUT='$work/demo' DEMO_USERS=200 DEMO_STEPS=20 '$root/tools/demo' '$SOUK_BUILD' >'$work/said' 2>'$work/wrong'"
-check "the demo prints its six steps" test "$(grep -c '== [1-6][.]' "$work/said")" = 6
+check "the demo prints its seven steps" test "$(grep -c '== [1-7][.]' "$work/said")" = 7
+check "the demo's bundle has the mix with counts" test -s "$work/demo/bundle/mix.safetensors"
 check "the demo prints no errors" bash -c "! grep -E 'error|syntax' '$work/wrong'"
 check "the demo prints the best possible ranking in four digits" grep -qE '^HR@10 0\.[0-9]{4}, NDCG@10 0\.[0-9]{4}$' "$work/said"
 sed -n '/^What the first user did/,$p' "$work/said" >"$work/last"
