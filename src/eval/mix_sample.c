@@ -49,6 +49,13 @@ static bool is_seen(const query *q, int32_t item) {
   return false;
 }
 
+// Nothing is learned from a question without an answer, nor from one without an item in its history, to which a mix adds nothing.
+static bool teaches(const sampler *s, const query *q) {
+  for (int32_t i = 0; i < q->n && q->target >= 0; i++)
+    if (q->tokens[i] >= s->first_item) return true;
+  return false;
+}
+
 static bool asked_room(asked *a, const sampler *s, const query *q, size_t n) {
   format_error e;
   const size_t top = (size_t)s->o->top;
@@ -89,7 +96,7 @@ static void see_scores(void *self, int64_t question, float *scores, int32_t firs
   sampler *s = self;
   const query *q = &s->queries[question];
   asked *a = &s->questions[question];
-  if (q->target < 0 || a->failed) return;
+  if (!teaches(s, q) || a->failed) return;
   if (first == 0) begin_question(s, question);
   if (a->failed) return;
   for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
@@ -215,7 +222,7 @@ static status put_popular(sampler *s, const query *q, asked *a) {
 
 static status put_question(sampler *s, int64_t i) {
   const query *q = &s->queries[i];
-  if (q->target < 0) return OK;
+  if (!teaches(s, q)) return OK;
   if (s->questions[i].failed) return fail(ERR_MEMORY, "out of memory: a question");
   TRY(put_catalogue(s, q, &s->questions[i]));
   return put_popular(s, q, &s->questions[i]);

@@ -194,12 +194,14 @@ static bool finish(const mix *m, mix_room *r, format_error *e) {
 
 bool mix_history(const mix *m, mix_room *r, const int32_t *history, int32_t n, format_error *e) {
   r->n = 0;
-  bool good = true;
-  for (int32_t k = 0; good && n > 0 && k < m->span;) {
+  bool good = true, known = false;
+  for (int32_t k = 0; good && n > 0 && (k < m->span || !known);) {
     const int32_t item = history[--n];
     if (item < 0 || item >= m->t.items) continue;
-    good = add_row(m, r, item, k++, e);
+    known = true;
+    if (k < m->span) good = add_row(m, r, item, k++, e);
   }
+  r->nothing = !known && m->c.scale > 0;
   if (good) return finish(m, r, e);
   for (int32_t i = 0; i < r->n; i++) r->slots[r->items[i]] = -1;
   r->n = 0;
@@ -214,6 +216,7 @@ bool mix_batch_new(mix_batch *b, const mix *m, format_error *e) {
 void mix_batch_free(mix_batch *b) {
   mix_room_free(&b->room);
   free(b->end);
+  free(b->nothing);
   free(b->items);
   free(b->added);
   *b = (mix_batch){0};
@@ -229,11 +232,13 @@ bool mix_batch_add(mix_batch *b, const mix *m, const int32_t *history, int32_t n
   if (!mix_history(m, r, history, n, e)) return false;
   const size_t end = begin + (size_t)r->n;
   if (!format_grow(&b->end, &b->end_cap, b->n + 1, sizeof *b->end, "a mix", e) ||
+      !format_grow(&b->nothing, &b->nothing_cap, b->n + 1, sizeof *b->nothing, "a mix", e) ||
       !format_grow(&b->items, &b->items_cap, end, sizeof *b->items, "a mix", e) ||
       !format_grow(&b->added, &b->added_cap, end, sizeof *b->added, "a mix", e))
     return false;
   if (r->n > 0) memcpy(b->items + begin, r->items, (size_t)r->n * sizeof *b->items);
   if (r->n > 0) memcpy(b->added + begin, r->added, (size_t)r->n * sizeof *b->added);
+  b->nothing[b->n] = r->nothing;
   b->end[b->n++] = end;
   return true;
 }
@@ -241,14 +246,15 @@ bool mix_batch_add(mix_batch *b, const mix *m, const int32_t *history, int32_t n
 mix_added mix_batch_get(const mix_batch *b, size_t i) {
   const size_t begin = i > 0 ? b->end[i - 1] : 0;
   const int32_t n = (int32_t)(b->end[i] - begin);
-  return n > 0 ? (mix_added){n, b->items + begin, b->added + begin} : (mix_added){0};
+  if (n == 0) return (mix_added){.nothing = b->nothing[i]};
+  return (mix_added){.n = n, .items = b->items + begin, .added = b->added + begin};
 }
 
 size_t mix_batch_bytes(const mix_batch *b) {
   const mix_room *r = &b->room;
   return r->n_slots * sizeof *r->slots + (r->items_cap + b->items_cap) * sizeof *r->items +
          (r->added_cap + b->added_cap) * sizeof *r->added + r->sums_cap * sizeof *r->sums +
-         r->order_cap * sizeof *r->order + b->end_cap * sizeof *b->end;
+         r->order_cap * sizeof *r->order + b->end_cap * sizeof *b->end + b->nothing_cap * sizeof *b->nothing;
 }
 
 // ---- scores --------------------------------------------------------------------------------------------------
@@ -267,11 +273,13 @@ static int32_t place_of(mix_added a, int32_t item) {
 }
 
 float mix_of(const mix *m, mix_added a, int32_t item) {
+  if (a.nothing) return 0.0f;
   const int32_t at = place_of(a, item);
   return at < a.n && a.items[at] == item ? m->bias[item] + a.added[at] : m->bias[item];
 }
 
 void mix_add(const mix *m, mix_added a, int32_t first, int32_t n, float *scores) {
+  if (a.nothing) return;
   const float *bias = m->bias + first;
   int32_t done = 0;
   // Bias and sums are added to each other before they are added to the score, as in mix_of.

@@ -12,9 +12,13 @@
 //
 // count(a, b) is one of the channels of a sparse table that keeps the N nearest neighbours of each item. So only items that are
 // neighbours of the history's have sums that are not 0: a few hundred of a catalogue of any size.
+//
+// A history in which there is no item is scored by scale u.v alone, if scale > 0: the other weights were learned beside sums
+// that such a user does not have, and what popularity is worth beside them is often below 0.
 #ifndef SOUK_FORMAT_MIX_H
 #define SOUK_FORMAT_MIX_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include "format/format_error.h"
 #include "format/jtree.h"
@@ -80,6 +84,7 @@ size_t mix_bytes(const mix *m);
 
 // What the sums add to the scores of the items that they reach after one history.
 typedef struct mix_added {
+  bool nothing; // no item in the history: n is 0, and popularity is not added either
   int32_t n;
   const int32_t *items; // [n] ascending
   const float *added;   // [n]
@@ -88,6 +93,7 @@ typedef struct mix_added {
 // What one thread needs to score one history after the other.
 typedef struct mix_room {
   int32_t *slots; // [n_slots] of the catalogue: place in `items`, -1: not there
+  bool nothing;   // as in mix_added
   int32_t n;
   int32_t *items; // [n] ascending
   float *added;   // [n]
@@ -106,10 +112,11 @@ bool mix_history(const mix *m, mix_room *r, const int32_t *history, int32_t n, f
 typedef struct mix_batch {
   mix_room room;
   size_t n;
-  size_t *end; // [n] of each answer in items and added
+  size_t *end;   // [n] of each answer in items and added
+  bool *nothing; // [n]
   int32_t *items;
   float *added;
-  size_t end_cap, items_cap, added_cap;
+  size_t end_cap, nothing_cap, items_cap, added_cap;
 } mix_batch;
 bool mix_batch_new(mix_batch *b, const mix *m, format_error *e);
 void mix_batch_free(mix_batch *b); // zeroed is fine

@@ -78,6 +78,9 @@ static double plain_score(const mix *x, const int32_t *history, int32_t n, int32
   const mix_config *c = mix_get_config(x);
   const mix_table *t = mix_get_table(x);
   const double count = (double)t->counts[item];
+  bool known = false;
+  for (int32_t i = 0; i < n; i++) known = known || (history[i] >= 0 && history[i] < t->items);
+  if (!known && c->scale > 0) return 0;
   double score = c->popularity * log(1 + count) + (count > 0 ? 0 : c->unseen);
   bool reached = false;
   for (int32_t s = 0; s < c->n; s++) {
@@ -98,12 +101,11 @@ static double plain_score(const mix *x, const int32_t *history, int32_t n, int32
   return reached ? score + c->reached + c->reached_popularity * log(1 + count) : score;
 }
 
-static void test_scores(void **unused) {
-  (void)unused;
+static void check_scores(const mix_config *config) {
   enum { ITEMS = 12, HISTORIES = 60 };
   static const char *const log[] = {"ABCABD|E|F", "BCD|A|G", "HGFEDC|B|A", "AB|C|D", "CCABGH|H|I", "F|A|B"};
   dataset *d = open_small(log, 6, ITEMS);
-  mix *x = counted(d, EVAL_VALID, &some, &all_pairs);
+  mix *x = counted(d, EVAL_VALID, config, &all_pairs);
   format_error e;
   mix_batch b;
   assert_true(mix_batch_new(&b, x, &e));
@@ -111,7 +113,9 @@ static void test_scores(void **unused) {
   rng r = rng_at(3, 1, 0, 0);
   for (int32_t h = 0; h < HISTORIES; h++) {
     lengths[h] = (int32_t)rng_below(&r, 7);
-    for (int32_t i = 0; i < lengths[h]; i++) histories[h][i] = (int32_t)rng_below(&r, ITEMS + 2) - 1;
+    for (int32_t i = 0; i < lengths[h]; i++)
+      histories[h][i] =
+          h % 20 == 0 ? ITEMS : (int32_t)rng_below(&r, ITEMS + 2) - 1; // now and then no item at all
     assert_true(mix_batch_add(&b, x, histories[h], lengths[h], &e));
   }
   for (int32_t h = 0; h < HISTORIES; h++) {
@@ -133,6 +137,16 @@ static void test_scores(void **unused) {
   mix_free(x);
   dataset_close(d);
   tiny_remove(dir);
+}
+
+// A history without an item has the encoder's score alone, unless the mix has no encoder.
+static void test_scores(void **unused) {
+  (void)unused;
+  mix_config without = some;
+  without.scale = 0;
+  assert_true(some.scale > 0);
+  check_scores(&some);
+  check_scores(&without);
 }
 
 // ---- counts ----------------------------------------------------------------------------------------------------
