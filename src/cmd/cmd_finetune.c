@@ -59,14 +59,16 @@ static const char summary[] =
 
 // ---- mix ---------------------------------------------------------------------------------------------------------
 
-static void tell(const mix *x, const mix_learned *l) {
+static void tell(const mix *x, const mix_learned *l, double focus) {
   const mix_config *c = mix_get_config(x);
   const mix_table *t = mix_get_table(x);
-  char time[32];
+  char time[32], loss[64] = "-ln p";
+  if (focus > 0) snprintf(loss, sizeof loss, "(1 - p^%.2g) / %.2g", focus, focus);
   printf("learned   from %lld validation targets and %lld candidates of theirs, in %s\n",
          (long long)l->questions, (long long)l->candidates, human_seconds(time, l->seconds));
-  printf("-ln p     of the answers, mean: %.4f by the encoder alone, %.4f by counts alone, %.4f together\n",
-         l->encoder.nats, l->counts.nats, l->both.nats);
+  printf(
+      "loss      %s of the answers, mean: %.4f by the encoder alone, %.4f by counts alone, %.4f together\n",
+      loss, l->encoder.loss, l->counts.loss, l->both.loss);
   printf("scale     %.4g x the encoder's score; popularity %+.4g ln(1 + count), %+.4g if the count is 0\n",
          c->scale, c->popularity, c->unseen);
   printf("counts    %lld pairs of %d items, at most %d weights\n", (long long)t->offsets[t->items], t->items,
@@ -109,7 +111,7 @@ static status make_mix(mix **x, const mix_flags *f, const mix_options *o, const 
   const status rc = mix_learn(x, d, m, o, &learned);
   model_free(m);
   log_status_end();
-  if (rc == OK) tell(*x, &learned);
+  if (rc == OK) tell(*x, &learned, o->focus);
   return rc;
 }
 

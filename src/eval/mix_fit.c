@@ -310,7 +310,8 @@ static status learn(fitter *t, double focus, double *now, mix_fitted *out) {
   }
   weight_questions(t, 0);
   TRY(evaluate(t, t->w, false, now));
-  for (int64_t q = 0; q < t->s->questions; q++) out->nats += t->weight[q] * t->nats[q] / t->total;
+  for (int64_t q = 0; q < t->s->questions; q++)
+    out->loss += t->weight[q] / t->total * (focus > 0 ? -expm1(-focus * t->nats[q]) / focus : t->nats[q]);
   return OK;
 }
 

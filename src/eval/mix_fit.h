@@ -51,7 +51,7 @@ typedef struct mix_fitting {
 } mix_fitting;
 
 typedef struct mix_fitted {
-  double nats; // -ln of the answers' probabilities, mean, without the prior
+  double loss; // what is minimised, without the prior: mean of -ln p, or with focus of (1 - p^focus) / focus
   int32_t steps;
 } mix_fitted;
 

@@ -28,7 +28,6 @@ static status fit(mix_config *c, const mix_samples *s, const mix_fitting *f, mix
   mix_config other = {0};
   mix_fitting alone = *f;
   alone.popularity = alone.reached = false;
-  alone.focus = 0;
   if (f->encoder) TRY(mix_fit(&other, s, &alone, &out->encoder));
   alone = *f;
   alone.encoder = false;

@@ -367,7 +367,7 @@ static void check_minimum(double focus, double far) {
   check_ok(mix_fit(&same, &s, &f, &again));
   assert_memory_equal(&c, &same, sizeof c);
   const double least = plain_loss(&s, &c, focus);
-  check_near(fitted.nats, plain_loss(&s, &c, 0), 1e-4);
+  check_near(fitted.loss, least, 1e-4);
   double *const weights[] = {&c.scale,
                              &c.popularity,
                              &c.unseen,
@@ -686,7 +686,7 @@ static void test_files(void **unused) {
   assert_false(mix_is_there(c, false));
   check_fails(mix_open(&x, c, false), ERR_NOT_FOUND, "has no mix");
   check_ok(mix_learn(&x, d, m, &o, &learned));
-  assert_true(learned.both.nats < learned.encoder.nats && learned.both.nats < learned.counts.nats + 1e-6);
+  assert_true(learned.both.loss < learned.encoder.loss && learned.both.loss < learned.counts.loss + 1e-6);
   check_gains(x, d, m, &o);
   check_same_weights(x, d);
   mix_table table;
