@@ -222,7 +222,7 @@ SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_
 // an item in a ranked list is then
 //   scale x u . v + what the counts add for the history and the item
 // exactly as the trainer evaluated it, over the whole catalogue, with candidates and with filters alike. The counts read the
-// history alone, also where a user vector is given. Vectors and souk_score remain u and v, for vector indexes.
+// history alone, also where a user vector is given, and add nothing where no item of it is known. Vectors and souk_score remain u and v, for vector indexes.
 
 // One question: which items come next? Zeroed, it asks for a new user over the whole catalogue.
 typedef struct souk_query {

@@ -63,7 +63,7 @@ static void tell(const mix *x, const mix_learned *l, double focus) {
   const mix_config *c = mix_get_config(x);
   const mix_table *t = mix_get_table(x);
   char time[32], loss[64] = "-ln p";
-  if (focus > 0) snprintf(loss, sizeof loss, "(1 - p^%.2g) / %.2g", focus, focus);
+  if (focus > 0) snprintf(loss, sizeof loss, "(1 - p^%.3g) / %.3g", focus, focus);
   printf("learned   from %lld validation targets and %lld candidates of theirs, in %s\n",
          (long long)l->questions, (long long)l->candidates, human_seconds(time, l->seconds));
   printf(

@@ -49,7 +49,8 @@ static bool is_seen(const query *q, int32_t item) {
   return false;
 }
 
-// Nothing is learned from a question without an answer, nor from one without an item in its history, to which a mix adds nothing.
+// Nothing is learned from a question without an answer, nor from one without an item in its history: that is scored by the encoder
+// alone (or, without it, by popularity alone, and then its weight does not matter).
 static bool teaches(const sampler *s, const query *q) {
   for (int32_t i = 0; i < q->n && q->target >= 0; i++)
     if (q->tokens[i] >= s->first_item) return true;

@@ -194,14 +194,13 @@ static bool finish(const mix *m, mix_room *r, format_error *e) {
 
 bool mix_history(const mix *m, mix_room *r, const int32_t *history, int32_t n, format_error *e) {
   r->n = 0;
-  bool good = true, known = false;
-  for (int32_t k = 0; good && n > 0 && (k < m->span || !known);) {
+  bool good = true;
+  int32_t k = 0; // items found
+  while (good && n > 0 && (k == 0 || k < m->span)) {
     const int32_t item = history[--n];
-    if (item < 0 || item >= m->t.items) continue;
-    known = true;
-    if (k < m->span) good = add_row(m, r, item, k++, e);
+    if (item >= 0 && item < m->t.items) good = add_row(m, r, item, k++, e);
   }
-  r->nothing = !known && m->c.scale > 0;
+  r->nothing = k == 0 && m->c.scale > 0;
   if (good) return finish(m, r, e);
   for (int32_t i = 0; i < r->n; i++) r->slots[r->items[i]] = -1;
   r->n = 0;

@@ -17,3 +17,7 @@ void item_loss_set(const item_loss *l, xent_params *p, bool training) {
   p->smoothing = training && softmax ? (float)l->smoothing : 0;
   p->beta = p->loss == LOSS_GBCE ? (float)gbce_beta(l->kind == ITEM_GBCE ? l->gbce_t : 0, p) : 0;
 }
+
+double item_loss_start(const xent_params *p) {
+  return p->loss == LOSS_GBCE ? log((double)p->beta / p->n_negatives) : 0;
+}

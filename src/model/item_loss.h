@@ -24,4 +24,9 @@ typedef struct item_loss { // zeros: softmax with the standard logQ
 // softmax over all classes, which is smoothed in training alone: the loss of a validation stays a likelihood.
 void item_loss_set(const item_loss *l, xent_params *p, bool training);
 
+// Where the biases of the items begin: the constant score that is best for a binary loss, ln(beta / negatives), so that the first
+// thousand steps are not spent on moving all scores there (the prior of Lin et al., ICCV 2017, arXiv 1708.02002); else 0, since a
+// softmax and BPR do not see a constant. p as item_loss_set left it.
+double item_loss_start(const xent_params *p);
+
 #endif

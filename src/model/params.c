@@ -39,6 +39,7 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
   p->lr_scale = 1.0f;
   p->kind = spec.kind;
   p->init = spec.init;
+  p->start = 0;
   p->parts = spec.parts > 0 ? spec.parts : 1;
   p->bucket = s->buckets - 1;
   p->depth = s->depth;
@@ -338,7 +339,8 @@ static void draw_normal(const param *p, uint64_t seed, double std, float *w) {
 
 static void draw(const param *p, uint64_t seed, double std, float *w) {
   if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
-  for (int64_t j = 0; p->init != INIT_NORMAL && j < p->size; j++) w[j] = p->init == INIT_ONE ? 1.0f : 0.0f;
+  for (int64_t j = 0; p->init != INIT_NORMAL && j < p->size; j++)
+    w[j] = p->init == INIT_ONE ? 1.0f : p->start;
 }
 
 static int64_t largest_size(const param_set *s) {

@@ -28,6 +28,7 @@ typedef struct param {
   float lr_scale;
   param_kind kind;
   param_init init;
+  float start; // of INIT_ZERO: begins at this constant instead
   int32_t
       parts; // tensors of equal size that are joined here and separate in other programs (q, k, v: 3), else 1
   int32_t bucket; // gradients of a bucket are finished together

@@ -25,8 +25,8 @@
 
 static const double PRODUCT_SHARE = 0.78, HALF_WIDTH = 40, ATTENTION_SHARE = 0.13;
 enum { SAMPLED_BATCHES = 32 };
-// Measured: pages of code, of libhdf5 and of the heap that only a training run touches. The kernel decides how many pages of a
-// library are resident around the one that is touched: the same small run takes 1 to 1.7 MB more than 3.9 MiB here, by machine.
+// Measured: pages of code, of libhdf5 and of the heap that only a training run touches, 3 to 5.5 MiB by run and machine: the kernel
+// decides how many pages of a library are resident around the one that is touched.
 static const double TRAINING_CODE_BYTES = 4.5 * (1 << 20);
 
 // ---- this machine --------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "base/fault.h"
 #include "lib/check.h"
-#include "ops/ops.h"
+#include "ops/cpu/cpu.h"
 
 static status ask(op_kind kind, const void *params) {
   return backend_cpu.supports(kind, params);
@@ -140,6 +140,57 @@ static double run_loss(xent_params p, double slopes[ITEMS]) {
   backend_cpu.close(ctx);
   for (int32_t i = 0; i < ITEMS; i++) slopes[i] = (double)dtable[i];
   return (double)row_loss;
+}
+
+// ---- scratch of a loss -----------------------------------------------------------------------------------------
+
+enum { ROWS = 37, WIDTH = 5, CLASSES = 3000, NEGATIVES = 700, GUARD = 4096 };
+
+static void fill(float *x, size_t n) {
+  for (size_t i = 0; i < n; i++) x[i] = sinf((float)i * 0.37f);
+}
+
+// The loss by a context whose scratch is exactly what scratch_bytes says, and followed by marks that must stay.
+static double loss_in_exact_scratch(xent_params p, int32_t threads) {
+  static float x[ROWS * WIDTH], dx[ROWS * WIDTH], table[CLASSES * WIDTH], dtable[CLASSES * WIDTH],
+      weights[ROWS], logq[CLASSES];
+  static int32_t labels[ROWS], negatives[NEGATIVES];
+  fill(x, ROWS * WIDTH);
+  fill(table, CLASSES * WIDTH);
+  for (int32_t i = 0; i < ROWS; i++) labels[i] = i * 71 % p.classes, weights[i] = 1;
+  for (int32_t j = 0; j < NEGATIVES; j++) negatives[j] = j * 3;
+  p.n = (rows){ROWS_FIXED, ROWS};
+  p.hidden = WIDTH, p.inv_temperature = 1, p.labels = labels, p.weights = weights, p.negatives = negatives;
+  p.negative_logq = p.label_logq = logq, p.x = x, p.table = table;
+  if (!p.forward_only) p.dx = dx, p.dtable = dtable;
+  const size_t bytes = cpu_xent_scratch(&p, threads);
+  char *memory = aligned_alloc(64, (bytes + 63) / 64 * 64 + GUARD);
+  assert_non_null(memory);
+  memset(memory, 0x5a, bytes + GUARD);
+  op_ctx ctx = {.threads = threads, .scratch = memory, .scratch_bytes = bytes};
+  check_ok(cpu_xent(&ctx, &p));
+  for (size_t i = bytes; i < bytes + GUARD; i++) assert_int_equal(memory[i], 0x5a);
+  free(memory);
+  return ctx.result.slot[0].loss;
+}
+
+// Full and sampled, few columns and many, more threads than columns fill, several blocks of rows or one: with and without
+// gradients the scratch is enough, and the loss the same.
+static void test_exact_scratch(void **unused) {
+  (void)unused;
+  static const int32_t classes[] = {CLASSES, 2700, 241, 240, 17}, negatives[] = {0, NEGATIVES, 20, 1};
+  static const size_t bytes[] = {0, 1, 100000};
+  static const int32_t threads[] = {1, 2, 7};
+  for (size_t c = 0; c < 5; c++)
+    for (size_t s = 0; s < 4; s++)
+      for (size_t b = 0; b < 3; b++)
+        for (size_t t = 0; t < 3; t++) {
+          xent_params p = {.classes = CLASSES, .n_negatives = negatives[s], .score_bytes = bytes[b]};
+          if (negatives[s] == 0) p.classes = classes[c];
+          const double both = loss_in_exact_scratch(p, threads[t]);
+          p.forward_only = true;
+          check_near(loss_in_exact_scratch(p, threads[t]), both, 1e-5 * both);
+        }
 }
 
 static double sigmoid(double x) {
@@ -288,11 +339,16 @@ static void test_find(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_supports),      cmocka_unit_test(test_lamb_is_dense),
-      cmocka_unit_test(test_gbce),          cmocka_unit_test(test_bpr),
-      cmocka_unit_test(test_info_nce),      cmocka_unit_test(test_corrected_logq),
-      cmocka_unit_test(test_distinct_rows), cmocka_unit_test(test_no_graphs),
-      cmocka_unit_test(test_memory_errors), cmocka_unit_test(test_find)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_supports),
+                                     cmocka_unit_test(test_lamb_is_dense),
+                                     cmocka_unit_test(test_exact_scratch),
+                                     cmocka_unit_test(test_gbce),
+                                     cmocka_unit_test(test_bpr),
+                                     cmocka_unit_test(test_info_nce),
+                                     cmocka_unit_test(test_corrected_logq),
+                                     cmocka_unit_test(test_distinct_rows),
+                                     cmocka_unit_test(test_no_graphs),
+                                     cmocka_unit_test(test_memory_errors),
+                                     cmocka_unit_test(test_find)};
   return cmocka_run_group_tests_name("cpu", tests, NULL, NULL);
 }

@@ -197,6 +197,26 @@ static void scores_are_sums(void **state) {
   mix_batch_free(&b);
 }
 
+// Whoever has no known item in the history is ranked by the encoder alone, in its order: with no history at all, with items that are none,
+// and with a user vector that was given.
+static void newcomers_get_the_encoders_list(void **state) {
+  (void)state;
+  static float scores[ITEMS], plain[ITEMS], u[128];
+  static int32_t items[ITEMS], plain_items[ITEMS];
+  const asked none = {.n = 0}, unknown = {.n = 2, .items = {-1, -1}};
+  const souk_rank_options off = {.no_mix = 1};
+  souk_query q[3] = {question(&none, NULL), question(&unknown, NULL), question(&none, NULL)};
+  assert_int_equal(souk_user_vectors(with, &q[0].history, 1, 1, u, NULL, NULL), SOUK_OK);
+  q[2].u = u;
+  for (int i = 0; i < 3; i++) {
+    rank_one(with, &q[i], NULL, ITEMS, items, scores);
+    rank_one(with, &q[i], &off, ITEMS, plain_items, plain);
+    assert_memory_equal(items, plain_items, sizeof items);
+    for (int32_t k = 0; k < ITEMS; k++)
+      check_near((double)scores[k], settings.scale * (double)plain[k], 1e-6 * (1 + fabs((double)plain[k])));
+  }
+}
+
 // ---- every way of asking -----------------------------------------------------------------------------------------
 
 static float score_in(const int32_t *items, const float *scores, int32_t n, int32_t item) {
@@ -299,9 +319,9 @@ static void what_the_bundle_says(void **state) {
 
 int main(void) {
   const struct CMUnitTest small[] = {
-      cmocka_unit_test(scores_are_the_trainers), cmocka_unit_test(scores_are_sums),
-      cmocka_unit_test(filters_change_no_score), cmocka_unit_test(batches_change_no_score),
-      cmocka_unit_test(what_the_bundle_says)};
+      cmocka_unit_test(scores_are_the_trainers),         cmocka_unit_test(scores_are_sums),
+      cmocka_unit_test(newcomers_get_the_encoders_list), cmocka_unit_test(filters_change_no_score),
+      cmocka_unit_test(batches_change_no_score),         cmocka_unit_test(what_the_bundle_says)};
   const struct CMUnitTest large[] = {cmocka_unit_test(threads_divide_the_catalogue)};
   const int failed = cmocka_run_group_tests(small, make_small, drop);
   return failed + cmocka_run_group_tests(large, make_large, drop);

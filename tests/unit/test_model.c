@@ -618,6 +618,14 @@ static void test_refusals(void **unused) {
   for (int32_t s = 0; s < 5; s++) add_sequence(b, m, 5);
   finish(b, 4);
   check_fails(model_set_batch(m, b, &state), ERR_INTERNAL, "has 4 negatives, the model was planned for 9");
+  batch_clear(b); // as many as evaluation has: fine to ask for a loss, not for gradients
+  for (int32_t s = 0; s < 5; s++) add_sequence(b, m, 5);
+  finish(b, 0);
+  check_ok(model_set_batch(m, b, &state));
+  check_ok(model_forward(m, true));
+  check_ok(model_loss(m, false));
+  check_fails(model_loss(m, true), ERR_ARGUMENT,
+              "a batch to train on has no negatives, where the loss is over 9 of them");
   b->tokens = caps.tokens + 1;
   check_fails(model_set_batch(m, b, &state), ERR_INTERNAL,
               "exceeds the model's capacities: it has too many tokens");
@@ -689,7 +697,7 @@ static void test_config(void **unused) {
 
 // ---- initial weights -----------------------------------------------------------------------------------------
 
-static model *untouched_model(bool pooler, int32_t items, int32_t layers) {
+static model *initial_model(bool pooler, int32_t items, int32_t layers, int32_t negatives, item_loss loss) {
   model_config c = {.hidden = 18,
                     .layers = layers,
                     .heads = 2,
@@ -702,10 +710,15 @@ static model *untouched_model(bool pooler, int32_t items, int32_t layers) {
                     .cls_sep = pooler};
   const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS + items};
   check_ok(model_config_resolve(&c, range_end, EVENTS));
-  const model_run run = {.caps = caps, .training = true, .threads = 1, .seed = 0x123456789};
+  model_run run = {.caps = caps, .training = true, .threads = 1, .seed = 0x123456789, .loss = loss};
+  run.caps.negatives = negatives;
   model *m;
   check_ok(model_create(&m, "cpu", &c, &run));
   return m;
+}
+
+static model *untouched_model(bool pooler, int32_t items, int32_t layers) {
+  return initial_model(pooler, items, layers, 0, (item_loss){0});
 }
 
 // How many parameters of `a` are in `b` with the same values, as far as the smaller one of the two goes.
@@ -761,6 +774,23 @@ static void test_initial_weights_by_rule(void **unused) {
   model_free(m);
 }
 
+// The biases of the items begin where a constant score is best: a binary loss then says that each item is chosen as often as it is.
+static void test_initial_biases(void **unused) {
+  (void)unused;
+  const item_loss losses[] = {
+      {.kind = ITEM_SOFTMAX}, {.kind = ITEM_BPR}, {.kind = ITEM_BCE}, {.kind = ITEM_GBCE, .gbce_t = 0.75}};
+  const double classes = TOKEN_SPECIALS + 20, n = 8, alpha = n / (classes - 1),
+               beta[] = {0, 0, 1, alpha * (0.75 * (1 - 1 / alpha) + 1 / alpha)};
+  for (int i = 0; i < 4; i++) {
+    model *m = initial_model(false, 20, 1, (int32_t)n, losses[i]);
+    const param *p = param_find(model_params(m), "cls.predictions.bias");
+    const double wanted = beta[i] > 0 ? log(beta[i] / n) : 0;
+    for (int64_t j = 0; j < p->size; j++)
+      check_near((double)param_master(model_params(m), p)[j], wanted, 1e-6);
+    model_free(m);
+  }
+}
+
 // Attention's scratch is for the longest sequence that a model takes, whatever the size of a batch.
 static void test_attention_scratch(void **unused) {
   (void)unused;
@@ -792,6 +822,7 @@ int main(void) {
                                      cmocka_unit_test(test_attention_scratch),
                                      cmocka_unit_test(test_config),
                                      cmocka_unit_test(test_initial_weights_by_name),
-                                     cmocka_unit_test(test_initial_weights_by_rule)};
+                                     cmocka_unit_test(test_initial_weights_by_rule),
+                                     cmocka_unit_test(test_initial_biases)};
   return cmocka_run_group_tests_name("model", tests, NULL, NULL);
 }

@@ -32,20 +32,6 @@ void item_head_describe(void *state, param_set *s, const model_config *c) {
   self->b = param_add_vector(s, head, "transform.dense.bias", H, INIT_ZERO);
 }
 
-void item_head_plan(void *state, model_core *m) {
-  item_head *self = state;
-  const size_t M = (size_t)m->run.caps.masked, n = M * (size_t)m->c.hidden, a = m->be->act_size;
-  plan_kept(m, &self->y, n, a);
-  plan_gradient(m, &self->dy, n, a);
-  if (m->c.head == HEAD_PLAIN) return;
-  plan_kept(m, &self->rows, n, a);
-  if (m->run.training) plan_kept(m, &self->pre, n, a);
-  plan_kept(m, &self->transform, n, a);
-  plan_norm(m, &self->norm, M);
-  plan_gradient(m, &self->d_transform, n, a);
-  plan_gradient(m, &self->d_rows, n, a);
-}
-
 // ---- params of each op ---------------------------------------------------------------------------------------
 
 static bool transforms(const model_core *m) {
@@ -130,6 +116,24 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
   return p;
 }
 
+// ---- plan ----------------------------------------------------------------------------------------------------
+
+void item_head_plan(void *state, model_core *m) {
+  item_head *self = state;
+  const xent_params loss = xent_op(self, m, 0, NULL, m->run.caps.negatives, true);
+  m->params.items[self->bias].start = (float)item_loss_start(&loss);
+  const size_t M = (size_t)m->run.caps.masked, n = M * (size_t)m->c.hidden, a = m->be->act_size;
+  plan_kept(m, &self->y, n, a);
+  plan_gradient(m, &self->dy, n, a);
+  if (m->c.head == HEAD_PLAIN) return;
+  plan_kept(m, &self->rows, n, a);
+  if (m->run.training) plan_kept(m, &self->pre, n, a);
+  plan_kept(m, &self->transform, n, a);
+  plan_norm(m, &self->norm, M);
+  plan_gradient(m, &self->d_transform, n, a);
+  plan_gradient(m, &self->d_rows, n, a);
+}
+
 // ---- passes --------------------------------------------------------------------------------------------------
 
 status item_head_check(const void *state, model_core *m, int32_t slot, size_t *scratch) {
@@ -163,6 +167,9 @@ static status run_head(const item_head *self, const model_core *m) {
 }
 
 status item_head_forward(void *self, model_core *m, int32_t slot, const float *weights, bool grads) {
+  if (grads && m->live.negatives == 0 && m->run.caps.negatives > 0)
+    return fail(ERR_ARGUMENT, "a batch to train on has no negatives, where the loss is over %d of them",
+                m->run.caps.negatives);
   TRY(run_head(self, m));
   // Evaluation batches carry no negatives, and then the loss is over all classes.
   const xent_params xent = xent_op(self, m, slot, weights, m->live.negatives, grads);

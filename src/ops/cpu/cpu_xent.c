@@ -4,9 +4,8 @@
 // o_j = bias_j, for a sampled softmax less the log of the negative's expected count.
 //
 // Full: rows are taken in blocks whose logits (as many as score_bytes hold; without gradients, of one chunk a thread) are the
-// only ones to exist; the classes are
-// split among threads, so each thread owns its part of the table's gradient and nothing needs atomics. Within its
-// part a thread goes chunk by chunk, whose scores lie together and stay in its cache:
+// only ones to exist; the classes are split among threads, so each thread owns its part of the table's gradient and nothing
+// needs atomics. Within its part a thread goes chunk by chunk, whose scores lie together and stay in its cache:
 //   1. scores of the chunk become exp(score - shift), shift the largest score of the row so far, and are added up (each
 //      thread), then combined over threads;
 //   2. g = (softmax - onehot) weight scale in place, which is one factor a row and chunk, as the shift is known;
@@ -321,15 +320,18 @@ static void block_scores(const run *r, int64_t first, int32_t count, int64_t beg
       float *s = scores + (size_t)i * (size_t)width;
       if (r->cosine)
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
-      float row_max = -INFINITY;
-      if (r->offset != NULL) row_max = k->add_max(r->offset + c, s, (size_t)width);
+      float row_max = -INFINITY; // softmax over all classes
+      if (r->sampled)
+        k->add(r->offset + c, s, (size_t)width);
+      else
+        row_max = r->offset != NULL ? k->add_max(r->offset + c, s, (size_t)width) : k->max(s, (size_t)width);
       if (r->sampled)
         sums.left_out[i] += (float)leave_out(r->p->negatives + c, r->p->labels[first + i], s, width);
       if (r->p->smoothing > 0) sums.totals[i] += total(s, width);
       const int64_t label = r->p->labels[first + i] - r->p->class_base;
       if (!r->sampled && label >= c && label < c + width) labels[i] = s[label - c];
       if (r->p->loss == LOSS_SOFTMAX) {
-        if (r->sampled || r->offset == NULL) row_max = k->max(s, (size_t)width);
+        if (r->sampled) row_max = k->max(s, (size_t)width);
         shifts[i] = add_exponentials(&sums, i, row_max, s, width);
       } else
         sums.sums[i] +=
