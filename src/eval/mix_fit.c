@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "simd/simd.h"
 
 enum { BLOCK = 64, MOST_STEPS = 100, ROUNDS = 8, MOST_WEIGHTS = 5 + MIX_SUMS * MIX_TERMS };
 enum { AT_ENCODER, AT_POPULARITY, AT_UNSEEN, COMMON, AT_REACHED = COMMON, AT_REACHED_POPULARITY, AT_TERMS };
@@ -125,7 +126,7 @@ static void scratch_free(scratch *r) {
 // Scores, then shares of the softmax; returns -ln p(answer).
 static double shares(const fitter *t, const float *w, int64_t q, const span *of, float *p) {
   const int64_t n = of->n_reached + of->n_rest;
-  double most = -INFINITY, total = 0;
+  double total = 0;
   if (of->n_reached > 0)
     cblas_sgemv(CblasRowMajor, CblasNoTrans, (int)of->n_reached, t->k, 1, t->reached + of->reached * t->k,
                 t->k, w, 1, 0, p, 1);
@@ -133,14 +134,14 @@ static double shares(const fitter *t, const float *w, int64_t q, const span *of,
     const float *x = t->rest + (of->rest + i) * COMMON;
     p[of->n_reached + i] = w[0] * x[0] + w[1] * x[1] + w[2] * x[2];
   }
-  for (int64_t i = 0; i < n; i++) most = fmax(most, (double)p[i]);
-  const double target = (double)p[t->s->target[q] - of->begin];
+  const float most = simd()->max(p, (size_t)n), target = p[t->s->target[q] - of->begin];
+  simd()->exp_sum(p, most, (size_t)n);
   for (int64_t i = 0; i < n; i++) {
-    p[i] = t->s->candidates[of->begin + i].weight * (float)exp((double)p[i] - most);
+    p[i] *= t->s->candidates[of->begin + i].weight;
     total += (double)p[i];
   }
-  for (int64_t i = 0; i < n; i++) p[i] = (float)((double)p[i] / total);
-  return log(total) + most - target;
+  simd()->scale((float)(1 / total), p, (size_t)n);
+  return log(total) + (double)most - (double)target;
 }
 
 // Adds a question's gradient and the upper half of its Hessian, the covariance of the features under the shares.
@@ -152,6 +153,7 @@ static void add_derivatives(const fitter *t, int64_t q, const span *of, scratch 
   if (of->n_reached > 0) {
     for (int64_t i = 0; i < of->n_reached; i++) {
       const float root = sqrtf(p[i]);
+#pragma omp simd
       for (int32_t a = 0; a < k; a++) r->rows[i * k + a] = root * x[i * k + a];
     }
     cblas_sgemv(CblasRowMajor, CblasTrans, (int)of->n_reached, k, 1, x, k, p, 1, 0, mean, 1);
@@ -237,23 +239,22 @@ static bool solve(double *h, double *g, int32_t k) {
   return true;
 }
 
+static void add_moments(const float *x, int32_t n, double *sums, double *squares) {
+  for (int32_t a = 0; a < n; a++) {
+    sums[a] += (double)x[a];
+    squares[a] += (double)x[a] * (double)x[a];
+  }
+}
+
 // The prior is about weights of features with standard deviation 1. What varies not at all, or is not weighted, stays 0.
 static void set_penalties(fitter *t, double prior) {
   const mix_samples *s = t->s;
   const int64_t all = s->end[s->questions - 1], reached = s->reached_end[s->questions - 1];
+  double sums[MOST_WEIGHTS] = {0}, squares[MOST_WEIGHTS] = {0};
+  for (int64_t i = 0; i < reached; i++) add_moments(t->reached + i * t->k, t->k, sums, squares);
+  for (int64_t i = 0; i < all - reached; i++) add_moments(t->rest + i * COMMON, COMMON, sums, squares);
   for (int32_t a = 0; a < t->k; a++) {
-    double sum = 0, squares = 0;
-    for (int64_t i = 0; i < reached; i++) {
-      const double x = (double)t->reached[i * t->k + a];
-      sum += x;
-      squares += x * x;
-    }
-    for (int64_t i = 0; a < COMMON && i < all - reached; i++) {
-      const double x = (double)t->rest[i * COMMON + a];
-      sum += x;
-      squares += x * x;
-    }
-    const double mean = sum / (double)all, variance = squares / (double)all - mean * mean;
+    const double mean = sums[a] / (double)all, variance = squares[a] / (double)all - mean * mean;
     t->penalty[a] = variance > 1e-30 ? prior * variance : 1;
   }
 }
