@@ -33,8 +33,8 @@ sweep() { # OUT ARGUMENTS...: stdout to OUT.table, stderr to OUT.err
   local out=$1; shift
   "$souk" sweep "$@" >"$out.table" 2>"$out.err"
 }
-# The table without what is measured in seconds and without the directory's own name.
-table() { "$souk" sweep "$1" --show | sed -E 's/ +[0-9.]+ m?s( |$)/ TIME\1/; s/ +[0-9.]+ (us|min).*/ TIME/' | sed "s#$1#SWEEP#g"; }
+# The table without what is measured in seconds (nor the width that it gives its column) and without the directory's own name.
+table() { "$souk" sweep "$1" --show | sed -E 's/ +([0-9]+ min )?[0-9.]+ (us|ms|s)( |$)/ TIME\3/; s/ +/ /g' | sed "s#$1#SWEEP#g"; }
 same_table() { diff <(table "$1") <(table "$2"); }
 has() { grep -qF -- "$2" "$1" || { cat "$1"; return 1; }; }
 checkpoints() { find "$1" -maxdepth 2 -name 'step-*' | sed -E 's#/step-[0-9]*$##; s#.*/##' | sort -u | tr '\n' ' '; }
