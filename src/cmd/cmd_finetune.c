@@ -66,9 +66,9 @@ static void tell(const mix *x, const mix_learned *l, double focus) {
   if (focus > 0) snprintf(loss, sizeof loss, "(1 - p^%.3g) / %.3g", focus, focus);
   printf("learned   from %lld validation targets and %lld candidates of theirs, in %s\n",
          (long long)l->questions, (long long)l->candidates, human_seconds(time, l->seconds));
-  printf(
-      "loss      %s of the answers, mean: %.4f by the encoder alone, %.4f by counts alone, %.4f together\n",
-      loss, l->encoder.loss, l->counts.loss, l->both.loss);
+  printf("loss      %s of the answers, mean: ", loss);
+  if (l->encoder.steps > 0) printf("%.4f by the encoder alone, ", l->encoder.loss);
+  printf("%.4f by counts alone, %.4f together\n", l->counts.loss, l->both.loss);
   printf("scale     %.4g x the encoder's score; popularity %+.4g ln(1 + count), %+.4g if the count is 0\n",
          c->scale, c->popularity, c->unseen);
   printf("counts    %lld pairs of %d items, at most %d weights\n", (long long)t->offsets[t->items], t->items,

@@ -227,8 +227,8 @@ typedef struct xent_params {
   const act *table; // [classes,H] r
   const act *bias;  // [classes] r; NULL: none
   float *row_loss;  // [M] w: loss (nats, unweighted); may be NULL
-  bool
-      forward_only; // dx is NULL: scratch_bytes, which is asked before there are pointers, may differ from that with gradients
+  // dx is NULL and will be: scratch_bytes, which is asked before there are pointers, may differ from that with gradients.
+  bool forward_only;
   act *dx;          // [M,H] w; NULL: forward only
   float *dtable;    // [classes,H] a; NULL: not wanted (frozen)
   float *dbias;     // [classes] a; NULL: not wanted, or bias is NULL

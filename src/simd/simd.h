@@ -36,8 +36,8 @@ typedef struct simd_table {
   void (*axpy)(float a, const float *x, float *y, size_t n); // y += a x
   void (*scale)(float a, float *x, size_t n);
   void (*add)(const float *x, float *y, size_t n); // y += x
-  float (*add_max)(const float *x, float *y,
-                   size_t n); // y += x; returns the largest of y, -infinity for n == 0
+  // y += x; returns the largest of y, -infinity for n == 0.
+  float (*add_max)(const float *x, float *y, size_t n);
   void (*scale_add)(float a, float *x, float *y, size_t n); // x *= a; y += x
   // y += each of the rows of x in turn, which are `stride` floats apart.
   void (*add_rows)(const float *x, size_t stride, size_t rows, float *y, size_t n);
