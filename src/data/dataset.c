@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "data/dataset_internal.h"
 #include "data/dataset_manifest.h"
 #include "data/history_check.h"
 #include "format/utf8.h"
@@ -46,6 +47,7 @@ struct dataset {
   int32_t *token_as; // [stored.vocab_size]
   uint8_t event_as[MAX_EVENT_TYPES];
   dataset_info stored; // of the shards, with token_as
+  item_data items;
 };
 
 struct sequence_block {
@@ -319,6 +321,12 @@ status dataset_open(dataset **out, const char *dir, bool verify) {
   }
 }
 
+static void forget_items(dataset *d) {
+  item_texts_free(d->items.texts);
+  item_features_free(d->items.features);
+  d->items = (item_data){NULL, NULL};
+}
+
 void dataset_close(dataset *d) {
   if (d == NULL) return;
   reader_stop(d->reader);
@@ -328,6 +336,7 @@ void dataset_close(dataset *d) {
   free(d->lengths);
   free(d->test_from);
   free(d->token_as);
+  forget_items(d);
   vocab_free(d->v);
   nvidia_close(d->premasked);
   json_decref(d->files);
@@ -435,9 +444,32 @@ status dataset_read_as(dataset *d, vocab *v, const dataset_info *info) {
   }
   d->stored = d->info;
   map_events(d, info);
+  forget_items(d);
   vocab_free(d->v);
   d->v = v;
   take_ranges(&d->info, v);
+  return OK;
+}
+
+item_data *dataset_item_data(dataset *d) {
+  return &d->items;
+}
+
+const dataset_info *dataset_stored(const dataset *d) {
+  return d->token_as != NULL ? &d->stored : &d->info;
+}
+
+const int32_t *dataset_token_as(const dataset *d) {
+  return d->token_as;
+}
+
+status dataset_stored_items(const dataset *d, int32_t **out) {
+  const int32_t *end = dataset_stored(d)->range_end, first = vocab_begin(d->v, RANGE_ITEMS),
+                items = vocab_end(d->v, RANGE_ITEMS) - first;
+  TRY(mem_new(out, (size_t)items, sizeof **out, "places of items"));
+  for (int32_t i = 0; i < items; i++) (*out)[i] = d->token_as == NULL ? i : -1;
+  for (int32_t id = end[RANGE_ATTRIBUTES]; d->token_as != NULL && id < end[RANGE_ITEMS]; id++)
+    if (d->token_as[id] >= first) (*out)[d->token_as[id] - first] = id - end[RANGE_ATTRIBUTES];
   return OK;
 }
 

@@ -7,7 +7,8 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
-#include "data/dataset_verify.h"
+#include "data/item_features.h"
+#include "data/item_texts.h"
 #include "data/user_names.h"
 #include "hdf5/h5_reader.h"
 
@@ -143,5 +144,9 @@ status dataset_verify(dataset *d) {
   TRY(verify_histories(d));
   TRY(user_names_check(d));
   if (dataset_lists(d, "items.h5")) TRY(verify_items(d));
+  const item_texts *texts;
+  const item_features *features;
+  TRY(dataset_item_texts(d, &texts));
+  TRY(dataset_item_features(d, &features));
   return dataset_lists(d, "catalogue.jsonl") ? verify_catalogue(d) : OK;
 }

@@ -5,7 +5,7 @@
 
 #include "data/dataset.h"
 
-// Reads all histories, users.tsv and, where they are listed, items.h5 and catalogue.jsonl. d is a prepared data set. Memory:
+// Reads all histories, users.tsv and, where they are listed, items.h5, texts.h5, features.h5 and catalogue.jsonl. d is a prepared data set. Memory:
 // a block of histories, eight bytes a user, a bit an item.
 status dataset_verify(dataset *d);
 

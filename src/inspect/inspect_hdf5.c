@@ -110,6 +110,8 @@ static const char *kind_of(const json_t *out, hid_t file) {
     const char *schema, *kind;
   } kinds[] = {{"souk.shard", "shard of a data set"},
                {"souk.items", "attributes of items"},
+               {"souk.texts", "texts of items"},
+               {"souk.features", "features of items"},
                {"souk.parameters", "parameters of a checkpoint"},
                {"souk.optimizer", "optimiser state of a checkpoint"},
                {"souk.average", "averaged weights of a checkpoint, less its parameters"},

@@ -1,0 +1,137 @@
+// Reading and writing the texts of items; see item_texts.h.
+#include "data/item_texts.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/dataset_internal.h"
+#include "hdf5/hdf5_glue.h"
+
+typedef struct texts_file {
+  const dataset *d;
+  char path[PATH_MAX];
+  h5_reader *reader;
+  int32_t file;
+  int32_t items; // of the file
+  int64_t *offsets;
+  int32_t *tokens;
+} texts_file;
+
+static status check_offsets(const texts_file *f, int64_t tokens) {
+  for (int32_t i = 0; i < f->items; i++)
+    if (f->offsets[i + 1] < f->offsets[i] || f->offsets[i + 1] - f->offsets[i] > INT32_MAX)
+      return fail(ERR_FORMAT, "%s: \"offsets\" of item %d is %lld, and that of the item behind it %lld",
+                  f->path, i, (long long)f->offsets[i], (long long)f->offsets[i + 1]);
+  if (f->offsets[0] != 0 || f->offsets[f->items] != tokens)
+    return fail(ERR_FORMAT, "%s: \"offsets\" goes from %lld to %lld, but there are %lld tokens", f->path,
+                (long long)f->offsets[0], (long long)f->offsets[f->items], (long long)tokens);
+  return OK;
+}
+
+static status check_tokens(const texts_file *f) {
+  const int32_t *end = dataset_stored(f->d)->range_end;
+  for (int32_t i = 0; i < f->items; i++)
+    for (int64_t k = f->offsets[i]; k < f->offsets[i + 1]; k++) {
+      const int32_t t = f->tokens[k];
+      if (t != TOKEN_UNK && (t < end[RANGE_SPECIAL] || t >= end[RANGE_ATTRIBUTES]))
+        return fail(ERR_FORMAT, "%s: token %lld of item %d is %d, which is no word and no attribute", f->path,
+                    (long long)(k - f->offsets[i]), i, t);
+    }
+  return OK;
+}
+
+static status read_arrays(texts_file *f) {
+  const int32_t *end = dataset_stored(f->d)->range_end;
+  int64_t n, tokens;
+  f->items = end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES];
+  TRY(reader_open(f->reader, f->path, "souk.texts", 1, &f->file));
+  TRY(reader_dims(f->reader, f->file, "offsets", H5_KIND_I64, 1, &n));
+  TRY(reader_dims(f->reader, f->file, "tokens", H5_KIND_I32, 1, &tokens));
+  if (n != (int64_t)f->items + 1)
+    return fail(ERR_FORMAT, "%s: \"offsets\" has %lld elements; of %d items it has %lld", f->path,
+                (long long)n, f->items, (long long)f->items + 1);
+  TRY(mem_new(&f->offsets, (size_t)n, sizeof *f->offsets, "texts of items"));
+  TRY(mem_new(&f->tokens, (size_t)tokens, sizeof *f->tokens, "texts of items"));
+  TRY(reader_rows(f->reader, f->file, "offsets", H5_KIND_I64, 1, 0, n, 1, f->offsets));
+  TRY(check_offsets(f, tokens));
+  TRY(reader_rows(f->reader, f->file, "tokens", H5_KIND_I32, 1, 0, tokens, 1, f->tokens));
+  return check_tokens(f);
+}
+
+// The texts in the vocabulary that the data set is read in.
+static status translate(texts_file *f) {
+  const int32_t *as = dataset_token_as(f->d);
+  const vocab *v = dataset_vocab(f->d);
+  const int32_t items = vocab_end(v, RANGE_ITEMS) - vocab_begin(v, RANGE_ITEMS);
+  int32_t *stored = NULL, *tokens = NULL;
+  int64_t *offsets = NULL;
+  status rc;
+  if (as == NULL) return OK;
+  TRY_GOTO(dataset_stored_items(f->d, &stored), done);
+  TRY_GOTO(mem_new(&offsets, (size_t)items + 1, sizeof *offsets, "texts of items"), done);
+  for (int32_t i = 0; i < items; i++)
+    offsets[i + 1] = offsets[i] + (stored[i] >= 0 ? f->offsets[stored[i] + 1] - f->offsets[stored[i]] : 0);
+  TRY_GOTO(mem_new(&tokens, (size_t)offsets[items], sizeof *tokens, "texts of items"), done);
+  for (int32_t i = 0; i < items; i++)
+    for (int64_t k = offsets[i]; k < offsets[i + 1]; k++)
+      tokens[k] = as[f->tokens[f->offsets[stored[i]] + k - offsets[i]]];
+  free(f->offsets);
+  free(f->tokens);
+  f->offsets = offsets;
+  f->tokens = tokens;
+  f->items = items;
+  offsets = NULL;
+  tokens = NULL;
+done:
+  free(stored);
+  free(offsets);
+  free(tokens);
+  return rc;
+}
+
+static status read_texts(texts_file *f, item_texts **out) {
+  TRY(path_join(f->path, sizeof f->path, dataset_dir(f->d), "texts.h5"));
+  TRY(reader_start(&f->reader));
+  TRY(read_arrays(f));
+  TRY(translate(f));
+  TRY(mem_new(out, 1, sizeof **out, "texts of items"));
+  **out = (item_texts){f->items, f->offsets, f->tokens};
+  return OK;
+}
+
+status dataset_item_texts(dataset *d, const item_texts **out) {
+  item_data *have = dataset_item_data(d);
+  *out = have->texts;
+  if (have->texts != NULL || !dataset_lists(d, "texts.h5")) return OK;
+  texts_file f = {.d = d};
+  const status rc = read_texts(&f, &have->texts);
+  reader_stop(f.reader);
+  if (rc != OK) {
+    free(f.offsets);
+    free(f.tokens);
+  }
+  *out = have->texts;
+  return rc;
+}
+
+void item_texts_free(item_texts *t) {
+  if (t == NULL) return;
+  free((void *)(uintptr_t)t->offsets);
+  free((void *)(uintptr_t)t->tokens);
+  free(t);
+}
+
+status item_texts_write(const item_texts *t, const char *path, int deflate) {
+  const hsize_t offsets = (hsize_t)t->items + 1, tokens = (hsize_t)t->offsets[t->items];
+  h5_lock();
+  hid_t file;
+  status rc = h5_create(&file, path, "souk.texts", 1);
+  if (rc == OK) {
+    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, t->offsets, deflate);
+    if (rc == OK) rc = h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, t->tokens, deflate);
+    rc = h5_finish(file, path, rc);
+  }
+  h5_unlock();
+  return rc == OK ? file_sync(path) : rc;
+}
