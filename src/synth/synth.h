@@ -18,6 +18,8 @@ typedef struct synth_config {
   double drift;         // 0: tastes stay, 1: they change completely while a user is there
   double explore;       // share of steps that follow popularity alone
   bool promotions;      // also promotions.csv.gz and its truth
+  bool impressions;     // also impressions.csv.gz and its truth
+  bool reviews;         // also reviews.jsonl.gz and its truth
   int64_t oracle_users; // whose true ranking quality is computed: the first so many
   int64_t deflate;
   int64_t seed;

@@ -1,7 +1,8 @@
 // What the parts of the marketplace generator share.
 //
 // synth_world.c makes the items, synth_user.c a user's tastes and steps (with their exact probabilities),
-// synth_promo.c the promotions, synth_text.c titles and descriptions, synth.c the files.
+// synth_promo.c the promotions, synth_offer.c what is shown beside and what comes of it, synth_review.c what buyers write,
+// synth_text.c titles and descriptions, synth_oracle.c the best that a model can be, synth.c the files.
 #ifndef SOUK_SYNTH_SYNTH_INTERNAL_H
 #define SOUK_SYNTH_SYNTH_INTERNAL_H
 
@@ -18,7 +19,10 @@ enum {
   DRAW_STEPS,
   DRAW_TIMES,
   DRAW_PROMOTION,
-  DRAW_CAMPAIGN
+  DRAW_CAMPAIGN,
+  DRAW_OFFER,
+  DRAW_REVIEW,
+  DRAW_QUALITY
 };
 
 static inline rng synth_rng(int64_t seed, uint32_t draw, int64_t number) {
@@ -159,5 +163,32 @@ void campaigns_make(const synth_world *w, campaign campaigns[CAMPAIGNS]);
 // policy.
 void page_draw(const synth_world *w, const campaign campaigns[CAMPAIGNS], const synth_person *p,
                const synth_taste *taste, int32_t interest, double hour, rng *r, impression out[POSITIONS]);
+
+// ---- items that are shown, and reviews --------------------------------------------------------------------------
+
+// What a buyer finds out about an item: standard normal. Nothing in the catalogue tells it.
+double item_quality(const synth_world *w, int32_t item);
+
+enum { OFFERS = 6 };
+// An item that was shown to a user amid a session. Whether it is clicked follows from what the log shows of the user: taste and the
+// lines of interest; a purchase from taste and the item's quality.
+typedef struct offer {
+  int32_t item;
+  bool click, cart, buy;         // cart only after a click, buy only after cart
+  double p_click, p_cart, p_buy; // truth; of cart and buy, given what must come before
+} offer;
+// Six different items for a user before the next step: of the two lines of interest, and by popularity.
+void offers_draw(const synth_state *s, rng *r, offer out[OFFERS]);
+
+typedef enum sentiment { NEGATIVE, NEUTRAL, POSITIVE, SENTIMENTS } sentiment;
+extern const char *const sentiment_names[SENTIMENTS]; // "negative", "neutral", "positive"
+enum { MOST_CLAUSES = 4 };
+typedef struct review {
+  int32_t rating; // 1 to 5
+  sentiment feels;
+  int32_t clauses[SENTIMENTS]; // of its text, by what each of them says
+  char text[1024];             // English or Chinese, without quotes and backslashes
+} review;
+void review_draw(const synth_world *w, const synth_taste *t, int32_t item, rng *r, review *out);
 
 #endif

@@ -3,7 +3,7 @@
 number() { grep -oE "\"$1\": *-?[0-9.]+" "$2" | head -n 1 | grep -oE -- '-?[0-9.]+$'; }
 export -f number
 check "souk synth makes a marketplace" "$souk" synth --out "$work/m" --users 600 --items 300 --length 15
-for f in events.csv.gz events.jsonl.gz promotions.csv.gz; do check "$f is a whole gzip file" gzip -t "$work/m/$f"; done
+for f in events.csv.gz events.jsonl.gz promotions.csv.gz impressions.csv.gz reviews.jsonl.gz; do check "$f is a whole gzip file" gzip -t "$work/m/$f"; done
 prepare() { "$souk" prepare datasets/synth/prepare.yaml --catalogue "$work/m/catalogue.jsonl" "$@"; }
 check "its log becomes a data set" prepare --log "$work/m/events.csv.gz" --out "$work/d"
 check "no row of its log is rejected" test "$(number rejected "$work/d/report.json")" = 0
@@ -32,4 +32,6 @@ check_error "an option out of range is an error" "out of range" "$souk" synth --
 check_error "an unknown option is answered with the nearest one" 'did you mean "users"' "$souk" synth --out "$work/x" --user 3
 check_error "a directory that cannot be made is an error" "/proc" "$souk" synth --out /proc/x
 check "--no-promotions makes no files of promotions" bash -c "$souk synth --out $work/n --users 20 --items 60 --no-promotions && ! ls $work/n | grep -E 'promo|campaign'"
+check "--no-impressions --no-reviews makes neither of them" bash -c "$souk synth --out $work/o --users 20 --items 60 --no-impressions --no-reviews && ! ls $work/o $work/o/truth | grep -E 'impression|review'"
+check "the oracle tells how well clicks can be told" bash -c "awk -v x=\$(number auc $work/m/truth/oracle.json) 'BEGIN { exit !(x > 0.6 && x < 0.95) }'"
 finish

@@ -8,6 +8,7 @@
 #include "format/utf8.h"
 #include "prepare/log_reader.h"
 #include "synth/synth_internal.h"
+#include "synth/synth_oracle.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 
@@ -236,6 +237,109 @@ static void test_promotions(void **unused) {
   world_free(w);
 }
 
+// ---- items that are shown, and reviews ------------------------------------------------------------------------
+
+static void test_offers(void **unused) {
+  (void)unused;
+  enum { SHOWN = 30000 };
+  const synth_config c = config(1, 300);
+  synth_world *w;
+  synth_state *s;
+  check_ok(world_new(&w, &c));
+  check_ok(state_new(&s, w));
+  check_ok(state_begin(s, 0));
+  synth_step step;
+  for (int i = 0; i < 5; i++) state_step(s, &step);
+  double n[3] = {0}, wanted[3] = {0}, spread[3] = {0};
+  int current = 0;
+  rng r = rng_at(12, 5, 0, 0);
+  for (int i = 0; i < SHOWN / OFFERS; i++) {
+    offer page[OFFERS];
+    offers_draw(s, &r, page);
+    for (int k = 0; k < OFFERS; k++) {
+      const offer *x = &page[k];
+      for (int j = 0; j < k; j++) assert_int_not_equal(x->item, page[j].item);
+      assert_true((!x->cart || x->click) && (!x->buy || x->cart));
+      current += w->items[x->item].category == s->current;
+      const double p[3] = {x->p_click, x->click ? x->p_cart : 0, x->cart ? x->p_buy : 0};
+      const bool happened[3] = {x->click, x->cart, x->buy};
+      for (int a = 0; a < 3; a++) {
+        n[a] += happened[a];
+        wanted[a] += p[a];
+        spread[a] += p[a] * (1 - p[a]);
+      }
+    }
+  }
+  for (int a = 0; a < 3; a++) assert_true(fabs(n[a] - wanted[a]) < 4.5 * sqrt(spread[a]));
+  assert_true(current > SHOWN / 6); // about two of six, where the category has two
+  // Quality belongs to the item and is worth something; a click's probability does not know it.
+  double mean = 0, squares = 0;
+  for (int32_t i = 0; i < w->n; i++) {
+    const double q = item_quality(w, i);
+    mean += q / w->n;
+    squares += q * q / w->n;
+  }
+  assert_true(fabs(mean) < 4.5 / sqrt(w->n) && fabs(squares - 1) < 4.5 * sqrt(2.0 / w->n));
+  state_free(s);
+  world_free(w);
+}
+
+static void test_reviews(void **unused) {
+  (void)unused;
+  const synth_config c = config(1, 300);
+  synth_world *w;
+  synth_state *s;
+  check_ok(world_new(&w, &c));
+  check_ok(state_new(&s, w));
+  check_ok(state_begin(s, 3));
+  int64_t said[SENTIMENTS][SENTIMENTS] = {{0}}, stars[6] = {0};
+  int good = 0, bad = 0;
+  for (int32_t i = 0; i < 20000; i++) {
+    review x;
+    rng r = rng_at(13, 5, (uint32_t)i, 0);
+    review_draw(w, s->taste, i % w->n, &r, &x);
+    assert_true(x.rating >= 1 && x.rating <= 5 && utf8_valid(x.text) && strpbrk(x.text, "\"\\%") == NULL);
+    assert_int_equal(x.feels, x.rating < 3 ? NEGATIVE : x.rating == 3 ? NEUTRAL : POSITIVE);
+    const int32_t n = x.clauses[NEGATIVE] + x.clauses[NEUTRAL] + x.clauses[POSITIVE];
+    assert_true(n >= 2 && n <= MOST_CLAUSES);
+    for (int k = 0; k < SENTIMENTS; k++) said[x.feels][k] += x.clauses[k];
+    stars[x.rating]++;
+    good += x.rating >= 4 && item_quality(w, i % w->n) > 1;
+    bad += x.rating < 3 && item_quality(w, i % w->n) > 1;
+  }
+  for (int f = 0; f < SENTIMENTS; f++) // each mostly says what it feels
+    for (int k = 0; k < SENTIMENTS; k++) assert_true(k == f || said[f][f] > 1.5 * (double)said[f][k]);
+  for (int k = 1; k <= 5; k++) assert_true(stars[k] > 200);
+  assert_true(good > 20 * bad);
+  state_free(s);
+  world_free(w);
+}
+
+// The curve of an oracle beside one made by comparing every pair.
+static void test_yes_oracle(void **unused) {
+  (void)unused;
+  static yes_oracle o;
+  double p[200], won = 0, pairs = 0;
+  bool yes[200];
+  rng r = rng_at(14, 5, 0, 0);
+  for (int i = 0; i < 200; i++) {
+    p[i] = (double)rng_below(&r, YES_BINS) / YES_BINS;
+    if (p[i] <= 0) p[i] = 0.5;
+    yes[i] = rng_unit(&r) < p[i];
+    yes_count(&o, p[i], yes[i]);
+  }
+  for (int i = 0; i < 200; i++)
+    for (int k = 0; k < 200; k++) {
+      if (!yes[i] || yes[k]) continue;
+      pairs++;
+      won += p[i] > p[k] ? 1 : p[i] < p[k] ? 0 : 0.5;
+    }
+  assert_true(fabs(yes_auc(&o) - won / pairs) < 1e-12);
+  memset(&o, 0, sizeof o);
+  yes_count(&o, 0.3, true);
+  assert_true(isnan(yes_auc(&o)));
+}
+
 // ---- files ---------------------------------------------------------------------------------------------------
 
 static char dir[256];
@@ -290,9 +394,9 @@ static void test_same_seed_same_bytes(void **unused) {
   checksum("a", "events.csv.gz", a);
   checksum("b", "events.csv.gz", b);
   assert_string_not_equal(a, b);
-  // Promotions are drawn apart: without them nobody does anything else.
+  // Promotions, items shown and reviews are drawn apart: without them nobody does anything else.
   c = config_for("c", 40);
-  c.promotions = false;
+  c.promotions = c.impressions = c.reviews = false;
   run_quietly(&c);
   checksum("a", "events.csv.gz", a);
   checksum("c", "events.csv.gz", b);
@@ -378,6 +482,39 @@ static void test_formats_agree(void **unused) {
   log_close(r[1]);
 }
 
+// Impressions have a truth each, in the same order, and cells only for what could happen.
+static void test_impressions(void **unused) {
+  (void)unused;
+  static const char *const columns[] = {"impression_id", "p_click", "p_cart", "p_buy"};
+  static const char *const shown[] = {"impression_id", "time", "item_id", "click", "cart", "buy"};
+  log_reader *r[2];
+  char path[1200], last[32] = "";
+  synth_config c = config_for("m", 200);
+  run_quietly(&c);
+  snprintf(path, sizeof path, "%s/truth/impressions.csv.gz", c.out);
+  check_ok(log_open(&r[0], path, &(log_format){.kind = LOG_CSV, .header = true}, columns, 4));
+  snprintf(path, sizeof path, "%s/impressions.csv.gz", c.out);
+  check_ok(log_open(&r[1], path, &(log_format){.kind = LOG_CSV, .header = true}, shown, 6));
+  int rows = 0, carts = 0;
+  for (;; rows++) {
+    const char *v[2][MAX_COLUMNS], *reject;
+    bool end[2];
+    for (int i = 0; i < 2; i++) check_ok(log_next(r[i], v[i], &reject, &end[i]));
+    assert_int_equal(end[0], end[1]);
+    if (end[0]) break;
+    assert_string_equal(v[0][0], v[1][0]);
+    assert_true(strcmp(v[1][1], last) >= 0);
+    snprintf(last, sizeof last, "%s", v[1][1]);
+    assert_int_equal(v[1][4] != NULL, strcmp(v[1][3], "1") == 0);
+    assert_int_equal(v[1][5] != NULL, v[1][4] != NULL && strcmp(v[1][4], "1") == 0);
+    carts += v[1][5] != NULL;
+    for (int k = 1; k < 4; k++) assert_true(atof(v[0][k]) > 0 && atof(v[0][k]) < 1);
+  }
+  assert_true(rows > 300 && rows % OFFERS == 0 && carts > 5);
+  log_close(r[0]);
+  log_close(r[1]);
+}
+
 // The truth of promotions: an uplift is the difference of two probabilities, and some are negative.
 static void test_truth(void **unused) {
   (void)unused;
@@ -422,9 +559,13 @@ int main(void) {
       cmocka_unit_test(test_items),
       cmocka_unit_test(test_probabilities),
       cmocka_unit_test(test_promotions),
+      cmocka_unit_test(test_offers),
+      cmocka_unit_test(test_reviews),
+      cmocka_unit_test(test_yes_oracle),
       CASE(test_same_seed_same_bytes),
       CASE(test_users_are_functions),
       CASE(test_formats_agree),
+      CASE(test_impressions),
       CASE(test_truth),
   };
   return cmocka_run_group_tests_name("synth", tests, NULL, NULL);
