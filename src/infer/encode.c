@@ -1,39 +1,16 @@
-// The encoder, forward only, over histories laid end to end without padding.
-//
-// It does less work than a training forward pass: of the last layer only the row that is asked is needed, so its query,
-// projection, feed-forward part and norms are computed for one row of each history, and only keys and values for all
-// rows; biases are added by the matmuls; the attention's scale is part of the weights. Histories are processed in
-// chunks whose activations stay in the L2 cache.
-//
-// Every row is computed in the same way wherever it is in a chunk (see gemm_packed in simd.h), so an answer has the
-// same bits in a batch of any size.
+// From histories to user vectors; see encode.h.
 #include "infer/encode.h"
 
-#include <math.h>
 #include <string.h>
-#include "infer/workspace.h"
-#include "simd/simd.h"
+#include "infer/encoder.h"
 
-enum { CHUNK_FLOATS = 131072, CHUNK_MIN = 128, CHUNK_MAX = 1024, QUERY_ROWS = 48, PANEL = 16 };
-
-typedef struct chunk {
+// Histories of one call of encode.
+typedef struct history_job {
   const souk_bundle *b;
-  const simd_table *k;
-  int32_t T, S;                     // tokens, sequences; capacities while it is made
-  int32_t *ids, *types, *positions; // [T]
-  int32_t *tokens;                  // [max_history] known events of the sequence that is being added
-  uint8_t *events;                  // [max_history]
-  int32_t *begin, *asked;           // [S+1] first token of each sequence; [S] its token that is asked
-  float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
-  float *x;                         // [T,H] the layer's input; post-norm: the same as stream
-  float *qkv;                       // [T,3H]
-  float *context, *branch;          // [T,H]
-  float *ffn;                       // [T,F]
-  float *q;                         // [S,H] queries of the last layer
-  float *keys, *values, *scores;    // of one sequence and head, packed; [QUERY_ROWS, keys]
-} chunk;
-
-// ---- sequences -----------------------------------------------------------------------------------------------
+  const souk_history *histories;
+  float *u;
+  int32_t *unknown; // NULL: not wanted
+} history_job;
 
 souk_history source_history(const history_source *s, size_t i) {
   if (s->list != NULL) return s->list[i];
@@ -53,251 +30,56 @@ static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_
   return souk_find_event(b, h->event_names[i]);
 }
 
-// Appends the query of a history, the newest known events that fit. Returns the number of unknown ones.
-static int32_t add_sequence(chunk *c, const souk_history *h) {
-  const souk_bundle *b = c->b;
-  int32_t unknown = 0, kept = 0;
-  int32_t *tokens = c->tokens + b->max_history; // filled from the newest back, so that they end up in order
-  uint8_t *events = c->events + b->max_history;
-  for (int32_t i = h->n - 1; i >= 0; i--) {
-    const int32_t item = history_item(b, h, i);
-    unknown += item < 0;
-    if (item < 0 || kept == b->max_history) continue;
-    *--tokens = b->first_item + item;
-    *--events = (uint8_t)history_event(b, h, i);
-    kept++;
-  }
-  const seq_input known = {tokens, events, kept};
+void add_query(chunk *c, const seq_input *known) {
+  const seq_layout *layout = &c->b->layout;
   seq_plan plan;
-  if (!sequence_plan(&plan, &b->layout, kept, NO_SECOND, true)) return unknown; // never: settings.c
-  sequence_write(&plan, &b->layout, &known, NULL, c->ids + c->T, c->types + c->T, c->positions + c->T);
-  c->asked[c->S] = c->T + plan.asked;
-  c->T += plan.rows;
-  c->begin[++c->S] = c->T;
-  return unknown;
+  if (!sequence_plan(&plan, layout, known->n, NO_SECOND, true)) return; // never: settings.c
+  sequence_write(&plan, layout, known, NULL, c->ids + c->T, c->types + c->T, c->positions + c->T);
+  chunk_added(c, plan.rows, plan.asked);
 }
 
-static int32_t longest_possible(const souk_bundle *b, const souk_history *h) {
-  const int32_t n =
-      (h->n < b->max_history ? h->n : b->max_history) + sequence_specials(&b->layout, false, true);
-  return n > 0 ? n : 1;
+static int32_t longest_history(const void *arg, size_t i) {
+  const history_job *j = arg;
+  const int32_t n = j->histories[i].n, most = j->b->max_history;
+  const int32_t rows = (n < most ? n : most) + sequence_specials(&j->b->layout, false, true);
+  return rows > 0 ? rows : 1;
 }
 
-// ---- layers --------------------------------------------------------------------------------------------------
+int32_t history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
+                       int32_t *unknown) {
+  int32_t kept = 0;
+  *unknown = 0;
+  for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
+    const int32_t item = history_item(b, h, at);
+    *unknown += item < 0;
+    if (item < 0 || kept == b->max_history) continue;
+    kept++;
+    ends->tokens[-kept] = b->first_item + item;
+    ends->events[-kept] = (uint8_t)history_event(b, h, at);
+    if (ends->sources != NULL) ends->sources[-kept] = at;
+  }
+  return kept;
+}
 
-static void embed(const chunk *c) {
+static void add_history(void *arg, chunk *c, size_t i) {
+  const history_job *j = arg;
   const souk_bundle *b = c->b;
-  const size_t H = (size_t)b->hidden;
-  for (int32_t i = 0; i < c->T; i++) {
-    float *x = c->stream + (size_t)i * H;
-    memcpy(x, b->word + (size_t)c->ids[i] * H, H * sizeof *x);
-    c->k->add(b->type + (size_t)c->types[i] * H, x, H);
-    c->k->add(b->position + (size_t)c->positions[i] * H, x, H);
-    c->k->norm_row(x, b->emb_norm_w, b->emb_norm_b, b->eps, x, NULL, NULL, H);
-  }
+  const window_ends ends = {.tokens = c->tokens + b->max_history, .events = c->events + b->max_history};
+  int32_t unknown;
+  const int32_t kept = history_window(b, &j->histories[i], &ends, &unknown);
+  add_query(c, &(seq_input){ends.tokens - kept, ends.events - kept, kept});
+  if (j->unknown != NULL) j->unknown[i] = unknown;
 }
 
-// y = norm(x) of n rows.
-static void norm_rows(const chunk *c, const float *x, const float *w, const float *bias, float *y, size_t n) {
-  const size_t H = (size_t)c->b->hidden;
-  for (size_t i = 0; i < n; i++) c->k->norm_row(x + i * H, w, bias, c->b->eps, y + i * H, NULL, NULL, H);
-}
-
-// stream += branch; x = norm(stream), where post-norm's stream is x itself.
-static void add_and_norm(const chunk *c, const float *w, const float *bias, size_t n) {
-  const size_t H = (size_t)c->b->hidden;
-  for (size_t i = 0; i < n; i++) {
-    c->k->add(c->branch + i * H, c->stream + i * H, H);
-    c->k->norm_row(c->stream + i * H, w, bias, c->b->eps, c->x + i * H, NULL, NULL, H);
-  }
-}
-
-static void gelu(const chunk *c, float *x, size_t rows, size_t n) {
-  void (*const f)(const float *, float *, size_t) = c->b->erf ? c->k->gelu_erf : c->k->gelu_tanh;
-  for (size_t i = 0; i < rows; i++) f(x + i * n, x + i * n, n);
-}
-
-// Softmax of each row without the division; *sums gets the divisors.
-static void exponentials(const chunk *c, float *scores, size_t stride, size_t rows, size_t n, float *sums) {
-  for (size_t i = 0; i < rows; i++) {
-    float *s = scores + i * stride;
-    sums[i] = c->k->exp_sum(s, c->k->max(s, n), n);
-  }
-}
-
-// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v. In a causal model a row sees none behind it: its
-// scores end where it is, and are 0 behind that.
-static void attend(const chunk *c, int32_t sequence, int32_t head) {
-  const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
-  const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
-  const size_t wide = (n + PANEL - 1) / PANEL * PANEL; // keys, rounded up to whole panels (filled with zeros)
-  const float *q = c->qkv + begin * 3 * H + at;
-  float *out = c->context + begin * H + at, sums[QUERY_ROWS];
-  gemm_pack(q + H, 3 * H, n, D, c->keys);
-  gemm_pack_rows(q + 2 * H, 3 * H, D, n, c->values);
-  for (size_t i = 0; i < n; i += QUERY_ROWS) {
-    const size_t rows = n - i < QUERY_ROWS ? n - i : QUERY_ROWS;
-    c->k->gemm_packed(q + i * 3 * H, 3 * H, c->keys, NULL, c->scores, wide, rows, wide, D);
-    for (size_t r = 0; r < rows; r++) {
-      const size_t keys = c->b->layout.asks == ASKS_MASKED ? n : i + r + 1;
-      exponentials(c, c->scores + r * wide, wide, 1, keys, &sums[r]);
-      memset(c->scores + r * wide + keys, 0, (n - keys) * sizeof *c->scores);
-    }
-    c->k->gemm_packed(c->scores, wide, c->values, NULL, out + i * H, H, rows, D, n);
-    for (size_t r = 0; r < rows; r++) c->k->scale(1.0f / sums[r], out + (i + r) * H, D);
-  }
-}
-
-// The same for the one query of a sequence in the last layer.
-static void attend_last(const chunk *c, int32_t sequence, int32_t head) {
-  const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
-  const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
-  const float *key = c->qkv + begin * 3 * H + H + at, *q = c->q + (size_t)sequence * H + at;
-  float *out = c->context + (size_t)sequence * H + at, sum;
-  for (size_t i = 0; i < n; i++) c->scores[i] = c->k->dot(q, key + i * 3 * H, D);
-  exponentials(c, c->scores, n, 1, n, &sum);
-  memset(out, 0, D * sizeof *out);
-  for (size_t i = 0; i < n; i++) c->k->axpy(c->scores[i], key + H + i * 3 * H, out, D);
-  c->k->scale(1.0f / sum, out, D);
-}
-
-// Moves the rows that are asked to the front of x [.,H]. No row moves back, so none is overwritten before it is read.
-static void keep_asked(const chunk *c, float *x) {
-  const size_t H = (size_t)c->b->hidden;
-  for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->asked[i] * H, H * sizeof *x);
-}
-
-// Layer i over all tokens; the last layer leaves one row a sequence at the front of x.
-static void run_layer(const chunk *c, int32_t i) {
-  const souk_bundle *b = c->b;
-  const layer_weights *w = &b->layer[i];
-  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, T = (size_t)c->T;
-  const bool last = i + 1 == b->layers;
-  size_t rows = T;
-  c->k->gemm_packed(c->x, H, w->kv, w->kv_b, c->qkv + H, 3 * H, T, 2 * H, H);
-  if (last) {
-    rows = (size_t)c->S;
-    keep_asked(c, c->x);
-    if (c->stream != c->x) keep_asked(c, c->stream);
-    c->k->gemm_packed(c->x, H, w->q, w->q_b, c->q, H, rows, H, H);
-  } else {
-    c->k->gemm_packed(c->x, H, w->q, w->q_b, c->qkv, 3 * H, T, H, H);
-  }
-  for (int32_t s = 0; s < c->S; s++)
-    for (int32_t a = 0; a < b->heads; a++) {
-      if (last)
-        attend_last(c, s, a);
-      else
-        attend(c, s, a);
-    }
-  c->k->gemm_packed(c->context, H, w->out, w->out_b, c->branch, H, rows, H, H);
-  if (b->pre_norm)
-    add_and_norm(c, w->norm2_w, w->norm2_b, rows);
-  else
-    add_and_norm(c, w->norm1_w, w->norm1_b, rows);
-  c->k->gemm_packed(c->x, H, w->ffn1, w->ffn1_b, c->ffn, F, rows, F, H);
-  gelu(c, c->ffn, rows, F);
-  c->k->gemm_packed(c->ffn, F, w->ffn2, w->ffn2_b, c->branch, H, rows, H, F);
-  if (!b->pre_norm)
-    add_and_norm(c, w->norm2_w, w->norm2_b, rows);
-  else if (last)
-    add_and_norm(c, b->final_norm_w, b->final_norm_b, rows);
-  else
-    add_and_norm(c, w[1].norm1_w, w[1].norm1_b, rows);
-}
-
-// ---- chunks --------------------------------------------------------------------------------------------------
-
-// Pointers into the area for T tokens in S sequences of at most `longest`; with a NULL area, only the size.
-static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
-  const souk_bundle *b = c->b;
-  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, D = (size_t)b->head_size;
-  const size_t wide = (longest + PANEL - 1) / PANEL * PANEL;
-  const struct {
-    void *where;
-    size_t count;
-  } pieces[] = {
-      {&c->ids, T},
-      {&c->types, T},
-      {&c->positions, T},
-      {&c->begin, S + 1},
-      {&c->asked, S},
-      {&c->tokens, (size_t)b->max_history},
-      {&c->events, ((size_t)b->max_history + 3) / 4},
-      {&c->stream, T * H},
-      {&c->x, b->pre_norm ? T * H : 0},
-      {&c->qkv, T * 3 * H},
-      {&c->context, T * H},
-      {&c->branch, T * H},
-      {&c->ffn, T * F},
-      {&c->q, S * H},
-      {&c->keys, gemm_packed_size(longest, D)},
-      {&c->values, gemm_packed_size(D, longest)},
-      {&c->scores, QUERY_ROWS * wide},
-  };
-  size_t bytes = 0;
-  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
-    bytes += area_size(pieces[i].count, sizeof(float));
-    if (a == NULL) continue;
-    void *p = area_take(a, pieces[i].count, sizeof(float));
-    memcpy(pieces[i].where, &p, sizeof p);
-  }
-  if (a != NULL && !b->pre_norm) c->x = c->stream;
-  return bytes;
-}
-
-double length_of(const float *u, size_t n) {
-  return sqrt(simd()->sum_squares(u, n));
-}
-
-// u of a chunk's sequences, [S][W].
-static void run_chunk(const chunk *c, float *u) {
-  const souk_bundle *b = c->b;
-  const size_t H = (size_t)b->hidden, W = (size_t)b->width, S = (size_t)c->S;
-  embed(c);
-  if (b->pre_norm) norm_rows(c, c->stream, b->layer[0].norm1_w, b->layer[0].norm1_b, c->x, (size_t)c->T);
-  for (int32_t i = 0; i < b->layers; i++) run_layer(c, i);
-  const float *scored = c->x;
-  if (!b->plain) {
-    c->k->gemm_packed(c->x, H, b->mlm, b->mlm_b, c->branch, H, S, H, H);
-    gelu(c, c->branch, S, H);
-    norm_rows(c, c->branch, b->mlm_norm_w, b->mlm_norm_b, c->branch, S);
-    scored = c->branch;
-  }
-  for (size_t i = 0; i < S; i++) {
-    float *to = u + i * W;
-    memcpy(to, scored + i * H, H * sizeof *to);
-    double factor = b->inv_temperature_wide;
-    if (b->cosine) {
-      const double norm = length_of(to, H);
-      factor /= norm > 1e-6 ? norm : 1e-6;
-    }
-    c->k->scale((float)factor, to, H);
-    to[H] = 1.0f;
-  }
+static void take_vectors(void *arg, const chunk *c, size_t first) {
+  const history_job *j = arg;
+  chunk_user_vectors(c, j->u + first * (size_t)c->b->width);
 }
 
 souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
                    int32_t *unknown, souk_error *e) {
-  int32_t budget = CHUNK_FLOATS / b->intermediate;
-  budget = budget < CHUNK_MIN ? CHUNK_MIN : budget > CHUNK_MAX ? CHUNK_MAX : budget;
-  for (size_t i = 0, stop; i < n; i = stop) {
-    int32_t tokens = 0, longest = 0;
-    for (stop = i; stop < n; stop++) {
-      const int32_t length = longest_possible(b, &histories[stop]);
-      if (stop > i && tokens + length > budget) break;
-      tokens += length;
-      if (length > longest) longest = length;
-    }
-    chunk c = {.b = b, .k = simd()};
-    PASS(area_reserve(scratch, lay_out(&c, NULL, (size_t)tokens, stop - i, (size_t)longest), e));
-    lay_out(&c, scratch, (size_t)tokens, stop - i, (size_t)longest);
-    c.begin[0] = 0;
-    for (size_t s = i; s < stop; s++) {
-      const int32_t missing = add_sequence(&c, &histories[s]);
-      if (unknown != NULL) unknown[s] = missing;
-    }
-    run_chunk(&c, u + i * (size_t)b->width);
-  }
-  return SOUK_OK;
+  history_job j = {.b = b, .histories = histories, .u = u, .unknown = unknown};
+  const chunk_job job = {
+      .b = b, .longest = longest_history, .add = add_history, .done = take_vectors, .arg = &j};
+  return chunks_run(&job, scratch, n, e);
 }

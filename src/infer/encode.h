@@ -2,7 +2,7 @@
 #ifndef SOUK_INFER_ENCODE_H
 #define SOUK_INFER_ENCODE_H
 
-#include "infer/bundle.h"
+#include "infer/encoder.h"
 
 // The histories of a call, one by one or in flat arrays.
 typedef struct history_source {
@@ -15,6 +15,21 @@ souk_history source_history(const history_source *s, size_t i);
 
 // The item number of event i of a history, -1 if it is unknown.
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
+
+// Where the window of a history ends up: behind the last element of arrays with room for max_history.
+typedef struct window_ends {
+  int32_t *tokens;
+  uint8_t *events;
+  int32_t *sources; // which event of the history each token comes from; NULL: not wanted
+} window_ends;
+
+// The part of a history that the model reads, its newest known events: returns how many tokens these are, which lie
+// before the ends. *unknown counts the unknown items of the whole history.
+int32_t history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
+                       int32_t *unknown);
+
+// Appends the query that asks what comes behind these events.
+void add_query(chunk *c, const seq_input *known);
 
 // User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL.
 // Finite weights may be so large that a vector is not finite. The caller checks its length, because only the caller

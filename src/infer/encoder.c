@@ -1,0 +1,249 @@
+// The encoder's forward pass over a chunk; see encoder.h.
+//
+// Where one row of each sequence is asked, the last layer does less work than in training: that row's query,
+// projection, feed-forward part and norms are computed, and only keys and values for all rows. Biases are added by the
+// matmuls; the attention's scale is part of the weights.
+//
+// Every row is computed in the same way wherever it is in a chunk (see gemm_packed in simd.h), so an answer has the
+// same bits in a batch of any size.
+#include "infer/encoder.h"
+
+#include <math.h>
+#include <string.h>
+#include "infer/encode.h"
+#include "infer/workspace.h"
+
+enum { CHUNK_FLOATS = 131072, CHUNK_MIN = 128, CHUNK_MAX = 1024, QUERY_ROWS = 48, PANEL = 16 };
+
+// ---- layers --------------------------------------------------------------------------------------------------
+
+static void embed(const chunk *c) {
+  const souk_bundle *b = c->b;
+  const size_t H = (size_t)b->hidden;
+  for (int32_t i = 0; i < c->T; i++) {
+    float *x = c->stream + (size_t)i * H;
+    memcpy(x, b->word + (size_t)c->ids[i] * H, H * sizeof *x);
+    c->k->add(b->type + (size_t)c->types[i] * H, x, H);
+    c->k->add(b->position + (size_t)c->positions[i] * H, x, H);
+    c->k->norm_row(x, b->emb_norm_w, b->emb_norm_b, b->eps, x, NULL, NULL, H);
+  }
+}
+
+// y = norm(x) of n rows.
+static void norm_rows(const chunk *c, const float *x, const float *w, const float *bias, float *y, size_t n) {
+  const size_t H = (size_t)c->b->hidden;
+  for (size_t i = 0; i < n; i++) c->k->norm_row(x + i * H, w, bias, c->b->eps, y + i * H, NULL, NULL, H);
+}
+
+// stream += branch; x = norm(stream), where post-norm's stream is x itself.
+static void add_and_norm(const chunk *c, const float *w, const float *bias, size_t n) {
+  const size_t H = (size_t)c->b->hidden;
+  for (size_t i = 0; i < n; i++) {
+    c->k->add(c->branch + i * H, c->stream + i * H, H);
+    c->k->norm_row(c->stream + i * H, w, bias, c->b->eps, c->x + i * H, NULL, NULL, H);
+  }
+}
+
+static void gelu(const chunk *c, float *x, size_t rows, size_t n) {
+  void (*const f)(const float *, float *, size_t) = c->b->erf ? c->k->gelu_erf : c->k->gelu_tanh;
+  for (size_t i = 0; i < rows; i++) f(x + i * n, x + i * n, n);
+}
+
+// Softmax of each row without the division; *sums gets the divisors.
+static void exponentials(const chunk *c, float *scores, size_t stride, size_t rows, size_t n, float *sums) {
+  for (size_t i = 0; i < rows; i++) {
+    float *s = scores + i * stride;
+    sums[i] = c->k->exp_sum(s, c->k->max(s, n), n);
+  }
+}
+
+// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v. In a causal model a row sees none behind it: its
+// scores end where it is, and are 0 behind that.
+static void attend(const chunk *c, int32_t sequence, int32_t head) {
+  const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
+  const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
+  const size_t wide = (n + PANEL - 1) / PANEL * PANEL; // keys, rounded up to whole panels (filled with zeros)
+  const float *q = c->qkv + begin * 3 * H + at;
+  float *out = c->context + begin * H + at, sums[QUERY_ROWS];
+  gemm_pack(q + H, 3 * H, n, D, c->keys);
+  gemm_pack_rows(q + 2 * H, 3 * H, D, n, c->values);
+  for (size_t i = 0; i < n; i += QUERY_ROWS) {
+    const size_t rows = n - i < QUERY_ROWS ? n - i : QUERY_ROWS;
+    c->k->gemm_packed(q + i * 3 * H, 3 * H, c->keys, NULL, c->scores, wide, rows, wide, D);
+    for (size_t r = 0; r < rows; r++) {
+      const size_t keys = c->b->layout.asks == ASKS_MASKED ? n : i + r + 1;
+      exponentials(c, c->scores + r * wide, wide, 1, keys, &sums[r]);
+      memset(c->scores + r * wide + keys, 0, (n - keys) * sizeof *c->scores);
+    }
+    c->k->gemm_packed(c->scores, wide, c->values, NULL, out + i * H, H, rows, D, n);
+    for (size_t r = 0; r < rows; r++) c->k->scale(1.0f / sums[r], out + (i + r) * H, D);
+  }
+}
+
+// The same for the one query of a sequence in the last layer.
+static void attend_asked(const chunk *c, int32_t sequence, int32_t head) {
+  const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
+  const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
+  const float *key = c->qkv + begin * 3 * H + H + at, *q = c->q + (size_t)sequence * H + at;
+  float *out = c->context + (size_t)sequence * H + at, sum;
+  for (size_t i = 0; i < n; i++) c->scores[i] = c->k->dot(q, key + i * 3 * H, D);
+  exponentials(c, c->scores, n, 1, n, &sum);
+  memset(out, 0, D * sizeof *out);
+  for (size_t i = 0; i < n; i++) c->k->axpy(c->scores[i], key + H + i * 3 * H, out, D);
+  c->k->scale(1.0f / sum, out, D);
+}
+
+// Moves the rows that are asked to the front of x [.,H]. No row moves back, so none is overwritten before it is read.
+static void keep_asked(const chunk *c, float *x) {
+  const size_t H = (size_t)c->b->hidden;
+  for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->asked[i] * H, H * sizeof *x);
+}
+
+// Layer i over all tokens. `asked`: only the row that is asked of each sequence is left, at the front of x.
+static void run_layer(const chunk *c, int32_t i, bool asked) {
+  const souk_bundle *b = c->b;
+  const layer_weights *w = &b->layer[i];
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, T = (size_t)c->T;
+  size_t rows = T;
+  c->k->gemm_packed(c->x, H, w->kv, w->kv_b, c->qkv + H, 3 * H, T, 2 * H, H);
+  if (asked) {
+    rows = (size_t)c->S;
+    keep_asked(c, c->x);
+    if (c->stream != c->x) keep_asked(c, c->stream);
+    c->k->gemm_packed(c->x, H, w->q, w->q_b, c->q, H, rows, H, H);
+  } else {
+    c->k->gemm_packed(c->x, H, w->q, w->q_b, c->qkv, 3 * H, T, H, H);
+  }
+  for (int32_t s = 0; s < c->S; s++)
+    for (int32_t a = 0; a < b->heads; a++) {
+      if (asked)
+        attend_asked(c, s, a);
+      else
+        attend(c, s, a);
+    }
+  c->k->gemm_packed(c->context, H, w->out, w->out_b, c->branch, H, rows, H, H);
+  if (b->pre_norm)
+    add_and_norm(c, w->norm2_w, w->norm2_b, rows);
+  else
+    add_and_norm(c, w->norm1_w, w->norm1_b, rows);
+  c->k->gemm_packed(c->x, H, w->ffn1, w->ffn1_b, c->ffn, F, rows, F, H);
+  gelu(c, c->ffn, rows, F);
+  c->k->gemm_packed(c->ffn, F, w->ffn2, w->ffn2_b, c->branch, H, rows, H, F);
+  if (!b->pre_norm)
+    add_and_norm(c, w->norm2_w, w->norm2_b, rows);
+  else if (i + 1 == b->layers)
+    add_and_norm(c, b->final_norm_w, b->final_norm_b, rows);
+  else
+    add_and_norm(c, w[1].norm1_w, w[1].norm1_b, rows);
+}
+
+// ---- chunks --------------------------------------------------------------------------------------------------
+
+// Pointers into the area for T tokens in S sequences of at most `longest`; with a NULL area, only the size.
+static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
+  const souk_bundle *b = c->b;
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, D = (size_t)b->head_size;
+  const size_t wide = (longest + PANEL - 1) / PANEL * PANEL;
+  const struct {
+    void *where;
+    size_t count;
+  } pieces[] = {
+      {&c->ids, T},
+      {&c->types, T},
+      {&c->positions, T},
+      {&c->begin, S + 1},
+      {&c->asked, S},
+      {&c->tokens, (size_t)b->max_history},
+      {&c->events, ((size_t)b->max_history + 3) / 4},
+      {&c->stream, T * H},
+      {&c->x, b->pre_norm ? T * H : 0},
+      {&c->qkv, T * 3 * H},
+      {&c->context, T * H},
+      {&c->branch, T * H},
+      {&c->ffn, T * F},
+      {&c->q, S * H},
+      {&c->keys, gemm_packed_size(longest, D)},
+      {&c->values, gemm_packed_size(D, longest)},
+      {&c->scores, QUERY_ROWS * wide},
+  };
+  size_t bytes = 0;
+  for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
+    bytes += area_size(pieces[i].count, sizeof(float));
+    if (a == NULL) continue;
+    void *p = area_take(a, pieces[i].count, sizeof(float));
+    memcpy(pieces[i].where, &p, sizeof p);
+  }
+  if (a != NULL && !b->pre_norm) c->x = c->stream;
+  return bytes;
+}
+
+static void run_layers(const chunk *c, bool all) {
+  const souk_bundle *b = c->b;
+  embed(c);
+  if (b->pre_norm) norm_rows(c, c->stream, b->layer[0].norm1_w, b->layer[0].norm1_b, c->x, (size_t)c->T);
+  for (int32_t i = 0; i < b->layers; i++) run_layer(c, i, !all && i + 1 == b->layers);
+}
+
+souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *e) {
+  int32_t budget = CHUNK_FLOATS / j->b->intermediate;
+  budget = budget < CHUNK_MIN ? CHUNK_MIN : budget > CHUNK_MAX ? CHUNK_MAX : budget;
+  for (size_t i = 0, stop; i < n; i = stop) {
+    int32_t tokens = 0, longest = 0;
+    for (stop = i; stop < n; stop++) {
+      const int32_t length = j->longest(j->arg, stop);
+      if (stop > i && tokens + length > budget) break;
+      tokens += length;
+      if (length > longest) longest = length;
+    }
+    chunk c = {.b = j->b, .k = simd()};
+    PASS(area_reserve(scratch, lay_out(&c, NULL, (size_t)tokens, stop - i, (size_t)longest), e));
+    lay_out(&c, scratch, (size_t)tokens, stop - i, (size_t)longest);
+    c.begin[0] = 0;
+    for (size_t s = i; s < stop; s++) j->add(j->arg, &c, s);
+    run_layers(&c, j->all);
+    j->done(j->arg, &c, i);
+  }
+  return SOUK_OK;
+}
+
+void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked) {
+  memcpy(c->ids + c->T, ids, (size_t)n * sizeof *ids);
+  memcpy(c->types + c->T, types, (size_t)n * sizeof *types);
+  sequence_positions(&c->b->layout, n, c->positions + c->T);
+  chunk_added(c, n, asked);
+}
+
+void chunk_added(chunk *c, int32_t n, int32_t asked) {
+  c->asked[c->S] = c->T + asked;
+  c->T += n;
+  c->begin[++c->S] = c->T;
+}
+
+// ---- the head ------------------------------------------------------------------------------------------------
+
+double length_of(const float *u, size_t n) {
+  return sqrt(simd()->sum_squares(u, n));
+}
+
+void chunk_user_vectors(const chunk *c, float *u) {
+  const souk_bundle *b = c->b;
+  const size_t H = (size_t)b->hidden, W = (size_t)b->width, S = (size_t)c->S;
+  const float *scored = c->x;
+  if (!b->plain) {
+    c->k->gemm_packed(c->x, H, b->mlm, b->mlm_b, c->branch, H, S, H, H);
+    gelu(c, c->branch, S, H);
+    norm_rows(c, c->branch, b->mlm_norm_w, b->mlm_norm_b, c->branch, S);
+    scored = c->branch;
+  }
+  for (size_t i = 0; i < S; i++) {
+    float *to = u + i * W;
+    memcpy(to, scored + i * H, H * sizeof *to);
+    double factor = b->inv_temperature_wide;
+    if (b->cosine) {
+      const double norm = length_of(to, H);
+      factor /= norm > 1e-6 ? norm : 1e-6;
+    }
+    c->k->scale((float)factor, to, H);
+    to[H] = 1.0f;
+  }
+}

@@ -1,0 +1,49 @@
+// The encoder, forward only, over a chunk: sequences laid end to end without padding, few enough that their
+// activations stay in the L2 cache.
+#ifndef SOUK_INFER_ENCODER_H
+#define SOUK_INFER_ENCODER_H
+
+#include "infer/bundle.h"
+#include "simd/simd.h"
+
+typedef struct chunk {
+  const souk_bundle *b;
+  const simd_table *k;
+  int32_t T, S;                     // tokens, sequences; capacities while it is made
+  int32_t *ids, *types, *positions; // [T]
+  int32_t *tokens;                  // [max_history] known events of the sequence that is being added
+  uint8_t *events;                  // [max_history]
+  int32_t *begin, *asked;           // [S+1] first token of each sequence; [S] its token that is asked
+  float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
+  float *x;                         // [T,H] the layer's input; post-norm: the same as stream
+  float *qkv;                       // [T,3H]
+  float *context, *branch;          // [T,H]
+  float *ffn;                       // [T,F]
+  float *q;                         // [S,H] queries of the last layer
+  float *keys, *values, *scores;    // of one sequence and head, packed; [QUERY_ROWS, keys]
+} chunk;
+
+// What is to be encoded, sequence by sequence, and who takes the hidden states.
+typedef struct chunk_job {
+  const souk_bundle *b;
+  bool
+      all; // hidden states of all rows are wanted, not only of the row that is asked of each sequence, which is cheaper
+  int32_t (*longest)(const void *arg, size_t i); // rows of sequence i at most, 1 to max_positions
+  void (*add)(void *arg, chunk *c, size_t i); // appends it with chunk_add, or with chunk_added after writing
+  // Takes the last layer's hidden states c->x of the sequences `first` .. first + c->S - 1: all rows [T,H], or [S,H].
+  void (*done)(void *arg, const chunk *c, size_t first);
+  void *arg;
+} chunk_job;
+
+// Encodes n sequences in their order, in chunks as large as the cache likes them.
+souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *e);
+
+// Appends a sequence of n tokens, whose row `asked` is asked; positions are the layout's.
+void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked);
+// The same where the caller has written ids, types and positions behind the chunk's T rows.
+void chunk_added(chunk *c, int32_t n, int32_t asked);
+
+// The head: user vectors [S,W] of the asked rows' hidden states c->x [S,H].
+void chunk_user_vectors(const chunk *c, float *u);
+
+#endif
