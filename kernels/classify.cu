@@ -1,15 +1,16 @@
-// Softmax cross-entropy of the logits of few classes (next sentence, ratings): loss, weight, hits and the gradient of
-// the logits.
+// Losses of the logits of few classes (next sentence, ratings; clicks and carts): loss, weight, hits and the gradient of the
+// logits.
 //
-//   nll(i) = log sum_c exp(z(i,c)) - z(i,label);  dz(i,c) = weight_i scale (softmax(z(i,.))_c - [c is label])
+//   one       nll(i) = log sum_c exp(z(i,c)) - z(i,label);  dz(i,c) = weight_i scale (softmax(z(i,.))_c - [c is label])
+//   several   nll(i,c) = log(1 + exp(z)) - label z;         dz(i,c) = weight_ic scale (1 / (1 + exp(-z)) - label)
 //
 // A warp a row, lane l taking classes l, l + 32, ...: two or three classes leave most lanes idle, but there is one row a
 // sequence, so the whole op is a few microseconds of launches whatever is done; in return 4096 classes are read in whole
 // lines. Bytes: 4 C a row read (three times, twice of it from the cache) and 4 C written; the floor is one read and one
 // write. Each lane reads and writes the same classes in every pass, so dz may lie in z's place.
 //
-// The maximum is subtracted first. Exponentials and their sum are float, as precise as the logits; the row's logarithm
-// is double. Rows put their loss into scratch, and a second kernel of one block adds them up, always in the same order,
+// The maximum is subtracted first (several: with e = exp(-|z|) the loss is log(1 + e) + max(z, 0) - label z, and nothing
+// overflows). Exponentials and their sum are float, as precise as the logits; the row's logarithm is double. Rows put their loss into scratch, and a second kernel of one block adds them up, always in the same order,
 // so that results are the same bits in a repeat; it leaves rows past the live count alone, which may hold anything.
 //
 // Expected: below 40 registers, no shared memory in the first kernel and three sums of eight warps in the second.
@@ -73,6 +74,36 @@ __global__ void __launch_bounds__(BLOCK)
   }
 }
 
+// The same for labels that each hold or not: a label, and a weight, a logit.
+template <class T>
+__global__ void __launch_bounds__(BLOCK)
+    several_rows(const T *z, T *dz, const int32_t *__restrict__ labels, const float *__restrict__ weights,
+                 int classes, rows n, int slot, const step_state *__restrict__ state,
+                 row_result *__restrict__ out) {
+  const int i = static_cast<int>(blockIdx.x) * WARPS + gpu::warp_id(), lane = gpu::lane_id();
+  if (i >= gpu::live_rows(n, state)) return; // the whole warp
+  const int64_t first = static_cast<int64_t>(i) * classes;
+  const float scale = state->scale[slot];
+  double loss = 0.0, sum = 0.0, hits = 0.0;
+  for (int c = lane; c < classes; c += 32) {
+    const int label = labels[first + c];
+    const float x = gpu::to_float(z[first + c]), weight = weights != nullptr ? weights[first + c] : 1.0f;
+    const float e = expf(-fabsf(x)), share = (x > 0.0f ? 1.0f : e) / (1.0f + e);
+    if (dz != nullptr)
+      dz[first + c] =
+          gpu::from_float<T>(label < 0 ? 0.0f : (share - static_cast<float>(label)) * weight * scale);
+    if (label < 0) continue;
+    const double w = static_cast<double>(weight), margin = x > 0.0f ? static_cast<double>(x) : 0.0;
+    loss += w * (log1p(static_cast<double>(e)) + margin - (label == 1 ? static_cast<double>(x) : 0.0));
+    sum += w;
+    hits += (x > 0.0f) == (label == 1) ? w : 0.0;
+  }
+  loss = gpu::warp_sum(loss);
+  sum = gpu::warp_sum(sum);
+  hits = gpu::warp_sum(hits);
+  if (lane == 0) out[i] = {loss, sum, hits};
+}
+
 // One block.
 __global__ void __launch_bounds__(BLOCK)
     classify_add(const row_result *__restrict__ of_row, rows n, int slot,
@@ -103,9 +134,10 @@ template <class T> cudaError_t run(const launch *l, const classify_params *p) {
   cudaLaunchConfig_t c =
       launch_shape(l, dim3(static_cast<unsigned>(gpu::ceil_div(p->n.cap, WARPS))), BLOCK, 0);
   row_result *of_row = static_cast<row_result *>(l->scratch);
-  const cudaError_t rc = cudaLaunchKernelEx(&c, classify_rows<T>, static_cast<const T *>(p->logits),
-                                            static_cast<T *>(p->dlogits), p->labels, p->weights, p->classes,
-                                            p->n, p->slot, l->state, of_row);
+  const auto kernel = p->kind == CLASSIFY_SEVERAL ? several_rows<T> : classify_rows<T>;
+  const cudaError_t rc =
+      cudaLaunchKernelEx(&c, kernel, static_cast<const T *>(p->logits), static_cast<T *>(p->dlogits),
+                         p->labels, p->weights, p->classes, p->n, p->slot, l->state, of_row);
   if (rc != cudaSuccess) return rc;
   c.gridDim = dim3(1);
   return cudaLaunchKernelEx(&c, classify_add, static_cast<const row_result *>(of_row), p->n, p->slot,

@@ -48,6 +48,8 @@ size_t launch_gather_scratch(const gather_params *p, size_t act_size);
 cudaError_t launch_classify(const launch *l, const classify_params *p);
 size_t launch_classify_scratch(const classify_params *p);
 
+cudaError_t launch_drop(const launch *l, const drop_params *p);
+
 // What a device knows of the optimiser's table (src/cuda/cuda_optim.c).
 typedef struct optim_work {
   const optim_tensor *tensors;

@@ -208,6 +208,7 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return cuda_xent_scratch(params, sizeof(float));
   case OP_CLASSIFY:
     return launch_classify_scratch(params);
+  case OP_DROP:
   case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
@@ -316,6 +317,7 @@ LAUNCHED(attention_backward, attention_params, "the attention's backward kernels
 LAUNCHED(gather_forward, gather_params, "the gather kernel")
 LAUNCHED(gather_backward, gather_params, "the scatter-add kernels")
 LAUNCHED(classify, classify_params, "the classification loss")
+LAUNCHED(drop, drop_params, "the dropout kernel")
 
 static const backend table = {
     .version = OPS_VERSION,
@@ -361,6 +363,7 @@ static const backend table = {
     .gather_backward = cuda_gather_backward,
     .xent = cuda_xent,
     .classify = cuda_classify,
+    .drop = cuda_drop,
     .grad_norm = cuda_grad_norm,
     .adamw = cuda_adamw,
     .lamb_update = cuda_lamb_update,
@@ -369,8 +372,8 @@ static const backend table = {
     .average_rescale = cuda_average_rescale,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_4(const backend_host *h);
-const backend *souk_backend_4(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_5(const backend_host *h);
+const backend *souk_backend_5(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

@@ -150,6 +150,15 @@ bool batch_add_negative(batch *b, int32_t token, float logq) {
   return true;
 }
 
+bool batch_add_targets(batch *b, int32_t n, const int32_t *labels, const float *weights) {
+  if (!is_open(b, "batch_add_targets") || n > b->caps.targets - b->n_targets) return false;
+  for (int32_t i = 0; i < n; i++) {
+    b->targets[b->n_targets] = labels[i];
+    b->target_weights[b->n_targets++] = weights[i];
+  }
+  return true;
+}
+
 void batch_finish(batch *b) {
   if (!is_open(b, "batch_finish")) return;
   batch_list_work(&b->arrays, &b->live);

@@ -14,7 +14,7 @@ typedef batch_counts batch_caps; // the most that a batch can have
 
 // Calls come in one order:
 //   batch_clear;
-//   batch_add, batch_add_query, batch_end_sequence, batch_add_masked, batch_add_negative in any order (a row is masked after
+//   batch_add, batch_add_query, batch_end_sequence, batch_add_masked, batch_add_negative, batch_add_targets in any order (a row is masked after
 //   its sequence was added), and changes of the ids, types and labels of what was added;
 //   batch_finish.
 // From there on a batch is only read (model_set_batch, batch_copy), by any number of threads, until the next batch_clear. One
@@ -90,6 +90,9 @@ bool batch_add_next(batch *b, int32_t row, int32_t label, float weight);
 void batch_set_causal(batch *b);
 // A negative of the sampled loss, which all masked rows share. Returns false when full.
 bool batch_add_negative(batch *b, int32_t token, float logq);
+// Labels of the last sequence that was added: n of them, -1 where one is not known, and their weights. All sequences of a batch have
+// as many. Returns false when full.
+bool batch_add_targets(batch *b, int32_t n, const int32_t *labels, const float *weights);
 // Makes the attention work list.
 void batch_finish(batch *b);
 

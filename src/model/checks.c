@@ -227,6 +227,12 @@ static status classify(op_ctx *ctx, const classify_params *p) {
   return OK;
 }
 
+static status drop(op_ctx *ctx, const drop_params *p) {
+  TRY(checked_pass->be->drop(ctx, p));
+  LOOK_ACT(forward, "a dropout", y, live(p->n), p->hidden);
+  return OK;
+}
+
 // ---- the pass ------------------------------------------------------------------------------------------------
 
 static status look_at_parameters(const model_core *m) {
@@ -253,6 +259,7 @@ status model_checked_pass(model *whole, tensor_visitor see, void *self) {
   checked.gather_backward = gather_backward;
   checked.xent = xent;
   checked.classify = classify;
+  checked.drop = drop;
   checked_pass = &in;
   m->be = &checked;
   status rc = look_at_parameters(m);

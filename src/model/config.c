@@ -42,6 +42,10 @@ const option model_options[] = {
     {"positions_from_end", OPT_BOOL, FIELD(positions_from_end), "false", 0, 0, NULL,
      "count positions from the last token"},
     {"cls_sep", OPT_BOOL, FIELD(cls_sep), "false", 0, 0, NULL, "[CLS] history [SEP], as in BERT"},
+    {"labels", OPT_INT, FIELD(labels), "0", 0, 4096, NULL,
+     "labels of the classifier; souk finetune --task classify and pair set it"},
+    {"label_kind", OPT_CHOICE, FIELD(label_kind), "single", 0, 0, "single|several",
+     "a row has one of the labels, or each of them or not"},
 };
 const size_t n_model_options = sizeof model_options / sizeof *model_options;
 
@@ -78,6 +82,14 @@ seq_layout model_layout(const model_config *c) {
                       .max_positions = (int32_t)c->max_positions,
                       .n_event_types = (int32_t)c->event_types,
                       .segments = (int32_t)c->segments};
+}
+
+int32_t model_targets(const model_config *c) {
+  return c->label_kind == LABELS_SINGLE ? 1 : (int32_t)c->labels;
+}
+
+int32_t model_target_classes(const model_config *c) {
+  return c->label_kind == LABELS_SINGLE ? (int32_t)c->labels : 2;
 }
 
 // ---- as json -------------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@
 
 typedef enum head_kind { HEAD_TRANSFORM, HEAD_PLAIN } head_kind; // "transform|plain"
 
+typedef enum label_kind { LABELS_SINGLE, LABELS_SEVERAL } label_kind; // "single|several"
+
 typedef struct model_config {
   int64_t hidden, layers, heads, intermediate; // intermediate 0: 4 x hidden
   int64_t max_positions;
@@ -26,7 +28,9 @@ typedef struct model_config {
   bool item_classes;                // the head predicts items only (else the whole vocabulary)
   bool pooler;                      // pooler and next-sentence head
   bool positions_from_end, cls_sep; // see seq_layout
-  int32_t class_base, classes;      // filled by model_config_resolve
+  int64_t labels;                   // of the classifier (objectives/label_head.h); 0: none
+  int label_kind;
+  int32_t class_base, classes; // filled by model_config_resolve
   // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.
   char objectives[OPTION_STRING];
 } model_config;
@@ -37,6 +41,8 @@ extern const size_t n_model_options;
 // Fills what depends on the vocabulary (range_end as in vocab.h) and checks options that depend on each other.
 status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t n_event_types);
 seq_layout model_layout(const model_config *c);
+int32_t model_targets(const model_config *c); // labels that a sequence of a batch needs for the classifier
+int32_t model_target_classes(const model_config *c); // what they are below
 json_t *model_config_to_json(const model_config *c); // all options and the classes; new, NULL: no memory
 // Checked field by field. `required_fields` (config.c) says which fields a file may lack, and what they are then.
 status model_config_from_json(model_config *c, const json_t *j, const record_source *from);

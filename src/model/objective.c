@@ -92,6 +92,17 @@ static status check_pooler(const objective_list *l, const model_config *c) {
              : fail(ERR_ARGUMENT, "model.pooler is set, and the objectives do not name %s", name);
 }
 
+// A model has one classifier.
+static status check_labels(const objective_list *l) {
+  if (objectives_slot(l, &objective_classify) >= 0 && objectives_slot(l, &objective_pair) >= 0)
+    return fail(ERR_ARGUMENT, "model.objectives: classify and pair cannot be trained together");
+  return objectives_asks(l) == ASKS_MASKED
+             ? OK
+             : fail(ERR_ARGUMENT,
+                    "model.objectives: [CLS] needs to see whole sequences, and next_item shows each "
+                    "event only what came before it; they cannot be trained together");
+}
+
 status objectives_of(objective_list *out, const model_config *c) {
   const char *text = c->objectives[0] != '\0' ? c->objectives
                      : c->pooler              ? "masked_lm, next_session"
@@ -101,6 +112,8 @@ status objectives_of(objective_list *out, const model_config *c) {
     return fail(ERR_ARGUMENT,
                 "model.objectives: next_session needs to see whole sessions, and next_item shows each "
                 "event only what came before it; they cannot be trained together");
+  if (objectives_slot(out, &objective_classify) >= 0 || objectives_slot(out, &objective_pair) >= 0)
+    TRY(check_labels(out));
   return check_pooler(out, c);
 }
 

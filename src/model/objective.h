@@ -26,7 +26,9 @@
 #define OBJECTIVES(OBJECTIVE) \
   OBJECTIVE(masked_lm)        \
   OBJECTIVE(next_item)        \
-  OBJECTIVE(next_session)
+  OBJECTIVE(next_session)     \
+  OBJECTIVE(classify)         \
+  OBJECTIVE(pair)
 
 typedef struct model_core model_core; // core.h
 

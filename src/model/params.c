@@ -203,6 +203,11 @@ void params_free(param_set *s) {
 
 // ---- use -----------------------------------------------------------------------------------------------------
 
+int32_t param_index(const param_set *s, const char *name) {
+  const param *p = param_find(s, name);
+  return p != NULL ? (int32_t)(p - s->items) : -1;
+}
+
 const param *param_find(const param_set *s, const char *name) {
   for (int32_t i = 0; i < s->count; i++)
     if (strcmp(s->items[i].name, name) == 0) return &s->items[i];

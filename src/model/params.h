@@ -106,6 +106,7 @@ void params_free(param_set *s);                      // descriptors and memory; 
 // ---- use ----
 
 const param *param_find(const param_set *s, const char *name); // NULL: not there
+int32_t param_index(const param_set *s, const char *name);     // in the list; -1: not there
 // Backend memory of one parameter, [size] each. All are NULL while no memory is allocated.
 float *param_master(const param_set *s, const param *p);
 act *param_compute(const param_set *s, const param *p); // the master itself where act is float

@@ -18,11 +18,12 @@ enum { ATTENTION_BLOCK = 64 }; // queries of one item of attention work
 
 // What a batch has a number of: the name among capacities, that of the live count in a batch, and in words. `work` is the
 // last, since it follows from the lengths of the sequences: files have the counts before it.
-#define BATCH_COUNTS(COUNT)                  \
-  COUNT(tokens, tokens, "tokens")            \
-  COUNT(seqs, seqs, "sequences")             \
-  COUNT(masked, n_masked, "masked rows")     \
-  COUNT(negatives, n_negatives, "negatives") \
+#define BATCH_COUNTS(COUNT)                        \
+  COUNT(tokens, tokens, "tokens")                  \
+  COUNT(seqs, seqs, "sequences")                   \
+  COUNT(masked, n_masked, "masked rows")           \
+  COUNT(negatives, n_negatives, "negatives")       \
+  COUNT(targets, n_targets, "labels of sequences") \
   COUNT(work, n_work, "items of attention work")
 
 // The fields:
@@ -48,7 +49,9 @@ enum { ATTENTION_BLOCK = 64 }; // queries of one item of attention work
   FIELD(float,   next_weights,  masked, 1, 0,    WEIGHT, 0, 0,                                 "the same, of a row that predicts its successor")    \
   FIELD(float,   label_logq,    masked, 1, 0,    LOGQ,   0, 0,                                 "log of the label's expected count in the sample")   \
   FIELD(int32_t, negatives,     negatives, 1, 0, NUMBER, limit->class_begin, limit->class_end, "shared negative, a token id")                       \
-  FIELD(float,   negative_logq, negatives, 1, 0, LOGQ,   0, 0,                                 "log of its expected count in the sample")
+  FIELD(float,   negative_logq, negatives, 1, 0, LOGQ,   0, 0,                                 "log of its expected count in the sample")             \
+  FIELD(int32_t, targets,       targets, 1, 0,   LABEL,  -1, limit->target_classes,            "label of a sequence; each has as many; -1 none")    \
+  FIELD(float,   target_weights, targets, 1, 0,  WEIGHT, 0, 0,                                 "weight of its loss")
 // clang-format on
 
 typedef enum batch_kind {
@@ -94,7 +97,8 @@ typedef struct batch_limits {
   int64_t tokens, seqs;
   int64_t vocab, types, positions; // rows of the embedding tables
   int64_t class_begin, class_end;  // token ids that can be predicted
-  int64_t seq_classes;             // of a sequence's label
+  int64_t seq_classes;             // of a sequence's nsp_labels
+  int64_t target_classes;          // of its targets
 } batch_limits;
 
 typedef struct batch_range {

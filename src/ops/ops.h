@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 4 };
+enum { OPS_VERSION = 5 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -235,16 +235,32 @@ typedef struct xent_params {
   uint8_t *touched; // [classes] set to 1 where dtable was added to; may be NULL
 } xent_params;
 
-// Softmax cross-entropy of the logits of few classes. Rows with label -1 are ignored. Adds weight * nll, weight and hits
-// of the others to its slot.
+// Losses of the logits z of few classes. Labels of -1 are ignored. Adds weight * nll, weight and hits of the others to its slot.
+//  ONE      a row has one of the classes: softmax cross-entropy. There is a label, and a weight, a row. A hit: the label's
+//           logit is the first of the largest.
+//  SEVERAL  each class holds (1) or not (0) by itself: the logistic loss log(1 + exp(z)) - label z. There are as many labels,
+//           and weights, as logits. A hit: z > 0 where the label is 1, z <= 0 where it is 0.
+typedef enum classify_kind { CLASSIFY_ONE, CLASSIFY_SEVERAL } classify_kind;
 typedef struct classify_params {
   rows n;
   int32_t slot, classes;
-  const int32_t *labels; // [n] r: class, -1 none
-  const float *weights;  // [n] r; NULL: 1 each
+  classify_kind kind;
+  const int32_t *labels; // [n] r: class, -1 none; SEVERAL: [n,C] 1, 0, -1 not known
+  const float *weights;  // [n], SEVERAL: [n,C] r; NULL: 1 each
   const act *logits;     // [n,C] r
   act *dlogits;          // [n,C] w: d(scale * sum of weight * nll); NULL: forward only; may alias logits
 } classify_params;
+
+// y = dropout(x), by the counters of hidden dropout (base/philox.h): a row's place is that in its sequence; with ROWS_SEQS row i
+// stands for sequence i, and its place is 0. The backward pass is the same op, of the gradients.
+typedef struct drop_params {
+  const batch_view *batch; // host struct; may be NULL without dropout
+  rows n;                  // ROWS_TOKENS or ROWS_SEQS
+  int32_t hidden;
+  dropout drop;
+  const act *x; // [n,H] r
+  act *y;       // [n,H] w; may alias x
+} drop_params;
 
 // The optimiser. One call updates a whole model: what it takes is a table of tensors, which is made once, since
 // parameters do not move.
@@ -306,6 +322,7 @@ typedef enum op_kind {
   OP_GATHER,
   OP_XENT,
   OP_CLASSIFY,
+  OP_DROP,
   OP_OPTIM,
   OP_COUNT
 } op_kind;
@@ -318,6 +335,7 @@ typedef union op_params {
   gather_params gather;
   xent_params xent;
   classify_params classify;
+  drop_params drop;
   optim_params optim;
 } op_params;
 
@@ -336,6 +354,7 @@ typedef union op_params {
   X(gather_backward, gather, OP_GATHER)          \
   X(xent, xent, OP_XENT)                         \
   X(classify, classify, OP_CLASSIFY)             \
+  X(drop, drop, OP_DROP)                         \
   X(grad_norm, optim, OP_OPTIM)                  \
   X(adamw, optim, OP_OPTIM)                      \
   X(lamb_update, optim, OP_OPTIM)                \

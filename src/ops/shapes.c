@@ -96,8 +96,17 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
   case OP_CLASSIFY: {
     const classify_params *p = params;
     TRY(check_slot(name, "classification loss", p->slot));
-    return p->classes < 2 || p->classes > 4096 ? bad_shape(name, "classification loss", "classes", p->classes)
-                                               : OK;
+    const int32_t fewest = p->kind == CLASSIFY_ONE ? 2 : 1;
+    return p->classes < fewest || p->classes > 4096
+               ? bad_shape(name, "classification loss", "classes", p->classes)
+               : OK;
+  }
+  case OP_DROP: {
+    const drop_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "dropout", "hidden", p->hidden);
+    if (p->n.kind != ROWS_TOKENS && p->n.kind != ROWS_SEQS)
+      return fail(ERR_UNSUPPORTED, "the %s backend's dropout is of tokens or sequences", name);
+    return check_dropout(name, "dropout", p->drop);
   }
   case OP_OPTIM:
     return check_table(name, params);
@@ -167,7 +176,13 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
     return;
   case OP_CLASSIFY: {
     const classify_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->classes);
+    snprintf(text, SHAPE_TEXT, "%d x %d%s", p->n.cap, p->classes,
+             p->kind == CLASSIFY_SEVERAL ? ", several labels" : "");
+    return;
+  }
+  case OP_DROP: {
+    const drop_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->hidden);
     return;
   }
   case OP_OPTIM:

@@ -82,12 +82,12 @@ static h5_kind read_kind(char kind) {
   return kind == 'l' ? H5_KIND_I64 : kind == 'i' ? H5_KIND_I32 : H5_KIND_F32;
 }
 
-// The capacity of work follows from the others, and is left out.
-enum { FILE_COUNTS = N_BATCH_COUNTS - 1 };
+// The capacity of work follows from the others, and is left out. Labels of sequences came with version 4.
+enum { FILE_COUNTS = N_BATCH_COUNTS - 1, COUNTS_OF_3 = FILE_COUNTS - 1 };
 
 // The scalars of a step, written and read through one list. Version 1 of the file had names of its own for the scales of two
 // objectives; now a scale goes by the objective's name.
-enum { STEP_VERSION = 3 };
+enum { STEP_VERSION = 4 };
 
 typedef struct step_scalars {
   int64_t step, seed;
@@ -117,7 +117,7 @@ static int list_scalars(step_scalars *s, const objective_list *l, int version,
                               {"seed", &s->seed, 1, 'l'},
                               {"lr", &s->lr, 1, 'f'},
                               {"clip_norm", &s->clip_norm, 1, 'f'},
-                              {"capacities", s->capacities, FILE_COUNTS, 'i'},
+                              {"capacities", s->capacities, version >= 4 ? FILE_COUNTS : COUNTS_OF_3, 'i'},
                               {"micro_batches", &s->micro_batches, 1, 'i'}};
   int n = sizeof all / sizeof *all;
   memcpy(f, all, sizeof all);
@@ -211,8 +211,9 @@ static const char *name_in(const step_file *f, const batch_field *field) {
   return f->version == 1 && strcmp(field->name, "nsp_labels") == 0 ? "cls_labels" : field->name;
 }
 
-// What came with version 3 is 0 in files before it.
+// What came with versions 3 and 4 is 0 in files before them.
 static bool has_field(const step_file *f, const batch_field *field) {
+  if (field->count == BATCH_COUNT_targets) return f->version >= 4;
   return f->version >= 3 || strcmp(field->name, "next_weights") != 0;
 }
 
@@ -243,7 +244,8 @@ static status read_micro(const step_file *f, int32_t micro, batch *b, const mode
                                .positions = c->max_positions,
                                .class_begin = c->class_base,
                                .class_end = (int64_t)c->class_base + c->classes,
-                               .seq_classes = 2};
+                               .seq_classes = 2,
+                               .target_classes = model_target_classes(c)};
   bool known[N_BATCH_COUNTS] = {false};
   batch_clear(b);
   for (int i = 0; i < N_BATCH_FIELDS; i++)

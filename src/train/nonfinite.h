@@ -2,10 +2,11 @@
 //
 // The optimiser has refused the step, so the parameters are still those it began with. RUN/nonfinite-00000012 (the
 // number of the step that failed, from 1) is a checkpoint without moments and with one more part, batch.h5:
-//   step, seed int64 [1]; lr, clip_norm, scale/OBJECTIVE float32 [1]; capacities int32 [4] (tokens, sequences, masked
-//   rows, negatives); micro_batches int32 [1]; and for each micro-batch I the arrays of batch.h as micro-I/NAME.
+//   step, seed int64 [1]; lr, clip_norm, scale/OBJECTIVE float32 [1]; capacities int32 [5] (tokens, sequences, masked
+//   rows, negatives, labels of sequences); micro_batches int32 [1]; and for each micro-batch I the arrays of batch.h as
+//   micro-I/NAME.
 // Version 1, which is still read, has mlm_scale and cls_scale for scale/masked_lm and scale/next_session, and cls_labels for
-// nsp_labels.
+// nsp_labels. Versions before 4 have no labels of sequences.
 #ifndef SOUK_TRAIN_NONFINITE_H
 #define SOUK_TRAIN_NONFINITE_H
 

@@ -156,6 +156,9 @@ static void test_rows_that_are_copied(void **unused) {
   check_same(base_cost("masked rows", INDEX_gather_forward, 4).bytes, 5120 * (4.0 + 2 * H * 4));
   check_same(base_cost("masked rows", INDEX_gather_backward, 4).bytes, 5120 * (4.0 + 3 * H * 4));
   check_same(base_cost("next sentence", INDEX_classify, 4).bytes, 256 * (2 * 8 + 4.0));
+  check_same(base_cost("several labels", INDEX_classify, 4).bytes,
+             256 * 3 * (2 * 4 + 4.0)); // dry: no weights
+  check_same(base_cost("pooled", INDEX_drop, 4).bytes, 256 * (2.0 * H * 4));
 }
 
 // ---- batches -------------------------------------------------------------------------------------------------

@@ -82,6 +82,13 @@ static void test_supports(void **unused) {
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 2, .slot = -1}), ERR_UNSUPPORTED, "slot = -1");
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 1}), ERR_UNSUPPORTED, "classes = 1");
   check_fails(ask(OP_CLASSIFY, &(classify_params){.classes = 4097}), ERR_UNSUPPORTED, "classes = 4097");
+  check_ok(ask(OP_CLASSIFY, &(classify_params){.classes = 1, .kind = CLASSIFY_SEVERAL}));
+  check_ok(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}, .hidden = 1}));
+  check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}}), ERR_UNSUPPORTED, "hidden = 0");
+  check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_MASKED, 1}, .hidden = 1}), ERR_UNSUPPORTED,
+              "dropout is of tokens or sequences");
+  check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}, .hidden = 1, .drop = {.threshold = 256}}),
+              ERR_UNSUPPORTED, "dropout threshold = 256");
   check_ok(ask_table(&(optim_tensor){.n = 12, .row = 4}, 1, 1));
   check_ok(ask_table(&(optim_tensor){.n = 13}, 1, 1));
   check_ok(ask_table(NULL, 0, 0));

@@ -6,7 +6,7 @@
 #include "data/vocab.h"
 #include "lib/check.h"
 
-static const batch_caps small = {.tokens = 200, .seqs = 4, .masked = 3, .negatives = 2};
+static const batch_caps small = {.tokens = 200, .seqs = 4, .masked = 3, .negatives = 2, .targets = 4};
 static const seq_layout layout = {.cls_sep = true, .max_positions = 150, .n_event_types = 2, .segments = 2};
 enum { VOCAB = 50, CLASSES_FROM = TOKEN_SPECIALS };
 
@@ -30,6 +30,9 @@ static batch *finished(void) {
   assert_true(add(b, 68, 7) && add(b, 6, 1000000007));
   assert_true(batch_add_masked(b, 3, 20, 1.0f) && batch_add_masked(b, 72, 21, 0.5f));
   assert_true(batch_add_negative(b, 30, -1.0f));
+  const int32_t labels[] = {2, -1, 0, 1};
+  const float weights[] = {1.0f, 0.0f, 0.5f, 2.0f};
+  assert_true(batch_add_targets(b, 2, labels, weights) && batch_add_targets(b, 2, labels + 2, weights + 2));
   batch_finish(b);
   return b;
 }
@@ -39,7 +42,8 @@ static const batch_limits limits = {.vocab = VOCAB,
                                     .positions = 150,
                                     .class_begin = CLASSES_FROM,
                                     .class_end = VOCAB,
-                                    .seq_classes = 2};
+                                    .seq_classes = 2,
+                                    .target_classes = 3};
 
 // ---- the table -----------------------------------------------------------------------------------------------
 
@@ -231,7 +235,8 @@ static bool fits(const batch *b, int32_t n) {
 // No live count beyond its capacity, and no byte written behind the live elements of a field.
 static void check_bounds(const batch *b) {
   assert_true(b->tokens <= b->caps.tokens && b->seqs <= b->caps.seqs && b->n_masked <= b->caps.masked &&
-              b->n_negatives <= b->caps.negatives && b->n_work <= b->caps.work);
+              b->n_negatives <= b->caps.negatives && b->n_targets <= b->caps.targets &&
+              b->n_work <= b->caps.work);
   assert_int_equal(b->cu_seqlens[b->seqs], b->tokens);
   assert_null(batch_exceeds(b->live, b->caps));
   for (int32_t i = 0; i < N_BATCH_FIELDS; i++) {
@@ -308,21 +313,30 @@ static void add_negative(walk *w, const batch *before) {
   check_call(w, before, batch_add_negative(w->b, CLASSES_FROM, 0), wanted, (batch_counts){.negatives = 1});
 }
 
+static void add_targets(walk *w, const batch *before) {
+  const int32_t labels[] = {0, -1, 1}, n = (int32_t)rng_below(&w->r, 4);
+  const float weights[] = {1, 0, 2};
+  const bool wanted = w->b->n_targets + n <= w->b->caps.targets;
+  check_call(w, before, batch_add_targets(w->b, n, labels, weights), wanted, (batch_counts){.targets = n});
+}
+
 static void walk_once(rng *r, int32_t *refused, int32_t *done) {
   const batch_caps caps = {.tokens = 1 + (int32_t)rng_below(r, 200),
                            .seqs = 1 + (int32_t)rng_below(r, 6),
                            .masked = 1 + (int32_t)rng_below(r, 5),
                            .negatives = (int32_t)rng_below(r, 4),
+                           .targets = (int32_t)rng_below(r, 7),
                            .work = (int32_t)rng_below(r, 6)};
   walk w = {.b = new_batch(caps), .r = *r};
   batch *before = new_batch(w.b->caps);
   memset(w.b->memory, PATTERN, batch_bytes(w.b->caps));
   batch_clear(w.b);
-  static void (*const calls[])(walk *, const batch *) = {add_sequence, end_sequence, mask_row, add_negative};
+  static void (*const calls[])(walk *, const batch *) = {add_sequence, end_sequence, mask_row, add_negative,
+                                                         add_targets};
   for (int32_t i = 0; i < 40; i++) {
     memcpy(before->memory, w.b->memory, batch_bytes(w.b->caps));
     before->live = w.b->live;
-    calls[rng_below(&w.r, 4)](&w, before);
+    calls[rng_below(&w.r, 5)](&w, before);
   }
   batch_finish(w.b);
   check_bounds(w.b);

@@ -8,6 +8,7 @@
 #include "base/options.h"
 #include "eval/ranking.h"
 #include "model/objectives/item_head.h"
+#include "model/objectives/label_head.h"
 #include "model/objectives/next_session.h"
 #include "model/train_state.h"
 #include "train/optimizer.h"
@@ -32,17 +33,17 @@ static void test_lists(void **unused) {
   assert_int_equal(objectives_slot(&l, &objective_next_session), -1);
   static const struct {
     const char *text, *sentence;
-  } bad[] = {
-      {"masked_lm, rank",
-       "train.objectives: there is no objective \"rank\"; known are masked_lm, next_item, next_session"},
-      {"masked_lm, masked_lm 2", "train.objectives names masked_lm twice"},
-      {"masked_lm 0", "the weight of masked_lm is \"0\""},
-      {"masked_lm -1", "a number above 0"},
-      {"masked_lm nan", "a number above 0"},
-      {"masked_lm 2x", "the weight of masked_lm is \"2x\""},
-      {"masked_lm 1 2", "a list like"},
-      {"masked_lm,", "a list like"},
-      {" , masked_lm", "a list like"}};
+  } bad[] = {{"masked_lm, rank", "train.objectives: there is no objective \"rank\"; known are masked_lm, "
+                                 "next_item, next_session, classify, "
+                                 "pair"},
+             {"masked_lm, masked_lm 2", "train.objectives names masked_lm twice"},
+             {"masked_lm 0", "the weight of masked_lm is \"0\""},
+             {"masked_lm -1", "a number above 0"},
+             {"masked_lm nan", "a number above 0"},
+             {"masked_lm 2x", "the weight of masked_lm is \"2x\""},
+             {"masked_lm 1 2", "a list like"},
+             {"masked_lm,", "a list like"},
+             {" , masked_lm", "a list like"}};
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     check_fails(objectives_parse(&l, bad[i].text, "train.objectives"), ERR_ARGUMENT, bad[i].sentence);
 }
@@ -266,12 +267,194 @@ static void test_without_masked_lm(void **unused) {
   model_free(m);
 }
 
+// ---- labels --------------------------------------------------------------------------------------------------
+
+enum { LABELS = 3 };
+static const batch_caps labelled_caps = {
+    .tokens = TOKENS, .seqs = SEQS, .masked = 1, .targets = SEQS * LABELS};
+
+// Pairs of four and three items. Label k of several holds if the pair's first item is a multiple of k + 2, and every fourth is
+// not known; the one of a single is which of three parts of the items it is of.
+static void fill_labelled(batch *b, const seq_layout *layout, bool several, int32_t from, int32_t to) {
+  batch_clear(b);
+  for (int32_t s = from; s < to; s++) {
+    int32_t tokens[7], labels[LABELS], row = 0, kept = 0;
+    float weights[LABELS];
+    for (int32_t i = 0; i < 7; i++) tokens[i] = TOKEN_SPECIALS + (11 * s + 5 * i) % (VOCAB - TOKEN_SPECIALS);
+    const int32_t item = tokens[0] - TOKEN_SPECIALS;
+    const batch_input a = {.tokens = tokens, .n = 4}, c = {.tokens = tokens + 4, .n = 3};
+    assert_true(batch_add(b, layout, &a, &c, s, &row, &kept));
+    for (int32_t k = 0; k < LABELS; k++) {
+      labels[k] = (s + k) % 4 == 3 ? -1 : item % (k + 2) == 0;
+      weights[k] = 1.0f + 0.5f * (float)k;
+    }
+    if (!several) labels[0] = s % 5 == 4 ? -1 : item * LABELS / (VOCAB - TOKEN_SPECIALS);
+    assert_true(batch_add_targets(b, several ? LABELS : 1, labels, weights));
+  }
+  batch_finish(b);
+}
+
+static model *make_labelled(const char *objectives, label_kind kind, double drop, seq_layout *layout) {
+  static const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, VOCAB};
+  model_config c = {.hidden = H,
+                    .layers = 2,
+                    .heads = 2,
+                    .max_positions = 16,
+                    .segments = 2,
+                    .dropout = drop,
+                    .layer_norm_eps = 1e-12,
+                    .init_std = 0.2,
+                    .temperature = 1,
+                    .item_classes = true,
+                    .labels = LABELS,
+                    .label_kind = (int)kind,
+                    .cls_sep = true};
+  check_ok(model_config_resolve(&c, range_end, 1));
+  snprintf(c.objectives, sizeof c.objectives, "%s", objectives);
+  const model_run run = {.caps = labelled_caps, .training = true, .threads = 1, .seed = 3};
+  model *m;
+  check_ok(model_create(&m, "cpu", &c, &run));
+  *layout = model_layout(&c);
+  return m;
+}
+
+// The gradient of every parameter against differences of the loss, dropout included: the same step drops the same elements.
+static void check_gradients(const char *objectives, label_kind kind) {
+  seq_layout layout;
+  model *m = make_labelled(objectives, kind, 0.3, &layout);
+  batch *b;
+  check_ok(batch_new(&b, labelled_caps));
+  fill_labelled(b, &layout, kind == LABELS_SEVERAL, 0, 9);
+  float scale[MAX_SLOTS];
+  objectives_batch_scales(model_objectives(m), b, scale);
+  check_ok(model_backend(m)->result_clear(model_ctx(m)));
+  const step_result r = pass(m, b, scale);
+  check_near(r.slot[0].weight, model_objectives(m)->of[0]->weight(b), 1e-9);
+  const param_set *set = model_params(m);
+  const size_t bytes = (size_t)set->elements * sizeof(float);
+  float *g = malloc(bytes);
+  assert_non_null(g);
+  memcpy(g, set->grad, bytes);
+  int32_t compared = 0;
+  for (int32_t i = 0; i < set->count; i++) {
+    const param *p = &set->items[i];
+    float *w = param_master(set, p);
+    for (int64_t k = p->size / 3; k < p->size; k += p->size / 3 + 1, compared++) {
+      const float was = w[k], step = 4e-3f;
+      double loss[2];
+      for (int side = 0; side < 2; side++) {
+        w[k] = side == 0 ? was - step : was + step;
+        check_ok(model_backend(m)->result_clear(model_ctx(m)));
+        loss[side] = pass(m, b, scale).slot[0].loss * (double)scale[0];
+      }
+      w[k] = was;
+      const double slope = (loss[1] - loss[0]) / (2 * (double)step), ours = (double)g[p->offset + k];
+      if (fabs(slope - ours) > 2e-3 + 0.02 * fabs(slope))
+        fail_msg("%s[%lld]: the gradient is %g, the loss says %g", p->name, (long long)k, ours, slope);
+    }
+  }
+  assert_true(compared > 60);
+  free(g);
+  batch_free(b);
+  model_free(m);
+}
+
+static void test_label_gradients(void **unused) {
+  (void)unused;
+  check_gradients("classify", LABELS_SINGLE);
+  check_gradients("classify", LABELS_SEVERAL);
+  check_gradients("pair", LABELS_SEVERAL);
+}
+
+static void learn_labels(const char *objectives, label_kind kind) {
+  seq_layout layout;
+  model *m = make_labelled(objectives, kind, 0.02, &layout);
+  batch *b;
+  check_ok(batch_new(&b, labelled_caps));
+  const optim_config o = {
+      .lr = 5e-3, .schedule = SCHEDULE_CONSTANT, .beta1 = 0.9, .beta2 = 0.999, .eps = 1e-8, .clip_norm = 1};
+  optimizer *by;
+  check_ok(optimizer_open(&by, m, &o));
+  double hits = 0;
+  for (int32_t step = 0; step < 200; step++) {
+    fill_labelled(b, &layout, kind == LABELS_SEVERAL, 10 * step, 10 * step + 10);
+    step_state s = {.step = step, .seed = 7, .lr = 5e-3f, .clip_norm = 1};
+    objectives_batch_scales(model_objectives(m), b, s.scale);
+    step_result r;
+    check_ok(model_backend(m)->result_clear(model_ctx(m)));
+    check_ok(model_set_batch(m, b, &s));
+    check_ok(model_forward(m, true));
+    check_ok(model_loss(m, true));
+    check_ok(optimizer_step(by));
+    check_ok(model_backend(m)->result_read(model_ctx(m), &r));
+    if (step >= 190) hits += r.slot[0].hits / r.slot[0].weight / 10;
+  }
+  if (!(hits > 0.95)) fail_msg("%s: a share of %g is right in the end", objectives, hits);
+  float logits[SEQS * LABELS], pooled[SEQS * H];
+  check_ok(model_forward(m, false));
+  check_ok(model_label_logits(m, logits, pooled));
+  int32_t right = 0;
+  for (int32_t i = 0; kind == LABELS_SEVERAL && i < 10 * LABELS; i++)
+    right += b->targets[i] < 0 || (logits[i] > 0) == (b->targets[i] == 1);
+  assert_true(kind != LABELS_SEVERAL || right >= 27);
+  fill(b, &layout, 0, 0);
+  assert_int_equal(b->n_targets, 0);
+  optimizer_close(by);
+  batch_free(b);
+  model_free(m);
+}
+
+static void test_labels_are_learned(void **unused) {
+  (void)unused;
+  learn_labels("classify", LABELS_SINGLE);
+  learn_labels("pair", LABELS_SEVERAL);
+}
+
+// What does not go together is said; a batch without its labels is refused.
+static void test_wrong_labels(void **unused) {
+  (void)unused;
+  seq_layout layout;
+  model_config c = {.labels = 3, .label_kind = LABELS_SEVERAL};
+  check_fails(objective_classify.check_config(&c), ERR_ARGUMENT, "they need model.cls_sep = true");
+  c.cls_sep = true;
+  check_ok(objective_classify.check_config(&c));
+  check_fails(objective_pair.check_config(&c), ERR_ARGUMENT, "pair needs model.segments = 2");
+  c.segments = 2;
+  check_ok(objective_pair.check_config(&c));
+  c.label_kind = LABELS_SINGLE;
+  check_fails(objective_pair.check_config(&c), ERR_ARGUMENT, "pair needs model.label_kind = several");
+  c.labels = 1;
+  check_fails(objective_classify.check_config(&c), ERR_ARGUMENT,
+              "model.labels = 1: one of two labels at least");
+  objective_list l;
+  snprintf(c.objectives, sizeof c.objectives, "classify, pair");
+  check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "classify and pair cannot be trained together");
+  snprintf(c.objectives, sizeof c.objectives, "classify, next_item");
+  check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "[CLS] needs to see whole sequences");
+  model *m = make_labelled("pair", LABELS_SEVERAL, 0, &layout);
+  batch *b;
+  check_ok(batch_new(&b, labelled_caps));
+  fill_labelled(b, &layout, false, 0, 4); // one label a sequence
+  check_ok(model_set_batch(m, b, &(step_state){.seed = 1}));
+  check_ok(model_forward(m, true));
+  check_fails(model_loss(m, true), ERR_INTERNAL, "4 labels of 4 sequences, and each needs 3");
+  model_free(m);
+  m = make("masked_lm", caps, &layout);
+  float logits[1];
+  check_fails(model_label_logits(m, logits, NULL), ERR_ARGUMENT, "this model has no labels");
+  model_free(m);
+  batch_free(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists),
                                      cmocka_unit_test(test_other_slots),
                                      cmocka_unit_test(test_of_a_model),
                                      cmocka_unit_test(test_metrics),
                                      cmocka_unit_test(test_normalised_over_the_step),
-                                     cmocka_unit_test(test_without_masked_lm)};
+                                     cmocka_unit_test(test_without_masked_lm),
+                                     cmocka_unit_test(test_label_gradients),
+                                     cmocka_unit_test(test_labels_are_learned),
+                                     cmocka_unit_test(test_wrong_labels)};
   return cmocka_run_group_tests_name("objectives", tests, NULL, NULL);
 }

@@ -47,11 +47,12 @@ static void set_up(fixture *f, bool row_sparse, bool pre_norm) {
   c.pre_norm = pre_norm;
   const dataset_info *info = dataset_get_info(f->d);
   check_ok(model_config_resolve(&c, info->range_end, info->n_event_types));
-  const model_run run = {.caps = {.tokens = 96, .seqs = 16, .masked = 48, .negatives = row_sparse ? 8 : 0},
-                         .training = true,
-                         .row_sparse = row_sparse,
-                         .threads = 1,
-                         .seed = 3};
+  const model_run run = {
+      .caps = {.tokens = 96, .seqs = 16, .masked = 48, .negatives = row_sparse ? 8 : 0, .targets = 2},
+      .training = true,
+      .row_sparse = row_sparse,
+      .threads = 1,
+      .seed = 3};
   check_ok(model_create(&f->m, "cpu", &c, &run));
   check_ok(params_make_moments(model_params(f->m)));
   const seq_layout layout = model_layout(&c);
@@ -61,6 +62,8 @@ static void set_up(fixture *f, bool row_sparse, bool pre_norm) {
     check_ok(batch_new(all[i], run.caps));
     batch_clear(*all[i]);
     add_sequences(*all[i], &layout, range[i][0], range[i][1]);
+    const int32_t unknown[] = {-1, -1}; // of a model without labels
+    assert_true(batch_add_targets(*all[i], 2, unknown, (const float[]){1, 1}));
     for (int32_t k = 0; row_sparse && k < 8; k++)
       assert_true(batch_add_negative(*all[i], TOKEN_SPECIALS + 5 * k, -1.0f));
     batch_finish(*all[i]);
@@ -273,7 +276,8 @@ static void test_saved(void **unused) {
                               .positions = 10,
                               .class_begin = TOKEN_SPECIALS,
                               .class_end = ITEMS + TOKEN_SPECIALS,
-                              .seq_classes = 2};
+                              .seq_classes = 2,
+                              .target_classes = 0};
   batch_range may[N_BATCH_FIELDS];
   batch_ranges(&limit, may);
   for (int32_t i = 0; i < N_BATCH_FIELDS; i++) {
@@ -299,10 +303,23 @@ static void test_saved(void **unused) {
   tear_down(&f);
 }
 
+// Capacities without that of labels.
+static void shorten_capacities(hid_t h) {
+  int32_t all[5];
+  const hid_t now = H5Dopen2(h, "capacities", H5P_DEFAULT);
+  assert_true(now >= 0 && H5Dread(now, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, all) >= 0);
+  assert_true(H5Dclose(now) >= 0 && H5Ldelete(h, "capacities", H5P_DEFAULT) >= 0);
+  const hid_t space = H5Screate_simple(1, &(hsize_t){4}, NULL);
+  const hid_t then = H5Dcreate2(h, "capacities", H5T_STD_I32LE, space, H5P_DEFAULT, H5P_DEFAULT, H5P_DEFAULT);
+  assert_true(then >= 0 && H5Dwrite(then, H5T_NATIVE_INT32, H5S_ALL, H5S_ALL, H5P_DEFAULT, all) >= 0);
+  assert_true(H5Dclose(then) >= 0 && H5Sclose(space) >= 0);
+}
+
 // Makes batch.h5 what version 1 wrote.
 static void make_version_1(const char *file) {
   const hid_t h = H5Fopen(file, H5F_ACC_RDWR, H5P_DEFAULT);
   assert_true(h >= 0);
+  shorten_capacities(h);
   assert_true(H5Lmove(h, "scale/masked_lm", h, "mlm_scale", H5P_DEFAULT, H5P_DEFAULT) >= 0);
   assert_true(H5Ldelete(h, "scale", H5P_DEFAULT) >= 0);
   for (int i = 0; i < 2; i++) {
@@ -310,6 +327,10 @@ static void make_version_1(const char *file) {
     snprintf(now, sizeof now, "micro-%d/nsp_labels", i);
     snprintf(before, sizeof before, "micro-%d/cls_labels", i);
     assert_true(H5Lmove(h, now, h, before, H5P_DEFAULT, H5P_DEFAULT) >= 0);
+    snprintf(now, sizeof now, "micro-%d/targets", i);
+    assert_true(H5Ldelete(h, now, H5P_DEFAULT) >= 0);
+    snprintf(now, sizeof now, "micro-%d/target_weights", i);
+    assert_true(H5Ldelete(h, now, H5P_DEFAULT) >= 0);
   }
   const hid_t a = H5Aopen(h, "version", H5P_DEFAULT);
   assert_true(a >= 0 && H5Awrite(a, H5T_NATIVE_INT64, &(int64_t){1}) >= 0);

@@ -7,24 +7,19 @@
 #include "base/memory.h"
 #include "model/core.h"
 
-// Index of a parameter that another objective's head has added already; -1: none has.
-static int32_t known(const param_set *s, const char *name) {
-  const param *p = param_find(s, name);
-  return p != NULL ? (int32_t)(p - s->items) : -1;
-}
-
 void item_head_describe(void *state, param_set *s, const model_config *c) {
   item_head *self = state;
   const int64_t H = c->hidden;
-  const char *const head = "cls.predictions.";
+  const char *const head =
+      "cls.predictions."; // another objective's head may have added its parameters already
   self->w = self->b = self->norm_w = self->norm_b = -1;
-  self->bias = known(s, "cls.predictions.bias");
+  self->bias = param_index(s, "cls.predictions.bias");
   if (self->bias < 0) self->bias = param_add_vector(s, head, "bias", c->vocab_size, INIT_ZERO);
   if (c->head == HEAD_PLAIN) return;
-  self->norm_w = known(s, "cls.predictions.transform.LayerNorm.weight");
-  self->norm_b = known(s, "cls.predictions.transform.LayerNorm.bias");
-  self->w = known(s, "cls.predictions.transform.dense.weight");
-  self->b = known(s, "cls.predictions.transform.dense.bias");
+  self->norm_w = param_index(s, "cls.predictions.transform.LayerNorm.weight");
+  self->norm_b = param_index(s, "cls.predictions.transform.LayerNorm.bias");
+  self->w = param_index(s, "cls.predictions.transform.dense.weight");
+  self->b = param_index(s, "cls.predictions.transform.dense.bias");
   if (self->w >= 0) return;
   self->norm_w = param_add_vector(s, head, "transform.LayerNorm.weight", H, INIT_ONE);
   self->norm_b = param_add_vector(s, head, "transform.LayerNorm.bias", H, INIT_ZERO);

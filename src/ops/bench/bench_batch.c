@@ -32,7 +32,11 @@ typedef struct draft {
 
 static status draft_new(draft *d, int32_t tokens, int32_t negatives) {
   memset(d, 0, sizeof *d);
-  d->caps = (batch_counts){.tokens = tokens, .seqs = tokens, .masked = tokens, .negatives = negatives};
+  d->caps = (batch_counts){.tokens = tokens,
+                           .seqs = tokens,
+                           .masked = tokens,
+                           .negatives = negatives,
+                           .targets = BENCH_TARGETS * tokens};
   TRY(mem_new(&d->memory, batch_bytes(d->caps), 1, "a batch of the benchmark"));
   batch_place(&d->a, d->caps, d->memory);
   return OK;
@@ -56,6 +60,10 @@ static void add_sequence(draft *d, rng *r, const bench_model *m, int32_t n) {
   }
   batch_put_sequence(&d->a, &d->live, n, 1000003LL * s);
   d->a.nsp_labels[s] = (int32_t)rng_below(r, 2);
+  for (int32_t i = 0; i < BENCH_TARGETS; i++) {
+    d->a.targets[d->live.targets] = (s + i) % 2;
+    d->a.target_weights[d->live.targets++] = 1;
+  }
   const int32_t count = (int32_t)lround(m->masked * n);
   mask_rows(d, r, first, n, count > 0 ? count : 1);
 }

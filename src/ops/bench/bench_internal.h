@@ -37,6 +37,7 @@ typedef struct consumed {
   size_t bytes;
 } consumed;
 
+enum { BENCH_TARGETS = 3 }; // labels of a sequence
 enum { MOST_SETS = 64, SET_OPERANDS = 24, SET_CONSUMED = 2, SET_TENSORS = 16, TILE = 1 << 16 };
 
 // Makes the operands of one call after another, a set for each. In a dry run it only counts their bytes.

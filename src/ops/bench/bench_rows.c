@@ -282,6 +282,29 @@ static void classification(maker *k, op_params *p) {
                                   .dlogits = take_acts(k, BOTH, MADE, B, 2, 1)};
 }
 
+// As many heads as a pair has: click, cart, buy.
+static void several_labels(maker *k, op_params *p) {
+  const int32_t B = k->batch->facts.seqs;
+  p->classify = (classify_params){.n = sequences(k),
+                                  .slot = 1,
+                                  .classes = BENCH_TARGETS,
+                                  .kind = CLASSIFY_SEVERAL,
+                                  .labels = k->batch->view.targets,
+                                  .weights = k->batch->view.target_weights,
+                                  .logits = take_acts(k, BOTH, READ, B, BENCH_TARGETS, 1),
+                                  .dlogits = take_acts(k, BOTH, MADE, B, BENCH_TARGETS, 1)};
+}
+
+static void pooled_dropout(maker *k, op_params *p) {
+  const int32_t B = k->batch->facts.seqs, H = k->model->hidden;
+  p->drop = (drop_params){.batch = &k->batch->view,
+                          .n = sequences(k),
+                          .hidden = H,
+                          .drop = {.site = 1, .threshold = 26},
+                          .x = take_acts(k, BOTH, READ, B, H, 1),
+                          .y = take_acts(k, BOTH, MADE, B, H, 1)};
+}
+
 // A table of these tensors, which lie one after the other; of rows, if `row` is not 0.
 static void table(maker *k, op_params *p, const int64_t *sizes, int32_t n, int32_t row, bool averaged) {
   enum { APART = 64 };
@@ -376,6 +399,8 @@ const bench_case bench_cases[] = {
     {"next sentence", INDEX_linear_forward, next_sentence, ONCE, PAIRS},
     {"next sentence", INDEX_linear_backward, next_sentence, ONCE, PAIRS},
     {"next sentence", INDEX_classify, classification, ONCE, PAIRS},
+    {"several labels", INDEX_classify, several_labels, NEVER, PAIRS},
+    {"pooled", INDEX_drop, pooled_dropout, NEVER, PAIRS},
     {"a layer", INDEX_grad_norm, layer_tensors, A_LAYER, ANY},
     {"word table", INDEX_grad_norm, word_table, ONCE, ANY},
     {"a layer", INDEX_adamw, layer_tensors, A_LAYER, ANY},

@@ -100,7 +100,8 @@ static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
 
 static op_cost classify(const classify_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), C = p->classes;
-  return (op_cost){n * C * A * (p->dlogits != NULL ? 2 : 1) + n * (I + (p->weights != NULL ? F : 0)),
+  const double labels = p->kind == CLASSIFY_SEVERAL ? n * C : n;
+  return (op_cost){n * C * A * (p->dlogits != NULL ? 2 : 1) + labels * (I + (p->weights != NULL ? F : 0)),
                    8 * n * C};
 }
 
@@ -162,6 +163,8 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return xent(&p->xent, f, A);
   case INDEX_classify:
     return classify(&p->classify, f, A);
+  case INDEX_drop: // x read, y written
+    return (op_cost){2 * live(p->drop.n, f) * p->drop.hidden * A, 8 * live(p->drop.n, f) * p->drop.hidden};
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
   case INDEX_adamw: // p, m, v read and written, g read and zeroed

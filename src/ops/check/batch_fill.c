@@ -173,13 +173,20 @@ status host_batch_make(host_batch *h, const fixture *f, fill filler) {
                               .positions = b->n_positions,
                               .class_begin = b->class_base,
                               .class_end = b->class_base + b->classes,
-                              .seq_classes = b->small_classes};
-  const batch_counts live = {
-      .tokens = b->tokens, .seqs = b->seqs, .masked = b->masked, .negatives = b->negatives};
+                              .seq_classes = b->small_classes,
+                              .target_classes = 2};
+  const batch_counts live = {.tokens = b->tokens,
+                             .seqs = b->seqs,
+                             .masked = b->masked,
+                             .negatives = b->negatives,
+                             .targets = b->seqs * b->targets};
   batch_range ranges[N_BATCH_FIELDS];
   batch_ranges(&limit, ranges);
-  h->caps = (batch_counts){
-      .tokens = b->tokens_cap, .seqs = b->seqs_cap, .masked = b->masked_cap, .negatives = b->negatives};
+  h->caps = (batch_counts){.tokens = b->tokens_cap,
+                           .seqs = b->seqs_cap,
+                           .masked = b->masked_cap,
+                           .negatives = b->negatives,
+                           .targets = b->seqs_cap * b->targets};
   h->caps.work = batch_max_work(h->caps);
   TRY(mem_new(&h->memory, batch_bytes(h->caps) + 1, 1, "a batch of the op checks"));
   batch_place(&h->a, h->caps, h->memory);

@@ -321,7 +321,8 @@ static void bind(column *c, const suite *s, int32_t i, const fixture *f, directi
                                   [OP_ATTENTION] = {&p->attention.n},
                                   [OP_GATHER] = {&p->gather.n, &p->gather.source},
                                   [OP_XENT] = {&p->xent.n},
-                                  [OP_CLASSIFY] = {&p->classify.n}};
+                                  [OP_CLASSIFY] = {&p->classify.n},
+                                  [OP_DROP] = {&p->drop.n}};
   for (int k = 0; f->repeat > 0 && k < 2; k++)
     if (all[s->kind][k] != NULL && all[s->kind][k]->kind != ROWS_FIXED)
       all[s->kind][k]->cap = f->caps[all[s->kind][k]->kind];
@@ -431,6 +432,8 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return be->xent(c->ctx, &p.xent);
   case OP_CLASSIFY:
     return be->classify(c->ctx, &p.classify);
+  case OP_DROP:
+    return be->drop(c->ctx, &p.drop);
   case OP_OPTIM:
     return be->grad_norm(c->ctx, &p.optim);
   case OP_COUNT:

@@ -48,6 +48,7 @@ typedef struct batch_spec {
   int32_t vocab, n_types, n_positions;
   int32_t class_base, classes, negatives; // of the masked-LM loss
   int32_t small_classes;                  // of the classification loss
+  int32_t targets;                        // labels of a sequence, in the field of that name; each is 0 or 1
 } batch_spec;
 
 typedef struct fixture {

@@ -513,7 +513,27 @@ done:
   return rc;
 }
 
+static status several(op_ctx *ctx, const classify_params *p) {
+  slot_result *r = &ctx->result.slot[p->slot];
+  for (int64_t i = 0; i < live(ctx, p->n) * p->classes; i++) {
+    const REAL z = reals(p->logits)[i], weight = p->weights != NULL ? reals(p->weights)[i] : 1;
+    const int32_t label = p->labels[i];
+    // log(1 + exp(z)) with the larger of both exponents taken out
+    const REAL largest = z > 0 ? z : 0, sum = MATH(exp)(-largest) + MATH(exp)(z - largest);
+    if (p->dlogits != NULL)
+      reals(p->dlogits)[i] =
+          label < 0 ? 0
+                    : (REAL)ctx->state.scale[p->slot] * weight * (MATH(exp)(z - largest) / sum - (REAL)label);
+    if (label < 0) continue;
+    r->loss += (double)(weight * (MATH(log)(sum) + largest - (REAL)label * z));
+    r->weight += (double)weight;
+    r->hits += (z > 0) == (label == 1) ? (double)weight : 0;
+  }
+  return OK;
+}
+
 static status classify(op_ctx *ctx, const classify_params *p) {
+  if (p->kind == CLASSIFY_SEVERAL) return several(ctx, p);
   slot_result *r = &ctx->result.slot[p->slot];
   for (int64_t i = 0; i < live(ctx, p->n); i++) {
     const REAL *z = reals(p->logits) + i * p->classes;
@@ -534,6 +554,16 @@ static status classify(op_ctx *ctx, const classify_params *p) {
       reals(p->dlogits)[i * p->classes + c] =
           label < 0 ? 0 : g * (MATH(exp)(z[c] - z[best]) / sum - (c == label ? 1 : 0));
   }
+  return OK;
+}
+
+static status drop(op_ctx *ctx, const drop_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->hidden; j++) {
+      const int64_t row = p->n.kind != ROWS_SEQS || p->drop.threshold == 0 ? i : p->batch->cu_seqlens[i];
+      reals(p->y)[i * p->hidden + j] =
+          reals(p->x)[i * p->hidden + j] * hidden_keep(ctx, p->batch, p->drop, row, j);
+    }
   return OK;
 }
 
@@ -745,6 +775,7 @@ const backend REFERENCE = {
     .gather_backward = gather_backward,
     .xent = xent,
     .classify = classify,
+    .drop = drop,
     .grad_norm = grad_norm,
     .adamw = adamw,
     .lamb_update = lamb_update,

@@ -36,6 +36,7 @@ status cpu_gather_forward(op_ctx *ctx, const gather_params *p);
 status cpu_gather_backward(op_ctx *ctx, const gather_params *p);
 status cpu_xent(op_ctx *ctx, const xent_params *p);
 status cpu_classify(op_ctx *ctx, const classify_params *p);
+status cpu_drop(op_ctx *ctx, const drop_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
 status cpu_lamb_update(op_ctx *ctx, const optim_params *p);
@@ -55,9 +56,9 @@ static inline void split_rows(int64_t n, int64_t grain, int32_t parts, int32_t p
   if (*end > n) *end = n;
 }
 
-// Dropout of hidden rows [begin, end) of x, in place; see base/philox.h.
-void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, int32_t hidden, int64_t begin,
-                      int64_t end, float *x);
+// Dropout of hidden rows [begin, end) of x, in place; see base/philox.h. ROWS_TOKENS or, where rows are sequences, ROWS_SEQS.
+void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, rows_kind kind,
+                      int32_t hidden, int64_t begin, int64_t end, float *x);
 
 // Stochastic depth of the same rows: those of a sequence that goes without the branch become 0, the others are scaled.
 void cpu_path_rows(const op_ctx *ctx, const batch_view *batch, dropout path, int32_t hidden, int64_t begin,

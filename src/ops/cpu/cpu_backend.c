@@ -60,6 +60,7 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
   case OP_GATHER:
     return cpu_gather_scratch(params);
   case OP_CLASSIFY:
+  case OP_DROP:
   case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
@@ -209,6 +210,7 @@ const backend backend_cpu = {
     .gather_backward = cpu_gather_backward,
     .xent = cpu_xent,
     .classify = cpu_classify,
+    .drop = cpu_drop,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
     .lamb_update = cpu_lamb_update,

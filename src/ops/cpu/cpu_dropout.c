@@ -7,8 +7,8 @@
 
 enum { GROUP = 64 };
 
-void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, int32_t hidden, int64_t begin,
-                      int64_t end, float *x) {
+void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, rows_kind kind,
+                      int32_t hidden, int64_t begin, int64_t end, float *x) {
   if (drop.threshold == 0) return;
   const simd_table *k = simd();
   const float scale = dropout_scale(drop.threshold);
@@ -22,10 +22,11 @@ void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, 
     const int32_t first_block = block;
     size_t n = 0;
     for (; n < GROUP && row < end; n++) {
-      const int32_t s = batch->seq_of[row];
+      const bool is_sequence = kind == ROWS_SEQS;
+      const int64_t s = is_sequence ? row : batch->seq_of[row];
       const uint64_t id = (uint64_t)batch->seq_ids[s];
       c0[n] = (uint32_t)id;
-      c2[n] = (uint32_t)(row - batch->cu_seqlens[s]) | (uint32_t)(id >> 32) << 16;
+      c2[n] = (is_sequence ? 0 : (uint32_t)(row - batch->cu_seqlens[s])) | (uint32_t)(id >> 32) << 16;
       c3[n] = (uint32_t)block;
       if (++block == blocks) {
         block = 0;
@@ -47,6 +48,22 @@ void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, 
       }
     }
   }
+}
+
+enum { BLOCK_ROWS = 32 };
+
+status cpu_drop(op_ctx *ctx, const drop_params *p) {
+  const int64_t n = rows_live(ctx, p->n);
+  const size_t H = (size_t)p->hidden;
+#pragma omp parallel for num_threads(ctx->threads) schedule(static)
+  for (int64_t block = 0; block < (n + BLOCK_ROWS - 1) / BLOCK_ROWS; block++) {
+    const int64_t begin = block * BLOCK_ROWS, end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
+    float *y = (float *)p->y + (size_t)begin * H;
+    if (p->y != p->x)
+      memcpy(y, (const float *)p->x + (size_t)begin * H, (size_t)(end - begin) * H * sizeof *y);
+    cpu_dropout_rows(ctx, p->batch, p->drop, p->n.kind, p->hidden, begin, end, y);
+  }
+  return OK;
 }
 
 static bool path_is_kept(const op_ctx *ctx, dropout path, int64_t sequence) {

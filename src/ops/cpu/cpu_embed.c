@@ -29,7 +29,7 @@ status cpu_embed_forward(op_ctx *ctx, const embed_params *p) {
       k->add((const float *)p->position + (size_t)b->positions[i] * H, sum, H);
       k->norm_row(sum, p->gamma, p->beta, p->eps, (float *)p->y + (size_t)i * H, &p->mean[i], &p->rstd[i], H);
     }
-    cpu_dropout_rows(ctx, b, p->drop, p->hidden, begin, end, (float *)p->y + (size_t)begin * H);
+    cpu_dropout_rows(ctx, b, p->drop, ROWS_TOKENS, p->hidden, begin, end, (float *)p->y + (size_t)begin * H);
   }
   return OK;
 }
@@ -52,7 +52,7 @@ status cpu_embed_backward(op_ctx *ctx, const embed_params *p) {
     if (end > begin) {
       memcpy(dsum + (size_t)begin * H, (const float *)p->dy + (size_t)begin * H,
              (size_t)(end - begin) * H * sizeof(float));
-      cpu_dropout_rows(ctx, b, p->drop, p->hidden, begin, end, dsum + (size_t)begin * H);
+      cpu_dropout_rows(ctx, b, p->drop, ROWS_TOKENS, p->hidden, begin, end, dsum + (size_t)begin * H);
     }
     for (int64_t i = begin; i < end; i++)
       k->norm_row_back(dsum + (size_t)i * H, (const float *)p->sum + (size_t)i * H, p->gamma, p->mean[i],

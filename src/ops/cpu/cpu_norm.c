@@ -22,7 +22,7 @@ status cpu_norm_forward(op_ctx *ctx, const norm_params *p) {
     float *sum = (float *)p->sum + (size_t)begin * H;
     const size_t count = (size_t)(end - begin) * H;
     memcpy(sum, (const float *)p->x + (size_t)begin * H, count * sizeof(float));
-    cpu_dropout_rows(ctx, p->batch, p->drop, p->hidden, begin, end, sum);
+    cpu_dropout_rows(ctx, p->batch, p->drop, ROWS_TOKENS, p->hidden, begin, end, sum);
     cpu_path_rows(ctx, p->batch, p->path, p->hidden, begin, end, sum);
     if (p->residual != NULL) k->add((const float *)p->residual + (size_t)begin * H, sum, count);
     for (int64_t i = begin; i < end; i++)
@@ -56,7 +56,8 @@ status cpu_norm_backward(op_ctx *ctx, const norm_params *p) {
         if (p->dsum != NULL) k->add((const float *)p->dsum + (size_t)i * H, dx, H);
         if (p->dresidual != NULL) memcpy((float *)p->dresidual + (size_t)i * H, dx, H * sizeof(float));
       }
-      cpu_dropout_rows(ctx, p->batch, p->drop, p->hidden, at, stop, (float *)p->dx + (size_t)at * H);
+      cpu_dropout_rows(ctx, p->batch, p->drop, ROWS_TOKENS, p->hidden, at, stop,
+                       (float *)p->dx + (size_t)at * H);
       cpu_path_rows(ctx, p->batch, p->path, p->hidden, at, stop, (float *)p->dx + (size_t)at * H);
     }
   }
