@@ -83,7 +83,9 @@ static void attend(const chunk *c, int32_t sequence, int32_t head) {
 // The same for the one query of a sequence in the last layer.
 static void attend_asked(const chunk *c, int32_t sequence, int32_t head) {
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
-  const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
+  const bool causal = c->b->layout.asks != ASKS_MASKED; // then the row sees nothing behind it, such as [SEP]
+  const int32_t end = causal ? c->asked[sequence] + 1 : c->begin[sequence + 1];
+  const size_t begin = (size_t)c->begin[sequence], n = (size_t)end - begin;
   const float *key = c->qkv + begin * 3 * H + H + at, *q = c->q + (size_t)sequence * H + at;
   float *out = c->context + (size_t)sequence * H + at, sum;
   for (size_t i = 0; i < n; i++) c->scores[i] = c->k->dot(q, key + i * 3 * H, D);

@@ -11,7 +11,7 @@
 #include "convert/export.h"
 
 model_config tiny_config(void) {
-  model_config c;
+  model_config c = {.objectives = ""};
   const option_section section = {"model", "Model", model_options, n_model_options, &c};
   const option_set set = {.sections = &section, .count = 1};
   check_ok(options_defaults(&set));
@@ -24,7 +24,10 @@ model_config tiny_config(void) {
 
 model *tiny_model(dataset *d, model_config *c) {
   const dataset_info *info = dataset_get_info(d);
+  char objectives[sizeof c->objectives];
+  strcpy(objectives, c->objectives); // a run's, which resolving forgets
   check_ok(model_config_resolve(c, info->range_end, info->n_event_types));
+  strcpy(c->objectives, objectives);
   const model_run run = {.caps = {.tokens = 512, .seqs = 64, .masked = 64}};
   model *m;
   check_ok(model_create(&m, "cpu", c, &run));

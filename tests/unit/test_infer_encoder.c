@@ -27,12 +27,12 @@ static int open_all(void **state) {
     souk_error e;
     model_config c = tiny_config();
     c.pre_norm = i == PRE_NORM;
+    if (i == CAUSAL) strcpy(c.objectives, "next_item");
     tiny_directory(worlds[i].dir, sizeof worlds[i].dir);
     tiny_bundle(worlds[i].dir, 20, ITEMS, &c);
     check_ok(path_join(path, sizeof path, worlds[i].dir, "bundle"));
     if (souk_open(&worlds[i].b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
   }
-  worlds[CAUSAL].b->layout.asks = ASKS_NEXT;
   return 0;
 }
 
@@ -104,9 +104,6 @@ static void all_rows_hold_the_asked_one(void **state) {
     run(worlds[w].b, s, 0, SEQUENCES, true);
     run(worlds[w].b, one, 0, SEQUENCES, false);
     for (int i = 0; i < SEQUENCES; i++) {
-      // A causal model's asked row sees the rows before it in the one way, and in the other all of its sequence, where it is
-      // the last.
-      if (w == CAUSAL && s->asked[i] + 1 < s->n[i]) continue;
       for (int j = 0; j < H; j++) check_near(s->rows[i][s->asked[i] * H + j], one->rows[i][j], 2e-5);
     }
     free(s);
