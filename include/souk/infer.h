@@ -288,6 +288,60 @@ static inline souk_status souk_rank_flat(const souk_bundle *bundle, const int64_
                               sizeof(souk_rank_options), items, scores, counts, unknown, error);
 }
 
+// ---- explanations --------------------------------------------------------------------------------------------
+
+// How the shares of the events were found.
+enum {
+  SOUK_WHY_CHEAPER, // in options: whichever of the two costs less for this history and number of items
+  // The share of an event is what the score loses where the event is left out: exact, one more history to encode for each
+  // event. `base` is the score of an empty history. What events carry only together is in no share, or in several, and
+  // `rest` is the difference.
+  SOUK_WHY_LEAVE_ONE_OUT,
+  // Integrated gradients (Sundararajan, Taly and Yan, 2017): the integral of the score's gradient on the straight way from a
+  // history of as many events that are all hidden ([MASK] in their places), whose score is `base`. The shares add up to
+  // score - base; `rest` is the integral's error. It costs as much for a long history as for a short one, but more for each item.
+  SOUK_WHY_INTEGRATED_GRADIENTS
+};
+
+// Zeroed (or a NULL pointer to it) are the defaults.
+typedef struct souk_explain_options {
+  int32_t threads;
+  int32_t method; // SOUK_WHY_...
+  int32_t no_mix; // 1: the score is u . v alone, although the bundle has a mix
+  int32_t reserved;
+  // The integral takes more points until `rest` is at most tolerance x (1 + |score - counts - base|) for every item, or 256
+  // are reached; 0: 0.001
+  double tolerance;
+} souk_explain_options;
+
+// What the score of an item is made of: score = base + the shares of the events + counts + rest.
+typedef struct souk_explanation {
+  double score;   // as in a ranked list
+  double base;    // see SOUK_WHY_...
+  double counts;  // what the mix adds to the encoder's part; 0 without one
+  double rest;    // see SOUK_WHY_...
+  int32_t method; // that was used
+  int32_t passes; // histories that were encoded, or points of the integrals that were tried
+} souk_explanation;
+
+// Which events of a history carry the scores of m items.
+//   items [m]              read; numbers 0 .. items - 1. m may be 0
+//   options                read, options_bytes; may be NULL
+//   out [m]                written, out_bytes each
+//   shares [m][history.n]  written: the share of each event, in the unit of scores (logits); 0 for unknown items and for
+//                          events too old for the model to read. May be NULL when history.n is 0
+// The same bits come with any number of threads.
+SOUK_API souk_status souk_explain_sized(const souk_bundle *bundle, const souk_history *history,
+                                        const int32_t *items, size_t m, const souk_explain_options *options,
+                                        size_t options_bytes, souk_explanation *out, size_t out_bytes,
+                                        float *shares, souk_error *error);
+static inline souk_status souk_explain(const souk_bundle *bundle, const souk_history *history,
+                                       const int32_t *items, size_t m, const souk_explain_options *options,
+                                       souk_explanation *out, float *shares, souk_error *error) {
+  return souk_explain_sized(bundle, history, items, m, options, sizeof(souk_explain_options), out,
+                            sizeof(souk_explanation), shares, error);
+}
+
 #ifdef __cplusplus
 }
 #endif

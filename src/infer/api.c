@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "infer/bundle.h"
 #include "infer/encode.h"
+#include "infer/explain.h"
 #include "infer/mistaken.h"
 #include "infer/rank.h"
 #include "format/processors.h"
@@ -339,15 +340,13 @@ const char *souk_event_name(const souk_bundle *b, int32_t event) {
 typedef struct encode_job {
   const souk_bundle *b;
   history_source source;
-  size_t n, next, take; // take: histories at a time, at most TAKE
+  size_t n;
   float *u;
   int32_t *unknown;
-  pthread_mutex_t lock;
-  souk_status rc;
-  souk_error *error;
 } encode_job;
 
-static souk_status encode_part(const encode_job *j, workspace *space, size_t first, size_t n, souk_error *e) {
+static souk_status encode_part(void *arg, workspace *space, size_t first, size_t n, souk_error *e) {
+  const encode_job *j = arg;
   const size_t W = (size_t)j->b->width;
   souk_history histories[TAKE];
   for (size_t i = 0; i < n; i++) histories[i] = source_history(&j->source, first + i);
@@ -359,27 +358,6 @@ static souk_status encode_part(const encode_job *j, workspace *space, size_t fir
                         "histories[%zu]: the user vector is not finite; the weights of %s are too large", i,
                         j->b->dir);
   return SOUK_OK;
-}
-
-static void encode_share(void *arg) {
-  encode_job *j = arg;
-  souk_error e = {.code = SOUK_OK};
-  workspace *space = workspace_get(j->b->pool);
-  souk_status rc = space != NULL ? SOUK_OK : infer_fail(&e, SOUK_ERR_MEMORY, "out of memory: a workspace");
-  for (;;) {
-    pthread_mutex_lock(&j->lock);
-    if (rc != SOUK_OK && j->rc == SOUK_OK) {
-      j->rc = rc;
-      if (j->error != NULL) *j->error = e;
-    }
-    const size_t first = j->rc == SOUK_OK ? j->next : j->n;
-    const size_t n = j->n - first < j->take ? j->n - first : j->take;
-    j->next = first + n;
-    pthread_mutex_unlock(&j->lock);
-    if (n == 0) break;
-    rc = encode_part(j, space, first, n, &e);
-  }
-  workspace_put(j->b->pool, space);
 }
 
 // As many threads as have at least SHARE_WORK multiplications each to do; fewer would not pay for their start.
@@ -406,14 +384,11 @@ static souk_status user_vectors(const souk_bundle *b, const history_source *sour
     PASS(check_history(b, &h, (place){.array = "histories", .index = i, .field = ""}, error));
   }
   if (n == 0) return SOUK_OK;
-  encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown, .error = error};
-  if (pthread_mutex_init(&j.lock, NULL) != 0)
-    return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
+  encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown};
   const size_t wanted = threads_worth(&j, threads), share = (n + wanted - 1) / wanted;
-  j.take = share < TAKE ? share : TAKE;
-  run_threads((int32_t)wanted, encode_share, &j);
-  pthread_mutex_destroy(&j.lock);
-  return j.rc;
+  const share_job shares = {
+      .b = b, .n = n, .take = share < TAKE ? share : TAKE, .work = encode_part, .arg = &j};
+  return run_shares(&shares, (int32_t)wanted, error);
 }
 
 souk_status souk_user_vectors(const souk_bundle *b, const souk_history *histories, size_t n, int32_t threads,
@@ -585,4 +560,65 @@ souk_status souk_rank_flat_sized(const souk_bundle *b, const int64_t *offsets, c
                       .scores = scores};
   PASS(check_flat(&j.flat, n, error));
   return rank(&j, options, options_bytes, error);
+}
+
+// ---- explanations --------------------------------------------------------------------------------------------
+
+static souk_status take_explain_options(souk_explain_options *own, const souk_explain_options *options,
+                                        size_t bytes, souk_error *error) {
+  *own = (souk_explain_options){.tolerance = 0};
+  CHECK_POINTER(options, souk_explain_options, 0, "options");
+  if (options != NULL) {
+    if (bytes == 0) return infer_fail(error, SOUK_ERR_ARGUMENT, "options_bytes is 0");
+    PASS(check_tail(options, bytes, sizeof *own, (place){.field = "options"}, error));
+    memcpy(own, options, bytes < sizeof *own ? bytes : sizeof *own);
+  }
+  PASS(check_threads(own->threads, error));
+  if (own->method < SOUK_WHY_CHEAPER || own->method > SOUK_WHY_INTEGRATED_GRADIENTS)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.method = %d is not one of SOUK_WHY_...",
+                      own->method);
+  if (own->no_mix != 0 && own->no_mix != 1)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.no_mix = %d is not 0 or 1", own->no_mix);
+  if (own->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.reserved = %d is not 0", own->reserved);
+  if (!(own->tolerance >= 0 && own->tolerance <= 1))
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.tolerance = %g is not from 0 to 1", own->tolerance);
+  if (!(own->tolerance > 0)) own->tolerance = 0.001;
+  return SOUK_OK;
+}
+
+// A row of events for each item must fit.
+static souk_status check_shares(const souk_history *h, size_t m, const float *shares, souk_error *error) {
+  const size_t n = (size_t)h->n;
+  if (n > 0 && m > SIZE_MAX / sizeof(float) / n)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "m = %zu items x %zu events are too many", m, n);
+  CHECK_POINTER(shares, float, m > 0 && n > 0, "shares");
+  return SOUK_OK;
+}
+
+souk_status souk_explain_sized(const souk_bundle *b, const souk_history *history, const int32_t *items,
+                               size_t m, const souk_explain_options *options, size_t options_bytes,
+                               souk_explanation *out, size_t out_bytes, float *shares, souk_error *error) {
+  explain_job j = {.b = b, .history = history, .items = items, .m = m, .shares = shares};
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(take_explain_options(&j.options, options, options_bytes, error));
+  CHECK_POINTER(history, souk_history, 1, "history");
+  PASS(check_history(b, history, (place){.field = "history"}, error));
+  PASS(check_items(b, items, m, 0, (place){.field = "items"}, error));
+  if (out_bytes == 0 || out_bytes % _Alignof(souk_explanation) != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "out_bytes = %zu is not the size of a souk_explanation",
+                      out_bytes);
+  CHECK_POINTER(out, souk_explanation, m, "out");
+  PASS(check_shares(history, m, shares, error));
+  if (m == 0) return SOUK_OK;
+  PASS(infer_alloc(&j.out, m, sizeof *j.out, "explanations", error));
+  const souk_status rc = explain_run(&j, error);
+  for (size_t i = 0; rc == SOUK_OK && i < m; i++) {
+    char *to = (char *)out + i * out_bytes;
+    memset(to, 0, out_bytes); // fields of a newer version of the structure are zero
+    memcpy(to, &j.out[i], out_bytes < sizeof *j.out ? out_bytes : sizeof *j.out);
+  }
+  free(j.out);
+  return rc;
 }

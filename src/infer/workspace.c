@@ -114,3 +114,44 @@ void run_threads(int32_t threads, void (*work)(void *arg), void *arg) {
   work(arg);
   for (int32_t i = 0; i < started; i++) pthread_join(ids[i], NULL);
 }
+
+// ---- shares --------------------------------------------------------------------------------------------------
+
+typedef struct share_run {
+  const share_job *j;
+  pthread_mutex_t lock;
+  size_t next;
+  souk_status rc;
+  souk_error *error;
+} share_run;
+
+static void run_share(void *arg) {
+  share_run *r = arg;
+  souk_error e = {.code = SOUK_OK};
+  workspace *space = workspace_get(r->j->b->pool);
+  souk_status rc = space != NULL ? SOUK_OK : infer_fail(&e, SOUK_ERR_MEMORY, "out of memory: a workspace");
+  for (;;) {
+    pthread_mutex_lock(&r->lock);
+    if (rc != SOUK_OK && r->rc == SOUK_OK) {
+      r->rc = rc;
+      if (r->error != NULL) *r->error = e;
+    }
+    const size_t first = r->rc == SOUK_OK ? r->next : r->j->n;
+    const size_t n = r->j->n - first < r->j->take ? r->j->n - first : r->j->take;
+    r->next = first + n;
+    pthread_mutex_unlock(&r->lock);
+    if (n == 0) break;
+    rc = r->j->work(r->j->arg, space, first, n, &e);
+  }
+  workspace_put(r->j->b->pool, space);
+}
+
+souk_status run_shares(const share_job *j, int32_t threads, souk_error *e) {
+  share_run r = {.j = j, .error = e};
+  if (pthread_mutex_init(&r.lock, NULL) != 0)
+    return infer_fail(e, SOUK_ERR_MEMORY, "out of memory: no lock for the threads");
+  const size_t parts = (j->n + j->take - 1) / j->take;
+  run_threads((size_t)threads < parts ? threads : (int32_t)parts, run_share, &r);
+  pthread_mutex_destroy(&r.lock);
+  return r.rc;
+}

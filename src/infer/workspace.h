@@ -21,4 +21,15 @@ void *area_take(area *a, size_t count, size_t size);
 // is to do by itself; fewer threads may come than asked for.
 void run_threads(int32_t threads, void (*work)(void *arg), void *arg);
 
+// Work on n things that threads divide among them, `take` at a time.
+typedef struct share_job {
+  const souk_bundle *b;
+  size_t n, take;
+  // Does things first .. first + n - 1, with a workspace of the thread's own.
+  souk_status (*work)(void *arg, workspace *space, size_t first, size_t n, souk_error *e);
+  void *arg;
+} share_job;
+// Runs it on up to `threads` threads; after an error no more is taken, and the first one is returned.
+souk_status run_shares(const share_job *j, int32_t threads, souk_error *e);
+
 #endif

@@ -1,0 +1,437 @@
+// The encoder forward and backward over one sequence; see gradient.h.
+//
+// The forward pass keeps what the backward pass needs and cannot make again cheaply: of each layer q, k and v, the inputs of
+// both norms with their statistics, and the feed-forward part before its activation. Attention's probabilities are made again,
+// QUERY_ROWS rows at a time. Weights have no gradients here, so every product of the backward pass is one with a matrix
+// as it lies in rows: dx = dy W.
+//
+// Of the last layer only the row that is asked is computed, as in encoder.c: `first` and `rows` say which rows a layer has.
+#include "infer/gradient.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "infer/encode.h"
+#include "infer/workspace.h"
+
+enum { PANEL = 16, QUERY_ROWS = 48 };
+
+typedef struct row_layer {
+  float *q, *kv, *out, *ffn1, *ffn2; // [H,H], [2H,H], [H,H], [F,H], [H,F]
+} row_layer;
+
+struct row_weights {
+  row_layer *layer; // [L]
+  float *mlm;       // [H,H]; a plain head has none
+  float *floats;    // of all
+};
+
+// What a layer keeps. first_norm is the one of the attention, second_norm that of the feed-forward part, before or after them.
+typedef struct norm_tape {
+  float *x, *mean, *rstd; // [T,H] its input, [T], [T]
+} norm_tape;
+
+typedef struct layer_tape {
+  float *qkv, *ffn; // [T,3H], [T,F]
+  norm_tape first_norm, second_norm;
+} layer_tape;
+
+struct gradient {
+  const souk_bundle *b;
+  const row_weights *w;
+  const simd_table *k;
+  size_t T, asked;
+  layer_tape *layer; // [L]
+  norm_tape embedding, final;
+  float *x, *branch, *context, *hidden; // [T,H], [T,H], [T,H], [T,F]
+  float *dqkv, *dcontext;               // [T,3H], [T,H]
+  float *packed, *p, *dp;               // [T,D] packed, [QUERY_ROWS,T] each, rows rounded up to panels
+  float *head, *head_act, *u,
+      *unused; // [H] each: the head's linear output and activation; u before scaling; dgamma, dbeta
+  float head_mean, head_rstd;
+  double length; // of u before scaling, for cosine scores
+  area room;
+};
+
+// ---- weights as rows -----------------------------------------------------------------------------------------
+
+// The inverse of gemm_pack, for b [n,k].
+static void unpack(const float *packed, size_t n, size_t k, float *b) {
+  for (size_t i = 0; i < n; i++)
+    for (size_t p = 0; p < k; p++) b[i * k + p] = packed[i / PANEL * PANEL * k + p * PANEL + i % PANEL];
+}
+
+souk_status row_weights_new(row_weights **out, const souk_bundle *b, souk_error *e) {
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, L = (size_t)b->layers;
+  const size_t each = 4 * H * H + 2 * H * F;
+  row_weights *w;
+  *out = NULL;
+  PASS(infer_alloc(&w, 1, sizeof *w, "the weights of explanations", e));
+  souk_status rc = infer_alloc(&w->layer, L, sizeof *w->layer, "the weights of explanations", e);
+  if (rc == SOUK_OK)
+    rc = infer_alloc(&w->floats, L * each + H * H, sizeof *w->floats, "the weights of explanations", e);
+  if (rc != SOUK_OK) {
+    row_weights_free(w);
+    return rc;
+  }
+  for (size_t i = 0; i < L; i++) {
+    const layer_weights *from = &b->layer[i];
+    float *at = w->floats + i * each;
+    row_layer *to = &w->layer[i];
+    *to = (row_layer){at, at + H * H, at + 3 * H * H, at + 4 * H * H, at + 4 * H * H + F * H};
+    unpack(from->q, H, H, to->q);
+    unpack(from->kv, 2 * H, H, to->kv);
+    unpack(from->out, H, H, to->out);
+    unpack(from->ffn1, F, H, to->ffn1);
+    unpack(from->ffn2, H, F, to->ffn2);
+  }
+  w->mlm = w->floats + L * each;
+  if (!b->plain) unpack(b->mlm, H, H, w->mlm);
+  *out = w;
+  return SOUK_OK;
+}
+
+void row_weights_free(row_weights *w) {
+  if (w == NULL) return;
+  free(w->layer);
+  free(w->floats);
+  free(w);
+}
+
+// ---- room ----------------------------------------------------------------------------------------------------
+
+typedef struct carver {
+  area *room; // NULL: only the size is wanted
+  size_t bytes;
+} carver;
+
+static void carve(carver *c, float **where, size_t floats) {
+  c->bytes += area_size(floats, sizeof(float));
+  if (c->room != NULL) *where = area_take(c->room, floats, sizeof(float));
+}
+
+static void carve_norm(carver *c, norm_tape *t, size_t T, size_t H) {
+  carve(c, &t->x, T * H);
+  carve(c, &t->mean, T);
+  carve(c, &t->rstd, T);
+}
+
+static size_t lay_out(gradient *g, area *room) {
+  const souk_bundle *b = g->b;
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, T = g->T;
+  const size_t wide = (T + PANEL - 1) / PANEL * PANEL;
+  carver c = {.room = room};
+  for (int32_t i = 0; i < b->layers; i++) {
+    carve(&c, &g->layer[i].qkv, T * 3 * H);
+    carve(&c, &g->layer[i].ffn, T * F);
+    carve_norm(&c, &g->layer[i].first_norm, T, H);
+    carve_norm(&c, &g->layer[i].second_norm, T, H);
+  }
+  carve_norm(&c, &g->embedding, T, H);
+  carve_norm(&c, &g->final, T, H);
+  float **const rows[] = {&g->x, &g->branch, &g->context, &g->dcontext};
+  for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) carve(&c, rows[i], T * H);
+  carve(&c, &g->hidden, T * F);
+  carve(&c, &g->dqkv, T * 3 * H);
+  carve(&c, &g->packed, gemm_packed_size(T, (size_t)b->head_size));
+  carve(&c, &g->p, QUERY_ROWS * wide);
+  carve(&c, &g->dp, QUERY_ROWS * wide);
+  float **const vectors[] = {&g->head, &g->head_act, &g->u};
+  for (size_t i = 0; i < sizeof vectors / sizeof *vectors; i++) carve(&c, vectors[i], H);
+  carve(&c, &g->unused, 2 * H);
+  return c.bytes;
+}
+
+souk_status gradient_new(gradient **out, const souk_bundle *b, const row_weights *w, int32_t T, int32_t asked,
+                         souk_error *e) {
+  gradient *g;
+  *out = NULL;
+  PASS(infer_alloc(&g, 1, sizeof *g, "an explanation", e));
+  *g = (gradient){.b = b, .w = w, .k = simd(), .T = (size_t)T, .asked = (size_t)asked};
+  souk_status rc = infer_alloc(&g->layer, (size_t)b->layers, sizeof *g->layer, "an explanation", e);
+  if (rc == SOUK_OK) rc = area_reserve(&g->room, lay_out(g, NULL), e);
+  if (rc == SOUK_OK) {
+    lay_out(g, &g->room);
+    *out = g;
+  } else {
+    gradient_free(g);
+  }
+  return rc;
+}
+
+void gradient_free(gradient *g) {
+  if (g == NULL) return;
+  free(g->layer);
+  free(g->room.memory);
+  free(g);
+}
+
+// ---- pieces of both passes -----------------------------------------------------------------------------------
+
+// Rows that a layer's query, projection, feed-forward part and norms have.
+typedef struct span {
+  size_t first, rows;
+} span;
+
+static span span_of(const gradient *g, int32_t layer) {
+  return layer + 1 < g->b->layers ? (span){0, g->T} : (span){g->asked, 1};
+}
+
+// y = norm(x), rows of a span; x is kept.
+static void norm(const gradient *g, span s, const float *x, const float *gamma, const float *beta,
+                 const norm_tape *t, float *y) {
+  const size_t H = (size_t)g->b->hidden;
+  for (size_t i = s.first; i < s.first + s.rows; i++) {
+    memcpy(t->x + i * H, x + i * H, H * sizeof *x);
+    g->k->norm_row(t->x + i * H, gamma, beta, g->b->eps, y + i * H, &t->mean[i], &t->rstd[i], H);
+  }
+}
+
+// dx = what dy is before the norm; dx may be dy.
+static void norm_back(const gradient *g, span s, const float *gamma, const norm_tape *t, const float *dy,
+                      float *dx) {
+  const size_t H = (size_t)g->b->hidden;
+  for (size_t i = s.first; i < s.first + s.rows; i++)
+    g->k->norm_row_back(dy + i * H, t->x + i * H, gamma, t->mean[i], t->rstd[i], dx + i * H, g->unused,
+                        g->unused + H, H);
+}
+
+// c [m,n] = a [m,k] w [k,n], or c += it. Strides in floats.
+static void product(const gradient *g, const float *a, size_t a_row, const float *w, size_t w_row, float *c,
+                    size_t c_row, size_t m, size_t n, size_t k, bool add) {
+  const simd_gemm p = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a,
+                       .a_row = a_row,
+                       .a_step = 1,
+                       .b = w,
+                       .b_row = w_row,
+                       .add = add,
+                       .c = c,
+                       .c_row = c_row};
+  g->k->gemm(&p);
+}
+
+// The same with a transposed: a [k,m].
+static void product_transposed(const gradient *g, const float *a, size_t a_row, const float *w, size_t w_row,
+                               float *c, size_t c_row, size_t m, size_t n, size_t k) {
+  const simd_gemm p = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a,
+                       .a_row = 1,
+                       .a_step = a_row,
+                       .b = w,
+                       .b_row = w_row,
+                       .add = true,
+                       .c = c,
+                       .c_row = c_row};
+  g->k->gemm(&p);
+}
+
+static void gelu(const gradient *g, const float *x, float *y, size_t n) {
+  (g->b->erf ? g->k->gelu_erf : g->k->gelu_tanh)(x, y, n);
+}
+
+static void gelu_back(const gradient *g, const float *x, float *dy, size_t n) {
+  (g->b->erf ? g->k->gelu_erf_back : g->k->gelu_tanh_back)(x, dy, n);
+}
+
+// g->p [rows, wide] = the attention's probabilities of rows `at` .. of one head; keys that a row does not see get 0.
+// g->packed is used for the keys.
+static void probabilities(const gradient *g, const float *qkv, size_t head_at, size_t at, size_t rows) {
+  const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size;
+  const size_t wide = (g->T + PANEL - 1) / PANEL * PANEL;
+  gemm_pack(qkv + H + head_at, 3 * H, g->T, D, g->packed);
+  g->k->gemm_packed(qkv + at * 3 * H + head_at, 3 * H, g->packed, NULL, g->p, wide, rows, wide, D);
+  for (size_t r = 0; r < rows; r++) {
+    const size_t keys = g->b->layout.asks == ASKS_MASKED ? g->T : at + r + 1;
+    float *p = g->p + r * wide;
+    const float sum = g->k->exp_sum(p, g->k->max(p, keys), keys);
+    g->k->scale(1.0f / sum, p, keys);
+    memset(p + keys, 0, (wide - keys) * sizeof *p);
+  }
+}
+
+// ---- forward -------------------------------------------------------------------------------------------------
+
+static void attention(const gradient *g, int32_t i, span s) {
+  const layer_weights *w = &g->b->layer[i];
+  const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size;
+  const size_t wide = (g->T + PANEL - 1) / PANEL * PANEL;
+  float *qkv = g->layer[i].qkv;
+  g->k->gemm_packed(g->x, H, w->kv, w->kv_b, qkv + H, 3 * H, g->T, 2 * H, H);
+  g->k->gemm_packed(g->x + s.first * H, H, w->q, w->q_b, qkv + s.first * 3 * H, 3 * H, s.rows, H, H);
+  for (size_t a = 0; a < (size_t)g->b->heads; a++)
+    for (size_t at = s.first; at < s.first + s.rows; at += QUERY_ROWS) {
+      const size_t left = s.first + s.rows - at, rows = left < QUERY_ROWS ? left : QUERY_ROWS;
+      probabilities(g, qkv, a * D, at, rows);
+      product(g, g->p, wide, qkv + 2 * H + a * D, 3 * H, g->context + at * H + a * D, H, rows, D, g->T,
+              false);
+    }
+  const size_t from = s.first * H;
+  g->k->gemm_packed(g->context + from, H, w->out, w->out_b, g->branch + from, H, s.rows, H, H);
+}
+
+static void feed_forward(const gradient *g, int32_t i, span s) {
+  const layer_weights *w = &g->b->layer[i];
+  const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate, from = s.first;
+  float *ffn = g->layer[i].ffn;
+  g->k->gemm_packed(g->x + from * H, H, w->ffn1, w->ffn1_b, ffn + from * F, F, s.rows, F, H);
+  gelu(g, ffn + from * F, g->hidden + from * F, s.rows * F);
+  g->k->gemm_packed(g->hidden + from * F, F, w->ffn2, w->ffn2_b, g->branch + from * H, H, s.rows, H, F);
+}
+
+// to += g->branch.
+static void add_branch(const gradient *g, span s, float *to) {
+  const size_t H = (size_t)g->b->hidden;
+  g->k->add(g->branch + s.first * H, to + s.first * H, s.rows * H);
+}
+
+// Post-norm: g->x is the layer's input and output. Pre-norm: `stream` is, and g->x is what the blocks read.
+static void layer_forward(const gradient *g, int32_t i, float *stream) {
+  const layer_weights *w = &g->b->layer[i];
+  const layer_tape *t = &g->layer[i];
+  const span s = span_of(g, i), all = {0, g->T};
+  if (g->b->pre_norm) {
+    norm(g, all, stream, w->norm1_w, w->norm1_b, &t->first_norm, g->x);
+    attention(g, i, s);
+    add_branch(g, s, stream);
+    norm(g, s, stream, w->norm2_w, w->norm2_b, &t->second_norm, g->x);
+    feed_forward(g, i, s);
+    add_branch(g, s, stream);
+  } else {
+    attention(g, i, s);
+    add_branch(g, s, g->x);
+    norm(g, s, g->x, w->norm1_w, w->norm1_b, &t->first_norm, g->x);
+    feed_forward(g, i, s);
+    add_branch(g, s, g->x);
+    norm(g, s, g->x, w->norm2_w, w->norm2_b, &t->second_norm, g->x);
+  }
+}
+
+// u of the asked row's hidden state.
+static void head_forward(gradient *g, const float *x, float *u) {
+  const souk_bundle *b = g->b;
+  const size_t H = (size_t)b->hidden;
+  if (b->plain) {
+    memcpy(g->u, x, H * sizeof *x);
+  } else {
+    g->k->gemm_packed(x, H, b->mlm, b->mlm_b, g->head, H, 1, H, H);
+    gelu(g, g->head, g->head_act, H);
+    g->k->norm_row(g->head_act, b->mlm_norm_w, b->mlm_norm_b, b->eps, g->u, &g->head_mean, &g->head_rstd, H);
+  }
+  double factor = b->inv_temperature_wide;
+  g->length = length_of(g->u, H);
+  if (b->cosine) factor /= g->length > 1e-6 ? g->length : 1e-6;
+  memcpy(u, g->u, H * sizeof *u);
+  g->k->scale((float)factor, u, H);
+  u[H] = 1.0f;
+}
+
+void gradient_forward(gradient *g, const float *rows, float *u) {
+  const souk_bundle *b = g->b;
+  const size_t H = (size_t)b->hidden;
+  const span all = {0, g->T}, asked = {g->asked, 1};
+  float *stream = b->pre_norm ? g->dcontext : g->x; // the backward pass needs dcontext only later
+  norm(g, all, rows, b->emb_norm_w, b->emb_norm_b, &g->embedding, stream);
+  for (int32_t i = 0; i < b->layers; i++) layer_forward(g, i, stream);
+  if (b->pre_norm) norm(g, asked, stream, b->final_norm_w, b->final_norm_b, &g->final, g->x);
+  head_forward(g, g->x + g->asked * H, u);
+}
+
+// ---- backward ------------------------------------------------------------------------------------------------
+
+// dx [H] of the asked row's hidden state.
+static void head_back(const gradient *g, const float *du, float *dx) {
+  const souk_bundle *b = g->b;
+  const size_t H = (size_t)b->hidden;
+  double factor = b->inv_temperature_wide;
+  memcpy(dx, du, H * sizeof *dx);
+  if (b->cosine) factor /= g->length > 1e-6 ? g->length : 1e-6;
+  if (b->cosine && g->length > 1e-6) // only what is across u turns it
+    g->k->axpy(-g->k->dot(du, g->u, H) / (float)(g->length * g->length), g->u, dx, H);
+  g->k->scale((float)factor, dx, H);
+  if (b->plain) return;
+  g->k->norm_row_back(dx, g->head_act, b->mlm_norm_w, g->head_mean, g->head_rstd, dx, g->unused,
+                      g->unused + H, H);
+  gelu_back(g, g->head, dx, H);
+  memcpy(g->branch, dx, H * sizeof *dx);
+  product(g, g->branch, H, g->w->mlm, H, dx, H, 1, H, H, false);
+}
+
+// From d(context) to dqkv of one head, QUERY_ROWS rows at a time.
+static void attend_back(const gradient *g, const float *qkv, size_t head_at, span s) {
+  const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size;
+  const size_t wide = (g->T + PANEL - 1) / PANEL * PANEL;
+  const float *q = qkv + head_at, *keys = q + H, *values = q + 2 * H;
+  float *dq = g->dqkv + head_at, *dkeys = dq + H, *dvalues = dq + 2 * H;
+  for (size_t at = s.first; at < s.first + s.rows; at += QUERY_ROWS) {
+    const size_t left = s.first + s.rows - at, rows = left < QUERY_ROWS ? left : QUERY_ROWS;
+    const float *dcontext = g->dcontext + at * H + head_at;
+    probabilities(g, qkv, head_at, at, rows);
+    product_transposed(g, g->p, wide, dcontext, H, dvalues, 3 * H, g->T, D, rows);
+    gemm_pack(values, 3 * H, g->T, D, g->packed);
+    g->k->gemm_packed(dcontext, H, g->packed, NULL, g->dp, wide, rows, wide, D);
+    for (size_t r = 0; r < rows; r++) {
+      float *p = g->p + r * wide, *dp = g->dp + r * wide;
+      const float sum = g->k->dot(p, dp, g->T);
+      for (size_t j = 0; j < g->T; j++) dp[j] = p[j] * (dp[j] - sum);
+    }
+    product(g, g->dp, wide, keys, 3 * H, dq + at * 3 * H, 3 * H, rows, D, g->T, false);
+    product_transposed(g, g->dp, wide, q + at * 3 * H, 3 * H, dkeys, 3 * H, g->T, D, rows);
+  }
+}
+
+// g->branch [T,H] = what d [rows of the span] is before the attention block.
+static void attention_back(const gradient *g, int32_t i, span s, const float *d) {
+  const row_layer *w = &g->w->layer[i];
+  const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size, from = s.first * H;
+  product(g, d + from, H, w->out, H, g->dcontext + from, H, s.rows, H, H, false);
+  memset(g->dqkv, 0, g->T * 3 * H * sizeof *g->dqkv);
+  for (size_t a = 0; a < (size_t)g->b->heads; a++) attend_back(g, g->layer[i].qkv, a * D, s);
+  product(g, g->dqkv + H, 3 * H, w->kv, H, g->branch, H, g->T, H, 2 * H, false);
+  product(g, g->dqkv + 3 * from, 3 * H, w->q, H, g->branch + from, H, s.rows, H, H, true);
+}
+
+// g->branch [rows of the span] = what d is before the feed-forward block.
+static void feed_forward_back(const gradient *g, int32_t i, span s, const float *d) {
+  const row_layer *w = &g->w->layer[i];
+  const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate, from = s.first;
+  product(g, d + from * H, H, w->ffn2, F, g->hidden + from * F, F, s.rows, F, H, false);
+  gelu_back(g, g->layer[i].ffn + from * F, g->hidden + from * F, s.rows * F);
+  product(g, g->hidden + from * F, F, w->ffn1, H, g->branch + from * H, H, s.rows, H, F, false);
+}
+
+// d [T,H] is the gradient of the layer's output, and becomes that of its input. It is 0 outside of the span.
+static void layer_back(const gradient *g, int32_t i, float *d) {
+  const layer_weights *w = &g->b->layer[i];
+  const layer_tape *t = &g->layer[i];
+  const span s = span_of(g, i), all = {0, g->T};
+  if (g->b->pre_norm) {
+    feed_forward_back(g, i, s, d);
+    norm_back(g, s, w->norm2_w, &t->second_norm, g->branch, g->branch);
+    add_branch(g, s, d);
+    attention_back(g, i, s, d);
+    norm_back(g, all, w->norm1_w, &t->first_norm, g->branch, g->branch);
+  } else {
+    norm_back(g, s, w->norm2_w, &t->second_norm, d, d);
+    feed_forward_back(g, i, s, d);
+    add_branch(g, s, d);
+    norm_back(g, s, w->norm1_w, &t->first_norm, d, d);
+    attention_back(g, i, s, d);
+  }
+  add_branch(g, all, d);
+}
+
+void gradient_backward(gradient *g, const float *du, float *drows) {
+  const souk_bundle *b = g->b;
+  const size_t H = (size_t)b->hidden;
+  const span all = {0, g->T}, asked = {g->asked, 1};
+  memset(drows, 0, g->T * H * sizeof *drows);
+  head_back(g, du, drows + g->asked * H);
+  if (b->pre_norm) norm_back(g, asked, b->final_norm_w, &g->final, drows, drows);
+  for (int32_t i = b->layers - 1; i >= 0; i--) layer_back(g, i, drows);
+  norm_back(g, all, b->emb_norm_w, &g->embedding, drows, drows);
+}
