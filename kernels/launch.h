@@ -50,6 +50,10 @@ size_t launch_classify_scratch(const classify_params *p);
 
 cudaError_t launch_drop(const launch *l, const drop_params *p);
 
+cudaError_t launch_scale_forward(const launch *l, const scale_params *p);
+cudaError_t launch_scale_backward(const launch *l, const scale_params *p);
+size_t launch_scale_scratch(const scale_params *p);
+
 // What a device knows of the optimiser's table (src/cuda/cuda_optim.c).
 typedef struct optim_work {
   const optim_tensor *tensors;

@@ -38,7 +38,7 @@ static status check_names_known(const char *const *only, size_t n) {
     if (!known)
       return fail(ERR_ARGUMENT,
                   "there is no check \"%s\"; there are embed, norm, linear, attention, gather, xent, "
-                  "classify, drop, optim, backend and training",
+                  "classify, drop, scale, optim, backend and training",
                   only[k]);
   }
   return OK;
@@ -108,7 +108,8 @@ status cmd_selftest(int argc, char **argv) {
           "Runs every op of a device on its case table against a double-precision reference, and trains "
           "tiny\n"
           "models on it. CHECK picks some of embed, norm, linear, attention, gather, xent, classify, drop,\n"
-          "optim, backend, training. An error is given as a share of its tolerance; above 1 is a failure.",
+          "scale, optim, backend, training. An error is given as a share of its tolerance; above 1 is a "
+          "failure.",
       .sections = &section,
       .count = 1};
   const char *only[16];

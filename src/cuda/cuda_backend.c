@@ -208,6 +208,8 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return cuda_xent_scratch(params, sizeof(float));
   case OP_CLASSIFY:
     return launch_classify_scratch(params);
+  case OP_SCALE:
+    return launch_scale_scratch(params);
   case OP_DROP:
   case OP_OPTIM: // in its table
   case OP_COUNT:
@@ -318,6 +320,8 @@ LAUNCHED(gather_forward, gather_params, "the gather kernel")
 LAUNCHED(gather_backward, gather_params, "the scatter-add kernels")
 LAUNCHED(classify, classify_params, "the classification loss")
 LAUNCHED(drop, drop_params, "the dropout kernel")
+LAUNCHED(scale_forward, scale_params, "the scaling kernel")
+LAUNCHED(scale_backward, scale_params, "the scaling's backward kernels")
 
 static const backend table = {
     .version = OPS_VERSION,
@@ -364,6 +368,8 @@ static const backend table = {
     .xent = cuda_xent,
     .classify = cuda_classify,
     .drop = cuda_drop,
+    .scale_forward = cuda_scale_forward,
+    .scale_backward = cuda_scale_backward,
     .grad_norm = cuda_grad_norm,
     .adamw = cuda_adamw,
     .lamb_update = cuda_lamb_update,

@@ -188,6 +188,20 @@ static status gather_backward(op_ctx *ctx, const gather_params *p) {
   return OK;
 }
 
+static status scale_forward(op_ctx *ctx, const scale_params *p) {
+  TRY(checked_pass->be->scale_forward(ctx, p));
+  LOOK_ACT(forward, "the scaling of an adapter", y, live(p->n), p->y_width > 0 ? p->y_width : p->width);
+  return OK;
+}
+
+static status scale_backward(op_ctx *ctx, const scale_params *p) {
+  TRY(checked_pass->be->scale_backward(ctx, p));
+  const char *place = p->factor != NULL ? place_of(p->factor) : "the scaling of an adapter";
+  LOOK_ACT(backward, place, dx, live(p->n), p->width);
+  LOOK_FLOAT(backward, place, dfactor, 1, p->width);
+  return OK;
+}
+
 // A loss is no tensor: ops add it to the step's result, in the slot of their objective.
 static const char *place_of_slot(int32_t slot) {
   return checked_pass->objectives->of[slot]->place;
@@ -257,6 +271,8 @@ status model_checked_pass(model *whole, tensor_visitor see, void *self) {
   checked.attention_backward = attention_backward;
   checked.gather_forward = gather_forward;
   checked.gather_backward = gather_backward;
+  checked.scale_forward = scale_forward;
+  checked.scale_backward = scale_backward;
   checked.xent = xent;
   checked.classify = classify;
   checked.drop = drop;

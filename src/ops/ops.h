@@ -130,16 +130,37 @@ typedef struct linear_params {
   const act *w; // [out,in] r
   const act *b; // [out] r; NULL: none
   activation kind;
-  act *pre;    // [n,out] w in forward, r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
-               // in evaluation
+  act *
+      pre; // [n,out] w in forward (a with y_add), r in backward: before GELU; NULL for ACT_NONE and ACT_TANH, and
+           // in evaluation (but with y_add it is needed there too)
   act *y;      // [n,out] w in forward (a with y_add); r in backward for ACT_TANH
   act *dy;     // [n,out] rw in backward: becomes the gradient before the activation
   act *dx;     // [n,in] w; NULL: not wanted
   float *dw;   // [out,in] a; NULL: not wanted (frozen)
   float *db;   // [out] a; NULL: not wanted
   bool dx_add; // dx is accumulated into instead
-  bool y_add;  // y is accumulated into instead: y += x w^T + b; only with ACT_NONE
+  // What is before the activation is accumulated into instead: y += x w^T + b with ACT_NONE; pre += x w^T + b and y =
+  // activation(pre) with GELU; not with ACT_TANH.
+  bool y_add;
 } linear_params;
+
+// y[:, at : at + width] = or += scale factor o x: columns are scaled, and written to columns of wider rows. (The inner
+// factors of low-rank adapters, and their outputs where they are a part of a fused layer's.)
+typedef struct scale_params {
+  rows n;
+  int32_t width;     // of x
+  int32_t y_width;   // elements of a row of y; 0: width
+  int32_t at;        // the first of y's columns
+  const act *x;      // [n,width] r
+  const act *factor; // [width] r; NULL: ones
+  float scale;
+  act *y; // [n,y_width] w: these columns only; a with y_add
+  bool y_add;
+  const act *dy; // [n,y_width] r (backward from here on)
+  act *dx;       // [n,width] w: scale factor o dy; may alias dy where y_width is width
+  float
+      *dfactor; // [width] a: scale times the sum over rows of x o dy; NULL: not wanted, or there is no factor
+} scale_params;
 
 // Softmax attention inside each sequence: out = dropout(softmax(scale q k^T)) v. Probabilities are never kept;
 // the backward pass recomputes them from lse.
@@ -252,14 +273,17 @@ typedef struct classify_params {
 } classify_params;
 
 // y = dropout(x), by the counters of hidden dropout (base/philox.h): a row's place is that in its sequence; with ROWS_SEQS row i
-// stands for sequence i, and its place is 0. The backward pass is the same op, of the gradients.
+// stands for sequence i, and its place is 0; with ROWS_MASKED row i is that of token index[i]. The backward pass is the same op,
+// of the gradients.
 typedef struct drop_params {
   const batch_view *batch; // host struct; may be NULL without dropout
-  rows n;                  // ROWS_TOKENS or ROWS_SEQS
+  rows n;                  // ROWS_TOKENS, ROWS_SEQS or ROWS_MASKED
+  const int32_t *index;    // [n] r: tokens; with ROWS_MASKED only
   int32_t hidden;
   dropout drop;
   const act *x; // [n,H] r
-  act *y;       // [n,H] w; may alias x
+  act *y;       // [n,H] w; may alias x; a with y_add
+  bool y_add;
 } drop_params;
 
 // The optimiser. One call updates a whole model: what it takes is a table of tensors, which is made once, since
@@ -323,6 +347,7 @@ typedef enum op_kind {
   OP_XENT,
   OP_CLASSIFY,
   OP_DROP,
+  OP_SCALE,
   OP_OPTIM,
   OP_COUNT
 } op_kind;
@@ -336,6 +361,7 @@ typedef union op_params {
   xent_params xent;
   classify_params classify;
   drop_params drop;
+  scale_params scale;
   optim_params optim;
 } op_params;
 
@@ -355,6 +381,8 @@ typedef union op_params {
   X(xent, xent, OP_XENT)                         \
   X(classify, classify, OP_CLASSIFY)             \
   X(drop, drop, OP_DROP)                         \
+  X(scale_forward, scale, OP_SCALE)              \
+  X(scale_backward, scale, OP_SCALE)             \
   X(grad_norm, optim, OP_OPTIM)                  \
   X(adamw, optim, OP_OPTIM)                      \
   X(lamb_update, optim, OP_OPTIM)                \

@@ -63,8 +63,9 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
   case OP_LINEAR: {
     const linear_params *p = params;
     if (p->in < 1) return bad_shape(name, "linear", "in", p->in);
-    if (p->y_add && p->kind != ACT_NONE)
-      return fail(ERR_UNSUPPORTED, "the %s backend's linear adds into y only without an activation", name);
+    if (p->y_add && p->kind == ACT_TANH)
+      return fail(ERR_UNSUPPORTED, "the %s backend's linear adds into y with GELU or without an activation",
+                  name);
     return p->out < 1 ? bad_shape(name, "linear", "out", p->out) : OK;
   }
   case OP_ATTENTION: {
@@ -104,9 +105,16 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
   case OP_DROP: {
     const drop_params *p = params;
     if (p->hidden < 1) return bad_shape(name, "dropout", "hidden", p->hidden);
-    if (p->n.kind != ROWS_TOKENS && p->n.kind != ROWS_SEQS)
+    if (p->n.kind == ROWS_FIXED)
       return fail(ERR_UNSUPPORTED, "the %s backend's dropout is of tokens or sequences", name);
     return check_dropout(name, "dropout", p->drop);
+  }
+  case OP_SCALE: {
+    const scale_params *p = params;
+    if (p->width < 1) return bad_shape(name, "scaling of columns", "width", p->width);
+    if (p->at < 0 || p->at > (p->y_width > 0 ? p->y_width : p->width) - p->width)
+      return bad_shape(name, "scaling of columns", "first column", p->at);
+    return OK;
   }
   case OP_OPTIM:
     return check_table(name, params);
@@ -183,6 +191,12 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
   case OP_DROP: {
     const drop_params *p = params;
     snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->hidden);
+    return;
+  }
+  case OP_SCALE: {
+    const scale_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d of %d%s", p->n.cap, p->width, p->y_width > 0 ? p->y_width : p->width,
+             p->factor != NULL ? ", by columns" : "");
     return;
   }
   case OP_OPTIM:

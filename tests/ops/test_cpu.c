@@ -40,9 +40,13 @@ static void test_supports(void **unused) {
   check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 0}), ERR_UNSUPPORTED,
               "linear does not support out = 0");
   check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .y_add = true}));
-  for (activation kind = ACT_GELU_TANH; kind <= ACT_TANH; kind++)
-    check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = kind, .y_add = true}),
-                ERR_UNSUPPORTED, "linear adds into y only without an activation");
+  check_ok(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = ACT_GELU_ERF, .y_add = true}));
+  check_fails(ask(OP_LINEAR, &(linear_params){.in = 1, .out = 1, .kind = ACT_TANH, .y_add = true}),
+              ERR_UNSUPPORTED, "linear adds into y with GELU or without an activation");
+  check_ok(ask(OP_SCALE, &(scale_params){.width = 4, .y_width = 12, .at = 8}));
+  check_fails(ask(OP_SCALE, &(scale_params){.width = 0}), ERR_UNSUPPORTED, "width = 0");
+  check_fails(ask(OP_SCALE, &(scale_params){.width = 4, .y_width = 12, .at = 9}), ERR_UNSUPPORTED,
+              "first column = 9");
   check_ok(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 4095, .head_size = 512}));
   check_fails(ask(OP_ATTENTION, &(attention_params){.max_length = 1, .heads = 4096, .head_size = 64}),
               ERR_UNSUPPORTED, "heads = 4096");
@@ -85,7 +89,7 @@ static void test_supports(void **unused) {
   check_ok(ask(OP_CLASSIFY, &(classify_params){.classes = 1, .kind = CLASSIFY_SEVERAL}));
   check_ok(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}, .hidden = 1}));
   check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}}), ERR_UNSUPPORTED, "hidden = 0");
-  check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_MASKED, 1}, .hidden = 1}), ERR_UNSUPPORTED,
+  check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_FIXED, 1}, .hidden = 1}), ERR_UNSUPPORTED,
               "dropout is of tokens or sequences");
   check_fails(ask(OP_DROP, &(drop_params){.n = {ROWS_SEQS, 1}, .hidden = 1, .drop = {.threshold = 256}}),
               ERR_UNSUPPORTED, "dropout threshold = 256");

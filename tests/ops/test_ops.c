@@ -37,14 +37,15 @@ SUITE(gather, 4)
 SUITE(xent, 5)
 SUITE(classify, 6)
 SUITE(drop, 7)
-SUITE(optim, 8)
-SUITE(backend, 9)
+SUITE(scale, 8)
+SUITE(optim, 9)
+SUITE(backend, 10)
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_embed),    cmocka_unit_test(test_norm),
-                                     cmocka_unit_test(test_linear),   cmocka_unit_test(test_attention),
-                                     cmocka_unit_test(test_gather),   cmocka_unit_test(test_xent),
-                                     cmocka_unit_test(test_classify), cmocka_unit_test(test_drop),
-                                     cmocka_unit_test(test_optim),    cmocka_unit_test(test_backend)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_embed),     cmocka_unit_test(test_norm),   cmocka_unit_test(test_linear),
+      cmocka_unit_test(test_attention), cmocka_unit_test(test_gather), cmocka_unit_test(test_xent),
+      cmocka_unit_test(test_classify),  cmocka_unit_test(test_drop),   cmocka_unit_test(test_scale),
+      cmocka_unit_test(test_optim),     cmocka_unit_test(test_backend)};
   return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

@@ -362,6 +362,33 @@ static void word_table(maker *k, op_params *p) {
   words(k, p, false);
 }
 
+// The inner columns of a low-rank adapter, and its output among those of q, k and v.
+enum { RANK = 8 };
+
+static void scaled(maker *k, op_params *p, int32_t width, int32_t wide, bool by_columns) {
+  const int32_t T = k->batch->facts.tokens;
+  p->scale = (scale_params){.n = tokens(k),
+                            .width = width,
+                            .y_width = wide,
+                            .x = take_acts(k, BOTH, READ, T, width, 1),
+                            .scale = 2,
+                            .y = take_acts(k, FORWARD, ADDED, T, wide, 1),
+                            .y_add = wide > width,
+                            .dy = take_acts(k, BACKWARD, READ, T, wide, 1),
+                            .dx = take_acts(k, BACKWARD, MADE, T, width, 1)};
+  if (!by_columns) return;
+  p->scale.factor = take_acts(k, BOTH, READ, 1, width, 1);
+  p->scale.dfactor = take_floats(k, BACKWARD, ADDED, 1, width, 0);
+}
+
+static void adapter_rank(maker *k, op_params *p) {
+  scaled(k, p, RANK, RANK, true);
+}
+
+static void adapter_output(maker *k, op_params *p) {
+  scaled(k, p, k->model->hidden, 3 * k->model->hidden, false);
+}
+
 // With averaged weights (optim.ema).
 static void averaged_words(maker *k, op_params *p) {
   words(k, p, true);
@@ -401,6 +428,10 @@ const bench_case bench_cases[] = {
     {"next sentence", INDEX_classify, classification, ONCE, PAIRS},
     {"several labels", INDEX_classify, several_labels, NEVER, PAIRS},
     {"pooled", INDEX_drop, pooled_dropout, NEVER, PAIRS},
+    {"adapter's rank", INDEX_scale_forward, adapter_rank, NEVER, ANY},
+    {"adapter's rank", INDEX_scale_backward, adapter_rank, NEVER, ANY},
+    {"adapter's output", INDEX_scale_forward, adapter_output, NEVER, ANY},
+    {"adapter's output", INDEX_scale_backward, adapter_output, NEVER, ANY},
     {"a layer", INDEX_grad_norm, layer_tensors, A_LAYER, ANY},
     {"word table", INDEX_grad_norm, word_table, ONCE, ANY},
     {"a layer", INDEX_adamw, layer_tensors, A_LAYER, ANY},

@@ -84,6 +84,15 @@ static op_cost gather(const gather_params *p, const batch_facts *f, double A, bo
   return (op_cost){n * I + n * H * A * (back ? 3 : 2), back ? n * H : 0};
 }
 
+// x is read again for the sums of the factors; those and the factors themselves stay in a cache.
+static op_cost scale_pass(const scale_params *p, const batch_facts *f, double A, bool back) {
+  const double n = live(p->n, f), W = p->width;
+  const double arrays = back ? 2 + (p->dfactor != NULL) : 2 + p->y_add;
+  return (op_cost){n * W * A * arrays + (p->factor != NULL ? W * A : 0) +
+                       (p->dfactor != NULL ? 2 * W * F : 0),
+                   n * W * (back && p->dfactor != NULL ? 3 : 1 + p->y_add)};
+}
+
 static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), H = p->hidden;
   const double columns = p->n_negatives > 0 ? p->n_negatives + 1 : p->classes;
@@ -165,6 +174,10 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return classify(&p->classify, f, A);
   case INDEX_drop: // x read, y written
     return (op_cost){2 * live(p->drop.n, f) * p->drop.hidden * A, 8 * live(p->drop.n, f) * p->drop.hidden};
+  case INDEX_scale_forward:
+    return scale_pass(&p->scale, f, A, false);
+  case INDEX_scale_backward:
+    return scale_pass(&p->scale, f, A, true);
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
   case INDEX_adamw: // p, m, v read and written, g read and zeroed

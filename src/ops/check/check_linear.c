@@ -9,7 +9,16 @@ typedef struct linear_case {
   rows_kind rows;
   int32_t n, slack, in, out;
   activation kind;
-  enum { ALL = 0, NO_BIAS = 1, NO_DX = 2, ADD_DX = 4, FROZEN = 8, EVALUATION = 16, ADD_Y = 32 } how;
+  enum {
+    ALL = 0,
+    NO_BIAS = 1,
+    NO_DX = 2,
+    ADD_DX = 4,
+    FROZEN = 8,
+    EVALUATION = 16,
+    ADD_Y = 32,
+    ADD_PRE = 64
+  } how;
 } linear_case;
 
 static const linear_case cases[] = {
@@ -38,6 +47,10 @@ static const linear_case cases[] = {
     {ROWS_MASKED, 33, 5, 36, 97, ACT_NONE, ADD_Y + FROZEN},
     {ROWS_SEQS, 0, 6, 20, 36, ACT_NONE, ADD_Y},
     {ROWS_TOKENS, 301, 19, 64, 192, ACT_NONE, ADD_Y + NO_BIAS + EVALUATION},
+    // What is before the activation, which an adapter has begun. (Forward: the backward pass is that of the others.)
+    {ROWS_TOKENS, 97, 5, 20, 60, ACT_GELU_TANH, ADD_PRE + EVALUATION},
+    {ROWS_MASKED, 33, 5, 100, 33, ACT_GELU_ERF, ADD_PRE + EVALUATION + NO_BIAS},
+    {ROWS_TOKENS, 65, 0, 200, 300, ACT_GELU_TANH, ADD_PRE + EVALUATION},
     // Real sizes, when repeated.
     {ROWS_TOKENS, 67, 0, 768, 3072, ACT_GELU_TANH, ALL},
     {ROWS_TOKENS, 61, 0, 3072, 768, ACT_NONE, ADD_DX},
@@ -50,10 +63,11 @@ static const int32_t repeated[] = {491, 539, 251, 83, 1};
 static void label(int32_t i, char text[LABEL]) {
   static const char *const kinds[] = {"no activation", "gelu_new", "gelu", "tanh"};
   const linear_case *k = &cases[i];
-  snprintf(text, LABEL, "%d of %d rows, %d to %d, %s%s%s%s%s%s%s", k->n, k->n + k->slack, k->in, k->out,
+  snprintf(text, LABEL, "%d of %d rows, %d to %d, %s%s%s%s%s%s%s%s", k->n, k->n + k->slack, k->in, k->out,
            kinds[k->kind], k->how & NO_BIAS ? ", no bias" : "", k->how & NO_DX ? ", no dx" : "",
            k->how & ADD_DX ? ", dx added" : "", k->how & FROZEN ? ", frozen" : "",
-           k->how & EVALUATION ? ", evaluation" : "", k->how & ADD_Y ? ", y added" : "");
+           k->how & EVALUATION ? ", evaluation" : "", k->how & ADD_Y ? ", y added" : "",
+           k->how & ADD_PRE ? ", added before it" : "");
 }
 
 static void setup(int32_t i, fixture *f) {
@@ -69,7 +83,10 @@ static void setup(int32_t i, fixture *f) {
   // Such that z has a spread of 2, which is where activations bend.
   fixture_put(f, W, (tensor){ACTS("w", GIVEN, out, k->in), .spread = 2 / sqrt(k->in), .derivative = DW});
   fixture_put(f, B, (tensor){ACTS("b", GIVEN, one, k->out), .derivative = DB, .absent = no_bias});
-  fixture_put(f, PRE, (tensor){ACTS("pre", SAVED, n, k->out), .absent = !gelu || evaluation});
+  const bool add_pre = (k->how & ADD_PRE) != 0;
+  fixture_put(f, PRE,
+              (tensor){ACTS("pre", add_pre ? REWRITTEN : SAVED, n, k->out),
+                       .absent = !gelu || (evaluation && !add_pre)});
   fixture_put(
       f, Y,
       (tensor){ACTS("y", k->how & ADD_Y ? SUMMED : SAVED, n, k->out), .derivative = evaluation ? 0 : DY});
@@ -100,7 +117,7 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                               .dw = c->at[DW],
                               .db = c->at[DB],
                               .dx_add = (k->how & ADD_DX) != 0,
-                              .y_add = (k->how & ADD_Y) != 0};
+                              .y_add = (k->how & (ADD_Y + ADD_PRE)) != 0};
 }
 
 // An evaluation has no backward pass.

@@ -322,7 +322,8 @@ static void bind(column *c, const suite *s, int32_t i, const fixture *f, directi
                                   [OP_GATHER] = {&p->gather.n, &p->gather.source},
                                   [OP_XENT] = {&p->xent.n},
                                   [OP_CLASSIFY] = {&p->classify.n},
-                                  [OP_DROP] = {&p->drop.n}};
+                                  [OP_DROP] = {&p->drop.n},
+                                  [OP_SCALE] = {&p->scale.n}};
   for (int k = 0; f->repeat > 0 && k < 2; k++)
     if (all[s->kind][k] != NULL && all[s->kind][k]->kind != ROWS_FIXED)
       all[s->kind][k]->cap = f->caps[all[s->kind][k]->kind];
@@ -434,6 +435,8 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return be->classify(c->ctx, &p.classify);
   case OP_DROP:
     return be->drop(c->ctx, &p.drop);
+  case OP_SCALE:
+    return back ? be->scale_backward(c->ctx, &p.scale) : be->scale_forward(c->ctx, &p.scale);
   case OP_OPTIM:
     return be->grad_norm(c->ctx, &p.optim);
   case OP_COUNT:

@@ -217,9 +217,10 @@ static status linear_forward(op_ctx *ctx, const linear_params *p) {
       for (int32_t j = 0; j < p->in; j++)
         z += operand(ctx, reals(p->x)[i * p->in + j]) * operand(ctx, reals(p->w)[(int64_t)o * p->in + j]);
       if (p->b != NULL) z += reals(p->b)[o];
-      if (p->pre != NULL) reals(p->pre)[i * p->out + o] = z;
-      REAL *y = &reals(p->y)[i * p->out + o];
-      *y = activate(p->kind, z) + (p->y_add ? *y : 0);
+      REAL *y = &reals(p->y)[i * p->out + o], *pre = p->pre != NULL ? &reals(p->pre)[i * p->out + o] : NULL;
+      if (p->y_add) z += pre != NULL ? *pre : *y;
+      if (pre != NULL) *pre = z;
+      *y = activate(p->kind, z);
     }
   return OK;
 }
@@ -353,6 +354,33 @@ static status gather_backward(op_ctx *ctx, const gather_params *p) {
   for (int64_t i = 0; i < live(ctx, p->n); i++)
     for (int32_t j = 0; j < p->hidden; j++)
       reals(p->dx)[(int64_t)p->index[i] * p->hidden + j] += reals(p->dy)[i * p->hidden + j];
+  return OK;
+}
+
+// ---- scaling of columns --------------------------------------------------------------------------------------
+
+static REAL scale_of(const scale_params *p, int32_t column) {
+  return (REAL)p->scale * (p->factor != NULL ? reals(p->factor)[column] : 1);
+}
+
+static status scale_forward(op_ctx *ctx, const scale_params *p) {
+  const int64_t stride = p->y_width > 0 ? p->y_width : p->width;
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->width; j++) {
+      REAL *y = &reals(p->y)[i * stride + p->at + j];
+      *y = scale_of(p, j) * reals(p->x)[i * p->width + j] + (p->y_add ? *y : 0);
+    }
+  return OK;
+}
+
+static status scale_backward(op_ctx *ctx, const scale_params *p) {
+  const int64_t stride = p->y_width > 0 ? p->y_width : p->width;
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->width; j++) {
+      const REAL dy = reals(p->dy)[i * stride + p->at + j];
+      if (p->dfactor != NULL) reals(p->dfactor)[j] += (REAL)p->scale * reals(p->x)[i * p->width + j] * dy;
+      reals(p->dx)[i * p->width + j] = scale_of(p, j) * dy;
+    }
   return OK;
 }
 
@@ -560,9 +588,12 @@ static status classify(op_ctx *ctx, const classify_params *p) {
 static status drop(op_ctx *ctx, const drop_params *p) {
   for (int64_t i = 0; i < live(ctx, p->n); i++)
     for (int32_t j = 0; j < p->hidden; j++) {
-      const int64_t row = p->n.kind != ROWS_SEQS || p->drop.threshold == 0 ? i : p->batch->cu_seqlens[i];
-      reals(p->y)[i * p->hidden + j] =
-          reals(p->x)[i * p->hidden + j] * hidden_keep(ctx, p->batch, p->drop, row, j);
+      const bool named = p->drop.threshold > 0;
+      const int64_t row = named && p->n.kind == ROWS_SEQS     ? p->batch->cu_seqlens[i]
+                          : named && p->n.kind == ROWS_MASKED ? p->index[i]
+                                                              : i;
+      REAL *y = &reals(p->y)[i * p->hidden + j];
+      *y = reals(p->x)[i * p->hidden + j] * hidden_keep(ctx, p->batch, p->drop, row, j) + (p->y_add ? *y : 0);
     }
   return OK;
 }
@@ -776,6 +807,8 @@ const backend REFERENCE = {
     .xent = xent,
     .classify = classify,
     .drop = drop,
+    .scale_forward = scale_forward,
+    .scale_backward = scale_backward,
     .grad_norm = grad_norm,
     .adamw = adamw,
     .lamb_update = lamb_update,

@@ -37,6 +37,8 @@ status cpu_gather_backward(op_ctx *ctx, const gather_params *p);
 status cpu_xent(op_ctx *ctx, const xent_params *p);
 status cpu_classify(op_ctx *ctx, const classify_params *p);
 status cpu_drop(op_ctx *ctx, const drop_params *p);
+status cpu_scale_forward(op_ctx *ctx, const scale_params *p);
+status cpu_scale_backward(op_ctx *ctx, const scale_params *p);
 status cpu_grad_norm(op_ctx *ctx, const optim_params *p);
 status cpu_adamw(op_ctx *ctx, const optim_params *p);
 status cpu_lamb_update(op_ctx *ctx, const optim_params *p);
@@ -69,6 +71,8 @@ size_t cpu_embed_scratch(const embed_params *p, int32_t threads);
 size_t cpu_norm_scratch(const norm_params *p, int32_t threads);
 size_t cpu_linear_scratch(const linear_params *p, int32_t threads);
 size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
+size_t cpu_drop_scratch(const drop_params *p, int32_t threads);
+size_t cpu_scale_scratch(const scale_params *p, int32_t threads);
 size_t cpu_gather_scratch(const gather_params *p);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
 

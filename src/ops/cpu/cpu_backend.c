@@ -59,8 +59,11 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_xent_scratch(params, n);
   case OP_GATHER:
     return cpu_gather_scratch(params);
-  case OP_CLASSIFY:
   case OP_DROP:
+    return cpu_drop_scratch(params, n);
+  case OP_SCALE:
+    return cpu_scale_scratch(params, n);
+  case OP_CLASSIFY:
   case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
@@ -211,6 +214,8 @@ const backend backend_cpu = {
     .xent = cpu_xent,
     .classify = cpu_classify,
     .drop = cpu_drop,
+    .scale_forward = cpu_scale_forward,
+    .scale_backward = cpu_scale_backward,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
     .lamb_update = cpu_lamb_update,

@@ -1,5 +1,6 @@
 // Hidden dropout: 16 channels of a row share a Philox counter; counters are made in groups so that the generator
 // runs over full vectors even when rows are short. Stochastic depth: one counter a sequence, whose rows are neighbours.
+#include <omp.h>
 #include <string.h>
 #include "base/philox.h"
 #include "ops/cpu/cpu.h"
@@ -7,8 +8,9 @@
 
 enum { GROUP = 64 };
 
-void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, rows_kind kind,
-                      int32_t hidden, int64_t begin, int64_t end, float *x) {
+// ROWS_MASKED: row i is token index[i].
+static void drop_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, rows_kind kind,
+                      const int32_t *index, int32_t hidden, int64_t begin, int64_t end, float *x) {
   if (drop.threshold == 0) return;
   const simd_table *k = simd();
   const float scale = dropout_scale(drop.threshold);
@@ -23,10 +25,11 @@ void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, 
     size_t n = 0;
     for (; n < GROUP && row < end; n++) {
       const bool is_sequence = kind == ROWS_SEQS;
-      const int64_t s = is_sequence ? row : batch->seq_of[row];
+      const int64_t token = kind == ROWS_MASKED ? index[row] : row;
+      const int64_t s = is_sequence ? row : batch->seq_of[token];
       const uint64_t id = (uint64_t)batch->seq_ids[s];
       c0[n] = (uint32_t)id;
-      c2[n] = (is_sequence ? 0 : (uint32_t)(row - batch->cu_seqlens[s])) | (uint32_t)(id >> 32) << 16;
+      c2[n] = (is_sequence ? 0 : (uint32_t)(token - batch->cu_seqlens[s])) | (uint32_t)(id >> 32) << 16;
       c3[n] = (uint32_t)block;
       if (++block == blocks) {
         block = 0;
@@ -50,7 +53,17 @@ void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, 
   }
 }
 
+void cpu_dropout_rows(const op_ctx *ctx, const batch_view *batch, dropout drop, rows_kind kind,
+                      int32_t hidden, int64_t begin, int64_t end, float *x) {
+  drop_rows(ctx, batch, drop, kind, NULL, hidden, begin, end, x);
+}
+
 enum { BLOCK_ROWS = 32 };
+
+// Rows that are added to y are dropped in a buffer of the thread's.
+size_t cpu_drop_scratch(const drop_params *p, int32_t threads) {
+  return p->y_add ? (size_t)threads * BLOCK_ROWS * (size_t)p->hidden * sizeof(float) : 0;
+}
 
 status cpu_drop(op_ctx *ctx, const drop_params *p) {
   const int64_t n = rows_live(ctx, p->n);
@@ -58,10 +71,13 @@ status cpu_drop(op_ctx *ctx, const drop_params *p) {
 #pragma omp parallel for num_threads(ctx->threads) schedule(static)
   for (int64_t block = 0; block < (n + BLOCK_ROWS - 1) / BLOCK_ROWS; block++) {
     const int64_t begin = block * BLOCK_ROWS, end = begin + BLOCK_ROWS < n ? begin + BLOCK_ROWS : n;
-    float *y = (float *)p->y + (size_t)begin * H;
-    if (p->y != p->x)
-      memcpy(y, (const float *)p->x + (size_t)begin * H, (size_t)(end - begin) * H * sizeof *y);
-    cpu_dropout_rows(ctx, p->batch, p->drop, p->n.kind, p->hidden, begin, end, y);
+    const size_t count = (size_t)(end - begin) * H;
+    const float *x = (const float *)p->x + (size_t)begin * H;
+    float *y = (float *)p->y + (size_t)begin * H, *to = y;
+    if (p->y_add) to = (float *)(void *)ctx->scratch + (size_t)omp_get_thread_num() * BLOCK_ROWS * H;
+    if (to != x) memcpy(to, x, count * sizeof *to);
+    drop_rows(ctx, p->batch, p->drop, p->n.kind, p->index, p->hidden, begin, end, to);
+    if (p->y_add) simd()->add(to, y, count);
   }
   return OK;
 }
