@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 #include "base/philox.h"
+#include "data/data_mix.h"
 #include "data/sources/batch_source.h"
 
 #define FIELD(name) offsetof(data_config, name)
@@ -55,6 +56,14 @@ const option data_options[] = {
     {"negative_logq", OPT_CHOICE, FIELD(negative_logq), "standard", 0, 0, "standard|corrected|none",
      "what the sampled softmax corrects scores by: the log of expected counts, the label's too; all but the "
      "label's (arXiv 2507.09331); nothing"},
+    {"mix", OPT_STRING, FIELD(mix), DATA_MIX, 0, 0, NULL,
+     "what an epoch has, by numbers of examples: histories 1, texts 0.3, pairs 0.2 has 0.3 texts of items "
+     "and 0.2 pairs of a "
+     "history and the text of the next item for each example of histories"},
+    {"text_tokens", OPT_INT, FIELD(text_tokens), "0", 0, 32768, NULL,
+     "tokens of an item's text in an example, at most; 0: as many as fit, in a pair half of them"},
+    {"pair_false", OPT_FLOAT, FIELD(pair_false), "0", 0, 1, NULL,
+     "share of the pairs that have another item's text, for the objective next_session"},
     {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "seed of masks, order and negatives"},
     {"final", OPT_BOOL, FIELD(trains.final), "false", 0, 0, NULL,
      "final training: on everything before the test part, the validation part too, once all else is chosen"},
@@ -96,6 +105,21 @@ status examples_add(example_list *l, const example *e) {
 
 // ---- order ---------------------------------------------------------------------------------------------------
 
+static bool mix_changed(const data_config *before, const data_config *now) {
+  data_mix a, b;
+  return data_mix_parse(&a, before->mix, "data.mix") != OK ||
+         data_mix_parse(&b, now->mix, "data.mix") != OK || !data_mix_same(&a, &b);
+}
+
+static status open_source(batcher *b, const data_config *c, const seq_layout *layout) {
+  data_mix mix;
+  if (dataset_premasked(b->d) != NULL) return nvidia_source_open(&b->source, b->d, c, layout, b->part);
+  TRY(data_mix_parse(&mix, c->mix, "data.mix"));
+  if (data_mix_is_plain(&mix) || b->part == PART_VALID)
+    return history_source_open(&b->source, b->d, c, layout, b->part);
+  return mix_source_open(&b->source, b->d, c, layout, &mix);
+}
+
 const char *data_order_changed(const data_config *before, const data_config *now, bool made_elsewhere) {
   const struct {
     const char *name;
@@ -104,7 +128,8 @@ const char *data_order_changed(const data_config *before, const data_config *now
                   {"window", !made_elsewhere && before->window != now->window},
                   {"stride", !made_elsewhere && before->stride != now->stride},
                   {"dupe_factor", !made_elsewhere && before->dupe_factor != now->dupe_factor},
-                  {"last_copies", !made_elsewhere && before->last_copies != now->last_copies}};
+                  {"last_copies", !made_elsewhere && before->last_copies != now->last_copies},
+                  {"mix", !made_elsewhere && mix_changed(before, now)}};
   for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
     if (deciding[i].changed) return deciding[i].name;
   return NULL;
@@ -378,10 +403,7 @@ status batcher_open(batcher **out, dataset *d, const data_config *config, const 
   b->rank = rank;
   b->ranks = ranks;
   status rc;
-  if (dataset_premasked(d) != NULL)
-    TRY_GOTO(nvidia_source_open(&b->source, d, config, layout, part), bad);
-  else
-    TRY_GOTO(history_source_open(&b->source, d, config, layout, part), bad);
+  TRY_GOTO(open_source(b, config, layout), bad);
   TRY_GOTO(mem_new(&b->block_order, (size_t)b->source->blocks, sizeof *b->block_order, "the order of blocks"),
            bad);
   if (part == PART_VALID) TRY_GOTO(measure_batches(b), bad);

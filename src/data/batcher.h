@@ -27,6 +27,8 @@
 #include "data/dataset.h"
 #include "data/training_part.h"
 
+// With data.mix an epoch has texts of items and pairs of a history and a text as well (data_mix.h, sources/text_source.h,
+// sources/pair_source.h), shuffled together with these examples; without, it is what it was before there were any.
 enum { COLD_STARTS = 16 };
 
 typedef enum mask_style { MASK_ALWAYS, MASK_BERT } mask_style; // "always|bert" (80/10/10)
@@ -56,9 +58,12 @@ typedef struct data_config {
   bool next_session;   // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
   int64_t negatives;   // shared negatives of the sampled loss; 0: full softmax
   int negative_kind;
-  double negative_alpha; // exponent of popularity
-  double negative_mix;   // share that is drawn uniformly whatever the kind
-  int negative_logq;     // logq_kind (ops/ops.h) of the sampled softmax: "standard|corrected|none"
+  double negative_alpha;   // exponent of popularity
+  double negative_mix;     // share that is drawn uniformly whatever the kind
+  int negative_logq;       // logq_kind (ops/ops.h) of the sampled softmax: "standard|corrected|none"
+  char mix[OPTION_STRING]; // what an epoch has (data_mix.h)
+  int64_t text_tokens;     // of an item's text in an example; 0: as many as fit
+  double pair_false;       // share of the pairs that have another item's text
   int64_t seed;
   training_choice trains; // on which events: data.final, data.final_users
 } data_config;
@@ -115,6 +120,7 @@ typedef struct batcher_memory {
   double sequences, sequence_bytes; // read at a time; with their tokens
   double examples, example_bytes;   // listed at a time
   double tables;                    // for drawing negatives
+  double texts;                     // of items
 } batcher_memory;
 batcher_memory batcher_get_memory(const batcher *b);
 // Continue at a place; call before the first batcher_next. ERR_ARGUMENT: the epoch has not so many examples.

@@ -77,6 +77,7 @@ seq_layout model_layout(const model_config *c) {
   objective_list l;
   const seq_asks asks = objectives_of(&l, c) == OK ? objectives_asks(&l) : ASKS_MASKED;
   return (seq_layout){.cls_sep = c->cls_sep,
+                      .items_only = c->item_classes,
                       .asks = asks,
                       .positions_from_end = c->positions_from_end,
                       .max_positions = (int32_t)c->max_positions,

@@ -136,6 +136,7 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
   add(p, "vocabulary", (double)vocab_used_bytes(dataset_vocab(d)), "%d tokens",
       dataset_get_info(d)->vocab_size);
   add(p, "sampling tables", m.tables, "of negatives");
+  add(p, "texts of items", m.texts, "data.mix");
 }
 
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the

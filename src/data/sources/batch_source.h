@@ -1,26 +1,29 @@
 // Where a batcher's examples come from.
 //
 // The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
-// order; a source lists examples, reads them and puts them into batches. There are two: the histories of a
-// prepared data set, windowed and masked when they are read (history_source.c), and examples that were masked
-// elsewhere (nvidia_source.c).
+// order; a source lists examples, reads them and puts them into batches. There are three: the histories of a
+// prepared data set, windowed and masked when they are read (history_source.c), these mixed with texts of items and pairs of both
+// (mix_source.c), and examples that were masked elsewhere (nvidia_source.c).
 #ifndef SOUK_DATA_SOURCES_BATCH_SOURCE_H
 #define SOUK_DATA_SOURCES_BATCH_SOURCE_H
 
 #include "data/batcher.h"
+#include "data/data_mix.h"
 
 typedef enum example_task {
   MASK_SOME,
   MASK_LAST,
   PREDICT_NEXT,
-  PREDICT_FIRST // at a [MASK] that is alone
+  PREDICT_FIRST, // at a [MASK] that is alone
+  MASK_TEXT,     // of an item: `sequence` is its number
+  MASK_PAIR      // history and text
 } example_task;
 
 typedef struct example {
   int64_t sequence, id; // row of the data set; global sequence id
   int32_t begin, end;   // tokens of the sequence
   int32_t length;       // rows it takes in a batch, at most
-  example_task task;    // of histories
+  example_task task;
 } example;
 
 typedef struct example_list {
@@ -61,6 +64,9 @@ struct batch_source { // the first member of every source
 
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                            data_part part);
+// Histories, texts and pairs, to train on (mix_source.c).
+status mix_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                       const data_mix *mix);
 status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                           data_part part);
 

@@ -66,18 +66,32 @@ static void count_windows(const history_source *b, int64_t first, int64_t stop, 
   }
 }
 
-static status add_blocks(const history_source *b, batch_bounds *to, double *windows, example_kind *kinds) {
-  const double cold = 1.0 / COLD_STARTS;
-  for (int64_t block = 0; b->base.blocks > HISTORY_GROUP && block < b->base.blocks; block++) {
-    count_windows(b, block * HISTORY_BLOCK, (block + 1) * HISTORY_BLOCK, windows);
-    TRY(bounds_add_block(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds)));
-  }
-  count_windows(b, 0, history_sequences(b), windows);
-  bounds_add_total(to, kinds, kinds_of(b, windows, ceil(b->c.last_copies), 0, 1, kinds));
-  return bounds_set_all(to, kinds, kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds));
+static size_t add_extra(const history_source *b, const history_extra *extra, const double *windows,
+                        size_t kinds, example_kind *to) {
+  double all = 0;
+  if (extra == NULL) return kinds;
+  for (int32_t n = 1; n <= b->w.length; n++) all += windows[n];
+  if (extra->alone) kinds = 0;
+  return kinds + extra->kinds(extra->self, windows, all, to + kinds);
 }
 
-status history_find_caps(history_source *b) {
+static status add_blocks(const history_source *b, const history_extra *extra, batch_bounds *to,
+                         double *windows, example_kind *kinds) {
+  const double cold = 1.0 / COLD_STARTS;
+  size_t n;
+  for (int64_t block = 0; b->base.blocks > HISTORY_GROUP && block < b->base.blocks; block++) {
+    count_windows(b, block * HISTORY_BLOCK, (block + 1) * HISTORY_BLOCK, windows);
+    n = kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds);
+    TRY(bounds_add_block(to, kinds, add_extra(b, extra, windows, n, kinds)));
+  }
+  count_windows(b, 0, history_sequences(b), windows);
+  n = kinds_of(b, windows, ceil(b->c.last_copies), 0, 1, kinds);
+  bounds_add_total(to, kinds, add_extra(b, extra, windows, n, kinds));
+  n = kinds_of(b, windows, b->c.last_copies, b->c.crop, cold, kinds);
+  return bounds_set_all(to, kinds, add_extra(b, extra, windows, n, kinds));
+}
+
+status history_find_caps(history_source *b, const history_extra *extra) {
   const data_config *c = &b->c;
   const int32_t longest = b->layout.max_positions;
   const int64_t tokens = c->batch_tokens > longest ? c->batch_tokens : longest;
@@ -86,13 +100,14 @@ status history_find_caps(history_source *b) {
     b->base.caps = (batch_caps){.tokens = (int32_t)tokens, .seqs = (int32_t)seqs, .masked = (int32_t)seqs};
     return OK;
   }
-  batch_bounds bounds = {.masking = history_masking(b)};
+  batch_bounds bounds = {.masking = token_masking(&b->c)};
   double *windows = NULL;
   example_kind *kinds = NULL;
   status rc;
   TRY_GOTO(mem_new(&windows, (size_t)b->w.length + 1, sizeof *windows, "the bounds of batches"), done);
-  TRY_GOTO(mem_new(&kinds, 4 * (size_t)b->w.length, sizeof *kinds, "the bounds of batches"), done);
-  TRY_GOTO(add_blocks(b, &bounds, windows, kinds), done);
+  const size_t most = 4 * (size_t)b->w.length + (extra != NULL ? extra->most : 0);
+  TRY_GOTO(mem_new(&kinds, most, sizeof *kinds, "the bounds of batches"), done);
+  TRY_GOTO(add_blocks(b, extra, &bounds, windows, kinds), done);
   b->base.caps = bounds_caps(&bounds, tokens, seqs, longest);
   b->base.caps.negatives = (int32_t)c->negatives;
 done:

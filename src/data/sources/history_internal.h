@@ -3,9 +3,11 @@
 #ifndef SOUK_DATA_SOURCES_HISTORY_INTERNAL_H
 #define SOUK_DATA_SOURCES_HISTORY_INTERNAL_H
 
+#include "data/batch_bounds.h"
 #include "data/masking.h"
 #include "data/sources/batch_source.h"
 #include "data/sources/negatives.h"
+#include "data/sources/token_masks.h"
 #include "data/training_part.h"
 
 // Sequences lie in blocks of HISTORY_BLOCK, of which HISTORY_GROUP are in memory at a time.
@@ -22,10 +24,9 @@ typedef struct history_source {
   int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
   int64_t *first_window;                  // [sequences]
   negative_sampler *negatives;            // NULL: none
-  double *rates;                          // [max_positions]: of an example's masks, where popularity counts
+  token_masks masks;
   sequence_block *blocks[HISTORY_GROUP];
   int64_t block_ids[HISTORY_GROUP];
-  bool masks_left_out; // the warning has been printed
 } history_source;
 
 static inline int64_t min64(int64_t a, int64_t b) {
@@ -36,16 +37,25 @@ static inline int64_t history_sequences(const history_source *b) {
   return dataset_get_info(b->d)->sequences;
 }
 
-static inline masking history_masking(const history_source *b) {
-  return (masking){b->c.mask_probability, b->c.mask_spans, b->c.mask_popularity};
-}
-
 // Rows of n items and, to validate, of a [MASK].
 int32_t history_rows(const history_source *b, int32_t n);
 // Rows of a window of n items, the last of which is only predicted; 0: nothing is.
 int32_t history_rows_of_next(const history_source *b, int32_t n);
 
-// Capacities of training batches, into base.caps; for validation the batcher determines the exact ones.
-status history_find_caps(history_source *b);
+// Windows [*begin, *end), of all, of the sequences of a block.
+void history_windows(const history_source *b, int64_t block, int64_t *begin, int64_t *end);
+// A sequence of a block that has been read.
+void history_find_sequence(const history_source *b, int64_t index, sequence *s);
+
+// Other examples that come in the same batches.
+typedef struct history_extra {
+  const void *self;
+  // Their kinds, at most `most`, beside windows[n] windows of n events, `all` together; returns how many.
+  size_t (*kinds)(const void *self, const double *windows, double all, example_kind *to);
+  size_t most;
+  bool alone; // there are no examples of histories
+} history_extra;
+// Capacities of training batches, into base.caps; for validation the batcher determines the exact ones. extra: NULL: none.
+status history_find_caps(history_source *b, const history_extra *extra);
 
 #endif

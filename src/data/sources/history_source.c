@@ -119,6 +119,12 @@ static status cover(batch_source *self, batcher_coverage *out) {
   return rc;
 }
 
+void history_windows(const history_source *b, int64_t block, int64_t *begin, int64_t *end) {
+  const int64_t stop = (block + 1) * HISTORY_BLOCK;
+  *begin = b->first_window[block * HISTORY_BLOCK];
+  *end = stop < history_sequences(b) ? b->first_window[stop] : b->windows;
+}
+
 // ---- reading -------------------------------------------------------------------------------------------------
 
 static void drop_blocks(history_source *b) {
@@ -141,87 +147,10 @@ static status read_blocks(batch_source *self, const int64_t *blocks, int n) {
 
 // ---- making a batch ------------------------------------------------------------------------------------------
 
-static void find_sequence(const history_source *b, int64_t index, sequence *s) {
+void history_find_sequence(const history_source *b, int64_t index, sequence *s) {
   int i = 0;
   while (b->block_ids[i] != index / HISTORY_BLOCK) i++;
   block_get(b->blocks[i], index % HISTORY_BLOCK, s);
-}
-
-static float label_logq(const history_source *b, int32_t token) {
-  return b->negatives != NULL ? negatives_logq(b->negatives, token) : 0.0f;
-}
-
-static bool may_mask(const history_source *b, int32_t token) {
-  const int32_t *end = dataset_get_info(b->d)->range_end;
-  const bool item = token >= end[RANGE_ATTRIBUTES];
-  return item || (b->negatives == NULL && token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS]);
-}
-
-// If there is no more room, nothing is predicted at the row; batch_bounds.h says how rare that is.
-static bool predict(history_source *b, batch *out, int32_t row, int32_t token, bool masked) {
-  if (!(masked ? batch_add_masked : batch_add_next)(out, row, token, 1.0f)) {
-    if (!b->masks_left_out)
-      log_warn("a batch has room for %d rows at which something is predicted; at further ones nothing is",
-               out->caps.masked);
-    b->masks_left_out = true;
-    return false;
-  }
-  out->label_logq[out->n_masked - 1] = label_logq(b, token);
-  return true;
-}
-
-static void mask_row(history_source *b, batch *out, int32_t row, rng *r, bool bert) {
-  const int32_t token = out->ids[row];
-  if (!predict(b, out, row, token, true)) return;
-  if (b->c.mask_events) out->types[row] -= out->types[row] % b->layout.n_event_types;
-  out->ids[row] = TOKEN_MASK;
-  if (!bert) return;
-  const double u = rng_unit(r);
-  const int32_t *end = dataset_get_info(b->d)->range_end;
-  if (u >= 0.9)
-    out->ids[row] = token;
-  else if (u >= 0.8)
-    out->ids[row] =
-        end[RANGE_ATTRIBUTES] + (int32_t)rng_below(r, (uint64_t)(end[RANGE_ITEMS] - end[RANGE_ATTRIBUTES]));
-}
-
-// How often each of these rows that may be masked is, one after the other; NULL: all are alike.
-static const double *mask_rates(history_source *b, const batch *out, int32_t begin, int32_t end) {
-  if (b->c.mask_popularity == 0) return NULL;
-  int32_t n = 0;
-  for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]))
-      b->rates[n++] = (double)vocab_token_count(dataset_vocab(b->d), out->ids[row]);
-  masking_rates(b->rates, n, b->c.mask_probability, b->c.mask_popularity);
-  return b->rates;
-}
-
-static void mask_rows(history_source *b, batch *out, const example *e, int32_t begin, int32_t end) {
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_MASK, (uint32_t)e->id, high(e->id));
-  int32_t last = -1, maskable = 0;
-  for (int32_t row = begin; row < end; row++) {
-    if (!may_mask(b, out->ids[row])) continue;
-    maskable++;
-    last = row;
-  }
-  if (maskable == 0) return;
-  if (e->task == MASK_LAST) {
-    mask_row(b, out, last, &r, false);
-    return;
-  }
-  const int32_t forced = (int32_t)rng_below(&r, (uint64_t)maskable), before = out->n_masked;
-  const bool bert = b->c.mask_style == MASK_BERT;
-  const masking how = history_masking(b);
-  mask_walk walk = masking_walk(&how, mask_rates(b, out, begin, end), maskable);
-  for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]) && masking_next(&walk, &r)) mask_row(b, out, row, &r, bert);
-  if (out->n_masked > before) return;
-  int32_t seen = 0; // none was masked by chance: mask row `forced`, so that every example has a label
-  for (int32_t row = begin; row < end; row++)
-    if (may_mask(b, out->ids[row]) && seen++ == forced) {
-      mask_row(b, out, row, &r, bert);
-      return;
-    }
 }
 
 // Are all sessions in [begin, i) over at i, where another begins? Sessions are numbered as they begin, and may be interleaved:
@@ -251,9 +180,9 @@ static bool make_pair(const history_source *b, const example_list *all, const ex
   if (rng_unit(&r) < 0.5) return true;
   for (int tries = 0; tries < 16; tries++) {
     const example *o = &all->items[rng_below(&r, all->n)];
-    if (o->sequence == e->sequence) continue;
+    if (o->sequence == e->sequence || o->task >= MASK_TEXT) continue;
     sequence other;
-    find_sequence(b, o->sequence, &other);
+    history_find_sequence(b, o->sequence, &other);
     int32_t from = o->begin + (int32_t)rng_below(&r, (uint64_t)(o->end - o->begin));
     while (from > o->begin && !session_border(other.sessions, o->begin, from, o->end)) from--;
     const int32_t n = o->end - from < second->n ? o->end - from : second->n;
@@ -277,23 +206,24 @@ static status add_next(history_source *b, batch *out, const example *e, const se
   int32_t row, kept;
   if (first) {
     if (!batch_add_query(out, &b->layout, &input, e->id, s->tokens[e->begin])) return no_room(e);
-    out->label_logq[out->n_masked - 1] = label_logq(b, s->tokens[e->begin]);
+    if (b->negatives != NULL)
+      out->label_logq[out->n_masked - 1] = negatives_logq(b->negatives, s->tokens[e->begin]);
     return OK;
   }
   if (!batch_add(out, &b->layout, &input, NULL, e->id, &row, &kept)) return no_room(e);
   batch_set_causal(out);
   const int32_t *labels = s->tokens + e->end - kept;
-  if (b->layout.cls_sep && kept == e->end - 1 && may_mask(b, s->tokens[0]))
-    predict(b, out, begin, s->tokens[0], false);
+  if (b->layout.cls_sep && kept == e->end - 1 && may_mask(&b->masks, s->tokens[0]))
+    predict_token(&b->masks, out, begin, s->tokens[0], false);
   for (int32_t i = 0; i < kept; i++)
-    if (may_mask(b, labels[i])) predict(b, out, row + i, labels[i], false);
+    if (may_mask(&b->masks, labels[i])) predict_token(&b->masks, out, row + i, labels[i], false);
   return OK;
 }
 
 static status add(batch_source *self, batch *out, const example *e, const example_list *all) {
   history_source *b = (history_source *)self;
   sequence s;
-  find_sequence(b, e->sequence, &s);
+  history_find_sequence(b, e->sequence, &s);
   batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
   if (b->part == PART_VALID) {
     if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[e->end]))
@@ -306,7 +236,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   const int32_t begin = out->tokens;
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL)) return no_room(e);
   out->nsp_labels[out->seqs - 1] = label;
-  mask_rows(b, out, e, begin, out->tokens);
+  mask_rows(&b->masks, out, e, begin, out->tokens);
   return OK;
 }
 
@@ -357,7 +287,7 @@ static void close_source(batch_source *self) {
   training_part_free(&b->trains);
   free(b->first_window);
   negatives_close(b->negatives);
-  free(b->rates);
+  token_masks_free(&b->masks);
   free(b);
 }
 
@@ -401,7 +331,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   b->base.group = HISTORY_GROUP;
   if (layout->asks != ASKS_NEXT) b->masked_copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
   b->copies = b->masked_copies + (layout->asks != ASKS_MASKED ? 2 : 0);
-  TRY_GOTO(history_find_caps(b), bad);
+  TRY_GOTO(history_find_caps(b, NULL), bad);
   TRY_GOTO(
       mem_new(&b->first_window, (size_t)history_sequences(b), sizeof *b->first_window, "the window index"),
       bad);
@@ -411,8 +341,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   }
   if (b->base.caps.negatives > 0)
     TRY_GOTO(negatives_open(&b->negatives, c, dataset_vocab(d), b->base.caps.masked), bad);
-  if (c->mask_popularity != 0)
-    TRY_GOTO(mem_new(&b->rates, (size_t)layout->max_positions, sizeof *b->rates, "the rates of masks"), bad);
+  TRY_GOTO(token_masks_open(&b->masks, d, &b->c, layout, b->negatives), bad);
   *out = &b->base;
   return OK;
 bad:

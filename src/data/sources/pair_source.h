@@ -1,0 +1,33 @@
+// Pairs of behaviour and text as examples for masked LM: [CLS] history [SEP] text of the next item [SEP].
+//
+// A part of the source that mixes (mix_source.c). A pair is of a training window, cut at a random place: what stands before it is
+// the history, and the item there has the text. With data.pair_false a share of the pairs has another item's text, and
+// next_session learns which (0: the next item's, 1: another's). Rows of both segments are masked.
+#ifndef SOUK_DATA_SOURCES_PAIR_SOURCE_H
+#define SOUK_DATA_SOURCES_PAIR_SOURCE_H
+
+#include "data/sources/history_internal.h"
+#include "data/sources/text_source.h"
+
+typedef struct pair_source {
+  history_source *h;
+  text_source *texts;
+  const data_config *c;
+  int32_t room;  // tokens of a text in a pair, at most
+  int32_t *text; // [room] at hand
+} pair_source;
+
+// h, texts and c must outlive it.
+status pair_source_open(pair_source *p, history_source *h, text_source *texts, const data_config *c);
+void pair_source_close(pair_source *p); // of a zeroed one, too
+
+// Appends n pairs of a block in an epoch; the first of them is number `first` of the epoch, of `all`.
+status pair_source_list(const pair_source *p, int64_t epoch, int64_t block, int64_t first, int64_t n,
+                        int64_t all, example_list *to);
+// The history's block has been read.
+status pair_source_add(pair_source *p, batch *out, const example *e);
+// The kinds of pairs, `rate` of each of windows[n] windows of n events; at most PAIR_KINDS for each length, returns how many.
+enum { PAIR_KINDS = 4 };
+size_t pair_source_kinds(const pair_source *p, const double *windows, double rate, example_kind *to);
+
+#endif
