@@ -133,6 +133,12 @@ lint: deps-lint ## formatting, cppcheck, clang build, include direction, leftove
 format: deps-lint ## rewrite sources with clang-format
 	@clang-format -i $(ALL_C)
 
+# The characters that the tokeniser knows, of utf8proc's data; a test compares the two.
+.PHONY: unicode-table
+unicode-table: ## src/format/unicode_table.c anew, of the utf8proc that is installed
+	@mkdir -p $(B) && $(CC) $(CFLAGS_ALL) tools/unicode_table.c -o $(B)/unicode_table $(PKG_LIBS)
+	@$(B)/unicode_table >$(B)/unicode_table.c && cp $(B)/unicode_table.c src/format/unicode_table.c
+
 # The commit that the program was built from, for tables of measured times; only the files that print it are
 # recompiled.
 COMMIT := $(or $(shell git describe --always --dirty --abbrev=12 2>/dev/null),unknown)

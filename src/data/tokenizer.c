@@ -190,7 +190,7 @@ static status make_config(json_t *settings, const tokenizer_files *f, const spec
 // ---- tokenizer.json ------------------------------------------------------------------------------------------
 
 // Is it a class that takes what tokenizer.json says, and not one that goes by tokenizer_config.json?
-static bool goes_by_backend(const json_t *config) {
+bool tokenizer_goes_by_backend(const json_t *config) {
   const char *name = json_string_value(json_object_get(config, "tokenizer_class"));
   return name != NULL &&
          (strcmp(name, "PreTrainedTokenizerFast") == 0 || strcmp(name, "TokenizersBackend") == 0);
@@ -209,7 +209,7 @@ static void warn_of_contradictions(const tokenizer_files *f) {
                {"tokenize_chinese_chars", "handle_chinese_chars", "true"}};
   const json_t *normalizer = json_object_get(f->backend, "normalizer");
   const char *type = json_string_value(json_object_get(normalizer, "type"));
-  const bool by_backend = goes_by_backend(f->config);
+  const bool by_backend = tokenizer_goes_by_backend(f->config);
   if (type == NULL || strcmp(type, "BertNormalizer") != 0) return;
   for (size_t i = 0; i < sizeof pairs / sizeof *pairs; i++) {
     const json_t *a = json_object_get(f->config, pairs[i].in_config),

@@ -13,7 +13,7 @@
 
 #include <jansson.h>
 #include "base/status.h"
-#include "format/vocabulary.h"
+#include "format/word_tokenizer.h"
 
 // The files of a directory, as json; NULL: not there. The paths are for messages.
 typedef struct tokenizer_files {
@@ -41,6 +41,17 @@ const char *tokenizer_special(const json_t *settings, int special);
 
 // Are these settings, out of a manifest, what this header says?
 status tokenizer_check(const json_t *settings, const char *path);
+
+// The tokeniser of these settings (NULL: BERT's defaults) for the words of v: the ids are Souk's, and the tokens those of Hugging
+// Face's fast tokenizer, or of the one in Python where the config has "use_fast": false. ERR_UNSUPPORTED: tokenizer.json has a
+// normalizer, pre-tokenizer or model that is not BERT's.
+status tokenizer_open(word_tokenizer **out, const vocab *v, const json_t *settings);
+
+// The options that tokenizer_open goes by. They point into `settings` and into *added, which the caller frees, also after a failure.
+status tokenizer_options(word_options *o, word_added **added, const vocab *v, const json_t *settings);
+
+// Is its class one that takes what tokenizer.json says, and not one that goes by tokenizer_config.json?
+bool tokenizer_goes_by_backend(const json_t *config);
 
 // The text of a token where Hugging Face's files have a text, or an object with "content"; NULL: neither.
 const char *tokenizer_content(const json_t *value);

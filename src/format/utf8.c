@@ -17,6 +17,25 @@ size_t utf8_length(const char *text, size_t left) {
   return bad ? 0 : n;
 }
 
+uint32_t utf8_next(const char *text, size_t left, size_t *bytes) {
+  const unsigned char *s = (const unsigned char *)text;
+  const unsigned char a = s[0];
+  *bytes = 1;
+  if (a < 0x80) return a;
+  if (a < 0xC2 || a > 0xF4) return 0xFFFD;
+  const size_t n = a >= 0xF0 ? 4 : a >= 0xE0 ? 3 : 2;
+  uint32_t c = a & (0x7Fu >> n);
+  for (size_t i = 1; i < n; i++) {
+    // The second byte has bounds of its own: overlong forms, surrogates, and what lies beyond U+10FFFF.
+    const unsigned char low = i > 1 ? 0x80 : a == 0xE0 ? 0xA0 : a == 0xF0 ? 0x90 : 0x80;
+    const unsigned char high = i > 1 ? 0xBF : a == 0xED ? 0x9F : a == 0xF4 ? 0x8F : 0xBF;
+    if (i == left || s[i] < low || s[i] > high) return 0xFFFD;
+    c = c << 6 | (s[i] & 0x3F);
+    *bytes = i + 1;
+  }
+  return c;
+}
+
 bool utf8_is_ascii(const char *text, size_t bytes) {
   uint64_t any = 0, word;
   size_t i = 0;

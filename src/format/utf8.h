@@ -8,6 +8,9 @@
 
 // Bytes of the character at text, of which `left` bytes can be read: 1 to 4; 0: none begins there, or it is cut short.
 size_t utf8_length(const char *text, size_t left);
+// The character at text, of which `left` bytes can be read, at least one; *bytes gets its length. What is not UTF-8 is U+FFFD for
+// each longest piece that could begin a character, or else for a byte, as Unicode recommends and Python's errors="replace" does.
+uint32_t utf8_next(const char *text, size_t left, size_t *bytes);
 // Is a NUL-terminated text valid?
 bool utf8_valid(const char *text);
 bool utf8_valid_bytes(const char *text, size_t bytes);
