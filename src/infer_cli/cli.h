@@ -16,7 +16,7 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
   int32_t k, batch, threads, length, seconds;
-  bool keep_history, no_mix, skip_checksums, json;
+  bool keep_history, no_mix, skip_checksums, json, why, gradients;
 } cli_options;
 
 // Prints "souk-infer: MESSAGE" and returns `code`.
@@ -112,6 +112,16 @@ typedef struct cli_answerer {
 int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad);
 int output_user(cli_output *o, const cli_query *q);  // {"user":...
 int output_error(cli_output *o, const cli_query *q); // a whole line
+
+// ---- explanations (cli_why.c) --------------------------------------------------------------------------------
+
+typedef struct cli_why cli_why;
+int why_new(cli_why **out, const cli_options *o, const souk_bundle *b);
+void why_free(cli_why *w); // NULL is safe
+// Asks which events of the query's history carry the scores of n items; LINE_BAD where the library refuses.
+int why_ask(cli_why *w, cli_query *q, const int32_t *items, int32_t n);
+// Writes the answer: ,"why":{...}
+int why_write(const cli_why *w, cli_output *o);
 
 // ---- commands ------------------------------------------------------------------------------------------------
 

@@ -24,6 +24,10 @@ const cli_option cli_option_table[] = {
      "items of the history may be listed again"},
     {"no-mix", OPTION_SWITCH, NULL, FIELD(no_mix), FOR_RANK, 0, 0, 0, NULL,
      "by the encoder alone, although the bundle has a mix with counts"},
+    {"why", OPTION_SWITCH, NULL, FIELD(why), FOR_RANK, 0, 0, 0, NULL,
+     "say of each item which share of its score each event of the history carries"},
+    {"gradients", OPTION_SWITCH, NULL, FIELD(gradients), FOR_RANK, 0, 0, 0, NULL,
+     "with --why: by integrated gradients, whose shares add up, also where leaving events out is cheaper"},
     {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
      "answer at most N lines at a time; fewer where no more have come yet, or where they would take longer "
      "than about a quarter of a second (but one for each thread)"},
@@ -67,7 +71,22 @@ static const char *const about_rank[] = {
     "A question may have \"candidates\" (rank these only), \"allow\" (list these only) and \"deny\" (never "
     "list "
     "these), arrays of names. An answer is a line too, and has \"titles\" where the bundle has a catalogue:",
-    "  {\"user\":\"u1\",\"items\":[\"i7\",\"i4\"],\"scores\":[9.1,8.7],\"unknown\":0}", NULL};
+    "  {\"user\":\"u1\",\"items\":[\"i7\",\"i4\"],\"scores\":[9.1,8.7],\"unknown\":0}",
+    "With --why it has",
+    "  "
+    "\"why\":{\"method\":\"leave-one-out\",\"passes\":4,\"base\":[2,3],\"counts\":[0,0],\"rest\":[0.1,-0.3],"
+    "\"shares\":[[5,2],[3,3]]}",
+    "where shares has a row for each item and in it a number for each event of the history, 0 for those that "
+    "the model "
+    "does not read. The score of an item is its base, its shares, what the counts of a mix add, and the "
+    "rest. "
+    "With \"leave-one-out\" a share is what the score loses without the event, base is the score of an empty "
+    "history, and "
+    "rest what events carry only together. With \"integrated-gradients\", used where it is cheaper (few "
+    "items, long "
+    "histories) or with --gradients, base is the score of as many hidden events, and rest the integral's "
+    "error.",
+    NULL};
 static const char *const about_score[] = {
     "A question must have \"candidates\", an array of names. The answer has them in their order, with null "
     "for those that are not items of the bundle:",

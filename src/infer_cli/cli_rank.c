@@ -17,6 +17,7 @@ typedef struct ranker {
   souk_query *queries;
   int32_t *items, *counts, *unknown;
   float *scores;
+  cli_why *why; // NULL: not wanted
 } ranker;
 
 static int output_title(const ranker *r, int32_t item) {
@@ -68,10 +69,12 @@ static souk_status ask_ranked(void *arg, cli_query *const *lines, size_t n, souk
 static int write_ranked(void *arg, cli_query *q, size_t i) {
   const ranker *r = arg;
   const int32_t *items = r->items + i * (size_t)r->o->k, n = r->counts[i];
-  int rc = output_user(r->out, q);
+  int rc = r->why != NULL ? why_ask(r->why, q, items, n) : 0;
+  if (rc == 0) rc = output_user(r->out, q);
   if (rc == 0) rc = output_array(r, ",\"items\":[", items, NULL, n);
   if (rc == 0) rc = output_array(r, ",\"scores\":[", items, r->scores + i * (size_t)r->o->k, n);
   if (rc == 0 && r->info.has_catalogue) rc = output_array(r, ",\"titles\":[", items, NULL, n);
+  if (rc == 0 && r->why != NULL) rc = why_write(r->why, r->out);
   return rc != 0 ? rc : output_end(r->out, r->unknown[i]);
 }
 
@@ -96,6 +99,7 @@ static void ranker_free(ranker *r) {
   free(r->unknown);
   free(r->allow.items);
   free(r->deny.items);
+  why_free(r->why);
   input_close(&r->in);
 }
 
@@ -115,7 +119,8 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
               .b = b,
               .options = {.threads = o->threads, .keep_history = o->keep_history, .no_mix = o->no_mix}};
   souk_get_info(b, &r.info, NULL);
-  int rc = allocate(&r);
+  int rc = o->gradients && !o->why ? cli_fail(EXIT_USAGE, "--gradients needs --why") : allocate(&r);
+  if (rc == 0 && o->why) rc = why_new(&r.why, o, b);
   if (rc == 0 && o->allow != NULL) rc = read_item_file(&r.allow, o->allow, b);
   if (rc == 0 && o->deny != NULL) rc = read_item_file(&r.deny, o->deny, b);
   r.options.allow = r.allow.items;

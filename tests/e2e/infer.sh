@@ -80,6 +80,27 @@ is "users: every line has its row" $((128 + 68 * 3002)) "$(stat -c %s "$work/u.n
 is "users: the names say what was wrong" '{"user":null,"error":"a value is expected","line":1501}' \
   "$(sed -n 1501p "$work/u.names")"
 
+# ---- explanations ----
+printf '%s\n' '{"user":1,"history":["i1","nobody","i7","i9"]}' '{"user":2,"history":[]}' 'x' '{"user":3,"history":["i3"]}' >"$work/why.jsonl"
+# Of every answer: does what an item's score is said to be made of add up to it? k is 1, so that there is one of each.
+adds_up() {
+  sed -nE 's/.*"scores":\[([^]]*)\].*"base":\[([^]]*)\],"counts":\[([^]]*)\],"rest":\[([^]]*)\],"shares":\[\[([^]]*)\]\].*/\1 \2 \3 \4 \5/p' "$1" | tr , ' ' |
+    awk '{ sum = 0; for (i = 2; i <= NF; i++) sum += $i; if (sum - $1 > 1e-4 || $1 - sum > 1e-4) bad = 1 } END { exit bad || NR != 3 }'
+}
+for how in "" --gradients; do
+  "$infer" rank "$bundle" --why $how --k 1 <"$work/why.jsonl" >"$work/why" 2>/dev/null; rc=$?
+  is "rank --why $how ends with 1 after a bad line" 1 $rc
+  check "rank --why $how: base, counts, rest and shares add up to the score" adds_up "$work/why"
+  check "rank --why $how: an unknown item has no share" grep -qE '"user":1,.*"shares":\[\[[^,]*,0,[^,]*,[^,]*\]\]' "$work/why"
+  check "rank --why $how: the other fields are those of rank" cmp <("$infer" rank "$bundle" --k 1 <"$work/why.jsonl" 2>/dev/null) \
+    <(sed -E 's/,"why":\{[^}]*\}//' "$work/why")
+  check "rank --why $how: the same with several threads" cmp "$work/why" \
+    <("$infer" rank "$bundle" --why $how --k 1 --threads 3 <"$work/why.jsonl" 2>/dev/null)
+done
+check "rank --why says that events were left out" grep -q '"method":"leave-one-out","passes":5' <("$infer" rank "$bundle" --why <"$work/why.jsonl" 2>/dev/null)
+check "rank --why --gradients says that it integrated" grep -q '"method":"integrated-gradients"' "$work/why"
+check_error "--gradients without --why is an error" "\-\-gradients needs \-\-why" "$infer" rank "$bundle" --gradients --input "$work/good"
+
 # ---- text of others ----
 # A terminal obeys control characters: none of a question, a bundle or a path is printed.
 harmless() { ! LC_ALL=C grep -q $'[\x01-\x08\x0b-\x1f\x7f]\|\xc2[\x80-\x9f]' "$1"; }
