@@ -45,6 +45,14 @@ cudaError_t launch_gather_forward(const launch *l, const gather_params *p);
 cudaError_t launch_gather_backward(const launch *l, const gather_params *p);
 size_t launch_gather_scratch(const gather_params *p, size_t act_size);
 
+cudaError_t launch_bag_forward(const launch *l, const bag_params *p);
+cudaError_t launch_bag_backward(const launch *l, const bag_params *p);
+size_t launch_bag_scratch(const bag_params *p, size_t act_size);
+
+cudaError_t launch_fuse_forward(const launch *l, const fuse_params *p);
+cudaError_t launch_fuse_backward(const launch *l, const fuse_params *p);
+size_t launch_fuse_scratch(const fuse_params *p, size_t act_size);
+
 cudaError_t launch_classify(const launch *l, const classify_params *p);
 size_t launch_classify_scratch(const classify_params *p);
 

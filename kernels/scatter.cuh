@@ -55,7 +55,8 @@ template <class From, class To> struct scatter_args {
   rows n;
   int hidden;
   const step_state *state;
-  const From *from; // [n, hidden]
+  const From *from;      // [n, hidden]; with source: [?, hidden]
+  const int32_t *source; // [n] the row of `from` that is added; NULL: i for i
   scatter_table<To> table[MOST_TABLES];
 };
 
@@ -183,7 +184,9 @@ __global__ void __launch_bounds__(CHUNK_WARPS * 32) add_chunks(scatter_args<From
   if (first >= live) return;
   const int last = (t.passes - 1) & 1, n = min(CHUNK, live - first);
   const int32_t *keys = t.keys[last];
-  const int key = lane < n ? keys[first + lane] : -1, row = lane < n ? t.order[last][first + lane] : 0;
+  const int key = lane < n ? keys[first + lane] : -1;
+  int row = lane < n ? t.order[last][first + lane] : 0;
+  if (a.source != NULL && lane < n) row = a.source[row];
   const int next = lane + 1 < n ? keys[first + lane + 1] : -1; // of the next lane, in the chunk
   const unsigned ends = __ballot_sync(gpu::FULL_WARP, lane < n && next != key);
   bool from_before = first > 0 && keys[first - 1] == keys[first];

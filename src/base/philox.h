@@ -14,6 +14,8 @@
 //   of a row of a 64-key tile (mma.m16n8 accumulators).
 // Stochastic depth: whether sequence s goes without a branch in a step: stream STREAM_PATH + site,
 //   counter = (s low 32, step low 32, s >> 32, 0); the lowest byte of the first word.
+// Id dropout of item i (the first one of the vocabulary is 0) in a step: stream STREAM_ID, counter = (i, step low 32, 0, 0);
+//   the lowest byte of the first word. Dropped if byte < threshold; nothing is scaled.
 // Initial value of element j of the parameter NAME (normal ones only):
 //   counter = (j / 4 low 32, j / 4 high 32, h low 32, h high 32), h = philox_name(NAME); words 0 and 1 make elements 0 and 1
 //   of the four by Box and Muller's method (radius from the first word, angle from the second; cosine, then sine), words 2
@@ -38,6 +40,7 @@ enum {
   STREAM_SWEEP = 0x9000,    // values of the trials of a sweep
   STREAM_DROPOUT = 0x10000, // + site
   STREAM_PATH = 0x20000,    // + site: branches that are dropped whole
+  STREAM_ID = 0x30000,      // items that go without their ids
 };
 
 typedef struct philox_out {

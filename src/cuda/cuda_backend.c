@@ -204,6 +204,10 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return launch_attention_scratch(params, sizeof(float));
   case OP_GATHER:
     return launch_gather_scratch(params, sizeof(float));
+  case OP_BAG:
+    return launch_bag_scratch(params, sizeof(float));
+  case OP_FUSE:
+    return launch_fuse_scratch(params, sizeof(float));
   case OP_XENT:
     return cuda_xent_scratch(params, sizeof(float));
   case OP_CLASSIFY:
@@ -318,6 +322,10 @@ LAUNCHED(attention_forward, attention_params, "the attention kernel")
 LAUNCHED(attention_backward, attention_params, "the attention's backward kernels")
 LAUNCHED(gather_forward, gather_params, "the gather kernel")
 LAUNCHED(gather_backward, gather_params, "the scatter-add kernels")
+LAUNCHED(bag_forward, bag_params, "the kernel of means of rows")
+LAUNCHED(bag_backward, bag_params, "the backward kernels of means of rows")
+LAUNCHED(fuse_forward, fuse_params, "the kernel that fuses item vectors")
+LAUNCHED(fuse_backward, fuse_params, "the backward kernels of fused item vectors")
 LAUNCHED(classify, classify_params, "the classification loss")
 LAUNCHED(drop, drop_params, "the dropout kernel")
 LAUNCHED(scale_forward, scale_params, "the scaling kernel")
@@ -365,6 +373,10 @@ static const backend table = {
     .attention_backward = cuda_attention_backward,
     .gather_forward = cuda_gather_forward,
     .gather_backward = cuda_gather_backward,
+    .bag_forward = cuda_bag_forward,
+    .bag_backward = cuda_bag_backward,
+    .fuse_forward = cuda_fuse_forward,
+    .fuse_backward = cuda_fuse_backward,
     .xent = cuda_xent,
     .classify = cuda_classify,
     .drop = cuda_drop,

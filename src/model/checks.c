@@ -202,6 +202,34 @@ static status scale_backward(op_ctx *ctx, const scale_params *p) {
   return OK;
 }
 
+static const char text_place[] = "the means of items' words", item_place[] = "the item vectors";
+
+static status bag_forward(op_ctx *ctx, const bag_params *p) {
+  TRY(checked_pass->be->bag_forward(ctx, p));
+  LOOK_ACT(forward, text_place, y, live(p->n), p->hidden);
+  return OK;
+}
+
+static status bag_backward(op_ctx *ctx, const bag_params *p) {
+  TRY(checked_pass->be->bag_backward(ctx, p));
+  LOOK_FLOAT(backward, text_place, dtable, p->vocab, p->hidden);
+  return OK;
+}
+
+static status fuse_forward(op_ctx *ctx, const fuse_params *p) {
+  TRY(checked_pass->be->fuse_forward(ctx, p));
+  LOOK_ACT(forward, item_place, e, p->vocab, p->hidden);
+  return OK;
+}
+
+static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
+  TRY(checked_pass->be->fuse_backward(ctx, p));
+  LOOK_ACT(backward, item_place, dcontent, p->items, p->hidden);
+  LOOK_FLOAT(backward, item_place, dgate, 1, p->hidden);
+  LOOK_FLOAT(backward, item_place, did, p->vocab, p->hidden);
+  return OK;
+}
+
 // A loss is no tensor: ops add it to the step's result, in the slot of their objective.
 static const char *place_of_slot(int32_t slot) {
   return checked_pass->objectives->of[slot]->place;
@@ -273,6 +301,10 @@ status model_checked_pass(model *whole, tensor_visitor see, void *self) {
   checked.gather_backward = gather_backward;
   checked.scale_forward = scale_forward;
   checked.scale_backward = scale_backward;
+  checked.bag_forward = bag_forward;
+  checked.bag_backward = bag_backward;
+  checked.fuse_forward = fuse_forward;
+  checked.fuse_backward = fuse_backward;
   checked.xent = xent;
   checked.classify = classify;
   checked.drop = drop;

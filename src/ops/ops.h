@@ -194,6 +194,43 @@ typedef struct gather_params {
   act *dx;              // [source,H] a
 } gather_params;
 
+// Means of rows of a table (a text as the mean of its words): y[i,:] = mean over k in [offsets[i], offsets[i + 1]) of
+// table[index[k],:], zeros where there is none.  Backward: dtable[index[k],:] += dy[i,:] / (offsets[i + 1] - offsets[i]).
+typedef struct bag_params {
+  rows n;                 // bags
+  rows entries;           // of all live bags together: offsets[live n] is their live count
+  int32_t hidden, vocab;  // vocab: rows of the table; indices are trusted
+  const int32_t *offsets; // [n + 1] r: ascending from 0
+  const int32_t *index;   // [entries] r
+  const act *table;       // [vocab,H] r
+  act *y;                 // [n,H] w
+  const act *dy;          // [n,H] r
+  float *dtable;          // [vocab,H] a
+} bag_params;
+
+// A table whose rows [base, base + items) are made of two vectors, one of an item's content and one of its id, with a learned
+// gate for each channel:
+//   e[base + i,:] = content[i,:] + m_i sigmoid(gate) o id[base + i,:],   e[v,:] = id[v,:] of all other rows v.
+// m_i is 0 where known says so, and where the id is dropped out (with the probability id_threshold / 256, by item and step,
+// base/philox.h; a kept one is not scaled, since an item without its id is what the model is to know); else 1.
+// (Volkovs, Yu, Poutanen: DropoutNet, NeurIPS 2017, drops preferences for the same end; the gate is that of highway networks:
+// Srivastava, Greff, Schmidhuber, 2015.)
+// Backward, from de:  dcontent = de of the items' rows;  did[v] += de[v], of items m_i sigmoid(gate) o de;
+//   dgate += sum over items of m_i sigmoid'(gate) o id o de.
+typedef struct fuse_params {
+  int32_t vocab, base, items, hidden; // all rows are live: base + items <= vocab
+  const uint8_t *known;               // [items] r: 0: m_i is 0; NULL: all are 1
+  uint32_t id_threshold;              // of 256; 0: no id is dropped (evaluation)
+  const act *id;                      // [vocab,H] r
+  const act *content;                 // [items,H] r
+  const act *gate;                    // [H] r; NULL: items are their content alone
+  act *e;                             // [vocab,H] w
+  const float *de;                    // [vocab,H] r
+  act *dcontent;                      // [items,H] w
+  float *did;                         // [vocab,H] a; NULL: not wanted (frozen)
+  float *dgate;                       // [H] a; NULL: not wanted, or gate is NULL
+} fuse_params;
+
 typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;
 
 // Losses of a row over its candidates: the label, and the shared negatives that are not the label (n of them).
@@ -344,6 +381,8 @@ typedef enum op_kind {
   OP_LINEAR,
   OP_ATTENTION,
   OP_GATHER,
+  OP_BAG,
+  OP_FUSE,
   OP_XENT,
   OP_CLASSIFY,
   OP_DROP,
@@ -358,6 +397,8 @@ typedef union op_params {
   linear_params linear;
   attention_params attention;
   gather_params gather;
+  bag_params bag;
+  fuse_params fuse;
   xent_params xent;
   classify_params classify;
   drop_params drop;
@@ -378,6 +419,10 @@ typedef union op_params {
   X(attention_backward, attention, OP_ATTENTION) \
   X(gather_forward, gather, OP_GATHER)           \
   X(gather_backward, gather, OP_GATHER)          \
+  X(bag_forward, bag, OP_BAG)                    \
+  X(bag_backward, bag, OP_BAG)                   \
+  X(fuse_forward, fuse, OP_FUSE)                 \
+  X(fuse_backward, fuse, OP_FUSE)                \
   X(xent, xent, OP_XENT)                         \
   X(classify, classify, OP_CLASSIFY)             \
   X(drop, drop, OP_DROP)                         \

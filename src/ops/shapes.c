@@ -80,6 +80,19 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     const gather_params *p = params;
     return p->hidden < 1 ? bad_shape(name, "gather", "hidden", p->hidden) : OK;
   }
+  case OP_BAG: {
+    const bag_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "mean of rows", "hidden", p->hidden);
+    return p->vocab < 1 ? bad_shape(name, "mean of rows", "vocab", p->vocab) : OK;
+  }
+  case OP_FUSE: {
+    const fuse_params *p = params;
+    if (p->hidden < 1) return bad_shape(name, "fusion of item vectors", "hidden", p->hidden);
+    if (p->id_threshold > 256)
+      return bad_shape(name, "fusion of item vectors", "id_threshold", p->id_threshold);
+    if (p->base < 0 || p->items < 1) return bad_shape(name, "fusion of item vectors", "items", p->items);
+    return p->items > p->vocab - p->base ? bad_shape(name, "fusion of item vectors", "vocab", p->vocab) : OK;
+  }
   case OP_XENT: {
     const xent_params *p = params;
     if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
@@ -177,6 +190,17 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
   case OP_GATHER: {
     const gather_params *p = params;
     snprintf(text, SHAPE_TEXT, "%d of %d x %d", p->n.cap, p->source.cap, p->hidden);
+    return;
+  }
+  case OP_BAG: {
+    const bag_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d of %d rows of %d x %d", p->n.cap, p->entries.cap, p->vocab, p->hidden);
+    return;
+  }
+  case OP_FUSE: {
+    const fuse_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d x %d, %d items%s", p->vocab, p->hidden, p->items,
+             p->gate != NULL ? "" : ", content alone");
     return;
   }
   case OP_XENT:

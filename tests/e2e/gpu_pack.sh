@@ -27,7 +27,7 @@ in_root() { chroot "$work/root" /souk-gpu/glibc/ld.so --library-path /souk-gpu/g
 roots=
 [ "$(id -u)" != 0 ] || ! chroot "$work/root" /souk-gpu/glibc/ld.so --version >/dev/null 2>&1 || roots=1
 if [ -n "$roots" ]; then
-  self_test() { in_root souk selftest --device cpu >"$work/self" && grep -q '^12 of 12 checks passed' "$work/self"; }
+  self_test() { in_root souk selftest --device cpu >"$work/self" && grep -q '^16 of 16 checks passed' "$work/self"; }
   check "in an empty root the CPU passes its self-test" self_test
   check "in an empty root a run trains on the archive's data" in_root souk pretrain --data.dir /souk-gpu/data/base --out /run --device cpu --steps 2 --eval_every 0
   check_error "in an empty root the backend is found and asked for a device" "there is no CUDA device" env SOUK_CUDA_BACKEND=/souk-gpu/bin/libsouk_cuda.so CUSIM_DEVICE=none chroot "$work/root" /souk-gpu/glibc/ld.so --library-path /souk-gpu/glibc /souk-gpu/bin/souk selftest --device cuda

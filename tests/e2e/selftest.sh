@@ -6,11 +6,11 @@ selftest() { "$souk" selftest --device cpu --threads 2 "$@"; }
 check "souk selftest passes on the CPU" selftest
 cp "$work/.out" "$work/table"
 check "the table has a line for every op" \
-  bash -c "for op in embed norm linear attention gather xent classify drop optim backend; do grep -qE \"^\$op +[1-9][0-9]* +0 +0 \" '$work/table' || exit 1; done"
+  bash -c "for op in embed norm linear attention gather bag fuse xent classify drop optim backend; do grep -qE \"^\$op +[1-9][0-9]* +0 +0 \" '$work/table' || exit 1; done"
 check "the three tiny models learn" bash -c "[ \$(grep -c '  learned\$' '$work/table') = 3 ]"
-check "souk selftest counts its passed checks" grep -qE '^12 of 12 checks passed' "$work/table"
+check "souk selftest counts its passed checks" grep -qE '^16 of 16 checks passed' "$work/table"
 check "souk selftest passes with plain C kernels" env SOUK_SIMD=c "$souk" selftest --device cpu --threads 2 \
-  embed norm linear attention gather xent optim
+  embed norm linear attention gather bag fuse xent optim
 cp "$work/.out" "$work/plain"
 check "the table says that the kernels are plain C" grep -q ' c kernels' "$work/plain"
 check "souk selftest takes names of checks" selftest classify backend

@@ -34,18 +34,21 @@ SUITE(norm, 1)
 SUITE(linear, 2)
 SUITE(attention, 3)
 SUITE(gather, 4)
-SUITE(xent, 5)
-SUITE(classify, 6)
-SUITE(drop, 7)
-SUITE(scale, 8)
-SUITE(optim, 9)
-SUITE(backend, 10)
+SUITE(bag, 5)
+SUITE(fuse, 6)
+SUITE(xent, 7)
+SUITE(classify, 8)
+SUITE(drop, 9)
+SUITE(scale, 10)
+SUITE(optim, 11)
+SUITE(backend, 12)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_embed),     cmocka_unit_test(test_norm),   cmocka_unit_test(test_linear),
-      cmocka_unit_test(test_attention), cmocka_unit_test(test_gather), cmocka_unit_test(test_xent),
-      cmocka_unit_test(test_classify),  cmocka_unit_test(test_drop),   cmocka_unit_test(test_scale),
-      cmocka_unit_test(test_optim),     cmocka_unit_test(test_backend)};
+      cmocka_unit_test(test_attention), cmocka_unit_test(test_gather), cmocka_unit_test(test_bag),
+      cmocka_unit_test(test_fuse),      cmocka_unit_test(test_xent),   cmocka_unit_test(test_classify),
+      cmocka_unit_test(test_drop),      cmocka_unit_test(test_scale),  cmocka_unit_test(test_optim),
+      cmocka_unit_test(test_backend)};
   return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

@@ -239,6 +239,38 @@ static void first_tokens(maker *k, op_params *p) {
   gather(k, p, sequences(k), k->batch->view.cu_seqlens);
 }
 
+// Each sequence is the text of an item. (A model with items of content has these two ops, others do not.)
+static void texts(maker *k, op_params *p) {
+  const int32_t H = k->model->hidden, B = k->batch->facts.seqs, V = k->model->vocab;
+  p->bag = (bag_params){.n = sequences(k),
+                        .entries = tokens(k),
+                        .hidden = H,
+                        .vocab = V,
+                        .offsets = k->batch->view.cu_seqlens,
+                        .index = k->batch->view.ids,
+                        .table = take_acts(k, FORWARD, READ, V, H, 1),
+                        .y = take_acts(k, FORWARD, MADE, B, H, 1),
+                        .dy = take_acts(k, BACKWARD, READ, B, H, 1),
+                        .dtable = take_floats(k, BACKWARD, ADDED, V, H, 1)};
+}
+
+static void item_vectors(maker *k, op_params *p) {
+  const int32_t H = k->model->hidden, V = k->model->vocab, items = V - V / 8;
+  p->fuse = (fuse_params){.vocab = V,
+                          .base = V - items,
+                          .items = items,
+                          .hidden = H,
+                          .id_threshold = 26,
+                          .id = take_acts(k, BOTH, READ, V, H, 1),
+                          .content = take_acts(k, FORWARD, READ, items, H, 1),
+                          .gate = take_acts(k, BOTH, READ, 1, H, 1),
+                          .e = take_acts(k, FORWARD, MADE, V, H, 1),
+                          .de = take_floats(k, BACKWARD, READ, V, H, 1),
+                          .dcontent = take_acts(k, BACKWARD, MADE, items, H, 1),
+                          .did = take_floats(k, BACKWARD, ADDED, V, H, 1),
+                          .dgate = take_floats(k, BACKWARD, ADDED, 1, H, 1)};
+}
+
 static void loss(maker *k, op_params *p, bool gradients) {
   const bench_model *m = k->model;
   const int32_t H = m->hidden, M = k->batch->facts.masked;
@@ -413,6 +445,10 @@ const bench_case bench_cases[] = {
     {"ffn2", INDEX_linear_backward, ffn2, A_LAYER, ANY},
     {"masked rows", INDEX_gather_forward, masked_rows, ONCE, ANY},
     {"masked rows", INDEX_gather_backward, masked_rows, ONCE, ANY},
+    {"item texts", INDEX_bag_forward, texts, NEVER, ANY},
+    {"item texts", INDEX_bag_backward, texts, NEVER, ANY},
+    {"item vectors", INDEX_fuse_forward, item_vectors, NEVER, ANY},
+    {"item vectors", INDEX_fuse_backward, item_vectors, NEVER, ANY},
     {"transform", INDEX_linear_forward, transform, ONCE, ANY},
     {"transform", INDEX_linear_backward, transform, ONCE, ANY},
     {"transform", INDEX_norm_forward, transform_norm, ONCE, ANY},

@@ -93,6 +93,30 @@ static op_cost scale_pass(const scale_params *p, const batch_facts *f, double A,
                    n * W * (back && p->dfactor != NULL ? 3 : 1 + p->y_add)};
 }
 
+// Each row that is named is read, or those that occur added to.
+static op_cost bag_forward(const bag_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), entries = live(p->entries, f), H = p->hidden;
+  return (op_cost){(n + 1 + entries) * I + (n + entries) * H * A, entries * H};
+}
+
+static op_cost bag_backward(const bag_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), entries = live(p->entries, f), H = p->hidden;
+  return (op_cost){(n + 1 + entries) * I + n * H * A + f->words * H * 2 * F, 2 * entries * H};
+}
+
+static op_cost fuse_forward(const fuse_params *p, double A) {
+  const double V = p->vocab, items = p->items, H = p->hidden;
+  return (op_cost){(2 * V + items) * H * A, 2 * items * H};
+}
+
+static op_cost fuse_backward(const fuse_params *p, double A) {
+  const double V = p->vocab, items = p->items, H = p->hidden;
+  double bytes = V * H * F + items * H * A; // de, dcontent
+  if (p->did != NULL) bytes += 2 * V * H * F;
+  if (p->dgate != NULL) bytes += items * H * A;
+  return (op_cost){bytes, 4 * items * H};
+}
+
 static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), H = p->hidden;
   const double columns = p->n_negatives > 0 ? p->n_negatives + 1 : p->classes;
@@ -168,6 +192,14 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return gather(&p->gather, f, A, false);
   case INDEX_gather_backward:
     return gather(&p->gather, f, A, true);
+  case INDEX_bag_forward:
+    return bag_forward(&p->bag, f, A);
+  case INDEX_bag_backward:
+    return bag_backward(&p->bag, f, A);
+  case INDEX_fuse_forward:
+    return fuse_forward(&p->fuse, A);
+  case INDEX_fuse_backward:
+    return fuse_backward(&p->fuse, A);
   case INDEX_xent:
     return xent(&p->xent, f, A);
   case INDEX_classify:

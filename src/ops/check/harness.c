@@ -320,6 +320,7 @@ static void bind(column *c, const suite *s, int32_t i, const fixture *f, directi
                                   [OP_LINEAR] = {&p->linear.n},
                                   [OP_ATTENTION] = {&p->attention.n},
                                   [OP_GATHER] = {&p->gather.n, &p->gather.source},
+                                  [OP_BAG] = {&p->bag.n, &p->bag.entries},
                                   [OP_XENT] = {&p->xent.n},
                                   [OP_CLASSIFY] = {&p->classify.n},
                                   [OP_DROP] = {&p->drop.n},
@@ -429,6 +430,10 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return back ? be->attention_backward(c->ctx, &p.attention) : be->attention_forward(c->ctx, &p.attention);
   case OP_GATHER:
     return back ? be->gather_backward(c->ctx, &p.gather) : be->gather_forward(c->ctx, &p.gather);
+  case OP_BAG:
+    return back ? be->bag_backward(c->ctx, &p.bag) : be->bag_forward(c->ctx, &p.bag);
+  case OP_FUSE:
+    return back ? be->fuse_backward(c->ctx, &p.fuse) : be->fuse_forward(c->ctx, &p.fuse);
   case OP_XENT:
     return be->xent(c->ctx, &p.xent);
   case OP_CLASSIFY:

@@ -384,6 +384,63 @@ static status scale_backward(op_ctx *ctx, const scale_params *p) {
   return OK;
 }
 
+// ---- item vectors --------------------------------------------------------------------------------------------
+
+static status bag_forward(op_ctx *ctx, const bag_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t j = 0; j < p->hidden; j++) {
+      REAL sum = 0;
+      const int32_t first = p->offsets[i], end = p->offsets[i + 1];
+      for (int32_t k = first; k < end; k++) sum += reals(p->table)[(int64_t)p->index[k] * p->hidden + j];
+      reals(p->y)[i * p->hidden + j] = end > first ? sum / (REAL)(end - first) : 0;
+    }
+  return OK;
+}
+
+static status bag_backward(op_ctx *ctx, const bag_params *p) {
+  for (int64_t i = 0; i < live(ctx, p->n); i++)
+    for (int32_t k = p->offsets[i]; k < p->offsets[i + 1]; k++)
+      for (int32_t j = 0; j < p->hidden; j++)
+        reals(p->dtable)[(int64_t)p->index[k] * p->hidden + j] +=
+            reals(p->dy)[i * p->hidden + j] / (REAL)(p->offsets[i + 1] - p->offsets[i]);
+  return OK;
+}
+
+// The factor of an item's id in channel j.
+static REAL id_factor(const op_ctx *ctx, const fuse_params *p, int32_t item, int32_t j) {
+  if (p->gate == NULL || (p->known != NULL && p->known[item] == 0)) return 0;
+  const uint32_t counter[4] = {(uint32_t)item, (uint32_t)ctx->state.step, 0, 0};
+  if (p->id_threshold > 0 && philox_byte(ctx->state.seed, STREAM_ID, counter, 0) < p->id_threshold) return 0;
+  return 1 / (1 + MATH(exp)(-reals(p->gate)[j]));
+}
+
+static status fuse_forward(op_ctx *ctx, const fuse_params *p) {
+  for (int32_t v = 0; v < p->vocab; v++)
+    for (int32_t j = 0; j < p->hidden; j++) {
+      const int64_t at = (int64_t)v * p->hidden + j;
+      const int32_t item = v - p->base;
+      reals(p->e)[at] = item < 0 || item >= p->items ? reals(p->id)[at]
+                                                     : reals(p->content)[(int64_t)item * p->hidden + j] +
+                                                           id_factor(ctx, p, item, j) * reals(p->id)[at];
+    }
+  return OK;
+}
+
+static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
+  for (int32_t v = 0; v < p->vocab; v++)
+    for (int32_t j = 0; j < p->hidden; j++) {
+      const int64_t at = (int64_t)v * p->hidden + j;
+      const int32_t item = v - p->base;
+      const REAL de = reals(p->de)[at];
+      const bool is_item = item >= 0 && item < p->items;
+      const REAL factor = is_item ? id_factor(ctx, p, item, j) : 1;
+      if (is_item) reals(p->dcontent)[(int64_t)item * p->hidden + j] = de;
+      if (p->did != NULL) reals(p->did)[at] += factor * de;
+      if (is_item && p->dgate != NULL) reals(p->dgate)[j] += factor * (1 - factor) * reals(p->id)[at] * de;
+    }
+  return OK;
+}
+
 // ---- losses --------------------------------------------------------------------------------------------------
 
 // f(x) = x / max(|x|, 1e-6): the divisor, and whether the gradient flows through it too.
@@ -804,6 +861,10 @@ const backend REFERENCE = {
     .attention_backward = attention_backward,
     .gather_forward = gather_forward,
     .gather_backward = gather_backward,
+    .bag_forward = bag_forward,
+    .bag_backward = bag_backward,
+    .fuse_forward = fuse_forward,
+    .fuse_backward = fuse_backward,
     .xent = xent,
     .classify = classify,
     .drop = drop,

@@ -34,6 +34,10 @@ status cpu_attention_forward(op_ctx *ctx, const attention_params *p);
 status cpu_attention_backward(op_ctx *ctx, const attention_params *p);
 status cpu_gather_forward(op_ctx *ctx, const gather_params *p);
 status cpu_gather_backward(op_ctx *ctx, const gather_params *p);
+status cpu_bag_forward(op_ctx *ctx, const bag_params *p);
+status cpu_bag_backward(op_ctx *ctx, const bag_params *p);
+status cpu_fuse_forward(op_ctx *ctx, const fuse_params *p);
+status cpu_fuse_backward(op_ctx *ctx, const fuse_params *p);
 status cpu_xent(op_ctx *ctx, const xent_params *p);
 status cpu_classify(op_ctx *ctx, const classify_params *p);
 status cpu_drop(op_ctx *ctx, const drop_params *p);
@@ -74,6 +78,7 @@ size_t cpu_attention_scratch(const attention_params *p, int32_t threads);
 size_t cpu_drop_scratch(const drop_params *p, int32_t threads);
 size_t cpu_scale_scratch(const scale_params *p, int32_t threads);
 size_t cpu_gather_scratch(const gather_params *p);
+size_t cpu_fuse_scratch(const fuse_params *p, int32_t threads);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
 
 #endif

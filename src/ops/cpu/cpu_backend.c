@@ -59,10 +59,13 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_xent_scratch(params, n);
   case OP_GATHER:
     return cpu_gather_scratch(params);
+  case OP_FUSE:
+    return cpu_fuse_scratch(params, n);
   case OP_DROP:
     return cpu_drop_scratch(params, n);
   case OP_SCALE:
     return cpu_scale_scratch(params, n);
+  case OP_BAG:
   case OP_CLASSIFY:
   case OP_OPTIM: // in its table
   case OP_COUNT:
@@ -211,6 +214,10 @@ const backend backend_cpu = {
     .attention_backward = cpu_attention_backward,
     .gather_forward = cpu_gather_forward,
     .gather_backward = cpu_gather_backward,
+    .bag_forward = cpu_bag_forward,
+    .bag_backward = cpu_bag_backward,
+    .fuse_forward = cpu_fuse_forward,
+    .fuse_backward = cpu_fuse_backward,
     .xent = cpu_xent,
     .classify = cpu_classify,
     .drop = cpu_drop,
