@@ -7,8 +7,9 @@
 // among short ones would be a warp's serial loop; texts are cut at a length (catalogue.text) so none is.
 //
 // Backward: the scatter-add of scatter.cuh, sorted by word, so that "the", or the token of a category, costs no more than
-// other words and no float is added atomically. Its entries do not lie in memory as rows (they would be N x H): spread makes
-// dy / count, [n,H] in scratch, and says of each entry which bag it is of, and the chunks read the rows through that.
+// other words and no float is added atomically. Its entries do not lie in memory as rows (they would be N x H): bag_spread makes
+// dy / count, [n,H] in scratch, bag_owners finds by bisection which bag each entry is of, and the chunks read the rows through
+// that. (A warp that writes the numbers of its own bag would leave entries that no bag has unwritten.)
 // Bytes: dy read and its copy written, 8 an element; 16 a key and pass of the sort; a row of the copy read for each entry, most
 // of them from L2; the rows of dtable that occur read and written.
 //
@@ -66,9 +67,8 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) b
   const int row = static_cast<int>(blockIdx.x) * ROW_WARPS + gpu::warp_id(), H = a.hidden;
   if (row >= gpu::live_rows(a.n, a.state)) return;
   const int first = a.offsets[row], end = a.offsets[row + 1];
-  if (end == first) return; // nobody reads its row
+  if (end <= first) return; // nobody reads its row
   const float share = 1.0f / static_cast<float>(end - first);
-  for (int k = first + gpu::lane_id(); k < end; k += 32) a.owner[k] = row;
   const size_t at = static_cast<size_t>(row) * static_cast<size_t>(H);
   for (int tile = 0; tile < H; tile += 4 * STEP) {
     float x[4][4];
@@ -80,6 +80,22 @@ template <bool VEC, class T> __global__ void __launch_bounds__(ROW_WARPS * 32) b
       store_quad<VEC>(a.shares + at, x[k], tile + k * STEP + 4 * gpu::lane_id(), H);
     }
   }
+}
+
+// The last bag that begins at or before an entry, and is not empty where offsets are in order.
+__global__ void __launch_bounds__(256)
+    bag_owners(rows n, rows entries, const step_state *state, const int32_t *offsets, int32_t *owner) {
+  const int k = static_cast<int>(blockIdx.x * 256 + threadIdx.x);
+  if (k >= gpu::live_rows(entries, state)) return;
+  int low = 0, high = gpu::live_rows(n, state);
+  while (high - low > 1) {
+    const int middle = (low + high) / 2;
+    if (offsets[middle] <= k)
+      low = middle;
+    else
+      high = middle;
+  }
+  owner[k] = low;
 }
 
 template <class T> bag_args<T> args_of(const launch *l, const bag_params *p) {
@@ -119,9 +135,12 @@ template <class T> cudaError_t backward(const launch *l, const bag_params *p) {
   a.owner = reinterpret_cast<int32_t *>(scratch);
   scratch += owner_bytes(p);
   const bool whole = p->hidden % 4 == 0;
-  const cudaLaunchConfig_t c = launch_shape(l, dim3(row_blocks(p->n.cap)), ROW_WARPS * 32, 0);
-  const cudaError_t rc = whole && on_16_bytes(p->dy) ? cudaLaunchKernelEx(&c, bag_spread<true, T>, a)
-                                                     : cudaLaunchKernelEx(&c, bag_spread<false, T>, a);
+  cudaLaunchConfig_t c = launch_shape(l, dim3(row_blocks(p->n.cap)), ROW_WARPS * 32, 0);
+  cudaError_t rc = whole && on_16_bytes(p->dy) ? cudaLaunchKernelEx(&c, bag_spread<true, T>, a)
+                                               : cudaLaunchKernelEx(&c, bag_spread<false, T>, a);
+  if (rc != cudaSuccess) return rc;
+  c = launch_shape(l, dim3(static_cast<unsigned>(max(1, gpu::ceil_div(p->entries.cap, 256)))), 256, 0);
+  rc = cudaLaunchKernelEx(&c, bag_owners, p->n, p->entries, l->state, p->offsets, a.owner);
   if (rc != cudaSuccess) return rc;
   scatter_args<float, float> s = {};
   s.n = p->entries;

@@ -1,7 +1,7 @@
 // A checkpoint is a directory: manifest.json and parts in logical tensor coordinates; it exists only when its
 // manifest does (written last, by rename). Parts: model.h5 (one dataset a parameter, by name), optimizer.h5 (m/NAME,
 // v/NAME) and, of a run that averages its weights, average.h5 (NAME: what the average differs by from the parameter, over a
-// scale that the manifest has; ops/ops.h). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
+// scale that the manifest has; ops/ops.h); of a model whose item vectors have content, content.h5 (item_content.h). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
 // model configuration, the data set's name, checksum and vocabulary file, the training state, and size and
 // SHA-256 of every part. vocab.tsv is copied in, so that a checkpoint can be exported without the data set.
 #ifndef SOUK_MODEL_CHECKPOINT_H
@@ -9,6 +9,7 @@
 
 #include "base/path_kind.h"
 #include "data/dataset.h"
+#include "model/item_content.h"
 #include "model/model.h"
 #include "model/train_state.h"
 
@@ -29,7 +30,8 @@ typedef struct checkpoint_content {
   param_values values; // host memory, laid out as `params` says; m NULL: parameters only
   const train_state *state;
   const char *config_yaml;
-  const dataset *data; // its vocabulary and catalogue.jsonl come along
+  const dataset *data;       // its vocabulary and catalogue.jsonl come along
+  const item_content *items; // of a model whose item vectors have content; NULL: one of ids
   const checkpoint_base
       *base; // which keeps the frozen parameters, so that they are not written; NULL: written
   // One more part, for what only some checkpoints hold; NULL: none. Writes PATH; called without the HDF5 lock.
@@ -81,7 +83,7 @@ bool checkpoint_lacks(const checkpoint *c, const param *p);
 void checkpoint_warn_untrained(const checkpoint *c, const char *only);
 // The same of the objective whose head ranks items.
 void checkpoint_warn_untrained_ranking(const checkpoint *c);
-// Reads the parameters into a model of the same shape. What the checkpoint lacks stays as it is. with_optimizer: the weights
+// Reads the parameters into a model of the same shape, and the content of its items, where they have any. What the checkpoint lacks stays as it is. with_optimizer: the weights
 // as they were trained, with their moments and, where the set averages and the checkpoint has them, averages: to train on.
 // Without: averaged weights where there are any, unless c->raw. What comes from a base is what the run began from: averaged, if
 // the base has averages, in either case.

@@ -15,6 +15,7 @@
 #include "data/tokenizer.h"
 #include "hdf5/h5_reader.h"
 #include "model/checkpoint_base.h"
+#include "model/item_vectors.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
 
@@ -187,6 +188,8 @@ static status read_files(checkpoint *c, json_t *files, const char *path) {
   snprintf(c->model_sha256, sizeof c->model_sha256, "%s", json_string_value(json_object_get(part, "sha256")));
   c->model_bytes = json_integer_value(json_object_get(part, "bytes"));
   c->has_optimizer = json_object_get(files, "optimizer.h5") != NULL;
+  if (c->model.items != ITEMS_ID && json_object_get(files, "content.h5") == NULL)
+    return bad_field(path, "files");
   c->has_catalogue = json_object_get(files, "catalogue.jsonl") != NULL;
   return OK;
 }
@@ -414,8 +417,21 @@ static status load_moments(const checkpoint *c, model *m) {
   return read_tensors(m, &f, "v", param_v, NULL);
 }
 
+// A model that has content keeps it, and learns which items were trained on before.
+static status load_content(const checkpoint *c, model *m) {
+  char path[PATH_MAX + 64];
+  item_content *read;
+  if (model_get_config(m)->items == ITEMS_ID || c->model.items == ITEMS_ID) return OK;
+  TRY(path_join(path, sizeof path, c->dir, "content.h5"));
+  TRY(item_content_read(&read, path, &c->model));
+  const status rc = model_add_items(m, read);
+  item_content_free(read);
+  return rc;
+}
+
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
+  TRY(load_content(c, m));
   for (const checkpoint *part = c; part != NULL; part = part->base) {
     TRY(open_part(&f, part, "model.h5", "souk.parameters"));
     TRY(read_tensors(m, &f, "", param_master, c));

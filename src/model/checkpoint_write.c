@@ -16,6 +16,7 @@
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_base.h"
+#include "model/item_vectors.h"
 
 // ---- parts ---------------------------------------------------------------------------------------------------
 
@@ -96,6 +97,16 @@ static status copy_catalogue(const checkpoint_content *c, const char *dir, json_
   if (rc != ERR_FORMAT && rc != ERR_CHECKSUM && rc != ERR_NOT_FOUND) return rc;
   log_warn("%s; the checkpoint is written without a catalogue", fail_message());
   return OK;
+}
+
+static status write_content(const checkpoint_content *c, const char *dir, json_t *files) {
+  char path[PATH_MAX + 64];
+  if (c->model->items == ITEMS_ID) return OK;
+  if (c->items == NULL)
+    return fail(ERR_INTERNAL, "%s: a model of items with content is written without it", dir);
+  TRY(path_join(path, sizeof path, dir, "content.h5"));
+  TRY(item_content_write(c->items, path));
+  return file_list_add(files, dir, "content.h5", NULL);
 }
 
 static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
@@ -192,6 +203,7 @@ static status write_all(const char *dir, const checkpoint_content *c, json_t *fi
     if (k == 0 || has_values(c, &parts[k])) TRY(write_part(c, dir, &parts[k], files));
   TRY(write_vocabulary(c, dir, files));
   TRY(copy_catalogue(c, dir, files));
+  TRY(write_content(c, dir, files));
   TRY(write_extra(c, dir, files));
   return write_manifest(c, dir, files);
 }
@@ -211,7 +223,8 @@ status checkpoint_write_model(const char *dir, model *m, const train_state *stat
                           .params = model_params(m),
                           .state = state,
                           .config_yaml = config_yaml,
-                          .data = data};
+                          .data = data,
+                          .items = model_items(m)};
   float *copy;
   TRY(params_to_host(c.params, with_optimizer, &c.values, &copy));
   const status rc = checkpoint_write(dir, &c);

@@ -41,6 +41,11 @@ const option model_options[] = {
      "pooler and next-sentence head; train.objectives decides where it is set"},
     {"positions_from_end", OPT_BOOL, FIELD(positions_from_end), "false", 0, 0, NULL,
      "count positions from the last token"},
+    {"items", OPT_CHOICE, FIELD(items), "id", 0, 0, "id|content|both",
+     "item vectors: one learned for each id; made of the item's text and features; or both, with a gate"},
+    {"id_dropout", OPT_FLOAT, FIELD(id_dropout), "0.1", 0, 1, NULL,
+     "model.items both: how often an item goes without its id in a step, so that new items work (in steps of "
+     "1/256)"},
     {"cls_sep", OPT_BOOL, FIELD(cls_sep), "false", 0, 0, NULL, "[CLS] history [SEP], as in BERT"},
     {"labels", OPT_INT, FIELD(labels), "0", 0, 4096, NULL,
      "labels of the classifier; souk finetune --task classify and pair set it"},
@@ -98,12 +103,19 @@ int32_t model_target_classes(const model_config *c) {
 // The fields that follow from the vocabulary and are not options.
 typedef struct derived {
   int64_t class_base, classes;
+  int64_t item_base, items_n, item_words, item_features;
   char objectives[OPTION_STRING];
 } derived;
 
 static const option derived_fields[] = {
     {"class_base", OPT_INT, offsetof(derived, class_base), "0", 0, 1 << 30, NULL, "first class of the head"},
     {"classes", OPT_INT, offsetof(derived, classes), "1", 1, 1 << 30, NULL, "classes of the head"},
+    {"item_base", OPT_INT, offsetof(derived, item_base), "0", 0, 1 << 30, NULL, "token of the first item"},
+    {"items_n", OPT_INT, offsetof(derived, items_n), "0", 0, 1 << 30, NULL, "items with content"},
+    {"item_words", OPT_INT, offsetof(derived, item_words), "0", 0, INT32_MAX, NULL,
+     "words of all items' texts"},
+    {"item_features", OPT_INT, offsetof(derived, item_features), "0", 0, 65536, NULL,
+     "dense features of an item"},
     {"objectives", OPT_STRING, offsetof(derived, objectives), "", 0, 0, NULL, "what it was trained for"},
 };
 
@@ -123,7 +135,12 @@ static void list_parts(model_config *c, derived *d, option_section parts[PARTS])
 
 json_t *model_config_to_json(const model_config *c) {
   model_config copy = *c;
-  derived d = {.class_base = c->class_base, .classes = c->classes};
+  derived d = {.class_base = c->class_base,
+               .classes = c->classes,
+               .item_base = c->item_base,
+               .items_n = c->items_n,
+               .item_words = c->item_words,
+               .item_features = c->item_features};
   objective_list l;
   if (objectives_of(&l, c) == OK) objectives_text(&l, d.objectives);
   option_section parts[PARTS];
@@ -143,6 +160,12 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   TRY(record_read(parts, PARTS, j, &(record_rules){.from = from, .required = required_fields}));
   if (d.class_base > c->vocab_size || d.classes > c->vocab_size - d.class_base)
     return bad_field(from, "classes", "reaches beyond the vocabulary");
+  if (c->items != ITEMS_ID && (d.items_n < 1 || d.items_n > c->vocab_size - d.item_base))
+    return bad_field(from, "items_n", "is not of items in the vocabulary");
+  c->item_base = d.item_base;
+  c->items_n = d.items_n;
+  c->item_words = d.item_words;
+  c->item_features = d.item_features;
   if (c->hidden % c->heads != 0) return bad_field(from, "heads", "is not a divisor of \"model.hidden\"");
   if (c->event_types < 1) return bad_field(from, "event_types", "is less than 1");
   if (c->intermediate == 0) c->intermediate = 4 * c->hidden;

@@ -8,6 +8,11 @@
 #include "ops/ops.h"
 
 typedef enum head_kind { HEAD_TRANSFORM, HEAD_PLAIN } head_kind; // "transform|plain"
+typedef enum items_kind {
+  ITEMS_ID,
+  ITEMS_CONTENT,
+  ITEMS_BOTH
+} items_kind; // "id|content|both" (item_vectors.h)
 
 typedef enum label_kind { LABELS_SINGLE, LABELS_SEVERAL } label_kind; // "single|several"
 
@@ -30,7 +35,12 @@ typedef struct model_config {
   bool positions_from_end, cls_sep; // see seq_layout
   int64_t labels;                   // of the classifier (objectives/label_head.h); 0: none
   int label_kind;
+  int items;                   // items_kind: what the vectors of items are made of
+  double id_dropout;           // of ITEMS_BOTH: how often an item goes without its id in a step
   int32_t class_base, classes; // filled by model_config_resolve
+  // Of item_content_describe, for items other than ITEMS_ID: the first item's token and how many there are, words of their texts in
+  // all, and dense features of each.
+  int64_t item_base, items_n, item_words, item_features;
   // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.
   char objectives[OPTION_STRING];
 } model_config;

@@ -23,6 +23,7 @@ typedef struct memory_plan {
 } memory_plan;
 
 typedef struct encoder encoder; // encoder.c
+struct item_vectors;            // item_vectors.c
 
 typedef struct model_core {
   model_config c;
@@ -31,6 +32,7 @@ typedef struct model_core {
   op_ctx *ctx;
   param_set params;
   encoder *encoder;
+  struct item_vectors *items; // NULL: the vectors of items are rows of the word table
   memory_plan plan;
   size_t scratch_bytes;
   batch_view batch;         // the current one; its pointers are NULL while the model is only planned
@@ -43,6 +45,7 @@ typedef struct model_core {
 } model_core;
 
 model_core *model_get_core(model *m);
+const model_core *model_const_core(const model *m);
 
 // NULL while a model is only planned.
 static inline const act *weight(const model_core *m, int32_t i) {
@@ -110,6 +113,12 @@ status encoder_backward(model_core *m);          // from encoder_gradient(); onl
 const act *encoder_output(const model_core *m);  // [T,H]
 act *encoder_gradient(const model_core *m);      // [T,H] of its output; NULL if nothing there is trained
 int32_t encoder_word_table(const model_core *m); // [V,H], by index into the parameters
+// The table that embeddings and item head read [V,H] and what they add to (item_vectors.c): the word table and its own or, where
+// items have content, one that is made of it. Flags only of a row-sparse word table. Gradients NULL: not wanted.
+const act *encoder_table(const model_core *m);
+float *encoder_table_grad(const model_core *m);
+uint8_t *encoder_table_touched(const model_core *m);
+bool encoder_table_trains(const model_core *m);
 double encoder_flops(const model_config *c, const batch *b);
 int32_t encoder_layers_reached(const model_core *m); // by the backward pass
 void encoder_spared(const model_core *m, flops_spared *s);

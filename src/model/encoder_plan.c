@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/memory.h"
 #include "model/encoder_internal.h"
+#include "model/item_vectors.h"
 
 status encoder_new(model_core *m) {
   const size_t n = (size_t)m->c.layers;
@@ -70,6 +71,7 @@ void encoder_describe_params(model_core *m) {
   e->emb_norm_b = param_add_vector(s, emb, "LayerNorm.bias", H, INIT_ZERO);
   e->type_table = param_add_matrix(s, emb, "token_type_embeddings.weight", c->segments * c->event_types, H);
   e->position_table = param_add_matrix(s, emb, "position_embeddings.weight", c->max_positions, H);
+  items_describe_params(m);
   params_next_bucket(s);
   const param_spec words = {.rows = V,
                             .columns = H,
@@ -97,7 +99,7 @@ static layer_place first_place(const model_core *m, int32_t i) {
 }
 
 static int32_t first_trained(const model_core *m) {
-  if (trains(m, m->encoder->word_table, m->encoder->position_table) ||
+  if (encoder_table_trains(m) || trains(m, m->encoder->position_table, m->encoder->position_table) ||
       trains(m, m->encoder->type_table, m->encoder->type_table) ||
       trains(m, m->encoder->emb_norm_w, m->encoder->emb_norm_b))
     return AT_EMBEDDINGS;

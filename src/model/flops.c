@@ -3,6 +3,7 @@
 // With frozen parameters a step costs less: their gradients are not computed, nor those of activations in layers where the
 // backward pass has no parameter left to reach (flops_spared). Nor are rows computed that nobody reads.
 #include "model/core.h"
+#include "model/item_vectors.h"
 #include "model/objective.h"
 
 double batch_square_lengths(const batch *b) {
@@ -21,7 +22,7 @@ double linear_spared(const model_core *m, bool dx_wanted, int32_t w) {
 
 double model_config_flops(const model_config *c, const batch *b) {
   objective_list l;
-  double sum = encoder_flops(c, b);
+  double sum = encoder_flops(c, b) + items_flops(c);
   if (objectives_of(&l, c) != OK) return 0; // a list that model_create refuses
   for (int32_t k = 0; k < l.n; k++) sum += l.of[k]->flops(c, b);
   return sum;

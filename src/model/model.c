@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "model/core.h"
+#include "model/item_vectors.h"
 #include "model/objective.h"
 #include "model/optim_table.h"
 
@@ -25,6 +26,10 @@ void *model_objective(model *m, const objective *kind, model_core **core) {
 }
 
 model_core *model_get_core(model *m) {
+  return &m->core;
+}
+
+const model_core *model_const_core(const model *m) {
   return &m->core;
 }
 
@@ -51,6 +56,7 @@ static status describe_params(model *m) {
 
 static void plan_buffers(model *m) {
   plan_batch(&m->core, &m->batch_memory, batch_bytes(m->core.run.caps));
+  items_plan_buffers(&m->core);
   encoder_plan_buffers(&m->core);
   for (int32_t k = 0; k < m->objectives.n; k++) m->objectives.of[k]->plan_buffers(m->state[k], &m->core);
 }
@@ -140,6 +146,7 @@ static status plan_optimizer(model *m) {
 // Asks the backend about every op that there will be.
 static status check_ops(model *m) {
   model_core *const core = &m->core;
+  TRY(items_check(core, &core->scratch_bytes));
   TRY(encoder_check(core, &core->scratch_bytes));
   for (int32_t k = 0; k < m->objectives.n; k++)
     TRY(m->objectives.of[k]->check(m->state[k], core, k, &core->scratch_bytes));
@@ -156,7 +163,8 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->core.run = *run;
   m->core.run.caps.work = batch_max_work(run->caps);
   // Row-sparse updates need a sampled loss: the full one touches every row.
-  if (run->caps.negatives == 0) m->core.run.row_sparse = false;
+  // So do item vectors of content, which every row goes into.
+  if (run->caps.negatives == 0 || c->items != ITEMS_ID) m->core.run.row_sparse = false;
   m->core.training = run->training;
   if (16 * c->layers + 16 * MAX_SLOTS + 64 > MAX_BUFFERS) {
     rc =
@@ -167,6 +175,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->core.params.be = m->core.be;
   m->core.params.averages = run->averages;
   TRY_GOTO(encoder_new(&m->core), bad);
+  TRY_GOTO(items_new(&m->core), bad);
   TRY_GOTO(make_objectives(m), bad);
   TRY_GOTO(describe_params(m), bad);
   encoder_outline(&m->core);
@@ -222,6 +231,7 @@ void model_free(model *m) {
   }
   for (int32_t k = 0; k < MAX_SLOTS; k++) free(m->state[k]);
   encoder_free(m->core.encoder);
+  items_free(m->core.items);
   free(m);
 }
 
@@ -299,6 +309,7 @@ status model_forget(model *m) {
   if (s->grad != NULL) TRY(m->core.be->zero(m->core.ctx, s->grad, (size_t)s->elements * sizeof(float)));
   if (s->touched != NULL) TRY(m->core.be->zero(m->core.ctx, s->touched, params_bytes(s, true).row_flags));
   TRY(m->core.be->zero(m->core.ctx, m->arena, m->arena_bytes));
+  TRY(items_upload(&m->core));
   return m->core.be->result_clear(m->core.ctx);
 }
 
@@ -306,6 +317,7 @@ status model_forward(model *m, bool training) {
   if (training && !m->core.run.training)
     return fail(ERR_INTERNAL, "this model was created for evaluation only");
   m->core.training = training;
+  TRY(items_forward(&m->core, training));
   return encoder_forward(&m->core);
 }
 
@@ -321,11 +333,13 @@ static status objectives_backward(model *m) {
 
 status model_loss(model *m, bool grads) {
   if (grads && !m->core.training) return fail(ERR_INTERNAL, "gradients need a training forward pass");
+  if (grads) TRY(items_zero_gradient(&m->core));
   for (int32_t k = 0; k < m->objectives.n; k++)
     TRY(m->objectives.of[k]->forward(m->state[k], &m->core, k, grads));
   if (!grads) return OK;
   TRY(objectives_backward(m));
   if (encoder_trains(&m->core)) TRY(encoder_backward(&m->core));
+  TRY(items_backward(&m->core));
   return buckets_done(&m->core, m->core.params.buckets);
 }
 

@@ -313,6 +313,7 @@ status params_exchange(param_set *s) {
 }
 
 status params_refresh(param_set *s) {
+  s->refreshes++;
   if (s->compute == (act *)s->master && s->frozen_compute == (act *)s->frozen) return OK;
   TRY(s->be->cast(s->ctx, s->compute, s->master, (size_t)s->elements));
   return s->frozen_elements > 0
@@ -346,6 +347,8 @@ static void draw(const param *p, uint64_t seed, double std, float *w) {
   if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
   for (int64_t j = 0; p->init != INIT_NORMAL && j < p->size; j++)
     w[j] = p->init == INIT_ONE ? 1.0f : p->start;
+  for (int64_t j = 0; p->init == INIT_IDENTITY && j < p->shape[0] && j < p->shape[1]; j++)
+    w[j * p->shape[1] + j] = 1.0f;
 }
 
 static int64_t largest_size(const param_set *s) {

@@ -13,7 +13,8 @@
 #include "ops/ops.h"
 
 typedef enum param_kind { PARAM_REPLICATED, PARAM_ROW_SPARSE, PARAM_VOCAB_SHARDED } param_kind;
-typedef enum param_init { INIT_NORMAL, INIT_ZERO, INIT_ONE } param_init;
+// INIT_IDENTITY: a matrix with ones where row and column are the same, zeros elsewhere.
+typedef enum param_init { INIT_NORMAL, INIT_ZERO, INIT_ONE, INIT_IDENTITY } param_init;
 
 enum { PARAM_NAME = 96 };
 
@@ -57,6 +58,7 @@ typedef struct param_set {
   float *frozen;           // [frozen_elements]; NULL: none
   act *compute;            // compute copies [elements]; the master itself where act is float
   act *frozen_compute;     // [frozen_elements]; likewise
+  uint64_t refreshes;      // how often params_refresh was called: the host has changed parameters
   uint8_t *touched;        // row flags of the row-sparse parameters, one after the other; NULL: none
 } param_set;
 

@@ -162,12 +162,13 @@ static status check_loss(const run_config *c, const model_config *m) {
   return OK;
 }
 
-status train_model_config(model_config *out, const run_config *c, const dataset *d) {
+status train_model_config(model_config *out, const run_config *c, dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   objective_list l;
   *out = c->model;
   TRY(run_objectives_list(c, out, &l));
   TRY(model_config_resolve(out, info->range_end, info->n_event_types));
+  TRY(item_content_describe(out, d));
   objectives_text(&l, out->objectives);
   TRY(check_loss(c, out));
   if (l.n == 1 && l.of[0] == &objective_next_session && !c->data.next_session && dataset_premasked(d) == NULL)
@@ -194,7 +195,8 @@ model_run train_model_run(const run_config *c, batch_caps caps) {
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {
-  return c->optim.lazy_rows && caps.negatives > 0 && c->optim.kind == OPTIM_ADAMW;
+  return c->model.items == ITEMS_ID && c->optim.lazy_rows && caps.negatives > 0 &&
+         c->optim.kind == OPTIM_ADAMW;
 }
 
 double learning_rate(const optim_config *o, int64_t step, int64_t decay_steps) {

@@ -79,7 +79,7 @@ status run_config_read(run_config *c, const checkpoint *from);
 // The directory of the data set that a checkpoint was trained on, by its configuration; ERR_NOT_FOUND if it is not there.
 status run_config_data(const checkpoint *from, char dir[OPTION_STRING]);
 // The model of a run on a data set, resolved, with its objectives.
-status train_model_config(model_config *out, const run_config *c, const dataset *d);
+status train_model_config(model_config *out, const run_config *c, dataset *d);
 // What the run fixes about its model.
 model_run train_model_run(const run_config *c, batch_caps caps);
 // Does the optimiser update touched rows of the word table only?

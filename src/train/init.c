@@ -27,7 +27,8 @@ static status check_model(const model_config *a, const model_config *b, const ch
   const struct {
     const char *name;
     bool same;
-  } fields[] = {{"heads", a->heads == b->heads},
+  } fields[] = {{"items", a->items == b->items},
+                {"heads", a->heads == b->heads},
                 {"event_types", a->event_types == b->event_types},
                 {"activation", a->activation == b->activation},
                 {"pre_norm", a->pre_norm == b->pre_norm},

@@ -15,6 +15,7 @@
 #include "format/printable.h"
 #include "hdf5/h5_reader.h"
 #include "hdf5/hdf5_glue.h"
+#include "model/item_vectors.h"
 #include "model/objective.h"
 #include "train/batch_file.h"
 #include "train/config.h"
@@ -173,6 +174,7 @@ status nonfinite_save(const char *dir, model *m, const step_input *in, const tra
                           .state = state,
                           .config_yaml = config_yaml,
                           .data = data,
+                          .items = model_items(m),
                           .extra_name = "batch.h5",
                           .extra = write_step,
                           .extra_self = &source};

@@ -21,6 +21,7 @@
 #include "train/saver.h"
 #include "train/step_queue.h"
 #include "train/validation.h"
+#include "model/item_vectors.h"
 #include "model/objective.h"
 
 static const double PRODUCT_SHARE = 0.78, HALF_WIDTH = 40, ATTENTION_SHARE = 0.13;
@@ -141,7 +142,7 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
 
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
 // model is allocated, which takes `later` bytes.
-static status add_validation(run_plan *p, const run_config *c, const dataset *d, batch_caps caps,
+static status add_validation(run_plan *p, const run_config *c, dataset *d, batch_caps caps,
                              double later) {
   const char *why;
   if (!run_validates(c, d, &why)) return OK;
@@ -205,11 +206,12 @@ static double estimate_seconds(const run_plan *p, const model_config *c, const r
 
 // Times real optimiser steps.
 static status time_steps(run_plan *p, const run_config *c, const model_config *mc, const model_run *mr,
-                         batcher *b, int64_t steps) {
+                         dataset *d, batcher *b, int64_t steps) {
   model *m;
   TRY(model_create(&m, device_names[c->train.device], mc, mr));
-  optimizer *o;
-  status rc = optimizer_open(&o, m, &c->optim);
+  optimizer *o = NULL;
+  status rc = model_take_items(m, d);
+  if (rc == OK) rc = optimizer_open(&o, m, &c->optim);
   double started = now_seconds();
   for (int64_t i = 0; rc == OK && i < steps + 2; i++) {
     if (i == 2) started = now_seconds();
@@ -261,7 +263,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
     p->step_seconds = estimate_seconds(p, mc, c, caps, &m);
   else if (!(c->train.peak_gflops > 0))
     p->peak_flops = 0;
-  return timed_steps > 0 ? time_steps(p, c, mc, &mr, b, timed_steps) : OK;
+  return timed_steps > 0 ? time_steps(p, c, mc, &mr, d, b, timed_steps) : OK;
 }
 
 status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps) {

@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "model/checkpoint_find.h"
+#include "model/item_vectors.h"
 #include "model/objective.h"
 #include "train/batch_file.h"
 #include "train/changes.h"
@@ -256,6 +257,7 @@ static status make_model(run_setup *r, const model_config *mc) {
   model_run mr = train_model_run(c, batcher_caps(r->batches));
   mr.dist = r->world;
   TRY(model_create(&r->m, device_names[c->train.device], mc, &mr));
+  TRY(model_take_items(r->m, r->d));
   TRY(params_make_moments(model_params(r->m)));
   if (!r->leads) return OK;
   const saver_config sc = {.run_dir = c->train.out,

@@ -12,6 +12,7 @@
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_find.h"
+#include "model/item_vectors.h"
 
 struct saver {
   saver_config c;
@@ -59,6 +60,7 @@ static status write_values(const saver *s, const char *path, const param_values 
                                 .state = &s->state,
                                 .config_yaml = s->c.config_yaml,
                                 .data = s->c.data,
+                                .items = model_items(s->c.m),
                                 .base = s->base};
   TRY(check_finite(c.params, values));
   return checkpoint_write(path, &c);

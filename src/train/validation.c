@@ -52,7 +52,7 @@ bool run_validates(const run_config *c, const dataset *d, const char **why) {
 }
 
 status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,
-                             const dataset *d) {
+                             dataset *d) {
   const train_config *t = &c->train;
   int32_t protocol, index;
   model_config mc;

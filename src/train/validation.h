@@ -17,7 +17,7 @@ bool run_validates(const run_config *c, const dataset *d, const char **why);
 // What a validation of a run evaluates, and what its objectives say of train.metric. ERR_ARGUMENT lists the metrics that they
 // have.
 status rank_validator_config(ranking_config *out, const objective_metric **metric, const run_config *c,
-                             const dataset *d);
+                             dataset *d);
 // d must outlive v.
 status rank_validator_open(rank_validator *v, dataset *d, const run_config *c);
 void rank_validator_close(rank_validator *v);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "model/core.h"
+#include "model/item_vectors.h"
 
 void item_head_describe(void *state, param_set *s, const model_config *c) {
   item_head *self = state;
@@ -81,11 +82,11 @@ static norm_params norm_op(const item_head *self, const model_core *m) {
 static xent_params xent_op(const item_head *self, const model_core *m, int32_t slot, const float *weights,
                            int32_t n_negatives, bool grads) {
   const batch_view *b = &m->batch;
-  const int32_t base = m->c.class_base, words = encoder_word_table(m);
+  const int32_t base = m->c.class_base;
   const size_t table_at = (size_t)base * (size_t)m->c.hidden;
-  const char *table = weight(m, words), *bias = weight(m, self->bias);
-  float *dtable = grad(m, words), *dbias = grad(m, self->bias);
-  uint8_t *touched = param_touched(&m->params, &m->params.items[words]);
+  const char *table = encoder_table(m), *bias = weight(m, self->bias);
+  float *dtable = encoder_table_grad(m), *dbias = grad(m, self->bias);
+  uint8_t *touched = encoder_table_touched(m);
   xent_params p = {.n = rows_masked(m),
                    .slot = slot,
                    .hidden = (int32_t)m->c.hidden,
@@ -200,7 +201,7 @@ double item_head_flops(const model_config *c, const batch *b) {
 void item_head_spared(const void *state, const model_core *m, flops_spared *s) {
   const item_head *self = state;
   if (transforms(m)) s->masked += linear_spared(m, encoder_trains(m), self->w);
-  if (!m->params.items[encoder_word_table(m)].trainable) s->score += 2.0 * (double)m->c.hidden;
+  if (!encoder_table_trains(m)) s->score += 2.0 * (double)m->c.hidden;
 }
 
 // ---- vectors -------------------------------------------------------------------------------------------------
@@ -240,6 +241,17 @@ status model_user_vectors(model *whole, float *u) {
   return OK;
 }
 
+// Rows [first, first + n) of the table that is scored: of the masters, where it is the word table.
+static status read_table(model_core *m, size_t first, size_t n, float *to) {
+  const param_set *s = &m->params;
+  const size_t H = (size_t)m->c.hidden;
+  if (m->items == NULL)
+    return m->be->download(m->ctx, to, param_master(s, &s->items[encoder_word_table(m)]) + first * H,
+                           n * H * sizeof *to);
+  TRY(items_forward(m, false));
+  return read_rows(m, (const char *)encoder_table(m) + first * H * m->be->act_size, n * H, to);
+}
+
 status model_item_vectors(model *whole, int32_t first, int32_t count, float *v) {
   const item_head *self;
   model_core *m;
@@ -249,12 +261,12 @@ status model_item_vectors(model *whole, int32_t first, int32_t count, float *v) 
                 m->c.classes);
   const size_t n = (size_t)count, H = (size_t)m->c.hidden, base = (size_t)m->c.class_base + (size_t)first;
   const param_set *s = &m->params;
-  const float *table = param_master(s, &s->items[encoder_word_table(m)]);
   float *bias;
   TRY(mem_new(&bias, n, sizeof *bias, "item biases"));
   status rc;
-  TRY_GOTO(m->be->download(m->ctx, v, table + base * H, n * H * sizeof *v), done);
+  TRY_GOTO(read_table(m, base, n, v), done);
   TRY_GOTO(m->be->download(m->ctx, bias, param_master(s, &s->items[self->bias]) + base, n * sizeof *v), done);
+  TRY_GOTO(items_mend_biases(m, self->bias, (int32_t)base, count, bias), done);
   widen(v, n, H, m->c.score == 1, 1.0f, bias);
 done:
   free(bias);

@@ -1,0 +1,341 @@
+// Item vectors of content; see item_vectors.h.
+#include "model/item_vectors.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+#include "base/philox.h"
+
+struct item_vectors {
+  item_content *content;                  // host; NULL until it is set
+  int32_t text_w, features_w, bias, gate; // parameters by index; -1: there is none
+  int32_t *offsets, *index;               // [I+1], [N]
+  float *features;                        // [I,F]
+  uint8_t *known;                         // [I]
+  act *mean, *made, *fused;               // [I,H] of words, of content; [V,H]
+  float *d_fused;                         // [V,H]
+  act *d_made, *d_mean;                   // [I,H]
+  bool stale;                             // `fused` has ids dropped out, or is of other parameters
+  uint64_t of;                            // params.refreshes when it was made
+  bool has_mean_bias;
+  float mean_bias;
+};
+
+// ---- life ----------------------------------------------------------------------------------------------------
+
+status items_new(model_core *m) {
+  if (m->c.items == ITEMS_ID) return OK;
+  if (m->c.items_n < 1 || m->c.item_base + m->c.items_n > m->c.vocab_size)
+    return fail(ERR_ARGUMENT, "model.items: this model's items have no texts and no features");
+  TRY(mem_new(&m->items, 1, sizeof *m->items, "item vectors"));
+  m->items->stale = true;
+  return OK;
+}
+
+void items_free(item_vectors *v) {
+  if (v == NULL) return;
+  item_content_free(v->content);
+  free(v);
+}
+
+static bool has_texts(const model_core *m) {
+  return m->c.item_words > 0;
+}
+static bool has_features(const model_core *m) {
+  return m->c.item_features > 0;
+}
+
+void items_describe_params(model_core *m) {
+  item_vectors *v = m->items;
+  if (v == NULL) return;
+  param_set *s = &m->params;
+  const int64_t H = m->c.hidden;
+  v->text_w = v->features_w = v->gate = -1;
+  params_next_bucket(s);
+  const param_spec text = {.rows = H, .columns = H, .init = INIT_IDENTITY, .decay = true};
+  if (m->c.items == ITEMS_BOTH) v->gate = param_add_vector(s, "items.", "gate", H, INIT_ZERO);
+  if (has_features(m))
+    v->features_w = param_add_matrix(s, "items.content.", "features.weight", H, m->c.item_features);
+  if (has_texts(m)) v->text_w = param_add(s, text, "items.content.", "text.weight");
+  v->bias = param_add_vector(s, "items.content.", "bias", H, INIT_ZERO);
+}
+
+void items_plan_buffers(model_core *m) {
+  item_vectors *v = m->items;
+  if (v == NULL) return;
+  const size_t I = (size_t)m->c.items_n, H = (size_t)m->c.hidden, V = (size_t)m->c.vocab_size,
+               F = (size_t)m->c.item_features, a = m->be->act_size;
+  plan_kept(m, &v->known, I, 1);
+  plan_kept(m, &v->made, I * H, a);
+  plan_kept(m, &v->fused, V * H, a);
+  if (has_features(m)) plan_kept(m, &v->features, I * F, sizeof(float));
+  if (has_texts(m)) {
+    plan_kept(m, &v->offsets, I + 1, sizeof *v->offsets);
+    plan_kept(m, &v->index, (size_t)m->c.item_words, sizeof *v->index);
+    plan_kept(m, &v->mean, I * H, a);
+  }
+  if (!encoder_table_trains(m)) return;
+  plan_gradient(m, &v->d_fused, V * H, sizeof(float));
+  plan_gradient(m, &v->d_made, I * H, a);
+  if (has_texts(m)) plan_gradient(m, &v->d_mean, I * H, a);
+}
+
+// ---- what others read ----------------------------------------------------------------------------------------
+
+const act *encoder_table(const model_core *m) {
+  return m->items != NULL ? m->items->fused : weight(m, encoder_word_table(m));
+}
+
+float *encoder_table_grad(const model_core *m) {
+  return m->items != NULL ? m->items->d_fused : grad(m, encoder_word_table(m));
+}
+
+uint8_t *encoder_table_touched(const model_core *m) {
+  return m->items != NULL ? NULL : param_touched(&m->params, &m->params.items[encoder_word_table(m)]);
+}
+
+static bool part_trains(const model_core *m, int32_t i) {
+  return i >= 0 && m->params.items[i].trainable;
+}
+
+bool encoder_table_trains(const model_core *m) {
+  const item_vectors *v = m->items;
+  if (!m->run.training) return false;
+  if (part_trains(m, encoder_word_table(m))) return true;
+  return v != NULL && (part_trains(m, v->text_w) || part_trains(m, v->features_w) ||
+                       part_trains(m, v->bias) || part_trains(m, v->gate));
+}
+
+double items_flops(const model_config *c) {
+  if (c->items == ITEMS_ID) return 0;
+  const double width = (c->item_words > 0 ? (double)c->hidden : 0) + (double)c->item_features;
+  return 2 * (double)c->items_n * (double)c->hidden * width;
+}
+
+// ---- params of each op ---------------------------------------------------------------------------------------
+
+static rows rows_items(const model_core *m) {
+  return (rows){ROWS_FIXED, (int32_t)m->c.items_n};
+}
+
+static bag_params bag_op(const model_core *m) {
+  const item_vectors *v = m->items;
+  return (bag_params){.n = rows_items(m),
+                      .entries = {ROWS_FIXED, (int32_t)m->c.item_words},
+                      .hidden = (int32_t)m->c.hidden,
+                      .vocab = (int32_t)m->c.vocab_size,
+                      .offsets = v->offsets,
+                      .index = v->index,
+                      .table = weight(m, encoder_word_table(m)),
+                      .y = v->mean,
+                      .dy = v->d_mean,
+                      .dtable = grad(m, encoder_word_table(m))};
+}
+
+// The bias is the first op's.
+static linear_params linear_op(const model_core *m, int32_t w, int32_t in, const act *x, act *dx,
+                               bool first) {
+  const item_vectors *v = m->items;
+  return (linear_params){.n = rows_items(m),
+                         .in = in,
+                         .out = (int32_t)m->c.hidden,
+                         .x = x,
+                         .w = weight(m, w),
+                         .b = first ? weight(m, v->bias) : NULL,
+                         .kind = ACT_NONE,
+                         .y = v->made,
+                         .dy = v->d_made,
+                         .dx = dx,
+                         .dw = grad(m, w),
+                         .db = first ? grad(m, v->bias) : NULL,
+                         .y_add = !first};
+}
+
+static linear_params text_op(const model_core *m) {
+  const item_vectors *v = m->items;
+  act *dx = part_trains(m, encoder_word_table(m)) ? v->d_mean : NULL;
+  return linear_op(m, v->text_w, (int32_t)m->c.hidden, v->mean, dx, true);
+}
+
+static linear_params features_op(const model_core *m) {
+  const item_vectors *v = m->items;
+  return linear_op(m, v->features_w, (int32_t)m->c.item_features, v->features, NULL, !has_texts(m));
+}
+
+static fuse_params fuse_op(const model_core *m, bool training) {
+  const item_vectors *v = m->items;
+  return (fuse_params){.vocab = (int32_t)m->c.vocab_size,
+                       .base = (int32_t)m->c.item_base,
+                       .items = (int32_t)m->c.items_n,
+                       .hidden = (int32_t)m->c.hidden,
+                       .known = v->known,
+                       .id_threshold = training ? dropout_threshold(m->c.id_dropout) : 0,
+                       .id = weight(m, encoder_word_table(m)),
+                       .content = v->made,
+                       .gate = v->gate >= 0 ? weight(m, v->gate) : NULL,
+                       .e = v->fused,
+                       .de = v->d_fused,
+                       .dcontent = v->d_made,
+                       .did = grad(m, encoder_word_table(m)),
+                       .dgate = v->gate >= 0 ? grad(m, v->gate) : NULL};
+}
+
+status items_check(model_core *m, size_t *scratch) {
+  if (m->items == NULL) return OK;
+  const bag_params bag = bag_op(m);
+  const fuse_params fuse = fuse_op(m, true);
+  if (has_texts(m)) {
+    const linear_params text = text_op(m);
+    TRY(op_check(m, OP_BAG, &bag, scratch));
+    TRY(op_check(m, OP_LINEAR, &text, scratch));
+  }
+  if (has_features(m)) {
+    const linear_params features = features_op(m);
+    TRY(op_check(m, OP_LINEAR, &features, scratch));
+  }
+  return op_check(m, OP_FUSE, &fuse, scratch);
+}
+
+// ---- passes --------------------------------------------------------------------------------------------------
+
+status items_forward(model_core *m, bool training) {
+  item_vectors *v = m->items;
+  if (v == NULL || (!training && !v->stale && v->of == m->params.refreshes)) return OK;
+  if (v->content == NULL)
+    return fail(ERR_INTERNAL,
+                "a model with item vectors of content runs before it has any (model_set_items)");
+  const fuse_params fuse = fuse_op(m, training);
+  if (has_texts(m)) {
+    const bag_params bag = bag_op(m);
+    const linear_params text = text_op(m);
+    TRY(m->be->bag_forward(m->ctx, &bag));
+    TRY(m->be->linear_forward(m->ctx, &text));
+  }
+  if (has_features(m)) {
+    const linear_params features = features_op(m);
+    TRY(m->be->linear_forward(m->ctx, &features));
+  }
+  TRY(m->be->fuse_forward(m->ctx, &fuse));
+  v->stale = training; // a step may follow
+  v->of = m->params.refreshes;
+  v->has_mean_bias = false;
+  return OK;
+}
+
+status items_zero_gradient(model_core *m) {
+  const item_vectors *v = m->items;
+  if (v == NULL || v->d_fused == NULL) return OK;
+  return m->be->zero(m->ctx, v->d_fused, (size_t)m->c.vocab_size * (size_t)m->c.hidden * sizeof(float));
+}
+
+status items_backward(model_core *m) {
+  const item_vectors *v = m->items;
+  if (v == NULL || v->d_fused == NULL) return OK;
+  const fuse_params fuse = fuse_op(m, true);
+  TRY(m->be->fuse_backward(m->ctx, &fuse));
+  if (has_features(m)) {
+    const linear_params features = features_op(m);
+    TRY(m->be->linear_backward(m->ctx, &features));
+  }
+  if (!has_texts(m)) return OK;
+  const linear_params text = text_op(m);
+  const bag_params bag = bag_op(m);
+  TRY(m->be->linear_backward(m->ctx, &text));
+  TRY(buckets_done(m, m->params.items[encoder_word_table(m)].bucket));
+  return text.dx == NULL ? OK : m->be->bag_backward(m->ctx, &bag);
+}
+
+// ---- content -------------------------------------------------------------------------------------------------
+
+status items_upload(model_core *m) {
+  item_vectors *v = m->items;
+  if (v == NULL || v->content == NULL) return OK;
+  const item_content *c = v->content;
+  const size_t I = (size_t)c->items;
+  TRY(m->be->upload(m->ctx, v->known, c->known, I));
+  if (has_features(m))
+    TRY(m->be->upload(m->ctx, v->features, c->features, I * (size_t)c->width * sizeof *c->features));
+  if (!has_texts(m)) return OK;
+  int32_t *offsets;
+  TRY(mem_new(&offsets, I + 1, sizeof *offsets, "item vectors"));
+  for (size_t i = 0; i <= I; i++) offsets[i] = (int32_t)c->offsets[i];
+  status rc = m->be->upload(m->ctx, v->offsets, offsets, (I + 1) * sizeof *offsets);
+  if (rc == OK) rc = m->be->upload(m->ctx, v->index, c->tokens, (size_t)m->c.item_words * sizeof *c->tokens);
+  if (rc == OK) rc = m->be->sync(m->ctx);
+  free(offsets);
+  return rc;
+}
+
+status model_add_items(model *whole, const item_content *content) {
+  item_vectors *v = model_get_core(whole)->items;
+  if (v == NULL || v->content == NULL) return model_set_items(whole, content);
+  for (int32_t i = 0; i < v->content->items && i < content->items; i++)
+    v->content->known[i] |= content->known[i];
+  v->stale = true;
+  return items_upload(model_get_core(whole));
+}
+
+status model_set_items(model *whole, const item_content *content) {
+  model_core *m = model_get_core(whole);
+  item_vectors *v = m->items;
+  if (v == NULL) return fail(ERR_INTERNAL, "a model of item ids is given content");
+  if (content->items != m->c.items_n || content->offsets[content->items] != m->c.item_words ||
+      content->width != m->c.item_features)
+    return fail(ERR_ARGUMENT,
+                "model.items: the content is of %d items with %lld words and %d features, the model of %lld, "
+                "%lld and %lld",
+                content->items, (long long)content->offsets[content->items], content->width,
+                (long long)m->c.items_n, (long long)m->c.item_words, (long long)m->c.item_features);
+  item_content *copy;
+  TRY(item_content_copy(&copy, content));
+  item_content_free(v->content);
+  v->content = copy;
+  v->stale = true;
+  return items_upload(m);
+}
+
+status model_take_items(model *m, dataset *d) {
+  item_content *of_data;
+  if (model_get_config(m)->items == ITEMS_ID) return OK;
+  TRY(item_content_of_data(&of_data, d));
+  const status rc = model_set_items(m, of_data);
+  item_content_free(of_data);
+  return rc;
+}
+
+const item_content *model_items(const model *whole) {
+  const item_vectors *v = model_const_core(whole)->items;
+  return v != NULL ? v->content : NULL;
+}
+
+// ---- biases --------------------------------------------------------------------------------------------------
+
+static status find_mean_bias(model_core *m, int32_t biases) {
+  item_vectors *v = m->items;
+  const size_t I = (size_t)m->c.items_n;
+  float *bias;
+  TRY(mem_new(&bias, I, sizeof *bias, "item biases"));
+  const float *from = param_master(&m->params, &m->params.items[biases]) + m->c.item_base;
+  const status rc = m->be->download(m->ctx, bias, from, I * sizeof *bias);
+  double sum = 0, n = 0;
+  for (size_t i = 0; i < I; i++) {
+    if (!v->content->known[i]) continue;
+    sum += (double)bias[i];
+    n++;
+  }
+  free(bias);
+  v->mean_bias = n > 0 ? (float)(sum / n) : 0;
+  v->has_mean_bias = rc == OK;
+  return rc;
+}
+
+status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t count, float *bias) {
+  item_vectors *v = m->items;
+  if (v == NULL) return OK;
+  if (!v->has_mean_bias) TRY(find_mean_bias(m, biases));
+  for (int32_t i = 0; i < count; i++) {
+    const int64_t item = (int64_t)first + i - m->c.item_base;
+    if (item >= 0 && item < m->c.items_n && !v->content->known[item]) bias[i] = v->mean_bias;
+  }
+  return OK;
+}

@@ -1,0 +1,54 @@
+// Item vectors of content (model.items = content | both): the table that embeddings and item head read where there is one.
+//
+//   content_i = W_t mean of E_w over the words w of text i  +  W_d f_i  +  b
+//   e_i       = content_i + m_i sigmoid(g) o id_i       (content alone: content_i)
+//
+// E is the encoder's word table, whose rows of items are the ids; f_i are dense features (zeros: none). m_i is 0 for an item that no event
+// of training has, and by id dropout (model.id_dropout; ops/ops.h, fuse). W_t begins as the identity, so that a text begins as the mean
+// of its words; the gate g begins at 0.
+//
+// The whole table [V,H] is made at the beginning of a forward pass, since the full softmax reads all of it, and its gradient is taken back
+// at the end of the backward pass. In evaluation it is kept as long as the parameters stay.
+//
+//   parameters  items.content.text.weight [H,H] (with texts), items.content.features.weight [H,F] (with features),
+//               items.content.bias [H], items.gate [H] (both)
+//
+// An item that was never trained on has no bias of its own either: what the softmax made of it is what it makes of every wrong answer. Where
+// vectors are taken (item_head.h) it gets the mean of the others', which stands for an item of middling popularity.
+#ifndef SOUK_MODEL_ITEM_VECTORS_H
+#define SOUK_MODEL_ITEM_VECTORS_H
+
+#include "model/core.h"
+#include "model/item_content.h"
+
+typedef struct item_vectors item_vectors;
+
+// All do nothing for a model of ids, which has none (m->items is NULL).
+status items_new(model_core *m);
+void items_free(item_vectors *v);
+void items_describe_params(model_core *m); // before the word table's
+void items_plan_buffers(model_core *m);
+status items_check(model_core *m, size_t *scratch);
+double items_flops(const model_config *c); // of a forward pass, whatever the batch
+
+// The table of the coming pass. training: always, with id dropout; else only if the parameters have changed.
+status items_forward(model_core *m, bool training);
+status items_zero_gradient(model_core *m); // before the losses add to it
+status items_backward(model_core *m);      // after the embeddings have added to it
+
+// The model's content, which is copied to the backend; what was there is replaced.
+status model_set_items(model *m, const item_content *content);
+// The same for a model that has none. One that has keeps its own, but items that `content`, which is of the same items, says were
+// trained on, are known from now on.
+status model_add_items(model *m, const item_content *content);
+// The content of a data set's items, where the model's vectors have any; the counts are those of the training part.
+status model_take_items(model *m, dataset *d);
+const item_content *
+model_items(const model *m);        // NULL: a model of ids, or none was set yet; lives as long as the model
+status items_upload(model_core *m); // after backend memory was cleared
+
+// bias [count] host: of tokens [first, first + count), from the parameter of this index. Those of items that were never trained on become the mean
+// of the others'.
+status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t count, float *bias);
+
+#endif
