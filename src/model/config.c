@@ -71,6 +71,7 @@ status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t
   if (c->pooler && (!c->cls_sep || c->segments < 2))
     return fail(ERR_ARGUMENT, "model.pooler needs model.cls_sep = true and model.segments = 2 or more");
   c->objectives[0] = '\0';
+  c->item_base = c->items_n = c->item_words = c->item_features = 0;
   c->class_base = c->item_classes ? range_end[RANGE_ATTRIBUTES] : 0;
   c->classes = c->item_classes ? size - c->class_base : (int32_t)c->vocab_size;
   if (c->classes < 1)

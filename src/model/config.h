@@ -38,7 +38,7 @@ typedef struct model_config {
   int items;                   // items_kind: what the vectors of items are made of
   double id_dropout;           // of ITEMS_BOTH: how often an item goes without its id in a step
   int32_t class_base, classes; // filled by model_config_resolve
-  // Of item_content_describe, for items other than ITEMS_ID: the first item's token and how many there are, words of their texts in
+  // Of item_content_describe, after that (0: items are ids): the first item's token and how many there are, words of their texts in
   // all, and dense features of each.
   int64_t item_base, items_n, item_words, item_features;
   // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.

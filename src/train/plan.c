@@ -142,8 +142,7 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
 
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
 // model is allocated, which takes `later` bytes.
-static status add_validation(run_plan *p, const run_config *c, dataset *d, batch_caps caps,
-                             double later) {
+static status add_validation(run_plan *p, const run_config *c, dataset *d, batch_caps caps, double later) {
   const char *why;
   if (!run_validates(c, d, &why)) return OK;
   ranking_config rc;
