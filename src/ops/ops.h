@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 6 };
+enum { OPS_VERSION = 7 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
