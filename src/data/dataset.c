@@ -283,7 +283,7 @@ static status open_once(dataset **out, const char *dir, bool verify) {
     return OK;
   }
   TRY_GOTO(path_check(dir, PATH_DATASET | PATH_SHARDS), bad);
-  TRY_GOTO(dataset_manifest_read(path, &d->info, &d->files), bad);
+  TRY_GOTO(dataset_manifest_read(path, &d->info, &d->files, &d->tokenizer), bad);
   const file_list_check check = {.dir = dir, .manifest = path, .contents = verify};
   TRY_GOTO(file_list_verify(d->files, &check), bad);
   TRY_GOTO(dataset_files_check(d->files, d->info.shards, path), bad);

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/record.h"
+#include "data/tokenizer.h"
 #include "format/sha256.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
@@ -129,9 +130,10 @@ static status read_head(const json_t *j, record_source *from) {
 
 static status read_fields(dataset_info *info, const json_t *j, const char *path) {
   static const char *const names[] = {
-      "schema",        "version",      "created_by", "name",       "sequences", "tokens",      "train_tokens",
-      "valid_targets", "test_targets", "longest",    "vocab_size", "ranges",    "event_types", "window",
-      "stride",        "has_time",     "time_unit",  "shards",     "files",     "split",       NULL};
+      "schema",       "version",       "created_by",   "name",     "sequences",  "tokens",
+      "train_tokens", "valid_targets", "test_targets", "longest",  "vocab_size", "ranges",
+      "event_types",  "window",        "stride",       "has_time", "time_unit",  "shards",
+      "files",        "split",         "tokenizer",    NULL};
   record_source from = {.path = path};
   TRY(read_head(j, &from));
   TRY(read_counts(info, j, &from));
@@ -140,6 +142,8 @@ static status read_fields(dataset_info *info, const json_t *j, const char *path)
   TRY(split_from_json(&info->split, json_object_get(j, "split"), &from));
   if (info->split.kind == SPLIT_TIME && !info->has_time) return bad_field(&from, "split.kind");
   if (!event_types_from_json(info, json_object_get(j, "event_types"))) return bad_field(&from, "event_types");
+  const json_t *tokenizer = json_object_get(j, "tokenizer");
+  if (tokenizer != NULL) TRY(tokenizer_check(tokenizer, path));
   return record_check_names(j, "", names, &from);
 }
 
@@ -161,11 +165,11 @@ static void make_identity(const char *text, size_t bytes, char hex[65]) {
   sha256_final(&sum, hex);
 }
 
-status dataset_manifest_read(const char *path, dataset_info *info, json_t **files) {
+status dataset_manifest_read(const char *path, dataset_info *info, json_t **files, json_t **tokenizer) {
   char *text;
   size_t bytes;
   json_error_t error;
-  *files = NULL;
+  *files = *tokenizer = NULL;
   TRY(file_read(path, MAX_MANIFEST, &text, &bytes));
   mem_json_failed(); // resets the flag
   json_t *j = json_loadb(text, bytes, JSON_REJECT_DUPLICATES, &error);
@@ -176,6 +180,7 @@ status dataset_manifest_read(const char *path, dataset_info *info, json_t **file
                              : fail(ERR_FORMAT, "%s line %d: %s", path, error.line, error.text);
   const status rc = read_fields(info, j, path);
   if (rc == OK) *files = json_incref(json_object_get(j, "files"));
+  if (rc == OK) *tokenizer = json_incref(json_object_get(j, "tokenizer"));
   json_decref(j);
   return rc;
 }

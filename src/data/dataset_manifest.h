@@ -5,10 +5,11 @@
 #include <jansson.h>
 #include "data/dataset.h"
 
-// Fills *info, checking every field; files [new reference]: what the manifest lists. A field that is missing has its
+// Fills *info, checking every field; files [new reference]: what the manifest lists; tokenizer [new reference]: settings of that of
+// the words (tokenizer.h), NULL: none. A field that is missing has its
 // default where there is one. A field that is not known is an error that names the version which wrote it
 // (ERR_UNSUPPORTED: the data set is not damaged).
-status dataset_manifest_read(const char *path, dataset_info *info, json_t **files);
+status dataset_manifest_read(const char *path, dataset_info *info, json_t **files, json_t **tokenizer);
 
 // What is read must be listed, so that it has a checksum: vocabulary, users, and the shards, as many as there are. `files` is
 // an object, path the manifest's.

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
@@ -64,8 +65,8 @@ static status parse(json_t **out, const char *text, size_t bytes, const char *pa
 static status read_json_file(reader *r, int which, json_t **out, size_t flags) {
   char *text;
   size_t bytes;
-  bool there;
-  TRY(file_look(r->paths[which], &there));
+  bool there = false;
+  if (r->paths[which][0] != '\0') TRY(file_look(r->paths[which], &there));
   if (!there) return OK;
   TRY(file_read(r->paths[which], MAX_FILE, &text, &bytes));
   r->all_bytes += bytes;
@@ -74,9 +75,27 @@ static status read_json_file(reader *r, int which, json_t **out, size_t flags) {
   return rc;
 }
 
+// Where the files are. A file named vocab.txt stands for its directory, and one of another name for itself alone.
+static status name_files(reader *r, const char *path) {
+  struct stat st;
+  if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
+    for (int i = 0; i < 5; i++) TRY(path_join(r->paths[i], sizeof r->paths[i], path, file_names[i]));
+    return OK;
+  }
+  if (strlen(path) >= sizeof r->paths[VOCAB_TXT]) return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  strcpy(r->paths[VOCAB_TXT], path);
+  const char *slash = strrchr(path, '/'), *name = slash != NULL ? slash + 1 : path;
+  if (strcmp(name, file_names[VOCAB_TXT]) != 0) return OK;
+  for (int i = 1; i < 5; i++)
+    if (snprintf(r->paths[i], sizeof r->paths[i], "%.*s%s", (int)(name - path), path, file_names[i]) >=
+        (int)sizeof r->paths[i])
+      return fail(ERR_ARGUMENT, "path too long: %.60s...", path);
+  return OK;
+}
+
 static status read_files(reader *r, const char *dir) {
   bool there;
-  for (int i = 0; i < 5; i++) TRY(path_join(r->paths[i], sizeof r->paths[i], dir, file_names[i]));
+  TRY(name_files(r, dir));
   TRY(file_look(r->paths[VOCAB_TXT], &there));
   if (there) TRY(file_read(r->paths[VOCAB_TXT], MAX_FILE, &r->text, &r->bytes));
   r->all_bytes = r->bytes;

@@ -27,7 +27,8 @@ typedef struct wordpiece {
 
 // The specials are those that tokenizer_config.json or special_tokens_map.json names, or else [PAD] [UNK] [CLS] [SEP]
 // [MASK]; all five must be there. Their names in v are always the latter. What is odd about a file is told in warnings; two
-// files that contradict each other about a token are an error. ERR_NOT_FOUND: neither vocab.txt nor tokenizer.json is in DIR.
+// files that contradict each other about a token are an error. `dir` may also be a file: of the name vocab.txt it stands for its
+// directory, of another name for a vocab.txt alone. ERR_NOT_FOUND: neither vocab.txt nor tokenizer.json is in DIR.
 status wordpiece_read(wordpiece **out, const char *dir);
 void wordpiece_close(wordpiece *w); // NULL is safe
 

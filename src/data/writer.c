@@ -17,6 +17,7 @@ struct dataset_writer {
   int64_t shard_tokens;
   out_file *users;
   json_t *files;       // manifest's list
+  json_t *tokenizer;   // NULL: none
   task_pool *pool;     // NULL: none
   shard *now, *before; // being collected, being written
   dataset_info info;   // counts so far
@@ -103,6 +104,11 @@ status writer_add(dataset_writer *w, const sequence *s, const char *user_name) {
   return shard_tokens(w->now) >= w->shard_tokens ? end_shard(w) : OK;
 }
 
+void writer_tokenizer(dataset_writer *w, json_t *settings) {
+  json_decref(w->tokenizer);
+  w->tokenizer = json_incref(settings);
+}
+
 static status write_json(const dataset_writer *w, const char *name, const json_t *j) {
   char path[PATH_MAX + 64];
   TRY(path_join(path, sizeof path, w->dir, name));
@@ -147,6 +153,7 @@ static status finish(dataset_writer *w, dataset_info *info, const vocab *v, cons
     return fail(ERR_INTERNAL, "cannot compose the manifest of %s (is the name valid UTF-8?)", info->name);
   if (info->time_unit != TIME_UNIT_SECONDS) // the default is not written
     json_object_set_new(j, "time_unit", json_string(time_unit_names[info->time_unit]));
+  if (w->tokenizer != NULL) json_object_set(j, "tokenizer", w->tokenizer);
   const status rc = write_json(w, "manifest.json", j);
   json_decref(j);
   TRY(rc);
@@ -178,5 +185,6 @@ void writer_abort(dataset_writer *w) {
   out_abort(w->users);
   out_dir_abort(w->place);
   json_decref(w->files);
+  json_decref(w->tokenizer);
   free(w);
 }

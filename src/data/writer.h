@@ -17,6 +17,9 @@ void writer_use(dataset_writer *w, task_pool *pool);
 // How the sequences are divided, and the unit of their times, before the first is added; without: leave-one-out with one
 // target, and nothing is checked.
 void writer_split(dataset_writer *w, const data_split *s, time_unit unit);
+// Settings of the tokenizer of the vocabulary's words (tokenizer.h), which the manifest keeps; NULL is safe: none. The caller keeps
+// its reference.
+void writer_tokenizer(dataset_writer *w, json_t *settings);
 // Appends one sequence (index is ignored) with its user's name.
 status writer_add(dataset_writer *w, const sequence *s, const char *user_name);
 // Where a file of the caller's own goes inside the directory; once written it is listed in the manifest.

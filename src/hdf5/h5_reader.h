@@ -29,7 +29,8 @@ double reader_memory(double rows, size_t bytes_each);
 
 // The rest may be called by several threads; calls wait for each other.
 
-// Opens a file until the reader stops, and checks its attributes "schema" and "version". Files are numbered from 0.
+// Opens a file until the reader stops, and checks its attributes "schema" and "version" (schema "": a file of somebody else's,
+// which has none). Files are numbered from 0.
 status reader_open(h5_reader *r, const char *path, const char *schema, int64_t version, int32_t *file);
 // Dimensions of a dataset, ERR_FORMAT unless it is there with `ndim` (1 or 2) dimensions and elements of this
 // kind.

@@ -97,7 +97,7 @@ static status check_attributes(hid_t file, const char *path, const char *schema,
 status h5_open(hid_t *file, const char *path, const char *schema, int64_t version) {
   *file = H5Fopen(path, H5F_ACC_RDONLY, H5P_DEFAULT);
   if (*file < 0) return fail(ERR_FORMAT, "cannot open %s as an HDF5 file", path);
-  const status rc = check_attributes(*file, path, schema, version);
+  const status rc = schema[0] != '\0' ? check_attributes(*file, path, schema, version) : OK;
   if (rc != OK) H5Fclose(*file);
   return rc;
 }

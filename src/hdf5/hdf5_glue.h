@@ -28,7 +28,7 @@ status h5_check_unlocked(const char *what);
 status h5_create(hid_t *file, const char *path, const char *schema, int64_t version);
 // Writes into a file that is open for reading and writing; the descriptor is copied.
 status h5_create_in(hid_t *file, int fd, const char *path, const char *schema, int64_t version);
-// Opens a file and checks its attributes. Only for the process that reads (h5_reader.h).
+// Opens a file and checks its attributes; with the schema "", a file of anybody's, whatever it says of itself. Only for the process that reads (h5_reader.h).
 status h5_open(hid_t *file, const char *path, const char *schema, int64_t version);
 status h5_close(hid_t file, const char *path); // flushes; after an error the data may be incomplete
 // Closes a file whose writing ended with `rc`. Of two errors the one of closing is returned: it is in the system's words

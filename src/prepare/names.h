@@ -6,7 +6,14 @@
 #include <stdint.h>
 #include <stddef.h>
 
-typedef enum name_kind { NAME_USER, NAME_ITEM, NAME_SESSION, NAME_EVENT, NAME_CATEGORY } name_kind;
+typedef enum name_kind {
+  NAME_USER,
+  NAME_ITEM,
+  NAME_SESSION,
+  NAME_EVENT,
+  NAME_CATEGORY,
+  NAME_BRAND
+} name_kind;
 
 // The reason to reject a row with such a name, a constant; NULL: it is short enough. At most MAX_NAME_BYTES of
 // format/vocabulary.h; event types, which stand in fixed fields, at most EVENT_NAME - 1 of data/dataset.h.

@@ -28,12 +28,16 @@ static void job_free(prepare_job *job) {
   tasks_free(job->pool);
   input_files_free(&job->log_files);
   input_files_free(&job->catalogue_files);
-  intern *const names[] = {job->items, job->types, job->wanted_types, job->categories};
+  wordpiece_close(job->words);
+  intern *const names[] = {job->items, job->types, job->wanted_types, job->categories.names,
+                           job->brands.names};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
-  void *const arrays[] = {job->item_counts,   job->next_counts,  job->train_counts, job->token_of,
-                          job->price_sum,     job->price_count,  job->category,     job->price,
-                          job->short_lengths, job->long_lengths, job->room.tokens,  job->room.sessions,
-                          job->room.events,   job->room.times};
+  void *const arrays[] = {job->item_counts,       job->next_counts,    job->train_counts,
+                          job->token_of,          job->mean_price.sum, job->mean_price.count,
+                          job->categories.of,     job->price,          job->mean_rating.sum,
+                          job->mean_rating.count, job->brands.of,      job->rating,
+                          job->short_lengths,     job->long_lengths,   job->room.tokens,
+                          job->room.sessions,     job->room.events,    job->room.times};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(job);
 }
@@ -48,6 +52,7 @@ static void end_stage(prepare_job *job, prepare_stage stage) {
 static status run_job(prepare_job *job, dataset_writer **writer) {
   const prepare_config *c = job->c;
   const double start = job->stage_began = now_seconds();
+  TRY(open_words(job));
   TRY(tasks_new(&job->pool, threads_or_all(c->output.threads)));
   TRY(writer_open(writer, c->output.out, c->output.shard_tokens, (int)c->output.deflate, c->output.force));
   writer_use(*writer, job->pool);
@@ -76,6 +81,8 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
     snprintf(info.event_types[i], EVENT_NAME, "%s", intern_text(job->types, i - 1));
   json_t *report = NULL;
   TRY_GOTO(write_item_attributes(job, *writer, v), done);
+  TRY_GOTO(write_item_texts(job, *writer, v), done);
+  TRY_GOTO(write_item_features(job, *writer, v), done);
   end_stage(job, STAGE_ITEMS);
   TRY_GOTO(write_sequences(job, *writer), done);
   store_free(job->store); // closes its file in the directory that is renamed next

@@ -6,7 +6,7 @@
 #include "prepare/log_reader.h"
 #include "prepare/times.h"
 
-enum { MAX_PRICE_BUCKETS = 1000 };
+#define CATALOGUE_TEXT "title,description" // what an item's text is made of by default
 #define SPLIT_SHARE \
   0.1 // of the users that a split by users holds out for validation, and for test, by default
 
@@ -24,6 +24,8 @@ typedef struct prepare_input { // section "input"
   bool catalogue_header;
   char catalogue_separator[OPTION_STRING];
   int catalogue_quotes;
+  char features[OPTION_STRING], features_names[OPTION_STRING]; // of items; empty: none, and FILE.names.tsv
+  char features_array[OPTION_STRING];                          // of an HDF5 file
   char missing[OPTION_STRING];   // texts that mean no value, in the log and the catalogue
   char events[OPTION_STRING];    // event types to keep, separated by commas; empty: all
   int time_format;               // of times.h
@@ -33,7 +35,7 @@ typedef struct prepare_input { // section "input"
 
 typedef struct prepare_fields { // section "fields": columns of the log, by name or by number from 1
   char user[OPTION_STRING], item[OPTION_STRING], time[OPTION_STRING], event[OPTION_STRING],
-      session[OPTION_STRING], price[OPTION_STRING];
+      session[OPTION_STRING], price[OPTION_STRING], rating[OPTION_STRING];
 } prepare_fields;
 
 typedef struct prepare_catalogue { // section "catalogue": columns of the catalogue
@@ -41,7 +43,8 @@ typedef struct prepare_catalogue { // section "catalogue": columns of the catalo
   int snapshot_format; // 0: as the log's; else of times.h, plus 1
   int match;           // id_rule
   char item[OPTION_STRING], title[OPTION_STRING], category[OPTION_STRING], brand[OPTION_STRING],
-      price[OPTION_STRING], description[OPTION_STRING];
+      price[OPTION_STRING], rating[OPTION_STRING], description[OPTION_STRING];
+  char text[OPTION_STRING]; // columns of an item's text, in order
   char keep[OPTION_STRING]; // further columns, separated by commas
 } prepare_catalogue;
 
@@ -66,7 +69,9 @@ typedef struct prepare_output { // section "output"
   int64_t window, stride;
   int64_t shard_tokens, deflate;
   bool attributes; // tokens for event types, categories and price buckets
-  int64_t price_buckets;
+  int64_t price_buckets, rating_buckets;
+  char words[OPTION_STRING]; // a vocab.txt, or a directory with one; empty: none
+  int64_t text_tokens;       // words of an item's text, at most
   int64_t memory, threads;
   bool force;
 } prepare_output;

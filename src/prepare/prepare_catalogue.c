@@ -15,8 +15,9 @@
 #include "prepare/id_match.h"
 #include "prepare/names.h"
 #include "prepare/prepare_internal.h"
+#include "prepare/prepare_rows.h"
 
-enum { CAT_ITEM, CAT_TITLE, CAT_CATEGORY, CAT_BRAND, CAT_PRICE, CAT_DESCRIPTION, CAT_KEPT };
+enum { CAT_ITEM, CAT_TITLE, CAT_CATEGORY, CAT_BRAND, CAT_PRICE, CAT_RATING, CAT_DESCRIPTION, CAT_KEPT };
 enum { ROW_ITEM, ROW_PROPERTY, ROW_VALUE, ROW_TIME, ROW_COLUMNS }; // of a catalogue of properties
 
 typedef struct catalogue_columns {
@@ -67,8 +68,10 @@ static log_join join_of(int column) {
 }
 
 static status name_columns(const prepare_catalogue *f, catalogue_columns *c) {
-  const char *const names[CAT_KEPT] = {f->item, f->title, f->category, f->brand, f->price, f->description};
-  static const char *const written[CAT_KEPT] = {"item", "title", "category", "brand", "price", "description"};
+  const char *const names[CAT_KEPT] = {f->item,  f->title,  f->category,   f->brand,
+                                       f->price, f->rating, f->description};
+  static const char *const written[CAT_KEPT] = {"item",  "title",  "category",   "brand",
+                                                "price", "rating", "description"};
   for (c->n = 0; c->n < CAT_KEPT; c->n++) {
     c->names[c->n] = names[c->n];
     c->written[c->n] = written[c->n];
@@ -125,8 +128,8 @@ static status write_entry(catalogue *c, const char *const *values) {
   return rc;
 }
 
-static bool usable_category(catalogue *c, const char *text, const value_place *place) {
-  const char *why = text != NULL ? name_too_long(NAME_CATEGORY, strlen(text)) : NULL;
+static bool usable_name(catalogue *c, name_kind kind, const char *text, const value_place *place) {
+  const char *why = text != NULL ? name_too_long(kind, strlen(text)) : NULL;
   c->job->catalogue_prices.unknown.file = place->file;
   if (why != NULL) reject_add(&c->job->catalogue_prices.unknown, why, place->line, text, strlen(text));
   return text != NULL && why == NULL;
@@ -137,14 +140,24 @@ static status take_values(catalogue *c, int32_t item, const char **values, const
   prepare_job *job = c->job;
   job->catalogue_matched++;
   values[CAT_ITEM] = intern_text(job->items, item);
-  if (!usable_category(c, values[CAT_CATEGORY], &places[CAT_CATEGORY])) values[CAT_CATEGORY] = NULL;
+  if (!usable_name(c, NAME_CATEGORY, values[CAT_CATEGORY], &places[CAT_CATEGORY]))
+    values[CAT_CATEGORY] = NULL;
   if (values[CAT_CATEGORY] != NULL)
-    TRY(intern_add(job->categories, values[CAT_CATEGORY], &job->category[item]));
+    TRY(intern_add(job->categories.names, values[CAT_CATEGORY], &job->categories.of[item]));
+  if (job->words != NULL && usable_name(c, NAME_BRAND, values[CAT_BRAND], &places[CAT_BRAND]))
+    TRY(intern_add(job->brands.names, values[CAT_BRAND], &job->brands.of[item]));
   const char *price = values[CAT_PRICE];
   job->catalogue_prices.unknown.file = job->catalogue_prices.guessed.file = places[CAT_PRICE].file;
   if (price != NULL &&
       !price_take(&job->catalogue_prices, price, strlen(price), places[CAT_PRICE].line, &job->price[item]))
     values[CAT_PRICE] = NULL;
+  const char *rating = values[CAT_RATING];
+  job->catalogue_ratings.file = places[CAT_RATING].file;
+  if (rating != NULL && !rating_take(&job->catalogue_ratings, rating, strlen(rating), places[CAT_RATING].line,
+                                     &job->rating[item])) {
+    values[CAT_RATING] = NULL;
+    job->rating[item] = NAN;
+  }
   return write_entry(c, values);
 }
 
@@ -263,7 +276,7 @@ static status write_properties(catalogue *c) {
     const char *values[MAX_COLUMNS];
     value_place places[MAX_COLUMNS];
     for (int i = 0; i < c->columns.n; i++) {
-      values[i] = i == CAT_PRICE ? without_mark(v[i].text) : v[i].text;
+      values[i] = i == CAT_PRICE || i == CAT_RATING ? without_mark(v[i].text) : v[i].text;
       places[i] = v[i].place;
     }
     TRY(take_values(c, item, values, places));
@@ -455,20 +468,33 @@ done:
   return rc;
 }
 
+static status labels_new(item_labels *l, size_t n) {
+  TRY(intern_new(&l->names));
+  TRY(mem_new(&l->of, n, sizeof *l->of, "attributes of items"));
+  for (size_t i = 0; i < n; i++) l->of[i] = -1;
+  return OK;
+}
+
+static status values_new(double **values, size_t n) {
+  TRY(mem_new(values, n, sizeof **values, "values of items"));
+  for (size_t i = 0; i < n; i++) (*values)[i] = NAN;
+  return OK;
+}
+
+// The mean of the log, where the catalogue says nothing.
+static void take_means(double *values, const item_means *m, size_t n) {
+  for (size_t i = 0; i < n && i < m->count_cap; i++)
+    if (isnan(values[i]) && m->count[i] > 0) values[i] = m->sum[i] / (double)m->count[i];
+}
+
 status read_catalogue(prepare_job *job, dataset_writer *w) {
   const size_t n = (size_t)intern_count(job->items);
-  TRY(intern_new(&job->categories));
-  TRY(mem_new(&job->category, n, sizeof *job->category, "categories of items"));
-  TRY(mem_new(&job->price, n, sizeof *job->price, "prices of items"));
-  for (size_t i = 0; i < n; i++) {
-    job->category[i] = -1;
-    job->price[i] = NAN;
-  }
+  TRY(labels_new(&job->categories, n));
+  TRY(labels_new(&job->brands, n));
+  TRY(values_new(&job->price, n));
+  TRY(values_new(&job->rating, n));
   if (job->c->input.catalogue[0] != '\0') TRY(read_described(job, w));
-  const size_t priced =
-      job->price_count_cap < n ? job->price_count_cap : n; // later items have no row with a price
-  for (size_t i = 0; i < priced; i++)
-    if (isnan(job->price[i]) && job->price_count[i] > 0)
-      job->price[i] = job->price_sum[i] / (double)job->price_count[i];
+  take_means(job->price, &job->mean_price, n);
+  take_means(job->rating, &job->mean_rating, n);
   return OK;
 }

@@ -10,8 +10,10 @@
 #include "prepare/names.h"
 #include "prepare/prepare.h"
 #include "prepare/price_notes.h"
+#include "prepare/quantile_buckets.h"
 #include "base/tasks.h"
 #include "prepare/time_survey.h"
+#include "data/wordpiece.h"
 #include "data/writer.h"
 
 enum { SHORT_LENGTHS = 1 << 16 };
@@ -62,6 +64,30 @@ typedef struct sequence_room {
   int64_t *times;
 } sequence_room;
 
+// Means over the rows of the log, by item.
+typedef struct item_means {
+  double *sum; // [items], like count; both may be shorter, as later items have no value
+  int64_t *count;
+  size_t sum_cap, count_cap;
+} item_means;
+
+// Names that items have: categories, brands.
+typedef struct item_labels {
+  intern *names;
+  int32_t *of; // [items], -1 unknown
+} item_labels;
+
+// What became of the items' texts and features.
+typedef struct text_counts {
+  int64_t items, tokens, unknown; // that have words; words of all; of them [UNK]
+  int64_t cut;                    // items whose text is longer than output.text_tokens
+} text_counts;
+typedef struct feature_counts {
+  int64_t rows, width;       // of the file
+  int64_t missing;           // items that have no row
+  int64_t unknown, repeated; // rows of names that are no items that stay; of items that had one already
+} feature_counts;
+
 typedef struct prepare_job {
   const prepare_config *c;
   data_split split;
@@ -75,13 +101,14 @@ typedef struct prepare_job {
   input_files log_files, catalogue_files;
   reject_list log, without_item, catalogue;
   price_notes log_prices, catalogue_prices;
-  int64_t events_with, sessions_with, prices_with; // rows of the log that have one
-  padded_names padded[2];                          // users, items; of the file that is being read
-  int32_t zone;                                    // of dates that name none, in seconds east of UTC
-  time_survey times;                               // that were read
-  time_span span;                                  // of the events that stay
-  json_t *warnings;                                // texts; NULL: none
-  json_t *remarks;                                 // of the files being read, by what is said; NULL: none
+  reject_list log_ratings, catalogue_ratings;                    // that cannot be read
+  int64_t events_with, sessions_with, prices_with, ratings_with; // rows of the log that have one
+  padded_names padded[2]; // users, items; of the file that is being read
+  int32_t zone;           // of dates that name none, in seconds east of UTC
+  time_survey times;      // that were read
+  time_span span;         // of the events that stay
+  json_t *warnings;       // texts; NULL: none
+  json_t *remarks;        // of the files being read, by what is said; NULL: none
   int64_t skipped_events, core_rounds, dropped_by_core, repeats, sessions, windows, events;
   int64_t cells;  // pairs of a user and an item of his
   int64_t passes; // over the events so far
@@ -93,18 +120,15 @@ typedef struct prepare_job {
   int64_t *train_counts;                // [items] of them in train parts
   int64_t type_counts[MAX_EVENT_TYPES]; // in train parts
   int32_t *token_of;                    // [items], -1 not kept
-  double *
-      price_sum; // [items], of the log; with price_count their mean is the price where the catalogue has none
-  int64_t *price_count;
-  size_t price_sum_cap, price_count_cap;
+  item_means mean_price, mean_rating;   // of the log: they count where the catalogue says nothing
   int64_t items_kept, catalogue_matched, catalogue_repeated, other_properties, properties_after_end;
   json_t *catalogue_known; // entries with a title, a category ...; NULL: no catalogue
-  intern *categories;
-  int32_t *category; // [items], -1 unknown
-  double *price;     // [items], NaN unknown
-  double edges
-      [MAX_PRICE_BUCKETS]; // of price buckets: bucket k (from 1) has prices < edges[k - 1]; the last has the rest
-  int32_t buckets;
+  item_labels categories, brands;
+  double *price, *rating; // [items], NaN unknown
+  quantile_buckets prices, ratings;
+  wordpiece *words; // NULL: none
+  text_counts texts;
+  feature_counts features;
   // users
   int64_t users_kept, cold_valid, cold_test;
   int64_t *short_lengths; // [SHORT_LENGTHS] users of this length
@@ -161,10 +185,21 @@ void show_progress(prepare_job *job, const char *what, int64_t count, double sha
 // The catalogue of the kept items: writes catalogue.jsonl and fills category and price. Also without one:
 // prices come from the log then.
 status read_catalogue(prepare_job *job, dataset_writer *w);
-// The vocabulary: attribute tokens, then items by falling count and name. Fills token_of and buckets.
+// The vocabulary: words, attribute tokens, then items by falling count and name. Fills token_of and buckets.
 status build_vocabulary(prepare_job *job, vocab **out);
+// The attribute tokens of the items that stay, into tokens[items_kept], in the order of the vocabulary; 0: not known. kind: "category".
+status label_tokens(const prepare_job *job, const vocab *v, const char *kind, const item_labels *l,
+                    int32_t *tokens);
+status bucket_tokens(const prepare_job *job, const vocab *v, const char *kind, const quantile_buckets *q,
+                     const double *values, int32_t *tokens);
 // items.h5: the attribute tokens of every item.
 status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v);
+// Words and where features come from, before anything else is read, so that a wrong name is told at once.
+status open_words(prepare_job *job);
+// texts.h5, from catalogue.jsonl, which is finished: only with words, whose counts in v become those of the texts.
+status write_item_texts(prepare_job *job, dataset_writer *w, vocab *v);
+// features.h5, where input.features is set.
+status write_item_features(prepare_job *job, dataset_writer *w, const vocab *v);
 
 status count_length(prepare_job *job, int32_t n); // short_lengths must be there
 json_t *make_report(prepare_job *job);

@@ -11,42 +11,20 @@
 #include "hdf5/hdf5_glue.h"
 #include "prepare/prepare_internal.h"
 
-// ---- price buckets -------------------------------------------------------------------------------------------
+// ---- buckets -------------------------------------------------------------------------------------------------
 
-static int by_double(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
-
-// Edges at equal shares of the kept items' prices; equal edges become one, so there may be fewer buckets than
-// asked for.
-static status make_buckets(prepare_job *job) {
+// Of the kept items that have a value.
+static status make_buckets(const prepare_job *job, const double *values, int64_t wanted,
+                           quantile_buckets *to) {
   const int32_t n = intern_count(job->items);
-  const int64_t wanted = job->c->output.price_buckets;
-  double *prices;
-  size_t known = 0;
-  TRY(mem_new(&prices, (size_t)n, sizeof *prices, "prices of items"));
+  double *known;
+  size_t count = 0;
+  TRY(mem_new(&known, (size_t)n, sizeof *known, "values of items"));
   for (int32_t i = 0; i < n; i++)
-    if (job->item_counts[i] > 0 && !isnan(job->price[i])) prices[known++] = job->price[i];
-  if (known > 0 && wanted > 0) {
-    qsort(prices, known, sizeof *prices, by_double);
-    job->buckets = 1;
-    for (int64_t k = 1; k < wanted; k++) {
-      const double edge = prices[known * (size_t)k / (size_t)wanted];
-      if (edge > (job->buckets > 1 ? job->edges[job->buckets - 2] : prices[0]))
-        job->edges[job->buckets++ - 1] = edge;
-    }
-  }
-  free(prices);
+    if (job->item_counts[i] > 0 && !isnan(values[i])) known[count++] = values[i];
+  quantile_buckets_make(to, known, count, wanted);
+  free(known);
   return OK;
-}
-
-// From 1; 0: the price is not known.
-static int32_t bucket_of(const prepare_job *job, double price) {
-  if (job->buckets == 0 || isnan(price)) return 0;
-  int32_t k = 1;
-  while (k < job->buckets && price >= job->edges[k - 1]) k++;
-  return k;
 }
 
 // ---- vocabulary ----------------------------------------------------------------------------------------------
@@ -74,32 +52,55 @@ static status add_attribute(vocab *v, const char *kind, const char *value, int64
   return rc;
 }
 
-static status add_attributes(prepare_job *job, vocab *v) {
-  for (int32_t t = 0; t < intern_count(job->types); t++)
-    TRY(add_attribute(v, "event", intern_text(job->types, t), job->type_counts[t + 1]));
-  const int32_t n = intern_count(job->categories), items = intern_count(job->items);
-  int64_t *counts = NULL, per_bucket[MAX_PRICE_BUCKETS + 1] = {0};
+static status add_labels(prepare_job *job, vocab *v, const char *kind, const item_labels *l) {
+  const int32_t n = intern_count(l->names), items = intern_count(job->items);
+  int64_t *counts = NULL;
   int32_t *order = NULL;
   status rc;
-  TRY_GOTO(mem_new(&counts, (size_t)n, sizeof *counts, "counts of categories"), done);
-  TRY_GOTO(mem_new(&order, (size_t)n, sizeof *order, "the order of categories"), done);
-  for (int32_t i = 0; i < items; i++) {
-    if (job->category[i] >= 0) counts[job->category[i]] += job->train_counts[i];
-    per_bucket[bucket_of(job, job->price[i])] += job->train_counts[i];
-  }
+  TRY_GOTO(mem_new(&counts, (size_t)n, sizeof *counts, "counts of attributes"), done);
+  TRY_GOTO(mem_new(&order, (size_t)n, sizeof *order, "the order of attributes"), done);
+  for (int32_t i = 0; i < items; i++)
+    if (l->of[i] >= 0) counts[l->of[i]] += job->train_counts[i];
   for (int32_t i = 0; i < n; i++) order[i] = i;
-  qsort_r(order, (size_t)n, sizeof *order, by_count_then_name, &(named_count){job->categories, counts});
+  qsort_r(order, (size_t)n, sizeof *order, by_count_then_name, &(named_count){l->names, counts});
   for (int32_t i = 0; i < n; i++)
-    TRY_GOTO(add_attribute(v, "category", intern_text(job->categories, order[i]), counts[order[i]]), done);
-  for (int32_t k = 1; k <= job->buckets; k++) {
-    char number[16];
-    snprintf(number, sizeof number, "%d", k);
-    TRY_GOTO(add_attribute(v, "price", number, per_bucket[k]), done);
-  }
+    TRY_GOTO(add_attribute(v, kind, intern_text(l->names, order[i]), counts[order[i]]), done);
 done:
   free(counts);
   free(order);
   return rc;
+}
+
+static status add_buckets(prepare_job *job, vocab *v, const char *kind, const quantile_buckets *q,
+                          const double *values) {
+  int64_t counts[MAX_BUCKETS + 1] = {0};
+  for (int32_t i = 0; i < intern_count(job->items); i++)
+    counts[quantile_bucket(q, values[i])] += job->train_counts[i];
+  for (int32_t k = 1; k <= q->n; k++) {
+    char number[16];
+    snprintf(number, sizeof number, "%d", k);
+    TRY(add_attribute(v, kind, number, counts[k]));
+  }
+  return OK;
+}
+
+static status add_attributes(prepare_job *job, vocab *v) {
+  TRY(make_buckets(job, job->price, job->c->output.price_buckets, &job->prices));
+  TRY(make_buckets(job, job->rating, job->c->output.rating_buckets, &job->ratings));
+  for (int32_t t = 0; t < intern_count(job->types); t++)
+    TRY(add_attribute(v, "event", intern_text(job->types, t), job->type_counts[t + 1]));
+  TRY(add_labels(job, v, "category", &job->categories));
+  TRY(add_buckets(job, v, "price", &job->prices, job->price));
+  TRY(add_labels(job, v, "brand", &job->brands));
+  return add_buckets(job, v, "rating", &job->ratings, job->rating);
+}
+
+// The vocabulary with special tokens and words.
+static status begin_vocabulary(prepare_job *job, vocab **v) {
+  if (job->words == NULL) return vocab_new(v);
+  *v = job->words->v;
+  job->words->v = NULL;
+  return OK;
 }
 
 status build_vocabulary(prepare_job *job, vocab **out) {
@@ -114,11 +115,8 @@ status build_vocabulary(prepare_job *job, vocab **out) {
           &(named_count){job->items, job->train_counts});
   status rc;
   vocab *v = NULL;
-  TRY_GOTO(vocab_new(&v), done);
-  if (job->c->output.attributes) {
-    TRY_GOTO(make_buckets(job), done);
-    TRY_GOTO(add_attributes(job, v), done);
-  }
+  TRY_GOTO(begin_vocabulary(job, &v), done);
+  if (job->c->output.attributes) TRY_GOTO(add_attributes(job, v), done);
   for (int32_t i = 0; i < kept; i++)
     TRY_GOTO(vocab_add(v, RANGE_ITEMS, intern_text(job->items, order[i]), job->train_counts[order[i]],
                        &job->token_of[order[i]]),
@@ -132,48 +130,86 @@ done:
   return rc;
 }
 
+// ---- attributes of items -------------------------------------------------------------------------------------
+
+// tokens[i of the vocabulary] = of[number of item i].
+static void spread(const prepare_job *job, const vocab *v, const int32_t *of, int32_t *tokens) {
+  const int32_t first = vocab_begin(v, RANGE_ITEMS);
+  for (int32_t i = 0; i < intern_count(job->items); i++)
+    if (job->token_of[i] >= 0) tokens[job->token_of[i] - first] = of[i];
+}
+
+// The number that a name has in the list, -1: none.
+static int32_t number_of(const char *text, const char *kind, const intern *names) {
+  const size_t n = strlen(kind);
+  return strncmp(text, kind, n) == 0 && text[n] == '=' ? intern_find(names, text + n + 1) : -1;
+}
+
+status label_tokens(const prepare_job *job, const vocab *v, const char *kind, const item_labels *l,
+                    int32_t *tokens) {
+  const int32_t n = intern_count(job->items);
+  int32_t *token = NULL, *of = NULL;
+  status rc;
+  TRY_GOTO(mem_new(&token, (size_t)intern_count(l->names), sizeof *token, "tokens of attributes"), done);
+  TRY_GOTO(mem_new(&of, (size_t)n, sizeof *of, "tokens of attributes"), done);
+  for (int32_t id = vocab_begin(v, RANGE_ATTRIBUTES); id < vocab_end(v, RANGE_ATTRIBUTES); id++) {
+    const int32_t k = number_of(vocab_token(v, id), kind, l->names);
+    if (k >= 0) token[k] = id;
+  }
+  for (int32_t i = 0; i < n; i++) of[i] = l->of[i] >= 0 ? token[l->of[i]] : 0;
+  spread(job, v, of, tokens);
+done:
+  free(token);
+  free(of);
+  return rc;
+}
+
+status bucket_tokens(const prepare_job *job, const vocab *v, const char *kind, const quantile_buckets *q,
+                     const double *values, int32_t *tokens) {
+  const int32_t n = intern_count(job->items);
+  int32_t token[MAX_BUCKETS + 1] = {0}, *of;
+  char name[48];
+  for (int32_t k = 1; k <= q->n; k++) {
+    snprintf(name, sizeof name, "%s=%d", kind, k);
+    token[k] = vocab_find(v, RANGE_ATTRIBUTES, name);
+  }
+  TRY(mem_new(&of, (size_t)n, sizeof *of, "tokens of attributes"));
+  for (int32_t i = 0; i < n; i++) of[i] = token[quantile_bucket(q, values[i])];
+  spread(job, v, of, tokens);
+  free(of);
+  return OK;
+}
+
+static status write_columns(const prepare_job *job, const char *path, int32_t *const tokens[2]) {
+  static const char *const names[2] = {"category", "price"};
+  const hsize_t rows = (hsize_t)job->items_kept;
+  h5_lock();
+  hid_t file;
+  status rc = h5_create(&file, path, "souk.items", 1);
+  if (rc == OK) {
+    for (int k = 0; rc == OK && k < 2; k++)
+      rc = h5_write(file, path, names[k], H5T_STD_I32LE, 1, &rows, tokens[k], (int)job->c->output.deflate);
+    rc = h5_finish(file, path, rc);
+  }
+  h5_unlock();
+  return rc == OK ? file_sync(path) : rc;
+}
+
 status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v) {
-  if (!job->c->output.attributes || (intern_count(job->categories) == 0 && job->buckets == 0)) return OK;
-  const int32_t n = intern_count(job->items), first = vocab_begin(v, RANGE_ITEMS);
-  char path[PATH_MAX + 64], name[32];
-  int32_t *tokens[2] = {NULL, NULL}, *category_token = NULL, price_token[MAX_PRICE_BUCKETS + 1] = {0};
+  if (!job->c->output.attributes || (intern_count(job->categories.names) == 0 && job->prices.n == 0))
+    return OK;
+  char path[PATH_MAX + 64];
+  int32_t *tokens[2] = {NULL, NULL};
   status rc;
   TRY_GOTO(writer_path(w, "items.h5", path, sizeof path), done);
   for (int k = 0; k < 2; k++)
     TRY_GOTO(mem_new(&tokens[k], (size_t)job->items_kept, sizeof *tokens[k], "attributes of items"), done);
-  const int32_t categories = intern_count(job->categories);
-  TRY_GOTO(mem_new(&category_token, (size_t)categories, sizeof *category_token, "tokens of categories"),
-           done);
-  for (int32_t id = vocab_begin(v, RANGE_ATTRIBUTES); id < vocab_end(v, RANGE_ATTRIBUTES); id++) {
-    const char *text = vocab_token(v, id);
-    if (strncmp(text, "category=", 9) == 0) category_token[intern_find(job->categories, text + 9)] = id;
-  }
-  for (int32_t k = 1; k <= job->buckets; k++) {
-    snprintf(name, sizeof name, "price=%d", k);
-    price_token[k] = vocab_find(v, RANGE_ATTRIBUTES, name);
-  }
-  for (int32_t i = 0; i < n; i++) {
-    if (job->token_of[i] < 0) continue;
-    const int32_t row = job->token_of[i] - first;
-    if (job->category[i] >= 0) tokens[0][row] = category_token[job->category[i]];
-    tokens[1][row] = price_token[bucket_of(job, job->price[i])];
-  }
-  const hsize_t rows = (hsize_t)job->items_kept;
-  h5_lock();
-  hid_t file;
-  rc = h5_create(&file, path, "souk.items", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "category", H5T_STD_I32LE, 1, &rows, tokens[0], (int)job->c->output.deflate);
-    if (rc == OK)
-      rc = h5_write(file, path, "price", H5T_STD_I32LE, 1, &rows, tokens[1], (int)job->c->output.deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  if (rc == OK) rc = file_sync(path);
-  if (rc == OK) rc = writer_list(w, "items.h5");
+  TRY_GOTO(label_tokens(job, v, "category", &job->categories, tokens[0]), done);
+  TRY_GOTO(bucket_tokens(job, v, "price", &job->prices, job->price, tokens[1]), done);
+  TRY_GOTO(write_columns(job, path, tokens), done);
+  rc = writer_list(w, "items.h5");
 done:
   free(tokens[0]);
   free(tokens[1]);
-  free(category_token);
   return rc;
 }

@@ -2,6 +2,7 @@
 #include "data/dataset.h"
 #include "prepare/id_match.h"
 #include "prepare/prepare.h"
+#include "prepare/quantile_buckets.h"
 
 #define IN(f) offsetof(prepare_input, f)
 static const option input_options[] = {
@@ -45,6 +46,13 @@ static const option input_options[] = {
      "like separator, of the catalogue"},
     {"catalogue_quotes", OPT_CHOICE, IN(catalogue_quotes), "auto", 0, 0, "auto|double|backslash|none",
      "like quotes, of the catalogue"},
+    {"features", OPT_STRING, IN(features), "", 0, 0, "FILE",
+     "dense features of items, such as vectors of images: .npy or HDF5 of float32, a row an item; empty: "
+     "none"},
+    {"features_names", OPT_STRING, IN(features_names), "", 0, 0, "FILE",
+     "the items of its rows, a name a line; empty: FILE.names.tsv, as souk vectors writes it"},
+    {"features_array", OPT_STRING, IN(features_array), "item_vectors", 0, 0, NULL,
+     "name of the dataset in an HDF5 file"},
     {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
      "share of unreadable rows above which the command fails"},
 };
@@ -59,6 +67,8 @@ static const option field_options[] = {
     {"session", OPT_STRING, FD(session), "", 0, 0, NULL, "column of the session; empty: by session_gap"},
     {"price", OPT_STRING, FD(price), "", 0, 0, NULL,
      "column of the price; an item's mean is its price where the catalogue has none"},
+    {"rating", OPT_STRING, FD(rating), "", 0, 0, NULL,
+     "column of a rating; an item's mean is its rating where the catalogue has none"},
 };
 #define CA(f) offsetof(prepare_catalogue, f)
 static const option catalogue_options[] = {
@@ -80,7 +90,12 @@ static const option catalogue_options[] = {
     {"category", OPT_STRING, CA(category), "", 0, 0, NULL, "column of the category"},
     {"brand", OPT_STRING, CA(brand), "", 0, 0, NULL, "column of the brand"},
     {"price", OPT_STRING, CA(price), "", 0, 0, NULL, "column of the price"},
+    {"rating", OPT_STRING, CA(rating), "", 0, 0, NULL, "column of the rating, a number"},
     {"description", OPT_STRING, CA(description), "", 0, 0, NULL, "column of the description"},
+    {"text", OPT_STRING, CA(text), CATALOGUE_TEXT, 0, 0, NULL,
+     "with output.words, what an item's text is made of, in this order, separated by commas: title, "
+     "category, brand, "
+     "description, and names of keep"},
     {"keep", OPT_STRING, CA(keep), "", 0, 0, NULL,
      "further columns to keep by their names, separated by commas"},
 };
@@ -120,8 +135,15 @@ static const option output_options[] = {
     {"deflate", OPT_INT, OU(deflate), "4", 0, 9, NULL, "compression level"},
     {"attributes", OPT_BOOL, OU(attributes), "true", 0, 0, NULL,
      "tokens for event types, categories and price buckets"},
-    {"price_buckets", OPT_INT, OU(price_buckets), "10", 0, MAX_PRICE_BUCKETS, NULL,
+    {"price_buckets", OPT_INT, OU(price_buckets), "10", 0, MAX_BUCKETS, NULL,
      "of about equally many items each"},
+    {"rating_buckets", OPT_INT, OU(rating_buckets), "5", 0, MAX_BUCKETS, NULL,
+     "the same, of fields.rating and catalogue.rating"},
+    {"words", OPT_STRING, OU(words), "", 0, 0, "DIR",
+     "words of the vocabulary, and texts of the items: a WordPiece vocab.txt, or a directory of Hugging "
+     "Face's with one; "
+     "empty: no words"},
+    {"text_tokens", OPT_INT, OU(text_tokens), "128", 1, 1 << 20, NULL, "words of an item's text, at most"},
     {"memory", OPT_BYTES, OU(memory), "1G", 1 << 20, 1e15, NULL, "bound on the memory for events"},
     {"threads", OPT_INT, OU(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
     {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},

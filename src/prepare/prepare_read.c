@@ -63,17 +63,23 @@ static status read_and_parse(void *self) {
 
 // ---- events, in the order of the file ------------------------------------------------------------------------
 
-static status take_price(prepare_job *job, int32_t item, double price) {
-  const size_t n = (size_t)intern_count(job->items), before = job->price_count_cap;
-  TRY(mem_grow(&job->price_sum, &job->price_sum_cap, n, sizeof *job->price_sum, "prices"));
-  TRY(mem_grow(&job->price_count, &job->price_count_cap, n, sizeof *job->price_count, "prices"));
-  for (size_t i = before; i < job->price_count_cap; i++) {
-    job->price_sum[i] = 0;
-    job->price_count[i] = 0;
+static status add_value(item_means *to, size_t items, int32_t item, double value) {
+  const size_t before = to->count_cap;
+  TRY(mem_grow(&to->sum, &to->sum_cap, items, sizeof *to->sum, "values of items"));
+  TRY(mem_grow(&to->count, &to->count_cap, items, sizeof *to->count, "values of items"));
+  for (size_t i = before; i < to->count_cap; i++) {
+    to->sum[i] = 0;
+    to->count[i] = 0;
   }
-  job->price_sum[item] += price;
-  job->price_count[item]++;
+  to->sum[item] += value;
+  to->count[item]++;
   return OK;
+}
+
+static status take_values(prepare_job *job, const event_row *x, int32_t item) {
+  const size_t n = (size_t)intern_count(job->items);
+  if (x->has_price) TRY(add_value(&job->mean_price, n, item, x->price));
+  return x->has_rating ? add_value(&job->mean_rating, n, item, x->rating) : OK;
 }
 
 // The numbers of the block's event types in all files.
@@ -104,15 +110,17 @@ static status take_block(prepare_job *job, const row_block *b) {
                    .session = x->session,
                    .type = numbers[x->type]};
     TRY(intern_add_hashed(job->items, x->item, x->item_bytes, x->item_hash, &e.item));
-    if (x->has_price) TRY(take_price(job, e.item, x->price));
+    if (x->has_price || x->has_rating) TRY(take_values(job, x, e.item));
     TRY(store_add(job->store, x->user, x->user_bytes, x->user_hash, &e));
   }
   reject_merge(&job->log, &b->rejects);
   price_notes_merge(&job->log_prices, &b->prices);
+  reject_merge(&job->log_ratings, &b->ratings);
   survey_merge(&job->times, &b->times);
   job->events_with += b->events_with;
   job->sessions_with += b->sessions_with;
   job->prices_with += b->prices_with;
+  job->ratings_with += b->ratings_with;
   job->skipped_events += b->skipped_events;
   for (int k = 0; k < 2; k++) {
     if (job->padded[k].rows == 0) job->padded[k].line = b->padded[k].line;
@@ -200,13 +208,13 @@ static void tell_padding(prepare_job *job, const char *path) {
 static status read_log(prepare_job *job, const char *path) {
   const prepare_fields *f = &job->c->fields;
   const char *const columns[COLS] = {
-      [COL_USER] = f->user,   [COL_ITEM] = f->item,       [COL_TIME] = f->time,
-      [COL_EVENT] = f->event, [COL_SESSION] = f->session, [COL_PRICE] = f->price};
+      [COL_USER] = f->user,       [COL_ITEM] = f->item,   [COL_TIME] = f->time,    [COL_EVENT] = f->event,
+      [COL_SESSION] = f->session, [COL_PRICE] = f->price, [COL_RATING] = f->rating};
   const prepare_input *in = &job->c->input;
   const row_block_how how = {job->c, job->wanted_types, job->zone, job->log.file};
   const log_lists lists = {.separator = in->list_separator,
                            .column = COL_ITEM,
-                           .beside = 1 << COL_TIME | 1 << COL_EVENT | 1 << COL_PRICE,
+                           .beside = 1 << COL_TIME | 1 << COL_EVENT | 1 << COL_PRICE | 1 << COL_RATING,
                            .single = is_one_value,
                            .self = &how};
   const log_format format = {.kind = (log_kind)in->format,
@@ -252,7 +260,8 @@ static void warn_of_fields(prepare_job *job) {
     int64_t with;
   } fields[] = {{"event", f->event, job->events_with},
                 {"session", f->session, job->sessions_with},
-                {"price", f->price, job->prices_with}};
+                {"price", f->price, job->prices_with},
+                {"rating", f->rating, job->ratings_with}};
   char name[512], said[LOG_NO_VALUE], key[4 * LOG_NO_VALUE];
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++) {
     if (fields[i].column[0] == '\0' || fields[i].with > 0 || job->log.rows == job->log.rejected) continue;

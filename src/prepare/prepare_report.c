@@ -239,9 +239,11 @@ static void set_lists(json_t *j, const prepare_job *job) {
                {"without_item_rows", &job->without_item, false},
                {"unknown", &job->log_prices.unknown, false},
                {"guessed", &job->log_prices.guessed, false},
+               {"unknown_ratings", &job->log_ratings, false},
                {"catalogue_rejects", &job->catalogue, true},
                {"catalogue_unknown", &job->catalogue_prices.unknown, false},
-               {"catalogue_guessed", &job->catalogue_prices.guessed, false}};
+               {"catalogue_guessed", &job->catalogue_prices.guessed, false},
+               {"catalogue_unknown_ratings", &job->catalogue_ratings, false}};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++)
     if (lists[i].always || lists[i].list->n > 0)
       json_object_set_new(j, lists[i].name, rejects_json(lists[i].list));
@@ -256,10 +258,27 @@ static json_t *length_json(const prepare_job *job) {
                    job->longest);
 }
 
-static json_t *edges_json(const prepare_job *job) {
+static json_t *edges_json(const quantile_buckets *q) {
   json_t *edges = json_array();
-  for (int32_t k = 0; k + 1 < job->buckets; k++) json_array_append_new(edges, json_real(job->edges[k]));
+  for (int32_t k = 0; k + 1 < q->n; k++) json_array_append_new(edges, json_real(q->edges[k]));
   return edges;
+}
+
+// Of what there is only where it was asked for.
+static void set_texts(json_t *j, const prepare_job *job) {
+  const text_counts *t = &job->texts;
+  const feature_counts *f = &job->features;
+  if (job->ratings.n > 0) json_object_set_new(j, "rating_edges", edges_json(&job->ratings));
+  if (job->words != NULL)
+    json_object_set_new(j, "texts",
+                        json_pack("{s:I,s:I,s:I,s:I}", "items", (json_int_t)t->items, "words",
+                                  (json_int_t)t->tokens, "unknown", (json_int_t)t->unknown, "cut",
+                                  (json_int_t)t->cut));
+  if (f->width > 0)
+    json_object_set_new(j, "features",
+                        json_pack("{s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)f->rows, "width",
+                                  (json_int_t)f->width, "missing", (json_int_t)f->missing, "unknown",
+                                  (json_int_t)f->unknown, "repeated", (json_int_t)f->repeated));
 }
 
 json_t *make_report(prepare_job *job) {
@@ -276,7 +295,8 @@ json_t *make_report(prepare_job *job) {
   json_object_set_new(j, "sparsity", json_real(1.0 - (double)job->cells / pairs));
   if (job->split.said || job->divided.tied.users > 0)
     json_object_set_new(j, "split", split_report(&job->divided, &job->split));
-  json_object_set_new(j, "price_edges", edges_json(job));
+  json_object_set_new(j, "price_edges", edges_json(&job->prices));
+  set_texts(j, job);
   return j;
 }
 
@@ -302,6 +322,28 @@ static void print_values(const price_notes *notes) {
          (long long)notes->guessed.rejected);
   print_reasons(&notes->unknown, "values");
   print_reasons(&notes->guessed, "values");
+}
+
+static void print_ratings(const reject_list *unknown) {
+  if (unknown->n == 0) return;
+  printf("ratings         %lld not known\n", (long long)unknown->rejected);
+  print_reasons(unknown, "values");
+}
+
+static void print_texts(const prepare_job *job) {
+  const text_counts *t = &job->texts;
+  const feature_counts *f = &job->features;
+  if (job->words != NULL)
+    printf(
+        "texts           %lld of %lld items; %lld words, of them %lld [UNK]; %lld texts cut to %lld words\n",
+        (long long)t->items, (long long)job->items_kept, (long long)t->tokens, (long long)t->unknown,
+        (long long)t->cut, (long long)job->c->output.text_tokens);
+  if (f->width > 0)
+    printf("features        %lld rows of %lld; %lld of %lld items have none; %lld rows of no item that "
+           "stays, %lld "
+           "of an item that had one\n",
+           (long long)f->rows, (long long)f->width, (long long)f->missing, (long long)job->items_kept,
+           (long long)f->unknown, (long long)f->repeated);
 }
 
 static void print_times(const prepare_job *job) {
@@ -355,6 +397,7 @@ static void print_catalogue(const prepare_job *job) {
              (long long)json_integer_value(known));
   print_reasons(&job->catalogue, "rows");
   print_values(&job->catalogue_prices);
+  print_ratings(&job->catalogue_ratings);
 }
 
 // Only here: report.json is part of the data set, which is the same however long it took.
@@ -372,6 +415,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
   printf("rows            %lld, rejected %lld\n", (long long)job->log.rows, (long long)job->log.rejected);
   print_reasons(&job->log, "rows");
   print_values(&job->log_prices);
+  print_ratings(&job->log_ratings);
   if (job->skipped_events > 0)
     printf("other events    %lld rows of event types that were not asked for\n",
            (long long)job->skipped_events);
@@ -401,8 +445,10 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
            valid > 0 ? 100.0 * (double)job->cold_valid / valid : 0,
            test > 0 ? 100.0 * (double)job->cold_test / test : 0);
   if (job->c->input.catalogue[0] != '\0') print_catalogue(job);
-  printf("vocabulary      %d special, %d attributes, %d items\n", info->range_end[RANGE_SPECIAL],
-         info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
+  print_texts(job);
+  printf("vocabulary      %d special, ", info->range_end[RANGE_SPECIAL]);
+  if (job->words != NULL) printf("%d words, ", info->range_end[RANGE_WORDS] - info->range_end[RANGE_SPECIAL]);
+  printf("%d attributes, %d items\n", info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
          info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);
   char buf[32], rate[32], memory[32];
   print_stages(job);

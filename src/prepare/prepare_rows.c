@@ -1,6 +1,7 @@
 // Typed rows of a block; see prepare_rows.h.
 #include "prepare/prepare_rows.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
@@ -90,6 +91,15 @@ bool is_one_value(const void *self, int column, const char *text, size_t bytes, 
   return column == COL_EVENT && intern_find(how->wanted_types, text) >= 0;
 }
 
+bool rating_take(reject_list *unknown, const char *text, size_t bytes, int64_t line, double *rating) {
+  char *end;
+  *rating = strtod(text, &end);
+  while (*end == ' ' || *end == '\t') end++;
+  if (end > text && *end == '\0' && isfinite(*rating)) return true;
+  reject_add(unknown, "rating: text that is not a number", line, text, bytes);
+  return false;
+}
+
 static bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
@@ -123,11 +133,15 @@ static status take_row(row_block *b, const log_row *row) {
   b->events_with += row->text[COL_EVENT] != NULL;
   b->sessions_with += row->text[COL_SESSION] != NULL;
   b->prices_with += row->text[COL_PRICE] != NULL;
+  b->ratings_with += row->text[COL_RATING] != NULL;
   if (row->text[COL_EVENT] != NULL) TRY(take_type(b, row, &e));
   if (row->text[COL_SESSION] != NULL)
     e.session = name_hash(row->text[COL_SESSION], row->bytes[COL_SESSION]) | 1; // 0 is none
   if (row->text[COL_PRICE] != NULL)
     e.has_price = price_take(&b->prices, row->text[COL_PRICE], row->bytes[COL_PRICE], row->line, &e.price);
+  if (row->text[COL_RATING] != NULL)
+    e.has_rating =
+        rating_take(&b->ratings, row->text[COL_RATING], row->bytes[COL_RATING], row->line, &e.rating);
   TRY(mem_grow(&b->rows, &b->cap, b->n + 1, sizeof *b->rows, "a block of rows"));
   b->rows[b->n++] = e;
   return OK;
@@ -137,14 +151,15 @@ status row_block_parse(row_block *b) {
   b->n = 0;
   b->n_types = 0;
   b->skipped_events = 0;
-  b->events_with = b->sessions_with = b->prices_with = 0;
+  b->events_with = b->sessions_with = b->prices_with = b->ratings_with = 0;
   memset(b->padded, 0, sizeof b->padded);
   memset(&b->rejects, 0, sizeof b->rejects);
   memset(&b->without_item, 0, sizeof b->without_item);
   memset(&b->prices, 0, sizeof b->prices);
+  memset(&b->ratings, 0, sizeof b->ratings);
   memset(&b->times, 0, sizeof b->times);
   b->rejects.file = b->without_item.file = b->prices.unknown.file = b->prices.guessed.file = b->times.file =
-      b->how->file;
+      b->ratings.file = b->how->file;
   log_parse_begin(b->parser, &b->block);
   for (;;) {
     log_row row;

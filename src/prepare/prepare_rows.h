@@ -17,10 +17,10 @@ typedef struct event_row {
   uint64_t user_hash, item_hash; // by name_hash
   uint64_t session;              // a hash of its name, 0 none
   event_time time;               // without a column of times: the number of the row in the block, from 1
-  double price;
+  double price, rating;
   uint32_t user_bytes, item_bytes;
   int32_t type; // its place in row_block.types + 1; 0 none
-  bool has_price;
+  bool has_price, has_rating;
 } event_row;
 
 typedef struct row_block_how {
@@ -46,19 +46,21 @@ typedef struct row_block {
   int32_t n_types;
   reject_list rejects, without_item; // the second are no rejects; only its reasons and `rejected` are used
   price_notes prices;
+  reject_list ratings; // that cannot be read
   time_survey times;
   int64_t skipped_events;
-  int64_t events_with, sessions_with,
-      prices_with;        // rows that have an event type, a session, a price (of whatever kind)
-  padded_names padded[2]; // of users, of items
+  int64_t events_with, sessions_with, prices_with, ratings_with; // rows that have one, of whatever kind
+  padded_names padded[2];                                        // of users, of items
 } row_block;
 void row_block_free(row_block *b);
 
-enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COLS };
+enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COL_RATING, COLS };
 
 // log_lists.single of a row_block_how: is a cell beside a list one value, though it has the separator in it? Times and the types
 // of input.events are where they can be read so, prices where they do not go with the list.
 bool is_one_value(const void *how, int column, const char *text, size_t bytes, bool fits);
+// A rating is a number. Counts one that is none in `unknown`, and returns false.
+bool rating_take(reject_list *unknown, const char *text, size_t bytes, int64_t line, double *rating);
 // Reads the rows of b->block with b->parser.
 status row_block_parse(row_block *b);
 

@@ -36,6 +36,10 @@ static status run(validator *self, model *m, const char *name, double *metric, j
   if (rc == OK) rc = ranking_value(&result, name, metric);
   if (rc == OK) rc = figures(&result, values);
   ranking_result_free(&result);
+  if (rc == OK) rc = mix_validation_run(&v->mix, m, *values);
+  if (rc == OK) return OK;
+  json_decref(*values);
+  *values = NULL;
   return rc;
 }
 
@@ -82,9 +86,11 @@ status rank_validator_open(rank_validator *v, dataset *d, const run_config *c) {
   const objective_metric *metric;
   TRY(rank_validator_config(&rc, &metric, c, d));
   v->base.smaller_is_better = metric->smaller_is_better;
+  TRY(mix_validation_open(&v->mix, d, c));
   return ranking_open(&v->questions, d, &rc);
 }
 
 void rank_validator_close(rank_validator *v) {
   ranking_close(v->questions);
+  mix_validation_close(&v->mix);
 }

@@ -5,10 +5,12 @@
 #include "eval/ranking.h"
 #include "model/objective.h"
 #include "train/loop.h"
+#include "train/mix_validation.h"
 
 typedef struct rank_validator {
   validator base; // first
   ranking *questions;
+  mix_validation mix;
 } rank_validator;
 
 // Does a run validate? Not with train.eval_every = 0, not where nothing is held out, and not if a final training (data.final)

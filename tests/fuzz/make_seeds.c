@@ -7,9 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "data/item_features.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_texts.h"
 
 static char from[PATH_MAX], corpus[PATH_MAX];
 
@@ -76,6 +78,30 @@ static void vocabulary(void) {
   free(seed);
 }
 
+// Behind a byte that says which of the two it is (fuzz_item_data.c).
+static void item_data(const char *name, char which) {
+  size_t bytes;
+  char *text = read_from("texts", name, &bytes), *seed = malloc(bytes + 1);
+  assert_non_null(seed);
+  seed[0] = which;
+  memcpy(seed + 1, text, bytes);
+  write_seed("item_data", name, seed, bytes + 1);
+  free(text);
+  free(seed);
+}
+
+static void data_of_items(void) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%.2000s/texts", from);
+  tiny_texts(path, 4, 9);
+  static const float rows[9 * 2] = {1, 2, 0, 0, 5, 6};
+  static const uint8_t present[9] = {1, 0, 1};
+  snprintf(path, sizeof path, "%.2000s/texts/features.h5", from);
+  check_ok(item_features_write(&(item_features){9, 2, rows, present}, path, 4));
+  item_data("texts.h5", 0);
+  item_data("features.h5", 1);
+}
+
 static void make(void **state) {
   (void)state;
   size_t bytes;
@@ -90,6 +116,7 @@ static void make(void **state) {
   text = read_from("data", "shard-00000.h5", &bytes);
   write_seed("shard", "shard-00000.h5", text, bytes);
   free(text);
+  data_of_items();
 }
 
 int main(int argc, char **argv) {

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Words and items in one encoder, on the generated marketplace: a data set with texts of its items, a run that mixes histories with
+# texts and pairs, the same bytes after it was stopped, and what it has learned: words.
+. "$(dirname "$0")/run_lib.sh"
+shop=$work/shop
+check "a marketplace is generated" "$souk" synth --out "$shop" --users 300 --items 100
+# Every word of the catalogue is a token, so that nothing is cut.
+tr -cs 'A-Za-z0-9' '\n' <"$shop/catalogue.csv" | tr 'A-Z' 'a-z' | LC_ALL=C sort -u | sed '/^$/d' >"$work/words"
+{ printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n'; cat "$work/words"; } >"$work/vocab.txt"
+prepare() { # prepare DIR OPTIONS...
+  local to=$1; shift
+  "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$shop/catalogue.jsonl" --out "$to" --force "$@"
+}
+with_words() { prepare "$work/d" --words "$work/vocab.txt" >"$work/report"; }
+check "it is prepared with words" with_words
+check "the report counts texts" grep -qE '^texts +100 of 100 items; [0-9]+ words, of them 0 \[UNK\]; 0 texts cut' "$work/report"
+check "the report counts words of the vocabulary" grep -qE "^vocabulary +5 special, $(wc -l <"$work/words") words" "$work/report"
+check "souk inspect finds the data set sound" "$souk" inspect "$work/d"
+kind() { "$souk" inspect "$work/d/texts.h5" >"$work/texts" && grep -q 'texts of items' "$work/texts" && grep -q 'offsets' "$work/texts"; }
+check "souk inspect shows the texts" kind
+plain() { prepare "$work/plain" && ! ls "$work/plain" | grep -q texts.h5; }
+check "without words there are no texts" plain
+# Dense features: the item vectors of a run, by name.
+features() {
+  train "$work/vectors" --data.dir "$work/plain" --steps 5 --eval_every 0 &&
+    "$souk" vectors "$work/vectors" --items "$work/items.npy" &&
+    prepare "$work/f" --features "$work/items.npy" >"$work/out" &&
+    grep -qE '^features +100 rows of 9; 0 of 100 items have none; 0 rows of no item' "$work/out" && "$souk" inspect "$work/f" >"$work/out"
+}
+check "vectors that souk vectors wrote are features of items" features
+half() {
+  head -n 50 "$work/items.npy.names.tsv" >"$work/half.names" && ! prepare "$work/g" --features "$work/items.npy" --features_names "$work/half.names" 2>"$work/err" &&
+    grep -q 'half.names has fewer names than' "$work/err"
+}
+check "too few names for the rows are an error" half
+
+# One encoder of words and items.
+mix="histories 1, texts 0.5, pairs 0.5"
+joint=(--data.dir "$work/d" --cls_sep --segments 2 --item_classes false --max_positions 48 --hidden 32 --heads 2 --batch_tokens 1024
+  --lr 5e-3 --warmup_steps 10)
+planned() { "$souk" plan "$work/tiny.yaml" "${joint[@]}" --steps 10 --mix "$mix" >"$work/plan" && grep -qE 'texts of items +[0-9.]+ KiB +data.mix' "$work/plan"; }
+check "souk plan counts the texts" planned
+check "a run mixes histories, texts and pairs" train "$work/mix" "${joint[@]}" --mix "$mix" --steps 150 --eval_every 50 --save_every 70 --keep 9
+valid() { field "$work/mix" valid "$1" "$2"; }
+falls() { awk -v a="$(valid 50 "$1")" -v b="$(valid 150 "$1")" 'BEGIN {exit !(b > 0 && b < a)}'; }
+check "it learns to fill words in texts" falls texts_loss
+check "it learns to fill words and items in pairs" falls pairs_loss
+# The rest of a text tells a word: less than knowing how often each word comes.
+unigram=$(awk -F'\t' 'NR > 5 && NR <= 5 + w {n[NR] = $2; s += $2} END {for (i in n) if (n[i] > 0) h -= n[i] / s * log(n[i] / s); print h}' w="$(wc -l <"$work/words")" "$work/d/vocab.tsv")
+check "a run on texts alone is trained" train "$work/texts_only" "${joint[@]}" --mix "texts" --steps 400 --eval_every 400
+below() { awk -v b="$(field "$work/texts_only" valid 400 texts_loss)" -v h="$unigram" 'BEGIN {print b, h; exit !(b > 0 && b < h - 0.5)}'; }
+check "it tells words better than their frequencies do" below
+part() {
+  train "$work/part" "${joint[@]}" --mix "$mix" --steps 70 --eval_every 50 --save_every 70 --keep 9 --optim.decay_steps 150 &&
+    train "$work/whole" "${joint[@]}" --mix "$mix" --steps 150 --eval_every 50 --save_every 70 --keep 9 --optim.decay_steps 150 &&
+    "$souk" pretrain "$work/part" --resume --steps 150 2>"$work/part.err"
+}
+check "a run is stopped and resumed" part
+same() { for f in model.h5 optimizer.h5; do cmp "$work/part/step-00000150/$f" "$work/whole/step-00000150/$f" || return 1; done; }
+check "it ends with the same bytes as in one piece" same
+anew() { "$souk" pretrain "$work/part" --resume --steps 152 --mix "histories 1, texts 1" 2>"$work/anew.err" && grep -q 'epoch [0-9]* starts anew.*data.mix has changed' "$work/anew.err"; }
+check "with another mix an epoch starts anew" anew
+check "pairs teach next_session" train "$work/nsp" "${joint[@]}" --mix "$mix" --pair_false 0.5 --objectives "masked_lm, next_session" --next_session --steps 10 --eval_every 0
+check "the run is evaluated" "$souk" eval "$work/mix" --device cpu
+check "the run is exported" "$souk" export "$work/mix" "$work/bundle"
+
+check_error "texts need a head of words" 'data.mix: of texts words are predicted, which needs model.item_classes = false' \
+  "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --data.dir "$work/d" --cls_sep --segments 2 --mix "histories, texts" --steps 1
+check_error "a data set without texts is told" 'has no texts of items; souk prepare --words and --catalogue make them' \
+  "$souk" pretrain "$work/tiny.yaml" --out "$work/x" "${joint[@]}" --data.dir "$work/plain" --mix "histories, texts" --steps 1
+check_error "an unknown part of the mix is an error" 'data.mix: "images" is none of histories, texts and pairs' \
+  "$souk" pretrain "$work/tiny.yaml" --out "$work/x" "${joint[@]}" --mix "histories, images" --steps 1
+finish
