@@ -21,6 +21,7 @@
 #include "model/checkpoint.h"
 #include "model/objectives/item_head.h"
 #include "convert/export_tokenizer.h"
+#include "convert/export_words.h"
 
 enum { ITEM_BLOCK = 4096 };
 
@@ -39,6 +40,7 @@ typedef struct exporter {
   const char *dir; // being written
   json_t *files;
   json_t *mix;   // its settings; NULL: there is none
+  json_t *words; // the tokeniser's settings; NULL: it takes no texts
   bool with_mix; // if there is one
   uint64_t bytes;
 } exporter;
@@ -238,8 +240,10 @@ static json_t *souk_json(exporter *x) {
                 "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
                 json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler), "vocabulary",
                 vocabulary_json(x->v), "head", head, "training", training_json(x->c), "files", x->files);
-  if (j != NULL && x->mix != NULL && json_object_set(j, "mix", x->mix) == 0) return j;
-  if (x->mix == NULL) return j;
+  int bad = j == NULL;
+  if (x->mix != NULL) bad |= json_object_set(j, "mix", x->mix);
+  if (x->words != NULL) bad |= json_object_set(j, "words", x->words);
+  if (bad == 0) return j;
   json_decref(j);
   return NULL;
 }
@@ -269,6 +273,7 @@ static status write_tokens(exporter *x) {
     TRY(export_word_tokenizer(x->dir, x->v, c, x->c->tokenizer, &has_vocab_txt));
     if (has_vocab_txt) TRY(list_file(x, "vocab.txt"));
   }
+  TRY(export_words(&x->words, x->v, x->c->tokenizer));
   TRY(list_file(x, "tokenizer.json"));
   return list_file(x, "tokenizer_config.json");
 }
@@ -346,5 +351,6 @@ status export_bundle(const char *checkpoint_dir, const char *bundle, bool force,
   checkpoint_close(c);
   json_decref(x.files);
   json_decref(x.mix);
+  json_decref(x.words);
   return rc;
 }

@@ -165,6 +165,7 @@ static void free_bundle(souk_bundle *b) {
   for (int32_t i = 0; i < b->event_types; i++) free(b->event_names[i]);
   for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
   vocab_free(b->vocab);
+  word_tokenizer_free(b->tokenizer);
   catalogue_free(&b->catalogue);
   mix_free(b->mix);
   free(b->arena);
@@ -196,11 +197,7 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   PASS(refuse_other_directories(dir, b->dir, error));
   PASS(pool_new(&b->pool, error));
   PASS(settings_read(b, &mixed, dir, flags, error));
-  snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_VOCAB]);
-  const mapping *words = &b->files[FILE_VOCAB], *about = &b->files[FILE_CATALOGUE];
-  format_error found;
-  if (!vocabulary_parse(&b->vocab, words->data, words->bytes, b->range_end, path, &found))
-    return infer_fail_format(error, &found);
+  const mapping *about = &b->files[FILE_CATALOGUE];
   snprintf(path, sizeof path, "%s/%s", b->dir, bundle_file_names[FILE_CATALOGUE]);
   if (about->data != NULL)
     PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
@@ -285,6 +282,7 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
+  if (b->tokenizer != NULL) known.memory_bytes += word_tokenizer_bytes(b->tokenizer);
   if (b->catalogue.lines != NULL) known.memory_bytes += (size_t)b->items * sizeof *b->catalogue.lines;
   for (int i = 0; i < FILE_COUNT; i++) known.mapped_bytes += b->files[i].bytes;
   memset(info, 0, info_bytes); // fields of a newer version of the structure are zero
@@ -503,6 +501,9 @@ static souk_status rank(const rank_job *j, const souk_rank_options *options, siz
                         souk_error *error) {
   souk_rank_options own;
   if (j->k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", j->k);
+  if (j->b->items == 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has words and no items, so that there is nothing to rank",
+                      j->b->dir);
   PASS(take_options(&own, options, options_bytes, error));
   PASS(check_options(j->b, &own, error));
   CHECK_POINTER(j->items, int32_t, j->n, "items");

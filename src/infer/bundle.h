@@ -9,12 +9,13 @@
 #include "format/mix.h"
 #include "format/sequence.h"
 #include "format/vocabulary.h"
+#include "format/word_tokenizer.h"
 #include "infer/catalogue.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
 
 enum { EVENT_TYPES_MAX = 64 };
-// Those from FILE_CATALOGUE on are optional.
+// Those from FILE_CATALOGUE on are optional, and without items there is no FILE_ITEMS.
 enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_MIX, FILE_COUNT };
 extern const char *const bundle_file_names[FILE_COUNT];
 
@@ -63,6 +64,7 @@ struct souk_bundle {
   // files
   mapping files[FILE_COUNT];
   vocab *vocab;
+  word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
   mix *mix;              // NULL: there is none
   const char *item_rows; // [I,W] float as mapped, not aligned
@@ -95,7 +97,8 @@ static inline const char *bundle_item_name(const souk_bundle *b, int32_t item) {
 #define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)
 
 // settings.c: souk.json and config.json, checked field by field, into *b, and the settings of a mix into *m if there is one
-// (b->files[FILE_MIX] is mapped then); maps the other files and compares them with what souk.json says of them.
+// (b->files[FILE_MIX] is mapped then); maps the other files and compares them with what souk.json says of them. The vocabulary
+// is read, and the tokeniser made that souk.json describes.
 souk_status settings_read(souk_bundle *b, mix_config *m, int dir, uint32_t flags, souk_error *e);
 // weights.c: model.safetensors and items.safetensors.
 souk_status weights_read(souk_bundle *b, souk_error *e);

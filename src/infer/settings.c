@@ -7,6 +7,7 @@
 #include <string.h>
 #include "format/manifest.h"
 #include "format/sha256.h"
+#include "format/word_settings.h"
 #include "infer/bundle.h"
 #include "format/jtree.h"
 
@@ -177,13 +178,15 @@ static souk_status read_vocabulary(souk_bundle *b, const document *d, int32_t *s
   }
   b->first_item = b->range_end[RANGE_ATTRIBUTES];
   b->items = *size - b->first_item;
-  if (at != *size || b->items < 1)
-    return bad_field(d, "vocabulary", "items", "a range of at least one item that ends at \"size\"");
+  const bool words = b->range_end[RANGE_WORDS] > TOKEN_SPECIALS;
+  if (at != *size || (b->items < 1 && !words))
+    return bad_field(d, "vocabulary", "items",
+                     "a range that ends at \"size\", of at least one item unless there are words");
   return SOUK_OK;
 }
 
 static souk_status read_head(souk_bundle *b, const document *d, int32_t size) {
-  const char *score;
+  const char *score = "";
   PASS(get_string(d, "head", "score", &score));
   PASS(get_optional_bool(d, "head", "plain", &b->plain));
   b->cosine = strcmp(score, "cosine") == 0;
@@ -202,6 +205,22 @@ static souk_status read_training(souk_bundle *b, const document *d) {
   b->training_step = step->integer;
   PASS(get_string(d, "training", "data", &data));
   return copy_string(d, data, &b->data_name);
+}
+
+// vocab.tsv, and what its words are found with.
+static souk_status read_words(souk_bundle *b, const document *d) {
+  const mapping *m = &b->files[FILE_VOCAB];
+  const jnode *settings = find(d, "", "words");
+  char path[PATH_MAX];
+  format_error found;
+  snprintf(path, sizeof path, "%s/%s", d->dir, bundle_file_names[FILE_VOCAB]);
+  if (!vocabulary_parse(&b->vocab, m->data, m->bytes, b->range_end, path, &found))
+    return infer_fail_format(d->e, &found);
+  if (settings == NULL) return SOUK_OK;
+  snprintf(path, sizeof path, "%s/%s", d->dir, d->name);
+  return word_settings_open(&b->tokenizer, b->vocab, &d->tree, settings, path, &found)
+             ? SOUK_OK
+             : infer_fail_format(d->e, &found);
 }
 
 // Settings and file of a mix come together.
@@ -260,8 +279,12 @@ static souk_status map_files(souk_bundle *b, const document *d, int dir, bool ch
     mapping_close(&other);
     PASS(rc);
   }
+  return SOUK_OK;
+}
+
+static souk_status check_all_there(const souk_bundle *b, const document *d) {
   for (int i = 0; i < FILE_CATALOGUE; i++)
-    if (jtree_get(&d->tree, files, bundle_file_names[i]) == NULL)
+    if (b->files[i].data == NULL && (i != FILE_ITEMS || b->items > 0))
       return infer_fail(d->e, SOUK_ERR_FORMAT, "%s/%s: field \"files\" lacks %s", d->dir, d->name,
                         bundle_file_names[i]);
   return SOUK_OK;
@@ -312,7 +335,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *section;
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
-                             "training", "mix", "files")},
+                             "training", "mix", "words", "files")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
                   {"encoder", NAMES("pre_norm", "pooler")},
@@ -346,10 +369,12 @@ static souk_status read_souk_json(souk_bundle *b, mix_config *mixed, document *d
   if (rc == SOUK_OK) rc = map_files(b, d, dir, (flags & SOUK_SKIP_CHECKSUMS) == 0);
   if (rc == SOUK_OK) rc = read_layout(b, d);
   if (rc == SOUK_OK) rc = read_vocabulary(b, d, size);
+  if (rc == SOUK_OK) rc = check_all_there(b, d);
   if (rc == SOUK_OK) rc = read_head(b, d, *size);
   if (rc == SOUK_OK) rc = read_training(b, d);
   if (rc == SOUK_OK) rc = read_mix(b, d, mixed);
   if (rc == SOUK_OK) rc = check_souk_names(b, d);
+  if (rc == SOUK_OK) rc = read_words(b, d);
   mapping_close(&m);
   return rc;
 }

@@ -18,7 +18,9 @@ check "a model of words is exported with a vocab.txt" "$souk" export "$work/agai
 check "its tensors are those of the first bundle" cmp "$work/words/model.safetensors" "$work/bundle/model.safetensors"
 check "its vocab.txt is that of the first bundle" cmp "$work/words/vocab.txt" "$work/bundle/vocab.txt"
 check "souk inspect shows a bundle of words, which has no items" bash -c "'$souk' inspect '$work/words' | grep -q word_embeddings"
-check_error "souk-infer refuses a bundle without items" "lacks items.safetensors" "$infer" info "$work/words"
+check "souk-infer opens a bundle without items" "$infer" info "$work/words"
+check_error "souk-infer rank says that it has no items" "has words and no items" bash -c "echo '{\"history\":[]}' | '$infer' rank '$work/words'"
+check_error "souk-infer bench says that it has no items" "has words and no items" "$infer" bench "$work/words"
 # What an imported model says of itself beside its tensors.
 last=$(tail -n 1 "$work/words/vocab.txt") words=$(wc -l <"$work/words/vocab.txt")
 hf() { rm -rf "$work/hf" && mkdir "$work/hf" && cp "$work/words/config.json" "$work/words/model.safetensors" "$work/words/vocab.txt" "$work/hf"; }

@@ -65,3 +65,17 @@ void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_conf
   model_free(m);
   dataset_close(d);
 }
+
+void tiny_words_bundle(const char *dir, vocab *v) {
+  dataset *d;
+  dataset_info info = {.name = "words", .n_event_types = 1, .event_types = {"none"}};
+  model_config c = tiny_config();
+  memset(info.checksum, '0', 64);
+  check_ok(dataset_of_vocab(&d, &info, v));
+  c.cls_sep = c.pooler = true;
+  c.item_classes = false;
+  model *m = tiny_model(d, &c);
+  tiny_export(dir, m, d);
+  model_free(m);
+  dataset_close(d);
+}

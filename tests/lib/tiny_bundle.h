@@ -21,6 +21,9 @@ void tiny_export(const char *dir, model *m, dataset *d);
 // model of *c (NULL: tiny_config) and the bundle.
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c);
 
+// The bundle of a random model of words, which v has (and which is freed), and of no items, in DIR/bundle.
+void tiny_words_bundle(const char *dir, vocab *v);
+
 // A call of the inference library must fail with this code and say `text`; a NULL error is fine too.
 #define refuses(call, wanted, text)                                                                          \
   do {                                                                                                       \
