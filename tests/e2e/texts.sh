@@ -4,8 +4,9 @@
 . "$(dirname "$0")/run_lib.sh"
 shop=$work/shop
 check "a marketplace is generated" "$souk" synth --out "$shop" --users 300 --items 100
-# Every word of the catalogue is a token, so that nothing is cut.
-tr -cs 'A-Za-z0-9' '\n' <"$shop/catalogue.csv" | tr 'A-Z' 'a-z' | LC_ALL=C sort -u | sed '/^$/d' >"$work/words"
+# Every English word of the catalogue is a token, and every mark, so that nothing is cut or unknown.
+{ tr -cs 'A-Za-z0-9' '\n' <"$shop/catalogue.csv" | tr 'A-Z' 'a-z'; tr -d 'A-Za-z0-9 \200-\377' <"$shop/catalogue.csv" | fold -w 1; } |
+  LC_ALL=C sort -u | sed '/^$/d' >"$work/words"
 { printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n'; cat "$work/words"; } >"$work/vocab.txt"
 prepare() { # prepare DIR OPTIONS...
   local to=$1; shift
