@@ -19,6 +19,7 @@
 #include "eval/mix_file.h"
 #include "format/safetensors.h"
 #include "model/checkpoint.h"
+#include "model/item_vectors.h"
 #include "model/objectives/item_head.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
@@ -42,6 +43,8 @@ typedef struct exporter {
   json_t *mix;   // its settings; NULL: there is none
   json_t *words; // the tokeniser's settings; NULL: it takes no texts
   bool with_mix; // if there is one
+  float *rows,
+      *biases; // [V,H], [V] as the model uses them, where that is not as the parameters are; NULL: it is
   uint64_t bytes;
 } exporter;
 
@@ -70,8 +73,22 @@ static status write_json(exporter *x, const char *name, json_t *j) {
 
 // ---- model.safetensors ---------------------------------------------------------------------------------------
 
+static const char item_params[] =
+    "items."; // of vectors that are made of content: they are in content.safetensors
+
+static bool is_item_param(const param *p) {
+  return strncmp(p->name, item_params, strlen(item_params)) == 0;
+}
+
+// Items with content go out as the rows that they come to.
+static const float *values_of(const exporter *x, const param *p) {
+  if (x->rows != NULL && strcmp(p->name, "bert.embeddings.word_embeddings.weight") == 0) return x->rows;
+  if (x->biases != NULL && strcmp(p->name, "cls.predictions.bias") == 0) return x->biases;
+  return param_master(model_params(x->m), p);
+}
+
 // One tensor or, for qkv, three.
-static void add_param(table *to, const param_set *s, const param *p) {
+static void add_param(table *to, const exporter *x, const param *p) {
   static const char *const parts[] = {"query", "key", "value"};
   const char *qkv = strstr(p->name, ".qkv.");
   const int32_t n = qkv != NULL ? 3 : 1;
@@ -85,7 +102,7 @@ static void add_param(table *to, const param_set *s, const param *p) {
                                .dtype = "F32",
                                .ndim = p->ndim,
                                .shape = {p->shape[0] / n, p->shape[1]},
-                               .data = (const char *)(param_master(s, p) + i * (p->size / n))};
+                               .data = (const char *)(values_of(x, p) + i * (p->size / n))};
   }
 }
 
@@ -117,11 +134,34 @@ static status write_model(exporter *x) {
   TRY(file_path(x, "model.safetensors", path));
   status rc = mem_new(&t.list, most, sizeof *t.list, "a table of tensors");
   if (rc == OK) rc = mem_new(&t.names, most, sizeof *t.names, "a table of tensors");
-  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) add_param(&t, s, &s->items[i]); // embeddings first
+  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) // embeddings first
+    if (!is_item_param(&s->items[i])) add_param(&t, x, &s->items[i]);
   if (rc == OK) rc = write_table(x, &t, path);
   free(t.list);
   free(t.names);
   return rc;
+}
+
+// What makes the vector of an item that was never trained on (docs/bundle.md).
+static status write_content(exporter *x) {
+  const param_set *s = model_params(x->m);
+  char path[PATH_MAX + 64];
+  table t = {NULL, NULL, 0};
+  float new_bias;
+  if (model_get_config(x->m)->items == ITEMS_ID) return OK;
+  TRY(model_new_item_bias(x->m, &new_bias));
+  TRY(file_path(x, "content.safetensors", path));
+  status rc = mem_new(&t.list, (size_t)s->count, sizeof *t.list, "a table of tensors");
+  if (rc == OK) rc = mem_new(&t.names, (size_t)s->count, sizeof *t.names, "a table of tensors");
+  for (int32_t i = 0; rc == OK && i < s->count; i++)
+    if (is_item_param(&s->items[i])) add_param(&t, x, &s->items[i]);
+  if (rc == OK)
+    t.list[t.n++] = (tensor){
+        .name = "items.new.bias", .dtype = "F32", .ndim = 1, .shape = {1}, .data = (const char *)&new_bias};
+  if (rc == OK) rc = write_table(x, &t, path);
+  free(t.list);
+  free(t.names);
+  return rc == OK ? list_file(x, "content.safetensors") : rc;
 }
 
 // ---- items.safetensors ---------------------------------------------------------------------------------------
@@ -302,6 +342,7 @@ static status write_files(exporter *x) {
   TRY(write_tokens(x));
   TRY(write_model(x));
   TRY(list_file(x, "model.safetensors"));
+  TRY(write_content(x));
   if (x->c->has_catalogue) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));
@@ -317,7 +358,13 @@ static status load_model(exporter *x) {
   TRY(path_join(path, sizeof path, x->c->dir, "vocab.tsv"));
   TRY(vocab_read(&x->v, path, x->c->data.range_end));
   TRY(model_create(&x->m, "cpu", &x->c->model, &run));
-  return checkpoint_load(x->c, x->m, false);
+  TRY(checkpoint_load(x->c, x->m, false));
+  const model_config *c = model_get_config(x->m);
+  if (c->items == ITEMS_ID) return OK;
+  const size_t V = (size_t)c->vocab_size;
+  TRY(mem_new(&x->rows, V * (size_t)c->hidden, sizeof *x->rows, "item vectors"));
+  TRY(mem_new(&x->biases, V, sizeof *x->biases, "item biases"));
+  return model_used_table(x->m, x->rows, x->biases);
 }
 
 static status run(exporter *x, out_dir *place, export_result *result) {
@@ -348,6 +395,8 @@ status export_bundle(const char *checkpoint_dir, const char *bundle, bool force,
   }
   vocab_free(x.v);
   model_free(x.m);
+  free(x.rows);
+  free(x.biases);
   checkpoint_close(c);
   json_decref(x.files);
   json_decref(x.mix);

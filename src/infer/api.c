@@ -168,6 +168,7 @@ static void free_bundle(souk_bundle *b) {
   word_tokenizer_free(b->tokenizer);
   catalogue_free(&b->catalogue);
   mix_free(b->mix);
+  content_free(b);
   free(b->arena);
   free(b->word_copy);
   free(b->layer);

@@ -11,12 +11,13 @@
 #include "format/vocabulary.h"
 #include "format/word_tokenizer.h"
 #include "infer/catalogue.h"
+#include "infer/content.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
 
 enum { EVENT_TYPES_MAX = 64 };
 // Those from FILE_CATALOGUE on are optional, and without items there is no FILE_ITEMS.
-enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_MIX, FILE_COUNT };
+enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_MIX, FILE_CONTENT, FILE_COUNT };
 extern const char *const bundle_file_names[FILE_COUNT];
 
 // Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward
@@ -66,8 +67,9 @@ struct souk_bundle {
   vocab *vocab;
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
-  mix *mix;              // NULL: there is none
-  const char *item_rows; // [I,W] float as mapped, not aligned
+  mix *mix;                     // NULL: there is none
+  item_content_weights content; // of vectors of new items; bias NULL: there are none
+  const char *item_rows;        // [I,W] float as mapped, not aligned
   // weights; all but the word table lie in one arena
   float *arena;
   size_t arena_floats;

@@ -13,9 +13,9 @@
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 64 };
 
-const char *const bundle_file_names[FILE_COUNT] = {"config.json",     "model.safetensors",
-                                                   "vocab.tsv",       "items.safetensors",
-                                                   "catalogue.jsonl", "mix.safetensors"};
+const char *const bundle_file_names[FILE_COUNT] = {
+    "config.json",     "model.safetensors", "vocab.tsv",          "items.safetensors",
+    "catalogue.jsonl", "mix.safetensors",   "content.safetensors"};
 
 typedef struct document {
   jtree tree;

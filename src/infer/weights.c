@@ -281,6 +281,7 @@ souk_status weights_read(souk_bundle *b, souk_error *e) {
   PASS_GOTO(walk(l), done);
   PASS_GOTO(refuse_surplus(l), done);
   PASS_GOTO(find_items(b, items_path, e), done);
+  PASS_GOTO(content_read(b, e), done);
   const size_t W = (size_t)b->width;
   carve(l, &b->packed_items, gemm_packed_size((size_t)b->items, W));
   if (l->scratch_floats < PANEL * W) l->scratch_floats = PANEL * W;

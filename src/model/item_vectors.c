@@ -339,3 +339,33 @@ status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t c
   }
   return OK;
 }
+
+// ---- for export ----------------------------------------------------------------------------------------------
+
+// -1: nothing was trained to rank items.
+static int32_t find_bias(const model_core *m) {
+  const param *p = param_find(&m->params, "cls.predictions.bias");
+  return p != NULL ? (int32_t)(p - m->params.items) : -1;
+}
+
+status model_used_table(model *whole, float *table, float *biases) {
+  model_core *m = model_get_core(whole);
+  const size_t V = (size_t)m->c.vocab_size;
+  const int32_t index = find_bias(m);
+  TRY(items_forward(m, false));
+  TRY(read_rows(m, encoder_table(m), V * (size_t)m->c.hidden, table));
+  if (index < 0) return OK;
+  TRY(m->be->download(m->ctx, biases, param_master(&m->params, &m->params.items[index]), V * sizeof *biases));
+  return items_mend_biases(m, index, 0, (int32_t)V, biases);
+}
+
+status model_new_item_bias(model *whole, float *bias) {
+  model_core *m = model_get_core(whole);
+  const int32_t index = find_bias(m);
+  *bias = 0;
+  if (index < 0) return OK;
+  TRY(items_forward(m, false));
+  if (!m->items->has_mean_bias) TRY(find_mean_bias(m, index));
+  *bias = m->items->mean_bias;
+  return OK;
+}

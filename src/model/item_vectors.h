@@ -47,6 +47,11 @@ const item_content *
 model_items(const model *m);        // NULL: a model of ids, or none was set yet; lives as long as the model
 status items_upload(model_core *m); // after backend memory was cleared
 
+// For export: the table that embeddings and item head read, [V,H], and the items' biases, [V], as evaluation takes them; of items with
+// content. And the bias that an item gets which was never trained on. A model without a head that ranks items has no biases: then they
+// are left alone, and the bias is 0.
+status model_used_table(model *m, float *table, float *biases);
+status model_new_item_bias(model *m, float *bias);
 // bias [count] host: of tokens [first, first + count), from the parameter of this index. Those of items that were never trained on become the mean
 // of the others'.
 status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t count, float *bias);

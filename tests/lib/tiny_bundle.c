@@ -2,12 +2,14 @@
 #include "lib/tiny_bundle.h"
 
 #include <limits.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/philox.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 #include "model/checkpoint.h"
+#include "model/item_vectors.h"
 #include "convert/export.h"
 
 model_config tiny_config(void) {
@@ -22,15 +24,55 @@ model_config tiny_config(void) {
   return c;
 }
 
+enum { TEXT_LENGTHS = 4 };
+
+// Texts of 0 to 3 special tokens, which every vocabulary has, for words; every seventh item was never trained on.
+static void give_content(model *m) {
+  const model_config *c = model_get_config(m);
+  const int32_t items = (int32_t)c->items_n;
+  item_content content = {.items = items, .width = (int32_t)c->item_features};
+  rng r = rng_at(17, 2, 0, 0);
+  content.offsets = calloc((size_t)items + 1, sizeof *content.offsets);
+  content.tokens = calloc((size_t)items * TEXT_LENGTHS, sizeof *content.tokens);
+  content.features = calloc((size_t)(items * c->item_features) + 1, sizeof *content.features);
+  content.known = calloc((size_t)items, 1);
+  assert_true(content.offsets != NULL && content.tokens != NULL && content.features != NULL &&
+              content.known != NULL);
+  for (int32_t i = 0; i < items; i++) {
+    content.offsets[i + 1] = content.offsets[i] + i % TEXT_LENGTHS;
+    for (int64_t k = content.offsets[i]; k < content.offsets[i + 1]; k++)
+      content.tokens[k] = (int32_t)rng_below(&r, TOKEN_SPECIALS);
+    content.known[i] = i % 7 != 0;
+  }
+  for (int64_t k = 0; k < items * c->item_features; k++) content.features[k] = (float)rng_normal(&r);
+  check_ok(model_set_items(m, &content));
+  free(content.offsets);
+  free(content.tokens);
+  free(content.features);
+  free(content.known);
+}
+
+// What item_content_describe would say of such texts.
+static void describe_content(model_config *c, const dataset_info *info, int64_t features) {
+  if (c->items == ITEMS_ID) return;
+  c->item_base = info->range_end[RANGE_ATTRIBUTES];
+  c->items_n = info->range_end[RANGE_ITEMS] - c->item_base;
+  for (int64_t i = 0; i < c->items_n; i++) c->item_words += i % TEXT_LENGTHS;
+  c->item_features = features;
+}
+
 model *tiny_model(dataset *d, model_config *c) {
   const dataset_info *info = dataset_get_info(d);
+  const int64_t features = c->item_features;
   char objectives[sizeof c->objectives];
   strcpy(objectives, c->objectives); // a run's, which resolving forgets
   check_ok(model_config_resolve(c, info->range_end, info->n_event_types));
   strcpy(c->objectives, objectives);
+  describe_content(c, info, features);
   const model_run run = {.caps = {.tokens = 512, .seqs = 64, .masked = 64}};
   model *m;
   check_ok(model_create(&m, "cpu", c, &run));
+  if (c->items != ITEMS_ID) give_content(m);
   const param_set *s = model_params(m);
   for (int32_t i = 0; i < s->count; i++) {
     float *p = param_master(s, &s->items[i]);

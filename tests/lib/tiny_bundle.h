@@ -11,7 +11,7 @@
 model_config tiny_config(void);
 
 // A model over d whose parameters are all random, biases and norms too, so that a test notices any that is left out.
-// c is resolved.
+// c is resolved. Where items are of content they get texts, and features if c->item_features says how many.
 model *tiny_model(dataset *d, model_config *c);
 
 // Writes a checkpoint of m to DIR/checkpoint and the bundle of it to DIR/bundle; both are replaced.

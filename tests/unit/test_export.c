@@ -12,6 +12,8 @@
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "infer/bundle.h"
+#include "model/item_vectors.h"
 #include "souk/infer.h"
 #include "model/checkpoint.h"
 #include "convert/export.h"
@@ -85,6 +87,15 @@ static void plain_head(model_config *c) {
   c->head = HEAD_PLAIN;
   c->score = 1;
 }
+static void of_content(model_config *c) {
+  c->items = ITEMS_CONTENT;
+}
+static void of_both(model_config *c) {
+  c->items = ITEMS_BOTH;
+  c->score = 1;
+  c->item_features = 5;
+  strcpy(c->objectives, "next_item");
+}
 static const kind kinds[] = {{"as it comes", as_is},
                              {"cosine", cosine},
                              {"dot with temperature", dot_with_temperature},
@@ -96,7 +107,9 @@ static const kind kinds[] = {{"as it comes", as_is},
                              {"wide", wide},
                              {"causal", causal},
                              {"causal, with [CLS]", causal_bert},
-                             {"plain head", plain_head}};
+                             {"plain head", plain_head},
+                             {"items of content", of_content},
+                             {"items of content and id", of_both}};
 
 typedef struct fixture {
   char dir[PATH_MAX];
@@ -108,7 +121,12 @@ typedef struct fixture {
   float *u, *v; // the trainer's, [USERS][W] and [ITEMS][W]
   souk_history histories[USERS];
   int32_t *items, *events;
+  item_content *content; // NULL: items are ids
 } fixture;
+
+static void keep_content(fixture *f) {
+  check_ok(item_content_copy(&f->content, model_items(f->m)));
+}
 
 static void open_fixture(fixture *f, const kind *k) {
   char data[PATH_MAX], bundle[PATH_MAX];
@@ -123,6 +141,7 @@ static void open_fixture(fixture *f, const kind *k) {
   model_config c = tiny_config();
   k->change(&c);
   f->m = tiny_model(f->d, &c);
+  if (c.items != ITEMS_ID) keep_content(f);
   tiny_export(f->dir, f->m, f->d);
   if (souk_open(&f->b, bundle, 0, &e) != SOUK_OK) fail_msg("%s: %s", k->name, e.message);
   f->W = (int32_t)c.hidden + 1;
@@ -132,6 +151,7 @@ static void close_fixture(fixture *f) {
   souk_close(f->b);
   model_free(f->m);
   dataset_close(f->d);
+  item_content_free(f->content);
   free(f->u);
   free(f->v);
   free(f->items);
@@ -204,6 +224,36 @@ static void check_vectors(fixture *f) {
   free(u);
 }
 
+// What is known of an item makes, by way of content.safetensors, the vector that the trainer has of an item without a trained id.
+static void check_content(const fixture *f) {
+  souk_error e;
+  int32_t fresh = 0;
+  assert_int_equal(content_is_there(f->b), f->content != NULL);
+  if (f->content == NULL) return;
+  const item_content *c = f->content;
+  float *v = calloc((size_t)f->W, sizeof *v);
+  assert_non_null(v);
+  for (int32_t i = 0; i < ITEMS; i++) {
+    const int64_t from = c->offsets[i], n = c->offsets[i + 1] - from;
+    const float *features = c->width > 0 ? c->features + (size_t)i * (size_t)c->width : NULL;
+    if (content_vector(f->b, c->tokens + from, (size_t)n, features, v, &e) != SOUK_OK)
+      fail_msg("%s", e.message);
+    double worst = 0, length = 0;
+    for (int32_t j = 0; j < f->W; j++) {
+      worst = fmax(worst, fabs((double)v[j] - (double)f->v[(size_t)i * (size_t)f->W + (size_t)j]));
+      length = fmax(length, fabs((double)v[j]));
+    }
+    const bool same = worst <= 2e-6 * fmax(1, length);
+    const bool without_id = model_get_config(f->m)->items == ITEMS_CONTENT || !c->known[i];
+    // An item that was trained on has a bias of its own, and an id, if there are ids.
+    if (!c->known[i] && !same) fail_msg("%s: item %d is %g off", f->name, i, worst);
+    if (c->known[i] && !without_id && same) fail_msg("%s: item %d has no id", f->name, i);
+    fresh += !c->known[i];
+  }
+  assert_true(fresh > 0 && fresh < ITEMS);
+  free(v);
+}
+
 typedef struct list_check {
   fixture *f;
   int32_t seen;
@@ -261,6 +311,7 @@ static void trainer_and_inference_agree(void **state) {
     open_fixture(&f, &kinds[i]);
     trainer_vectors(&f);
     check_vectors(&f);
+    check_content(&f);
     check_lists(&f);
     close_fixture(&f);
   }
