@@ -19,6 +19,7 @@ static const command commands[] = {
     {"finetune", cmd_finetune, "train more on top of a run: the next item, or a mix with counts"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},
     {"import", cmd_import, "make a checkpoint of a Hugging Face BERT"},
+    {"merge", cmd_merge, "fold what tuned a model (peft) into its weights"},
     {"export", cmd_export, "write a checkpoint as a bundle for inference"},
     {"vectors", cmd_vectors, "write item and user vectors for numpy, FAISS and others"},
     {"plan", cmd_plan, "what a run will take: memory, operations, time"},

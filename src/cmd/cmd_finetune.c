@@ -177,7 +177,7 @@ static status beginning_of(run_beginning *p, const char *where) {
 static status finetune_next(int argc, char **argv) {
   static run_config c;
   static run_beginning begin;
-  option_section sections[7];
+  option_section sections[RUN_SECTIONS + 3];
   const size_t n_sections = run_sections(&c, sections);
   const option_set run_options = {.sections = sections, .count = n_sections};
   sections[n_sections] = (option_section){"", "Task", task_options, 1, &task};

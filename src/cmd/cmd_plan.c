@@ -21,7 +21,7 @@ static const option flag_options[] = {
 status cmd_plan(int argc, char **argv) {
   static run_config c;
   static plan_flags flags;
-  option_section sections[5];
+  option_section sections[RUN_SECTIONS + 1];
   const size_t n_sections = run_sections(&c, sections);
   sections[n_sections] = (option_section){"", "This plan", flag_options, 2, &flags};
   const option_set set = {

@@ -15,7 +15,7 @@ static const option flag_options[] = {
 status cmd_pretrain(int argc, char **argv) {
   static run_config c;
   static pretrain_flags flags;
-  option_section sections[6];
+  option_section sections[RUN_SECTIONS + 2];
   const size_t n_sections = run_sections(&c, sections);
   sections[n_sections] = (option_section){"", "This run", flag_options, 1, &flags};
   sections[n_sections + 1] = (option_section){"", "", pause_options, n_pause_options, &c.pause};

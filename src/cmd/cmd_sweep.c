@@ -39,7 +39,7 @@ static status read_config(run_config *c, const sweep_plan *plan, const char *bas
   char **words;
   bool help;
   int n = 0;
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.usage = "souk pretrain", .sections = sections, .count = run_sections(c, sections)};
   TRY(sweep_words(plan, base, &words));
   while (words[n] != NULL) n++;

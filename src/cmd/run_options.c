@@ -37,7 +37,7 @@ static void default_place(run_config *c, const char *config) {
 // finished run does not go on. Otherwise epochs or minutes, if given, are the only limit.
 static status default_steps(run_config *c, bool resume, int64_t usual) {
   static run_config before;
-  option_section sections[8];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(&before, sections)};
   char path[PATH_MAX];
   const bool timed = c->train.epochs > 0 || c->train.minutes > 0;
@@ -69,6 +69,7 @@ static status read_once(const option_set *set, run_config *c, const char *config
   TRY(options_defaults(set));
   if (begin != NULL) take_beginning(c, begin);
   if (start != NULL) c->model = start->model;
+  if (start != NULL) memcpy(c->base_objectives, start->base_objectives, sizeof c->base_objectives);
   if (start != NULL) memcpy(c->train.objectives, start->train.objectives, sizeof c->train.objectives);
   const int64_t usual = c->train.steps;
   c->train.steps = STEPS_UNSET;

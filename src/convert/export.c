@@ -21,6 +21,7 @@
 #include "model/checkpoint.h"
 #include "model/item_vectors.h"
 #include "model/objectives/item_head.h"
+#include "model/tuning_fold.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
 
@@ -134,8 +135,8 @@ static status write_model(exporter *x) {
   TRY(file_path(x, "model.safetensors", path));
   status rc = mem_new(&t.list, most, sizeof *t.list, "a table of tensors");
   if (rc == OK) rc = mem_new(&t.names, most, sizeof *t.names, "a table of tensors");
-  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) // embeddings first
-    if (!is_item_param(&s->items[i])) add_param(&t, x, &s->items[i]);
+  for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) // embeddings first; what is tuned is folded
+    if (!is_item_param(&s->items[i]) && !s->items[i].tuned) add_param(&t, x, &s->items[i]);
   if (rc == OK) rc = write_table(x, &t, path);
   free(t.list);
   free(t.names);
@@ -359,6 +360,7 @@ static status load_model(exporter *x) {
   TRY(vocab_read(&x->v, path, x->c->data.range_end));
   TRY(model_create(&x->m, "cpu", &x->c->model, &run));
   TRY(checkpoint_load(x->c, x->m, false));
+  if (x->c->model.peft.kind != PEFT_NONE) TRY(tuning_fold(x->m));
   const model_config *c = model_get_config(x->m);
   if (c->items == ITEMS_ID) return OK;
   const size_t V = (size_t)c->vocab_size;

@@ -360,7 +360,7 @@ static const char *base_name(const char *path) {
 }
 
 static status write_checkpoint(importer *x, const char *out, run_config *run) {
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(run, sections)};
   TRY(options_defaults(&set));
   run->model = x->mc;
@@ -402,7 +402,7 @@ static status run_import(importer *x, const char *out) {
   TRY(load_config(x));
   TRY(wordpiece_read(&x->words, x->dir));
   TRY(mem_new(&run, 1, sizeof *run, "a configuration"));
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(run, sections)};
   status rc = options_defaults(&set);
   x->mc = run->model; // what config.json does not say

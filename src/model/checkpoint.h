@@ -76,7 +76,8 @@ void checkpoint_close(checkpoint *c);                      // NULL is safe
 int checkpoint_bases(const checkpoint *c);
 // Is this parameter's value in the base?
 bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
-// Does the parameter belong to an objective that the checkpoint was not trained for, so that it has no value there?
+// Does the parameter belong to an objective that the checkpoint was not trained for, or to the tuning of a base that the
+// checkpoint is, so that it has no value there?
 bool checkpoint_lacks(const checkpoint *c, const param *p);
 // Warns of each objective (of the one named `only`, unless NULL) whose parameters were never trained, neither in this run nor
 // where it began, so that what comes out of them means nothing.

@@ -318,6 +318,7 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
 
 bool checkpoint_lacks(const checkpoint *c, const param *p) {
   objective_list l;
+  if (p->tuned) return c->model.peft.kind == PEFT_NONE;
   if (p->objective == NULL || objectives_of(&l, &c->model) != OK) return false;
   return objectives_head_slot(&l, objective_named(p->objective)) < 0;
 }

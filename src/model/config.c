@@ -146,7 +146,11 @@ json_t *model_config_to_json(const model_config *c) {
   if (objectives_of(&l, c) == OK) objectives_text(&l, d.objectives);
   option_section parts[PARTS];
   list_parts(&copy, &d, parts);
-  return record_write(parts, PARTS);
+  json_t *j = record_write(parts, PARTS), *peft = peft_to_json(&c->peft);
+  if (peft != NULL && json_object_set_new(j, "peft", peft) == 0) return j;
+  if (c->peft.kind == PEFT_NONE) return j;
+  json_decref(j);
+  return NULL;
 }
 
 static status bad_field(const record_source *from, const char *name, const char *why) {
@@ -158,7 +162,10 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   option_section parts[PARTS];
   memset(c, 0, sizeof *c);
   list_parts(c, &d, parts);
-  TRY(record_read(parts, PARTS, j, &(record_rules){.from = from, .required = required_fields}));
+  static const char *const others[] = {"peft", NULL};
+  TRY(record_read(parts, PARTS, j,
+                  &(record_rules){.from = from, .required = required_fields, .others = others}));
+  TRY(peft_from_json(&c->peft, json_object_get(j, "peft"), from));
   if (d.class_base > c->vocab_size || d.classes > c->vocab_size - d.class_base)
     return bad_field(from, "classes", "reaches beyond the vocabulary");
   if (c->items != ITEMS_ID && (d.items_n < 1 || d.items_n > c->vocab_size - d.item_base))

@@ -5,6 +5,7 @@
 #include "base/options.h"
 #include "base/record.h"
 #include "data/batch.h"
+#include "model/peft_config.h"
 #include "ops/ops.h"
 
 typedef enum head_kind { HEAD_TRANSFORM, HEAD_PLAIN } head_kind; // "transform|plain"
@@ -43,6 +44,7 @@ typedef struct model_config {
   int64_t item_base, items_n, item_words, item_features;
   // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.
   char objectives[OPTION_STRING];
+  peft_config peft; // section "peft": how it is tuned on top of another model
 } model_config;
 
 extern const option model_options[];

@@ -182,7 +182,7 @@ static linear_params ffn1_op(const model_core *m, int32_t i) {
   linear_params op = linear_op(m, (int32_t)m->c.hidden, (int32_t)m->c.intermediate, p->ffn1_w, p->ffn1_b,
                                l->h, l->gelu, m->encoder->d_ffn, m->encoder->d_stream, !m->c.pre_norm);
   op.kind = m->c.activation == 0 ? ACT_GELU_TANH : ACT_GELU_ERF;
-  op.pre = m->training ? l->pre : NULL;
+  op.pre = m->training || m->encoder->tuning[i].ffn1.n > 0 ? l->pre : NULL;
   if (lists_rows(m, i)) {
     op.n = rows_masked(m);
     op.x = m->encoder->rows_h;
@@ -272,6 +272,19 @@ static norm_params first_norm_op(const model_core *m) {
 
 // ---- passes --------------------------------------------------------------------------------------------------
 
+static status check_tuning(const model_core *m, int32_t i, size_t *scratch) {
+  const encoder *e = m->encoder;
+  const layer_tuning *t = &e->tuning[i];
+  const linear_params qkv = qkv_op(m, i), out = projection_op(m, i), ffn1 = ffn1_op(m, i),
+                      ffn2 = ffn2_op(m, i);
+  TRY(tuned_check(m, &e->shared, &t->qkv, &qkv, scratch));
+  TRY(tuned_check(m, &e->shared, &t->out, &out, scratch));
+  TRY(tuned_check(m, &e->shared, &t->ffn1, &ffn1, scratch));
+  TRY(tuned_check(m, &e->shared, &t->ffn2, &ffn2, scratch));
+  TRY(bottleneck_check(m, &t->after_out, out.n, scratch));
+  return bottleneck_check(m, &t->after_ffn2, ffn2.n, scratch);
+}
+
 status encoder_check(model_core *m, size_t *scratch) {
   const embed_params embed = embed_op(m);
   TRY(op_check(m, OP_EMBED, &embed, scratch));
@@ -281,6 +294,7 @@ status encoder_check(model_core *m, size_t *scratch) {
   const int32_t last = n_layers(m) - 1;
   const linear_params lasts[] = {projection_op(m, last), ffn1_op(m, last), ffn2_op(m, last)};
   for (size_t i = 0; i < sizeof lasts / sizeof *lasts; i++) TRY(op_check(m, OP_LINEAR, &lasts[i], scratch));
+  for (int32_t i = 0; i < n_layers(m); i++) TRY(check_tuning(m, i, scratch));
   const gather_params listed = listed_op(m, NULL, NULL, NULL, NULL);
   if (m->listed_rows) TRY(op_check(m, OP_GATHER, &listed, scratch));
   const attention_params attention = attention_op(m, 0);
@@ -314,15 +328,20 @@ static status layer_forward(model_core *m, int32_t i) {
   const attention_params attention = attention_op(m, i);
   const norm_params mid = mid_norm_op(m, i), end = end_norm_op(m, i);
   const linear_params ffn1 = ffn1_op(m, i), ffn2 = ffn2_op(m, i);
-  TRY(be->linear_forward(m->ctx, &qkv));
+  const layer_tuning *t = &e->tuning[i];
+  const layer_tuning_buffers *b = &l->tuned;
+  const int32_t *index = listed ? m->batch.masked : NULL;
+  TRY(tuned_forward(m, &e->shared, &t->qkv, &b->qkv, &qkv, NULL));
   TRY(be->attention_forward(m->ctx, &attention));
   if (listed) TRY(take_listed(m, l->context, e->rows_context));
-  TRY(be->linear_forward(m->ctx, &projection));
+  TRY(tuned_forward(m, &e->shared, &t->out, &b->out, &projection, index));
+  TRY(bottleneck_forward(m, &t->after_out, &b->after_out, projection.n, projection.y));
   if (listed) TRY(put_listed(m, e->rows_branch, e->branch));
   TRY(be->norm_forward(m->ctx, &mid));
   if (listed) TRY(take_listed(m, l->h, e->rows_h));
-  TRY(be->linear_forward(m->ctx, &ffn1));
-  TRY(be->linear_forward(m->ctx, &ffn2));
+  TRY(tuned_forward(m, &e->shared, &t->ffn1, &b->ffn1, &ffn1, index));
+  TRY(tuned_forward(m, &e->shared, &t->ffn2, &b->ffn2, &ffn2, index));
+  TRY(bottleneck_forward(m, &t->after_ffn2, &b->after_ffn2, ffn2.n, ffn2.y));
   if (listed) TRY(put_listed(m, e->rows_branch, e->branch));
   return be->norm_forward(m->ctx, &end);
 }
@@ -340,10 +359,19 @@ status encoder_forward(model_core *m) {
 }
 
 // The earliest op that trains computes no gradient of its input, since nothing before it needs one.
-static status linear_backward(const model_core *m, int32_t at, linear_params op) {
+static status linear_backward(const model_core *m, int32_t i, layer_place place, const tuned_linear *t,
+                              const tuned_buffers *b, linear_params op) {
+  const int32_t at = op_at(i, place);
+  const int32_t *index = op.n.kind == ROWS_MASKED ? m->batch.masked : NULL;
   if (at < m->encoder->first_trained) return OK;
   if (at == m->encoder->first_trained) op.dx = NULL;
-  return m->be->linear_backward(m->ctx, &op);
+  return tuned_backward(m, &m->encoder->shared, t, b, &op, index);
+}
+
+static status neck_backward(const model_core *m, int32_t at, const bottleneck *k, const bottleneck_buffers *b,
+                            const linear_params *op) {
+  if (at < m->encoder->first_trained) return OK;
+  return bottleneck_backward(m, &m->encoder->shared, k, b, op->n, op->dy);
 }
 
 static status norm_backward(const model_core *m, int32_t at, norm_params op) {
@@ -355,9 +383,13 @@ static status ffn_backward(model_core *m, int32_t i) {
   const encoder *e = m->encoder;
   const bool listed = lists_rows(m, i);
   const int32_t at = op_at(i, PLACE_FFN1);
+  const layer_tuning *t = &e->tuning[i];
+  const layer_tuning_buffers *b = &layer_at(m, i)->tuned;
+  const linear_params ffn2 = ffn2_op(m, i);
   if (listed && at + 1 >= e->first_trained) TRY(take_listed(m, e->d_branch, e->d_rows_branch));
-  TRY(linear_backward(m, op_at(i, PLACE_FFN2), ffn2_op(m, i)));
-  TRY(linear_backward(m, at, ffn1_op(m, i)));
+  TRY(neck_backward(m, at + 1, &t->after_ffn2, &b->after_ffn2, &ffn2));
+  TRY(linear_backward(m, i, PLACE_FFN2, &t->ffn2, &b->ffn2, ffn2));
+  TRY(linear_backward(m, i, PLACE_FFN1, &t->ffn1, &b->ffn1, ffn1_op(m, i)));
   if (!listed || at <= e->first_trained) return OK;
   return m->c.pre_norm ? put_listed(m, e->d_rows_in, e->d_stream) : add_listed(m, e->d_rows_in, e->d_stream);
 }
@@ -366,8 +398,12 @@ static status projection_backward(model_core *m, int32_t i) {
   const encoder *e = m->encoder;
   const bool listed = lists_rows(m, i);
   const int32_t at = op_at(i, PLACE_PROJECTION);
+  const layer_tuning *t = &e->tuning[i];
+  const layer_tuning_buffers *b = &layer_at(m, i)->tuned;
+  const linear_params projection = projection_op(m, i);
   if (listed && at >= e->first_trained) TRY(take_listed(m, e->d_branch, e->d_rows_branch));
-  TRY(linear_backward(m, at, projection_op(m, i)));
+  TRY(neck_backward(m, at, &t->after_out, &b->after_out, &projection));
+  TRY(linear_backward(m, i, PLACE_PROJECTION, &t->out, &b->out, projection));
   return listed && at > e->first_trained ? put_listed(m, e->d_rows_in, e->d_context) : OK;
 }
 
@@ -382,7 +418,8 @@ static status layer_backward(model_core *m, int32_t i) {
   if (op_at(i, PLACE_ATTENTION) < m->encoder->first_trained) return OK;
   const attention_params attention = attention_op(m, i);
   TRY(m->be->attention_backward(m->ctx, &attention));
-  return linear_backward(m, op_at(i, PLACE_QKV), qkv_op(m, i));
+  return linear_backward(m, i, PLACE_QKV, &m->encoder->tuning[i].qkv, &layer_at(m, i)->tuned.qkv,
+                         qkv_op(m, i));
 }
 
 status encoder_backward(model_core *m) {

@@ -3,6 +3,7 @@
 #ifndef SOUK_MODEL_ENCODER_INTERNAL_H
 #define SOUK_MODEL_ENCODER_INTERNAL_H
 
+#include "model/adapters.h"
 #include "model/core.h"
 
 // Parameters of one encoder layer, by index into the set. norm1 follows the attention (pre-norm: comes before
@@ -10,6 +11,17 @@
 typedef struct layer_params {
   int32_t qkv_w, qkv_b, out_w, out_b, norm1_w, norm1_b, ffn1_w, ffn1_b, ffn2_w, ffn2_b, norm2_w, norm2_b;
 } layer_params;
+
+// What tunes a layer: its linear layers, and what stands behind its projection and FFN2.
+typedef struct layer_tuning {
+  tuned_linear qkv, out, ffn1, ffn2;
+  bottleneck after_out, after_ffn2;
+} layer_tuning;
+
+typedef struct layer_tuning_buffers {
+  tuned_buffers qkv, out, ffn1, ffn2;
+  bottleneck_buffers after_out, after_ffn2;
+} layer_tuning_buffers;
 
 // Activations of a layer. Layers that no backward pass reaches (in evaluation: all) share those of layer 0.
 typedef struct layer_buffers {
@@ -21,10 +33,13 @@ typedef struct layer_buffers {
   act *pre, *gelu; // [T,F]
   norm_saved end;  // of the norm at the layer's end (pre-norm: the next layer's first, or the final one)
   act *out;        // [T,H] its output
+  layer_tuning_buffers tuned;
 } layer_buffers;
 
 struct encoder {
   layer_params *layer_param; // [layers]
+  layer_tuning *tuning;      // [layers]
+  tuning_shared shared;
   int32_t final_norm_w, final_norm_b, emb_norm_w, emb_norm_b, type_table, position_table, word_table;
   // Of its ops, in the order of the forward pass, the earliest with something to train; and the layer that it is in: those
   // before it keep nothing. See encoder_plan.c.

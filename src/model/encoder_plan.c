@@ -12,12 +12,14 @@ status encoder_new(model_core *m) {
   TRY(mem_new(&e, 1, sizeof *e, "an encoder"));
   m->encoder = e;
   TRY(mem_new(&e->layer_param, n, sizeof *e->layer_param, "layer descriptors"));
+  TRY(mem_new(&e->tuning, n, sizeof *e->tuning, "layer descriptors"));
   return mem_new(&e->layers, n, sizeof *e->layers, "layer buffers");
 }
 
 void encoder_free(encoder *e) {
   if (e == NULL) return;
   free(e->layer_param);
+  free(e->tuning);
   free(e->layers);
   free(e);
 }
@@ -47,6 +49,35 @@ static void describe_layer(param_set *s, const model_config *c, int64_t i, layer
   p->qkv_b = param_add(s, qkv_b, prefix, "attention.self.qkv.bias");
 }
 
+enum {
+  TUNING_SITE = 4096,
+  SITES_OF_LAYER = 8
+}; // of the dropout of adapters; far above those of layers and heads
+
+static void describe_tuning(model_core *m, int64_t i) {
+  const int64_t H = m->c.hidden, F = m->c.intermediate;
+  layer_tuning *t = &m->encoder->tuning[i];
+  char prefix[PARAM_NAME];
+  if (m->c.peft.kind == PEFT_NONE) return;
+  snprintf(prefix, sizeof prefix, "bert.encoder.layer.%lld.", (long long)i);
+  tuned_place at = {
+      .prefix = prefix, .site = (uint32_t)(TUNING_SITE + SITES_OF_LAYER * i), .in = F, .out = H};
+  bottleneck_describe(m, &t->after_ffn2, prefix, "output");
+  at.module[0] = "output.dense";
+  tuned_describe(m, &t->ffn2, &at);
+  at.module[0] = "intermediate.dense";
+  at.in = H, at.out = F, at.site++;
+  tuned_describe(m, &t->ffn1, &at);
+  bottleneck_describe(m, &t->after_out, prefix, "attention.output");
+  at.module[0] = "attention.output.dense";
+  at.out = H, at.site++;
+  tuned_describe(m, &t->out, &at);
+  at.module[0] = "attention.self.query", at.module[1] = "attention.self.key",
+  at.module[2] = "attention.self.value";
+  at.site++;
+  tuned_describe(m, &t->qkv, &at);
+}
+
 // In the order in which the backward pass finishes the gradients: layers from the last, embeddings, and the word table, a
 // bucket of its own since objectives may share it.
 void encoder_describe_params(model_core *m) {
@@ -63,6 +94,7 @@ void encoder_describe_params(model_core *m) {
     params_next_bucket(s);
     s->depth = (int32_t)i + 1;
     describe_layer(s, c, i, &e->layer_param[i]);
+    describe_tuning(m, i);
   }
   params_next_bucket(s);
   s->depth = 0;
@@ -90,11 +122,13 @@ static layer_place first_place(const model_core *m, int32_t i) {
   const bool end = !pre   ? trains(m, p->norm2_w, p->norm2_b)
                    : last ? trains(m, m->encoder->final_norm_w, m->encoder->final_norm_b)
                           : trains(m, p[1].norm1_w, p[1].norm1_b);
-  if (trains(m, p->qkv_w, p->qkv_b)) return PLACE_QKV;
-  if (trains(m, p->out_w, p->out_b)) return PLACE_PROJECTION;
+  const layer_tuning *t = &m->encoder->tuning[i];
+  if (trains(m, p->qkv_w, p->qkv_b) || tuned_trains(m, &t->qkv)) return PLACE_QKV;
+  if (trains(m, p->out_w, p->out_b) || tuned_trains(m, &t->out) || t->after_out.there)
+    return PLACE_PROJECTION;
   if (pre ? trains(m, p->norm2_w, p->norm2_b) : trains(m, p->norm1_w, p->norm1_b)) return PLACE_MID;
-  if (trains(m, p->ffn1_w, p->ffn1_b)) return PLACE_FFN1;
-  if (trains(m, p->ffn2_w, p->ffn2_b)) return PLACE_FFN2;
+  if (trains(m, p->ffn1_w, p->ffn1_b) || tuned_trains(m, &t->ffn1)) return PLACE_FFN1;
+  if (trains(m, p->ffn2_w, p->ffn2_b) || tuned_trains(m, &t->ffn2) || t->after_ffn2.there) return PLACE_FFN2;
   return end ? PLACE_END : PLACES;
 }
 
@@ -127,6 +161,30 @@ static bool hands_on(const model_core *m, int32_t layer, layer_place op) {
   return op_at(layer, op) > m->encoder->first_trained;
 }
 
+// ---- buffers of tuning ---------------------------------------------------------------------------------------
+
+// Does the layer have it? Of layers that share buffers: does any of them?
+static bool has(const model_core *m, int32_t i, size_t what) {
+  const int32_t first = i < m->encoder->first_kept ? 0 : i,
+                end = i < m->encoder->first_kept ? n_layers(m) : i + 1;
+  for (int32_t k = first; k < end; k++) {
+    const layer_tuning *t = &m->encoder->tuning[k];
+    const bool there[] = {t->qkv.n > 0,  t->out.n > 0,       t->ffn1.n > 0,
+                          t->ffn2.n > 0, t->after_out.there, t->after_ffn2.there};
+    if (there[what]) return true;
+  }
+  return false;
+}
+
+static void plan_tuning(model_core *m, int32_t i, layer_tuning_buffers *b) {
+  tuned_buffers *const low[] = {&b->qkv, &b->out, &b->ffn1, &b->ffn2};
+  bottleneck_buffers *const necks[] = {&b->after_out, &b->after_ffn2};
+  for (size_t k = 0; k < 4; k++)
+    if (has(m, i, k)) tuned_plan(m, low[k]);
+  for (size_t k = 0; k < 2; k++)
+    if (has(m, i, 4 + k)) bottleneck_plan(m, necks[k]);
+}
+
 // ---- buffers -------------------------------------------------------------------------------------------------
 
 void encoder_plan_buffers(model_core *m) {
@@ -150,12 +208,14 @@ void encoder_plan_buffers(model_core *m) {
     plan_kept(m, &l->lse, T * (size_t)c->heads, sizeof(float));
     plan_norm(m, &l->mid, T);
     plan_kept(m, &l->h, T * H, a);
-    const size_t n = kept && lists_rows(m, i) ? M : T; // not kept: all layers share them
-    if (kept) plan_kept(m, &l->pre, n * F, a);
+    const size_t n = kept && lists_rows(m, i) ? M : T;         // not kept: all layers share them
+    if (kept || has(m, i, 2)) plan_kept(m, &l->pre, n * F, a); // an adapter writes it in evaluation too
     plan_kept(m, &l->gelu, n * F, a);
     plan_norm(m, &l->end, T);
     plan_kept(m, &l->out, T * H, a);
+    plan_tuning(m, i, &l->tuned);
   }
+  tuning_plan(m, &e->shared);
   if (m->listed_rows) {
     plan_kept(m, &e->rows_context, M * H, a);
     plan_kept(m, &e->rows_h, M * H, a);
@@ -179,7 +239,7 @@ void encoder_plan_buffers(model_core *m) {
 double encoder_flops(const model_config *c, const batch *b) {
   const double T = b->tokens, H = (double)c->hidden, F = (double)c->intermediate;
   const double layer = T * (8 * H * H + 4 * H * F) + 4 * H * batch_square_lengths(b);
-  return (double)c->layers * layer;
+  return (double)c->layers * layer + T * tuning_flops(c);
 }
 
 int32_t encoder_layers_reached(const model_core *m) {

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "model/adapters.h"
 #include "model/core.h"
 #include "model/item_vectors.h"
 #include "model/objective.h"
@@ -50,6 +51,7 @@ static status describe_params(model *m) {
   }
   s->objective = NULL;
   encoder_describe_params(&m->core);
+  TRY(tuning_freeze(&m->core));
   TRY(params_freeze(s, m->core.run.freeze));
   return params_lay_out(s);
 }
@@ -166,7 +168,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   // So do item vectors of content, which every row goes into.
   if (run->caps.negatives == 0 || c->items != ITEMS_ID) m->core.run.row_sparse = false;
   m->core.training = run->training;
-  if (16 * c->layers + 16 * MAX_SLOTS + 64 > MAX_BUFFERS) {
+  if (40 * c->layers + 16 * MAX_SLOTS + 64 > MAX_BUFFERS) {
     rc =
         fail(ERR_ARGUMENT, "model.layers = %lld is more than this build's tables hold", (long long)c->layers);
     goto bad;

@@ -15,8 +15,11 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   bool training;   // gradients and saved activations
   bool row_sparse; // the word table is updated by touched rows only (needs the sampled loss)
   int32_t threads, device;
-  uint64_t seed;      // of the initialisation
-  bool averages;      // of the weights, beside the moments (optim.ema)
+  uint64_t seed; // of the initialisation
+  bool averages; // of the weights, beside the moments (optim.ema)
+  // Of a tuned model (peft_config.h): what its base was trained for, as in model_config.objectives; heads that are not among it
+  // are trained whole. NULL: the same as the model. Lives as long as the model.
+  const char *base_objectives;
   const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;
   dist *dist; // of the processes that train together; NULL: this one alone

@@ -39,7 +39,8 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
   p->lr_scale = 1.0f;
   p->kind = spec.kind;
   p->init = spec.init;
-  p->start = 0;
+  p->start = p->std = 0;
+  p->tuned = false;
   p->parts = spec.parts > 0 ? spec.parts : 1;
   p->bucket = s->buckets - 1;
   p->depth = s->depth;
@@ -65,14 +66,18 @@ static status no_match(const param_set *s, const char *pattern) {
       pattern, s->items[0].name, s->items[s->count - 1].name, s->count - 2);
 }
 
+void param_freeze(param *p) {
+  p->trainable = false;
+  p->kind = PARAM_REPLICATED; // without gradients there are no row flags
+}
+
 static status freeze_matches(param_set *s, const char *pattern) {
   bool any = false;
   for (int32_t i = 0; i < s->count; i++) {
     param *p = &s->items[i];
     if (fnmatch(pattern, p->name, 0) != 0) continue;
     any = true;
-    p->trainable = false;
-    p->kind = PARAM_REPLICATED; // without gradients there are no row flags
+    param_freeze(p);
   }
   return any ? OK : no_match(s, pattern);
 }
@@ -344,7 +349,7 @@ static void draw_normal(const param *p, uint64_t seed, double std, float *w) {
 }
 
 static void draw(const param *p, uint64_t seed, double std, float *w) {
-  if (p->init == INIT_NORMAL) draw_normal(p, seed, std, w);
+  if (p->init == INIT_NORMAL) draw_normal(p, seed, p->std > 0 ? (double)p->std : std, w);
   for (int64_t j = 0; p->init != INIT_NORMAL && j < p->size; j++)
     w[j] = p->init == INIT_ONE ? 1.0f : p->start;
   for (int64_t j = 0; p->init == INIT_IDENTITY && j < p->shape[0] && j < p->shape[1]; j++)

@@ -30,6 +30,8 @@ typedef struct param {
   param_kind kind;
   param_init init;
   float start; // of INIT_ZERO: begins at this constant instead
+  float std;   // of INIT_NORMAL: standard deviation; 0: the model's
+  bool tuned;  // it belongs to what tunes a base (peft_config.h), which has no value of it
   int32_t
       parts; // tensors of equal size that are joined here and separate in other programs (q, k, v: 3), else 1
   int32_t bucket; // gradients of a bucket are finished together
@@ -79,6 +81,7 @@ int32_t param_add(param_set *s, param_spec spec, const char *prefix, const char 
 // The usual two: a matrix [out,in] with weight decay, drawn from the normal distribution, and a vector [n] without decay.
 int32_t param_add_matrix(param_set *s, const char *prefix, const char *name, int64_t out, int64_t in);
 int32_t param_add_vector(param_set *s, const char *prefix, const char *name, int64_t n, param_init init);
+void param_freeze(param *p); // before params_lay_out
 // Before params_lay_out: freezes what a list of shell patterns matches ("bert.embeddings.*, *.LayerNorm.*"; fnmatch(3),
 // dots are like other characters). NULL or "": nothing. A pattern that matches no parameter's name, and a list that leaves
 // nothing to train, are refused.

@@ -330,7 +330,7 @@ static status read_all(plan_reader *r, const char *path) {
 status sweep_plan_open(sweep_plan *p, const char *path) {
   *p = (sweep_plan){.n_rungs = 1};
   run_config *scratch;
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_section own[] = {
       {"", "Sweep", top_options, sizeof top_options / sizeof *top_options, &p->settings},
       {"halving", "Halving", halving_options, sizeof halving_options / sizeof *halving_options,

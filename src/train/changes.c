@@ -21,7 +21,7 @@ static bool is_place(const option_section *s, const option *o) {
 }
 
 status changes_tell(const run_config *before, const run_config *now) {
-  option_section old[4], new[4];
+  option_section old[RUN_SECTIONS], new[RUN_SECTIONS];
   const size_t n = run_sections((run_config *)before, old);
   run_sections((run_config *)now, new);
   for (size_t s = 0; s < n; s++)

@@ -117,13 +117,15 @@ size_t run_sections(run_config *c, option_section *sections) {
       SECTION("model", "Model", model_options, n_model_options, &c->model),
       SECTION("train", "Training", train_options, COUNT(train_options), &c->train),
       SECTION("optim", "Optimiser", optim_options, COUNT(optim_options), &c->optim),
+      SECTION("peft", "Parameter-efficient tuning", peft_options, n_peft_options, &c->model.peft),
   };
-  for (size_t i = 0; i < 4; i++) sections[i] = all[i];
-  return 4;
+  _Static_assert(COUNT(all) == RUN_SECTIONS, "callers have room for them");
+  for (size_t i = 0; i < COUNT(all); i++) sections[i] = all[i];
+  return COUNT(all);
 }
 
 status run_config_read(run_config *c, const checkpoint *from) {
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(c, sections)};
   char name[OPTION_STRING + 128], writer[128] = "";
   if (strcmp(from->created_by, "souk " SOUK_VERSION) != 0 && from->created_by[0] != '\0')
@@ -187,11 +189,16 @@ model_run train_model_run(const run_config *c, batch_caps caps) {
                      .matmul = (matmul_kind)c->train.matmul,
                      .seed = (uint64_t)c->train.seed,
                      .freeze = c->train.freeze,
+                     .base_objectives = c->base_objectives[0] != '\0' ? c->base_objectives : NULL,
                      .listed_rows = true,
                      .loss = {.kind = (item_loss_kind)c->train.loss,
                               .logq = (logq_kind)c->data.negative_logq,
                               .gbce_t = c->train.gbce_t,
                               .smoothing = c->train.label_smoothing}};
+}
+
+bool run_leaves_out(const run_config *c) {
+  return !c->train.save_frozen || c->model.peft.kind != PEFT_NONE;
 }
 
 bool run_row_sparse(const run_config *c, batch_caps caps) {

@@ -1,4 +1,4 @@
-// A run's configuration: sections data, model, train and optim in one yaml file.
+// A run's configuration: sections data, model, train, optim and peft in one yaml file.
 #ifndef SOUK_TRAIN_CONFIG_H
 #define SOUK_TRAIN_CONFIG_H
 
@@ -69,9 +69,12 @@ typedef struct run_config {
   train_config train;
   optim_config optim;
   run_pause pause; // no part of what config.yaml and checkpoints hold
+  // Nor this: what the checkpoint of train.init was trained for (init_adopt_model); "": there is none.
+  char base_objectives[OPTION_STRING];
 } run_config;
 
-// The sections over *c; sections has room for 4.
+// The sections over *c; sections has room for RUN_SECTIONS.
+enum { RUN_SECTIONS = 5 };
 size_t run_sections(run_config *c, option_section *sections);
 // The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
 // that wrote it.
@@ -82,6 +85,8 @@ status run_config_data(const checkpoint *from, char dir[OPTION_STRING]);
 status train_model_config(model_config *out, const run_config *c, dataset *d);
 // What the run fixes about its model.
 model_run train_model_run(const run_config *c, batch_caps caps);
+// Do the run's checkpoints leave out what is frozen (checkpoint_base)? Those of a tuned model always do.
+bool run_leaves_out(const run_config *c);
 // Does the optimiser update touched rows of the word table only?
 bool run_row_sparse(const run_config *c, batch_caps caps);
 

@@ -11,15 +11,32 @@
 #include "train/run_objectives.h"
 #include "train/tried.h"
 
+// A new run begins without tuning, on a base without any; one that goes on keeps its own, and its base.
+static status adopt_tuning(run_config *c, const checkpoint *from, bool goes_on) {
+  const checkpoint *base = goes_on && from->base != NULL ? from->base : from;
+  objective_list l;
+  TRY(objectives_of(&l, &base->model));
+  objectives_text(&l, c->base_objectives);
+  if (goes_on) return OK;
+  if (from->model.peft.kind != PEFT_NONE)
+    return fail(
+        ERR_ARGUMENT,
+        "train.init: %s is tuned with peft; souk merge folds that into the weights, and a run can begin "
+        "from what it writes",
+        from->dir);
+  return peft_from_json(&c->model.peft, NULL, NULL);
+}
+
 status init_adopt_model(run_config *c, bool resume) {
   char dir[PATH_MAX];
   checkpoint *from = NULL;
-  if (!resume || checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) != OK ||
-      checkpoint_open(&from, dir) != OK)
-    TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
+  const bool goes_on = resume && checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) == OK &&
+                       checkpoint_open(&from, dir) == OK;
+  if (!goes_on) TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   c->model = from->model;
+  const status rc = adopt_tuning(c, from, goes_on);
   checkpoint_close(from);
-  return run_objectives_adopt(c);
+  return rc == OK ? run_objectives_adopt(c) : rc;
 }
 
 // What the parameters were trained with. Shapes are compared as they are loaded.
@@ -93,7 +110,7 @@ static status tell_lacking(const checkpoint *from, const param_set *s) {
   const char *told = NULL;
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
-    if (!checkpoint_lacks(from, p)) continue;
+    if (p->tuned || !checkpoint_lacks(from, p)) continue;
     if (!p->trainable)
       return fail(ERR_ARGUMENT,
                   "train.freeze: %s cannot be frozen, %s was not trained for %s and has no value of it",

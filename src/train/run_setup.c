@@ -89,7 +89,7 @@ static status check_frozen(const run_setup *r, const param *p) {
         "train.freeze: %s was frozen before, so it cannot be trained on --resume: %s has no moments of "
         "it (train.init starts a new run from there)",
         p->name, c->dir);
-  if (!p->trainable && !left_out && c->base != NULL && !r->c->train.save_frozen)
+  if (!p->trainable && !left_out && c->base != NULL && run_leaves_out(r->c))
     return fail(ERR_ARGUMENT,
                 "train.freeze: %s was trained before; --resume freezes it only with train.save_frozen = true",
                 p->name);
@@ -105,7 +105,7 @@ static status check_all_frozen(const run_setup *r) {
 }
 
 static void keep_base(run_setup *r, const checkpoint *c) {
-  if (r->c->train.save_frozen) return;
+  if (!run_leaves_out(r->c)) return;
   if (c->base == NULL && r->leads && model_params(r->m)->frozen_elements > 0)
     log_warn("train.save_frozen: the checkpoints of this run hold what is frozen, and go on to do so");
   if (c->base == NULL) return;
@@ -149,6 +149,10 @@ static status check_last(run_setup *r, const model_config *mc) {
                 "train.init starts a new run from its parameters",
                 c->dir, dataset_dir(r->d));
   TRY(run_objectives_check_resumed(c, mc));
+  if (!peft_same(&c->model.peft, &mc->peft))
+    return fail(ERR_ARGUMENT,
+                "section peft is not that of %s: --resume goes on with the tuning that the run began with",
+                c->dir);
   TRY(mem_new(&r->then, 1, sizeof *r->then, "the configuration of before"));
   TRY(run_config_read(r->then, c));
   TRY(check_training_part(r));
@@ -188,7 +192,10 @@ static status share_parameters(run_setup *r) {
 // A run's first parameters, and whether its checkpoints leave out the frozen ones.
 static status begin(run_setup *r) {
   const train_config *t = &r->c->train;
-  const bool leaves_out = !t->save_frozen && model_params(r->m)->frozen_elements > 0;
+  const bool leaves_out = run_leaves_out(r->c) && model_params(r->m)->frozen_elements > 0;
+  if (r->c->model.peft.kind != PEFT_NONE && t->init[0] == '\0')
+    return fail(ERR_ARGUMENT,
+                "peft tunes a model that is there already: train.init names its checkpoint or run");
   if (leaves_out && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");

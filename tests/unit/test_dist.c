@@ -110,7 +110,7 @@ static void test_threads_are_a_world(void **unused) {
 
 static run_config config_of(bool sampled) {
   run_config c = {.pause = {.steps = 0}};
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(&c, sections)};
   check_ok(options_defaults(&set));
   snprintf(c.data.dir, sizeof c.data.dir, "%s", data_dir);
@@ -441,7 +441,7 @@ static void run_all(void *self, dist *world) {
   run_job *j = self;
   const int32_t rank = dist_rank(world);
   run_config c = j->c;
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set options = {.sections = sections, .count = run_sections(&c, sections)};
   counting_validator v = {.base = {.run = count_up},
                           .rank = rank,

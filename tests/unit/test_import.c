@@ -414,7 +414,7 @@ static void test_a_run_keeps_the_tokenizer(void **unused) {
   memset(info.checksum, '0', 64);
   check_ok(dataset_of_vocab(&d, &info, w->v));
   w->v = NULL; // the data set has taken it
-  option_section sections[4];
+  option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(run, sections)};
   check_ok(options_defaults(&set));
   snprintf(run->train.init, sizeof run->train.init, "%s", out);

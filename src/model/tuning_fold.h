@@ -1,0 +1,11 @@
+// Folds what tunes a model into its weights.
+#ifndef SOUK_MODEL_TUNING_FOLD_H
+#define SOUK_MODEL_TUNING_FOLD_H
+
+#include "model/model.h"
+
+// W += s B diag(e) A of every low-rank adapter, added up in double; afterwards their B are zero, so that the model computes the
+// same as before, to rounding. In host memory (of the CPU backend). Bottlenecks cannot be folded: ERR_UNSUPPORTED.
+status tuning_fold(model *m);
+
+#endif

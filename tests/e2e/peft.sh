@@ -1,0 +1,57 @@
+#!/usr/bin/env bash
+# Parameter-efficient tuning from the command line: what a tuned run holds, exact resume, folding, and what is refused.
+. "$(dirname "$0")/run_lib.sh"
+options=(--layers 2 --steps 8 --eval_every 4 --save_every 4 --keep 3 --log_every 2 --negatives 16)
+train "$work/base" "${options[@]}"
+bytes() { stat -c %s "$1"; }
+tuned() { # RUN KIND OPTIONS...
+  train "$1" "${options[@]}" --init "$work/base" --peft "$2" --lr 0.02 "${@:3}"
+}
+user_vectors() { quietly "$souk" vectors "$1" --users "$2" --data "$data" --device cpu --threads 1; }
+lora=(--rank 4 --alpha 8 --lora_dropout 0.1 --targets 'query, key,value,*.output.dense,intermediate.dense')
+for kind in lora adapter bias; do
+  of_kind=()
+  [ $kind = lora ] && of_kind=("${lora[@]}")
+  check "$kind: a run ends well" tuned "$work/$kind" $kind "${of_kind[@]}"
+  check "$kind: checkpoints hold the tuned part only" test $((3 * $(bytes "$work/$kind/step-00000008/model.h5"))) -lt $((2 * $(bytes "$work/base/step-00000008/model.h5")))
+  check "$kind: and name the base" grep -q "\"sha256\": \"$(sha256sum <"$work/base/$(cat "$work/base/best")/model.h5" | cut -d ' ' -f 1)\"" "$work/$kind/step-00000008/manifest.json"
+  check "$kind: and is evaluated" "$souk" eval "$work/$kind" --data "$data" --bootstrap 0 --threads 1 --device cpu
+  tuned "$work/$kind-half" $kind "${of_kind[@]}" --pause_steps 4
+  check "$kind: a run resumes" tuned "$work/$kind-half" $kind "${of_kind[@]}" --resume
+  check "$kind: and ends with the same bytes" cmp <(essence "$work/$kind") <(essence "$work/$kind-half")
+done
+
+# close FILE FILE TOLERANCE: numbers of two npy files of float32.
+close() {
+  paste <(tail -c +129 "$1" | od -An -v -w4 -tf4) <(tail -c +129 "$2" | od -An -v -w4 -tf4) |
+    awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; n++; if (d > t) bad++ } END { print n " numbers, " bad + 0 " apart"; exit !(n > 100 && bad == 0) }'
+}
+for kind in lora bias; do
+  check "$kind: souk merge folds it" "$souk" merge "$work/$kind" "$work/$kind-merged"
+  check "$kind: the merged checkpoint needs no base" bash -c "! grep -q '\"base\"' '$work/$kind-merged/manifest.json'"
+  check "$kind: nor is it tuned" bash -c "! grep -q -e lora_ -e '\"peft\": {' <('$souk' inspect --json '$work/$kind-merged')"
+  user_vectors "$work/$kind" "$work/$kind.npy"
+  user_vectors "$work/$kind-merged" "$work/$kind-merged.npy"
+  user_vectors "$work/base" "$work/$kind-base.npy"
+  check "$kind: the merged model makes the same vectors" close "$work/$kind.npy" "$work/$kind-merged.npy" 1e-5
+  check "$kind: which are not those of the base" bash -c "! cmp -s '$work/$kind.npy' '$work/$kind-base.npy'"
+  check "$kind: souk export folds it too" "$souk" export "$work/$kind" "$work/$kind.bundle"
+  check "$kind: into the same bundle" cmp "$work/$kind.bundle/model.safetensors" <("$souk" export "$work/$kind-merged" "$work/$kind-merged.bundle" >"$work/.out" && cat "$work/$kind-merged.bundle/model.safetensors")
+done
+check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
+check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"
+check_error "adapters cannot be folded" "cannot be folded into its weights" "$souk" merge "$work/adapter" "$work/none"
+check_error "nor exported" "cannot be folded into its weights" "$souk" export "$work/adapter" "$work/none"
+check_error "a tuned run is no base" "souk merge folds that into the weights" train "$work/none" "${options[@]}" --init "$work/lora" --peft lora
+check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
+check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
+check_error "a resumed run keeps its tuning" "section peft is not that of" tuned "$work/lora-half" lora "${lora[@]}" --rank 5 --steps 10 --resume
+
+# Heads that the base was not trained for are trained whole; what else is named too.
+check "finetune takes a tuning" "$souk" finetune --task next "$work/base" --out "$work/fine" --peft lora --steps 4 --eval_every 0 --device cpu --threads 1 --batch_tokens 256
+check "parameters beside are trained" tuned "$work/also" lora --train_also 'cls.predictions.bias'
+check "and saved" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/also/step-00000008" | sed -n '/"parameters": \[$/,$p')
+check "the plan counts what is frozen" bash -c "'$souk' plan '$work/tiny.yaml' --init '$work/base' --layers 2 --peft lora | grep -q 'frozen parameters .*: no gradients, moments or snapshot'"
+check "a run with averages" tuned "$work/ema" lora --ema 0.9
+check "its averages are merged" "$souk" merge "$work/ema" "$work/ema-merged"
+finish
