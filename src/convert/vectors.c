@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "data/array_file.h"
 #include "data/tokenizer.h"
+#include "data/user_context.h"
 #include "model/objectives/item_head.h"
 #include "model/objectives/next_session.h"
 
@@ -70,7 +71,10 @@ typedef struct user_writer {
   model *m;
   array_file *f;
   batch *b;
-  float *u; // [masked capacity, H + 1]
+  float *u;                    // [masked capacity, H + 1]
+  const user_context *context; // NULL: histories are events alone
+  int32_t *row_tokens;         // [max_positions], like row_events: a history with its context
+  uint8_t *row_events;
 } user_writer;
 
 static status flush_users(user_writer *w) {
@@ -88,7 +92,13 @@ static status flush_users(user_writer *w) {
 static status add_user(user_writer *w, const sequence *s, vector_part part) {
   const seq_layout layout = model_layout(model_get_config(w->m));
   const int32_t n = part == VECTORS_TEST ? s->test_from : part == VECTORS_VALID ? s->valid_from : s->n;
-  const batch_input history = {s->tokens, s->events, n};
+  const context_span span = {s->index, 0, n, true};
+  const int32_t room = layout.max_positions - sequence_specials(&layout, false, true);
+  batch_input history = {s->tokens, s->events, n};
+  if (w->context != NULL)
+    history = (batch_input){
+        w->row_tokens, w->row_events,
+        context_fill(w->context, &span, s->tokens, s->events, room, w->row_tokens, w->row_events)};
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;
   TRY(flush_users(w));
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;
@@ -150,10 +160,16 @@ static status write_users(user_writer *w, dataset *d, vector_part part) {
 
 status vectors_of_users(const checkpoint *c, model *m, dataset *d, vector_part part, const char *path) {
   user_writer w = {.m = m};
+  const size_t most = (size_t)model_get_config(m)->max_positions;
+  TRY(dataset_user_context(d, &w.context));
   checkpoint_warn_untrained_ranking(c);
   TRY(array_open(&w.f, path));
-  const status rc = finish(w.f, write_users(&w, d, part));
+  status rc = mem_new(&w.row_tokens, most, sizeof *w.row_tokens, "a history");
+  if (rc == OK) rc = mem_new(&w.row_events, most, sizeof *w.row_events, "a history");
+  rc = finish(w.f, rc == OK ? write_users(&w, d, part) : rc);
   batch_free(w.b);
+  free(w.row_tokens);
+  free(w.row_events);
   free(w.u);
   return rc;
 }

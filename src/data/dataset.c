@@ -324,7 +324,8 @@ status dataset_open(dataset **out, const char *dir, bool verify) {
 static void forget_items(dataset *d) {
   item_texts_free(d->items.texts);
   item_features_free(d->items.features);
-  d->items = (item_data){NULL, NULL};
+  user_context_free(d->items.context);
+  d->items = (item_data){.texts = NULL};
 }
 
 void dataset_close(dataset *d) {
@@ -461,6 +462,10 @@ const dataset_info *dataset_stored(const dataset *d) {
 
 const int32_t *dataset_token_as(const dataset *d) {
   return d->token_as;
+}
+
+uint8_t dataset_event_as(const dataset *d, uint8_t event) {
+  return d->token_as != NULL ? d->event_as[event] : event;
 }
 
 status dataset_stored_items(const dataset *d, int32_t **out) {

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "data/item_features.h"
 #include "data/item_texts.h"
+#include "data/user_context.h"
 #include "data/user_names.h"
 #include "hdf5/h5_reader.h"
 
@@ -146,7 +147,9 @@ status dataset_verify(dataset *d) {
   if (dataset_lists(d, "items.h5")) TRY(verify_items(d));
   const item_texts *texts;
   const item_features *features;
+  const user_context *context;
   TRY(dataset_item_texts(d, &texts));
   TRY(dataset_item_features(d, &features));
+  TRY(dataset_user_context(d, &context));
   return dataset_lists(d, "catalogue.jsonl") ? verify_catalogue(d) : OK;
 }

@@ -22,6 +22,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/user_context.h"
 #include "eval/mixer.h"
 #include "eval/ranking_internal.h"
 #include "model/objectives/item_head.h"
@@ -178,6 +179,9 @@ typedef struct model_pass {
   int32_t W; // H + 1
   batch *b;
   seq_layout layout;
+  const user_context *context; // NULL: histories are events alone
+  int32_t *row_tokens;         // [max_positions], like row_events: a history with its context
+  uint8_t *row_events;
   float *v;            // [block_items][W]
   float *v_norm;       // [block_items]
   int32_t block_items; // of a block of item vectors
@@ -219,6 +223,9 @@ static status pass_open(model_pass *p, ranking *r, model *m) {
   p->layout = model_layout(model_get_config(m));
   p->block_items = block_of_items(r->items, p->W);
   TRY(batch_new(&p->b, model_get_run(m)->caps));
+  TRY(dataset_user_context(r->d, &p->context));
+  TRY(mem_new(&p->row_tokens, (size_t)p->layout.max_positions, sizeof *p->row_tokens, "a history"));
+  TRY(mem_new(&p->row_events, (size_t)p->layout.max_positions, sizeof *p->row_events, "a history"));
   if (r->mix != NULL) TRY(mixer_open(&p->x, r->mix, r->first_item, p->threads));
   TRY(mem_new(&p->v, (size_t)p->block_items * (size_t)p->W, sizeof *p->v, "item vectors"));
   return mem_new(&p->v_norm, (size_t)p->block_items, sizeof *p->v_norm, "item vectors");
@@ -226,6 +233,8 @@ static status pass_open(model_pass *p, ranking *r, model *m) {
 
 static void pass_close(model_pass *p) {
   batch_free(p->b);
+  free(p->row_tokens);
+  free(p->row_events);
   mixer_close(p->x);
   free(p->v);
   free(p->v_norm);
@@ -264,6 +273,15 @@ static status encode_batch(model_pass *p, float *u) {
   return with_loss(p->r) ? model_loss(p->m, false) : OK;
 }
 
+// What a model reads of a question: the events, with what is known of the user beside them.
+static batch_input history_of(const model_pass *p, const query *q) {
+  if (p->context == NULL) return (batch_input){.tokens = q->tokens, .events = q->events, .n = q->n};
+  const context_span span = {q->sequence, 0, q->n, true};
+  const int32_t room = p->layout.max_positions - sequence_specials(&p->layout, false, true),
+                n = context_fill(p->context, &span, q->tokens, q->events, room, p->row_tokens, p->row_events);
+  return (batch_input){.tokens = p->row_tokens, .events = p->row_events, .n = n};
+}
+
 // User vectors of a chunk's questions into p->u, in order; times the scale of the mix.
 static status encode_all(model_pass *p, const query_chunk *c) {
   TRY(mem_grow(&p->u, &p->u_room, (size_t)c->count * (size_t)p->W, sizeof *p->u, "user vectors"));
@@ -271,7 +289,7 @@ static status encode_all(model_pass *p, const query_chunk *c) {
   int64_t done = 0;
   for (int64_t i = 0; i < c->count;) {
     const query *q = &c->queries[i];
-    const batch_input history = {.tokens = q->tokens, .events = q->events, .n = q->n};
+    const batch_input history = history_of(p, q);
     const int32_t label = p->r->first_item + (q->target < 0 ? 0 : q->target);
     if (batch_add_query(p->b, &p->layout, &history, q->sequence, label)) {
       if (q->target < 0) // no class to predict: none in the loss

@@ -112,6 +112,8 @@ static const char *kind_of(const json_t *out, hid_t file) {
                {"souk.items", "attributes of items"},
                {"souk.texts", "texts of items"},
                {"souk.features", "features of items"},
+               {"souk.users", "attributes of users"},
+               {"souk.searches", "searches of users"},
                {"souk.parameters", "parameters of a checkpoint"},
                {"souk.optimizer", "optimiser state of a checkpoint"},
                {"souk.average", "averaged weights of a checkpoint, less its parameters"},

@@ -29,6 +29,8 @@ static void job_free(prepare_job *job) {
   input_files_free(&job->log_files);
   input_files_free(&job->catalogue_files);
   wordpiece_close(job->words);
+  user_table_free(job->attributes);
+  search_table_free(job->searches);
   intern *const names[] = {job->items, job->types, job->wanted_types, job->categories.names,
                            job->brands.names};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
@@ -65,6 +67,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   warn_of_span(job);
   TRY(check_split(job));
   TRY(read_catalogue(job, *writer));
+  TRY(user_table_read(&job->attributes, c, &job->attribute_counts));
   if (c->fields.time[0] != '\0') choose_time_unit(job);
   writer_split(*writer, &job->split, job->unit);
   vocab *v = NULL;
@@ -83,8 +86,13 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   TRY_GOTO(write_item_attributes(job, *writer, v), done);
   TRY_GOTO(write_item_texts(job, *writer, v), done);
   TRY_GOTO(write_item_features(job, *writer, v), done);
+  if (job->searches != NULL)
+    TRY_GOTO(search_table_tokenize(job->searches, v, job->words->tokenizer, c->output.text_tokens), done);
   end_stage(job, STAGE_ITEMS);
   TRY_GOTO(write_sequences(job, *writer), done);
+  TRY_GOTO(user_table_write(job->attributes, *writer, (int)c->output.deflate), done);
+  if (job->searches != NULL)
+    TRY_GOTO(search_table_write(job->searches, *writer, (int)c->output.deflate), done);
   store_free(job->store); // closes its file in the directory that is renamed next
   job->store = NULL;
   report = make_report(job);

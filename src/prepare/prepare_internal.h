@@ -9,6 +9,8 @@
 #include "prepare/intern.h"
 #include "prepare/names.h"
 #include "prepare/prepare.h"
+#include "prepare/prepare_users.h"
+#include "prepare/prepare_searches.h"
 #include "prepare/price_notes.h"
 #include "prepare/quantile_buckets.h"
 #include "base/tasks.h"
@@ -128,6 +130,9 @@ typedef struct prepare_job {
   quantile_buckets prices, ratings;
   wordpiece *words; // NULL: none
   text_counts texts;
+  user_table *attributes; // of users; NULL: none
+  search_table *searches; // NULL: none
+  user_table_counts attribute_counts;
   feature_counts features;
   // users
   int64_t users_kept, cold_valid, cold_test;

@@ -46,6 +46,16 @@ static const option input_options[] = {
      "like separator, of the catalogue"},
     {"catalogue_quotes", OPT_CHOICE, IN(catalogue_quotes), "auto", 0, 0, "auto|double|backslash|none",
      "like quotes, of the catalogue"},
+    {"users", OPT_STRING, IN(users), "", 0, 0, "FILE",
+     "attributes of users, a row a user, which models read in front of the history; empty: none"},
+    {"users_format", OPT_CHOICE, IN(users_format), "csv", 0, 0, "csv|tsv|space|jsonl", "of it"},
+    {"users_user", OPT_STRING, IN(users_user), "user_id", 0, 0, NULL, "its column of the user"},
+    {"users_columns", OPT_STRING, IN(users_columns), "", 0, 0, NULL,
+     "its columns that are attributes, separated by commas, in the order in which models read them"},
+    {"users_numbers", OPT_STRING, IN(users_numbers), "", 0, 0, NULL,
+     "those of them that are numbers, which become buckets"},
+    {"users_buckets", OPT_INT, IN(users_buckets), "5", 1, MAX_BUCKETS, NULL,
+     "buckets of a number, of about equally many users each"},
     {"features", OPT_STRING, IN(features), "", 0, 0, "FILE",
      "dense features of items, such as vectors of images: .npy or HDF5 of float32, a row an item; empty: "
      "none"},
@@ -69,6 +79,9 @@ static const option field_options[] = {
      "column of the price; an item's mean is its price where the catalogue has none"},
     {"rating", OPT_STRING, FD(rating), "", 0, 0, NULL,
      "column of a rating; an item's mean is its rating where the catalogue has none"},
+    {"query", OPT_STRING, FD(query), "", 0, 0, NULL,
+     "column of the text of a search, whose words models read between the events (output.words); rows with "
+     "it need no item"},
 };
 #define CA(f) offsetof(prepare_catalogue, f)
 static const option catalogue_options[] = {

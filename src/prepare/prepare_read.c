@@ -109,6 +109,10 @@ static status take_block(prepare_job *job, const row_block *b) {
                    .nanos = x->time.nanos,
                    .session = x->session,
                    .type = numbers[x->type]};
+    if (x->query != NULL)
+      TRY(search_table_add(job->searches, x->user, x->user_bytes, x->user_hash, x->query, x->query_bytes,
+                           &e));
+    if (x->item == NULL) continue;
     TRY(intern_add_hashed(job->items, x->item, x->item_bytes, x->item_hash, &e.item));
     if (x->has_price || x->has_rating) TRY(take_values(job, x, e.item));
     TRY(store_add(job->store, x->user, x->user_bytes, x->user_hash, &e));
@@ -208,8 +212,8 @@ static void tell_padding(prepare_job *job, const char *path) {
 static status read_log(prepare_job *job, const char *path) {
   const prepare_fields *f = &job->c->fields;
   const char *const columns[COLS] = {
-      [COL_USER] = f->user,       [COL_ITEM] = f->item,   [COL_TIME] = f->time,    [COL_EVENT] = f->event,
-      [COL_SESSION] = f->session, [COL_PRICE] = f->price, [COL_RATING] = f->rating};
+      [COL_USER] = f->user,       [COL_ITEM] = f->item,   [COL_TIME] = f->time,     [COL_EVENT] = f->event,
+      [COL_SESSION] = f->session, [COL_PRICE] = f->price, [COL_RATING] = f->rating, [COL_QUERY] = f->query};
   const prepare_input *in = &job->c->input;
   const row_block_how how = {job->c, job->wanted_types, job->zone, job->log.file};
   const log_lists lists = {.separator = in->list_separator,
@@ -319,12 +323,15 @@ status read_logs(prepare_job *job, dataset_writer *w) {
     return fail(ERR_ARGUMENT, "input.events needs fields.event, the column of the event type");
   TRY(writer_path(w, ".", temporary, sizeof temporary));
   // Warns if the largest partition does not fit: reading it takes memory besides the names of the items.
-  TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * 3));
+  const bool searches = c->fields.query[0] != '\0';
+  TRY(store_new(&job->store, temporary, (size_t)c->output.memory / 4 * (searches ? 2 : 3)));
+  if (searches) TRY(search_table_new(&job->searches, temporary, (size_t)c->output.memory / 4));
   const status rc = read_files(job);
   if (rc == OK) warn_of_fields(job);
   warn_of_remarks(job);
   if (rc != OK) return rc;
   store_complete(job->store);
+  if (job->searches != NULL) search_table_complete(job->searches);
   warn_of_times(job);
   warn_of_currencies(job, "fields.price", &job->log_prices);
   warn_of_wanted_types(job);

@@ -268,12 +268,27 @@ static json_t *edges_json(const quantile_buckets *q) {
 static void set_texts(json_t *j, const prepare_job *job) {
   const text_counts *t = &job->texts;
   const feature_counts *f = &job->features;
+  const user_table_counts *u = &job->attribute_counts;
   if (job->ratings.n > 0) json_object_set_new(j, "rating_edges", edges_json(&job->ratings));
   if (job->words != NULL)
     json_object_set_new(j, "texts",
                         json_pack("{s:I,s:I,s:I,s:I}", "items", (json_int_t)t->items, "words",
                                   (json_int_t)t->tokens, "unknown", (json_int_t)t->unknown, "cut",
                                   (json_int_t)t->cut));
+  if (job->searches != NULL) {
+    const search_counts *s = search_table_counts(job->searches);
+    json_object_set_new(j, "searches",
+                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)s->rows, "searches",
+                                  (json_int_t)s->searches, "users", (json_int_t)s->users, "words",
+                                  (json_int_t)s->words, "unknown", (json_int_t)s->unknown, "without_words",
+                                  (json_int_t)s->without_words));
+  }
+  if (job->attributes != NULL)
+    json_object_set_new(j, "user_attributes",
+                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)u->rows.rows, "rejected",
+                                  (json_int_t)u->rows.rejected, "described", (json_int_t)u->described,
+                                  "repeated", (json_int_t)u->repeated, "unknown", (json_int_t)u->unknown,
+                                  "rare", (json_int_t)u->rare));
   if (f->width > 0)
     json_object_set_new(j, "features",
                         json_pack("{s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)f->rows, "width",
@@ -333,6 +348,21 @@ static void print_ratings(const reject_list *unknown) {
 static void print_texts(const prepare_job *job) {
   const text_counts *t = &job->texts;
   const feature_counts *f = &job->features;
+  const user_table_counts *u = &job->attribute_counts;
+  if (job->searches != NULL) {
+    const search_counts *s = search_table_counts(job->searches);
+    printf("searches        %lld rows; %lld stay, of %lld users; %lld words, of them %lld [UNK]; %lld "
+           "without a word\n",
+           (long long)s->rows, (long long)s->searches, (long long)s->users, (long long)s->words,
+           (long long)s->unknown, (long long)s->without_words);
+  }
+  if (job->attributes != NULL)
+    printf("user attributes %lld rows, rejected %lld; %lld of %lld users described; %lld rows of a user who "
+           "had one, %lld "
+           "numbers that cannot be read, %lld values that are too rare for a token\n",
+           (long long)u->rows.rows, (long long)u->rows.rejected, (long long)u->described,
+           (long long)job->users_kept, (long long)u->repeated, (long long)u->unknown, (long long)u->rare);
+  if (job->attributes != NULL) print_reasons(&u->rows, "rows");
   if (job->words != NULL)
     printf(
         "texts           %lld of %lld items; %lld words, of them %lld [UNK]; %lld texts cut to %lld words\n",

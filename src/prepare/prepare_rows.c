@@ -64,7 +64,8 @@ static bool passed_over(row_block *b, const log_row *row) {
     b->skipped_events++;
     return true;
   }
-  const bool without = row->text[COL_ITEM] == NULL && b->how->c->fields.event[0] != '\0';
+  const bool without =
+      row->text[COL_ITEM] == NULL && row->text[COL_QUERY] == NULL && b->how->c->fields.event[0] != '\0';
   if (without) add_row(b, &b->without_item, "no item, as searches have none", row->line);
   return without;
 }
@@ -115,7 +116,7 @@ static status take_row(row_block *b, const log_row *row) {
   const char *reason = row->reject;
   if (reason == NULL && row->text[COL_USER] == NULL) reason = "no user";
   if (reason == NULL && passed_over(b, row)) return OK;
-  if (reason == NULL && row->text[COL_ITEM] == NULL) reason = "no item";
+  if (reason == NULL && row->text[COL_ITEM] == NULL && row->text[COL_QUERY] == NULL) reason = "no item";
   if (reason == NULL) reason = long_name(row);
   if (reason == NULL && b->how->c->fields.time[0] != '\0') reason = take_time(b, row, &e.time);
   if (reason != NULL) {
@@ -125,11 +126,15 @@ static status take_row(row_block *b, const log_row *row) {
   e.user = row->text[COL_USER];
   e.user_bytes = row->bytes[COL_USER];
   e.user_hash = name_hash(e.user, e.user_bytes);
-  e.item = row->text[COL_ITEM];
-  e.item_bytes = row->bytes[COL_ITEM];
-  e.item_hash = name_hash(e.item, e.item_bytes);
+  e.query = row->text[COL_QUERY];
+  e.query_bytes = row->bytes[COL_QUERY];
+  if (row->text[COL_ITEM] != NULL) {
+    e.item = row->text[COL_ITEM];
+    e.item_bytes = row->bytes[COL_ITEM];
+    e.item_hash = name_hash(e.item, e.item_bytes);
+    note_padding(&b->padded[1], row, COL_ITEM);
+  }
   note_padding(&b->padded[0], row, COL_USER);
-  note_padding(&b->padded[1], row, COL_ITEM);
   b->events_with += row->text[COL_EVENT] != NULL;
   b->sessions_with += row->text[COL_SESSION] != NULL;
   b->prices_with += row->text[COL_PRICE] != NULL;

@@ -13,12 +13,13 @@
 
 // A row that becomes an event. Its texts lie in the block.
 typedef struct event_row {
-  const char *user, *item;
+  const char *user, *item;       // item NULL: a search
+  const char *query;             // NULL: none
   uint64_t user_hash, item_hash; // by name_hash
   uint64_t session;              // a hash of its name, 0 none
   event_time time;               // without a column of times: the number of the row in the block, from 1
   double price, rating;
-  uint32_t user_bytes, item_bytes;
+  uint32_t user_bytes, item_bytes, query_bytes;
   int32_t type; // its place in row_block.types + 1; 0 none
   bool has_price, has_rating;
 } event_row;
@@ -54,7 +55,7 @@ typedef struct row_block {
 } row_block;
 void row_block_free(row_block *b);
 
-enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COL_RATING, COLS };
+enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COL_RATING, COL_QUERY, COLS };
 
 // log_lists.single of a row_block_how: is a cell beside a list one value, though it has the separator in it? Times and the types
 // of input.events are where they can be read so, prices where they do not go with the list.

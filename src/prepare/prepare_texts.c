@@ -72,6 +72,8 @@ status open_words(prepare_job *job) {
     TRY(file_look(c->input.features, &there));
     if (!there) return fail(ERR_NOT_FOUND, "input.features: %s is not there", c->input.features);
   }
+  if (c->output.words[0] == '\0' && c->fields.query[0] != '\0')
+    return fail(ERR_ARGUMENT, "fields.query needs output.words, the words that searches are made of");
   if (c->output.words[0] == '\0') return OK;
   if (c->input.catalogue[0] != '\0') TRY(find_columns(&c->catalogue, &columns));
   return wordpiece_read(&job->words, c->output.words);

@@ -49,6 +49,8 @@ static status write_user(prepare_job *job, const log_event *e, int32_t n, const 
   }
   job->cold_valid += cold_targets(job, &s, e, false);
   job->cold_test += cold_targets(job, &s, e, true);
+  TRY(user_table_take(job->attributes, name, &job->attribute_counts));
+  if (job->searches != NULL) TRY(search_table_take(job->searches, name, e, n));
   return writer_add(job->writer, &s, name);
 }
 
@@ -58,6 +60,7 @@ status load_partition(partition_work *w) {
 
 static status write_partition(partition_work *w) {
   const store_partition *part = &w->part;
+  if (w->job->searches != NULL) TRY(search_table_load(w->job->searches, w->index));
   for (size_t i = 0; i < part->n;) {
     const size_t end = history_end(part, i);
     const char *name = intern_text(part->users, part->events[i].user);

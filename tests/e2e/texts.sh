@@ -65,6 +65,21 @@ check "pairs teach next_session" train "$work/nsp" "${joint[@]}" --mix "$mix" --
 check "the run is evaluated" "$souk" eval "$work/mix" --device cpu
 check "the run is exported" "$souk" export "$work/mix" "$work/bundle"
 
+# Attributes of users in front of their histories, searches between the events.
+zcat "$shop/truth/users.csv.gz" >"$work/users.csv"
+known=(--words "$work/vocab.txt" --users "$work/users.csv" --users_columns department,price_level --users_numbers price_level
+  --query query --events view,cart,buy,search)
+check "attributes and searches are prepared" prepare "$work/u" "${known[@]}"
+check "souk inspect finds them sound" "$souk" inspect "$work/u"
+shown() { "$souk" inspect "$1" | sed -n '/^sequences_shown/,$p'; }
+same_items() { shown "$work/d" >"$work/a" && shown "$work/u" >"$work/b" && [ -s "$work/a" ] && cmp "$work/a" "$work/b"; }
+check "the histories are of items as before" same_items
+attributes() { grep -q '^user:department=' "$work/u/vocab.tsv" && [ "$(grep -c '^user:price_level=[0-9.]*\.\.' "$work/u/vocab.tsv")" = 5 ]; }
+check "the vocabulary has a token for each value and each range" attributes
+check "a run reads them" train "$work/known" "${joint[@]}" --data.dir "$work/u" --mix "$mix" --steps 150 --eval_every 150
+check "a causal run reads them" train "$work/next" "${joint[@]}" --data.dir "$work/u" --objectives next_item --steps 20
+check "both are evaluated" bash -c "'$souk' eval '$work/known' --device cpu && '$souk' eval '$work/next' --device cpu"
+
 check_error "texts need a head of words" 'data.mix: of texts words are predicted, which needs model.item_classes = false' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --data.dir "$work/d" --cls_sep --segments 2 --mix "histories, texts" --steps 1
 check_error "a data set without texts is told" 'has no texts of items; souk prepare --words and --catalogue make them' \

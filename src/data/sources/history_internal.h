@@ -9,6 +9,7 @@
 #include "data/sources/negatives.h"
 #include "data/sources/token_masks.h"
 #include "data/training_part.h"
+#include "data/user_context.h"
 
 // Sequences lie in blocks of HISTORY_BLOCK, of which HISTORY_GROUP are in memory at a time.
 enum { HISTORY_BLOCK = 4096, HISTORY_GROUP = 16 };
@@ -21,6 +22,9 @@ typedef struct history_source {
   data_part part;
   data_window w;
   training_part trains;
+  const user_context *context; // NULL: events alone
+  int32_t *row_tokens;         // [max_positions + 1], like row_events: a history at hand, with its context
+  uint8_t *row_events;
   int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
   int64_t *first_window;                  // [sequences]
   negative_sampler *negatives;            // NULL: none
@@ -41,6 +45,11 @@ static inline int64_t history_sequences(const history_source *b) {
 int32_t history_rows(const history_source *b, int32_t n);
 // Rows of a window of n items, the last of which is only predicted; 0: nothing is.
 int32_t history_rows_of_next(const history_source *b, int32_t n);
+// How many items and words and attributes events [begin, end) of a sequence are for the model; and these, at most `room` of them
+// (max_positions + 1 at most), valid until the next call.
+int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end);
+batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end,
+                         int32_t room);
 
 // Windows [*begin, *end), of all, of the sequences of a block.
 void history_windows(const history_source *b, int64_t block, int64_t *begin, int64_t *end);

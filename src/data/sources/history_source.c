@@ -28,13 +28,14 @@ static status list_masked(const history_source *b, example e, int64_t copy, exam
     if (e.end - e.begin > 2 && rng_unit(&r) < b->c.crop)
       e.end = e.begin + 2 + (int32_t)rng_below(&r, (uint64_t)(e.end - e.begin - 1));
   }
-  e.length = history_rows(b, e.end - e.begin);
+  e.length = history_rows(b, history_length(b, e.sequence, e.begin, e.end));
   return examples_add(to, &e);
 }
 
 static status list_next(const history_source *b, example e, int64_t copy, example_list *to) {
   e.task = copy == b->masked_copies ? PREDICT_NEXT : PREDICT_FIRST;
-  e.length = e.task == PREDICT_NEXT ? history_rows_of_next(b, e.end - e.begin) : 1;
+  e.length =
+      e.task == PREDICT_NEXT ? history_rows_of_next(b, history_length(b, e.sequence, e.begin, e.end)) : 1;
   if (e.length == 0) return OK;
   if (e.task == PREDICT_FIRST) {
     rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e.id, high(e.id));
@@ -70,7 +71,8 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
     int32_t first, end; // of the validation targets; the first is asked about, unless it is trained on
     dataset_targets(b->d, s, false, &first, &end);
     if (first >= end || b->trains.lengths[s] > first) continue;
-    const example e = {.sequence = s, .id = s, .end = first, .length = history_rows(b, first)};
+    const example e = {
+        .sequence = s, .id = s, .end = first, .length = history_rows(b, history_length(b, s, 0, first))};
     TRY(examples_add(to, &e));
   }
   return OK;
@@ -197,26 +199,52 @@ static status no_room(const example *e) {
   return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
 }
 
+int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end) {
+  if (b->context == NULL) return end - begin;
+  return context_rows(b->context, &(context_span){index, begin, end, b->part == PART_VALID});
+}
+
+batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end,
+                         int32_t room) {
+  if (b->context == NULL) return (batch_input){s->tokens + begin, s->events + begin, end - begin};
+  const context_span span = {s->index, begin, end, b->part == PART_VALID};
+  const int32_t n = context_fill(b->context, &span, s->tokens, s->events, room, b->row_tokens, b->row_events);
+  return (batch_input){b->row_tokens, b->row_events, n};
+}
+
+static int32_t room_of(const history_source *b, bool query) {
+  return b->layout.max_positions - sequence_specials(&b->layout, false, query);
+}
+
+static bool is_item(const history_source *b, int32_t token) {
+  return token >= dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
+}
+
 // All items of a window but its last one, each of which predicts the next; [CLS], and a [MASK] alone, predict the first one of a
 // history.
 static status add_next(history_source *b, batch *out, const example *e, const sequence *s) {
   const bool first = e->task == PREDICT_FIRST;
-  const batch_input input = {s->tokens + e->begin, s->events + e->begin, e->end - e->begin - 1};
   const int32_t begin = out->tokens;
   int32_t row, kept;
   if (first) {
-    if (!batch_add_query(out, &b->layout, &input, e->id, s->tokens[e->begin])) return no_room(e);
+    if (!batch_add_query(out, &b->layout, &(batch_input){.n = 0}, e->id, s->tokens[e->begin]))
+      return no_room(e);
     if (b->negatives != NULL)
       out->label_logq[out->n_masked - 1] = negatives_logq(b->negatives, s->tokens[e->begin]);
     return OK;
   }
+  const batch_input window = history_take(b, s, e->begin, e->end, room_of(b, false) + 1);
+  const batch_input input = {window.tokens, window.events, window.n - 1};
   if (!batch_add(out, &b->layout, &input, NULL, e->id, &row, &kept)) return no_room(e);
   batch_set_causal(out);
-  const int32_t *labels = s->tokens + e->end - kept;
-  if (b->layout.cls_sep && kept == e->end - 1 && may_mask(&b->masks, s->tokens[0]))
-    predict_token(&b->masks, out, begin, s->tokens[0], false);
-  for (int32_t i = 0; i < kept; i++)
-    if (may_mask(&b->masks, labels[i])) predict_token(&b->masks, out, row + i, labels[i], false);
+  // What is predicted is an item, behind whatever stands before it; behind attributes, or [CLS], only a history's first.
+  const int32_t *labels = window.tokens + window.n - kept,
+                attributes = context_attributes(b->context, e->sequence);
+  const bool whole = e->begin == 0 && kept == window.n - 1;
+  if (b->layout.cls_sep && whole && is_item(b, window.tokens[0]))
+    predict_token(&b->masks, out, begin, window.tokens[0], false);
+  for (int32_t i = whole || attributes == 0 ? 0 : attributes; i < kept; i++)
+    if (is_item(b, labels[i])) predict_token(&b->masks, out, row + i, labels[i], false);
   return OK;
 }
 
@@ -224,8 +252,9 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   history_source *b = (history_source *)self;
   sequence s;
   history_find_sequence(b, e->sequence, &s);
-  batch_input a = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin}, second;
+  batch_input a, second;
   if (b->part == PART_VALID) {
+    a = history_take(b, &s, e->begin, e->end, room_of(b, true));
     if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[e->end]))
       return fail(ERR_INTERNAL, "a query does not fit into its batch");
     return OK;
@@ -233,6 +262,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   if (e->task >= PREDICT_NEXT) return add_next(b, out, e, &s);
   int32_t label = -1;
   const bool pair = b->c.next_session && make_pair(b, all, e, &s, &a, &second, &label);
+  if (!pair) a = history_take(b, &s, e->begin, e->end, room_of(b, false));
   const int32_t begin = out->tokens;
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL)) return no_room(e);
   out->nsp_labels[out->seqs - 1] = label;
@@ -288,6 +318,8 @@ static void close_source(batch_source *self) {
   free(b->first_window);
   negatives_close(b->negatives);
   token_masks_free(&b->masks);
+  free(b->row_tokens);
+  free(b->row_events);
   free(b);
 }
 
@@ -327,6 +359,11 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   status rc;
   TRY_GOTO(check_config(b), bad);
   TRY_GOTO(training_part_make(&b->trains, d, &c->trains), bad);
+  TRY_GOTO(dataset_user_context(d, &b->context), bad);
+  TRY_GOTO(mem_new(&b->row_tokens, (size_t)layout->max_positions + 1, sizeof *b->row_tokens, "a history"),
+           bad);
+  TRY_GOTO(mem_new(&b->row_events, (size_t)layout->max_positions + 1, sizeof *b->row_events, "a history"),
+           bad);
   b->base.blocks = (history_sequences(b) + HISTORY_BLOCK - 1) / HISTORY_BLOCK;
   b->base.group = HISTORY_GROUP;
   if (layout->asks != ASKS_NEXT) b->masked_copies = c->dupe_factor + (int64_t)ceil(c->last_copies);

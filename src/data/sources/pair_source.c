@@ -47,7 +47,7 @@ static bool cut_window(const pair_source *p, int64_t w, example *e) {
   if (e->end - e->begin < 2) return false;
   rng r = rng_at((uint64_t)p->c->seed, STREAM_CROP, (uint32_t)e->id, (uint32_t)(e->id >> 32));
   e->end = e->begin + 1 + (int32_t)rng_below(&r, (uint64_t)(e->end - e->begin - 1));
-  e->length = rows_of(p, e->end - e->begin);
+  e->length = rows_of(p, history_length(h, e->sequence, e->begin, e->end));
   return true;
 }
 
@@ -82,15 +82,17 @@ static int32_t choose_item(const pair_source *p, const example *e, int32_t next,
 
 status pair_source_add(pair_source *p, batch *out, const example *e) {
   sequence s;
-  int32_t label;
+  int32_t label = -1;
   history_find_sequence(p->h, e->sequence, &s);
   const int32_t first = dataset_get_info(p->h->d)->range_end[RANGE_ATTRIBUTES];
   const int32_t next =
       s.tokens[e->end] >= first ? s.tokens[e->end] - first : -1; // [UNK] in another vocabulary
   const int32_t item = next >= 0 ? choose_item(p, e, next, &label) : -1;
-  const batch_input history = {s.tokens + e->begin, s.events + e->begin, e->end - e->begin},
-                    text = {.tokens = p->text,
+  const batch_input text = {.tokens = p->text,
                             .n = item >= 0 ? text_source_take(p->texts, item, p->room, p->text) : 0};
+  const int32_t others = text.n > 0 ? text.n + sequence_specials(&p->h->layout, true, false)
+                                    : sequence_specials(&p->h->layout, false, false);
+  const batch_input history = history_take(p->h, &s, e->begin, e->end, p->h->layout.max_positions - others);
   const int32_t begin = out->tokens;
   const bool pair = text.n > 0; // an item without a text: the history alone
   if (!batch_add(out, &p->h->layout, &history, pair ? &text : NULL, e->id, NULL, NULL))

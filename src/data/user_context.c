@@ -1,0 +1,259 @@
+// Attributes and searches of users; see user_context.h.
+#include "data/user_context.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "data/dataset_internal.h"
+#include "hdf5/hdf5_glue.h"
+
+typedef struct context_file {
+  const dataset *d;
+  char path[PATH_MAX];
+  h5_reader *reader;
+  int32_t file;
+} context_file;
+
+// ---- reading -------------------------------------------------------------------------------------------------
+
+// A whole dataset of one dimension; wanted: how many elements, negative: any number.
+static status read_set(const context_file *f, const char *name, h5_kind kind, size_t bytes_each,
+                       int64_t wanted, void *out, int64_t *n) {
+  TRY(reader_dims(f->reader, f->file, name, kind, 1, n));
+  if (wanted >= 0 && *n != wanted)
+    return fail(ERR_FORMAT, "%s: \"%s\" has %lld elements, not %lld", f->path, name, (long long)*n,
+                (long long)wanted);
+  TRY(mem_new(out, (size_t)*n, bytes_each, "what is known of users"));
+  return reader_rows(f->reader, f->file, name, kind, 1, 0, *n, 1, *(void **)out);
+}
+
+static status check_offsets(const context_file *f, const char *name, const int64_t *offsets, int64_t n,
+                            int64_t end) {
+  for (int64_t i = 0; i < n; i++)
+    if (offsets[i + 1] < offsets[i] || offsets[i + 1] - offsets[i] > INT32_MAX)
+      return fail(ERR_FORMAT, "%s: \"%s\" at %lld is %lld, and behind it %lld", f->path, name, (long long)i,
+                  (long long)offsets[i], (long long)offsets[i + 1]);
+  if (offsets[0] != 0 || offsets[n] != end)
+    return fail(ERR_FORMAT, "%s: \"%s\" goes from %lld to %lld, not to %lld", f->path, name,
+                (long long)offsets[0], (long long)offsets[n], (long long)end);
+  return OK;
+}
+
+// Tokens lie in ranges after `from` up to `to`, or are [UNK] where that may be.
+static status check_tokens(const context_file *f, const char *name, const int32_t *tokens, int64_t n,
+                           vocab_range range, bool unknown) {
+  const int32_t *end = dataset_stored(f->d)->range_end;
+  for (int64_t i = 0; i < n; i++)
+    if (!(unknown && tokens[i] == TOKEN_UNK) && (tokens[i] < end[range - 1] || tokens[i] >= end[range]))
+      return fail(ERR_FORMAT, "%s: \"%s\" at %lld is %d, which is no token of the %s", f->path, name,
+                  (long long)i, tokens[i], vocab_range_names[range]);
+  return OK;
+}
+
+static status begin(context_file *f, const char *name, const char *schema) {
+  TRY(path_join(f->path, sizeof f->path, dataset_dir(f->d), name));
+  return reader_open(f->reader, f->path, schema, 1, &f->file);
+}
+
+static status read_attributes(context_file *f, user_attributes *a) {
+  const int64_t users = dataset_get_info(f->d)->sequences;
+  int64_t n;
+  TRY(begin(f, "users.h5", "souk.users"));
+  TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *a->offsets, users + 1, &a->offsets, &n));
+  TRY(read_set(f, "tokens", H5_KIND_I32, sizeof *a->tokens, -1, &a->tokens, &n));
+  TRY(check_offsets(f, "offsets", a->offsets, users, n));
+  return check_tokens(f, "tokens", a->tokens, n, RANGE_ATTRIBUTES, false);
+}
+
+static status check_places(const context_file *f, const user_searches *s, int64_t users) {
+  const int32_t *lengths = dataset_lengths(f->d);
+  for (int64_t i = 0; i < users; i++)
+    for (int64_t k = s->offsets[i]; k < s->offsets[i + 1]; k++) {
+      const int32_t least = k > s->offsets[i] ? s->places[k - 1] : 0;
+      if (s->places[k] < least || s->places[k] > lengths[i])
+        return fail(ERR_FORMAT, "%s: a search of history %lld is before event %d; %d to %d are possible",
+                    f->path, (long long)i, s->places[k], least, lengths[i]);
+      if (s->events[k] >= dataset_stored(f->d)->n_event_types)
+        return fail(ERR_FORMAT, "%s: a search of history %lld has event type %d, which there is not", f->path,
+                    (long long)i, s->events[k]);
+    }
+  return OK;
+}
+
+static status read_searches(context_file *f, user_searches *s) {
+  const int64_t users = dataset_get_info(f->d)->sequences;
+  int64_t n, q;
+  TRY(begin(f, "searches.h5", "souk.searches"));
+  TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *s->offsets, users + 1, &s->offsets, &n));
+  TRY(read_set(f, "places", H5_KIND_I32, sizeof *s->places, -1, &s->places, &q));
+  TRY(check_offsets(f, "offsets", s->offsets, users, q));
+  TRY(read_set(f, "events", H5_KIND_U8, sizeof *s->events, q, &s->events, &n));
+  TRY(check_places(f, s, users));
+  TRY(read_set(f, "word_offsets", H5_KIND_I64, sizeof *s->word_offsets, q + 1, &s->word_offsets, &n));
+  TRY(read_set(f, "words", H5_KIND_I32, sizeof *s->words, -1, &s->words, &n));
+  TRY(check_offsets(f, "word_offsets", s->word_offsets, q, n));
+  return check_tokens(f, "words", s->words, n, RANGE_WORDS, true);
+}
+
+static void translate(const dataset *d, user_context *c) {
+  const int32_t *as = dataset_token_as(d);
+  if (as == NULL) return;
+  const user_attributes *a = &c->attributes;
+  const user_searches *s = &c->searches;
+  for (int64_t i = 0; a->offsets != NULL && i < a->offsets[c->users]; i++) a->tokens[i] = as[a->tokens[i]];
+  if (s->offsets == NULL) return;
+  const int64_t q = s->offsets[c->users];
+  for (int64_t i = 0; i < s->word_offsets[q]; i++) s->words[i] = as[s->words[i]];
+  for (int64_t k = 0; k < q; k++) s->events[k] = dataset_event_as(d, s->events[k]);
+}
+
+static status read_both(context_file *f, user_context *c) {
+  TRY(reader_start(&f->reader));
+  if (dataset_lists(f->d, "users.h5")) TRY(read_attributes(f, &c->attributes));
+  if (dataset_lists(f->d, "searches.h5")) TRY(read_searches(f, &c->searches));
+  translate(f->d, c);
+  return OK;
+}
+
+status dataset_user_context(dataset *d, const user_context **out) {
+  item_data *have = dataset_item_data(d);
+  *out = have->context;
+  if (have->context != NULL || (!dataset_lists(d, "users.h5") && !dataset_lists(d, "searches.h5"))) return OK;
+  context_file f = {.d = d};
+  user_context *c;
+  TRY(mem_new(&c, 1, sizeof *c, "what is known of users"));
+  c->users = dataset_get_info(d)->sequences;
+  const status rc = read_both(&f, c);
+  reader_stop(f.reader);
+  if (rc != OK) {
+    user_context_free(c);
+    return rc;
+  }
+  *out = have->context = c;
+  return OK;
+}
+
+void user_context_free(user_context *c) {
+  if (c == NULL) return;
+  void *const arrays[] = {c->attributes.offsets, c->attributes.tokens, c->searches.offsets,
+                          c->searches.places,    c->searches.events,   c->searches.word_offsets,
+                          c->searches.words};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
+  free(c);
+}
+
+// ---- rows ----------------------------------------------------------------------------------------------------
+
+int32_t context_attributes(const user_context *c, int64_t history) {
+  if (c == NULL || c->attributes.offsets == NULL) return 0;
+  return (int32_t)(c->attributes.offsets[history + 1] - c->attributes.offsets[history]);
+}
+
+// The first search of the user's that lies at `place` or behind it.
+static int64_t first_search(const user_searches *s, int64_t history, int32_t place) {
+  int64_t low = s->offsets[history], high = s->offsets[history + 1];
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (s->places[middle] < place)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// The searches of a span, [*from, *stop).
+static void find_searches(const user_context *c, const context_span *s, int64_t *from, int64_t *stop) {
+  *from = *stop = 0;
+  if (c == NULL || c->searches.offsets == NULL || (s->end == s->begin && !s->query)) return;
+  *from = first_search(&c->searches, s->sequence, s->begin);
+  *stop = first_search(&c->searches, s->sequence, s->end + s->query);
+}
+
+// Events and words.
+static int64_t plain_rows(const user_context *c, const context_span *s) {
+  int64_t from, stop;
+  find_searches(c, s, &from, &stop);
+  const int64_t words = from < stop ? c->searches.word_offsets[stop] - c->searches.word_offsets[from] : 0;
+  return words + s->end - s->begin;
+}
+
+int32_t context_rows(const user_context *c, const context_span *s) {
+  const int64_t rows = plain_rows(c, s) + context_attributes(c, s->sequence);
+  return rows < INT32_MAX ? (int32_t)rows : INT32_MAX;
+}
+
+// Rows one behind the other, the first `skip` of which are left out.
+typedef struct row_writer {
+  int32_t *tokens;
+  uint8_t *events;
+  int32_t n;
+  int64_t skip;
+} row_writer;
+
+static void put(row_writer *w, int32_t token, uint8_t event) {
+  if (w->skip > 0) {
+    w->skip--;
+    return;
+  }
+  w->tokens[w->n] = token;
+  w->events[w->n++] = event;
+}
+
+static void put_search(row_writer *w, const user_searches *s, int64_t k) {
+  for (int64_t i = s->word_offsets[k]; i < s->word_offsets[k + 1]; i++) put(w, s->words[i], s->events[k]);
+}
+
+int32_t context_fill(const user_context *c, const context_span *s, const int32_t *tokens,
+                     const uint8_t *events, int32_t room, int32_t *to_tokens, uint8_t *to_events) {
+  const int64_t plain = plain_rows(c, s);
+  const int32_t known = context_attributes(c, s->sequence), beside = room - (plain > 0),
+                attributes = known < beside ? known : beside;
+  row_writer w = {to_tokens, to_events, 0, 0};
+  for (int32_t i = 0; i < attributes; i++)
+    put(&w, c->attributes.tokens[c->attributes.offsets[s->sequence] + i], 0);
+  w.skip = plain > room - attributes ? plain - (room - attributes) : 0;
+  int64_t search, stop;
+  find_searches(c, s, &search, &stop);
+  for (int32_t i = s->begin; i <= s->end; i++) {
+    for (; search < stop && c->searches.places[search] == i; search++) put_search(&w, &c->searches, search);
+    if (i < s->end) put(&w, tokens[i], events[i]);
+  }
+  return w.n;
+}
+
+// ---- writing -------------------------------------------------------------------------------------------------
+
+status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate) {
+  const hsize_t offsets = (hsize_t)users + 1, tokens = (hsize_t)a->offsets[users];
+  h5_lock();
+  hid_t file;
+  status rc = h5_create(&file, path, "souk.users", 1);
+  if (rc == OK) {
+    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, a->offsets, deflate);
+    if (rc == OK) rc = h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, a->tokens, deflate);
+    rc = h5_finish(file, path, rc);
+  }
+  h5_unlock();
+  return rc == OK ? file_sync(path) : rc;
+}
+
+status user_searches_write(const user_searches *s, int64_t users, const char *path, int deflate) {
+  const hsize_t n = (hsize_t)users + 1, q = (hsize_t)s->offsets[users], q1 = q + 1,
+                words = (hsize_t)s->word_offsets[s->offsets[users]];
+  h5_lock();
+  hid_t file;
+  status rc = h5_create(&file, path, "souk.searches", 1);
+  if (rc == OK) {
+    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &n, s->offsets, deflate);
+    if (rc == OK) rc = h5_write(file, path, "places", H5T_STD_I32LE, 1, &q, s->places, deflate);
+    if (rc == OK) rc = h5_write(file, path, "events", H5T_STD_U8LE, 1, &q, s->events, deflate);
+    if (rc == OK) rc = h5_write(file, path, "word_offsets", H5T_STD_I64LE, 1, &q1, s->word_offsets, deflate);
+    if (rc == OK) rc = h5_write(file, path, "words", H5T_STD_I32LE, 1, &words, s->words, deflate);
+    rc = h5_finish(file, path, rc);
+  }
+  h5_unlock();
+  return rc == OK ? file_sync(path) : rc;
+}

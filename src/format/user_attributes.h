@@ -1,0 +1,21 @@
+// Attributes of users as tokens of a vocabulary, user:NAME=VALUE, in the range of attributes.
+//
+// VALUE is a value of the column NAME as it stands there, or a range of numbers A..B: from A up to below B; either may be left out. So a
+// vocabulary says by itself which attributes users have, and which token a value is.
+#ifndef SOUK_FORMAT_USER_ATTRIBUTES_H
+#define SOUK_FORMAT_USER_ATTRIBUTES_H
+
+#include "format/vocabulary.h"
+
+#define USER_ATTRIBUTE "user:"
+
+// The token of a user's value; -1: the vocabulary has none. A value that is there as it stands goes before a range that holds it.
+// value [bytes] needs no NUL. Time: that of looking a name up, and for numbers of going through the attributes of that name.
+int32_t user_attribute_find(const vocab *v, const char *name, const char *value, size_t bytes);
+// Does the vocabulary have any value of this name?
+bool user_attribute_known(const vocab *v, const char *name);
+// Does NAME read as a name? Not empty, without '=', of at most USER_ATTRIBUTE_NAME bytes.
+enum { USER_ATTRIBUTE_NAME = 128 };
+bool user_attribute_name(const char *name);
+
+#endif

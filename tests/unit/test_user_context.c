@@ -1,0 +1,373 @@
+// Attributes and searches of users: the files, what a model reads of a history with them, in training and evaluation, and what
+// souk prepare makes of a log.
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/file.h"
+#include "data/batcher.h"
+#include "data/dataset_verify.h"
+#include "data/user_context.h"
+#include "data/writer.h"
+#include "format/user_attributes.h"
+#include "hdf5/hdf5_glue.h"
+#include "lib/check.h"
+#include "lib/prepare_run.h"
+#include "lib/tiny_dataset.h"
+
+enum { W0 = TOKEN_SPECIALS, W1, W2, AX, B5, I0, ITEMS = 6, USERS = 2, SEARCH = 3 };
+static const char *const names[] = {"w0", "w1", "w2", "user:a=x", "user:b=1..5", "i0",
+                                    "i1", "i2", "i3", "i4",       "i5"};
+static int64_t attribute_offsets[] = {0, 2, 2};
+static int32_t attribute_tokens[] = {AX, B5};
+static int64_t search_offsets[] = {0, 4, 4};
+static int32_t places[] = {0, 2, 3, 4};
+static uint8_t search_events[] = {SEARCH, SEARCH, SEARCH, SEARCH};
+static int64_t word_offsets[] = {0, 2, 3, 4, 5};
+static int32_t words[] = {W0, W1, W2, W1, W0};
+static dataset *d;
+
+static void write_data(bool with_searches) {
+  dataset_writer *w;
+  vocab *v;
+  char path[400];
+  check_ok(vocab_new(&v));
+  for (int i = 0; i < 11; i++)
+    check_ok(vocab_add(v, i < 3 ? RANGE_WORDS : i < 5 ? RANGE_ATTRIBUTES : RANGE_ITEMS, names[i], 0, NULL));
+  check_ok(writer_open(&w, dir, 500, 4, true));
+  for (int u = 0; u < USERS; u++) {
+    const sequence s = {.user = u,
+                        .n = 5,
+                        .valid_from = 3,
+                        .test_from = 4,
+                        .tokens = (int32_t[]){I0, I0 + 1, I0 + 2, I0 + 3, I0 + 4},
+                        .events = (uint8_t[]){1, 2, 1, 2, 1},
+                        .times = (int64_t[]){0, 1, 2, 3, 4},
+                        .sessions = (int32_t[]){0, 0, 0, 0, 0}};
+    check_ok(writer_add(w, &s, u == 0 ? "u0" : "u1"));
+  }
+  check_ok(writer_path(w, "users.h5", path, sizeof path));
+  check_ok(user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4));
+  check_ok(writer_list(w, "users.h5"));
+  if (with_searches) {
+    const user_searches s = {search_offsets, places, search_events, word_offsets, words};
+    check_ok(writer_path(w, "searches.h5", path, sizeof path));
+    check_ok(user_searches_write(&s, USERS, path, 4));
+    check_ok(writer_list(w, "searches.h5"));
+  }
+  dataset_info info = {.name = "t",
+                       .n_event_types = 4,
+                       .event_types = {"none", "view", "buy", "search"},
+                       .window = 8,
+                       .stride = 4,
+                       .has_time = true};
+  check_ok(writer_finish(w, &info, v, NULL));
+  vocab_free(v);
+}
+
+static int set_up(void **unused) {
+  setup(unused);
+  write_data(true);
+  check_ok(dataset_open(&d, dir, true));
+  return 0;
+}
+
+static int tear_down(void **unused) {
+  dataset_close(d);
+  return teardown(unused);
+}
+
+// ---- rows ----------------------------------------------------------------------------------------------------
+
+static void expect_rows(const context_span *s, int32_t room, const int32_t *wanted, int32_t n) {
+  static const int32_t tokens[] = {I0, I0 + 1, I0 + 2, I0 + 3, I0 + 4};
+  static const uint8_t events[] = {1, 2, 1, 2, 1};
+  const user_context *known;
+  int32_t got[32];
+  uint8_t types[32];
+  check_ok(dataset_user_context(d, &known));
+  assert_int_equal(context_fill(known, s, tokens, events, room, got, types), n);
+  assert_memory_equal(got, wanted, (size_t)n * sizeof *got);
+  if (room >= 32) assert_int_equal(context_rows(known, s), n);
+  for (int32_t i = 0; i < n; i++)
+    assert_int_equal(types[i], got[i] >= I0 ? events[got[i] - I0] : got[i] >= AX ? 0 : SEARCH);
+}
+
+static void attributes_come_first_and_words_between(void **unused) {
+  (void)unused;
+#define ROWS(sequence, begin, end, query, room, ...)                                              \
+  expect_rows(&(context_span){sequence, begin, end, query}, room, (const int32_t[]){__VA_ARGS__}, \
+              (int32_t)(sizeof(const int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
+  ROWS(0, 0, 5, false, 32, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1, I0 + 3, W0, I0 + 4);
+  ROWS(0, 0, 3, false, 32, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2); // a window ends with an event
+  ROWS(0, 0, 3, true, 32, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2,
+       W1); // a question with what was searched for last
+  ROWS(0, 1, 3, false, 32, AX, B5, I0 + 1, W2, I0 + 2);
+  ROWS(0, 2, 3, false, 32, AX, B5, W2, I0 + 2);
+  ROWS(0, 0, 0, true, 32, AX, B5, W0, W1);
+  ROWS(1, 0, 2, true, 32, I0, I0 + 1);
+  ROWS(0, 0, 3, true, 6, AX, B5, I0 + 1, W2, I0 + 2, W1); // the oldest go, attributes stay
+  ROWS(0, 0, 3, true, 3, AX, B5, W1);
+  ROWS(0, 0, 3, true, 2, AX, W1); // and leave room for what is newest
+  ROWS(0, 0, 3, false, 1, I0 + 2);
+}
+
+static void another_vocabulary_translates_them(void **unused) {
+  (void)unused;
+  static const char *const other[] = {"w2", "w0", "user:b=1..5", "i3", "i2", "i1", "i0"};
+  vocab *v;
+  check_ok(vocab_new(&v));
+  for (int i = 0; i < 7; i++)
+    check_ok(vocab_add(v, i < 2 ? RANGE_WORDS : i < 3 ? RANGE_ATTRIBUTES : RANGE_ITEMS, other[i], 0, NULL));
+  dataset_info info = {.n_event_types = 2, .event_types = {"none", "search"}};
+  check_ok(dataset_read_as(d, v, &info));
+  const user_context *known;
+  check_ok(dataset_user_context(d, &known));
+  const int32_t wanted[] = {6, TOKEN_UNK, 5, TOKEN_UNK, 6};
+  assert_memory_equal(known->searches.words, wanted, sizeof wanted);
+  assert_int_equal(known->searches.events[0], 1);
+  assert_int_equal(known->attributes.tokens[0], TOKEN_UNK);
+  assert_int_equal(known->attributes.tokens[1], 7);
+}
+
+// ---- training ------------------------------------------------------------------------------------------------
+
+static data_config defaults(void) {
+  static data_config out;
+  const option_section section = {"data", "Data", data_options, n_data_options, &out};
+  const option_set set = {"test", "", &section, 1};
+  check_ok(options_defaults(&set));
+  out.batch_tokens = 64;
+  return out;
+}
+
+static const seq_layout bert = {.cls_sep = true, .max_positions = 20, .n_event_types = 4, .segments = 2};
+
+static void batches_have_them_and_predict_items(void **unused) {
+  (void)unused;
+  data_config config = defaults();
+  seq_layout layout = bert;
+  batcher *b;
+  const batch *x;
+  config.dupe_factor = 0; // the last item alone is masked
+  check_ok(batcher_open(&b, d, &config, &layout, PART_TRAIN, 0, 1));
+  check_ok(batcher_next(b, &x));
+  assert_int_equal(x->seqs, 2);
+  const int32_t s = x->cu_seqlens[1] - x->cu_seqlens[0] == 10 ? 0 : 1; // the first user's
+  const int32_t *ids = x->ids + x->cu_seqlens[s];
+  const int32_t wanted[] = {TOKEN_CLS, AX, B5, W0, W1, I0, I0 + 1, W2, TOKEN_MASK, TOKEN_SEP};
+  assert_int_equal(x->cu_seqlens[s + 1] - x->cu_seqlens[s], 10);
+  assert_memory_equal(ids, wanted, sizeof wanted);
+  assert_int_equal(x->types[x->cu_seqlens[s] + 3], SEARCH);
+  for (int32_t i = 0; i < x->n_masked; i++) assert_int_equal(x->labels[i], I0 + 2);
+  batcher_close(b);
+  layout.asks = ASKS_NEXT;
+  check_ok(batcher_open(&b, d, &config, &layout, PART_TRAIN, 0, 1));
+  check_ok(batcher_next(b, &x));
+  int32_t rows = 0;
+  for (int32_t i = 0; i < x->n_masked; i++) {
+    assert_true(x->labels[i] >= I0); // never a word
+    const int32_t row = x->masked[i];
+    if (x->labels[i] == I0 + 2 && x->ids[row] == W2) rows++; // behind what was searched for, and nowhere else
+    if (x->labels[i] == I0 + 1) assert_int_equal(x->ids[row], I0);
+  }
+  assert_int_equal(rows, 1);
+  batcher_close(b);
+}
+
+static void validation_asks_behind_the_last_search(void **unused) {
+  (void)unused;
+  const data_config config = defaults();
+  batcher *b;
+  const batch *x;
+  check_ok(batcher_open(&b, d, &config, &bert, PART_VALID, 0, 1));
+  check_ok(batcher_next(b, &x));
+  const int32_t wanted[] = {TOKEN_CLS, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1, TOKEN_MASK, TOKEN_SEP};
+  assert_memory_equal(x->ids, wanted, sizeof wanted);
+  assert_int_equal(x->labels[0], I0 + 3);
+  batcher_close(b);
+}
+
+// ---- hostile files -------------------------------------------------------------------------------------------
+
+static void refuse(const char *name, const char *says) {
+  char path[400], *bytes;
+  size_t n;
+  dataset *x;
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  check_ok(file_read(path, 1 << 20, &bytes, &n));
+  tiny_list(dir, name, bytes, n);
+  free(bytes);
+  check_ok(dataset_open(&x, dir, false));
+  const status rc = dataset_verify(x);
+  dataset_close(x);
+  if (rc != ERR_FORMAT || strstr(fail_message(), says) == NULL || strstr(fail_message(), name) == NULL)
+    fail_msg("%d, \"%s\" does not say \"%s\"", rc, fail_message(), says);
+}
+
+static void hostile_files_are_refused(void **unused) {
+  (void)unused;
+  char path[400];
+  const struct {
+    void *at;
+    size_t bytes;
+    int64_t value;
+    const char *file, *says;
+  } cases[] = {
+      {&attribute_tokens[1], 4, W0, "users.h5", "\"tokens\" at 1 is 5, which is no token of the attributes"},
+      {&attribute_tokens[0], 4, I0, "users.h5", "\"tokens\" at 0 is 10"},
+      {&attribute_tokens[0], 4, TOKEN_UNK, "users.h5", "\"tokens\" at 0 is 1"},
+      {&attribute_offsets[1], 8, 3, "users.h5", "\"offsets\" at 1 is 3, and behind it 2"},
+      {&attribute_offsets[0], 8, 1, "users.h5", "\"offsets\" goes from 1 to 2"},
+      {&places[1], 4, 6, "searches.h5", "a search of history 0 is before event 6; 0 to 5 are possible"},
+      {&places[2], 4, 1, "searches.h5", "a search of history 0 is before event 1; 2 to 5 are possible"},
+      {&places[0], 4, -1, "searches.h5", "before event -1"},
+      {&search_events[3], 1, 4, "searches.h5", "a search of history 0 has event type 4"},
+      {&word_offsets[2], 8, 1, "searches.h5", "\"word_offsets\" at 1 is 2, and behind it 1"},
+      {&words[4], 4, AX, "searches.h5", "\"words\" at 4 is 8, which is no token of the words"},
+      {&words[0], 4, TOKEN_MASK, "searches.h5", "\"words\" at 0 is 4"},
+      {&words[0], 4, INT32_MIN, "searches.h5", "\"words\" at 0 is -2147483648"},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    int64_t before = 0;
+    memcpy(&before, cases[i].at, cases[i].bytes);
+    memcpy(cases[i].at, &cases[i].value, cases[i].bytes); // little-endian
+    snprintf(path, sizeof path, "%s/%s", dir, cases[i].file);
+    unlink(path);
+    const bool users = strcmp(cases[i].file, "users.h5") == 0;
+    const user_searches s = {search_offsets, places, search_events, word_offsets, words};
+    check_ok(
+        users ? user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4)
+              : user_searches_write(&s, USERS, path, 4));
+    refuse(cases[i].file, cases[i].says);
+    memcpy(cases[i].at, &before, cases[i].bytes);
+    unlink(path);
+    check_ok(
+        users ? user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4)
+              : user_searches_write(&s, USERS, path, 4));
+  }
+}
+
+// ---- souk prepare --------------------------------------------------------------------------------------------
+
+static void in_dir(const char *which, const char *name) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  option_text(which, path);
+}
+
+static void begin_log(void) {
+  begin("out");
+  write_log(
+      "log",
+      "user_id,item_id,t,e,q\nann,,5,search,red shoe\nann,a,10,view,\nann,b,20,buy,\nann,,20,search,hat\n"
+      "bob,a,1,view,\nbob,c,2,view,Blue!\nann,,30,search,[MASK] "
+      "shoe\ncy,,1,search,red\nann,c,31,view,\nann,,32,search,...\n");
+  write_log("words.txt", "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nshoe\nblue\nhat\n!\n");
+  write_log("users", "user_id,age,town\nann,31,Ulm\nbob,17,\ncy,50,Ulm\ndan,64,Bonn\nann,99,Bonn\n,1,X\n");
+  option_text("fields.time", "t");
+  option_text("fields.event", "e");
+  option_text("output.split", "none");
+  option_text("input.max_rejects", "0.5");
+}
+
+// What a model reads of a user's whole history, as names of tokens with spaces between them.
+static void expect_history(dataset *x, int64_t index, const char *wanted) {
+  const user_context *u;
+  sequence_block *b;
+  sequence s;
+  int32_t tokens[64];
+  uint8_t events[64];
+  char text[1024] = "";
+  check_ok(dataset_user_context(x, &u));
+  check_ok(block_read(&b, x, index, 1));
+  block_get(b, 0, &s);
+  const int32_t n =
+      context_fill(u, &(context_span){index, 0, s.n, true}, s.tokens, s.events, 64, tokens, events);
+  for (int32_t i = 0; i < n; i++) {
+    if (i > 0) strcat(text, " ");
+    strcat(text, vocab_token(dataset_vocab(x), tokens[i]));
+  }
+  block_free(b);
+  assert_string_equal(text, wanted);
+}
+
+static int64_t index_of(dataset *x, const char *user) {
+  char path[400], *text;
+  size_t n;
+  snprintf(path, sizeof path, "%.300s/users.tsv", dataset_dir(x));
+  check_ok(file_read(path, 1 << 20, &text, &n));
+  const int64_t i = strncmp(text, user, strlen(user)) == 0 ? 0 : 1;
+  free(text);
+  return i;
+}
+
+static void a_log_has_searches(void **unused) {
+  (void)unused;
+  begin_log();
+  option_text("fields.query", "q");
+  check_fails(run(), ERR_ARGUMENT, "fields.query needs output.words");
+  in_dir("output.words", "words.txt");
+  dataset *x = run_and_open();
+  check_ok(dataset_verify(x));
+  assert_int_equal(dataset_get_info(x)->sequences, 2);
+  expect_history(x, index_of(x, "ann"), "red shoe a hat b shoe c [UNK] [UNK] [UNK]");
+  expect_history(x, index_of(x, "bob"), "a blue ! c");
+  json_t *j = report(), *searches = json_object_get(j, "searches");
+  assert_int_equal(count_of(searches, "rows"), 6);
+  assert_int_equal(count_of(searches, "searches"), 5);
+  assert_int_equal(count_of(searches, "users"), 2);
+  assert_int_equal(count_of(j, "without_item"), 0);
+  assert_int_equal(count_of(j, "events"), 5);
+  json_decref(j);
+  dataset_close(x);
+}
+
+static void a_file_has_attributes(void **unused) {
+  (void)unused;
+  begin_log();
+  in_dir("input.users", "users");
+  check_fails(run(), ERR_ARGUMENT, "input.users needs input.users_columns");
+  option_text("input.users_columns", "town,age");
+  option_text("input.users_numbers", "size");
+  check_fails(run(), ERR_ARGUMENT, "input.users_numbers: \"size\" is not in input.users_columns");
+  option_text("input.users_numbers", "age");
+  option_text("input.users_buckets", "2");
+  dataset *x = run_and_open();
+  expect_history(x, index_of(x, "ann"), "user:town=Ulm user:age=..50 a b c");
+  expect_history(x, index_of(x, "bob"), "user:age=..50 a c");
+  json_t *j = report(), *counts = json_object_get(j, "user_attributes");
+  assert_int_equal(count_of(counts, "rows"), 6);
+  assert_int_equal(count_of(counts, "rejected"), 1);
+  assert_int_equal(count_of(counts, "described"), 2);
+  assert_int_equal(count_of(counts, "repeated"), 1);
+  json_decref(j);
+  const vocab *v = dataset_vocab(x);
+  const int32_t young = vocab_find(v, RANGE_ATTRIBUTES, "user:age=..50");
+  assert_true(young >= 0);
+  assert_int_equal(user_attribute_find(v, "age", "49.5", 4), young);
+  assert_int_equal(user_attribute_find(v, "age", "50", 2), young + 1);
+  assert_int_equal(user_attribute_find(v, "age", "-1e9", 4), young);
+  assert_int_equal(user_attribute_find(v, "age", "..50", 4), young);
+  assert_int_equal(user_attribute_find(v, "age", "old", 3), -1);
+  assert_int_equal(user_attribute_find(v, "age", "nan", 3), -1);
+  assert_int_equal(user_attribute_find(v, "ag", "49", 2), -1);
+  assert_int_equal(user_attribute_find(v, "", "49", 2), -1);
+  assert_true(user_attribute_known(v, "town") && !user_attribute_known(v, "tow") &&
+              !user_attribute_known(v, "a=b"));
+  dataset_close(x);
+}
+
+int main(void) {
+#define TEST(name)    cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+#define PREPARE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+  const struct CMUnitTest tests[] = {
+      TEST(attributes_come_first_and_words_between),
+      TEST(another_vocabulary_translates_them),
+      TEST(batches_have_them_and_predict_items),
+      TEST(validation_asks_behind_the_last_search),
+      TEST(hostile_files_are_refused),
+      PREPARE(a_log_has_searches),
+      PREPARE(a_file_has_attributes),
+  };
+  return cmocka_run_group_tests_name("user_context", tests, NULL, NULL);
+}
