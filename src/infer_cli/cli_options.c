@@ -73,9 +73,8 @@ static const char *const about_rank[] = {
     "these), arrays of names. An answer is a line too, and has \"titles\" where the bundle has a catalogue:",
     "  {\"user\":\"u1\",\"items\":[\"i7\",\"i4\"],\"scores\":[9.1,8.7],\"unknown\":0}",
     "With --why it has",
-    "  "
-    "\"why\":{\"method\":\"leave-one-out\",\"passes\":4,\"base\":[2,3],\"counts\":[0,0],\"rest\":[0.1,-0.3],"
-    "\"shares\":[[5,2],[3,3]]}",
+    "  \"why\":{\"method\":\"leave-one-out\",\"passes\":4,\"base\":[2,3],",
+    "   \"counts\":[0,0],\"rest\":[0.1,-0.3],\"shares\":[[5,2],[3,3]]}",
     "where shares has a row for each item and in it a number for each event of the history, 0 for those that "
     "the model "
     "does not read. The score of an item is its base, its shares, what the counts of a mix add, and the "

@@ -99,7 +99,7 @@ for how in "" --gradients; do
 done
 check "rank --why says that events were left out" grep -q '"method":"leave-one-out","passes":5' <("$infer" rank "$bundle" --why <"$work/why.jsonl" 2>/dev/null)
 check "rank --why --gradients says that it integrated" grep -q '"method":"integrated-gradients"' "$work/why"
-check_error "--gradients without --why is an error" "\-\-gradients needs \-\-why" "$infer" rank "$bundle" --gradients --input "$work/good"
+check_error "--gradients without --why is an error" "gradients needs --why" "$infer" rank "$bundle" --gradients --input "$work/good"
 
 # ---- text of others ----
 # A terminal obeys control characters: none of a question, a bundle or a path is printed.
