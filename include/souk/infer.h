@@ -177,10 +177,13 @@ SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 typedef struct souk_history {
   int32_t n;                      // events; at most 2^24
   const int32_t *items;           // [n] numbers, -1: unknown; or NULL and
-  const char *const *names;       // [n] names; both NULL only if n is 0, not both set
+  const char *const *names;       // [n] names; both NULL only if n is 0 or there are texts, not both set
   const int32_t *events;          // [n] event types by number; or
   const char *const *event_names; // [n] by name, NULL pointers: "none"; both NULL: all "none"; not both set
-  const void *reserved[2];        // NULL: room for what later versions may want to know of each event
+  // [n] texts, UTF-8, NULL pointers: none; NULL: none at all. An event with a text stands for its words, such as those of a
+  // search or of a message, and for its item too, if it has one (else its item is -1, or its name NULL)
+  const char *const *texts;
+  const void *reserved; // NULL: room for what later versions may want to know of each event
 } souk_history;
 // An event type that the bundle does not have is an error, not a guess; the message names those there are.
 

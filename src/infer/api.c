@@ -1,4 +1,4 @@
-// The public functions. Arguments are checked here, once; the functions below rely on that.
+// The public functions but for those that read texts (api_texts.c). Arguments are checked here, once (checks.h).
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -8,153 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "infer/bundle.h"
+#include "infer/checks.h"
 #include "infer/encode.h"
 #include "infer/explain.h"
 #include "infer/mistaken.h"
 #include "infer/rank.h"
-#include "format/processors.h"
 #include "infer/workspace.h"
 
-enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, TAKE = 64, OPEN_TRIES = 64, SHARE_WORK = 1 << 20 };
-
-// ---- checks --------------------------------------------------------------------------------------------------
-
-#define ALIGNED(p, type) ((uintptr_t)(p) % _Alignof(type) == 0)
-
-// A pointer to `count` elements: not NULL where there are any, aligned.
-#define CHECK_POINTER(p, type, count, what)                                                \
-  do {                                                                                     \
-    if ((p) == NULL && (count) > 0)                                                        \
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s must not be NULL", what);            \
-    if (!ALIGNED(p, type))                                                                 \
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s is not aligned for its type", what); \
-  } while (0)
-
-static bool usable(const souk_bundle *b) {
-  return b != NULL && ALIGNED(b, souk_bundle) && b->magic == BUNDLE_MAGIC;
-}
-
-static souk_status check_bundle(const souk_bundle *b, souk_error *error) {
-  if (!usable(b)) return infer_fail(error, SOUK_ERR_ARGUMENT, "bundle is not an open bundle");
-  return SOUK_OK;
-}
-
-// What every function does with the caller's error structure at its beginning and end.
-#define BEGIN_CALL(error)                                          \
-  do {                                                             \
-    if (!ALIGNED(error, souk_error)) return SOUK_ERR_ARGUMENT;     \
-    if ((error) != NULL) *(error) = (souk_error){.code = SOUK_OK}; \
-  } while (0)
-
-static souk_status check_count(size_t n, const char *what, souk_error *error) {
-  if (n <= INT32_MAX) return SOUK_OK;
-  return infer_fail(error, SOUK_ERR_ARGUMENT, "%s = %zu is more than 2^31 - 1", what, n);
-}
-
-static souk_status check_threads(int32_t threads, souk_error *error) {
-  if (threads >= -1 && threads <= THREADS_LIMIT) return SOUK_OK;
-  return infer_fail(error, SOUK_ERR_ARGUMENT, "threads = %d is not from -1 to 1024", threads);
-}
-
-// The name of an argument, such as queries[7].history, made into text only for an error.
-typedef struct place {
-  const char *array; // NULL: only the field
-  size_t index;
-  const char *field; // "": the element itself
-  char text[96];
-} place;
-
-static const char *name_of(place *p) {
-  if (p->array == NULL)
-    snprintf(p->text, sizeof p->text, "%s", p->field);
-  else
-    snprintf(p->text, sizeof p->text, "%s[%zu]%s%s", p->array, p->index, p->field[0] != '\0' ? "." : "",
-             p->field);
-  return p->text;
-}
-
-// Numbers of items in a list: from `least` (-1 or 0) to items - 1.
-static souk_status check_items(const souk_bundle *b, const int32_t *list, size_t n, int32_t least,
-                               place where, souk_error *error) {
-  CHECK_POINTER(list, int32_t, n, name_of(&where));
-  if (n > INT32_MAX)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has %zu elements, more than 2^31 - 1", name_of(&where),
-                      n);
-  for (size_t i = 0; i < n; i++)
-    if (list[i] < least || list[i] >= b->items)
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s[%zu] = %d is not an item's number from %d to %d",
-                        name_of(&where), i, list[i], least, b->items - 1);
-  return SOUK_OK;
-}
-
-static souk_status unknown_event(const souk_bundle *b, place where, int32_t i, const char *name,
-                                 souk_error *error) {
-  char known[256] = "";
-  size_t at = 0;
-  for (int32_t t = 0; t < b->event_types && at < sizeof known; t++)
-    at += (size_t)snprintf(known + at, sizeof known - at, "%s%s", t > 0 ? ", " : "", b->event_names[t]);
-  return infer_fail(error, SOUK_ERR_ARGUMENT,
-                    "%s.event_names[%d]: there is no event type \"%.60s\"; known: %s", name_of(&where), i,
-                    name, known);
-}
-
-static souk_status check_events(const souk_bundle *b, const souk_history *h, place where, souk_error *error) {
-  for (int32_t i = 0; h->events != NULL && i < h->n; i++)
-    if (h->events[i] < 0 || h->events[i] >= b->event_types)
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.events[%d] = %d is not an event type from 0 to %d",
-                        name_of(&where), i, h->events[i], b->event_types - 1);
-  for (int32_t i = 0; h->event_names != NULL && i < h->n; i++)
-    if (h->event_names[i] != NULL && souk_find_event(b, h->event_names[i]) < 0)
-      return unknown_event(b, where, i, h->event_names[i], error);
-  return SOUK_OK;
-}
-
-// The caller's structure has `bytes` bytes, of which this version knows the first `known`; the others must be zero.
-static souk_status check_tail(const void *structure, size_t bytes, size_t known, place where,
-                              souk_error *error) {
-  const unsigned char *p = structure;
-  for (size_t i = known; i < bytes; i++)
-    if (p[i] != 0)
-      return infer_fail(error, SOUK_ERR_ARGUMENT,
-                        "%s has a field that this library, version %s, does not know; a newer one is needed",
-                        name_of(&where), souk_infer_version());
-  return SOUK_OK;
-}
-
-static const char *history_problem(const souk_history *h) {
-  if (h->items == NULL && h->names == NULL) return "items and names must not both be NULL";
-  if (h->items != NULL && h->names != NULL) return "items and names must not both be set";
-  if (h->events != NULL && h->event_names != NULL) return "events and event_names must not both be set";
-  if (!ALIGNED(h->items, int32_t) || !ALIGNED(h->events, int32_t) || !ALIGNED(h->names, char *) ||
-      !ALIGNED(h->event_names, char *))
-    return "a pointer is not aligned for its type";
-  return NULL;
-}
-
-static souk_status check_history(const souk_bundle *b, const souk_history *h, place where,
-                                 souk_error *error) {
-  if (h->n < 0 || h->n > HISTORY_MAX)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.n = %d is not from 0 to 2^24", name_of(&where), h->n);
-  PASS(check_tail(h, sizeof *h, offsetof(souk_history, reserved), where, error));
-  if (h->n == 0) return SOUK_OK;
-  const char *problem = history_problem(h);
-  if (problem != NULL) return infer_fail(error, SOUK_ERR_ARGUMENT, "%s: %s", name_of(&where), problem);
-  for (int32_t i = 0; h->names != NULL && i < h->n; i++)
-    if (h->names[i] == NULL)
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.names[%d] must not be NULL", name_of(&where), i);
-  for (int32_t i = 0; h->items != NULL && i < h->n; i++)
-    if (h->items[i] < -1 || h->items[i] >= b->items)
-      return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.items[%d] = %d is not an item's number from -1 to %d",
-                        name_of(&where), i, h->items[i], b->items - 1);
-  return check_events(b, h, where, error);
-}
-
-static souk_status check_finite(const float *x, size_t n, place where, souk_error *error) {
-  for (size_t i = 0; i < n; i++)
-    if (!__builtin_isfinite(x[i]))
-      return infer_fail(error, SOUK_ERR_NONFINITE, "%s[%zu] is a NaN or an infinity", name_of(&where), i);
-  return SOUK_OK;
-}
+enum { TAKE = 64, OPEN_TRIES = 64 };
 
 // ---- opening -------------------------------------------------------------------------------------------------
 
@@ -359,18 +220,14 @@ static souk_status encode_part(void *arg, workspace *space, size_t first, size_t
   return SOUK_OK;
 }
 
-// As many threads as have at least SHARE_WORK multiplications each to do; fewer would not pay for their start.
-static size_t threads_worth(const encode_job *j, int32_t threads) {
-  const souk_bundle *b = j->b;
-  const double H = b->hidden, a_token = b->layers * (4 * H * H + 2 * H * b->intermediate);
-  double tokens = 0;
+// Rows that the encoder has to compute, about.
+static double rows_of(const encode_job *j) {
+  double rows = 0;
   for (size_t i = 0; i < j->n; i++) {
     const int32_t n = source_history(&j->source, i).n;
-    tokens += 1 + (n < b->max_history ? n : b->max_history);
+    rows += 1 + (n < j->b->max_history ? n : j->b->max_history);
   }
-  const double shares = tokens * a_token / SHARE_WORK;
-  const size_t wanted = (size_t)threads_wanted(threads), most = wanted < j->n ? wanted : j->n;
-  return shares < 1 ? 1 : shares < (double)most ? (size_t)shares : most;
+  return rows;
 }
 
 static souk_status user_vectors(const souk_bundle *b, const history_source *source, size_t n, int32_t threads,
@@ -384,7 +241,7 @@ static souk_status user_vectors(const souk_bundle *b, const history_source *sour
   }
   if (n == 0) return SOUK_OK;
   encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown};
-  const size_t wanted = threads_worth(&j, threads), share = (n + wanted - 1) / wanted;
+  const size_t wanted = threads_worth(b, rows_of(&j), n, threads), share = (n + wanted - 1) / wanted;
   const share_job shares = {
       .b = b, .n = n, .take = share < TAKE ? share : TAKE, .work = encode_part, .arg = &j};
   return run_shares(&shares, (int32_t)wanted, error);
@@ -485,18 +342,6 @@ static souk_status check_options(const souk_bundle *b, const souk_rank_options *
   return check_items(b, o->deny, o->n_deny, -1, (place){.field = "options.deny"}, error);
 }
 
-// The caller's options, in the structure of this version.
-static souk_status take_options(souk_rank_options *own, const souk_rank_options *options, size_t bytes,
-                                souk_error *error) {
-  *own = (souk_rank_options){.threads = 0};
-  CHECK_POINTER(options, souk_rank_options, 0, "options");
-  if (options == NULL) return SOUK_OK;
-  if (bytes == 0) return infer_fail(error, SOUK_ERR_ARGUMENT, "options_bytes is 0");
-  PASS(check_tail(options, bytes, sizeof *own, (place){.field = "options"}, error));
-  memcpy(own, options, bytes < sizeof *own ? bytes : sizeof *own);
-  return SOUK_OK;
-}
-
 // j: everything but the options; its queries or flat arrays have been checked.
 static souk_status rank(const rank_job *j, const souk_rank_options *options, size_t options_bytes,
                         souk_error *error) {
@@ -505,7 +350,8 @@ static souk_status rank(const rank_job *j, const souk_rank_options *options, siz
   if (j->b->items == 0)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has words and no items, so that there is nothing to rank",
                       j->b->dir);
-  PASS(take_options(&own, options, options_bytes, error));
+  CHECK_POINTER(options, souk_rank_options, 0, "options");
+  PASS(take_structure(&own, sizeof own, options, options_bytes, "options", error));
   PASS(check_options(j->b, &own, error));
   CHECK_POINTER(j->items, int32_t, j->n, "items");
   CHECK_POINTER(j->counts, int32_t, j->n, "counts");
@@ -568,13 +414,8 @@ souk_status souk_rank_flat_sized(const souk_bundle *b, const int64_t *offsets, c
 
 static souk_status take_explain_options(souk_explain_options *own, const souk_explain_options *options,
                                         size_t bytes, souk_error *error) {
-  *own = (souk_explain_options){.tolerance = 0};
   CHECK_POINTER(options, souk_explain_options, 0, "options");
-  if (options != NULL) {
-    if (bytes == 0) return infer_fail(error, SOUK_ERR_ARGUMENT, "options_bytes is 0");
-    PASS(check_tail(options, bytes, sizeof *own, (place){.field = "options"}, error));
-    memcpy(own, options, bytes < sizeof *own ? bytes : sizeof *own);
-  }
+  PASS(take_structure(own, sizeof *own, options, bytes, "options", error));
   PASS(check_threads(own->threads, error));
   if (own->method < SOUK_WHY_CHEAPER || own->method > SOUK_WHY_INTEGRATED_GRADIENTS)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.method = %d is not one of SOUK_WHY_...",

@@ -1,8 +1,12 @@
 // From histories to user vectors; see encode.h.
 #include "infer/encode.h"
 
+#include <stdlib.h>
 #include <string.h>
+#include "format/processors.h"
 #include "infer/encoder.h"
+
+enum { SHARE_WORK = 1 << 20 }; // multiplications that pay for the start of a thread
 
 // Histories of one call of encode.
 typedef struct history_job {
@@ -21,7 +25,8 @@ souk_history source_history(const history_source *s, size_t i) {
 }
 
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i) {
-  return h->items != NULL ? h->items[i] : bundle_item(b, h->names[i], strlen(h->names[i]));
+  if (h->items != NULL) return h->items[i];
+  return h->names != NULL && h->names[i] != NULL ? bundle_item(b, h->names[i], strlen(h->names[i])) : -1;
 }
 
 static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_t i) {
@@ -40,35 +45,71 @@ void add_query(chunk *c, const seq_input *known) {
 
 static int32_t longest_history(const void *arg, size_t i) {
   const history_job *j = arg;
-  const int32_t n = j->histories[i].n, most = j->b->max_history;
-  const int32_t rows = (n < most ? n : most) + sequence_specials(&j->b->layout, false, true);
+  const souk_history *h = &j->histories[i];
+  const int32_t most = j->b->max_history;
+  size_t n = (size_t)h->n; // and no text has more tokens than bytes
+  for (int32_t at = 0; h->texts != NULL && at < h->n && n < (size_t)most; at++)
+    if (h->texts[at] != NULL) n += strlen(h->texts[at]);
+  const int32_t rows = (n < (size_t)most ? (int32_t)n : most) + sequence_specials(&j->b->layout, false, true);
   return rows > 0 ? rows : 1;
 }
 
-int32_t history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
-                       int32_t *unknown) {
-  int32_t kept = 0;
-  *unknown = 0;
-  for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
-    const int32_t item = history_item(b, h, at);
-    *unknown += item < 0;
-    if (item < 0 || kept == b->max_history) continue;
-    kept++;
-    ends->tokens[-kept] = b->first_item + item;
-    ends->events[-kept] = (uint8_t)history_event(b, h, at);
-    if (ends->sources != NULL) ends->sources[-kept] = at;
+// Puts the last tokens of a text, up to `room` of them, before `end`.
+static souk_status put_text(const souk_bundle *b, const char *text, int32_t room, int32_t *end, int32_t *put,
+                            souk_error *e) {
+  const size_t bytes = strlen(text), n = word_tokenizer_encode(b->tokenizer, text, bytes, NULL, 0);
+  *put = n < (size_t)room ? (int32_t)n : room;
+  if (n == (size_t)*put) {
+    word_tokenizer_encode(b->tokenizer, text, bytes, end - n, n);
+    return SOUK_OK;
   }
-  return kept;
+  int32_t *all;
+  PASS(infer_alloc(&all, n, sizeof *all, "the words of a text", e));
+  word_tokenizer_encode(b->tokenizer, text, bytes, all, n);
+  memcpy(end - *put, all + n - (size_t)*put, (size_t)*put * sizeof *end);
+  free(all);
+  return SOUK_OK;
 }
 
-static void add_history(void *arg, chunk *c, size_t i) {
+// Marks the tokens before the ends, `put` of them behind `kept` others, as those of event `at`.
+static int32_t mark(const window_ends *ends, int32_t kept, int32_t put, uint8_t event, int32_t at) {
+  memset(ends->events - kept - put, event, (size_t)put);
+  for (int32_t i = 0; ends->sources != NULL && i < put; i++) ends->sources[-kept - put + i] = at;
+  return kept + put;
+}
+
+souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
+                           int32_t *kept, int32_t *unknown, souk_error *e) {
+  int32_t n = 0;
+  *unknown = 0;
+  for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
+    const char *text = h->texts != NULL ? h->texts[at] : NULL;
+    const int32_t item = history_item(b, h, at);
+    *unknown += item < 0 && text == NULL;
+    if (n == b->max_history || (item < 0 && text == NULL)) continue;
+    const uint8_t event = (uint8_t)history_event(b, h, at);
+    if (item >= 0) {
+      ends->tokens[-n - 1] = b->first_item + item;
+      n = mark(ends, n, 1, event, at);
+    }
+    if (text == NULL) continue;
+    int32_t put;
+    PASS(put_text(b, text, b->max_history - n, ends->tokens - n, &put, e));
+    n = mark(ends, n, put, event, at);
+  }
+  *kept = n;
+  return SOUK_OK;
+}
+
+static souk_status add_history(void *arg, chunk *c, size_t i, souk_error *e) {
   const history_job *j = arg;
   const souk_bundle *b = c->b;
   const window_ends ends = {.tokens = c->tokens + b->max_history, .events = c->events + b->max_history};
-  int32_t unknown;
-  const int32_t kept = history_window(b, &j->histories[i], &ends, &unknown);
+  int32_t kept, unknown;
+  PASS(history_window(b, &j->histories[i], &ends, &kept, &unknown, e));
   add_query(c, &(seq_input){ends.tokens - kept, ends.events - kept, kept});
   if (j->unknown != NULL) j->unknown[i] = unknown;
+  return SOUK_OK;
 }
 
 static void take_vectors(void *arg, const chunk *c, size_t first) {
@@ -82,4 +123,11 @@ souk_status encode(const souk_bundle *b, area *scratch, const souk_history *hist
   const chunk_job job = {
       .b = b, .longest = longest_history, .add = add_history, .done = take_vectors, .arg = &j};
   return chunks_run(&job, scratch, n, e);
+}
+
+size_t threads_worth(const souk_bundle *b, double rows, size_t n, int32_t threads) {
+  const double H = b->hidden, multiplications = rows * b->layers * (4 * H * H + 2 * H * b->intermediate);
+  const double shares = multiplications / SHARE_WORK;
+  const size_t wanted = (size_t)threads_wanted(threads), most = wanted < n ? wanted : n;
+  return shares < 1 ? 1 : shares < (double)most ? (size_t)shares : most;
 }

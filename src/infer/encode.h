@@ -13,7 +13,7 @@ typedef struct history_source {
 
 souk_history source_history(const history_source *s, size_t i);
 
-// The item number of event i of a history, -1 if it is unknown.
+// The item number of event i of a history, -1 if it is unknown or there is none beside a text.
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 
 // Where the window of a history ends up: behind the last element of arrays with room for max_history.
@@ -23,10 +23,10 @@ typedef struct window_ends {
   int32_t *sources; // which event of the history each token comes from; NULL: not wanted
 } window_ends;
 
-// The part of a history that the model reads, its newest known events: returns how many tokens these are, which lie
-// before the ends. *unknown counts the unknown items of the whole history.
-int32_t history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
-                       int32_t *unknown);
+// The part of a history that the model reads, its newest known events and words: *kept tokens, which lie before the ends.
+// *unknown counts the unknown items of the whole history.
+souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
+                           int32_t *kept, int32_t *unknown, souk_error *e);
 
 // Appends the query that asks what comes behind these events.
 void add_query(chunk *c, const seq_input *known);
@@ -36,6 +36,9 @@ void add_query(chunk *c, const seq_input *known);
 // can name the history.
 souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
                    int32_t *unknown, souk_error *e);
+
+// As many threads, of those that a caller allows for n things, as have enough of `rows` rows to encode to pay for their start.
+size_t threads_worth(const souk_bundle *b, double rows, size_t n, int32_t threads);
 
 // The length of a vector u [n]: finite when every element is, since the squares are added up in double.
 double length_of(const float *u, size_t n);

@@ -201,7 +201,7 @@ souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *
     PASS(area_reserve(scratch, lay_out(&c, NULL, (size_t)tokens, stop - i, (size_t)longest), e));
     lay_out(&c, scratch, (size_t)tokens, stop - i, (size_t)longest);
     c.begin[0] = 0;
-    for (size_t s = i; s < stop; s++) j->add(j->arg, &c, s);
+    for (size_t s = i; s < stop; s++) PASS(j->add(j->arg, &c, s, e));
     run_layers(&c, j->all);
     j->done(j->arg, &c, i);
   }

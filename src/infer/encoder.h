@@ -29,7 +29,8 @@ typedef struct chunk_job {
   bool
       all; // hidden states of all rows are wanted, not only of the row that is asked of each sequence, which is cheaper
   int32_t (*longest)(const void *arg, size_t i); // rows of sequence i at most, 1 to max_positions
-  void (*add)(void *arg, chunk *c, size_t i); // appends it with chunk_add, or with chunk_added after writing
+  // Appends it with chunk_add, or with chunk_added after writing.
+  souk_status (*add)(void *arg, chunk *c, size_t i, souk_error *e);
   // Takes the last layer's hidden states c->x of the sequences `first` .. first + c->S - 1: all rows [T,H], or [S,H].
   void (*done)(void *arg, const chunk *c, size_t first);
   void *arg;

@@ -54,7 +54,7 @@ static souk_status window_make(explain *x, souk_error *e) {
   w->begin = at + 3 * most;
   const window_ends ends = {
       .tokens = at + most, .sources = at + 2 * most, .events = (uint8_t *)(at + 2 * most) + most};
-  w->n = history_window(b, x->j->history, &ends, &unknown);
+  PASS(history_window(b, x->j->history, &ends, &w->n, &unknown, e));
   w->tokens = ends.tokens - w->n;
   w->sources = ends.sources - w->n;
   w->events = ends.events - w->n;
@@ -146,7 +146,8 @@ static int32_t longest_left(const void *arg, size_t i) {
   return rows > 0 ? rows : 1;
 }
 
-static void add_left(void *arg, chunk *c, size_t i) {
+static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
+  (void)e;
   const leave_one_out *l = arg;
   const window *w = &l->x->w;
   const size_t sequence = l->first + i;
@@ -163,6 +164,7 @@ static void add_left(void *arg, chunk *c, size_t i) {
   memcpy(c->events, w->events, front);
   memcpy(c->events + from, w->events + to, back);
   add_query(c, &(seq_input){c->tokens, c->events, (int32_t)(front + back)});
+  return SOUK_OK;
 }
 
 static void take_left(void *arg, const chunk *c, size_t first) {

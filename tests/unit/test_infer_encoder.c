@@ -58,10 +58,12 @@ static int32_t longest(const void *arg, size_t i) {
   return s->n[s->first + i];
 }
 
-static void add(void *arg, chunk *c, size_t i) {
+static souk_status add(void *arg, chunk *c, size_t i, souk_error *e) {
+  (void)e;
   sequences *s = arg;
   i += s->first;
   chunk_add(c, s->ids[i], s->types[i], s->n[i], s->asked[i]);
+  return SOUK_OK;
 }
 
 static void done(void *arg, const chunk *c, size_t first) {
