@@ -138,7 +138,7 @@ typedef struct souk_info {
       memory_bytes; // allocated: the bundle, and the workspaces of finished calls that it keeps for the next
   size_t mapped_bytes; // of its files, shared with other processes through the page cache
   int32_t has_mix;     // 1: the bundle has a mix, which ranked lists use (see "ranked lists")
-  int32_t reserved;
+  int32_t has_words;   // 1: it reads texts (see "texts")
 } souk_info;
 
 // Fills *info, of info_bytes.
@@ -183,7 +183,7 @@ typedef struct souk_history {
   // [n] texts, UTF-8, NULL pointers: none; NULL: none at all. An event with a text stands for its words, such as those of a
   // search or of a message, and for its item too, if it has one (else its item is -1, or its name NULL)
   const char *const *texts;
-  const void *reserved; // NULL: room for what later versions may want to know of each event
+  const void *reserved[1]; // NULL: room for what later versions may want to know of each event
 } souk_history;
 // An event type that the bundle does not have is an error, not a guess; the message names those there are.
 
@@ -289,6 +289,44 @@ static inline souk_status souk_rank_flat(const souk_bundle *bundle, const int64_
                                          souk_error *error) {
   return souk_rank_flat_sized(bundle, offsets, history_items, history_events, n, k, options,
                               sizeof(souk_rank_options), items, scores, counts, unknown, error);
+}
+
+// ---- texts ---------------------------------------------------------------------------------------------------
+
+// A bundle with words (souk_info.has_words) reads texts. They are UTF-8; what is not becomes U+FFFD. They become tokens as the
+// model's tokeniser makes them, and a [MASK], or another special token's text, in a text is that token.
+
+// How the hidden states of a text's tokens become one vector.
+enum {
+  SOUK_POOL_MEAN, // their mean, [CLS] and [SEP] among them, as sentence-transformers does it
+  SOUK_POOL_CLS,  // that of [CLS]
+  SOUK_POOL_MAX   // the largest of each element
+};
+
+// Zeroed (or a NULL pointer to it) are the defaults.
+typedef struct souk_embed_options {
+  int32_t threads;
+  int32_t pooling;   // SOUK_POOL_...
+  int32_t normalise; // 1: vectors of length 1
+  int32_t
+      most_tokens; // that are read of a text, [CLS] and [SEP] among them, the first ones; 0: as many as the model has positions
+} souk_embed_options;
+
+// Vectors of n texts.
+//   texts [n]       read; none is NULL
+//   bytes [n]       read: their lengths; NULL: each ends with a NUL
+//   options         read, options_bytes; may be NULL
+//   vectors [n][H]  written; H is souk_info.hidden
+//   tokens [n]      written: tokens of each text without [CLS] and [SEP], those that were not read among them; may be NULL
+SOUK_API souk_status souk_embed_texts_sized(const souk_bundle *bundle, const char *const *texts,
+                                            const size_t *bytes, size_t n, const souk_embed_options *options,
+                                            size_t options_bytes, float *vectors, int32_t *tokens,
+                                            souk_error *error);
+static inline souk_status souk_embed_texts(const souk_bundle *bundle, const char *const *texts,
+                                           const size_t *bytes, size_t n, const souk_embed_options *options,
+                                           float *vectors, int32_t *tokens, souk_error *error) {
+  return souk_embed_texts_sized(bundle, texts, bytes, n, options, sizeof(souk_embed_options), vectors, tokens,
+                                error);
 }
 
 // ---- explanations --------------------------------------------------------------------------------------------

@@ -139,7 +139,8 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .training_step = b->training_step,
                      .data_name = b->data_name,
                      .created_by = b->created_by,
-                     .has_mix = b->mix != NULL};
+                     .has_mix = b->mix != NULL,
+                     .has_words = b->tokenizer != NULL};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
