@@ -16,7 +16,9 @@ enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
   int32_t k, batch, threads, length, seconds;
-  bool keep_history, no_mix, skip_checksums, json, why, gradients;
+  bool keep_history, no_mix, skip_checksums, json, why, gradients, text, normalise, npy;
+  int32_t tokens;
+  const char *pooling;
 } cli_options;
 
 // Prints "souk-infer: MESSAGE" and returns `code`.
@@ -53,6 +55,12 @@ typedef struct cli_list {
   size_t n, cap;
 } cli_list;
 
+// What a line of input holds besides "user" or "id".
+typedef enum cli_lines {
+  LINES_HISTORIES, // "history", "text" or both
+  LINES_TEXTS      // "text"
+} cli_lines;
+
 // One line of input: what is left of it. The line itself and its tree are gone.
 typedef struct cli_query {
   int64_t number;                // of the line
@@ -60,7 +68,15 @@ typedef struct cli_query {
   char user[MAX_NAME_BYTES + 1]; // decoded if it is a string, else as it stands in the line: a number or null
   size_t user_bytes;
   bool user_is_string;
+  const char *key; // "user" or "id"
   cli_list history, events, deny, allow;
+  // Texts, each with its NUL; and where that of each event of the history begins, -1: it has none. Empty: no event has one.
+  char *words;
+  size_t words_bytes, words_cap;
+  cli_list text_at;
+  const char **texts; // [history.n], by text_at; NULL: no event has one
+  size_t texts_cap;
+  size_t text_bytes;   // of the only text of a line of texts, which may hold NULs
   cli_list candidates; // once parsed of candidates and allow together; -1: unknown
   char *strangers;     // the names of the unknown ones of "candidates", in order, each with its NUL
   size_t strangers_bytes, strangers_cap;
@@ -74,13 +90,16 @@ typedef struct cli_input {
   size_t begin, end, buffer_cap;
   bool at_end;
   int64_t line; // of the last query
-  jtree tree;   // of the line that is being parsed
+  cli_lines lines;
+  bool plain; // a line is a text as it stands, not JSON
+  jtree tree; // of the line that is being parsed
   cli_query *queries;
   size_t n, cap; // live; allocated, their buffers are reused
 } cli_input;
 
-int input_open(cli_input *in, const char *path); // NULL or "-": stdin
-void input_close(cli_input *in);                 // zeroed is fine
+int input_open(cli_input *in,
+               const char *path); // NULL or "-": stdin; then `lines` and `plain` may be changed
+void input_close(cli_input *in);  // zeroed is fine
 // Reads up to `most` queries: waits for the first, and takes further ones only if they have arrived. in->n is 0 at
 // the end of the input; after an error it counts the queries before it. Empty lines are skipped. Lines that cannot be
 // parsed are queries with an error. A batch ends at BATCH_BYTES of lines, too.
@@ -110,8 +129,24 @@ typedef struct cli_answerer {
 // Answers every line of the input in order; those that cannot be answered get an error in their place, which is
 // printed on stderr too. 0: all were written; *bad counts the errors.
 int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int64_t *bad);
-int output_user(cli_output *o, const cli_query *q);  // {"user":...
+// Where nothing has failed yet, answers all lines; then commits the output, or not. The exit status.
+int answer_all(int rc, cli_input *in, const souk_bundle *b, const cli_answerer *a);
+int output_user(cli_output *o, const cli_query *q);  // {"user":... or {"id":...
 int output_error(cli_output *o, const cli_query *q); // a whole line
+
+// ---- rows of .npy, with names (cli_vectors.c) ----------------------------------------------------------------
+
+typedef struct cli_rows {
+  cli_output *vectors, *names; // names: NULL when not wanted
+  size_t width;
+  int64_t rows;
+} cli_rows;
+int rows_open(cli_rows *r, const char *path, const char *names, size_t width);
+int rows_put(cli_rows *r, const float *row); // [width]
+// Row i must stay that of question i, and must not look like an answer: it is NaN, and its name an error.
+int rows_put_bad(cli_rows *r, const cli_query *q);
+// Both files or none: where rc is not 0, none; frees them in every case.
+int rows_commit(int rc, cli_rows *r);
 
 // ---- explanations (cli_why.c) --------------------------------------------------------------------------------
 
@@ -125,6 +160,7 @@ int why_write(const cli_why *w, cli_output *o);
 
 // ---- commands ------------------------------------------------------------------------------------------------
 
+int command_embed(const cli_options *o, const souk_bundle *b);
 int command_info(const cli_options *o, const souk_bundle *b);
 int command_rank(const cli_options *o, const souk_bundle *b);
 int command_score(const cli_options *o, const souk_bundle *b);

@@ -14,7 +14,9 @@
 enum { FIRST_BATCH = 16, MAX_PRINTED = 10, QUICK_MS = 125, SLOW_MS = 250 };
 
 int output_user(cli_output *o, const cli_query *q) {
-  const int rc = output_text(o, "{\"user\":");
+  int rc = output_text(o, "{\"");
+  if (rc == 0) rc = output_text(o, q->key);
+  if (rc == 0) rc = output_text(o, "\":");
   if (rc != 0) return rc;
   return q->user_is_string ? output_string(o, q->user, q->user_bytes)
                            : output_write(o, q->user, q->user_bytes);
@@ -48,7 +50,8 @@ static int refuse(answers *x, const cli_query *q) {
 
 // The library's messages begin with "queries[0]: ", which means nothing to the user for a single line.
 static const char *without_place(const char *message) {
-  static const char *const places[] = {"queries[0]: ", "histories[0]: "};
+  static const char *const places[] = {"queries[0]: ", "queries[0].", "histories[0]: ", "histories[0].",
+                                       "texts[0]: "};
   for (size_t i = 0; i < sizeof places / sizeof *places; i++)
     if (strncmp(message, places[i], strlen(places[i])) == 0) return message + strlen(places[i]);
   return message;
@@ -124,4 +127,14 @@ int answer_lines(cli_input *in, const souk_bundle *b, const cli_answerer *a, int
     cli_fail(0, "%lld of %lld lines of %s could not be answered", (long long)x.bad, (long long)lines,
              in->name);
   return rc;
+}
+
+int answer_all(int rc, cli_input *in, const souk_bundle *b, const cli_answerer *a) {
+  int64_t bad = 0;
+  if (rc == 0) rc = answer_lines(in, b, a, &bad);
+  if (rc == 0)
+    rc = output_commit(a->out);
+  else
+    output_abort(a->out);
+  return rc == 0 && bad > 0 ? EXIT_FAILED : rc;
 }

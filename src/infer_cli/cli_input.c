@@ -2,6 +2,8 @@
 //
 //   {"user": "u1", "history": ["B001", "B002"]}
 //   {"user": 7, "history": [{"item": "B001", "event": "buy"}], "candidates": ["B003", "B004"], "deny": ["B005"]}
+//   {"user": 8, "history": ["B001", {"text": "red shoes", "event": "search"}, "B002"], "text": "something warmer"}
+//   {"id": "B006", "text": "a pair of gloves"}
 //
 // Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored, and unknown items
 // are allowed. Any other mistake is recorded in the line's query, and the next line is read.
@@ -39,7 +41,7 @@ int input_open(cli_input *in, const char *path) {
 
 // Forgets a query and, where they have grown beyond `most` bytes, its buffers.
 static void query_clear(cli_query *q, size_t most) {
-  cli_list *const lists[] = {&q->history, &q->events, &q->deny, &q->allow, &q->candidates};
+  cli_list *const lists[] = {&q->history, &q->events, &q->deny, &q->allow, &q->candidates, &q->text_at};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     lists[i]->n = 0;
     if (lists[i]->cap * sizeof *lists[i]->items <= most) continue;
@@ -51,6 +53,17 @@ static void query_clear(cli_query *q, size_t most) {
     free(q->strangers);
     q->strangers = NULL;
     q->strangers_cap = 0;
+  }
+  q->words_bytes = q->text_bytes = 0;
+  if (q->words_cap > most) {
+    free(q->words);
+    q->words = NULL;
+    q->words_cap = 0;
+  }
+  if (q->texts_cap * sizeof *q->texts > most) {
+    free(q->texts);
+    q->texts = NULL;
+    q->texts_cap = 0;
   }
   q->error[0] = '\0';
   strcpy(q->user, "null");
@@ -76,7 +89,10 @@ int query_fail(cli_query *q, const char *format, ...) {
 }
 
 souk_history query_history(const cli_query *q) {
-  return (souk_history){.n = (int32_t)q->history.n, .items = q->history.items, .events = q->events.items};
+  return (souk_history){.n = (int32_t)q->history.n,
+                        .items = q->history.items,
+                        .events = q->events.items,
+                        .texts = q->text_at.n > 0 ? q->texts : NULL};
 }
 
 // A name in a line: a string, or a whole number as it is written, of any length. False: neither.
@@ -109,20 +125,51 @@ typedef struct line_parse {
   int rc; // LINE_BAD: an element was wrong, and the ones behind it are passed over
 } line_parse;
 
+static int keep_text(cli_query *q, const char *text, size_t bytes) {
+  const int rc = cli_grow(&q->words, &q->words_cap, q->words_bytes + bytes + 1, 1);
+  if (rc != 0) return rc;
+  memcpy(q->words + q->words_bytes, text, bytes);
+  q->words[q->words_bytes + bytes] = '\0';
+  q->words_bytes += bytes + 1;
+  return 0;
+}
+
+// An event; text NULL: it has none. Where the first text comes, the events before it get none.
+static int append_event(cli_query *q, int32_t item, int32_t type, const char *text, size_t bytes) {
+  int rc = append(&q->history, item);
+  if (rc == 0) rc = append(&q->events, type);
+  if (rc != 0 || (text == NULL && q->text_at.n == 0)) return rc;
+  if (text != NULL && memchr(text, '\0', bytes) != NULL) return query_fail(q, "a text holds a NUL character");
+  while (rc == 0 && q->text_at.n + 1 < q->history.n) rc = append(&q->text_at, -1);
+  if (rc == 0) rc = append(&q->text_at, text != NULL ? (int32_t)q->words_bytes : -1);
+  return rc == 0 && text != NULL ? keep_text(q, text, bytes) : rc;
+}
+
+// Pointers to the texts, once they move no more.
+static int finish_texts(cli_query *q) {
+  if (q->text_at.n == 0) return 0;
+  const int rc = cli_grow(&q->texts, &q->texts_cap, q->text_at.n, sizeof *q->texts);
+  for (size_t i = 0; rc == 0 && i < q->text_at.n; i++)
+    q->texts[i] = q->text_at.items[i] < 0 ? NULL : q->words + q->text_at.items[i];
+  return rc;
+}
+
 static int read_event(line_parse *x, const jnode *n) {
   char buf[MAX_NAME_BYTES + 1];
   cli_query *q = x->q;
-  const jnode *item = n, *event = NULL;
-  const char *name;
+  const jnode *item = n, *event = NULL, *text = NULL;
+  const char *name = NULL;
   int32_t type = 0;
   if (q->history.n == HISTORY_MAX)
     return query_fail(q, "\"history\" must be an array of at most 2^24 events");
   if (n->kind == J_OBJECT) {
     item = jtree_get(x->tree, n, "item");
     event = jtree_get(x->tree, n, "event");
+    text = jtree_get(x->tree, n, "text");
   }
-  if (!node_name(item, buf, &name))
-    return query_fail(q, "\"history\" must hold item names or objects with an \"item\"");
+  if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
+  if (!node_name(item, buf, &name) && (item != NULL || text == NULL))
+    return query_fail(q, "\"history\" must hold item names or objects with an \"item\" or a \"text\"");
   if (event != NULL && event->kind != J_NULL) {
     if (event->kind != J_STRING) return query_fail(q, "\"event\" must be a string");
     type = souk_find_event(x->b, event->text);
@@ -130,8 +177,8 @@ static int read_event(line_parse *x, const jnode *n) {
       return query_fail(q, "the bundle has no event type \"%.100s\" (souk-infer info lists them)",
                         event->text);
   }
-  const int rc = append(&q->history, souk_find_item(x->b, name));
-  return rc != 0 ? rc : append(&q->events, type);
+  const int32_t number = name != NULL ? souk_find_item(x->b, name) : -1;
+  return append_event(q, number, type, text != NULL ? text->text : NULL, text != NULL ? text->bytes : 0);
 }
 
 static int bad_names(cli_query *q, const char *field) {
@@ -201,9 +248,9 @@ static bool has_names(const jtree *t, cli_query *q, const char *field, int *rc) 
 
 static int take_user(cli_query *q, const jnode *user) {
   if (user->kind != J_STRING && user->kind != J_NUMBER && user->kind != J_NULL)
-    return query_fail(q, "\"user\" must be a string or a number");
+    return query_fail(q, "\"%s\" must be a string or a number", q->key);
   if (user->bytes > MAX_NAME_BYTES)
-    return query_fail(q, "\"user\" has %zu bytes, more than %d", user->bytes, MAX_NAME_BYTES);
+    return query_fail(q, "\"%s\" has %zu bytes, more than %d", q->key, user->bytes, MAX_NAME_BYTES);
   memcpy(q->user, user->text, user->bytes);
   q->user[user->bytes] = '\0';
   q->user_bytes = user->bytes;
@@ -211,16 +258,35 @@ static int take_user(cli_query *q, const jnode *user) {
   return 0;
 }
 
+// The text of a line of texts.
+static int take_text(const jtree *t, cli_query *q) {
+  const jnode *text = jtree_get(t, t->nodes, "text");
+  if (text == NULL) return query_fail(q, "field \"text\" is missing");
+  if (text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
+  q->text_bytes = text->bytes;
+  return keep_text(q, text->text, text->bytes);
+}
+
+// The history, and a text behind it.
+static int take_history(const jtree *t, cli_query *q) {
+  const jnode *history = jtree_get(t, t->nodes, "history"), *text = jtree_get(t, t->nodes, "text");
+  if (history == NULL && text == NULL)
+    return query_fail(q, "field \"history\" is missing (an empty array asks for a new user)");
+  if (history != NULL && history->kind != J_ARRAY)
+    return query_fail(q, "\"history\" must be an array of at most 2^24 events");
+  if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
+  const int rc = text != NULL ? append_event(q, -1, 0, text->text, text->bytes) : 0;
+  return rc != 0 ? rc : finish_texts(q);
+}
+
 // What is in the tree besides the elements, of which read_element says whether they were good.
-static int take_fields(const jtree *t, cli_query *q, int elements) {
+static int take_fields(const jtree *t, cli_query *q, cli_lines lines, int elements) {
   if (t->nodes->kind != J_OBJECT) return query_fail(q, "an object is expected");
-  const jnode *user = jtree_get(t, t->nodes, "user"), *history = jtree_get(t, t->nodes, "history");
+  const jnode *user = jtree_get(t, t->nodes, q->key);
   int rc = user != NULL ? take_user(q, user) : 0;
   if (rc == 0) rc = elements;
-  if (rc != 0) return rc;
-  if (history == NULL)
-    return query_fail(q, "field \"history\" is missing (an empty array asks for a new user)");
-  if (history->kind != J_ARRAY) return query_fail(q, "\"history\" must be an array of at most 2^24 events");
+  if (rc == 0) rc = lines == LINES_TEXTS ? take_text(t, q) : take_history(t, q);
+  if (rc != 0 || lines == LINES_TEXTS) return rc;
   const bool candidates = has_names(t, q, "candidates", &rc);
   q->has_allow = has_names(t, q, "allow", &rc);
   q->has_candidates = candidates || q->has_allow;
@@ -236,9 +302,21 @@ static int take_fields(const jtree *t, cli_query *q, int elements) {
   return 0;
 }
 
-static int parse(const souk_bundle *b, jtree *t, cli_query *q, const char *line, size_t bytes) {
+// A line that is a text.
+static int take_line(cli_query *q, cli_lines lines, const char *line, size_t bytes) {
+  if (lines == LINES_HISTORIES) {
+    const int rc = append_event(q, -1, 0, line, bytes);
+    return rc != 0 ? rc : finish_texts(q);
+  }
+  q->text_bytes = bytes;
+  return keep_text(q, line, bytes);
+}
+
+static int parse(cli_input *in, const souk_bundle *b, cli_query *q, const char *line, size_t bytes) {
+  jtree *t = &in->tree;
   line_parse x = {.b = b, .q = q};
-  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, q, x.rc);
+  if (in->plain) return take_line(q, in->lines, line, bytes);
+  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, q, in->lines, x.rc);
   if (x.rc != 0 && x.rc != LINE_BAD) return x.rc;
   if (t->memory) return cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes);
   return query_fail(q, "%s", t->why);
@@ -352,8 +430,9 @@ int input_read(cli_input *in, const souk_bundle *b, size_t most) {
     cli_query *q = &in->queries[in->n];
     query_clear(q, KEPT_BYTES);
     q->number = in->line;
+    q->key = in->lines == LINES_HISTORIES ? "user" : "id";
     rc = line.too_long ? query_fail(q, "the line is longer than %d MiB", LINE_MAX_BYTES >> 20)
-                       : parse(b, &in->tree, q, line.at, line.bytes);
+                       : parse(in, b, q, line.at, line.bytes);
     if (rc != 0 && rc != LINE_BAD) return rc;
     events += q->history.n;
     bytes += line.bytes;

@@ -48,6 +48,7 @@ static void print_option(FILE *to, const cli_option *option) {
     snprintf(help, sizeof help, "%s%s%s%s", option->help, usual[0] != '\0' ? " (" : "", usual,
              usual[0] != '\0' ? ")" : "");
   fprintf(to, "  %-*s ", OPTION_COLUMN - 3, name);
+  if (strlen(name) > OPTION_COLUMN - 3) fprintf(to, "\n%*s", OPTION_COLUMN, "");
   print_wrapped(to, help, OPTION_COLUMN, OPTION_COLUMN);
 }
 
@@ -65,7 +66,8 @@ void print_help(FILE *to) {
 
 void print_command_help(FILE *to, const cli_command *c) {
   fprintf(to, "souk-infer %s: %s\n\nusage: souk-infer %s BUNDLE [options]\n\n", c->name, c->summary, c->name);
-  if ((c->bit & FOR_QUESTIONS) != 0) print_paragraphs(to, cli_questions_about);
+  if ((c->bit & FOR_HISTORIES) != 0) print_paragraphs(to, cli_questions_about);
+  if ((c->bit & FOR_TEXTS) != 0) print_paragraphs(to, cli_texts_about);
   print_paragraphs(to, c->about);
   if ((c->bit & FOR_ANSWERS) != 0) print_paragraphs(to, cli_answers_about);
   fputs("\noptions (and their defaults):\n", to);
@@ -150,6 +152,8 @@ void print_man_page(FILE *to) {
   fputs(".SH \"QUESTIONS AND ANSWERS\"\n", to);
   man_paragraphs(to, cli_questions_about);
   fputs(".PP\n", to);
+  man_paragraphs(to, cli_texts_about);
+  fputs(".PP\n", to);
   man_paragraphs(to, cli_answers_about);
   fputs(".SH COMMANDS\n", to);
   for (size_t i = 0; i < cli_command_count; i++) man_command(to, &cli_command_table[i]);
@@ -171,6 +175,17 @@ static void print_pattern(FILE *to, option_kind kind) {
     if (cli_option_table[i].kind != kind) continue;
     fprintf(to, "%s--%s", before, cli_option_table[i].name);
     before = " | ";
+  }
+}
+
+// A case for each option that takes one of a few words.
+static void print_words(FILE *to) {
+  for (size_t i = 0; i < cli_option_count; i++) {
+    const cli_option *option = &cli_option_table[i];
+    if (option->kind != OPTION_WORD) continue;
+    fprintf(to, "  --%s) mapfile -t COMPREPLY < <(compgen -W \"", option->name);
+    for (const char *at = option->argument; *at != '\0'; at++) fputc(*at == '|' ? ' ' : *at, to);
+    fputs("\" -- \"$word\"); return ;;\n", to);
   }
 }
 
@@ -196,8 +211,9 @@ int print_completion(FILE *to, const char *shell) {
   print_pattern(to, OPTION_FILE);
   fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n", to);
   print_pattern(to, OPTION_NUMBER);
-  fputs(") return ;;\n"
-        "  --completion) mapfile -t COMPREPLY < <(compgen -W bash -- \"$word\"); return ;;\n"
+  fputs(") return ;;\n", to);
+  print_words(to);
+  fputs("  --completion) mapfile -t COMPREPLY < <(compgen -W bash -- \"$word\"); return ;;\n"
         "  esac\n"
         "  case ${COMP_WORDS[1]} in\n",
         to);

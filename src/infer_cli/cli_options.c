@@ -9,11 +9,11 @@
 #define FIELD(name) offsetof(cli_options, name)
 
 const cli_option cli_option_table[] = {
-    {"input", OPTION_FILE, "FILE", FIELD(input), FOR_QUESTIONS, 0, 0, 0, "standard input",
+    {"input", OPTION_FILE, "FILE", FIELD(input), FOR_LINES, 0, 0, 0, "standard input",
      "read the questions from FILE"},
     {"output", OPTION_FILE, "FILE", FIELD(output), FOR_ALL & ~(unsigned)FOR_BENCH, 0, 0, 0, NULL,
-     "write to FILE, which appears whole or not at all, instead of standard output; users and items want it"},
-    {"names", OPTION_FILE, "FILE", FIELD(names), FOR_USERS | FOR_ITEMS, 0, 0, 0, NULL,
+     "write to FILE, which appears whole or not at all, instead of standard output; .npy needs it"},
+    {"names", OPTION_FILE, "FILE", FIELD(names), FOR_USERS | FOR_ITEMS | FOR_EMBED, 0, 0, 0, NULL,
      "write what each row stands for into FILE, one JSON object a line"},
     {"k", OPTION_NUMBER, "N", FIELD(k), FOR_RANK | FOR_BENCH, 1, 1000000, 10, NULL, "items of a list"},
     {"allow", OPTION_FILE, "FILE", FIELD(allow), FOR_RANK, 0, 0, 0, NULL,
@@ -28,10 +28,19 @@ const cli_option cli_option_table[] = {
      "say of each item which share of its score each event of the history carries"},
     {"gradients", OPTION_SWITCH, NULL, FIELD(gradients), FOR_RANK, 0, 0, 0, NULL,
      "with --why: by integrated gradients, whose shares add up, also where leaving events out is cheaper"},
-    {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_QUESTIONS, 1, 65536, 1024, NULL,
+    {"text", OPTION_SWITCH, NULL, FIELD(text), FOR_LINES, 0, 0, 0, NULL,
+     "a line is a text as it stands instead of JSON"},
+    {"pooling", OPTION_WORD, "mean|cls|max", FIELD(pooling), FOR_EMBED, 0, 0, 0, "mean",
+     "what becomes of the hidden states of a text's tokens"},
+    {"normalise", OPTION_SWITCH, NULL, FIELD(normalise), FOR_EMBED, 0, 0, 0, NULL, "vectors of length 1"},
+    {"tokens", OPTION_NUMBER, "N", FIELD(tokens), FOR_EMBED, 3, 1 << 15, 0,
+     "as many as the model has positions", "read the first N tokens of a text, [CLS] and [SEP] among them"},
+    {"npy", OPTION_SWITCH, NULL, FIELD(npy), FOR_EMBED, 0, 0, 0, NULL,
+     "write rows of .npy (float32) instead of JSON lines; what is not answered is all NaN"},
+    {"batch", OPTION_NUMBER, "N", FIELD(batch), FOR_LINES, 1, 65536, 1024, NULL,
      "answer at most N lines at a time; fewer where no more have come yet, or where they would take longer "
      "than about a quarter of a second (but one for each thread)"},
-    {"threads", OPTION_NUMBER, "N", FIELD(threads), FOR_QUESTIONS | FOR_BENCH, 1, 1024, -1, "all processors",
+    {"threads", OPTION_NUMBER, "N", FIELD(threads), FOR_LINES | FOR_BENCH, 1, 1024, -1, "all processors",
      "threads to work with"},
     {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",
      "events of a history"},
@@ -53,7 +62,16 @@ const char *const cli_questions_about[] = {
     "\"history\", oldest first, may be empty (a new user) and may hold items that the bundle does not know; "
     "the "
     "answer counts them as \"unknown\". Names may be strings or integers. Empty lines are ignored.",
+    "Where the bundle has words, an event may be a text, such as a search, and \"text\" is one behind the "
+    "history, in whose place "
+    "it may stand:",
+    "  {\"history\": [\"i1\", {\"text\": \"red shoes\"}, \"i2\"], \"text\": \"too small\"}",
     NULL};
+
+const char *const cli_texts_about[] = {
+    "A question is a JSON object on a line of its own, or with --text a line of text:",
+    "  {\"id\": \"t1\", \"text\": \"red shoes for running\"}",
+    "\"id\" comes back in the answer and may be left out. Empty lines are ignored.", NULL};
 
 const char *const cli_answers_about[] = {
     "Answers come in the order of the questions, and at once when no more lines are waiting: a program may "
@@ -102,6 +120,9 @@ static const char *const about_items[] = {"Rows of the .npy file (float32) are i
                                           "vocabulary. With --names, a line for each row says what it is and "
                                           "how often it occurs in the training data:",
                                           "  {\"item\":\"i1\",\"count\":17}", NULL};
+static const char *const about_embed[] = {
+    "The answer has the vector, and how many tokens the text has, without [CLS] and [SEP]:",
+    "  {\"id\":\"t1\",\"vector\":[0.5,-0.25],\"tokens\":4}", NULL};
 static const char *const about_info[] = {"Its items, the encoder's shape, how much of a history it reads, "
                                          "its event types, the memory that it takes, "
                                          "and what it was trained on.",
@@ -119,6 +140,8 @@ const cli_command cli_command_table[] = {
      command_score},
     {"users", FOR_USERS, "user vectors as .npy: a question a line in, a row out", about_users, command_users},
     {"items", FOR_ITEMS, "item vectors as .npy", about_items, command_items},
+    {"embed", FOR_EMBED, "vectors of texts: a text a line in, a vector a line out, or .npy", about_embed,
+     command_embed},
     {"info", FOR_INFO, "what the bundle is", about_info, command_info},
     {"bench", FOR_BENCH, "how fast it answers on this machine", about_bench, command_bench}};
 const size_t cli_command_count = sizeof cli_command_table / sizeof *cli_command_table;
@@ -172,6 +195,20 @@ static int not_taken(const cli_command *c, const cli_option *option) {
                   c->name, option->name, takers, c->name);
 }
 
+// The value must be one of the words of the table.
+static int parse_word(cli_options *o, const cli_option *option, const char *value) {
+  const size_t bytes = strlen(value);
+  for (const char *word = option->argument; *word != '\0';) {
+    const size_t length = strcspn(word, "|");
+    if (length == bytes && memcmp(word, value, bytes) == 0) {
+      *(const char **)field_of(o, option) = value;
+      return 0;
+    }
+    word += length + (word[length] == '|');
+  }
+  return cli_fail(EXIT_USAGE, "--%s must be one of %s, not \"%s\"", option->name, option->argument, value);
+}
+
 // Parses one option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past it.
 static int parse_option(cli_options *o, const cli_command *c, int argc, char **argv, int *i) {
   const char *text = argv[*i] + 2, *equals = strchr(text, '=');
@@ -187,6 +224,7 @@ static int parse_option(cli_options *o, const cli_command *c, int argc, char **a
     const char *value = equals != NULL ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
     if (value == NULL || value[0] == '\0') return cli_fail(EXIT_USAGE, "--%s needs a value", option->name);
     if (option->kind == OPTION_NUMBER) return parse_number(o, option, value);
+    if (option->kind == OPTION_WORD) return parse_word(o, option, value);
     *(const char **)field_of(o, option) = value;
     return 0;
   }

@@ -12,19 +12,23 @@ enum {
   FOR_ITEMS = 8,
   FOR_INFO = 16,
   FOR_BENCH = 32,
-  FOR_ANSWERS = FOR_RANK | FOR_SCORE,
-  FOR_QUESTIONS = FOR_ANSWERS | FOR_USERS,
-  FOR_ALL = 63
+  FOR_EMBED = 64,
+  FOR_TEXTS = FOR_EMBED,
+  FOR_ANSWERS = FOR_RANK | FOR_SCORE | FOR_TEXTS,
+  FOR_HISTORIES = FOR_RANK | FOR_SCORE | FOR_USERS,
+  FOR_LINES = FOR_HISTORIES | FOR_TEXTS,
+  FOR_ALL = 127
 };
 
-typedef enum option_kind { OPTION_SWITCH, OPTION_NUMBER, OPTION_FILE } option_kind;
+typedef enum option_kind { OPTION_SWITCH, OPTION_NUMBER, OPTION_FILE, OPTION_WORD } option_kind;
 
 typedef struct cli_option {
   const char *name; // without the dashes
   option_kind kind;
-  const char *argument; // what its value is called; NULL for a switch
-  size_t offset;        // of its field in cli_options: a bool, an int32_t or a const char *
-  unsigned commands;    // those that take it, of FOR_...
+  const char
+      *argument;     // what its value is called, of a word those there are: "mean|cls|max"; NULL for a switch
+  size_t offset;     // of its field in cli_options: a bool, an int32_t or a const char *
+  unsigned commands; // those that take it, of FOR_...
   int32_t least, most, usual;
   const char *usual_text; // the default in words; NULL: the number `usual`, or no default
   const char *help;       // a clause without a full stop
@@ -44,8 +48,9 @@ extern const cli_command cli_command_table[];
 extern const size_t cli_command_count;
 
 extern const char cli_about[];                    // what the program is, a sentence
-extern const char *const cli_questions_about[];   // paragraphs about the lines of input and output
-extern const char *const cli_answers_about[];     // about what rank and score write
+extern const char *const cli_questions_about[];   // paragraphs about lines with histories
+extern const char *const cli_texts_about[];       // about lines with texts
+extern const char *const cli_answers_about[];     // about what is written, a line for a line
 extern const char *const cli_environment_about[]; // about environment variables
 
 const cli_command *cli_find_command(const char *name); // NULL: there is none

@@ -103,17 +103,6 @@ static void ranker_free(ranker *r) {
   input_close(&r->in);
 }
 
-// Where nothing has failed yet, answers all lines; then commits the output, or not.
-static int answer_all(int rc, cli_input *in, const souk_bundle *b, const cli_answerer *a) {
-  int64_t bad = 0;
-  if (rc == 0) rc = answer_lines(in, b, a, &bad);
-  if (rc == 0)
-    rc = output_commit(a->out);
-  else
-    output_abort(a->out);
-  return rc == 0 && bad > 0 ? EXIT_FAILED : rc;
-}
-
 int command_rank(const cli_options *o, const souk_bundle *b) {
   ranker r = {.o = o,
               .b = b,
@@ -128,6 +117,7 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
   r.options.deny = r.deny.items;
   r.options.n_deny = r.deny.n;
   if (rc == 0) rc = input_open(&r.in, o->input);
+  r.in.plain = o->text;
   if (rc == 0) rc = output_open(&r.out, o->output);
   const cli_answerer a = {.arg = &r,
                           .most = r.lines,

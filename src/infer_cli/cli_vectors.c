@@ -7,15 +7,40 @@
 
 enum { AT_ONCE = 4096 };
 
+// ---- rows of .npy --------------------------------------------------------------------------------------------
+
+int rows_open(cli_rows *r, const char *path, const char *names, size_t width) {
+  *r = (cli_rows){.width = width};
+  return npy_open(&r->vectors, &r->names, path, names);
+}
+
+int rows_put(cli_rows *r, const float *row) {
+  r->rows++;
+  return output_write(r->vectors, row, r->width * sizeof *row);
+}
+
+int rows_put_bad(cli_rows *r, const cli_query *q) {
+  const float nan = __builtin_nanf("");
+  int rc = 0;
+  for (size_t i = 0; rc == 0 && i < r->width; i++) rc = output_write(r->vectors, &nan, sizeof nan);
+  r->rows++;
+  return rc != 0 || r->names == NULL ? rc : output_error(r->names, q);
+}
+
+int rows_commit(int rc, cli_rows *r) {
+  if (rc == 0) return npy_commit(r->vectors, r->names, r->rows, (int64_t)r->width);
+  output_abort(r->vectors);
+  output_abort(r->names);
+  return rc;
+}
+
 // ---- users ---------------------------------------------------------------------------------------------------
 
 typedef struct encoder {
   const souk_bundle *b;
   cli_input in;
-  cli_output *vectors, *names; // names: NULL when not wanted
-  size_t width;
+  cli_rows rows;
   int32_t threads;
-  int64_t rows;
   souk_history *histories;
   float *u;
   int32_t *unknown;
@@ -29,31 +54,18 @@ static souk_status ask_user(void *arg, cli_query *const *lines, size_t n, souk_e
 
 static int write_user(void *arg, cli_query *q, size_t i) {
   encoder *x = arg;
-  int rc = output_write(x->vectors, x->u + i * x->width, x->width * sizeof *x->u);
-  x->rows++;
-  if (rc != 0 || x->names == NULL) return rc;
-  rc = output_user(x->names, q);
-  if (rc == 0) rc = output_text(x->names, ",\"unknown\":");
-  if (rc == 0) rc = output_int(x->names, x->unknown[i]);
-  return rc != 0 ? rc : output_text(x->names, "}\n");
+  cli_output *names = x->rows.names;
+  int rc = rows_put(&x->rows, x->u + i * x->rows.width);
+  if (rc != 0 || names == NULL) return rc;
+  rc = output_user(names, q);
+  if (rc == 0) rc = output_text(names, ",\"unknown\":");
+  if (rc == 0) rc = output_int(names, x->unknown[i]);
+  return rc != 0 ? rc : output_text(names, "}\n");
 }
 
-// Row i must stay that of question i, and must not look like an answer.
 static int write_no_user(void *arg, const cli_query *q) {
   encoder *x = arg;
-  const float nan = __builtin_nanf("");
-  int rc = 0;
-  for (size_t i = 0; rc == 0 && i < x->width; i++) rc = output_write(x->vectors, &nan, sizeof nan);
-  x->rows++;
-  return rc != 0 || x->names == NULL ? rc : output_error(x->names, q);
-}
-
-// Both files or none.
-static int commit(int rc, cli_output *vectors, cli_output *names, int64_t rows, size_t width) {
-  if (rc == 0) return npy_commit(vectors, names, rows, (int64_t)width);
-  output_abort(vectors);
-  output_abort(names);
-  return rc;
+  return rows_put_bad(&x->rows, q);
 }
 
 int command_users(const cli_options *o, const souk_bundle *b) {
@@ -61,24 +73,26 @@ int command_users(const cli_options *o, const souk_bundle *b) {
   souk_get_info(b, &info, NULL);
   const size_t lines = (size_t)o->batch;
   int64_t bad = 0;
-  encoder x = {.b = b, .width = (size_t)info.dimension, .threads = o->threads};
+  const size_t width = (size_t)info.dimension;
+  encoder x = {.b = b, .threads = o->threads};
   x.histories = malloc(lines * sizeof *x.histories);
-  x.u = malloc(lines * x.width * sizeof *x.u);
+  x.u = malloc(lines * width * sizeof *x.u);
   x.unknown = malloc(lines * sizeof *x.unknown);
   int rc = 0;
   if (x.histories == NULL || x.u == NULL || x.unknown == NULL)
     rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&x.in, o->input);
-  if (rc == 0) rc = npy_open(&x.vectors, &x.names, o->output, o->names);
+  x.in.plain = o->text;
+  if (rc == 0) rc = rows_open(&x.rows, o->output, o->names, width);
   const cli_answerer a = {.arg = &x,
                           .most = lines,
                           .threads = o->threads,
-                          .out = x.vectors,
+                          .out = x.rows.vectors,
                           .ask = ask_user,
                           .write = write_user,
                           .write_error = write_no_user};
   if (rc == 0) rc = answer_lines(&x.in, b, &a, &bad);
-  rc = commit(rc, x.vectors, x.names, x.rows, x.width);
+  rc = rows_commit(rc, &x.rows);
   if (rc == 0 && bad > 0) rc = EXIT_FAILED;
   input_close(&x.in);
   free(x.histories);
@@ -101,21 +115,21 @@ static int write_item(cli_output *names, const souk_bundle *b, int32_t item) {
 int command_items(const cli_options *o, const souk_bundle *b) {
   souk_info info;
   souk_error e = {.code = SOUK_OK};
-  cli_output *vectors = NULL, *names = NULL;
+  cli_rows rows = {.width = 0};
   souk_get_info(b, &info, NULL);
   const size_t width = (size_t)info.dimension;
   float *v = malloc(AT_ONCE * width * sizeof *v);
   int rc = v != NULL ? 0 : cli_fail(EXIT_FAILED, "out of memory: %d item vectors", AT_ONCE);
-  if (rc == 0) rc = npy_open(&vectors, &names, o->output, o->names);
+  if (rc == 0) rc = rows_open(&rows, o->output, o->names, width);
   for (int32_t i = 0; rc == 0 && i < info.items; i += AT_ONCE) {
     const int32_t n = info.items - i < AT_ONCE ? info.items - i : AT_ONCE;
-    if (souk_item_vectors(b, i, n, v, &e) != SOUK_OK)
-      rc = cli_fail(EXIT_FAILED, "%s", e.message);
-    else
-      rc = output_write(vectors, v, (size_t)n * width * sizeof *v);
-    for (int32_t j = 0; rc == 0 && names != NULL && j < n; j++) rc = write_item(names, b, i + j);
+    if (souk_item_vectors(b, i, n, v, &e) != SOUK_OK) rc = cli_fail(EXIT_FAILED, "%s", e.message);
+    for (int32_t j = 0; rc == 0 && j < n; j++) {
+      rc = rows_put(&rows, v + (size_t)j * width);
+      if (rc == 0 && rows.names != NULL) rc = write_item(rows.names, b, i + j);
+    }
   }
-  rc = commit(rc, vectors, names, info.items, width);
+  rc = rows_commit(rc, &rows);
   free(v);
   return rc;
 }
@@ -144,6 +158,7 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   }
   if (rc == 0) rc = output_text(o, i->has_catalogue ? ",\"catalogue\":true" : ",\"catalogue\":false");
   if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
+  if (rc == 0) rc = output_text(o, i->has_words ? ",\"words\":true" : ",\"words\":false");
   if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
   if (rc == 0) rc = output_float(o, (float)i->inv_temperature);
   if (rc == 0) rc = output_text(o, ",\"data\":");
@@ -173,10 +188,12 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
            "history      the newest %d events\n"
            "scores       %s x %.6g + bias\n"
            "catalogue    %s\n"
+           "texts        %s\n"
            "memory       %.1f MiB own, %.1f MiB mapped\n",
            i->items, i->dimension, i->layers, i->hidden, i->heads, i->intermediate, i->max_history,
            i->cosine ? "cosine" : "dot product", i->inv_temperature, i->has_catalogue ? "yes" : "none",
-           (double)i->memory_bytes / 1048576.0, (double)i->mapped_bytes / 1048576.0);
+           i->has_words ? "are read" : "are not read", (double)i->memory_bytes / 1048576.0,
+           (double)i->mapped_bytes / 1048576.0);
   int rc = output_text(o, text);
   if (rc == 0) rc = output_text(o, "event types ");
   for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {

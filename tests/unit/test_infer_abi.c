@@ -138,7 +138,7 @@ static void fields_that_the_library_does_not_know(void **state) {
   refuses(RANK(sizeof *made + 4, NULL, 0), SOUK_ERR_ARGUMENT, "is not the size of a souk_query");
   made[1].known.history.reserved[0] = &a;
   refuses(RANK(sizeof *made, NULL, 0), SOUK_ERR_ARGUMENT, "queries[1].history has a field that this library");
-  const souk_history history = {.reserved = {NULL, &a}};
+  const souk_history history = {.reserved = {&a}};
   float u[W];
   refuses(souk_user_vectors(b, &history, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT,
           "histories[0] has a field that this library");
