@@ -1,12 +1,16 @@
 // Options of runs; see run_options.h.
 #include "cmd/run_options.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
 #include "base/path_kind.h"
 #include "cmd/presets.h"
+#include "convert/import.h"
+#include "format/temporary.h"
 #include "train/init.h"
 #include "train/run_objectives.h"
 
@@ -79,6 +83,37 @@ static status read_once(const option_set *set, run_config *c, const char *config
   return c->train.steps == STEPS_UNSET ? default_steps(c, resume != NULL && *resume, usual) : OK;
 }
 
+// A Hugging Face BERT becomes a checkpoint in a directory that lives as long as the process, which begins one run.
+static char imports[PATH_MAX];
+
+static void remove_imports(void) {
+  tree_remove(imports);
+}
+
+static status make_imports(void) {
+  const char *tmp = getenv("TMPDIR");
+  if (imports[0] != '\0') return OK;
+  TRY(path_join(imports, sizeof imports, tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", "souk-init-XXXXXX"));
+  if (mkdtemp(imports) == NULL)
+    return fail(ERR_IO, "cannot make a directory like %s: %s", imports, strerror(errno));
+  atexit(remove_imports);
+  return OK;
+}
+
+static status import_beginning(run_config *c, bool resume) {
+  const import_config how = {.force = true, .seed = c->train.seed};
+  if (path_kind_of(c->train.init_from) != PATH_HUGGING_FACE &&
+      path_kind_of(c->train.init_from) != PATH_BUNDLE)
+    return OK;
+  if (resume && path_holds_run(c->train.out)) return OK; // which has its own parameters
+  TRY(make_imports());
+  char made[PATH_MAX + 64];
+  TRY(path_join(made, sizeof made, imports, "checkpoint"));
+  if (strlen(made) >= sizeof c->imported) return fail(ERR_ARGUMENT, "path too long: %.60s...", made);
+  strcpy(c->imported, made);
+  return import_hugging_face(c->train.init_from, made, &how);
+}
+
 status run_options_read(const option_set *set, run_config *c, const bool *resume, const run_beginning *begin,
                         int argc, char **argv, bool *help) {
   const char *given[2];
@@ -91,7 +126,8 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   if (n > before) TRY(preset_path(path, given[before]));
   const char *const config = n > before ? path : NULL;
   TRY(read_once(set, c, config, NULL, resume, begin, argc, argv, help));
-  if (c->train.init[0] == '\0') return OK;
+  if (!init_is_wanted(c)) return OK;
+  if (c->train.init_from[0] != '\0') TRY(import_beginning(c, resume != NULL && *resume));
   run_config found =
       *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));

@@ -43,7 +43,7 @@ const option model_options[] = {
      "count positions from the last token"},
     {"items", OPT_CHOICE, FIELD(items), "id", 0, 0, "id|content|both",
      "item vectors: one learned for each id; made of the item's text and features; or both, with a gate"},
-    {"id_dropout", OPT_FLOAT, FIELD(id_dropout), "0.1", 0, 1, NULL,
+    {"id_dropout", OPT_FLOAT, FIELD(id_dropout), "0.3", 0, 1, NULL,
      "model.items both: how often an item goes without its id in a step, so that new items work (in steps of "
      "1/256)"},
     {"cls_sep", OPT_BOOL, FIELD(cls_sep), "false", 0, 0, NULL, "[CLS] history [SEP], as in BERT"},

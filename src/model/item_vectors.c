@@ -17,6 +17,7 @@ struct item_vectors {
   act *d_made, *d_mean;                   // [I,H]
   bool stale;                             // `fused` has ids dropped out, or is of other parameters
   uint64_t of;                            // params.refreshes when it was made
+  act *biases;                            // [V] of passes without training; NULL: no head ranks items
   bool has_mean_bias;
   float mean_bias;
 };
@@ -60,6 +61,12 @@ void items_describe_params(model_core *m) {
   v->bias = param_add_vector(s, "items.content.", "bias", H, INIT_ZERO);
 }
 
+// -1: nothing was trained to rank items.
+static int32_t find_bias(const model_core *m) {
+  const param *p = param_find(&m->params, "cls.predictions.bias");
+  return p != NULL ? (int32_t)(p - m->params.items) : -1;
+}
+
 void items_plan_buffers(model_core *m) {
   item_vectors *v = m->items;
   if (v == NULL) return;
@@ -68,6 +75,7 @@ void items_plan_buffers(model_core *m) {
   plan_kept(m, &v->known, I, 1);
   plan_kept(m, &v->made, I * H, a);
   plan_kept(m, &v->fused, V * H, a);
+  if (find_bias(m) >= 0) plan_kept(m, &v->biases, V, a);
   if (has_features(m)) plan_kept(m, &v->features, I * F, sizeof(float));
   if (has_texts(m)) {
     plan_kept(m, &v->offsets, I + 1, sizeof *v->offsets);
@@ -196,6 +204,85 @@ status items_check(model_core *m, size_t *scratch) {
   return op_check(m, OP_FUSE, &fuse, scratch);
 }
 
+// ---- biases --------------------------------------------------------------------------------------------------
+
+static status find_mean_bias(model_core *m, int32_t biases) {
+  item_vectors *v = m->items;
+  const size_t I = (size_t)m->c.items_n;
+  float *bias;
+  TRY(mem_new(&bias, I, sizeof *bias, "item biases"));
+  const float *from = param_master(&m->params, &m->params.items[biases]) + m->c.item_base;
+  const status rc = m->be->download(m->ctx, bias, from, I * sizeof *bias);
+  double sum = 0, n = 0;
+  for (size_t i = 0; i < I; i++) {
+    if (!v->content->known[i]) continue;
+    sum += (double)bias[i];
+    n++;
+  }
+  free(bias);
+  v->mean_bias = n > 0 ? (float)(sum / n) : 0;
+  v->has_mean_bias = rc == OK;
+  return rc;
+}
+
+status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t count, float *bias) {
+  item_vectors *v = m->items;
+  if (v == NULL) return OK;
+  if (!v->has_mean_bias) TRY(find_mean_bias(m, biases));
+  for (int32_t i = 0; i < count; i++) {
+    const int64_t item = (int64_t)first + i - m->c.item_base;
+    if (item >= 0 && item < m->c.items_n && !v->content->known[item]) bias[i] = v->mean_bias;
+  }
+  return OK;
+}
+
+// The biases of a pass without training, by way of the host.
+static status make_biases(model_core *m) {
+  const item_vectors *v = m->items;
+  const size_t V = (size_t)m->c.vocab_size;
+  const int32_t index = find_bias(m);
+  float *bias;
+  if (index < 0) return OK;
+  TRY(mem_new(&bias, V, sizeof *bias, "item biases"));
+  status rc =
+      m->be->download(m->ctx, bias, param_master(&m->params, &m->params.items[index]), V * sizeof *bias);
+  if (rc == OK) rc = items_mend_biases(m, index, 0, (int32_t)V, bias);
+  if (rc == OK) rc = m->be->upload(m->ctx, v->biases, bias, V * sizeof *bias);
+  if (rc == OK) rc = m->be->sync(m->ctx);
+  free(bias);
+  return rc;
+}
+
+const act *items_biases(const model_core *m) {
+  return m->items != NULL && !m->training ? m->items->biases : NULL;
+}
+
+static bool is_hidden(float bias) {
+  return bias <= UNKNOWN_BIAS / 2;
+}
+
+status items_hide_unknown(model *whole) {
+  model_core *m = model_get_core(whole);
+  item_vectors *v = m->items;
+  const int32_t index = v != NULL ? find_bias(m) : -1;
+  if (index < 0) return OK;
+  const size_t n = (size_t)m->c.items_n;
+  float *bias, *at = param_master(&m->params, &m->params.items[index]) + m->c.item_base;
+  double sum = 0, seen = 0;
+  TRY(mem_new(&bias, n, sizeof *bias, "item biases"));
+  status rc = m->be->download(m->ctx, bias, at, n * sizeof *bias);
+  for (size_t i = 0; rc == OK && i < n; i++)
+    if (v->content->known[i] && !is_hidden(bias[i])) sum += (double)bias[i], seen++;
+  for (size_t i = 0; rc == OK && i < n; i++) {
+    if (!v->content->known[i]) bias[i] = UNKNOWN_BIAS;
+    if (v->content->known[i] && is_hidden(bias[i])) bias[i] = seen > 0 ? (float)(sum / seen) : 0;
+  }
+  if (rc == OK) rc = m->be->upload(m->ctx, at, bias, n * sizeof *bias);
+  if (rc == OK) rc = m->be->sync(m->ctx);
+  free(bias);
+  return rc == OK ? params_refresh(&m->params) : rc;
+}
+
 // ---- passes --------------------------------------------------------------------------------------------------
 
 status items_forward(model_core *m, bool training) {
@@ -219,7 +306,7 @@ status items_forward(model_core *m, bool training) {
   v->stale = training; // a step may follow
   v->of = m->params.refreshes;
   v->has_mean_bias = false;
-  return OK;
+  return training ? OK : make_biases(m);
 }
 
 status items_zero_gradient(model_core *m) {
@@ -308,45 +395,7 @@ const item_content *model_items(const model *whole) {
   return v != NULL ? v->content : NULL;
 }
 
-// ---- biases --------------------------------------------------------------------------------------------------
-
-static status find_mean_bias(model_core *m, int32_t biases) {
-  item_vectors *v = m->items;
-  const size_t I = (size_t)m->c.items_n;
-  float *bias;
-  TRY(mem_new(&bias, I, sizeof *bias, "item biases"));
-  const float *from = param_master(&m->params, &m->params.items[biases]) + m->c.item_base;
-  const status rc = m->be->download(m->ctx, bias, from, I * sizeof *bias);
-  double sum = 0, n = 0;
-  for (size_t i = 0; i < I; i++) {
-    if (!v->content->known[i]) continue;
-    sum += (double)bias[i];
-    n++;
-  }
-  free(bias);
-  v->mean_bias = n > 0 ? (float)(sum / n) : 0;
-  v->has_mean_bias = rc == OK;
-  return rc;
-}
-
-status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t count, float *bias) {
-  item_vectors *v = m->items;
-  if (v == NULL) return OK;
-  if (!v->has_mean_bias) TRY(find_mean_bias(m, biases));
-  for (int32_t i = 0; i < count; i++) {
-    const int64_t item = (int64_t)first + i - m->c.item_base;
-    if (item >= 0 && item < m->c.items_n && !v->content->known[item]) bias[i] = v->mean_bias;
-  }
-  return OK;
-}
-
 // ---- for export ----------------------------------------------------------------------------------------------
-
-// -1: nothing was trained to rank items.
-static int32_t find_bias(const model_core *m) {
-  const param *p = param_find(&m->params, "cls.predictions.bias");
-  return p != NULL ? (int32_t)(p - m->params.items) : -1;
-}
 
 status model_used_table(model *whole, float *table, float *biases) {
   model_core *m = model_get_core(whole);

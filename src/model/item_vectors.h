@@ -13,8 +13,10 @@
 //   parameters  items.content.text.weight [H,H] (with texts), items.content.features.weight [H,F] (with features),
 //               items.content.bias [H], items.gate [H] (both)
 //
-// An item that was never trained on has no bias of its own either: what the softmax made of it is what it makes of every wrong answer. Where
-// vectors are taken (item_head.h) it gets the mean of the others', which stands for an item of middling popularity.
+// An item that was never trained on is no candidate in training: as a wrong answer each time, its words would be pushed away from what every
+// user likes, and ranking it last is what they would learn. So its bias is kept at UNKNOWN_BIAS (items_hide_unknown), where neither
+// softmax nor binary losses see it or move it. In evaluation, and where vectors are taken (item_head.h), it has the mean of the others'
+// biases, which stands for an item of middling popularity.
 #ifndef SOUK_MODEL_ITEM_VECTORS_H
 #define SOUK_MODEL_ITEM_VECTORS_H
 
@@ -22,6 +24,8 @@
 #include "model/item_content.h"
 
 typedef struct item_vectors item_vectors;
+
+#define UNKNOWN_BIAS (-10000.0f)
 
 // All do nothing for a model of ids, which has none (m->items is NULL).
 status items_new(model_core *m);
@@ -44,7 +48,12 @@ status model_add_items(model *m, const item_content *content);
 // The content of a data set's items, where the model's vectors have any; the counts are those of the training part.
 status model_take_items(model *m, dataset *d);
 const item_content *
-model_items(const model *m);        // NULL: a model of ids, or none was set yet; lives as long as the model
+model_items(const model *m); // NULL: a model of ids, or none was set yet; lives as long as the model
+// Before the first step: the biases of items that were never trained on become UNKNOWN_BIAS, and those that were there and are known by
+// now the mean of the others.
+status items_hide_unknown(model *m);
+// Biases for a pass without training, [V]; NULL: those of the parameters.
+const act *items_biases(const model_core *m);
 status items_upload(model_core *m); // after backend memory was cleared
 
 // For export: the table that embeddings and item head read, [V,H], and the items' biases, [V], as evaluation takes them; of items with

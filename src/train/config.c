@@ -16,6 +16,9 @@ static const option train_options[] = {
      "directory of the run; none: checkpoints/NAME of NAME.yaml"},
     {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
      "start from the parameters of this checkpoint or run, and take its model options"},
+    {"init_from", OPT_STRING, TR(init_from), "", 0, 0, "DIR",
+     "the same from a checkpoint or run with another vocabulary, or from a Hugging Face BERT: rows go by the "
+     "names of words and items, and new items begin with what their texts say, or the mean"},
     {"objectives", OPT_STRING, TR(objectives), "", 0, 0, "LIST",
      "what is trained, with weights: next_item, or next_item 1, masked_lm 0.5; none: masked_lm, with "
      "model.pooler "
@@ -159,6 +162,11 @@ static status check_loss(const run_config *c, const model_config *m) {
     return fail(ERR_ARGUMENT, "train.loss infonce compares cosine scores: set model.score cosine");
   if (c->train.label_smoothing > 0 && !softmax && c->train.loss != ITEM_INFONCE)
     return fail(ERR_ARGUMENT, "train.label_smoothing is of the losses softmax and infonce, not of %s", loss);
+  if (c->train.label_smoothing > 0 && m->items != ITEMS_ID)
+    return fail(
+        ERR_ARGUMENT,
+        "train.label_smoothing gives a share of the answer to items that were never trained on, which "
+        "are no candidates with model.items content or both");
   if (c->data.negative_logq == LOGQ_CORRECTED && !(softmax && c->data.negatives > 0))
     return fail(ERR_ARGUMENT, "data.negative_logq corrected is of train.loss softmax with data.negatives");
   return OK;

@@ -9,6 +9,7 @@
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
   char init[OPTION_STRING];       // checkpoint or run whose parameters are the start; "": none (init.h)
+  char init_from[OPTION_STRING];  // likewise, of another vocabulary (init_from.h)
   char objectives[OPTION_STRING]; // what is trained; "": what model.pooler says (model/objective.h)
   char freeze[OPTION_STRING];     // patterns of parameters that are not trained; "": none (model/params.h)
   int loss;                       // item_loss_kind
@@ -68,9 +69,12 @@ typedef struct run_config {
   model_config model;
   train_config train;
   optim_config optim;
-  run_pause pause; // no part of what config.yaml and checkpoints hold
-  // Nor this: what the checkpoint of train.init was trained for (init_adopt_model); "": there is none.
-  char base_objectives[OPTION_STRING];
+  // No parts of what config.yaml and checkpoints hold:
+  run_pause pause;
+  char base_objectives
+      [OPTION_STRING]; // what the checkpoint of train.init was trained for (init_adopt_model); "": there is none
+  char imported
+      [OPTION_STRING]; // the checkpoint that train.init_from, a Hugging Face BERT, became; "": it is one itself
 } run_config;
 
 // The sections over *c; sections has room for RUN_SECTIONS.

@@ -8,8 +8,23 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/checkpoint_find.h"
+#include "train/init_from.h"
 #include "train/run_objectives.h"
 #include "train/tried.h"
+
+// train.init_from names a Hugging Face BERT where a checkpoint was made of it.
+static const char *place_of(const run_config *c) {
+  if (c->train.init_from[0] == '\0') return c->train.init;
+  return c->imported[0] != '\0' ? c->imported : c->train.init_from;
+}
+
+static const char *option_of(const run_config *c) {
+  return c->train.init_from[0] != '\0' ? "train.init_from" : "train.init";
+}
+
+bool init_is_wanted(const run_config *c) {
+  return c->train.init[0] != '\0' || c->train.init_from[0] != '\0';
+}
 
 // A new run begins without tuning, on a base without any; one that goes on keeps its own, and its base.
 static status adopt_tuning(run_config *c, const checkpoint *from, bool goes_on) {
@@ -32,21 +47,22 @@ status init_adopt_model(run_config *c, bool resume) {
   checkpoint *from = NULL;
   const bool goes_on = resume && checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) == OK &&
                        checkpoint_open(&from, dir) == OK;
-  if (!goes_on) TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
+  if (!goes_on) TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
   c->model = from->model;
   const status rc = adopt_tuning(c, from, goes_on);
   checkpoint_close(from);
+  if (c->train.init_from[0] != '\0') c->model.vocab_size = c->model.event_types = 0; // the data set's
   return rc == OK ? run_objectives_adopt(c) : rc;
 }
 
 // What the parameters were trained with. Shapes are compared as they are loaded.
-static status check_model(const model_config *a, const model_config *b, const char *dir) {
+static status check_model(const model_config *a, const model_config *b, const char *dir, bool grows) {
   const struct {
     const char *name;
     bool same;
-  } fields[] = {{"items", a->items == b->items},
+  } fields[] = {{"items", grows || a->items == b->items},
                 {"heads", a->heads == b->heads},
-                {"event_types", a->event_types == b->event_types},
+                {"event_types", grows || a->event_types == b->event_types},
                 {"activation", a->activation == b->activation},
                 {"pre_norm", a->pre_norm == b->pre_norm},
                 {"score", a->score == b->score},
@@ -54,7 +70,8 @@ static status check_model(const model_config *a, const model_config *b, const ch
                 {"cls_sep", a->cls_sep == b->cls_sep}};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (!fields[i].same)
-      return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.init)", fields[i].name, dir);
+      return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.%s)", fields[i].name, dir,
+                  grows ? "init_from" : "init");
   return OK;
 }
 
@@ -83,11 +100,10 @@ static status check_trained(const checkpoint *from, const run_config *c, const d
   const training_choice *seen = &from->state.trained, *now = &c->data.trains;
   if (!seen->final || strcmp(from->data.checksum, dataset_get_info(d)->checksum) != 0) return OK;
   if (now->final && now->final_users <= seen->final_users) return OK;
-  return fail(
-      ERR_ARGUMENT,
-      "train.init: %s was trained on the validation part, too (data.final, %lld users held out), so this "
-      "run needs data.final = true and data.final_users of at most %lld",
-      from->dir, (long long)seen->final_users, (long long)seen->final_users);
+  return fail(ERR_ARGUMENT,
+              "%s: %s was trained on the validation part, too (data.final, %lld users held out), so this "
+              "run needs data.final = true and data.final_users of at most %lld",
+              option_of(c), from->dir, (long long)seen->final_users, (long long)seen->final_users);
 }
 
 static status name_base(const checkpoint *from, checkpoint_base *base) {
@@ -152,14 +168,37 @@ static void find_earlier(const checkpoint *from, const dataset *d, train_state *
     train_state_add_earlier(start, from->data.name, from->data.checksum);
 }
 
+static status load_grown(const checkpoint *from, model *m, dataset *d) {
+  grown g;
+  TRY(tell_lacking(from, model_params(m)));
+  TRY(init_from_load(from, m, d, &g));
+  log_info(
+      "%s: %d of %d words and attributes and %d of %d items are known; %d new items, %d of them from their "
+      "texts; %d items are left behind",
+      from->dir, g.words_kept, g.words, g.items_kept, g.items, g.items - g.items_kept, g.of_text,
+      g.left_behind);
+  return OK;
+}
+
+static status load_same(const checkpoint *from, model *m, dataset *d) {
+  TRY(check_vocab(from, d));
+  TRY(tell_lacking(from, model_params(m)));
+  return checkpoint_load(from, m, false);
+}
+
 status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start) {
   checkpoint *from;
-  TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
-  status rc = check_model(model_get_config(m), &from->model, from->dir);
-  if (rc == OK) rc = check_vocab(from, d);
+  const bool grows = c->train.init_from[0] != '\0';
+  if (grows && c->train.init[0] != '\0')
+    return fail(ERR_ARGUMENT, "train.init and train.init_from are both set: a run begins from one of them");
+  if (grows && base != NULL)
+    return fail(ERR_ARGUMENT,
+                "train.save_frozen = false needs train.init: what is frozen is another size than in %s",
+                c->train.init_from);
+  TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
+  status rc = check_model(model_get_config(m), &from->model, from->dir, grows);
   if (rc == OK) rc = check_trained(from, c, d);
-  if (rc == OK) rc = tell_lacking(from, model_params(m));
-  if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK) rc = grows ? load_grown(from, m, d) : load_same(from, m, d);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);
   if (rc == OK) rc = tried_before(&start->tried, from);
   if (rc == OK) find_earlier(from, d, start);

@@ -7,12 +7,15 @@
 #include "model/checkpoint.h"
 #include "train/config.h"
 
+// Does the run begin from a checkpoint (train.init or train.init_from)?
+bool init_is_wanted(const run_config *c);
+
 // Sets the model section of c and train.objectives to those of the checkpoint c->train.init (with resume: to those of the
 // run's own last checkpoint, if there is one). Called after the defaults and before the user's options are read, which
 // take precedence.
 status init_adopt_model(run_config *c, bool resume);
 
-// Loads the parameters. The data set must have the checkpoint's vocabulary, the model its shape: errors
+// Loads the parameters. With train.init the data set must have the checkpoint's vocabulary, the model its shape: errors
 // name what differs. Parameters of objectives that it was not trained for keep their values, which is told.
 // A data set without settings of a tokenizer gets the checkpoint's.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on

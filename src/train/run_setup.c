@@ -201,7 +201,7 @@ static status begin(run_setup *r) {
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
   for (int32_t k = 0; k < model_objectives(r->m)->n; k++) r->start.untrained[k] = true;
   r->start.trained = r->c->data.trains;
-  if (t->init[0] != '\0') TRY(init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, &r->start));
+  if (init_is_wanted(r->c)) TRY(init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, &r->start));
   r->start.tried += t->tried;
   return OK;
 }
@@ -210,6 +210,7 @@ static status find_start(run_setup *r) {
   const train_config *t = &r->c->train;
   if (r->resumed) TRY(load_last(r));
   if (!r->resumed) TRY(begin(r));
+  TRY(items_hide_unknown(r->m));
   if (!r->resumed && r->leads) TRY(run_clean(t->out));
   return share_parameters(r);
 }

@@ -14,6 +14,7 @@
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 #include "model/checkpoint.h"
+#include "train/init_from.h"
 #include "convert/hf_tensors.h"
 #include "convert/import.h"
 #include "train/init.h"
@@ -661,9 +662,77 @@ static void test_others_come(void **unused) {
   }
 }
 
+// train.init_from: a data set's words and items beside the words of a BERT.
+static void test_growing_items(void **unused) {
+  (void)unused;
+  enum { ITEMS = 3 };
+  maker maker = {.prefix = true, .dtype = "F32"};
+  write_text("config.json", good_config);
+  write_vocab();
+  write_model(&maker, true);
+  check_ok(import_hugging_face(hf, out, &forced));
+  model *bert = load(), *m;
+  checkpoint *from;
+  check_ok(checkpoint_open(&from, out));
+  char path[400];
+  vocab *words, *v;
+  dataset *d;
+  dataset_info info = {.n_event_types = 3, .event_types = {"none", "view", "buy"}};
+  snprintf(path, sizeof path, "%s/vocab.tsv", out);
+  check_ok(vocab_read(&words, path, from->data.range_end));
+  check_ok(vocab_new(&v)); // the words backwards, and one more
+  check_ok(vocab_add(v, RANGE_WORDS, "surely-not-there", 0, NULL));
+  for (int32_t t = vocab_end(words, RANGE_WORDS) - 1; t >= vocab_begin(words, RANGE_WORDS); t--)
+    check_ok(vocab_add(v, RANGE_WORDS, vocab_token(words, t), 0, NULL));
+  for (int i = 0; i < ITEMS; i++) {
+    snprintf(path, sizeof path, "item %d", i);
+    check_ok(vocab_add(v, RANGE_ITEMS, path, 1, NULL));
+  }
+  int32_t range_end[RANGE_COUNT];
+  for (int r = 0; r < RANGE_COUNT; r++) range_end[r] = vocab_end(v, (vocab_range)r);
+  check_ok(dataset_of_vocab(&d, &info, v));
+  model_config c = from->model;
+  c.vocab_size = c.event_types = 0;
+  c.item_classes = true;
+  check_ok(model_config_resolve(&c, range_end, info.n_event_types));
+  const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 4}, .seed = 5};
+  check_ok(model_create(&m, "cpu", &c, &run));
+  grown g;
+  check_ok(init_from_load(from, m, d, &g));
+  assert_int_equal(g.items, ITEMS);
+  assert_int_equal(g.items_kept, 0);
+  assert_int_equal(g.words - g.words_kept, 1);
+  const param_set *now = model_params(m), *was = model_params(bert);
+  const char *const table = "bert.embeddings.word_embeddings.weight";
+  const float *w = param_master(now, param_find(now, table)),
+              *old = param_master(was, param_find(was, table));
+  for (int32_t t = 0; t < vocab_size(words); t++) {
+    const vocab_range r = t < TOKEN_SPECIALS ? RANGE_SPECIAL : RANGE_WORDS;
+    const int32_t at = vocab_find(v, r, vocab_token(words, t));
+    assert_true(at >= 0);
+    assert_memory_equal(w + at * H, old + t * H, H * sizeof *w); // exactly
+  }
+  for (int32_t i = 0; i < ITEMS * H; i++) assert_true(isfinite(w[range_end[RANGE_ATTRIBUTES] * H + i]));
+  // Each segment's events begin as the segment itself.
+  const char *const types = "bert.embeddings.token_type_embeddings.weight";
+  const float *t_now = param_master(now, param_find(now, types)),
+              *t_was = param_master(was, param_find(was, types));
+  for (int s = 0; s < 2; s++)
+    for (int e = 0; e < 3; e++) assert_memory_equal(t_now + (3 * s + e) * H, t_was + s * H, H * sizeof *w);
+  const char *const query = "bert.encoder.layer.1.attention.self.qkv.weight";
+  assert_memory_equal(param_master(now, param_find(now, query)), param_master(was, param_find(was, query)),
+                      3 * H * H * sizeof *w);
+  model_free(m);
+  model_free(bert);
+  checkpoint_close(from);
+  vocab_free(words);
+  dataset_close(d);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_everything_in_its_place),
+      cmocka_unit_test(test_growing_items),
       cmocka_unit_test(test_several_files),
       cmocka_unit_test(test_two_encoders),
       cmocka_unit_test(test_missing_heads_are_initialised),

@@ -84,7 +84,8 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
   const batch_view *b = &m->batch;
   const int32_t base = m->c.class_base;
   const size_t table_at = (size_t)base * (size_t)m->c.hidden;
-  const char *table = encoder_table(m), *bias = weight(m, self->bias);
+  const char *table = encoder_table(m),
+             *bias = items_biases(m) != NULL ? items_biases(m) : weight(m, self->bias);
   float *dtable = encoder_table_grad(m), *dbias = grad(m, self->bias);
   uint8_t *touched = encoder_table_touched(m);
   xent_params p = {.n = rows_masked(m),
