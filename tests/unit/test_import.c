@@ -666,10 +666,10 @@ static void test_others_come(void **unused) {
 static void test_growing_items(void **unused) {
   (void)unused;
   enum { ITEMS = 3 };
-  maker maker = {.prefix = true, .dtype = "F32"};
+  maker file = {.prefix = true, .dtype = "F32"};
   write_text("config.json", good_config);
   write_vocab();
-  write_model(&maker, true);
+  write_model(&file, true);
   check_ok(import_hugging_face(hf, out, &forced));
   model *bert = load(), *m;
   checkpoint *from;
