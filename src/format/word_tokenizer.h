@@ -13,7 +13,9 @@
 //   added tokens that are "normalized"      found in the text as it is after       found in the text as it is given
 //                                           clean-up, in lower case
 //
-// Both find the special tokens and the other added ones in the text as it is given. Bytes that are no UTF-8 are U+FFFD, which
+// Two oddities of Python are not followed: a special token that clean-up makes of pieces ("[MA\0SK]") stays text, and lower case
+// does not keep an added token that is not special from being found. Both find the special tokens and the other added ones in the
+// text as it is given, but for "normalized" ones as said above. Bytes that are no UTF-8 are U+FFFD, which
 // clean-up removes.
 #ifndef SOUK_FORMAT_WORD_TOKENIZER_H
 #define SOUK_FORMAT_WORD_TOKENIZER_H

@@ -8,6 +8,7 @@ interop: build/.deps-ok ## files to and from PyTorch, Hugging Face, FAISS, h5py,
 interop-deps: ## what `make interop` takes from Debian: PyTorch (CPU), FAISS, h5py
 	@tools/install_deps python3-venv python3-torch python3-faiss python3-h5py
 
-golden: ## what PyTorch computes, for tests/golden, anew
+golden: ## what PyTorch and Hugging Face's tokenizers compute, for tests/golden, anew
 	@tools/interop/environment
 	@build/venv-interop/bin/python tools/golden_bert.py tests/golden
+	@build/venv-interop/bin/python tools/golden_words.py tests/golden
