@@ -13,6 +13,7 @@
 static const command commands[] = {
     {"synth", cmd_synth, "generate a marketplace with known truth"},
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
+    {"vocab", cmd_vocab, "make a WordPiece vocabulary of texts"},
     {"inspect", cmd_inspect, "print what any file of Souk holds"},
     {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
     {"sweep", cmd_sweep, "many runs with options drawn from ranges, ranked on validation"},

@@ -25,6 +25,7 @@ status cmd_selftest(int argc, char **argv);
 status cmd_sweep(int argc, char **argv);
 status cmd_synth(int argc, char **argv);
 status cmd_vectors(int argc, char **argv);
+status cmd_vocab(int argc, char **argv);
 status cmd_inspect(int argc, char **argv);
 
 #endif

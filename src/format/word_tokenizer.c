@@ -32,6 +32,8 @@ typedef struct encoder { // one call
   const word_tokenizer *t;
   int32_t *ids;
   size_t cap, n;
+  word_visitor each; // gets the words instead of their pieces; NULL: nobody
+  void *self;
   bool too_long;   // the word that goes on at the window's beginning has lost its own, and is unknown
   bool after_word; // the window begins behind a letter or digit, for single_word
   size_t searched; // up to here there is no "normalized" token
@@ -71,6 +73,11 @@ static void put_word(encoder *c, const char *word, size_t bytes) {
   const size_t begin = c->n;
   int32_t state = TRIE_ROOT;
   bool known = !c->too_long && !is_too_long(t, word, bytes);
+  if (c->each != NULL) {
+    c->each(c->self, word, known ? bytes : 0);
+    c->too_long = false;
+    return;
+  }
   for (size_t at = 0, length = 0; known && at < bytes; at += length, state = t->inside) {
     const int32_t id = state < 0 ? -1 : longest_piece(&t->words, state, word + at, bytes - at, &length);
     known = id >= 0;
@@ -191,7 +198,7 @@ static void take_window(encoder *c, bool ends) {
     c->searched = f.to;
     if (f.id < 0) break;
     put_words(c, at, f.from, true);
-    put_id(c, f.id);
+    if (c->each == NULL) put_id(c, f.id);
     at = f.to;
   }
   const size_t end = at > to ? at : to; // a token may reach beyond
@@ -212,6 +219,17 @@ static void put_text(encoder *c, const char *text, size_t bytes) {
   }
 }
 
+// A whole text; c: its tokenizer, and what becomes of the words.
+static void put_whole(encoder *c, const char *text, size_t bytes) {
+  for (size_t at = 0, searched = 0;;) {
+    const found f = find_added(&c->t->raw, text, searched, bytes, bytes, false);
+    put_text(c, text + at, f.from - at);
+    if (f.id < 0) return;
+    if (c->each == NULL) put_id(c, f.id);
+    at = searched = f.to;
+  }
+}
+
 size_t word_tokenizer_encode(const word_tokenizer *t, const char *text, size_t bytes, int32_t *ids,
                              size_t cap) {
   encoder c; // its window is not cleared
@@ -219,13 +237,20 @@ size_t word_tokenizer_encode(const word_tokenizer *t, const char *text, size_t b
   c.ids = ids;
   c.cap = cap;
   c.n = 0;
-  for (size_t at = 0, searched = 0;;) {
-    const found f = find_added(&t->raw, text, searched, bytes, bytes, false);
-    put_text(&c, text + at, f.from - at);
-    if (f.id < 0) return c.n;
-    put_id(&c, f.id);
-    at = searched = f.to;
-  }
+  c.each = NULL;
+  put_whole(&c, text, bytes);
+  return c.n;
+}
+
+void word_tokenizer_words(const word_tokenizer *t, const char *text, size_t bytes, word_visitor each,
+                          void *self) {
+  encoder c;
+  c.t = t;
+  c.cap = c.n = 0;
+  c.ids = NULL;
+  c.each = each;
+  c.self = self;
+  put_whole(&c, text, bytes);
 }
 
 // ---- creation ------------------------------------------------------------------------------------------------

@@ -64,4 +64,10 @@ size_t word_tokenizer_bytes(const word_tokenizer *t);
 size_t word_tokenizer_encode(const word_tokenizer *t, const char *text, size_t bytes, int32_t *ids,
                              size_t cap);
 
+// Calls `each` for every word of text [bytes] as it is before it is cut into pieces; a word that is too long has 0 bytes. Added
+// tokens are passed over. `word` lives as long as the call.
+typedef void (*word_visitor)(void *self, const char *word, size_t bytes);
+void word_tokenizer_words(const word_tokenizer *t, const char *text, size_t bytes, word_visitor each,
+                          void *self);
+
 #endif
