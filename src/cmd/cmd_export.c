@@ -7,10 +7,12 @@
 #include "format/printable.h"
 #include "model/checkpoint_find.h"
 #include "convert/export.h"
+#include "convert/peft_files.h"
 
 typedef struct export_flags {
   int which, weights;
-  bool force, mix;
+  bool force, mix, peft;
+  char adapters[OPTION_STRING];
 } export_flags;
 
 static const option flag_options[] = {
@@ -19,14 +21,29 @@ static const option flag_options[] = {
     {"force", OPT_BOOL, offsetof(export_flags, force), "false", 0, 0, NULL, "replace an existing bundle"},
     {"mix", OPT_BOOL, offsetof(export_flags, mix), "true", 0, 0, NULL,
      "with the checkpoint's mix with counts, where souk finetune has made one"},
+    {"adapters", OPT_STRING, offsetof(export_flags, adapters), "", 0, 0, NULL,
+     "runs tuned on top of this one with lora or adalora: RUN,NAME=RUN; the bundle serves each by its name"},
+    {"peft", OPT_BOOL, offsetof(export_flags, peft), "false", 0, 0, NULL,
+     "write a tuned run's adapter alone, as Hugging Face's peft reads it, and no bundle"},
 };
+
+static status export_peft(const char *checkpoint_dir, const char *out, bool force) {
+  char shown[4 * PATH_MAX], text[32];
+  uint64_t bytes;
+  TRY(peft_export(checkpoint_dir, out, force, &bytes));
+  log_status_end();
+  printf("%s: an adapter for Hugging Face's peft, %s\n", printable(shown, sizeof shown, out, ""),
+         human_bytes(text, (double)bytes));
+  return OK;
+}
 
 status cmd_export(int argc, char **argv) {
   static export_flags flags;
   const option_section section = {"", "Export", flag_options, sizeof flag_options / sizeof *flag_options,
                                   &flags};
   const option_set set = {
-      .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force] [--no-mix]",
+      .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force] [--no-mix] [--adapters "
+               "RUN,...] [--peft]",
       .summary = "Writes a bundle: weights with Hugging Face names (model.safetensors, config.json), the\n"
                  "vocabulary, item vectors, and souk.json with checksums. souk-infer answers from it.",
       .sections = &section,
@@ -42,7 +59,12 @@ status cmd_export(int argc, char **argv) {
   if (n != 2) return fail(ERR_ARGUMENT, "a checkpoint (or run) and a bundle are needed: %s", set.usage);
   TRY(checkpoint_choose(checkpoint_dir, sizeof checkpoint_dir, paths[0], flags.which));
   log_doing("exporting %s", checkpoint_dir);
-  TRY(export_bundle(checkpoint_dir, paths[1], flags.force, flags.mix, flags.weights == WEIGHTS_RAW, &result));
+  if (flags.peft) return export_peft(checkpoint_dir, paths[1], flags.force);
+  const export_config config = {.force = flags.force,
+                                .with_mix = flags.mix,
+                                .raw = flags.weights == WEIGHTS_RAW,
+                                .adapters = flags.adapters};
+  TRY(export_bundle_as(checkpoint_dir, paths[1], &config, &result));
   log_status_end();
   char shown[4 * PATH_MAX];
   printf("%s: step %lld, %d items x %d, %s\n", printable(shown, sizeof shown, paths[1], ""),

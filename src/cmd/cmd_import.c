@@ -1,11 +1,21 @@
 // souk import HF_DIR CHECKPOINT: a Hugging Face BERT becomes a checkpoint.
+#include <limits.h>
 #include <stddef.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
 #include "convert/import.h"
+#include "convert/peft_files.h"
+#include "model/checkpoint_find.h"
+
+typedef struct import_flags {
+  import_config c; // first
+  char base[OPTION_STRING];
+} import_flags;
 
 static const option import_options[] = {
+    {"base", OPT_STRING, offsetof(import_flags, base), "", 0, 0, "RUN",
+     "HF_DIR holds an adapter of Hugging Face's peft (LoRA, AdaLoRA), which tunes this run or checkpoint"},
     {"pooler", OPT_BOOL, offsetof(import_config, pooler), "false", 0, 0, NULL,
      "make a pooler and next-sentence head even if the model has none"},
     {"seed", OPT_INT, offsetof(import_config, seed), "1", 0, 9e15, NULL,
@@ -15,11 +25,11 @@ static const option import_options[] = {
 };
 
 status cmd_import(int argc, char **argv) {
-  import_config c;
+  static import_flags f;
   const option_section section = {"", "Import", import_options,
-                                  sizeof import_options / sizeof *import_options, &c};
+                                  sizeof import_options / sizeof *import_options, &f};
   const option_set set = {
-      .usage = "souk import HF_DIR CHECKPOINT [options]",
+      .usage = "souk import HF_DIR CHECKPOINT [--base RUN] [options]",
       .summary =
           "Makes a checkpoint of a Hugging Face BERT: config.json, model.safetensors and its tokenizer\n"
           "(vocab.txt or tokenizer.json, and what is beside them). souk pretrain --train.init CHECKPOINT "
@@ -35,5 +45,8 @@ status cmd_import(int argc, char **argv) {
   if (help) return OK;
   if (n != 2) return fail(ERR_ARGUMENT, "two directories are needed: %s", set.usage);
   log_doing("reading %s", paths[0]);
-  return import_hugging_face(paths[0], paths[1], &c);
+  if (f.base[0] == '\0') return import_hugging_face(paths[0], paths[1], &f.c);
+  char base[PATH_MAX];
+  TRY(checkpoint_choose(base, sizeof base, f.base, WHICH_AUTO));
+  return peft_import(paths[0], base, paths[1], f.c.force);
 }

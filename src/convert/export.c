@@ -18,12 +18,15 @@
 #include "base/tensor_file.h"
 #include "eval/mix_file.h"
 #include "format/safetensors.h"
+#include "format/manifest.h"
 #include "model/checkpoint.h"
+#include "model/checkpoint_find.h"
 #include "model/item_vectors.h"
 #include "model/objectives/item_head.h"
 #include "model/tuning_fold.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
+#include "convert/peft_files.h"
 
 enum { ITEM_BLOCK = 4096 };
 
@@ -44,6 +47,7 @@ typedef struct exporter {
   json_t *mix;   // its settings; NULL: there is none
   json_t *words; // the tokeniser's settings; NULL: it takes no texts
   bool with_mix; // if there is one
+  const char *adapters;
   float *rows,
       *biases; // [V,H], [V] as the model uses them, where that is not as the parameters are; NULL: it is
   uint64_t bytes;
@@ -335,6 +339,71 @@ static status write_mix(exporter *x) {
   return list_file(x, "mix.safetensors");
 }
 
+// An adapter computes what it was trained to compute on its own base only, whose queries its run asked in the same way.
+static status check_adapter(const exporter *x, const checkpoint *of) {
+  if (of->base == NULL || strcmp(of->base->model_sha256, x->c->model_sha256) != 0)
+    return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, x->c->dir,
+                of->base != NULL ? of->base->dir : "none");
+  if (model_layout(&of->model).asks != model_layout(&x->c->model).asks)
+    return fail(ERR_ARGUMENT,
+                "%s was trained to predict the next item and %s was not, or the other way round, so that "
+                "their queries "
+                "differ; souk merge and an own bundle serve it",
+                of->dir, x->c->dir);
+  return x->c->raw && x->c->averaged != NULL
+             ? fail(ERR_ARGUMENT,
+                    "%s is tuned on top of averaged weights, and --weights raw leaves these out", of->dir)
+             : OK;
+}
+
+static status write_adapter(exporter *x, const char *name, const checkpoint *of) {
+  static const char *const files[] = {peft_config_file, peft_model_file};
+  char listed[PATH_MAX], path[PATH_MAX + 64];
+  TRY(check_adapter(x, of));
+  snprintf(listed, sizeof listed, "adapters/%s", name);
+  if (!manifest_name_is_plain(listed, true) || strlen(listed) > 128)
+    return fail(ERR_ARGUMENT,
+                "--adapters: \"%.100s\" cannot be a folder of a bundle; NAME=RUN gives another name", name);
+  for (size_t k = 0; k < 2; k++) {
+    snprintf(listed, sizeof listed, "adapters/%s/%s", name, files[k]);
+    if (json_object_get(x->files, listed) != NULL)
+      return fail(ERR_ARGUMENT, "--adapters: two are called %s; NAME=RUN gives another name", name);
+  }
+  snprintf(listed, sizeof listed, "adapters/%s", name);
+  TRY(file_path(x, listed, path));
+  TRY(dir_make(path));
+  TRY(peft_files_write(path, of, NULL));
+  for (size_t k = 0; k < 2; k++) {
+    snprintf(listed, sizeof listed, "adapters/%s/%s", name, files[k]);
+    TRY(list_file(x, listed));
+  }
+  return OK;
+}
+
+// "RUN" or "NAME=RUN".
+static status write_one_adapter(exporter *x, char *piece) {
+  char *equals = strchr(piece, '='), place[PATH_MAX];
+  char *where = equals != NULL ? equals + 1 : piece;
+  checkpoint *of;
+  if (equals != NULL) *equals = '\0';
+  for (size_t n = strlen(where); n > 1 && where[n - 1] == '/';) where[--n] = '\0';
+  TRY(checkpoint_choose(place, sizeof place, where, WHICH_AUTO));
+  TRY(checkpoint_open(&of, place));
+  const status rc = write_adapter(x, equals != NULL ? piece : path_name(where), of);
+  checkpoint_close(of);
+  return rc;
+}
+
+static status write_adapters(exporter *x) {
+  char *copy, *piece;
+  if (x->adapters == NULL || x->adapters[0] == '\0') return OK;
+  TRY(mem_strdup(&copy, x->adapters));
+  status rc = OK;
+  for (char *next = copy; rc == OK && (piece = strsep(&next, ",")) != NULL;) rc = write_one_adapter(x, piece);
+  free(copy);
+  return rc;
+}
+
 static status write_files(exporter *x) {
   TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
   TRY(list_file(x, "config.json"));
@@ -349,6 +418,7 @@ static status write_files(exporter *x) {
     TRY(list_file(x, "catalogue.jsonl"));
   }
   if (x->with_mix && has_items(x)) TRY(write_mix(x));
+  TRY(write_adapters(x));
   return write_json(x, "souk.json", souk_json(x));
 }
 
@@ -384,15 +454,21 @@ static status run(exporter *x, out_dir *place, export_result *result) {
 
 status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, bool with_mix, bool raw,
                      export_result *result) {
-  exporter x = {.files = json_object(), .with_mix = with_mix};
+  const export_config c = {.force = force, .with_mix = with_mix, .raw = raw};
+  return export_bundle_as(checkpoint_dir, bundle, &c, result);
+}
+
+status export_bundle_as(const char *checkpoint_dir, const char *bundle, const export_config *config,
+                        export_result *result) {
+  exporter x = {.files = json_object(), .with_mix = config->with_mix, .adapters = config->adapters};
   checkpoint *c = NULL;
   out_dir *place;
   status rc = checkpoint_open(&c, checkpoint_dir);
-  if (rc == OK) rc = out_dir_open(&place, bundle, PATH_BUNDLE, force);
+  if (rc == OK) rc = out_dir_open(&place, bundle, PATH_BUNDLE, config->force);
   if (rc == OK) {
     x.dir = out_dir_path(place);
     x.c = c;
-    c->raw = raw;
+    c->raw = config->raw;
     rc = run(&x, place, result);
   }
   vocab_free(x.v);

@@ -20,4 +20,13 @@ typedef struct export_result {
 status export_bundle(const char *checkpoint, const char *bundle, bool force, bool with_mix, bool raw,
                      export_result *result);
 
+typedef struct export_config {
+  bool force, with_mix, raw;
+  // Runs or checkpoints that are tuned on top of this one with lora or adalora: "RUN,NAME=RUN"; each becomes the folder
+  // adapters/NAME of the bundle, NAME being its path's last part where none is given. NULL or "": none.
+  const char *adapters;
+} export_config;
+status export_bundle_as(const char *checkpoint, const char *bundle, const export_config *c,
+                        export_result *result);
+
 #endif

@@ -30,6 +30,7 @@ static void free_bundle(souk_bundle *b) {
   catalogue_free(&b->catalogue);
   mix_free(b->mix);
   content_free(b);
+  adapters_free(b);
   free(b->arena);
   free(b->word_copy);
   free(b->layer);
@@ -64,6 +65,7 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   if (about->data != NULL)
     PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
   PASS(weights_read(b, error));
+  PASS(adapters_read(b, error));
   PASS(open_mix(b, &mixed, error));
   b->magic = BUNDLE_MAGIC;
   return SOUK_OK;
@@ -211,7 +213,7 @@ static souk_status encode_part(void *arg, workspace *space, size_t first, size_t
   const size_t W = (size_t)j->b->width;
   souk_history histories[TAKE];
   for (size_t i = 0; i < n; i++) histories[i] = source_history(&j->source, first + i);
-  PASS(encode(j->b, &space->encode, histories, n, j->u + first * W,
+  PASS(encode(j->b, &space->encode, histories, n, NULL, j->u + first * W,
               j->unknown != NULL ? j->unknown + first : NULL, e));
   for (size_t i = first; i < first + n; i++)
     if (!__builtin_isfinite(length_of(j->u + i * W, W)))

@@ -10,6 +10,7 @@
 #include "format/sequence.h"
 #include "format/vocabulary.h"
 #include "format/word_tokenizer.h"
+#include "infer/adapters.h"
 #include "infer/catalogue.h"
 #include "infer/content.h"
 #include "infer/errors.h"
@@ -82,6 +83,7 @@ struct souk_bundle {
   float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]; a plain head has none
   float *packed_items;                          // [I,W] packed
   double longest_item;                          // of the item vectors' lengths
+  bundle_adapters adapters;
   workspace_pool *pool;
 };
 

@@ -12,6 +12,7 @@ enum { SHARE_WORK = 1 << 20 }; // multiplications that pay for the start of a th
 typedef struct history_job {
   const souk_bundle *b;
   const souk_history *histories;
+  const int32_t *adapters; // NULL: none
   float *u;
   int32_t *unknown; // NULL: not wanted
 } history_job;
@@ -108,6 +109,7 @@ static souk_status add_history(void *arg, chunk *c, size_t i, souk_error *e) {
   int32_t kept, unknown;
   PASS(history_window(b, &j->histories[i], &ends, &kept, &unknown, e));
   add_query(c, &(seq_input){ends.tokens - kept, ends.events - kept, kept});
+  if (j->adapters != NULL) c->adapter[c->S - 1] = j->adapters[i];
   if (j->unknown != NULL) j->unknown[i] = unknown;
   return SOUK_OK;
 }
@@ -117,9 +119,9 @@ static void take_vectors(void *arg, const chunk *c, size_t first) {
   chunk_user_vectors(c, j->u + first * (size_t)c->b->width);
 }
 
-souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
-                   int32_t *unknown, souk_error *e) {
-  history_job j = {.b = b, .histories = histories, .u = u, .unknown = unknown};
+souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n,
+                   const int32_t *adapters, float *u, int32_t *unknown, souk_error *e) {
+  history_job j = {.b = b, .histories = histories, .adapters = adapters, .u = u, .unknown = unknown};
   const chunk_job job = {
       .b = b, .longest = longest_history, .add = add_history, .done = take_vectors, .arg = &j};
   return chunks_run(&job, scratch, n, e);

@@ -31,11 +31,12 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
 // Appends the query that asks what comes behind these events.
 void add_query(chunk *c, const seq_input *known);
 
-// User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL.
+// User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL. adapters [n]: numbers
+// of adapters (adapters.h), -1 none; NULL: none at all.
 // Finite weights may be so large that a vector is not finite. The caller checks its length, because only the caller
 // can name the history.
-souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n, float *u,
-                   int32_t *unknown, souk_error *e);
+souk_status encode(const souk_bundle *b, area *scratch, const souk_history *histories, size_t n,
+                   const int32_t *adapters, float *u, int32_t *unknown, souk_error *e);
 
 // As many threads, of those that a caller allows for n things, as have enough of `rows` rows to encode to pay for their start.
 size_t threads_worth(const souk_bundle *b, double rows, size_t n, int32_t threads);

@@ -101,6 +101,37 @@ static void keep_asked(const chunk *c, float *x) {
   for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->asked[i] * H, H * sizeof *x);
 }
 
+// Adds what the sequences' adapters add to a linear layer from x [.,in] to y [.,ldy]: of all rows, or of the asked ones at the
+// front. Neighbours with the same adapter go together.
+static void adapt(const chunk *c, int32_t layer, adapted_place place, const float *x, float *y, size_t ldy,
+                  bool asked) {
+  const souk_bundle *b = c->b;
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate;
+  const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
+  for (int32_t s = 0, stop; b->adapters.n > 0 && s < c->S; s = stop) {
+    const int32_t k = c->adapter[s];
+    for (stop = s + 1; stop < c->S && c->adapter[stop] == k;) stop++;
+    if (k < 0) continue;
+    const adapted_layer *l = adapter_at(&b->adapters, k, layer, place);
+    const size_t first = (size_t)(asked ? s : c->begin[s]), end = (size_t)(asked ? stop : c->begin[stop]),
+                 r = (size_t)l->rank;
+    if (l->down == NULL) continue;
+    c->k->gemm_packed(x + first * in, in, l->down, NULL, c->low, r, end - first, r, in);
+    const simd_gemm up = {.m = end - first,
+                          .n = out,
+                          .k = r,
+                          .a = c->low,
+                          .a_row = r,
+                          .a_step = 1,
+                          .b = l->up,
+                          .packed = true,
+                          .add = true,
+                          .c = y + first * ldy,
+                          .c_row = ldy};
+    c->k->gemm(&up);
+  }
+}
+
 // Layer i over all tokens. `asked`: only the row that is asked of each sequence is left, at the front of x.
 static void run_layer(const chunk *c, int32_t i, bool asked) {
   const souk_bundle *b = c->b;
@@ -108,13 +139,17 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
   const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, T = (size_t)c->T;
   size_t rows = T;
   c->k->gemm_packed(c->x, H, w->kv, w->kv_b, c->qkv + H, 3 * H, T, 2 * H, H);
+  adapt(c, i, ADAPTED_KEY, c->x, c->qkv + H, 3 * H, false);
+  adapt(c, i, ADAPTED_VALUE, c->x, c->qkv + 2 * H, 3 * H, false);
   if (asked) {
     rows = (size_t)c->S;
     keep_asked(c, c->x);
     if (c->stream != c->x) keep_asked(c, c->stream);
     c->k->gemm_packed(c->x, H, w->q, w->q_b, c->q, H, rows, H, H);
+    adapt(c, i, ADAPTED_QUERY, c->x, c->q, H, true);
   } else {
     c->k->gemm_packed(c->x, H, w->q, w->q_b, c->qkv, 3 * H, T, H, H);
+    adapt(c, i, ADAPTED_QUERY, c->x, c->qkv, 3 * H, false);
   }
   for (int32_t s = 0; s < c->S; s++)
     for (int32_t a = 0; a < b->heads; a++) {
@@ -124,13 +159,16 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
         attend(c, s, a);
     }
   c->k->gemm_packed(c->context, H, w->out, w->out_b, c->branch, H, rows, H, H);
+  adapt(c, i, ADAPTED_PROJECTION, c->context, c->branch, H, asked);
   if (b->pre_norm)
     add_and_norm(c, w->norm2_w, w->norm2_b, rows);
   else
     add_and_norm(c, w->norm1_w, w->norm1_b, rows);
   c->k->gemm_packed(c->x, H, w->ffn1, w->ffn1_b, c->ffn, F, rows, F, H);
+  adapt(c, i, ADAPTED_FFN1, c->x, c->ffn, F, asked);
   gelu(c, c->ffn, rows, F);
   c->k->gemm_packed(c->ffn, F, w->ffn2, w->ffn2_b, c->branch, H, rows, H, F);
+  adapt(c, i, ADAPTED_FFN2, c->ffn, c->branch, H, asked);
   if (!b->pre_norm)
     add_and_norm(c, w->norm2_w, w->norm2_b, rows);
   else if (i + 1 == b->layers)
@@ -153,6 +191,8 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
       {&c->ids, T},
       {&c->types, T},
       {&c->positions, T},
+      {&c->adapter, S},
+      {&c->low, T * (size_t)b->adapters.most_rank},
       {&c->begin, S + 1},
       {&c->asked, S},
       {&c->tokens, (size_t)b->max_history},
@@ -217,6 +257,7 @@ void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, in
 
 void chunk_added(chunk *c, int32_t n, int32_t asked) {
   c->asked[c->S] = c->T + asked;
+  c->adapter[c->S] = -1;
   c->T += n;
   c->begin[++c->S] = c->T;
 }

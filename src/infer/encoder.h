@@ -13,6 +13,8 @@ typedef struct chunk {
   int32_t *ids, *types, *positions; // [T]
   int32_t *tokens;                  // [max_history] known events of the sequence that is being added
   uint8_t *events;                  // [max_history]
+  int32_t *adapter;                 // [S] of each sequence (adapters.h), -1: none
+  float *low;                       // [T, the largest rank]
   int32_t *begin, *asked;           // [S+1] first token of each sequence; [S] its token that is asked
   float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
   float *x;                         // [T,H] the layer's input; post-norm: the same as stream
@@ -39,7 +41,8 @@ typedef struct chunk_job {
 // Encodes n sequences in their order, in chunks as large as the cache likes them.
 souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *e);
 
-// Appends a sequence of n tokens, whose row `asked` is asked; positions are the layout's.
+// Appends a sequence of n tokens, whose row `asked` is asked; positions are the layout's. It has no adapter: c->adapter[c->S - 1]
+// may be set afterwards.
 void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked);
 // The same where the caller has written ids, types and positions behind the chunk's T rows.
 void chunk_added(chunk *c, int32_t n, int32_t asked);

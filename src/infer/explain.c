@@ -305,7 +305,7 @@ static souk_status integrate(void *arg, workspace *space, size_t first, size_t n
 static souk_status path_ends(const path *p, workspace *space, souk_error *e) {
   const explain *x = p->x;
   gradient *g;
-  PASS(encode(x->j->b, &space->encode, x->j->history, 1, x->u, NULL, e));
+  PASS(encode(x->j->b, &space->encode, x->j->history, 1, NULL, x->u, NULL, e));
   PASS(gradient_new(&g, x->j->b, p->weights, p->T, p->asked, e));
   gradient_forward(g, p->base, x->u + x->j->b->width);
   gradient_free(g);

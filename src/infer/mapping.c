@@ -23,10 +23,30 @@ static souk_status map_file(mapping *m, int fd, const char *where, const char *n
   return SOUK_OK;
 }
 
+// Opens DIR/NAME; a folder in the name must be a directory of its own, no link.
+static int open_inside(int dir, const char *name) {
+  char part[256];
+  const char *slash = strchr(name, '/');
+  // O_NONBLOCK: opening a pipe would wait for its other end.
+  if (slash == NULL) return openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  const size_t n = (size_t)(slash - name);
+  if (n >= sizeof part) {
+    errno = ENAMETOOLONG;
+    return -1;
+  }
+  memcpy(part, name, n);
+  part[n] = '\0';
+  const int inner = openat(dir, part, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_DIRECTORY);
+  if (inner < 0) return -1;
+  const int fd = open_inside(inner, slash + 1), why = errno;
+  close(inner);
+  errno = why;
+  return fd;
+}
+
 souk_status mapping_open(mapping *m, int dir, const char *where, const char *name, souk_error *e) {
   *m = (mapping){.data = ""};
-  // O_NONBLOCK: opening a pipe would wait for its other end.
-  const int fd = openat(dir, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+  const int fd = open_inside(dir, name);
   if (fd < 0 && errno == ELOOP)
     return infer_fail(e, SOUK_ERR_FORMAT, "%s/%s is a symbolic link, which a bundle's files must not be",
                       where, name);

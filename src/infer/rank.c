@@ -209,7 +209,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
     g->todo[todo++].items = q->history;
   }
   g->lists = lists; // what is left is for candidates
-  PASS(encode(j->b, &space->encode, g->todo, todo, g->encoded, NULL, e));
+  PASS(encode(j->b, &space->encode, g->todo, todo, NULL, g->encoded, NULL, e));
   todo = 0;
   for (size_t i = 0; i < m; i++) {
     const float *u = g->questions[i].query.u;

@@ -11,7 +11,7 @@
 #include "infer/bundle.h"
 #include "format/jtree.h"
 
-enum { JSON_MAX = 1 << 20, LISTED_MAX = 64 };
+enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096 };
 
 const char *const bundle_file_names[FILE_COUNT] = {
     "config.json",     "model.safetensors", "vocab.tsv",          "items.safetensors",
@@ -263,17 +263,21 @@ static souk_status map_files(souk_bundle *b, const document *d, int dir, bool ch
   const jnode *files = find(d, "", "files");
   snprintf(manifest, sizeof manifest, "%s/%s", d->dir, d->name);
   if (files == NULL || files->kind != J_OBJECT || files->count > LISTED_MAX)
-    return bad_field(d, "", "files", "an object of at most 64 files");
+    return bad_field(d, "", "files", "an object of at most 4096 files");
   for (const jnode *n = jtree_first(&d->tree, files); n != NULL; n = jtree_next(&d->tree, n)) {
     const manifest_file f = entry_of(d, n);
     format_error found;
-    if (!manifest_check_entry(&f, false, manifest, &found)) return infer_fail_format(d->e, &found);
+    const bool of_adapter = adapters_is_file(f.name);
+    if (!manifest_check_entry(&f, of_adapter, manifest, &found)) return infer_fail_format(d->e, &found);
     if (strcmp(f.name, d->name) == 0)
       return infer_fail(d->e, SOUK_ERR_FORMAT, "%s: field \"files\": \"%s\" cannot list itself", manifest,
                         d->name);
     mapping other = {.data = ""}, *m = &other; // files of later versions are verified too
     for (int i = 0; i < FILE_COUNT; i++)
       if (strcmp(bundle_file_names[i], n->key) == 0) m = &b->files[i];
+    mapping *part = NULL;
+    if (of_adapter) PASS(adapters_add_file(b, f.name, &part, d->e));
+    if (part != NULL) m = part;
     souk_status rc = mapping_open(m, dir, d->dir, n->key, d->e);
     if (rc == SOUK_OK) rc = check_file(d, &f, m, checksum);
     mapping_close(&other);

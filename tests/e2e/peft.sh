@@ -47,9 +47,25 @@ check_error "tuning needs a base" "train.init names its checkpoint or run" train
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
 check_error "a resumed run keeps its tuning" "section peft is not that of" tuned "$work/lora-half" lora "${lora[@]}" --rank 5 --steps 10 --resume
 
+# In peft's layout and back, and many in one bundle.
+check "an adapter is written for peft" "$souk" export "$work/lora" "$work/hf" --peft
+check "and read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
+user_vectors "$work/back" "$work/back.npy"
+check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
+tuned "$work/other" lora --rank 2 --steps 2 --eval_every 0
+check "a bundle takes several adapters" "$souk" export "$work/base" "$work/many" --adapters "$work/lora,other-shop=$work/other"
+check "each listed with its checksum" test "$(grep -c '"adapters/[a-z-]*/adapter_' "$work/many/souk.json")" = 4
+check "souk inspect verifies them" "$souk" inspect "$work/many"
+check "souk-infer answers from it" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
+sed -i 's/"r": 4/"r": 3/' "$work/many/adapters/lora/adapter_config.json"
+check_error "a changed adapter is noticed" "its checksum is not the one in souk.json" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
+check_error "biases have no place in peft's layout" "is not tuned with lora or adalora" "$souk" export "$work/bias" "$work/none" --peft
+check_error "an adapter of another base is refused" "is not tuned on top of" "$souk" export "$work/lora-merged" "$work/none" --adapters "$work/lora"
+
 # Heads that the base was not trained for are trained whole; what else is named too.
 check "finetune takes a tuning" "$souk" finetune --task next "$work/base" --out "$work/fine" --peft lora --steps 4 --eval_every 0 --device cpu --threads 1 --batch_tokens 256
 check "parameters beside are trained" tuned "$work/also" lora --train_also 'cls.predictions.bias'
+check_error "for which an adapter alone has no place" "has no place; souk merge keeps it" "$souk" export "$work/also" "$work/none" --peft
 check "and saved" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/also/step-00000008" | sed -n '/"parameters": \[$/,$p')
 check "the plan counts what is frozen" bash -c "'$souk' plan '$work/tiny.yaml' --init '$work/base' --layers 2 --peft lora | grep -q 'frozen parameters .*: no gradients, moments or snapshot'"
 check "a run with averages" tuned "$work/ema" lora --ema 0.9

@@ -1,0 +1,272 @@
+// Reading adapters; see adapters.h.
+#include "infer/adapters.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "format/jtree.h"
+#include "format/safetensors.h"
+#include "infer/bundle.h"
+#include "simd/simd.h"
+
+enum { NAME = 160, MOST_RANK = 4096, CONFIG_MAX = 1 << 20 };
+static const char folder[] = "adapters/", config_name[] = "adapter_config.json",
+                  model_name[] = "adapter_model.safetensors";
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
+bool adapters_is_file(const char *listed) {
+  return strncmp(listed, folder, strlen(folder)) == 0;
+}
+
+static souk_status find_or_add(souk_bundle *b, const char *name, size_t bytes, bundle_tuning **out,
+                               souk_error *e) {
+  bundle_adapters *a = &b->adapters;
+  for (int32_t i = 0; i < a->n; i++) {
+    *out = &a->list[i];
+    if (strlen((*out)->name) == bytes && strncmp((*out)->name, name, bytes) == 0) return SOUK_OK;
+  }
+  if ((size_t)a->n == a->cap) {
+    bundle_tuning *more;
+    const size_t cap = a->cap > 0 ? 2 * a->cap : 8;
+    PASS(infer_alloc(&more, cap, sizeof *more, "adapters", e));
+    if (a->n > 0) memcpy(more, a->list, (size_t)a->n * sizeof *more);
+    free(a->list);
+    a->list = more;
+    a->cap = cap;
+  }
+  *out = &a->list[a->n];
+  memset(*out, 0, sizeof **out);
+  PASS(infer_alloc(&(*out)->name, bytes + 1, 1, "a name", e));
+  memcpy((*out)->name, name, bytes);
+  a->n++;
+  return SOUK_OK;
+}
+
+souk_status adapters_add_file(souk_bundle *b, const char *listed, mapping **m, souk_error *e) {
+  const char *name = listed + strlen(folder), *slash = strchr(name, '/');
+  bundle_tuning *t;
+  *m = NULL;
+  if (slash == NULL)
+    return infer_fail(e, SOUK_ERR_FORMAT,
+                      "%s/souk.json: field \"files\": \"%.100s\" is not in a folder of adapters/", b->dir,
+                      listed);
+  PASS(find_or_add(b, name, (size_t)(slash - name), &t, e));
+  if (strcmp(slash + 1, config_name) == 0) *m = &t->config;
+  if (strcmp(slash + 1, model_name) == 0) *m = &t->model;
+  return SOUK_OK;
+}
+
+// ---- adapter_config.json -------------------------------------------------------------------------------------
+
+typedef struct tuning_reader {
+  souk_bundle *b;
+  bundle_tuning *t;
+  safetensors file;
+  jtree config;
+  char dir[4096]; // the adapter's, for messages
+  bool adalora;
+  int32_t rank;
+  double scale;
+  size_t floats, used; // of the arena
+  souk_error *e;
+} tuning_reader;
+
+static souk_status bad_field(const tuning_reader *r, const char *field, const char *wanted) {
+  return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: field \"%s\" must be %s", r->dir, config_name, field,
+                    wanted);
+}
+
+static const jnode *field_of(const tuning_reader *r, const char *name) {
+  return jtree_get(&r->config, r->config.nodes, name);
+}
+
+// What would make another layer of it than y + s B (e o A x).
+static souk_status refuse_variants(const tuning_reader *r) {
+  static const char *const off[] = {"fan_in_fan_out", "use_dora", "lora_bias"};
+  static const char *const empty[] = {"rank_pattern", "alpha_pattern", "modules_to_save"};
+  for (size_t i = 0; i < sizeof off / sizeof *off; i++) {
+    const jnode *n = field_of(r, off[i]);
+    if (n != NULL && n->kind != J_FALSE && n->kind != J_NULL) return bad_field(r, off[i], "false");
+  }
+  for (size_t i = 0; i < sizeof empty / sizeof *empty; i++) {
+    const jnode *n = field_of(r, empty[i]);
+    if (n != NULL && n->kind != J_NULL && n->count > 0) return bad_field(r, empty[i], "empty");
+  }
+  const jnode *bias = field_of(r, "bias");
+  return bias == NULL || (bias->kind == J_STRING && strcmp(bias->text, "none") == 0)
+             ? SOUK_OK
+             : bad_field(r, "bias", "\"none\"");
+}
+
+static souk_status read_scale(tuning_reader *r) {
+  const jnode *type = field_of(r, "peft_type"), *alpha = field_of(r, "lora_alpha"),
+              *root = field_of(r, "use_rslora");
+  const char *kind = type != NULL && type->kind == J_STRING ? type->text : "";
+  r->adalora = strcmp(kind, "ADALORA") == 0;
+  if (!r->adalora && strcmp(kind, "LORA") != 0) return bad_field(r, "peft_type", "\"LORA\" or \"ADALORA\"");
+  const char *ranks = r->adalora ? "init_r" : "r";
+  const jnode *rank = field_of(r, ranks);
+  if (rank == NULL || !rank->is_integer || rank->integer < 1 || rank->integer > MOST_RANK)
+    return bad_field(r, ranks, "an integer from 1 to 4096");
+  if (alpha == NULL || alpha->kind != J_NUMBER || !(fabs(alpha->number) <= 1e6))
+    return bad_field(r, "lora_alpha", "a number up to 1e6");
+  r->rank = (int32_t)rank->integer;
+  const double n = r->rank;
+  r->scale = alpha->number / (root != NULL && root->kind == J_TRUE ? sqrt(n) : n);
+  if (r->adalora) r->scale = (alpha->number > 0 ? alpha->number : n) / (n + 1e-5);
+  return refuse_variants(r);
+}
+
+static souk_status read_config(tuning_reader *r) {
+  const mapping *m = &r->t->config;
+  if (m->data == NULL || r->t->model.data == NULL)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/souk.json: field \"files\" lacks adapters/%s/%s", r->b->dir,
+                      r->t->name, m->data == NULL ? config_name : model_name);
+  if (m->bytes > CONFIG_MAX)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has more than the 1 MiB read here", r->dir, config_name);
+  if (!jtree_parse(&r->config, m->data, m->bytes))
+    return infer_fail(r->e, r->config.memory ? SOUK_ERR_MEMORY : SOUK_ERR_FORMAT, "%s/%s line %lld: %s",
+                      r->dir, config_name, (long long)r->config.line, r->config.why);
+  if (r->config.nodes->kind != J_OBJECT)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s must hold an object", r->dir, config_name);
+  return read_scale(r);
+}
+
+// ---- tensors -------------------------------------------------------------------------------------------------
+
+// A factor [rows,columns], or NULL: it is not there.
+static souk_status find_factor(tuning_reader *r, int32_t layer, const char *module, const char *factor,
+                               int64_t rows, int64_t columns, const float **out) {
+  char name[NAME], path[4200];
+  const tensor *t;
+  format_error found;
+  *out = NULL;
+  snprintf(name, sizeof name, "base_model.model.%sencoder.layer.%d.%s.%s%s", r->b->plain ? "" : "bert.",
+           layer, module, factor, r->adalora ? "" : ".weight");
+  snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
+  if (safetensors_find(&r->file, name) == NULL) return SOUK_OK;
+  if (!safetensors_expect(&r->file, path, name, "F32", 2, rows, columns, &t, &found))
+    return infer_fail_format(r->e, &found);
+  float *copy;
+  const size_t n = (size_t)(rows * columns);
+  PASS(infer_alloc(&copy, n, sizeof *copy, "a matrix", r->e));
+  memcpy(copy, t->data, n * sizeof *copy);
+  *out = copy;
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite(copy[i]))
+      return infer_fail(r->e, SOUK_ERR_NONFINITE, "%s: tensor \"%s\" holds a NaN or an infinity", path, name);
+  return SOUK_OK;
+}
+
+static float *carve(tuning_reader *r, size_t n, size_t k) {
+  float *at = r->t->arena + r->used;
+  r->used += (gemm_packed_size(n, k) + 15) / 16 * 16;
+  return at;
+}
+
+static souk_status pack_layer(tuning_reader *r, adapted_layer *to, const float *a, const float *b,
+                              const float *e, size_t in, size_t out, double scale) {
+  const size_t rank = (size_t)r->rank;
+  float *up;
+  PASS(infer_alloc(&up, out * rank, sizeof *up, "a matrix", r->e));
+  for (size_t o = 0; o < out; o++)
+    for (size_t k = 0; k < rank; k++)
+      up[o * rank + k] = (float)(scale * (e != NULL ? (double)e[k] : 1.0) * (double)b[o * rank + k]);
+  to->rank = r->rank;
+  to->down = carve(r, rank, in);
+  to->up = carve(r, out, rank);
+  gemm_pack(a, in, rank, in, to->down);
+  gemm_pack(up, rank, out, rank, to->up);
+  free(up);
+  return SOUK_OK;
+}
+
+static souk_status read_place(tuning_reader *r, int32_t layer, adapted_place place) {
+  static const char *const modules[ADAPTED_PLACES] = {"attention.self.query", "attention.self.key",
+                                                      "attention.self.value", "attention.output.dense",
+                                                      "intermediate.dense",   "output.dense"};
+  const int32_t H = r->b->hidden, F = r->b->intermediate;
+  const int32_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
+  const double scale = r->scale * (place == ADAPTED_QUERY ? 1 / sqrt((double)r->b->head_size) : 1);
+  const float *a = NULL, *b = NULL, *e = NULL;
+  souk_status rc = find_factor(r, layer, modules[place], "lora_A", r->rank, in, &a);
+  if (rc == SOUK_OK) rc = find_factor(r, layer, modules[place], "lora_B", out, r->rank, &b);
+  if (rc == SOUK_OK && r->adalora) rc = find_factor(r, layer, modules[place], "lora_E", r->rank, 1, &e);
+  if (rc == SOUK_OK && ((a == NULL) != (b == NULL) || (r->adalora && (a == NULL) != (e == NULL))))
+    rc = infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: layer %d has not all factors of %s", r->dir, model_name,
+                    layer, modules[place]);
+  if (rc == SOUK_OK && a != NULL)
+    rc = pack_layer(r, &r->t->layers[layer * ADAPTED_PLACES + (int32_t)place], a, b, e, (size_t)in,
+                    (size_t)out, scale);
+  free((void *)(uintptr_t)a);
+  free((void *)(uintptr_t)b);
+  free((void *)(uintptr_t)e);
+  return rc;
+}
+
+static souk_status refuse_surplus(const tuning_reader *r) {
+  for (size_t i = 0; i < r->file.count; i++)
+    if (!r->file.items[i].used)
+      return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: tensor \"%.200s\" has no place in the encoder", r->dir,
+                        model_name, r->file.items[i].name);
+  return SOUK_OK;
+}
+
+// Room for every place of every layer would be wasteful where two of six are tuned: the file says how much there is.
+static souk_status read_model(tuning_reader *r) {
+  const souk_bundle *b = r->b;
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, R = (size_t)r->rank;
+  char path[4200];
+  format_error found;
+  snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
+  if (!safetensors_read(&r->file, r->t->model.data, r->t->model.bytes, path, &found))
+    return infer_fail_format(r->e, &found);
+  const size_t factors = r->adalora ? 3 : 2, places = r->file.count / factors;
+  const size_t wide = F > H ? F : H;
+  r->floats = (places + 1) * (gemm_packed_size(R, wide) + gemm_packed_size(wide, R) + 32);
+  PASS(infer_alloc(&r->t->layers, (size_t)b->layers * ADAPTED_PLACES, sizeof *r->t->layers, "an adapter",
+                   r->e));
+  PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
+  for (int32_t i = 0; i < b->layers; i++)
+    for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
+  return refuse_surplus(r);
+}
+
+static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
+  tuning_reader r = {.b = b, .t = t, .e = e};
+  snprintf(r.dir, sizeof r.dir, "%.3800s/%s%.200s", b->dir, folder, t->name);
+  souk_status rc = read_config(&r);
+  if (rc == SOUK_OK) rc = read_model(&r);
+  if (rc == SOUK_OK && r.rank > b->adapters.most_rank) b->adapters.most_rank = r.rank;
+  jtree_free(&r.config);
+  safetensors_free(&r.file);
+  mapping_close(&t->config);
+  mapping_close(&t->model);
+  return rc;
+}
+
+souk_status adapters_read(souk_bundle *b, souk_error *e) {
+  for (int32_t i = 0; i < b->adapters.n; i++) PASS(read_one(b, &b->adapters.list[i], e));
+  return SOUK_OK;
+}
+
+void adapters_free(souk_bundle *b) {
+  for (int32_t i = 0; i < b->adapters.n; i++) {
+    bundle_tuning *t = &b->adapters.list[i];
+    mapping_close(&t->config);
+    mapping_close(&t->model);
+    free(t->name);
+    free(t->layers);
+    free(t->arena);
+  }
+  free(b->adapters.list);
+  b->adapters = (bundle_adapters){.list = NULL};
+}
+
+int32_t bundle_adapter(const souk_bundle *b, const char *name) {
+  for (int32_t i = 0; i < b->adapters.n; i++)
+    if (strcmp(b->adapters.list[i].name, name) == 0) return i;
+  return -1;
+}

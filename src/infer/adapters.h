@@ -1,0 +1,65 @@
+// Low-rank adapters of a bundle: one base serves many of them, one for each market or promotion type, chosen a request.
+//
+// A folder adapters/NAME of the bundle, listed in its souk.json file by file, in the layout of Hugging Face's peft
+// (adapter_config.json, adapter_model.safetensors; LORA and ADALORA). A linear layer y = W x + b of the encoder becomes
+// y + s B (e o A x); items, their vectors and the head are the base's. Sequences of one chunk may have different adapters: the
+// base's matmuls take all rows together, and what an adapter adds is made for the rows of its sequences, neighbours with the
+// same one at once. Each row is computed in the same way in any company, so an answer has the same bits alone and in a batch.
+#ifndef SOUK_INFER_ADAPTERS_H
+#define SOUK_INFER_ADAPTERS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "infer/errors.h"
+#include "infer/mapping.h"
+
+struct souk_bundle;
+
+// The linear layers of an encoder layer, as the encoder calls them.
+typedef enum adapted_place {
+  ADAPTED_QUERY,
+  ADAPTED_KEY,
+  ADAPTED_VALUE,
+  ADAPTED_PROJECTION,
+  ADAPTED_FFN1,
+  ADAPTED_FFN2,
+  ADAPTED_PLACES
+} adapted_place;
+
+// s, e and the attention's 1/sqrt(D) are part of `up`. Matrices are packed by gemm_pack.
+typedef struct adapted_layer {
+  float *down, *up; // [r,in], [out,r]; NULL: this layer is as it is in the base
+  int32_t rank;
+} adapted_layer;
+
+typedef struct bundle_tuning { // an adapter
+  char *name;
+  mapping config, model; // until it is read
+  adapted_layer *layers; // [L][ADAPTED_PLACES]
+  float *arena;
+} bundle_tuning;
+
+typedef struct bundle_adapters {
+  bundle_tuning *list; // [n], in the order of souk.json
+  size_t cap;
+  int32_t n, most_rank;
+} bundle_adapters;
+
+// Is this listed file one of an adapter's ("adapters/NAME/FILE")?
+bool adapters_is_file(const char *listed);
+// Its mapping, closed with the bundle: a new adapter's with the first of its files. Other files of the folder are verified only
+// (*m NULL).
+souk_status adapters_add_file(struct souk_bundle *b, const char *listed, mapping **m, souk_error *e);
+// Once the base's settings are known: reads all of them, and closes their files.
+souk_status adapters_read(struct souk_bundle *b, souk_error *e);
+void adapters_free(struct souk_bundle *b);
+
+// The number of the adapter with this name; -1: the bundle has none of this name.
+int32_t bundle_adapter(const struct souk_bundle *b, const char *name);
+static inline const adapted_layer *adapter_at(const bundle_adapters *a, int32_t adapter, int32_t layer,
+                                              adapted_place place) {
+  return &a->list[adapter].layers[layer * ADAPTED_PLACES + (int32_t)place];
+}
+
+#endif

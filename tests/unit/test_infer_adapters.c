@@ -1,0 +1,281 @@
+// Adapters of a bundle: each against a bundle of its own, into whose weights it is folded; the same bits alone and in a batch of
+// several; and folders that are not what they should be.
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/philox.h"
+#include "convert/export.h"
+#include "convert/merge.h"
+#include "infer/adapters.h"
+#include "infer/encode.h"
+#include "infer/workspace.h"
+#include "lib/check.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "model/checkpoint.h"
+#include "souk/infer.h"
+
+enum { USERS = 30, ITEMS = 50, ADAPTERS = 3, HISTORIES = 23, MOST = 12 };
+#define ALL_LINEAR "query,key,value,attention.output.dense,intermediate.dense,output.dense"
+
+static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2"};
+static const peft_config tunings[ADAPTERS] = {
+    {.kind = PEFT_LORA, .rank = 3, .alpha = 5, .targets = ALL_LINEAR},
+    {.kind = PEFT_LORA,
+     .rank = 2,
+     .alpha = 4,
+     .rslora = true,
+     .targets = "*.layer.1.*.query,*.layer.0.*.value"},
+    {.kind = PEFT_LORA, .rank = 5, .targets = "intermediate.dense,attention.output.dense"}};
+
+static void as_is(model_config *c) {
+  (void)c;
+}
+static void pre_norm(model_config *c) {
+  c->pre_norm = true;
+  c->layers = 3;
+  c->intermediate = 37;
+}
+static void causal_plain(model_config *c) {
+  strcpy(c->objectives, "next_item");
+  c->head = HEAD_PLAIN;
+  c->activation = 1;
+  c->score = 1;
+}
+static void (*const changes[])(model_config *) = {as_is, pre_norm, causal_plain};
+enum { WORLDS = sizeof changes / sizeof *changes };
+
+typedef struct world {
+  char dir[256];
+  souk_bundle *b, *own[ADAPTERS];
+} world;
+static world worlds[WORLDS];
+
+static const char *in(const char *dir, const char *name, char path[PATH_MAX]) {
+  check_ok(path_join(path, PATH_MAX, dir, name));
+  return path;
+}
+
+// A checkpoint DIR/NAME of the base in DIR/checkpoint, tuned by random values.
+static void tune(const char *dir, const char *name, const peft_config *peft, uint32_t seed) {
+  char path[PATH_MAX], data[PATH_MAX];
+  checkpoint *base;
+  dataset *d;
+  model *m;
+  check_ok(checkpoint_open(&base, in(dir, "checkpoint", path)));
+  check_ok(dataset_open(&d, in(dir, "data", data), false));
+  model_config c = base->model;
+  check_ok(peft_from_json(&c.peft, NULL, NULL)); // the defaults
+  c.peft.kind = peft->kind;
+  c.peft.rank = peft->rank;
+  c.peft.alpha = peft->alpha;
+  c.peft.rslora = peft->rslora;
+  c.peft.init_rank = peft->init_rank;
+  strcpy(c.peft.targets, peft->targets);
+  const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 2}, .training = true};
+  check_ok(model_create(&m, "cpu", &c, &run));
+  check_ok(checkpoint_load(base, m, false));
+  const param_set *s = model_params(m);
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    rng r = rng_at(seed, 3, (uint32_t)i, 0);
+    assert_int_equal(p->tuned, p->trainable);
+    for (int64_t j = 0; p->tuned && j < p->size; j++) param_master(s, p)[j] = 0.5f * (float)rng_normal(&r);
+  }
+  checkpoint_base b;
+  train_state state = {.step = 3};
+  strcpy(b.dir, path);
+  strcpy(b.sha256, base->model_sha256);
+  const checkpoint_content content = {.model = model_get_config(m),
+                                      .params = s,
+                                      .values = params_values(s),
+                                      .state = &state,
+                                      .config_yaml = "train:\n  steps: 3\n",
+                                      .data = d,
+                                      .base = &b};
+  check_ok(checkpoint_write(in(dir, name, data), &content));
+  model_free(m);
+  dataset_close(d);
+  checkpoint_close(base);
+}
+
+static void make_world(world *w, void (*change)(model_config *)) {
+  char from[PATH_MAX], to[PATH_MAX], list[4 * PATH_MAX] = "", name[64];
+  model_config c = tiny_config();
+  change(&c);
+  tiny_directory(w->dir, sizeof w->dir);
+  tiny_bundle(w->dir, USERS, ITEMS, &c);
+  for (uint32_t k = 0; k < ADAPTERS; k++) {
+    snprintf(name, sizeof name, "tuned-%s", names[k]);
+    tune(w->dir, name, &tunings[k], 40 + k);
+    in(w->dir, name, from);
+    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s=%s", k > 0 ? "," : "", names[k], from);
+    snprintf(name, sizeof name, "merged-%u", k);
+    check_ok(merge_checkpoint(from, in(w->dir, name, to), false, NULL));
+    snprintf(name, sizeof name, "own-%u", k);
+    check_ok(export_bundle(to, in(w->dir, name, from), false, false, false, NULL));
+    assert_int_equal(souk_open(&w->own[k], from, 0, NULL), SOUK_OK);
+  }
+  const export_config config = {.adapters = list};
+  check_ok(export_bundle_as(in(w->dir, "checkpoint", from), in(w->dir, "many", to), &config, NULL));
+  assert_int_equal(souk_open(&w->b, to, 0, NULL), SOUK_OK);
+}
+
+static int make_worlds(void **state) {
+  (void)state;
+  for (int i = 0; i < WORLDS; i++) make_world(&worlds[i], changes[i]);
+  return 0;
+}
+
+static int close_worlds(void **state) {
+  (void)state;
+  for (int i = 0; i < WORLDS; i++) {
+    souk_close(worlds[i].b);
+    for (int k = 0; k < ADAPTERS; k++) souk_close(worlds[i].own[k]);
+  }
+  return 0;
+}
+
+static int32_t items[HISTORIES][MOST];
+static souk_history histories[HISTORIES];
+
+static void make_histories(void) {
+  rng r = rng_at(7, 1, 0, 0);
+  for (int i = 0; i < HISTORIES; i++) {
+    histories[i] = (souk_history){.n = i % MOST, .items = items[i]};
+    for (int k = 0; k < MOST; k++) items[i][k] = (int32_t)rng_below(&r, ITEMS);
+  }
+}
+
+static void vectors_of(souk_bundle *b, const souk_history *h, size_t n, const int32_t *adapters, float *u) {
+  workspace *w = workspace_get(b->pool);
+  assert_non_null(w);
+  assert_int_equal(encode(b, &w->encode, h, n, adapters, u, NULL, NULL), SOUK_OK);
+  workspace_put(b->pool, w);
+}
+
+static void test_like_bundles_of_their_own(void **unused) {
+  (void)unused;
+  for (int i = 0; i < WORLDS; i++) {
+    souk_bundle *b = worlds[i].b;
+    const size_t W = (size_t)b->width;
+    float *got = calloc(HISTORIES * W, sizeof *got), *want = calloc(HISTORIES * W, sizeof *want);
+    assert_true(got != NULL && want != NULL);
+    for (int32_t k = 0; k < ADAPTERS; k++) {
+      int32_t which[HISTORIES];
+      const int32_t at = bundle_adapter(b, names[k]);
+      assert_true(at >= 0);
+      for (int s = 0; s < HISTORIES; s++) which[s] = at;
+      vectors_of(b, histories, HISTORIES, which, got);
+      vectors_of(worlds[i].own[k], histories, HISTORIES, NULL, want);
+      double size = 0;
+      for (size_t j = 0; j < HISTORIES * W; j++) size = fmax(size, fabs((double)want[j]));
+      for (size_t j = 0; j < HISTORIES * W; j++)
+        if (!(fabs((double)got[j] - (double)want[j]) <= 1e-5 * size))
+          fail_msg("world %d, %s, element %zu: %g, and %g of its own bundle", i, names[k], j, (double)got[j],
+                   (double)want[j]);
+      vectors_of(b, histories, HISTORIES, NULL, want);
+      double change = 0;
+      for (size_t j = 0; j < HISTORIES * W; j++)
+        change = fmax(change, fabs((double)got[j] - (double)want[j]));
+      assert_true(change > 1e-3 * size);
+    }
+    assert_int_equal(bundle_adapter(b, "none"), -1);
+    free(got);
+    free(want);
+  }
+}
+
+// Several adapters in one batch: each history has the bits that it has alone.
+static void test_together(void **unused) {
+  (void)unused;
+  for (int i = 0; i < WORLDS; i++) {
+    souk_bundle *b = worlds[i].b;
+    const size_t W = (size_t)b->width;
+    int32_t which[HISTORIES];
+    float *all = calloc(HISTORIES * W, sizeof *all), *one = calloc(W, sizeof *one);
+    assert_true(all != NULL && one != NULL);
+    for (int s = 0; s < HISTORIES; s++)
+      which[s] = (s * 7 / 2) % (ADAPTERS + 1) - 1; // neighbours alike, and not
+    vectors_of(b, histories, HISTORIES, which, all);
+    for (int s = 0; s < HISTORIES; s++) {
+      vectors_of(b, &histories[s], 1, &which[s], one);
+      assert_memory_equal(one, all + (size_t)s * W, W * sizeof *one);
+      if (which[s] >= 0) continue;
+      vectors_of(b, &histories[s], 1, NULL, one);
+      assert_memory_equal(one, all + (size_t)s * W, W * sizeof *one);
+    }
+    free(all);
+    free(one);
+  }
+}
+
+static void test_refused_exports(void **unused) {
+  (void)unused;
+  char base[PATH_MAX], out[PATH_MAX], list[3 * PATH_MAX], a[PATH_MAX];
+  const world *w = &worlds[0];
+  in(w->dir, "checkpoint", base);
+  in(w->dir, "refused", out);
+  export_config c = {.adapters = list};
+  snprintf(list, sizeof list, "%s", in(worlds[1].dir, "tuned-de", a));
+  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "is not tuned on top of");
+  snprintf(list, sizeof list, "x y=%s", in(w->dir, "tuned-de", a));
+  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
+  snprintf(list, sizeof list, ".x=%s", a);
+  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
+  snprintf(list, sizeof list, "x=%s,x=%s", a, a);
+  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "two are called x");
+}
+
+// Replaces one text of a file by another of the same length.
+static void edit(const char *path, const char *was, const char *is) {
+  char *text;
+  size_t bytes;
+  assert_int_equal(strlen(was), strlen(is));
+  check_ok(file_read(path, 1 << 20, &text, &bytes));
+  char *at = memmem(text, bytes, was, strlen(was));
+  assert_non_null(at);
+  memcpy(at, is, strlen(is));
+  check_ok(file_write_atomic(path, text, bytes));
+  free(text);
+}
+
+static void test_damaged_folders(void **unused) {
+  (void)unused;
+  char dir[PATH_MAX], path[PATH_MAX];
+  souk_bundle *b;
+  static const struct {
+    const char *file, *was, *is, *says;
+    int times;
+  } cases[] = {
+      {"adapter_config.json", "\"LORA\"", "\"LOHA\"", "field \"peft_type\" must be \"LORA\" or \"ADALORA\"",
+       1},
+      {"adapter_config.json", "\"r\": 3", "\"r\": 0", "field \"r\" must be an integer from 1 to 4096", 1},
+      {"adapter_config.json", "\"r\": 3", "\"r\": 4", "lora_A.weight\"", 1},
+      {"adapter_config.json", "\"none\"", "\"all\" ", "field \"bias\" must be \"none\"", 1},
+      {"adapter_model.safetensors", "layer.1.output.dense.lora_A", "layer.1.output.dense.lora_X",
+       "has not all factors", 1},
+      {"adapter_model.safetensors", "layer.1.attention.self.key", "layer.9.attention.self.key",
+       "has no place in the encoder", 2},
+  };
+  in(worlds[0].dir, "many", dir);
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    snprintf(path, sizeof path, "%.3000s/adapters/de/%s", dir, cases[i].file);
+    for (int k = 0; k < cases[i].times; k++) edit(path, cases[i].was, cases[i].is);
+    refuses(souk_open(&b, dir, SOUK_SKIP_CHECKSUMS, error), SOUK_ERR_FORMAT, cases[i].says);
+    refuses(souk_open(&b, dir, 0, error), SOUK_ERR_CHECKSUM, cases[i].file);
+    for (int k = 0; k < cases[i].times; k++) edit(path, cases[i].is, cases[i].was);
+  }
+  assert_int_equal(souk_open(&b, dir, 0, NULL), SOUK_OK);
+  souk_close(b);
+}
+
+int main(void) {
+  make_histories();
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
+                                     cmocka_unit_test(test_together), cmocka_unit_test(test_refused_exports),
+                                     cmocka_unit_test(test_damaged_folders)};
+  return cmocka_run_group_tests_name("infer_adapters", tests, make_worlds, close_worlds);
+}
