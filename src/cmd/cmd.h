@@ -17,6 +17,7 @@ status cmd_finetune(int argc, char **argv);
 status cmd_eval(int argc, char **argv);
 status cmd_export(int argc, char **argv);
 status cmd_import(int argc, char **argv);
+status cmd_label(int argc, char **argv);
 status cmd_merge(int argc, char **argv);
 status cmd_plan(int argc, char **argv);
 status cmd_plot(int argc, char **argv);

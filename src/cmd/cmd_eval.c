@@ -1,4 +1,4 @@
-// souk eval RUN: ranking quality of a model beside counting baselines.
+// souk eval RUN: ranking quality of a model beside counting baselines, or with --labels how good its labels are.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "base/shell.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
+#include "cmd/eval_labels.h"
 #include "eval/evaluation.h"
 #include "eval/mix_file.h"
 #include "train/config.h"
@@ -20,7 +21,7 @@ typedef struct eval_flags {
   char user_vectors[OPTION_STRING], item_vectors[OPTION_STRING];
   int part, reading, which, weights, device;
   int64_t users, negatives, seed, bootstrap, k, threads;
-  char report[OPTION_STRING];
+  char report[OPTION_STRING], labels[OPTION_STRING], figures[OPTION_STRING], plot[OPTION_STRING];
   bool mix, loss, filter_history, baselines_only, json, other_data, detail;
 } eval_flags;
 
@@ -63,6 +64,10 @@ static const option flag_options[] = {
      "target, too"},
     {"report", OPT_STRING, FLAG(report), "", 0, 0, "FILE",
      "one page of HTML with all of it, the details too, intervals drawn"},
+    {"labels", OPT_STRING, FLAG(labels), "", 0, 0, "FILE",
+     "of a run on labels: how good they are on these rows, whose columns are called as in the run's"},
+    {"figures", OPT_STRING, FLAG(figures), "", 0, 0, "FILE", "--labels: file for all figures, as json"},
+    {"plot", OPT_STRING, FLAG(plot), "", 0, 0, "FILE", "--labels: picture of the calibration, as svg"},
     {"lists", OPT_STRING, FLAG(lists), "", 0, 0, "FILE", "file for the model's ranked lists, as JSON lines"},
     {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
     {"device", OPT_CHOICE, FLAG(device), "auto", 0, 0, "auto|cpu|cuda", "backend of the model"},
@@ -228,6 +233,22 @@ done:
   return rc;
 }
 
+static status judge_labels(const eval_flags *f, const char *where) {
+  if (where == NULL) return fail(ERR_ARGUMENT, "souk eval --labels needs a run or a checkpoint");
+  const eval_labels_how how = {.where = where,
+                               .labels = f->labels,
+                               .data = f->data,
+                               .figures = f->figures,
+                               .plot = f->plot,
+                               .which = f->which,
+                               .device = f->device,
+                               .raw = f->weights == WEIGHTS_RAW,
+                               .json = f->json,
+                               .threads = (int32_t)f->threads};
+  threads_use(f->threads);
+  return eval_labels(&how);
+}
+
 status cmd_eval(int argc, char **argv) {
   static eval_flags f;
   static evaluation_config c;
@@ -238,10 +259,12 @@ status cmd_eval(int argc, char **argv) {
       {"baselines", "Counting baselines", baseline_options, n_baseline_options, &c.baselines},
   };
   const option_set set = {
-      .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]",
+      .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]\n"
+               "       souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]",
       .summary =
           "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
-          "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.",
+          "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.\n"
+          "With --labels: AUC, log loss, calibration, accuracy, F1 and confusion of a run on labels.",
       .sections = sections,
       .count = sizeof sections / sizeof *sections};
   const char *where = NULL;
@@ -250,6 +273,10 @@ status cmd_eval(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
+  if (f.labels[0] != '\0') return judge_labels(&f, n == 1 ? where : NULL);
+  if (f.figures[0] != '\0' || f.plot[0] != '\0')
+    return fail(ERR_ARGUMENT,
+                "--figures and --plot are of --labels; an evaluation of ranking has --json and --report");
   TRY(check_subject(&f, n == 1 ? where : NULL));
   c.ranking = ranking_defaults();
   c.ranking.query.part = f.part == 0 ? EVAL_VALID : EVAL_TEST;

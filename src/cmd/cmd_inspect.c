@@ -88,7 +88,7 @@ done:
 static status read_configuration(const char *path, json_t *j) {
   static run_config run;
   static prepare_config prepare;
-  option_section sections[8];
+  option_section sections[RUN_SECTIONS + 4];
   option_set set = {.sections = sections};
   char *text = NULL;
   set.count = run_sections(&run, sections);

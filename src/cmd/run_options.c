@@ -16,6 +16,10 @@
 
 enum { STEPS_UNSET = -1 }; // train.steps as long as no file or option has set it
 
+// Defaults of runs on labels.
+enum { LABEL_EPOCHS = 3 };
+static const double LABEL_RATE = 2e-4;
+
 // The configuration file that an argument means: itself or, for a run's directory, the run's config.yaml. In the
 // second case the outputs belong to that run.
 static status read_config(const option_set *set, run_config *c, const char *given) {
@@ -62,6 +66,10 @@ static void take_beginning(run_config *c, const run_beginning *p) {
   memcpy(c->train.out, p->out, sizeof c->train.out);
   memcpy(c->data.dir, p->data, sizeof c->data.dir);
   memcpy(c->train.objectives, p->objectives, sizeof c->train.objectives);
+  if (p->metric[0] == '\0') return;
+  memcpy(c->train.metric, p->metric, sizeof c->train.metric);
+  c->train.epochs = LABEL_EPOCHS;
+  c->optim.lr = LABEL_RATE;
 }
 
 // Defaults, then the file (NULL: none), then the command line, which wins. start: defaults of the model's options and of the
@@ -133,6 +141,7 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   TRY(init_adopt_model(&found, resume != NULL && *resume));
   run_config start = found;
   if (begin != NULL) memcpy(start.train.objectives, begin->objectives, sizeof start.train.objectives);
+  if (begin != NULL && begin->metric[0] != '\0') start.model.cls_sep = true;
   TRY(read_once(set, c, config, &start, resume, begin, argc, argv, help));
   return run_objectives_settle(c, &found);
 }

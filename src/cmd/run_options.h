@@ -8,6 +8,8 @@
 // What a run that begins from another's parameters has as defaults, which its file and the command line may change.
 typedef struct run_beginning {
   char init[OPTION_STRING], out[OPTION_STRING], data[OPTION_STRING], objectives[OPTION_STRING];
+  // Of a run on labels: its metric; it reads [CLS], and sees its rows for a few epochs at a low rate. "": another run.
+  char metric[OPTION_STRING];
 } run_beginning;
 
 // Fills the targets of `set`, which holds the sections over *c. With train.init the model options start

@@ -16,6 +16,7 @@
 #include "base/file_list.h"
 #include "base/memory.h"
 #include "base/tensor_file.h"
+#include "eval/label_scores.h"
 #include "eval/mix_file.h"
 #include "format/safetensors.h"
 #include "format/manifest.h"
@@ -24,6 +25,7 @@
 #include "model/item_vectors.h"
 #include "model/objectives/item_head.h"
 #include "model/tuning_fold.h"
+#include "model/objectives/label_head.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
 #include "convert/peft_files.h"
@@ -44,9 +46,10 @@ typedef struct exporter {
   vocab *v;
   const char *dir; // being written
   json_t *files;
-  json_t *mix;   // its settings; NULL: there is none
-  json_t *words; // the tokeniser's settings; NULL: it takes no texts
-  bool with_mix; // if there is one
+  json_t *mix;      // its settings; NULL: there is none
+  json_t *words;    // the tokeniser's settings; NULL: it takes no texts
+  label_set labels; // n = 0: none
+  bool with_mix;    // if there is one
   const char *adapters;
   float *rows,
       *biases; // [V,H], [V] as the model uses them, where that is not as the parameters are; NULL: it is
@@ -171,12 +174,32 @@ static status write_content(exporter *x) {
 
 // ---- items.safetensors ---------------------------------------------------------------------------------------
 
+// Is there a head that ranks items? A model that was trained on labels alone has none.
+static bool ranks(const exporter *x) {
+  return objectives_ranking(model_objectives(x->m)) != NULL;
+}
+
+// Without such a head an item's vector is its row of the word table, and its bias 0: a reader finds an item for each name, and
+// `training.untrained` says that their ranking means nothing.
+static void plain_vectors(const exporter *x, int32_t first, int32_t n, float *block) {
+  const param_set *s = model_params(x->m);
+  const int64_t H = model_get_config(x->m)->hidden;
+  const float *words = values_of(x, param_find(s, "bert.embeddings.word_embeddings.weight"));
+  for (int32_t i = 0; i < n; i++) {
+    memcpy(block + i * (H + 1), words + (first + i) * H, (size_t)H * sizeof *block);
+    block[i * (H + 1) + H] = 0;
+  }
+}
+
 static status write_item_vectors(exporter *x, out_file *f, int32_t first, int32_t items, float *block) {
   const model_config *c = model_get_config(x->m);
   const size_t W = (size_t)c->hidden + 1;
   for (int32_t i = 0; i < items; i += ITEM_BLOCK) {
     const int32_t n = items - i < ITEM_BLOCK ? items - i : ITEM_BLOCK;
-    TRY(model_item_vectors(x->m, first + i - c->class_base, n, block));
+    if (ranks(x) || objectives_labels(model_objectives(x->m)) == NULL) // which has an error of its own
+      TRY(model_item_vectors(x->m, first + i - c->class_base, n, block));
+    else
+      plain_vectors(x, first + i, n, block);
     for (size_t j = 0; j < (size_t)n * W; j++)
       if (!isfinite(block[j]))
         return fail(ERR_NONFINITE, "%s: the vector of an item is not finite", x->c->dir);
@@ -208,15 +231,37 @@ static status write_items(exporter *x) {
 
 // ---- config.json and souk.json -------------------------------------------------------------------------------
 
-static json_t *hugging_face_config(const model_config *c) {
+// Is it a model of labels? An encoder that is no BertModel takes no BERT's name.
+static bool is_classifier(const exporter *x) {
+  return objectives_labels(model_objectives(x->m)) != NULL && !model_get_config(x->m)->pre_norm;
+}
+
+// What BertForSequenceClassification wants to know: names of labels, and whether there is one of them or several.
+static void add_label_names(json_t *config, const label_set *l) {
+  json_t *names = json_object(), *numbers = json_object();
+  char number[16];
+  for (int32_t k = 0; k < l->n; k++) {
+    snprintf(number, sizeof number, "%d", k);
+    json_object_set_new(names, number, json_string(l->names[k]));
+    json_object_set_new(numbers, l->names[k], json_integer(k));
+  }
+  json_object_set_new(config, "id2label", names);
+  json_object_set_new(config, "label2id", numbers);
+  json_object_set_new(config, "problem_type",
+                      json_string(l->single ? "single_label_classification" : "multi_label_classification"));
+}
+
+static json_t *hugging_face_config(const exporter *x) {
+  const model_config *c = model_get_config(x->m);
   // A pre-norm encoder is no BertModel; under a name of its own no library takes it for one.
   const char *type = c->pre_norm ? "souk_pre_norm_bert" : "bert";
   const bool causal = model_layout(c).asks != ASKS_MASKED, plain = c->head == HEAD_PLAIN;
-  const char *architecture = c->pre_norm ? "SoukPreNormBertForMaskedLM"
-                             : plain     ? "BertModel"
-                             : causal    ? "BertLMHeadModel"
-                             : c->pooler ? "BertForPreTraining"
-                                         : "BertForMaskedLM";
+  const char *architecture = c->pre_norm        ? "SoukPreNormBertForMaskedLM"
+                             : is_classifier(x) ? "BertForSequenceClassification"
+                             : plain            ? "BertModel"
+                             : causal           ? "BertLMHeadModel"
+                             : c->pooler        ? "BertForPreTraining"
+                                                : "BertForMaskedLM";
   json_t *j =
       json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:i,s:b}", "architectures",
                 architecture, "model_type", type, "vocab_size", (json_int_t)c->vocab_size, "hidden_size",
@@ -228,6 +273,7 @@ static json_t *hugging_face_config(const model_config *c) {
                 "initializer_range", c->init_std, "layer_norm_eps", c->layer_norm_eps, "pad_token_id", 0,
                 "tie_word_embeddings", 1);
   if (causal) json_object_set_new(j, "is_decoder", json_true());
+  if (is_classifier(x)) add_label_names(j, &x->labels);
   return j;
 }
 
@@ -266,6 +312,7 @@ static json_t *training_json(const checkpoint *c) {
   if (t->trained.final) json_object_set_new(j, "final", json_true());
   for (int32_t k = 0; objectives_of(&l, &c->model) == OK && k < l.n; k++)
     if (t->untrained[k]) add_untrained(j, l.of[k]->name);
+  if (objectives_of(&l, &c->model) == OK && objectives_ranking(&l) == NULL) add_untrained(j, "ranking");
   const bool measured = !c->raw || c->averaged == NULL; // validations measure averages where there are any
   if (j != NULL && t->best_name[0] != '\0' && measured &&
       t->best_step == t->step) { // the figure of the validation at this step
@@ -279,7 +326,7 @@ static json_t *souk_json(exporter *x) {
   const model_config *c = model_get_config(x->m);
   json_t *head = json_pack("{s:s,s:f,s:i,s:i}", "score", c->score == 0 ? "dot" : "cosine", "inv_temperature",
                            1.0 / c->temperature, "class_base", c->class_base, "classes", c->classes);
-  if (c->head == HEAD_PLAIN) json_object_set_new(head, "plain", json_true());
+  if (c->head == HEAD_PLAIN || !ranks(x)) json_object_set_new(head, "plain", json_true());
   json_t *j =
       json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1, "created_by",
                 "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
@@ -288,6 +335,7 @@ static json_t *souk_json(exporter *x) {
   int bad = j == NULL;
   if (x->mix != NULL) bad |= json_object_set(j, "mix", x->mix);
   if (x->words != NULL) bad |= json_object_set(j, "words", x->words);
+  if (x->labels.n > 0) bad |= json_object_set_new(j, "labels", label_set_to_json(&x->labels));
   if (bad == 0) return j;
   json_decref(j);
   return NULL;
@@ -306,14 +354,22 @@ static bool has_items(const exporter *x) {
   return vocab_begin(x->v, RANGE_ITEMS) < vocab_end(x->v, RANGE_ITEMS);
 }
 
+// Is its input a history of items, for Hugging Face's tokenizer? A classifier's is a text.
+static bool takes_histories(const exporter *x) {
+  const bool words = vocab_begin(x->v, RANGE_WORDS) < vocab_end(x->v, RANGE_WORDS);
+  return has_items(x) && !(words && x->labels.n > 0 && strcmp(x->labels.task, "classify") == 0);
+}
+
 // What is asked of the model: vectors of its items, or the vocabulary of its words; and the tokenizer of either.
 static status write_tokens(exporter *x) {
   const model_config *c = model_get_config(x->m);
   bool has_vocab_txt = false;
   if (has_items(x)) {
     TRY(write_items(x));
-    TRY(export_item_tokenizer(x->dir, x->v, c));
     TRY(list_file(x, "items.safetensors"));
+  }
+  if (takes_histories(x)) {
+    TRY(export_item_tokenizer(x->dir, x->v, c));
   } else {
     TRY(export_word_tokenizer(x->dir, x->v, c, x->c->tokenizer, &has_vocab_txt));
     if (has_vocab_txt) TRY(list_file(x, "vocab.txt"));
@@ -405,7 +461,7 @@ static status write_adapters(exporter *x) {
 }
 
 static status write_files(exporter *x) {
-  TRY(write_json(x, "config.json", hugging_face_config(model_get_config(x->m))));
+  TRY(write_json(x, "config.json", hugging_face_config(x)));
   TRY(list_file(x, "config.json"));
   TRY(copy_in(x, "vocab.tsv"));
   TRY(list_file(x, "vocab.tsv"));
@@ -432,6 +488,8 @@ static status load_model(exporter *x) {
   TRY(checkpoint_load(x->c, x->m, false));
   if (x->c->model.peft.kind != PEFT_NONE) TRY(tuning_fold(x->m));
   const model_config *c = model_get_config(x->m);
+  if (x->c->labels != NULL && objectives_labels(model_objectives(x->m)) != NULL)
+    TRY(checkpoint_label_set(&x->labels, x->c));
   if (c->items == ITEMS_ID) return OK;
   const size_t V = (size_t)c->vocab_size;
   TRY(mem_new(&x->rows, V * (size_t)c->hidden, sizeof *x->rows, "item vectors"));
@@ -479,5 +537,6 @@ status export_bundle_as(const char *checkpoint_dir, const char *bundle, const ex
   json_decref(x.files);
   json_decref(x.mix);
   json_decref(x.words);
+  label_set_free(&x.labels);
   return rc;
 }

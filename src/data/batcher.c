@@ -113,6 +113,7 @@ static bool mix_changed(const data_config *before, const data_config *now) {
 
 static status open_source(batcher *b, const data_config *c, const seq_layout *layout) {
   data_mix mix;
+  if (dataset_labelled(b->d) != NULL) return labelled_source_open(&b->source, b->d, c, layout, b->part);
   if (dataset_premasked(b->d) != NULL) return nvidia_source_open(&b->source, b->d, c, layout, b->part);
   TRY(data_mix_parse(&mix, c->mix, "data.mix"));
   if (data_mix_is_plain(&mix) || b->part == PART_VALID)

@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,6 +49,9 @@ struct dataset {
   uint8_t event_as[MAX_EVENT_TYPES];
   dataset_info stored; // of the shards, with token_as
   item_data items;
+  const struct labelled_rows *labelled;
+  json_t *labels;
+  pthread_mutex_t labels_lock; // checkpoints are written by a thread of their own
 };
 
 struct sequence_block {
@@ -235,6 +239,7 @@ status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v) {
     vocab_free(v);
     return rc;
   }
+  pthread_mutex_init(&d->labels_lock, NULL);
   d->info = *info;
   d->v = v;
   take_ranges(&d->info, v);
@@ -244,6 +249,30 @@ status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v) {
 
 json_t *dataset_tokenizer(const dataset *d) {
   return d->tokenizer;
+}
+
+const struct labelled_rows *dataset_labelled(const dataset *d) {
+  return d->labelled;
+}
+
+void dataset_set_labelled(dataset *d, const struct labelled_rows *rows) {
+  d->labelled = rows;
+}
+
+json_t *dataset_labels(const dataset *d) {
+  pthread_mutex_t *lock = (pthread_mutex_t *)(uintptr_t)&d->labels_lock;
+  pthread_mutex_lock(lock);
+  json_t *labels = json_incref(d->labels);
+  pthread_mutex_unlock(lock);
+  return labels;
+}
+
+void dataset_set_labels(dataset *d, json_t *labels) {
+  pthread_mutex_lock(&d->labels_lock);
+  json_t *before = d->labels;
+  d->labels = json_incref(labels);
+  pthread_mutex_unlock(&d->labels_lock);
+  json_decref(before);
 }
 
 void dataset_set_tokenizer(dataset *d, json_t *settings) {
@@ -272,6 +301,7 @@ static status open_once(dataset **out, const char *dir, bool verify) {
   char path[PATH_MAX];
   bool prepared;
   TRY(mem_new(&d, 1, sizeof *d, "a data set"));
+  pthread_mutex_init(&d->labels_lock, NULL);
   status rc;
   TRY_GOTO(path_join(d->dir, sizeof d->dir, dir, ""), bad);
   d->dir[strlen(d->dir) - 1] = '\0';
@@ -342,6 +372,8 @@ void dataset_close(dataset *d) {
   nvidia_close(d->premasked);
   json_decref(d->files);
   json_decref(d->tokenizer);
+  json_decref(d->labels);
+  pthread_mutex_destroy(&d->labels_lock);
   free(d);
 }
 

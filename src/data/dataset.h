@@ -87,6 +87,13 @@ status dataset_of_vocab(dataset **out, const dataset_info *info, vocab *v);
 json_t *dataset_tokenizer(const dataset *d);
 // Gives it others; the caller keeps its reference. NULL is safe: nothing is changed.
 void dataset_set_tokenizer(dataset *d, json_t *settings);
+// Labelled rows, which runs train on in place of its sequences; borrowed, NULL: none. And field "labels" of the checkpoints that
+// are written of it (label_set.h, and where the rows came from); the caller keeps its reference. One thread at a time may set it,
+// any may ask, and a reference that was asked for is the caller's.
+const struct labelled_rows *dataset_labelled(const dataset *d);
+void dataset_set_labelled(dataset *d, const struct labelled_rows *rows);
+json_t *dataset_labels(const dataset *d); // new reference
+void dataset_set_labels(dataset *d, json_t *labels);
 void dataset_close(dataset *d); // NULL is safe
 const dataset_info *dataset_get_info(const dataset *d);
 const vocab *dataset_vocab(const dataset *d);

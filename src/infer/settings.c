@@ -339,7 +339,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *section;
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
-                             "training", "mix", "words", "files")},
+                             "training", "mix", "words", "labels", "files")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
                   {"encoder", NAMES("pre_norm", "pooler")},
@@ -359,8 +359,8 @@ static souk_status check_config_names(const souk_bundle *b, const document *d) {
                            "num_attention_heads", "intermediate_size", "hidden_act", "hidden_dropout_prob",
                            "attention_probs_dropout_prob", "is_decoder", "max_position_embeddings",
                            "type_vocab_size", "initializer_range", "layer_norm_eps", "pad_token_id",
-                           "tie_word_embeddings", "transformers_version", "torch_dtype", "dtype",
-                           "_name_or_path"),
+                           "tie_word_embeddings", "id2label", "label2id", "problem_type",
+                           "transformers_version", "torch_dtype", "dtype", "_name_or_path"),
                      b->created_by);
 }
 

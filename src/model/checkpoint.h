@@ -56,6 +56,7 @@ typedef struct checkpoint {
   bool raw;          // set by who wants the parameters as they are: checkpoint_load() then takes no averages
   json_t *files;     // that its manifest lists
   json_t *tokenizer; // settings of a Hugging Face tokenizer (data/tokenizer.h); NULL: none
+  json_t *labels;    // what its labels are (data/label_set.h); NULL: it has none
   char model_sha256[65]; // of model.h5
   int64_t model_bytes;   // its size, and that of the base's
   // Where the frozen parameters are when they are not here; opened and verified with this one. NULL: all are here.

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/dataset_manifest.h"
+#include "data/label_set.h"
 #include "data/tokenizer.h"
 #include "hdf5/h5_reader.h"
 #include "model/checkpoint_base.h"
@@ -205,9 +206,19 @@ static status check_vocabulary(const dataset_info *d, const model_config *m, con
   return OK;
 }
 
+// As many as the model has.
+static status check_labels(const checkpoint *c, const json_t *j, const char *path) {
+  label_set l;
+  TRY(label_set_from_json(&l, j, path));
+  const bool same = l.n == c->model.labels && l.single == (c->model.label_kind == LABELS_SINGLE);
+  label_set_free(&l);
+  return same ? OK : fail(ERR_FORMAT, "%s: field \"labels\" has not the labels of \"model.labels\"", path);
+}
+
 static status read_manifest(checkpoint *c, const json_t *j, const char *path, int depth) {
-  static const char *const names[] = {"schema", "version", "created_by", "model",     "state",   "data",
-                                      "config", "files",   "base",       "tokenizer", "average", NULL};
+  static const char *const names[] = {"schema",  "version", "created_by", "model", "state",
+                                      "data",    "config",  "files",      "base",  "tokenizer",
+                                      "average", "labels",  NULL};
   record_source from = {.path = path};
   TRY(read_head(c, j, &from));
   json_t *base = json_object_get(j, "base");
@@ -223,6 +234,8 @@ static status read_manifest(checkpoint *c, const json_t *j, const char *path, in
   TRY(check_vocabulary(&c->data, &c->model, path));
   if (json_object_get(j, "tokenizer") != NULL) TRY(tokenizer_check(json_object_get(j, "tokenizer"), path));
   c->tokenizer = json_incref(json_object_get(j, "tokenizer"));
+  if (json_object_get(j, "labels") != NULL) TRY(check_labels(c, json_object_get(j, "labels"), path));
+  c->labels = json_incref(json_object_get(j, "labels"));
   TRY(read_files(c, json_object_get(j, "files"), path));
   TRY(read_average(c, json_object_get(j, "average"), &from));
   if (base != NULL) TRY(open_base(c, base, &from, depth));
@@ -265,6 +278,7 @@ void checkpoint_close(checkpoint *c) {
   json_decref(c->files);
   json_decref(c->averaged);
   json_decref(c->tokenizer);
+  json_decref(c->labels);
   reader_stop(c->reader);
   free(c->config_yaml);
   free(c);

@@ -121,6 +121,7 @@ size_t run_sections(run_config *c, option_section *sections) {
       SECTION("train", "Training", train_options, COUNT(train_options), &c->train),
       SECTION("optim", "Optimiser", optim_options, COUNT(optim_options), &c->optim),
       SECTION("peft", "Parameter-efficient tuning", peft_options, n_peft_options, &c->model.peft),
+      SECTION("labels", "Labelled rows (classify, pair)", labelled_options, n_labelled_options, &c->labels),
   };
   _Static_assert(COUNT(all) == RUN_SECTIONS, "callers have room for them");
   for (size_t i = 0; i < COUNT(all); i++) sections[i] = all[i];

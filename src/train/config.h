@@ -4,6 +4,7 @@
 
 #include "base/options.h"
 #include "data/batcher.h"
+#include "data/labelled_rows.h"
 #include "model/checkpoint.h"
 
 typedef struct train_config { // section "train"
@@ -69,6 +70,7 @@ typedef struct run_config {
   model_config model;
   train_config train;
   optim_config optim;
+  labelled_config labels;
   // No parts of what config.yaml and checkpoints hold:
   run_pause pause;
   char base_objectives
@@ -78,7 +80,7 @@ typedef struct run_config {
 } run_config;
 
 // The sections over *c; sections has room for RUN_SECTIONS.
-enum { RUN_SECTIONS = 5 };
+enum { RUN_SECTIONS = 6 };
 size_t run_sections(run_config *c, option_section *sections);
 // The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
 // that wrote it.

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/checkpoint_find.h"
+#include "model/objectives/label_head.h"
 #include "train/init_from.h"
 #include "train/run_objectives.h"
 #include "train/tried.h"
@@ -57,6 +58,10 @@ status init_adopt_model(run_config *c, bool resume) {
 
 // What the parameters were trained with. Shapes are compared as they are loaded.
 static status check_model(const model_config *a, const model_config *b, const char *dir, bool grows) {
+  objective_list l;
+  TRY(objectives_of(&l, a));
+  const bool labels =
+      objectives_labels(&l) != NULL; // which need [CLS], and learn it where the parameters lack it
   const struct {
     const char *name;
     bool same;
@@ -67,7 +72,7 @@ static status check_model(const model_config *a, const model_config *b, const ch
                 {"pre_norm", a->pre_norm == b->pre_norm},
                 {"score", a->score == b->score},
                 {"positions_from_end", a->positions_from_end == b->positions_from_end},
-                {"cls_sep", a->cls_sep == b->cls_sep}};
+                {"cls_sep", a->cls_sep == b->cls_sep || labels}};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (!fields[i].same)
       return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.%s)", fields[i].name, dir,

@@ -5,13 +5,18 @@
 #include <string.h>
 #include "base/log.h"
 
+// Are examples no windows of histories?
+static bool made_elsewhere(const dataset *d) {
+  return dataset_premasked(d) != NULL || dataset_labelled(d) != NULL;
+}
+
 // The data section of the checkpoint, with the windows that it had. souk 0.2 and those before, which did not write them, took
 // the data set's.
 static data_config data_then(const run_setup *r) {
   const train_state *t = &r->from->state;
   const dataset_info *info = dataset_get_info(r->d);
   data_config then = r->then->data;
-  if (dataset_premasked(r->d) != NULL) return then;
+  if (made_elsewhere(r->d)) return then;
   const int64_t usual = then.window > 0 ? (then.window + 1) / 2 : info->stride;
   if (then.window == 0) then.window = info->window;
   if (then.stride == 0) then.stride = usual;
@@ -97,7 +102,7 @@ status place_find(run_setup *r, const model_config *now_model) {
     made.window = now.window.length;
     made.stride = now.window.stride;
     TRY(complete_old(r, t));
-    const char *changed = data_order_changed(&then, &made, dataset_premasked(r->d) != NULL);
+    const char *changed = data_order_changed(&then, &made, made_elsewhere(r->d));
     if (changed != NULL)
       start_epoch_anew(r, t, "data.", changed);
     else if (model_layout(&r->from->model).asks != model_layout(now_model).asks)

@@ -1,9 +1,9 @@
 // Where a batcher's examples come from.
 //
 // The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
-// order; a source lists examples, reads them and puts them into batches. There are three: the histories of a
+// order; a source lists examples, reads them and puts them into batches. There are four: the histories of a
 // prepared data set, windowed and masked when they are read (history_source.c), these mixed with texts of items and pairs of both
-// (mix_source.c), and examples that were masked elsewhere (nvidia_source.c).
+// (mix_source.c), examples that were masked elsewhere (nvidia_source.c), and rows with labels (labelled_source.c).
 #ifndef SOUK_DATA_SOURCES_BATCH_SOURCE_H
 #define SOUK_DATA_SOURCES_BATCH_SOURCE_H
 
@@ -67,6 +67,8 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
 // Histories, texts and pairs, to train on (mix_source.c).
 status mix_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                        const data_mix *mix);
+status labelled_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                            data_part part);
 status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                           data_part part);
 

@@ -154,8 +154,14 @@ status label_head_check_config(const model_config *c) {
   return OK;
 }
 
-const objective_metric label_head_metrics[] = {{"auc", false, false},      {"log_loss", true, false},
-                                               {"accuracy", false, false}, {"f1_macro", false, false},
-                                               {"f1_micro", false, false}, {"ece", true, false},
+// eval/classification.h; "calibrated": by the temperatures that the validation rows gave.
+const objective_metric label_head_metrics[] = {{"auc", false, false},
+                                               {"log_loss", true, false},
+                                               {"accuracy", false, false},
+                                               {"f1_macro", false, false},
+                                               {"f1_micro", false, false},
+                                               {"ece", true, false},
+                                               {"log_loss_calibrated", true, false},
+                                               {"ece_calibrated", true, false},
                                                {NULL, false, false}};
 const char *const label_head_variants[] = {NULL};

@@ -1,0 +1,87 @@
+#!/usr/bin/env bash
+# Labels on top of a run: sentiments of reviews and what becomes of items that are shown, on the generated marketplace; a run that was
+# stopped ends with the same bytes; evaluation, calibration, export; labels by a teacher; rows to label; means by item in the catalogue.
+. "$(dirname "$0")/run_lib.sh"
+shop=$work/shop
+has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
+quietly "$souk" synth --out "$shop" --users 2000 --items 60
+# Every English word of catalogue and reviews is a token; reviews with other letters are left out.
+LC_ALL=C gzip -dc "$shop/reviews.jsonl.gz" | LC_ALL=C grep -v "$(printf '[\200-\377]')" >"$work/reviews.jsonl"
+cat "$shop/catalogue.csv" "$work/reviews.jsonl" | tr -cs 'A-Za-z0-9' '\n' | tr 'A-Z' 'a-z' | LC_ALL=C sort -u | sed '/^$/d' >"$work/words"
+{ printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\n,\n.\n'; cat "$work/words"; } >"$work/vocab.txt"
+split() { awk -v part="$1" 'NR % 5 == 0 { p = "test" } NR % 5 == 1 { p = "valid" } NR % 5 > 1 { p = "train" } p == part' "$work/reviews.jsonl" >"$work/$1.jsonl"; }
+for part in train valid test; do split $part; done
+quietly "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$shop/catalogue.jsonl" --words "$work/vocab.txt" --out "$work/shopdata"
+quietly "$souk" pretrain --data.dir "$work/shopdata" --out "$work/base" --hidden 32 --heads 2 --layers 1 --max_positions 40 --item_classes false --cls_sep \
+  --mix "histories 1, texts 1" --steps 40 --lr 0.003 --warmup_steps 5 --batch_tokens 1024 --eval_every 0 --threads 1 --peak_gflops 10
+few=(--threads 1 --peak_gflops 10 --batch_tokens 1024 --lr 0.003 --warmup_steps 5)
+
+# classify
+classify() { "$souk" finetune --task classify "$work/base" --label sentiment "${few[@]}" "$@"; }
+check "a run learns sentiments" classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --out "$work/c"
+classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --eval_every 9 --out "$work/c1" 2>"$work/told"
+check "it tells how many rows have which label" has "labels.train: $(wc -l <"$work/train.jsonl") rows; negative [0-9]+ \(" "$work/told"
+check "and what it begins with" has "was not trained for classify: its parameters begin with initial weights" "$work/told"
+check "it draws its calibration" has "the most probable label: calibration error" "$work/c/calibration.svg"
+check "validations have its figures" has '"kind":"valid".*"auc":.*"ece_calibrated":.*"f1/positive":' "$work/c1/metrics.jsonl"
+classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --eval_every 9 --pause_steps 13 --out "$work/c2" 2>/dev/null
+check "a run that was left goes on" "$souk" pretrain "$work/c2" --resume
+check "and ends with the same bytes" diff <(essence "$work/c1") <(essence "$work/c2")
+check_error "it does not go on with other rows" "these are not the rows that" "$souk" pretrain "$work/c2" --resume --train "$work/test.jsonl" --epochs 13
+"$souk" eval "$work/c" --labels "$work/test.jsonl" --figures "$work/figures.json" --plot "$work/calibration.svg" >"$work/table" 2>"$work/err"
+figure() { sed -n "s/^ \"$1\": \([0-9.]*\),*$/\1/p" "$work/figures.json"; }
+check "souk eval --labels prints its figures" has '^F1 macro +0\.[0-9]{4} +0\.[0-9]{4}$' "$work/table"
+check "and who is taken for whom" has '^taken for +negative +neutral +positive$' "$work/table"
+check "it has learned something" awk -v a="$(figure auc)" 'BEGIN { exit !(a > 0.75) }'
+check "--figures has the same as json" has '"ece_calibrated": 0\.' "$work/figures.json"
+check "--plot draws the calibration" has 'by temperature' "$work/calibration.svg"
+classify --train "$work/train.jsonl" --valid_share 0.3 --epochs 3 --weights auto --out "$work/w" 2>"$work/told"
+check "weights by frequency and a share for validation work too" has 'validation f1_macro 0\.' "$work/told"
+check "several labels of rows of csv, one of them not always known, work too" bash -c "{ echo text,light,sturdy; sed -n 's/.*\"text\":\"\\([^\"]*\\)\".*/\"\\1\"/p' '$work/train.jsonl' | awk '{ print \$0 \",\" (\$0 ~ /light/) \",\" (NR % 3 ? \$0 ~ /sturdy/ : \"\") }'; } >'$work/several.csv' &&
+  '$souk' finetune --task classify '$work/base' --train '$work/several.csv' --label light,sturdy --epochs 2 --out '$work/s' ${few[*]} && '$souk' eval '$work/s' --labels '$work/several.csv' | grep -q '^sturdy'"
+
+# What cannot be.
+check_error "a file is needed" "--task classify needs labels.train" "$souk" finetune --task classify "$work/base"
+check_error "labels are learned on top of a run" "labels are learned on top of a run" "$souk" pretrain --data.dir "$work/shopdata" --train "$work/train.jsonl" --objectives classify --out "$work/none" --hidden 8 --epochs 1 --cls_sep
+check_error "a label that is everywhere the same is none" "at least 2 are wanted" bash -c "grep -h '\"negative\"' '$work/train.jsonl' >'$work/same.jsonl'; '$souk' finetune --task classify '$work/base' --label sentiment --train '$work/same.jsonl' --out '$work/none'"
+check_error "a ranking run has no labels to judge" "has no labels" "$souk" eval "$work/base" --labels "$work/test.jsonl"
+check_error "what labels are not is said" "this run has no metric \"ndcg@10\"; it has auc, log_loss" classify --train "$work/train.jsonl" --train.metric ndcg@10 --out "$work/none"
+
+# Less supervision.
+head -n 60 "$work/train.jsonl" >"$work/little.jsonl"
+quietly classify --train "$work/little.jsonl" --valid "$work/valid.jsonl" --epochs 20 --out "$work/teacher"
+student() { classify --train "$work/little.jsonl" --valid "$work/valid.jsonl" --unlabelled "$work/train.jsonl" --teacher "$work/teacher" --epochs 2 "$@"; }
+student --pseudo 0.5 --pseudo_precision 0.3 --out "$work/student" 2>"$work/told"
+check "a teacher labels rows" has 'labels.unlabelled: [1-9][0-9]* of [0-9]+ rows get the teacher' "$work/told"
+check "the checkpoint keeps how many" has '"taken": [1-9]' "$work/student/$(cat "$work/student/last")/manifest.json"
+check_error "one that is wrong too often is refused" "less than labels.pseudo_precision = 1" student --pseudo 0.5 --pseudo_precision 1 --out "$work/none"
+check "rows to label are listed" "$souk" label "$work/teacher" "$work/train.jsonl" --pick 7 --picks "$work/picks.jsonl"
+check "as many as were asked for, none twice" test "$(sed 's/.*"line":\([0-9]*\),.*/\1/' "$work/picks.jsonl" | sort -u | wc -l)" = 7
+check "predictions are written" "$souk" label "$work/c" "$work/test.jsonl" --write "$work/said.jsonl" --logits
+check "one a row" test "$(wc -l <"$work/said.jsonl")" = "$(wc -l <"$work/test.jsonl")"
+check "with label, probabilities and logits" has '^\{"line":1,"label":"(negative|neutral|positive)","probability":0\.[0-9]+,"probabilities":\{"negative":.*\},"logits":\[' "$work/said.jsonl"
+check "means by item join a catalogue" "$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/catalogue.jsonl" --catalogue "$shop/catalogue.jsonl" --keep title_en,category,brand,price --prefix review_
+check "which has them" has '"item_id":"p0000[0-9]*","title_en".*"review_positive":' "$work/catalogue.jsonl"
+check "souk prepare takes it, with sentiment as the rating" "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$work/catalogue.jsonl" --catalogue.rating review_positive \
+  --catalogue.description "" --catalogue.keep review_positive --words "$work/vocab.txt" --out "$work/fed"
+check "ratings are tokens then" has '^rating=' "$work/fed/vocab.tsv"
+
+# pair
+gzip -dc "$shop/impressions.csv.gz" | awk -F, 'NR == 1 || NR % 4 > 0' | head -n 1500 | gzip >"$work/shown.csv.gz"
+gzip -dc "$shop/impressions.csv.gz" | awk -F, 'NR == 1 || NR % 4 == 0' | tail -n 400 | { echo impression_id,time,user_id,session_id,place,item_id,price,click,cart,buy; cat; } >"$work/later.csv"
+"$souk" finetune --task pair "$work/base" --train "$work/shown.csv.gz" --user user_id --time time --epochs 2 --out "$work/p" "${few[@]}" 2>"$work/told"
+check "pairs have three heads" has 'click [0-9]+ \([0-9.]+% of those known\), cart [0-9]+ .*, buy [0-9]+ ' "$work/told"
+"$souk" eval "$work/p" --labels "$work/later.csv" >"$work/table" 2>"$work/err"
+check "souk eval judges each" test "$(grep -cE '^(click|cart|buy) +[0-9]+ +[0-9]+ ' "$work/table")" = 3
+check_error "the history must come from somewhere" "a pair needs labels.user" "$souk" finetune --task pair "$work/base" --train "$work/shown.csv.gz" --out "$work/none"
+check_error "a run of pairs is not one of texts" "was trained for pair" "$souk" finetune --task classify "$work/p" --train "$work/train.jsonl" --label sentiment --out "$work/none"
+
+# Bundles.
+check "labels are exported" "$souk" export "$work/c" "$work/bundle"
+check "as Hugging Face calls it" has '"BertForSequenceClassification"' "$work/bundle/config.json"
+check "with names" has '"2": "positive"' "$work/bundle/config.json"
+check "and temperatures" bash -c "grep -A 20 '\"labels\"' '$work/bundle/souk.json' | grep -q temperature"
+check "souk-infer opens it" "$infer" info "$work/bundle"
+check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
+check "souk-infer opens them" "$infer" info "$work/pairs"
+finish
