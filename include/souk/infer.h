@@ -170,7 +170,21 @@ SOUK_API int32_t souk_find_event(const souk_bundle *bundle, const char *name);
 // The name of an event type; NULL when there is no such type.
 SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 
+// The name of attribute i that the bundle knows of users, from 0; NULL behind the last one (or bundle is NULL). Those of one user
+// are given by name and value, see souk_user.
+SOUK_API const char *souk_user_attribute(const souk_bundle *bundle, int32_t i);
+
 // ---- vectors and scores --------------------------------------------------------------------------------------
+
+// What is known of a user beside the events. Zeroed, nothing is.
+typedef struct souk_user {
+  int32_t n_attributes; // at most 1,024
+  int32_t reserved;     // 0
+  // [n_attributes] each, not NULL, UTF-8: "age" and "31". A name that the bundle does not know is an error; a value that it does not
+  // know, as one that was rare in training, counts as not given. Of two values of one name the last one counts. In any order.
+  const char *const *names, *const *values;
+  const void *reserved_pointers[4]; // NULL
+} souk_user;
 
 // What a user did, oldest first. Items by number or by name; event types by number, by name, or left out.
 // Zeroed, it is the empty history of a new user.
@@ -183,7 +197,7 @@ typedef struct souk_history {
   // [n] texts, UTF-8, NULL pointers: none; NULL: none at all. An event with a text stands for its words, such as those of a
   // search or of a message, and for its item too, if it has one (else its item is -1, or its name NULL)
   const char *const *texts;
-  const void *reserved[1]; // NULL: room for what later versions may want to know of each event
+  const souk_user *user; // NULL: nothing is known
 } souk_history;
 // An event type that the bundle does not have is an error, not a guess; the message names those there are.
 

@@ -10,6 +10,7 @@
 #include "infer/bundle.h"
 #include "infer/checks.h"
 #include "infer/encode.h"
+#include "infer/known_user.h"
 #include "infer/explain.h"
 #include "infer/mistaken.h"
 #include "infer/rank.h"
@@ -25,6 +26,7 @@ static void free_bundle(souk_bundle *b) {
   pool_free(b->pool);
   for (int32_t i = 0; i < b->event_types; i++) free(b->event_names[i]);
   for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
+  known_user_close(b);
   vocab_free(b->vocab);
   word_tokenizer_free(b->tokenizer);
   catalogue_free(&b->catalogue);
@@ -196,6 +198,10 @@ int32_t souk_find_event(const souk_bundle *b, const char *name) {
 
 const char *souk_event_name(const souk_bundle *b, int32_t event) {
   return usable(b) && event >= 0 && event < b->event_types ? b->event_names[event] : NULL;
+}
+
+const char *souk_user_attribute(const souk_bundle *b, int32_t i) {
+  return usable(b) && i >= 0 && i < b->attributes ? b->attribute_names[i] : NULL;
 }
 
 // ---- vectors and scores --------------------------------------------------------------------------------------

@@ -66,6 +66,8 @@ struct souk_bundle {
   // files
   mapping files[FILE_COUNT];
   vocab *vocab;
+  char **attribute_names; // [attributes] of users
+  int32_t attributes;
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
   mix *mix;                     // NULL: there is none

@@ -3,6 +3,7 @@
 
 #include <stddef.h>
 #include <stdio.h>
+#include "infer/known_user.h"
 
 souk_status check_bundle(const souk_bundle *b, souk_error *error) {
   if (!usable(b)) return infer_fail(error, SOUK_ERR_ARGUMENT, "bundle is not an open bundle");
@@ -84,10 +85,42 @@ static const char *history_problem(const souk_history *h) {
   return NULL;
 }
 
+static souk_status check_attribute(const souk_bundle *b, const souk_user *user, int32_t i, place where,
+                                   souk_error *error) {
+  if (user->names[i] == NULL || user->values[i] == NULL)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user.%s[%d] must not be NULL", name_of(&where),
+                      user->names[i] == NULL ? "names" : "values", i);
+  if (known_attribute(b, user->names[i]) >= 0) return SOUK_OK;
+  return infer_fail(error, SOUK_ERR_ARGUMENT,
+                    "%s.user.names[%d]: the bundle knows no attribute \"%.60s\" of users", name_of(&where), i,
+                    user->names[i]);
+}
+
+static souk_status check_user(const souk_bundle *b, const souk_user *user, place where, souk_error *error) {
+  const int32_t n = ALIGNED(user, souk_user) ? user->n_attributes : 0;
+  if (!ALIGNED(user, souk_user))
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user is not aligned for its type", name_of(&where));
+  if (n < 0 || n > ATTRIBUTES_MAX)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user.n_attributes = %d is not from 0 to %d",
+                      name_of(&where), n, ATTRIBUTES_MAX);
+  if (user->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user.reserved = %d is not 0", name_of(&where),
+                      user->reserved);
+  PASS(check_tail(user, sizeof *user, offsetof(souk_user, reserved_pointers), where, error));
+  if (n > 0 && (user->names == NULL || user->values == NULL))
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user.%s must not be NULL", name_of(&where),
+                      user->names == NULL ? "names" : "values");
+  if (!ALIGNED(user->names, char *) || !ALIGNED(user->values, char *))
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.user: a pointer is not aligned for its type",
+                      name_of(&where));
+  for (int32_t i = 0; i < n; i++) PASS(check_attribute(b, user, i, where, error));
+  return SOUK_OK;
+}
+
 souk_status check_history(const souk_bundle *b, const souk_history *h, place where, souk_error *error) {
   if (h->n < 0 || h->n > HISTORY_MAX)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "%s.n = %d is not from 0 to 2^24", name_of(&where), h->n);
-  PASS(check_tail(h, sizeof *h, offsetof(souk_history, reserved), where, error));
+  if (h->user != NULL) PASS(check_user(b, h->user, where, error));
   if (h->n == 0) return SOUK_OK;
   const char *problem = history_problem(h);
   if (problem != NULL) return infer_fail(error, SOUK_ERR_ARGUMENT, "%s: %s", name_of(&where), problem);

@@ -5,7 +5,7 @@
 #include <string.h>
 #include "infer/bundle.h"
 
-enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024 };
+enum { HISTORY_MAX = 1 << 24, THREADS_LIMIT = 1024, ATTRIBUTES_MAX = 1024 };
 
 #define ALIGNED(p, type) ((uintptr_t)(p) % _Alignof(type) == 0)
 

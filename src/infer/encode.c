@@ -5,6 +5,7 @@
 #include <string.h>
 #include "format/processors.h"
 #include "infer/encoder.h"
+#include "infer/known_user.h"
 
 enum { SHARE_WORK = 1 << 20 }; // multiplications that pay for the start of a thread
 
@@ -48,7 +49,8 @@ static int32_t longest_history(const void *arg, size_t i) {
   const history_job *j = arg;
   const souk_history *h = &j->histories[i];
   const int32_t most = j->b->max_history;
-  size_t n = (size_t)h->n; // and no text has more tokens than bytes
+  size_t n = (size_t)h->n +
+             (h->user != NULL ? (size_t)h->user->n_attributes : 0); // and no text has more tokens than bytes
   for (int32_t at = 0; h->texts != NULL && at < h->n && n < (size_t)most; at++)
     if (h->texts[at] != NULL) n += strlen(h->texts[at]);
   const int32_t rows = (n < (size_t)most ? (int32_t)n : most) + sequence_specials(&j->b->layout, false, true);
@@ -79,15 +81,26 @@ static int32_t mark(const window_ends *ends, int32_t kept, int32_t put, uint8_t 
   return kept + put;
 }
 
+// Puts a user's attributes, at most `room` of them, before the `n` tokens that are there; returns how many.
+static int32_t put_attributes(const souk_bundle *b, const souk_user *user, int32_t room,
+                              const window_ends *ends, int32_t n) {
+  const int32_t known = known_attributes(b, user, NULL, 0), kept = known < room ? known : room;
+  known_attributes(b, user, ends->tokens - n - kept, kept);
+  mark(ends, n, kept, 0, -1);
+  return kept;
+}
+
 souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
                            int32_t *kept, int32_t *unknown, souk_error *e) {
+  const int32_t known = known_attributes(b, h->user, NULL, 0),
+                most = b->max_history - (known < b->max_history ? known : b->max_history - 1);
   int32_t n = 0;
   *unknown = 0;
   for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
     const char *text = h->texts != NULL ? h->texts[at] : NULL;
     const int32_t item = history_item(b, h, at);
     *unknown += item < 0 && text == NULL;
-    if (n == b->max_history || (item < 0 && text == NULL)) continue;
+    if (n >= most || (item < 0 && text == NULL)) continue;
     const uint8_t event = (uint8_t)history_event(b, h, at);
     if (item >= 0) {
       ends->tokens[-n - 1] = b->first_item + item;
@@ -95,10 +108,10 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
     }
     if (text == NULL) continue;
     int32_t put;
-    PASS(put_text(b, text, b->max_history - n, ends->tokens - n, &put, e));
+    PASS(put_text(b, text, most - n, ends->tokens - n, &put, e));
     n = mark(ends, n, put, event, at);
   }
-  *kept = n;
+  *kept = n + put_attributes(b, h->user, b->max_history - n, ends, n);
   return SOUK_OK;
 }
 

@@ -20,10 +20,12 @@ int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 typedef struct window_ends {
   int32_t *tokens;
   uint8_t *events;
-  int32_t *sources; // which event of the history each token comes from; NULL: not wanted
+  int32_t *
+      sources; // which event of the history each token comes from, -1: from none, as attributes of the user; NULL: not wanted
 } window_ends;
 
-// The part of a history that the model reads, its newest known events and words: *kept tokens, which lie before the ends.
+// The part of a history that the model reads, the user's attributes and its newest known events and words: *kept tokens, which lie
+// before the ends.
 // *unknown counts the unknown items of the whole history.
 souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
                            int32_t *kept, int32_t *unknown, souk_error *e);

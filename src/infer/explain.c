@@ -26,6 +26,7 @@ static const double ig_usual = 12, backward = 1.8;
 
 // The events that the model reads.
 typedef struct window {
+  int32_t fixed;             // the first so many tokens are attributes of the user, which are in no share
   int32_t *tokens, *sources; // [n] of room for max_history
   uint8_t *events;
   int32_t n;
@@ -59,7 +60,10 @@ static souk_status window_make(explain *x, souk_error *e) {
   w->sources = ends.sources - w->n;
   w->events = ends.events - w->n;
   for (int32_t i = 0; i < w->n; i++)
-    if (i == 0 || w->sources[i] != w->sources[i - 1]) w->begin[w->parts++] = i;
+    if (w->sources[i] < 0)
+      w->fixed = i + 1;
+    else if (i == w->fixed || w->sources[i] != w->sources[i - 1])
+      w->begin[w->parts++] = i;
   w->begin[w->parts] = w->n;
   return SOUK_OK;
 }
@@ -153,7 +157,7 @@ static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
   const size_t sequence = l->first + i;
   const int32_t part = (int32_t)sequence - 2;
   int32_t from = w->n, to = w->n; // what is left out
-  if (sequence == 1) from = 0;
+  if (sequence == 1) from = w->fixed;
   if (part >= 0) {
     from = w->begin[part];
     to = w->begin[part + 1];
@@ -255,7 +259,7 @@ static souk_status path_make(path *p, const explain *x, souk_error *e) {
   PASS(infer_alloc(&ids, 3 * T, sizeof *ids, "an explanation", e));
   sequence_write(&plan, &b->layout, &known, NULL, ids, ids + T, ids + 2 * T);
   for (int32_t t = 0; t < p->T; t++) {
-    const bool is_event = t >= p->first && t < p->first + x->w.n;
+    const bool is_event = t >= p->first + x->w.fixed && t < p->first + x->w.n;
     float *base = p->base + (size_t)t * H, *way = p->way + (size_t)t * H;
     const int32_t *id = ids + t;
     add_rows_of(b, id[0], id[T], id[2 * T], way);

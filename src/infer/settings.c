@@ -9,6 +9,7 @@
 #include "format/sha256.h"
 #include "format/word_settings.h"
 #include "infer/bundle.h"
+#include "infer/known_user.h"
 #include "format/jtree.h"
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096 };
@@ -216,6 +217,7 @@ static souk_status read_words(souk_bundle *b, const document *d) {
   snprintf(path, sizeof path, "%s/%s", d->dir, bundle_file_names[FILE_VOCAB]);
   if (!vocabulary_parse(&b->vocab, m->data, m->bytes, b->range_end, path, &found))
     return infer_fail_format(d->e, &found);
+  PASS(known_user_open(b, d->e));
   if (settings == NULL) return SOUK_OK;
   snprintf(path, sizeof path, "%s/%s", d->dir, d->name);
   return word_settings_open(&b->tokenizer, b->vocab, &d->tree, settings, path, &found)

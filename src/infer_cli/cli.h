@@ -76,6 +76,11 @@ typedef struct cli_query {
   cli_list text_at;
   const char **texts; // [history.n], by text_at; NULL: no event has one
   size_t texts_cap;
+  // Names and values of the user's attributes, in turns: where each begins in `words`, and pointers to them.
+  cli_list attribute_at;
+  const char **attributes; // [2][attribute_at.n / 2]: names, then values
+  size_t attributes_cap;
+  souk_user known;
   size_t text_bytes;   // of the only text of a line of texts, which may hold NULs
   cli_list candidates; // once parsed of candidates and allow together; -1: unknown
   char *strangers;     // the names of the unknown ones of "candidates", in order, each with its NUL

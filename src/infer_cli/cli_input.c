@@ -3,6 +3,7 @@
 //   {"user": "u1", "history": ["B001", "B002"]}
 //   {"user": 7, "history": [{"item": "B001", "event": "buy"}], "candidates": ["B003", "B004"], "deny": ["B005"]}
 //   {"user": 8, "history": ["B001", {"text": "red shoes", "event": "search"}, "B002"], "text": "something warmer"}
+//   {"user": 9, "history": [], "attributes": {"age": 31, "town": "Ulm"}}
 //   {"id": "B006", "text": "a pair of gloves"}
 //
 // Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored, and unknown items
@@ -25,6 +26,7 @@
 enum {
   EVENTS_AT_ONCE = 1 << 20,
   HISTORY_MAX = 1 << 24,
+  ATTRIBUTES_MOST = 1024,
   READ_AT_ONCE = 1 << 16,
   BATCH_BYTES = 16 << 20,
   LINE_MAX_BYTES = 128 << 20,
@@ -41,7 +43,8 @@ int input_open(cli_input *in, const char *path) {
 
 // Forgets a query and, where they have grown beyond `most` bytes, its buffers.
 static void query_clear(cli_query *q, size_t most) {
-  cli_list *const lists[] = {&q->history, &q->events, &q->deny, &q->allow, &q->candidates, &q->text_at};
+  cli_list *const lists[] = {&q->history,    &q->events,  &q->deny,        &q->allow,
+                             &q->candidates, &q->text_at, &q->attribute_at};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     lists[i]->n = 0;
     if (lists[i]->cap * sizeof *lists[i]->items <= most) continue;
@@ -65,6 +68,12 @@ static void query_clear(cli_query *q, size_t most) {
     q->texts = NULL;
     q->texts_cap = 0;
   }
+  if (q->attributes_cap * sizeof *q->attributes > most) {
+    free(q->attributes);
+    q->attributes = NULL;
+    q->attributes_cap = 0;
+  }
+  q->known = (souk_user){.n_attributes = 0};
   q->error[0] = '\0';
   strcpy(q->user, "null");
   q->user_bytes = 4;
@@ -92,7 +101,8 @@ souk_history query_history(const cli_query *q) {
   return (souk_history){.n = (int32_t)q->history.n,
                         .items = q->history.items,
                         .events = q->events.items,
-                        .texts = q->text_at.n > 0 ? q->texts : NULL};
+                        .texts = q->text_at.n > 0 ? q->texts : NULL,
+                        .user = q->known.n_attributes > 0 ? &q->known : NULL};
 }
 
 // A name in a line: a string, or a whole number as it is written, of any length. False: neither.
@@ -267,25 +277,74 @@ static int take_text(const jtree *t, cli_query *q) {
   return keep_text(q, text->text, text->bytes);
 }
 
+static bool attribute_is_known(const souk_bundle *b, const char *name) {
+  const char *known;
+  for (int32_t i = 0; (known = souk_user_attribute(b, i)) != NULL; i++)
+    if (strcmp(known, name) == 0) return true;
+  return false;
+}
+
+static int keep_attribute(cli_query *q, const char *text, size_t bytes) {
+  const int rc = append(&q->attribute_at, (int32_t)q->words_bytes);
+  return rc != 0 ? rc : keep_text(q, text, bytes);
+}
+
+static int take_attribute(const souk_bundle *b, cli_query *q, const jnode *n) {
+  if (n->kind == J_NULL) return 0;
+  if (n->kind != J_STRING && n->kind != J_NUMBER)
+    return query_fail(q, "\"attributes\": \"%.60s\" must be a string or a number", n->key);
+  if (!attribute_is_known(b, n->key))
+    return query_fail(q, "the bundle knows no attribute \"%.60s\" of users (souk-infer info lists them)",
+                      n->key);
+  if (memchr(n->text, '\0', n->bytes) != NULL)
+    return query_fail(q, "a value of \"attributes\" holds a NUL character");
+  const int rc = keep_attribute(q, n->key, strlen(n->key));
+  return rc != 0 ? rc : keep_attribute(q, n->text, n->bytes);
+}
+
+// Pointers to names and values, once the texts move no more.
+static int finish_attributes(cli_query *q) {
+  const size_t n = q->attribute_at.n / 2;
+  if (n > ATTRIBUTES_MOST) return query_fail(q, "\"attributes\" has more than %d", ATTRIBUTES_MOST);
+  const int rc = n > 0 ? cli_grow(&q->attributes, &q->attributes_cap, 2 * n, sizeof *q->attributes) : 0;
+  if (rc != 0 || n == 0) return rc;
+  for (size_t i = 0; i < 2 * n; i++) q->attributes[i % 2 * n + i / 2] = q->words + q->attribute_at.items[i];
+  q->known = (souk_user){.n_attributes = (int32_t)n, .names = q->attributes, .values = q->attributes + n};
+  return 0;
+}
+
+static int take_attributes(const jtree *t, const souk_bundle *b, cli_query *q) {
+  const jnode *all = jtree_get(t, t->nodes, "attributes");
+  if (all == NULL || all->kind == J_NULL) return 0;
+  if (all->kind != J_OBJECT) return query_fail(q, "\"attributes\" must be an object of names and values");
+  for (const jnode *n = jtree_first(t, all); n != NULL; n = jtree_next(t, n)) {
+    const int rc = take_attribute(b, q, n);
+    if (rc != 0) return rc;
+  }
+  return 0;
+}
+
 // The history, and a text behind it.
-static int take_history(const jtree *t, cli_query *q) {
+static int take_history(const jtree *t, const souk_bundle *b, cli_query *q) {
   const jnode *history = jtree_get(t, t->nodes, "history"), *text = jtree_get(t, t->nodes, "text");
   if (history == NULL && text == NULL)
     return query_fail(q, "field \"history\" is missing (an empty array asks for a new user)");
   if (history != NULL && history->kind != J_ARRAY)
     return query_fail(q, "\"history\" must be an array of at most 2^24 events");
   if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
-  const int rc = text != NULL ? append_event(q, -1, 0, text->text, text->bytes) : 0;
-  return rc != 0 ? rc : finish_texts(q);
+  int rc = text != NULL ? append_event(q, -1, 0, text->text, text->bytes) : 0;
+  if (rc == 0) rc = take_attributes(t, b, q);
+  if (rc == 0) rc = finish_texts(q);
+  return rc != 0 ? rc : finish_attributes(q);
 }
 
 // What is in the tree besides the elements, of which read_element says whether they were good.
-static int take_fields(const jtree *t, cli_query *q, cli_lines lines, int elements) {
+static int take_fields(const jtree *t, const souk_bundle *b, cli_query *q, cli_lines lines, int elements) {
   if (t->nodes->kind != J_OBJECT) return query_fail(q, "an object is expected");
   const jnode *user = jtree_get(t, t->nodes, q->key);
   int rc = user != NULL ? take_user(q, user) : 0;
   if (rc == 0) rc = elements;
-  if (rc == 0) rc = lines == LINES_TEXTS ? take_text(t, q) : take_history(t, q);
+  if (rc == 0) rc = lines == LINES_TEXTS ? take_text(t, q) : take_history(t, b, q);
   if (rc != 0 || lines == LINES_TEXTS) return rc;
   const bool candidates = has_names(t, q, "candidates", &rc);
   q->has_allow = has_names(t, q, "allow", &rc);
@@ -316,7 +375,7 @@ static int parse(cli_input *in, const souk_bundle *b, cli_query *q, const char *
   jtree *t = &in->tree;
   line_parse x = {.b = b, .q = q};
   if (in->plain) return take_line(q, in->lines, line, bytes);
-  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, q, in->lines, x.rc);
+  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, b, q, in->lines, x.rc);
   if (x.rc != 0 && x.rc != LINE_BAD) return x.rc;
   if (t->memory) return cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes);
   return query_fail(q, "%s", t->why);

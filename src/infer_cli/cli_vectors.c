@@ -171,6 +171,12 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
     if (t > 0) rc = output_text(o, ",");
     if (rc == 0) rc = output_string(o, name, strlen(name));
   }
+  if (rc == 0) rc = output_text(o, "],\"user_attributes\":[");
+  const char *name;
+  for (int32_t k = 0; rc == 0 && (name = souk_user_attribute(b, k)) != NULL; k++) {
+    if (k > 0) rc = output_text(o, ",");
+    if (rc == 0) rc = output_string(o, name, strlen(name));
+  }
   return rc != 0 ? rc : output_text(o, "]}\n");
 }
 
@@ -199,6 +205,12 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {
     rc = output_text(o, " ");
     if (rc == 0) rc = output_printable(o, souk_event_name(b, t));
+  }
+  if (rc == 0 && souk_user_attribute(b, 0) != NULL) rc = output_text(o, "\nuser attributes");
+  const char *name;
+  for (int32_t k = 0; rc == 0 && (name = souk_user_attribute(b, k)) != NULL; k++) {
+    rc = output_text(o, " ");
+    if (rc == 0) rc = output_printable(o, name);
   }
   if (rc == 0) rc = output_text(o, "\ntrained on   ");
   if (rc == 0) rc = output_printable(o, i->data_name);

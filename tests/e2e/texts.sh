@@ -80,6 +80,58 @@ check "a run reads them" train "$work/known" "${joint[@]}" --data.dir "$work/u" 
 check "a causal run reads them" train "$work/next" "${joint[@]}" --data.dir "$work/u" --objectives next_item --steps 20
 check "both are evaluated" bash -c "'$souk' eval '$work/known' --device cpu && '$souk' eval '$work/next' --device cpu"
 
+# The inference module reads them as training did: user vectors of a small log whose questions are written beside it.
+awk -v log_="$work/small.csv" -v users="$work/small.users" 'BEGIN {
+  srand(4); split("red shoe blue hat", word, " ")
+  print "user,item,time,event,query" >log_; print "user,town,age" >users
+  for (u = 0; u < 60; u++) {
+    n = 3 + int(rand() * 12); line = ""; item = int(rand() * 20); age = 10 + int(rand() * 60); town = "t" int(rand() * 3)
+    if (u % 5) print "u" u "," town "," age >users
+    for (i = 0; i < n; i++) {
+      if (rand() < .4) {
+        query = word[1 + int(rand() * 4)] " " word[1 + int(rand() * 4)]
+        print "u" u ",," 1000 * u + 10 * i - 5 ",search," query >log_
+        line = line (line == "" ? "" : ", ") "{\"text\": \"" query "\", \"event\": \"search\"}"
+      }
+      print "u" u ",i" item "," 1000 * u + 10 * i ",view," >log_
+      if (i < n - 1) line = line (line == "" ? "" : ", ") "{\"item\": \"i" item "\", \"event\": \"view\"}"
+      item = (item + 3) % 20
+    }
+    known = u % 5 ? ", \"attributes\": {\"age\": " age ", \"town\": \"" town "\"}" : ""
+    print "{\"user\": \"u" u "\", \"history\": [" line "]" known "}"
+  }
+}' >"$work/small.jsonl"
+small() {
+  "$souk" prepare --log "$work/small.csv" --fields.user user --fields.item item --time time --event event --query query \
+    --words "$work/small.txt" --users "$work/small.users" --users_user user --users_columns town,age --users_numbers age --out "$work/s"
+}
+printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nshoe\nblue\nhat\n' >"$work/small.txt"
+check "a small log with attributes and searches is prepared" small
+vectors_agree() { # vectors_agree NAME OPTIONS...
+  local name=$1; shift
+  train "$work/$name" --data.dir "$work/s" --max_positions 12 --steps 30 --lr 1e-2 --eval_every 0 "$@" &&
+    "$souk" export "$work/$name" "$work/$name.bundle" &&
+    "$souk" vectors "$work/$name" --users "$work/ours.npy" --data "$work/s" --part test &&
+    "$infer" users "$work/$name.bundle" --input "$work/small.jsonl" --output "$work/theirs.npy" --names "$work/theirs.names" &&
+    rows "$work/ours.npy" "$work/ours.npy.names.tsv" | LC_ALL=C sort >"$work/a" &&
+    rows "$work/theirs.npy" "$work/theirs.names" | LC_ALL=C sort >"$work/b" &&
+    paste "$work/a" "$work/b" | awk '{n = NF / 2; if ($1 != $(n + 1)) bad = 1
+      for (i = 2; i <= n; i++) {d = $i - $(n + i); if (d < 0) d = -d; if (d > worst) worst = d}; rows++}
+      END {print rows, worst; exit !(rows == 60 && !bad && worst < 1e-4)}'
+}
+rows() { # rows NPY NAMES: a line a row, its name first
+  local width
+  width=$(head -c 128 "$1" | tr -d '\0' | grep -aoE "\([0-9]+, [0-9]+\)" | sed 's/.*, //; s/)//')
+  tail -c +129 "$1" | od -An -v -t f4 -w$((4 * width)) | paste <(sed 's/.*"user":"\([^"]*\)".*/\1/' "$2") -
+}
+check "user vectors of the bundle are those of the trainer" vectors_agree masked --cls_sep --item_classes false
+check "user vectors of a causal bundle are those of the trainer" vectors_agree causal --objectives next_item
+listed() { "$infer" info "$work/masked.bundle" --json | grep -q '"user_attributes":\["town","age"\]'; }
+check "souk-infer info lists the attributes" listed
+echo '{"history": [], "attributes": {"size": 3}}' >"$work/bad.jsonl"
+check_error "an attribute that the bundle does not know is an error of its line" 'the bundle knows no attribute "size" of users' \
+  "$infer" users "$work/masked.bundle" --input "$work/bad.jsonl" --output "$work/x.npy"
+
 check_error "texts need a head of words" 'data.mix: of texts words are predicted, which needs model.item_classes = false' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --data.dir "$work/d" --cls_sep --segments 2 --mix "histories, texts" --steps 1
 check_error "a data set without texts is told" 'has no texts of items; souk prepare --words and --catalogue make them' \

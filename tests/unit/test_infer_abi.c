@@ -136,12 +136,13 @@ static void fields_that_the_library_does_not_know(void **state) {
   refuses(RANK(sizeof *made, &options.known, 0), SOUK_ERR_ARGUMENT, "options_bytes is 0");
   refuses(RANK(0, NULL, 0), SOUK_ERR_ARGUMENT, "query_bytes = 0 is not the size of a souk_query");
   refuses(RANK(sizeof *made + 4, NULL, 0), SOUK_ERR_ARGUMENT, "is not the size of a souk_query");
-  made[1].known.history.reserved[0] = &a;
+  const souk_user later = {.reserved_pointers = {&a}}, other = {.reserved = 1};
+  made[1].known.history.user = &later;
   refuses(RANK(sizeof *made, NULL, 0), SOUK_ERR_ARGUMENT, "queries[1].history has a field that this library");
-  const souk_history history = {.reserved = {&a}};
+  const souk_history history = {.user = &other};
   float u[W];
   refuses(souk_user_vectors(b, &history, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT,
-          "histories[0] has a field that this library");
+          "histories[0].user.reserved = 1 is not 0");
 #undef RANK
 }
 

@@ -83,7 +83,7 @@ class _Options(ctypes.Structure):
 
 # Queries are filled a field at a time for all of them, so they are a structured array: addresses are numbers here.
 _HISTORY = np.dtype([("n", np.int32), ("items", np.uintp), ("names", np.uintp), ("events", np.uintp),
-                     ("event_names", np.uintp), ("reserved", np.uintp, 2)], align=True)
+                     ("event_names", np.uintp), ("texts", np.uintp), ("user", np.uintp)], align=True)
 _QUERY = np.dtype([("history", _HISTORY), ("u", np.uintp), ("candidates", np.uintp), ("n_candidates", np.uintp),
                    ("deny", np.uintp), ("n_deny", np.uintp)], align=True)
 
