@@ -92,8 +92,8 @@ static int32_t put_attributes(const souk_bundle *b, const souk_user *user, int32
 
 souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
                            int32_t *kept, int32_t *unknown, souk_error *e) {
-  const int32_t known = known_attributes(b, h->user, NULL, 0),
-                most = b->max_history - (known < b->max_history ? known : b->max_history - 1);
+  const int32_t known = known_attributes(b, h->user, NULL, 0);
+  const int32_t most = known < b->max_history ? b->max_history - known : b->max_history > 0; // of the others
   int32_t n = 0;
   *unknown = 0;
   for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
