@@ -1,4 +1,4 @@
-// souk bench: times the ops of a device and compares them with the limits of its hardware.
+// souk bench: times the ops of a device and compares them with the limits of its hardware; bench_words.c the tokeniser.
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "cmd/bench_words.h"
 #include "cmd/cmd.h"
 #include "ops/bench/bench.h"
 #include "train/config.h"
@@ -191,15 +192,18 @@ done:
 
 status cmd_bench(int argc, char **argv) {
   static bench_options o;
+  if (argc > 0 && strcmp(argv[0], "words") == 0) return bench_words(argc - 1, argv + 1);
   const option_section section = {"", "Benchmark", options, sizeof options / sizeof *options, &o};
   const option_set set = {
       .usage =
           "souk bench ops [--device auto|cpu|cuda] [--shapes NAME] [--ops PATTERN] [--csv FILE] [options]",
-      .summary = "Times every op of a device with the arguments that BERT-base (sequences of 128), "
-                 "BERT-large (512) and\n"
-                 "a model of Amazon Beauty give it. The floor of an op is what its bytes take at the "
-                 "memory's bandwidth,\n"
-                 "or its operations at the peak, whichever is longer; at 100% of it nothing is left to gain.",
+      .summary =
+          "Times every op of a device with the arguments that BERT-base (sequences of 128), "
+          "BERT-large (512) and\n"
+          "a model of Amazon Beauty give it. The floor of an op is what its bytes take at the "
+          "memory's bandwidth,\n"
+          "or its operations at the peak, whichever is longer; at 100% of it nothing is left to gain.\n"
+          "souk bench words times the tokeniser; it has options of its own (souk bench words --help).",
       .sections = &section,
       .count = 1};
   const char *what;
@@ -209,7 +213,8 @@ status cmd_bench(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, &what, 1, &n, &help));
   if (help) return OK;
   if (n == 0) return fail(ERR_ARGUMENT, "usage: %s", set.usage);
-  if (strcmp(what, "ops") != 0) return fail(ERR_ARGUMENT, "there is no benchmark \"%s\"; there is ops", what);
+  if (strcmp(what, "ops") != 0)
+    return fail(ERR_ARGUMENT, "there is no benchmark \"%s\"; there are ops and words", what);
   threads_use(o.threads);
   return bench_ops(&o);
 }
