@@ -36,6 +36,7 @@ status cmd_plan(int argc, char **argv) {
   bool help;
   TRY(run_options_read(&set, &c, NULL, NULL, argc, argv, &help));
   if (help) return OK;
+  TRY(run_config_refuse_labels(&c, "souk plan"));
   if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
   threads_use(c.train.threads);

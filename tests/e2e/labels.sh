@@ -44,6 +44,7 @@ check "several labels of rows of csv, one of them not always known, work too" ba
 check_error "a file is needed" "--task classify needs labels.train" "$souk" finetune --task classify "$work/base"
 check_error "labels are learned on top of a run" "labels are learned on top of a run" "$souk" pretrain --data.dir "$work/shopdata" --train "$work/train.jsonl" --objectives classify --out "$work/none" --hidden 8 --epochs 1 --cls_sep
 check_error "a label that is everywhere the same is none" "at least 2 are wanted" bash -c "grep -h '\"negative\"' '$work/train.jsonl' >'$work/same.jsonl'; '$souk' finetune --task classify '$work/base' --label sentiment --train '$work/same.jsonl' --out '$work/none'"
+check_error "souk plan knows no labels" "souk plan knows no runs on labelled rows" "$souk" plan "$work/c"
 check_error "a ranking run has no labels to judge" "has no labels" "$souk" eval "$work/base" --labels "$work/test.jsonl"
 check_error "what labels are not is said" "this run has no metric \"ndcg@10\"; it has auc, log_loss" classify --train "$work/train.jsonl" --train.metric ndcg@10 --out "$work/none"
 
