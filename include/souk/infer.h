@@ -136,9 +136,13 @@ typedef struct souk_info {
   const char *created_by; // program that wrote it
   size_t
       memory_bytes; // allocated: the bundle, and the workspaces of finished calls that it keeps for the next
-  size_t mapped_bytes; // of its files, shared with other processes through the page cache
-  int32_t has_mix;     // 1: the bundle has a mix, which ranked lists use (see "ranked lists")
-  int32_t has_words;   // 1: it reads texts (see "texts")
+  size_t mapped_bytes;  // of its files, shared with other processes through the page cache
+  int32_t has_mix;      // 1: the bundle has a mix, which ranked lists use (see "ranked lists")
+  int32_t has_words;    // 1: it reads texts (see "texts")
+  int32_t labels;       // that souk_classify or souk_score_pairs tells; 0: none
+  int32_t labels_pairs; // 1: of pairs of a history and an item, 0: of texts
+  int32_t makes_items;  // 1: souk_item_vectors_of_products makes vectors of new items
+  int32_t features;     // numbers of a product's features; 0: they play no part
 } souk_info;
 
 // Fills *info, of info_bytes.
@@ -340,6 +344,82 @@ static inline souk_status souk_embed_texts(const souk_bundle *bundle, const char
                                            const size_t *bytes, size_t n, const souk_embed_options *options,
                                            float *vectors, int32_t *tokens, souk_error *error) {
   return souk_embed_texts_sized(bundle, texts, bytes, n, options, sizeof(souk_embed_options), vectors, tokens,
+                                error);
+}
+
+// What is known of an item that the bundle need not have. Zeroed: nothing is.
+typedef struct souk_product {
+  const char
+      *text;    // UTF-8: its title, description and so on, as the data set's texts are made of; NULL: none
+  size_t bytes; // of it; 0: it ends with a NUL
+  const char *const
+      *attributes; // [n_attributes] as the vocabulary calls them: "brand=x"; unknown ones are passed over
+  size_t n_attributes;
+  const float *features; // [souk_info.features] finite; NULL: none
+} souk_product;
+
+// Item vectors of n products of which only texts, attributes or features are known: v [n][W] as souk_item_vectors writes them, so that
+// u . v is the score of a new item (souk_info.makes_items).
+//   products [n]  read, product_bytes each
+//   unknown [n]   written: attributes that the vocabulary does not have; may be NULL
+// Of a text the first 128 tokens count, which is what souk prepare keeps of an item's unless it is told otherwise.
+SOUK_API souk_status souk_item_vectors_of_products_sized(const souk_bundle *bundle,
+                                                         const souk_product *products, size_t product_bytes,
+                                                         size_t n, float *v, int32_t *unknown,
+                                                         souk_error *error);
+static inline souk_status souk_item_vectors_of_products(const souk_bundle *bundle,
+                                                        const souk_product *products, size_t n, float *v,
+                                                        int32_t *unknown, souk_error *error) {
+  return souk_item_vectors_of_products_sized(bundle, products, sizeof(souk_product), n, v, unknown, error);
+}
+
+// ---- labels --------------------------------------------------------------------------------------------------
+
+// A bundle may tell labels (souk_info.labels): of texts, such as a sentiment, or of pairs of a history and an item, such as the
+// probabilities of click, cart and purchase. Of several labels each holds or does not; of the others one does, and their
+// probabilities add up to 1. Logits are divided by the temperatures that validation has found (docs/bundle.md, "labels").
+
+// The name of a label; NULL when there is no such label.
+SOUK_API const char *souk_label_name(const souk_bundle *bundle, int32_t label);
+
+// Zeroed (or a NULL pointer to it) are the defaults.
+typedef struct souk_label_options {
+  int32_t threads;
+  int32_t logits; // 1: logits, without temperature, instead of probabilities
+} souk_label_options;
+
+// The labels of n texts, for bundles whose labels are of texts.
+//   texts [n]        read; none is NULL. What is too long loses its end
+//   seconds [n]      read: second texts, [CLS] text [SEP] second [SEP]; NULL: there are none
+//   out [n][labels]  written
+SOUK_API souk_status souk_classify_sized(const souk_bundle *bundle, const char *const *texts,
+                                         const char *const *seconds, size_t n,
+                                         const souk_label_options *options, size_t options_bytes, float *out,
+                                         souk_error *error);
+static inline souk_status souk_classify(const souk_bundle *bundle, const char *const *texts,
+                                        const char *const *seconds, size_t n,
+                                        const souk_label_options *options, float *out, souk_error *error) {
+  return souk_classify_sized(bundle, texts, seconds, n, options, sizeof(souk_label_options), out, error);
+}
+
+// A history and an item that is shown to the user: [CLS] history [SEP] item, its text, its attributes [SEP].
+typedef struct souk_pair {
+  souk_history history;
+  int32_t item; // -1: one that the bundle does not have, of which the text may tell
+  int32_t reserved;
+  souk_product
+      product; // text and attributes as the rows had them that the model was trained on; its features play no part
+} souk_pair;
+
+// The labels of n pairs, for bundles whose labels are of pairs.
+//   pairs [n]        read, pair_bytes each
+//   out [n][labels]  written
+SOUK_API souk_status souk_score_pairs_sized(const souk_bundle *bundle, const souk_pair *pairs,
+                                            size_t pair_bytes, size_t n, const souk_label_options *options,
+                                            size_t options_bytes, float *out, souk_error *error);
+static inline souk_status souk_score_pairs(const souk_bundle *bundle, const souk_pair *pairs, size_t n,
+                                           const souk_label_options *options, float *out, souk_error *error) {
+  return souk_score_pairs_sized(bundle, pairs, sizeof(souk_pair), n, options, sizeof(souk_label_options), out,
                                 error);
 }
 

@@ -14,7 +14,7 @@ int32_t sequence_specials(const seq_layout *layout, bool pair, bool query) {
 }
 
 // The result of dropping tokens one by one from the longer segment (the first, if they are equal) until both fit.
-static void share_room(int32_t room, int32_t *first, int32_t *second) {
+void sequence_share(int32_t room, int32_t *first, int32_t *second) {
   const int32_t a = *first, b = *second;
   if ((int64_t)a + b <= room) return;
   if (2 * (int64_t)b <= (int64_t)room + 1) {
@@ -33,7 +33,7 @@ bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t 
   if (room < 1 && !(room == 0 && query)) return false;
   *plan = (seq_plan){.kept = n, .second_kept = pair ? n_second : 0, .first = layout->cls_sep};
   if (pair)
-    share_room(room, &plan->kept, &plan->second_kept);
+    sequence_share(room, &plan->kept, &plan->second_kept);
   else if (n > room)
     plan->kept = room;
   plan->rows = plan->kept + plan->second_kept + specials;

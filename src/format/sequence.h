@@ -49,6 +49,8 @@ enum { NO_SECOND = -1 };
 
 // Rows that are no events, of a history with events.
 int32_t sequence_specials(const seq_layout *layout, bool pair, bool query);
+// What of two segments fits into room for `room` tokens: the longer one is shortened first.
+void sequence_share(int32_t room, int32_t *first, int32_t *second);
 // Plans the sequence of n tokens and, in a pair, n_second others (NO_SECOND: not a pair). query: [MASK] behind the first
 // segment. False: the layout has no room for a token beside the specials, or nothing would be in the sequence.
 bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t n_second, bool query);

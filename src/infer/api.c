@@ -9,6 +9,7 @@
 #include <unistd.h>
 #include "infer/bundle.h"
 #include "infer/checks.h"
+#include "infer/content.h"
 #include "infer/encode.h"
 #include "infer/known_user.h"
 #include "infer/explain.h"
@@ -29,6 +30,9 @@ static void free_bundle(souk_bundle *b) {
   known_user_close(b);
   vocab_free(b->vocab);
   word_tokenizer_free(b->tokenizer);
+  for (int32_t i = 0; i < b->labels.n; i++) free(b->labels.names[i]);
+  free(b->labels.names);
+  free(b->labels.temperatures);
   catalogue_free(&b->catalogue);
   mix_free(b->mix);
   content_free(b);
@@ -144,7 +148,11 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .data_name = b->data_name,
                      .created_by = b->created_by,
                      .has_mix = b->mix != NULL,
-                     .has_words = b->tokenizer != NULL};
+                     .has_words = b->tokenizer != NULL,
+                     .labels = b->labels.n,
+                     .labels_pairs = b->labels.pairs,
+                     .makes_items = content_is_there(b),
+                     .features = b->content.n_features};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);

@@ -47,6 +47,15 @@ typedef struct workspace_pool {
   workspace *idle;
 } workspace_pool;
 
+// A classifier on BERT's pooler, and what its labels are called.
+typedef struct label_head {
+  bool pairs, single; // of a history and an item, else of texts; one label holds, else each does or does not
+  int32_t n;          // 0: there is none
+  char **names;       // [n]
+  double *temperatures;                                 // [1] of a single label, else [n]
+  float *pooler, *pooler_b, *classifier, *classifier_b; // [H,H] packed, [H], [n,H] packed, [n]
+} label_head;
+
 struct souk_bundle {
   uint64_t magic;
   char *dir;
@@ -68,6 +77,7 @@ struct souk_bundle {
   vocab *vocab;
   char **attribute_names; // [attributes] of users
   int32_t attributes;
+  label_head labels;
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
   mix *mix;                     // NULL: there is none

@@ -12,7 +12,7 @@
 #include "infer/known_user.h"
 #include "format/jtree.h"
 
-enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096 };
+enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096, LABELS_MAX = 4096 };
 
 const char *const bundle_file_names[FILE_COUNT] = {
     "config.json",     "model.safetensors", "vocab.tsv",          "items.safetensors",
@@ -208,6 +208,60 @@ static souk_status read_training(souk_bundle *b, const document *d) {
   return copy_string(d, data, &b->data_name);
 }
 
+static souk_status read_label_names(label_head *l, const document *d) {
+  const jnode *names = find(d, "labels", "names");
+  const char *const wanted = "an array of 1 to 4096 different names, at least 2 of a single label";
+  if (names == NULL || names->kind != J_ARRAY || names->count < 1 + l->single || names->count > LABELS_MAX)
+    return bad_field(d, "labels", "names", wanted);
+  PASS(infer_alloc(&l->names, (size_t)names->count, sizeof *l->names, "labels", d->e));
+  for (const jnode *n = jtree_first(&d->tree, names); n != NULL; n = jtree_next(&d->tree, n)) {
+    if (n->kind != J_STRING || n->bytes == 0) return bad_field(d, "labels", "names", wanted);
+    for (int32_t i = 0; i < l->n; i++)
+      if (strcmp(l->names[i], n->text) == 0) return bad_field(d, "labels", "names", wanted);
+    PASS(copy_string(d, n->text, &l->names[l->n]));
+    l->n++;
+  }
+  return SOUK_OK;
+}
+
+static souk_status read_temperatures(label_head *l, const document *d) {
+  const jnode *list = find(d, "labels", "temperature");
+  const int32_t wanted = l->single ? 1 : l->n;
+  int32_t i = 0;
+  if (list == NULL || list->kind != J_ARRAY || list->count != wanted)
+    return bad_field(d, "labels", "temperature",
+                     l->single ? "an array of one number" : "an array of a number for each label");
+  PASS(infer_alloc(&l->temperatures, (size_t)wanted, sizeof *l->temperatures, "temperatures", d->e));
+  for (const jnode *n = jtree_first(&d->tree, list); n != NULL; n = jtree_next(&d->tree, n)) {
+    if (n->kind != J_NUMBER || !(n->number >= 1e-6 && n->number <= 1e6))
+      return bad_field(d, "labels", "temperature", "an array of numbers from 1e-06 to 1e+06");
+    l->temperatures[i++] = n->number;
+  }
+  return SOUK_OK;
+}
+
+// What the model's labels are, if it has any.
+static souk_status read_labels(souk_bundle *b, const document *d) {
+  const char *task, *kind;
+  if (find(d, "", "labels") == NULL) return SOUK_OK;
+  PASS(get_string(d, "labels", "task", &task));
+  PASS(get_string(d, "labels", "kind", &kind));
+  if (strcmp(task, "pair") != 0 && strcmp(task, "classify") != 0)
+    return bad_field(d, "labels", "task", "\"classify\" or \"pair\"");
+  if (strcmp(kind, "single") != 0 && strcmp(kind, "several") != 0)
+    return bad_field(d, "labels", "kind", "\"single\" or \"several\"");
+  b->labels.pairs = strcmp(task, "pair") == 0;
+  b->labels.single = strcmp(kind, "single") == 0;
+  if (!b->layout.cls_sep)
+    return bad_field(d, "layout", "cls_sep", "true, since \"labels\" are read at [CLS]");
+  if (b->labels.pairs && b->layout.segments < 2)
+    return bad_field(d, "layout", "segments", "2 or more, since \"labels\" are of pairs");
+  if (b->layout.max_positions < sequence_specials(&b->layout, true, false) + 2)
+    return bad_field(d, "layout", "max_positions", "5 or more, since there are \"labels\"");
+  PASS(read_label_names(&b->labels, d));
+  return read_temperatures(&b->labels, d);
+}
+
 // vocab.tsv, and what its words are found with.
 static souk_status read_words(souk_bundle *b, const document *d) {
   const mapping *m = &b->files[FILE_VOCAB];
@@ -342,6 +396,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
                              "training", "mix", "words", "labels", "files")},
+                  {"labels", NAMES("task", "kind", "names", "temperature")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
                   {"encoder", NAMES("pre_norm", "pooler")},
@@ -354,7 +409,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
   return SOUK_OK;
 }
 
-// Hugging Face's library has many more fields, and most of them change what the encoder computes. The last four do not.
+// Hugging Face's library has many more fields, and most of them change what the encoder computes. The last seven do not.
 static souk_status check_config_names(const souk_bundle *b, const document *d) {
   return check_names(d, "",
                      NAMES("architectures", "model_type", "vocab_size", "hidden_size", "num_hidden_layers",
@@ -377,6 +432,7 @@ static souk_status read_souk_json(souk_bundle *b, mix_config *mixed, document *d
   if (rc == SOUK_OK) rc = read_vocabulary(b, d, size);
   if (rc == SOUK_OK) rc = check_all_there(b, d);
   if (rc == SOUK_OK) rc = read_head(b, d, *size);
+  if (rc == SOUK_OK) rc = read_labels(b, d);
   if (rc == SOUK_OK) rc = read_training(b, d);
   if (rc == SOUK_OK) rc = read_mix(b, d, mixed);
   if (rc == SOUK_OK) rc = check_souk_names(b, d);

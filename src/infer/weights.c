@@ -197,6 +197,12 @@ static souk_status walk(loader *l) {
     PASS(vector(l, &b->final_norm_w, "bert.encoder.", "ln.weight", H, 1.0f));
     PASS(vector(l, &b->final_norm_b, "bert.encoder.", "ln.bias", H, 1.0f));
   }
+  if (b->labels.n > 0) {
+    PASS(matrix(l, &b->labels.pooler, "bert.", "pooler.dense.weight", H, H, 1.0f));
+    PASS(vector(l, &b->labels.pooler_b, "bert.", "pooler.dense.bias", H, 1.0f));
+    PASS(matrix(l, &b->labels.classifier, "", "classifier.weight", b->labels.n, H, 1.0f));
+    PASS(vector(l, &b->labels.classifier_b, "", "classifier.bias", b->labels.n, 1.0f));
+  }
   if (b->plain) return SOUK_OK;
   const char *const mlm = "cls.predictions.transform.";
   PASS(matrix(l, &b->mlm, mlm, "dense.weight", H, H, 1.0f));
