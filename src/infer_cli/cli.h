@@ -45,7 +45,7 @@ void output_abort(cli_output *o); // NULL is safe
 // NumPy's .npy, float32 [rows, columns], and optionally the names of the rows: open, rows in order through
 // output_write, commit. Not on stdout: the number of rows goes into the header at the end. names_path NULL: no names.
 // Files that belong together never mismatch (docs/formats.md, "Files in pairs").
-int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path);
+int cli_npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path);
 int npy_commit(cli_output *o, cli_output *names, int64_t rows, int64_t columns); // frees both in every case
 
 // ---- input (cli_input.c) -------------------------------------------------------------------------------------

@@ -340,7 +340,7 @@ static int open_both(cli_output **out, cli_output **names, const target *to, con
 
 // Version 1.0: magic, version, header length, a Python dictionary filled with spaces and closed by a newline.
 // The header has a fixed size, so it is written once as zeros and again when the rows have been counted.
-int npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path) {
+int cli_npy_open(cli_output **out, cli_output **names, const char *path, const char *names_path) {
   static const char room[NPY_HEADER];
   target to, names_to;
   *out = *names = NULL;

@@ -11,7 +11,7 @@ enum { AT_ONCE = 4096 };
 
 int rows_open(cli_rows *r, const char *path, const char *names, size_t width) {
   *r = (cli_rows){.width = width};
-  return npy_open(&r->vectors, &r->names, path, names);
+  return cli_npy_open(&r->vectors, &r->names, path, names);
 }
 
 int rows_put(cli_rows *r, const float *row) {
