@@ -1,4 +1,4 @@
-// souk finetune --task next|classify|pair|mix RUN: what is trained on top of a pre-trained run.
+// souk finetune --task next|rank|classify|pair|mix RUN: what is trained on top of a pre-trained run.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,13 +16,14 @@
 
 enum { FINAL_AUTO, FINAL_NO, FINAL_YES };
 
-enum { TASK_NEXT, TASK_MIX, TASK_CLASSIFY, TASK_PAIR };
+enum { TASK_NEXT, TASK_MIX, TASK_CLASSIFY, TASK_PAIR, TASK_RANK };
 static int task;
 static bool resume;
 static const option task_options[] = {
-    {"task", OPT_CHOICE, 0, "next", 0, 0, "next|mix|classify|pair",
+    {"task", OPT_CHOICE, 0, "next", 0, 0, "next|mix|classify|pair|rank",
      "next: go on training, to predict the next item; mix: learn how the model's scores and counts are added "
-     "up; classify: labels of texts; pair: what becomes of an item that a user is shown"},
+     "up; classify: labels of texts; pair: what becomes of an item that a user is shown; "
+     "rank: like next, against negatives of the batch, drawn ones and those that RUN itself ranks highest"},
 };
 static const option resume_options[] = {
     {"resume", OPT_BOOL, 0, "false", 0, 0, NULL, "continue from the new run's last checkpoint"},
@@ -50,13 +51,16 @@ static const option mix_flag_options[] = {
 };
 
 static const char usage[] =
-    "souk finetune --task next RUN [CONFIG.yaml] [options of souk pretrain]\n"
+    "souk finetune --task next|rank RUN [CONFIG.yaml] [options of souk pretrain]\n"
     "       souk finetune --task classify|pair RUN --train FILE [--valid FILE] [options]\n"
     "       souk finetune --task mix RUN [--final yes] [options]";
 static const char summary[] =
     "Trains more on top of a run (or checkpoint).\n"
     "next: goes on from its parameters to predict the next item, as souk pretrain does, in a new\n"
-    "run, by default RUN-next. mix: learns on the validation part how the model's scores and\n"
+    "run, by default RUN-next. rank: the same with the loss of a two-tower model, p = u.v, over\n"
+    "negatives that are hard (data.negatives, negative_kind, hard_negatives, hard_margin and\n"
+    "next_rows, model.temperature), by default RUN-rank. mix: learns on the validation part how the model's "
+    "scores and\n"
     "sparse counts of what follows what are best added up; the mix becomes part of the\n"
     "checkpoint, souk eval reports it beside the model, and souk export takes it along.\n"
     "classify and pair: learn labels of the rows of csv, tsv or jsonl files, by default for three\n"
@@ -162,14 +166,14 @@ static status finetune_mix(int argc, char **argv) {
   return learn_mix(&f, &o, where);
 }
 
-// ---- next, classify, pair --------------------------------------------------------------------------------------------------------
+// ---- next, rank, classify, pair --------------------------------------------------------------------------------------------------------
 
 static const char *const objectives_of_tasks[] = {
-    [TASK_NEXT] = "next_item", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
+    [TASK_NEXT] = "next_item", [TASK_RANK] = "next_item", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
 static const char *const metrics_of_tasks[] = {
-    [TASK_NEXT] = "", [TASK_CLASSIFY] = "f1_macro", [TASK_PAIR] = "auc"};
+    [TASK_NEXT] = "", [TASK_RANK] = "", [TASK_CLASSIFY] = "f1_macro", [TASK_PAIR] = "auc"};
 static const char *const places_of_tasks[] = {
-    [TASK_NEXT] = "next", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
+    [TASK_NEXT] = "next", [TASK_RANK] = "rank", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
 
 // RUN-next, from RUN's best checkpoint, on its data set.
 static status beginning_of(run_beginning *p, const char *where) {
@@ -181,6 +185,7 @@ static status beginning_of(run_beginning *p, const char *where) {
   snprintf(p->out, sizeof p->out, "%.*s-%s", (int)n, where, places_of_tasks[task]);
   snprintf(p->objectives, sizeof p->objectives, "%s", objectives_of_tasks[task]);
   snprintf(p->metric, sizeof p->metric, "%s", metrics_of_tasks[task]);
+  p->ranks = task == TASK_RANK;
   TRY(checkpoint_open_chosen(&c, where, WHICH_AUTO));
   if (run_config_data(c, p->data) != OK) p->data[0] = '\0'; // --data.dir may name one
   checkpoint_close(c);
@@ -206,7 +211,7 @@ static status finetune_next(int argc, char **argv) {
   if (n == 0) return fail(ERR_ARGUMENT, "souk finetune needs a run or a checkpoint; --help tells more");
   TRY(beginning_of(&begin, given[0]));
   TRY(run_options_read(&set, &c, &resume, &begin, argc, argv, &help));
-  if (task != TASK_NEXT && c.labels.train[0] == '\0')
+  if (task != TASK_NEXT && task != TASK_RANK && c.labels.train[0] == '\0')
     return fail(ERR_ARGUMENT, "--task %s needs labels.train, the labelled rows (--train FILE)",
                 objectives_of_tasks[task]);
   return run_training(&c, &run_options, resume);

@@ -61,7 +61,20 @@ static status default_steps(run_config *c, bool resume, int64_t usual) {
   return OK;
 }
 
+enum { RANK_NEGATIVES = 256, RANK_HARD = 64 };
+
+// Half of the negatives besides the hard ones are of the batch, half are any items: those of the batch alone would leave out what
+// nobody buys.
+static void take_ranking(run_config *c) {
+  c->data.negatives = RANK_NEGATIVES;
+  c->data.hard_negatives = RANK_HARD;
+  c->data.negative_kind = NEGATIVES_IN_BATCH;
+  c->data.negative_mix = 0.5;
+  c->data.negative_logq = LOGQ_CORRECTED;
+}
+
 static void take_beginning(run_config *c, const run_beginning *p) {
+  if (p->ranks) take_ranking(c);
   memcpy(c->train.init, p->init, sizeof c->train.init);
   memcpy(c->train.out, p->out, sizeof c->train.out);
   memcpy(c->data.dir, p->data, sizeof c->data.dir);

@@ -10,6 +10,7 @@ typedef struct run_beginning {
   char init[OPTION_STRING], out[OPTION_STRING], data[OPTION_STRING], objectives[OPTION_STRING];
   // Of a run on labels: its metric; it reads [CLS], and sees its rows for a few epochs at a low rate. "": another run.
   char metric[OPTION_STRING];
+  bool ranks; // with the data options of souk finetune --task rank
 } run_beginning;
 
 // Fills the targets of `set`, which holds the sections over *c. With train.init the model options start

@@ -5,6 +5,7 @@
 #include "base/threads.h"
 #include "cmd/labelled_run.h"
 #include "train/loop.h"
+#include "train/mining.h"
 #include "train/validation.h"
 
 status run_training(run_config *c, const option_set *options, bool resume) {
@@ -15,11 +16,15 @@ status run_training(run_config *c, const option_set *options, bool resume) {
   log_doing("reading %s", c->data.dir);
   dataset *d;
   TRY(dataset_open(&d, c->data.dir, false));
+  status rc = mining_run(c, d);
+  if (rc != OK) {
+    dataset_close(d);
+    return rc;
+  }
   rank_validator v = {.questions = NULL};
   const char *why;
   const bool validate = run_validates(c, d, &why);
   if (why != NULL) log_info("%s %s", c->data.dir, why);
-  status rc = OK;
   if (validate) log_doing("preparing the questions of validations");
   if (validate) rc = rank_validator_open(&v, d, c);
   if (rc == OK) rc = train_run(c, options, d, dist_single(), resume, validate ? &v.base : NULL);

@@ -53,6 +53,16 @@ const option data_options[] = {
     {"negative_alpha", OPT_FLOAT, FIELD(negative_alpha), "1", 0, 2, NULL, "exponent of popularity"},
     {"negative_mix", OPT_FLOAT, FIELD(negative_mix), "0", 0, 1, NULL,
      "mixed negatives: this share of them is drawn uniformly, the others by negative_kind"},
+    {"hard_negatives", OPT_INT, FIELD(hard_negatives), "0", 0, 1 << 20, NULL,
+     "so many of the negatives are items that the model of train.init ranks highest for the batch's "
+     "histories, and "
+     "that are not in them"},
+    {"hard_margin", OPT_FLOAT, FIELD(hard_margin), "2", -1e6, 1e6, NULL,
+     "an item whose score is above that of the right answer by more than this is taken for one that is "
+     "liked, and is "
+     "no hard negative"},
+    {"next_rows", OPT_CHOICE, FIELD(next_rows), "all", 0, 0, "all|last",
+     "next_item: all items of a window are predicted, or the last alone"},
     {"negative_logq", OPT_CHOICE, FIELD(negative_logq), "standard", 0, 0, "standard|corrected|none",
      "what the sampled softmax corrects scores by: the log of expected counts, the label's too; all but the "
      "label's (arXiv 2507.09331); nothing"},

@@ -40,6 +40,8 @@ typedef enum negative_kind {
   NEGATIVES_IN_BATCH
 } negative_kind;
 
+typedef enum next_rows_kind { NEXT_ROWS_ALL, NEXT_ROWS_LAST } next_rows_kind; // "all|last"
+
 // Section "data" of a run's configuration.
 typedef struct data_config {
   char dir[OPTION_STRING]; // a prepared data set
@@ -58,8 +60,12 @@ typedef struct data_config {
   bool next_session;   // pairs [CLS] a [SEP] b [SEP], b half the time the user's next session
   int64_t negatives;   // shared negatives of the sampled loss; 0: full softmax
   int negative_kind;
-  double negative_alpha;   // exponent of popularity
-  double negative_mix;     // share that is drawn uniformly whatever the kind
+  double negative_alpha; // exponent of popularity
+  double negative_mix;   // share that is drawn uniformly whatever the kind
+  int64_t
+      hard_negatives; // of the negatives, so many are of the lists of the batch's histories (hard_negatives.h)
+  double hard_margin;      // an item that scores higher than the label by more than this is in no list
+  int next_rows;           // next_rows_kind: at which rows of a window the next item is predicted
   int negative_logq;       // logq_kind (ops/ops.h) of the sampled softmax: "standard|corrected|none"
   char mix[OPTION_STRING]; // what an epoch has (data_mix.h)
   int64_t text_tokens;     // of an item's text in an example; 0: as many as fit

@@ -17,6 +17,7 @@
 #include "base/memory.h"
 #include "base/path_kind.h"
 #include "data/dataset_internal.h"
+#include "data/hard_negatives.h"
 #include "data/dataset_manifest.h"
 #include "data/history_check.h"
 #include "format/utf8.h"
@@ -355,6 +356,7 @@ static void forget_items(dataset *d) {
   item_texts_free(d->items.texts);
   item_features_free(d->items.features);
   user_context_free(d->items.context);
+  hard_negatives_free(d->items.hard);
   d->items = (item_data){.texts = NULL};
 }
 

@@ -12,6 +12,7 @@ typedef struct item_data {
   item_texts *texts;
   item_features *features;
   user_context *context;
+  struct hard_negatives *hard; // set by who trains (hard_negatives.h)
 } item_data;
 
 item_data *dataset_item_data(dataset *d);

@@ -45,6 +45,22 @@ resumed() {
 }
 check "a run that is stopped and resumed has the same bytes" resumed
 
+# ---- ranking, on top of it
+tune() { "$souk" finetune --task rank "$work/both" --data.batch_tokens 1024 --train.eval_every 0 --train.threads 1 --optim.lr 1e-3 --optim.warmup_steps 10 "$@"; }
+check "souk finetune --task rank goes on with hard negatives" tune --train.steps 60
+check "its run is beside the one that it began from" test -f "$work/both-rank/last"
+ranked=$(cold_hr "$work/both-rank")
+echo "# HR@10 over cold targets after --task rank: $ranked"
+check "cold items are still found" awk -v b="$ranked" 'BEGIN { exit !(b > 0.09) }'
+stopped() {
+  tune --out "$work/r1" --train.steps 20 --pause_steps 10 && tune --out "$work/r1" --train.steps 20 --resume &&
+    tune --out "$work/r2" --train.steps 20 && cmp "$work/r1/step-00000020/model.h5" "$work/r2/step-00000020/model.h5"
+}
+check "stopped and resumed, it draws the same hard negatives" stopped
+check "the last row alone may count" tune --out "$work/r3" --train.steps 2 --data.next_rows last
+check_error "hard negatives need a model" 'data.hard_negatives are those of the model that a run begins from: set train.init' \
+  pretrain "$work/none2" --train.steps 1 --data.negatives 8 --data.hard_negatives 4
+
 # ---- the bundle
 check "it is exported" "$souk" export "$work/both" "$work/bundle"
 check "the bundle makes vectors of new items" grep -q '"content.safetensors"' "$work/bundle/souk.json"

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "data/batcher.h"
+#include "data/hard_negatives.h"
 #include "data/writer.h"
 #include "hdf5/hdf5_glue.h"
 #include "lib/check.h"
@@ -754,6 +755,67 @@ static void test_negatives(void **unused) {
   }
 }
 
+// Of the histories of a batch, and of any item where a history has no list; their log of expected counts adds up.
+static void test_hard_negatives(void **unused) {
+  (void)unused;
+  enum { DRAWS = 60, HARD = 24 };
+  data_config c = defaults();
+  c.negatives = DRAWS;
+  c.negative_kind = NEGATIVES_POPULARITY;
+  c.hard_negatives = HARD;
+  const int64_t n = dataset_get_info(data_set)->sequences;
+  double q[40] = {0};
+  hard_negatives *lists;
+  check_ok(hard_negatives_new(&lists, n, 2));
+  for (int64_t s = 0; s < n; s++) { // of items 0 to 9 alone; every fourth history has no list
+    for (int64_t k = 0; k < 2 && s % 4 != 0; k++) {
+      const int32_t item = (int32_t)((s + 3 * k) % 10);
+      lists->items[2 * s + k] = TOKEN_SPECIALS + item;
+      q[item] += 0.5 / (double)n;
+    }
+    for (int i = 0; i < 40 && s % 4 == 0; i++) q[i] += 1 / (40.0 * (double)n);
+  }
+  dataset_set_hard_negatives(data_set, lists);
+  const seq_layout layout = asking(&items_only, ASKS_NEXT);
+  batcher *b = open_train(&c, &layout);
+  const batch *x;
+  double few = 0, all = 0, mass = 0;
+  for (int k = 0; k < 100; k++) {
+    check_ok(batcher_next(b, &x));
+    assert_int_equal(x->n_negatives, DRAWS);
+    for (int32_t i = 0; i < DRAWS; i++) {
+      const int32_t item = x->negatives[i] - TOKEN_SPECIALS;
+      const double wanted = (DRAWS - HARD) * probability(NEGATIVES_POPULARITY, item) + HARD * q[item];
+      assert_true(fabs((double)x->negative_logq[i] - log(wanted)) < 1e-5);
+      if (i >= DRAWS - HARD) all++, few += item < 10;
+    }
+  }
+  for (int i = 0; i < 40; i++) mass += (DRAWS - HARD) * probability(NEGATIVES_POPULARITY, i) + HARD * q[i];
+  assert_true(fabs(mass - DRAWS) < 0.01);
+  assert_true(few / all > 0.7 && few / all < 0.9); // 3/4, and a quarter of the rest
+  batcher_close(b);
+  dataset_set_hard_negatives(data_set, NULL);
+  c.hard_negatives = DRAWS + 1;
+  check_fails(batcher_open(&b, data_set, &c, &layout, PART_TRAIN, 0, 1), ERR_ARGUMENT,
+              "data.hard_negatives = 61 are more than all");
+}
+
+static void test_last_rows(void **unused) {
+  (void)unused;
+  data_config c = defaults();
+  const seq_layout layout = asking(&items_only, ASKS_NEXT);
+  c.next_rows = NEXT_ROWS_LAST;
+  batcher *b = open_train(&c, &layout);
+  const batch *x;
+  for (int k = 0; k < 20; k++) {
+    check_ok(batcher_next(b, &x));
+    assert_int_equal(x->n_masked, x->seqs);
+    for (int32_t i = 0; i < x->n_masked; i++)
+      assert_int_equal(x->masked[i], x->cu_seqlens[x->seq_of[x->masked[i]] + 1] - 1);
+  }
+  batcher_close(b);
+}
+
 static void test_errors(void **unused) {
   (void)unused;
   data_config c = defaults();
@@ -809,6 +871,8 @@ int main(void) {
       cmocka_unit_test(test_pairs),
       cmocka_unit_test(test_pairs_of_interleaved_sessions),
       cmocka_unit_test(test_negatives),
+      cmocka_unit_test(test_hard_negatives),
+      cmocka_unit_test(test_last_rows),
       cmocka_unit_test(test_errors),
       cmocka_unit_test(test_order_of_locks),
   };

@@ -28,6 +28,8 @@ typedef struct history_source {
   int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
   int64_t *first_window;                  // [sequences]
   negative_sampler *negatives;            // NULL: none
+  int64_t *in_batch;                      // [caps.seqs] histories of the batch at hand; NULL: nobody asks
+  int32_t n_in_batch;
   token_masks masks;
   sequence_block *blocks[HISTORY_GROUP];
   int64_t block_ids[HISTORY_GROUP];

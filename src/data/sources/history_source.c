@@ -241,9 +241,11 @@ static status add_next(history_source *b, batch *out, const example *e, const se
   const int32_t *labels = window.tokens + window.n - kept,
                 attributes = context_attributes(b->context, e->sequence);
   const bool whole = e->begin == 0 && kept == window.n - 1;
-  if (b->layout.cls_sep && whole && is_item(b, window.tokens[0]))
+  if (b->layout.cls_sep && whole && is_item(b, window.tokens[0]) && b->c.next_rows == NEXT_ROWS_ALL)
     predict_token(&b->masks, out, begin, window.tokens[0], false);
-  for (int32_t i = whole || attributes == 0 ? 0 : attributes; i < kept; i++)
+  int32_t from = whole || attributes == 0 ? 0 : attributes;
+  if (b->c.next_rows == NEXT_ROWS_LAST && from < kept) from = kept - 1;
+  for (int32_t i = from; i < kept; i++)
     if (is_item(b, labels[i])) predict_token(&b->masks, out, row + i, labels[i], false);
   return OK;
 }
@@ -252,6 +254,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   history_source *b = (history_source *)self;
   sequence s;
   history_find_sequence(b, e->sequence, &s);
+  if (b->in_batch != NULL && b->n_in_batch < b->base.caps.seqs) b->in_batch[b->n_in_batch++] = e->sequence;
   batch_input a, second;
   if (b->part == PART_VALID) {
     a = history_take(b, &s, e->begin, e->end, room_of(b, true));
@@ -271,8 +274,10 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
 }
 
 static void draw_negatives(batch_source *self, batch *out, int64_t epoch, int64_t index) {
-  const history_source *b = (const history_source *)self;
-  if (b->negatives != NULL) negatives_draw(b->negatives, out, epoch, index);
+  history_source *b = (history_source *)self;
+  const batch_histories histories = {b->in_batch, b->n_in_batch};
+  if (b->negatives != NULL) negatives_draw(b->negatives, out, &histories, epoch, index);
+  b->n_in_batch = 0;
 }
 
 // ---- life ----------------------------------------------------------------------------------------------------
@@ -317,6 +322,7 @@ static void close_source(batch_source *self) {
   training_part_free(&b->trains);
   free(b->first_window);
   negatives_close(b->negatives);
+  free(b->in_batch);
   token_masks_free(&b->masks);
   free(b->row_tokens);
   free(b->row_events);
@@ -377,7 +383,13 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
     b->windows += window_count(b->trains.lengths[s], b->w.length, b->w.stride);
   }
   if (b->base.caps.negatives > 0)
-    TRY_GOTO(negatives_open(&b->negatives, c, dataset_vocab(d), b->base.caps.masked), bad);
+    TRY_GOTO(
+        negatives_open(&b->negatives, c, dataset_vocab(d), b->base.caps.masked, dataset_hard_negatives(d)),
+        bad);
+  if (c->hard_negatives > 0)
+    TRY_GOTO(
+        mem_new(&b->in_batch, (size_t)b->base.caps.seqs, sizeof *b->in_batch, "the histories of a batch"),
+        bad);
   TRY_GOTO(token_masks_open(&b->masks, d, &b->c, layout, b->negatives), bad);
   *out = &b->base;
   return OK;

@@ -10,7 +10,11 @@
 //   in_batch     labels of the batch's rows: every row once before one comes again. p ~ count, as a label is an event of
 //                training
 //
-// So the expected count of an item is round(S mix) / n + (S - round(S mix)) p. That of in_batch is one over all batches; in a
+// With hard negatives (data.hard_negatives h) S is what is left of the negatives without them, and h more are drawn: a history of the
+// batch, and an item of its list, both evenly; of a history without a list any item, evenly. Their probability q is that of all
+// histories.
+//
+// So the expected count of an item is round(S mix) / n + (S - round(S mix)) p + h q. That of in_batch is one over all batches; in a
 // batch that is known it is how often the item is a label, which would take the popular ones' correction back (Yi et
 // al.: Sampling-bias-corrected neural modeling for large corpus item recommendations, RecSys 2019; mixed negatives: Yang et
 // al.: Mixed negative sampling for learning two-tower neural networks in recommendations, WWW 2020).
@@ -27,9 +31,11 @@ typedef struct alias_slot { // Walker's alias method
 } alias_slot;
 
 struct negative_sampler {
-  int32_t base, items;    // token id of the first item; how many
-  int32_t draws, uniform; // of a batch; of these, how many uniformly
-  bool in_batch;          // the others are labels
+  int32_t base, items;         // token id of the first item; how many
+  int32_t draws, uniform;      // of a batch; of these, how many uniformly
+  bool in_batch;               // the others are labels
+  int32_t hard;                // draws from lists, beside these
+  const hard_negatives *lists; // NULL: none
   uint64_t seed;
   alias_slot *alias; // [items]; NULL: uniform or in_batch
   float *logq;       // [items]
@@ -106,21 +112,38 @@ static status make_alias(negative_sampler *s, double *p, double sum) {
   return OK;
 }
 
+// q of every item.
+static status weigh_hard(const negative_sampler *s, double **out) {
+  const hard_negatives *l = s->lists;
+  double *q, nobodys = 0;
+  TRY(mem_new(out, (size_t)s->items, sizeof **out, "sampling probabilities"));
+  q = *out;
+  const double all = l != NULL ? (double)l->sequences : 1;
+  for (int64_t i = 0; l != NULL && i < l->sequences; i++) {
+    const int32_t n = hard_negatives_count(l, i);
+    nobodys += n == 0;
+    for (int32_t k = 0; k < n; k++) q[l->items[i * l->each + k] - s->base] += 1 / (all * n);
+  }
+  if (l == NULL) nobodys = 1;
+  for (int32_t i = 0; i < s->items; i++) q[i] += nobodys / (all * s->items);
+  return OK;
+}
+
 static status make_tables(negative_sampler *s, const data_config *c, const vocab *v) {
   TRY(mem_new(&s->logq, (size_t)s->items, sizeof *s->logq, "sampling probabilities"));
   const double even = (double)s->uniform / s->items, others = s->draws - s->uniform;
-  if (s->uniform == s->draws) {
-    for (int32_t i = 0; i < s->items; i++) s->logq[i] = (float)log(even);
-    return OK;
-  }
-  double *p, sum;
+  double *p, *hard = NULL, sum = 1;
   TRY(mem_new(&p, (size_t)s->items, sizeof *p, "sampling probabilities"));
   status rc;
-  TRY_GOTO(weigh(s, c, v, p, &sum), done);
-  for (int32_t i = 0; i < s->items; i++) s->logq[i] = (float)log(even + others * p[i] / sum);
+  if (s->hard > 0) TRY_GOTO(weigh_hard(s, &hard), done);
+  if (others > 0) TRY_GOTO(weigh(s, c, v, p, &sum), done);
+  for (int32_t i = 0; i < s->items; i++)
+    s->logq[i] = (float)log(even + others * p[i] / sum + (hard != NULL ? s->hard * hard[i] : 0));
+  if (s->uniform == s->draws) goto done;
   if (!s->in_batch) TRY_GOTO(make_alias(s, p, sum), done);
 done:
   free(p);
+  free(hard);
   return rc;
 }
 
@@ -138,7 +161,18 @@ static void draw_labels(const negative_sampler *s, batch *to, int32_t n, rng *r)
   }
 }
 
-void negatives_draw(const negative_sampler *s, batch *to, int64_t epoch, int64_t index) {
+static void draw_hard(const negative_sampler *s, batch *to, const batch_histories *of, rng *r) {
+  for (int32_t i = 0; i < s->hard; i++) {
+    const int64_t at = of->n > 0 ? of->of[rng_below(r, (uint64_t)of->n)] : 0;
+    const int32_t n = s->lists != NULL && of->n > 0 ? hard_negatives_count(s->lists, at) : 0;
+    const int32_t token = n > 0 ? s->lists->items[at * s->lists->each + (int64_t)rng_below(r, (uint64_t)n)]
+                                : s->base + (int32_t)rng_below(r, (uint64_t)s->items);
+    batch_add_negative(to, token, s->logq[token - s->base]);
+  }
+}
+
+void negatives_draw(const negative_sampler *s, batch *to, const batch_histories *histories, int64_t epoch,
+                    int64_t index) {
   rng r = rng_at(s->seed, STREAM_NEGATIVE, (uint32_t)index, (uint32_t)epoch);
   const bool labels = s->in_batch && to->n_masked > 0; // without a row nobody reads them
   const int32_t drawn = labels ? s->uniform : s->draws;
@@ -149,6 +183,7 @@ void negatives_draw(const negative_sampler *s, batch *to, int64_t epoch, int64_t
     batch_add_negative(to, s->base + item, s->logq[item]);
   }
   if (labels) draw_labels(s, to, s->draws - drawn, &r);
+  draw_hard(s, to, histories, &r);
 }
 
 float negatives_logq(const negative_sampler *s, int32_t token) {
@@ -170,15 +205,21 @@ void negatives_close(negative_sampler *s) {
   free(s);
 }
 
-status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows) {
+status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows,
+                      const hard_negatives *lists) {
   *out = NULL;
+  if (c->hard_negatives > c->negatives)
+    return fail(ERR_ARGUMENT, "data.hard_negatives = %lld are more than all of data.negatives = %lld",
+                (long long)c->hard_negatives, (long long)c->negatives);
   const int32_t base = vocab_begin(v, RANGE_ITEMS), n = vocab_end(v, RANGE_ITEMS) - base;
   if (n < 1) return fail(ERR_ARGUMENT, "data.negatives needs items in the vocabulary");
   negative_sampler *s;
   TRY(mem_new(&s, 1, sizeof *s, "the sampler of negatives"));
   s->base = base;
   s->items = n;
-  s->draws = (int32_t)c->negatives;
+  s->hard = (int32_t)c->hard_negatives;
+  s->lists = lists;
+  s->draws = (int32_t)c->negatives - s->hard;
   s->uniform =
       c->negative_kind == NEGATIVES_UNIFORM ? s->draws : (int32_t)lround((double)s->draws * c->negative_mix);
   s->in_batch = c->negative_kind == NEGATIVES_IN_BATCH;

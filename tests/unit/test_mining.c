@@ -1,0 +1,116 @@
+// Hard negatives by a model's ranking: each list is what the model ranks highest of what it may hold.
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "lib/check.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "model/objectives/item_head.h"
+#include "train/mining.h"
+
+enum { USERS = 30, ITEMS = 60, W = 17 };
+
+// Scores of all items behind the first n events of a history, alone in its batch.
+static void scores_of(model *m, const sequence *s, int32_t n, int32_t first, double *to) {
+  const seq_layout layout = model_layout(model_get_config(m));
+  const step_state state = {.seed = 0};
+  const batch_input history = {.tokens = s->tokens, .events = s->events, .n = n};
+  static float u[W], v[ITEMS * W];
+  batch *b;
+  check_ok(batch_new(&b, model_get_run(m)->caps));
+  batch_clear(b);
+  assert_true(batch_add_query(b, &layout, &history, s->index, first));
+  batch_finish(b);
+  check_ok(model_set_batch(m, b, &state));
+  check_ok(model_forward(m, false));
+  check_ok(model_user_vectors(m, u));
+  check_ok(model_item_vectors(m, first - model_get_config(m)->class_base, ITEMS, v));
+  for (int32_t i = 0; i < ITEMS; i++) {
+    to[i] = 0;
+    for (int32_t j = 0; j < W; j++) to[i] += (double)u[j] * (double)v[i * W + j];
+  }
+  batch_free(b);
+}
+
+static bool holds(const int32_t *tokens, int32_t n, int32_t token) {
+  for (int32_t i = 0; i < n; i++)
+    if (tokens[i] == token) return true;
+  return false;
+}
+
+static void check_list(model *m, const sequence *s, const hard_negatives *h, double margin, int32_t first,
+                       int64_t *short_ones) {
+  const int32_t n = s->valid_from, each = h->each, count = hard_negatives_count(h, s->index);
+  const int32_t *list = h->items + s->index * each;
+  double score[ITEMS], worst = INFINITY;
+  if (n < 2) {
+    assert_int_equal(count, 0);
+    return;
+  }
+  scores_of(m, s, n - 1, first, score);
+  const double most = score[s->tokens[n - 1] - first] + margin;
+  int32_t may = 0;
+  for (int32_t k = 0; k < count; k++) {
+    assert_false(holds(s->tokens, n, list[k]));
+    assert_true(score[list[k] - first] <= most + 1e-4);
+    assert_true(score[list[k] - first] <= worst + 1e-4); // the best first
+    worst = score[list[k] - first];
+  }
+  for (int32_t i = 0; i < ITEMS; i++) {
+    if (holds(s->tokens, n, first + i) || score[i] > most) continue;
+    may++;
+    if (!holds(list, count, first + i) && count == each) assert_true(score[i] <= worst + 1e-4);
+  }
+  const int32_t wanted = may < each ? may : each;
+  assert_true(count >= wanted - 1 && count <= wanted + 1); // scores at the margin, up to rounding
+  *short_ones += count < each;
+}
+
+static void test_lists(void **unused) {
+  (void)unused;
+  static const double margins[] = {1e5, 0, -1};
+  char dir[PATH_MAX], data[PATH_MAX];
+  dataset *d;
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(data, sizeof data, dir, "data"));
+  tiny_dataset(data, USERS, ITEMS, 0);
+  check_ok(dataset_open(&d, data, false));
+  model_config mc = tiny_config();
+  model *m = tiny_model(d, &mc);
+  const int32_t first = vocab_begin(dataset_vocab(d), RANGE_ITEMS);
+  for (size_t k = 0; k < sizeof margins / sizeof *margins; k++) {
+    const data_config c = {.hard_negatives = 8, .negatives = 8, .hard_margin = margins[k]};
+    hard_negatives *h;
+    sequence_block *block;
+    int64_t short_ones = 0;
+    check_ok(mining_lists(&h, &c, d, m));
+    check_ok(block_read(&block, d, 0, USERS));
+    for (int64_t i = 0; i < USERS; i++) {
+      sequence s;
+      block_get(block, i, &s);
+      check_list(m, &s, h, margins[k], first, &short_ones);
+    }
+    assert_true(k == 0 ? short_ones == 0 : short_ones > 0);
+    block_free(block);
+    hard_negatives_free(h);
+  }
+  model_free(m);
+  dataset_close(d);
+  tiny_remove(dir);
+}
+
+static void test_needs_a_beginning(void **unused) {
+  (void)unused;
+  static run_config c;
+  c.data.hard_negatives = 4;
+  check_fails(mining_run(&c, NULL), ERR_ARGUMENT, "set train.init");
+  c.data.hard_negatives = 0;
+  check_ok(mining_run(&c, NULL));
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_needs_a_beginning)};
+  return cmocka_run_group_tests_name("mining", tests, NULL, NULL);
+}
