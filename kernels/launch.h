@@ -62,6 +62,11 @@ cudaError_t launch_scale_forward(const launch *l, const scale_params *p);
 cudaError_t launch_scale_backward(const launch *l, const scale_params *p);
 size_t launch_scale_scratch(const scale_params *p);
 
+cudaError_t launch_orthogonal_forward(const launch *l, const orthogonal_params *p);
+cudaError_t launch_orthogonal_backward(const launch *l, const orthogonal_params *p);
+size_t launch_orthogonal_scratch(const orthogonal_params *p);
+cudaError_t launch_importance(const launch *l, const importance_params *p);
+
 // What a device knows of the optimiser's table (src/cuda/cuda_optim.c).
 typedef struct optim_work {
   const optim_tensor *tensors;

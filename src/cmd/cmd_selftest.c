@@ -36,10 +36,11 @@ static status check_names_known(const char *const *only, size_t n) {
     bool known = strcmp(only[k], "training") == 0;
     for (int32_t i = 0; i < n_checks; i++) known = known || strcmp(only[k], check_names[i]) == 0;
     if (!known)
-      return fail(ERR_ARGUMENT,
-                  "there is no check \"%s\"; there are embed, norm, linear, attention, gather, xent, "
-                  "classify, drop, scale, optim, backend and training",
-                  only[k]);
+      return fail(
+          ERR_ARGUMENT,
+          "there is no check \"%s\"; there are embed, norm, linear, attention, gather, bag, fuse, xent, "
+          "classify, drop, scale, orthogonal, importance, optim, backend and training",
+          only[k]);
   }
   return OK;
 }
@@ -107,8 +108,9 @@ status cmd_selftest(int argc, char **argv) {
       .summary =
           "Runs every op of a device on its case table against a double-precision reference, and trains "
           "tiny\n"
-          "models on it. CHECK picks some of embed, norm, linear, attention, gather, xent, classify, drop,\n"
-          "scale, optim, backend, training. An error is given as a share of its tolerance; above 1 is a "
+          "models on it. CHECK picks some of embed, norm, linear, attention, gather, bag, fuse, xent,\n"
+          "classify, drop, scale, orthogonal, importance, optim, backend, training. An error is given as a "
+          "share of its tolerance; above 1 is a "
           "failure.",
       .sections = &section,
       .count = 1};

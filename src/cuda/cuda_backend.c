@@ -212,9 +212,12 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return cuda_xent_scratch(params, sizeof(float));
   case OP_CLASSIFY:
     return launch_classify_scratch(params);
+  case OP_ORTHOGONAL:
+    return launch_orthogonal_scratch(params);
   case OP_SCALE:
     return launch_scale_scratch(params);
   case OP_DROP:
+  case OP_IMPORTANCE:
   case OP_OPTIM: // in its table
   case OP_COUNT:
     break;
@@ -328,6 +331,9 @@ LAUNCHED(fuse_forward, fuse_params, "the kernel that fuses item vectors")
 LAUNCHED(fuse_backward, fuse_params, "the backward kernels of fused item vectors")
 LAUNCHED(classify, classify_params, "the classification loss")
 LAUNCHED(drop, drop_params, "the dropout kernel")
+LAUNCHED(orthogonal_forward, orthogonal_params, "the kernels of orthogonality")
+LAUNCHED(orthogonal_backward, orthogonal_params, "the backward kernels of orthogonality")
+LAUNCHED(importance, importance_params, "the kernel of importance")
 LAUNCHED(scale_forward, scale_params, "the scaling kernel")
 LAUNCHED(scale_backward, scale_params, "the scaling's backward kernels")
 
@@ -382,6 +388,9 @@ static const backend table = {
     .drop = cuda_drop,
     .scale_forward = cuda_scale_forward,
     .scale_backward = cuda_scale_backward,
+    .orthogonal_forward = cuda_orthogonal_forward,
+    .orthogonal_backward = cuda_orthogonal_backward,
+    .importance = cuda_importance,
     .grad_norm = cuda_grad_norm,
     .adamw = cuda_adamw,
     .lamb_update = cuda_lamb_update,
@@ -390,8 +399,8 @@ static const backend table = {
     .average_rescale = cuda_average_rescale,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_7(const backend_host *h);
-const backend *souk_backend_7(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_8(const backend_host *h);
+const backend *souk_backend_8(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

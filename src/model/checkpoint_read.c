@@ -444,6 +444,16 @@ static status load_content(const checkpoint *c, model *m) {
   return rc;
 }
 
+static status load_importance(const checkpoint *c, model *m) {
+  part_file f;
+  if (model_params(m)->ipt == NULL) return OK;
+  if (json_object_get(c->files, "importance.h5") == NULL)
+    return fail(ERR_FORMAT, "%s holds no importance of ranks to resume from (adalora)", c->dir);
+  TRY(open_part(&f, c, "importance.h5", "souk.importance"));
+  TRY(read_tensors(m, &f, "ipt", param_ipt, NULL));
+  return read_tensors(m, &f, "unc", param_unc, NULL);
+}
+
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
   TRY(load_content(c, m));
@@ -455,5 +465,6 @@ status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   }
   if (with_optimizer) TRY(load_moments(c, m));
   if (with_optimizer) TRY(load_lags(c, m));
+  if (with_optimizer) TRY(load_importance(c, m));
   return params_refresh(model_params(m));
 }

@@ -53,7 +53,8 @@ typedef struct part {
 
 static const part parts[] = {{"model.h5", "souk.parameters", {{"", value_master}}},
                              {"optimizer.h5", "souk.optimizer", {{"m", value_m}, {"v", value_v}}},
-                             {"average.h5", "souk.average", {{"", value_lag}}}};
+                             {"average.h5", "souk.average", {{"", value_lag}}},
+                             {"importance.h5", "souk.importance", {{"ipt", value_ipt}, {"unc", value_unc}}}};
 enum { N_PARTS = sizeof parts / sizeof *parts };
 
 static bool has_values(const checkpoint_content *c, const part *of) {

@@ -176,6 +176,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   TRY_GOTO(backend_find(&m->core.be, backend_name), bad);
   m->core.params.be = m->core.be;
   m->core.params.averages = run->averages;
+  m->core.params.importance = run->training && c->peft.kind == PEFT_ADALORA;
   TRY_GOTO(encoder_new(&m->core), bad);
   TRY_GOTO(items_new(&m->core), bad);
   TRY_GOTO(make_objectives(m), bad);
@@ -206,8 +207,8 @@ status model_create(model **out, const char *backend_name, const model_config *c
   status rc;
   const model_memory need = memory_of(m);
   const size_t planned = param_arena_bytes(&need.params) + need.params.moments + need.params.averages +
-                         need.batch + need.activations + need.activation_gradients + need.scratch +
-                         need.optimizer;
+                         need.params.importance + need.batch + need.activations + need.activation_gradients +
+                         need.scratch + need.optimizer;
   const backend_config config = {.device = run->device,
                                  .threads = run->threads,
                                  .scratch_bytes = m->core.scratch_bytes,
@@ -255,7 +256,7 @@ op_ctx *model_ctx(model *m) {
 
 size_t model_bytes(const model *m) {
   const param_bytes b = params_bytes(&m->core.params, true);
-  return m->total_bytes + (m->core.params.m != NULL ? b.moments + b.averages : 0);
+  return m->total_bytes + (m->core.params.m != NULL ? b.moments + b.averages + b.importance : 0);
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------

@@ -156,6 +156,7 @@ param_bytes params_bytes(const param_set *s, bool training) {
   b.gradients = b.weights;
   b.moments = 2 * b.weights;
   b.averages = s->averages ? b.weights : 0;
+  b.importance = s->importance ? 3 * b.weights : 0;
   for (int32_t i = 0; i < s->count; i++)
     if (s->items[i].kind == PARAM_ROW_SPARSE) b.row_flags += (size_t)s->items[i].shape[0];
   return b;
@@ -190,10 +191,14 @@ status params_make_moments(param_set *s) {
   if (s->m != NULL) return OK;
   const param_bytes b = params_bytes(s, true);
   void *p;
-  TRY(s->be->mem_alloc(s->ctx, b.moments + b.averages, "optimiser moments", &p));
+  TRY(s->be->mem_alloc(s->ctx, b.moments + b.averages + b.importance, "optimiser moments", &p));
   s->m = p;
   s->v = s->m + s->elements;
   s->lag = s->averages ? s->v + s->elements : NULL;
+  if (!s->importance) return OK;
+  s->ipt = s->v + (s->averages ? 2 : 1) * s->elements;
+  s->unc = s->ipt + s->elements;
+  s->last_grad = s->unc + s->elements;
   return OK;
 }
 
@@ -248,6 +253,14 @@ float *param_lag(const param_set *s, const param *p) {
   return p->trainable ? at_offset(s->lag, p) : NULL;
 }
 
+float *param_ipt(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->ipt, p) : NULL;
+}
+
+float *param_unc(const param_set *s, const param *p) {
+  return p->trainable ? at_offset(s->unc, p) : NULL;
+}
+
 uint8_t *param_touched(const param_set *s, const param *p) {
   if (p->kind != PARAM_ROW_SPARSE || s->touched == NULL) return NULL;
   uint8_t *flags = s->touched;
@@ -257,18 +270,26 @@ uint8_t *param_touched(const param_set *s, const param *p) {
 }
 
 param_values params_values(const param_set *s) {
-  return (param_values){.master = s->master, .m = s->m, .v = s->v, .frozen = s->frozen, .lag = s->lag};
+  return (param_values){.master = s->master,
+                        .m = s->m,
+                        .v = s->v,
+                        .frozen = s->frozen,
+                        .lag = s->lag,
+                        .ipt = s->ipt,
+                        .unc = s->unc};
 }
 
 status params_to_host(const param_set *s, bool moments, param_values *out, float **copy) {
   *copy = NULL;
   *out = params_values(s);
-  if (!moments) out->m = out->v = out->lag = NULL;
+  if (!moments) out->m = out->v = out->lag = out->ipt = out->unc = NULL;
   if (s->be->host_memory) return OK;
-  enum { ARENAS = 5 };
-  const float *const from[ARENAS] = {out->master, out->m, out->v, out->lag, out->frozen};
-  const float **const to[ARENAS] = {&out->master, &out->m, &out->v, &out->lag, &out->frozen};
-  const int64_t sizes[ARENAS] = {s->elements, s->elements, s->elements, s->elements, s->frozen_elements};
+  enum { ARENAS = 7 };
+  const float *const from[ARENAS] = {out->master, out->m, out->v, out->lag, out->ipt, out->unc, out->frozen};
+  const float **const to[ARENAS] = {&out->master, &out->m,   &out->v,     &out->lag,
+                                    &out->ipt,    &out->unc, &out->frozen};
+  const int64_t sizes[ARENAS] = {s->elements, s->elements, s->elements,       s->elements,
+                                 s->elements, s->elements, s->frozen_elements};
   int64_t n = 0;
   for (int i = 0; i < ARENAS; i++)
     if (from[i] != NULL) n += sizes[i];
@@ -306,6 +327,14 @@ const float *value_v(const param_values *v, const param *p) {
 
 const float *value_lag(const param_values *v, const param *p) {
   return p->trainable ? value_at(v->lag, p) : NULL;
+}
+
+const float *value_ipt(const param_values *v, const param *p) {
+  return p->trainable ? value_at(v->ipt, p) : NULL;
+}
+
+const float *value_unc(const param_values *v, const param *p) {
+  return p->trainable ? value_at(v->unc, p) : NULL;
 }
 
 status params_exchange(param_set *s) {

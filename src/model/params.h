@@ -55,13 +55,16 @@ typedef struct param_set {
   void *memory;            // everything below but the moments
   float *master, *grad;    // backend memory [elements]; grad NULL in evaluation
   float *m, *v;            // optimiser moments [elements]; NULL until params_make_moments
-  bool averages;           // keep an average of the weights: set before memory is planned
-  float *lag;              // where it is (ops/ops.h) [elements]; NULL: none, or until params_make_moments
-  float *frozen;           // [frozen_elements]; NULL: none
-  act *compute;            // compute copies [elements]; the master itself where act is float
-  act *frozen_compute;     // [frozen_elements]; likewise
-  uint64_t refreshes;      // how often params_refresh was called: the host has changed parameters
-  uint8_t *touched;        // row flags of the row-sparse parameters, one after the other; NULL: none
+  bool importance;  // keep what AdaLoRA knows of elements (train/rank_budget.h): set before memory is planned
+  float *ipt, *unc; // importance and its uncertainty [elements]; NULL: none, or until params_make_moments
+  float *last_grad; // the gradients of the step [elements]; likewise
+  bool averages;    // keep an average of the weights: set before memory is planned
+  float *lag;       // where it is (ops/ops.h) [elements]; NULL: none, or until params_make_moments
+  float *frozen;    // [frozen_elements]; NULL: none
+  act *compute;     // compute copies [elements]; the master itself where act is float
+  act *frozen_compute; // [frozen_elements]; likewise
+  uint64_t refreshes;  // how often params_refresh was called: the host has changed parameters
+  uint8_t *touched;    // row flags of the row-sparse parameters, one after the other; NULL: none
 } param_set;
 
 // ---- describing: begin a bucket, add what it holds, and so on; params_lay_out ends it ----
@@ -101,6 +104,7 @@ typedef struct param_bytes { // backend memory, by what it is for
   size_t weights, frozen;    // masters of the trainable and of the frozen parameters
   size_t gradients, copies;  // copies: of both, where activations are not float
   size_t row_flags, moments, averages;
+  size_t importance; // both averages of AdaLoRA, and a copy of the gradients
 } param_bytes;
 // Known after params_lay_out; without training there are no gradients, row flags, moments and averages.
 param_bytes params_bytes(const param_set *s, bool training);
@@ -118,13 +122,16 @@ act *param_compute(const param_set *s, const param *p); // the master itself whe
 float *param_grad(const param_set *s, const param *p);  // NULL: frozen, or a set for evaluation
 float *param_m(const param_set *s, const param *p);     // moments; NULL: frozen, or none were made
 float *param_v(const param_set *s, const param *p);
-float *param_lag(const param_set *s, const param *p);       // NULL: frozen, or no averages
+float *param_lag(const param_set *s, const param *p); // NULL: frozen, or no averages
+float *param_ipt(const param_set *s, const param *p); // NULL: frozen, or the set has none
+float *param_unc(const param_set *s, const param *p);
 uint8_t *param_touched(const param_set *s, const param *p); // [rows] flags; NULL: dense or frozen
 // The values of a set in host memory, arena by arena: what a checkpoint is written from.
 typedef struct param_values {
   const float *master, *m, *v; // [elements] of the set; m and v NULL: no moments
   const float *frozen;         // [frozen_elements]
   const float *lag;            // [elements]; NULL: no averages
+  const float *ipt, *unc;      // [elements]; NULL: none
 } param_values;
 // The arenas themselves. For backends whose memory the host may read.
 param_values params_values(const param_set *s);
@@ -134,6 +141,8 @@ const float *value_master(const param_values *v, const param *p);
 const float *value_m(const param_values *v, const param *p); // NULL: frozen, or no moments
 const float *value_v(const param_values *v, const param *p);
 const float *value_lag(const param_values *v, const param *p); // NULL: frozen, or no averages
+const float *value_ipt(const param_values *v, const param *p); // NULL: frozen, or none
+const float *value_unc(const param_values *v, const param *p);
 // Initial values: normal(0, std) by Philox, keyed by the parameter's name (base/philox.h), zeros or ones. What a parameter
 // gets depends on nothing but its name, its elements and the seed, so another head or a longer table changes no other weight.
 status params_initialise(param_set *s, uint64_t seed, double std);

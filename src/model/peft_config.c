@@ -8,20 +8,32 @@
 
 #define FIELD(name) offsetof(peft_config, name)
 const option peft_options[] = {
-    {"peft", OPT_CHOICE, FIELD(kind), "none", 0, 0, "none|lora|adapter|bias",
+    {"peft", OPT_CHOICE, FIELD(kind), "none", 0, 0, "none|lora|adapter|bias|adalora",
      "train a few parameters on top of train.init, and leave the rest as it is"},
     {"rank", OPT_INT, FIELD(rank), "8", 1, 4096, NULL, "rank of lora; of adalora the mean of what remains"},
     {"alpha", OPT_FLOAT, FIELD(alpha), "16", 0, 1e6, NULL,
      "what lora adds is scaled by alpha / rank; 0: by 1"},
     {"rslora", OPT_BOOL, FIELD(rslora), "false", 0, 0, NULL, "lora: by alpha / root of the rank"},
     {"lora_dropout", OPT_FLOAT, FIELD(lora_dropout), "0", 0, 0.9, NULL,
-     "dropout of what lora reads (in steps of 1/256)"},
+     "dropout of what lora and adalora read (in steps of 1/256)"},
     {"targets", OPT_STRING, FIELD(targets), "query,value", 0, 0, "PATTERNS",
-     "linear layers that lora tunes: query,value or *.query or *.layer.1.*, of query, key, value, "
+     "linear layers that lora and adalora tune: query,value or *.query or *.layer.1.*, of query, key, value, "
      "attention.output.dense, intermediate.dense, output.dense"},
     {"train_also", OPT_STRING, FIELD(train_also), "", 0, 0, "PATTERNS",
      "parameters that are trained whole beside, by name: cls.*, *.LayerNorm.*"},
     {"adapter_width", OPT_INT, FIELD(adapter_width), "16", 1, 65536, NULL, "inner width of adapters"},
+    {"init_rank", OPT_INT, FIELD(init_rank), "12", 1, 4096, NULL, "adalora: ranks at the beginning"},
+    {"tinit", OPT_INT, FIELD(tinit), "0", 0, 1e12, NULL, "adalora: steps before ranks are cut"},
+    {"tfinal", OPT_INT, FIELD(tfinal), "0", 0, 1e12, NULL, "adalora: steps after the last rank is cut"},
+    {"deltat", OPT_INT, FIELD(deltat), "1", 1, 1e12, NULL, "adalora: steps between cuts"},
+    {"total_steps", OPT_INT, FIELD(total_steps), "0", 0, 1e12, NULL,
+     "adalora: steps that the budget is spread over; 0: train.steps"},
+    {"importance_beta", OPT_FLOAT, FIELD(importance_beta), "0.85", 0, 0.999999, NULL,
+     "adalora: decay of the importance"},
+    {"uncertainty_beta", OPT_FLOAT, FIELD(uncertainty_beta), "0.85", 0, 0.999999, NULL,
+     "adalora: decay of its uncertainty"},
+    {"orthogonality", OPT_FLOAT, FIELD(orthogonality), "0.5", 0, 1e6, NULL,
+     "adalora: weight of |P P' - 1|, the mean over its factors, in what is trained"},
 };
 const size_t n_peft_options = sizeof peft_options / sizeof *peft_options;
 

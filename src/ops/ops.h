@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 7 };
+enum { OPS_VERSION = 8 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -154,7 +154,7 @@ typedef struct scale_params {
   const act *x;      // [n,width] r
   const act *factor; // [width] r; NULL: ones
   float scale;
-  act *y; // [n,y_width] w: these columns only; a with y_add
+  act *y; // [n,y_width] w: these columns only; a with y_add; may alias x where y_width is width
   bool y_add;
   const act *dy; // [n,y_width] r (backward from here on)
   act *dx;       // [n,width] w: scale factor o dy; may alias dy where y_width is width
@@ -309,6 +309,30 @@ typedef struct classify_params {
   act *dlogits;          // [n,C] w: d(scale * sum of weight * nll); NULL: forward only; may alias logits
 } classify_params;
 
+// How far the factors P of an SVD-like adapter are from orthogonal (Zhang et al.: AdaLoRA, 2023): the norm of C = P P^T - 1, or
+// of P^T P - 1 where the ranks are columns. Forward: value = |C|_F. Backward: dp += scale d value / dp = scale 2 C P / |C|; 0 where
+// the norm is 0. On masters, in float (sums in double).
+typedef struct orthogonal_params {
+  int32_t ranks, width;
+  bool columns;   // P is [width,ranks], not [ranks,width]
+  const float *p; // r
+  float *value;   // [1] w
+  float scale;
+  float *dp; // like p; a
+} orthogonal_params;
+
+// AdaLoRA's importance of the parameters of a factor, after a step, from their gradients g before it (clipped as adamw does):
+//   i = |p g|;  ipt = b1 ipt + (1 - b1) i;  unc = b2 unc + (1 - b2) |i - ipt|;   score[k] += mean of ipt unc over rank k's elements
+// A step that was refused (step_result.nonfinite) leaves everything as it is.
+typedef struct importance_params {
+  int32_t ranks, width;
+  bool columns;       // as above
+  const float *p, *g; // [ranks x width] r
+  float *ipt, *unc;   // the same, rw
+  float beta1, beta2;
+  float *score; // [ranks] a
+} importance_params;
+
 // y = dropout(x), by the counters of hidden dropout (base/philox.h): a row's place is that in its sequence; with ROWS_SEQS row i
 // stands for sequence i, and its place is 0; with ROWS_MASKED row i is that of token index[i]. The backward pass is the same op,
 // of the gradients.
@@ -387,6 +411,8 @@ typedef enum op_kind {
   OP_CLASSIFY,
   OP_DROP,
   OP_SCALE,
+  OP_ORTHOGONAL,
+  OP_IMPORTANCE,
   OP_OPTIM,
   OP_COUNT
 } op_kind;
@@ -403,36 +429,41 @@ typedef union op_params {
   classify_params classify;
   drop_params drop;
   scale_params scale;
+  orthogonal_params orthogonal;
+  importance_params importance;
   optim_params optim;
 } op_params;
 
 // Every op of the table: its name, its params (embed: embed_params, and op_params.embed), its kind. Everything that
 // covers all ops (the table itself, wrapping backends, souk bench) is generated from this list.
-#define OP_LIST(X)                               \
-  X(embed_forward, embed, OP_EMBED)              \
-  X(embed_backward, embed, OP_EMBED)             \
-  X(norm_forward, norm, OP_NORM)                 \
-  X(norm_backward, norm, OP_NORM)                \
-  X(linear_forward, linear, OP_LINEAR)           \
-  X(linear_backward, linear, OP_LINEAR)          \
-  X(attention_forward, attention, OP_ATTENTION)  \
-  X(attention_backward, attention, OP_ATTENTION) \
-  X(gather_forward, gather, OP_GATHER)           \
-  X(gather_backward, gather, OP_GATHER)          \
-  X(bag_forward, bag, OP_BAG)                    \
-  X(bag_backward, bag, OP_BAG)                   \
-  X(fuse_forward, fuse, OP_FUSE)                 \
-  X(fuse_backward, fuse, OP_FUSE)                \
-  X(xent, xent, OP_XENT)                         \
-  X(classify, classify, OP_CLASSIFY)             \
-  X(drop, drop, OP_DROP)                         \
-  X(scale_forward, scale, OP_SCALE)              \
-  X(scale_backward, scale, OP_SCALE)             \
-  X(grad_norm, optim, OP_OPTIM)                  \
-  X(adamw, optim, OP_OPTIM)                      \
-  X(lamb_update, optim, OP_OPTIM)                \
-  X(lamb_apply, optim, OP_OPTIM)                 \
-  X(average_weights, optim, OP_OPTIM)            \
+#define OP_LIST(X)                                  \
+  X(embed_forward, embed, OP_EMBED)                 \
+  X(embed_backward, embed, OP_EMBED)                \
+  X(norm_forward, norm, OP_NORM)                    \
+  X(norm_backward, norm, OP_NORM)                   \
+  X(linear_forward, linear, OP_LINEAR)              \
+  X(linear_backward, linear, OP_LINEAR)             \
+  X(attention_forward, attention, OP_ATTENTION)     \
+  X(attention_backward, attention, OP_ATTENTION)    \
+  X(gather_forward, gather, OP_GATHER)              \
+  X(gather_backward, gather, OP_GATHER)             \
+  X(bag_forward, bag, OP_BAG)                       \
+  X(bag_backward, bag, OP_BAG)                      \
+  X(fuse_forward, fuse, OP_FUSE)                    \
+  X(fuse_backward, fuse, OP_FUSE)                   \
+  X(xent, xent, OP_XENT)                            \
+  X(classify, classify, OP_CLASSIFY)                \
+  X(drop, drop, OP_DROP)                            \
+  X(scale_forward, scale, OP_SCALE)                 \
+  X(scale_backward, scale, OP_SCALE)                \
+  X(orthogonal_forward, orthogonal, OP_ORTHOGONAL)  \
+  X(orthogonal_backward, orthogonal, OP_ORTHOGONAL) \
+  X(importance, importance, OP_IMPORTANCE)          \
+  X(grad_norm, optim, OP_OPTIM)                     \
+  X(adamw, optim, OP_OPTIM)                         \
+  X(lamb_update, optim, OP_OPTIM)                   \
+  X(lamb_apply, optim, OP_OPTIM)                    \
+  X(average_weights, optim, OP_OPTIM)               \
   X(average_rescale, optim, OP_OPTIM)
 #define OP_INDEX(name, params, kind) INDEX_##name,
 typedef enum op_index { OP_LIST(OP_INDEX) N_OPS } op_index; // INDEX_embed_forward, ...

@@ -27,6 +27,7 @@ static status check_slot(const char *name, const char *op, int32_t slot) {
   return slot < 0 || slot >= MAX_SLOTS ? bad_shape(name, op, "slot", slot) : OK;
 }
 
+enum { MOST_RANKS = 4096 };
 enum { MOST_ROW = 1 << 24 }; // elements of a row of a row-sparse tensor
 
 static status check_table(const char *name, const optim_params *p) {
@@ -129,6 +130,16 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
       return bad_shape(name, "scaling of columns", "first column", p->at);
     return OK;
   }
+  case OP_ORTHOGONAL: {
+    const orthogonal_params *p = params;
+    if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "orthogonality", "ranks", p->ranks);
+    return p->width < 1 ? bad_shape(name, "orthogonality", "width", p->width) : OK;
+  }
+  case OP_IMPORTANCE: {
+    const importance_params *p = params;
+    if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "importance", "ranks", p->ranks);
+    return p->width < 1 ? bad_shape(name, "importance", "width", p->width) : OK;
+  }
   case OP_OPTIM:
     return check_table(name, params);
   case OP_COUNT:
@@ -221,6 +232,16 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
     const scale_params *p = params;
     snprintf(text, SHAPE_TEXT, "%d x %d of %d%s", p->n.cap, p->width, p->y_width > 0 ? p->y_width : p->width,
              p->factor != NULL ? ", by columns" : "");
+    return;
+  }
+  case OP_ORTHOGONAL: {
+    const orthogonal_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
+    return;
+  }
+  case OP_IMPORTANCE: {
+    const importance_params *p = params;
+    snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
     return;
   }
   case OP_OPTIM:

@@ -272,6 +272,7 @@ static status begin(run *r) {
                                    .batches = with->batches,
                                    .world = with->world,
                                    .decay_steps = with->decay_steps,
+                                   .steps = with->last_step,
                                    .state = &r->t,
                                    .self = r,
                                    .refused = on_refused,

@@ -108,6 +108,7 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   add(p, "gradients", (double)m->params.gradients, "fp32");
   add(p, "moments", (double)m->params.moments, "both of the optimiser");
   add(p, "averaged weights", (double)m->params.averages, "optim.ema; what they differ by from the weights");
+  add(p, "importance of ranks", (double)m->params.importance, "adalora; with a copy of the gradients");
   add(p, "optimiser's table", (double)m->optimizer, "what is updated in which order, and its sums");
   add(p, "compute copies", (double)m->params.copies, "of the parameters");
   add(p, "row flags", (double)m->params.row_flags, "of touched item rows");

@@ -18,7 +18,8 @@ struct saver {
   saver_config c;
   metric_sink *sink;
   const checkpoint_base *base; // keeps the frozen parameters; NULL: they are saved too
-  float *snapshot; // [3 or 4][elements]: parameters, m, v, lag of what is trained; NULL without background
+  float *
+      snapshot; // [3 to 6][elements]: parameters, m, v, lag, ipt, unc of what is trained; NULL without background
   // Frozen parameters never change: they are read from the model's memory or, if that is on a device, copied once
   // [frozen_elements].
   float *frozen;
@@ -36,12 +37,13 @@ struct saver {
 // A step with finite gradients can still overflow a parameter or a moment. Such a state must not be saved, because it
 // cannot be resumed and would replace older checkpoints.
 static status check_finite(const param_set *s, const param_values *v) {
-  static const char *const what[] = {"parameter", "the first moment of", "the second moment of",
-                                     "the average of"};
-  for (int k = 0; k < 4; k++) {
+  static const char *const what[] = {"parameter",      "the first moment of", "the second moment of",
+                                     "the average of", "the importance of",   "the uncertainty of"};
+  for (int k = 0; k < 6; k++) {
     for (int32_t i = 0; i < s->count; i++) {
       const param *p = &s->items[i];
-      const float *const all[] = {value_master(v, p), value_m(v, p), value_v(v, p), value_lag(v, p)};
+      const float *const all[] = {value_master(v, p), value_m(v, p),   value_v(v, p),
+                                  value_lag(v, p),    value_ipt(v, p), value_unc(v, p)};
       const float *x = all[k];
       bool finite = true; // frozen parameters do not change
       for (int64_t j = 0; x != NULL && p->trainable && j < p->size; j++) finite = finite && isfinite(x[j]);
@@ -79,7 +81,9 @@ static status write_checkpoint(const saver *s, const char *path) {
   values.master = s->snapshot;
   values.m = s->snapshot + p->elements;
   values.v = s->snapshot + 2 * p->elements;
-  if (p->lag != NULL) values.lag = s->snapshot + 3 * p->elements;
+  float *at = s->snapshot + 3 * p->elements;
+  if (p->lag != NULL) values.lag = at, at += p->elements;
+  if (p->ipt != NULL) values.ipt = at, values.unc = at + p->elements;
   if (s->frozen != NULL) values.frozen = s->frozen;
   return write_values(s, path, &values);
 }
@@ -103,13 +107,14 @@ static void *work(void *arg) {
 }
 
 size_t snapshot_bytes(const param_bytes *p, bool host_memory) {
-  return p->weights + p->moments + p->averages + (host_memory ? 0 : p->frozen);
+  return p->weights + p->moments + p->averages + p->importance / 3 * 2 + (host_memory ? 0 : p->frozen);
 }
 
 static status new_snapshot(saver *s) {
   const param_set *p = model_params(s->c.m);
   static const char what[] = "snapshots of the model (train.background = false needs none)";
-  TRY(mem_new(&s->snapshot, (p->averages ? 4 : 3) * (size_t)p->elements, sizeof *s->snapshot, what));
+  TRY(mem_new(&s->snapshot, (3u + (p->averages ? 1u : 0u) + (p->importance ? 2u : 0u)) * (size_t)p->elements,
+              sizeof *s->snapshot, what));
   if (p->be->host_memory || p->frozen_elements == 0) return OK;
   return mem_new(&s->frozen, (size_t)p->frozen_elements, sizeof *s->frozen, what);
 }
@@ -153,10 +158,13 @@ status saver_poll(saver *s) {
 
 static status take_snapshot(saver *s) {
   const param_set *p = model_params(s->c.m);
-  const float *const arenas[] = {p->master, p->m, p->v, p->lag};
-  for (int i = 0; i < 4 && arenas[i] != NULL; i++)
-    TRY(p->be->download(p->ctx, s->snapshot + i * p->elements, arenas[i],
-                        (size_t)p->elements * sizeof(float)));
+  const float *const arenas[] = {p->master, p->m, p->v, p->lag, p->ipt, p->unc};
+  float *at = s->snapshot;
+  for (size_t i = 0; i < sizeof arenas / sizeof *arenas; i++) {
+    if (arenas[i] == NULL) continue;
+    TRY(p->be->download(p->ctx, at, arenas[i], (size_t)p->elements * sizeof(float)));
+    at += p->elements;
+  }
   if (s->frozen == NULL || s->has_frozen) return OK;
   TRY(p->be->download(p->ctx, s->frozen, p->frozen, (size_t)p->frozen_elements * sizeof(float)));
   s->has_frozen = true;

@@ -8,6 +8,7 @@
 #include "model/objective.h"
 #include "train/average.h"
 #include "train/optimizer.h"
+#include "train/rank_budget.h"
 
 enum { MOST_IN_FLIGHT = 2 };
 
@@ -30,6 +31,7 @@ struct step_queue {
   int32_t in_flight;                 // steps launched whose results were not read
   double grad_norm, flops;
   optimizer *optimizer;
+  rank_budget *budget; // NULL: none
 };
 
 // ---- compose -------------------------------------------------------------------------------------------------
@@ -96,7 +98,9 @@ static status launch(step_queue *q, const queued_step *s) {
   }
   q->flops += s->flops;
   TRY(model_wait_gradients(q->c.m));
+  TRY(rank_budget_before(q->budget));
   TRY(optimizer_step(q->optimizer));
+  TRY(rank_budget_after(q->budget, s->in.state.step));
   TRY(be->result_post(model_ctx(q->c.m)));
   q->in_flight++;
   return OK;
@@ -269,6 +273,7 @@ status step_queue_open(step_queue **out, const step_queue_config *c) {
   q->slots = most_steps(model_backend(c->m)->host_memory);
   status rc = make_slots(q);
   if (rc == OK) rc = optimizer_open(&q->optimizer, c->m, &c->run->optim);
+  if (rc == OK) rc = rank_budget_open(&q->budget, c->m, c->steps);
   if (rc != OK) {
     step_queue_close(q);
     return rc;
@@ -280,6 +285,7 @@ status step_queue_open(step_queue **out, const step_queue_config *c) {
 void step_queue_close(step_queue *q) {
   if (q == NULL) return;
   optimizer_close(q->optimizer);
+  rank_budget_close(q->budget);
   for (int32_t k = 0; k < q->slots; k++) {
     queued_step *s = &q->steps[k];
     for (int64_t i = 0; s->copies != NULL && i < q->c.run->train.accumulate; i++) batch_free(s->copies[i]);

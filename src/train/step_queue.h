@@ -25,6 +25,7 @@ typedef struct step_queue_config {
   batcher *batches;
   dist *world;         // the model's
   int64_t decay_steps; // see learning_rate()
+  int64_t steps;       // of the run; 0: it ends by time (train/rank_budget.h)
   // Where the run is. Step, place and tokens (those of all ranks) count launched steps; sums of losses count
   // results that were read, only this rank's.
   train_state *state;

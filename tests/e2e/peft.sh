@@ -9,8 +9,10 @@ tuned() { # RUN KIND OPTIONS...
 }
 user_vectors() { quietly "$souk" vectors "$1" --users "$2" --data "$data" --device cpu --threads 1; }
 lora=(--rank 4 --alpha 8 --lora_dropout 0.1 --targets 'query, key,value,*.output.dense,intermediate.dense')
-for kind in lora adapter bias; do
+adalora=(--rank 2 --init_rank 5 --alpha 4 --tinit 1 --tfinal 2 --targets query,value)
+for kind in lora adalora adapter bias; do
   of_kind=()
+  [ $kind = adalora ] && of_kind=("${adalora[@]}")
   [ $kind = lora ] && of_kind=("${lora[@]}")
   check "$kind: a run ends well" tuned "$work/$kind" $kind "${of_kind[@]}"
   check "$kind: checkpoints hold the tuned part only" test $((3 * $(bytes "$work/$kind/step-00000008/model.h5"))) -lt $((2 * $(bytes "$work/base/step-00000008/model.h5")))
@@ -26,7 +28,7 @@ close() {
   paste <(tail -c +129 "$1" | od -An -v -w4 -tf4) <(tail -c +129 "$2" | od -An -v -w4 -tf4) |
     awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; n++; if (d > t) bad++ } END { print n " numbers, " bad + 0 " apart"; exit !(n > 100 && bad == 0) }'
 }
-for kind in lora bias; do
+for kind in lora adalora bias; do
   check "$kind: souk merge folds it" "$souk" merge "$work/$kind" "$work/$kind-merged"
   check "$kind: the merged checkpoint needs no base" bash -c "! grep -q '\"base\"' '$work/$kind-merged/manifest.json'"
   check "$kind: nor is it tuned" bash -c "! grep -q -e lora_ -e '\"peft\": {' <('$souk' inspect --json '$work/$kind-merged')"

@@ -40,15 +40,17 @@ SUITE(xent, 7)
 SUITE(classify, 8)
 SUITE(drop, 9)
 SUITE(scale, 10)
-SUITE(optim, 11)
-SUITE(backend, 12)
+SUITE(orthogonal, 11)
+SUITE(importance, 12)
+SUITE(optim, 13)
+SUITE(backend, 14)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_embed),     cmocka_unit_test(test_norm),   cmocka_unit_test(test_linear),
-      cmocka_unit_test(test_attention), cmocka_unit_test(test_gather), cmocka_unit_test(test_bag),
-      cmocka_unit_test(test_fuse),      cmocka_unit_test(test_xent),   cmocka_unit_test(test_classify),
-      cmocka_unit_test(test_drop),      cmocka_unit_test(test_scale),  cmocka_unit_test(test_optim),
-      cmocka_unit_test(test_backend)};
+      cmocka_unit_test(test_embed),      cmocka_unit_test(test_norm),   cmocka_unit_test(test_linear),
+      cmocka_unit_test(test_attention),  cmocka_unit_test(test_gather), cmocka_unit_test(test_bag),
+      cmocka_unit_test(test_fuse),       cmocka_unit_test(test_xent),   cmocka_unit_test(test_classify),
+      cmocka_unit_test(test_drop),       cmocka_unit_test(test_scale),  cmocka_unit_test(test_orthogonal),
+      cmocka_unit_test(test_importance), cmocka_unit_test(test_optim),  cmocka_unit_test(test_backend)};
   return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

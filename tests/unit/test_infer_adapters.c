@@ -28,7 +28,7 @@ static const peft_config tunings[ADAPTERS] = {
      .alpha = 4,
      .rslora = true,
      .targets = "*.layer.1.*.query,*.layer.0.*.value"},
-    {.kind = PEFT_LORA, .rank = 5, .targets = "intermediate.dense,attention.output.dense"}};
+    {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR}};
 
 static void as_is(model_config *c) {
   (void)c;
@@ -72,7 +72,7 @@ static void tune(const char *dir, const char *name, const peft_config *peft, uin
   c.peft.rank = peft->rank;
   c.peft.alpha = peft->alpha;
   c.peft.rslora = peft->rslora;
-  c.peft.init_rank = peft->init_rank;
+  if (peft->init_rank > 0) c.peft.init_rank = peft->init_rank;
   strcpy(c.peft.targets, peft->targets);
   const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 2}, .training = true};
   check_ok(model_create(&m, "cpu", &c, &run));

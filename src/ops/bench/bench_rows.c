@@ -421,6 +421,30 @@ static void adapter_output(maker *k, op_params *p) {
   scaled(k, p, k->model->hidden, 3 * k->model->hidden, false);
 }
 
+// A factor of AdaLoRA.
+static void factor(maker *k, op_params *p) {
+  const int32_t H = k->model->hidden;
+  p->orthogonal = (orthogonal_params){.ranks = RANK,
+                                      .width = H,
+                                      .p = take_floats(k, BOTH, READ, RANK, H, 0.02f),
+                                      .value = take_floats(k, FORWARD, MADE, 1, 1, 0),
+                                      .scale = 0.01f,
+                                      .dp = take_floats(k, BACKWARD, ADDED, RANK, H, 0)};
+}
+
+static void important(maker *k, op_params *p) {
+  const int32_t H = k->model->hidden;
+  p->importance = (importance_params){.ranks = RANK,
+                                      .width = H,
+                                      .p = take_floats(k, BOTH, READ, RANK, H, 0.02f),
+                                      .g = take_floats(k, BOTH, READ, RANK, H, 0.1f),
+                                      .ipt = take_floats(k, BOTH, ADDED, RANK, H, 0),
+                                      .unc = take_floats(k, BOTH, ADDED, RANK, H, 0),
+                                      .beta1 = 0.85f,
+                                      .beta2 = 0.85f,
+                                      .score = take_floats(k, BOTH, ADDED, 1, RANK, 0)};
+}
+
 // With averaged weights (optim.ema).
 static void averaged_words(maker *k, op_params *p) {
   words(k, p, true);
@@ -468,6 +492,9 @@ const bench_case bench_cases[] = {
     {"adapter's rank", INDEX_scale_backward, adapter_rank, NEVER, ANY},
     {"adapter's output", INDEX_scale_forward, adapter_output, NEVER, ANY},
     {"adapter's output", INDEX_scale_backward, adapter_output, NEVER, ANY},
+    {"a factor", INDEX_orthogonal_forward, factor, NEVER, ANY},
+    {"a factor", INDEX_orthogonal_backward, factor, NEVER, ANY},
+    {"a factor", INDEX_importance, important, NEVER, ANY},
     {"a layer", INDEX_grad_norm, layer_tensors, A_LAYER, ANY},
     {"word table", INDEX_grad_norm, word_table, ONCE, ANY},
     {"a layer", INDEX_adamw, layer_tensors, A_LAYER, ANY},

@@ -210,6 +210,15 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return scale_pass(&p->scale, f, A, false);
   case INDEX_scale_backward:
     return scale_pass(&p->scale, f, A, true);
+  case INDEX_orthogonal_forward: // P read; C is smaller
+    return (op_cost){(double)p->orthogonal.ranks * p->orthogonal.width * F,
+                     2.0 * p->orthogonal.ranks * p->orthogonal.ranks * p->orthogonal.width};
+  case INDEX_orthogonal_backward:
+    return (op_cost){3.0 * p->orthogonal.ranks * p->orthogonal.width * F,
+                     4.0 * p->orthogonal.ranks * p->orthogonal.ranks * p->orthogonal.width};
+  case INDEX_importance: // p, g read, both averages read and written
+    return (op_cost){6.0 * p->importance.ranks * p->importance.width * F,
+                     10.0 * p->importance.ranks * p->importance.width};
   case INDEX_grad_norm:
     return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
   case INDEX_adamw: // p, m, v read and written, g read and zeroed

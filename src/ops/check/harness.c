@@ -442,6 +442,11 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return be->drop(c->ctx, &p.drop);
   case OP_SCALE:
     return back ? be->scale_backward(c->ctx, &p.scale) : be->scale_forward(c->ctx, &p.scale);
+  case OP_ORTHOGONAL:
+    return back ? be->orthogonal_backward(c->ctx, &p.orthogonal)
+                : be->orthogonal_forward(c->ctx, &p.orthogonal);
+  case OP_IMPORTANCE:
+    return back ? be->importance(c->ctx, &p.importance) : OK;
   case OP_OPTIM:
     return be->grad_norm(c->ctx, &p.optim);
   case OP_COUNT:

@@ -441,6 +441,62 @@ static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
   return OK;
 }
 
+// ---- ranks of adapters ---------------------------------------------------------------------------------------
+
+static int64_t of_rank(int32_t ranks, int32_t width, bool columns, int32_t k, int32_t j) {
+  return columns ? (int64_t)j * ranks + k : (int64_t)k * width + j;
+}
+
+static REAL covariance_of(const orthogonal_params *p, int32_t k, int32_t l) {
+  REAL sum = k == l ? -1 : 0;
+  for (int32_t j = 0; j < p->width; j++)
+    sum += reals(p->p)[of_rank(p->ranks, p->width, p->columns, k, j)] *
+           reals(p->p)[of_rank(p->ranks, p->width, p->columns, l, j)];
+  return sum;
+}
+
+static REAL distance_of(const orthogonal_params *p) {
+  REAL squares = 0;
+  for (int32_t k = 0; k < p->ranks; k++)
+    for (int32_t l = 0; l < p->ranks; l++) squares += covariance_of(p, k, l) * covariance_of(p, k, l);
+  return MATH(sqrt)(squares);
+}
+
+static status orthogonal_forward(op_ctx *ctx, const orthogonal_params *p) {
+  (void)ctx;
+  *reals(p->value) = distance_of(p);
+  return OK;
+}
+
+static status orthogonal_backward(op_ctx *ctx, const orthogonal_params *p) {
+  (void)ctx;
+  const REAL norm = distance_of(p);
+  for (int32_t k = 0; k < p->ranks; k++)
+    for (int32_t l = 0; norm > 0 && l < p->ranks; l++) {
+      const REAL c = covariance_of(p, k, l);
+      for (int32_t j = 0; j < p->width; j++)
+        reals(p->dp)[of_rank(p->ranks, p->width, p->columns, k, j)] +=
+            2 * (REAL)p->scale * c * reals(p->p)[of_rank(p->ranks, p->width, p->columns, l, j)] / norm;
+    }
+  return OK;
+}
+
+static status importance(op_ctx *ctx, const importance_params *p) {
+  const REAL bound = (REAL)(ctx->state.clip_norm / (sqrt(ctx->result.grad_sumsq) + 1e-6));
+  const REAL clip = ctx->state.clip_norm > 0 && bound < 1 ? bound : 1;
+  for (int32_t k = 0; ctx->result.nonfinite == 0 && k < p->ranks; k++)
+    for (int32_t j = 0; j < p->width; j++) {
+      const int64_t at = of_rank(p->ranks, p->width, p->columns, k, j);
+      REAL *ipt = &reals(p->ipt)[at], *unc = &reals(p->unc)[at];
+      const REAL i = MATH(fabs)(reals(p->p)[at] * reals(p->g)[at] * clip), b1 = (REAL)p->beta1,
+                 b2 = (REAL)p->beta2;
+      *ipt = b1 * *ipt + (1 - b1) * i;
+      *unc = b2 * *unc + (1 - b2) * MATH(fabs)(i - *ipt);
+      reals(p->score)[k] += *ipt * *unc / (REAL)p->width;
+    }
+  return OK;
+}
+
 // ---- losses --------------------------------------------------------------------------------------------------
 
 // f(x) = x / max(|x|, 1e-6): the divisor, and whether the gradient flows through it too.
@@ -870,6 +926,9 @@ const backend REFERENCE = {
     .drop = drop,
     .scale_forward = scale_forward,
     .scale_backward = scale_backward,
+    .orthogonal_forward = orthogonal_forward,
+    .orthogonal_backward = orthogonal_backward,
+    .importance = importance,
     .grad_norm = grad_norm,
     .adamw = adamw,
     .lamb_update = lamb_update,

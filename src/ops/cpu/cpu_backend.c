@@ -63,9 +63,12 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_fuse_scratch(params, n);
   case OP_DROP:
     return cpu_drop_scratch(params, n);
+  case OP_ORTHOGONAL:
+    return cpu_orthogonal_scratch(params);
   case OP_SCALE:
     return cpu_scale_scratch(params, n);
   case OP_BAG:
+  case OP_IMPORTANCE:
   case OP_CLASSIFY:
   case OP_OPTIM: // in its table
   case OP_COUNT:
@@ -223,6 +226,9 @@ const backend backend_cpu = {
     .drop = cpu_drop,
     .scale_forward = cpu_scale_forward,
     .scale_backward = cpu_scale_backward,
+    .orthogonal_forward = cpu_orthogonal_forward,
+    .orthogonal_backward = cpu_orthogonal_backward,
+    .importance = cpu_importance,
     .grad_norm = cpu_grad_norm,
     .adamw = cpu_adamw,
     .lamb_update = cpu_lamb_update,

@@ -1,0 +1,209 @@
+// AdaLoRA's orthogonality, importance and budget; see rank_budget.h.
+#include "train/rank_budget.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/memory.h"
+
+// The three factors of an adapter, by their place among the parameters.
+typedef struct triplet {
+  const param *a, *b, *e;
+} triplet;
+
+struct rank_budget {
+  param_set *s;
+  peft_config c;
+  int64_t steps;
+  int32_t n, ranks; // adapters, and ranks of each at the beginning
+  triplet *of;      // [n]
+  void *scores;     // backend memory: float [n x ranks]
+  float *host;      // [2 (n + 1) x ranks] scores, and sorted; e and what is kept of it
+};
+
+static const param *named(const param_set *s, const param *e, const char *factor) {
+  char name[PARAM_NAME];
+  const size_t at = strlen(e->name) - 1; // "...lora_E"
+  memcpy(name, e->name, at);
+  strcpy(name + at, factor);
+  return param_find(s, name);
+}
+
+static bool is_singular_values(const param *p) {
+  const size_t n = strlen(p->name);
+  return p->tuned && n > 7 && strcmp(p->name + n - 7, ".lora_E") == 0;
+}
+
+static status find_triplets(rank_budget *b) {
+  for (int32_t i = 0; i < b->s->count; i++) b->n += is_singular_values(&b->s->items[i]);
+  TRY(mem_new(&b->of, (size_t)b->n, sizeof *b->of, "adapters"));
+  int32_t at = 0;
+  for (int32_t i = 0; i < b->s->count; i++) {
+    const param *e = &b->s->items[i];
+    if (!is_singular_values(e)) continue;
+    b->of[at++] = (triplet){named(b->s, e, "A"), named(b->s, e, "B"), e};
+  }
+  return OK;
+}
+
+status rank_budget_open(rank_budget **out, model *m, int64_t steps) {
+  const peft_config *c = &model_get_config(m)->peft;
+  *out = NULL;
+  if (c->kind != PEFT_ADALORA) return OK;
+  if (c->total_steps > 0) steps = c->total_steps;
+  if (steps == 0)
+    return fail(ERR_ARGUMENT,
+                "adalora needs to know when ranks are to be cut: set peft.total_steps or train.steps");
+  if (c->tinit + c->tfinal >= steps)
+    return fail(ERR_ARGUMENT, "peft.tinit + peft.tfinal = %lld leave no step of %lld to cut ranks in",
+                (long long)(c->tinit + c->tfinal), (long long)steps);
+  rank_budget *b;
+  TRY(mem_new(&b, 1, sizeof *b, "the budget of ranks"));
+  b->s = model_params(m);
+  b->c = *c;
+  b->steps = steps;
+  b->ranks = (int32_t)peft_rank(c);
+  status rc = find_triplets(b);
+  const size_t all = (size_t)b->n * (size_t)b->ranks;
+  if (rc == OK)
+    rc = mem_new(&b->host, 2 * (all + (size_t)b->ranks), sizeof *b->host, "the importance of ranks");
+  if (rc == OK)
+    rc = b->s->be->mem_alloc(b->s->ctx, all * sizeof(float), "the importance of ranks", &b->scores);
+  if (rc == OK)
+    *out = b;
+  else
+    rank_budget_close(b);
+  return rc;
+}
+
+void rank_budget_close(rank_budget *b) {
+  if (b == NULL) return;
+  if (b->scores != NULL) b->s->be->mem_free(b->s->ctx, b->scores);
+  free(b->host);
+  free(b->of);
+  free(b);
+}
+
+// ---- before the optimiser ------------------------------------------------------------------------------------
+
+static status add_orthogonality(const rank_budget *b, const param *p, bool columns) {
+  const orthogonal_params op = {.ranks = b->ranks,
+                                .width = (int32_t)(p->size / b->ranks),
+                                .columns = columns,
+                                .p = param_master(b->s, p),
+                                .scale = (float)(b->c.orthogonality / (2.0 * b->n)),
+                                .dp = param_grad(b->s, p)};
+  return b->s->be->orthogonal_backward(b->s->ctx, &op);
+}
+
+status rank_budget_before(rank_budget *b) {
+  if (b == NULL) return OK;
+  for (int32_t i = 0; b->c.orthogonality > 0 && i < b->n; i++) {
+    TRY(add_orthogonality(b, b->of[i].a, false));
+    TRY(add_orthogonality(b, b->of[i].b, true));
+  }
+  return b->s->be->copy(b->s->ctx, b->s->last_grad, b->s->grad, (size_t)b->s->elements * sizeof(float));
+}
+
+// ---- after it ------------------------------------------------------------------------------------------------
+
+bool rank_budget_at(const peft_config *c, int64_t steps, int64_t step, int64_t begin, int64_t end,
+                    int64_t *budget) {
+  const int64_t last = steps - c->tfinal;
+  *budget = begin;
+  if (step <= c->tinit || step > last) return false;
+  const double rest = 1.0 - (double)(step - c->tinit) / (double)(last - c->tinit);
+  *budget = (int64_t)((double)(begin - end) * rest * rest * rest + (double)end);
+  return step == last || step % c->deltat == 0;
+}
+
+// now: with this step's gradients. Otherwise the averages stay as they are, to the bit (their decays are 1), and are added up.
+static status add_importance(const rank_budget *b, const param *p, bool columns, bool now, float *score) {
+  const param_set *s = b->s;
+  const importance_params op = {.ranks = b->ranks,
+                                .width = (int32_t)(p->size / b->ranks),
+                                .columns = columns,
+                                .p = param_master(s, p),
+                                .g = s->last_grad + p->offset,
+                                .ipt = param_ipt(s, p),
+                                .unc = param_unc(s, p),
+                                .beta1 = now ? (float)b->c.importance_beta : 1,
+                                .beta2 = now ? (float)b->c.uncertainty_beta : 1,
+                                .score = score};
+  return s->be->importance(s->ctx, &op);
+}
+
+static status measure(const rank_budget *b, bool now) {
+  float *score = b->scores;
+  TRY(b->s->be->zero(b->s->ctx, score, (size_t)b->n * (size_t)b->ranks * sizeof *score));
+  for (int32_t i = 0; i < b->n; i++, score += b->ranks) {
+    TRY(add_importance(b, b->of[i].e, false, now, score));
+    TRY(add_importance(b, b->of[i].a, false, now, score));
+    TRY(add_importance(b, b->of[i].b, true, now, score));
+  }
+  return OK;
+}
+
+static int by_value(const void *a, const void *b) {
+  const float x = *(const float *)a, y = *(const float *)b;
+  return (x > y) - (x < y);
+}
+
+// All but the `budget` most important ranks get e = 0, and those as important as the first of these; last: for good.
+static status cut(rank_budget *b, int64_t budget, bool last) {
+  const param_set *s = b->s;
+  const int64_t all = (int64_t)b->n * b->ranks;
+  float *sorted = b->host + all, *e = sorted + all, *kept = e + b->ranks;
+  if (budget >= all) return OK;
+  memcpy(sorted, b->host, (size_t)all * sizeof *sorted);
+  qsort(sorted, (size_t)all, sizeof *sorted, by_value);
+  const float threshold = sorted[all - budget - 1];
+  for (int32_t i = 0; i < b->n; i++) {
+    const float *score = b->host + (size_t)i * (size_t)b->ranks;
+    const size_t bytes = (size_t)b->ranks * sizeof *e;
+    TRY(s->be->download(s->ctx, e, param_master(s, b->of[i].e), bytes));
+    for (int32_t k = 0; k < b->ranks; k++) {
+      kept[k] = score[k] > threshold;
+      if (!(score[k] > threshold)) e[k] = 0;
+    }
+    TRY(s->be->upload(s->ctx, param_master(s, b->of[i].e), e, bytes));
+    if (last) TRY(s->be->upload(s->ctx, param_ipt(s, b->of[i].e), kept, bytes));
+  }
+  return OK;
+}
+
+// Of a step that was not refused. Waits for the device, at steps that cut only.
+static status cut_to(rank_budget *b, int64_t budget, bool last) {
+  const param_set *s = b->s;
+  const size_t bytes = (size_t)b->n * (size_t)b->ranks * sizeof *b->host;
+  step_result r;
+  TRY(s->be->result_read(s->ctx, &r));
+  if (r.nonfinite != 0) return OK;
+  TRY(s->be->download(s->ctx, b->host, b->scores, bytes));
+  TRY(cut(b, budget, last));
+  return params_refresh(b->s);
+}
+
+// e o kept: what was cut for good stays 0.
+static status keep_cut(const rank_budget *b) {
+  for (int32_t i = 0; i < b->n; i++) {
+    float *e = param_master(b->s, b->of[i].e);
+    const scale_params op = {.n = {ROWS_FIXED, 1},
+                             .width = b->ranks,
+                             .x = e,
+                             .factor = param_ipt(b->s, b->of[i].e),
+                             .scale = 1,
+                             .y = e};
+    TRY(b->s->be->scale_forward(b->s->ctx, &op));
+  }
+  return params_refresh(b->s);
+}
+
+status rank_budget_after(rank_budget *b, int64_t step) {
+  if (b == NULL) return OK;
+  const int64_t last = b->steps - b->c.tfinal, begin = (int64_t)b->n * b->ranks, end = b->n * b->c.rank;
+  int64_t budget;
+  if (step > last) return keep_cut(b);
+  TRY(measure(b, step < last));
+  return rank_budget_at(&b->c, b->steps, step, begin, end, &budget) ? cut_to(b, budget, step == last) : OK;
+}
