@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset_internal.h"
+#include "format/domains.h"
 #include "hdf5/hdf5_glue.h"
 
 typedef struct context_file {
@@ -97,6 +98,41 @@ static status read_searches(context_file *f, user_searches *s) {
   return check_tokens(f, "words", s->words, n, RANGE_WORDS, true);
 }
 
+static status check_runs(const context_file *f, const user_runs *r, int64_t users) {
+  const int32_t *lengths = dataset_lengths(f->d);
+  for (int64_t i = 0; i < users; i++)
+    for (int64_t k = r->offsets[i]; k < r->offsets[i + 1]; k++) {
+      const bool first = k == r->offsets[i];
+      if (first ? r->places[k] != 0 : r->places[k] <= r->places[k - 1] || r->places[k] >= lengths[i])
+        return fail(ERR_FORMAT, "%s: a run of history %lld begins at event %d", f->path, (long long)i,
+                    r->places[k]);
+    }
+  return OK;
+}
+
+static status read_runs(context_file *f, user_runs *r) {
+  const int64_t users = dataset_get_info(f->d)->sequences;
+  int64_t n;
+  TRY(begin(f, "domains.h5", "souk.domains"));
+  TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *r->offsets, users + 1, &r->offsets, &n));
+  TRY(read_set(f, "places", H5_KIND_I32, sizeof *r->places, -1, &r->places, &n));
+  TRY(check_offsets(f, "offsets", r->offsets, users, n));
+  return check_runs(f, r, users);
+}
+
+// The domains of items are those that their names say.
+static status find_domains(const dataset *d, user_context *c) {
+  const vocab *v = dataset_vocab(d);
+  const int32_t items = vocab_end(v, RANGE_ITEMS) - vocab_begin(v, RANGE_ITEMS);
+  c->first_item = vocab_begin(v, RANGE_ITEMS);
+  TRY(mem_new(&c->domain_of, (size_t)items, sizeof *c->domain_of, "domains of items"));
+  for (int32_t i = 0; i < items; i++) {
+    const int32_t domain = domain_of_item(v, c->first_item + i);
+    c->domain_of[i] = domain >= 0 ? domain : TOKEN_UNK;
+  }
+  return OK;
+}
+
 static void translate(const dataset *d, user_context *c) {
   const int32_t *as = dataset_token_as(d);
   if (as == NULL) return;
@@ -113,6 +149,10 @@ static status read_both(context_file *f, user_context *c) {
   TRY(reader_start(&f->reader));
   if (dataset_lists(f->d, "users.h5")) TRY(read_attributes(f, &c->attributes));
   if (dataset_lists(f->d, "searches.h5")) TRY(read_searches(f, &c->searches));
+  if (dataset_lists(f->d, "domains.h5")) {
+    TRY(read_runs(f, &c->runs));
+    TRY(find_domains(f->d, c));
+  }
   translate(f->d, c);
   return OK;
 }
@@ -120,7 +160,9 @@ static status read_both(context_file *f, user_context *c) {
 status dataset_user_context(dataset *d, const user_context **out) {
   item_data *have = dataset_item_data(d);
   *out = have->context;
-  if (have->context != NULL || (!dataset_lists(d, "users.h5") && !dataset_lists(d, "searches.h5"))) return OK;
+  const bool any =
+      dataset_lists(d, "users.h5") || dataset_lists(d, "searches.h5") || dataset_lists(d, "domains.h5");
+  if (have->context != NULL || !any) return OK;
   context_file f = {.d = d};
   user_context *c;
   TRY(mem_new(&c, 1, sizeof *c, "what is known of users"));
@@ -139,7 +181,8 @@ void user_context_free(user_context *c) {
   if (c == NULL) return;
   void *const arrays[] = {c->attributes.offsets, c->attributes.tokens, c->searches.offsets,
                           c->searches.places,    c->searches.events,   c->searches.word_offsets,
-                          c->searches.words};
+                          c->searches.words,     c->runs.offsets,      c->runs.places,
+                          c->domain_of};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(c);
 }
@@ -172,12 +215,31 @@ static void find_searches(const user_context *c, const context_span *s, int64_t 
   *stop = first_search(&c->searches, s->sequence, s->end + s->query);
 }
 
-// Events and words.
+// The first run of the user's that begins at `place` or behind it.
+static int64_t first_run(const user_runs *r, int64_t history, int32_t place) {
+  int64_t low = r->offsets[history], high = r->offsets[history + 1];
+  while (low < high) {
+    const int64_t middle = low + (high - low) / 2;
+    if (r->places[middle] < place)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// Tokens of domains in a span: its first event has one, whatever run it is of.
+static int64_t runs_in(const user_context *c, const context_span *s) {
+  if (c == NULL || c->runs.offsets == NULL || s->end == s->begin) return 0;
+  return 1 + first_run(&c->runs, s->sequence, s->end) - first_run(&c->runs, s->sequence, s->begin + 1);
+}
+
+// Events, words and domains.
 static int64_t plain_rows(const user_context *c, const context_span *s) {
   int64_t from, stop;
   find_searches(c, s, &from, &stop);
   const int64_t words = from < stop ? c->searches.word_offsets[stop] - c->searches.word_offsets[from] : 0;
-  return words + s->end - s->begin;
+  return words + runs_in(c, s) + s->end - s->begin;
 }
 
 int32_t context_rows(const user_context *c, const context_span *s) {
@@ -206,6 +268,18 @@ static void put_search(row_writer *w, const user_searches *s, int64_t k) {
   for (int64_t i = s->word_offsets[k]; i < s->word_offsets[k + 1]; i++) put(w, s->words[i], s->events[k]);
 }
 
+static int32_t domain_of(const user_context *c, int32_t token) {
+  return token >= c->first_item ? c->domain_of[token - c->first_item] : TOKEN_UNK;
+}
+
+// Is there a domain's token in front of event i? *run: the first run that begins behind it, or there.
+static bool begins_run(const user_context *c, const context_span *s, int32_t i, int64_t *run) {
+  if (c->runs.offsets == NULL) return false;
+  const bool at = *run < c->runs.offsets[s->sequence + 1] && c->runs.places[*run] == i;
+  *run += at;
+  return at || i == s->begin;
+}
+
 int32_t context_fill(const user_context *c, const context_span *s, const int32_t *tokens,
                      const uint8_t *events, int32_t room, int32_t *to_tokens, uint8_t *to_events) {
   const int64_t plain = plain_rows(c, s);
@@ -217,9 +291,12 @@ int32_t context_fill(const user_context *c, const context_span *s, const int32_t
   w.skip = plain > room - attributes ? plain - (room - attributes) : 0;
   int64_t search, stop;
   find_searches(c, s, &search, &stop);
+  int64_t run = c->runs.offsets != NULL ? first_run(&c->runs, s->sequence, s->begin) : 0;
   for (int32_t i = s->begin; i <= s->end; i++) {
     for (; search < stop && c->searches.places[search] == i; search++) put_search(&w, &c->searches, search);
-    if (i < s->end) put(&w, tokens[i], events[i]);
+    if (i == s->end) break;
+    if (begins_run(c, s, i, &run)) put(&w, domain_of(c, tokens[i]), 0);
+    put(&w, tokens[i], events[i]);
   }
   return w.n;
 }
@@ -234,6 +311,20 @@ status user_attributes_write(const user_attributes *a, int64_t users, const char
   if (rc == OK) {
     rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, a->offsets, deflate);
     if (rc == OK) rc = h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, a->tokens, deflate);
+    rc = h5_finish(file, path, rc);
+  }
+  h5_unlock();
+  return rc == OK ? file_sync(path) : rc;
+}
+
+status user_runs_write(const user_runs *r, int64_t users, const char *path, int deflate) {
+  const hsize_t n = (hsize_t)users + 1, runs = (hsize_t)r->offsets[users];
+  h5_lock();
+  hid_t file;
+  status rc = h5_create(&file, path, "souk.domains", 1);
+  if (rc == OK) {
+    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &n, r->offsets, deflate);
+    if (rc == OK) rc = h5_write(file, path, "places", H5T_STD_I32LE, 1, &runs, r->places, deflate);
     rc = h5_finish(file, path, rc);
   }
   h5_unlock();

@@ -1,13 +1,15 @@
 // What is known of users beside their events: attributes, and searches between the events.
 //
-// Files of a data set, both optional (HDF5, version 1):
+// Files of a data set, all optional (HDF5, version 1):
 //   users.h5, schema "souk.users": offsets int64 [S + 1] and tokens int32: the attributes of user i, of whom history i is, are
 //     tokens [offsets[i], offsets[i + 1]), each user:NAME=value of the vocabulary.
 //   searches.h5, schema "souk.searches": offsets int64 [S + 1]: the searches of user i are [offsets[i], offsets[i + 1]); of search k,
 //     places int32: it comes before event places[k] of the history (its length: behind the last one), which do not fall for a user;
 //     events uint8: its event type; word_offsets int64 [Q + 1], words int32: its words, [word_offsets[k], word_offsets[k + 1]).
+//   domains.h5, schema "souk.domains", where items have domains (format/domains.h): offsets int64 [S + 1]: the runs of user i are
+//     [offsets[i], offsets[i + 1]); places int32: where each begins in the history, rising, the first at 0.
 // Histories themselves hold items only, and so do targets. What a model reads is put together here: attributes, and then events and the
-// words of searches in their order. Where that is too long the oldest events and words go, and the attributes stay.
+// words of searches in their order, a domain's token in front of each run of its events. Where that is too long the oldest events and words go, and the attributes stay.
 #ifndef SOUK_DATA_USER_CONTEXT_H
 #define SOUK_DATA_USER_CONTEXT_H
 
@@ -26,10 +28,18 @@ typedef struct user_searches {
   int32_t *words;
 } user_searches;
 
+typedef struct user_runs {
+  int64_t *offsets; // [S + 1]
+  int32_t *places;  // [R]
+} user_runs;
+
 typedef struct user_context {
   int64_t users;              // S
   user_attributes attributes; // offsets NULL: none
   user_searches searches;     // offsets NULL: none
+  user_runs runs;             // offsets NULL: none
+  int32_t first_item;
+  int32_t *domain_of; // [items] with runs: the token of each item's domain; [UNK]: it has none
 } user_context;
 
 // *out is NULL for a data set with neither; else owned by d, as the texts of items are (item_texts.h), and the same holds for other
@@ -54,6 +64,7 @@ int32_t context_fill(const user_context *c, const context_span *s, const int32_t
 
 // Writes the files, as described above. users: S.
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate);
+status user_runs_write(const user_runs *r, int64_t users, const char *path, int deflate);
 status user_searches_write(const user_searches *s, int64_t users, const char *path, int deflate);
 
 #endif

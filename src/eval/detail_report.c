@@ -71,11 +71,15 @@ static void print_buckets(const evaluation *e, bucket_kind kind, FILE *to) {
   }
 }
 
+// Where all users are of one kind the table is the one above.
+static bool has_table(bucket_kind kind, int32_t n) {
+  return kind == BY_USER ? n > 1 : kind == BY_DOMAIN ? n > 0 : true;
+}
+
 void detail_print(const evaluation *e, FILE *to) {
   print_lists(e, to);
-  for (int kind = 0; kind < BUCKET_KINDS;
-       kind++) // where all users are of one kind the table is the one above
-    if (kind != BY_USER || e->detail->buckets[kind].n > 1) print_buckets(e, (bucket_kind)kind, to);
+  for (int kind = 0; kind < BUCKET_KINDS; kind++)
+    if (has_table((bucket_kind)kind, e->detail->buckets[kind].n)) print_buckets(e, (bucket_kind)kind, to);
 }
 
 // ---- json ------------------------------------------------------------------------------------------------------
@@ -156,6 +160,7 @@ json_t *detail_json(json_writer *w) {
   report_put(w, j, "new_users", json_integer(d->new_users));
   for (int kind = 0; kind < BUCKET_KINDS; kind++) {
     const bucket_list *l = &d->buckets[kind];
+    if (kind == BY_DOMAIN && l->n == 0) continue;
     json_t *list = json_array();
     for (int32_t b = 0; b < l->n; b++)
       if (json_array_append_new(list, bucket_json(w, &l->of[b])) != 0) w->failed = true;

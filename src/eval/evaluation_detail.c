@@ -5,11 +5,13 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/domains.h"
+#include "format/utf8.h"
 
 const int32_t bucket_metrics[BUCKET_METRICS] = {METRIC_HR + 2, METRIC_NDCG + 2};
-const char *const bucket_keys[BUCKET_KINDS] = {"history_events", "target_frequency", "user"};
+const char *const bucket_keys[BUCKET_KINDS] = {"history_events", "target_frequency", "user", "domain"};
 const char *const bucket_titles[BUCKET_KINDS] = {"events of the history", "training events of the target",
-                                                 "training events of the user"};
+                                                 "training events of the user", "domain of the target"};
 
 status detail_open(evaluation *e) {
   TRY(mem_new(&e->detail, 1, sizeof *e->detail, "the details of an evaluation"));
@@ -114,6 +116,7 @@ static void add_question(evaluation *e, const query *q, int64_t trained, target_
     f->keys[BY_HISTORY][*at] = q->n;
     f->keys[BY_FREQUENCY][*at] = item >= 0 ? vocab_token_count(v, first + item) : 0;
     f->keys[BY_USER][*at] = trained > 0;
+    f->keys[BY_DOMAIN][*at] = item >= 0 ? domain_of_item(v, first + item) : -1;
   }
 }
 
@@ -168,8 +171,27 @@ static void add_quarters(bucket_list *l, const int64_t *sorted, int64_t n) {
   }
 }
 
-static void list_buckets(bucket_list *l, bucket_kind kind, target_facts *f) {
+static void add_domains(const evaluation *e, bucket_list *l) {
+  const vocab *v = dataset_vocab(e->d);
+  const size_t prefix = sizeof DOMAIN_ATTRIBUTE - 1;
+  char name[BUCKET_NAME];
+  for (int32_t id = vocab_begin(v, RANGE_ATTRIBUTES);
+       id < vocab_end(v, RANGE_ATTRIBUTES) && l->n < MOST_BUCKETS; id++) {
+    const char *text = vocab_token(v, id);
+    if (strncmp(text, DOMAIN_ATTRIBUTE, prefix) != 0) continue;
+    const size_t n = utf8_cut(text + prefix, strlen(text + prefix), sizeof name - 1);
+    memcpy(name, text + prefix, n);
+    name[n] = '\0';
+    add_bucket(l, id, id, name);
+  }
+}
+
+static void list_buckets(const evaluation *e, bucket_list *l, bucket_kind kind, target_facts *f) {
   l->n = 0;
+  if (kind == BY_DOMAIN) {
+    add_domains(e, l);
+    return;
+  }
   if (kind == BY_USER) {
     add_bucket(l, 0, 0, "none (new users)");
     add_bucket(l, 1, 1, "some");
@@ -249,7 +271,7 @@ static status measure(const evaluation *e, bucket *b, const int64_t *keys, targe
 static status measure_list(const evaluation *e, bucket_kind kind, target_facts *f) {
   bucket_list *l = &e->detail->buckets[kind];
   int32_t kept = 0;
-  list_buckets(l, kind, f);
+  list_buckets(e, l, kind, f);
   for (int32_t i = 0; i < l->n; i++) {
     TRY(measure(e, &l->of[i], f->keys[kind], f));
     if (l->of[i].targets > 0) l->of[kept++] = l->of[i];

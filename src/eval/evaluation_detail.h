@@ -7,7 +7,7 @@
 
 // Targets that have something in common. Each target counts by itself, with its rank in the whole catalogue, also where a
 // question has several.
-enum { BUCKETS = 4, MOST_BUCKETS = BUCKETS + 1, BUCKET_METRICS = 2, BUCKET_NAME = 48 };
+enum { BUCKETS = 4, MOST_BUCKETS = 32, BUCKET_METRICS = 2, BUCKET_NAME = 48 };
 extern const int32_t bucket_metrics[BUCKET_METRICS]; // HR@10, NDCG@10
 
 typedef struct bucket {
@@ -24,9 +24,10 @@ typedef enum bucket_kind {
   BY_HISTORY,   // events of the history, in quarters of the targets
   BY_FREQUENCY, // how often the target was trained on, in quarters of those that were, and the cold ones
   BY_USER,      // users with events that were trained on, and others
+  BY_DOMAIN, // of the target (format/domains.h), the first MOST_BUCKETS of the vocabulary; none where there are no domains
   BUCKET_KINDS
 } bucket_kind;
-extern const char *const bucket_keys[BUCKET_KINDS];   // "history_events", "target_frequency", "user"
+extern const char *const bucket_keys[BUCKET_KINDS]; // "history_events", "target_frequency", "user", "domain"
 extern const char *const bucket_titles[BUCKET_KINDS]; // for people
 
 typedef struct bucket_list {

@@ -370,6 +370,7 @@ static status write_buckets(page *p) {
       "Targets in groups, each target by itself, ranked in the whole catalogue. Groups are quarters of the "
       "targets, as far as equal ones allow; cold items and new users are apart."));
   for (int kind = 0; kind < BUCKET_KINDS; kind++) {
+    if (kind == BY_DOMAIN && p->e->detail->buckets[kind].n == 0) continue;
     TRY(html_element(p->f, "h3", bucket_titles[kind]));
     for (int32_t m = 0; m < BUCKET_METRICS; m++) TRY(write_bucket_table(p, &p->e->detail->buckets[kind], m));
     TRY(draw_buckets(p, (bucket_kind)kind, BUCKET_METRICS - 1));

@@ -78,6 +78,7 @@ struct souk_bundle {
   char **attribute_names; // [attributes] of users
   int32_t attributes;
   label_head labels;
+  int32_t *domain_of; // [items] the token of each item's domain, -1: it has none; NULL: there are no domains
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
   mix *mix;                     // NULL: there is none

@@ -49,8 +49,8 @@ static int32_t longest_history(const void *arg, size_t i) {
   const history_job *j = arg;
   const souk_history *h = &j->histories[i];
   const int32_t most = j->b->max_history;
-  size_t n = (size_t)h->n +
-             (h->user != NULL ? (size_t)h->user->n_attributes : 0); // and no text has more tokens than bytes
+  size_t n = (size_t)h->n * (j->b->domain_of != NULL ? 2 : 1); // a run may be of one event
+  if (h->user != NULL) n += (size_t)h->user->n_attributes;     // and no text has more tokens than bytes
   for (int32_t at = 0; h->texts != NULL && at < h->n && n < (size_t)most; at++)
     if (h->texts[at] != NULL) n += strlen(h->texts[at]);
   const int32_t rows = (n < (size_t)most ? (int32_t)n : most) + sequence_specials(&j->b->layout, false, true);
@@ -90,6 +90,16 @@ static int32_t put_attributes(const souk_bundle *b, const souk_user *user, int32
   return kept;
 }
 
+// Does event `at`, of this item, begin a run of events of a domain? What lies before it and is not known is passed over.
+static bool begins_run(const souk_bundle *b, const souk_history *h, int32_t at, int32_t item) {
+  if (b->domain_of == NULL) return false;
+  for (int32_t i = at - 1; i >= 0; i--) {
+    const int32_t older = history_item(b, h, i);
+    if (older >= 0) return b->domain_of[older] != b->domain_of[item];
+  }
+  return true;
+}
+
 souk_status history_window(const souk_bundle *b, const souk_history *h, const window_ends *ends,
                            int32_t *kept, int32_t *unknown, souk_error *e) {
   const int32_t known = known_attributes(b, h->user, NULL, 0);
@@ -105,6 +115,10 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
     if (item >= 0) {
       ends->tokens[-n - 1] = b->first_item + item;
       n = mark(ends, n, 1, event, at);
+      if (n < most && begins_run(b, h, at, item)) {
+        ends->tokens[-n - 1] = b->domain_of[item] >= 0 ? b->domain_of[item] : TOKEN_UNK;
+        n = mark(ends, n, 1, 0, at);
+      }
     }
     if (text == NULL) continue;
     int32_t put;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "format/domains.h"
 #include "format/user_attributes.h"
 
 // The name in a token user:NAME=VALUE, and its length; false: it is another token.
@@ -21,8 +22,15 @@ static bool is_last(const souk_bundle *b, const char *name, size_t bytes) {
   return strncmp(last, name, bytes) == 0 && last[bytes] == '\0';
 }
 
+static souk_status find_domains(souk_bundle *b, souk_error *e) {
+  if (!vocab_has_domains(b->vocab) || b->items == 0) return SOUK_OK;
+  PASS(infer_alloc(&b->domain_of, (size_t)b->items, sizeof *b->domain_of, "domains of items", e));
+  for (int32_t i = 0; i < b->items; i++) b->domain_of[i] = domain_of_item(b->vocab, b->first_item + i);
+  return SOUK_OK;
+}
+
 // Tokens of one name lie one behind the other.
-souk_status known_user_open(souk_bundle *b, souk_error *e) {
+static souk_status find_attributes(souk_bundle *b, souk_error *e) {
   const vocab *v = b->vocab;
   const char *name;
   size_t bytes;
@@ -41,7 +49,13 @@ souk_status known_user_open(souk_bundle *b, souk_error *e) {
   return SOUK_OK;
 }
 
+souk_status known_user_open(souk_bundle *b, souk_error *e) {
+  PASS(find_domains(b, e));
+  return find_attributes(b, e);
+}
+
 void known_user_close(souk_bundle *b) {
+  free(b->domain_of);
   for (int32_t i = 0; i < b->attributes; i++) free(b->attribute_names[i]);
   free(b->attribute_names);
 }

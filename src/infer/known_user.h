@@ -1,10 +1,11 @@
-// What a bundle knows of users beside their events: the names of their attributes, and the tokens of one user's.
+// What a bundle knows of users beside their events: the names of their attributes, and the tokens of one user's; and the domains
+// of items.
 #ifndef SOUK_INFER_KNOWN_USER_H
 #define SOUK_INFER_KNOWN_USER_H
 
 #include "infer/bundle.h"
 
-// Lists the names that b's vocabulary has, in its order. Freed with known_user_close.
+// Lists the names that b's vocabulary has, in its order, and the domains of its items. Freed with known_user_close.
 souk_status known_user_open(souk_bundle *b, souk_error *e);
 void known_user_close(souk_bundle *b);
 // The number of a name, -1: there is none.

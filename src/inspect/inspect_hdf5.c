@@ -114,6 +114,7 @@ static const char *kind_of(const json_t *out, hid_t file) {
                {"souk.features", "features of items"},
                {"souk.users", "attributes of users"},
                {"souk.searches", "searches of users"},
+               {"souk.domains", "runs of events of a domain"},
                {"souk.parameters", "parameters of a checkpoint"},
                {"souk.optimizer", "optimiser state of a checkpoint"},
                {"souk.average", "averaged weights of a checkpoint, less its parameters"},

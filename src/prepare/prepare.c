@@ -31,15 +31,18 @@ static void job_free(prepare_job *job) {
   wordpiece_close(job->words);
   user_table_free(job->attributes);
   search_table_free(job->searches);
-  intern *const names[] = {job->items, job->types, job->wanted_types, job->categories.names,
-                           job->brands.names};
+  domain_table_free(job->domains);
+  intern *const names[] = {job->items,        job->types,
+                           job->wanted_types, job->categories.names,
+                           job->brands.names, job->item_domains.names};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++) intern_free(names[i]);
   void *const arrays[] = {job->item_counts,       job->next_counts,    job->train_counts,
                           job->token_of,          job->mean_price.sum, job->mean_price.count,
                           job->categories.of,     job->price,          job->mean_rating.sum,
-                          job->mean_rating.count, job->brands.of,      job->rating,
-                          job->short_lengths,     job->long_lengths,   job->room.tokens,
-                          job->room.sessions,     job->room.events,    job->room.times};
+                          job->mean_rating.count, job->brands.of,      job->item_domains.of,
+                          job->room.domains,      job->rating,         job->short_lengths,
+                          job->long_lengths,      job->room.tokens,    job->room.sessions,
+                          job->room.events,       job->room.times};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(job);
 }
@@ -91,6 +94,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   end_stage(job, STAGE_ITEMS);
   TRY_GOTO(write_sequences(job, *writer), done);
   TRY_GOTO(user_table_write(job->attributes, *writer, (int)c->output.deflate), done);
+  if (job->domains != NULL) TRY_GOTO(domain_write(job->domains, *writer, (int)c->output.deflate), done);
   if (job->searches != NULL)
     TRY_GOTO(search_table_write(job->searches, *writer, (int)c->output.deflate), done);
   store_free(job->store); // closes its file in the directory that is renamed next

@@ -24,9 +24,11 @@ typedef struct prepare_input { // section "input"
   bool catalogue_header;
   char catalogue_separator[OPTION_STRING];
   int catalogue_quotes;
-  char features[OPTION_STRING], features_names[OPTION_STRING]; // of items; empty: none, and FILE.names.tsv
-  char features_array[OPTION_STRING];                          // of an HDF5 file
-  char users[OPTION_STRING], users_user[OPTION_STRING];        // attributes of users; empty: none
+  char features[OPTION_STRING], features_names[OPTION_STRING];   // of items; empty: none, and FILE.names.tsv
+  char features_array[OPTION_STRING];                            // of an HDF5 file
+  char domains[OPTION_STRING], catalogue_domains[OPTION_STRING]; // of files; empty: none
+  char user_map[OPTION_STRING];
+  char users[OPTION_STRING], users_user[OPTION_STRING]; // attributes of users; empty: none
   char users_columns[OPTION_STRING], users_numbers[OPTION_STRING];
   int users_format;
   int64_t users_buckets;
@@ -39,7 +41,8 @@ typedef struct prepare_input { // section "input"
 
 typedef struct prepare_fields { // section "fields": columns of the log, by name or by number from 1
   char user[OPTION_STRING], item[OPTION_STRING], time[OPTION_STRING], event[OPTION_STRING],
-      session[OPTION_STRING], price[OPTION_STRING], rating[OPTION_STRING], query[OPTION_STRING];
+      session[OPTION_STRING], price[OPTION_STRING], rating[OPTION_STRING], query[OPTION_STRING],
+      domain[OPTION_STRING];
 } prepare_fields;
 
 typedef struct prepare_catalogue { // section "catalogue": columns of the catalogue

@@ -43,6 +43,7 @@ typedef struct property_value {
 enum { UNKNOWN_IDS = 1000 };
 typedef struct catalogue {
   prepare_job *job;
+  const char *domain; // of the file being read; NULL: none
   catalogue_columns columns;
   id_match *match;
   uint8_t *kept;   // [items] stays in the data set
@@ -286,6 +287,13 @@ static status write_properties(catalogue *c) {
 
 // ---- reading -------------------------------------------------------------------------------------------------
 
+// The first column of both kinds of catalogues is the item.
+_Static_assert((int)CAT_ITEM == (int)ROW_ITEM, "the item's name is taken from there");
+static status name_by_domain(catalogue *c, const char **item) {
+  size_t bytes;
+  return domain_item(c->job->domains, c->domain, strlen(c->domain), *item, strlen(*item), item, &bytes);
+}
+
 static status read_rows(catalogue *c, log_reader *r) {
   prepare_job *job = c->job;
   for (;;) {
@@ -294,6 +302,8 @@ static status read_rows(catalogue *c, log_reader *r) {
     TRY(log_next(r, values, &reason, &end));
     if (end) return OK;
     job->catalogue.rows++;
+    if (reason == NULL && c->domain != NULL && values[CAT_ITEM] != NULL)
+      TRY(name_by_domain(c, &values[CAT_ITEM]));
     if (reason != NULL)
       reject_row(&job->catalogue, reason, r);
     else
@@ -336,6 +346,7 @@ static status read_files(catalogue *c) {
   status rc = OK;
   for (size_t i = 0; rc == OK && i < f->n; i++) {
     job->catalogue.file = f->n > 1 ? f->names[i] : NULL;
+    c->domain = job->domains != NULL ? domain_of_catalogue(job->domains, i) : NULL;
     rc = read_file(c, f->names[i]);
   }
   warn_of_remarks(job);
@@ -491,6 +502,9 @@ status read_catalogue(prepare_job *job, dataset_writer *w) {
   const size_t n = (size_t)intern_count(job->items);
   TRY(labels_new(&job->categories, n));
   TRY(labels_new(&job->brands, n));
+  TRY(labels_new(&job->item_domains, n));
+  if (job->domains != NULL)
+    TRY(domain_label_items(job->domains, job->items, job->item_domains.names, job->item_domains.of));
   TRY(values_new(&job->price, n));
   TRY(values_new(&job->rating, n));
   if (job->c->input.catalogue[0] != '\0') TRY(read_described(job, w));

@@ -9,6 +9,7 @@
 #include "prepare/intern.h"
 #include "prepare/names.h"
 #include "prepare/prepare.h"
+#include "prepare/prepare_domains.h"
 #include "prepare/prepare_users.h"
 #include "prepare/prepare_searches.h"
 #include "prepare/price_notes.h"
@@ -64,6 +65,7 @@ typedef struct sequence_room {
   int32_t *tokens, *sessions; // [longest], as the rest
   uint8_t *events;
   int64_t *times;
+  int32_t *domains; // of the items
 } sequence_room;
 
 // Means over the rows of the log, by item.
@@ -125,13 +127,14 @@ typedef struct prepare_job {
   item_means mean_price, mean_rating;   // of the log: they count where the catalogue says nothing
   int64_t items_kept, catalogue_matched, catalogue_repeated, other_properties, properties_after_end;
   json_t *catalogue_known; // entries with a title, a category ...; NULL: no catalogue
-  item_labels categories, brands;
+  item_labels categories, brands, item_domains;
   double *price, *rating; // [items], NaN unknown
   quantile_buckets prices, ratings;
   wordpiece *words; // NULL: none
   text_counts texts;
   user_table *attributes; // of users; NULL: none
   search_table *searches; // NULL: none
+  domain_table *domains;  // NULL: none
   user_table_counts attribute_counts;
   feature_counts features;
   // users

@@ -92,7 +92,8 @@ static status add_attributes(prepare_job *job, vocab *v) {
   TRY(add_labels(job, v, "category", &job->categories));
   TRY(add_buckets(job, v, "price", &job->prices, job->price));
   TRY(add_labels(job, v, "brand", &job->brands));
-  return add_buckets(job, v, "rating", &job->ratings, job->rating);
+  TRY(add_buckets(job, v, "rating", &job->ratings, job->rating));
+  return add_labels(job, v, "domain", &job->item_domains);
 }
 
 // The vocabulary with special tokens and words.

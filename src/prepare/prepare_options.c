@@ -46,6 +46,16 @@ static const option input_options[] = {
      "like separator, of the catalogue"},
     {"catalogue_quotes", OPT_CHOICE, IN(catalogue_quotes), "auto", 0, 0, "auto|double|backslash|none",
      "like quotes, of the catalogue"},
+    {"domains", OPT_STRING, IN(domains), "", 0, 0, NULL,
+     "shops or platforms, a name for each file of the log, separated by commas: items become DOMAIN/ITEM, "
+     "and models read a "
+     "domain's token in front of its events; empty: none"},
+    {"catalogue_domains", OPT_STRING, IN(catalogue_domains), "", 0, 0, NULL,
+     "the same for the files of the catalogue; empty: its ids are DOMAIN/ITEM already"},
+    {"user_map", OPT_STRING, IN(user_map), "", 0, 0, "FILE",
+     "csv with columns domain, user and person: who is one user under several names; others are one where "
+     "their names are the "
+     "same"},
     {"users", OPT_STRING, IN(users), "", 0, 0, "FILE",
      "attributes of users, a row a user, which models read in front of the history; empty: none"},
     {"users_format", OPT_CHOICE, IN(users_format), "csv", 0, 0, "csv|tsv|space|jsonl", "of it"},
@@ -79,6 +89,7 @@ static const option field_options[] = {
      "column of the price; an item's mean is its price where the catalogue has none"},
     {"rating", OPT_STRING, FD(rating), "", 0, 0, NULL,
      "column of a rating; an item's mean is its rating where the catalogue has none"},
+    {"domain", OPT_STRING, FD(domain), "", 0, 0, NULL, "column of the domain, in place of input.domains"},
     {"query", OPT_STRING, FD(query), "", 0, 0, NULL,
      "column of the text of a search, whose words models read between the events (output.words); rows with "
      "it need no item"},

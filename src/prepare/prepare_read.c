@@ -95,6 +95,22 @@ static status number_types(prepare_job *job, const row_block *b, int32_t numbers
   return OK;
 }
 
+// The names of a row's user and item, of all domains together. They live until the next row.
+static status name_by_domain(prepare_job *job, event_row *x) {
+  const char *person = domain_user(job->domains, x->domain, x->domain_bytes, x->user, x->user_bytes);
+  if (person != NULL) {
+    x->user = person;
+    x->user_bytes = (uint32_t)strlen(person);
+    x->user_hash = name_hash(x->user, x->user_bytes);
+  }
+  if (x->item == NULL) return OK;
+  size_t bytes;
+  TRY(domain_item(job->domains, x->domain, x->domain_bytes, x->item, x->item_bytes, &x->item, &bytes));
+  x->item_bytes = (uint32_t)bytes;
+  x->item_hash = name_hash(x->item, bytes);
+  return OK;
+}
+
 static status take_block(prepare_job *job, const row_block *b) {
   enum { AHEAD = 8 };
   int32_t numbers[MAX_EVENT_TYPES];
@@ -109,6 +125,12 @@ static status take_block(prepare_job *job, const row_block *b) {
                    .nanos = x->time.nanos,
                    .session = x->session,
                    .type = numbers[x->type]};
+    event_row named;
+    if (x->domain != NULL) {
+      named = *x;
+      TRY(name_by_domain(job, &named));
+      x = &named;
+    }
     if (x->query != NULL)
       TRY(search_table_add(job->searches, x->user, x->user_bytes, x->user_hash, x->query, x->query_bytes,
                            &e));
@@ -209,13 +231,14 @@ static void tell_padding(prepare_job *job, const char *path) {
       keep_remark(job, &(log_remark){path, what[k], job->padded[k].rows, job->padded[k].line});
 }
 
-static status read_log(prepare_job *job, const char *path) {
+static status read_log(prepare_job *job, const char *path, const char *domain) {
   const prepare_fields *f = &job->c->fields;
   const char *const columns[COLS] = {
-      [COL_USER] = f->user,       [COL_ITEM] = f->item,   [COL_TIME] = f->time,     [COL_EVENT] = f->event,
-      [COL_SESSION] = f->session, [COL_PRICE] = f->price, [COL_RATING] = f->rating, [COL_QUERY] = f->query};
+      [COL_USER] = f->user,     [COL_ITEM] = f->item,       [COL_TIME] = f->time,
+      [COL_EVENT] = f->event,   [COL_SESSION] = f->session, [COL_PRICE] = f->price,
+      [COL_RATING] = f->rating, [COL_QUERY] = f->query,     [COL_DOMAIN] = f->domain};
   const prepare_input *in = &job->c->input;
-  const row_block_how how = {job->c, job->wanted_types, job->zone, job->log.file};
+  const row_block_how how = {job->c, job->wanted_types, job->zone, job->log.file, domain};
   const log_lists lists = {.separator = in->list_separator,
                            .column = COL_ITEM,
                            .beside = 1 << COL_TIME | 1 << COL_EVENT | 1 << COL_PRICE | 1 << COL_RATING,
@@ -306,7 +329,7 @@ static status read_files(prepare_job *job) {
   for (size_t i = 0; i < f->n; i++) {
     job->log.file = job->without_item.file = f->n > 1 ? f->names[i] : NULL;
     job->log_prices.unknown.file = job->log_prices.guessed.file = job->log.file;
-    TRY(read_log(job, f->names[i]));
+    TRY(read_log(job, f->names[i], job->domains != NULL ? domain_of_log(job->domains, i) : NULL));
   }
   return OK;
 }
@@ -315,6 +338,7 @@ status read_logs(prepare_job *job, dataset_writer *w) {
   const prepare_config *c = job->c;
   char temporary[PATH_MAX + 64];
   TRY(find_files(job));
+  TRY(domain_table_new(&job->domains, c, &job->log_files, &job->catalogue_files));
   TRY(intern_new(&job->items));
   TRY(intern_new(&job->types));
   TRY(intern_new(&job->wanted_types));

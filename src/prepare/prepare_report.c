@@ -275,6 +275,15 @@ static void set_texts(json_t *j, const prepare_job *job) {
                         json_pack("{s:I,s:I,s:I,s:I}", "items", (json_int_t)t->items, "words",
                                   (json_int_t)t->tokens, "unknown", (json_int_t)t->unknown, "cut",
                                   (json_int_t)t->cut));
+  if (job->domains != NULL) {
+    const domain_counts *k = domain_get_counts(job->domains);
+    json_object_set_new(j, "domains",
+                        json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "domains",
+                                  intern_count(job->item_domains.names), "shared_users",
+                                  (json_int_t)k->shared, "runs", (json_int_t)k->runs, "map_rows",
+                                  (json_int_t)k->map_rows, "map_repeated", (json_int_t)k->map_repeated,
+                                  "joined_rows", (json_int_t)k->joined));
+  }
   if (job->searches != NULL) {
     const search_counts *s = search_table_counts(job->searches);
     json_object_set_new(j, "searches",
@@ -349,6 +358,15 @@ static void print_texts(const prepare_job *job) {
   const text_counts *t = &job->texts;
   const feature_counts *f = &job->features;
   const user_table_counts *u = &job->attribute_counts;
+  if (job->domains != NULL) {
+    const domain_counts *k = domain_get_counts(job->domains);
+    printf("domains         %d; %lld users of more than one; events in %lld runs",
+           intern_count(job->item_domains.names), (long long)k->shared, (long long)k->runs);
+    if (k->map_rows > 0)
+      printf("; user map %lld rows, %lld of them repeated, %lld rows of the log joined",
+             (long long)k->map_rows, (long long)k->map_repeated, (long long)k->joined);
+    printf("\n");
+  }
   if (job->searches != NULL) {
     const search_counts *s = search_table_counts(job->searches);
     printf("searches        %lld rows; %lld stay, of %lld users; %lld words, of them %lld [UNK]; %lld "

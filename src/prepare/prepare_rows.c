@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/domains.h"
 #include "prepare/money.h"
 #include "prepare/names.h"
 
@@ -111,6 +112,20 @@ static void note_padding(padded_names *p, const log_row *row, int column) {
   if (p->rows++ == 0) p->line = row->line;
 }
 
+// Of the file, or the column's; a reason to reject the row, or NULL.
+static const char *take_domain(const row_block *b, const log_row *row, event_row *e) {
+  e->domain = b->how->domain;
+  e->domain_bytes = e->domain != NULL ? (uint32_t)strlen(e->domain) : 0;
+  if (e->domain == NULL && b->how->c->fields.domain[0] != '\0') {
+    e->domain = row->text[COL_DOMAIN];
+    e->domain_bytes = row->bytes[COL_DOMAIN];
+    if (e->domain == NULL) return "no domain";
+    if (!domain_name(e->domain, e->domain_bytes)) return "a domain with a '/' or more than 128 bytes";
+  }
+  if (e->domain == NULL || row->text[COL_ITEM] == NULL) return NULL;
+  return name_too_long(NAME_ITEM, (size_t)e->domain_bytes + 1 + row->bytes[COL_ITEM]);
+}
+
 static status take_row(row_block *b, const log_row *row) {
   event_row e = {.time = {.seconds = b->rejects.rows}};
   const char *reason = row->reject;
@@ -118,6 +133,7 @@ static status take_row(row_block *b, const log_row *row) {
   if (reason == NULL && passed_over(b, row)) return OK;
   if (reason == NULL && row->text[COL_ITEM] == NULL && row->text[COL_QUERY] == NULL) reason = "no item";
   if (reason == NULL) reason = long_name(row);
+  if (reason == NULL) reason = take_domain(b, row, &e);
   if (reason == NULL && b->how->c->fields.time[0] != '\0') reason = take_time(b, row, &e.time);
   if (reason != NULL) {
     add_row(b, &b->rejects, reason, row->line);

@@ -15,11 +15,12 @@
 typedef struct event_row {
   const char *user, *item;       // item NULL: a search
   const char *query;             // NULL: none
+  const char *domain;            // NULL: there are no domains
   uint64_t user_hash, item_hash; // by name_hash
   uint64_t session;              // a hash of its name, 0 none
   event_time time;               // without a column of times: the number of the row in the block, from 1
   double price, rating;
-  uint32_t user_bytes, item_bytes, query_bytes;
+  uint32_t user_bytes, item_bytes, query_bytes, domain_bytes;
   int32_t type; // its place in row_block.types + 1; 0 none
   bool has_price, has_rating;
 } event_row;
@@ -29,6 +30,7 @@ typedef struct row_block_how {
   const intern *wanted_types; // to keep; empty: all
   int32_t zone;               // of dates that name none, in seconds east of UTC
   const char *file;           // as reject_list has it
+  const char *domain;         // of the file; NULL: a column says it, or there are none
 } row_block_how;
 
 // A block of rows and all that was found in it. Start with zeros, and set `how`.
@@ -55,7 +57,18 @@ typedef struct row_block {
 } row_block;
 void row_block_free(row_block *b);
 
-enum { COL_USER, COL_ITEM, COL_TIME, COL_EVENT, COL_SESSION, COL_PRICE, COL_RATING, COL_QUERY, COLS };
+enum {
+  COL_USER,
+  COL_ITEM,
+  COL_TIME,
+  COL_EVENT,
+  COL_SESSION,
+  COL_PRICE,
+  COL_RATING,
+  COL_QUERY,
+  COL_DOMAIN,
+  COLS
+};
 
 // log_lists.single of a row_block_how: is a cell beside a list one value, though it has the separator in it? Times and the types
 // of input.events are where they can be read so, prices where they do not go with the list.

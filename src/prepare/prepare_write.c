@@ -44,12 +44,14 @@ static status write_user(prepare_job *job, const log_event *e, int32_t n, const 
   for (int32_t i = 0; i < n; i++) {
     b->tokens[i] = job->token_of[e[i].item];
     b->sessions[i] = (int32_t)e[i].session;
+    b->domains[i] = job->item_domains.of[e[i].item];
     b->events[i] = (uint8_t)e[i].type;
     b->times[i] = e[i].time * per_second + e[i].nanos / nanos;
   }
   job->cold_valid += cold_targets(job, &s, e, false);
   job->cold_test += cold_targets(job, &s, e, true);
   TRY(user_table_take(job->attributes, name, &job->attribute_counts));
+  if (job->domains != NULL) TRY(domain_take(job->domains, b->domains, n));
   if (job->searches != NULL) TRY(search_table_take(job->searches, name, e, n));
   return writer_add(job->writer, &s, name);
 }
@@ -78,6 +80,7 @@ status write_sequences(prepare_job *job, dataset_writer *w) {
   TRY(mem_new(&b->sessions, longest, sizeof *b->sessions, "a sequence"));
   TRY(mem_new(&b->events, longest, sizeof *b->events, "a sequence"));
   TRY(mem_new(&b->times, longest, sizeof *b->times, "a sequence"));
+  TRY(mem_new(&b->domains, longest, sizeof *b->domains, "a sequence"));
   job->writer = w;
   return for_partitions(job, load_partition, write_partition);
 }

@@ -46,3 +46,23 @@ field() {
   grep "\"kind\":\"$2\",\"step\":$3," "$1/metrics.jsonl" | sed -n "s/.*\"$4\":\([^,}]*\).*/\1/p"
 }
 slow() { [[ $SOUK_BUILD == *-san* || $SOUK_BUILD == *-tsan* || $SOUK_BUILD == *-cov* || $SOUK_BUILD == *-debug* ]]; }
+# npy_rows NPY NAMES: a line a row, its name first. NAMES: names, or what souk-infer users writes.
+npy_rows() {
+  local width
+  width=$(head -c 128 "$1" | tr -d '\0' | grep -aoE "\([0-9]+, [0-9]+\)" | sed 's/.*, //; s/)//')
+  tail -c +129 "$1" | od -An -v -t f4 -w$((4 * width)) | paste <(sed 's/.*"user":"\([^"]*\)".*/\1/' "$2") -
+}
+# vectors_agree NAME DATA QUESTIONS OPTIONS...: after 30 steps a bundle gives the user vectors that the trainer has for the histories
+# before the test targets, which QUESTIONS are.
+vectors_agree() {
+  local name=$1 data=$2 questions=$3; shift 3
+  train "$work/$name" --data.dir "$data" --steps 30 --lr 1e-2 --eval_every 0 "$@" &&
+    "$souk" export "$work/$name" "$work/$name.bundle" &&
+    "$souk" vectors "$work/$name" --users "$work/ours.npy" --data "$data" --part test &&
+    "$infer" users "$work/$name.bundle" --input "$questions" --output "$work/theirs.npy" --names "$work/theirs.names" &&
+    npy_rows "$work/ours.npy" "$work/ours.npy.names.tsv" | LC_ALL=C sort >"$work/a" &&
+    npy_rows "$work/theirs.npy" "$work/theirs.names" | LC_ALL=C sort >"$work/b" &&
+    paste "$work/a" "$work/b" | awk -v wanted="$(wc -l <"$questions")" '{n = NF / 2; if ($1 != $(n + 1)) bad = 1
+      for (i = 2; i <= n; i++) {d = $i - $(n + i); if (d < 0) d = -d; if (d > worst) worst = d}; rows++}
+      END {print rows, worst; exit !(rows == wanted && !bad && worst < 1e-4)}'
+}

@@ -107,25 +107,9 @@ small() {
 }
 printf '[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nred\nshoe\nblue\nhat\n' >"$work/small.txt"
 check "a small log with attributes and searches is prepared" small
-vectors_agree() { # vectors_agree NAME OPTIONS...
-  local name=$1; shift
-  train "$work/$name" --data.dir "$work/s" --max_positions 12 --steps 30 --lr 1e-2 --eval_every 0 "$@" &&
-    "$souk" export "$work/$name" "$work/$name.bundle" &&
-    "$souk" vectors "$work/$name" --users "$work/ours.npy" --data "$work/s" --part test &&
-    "$infer" users "$work/$name.bundle" --input "$work/small.jsonl" --output "$work/theirs.npy" --names "$work/theirs.names" &&
-    rows "$work/ours.npy" "$work/ours.npy.names.tsv" | LC_ALL=C sort >"$work/a" &&
-    rows "$work/theirs.npy" "$work/theirs.names" | LC_ALL=C sort >"$work/b" &&
-    paste "$work/a" "$work/b" | awk '{n = NF / 2; if ($1 != $(n + 1)) bad = 1
-      for (i = 2; i <= n; i++) {d = $i - $(n + i); if (d < 0) d = -d; if (d > worst) worst = d}; rows++}
-      END {print rows, worst; exit !(rows == 60 && !bad && worst < 1e-4)}'
-}
-rows() { # rows NPY NAMES: a line a row, its name first
-  local width
-  width=$(head -c 128 "$1" | tr -d '\0' | grep -aoE "\([0-9]+, [0-9]+\)" | sed 's/.*, //; s/)//')
-  tail -c +129 "$1" | od -An -v -t f4 -w$((4 * width)) | paste <(sed 's/.*"user":"\([^"]*\)".*/\1/' "$2") -
-}
-check "user vectors of the bundle are those of the trainer" vectors_agree masked --cls_sep --item_classes false
-check "user vectors of a causal bundle are those of the trainer" vectors_agree causal --objectives next_item
+small_agree() { local name=$1; shift; vectors_agree "$name" "$work/s" "$work/small.jsonl" --max_positions 12 "$@"; }
+check "user vectors of the bundle are those of the trainer" small_agree masked --cls_sep --item_classes false
+check "user vectors of a causal bundle are those of the trainer" small_agree causal --objectives next_item
 listed() { "$infer" info "$work/masked.bundle" --json | grep -q '"user_attributes":\["town","age"\]'; }
 check "souk-infer info lists the attributes" listed
 echo '{"history": [], "attributes": {"size": 3}}' >"$work/bad.jsonl"

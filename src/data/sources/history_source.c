@@ -220,6 +220,16 @@ static bool is_item(const history_source *b, int32_t token) {
   return token >= dataset_get_info(b->d)->range_end[RANGE_ATTRIBUTES];
 }
 
+static bool is_attribute(const history_source *b, int32_t token) {
+  const int32_t *end = dataset_get_info(b->d)->range_end;
+  return token >= end[RANGE_WORDS] && token < end[RANGE_ATTRIBUTES];
+}
+
+// What comes at the first of n rows, or behind it where it is a domain's token, which nobody knows who asks what comes next.
+static int32_t next_item(const history_source *b, const int32_t *rows, int32_t n) {
+  return is_attribute(b, rows[0]) && n > 1 ? rows[1] : rows[0];
+}
+
 // All items of a window but its last one, each of which predicts the next; [CLS], and a [MASK] alone, predict the first one of a
 // history.
 static status add_next(history_source *b, batch *out, const example *e, const sequence *s) {
@@ -241,12 +251,19 @@ static status add_next(history_source *b, batch *out, const example *e, const se
   const int32_t *labels = window.tokens + window.n - kept,
                 attributes = context_attributes(b->context, e->sequence);
   const bool whole = e->begin == 0 && kept == window.n - 1;
-  if (b->layout.cls_sep && whole && is_item(b, window.tokens[0]) && b->c.next_rows == NEXT_ROWS_ALL)
-    predict_token(&b->masks, out, begin, window.tokens[0], false);
-  int32_t from = whole || attributes == 0 ? 0 : attributes;
-  if (b->c.next_rows == NEXT_ROWS_LAST && from < kept) from = kept - 1;
-  for (int32_t i = from; i < kept; i++)
-    if (is_item(b, labels[i])) predict_token(&b->masks, out, row + i, labels[i], false);
+  const int32_t cold = attributes == 0 ? next_item(b, window.tokens, window.n) : TOKEN_UNK;
+  if (b->layout.cls_sep && whole && is_item(b, cold) && b->c.next_rows == NEXT_ROWS_ALL)
+    predict_token(&b->masks, out, begin, cold, false);
+  int32_t from = whole || attributes == 0 ? attributes - (attributes > 0) : attributes, stop = kept;
+  if (b->c.next_rows == NEXT_ROWS_LAST && from < kept) {
+    from = kept - 1;
+    if (from > 0 && from >= attributes && is_attribute(b, labels[from - 1]))
+      stop = from--; // a domain's token is not asked
+  }
+  for (int32_t i = from; i < stop; i++) {
+    const int32_t next = next_item(b, labels + i, kept - i);
+    if (is_item(b, next)) predict_token(&b->masks, out, row + i, next, false);
+  }
   return OK;
 }
 
