@@ -111,6 +111,7 @@ static const char *kind_of(const json_t *out, hid_t file) {
   } kinds[] = {{"souk.shard", "shard of a data set"},
                {"souk.items", "attributes of items"},
                {"souk.texts", "texts of items"},
+               {"souk.content", "content of items, of a checkpoint"},
                {"souk.features", "features of items"},
                {"souk.users", "attributes of users"},
                {"souk.searches", "searches of users"},

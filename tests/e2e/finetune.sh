@@ -81,7 +81,7 @@ check_error "a damaged mix is told" "train.safetensors" "$souk" eval "$work/run"
 mv "$work/keep" "$checkpoint/mix/train.safetensors"
 check_error "features are known by name" 'mix.features: "nxt" is not one of encoder, popularity' mix "$work/run" --features nxt
 check_error "a mix knows no options of training" 'unknown option "lr"' mix "$work/run" --lr 1
-check_error "a task is one of two" 'task' "$souk" finetune --task rank "$work/run"
+check_error "a task is one of the list" 'task' "$souk" finetune --task sing "$work/run"
 check_error "a run is needed" "souk finetune needs a run or a checkpoint" "$souk" finetune --task mix
 
 # The next item.
