@@ -15,6 +15,7 @@
 #include "train/config.h"
 #include "train/tried.h"
 #include "model/checkpoint_find.h"
+#include "model/objective.h"
 
 typedef struct eval_flags {
   char data[OPTION_STRING], protocols[OPTION_STRING], lists[OPTION_STRING];
@@ -205,6 +206,17 @@ static status open_mixes(const eval_flags *f, const evaluation_config *config, c
   return OK;
 }
 
+// A run on labels ranks nothing.
+static status check_ranks(const checkpoint *c) {
+  objective_list l;
+  TRY(objectives_of(&l, &c->model));
+  return c->labels == NULL || objectives_ranking(&l) != NULL
+             ? OK
+             : fail(ERR_ARGUMENT,
+                    "%s was trained on labels and ranks no items: --labels FILE says how good these are",
+                    c->dir);
+}
+
 static status open_and_evaluate(eval_flags *f, evaluation_config *config, const char *where, outputs *to) {
   checkpoint *c = NULL;
   dataset *d = NULL;
@@ -212,6 +224,7 @@ static status open_and_evaluate(eval_flags *f, evaluation_config *config, const 
   status rc = OK;
   TRY_GOTO(outputs_open(to, f), done);
   if (where != NULL) TRY_GOTO(checkpoint_open_chosen(&c, where, f->which), done);
+  if (c != NULL) TRY_GOTO(check_ranks(c), done);
   if (f->data[0] == '\0' && c != NULL) TRY_GOTO(run_config_data(c, f->data), done);
   log_doing("reading %s", f->data);
   TRY_GOTO(dataset_open(&d, f->data, true), done);

@@ -194,6 +194,30 @@ void labelled_balance(labelled_rows *r, const label_set *l) {
     for (int32_t k = 0; k < r->targets; k++) balance_label(r, k);
 }
 
+// Which of the counts an entry of the labels is in: its class, or its side of a label; -1: it is not known.
+static int64_t kind_of(const labelled_rows *r, const label_set *l, int64_t i) {
+  const int32_t label = r->labels[i];
+  if (label < 0) return -1;
+  return l->single ? label : 2 * (i % r->targets) + label;
+}
+
+status labelled_weigh_taught(labelled_rows *r, const label_set *l, int64_t first) {
+  double *counts; // [kinds] of the rows before, and of a teacher's
+  const size_t kinds = 2 * (size_t)l->n;
+  TRY(mem_new(&counts, 2 * kinds, sizeof *counts, "counts of labels"));
+  for (int64_t i = 0; i < r->n * r->targets; i++) {
+    const int64_t kind = kind_of(r, l, i);
+    if (kind >= 0) counts[(i / r->targets >= first ? kinds : 0) + (size_t)kind] += (double)r->weights[i];
+  }
+  for (int64_t i = first * r->targets; i < r->n * r->targets; i++) {
+    const int64_t kind = kind_of(r, l, i);
+    const double ours = kind >= 0 ? counts[kind] : 0, taught = kind >= 0 ? counts[(int64_t)kinds + kind] : 0;
+    if (taught > ours) r->weights[i] *= (float)(ours / taught);
+  }
+  free(counts);
+  return OK;
+}
+
 void labelled_checksum(const labelled_rows *r, char hex[65]) {
   sha256 h;
   const size_t n = (size_t)r->n, tokens = n > 0 ? (size_t)r->ends[2 * n - 1] : 0;

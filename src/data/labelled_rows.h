@@ -71,6 +71,10 @@ bool labelled_put(const labelled_rows *r, int64_t i, const seq_layout *layout, i
 // mean over rows is 1. Labels that never occur get no weight.
 void labelled_balance(labelled_rows *r, const label_set *l);
 
+// Rows from `first` on are a teacher's: of each class (single), and of each side of a label (several), they weigh together no more than the
+// rows before them, so that what a teacher is sure of, which is mostly the frequent class, does not shift the others' share.
+status labelled_weigh_taught(labelled_rows *r, const label_set *l, int64_t first);
+
 // SHA-256 of all that training sees of them, as text: what tells other rows apart.
 void labelled_checksum(const labelled_rows *r, char hex[65]);
 

@@ -44,6 +44,7 @@ check "several labels of rows of csv, one of them not always known, work too" ba
 check_error "a file is needed" "--task classify needs labels.train" "$souk" finetune --task classify "$work/base"
 check_error "labels are learned on top of a run" "labels are learned on top of a run" "$souk" pretrain --data.dir "$work/shopdata" --train "$work/train.jsonl" --objectives classify --out "$work/none" --hidden 8 --epochs 1 --cls_sep
 check_error "a label that is everywhere the same is none" "at least 2 are wanted" bash -c "grep -h '\"negative\"' '$work/train.jsonl' >'$work/same.jsonl'; '$souk' finetune --task classify '$work/base' --label sentiment --train '$work/same.jsonl' --out '$work/none'"
+check_error "what ranks nothing is judged by labels" "was trained on labels and ranks no items" "$souk" eval "$work/c"
 check_error "souk plan knows no labels" "souk plan knows no runs on labelled rows" "$souk" plan "$work/c"
 check_error "a ranking run has no labels to judge" "has no labels" "$souk" eval "$work/base" --labels "$work/test.jsonl"
 check_error "what labels are not is said" "this run has no metric \"ndcg@10\"; it has auc, log_loss" classify --train "$work/train.jsonl" --train.metric ndcg@10 --out "$work/none"
@@ -57,6 +58,7 @@ check "a teacher labels rows" has 'labels.unlabelled: [1-9][0-9]* of [0-9]+ rows
 check "the checkpoint keeps how many" has '"taken": [1-9]' "$work/student/$(cat "$work/student/last")/manifest.json"
 check_error "one that is wrong too often is refused" "less than labels.pseudo_precision = 1" student --pseudo 0.5 --pseudo_precision 1 --out "$work/none"
 check "rows to label are listed" "$souk" label "$work/teacher" "$work/train.jsonl" --pick 7 --picks "$work/picks.jsonl"
+check "also on the terminal" test "$("$souk" label "$work/teacher" "$work/train.jsonl" --pick 3 2>/dev/null | grep -c '"text":')" = 3
 check "as many as were asked for, none twice" test "$(sed 's/.*"line":\([0-9]*\),.*/\1/' "$work/picks.jsonl" | sort -u | wc -l)" = 7
 check "predictions are written" "$souk" label "$work/c" "$work/test.jsonl" --write "$work/said.jsonl" --logits
 check "one a row" test "$(wc -l <"$work/said.jsonl")" = "$(wc -l <"$work/test.jsonl")"

@@ -314,6 +314,31 @@ static void test_weights(void **unused) {
   forget();
 }
 
+// A teacher's rows of a class weigh together no more than the labelled ones.
+static void test_taught_weights(void **unused) {
+  (void)unused;
+  static const char *const two[] = {"a", "b"};
+  label_set l;
+  labelled_rows r = {.targets = 1};
+  const seq_input text = {.tokens = (int32_t[]){GOOD}, .n = 1};
+  static const int32_t single[] = {0, 0, 1, 0, 0, 0, 0, 1, -1}; // the last six are taught
+  for (int i = 0; i < 9; i++) check_ok(labelled_add(&r, &text, NULL, &single[i], i));
+  check_ok(label_set_new(&l, "classify", true, two, 2));
+  check_ok(labelled_weigh_taught(&r, &l, 3));
+  for (int i = 0; i < 8; i++) check_near((double)r.weights[i], i >= 3 && i < 7 ? 0.5 : 1, 1e-7);
+  labelled_free(&r);
+  label_set_free(&l);
+  r = (labelled_rows){.targets = 2};
+  static const int32_t several[4][2] = {{1, 0}, {0, -1}, {1, 0}, {1, 0}};
+  for (int i = 0; i < 4; i++) check_ok(labelled_add(&r, &text, NULL, several[i], i));
+  check_ok(label_set_new(&l, "classify", false, two, 2));
+  check_ok(labelled_weigh_taught(&r, &l, 2));
+  static const double wanted[] = {1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5};
+  for (int i = 0; i < 8; i++) check_near((double)r.weights[i], wanted[i], 1e-7);
+  labelled_free(&r);
+  label_set_free(&l);
+}
+
 // ---- rows in batches -------------------------------------------------------------------------------------------------
 
 enum { MANY = 400 };
@@ -393,9 +418,11 @@ static void test_batches(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts),      cmocka_unit_test(test_several_labels),
-                                     cmocka_unit_test(test_pairs),      cmocka_unit_test(test_what_cannot_be),
-                                     cmocka_unit_test(test_label_sets), cmocka_unit_test(test_weights),
-                                     cmocka_unit_test(test_hold_out),   cmocka_unit_test(test_batches)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_texts),          cmocka_unit_test(test_several_labels),
+      cmocka_unit_test(test_pairs),          cmocka_unit_test(test_what_cannot_be),
+      cmocka_unit_test(test_label_sets),     cmocka_unit_test(test_weights),
+      cmocka_unit_test(test_taught_weights), cmocka_unit_test(test_hold_out),
+      cmocka_unit_test(test_batches)};
   return cmocka_run_group_tests_name("labelled", tests, set_up, tear_down);
 }
