@@ -143,6 +143,8 @@ typedef struct souk_info {
   int32_t labels_pairs; // 1: of pairs of a history and an item, 0: of texts
   int32_t makes_items;  // 1: souk_item_vectors_of_products makes vectors of new items
   int32_t features;     // numbers of a product's features; 0: they play no part
+  int32_t adapters;     // how many; souk_adapter_name has their names
+  int32_t reserved;
 } souk_info;
 
 // Fills *info, of info_bytes.
@@ -177,6 +179,15 @@ SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 // The name of attribute i that the bundle knows of users, from 0; NULL behind the last one (or bundle is NULL). Those of one user
 // are given by name and value, see souk_user.
 SOUK_API const char *souk_user_attribute(const souk_bundle *bundle, int32_t i);
+
+// A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say. A query says by number
+// which one encodes it; 0 stands for none, and queries of one call may have different ones. Items and their vectors are the
+// same for all of them.
+
+// The name of an adapter, 1 to souk_info.adapters; NULL when there is no such adapter.
+SOUK_API const char *souk_adapter_name(const souk_bundle *bundle, int32_t adapter);
+// The number of the adapter with this name, -1 when there is none (or an argument is NULL).
+SOUK_API int32_t souk_find_adapter(const souk_bundle *bundle, const char *name);
 
 // ---- vectors and scores --------------------------------------------------------------------------------------
 
@@ -255,7 +266,19 @@ typedef struct souk_query {
   size_t n_candidates;
   const int32_t *deny; // [n_deny] never list these; may be NULL when n_deny is 0
   size_t n_deny;
+  int32_t adapter;  // its number, 0: none (see "names")
+  int32_t reserved; // 0
 } souk_query;
+
+// User vectors of n queries, as souk_user_vectors writes them, each by its adapter. Of a query its history and its adapter count, and
+// its u, if it has one, is what is written.
+SOUK_API souk_status souk_query_vectors_sized(const souk_bundle *bundle, const souk_query *queries,
+                                              size_t query_bytes, size_t n, int32_t threads, float *u,
+                                              int32_t *unknown, souk_error *error);
+static inline souk_status souk_query_vectors(const souk_bundle *bundle, const souk_query *queries, size_t n,
+                                             int32_t threads, float *u, int32_t *unknown, souk_error *error) {
+  return souk_query_vectors_sized(bundle, queries, sizeof(souk_query), n, threads, u, unknown, error);
+}
 
 // Zeroed (or a NULL pointer to it) are the defaults.
 typedef struct souk_rank_options {
@@ -328,6 +351,8 @@ typedef struct souk_embed_options {
   int32_t normalise; // 1: vectors of length 1
   int32_t
       most_tokens; // that are read of a text, [CLS] and [SEP] among them, the first ones; 0: as many as the model has positions
+  int32_t adapter;  // its number, 0: none
+  int32_t reserved; // 0
 } souk_embed_options;
 
 // Vectors of n texts.
@@ -385,7 +410,9 @@ SOUK_API const char *souk_label_name(const souk_bundle *bundle, int32_t label);
 // Zeroed (or a NULL pointer to it) are the defaults.
 typedef struct souk_label_options {
   int32_t threads;
-  int32_t logits; // 1: logits, without temperature, instead of probabilities
+  int32_t logits;   // 1: logits, without temperature, instead of probabilities
+  int32_t adapter;  // its number, 0: none
+  int32_t reserved; // 0
 } souk_label_options;
 
 // The labels of n texts, for bundles whose labels are of texts.
@@ -441,9 +468,9 @@ enum {
 // Zeroed (or a NULL pointer to it) are the defaults.
 typedef struct souk_explain_options {
   int32_t threads;
-  int32_t method; // SOUK_WHY_...
-  int32_t no_mix; // 1: the score is u . v alone, although the bundle has a mix
-  int32_t reserved;
+  int32_t method;  // SOUK_WHY_...
+  int32_t no_mix;  // 1: the score is u . v alone, although the bundle has a mix
+  int32_t adapter; // its number, 0: none; leaves events out, since integrated gradients know of no adapter
   // The integral takes more points until `rest` is at most tolerance x (1 + |score - counts - base|) for every item, or 256
   // are reached; 0: 0.001
   double tolerance;

@@ -152,7 +152,8 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .labels = b->labels.n,
                      .labels_pairs = b->labels.pairs,
                      .makes_items = content_is_there(b),
-                     .features = b->content.n_features};
+                     .features = b->content.n_features,
+                     .adapters = b->adapters.n};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
@@ -212,11 +213,21 @@ const char *souk_user_attribute(const souk_bundle *b, int32_t i) {
   return usable(b) && i >= 0 && i < b->attributes ? b->attribute_names[i] : NULL;
 }
 
+const char *souk_adapter_name(const souk_bundle *b, int32_t adapter) {
+  return usable(b) && adapter >= 1 && adapter <= b->adapters.n ? b->adapters.list[adapter - 1].name : NULL;
+}
+
+int32_t souk_find_adapter(const souk_bundle *b, const char *name) {
+  const int32_t found = usable(b) && name != NULL ? bundle_adapter(b, name) : -1;
+  return found < 0 ? -1 : found + 1;
+}
+
 // ---- vectors and scores --------------------------------------------------------------------------------------
 
 typedef struct encode_job {
   const souk_bundle *b;
   history_source source;
+  const int32_t *adapters; // [n] -1: none; NULL: none at all
   size_t n;
   float *u;
   int32_t *unknown;
@@ -227,8 +238,8 @@ static souk_status encode_part(void *arg, workspace *space, size_t first, size_t
   const size_t W = (size_t)j->b->width;
   souk_history histories[TAKE];
   for (size_t i = 0; i < n; i++) histories[i] = source_history(&j->source, first + i);
-  PASS(encode(j->b, &space->encode, histories, n, NULL, j->u + first * W,
-              j->unknown != NULL ? j->unknown + first : NULL, e));
+  PASS(encode(j->b, &space->encode, histories, n, j->adapters != NULL ? j->adapters + first : NULL,
+              j->u + first * W, j->unknown != NULL ? j->unknown + first : NULL, e));
   for (size_t i = first; i < first + n; i++)
     if (!__builtin_isfinite(length_of(j->u + i * W, W)))
       return infer_fail(e, SOUK_ERR_NONFINITE,
@@ -247,8 +258,8 @@ static double rows_of(const encode_job *j) {
   return rows;
 }
 
-static souk_status user_vectors(const souk_bundle *b, const history_source *source, size_t n, int32_t threads,
-                                float *u, int32_t *unknown, souk_error *error) {
+static souk_status user_vectors(const souk_bundle *b, const history_source *source, const int32_t *adapters,
+                                size_t n, int32_t threads, float *u, int32_t *unknown, souk_error *error) {
   PASS(check_threads(threads, error));
   CHECK_POINTER(u, float, n, "u");
   CHECK_POINTER(unknown, int32_t, 0, "unknown");
@@ -257,7 +268,7 @@ static souk_status user_vectors(const souk_bundle *b, const history_source *sour
     PASS(check_history(b, &h, (place){.array = "histories", .index = i, .field = ""}, error));
   }
   if (n == 0) return SOUK_OK;
-  encode_job j = {.b = b, .source = *source, .n = n, .u = u, .unknown = unknown};
+  encode_job j = {.b = b, .source = *source, .adapters = adapters, .n = n, .u = u, .unknown = unknown};
   const size_t wanted = threads_worth(b, rows_of(&j), n, threads), share = (n + wanted - 1) / wanted;
   const share_job shares = {
       .b = b, .n = n, .take = share < TAKE ? share : TAKE, .work = encode_part, .arg = &j};
@@ -270,7 +281,7 @@ souk_status souk_user_vectors(const souk_bundle *b, const souk_history *historie
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
   CHECK_POINTER(histories, souk_history, n, "histories");
-  return user_vectors(b, &(history_source){.list = histories}, n, threads, u, unknown, error);
+  return user_vectors(b, &(history_source){.list = histories}, NULL, n, threads, u, unknown, error);
 }
 
 // Checks that the offsets divide flat arrays into histories; their contents are checked like those of any history.
@@ -300,7 +311,7 @@ souk_status souk_user_vectors_flat(const souk_bundle *b, const int64_t *offsets,
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
   PASS(check_flat(&source, n, error));
-  return user_vectors(b, &source, n, threads, u, unknown, error);
+  return user_vectors(b, &source, NULL, n, threads, u, unknown, error);
 }
 
 souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,
@@ -344,7 +355,26 @@ static souk_status check_query(const souk_bundle *b, const souk_query *q, size_t
   where.field = "candidates";
   PASS(check_items(b, q->candidates, q->n_candidates, -1, where, error));
   where.field = "deny";
-  return check_items(b, q->deny, q->n_deny, -1, where, error);
+  PASS(check_items(b, q->deny, q->n_deny, -1, where, error));
+  where.field = "adapter";
+  PASS(check_adapter(b, q->adapter, name_of(&where), error));
+  where.field = "reserved";
+  if (q->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s = %d is not 0", name_of(&where), q->reserved);
+  return SOUK_OK;
+}
+
+// The queries of a call, as structures of the caller's version.
+static souk_status check_queries(const souk_query *queries, size_t query_bytes, size_t n, souk_error *error) {
+  PASS(check_count(n, "n", error));
+  if (query_bytes < sizeof(souk_history) || query_bytes % _Alignof(souk_query) != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "query_bytes = %zu is not the size of a souk_query",
+                      query_bytes);
+  CHECK_POINTER(queries, souk_query, n, "queries");
+  for (size_t i = 0; query_bytes > sizeof(souk_query) && i < n; i++)
+    PASS(check_tail((const char *)queries + i * query_bytes, query_bytes, sizeof(souk_query),
+                    (place){.array = "queries", .index = i, .field = ""}, error));
+  return SOUK_OK;
 }
 
 static souk_status check_options(const souk_bundle *b, const souk_rank_options *o, souk_error *error) {
@@ -388,14 +418,7 @@ souk_status souk_rank_sized(const souk_bundle *b, const souk_query *queries, siz
                             float *scores, int32_t *counts, int32_t *unknown, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
-  PASS(check_count(n, "n", error));
-  if (query_bytes < sizeof(souk_history) || query_bytes % _Alignof(souk_query) != 0)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "query_bytes = %zu is not the size of a souk_query",
-                      query_bytes);
-  CHECK_POINTER(queries, souk_query, n, "queries");
-  for (size_t i = 0; query_bytes > sizeof(souk_query) && i < n; i++)
-    PASS(check_tail((const char *)queries + i * query_bytes, query_bytes, sizeof(souk_query),
-                    (place){.array = "queries", .index = i, .field = ""}, error));
+  PASS(check_queries(queries, query_bytes, n, error));
   const rank_job j = {.b = b,
                       .queries = queries,
                       .query_bytes = query_bytes,
@@ -427,10 +450,46 @@ souk_status souk_rank_flat_sized(const souk_bundle *b, const int64_t *offsets, c
   return rank(&j, options, options_bytes, error);
 }
 
+souk_status souk_query_vectors_sized(const souk_bundle *b, const souk_query *queries, size_t query_bytes,
+                                     size_t n, int32_t threads, float *u, int32_t *unknown,
+                                     souk_error *error) {
+  const rank_job j = {.b = b, .queries = queries, .query_bytes = query_bytes, .n = n};
+  souk_history *histories = NULL;
+  int32_t *adapters = NULL;
+  souk_status rc;
+  BEGIN_CALL(error);
+  PASS(check_bundle(b, error));
+  PASS(check_queries(queries, query_bytes, n, error));
+  CHECK_POINTER(u, float, n, "u");
+  for (size_t i = 0; i < n; i++) {
+    const souk_query q = job_query(&j, i);
+    PASS(check_query(b, &q, i, error));
+  }
+  if (n == 0) return check_threads(threads, error);
+  PASS_GOTO(infer_alloc(&histories, n, sizeof *histories, "histories", error), done);
+  PASS_GOTO(infer_alloc(&adapters, n, sizeof *adapters, "adapters", error), done);
+  for (size_t i = 0; i < n; i++) {
+    const souk_query q = job_query(&j, i);
+    histories[i] = q.history;
+    adapters[i] = q.adapter - 1;
+  }
+  PASS_GOTO(user_vectors(b, &(history_source){.list = histories}, adapters, n, threads, u, unknown, error),
+            done);
+  for (size_t i = 0; i < n; i++) {
+    const souk_query q = job_query(&j, i);
+    if (q.u != NULL) memcpy(u + i * (size_t)b->width, q.u, (size_t)b->width * sizeof *u);
+  }
+done:
+  free(histories);
+  free(adapters);
+  return rc;
+}
+
 // ---- explanations --------------------------------------------------------------------------------------------
 
-static souk_status take_explain_options(souk_explain_options *own, const souk_explain_options *options,
-                                        size_t bytes, souk_error *error) {
+static souk_status take_explain_options(const souk_bundle *b, souk_explain_options *own,
+                                        const souk_explain_options *options, size_t bytes,
+                                        souk_error *error) {
   CHECK_POINTER(options, souk_explain_options, 0, "options");
   PASS(take_structure(own, sizeof *own, options, bytes, "options", error));
   PASS(check_threads(own->threads, error));
@@ -439,8 +498,10 @@ static souk_status take_explain_options(souk_explain_options *own, const souk_ex
                       own->method);
   if (own->no_mix != 0 && own->no_mix != 1)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.no_mix = %d is not 0 or 1", own->no_mix);
-  if (own->reserved != 0)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.reserved = %d is not 0", own->reserved);
+  PASS(check_adapter(b, own->adapter, "options.adapter", error));
+  if (own->adapter > 0 && own->method == SOUK_WHY_INTEGRATED_GRADIENTS)
+    return infer_fail(error, SOUK_ERR_ARGUMENT,
+                      "options.method: integrated gradients know of no adapter; leave events out instead");
   if (!(own->tolerance >= 0 && own->tolerance <= 1))
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.tolerance = %g is not from 0 to 1", own->tolerance);
   if (!(own->tolerance > 0)) own->tolerance = 0.001;
@@ -462,7 +523,7 @@ souk_status souk_explain_sized(const souk_bundle *b, const souk_history *history
   explain_job j = {.b = b, .history = history, .items = items, .m = m, .shares = shares};
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
-  PASS(take_explain_options(&j.options, options, options_bytes, error));
+  PASS(take_explain_options(b, &j.options, options, options_bytes, error));
   CHECK_POINTER(history, souk_history, 1, "history");
   PASS(check_history(b, history, (place){.field = "history"}, error));
   PASS(check_items(b, items, m, 0, (place){.field = "items"}, error));

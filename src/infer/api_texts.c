@@ -32,6 +32,9 @@ static souk_status check_embed_options(const souk_bundle *b, const souk_embed_op
   const int32_t least = b->layout.cls_sep ? 3 : 1;
   PASS(check_threads(o->threads, error));
   PASS(check_switch(o->normalise, "options.normalise", error));
+  PASS(check_adapter(b, o->adapter, "options.adapter", error));
+  if (o->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.reserved = %d is not 0", o->reserved);
   if (o->pooling < SOUK_POOL_MEAN || o->pooling > SOUK_POOL_MAX)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.pooling = %d is not one of SOUK_POOL_...",
                       o->pooling);
@@ -150,11 +153,14 @@ static souk_status check_labels(const souk_bundle *b, bool pairs, souk_error *er
                     b->labels.pairs ? "pairs" : "texts", pairs ? "pairs" : "texts");
 }
 
-static souk_status take_label_options(souk_label_options *own, const souk_label_options *options,
-                                      size_t bytes, souk_error *error) {
+static souk_status take_label_options(const souk_bundle *b, souk_label_options *own,
+                                      const souk_label_options *options, size_t bytes, souk_error *error) {
   CHECK_POINTER(options, souk_label_options, 0, "options");
   PASS(take_structure(own, sizeof *own, options, bytes, "options", error));
   PASS(check_threads(own->threads, error));
+  PASS(check_adapter(b, own->adapter, "options.adapter", error));
+  if (own->reserved != 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "options.reserved = %d is not 0", own->reserved);
   return check_switch(own->logits, "options.logits", error);
 }
 
@@ -165,7 +171,7 @@ souk_status souk_classify_sized(const souk_bundle *b, const char *const *texts, 
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
-  PASS(take_label_options(&j.options, options, options_bytes, error));
+  PASS(take_label_options(b, &j.options, options, options_bytes, error));
   PASS(check_labels(b, false, error));
   PASS(check_words(b, error));
   PASS(check_texts(&(text_list){texts, NULL}, n, "texts", error));
@@ -183,7 +189,7 @@ souk_status souk_score_pairs_sized(const souk_bundle *b, const souk_pair *pairs,
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   PASS(check_count(n, "n", error));
-  PASS(take_label_options(&j.options, options, options_bytes, error));
+  PASS(take_label_options(b, &j.options, options, options_bytes, error));
   PASS(check_labels(b, true, error));
   PASS(check_elements(pairs, n, pair_bytes, sizeof *pairs, offsetof(souk_pair, product), "pairs", error));
   for (size_t i = 0; i < n; i++) {

@@ -154,3 +154,9 @@ souk_status take_structure(void *own, size_t known, const void *given, size_t by
   memcpy(own, given, bytes < known ? bytes : known);
   return SOUK_OK;
 }
+
+souk_status check_adapter(const souk_bundle *b, int32_t adapter, const char *what, souk_error *error) {
+  if (adapter >= 0 && adapter <= b->adapters.n) return SOUK_OK;
+  return infer_fail(error, SOUK_ERR_ARGUMENT, "%s = %d is not an adapter's number from 0 to %d", what,
+                    adapter, b->adapters.n);
+}

@@ -39,6 +39,7 @@ typedef struct place {
 
 souk_status check_bundle(const souk_bundle *b, souk_error *error);
 souk_status check_count(size_t n, const char *what, souk_error *error);
+souk_status check_adapter(const souk_bundle *b, int32_t adapter, const char *what, souk_error *error);
 souk_status check_threads(int32_t threads, souk_error *error);
 const char *name_of(place *p);
 // Numbers of items in a list: from `least` (-1 or 0) to items - 1.

@@ -168,6 +168,7 @@ static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
   memcpy(c->events, w->events, front);
   memcpy(c->events + from, w->events + to, back);
   add_query(c, &(seq_input){c->tokens, c->events, (int32_t)(front + back)});
+  c->adapter[c->S - 1] = l->x->j->options.adapter - 1;
   return SOUK_OK;
 }
 
@@ -390,8 +391,9 @@ souk_status explain_run(const explain_job *j, souk_error *e) {
   souk_status rc = window_make(&x, e);
   if (rc == SOUK_OK) {
     const int32_t method = j->options.method;
-    const bool by_gradients =
-        method == SOUK_WHY_CHEAPER ? gradients_are_cheaper(&x) : method == SOUK_WHY_INTEGRATED_GRADIENTS;
+    const bool by_gradients = method == SOUK_WHY_CHEAPER
+                                  ? j->options.adapter == 0 && gradients_are_cheaper(&x)
+                                  : method == SOUK_WHY_INTEGRATED_GRADIENTS;
     rc = by_gradients ? explain_by_gradients(&x, space, e) : explain_by_leaving_out(&x, space, e);
   }
   workspace_put(j->b->pool, space);

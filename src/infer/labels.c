@@ -89,6 +89,7 @@ static souk_status add_sequence(void *arg, chunk *c, size_t i, souk_error *e) {
   sequence_write(&plan, layout, &first, b != NO_SECOND ? &second : NULL, c->ids + c->T, c->types + c->T,
                  c->positions + c->T);
   chunk_added(c, plan.rows, 0);
+  c->adapter[c->S - 1] = s->j->options.adapter - 1;
   return SOUK_OK;
 }
 

@@ -56,6 +56,7 @@ typedef struct group {
   size_t m, over_catalogue;
   question *questions;  // [m]
   souk_history *todo;   // [m] histories to encode
+  int32_t *adapters;    // [m] of them, -1: none
   float *u, *encoded;   // [m][W]
   float *scores;        // [m][BLOCK]
   ranked *kept;         // [m][k]
@@ -117,15 +118,11 @@ static size_t lay_out(group *g, area *a, const work *w, size_t m, size_t list) {
     void *where;
     size_t count, size;
   } pieces[] = {
-      {&g->questions, m, sizeof *g->questions},
-      {&g->todo, m, sizeof *g->todo},
-      {&g->u, m * W, sizeof(float)},
-      {&g->encoded, m * W, sizeof(float)},
-      {&g->scores, m * BLOCK, sizeof(float)},
-      {&g->kept, m * k, sizeof(ranked)},
-      {&g->lists, list, sizeof(int32_t)},
-      {&g->rows, 16 * W, sizeof(float)},
-      {&g->packed, BLOCK * W, sizeof(float)},
+      {&g->questions, m, sizeof *g->questions}, {&g->todo, m, sizeof *g->todo},
+      {&g->adapters, m, sizeof *g->adapters},   {&g->u, m * W, sizeof(float)},
+      {&g->encoded, m * W, sizeof(float)},      {&g->scores, m * BLOCK, sizeof(float)},
+      {&g->kept, m * k, sizeof(ranked)},        {&g->lists, list, sizeof(int32_t)},
+      {&g->rows, 16 * W, sizeof(float)},        {&g->packed, BLOCK * W, sizeof(float)},
   };
   size_t bytes = 0;
   for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
@@ -206,10 +203,11 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
     if (q->query.u != NULL) continue;
     g->todo[todo] = q->query.history;
     g->todo[todo].names = NULL;
+    g->adapters[todo] = q->query.adapter - 1;
     g->todo[todo++].items = q->history;
   }
   g->lists = lists; // what is left is for candidates
-  PASS(encode(j->b, &space->encode, g->todo, todo, NULL, g->encoded, NULL, e));
+  PASS(encode(j->b, &space->encode, g->todo, todo, g->adapters, g->encoded, NULL, e));
   todo = 0;
   for (size_t i = 0; i < m; i++) {
     const float *u = g->questions[i].query.u;

@@ -18,7 +18,8 @@ typedef struct cli_options {
   int32_t k, batch, threads, length, seconds;
   bool keep_history, no_mix, skip_checksums, json, why, gradients, text, normalise, npy;
   int32_t tokens;
-  const char *pooling;
+  const char *pooling, *adapter, *texts;
+  bool logits;
 } cli_options;
 
 // Prints "souk-infer: MESSAGE" and returns `code`.
@@ -58,7 +59,9 @@ typedef struct cli_list {
 // What a line of input holds besides "user" or "id".
 typedef enum cli_lines {
   LINES_HISTORIES, // "history", "text" or both
-  LINES_TEXTS      // "text"
+  LINES_TEXTS,     // "text", and a second one, "text_b"
+  LINES_PAIRS,     // "history" and "item", and what is known of the item
+  LINES_PRODUCTS   // what is known of an item: "text", "item_attributes", "features"
 } cli_lines;
 
 // One line of input: what is left of it. The line itself and its tree are gone.
@@ -81,7 +84,16 @@ typedef struct cli_query {
   const char **attributes; // [2][attribute_at.n / 2]: names, then values
   size_t attributes_cap;
   souk_user known;
-  size_t text_bytes;   // of the only text of a line of texts, which may hold NULs
+  size_t text_bytes; // of the only text of a line of texts, which may hold NULs
+  int32_t second;    // where the second text begins in `words`, -1: there is none
+  int32_t adapter;   // 0: none
+  // of pairs and products
+  int32_t item;                 // -1: unknown
+  int32_t item_text;            // where its text begins in `words`, -1: it has none
+  cli_list item_attribute_at;   // where each of its attributes begins
+  const char **item_attributes; // [item_attribute_at.n]
+  size_t item_attributes_cap;
+  cli_list features;   // bits of floats
   cli_list candidates; // once parsed of candidates and allow together; -1: unknown
   char *strangers;     // the names of the unknown ones of "candidates", in order, each with its NUL
   size_t strangers_bytes, strangers_cap;
@@ -96,8 +108,10 @@ typedef struct cli_input {
   bool at_end;
   int64_t line; // of the last query
   cli_lines lines;
-  bool plain; // a line is a text as it stands, not JSON
-  jtree tree; // of the line that is being parsed
+  bool plain;       // a line is a text as it stands, not JSON
+  int32_t adapter;  // of lines that name none
+  int32_t features; // numbers of a product's features
+  jtree tree;       // of the line that is being parsed
   cli_query *queries;
   size_t n, cap; // live; allocated, their buffers are reused
 } cli_input;
@@ -112,6 +126,9 @@ int input_read(cli_input *in, const souk_bundle *b, size_t most);
 // Records why a query cannot be answered; returns LINE_BAD.
 __attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
 souk_history query_history(const cli_query *q);
+souk_product query_product(const cli_query *q);
+// The number of the adapter that an option names (NULL: none), in *adapter; fails where the bundle has none of this name.
+int find_adapter(const souk_bundle *b, const char *name, int32_t *adapter);
 // Items named in a file, one a line; unknown ones are counted on stderr.
 int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
 
@@ -166,6 +183,9 @@ int why_write(const cli_why *w, cli_output *o);
 // ---- commands ------------------------------------------------------------------------------------------------
 
 int command_embed(const cli_options *o, const souk_bundle *b);
+int command_classify(const cli_options *o, const souk_bundle *b);
+int command_pairs(const cli_options *o, const souk_bundle *b);
+int product_rows(const cli_options *o, const souk_bundle *b); // of items --texts
 int command_info(const cli_options *o, const souk_bundle *b);
 int command_rank(const cli_options *o, const souk_bundle *b);
 int command_score(const cli_options *o, const souk_bundle *b);

@@ -5,6 +5,8 @@
 //   {"user": 8, "history": ["B001", {"text": "red shoes", "event": "search"}, "B002"], "text": "something warmer"}
 //   {"user": 9, "history": [], "attributes": {"age": 31, "town": "Ulm"}}
 //   {"id": "B006", "text": "a pair of gloves"}
+//   {"id": "B007", "text": "a hat", "item_attributes": ["brand=x"], "features": [0.5, -1]}
+//   {"id": 1, "history": ["B001"], "item": "B007", "adapter": "spring"}
 //
 // Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored, and unknown items
 // are allowed. Any other mistake is recorded in the line's query, and the next line is read.
@@ -43,8 +45,9 @@ int input_open(cli_input *in, const char *path) {
 
 // Forgets a query and, where they have grown beyond `most` bytes, its buffers.
 static void query_clear(cli_query *q, size_t most) {
-  cli_list *const lists[] = {&q->history,    &q->events,  &q->deny,        &q->allow,
-                             &q->candidates, &q->text_at, &q->attribute_at};
+  cli_list *const lists[] = {
+      &q->history,           &q->events,   &q->deny,        &q->allow, &q->candidates, &q->text_at,
+      &q->item_attribute_at, &q->features, &q->attribute_at};
   for (size_t i = 0; i < sizeof lists / sizeof *lists; i++) {
     lists[i]->n = 0;
     if (lists[i]->cap * sizeof *lists[i]->items <= most) continue;
@@ -58,6 +61,12 @@ static void query_clear(cli_query *q, size_t most) {
     q->strangers_cap = 0;
   }
   q->words_bytes = q->text_bytes = 0;
+  q->second = q->item = q->item_text = -1;
+  if (q->item_attributes_cap * sizeof *q->item_attributes > most) {
+    free(q->item_attributes);
+    q->item_attributes = NULL;
+    q->item_attributes_cap = 0;
+  }
   if (q->words_cap > most) {
     free(q->words);
     q->words = NULL;
@@ -105,6 +114,22 @@ souk_history query_history(const cli_query *q) {
                         .user = q->known.n_attributes > 0 ? &q->known : NULL};
 }
 
+souk_product query_product(const cli_query *q) {
+  return (souk_product){.text = q->item_text >= 0 ? q->words + q->item_text : NULL,
+                        .attributes = q->item_attributes,
+                        .n_attributes = q->item_attribute_at.n,
+                        .features =
+                            q->features.n > 0 ? (const float *)(const void *)q->features.items : NULL};
+}
+
+int find_adapter(const souk_bundle *b, const char *name, int32_t *adapter) {
+  *adapter = 0;
+  if (name == NULL) return 0;
+  *adapter = souk_find_adapter(b, name);
+  if (*adapter > 0) return 0;
+  return cli_fail(EXIT_USAGE, "the bundle has no adapter \"%s\" (souk-infer info lists them)", name);
+}
+
 // A name in a line: a string, or a whole number as it is written, of any length. False: neither.
 static bool node_name(const jnode *n, char buf[MAX_NAME_BYTES + 1], const char **name) {
   if (n == NULL) return false;
@@ -132,6 +157,7 @@ typedef struct line_parse {
   const souk_bundle *b;
   const jtree *tree;
   cli_query *q;
+  cli_lines lines;
   int rc; // LINE_BAD: an element was wrong, and the ones behind it are passed over
 } line_parse;
 
@@ -213,6 +239,20 @@ static int read_name(line_parse *x, const char *field, cli_list *list, const jno
   return rc != 0 ? rc : append(list, item);
 }
 
+static int read_item_attribute(cli_query *q, const jnode *n) {
+  if (n->kind != J_STRING) return query_fail(q, "\"item_attributes\" must be an array of names");
+  const int rc = append(&q->item_attribute_at, (int32_t)q->words_bytes);
+  return rc != 0 ? rc : keep_text(q, n->text, n->bytes);
+}
+
+static int read_feature(cli_query *q, const jnode *n) {
+  int32_t bits;
+  if (n->kind != J_NUMBER) return query_fail(q, "\"features\" must be an array of numbers");
+  const float x = (float)n->number;
+  memcpy(&bits, &x, sizeof bits);
+  return append(&q->features, bits);
+}
+
 static bool is_key(const char *key, const char *field) {
   return strcmp(key, field) == 0;
 }
@@ -230,6 +270,10 @@ static bool read_element(void *arg, const jtree *t, const char *key, const jnode
     x->rc = read_name(x, key, &q->allow, n);
   else if (is_key(key, "deny"))
     x->rc = read_name(x, key, &q->deny, n);
+  else if (is_key(key, "item_attributes") && x->lines >= LINES_PAIRS)
+    x->rc = read_item_attribute(q, n);
+  else if (is_key(key, "features") && x->lines == LINES_PRODUCTS)
+    x->rc = read_feature(q, n);
   return x->rc == 0 || x->rc == LINE_BAD;
 }
 
@@ -268,13 +312,62 @@ static int take_user(cli_query *q, const jnode *user) {
   return 0;
 }
 
-// The text of a line of texts.
+// The text of a line of texts, and a second one.
 static int take_text(const jtree *t, cli_query *q) {
-  const jnode *text = jtree_get(t, t->nodes, "text");
+  const jnode *text = jtree_get(t, t->nodes, "text"), *second = jtree_get(t, t->nodes, "text_b");
   if (text == NULL) return query_fail(q, "field \"text\" is missing");
   if (text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
+  if (second != NULL && second->kind != J_STRING) return query_fail(q, "\"text_b\" must be a string");
   q->text_bytes = text->bytes;
+  const int rc = keep_text(q, text->text, text->bytes);
+  if (rc != 0 || second == NULL) return rc;
+  q->second = (int32_t)q->words_bytes;
+  return keep_text(q, second->text, second->bytes);
+}
+
+// What is known of an item.
+static int take_product(const jtree *t, cli_query *q) {
+  static const char *const arrays[] = {"item_attributes", "features"};
+  const jnode *text = jtree_get(t, t->nodes, "text");
+  if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
+  for (int i = 0; i < 2; i++) {
+    const jnode *array = jtree_get(t, t->nodes, arrays[i]);
+    if (array != NULL && array->kind != J_ARRAY) return query_fail(q, "\"%s\" must be an array", arrays[i]);
+  }
+  if (text == NULL) return 0;
+  q->item_text = (int32_t)q->words_bytes;
   return keep_text(q, text->text, text->bytes);
+}
+
+// Pointers to an item's attributes, once the texts move no more.
+static int finish_product(cli_query *q) {
+  const size_t n = q->item_attribute_at.n;
+  const int rc = cli_grow(&q->item_attributes, &q->item_attributes_cap, n, sizeof *q->item_attributes);
+  for (size_t i = 0; rc == 0 && i < n; i++) q->item_attributes[i] = q->words + q->item_attribute_at.items[i];
+  return rc;
+}
+
+static int take_item(const jtree *t, const souk_bundle *b, cli_query *q) {
+  char buf[MAX_NAME_BYTES + 1];
+  const jnode *item = jtree_get(t, t->nodes, "item");
+  const char *name;
+  if (item == NULL) return query_fail(q, "field \"item\" is missing");
+  if (!node_name(item, buf, &name)) return query_fail(q, "\"item\" must be an item's name");
+  q->item = souk_find_item(b, name);
+  return 0;
+}
+
+static int take_adapter(const jtree *t, const souk_bundle *b, cli_query *q) {
+  const jnode *adapter = jtree_get(t, t->nodes, "adapter");
+  if (adapter == NULL) return 0;
+  if (adapter->kind == J_NULL) {
+    q->adapter = 0;
+    return 0;
+  }
+  if (adapter->kind != J_STRING) return query_fail(q, "\"adapter\" must be a name");
+  q->adapter = souk_find_adapter(b, adapter->text);
+  if (q->adapter > 0) return 0;
+  return query_fail(q, "the bundle has no adapter \"%.100s\" (souk-infer info lists them)", adapter->text);
 }
 
 static bool attribute_is_known(const souk_bundle *b, const char *name) {
@@ -324,19 +417,24 @@ static int take_attributes(const jtree *t, const souk_bundle *b, cli_query *q) {
   return 0;
 }
 
-// The history, and a text behind it.
-static int take_history(const jtree *t, const souk_bundle *b, cli_query *q) {
+// The history, and a text behind it, which in a pair is the item's.
+static int take_history(const jtree *t, const souk_bundle *b, cli_query *q, bool pair) {
   const jnode *history = jtree_get(t, t->nodes, "history"), *text = jtree_get(t, t->nodes, "text");
-  if (history == NULL && text == NULL)
+  if (history == NULL && (text == NULL || pair))
     return query_fail(q, "field \"history\" is missing (an empty array asks for a new user)");
   if (history != NULL && history->kind != J_ARRAY)
     return query_fail(q, "\"history\" must be an array of at most 2^24 events");
   if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
-  int rc = text != NULL ? append_event(q, -1, 0, text->text, text->bytes) : 0;
+  int rc = text != NULL && !pair ? append_event(q, -1, 0, text->text, text->bytes) : 0;
   if (rc == 0) rc = take_attributes(t, b, q);
+  if (rc == 0 && pair) rc = take_item(t, b, q);
+  if (rc == 0 && pair) rc = take_product(t, q);
   if (rc == 0) rc = finish_texts(q);
+  if (rc == 0) rc = finish_product(q);
   return rc != 0 ? rc : finish_attributes(q);
 }
+
+static int take_lists(const jtree *t, cli_query *q);
 
 // What is in the tree besides the elements, of which read_element says whether they were good.
 static int take_fields(const jtree *t, const souk_bundle *b, cli_query *q, cli_lines lines, int elements) {
@@ -344,8 +442,21 @@ static int take_fields(const jtree *t, const souk_bundle *b, cli_query *q, cli_l
   const jnode *user = jtree_get(t, t->nodes, q->key);
   int rc = user != NULL ? take_user(q, user) : 0;
   if (rc == 0) rc = elements;
-  if (rc == 0) rc = lines == LINES_TEXTS ? take_text(t, q) : take_history(t, b, q);
-  if (rc != 0 || lines == LINES_TEXTS) return rc;
+  if (rc == 0) rc = take_adapter(t, b, q);
+  if (rc != 0) return rc;
+  if (lines == LINES_TEXTS) return take_text(t, q);
+  if (lines == LINES_PAIRS) return take_history(t, b, q, true);
+  if (lines == LINES_HISTORIES) {
+    rc = take_history(t, b, q, false);
+    return rc != 0 ? rc : take_lists(t, q);
+  }
+  rc = take_product(t, q);
+  return rc != 0 ? rc : finish_product(q);
+}
+
+// Candidates and filters.
+static int take_lists(const jtree *t, cli_query *q) {
+  int rc = 0;
   const bool candidates = has_names(t, q, "candidates", &rc);
   q->has_allow = has_names(t, q, "allow", &rc);
   q->has_candidates = candidates || q->has_allow;
@@ -371,11 +482,20 @@ static int take_line(cli_query *q, cli_lines lines, const char *line, size_t byt
   return keep_text(q, line, bytes);
 }
 
+// A product's features are all there or none is.
+static int check_features(const cli_input *in, cli_query *q) {
+  if (q->features.n == 0 || q->features.n == (size_t)in->features) return 0;
+  return query_fail(q, "\"features\" has %zu numbers, where the bundle has %d", q->features.n, in->features);
+}
+
 static int parse(cli_input *in, const souk_bundle *b, cli_query *q, const char *line, size_t bytes) {
   jtree *t = &in->tree;
-  line_parse x = {.b = b, .q = q};
+  line_parse x = {.b = b, .q = q, .lines = in->lines};
   if (in->plain) return take_line(q, in->lines, line, bytes);
-  if (jtree_parse_elements(t, line, bytes, read_element, &x)) return take_fields(t, b, q, in->lines, x.rc);
+  if (jtree_parse_elements(t, line, bytes, read_element, &x)) {
+    const int rc = take_fields(t, b, q, in->lines, x.rc);
+    return rc != 0 ? rc : check_features(in, q);
+  }
   if (x.rc != 0 && x.rc != LINE_BAD) return x.rc;
   if (t->memory) return cli_fail(EXIT_FAILED, "out of memory: a line of %zu bytes", bytes);
   return query_fail(q, "%s", t->why);
@@ -490,6 +610,7 @@ int input_read(cli_input *in, const souk_bundle *b, size_t most) {
     query_clear(q, KEPT_BYTES);
     q->number = in->line;
     q->key = in->lines == LINES_HISTORIES ? "user" : "id";
+    q->adapter = in->adapter;
     rc = line.too_long ? query_fail(q, "the line is longer than %d MiB", LINE_MAX_BYTES >> 20)
                        : parse(in, b, q, line.at, line.bytes);
     if (rc != 0 && rc != LINE_BAD) return rc;

@@ -56,7 +56,7 @@ void print_help(FILE *to) {
   print_wrapped(to, cli_about, 0, 0);
   fputs("\nusage: souk-infer COMMAND BUNDLE [options]\n\n", to);
   for (size_t i = 0; i < cli_command_count; i++)
-    fprintf(to, "  %-7s %s\n", cli_command_table[i].name, cli_command_table[i].summary);
+    fprintf(to, "  %-8s %s\n", cli_command_table[i].name, cli_command_table[i].summary);
   fputs("\nsouk-infer COMMAND --help says what it reads and writes, and lists its options.\n"
         "souk-infer --version, --man (a man page), --completion bash (for the shell).\n"
         "\nfor example:\n"
@@ -211,6 +211,8 @@ int print_completion(FILE *to, const char *shell) {
   print_pattern(to, OPTION_FILE);
   fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n", to);
   print_pattern(to, OPTION_NUMBER);
+  fputs(") return ;;\n", to);
+  print_pattern(to, OPTION_NAME);
   fputs(") return ;;\n", to);
   print_words(to);
   fputs("  --completion) mapfile -t COMPREPLY < <(compgen -W bash -- \"$word\"); return ;;\n"

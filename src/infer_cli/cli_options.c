@@ -28,7 +28,13 @@ const cli_option cli_option_table[] = {
      "say of each item which share of its score each event of the history carries"},
     {"gradients", OPTION_SWITCH, NULL, FIELD(gradients), FOR_RANK, 0, 0, 0, NULL,
      "with --why: by integrated gradients, whose shares add up, also where leaving events out is cheaper"},
-    {"text", OPTION_SWITCH, NULL, FIELD(text), FOR_LINES, 0, 0, 0, NULL,
+    {"adapter", OPTION_NAME, "NAME", FIELD(adapter), FOR_LINES, 0, 0, 0, NULL,
+     "the adapter that encodes the lines that name none (souk-infer info lists them)"},
+    {"texts", OPTION_FILE, "FILE", FIELD(texts), FOR_ITEMS, 0, 0, 0, NULL,
+     "vectors of the items that FILE describes, a JSON object a line, instead of the bundle's"},
+    {"logits", OPTION_SWITCH, NULL, FIELD(logits), FOR_CLASSIFY | FOR_PAIRS, 0, 0, 0, NULL,
+     "logits, without temperature, instead of probabilities"},
+    {"text", OPTION_SWITCH, NULL, FIELD(text), FOR_HISTORIES | FOR_TEXTS, 0, 0, 0, NULL,
      "a line is a text as it stands instead of JSON"},
     {"pooling", OPTION_WORD, "mean|cls|max", FIELD(pooling), FOR_EMBED, 0, 0, 0, "mean",
      "what becomes of the hidden states of a text's tokens"},
@@ -116,13 +122,30 @@ static const char *const about_users[] = {
     "{\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}. The lines after it are answered. The first "
     "ten errors also go to standard error, and their number at the end, and the exit status is 1.",
     NULL};
-static const char *const about_items[] = {"Rows of the .npy file (float32) are in the order of the "
-                                          "vocabulary. With --names, a line for each row says what it is and "
-                                          "how often it occurs in the training data:",
-                                          "  {\"item\":\"i1\",\"count\":17}", NULL};
+static const char *const about_items[] = {
+    "Rows of the .npy file (float32) are in the order of the "
+    "vocabulary. With --names, a line for each row says what it is and "
+    "how often it occurs in the training data:",
+    "  {\"item\":\"i1\",\"count\":17}",
+    "With --texts the rows are those of new items, of which each line says something:",
+    "  {\"id\":\"n1\",\"text\":\"red shoes\",\"item_attributes\":[\"brand=x\"]}",
+    "and \"features\", an array of numbers, where the bundle was trained with some. --names counts "
+    "attributes that the vocabulary does not have as \"unknown\". The row of a line that cannot be used is "
+    "all NaN.",
+    NULL};
 static const char *const about_embed[] = {
     "The answer has the vector, and how many tokens the text has, without [CLS] and [SEP]:",
     "  {\"id\":\"t1\",\"vector\":[0.5,-0.25],\"tokens\":4}", NULL};
+static const char *const about_classify[] = {
+    "A second text may be given as \"text_b\". The answer has the probability of each label:",
+    "  {\"id\":\"t1\",\"labels\":{\"good\":0.9,\"bad\":0.1}}", NULL};
+static const char *const about_pairs[] = {
+    "A question has a history and the item that is shown, and may have the item's text and attributes:",
+    "  {\"id\":1,\"history\":[\"i1\",\"i2\"],\"item\":\"i3\",\"text\":\"red shoes\",",
+    "   \"item_attributes\":[\"brand=x\"]}",
+    "The answer has the probability of each label, and says where the bundle does not know the item:",
+    "  {\"id\":1,\"labels\":{\"click\":0.2,\"cart\":0.1},\"known\":false}",
+    NULL};
 static const char *const about_info[] = {"Its items, the encoder's shape, how much of a history it reads, "
                                          "its event types, the memory that it takes, "
                                          "and what it was trained on.",
@@ -142,6 +165,11 @@ const cli_command cli_command_table[] = {
     {"items", FOR_ITEMS, "item vectors as .npy", about_items, command_items},
     {"embed", FOR_EMBED, "vectors of texts: a text a line in, a vector a line out, or .npy", about_embed,
      command_embed},
+    {"classify", FOR_CLASSIFY, "labels of texts, such as a sentiment: a text a line in, a line out",
+     about_classify, command_classify},
+    {"pairs", FOR_PAIRS,
+     "labels of pairs, such as click and cart: a history and an item a line in, a line out", about_pairs,
+     command_pairs},
     {"info", FOR_INFO, "what the bundle is", about_info, command_info},
     {"bench", FOR_BENCH, "how fast it answers on this machine", about_bench, command_bench}};
 const size_t cli_command_count = sizeof cli_command_table / sizeof *cli_command_table;
@@ -189,7 +217,7 @@ static void list_takers(const cli_option *option, char *text, size_t bytes) {
 }
 
 static int not_taken(const cli_command *c, const cli_option *option) {
-  char takers[64] = "";
+  char takers[128] = "";
   list_takers(option, takers, sizeof takers);
   return cli_fail(EXIT_USAGE, "%s takes no --%s, which is for %s; souk-infer %s --help lists its options",
                   c->name, option->name, takers, c->name);

@@ -61,7 +61,8 @@ static souk_status ask_ranked(void *arg, cli_query *const *lines, size_t n, souk
                                  .candidates = q->has_candidates ? candidates : NULL,
                                  .n_candidates = q->candidates.n,
                                  .deny = q->deny.items,
-                                 .n_deny = q->deny.n};
+                                 .n_deny = q->deny.n,
+                                 .adapter = q->adapter};
   }
   return souk_rank(r->b, r->queries, n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown, e);
 }
@@ -118,6 +119,7 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
   r.options.n_deny = r.deny.n;
   if (rc == 0) rc = input_open(&r.in, o->input);
   r.in.plain = o->text;
+  if (rc == 0) rc = find_adapter(b, o->adapter, &r.in.adapter);
   if (rc == 0) rc = output_open(&r.out, o->output);
   const cli_answerer a = {.arg = &r,
                           .most = r.lines,
@@ -138,7 +140,7 @@ typedef struct scorer {
   cli_output *out;
   size_t width;
   int32_t threads;
-  souk_history *histories;
+  souk_query *queries;
   float *u, *scores;
   int32_t *unknown, *items;
   size_t scores_cap, items_cap;
@@ -146,8 +148,9 @@ typedef struct scorer {
 
 static souk_status ask_vectors(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
   scorer *s = arg;
-  for (size_t i = 0; i < n; i++) s->histories[i] = query_history(lines[i]);
-  return souk_user_vectors(s->b, s->histories, n, s->threads, s->u, s->unknown, e);
+  for (size_t i = 0; i < n; i++)
+    s->queries[i] = (souk_query){.history = query_history(lines[i]), .adapter = lines[i]->adapter};
+  return souk_query_vectors(s->b, s->queries, n, s->threads, s->u, s->unknown, e);
 }
 
 // Scores of the known candidates of a query, in order, into s->scores.
@@ -199,13 +202,15 @@ int command_score(const cli_options *o, const souk_bundle *b) {
   souk_get_info(b, &info, NULL);
   scorer s = {.b = b, .width = (size_t)info.dimension, .threads = o->threads};
   const size_t lines = (size_t)o->batch;
-  s.histories = malloc(lines * sizeof *s.histories);
+  s.queries = malloc(lines * sizeof *s.queries);
   s.u = malloc(lines * s.width * sizeof *s.u);
   s.unknown = malloc(lines * sizeof *s.unknown);
   int rc = 0;
-  if (s.histories == NULL || s.u == NULL || s.unknown == NULL)
+  if (s.queries == NULL || s.u == NULL || s.unknown == NULL)
     rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&s.in, o->input);
+  s.in.plain = o->text;
+  if (rc == 0) rc = find_adapter(b, o->adapter, &s.in.adapter);
   if (rc == 0) rc = output_open(&s.out, o->output);
   const cli_answerer a = {.arg = &s,
                           .most = lines,
@@ -215,7 +220,7 @@ int command_score(const cli_options *o, const souk_bundle *b) {
                           .write = write_scored};
   rc = answer_all(rc, &s.in, b, &a);
   input_close(&s.in);
-  void *const all[] = {s.histories, s.u, s.unknown, s.scores, s.items};
+  void *const all[] = {s.queries, s.u, s.unknown, s.scores, s.items};
   for (size_t i = 0; i < sizeof all / sizeof *all; i++) free(all[i]);
   return rc;
 }

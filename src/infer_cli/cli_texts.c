@@ -100,6 +100,7 @@ int command_embed(const cli_options *o, const souk_bundle *b) {
   if (rc == 0) rc = input_open(&x.in, o->input);
   x.in.lines = LINES_TEXTS;
   x.in.plain = o->text;
+  if (rc == 0) rc = find_adapter(b, o->adapter, &x.options.adapter);
   if (o->npy) {
     rc = embed_rows(rc, &x, o, a);
   } else {

@@ -41,15 +41,16 @@ typedef struct encoder {
   cli_input in;
   cli_rows rows;
   int32_t threads;
-  souk_history *histories;
+  souk_query *queries;
   float *u;
   int32_t *unknown;
 } encoder;
 
 static souk_status ask_user(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
   encoder *x = arg;
-  for (size_t i = 0; i < n; i++) x->histories[i] = query_history(lines[i]);
-  return souk_user_vectors(x->b, x->histories, n, x->threads, x->u, x->unknown, e);
+  for (size_t i = 0; i < n; i++)
+    x->queries[i] = (souk_query){.history = query_history(lines[i]), .adapter = lines[i]->adapter};
+  return souk_query_vectors(x->b, x->queries, n, x->threads, x->u, x->unknown, e);
 }
 
 static int write_user(void *arg, cli_query *q, size_t i) {
@@ -75,14 +76,15 @@ int command_users(const cli_options *o, const souk_bundle *b) {
   int64_t bad = 0;
   const size_t width = (size_t)info.dimension;
   encoder x = {.b = b, .threads = o->threads};
-  x.histories = malloc(lines * sizeof *x.histories);
+  x.queries = malloc(lines * sizeof *x.queries);
   x.u = malloc(lines * width * sizeof *x.u);
   x.unknown = malloc(lines * sizeof *x.unknown);
   int rc = 0;
-  if (x.histories == NULL || x.u == NULL || x.unknown == NULL)
+  if (x.queries == NULL || x.u == NULL || x.unknown == NULL)
     rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&x.in, o->input);
   x.in.plain = o->text;
+  if (rc == 0) rc = find_adapter(b, o->adapter, &x.in.adapter);
   if (rc == 0) rc = rows_open(&x.rows, o->output, o->names, width);
   const cli_answerer a = {.arg = &x,
                           .most = lines,
@@ -95,7 +97,7 @@ int command_users(const cli_options *o, const souk_bundle *b) {
   rc = rows_commit(rc, &x.rows);
   if (rc == 0 && bad > 0) rc = EXIT_FAILED;
   input_close(&x.in);
-  free(x.histories);
+  free(x.queries);
   free(x.u);
   free(x.unknown);
   return rc;
@@ -113,6 +115,7 @@ static int write_item(cli_output *names, const souk_bundle *b, int32_t item) {
 }
 
 int command_items(const cli_options *o, const souk_bundle *b) {
+  if (o->texts != NULL) return product_rows(o, b);
   souk_info info;
   souk_error e = {.code = SOUK_OK};
   cli_rows rows = {.width = 0};
@@ -135,6 +138,18 @@ int command_items(const cli_options *o, const souk_bundle *b) {
 }
 
 // ---- info ----------------------------------------------------------------------------------------------------
+
+// ,"FIELD":[ and the names of n things, numbered from `first`.
+static int info_names(cli_output *o, const char *field, const souk_bundle *b,
+                      const char *(*name_of)(const souk_bundle *, int32_t), int32_t first, int32_t n) {
+  int rc = output_text(o, field);
+  for (int32_t i = 0; rc == 0 && i < n; i++) {
+    const char *name = name_of(b, first + i);
+    if (i > 0) rc = output_text(o, ",");
+    if (rc == 0) rc = output_string(o, name, strlen(name));
+  }
+  return rc != 0 ? rc : output_text(o, "]");
+}
 
 static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   const struct {
@@ -159,6 +174,8 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   if (rc == 0) rc = output_text(o, i->has_catalogue ? ",\"catalogue\":true" : ",\"catalogue\":false");
   if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
   if (rc == 0) rc = output_text(o, i->has_words ? ",\"words\":true" : ",\"words\":false");
+  if (rc == 0) rc = info_names(o, ",\"labels\":[", b, souk_label_name, 0, i->labels);
+  if (rc == 0) rc = info_names(o, ",\"adapters\":[", b, souk_adapter_name, 1, i->adapters);
   if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
   if (rc == 0) rc = output_float(o, (float)i->inv_temperature);
   if (rc == 0) rc = output_text(o, ",\"data\":");
@@ -211,6 +228,17 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   for (int32_t k = 0; rc == 0 && (name = souk_user_attribute(b, k)) != NULL; k++) {
     rc = output_text(o, " ");
     if (rc == 0) rc = output_printable(o, name);
+  }
+  if (rc == 0 && i->labels > 0)
+    rc = output_text(o, i->labels_pairs ? "\nlabels       of pairs:" : "\nlabels       of texts:");
+  for (int32_t k = 0; rc == 0 && k < i->labels; k++) {
+    rc = output_text(o, " ");
+    if (rc == 0) rc = output_printable(o, souk_label_name(b, k));
+  }
+  if (rc == 0 && i->adapters > 0) rc = output_text(o, "\nadapters    ");
+  for (int32_t k = 1; rc == 0 && k <= i->adapters; k++) {
+    rc = output_text(o, " ");
+    if (rc == 0) rc = output_printable(o, souk_adapter_name(b, k));
   }
   if (rc == 0) rc = output_text(o, "\ntrained on   ");
   if (rc == 0) rc = output_printable(o, i->data_name);

@@ -36,6 +36,7 @@ int why_ask(cli_why *w, cli_query *q, const int32_t *items, int32_t n) {
   souk_error e = {.code = SOUK_OK};
   w->items = (size_t)n;
   w->events = (size_t)h.n;
+  w->options.adapter = q->adapter;
   if (w->events > 0 && w->items > SHARES_MAX / w->events)
     return query_fail(q, "--why of %zu items x %zu events is more than %d shares", w->items, w->events,
                       SHARES_MAX);

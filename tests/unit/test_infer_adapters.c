@@ -212,6 +212,68 @@ static void test_together(void **unused) {
   }
 }
 
+// The public calls: an adapter by number, in vectors, lists and explanations.
+static void test_queries(void **unused) {
+  (void)unused;
+  for (int i = 0; i < WORLDS; i++) {
+    souk_bundle *b = worlds[i].b;
+    const size_t W = (size_t)b->width;
+    souk_query queries[HISTORIES];
+    int32_t which[HISTORIES], listed[HISTORIES], counts[HISTORIES];
+    float scores[HISTORIES], *u = calloc(HISTORIES * W, sizeof *u),
+                             *want = calloc(HISTORIES * W, sizeof *want);
+    assert_true(u != NULL && want != NULL);
+    for (int s = 0; s < HISTORIES; s++) {
+      queries[s] = (souk_query){.history = histories[s], .adapter = s % (ADAPTERS + 1)};
+      which[s] = queries[s].adapter - 1;
+    }
+    vectors_of(b, histories, HISTORIES, which, want);
+    for (int32_t threads = 1; threads < 4; threads += 2) {
+      assert_int_equal(souk_query_vectors(b, queries, HISTORIES, threads, u, NULL, NULL), SOUK_OK);
+      assert_memory_equal(u, want, HISTORIES * W * sizeof *u);
+    }
+    assert_int_equal(souk_rank(b, queries, HISTORIES, 1, NULL, listed, scores, counts, NULL, NULL), SOUK_OK);
+    for (int s = 0; s < HISTORIES; s++) {
+      const souk_explain_options o = {.adapter = queries[s].adapter};
+      souk_explanation out;
+      float shares[MOST], score;
+      assert_int_equal(souk_score(b, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
+      assert_true(counts[s] == 1 && score == scores[s]);
+      assert_int_equal(souk_explain(b, &histories[s], &listed[s], 1, &o, &out, shares, NULL), SOUK_OK);
+      assert_true(out.score == (double)score && out.method == SOUK_WHY_LEAVE_ONE_OUT);
+    }
+    free(u);
+    free(want);
+  }
+}
+
+static void test_names_and_numbers(void **unused) {
+  (void)unused;
+  const souk_bundle *b = worlds[0].b;
+  const souk_explain_options gradients = {.adapter = 1, .method = SOUK_WHY_INTEGRATED_GRADIENTS};
+  souk_query q = {.adapter = ADAPTERS + 1};
+  souk_info info;
+  float u[256];
+  int32_t item = 0;
+  souk_explanation out;
+  assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
+  assert_int_equal(info.adapters, ADAPTERS);
+  for (int32_t k = 1; k <= ADAPTERS; k++) assert_int_equal(souk_find_adapter(b, souk_adapter_name(b, k)), k);
+  assert_null(souk_adapter_name(b, 0));
+  assert_null(souk_adapter_name(b, ADAPTERS + 1));
+  assert_null(souk_adapter_name(NULL, 1));
+  assert_int_equal(souk_find_adapter(b, "nobody"), -1);
+  assert_int_equal(souk_find_adapter(b, NULL), -1);
+  refuses(souk_query_vectors(b, &q, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries[0].adapter = ");
+  q.adapter = -1;
+  refuses(souk_query_vectors(b, &q, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries[0].adapter = -1");
+  q = (souk_query){.reserved = 1};
+  refuses(souk_query_vectors(b, &q, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries[0].reserved = 1");
+  refuses(souk_query_vectors(b, NULL, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries must not be NULL");
+  refuses(souk_explain(b, &q.history, &item, 1, &gradients, &out, u, error), SOUK_ERR_ARGUMENT,
+          "integrated gradients know of no adapter");
+}
+
 static void test_refused_exports(void **unused) {
   (void)unused;
   char base[PATH_MAX], out[PATH_MAX], list[3 * PATH_MAX], a[PATH_MAX];
@@ -275,7 +337,10 @@ static void test_damaged_folders(void **unused) {
 int main(void) {
   make_histories();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
-                                     cmocka_unit_test(test_together), cmocka_unit_test(test_refused_exports),
+                                     cmocka_unit_test(test_together),
+                                     cmocka_unit_test(test_queries),
+                                     cmocka_unit_test(test_names_and_numbers),
+                                     cmocka_unit_test(test_refused_exports),
                                      cmocka_unit_test(test_damaged_folders)};
   return cmocka_run_group_tests_name("infer_adapters", tests, make_worlds, close_worlds);
 }

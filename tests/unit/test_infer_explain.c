@@ -381,7 +381,7 @@ static void arguments(void **state) {
   souk_explanation out[2];
   float shares[2];
   const souk_explain_options method = {.method = 3}, tolerance = {.tolerance = NAN}, mixed = {.no_mix = 2},
-                             reserved = {.reserved = 1}, threads = {.threads = -2};
+                             adapter = {.adapter = 1}, threads = {.threads = -2};
 #define EXPLAIN(b_, h_, i_, m_, o_, out_, s_) souk_explain(b_, h_, i_, m_, o_, out_, s_, error)
   refuses(EXPLAIN(NULL, &h, items, 1, NULL, out, shares), SOUK_ERR_ARGUMENT, "not an open bundle");
   refuses(EXPLAIN(b, NULL, items, 1, NULL, out, shares), SOUK_ERR_ARGUMENT, "history must not be NULL");
@@ -392,7 +392,8 @@ static void arguments(void **state) {
   refuses(EXPLAIN(b, &h, items, 1, &method, out, shares), SOUK_ERR_ARGUMENT, "options.method = 3");
   refuses(EXPLAIN(b, &h, items, 1, &tolerance, out, shares), SOUK_ERR_ARGUMENT, "options.tolerance");
   refuses(EXPLAIN(b, &h, items, 1, &mixed, out, shares), SOUK_ERR_ARGUMENT, "options.no_mix = 2");
-  refuses(EXPLAIN(b, &h, items, 1, &reserved, out, shares), SOUK_ERR_ARGUMENT, "options.reserved = 1");
+  refuses(EXPLAIN(b, &h, items, 1, &adapter, out, shares), SOUK_ERR_ARGUMENT,
+          "options.adapter = 1 is not an adapter");
   refuses(EXPLAIN(b, &h, items, 1, &threads, out, shares), SOUK_ERR_ARGUMENT, "threads = -2");
   refuses(EXPLAIN(b, &h, items, 1, NULL, NULL, shares), SOUK_ERR_ARGUMENT, "out must not be NULL");
   refuses(EXPLAIN(b, &h, items, 1, NULL, out, NULL), SOUK_ERR_ARGUMENT, "shares must not be NULL");
