@@ -165,10 +165,9 @@ const cli_command cli_command_table[] = {
     {"items", FOR_ITEMS, "item vectors as .npy", about_items, command_items},
     {"embed", FOR_EMBED, "vectors of texts: a text a line in, a vector a line out, or .npy", about_embed,
      command_embed},
-    {"classify", FOR_CLASSIFY, "labels of texts, such as a sentiment: a text a line in, a line out",
-     about_classify, command_classify},
-    {"pairs", FOR_PAIRS,
-     "labels of pairs, such as click and cart: a history and an item a line in, a line out", about_pairs,
+    {"classify", FOR_CLASSIFY, "labels of texts: a text a line in, a line out", about_classify,
+     command_classify},
+    {"pairs", FOR_PAIRS, "labels of pairs: a history and an item a line in, a line out", about_pairs,
      command_pairs},
     {"info", FOR_INFO, "what the bundle is", about_info, command_info},
     {"bench", FOR_BENCH, "how fast it answers on this machine", about_bench, command_bench}};

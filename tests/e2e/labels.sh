@@ -84,7 +84,24 @@ check "labels are exported" "$souk" export "$work/c" "$work/bundle"
 check "as Hugging Face calls it" has '"BertForSequenceClassification"' "$work/bundle/config.json"
 check "with names" has '"2": "positive"' "$work/bundle/config.json"
 check "and temperatures" bash -c "grep -A 20 '\"labels\"' '$work/bundle/souk.json' | grep -q temperature"
-check "souk-infer opens it" "$infer" info "$work/bundle"
+check "souk-infer names them" has '^labels +of texts: negative neutral positive$' <("$infer" info "$work/bundle")
+numbers() { grep -oE '"(negative|neutral|positive)":[0-9.e-]+' "$1" | sed 's/.*://'; }
+"$infer" classify "$work/bundle" <"$work/test.jsonl" >"$work/answers"
+check "souk-infer classify answers each line" test "$(wc -l <"$work/answers")" = "$(wc -l <"$work/test.jsonl")"
+check "with the probabilities of souk label" awk '{ d = $1 - $2; if (NF != 2 || d > 2e-4 || d < -2e-4) bad = 1 } END { exit bad || NR < 30 }' \
+  <(paste <(numbers "$work/answers") <(sed 's/"logits".*//; s/.*"probabilities"//' "$work/said.jsonl" >"$work/said"; numbers "$work/said"))
+check "souk-infer classify --text takes lines as they are" has '^\{"id":null,"labels":\{"negative":' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text)
+check "souk-infer classify --logits tells logits" has '"logits":\{"negative":-?[0-9]' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text --logits)
+check "a line without text is an error in its place" has '^\{"id":7,"error":"field ."text." is missing","line":1\}' <(echo '{"id":7}' | "$infer" classify "$work/bundle" 2>/dev/null | tr '\\' .)
+check_error "labels of texts are for souk-infer classify" "has labels of texts, for souk-infer classify" "$infer" pairs "$work/bundle"
 check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
-check "souk-infer opens them" "$infer" info "$work/pairs"
+item=$(sed -n 's/.*"item_id":"\([^"]*\)".*/\1/p' "$shop/catalogue.jsonl" | head -1)
+printf '%s\n' '{"id":1,"history":["'"$item"'"],"item":"'"$item"'"}' '{"id":2,"history":[]}' '{"id":3,"history":[],"item":"nobody","text":"a light bag","item_attributes":["category=bag"]}' \
+  '{"id":4,"history":[],"item":"'"$item"'","text":5}' >"$work/questions"
+"$infer" pairs "$work/pairs" <"$work/questions" >"$work/answers" 2>/dev/null; check "souk-infer pairs ends with 1 after bad lines" test $? = 1
+check "souk-infer pairs tells three probabilities" has '^\{"id":1,"labels":\{"click":0?\.?[0-9e.-]+,"cart":[0-9e.-]+,"buy":[0-9e.-]+\}\}$' <(sed -n 1p "$work/answers")
+check "a pair without an item is an error in its place" has '"id":2,"error":".*item.* is missing","line":2' <(sed -n 2p "$work/answers")
+check "an unknown item is told" has '"id":3,"labels":.*"known":false' <(sed -n 3p "$work/answers")
+check "a text that is a number is an error in its place" has '"id":4,"error":".*text.* must be a string","line":4' <(sed -n 4p "$work/answers")
+check_error "labels of pairs are for souk-infer pairs" "has labels of pairs, for souk-infer pairs" "$infer" classify "$work/pairs"
 finish

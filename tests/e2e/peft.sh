@@ -59,6 +59,19 @@ check "a bundle takes several adapters" "$souk" export "$work/base" "$work/many"
 check "each listed with its checksum" test "$(grep -c '"adapters/[a-z-]*/adapter_' "$work/many/souk.json")" = 4
 check "souk inspect verifies them" "$souk" inspect "$work/many"
 check "souk-infer answers from it" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
+echo '{"user":1,"history":["i3","i6"]}' >"$work/plain.jsonl"
+printf '%s\n' '{"user":1,"history":["i3","i6"],"adapter":"lora"}' '{"user":1,"history":["i3","i6"],"adapter":"other-shop"}' \
+  '{"user":1,"history":["i3","i6"],"adapter":"nobody"}' '{"user":1,"history":["i3","i6"],"adapter":null}' >"$work/adapted.jsonl"
+"$infer" rank "$work/many" <"$work/adapted.jsonl" >"$work/adapted" 2>/dev/null
+check "each line has its adapter" cmp <(sed '3d' "$work/adapted") <(for a in lora other-shop; do "$infer" rank "$work/many" --adapter $a --input "$work/plain.jsonl"; done
+  "$infer" rank "$work/many" --input "$work/plain.jsonl")
+check "an adapter changes the answer" test "$(sed 3d "$work/adapted" | sort -u | wc -l)" = 3
+check "an unknown adapter is an error in its place" grep -q '"error":"the bundle has no adapter' <(sed -n 3p "$work/adapted")
+check_error "an unknown adapter of all lines is an error" 'has no adapter "nobody"' "$infer" rank "$work/many" --adapter nobody
+check "souk-infer info lists adapters" grep -qx 'adapters     lora other-shop' <("$infer" info "$work/many")
+check "users have vectors by adapter" bash -c "'$infer' users '$work/many' --adapter lora --input '$work/plain.jsonl' --output '$work/u1.npy' &&
+  '$infer' users '$work/many' --input '$work/plain.jsonl' --output '$work/u2.npy' && ! cmp -s '$work/u1.npy' '$work/u2.npy'"
+check "rank --why goes by the adapter" grep -q '"method":"leave-one-out"' <("$infer" rank "$work/many" --why --adapter lora --input "$work/plain.jsonl")
 sed -i 's/"r": 4/"r": 3/' "$work/many/adapters/lora/adapter_config.json"
 check_error "a changed adapter is noticed" "its checksum is not the one in souk.json" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
 check_error "biases have no place in peft's layout" "is not tuned with lora or adalora" "$souk" export "$work/bias" "$work/none" --peft
