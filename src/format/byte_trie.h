@@ -36,9 +36,11 @@ static inline int32_t byte_trie_step(const byte_trie *t, int32_t state, unsigned
   return t->cells[to].owner == state ? to : TRIE_ROOT;
 }
 
-// Of the longest string that text [bytes] begins with the value, and its length; -1: with none.
-static inline int32_t byte_trie_longest(const byte_trie *t, const char *text, size_t bytes, size_t *length) {
-  int32_t state = TRIE_ROOT, found = -1;
+// From `state` (TRIE_ROOT for whole strings): of the longest string that text [bytes] begins with the value, and its length; -1: with
+// none.
+static inline int32_t byte_trie_longest(const byte_trie *t, int32_t state, const char *text, size_t bytes,
+                                        size_t *length) {
+  int32_t found = -1;
   for (size_t i = 0; i < bytes; i++) {
     state = byte_trie_step(t, state, (unsigned char)text[i]);
     if (state == TRIE_ROOT) break;

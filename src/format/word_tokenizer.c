@@ -54,20 +54,6 @@ static bool is_too_long(const word_tokenizer *t, const char *word, size_t bytes)
   return characters > t->longest_word;
 }
 
-// The longest piece at word [bytes] from `state` on; -1: none.
-static int32_t longest_piece(const byte_trie *words, int32_t state, const char *word, size_t bytes,
-                             size_t *length) {
-  int32_t id = -1;
-  for (size_t i = 0; i < bytes; i++) {
-    state = byte_trie_step(words, state, (unsigned char)word[i]);
-    if (state == TRIE_ROOT) break;
-    if (words->cells[state].value < 0) continue;
-    id = words->cells[state].value;
-    *length = i + 1;
-  }
-  return id;
-}
-
 static void put_word(encoder *c, const char *word, size_t bytes) {
   const word_tokenizer *t = c->t;
   const size_t begin = c->n;
@@ -79,7 +65,7 @@ static void put_word(encoder *c, const char *word, size_t bytes) {
     return;
   }
   for (size_t at = 0, length = 0; known && at < bytes; at += length, state = t->inside) {
-    const int32_t id = state < 0 ? -1 : longest_piece(&t->words, state, word + at, bytes - at, &length);
+    const int32_t id = state < 0 ? -1 : byte_trie_longest(&t->words, state, word + at, bytes - at, &length);
     known = id >= 0;
     if (known) put_id(c, id);
   }
@@ -119,7 +105,7 @@ static found find_added(const added_set *set, const char *text, size_t at, size_
     size_t length = 0;
     while (at < before && !set->begins[(unsigned char)text[at]]) at++;
     if (at == before) break;
-    const int32_t k = byte_trie_longest(&set->trie, text + at, bytes - at, &length);
+    const int32_t k = byte_trie_longest(&set->trie, TRIE_ROOT, text + at, bytes - at, &length);
     if (k < 0) {
       at++;
       continue;

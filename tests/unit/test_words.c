@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <utf8proc.h>
+#include "base/philox.h"
 #include "data/tokenizer.h"
 #include "data/vocab.h"
 #include "format/byte_trie.h"
@@ -74,6 +75,50 @@ static void test_tables(void **unused) {
     for (uint32_t b = 0x1161; b < 0x1176; b++) check_composition(a, b);
   for (uint32_t b = 0x11A8; b < 0x11D0; b++)
     check_composition(0xAC00, b); // utf8proc takes U+11A7, the lack of a consonant, for one
+}
+
+// ---- the trie ------------------------------------------------------------------------------------------------
+
+// Of the keys that text [bytes] begins with the longest, by looking at each.
+static int32_t longest_key(const trie_key *keys, size_t n, const char *text, size_t bytes, size_t *length) {
+  int32_t found = -1;
+  *length = 0;
+  for (size_t i = 0; i < n; i++) {
+    const bool begins = keys[i].bytes <= bytes && memcmp(keys[i].text, text, keys[i].bytes) == 0;
+    if (!begins || keys[i].bytes < *length || keys[i].bytes == 0) continue;
+    if (keys[i].bytes > *length || keys[i].value > found) found = keys[i].value;
+    *length = keys[i].bytes;
+  }
+  return found;
+}
+
+// Keys of few different bytes, 0 and 255 among them, so that many begin alike; some twice, some empty.
+static void test_trie(void **unused) {
+  (void)unused;
+  enum { KEYS = 600, MOST = 8, TEXTS = 2000 };
+  static char text[KEYS][MOST];
+  static const char bytes[] = {0, 1, 'a', 'b', (char)0x80, (char)0xFE, (char)0xFF};
+  trie_key keys[KEYS];
+  for (uint32_t seed = 0; seed < 5; seed++) {
+    rng r = rng_at(seed, 3, 0, 0);
+    const size_t n = seed == 0 ? 0 : KEYS;
+    for (size_t i = 0; i < n; i++) {
+      keys[i] = (trie_key){text[i], (size_t)rng_below(&r, MOST), (int32_t)i};
+      for (size_t j = 0; j < keys[i].bytes; j++) text[i][j] = bytes[rng_below(&r, sizeof bytes)];
+    }
+    byte_trie t;
+    format_error e;
+    if (!byte_trie_make(&t, keys, n, &e)) fail_msg("%s", e.message);
+    for (int i = 0; i < TEXTS; i++) {
+      char asked[MOST + 2];
+      size_t wanted_length, length = 0, most = (size_t)rng_below(&r, sizeof asked + 1);
+      for (size_t j = 0; j < most; j++) asked[j] = bytes[rng_below(&r, sizeof bytes)];
+      const int32_t wanted = longest_key(keys, n, asked, most, &wanted_length);
+      assert_int_equal(byte_trie_longest(&t, TRIE_ROOT, asked, most, &length), wanted);
+      if (wanted >= 0) assert_int_equal(length, wanted_length);
+    }
+    byte_trie_free(&t);
+  }
 }
 
 // ---- ids -----------------------------------------------------------------------------------------------------
@@ -234,8 +279,8 @@ static void test_settings(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables), cmocka_unit_test(test_rules),
-                                     cmocka_unit_test(test_windows), cmocka_unit_test(test_long_word),
-                                     cmocka_unit_test(test_settings)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables),    cmocka_unit_test(test_trie),
+                                     cmocka_unit_test(test_rules),     cmocka_unit_test(test_windows),
+                                     cmocka_unit_test(test_long_word), cmocka_unit_test(test_settings)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
