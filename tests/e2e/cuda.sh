@@ -221,7 +221,7 @@ want "less memory than planned is an error before the first step" "GiB free, the
 want "a head size without a kernel is an error" "has kernels for head sizes (model.hidden / model.heads) of 16, 32, 64 and 128, not 8" -- "${pretrain[@]}" --hidden 8 --heads 1
 want "a missing backend library is an error" "cannot be loaded" SOUK_CUDA_BACKEND="$work/none.so" -- "${pretrain[@]}"
 echo 'int nothing(void); int nothing(void) { return 0; }' | gcc -shared -fPIC -xc - -o "$work/other.so"
-want "a library without the backend's symbol is an error" "it does not export souk_backend_8" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
+want "a library without the backend's symbol is an error" "it does not export souk_backend_$(sed -n 's/^enum { OPS_VERSION = \([0-9]*\) };/\1/p' src/ops/ops.h)" SOUK_CUDA_BACKEND="$work/other.so" -- "${pretrain[@]}"
 check_error "no backend beside the program is an error" "build it with make CUDA=1, or use --device cpu" env SOUK_CUDA_BACKEND= bash -c 'mkdir "$1" && cp "$2" "$1/souk" && "$1/souk" selftest --device cuda' - "$work/alone" "$(readlink -f "$souk")"
 check "--device auto takes the device" bash -c "SOUK_CUDA_BACKEND=$(library st) $souk selftest backend | grep -q '^cuda device 0'"
 check "--device auto takes the CPU where there is no device" bash -c "SOUK_CUDA_BACKEND=$(library st) CUSIM_DEVICE=none $souk selftest backend | grep -q '^cpu'"

@@ -67,8 +67,9 @@ check "the backend needs the machine's libcudart" needs libcudart
 check "the backend needs the machine's libcublasLt" needs libcublasLt
 no_path() { ! readelf -d $library | grep -E 'RPATH|RUNPATH'; }
 check "the backend holds no path of this machine" no_path
-exports() { [ "$(nm -D --defined-only $library | awk '{print $3}' | grep -v '^$')" = souk_backend_8 ]; }
-check "the backend exports souk_backend_8 and nothing else" exports
+entry=souk_backend_$(sed -n 's/^enum { OPS_VERSION = \([0-9]*\) };/\1/p' src/ops/ops.h)
+exports() { [ "$(nm -D --defined-only $library | awk '{print $3}' | grep -v '^$')" = "$entry" ]; }
+check "the backend exports the function that its op table's version names, and nothing else" exports
 
 # The host side is C like everything else: every warning, with both compilers, against the toolkit's headers.
 for cc in gcc clang; do
