@@ -41,6 +41,8 @@ check "several labels of rows of csv, one of them not always known, work too" ba
   '$souk' finetune --task classify '$work/base' --train '$work/several.csv' --label light,sturdy --epochs 2 --out '$work/s' ${few[*]} && '$souk' eval '$work/s' --labels '$work/several.csv' | grep -q '^sturdy'"
 
 # What cannot be.
+cp -r "$work/c" "$work/odd" && sed -i '/^ *"neutral",$/d' "$work/odd/$(cat "$work/odd/last")/manifest.json"
+check_error "labels that are not those of the model are an error" 'field "labels" has not the labels of "model.labels"' "$souk" eval "$work/odd" --labels "$work/test.jsonl" --which last
 check_error "a file is needed" "--task classify needs labels.train" "$souk" finetune --task classify "$work/base"
 check_error "labels are learned on top of a run" "labels are learned on top of a run" "$souk" pretrain --data.dir "$work/shopdata" --train "$work/train.jsonl" --objectives classify --out "$work/none" --hidden 8 --epochs 1 --cls_sep
 check_error "a label that is everywhere the same is none" "at least 2 are wanted" bash -c "grep -h '\"negative\"' '$work/train.jsonl' >'$work/same.jsonl'; '$souk' finetune --task classify '$work/base' --label sentiment --train '$work/same.jsonl' --out '$work/none'"
