@@ -25,6 +25,12 @@ static void ask(const cli_query *q) {
                             .n_deny = q->deny.n};
   require(q->history.n == q->events.n);
   require(strlen(q->user) == q->user_bytes);
+  if (q->text_at.n > 0) { // the bundle has no words
+    int32_t items[3], count;
+    require(q->text_at.n == q->history.n);
+    require(souk_rank(bundle, &query, 1, 3, NULL, items, NULL, &count, NULL, NULL) == SOUK_ERR_ARGUMENT);
+    return;
+  }
   require(check_ranks(bundle, &query, 1, 3) == SOUK_OK);
 }
 

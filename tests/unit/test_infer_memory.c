@@ -136,6 +136,25 @@ static souk_status score(souk_bundle *b, souk_error *e) {
   return souk_score(b, u, 1, few, 4, scores, e);
 }
 
+static souk_status query_vectors(souk_bundle *b, souk_error *e) {
+  const souk_query q = {.history = {.n = 3, .items = history}};
+  float u[W];
+  return souk_query_vectors(b, &q, 1, 1, u, NULL, e);
+}
+static souk_status explain(souk_bundle *b, int32_t method, souk_error *e) {
+  const souk_history h = {.n = 3, .items = history};
+  const souk_explain_options o = {.method = method};
+  souk_explanation out[4];
+  float shares[12];
+  return souk_explain(b, &h, few, 4, &o, out, shares, e);
+}
+static souk_status leave_one_out(souk_bundle *b, souk_error *e) {
+  return explain(b, SOUK_WHY_LEAVE_ONE_OUT, e);
+}
+static souk_status integrated_gradients(souk_bundle *b, souk_error *e) {
+  return explain(b, SOUK_WHY_INTEGRATED_GRADIENTS, e);
+}
+
 static void every_allocation(void **state) {
   (void)state;
   static const struct {
@@ -147,6 +166,9 @@ static void every_allocation(void **state) {
                {"flat user vectors", flat_user_vectors, 2},
                {"rank", rank_few, 5},
                {"flat rank", rank_flat, 3},
+               {"query vectors", query_vectors, 4},
+               {"leave one out", leave_one_out, 8},
+               {"integrated gradients", integrated_gradients, 15},
                {"score", score, 2}};
   souk_error e;
   souk_bundle *b;

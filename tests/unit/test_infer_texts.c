@@ -2,6 +2,7 @@
 // hand, and what is refused.
 #include <limits.h>
 #include <math.h>
+#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
@@ -286,6 +287,49 @@ static void texts_carry_shares(void **state) {
     }
 }
 
+// ---- sixteen threads on one handle ---------------------------------------------------------------------------
+
+enum { THREADS = 16, ROUNDS = 4 };
+typedef struct asker {
+  pthread_t id;
+  int32_t number;
+  int differences;
+} asker;
+static float wanted_vectors[TEXTS * H];
+
+static void *ask(void *arg) {
+  asker *a = arg;
+  float *v = malloc(sizeof wanted_vectors);
+  if (v == NULL) abort();
+  for (int round = 0; round < ROUNDS; round++) {
+    const souk_embed_options o = {.threads = a->number % 4 == 0 ? 3 : 1};
+    const char *const none[] = {NULL};
+    souk_error e;
+    a->differences +=
+        souk_embed_texts(worlds[BERT].b, (const char *const *)texts, NULL, TEXTS, &o, v, NULL, &e) != SOUK_OK;
+    a->differences += memcmp(v, wanted_vectors, sizeof wanted_vectors) != 0;
+    a->differences += souk_embed_texts(worlds[BERT].b, none, NULL, 1, &o, v, NULL, &e) != SOUK_ERR_ARGUMENT;
+  }
+  free(v);
+  return NULL;
+}
+
+static void sixteen_threads(void **state) {
+  (void)state;
+  static asker askers[THREADS];
+  assert_int_equal(souk_embed_texts(worlds[BERT].b, (const char *const *)texts, NULL, TEXTS, NULL,
+                                    wanted_vectors, NULL, NULL),
+                   SOUK_OK);
+  for (int32_t i = 0; i < THREADS; i++) {
+    askers[i].number = i;
+    assert_int_equal(pthread_create(&askers[i].id, NULL, ask, &askers[i]), 0);
+  }
+  for (int i = 0; i < THREADS; i++) {
+    assert_int_equal(pthread_join(askers[i].id, NULL), 0);
+    assert_int_equal(askers[i].differences, 0);
+  }
+}
+
 static void refused(void **state) {
   (void)state;
   char dir[256], path[PATH_MAX];
@@ -326,9 +370,12 @@ static void refused(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(vectors_are_pooled),   cmocka_unit_test(lengths_may_be_given),
-      cmocka_unit_test(histories_hold_texts), cmocka_unit_test(lists_from_texts),
-      cmocka_unit_test(texts_carry_shares),   cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(vectors_are_pooled),
+                                     cmocka_unit_test(lengths_may_be_given),
+                                     cmocka_unit_test(histories_hold_texts),
+                                     cmocka_unit_test(lists_from_texts),
+                                     cmocka_unit_test(texts_carry_shares),
+                                     cmocka_unit_test(sixteen_threads),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -12,7 +12,7 @@
 #include "lib/tiny_dataset.h"
 #include "souk/infer.h"
 
-enum { THREADS = 16, ITEMS = 300, W = 17, QUERIES = 40, K = 5, HISTORY = 15, ROUNDS = 12 };
+enum { THREADS = 16, ITEMS = 300, W = 17, QUERIES = 40, K = 5, HISTORY = 15, ROUNDS = 12, EXPLAINED = 6 };
 
 static char dir[PATH_MAX];
 static souk_bundle *b;
@@ -23,6 +23,8 @@ static int32_t events[QUERIES][HISTORY], types[QUERIES][HISTORY], candidates[20]
 typedef struct answers {
   float u[QUERIES * W], scores[QUERIES * K], products[QUERIES * 20];
   int32_t items[QUERIES * K], counts[QUERIES], unknown[QUERIES];
+  souk_explanation why[EXPLAINED][2];
+  float shares[EXPLAINED][2 * HISTORY];
 } answers;
 static answers wanted;
 
@@ -33,6 +35,12 @@ static void ask(answers *a, int32_t threads) {
   assert_int_equal(souk_score(b, a->u, QUERIES, candidates, 20, a->products, NULL), SOUK_OK);
   assert_int_equal(souk_rank(b, queries, QUERIES, K, &o, a->items, a->scores, a->counts, a->unknown, NULL),
                    SOUK_OK);
+  for (int i = 0; i < EXPLAINED; i++) {
+    const souk_explain_options how = {
+        .threads = threads, .method = i % 2 == 0 ? SOUK_WHY_LEAVE_ONE_OUT : SOUK_WHY_INTEGRATED_GRADIENTS};
+    assert_int_equal(souk_explain(b, &histories[i], candidates, 2, &how, a->why[i], a->shares[i], NULL),
+                     SOUK_OK);
+  }
 }
 
 static int open_all(void **state) {
