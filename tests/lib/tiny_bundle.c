@@ -17,6 +17,7 @@ model_config tiny_config(void) {
   const option_section section = {"model", "Model", model_options, n_model_options, &c};
   const option_set set = {.sections = &section, .count = 1};
   check_ok(options_defaults(&set));
+  check_ok(peft_from_json(&c.peft, NULL, NULL));
   c.hidden = 16;
   c.layers = 2;
   c.heads = 2;
