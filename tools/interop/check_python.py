@@ -56,6 +56,20 @@ def same_lists(name, found, answers):
     report(name, bool(good), f"{len(answers)} lists, {int(found.counts.sum())} items")
 
 
+def same_reasons(name, found, answers, *method):
+    """souk.explain beside souk-infer rank --why; and parts that make the scores."""
+    good, worst = True, 0.0
+    for j, a in enumerate(answers):
+        n, why = found.counts[j], a["why"]
+        parts, shares = b.explain(lists[j], found.items[j][:n], events=events[j], method=method[0] if method else None)
+        good = good and np.array_equal(shares.ravel(), np.array(why["shares"], np.float32).ravel())
+        good = good and np.array_equal(parts["score"].astype(np.float32), found.scores[j][:n])
+        good = good and np.array_equal(parts["base"].astype(np.float32), np.array(why["base"], np.float32))
+        whole = parts["base"] + shares.sum(1) + parts["counts"] + parts["rest"]
+        worst = max(worst, float(abs(whole - parts["score"]).max(initial=0)))
+    report(name, bool(good) and worst < 1e-5, f"{len(answers)} histories, sums within {worst:.1g}")
+
+
 def refuses(name, kind, text, call):
     try:
         call()
@@ -129,6 +143,13 @@ for w in workers:
 report("threads get the same lists", all(np.array_equal(r.items, whole.items) and np.array_equal(r.scores, whole.scores, equal_nan=True) for r in results))
 
 # check: what is refused
+found = b.rank(lists, k=K, events=events)
+same_reasons("explanations", found, by_program("rank", lines(), "--k", str(K), "--why"))
+same_reasons("explanations by gradients", found, by_program("rank", lines(), "--k", str(K), "--why", "--gradients"),
+             "integrated-gradients")
+refuses("texts without words", souk.Error, "has no words", lambda: b.embed(["a text"]))
+refuses("labels that are not there", souk.Error, "has no labels", lambda: b.classify(["a text"]))
+refuses("an adapter that is not there", ValueError, "no adapter", lambda: b.rank(lists, adapter="spring"))
 refuses("a missing bundle", souk.Error, "/no/such", lambda: souk.open("/no/such"))
 refuses("a run in a bundle's place", souk.Error, "is a training run, not a bundle", lambda: souk.open(path("run")))
 refuses("an item that is none", souk.Error, "histories[0].items[0] = 1000000 is not an item's number", lambda: b.user_vectors([[1000000]]))

@@ -73,7 +73,8 @@ class _Info(ctypes.Structure):
                 ("items", "dimension", "max_history", "event_types", "hidden", "layers", "heads", "intermediate", "cosine")]
     _fields_ += [("inv_temperature", c_double), ("has_catalogue", c_int32), ("training_step", c_int64),
                  ("data_name", c_char_p), ("created_by", c_char_p), ("memory_bytes", c_size_t), ("mapped_bytes", c_size_t),
-                 ("has_mix", c_int32), ("reserved", c_int32)]
+                 ("has_mix", c_int32), ("has_words", c_int32), ("labels", c_int32), ("labels_pairs", c_int32),
+                 ("makes_items", c_int32), ("features", c_int32), ("adapters", c_int32), ("reserved", c_int32)]
 
 
 class _Options(ctypes.Structure):
@@ -81,11 +82,35 @@ class _Options(ctypes.Structure):
                 ("deny", c_void_p), ("n_deny", c_size_t), ("no_mix", c_int32), ("reserved", c_int32)]
 
 
+class _EmbedOptions(ctypes.Structure):
+    _fields_ = [(name, c_int32) for name in ("threads", "pooling", "normalise", "most_tokens", "adapter", "reserved")]
+
+
+class _LabelOptions(ctypes.Structure):
+    _fields_ = [(name, c_int32) for name in ("threads", "logits", "adapter", "reserved")]
+
+
+class _ExplainOptions(ctypes.Structure):
+    _fields_ = [(name, c_int32) for name in ("threads", "method", "no_mix", "adapter")] + [("tolerance", c_double)]
+
+
+class _Product(ctypes.Structure):
+    _fields_ = [("text", c_char_p), ("bytes", c_size_t), ("attributes", POINTER(c_char_p)), ("n_attributes", c_size_t),
+                ("features", c_void_p)]
+
+
+_EXPLANATION = np.dtype([("score", np.float64), ("base", np.float64), ("counts", np.float64), ("rest", np.float64),
+                         ("method", np.int32), ("passes", np.int32)], align=True)
+
+
 # Queries are filled a field at a time for all of them, so they are a structured array: addresses are numbers here.
 _HISTORY = np.dtype([("n", np.int32), ("items", np.uintp), ("names", np.uintp), ("events", np.uintp),
                      ("event_names", np.uintp), ("texts", np.uintp), ("user", np.uintp)], align=True)
 _QUERY = np.dtype([("history", _HISTORY), ("u", np.uintp), ("candidates", np.uintp), ("n_candidates", np.uintp),
-                   ("deny", np.uintp), ("n_deny", np.uintp)], align=True)
+                   ("deny", np.uintp), ("n_deny", np.uintp), ("adapter", np.int32), ("reserved", np.int32)], align=True)
+_PAIR = np.dtype([("history", _HISTORY), ("item", np.int32), ("reserved", np.int32), ("text", np.uintp),
+                  ("bytes", np.uintp), ("attributes", np.uintp), ("n_attributes", np.uintp), ("features", np.uintp)],
+                 align=True)
 
 _ERROR, _BUNDLE, _ARRAY = POINTER(_Error), c_void_p, c_void_p
 _LISTS = [_ARRAY, _ARRAY, _ARRAY, _ARRAY, _ERROR]  # items, scores, counts, unknown, error
@@ -107,6 +132,18 @@ _FUNCTIONS = {
     "souk_rank_sized": (c_int32, [_BUNDLE, _ARRAY, c_size_t, c_size_t, c_int32, POINTER(_Options), c_size_t] + _LISTS),
     "souk_rank_flat_sized":
         (c_int32, [_BUNDLE, _ARRAY, _ARRAY, _ARRAY, c_size_t, c_int32, POINTER(_Options), c_size_t] + _LISTS),
+    "souk_query_vectors_sized": (c_int32, [_BUNDLE, _ARRAY, c_size_t, c_size_t, c_int32, _ARRAY, _ARRAY, _ERROR]),
+    "souk_find_adapter": (c_int32, [_BUNDLE, c_char_p]),
+    "souk_adapter_name": (c_char_p, [_BUNDLE, c_int32]),
+    "souk_label_name": (c_char_p, [_BUNDLE, c_int32]),
+    "souk_embed_texts_sized": (c_int32, [_BUNDLE, POINTER(c_char_p), _ARRAY, c_size_t, POINTER(_EmbedOptions), c_size_t, _ARRAY,
+                                         _ARRAY, _ERROR]),
+    "souk_classify_sized": (c_int32, [_BUNDLE, POINTER(c_char_p), POINTER(c_char_p), c_size_t, POINTER(_LabelOptions), c_size_t,
+                                      _ARRAY, _ERROR]),
+    "souk_score_pairs_sized": (c_int32, [_BUNDLE, _ARRAY, c_size_t, c_size_t, POINTER(_LabelOptions), c_size_t, _ARRAY, _ERROR]),
+    "souk_item_vectors_of_products_sized": (c_int32, [_BUNDLE, POINTER(_Product), c_size_t, c_size_t, _ARRAY, _ARRAY, _ERROR]),
+    "souk_explain_sized": (c_int32, [_BUNDLE, _ARRAY, _ARRAY, c_size_t, POINTER(_ExplainOptions), c_size_t, _ARRAY, c_size_t,
+                                     _ARRAY, _ERROR]),
 }
 _SONAME = "libsouk_infer.so.1"  # SOUK_INFER_ABI of infer.h
 _loaded = None
@@ -189,6 +226,18 @@ def _address(a):
     return None if a is None else a.ctypes.data
 
 
+def _texts(texts, what):
+    """(a C array of texts, their lengths) in UTF-8; surrogates that were bytes are bytes again."""
+    raw = [t.encode("utf-8", "surrogateescape") for t in _list(texts, what)]
+    return (c_char_p * len(raw))(*raw), np.array([len(t) for t in raw], np.uintp)
+
+
+def _no_nul(texts, what):
+    if any("\0" in t for t in _list(texts, what)):
+        raise ValueError(f"{what} must not hold a NUL character")
+    return _texts(texts, what)[0]
+
+
 def flatten(lists, dtype=np.int32):
     """(values, offsets) of a list of lists of numbers."""
     offsets = np.zeros(len(lists) + 1, np.int64)
@@ -212,6 +261,8 @@ class Bundle:
         info = self.info
         self.items, self.dimension = info.items, info.dimension
         self.events = [self._text("souk_event_name", i) for i in range(info.event_types)]
+        self.labels = [self._text("souk_label_name", i) for i in range(info.labels)]
+        self.adapters = [self._text("souk_adapter_name", i) for i in range(1, info.adapters + 1)]
 
     def close(self):
         """Gives everything back. No call may be at work."""
@@ -311,11 +362,17 @@ class Bundle:
 
     # vectors and scores
 
-    def user_vectors(self, histories, events=None, threads=-1):
-        """(u, unknown): user vectors, float32 [n, dimension], and how many items of each history are unknown."""
+    def user_vectors(self, histories, events=None, threads=-1, adapter=None):
+        """(u, unknown): user vectors, float32 [n, dimension], and how many items of each history are unknown. adapter: the name
+        of an adapter, or a list of names (None: none), one for each history."""
         h, threads = self.histories(histories, events), _int32(threads, "threads")
         n = h.offsets.size - 1
         u, unknown = np.empty((n, self.dimension), np.float32), np.empty(n, np.int32)
+        if adapter is not None:
+            queries, _kept = self._queries(h, None, None, None, adapter)
+            _call("souk_query_vectors_sized", self._open(), _address(queries), _QUERY.itemsize, n, threads, _address(u),
+                  _address(unknown))
+            return u, unknown
         _call("souk_user_vectors_flat", self._open(), _address(h.offsets), _address(h.items), _address(h.events), n, threads,
               _address(u), _address(unknown))
         return u, unknown
@@ -341,10 +398,105 @@ class Bundle:
             raise ValueError(f"user vectors are [{'n' if n is None else n}, {self.dimension}], not {list(u.shape)}")
         return u
 
+    def product_vectors(self, texts, attributes=None, features=None):
+        """(v, unknown): vectors of new items, float32 [n, dimension], of which only texts (None: no text), attributes (a list of
+        names such as "brand=x" for each, or None) and features ([n, info.features]) are known; and how many attributes the
+        vocabulary does not have."""
+        n = len(_list(texts, "texts"))
+        if attributes is not None and len(attributes) != n:
+            raise ValueError(f"attributes: {len(attributes)} lists are not one for each of {n} texts")
+        if features is not None:
+            features = np.ascontiguousarray(features, np.float32)
+            if features.shape != (n, self.info.features):
+                raise ValueError(f"features are [{n}, {self.info.features}], not {list(features.shape)}")
+        products, kept = (_Product * n)(), []
+        for i, text in enumerate(texts):
+            names = _no_nul([] if attributes is None or attributes[i] is None else attributes[i], "attributes")
+            kept.append(names)
+            if text is not None:
+                raw = _no_nul([text], "texts")
+                kept.append(raw)
+                products[i].text = raw[0]
+            products[i].attributes, products[i].n_attributes = ctypes.cast(names, POINTER(c_char_p)), len(names)
+            if features is not None:
+                products[i].features = features.ctypes.data + features.strides[0] * i
+        v, unknown = np.empty((n, self.dimension), np.float32), np.empty(n, np.int32)
+        _call("souk_item_vectors_of_products_sized", self._open(), products, ctypes.sizeof(_Product), n, _address(v),
+              _address(unknown))
+        return v, unknown
+
+    # texts, labels, explanations
+
+    def embed(self, texts, pooling="mean", normalise=False, tokens=0, threads=-1, adapter=None):
+        """Vectors of texts, float32 [n, hidden], by pooling "mean", "cls" or "max"; tokens: read at most so many of a text."""
+        kinds = ["mean", "cls", "max"]
+        if pooling not in kinds:
+            raise ValueError(f"pooling must be one of {', '.join(kinds)}, not {pooling!r}")
+        raw, lengths = _texts(texts, "texts")
+        options = _EmbedOptions(_int32(threads, "threads"), kinds.index(pooling), bool(normalise), _int32(tokens, "tokens"),
+                                self._adapter(adapter), 0)
+        v = np.empty((len(raw), self.info.hidden), np.float32)
+        _call("souk_embed_texts_sized", self._open(), raw, _address(lengths), len(raw), byref(options), ctypes.sizeof(options),
+              _address(v), None)
+        return v
+
+    def classify(self, texts, seconds=None, logits=False, threads=-1, adapter=None):
+        """Probabilities (or logits) of the labels of texts, float32 [n, len(labels)]; seconds: second texts."""
+        raw = _no_nul(texts, "texts")
+        others = None if seconds is None else _no_nul(seconds, "seconds")
+        if others is not None and len(others) != len(raw):
+            raise ValueError(f"seconds: {len(others)} texts are not one for each of {len(raw)}")
+        options = _LabelOptions(_int32(threads, "threads"), bool(logits), self._adapter(adapter), 0)
+        out = np.empty((len(raw), len(self.labels)), np.float32)
+        _call("souk_classify_sized", self._open(), raw, others, len(raw), byref(options), ctypes.sizeof(options), _address(out))
+        return out
+
+    def score_pairs(self, histories, items, events=None, texts=None, logits=False, threads=-1, adapter=None):
+        """Probabilities (or logits) of the labels of pairs, float32 [n, len(labels)]: a history and an item (a name or a number)
+        each; texts: what is known of the items, None: nothing."""
+        h, items = self.histories(histories, events), self.numbers(items)
+        n = h.offsets.size - 1
+        if items.size != n or (texts is not None and len(texts) != n):
+            raise ValueError(f"{n} histories need as many items, and texts if there are any")
+        queries, _kept = self._queries(h, None, None, None)
+        pairs = np.zeros(n, _PAIR)
+        pairs["history"], pairs["item"] = queries["history"], items
+        raw = [None if t is None else _no_nul([t], "texts") for t in texts or []]  # the pairs point into it
+        for i, t in enumerate(raw):
+            pairs["text"][i] = 0 if t is None else ctypes.cast(t, POINTER(c_size_t))[0]  # the pointer in the C array
+        options = _LabelOptions(_int32(threads, "threads"), bool(logits), self._adapter(adapter), 0)
+        out = np.empty((n, len(self.labels)), np.float32)
+        _call("souk_score_pairs_sized", self._open(), _address(pairs), _PAIR.itemsize, n, byref(options), ctypes.sizeof(options),
+              _address(out))
+        return out
+
+    def explain(self, history, items, events=None, method=None, threads=-1, mix=True, adapter=None):
+        """(parts, shares): why items have their scores after one history. parts is a structured array [len(items)] with score, base,
+        counts, rest, method and passes; shares float32 [len(items), len(history)]: score = base + shares.sum() + counts + rest.
+        method: "leave-one-out", "integrated-gradients", or None for the cheaper one."""
+        kinds = [None, "leave-one-out", "integrated-gradients"]
+        if method not in kinds:
+            raise ValueError(f"method must be None, leave-one-out or integrated-gradients, not {method!r}")
+        h, items = self.histories([history], None if events is None else [events]), self.numbers(items)
+        queries, _kept = self._queries(h, None, None, None)
+        parts, shares = np.zeros(items.size, _EXPLANATION), np.zeros((items.size, h.items.size), np.float32)
+        options = _ExplainOptions(_int32(threads, "threads"), kinds.index(method), not mix, self._adapter(adapter), 0.0)
+        _call("souk_explain_sized", self._open(), _address(queries), _address(items), items.size, byref(options),
+              ctypes.sizeof(options), _address(parts), _EXPLANATION.itemsize, _address(shares))
+        return parts, shares
+
+    def _adapter(self, name):
+        """The number of an adapter; 0 for None."""
+        if name is None:
+            return 0
+        if name not in self.adapters:
+            raise ValueError(f"there is no adapter {name!r}; known: {', '.join(self.adapters)}")
+        return 1 + self.adapters.index(name)
+
     # lists
 
     def rank(self, histories, k=10, events=None, u=None, candidates=None, deny_each=None, allow=None, deny=None,
-             keep_history=False, threads=-1, mix=True):
+             keep_history=False, threads=-1, mix=True, adapter=None):
         """The k best items of each history, best first (see Ranked).
 
         u           [n, dimension]: user vectors to use instead of computing them
@@ -353,6 +505,7 @@ class Bundle:
         allow, deny for all histories: list these only, never list these
         keep_history  items of the history may be listed again
         mix         with the mix with counts, if the bundle has one; False: by the encoder alone
+        adapter     the name of an adapter, or a list of names (None: none), one for each history
         """
         h, k, threads = self.histories(histories, events), _int32(k, "k"), _int32(threads, "threads")
         n = h.offsets.size - 1
@@ -363,16 +516,16 @@ class Bundle:
         options = _Options(threads, bool(keep_history), _address(allow), 0 if allow is None else allow.size - 1,
                            _address(deny), 0 if deny is None else deny.size, not mix, 0)
         lists = [_address(found.items), _address(found.scores), _address(found.counts), _address(found.unknown)]
-        if u is None and candidates is None and deny_each is None:
+        if u is None and candidates is None and deny_each is None and adapter is None:
             _call("souk_rank_flat_sized", self._open(), _address(h.offsets), _address(h.items), _address(h.events), n, k,
                   byref(options), ctypes.sizeof(options), *lists)
             return found
-        queries, _kept = self._queries(h, u, candidates, deny_each)  # the queries point into _kept
+        queries, _kept = self._queries(h, u, candidates, deny_each, adapter)  # the queries point into _kept
         _call("souk_rank_sized", self._open(), _address(queries), _QUERY.itemsize, n, k, byref(options),
               ctypes.sizeof(options), *lists)
         return found
 
-    def _queries(self, h, u, candidates, deny_each):
+    def _queries(self, h, u, candidates, deny_each, adapter=None):
         n = h.offsets.size - 1
         q = np.zeros(n, _QUERY)
         if n > 0 and (h.offsets[0] < 0 or np.diff(h.offsets).min() < 0):
@@ -381,6 +534,10 @@ class Bundle:
         q["history"]["items"] = h.items.ctypes.data + 4 * h.offsets[:-1]
         if h.events is not None:
             q["history"]["events"] = h.events.ctypes.data + 4 * h.offsets[:-1]
+        names = [adapter] * n if adapter is None or isinstance(adapter, str) else adapter
+        if len(names) != n:
+            raise ValueError(f"adapter: {len(names)} names are not one for each of {n} histories")
+        q["adapter"] = [self._adapter(x) for x in names]
         kept = [h]
         if u is not None:
             u = self._vectors(u, n)
