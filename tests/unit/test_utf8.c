@@ -45,6 +45,36 @@ static void bad_texts(void **state) {
   assert_true(utf8_valid("") && utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
 }
 
+// What utf8_next makes of a text, characters with spaces between them.
+static void check_next(const char *text, size_t bytes, const char *wanted) {
+  char got[256] = "";
+  for (size_t at = 0, n; at < bytes; at += n) {
+    const uint32_t c = utf8_next(text + at, bytes - at, &n);
+    assert_true(n >= 1 && n <= 4);
+    snprintf(got + strlen(got), sizeof got - strlen(got), "%s%X", at > 0 ? " " : "", c);
+  }
+  assert_string_equal(got, wanted);
+}
+
+// As Python's bytes.decode(errors="replace") has it.
+static void test_next(void **unused) {
+  (void)unused;
+  check_next("a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80", 10, "61 E9 20AC 1F600");
+  check_next("\xE2\x82", 2, "FFFD");               // cut short: one
+  check_next("\xE2\x82\x61", 3, "FFFD 61");        // what could have begun a character is one
+  check_next("\xC0\xAF", 2, "FFFD FFFD");          // no character begins so
+  check_next("\xED\xA0\x80", 3, "FFFD FFFD FFFD"); // a surrogate
+  check_next("\xF4\x90\x80\x80", 4, "FFFD FFFD FFFD FFFD");
+  check_next("\xF0\x9F\x98\xF0\x9F", 5, "FFFD FFFD");
+  for (uint32_t c = 0; c <= 0x10FFFF; c++) {
+    char text[8];
+    size_t n;
+    const size_t bytes = (size_t)(utf8_put(text, c) - text);
+    if (c >= 0xD800 && c < 0xE000) continue;
+    if (utf8_next(text, bytes, &n) != c || n != bytes) fail_msg("U+%04X", c);
+  }
+}
+
 static void test_cut(void **unused) {
   (void)unused;
   const char *text = "a\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80"; // characters of 1, 2, 3 and 4 bytes
@@ -54,7 +84,8 @@ static void test_cut(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut), cmocka_unit_test(every_character),
-                                     cmocka_unit_test(every_three_bytes), cmocka_unit_test(bad_texts)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut), cmocka_unit_test(test_next),
+                                     cmocka_unit_test(every_character), cmocka_unit_test(every_three_bytes),
+                                     cmocka_unit_test(bad_texts)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
