@@ -1,6 +1,6 @@
 // Labels; see labels.h.
 //
-// Sequences are those of training (src/prepare/labelled_read.c): a text loses its end, a history its oldest events, and of two
+// Sequences are those of training (src/prepare/labelled_read.c and labelled_pairs.c): a text loses its end, a history its oldest events, and of two
 // segments the longer is shortened first. Only [CLS] is asked, so the last layer computes one row of each sequence.
 #include "infer/labels.h"
 

@@ -23,16 +23,7 @@ int32_t reading_encode(const label_reading *r, const char *text, size_t bytes, i
 void reading_share(int32_t room, int32_t *a, int32_t *b) {
   if (*a > room) *a = room;
   if (*b > room) *b = room;
-  if (*a + *b <= room) return;
-  const int32_t half = room / 2, short_one = *a < *b ? *a : *b;
-  const int32_t kept = short_one < half ? short_one : half;
-  if (*a <= *b) {
-    *a = kept;
-    *b = room - kept;
-  } else {
-    *b = kept;
-    *a = room - kept;
-  }
+  sequence_share(room, a, b);
 }
 
 static status keep_text(char ***array, size_t *cap, int64_t row, const char *text) {

@@ -132,8 +132,41 @@ static void test_refuses(void **unused) {
   }
 }
 
+// Labels are read before the weights, so a head that is described and not there is a tensor that is missing.
+static void test_labels(void **unused) {
+  (void)unused;
+#define HEAD(task, kind, names, temperature)                                       \
+  "\"labels\": {\"task\": \"" task "\", \"kind\": \"" kind "\", \"names\": " names \
+  ", \"temperature\": " temperature "}, \"words\": {"
+  static const struct {
+    const char *to, *says;
+  } cases[] = {
+      {HEAD("rank", "single", "[\"a\", \"b\"]", "[1]"), "\"labels.task\" must be \"classify\" or \"pair\""},
+      {HEAD("pair", "some", "[\"a\", \"b\"]", "[1]"), "\"labels.kind\" must be \"single\" or \"several\""},
+      {HEAD("classify", "single", "[\"a\"]", "[1]"), "\"labels.names\" must be an array of 1 to 4096"},
+      {HEAD("classify", "several", "[]", "[]"), "\"labels.names\" must be an array of 1 to 4096"},
+      {HEAD("classify", "several", "[\"a\", \"a\"]", "[1, 1]"),
+       "\"labels.names\" must be an array of 1 to 4096"},
+      {HEAD("classify", "several", "[\"a\", 1]", "[1, 1]"), "\"labels.names\" must be an array of 1 to 4096"},
+      {HEAD("classify", "several", "[\"a\", \"b\"]", "[1]"),
+       "\"labels.temperature\" must be an array of a number for each"},
+      {HEAD("classify", "single", "[\"a\", \"b\"]", "[1, 1]"),
+       "\"labels.temperature\" must be an array of one number"},
+      {HEAD("classify", "single", "[\"a\", \"b\"]", "[0]"),
+       "\"labels.temperature\" must be an array of numbers from"},
+      {HEAD("classify", "single", "[\"a\", \"b\"]", "[1], \"more\": 1"), "\"labels.more\" is unknown"},
+      {HEAD("classify", "single", "[\"a\", \"b\"]", "[1.5]"), "classifier.weight"},
+      {HEAD("pair", "several", "[\"a\", \"b\"]", "[1.5, 2]"), "classifier.weight"}};
+#undef HEAD
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    souk_bundle *b;
+    change("\"words\": {", cases[i].to);
+    refuses(souk_open(&b, path, 0, error), SOUK_ERR_FORMAT, cases[i].says);
+  }
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_opens), cmocka_unit_test(test_no_items),
-                                     cmocka_unit_test(test_refuses)};
+                                     cmocka_unit_test(test_refuses), cmocka_unit_test(test_labels)};
   return cmocka_run_group_tests(tests, make, clean);
 }
