@@ -20,7 +20,7 @@ void label_entropies(const label_scores *s, const double *temperatures, double *
 //   entropy x squared distance to the nearest one picked
 // where vectors [rows, width] are compared by their directions (as in farthest-first traversal, Gonzalez 1985; and BADGE, Ash et al., 2020,
 // draws by such products). *picked [n] in this order; returns how many there are: n, or all rows.
-enum { PICK_FROM = 10 };
+enum { PICK_FROM = 3 };
 typedef enum pick_rule { PICK_DIVERSE, PICK_ENTROPY, PICK_RANDOM } pick_rule; // "diverse|entropy|random"
 status label_pick(pick_rule rule, const double *entropy, const float *vectors, int64_t rows_n, int32_t width,
                   int64_t n, uint64_t seed, int64_t *picked, int64_t *count);

@@ -230,8 +230,8 @@ static void test_picks(void **unused) {
   }
   check_ok(label_pick(PICK_ENTROPY, entropy, vectors, N, 3, 3, 1, picked, &n));
   assert_true(n == 3 && picked[0] == 19 && picked[1] == 18 && picked[2] == 17);
-  check_ok(label_pick(PICK_DIVERSE, entropy, vectors, N, 3, 6, 1, picked, &n));
-  assert_true(n == 6 && picked[0] == 19);
+  check_ok(label_pick(PICK_DIVERSE, entropy, vectors, N, 3, 20, 1, picked, &n));
+  assert_true(n == 20 && picked[0] == 19);
   bool bundle[3] = {false};
   for (int i = 0; i < 3; i++) bundle[picked[i] / 20] = true;
   assert_true(bundle[0] && bundle[1] && bundle[2]);
