@@ -21,17 +21,17 @@ classify() { "$souk" finetune --task classify "$work/base" --label sentiment "${
 check "a run learns sentiments" classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --out "$work/c"
 classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --eval_every 9 --out "$work/c1" 2>"$work/told"
 check "it tells how many rows have which label" has "labels.train: $(wc -l <"$work/train.jsonl") rows; negative [0-9]+ \(" "$work/told"
-check "and what it begins with" has "was not trained for classify: its parameters begin with initial weights" "$work/told"
+check "it tells what it begins with" has "was not trained for classify: its parameters begin with initial weights" "$work/told"
 check "it draws its calibration" has "the most probable label: calibration error" "$work/c/calibration.svg"
 check "validations have its figures" has '"kind":"valid".*"auc":.*"ece_calibrated":.*"f1/positive":' "$work/c1/metrics.jsonl"
 classify --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 12 --eval_every 9 --pause_steps 13 --out "$work/c2" 2>/dev/null
 check "a run that was left goes on" "$souk" pretrain "$work/c2" --resume
-check "and ends with the same bytes" diff <(essence "$work/c1") <(essence "$work/c2")
+check "a run that was left ends with the same bytes" diff <(essence "$work/c1") <(essence "$work/c2")
 check_error "it does not go on with other rows" "these are not the rows that" "$souk" pretrain "$work/c2" --resume --train "$work/test.jsonl" --epochs 13
 "$souk" eval "$work/c" --labels "$work/test.jsonl" --figures "$work/figures.json" --plot "$work/calibration.svg" >"$work/table" 2>"$work/err"
 figure() { sed -n "s/^ \"$1\": \([0-9.]*\),*$/\1/p" "$work/figures.json"; }
 check "souk eval --labels prints its figures" has '^F1 macro +0\.[0-9]{4} +0\.[0-9]{4}$' "$work/table"
-check "and who is taken for whom" has '^taken for +negative +neutral +positive$' "$work/table"
+check "it prints who is taken for whom" has '^taken for +negative +neutral +positive$' "$work/table"
 check "it has learned something" awk -v a="$(figure auc)" 'BEGIN { exit !(a > 0.75) }'
 check "--figures has the same as json" has '"ece_calibrated": 0\.' "$work/figures.json"
 check "--plot draws the calibration" has 'by temperature' "$work/calibration.svg"
@@ -63,10 +63,10 @@ check "rows to label are listed" "$souk" label "$work/teacher" "$work/train.json
 check "also on the terminal" test "$("$souk" label "$work/teacher" "$work/train.jsonl" --pick 3 2>/dev/null | grep -c '"text":')" = 3
 check "as many as were asked for, none twice" test "$(sed 's/.*"line":\([0-9]*\),.*/\1/' "$work/picks.jsonl" | sort -u | wc -l)" = 7
 check "predictions are written" "$souk" label "$work/c" "$work/test.jsonl" --write "$work/said.jsonl" --logits
-check "one a row" test "$(wc -l <"$work/said.jsonl")" = "$(wc -l <"$work/test.jsonl")"
+check "predictions are one a row" test "$(wc -l <"$work/said.jsonl")" = "$(wc -l <"$work/test.jsonl")"
 check "with label, probabilities and logits" has '^\{"line":1,"label":"(negative|neutral|positive)","probability":0\.[0-9]+,"probabilities":\{"negative":.*\},"logits":\[' "$work/said.jsonl"
 check "means by item join a catalogue" "$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/catalogue.jsonl" --catalogue "$shop/catalogue.jsonl" --keep title_en,category,brand,price --prefix review_
-check "which has them" has '"item_id":"p0000[0-9]*","title_en".*"review_positive":' "$work/catalogue.jsonl"
+check "the catalogue has them" has '"item_id":"p0000[0-9]*","title_en".*"review_positive":' "$work/catalogue.jsonl"
 check "souk prepare takes it, with sentiment as the rating" "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$work/catalogue.jsonl" --catalogue.rating review_positive \
   --catalogue.description "" --catalogue.keep review_positive --words "$work/vocab.txt" --out "$work/fed"
 check "ratings are tokens then" has '^rating=' "$work/fed/vocab.tsv"
@@ -84,8 +84,8 @@ check_error "a run of pairs is not one of texts" "was trained for pair" "$souk" 
 # Bundles.
 check "labels are exported" "$souk" export "$work/c" "$work/bundle"
 check "as Hugging Face calls it" has '"BertForSequenceClassification"' "$work/bundle/config.json"
-check "with names" has '"2": "positive"' "$work/bundle/config.json"
-check "and temperatures" bash -c "grep -A 20 '\"labels\"' '$work/bundle/souk.json' | grep -q temperature"
+check "the export has names of labels" has '"2": "positive"' "$work/bundle/config.json"
+check "the export has temperatures" bash -c "grep -A 20 '\"labels\"' '$work/bundle/souk.json' | grep -q temperature"
 check "souk-infer names them" has '^labels +of texts: negative neutral positive$' <("$infer" info "$work/bundle")
 numbers() { grep -oE '"(negative|neutral|positive)":[0-9.e-]+' "$1" | sed 's/.*://'; }
 "$infer" classify "$work/bundle" <"$work/test.jsonl" >"$work/answers"

@@ -43,7 +43,7 @@ done
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
 check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"
 check_error "adapters cannot be folded" "cannot be folded into its weights" "$souk" merge "$work/adapter" "$work/none"
-check_error "nor exported" "cannot be folded into its weights" "$souk" export "$work/adapter" "$work/none"
+check_error "adapters cannot be exported" "cannot be folded into its weights" "$souk" export "$work/adapter" "$work/none"
 check_error "a tuned run is no base" "souk merge folds that into the weights" train "$work/none" "${options[@]}" --init "$work/lora" --peft lora
 check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
@@ -51,7 +51,7 @@ check_error "a resumed run keeps its tuning" "section peft is not that of" tuned
 
 # In peft's layout and back, and many in one bundle.
 check "an adapter is written for peft" "$souk" export "$work/lora" "$work/hf" --peft
-check "and read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
+check "the file of peft is read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
 user_vectors "$work/back" "$work/back.npy"
 check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
 tuned "$work/other" lora --rank 2 --steps 2 --eval_every 0
@@ -81,7 +81,7 @@ check_error "an adapter of another base is refused" "is not tuned on top of" "$s
 check "finetune takes a tuning" "$souk" finetune --task next "$work/base" --out "$work/fine" --peft lora --steps 4 --eval_every 0 --device cpu --threads 1 --batch_tokens 256
 check "parameters beside are trained" tuned "$work/also" lora --train_also 'cls.predictions.bias'
 check_error "for which an adapter alone has no place" "has no place; souk merge keeps it" "$souk" export "$work/also" "$work/none" --peft
-check "and saved" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/also/step-00000008" | sed -n '/"parameters": \[$/,$p')
+check "a parameter beside is saved" grep -q '"cls.predictions.bias"' <("$souk" inspect --json "$work/also/step-00000008" | sed -n '/"parameters": \[$/,$p')
 check "the plan counts what is frozen" bash -c "'$souk' plan '$work/tiny.yaml' --init '$work/base' --layers 2 --peft lora | grep -q 'frozen parameters .*: no gradients, moments or snapshot'"
 check "a run with averages" tuned "$work/ema" lora --ema 0.9
 check "its averages are merged" "$souk" merge "$work/ema" "$work/ema-merged"
