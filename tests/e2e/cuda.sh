@@ -55,10 +55,10 @@ collect() {
 tables() { # KIND [VARIABLE=VALUE]...
   local name="op tables, $*" out op cases failed rest rc kind=$1
   shift
-  out=$(on "$kind" "$@" -- timeout 900 "$souk" selftest --device cuda embed norm linear attention gather bag fuse xent classify drop optim backend 2>&1)
+  out=$(on "$kind" "$@" -- timeout 900 "$souk" selftest --device cuda embed norm linear attention gather bag fuse xent classify drop scale orthogonal importance optim backend 2>&1)
   rc=$?
   while read -r op cases failed rest; do
-    case $op in embed | norm | linear | attention | gather | bag | fuse | xent | classify | drop | optim | backend)
+    case $op in embed | norm | linear | attention | gather | bag | fuse | xent | classify | drop | scale | orthogonal | importance | optim | backend)
       if [ "$cases" -gt 0 ] && [ "$failed" = 0 ]; then echo "+ $name: $op, $cases cases"; else echo "- $name: $op"; fi ;;
     esac
   done <<<"$out"
@@ -153,6 +153,14 @@ check "the host touches no memory of the device" guarded
 check "sampled loss and row-sparse updates run on the device" device "$work/sampled" "${options[@]}" --negatives 16
 check "sampled loss and row-sparse updates run on the CPU" train "$work/sampled-cpu" "${options[@]}" --negatives 16
 check "sampled losses of device and CPU are the same, to rounding" close "$work/sampled" "$work/sampled-cpu" 1e-4
+
+# What tunes a base, with the dropout of its own; AdaLoRA cuts ranks on the way.
+for kind in lora adalora adapter; do
+  tuned=("${options[@]}" --init "$work/cpu" --peft $kind --rank 4 --lora_dropout 0.1)
+  check "$kind: a run on the device ends well" device "$work/$kind" "${tuned[@]}"
+  check "$kind: and on the CPU" train "$work/$kind-cpu" "${tuned[@]}"
+  check "$kind: with the same losses, to rounding" close "$work/$kind" "$work/$kind-cpu" 1e-4
+done
 
 # Matmuls in tf32: an option of the run, without effect where there is no such thing.
 check "a run with matmuls in tf32 ends well" device "$work/tf32" "${options[@]}" --matmul tf32
