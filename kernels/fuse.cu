@@ -11,7 +11,7 @@
 // parts, always in the same order. Bytes an element: de and id read, dcontent written, did read and written, 20. Whether an
 // id is dropped is one Philox a row and strip, the same in all lanes.
 //
-// Expected: 40 registers, 2 KB of shared memory in the backward pass.
+// Registers: 72 or less (sixteen channels of two rows in flight a lane); 2 KB of shared memory in the backward pass.
 #include "rows.cuh"
 
 namespace {
