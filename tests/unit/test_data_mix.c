@@ -256,6 +256,40 @@ static void the_mix_decides_the_order(void **unused) {
   assert_string_equal(data_order_changed(&c, &now, false), "mix");
 }
 
+// Pairs have more labels than histories that are masked at their ends: labels are drawn from them, too.
+static void negatives_come_from_pairs(void **unused) {
+  (void)unused;
+  mix_is("histories 1, pairs 3");
+  c.negatives = 16;
+  c.negative_kind = NEGATIVES_IN_BATCH;
+  c.negative_mix = 0;
+  c.dupe_factor = 0;
+  c.last_copies = 1;
+  c.mask_probability = 0.5;
+  c.batch_tokens = 4000;
+  seq_layout items = layout;
+  items.items_only = true;
+  batcher *b;
+  int32_t most = 0;
+  check_ok(batcher_open(&b, d, &c, &items, PART_TRAIN, 0, 1));
+  for (int i = 0; i < 20; i++) {
+    const batch *x;
+    check_ok(batcher_next(b, &x));
+    assert_int_equal(x->n_negatives, 16);
+    if (x->n_masked > most) most = x->n_masked;
+    for (int32_t k = 0; k < 16; k++) {
+      bool is_label = false;
+      for (int32_t r = 0; r < x->n_masked; r++) is_label |= x->labels[r] == x->negatives[k];
+      assert_true(is_label);
+    }
+  }
+  batcher_close(b);
+  mix_is("");
+  check_ok(batcher_open(&b, d, &c, &items, PART_TRAIN, 0, 1));
+  if (most <= batcher_caps(b).masked) fail_msg("%d labels of %d", most, batcher_caps(b).masked);
+  batcher_close(b);
+}
+
 // ---- errors --------------------------------------------------------------------------------------------------
 
 static void expect_refused(const seq_layout *l, const char *says) {
@@ -303,10 +337,15 @@ static void what_cannot_be_is_told(void **unused) {
 int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
   const struct CMUnitTest tests[] = {
-      TEST(an_epoch_has_what_the_weights_say), TEST(texts_come_equally_often),
-      TEST(false_pairs_are_labelled),          TEST(long_texts_keep_their_attributes),
-      TEST(ranks_share_the_batches_of_one),    TEST(a_run_goes_on_from_its_place),
-      TEST(the_mix_decides_the_order),         TEST(what_cannot_be_is_told),
+      TEST(an_epoch_has_what_the_weights_say),
+      TEST(texts_come_equally_often),
+      TEST(false_pairs_are_labelled),
+      TEST(long_texts_keep_their_attributes),
+      TEST(ranks_share_the_batches_of_one),
+      TEST(a_run_goes_on_from_its_place),
+      TEST(the_mix_decides_the_order),
+      TEST(negatives_come_from_pairs),
+      TEST(what_cannot_be_is_told),
   };
   return cmocka_run_group_tests_name("data_mix", tests, NULL, NULL);
 }

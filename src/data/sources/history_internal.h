@@ -29,6 +29,7 @@ typedef struct history_source {
   int64_t *first_window;                  // [sequences]
   negative_sampler *negatives;            // NULL: none
   int64_t *in_batch;                      // [caps.seqs] histories of the batch at hand; NULL: nobody asks
+  size_t in_batch_cap;
   int32_t n_in_batch;
   token_masks masks;
   sequence_block *blocks[HISTORY_GROUP];
@@ -68,5 +69,7 @@ typedef struct history_extra {
 } history_extra;
 // Capacities of training batches, into base.caps; for validation the batcher determines the exact ones. extra: NULL: none.
 status history_find_caps(history_source *b, const history_extra *extra);
+// Room for what batches of base.caps need, which may have been found anew.
+status history_make_room(history_source *b);
 
 #endif

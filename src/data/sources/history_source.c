@@ -367,6 +367,13 @@ static const source_calls calls = {.cover = cover,
                                    .add = add,
                                    .complete = draw_negatives};
 
+status history_make_room(history_source *b) {
+  if (b->negatives != NULL) TRY(negatives_make_room(b->negatives, b->base.caps.masked));
+  return b->c.hard_negatives > 0 ? mem_grow(&b->in_batch, &b->in_batch_cap, (size_t)b->base.caps.seqs,
+                                            sizeof *b->in_batch, "the histories of a batch")
+                                 : OK;
+}
+
 status history_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                            data_part part) {
   *out = NULL;
@@ -403,10 +410,7 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
     TRY_GOTO(
         negatives_open(&b->negatives, c, dataset_vocab(d), b->base.caps.masked, dataset_hard_negatives(d)),
         bad);
-  if (c->hard_negatives > 0)
-    TRY_GOTO(
-        mem_new(&b->in_batch, (size_t)b->base.caps.seqs, sizeof *b->in_batch, "the histories of a batch"),
-        bad);
+  TRY_GOTO(history_make_room(b), bad);
   TRY_GOTO(token_masks_open(&b->masks, d, &b->c, layout, b->negatives), bad);
   *out = &b->base;
   return OK;

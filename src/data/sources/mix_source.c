@@ -124,6 +124,7 @@ static status find_caps(mix_source *s) {
                                        (size_t)PAIR_KINDS * (size_t)s->h->w.length,
                                .alone = s->mix.weight[MIX_HISTORIES] == 0};
   TRY(history_find_caps(s->h, &extra));
+  TRY(history_make_room(s->h));
   s->base.caps = s->h->base.caps;
   return OK;
 }

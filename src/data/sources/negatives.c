@@ -40,7 +40,7 @@ struct negative_sampler {
   alias_slot *alias; // [items]; NULL: uniform or in_batch
   float *logq;       // [items]
   int32_t *rows;     // [most_rows] room to draw labels in; NULL: not in_batch
-  int32_t most_rows;
+  size_t most_rows;
 };
 
 // ---- probabilities -------------------------------------------------------------------------------------------
@@ -134,7 +134,7 @@ static status make_tables(negative_sampler *s, const data_config *c, const vocab
   const double even = (double)s->uniform / s->items, others = s->draws - s->uniform;
   double *p, *hard = NULL, sum = 1;
   TRY(mem_new(&p, (size_t)s->items, sizeof *p, "sampling probabilities"));
-  status rc;
+  status rc = OK;
   if (s->hard > 0) TRY_GOTO(weigh_hard(s, &hard), done);
   if (others > 0) TRY_GOTO(weigh(s, c, v, p, &sum), done);
   for (int32_t i = 0; i < s->items; i++)
@@ -194,7 +194,7 @@ float negatives_logq(const negative_sampler *s, int32_t token) {
 
 size_t negatives_bytes(const negative_sampler *s) {
   return (size_t)s->items * ((s->alias != NULL ? sizeof *s->alias : 0) + sizeof *s->logq) +
-         (size_t)s->most_rows * sizeof *s->rows;
+         s->most_rows * sizeof *s->rows;
 }
 
 void negatives_close(negative_sampler *s) {
@@ -203,6 +203,12 @@ void negatives_close(negative_sampler *s) {
   free(s->logq);
   free(s->rows);
   free(s);
+}
+
+status negatives_make_room(negative_sampler *s, int32_t most_rows) {
+  return s->in_batch
+             ? mem_grow(&s->rows, &s->most_rows, (size_t)most_rows, sizeof *s->rows, "the rows of a batch")
+             : OK;
 }
 
 status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows,
@@ -224,10 +230,8 @@ status negatives_open(negative_sampler **out, const data_config *c, const vocab 
       c->negative_kind == NEGATIVES_UNIFORM ? s->draws : (int32_t)lround((double)s->draws * c->negative_mix);
   s->in_batch = c->negative_kind == NEGATIVES_IN_BATCH;
   s->seed = (uint64_t)c->seed;
-  s->most_rows = s->in_batch ? most_rows : 0;
   status rc = make_tables(s, c, v);
-  if (rc == OK && s->in_batch)
-    rc = mem_new(&s->rows, (size_t)most_rows, sizeof *s->rows, "the rows of a batch");
+  if (rc == OK) rc = negatives_make_room(s, most_rows);
   if (rc == OK)
     *out = s;
   else

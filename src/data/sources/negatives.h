@@ -12,6 +12,8 @@ typedef struct negative_sampler negative_sampler;
 // vocabulary has no items, or more hard negatives are asked for than negatives.
 status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows,
                       const hard_negatives *lists);
+// Batches turn out to have more labels than negatives_open was told. Not while others draw.
+status negatives_make_room(negative_sampler *s, int32_t most_rows);
 void negatives_close(negative_sampler *s); // NULL is safe
 size_t negatives_bytes(const negative_sampler *s);
 
