@@ -32,6 +32,8 @@ check "frequent words are pieces nevertheless" bash -c "grep -qx frequent much/v
 check_error "a vocabulary is not replaced without --force" "replaced with --force" "$souk" vocab --input goods.csv --columns title --out v
 check_error "a column that no table has is named" 'goods.csv has no column "name"' "$souk" vocab --input goods.csv --columns name --out x
 check_error "a table needs columns" "--columns says which of them are texts" "$souk" vocab --input goods.csv --out x
+{ printf '\n '; head -c 3000000 /dev/zero | tr '\0' x; printf ' red'; } >endless.txt
+check "three million letters without a space do not matter" bash -c "'$souk' vocab --input endless.txt --out endless --size 100 && grep -q . endless/vocab.txt"
 check_error "a file that is not there is named" "nothing.txt" "$souk" vocab --input nothing.txt --out x
 check_error "texts without words are no vocabulary" "there is no word in these texts" bash -c "printf ' \n' | '$souk' vocab --input - --out x"
 check_error "an output is needed" "--out is needed" "$souk" vocab --input goods.csv
