@@ -134,7 +134,7 @@ status reading_name_found(label_reading *r, const char *source) {
   if (n > MOST_LABELS)
     return fail(ERR_ARGUMENT, "%s has %d labels, and at most %d are possible: is it the right column?",
                 source, n, MOST_LABELS);
-  named sorted[MOST_LABELS];
+  named sorted[MOST_LABELS] = {{.name = NULL}};
   const char *names[MOST_LABELS];
   int32_t now[MOST_LABELS];
   for (int32_t i = 0; i < n; i++) sorted[i] = (named){intern_text(r->found, i), i};

@@ -78,7 +78,7 @@ static status reject(label_reading *r, const log_row *row, const char *why) {
 
 static status take_row(label_reading *r, const log_row *row) {
   const char *why = row->reject, *cell = row->text[COL_LABELS];
-  bool unseen;
+  bool unseen = false;
   if (r->only_labels) return why == NULL && cell != NULL ? reading_take_list(r, cell, NULL, &unseen) : OK;
   r->report->rows++;
   if (why == NULL) TRY(reading_take_labels(r, row, &why));
