@@ -160,7 +160,8 @@ static status read_blocks(vocab_job *job, byte_stream *s, char *buffer) {
     TRY(byte_stream_read(s, buffer + kept, BLOCK, &n));
     const size_t have = kept + n;
     size_t cut = n == 0 ? have : last_break(buffer, have);
-    if (n > 0 && have - cut >= BLOCK) // no space in so many bytes, of Chinese for one: what is kept must leave
+    if (n > 0 &&
+        have - cut >= BLOCK) // no space in so many bytes, of Chinese for one: what is kept must leave
       cut = last_character(buffer, have); // room for a block more
     count_lines(job, buffer, cut);
     TRY(take_text(job, buffer, cut));
