@@ -232,6 +232,20 @@ static linear_params bottleneck_up(const model_core *m, const bottleneck *k, con
 
 // ---- checking ------------------------------------------------------------------------------------------------
 
+// What AdaLoRA does between the passes and after the optimiser (train/rank_budget.c).
+static status budget_check(const model_core *m, int32_t in, int32_t out, size_t *scratch) {
+  const int32_t r = (int32_t)rank_of(m);
+  const orthogonal_params a = {.ranks = r, .width = in}, b = {.ranks = r, .width = out, .columns = true};
+  const importance_params of_a = {.ranks = r, .width = in}, of_e = {.ranks = r, .width = 1},
+                          of_b = {.ranks = r, .width = out, .columns = true};
+  if (m->c.peft.kind != PEFT_ADALORA || !m->run.training) return OK;
+  TRY(op_check(m, OP_ORTHOGONAL, &a, scratch));
+  TRY(op_check(m, OP_ORTHOGONAL, &b, scratch));
+  TRY(op_check(m, OP_IMPORTANCE, &of_a, scratch));
+  TRY(op_check(m, OP_IMPORTANCE, &of_e, scratch));
+  return op_check(m, OP_IMPORTANCE, &of_b, scratch);
+}
+
 status tuned_check(const model_core *m, const tuning_shared *s, const tuned_linear *t,
                    const linear_params *op, size_t *scratch) {
   static const low_rank_buffers none;
@@ -245,6 +259,7 @@ status tuned_check(const model_core *m, const tuning_shared *s, const tuned_line
     TRY(op_check(m, OP_SCALE, &middle, scratch));
     TRY(op_check(m, OP_LINEAR, &up, scratch));
     if (is_part(&a)) TRY(op_check(m, OP_SCALE, &slice, scratch));
+    TRY(budget_check(m, op->in, t->part[k].width, scratch));
   }
   return OK;
 }
@@ -302,6 +317,7 @@ static status part_backward(const adapter *a) {
   TRY(take_input(a, &x)); // again: it is not kept
   const bool drops = x != a->op->x && a->op->dx != NULL;
   const linear_params down = down_op(a, x, drops ? a->shared->d_dropped : a->op->dx, !drops);
+  if (down.dx == NULL && down.dw == NULL) return OK; // A is frozen, and nothing below is trained
   TRY(m->be->linear_backward(m->ctx, &down));
   if (!drops) return OK;
   const drop_params drop = drop_op(a, a->shared->d_dropped, a->op->dx, true);
@@ -333,7 +349,11 @@ status tuned_backward(const model_core *m, const tuning_shared *s, const tuned_l
 }
 
 bool tuned_trains(const model_core *m, const tuned_linear *t) {
-  return t->n > 0 && m->params.items[t->part[0].a].trainable;
+  for (int32_t k = 0; k < t->n; k++) {
+    const low_rank *p = &t->part[k];
+    if (trains(m, p->a, p->b) || (p->e >= 0 && trains(m, p->e, p->e))) return true;
+  }
+  return false;
 }
 
 // ---- bottlenecks: passes -------------------------------------------------------------------------------------

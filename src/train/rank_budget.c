@@ -16,6 +16,7 @@ struct rank_budget {
   peft_config c;
   int64_t steps;
   int32_t n, ranks; // adapters, and ranks of each at the beginning
+  bool settled;     // the last cut is made
   triplet *of;      // [n]
   void *scores;     // backend memory: float [n x ranks]
   float *host;      // [2 (n + 1) x ranks] scores, and sorted; e and what is kept of it
@@ -46,6 +47,20 @@ static status find_triplets(rank_budget *b) {
   return OK;
 }
 
+// Importance is that of all three factors by their gradients, which a frozen one has not.
+static status check_trained(const rank_budget *b) {
+  for (int32_t i = 0; i < b->n; i++) {
+    const param *const factors[] = {b->of[i].a, b->of[i].b, b->of[i].e};
+    for (int k = 0; k < 3; k++)
+      if (!factors[k]->trainable)
+        return fail(ERR_ARGUMENT,
+                    "train.freeze names %s, but adalora measures the importance of ranks by the gradients of "
+                    "all factors; keep adapters out of it, by peft.targets if need be",
+                    factors[k]->name);
+  }
+  return OK;
+}
+
 status rank_budget_open(rank_budget **out, model *m, int64_t steps) {
   const peft_config *c = &model_get_config(m)->peft;
   *out = NULL;
@@ -64,6 +79,7 @@ status rank_budget_open(rank_budget **out, model *m, int64_t steps) {
   b->steps = steps;
   b->ranks = (int32_t)peft_rank(c);
   status rc = find_triplets(b);
+  if (rc == OK) rc = check_trained(b);
   const size_t all = (size_t)b->n * (size_t)b->ranks;
   if (rc == OK)
     rc = mem_new(&b->host, 2 * (all + (size_t)b->ranks), sizeof *b->host, "the importance of ranks");
@@ -149,25 +165,40 @@ static int by_value(const void *a, const void *b) {
   return (x > y) - (x < y);
 }
 
-// All but the `budget` most important ranks get e = 0, and those as important as the first of these; last: for good.
-static status cut(rank_budget *b, int64_t budget, bool last) {
-  const param_set *s = b->s;
+// What the importance of a rank must exceed for it to stay, so that at most `budget` do.
+static float threshold_of(const rank_budget *b, int64_t budget) {
   const int64_t all = (int64_t)b->n * b->ranks;
-  float *sorted = b->host + all, *e = sorted + all, *kept = e + b->ranks;
-  if (budget >= all) return OK;
+  float *sorted = b->host + all;
+  if (budget >= all) return -INFINITY;
   memcpy(sorted, b->host, (size_t)all * sizeof *sorted);
   qsort(sorted, (size_t)all, sizeof *sorted, by_value);
-  const float threshold = sorted[all - budget - 1];
+  return sorted[all - budget - 1];
+}
+
+// x o kept, values of e or of its lag.
+static status clear_cut(const rank_budget *b, float *x, const float *kept, float *host) {
+  const size_t bytes = (size_t)b->ranks * sizeof *host;
+  TRY(b->s->be->download(b->s->ctx, host, x, bytes));
+  for (int32_t k = 0; k < b->ranks; k++)
+    if (!(kept[k] > 0)) host[k] = 0;
+  return b->s->be->upload(b->s->ctx, x, host, bytes);
+}
+
+// All but the `budget` most important ranks get e = 0, in its average too, and those as important as the first of these; last:
+// for good, and the mask is written even where it keeps all.
+static status cut(const rank_budget *b, int64_t budget, bool last) {
+  const param_set *s = b->s;
+  const int64_t all = (int64_t)b->n * b->ranks;
+  float *e = b->host + 2 * all, *kept = e + b->ranks;
+  if (budget >= all && !last) return OK;
+  const float threshold = threshold_of(b, budget);
   for (int32_t i = 0; i < b->n; i++) {
+    const param *p = b->of[i].e;
     const float *score = b->host + (size_t)i * (size_t)b->ranks;
-    const size_t bytes = (size_t)b->ranks * sizeof *e;
-    TRY(s->be->download(s->ctx, e, param_master(s, b->of[i].e), bytes));
-    for (int32_t k = 0; k < b->ranks; k++) {
-      kept[k] = score[k] > threshold;
-      if (!(score[k] > threshold)) e[k] = 0;
-    }
-    TRY(s->be->upload(s->ctx, param_master(s, b->of[i].e), e, bytes));
-    if (last) TRY(s->be->upload(s->ctx, param_ipt(s, b->of[i].e), kept, bytes));
+    for (int32_t k = 0; k < b->ranks; k++) kept[k] = score[k] > threshold;
+    TRY(clear_cut(b, param_master(s, p), kept, e));
+    if (param_lag(s, p) != NULL) TRY(clear_cut(b, param_lag(s, p), kept, e));
+    if (last) TRY(s->be->upload(s->ctx, param_ipt(s, p), kept, (size_t)b->ranks * sizeof *kept));
   }
   return OK;
 }
@@ -181,20 +212,36 @@ static status cut_to(rank_budget *b, int64_t budget, bool last) {
   if (r.nonfinite != 0) return OK;
   TRY(s->be->download(s->ctx, b->host, b->scores, bytes));
   TRY(cut(b, budget, last));
+  b->settled = last;
   return params_refresh(b->s);
 }
 
-// e o kept: what was cut for good stays 0.
-static status keep_cut(const rank_budget *b) {
+// Was the last cut made before this run was resumed? Then ipt of e is a mask, which importance, that of no rank 0 or 1 exactly,
+// is not.
+static status find_settled(rank_budget *b) {
+  bool mask = true;
+  for (int32_t i = 0; mask && i < b->n; i++) {
+    const size_t bytes = (size_t)b->ranks * sizeof *b->host;
+    TRY(b->s->be->download(b->s->ctx, b->host, param_ipt(b->s, b->of[i].e), bytes));
+    for (int32_t k = 0; k < b->ranks; k++)
+      mask = mask && (fpclassify(b->host[k]) == FP_ZERO || fpclassify(b->host[k] - 1) == FP_ZERO);
+  }
+  b->settled = mask;
+  return OK;
+}
+
+// x o kept: what was cut for good stays 0.
+static status keep_cut(const rank_budget *b, const param *e, float *x) {
+  const scale_params op = {
+      .n = {ROWS_FIXED, 1}, .width = b->ranks, .x = x, .factor = param_ipt(b->s, e), .scale = 1, .y = x};
+  return b->s->be->scale_forward(b->s->ctx, &op);
+}
+
+static status keep_cuts(const rank_budget *b) {
   for (int32_t i = 0; i < b->n; i++) {
-    float *e = param_master(b->s, b->of[i].e);
-    const scale_params op = {.n = {ROWS_FIXED, 1},
-                             .width = b->ranks,
-                             .x = e,
-                             .factor = param_ipt(b->s, b->of[i].e),
-                             .scale = 1,
-                             .y = e};
-    TRY(b->s->be->scale_forward(b->s->ctx, &op));
+    const param *e = b->of[i].e;
+    TRY(keep_cut(b, e, param_master(b->s, e)));
+    if (param_lag(b->s, e) != NULL) TRY(keep_cut(b, e, param_lag(b->s, e)));
   }
   return params_refresh(b->s);
 }
@@ -203,7 +250,9 @@ status rank_budget_after(rank_budget *b, int64_t step) {
   if (b == NULL) return OK;
   const int64_t last = b->steps - b->c.tfinal, begin = (int64_t)b->n * b->ranks, end = b->n * b->c.rank;
   int64_t budget;
-  if (step > last) return keep_cut(b);
+  if (step > last && !b->settled) TRY(find_settled(b));
+  if (step > last && b->settled) return keep_cuts(b);
   TRY(measure(b, step < last));
+  if (step > last) return cut_to(b, end, true); // the step in which it was due was refused
   return rank_budget_at(&b->c, b->steps, step, begin, end, &budget) ? cut_to(b, budget, step == last) : OK;
 }
