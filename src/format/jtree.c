@@ -166,6 +166,30 @@ static double decimal_value(const decimal *d, const char *end) {
   return nearest(d, end);
 }
 
+bool jtree_decimal(const char *text, size_t bytes, double *x) {
+  jtree nowhere = {.nodes = NULL}; // for what is wrong
+  parser p = {.t = &nowhere, .at = text, .end = text + bytes};
+  decimal d = {.fits = true};
+  if (bytes == 0) return false;
+  const bool negative = *text == '-';
+  p.at += negative || *text == '+';
+  const char *first = p.at;
+  for (; is_digit(&p); p.at++) add_digit(&d, p.at, false);
+  ptrdiff_t digits = p.at - first;
+  if (p.at < p.end && *p.at == '.') {
+    const char *point = p.at++;
+    for (; is_digit(&p); p.at++) add_digit(&d, p.at, true);
+    digits += p.at - point - 1;
+  }
+  if (digits == 0) return false;
+  if (p.at < p.end && (*p.at == 'e' || *p.at == 'E') && !exponent(&p, &d)) return false;
+  if (p.at != p.end) return false;
+  *x = decimal_value(&d, p.end);
+  if (*x > DBL_MAX) return false;
+  if (negative) *x = -*x;
+  return true;
+}
+
 static bool number(parser *p) {
   const int32_t node = add_node(p, J_NUMBER);
   if (node < 0) return false;

@@ -51,6 +51,10 @@ void jtree_free(jtree *t);
 typedef bool (*jtree_element)(void *arg, const jtree *t, const char *key, const jnode *element);
 bool jtree_parse_elements(jtree *t, const char *data, size_t bytes, jtree_element each, void *arg);
 
+// A decimal number outside of JSON, as tables have it: [+-] digits [. digits] [e [+-] digits], where zeros may lead and one side
+// of the point may be empty. *x becomes the double nearest to it, in every locale. False: the text is none, or beyond all doubles.
+bool jtree_decimal(const char *text, size_t bytes, double *x);
+
 // Child of an object by key, i-th step through children: NULL when there is none. NULL nodes give NULL.
 const jnode *jtree_get(const jtree *t, const jnode *object, const char *key);
 const jnode *jtree_first(const jtree *t, const jnode *parent);

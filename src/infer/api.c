@@ -210,7 +210,7 @@ const char *souk_event_name(const souk_bundle *b, int32_t event) {
 }
 
 const char *souk_user_attribute(const souk_bundle *b, int32_t i) {
-  return usable(b) && i >= 0 && i < b->attributes ? b->attribute_names[i] : NULL;
+  return usable(b) && i >= 0 && i < b->attributes ? b->attribute_names[i].name : NULL;
 }
 
 const char *souk_adapter_name(const souk_bundle *b, int32_t adapter) {

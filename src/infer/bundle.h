@@ -41,6 +41,17 @@ typedef struct workspace {
   mix_batch mixed; // what the mix adds for the histories of a group
 } workspace;
 
+// What users may be known by: user:NAME=VALUE tokens of one name.
+typedef struct attribute_range {
+  double least, below; // of numbers
+  int32_t token;
+} attribute_range;
+
+typedef struct attribute_name {
+  char *name;
+  size_t ranges, end; // those of this name in the bundle's list
+} attribute_name;
+
 // The only part of a bundle that changes after opening.
 typedef struct workspace_pool {
   pthread_mutex_t lock;
@@ -75,8 +86,10 @@ struct souk_bundle {
   // files
   mapping files[FILE_COUNT];
   vocab *vocab;
-  char **attribute_names; // [attributes] of users
+  attribute_name *attribute_names; // [attributes] of users, each once, in the order of their first tokens
   int32_t attributes;
+  attribute_range *attribute_ranges; // of all names, those of one name side by side in the vocabulary's order
+  size_t n_attribute_ranges;
   label_head labels;
   int32_t *domain_of; // [items] the token of each item's domain, -1: it has none; NULL: there are no domains
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts

@@ -5,7 +5,7 @@
 
 #include "infer/bundle.h"
 
-// Lists the names that b's vocabulary has, in its order, and the domains of its items. Freed with known_user_close.
+// Lists the names that b's vocabulary has, each once in the order of their first tokens, and the domains of its items. Freed with known_user_close.
 souk_status known_user_open(souk_bundle *b, souk_error *e);
 void known_user_close(souk_bundle *b);
 // The number of a name, -1: there is none.

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "data/writer.h"
+#include "infer/known_user.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
@@ -16,13 +17,12 @@ static const char *const attributes[] = {"category=x", "user:town=Ulm", "user:to
 static char dir[256];
 static souk_bundle *b;
 
-static void write_data(const char *path) {
+static void write_data(const char *path, const char *const *tokens, size_t n) {
   dataset_writer *w;
   vocab *v;
   char name[16];
   check_ok(vocab_new(&v));
-  for (size_t i = 0; i < sizeof attributes / sizeof *attributes; i++)
-    check_ok(vocab_add(v, RANGE_ATTRIBUTES, attributes[i], 0, NULL));
+  for (size_t i = 0; i < n; i++) check_ok(vocab_add(v, RANGE_ATTRIBUTES, tokens[i], 0, NULL));
   for (int i = 0; i < ITEMS; i++) {
     snprintf(name, sizeof name, "i%d", i);
     check_ok(vocab_add(v, RANGE_ITEMS, name, 0, NULL));
@@ -42,22 +42,26 @@ static void write_data(const char *path) {
   vocab_free(v);
 }
 
-static int open_bundle(void **unused) {
-  (void)unused;
+static void make_bundle(char *where, size_t bytes, const char *const *tokens, size_t n, souk_bundle **out) {
   char path[PATH_MAX];
   dataset *d;
   souk_error e;
   model_config c = tiny_config();
-  tiny_directory(dir, sizeof dir);
-  check_ok(path_join(path, sizeof path, dir, "data"));
-  write_data(path);
+  tiny_directory(where, bytes);
+  check_ok(path_join(path, sizeof path, where, "data"));
+  write_data(path, tokens, n);
   check_ok(dataset_open(&d, path, false));
   model *m = tiny_model(d, &c);
-  tiny_export(dir, m, d);
+  tiny_export(where, m, d);
   model_free(m);
   dataset_close(d);
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  check_ok(path_join(path, sizeof path, where, "bundle"));
+  if (souk_open(out, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+}
+
+static int open_bundle(void **unused) {
+  (void)unused;
+  make_bundle(dir, sizeof dir, attributes, sizeof attributes / sizeof *attributes, &b);
   return 0;
 }
 
@@ -106,6 +110,8 @@ static void what_is_known_changes_the_vector(void **unused) {
     VECTOR(other, n, 3, "age", "town", "age", "99", "Ulm", "17"); // the last of one name counts
     assert_memory_equal(both, other, sizeof both);
     VECTOR(other, n, 1, "town", "Bonn"); // no token in training
+    assert_memory_equal(none, other, sizeof none);
+    VECTOR(other, n, 1, "age", "0x1f"); // no decimal number
     assert_memory_equal(none, other, sizeof none);
     VECTOR(other, n, 1, "age", "young");
     assert_memory_equal(none, other, sizeof none);
@@ -159,6 +165,35 @@ static void wrong_users_are_refused(void **unused) {
           "user is not aligned for its type");
 }
 
+// A vocabulary may have the tokens of names in any order. Each name counts once, however often it begins anew: an empty history has
+// room for as many tokens as the user has attributes.
+static void names_may_lie_anywhere(void **unused) {
+  (void)unused;
+  static const char *const mixed[] = {"user:a=..1", "user:b=0", "user:a=1..9", "user:bb=x", "user:a=x",
+                                      "user:b=1..", "user:a=5", "user:b=y",    "user:a=9.."};
+  static const char *const names[] = {"a"}, *const values[] = {"5", "0.5", "8.5", "1e1", "x"};
+  static const int32_t tokens[] = {6, 0, 2, 8, 4};
+  char where[256];
+  souk_bundle *m;
+  float u[5][W], both[W];
+  make_bundle(where, sizeof where, mixed, sizeof mixed / sizeof *mixed, &m);
+  assert_string_equal(souk_user_attribute(m, 0), "a");
+  assert_string_equal(souk_user_attribute(m, 1), "b");
+  assert_string_equal(souk_user_attribute(m, 2), "bb");
+  assert_null(souk_user_attribute(m, 3));
+  for (int i = 0; i < 5; i++) {
+    const souk_user user = {.n_attributes = 1, .names = names, .values = &values[i]};
+    const souk_history h = {.n = 0, .user = &user};
+    int32_t found[4];
+    assert_int_equal(known_attributes(m, &user, found, 4), 1);
+    assert_int_equal(found[0], vocab_begin(m->vocab, RANGE_ATTRIBUTES) + tokens[i]);
+    assert_int_equal(souk_user_vectors(m, &h, 1, 1, u[i], NULL, NULL), SOUK_OK);
+    for (int k = 0; k < i; k++) assert_memory_not_equal(u[i], u[k], sizeof both);
+  }
+  souk_close(m);
+  tiny_remove(where);
+}
+
 // Attributes are in no share: an event's is what the score loses without the event, the attributes as they are.
 static void explanations_leave_attributes_as_they_are(void **unused) {
   (void)unused;
@@ -198,6 +233,7 @@ int main(void) {
       cmocka_unit_test(what_is_known_changes_the_vector),
       cmocka_unit_test(an_answer_depends_on_its_own_user_alone),
       cmocka_unit_test(wrong_users_are_refused),
+      cmocka_unit_test(names_may_lie_anywhere),
       cmocka_unit_test(explanations_leave_attributes_as_they_are),
   };
   return cmocka_run_group_tests_name("infer_users", tests, open_bundle, close_bundle);

@@ -373,6 +373,49 @@ static void many_keys(void **state) {
   jtree_free(&t);
 }
 
+// Numbers of tables, which are not as strict as JSON's: what is none, and the nearest double although the locale has a comma.
+static void decimals(void **state) {
+  (void)state;
+  static const struct {
+    const char *text;
+    double x; // NaN: it is none
+  } cases[] = {{"1.5", 1.5},
+               {"-0.1", -0.1},
+               {"+7", 7},
+               {"007", 7},
+               {".5", 0.5},
+               {"5.", 5},
+               {"-.5e1", -5},
+               {"1E+2", 100},
+               {"1e-400", 0},
+               {"0", 0},
+               {"1e400", NAN},
+               {"", NAN},
+               {".", NAN},
+               {"+", NAN},
+               {"1,5", NAN},
+               {" 1", NAN},
+               {"1 ", NAN},
+               {"0x1f", NAN},
+               {"nan", NAN},
+               {"inf", NAN},
+               {"1e", NAN},
+               {"1e+", NAN},
+               {"--1", NAN},
+               {"1.2.3", NAN},
+               {"e5", NAN},
+               {"0.30000000000000004", 0.1 + 0.2},
+               {"9007199254740993e-1", 900719925474099.3}};
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+    double x = 0;
+    if (jtree_decimal(cases[i].text, strlen(cases[i].text), &x) == isnan(cases[i].x))
+      fail_msg("\"%s\"", cases[i].text);
+    if (!isnan(cases[i].x)) assert_memory_equal(&x, &cases[i].x, sizeof x);
+  }
+  double x;
+  assert_true(jtree_decimal("12345", 2, &x) && x > 11.5 && x < 12.5); // no NUL behind it
+}
+
 // Valid text with bytes changed, cut and doubled: whatever comes, no crash, and the tree is either whole or
 // refused.
 static void mutations(void **state) {
@@ -406,6 +449,7 @@ int main(void) {
       cmocka_unit_test(nearest_doubles), cmocka_unit_test(halfway),
       cmocka_unit_test(refusals),        cmocka_unit_test(depth),
       cmocka_unit_test(elements),        cmocka_unit_test(elements_in_little_room),
-      cmocka_unit_test(many_keys),       cmocka_unit_test(mutations)};
+      cmocka_unit_test(many_keys),       cmocka_unit_test(decimals),
+      cmocka_unit_test(mutations)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
