@@ -292,7 +292,13 @@ static bool make_words(word_tokenizer *t, const vocab *v, const word_options *o,
   if (!format_alloc(&keys, (size_t)(TOKEN_SPECIALS + end - begin), sizeof *keys, "a tokenizer", e))
     return false;
   for (int i = 0; i < TOKEN_SPECIALS; i++) keys[n++] = key_of(special_of(o, i), i);
-  for (int32_t id = begin; id < end; id++) keys[n++] = key_of(vocab_token(v, id), id);
+  for (int32_t id = begin; id < end; id++) {
+    if (!utf8_valid(vocab_token(v, id))) {
+      free(keys);
+      return format_fail(e, FORMAT_MALFORMED, "word %d of the vocabulary is not UTF-8", id - begin + 1);
+    }
+    keys[n++] = key_of(vocab_token(v, id), id);
+  }
   for (size_t i = 0; i < o->n_added; i++) {
     const int32_t id = o->added[i].id;
     if (!o->added[i].in_model && id >= begin && id < end) keys[TOKEN_SPECIALS + id - begin].bytes = 0;

@@ -37,12 +37,19 @@ static int32_t history_event(const souk_bundle *b, const souk_history *h, int32_
   return souk_find_event(b, h->event_names[i]);
 }
 
-void add_query(chunk *c, const seq_input *known) {
+souk_status add_query(chunk *c, const seq_input *known, souk_error *e) {
   const seq_layout *layout = &c->b->layout;
   seq_plan plan;
-  if (!sequence_plan(&plan, layout, known->n, NO_SECOND, true)) return; // never: settings.c
+  if (!sequence_plan(&plan, layout, known->n, NO_SECOND, true)) return SOUK_OK; // never: settings.c
+  PASS(chunk_room(c, plan.rows, e));
   sequence_write(&plan, layout, known, NULL, c->ids + c->T, c->types + c->T, c->positions + c->T);
   chunk_added(c, plan.rows, plan.asked);
+  return SOUK_OK;
+}
+
+// Tokens of a text. They may be more than its bytes: a character of three bytes may have nine when its accents stand apart.
+static size_t words_in(const souk_bundle *b, const char *text) {
+  return word_tokenizer_encode(b->tokenizer, text, strlen(text), NULL, 0);
 }
 
 static int32_t longest_history(const void *arg, size_t i) {
@@ -50,9 +57,9 @@ static int32_t longest_history(const void *arg, size_t i) {
   const souk_history *h = &j->histories[i];
   const int32_t most = j->b->max_history;
   size_t n = (size_t)h->n * (j->b->domain_of != NULL ? 2 : 1); // a run may be of one event
-  if (h->user != NULL) n += (size_t)h->user->n_attributes;     // and no text has more tokens than bytes
+  if (h->user != NULL) n += (size_t)h->user->n_attributes;     // of one name only the last counts
   for (int32_t at = 0; h->texts != NULL && at < h->n && n < (size_t)most; at++)
-    if (h->texts[at] != NULL) n += strlen(h->texts[at]);
+    if (h->texts[at] != NULL) n += words_in(j->b, h->texts[at]);
   const int32_t rows = (n < (size_t)most ? (int32_t)n : most) + sequence_specials(&j->b->layout, false, true);
   return rows > 0 ? rows : 1;
 }
@@ -60,7 +67,7 @@ static int32_t longest_history(const void *arg, size_t i) {
 // Puts the last tokens of a text, up to `room` of them, before `end`.
 static souk_status put_text(const souk_bundle *b, const char *text, int32_t room, int32_t *end, int32_t *put,
                             souk_error *e) {
-  const size_t bytes = strlen(text), n = word_tokenizer_encode(b->tokenizer, text, bytes, NULL, 0);
+  const size_t bytes = strlen(text), n = words_in(b, text);
   *put = n < (size_t)room ? (int32_t)n : room;
   if (n == (size_t)*put) {
     word_tokenizer_encode(b->tokenizer, text, bytes, end - n, n);
@@ -135,7 +142,7 @@ static souk_status add_history(void *arg, chunk *c, size_t i, souk_error *e) {
   const window_ends ends = {.tokens = c->tokens + b->max_history, .events = c->events + b->max_history};
   int32_t kept, unknown;
   PASS(history_window(b, &j->histories[i], &ends, &kept, &unknown, e));
-  add_query(c, &(seq_input){ends.tokens - kept, ends.events - kept, kept});
+  PASS(add_query(c, &(seq_input){ends.tokens - kept, ends.events - kept, kept}, e));
   if (j->adapters != NULL) c->adapter[c->S - 1] = j->adapters[i];
   if (j->unknown != NULL) j->unknown[i] = unknown;
   return SOUK_OK;

@@ -31,7 +31,7 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
                            int32_t *kept, int32_t *unknown, souk_error *e);
 
 // Appends the query that asks what comes behind these events.
-void add_query(chunk *c, const seq_input *known);
+souk_status add_query(chunk *c, const seq_input *known, souk_error *e);
 
 // User vectors of n histories, whose arguments have been checked, into u [n][W]; unknown [n] may be NULL. adapters [n]: numbers
 // of adapters (adapters.h), -1 none; NULL: none at all.

@@ -237,7 +237,7 @@ souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *
       tokens += length;
       if (length > longest) longest = length;
     }
-    chunk c = {.b = j->b, .k = simd()};
+    chunk c = {.b = j->b, .k = simd(), .most_T = tokens, .most_S = (int32_t)(stop - i), .longest = longest};
     PASS(area_reserve(scratch, lay_out(&c, NULL, (size_t)tokens, stop - i, (size_t)longest), e));
     lay_out(&c, scratch, (size_t)tokens, stop - i, (size_t)longest);
     c.begin[0] = 0;
@@ -248,11 +248,20 @@ souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *
   return SOUK_OK;
 }
 
-void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked) {
+souk_status chunk_room(const chunk *c, int32_t n, souk_error *e) {
+  if (n <= c->longest && n <= c->most_T - c->T && c->S < c->most_S) return SOUK_OK;
+  return infer_fail(e, SOUK_ERR_FORMAT, "%s: a sequence has %d tokens, where there is room for %d of %d",
+                    c->b->dir, n, c->most_T - c->T, c->longest);
+}
+
+souk_status chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked,
+                      souk_error *e) {
+  PASS(chunk_room(c, n, e));
   memcpy(c->ids + c->T, ids, (size_t)n * sizeof *ids);
   memcpy(c->types + c->T, types, (size_t)n * sizeof *types);
   sequence_positions(&c->b->layout, n, c->positions + c->T);
   chunk_added(c, n, asked);
+  return SOUK_OK;
 }
 
 void chunk_added(chunk *c, int32_t n, int32_t asked) {

@@ -9,7 +9,8 @@
 typedef struct chunk {
   const souk_bundle *b;
   const simd_table *k;
-  int32_t T, S;                     // tokens, sequences; capacities while it is made
+  int32_t T, S;                     // tokens, sequences
+  int32_t most_T, most_S, longest;  // room for: tokens, sequences, tokens of one
   int32_t *ids, *types, *positions; // [T]
   int32_t *tokens;                  // [max_history] known events of the sequence that is being added
   uint8_t *events;                  // [max_history]
@@ -31,7 +32,7 @@ typedef struct chunk_job {
   bool
       all; // hidden states of all rows are wanted, not only of the row that is asked of each sequence, which is cheaper
   int32_t (*longest)(const void *arg, size_t i); // rows of sequence i at most, 1 to max_positions
-  // Appends it with chunk_add, or with chunk_added after writing.
+  // Appends it with chunk_add, or after chunk_room and writing with chunk_added.
   souk_status (*add)(void *arg, chunk *c, size_t i, souk_error *e);
   // Takes the last layer's hidden states c->x of the sequences `first` .. first + c->S - 1: all rows [T,H], or [S,H].
   void (*done)(void *arg, const chunk *c, size_t first);
@@ -41,9 +42,12 @@ typedef struct chunk_job {
 // Encodes n sequences in their order, in chunks as large as the cache likes them.
 souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *e);
 
+// Is there room for a sequence of n tokens? There always is, since `longest` said so; what it said is not trusted with memory.
+souk_status chunk_room(const chunk *c, int32_t n, souk_error *e);
 // Appends a sequence of n tokens, whose row `asked` is asked; positions are the layout's. It has no adapter: c->adapter[c->S - 1]
 // may be set afterwards.
-void chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked);
+souk_status chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_t n, int32_t asked,
+                      souk_error *e);
 // The same where the caller has written ids, types and positions behind the chunk's T rows.
 void chunk_added(chunk *c, int32_t n, int32_t asked);
 

@@ -151,7 +151,6 @@ static int32_t longest_left(const void *arg, size_t i) {
 }
 
 static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
-  (void)e;
   const leave_one_out *l = arg;
   const window *w = &l->x->w;
   const size_t sequence = l->first + i;
@@ -167,7 +166,7 @@ static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
   memcpy(c->tokens + from, w->tokens + to, back * sizeof *c->tokens);
   memcpy(c->events, w->events, front);
   memcpy(c->events + from, w->events + to, back);
-  add_query(c, &(seq_input){c->tokens, c->events, (int32_t)(front + back)});
+  PASS(add_query(c, &(seq_input){c->tokens, c->events, (int32_t)(front + back)}, e));
   c->adapter[c->S - 1] = l->x->j->options.adapter - 1;
   return SOUK_OK;
 }

@@ -80,12 +80,12 @@ static souk_status add_sequence(void *arg, chunk *c, size_t i, souk_error *e) {
   const uint8_t *events = s->events + i * (s->room + (size_t)c->b->max_history);
   int32_t a = s->a[i], b = s->b[i];
   seq_plan plan;
-  (void)e;
   if (b != NO_SECOND) sequence_share((int32_t)s->room, &a, &b);
   // A history loses its oldest events, a text its end.
   const size_t skipped = s->j->pairs != NULL ? (size_t)(s->a[i] - a) : 0;
   const seq_input first = {tokens + skipped, events + skipped, a}, second = {tokens + s->room, NULL, b};
   if (!sequence_plan(&plan, layout, a, b, false)) return SOUK_OK; // never: settings.c
+  PASS(chunk_room(c, plan.rows, e));
   sequence_write(&plan, layout, &first, b != NO_SECOND ? &second : NULL, c->ids + c->T, c->types + c->T,
                  c->positions + c->T);
   chunk_added(c, plan.rows, 0);

@@ -51,8 +51,7 @@ static int32_t rows_of(const void *arg, size_t i) {
 
 static souk_status add_text(void *arg, chunk *c, size_t i, souk_error *e) {
   const token_share *s = arg;
-  (void)e;
-  chunk_add(c, s->ids + s->begin[i], s->types, rows_of(s, i), 0);
+  PASS(chunk_add(c, s->ids + s->begin[i], s->types, rows_of(s, i), 0, e));
   c->adapter[c->S - 1] = s->j->options.adapter - 1;
   return SOUK_OK;
 }

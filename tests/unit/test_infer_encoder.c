@@ -59,11 +59,9 @@ static int32_t longest(const void *arg, size_t i) {
 }
 
 static souk_status add(void *arg, chunk *c, size_t i, souk_error *e) {
-  (void)e;
   sequences *s = arg;
   i += s->first;
-  chunk_add(c, s->ids[i], s->types[i], s->n[i], s->asked[i]);
-  return SOUK_OK;
+  return chunk_add(c, s->ids[i], s->types[i], s->n[i], s->asked[i], e);
 }
 
 static void done(void *arg, const chunk *c, size_t first) {
@@ -148,9 +146,28 @@ static void rows_depend_on_their_sequence(void **state) {
   }
 }
 
+static int32_t too_short(const void *arg, size_t i) {
+  const sequences *s = arg;
+  return s->n[i] - (i == 7);
+}
+
+// A sequence that is longer than was said is refused before anything of it is written.
+static void no_sequence_is_longer_than_its_room(void **state) {
+  (void)state;
+  const souk_bundle *b = worlds[0].b;
+  sequences *s = random_sequences(b);
+  const chunk_job job = {.b = b, .longest = too_short, .add = add, .done = done, .arg = s};
+  workspace *space = workspace_get(b->pool);
+  s->n[7] = 3;
+  for (size_t n = 8; n < 10; n++) // the last of its chunk, or not; others may be longer
+    refuses(chunks_run(&job, &space->encode, n, error), SOUK_ERR_FORMAT, "where there is room for");
+  workspace_put(b->pool, space);
+  free(s);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(all_rows_hold_the_asked_one),
-                                     cmocka_unit_test(rows_do_not_depend_on_company),
-                                     cmocka_unit_test(rows_depend_on_their_sequence)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(all_rows_hold_the_asked_one), cmocka_unit_test(rows_do_not_depend_on_company),
+      cmocka_unit_test(rows_depend_on_their_sequence), cmocka_unit_test(no_sequence_is_longer_than_its_room)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -97,9 +97,7 @@ static int32_t longest(const void *arg, size_t i) {
 static souk_status add(void *arg, chunk *c, size_t i, souk_error *e) {
   const hand *h = arg;
   (void)i;
-  (void)e;
-  chunk_add(c, h->ids, h->types, h->n, 0);
-  return SOUK_OK;
+  return chunk_add(c, h->ids, h->types, h->n, 0, e);
 }
 static void done(void *arg, const chunk *c, size_t first) {
   hand *h = arg;

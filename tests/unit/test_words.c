@@ -156,6 +156,24 @@ static word_tokenizer *tokenizer_of(const vocab *v, const word_options *o) {
   return t;
 }
 
+// Pieces of characters would make more words of a text than it has characters.
+static void words_are_utf8(void **unused) {
+  (void)unused;
+  static const char *const wrong[] = {"\xe1", "##\x84\x92", "a\xff", "\xed\xa0\x80"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    format_error e;
+    word_tokenizer *t;
+    vocab *v;
+    check_ok(vocab_new(&v));
+    check_ok(vocab_add(v, RANGE_WORDS, "fox", 0, NULL));
+    check_ok(vocab_add(v, RANGE_WORDS, wrong[i], 0, NULL));
+    const word_options o = word_options_default();
+    assert_false(word_tokenizer_new(&t, v, &o, &e));
+    assert_non_null(strstr(e.message, "word 2 of the vocabulary is not UTF-8"));
+    vocab_free(v);
+  }
+}
+
 static void check_with(const vocab *v, const word_options *o, const char *text, const char *wanted) {
   word_tokenizer *t = tokenizer_of(v, o);
   check_text(t, v, text, strlen(text), wanted);
@@ -281,6 +299,7 @@ static void test_settings(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables),    cmocka_unit_test(test_trie),
                                      cmocka_unit_test(test_rules),     cmocka_unit_test(test_windows),
-                                     cmocka_unit_test(test_long_word), cmocka_unit_test(test_settings)};
+                                     cmocka_unit_test(test_long_word), cmocka_unit_test(test_settings),
+                                     cmocka_unit_test(words_are_utf8)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
