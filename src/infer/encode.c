@@ -98,10 +98,11 @@ static int32_t put_attributes(const souk_bundle *b, const souk_user *user, int32
 }
 
 // Does event `at`, of this item, begin a run of events of a domain? What lies before it and is not known is passed over.
-static bool begins_run(const souk_bundle *b, const souk_history *h, int32_t at, int32_t item) {
+static bool begins_run(const souk_bundle *b, const souk_history *h, int32_t at, int32_t item,
+                       int32_t without) {
   if (b->domain_of == NULL) return false;
   for (int32_t i = at - 1; i >= 0; i--) {
-    const int32_t older = history_item(b, h, i);
+    const int32_t older = i != without - 1 ? history_item(b, h, i) : -1;
     if (older >= 0) return b->domain_of[older] != b->domain_of[item];
   }
   return true;
@@ -113,7 +114,8 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
   const int32_t most = known < b->max_history ? b->max_history - known : b->max_history > 0; // of the others
   int32_t n = 0;
   *unknown = 0;
-  for (int32_t at = h->n - 1; at >= 0; at--) { // from the newest back, so that they end up in order
+  for (int32_t at = h->n - 1; at >= ends->first; at--) { // from the newest back, so that they end up in order
+    if (at == ends->without - 1) continue;
     const char *text = h->texts != NULL ? h->texts[at] : NULL;
     const int32_t item = history_item(b, h, at);
     *unknown += item < 0 && text == NULL;
@@ -122,7 +124,7 @@ souk_status history_window(const souk_bundle *b, const souk_history *h, const wi
     if (item >= 0) {
       ends->tokens[-n - 1] = b->first_item + item;
       n = mark(ends, n, 1, event, at);
-      if (n < most && begins_run(b, h, at, item)) {
+      if (n < most && begins_run(b, h, at, item, ends->without)) {
         ends->tokens[-n - 1] = b->domain_of[item] >= 0 ? b->domain_of[item] : TOKEN_UNK;
         n = mark(ends, n, 1, 0, at);
       }

@@ -16,12 +16,14 @@ souk_history source_history(const history_source *s, size_t i);
 // The item number of event i of a history, -1 if it is unknown or there is none beside a text.
 int32_t history_item(const souk_bundle *b, const souk_history *h, int32_t i);
 
-// Where the window of a history ends up: behind the last element of arrays with room for max_history.
+// Where the window of a history ends up: behind the last element of arrays with room for max_history. And what it leaves out.
 typedef struct window_ends {
   int32_t *tokens;
   uint8_t *events;
   int32_t *
       sources; // which event of the history each token comes from, -1: from none, as attributes of the user; NULL: not wanted
+  int32_t first;   // events before this one are not read
+  int32_t without; // nor is event without - 1; 0: all others are
 } window_ends;
 
 // The part of a history that the model reads, the user's attributes and its newest known events and words: *kept tokens, which lie

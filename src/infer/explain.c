@@ -20,6 +20,7 @@
 #include "infer/workspace.h"
 
 enum { IG_FIRST = 8, IG_MOST = 256, TAKE = 16 };
+enum { IG_PARTS = 1 << 20 }; // numbers that points add to shares, held at once
 
 // Measured, for comparing costs: points of an integral on average, and what a backward pass costs in forward passes.
 static const double ig_usual = 12, backward = 1.8;
@@ -154,19 +155,18 @@ static souk_status add_left(void *arg, chunk *c, size_t i, souk_error *e) {
   const leave_one_out *l = arg;
   const window *w = &l->x->w;
   const size_t sequence = l->first + i;
-  const int32_t part = (int32_t)sequence - 2;
-  int32_t from = w->n, to = w->n; // what is left out
-  if (sequence == 1) from = w->fixed;
-  if (part >= 0) {
-    from = w->begin[part];
-    to = w->begin[part + 1];
+  seq_input in = {w->tokens, w->events, sequence == 1 ? w->fixed : w->n};
+  if (sequence >= 2) { // made anew, because the domain of a run stands before its first event
+    const int32_t most = c->b->max_history;
+    const window_ends ends = {.tokens = c->tokens + most,
+                              .events = c->events + most,
+                              .first = w->sources[w->begin[0]],
+                              .without = w->sources[w->begin[sequence - 2]] + 1};
+    int32_t kept, unknown;
+    PASS(history_window(c->b, l->x->j->history, &ends, &kept, &unknown, e));
+    in = (seq_input){ends.tokens - kept, ends.events - kept, kept};
   }
-  const size_t front = (size_t)from, back = (size_t)(w->n - to);
-  memcpy(c->tokens, w->tokens, front * sizeof *c->tokens);
-  memcpy(c->tokens + from, w->tokens + to, back * sizeof *c->tokens);
-  memcpy(c->events, w->events, front);
-  memcpy(c->events + from, w->events + to, back);
-  PASS(add_query(c, &(seq_input){c->tokens, c->events, (int32_t)(front + back)}, e));
+  PASS(add_query(c, &in, e));
   c->adapter[c->S - 1] = l->x->j->options.adapter - 1;
   return SOUK_OK;
 }
@@ -208,7 +208,8 @@ typedef struct path {
   int32_t T, asked, first; // rows; the asked one; the first event's
   float *base, *way;       // [T,H] rows of the hidden history; what comes to them on the way
   double *at, *weight;     // [points] of the integral
-  float *parts;            // [points][m][w.n] what each point adds to a token's share
+  size_t item, items;      // the block of items whose shares are taken
+  float *parts;            // [points][items][w.n] what each point adds to a token's share
 } path;
 
 // The points and weights of Gauss and Legendre's rule on [0, 1], by Newton's method from Chebyshev's points.
@@ -282,7 +283,7 @@ static void path_free(path *p) {
 static souk_status integrate(void *arg, workspace *space, size_t first, size_t n, souk_error *e) {
   const path *p = arg;
   const explain *x = p->x;
-  const size_t H = (size_t)x->j->b->hidden, W = H + 1, floats = (size_t)p->T * H, m = x->j->m;
+  const size_t H = (size_t)x->j->b->hidden, W = H + 1, floats = (size_t)p->T * H;
   const size_t tokens = (size_t)x->w.n;
   gradient *g;
   PASS(area_reserve(&space->rank, area_size(floats, sizeof(float)) + area_size(W, sizeof(float)), e));
@@ -292,9 +293,9 @@ static souk_status integrate(void *arg, workspace *space, size_t first, size_t n
     memcpy(rows, p->base, floats * sizeof *rows);
     simd()->axpy((float)p->at[at], p->way, rows, floats);
     gradient_forward(g, rows, u);
-    for (size_t i = 0; i < m; i++) {
-      float *share = p->parts + (at * m + i) * tokens;
-      gradient_backward(g, x->v + i * W, rows);
+    for (size_t i = 0; i < p->items; i++) {
+      float *share = p->parts + (at * p->items + i) * tokens;
+      gradient_backward(g, x->v + (p->item + i) * W, rows);
       for (size_t t = 0; t < tokens; t++) {
         const size_t row = ((size_t)p->first + t) * H;
         share[t] = (float)p->weight[at] * simd()->dot(rows + row, p->way + row, H);
@@ -316,34 +317,44 @@ static souk_status path_ends(const path *p, workspace *space, souk_error *e) {
   return SOUK_OK;
 }
 
-// The shares by an integral of n points; *worst is the largest error of an item, as a part of what is allowed.
+// Adds up the points' parts of the shares of item p->item + i; returns the error as a part of what is allowed.
+static double add_points(const path *p, int32_t n, size_t i, const float *scores) {
+  const explain *x = p->x;
+  const size_t m = x->j->m, tokens = (size_t)x->w.n, item = p->item + i;
+  const double change = (double)scores[item] - (double)scores[m + item];
+  double sum = 0;
+  for (int32_t part = 0; part < x->w.parts; part++) {
+    double share = 0;
+    for (int32_t at = 0; at < n; at++)
+      for (int32_t t = x->w.begin[part]; t < x->w.begin[part + 1]; t++)
+        share += (double)p->parts[((size_t)at * p->items + i) * tokens + (size_t)t];
+    *share_of(x, item, part) = (float)share;
+    sum += share;
+  }
+  return fabs(change - sum) / (x->j->options.tolerance * (1 + fabs(change)));
+}
+
+// The shares by an integral of n points; *worst is the largest error of an item, as a part of what is allowed. The items go through
+// in blocks, since every point has a number for each of them and each token.
 static souk_status integral(path *p, int32_t n, const float *scores, double *worst, souk_error *e) {
   const explain *x = p->x;
-  const size_t m = x->j->m, tokens = (size_t)x->w.n;
+  const size_t m = x->j->m, each = (size_t)n * (size_t)x->w.n;
+  const size_t most = each < IG_PARTS ? IG_PARTS / (each > 0 ? each : 1) : 1, block = m < most ? m : most;
   const int32_t threads = threads_wanted(x->j->options.threads);
   free(p->parts);
   p->parts = NULL;
-  PASS(infer_alloc(&p->parts, (size_t)n * m * tokens, sizeof *p->parts, "an explanation", e));
+  PASS(infer_alloc(&p->parts, block * each, sizeof *p->parts, "an explanation", e));
   gauss_legendre(n, p->at, p->weight);
   const share_job shares = {.b = x->j->b,
                             .n = (size_t)n,
                             .take = (size_t)((n + threads - 1) / threads),
                             .work = integrate,
                             .arg = p};
-  PASS(run_shares(&shares, threads, e));
   *worst = 0;
-  for (size_t i = 0; i < m; i++) {
-    const double change = (double)scores[i] - (double)scores[m + i];
-    double sum = 0;
-    for (int32_t part = 0; part < x->w.parts; part++) {
-      double share = 0;
-      for (int32_t at = 0; at < n; at++)
-        for (int32_t t = x->w.begin[part]; t < x->w.begin[part + 1]; t++)
-          share += (double)p->parts[((size_t)at * m + i) * tokens + (size_t)t];
-      *share_of(x, i, part) = (float)share;
-      sum += share;
-    }
-    *worst = fmax(*worst, fabs(change - sum) / (x->j->options.tolerance * (1 + fabs(change))));
+  for (p->item = 0; p->item < m; p->item += p->items) {
+    p->items = m - p->item < block ? m - p->item : block;
+    PASS(run_shares(&shares, threads, e));
+    for (size_t i = 0; i < p->items; i++) *worst = fmax(*worst, add_points(p, n, i, scores));
   }
   return SOUK_OK;
 }

@@ -50,10 +50,14 @@ static int refuse(answers *x, const cli_query *q) {
 
 // The library's messages begin with "queries[0]: ", which means nothing to the user for a single line.
 static const char *without_place(const char *message) {
-  static const char *const places[] = {"queries[0]: ", "queries[0].", "histories[0]: ", "histories[0].",
-                                       "texts[0]: "};
-  for (size_t i = 0; i < sizeof places / sizeof *places; i++)
-    if (strncmp(message, places[i], strlen(places[i])) == 0) return message + strlen(places[i]);
+  static const char *const arrays[] = {"queries", "histories", "texts", "seconds", "pairs", "products"};
+  for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
+    const size_t bytes = strlen(arrays[i]);
+    if (strncmp(message, arrays[i], bytes) != 0 || strncmp(message + bytes, "[0]", 3) != 0) continue;
+    const char *rest = message + bytes + 3;
+    if (rest[0] == ':' && rest[1] == ' ') return rest + 2;
+    if (rest[0] == '.') return rest + 1;
+  }
   return message;
 }
 

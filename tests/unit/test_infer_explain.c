@@ -269,6 +269,31 @@ static void gradients_add_up(void **state) {
   assert_true(moved > 0.5);
 }
 
+// Many items go through in blocks, and get what each gets alone.
+static void many_items_share_blocks(void **state) {
+  (void)state;
+  enum { N = 20000 };
+  const asked a = {.n = 8, .items = {3, 1, 4, 1, 5, 9, 2, 6}};
+  const souk_history h = history_of(&a);
+  const souk_explain_options o = {.method = SOUK_WHY_INTEGRATED_GRADIENTS, .tolerance = 0.5, .threads = 2};
+  int32_t *items = malloc(N * sizeof *items);
+  float *shares = malloc(N * 8 * sizeof *shares);
+  souk_explanation *out = malloc(N * sizeof *out), one;
+  souk_error e;
+  assert_true(items != NULL && shares != NULL && out != NULL);
+  for (int32_t i = 0; i < N; i++) items[i] = i % ITEMS;
+  if (souk_explain(worlds[0].b, &h, items, N, &o, out, shares, &e) != SOUK_OK) fail_msg("%s", e.message);
+  for (int32_t i = N - 1; i > 0; i -= 3001) {
+    float alone[8];
+    assert_int_equal(souk_explain(worlds[0].b, &h, &items[i], 1, &o, &one, alone, NULL), SOUK_OK);
+    assert_int_equal(one.passes, out[i].passes);
+    assert_memory_equal(alone, shares + i * 8, sizeof alone);
+  }
+  free(items);
+  free(shares);
+  free(out);
+}
+
 // One item of a long history: gradients cost less.
 static void a_long_history_takes_gradients(void **state) {
   (void)state;
@@ -417,9 +442,12 @@ static void arguments(void **state) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(gradients_are_slopes),  cmocka_unit_test(leaving_out_is_exact),
-      cmocka_unit_test(gradients_add_up),      cmocka_unit_test(a_long_history_takes_gradients),
-      cmocka_unit_test(counts_are_told_apart), cmocka_unit_test(arguments)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(gradients_are_slopes),
+                                     cmocka_unit_test(leaving_out_is_exact),
+                                     cmocka_unit_test(gradients_add_up),
+                                     cmocka_unit_test(many_items_share_blocks),
+                                     cmocka_unit_test(a_long_history_takes_gradients),
+                                     cmocka_unit_test(counts_are_told_apart),
+                                     cmocka_unit_test(arguments)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

@@ -24,7 +24,7 @@ static void write_data(const char *path, const char *const *tokens, size_t n) {
   check_ok(vocab_new(&v));
   for (size_t i = 0; i < n; i++) check_ok(vocab_add(v, RANGE_ATTRIBUTES, tokens[i], 0, NULL));
   for (int i = 0; i < ITEMS; i++) {
-    snprintf(name, sizeof name, "i%d", i);
+    snprintf(name, sizeof name, "%s/i%d", i < ITEMS / 2 ? "a" : "b", i);
     check_ok(vocab_add(v, RANGE_ITEMS, name, 0, NULL));
   }
   check_ok(writer_open(&w, path, 500, 4, true));
@@ -227,6 +227,36 @@ static void explanations_leave_attributes_as_they_are(void **unused) {
   }
 }
 
+// The domain of a run of events stands before its first one, and passes to the next where that one is left out; where the run
+// was of one event, its neighbours may become one run.
+static void without_an_event_runs_begin_elsewhere(void **unused) {
+  (void)unused;
+  enum { N = 5 };
+  static const char *const domains[] = {"domain=a", "domain=b"};
+  static const int32_t history[N] = {0, 1, 7, 8, 2}, one_of_b[N] = {0, 1, 7, 3, 2}, asked[] = {9};
+  char where[256];
+  souk_bundle *m;
+  make_bundle(where, sizeof where, domains, 2, &m);
+  for (int k = 0; k < 2; k++) {
+    const int32_t *events = k == 0 ? history : one_of_b;
+    const souk_history h = {.n = N, .items = events};
+    const souk_explain_options options = {.method = SOUK_WHY_LEAVE_ONE_OUT};
+    souk_explanation out;
+    float shares[N], score, u[W];
+    assert_int_equal(souk_explain(m, &h, asked, 1, &options, &out, shares, NULL), SOUK_OK);
+    for (int32_t i = 0; i < N; i++) {
+      int32_t left[N - 1];
+      for (int32_t j = 0; j < N - 1; j++) left[j] = events[j + (j >= i)];
+      const souk_history without = {.n = N - 1, .items = left};
+      assert_int_equal(souk_user_vectors(m, &without, 1, 1, u, NULL, NULL), SOUK_OK);
+      assert_int_equal(souk_score(m, u, 1, asked, 1, &score, NULL), SOUK_OK);
+      check_near((double)shares[i], out.score - (double)score, 1e-5);
+    }
+  }
+  souk_close(m);
+  tiny_remove(where);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(a_bundle_says_which_it_knows),
@@ -235,6 +265,7 @@ int main(void) {
       cmocka_unit_test(wrong_users_are_refused),
       cmocka_unit_test(names_may_lie_anywhere),
       cmocka_unit_test(explanations_leave_attributes_as_they_are),
+      cmocka_unit_test(without_an_event_runs_begin_elsewhere),
   };
   return cmocka_run_group_tests_name("infer_users", tests, open_bundle, close_bundle);
 }
