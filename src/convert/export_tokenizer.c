@@ -262,11 +262,16 @@ static status item_text(void *self, int32_t id, const char **text) {
   return OK;
 }
 
+// Token types of a segment lie behind each other, one a type of event; a model of one segment has nothing else for a second text.
+static int32_t second_type(const model_config *c) {
+  return c->segments > 1 ? (int32_t)c->event_types : 0;
+}
+
 static status item_parts(tokenizer *t, const model_config *c) {
   const template around = {.names = t->names,
                            .cls_sep = c->cls_sep,
                            .query = model_layout(c).asks == ASKS_MASKED,
-                           .second_type = c->segments > 1 ? (int32_t)c->event_types : 0};
+                           .second_type = second_type(c)};
   TRY(set_part(t, "pre_tokenizer",
                json_pack("{s:s,s:{s:s},s:s,s:b}", "type", "Split", "pattern", "String", "\n", "behavior",
                          "Removed", "invert", 0)));
@@ -350,8 +355,8 @@ static int flag_of(const json_t *config, const char *name) {
 }
 
 // What BertTokenizer does with these fields of tokenizer_config.json.
-static status usual_parts(tokenizer *t, const json_t *config) {
-  const template around = {.names = t->names, .cls_sep = true, .second_type = 1};
+static status usual_parts(tokenizer *t, const model_config *c, const json_t *config) {
+  const template around = {.names = t->names, .cls_sep = true, .second_type = second_type(c)};
   const json_t *strip = json_object_get(config, "strip_accents");
   json_t *normalizer = json_pack("{s:s,s:b,s:b,s:O?,s:b}", "type", "BertNormalizer", "clean_text", 1,
                                  "handle_chinese_chars", flag_of(config, "tokenize_chinese_chars"),
@@ -365,22 +370,65 @@ static status usual_parts(tokenizer *t, const json_t *config) {
                             "continuing_subword_prefix", "##", "max_input_chars_per_word", 100));
 }
 
-static status word_parts(tokenizer *t, const json_t *settings) {
-  json_t *given = json_object_get(settings, "backend");
-  if (given == NULL) return usual_parts(t, json_object_get(settings, "config"));
-  return json_object_update(t->parts, given) == 0 ? OK : no_memory();
+// A template of the words' origin gives the second text type 1, which is another one where events have types.
+static void retype(json_t *part, int32_t type) {
+  const char *name;
+  json_t *value;
+  size_t i;
+  json_object_foreach(part, name, value) {
+    if (strcmp(name, "type_id") == 0 && json_integer_value(value) == 1)
+      json_integer_set(value, type);
+    else
+      retype(value, type);
+  }
+  json_array_foreach(part, i, value) retype(value, type);
+}
+
+// BERT's own processor has its types built in, 0 and 1; a template says which.
+static status mend_processor(tokenizer *t, const model_config *c) {
+  const template around = {.names = t->names, .cls_sep = true, .second_type = second_type(c)};
+  json_t *part = json_object_get(t->parts, "post_processor");
+  const char *type = json_string_value(json_object_get(part, "type"));
+  if (around.second_type == 1) return OK;
+  if (type != NULL && strcmp(type, "BertProcessing") == 0)
+    return set_part(t, "post_processor", template_json(&around));
+  retype(part, around.second_type);
+  return OK;
+}
+
+// An origin may have had more positions than the model that its words are of.
+static status lower_limit(json_t *object, const char *name, const model_config *c) {
+  const json_t *given = json_object_get(object, name);
+  if (!json_is_number(given) || json_number_value(given) <= (double)c->max_positions) return OK;
+  return json_object_set_new(object, name, json_integer((json_int_t)c->max_positions)) == 0 ? OK
+                                                                                            : no_memory();
+}
+
+static status word_parts(tokenizer *t, const model_config *c, const json_t *settings) {
+  const json_t *given = json_object_get(settings, "backend");
+  if (given == NULL) return usual_parts(t, c, json_object_get(settings, "config"));
+  json_t *copy = json_deep_copy(given);
+  const bool whole = copy != NULL && json_object_update(t->parts, copy) == 0;
+  json_decref(copy);
+  if (!whole) return no_memory();
+  TRY(mend_processor(t, c));
+  const json_t *padding = json_object_get(t->parts, "padding");
+  TRY(lower_limit(json_object_get(padding, "strategy"), "Fixed", c));
+  return lower_limit(json_object_get(t->parts, "truncation"), "max_length", c);
 }
 
 static json_t *word_config(const tokenizer *t, const model_config *c, const json_t *settings) {
   const json_t *given = json_object_get(settings, "config");
   json_t *config = given != NULL ? json_deep_copy(given)
-                                 : json_pack("{s:b,s:n,s:b,s:I}", "do_lower_case", 1, "strip_accents",
-                                             "tokenize_chinese_chars", 1, "model_max_length",
-                                             (json_int_t)c->max_positions);
+                                 : json_pack("{s:b,s:n,s:b}", "do_lower_case", 1, "strip_accents",
+                                             "tokenize_chinese_chars", 1);
   int bad = config == NULL;
   if (!json_is_string(json_object_get(config, "tokenizer_class")))
     bad |= json_object_set_new(config, "tokenizer_class", json_string("BertTokenizer"));
-  if (bad == 0 && describe_tokens(config, t) == OK) return config;
+  if (!json_is_number(json_object_get(config, "model_max_length")))
+    bad |= json_object_set_new(config, "model_max_length", json_integer((json_int_t)c->max_positions));
+  if (bad == 0 && lower_limit(config, "model_max_length", c) == OK && describe_tokens(config, t) == OK)
+    return config;
   json_decref(config);
   return NULL;
 }
@@ -408,7 +456,7 @@ static status write_lines(const char *dir, tokenizer *t) {
 static status write_word_files(const char *dir, tokenizer *t, const model_config *c, const json_t *settings,
                                bool *has_vocab_txt) {
   TRY(read_added(t, settings));
-  TRY(word_parts(t, settings));
+  TRY(word_parts(t, c, settings));
   TRY(write_tokenizer(dir, t, word_text, t));
   *has_vocab_txt = fits_in_lines(t);
   if (*has_vocab_txt)

@@ -199,6 +199,54 @@ static void settings_come_back(void **unused) {
   vocab_free(v);
 }
 
+// A second text has the types behind those of the first, whoever made the template; and no limit is above the model's positions.
+static void check_pair(const json_t *settings, const model_config *c, int32_t type) {
+  vocab *v = make_words();
+  bool lines;
+  check_ok(export_word_tokenizer(dir, v, c, settings, &lines));
+  json_t *j = load("tokenizer.json"), *pair = at(j, "post_processor", "pair");
+  assert_int_equal(json_array_size(pair), 5);
+  for (size_t i = 0; i < 5; i++) {
+    const json_t *step = json_array_get(pair, i), *content = json_object_get(step, "SpecialToken");
+    if (content == NULL) content = json_object_get(step, "Sequence");
+    assert_int_equal(json_integer_value(json_object_get(content, "type_id")), i > 2 ? type : 0);
+  }
+  if (json_object_get(settings, "backend") != NULL) holds(at(j, "truncation", "max_length"), "12");
+  json_decref(j);
+  j = load("tokenizer_config.json");
+  holds(json_object_get(j, "model_max_length"), "12");
+  json_decref(j);
+  vocab_free(v);
+}
+
+static void limits_of_the_model(void **unused) {
+  (void)unused;
+  static const char *const processors[] = {
+      "{\"type\": \"BertProcessing\", \"sep\": [\"[SEP]\", 3], \"cls\": [\"[CLS]\", 2]}",
+      "{\"type\": \"TemplateProcessing\", \"pair\": [{\"SpecialToken\": {\"id\": \"[CLS]\", \"type_id\": 0}},"
+      "{\"Sequence\": {\"id\": \"A\", \"type_id\": 0}}, {\"SpecialToken\": {\"id\": \"[SEP]\", \"type_id\": "
+      "0}},"
+      "{\"Sequence\": {\"id\": \"B\", \"type_id\": 1}}, {\"SpecialToken\": {\"id\": \"[SEP]\", \"type_id\": "
+      "1}}]}"};
+  const model_config events = {.max_positions = 12, .segments = 2, .event_types = 4},
+                     single = {.max_positions = 12, .segments = 1, .event_types = 1};
+  check_pair(NULL, &events, 4);
+  check_pair(NULL, &single, 0);
+  for (int i = 0; i < 2; i++) {
+    char text[1024];
+    snprintf(text, sizeof text,
+             "{\"config\": {\"model_max_length\": 512}, \"backend\": {\"model\": {\"type\": \"WordPiece\"}, "
+             "\"truncation\": {\"max_length\": 512}, \"post_processor\": %s}}",
+             processors[i]);
+    json_t *settings = json_loads(text, 0, NULL), *before = json_deep_copy(settings);
+    assert_non_null(settings);
+    check_pair(settings, &events, 4);
+    assert_true(json_equal(settings, before));
+    json_decref(settings);
+    json_decref(before);
+  }
+}
+
 static int set_up(void **unused) {
   (void)unused;
   log_set_level(LOG_ERROR);
@@ -214,10 +262,9 @@ static int tear_down(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(every_name_is_one_token),
-      cmocka_unit_test(histories_without_cls),
-      cmocka_unit_test(words_by_default),
-      cmocka_unit_test(settings_come_back),
+      cmocka_unit_test(every_name_is_one_token), cmocka_unit_test(histories_without_cls),
+      cmocka_unit_test(words_by_default),        cmocka_unit_test(settings_come_back),
+      cmocka_unit_test(limits_of_the_model),
   };
   return cmocka_run_group_tests_name("export_tokenizer", tests, set_up, tear_down);
 }

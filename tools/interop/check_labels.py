@@ -59,8 +59,13 @@ with open(path("texts.jsonl"), "w", encoding="utf-8") as f:
 lines = said(path("c"), path("texts.jsonl"), len(texts))
 tokenizer = transformers.AutoTokenizer.from_pretrained(path("sentiments"))
 with torch.no_grad():
-    theirs = model(**tokenizer(texts, padding=True, truncation=True, max_length=96, return_tensors="pt")).logits.numpy()
+    theirs = model(**tokenizer(texts, padding=True, truncation=True, return_tensors="pt")).logits.numpy()
 close("logits of texts", np.array([line["logits"] for line in lines]), theirs)
+report("the tokenizer's limit is the model's", tokenizer.model_max_length == 96, str(tokenizer.model_max_length))
+second = json.load(open(path("sentiments", "souk.json"), encoding="utf-8"))["layout"]["types_per_segment"]
+types = tokenizer(texts[0], texts[1])["token_type_ids"]
+report("a second text has the types behind those of the first", second > 1 and types[0] == 0 and types[-1] == second
+       and set(types) == {0, second}, f"{sorted(set(types))}, {second} types a segment")
 settings = json.load(open(path("sentiments", "souk.json"), encoding="utf-8"))["labels"]
 names = [model.config.id2label[i] for i in range(3)]
 report("the labels are called the same", names == settings["names"] == ["negative", "neutral", "positive"], str(names))
