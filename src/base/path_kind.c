@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -93,7 +94,7 @@ static path_kind look_through(const char *dir) {
 
 static bool ends_with(const char *path, size_t n, const char *end) {
   const size_t m = strlen(end);
-  return n >= m && strncmp(path + n - m, end, m) == 0;
+  return n >= m && strncasecmp(path + n - m, end, m) == 0;
 }
 
 // Reads the beginning of a regular file; 0 bytes of anything else.
@@ -144,6 +145,21 @@ static size_t without_compression(const char *path, size_t n) {
   for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
     if (ends_with(path, n, ends[i])) return n - strlen(ends[i]);
   return n;
+}
+
+path_form path_form_of(const char *path) {
+  static const struct {
+    const char *end;
+    path_form form;
+  } ends[] = {{".csv", FORM_CSV},
+              {".tsv", FORM_TSV},
+              {".jsonl", FORM_JSONL},
+              {".ndjson", FORM_JSONL},
+              {".json", FORM_JSONL}};
+  const size_t n = without_compression(path, strlen(path));
+  for (size_t i = 0; i < sizeof ends / sizeof *ends; i++)
+    if (ends_with(path, n, ends[i].end)) return ends[i].form;
+  return FORM_OTHER;
 }
 
 // Nothing is read from a pipe: the bytes would be lost to its real reader.

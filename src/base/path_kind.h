@@ -39,6 +39,14 @@ const char *path_kind_name(path_kind kind); // "a data set"
 // OK if the path is of one of the wanted kinds (or damaged, for the reader to say so). Else ERR_NOT_FOUND or ERR_ARGUMENT and
 // a sentence: "DIR is a bundle (souk-infer answers from it), but a run or a checkpoint is needed; souk pretrain makes one".
 status path_check(const char *path, unsigned wanted);
+// What a file's name says of its form, without regard to case and to .gz, .zst, .xz or .bz2 at its end.
+typedef enum path_form {
+  FORM_OTHER,
+  FORM_CSV,
+  FORM_TSV,
+  FORM_JSONL
+} path_form; // .json and .ndjson are FORM_JSONL
+path_form path_form_of(const char *path);
 // Checks the place of a new output: nothing, an empty directory, or one of the kinds that may be written into.
 status path_check_place(const char *path, unsigned allowed);
 

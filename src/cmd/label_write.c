@@ -155,22 +155,35 @@ static status means_of(item_means *m, const label_model *l, const labelled_rows 
   return OK;
 }
 
-static void add_means(json_t *j, const item_means *m, int32_t id, const label_set *l, const char *prefix) {
-  char name[OPTION_STRING + 256];
-  snprintf(name, sizeof name, "%sreviews", prefix);
-  json_object_set_new(j, name, json_integer((json_int_t)m->rows[id]));
+// Names of labels may be long; cut, two could be one.
+static status add_prefixed(json_t *j, const char *prefix, const char *name, json_t *value) {
+  const size_t n = strlen(prefix), bytes = n + strlen(name) + 1;
+  char *key = malloc(bytes);
+  if (key != NULL) snprintf(key, bytes, "%s%s", prefix, name);
+  const bool bad = key == NULL || value == NULL || json_object_set(j, key, value) != 0;
+  json_decref(value);
+  free(key);
+  return bad ? fail(ERR_MEMORY, "out of memory: cannot compose a line of json") : OK;
+}
+
+static status add_means(json_t *j, const item_means *m, int32_t id, const label_set *l, const char *prefix) {
+  TRY(add_prefixed(j, prefix, "reviews", json_integer((json_int_t)m->rows[id])));
   for (int32_t k = 0; k < l->n; k++) {
-    snprintf(name, sizeof name, "%s%.200s", prefix, l->names[k]);
-    json_object_set_new(j, name, json_real(m->sums[(int64_t)id * l->n + k] / (double)m->rows[id]));
+    const double mean = m->sums[(int64_t)id * l->n + k] / (double)m->rows[id];
+    TRY(add_prefixed(j, prefix, l->names[k], json_real(mean)));
   }
+  return OK;
 }
 
 static status write_items(out_file *f, const item_means *m, const label_set *l, const item_means_how *how) {
   status rc = OK;
   for (int32_t id = 0; rc == OK && id < intern_count(m->names); id++) {
     json_t *j = json_pack("{s:s}", how->column, intern_text(m->names, id));
-    add_means(j, m, id, l, how->prefix);
-    rc = write_line(f, j);
+    rc = add_means(j, m, id, l, how->prefix);
+    if (rc == OK)
+      rc = write_line(f, j);
+    else
+      json_decref(j);
   }
   return rc;
 }
@@ -197,11 +210,6 @@ static status name_columns(catalogue_columns *c, const item_means_how *how) {
   return c->n > 1 ? OK : fail(ERR_ARGUMENT, "--catalogue needs --keep, the columns of it that are written");
 }
 
-static log_kind kind_of(const char *path) {
-  if (strstr(path, ".jsonl") != NULL) return LOG_JSONL;
-  return strstr(path, ".tsv") != NULL ? LOG_TSV : LOG_CSV;
-}
-
 static status write_catalogue(out_file *f, log_reader *in, const catalogue_columns *c, const item_means *m,
                               const label_set *l, const item_means_how *how) {
   const char *values[MAX_COLUMNS], *reject;
@@ -214,10 +222,13 @@ static status write_catalogue(out_file *f, log_reader *in, const catalogue_colum
     for (int i = 0; i < c->n; i++)
       if (values[i] != NULL) json_object_set_new(j, c->names[i], json_string(values[i]));
     const int32_t id = intern_find(m->names, values[0]);
-    if (id >= 0) add_means(j, m, id, l, how->prefix);
     n++;
     with += id >= 0;
-    rc = write_line(f, j);
+    if (id >= 0) rc = add_means(j, m, id, l, how->prefix);
+    if (rc == OK)
+      rc = write_line(f, j);
+    else
+      json_decref(j);
   }
   if (rc == OK)
     log_info("catalogue: %lld items, %lld of them with predictions", (long long)n, (long long)with);
@@ -231,7 +242,7 @@ static status join_catalogue(out_file *f, const item_means *m, const label_set *
   log_reader *in;
   TRY(name_columns(&c, how));
   for (int i = 0; i < c.n; i++) join[i] = (log_join){" > ", " | "};
-  const log_format format = {.kind = kind_of(how->catalogue),
+  const log_format format = {.kind = log_kind_of(how->catalogue),
                              .header = true,
                              .quotes = QUOTES_AUTO,
                              .join = join,

@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include "base/memory.h"
 #include "prepare/input_files.h"
 #include "prepare/labelled_internal.h"
@@ -58,17 +57,9 @@ static status take_texts(label_reading *r, const log_row *row) {
 // ---- files ---------------------------------------------------------------------------------------------------
 
 static log_kind kind_of(const labelled_config *c, const char *path) {
-  static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2"};
-  if (c->format != LABELLED_AUTO) return (log_kind)(c->format - LABELLED_CSV);
-  size_t n = strlen(path);
-  for (size_t i = 0; i < sizeof packed / sizeof *packed; i++) {
-    const size_t k = strlen(packed[i]);
-    if (n > k && strcasecmp(path + n - k, packed[i]) == 0) n -= k;
-  }
-  if (n > 6 && strncasecmp(path + n - 6, ".jsonl", 6) == 0) return LOG_JSONL;
-  if (n > 5 && strncasecmp(path + n - 5, ".json", 5) == 0) return LOG_JSONL;
-  return n > 4 && strncasecmp(path + n - 4, ".tsv", 4) == 0 ? LOG_TSV : LOG_CSV;
+  return c->format != LABELLED_AUTO ? (log_kind)(c->format - LABELLED_CSV) : log_kind_of(path);
 }
+
 static status reject(label_reading *r, const log_row *row, const char *why) {
   char text[512];
   r->report->rejected++;

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/byte_stream.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "prepare/log_internal.h"
 
 #ifdef SOUK_SMALL_BUFFERS // for fuzzing, so that small inputs cross the end of a block too
@@ -186,6 +187,12 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
                 p->options, p->options);
   TRY(read_separator(f->separator, p->separator, &p->separator_bytes));
   return f->lists != NULL ? plan_lists(p, f->lists) : OK;
+}
+
+log_kind log_kind_of(const char *path) {
+  const path_form form = path_form_of(path);
+  if (form == FORM_JSONL) return LOG_JSONL;
+  return form == FORM_TSV ? LOG_TSV : LOG_CSV;
 }
 
 status log_open(log_reader **out, const char *path, const log_format *format, const char *const *columns,

@@ -18,6 +18,8 @@
 #include "base/status.h"
 
 typedef enum log_kind { LOG_CSV, LOG_TSV, LOG_SPACE, LOG_JSONL } log_kind; // "csv|tsv|space|jsonl"
+// By the name of the file; csv where it says nothing.
+log_kind log_kind_of(const char *path);
 // How a quote inside a quoted field is written: doubled (RFC 4180), behind a backslash (Spark), or quotes are text. Auto:
 // doubled, and behind a backslash in those rows that come out right only so.
 typedef enum log_quotes { QUOTES_AUTO, QUOTES_DOUBLE, QUOTES_BACKSLASH, QUOTES_NONE } log_quotes;

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/path_kind.h"
 #include "format/utf8.h"
 #include "prepare/input_files.h"
 #include "vocab/vocab_internal.h"
@@ -189,26 +190,10 @@ static status read_plain(vocab_job *job, const char *path) {
 
 // ---- files ---------------------------------------------------------------------------------------------------
 
-static bool ends_with(const char *name, size_t bytes, const char *end) {
-  const size_t n = strlen(end);
-  return bytes >= n && strncasecmp(name + bytes - n, end, n) == 0;
-}
-
-// By the name, without what a compression adds to it.
 static vocab_format kind_of(const char *path) {
-  static const char *const packed[] = {".gz", ".zst", ".xz", ".bz2"};
-  size_t bytes = strlen(path);
-  for (size_t i = 0; i < sizeof packed / sizeof *packed; i++)
-    if (ends_with(path, bytes, packed[i])) {
-      bytes -= strlen(packed[i]);
-      break;
-    }
-  if (ends_with(path, bytes, ".csv")) return TEXTS_CSV;
-  if (ends_with(path, bytes, ".tsv")) return TEXTS_TSV;
-  if (ends_with(path, bytes, ".jsonl") || ends_with(path, bytes, ".ndjson") ||
-      ends_with(path, bytes, ".json"))
-    return TEXTS_JSONL;
-  return TEXTS_PLAIN;
+  static const vocab_format kinds[] = {
+      [FORM_OTHER] = TEXTS_PLAIN, [FORM_CSV] = TEXTS_CSV, [FORM_TSV] = TEXTS_TSV, [FORM_JSONL] = TEXTS_JSONL};
+  return kinds[path_form_of(path)];
 }
 
 status vocab_read_files(vocab_job *job) {

@@ -40,6 +40,12 @@ check "weights by frequency and a share for validation work too" has 'validation
 check "several labels of rows of csv, one of them not always known, work too" bash -c "{ echo text,light,sturdy; sed -n 's/.*\"text\":\"\\([^\"]*\\)\".*/\"\\1\"/p' '$work/train.jsonl' | awk '{ print \$0 \",\" (\$0 ~ /light/) \",\" (NR % 3 ? \$0 ~ /sturdy/ : \"\") }'; } >'$work/several.csv' &&
   '$souk' finetune --task classify '$work/base' --train '$work/several.csv' --label light,sturdy --epochs 2 --out '$work/s' ${few[*]} && '$souk' eval '$work/s' --labels '$work/several.csv' | grep -q '^sturdy'"
 
+long=$(printf 'l%.0s' {1..220})
+sed "1s/.*/text,${long}1,${long}2,item_id/; 2,\$s/\$/,p1/" "$work/several.csv" >"$work/long.csv"
+check "labels with long names" "$souk" finetune --task classify "$work/base" --train "$work/long.csv" --label "${long}1,${long}2" --epochs 1 --out "$work/long" "${few[@]}"
+check "means by item can be written of them" "$souk" label "$work/long" "$work/long.csv" --items "$work/long.jsonl" --item item_id
+check "long names of labels stay whole" has '"l{220}1":.*"l{220}2":' "$work/long.jsonl"
+
 # What cannot be.
 cp -r "$work/c" "$work/odd" && sed -i '/^ *"neutral",$/d' "$work/odd/$(cat "$work/odd/last")/manifest.json"
 check_error "labels that are not those of the model are an error" 'field "labels" has not the labels of "model.labels"' "$souk" eval "$work/odd" --labels "$work/test.jsonl" --which last
@@ -67,6 +73,9 @@ check "predictions are one a row" test "$(wc -l <"$work/said.jsonl")" = "$(wc -l
 check "with label, probabilities and logits" has '^\{"line":1,"label":"(negative|neutral|positive)","probability":0\.[0-9]+,"probabilities":\{"negative":.*\},"logits":\[' "$work/said.jsonl"
 check "means by item join a catalogue" "$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/catalogue.jsonl" --catalogue "$shop/catalogue.jsonl" --keep title_en,category,brand,price --prefix review_
 check "the catalogue has them" has '"item_id":"p0000[0-9]*","title_en".*"review_positive":' "$work/catalogue.jsonl"
+mkdir "$work/old.jsonl.d" && cp "$shop/catalogue.csv" "$work/old.jsonl.d"
+check "what a folder is called says nothing of the files in it" "$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/in_folder.jsonl" --catalogue "$work/old.jsonl.d/catalogue.csv" --keep brand
+check "its items are joined" has '"brand":.*"positive":' "$work/in_folder.jsonl"
 check "souk prepare takes it, with sentiment as the rating" "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$work/catalogue.jsonl" --catalogue.rating review_positive \
   --catalogue.description "" --catalogue.keep review_positive --words "$work/vocab.txt" --out "$work/fed"
 check "ratings are tokens then" has '^rating=' "$work/fed/vocab.tsv"
