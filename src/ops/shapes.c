@@ -44,102 +44,127 @@ static status check_table(const char *name, const optim_params *p) {
   return OK;
 }
 
+static status check_embed(const char *name, const embed_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "embed", "hidden", p->hidden);
+  return check_dropout(name, "embed", p->drop);
+}
+
+static status check_norm(const char *name, const norm_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "norm", "hidden", p->hidden);
+  if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
+    return bad_shape(name, "norm with dropout", "rows kind", p->n.kind);
+  if (p->path.threshold > 0 && p->n.kind != ROWS_TOKENS)
+    return bad_shape(name, "norm with stochastic depth", "rows kind", p->n.kind);
+  TRY(check_dropout(name, "norm's stochastic depth", p->path));
+  return check_dropout(name, "norm", p->drop);
+}
+
+static status check_linear(const char *name, const linear_params *p) {
+  if (p->in < 1) return bad_shape(name, "linear", "in", p->in);
+  if (p->y_add && p->kind == ACT_TANH)
+    return fail(ERR_UNSUPPORTED, "the %s backend's linear adds into y with GELU or without an activation",
+                name);
+  return p->out < 1 ? bad_shape(name, "linear", "out", p->out) : OK;
+}
+
+static status check_attention(const char *name, const attention_params *p) {
+  if (p->heads < 1 || p->heads > 4095) return bad_shape(name, "attention", "heads", p->heads);
+  if (p->head_size < 1 || p->head_size > 512) return bad_shape(name, "attention", "head size", p->head_size);
+  if (p->max_length < 1) return bad_shape(name, "attention", "longest sequence", p->max_length);
+  return check_dropout(name, "attention", p->drop);
+}
+
+static status check_gather(const char *name, const gather_params *p) {
+  return p->hidden < 1 ? bad_shape(name, "gather", "hidden", p->hidden) : OK;
+}
+
+static status check_bag(const char *name, const bag_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "mean of rows", "hidden", p->hidden);
+  return p->vocab < 1 ? bad_shape(name, "mean of rows", "vocab", p->vocab) : OK;
+}
+
+static status check_fuse(const char *name, const fuse_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "fusion of item vectors", "hidden", p->hidden);
+  if (p->id_threshold > 256)
+    return bad_shape(name, "fusion of item vectors", "id_threshold", p->id_threshold);
+  if (p->base < 0 || p->items < 1) return bad_shape(name, "fusion of item vectors", "items", p->items);
+  return p->items > p->vocab - p->base ? bad_shape(name, "fusion of item vectors", "vocab", p->vocab) : OK;
+}
+
+static status check_xent(const char *name, const xent_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
+  if (p->n_negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->n_negatives);
+  TRY(check_slot(name, "cross-entropy", p->slot));
+  if (p->loss != LOSS_SOFTMAX && p->n_negatives == 0)
+    return fail(ERR_UNSUPPORTED, "the %s backend's binary losses need negatives", name);
+  if (!(p->smoothing >= 0 && p->smoothing < 1) || (p->smoothing > 0 && p->loss != LOSS_SOFTMAX))
+    return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support label smoothing of %g", name,
+                p->loss == LOSS_SOFTMAX ? "cross-entropy" : "binary loss", (double)p->smoothing);
+  if (!(p->beta >= 0))
+    return fail(ERR_UNSUPPORTED, "the %s backend's loss has beta = %g", name, (double)p->beta);
+  return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
+}
+
+static status check_classify(const char *name, const classify_params *p) {
+  TRY(check_slot(name, "classification loss", p->slot));
+  const int32_t fewest = p->kind == CLASSIFY_ONE ? 2 : 1;
+  return p->classes < fewest || p->classes > 4096
+             ? bad_shape(name, "classification loss", "classes", p->classes)
+             : OK;
+}
+
+static status check_drop(const char *name, const drop_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "dropout", "hidden", p->hidden);
+  if (p->n.kind == ROWS_FIXED)
+    return fail(ERR_UNSUPPORTED, "the %s backend's dropout is of tokens or sequences", name);
+  return check_dropout(name, "dropout", p->drop);
+}
+
+static status check_scale(const char *name, const scale_params *p) {
+  if (p->width < 1) return bad_shape(name, "scaling of columns", "width", p->width);
+  if (p->at < 0 || p->at > (p->y_width > 0 ? p->y_width : p->width) - p->width)
+    return bad_shape(name, "scaling of columns", "first column", p->at);
+  return OK;
+}
+
+static status check_orthogonal(const char *name, const orthogonal_params *p) {
+  if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "orthogonality", "ranks", p->ranks);
+  return p->width < 1 ? bad_shape(name, "orthogonality", "width", p->width) : OK;
+}
+
+static status check_importance(const char *name, const importance_params *p) {
+  if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "importance", "ranks", p->ranks);
+  return p->width < 1 ? bad_shape(name, "importance", "width", p->width) : OK;
+}
+
 status shapes_check(const char *name, op_kind kind, const void *params) {
   switch (kind) {
-  case OP_EMBED: {
-    const embed_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "embed", "hidden", p->hidden);
-    return check_dropout(name, "embed", p->drop);
-  }
-  case OP_NORM: {
-    const norm_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "norm", "hidden", p->hidden);
-    if (p->drop.threshold > 0 && p->n.kind != ROWS_TOKENS)
-      return bad_shape(name, "norm with dropout", "rows kind", p->n.kind);
-    if (p->path.threshold > 0 && p->n.kind != ROWS_TOKENS)
-      return bad_shape(name, "norm with stochastic depth", "rows kind", p->n.kind);
-    TRY(check_dropout(name, "norm's stochastic depth", p->path));
-    return check_dropout(name, "norm", p->drop);
-  }
-  case OP_LINEAR: {
-    const linear_params *p = params;
-    if (p->in < 1) return bad_shape(name, "linear", "in", p->in);
-    if (p->y_add && p->kind == ACT_TANH)
-      return fail(ERR_UNSUPPORTED, "the %s backend's linear adds into y with GELU or without an activation",
-                  name);
-    return p->out < 1 ? bad_shape(name, "linear", "out", p->out) : OK;
-  }
-  case OP_ATTENTION: {
-    const attention_params *p = params;
-    if (p->heads < 1 || p->heads > 4095) return bad_shape(name, "attention", "heads", p->heads);
-    if (p->head_size < 1 || p->head_size > 512)
-      return bad_shape(name, "attention", "head size", p->head_size);
-    if (p->max_length < 1) return bad_shape(name, "attention", "longest sequence", p->max_length);
-    return check_dropout(name, "attention", p->drop);
-  }
-  case OP_GATHER: {
-    const gather_params *p = params;
-    return p->hidden < 1 ? bad_shape(name, "gather", "hidden", p->hidden) : OK;
-  }
-  case OP_BAG: {
-    const bag_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "mean of rows", "hidden", p->hidden);
-    return p->vocab < 1 ? bad_shape(name, "mean of rows", "vocab", p->vocab) : OK;
-  }
-  case OP_FUSE: {
-    const fuse_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "fusion of item vectors", "hidden", p->hidden);
-    if (p->id_threshold > 256)
-      return bad_shape(name, "fusion of item vectors", "id_threshold", p->id_threshold);
-    if (p->base < 0 || p->items < 1) return bad_shape(name, "fusion of item vectors", "items", p->items);
-    return p->items > p->vocab - p->base ? bad_shape(name, "fusion of item vectors", "vocab", p->vocab) : OK;
-  }
-  case OP_XENT: {
-    const xent_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "cross-entropy", "hidden", p->hidden);
-    if (p->n_negatives < 0) return bad_shape(name, "cross-entropy", "negatives", p->n_negatives);
-    TRY(check_slot(name, "cross-entropy", p->slot));
-    if (p->loss != LOSS_SOFTMAX && p->n_negatives == 0)
-      return fail(ERR_UNSUPPORTED, "the %s backend's binary losses need negatives", name);
-    if (!(p->smoothing >= 0 && p->smoothing < 1) || (p->smoothing > 0 && p->loss != LOSS_SOFTMAX))
-      return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support label smoothing of %g", name,
-                  p->loss == LOSS_SOFTMAX ? "cross-entropy" : "binary loss", (double)p->smoothing);
-    if (!(p->beta >= 0))
-      return fail(ERR_UNSUPPORTED, "the %s backend's loss has beta = %g", name, (double)p->beta);
-    return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
-  }
-  case OP_CLASSIFY: {
-    const classify_params *p = params;
-    TRY(check_slot(name, "classification loss", p->slot));
-    const int32_t fewest = p->kind == CLASSIFY_ONE ? 2 : 1;
-    return p->classes < fewest || p->classes > 4096
-               ? bad_shape(name, "classification loss", "classes", p->classes)
-               : OK;
-  }
-  case OP_DROP: {
-    const drop_params *p = params;
-    if (p->hidden < 1) return bad_shape(name, "dropout", "hidden", p->hidden);
-    if (p->n.kind == ROWS_FIXED)
-      return fail(ERR_UNSUPPORTED, "the %s backend's dropout is of tokens or sequences", name);
-    return check_dropout(name, "dropout", p->drop);
-  }
-  case OP_SCALE: {
-    const scale_params *p = params;
-    if (p->width < 1) return bad_shape(name, "scaling of columns", "width", p->width);
-    if (p->at < 0 || p->at > (p->y_width > 0 ? p->y_width : p->width) - p->width)
-      return bad_shape(name, "scaling of columns", "first column", p->at);
-    return OK;
-  }
-  case OP_ORTHOGONAL: {
-    const orthogonal_params *p = params;
-    if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "orthogonality", "ranks", p->ranks);
-    return p->width < 1 ? bad_shape(name, "orthogonality", "width", p->width) : OK;
-  }
-  case OP_IMPORTANCE: {
-    const importance_params *p = params;
-    if (p->ranks < 1 || p->ranks > MOST_RANKS) return bad_shape(name, "importance", "ranks", p->ranks);
-    return p->width < 1 ? bad_shape(name, "importance", "width", p->width) : OK;
-  }
+  case OP_EMBED:
+    return check_embed(name, params);
+  case OP_NORM:
+    return check_norm(name, params);
+  case OP_LINEAR:
+    return check_linear(name, params);
+  case OP_ATTENTION:
+    return check_attention(name, params);
+  case OP_GATHER:
+    return check_gather(name, params);
+  case OP_BAG:
+    return check_bag(name, params);
+  case OP_FUSE:
+    return check_fuse(name, params);
+  case OP_XENT:
+    return check_xent(name, params);
+  case OP_CLASSIFY:
+    return check_classify(name, params);
+  case OP_DROP:
+    return check_drop(name, params);
+  case OP_SCALE:
+    return check_scale(name, params);
+  case OP_ORTHOGONAL:
+    return check_orthogonal(name, params);
+  case OP_IMPORTANCE:
+    return check_importance(name, params);
   case OP_OPTIM:
     return check_table(name, params);
   case OP_COUNT:
@@ -171,79 +196,102 @@ static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {
   if (rows_n > 0) snprintf(text + n, SHAPE_TEXT - (size_t)n, ", %lld rows", rows_n);
 }
 
-void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
+static void embed_text(const embed_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d, %d words", p->n.cap, p->hidden, p->vocab);
+}
+
+static void norm_text(const norm_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d%s%s", p->n.cap, p->hidden, p->drop.threshold > 0 ? ", dropout" : "",
+           p->path.threshold > 0 ? ", stochastic depth" : "");
+}
+
+static void linear_text(const linear_params *p, char text[SHAPE_TEXT]) {
   static const char *const activations[] = {"", ", gelu_new", ", gelu", ", tanh"};
+  snprintf(text, SHAPE_TEXT, "%d x %d to %d%s", p->n.cap, p->in, p->out, activations[p->kind]);
+}
+
+static void attention_text(const attention_params *p, char text[SHAPE_TEXT]) {
   static const char *const seen[] = {"", ", causal", ", prefix"};
+  snprintf(text, SHAPE_TEXT, "%d tokens, %d heads of %d%s", p->n.cap, p->heads, p->head_size, seen[p->kind]);
+}
+
+static void gather_text(const gather_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d of %d x %d", p->n.cap, p->source.cap, p->hidden);
+}
+
+static void bag_text(const bag_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d of %d rows of %d x %d", p->n.cap, p->entries.cap, p->vocab, p->hidden);
+}
+
+static void fuse_text(const fuse_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d, %d items%s", p->vocab, p->hidden, p->items,
+           p->gate != NULL ? "" : ", content alone");
+}
+
+static void classify_text(const classify_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d%s", p->n.cap, p->classes,
+           p->kind == CLASSIFY_SEVERAL ? ", several labels" : "");
+}
+
+static void drop_text(const drop_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->hidden);
+}
+
+static void scale_text(const scale_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d of %d%s", p->n.cap, p->width, p->y_width > 0 ? p->y_width : p->width,
+           p->factor != NULL ? ", by columns" : "");
+}
+
+static void orthogonal_text(const orthogonal_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
+}
+
+static void importance_text(const importance_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
+}
+
+void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
   text[0] = '\0';
   switch (kind) {
-  case OP_EMBED: {
-    const embed_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d, %d words", p->n.cap, p->hidden, p->vocab);
+  case OP_EMBED:
+    embed_text(params, text);
     return;
-  }
-  case OP_NORM: {
-    const norm_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d%s%s", p->n.cap, p->hidden, p->drop.threshold > 0 ? ", dropout" : "",
-             p->path.threshold > 0 ? ", stochastic depth" : "");
+  case OP_NORM:
+    norm_text(params, text);
     return;
-  }
-  case OP_LINEAR: {
-    const linear_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d to %d%s", p->n.cap, p->in, p->out, activations[p->kind]);
+  case OP_LINEAR:
+    linear_text(params, text);
     return;
-  }
-  case OP_ATTENTION: {
-    const attention_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d tokens, %d heads of %d%s", p->n.cap, p->heads, p->head_size,
-             seen[p->kind]);
+  case OP_ATTENTION:
+    attention_text(params, text);
     return;
-  }
-  case OP_GATHER: {
-    const gather_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d of %d x %d", p->n.cap, p->source.cap, p->hidden);
+  case OP_GATHER:
+    gather_text(params, text);
     return;
-  }
-  case OP_BAG: {
-    const bag_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d of %d rows of %d x %d", p->n.cap, p->entries.cap, p->vocab, p->hidden);
+  case OP_BAG:
+    bag_text(params, text);
     return;
-  }
-  case OP_FUSE: {
-    const fuse_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d, %d items%s", p->vocab, p->hidden, p->items,
-             p->gate != NULL ? "" : ", content alone");
+  case OP_FUSE:
+    fuse_text(params, text);
     return;
-  }
   case OP_XENT:
     xent_text(params, text);
     return;
-  case OP_CLASSIFY: {
-    const classify_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d%s", p->n.cap, p->classes,
-             p->kind == CLASSIFY_SEVERAL ? ", several labels" : "");
+  case OP_CLASSIFY:
+    classify_text(params, text);
     return;
-  }
-  case OP_DROP: {
-    const drop_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d", p->n.cap, p->hidden);
+  case OP_DROP:
+    drop_text(params, text);
     return;
-  }
-  case OP_SCALE: {
-    const scale_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d x %d of %d%s", p->n.cap, p->width, p->y_width > 0 ? p->y_width : p->width,
-             p->factor != NULL ? ", by columns" : "");
+  case OP_SCALE:
+    scale_text(params, text);
     return;
-  }
-  case OP_ORTHOGONAL: {
-    const orthogonal_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
+  case OP_ORTHOGONAL:
+    orthogonal_text(params, text);
     return;
-  }
-  case OP_IMPORTANCE: {
-    const importance_params *p = params;
-    snprintf(text, SHAPE_TEXT, "%d ranks of %d%s", p->ranks, p->width, p->columns ? ", columns" : "");
+  case OP_IMPORTANCE:
+    importance_text(params, text);
     return;
-  }
   case OP_OPTIM:
     optim_text(params, text);
     return;

@@ -169,6 +169,41 @@ static double all_elements(const optim_params *p) {
   return n;
 }
 
+static op_cost drop(const drop_params *p, const batch_facts *f, double A) { // x read, y written
+  const double n = live(p->n, f) * p->hidden;
+  return (op_cost){2 * n * A, 8 * n};
+}
+
+// P read; C is smaller.
+static op_cost orthogonal(const orthogonal_params *p, bool back) {
+  const double R = p->ranks, n = R * p->width;
+  return (op_cost){(back ? 3 : 1) * n * F, (back ? 4 : 2) * R * n};
+}
+
+// p, g read, both averages read and written.
+static op_cost importance(const importance_params *p) {
+  const double n = (double)p->ranks * p->width;
+  return (op_cost){6 * n * F, 10 * n};
+}
+
+static op_cost optimiser(op_index op, const optim_params *p, const batch_facts *f, double A) {
+  const double n = elements(p, f), all = all_elements(p);
+  switch (op) {
+  case INDEX_grad_norm:
+    return (op_cost){n * F, 2 * n};
+  case INDEX_adamw: // p, m, v read and written, g read and zeroed
+    return (op_cost){n * F * 8 + copies(p, f, A) + lags(p, f) + marks(p), n * 20};
+  case INDEX_lamb_update: // p, g, m, v read, m, v and the update in g's place written
+    return (op_cost){n * F * 7, n * 24};
+  case INDEX_lamb_apply: // p and g read and written
+    return (op_cost){n * F * 4 + copies(p, f, A) + lags(p, f), n * 2};
+  case INDEX_average_weights: // p and lag read, g written
+    return (op_cost){all * F * 3, all * 2};
+  default: // average_rescale: lag read and written
+    return (op_cost){all * F * 2, all};
+  }
+}
+
 op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t act_size) {
   const double A = (double)act_size;
   switch (op) {
@@ -204,36 +239,25 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return xent(&p->xent, f, A);
   case INDEX_classify:
     return classify(&p->classify, f, A);
-  case INDEX_drop: // x read, y written
-    return (op_cost){2 * live(p->drop.n, f) * p->drop.hidden * A, 8 * live(p->drop.n, f) * p->drop.hidden};
+  case INDEX_drop:
+    return drop(&p->drop, f, A);
   case INDEX_scale_forward:
     return scale_pass(&p->scale, f, A, false);
   case INDEX_scale_backward:
     return scale_pass(&p->scale, f, A, true);
-  case INDEX_orthogonal_forward: // P read; C is smaller
-    return (op_cost){(double)p->orthogonal.ranks * p->orthogonal.width * F,
-                     2.0 * p->orthogonal.ranks * p->orthogonal.ranks * p->orthogonal.width};
+  case INDEX_orthogonal_forward:
+    return orthogonal(&p->orthogonal, false);
   case INDEX_orthogonal_backward:
-    return (op_cost){3.0 * p->orthogonal.ranks * p->orthogonal.width * F,
-                     4.0 * p->orthogonal.ranks * p->orthogonal.ranks * p->orthogonal.width};
-  case INDEX_importance: // p, g read, both averages read and written
-    return (op_cost){6.0 * p->importance.ranks * p->importance.width * F,
-                     10.0 * p->importance.ranks * p->importance.width};
+    return orthogonal(&p->orthogonal, true);
+  case INDEX_importance:
+    return importance(&p->importance);
   case INDEX_grad_norm:
-    return (op_cost){elements(&p->optim, f) * F, 2 * elements(&p->optim, f)};
-  case INDEX_adamw: // p, m, v read and written, g read and zeroed
-    return (op_cost){elements(&p->optim, f) * F * 8 + copies(&p->optim, f, A) + lags(&p->optim, f) +
-                         marks(&p->optim),
-                     elements(&p->optim, f) * 20};
-  case INDEX_lamb_update: // p, g, m, v read, m, v and the update in g's place written
-    return (op_cost){elements(&p->optim, f) * F * 7, elements(&p->optim, f) * 24};
-  case INDEX_lamb_apply: // p and g read and written
-    return (op_cost){elements(&p->optim, f) * F * 4 + copies(&p->optim, f, A) + lags(&p->optim, f),
-                     elements(&p->optim, f) * 2};
-  case INDEX_average_weights: // p and lag read, g written
-    return (op_cost){all_elements(&p->optim) * F * 3, all_elements(&p->optim) * 2};
-  case INDEX_average_rescale: // lag read and written
-    return (op_cost){all_elements(&p->optim) * F * 2, all_elements(&p->optim)};
+  case INDEX_adamw:
+  case INDEX_lamb_update:
+  case INDEX_lamb_apply:
+  case INDEX_average_weights:
+  case INDEX_average_rescale:
+    return optimiser(op, &p->optim, f, A);
   case N_OPS:
     break;
   }
