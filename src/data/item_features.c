@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset_internal.h"
-#include "hdf5/hdf5_glue.h"
+#include "hdf5/h5_arrays.h"
 
 typedef struct features_file {
   const dataset *d;
@@ -121,15 +121,7 @@ void item_features_free(item_features *f) {
 }
 
 status item_features_write(const item_features *f, const char *path, int deflate) {
-  const hsize_t dims[2] = {(hsize_t)f->items, (hsize_t)f->width};
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.features", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "rows", H5T_IEEE_F32LE, 2, dims, f->rows, deflate);
-    if (rc == OK) rc = h5_write(file, path, "present", H5T_STD_U8LE, 1, dims, f->present, deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"rows", H5_KIND_F32, f->items, f->width, f->rows},
+                             {"present", H5_KIND_U8, f->items, 0, f->present}};
+  return h5_write_arrays(path, "souk.features", arrays, 2, deflate);
 }

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/dataset_internal.h"
-#include "hdf5/hdf5_glue.h"
+#include "hdf5/h5_arrays.h"
 
 typedef struct texts_file {
   const dataset *d;
@@ -17,17 +17,6 @@ typedef struct texts_file {
   int64_t *offsets;
   int32_t *tokens;
 } texts_file;
-
-static status check_offsets(const texts_file *f, int64_t tokens) {
-  for (int32_t i = 0; i < f->items; i++)
-    if (f->offsets[i + 1] < f->offsets[i] || f->offsets[i + 1] - f->offsets[i] > INT32_MAX)
-      return fail(ERR_FORMAT, "%s: \"offsets\" of item %d is %lld, and that of the item behind it %lld",
-                  f->path, i, (long long)f->offsets[i], (long long)f->offsets[i + 1]);
-  if (f->offsets[0] != 0 || f->offsets[f->items] != tokens)
-    return fail(ERR_FORMAT, "%s: \"offsets\" goes from %lld to %lld, but there are %lld tokens", f->path,
-                (long long)f->offsets[0], (long long)f->offsets[f->items], (long long)tokens);
-  return OK;
-}
 
 static status check_tokens(const texts_file *f) {
   const int32_t *end = dataset_stored(f->d)->range_end;
@@ -54,7 +43,7 @@ static status read_arrays(texts_file *f) {
   TRY(mem_new(&f->offsets, (size_t)n, sizeof *f->offsets, "texts of items"));
   TRY(mem_new(&f->tokens, (size_t)tokens, sizeof *f->tokens, "texts of items"));
   TRY(reader_rows(f->reader, f->file, "offsets", H5_KIND_I64, 1, 0, n, 1, f->offsets));
-  TRY(check_offsets(f, tokens));
+  TRY(h5_check_offsets(f->path, "offsets", f->offsets, f->items, tokens));
   TRY(reader_rows(f->reader, f->file, "tokens", H5_KIND_I32, 1, 0, tokens, 1, f->tokens));
   return check_tokens(f);
 }
@@ -123,15 +112,7 @@ void item_texts_free(item_texts *t) {
 }
 
 status item_texts_write(const item_texts *t, const char *path, int deflate) {
-  const hsize_t offsets = (hsize_t)t->items + 1, tokens = (hsize_t)t->offsets[t->items];
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.texts", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, t->offsets, deflate);
-    if (rc == OK) rc = h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, t->tokens, deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"offsets", H5_KIND_I64, (int64_t)t->items + 1, 0, t->offsets},
+                             {"tokens", H5_KIND_I32, t->offsets[t->items], 0, t->tokens}};
+  return h5_write_arrays(path, "souk.texts", arrays, 2, deflate);
 }

@@ -8,7 +8,7 @@
 #include "base/memory.h"
 #include "data/dataset_internal.h"
 #include "format/domains.h"
-#include "hdf5/hdf5_glue.h"
+#include "hdf5/h5_arrays.h"
 
 typedef struct context_file {
   const dataset *d;
@@ -28,18 +28,6 @@ static status read_set(const context_file *f, const char *name, h5_kind kind, si
                 (long long)wanted);
   TRY(mem_new(out, (size_t)*n, bytes_each, "what is known of users"));
   return reader_rows(f->reader, f->file, name, kind, 1, 0, *n, 1, *(void **)out);
-}
-
-static status check_offsets(const context_file *f, const char *name, const int64_t *offsets, int64_t n,
-                            int64_t end) {
-  for (int64_t i = 0; i < n; i++)
-    if (offsets[i + 1] < offsets[i] || offsets[i + 1] - offsets[i] > INT32_MAX)
-      return fail(ERR_FORMAT, "%s: \"%s\" at %lld is %lld, and behind it %lld", f->path, name, (long long)i,
-                  (long long)offsets[i], (long long)offsets[i + 1]);
-  if (offsets[0] != 0 || offsets[n] != end)
-    return fail(ERR_FORMAT, "%s: \"%s\" goes from %lld to %lld, not to %lld", f->path, name,
-                (long long)offsets[0], (long long)offsets[n], (long long)end);
-  return OK;
 }
 
 // Tokens lie in ranges after `from` up to `to`, or are [UNK] where that may be.
@@ -64,7 +52,7 @@ static status read_attributes(context_file *f, user_attributes *a) {
   TRY(begin(f, "users.h5", "souk.users"));
   TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *a->offsets, users + 1, &a->offsets, &n));
   TRY(read_set(f, "tokens", H5_KIND_I32, sizeof *a->tokens, -1, &a->tokens, &n));
-  TRY(check_offsets(f, "offsets", a->offsets, users, n));
+  TRY(h5_check_offsets(f->path, "offsets", a->offsets, users, n));
   return check_tokens(f, "tokens", a->tokens, n, RANGE_ATTRIBUTES, false);
 }
 
@@ -89,12 +77,12 @@ static status read_searches(context_file *f, user_searches *s) {
   TRY(begin(f, "searches.h5", "souk.searches"));
   TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *s->offsets, users + 1, &s->offsets, &n));
   TRY(read_set(f, "places", H5_KIND_I32, sizeof *s->places, -1, &s->places, &q));
-  TRY(check_offsets(f, "offsets", s->offsets, users, q));
+  TRY(h5_check_offsets(f->path, "offsets", s->offsets, users, q));
   TRY(read_set(f, "events", H5_KIND_U8, sizeof *s->events, q, &s->events, &n));
   TRY(check_places(f, s, users));
   TRY(read_set(f, "word_offsets", H5_KIND_I64, sizeof *s->word_offsets, q + 1, &s->word_offsets, &n));
   TRY(read_set(f, "words", H5_KIND_I32, sizeof *s->words, -1, &s->words, &n));
-  TRY(check_offsets(f, "word_offsets", s->word_offsets, q, n));
+  TRY(h5_check_offsets(f->path, "word_offsets", s->word_offsets, q, n));
   return check_tokens(f, "words", s->words, n, RANGE_WORDS, true);
 }
 
@@ -116,7 +104,7 @@ static status read_runs(context_file *f, user_runs *r) {
   TRY(begin(f, "domains.h5", "souk.domains"));
   TRY(read_set(f, "offsets", H5_KIND_I64, sizeof *r->offsets, users + 1, &r->offsets, &n));
   TRY(read_set(f, "places", H5_KIND_I32, sizeof *r->places, -1, &r->places, &n));
-  TRY(check_offsets(f, "offsets", r->offsets, users, n));
+  TRY(h5_check_offsets(f->path, "offsets", r->offsets, users, n));
   return check_runs(f, r, users);
 }
 
@@ -194,44 +182,39 @@ int32_t context_attributes(const user_context *c, int64_t history) {
   return (int32_t)(c->attributes.offsets[history + 1] - c->attributes.offsets[history]);
 }
 
-// The first search of the user's that lies at `place` or behind it.
-static int64_t first_search(const user_searches *s, int64_t history, int32_t place) {
-  int64_t low = s->offsets[history], high = s->offsets[history + 1];
+// The first of a user's places, which rise, at `place` or behind it.
+static int64_t first_place(const int64_t *offsets, const int32_t *places, int64_t history, int32_t place) {
+  int64_t low = offsets[history], high = offsets[history + 1];
   while (low < high) {
     const int64_t middle = low + (high - low) / 2;
-    if (s->places[middle] < place)
+    if (places[middle] < place)
       low = middle + 1;
     else
       high = middle;
   }
   return low;
+}
+
+static int64_t first_search(const user_context *c, int64_t history, int32_t place) {
+  return first_place(c->searches.offsets, c->searches.places, history, place);
+}
+
+static int64_t first_run(const user_context *c, int64_t history, int32_t place) {
+  return first_place(c->runs.offsets, c->runs.places, history, place);
 }
 
 // The searches of a span, [*from, *stop).
 static void find_searches(const user_context *c, const context_span *s, int64_t *from, int64_t *stop) {
   *from = *stop = 0;
   if (c == NULL || c->searches.offsets == NULL || (s->end == s->begin && !s->query)) return;
-  *from = first_search(&c->searches, s->sequence, s->begin);
-  *stop = first_search(&c->searches, s->sequence, s->end + s->query);
-}
-
-// The first run of the user's that begins at `place` or behind it.
-static int64_t first_run(const user_runs *r, int64_t history, int32_t place) {
-  int64_t low = r->offsets[history], high = r->offsets[history + 1];
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (r->places[middle] < place)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  *from = first_search(c, s->sequence, s->begin);
+  *stop = first_search(c, s->sequence, s->end + s->query);
 }
 
 // Tokens of domains in a span: its first event has one, whatever run it is of.
 static int64_t runs_in(const user_context *c, const context_span *s) {
   if (c == NULL || c->runs.offsets == NULL || s->end == s->begin) return 0;
-  return 1 + first_run(&c->runs, s->sequence, s->end) - first_run(&c->runs, s->sequence, s->begin + 1);
+  return 1 + first_run(c, s->sequence, s->end) - first_run(c, s->sequence, s->begin + 1);
 }
 
 // Events, words and domains.
@@ -291,7 +274,7 @@ int32_t context_fill(const user_context *c, const context_span *s, const int32_t
   w.skip = plain > room - attributes ? plain - (room - attributes) : 0;
   int64_t search, stop;
   find_searches(c, s, &search, &stop);
-  int64_t run = c->runs.offsets != NULL ? first_run(&c->runs, s->sequence, s->begin) : 0;
+  int64_t run = c->runs.offsets != NULL ? first_run(c, s->sequence, s->begin) : 0;
   for (int32_t i = s->begin; i <= s->end; i++) {
     for (; search < stop && c->searches.places[search] == i; search++) put_search(&w, &c->searches, search);
     if (i == s->end) break;
@@ -304,47 +287,23 @@ int32_t context_fill(const user_context *c, const context_span *s, const int32_t
 // ---- writing -------------------------------------------------------------------------------------------------
 
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate) {
-  const hsize_t offsets = (hsize_t)users + 1, tokens = (hsize_t)a->offsets[users];
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.users", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, a->offsets, deflate);
-    if (rc == OK) rc = h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, a->tokens, deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"offsets", H5_KIND_I64, users + 1, 0, a->offsets},
+                             {"tokens", H5_KIND_I32, a->offsets[users], 0, a->tokens}};
+  return h5_write_arrays(path, "souk.users", arrays, 2, deflate);
 }
 
 status user_runs_write(const user_runs *r, int64_t users, const char *path, int deflate) {
-  const hsize_t n = (hsize_t)users + 1, runs = (hsize_t)r->offsets[users];
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.domains", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &n, r->offsets, deflate);
-    if (rc == OK) rc = h5_write(file, path, "places", H5T_STD_I32LE, 1, &runs, r->places, deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"offsets", H5_KIND_I64, users + 1, 0, r->offsets},
+                             {"places", H5_KIND_I32, r->offsets[users], 0, r->places}};
+  return h5_write_arrays(path, "souk.domains", arrays, 2, deflate);
 }
 
 status user_searches_write(const user_searches *s, int64_t users, const char *path, int deflate) {
-  const hsize_t n = (hsize_t)users + 1, q = (hsize_t)s->offsets[users], q1 = q + 1,
-                words = (hsize_t)s->word_offsets[s->offsets[users]];
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.searches", 1);
-  if (rc == OK) {
-    rc = h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &n, s->offsets, deflate);
-    if (rc == OK) rc = h5_write(file, path, "places", H5T_STD_I32LE, 1, &q, s->places, deflate);
-    if (rc == OK) rc = h5_write(file, path, "events", H5T_STD_U8LE, 1, &q, s->events, deflate);
-    if (rc == OK) rc = h5_write(file, path, "word_offsets", H5T_STD_I64LE, 1, &q1, s->word_offsets, deflate);
-    if (rc == OK) rc = h5_write(file, path, "words", H5T_STD_I32LE, 1, &words, s->words, deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const int64_t q = s->offsets[users];
+  const h5_array arrays[] = {{"offsets", H5_KIND_I64, users + 1, 0, s->offsets},
+                             {"places", H5_KIND_I32, q, 0, s->places},
+                             {"events", H5_KIND_U8, q, 0, s->events},
+                             {"word_offsets", H5_KIND_I64, q + 1, 0, s->word_offsets},
+                             {"words", H5_KIND_I32, s->word_offsets[q], 0, s->words}};
+  return h5_write_arrays(path, "souk.searches", arrays, 5, deflate);
 }

@@ -4,12 +4,10 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
 #include "base/memory.h"
 #include "data/item_features.h"
 #include "data/item_texts.h"
-#include "hdf5/h5_reader.h"
-#include "hdf5/hdf5_glue.h"
+#include "hdf5/h5_arrays.h"
 
 static const char what[] = "the content of items";
 
@@ -109,23 +107,12 @@ status item_content_describe(model_config *c, dataset *d) {
 
 // ---- the file ------------------------------------------------------------------------------------------------
 
-static status write_arrays(hid_t file, const item_content *c, const char *path) {
-  const hsize_t items = (hsize_t)c->items, offsets = items + 1, tokens = (hsize_t)c->offsets[c->items],
-                rows_n[2] = {items, (hsize_t)c->width};
-  TRY(h5_write(file, path, "offsets", H5T_STD_I64LE, 1, &offsets, c->offsets, 0));
-  TRY(h5_write(file, path, "tokens", H5T_STD_I32LE, 1, &tokens, c->tokens, 0));
-  TRY(h5_write(file, path, "known", H5T_STD_U8LE, 1, &items, c->known, 0));
-  return c->features == NULL ? OK
-                             : h5_write(file, path, "features", H5T_IEEE_F32LE, 2, rows_n, c->features, 0);
-}
-
 status item_content_write(const item_content *c, const char *path) {
-  hid_t file;
-  h5_lock();
-  status rc = h5_create(&file, path, "souk.content", 1);
-  if (rc == OK) rc = h5_finish(file, path, write_arrays(file, c, path));
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"offsets", H5_KIND_I64, (int64_t)c->items + 1, 0, c->offsets},
+                             {"tokens", H5_KIND_I32, c->offsets[c->items], 0, c->tokens},
+                             {"known", H5_KIND_U8, c->items, 0, c->known},
+                             {"features", H5_KIND_F32, c->items, c->width, c->features}};
+  return h5_write_arrays(path, "souk.content", arrays, c->features != NULL ? 4 : 3, 0);
 }
 
 static status check_length(h5_reader *r, int32_t file, const char *path, const char *name, h5_kind kind,
@@ -138,12 +125,7 @@ static status check_length(h5_reader *r, int32_t file, const char *path, const c
 }
 
 static status check_values(const item_content *c, const char *path, const model_config *m) {
-  for (int32_t i = 0; i < c->items; i++)
-    if (c->offsets[i + 1] < c->offsets[i])
-      return fail(ERR_FORMAT, "%s: \"offsets\" fall at item %d", path, i);
-  if (c->offsets[0] != 0 || c->offsets[c->items] != m->item_words)
-    return fail(ERR_FORMAT, "%s: \"offsets\" go from %lld to %lld, and there are %lld tokens", path,
-                (long long)c->offsets[0], (long long)c->offsets[c->items], (long long)m->item_words);
+  TRY(h5_check_offsets(path, "offsets", c->offsets, c->items, m->item_words));
   for (int64_t k = 0; k < m->item_words; k++)
     if (c->tokens[k] < 0 || c->tokens[k] >= m->item_base)
       return fail(ERR_FORMAT, "%s: token %lld is %d, which is no word", path, (long long)k, c->tokens[k]);

@@ -2,13 +2,13 @@
 //
 // Attribute tokens are named "event=view", "category=Phones", "price=3". Price buckets hold about equally
 // many items each; the report has their edges.
+#include <limits.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
 #include "base/memory.h"
-#include "hdf5/hdf5_glue.h"
+#include "hdf5/h5_arrays.h"
 #include "prepare/prepare_internal.h"
 
 // ---- buckets -------------------------------------------------------------------------------------------------
@@ -183,18 +183,9 @@ status bucket_tokens(const prepare_job *job, const vocab *v, const char *kind, c
 }
 
 static status write_columns(const prepare_job *job, const char *path, int32_t *const tokens[2]) {
-  static const char *const names[2] = {"category", "price"};
-  const hsize_t rows = (hsize_t)job->items_kept;
-  h5_lock();
-  hid_t file;
-  status rc = h5_create(&file, path, "souk.items", 1);
-  if (rc == OK) {
-    for (int k = 0; rc == OK && k < 2; k++)
-      rc = h5_write(file, path, names[k], H5T_STD_I32LE, 1, &rows, tokens[k], (int)job->c->output.deflate);
-    rc = h5_finish(file, path, rc);
-  }
-  h5_unlock();
-  return rc == OK ? file_sync(path) : rc;
+  const h5_array arrays[] = {{"category", H5_KIND_I32, job->items_kept, 0, tokens[0]},
+                             {"price", H5_KIND_I32, job->items_kept, 0, tokens[1]}};
+  return h5_write_arrays(path, "souk.items", arrays, 2, (int)job->c->output.deflate);
 }
 
 status write_item_attributes(prepare_job *job, dataset_writer *w, const vocab *v) {

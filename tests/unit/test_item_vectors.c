@@ -157,7 +157,7 @@ static void test_checkpoint(void **unused) {
   wrong->features[4] = 0;
   wrong->offsets[5] = wrong->offsets[4] - 1;
   check_ok(item_content_write(wrong, other[2]));
-  check_fails(item_content_read(&read, other[2], &c->model), ERR_FORMAT, "\"offsets\" fall at item 4");
+  check_fails(item_content_read(&read, other[2], &c->model), ERR_FORMAT, "\"offsets\" at 4 is ");
   c->model.item_features++;
   check_fails(item_content_read(&read, path, &c->model), ERR_FORMAT, "\"features\" is 30 x 3");
   item_content_free(wrong);
