@@ -27,6 +27,11 @@ void sequence_share(int32_t room, int32_t *first, int32_t *second) {
   }
 }
 
+int32_t sequence_fixed(int32_t fixed, int32_t n, int32_t kept) {
+  const int32_t most = kept - (n > fixed && kept > 0);
+  return fixed < most ? fixed : most;
+}
+
 bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t n_second, bool query) {
   const bool pair = n_second != NO_SECOND;
   const int32_t specials = sequence_specials(layout, pair, query), room = layout->max_positions - specials;

@@ -51,6 +51,9 @@ enum { NO_SECOND = -1 };
 int32_t sequence_specials(const seq_layout *layout, bool pair, bool query);
 // What of two segments fits into room for `room` tokens: the longer one is shortened first.
 void sequence_share(int32_t room, int32_t *first, int32_t *second);
+// A history of n tokens, the first `fixed` of which are attributes of the user, is cut to `kept`: how many of the attributes stay, as
+// many as leave room for one other token. Behind them come the newest of the others.
+int32_t sequence_fixed(int32_t fixed, int32_t n, int32_t kept);
 // Plans the sequence of n tokens and, in a pair, n_second others (NO_SECOND: not a pair). query: [MASK] behind the first
 // segment. False: the layout has no room for a token beside the specials, or nothing would be in the sequence.
 bool sequence_plan(seq_plan *plan, const seq_layout *layout, int32_t n, int32_t n_second, bool query);

@@ -228,6 +228,7 @@ static souk_status read_model(tuning_reader *r) {
   r->floats = (places + 1) * (gemm_packed_size(R, wide) + gemm_packed_size(wide, R) + 32);
   PASS(infer_alloc(&r->t->layers, (size_t)b->layers * ADAPTED_PLACES, sizeof *r->t->layers, "an adapter",
                    r->e));
+  r->t->floats = r->floats;
   PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
@@ -250,6 +251,16 @@ static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
 souk_status adapters_read(souk_bundle *b, souk_error *e) {
   for (int32_t i = 0; i < b->adapters.n; i++) PASS(read_one(b, &b->adapters.list[i], e));
   return SOUK_OK;
+}
+
+size_t adapters_bytes(const souk_bundle *b) {
+  size_t bytes = b->adapters.cap * sizeof *b->adapters.list;
+  for (int32_t i = 0; i < b->adapters.n; i++) {
+    const bundle_tuning *t = &b->adapters.list[i];
+    bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena +
+             (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers;
+  }
+  return bytes;
 }
 
 void adapters_free(souk_bundle *b) {

@@ -38,6 +38,7 @@ typedef struct bundle_tuning { // an adapter
   mapping config, model; // until it is read
   adapted_layer *layers; // [L][ADAPTED_PLACES]
   float *arena;
+  size_t floats; // of the arena
 } bundle_tuning;
 
 typedef struct bundle_adapters {
@@ -53,6 +54,7 @@ bool adapters_is_file(const char *listed);
 souk_status adapters_add_file(struct souk_bundle *b, const char *listed, mapping **m, souk_error *e);
 // Once the base's settings are known: reads all of them, and closes their files.
 souk_status adapters_read(struct souk_bundle *b, souk_error *e);
+size_t adapters_bytes(const struct souk_bundle *b);
 void adapters_free(struct souk_bundle *b);
 
 // The number of the adapter with this name; -1: the bundle has none of this name.

@@ -128,6 +128,13 @@ void souk_close(souk_bundle *bundle) {
   if (usable(bundle)) free_bundle(bundle);
 }
 
+static size_t label_bytes(const label_head *l) { // the weights lie in the arena
+  if (l->n == 0) return 0;
+  size_t bytes = (size_t)l->n * sizeof *l->names + (l->single ? 1 : (size_t)l->n) * sizeof *l->temperatures;
+  for (int32_t i = 0; i < l->n; i++) bytes += strlen(l->names[i]) + 1;
+  return bytes;
+}
+
 souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t info_bytes, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
@@ -155,7 +162,8 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .features = b->content.n_features,
                      .adapters = b->adapters.n};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
-                       (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool);
+                       (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool) + known_user_bytes(b) +
+                       adapters_bytes(b) + content_bytes(b) + label_bytes(&b->labels);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
   if (b->tokenizer != NULL) known.memory_bytes += word_tokenizer_bytes(b->tokenizer);

@@ -89,7 +89,7 @@ struct souk_bundle {
   attribute_name *attribute_names; // [attributes] of users, each once, in the order of their first tokens
   int32_t attributes;
   attribute_range *attribute_ranges; // of all names, those of one name side by side in the vocabulary's order
-  size_t n_attribute_ranges;
+  size_t n_attribute_ranges, attribute_room; // room in both arrays
   label_head labels;
   int32_t *domain_of; // [items] the token of each item's domain, -1: it has none; NULL: there are no domains
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts

@@ -19,6 +19,12 @@ bool content_is_there(const souk_bundle *b) {
   return b->content.bias != NULL;
 }
 
+size_t content_bytes(const souk_bundle *b) {
+  const item_content_weights *w = &b->content;
+  const size_t H = (size_t)b->hidden;
+  return (H * H * (w->text != NULL) + H * (size_t)w->n_features + H * (w->bias != NULL)) * sizeof *w->bias;
+}
+
 void content_free(souk_bundle *b) {
   free(b->content.text);
   free(b->content.features);

@@ -21,6 +21,7 @@ typedef struct item_content_weights {
 
 // Reads content.safetensors, which is mapped; freed with content_free, also after an error.
 souk_status content_read(struct souk_bundle *b, souk_error *e);
+size_t content_bytes(const struct souk_bundle *b);
 void content_free(struct souk_bundle *b);
 
 // Has the bundle a content.safetensors?

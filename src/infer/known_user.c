@@ -62,6 +62,7 @@ static void gather(named_token *all, size_t n) {
 static souk_status take_attributes(souk_bundle *b, const named_token *all, size_t n, souk_error *e) {
   PASS(infer_alloc(&b->attribute_names, n, sizeof *b->attribute_names, "attributes of users", e));
   PASS(infer_alloc(&b->attribute_ranges, n, sizeof *b->attribute_ranges, "attributes of users", e));
+  b->attribute_room = n;
   attribute_name *a = NULL;
   for (size_t i = 0; i < n; i++) {
     attribute_range *r = &b->attribute_ranges[b->n_attribute_ranges];
@@ -102,6 +103,12 @@ static souk_status find_attributes(souk_bundle *b, souk_error *e) {
 souk_status known_user_open(souk_bundle *b, souk_error *e) {
   PASS(find_domains(b, e));
   return find_attributes(b, e);
+}
+
+size_t known_user_bytes(const souk_bundle *b) {
+  size_t bytes = b->attribute_room * (sizeof *b->attribute_names + sizeof *b->attribute_ranges);
+  for (int32_t i = 0; i < b->attributes; i++) bytes += strlen(b->attribute_names[i].name) + 1;
+  return bytes + (b->domain_of != NULL ? (size_t)b->items * sizeof *b->domain_of : 0);
 }
 
 void known_user_close(souk_bundle *b) {

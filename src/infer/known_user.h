@@ -7,6 +7,7 @@
 
 // Lists the names that b's vocabulary has, each once in the order of their first tokens, and the domains of its items. Freed with known_user_close.
 souk_status known_user_open(souk_bundle *b, souk_error *e);
+size_t known_user_bytes(const souk_bundle *b);
 void known_user_close(souk_bundle *b);
 // The number of a name, -1: there is none.
 int32_t known_attribute(const souk_bundle *b, const char *name);

@@ -1,12 +1,14 @@
 // Labels; see labels.h.
 //
-// Sequences are those of training (src/prepare/labelled_read.c and labelled_pairs.c): a text loses its end, a history its oldest events, and of two
-// segments the longer is shortened first. Only [CLS] is asked, so the last layer computes one row of each sequence.
+// Sequences are those of training (src/prepare/labelled_read.c and labelled_pairs.c): a text loses its end, a history its oldest
+// events, which come behind the user's attributes, and of two segments the longer is shortened first. Only [CLS] is asked, so the
+// last layer computes one row of each sequence.
 #include "infer/labels.h"
 
 #include <math.h>
 #include <string.h>
 #include "infer/encode.h"
+#include "infer/known_user.h"
 #include "infer/products.h"
 #include "infer/workspace.h"
 
@@ -19,6 +21,7 @@ typedef struct label_share {
   int32_t *tokens;          // [n][2 room + max_history] first segment, second segment, a window
   uint8_t *events;          // [n][room + max_history]
   int32_t a[TAKE], b[TAKE]; // tokens of each segment; b NO_SECOND: there is none
+  int32_t fixed[TAKE];      // the first of `a` that are attributes of the user
 } label_share;
 
 souk_pair job_pair(const label_job *j, size_t i) {
@@ -48,6 +51,13 @@ static void fill_texts(label_share *s, size_t i) {
   memset(s->events + i * (s->room + (size_t)j->b->max_history), 0, s->room);
 }
 
+// Cuts a history in its place: its oldest events go, from behind the attributes.
+static void cut_history(int32_t *tokens, uint8_t *events, int32_t n, int32_t fixed, int32_t kept) {
+  const int32_t front = sequence_fixed(fixed, n, kept), back = kept - front;
+  memmove(tokens + front, tokens + n - back, (size_t)back * sizeof *tokens);
+  memmove(events + front, events + n - back, (size_t)back);
+}
+
 static souk_status fill_pair(label_share *s, size_t i, souk_error *e) {
   const souk_bundle *b = s->j->b;
   const souk_pair p = job_pair(s->j, s->first + i);
@@ -56,10 +66,13 @@ static souk_status fill_pair(label_share *s, size_t i, souk_error *e) {
   uint8_t *events = s->events + i * (s->room + most), *marks = events + s->room;
   const window_ends ends = {.tokens = window + most, .events = marks + most};
   PASS(history_window(b, &p.history, &ends, &kept, &unknown, e));
-  const size_t n = (size_t)kept < s->room ? (size_t)kept : s->room;
-  memcpy(at, ends.tokens - n, n * sizeof *at);
-  memcpy(events, ends.events - n, n);
-  s->a[i] = (int32_t)n;
+  const int32_t known = known_attributes(b, p.history.user, NULL, 0), fixed = known < kept ? known : kept;
+  const int32_t n = (size_t)kept < s->room ? kept : (int32_t)s->room;
+  cut_history(ends.tokens - kept, ends.events - kept, kept, fixed, n);
+  memcpy(at, ends.tokens - kept, (size_t)n * sizeof *at);
+  memcpy(events, ends.events - kept, (size_t)n);
+  s->a[i] = n;
+  s->fixed[i] = sequence_fixed(fixed, kept, n);
   item[0] = p.item >= 0 ? b->first_item + p.item : TOKEN_UNK;
   size_t strangers;
   s->b[i] = 1 + (int32_t)product_tokens(b, &p.product, item + 1, s->room - 1, s->room - 1, &strangers);
@@ -76,14 +89,13 @@ static int32_t longest(const void *arg, size_t i) {
 static souk_status add_sequence(void *arg, chunk *c, size_t i, souk_error *e) {
   const label_share *s = arg;
   const seq_layout *layout = &c->b->layout;
-  const int32_t *tokens = s->tokens + i * stride_of(s);
-  const uint8_t *events = s->events + i * (s->room + (size_t)c->b->max_history);
+  int32_t *tokens = s->tokens + i * stride_of(s);
+  uint8_t *events = s->events + i * (s->room + (size_t)c->b->max_history);
   int32_t a = s->a[i], b = s->b[i];
   seq_plan plan;
   if (b != NO_SECOND) sequence_share((int32_t)s->room, &a, &b);
-  // A history loses its oldest events, a text its end.
-  const size_t skipped = s->j->pairs != NULL ? (size_t)(s->a[i] - a) : 0;
-  const seq_input first = {tokens + skipped, events + skipped, a}, second = {tokens + s->room, NULL, b};
+  if (s->j->pairs != NULL) cut_history(tokens, events, s->a[i], s->fixed[i], a); // a text loses its end
+  const seq_input first = {tokens, events, a}, second = {tokens + s->room, NULL, b};
   if (!sequence_plan(&plan, layout, a, b, false)) return SOUK_OK; // never: settings.c
   PASS(chunk_room(c, plan.rows, e));
   sequence_write(&plan, layout, &first, b != NO_SECOND ? &second : NULL, c->ids + c->T, c->types + c->T,

@@ -30,6 +30,17 @@ static float *packed(const float *matrix, size_t n) {
   return p;
 }
 
+// The bundle's users get an attribute, whose token is one of items.
+static void have_ages(void) {
+  assert_null(b->attribute_names);
+  assert_int_equal(infer_alloc(&b->attribute_names, 1, sizeof *b->attribute_names, "a test", NULL), SOUK_OK);
+  assert_int_equal(infer_alloc(&b->attribute_ranges, 1, sizeof *b->attribute_ranges, "a test", NULL),
+                   SOUK_OK);
+  b->attribute_names[0] = (attribute_name){.name = strdup("age"), .end = 1};
+  b->attribute_ranges[0] = (attribute_range){-INFINITY, INFINITY, vocab_begin(b->vocab, RANGE_ATTRIBUTES)};
+  b->attributes = 1;
+}
+
 static int open_all(void **state) {
   (void)state;
   char path[PATH_MAX];
@@ -50,6 +61,7 @@ static int open_all(void **state) {
   dataset_close(d);
   check_ok(path_join(path, sizeof path, dir, "bundle"));
   if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  have_ages();
   rng r = rng_at(4, 4, 0, 0);
   for (int i = 0; i < H * H; i++) pooler[i] = (float)(rng_unit(&r) - 0.5);
   for (int i = 0; i < H; i++) pooler_b[i] = (float)(rng_unit(&r) - 0.5);
@@ -208,6 +220,8 @@ typedef struct shown {
 } shown;
 
 static void show(shown *s, uint32_t number) {
+  static const char *const name[] = {"age"}, *const value[] = {"30"};
+  static const souk_user aged = {.n_attributes = 1, .names = name, .values = value};
   rng r = rng_at(4, 6, number, 0);
   const int32_t n = (int32_t)rng_below(&r, 15);
   for (int32_t i = 0; i < n; i++) {
@@ -220,6 +234,7 @@ static void show(shown *s, uint32_t number) {
   s->pair = (souk_pair){.history = {.n = n, .items = s->items, .events = s->events},
                         .item = (int32_t)rng_below(&r, ITEMS + 1) - 1};
   if (number % 2 == 0) s->pair.product.text = s->text;
+  if (number % 5 < 3) s->pair.history.user = &aged;
   if (number % 3 == 0) {
     s->pair.product.attributes = s->attributes;
     s->pair.product.n_attributes = 2;
@@ -241,9 +256,15 @@ static hand pair_by_hand(const shown *s) {
   if (m > ROOM) m = ROOM;
   if (s->pair.product.n_attributes > 0 && m < ROOM)
     second[m++] = vocab_find_bytes(b->vocab, RANGE_ATTRIBUTES, "brand=y", 7);
-  int32_t kept = n < ROOM ? n : ROOM;
+  const bool aged = s->pair.history.user != NULL;
+  int32_t kept = n + aged < ROOM ? n + aged : ROOM, first[14];
+  uint8_t marks[14] = {0};
   sequence_share(ROOM, &kept, &m);
-  return sequence_of(a + n - kept, events + n - kept, kept, second, m);
+  const int32_t front = aged && (kept > 1 || n == 0), back = kept - front; // the attribute stays
+  first[0] = vocab_begin(b->vocab, RANGE_ATTRIBUTES);
+  memcpy(first + front, a + n - back, (size_t)back * sizeof *a);
+  memcpy(marks + front, events + n - back, (size_t)back);
+  return sequence_of(first, marks, kept, second, m);
 }
 
 static void pairs_have_labels(void **state) {
