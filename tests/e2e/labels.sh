@@ -104,6 +104,7 @@ check "with the probabilities of souk label" awk '{ d = $1 - $2; if (NF != 2 || 
 check "souk-infer classify --text takes lines as they are" has '^\{"id":null,"labels":\{"negative":' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text)
 check "souk-infer classify --logits tells logits" has '"logits":\{"negative":-?[0-9]' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text --logits)
 check "a line without text is an error in its place" has '^\{"id":7,"error":"field ."text." is missing","line":1\}' <(echo '{"id":7}' | "$infer" classify "$work/bundle" 2>/dev/null | tr '\\' .)
+check "a NUL in a text is an error in its place" has '"error":"a string contains a NUL","line":1' <(echo '{"text":"a","text_b":"a\u0000b"}' | "$infer" classify "$work/bundle" 2>/dev/null)
 check_error "labels of texts are for souk-infer classify" "has labels of texts, for souk-infer classify" "$infer" pairs "$work/bundle"
 check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
 item=$(sed -n 's/.*"item_id":"\([^"]*\)".*/\1/p' "$shop/catalogue.jsonl" | head -1)
@@ -114,5 +115,7 @@ check "souk-infer pairs tells three probabilities" has '^\{"id":1,"labels":\{"cl
 check "a pair without an item is an error in its place" has '"id":2,"error":".*item.* is missing","line":2' <(sed -n 2p "$work/answers")
 check "an unknown item is told" has '"id":3,"labels":.*"known":false' <(sed -n 3p "$work/answers")
 check "a text that is a number is an error in its place" has '"id":4,"error":".*text.* must be a string","line":4' <(sed -n 4p "$work/answers")
+printf '{"history":[],"item":"%s","item_attributes":["x"%s]}\n' "$item" "$(printf ',"x"%.0s' $(seq 1024))" >"$work/question"
+check "a message about a pair does not name the array of the call" has '"error":"attributes has 1025 elements, more than 1024","line":1' <("$infer" pairs "$work/pairs" <"$work/question" 2>/dev/null)
 check_error "labels of pairs are for souk-infer pairs" "has labels of pairs, for souk-infer pairs" "$infer" classify "$work/pairs"
 finish

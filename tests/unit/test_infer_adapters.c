@@ -258,6 +258,13 @@ static void test_names_and_numbers(void **unused) {
   souk_explanation out;
   assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
   assert_int_equal(info.adapters, ADAPTERS);
+  size_t bytes = 0; // of them, which are part of memory_bytes
+  souk_bundle bare = *b;
+  for (int32_t k = 0; k < ADAPTERS; k++) bytes += b->adapters.list[k].floats * sizeof(float);
+  bare.adapters = (bundle_adapters){.list = NULL};
+  souk_info without;
+  assert_int_equal(souk_get_info(&bare, &without, NULL), SOUK_OK);
+  assert_true(bytes > 0 && info.memory_bytes > without.memory_bytes + bytes);
   for (int32_t k = 1; k <= ADAPTERS; k++) assert_int_equal(souk_find_adapter(b, souk_adapter_name(b, k)), k);
   assert_null(souk_adapter_name(b, 0));
   assert_null(souk_adapter_name(b, ADAPTERS + 1));
