@@ -31,7 +31,8 @@ typedef struct label_reading {
   intern *found;    // labels in the order in which they come, of a label_set that is being found
   intern *users;    // names of the data set's users, by sequence
   const item_texts *texts;
-  int n_labels; // columns of labels
+  int n_labels;                         // columns of labels
+  int32_t label_of[MOST_LABEL_COLUMNS]; // by_columns: which label each is
   int32_t zone;
   int32_t room;            // tokens that the model has room for
   int32_t *first, *second; // tokens of a row [2 room + 2], [room + 1]

@@ -79,8 +79,8 @@ static bool take_columns(label_reading *r, const char *const *cells, const char 
   bool any = false;
   for (int k = 0; k < r->n_labels; k++) {
     if (cells[k] == NULL) continue;
-    r->labels[k] = truth_of(cells[k]);
-    if (r->labels[k] == LABEL_REJECTED) *why = "a label that is neither 1 nor 0";
+    r->labels[r->label_of[k]] = truth_of(cells[k]);
+    if (r->labels[r->label_of[k]] == LABEL_REJECTED) *why = "a label that is neither 1 nor 0";
     any = true;
   }
   return any;

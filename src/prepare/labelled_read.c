@@ -216,13 +216,22 @@ static status count_labels(labelled_report *report, const labelled_rows *rows, c
   return OK;
 }
 
-// A given label set must be of the same kind as the columns.
-static status check_labels(const label_reading *r) {
+// A given label set must be of the same kind as the columns, which are its labels by name, in whatever order.
+static status check_labels(label_reading *r, const char *const *names) {
+  for (int k = 0; k < r->n_labels; k++) r->label_of[k] = k;
   if (r->find_labels || r->how->unlabelled) return OK;
   const bool several = r->by_columns || r->by_list;
   if (r->l->single == several || (r->by_columns && r->l->n != r->n_labels))
     return fail(ERR_ARGUMENT, "labels.label: the model has %s of %d labels, and the rows have %s",
                 r->l->single ? "one" : "any", r->l->n, several ? "several" : "one");
+  for (int k = 0; r->by_columns && k < r->n_labels; k++) {
+    r->label_of[k] = label_find(r->l, names[k]);
+    if (r->label_of[k] < 0)
+      return fail(ERR_ARGUMENT, "labels.label: the model has no label \"%.200s\"", names[k]);
+    for (int i = 0; i < k; i++)
+      if (r->label_of[i] == r->label_of[k])
+        return fail(ERR_ARGUMENT, "labels.label names \"%.200s\" twice", names[k]);
+  }
   return OK;
 }
 
@@ -247,7 +256,7 @@ status labelled_read(labelled_rows *out, label_set *l, labelled_report *report, 
   TRY_GOTO(labelled_columns(how->c, how->pair, room, names, &r.n_labels), done);
   TRY_GOTO(plan_rows(&r), done);
   TRY_GOTO(make_room(&r), done);
-  TRY_GOTO(check_labels(&r), done);
+  TRY_GOTO(check_labels(&r, names), done);
   TRY_GOTO(find_labels_first(&r, names, files, source), done);
   out->targets = l->n > 0 && !l->single ? l->n : 1;
   TRY_GOTO(read_files(&r, names, files, source), done);

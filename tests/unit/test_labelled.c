@@ -172,6 +172,19 @@ static void test_several_labels(void **unused) {
   if (strstr(report.first_reject, "rows.csv line 6: a label that is neither 1 nor 0") == NULL)
     fail_msg("%s", report.first_reject);
   forget();
+  // Columns are the labels of their names, in whatever order the options have them.
+  check_ok(read_text("text,price,size\ngood,1,0\n", false, false));
+  snprintf(config.label, sizeof config.label, "size, price");
+  check_ok(read_text("text,price,size\ngood,1,0\nbad,,1\n", false, false));
+  expect_row(0, "good = 1 0");
+  expect_row(1, "bad = - 1");
+  snprintf(config.label, sizeof config.label, "size, cost");
+  check_fails(read_text("text,cost,size\ngood,1,0\n", false, false), ERR_ARGUMENT,
+              "labels.label: the model has no label \"cost\"");
+  snprintf(config.label, sizeof config.label, "size, size");
+  check_fails(read_text("text,cost,size\ngood,1,0\n", false, false), ERR_ARGUMENT,
+              "labels.label names \"size\" twice");
+  forget();
   // A list of labels in one column, as it comes in jsonl.
   snprintf(config.label, sizeof config.label, "tags");
   snprintf(config.list, sizeof config.list, "|");
