@@ -2,6 +2,7 @@
 #include "eval/label_scores.h"
 
 #include <limits.h>
+#include <math.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "model/objectives/label_head.h"
@@ -23,6 +24,16 @@ static status score_batch(model *m, const batch *b, float *logits, float *pooled
   return model_label_logits(m, logits, pooled);
 }
 
+// Nothing can be said of a row whose logits are not numbers, and nothing be counted.
+static status check_logits(const labelled_rows *of, const float *logits, int32_t labels, int64_t first,
+                           int64_t stop) {
+  for (int64_t i = first * labels; i < stop * labels; i++)
+    if (!isfinite(logits[i]))
+      return fail(ERR_NONFINITE, "what the model says of the row in line %lld is not finite",
+                  (long long)of->lines[i / labels]);
+  return OK;
+}
+
 status label_logits(model *m, const labelled_rows *of, float *logits, float *pooled) {
   const model_config *c = model_get_config(m);
   const seq_layout layout = model_layout(c);
@@ -33,6 +44,7 @@ status label_logits(model *m, const labelled_rows *of, float *logits, float *poo
     rc = fill(b, of, &layout, i, &stop);
     if (rc == OK)
       rc = score_batch(m, b, logits + i * c->labels, pooled != NULL ? pooled + i * c->hidden : NULL);
+    if (rc == OK) rc = check_logits(of, logits, (int32_t)c->labels, i, stop);
   }
   batch_free(b);
   return rc;
