@@ -76,14 +76,20 @@ static void insert(int32_t *list, int32_t each, int32_t first, const float *scor
   list[at] = first + item;
 }
 
+// Of tokens, those that are items: histories in another vocabulary hold [UNK] where it lacks one.
+static void mark(miner *x, const int32_t *tokens, int32_t n, uint8_t seen) {
+  for (int32_t i = 0; i < n; i++)
+    if (tokens[i] >= x->first) x->seen[tokens[i] - x->first] = seen;
+}
+
 static void pick(miner *x, const sequence *s, const float *scores) {
   const int32_t n = x->trains.lengths[s->index], each = x->lists->each;
   int32_t *list = x->lists->items + s->index * each;
   const float most = scores[s->tokens[n - 1] - x->first] + (float)x->c->hard_margin;
-  for (int32_t i = 0; i < n; i++) x->seen[s->tokens[i] - x->first] = 1;
+  mark(x, s->tokens, n, 1);
   for (int32_t j = 0; j < x->items; j++)
     if (x->seen[j] == 0 && scores[j] <= most) insert(list, each, x->first, scores, j);
-  for (int32_t i = 0; i < n; i++) x->seen[s->tokens[i] - x->first] = 0;
+  mark(x, s->tokens, n, 0);
 }
 
 // The histories of the batch at hand, of a block that begins with sequence `from`.
@@ -121,7 +127,7 @@ static status mine_block(miner *x, const sequence_block *block, int64_t from) {
     sequence s;
     block_get(block, i, &s);
     const int32_t n = x->trains.lengths[s.index];
-    if (n < 2) continue;
+    if (n < 2 || s.tokens[n - 1] < x->first) continue;
     const batch_input history = history_of(x, &s, n - 1);
     bool fits = x->b->seqs < BLOCK && batch_add_query(x->b, &x->layout, &history, s.index, s.tokens[n - 1]);
     if (!fits) {
@@ -161,6 +167,11 @@ status mining_run(const run_config *c, dataset *d) {
   model *m;
   hard_negatives *lists;
   if (c->data.hard_negatives == 0) return OK;
+  if (c->data.hard_negatives > c->data.negatives)
+    return fail(
+        ERR_ARGUMENT,
+        "data.hard_negatives = %lld are more than all of data.negatives = %lld, of which they are a part",
+        (long long)c->data.hard_negatives, (long long)c->data.negatives);
   if (c->train.init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "data.hard_negatives are those of the model that a run begins from: set train.init");

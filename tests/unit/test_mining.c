@@ -101,16 +101,63 @@ static void test_lists(void **unused) {
   tiny_remove(dir);
 }
 
+// Of histories in another vocabulary, which lacks items of theirs, only what it has counts.
+static void test_unknown_items(void **unused) {
+  (void)unused;
+  enum { FEW = ITEMS / 2 };
+  char dir[PATH_MAX], data[PATH_MAX];
+  dataset *d;
+  vocab *v;
+  tiny_directory(dir, sizeof dir);
+  check_ok(path_join(data, sizeof data, dir, "data"));
+  tiny_dataset(data, USERS, ITEMS, 0);
+  check_ok(dataset_open(&d, data, false));
+  const vocab *all = dataset_vocab(d);
+  check_ok(vocab_new(&v));
+  for (int32_t i = 0; i < FEW; i++)
+    check_ok(vocab_add(v, RANGE_ITEMS, vocab_token(all, vocab_begin(all, RANGE_ITEMS) + 2 * i), 1, NULL));
+  const dataset_info info = *dataset_get_info(d);
+  check_ok(dataset_read_as(d, v, &info));
+  model_config mc = tiny_config();
+  model *m = tiny_model(d, &mc);
+  const data_config c = {.hard_negatives = 8, .negatives = 8, .hard_margin = 1e5};
+  hard_negatives *h;
+  sequence_block *block;
+  int32_t unknown = 0, listed = 0;
+  check_ok(mining_lists(&h, &c, d, m));
+  check_ok(block_read(&block, d, 0, USERS));
+  for (int64_t i = 0; i < USERS; i++) {
+    sequence s;
+    block_get(block, i, &s);
+    const bool asked = s.valid_from > 1 && s.tokens[s.valid_from - 1] != TOKEN_UNK;
+    const int32_t n = hard_negatives_count(h, i);
+    if (!asked) assert_int_equal(n, 0);
+    for (int32_t k = 0; k < n; k++) assert_false(holds(s.tokens, s.valid_from, h->items[i * h->each + k]));
+    unknown += holds(s.tokens, s.valid_from, TOKEN_UNK);
+    listed += n > 0;
+  }
+  assert_true(unknown > 0 && listed > 0);
+  block_free(block);
+  hard_negatives_free(h);
+  model_free(m);
+  dataset_close(d);
+  tiny_remove(dir);
+}
+
 static void test_needs_a_beginning(void **unused) {
   (void)unused;
   static run_config c;
   c.data.hard_negatives = 4;
+  check_fails(mining_run(&c, NULL), ERR_ARGUMENT,
+              "data.hard_negatives = 4 are more than all of data.negatives = 0");
+  c.data.negatives = 8;
   check_fails(mining_run(&c, NULL), ERR_ARGUMENT, "set train.init");
   c.data.hard_negatives = 0;
   check_ok(mining_run(&c, NULL));
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_needs_a_beginning)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_unknown_items),
+                                     cmocka_unit_test(test_needs_a_beginning)};
   return cmocka_run_group_tests_name("mining", tests, NULL, NULL);
 }
