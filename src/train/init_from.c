@@ -145,16 +145,16 @@ static bool by_words(const growth *g, int32_t item, double *to, size_t H) {
   return n > 0;
 }
 
-// to [H + 1]: row and bias.
-static void new_item(const growth *g, const profiles *p, int32_t item, double *to) {
+// to [H + 1]: row and bias. Is it made of the item's text, or its content?
+static bool new_item(const growth *g, const profiles *p, int32_t item, double *to) {
   const size_t H = (size_t)model_get_config(g->m)->hidden;
   const bool content =
       model_get_config(g->m)->items != ITEMS_ID && model_get_config(g->old)->items != ITEMS_ID;
   const bool made =
       g->texts != NULL && (p->known > 0 ? by_profiles(g, p, item, to, H) : by_words(g, item, to, H));
   if (!made) memcpy(to, p->mean, (H + 1) * sizeof *to);
-  g->out->of_text += made || content;
   if (content) memset(to, 0, H * sizeof *to);
+  return made || content;
 }
 
 // ---- parameters ----------------------------------------------------------------------------------------------
@@ -173,7 +173,8 @@ static status grow_words(const growth *g, const param *p, float *w, bool biases)
     const int32_t old = g->old_of[t];
     if (old >= 0) memcpy(w + (size_t)t * H, from + (size_t)old * H, H * sizeof *w);
     if (old >= 0 || t < base) continue;
-    new_item(g, &made, t - base, row);
+    const bool of_text = new_item(g, &made, t - base, row);
+    if (!biases) g->out->of_text += of_text;
     for (size_t j = 0; j < H; j++) w[(size_t)t * H + j] = (float)row[at + j];
   }
 done:

@@ -87,6 +87,7 @@ static void test_known_items_score_as_before(void **unused) {
     assert_int_equal(g.items, MANY);
     assert_int_equal(g.items_kept, FEW);
     assert_int_equal(g.left_behind, 0);
+    assert_int_equal(g.of_text, f.c[0].items == ITEMS_ID ? 0 : MANY - FEW);
     for (int i = 0; i < 2; i++) {
       user_vector(&f, i, u[i]);
       check_ok(model_item_vectors(f.m[i], 0, i == 0 ? FEW : MANY, v[i]));
