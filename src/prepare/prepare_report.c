@@ -294,10 +294,11 @@ static void set_texts(json_t *j, const prepare_job *job) {
   }
   if (job->attributes != NULL)
     json_object_set_new(j, "user_attributes",
-                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)u->rows.rows, "rejected",
-                                  (json_int_t)u->rows.rejected, "described", (json_int_t)u->described,
-                                  "repeated", (json_int_t)u->repeated, "unknown", (json_int_t)u->unknown,
-                                  "rare", (json_int_t)u->rare));
+                        json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)u->rows.rows,
+                                  "rejected", (json_int_t)u->rows.rejected, "described",
+                                  (json_int_t)u->described, "repeated", (json_int_t)u->repeated, "unknown",
+                                  (json_int_t)u->unknown, "rare", (json_int_t)u->rare, "too_long",
+                                  (json_int_t)u->too_long));
   if (f->width > 0)
     json_object_set_new(j, "features",
                         json_pack("{s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)f->rows, "width",
@@ -377,9 +378,11 @@ static void print_texts(const prepare_job *job) {
   if (job->attributes != NULL)
     printf("user attributes %lld rows, rejected %lld; %lld of %lld users described; %lld rows of a user who "
            "had one, %lld "
-           "numbers that cannot be read, %lld values that are too rare for a token\n",
+           "numbers that cannot be read, %lld values that are too rare for a token, %lld of more than %d "
+           "bytes\n",
            (long long)u->rows.rows, (long long)u->rows.rejected, (long long)u->described,
-           (long long)job->users_kept, (long long)u->repeated, (long long)u->unknown, (long long)u->rare);
+           (long long)job->users_kept, (long long)u->repeated, (long long)u->unknown, (long long)u->rare,
+           (long long)u->too_long, USER_VALUE_BYTES);
   if (job->attributes != NULL) print_reasons(&u->rows, "rows");
   if (job->words != NULL)
     printf(

@@ -100,7 +100,10 @@ static status take_value(user_column *c, const char *text, double *value, user_t
     return OK;
   }
   int32_t id;
-  if (strlen(text) > MAX_NAME_BYTES / 2) return OK;
+  if (strlen(text) > USER_VALUE_BYTES) {
+    counts->too_long++;
+    return OK;
+  }
   TRY(intern_add(c->values, text, &id));
   *value = id;
   return OK;

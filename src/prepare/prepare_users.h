@@ -16,8 +16,9 @@ typedef struct user_table_counts {
   int64_t rare;      // values beyond the MOST_USER_VALUES most frequent of their column
   int64_t described; // users that stay and have an attribute
   int64_t unknown;   // of the numbers: that cannot be read
+  int64_t too_long;  // values of more than USER_VALUE_BYTES bytes, which are left out
 } user_table_counts;
-enum { MOST_USER_VALUES = 1000 };
+enum { MOST_USER_VALUES = 1000, USER_VALUE_BYTES = MAX_NAME_BYTES / 2 };
 
 // *out NULL: input.users is not set. Reads the file.
 status user_table_read(user_table **out, const prepare_config *c, user_table_counts *counts);

@@ -322,6 +322,26 @@ static void a_log_has_searches(void **unused) {
   dataset_close(x);
 }
 
+// A value that is too long for a token is left out, and counted.
+static void long_values_are_counted(void **unused) {
+  (void)unused;
+  char town[601], text[1200];
+  memset(town, 'x', 600);
+  town[600] = '\0';
+  snprintf(text, sizeof text, "user_id,town\nann,%s\nbob,%.512s\n", town, town);
+  begin_log();
+  write_log("users", text);
+  in_dir("input.users", "users");
+  option_text("input.users_columns", "town");
+  dataset *x = run_and_open();
+  expect_history(x, index_of(x, "ann"), "a b c");
+  json_t *j = report(), *counts = json_object_get(j, "user_attributes");
+  assert_int_equal(count_of(counts, "too_long"), 1);
+  assert_int_equal(count_of(counts, "described"), 1);
+  json_decref(j);
+  dataset_close(x);
+}
+
 static void a_file_has_attributes(void **unused) {
   (void)unused;
   begin_log();
@@ -340,6 +360,7 @@ static void a_file_has_attributes(void **unused) {
   assert_int_equal(count_of(counts, "rejected"), 1);
   assert_int_equal(count_of(counts, "described"), 2);
   assert_int_equal(count_of(counts, "repeated"), 1);
+  assert_int_equal(count_of(counts, "too_long"), 0);
   json_decref(j);
   const vocab *v = dataset_vocab(x);
   const int32_t young = vocab_find(v, RANGE_ATTRIBUTES, "user:age=..50");
@@ -368,6 +389,7 @@ int main(void) {
       TEST(hostile_files_are_refused),
       PREPARE(a_log_has_searches),
       PREPARE(a_file_has_attributes),
+      PREPARE(long_values_are_counted),
   };
   return cmocka_run_group_tests_name("user_context", tests, NULL, NULL);
 }
