@@ -68,15 +68,17 @@ status domain_item(domain_table *t, const char *domain, size_t domain_bytes, con
   return OK;
 }
 
-const char *domain_user(domain_table *t, const char *domain, size_t domain_bytes, const char *user,
-                        size_t user_bytes) {
+status domain_user(domain_table *t, const char *domain, size_t domain_bytes, const char *user,
+                   size_t user_bytes, const char **person) {
   const char *name;
   size_t bytes;
-  if (t->users == NULL || domain_item(t, domain, domain_bytes, user, user_bytes, &name, &bytes) != OK)
-    return NULL;
+  *person = NULL;
+  if (t->users == NULL) return OK;
+  TRY(domain_item(t, domain, domain_bytes, user, user_bytes, &name, &bytes));
   const int32_t id = intern_find(t->users, name);
   t->counts.joined += id >= 0;
-  return id >= 0 ? intern_text(t->persons, t->person[id]) : NULL;
+  if (id >= 0) *person = intern_text(t->persons, t->person[id]);
+  return OK;
 }
 
 status domain_label_items(const domain_table *t, const intern *items, intern *names, int32_t *of) {

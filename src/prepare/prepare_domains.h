@@ -30,9 +30,9 @@ const char *domain_of_catalogue(const domain_table *t, size_t i);
 // DOMAIN/ITEM, valid until the next call; *bytes: its length.
 status domain_item(domain_table *t, const char *domain, size_t domain_bytes, const char *item,
                    size_t item_bytes, const char **name, size_t *bytes);
-// Who that user of a domain is; NULL: the map does not say.
-const char *domain_user(domain_table *t, const char *domain, size_t domain_bytes, const char *user,
-                        size_t user_bytes);
+// Who that user of a domain is; *person NULL: the map does not say.
+status domain_user(domain_table *t, const char *domain, size_t domain_bytes, const char *user,
+                   size_t user_bytes, const char **person);
 // The domain of each of n items, by their names, numbered by first appearance.
 status domain_label_items(const domain_table *t, const intern *items, intern *names, int32_t *of);
 

@@ -31,10 +31,14 @@ static bool is_hdf5(const char *path) {
 
 // ---- the array -----------------------------------------------------------------------------------------------
 
-static status check_width(const feature_job *f) {
-  return f->width <= MOST_FEATURES ? OK
-                                   : fail(ERR_FORMAT, "%s: features of %lld elements; %d is the most",
-                                          f->path, (long long)f->width, MOST_FEATURES);
+// A header may say anything.
+static status check_size(const feature_job *f) {
+  if (f->width > MOST_FEATURES)
+    return fail(ERR_FORMAT, "%s: features of %lld elements; %d is the most", f->path, (long long)f->width,
+                MOST_FEATURES);
+  return f->n <= INT32_MAX ? OK
+                           : fail(ERR_FORMAT, "%s: features of %lld items; %d is the most", f->path,
+                                  (long long)f->n, INT32_MAX);
 }
 
 static status read_npy(feature_job *f) {
@@ -43,7 +47,7 @@ static status read_npy(feature_job *f) {
   TRY_GOTO(npy_open(&npy, f->path), done);
   f->n = npy.rows;
   f->width = npy.columns;
-  TRY_GOTO(check_width(f), done);
+  TRY_GOTO(check_size(f), done);
   TRY_GOTO(mem_new(&f->given, (size_t)(f->n * f->width), sizeof *f->given, "features of items"), done);
   rc = npy_values(&npy, f->given);
 done:
@@ -60,7 +64,7 @@ static status read_array(feature_job *f, h5_reader *r) {
   f->n = dims[0];
   f->width = dims[1];
   if (f->width < 1) return fail(ERR_FORMAT, "%s: dataset \"%s\" has no columns", f->path, name);
-  TRY(check_width(f));
+  TRY(check_size(f));
   TRY(mem_new(&f->given, (size_t)(f->n * f->width), sizeof *f->given, "features of items"));
   TRY(reader_rows(r, file, name, H5_KIND_F32, 2, 0, f->n, f->width, f->given));
   for (int64_t i = 0; i < f->n * f->width; i++)

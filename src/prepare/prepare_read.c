@@ -97,7 +97,8 @@ static status number_types(prepare_job *job, const row_block *b, int32_t numbers
 
 // The names of a row's user and item, of all domains together. They live until the next row.
 static status name_by_domain(prepare_job *job, event_row *x) {
-  const char *person = domain_user(job->domains, x->domain, x->domain_bytes, x->user, x->user_bytes);
+  const char *person;
+  TRY(domain_user(job->domains, x->domain, x->domain_bytes, x->user, x->user_bytes, &person));
   if (person != NULL) {
     x->user = person;
     x->user_bytes = (uint32_t)strlen(person);

@@ -117,19 +117,26 @@ static void ratings_become_buckets(void **unused) {
 
 // ---- features ------------------------------------------------------------------------------------------------
 
-static void write_npy(const char *name, const float *values, int n, int m) {
+// shape: what the header says.
+static void write_npy_as(const char *name, const char *shape, const float *values, int n, int m) {
   char path[400], text[128] = "";
   FILE *f;
   snprintf(path, sizeof path, "%s/%s", dir, name);
   f = fopen(path, "wb");
   assert_non_null(f);
   const int used =
-      snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%d, %d), }\n", n, m);
+      snprintf(text, sizeof text, "{'descr': '<f4', 'fortran_order': False, 'shape': (%s), }\n", shape);
   const unsigned char head[10] = {0x93, 'N', 'U', 'M', 'P', 'Y', 1, 0, (unsigned char)used, 0};
   fwrite(head, 1, sizeof head, f);
   fwrite(text, 1, (size_t)used, f);
   fwrite(values, sizeof *values, (size_t)(n * m), f);
   assert_int_equal(fclose(f), 0);
+}
+
+static void write_npy(const char *name, const float *values, int n, int m) {
+  char shape[64];
+  snprintf(shape, sizeof shape, "%d, %d", n, m);
+  write_npy_as(name, shape, values, n, m);
 }
 
 static void write_h5(const char *name, const float *values, hsize_t n, hsize_t m) {
@@ -200,6 +207,9 @@ static void wrong_features_are_told(void **unused) {
   check_fails(run(), ERR_FORMAT, "f.npy.names.tsv has more names than");
   write_log("f.npy.names.tsv", "x\ny\n");
   check_fails(run(), ERR_ARGUMENT, "none of its names is an item of the data set");
+  write_npy_as("f.npy", "4611686018427387904, 4", values, 2,
+               2); // 2^62 rows: their floats are counted as none
+  check_fails(run(), ERR_FORMAT, "f.npy: features of 4611686018427387904 items; 2147483647 is the most");
   const float nan[] = {1, 2, 3, (float)strtod("nan", NULL)};
   write_npy("f.npy", nan, 2, 2);
   check_fails(run(), ERR_NONFINITE, "f.npy: row 1, column 1 is not finite");
