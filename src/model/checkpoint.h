@@ -31,6 +31,7 @@ typedef struct checkpoint_content {
   const train_state *state;
   const char *config_yaml;
   const dataset *data;       // its vocabulary and catalogue.jsonl come along
+  json_t *labels;            // what its labels are; NULL: as the data set says now
   const item_content *items; // of a model whose item vectors have content; NULL: one of ids
   const checkpoint_base
       *base; // which keeps the frozen parameters, so that they are not written; NULL: written

@@ -171,7 +171,7 @@ static int add_optional_fields(json_t *j, const checkpoint_content *c, const cha
   if (c->base != NULL) bad |= json_object_set_new(j, "base", base_to_json(c, dir));
   if (c->values.lag != NULL) bad |= json_object_set_new(j, "average", average_to_json(c));
   if (tokenizer != NULL) bad |= json_object_set(j, "tokenizer", tokenizer);
-  json_t *labels = dataset_labels(c->data);
+  json_t *labels = c->labels != NULL ? json_incref(c->labels) : dataset_labels(c->data);
   if (labels != NULL) bad |= json_object_set(j, "labels", labels);
   json_decref(labels);
   return bad;

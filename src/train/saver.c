@@ -29,6 +29,7 @@ struct saver {
   atomic_bool done;
   // the current save
   train_state state;
+  json_t *labels; // as they are at that step: a validation fits their temperatures anew. NULL: none
   failure failed;
 };
 
@@ -63,6 +64,7 @@ static status write_values(const saver *s, const char *path, const param_values 
                                 .config_yaml = s->c.config_yaml,
                                 .data = s->c.data,
                                 .items = model_items(s->c.m),
+                                .labels = s->labels,
                                 .base = s->base};
   TRY(check_finite(c.params, values));
   return checkpoint_write(path, &c);
@@ -174,6 +176,8 @@ static status take_snapshot(saver *s) {
 status saver_save(saver *s, const train_state *state) {
   TRY(saver_wait(s));
   s->state = *state;
+  json_decref(s->labels);
+  s->labels = dataset_labels(s->c.data);
   if (s->snapshot == NULL) return write_everything(s);
   TRY(take_snapshot(s));
   atomic_store(&s->done, false);
@@ -186,6 +190,7 @@ status saver_save(saver *s, const train_state *state) {
 void saver_close(saver *s) {
   if (s == NULL) return;
   if (s->running) pthread_join(s->thread, NULL);
+  json_decref(s->labels);
   free(s->snapshot);
   free(s->frozen);
   free(s);

@@ -609,6 +609,25 @@ static void test_saver(void **unused) {
     check_ok(checkpoint_load(c, f.m, true));
     assert_memory_equal(&before, model_params(f.m)->master, sizeof before);
     checkpoint_close(c);
+    // So are its labels: a validation that ends meanwhile fits other temperatures.
+    json_t *labels = json_pack("{s:s,s:s,s:[s,s],s:[f]}", "task", "classify", "kind", "single", "names", "a",
+                               "b", "temperature", 1.0);
+    dataset_set_labels(f.d, labels);
+    t.step = 55;
+    if (background == 1) check_ok(saver_save(s, &t));
+    json_t *later = json_pack("{s:s,s:s,s:[s,s],s:[f]}", "task", "classify", "kind", "single", "names", "a",
+                              "b", "temperature", 2.0);
+    dataset_set_labels(f.d, later);
+    check_ok(saver_wait(s));
+    if (background == 1) {
+      check_ok(path_join(path, sizeof path, f.run, "step-00000055/manifest.json"));
+      json_t *manifest = json_load_file(path, 0, NULL);
+      assert_true(json_equal(json_object_get(manifest, "labels"), labels));
+      json_decref(manifest);
+    }
+    dataset_set_labels(f.d, NULL);
+    json_decref(labels);
+    json_decref(later);
     // What has overflowed is not saved, and older ones are not pushed out by it.
     model_params(f.m)->v[3] = 1e38f * 1e10f;
     t.step = 60;
