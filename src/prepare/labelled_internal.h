@@ -3,6 +3,7 @@
 #define SOUK_PREPARE_LABELLED_INTERNAL_H
 
 #include "data/item_texts.h"
+#include "data/user_context.h"
 #include "prepare/intern.h"
 #include "prepare/labelled_read.h"
 #include "prepare/log_reader.h"
@@ -31,11 +32,13 @@ typedef struct label_reading {
   intern *found;    // labels in the order in which they come, of a label_set that is being found
   intern *users;    // names of the data set's users, by sequence
   const item_texts *texts;
+  const user_context *context;          // NULL: histories are events alone
   int n_labels;                         // columns of labels
   int32_t label_of[MOST_LABEL_COLUMNS]; // by_columns: which label each is
   int32_t zone;
   int32_t room;            // tokens that the model has room for
   int32_t *first, *second; // tokens of a row [2 room + 2], [room + 1]
+  uint8_t *events;         // of the first segment [room + 1]
   int32_t *labels;         // of a row
   waiting_pair *waiting;
   size_t n_waiting, waiting_cap;

@@ -52,15 +52,28 @@ static void unroll(const label_reading *r, int32_t n, int32_t kept, int32_t *to)
   for (int32_t i = 0; i < kept; i++) to[i] = r->first[(n - kept + i) % r->room];
 }
 
-static status add_pair(label_reading *r, const seq_input *history, int32_t in_all, const int32_t *item,
-                       int32_t item_n, const int32_t *labels, int64_t line, const char *text,
-                       const char *name) {
+typedef struct pair_history {
+  int32_t *tokens;
+  uint8_t *events;  // NULL: none
+  int32_t n, fixed; // tokens; how many of the first are attributes of the user
+  int32_t in_all;   // tokens before it was cut to the model's room
+} pair_history;
+
+// Where a pair is too long its history loses the oldest events, from behind the attributes.
+static void cut_history(pair_history *h, int32_t kept) {
+  const int32_t front = sequence_fixed(h->fixed, h->n, kept), back = kept - front;
+  memmove(h->tokens + front, h->tokens + h->n - back, (size_t)back * sizeof *h->tokens);
+  if (h->events != NULL) memmove(h->events + front, h->events + h->n - back, (size_t)back);
+  h->n = kept;
+}
+
+static status add_pair(label_reading *r, pair_history *history, const int32_t *item, int32_t item_n,
+                       const int32_t *labels, int64_t line, const char *text, const char *name) {
   int32_t a = history->n, b = item_n;
-  r->report->cut += in_all > r->room - b;
+  r->report->cut += history->in_all > r->room - b;
   reading_share(r->room, &a, &b);
-  const seq_input first = {.tokens = history->tokens + history->n - a,
-                           .events = history->events != NULL ? history->events + history->n - a : NULL,
-                           .n = a},
+  cut_history(history, a);
+  const seq_input first = {.tokens = history->tokens, .events = history->events, .n = a},
                   second = {.tokens = item, .n = b};
   return reading_add_row(r, &first, &second, labels, line, text, name);
 }
@@ -120,8 +133,8 @@ status reading_take_pair(label_reading *r, const log_row *row, const char **why)
       r->report->empty++;
       return OK;
     }
-    const seq_input history = {.tokens = ordered, .n = kept};
-    return add_pair(r, &history, n, r->second, item_n, r->labels, row->line, row->text[COL_TEXT],
+    pair_history history = {.tokens = ordered, .n = kept, .in_all = n};
+    return add_pair(r, &history, r->second, item_n, r->labels, row->line, row->text[COL_TEXT],
                     row->text[COL_ITEM]);
   }
   if (!time_of(r, row, &time, why)) return OK;
@@ -132,8 +145,8 @@ status reading_take_pair(label_reading *r, const log_row *row, const char **why)
     r->report->empty++;
     return OK;
   }
-  const seq_input none = {.tokens = r->first, .n = 0};
-  return add_pair(r, &none, 0, r->second, item_n, r->labels, row->line, row->text[COL_TEXT],
+  pair_history none = {.tokens = r->first, .n = 0};
+  return add_pair(r, &none, r->second, item_n, r->labels, row->line, row->text[COL_TEXT],
                   row->text[COL_ITEM]);
 }
 
@@ -145,6 +158,22 @@ static int by_sequence(const void *a, const void *b) {
   return (x->order > y->order) - (x->order < y->order);
 }
 
+// The first n events as the model reads them everywhere: with attributes of the user, searches and domains. A search has no time: of
+// those behind the last event nobody knows which came before the row, so that they count only where rows have no time.
+static pair_history history_of(const label_reading *r, const waiting_pair *w, const sequence *s, int32_t n) {
+  pair_history h = {.tokens = r->first, .events = r->events, .n = n < r->room ? n : r->room, .in_all = n};
+  if (r->context == NULL) {
+    memcpy(h.tokens, s->tokens + n - h.n, (size_t)h.n * sizeof *h.tokens);
+    memcpy(h.events, s->events + n - h.n, (size_t)h.n);
+    return h;
+  }
+  const context_span span = {w->sequence, 0, n, w->time == INT64_MIN};
+  h.in_all = context_rows(r->context, &span);
+  h.n = context_fill(r->context, &span, s->tokens, s->events, r->room, h.tokens, h.events);
+  h.fixed = sequence_fixed(context_attributes(r->context, w->sequence), h.in_all, h.n);
+  return h;
+}
+
 static status pair_with(label_reading *r, const waiting_pair *w, const sequence *s) {
   int32_t n = s->valid_from;
   if (w->time != INT64_MIN)
@@ -154,10 +183,9 @@ static status pair_with(label_reading *r, const waiting_pair *w, const sequence 
     r->report->empty++;
     return OK;
   }
-  const int32_t kept = n < r->room ? n : r->room;
-  const seq_input history = {.tokens = s->tokens + n - kept, .events = s->events + n - kept, .n = kept};
-  return add_pair(r, &history, n, r->tokens + w->at, w->tokens, r->waiting_labels + w->labels, w->line,
-                  w->text, w->item);
+  pair_history history = history_of(r, w, s, n);
+  return add_pair(r, &history, r->tokens + w->at, w->tokens, r->waiting_labels + w->labels, w->line, w->text,
+                  w->item);
 }
 
 status reading_find_histories(label_reading *r) {

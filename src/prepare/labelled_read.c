@@ -196,10 +196,13 @@ static status make_room(label_reading *r) {
   const size_t room = (size_t)r->room + 1;
   TRY(mem_new(&r->first, 2 * room, sizeof *r->first, "tokens of a row"));
   TRY(mem_new(&r->second, room, sizeof *r->second, "tokens of a row"));
+  TRY(mem_new(&r->events, room, sizeof *r->events, "events of a row"));
   TRY(mem_new(&r->labels, MOST_LABELS, sizeof *r->labels, "labels of a row"));
   TRY(intern_new(&r->found));
   if (how->pair) TRY(dataset_item_texts(how->d, &r->texts));
-  return how->pair && how->c->user[0] != '\0' ? reading_users(r) : OK;
+  if (!how->pair || how->c->user[0] == '\0') return OK;
+  TRY(dataset_user_context(how->d, &r->context));
+  return reading_users(r);
 }
 
 static status count_labels(labelled_report *report, const labelled_rows *rows, const label_set *l) {
@@ -239,6 +242,7 @@ static void close_reading(label_reading *r) {
   reading_free_pairs(r);
   free(r->first);
   free(r->second);
+  free(r->events);
   free(r->labels);
   intern_free(r->found);
 }

@@ -13,6 +13,7 @@
 #include "lib/check.h"
 #include "lib/prepare_run.h"
 #include "lib/tiny_dataset.h"
+#include "prepare/labelled_read.h"
 
 enum { W0 = TOKEN_SPECIALS, W1, W2, AX, B5, I0, ITEMS = 6, USERS = 2, SEARCH = 3 };
 static const char *const names[] = {"w0", "w1", "w2", "user:a=x", "user:b=1..5", "i0",
@@ -130,6 +131,54 @@ static void another_vocabulary_translates_them(void **unused) {
 }
 
 // ---- training ------------------------------------------------------------------------------------------------
+
+// A pair's history of the data set, and what of it is cut.
+static void expect_pair(int32_t max_positions, const char *rows_text, const int32_t *wanted, int32_t n) {
+  static labelled_config config;
+  const option_section section = {"labels", "", labelled_options, n_labelled_options, &config};
+  const seq_layout l = {.cls_sep = true, .max_positions = max_positions, .n_event_types = 4, .segments = 2};
+  const labelled_how how = {.c = &config, .pair = true, .layout = &l, .d = d};
+  labelled_rows rows;
+  labelled_report counts;
+  label_set labels = {.n = 0};
+  seq_input first, second;
+  char path[400];
+  check_ok(options_defaults(&(option_set){.sections = &section, .count = 1}));
+  snprintf(config.user, sizeof config.user, "user");
+  snprintf(config.item, sizeof config.item, "item");
+  if (strstr(rows_text, "time") != NULL) snprintf(config.time, sizeof config.time, "time");
+  config.time_format = 0; // seconds
+  snprintf(path, sizeof path, "%s/rows.csv", dir);
+  check_ok(file_write_atomic(path, rows_text, strlen(rows_text)));
+  check_ok(labelled_read(&rows, &labels, &counts, &how, path, "labels.train"));
+  assert_int_equal(rows.n, 1);
+  labelled_get(&rows, 0, &first, &second);
+  assert_int_equal(first.n, n);
+  assert_memory_equal(first.tokens, wanted, (size_t)n * sizeof *wanted);
+  for (int32_t i = 0; i < n; i++)
+    assert_int_equal(first.events[i], wanted[i] >= I0   ? 1 + (wanted[i] - I0) % 2
+                                      : wanted[i] >= AX ? 0
+                                                        : SEARCH);
+  assert_true(second.n == 1 && second.tokens[0] == I0 + 5);
+  assert_int_equal(counts.cut, max_positions < 16);
+  labelled_free(&rows);
+  labelled_report_free(&counts);
+  label_set_free(&labels);
+}
+
+static void labelled_pairs_have_them(void **unused) {
+  (void)unused;
+#define PAIR(positions, text, ...)                       \
+  expect_pair(positions, text, (int32_t[]){__VA_ARGS__}, \
+              (int32_t)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
+  static const char plain[] = "user,item,click,cart,buy\nu0,i5,1,,\n",
+                    timed[] = "user,item,time,click,cart,buy\nu0,i5,2,1,,\n";
+  PAIR(32, plain, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1); // the training part
+  PAIR(12, plain, AX, B5, W1, I0, I0 + 1, W2, I0 + 2, W1);     // attributes stay
+  PAIR(7, plain, AX, B5, W1);
+  PAIR(32, timed, AX, B5, W0, W1, I0, I0 + 1); // when w2 was searched for is not known
+#undef PAIR
+}
 
 static data_config defaults(void) {
   static data_config out;
@@ -387,6 +436,7 @@ int main(void) {
       TEST(batches_have_them_and_predict_items),
       TEST(validation_asks_behind_the_last_search),
       TEST(hostile_files_are_refused),
+      TEST(labelled_pairs_have_them),
       PREPARE(a_log_has_searches),
       PREPARE(a_file_has_attributes),
       PREPARE(long_values_are_counted),
