@@ -407,3 +407,12 @@ const jnode *jtree_get(const jtree *t, const jnode *object, const char *key) {
     if (strcmp(c->key, key) == 0) return c;
   return NULL;
 }
+
+const jnode *jtree_unknown(const jtree *t, const jnode *object, const char *const *names) {
+  for (const jnode *c = jtree_first(t, object); c != NULL; c = jtree_next(t, c)) {
+    const char *const *name = names;
+    while (*name != NULL && strcmp(*name, c->key) != 0) name++;
+    if (*name == NULL) return c;
+  }
+  return NULL;
+}

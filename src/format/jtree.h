@@ -59,5 +59,7 @@ bool jtree_decimal(const char *text, size_t bytes, double *x);
 const jnode *jtree_get(const jtree *t, const jnode *object, const char *key);
 const jnode *jtree_first(const jtree *t, const jnode *parent);
 const jnode *jtree_next(const jtree *t, const jnode *node);
+// The first child of an object whose key is none of names, which end with a NULL; NULL: there is none.
+const jnode *jtree_unknown(const jtree *t, const jnode *object, const char *const *names);
 
 #endif

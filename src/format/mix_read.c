@@ -32,14 +32,9 @@ static bool number(const reader *r, const jnode *n, const char *field, double mi
 }
 
 static bool check_names(const reader *r, const jnode *object, const char *const *names, const char *prefix) {
-  for (const jnode *n = jtree_first(r->tree, object); n != NULL; n = jtree_next(r->tree, n)) {
-    const char *const *name = names;
-    while (*name != NULL && strcmp(*name, n->key) != 0) name++;
-    if (*name == NULL)
-      return format_fail(r->e, FORMAT_MALFORMED, "%s: field \"mix.%s%.100s\" is unknown", r->path, prefix,
-                         n->key);
-  }
-  return true;
+  const jnode *n = jtree_unknown(r->tree, object, names);
+  return n == NULL || format_fail(r->e, FORMAT_MALFORMED, "%s: field \"mix.%s%.100s\" is unknown", r->path,
+                                  prefix, n->key);
 }
 
 static bool read_terms(const reader *r, const jnode *terms, mix_sum *sum) {

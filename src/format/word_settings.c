@@ -28,14 +28,9 @@ static bool get_flag(const reader *r, const jnode *object, const char *key, cons
 }
 
 static bool check_names(const reader *r, const jnode *object, const char *const *names, const char *prefix) {
-  for (const jnode *n = jtree_first(r->tree, object); n != NULL; n = jtree_next(r->tree, n)) {
-    const char *const *name = names;
-    while (*name != NULL && strcmp(*name, n->key) != 0) name++;
-    if (*name == NULL)
-      return format_fail(r->e, FORMAT_MALFORMED, "%s: field \"words.%s%.100s\" is unknown", r->path, prefix,
-                         n->key);
-  }
-  return true;
+  const jnode *n = jtree_unknown(r->tree, object, names);
+  return n == NULL || format_fail(r->e, FORMAT_MALFORMED, "%s: field \"words.%s%.100s\" is unknown", r->path,
+                                  prefix, n->key);
 }
 
 static bool read_rules(const reader *r, const jnode *object, word_options *o) {

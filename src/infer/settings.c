@@ -92,15 +92,11 @@ static souk_status copy_string(const document *d, const char *text, char **out) 
 static souk_status check_names(const document *d, const char *section, const char *const *names,
                                const char *writer) {
   const jnode *object = section[0] != '\0' ? find(d, "", section) : d->tree.nodes;
-  for (const jnode *n = jtree_first(&d->tree, object); n != NULL; n = jtree_next(&d->tree, n)) {
-    const char *const *name = names;
-    while (*name != NULL && strcmp(*name, n->key) != 0) name++;
-    if (*name == NULL)
-      return infer_fail(d->e, SOUK_ERR_FORMAT,
-                        "%s/%s: field \"%s%s%.100s\" is unknown; %.60s wrote it, this is souk " SOUK_VERSION,
-                        d->dir, d->name, section, section[0] != '\0' ? "." : "", n->key, writer);
-  }
-  return SOUK_OK;
+  const jnode *n = jtree_unknown(&d->tree, object, names);
+  if (n == NULL) return SOUK_OK;
+  return infer_fail(d->e, SOUK_ERR_FORMAT,
+                    "%s/%s: field \"%s%s%.100s\" is unknown; %.60s wrote it, this is souk " SOUK_VERSION,
+                    d->dir, d->name, section, section[0] != '\0' ? "." : "", n->key, writer);
 }
 
 static souk_status parse(document *d, const mapping *m) {
