@@ -92,13 +92,8 @@ static status flush_users(user_writer *w) {
 static status add_user(user_writer *w, const sequence *s, vector_part part) {
   const seq_layout layout = model_layout(model_get_config(w->m));
   const int32_t n = part == VECTORS_TEST ? s->test_from : part == VECTORS_VALID ? s->valid_from : s->n;
-  const context_span span = {s->index, 0, n, true};
-  const int32_t room = layout.max_positions - sequence_specials(&layout, false, true);
-  batch_input history = {s->tokens, s->events, n};
-  if (w->context != NULL)
-    history = (batch_input){
-        w->row_tokens, w->row_events,
-        context_fill(w->context, &span, s->tokens, s->events, room, w->row_tokens, w->row_events)};
+  const batch_input history =
+      context_query(w->context, &layout, s->index, s->tokens, s->events, n, w->row_tokens, w->row_events);
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;
   TRY(flush_users(w));
   if (batch_add_query(w->b, &layout, &history, s->index, -1)) return OK;

@@ -284,6 +284,17 @@ int32_t context_fill(const user_context *c, const context_span *s, const int32_t
   return w.n;
 }
 
+seq_input context_query(const user_context *c, const seq_layout *layout, int64_t history,
+                        const int32_t *tokens, const uint8_t *events, int32_t n, int32_t *to_tokens,
+                        uint8_t *to_events) {
+  if (c == NULL) return (seq_input){.tokens = tokens, .events = events, .n = n};
+  const context_span span = {history, 0, n, true};
+  const int32_t room = layout->max_positions - sequence_specials(layout, false, true);
+  return (seq_input){.tokens = to_tokens,
+                     .events = to_events,
+                     .n = context_fill(c, &span, tokens, events, room, to_tokens, to_events)};
+}
+
 // ---- writing -------------------------------------------------------------------------------------------------
 
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate) {

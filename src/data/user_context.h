@@ -14,6 +14,7 @@
 #define SOUK_DATA_USER_CONTEXT_H
 
 #include "data/dataset.h"
+#include "format/sequence.h"
 
 typedef struct user_attributes {
   int64_t *offsets; // [S + 1]
@@ -61,6 +62,12 @@ int32_t context_attributes(const user_context *c, int64_t history);
 // the others. tokens, events: of the whole history. Returns how many there are.
 int32_t context_fill(const user_context *c, const context_span *s, const int32_t *tokens,
                      const uint8_t *events, int32_t room, int32_t *to_tokens, uint8_t *to_events);
+
+// The first n events of a history as the rows of a question, as many as the layout has positions for: in to_tokens and
+// to_events, or without a context (c NULL) the events where they are.
+seq_input context_query(const user_context *c, const seq_layout *layout, int64_t history,
+                        const int32_t *tokens, const uint8_t *events, int32_t n, int32_t *to_tokens,
+                        uint8_t *to_events);
 
 // Writes the files, as described above. users: S.
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate);

@@ -273,15 +273,6 @@ static status encode_batch(model_pass *p, float *u) {
   return with_loss(p->r) ? model_loss(p->m, false) : OK;
 }
 
-// What a model reads of a question: the events, with what is known of the user beside them.
-static batch_input history_of(const model_pass *p, const query *q) {
-  if (p->context == NULL) return (batch_input){.tokens = q->tokens, .events = q->events, .n = q->n};
-  const context_span span = {q->sequence, 0, q->n, true};
-  const int32_t room = p->layout.max_positions - sequence_specials(&p->layout, false, true),
-                n = context_fill(p->context, &span, q->tokens, q->events, room, p->row_tokens, p->row_events);
-  return (batch_input){.tokens = p->row_tokens, .events = p->row_events, .n = n};
-}
-
 // User vectors of a chunk's questions into p->u, in order; times the scale of the mix.
 static status encode_all(model_pass *p, const query_chunk *c) {
   TRY(mem_grow(&p->u, &p->u_room, (size_t)c->count * (size_t)p->W, sizeof *p->u, "user vectors"));
@@ -289,7 +280,8 @@ static status encode_all(model_pass *p, const query_chunk *c) {
   int64_t done = 0;
   for (int64_t i = 0; i < c->count;) {
     const query *q = &c->queries[i];
-    const batch_input history = history_of(p, q);
+    const batch_input history = context_query(p->context, &p->layout, q->sequence, q->tokens, q->events, q->n,
+                                              p->row_tokens, p->row_events);
     const int32_t label = p->r->first_item + (q->target < 0 ? 0 : q->target);
     if (batch_add_query(p->b, &p->layout, &history, q->sequence, label)) {
       if (q->target < 0) // no class to predict: none in the loss

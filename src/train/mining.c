@@ -112,15 +112,6 @@ static status rank(miner *x, const sequence_block *block, int64_t from) {
   return OK;
 }
 
-// What the model reads of the first n events, as evaluation lays it out.
-static batch_input history_of(const miner *x, const sequence *s, int32_t n) {
-  if (x->context == NULL) return (batch_input){.tokens = s->tokens, .events = s->events, .n = n};
-  const context_span span = {s->index, 0, n, true};
-  const int32_t room = x->layout.max_positions - sequence_specials(&x->layout, false, true),
-                rows_n = context_fill(x->context, &span, s->tokens, s->events, room, x->tokens, x->events);
-  return (batch_input){.tokens = x->tokens, .events = x->events, .n = rows_n};
-}
-
 static status mine_block(miner *x, const sequence_block *block, int64_t from) {
   batch_clear(x->b);
   for (int64_t i = 0; i < block_count(block); i++) {
@@ -128,7 +119,8 @@ static status mine_block(miner *x, const sequence_block *block, int64_t from) {
     block_get(block, i, &s);
     const int32_t n = x->trains.lengths[s.index];
     if (n < 2 || s.tokens[n - 1] < x->first) continue;
-    const batch_input history = history_of(x, &s, n - 1);
+    const batch_input history =
+        context_query(x->context, &x->layout, s.index, s.tokens, s.events, n - 1, x->tokens, x->events);
     bool fits = x->b->seqs < BLOCK && batch_add_query(x->b, &x->layout, &history, s.index, s.tokens[n - 1]);
     if (!fits) {
       TRY(rank(x, block, from));
