@@ -167,37 +167,6 @@ static status open_shards(dataset *d, int64_t *sequences) {
   return OK;
 }
 
-static status check_sum(const dataset *d, const char *what, int64_t found, int64_t said) {
-  if (found == said) return OK;
-  return fail(ERR_FORMAT, "%s: the shards hold %lld %s, the manifest says %lld", d->dir, (long long)found,
-              what, (long long)said);
-}
-
-// Batches, plans and reports go by the manifest's numbers.
-static status check_sums(const dataset *d, int64_t sequences) {
-  int64_t tokens = 0, train_tokens = 0, known_tokens = 0; // known: all but the test parts
-  int32_t longest = 0;
-  TRY(check_sum(d, "sequences", sequences, d->info.sequences));
-  for (int64_t i = 0; i < sequences; i++) {
-    tokens += d->lengths[i];
-    train_tokens += d->train_lengths[i];
-    known_tokens += d->test_from[i];
-    if (d->lengths[i] > longest) longest = d->lengths[i];
-  }
-  TRY(check_sum(d, "tokens", tokens, d->info.tokens));
-  TRY(check_sum(d, "training tokens", train_tokens, d->info.train_tokens));
-  TRY(check_sum(d, "tokens of validation parts", known_tokens - train_tokens, d->info.valid_targets));
-  TRY(check_sum(d, "tokens of test parts", tokens - known_tokens, d->info.test_targets));
-  int64_t counted = 0; // of items in train parts, by the vocabulary
-  for (int32_t id = vocab_begin(d->v, RANGE_ITEMS); id < vocab_size(d->v); id++)
-    if (__builtin_add_overflow(counted, vocab_token_count(d->v, id), &counted)) counted = INT64_MAX;
-  if (counted > train_tokens)
-    return fail(ERR_FORMAT,
-                "%s/vocab.tsv: its items occur %lld times, but the train parts have only %lld events", d->dir,
-                (long long)counted, (long long)train_tokens);
-  return check_sum(d, "tokens at most in a sequence", longest, d->info.longest);
-}
-
 // ---- data sets from elsewhere --------------------------------------------------------------------------------
 
 static void take_ranges(dataset_info *info, const vocab *v) {
@@ -323,7 +292,7 @@ static status open_once(dataset **out, const char *dir, bool verify) {
   int64_t sequences;
   TRY_GOTO(find_shards(d), bad);
   TRY_GOTO(open_shards(d, &sequences), bad);
-  TRY_GOTO(check_sums(d, sequences), bad);
+  TRY_GOTO(dataset_check_sums(d, sequences), bad);
   warn_of_stray_catalogue(d);
   *out = d;
   return OK;
@@ -417,31 +386,6 @@ const int32_t *dataset_lengths(const dataset *d) {
 const int32_t *dataset_test_from(const dataset *d) {
   return d->test_from;
 }
-void dataset_targets(const dataset *d, int64_t index, bool test, int32_t *from, int32_t *to) {
-  split_targets(&d->info.split, d->lengths[index], d->train_lengths[index], d->test_from[index], test, from,
-                to);
-}
-
-int64_t dataset_count_targets(const dataset *d, bool test) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < d->info.sequences; i++) {
-    int32_t from, to;
-    dataset_targets(d, i, test, &from, &to);
-    count += from < to ? to - from : 0;
-  }
-  return count;
-}
-
-int64_t dataset_count_users(const dataset *d, bool test) {
-  int64_t count = 0;
-  for (int64_t i = 0; i < d->info.sequences; i++) {
-    int32_t from, to;
-    dataset_targets(d, i, test, &from, &to);
-    count += from < to;
-  }
-  return count;
-}
-
 // ---- another vocabulary --------------------------------------------------------------------------------------
 
 static status map_tokens(dataset *d, const vocab *to) {
@@ -660,18 +604,4 @@ void block_get(const sequence_block *b, int64_t i, sequence *s) {
                   .events = b->events + at,
                   .times = b->times + at,
                   .sessions = b->sessions + at};
-}
-
-// ---- windows -------------------------------------------------------------------------------------------------
-
-int32_t window_count(int32_t n, int32_t window, int32_t stride) {
-  if (n < 1) return 0;
-  return n <= window ? 1 : 1 + (n - window + stride - 1) / stride;
-}
-
-void window_at(int32_t n, int32_t window, int32_t stride, int32_t i, int32_t *begin, int32_t *end) {
-  const int32_t from_end = window_count(n, window, stride) - 1 - i; // the last one covers the newest tokens
-  *end = n - from_end * stride;
-  if (*end < window) *end = n < window ? n : window; // the oldest window keeps its length
-  *begin = *end > window ? *end - window : 0;
 }

@@ -15,6 +15,9 @@ typedef struct item_data {
   struct hard_negatives *hard; // set by who trains (hard_negatives.h)
 } item_data;
 
+// Do the shards, which hold so many sequences, hold what the manifest says? ERR_FORMAT, which says what they do not.
+status dataset_check_sums(const dataset *d, int64_t sequences);
+
 item_data *dataset_item_data(dataset *d);
 void item_texts_free(item_texts *t);       // NULL is safe
 void item_features_free(item_features *f); // NULL is safe
