@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/check.h"
 #include "base/options.h"
+#include "eval/label_scores.h"
 #include "eval/ranking.h"
 #include "model/objectives/item_head.h"
 #include "model/objectives/label_head.h"
@@ -446,6 +447,24 @@ static void test_wrong_labels(void **unused) {
   batch_free(b);
 }
 
+// What a model that has diverged says of a row is told with its line, and nothing is counted.
+static void test_logits_are_finite(void **unused) {
+  (void)unused;
+  seq_layout layout;
+  model *m = make_labelled("classify", LABELS_SINGLE, 0, &layout);
+  labelled_rows two = {.targets = 1};
+  float logits[2 * LABELS];
+  const int32_t tokens[] = {TOKEN_SPECIALS, TOKEN_SPECIALS + 1}, label = 1;
+  for (int64_t i = 0; i < 2; i++)
+    check_ok(labelled_add(&two, &(seq_input){.tokens = tokens, .n = 2}, NULL, &label, 7 + i));
+  check_ok(label_logits(m, &two, logits, NULL));
+  const param_set *set = model_params(m);
+  for (int64_t i = 0; i < set->elements; i++) set->master[i] = NAN;
+  check_fails(label_logits(m, &two, logits, NULL), ERR_NONFINITE, "the row in line 7 is not finite");
+  labelled_free(&two);
+  model_free(m);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists),
                                      cmocka_unit_test(test_other_slots),
@@ -455,6 +474,7 @@ int main(void) {
                                      cmocka_unit_test(test_without_masked_lm),
                                      cmocka_unit_test(test_label_gradients),
                                      cmocka_unit_test(test_labels_are_learned),
-                                     cmocka_unit_test(test_wrong_labels)};
+                                     cmocka_unit_test(test_wrong_labels),
+                                     cmocka_unit_test(test_logits_are_finite)};
   return cmocka_run_group_tests_name("objectives", tests, NULL, NULL);
 }
