@@ -175,6 +175,22 @@ void user_context_free(user_context *c) {
   free(c);
 }
 
+double user_context_bytes(const user_context *c) {
+  if (c == NULL) return 0;
+  const double offsets = (double)(c->users + 1) * sizeof(int64_t);
+  double sum = 0;
+  if (c->attributes.offsets != NULL)
+    sum += offsets + (double)c->attributes.offsets[c->users] * sizeof *c->attributes.tokens;
+  if (c->searches.offsets != NULL) {
+    const int64_t n = c->searches.offsets[c->users];
+    sum += offsets + (double)n * (sizeof *c->searches.places + sizeof *c->searches.events) +
+           (double)(n + 1) * sizeof *c->searches.word_offsets +
+           (double)c->searches.word_offsets[n] * sizeof *c->searches.words;
+  }
+  if (c->runs.offsets != NULL) sum += offsets + (double)c->runs.offsets[c->users] * sizeof *c->runs.places;
+  return sum;
+}
+
 // ---- rows ----------------------------------------------------------------------------------------------------
 
 int32_t context_attributes(const user_context *c, int64_t history) {

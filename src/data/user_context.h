@@ -69,6 +69,8 @@ seq_input context_query(const user_context *c, const seq_layout *layout, int64_t
                         const int32_t *tokens, const uint8_t *events, int32_t n, int32_t *to_tokens,
                         uint8_t *to_events);
 
+double user_context_bytes(const user_context *c); // in memory; c NULL: 0
+
 // Writes the files, as described above. users: S.
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate);
 status user_runs_write(const user_runs *r, int64_t users, const char *path, int deflate);

@@ -11,7 +11,8 @@
 #include "model/checkpoint_find.h"
 #include "model/objectives/item_head.h"
 
-enum { BLOCK = 1024, EACH = 32 }; // sequences that are read at once; items of a list
+// Sequences that are read at once; items of a list; bytes of scores at a time.
+enum { BLOCK = 1024, EACH = 32, SCORES = 64 << 20 };
 
 typedef struct miner {
   const data_config *c;
@@ -23,13 +24,28 @@ typedef struct miner {
   hard_negatives *lists;
   int32_t first, items, W;
   float *v;      // [items,W]
-  float *u;      // [BLOCK,W]
-  float *scores; // [BLOCK,items]
-  int64_t *of;   // [BLOCK] the sequences of a batch
+  int32_t rows;  // mining_rows
+  float *u;      // [rows,W]
+  float *scores; // [rows,items]
+  int64_t *of;   // [rows] the sequences of a batch
   batch *b;
   int32_t *tokens;        // [max_positions]
   uint8_t *events, *seen; // [max_positions], [items]
 } miner;
+
+int32_t mining_rows(int32_t items) {
+  const int64_t fit = SCORES / (int64_t)sizeof(float) / (items > 0 ? items : 1);
+  return fit < 1 ? 1 : fit > BLOCK ? BLOCK : (int32_t)fit;
+}
+
+double mining_list_bytes(int64_t histories) {
+  return (double)histories * EACH * sizeof(int32_t);
+}
+
+double mining_pass_bytes(int32_t items, int32_t hidden) {
+  const double n = mining_rows(items), W = hidden + 1.0;
+  return sizeof(float) * ((items + n) * W + n * items) + items;
+}
 
 static status miner_open(miner *x) {
   const model_config *c = model_get_config(x->m);
@@ -44,9 +60,11 @@ static status miner_open(miner *x) {
   TRY(dataset_user_context(x->d, &x->context));
   TRY(batch_new(&x->b, model_get_run(x->m)->caps));
   TRY(mem_new(&x->v, n * W, sizeof *x->v, "item vectors"));
-  TRY(mem_new(&x->u, BLOCK * W, sizeof *x->u, "user vectors"));
-  TRY(mem_new(&x->scores, BLOCK * n, sizeof *x->scores, "scores of items"));
-  TRY(mem_new(&x->of, BLOCK, sizeof *x->of, "a batch of histories"));
+  x->rows = mining_rows(x->items);
+  const size_t most = (size_t)x->rows;
+  TRY(mem_new(&x->u, most * W, sizeof *x->u, "user vectors"));
+  TRY(mem_new(&x->scores, most * n, sizeof *x->scores, "scores of items"));
+  TRY(mem_new(&x->of, most, sizeof *x->of, "a batch of histories"));
   TRY(mem_new(&x->tokens, P, sizeof *x->tokens, "a history"));
   TRY(mem_new(&x->events, P, sizeof *x->events, "a history"));
   TRY(mem_new(&x->seen, n, 1, "the items of a history"));
@@ -121,7 +139,7 @@ static status mine_block(miner *x, const sequence_block *block, int64_t from) {
     if (n < 2 || s.tokens[n - 1] < x->first) continue;
     const batch_input history =
         context_query(x->context, &x->layout, s.index, s.tokens, s.events, n - 1, x->tokens, x->events);
-    bool fits = x->b->seqs < BLOCK && batch_add_query(x->b, &x->layout, &history, s.index, s.tokens[n - 1]);
+    bool fits = x->b->seqs < x->rows && batch_add_query(x->b, &x->layout, &history, s.index, s.tokens[n - 1]);
     if (!fits) {
       TRY(rank(x, block, from));
       fits = batch_add_query(x->b, &x->layout, &history, s.index, s.tokens[n - 1]);

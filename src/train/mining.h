@@ -17,4 +17,10 @@ status mining_run(const run_config *c, dataset *d);
 // The lists of one model. trains: which events may be trained on.
 status mining_lists(hard_negatives **out, const data_config *c, dataset *d, model *m);
 
+// Histories whose scores of `items` items are held at a time; bytes of the lists of so many histories, and of what ranks their items for
+// a model `hidden` wide, beside the model.
+int32_t mining_rows(int32_t items);
+double mining_list_bytes(int64_t histories);
+double mining_pass_bytes(int32_t items, int32_t hidden);
+
 #endif

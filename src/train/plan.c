@@ -16,6 +16,10 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "data/item_features.h"
+#include "data/item_texts.h"
+#include "data/user_context.h"
+#include "train/mining.h"
 #include "train/peak.h"
 #include "train/optimizer.h"
 #include "train/saver.h"
@@ -141,6 +145,41 @@ static void add_data(run_plan *p, const run_config *c, const dataset *d, const b
   add(p, "texts of items", m.texts, "data.mix");
 }
 
+// What a data set says of items, beside what data.mix reads of it, and the model's copy.
+static status add_content(run_plan *p, const run_config *c, dataset *d, bool mixed) {
+  const item_texts *t;
+  const item_features *f;
+  if (c->model.items == ITEMS_ID) return OK;
+  TRY(dataset_item_texts(d, &t));
+  TRY(dataset_item_features(d, &f));
+  const double texts = t != NULL ? (double)(t->items + 1) * sizeof *t->offsets +
+                                       (double)t->offsets[t->items] * sizeof *t->tokens
+                                 : 0;
+  const double features =
+      f != NULL ? (double)f->items * ((double)f->width * sizeof *f->rows + sizeof *f->present) : 0;
+  add(p, "content of items", (mixed ? 1 : 2) * texts + 2 * features,
+      "texts and features, of the data set and of the model");
+  return OK;
+}
+
+static status add_users(run_plan *p, dataset *d) {
+  const user_context *context;
+  TRY(dataset_user_context(d, &context));
+  add(p, "what is known of users", user_context_bytes(context), "attributes, searches, domains");
+  return OK;
+}
+
+// Lists are made before the model is allocated, which takes `later` bytes, by one whose parameters take `weights`.
+static void add_mining(run_plan *p, const run_config *c, const dataset *d, double weights, double later) {
+  const dataset_info *info = dataset_get_info(d);
+  if (c->data.hard_negatives == 0) return;
+  const double pass =
+      weights + mining_pass_bytes(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES],
+                                  (int32_t)c->model.hidden);
+  add(p, "hard negatives", mining_list_bytes(info->sequences), "a list a history");
+  if (pass > later) add_passing(p, "ranking for hard negatives", pass - later);
+}
+
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
 // model is allocated, which takes `later` bytes.
 static status add_validation(run_plan *p, const run_config *c, dataset *d, batch_caps caps, double later) {
@@ -252,6 +291,9 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   p->parameters = m.parameters;
   const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
   add_data(p, c, d, b, be->host_memory);
+  TRY(add_content(p, c, d, batcher_get_memory(b).texts > 0));
+  TRY(add_users(p, d));
+  add_mining(p, c, d, (double)(m.params.weights + m.params.frozen), model_bytes);
   TRY(add_validation(p, c, d, caps, model_bytes));
   p->reader_bytes = dataset_reader_bytes(d);
   TRY(sample_batches(p, b, mc, &m, c->train.accumulate));

@@ -19,7 +19,7 @@ typedef struct plan_line {
   char note[96];
 } plan_line;
 
-enum { PLAN_LINES = 24 };
+enum { PLAN_LINES = 32 };
 
 typedef struct run_plan {
   plan_line lines[PLAN_LINES]; // what is held throughout

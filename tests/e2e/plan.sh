@@ -40,6 +40,9 @@ vocabulary=$(wc -l <"$data/vocab.tsv") # 8 wide, 1 layer, 20 positions, 2 segmen
 check "souk plan counts parameters" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
 a=$(plan | number step_flops) b=$(plan --accumulate 2 | number step_flops)
 check "souk plan counts twice the operations for two micro-batches" awk -v a="$a" -v b="$b" 'BEGIN {exit !(a > 0 && b / a > 1.99 && b / a < 2.01)}'
+histories=$(sed -n 's/.*"sequences": *\([0-9]*\).*/\1/p' "$data/manifest.json" | head -1) # a list of 32 ids each
+check "souk plan counts lists of hard negatives" test \
+  "$(plan --negatives 64 --hard_negatives 8 | sed -n 's/.*"hard negatives": \([0-9]*\).*/\1/p')" = $((128 * histories))
 check "--time_steps measures the time of a step" test "$(plan --time_steps 3 | grep -c '"measured": true')" = 1
 "$souk" plan "$work/tiny.yaml" --epochs 2 --steps 0 >"$work/table" 2>&1
 check "souk plan prints a table" bash -c "grep -q 'in all' $work/table && grep -q 'tokens/s' $work/table && grep -q 'batches an epoch' $work/table"

@@ -144,6 +144,16 @@ static void test_unknown_items(void **unused) {
   tiny_remove(dir);
 }
 
+// Scores of a large catalogue are made for fewer histories at a time.
+static void test_memory(void **unused) {
+  (void)unused;
+  assert_int_equal(mining_rows(60), 1024);
+  assert_int_equal(mining_rows(1 << 20), 16);
+  assert_int_equal(mining_rows(INT32_MAX), 1);
+  assert_true(mining_pass_bytes(1 << 20, 64) < 400e6);
+  check_near(mining_list_bytes(1000), 128000, 1e-9);
+}
+
 static void test_needs_a_beginning(void **unused) {
   (void)unused;
   static run_config c;
@@ -157,7 +167,8 @@ static void test_needs_a_beginning(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_lists), cmocka_unit_test(test_unknown_items),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_memory), cmocka_unit_test(test_lists),
+                                     cmocka_unit_test(test_unknown_items),
                                      cmocka_unit_test(test_needs_a_beginning)};
   return cmocka_run_group_tests_name("mining", tests, NULL, NULL);
 }
