@@ -430,6 +430,7 @@ static inline souk_status souk_classify(const souk_bundle *bundle, const char *c
 }
 
 // A history and an item that is shown to the user: [CLS] history [SEP] item, its text, its attributes [SEP].
+// Without text and attributes a known item has those of the bundle's texts.safetensors, if there is one.
 // Zeroed it has no history, and item 0, which is the bundle's first: of an item that the bundle does not have, set item to -1.
 typedef struct souk_pair {
   souk_history history;

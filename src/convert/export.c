@@ -473,6 +473,10 @@ static status write_files(exporter *x) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));
   }
+  if (json_object_get(x->c->files, "texts.safetensors") != NULL) {
+    TRY(copy_in(x, "texts.safetensors"));
+    TRY(list_file(x, "texts.safetensors"));
+  }
   if (x->with_mix && has_items(x)) TRY(write_mix(x));
   TRY(write_adapters(x));
   return write_json(x, "souk.json", souk_json(x));

@@ -430,6 +430,10 @@ status dataset_read_as(dataset *d, vocab *v, const dataset_info *info) {
   return OK;
 }
 
+const item_texts *dataset_known_texts(const dataset *d) {
+  return d->items.texts;
+}
+
 item_data *dataset_item_data(dataset *d) {
   return &d->items;
 }

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/tensor_file.h"
 #include "data/dataset_internal.h"
 #include "hdf5/h5_arrays.h"
 
@@ -115,4 +116,16 @@ status item_texts_write(const item_texts *t, const char *path, int deflate) {
   const h5_array arrays[] = {{"offsets", H5_KIND_I64, (int64_t)t->items + 1, 0, t->offsets},
                              {"tokens", H5_KIND_I32, t->offsets[t->items], 0, t->tokens}};
   return h5_write_arrays(path, "souk.texts", arrays, 2, deflate);
+}
+
+status item_texts_write_tensors(const item_texts *t, const char *path) {
+  const int64_t tokens = t->offsets[t->items];
+  tensor list[] = {{.name = "offsets", .dtype = "I64", .ndim = 1, .shape = {(int64_t)t->items + 1}},
+                   {.name = "tokens", .dtype = "I32", .ndim = 1, .shape = {tokens}}};
+  out_file *f = NULL;
+  status rc =
+      tensor_file_begin(&f, path, list, 2, "\"format\":\"pt\",\"rows\":\"items in the order of vocab.tsv\"");
+  if (rc == OK) rc = out_write(f, t->offsets, ((size_t)t->items + 1) * sizeof *t->offsets);
+  if (rc == OK) rc = out_write(f, t->tokens, (size_t)tokens * sizeof *t->tokens);
+  return out_finish(f, rc);
 }

@@ -24,4 +24,9 @@ status dataset_item_texts(dataset *d, const item_texts **out);
 // Writes such a file; t is as described above. deflate: level of compression, 0 to 9.
 status item_texts_write(const item_texts *t, const char *path, int deflate);
 
+// The texts that dataset_item_texts has read, for threads that must not read; NULL: none.
+const item_texts *dataset_known_texts(const dataset *d);
+// Writes a safetensors file of the same arrays, "offsets" and "tokens", for those who read no HDF5.
+status item_texts_write_tensors(const item_texts *t, const char *path);
+
 #endif

@@ -40,6 +40,7 @@ static void free_bundle(souk_bundle *b) {
   free(b->arena);
   free(b->word_copy);
   free(b->layer);
+  item_words_free(b);
   free(b->data_name);
   free(b->created_by);
   free(b->dir);
@@ -72,6 +73,7 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
     PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
   PASS(weights_read(b, error));
   PASS(adapters_read(b, error));
+  PASS(item_words_read(b, error));
   PASS(open_mix(b, &mixed, error));
   b->magic = BUNDLE_MAGIC;
   return SOUK_OK;
@@ -163,7 +165,7 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .adapters = b->adapters.n};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool) + known_user_bytes(b) +
-                       adapters_bytes(b) + content_bytes(b) + label_bytes(&b->labels);
+                       adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
   if (b->tokenizer != NULL) known.memory_bytes += word_tokenizer_bytes(b->tokenizer);

@@ -14,11 +14,22 @@
 #include "infer/catalogue.h"
 #include "infer/content.h"
 #include "infer/errors.h"
+#include "infer/item_words.h"
 #include "infer/mapping.h"
 
 enum { EVENT_TYPES_MAX = 64 };
 // Those from FILE_CATALOGUE on are optional, and without items there is no FILE_ITEMS.
-enum { FILE_CONFIG, FILE_MODEL, FILE_VOCAB, FILE_ITEMS, FILE_CATALOGUE, FILE_MIX, FILE_CONTENT, FILE_COUNT };
+enum {
+  FILE_CONFIG,
+  FILE_MODEL,
+  FILE_VOCAB,
+  FILE_ITEMS,
+  FILE_CATALOGUE,
+  FILE_MIX,
+  FILE_CONTENT,
+  FILE_TEXTS,
+  FILE_COUNT
+};
 extern const char *const bundle_file_names[FILE_COUNT];
 
 // Matrices are packed by gemm_pack. Pre-norm: norm1 comes before the attention, norm2 before the feed-forward
@@ -94,7 +105,8 @@ struct souk_bundle {
   int32_t *domain_of; // [items] the token of each item's domain, -1: it has none; NULL: there are no domains
   word_tokenizer *tokenizer; // NULL: the bundle takes no texts
   catalogue catalogue;
-  mix *mix;                     // NULL: there is none
+  mix *mix; // NULL: there is none
+  item_words texts;
   item_content_weights content; // of vectors of new items; bias NULL: there are none
   const char *item_rows;        // [I,W] float as mapped, not aligned
   // weights; all but the word table lie in one arena

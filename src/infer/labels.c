@@ -75,7 +75,9 @@ static souk_status fill_pair(label_share *s, size_t i, souk_error *e) {
   s->fixed[i] = sequence_fixed(fixed, kept, n);
   item[0] = p.item >= 0 ? b->first_item + p.item : TOKEN_UNK;
   size_t strangers;
-  s->b[i] = 1 + (int32_t)product_tokens(b, &p.product, item + 1, s->room - 1, s->room - 1, &strangers);
+  size_t put = product_tokens(b, &p.product, item + 1, s->room - 1, s->room - 1, &strangers);
+  if (put == 0 && p.item >= 0) put = item_words_take(b, p.item, item + 1, s->room - 1);
+  s->b[i] = 1 + (int32_t)put;
   return SOUK_OK;
 }
 

@@ -14,6 +14,7 @@
 #include "base/file_list.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "data/item_texts.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_base.h"
 #include "model/item_vectors.h"
@@ -108,6 +109,21 @@ static status write_content(const checkpoint_content *c, const char *dir, json_t
   TRY(path_join(path, sizeof path, dir, "content.h5"));
   TRY(item_content_write(c->items, path));
   return file_list_add(files, dir, "content.h5", NULL);
+}
+
+// The second segments of a model of pairs: the texts that the items had in training, where their rows had none.
+static status write_texts(const checkpoint_content *c, const char *dir, json_t *files) {
+  static const char name[] = "texts.safetensors";
+  const item_texts *t = dataset_known_texts(c->data);
+  char path[PATH_MAX + 64];
+  json_t *labels = dataset_labels(c->data);
+  const char *task = json_string_value(json_object_get(labels, "task"));
+  const bool pairs = task != NULL && strcmp(task, "pair") == 0;
+  json_decref(labels);
+  if (!pairs || t == NULL) return OK;
+  TRY(path_join(path, sizeof path, dir, name));
+  TRY(item_texts_write_tensors(t, path));
+  return file_list_add(files, dir, name, NULL);
 }
 
 static status write_extra(const checkpoint_content *c, const char *dir, json_t *files) {
@@ -208,6 +224,7 @@ static status write_all(const char *dir, const checkpoint_content *c, json_t *fi
   TRY(write_vocabulary(c, dir, files));
   TRY(copy_catalogue(c, dir, files));
   TRY(write_content(c, dir, files));
+  TRY(write_texts(c, dir, files));
   TRY(write_extra(c, dir, files));
   return write_manifest(c, dir, files);
 }

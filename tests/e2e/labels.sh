@@ -117,5 +117,13 @@ check "an unknown item is told" has '"id":3,"labels":.*"known":false' <(sed -n 3
 check "a text that is a number is an error in its place" has '"id":4,"error":".*text.* must be a string","line":4' <(sed -n 4p "$work/answers")
 printf '{"history":[],"item":"%s","item_attributes":["x"%s]}\n' "$item" "$(printf ',"x"%.0s' $(seq 1024))" >"$work/question"
 check "a message about a pair does not name the array of the call" has '"error":"attributes has 1025 elements, more than 1024","line":1' <("$infer" pairs "$work/pairs" <"$work/question" 2>/dev/null)
+# Of people without a history, items as the data set describes them.
+awk -F, -v OFS=, 'NR == 1 || NR < 60 { if (NR > 1) $3 = "nobody"; print }' "$work/later.csv" >"$work/plain.csv"
+check "souk label reads pairs" "$souk" label "$work/p" "$work/plain.csv" --write "$work/said.jsonl"
+awk -F, 'NR > 1 { printf "{\"history\":[],\"item\":\"%s\"}\n", $6 }' "$work/plain.csv" | "$infer" pairs "$work/pairs" >"$work/answers"
+heads() { grep -oE '"(click|cart|buy)":[0-9.e-]+' "$1" | sed 's/.*://'; }
+sed 's/.*"probabilities"//' "$work/said.jsonl" >"$work/said"
+check "the bundle of pairs has the texts of items" has texts.safetensors "$work/pairs/souk.json"
+check "a known item has the text of training" awk '{ d = $1 - $2; if (NF != 2 || d > 1.5e-4 || d < -1.5e-4) bad = 1 } END { exit bad || NR < 150 }' <(paste <(heads "$work/answers") <(heads "$work/said"))
 check_error "labels of pairs are for souk-infer pairs" "has labels of pairs, for souk-infer pairs" "$infer" classify "$work/pairs"
 finish

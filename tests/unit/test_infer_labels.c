@@ -219,6 +219,23 @@ typedef struct shown {
   souk_pair pair;
 } shown;
 
+static int32_t word_of(int32_t k) {
+  return vocab_begin(b->vocab, RANGE_WORDS) + k;
+}
+
+// Item i has i % 5 words in the bundle.
+static void have_texts(void) {
+  int64_t n = 0;
+  assert_int_equal(infer_alloc(&b->texts.offsets, ITEMS + 1, sizeof *b->texts.offsets, "a test", NULL),
+                   SOUK_OK);
+  assert_int_equal(infer_alloc(&b->texts.tokens, 5 * ITEMS, sizeof *b->texts.tokens, "a test", NULL),
+                   SOUK_OK);
+  for (int32_t i = 0; i < ITEMS; i++) {
+    for (int32_t k = 0; k < i % 5; k++) b->texts.tokens[n++] = word_of(k);
+    b->texts.offsets[i + 1] = n;
+  }
+}
+
 static void show(shown *s, uint32_t number) {
   static const char *const name[] = {"age"}, *const value[] = {"30"};
   static const souk_user aged = {.n_attributes = 1, .names = name, .values = value};
@@ -253,6 +270,9 @@ static hand pair_by_hand(const shown *s) {
   second[m++] = s->pair.item >= 0 ? b->first_item + s->pair.item : TOKEN_UNK;
   if (s->pair.product.text != NULL)
     m += (int32_t)word_tokenizer_encode(b->tokenizer, s->text, strlen(s->text), second + m, 64);
+  if (m == 1 && s->pair.item >= 0 &&
+      s->pair.product.n_attributes == 0) // the text that the item had in training
+    for (int32_t k = 0; k < s->pair.item % 5; k++) second[m++] = word_of(k);
   if (m > ROOM) m = ROOM;
   if (s->pair.product.n_attributes > 0 && m < ROOM)
     second[m++] = vocab_find_bytes(b->vocab, RANGE_ATTRIBUTES, "brand=y", 7);
@@ -275,6 +295,7 @@ static void pairs_have_labels(void **state) {
   const souk_label_options many = {.threads = 3};
   souk_error e;
   have_labels(true, false);
+  have_texts();
   for (uint32_t i = 0; i < ROWS; i++) {
     show(&rows_of[i], i);
     pairs[i] = rows_of[i].pair;
