@@ -206,6 +206,15 @@ status items_check(model_core *m, size_t *scratch) {
 
 // ---- biases --------------------------------------------------------------------------------------------------
 
+static bool is_hidden(float bias) {
+  return bias <= UNKNOWN_BIAS / 2;
+}
+
+// An item that became known on top of a base whose biases are frozen has the hidden one that the base left it.
+static bool lacks_bias(const item_vectors *v, int64_t item, float bias) {
+  return !v->content->known[item] || is_hidden(bias);
+}
+
 static status find_mean_bias(model_core *m, int32_t biases) {
   item_vectors *v = m->items;
   const size_t I = (size_t)m->c.items_n;
@@ -215,7 +224,7 @@ static status find_mean_bias(model_core *m, int32_t biases) {
   const status rc = m->be->download(m->ctx, bias, from, I * sizeof *bias);
   double sum = 0, n = 0;
   for (size_t i = 0; i < I; i++) {
-    if (!v->content->known[i]) continue;
+    if (lacks_bias(v, (int64_t)i, bias[i])) continue;
     sum += (double)bias[i];
     n++;
   }
@@ -231,7 +240,7 @@ status items_mend_biases(model_core *m, int32_t biases, int32_t first, int32_t c
   if (!v->has_mean_bias) TRY(find_mean_bias(m, biases));
   for (int32_t i = 0; i < count; i++) {
     const int64_t item = (int64_t)first + i - m->c.item_base;
-    if (item >= 0 && item < m->c.items_n && !v->content->known[item]) bias[i] = v->mean_bias;
+    if (item >= 0 && item < m->c.items_n && lacks_bias(v, item, bias[i])) bias[i] = v->mean_bias;
   }
   return OK;
 }
@@ -257,10 +266,6 @@ const act *items_biases(const model_core *m) {
   return m->items != NULL && !m->training ? m->items->biases : NULL;
 }
 
-static bool is_hidden(float bias) {
-  return bias <= UNKNOWN_BIAS / 2;
-}
-
 status items_hide_unknown(model *whole) {
   model_core *m = model_get_core(whole);
   item_vectors *v = m->items;
@@ -272,7 +277,7 @@ status items_hide_unknown(model *whole) {
   TRY(mem_new(&bias, n, sizeof *bias, "item biases"));
   status rc = m->be->download(m->ctx, bias, at, n * sizeof *bias);
   for (size_t i = 0; rc == OK && i < n; i++)
-    if (v->content->known[i] && !is_hidden(bias[i])) sum += (double)bias[i], seen++;
+    if (!lacks_bias(v, (int64_t)i, bias[i])) sum += (double)bias[i], seen++;
   for (size_t i = 0; rc == OK && i < n; i++) {
     if (!v->content->known[i]) bias[i] = UNKNOWN_BIAS;
     if (v->content->known[i] && is_hidden(bias[i])) bias[i] = seen > 0 ? (float)(sum / seen) : 0;

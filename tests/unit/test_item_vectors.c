@@ -165,9 +165,27 @@ static void test_checkpoint(void **unused) {
   tear_down(&f);
 }
 
+// An item that has become known on top of a base with frozen biases, which are not in the checkpoint, has the mean bias too.
+static void test_known_with_hidden_bias(void **unused) {
+  (void)unused;
+  fixture f;
+  float v[ITEMS * W];
+  set_up(&f, ITEMS_BOTH);
+  float *bias = param_values_of(f.m, "cls.predictions.bias") + f.c.item_base;
+  double mean = 0, n = 0;
+  assert_int_equal(model_items(f.m)->known[5], 1);
+  bias[5] = UNKNOWN_BIAS;
+  check_ok(params_refresh(model_params(f.m)));
+  for (int32_t i = 0; i < ITEMS; i++)
+    if (i != 5 && model_items(f.m)->known[i]) mean += (double)bias[i], n++;
+  check_ok(model_item_vectors(f.m, 0, ITEMS, v));
+  assert_true(fabs((double)v[5 * W + H] - mean / n) < 1e-6);
+  tear_down(&f);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula),
-                                     cmocka_unit_test(test_known_items_add_up),
-                                     cmocka_unit_test(test_checkpoint)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_formula), cmocka_unit_test(test_known_items_add_up),
+      cmocka_unit_test(test_known_with_hidden_bias), cmocka_unit_test(test_checkpoint)};
   return cmocka_run_group_tests_name("item_vectors", tests, NULL, NULL);
 }
