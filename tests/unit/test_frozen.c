@@ -64,6 +64,12 @@ static void test_memory(void **unused) {
   assert_int_equal(low.activation_gradients, all.activation_gradients);
 }
 
+// As many layers as model.layers allows have a place in the plan.
+static void test_most_layers(void **unused) {
+  (void)unused;
+  assert_true(plan_of(512, NULL).activations > 400 * plan_of(1, NULL).activations);
+}
+
 typedef struct seen {
   int32_t attention[2], dw, value;
 } seen;
@@ -172,8 +178,9 @@ static void test_flops(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients), cmocka_unit_test(test_steps),
-                                     cmocka_unit_test(test_memory),    cmocka_unit_test(test_checked_pass),
-                                     cmocka_unit_test(test_saver),     cmocka_unit_test(test_flops)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_gradients),    cmocka_unit_test(test_steps),
+                                     cmocka_unit_test(test_memory),       cmocka_unit_test(test_most_layers),
+                                     cmocka_unit_test(test_checked_pass), cmocka_unit_test(test_saver),
+                                     cmocka_unit_test(test_flops)};
   return cmocka_run_group_tests_name("frozen", tests, NULL, NULL);
 }
