@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/tensor_file.h"
+#include "model/objectives/label_head.h"
 
 const char peft_config_file[] = "adapter_config.json", peft_model_file[] = "adapter_model.safetensors";
 
@@ -29,11 +30,17 @@ static status check_kind(const checkpoint *c) {
   return fail(ERR_UNSUPPORTED, "%s is not tuned with lora or adalora, which peft's files are of", c->dir);
 }
 
-// peft's name: a plain head's model is a BertModel, whose modules go without "bert.".
+// How many letters of a name are not in peft's: a plain head's model is exported as a BertModel, whose modules go without
+// "bert.", unless it is a classifier, which has its encoder under that name.
+static size_t left_out(const writer *x) {
+  const model_config *c = &x->c->model;
+  const bool classifier = objectives_labels(model_objectives(x->m)) != NULL && !c->pre_norm;
+  return c->head == HEAD_PLAIN && !classifier ? strlen("bert.") : 0;
+}
+
 static void peft_name(const writer *x, const char *ours, char *to, size_t bytes) {
-  const char *name = ours;
-  if (x->c->model.head == HEAD_PLAIN && strncmp(name, "bert.", 5) == 0) name += 5;
-  snprintf(to, bytes, "base_model.model.%s", name);
+  const size_t cut = strncmp(ours, "bert.", 5) == 0 ? left_out(x) : 0;
+  snprintf(to, bytes, "base_model.model.%s", ours + cut);
 }
 
 static status list_tensors(writer *x) {
@@ -106,8 +113,7 @@ static json_t *target_modules(const writer *x) {
     if (all) json_array_append_new(list, json_string(modules[k]));
     for (int64_t i = 0; !all && i < c->layers; i++) {
       snprintf(name, sizeof name, "bert.encoder.layer.%lld.%s", (long long)i, modules[k]);
-      if (peft_targets(&c->peft, name))
-        json_array_append_new(list, json_string(name + (c->head == HEAD_PLAIN ? 5 : 0)));
+      if (peft_targets(&c->peft, name)) json_array_append_new(list, json_string(name + left_out(x)));
     }
   }
   return list;

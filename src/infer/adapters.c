@@ -136,6 +136,17 @@ static souk_status read_config(tuning_reader *r) {
 
 // ---- tensors -------------------------------------------------------------------------------------------------
 
+// By the name that it has in a model whose encoder is called "bert", as classifiers' is, or in a BertModel itself.
+static void name_factor(const tuning_reader *r, int32_t layer, const char *module, const char *factor,
+                        char name[NAME]) {
+  static const char *const encoders[] = {"bert.", ""};
+  for (size_t i = 0; i < 2; i++) {
+    snprintf(name, NAME, "base_model.model.%sencoder.layer.%d.%s.%s%s", encoders[i], layer, module, factor,
+             r->adalora ? "" : ".weight");
+    if (safetensors_find(&r->file, name) != NULL) return;
+  }
+}
+
 // A factor [rows,columns], or NULL: it is not there.
 static souk_status find_factor(tuning_reader *r, int32_t layer, const char *module, const char *factor,
                                int64_t rows, int64_t columns, const float **out) {
@@ -143,8 +154,7 @@ static souk_status find_factor(tuning_reader *r, int32_t layer, const char *modu
   const tensor *t;
   format_error found;
   *out = NULL;
-  snprintf(name, sizeof name, "base_model.model.%sencoder.layer.%d.%s.%s%s", r->b->plain ? "" : "bert.",
-           layer, module, factor, r->adalora ? "" : ".weight");
+  name_factor(r, layer, module, factor, name);
   snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
   if (safetensors_find(&r->file, name) == NULL) return SOUK_OK;
   if (!safetensors_expect(&r->file, path, name, "F32", 2, rows, columns, &t, &found))
