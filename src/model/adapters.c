@@ -426,12 +426,30 @@ static status check_targets(const model_core *m) {
   return OK;
 }
 
+// Likewise, of parameters.
+static status check_also(const model_core *m) {
+  char copy[OPTION_STRING], *next = copy, *piece;
+  snprintf(copy, sizeof copy, "%s", m->c.peft.train_also);
+  while (copy[0] != '\0' && (piece = strsep(&next, ",")) != NULL) {
+    bool any = false;
+    for (int32_t i = 0; !any && i < m->params.count; i++)
+      TRY(params_freezes(&any, piece, m->params.items[i].name));
+    if (!any)
+      return fail(
+          ERR_ARGUMENT,
+          "peft.train_also: no parameter's name matches \"%s\" (souk inspect of a checkpoint lists them)",
+          piece);
+  }
+  return OK;
+}
+
 status tuning_freeze(model_core *m) {
   const peft_config *c = &m->c.peft;
   TRY(m->params.added);
   if (c->kind == PEFT_NONE) return OK;
   TRY(peft_check(c));
   if (c->kind == PEFT_LORA || c->kind == PEFT_ADALORA) TRY(check_targets(m));
+  TRY(check_also(m));
   for (int32_t i = 0; m->run.training && i < m->params.count; i++) {
     bool tuned;
     TRY(is_tuned(m, &m->params.items[i], &tuned));

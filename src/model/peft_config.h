@@ -6,7 +6,7 @@
 //            while training: the least important are cut (Zhang et al.: Adaptive budget allocation, 2023)
 //   adapter  behind the attention's projection and behind the feed-forward part: x + U gelu(D x + d) + u, D [width,H] (Houlsby et
 //            al.: Parameter-efficient transfer learning, 2019)
-//   bias     the biases of the encoder alone (Ben Zaken et al.: BitFit, 2021)
+//   bias     every bias of the model, those of its heads too (what peft calls bias "all"; Ben Zaken et al.: BitFit, 2021)
 //
 // What is not tuned is frozen. Heads that the base was not trained for are trained whole.
 #ifndef SOUK_MODEL_PEFT_CONFIG_H

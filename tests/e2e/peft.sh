@@ -47,6 +47,8 @@ check_error "adapters cannot be exported" "cannot be folded into its weights" "$
 check_error "a tuned run is no base" "souk merge folds that into the weights" train "$work/none" "${options[@]}" --init "$work/lora" --peft lora
 check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
+check_error "parameters beside that name nothing" 'peft.train_also: no parameter' tuned "$work/none" lora --train_also 'cls.*, clss.*'
+check_error "adalora needs its factors trained" "train.freeze names" tuned "$work/frozen" adalora "${adalora[@]}" --freeze '*.lora_E'
 check_error "a resumed run keeps its tuning" "section peft is not that of" tuned "$work/lora-half" lora "${lora[@]}" --rank 5 --steps 10 --resume
 
 # In peft's layout and back, and many in one bundle.
