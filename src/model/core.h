@@ -8,7 +8,7 @@
 
 #include "model/model.h"
 
-enum { MAX_BUFFERS = 24576 }; // 40 for each of the 512 layers that model.layers allows, and the objectives'
+enum { MAX_BUFFERS = 20736 }; // 40 for each of the 512 layers that model.layers allows, and the objectives'
 
 typedef enum plan_kind { PLAN_BATCH, PLAN_KEPT, PLAN_GRADIENT, PLAN_KINDS } plan_kind;
 
