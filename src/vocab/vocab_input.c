@@ -37,7 +37,6 @@ static status take_text(vocab_job *job, const char *text, size_t bytes) {
 
 static status split_columns(columns *c, const char *list) {
   char *name = c->text;
-  c->n = 0;
   while (*list != '\0') {
     list = list_name(list, name);
     if (name[0] == '\0') continue;
@@ -197,7 +196,7 @@ static vocab_format kind_of(const char *path) {
 }
 
 status vocab_read_files(vocab_job *job) {
-  columns all;
+  columns all = {.n = 0};
   input_files files = {0};
   TRY(split_columns(&all, job->c->columns));
   status rc = input_files_find(&files, job->c->input, "input");
