@@ -25,9 +25,10 @@ static double logistic_loss(double z, bool holds) {
 
 // ln of the sum of exponentials, with the logits divided by t.
 static double log_sum(const float *z, int32_t n, double t) {
-  double largest = (double)z[0] / t, sum = 0;
+  double largest = (double)z[0] / t;
   for (int32_t k = 1; k < n; k++) largest = fmax(largest, (double)z[k] / t);
-  for (int32_t k = 0; k < n; k++) sum += exp((double)z[k] / t - largest);
+  double sum = exp((double)z[0] / t - largest);
+  for (int32_t k = 1; k < n; k++) sum += exp((double)z[k] / t - largest);
   return largest + log(sum);
 }
 
