@@ -112,12 +112,12 @@ struct souk_bundle {
   // weights; all but the word table lie in one arena
   float *arena;
   size_t arena_floats;
-  const float *word;                            // [V,H], mapped where it is aligned
-  float *word_copy;                             // where it is not
-  float *type, *position;                       // [layout.n_event_types,H], [layout.max_positions,H]
-  float *emb_norm_w, *emb_norm_b;               // [H]
-  float *final_norm_w, *final_norm_b;           // [H] pre-norm only
-  layer_weights *layer;                         // [L]
+  const float *word;                  // [V,H], mapped where it is aligned
+  float *word_copy;                   // where it is not
+  float *type, *position;             // [layout.segments x layout.n_event_types,H], [layout.max_positions,H]
+  float *emb_norm_w, *emb_norm_b;     // [H]
+  float *final_norm_w, *final_norm_b; // [H] pre-norm only
+  layer_weights *layer;               // [L]
   float *mlm, *mlm_b, *mlm_norm_w, *mlm_norm_b; // [H,H] packed, [H]; a plain head has none
   float *packed_items;                          // [I,W] packed
   double longest_item;                          // of the item vectors' lengths

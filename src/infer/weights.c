@@ -130,10 +130,10 @@ static souk_status keys_values(loader *l, layer_weights *w, const char *prefix) 
   return copy(l, v_b, bias + n, n, 1.0f);
 }
 
-// A table [rows,H], of which the first `kept` rows are copied.
-static souk_status table(loader *l, float **where, const char *name, int32_t rows, int32_t kept) {
+// A table [rows,H].
+static souk_status table(loader *l, float **where, const char *name, int32_t rows) {
   const tensor *t;
-  const size_t floats = (size_t)kept * (size_t)l->b->hidden;
+  const size_t floats = (size_t)rows * (size_t)l->b->hidden;
   PASS(find(l, "bert.embeddings.", name, rows, l->b->hidden, &t));
   float *to = carve(l, where, floats);
   return l->filling ? copy(l, t, to, floats, 1.0f) : SOUK_OK;
@@ -186,10 +186,8 @@ static souk_status walk(loader *l) {
   souk_bundle *b = l->b;
   const int32_t H = b->hidden;
   PASS(word_table(l));
-  PASS(table(l, &b->type, "token_type_embeddings.weight", b->layout.segments * b->layout.n_event_types,
-             b->layout.n_event_types));
-  PASS(
-      table(l, &b->position, "position_embeddings.weight", b->layout.max_positions, b->layout.max_positions));
+  PASS(table(l, &b->type, "token_type_embeddings.weight", b->layout.segments * b->layout.n_event_types));
+  PASS(table(l, &b->position, "position_embeddings.weight", b->layout.max_positions));
   PASS(vector(l, &b->emb_norm_w, "bert.embeddings.", "LayerNorm.weight", H, 1.0f));
   PASS(vector(l, &b->emb_norm_b, "bert.embeddings.", "LayerNorm.bias", H, 1.0f));
   for (int32_t i = 0; i < b->layers; i++) PASS(layer(l, i));

@@ -99,7 +99,7 @@ check "souk-infer names them" has '^labels +of texts: negative neutral positive$
 numbers() { grep -oE '"(negative|neutral|positive)":[0-9.e-]+' "$1" | sed 's/.*://'; }
 "$infer" classify "$work/bundle" <"$work/test.jsonl" >"$work/answers"
 check "souk-infer classify answers each line" test "$(wc -l <"$work/answers")" = "$(wc -l <"$work/test.jsonl")"
-check "with the probabilities of souk label" awk '{ d = $1 - $2; if (NF != 2 || d > 2e-4 || d < -2e-4) bad = 1 } END { exit bad || NR < 30 }' \
+check "with the probabilities of souk label" awk '{ d = $1 - $2; if (NF != 2 || d > 1e-5 || d < -1e-5) bad = 1 } END { exit bad || NR < 30 }' \
   <(paste <(numbers "$work/answers") <(sed 's/"logits".*//; s/.*"probabilities"//' "$work/said.jsonl" >"$work/said"; numbers "$work/said"))
 check "souk-infer classify --text takes lines as they are" has '^\{"id":null,"labels":\{"negative":' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text)
 check "souk-infer classify --logits tells logits" has '"logits":\{"negative":-?[0-9]' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text --logits)
@@ -124,6 +124,6 @@ awk -F, 'NR > 1 { printf "{\"history\":[],\"item\":\"%s\"}\n", $6 }' "$work/plai
 heads() { grep -oE '"(click|cart|buy)":[0-9.e-]+' "$1" | sed 's/.*://'; }
 sed 's/.*"probabilities"//' "$work/said.jsonl" >"$work/said"
 check "the bundle of pairs has the texts of items" has texts.safetensors "$work/pairs/souk.json"
-check "a known item has the text of training" awk '{ d = $1 - $2; if (NF != 2 || d > 1.5e-4 || d < -1.5e-4) bad = 1 } END { exit bad || NR < 150 }' <(paste <(heads "$work/answers") <(heads "$work/said"))
+check "a known item has the text of training" awk '{ d = $1 - $2; if (NF != 2 || d > 1e-5 || d < -1e-5) bad = 1 } END { exit bad || NR < 150 }' <(paste <(heads "$work/answers") <(heads "$work/said"))
 check_error "labels of pairs are for souk-infer pairs" "has labels of pairs, for souk-infer pairs" "$infer" classify "$work/pairs"
 finish
