@@ -21,7 +21,7 @@ enum { TAKE = 64, OPEN_TRIES = 64 };
 
 // ---- opening -------------------------------------------------------------------------------------------------
 
-static void free_bundle(souk_bundle *b) {
+void bundle_free(souk_bundle *b) {
   if (b == NULL) return;
   b->magic = 0;
   pool_free(b->pool);
@@ -90,7 +90,7 @@ static souk_status open_once(souk_bundle **out, int fd, const char *dir, uint32_
   if (rc == SOUK_OK)
     *out = b;
   else
-    free_bundle(b);
+    bundle_free(b);
   return rc;
 }
 
@@ -127,7 +127,7 @@ souk_status souk_open(souk_bundle **out, const char *dir, uint32_t flags, souk_e
 }
 
 void souk_close(souk_bundle *bundle) {
-  if (usable(bundle)) free_bundle(bundle);
+  if (usable(bundle)) bundle_free(bundle);
 }
 
 static size_t label_bytes(const label_head *l) { // the weights lie in the arena

@@ -138,6 +138,8 @@ static inline const char *bundle_item_name(const souk_bundle *b, int32_t item) {
 // The magic number tells a bundle from other memory, and an open one from a closed one.
 #define BUNDLE_MAGIC UINT64_C(0x736f756b62756e64)
 
+// api.c: closes files and frees everything; NULL is safe, and so is a bundle that was only partly read.
+void bundle_free(souk_bundle *b);
 // settings.c: souk.json and config.json, checked field by field, into *b, and the settings of a mix into *m if there is one
 // (b->files[FILE_MIX] is mapped then); maps the other files and compares them with what souk.json says of them. The vocabulary
 // is read, and the tokeniser made that souk.json describes.

@@ -56,7 +56,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     souk_error e = {.message = ""};
     const int fd = open(dir, O_RDONLY | O_DIRECTORY);
     require(b != NULL && fd >= 0);
-    b->dir = dir;
+    b->dir = strdup(dir);
+    require(b->dir != NULL);
     mix_config mixed;
     const souk_status rc = settings_read(b, &mixed, fd, flags, &e);
     if (rc == SOUK_OK) {
@@ -65,11 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
     } else {
       require(strstr(e.message, dir) != NULL && e.code == rc);
     }
-    for (int i = 0; i < FILE_COUNT; i++) mapping_close(&b->files[i]);
-    for (int i = 0; i < EVENT_TYPES_MAX; i++) free(b->event_names[i]);
-    free(b->data_name);
-    free(b->created_by);
-    free(b);
+    bundle_free(b);
     close(fd);
     // The whole bundle: never more than its settings allow.
     const souk_status whole = souk_open(&opened, dir, flags, &e);

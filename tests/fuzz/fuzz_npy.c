@@ -38,7 +38,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes) {
   require_ok(path_join(path, sizeof path, fuzz_directory(), "vectors.npy"));
   unlink(path);
   cli_output *o, *names;
-  require(npy_open(&o, &names, path, NULL) == 0 && names == NULL);
+  require(cli_npy_open(&o, &names, path, NULL) == 0 && names == NULL);
   for (size_t i = 0; i < rows; i++)
     require(output_write(o, data + 1 + i * columns * sizeof(float), columns * sizeof(float)) == 0);
   require(npy_commit(o, NULL, (int64_t)rows, (int64_t)columns) == 0);
