@@ -7,6 +7,7 @@ The file is a list of named float32/int32 arrays: magic "SOUKGOLD", then for eac
   u32 name length, name, u32 type (0 float32, 1 int32), u32 dimensions, u64 sizes..., data (little-endian).
 Dropout is off. The sequences are padded for Hugging Face and stored packed.
 """
+import gzip
 import struct
 import sys
 
@@ -16,7 +17,8 @@ from transformers import BertConfig, BertForPreTraining
 
 
 def write(path, arrays):
-    with open(path, "wb") as f:
+    # gzip if its name says so, the same bytes each time
+    with gzip.GzipFile(path, "wb", mtime=0) if path.endswith(".gz") else open(path, "wb") as f:
         f.write(b"SOUKGOLD")
         for name, a in arrays.items():
             a = np.ascontiguousarray(a)

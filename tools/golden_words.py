@@ -5,7 +5,7 @@ usage: golden_words.py OUTDIR      (needs transformers; `make golden` runs it in
 
   words_vocab.txt   the vocabulary, the five special tokens first
   words_texts.bin   the texts: for each u32 length and its bytes, which need not be UTF-8
-  words_ids.bin     named int32 arrays as golden_bert.py writes them: for each setting SETTING/counts, the number of ids of each text,
+  words_ids.bin.gz     named int32 arrays as golden_bert.py writes them: for each setting SETTING/counts, the number of ids of each text,
                     and SETTING/ids, all of them; and SETTING/runs, pairs of a number of characters and what becomes of "a" and
                     "b" with each of these between them, for all of Unicode but surrogates: 0 the character disappears, 1 they are
                     two words, 2 it is a word of its own, 3 it is a part of their word
@@ -163,7 +163,7 @@ def main(out):
         if name in ("uncased", "cased", "unclean-cased", "python-uncased", "python-cased"):
             arrays[name + "/runs"] = runs_of(name)
         print(name, len(texts), "texts,", len(arrays[name + "/ids"]), "ids,", len(arrays.get(name + "/runs", [])), "runs", flush=True)
-    write(os.path.join(out, "words_ids.bin"), arrays)
+    write(os.path.join(out, "words_ids.bin.gz"), arrays)
     print(f"transformers {transformers.__version__}, Unicode {unicodedata.unidata_version}")
 
 

@@ -53,7 +53,7 @@ static size_t texts_bytes;
 static int open_all(void **state) {
   (void)state;
   size_t bytes;
-  g = golden_open("tests/golden/words_ids.bin");
+  g = golden_open("tests/golden/words_ids.bin.gz");
   check_ok(file_read("tests/golden/words_texts.bin", 16 << 20, &texts, &texts_bytes));
   check_ok(file_read("tests/golden/words_vocab.txt", 1 << 20, &words, &bytes));
   return 0;
