@@ -10,6 +10,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/user_context.h"
+#include "format/jtree.h"
 #include "format/user_attributes.h"
 #include "prepare/input_files.h"
 #include "prepare/intern.h"
@@ -89,12 +90,10 @@ static status name_columns(user_table *t, const prepare_input *in) {
 // ---- reading -------------------------------------------------------------------------------------------------
 
 static status take_value(user_column *c, const char *text, double *value, user_table_counts *counts) {
-  char *end;
   *value = NAN;
   if (text == NULL) return OK;
-  if (c->number) {
-    *value = strtod(text, &end);
-    if (end > text && *end == '\0' && isfinite(*value)) return OK;
+  if (c->number) { // as the inference module reads them (format/user_attributes.c)
+    if (jtree_decimal(text, strlen(text), value)) return OK;
     counts->unknown++;
     *value = NAN;
     return OK;
