@@ -5,7 +5,6 @@
 #include "base/threads.h"
 #include "cmd/labelled_run.h"
 #include "train/loop.h"
-#include "train/mining.h"
 #include "train/validation.h"
 
 status run_training(run_config *c, const option_set *options, bool resume) {
@@ -16,16 +15,12 @@ status run_training(run_config *c, const option_set *options, bool resume) {
   log_doing("reading %s", c->data.dir);
   dataset *d;
   TRY(dataset_open(&d, c->data.dir, false));
-  status rc = mining_run(c, d);
-  if (rc != OK) {
-    dataset_close(d);
-    return rc;
-  }
   rank_validator v = {.questions = NULL};
   const char *why;
   const bool validate = run_validates(c, d, &why);
   if (why != NULL) log_info("%s %s", c->data.dir, why);
   if (validate) log_doing("preparing the questions of validations");
+  status rc = OK;
   if (validate) rc = rank_validator_open(&v, d, c);
   if (rc == OK) rc = train_run(c, options, d, dist_single(), resume, validate ? &v.base : NULL);
   rank_validator_close(&v);

@@ -14,6 +14,7 @@
 #include "hdf5/hdf5_glue.h"
 #include "base/philox.h"
 #include "data/data_mix.h"
+#include "data/hard_negatives.h"
 #include "data/sources/batch_source.h"
 
 #define FIELD(name) offsetof(data_config, name)
@@ -61,6 +62,10 @@ const option data_options[] = {
      "an item whose score is above that of the right answer by more than this is taken for one that is "
      "liked, and is "
      "no hard negative"},
+    {"hard_every", OPT_INT, FIELD(hard_every), "0", 0, 1e12, NULL,
+     "steps after which the hard negatives are ranked anew, by the model as it is by then; 0: they stay "
+     "those of "
+     "train.init"},
     {"next_rows", OPT_CHOICE, FIELD(next_rows), "all", 0, 0, "all|last",
      "next_item: all items of a window are predicted, or the last alone"},
     {"negative_logq", OPT_CHOICE, FIELD(negative_logq), "standard", 0, 0, "standard|corrected|none",
@@ -428,15 +433,19 @@ bad:
   return rc;
 }
 
+static void stop_thread(batcher *b) {
+  if (!b->started) return;
+  pthread_mutex_lock(&b->lock);
+  b->stop = true;
+  pthread_cond_broadcast(&b->changed);
+  pthread_mutex_unlock(&b->lock);
+  pthread_join(b->thread, NULL);
+  b->started = b->stop = false;
+}
+
 void batcher_close(batcher *b) {
   if (b == NULL) return;
-  if (b->started) {
-    pthread_mutex_lock(&b->lock);
-    b->stop = true;
-    pthread_cond_broadcast(&b->changed);
-    pthread_mutex_unlock(&b->lock);
-    pthread_join(b->thread, NULL);
-  }
+  stop_thread(b);
   pthread_mutex_destroy(&b->lock);
   pthread_cond_destroy(&b->changed);
   batch_free(b->slots[0]);
@@ -475,6 +484,15 @@ static status check_not_started(const batcher *b) {
 
 status batcher_seek(batcher *b, const data_place *place) {
   TRY(check_not_started(b));
+  return start_at(b, place);
+}
+
+status batcher_renew_hard_negatives(batcher *b, hard_negatives *h, const data_place *place) {
+  stop_thread(b);
+  b->made = b->taken = 0;
+  dataset_set_hard_negatives(b->d, h);
+  TRY(failure_raise(&b->failed));
+  if (b->source->calls->renew != NULL) TRY(b->source->calls->renew(b->source));
   return start_at(b, place);
 }
 

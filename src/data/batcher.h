@@ -25,6 +25,7 @@
 #include "base/options.h"
 #include "data/batch.h"
 #include "data/dataset.h"
+#include "data/hard_negatives.h"
 #include "data/training_part.h"
 
 // With data.mix an epoch has texts of items and pairs of a history and a text as well (data_mix.h, sources/text_source.h,
@@ -65,6 +66,7 @@ typedef struct data_config {
   int64_t
       hard_negatives; // of the negatives, so many are of the lists of the batch's histories (hard_negatives.h)
   double hard_margin;      // an item that scores higher than the label by more than this is in no list
+  int64_t hard_every;      // steps between two rankings for the lists; 0: they are made once
   int next_rows;           // next_rows_kind: at which rows of a window the next item is predicted
   int negative_logq;       // logq_kind (ops/ops.h) of the sampled softmax: "standard|corrected|none"
   char mix[OPTION_STRING]; // what an epoch has (data_mix.h)
@@ -134,6 +136,9 @@ status batcher_seek(batcher *b, const data_place *place);
 // The place where each rank has had `index` batches of an epoch, as souk 0.2 and those before counted. Moves there.
 // ERR_ARGUMENT: the epoch has not so many batches.
 status batcher_find_batch(batcher *b, int64_t epoch, int64_t index, data_place *place);
+// The data set takes *h over as its hard negatives, which batches from this place on draw from; those that were made ahead are forgotten. The
+// batch taken last is no longer valid.
+status batcher_renew_hard_negatives(batcher *b, hard_negatives *h, const data_place *place);
 // The next batch, valid until the next call. PART_TRAIN goes on with the next epoch; PART_VALID sets *out to NULL
 // once at the end and then starts again.
 status batcher_next(batcher *b, const batch **out);

@@ -434,6 +434,10 @@ const item_texts *dataset_known_texts(const dataset *d) {
   return d->items.texts;
 }
 
+const hard_negatives *dataset_hard_negatives(const dataset *d) {
+  return d->items.hard;
+}
+
 item_data *dataset_item_data(dataset *d) {
   return &d->items;
 }

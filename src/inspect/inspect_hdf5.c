@@ -112,6 +112,7 @@ static const char *kind_of(const json_t *out, hid_t file) {
                {"souk.items", "attributes of items"},
                {"souk.texts", "texts of items"},
                {"souk.content", "content of items, of a checkpoint"},
+               {"souk.mined", "hard negatives, of a checkpoint"},
                {"souk.features", "features of items"},
                {"souk.users", "attributes of users"},
                {"souk.searches", "searches of users"},

@@ -1,7 +1,7 @@
 // A checkpoint is a directory: manifest.json and parts in logical tensor coordinates; it exists only when its
 // manifest does (written last, by rename). Parts: model.h5 (one dataset a parameter, by name), optimizer.h5 (m/NAME,
 // v/NAME) and, of a run that averages its weights, average.h5 (NAME: what the average differs by from the parameter, over a
-// scale that the manifest has; ops/ops.h); of one that is tuned with adalora, importance.h5 (ipt/NAME, unc/NAME: train/rank_budget.h); of a model whose item vectors have content, content.h5 (item_content.h). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
+// scale that the manifest has; ops/ops.h); of one that is tuned with adalora, importance.h5 (ipt/NAME, unc/NAME: train/rank_budget.h); of a model whose item vectors have content, content.h5 (item_content.h); of one that has mined hard negatives anew, mined.h5 (data/hard_negatives.h). The manifest holds schema "souk.checkpoint", version 1, the run's configuration (yaml text), the
 // model configuration, the data set's name, checksum and vocabulary file, the training state, and size and
 // SHA-256 of every part. vocab.tsv is copied in, so that a checkpoint can be exported without the data set.
 #ifndef SOUK_MODEL_CHECKPOINT_H

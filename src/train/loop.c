@@ -14,6 +14,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "data/hard_negatives.h"
+#include "train/mining.h"
 #include "train/nonfinite.h"
 #include "train/place.h"
 #include "train/reports.h"
@@ -229,6 +231,40 @@ static status look_after(run *r) {
   return OK;
 }
 
+// ---- hard negatives ------------------------------------------------------------------------------------------
+
+static double mean_length(const hard_negatives *h) {
+  int64_t n = 0;
+  for (int64_t i = 0; i < h->sequences; i++) n += hard_negatives_count(h, i);
+  return (double)n / (double)h->sequences;
+}
+
+// Gives the batches that come the lists of the model as it is now, where it is time for that (mining.h). It is a part of training.
+static status mine_anew(run *r) {
+  hard_negatives *lists;
+  char time[32];
+  TRY(step_queue_drain(r->steps));
+  const train_state *t = &r->t;
+  if (!mining_is_due(r->with.c, r->with.d, t->step)) return OK;
+  const double start = now_seconds();
+  if (r->with.leads) log_doing("ranking for hard negatives");
+  TRY(step_queue_show_average(r->steps));
+  TRY(mining_lists(&lists, &r->with.c->data, r->with.d, r->with.m));
+  lists->step = t->step;
+  status rc = step_queue_hide_average(r->steps);
+  if (rc == OK) rc = wait_for_save(r); // which may be writing those of before
+  if (rc != OK) {
+    hard_negatives_free(lists);
+    return rc;
+  }
+  const data_place place = {.epoch = t->epoch, .example = t->example, .index = t->index};
+  TRY(batcher_renew_hard_negatives(r->with.batches, lists, &place));
+  if (r->with.leads)
+    log_info("step %6lld  hard negatives ranked anew, %.1f a history  (%s)", (long long)t->step,
+             mean_length(lists), human_seconds(time, now_seconds() - start));
+  return OK;
+}
+
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 // interrupted: a later process goes on with the run.
@@ -251,6 +287,7 @@ static status train(run *r) {
   TRY(agree(r));
   while (!r->patience_over && !done(r) && r->signal == 0 && !r->paused) {
     if (r->with.leads) TRY(saver_poll(r->with.saver));
+    if (mining_is_due(r->with.c, r->with.d, r->t.step)) TRY(mine_anew(r));
     TRY(step_queue_step(r->steps));
     TRY(look_after(r));
     TRY(agree(r));

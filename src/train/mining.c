@@ -2,8 +2,11 @@
 #include "train/mining.h"
 
 #include <cblas.h>
+#include <jansson.h>
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "data/user_context.h"
@@ -172,19 +175,27 @@ status mining_lists(hard_negatives **out, const data_config *c, dataset *d, mode
   return rc;
 }
 
-status mining_run(const run_config *c, dataset *d) {
-  checkpoint *from;
-  model *m;
-  hard_negatives *lists;
-  if (c->data.hard_negatives == 0) return OK;
-  if (c->data.hard_negatives > c->data.negatives)
+static status check_options(const run_config *c) {
+  const data_config *o = &c->data;
+  if (o->hard_negatives > o->negatives)
     return fail(
         ERR_ARGUMENT,
         "data.hard_negatives = %lld are more than all of data.negatives = %lld, of which they are a part",
-        (long long)c->data.hard_negatives, (long long)c->data.negatives);
-  if (c->train.init[0] == '\0')
+        (long long)o->hard_negatives, (long long)o->negatives);
+  if (o->hard_negatives == 0 && o->hard_every > 0)
+    return fail(ERR_ARGUMENT,
+                "data.hard_every = %lld makes hard negatives anew, and data.hard_negatives is 0",
+                (long long)o->hard_every);
+  if (o->hard_negatives > 0 && o->hard_every == 0 && c->train.init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "data.hard_negatives are those of the model that a run begins from: set train.init");
+  return OK;
+}
+
+static status mine_first(const run_config *c, dataset *d) {
+  checkpoint *from;
+  model *m;
+  hard_negatives *lists;
   log_doing("ranking for hard negatives");
   TRY(checkpoint_open_chosen(&from, c->train.init, WHICH_AUTO));
   status rc = checkpoint_model(&m, from, d, c->train.device, (int32_t)c->train.threads);
@@ -195,4 +206,29 @@ status mining_run(const run_config *c, dataset *d) {
   checkpoint_close(from);
   if (rc == OK) dataset_set_hard_negatives(d, lists);
   return rc;
+}
+
+// Those that a run had made anew before it was left.
+static status take_mined(const checkpoint *from, dataset *d) {
+  char path[PATH_MAX + 64];
+  hard_negatives *lists;
+  TRY(path_join(path, sizeof path, from->dir, HARD_NEGATIVES_FILE));
+  TRY(hard_negatives_read(&lists, path, d));
+  dataset_set_hard_negatives(d, lists);
+  return OK;
+}
+
+status mining_run(const run_config *c, dataset *d, const checkpoint *from) {
+  TRY(check_options(c));
+  if (c->data.hard_negatives == 0) return OK;
+  if (from != NULL && mining_is_due(c, d, from->state.step)) return OK; // before the first step
+  if (from != NULL && json_object_get(from->files, HARD_NEGATIVES_FILE) != NULL) return take_mined(from, d);
+  return c->train.init[0] != '\0' ? mine_first(c, d) : OK;
+}
+
+bool mining_is_due(const run_config *c, const dataset *d, int64_t step) {
+  const data_config *o = &c->data;
+  const hard_negatives *have = dataset_hard_negatives(d);
+  return o->hard_negatives > 0 && o->hard_every > 0 && step > 0 && step % o->hard_every == 0 &&
+         (have == NULL || have->step != step);
 }

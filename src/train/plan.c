@@ -169,15 +169,19 @@ static status add_users(run_plan *p, dataset *d) {
   return OK;
 }
 
-// Lists are made before the model is allocated, which takes `later` bytes, by one whose parameters take `weights`.
-static void add_mining(run_plan *p, const run_config *c, const dataset *d, double weights, double later) {
+// Lists are made before the model is allocated, which takes `later` bytes, by one whose parameters take `weights`; and anew by the model
+// itself, beside those that there are.
+static void add_mining(run_plan *p, const run_config *c, const dataset *d, batch_caps caps, double weights,
+                       double later) {
   const dataset_info *info = dataset_get_info(d);
   if (c->data.hard_negatives == 0) return;
-  const double pass =
-      weights + mining_pass_bytes(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES],
-                                  (int32_t)c->model.hidden);
-  add(p, "hard negatives", mining_list_bytes(info->sequences), "a list a history");
-  if (pass > later) add_passing(p, "ranking for hard negatives", pass - later);
+  const double lists = mining_list_bytes(info->sequences),
+               pass = mining_pass_bytes(info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES],
+                                        (int32_t)c->model.hidden);
+  const double first = c->train.init[0] != '\0' ? weights + pass - later : 0,
+               anew = c->data.hard_every > 0 ? lists + pass + (double)batch_bytes(caps) : 0;
+  add(p, "hard negatives", lists, "a list a history");
+  if (fmax(first, anew) > 0) add_passing(p, "ranking for hard negatives", fmax(first, anew));
 }
 
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
@@ -293,7 +297,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   add_data(p, c, d, b, be->host_memory);
   TRY(add_content(p, c, d, batcher_get_memory(b).texts > 0));
   TRY(add_users(p, d));
-  add_mining(p, c, d, (double)(m.params.weights + m.params.frozen), model_bytes);
+  add_mining(p, c, d, caps, (double)(m.params.weights + m.params.frozen), model_bytes);
   TRY(add_validation(p, c, d, caps, model_bytes));
   p->reader_bytes = dataset_reader_bytes(d);
   TRY(sample_batches(p, b, mc, &m, c->train.accumulate));

@@ -104,7 +104,7 @@ static status set_aside(const char *run_dir, int64_t step, const char *path) {
 // A checkpoint that we may not read is not damaged.
 static bool is_denied(const char *checkpoint_dir, char path[PATH_MAX]) {
   static const char *const parts[] = {"",           "manifest.json", "model.h5", "optimizer.h5",
-                                      "average.h5", "vocab.tsv"};
+                                      "average.h5", "content.h5",    "mined.h5", "vocab.tsv"};
   for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
     if (path_join(path, PATH_MAX, checkpoint_dir, parts[i]) == OK && access(path, R_OK) != 0 &&
         errno == EACCES)

@@ -15,6 +15,7 @@
 #include "train/batch_file.h"
 #include "train/changes.h"
 #include "train/init.h"
+#include "train/mining.h"
 #include "train/place.h"
 #include "train/run_objectives.h"
 #include "train/step_queue.h"
@@ -305,6 +306,7 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   if (goes_on)
     TRY(share_directory(r, resume)); // a directory that is new is made when the rest has been checked
   if (r->resumed) TRY(open_last(r, &mc));
+  TRY(mining_run(c, d, r->from));
   TRY(count_items(r));
   TRY(make_batches(r, &mc));
   find_end(r);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/hard_negatives.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_find.h"
 #include "model/item_vectors.h"
@@ -56,6 +57,16 @@ static status check_finite(const param_set *s, const param_values *v) {
   return OK;
 }
 
+static status write_mined(const void *lists, const char *path) {
+  return hard_negatives_write(lists, path);
+}
+
+// Those that the run began with are made again.
+static bool has_mined(const saver *s) {
+  const hard_negatives *h = dataset_hard_negatives(s->c.data);
+  return h != NULL && h->step > 0;
+}
+
 static status write_values(const saver *s, const char *path, const param_values *values) {
   const checkpoint_content c = {.model = model_get_config(s->c.m),
                                 .params = model_params(s->c.m),
@@ -65,7 +76,10 @@ static status write_values(const saver *s, const char *path, const param_values 
                                 .data = s->c.data,
                                 .items = model_items(s->c.m),
                                 .labels = s->labels,
-                                .base = s->base};
+                                .base = s->base,
+                                .extra_name = HARD_NEGATIVES_FILE,
+                                .extra = has_mined(s) ? write_mined : NULL,
+                                .extra_self = dataset_hard_negatives(s->c.data)};
   TRY(check_finite(c.params, values));
   return checkpoint_write(path, &c);
 }

@@ -57,6 +57,26 @@ stopped() {
     tune --out "$work/r2" --train.steps 20 && cmp "$work/r1/step-00000020/model.h5" "$work/r2/step-00000020/model.h5"
 }
 check "stopped and resumed, it draws the same hard negatives" stopped
+# Ranked anew at steps 10, 20 and 30; left between two of them, where one is due, and killed before renames of its files.
+anew=(--train.steps 36 --train.save_every 7 --train.keep 9 --data.hard_every 10)
+check "hard negatives are ranked anew while it trains" tune --out "$work/h1" "${anew[@]}"
+check "it is told when" test "$(grep -cE 'step +[123]0  hard negatives ranked anew, [0-9.]+ a history' "$work/.out")" = 3
+once() { tune --out "$work/h0" --train.steps 36; }
+check "without, they are made once" once
+check "what is learned differs" bash -c '! cmp -s "$1" "$2"' _ "$work/h0/step-00000036/model.h5" "$work/h1/step-00000036/model.h5"
+same_end() { for f in model optimizer mined; do cmp "$work/h1/step-00000036/$f.h5" "$1/step-00000036/$f.h5" || return 1; done; }
+left_at() { rm -rf "$work/h2"; tune --out "$work/h2" "${anew[@]}" --pause_steps "$1" && tune --out "$work/h2" "${anew[@]}" --resume && same_end "$work/h2"; }
+for at in 4 10 15 30; do check "left after step $at and resumed, it has the same bytes" left_at $at; done
+moments=$(SOUK_FAULT=count tune --out "$work/count" "${anew[@]}" 2>&1 | sed -n 's/.*faults:.* rename \([0-9]*\).*/\1/p')
+killed_at() {
+  rm -rf "$work/h3"; (SOUK_FAULT=rename:$1! tune --out "$work/h3" "${anew[@]}" >/dev/null 2>&1)
+  ! test -d "$work/h3/step-00000036" && tune --out "$work/h3" "${anew[@]}" --resume && same_end "$work/h3"
+}
+for part in 3 5 7; do check "killed before rename $((moments * part / 10)) of $moments and resumed, it has the same bytes" killed_at $((moments * part / 10)); done
+check "the first checkpoint has no lists of its own" bash -c "! test -e '$work/h1/step-00000007/mined.h5' && test -e '$work/h1/step-00000014/mined.h5'"
+check_error "hard negatives that are none cannot be ranked anew" 'data.hard_every = 10 makes hard negatives anew, and data.hard_negatives is 0' \
+  tune --out "$work/none3" --data.hard_negatives 0 --data.hard_every 10
+check "a run that begins from nothing can make its own" pretrain "$work/own" --train.steps 12 --data.negatives 32 --data.hard_negatives 8 --data.hard_every 5
 check "the last row alone may count" tune --out "$work/r3" --train.steps 2 --data.next_rows last
 check_error "hard negatives need a model" 'data.hard_negatives are those of the model that a run begins from: set train.init' \
   pretrain "$work/none2" --train.steps 1 --data.negatives 8 --data.hard_negatives 4

@@ -51,6 +51,8 @@ typedef struct source_calls {
   status (*cover)(batch_source *s, batcher_coverage *out);
   // After the last example of batch `index` (over all ranks) of an epoch. May be NULL.
   void (*complete)(batch_source *s, batch *out, int64_t epoch, int64_t index);
+  // The data set's hard negatives are others by now. NULL: it draws none.
+  status (*renew)(batch_source *s);
 } source_calls;
 
 struct batch_source { // the first member of every source

@@ -297,6 +297,14 @@ static void draw_negatives(batch_source *self, batch *out, int64_t epoch, int64_
   b->n_in_batch = 0;
 }
 
+static status renew(batch_source *self) {
+  history_source *b = (history_source *)self;
+  b->n_in_batch = 0;
+  return b->negatives == NULL
+             ? OK
+             : negatives_renew(b->negatives, &b->c, dataset_vocab(b->d), dataset_hard_negatives(b->d));
+}
+
 // ---- life ----------------------------------------------------------------------------------------------------
 
 data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout) {
@@ -365,7 +373,8 @@ static const source_calls calls = {.cover = cover,
                                    .list = list,
                                    .read = read_blocks,
                                    .add = add,
-                                   .complete = draw_negatives};
+                                   .complete = draw_negatives,
+                                   .renew = renew};
 
 status history_make_room(history_source *b) {
   if (b->negatives != NULL) TRY(negatives_make_room(b->negatives, b->base.caps.masked));

@@ -55,6 +55,11 @@ static void complete(batch_source *self, batch *out, int64_t epoch, int64_t inde
   s->h->base.calls->complete(&s->h->base, out, epoch, index);
 }
 
+static status renew(batch_source *self) {
+  const mix_source *s = (const mix_source *)self;
+  return s->h->base.calls->renew(&s->h->base);
+}
+
 static status cover(batch_source *self, batcher_coverage *out) {
   const mix_source *s = (const mix_source *)self;
   if (s->mix.weight[MIX_HISTORIES] > 0) return s->h->base.calls->cover(&s->h->base, out);
@@ -85,7 +90,8 @@ static const source_calls calls = {.cover = cover,
                                    .list = list,
                                    .read = read_blocks,
                                    .add = add,
-                                   .complete = complete};
+                                   .complete = complete,
+                                   .renew = renew};
 
 // ---- life ----------------------------------------------------------------------------------------------------
 

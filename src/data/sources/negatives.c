@@ -129,8 +129,8 @@ static status weigh_hard(const negative_sampler *s, double **out) {
   return OK;
 }
 
+// logq; and the alias table, where it is drawn from and not there yet.
 static status make_tables(negative_sampler *s, const data_config *c, const vocab *v) {
-  TRY(mem_new(&s->logq, (size_t)s->items, sizeof *s->logq, "sampling probabilities"));
   const double even = (double)s->uniform / s->items, others = s->draws - s->uniform;
   double *p, *hard = NULL, sum = 1;
   TRY(mem_new(&p, (size_t)s->items, sizeof *p, "sampling probabilities"));
@@ -139,7 +139,7 @@ static status make_tables(negative_sampler *s, const data_config *c, const vocab
   if (others > 0) TRY_GOTO(weigh(s, c, v, p, &sum), done);
   for (int32_t i = 0; i < s->items; i++)
     s->logq[i] = (float)log(even + others * p[i] / sum + (hard != NULL ? s->hard * hard[i] : 0));
-  if (s->uniform == s->draws) goto done;
+  if (s->uniform == s->draws || s->alias != NULL) goto done;
   if (!s->in_batch) TRY_GOTO(make_alias(s, p, sum), done);
 done:
   free(p);
@@ -211,6 +211,12 @@ status negatives_make_room(negative_sampler *s, int32_t most_rows) {
              : OK;
 }
 
+status negatives_renew(negative_sampler *s, const data_config *c, const vocab *v,
+                       const hard_negatives *lists) {
+  s->lists = lists;
+  return make_tables(s, c, v);
+}
+
 status negatives_open(negative_sampler **out, const data_config *c, const vocab *v, int32_t most_rows,
                       const hard_negatives *lists) {
   *out = NULL;
@@ -230,7 +236,8 @@ status negatives_open(negative_sampler **out, const data_config *c, const vocab 
       c->negative_kind == NEGATIVES_UNIFORM ? s->draws : (int32_t)lround((double)s->draws * c->negative_mix);
   s->in_batch = c->negative_kind == NEGATIVES_IN_BATCH;
   s->seed = (uint64_t)c->seed;
-  status rc = make_tables(s, c, v);
+  status rc = mem_new(&s->logq, (size_t)n, sizeof *s->logq, "sampling probabilities");
+  if (rc == OK) rc = make_tables(s, c, v);
   if (rc == OK) rc = negatives_make_room(s, most_rows);
   if (rc == OK)
     *out = s;

@@ -14,6 +14,9 @@ status negatives_open(negative_sampler **out, const data_config *c, const vocab 
                       const hard_negatives *lists);
 // Batches turn out to have more labels than negatives_open was told. Not while others draw.
 status negatives_make_room(negative_sampler *s, int32_t most_rows);
+// From now on hard ones are from these lists, whose probabilities are counted anew; the rest as negatives_open was told it. Not while others draw.
+status negatives_renew(negative_sampler *s, const data_config *c, const vocab *v,
+                       const hard_negatives *lists);
 void negatives_close(negative_sampler *s); // NULL is safe
 size_t negatives_bytes(const negative_sampler *s);
 
