@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "eval/mix_file.h"
 #include "model/checkpoint.h"
 #include "model/item_vectors.h"
 #include "model/tuning_fold.h"
@@ -28,9 +29,7 @@ static status load(merger *x) {
   TRY(checkpoint_load(x->c, x->m, false));
   TRY(path_join(path, sizeof path, x->c->dir, "vocab.tsv"));
   TRY(vocab_read(&v, path, x->c->data.range_end));
-  TRY(dataset_of_vocab(&x->d, &info, v));
-  dataset_set_tokenizer(x->d, x->c->tokenizer);
-  return OK;
+  return dataset_of_vocab(&x->d, &info, v);
 }
 
 static status leave_out_tuning(merger *x, int64_t *folded) {
@@ -45,13 +44,6 @@ static status leave_out_tuning(merger *x, int64_t *folded) {
       x->plain.items[x->plain.count++] = s->items[i];
   }
   return OK;
-}
-
-static status copy_catalogue(const void *self, const char *path) {
-  const checkpoint *c = self;
-  char from[PATH_MAX];
-  TRY(path_join(from, sizeof from, c->dir, "catalogue.jsonl"));
-  return file_copy(from, path);
 }
 
 static status write_merged(merger *x, const char *out, bool force) {
@@ -70,15 +62,26 @@ static status write_merged(merger *x, const char *out, bool force) {
                                 .config_yaml = yaml,
                                 .data = x->d,
                                 .items = model_items(x->m),
+                                .heir_of = x->c,
                                 .over = PATH_CHECKPOINT,
                                 .force = force};
-  if (x->c->has_catalogue) {
-    content.extra_name = "catalogue.jsonl";
-    content.extra = copy_catalogue;
-    content.extra_self = x->c;
-  }
   const status rc = checkpoint_write(out, &content);
   free(yaml);
+  return rc;
+}
+
+// The mix was learned for these scores, which have not changed; the file names the weights that they come from, which have.
+static status take_mix(const merger *x, const char *out) {
+  mix *counted = NULL, *last = NULL;
+  checkpoint *merged = NULL;
+  if (!mix_is_there(x->c, false)) return OK;
+  status rc = mix_open(&counted, x->c, false);
+  if (rc == OK && mix_is_there(x->c, true)) rc = mix_open(&last, x->c, true);
+  if (rc == OK) rc = checkpoint_open(&merged, out);
+  if (rc == OK) rc = mix_save(merged, counted, last != NULL ? mix_get_table(last) : NULL);
+  checkpoint_close(merged);
+  mix_free(counted);
+  mix_free(last);
   return rc;
 }
 
@@ -91,6 +94,7 @@ static status merge(merger *x, const char *out, bool force, merge_result *result
   TRY(tuning_fold(x->m));
   TRY(leave_out_tuning(x, &folded));
   TRY(write_merged(x, out, force));
+  TRY(take_mix(x, out));
   if (result != NULL) *result = (merge_result){.step = x->c->state.step, .folded = folded};
   return OK;
 }

@@ -11,8 +11,9 @@ typedef struct merge_result {
 } merge_result;
 
 // `from`: a checkpoint's directory; `out`: the new checkpoint, without optimiser state. It keeps what is known of the training,
-// the vocabulary and the catalogue, needs its base no more, and scores as before, to rounding. ERR_ARGUMENT: it is not tuned.
-// ERR_UNSUPPORTED: by adapters, which cannot be folded. result may be NULL.
+// the vocabulary and its tokenizer, the catalogue, labels, texts of items and the mix, so that souk export makes the same bundle of it.
+// It needs its base no more, and scores as before, to rounding. ERR_ARGUMENT: it is not tuned. ERR_UNSUPPORTED: by adapters, which
+// cannot be folded. result may be NULL.
 status merge_checkpoint(const char *from, const char *out, bool force, merge_result *result);
 
 #endif

@@ -178,9 +178,7 @@ static status open_words(reader *x) {
   vocab *v;
   TRY(path_join(path, sizeof path, x->base->dir, "vocab.tsv"));
   TRY(vocab_read(&v, path, x->base->data.range_end));
-  TRY(dataset_of_vocab(&x->d, &info, v));
-  dataset_set_tokenizer(x->d, x->base->tokenizer);
-  return OK;
+  return dataset_of_vocab(&x->d, &info, v);
 }
 
 static status write_checkpoint(reader *x, const char *out, bool force) {
@@ -203,6 +201,7 @@ static status write_checkpoint(reader *x, const char *out, bool force) {
                                       .config_yaml = yaml,
                                       .data = x->d,
                                       .items = model_items(x->m),
+                                      .heir_of = x->base,
                                       .base = &base,
                                       .over = PATH_CHECKPOINT,
                                       .force = force};

@@ -30,8 +30,11 @@ typedef struct checkpoint_content {
   param_values values; // host memory, laid out as `params` says; m NULL: parameters only
   const train_state *state;
   const char *config_yaml;
-  const dataset *data;       // its vocabulary and catalogue.jsonl come along
-  json_t *labels;            // what its labels are; NULL: as the data set says now
+  const dataset *data; // its vocabulary and catalogue.jsonl come along
+  json_t *labels;      // what its labels are; NULL: as the data set says now
+  // One that this one is made of without its data set, so that `data` is a vocabulary only: what it keeps of the data set
+  // (tokenizer, labels, catalogue.jsonl, texts.safetensors) comes along. NULL: there is none.
+  const struct checkpoint *heir_of;
   const item_content *items; // of a model whose item vectors have content; NULL: one of ids
   const checkpoint_base
       *base; // which keeps the frozen parameters, so that they are not written; NULL: written

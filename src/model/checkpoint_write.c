@@ -91,8 +91,18 @@ static status write_vocabulary(const checkpoint_content *c, const char *dir, jso
   return file_list_add(files, dir, "vocab.tsv", NULL);
 }
 
+// A file of the checkpoint that this one is made of, if that has it.
+static status inherit(const checkpoint *from, const char *name, const char *dir, json_t *files) {
+  char manifest[PATH_MAX + 64];
+  if (json_object_get(from->files, name) == NULL) return OK;
+  TRY(path_join(manifest, sizeof manifest, from->dir, "manifest.json"));
+  TRY(file_list_copy(from->files, &(file_list_check){.dir = from->dir, .manifest = manifest}, name, dir));
+  return file_list_add(files, dir, name, NULL);
+}
+
 // A catalogue that is no longer the one of the manifest is left out, and told: a run does not end for it.
 static status copy_catalogue(const checkpoint_content *c, const char *dir, json_t *files) {
+  if (c->heir_of != NULL) return inherit(c->heir_of, "catalogue.jsonl", dir, files);
   if (!dataset_lists(c->data, "catalogue.jsonl")) return OK;
   const status rc = dataset_copy_file(c->data, "catalogue.jsonl", dir);
   if (rc == OK) return file_list_add(files, dir, "catalogue.jsonl", NULL);
@@ -114,6 +124,7 @@ static status write_content(const checkpoint_content *c, const char *dir, json_t
 // The second segments of a model of pairs: the texts that the items had in training, where their rows had none.
 static status write_texts(const checkpoint_content *c, const char *dir, json_t *files) {
   static const char name[] = "texts.safetensors";
+  if (c->heir_of != NULL) return inherit(c->heir_of, name, dir, files);
   const item_texts *t = dataset_known_texts(c->data);
   char path[PATH_MAX + 64];
   json_t *labels = dataset_labels(c->data);
@@ -182,12 +193,14 @@ static json_t *average_to_json(const checkpoint_content *c) {
 
 // Those that only some checkpoints have.
 static int add_optional_fields(json_t *j, const checkpoint_content *c, const char *dir) {
-  json_t *tokenizer = dataset_tokenizer(c->data);
+  json_t *tokenizer = c->heir_of != NULL ? c->heir_of->tokenizer : dataset_tokenizer(c->data);
   int bad = j == NULL;
   if (c->base != NULL) bad |= json_object_set_new(j, "base", base_to_json(c, dir));
   if (c->values.lag != NULL) bad |= json_object_set_new(j, "average", average_to_json(c));
   if (tokenizer != NULL) bad |= json_object_set(j, "tokenizer", tokenizer);
-  json_t *labels = c->labels != NULL ? json_incref(c->labels) : dataset_labels(c->data);
+  json_t *labels = c->labels != NULL    ? json_incref(c->labels)
+                   : c->heir_of != NULL ? json_incref(c->heir_of->labels)
+                                        : dataset_labels(c->data);
   if (labels != NULL) bad |= json_object_set(j, "labels", labels);
   json_decref(labels);
   return bad;
