@@ -20,6 +20,7 @@ typedef struct writer {
   const char *dir;
   tensor *list; // [n]
   char (*names)[PARAM_NAME + 32];
+  float *turned; // factor A of a tuned word table as peft has it, [r,V]; NULL: none
   int32_t n;
   uint64_t bytes;
 } writer;
@@ -43,6 +44,25 @@ static void peft_name(const writer *x, const char *ours, char *to, size_t bytes)
   snprintf(to, bytes, "base_model.model.%s", ours + cut);
 }
 
+bool peft_is_turned(const char *name) {
+  static const char end[] = ".lora_embedding_A";
+  const size_t n = strlen(name), k = sizeof end - 1;
+  return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+// A row of the table's factor A is a token's here, and a rank's there.
+static status turn(writer *x, const param *p, tensor *t) {
+  const float *from = param_master(model_params(x->m), p);
+  const int64_t V = p->shape[0], r = p->shape[1];
+  TRY(mem_new(&x->turned, (size_t)p->size, sizeof *x->turned, "a factor of the word table"));
+  for (int64_t i = 0; i < V; i++)
+    for (int64_t k = 0; k < r; k++) x->turned[k * V + i] = from[i * r + k];
+  t->shape[0] = r;
+  t->shape[1] = V;
+  t->data = (const char *)x->turned;
+  return OK;
+}
+
 static status list_tensors(writer *x) {
   const param_set *s = model_params(x->m);
   TRY(mem_new(&x->list, (size_t)s->count, sizeof *x->list, "a table of tensors"));
@@ -60,6 +80,7 @@ static status list_tensors(writer *x) {
                              .ndim = p->ndim,
                              .shape = {p->shape[0], p->shape[1]},
                              .data = (const char *)param_master(s, p)};
+    if (peft_is_turned(p->name)) TRY(turn(x, p, &x->list[x->n]));
     x->n++;
   }
   return OK;
@@ -101,6 +122,8 @@ static json_t *target_modules(const writer *x) {
   const model_config *c = &x->c->model;
   json_t *list = json_array();
   bool projections = false;
+  if (c->peft.kind == PEFT_LORA && peft_targets_table(&c->peft))
+    json_array_append_new(list, json_string("word_embeddings"));
   for (size_t k = 0; k < sizeof modules / sizeof *modules; k++) {
     char name[PARAM_NAME];
     int64_t tuned = 0;
@@ -170,6 +193,7 @@ status peft_files_write(const char *dir, const checkpoint *c, uint64_t *bytes) {
   if (rc == OK && bytes != NULL) *bytes = x.bytes;
   free(x.list);
   free(x.names);
+  free(x.turned);
   model_free(x.m);
   return rc;
 }

@@ -1,5 +1,6 @@
 // Adapters in peft's layout become checkpoints; see peft_files.h.
 #include <limits.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,17 @@ static status read_config(reader *x) {
 
 // ---- tensors -------------------------------------------------------------------------------------------------
 
+// In Souk's layout.
+static status read_turned(const reader *x, tensor *t, float *to, int64_t rows_n, int64_t columns) {
+  float *theirs;
+  TRY(mem_new(&theirs, (size_t)(rows_n * columns), sizeof *theirs, "a factor of the word table"));
+  const status rc = hf_tensor_read(x->file, t, theirs);
+  for (int64_t i = 0; rc == OK && i < rows_n; i++)
+    for (int64_t k = 0; k < columns; k++) to[i * columns + k] = theirs[k * rows_n + i];
+  free(theirs);
+  return rc;
+}
+
 static tensor *find_tensor(const reader *x, const char *ours) {
   char name[PARAM_NAME + 32];
   snprintf(name, sizeof name, "base_model.model.%s", ours);
@@ -137,6 +149,37 @@ static tensor *find_tensor(const reader *x, const char *ours) {
   return safetensors_find(hf_tensors_table(x->file), name);
 }
 
+// What peft writes along of the model that the adapter was made for (save_embedding_layers) must be the base's.
+static status check_along(const reader *x, const char *ours, const char *name) {
+  const param *p = param_find(model_params(x->m), ours);
+  tensor *t = find_tensor(x, name);
+  bool same = true;
+  float *theirs;
+  if (t == NULL || p == NULL) return OK;
+  if (t->ndim != p->ndim || t->shape[0] != p->shape[0] || (p->ndim > 1 && t->shape[1] != p->shape[1]))
+    return fail(ERR_FORMAT, "%s: tensor \"%.200s\" has not the shape of the base's %s", x->path, t->name,
+                ours);
+  TRY(mem_new(&theirs, (size_t)p->size, sizeof *theirs, "a tensor"));
+  const status rc = hf_tensor_read(x->file, t, theirs);
+  const float *base = param_master(model_params(x->m), p);
+  for (int64_t i = 0; rc == OK && same && i < p->size; i++)
+    same = fabsf(theirs[i] - base[i]) <= 1e-6f * fmaxf(1, fabsf(base[i]));
+  free(theirs);
+  TRY(rc);
+  t->used = true;
+  return same ? OK
+              : fail(ERR_FORMAT,
+                     "%s: tensor \"%.200s\" is not %s of %s: the adapter was made for another base", x->path,
+                     t->name, ours, x->base->dir);
+}
+
+static status check_embeddings(const reader *x) {
+  static const char table[] = "bert.embeddings.word_embeddings.weight";
+  TRY(check_along(x, table, "bert.embeddings.word_embeddings.base_layer.weight"));
+  TRY(check_along(x, table, "cls.predictions.decoder.weight"));
+  return check_along(x, "cls.predictions.bias", "cls.predictions.decoder.bias");
+}
+
 static status read_tensors(reader *x) {
   const param_set *s = model_params(x->m);
   for (int32_t i = 0; i < s->count; i++) {
@@ -144,18 +187,23 @@ static status read_tensors(reader *x) {
     if (!p->tuned) continue;
     tensor *t = find_tensor(x, p->name);
     if (t == NULL) return fail(ERR_FORMAT, "%s has no tensor base_model.model.%s", x->path, p->name);
-    if (t->ndim != 2 || t->shape[0] != p->shape[0] || t->shape[1] != p->shape[1])
-      return fail(ERR_FORMAT, "%s: tensor \"%.200s\" is not %lld x %lld", x->path, t->name,
-                  (long long)p->shape[0], (long long)p->shape[1]);
+    const bool turned = peft_is_turned(p->name);
+    const int64_t rows_n = p->shape[turned ? 1 : 0], columns = p->shape[turned ? 0 : 1];
+    if (t->ndim != 2 || t->shape[0] != rows_n || t->shape[1] != columns)
+      return fail(ERR_FORMAT, "%s: tensor \"%.200s\" is not %lld x %lld", x->path, t->name, (long long)rows_n,
+                  (long long)columns);
     t->used = true;
-    TRY(hf_tensor_read(x->file, t, param_master(s, p)));
+    TRY(turned ? read_turned(x, t, param_master(s, p), columns, rows_n)
+               : hf_tensor_read(x->file, t, param_master(s, p)));
   }
+  TRY(check_embeddings(x));
   const safetensors *all = hf_tensors_table(x->file);
   for (size_t i = 0; i < all->count; i++)
     if (!all->items[i].used)
       return fail(ERR_UNSUPPORTED,
-                  "%s: tensor \"%.200s\" has no place: Souk tunes linear layers of the encoder only", x->path,
-                  all->items[i].name);
+                  "%s: tensor \"%.200s\" has no place: Souk tunes linear layers of the encoder and the word "
+                  "table only",
+                  x->path, all->items[i].name);
   return OK;
 }
 

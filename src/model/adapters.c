@@ -417,11 +417,12 @@ static status check_targets(const model_core *m) {
       any = any || (end != NULL && peft_targets(&one, module));
     }
     if (!any)
-      return fail(ERR_ARGUMENT,
-                  "peft.targets: \"%s\" names no linear layer of the encoder; there are query, key, value, "
-                  "attention.output.dense, intermediate.dense and output.dense in each layer, as in "
-                  "bert.encoder.layer.0.attention.self.query",
-                  piece);
+      return fail(
+          ERR_ARGUMENT,
+          "peft.targets: \"%s\" names no linear layer of the encoder; there are query, key, value, "
+          "attention.output.dense, intermediate.dense and output.dense in each layer, as in "
+          "bert.encoder.layer.0.attention.self.query, and word_embeddings, the table of words and items",
+          piece);
   }
   return OK;
 }
@@ -443,6 +444,14 @@ static status check_also(const model_core *m) {
   return OK;
 }
 
+// Both at once would be a table with two gradients.
+static status check_table(const model_core *m) {
+  const param *p = &m->params.items[encoder_word_table(m)];
+  if (m->table == NULL || !m->run.training || !p->trainable) return OK;
+  return fail(ERR_ARGUMENT, "peft.train_also: %s is trained whole, and peft.targets tunes it: one of them",
+              p->name);
+}
+
 status tuning_freeze(model_core *m) {
   const peft_config *c = &m->c.peft;
   TRY(m->params.added);
@@ -455,7 +464,7 @@ status tuning_freeze(model_core *m) {
     TRY(is_tuned(m, &m->params.items[i], &tuned));
     if (!tuned) param_freeze(&m->params.items[i]);
   }
-  return OK;
+  return check_table(m);
 }
 
 double tuning_flops(const model_config *c) {

@@ -24,6 +24,7 @@ typedef struct memory_plan {
 
 typedef struct encoder encoder; // encoder.c
 struct item_vectors;            // item_vectors.c
+struct table_tuning;            // table_tuning.c
 
 typedef struct model_core {
   model_config c;
@@ -33,6 +34,7 @@ typedef struct model_core {
   param_set params;
   encoder *encoder;
   struct item_vectors *items; // NULL: the vectors of items are rows of the word table
+  struct table_tuning *table; // NULL: the word table is not tuned
   memory_plan plan;
   size_t scratch_bytes;
   batch_view batch;         // the current one; its pointers are NULL while the model is only planned
@@ -114,7 +116,8 @@ const act *encoder_output(const model_core *m);  // [T,H]
 act *encoder_gradient(const model_core *m);      // [T,H] of its output; NULL if nothing there is trained
 int32_t encoder_word_table(const model_core *m); // [V,H], by index into the parameters
 // The table that embeddings and item head read [V,H] and what they add to (item_vectors.c): the word table and its own or, where
-// items have content, one that is made of it. Flags only of a row-sparse word table. Gradients NULL: not wanted.
+// items have content or the table is tuned (table_tuning.h), one that is made of it. Flags only of a row-sparse word table.
+// Gradients NULL: not wanted.
 const act *encoder_table(const model_core *m);
 float *encoder_table_grad(const model_core *m);
 uint8_t *encoder_table_touched(const model_core *m);

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "model/encoder_internal.h"
 #include "model/item_vectors.h"
+#include "model/table_tuning.h"
 
 status encoder_new(model_core *m) {
   const size_t n = (size_t)m->c.layers;
@@ -111,6 +112,7 @@ void encoder_describe_params(model_core *m) {
                             .decay = true,
                             .kind = m->run.row_sparse ? PARAM_ROW_SPARSE : PARAM_REPLICATED};
   e->word_table = param_add(s, words, emb, "word_embeddings.weight");
+  table_describe_params(m);
 }
 
 // ---- how far down the backward pass goes ---------------------------------------------------------------------

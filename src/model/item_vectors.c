@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
+#include "model/table_tuning.h"
 
 struct item_vectors {
   item_content *content;                  // host; NULL until it is set
@@ -91,15 +92,16 @@ void items_plan_buffers(model_core *m) {
 // ---- what others read ----------------------------------------------------------------------------------------
 
 const act *encoder_table(const model_core *m) {
-  return m->items != NULL ? m->items->fused : weight(m, encoder_word_table(m));
+  return m->items != NULL ? m->items->fused : words_table(m);
 }
 
 float *encoder_table_grad(const model_core *m) {
-  return m->items != NULL ? m->items->d_fused : grad(m, encoder_word_table(m));
+  return m->items != NULL ? m->items->d_fused : words_grad(m);
 }
 
 uint8_t *encoder_table_touched(const model_core *m) {
-  return m->items != NULL ? NULL : param_touched(&m->params, &m->params.items[encoder_word_table(m)]);
+  if (m->items != NULL || m->table != NULL) return NULL;
+  return param_touched(&m->params, &m->params.items[encoder_word_table(m)]);
 }
 
 static bool part_trains(const model_core *m, int32_t i) {
@@ -109,7 +111,7 @@ static bool part_trains(const model_core *m, int32_t i) {
 bool encoder_table_trains(const model_core *m) {
   const item_vectors *v = m->items;
   if (!m->run.training) return false;
-  if (part_trains(m, encoder_word_table(m))) return true;
+  if (words_train(m)) return true;
   return v != NULL && (part_trains(m, v->text_w) || part_trains(m, v->features_w) ||
                        part_trains(m, v->bias) || part_trains(m, v->gate));
 }
@@ -134,10 +136,10 @@ static bag_params bag_op(const model_core *m) {
                       .vocab = (int32_t)m->c.vocab_size,
                       .offsets = v->offsets,
                       .index = v->index,
-                      .table = weight(m, encoder_word_table(m)),
+                      .table = words_table(m),
                       .y = v->mean,
                       .dy = v->d_mean,
-                      .dtable = grad(m, encoder_word_table(m))};
+                      .dtable = words_grad(m)};
 }
 
 // The bias is the first op's.
@@ -161,7 +163,7 @@ static linear_params linear_op(const model_core *m, int32_t w, int32_t in, const
 
 static linear_params text_op(const model_core *m) {
   const item_vectors *v = m->items;
-  act *dx = part_trains(m, encoder_word_table(m)) ? v->d_mean : NULL;
+  act *dx = words_train(m) ? v->d_mean : NULL;
   return linear_op(m, v->text_w, (int32_t)m->c.hidden, v->mean, dx, true);
 }
 
@@ -178,13 +180,13 @@ static fuse_params fuse_op(const model_core *m, bool training) {
                        .hidden = (int32_t)m->c.hidden,
                        .known = v->known,
                        .id_threshold = training ? dropout_threshold(m->c.id_dropout) : 0,
-                       .id = weight(m, encoder_word_table(m)),
+                       .id = words_table(m),
                        .content = v->made,
                        .gate = v->gate >= 0 ? weight(m, v->gate) : NULL,
                        .e = v->fused,
                        .de = v->d_fused,
                        .dcontent = v->d_made,
-                       .did = grad(m, encoder_word_table(m)),
+                       .did = words_grad(m),
                        .dgate = v->gate >= 0 ? grad(m, v->gate) : NULL};
 }
 
@@ -406,6 +408,7 @@ status model_used_table(model *whole, float *table, float *biases) {
   model_core *m = model_get_core(whole);
   const size_t V = (size_t)m->c.vocab_size;
   const int32_t index = find_bias(m);
+  TRY(table_forward(m, false));
   TRY(items_forward(m, false));
   TRY(read_rows(m, encoder_table(m), V * (size_t)m->c.hidden, table));
   if (index < 0) return OK;

@@ -9,6 +9,7 @@
 #include "model/item_vectors.h"
 #include "model/objective.h"
 #include "model/optim_table.h"
+#include "model/table_tuning.h"
 
 struct model {
   model_core core; // first: what its parts see
@@ -58,6 +59,7 @@ static status describe_params(model *m) {
 
 static void plan_buffers(model *m) {
   plan_batch(&m->core, &m->batch_memory, batch_bytes(m->core.run.caps));
+  table_plan_buffers(&m->core);
   items_plan_buffers(&m->core);
   encoder_plan_buffers(&m->core);
   for (int32_t k = 0; k < m->objectives.n; k++) m->objectives.of[k]->plan_buffers(m->state[k], &m->core);
@@ -148,6 +150,7 @@ static status plan_optimizer(model *m) {
 // Asks the backend about every op that there will be.
 static status check_ops(model *m) {
   model_core *const core = &m->core;
+  TRY(table_check(core, &core->scratch_bytes));
   TRY(items_check(core, &core->scratch_bytes));
   TRY(encoder_check(core, &core->scratch_bytes));
   for (int32_t k = 0; k < m->objectives.n; k++)
@@ -165,8 +168,9 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->core.run = *run;
   m->core.run.caps.work = batch_max_work(run->caps);
   // Row-sparse updates need a sampled loss: the full one touches every row.
-  // So do item vectors of content, which every row goes into.
-  if (run->caps.negatives == 0 || c->items != ITEMS_ID) m->core.run.row_sparse = false;
+  // So do item vectors of content, which every row goes into, and a tuned table, which is frozen itself.
+  const bool tuned_table = c->peft.kind == PEFT_LORA && peft_targets_table(&c->peft);
+  if (run->caps.negatives == 0 || c->items != ITEMS_ID || tuned_table) m->core.run.row_sparse = false;
   m->core.training = run->training;
   if (40 * c->layers + 16 * MAX_SLOTS + 64 > MAX_BUFFERS) {
     rc =
@@ -179,6 +183,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->core.params.importance = run->training && c->peft.kind == PEFT_ADALORA;
   TRY_GOTO(encoder_new(&m->core), bad);
   TRY_GOTO(items_new(&m->core), bad);
+  TRY_GOTO(table_new(&m->core), bad);
   TRY_GOTO(make_objectives(m), bad);
   TRY_GOTO(describe_params(m), bad);
   encoder_outline(&m->core);
@@ -235,6 +240,7 @@ void model_free(model *m) {
   for (int32_t k = 0; k < MAX_SLOTS; k++) free(m->state[k]);
   encoder_free(m->core.encoder);
   items_free(m->core.items);
+  table_free(m->core.table);
   free(m);
 }
 
@@ -320,6 +326,7 @@ status model_forward(model *m, bool training) {
   if (training && !m->core.run.training)
     return fail(ERR_INTERNAL, "this model was created for evaluation only");
   m->core.training = training;
+  TRY(table_forward(&m->core, training));
   TRY(items_forward(&m->core, training));
   return encoder_forward(&m->core);
 }
@@ -336,6 +343,7 @@ static status objectives_backward(model *m) {
 
 status model_loss(model *m, bool grads) {
   if (grads && !m->core.training) return fail(ERR_INTERNAL, "gradients need a training forward pass");
+  if (grads) TRY(table_zero_gradient(&m->core));
   if (grads) TRY(items_zero_gradient(&m->core));
   for (int32_t k = 0; k < m->objectives.n; k++)
     TRY(m->objectives.of[k]->forward(m->state[k], &m->core, k, grads));
@@ -343,6 +351,7 @@ status model_loss(model *m, bool grads) {
   TRY(objectives_backward(m));
   if (encoder_trains(&m->core)) TRY(encoder_backward(&m->core));
   TRY(items_backward(&m->core));
+  TRY(table_backward(&m->core));
   return buckets_done(&m->core, m->core.params.buckets);
 }
 

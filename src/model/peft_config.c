@@ -18,7 +18,9 @@ const option peft_options[] = {
      "dropout of what lora and adalora read (in steps of 1/256)"},
     {"targets", OPT_STRING, FIELD(targets), "query,value", 0, 0, "PATTERNS",
      "linear layers that lora and adalora tune: query,value or *.query or *.layer.1.*, of query, key, value, "
-     "attention.output.dense, intermediate.dense, output.dense"},
+     "attention.output.dense, intermediate.dense, output.dense; lora: word_embeddings too, the table of "
+     "words "
+     "and items"},
     {"train_also", OPT_STRING, FIELD(train_also), "", 0, 0, "PATTERNS",
      "parameters that are trained whole beside, by name: cls.*, *.LayerNorm.*"},
     {"adapter_width", OPT_INT, FIELD(adapter_width), "16", 1, 65536, NULL, "inner width of adapters"},
@@ -37,8 +39,14 @@ const option peft_options[] = {
 };
 const size_t n_peft_options = sizeof peft_options / sizeof *peft_options;
 
+const char peft_table_module[] = "bert.embeddings.word_embeddings";
+
 status peft_check(const peft_config *c) {
   if (c->kind != PEFT_ADALORA) return OK;
+  if (peft_targets_table(c))
+    return fail(ERR_ARGUMENT,
+                "peft.targets: adalora tunes linear layers only, as in Hugging Face's peft; lora tunes "
+                "word_embeddings too");
   if (c->rslora) return fail(ERR_ARGUMENT, "peft.rslora is of lora, not of adalora");
   if (c->init_rank < c->rank)
     return fail(ERR_ARGUMENT,
@@ -68,15 +76,26 @@ static bool names(const char *pattern, const char *module) {
   return n == all || module[all - n - 1] == '.';
 }
 
-bool peft_targets(const peft_config *c, const char *module) {
+// Does a pattern of the list name the module? If end is not NULL: one whose last part is that.
+static bool list_names(const peft_config *c, const char *module, const char *end) {
   char copy[OPTION_STRING], *next = copy, *piece;
   snprintf(copy, sizeof copy, "%s", c->targets);
   while ((piece = strsep(&next, ",")) != NULL) {
     piece += strspn(piece, " ");
     for (size_t n = strlen(piece); n > 0 && piece[n - 1] == ' ';) piece[--n] = '\0';
-    if (piece[0] != '\0' && names(piece, module)) return true;
+    const char *dot = strrchr(piece, '.'), *last = dot != NULL ? dot + 1 : piece;
+    if (piece[0] == '\0' || (end != NULL && strcmp(last, end) != 0)) continue;
+    if (names(piece, module)) return true;
   }
   return false;
+}
+
+bool peft_targets(const peft_config *c, const char *module) {
+  return list_names(c, module, NULL);
+}
+
+bool peft_targets_table(const peft_config *c) {
+  return list_names(c, peft_table_module, "word_embeddings");
 }
 
 json_t *peft_to_json(const peft_config *c) {

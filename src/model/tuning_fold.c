@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "model/encoder_internal.h"
+#include "model/table_tuning.h"
 
 static float *values_of(const model_core *m, int32_t i) {
   return param_master(&m->params, &m->params.items[i]);
@@ -31,6 +32,22 @@ static void fold_linear(const model_core *m, const tuned_linear *t, int32_t weig
   }
 }
 
+// Rows of words and items, A's are like those of B elsewhere.
+static void fold_table(const model_core *m) {
+  const table_tuning *t = m->table;
+  const int64_t V = m->c.vocab_size, H = m->c.hidden, r = peft_rank(&m->c.peft);
+  if (t == NULL) return;
+  float *const table = values_of(m, encoder_word_table(m)), *const a = values_of(m, t->a);
+  const float *b = values_of(m, t->b);
+  for (int64_t i = 0; i < V; i++)
+    for (int64_t j = 0; j < H; j++) {
+      double sum = 0;
+      for (int64_t k = 0; k < r; k++) sum += (double)a[i * r + k] * (double)b[j * r + k];
+      table[i * H + j] = (float)((double)table[i * H + j] + peft_scale(&m->c.peft) * sum);
+    }
+  memset(a, 0, (size_t)(V * r) * sizeof *a);
+}
+
 status tuning_fold(model *whole) {
   model_core *m = model_get_core(whole);
   const encoder *e = m->encoder;
@@ -47,5 +64,6 @@ status tuning_fold(model *whole) {
     fold_linear(m, &t->ffn1, p->ffn1_w);
     fold_linear(m, &t->ffn2, p->ffn2_w);
   }
+  fold_table(m);
   return params_refresh(&m->params);
 }

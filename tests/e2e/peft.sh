@@ -10,16 +10,18 @@ tuned() { # RUN KIND OPTIONS...
 user_vectors() { quietly "$souk" vectors "$1" --users "$2" --data "$data" --device cpu --threads 1; }
 lora=(--rank 4 --alpha 8 --lora_dropout 0.1 --targets 'query, key,value,*.output.dense,intermediate.dense')
 adalora=(--rank 2 --init_rank 5 --alpha 4 --tinit 1 --tfinal 2 --targets query,value)
-for kind in lora adalora adapter bias; do
-  of_kind=()
+table=(--rank 3 --alpha 6 --lora_dropout 0.1 --targets 'word_embeddings,query')
+for kind in lora table adalora adapter bias; do
+  of_kind=() method=$kind
+  [ $kind = table ] && of_kind=("${table[@]}") method=lora
   [ $kind = adalora ] && of_kind=("${adalora[@]}")
   [ $kind = lora ] && of_kind=("${lora[@]}")
-  check "$kind: a run ends well" tuned "$work/$kind" $kind "${of_kind[@]}"
+  check "$kind: a run ends well" tuned "$work/$kind" $method "${of_kind[@]}"
   check "$kind: checkpoints hold the tuned part only" test $((3 * $(bytes "$work/$kind/step-00000008/model.h5"))) -lt $((2 * $(bytes "$work/base/step-00000008/model.h5")))
   check "$kind: and name the base" grep -q "\"sha256\": \"$(sha256sum <"$work/base/$(cat "$work/base/best")/model.h5" | cut -d ' ' -f 1)\"" "$work/$kind/step-00000008/manifest.json"
   check "$kind: and is evaluated" "$souk" eval "$work/$kind" --data "$data" --bootstrap 0 --threads 1 --device cpu
-  tuned "$work/$kind-half" $kind "${of_kind[@]}" --pause_steps 4
-  check "$kind: a run resumes" tuned "$work/$kind-half" $kind "${of_kind[@]}" --resume
+  tuned "$work/$kind-half" $method "${of_kind[@]}" --pause_steps 4
+  check "$kind: a run resumes" tuned "$work/$kind-half" $method "${of_kind[@]}" --resume
   check "$kind: and ends with the same bytes" cmp <(essence "$work/$kind") <(essence "$work/$kind-half")
 done
 
@@ -28,7 +30,7 @@ close() {
   paste <(tail -c +129 "$1" | od -An -v -w4 -tf4) <(tail -c +129 "$2" | od -An -v -w4 -tf4) |
     awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; n++; if (d > t) bad++ } END { print n " numbers, " bad + 0 " apart"; exit !(n > 100 && bad == 0) }'
 }
-for kind in lora adalora bias; do
+for kind in lora table adalora bias; do
   check "$kind: souk merge folds it" "$souk" merge "$work/$kind" "$work/$kind-merged"
   check "$kind: the merged checkpoint needs no base" bash -c "! grep -q '\"base\"' '$work/$kind-merged/manifest.json'"
   check "$kind: nor is it tuned" bash -c "! grep -q -e lora_ -e '\"peft\": {' <('$souk' inspect --json '$work/$kind-merged')"
@@ -40,6 +42,13 @@ for kind in lora adalora bias; do
   check "$kind: souk export folds it too" "$souk" export "$work/$kind" "$work/$kind.bundle"
   check "$kind: into the same bundle" cmp "$work/$kind.bundle/model.safetensors" <("$souk" export "$work/$kind-merged" "$work/$kind-merged.bundle" >"$work/.out" && cat "$work/$kind-merged.bundle/model.safetensors")
 done
+item_vectors() { quietly "$souk" vectors "$1" --items "$2" --device cpu --threads 1; }
+for k in table table-merged base; do item_vectors "$work/$k" "$work/$k-items.npy"; done
+check "table: items are scored by the same vectors once it is merged" close "$work/table-items.npy" "$work/table-merged-items.npy" 1e-5
+check "table: nor are they those of the base" bash -c "! cmp -s '$work/table-items.npy' '$work/base-items.npy'"
+check "table: its checkpoint names both factors" test "$("$souk" inspect --json "$work/table/step-00000008" | sed -n '/"parameters": \[$/,$p' | grep -c '"bert.embeddings.word_embeddings.lora_embedding_[AB]"')" = 2
+check_error "adalora tunes no table" "adalora tunes linear layers only" tuned "$work/none" adalora --targets 'query,word_embeddings'
+check_error "a table is not tuned and trained whole" "word_embeddings.weight is trained whole" tuned "$work/none" lora --targets word_embeddings --train_also '*.word_embeddings.weight'
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
 check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"
 check_error "adapters cannot be folded" "cannot be folded into its weights" "$souk" merge "$work/adapter" "$work/none"
@@ -56,6 +65,11 @@ check "an adapter is written for peft" "$souk" export "$work/lora" "$work/hf" --
 check "the file of peft is read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
 user_vectors "$work/back" "$work/back.npy"
 check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
+check "the table is written for peft" "$souk" export "$work/table" "$work/hf-table" --peft
+check "the file names the table as its target" grep -q '"word_embeddings"' "$work/hf-table/adapter_config.json"
+check "the table is read again from the file of peft" "$souk" import "$work/hf-table" "$work/back-table" --base "$work/base"
+user_vectors "$work/back-table" "$work/back-table.npy"
+check "its vectors have the same bits then" cmp "$work/table.npy" "$work/back-table.npy"
 tuned "$work/other" lora --rank 2 --steps 2 --eval_every 0
 check "a bundle takes several adapters" "$souk" export "$work/base" "$work/many" --adapters "$work/lora,other-shop=$work/other"
 check "each listed with its checksum" test "$(grep -c '"adapters/[a-z-]*/adapter_' "$work/many/souk.json")" = 4

@@ -1,19 +1,21 @@
 """Parameter-efficient tuning beside Hugging Face's peft: LoRA and AdaLoRA end at its parameters after each optimiser step; its
-files open in Souk and Souk's in it; and what becomes of an adapter of tied word embeddings.
+files open in Souk and Souk's in it; and an adapter of the tied word table, which peft adapts in one of its two uses.
 
 The steps are on a shard in NVIDIA's layout that is one batch, so that both sides see the same examples. PyTorch computes in
 double precision. Souk's initial adapters are those of a run that learns at the rate 0.
 """
 import json
 import os
+import subprocess
 
 import h5py
 import numpy as np
 import peft
 import torch
 import transformers
+from torch.nn.utils import stateless
 
-from common import (checkpoint_dir, close, done, make_pairs, path, read_manifest, read_tensors, report, souk, write_shard)
+from common import (BUILD, checkpoint_dir, close, done, make_pairs, path, read_manifest, read_tensors, report, souk, write_shard)
 
 transformers.logging.set_verbosity_error()
 torch.manual_seed(5)
@@ -151,10 +153,71 @@ def check_theirs_in_souk(kind, base, config, shard):
     close(f"peft's {kind} opens in Souk: hidden states", hidden_of(checkpoint, shard), their_hidden(model.double(), shard))
 
 
+def tied_logits(model, a, b, scale, inputs):
+    """Logits of a model whose one table, of embeddings and decoder, is E + scale A B'; a [V,r], b [H,r] may want gradients."""
+    table = model.bert.embeddings.word_embeddings.weight + scale * a @ b.T
+    names = ("bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight")
+    return stateless.functional_call(model, {n: table for n in names}, (), inputs).logits
+
+
+TABLE = ("--peft", "lora", "--rank", 3, "--alpha", 6, "--targets", "word_embeddings")
+FACTORS = ["bert.embeddings.word_embeddings.lora_embedding_" + k for k in "AB"]
+
+
+def check_table_steps(data, shard, base, steps):
+    # check: three steps of LoRA of the tied table
+    """PyTorch's gradients through both uses of the table. peft has no such model, so the product is written out here."""
+    model = base_model(base).eval()
+    start = read_tensors(os.path.join(tuned_run("table-start", data, base, TABLE, 1, 0), "step-00000001"))
+    factors = [torch.tensor(start[n], dtype=torch.float64, requires_grad=True) for n in FACTORS]
+    run = tuned_run("table", data, base, TABLE, steps, LR)
+    optimizer = torch.optim.AdamW(factors, lr=LR, betas=(0.9, 0.999), eps=EPS, weight_decay=DECAY)
+    inputs = inputs_of(shard)
+    labels = inputs.pop("labels")
+    for i in range(steps):
+        optimizer.zero_grad()
+        logits = tied_logits(model, *factors, 2.0, inputs)
+        torch.nn.functional.cross_entropy(logits.flatten(0, 1), labels.flatten()).backward()
+        torch.nn.utils.clip_grad_norm_(factors, CLIP)
+        optimizer.step()
+        theirs = {n: p.detach().numpy() for n, p in zip(FACTORS, factors)}
+        close(f"LoRA of the table, step {i + 1}: both factors", read_tensors(os.path.join(run, f"step-{i + 1:08d}")), theirs)
+    return os.path.join(run, f"step-{steps:08d}")
+
+
+def bundle_logits(name, checkpoint, inputs):
+    bundle = path(name)
+    souk("export", checkpoint, bundle)
+    model = transformers.BertForMaskedLM.from_pretrained(bundle).double().eval()
+    with torch.no_grad():
+        return model(**inputs).logits
+
+
+def check_tied_scores(base, tuned, shard):
+    # check: peft leaves the tied decoder as it is, Souk does not
+    """The same adapter in peft, which changes the lookup alone: its hidden states are Souk's (check_ours_in_peft), its logits
+    lack the change of the decoder, s (h B) A, which is what they differ by."""
+    inputs = inputs_of(shard)
+    inputs.pop("labels")
+    ours = bundle_logits("table-bundle", tuned, inputs)
+    theirs = peft.PeftModel.from_pretrained(base_model(base), path("table-adapter")).double().eval()
+    a, b = (torch.tensor(read_tensors(tuned)[n], dtype=torch.float64) for n in FACTORS)
+    with torch.no_grad():
+        out = theirs(**inputs, output_hidden_states=True)
+        h = theirs.base_model.model.cls.predictions.transform(out.hidden_states[-1])
+        lacking = 2.0 * (h @ b) @ a.T
+        right = tied_logits(base_model(base).eval(), a, b, 2.0, inputs)
+    close("logits of a tuned table: written out in PyTorch", ours.numpy(), right.numpy())
+    close("peft's logits and what its decoder lacks", (out.logits + lacking).numpy(), ours.numpy())
+    moved = float(lacking.abs().max())
+    report("without it they differ", moved > 1e-2, f"largest difference {moved:.2g}")
+
+
 def check_tied(base, shard):
     # check: an adapter of tied word embeddings
     """peft adapts the embedding alone and not the decoder, which has the same matrix. Merging adds the change to that matrix, and
-    so to the decoder too: the merged model scores otherwise than the one that was trained. Souk refuses such an adapter."""
+    so to the decoder too: the merged model scores otherwise than the one that was trained. Souk takes such a file as a change of the
+    table wherever it is used, so its scores are those of the merged model, before its own merge and after it."""
     config = peft.LoraConfig(r=4, lora_alpha=8, target_modules=["word_embeddings"])
     model = peft.get_peft_model(base_model(base), config)
     with torch.no_grad():
@@ -162,19 +225,21 @@ def check_tied(base, shard):
             if "lora_" in n:
                 p.normal_(0, 0.2)
     inputs = inputs_of(shard)
-    out, none = path("tied"), path("tied-checkpoint")
-    model.save_pretrained(out, save_embedding_layers=False)
+    inputs.pop("labels")
+    out, checkpoint, merged = path("tied"), path("tied-checkpoint"), path("tied-merged")
+    model.save_pretrained(out, save_embedding_layers=True)
     with torch.no_grad():
         before = model.double().eval()(**inputs).logits
         after = model.merge_and_unload().eval()(**inputs).logits
     moved = float((before - after).abs().max())
     report("peft: merging an adapter of tied embeddings changes the scores", moved > 1e-2, f"largest difference {moved:.2g}")
-    import subprocess
-
-    from common import BUILD
-    r = subprocess.run([os.path.join(BUILD, "souk"), "import", out, none, "--base", base], capture_output=True, text=True,
-                       check=False)
-    report("Souk refuses it in a sentence", r.returncode != 0 and "word_embeddings" in r.stderr, r.stderr.strip()[-160:])
+    souk("import", out, checkpoint, "--base", base)
+    souk("merge", checkpoint, merged)
+    close("Souk's scores of that file are peft's merged ones", bundle_logits("tied-bundle", checkpoint, inputs).numpy(), after.numpy())
+    close("and stay so once souk merge has folded it", bundle_logits("tied-merged-bundle", merged, inputs).numpy(), after.numpy())
+    r = subprocess.run([os.path.join(BUILD, "souk"), "import", out, path("tied-none"), "--base", merged], capture_output=True,
+                       text=True, check=False)
+    report("on a base with another table it is refused", r.returncode != 0 and "made for another base" in r.stderr, r.stderr.strip()[-160:])
 
 
 def main():
@@ -191,6 +256,10 @@ def main():
                          shard)
     check_theirs_in_souk("AdaLoRA", base, peft.AdaLoraConfig(target_r=2, init_r=3, lora_alpha=5, target_modules=["query"],
                                                              total_step=9), shard)
+    tuned = check_table_steps(data, shard, base, 3)
+    check_ours_in_peft("table", base, tuned, shard)
+    check_tied_scores(base, tuned, shard)
+    check_theirs_in_souk("tables", base, peft.LoraConfig(r=3, lora_alpha=5, target_modules=["word_embeddings", "value"]), shard)
     check_tied(base, shard)
     done()
 

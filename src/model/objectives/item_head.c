@@ -7,6 +7,7 @@
 #include "base/memory.h"
 #include "model/core.h"
 #include "model/item_vectors.h"
+#include "model/table_tuning.h"
 
 void item_head_describe(void *state, param_set *s, const model_config *c) {
   item_head *self = state;
@@ -242,13 +243,14 @@ status model_user_vectors(model *whole, float *u) {
   return OK;
 }
 
-// Rows [first, first + n) of the table that is scored: of the masters, where it is the word table.
+// Rows [first, first + n) of the table that is scored: of the masters, where it is the word table as it is.
 static status read_table(model_core *m, size_t first, size_t n, float *to) {
   const param_set *s = &m->params;
   const size_t H = (size_t)m->c.hidden;
-  if (m->items == NULL)
+  if (m->items == NULL && m->table == NULL)
     return m->be->download(m->ctx, to, param_master(s, &s->items[encoder_word_table(m)]) + first * H,
                            n * H * sizeof *to);
+  TRY(table_forward(m, false));
   TRY(items_forward(m, false));
   return read_rows(m, (const char *)encoder_table(m) + first * H * m->be->act_size, n * H, to);
 }
