@@ -180,9 +180,9 @@ SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 // are given by name and value, see souk_user.
 SOUK_API const char *souk_user_attribute(const souk_bundle *bundle, int32_t i);
 
-// A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say. A query says by number
-// which one encodes it; 0 stands for none, and queries of one call may have different ones. Items and their vectors are the
-// same for all of them.
+// A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say, of low rank or
+// bottlenecks behind its layers. A query says by number which one encodes it; 0 stands for none, and queries of one call may have
+// different ones. Items and their vectors are the same for all of them.
 
 // The name of an adapter, 1 to souk_info.adapters; NULL when there is no such adapter.
 SOUK_API const char *souk_adapter_name(const souk_bundle *bundle, int32_t adapter);
@@ -472,7 +472,7 @@ typedef struct souk_explain_options {
   int32_t threads;
   int32_t method;  // SOUK_WHY_...
   int32_t no_mix;  // 1: the score is u . v alone, although the bundle has a mix
-  int32_t adapter; // its number, 0: none; leaves events out, since integrated gradients know of no adapter
+  int32_t adapter; // its number, 0: none
   // The integral takes more points until `rest` is at most tolerance x (1 + |score - counts - base|) for every item, or 256
   // are reached; 0: 0.001
   double tolerance;

@@ -26,7 +26,8 @@ status cmd_merge(int argc, char **argv) {
       .usage = "souk merge RUN|CHECKPOINT OUT [--which best|last] [--force]",
       .summary = "Folds what tuned a model (souk pretrain or finetune --peft) into its weights. OUT is a\n"
                  "checkpoint that needs the base no more and scores as before, to rounding; other runs can\n"
-                 "begin from it (--init OUT). Adapters, which have an activation, cannot be folded.",
+                 "begin from it (--init OUT). Adapters, which have an activation, cannot be folded;\n"
+                 "souk export serves them as they are.",
       .sections = &section,
       .count = 1};
   const char *paths[2];

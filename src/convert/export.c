@@ -14,6 +14,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/file_list.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "base/tensor_file.h"
 #include "eval/label_scores.h"
@@ -26,6 +27,7 @@
 #include "model/objectives/item_head.h"
 #include "model/tuning_fold.h"
 #include "model/objectives/label_head.h"
+#include "convert/adapter_files.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
 #include "convert/peft_files.h"
@@ -134,6 +136,11 @@ static status write_table(const exporter *x, table *t, const char *path) {
   return out_finish(f, rc);
 }
 
+// Is the model tuned by adapters that stand behind its layers? They cannot be folded and go out as they are.
+static bool has_adapters(const exporter *x) {
+  return model_get_config(x->m)->peft.kind == PEFT_ADAPTER;
+}
+
 static status write_model(exporter *x) {
   const param_set *s = model_params(x->m);
   const size_t most = 3 * (size_t)s->count;
@@ -143,7 +150,8 @@ static status write_model(exporter *x) {
   status rc = mem_new(&t.list, most, sizeof *t.list, "a table of tensors");
   if (rc == OK) rc = mem_new(&t.names, most, sizeof *t.names, "a table of tensors");
   for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) // embeddings first; what is tuned is folded
-    if (!is_item_param(&s->items[i]) && !s->items[i].tuned) add_param(&t, x, &s->items[i]);
+    if (!is_item_param(&s->items[i]) && (!s->items[i].tuned || has_adapters(x)))
+      add_param(&t, x, &s->items[i]);
   if (rc == OK) rc = write_table(x, &t, path);
   free(t.list);
   free(t.names);
@@ -231,8 +239,13 @@ static status write_items(exporter *x) {
 
 // ---- config.json and souk.json -------------------------------------------------------------------------------
 
-// Is it a model of labels? An encoder that is no BertModel takes no BERT's name.
-static bool is_classifier(const exporter *x) {
+// An encoder that is no BertModel takes no BERT's name, so that no library takes it for one.
+static bool is_bert(const exporter *x) {
+  return !model_get_config(x->m)->pre_norm && !has_adapters(x);
+}
+
+// Is it a model of labels?
+static bool has_labels(const exporter *x) {
   return objectives_labels(model_objectives(x->m)) != NULL && !model_get_config(x->m)->pre_norm;
 }
 
@@ -253,15 +266,15 @@ static void add_label_names(json_t *config, const label_set *l) {
 
 static json_t *hugging_face_config(const exporter *x) {
   const model_config *c = model_get_config(x->m);
-  // A pre-norm encoder is no BertModel; under a name of its own no library takes it for one.
-  const char *type = c->pre_norm ? "souk_pre_norm_bert" : "bert";
+  const char *type = c->pre_norm ? "souk_pre_norm_bert" : has_adapters(x) ? "souk_adapter_bert" : "bert";
   const bool causal = model_layout(c).asks != ASKS_MASKED, plain = c->head == HEAD_PLAIN;
-  const char *architecture = c->pre_norm        ? "SoukPreNormBertForMaskedLM"
-                             : is_classifier(x) ? "BertForSequenceClassification"
-                             : plain            ? "BertModel"
-                             : causal           ? "BertLMHeadModel"
-                             : c->pooler        ? "BertForPreTraining"
-                                                : "BertForMaskedLM";
+  const char *architecture = c->pre_norm     ? "SoukPreNormBertForMaskedLM"
+                             : !is_bert(x)   ? "SoukAdapterBert"
+                             : has_labels(x) ? "BertForSequenceClassification"
+                             : plain         ? "BertModel"
+                             : causal        ? "BertLMHeadModel"
+                             : c->pooler     ? "BertForPreTraining"
+                                             : "BertForMaskedLM";
   json_t *j =
       json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:i,s:b}", "architectures",
                 architecture, "model_type", type, "vocab_size", (json_int_t)c->vocab_size, "hidden_size",
@@ -273,7 +286,7 @@ static json_t *hugging_face_config(const exporter *x) {
                 "initializer_range", c->init_std, "layer_norm_eps", c->layer_norm_eps, "pad_token_id", 0,
                 "tie_word_embeddings", 1);
   if (causal) json_object_set_new(j, "is_decoder", json_true());
-  if (is_classifier(x)) add_label_names(j, &x->labels);
+  if (has_labels(x)) add_label_names(j, &x->labels);
   return j;
 }
 
@@ -322,16 +335,22 @@ static json_t *training_json(const checkpoint *c) {
   return j;
 }
 
+static json_t *encoder_json(const exporter *x) {
+  const model_config *c = model_get_config(x->m);
+  json_t *j = json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler);
+  if (has_adapters(x)) json_object_set_new(j, "adapter_width", json_integer(c->peft.adapter_width));
+  return j;
+}
+
 static json_t *souk_json(exporter *x) {
   const model_config *c = model_get_config(x->m);
   json_t *head = json_pack("{s:s,s:f,s:i,s:i}", "score", c->score == 0 ? "dot" : "cosine", "inv_temperature",
                            1.0 / c->temperature, "class_base", c->class_base, "classes", c->classes);
   if (c->head == HEAD_PLAIN || !ranks(x)) json_object_set_new(head, "plain", json_true());
-  json_t *j =
-      json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1, "created_by",
-                "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
-                json_pack("{s:b,s:b}", "pre_norm", c->pre_norm, "pooler", c->pooler), "vocabulary",
-                vocabulary_json(x->v), "head", head, "training", training_json(x->c), "files", x->files);
+  json_t *j = json_pack("{s:s,s:i,s:s,s:o,s:o,s:o,s:o,s:o,s:O}", "schema", "souk.bundle", "version", 1,
+                        "created_by", "souk " SOUK_VERSION, "layout", layout_json(c, &x->c->data), "encoder",
+                        encoder_json(x), "vocabulary", vocabulary_json(x->v), "head", head, "training",
+                        training_json(x->c), "files", x->files);
   int bad = j == NULL;
   if (x->mix != NULL) bad |= json_object_set(j, "mix", x->mix);
   if (x->words != NULL) bad |= json_object_set(j, "words", x->words);
@@ -433,7 +452,7 @@ static status write_adapter(exporter *x, const char *name, const checkpoint *of)
   snprintf(listed, sizeof listed, "adapters/%s", name);
   TRY(file_path(x, listed, path));
   TRY(dir_make(path));
-  TRY(peft_files_write(path, of, NULL));
+  TRY(adapter_files_write(path, of));
   for (size_t k = 0; k < 2; k++) {
     snprintf(listed, sizeof listed, "adapters/%s/%s", name, files[k]);
     TRY(list_file(x, listed));
@@ -495,7 +514,7 @@ static status load_model(exporter *x) {
   TRY(vocab_read(&x->v, path, x->c->data.range_end));
   TRY(model_create(&x->m, "cpu", &x->c->model, &run));
   TRY(checkpoint_load(x->c, x->m, false));
-  if (x->c->model.peft.kind != PEFT_NONE) TRY(tuning_fold(x->m));
+  if (x->c->model.peft.kind != PEFT_NONE && x->c->model.peft.kind != PEFT_ADAPTER) TRY(tuning_fold(x->m));
   const model_config *c = model_get_config(x->m);
   if (x->c->labels != NULL && objectives_labels(model_objectives(x->m)) != NULL)
     TRY(checkpoint_label_set(&x->labels, x->c));
@@ -511,6 +530,10 @@ static status run(exporter *x, out_dir *place, export_result *result) {
   if (rc == OK) rc = write_files(x);
   TRY(out_dir_finish(place, rc));
   checkpoint_warn_untrained(x->c, NULL);
+  if (has_adapters(x))
+    log_info(
+        "Hugging Face's BertModel has no place for adapters, so the model_type of this bundle is none of its "
+        "library's: souk-infer serves it");
   if (result != NULL)
     *result = (export_result){.step = x->c->state.step,
                               .items = vocab_end(x->v, RANGE_ITEMS) - vocab_begin(x->v, RANGE_ITEMS),

@@ -13,6 +13,7 @@
 enum { NAME = 160, MOST_RANK = 4096, CONFIG_MAX = 1 << 20 };
 static const char folder[] = "adapters/", config_name[] = "adapter_config.json",
                   model_name[] = "adapter_model.safetensors";
+const char *const neck_modules[NECK_PLACES] = {"attention.output", "output"};
 
 // ---- files ---------------------------------------------------------------------------------------------------
 
@@ -60,14 +61,16 @@ souk_status adapters_add_file(souk_bundle *b, const char *listed, mapping **m, s
 
 // ---- adapter_config.json -------------------------------------------------------------------------------------
 
+typedef enum tuning_form { FORM_LORA, FORM_ADALORA, FORM_BOTTLENECK } tuning_form;
+
 typedef struct tuning_reader {
   souk_bundle *b;
   bundle_tuning *t;
   safetensors file;
   jtree config;
   char dir[4096]; // the adapter's, for messages
-  bool adalora;
-  int32_t rank;
+  tuning_form form;
+  int32_t rank; // or width
   double scale;
   size_t floats, used; // of the arena
   souk_error *e;
@@ -101,12 +104,9 @@ static souk_status refuse_variants(const tuning_reader *r) {
 }
 
 static souk_status read_scale(tuning_reader *r) {
-  const jnode *type = field_of(r, "peft_type"), *alpha = field_of(r, "lora_alpha"),
-              *root = field_of(r, "use_rslora");
-  const char *kind = type != NULL && type->kind == J_STRING ? type->text : "";
-  r->adalora = strcmp(kind, "ADALORA") == 0;
-  if (!r->adalora && strcmp(kind, "LORA") != 0) return bad_field(r, "peft_type", "\"LORA\" or \"ADALORA\"");
-  const char *ranks = r->adalora ? "init_r" : "r";
+  const jnode *alpha = field_of(r, "lora_alpha"), *root = field_of(r, "use_rslora");
+  const bool adalora = r->form == FORM_ADALORA;
+  const char *ranks = adalora ? "init_r" : "r";
   const jnode *rank = field_of(r, ranks);
   if (rank == NULL || !rank->is_integer || rank->integer < 1 || rank->integer > MOST_RANK)
     return bad_field(r, ranks, "an integer from 1 to 4096");
@@ -115,8 +115,33 @@ static souk_status read_scale(tuning_reader *r) {
   r->rank = (int32_t)rank->integer;
   const double n = r->rank;
   r->scale = alpha->number / (root != NULL && root->kind == J_TRUE ? sqrt(n) : n);
-  if (r->adalora) r->scale = (alpha->number > 0 ? alpha->number : n) / (n + 1e-5);
+  if (adalora) r->scale = (alpha->number > 0 ? alpha->number : n) / (n + 1e-5);
   return refuse_variants(r);
+}
+
+// Of Souk's own forms, which peft does not read.
+static souk_status read_width(tuning_reader *r) {
+  static const char *const known[] = {"peft_type", "adapter_width", NULL};
+  const jnode *width = field_of(r, "adapter_width"),
+              *other = jtree_unknown(&r->config, r->config.nodes, known);
+  if (other != NULL)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: field \"%.100s\" is unknown", r->dir, config_name,
+                      other->key);
+  if (width == NULL || !width->is_integer || width->integer < 1 || width->integer > NECK_WIDTH_MAX)
+    return bad_field(r, "adapter_width", "an integer from 1 to 65536");
+  r->rank = (int32_t)width->integer;
+  return SOUK_OK;
+}
+
+static souk_status read_form(tuning_reader *r) {
+  static const char *const forms[] = {"LORA", "ADALORA", "SOUK_ADAPTER"};
+  const jnode *type = field_of(r, "peft_type");
+  for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+    if (type == NULL || type->kind != J_STRING || strcmp(type->text, forms[i]) != 0) continue;
+    r->form = (tuning_form)i;
+    return r->form == FORM_BOTTLENECK ? read_width(r) : read_scale(r);
+  }
+  return bad_field(r, "peft_type", "\"LORA\", \"ADALORA\" or \"SOUK_ADAPTER\"");
 }
 
 static souk_status read_config(tuning_reader *r) {
@@ -131,10 +156,22 @@ static souk_status read_config(tuning_reader *r) {
                       r->dir, config_name, (long long)r->config.line, r->config.why);
   if (r->config.nodes->kind != J_OBJECT)
     return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s must hold an object", r->dir, config_name);
-  return read_scale(r);
+  return read_form(r);
 }
 
 // ---- tensors -------------------------------------------------------------------------------------------------
+
+// An aligned copy of a tensor of this file.
+static souk_status copy_tensor(const tuning_reader *r, const tensor *t, float **out) {
+  const size_t n = (size_t)t->size;
+  PASS(infer_alloc(out, n, sizeof **out, "a matrix", r->e));
+  memcpy(*out, t->data, n * sizeof **out);
+  for (size_t i = 0; i < n; i++)
+    if (!isfinite((*out)[i]))
+      return infer_fail(r->e, SOUK_ERR_NONFINITE, "%s/%s: tensor \"%s\" holds a NaN or an infinity", r->dir,
+                        model_name, t->name);
+  return SOUK_OK;
+}
 
 // By the name that it has in a model whose encoder is called "bert", as classifiers' is, or in a BertModel itself.
 static void name_factor(const tuning_reader *r, int32_t layer, const char *module, const char *factor,
@@ -142,14 +179,14 @@ static void name_factor(const tuning_reader *r, int32_t layer, const char *modul
   static const char *const encoders[] = {"bert.", ""};
   for (size_t i = 0; i < 2; i++) {
     snprintf(name, NAME, "base_model.model.%sencoder.layer.%d.%s.%s%s", encoders[i], layer, module, factor,
-             r->adalora ? "" : ".weight");
+             r->form == FORM_ADALORA ? "" : ".weight");
     if (safetensors_find(&r->file, name) != NULL) return;
   }
 }
 
 // A factor [rows,columns], or NULL: it is not there.
 static souk_status find_factor(tuning_reader *r, int32_t layer, const char *module, const char *factor,
-                               int64_t rows, int64_t columns, const float **out) {
+                               int64_t rows, int64_t columns, float **out) {
   char name[NAME], path[4200];
   const tensor *t;
   format_error found;
@@ -159,15 +196,7 @@ static souk_status find_factor(tuning_reader *r, int32_t layer, const char *modu
   if (safetensors_find(&r->file, name) == NULL) return SOUK_OK;
   if (!safetensors_expect(&r->file, path, name, "F32", 2, rows, columns, &t, &found))
     return infer_fail_format(r->e, &found);
-  float *copy;
-  const size_t n = (size_t)(rows * columns);
-  PASS(infer_alloc(&copy, n, sizeof *copy, "a matrix", r->e));
-  memcpy(copy, t->data, n * sizeof *copy);
-  *out = copy;
-  for (size_t i = 0; i < n; i++)
-    if (!isfinite(copy[i]))
-      return infer_fail(r->e, SOUK_ERR_NONFINITE, "%s: tensor \"%s\" holds a NaN or an infinity", path, name);
-  return SOUK_OK;
+  return copy_tensor(r, t, out);
 }
 
 static float *carve(tuning_reader *r, size_t n, size_t k) {
@@ -200,19 +229,20 @@ static souk_status read_place(tuning_reader *r, int32_t layer, adapted_place pla
   const int32_t H = r->b->hidden, F = r->b->intermediate;
   const int32_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
   const double scale = r->scale * (place == ADAPTED_QUERY ? 1 / sqrt((double)r->b->head_size) : 1);
-  const float *a = NULL, *b = NULL, *e = NULL;
+  const bool adalora = r->form == FORM_ADALORA;
+  float *a = NULL, *b = NULL, *e = NULL;
   souk_status rc = find_factor(r, layer, modules[place], "lora_A", r->rank, in, &a);
   if (rc == SOUK_OK) rc = find_factor(r, layer, modules[place], "lora_B", out, r->rank, &b);
-  if (rc == SOUK_OK && r->adalora) rc = find_factor(r, layer, modules[place], "lora_E", r->rank, 1, &e);
-  if (rc == SOUK_OK && ((a == NULL) != (b == NULL) || (r->adalora && (a == NULL) != (e == NULL))))
+  if (rc == SOUK_OK && adalora) rc = find_factor(r, layer, modules[place], "lora_E", r->rank, 1, &e);
+  if (rc == SOUK_OK && ((a == NULL) != (b == NULL) || (adalora && (a == NULL) != (e == NULL))))
     rc = infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: layer %d has not all factors of %s", r->dir, model_name,
                     layer, modules[place]);
   if (rc == SOUK_OK && a != NULL)
     rc = pack_layer(r, &r->t->layers[layer * ADAPTED_PLACES + (int32_t)place], a, b, e, (size_t)in,
                     (size_t)out, scale);
-  free((void *)(uintptr_t)a);
-  free((void *)(uintptr_t)b);
-  free((void *)(uintptr_t)e);
+  free(a);
+  free(b);
+  free(e);
   return rc;
 }
 
@@ -225,15 +255,10 @@ static souk_status refuse_surplus(const tuning_reader *r) {
 }
 
 // Room for every place of every layer would be wasteful where two of six are tuned: the file says how much there is.
-static souk_status read_model(tuning_reader *r) {
+static souk_status read_low_rank(tuning_reader *r) {
   const souk_bundle *b = r->b;
   const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, R = (size_t)r->rank;
-  char path[4200];
-  format_error found;
-  snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
-  if (!safetensors_read(&r->file, r->t->model.data, r->t->model.bytes, path, &found))
-    return infer_fail_format(r->e, &found);
-  const size_t factors = r->adalora ? 3 : 2, places = r->file.count / factors;
+  const size_t factors = r->form == FORM_ADALORA ? 3 : 2, places = r->file.count / factors;
   const size_t wide = F > H ? F : H;
   r->floats = (places + 1) * (gemm_packed_size(R, wide) + gemm_packed_size(wide, R) + 32);
   PASS(infer_alloc(&r->t->layers, (size_t)b->layers * ADAPTED_PLACES, sizeof *r->t->layers, "an adapter",
@@ -242,6 +267,69 @@ static souk_status read_model(tuning_reader *r) {
   PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
+  return SOUK_OK;
+}
+
+// ---- bottlenecks ---------------------------------------------------------------------------------------------
+
+// The tensor [rows,columns] of a bottleneck, or [rows], columns being 0; packed: into room of its own.
+static souk_status read_part(tuning_reader *r, const char *prefix, const char *part, int64_t rows,
+                             int64_t columns, float **to) {
+  char name[NAME], path[4200];
+  const tensor *t;
+  format_error found;
+  snprintf(name, sizeof name, "%s%s", prefix, part);
+  snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
+  if (!safetensors_expect(&r->file, path, name, "F32", columns > 0 ? 2 : 1, rows, columns, &t, &found))
+    return infer_fail_format(r->e, &found);
+  const size_t n = (size_t)rows, k = columns > 0 ? (size_t)columns : 1;
+  *to = r->t->arena != NULL ? r->t->arena + r->used : NULL;
+  r->used += ((columns > 0 ? gemm_packed_size(n, k) : n) + 15) / 16 * 16;
+  if (r->t->arena == NULL) return SOUK_OK; // the shapes are checked before there is room
+  float *copy = NULL;
+  const souk_status rc = copy_tensor(r, t, &copy);
+  if (rc == SOUK_OK && columns > 0) gemm_pack(copy, k, n, k, *to);
+  if (rc == SOUK_OK && columns == 0) memcpy(*to, copy, n * sizeof *copy);
+  free(copy);
+  return rc;
+}
+
+static souk_status read_neck(tuning_reader *r, int32_t layer, neck_place place) {
+  bottleneck_weights *k = &r->t->necks[layer * NECK_PLACES + (int32_t)place];
+  const int32_t H = r->b->hidden;
+  char prefix[NAME];
+  snprintf(prefix, sizeof prefix, "bert.encoder.layer.%d.%s.adapter.", layer, neck_modules[place]);
+  k->width = r->rank;
+  PASS(read_part(r, prefix, "down.weight", k->width, H, &k->down));
+  PASS(read_part(r, prefix, "down.bias", k->width, 0, &k->down_b));
+  PASS(read_part(r, prefix, "up.weight", H, k->width, &k->up));
+  return read_part(r, prefix, "up.bias", H, 0, &k->up_b);
+}
+
+// Twice: with the shapes known to be those of the file's own bytes, the room is no more than the file has.
+static souk_status read_necks(tuning_reader *r) {
+  const souk_bundle *b = r->b;
+  PASS(infer_alloc(&r->t->necks, (size_t)b->layers * NECK_PLACES, sizeof *r->t->necks, "an adapter", r->e));
+  for (int fills = 0; fills < 2; fills++) {
+    r->used = 0;
+    for (int32_t i = 0; i < b->layers; i++)
+      for (int32_t k = 0; k < NECK_PLACES; k++) PASS(read_neck(r, i, (neck_place)k));
+    if (fills == 1) return SOUK_OK;
+    r->t->floats = r->used;
+    PASS(infer_alloc(&r->t->arena, r->used, sizeof *r->t->arena, "an adapter", r->e));
+  }
+  return SOUK_OK;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+static souk_status read_model(tuning_reader *r) {
+  char path[4200];
+  format_error found;
+  snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
+  if (!safetensors_read(&r->file, r->t->model.data, r->t->model.bytes, path, &found))
+    return infer_fail_format(r->e, &found);
+  PASS(r->form == FORM_BOTTLENECK ? read_necks(r) : read_low_rank(r));
   return refuse_surplus(r);
 }
 
@@ -250,7 +338,7 @@ static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
   snprintf(r.dir, sizeof r.dir, "%.3800s/%s%.200s", b->dir, folder, t->name);
   souk_status rc = read_config(&r);
   if (rc == SOUK_OK) rc = read_model(&r);
-  if (rc == SOUK_OK && r.rank > b->adapters.most_rank) b->adapters.most_rank = r.rank;
+  if (rc == SOUK_OK && r.rank > b->adapters.most_inner) b->adapters.most_inner = r.rank;
   jtree_free(&r.config);
   safetensors_free(&r.file);
   mapping_close(&t->config);
@@ -268,7 +356,8 @@ size_t adapters_bytes(const souk_bundle *b) {
   for (int32_t i = 0; i < b->adapters.n; i++) {
     const bundle_tuning *t = &b->adapters.list[i];
     bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena +
-             (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers;
+             (t->layers != NULL ? (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers : 0) +
+             (t->necks != NULL ? (size_t)b->layers * NECK_PLACES * sizeof *t->necks : 0);
   }
   return bytes;
 }
@@ -280,6 +369,7 @@ void adapters_free(souk_bundle *b) {
     mapping_close(&t->model);
     free(t->name);
     free(t->layers);
+    free(t->necks);
     free(t->arena);
   }
   free(b->adapters.list);

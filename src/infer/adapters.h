@@ -1,8 +1,13 @@
-// Low-rank adapters of a bundle: one base serves many of them, one for each market or promotion type, chosen a request.
+// Adapters of a bundle: one base serves many of them, one for each market or promotion type, chosen a request.
 //
-// A folder adapters/NAME of the bundle, listed in its souk.json file by file, in the layout of Hugging Face's peft
-// (adapter_config.json, adapter_model.safetensors; LORA and ADALORA). A linear layer y = W x + b of the encoder becomes
-// y + s B (e o A x); items, their vectors and the head are the base's. Sequences of one chunk may have different adapters: the
+// A folder adapters/NAME of the bundle, listed in its souk.json file by file: adapter_config.json and adapter_model.safetensors
+// (docs/bundle.md). Of two forms:
+//   low rank     in the layout of Hugging Face's peft (LORA and ADALORA): a linear layer y = W x + b of the encoder becomes
+//                y + s B (e o A x)
+//   bottlenecks  behind the attention's projection and behind the feed-forward part x becomes x + U act(D x + d) + u (Houlsby et
+//                al., 2019), before the residual is added; act is the encoder's. A bundle may have these in its own encoder too,
+//                where the model that was exported was tuned by them
+// Items, their vectors and the head are the base's. Sequences of one chunk may have different adapters: the
 // base's matmuls take all rows together, and what an adapter adds is made for the rows of its sequences, neighbours with the
 // same one at once. Each row is computed in the same way in any company, so an answer has the same bits alone and in a batch.
 #ifndef SOUK_INFER_ADAPTERS_H
@@ -33,10 +38,20 @@ typedef struct adapted_layer {
   int32_t rank;
 } adapted_layer;
 
+// The branches that a bottleneck can stand behind.
+typedef enum neck_place { NECK_ATTENTION, NECK_FFN, NECK_PLACES } neck_place;
+
+// Matrices are packed by gemm_pack.
+typedef struct bottleneck_weights {
+  float *down, *down_b, *up, *up_b; // [width,H], [width], [H,width], [H]
+  int32_t width;                    // 0: there is none
+} bottleneck_weights;
+
 typedef struct bundle_tuning { // an adapter
   char *name;
-  mapping config, model; // until it is read
-  adapted_layer *layers; // [L][ADAPTED_PLACES]
+  mapping config, model;     // until it is read
+  adapted_layer *layers;     // [L][ADAPTED_PLACES]; NULL: it is of bottlenecks
+  bottleneck_weights *necks; // [L][NECK_PLACES]; NULL: it is of low rank
   float *arena;
   size_t floats; // of the arena
 } bundle_tuning;
@@ -44,7 +59,7 @@ typedef struct bundle_tuning { // an adapter
 typedef struct bundle_adapters {
   bundle_tuning *list; // [n], in the order of souk.json
   size_t cap;
-  int32_t n, most_rank;
+  int32_t n, most_inner; // the largest rank or width, that of the bundle's own bottlenecks included
 } bundle_adapters;
 
 // Is this listed file one of an adapter's ("adapters/NAME/FILE")?
@@ -59,9 +74,22 @@ void adapters_free(struct souk_bundle *b);
 
 // The number of the adapter with this name; -1: the bundle has none of this name.
 int32_t bundle_adapter(const struct souk_bundle *b, const char *name);
+// What an adapter changes at a place; NULL: nothing.
 static inline const adapted_layer *adapter_at(const bundle_adapters *a, int32_t adapter, int32_t layer,
                                               adapted_place place) {
-  return &a->list[adapter].layers[layer * ADAPTED_PLACES + (int32_t)place];
+  const adapted_layer *l = a->list[adapter].layers;
+  return l != NULL && l[layer * ADAPTED_PLACES + (int32_t)place].down != NULL
+             ? &l[layer * ADAPTED_PLACES + (int32_t)place]
+             : NULL;
 }
+static inline const bottleneck_weights *adapter_neck_at(const bundle_adapters *a, int32_t adapter,
+                                                        int32_t layer, neck_place place) {
+  const bottleneck_weights *k = a->list[adapter].necks;
+  return k != NULL ? &k[layer * NECK_PLACES + (int32_t)place] : NULL;
+}
+
+// What the names of a bottleneck's tensors have between the layer and "adapter.down.weight", by place.
+extern const char *const neck_modules[NECK_PLACES];
+enum { NECK_WIDTH_MAX = 65536 };
 
 #endif

@@ -509,9 +509,6 @@ static souk_status take_explain_options(const souk_bundle *b, souk_explain_optio
   if (own->no_mix != 0 && own->no_mix != 1)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.no_mix = %d is not 0 or 1", own->no_mix);
   PASS(check_adapter(b, own->adapter, "options.adapter", error));
-  if (own->adapter > 0 && own->method == SOUK_WHY_INTEGRATED_GRADIENTS)
-    return infer_fail(error, SOUK_ERR_ARGUMENT,
-                      "options.method: integrated gradients know of no adapter; leave events out instead");
   if (!(own->tolerance >= 0 && own->tolerance <= 1))
     return infer_fail(error, SOUK_ERR_ARGUMENT, "options.tolerance = %g is not from 0 to 1", own->tolerance);
   if (!(own->tolerance > 0)) own->tolerance = 0.001;

@@ -38,6 +38,7 @@ typedef struct layer_weights {
   float *q, *kv, *out, *ffn1, *ffn2;            // [H,H] times 1/sqrt(D), [2H,H], [H,H], [F,H], [H,F]
   float *q_b, *kv_b, *out_b, *ffn1_b, *ffn2_b;  // [H] times 1/sqrt(D), [2H], [H], [F], [H]
   float *norm1_w, *norm1_b, *norm2_w, *norm2_b; // [H]
+  bottleneck_weights necks[NECK_PLACES];        // of the model itself, where it was tuned by them
 } layer_weights;
 
 // A growing piece of scratch memory; see workspace.h.
@@ -86,6 +87,7 @@ struct souk_bundle {
   seq_layout layout;
   int32_t event_types, max_history; // max_history: events that a query can hold
   bool pre_norm, cosine, plain, erf, pooler;
+  int32_t adapter_width; // of the bottlenecks of the model itself; 0: it has none
   float eps, inv_temperature;
   double inv_temperature_wide;
   int32_t range_end[RANGE_COUNT]; // of the vocabulary

@@ -101,34 +101,77 @@ static void keep_asked(const chunk *c, float *x) {
   for (int32_t i = 0; i < c->S; i++) memmove(x + (size_t)i * H, x + (size_t)c->asked[i] * H, H * sizeof *x);
 }
 
+// Rows whose sequences have one adapter, neighbours together.
+typedef struct adapted_rows {
+  int32_t adapter, next; // the sequence behind them
+  size_t first, n;
+} adapted_rows;
+
+// The next such rows: of all rows, or of the asked ones at the front. False: there are no more.
+static bool next_adapted(const chunk *c, bool asked, adapted_rows *r) {
+  int32_t s = r->next, stop;
+  while (s < c->S && (c->b->adapters.n == 0 || c->adapter[s] < 0)) s++;
+  if (s == c->S) return false;
+  for (stop = s + 1; stop < c->S && c->adapter[stop] == c->adapter[s];) stop++;
+  r->adapter = c->adapter[s];
+  r->next = stop;
+  r->first = (size_t)(asked ? s : c->begin[s]);
+  r->n = (size_t)(asked ? stop : c->begin[stop]) - r->first;
+  return true;
+}
+
+// c [m,n] += a [m,k] b, which is packed.
+static void add_product(const chunk *c, const float *a, size_t k, const float *b, float *to, size_t to_row,
+                        size_t m, size_t n) {
+  const simd_gemm p = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a,
+                       .a_row = k,
+                       .a_step = 1,
+                       .b = b,
+                       .packed = true,
+                       .add = true,
+                       .c = to,
+                       .c_row = to_row};
+  c->k->gemm(&p);
+}
+
 // Adds what the sequences' adapters add to a linear layer from x [.,in] to y [.,ldy]: of all rows, or of the asked ones at the
-// front. Neighbours with the same adapter go together.
+// front.
 static void adapt(const chunk *c, int32_t layer, adapted_place place, const float *x, float *y, size_t ldy,
                   bool asked) {
   const souk_bundle *b = c->b;
   const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate;
   const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
-  for (int32_t s = 0, stop; b->adapters.n > 0 && s < c->S; s = stop) {
-    const int32_t k = c->adapter[s];
-    for (stop = s + 1; stop < c->S && c->adapter[stop] == k;) stop++;
-    if (k < 0) continue;
-    const adapted_layer *l = adapter_at(&b->adapters, k, layer, place);
-    const size_t first = (size_t)(asked ? s : c->begin[s]), end = (size_t)(asked ? stop : c->begin[stop]),
-                 r = (size_t)l->rank;
-    if (l->down == NULL) continue;
-    c->k->gemm_packed(x + first * in, in, l->down, NULL, c->low, r, end - first, r, in);
-    const simd_gemm up = {.m = end - first,
-                          .n = out,
-                          .k = r,
-                          .a = c->low,
-                          .a_row = r,
-                          .a_step = 1,
-                          .b = l->up,
-                          .packed = true,
-                          .add = true,
-                          .c = y + first * ldy,
-                          .c_row = ldy};
-    c->k->gemm(&up);
+  adapted_rows r = {.next = 0};
+  while (next_adapted(c, asked, &r)) {
+    const adapted_layer *l = adapter_at(&b->adapters, r.adapter, layer, place);
+    if (l == NULL) continue;
+    const size_t rank = (size_t)l->rank;
+    c->k->gemm_packed(x + r.first * in, in, l->down, NULL, c->low, rank, r.n, rank, in);
+    add_product(c, c->low, rank, l->up, y + r.first * ldy, ldy, r.n, out);
+  }
+}
+
+// x [n,H] += up(act(down(x))).
+static void pass_neck(const chunk *c, const bottleneck_weights *k, float *x, size_t n) {
+  const size_t H = (size_t)c->b->hidden, width = (size_t)k->width;
+  if (width == 0) return;
+  c->k->gemm_packed(x, H, k->down, k->down_b, c->low, width, n, width, H);
+  gelu(c, c->low, n, width);
+  add_product(c, c->low, width, k->up, x, H, n, H);
+  for (size_t i = 0; i < n; i++) c->k->add(k->up_b, x + i * H, H);
+}
+
+// A branch's rows go through the bundle's own bottleneck, where it has them, and each through that of its sequence's adapter.
+static void pass_necks(const chunk *c, int32_t layer, neck_place place, bool asked) {
+  const size_t H = (size_t)c->b->hidden;
+  adapted_rows r = {.next = 0};
+  pass_neck(c, &c->b->layer[layer].necks[place], c->branch, (size_t)(asked ? c->S : c->T));
+  while (next_adapted(c, asked, &r)) {
+    const bottleneck_weights *k = adapter_neck_at(&c->b->adapters, r.adapter, layer, place);
+    if (k != NULL) pass_neck(c, k, c->branch + r.first * H, r.n);
   }
 }
 
@@ -160,6 +203,7 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
     }
   c->k->gemm_packed(c->context, H, w->out, w->out_b, c->branch, H, rows, H, H);
   adapt(c, i, ADAPTED_PROJECTION, c->context, c->branch, H, asked);
+  pass_necks(c, i, NECK_ATTENTION, asked);
   if (b->pre_norm)
     add_and_norm(c, w->norm2_w, w->norm2_b, rows);
   else
@@ -169,6 +213,7 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
   gelu(c, c->ffn, rows, F);
   c->k->gemm_packed(c->ffn, F, w->ffn2, w->ffn2_b, c->branch, H, rows, H, F);
   adapt(c, i, ADAPTED_FFN2, c->ffn, c->branch, H, asked);
+  pass_necks(c, i, NECK_FFN, asked);
   if (!b->pre_norm)
     add_and_norm(c, w->norm2_w, w->norm2_b, rows);
   else if (i + 1 == b->layers)
@@ -192,7 +237,7 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
       {&c->types, T},
       {&c->positions, T},
       {&c->adapter, S},
-      {&c->low, T * (size_t)b->adapters.most_rank},
+      {&c->low, T * (size_t)b->adapters.most_inner},
       {&c->begin, S + 1},
       {&c->asked, S},
       {&c->tokens, (size_t)b->max_history},

@@ -15,7 +15,7 @@ typedef struct chunk {
   int32_t *tokens;                  // [max_history] known events of the sequence that is being added
   uint8_t *events;                  // [max_history]
   int32_t *adapter;                 // [S] of each sequence (adapters.h), -1: none
-  float *low;                       // [T, the largest rank]
+  float *low;                       // [T, the largest rank or width of an adapter]
   int32_t *begin, *asked;           // [S+1] first token of each sequence; [S] its token that is asked
   float *stream;                    // [T,H] pre-norm: what the blocks add to; post-norm: the layer's input
   float *x;                         // [T,H] the layer's input; post-norm: the same as stream

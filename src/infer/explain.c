@@ -268,7 +268,7 @@ static souk_status path_make(path *p, const explain *x, souk_error *e) {
     simd()->axpy(-1.0f, base, way, H);
   }
   free(ids);
-  return row_weights_new(&p->weights, b, e);
+  return row_weights_new(&p->weights, b, x->j->options.adapter - 1, e);
 }
 
 static void path_free(path *p) {
@@ -310,7 +310,8 @@ static souk_status integrate(void *arg, workspace *space, size_t first, size_t n
 static souk_status path_ends(const path *p, workspace *space, souk_error *e) {
   const explain *x = p->x;
   gradient *g;
-  PASS(encode(x->j->b, &space->encode, x->j->history, 1, NULL, x->u, NULL, e));
+  const int32_t adapter = x->j->options.adapter - 1;
+  PASS(encode(x->j->b, &space->encode, x->j->history, 1, &adapter, x->u, NULL, e));
   PASS(gradient_new(&g, x->j->b, p->weights, p->T, p->asked, e));
   gradient_forward(g, p->base, x->u + x->j->b->width);
   gradient_free(g);
@@ -401,9 +402,8 @@ souk_status explain_run(const explain_job *j, souk_error *e) {
   souk_status rc = window_make(&x, e);
   if (rc == SOUK_OK) {
     const int32_t method = j->options.method;
-    const bool by_gradients = method == SOUK_WHY_CHEAPER
-                                  ? j->options.adapter == 0 && gradients_are_cheaper(&x)
-                                  : method == SOUK_WHY_INTEGRATED_GRADIENTS;
+    const bool by_gradients =
+        method == SOUK_WHY_CHEAPER ? gradients_are_cheaper(&x) : method == SOUK_WHY_INTEGRATED_GRADIENTS;
     rc = by_gradients ? explain_by_gradients(&x, space, e) : explain_by_leaving_out(&x, space, e);
   }
   workspace_put(j->b->pool, space);

@@ -5,6 +5,9 @@
 // QUERY_ROWS rows at a time. Weights have no gradients here, so every product of the backward pass is one with a matrix
 // as it lies in rows: dx = dy W.
 //
+// What an adapter adds to a linear layer is linear too: its way back is dx += (dy B) A. A bottleneck keeps what is before its
+// activation; the bundle's own comes first, and the adapter's behind it.
+//
 // Of the last layer only the row that is asked is computed, as in encoder.c: `first` and `rows` say which rows a layer has.
 #include "infer/gradient.h"
 
@@ -20,10 +23,20 @@ typedef struct row_layer {
   float *q, *kv, *out, *ffn1, *ffn2; // [H,H], [2H,H], [H,H], [F,H], [H,F]
 } row_layer;
 
+typedef struct row_factors { // of an adapter at a place, or of a bottleneck
+  float *down, *up;          // [r,in], [out,r]; NULL: there are none
+} row_factors;
+
+// A layer's bottlenecks behind one of its branches, in the order in which rows pass them.
+enum { NECKS = 2 };
+
 struct row_weights {
-  row_layer *layer; // [L]
-  float *mlm;       // [H,H]; a plain head has none
-  float *floats;    // of all
+  int32_t adapter;
+  row_layer *layer;   // [L]
+  row_factors *low;   // [L][ADAPTED_PLACES]
+  row_factors *necks; // [L][NECK_PLACES][NECKS]
+  float *mlm;         // [H,H]; a plain head has none
+  float *floats;      // of all
 };
 
 // What a layer keeps. first_norm is the one of the attention, second_norm that of the feed-forward part, before or after them.
@@ -34,6 +47,7 @@ typedef struct norm_tape {
 typedef struct layer_tape {
   float *qkv, *ffn; // [T,3H], [T,F]
   norm_tape first_norm, second_norm;
+  float *neck[NECK_PLACES][NECKS]; // [T,width] each, before the activation
 } layer_tape;
 
 struct gradient {
@@ -45,6 +59,7 @@ struct gradient {
   norm_tape embedding, final;
   float *x, *branch, *context, *hidden; // [T,H], [T,H], [T,H], [T,F]
   float *dqkv, *dcontext;               // [T,3H], [T,H]
+  float *low, *dbranch;                 // [T, the largest rank or width], [T,H] of bottlenecks
   float *packed, *p, *dp;               // [T,D] packed, [QUERY_ROWS,T] each, rows rounded up to panels
   float *head, *head_act, *u,
       *unused; // [H] each: the head's linear output and activation; u before scaling; dgamma, dbeta
@@ -61,15 +76,67 @@ static void unpack(const float *packed, size_t n, size_t k, float *b) {
     for (size_t p = 0; p < k; p++) b[i * k + p] = packed[i / PANEL * PANEL * k + p * PANEL + i % PANEL];
 }
 
-souk_status row_weights_new(row_weights **out, const souk_bundle *b, souk_error *e) {
+// What the adapter adds to a layer at a place; NULL: nothing.
+static const adapted_layer *adapted_at(const row_weights *w, const souk_bundle *b, int32_t layer,
+                                       adapted_place place) {
+  return w->adapter >= 0 ? adapter_at(&b->adapters, w->adapter, layer, place) : NULL;
+}
+
+// NULL: there is none.
+static const bottleneck_weights *neck_at(const row_weights *w, const souk_bundle *b, int32_t layer, int place,
+                                         int k) {
+  const bottleneck_weights *own = &b->layer[layer].necks[place];
+  if (k == 0) return own->width > 0 ? own : NULL;
+  return w->adapter >= 0 ? adapter_neck_at(&b->adapters, w->adapter, layer, (neck_place)place) : NULL;
+}
+
+static void factors_of(row_factors *to, float **at, const float *down, const float *up, size_t r, size_t in,
+                       size_t out) {
+  *to = (row_factors){*at, *at + r * in};
+  *at += r * (in + out);
+  unpack(down, r, in, to->down);
+  unpack(up, out, r, to->up);
+}
+
+// All factors of adapters and bottlenecks, from `at` on; NULL: only how many floats they have.
+static size_t take_factors(row_weights *w, const souk_bundle *b, float *at) {
+  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate;
+  size_t floats = 0;
+  for (int32_t i = 0; i < b->layers; i++) {
+    for (int p = 0; p < ADAPTED_PLACES; p++) {
+      const adapted_layer *l = adapted_at(w, b, i, (adapted_place)p);
+      const size_t in = p == ADAPTED_FFN2 ? F : H, out = p == ADAPTED_FFN1 ? F : H;
+      if (l != NULL) floats += (size_t)l->rank * (in + out);
+      if (l != NULL && at != NULL)
+        factors_of(&w->low[i * ADAPTED_PLACES + p], &at, l->down, l->up, (size_t)l->rank, in, out);
+    }
+    for (int p = 0; p < NECK_PLACES * NECKS; p++) {
+      const bottleneck_weights *k = neck_at(w, b, i, p / NECKS, p % NECKS);
+      if (k != NULL) floats += (size_t)k->width * 2 * H;
+      if (k != NULL && at != NULL)
+        factors_of(&w->necks[i * NECK_PLACES * NECKS + p], &at, k->down, k->up, (size_t)k->width, H, H);
+    }
+  }
+  return floats;
+}
+
+static souk_status make_room(row_weights *w, const souk_bundle *b, size_t floats, souk_error *e) {
+  static const char what[] = "the weights of explanations";
+  const size_t L = (size_t)b->layers;
+  PASS(infer_alloc(&w->layer, L, sizeof *w->layer, what, e));
+  PASS(infer_alloc(&w->low, L * ADAPTED_PLACES, sizeof *w->low, what, e));
+  PASS(infer_alloc(&w->necks, L * NECK_PLACES * NECKS, sizeof *w->necks, what, e));
+  return infer_alloc(&w->floats, floats + take_factors(w, b, NULL), sizeof *w->floats, what, e);
+}
+
+souk_status row_weights_new(row_weights **out, const souk_bundle *b, int32_t adapter, souk_error *e) {
   const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, L = (size_t)b->layers;
   const size_t each = 4 * H * H + 2 * H * F;
   row_weights *w;
   *out = NULL;
   PASS(infer_alloc(&w, 1, sizeof *w, "the weights of explanations", e));
-  souk_status rc = infer_alloc(&w->layer, L, sizeof *w->layer, "the weights of explanations", e);
-  if (rc == SOUK_OK)
-    rc = infer_alloc(&w->floats, L * each + H * H, sizeof *w->floats, "the weights of explanations", e);
+  w->adapter = adapter;
+  const souk_status rc = make_room(w, b, L * each + H * H, e);
   if (rc != SOUK_OK) {
     row_weights_free(w);
     return rc;
@@ -87,6 +154,7 @@ souk_status row_weights_new(row_weights **out, const souk_bundle *b, souk_error 
   }
   w->mlm = w->floats + L * each;
   if (!b->plain) unpack(b->mlm, H, H, w->mlm);
+  take_factors(w, b, w->mlm + H * H);
   *out = w;
   return SOUK_OK;
 }
@@ -94,6 +162,8 @@ souk_status row_weights_new(row_weights **out, const souk_bundle *b, souk_error 
 void row_weights_free(row_weights *w) {
   if (w == NULL) return;
   free(w->layer);
+  free(w->low);
+  free(w->necks);
   free(w->floats);
   free(w);
 }
@@ -126,7 +196,13 @@ static size_t lay_out(gradient *g, area *room) {
     carve(&c, &g->layer[i].ffn, T * F);
     carve_norm(&c, &g->layer[i].first_norm, T, H);
     carve_norm(&c, &g->layer[i].second_norm, T, H);
+    for (int p = 0; p < NECK_PLACES * NECKS; p++) {
+      const bottleneck_weights *k = neck_at(g->w, b, i, p / NECKS, p % NECKS);
+      if (k != NULL) carve(&c, &g->layer[i].neck[p / NECKS][p % NECKS], T * (size_t)k->width);
+    }
   }
+  carve(&c, &g->low, T * (size_t)b->adapters.most_inner);
+  carve(&c, &g->dbranch, T * H);
   carve_norm(&c, &g->embedding, T, H);
   carve_norm(&c, &g->final, T, H);
   float **const rows[] = {&g->x, &g->branch, &g->context, &g->dcontext};
@@ -230,12 +306,86 @@ static void product_transposed(const gradient *g, const float *a, size_t a_row, 
   g->k->gemm(&p);
 }
 
+// c [m,n] += a [m,k] b, which is packed.
+static void product_packed(const gradient *g, const float *a, size_t k, const float *b, float *c,
+                           size_t c_row, size_t m, size_t n) {
+  const simd_gemm p = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a,
+                       .a_row = k,
+                       .a_step = 1,
+                       .b = b,
+                       .packed = true,
+                       .add = true,
+                       .c = c,
+                       .c_row = c_row};
+  g->k->gemm(&p);
+}
+
 static void gelu(const gradient *g, const float *x, float *y, size_t n) {
   (g->b->erf ? g->k->gelu_erf : g->k->gelu_tanh)(x, y, n);
 }
 
 static void gelu_back(const gradient *g, const float *x, float *dy, size_t n) {
   (g->b->erf ? g->k->gelu_erf_back : g->k->gelu_tanh_back)(x, dy, n);
+}
+
+// y += what the adapter adds to a linear layer from x, in rows `ldy` floats apart.
+static void adapt(const gradient *g, int32_t i, adapted_place place, const float *x, float *y, size_t ldy,
+                  span s) {
+  const adapted_layer *l = adapted_at(g->w, g->b, i, place);
+  const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate;
+  const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
+  if (l == NULL) return;
+  const size_t r = (size_t)l->rank;
+  g->k->gemm_packed(x + s.first * in, in, l->down, NULL, g->low, r, s.rows, r, in);
+  product_packed(g, g->low, r, l->up, y + s.first * ldy, ldy, s.rows, out);
+}
+
+// dx += dy B A.
+static void adapt_back(const gradient *g, int32_t i, adapted_place place, const float *dy, size_t ldy,
+                       float *dx, span s) {
+  const adapted_layer *l = adapted_at(g->w, g->b, i, place);
+  const row_factors *w = &g->w->low[i * ADAPTED_PLACES + (int32_t)place];
+  const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate;
+  const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
+  if (l == NULL) return;
+  const size_t r = (size_t)l->rank;
+  product(g, dy + s.first * ldy, ldy, w->up, r, g->low, r, s.rows, r, out, false);
+  product(g, g->low, r, w->down, in, dx + s.first * in, in, s.rows, in, r, true);
+}
+
+// g->branch goes through the bottlenecks behind it.
+static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
+  const size_t H = (size_t)g->b->hidden;
+  for (int n = 0; n < NECKS; n++) {
+    const bottleneck_weights *k = neck_at(g->w, g->b, i, place, n);
+    if (k == NULL) continue;
+    const size_t width = (size_t)k->width;
+    float *x = g->branch + s.first * H, *pre = g->layer[i].neck[place][n] + s.first * width;
+    g->k->gemm_packed(x, H, k->down, k->down_b, pre, width, s.rows, width, H);
+    gelu(g, pre, g->low, s.rows * width);
+    product_packed(g, g->low, width, k->up, x, H, s.rows, H);
+    for (size_t r = 0; r < s.rows; r++) g->k->add(k->up_b, x + r * H, H);
+  }
+}
+
+// The gradient of a branch before its bottlenecks, of d behind them: d itself, or g->dbranch.
+static const float *necks_back(const gradient *g, int32_t i, neck_place place, span s, const float *d) {
+  const size_t H = (size_t)g->b->hidden, at = s.first * H;
+  for (int n = NECKS - 1; n >= 0; n--) {
+    const bottleneck_weights *k = neck_at(g->w, g->b, i, place, n);
+    const row_factors *w = &g->w->necks[(i * NECK_PLACES + (int32_t)place) * NECKS + n];
+    if (k == NULL) continue;
+    const size_t width = (size_t)k->width;
+    if (d != g->dbranch) memcpy(g->dbranch + at, d + at, s.rows * H * sizeof *d);
+    d = g->dbranch;
+    product(g, d + at, H, w->up, width, g->low, width, s.rows, width, H, false);
+    gelu_back(g, g->layer[i].neck[place][n] + s.first * width, g->low, s.rows * width);
+    product(g, g->low, width, w->down, H, g->dbranch + at, H, s.rows, H, width, true);
+  }
+  return d;
 }
 
 // g->p [rows, wide] = the attention's probabilities of rows `at` .. of one head; keys that a row does not see get 0.
@@ -260,9 +410,13 @@ static void attention(const gradient *g, int32_t i, span s) {
   const layer_weights *w = &g->b->layer[i];
   const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size;
   const size_t wide = (g->T + PANEL - 1) / PANEL * PANEL;
+  const span all = {0, g->T};
   float *qkv = g->layer[i].qkv;
   g->k->gemm_packed(g->x, H, w->kv, w->kv_b, qkv + H, 3 * H, g->T, 2 * H, H);
   g->k->gemm_packed(g->x + s.first * H, H, w->q, w->q_b, qkv + s.first * 3 * H, 3 * H, s.rows, H, H);
+  adapt(g, i, ADAPTED_QUERY, g->x, qkv, 3 * H, s);
+  adapt(g, i, ADAPTED_KEY, g->x, qkv + H, 3 * H, all);
+  adapt(g, i, ADAPTED_VALUE, g->x, qkv + 2 * H, 3 * H, all);
   for (size_t a = 0; a < (size_t)g->b->heads; a++)
     for (size_t at = s.first; at < s.first + s.rows; at += QUERY_ROWS) {
       const size_t left = s.first + s.rows - at, rows = left < QUERY_ROWS ? left : QUERY_ROWS;
@@ -272,6 +426,8 @@ static void attention(const gradient *g, int32_t i, span s) {
     }
   const size_t from = s.first * H;
   g->k->gemm_packed(g->context + from, H, w->out, w->out_b, g->branch + from, H, s.rows, H, H);
+  adapt(g, i, ADAPTED_PROJECTION, g->context, g->branch, H, s);
+  pass_necks(g, i, NECK_ATTENTION, s);
 }
 
 static void feed_forward(const gradient *g, int32_t i, span s) {
@@ -279,8 +435,11 @@ static void feed_forward(const gradient *g, int32_t i, span s) {
   const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate, from = s.first;
   float *ffn = g->layer[i].ffn;
   g->k->gemm_packed(g->x + from * H, H, w->ffn1, w->ffn1_b, ffn + from * F, F, s.rows, F, H);
+  adapt(g, i, ADAPTED_FFN1, g->x, ffn, F, s);
   gelu(g, ffn + from * F, g->hidden + from * F, s.rows * F);
   g->k->gemm_packed(g->hidden + from * F, F, w->ffn2, w->ffn2_b, g->branch + from * H, H, s.rows, H, F);
+  adapt(g, i, ADAPTED_FFN2, g->hidden, g->branch, H, s);
+  pass_necks(g, i, NECK_FFN, s);
 }
 
 // to += g->branch.
@@ -388,20 +547,29 @@ static void attend_back(const gradient *g, const float *qkv, size_t head_at, spa
 static void attention_back(const gradient *g, int32_t i, span s, const float *d) {
   const row_layer *w = &g->w->layer[i];
   const size_t H = (size_t)g->b->hidden, D = (size_t)g->b->head_size, from = s.first * H;
+  const span all = {0, g->T};
+  d = necks_back(g, i, NECK_ATTENTION, s, d);
   product(g, d + from, H, w->out, H, g->dcontext + from, H, s.rows, H, H, false);
+  adapt_back(g, i, ADAPTED_PROJECTION, d, H, g->dcontext, s);
   memset(g->dqkv, 0, g->T * 3 * H * sizeof *g->dqkv);
   for (size_t a = 0; a < (size_t)g->b->heads; a++) attend_back(g, g->layer[i].qkv, a * D, s);
   product(g, g->dqkv + H, 3 * H, w->kv, H, g->branch, H, g->T, H, 2 * H, false);
   product(g, g->dqkv + 3 * from, 3 * H, w->q, H, g->branch + from, H, s.rows, H, H, true);
+  adapt_back(g, i, ADAPTED_QUERY, g->dqkv, 3 * H, g->branch, s);
+  adapt_back(g, i, ADAPTED_KEY, g->dqkv + H, 3 * H, g->branch, all);
+  adapt_back(g, i, ADAPTED_VALUE, g->dqkv + 2 * H, 3 * H, g->branch, all);
 }
 
 // g->branch [rows of the span] = what d is before the feed-forward block.
 static void feed_forward_back(const gradient *g, int32_t i, span s, const float *d) {
   const row_layer *w = &g->w->layer[i];
   const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate, from = s.first;
+  d = necks_back(g, i, NECK_FFN, s, d);
   product(g, d + from * H, H, w->ffn2, F, g->hidden + from * F, F, s.rows, F, H, false);
+  adapt_back(g, i, ADAPTED_FFN2, d, H, g->hidden, s);
   gelu_back(g, g->layer[i].ffn + from * F, g->hidden + from * F, s.rows * F);
   product(g, g->hidden + from * F, F, w->ffn1, H, g->branch + from * H, H, s.rows, H, F, false);
+  adapt_back(g, i, ADAPTED_FFN1, g->hidden, F, g->branch, s);
 }
 
 // d [T,H] is the gradient of the layer's output, and becomes that of its input. It is 0 outside of the span.

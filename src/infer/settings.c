@@ -155,6 +155,8 @@ static souk_status read_layout(souk_bundle *b, const document *d) {
   PASS(get_int(d, "layout", "types_per_segment", 1, EVENT_TYPES_MAX, &b->layout.n_event_types));
   b->max_history = b->layout.max_positions - specials;
   PASS(get_bool(d, "encoder", "pre_norm", &b->pre_norm));
+  if (find(d, "encoder", "adapter_width") != NULL)
+    PASS(get_int(d, "encoder", "adapter_width", 1, NECK_WIDTH_MAX, &b->adapter_width));
   return read_event_names(b, d);
 }
 
@@ -395,7 +397,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
                   {"labels", NAMES("task", "kind", "names", "temperature")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
-                  {"encoder", NAMES("pre_norm", "pooler")},
+                  {"encoder", NAMES("pre_norm", "pooler", "adapter_width")},
                   {"vocabulary", NAMES("size", "special", "words", "attributes", "items")},
                   {"head", NAMES("score", "plain", "inv_temperature", "class_base", "classes")},
                   {"training", NAMES("step", "tokens", "seconds", "data", "data_checksum", "metric",

@@ -157,6 +157,22 @@ static souk_status word_table(loader *l) {
   return SOUK_OK;
 }
 
+// Bottlenecks of the model itself (adapters.h).
+static souk_status necks(loader *l, int32_t i) {
+  const int32_t H = l->b->hidden, width = l->b->adapter_width;
+  for (int k = 0; width > 0 && k < NECK_PLACES; k++) {
+    bottleneck_weights *to = &l->b->layer[i].necks[k];
+    char prefix[NAME];
+    snprintf(prefix, sizeof prefix, "bert.encoder.layer.%d.%s.adapter.", i, neck_modules[k]);
+    to->width = width;
+    PASS(matrix(l, &to->down, prefix, "down.weight", width, H, 1.0f));
+    PASS(vector(l, &to->down_b, prefix, "down.bias", width, 1.0f));
+    PASS(matrix(l, &to->up, prefix, "up.weight", H, width, 1.0f));
+    PASS(vector(l, &to->up_b, prefix, "up.bias", H, 1.0f));
+  }
+  return SOUK_OK;
+}
+
 static souk_status layer(loader *l, int32_t i) {
   souk_bundle *b = l->b;
   layer_weights *w = &b->layer[i];
@@ -190,7 +206,10 @@ static souk_status walk(loader *l) {
   PASS(table(l, &b->position, "position_embeddings.weight", b->layout.max_positions));
   PASS(vector(l, &b->emb_norm_w, "bert.embeddings.", "LayerNorm.weight", H, 1.0f));
   PASS(vector(l, &b->emb_norm_b, "bert.embeddings.", "LayerNorm.bias", H, 1.0f));
-  for (int32_t i = 0; i < b->layers; i++) PASS(layer(l, i));
+  for (int32_t i = 0; i < b->layers; i++) {
+    PASS(layer(l, i));
+    PASS(necks(l, i));
+  }
   if (b->pre_norm) {
     PASS(vector(l, &b->final_norm_w, "bert.encoder.", "ln.weight", H, 1.0f));
     PASS(vector(l, &b->final_norm_b, "bert.encoder.", "ln.bias", H, 1.0f));
@@ -278,6 +297,7 @@ souk_status weights_read(souk_bundle *b, souk_error *e) {
   l->b = b;
   l->e = e;
   l->file = &file;
+  b->adapters.most_inner = b->adapter_width;
   snprintf(l->path, sizeof l->path, "%s/%s", b->dir, bundle_file_names[FILE_MODEL]);
   snprintf(items_path, sizeof items_path, "%s/%s", b->dir, bundle_file_names[FILE_ITEMS]);
   PASS_GOTO(read_table(&file, &b->files[FILE_MODEL], l->path, e), done);

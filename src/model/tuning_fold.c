@@ -55,7 +55,7 @@ status tuning_fold(model *whole) {
     return fail(
         ERR_UNSUPPORTED,
         "the adapters of this model stand behind its layers and have an activation of their own, so they "
-        "cannot be folded into its weights; lora, adalora and bias can");
+        "cannot be folded into its weights; souk export writes a bundle that serves them as they are");
   for (int32_t i = 0; i < n_layers(m); i++) {
     const layer_params *p = &e->layer_param[i];
     const layer_tuning *t = &e->tuning[i];

@@ -51,14 +51,32 @@ check_error "adalora tunes no table" "adalora tunes linear layers only" tuned "$
 check_error "a table is not tuned and trained whole" "word_embeddings.weight is trained whole" tuned "$work/none" lora --targets word_embeddings --train_also '*.word_embeddings.weight'
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
 check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"
-check_error "adapters cannot be folded" "cannot be folded into its weights" "$souk" merge "$work/adapter" "$work/none"
-check_error "adapters cannot be exported" "cannot be folded into its weights" "$souk" export "$work/adapter" "$work/none"
+check_error "adapters cannot be folded" "souk export writes a bundle that serves them" "$souk" merge "$work/adapter" "$work/none"
 check_error "a tuned run is no base" "souk merge folds that into the weights" train "$work/none" "${options[@]}" --init "$work/lora" --peft lora
 check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
 check_error "parameters beside that name nothing" 'peft.train_also: no parameter' tuned "$work/none" lora --train_also 'cls.*, clss.*'
 check_error "adalora needs its factors trained" "train.freeze names" tuned "$work/frozen" adalora "${adalora[@]}" --freeze '*.lora_E'
 check_error "a resumed run keeps its tuning" "section peft is not that of" tuned "$work/lora-half" lora "${lora[@]}" --rank 5 --steps 10 --resume
+
+# Adapters behind the layers go out as they are, in a bundle of their own and beside others on one base.
+awk -F, 'NR > 1 { h[$1] = h[$1] (h[$1] == "" ? "" : ",") "{\"item\":\"" $2 "\",\"event\":\"" $4 "\"}" }
+  END { for (u in h) print "{\"user\":\"" u "\",\"history\":[" h[u] "]}" }' "$work/log.csv" >"$work/users.jsonl"
+as_trained() { # VECTORS(npy of the trainer) BUNDLE [ADAPTER]: do all users have the vectors that they had in training?
+  "$infer" users "$2" ${3:+--adapter "$3"} --input "$work/users.jsonl" --output "$work/served.npy" --names "$work/served.names" &&
+    agree "$1" "$1.names.tsv" "$work/served.npy" "$work/served.names" "$(wc -l <"$work/users.jsonl")" 1e-5
+}
+user_vectors "$work/adapter" "$work/adapter.npy"
+check "adapter: souk export makes a bundle of it" "$souk" export "$work/adapter" "$work/adapter.bundle"
+check "adapter: which no library of Hugging Face takes for a BERT" grep -q '"model_type": "souk_adapter_bert"' "$work/adapter.bundle/config.json"
+check "adapter: and says so" grep -q "BertModel has no place for adapters" <("$souk" export "$work/adapter" "$work/adapter.bundle" --force 2>&1)
+check "adapter: which serves the model that was trained" as_trained "$work/adapter.npy" "$work/adapter.bundle"
+check "lora: its bundle serves the model that was trained" as_trained "$work/lora.npy" "$work/lora.bundle"
+check "the base takes both" "$souk" export "$work/base" "$work/both" --adapters "$work/lora,$work/adapter"
+check "the shared bundle serves an adapter as it was trained" as_trained "$work/adapter.npy" "$work/both" adapter
+check "the shared bundle serves a LoRA beside it" as_trained "$work/lora.npy" "$work/both" lora
+check "rank --why --gradients goes by an adapter" grep -q '"method":"integrated-gradients"' <("$infer" rank "$work/both" --why --gradients --adapter adapter <<<'{"history": ["i3", "i6"]}')
+check_error "peft has no place for them" "is not tuned with lora or adalora" "$souk" export "$work/adapter" "$work/none" --peft
 
 # In peft's layout and back, and many in one bundle.
 check "an adapter is written for peft" "$souk" export "$work/lora" "$work/hf" --peft

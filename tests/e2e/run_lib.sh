@@ -52,6 +52,13 @@ npy_rows() {
   width=$(head -c 128 "$1" | tr -d '\0' | grep -aoE "\([0-9]+, [0-9]+\)" | sed 's/.*, //; s/)//')
   tail -c +129 "$1" | od -An -v -t f4 -w$((4 * width)) | paste <(sed 's/.*"user":"\([^"]*\)".*/\1/' "$2") -
 }
+# agree NPY NAMES NPY NAMES ROWS TOLERANCE: are these the same rows, by their users?
+agree() {
+  npy_rows "$1" "$2" | LC_ALL=C sort >"$work/a" && npy_rows "$3" "$4" | LC_ALL=C sort >"$work/b" &&
+    paste "$work/a" "$work/b" | awk -v wanted="$5" -v most="$6" '{n = NF / 2; if ($1 != $(n + 1)) bad = 1
+      for (i = 2; i <= n; i++) {d = $i - $(n + i); if (d < 0) d = -d; if (d > worst) worst = d}; rows++}
+      END {print rows, worst; exit !(rows == wanted && !bad && worst < most)}'
+}
 # vectors_agree NAME DATA QUESTIONS OPTIONS...: after 30 steps a bundle gives the user vectors that the trainer has for the histories
 # before the test targets, which QUESTIONS are.
 vectors_agree() {
@@ -60,9 +67,5 @@ vectors_agree() {
     "$souk" export "$work/$name" "$work/$name.bundle" &&
     "$souk" vectors "$work/$name" --users "$work/ours.npy" --data "$data" --part test &&
     "$infer" users "$work/$name.bundle" --input "$questions" --output "$work/theirs.npy" --names "$work/theirs.names" &&
-    npy_rows "$work/ours.npy" "$work/ours.npy.names.tsv" | LC_ALL=C sort >"$work/a" &&
-    npy_rows "$work/theirs.npy" "$work/theirs.names" | LC_ALL=C sort >"$work/b" &&
-    paste "$work/a" "$work/b" | awk -v wanted="$(wc -l <"$questions")" '{n = NF / 2; if ($1 != $(n + 1)) bad = 1
-      for (i = 2; i <= n; i++) {d = $i - $(n + i); if (d < 0) d = -d; if (d > worst) worst = d}; rows++}
-      END {print rows, worst; exit !(rows == wanted && !bad && worst < 1e-4)}'
+    agree "$work/ours.npy" "$work/ours.npy.names.tsv" "$work/theirs.npy" "$work/theirs.names" "$(wc -l <"$questions")" 1e-4
 }

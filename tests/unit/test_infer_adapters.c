@@ -1,5 +1,5 @@
-// Adapters of a bundle: each against a bundle of its own, into whose weights it is folded; the same bits alone and in a batch of
-// several; and folders that are not what they should be.
+// Adapters of a bundle: each against a bundle of its own, into whose weights it is folded or in which its bottlenecks stand; the
+// same bits alone and in a batch of several; against the trainer; and folders that are not what they should be.
 #include <limits.h>
 #include <math.h>
 #include <stdlib.h>
@@ -17,10 +17,11 @@
 #include "model/checkpoint.h"
 #include "souk/infer.h"
 
-enum { USERS = 30, ITEMS = 50, ADAPTERS = 3, HISTORIES = 23, MOST = 12 };
+enum { USERS = 30, ITEMS = 50, ADAPTERS = 4, HISTORIES = 23, MOST = 12 };
 #define ALL_LINEAR "query,key,value,attention.output.dense,intermediate.dense,output.dense"
 
-static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2"};
+static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2", "wide"};
+enum { WIDE = 3 }; // which of them has bottlenecks
 static const peft_config tunings[ADAPTERS] = {
     {.kind = PEFT_LORA, .rank = 3, .alpha = 5, .targets = ALL_LINEAR},
     {.kind = PEFT_LORA,
@@ -28,7 +29,8 @@ static const peft_config tunings[ADAPTERS] = {
      .alpha = 4,
      .rslora = true,
      .targets = "*.layer.1.*.query,*.layer.0.*.value"},
-    {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR}};
+    {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR},
+    {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 21}};
 
 static void as_is(model_config *c) {
   (void)c;
@@ -73,6 +75,7 @@ static void tune(const char *dir, const char *name, const peft_config *peft, uin
   c.peft.alpha = peft->alpha;
   c.peft.rslora = peft->rslora;
   if (peft->init_rank > 0) c.peft.init_rank = peft->init_rank;
+  if (peft->adapter_width > 0) c.peft.adapter_width = peft->adapter_width;
   strcpy(c.peft.targets, peft->targets);
   const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 2}, .training = true};
   check_ok(model_create(&m, "cpu", &c, &run));
@@ -113,14 +116,19 @@ static void make_world(world *w, void (*change)(model_config *)) {
     in(w->dir, name, from);
     snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s=%s", k > 0 ? "," : "", names[k], from);
     snprintf(name, sizeof name, "merged-%u", k);
-    check_ok(merge_checkpoint(from, in(w->dir, name, to), false, NULL));
+    if (k == WIDE)
+      strcpy(to, from); // which cannot be folded
+    else
+      check_ok(merge_checkpoint(from, in(w->dir, name, to), false, NULL));
     snprintf(name, sizeof name, "own-%u", k);
     check_ok(export_bundle(to, in(w->dir, name, from), false, false, false, NULL));
-    assert_int_equal(souk_open(&w->own[k], from, 0, NULL), SOUK_OK);
+    souk_error e;
+    if (souk_open(&w->own[k], from, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
   }
   const export_config config = {.adapters = list};
   check_ok(export_bundle_as(in(w->dir, "checkpoint", from), in(w->dir, "many", to), &config, NULL));
-  assert_int_equal(souk_open(&w->b, to, 0, NULL), SOUK_OK);
+  souk_error e;
+  if (souk_open(&w->b, to, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
 }
 
 static int make_worlds(void **state) {
@@ -250,12 +258,9 @@ static void test_queries(void **unused) {
 static void test_names_and_numbers(void **unused) {
   (void)unused;
   const souk_bundle *b = worlds[0].b;
-  const souk_explain_options gradients = {.adapter = 1, .method = SOUK_WHY_INTEGRATED_GRADIENTS};
   souk_query q = {.adapter = ADAPTERS + 1};
   souk_info info;
   float u[256];
-  int32_t item = 0;
-  souk_explanation out;
   assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
   assert_int_equal(info.adapters, ADAPTERS);
   size_t bytes = 0; // of them, which are part of memory_bytes
@@ -277,8 +282,39 @@ static void test_names_and_numbers(void **unused) {
   q = (souk_query){.reserved = 1};
   refuses(souk_query_vectors(b, &q, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries[0].reserved = 1");
   refuses(souk_query_vectors(b, NULL, 1, 1, u, NULL, error), SOUK_ERR_ARGUMENT, "queries must not be NULL");
-  refuses(souk_explain(b, &q.history, &item, 1, &gradients, &out, u, error), SOUK_ERR_ARGUMENT,
-          "integrated gradients know of no adapter");
+}
+
+// Integrated gradients go by the adapter, in the shared bundle as in its own: the shares add up, and both bundles say the same.
+static void test_gradients(void **unused) {
+  (void)unused;
+  enum { ALL_POINTS = 8 + 16 + 32 + 64 + 128 + 256 }; // of integrals that do not come to their tolerance
+  int converged = 0;
+  for (int i = 0; i < WORLDS; i++)
+    for (int32_t k = 1; k <= ADAPTERS; k++)
+      for (int s = 4; s < MOST; s += 3) {
+        const souk_explain_options o = {.adapter = k,
+                                        .method = SOUK_WHY_INTEGRATED_GRADIENTS,
+                                        .tolerance = 1e-4},
+                                   own = {.method = SOUK_WHY_INTEGRATED_GRADIENTS, .tolerance = 1e-4};
+        const int32_t item = 7 * s % ITEMS;
+        souk_explanation out, alone;
+        float shares[MOST], wanted[MOST];
+        double sum = 0, largest = 0;
+        assert_int_equal(souk_explain(worlds[i].b, &histories[s], &item, 1, &o, &out, shares, NULL), SOUK_OK);
+        assert_int_equal(
+            souk_explain(worlds[i].own[k - 1], &histories[s], &item, 1, &own, &alone, wanted, NULL), SOUK_OK);
+        for (int j = 0; j < histories[s].n; j++) {
+          sum += (double)shares[j];
+          largest = fmax(largest, fabs((double)shares[j]));
+        }
+        check_near(sum + out.rest, out.score - out.base, 1e-5 * (1 + fabs(out.score)));
+        if (out.passes < ALL_POINTS) check_near(out.rest, 0, 1e-4 * (1 + fabs(out.score - out.base)));
+        converged += out.passes < ALL_POINTS;
+        check_near(out.base, alone.base, 1e-4 * (1 + fabs(out.base)));
+        for (int j = 0; j < histories[s].n; j++) check_near(shares[j], wanted[j], 1e-3 * (1 + largest));
+        assert_true(largest > 1e-3);
+      }
+  assert_in_range(converged, WORLDS * ADAPTERS * 3 - 3, WORLDS * ADAPTERS * 3);
 }
 
 static void test_refused_exports(void **unused) {
@@ -375,22 +411,36 @@ static void test_damaged_folders(void **unused) {
   char dir[PATH_MAX], path[PATH_MAX];
   souk_bundle *b;
   static const struct {
-    const char *file, *was, *is, *says;
+    const char *folder, *file, *was, *is, *says;
     int times;
   } cases[] = {
-      {"adapter_config.json", "\"LORA\"", "\"LOHA\"", "field \"peft_type\" must be \"LORA\" or \"ADALORA\"",
+      {"de", "adapter_config.json", "\"LORA\"", "\"LOHA\"",
+       "field \"peft_type\" must be \"LORA\", \"ADALORA\" or", 1},
+      {"de", "adapter_config.json", "\"r\": 3", "\"r\": 0", "field \"r\" must be an integer from 1 to 4096",
        1},
-      {"adapter_config.json", "\"r\": 3", "\"r\": 0", "field \"r\" must be an integer from 1 to 4096", 1},
-      {"adapter_config.json", "\"r\": 3", "\"r\": 4", "lora_A.weight\"", 1},
-      {"adapter_config.json", "\"none\"", "\"all\" ", "field \"bias\" must be \"none\"", 1},
-      {"adapter_model.safetensors", "layer.1.output.dense.lora_A", "layer.1.output.dense.lora_X",
+      {"de", "adapter_config.json", "\"r\": 3", "\"r\": 4", "lora_A.weight\"", 1},
+      {"de", "adapter_config.json", "\"none\"", "\"all\" ", "field \"bias\" must be \"none\"", 1},
+      {"de", "adapter_model.safetensors", "layer.1.output.dense.lora_A", "layer.1.output.dense.lora_X",
        "has not all factors", 1},
-      {"adapter_model.safetensors", "layer.1.attention.self.key", "layer.9.attention.self.key",
+      {"de", "adapter_model.safetensors", "layer.1.attention.self.key", "layer.9.attention.self.key",
        "has no place in the encoder", 2},
+      {"wide", "adapter_config.json", "_width\": 21", "_width\": 20", "adapter.down.weight\"", 1},
+      {"wide", "adapter_config.json", "_width\": 21", "_width\": 0 ",
+       "field \"adapter_width\" must be an integer from 1 to 65536", 1},
+      {"wide", "adapter_config.json", "_width\": 21", "_width\":1e9", "field \"adapter_width\" must be", 1},
+      {"wide", "adapter_config.json", "\"adapter_width\"", "\"adapter_wodth\"",
+       "field \"adapter_wodth\" is unknown", 1},
+      {"wide", "adapter_model.safetensors", "layer.1.output.adapter.up.bias",
+       "layer.1.output.adapter.up.bios", "layer.1.output.adapter.up.bias\"", 1},
+      {"wide", "adapter_model.safetensors", "layer.0.attention.output.adapter.down.weight",
+       "layer.0.attention.output.adapter.doww.weight", "layer.0.attention.output.adapter.down.weight\"", 1},
+      {"wide", "adapter_model.safetensors", "down.weight\":{\"dtype\":\"F32\",\"shape\":[21,16]",
+       "down.weight\":{\"dtype\":\"F32\",\"shape\":[16,21]", "adapter.down.weight\"", 1},
+      {"wide", "adapter_model.safetensors", "\"F32\"", "\"I32\"", "F32", 1},
   };
   in(worlds[0].dir, "many", dir);
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    snprintf(path, sizeof path, "%.3000s/adapters/de/%s", dir, cases[i].file);
+    snprintf(path, sizeof path, "%.3000s/adapters/%s/%s", dir, cases[i].folder, cases[i].file);
     for (int k = 0; k < cases[i].times; k++) edit(path, cases[i].was, cases[i].is);
     refuses(souk_open(&b, dir, SOUK_SKIP_CHECKSUMS, error), SOUK_ERR_FORMAT, cases[i].says);
     refuses(souk_open(&b, dir, 0, error), SOUK_ERR_CHECKSUM, cases[i].file);
@@ -400,14 +450,42 @@ static void test_damaged_folders(void **unused) {
   souk_close(b);
 }
 
+// A number of each tensor that is none, first and last of the file's.
+static void test_nonfinite(void **unused) {
+  (void)unused;
+  char dir[PATH_MAX], path[PATH_MAX], *text;
+  souk_bundle *b;
+  in(worlds[0].dir, "many", dir);
+  for (int32_t k = 0; k < ADAPTERS; k++)
+    for (int last = 0; last < 2; last++) {
+      size_t bytes;
+      uint64_t header;
+      snprintf(path, sizeof path, "%.3000s/adapters/%s/adapter_model.safetensors", dir, names[k]);
+      check_ok(file_read(path, 1 << 24, &text, &bytes));
+      memcpy(&header, text, sizeof header);
+      char *at = last ? text + bytes - sizeof(float) : text + sizeof header + header, was[sizeof(float)];
+      const float bad = last ? NAN : INFINITY;
+      memcpy(was, at, sizeof was);
+      memcpy(at, &bad, sizeof bad);
+      check_ok(file_write_atomic(path, text, bytes));
+      refuses(souk_open(&b, dir, SOUK_SKIP_CHECKSUMS, error), SOUK_ERR_NONFINITE,
+              "holds a NaN or an infinity");
+      memcpy(at, was, sizeof was);
+      check_ok(file_write_atomic(path, text, bytes));
+      free(text);
+    }
+}
+
 int main(void) {
   make_histories();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
                                      cmocka_unit_test(test_together),
                                      cmocka_unit_test(test_queries),
+                                     cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_names_and_numbers),
                                      cmocka_unit_test(test_refused_exports),
                                      cmocka_unit_test(test_damaged_folders),
+                                     cmocka_unit_test(test_nonfinite),
                                      cmocka_unit_test(test_spellings)};
   return cmocka_run_group_tests_name("infer_adapters", tests, make_worlds, close_worlds);
 }

@@ -123,7 +123,7 @@ static void gradients_are_slopes(void **state) {
   for (int w = 0; w < WORLDS; w++) {
     const souk_bundle *b = worlds[w].b;
     row_weights *weights;
-    assert_int_equal(row_weights_new(&weights, b, NULL), SOUK_OK);
+    assert_int_equal(row_weights_new(&weights, b, -1, NULL), SOUK_OK);
     for (uint32_t round = 0; round < 6; round++) {
       rng r = rng_at(9, 3, (uint32_t)w, round);
       const int32_t T = 1 + (int32_t)rng_below(&r, 10);

@@ -1,0 +1,94 @@
+// Adapters' folders; see adapter_files.h.
+//
+// Souk's own form has the names that the tensors have in a bundle's model.safetensors, and a "peft_type" that Hugging Face's peft
+// does not know, so that it refuses the folder.
+#include "convert/adapter_files.h"
+
+#include <jansson.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "base/memory.h"
+#include "base/tensor_file.h"
+#include "convert/peft_files.h"
+
+typedef struct folder {
+  const checkpoint *c;
+  model *m;
+  const char *dir;
+  tensor *list; // [n] their data are the parameters themselves
+  int32_t n;
+} folder;
+
+static status list_tensors(folder *x) {
+  const param_set *s = model_params(x->m);
+  TRY(mem_new(&x->list, (size_t)s->count, sizeof *x->list, "a table of tensors"));
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    if (!p->tuned && !checkpoint_takes_from_base(x->c, p->name))
+      return fail(ERR_UNSUPPORTED,
+                  "%s trains %s too, for which an adapter in a bundle has no place; souk export without "
+                  "--adapters makes a bundle of its own",
+                  x->c->dir, p->name);
+    if (!p->tuned) continue;
+    x->list[x->n++] = (tensor){.name = p->name,
+                               .dtype = "F32",
+                               .ndim = p->ndim,
+                               .shape = {p->shape[0], p->shape[1]},
+                               .data = (const char *)param_master(s, p)};
+  }
+  return OK;
+}
+
+static status check_finite(const folder *x, const tensor *t) {
+  const float *v = (const float *)(const void *)t->data;
+  for (int64_t j = 0; j < t->size; j++)
+    if (!isfinite(v[j]))
+      return fail(ERR_NONFINITE, "%s: tensor \"%s\" holds a NaN or an infinity; it is not exported",
+                  x->c->dir, t->name);
+  return OK;
+}
+
+static status write_tensors(const folder *x) {
+  char path[PATH_MAX];
+  out_file *f = NULL;
+  TRY(path_join(path, sizeof path, x->dir, peft_model_file));
+  status rc = tensor_file_begin(&f, path, x->list, x->n, "\"format\":\"pt\"");
+  for (int32_t i = 0; rc == OK && i < x->n; i++) {
+    rc = check_finite(x, &x->list[i]);
+    if (rc == OK) rc = out_write(f, x->list[i].data, (size_t)(x->list[i].end - x->list[i].begin));
+  }
+  return out_finish(f, rc);
+}
+
+static status write_config(const folder *x) {
+  char path[PATH_MAX];
+  TRY(path_join(path, sizeof path, x->dir, peft_config_file));
+  json_t *j = json_pack("{s:s,s:I}", "peft_type", "SOUK_ADAPTER", "adapter_width",
+                        (json_int_t)x->c->model.peft.adapter_width);
+  char *text = j != NULL ? json_dumps(j, JSON_INDENT(2)) : NULL;
+  json_decref(j);
+  if (text == NULL) return fail(ERR_MEMORY, "cannot compose %s: out of memory", path);
+  const status rc = file_write_atomic(path, text, strlen(text));
+  free(text);
+  return rc;
+}
+
+static status write_own(const char *dir, const checkpoint *c) {
+  const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}};
+  folder x = {.c = c, .dir = dir};
+  status rc = model_create(&x.m, "cpu", &c->model, &run);
+  if (rc == OK) rc = checkpoint_load(c, x.m, false);
+  if (rc == OK) rc = list_tensors(&x);
+  if (rc == OK) rc = write_tensors(&x);
+  if (rc == OK) rc = write_config(&x);
+  free(x.list);
+  model_free(x.m);
+  return rc;
+}
+
+status adapter_files_write(const char *dir, const checkpoint *c) {
+  return c->model.peft.kind == PEFT_ADAPTER ? write_own(dir, c) : peft_files_write(dir, c, NULL);
+}

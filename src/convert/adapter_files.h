@@ -1,0 +1,13 @@
+// An adapter's folder in a bundle (docs/bundle.md): in the layout of Hugging Face's peft where that has a form for it, else in one
+// of Souk's own.
+#ifndef SOUK_CONVERT_ADAPTER_FILES_H
+#define SOUK_CONVERT_ADAPTER_FILES_H
+
+#include "model/checkpoint.h"
+
+// Writes adapter_config.json and adapter_model.safetensors of a tuned checkpoint into DIR, which is there: lora and adalora
+// (peft_files.h), and adapter. ERR_UNSUPPORTED: it is tuned in another way, or trains parameters of the base too, for which a
+// folder has no place.
+status adapter_files_write(const char *dir, const checkpoint *c);
+
+#endif
