@@ -110,8 +110,10 @@ static status write_about(synth_job *job, int64_t bought, int32_t item, rng *r) 
   return OK;
 }
 
-static status make_user(synth_job *job, int64_t user) {
+// The n-th user of the market.
+static status make_user(synth_job *job, int64_t n) {
   synth_state *s = job->state;
+  const int64_t user = job->c->market * MARKET_USERS + n;
   TRY(state_begin(s, user));
   rng times = synth_rng(job->c->seed, DRAW_TIMES, user),
       promo = synth_rng(job->c->seed, DRAW_PROMOTION, user),
@@ -119,7 +121,7 @@ static status make_user(synth_job *job, int64_t user) {
   log_row row = {.user = user, .session = -1, .item = -1};
   int64_t now = 0;
   for (int32_t i = 0; i < s->p.length; i++) {
-    const bool asked = user < job->c->oracle_users && i >= s->p.length - 2;
+    const bool asked = n < job->c->oracle_users && i >= s->p.length - 2;
     if (asked) step_probabilities(s, job->p);
     if (job->c->impressions && i > 0 && rng_unit(&shown) < 0.1)
       TRY(show_offers(job, now, row.session, &shown));

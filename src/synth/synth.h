@@ -12,14 +12,16 @@
 typedef struct synth_config {
   char out[OPTION_STRING];
   int64_t users, items;
-  double length;        // mean number of distinct items of a user
-  int64_t days;         // that the log covers
-  double zipf;          // exponent of the items' popularity
-  double drift;         // 0: tastes stay, 1: they change completely while a user is there
-  double explore;       // share of steps that follow popularity alone
-  bool promotions;      // also promotions.csv.gz and its truth
-  bool impressions;     // also impressions.csv.gz and its truth
-  bool reviews;         // also reviews.jsonl.gz and its truth
+  double length;    // mean number of distinct items of a user
+  int64_t days;     // that the log covers
+  double zipf;      // exponent of the items' popularity
+  double drift;     // 0: tastes stay, 1: they change completely while a user is there
+  double explore;   // share of steps that follow popularity alone
+  double quality;   // how much an item's quality moves what is looked at and put into the cart; 0: not at all
+  int64_t market;   // 0, or the number of another market of the same catalogue
+  bool promotions;  // also promotions.csv.gz and its truth
+  bool impressions; // also impressions.csv.gz and its truth
+  bool reviews;     // also reviews.jsonl.gz and its truth
   int64_t oracle_users; // whose true ranking quality is computed: the first so many
   int64_t deflate;
   int64_t seed;

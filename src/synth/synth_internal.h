@@ -22,7 +22,8 @@ enum {
   DRAW_CAMPAIGN,
   DRAW_OFFER,
   DRAW_REVIEW,
-  DRAW_QUALITY
+  DRAW_QUALITY,
+  DRAW_MARKET
 };
 
 static inline rng synth_rng(int64_t seed, uint32_t draw, int64_t number) {
@@ -38,7 +39,7 @@ enum {
 typedef struct synth_item {
   int16_t category;
   int8_t brand, style, tier; // brand: of the category's department
-  float popularity;          // Zipf weight
+  float popularity;          // Zipf weight, times what its quality is worth
   double price;              // yuan
 } synth_item;
 
@@ -52,6 +53,7 @@ typedef struct synth_world {
   double start
       [SYNTH_CATEGORIES]; // share of a department's sessions that open with this category; 0: it has no items
   double epoch;           // unix seconds of the first day
+  double price_level;     // mean over users, 0 .. 4
 } synth_world;
 
 status world_new(synth_world **out, const synth_config *c);
@@ -61,6 +63,9 @@ static inline int32_t cell_of(const synth_item *i) {
 }
 
 // ---- users ---------------------------------------------------------------------------------------------------
+
+// Users of market m have the numbers from m x this on.
+#define MARKET_USERS ((int64_t)1000000000)
 
 enum { MAX_NEEDS = 4, SYNTH_EVENT_VIEW = 0, SYNTH_EVENT_CART, SYNTH_EVENT_BUY, SYNTH_EVENT_SEARCH };
 extern const char *const synth_event_names[]; // "view", "cart", "buy", "search"
@@ -166,7 +171,8 @@ void page_draw(const synth_world *w, const campaign campaigns[CAMPAIGNS], const 
 
 // ---- items that are shown, and reviews --------------------------------------------------------------------------
 
-// What a buyer finds out about an item: standard normal. Nothing in the catalogue tells it.
+// What a buyer finds out about an item: standard normal. Nothing in the catalogue tells it. Where synth_config.quality is not 0 word of it
+// gets round: an item's weight in every choice is exp(quality x this) times what it would be.
 double item_quality(const synth_world *w, int32_t item);
 
 enum { OFFERS = 6 };

@@ -2,7 +2,8 @@
 //
 // Unlike promotions they are chosen without a policy worth learning: half of them by lines of interest, half by popularity.
 // What makes a click likely can be told from the user's history: how well the item fits the taste, and whether the session is
-// about its category. What makes a purchase likely is partly told by nothing but other users' purchases and reviews: quality.
+// about its category. What makes a purchase likely is partly told by nothing but other users' purchases and reviews: quality. Clicks and carts
+// follow from quality only where synth_config.quality says so.
 #include <math.h>
 #include "synth/synth_internal.h"
 
@@ -45,15 +46,16 @@ static void answer(const synth_state *s, rng *r, offer *o) {
   const synth_world *w = s->w;
   const int32_t category = w->items[o->item].category;
   const double fit = fmax(fmin(item_fit(w, s->taste, o->item), 4.0), -4.0);
-  double z = CLICK + CLICK_FIT * fit;
+  const double quality = item_quality(w, o->item), liked = w->c.quality * quality;
+  double z = CLICK + CLICK_FIT * fit + liked;
   if (category == s->current)
     z += CLICK_LINE;
   else if (category == s->other)
     z += CLICK_OTHER;
   if (was_seen(s, o->item)) z += CLICK_SEEN;
   o->p_click = logistic(z);
-  o->p_cart = logistic(CART + CART_FIT * fit);
-  o->p_buy = logistic(BUY + BUY_QUALITY * item_quality(w, o->item));
+  o->p_cart = logistic(CART + CART_FIT * fit + liked);
+  o->p_buy = logistic(BUY + BUY_QUALITY * quality);
   const double draws[3] = {rng_unit(r), rng_unit(r), rng_unit(r)};
   o->click = draws[0] < o->p_click;
   o->cart = o->click && draws[1] < o->p_cart;

@@ -91,11 +91,11 @@ status write_manifest(synth_job *job) {
     json_decref(files);
     return rc;
   }
-  json_t *options =
-      json_pack("{s:I,s:I,s:f,s:I,s:f,s:f,s:f,s:b,s:b,s:b,s:I}", "users", (json_int_t)c->users, "items",
-                (json_int_t)c->items, "length", c->length, "days", (json_int_t)c->days, "zipf", c->zipf,
-                "drift", c->drift, "explore", c->explore, "promotions", c->promotions, "impressions",
-                c->impressions, "reviews", c->reviews, "seed", (json_int_t)c->seed);
+  json_t *options = json_pack(
+      "{s:I,s:I,s:f,s:I,s:f,s:f,s:f,s:f,s:I,s:b,s:b,s:b,s:I}", "users", (json_int_t)c->users, "items",
+      (json_int_t)c->items, "length", c->length, "days", (json_int_t)c->days, "zipf", c->zipf, "drift",
+      c->drift, "explore", c->explore, "quality", c->quality, "market", (json_int_t)c->market, "promotions",
+      c->promotions, "impressions", c->impressions, "reviews", c->reviews, "seed", (json_int_t)c->seed);
   json_t *events = json_object();
   for (int32_t k = 0; k < 4; k++)
     json_object_set_new(events, synth_event_names[k], json_integer(job->events[k]));

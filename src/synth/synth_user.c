@@ -47,12 +47,12 @@ static void draw_distinct(rng *r, int32_t *out, int32_t n, uint64_t range) {
   }
 }
 
-static void draw_traits(rng *r, taste_traits *t) {
+static void draw_traits(const synth_world *w, rng *r, taste_traits *t) {
   draw_distinct(r, t->departments, 3, SYNTH_DEPARTMENTS);
   draw_distinct(r, t->styles, 3, SYNTH_STYLES);
   for (int32_t d = 0; d < SYNTH_DEPARTMENTS; d++) draw_distinct(r, t->brands[d], 2, SYNTH_BRANDS);
   t->origin = (int32_t)rng_below(r, 2);
-  t->price_level = fmin(fmax(1.8 + 1.2 * rng_normal(r), 0.0), 4.0);
+  t->price_level = fmin(fmax(w->price_level + 1.2 * rng_normal(r), 0.0), 4.0);
 }
 
 static void make_taste(const synth_world *w, const taste_traits *t, synth_taste *out) {
@@ -87,8 +87,8 @@ static void make_person(const synth_world *w, int64_t user, synth_person *p) {
   rng r = synth_rng(w->c.seed, DRAW_TASTE, user);
   *p = (synth_person){.number = user};
   taste_traits early, late;
-  draw_traits(&r, &early);
-  draw_traits(&r, &late);
+  draw_traits(w, &r, &early);
+  draw_traits(w, &r, &late);
   // Drift redraws each trait with this probability; what is not redrawn stays. (A redrawn second department
   // or style may meet a first one: it is then simply that one.)
   const double drift = w->c.drift;
@@ -357,7 +357,8 @@ void state_step(synth_state *s, synth_step *step) {
   s->bought_left -= s->bought_left > 0;
   const synth_item *x = &s->w->items[step->item];
   const double fit = item_fit(s->w, s->taste, step->item);
-  step->cart = rng_unit(&s->r) < 1.0 / (1.0 + exp(1.9 - 0.35 * fit));
+  const double liked = s->w->c.quality * item_quality(s->w, step->item);
+  step->cart = rng_unit(&s->r) < 1.0 / (1.0 + exp(1.9 - 0.35 * fit - liked));
   step->buy = step->cart && rng_unit(&s->r) < 0.55;
   if (step->buy) {
     s->bought = x->category;

@@ -43,17 +43,28 @@ static void make_item(const synth_world *w, int32_t i, synth_item *item) {
       shop_price(category_at(category)->price * tier_price[item->tier] * exp(0.12 * rng_normal(&r)));
 }
 
-// Popularity ranks are a random permutation of the items.
-static status draw_popularity(synth_world *w) {
-  int32_t *rank;
-  TRY(mem_new(&rank, (size_t)w->n, sizeof *rank, "popularity ranks"));
-  rng r = synth_rng(w->c.seed, DRAW_RANKS, 0);
+// A market's popularity ranks are a random permutation of the items.
+static void draw_ranks(const synth_world *w, int64_t market, int32_t *rank) {
+  rng r = synth_rng(w->c.seed, DRAW_RANKS, market);
   for (int32_t i = 0; i < w->n; i++) {
     const int32_t k = (int32_t)rng_below(&r, (uint64_t)i + 1);
     rank[i] = rank[k];
     rank[k] = i;
   }
-  for (int32_t i = 0; i < w->n; i++) w->items[i].popularity = (float)pow(rank[i] + 2.0, -w->c.zipf);
+}
+
+// Zipf's law by rank, times what quality is worth. In another market than 0 the place is the geometric mean of those in market 0 and
+// of its own, so what is liked everywhere and what is liked there weigh the same.
+static status draw_popularity(synth_world *w) {
+  int32_t *rank;
+  TRY(mem_new(&rank, 2 * (size_t)w->n, sizeof *rank, "popularity ranks"));
+  int32_t *own = rank + w->n;
+  draw_ranks(w, 0, rank);
+  draw_ranks(w, w->c.market, own);
+  for (int32_t i = 0; i < w->n; i++) {
+    const double place = w->c.market == 0 ? rank[i] + 2.0 : sqrt((rank[i] + 2.0) * (own[i] + 2.0));
+    w->items[i].popularity = (float)(pow(place, -w->c.zipf) * exp(w->c.quality * item_quality(w, i)));
+  }
   free(rank);
   return OK;
 }
@@ -91,6 +102,8 @@ status world_new(synth_world **out, const synth_config *c) {
   w->c = *c;
   w->n = (int32_t)c->items;
   w->epoch = 1709251200; // 2024-03-01 00:00:00 UTC
+  rng r = synth_rng(c->seed, DRAW_MARKET, c->market);
+  w->price_level = 1.8 + (c->market == 0 ? 0 : 0.8 * rng_normal(&r));
   status rc;
   TRY_GOTO(mem_new(&w->items, (size_t)w->n, sizeof *w->items, "items"), bad);
   for (int32_t i = 0; i < w->n; i++) make_item(w, i, &w->items[i]);

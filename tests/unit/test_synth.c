@@ -115,12 +115,18 @@ static void test_items(void **unused) {
 
 // Every step's item against the distribution that was told before: the place where it falls must be uniform.
 // Small worlds have categories that run out, and departments without items.
-static void check_calibration(int64_t items, double length, double drift, double explore) {
-  enum { BINS = 20 };
+static synth_config steps_config(int64_t items, double length, double drift, double explore) {
   synth_config c = config(1, items);
   c.length = length;
   c.drift = drift;
   c.explore = explore;
+  return c;
+}
+
+static void check_calibration(const synth_config *how) {
+  enum { BINS = 20 };
+  const synth_config c = *how;
+  const int64_t items = c.items;
   synth_world *w;
   synth_state *s;
   double *p, bins[BINS] = {0}, surprise = 0, wanted = 0, variance = 0;
@@ -173,9 +179,84 @@ static void check_calibration(int64_t items, double length, double drift, double
 
 static void test_probabilities(void **unused) {
   (void)unused;
-  check_calibration(1000, 24, 0.3, 0.05);
-  check_calibration(300, 100, 1, 0); // categories run out
-  check_calibration(24, 8, 0, 0.2);  // whole departments are empty
+  synth_config c = steps_config(1000, 24, 0.3, 0.05);
+  check_calibration(&c);
+  c.quality = 0.8;
+  c.market = 3;
+  check_calibration(&c);
+  c = steps_config(300, 100, 1, 0); // categories run out
+  check_calibration(&c);
+  c = steps_config(24, 8, 0, 0.2); // whole departments are empty
+  check_calibration(&c);
+}
+
+// Slope of y over x, both about their means.
+static double slope(const double *x, const double *y, int n) {
+  double mx = 0, my = 0, xx = 0, xy = 0;
+  for (int i = 0; i < n; i++) mx += x[i] / n, my += y[i] / n;
+  for (int i = 0; i < n; i++) {
+    xx += (x[i] - mx) * (x[i] - mx);
+    xy += (x[i] - mx) * (y[i] - my);
+  }
+  return xy / xx;
+}
+
+// What quality is worth: a factor on an item's weight, and on the odds of a cart.
+static void test_quality(void **unused) {
+  (void)unused;
+  enum { N = 1200, USERS = 1500 };
+  synth_config c = config(1, N);
+  synth_world *plain, *w;
+  synth_state *s;
+  check_ok(world_new(&plain, &c));
+  c.quality = 0.8;
+  check_ok(world_new(&w, &c));
+  for (int32_t i = 0; i < N; i++) {
+    const double factor = (double)w->items[i].popularity / (double)plain->items[i].popularity;
+    assert_true(fabs(log(factor) - 0.8 * item_quality(w, i)) < 1e-5);
+  }
+  check_ok(state_new(&s, w));
+  double carts[2] = {0}, seen[2] = {0}; // of bad, of good items
+  for (int64_t user = 0; user < USERS; user++) {
+    check_ok(state_begin(s, user));
+    for (int32_t i = 0; i < s->p.length; i++) {
+      synth_step step;
+      state_step(s, &step);
+      const double q = item_quality(w, step.item);
+      if (fabs(q) < 1) continue;
+      seen[q > 0]++;
+      carts[q > 0] += step.cart;
+    }
+    state_end(s);
+  }
+  assert_true(seen[1] > 2 * seen[0]);
+  assert_true(carts[1] / seen[1] > 2 * carts[0] / seen[0]);
+  state_free(s);
+  world_free(plain);
+  world_free(w);
+}
+
+// Another market: the same items, and what is liked is half its own.
+static void test_markets(void **unused) {
+  (void)unused;
+  enum { N = 600 };
+  synth_config c = config(1, N);
+  synth_world *w[3];
+  double popularity[3][N];
+  for (int m = 0; m < 3; m++) {
+    c.market = m;
+    check_ok(world_new(&w[m], &c));
+    for (int i = 0; i < N; i++) {
+      const synth_item *x = &w[m]->items[i], *there = &w[0]->items[i];
+      assert_true(x->category == there->category && x->brand == there->brand && x->style == there->style &&
+                  x->tier == there->tier && fabs(x->price - there->price) < 1e-12);
+      popularity[m][i] = log((double)x->popularity);
+    }
+  }
+  for (int m = 1; m < 3; m++) assert_true(fabs(slope(popularity[0], popularity[m], N) - 0.5) < 0.1);
+  assert_true(fabs(slope(popularity[1], popularity[2], N) - 0.5) < 0.15); // by what they share with market 0
+  assert_true(fabs(w[1]->price_level - w[2]->price_level) > 1e-3);
+  for (int m = 0; m < 3; m++) world_free(w[m]);
 }
 
 // ---- promotions ----------------------------------------------------------------------------------------------
@@ -239,10 +320,10 @@ static void test_promotions(void **unused) {
 
 // ---- items that are shown, and reviews ------------------------------------------------------------------------
 
-static void test_offers(void **unused) {
-  (void)unused;
+static void check_offers(double of_quality) {
   enum { SHOWN = 30000 };
-  const synth_config c = config(1, 300);
+  synth_config c = config(1, 300);
+  c.quality = of_quality;
   synth_world *w;
   synth_state *s;
   check_ok(world_new(&w, &c));
@@ -251,6 +332,7 @@ static void test_offers(void **unused) {
   synth_step step;
   for (int i = 0; i < 5; i++) state_step(s, &step);
   double n[3] = {0}, wanted[3] = {0}, spread[3] = {0};
+  double qualities = 0, clicked_qualities = 0;
   int current = 0;
   rng r = rng_at(12, 5, 0, 0);
   for (int i = 0; i < SHOWN / OFFERS; i++) {
@@ -261,6 +343,8 @@ static void test_offers(void **unused) {
       for (int j = 0; j < k; j++) assert_int_not_equal(x->item, page[j].item);
       assert_true((!x->cart || x->click) && (!x->buy || x->cart));
       current += w->items[x->item].category == s->current;
+      qualities += item_quality(w, x->item);
+      if (x->click) clicked_qualities += item_quality(w, x->item);
       const double p[3] = {x->p_click, x->click ? x->p_cart : 0, x->cart ? x->p_buy : 0};
       const bool happened[3] = {x->click, x->cart, x->buy};
       for (int a = 0; a < 3; a++) {
@@ -272,7 +356,9 @@ static void test_offers(void **unused) {
   }
   for (int a = 0; a < 3; a++) assert_true(fabs(n[a] - wanted[a]) < 4.5 * sqrt(spread[a]));
   assert_true(current > SHOWN / 6); // about two of six, where the category has two
-  // Quality belongs to the item and is worth something; a click's probability does not know it.
+  const double preferred = clicked_qualities / n[0] - qualities / SHOWN;
+  assert_true(of_quality > 0 ? preferred > 0.3 : fabs(preferred) < 0.15);
+  // Quality belongs to the item and is worth something; a click's probability knows it if it is told to.
   double mean = 0, squares = 0;
   for (int32_t i = 0; i < w->n; i++) {
     const double q = item_quality(w, i);
@@ -282,6 +368,12 @@ static void test_offers(void **unused) {
   assert_true(fabs(mean) < 4.5 / sqrt(w->n) && fabs(squares - 1) < 4.5 * sqrt(2.0 / w->n));
   state_free(s);
   world_free(w);
+}
+
+static void test_offers(void **unused) {
+  (void)unused;
+  check_offers(0);
+  check_offers(1);
 }
 
 static void test_reviews(void **unused) {
@@ -408,6 +500,22 @@ static void test_same_seed_same_bytes(void **unused) {
   check_fails(synth_run(&c), ERR_ARGUMENT, "--out");
   snprintf(c.out, sizeof c.out, "%s", dir);
   check_fails(synth_run(&c), ERR_ARGUMENT, "it is left as it is");
+}
+
+static void test_market_files(void **unused) {
+  (void)unused;
+  char home[65], there[65];
+  synth_config c = config_for("home", 40);
+  run_quietly(&c);
+  c = config_for("there", 40);
+  c.market = 1;
+  run_quietly(&c);
+  checksum("home", "catalogue.csv", home);
+  checksum("there", "catalogue.csv", there);
+  assert_string_equal(home, there);
+  checksum("home", "truth/users.csv.gz", home);
+  checksum("there", "truth/users.csv.gz", there);
+  assert_string_not_equal(home, there);
 }
 
 // More users are the same users and some more.
@@ -555,18 +663,11 @@ static void test_truth(void **unused) {
 int main(void) {
 #define CASE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_words),
-      cmocka_unit_test(test_items),
-      cmocka_unit_test(test_probabilities),
-      cmocka_unit_test(test_promotions),
-      cmocka_unit_test(test_offers),
-      cmocka_unit_test(test_reviews),
-      cmocka_unit_test(test_yes_oracle),
-      CASE(test_same_seed_same_bytes),
-      CASE(test_users_are_functions),
-      CASE(test_formats_agree),
-      CASE(test_impressions),
-      CASE(test_truth),
+      cmocka_unit_test(test_words),    cmocka_unit_test(test_items),   cmocka_unit_test(test_probabilities),
+      cmocka_unit_test(test_quality),  cmocka_unit_test(test_markets), cmocka_unit_test(test_promotions),
+      cmocka_unit_test(test_offers),   cmocka_unit_test(test_reviews), cmocka_unit_test(test_yes_oracle),
+      CASE(test_same_seed_same_bytes), CASE(test_market_files),        CASE(test_users_are_functions),
+      CASE(test_formats_agree),        CASE(test_impressions),         CASE(test_truth),
   };
   return cmocka_run_group_tests_name("synth", tests, NULL, NULL);
 }
