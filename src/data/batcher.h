@@ -114,11 +114,14 @@ batch_caps batcher_caps(const batcher *b);
 status batcher_epoch_batches(batcher *b, int64_t epoch, int64_t *batches);
 // What comes in an epoch's batches; known as soon as the batcher is open. Where every window has a copy that is masked at
 // random (dupe_factor > 0) it is the same in each epoch, else this is epoch 0. With next_session it is what the windows have,
-// before second sessions are exchanged for those of other users.
+// before second sessions are exchanged for those of other users. With attributes of users, searches or domains an example of few events
+// can be too long for the model: it loses its oldest events and words, which `covered` does not look at.
 typedef struct batcher_coverage {
   data_window window; // zeros: examples that were made elsewhere, which all come
   int64_t events;     // that may be trained on
   int64_t covered;    // of these, that come at least once
+  int64_t examples,
+      cut; // of histories, where more is known of users than their events; those that are too long
 } batcher_coverage;
 status batcher_get_coverage(batcher *b, batcher_coverage *out);
 // Host memory of a batcher, in bytes, and of what: known as soon as it is open.

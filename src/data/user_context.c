@@ -86,6 +86,23 @@ static status read_searches(context_file *f, user_searches *s) {
   return check_tokens(f, "words", s->words, n, RANGE_WORDS, true);
 }
 
+static status check_times(const context_file *f, const user_searches *s, int64_t users) {
+  for (int64_t i = 0; i < users; i++)
+    for (int64_t k = s->offsets[i] + 1; k < s->offsets[i + 1]; k++)
+      if (s->places[k] == s->places[k - 1] && s->times[k] < s->times[k - 1])
+        return fail(ERR_FORMAT, "%s: \"times\" at %lld is %lld, before the search that it follows", f->path,
+                    (long long)k, (long long)s->times[k]);
+  return OK;
+}
+
+static status read_search_times(context_file *f, user_searches *s) {
+  const int64_t users = dataset_get_info(f->d)->sequences;
+  int64_t n;
+  TRY(begin(f, "search_times.h5", "souk.search_times"));
+  TRY(read_set(f, "times", H5_KIND_I64, sizeof *s->times, s->offsets[users], &s->times, &n));
+  return check_times(f, s, users);
+}
+
 static status check_runs(const context_file *f, const user_runs *r, int64_t users) {
   const int32_t *lengths = dataset_lengths(f->d);
   for (int64_t i = 0; i < users; i++)
@@ -136,7 +153,10 @@ static void translate(const dataset *d, user_context *c) {
 static status read_both(context_file *f, user_context *c) {
   TRY(reader_start(&f->reader));
   if (dataset_lists(f->d, "users.h5")) TRY(read_attributes(f, &c->attributes));
-  if (dataset_lists(f->d, "searches.h5")) TRY(read_searches(f, &c->searches));
+  if (dataset_lists(f->d, "searches.h5")) {
+    TRY(read_searches(f, &c->searches));
+    if (dataset_lists(f->d, "search_times.h5")) TRY(read_search_times(f, &c->searches));
+  }
   if (dataset_lists(f->d, "domains.h5")) {
     TRY(read_runs(f, &c->runs));
     TRY(find_domains(f->d, c));
@@ -169,8 +189,8 @@ void user_context_free(user_context *c) {
   if (c == NULL) return;
   void *const arrays[] = {c->attributes.offsets, c->attributes.tokens, c->searches.offsets,
                           c->searches.places,    c->searches.events,   c->searches.word_offsets,
-                          c->searches.words,     c->runs.offsets,      c->runs.places,
-                          c->domain_of};
+                          c->searches.words,     c->searches.times,    c->runs.offsets,
+                          c->runs.places,        c->domain_of};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(c);
 }
@@ -185,7 +205,8 @@ double user_context_bytes(const user_context *c) {
     const int64_t n = c->searches.offsets[c->users];
     sum += offsets + (double)n * (sizeof *c->searches.places + sizeof *c->searches.events) +
            (double)(n + 1) * sizeof *c->searches.word_offsets +
-           (double)c->searches.word_offsets[n] * sizeof *c->searches.words;
+           (double)c->searches.word_offsets[n] * sizeof *c->searches.words +
+           (c->searches.times != NULL ? (double)n * sizeof *c->searches.times : 0);
   }
   if (c->runs.offsets != NULL) sum += offsets + (double)c->runs.offsets[c->users] * sizeof *c->runs.places;
   return sum;
@@ -196,6 +217,10 @@ double user_context_bytes(const user_context *c) {
 int32_t context_attributes(const user_context *c, int64_t history) {
   if (c == NULL || c->attributes.offsets == NULL) return 0;
   return (int32_t)(c->attributes.offsets[history + 1] - c->attributes.offsets[history]);
+}
+
+static int32_t attributes_of(const user_context *c, const context_span *s) {
+  return s->bare ? 0 : context_attributes(c, s->sequence);
 }
 
 // The first of a user's places, which rise, at `place` or behind it.
@@ -225,6 +250,11 @@ static void find_searches(const user_context *c, const context_span *s, int64_t 
   if (c == NULL || c->searches.offsets == NULL || (s->end == s->begin && !s->query)) return;
   *from = first_search(c, s->sequence, s->begin);
   *stop = first_search(c, s->sequence, s->end + s->query);
+  if (!s->query || !s->timed) return;
+  const user_searches *of = &c->searches; // those of one place rise in time
+  while (*stop > *from && of->places[*stop - 1] == s->end &&
+         (of->times == NULL || of->times[*stop - 1] >= s->before))
+    --*stop;
 }
 
 // Tokens of domains in a span: its first event has one, whatever run it is of.
@@ -242,7 +272,7 @@ static int64_t plain_rows(const user_context *c, const context_span *s) {
 }
 
 int32_t context_rows(const user_context *c, const context_span *s) {
-  const int64_t rows = plain_rows(c, s) + context_attributes(c, s->sequence);
+  const int64_t rows = plain_rows(c, s) + attributes_of(c, s);
   return rows < INT32_MAX ? (int32_t)rows : INT32_MAX;
 }
 
@@ -282,7 +312,7 @@ static bool begins_run(const user_context *c, const context_span *s, int32_t i, 
 int32_t context_fill(const user_context *c, const context_span *s, const int32_t *tokens,
                      const uint8_t *events, int32_t room, int32_t *to_tokens, uint8_t *to_events) {
   const int64_t plain = plain_rows(c, s);
-  const int32_t known = context_attributes(c, s->sequence), beside = room - (plain > 0),
+  const int32_t known = attributes_of(c, s), beside = room - (plain > 0),
                 attributes = known < beside ? known : beside;
   row_writer w = {to_tokens, to_events, 0, 0};
   for (int32_t i = 0; i < attributes; i++)
@@ -304,7 +334,7 @@ seq_input context_query(const user_context *c, const seq_layout *layout, int64_t
                         const int32_t *tokens, const uint8_t *events, int32_t n, int32_t *to_tokens,
                         uint8_t *to_events) {
   if (c == NULL) return (seq_input){.tokens = tokens, .events = events, .n = n};
-  const context_span span = {history, 0, n, true};
+  const context_span span = {.sequence = history, .end = n, .query = true};
   const int32_t room = layout->max_positions - sequence_specials(layout, false, true);
   return (seq_input){.tokens = to_tokens,
                      .events = to_events,
@@ -333,4 +363,9 @@ status user_searches_write(const user_searches *s, int64_t users, const char *pa
                              {"word_offsets", H5_KIND_I64, q + 1, 0, s->word_offsets},
                              {"words", H5_KIND_I32, s->word_offsets[q], 0, s->words}};
   return h5_write_arrays(path, "souk.searches", arrays, 5, deflate);
+}
+
+status user_search_times_write(const user_searches *s, int64_t users, const char *path, int deflate) {
+  const h5_array times = {"times", H5_KIND_I64, s->offsets[users], 0, s->times};
+  return h5_write_arrays(path, "souk.search_times", &times, 1, deflate);
 }

@@ -6,6 +6,8 @@
 //   searches.h5, schema "souk.searches": offsets int64 [S + 1]: the searches of user i are [offsets[i], offsets[i + 1]); of search k,
 //     places int32: it comes before event places[k] of the history (its length: behind the last one), which do not fall for a user;
 //     events uint8: its event type; word_offsets int64 [Q + 1], words int32: its words, [word_offsets[k], word_offsets[k + 1]).
+//   search_times.h5, schema "souk.search_times", beside it where the log has times: times int64 [Q], when each was made, in the data set's
+//     unit of time. Data sets of version 0.2 and before do not have it.
 //   domains.h5, schema "souk.domains", where items have domains (format/domains.h): offsets int64 [S + 1]: the runs of user i are
 //     [offsets[i], offsets[i + 1]); places int32: where each begins in the history, rising, the first at 0.
 // Histories themselves hold items only, and so do targets. What a model reads is put together here: attributes, and then events and the
@@ -27,6 +29,7 @@ typedef struct user_searches {
   uint8_t *events;       // [Q]
   int64_t *word_offsets; // [Q + 1]
   int32_t *words;
+  int64_t *times; // [Q]; NULL: not known
 } user_searches;
 
 typedef struct user_runs {
@@ -48,11 +51,13 @@ typedef struct user_context {
 status dataset_user_context(dataset *d, const user_context **out);
 
 // Events [begin, end) of history `sequence`, with the searches between them from `begin` on. query: what comes next is asked, so that
-// searches behind the last event count, too; else they end before event end - 1.
+// searches behind the last event count, too; else they end before event end - 1. timed: of those behind the last event only the ones
+// that were made before time `before`, and none where their times are not known. bare: without the user's attributes.
 typedef struct context_span {
   int64_t sequence;
   int32_t begin, end;
-  bool query;
+  bool query, timed, bare;
+  int64_t before;
 } context_span;
 // How many rows it has: attributes, events and words. c NULL: the events alone. context_attributes: the first of them.
 int32_t context_rows(const user_context *c, const context_span *s);
@@ -75,5 +80,6 @@ double user_context_bytes(const user_context *c); // in memory; c NULL: 0
 status user_attributes_write(const user_attributes *a, int64_t users, const char *path, int deflate);
 status user_runs_write(const user_runs *r, int64_t users, const char *path, int deflate);
 status user_searches_write(const user_searches *s, int64_t users, const char *path, int deflate);
+status user_search_times_write(const user_searches *s, int64_t users, const char *path, int deflate);
 
 #endif

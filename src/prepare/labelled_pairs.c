@@ -158,8 +158,8 @@ static int by_sequence(const void *a, const void *b) {
   return (x->order > y->order) - (x->order < y->order);
 }
 
-// The first n events as the model reads them everywhere: with attributes of the user, searches and domains. A search has no time: of
-// those behind the last event nobody knows which came before the row, so that they count only where rows have no time.
+// The first n events as the model reads them everywhere: with attributes of the user, searches and domains. Searches behind the last
+// event belong to it as far as they came before the row, as in serving, where whoever asks has made them.
 static pair_history history_of(const label_reading *r, const waiting_pair *w, const sequence *s, int32_t n) {
   pair_history h = {.tokens = r->first, .events = r->events, .n = n < r->room ? n : r->room, .in_all = n};
   if (r->context == NULL) {
@@ -167,7 +167,8 @@ static pair_history history_of(const label_reading *r, const waiting_pair *w, co
     memcpy(h.events, s->events + n - h.n, (size_t)h.n);
     return h;
   }
-  const context_span span = {w->sequence, 0, n, w->time == INT64_MIN};
+  const context_span span = {
+      .sequence = w->sequence, .end = n, .query = true, .timed = w->time != INT64_MIN, .before = w->time};
   h.in_all = context_rows(r->context, &span);
   h.n = context_fill(r->context, &span, s->tokens, s->events, r->room, h.tokens, h.events);
   h.fixed = sequence_fixed(context_attributes(r->context, w->sequence), h.in_all, h.n);
@@ -178,12 +179,13 @@ static status pair_with(label_reading *r, const waiting_pair *w, const sequence 
   int32_t n = s->valid_from;
   if (w->time != INT64_MIN)
     for (n = 0; n < s->n && s->times[n] < w->time;) n++;
-  r->report->unknown_users += n == 0;
-  if (n == 0 && w->tokens == 1 && r->tokens[w->at] == TOKEN_UNK) {
+  pair_history history = history_of(r, w, s, n);
+  const bool nothing = history.in_all <= context_attributes(r->context, w->sequence);
+  r->report->unknown_users += nothing;
+  if (nothing && w->tokens == 1 && r->tokens[w->at] == TOKEN_UNK) {
     r->report->empty++;
     return OK;
   }
-  pair_history history = history_of(r, w, s, n);
   return add_pair(r, &history, r->tokens + w->at, w->tokens, r->waiting_labels + w->labels, w->line, w->text,
                   w->item);
 }

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/log.h"
 #include "base/memory.h"
 #include "prepare/input_files.h"
 #include "prepare/labelled_internal.h"
@@ -202,6 +203,12 @@ static status make_room(label_reading *r) {
   if (how->pair) TRY(dataset_item_texts(how->d, &r->texts));
   if (!how->pair || how->c->user[0] == '\0') return OK;
   TRY(dataset_user_context(how->d, &r->context));
+  if (how->c->time[0] != '\0' && r->context != NULL && r->context->searches.offsets != NULL &&
+      r->context->searches.times == NULL)
+    log_warn(
+        "%s: its searches have no times, which an older souk prepare did not write; those behind the last "
+        "event before a row are left out",
+        dataset_dir(how->d));
   return reading_users(r);
 }
 

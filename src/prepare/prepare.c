@@ -91,12 +91,13 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   TRY_GOTO(write_item_features(job, *writer, v), done);
   if (job->searches != NULL)
     TRY_GOTO(search_table_tokenize(job->searches, v, job->words->tokenizer, c->output.text_tokens), done);
+  if (job->searches != NULL) search_table_unit(job->searches, job->unit);
   end_stage(job, STAGE_ITEMS);
   TRY_GOTO(write_sequences(job, *writer), done);
   TRY_GOTO(user_table_write(job->attributes, *writer, (int)c->output.deflate), done);
   if (job->domains != NULL) TRY_GOTO(domain_write(job->domains, *writer, (int)c->output.deflate), done);
   if (job->searches != NULL)
-    TRY_GOTO(search_table_write(job->searches, *writer, (int)c->output.deflate), done);
+    TRY_GOTO(search_table_write(job->searches, *writer, info.has_time, (int)c->output.deflate), done);
   store_free(job->store); // closes its file in the directory that is renamed next
   job->store = NULL;
   report = make_report(job);

@@ -25,7 +25,8 @@ struct search_table {
   size_t user_cap;
   // Taken so far.
   user_searches out;
-  size_t offsets_cap, places_cap, events_cap, word_offsets_cap, out_words_cap;
+  size_t offsets_cap, places_cap, events_cap, word_offsets_cap, out_words_cap, times_cap;
+  int64_t per_second; // units of time
   int64_t users, searches, words;
 };
 
@@ -47,9 +48,9 @@ void search_table_free(search_table *t) {
   intern_free(t->texts);
   store_free(t->store);
   partition_free(&t->part);
-  void *const arrays[] = {t->text_offsets, t->text_words,       t->order,
-                          t->user_first,   t->out.offsets,      t->out.places,
-                          t->out.events,   t->out.word_offsets, t->out.words};
+  void *const arrays[] = {t->text_offsets, t->text_words, t->order,      t->user_first,
+                          t->out.offsets,  t->out.places, t->out.events, t->out.word_offsets,
+                          t->out.words,    t->out.times};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(t);
 }
@@ -64,6 +65,10 @@ status search_table_add(search_table *t, const char *user, size_t user_bytes, ui
   TRY(intern_add_hashed(t->texts, text, text_bytes, name_hash(text, text_bytes), &search.item));
   t->counts.rows++;
   return store_add(t->store, user, user_bytes, user_hash, &search);
+}
+
+void search_table_unit(search_table *t, time_unit unit) {
+  t->per_second = time_unit_per_second(unit);
 }
 
 void search_table_complete(search_table *t) {
@@ -135,6 +140,15 @@ static bool before(const log_event *a, const log_event *b) {
   return a->time != b->time ? a->time < b->time : a->nanos < b->nanos;
 }
 
+// In the data set's unit, which the times of events fit into; another time is as early or late as can be.
+static int64_t time_in_unit(const search_table *t, const log_event *e) {
+  int64_t whole, out;
+  if (__builtin_mul_overflow(e->time, t->per_second, &whole) ||
+      __builtin_add_overflow(whole, e->nanos / (1000000000 / t->per_second), &out))
+    return e->time < 0 ? INT64_MIN : INT64_MAX;
+  return out;
+}
+
 static status add_search(search_table *t, const log_event *search, int32_t place) {
   const int64_t from = t->text_offsets[search->item], n = t->text_offsets[search->item + 1] - from,
                 k = t->searches;
@@ -145,7 +159,9 @@ static status add_search(search_table *t, const log_event *search, int32_t place
   TRY(mem_grow(&t->out.word_offsets, &t->word_offsets_cap, (size_t)k + 2, sizeof *t->out.word_offsets,
                "searches"));
   TRY(mem_grow(&t->out.words, &t->out_words_cap, (size_t)(t->words + n), sizeof *t->out.words, "searches"));
+  TRY(mem_grow(&t->out.times, &t->times_cap, (size_t)k + 1, sizeof *t->out.times, "searches"));
   t->out.places[k] = place;
+  t->out.times[k] = time_in_unit(t, search);
   t->out.events[k] = (uint8_t)search->type;
   memcpy(t->out.words + t->words, t->text_words + from, (size_t)n * sizeof *t->out.words);
   for (int64_t i = 0; i < n; i++) t->counts.unknown += t->text_words[from + i] == TOKEN_UNK;
@@ -173,7 +189,7 @@ status search_table_take(search_table *t, const char *user, const log_event *e, 
   return OK;
 }
 
-status search_table_write(search_table *t, dataset_writer *w, int deflate) {
+status search_table_write(search_table *t, dataset_writer *w, bool timed, int deflate) {
   char path[PATH_MAX + 64];
   store_free(t->store);
   t->store = NULL;
@@ -182,5 +198,9 @@ status search_table_write(search_table *t, dataset_writer *w, int deflate) {
   if (t->searches == 0) return OK;
   TRY(writer_path(w, "searches.h5", path, sizeof path));
   TRY(user_searches_write(&t->out, t->users, path, deflate));
-  return writer_list(w, "searches.h5");
+  TRY(writer_list(w, "searches.h5"));
+  if (!timed) return OK;
+  TRY(writer_path(w, "search_times.h5", path, sizeof path));
+  TRY(user_search_times_write(&t->out, t->users, path, deflate));
+  return writer_list(w, "search_times.h5");
 }

@@ -53,5 +53,11 @@ bool coverage_text(char text[COVERAGE_TEXT], const batcher_coverage *c, const ru
     append(text, "; final training: train and validation parts%s",
            run->data.trains.final_users > 0 ? ", the latter without data.final_users" : "");
   if (run->data.next_session) append(text, "; half of the second sessions of pairs are another user's");
-  return !all;
+  if (c->cut > 0)
+    append(text,
+           "; %lld of %lld examples are longer than model.max_positions with attributes, searches and "
+           "domains, and lose "
+           "their oldest events and words",
+           (long long)c->cut, (long long)c->examples);
+  return !all || c->cut > 0;
 }

@@ -80,26 +80,37 @@ check "a run reads them" train "$work/known" "${joint[@]}" --data.dir "$work/u" 
 check "a causal run reads them" train "$work/next" "${joint[@]}" --data.dir "$work/u" --objectives next_item --steps 20
 check "both are evaluated" bash -c "'$souk' eval '$work/known' --device cpu && '$souk' eval '$work/next' --device cpu"
 
+check "pairs of sessions are read with attributes and searches" train "$work/sessions" "${joint[@]}" --data.dir "$work/u" --max_positions 24 --next_session \
+  --objectives "masked_lm, next_session" --steps 10 --eval_every 0
+check "it counts what does not fit" grep -qE "[0-9]+ of [0-9]+ examples are longer than model.max_positions with attributes, searches and domains" "$work/sessions.err"
+
 # The inference module reads them as training did: user vectors of a small log whose questions are written beside it.
-awk -v log_="$work/small.csv" -v users="$work/small.users" 'BEGIN {
+# Pairs of a user and an item are asked about right before and right behind searches, and as many lines of questions have their histories.
+awk -v log_="$work/small.csv" -v users="$work/small.users" -v pairs="$work/pairs.csv" -v asked="$work/pairs.jsonl" 'BEGIN {
   srand(4); split("red shoe blue hat", word, " ")
-  print "user,item,time,event,query" >log_; print "user,town,age" >users
+  print "user,item,time,event,query" >log_; print "user,town,age" >users; print "user,item,time,click,cart,buy" >pairs
   for (u = 0; u < 60; u++) {
     n = 3 + int(rand() * 12); line = ""; item = int(rand() * 20); age = 10 + int(rand() * 60); town = "t" int(rand() * 3)
     if (u % 5) print "u" u "," town "," age >users
+    known = u % 5 ? ", \"attributes\": {\"age\": " age ", \"town\": \"" town "\"}" : ""
     for (i = 0; i < n; i++) {
+      if (i % 3 == u % 3) ask(u, i, 1000 * u + 10 * i - 7)
       if (rand() < .4) {
         query = word[1 + int(rand() * 4)] " " word[1 + int(rand() * 4)]
         print "u" u ",," 1000 * u + 10 * i - 5 ",search," query >log_
         line = line (line == "" ? "" : ", ") "{\"text\": \"" query "\", \"event\": \"search\"}"
       }
+      if (i % 3 != u % 3) ask(u, i, 1000 * u + 10 * i - 3)
       print "u" u ",i" item "," 1000 * u + 10 * i ",view," >log_
       if (i < n - 1) line = line (line == "" ? "" : ", ") "{\"item\": \"i" item "\", \"event\": \"view\"}"
       item = (item + 3) % 20
     }
-    known = u % 5 ? ", \"attributes\": {\"age\": " age ", \"town\": \"" town "\"}" : ""
     print "{\"user\": \"u" u "\", \"history\": [" line "]" known "}"
   }
+}
+function ask(u, i, time) {
+  print "u" u ",i" (u + i) % 20 "," time "," (u + i) % 2 "," u % 2 "," >pairs
+  print "{\"history\": [" line "], \"item\": \"i" (u + i) % 20 "\"" known "}" >asked
 }' >"$work/small.jsonl"
 small() {
   "$souk" prepare --log "$work/small.csv" --fields.user user --fields.item item --time time --event event --query query \
@@ -110,6 +121,20 @@ check "a small log with attributes and searches is prepared" small
 small_agree() { local name=$1; shift; vectors_agree "$name" "$work/s" "$work/small.jsonl" --max_positions 12 "$@"; }
 check "user vectors of the bundle are those of the trainer" small_agree masked --cls_sep --item_classes false
 check "user vectors of a causal bundle are those of the trainer" small_agree causal --objectives next_item
+pairs_agree() {
+  train "$work/two" --data.dir "$work/s" --steps 30 --lr 1e-2 --eval_every 0 --max_positions "$1" --cls_sep --segments 2 --item_classes false &&
+    "$souk" finetune --task pair "$work/two" --train "$work/pairs.csv" --user user --labels.item item --labels.time time --labels.time_format seconds \
+      --epochs 3 --lr 1e-2 --threads 1 --peak_gflops 10 --batch_tokens 256 --out "$work/pair" &&
+    "$souk" label "$work/pair" "$work/pairs.csv" --write "$work/said.jsonl" && rm -rf "$work/pair.bundle" && "$souk" export "$work/pair" "$work/pair.bundle" &&
+    "$infer" pairs "$work/pair.bundle" <"$work/pairs.jsonl" >"$work/answers.jsonl" || return 1
+  sed -E 's/^\{"line":([0-9]+),/\1 &/' "$work/said.jsonl" | sort -n | sed 's/.*"probabilities"//' | grep -oE '"(click|cart|buy)":[0-9.e-]+' >"$work/a"
+  grep -oE '"(click|cart|buy)":[0-9.e-]+' "$work/answers.jsonl" >"$work/b"
+  rm -rf "$work/two" "$work/pair"
+  paste -d: "$work/a" "$work/b" | awk -F: -v rows="$(wc -l <"$work/pairs.jsonl")" '{d = $2 - $4; if (d < 0) d = -d; if (d > worst) worst = d; if ($1 != $3) bad = 1}
+    END {print NR, worst; exit !(NR == 3 * rows && !bad && worst < 1e-5)}'
+}
+check "pairs at a time have the searches up to it, in training and in the bundle" pairs_agree 60
+check "pairs with too long a history have the newest searches, in training and in the bundle" pairs_agree 12
 listed() { "$infer" info "$work/masked.bundle" --json | grep -q '"user_attributes":\["town","age"\]'; }
 check "souk-infer info lists the attributes" listed
 echo '{"history": [], "attributes": {"size": 3}}' >"$work/bad.jsonl"

@@ -53,7 +53,7 @@ static void expect_rows(dataset *d, const char *user, int32_t begin_at, int32_t 
   free(text);
   check_ok(block_read(&b, d, index, 1));
   block_get(b, 0, &s);
-  const context_span span = {index, begin_at, end < 0 ? s.n : end, true};
+  const context_span span = {.sequence = index, .begin = begin_at, .end = end < 0 ? s.n : end, .query = true};
   const int32_t rows_there = context_fill(known, &span, s.tokens, s.events, room, tokens, events);
   if (room == 64) assert_int_equal(context_rows(known, &span), rows_there);
   for (int32_t i = 0; i < rows_there; i++) {
@@ -85,6 +85,36 @@ static void shops_share_users_and_not_items(void **unused) {
   assert_int_equal(count_of(domains, "shared_users"), 1);
   assert_int_equal(count_of(domains, "runs"), 5);
   json_decref(j);
+  dataset_close(d);
+}
+
+// A border between sessions may cut a run, and then both segments say whose events they are.
+static void pairs_of_sessions_have_domains(void **unused) {
+  (void)unused;
+  static data_config config;
+  const option_section section = {"data", "Data", data_options, n_data_options, &config};
+  const seq_layout layout = {.cls_sep = true, .max_positions = 12, .n_event_types = 2, .segments = 2};
+  batcher *b;
+  const batch *x;
+  char got[1024] = "";
+  begin_shops();
+  write_log("east", "user_id,item_id,t\nann,1,10\nann,2,20\nann,1,9000\n");
+  write_log("west", "user_id,item_id,t\nann,7,9010\n");
+  dataset *d = run_and_open();
+  check_ok(options_defaults(&(option_set){.sections = &section, .count = 1}));
+  config.batch_tokens = 64;
+  config.next_session = true;
+  config.dupe_factor = 0;
+  check_ok(batcher_open(&b, d, &config, &layout, PART_TRAIN, 0, 1));
+  check_ok(batcher_next(b, &x));
+  assert_int_equal(x->seqs, 1);
+  for (int32_t i = 0; i < x->tokens; i++) {
+    if (i > 0) strcat(got, " ");
+    strcat(got, vocab_token(dataset_vocab(d), x->ids[i]));
+  }
+  assert_string_equal(got,
+                      "[CLS] domain=east east/1 east/2 [SEP] domain=east east/1 domain=west [MASK] [SEP]");
+  batcher_close(b);
   dataset_close(d);
 }
 
@@ -240,6 +270,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(shops_share_users_and_not_items), TEST(a_map_joins_users),
+      TEST(pairs_of_sessions_have_domains),  TEST(a_map_joins_users),
       TEST(a_column_says_the_domain),        TEST(catalogues_are_of_domains),
       TEST(wrong_options_are_told),          TEST(next_items_are_predicted_through_domains),
       TEST(hostile_files_are_refused),

@@ -25,9 +25,10 @@ static int32_t places[] = {0, 2, 3, 4};
 static uint8_t search_events[] = {SEARCH, SEARCH, SEARCH, SEARCH};
 static int64_t word_offsets[] = {0, 2, 3, 4, 5};
 static int32_t words[] = {W0, W1, W2, W1, W0};
+static int64_t search_times[] = {0, 1, 2, 3};
 static dataset *d;
 
-static void write_data(bool with_searches) {
+static void write_data(bool with_searches, bool with_times) {
   dataset_writer *w;
   vocab *v;
   char path[400];
@@ -43,17 +44,23 @@ static void write_data(bool with_searches) {
                         .tokens = (int32_t[]){I0, I0 + 1, I0 + 2, I0 + 3, I0 + 4},
                         .events = (uint8_t[]){1, 2, 1, 2, 1},
                         .times = (int64_t[]){0, 1, 2, 3, 4},
-                        .sessions = (int32_t[]){0, 0, 0, 0, 0}};
+                        .sessions = (int32_t[]){0, 0, 1, 1, 1}};
     check_ok(writer_add(w, &s, u == 0 ? "u0" : "u1"));
   }
   check_ok(writer_path(w, "users.h5", path, sizeof path));
   check_ok(user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4));
   check_ok(writer_list(w, "users.h5"));
   if (with_searches) {
-    const user_searches s = {search_offsets, places, search_events, word_offsets, words};
+    const user_searches s = {search_offsets, places, search_events, word_offsets, words, search_times};
     check_ok(writer_path(w, "searches.h5", path, sizeof path));
     check_ok(user_searches_write(&s, USERS, path, 4));
     check_ok(writer_list(w, "searches.h5"));
+  }
+  if (with_times) {
+    check_ok(writer_path(w, "search_times.h5", path, sizeof path));
+    check_ok(user_search_times_write(&(user_searches){.offsets = search_offsets, .times = search_times},
+                                     USERS, path, 4));
+    check_ok(writer_list(w, "search_times.h5"));
   }
   dataset_info info = {.name = "t",
                        .n_event_types = 4,
@@ -67,7 +74,14 @@ static void write_data(bool with_searches) {
 
 static int set_up(void **unused) {
   setup(unused);
-  write_data(true);
+  write_data(true, true);
+  check_ok(dataset_open(&d, dir, true));
+  return 0;
+}
+
+static int set_up_without_times(void **unused) {
+  setup(unused);
+  write_data(true, false);
   check_ok(dataset_open(&d, dir, true));
   return 0;
 }
@@ -95,8 +109,9 @@ static void expect_rows(const context_span *s, int32_t room, const int32_t *want
 
 static void attributes_come_first_and_words_between(void **unused) {
   (void)unused;
-#define ROWS(sequence, begin, end, query, room, ...)                                              \
-  expect_rows(&(context_span){sequence, begin, end, query}, room, (const int32_t[]){__VA_ARGS__}, \
+#define ROWS(history, first, stop, asked, room, ...)                                                   \
+  expect_rows(&(context_span){.sequence = history, .begin = first, .end = stop, .query = asked}, room, \
+              (const int32_t[]){__VA_ARGS__},                                                          \
               (int32_t)(sizeof(const int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
   ROWS(0, 0, 5, false, 32, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1, I0 + 3, W0, I0 + 4);
   ROWS(0, 0, 3, false, 32, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2); // a window ends with an event
@@ -110,6 +125,22 @@ static void attributes_come_first_and_words_between(void **unused) {
   ROWS(0, 0, 3, true, 3, AX, B5, W1);
   ROWS(0, 0, 3, true, 2, AX, W1); // and leave room for what is newest
   ROWS(0, 0, 3, false, 1, I0 + 2);
+}
+
+static void searches_count_up_to_a_time(void **unused) {
+  (void)unused;
+#define TIMED(stop, time, ...)                                                                \
+  expect_rows(&(context_span){.end = stop, .query = true, .timed = true, .before = time}, 32, \
+              (const int32_t[]){__VA_ARGS__},                                                 \
+              (int32_t)(sizeof(const int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
+  TIMED(3, 4, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1);
+  TIMED(3, 3, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1); // w1 was made at 2
+  TIMED(3, 2, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2);
+  TIMED(0, 1, AX, B5, W0, W1);
+  TIMED(0, 0, AX, B5);
+#undef TIMED
+  const context_span bare = {.sequence = 0, .begin = 2, .end = 4, .bare = true};
+  expect_rows(&bare, 32, (const int32_t[]){W2, I0 + 2, W1, I0 + 3}, 4);
 }
 
 static void another_vocabulary_translates_them(void **unused) {
@@ -172,11 +203,24 @@ static void labelled_pairs_have_them(void **unused) {
   expect_pair(positions, text, (int32_t[]){__VA_ARGS__}, \
               (int32_t)(sizeof(int32_t[]){__VA_ARGS__} / sizeof(int32_t)))
   static const char plain[] = "user,item,click,cart,buy\nu0,i5,1,,\n",
-                    timed[] = "user,item,time,click,cart,buy\nu0,i5,2,1,,\n";
+                    timed[] = "user,item,time,click,cart,buy\nu0,i5,2,1,,\n",
+                    later[] = "user,item,time,click,cart,buy\nu0,i5,3,1,,\n",
+                    first[] = "user,item,time,click,cart,buy\nu0,i5,0,1,,\n";
   PAIR(32, plain, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1); // the training part
   PAIR(12, plain, AX, B5, W1, I0, I0 + 1, W2, I0 + 2, W1);     // attributes stay
   PAIR(7, plain, AX, B5, W1);
-  PAIR(32, timed, AX, B5, W0, W1, I0, I0 + 1); // when w2 was searched for is not known
+  PAIR(32, timed, AX, B5, W0, W1, I0, I0 + 1, W2); // which was searched for at 1
+  PAIR(32, later, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1);
+  PAIR(32, first, AX, B5); // a search at the row's own time is not before it
+}
+
+// A data set of before, which does not say when.
+static void without_times_the_last_searches_are_left_out(void **unused) {
+  (void)unused;
+  static const char plain[] = "user,item,click,cart,buy\nu0,i5,1,,\n",
+                    timed[] = "user,item,time,click,cart,buy\nu0,i5,2,1,,\n";
+  PAIR(32, plain, AX, B5, W0, W1, I0, I0 + 1, W2, I0 + 2, W1);
+  PAIR(32, timed, AX, B5, W0, W1, I0, I0 + 1);
 #undef PAIR
 }
 
@@ -221,6 +265,65 @@ static void batches_have_them_and_predict_items(void **unused) {
   }
   assert_int_equal(rows, 1);
   batcher_close(b);
+}
+
+// The sequences of a batch of pairs of sessions, whose last item is masked: true ones and others.
+static void pairs_of(int32_t positions, int64_t epochs, const int32_t (*wanted)[16], const int32_t *lengths,
+                     int32_t n, int64_t cut) {
+  data_config config = defaults();
+  seq_layout layout = bert;
+  batcher *b;
+  const batch *x;
+  batcher_coverage has;
+  int32_t seen[8] = {0};
+  config.dupe_factor = 0;
+  config.next_session = true;
+  layout.max_positions = positions;
+  check_ok(batcher_open(&b, d, &config, &layout, PART_TRAIN, 0, 1));
+  check_ok(batcher_get_coverage(b, &has));
+  assert_int_equal(has.cut, cut);
+  assert_int_equal(has.examples, 2);
+  for (int64_t k = 0; k < epochs; k++) {
+    check_ok(batcher_next(b, &x));
+    for (int32_t s = 0; s < x->seqs; s++) {
+      const int32_t begin = x->cu_seqlens[s], rows = x->cu_seqlens[s + 1] - begin;
+      int32_t at = 0;
+      for (; at < n; at++)
+        if (rows == lengths[at] && memcmp(x->ids + begin, wanted[at], (size_t)rows * sizeof(int32_t)) == 0 &&
+            x->nsp_labels[s] == wanted[at][15])
+          break;
+      if (at == n) {
+        for (int32_t i = 0; i < rows; i++) print_error("%d ", x->ids[begin + i]);
+        fail_msg("is no pair that can be; label %d", x->nsp_labels[s]);
+      }
+      seen[at]++;
+      for (int32_t i = 0; i < rows; i++)
+        if (x->ids[begin + i] >= W0 && x->ids[begin + i] < AX)
+          assert_int_equal(x->types[begin + i] % layout.n_event_types, SEARCH);
+    }
+  }
+  for (int32_t i = 0; i < n; i++) assert_true(seen[i] > 0);
+  batcher_close(b);
+}
+
+static void pairs_of_sessions_have_them(void **unused) {
+  (void)unused;
+  enum { C = TOKEN_CLS, S = TOKEN_SEP, M = TOKEN_MASK };
+  // Of the first user the own next session or one of the other's; of the other the own, or one of the first user's without
+  // what was searched for, which would be more rows.
+  static const int32_t all[][16] = {{C, AX, B5, W0, W1, I0, I0 + 1, S, W2, M, S, [15] = 0},
+                                    {C, AX, B5, W0, W1, I0, I0 + 1, S, M, S, [15] = 1},
+                                    {C, I0, I0 + 1, S, M, S, [15] = 0},
+                                    {C, I0, I0 + 1, S, M, S, [15] = 1}};
+  static const int32_t lengths[] = {11, 10, 6, 6};
+  pairs_of(20, 40, all, lengths, 4, 0);
+  // With room for 6 the longer segment loses its words, and the attributes stay.
+  static const int32_t cut[][16] = {{C, AX, B5, I0, I0 + 1, S, W2, M, S, [15] = 0},
+                                    {C, AX, B5, I0, I0 + 1, S, M, S, [15] = 1},
+                                    {C, I0, I0 + 1, S, M, S, [15] = 0},
+                                    {C, I0, I0 + 1, S, M, S, [15] = 1}};
+  static const int32_t cut_lengths[] = {9, 8, 6, 6};
+  pairs_of(9, 40, cut, cut_lengths, 4, 1);
 }
 
 static void validation_asks_behind_the_last_search(void **unused) {
@@ -283,7 +386,7 @@ static void hostile_files_are_refused(void **unused) {
     snprintf(path, sizeof path, "%s/%s", dir, cases[i].file);
     unlink(path);
     const bool users = strcmp(cases[i].file, "users.h5") == 0;
-    const user_searches s = {search_offsets, places, search_events, word_offsets, words};
+    const user_searches s = {search_offsets, places, search_events, word_offsets, words, search_times};
     check_ok(
         users ? user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4)
               : user_searches_write(&s, USERS, path, 4));
@@ -294,6 +397,38 @@ static void hostile_files_are_refused(void **unused) {
         users ? user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4)
               : user_searches_write(&s, USERS, path, 4));
   }
+}
+
+static void write_times(const int64_t *offsets) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/search_times.h5", dir);
+  unlink(path);
+  check_ok(user_search_times_write(
+      &(user_searches){.offsets = (int64_t *)(uintptr_t)offsets, .times = search_times}, USERS, path, 4));
+}
+
+static void hostile_times_are_refused(void **unused) {
+  (void)unused;
+  static const int64_t fewer[] = {0, 3, 3};
+  char path[400];
+  write_times(fewer);
+  refuse("search_times.h5", "\"times\" has 3 elements, not 4");
+  places[1] = 0; // two searches at one place, which must rise
+  search_times[0] = 2;
+  snprintf(path, sizeof path, "%s/searches.h5", dir);
+  unlink(path);
+  check_ok(user_searches_write(
+      &(user_searches){search_offsets, places, search_events, word_offsets, words, search_times}, USERS, path,
+      4));
+  write_times(search_offsets);
+  char *bytes;
+  size_t n;
+  check_ok(file_read(path, 1 << 20, &bytes, &n));
+  tiny_list(dir, "searches.h5", bytes, n);
+  free(bytes);
+  refuse("search_times.h5", "\"times\" at 1 is 1, before the search that it follows");
+  places[1] = 2;
+  search_times[0] = 0;
 }
 
 // ---- souk prepare --------------------------------------------------------------------------------------------
@@ -330,8 +465,8 @@ static void expect_history(dataset *x, int64_t index, const char *wanted) {
   check_ok(dataset_user_context(x, &u));
   check_ok(block_read(&b, x, index, 1));
   block_get(b, 0, &s);
-  const int32_t n =
-      context_fill(u, &(context_span){index, 0, s.n, true}, s.tokens, s.events, 64, tokens, events);
+  const int32_t n = context_fill(u, &(context_span){.sequence = index, .end = s.n, .query = true}, s.tokens,
+                                 s.events, 64, tokens, events);
   for (int32_t i = 0; i < n; i++) {
     if (i > 0) strcat(text, " ");
     strcat(text, vocab_token(dataset_vocab(x), tokens[i]));
@@ -432,11 +567,16 @@ int main(void) {
 #define PREPARE(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
   const struct CMUnitTest tests[] = {
       TEST(attributes_come_first_and_words_between),
+      TEST(searches_count_up_to_a_time),
       TEST(another_vocabulary_translates_them),
       TEST(batches_have_them_and_predict_items),
       TEST(validation_asks_behind_the_last_search),
+      TEST(pairs_of_sessions_have_them),
       TEST(hostile_files_are_refused),
+      TEST(hostile_times_are_refused),
       TEST(labelled_pairs_have_them),
+      cmocka_unit_test_setup_teardown(without_times_the_last_searches_are_left_out, set_up_without_times,
+                                      tear_down),
       PREPARE(a_log_has_searches),
       PREPARE(a_file_has_attributes),
       PREPARE(long_values_are_counted),

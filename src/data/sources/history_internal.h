@@ -25,6 +25,8 @@ typedef struct history_source {
   const user_context *context; // NULL: events alone
   int32_t *row_tokens;         // [max_positions + 1], like row_events: a history at hand, with its context
   uint8_t *row_events;
+  int32_t *second_tokens; // [max_positions + 1], like second_events: the second session of a pair
+  uint8_t *second_events;
   int64_t masked_copies, copies, windows; // copies of a window: masked ones, all
   int64_t *first_window;                  // [sequences]
   negative_sampler *negatives;            // NULL: none

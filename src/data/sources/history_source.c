@@ -2,7 +2,7 @@
 //
 // Sequences lie in blocks of HISTORY_BLOCK, of which HISTORY_GROUP are in memory at a time. Windows, crops and lengths are
 // functions of the index, so listing examples reads no tokens.
-#include "data/sources/history_internal.h"
+#include "data/sources/session_pairs.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -28,7 +28,7 @@ static status list_masked(const history_source *b, example e, int64_t copy, exam
     if (e.end - e.begin > 2 && rng_unit(&r) < b->c.crop)
       e.end = e.begin + 2 + (int32_t)rng_below(&r, (uint64_t)(e.end - e.begin - 1));
   }
-  e.length = history_rows(b, history_length(b, e.sequence, e.begin, e.end));
+  e.length = history_rows(b, history_length(b, e.sequence, e.begin, e.end) + session_pair_rows(b));
   return examples_add(to, &e);
 }
 
@@ -103,6 +103,18 @@ static int64_t events_in(const history_source *b, example *of, size_t n) {
   return events;
 }
 
+// Examples that are longer than the model has room for, for all that is known of their users.
+static void count_cut(const history_source *b, const example *of, size_t n, batcher_coverage *out) {
+  for (size_t i = 0; b->context != NULL && i < n; i++) {
+    const bool next = of[i].task >= PREDICT_NEXT, masked = !next && b->c.next_session;
+    if (of[i].task == PREDICT_FIRST) continue;
+    const int32_t rows = history_length(b, of[i].sequence, of[i].begin, of[i].end) - next;
+    out->examples++;
+    out->cut += rows + session_pair_rows(b) * masked >
+                b->layout.max_positions - sequence_specials(&b->layout, masked, false);
+  }
+}
+
 static status cover(batch_source *self, batcher_coverage *out) {
   const history_source *b = (const history_source *)self;
   example_list l = {.n = 0};
@@ -114,6 +126,7 @@ static status cover(batch_source *self, batcher_coverage *out) {
     rc = list(self, 0, block, &l);
     for (size_t i = 0, stop; rc == OK && i < l.n; i = stop) {
       for (stop = i + 1; stop < l.n && l.items[stop].sequence == l.items[i].sequence;) stop++;
+      count_cut(b, &l.items[i], stop - i, out);
       out->covered += events_in(b, &l.items[i], stop - i);
     }
   }
@@ -155,59 +168,22 @@ void history_find_sequence(const history_source *b, int64_t index, sequence *s) 
   block_get(b->blocks[i], index % HISTORY_BLOCK, s);
 }
 
-// Are all sessions in [begin, i) over at i, where another begins? Sessions are numbered as they begin, and may be interleaved:
-// a change of session alone is no border.
-static bool session_border(const int32_t *sessions, int32_t begin, int32_t i, int32_t end) {
-  if (sessions[i] == sessions[i - 1]) return false;
-  int32_t newest = sessions[begin];
-  for (int32_t k = begin + 1; k < i; k++) newest = sessions[k] > newest ? sessions[k] : newest;
-  while (i < end && sessions[i] > newest) i++;
-  return i == end;
-}
-
-// Splits a window at a session border into the pair (a, b); half of the time b is a session of another user
-// of the group, cut to the length of the true one. False when the window has no border.
-static bool make_pair(const history_source *b, const example_list *all, const example *e, const sequence *s,
-                      batch_input *a, batch_input *second, int32_t *label) {
-  int32_t borders = 0;
-  for (int32_t i = e->begin + 1; i < e->end; i++) borders += session_border(s->sessions, e->begin, i, e->end);
-  if (borders == 0) return false;
-  rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e->id, high(e->id) ^ 0x80000000u);
-  int32_t wanted = (int32_t)rng_below(&r, (uint64_t)borders), cut = e->begin + 1;
-  for (;; cut++)
-    if (session_border(s->sessions, e->begin, cut, e->end) && wanted-- == 0) break;
-  *a = (batch_input){s->tokens + e->begin, s->events + e->begin, cut - e->begin};
-  *second = (batch_input){s->tokens + cut, s->events + cut, e->end - cut};
-  *label = 0;
-  if (rng_unit(&r) < 0.5) return true;
-  for (int tries = 0; tries < 16; tries++) {
-    const example *o = &all->items[rng_below(&r, all->n)];
-    if (o->sequence == e->sequence || o->task >= MASK_TEXT) continue;
-    sequence other;
-    history_find_sequence(b, o->sequence, &other);
-    int32_t from = o->begin + (int32_t)rng_below(&r, (uint64_t)(o->end - o->begin));
-    while (from > o->begin && !session_border(other.sessions, o->begin, from, o->end)) from--;
-    const int32_t n = o->end - from < second->n ? o->end - from : second->n;
-    *second = (batch_input){other.tokens + from, other.events + from, n};
-    *label = 1;
-    break;
-  }
-  return true;
-}
-
 static status no_room(const example *e) {
   return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
 }
 
 int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end) {
   if (b->context == NULL) return end - begin;
-  return context_rows(b->context, &(context_span){index, begin, end, b->part == PART_VALID});
+  return context_rows(
+      b->context,
+      &(context_span){.sequence = index, .begin = begin, .end = end, .query = b->part == PART_VALID});
 }
 
 batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end,
                          int32_t room) {
   if (b->context == NULL) return (batch_input){s->tokens + begin, s->events + begin, end - begin};
-  const context_span span = {s->index, begin, end, b->part == PART_VALID};
+  const context_span span = {
+      .sequence = s->index, .begin = begin, .end = end, .query = b->part == PART_VALID};
   const int32_t n = context_fill(b->context, &span, s->tokens, s->events, room, b->row_tokens, b->row_events);
   return (batch_input){b->row_tokens, b->row_events, n};
 }
@@ -281,7 +257,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   }
   if (e->task >= PREDICT_NEXT) return add_next(b, out, e, &s);
   int32_t label = -1;
-  const bool pair = b->c.next_session && make_pair(b, all, e, &s, &a, &second, &label);
+  const bool pair = b->c.next_session && session_pair(b, all, e, &s, &a, &second, &label);
   if (!pair) a = history_take(b, &s, e->begin, e->end, room_of(b, false));
   const int32_t begin = out->tokens;
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL)) return no_room(e);
@@ -351,6 +327,8 @@ static void close_source(batch_source *self) {
   token_masks_free(&b->masks);
   free(b->row_tokens);
   free(b->row_events);
+  free(b->second_tokens);
+  free(b->second_events);
   free(b);
 }
 
@@ -399,10 +377,11 @@ status history_source_open(batch_source **out, dataset *d, const data_config *c,
   TRY_GOTO(check_config(b), bad);
   TRY_GOTO(training_part_make(&b->trains, d, &c->trains), bad);
   TRY_GOTO(dataset_user_context(d, &b->context), bad);
-  TRY_GOTO(mem_new(&b->row_tokens, (size_t)layout->max_positions + 1, sizeof *b->row_tokens, "a history"),
-           bad);
-  TRY_GOTO(mem_new(&b->row_events, (size_t)layout->max_positions + 1, sizeof *b->row_events, "a history"),
-           bad);
+  const size_t rows = (size_t)layout->max_positions + 1;
+  TRY_GOTO(mem_new(&b->row_tokens, rows, sizeof *b->row_tokens, "a history"), bad);
+  TRY_GOTO(mem_new(&b->row_events, rows, sizeof *b->row_events, "a history"), bad);
+  TRY_GOTO(mem_new(&b->second_tokens, rows, sizeof *b->second_tokens, "a session"), bad);
+  TRY_GOTO(mem_new(&b->second_events, rows, sizeof *b->second_events, "a session"), bad);
   b->base.blocks = (history_sequences(b) + HISTORY_BLOCK - 1) / HISTORY_BLOCK;
   b->base.group = HISTORY_GROUP;
   if (layout->asks != ASKS_NEXT) b->masked_copies = c->dupe_factor + (int64_t)ceil(c->last_copies);
