@@ -62,7 +62,7 @@
 
 // The version of this header; souk_infer_version() is that of the library. Souk as a whole has the same.
 #define SOUK_VERSION_MAJOR 0
-#define SOUK_VERSION_MINOR 3
+#define SOUK_VERSION_MINOR 4
 #define SOUK_VERSION_PATCH 0
 // The number of the binary interface, see "Versions" above; the Makefile reads it. 0 had a smaller souk_history, and
 // exported souk_get_info, souk_rank and souk_rank_flat.
@@ -98,7 +98,7 @@ typedef struct souk_error {
 
 typedef struct souk_bundle souk_bundle;
 
-// The version of the library, e.g. "0.3.0".
+// The version of the library, e.g. "0.4.0".
 SOUK_API const char *souk_infer_version(void);
 // A few words about a code, e.g. "out of memory"; "unknown status" for numbers that are none.
 SOUK_API const char *souk_status_text(souk_status code);
@@ -144,7 +144,9 @@ typedef struct souk_info {
   int32_t makes_items;  // 1: souk_item_vectors_of_products makes vectors of new items
   int32_t features;     // numbers of a product's features; 0: they play no part
   int32_t adapters;     // how many; souk_adapter_name has their names
-  int32_t reserved;
+  // 1: nothing that it was trained on ranks items, as with labels alone. Its vectors are there, but their products mean nothing, so
+  // souk_rank, souk_rank_flat, souk_score and souk_explain are refused
+  int32_t unranked;
 } souk_info;
 
 // Fills *info, of info_bytes.

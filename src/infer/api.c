@@ -162,7 +162,8 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .labels_pairs = b->labels.pairs,
                      .makes_items = content_is_there(b),
                      .features = b->content.n_features,
-                     .adapters = b->adapters.n};
+                     .adapters = b->adapters.n,
+                     .unranked = b->unranked};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool) + known_user_bytes(b) +
                        adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels);
@@ -341,6 +342,7 @@ souk_status souk_score(const souk_bundle *b, const float *u, size_t n, const int
                        float *scores, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
+  PASS(check_can_rank(b, error));
   PASS(check_count(n, "n", error));
   PASS(check_items(b, items, m, 0, (place){.field = "items"}, error));
   CHECK_POINTER(u, float, n, "u");
@@ -404,9 +406,7 @@ static souk_status rank(const rank_job *j, const souk_rank_options *options, siz
                         souk_error *error) {
   souk_rank_options own;
   if (j->k < 1) return infer_fail(error, SOUK_ERR_ARGUMENT, "k = %d is less than 1", j->k);
-  if (j->b->items == 0)
-    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has words and no items, so that there is nothing to rank",
-                      j->b->dir);
+  PASS(check_can_rank(j->b, error));
   CHECK_POINTER(options, souk_rank_options, 0, "options");
   PASS(take_structure(&own, sizeof own, options, options_bytes, "options", error));
   PASS(check_options(j->b, &own, error));
@@ -530,6 +530,7 @@ souk_status souk_explain_sized(const souk_bundle *b, const souk_history *history
   explain_job j = {.b = b, .history = history, .items = items, .m = m, .shares = shares};
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
+  PASS(check_can_rank(b, error));
   PASS(take_explain_options(b, &j.options, options, options_bytes, error));
   CHECK_POINTER(history, souk_history, 1, "history");
   PASS(check_history(b, history, (place){.field = "history"}, error));

@@ -88,6 +88,7 @@ struct souk_bundle {
   int32_t event_types, max_history; // max_history: events that a query can hold
   bool pre_norm, cosine, plain, erf, pooler;
   int32_t adapter_width; // of the bottlenecks of the model itself; 0: it has none
+  bool unranked;         // no head of it ranks items
   float eps, inv_temperature;
   double inv_temperature_wide;
   int32_t range_end[RANGE_COUNT]; // of the vocabulary

@@ -10,6 +10,19 @@ souk_status check_bundle(const souk_bundle *b, souk_error *error) {
   return SOUK_OK;
 }
 
+souk_status check_can_rank(const souk_bundle *b, souk_error *error) {
+  if (b->items == 0)
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "%s has words and no items, so that there is nothing to rank",
+                      b->dir);
+  if (!b->unranked) return SOUK_OK;
+  return infer_fail(error, SOUK_ERR_ARGUMENT,
+                    "%s ranks no items: %s; souk finetune --task rank makes a model that does", b->dir,
+                    b->labels.n == 0 ? "it was never trained to"
+                    : b->labels.pairs
+                        ? "it was trained on labels of pairs, for souk_score_pairs (souk-infer pairs)"
+                        : "it was trained on labels of texts, for souk_classify (souk-infer classify)");
+}
+
 souk_status check_count(size_t n, const char *what, souk_error *error) {
   if (n <= INT32_MAX) return SOUK_OK;
   return infer_fail(error, SOUK_ERR_ARGUMENT, "%s = %zu is more than 2^31 - 1", what, n);

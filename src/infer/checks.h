@@ -38,6 +38,8 @@ typedef struct place {
 } place;
 
 souk_status check_bundle(const souk_bundle *b, souk_error *error);
+// Are there items, and a head that ranks them? A bundle of words alone has none, and one of labels ranks nothing.
+souk_status check_can_rank(const souk_bundle *b, souk_error *error);
 souk_status check_count(size_t n, const char *what, souk_error *error);
 souk_status check_adapter(const souk_bundle *b, int32_t adapter, const char *what, souk_error *error);
 souk_status check_threads(int32_t threads, souk_error *error);

@@ -120,10 +120,14 @@ static souk_status describe(const explain *x, workspace *space, const float *who
   float *scores;
   PASS(infer_alloc(&scores, m, sizeof *scores, "scores", e));
   memcpy(scores, whole, m * sizeof *scores);
-  const souk_status rc = add_counts(x, space, scores, e);
+  souk_status rc = add_counts(x, space, scores, e);
   for (size_t i = 0; rc == SOUK_OK && i < m; i++) {
     double sum = 0;
     for (int32_t p = 0; p < x->w.parts; p++) sum += (double)*share_of(x, i, p);
+    if (!isfinite(sum) || !isfinite(scores[i]))
+      rc = infer_fail(e, SOUK_ERR_NONFINITE,
+                      "items[%zu] = %d: a share of its score is not finite; the weights of %s are too large",
+                      i, x->j->items[i], x->j->b->dir);
     const double change = (double)whole[i] - (double)base[i];
     x->j->out[i] = (souk_explanation){.score = scores[i],
                                       .base = base[i],

@@ -166,7 +166,7 @@ static void prepare(const work *w, question *q, int32_t **lists) {
   q->excluded = *lists + h->n;
   for (int32_t i = 0; i < h->n; i++) {
     q->history[i] = history_item(b, h, i);
-    unknown += q->history[i] < 0;
+    unknown += q->history[i] < 0 && (h->texts == NULL || h->texts[i] == NULL); // as history_window counts
     if (w->j->options->keep_history == 0 && q->history[i] >= 0) q->excluded[n++] = q->history[i];
   }
   for (size_t i = 0; i < q->query.n_deny; i++)

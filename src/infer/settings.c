@@ -196,9 +196,22 @@ static souk_status read_head(souk_bundle *b, const document *d, int32_t size) {
   return get_int(d, "head", "classes", size - b->class_base, INT32_MAX, &b->classes);
 }
 
+// Is "ranking" among what was never trained?
+static souk_status read_untrained(souk_bundle *b, const document *d) {
+  const jnode *list = find(d, "training", "untrained");
+  if (list == NULL) return SOUK_OK;
+  if (list->kind != J_ARRAY) return bad_field(d, "training", "untrained", "an array of names");
+  for (const jnode *n = jtree_first(&d->tree, list); n != NULL; n = jtree_next(&d->tree, n)) {
+    if (n->kind != J_STRING) return bad_field(d, "training", "untrained", "an array of names");
+    b->unranked |= strcmp(n->text, "ranking") == 0;
+  }
+  return SOUK_OK;
+}
+
 static souk_status read_training(souk_bundle *b, const document *d) {
   const char *data;
   const jnode *step = find(d, "training", "step");
+  PASS(read_untrained(b, d));
   if (step == NULL || !step->is_integer || step->integer < 0)
     return bad_field(d, "training", "step", "an integer from 0");
   b->training_step = step->integer;

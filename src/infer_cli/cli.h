@@ -187,6 +187,8 @@ int command_classify(const cli_options *o, const souk_bundle *b);
 int command_pairs(const cli_options *o, const souk_bundle *b);
 int product_rows(const cli_options *o, const souk_bundle *b); // of items --texts
 int command_info(const cli_options *o, const souk_bundle *b);
+// Does the bundle rank items? Else it says why not.
+int must_rank(const souk_bundle *b);
 int command_rank(const cli_options *o, const souk_bundle *b);
 int command_score(const cli_options *o, const souk_bundle *b);
 int command_users(const cli_options *o, const souk_bundle *b);

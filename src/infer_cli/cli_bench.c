@@ -100,8 +100,7 @@ static void fill(bench *x, const souk_info *info, int32_t length) {
 int command_bench(const cli_options *o, const souk_bundle *b) {
   souk_info info;
   souk_get_info(b, &info, NULL);
-  if (info.items == 0)
-    return cli_fail(EXIT_FAILED, "%s has words and no items: there is nothing to rank", o->bundle);
+  if (must_rank(b) != 0) return EXIT_FAILED;
   const int32_t length = o->length > 0 ? o->length : info.max_history;
   const size_t W = (size_t)info.dimension, k = (size_t)o->k;
   bench *x = calloc(1, sizeof *x);

@@ -104,12 +104,19 @@ static void ranker_free(ranker *r) {
   input_close(&r->in);
 }
 
+int must_rank(const souk_bundle *b) {
+  souk_error e = {.code = SOUK_OK};
+  if (souk_rank(b, NULL, 0, 1, NULL, NULL, NULL, NULL, NULL, &e) == SOUK_OK) return 0;
+  return cli_fail(EXIT_FAILED, "%s", e.message);
+}
+
 int command_rank(const cli_options *o, const souk_bundle *b) {
   ranker r = {.o = o,
               .b = b,
               .options = {.threads = o->threads, .keep_history = o->keep_history, .no_mix = o->no_mix}};
   souk_get_info(b, &r.info, NULL);
-  int rc = o->gradients && !o->why ? cli_fail(EXIT_USAGE, "--gradients needs --why") : allocate(&r);
+  int rc = o->gradients && !o->why ? cli_fail(EXIT_USAGE, "--gradients needs --why") : must_rank(b);
+  if (rc == 0) rc = allocate(&r);
   if (rc == 0 && o->why) rc = why_new(&r.why, o, b);
   if (rc == 0 && o->allow != NULL) rc = read_item_file(&r.allow, o->allow, b);
   if (rc == 0 && o->deny != NULL) rc = read_item_file(&r.deny, o->deny, b);
@@ -205,8 +212,8 @@ int command_score(const cli_options *o, const souk_bundle *b) {
   s.queries = malloc(lines * sizeof *s.queries);
   s.u = malloc(lines * s.width * sizeof *s.u);
   s.unknown = malloc(lines * sizeof *s.unknown);
-  int rc = 0;
-  if (s.queries == NULL || s.u == NULL || s.unknown == NULL)
+  int rc = must_rank(b);
+  if (rc == 0 && (s.queries == NULL || s.u == NULL || s.unknown == NULL))
     rc = cli_fail(EXIT_FAILED, "out of memory: %zu user vectors", lines);
   if (rc == 0) rc = input_open(&s.in, o->input);
   s.in.plain = o->text;

@@ -174,6 +174,7 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   if (rc == 0) rc = output_text(o, i->has_catalogue ? ",\"catalogue\":true" : ",\"catalogue\":false");
   if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
   if (rc == 0) rc = output_text(o, i->has_words ? ",\"words\":true" : ",\"words\":false");
+  if (rc == 0) rc = output_text(o, i->items > 0 && i->unranked == 0 ? ",\"ranks\":true" : ",\"ranks\":false");
   if (rc == 0) rc = info_names(o, ",\"labels\":[", b, souk_label_name, 0, i->labels);
   if (rc == 0) rc = info_names(o, ",\"adapters\":[", b, souk_adapter_name, 1, i->adapters);
   if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
@@ -209,12 +210,13 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
            "items        %d, vectors of %d floats\n"
            "encoder      %d layers x %d, %d heads, feed-forward %d\n"
            "history      the newest %d events\n"
-           "scores       %s x %.6g + bias\n"
+           "scores       %s x %.6g + bias%s\n"
            "catalogue    %s\n"
            "texts        %s\n"
            "memory       %.1f MiB own, %.1f MiB mapped\n",
            i->items, i->dimension, i->layers, i->hidden, i->heads, i->intermediate, i->max_history,
-           i->cosine ? "cosine" : "dot product", i->inv_temperature, i->has_catalogue ? "yes" : "none",
+           i->cosine ? "cosine" : "dot product", i->inv_temperature,
+           i->unranked ? "; never trained to rank" : "", i->has_catalogue ? "yes" : "none",
            i->has_words ? "are read" : "are not read", (double)i->memory_bytes / 1048576.0,
            (double)i->mapped_bytes / 1048576.0);
   int rc = output_text(o, text);

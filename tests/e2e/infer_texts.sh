@@ -57,6 +57,7 @@ for command in "rank --k 4" "rank --k 2 --why"; do
   is "$command: a text that is no string" '{"user":5,"error":"\"text\" must be a string","line":5}' "$(sed -n 5p "$work/got")"
   is "$command: a text with a NUL" '{"user":null,"error":"a string contains a NUL","line":7}' "$(sed -n 7p "$work/got")"
   is "$command: the others are answered" 4 "$(grep -c '"items":\[' "$work/got")"
+  is "$command: a text is no unknown item" 4 "$(grep -c '"unknown":0}' "$work/got")"
 done
 is "rank: a text changes the list" 2 "$("$infer" rank "$bundle" <"$work/questions" 2>/dev/null | sed -nE 's/^."user":(3|6),//p' | sort -u | wc -l)"
 is "rank --text is a question of nothing but a text" "$("$infer" rank "$bundle" <"$work/questions" 2>/dev/null | sed -n 's/"user":2/"user":null/p')" \

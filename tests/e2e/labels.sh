@@ -126,4 +126,11 @@ sed 's/.*"probabilities"//' "$work/said.jsonl" >"$work/said"
 check "the bundle of pairs has the texts of items" has texts.safetensors "$work/pairs/souk.json"
 check "a known item has the text of training" awk '{ d = $1 - $2; if (NF != 2 || d > 1e-5 || d < -1e-5) bad = 1 } END { exit bad || NR < 150 }' <(paste <(heads "$work/answers") <(heads "$work/said"))
 check_error "labels of pairs are for souk-infer pairs" "has labels of pairs, for souk-infer pairs" "$infer" classify "$work/pairs"
+for command in "rank" "score" "bench" "rank --why"; do
+  check_error "what was trained on labels of pairs ranks nothing: $command" "ranks no items: it was trained on labels of pairs, for souk_score_pairs (souk-infer pairs); souk finetune --task rank" \
+    "$infer" ${command%% *} "$work/pairs" $(case $command in *why) echo --why ;; esac)
+done
+check_error "what was trained on labels of texts ranks nothing" "ranks no items: it was trained on labels of texts, for souk_classify" "$infer" rank "$work/bundle"
+check "souk-infer info says so" has '^scores +.*; never trained to rank$' <("$infer" info "$work/pairs")
+check "souk-infer info --json too" has '"ranks":false' <("$infer" info "$work/pairs" --json)
 finish

@@ -404,8 +404,43 @@ static void refused(void **state) {
   refuses(PRODUCTS(&product, 1, out), SOUK_ERR_ARGUMENT, "more than 1024");
 }
 
+// A model of labels alone has vectors and no ranking.
+static void what_ranks_nothing(void **state) {
+  (void)state;
+  const souk_query q = {.adapter = 0};
+  const int32_t one = 1;
+  const int64_t offsets[2] = {0, 0};
+  int32_t items[1], counts[1];
+  float scores[1], u[W], v[W];
+  souk_explanation out;
+  souk_info info;
+  static const char pairs[] = "ranks no items: it was trained on labels of pairs, for souk_score_pairs",
+                    texts[] = "ranks no items: it was trained on labels of texts, for souk_classify";
+  assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
+  assert_int_equal(info.unranked, 0);
+  b->unranked = true;
+  assert_int_equal(souk_get_info(b, &info, NULL), SOUK_OK);
+  assert_int_equal(info.unranked, 1);
+  refuses(souk_rank(b, &q, 1, 1, NULL, items, scores, counts, NULL, error), SOUK_ERR_ARGUMENT,
+          "ranks no items: it was never trained to; souk finetune --task rank");
+  have_labels(true, false);
+  assert_int_equal(souk_user_vectors(b, &q.history, 1, 1, u, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_item_vectors(b, 0, 1, v, NULL), SOUK_OK);
+  refuses(souk_rank(b, &q, 1, 1, NULL, items, scores, counts, NULL, error), SOUK_ERR_ARGUMENT, pairs);
+  refuses(souk_rank_flat(b, offsets, NULL, NULL, 1, 1, NULL, items, scores, counts, NULL, error),
+          SOUK_ERR_ARGUMENT, pairs);
+  refuses(souk_score(b, u, 1, &one, 1, scores, error), SOUK_ERR_ARGUMENT, pairs);
+  refuses(souk_explain(b, &q.history, &one, 1, NULL, &out, NULL, error), SOUK_ERR_ARGUMENT, pairs);
+  have_none();
+  have_labels(false, true);
+  refuses(souk_rank(b, &q, 1, 1, NULL, items, scores, counts, NULL, error), SOUK_ERR_ARGUMENT, texts);
+  have_none();
+  b->unranked = false;
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(texts_have_labels), cmocka_unit_test(pairs_have_labels),
-                                     cmocka_unit_test(products_have_vectors), cmocka_unit_test(refused)};
+                                     cmocka_unit_test(products_have_vectors),
+                                     cmocka_unit_test(what_ranks_nothing), cmocka_unit_test(refused)};
   return cmocka_run_group_tests(tests, open_all, close_all);
 }

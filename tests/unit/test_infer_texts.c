@@ -250,9 +250,10 @@ static void lists_from_texts(void **state) {
   const char *const said[] = {NULL, "w3 w4ab"}, *const names[] = {"item7", NULL};
   const souk_history alone = {.n = 1, .texts = said + 1}, both = {.n = 2, .names = names, .texts = said};
   const souk_query q[] = {{.history = alone}, {.history = both}};
-  int32_t items[2 * ITEMS], counts[2];
+  int32_t items[2 * ITEMS], counts[2], unknown[2] = {-1, -1};
   float scores[2 * ITEMS], u[2 * W], one;
-  assert_int_equal(souk_rank(b, q, 2, ITEMS, NULL, items, scores, counts, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_rank(b, q, 2, ITEMS, NULL, items, scores, counts, unknown, NULL), SOUK_OK);
+  assert_true(unknown[0] == 0 && unknown[1] == 0); // a text is no unknown item
   assert_int_equal(counts[0], ITEMS);
   assert_int_equal(counts[1], ITEMS - 1); // without item7
   vector_by_hand(b, &alone, u);

@@ -74,7 +74,7 @@ class _Info(ctypes.Structure):
     _fields_ += [("inv_temperature", c_double), ("has_catalogue", c_int32), ("training_step", c_int64),
                  ("data_name", c_char_p), ("created_by", c_char_p), ("memory_bytes", c_size_t), ("mapped_bytes", c_size_t),
                  ("has_mix", c_int32), ("has_words", c_int32), ("labels", c_int32), ("labels_pairs", c_int32),
-                 ("makes_items", c_int32), ("features", c_int32), ("adapters", c_int32), ("reserved", c_int32)]
+                 ("makes_items", c_int32), ("features", c_int32), ("adapters", c_int32), ("unranked", c_int32)]
 
 
 class _Options(ctypes.Structure):
@@ -184,7 +184,7 @@ def _call(name, *arguments):
 
 
 def version():
-    """Of the library, e.g. "0.3.0"."""
+    """Of the library, e.g. "0.4.0"."""
     return _library().souk_infer_version().decode()
 
 
