@@ -184,7 +184,8 @@ SOUK_API const char *souk_user_attribute(const souk_bundle *bundle, int32_t i);
 
 // A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say, of low rank or
 // bottlenecks behind its layers. A query says by number which one encodes it; 0 stands for none, and queries of one call may have
-// different ones. Items and their vectors are the same for all of them.
+// different ones. Items and their vectors are the same for all of them, unless an adapter tunes the table of words and items: under such
+// a one (docs/tuning.md) items have vectors of their own, by which its queries are ranked.
 
 // The name of an adapter, 1 to souk_info.adapters; NULL when there is no such adapter.
 SOUK_API const char *souk_adapter_name(const souk_bundle *bundle, int32_t adapter);
@@ -243,12 +244,20 @@ SOUK_API souk_status souk_user_vectors_flat(const souk_bundle *bundle, const int
 SOUK_API souk_status souk_item_vectors(const souk_bundle *bundle, int32_t first, int32_t count, float *v,
                                        souk_error *error);
 
-// Scores of m items for each of n user vectors, u . v.
+// The same under an adapter (0: none), as its queries are scored; for an index of vectors beside souk_query_vectors. Only an adapter of
+// the table of words and items changes them.
+SOUK_API souk_status souk_adapted_item_vectors(const souk_bundle *bundle, int32_t adapter, int32_t first,
+                                               int32_t count, float *v, souk_error *error);
+
+// Scores of m items for each of n user vectors, u . v, whatever adapter may have made u: v is as souk_item_vectors has it.
 //   u [n][W]        read; finite
 //   items [m]       read; numbers 0 .. items - 1, in any order, repeated as you like
 //   scores [n][m]   written; where one overflows, the call fails with SOUK_ERR_NONFINITE
 SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_t n, const int32_t *items,
                                 size_t m, float *scores, souk_error *error);
+// The same by the vectors that the items have under an adapter (0: none), for user vectors that it has made.
+SOUK_API souk_status souk_adapted_score(const souk_bundle *bundle, int32_t adapter, const float *u, size_t n,
+                                        const int32_t *items, size_t m, float *scores, souk_error *error);
 
 // ---- ranked lists --------------------------------------------------------------------------------------------
 
@@ -261,7 +270,8 @@ SOUK_API souk_status souk_score(const souk_bundle *bundle, const float *u, size_
 // One question: which items come next? Zeroed, it asks for a new user over the whole catalogue.
 typedef struct souk_query {
   souk_history history; // the user's past, and what is filtered out (see keep_history)
-  // [W] a user vector, finite, to use instead of computing it from the history; NULL: compute it
+  // [W] a user vector, finite, to use instead of computing it from the history; NULL: compute it. The adapter is then that of the
+  // items' vectors
   const float *u;
   // [n_candidates] rank these only; NULL: the whole catalogue. Repetitions count once
   const int32_t *candidates;

@@ -419,10 +419,11 @@ static status check_adapter(const exporter *x, const checkpoint *of) {
   if (of->base == NULL || strcmp(of->base->model_sha256, x->c->model_sha256) != 0)
     return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, x->c->dir,
                 of->base != NULL ? of->base->dir : "none");
-  if (of->model.peft.kind == PEFT_LORA && peft_targets_table(&of->model.peft))
+  if (of->model.peft.kind == PEFT_LORA && peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
     return fail(
         ERR_UNSUPPORTED,
-        "%s tunes word_embeddings, which changes the vectors of items too; a bundle of its own serves it",
+        "%s tunes word_embeddings, which the vectors of items with content are made of (model.items); a "
+        "bundle of its own serves it",
         of->dir);
   if (model_layout(&of->model).asks != model_layout(&x->c->model).asks)
     return fail(ERR_ARGUMENT,

@@ -173,13 +173,17 @@ static souk_status copy_tensor(const tuning_reader *r, const tensor *t, float **
   return SOUK_OK;
 }
 
-// By the name that it has in a model whose encoder is called "bert", as classifiers' is, or in a BertModel itself.
+// By the name that it has in a model whose encoder is called "bert", as classifiers' is, or in a BertModel itself. Layer -1: the
+// embeddings.
 static void name_factor(const tuning_reader *r, int32_t layer, const char *module, const char *factor,
                         char name[NAME]) {
   static const char *const encoders[] = {"bert.", ""};
   for (size_t i = 0; i < 2; i++) {
-    snprintf(name, NAME, "base_model.model.%sencoder.layer.%d.%s.%s%s", encoders[i], layer, module, factor,
-             r->form == FORM_ADALORA ? "" : ".weight");
+    if (layer < 0)
+      snprintf(name, NAME, "base_model.model.%sembeddings.%s.%s", encoders[i], module, factor);
+    else
+      snprintf(name, NAME, "base_model.model.%sencoder.layer.%d.%s.%s%s", encoders[i], layer, module, factor,
+               r->form == FORM_ADALORA ? "" : ".weight");
     if (safetensors_find(&r->file, name) != NULL) return;
   }
 }
@@ -246,6 +250,29 @@ static souk_status read_place(tuning_reader *r, int32_t layer, adapted_place pla
   return rc;
 }
 
+// The word table's, of lora.
+static souk_status read_table(tuning_reader *r) {
+  const souk_bundle *base = r->b;
+  static const char module[] = "word_embeddings";
+  float *a = NULL, *b = NULL;
+  souk_status rc = find_factor(r, -1, module, "lora_embedding_A", r->rank, base->vocab_size, &a);
+  if (rc == SOUK_OK) rc = find_factor(r, -1, module, "lora_embedding_B", base->hidden, r->rank, &b);
+  if (rc == SOUK_OK && (a == NULL) != (b == NULL))
+    rc = infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has not both factors of %s", r->dir, model_name, module);
+  if (rc == SOUK_OK && a != NULL && base->content.bias != NULL)
+    rc = infer_fail(
+        r->e, SOUK_ERR_FORMAT,
+        "%s/%s adapts %s, which the vectors of items with content are made of: they cannot be adapted",
+        r->dir, model_name, module);
+  if (rc == SOUK_OK && a != NULL) {
+    rc = adapted_table_new(&r->t->table, base, a, b, r->scale, r->rank, r->e);
+    a = NULL;
+  }
+  free(a);
+  free(b);
+  return rc;
+}
+
 static souk_status refuse_surplus(const tuning_reader *r) {
   for (size_t i = 0; i < r->file.count; i++)
     if (!r->file.items[i].used)
@@ -267,7 +294,7 @@ static souk_status read_low_rank(tuning_reader *r) {
   PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
-  return SOUK_OK;
+  return r->form == FORM_LORA ? read_table(r) : SOUK_OK;
 }
 
 // ---- bottlenecks ---------------------------------------------------------------------------------------------
@@ -339,6 +366,8 @@ static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
   souk_status rc = read_config(&r);
   if (rc == SOUK_OK) rc = read_model(&r);
   if (rc == SOUK_OK && r.rank > b->adapters.most_inner) b->adapters.most_inner = r.rank;
+  if (adapted_table_rank(t->table) > b->adapters.most_rank)
+    b->adapters.most_rank = adapted_table_rank(t->table);
   jtree_free(&r.config);
   safetensors_free(&r.file);
   mapping_close(&t->config);
@@ -355,7 +384,7 @@ size_t adapters_bytes(const souk_bundle *b) {
   size_t bytes = b->adapters.cap * sizeof *b->adapters.list;
   for (int32_t i = 0; i < b->adapters.n; i++) {
     const bundle_tuning *t = &b->adapters.list[i];
-    bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena +
+    bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena + adapted_table_bytes(t->table) +
              (t->layers != NULL ? (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers : 0) +
              (t->necks != NULL ? (size_t)b->layers * NECK_PLACES * sizeof *t->necks : 0);
   }
@@ -370,6 +399,7 @@ void adapters_free(souk_bundle *b) {
     free(t->name);
     free(t->layers);
     free(t->necks);
+    adapted_table_free(t->table);
     free(t->arena);
   }
   free(b->adapters.list);

@@ -3,11 +3,11 @@
 // A folder adapters/NAME of the bundle, listed in its souk.json file by file: adapter_config.json and adapter_model.safetensors
 // (docs/bundle.md). Of two forms:
 //   low rank     in the layout of Hugging Face's peft (LORA and ADALORA): a linear layer y = W x + b of the encoder becomes
-//                y + s B (e o A x)
+//                y + s B (e o A x); the word table too, with what is scored by it (adapted_table.h)
 //   bottlenecks  behind the attention's projection and behind the feed-forward part x becomes x + U act(D x + d) + u (Houlsby et
 //                al., 2019), before the residual is added; act is the encoder's. A bundle may have these in its own encoder too,
 //                where the model that was exported was tuned by them
-// Items, their vectors and the head are the base's. Sequences of one chunk may have different adapters: the
+// The head is the base's, and so are the vectors of items unless the table is adapted. Sequences of one chunk may have different adapters: the
 // base's matmuls take all rows together, and what an adapter adds is made for the rows of its sequences, neighbours with the
 // same one at once. Each row is computed in the same way in any company, so an answer has the same bits alone and in a batch.
 #ifndef SOUK_INFER_ADAPTERS_H
@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "infer/adapted_table.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
 
@@ -52,6 +53,7 @@ typedef struct bundle_tuning { // an adapter
   mapping config, model;     // until it is read
   adapted_layer *layers;     // [L][ADAPTED_PLACES]; NULL: it is of bottlenecks
   bottleneck_weights *necks; // [L][NECK_PLACES]; NULL: it is of low rank
+  adapted_table *table;      // NULL: that of the base
   float *arena;
   size_t floats; // of the arena
 } bundle_tuning;
@@ -60,6 +62,7 @@ typedef struct bundle_adapters {
   bundle_tuning *list; // [n], in the order of souk.json
   size_t cap;
   int32_t n, most_inner; // the largest rank or width, that of the bundle's own bottlenecks included
+  int32_t most_rank;     // the largest rank of a table; 0: none is adapted
 } bundle_adapters;
 
 // Is this listed file one of an adapter's ("adapters/NAME/FILE")?
@@ -86,6 +89,11 @@ static inline const bottleneck_weights *adapter_neck_at(const bundle_adapters *a
                                                         int32_t layer, neck_place place) {
   const bottleneck_weights *k = a->list[adapter].necks;
   return k != NULL ? &k[layer * NECK_PLACES + (int32_t)place] : NULL;
+}
+
+// NULL: the table is the base's. adapter -1: none.
+static inline const adapted_table *adapter_table(const bundle_adapters *a, int32_t adapter) {
+  return adapter >= 0 ? a->list[adapter].table : NULL;
 }
 
 // What the names of a bottleneck's tensors have between the layer and "adapter.down.weight", by place.

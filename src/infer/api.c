@@ -325,24 +325,38 @@ souk_status souk_user_vectors_flat(const souk_bundle *b, const int64_t *offsets,
   return user_vectors(b, &source, NULL, n, threads, u, unknown, error);
 }
 
-souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,
-                              souk_error *error) {
+souk_status souk_adapted_item_vectors(const souk_bundle *b, int32_t adapter, int32_t first, int32_t count,
+                                      float *v, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
+  PASS(check_adapter(b, adapter, "adapter", error));
   if (first < 0 || count < 0 || first > b->items || count > b->items - first)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "items %d to %lld are not among the bundle's %d", first,
                       (long long)first + count - 1, b->items);
   CHECK_POINTER(v, float, count, "v");
   const size_t bytes = (size_t)b->width * sizeof *v;
   if (count > 0) memcpy(v, b->item_rows + (size_t)first * bytes, (size_t)count * bytes);
+  const adapted_table *t = adapter_table(&b->adapters, adapter - 1);
+  float *low;
+  if (t == NULL) return SOUK_OK;
+  PASS(infer_alloc(&low, (size_t)adapted_table_rank(t), sizeof *low, "an adapter", error));
+  for (int32_t i = 0; i < count; i++)
+    adapted_table_item(b, t, first + i, low, v + (size_t)i * (size_t)b->width);
+  free(low);
   return SOUK_OK;
 }
 
-souk_status souk_score(const souk_bundle *b, const float *u, size_t n, const int32_t *items, size_t m,
-                       float *scores, souk_error *error) {
+souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,
+                              souk_error *error) {
+  return souk_adapted_item_vectors(b, 0, first, count, v, error);
+}
+
+souk_status souk_adapted_score(const souk_bundle *b, int32_t adapter, const float *u, size_t n,
+                               const int32_t *items, size_t m, float *scores, souk_error *error) {
   BEGIN_CALL(error);
   PASS(check_bundle(b, error));
   PASS(check_can_rank(b, error));
+  PASS(check_adapter(b, adapter, "adapter", error));
   PASS(check_count(n, "n", error));
   PASS(check_items(b, items, m, 0, (place){.field = "items"}, error));
   CHECK_POINTER(u, float, n, "u");
@@ -351,9 +365,14 @@ souk_status souk_score(const souk_bundle *b, const float *u, size_t n, const int
   if (n == 0 || m == 0) return SOUK_OK;
   workspace *space = workspace_get(b->pool);
   if (space == NULL) return infer_fail(error, SOUK_ERR_MEMORY, "out of memory: a workspace");
-  const souk_status rc = score_items(b, &space->rank, u, n, items, m, scores, error);
+  const souk_status rc = score_items(b, adapter - 1, &space->rank, u, n, items, m, scores, error);
   workspace_put(b->pool, space);
   return rc;
+}
+
+souk_status souk_score(const souk_bundle *b, const float *u, size_t n, const int32_t *items, size_t m,
+                       float *scores, souk_error *error) {
+  return souk_adapted_score(b, 0, u, n, items, m, scores, error);
 }
 
 // ---- ranked lists --------------------------------------------------------------------------------------------

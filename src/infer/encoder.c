@@ -17,18 +17,6 @@ enum { CHUNK_FLOATS = 131072, CHUNK_MIN = 128, CHUNK_MAX = 1024, QUERY_ROWS = 48
 
 // ---- layers --------------------------------------------------------------------------------------------------
 
-static void embed(const chunk *c) {
-  const souk_bundle *b = c->b;
-  const size_t H = (size_t)b->hidden;
-  for (int32_t i = 0; i < c->T; i++) {
-    float *x = c->stream + (size_t)i * H;
-    memcpy(x, b->word + (size_t)c->ids[i] * H, H * sizeof *x);
-    c->k->add(b->type + (size_t)c->types[i] * H, x, H);
-    c->k->add(b->position + (size_t)c->positions[i] * H, x, H);
-    c->k->norm_row(x, b->emb_norm_w, b->emb_norm_b, b->eps, x, NULL, NULL, H);
-  }
-}
-
 // y = norm(x) of n rows.
 static void norm_rows(const chunk *c, const float *x, const float *w, const float *bias, float *y, size_t n) {
   const size_t H = (size_t)c->b->hidden;
@@ -172,6 +160,30 @@ static void pass_necks(const chunk *c, int32_t layer, neck_place place, bool ask
   while (next_adapted(c, asked, &r)) {
     const bottleneck_weights *k = adapter_neck_at(&c->b->adapters, r.adapter, layer, place);
     if (k != NULL) pass_neck(c, k, c->branch + r.first * H, r.n);
+  }
+}
+
+// Adds what the sequences' adapters add to the rows of the word table.
+static void adapt_table(const chunk *c) {
+  adapted_rows r = {.next = 0};
+  while (next_adapted(c, false, &r)) {
+    const adapted_table *t = adapter_table(&c->b->adapters, r.adapter);
+    if (t != NULL)
+      adapted_table_rows(c->b, t, c->ids + r.first, r.n, c->low, c->stream + r.first * (size_t)c->b->hidden);
+  }
+}
+
+static void embed(const chunk *c) {
+  const souk_bundle *b = c->b;
+  const size_t H = (size_t)b->hidden;
+  for (int32_t i = 0; i < c->T; i++)
+    memcpy(c->stream + (size_t)i * H, b->word + (size_t)c->ids[i] * H, H * sizeof *c->stream);
+  adapt_table(c);
+  for (int32_t i = 0; i < c->T; i++) {
+    float *x = c->stream + (size_t)i * H;
+    c->k->add(b->type + (size_t)c->types[i] * H, x, H);
+    c->k->add(b->position + (size_t)c->positions[i] * H, x, H);
+    c->k->norm_row(x, b->emb_norm_w, b->emb_norm_b, b->eps, x, NULL, NULL, H);
   }
 }
 

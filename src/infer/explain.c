@@ -110,7 +110,7 @@ static souk_status score_vectors(const explain *x, workspace *space, float *u, s
       return infer_fail(e, SOUK_ERR_NONFINITE,
                         "history: a user vector is not finite; the weights of %s are too large",
                         x->j->b->dir);
-  return score_items(x->j->b, &space->rank, u, n, x->j->items, x->j->m, scores, e);
+  return score_items(x->j->b, x->j->options.adapter - 1, &space->rank, u, n, x->j->items, x->j->m, scores, e);
 }
 
 // Score, counts and base of every item; whole and base [m] are the encoder's scores.
@@ -212,6 +212,7 @@ typedef struct path {
   int32_t T, asked, first; // rows; the asked one; the first event's
   float *base, *way;       // [T,H] rows of the hidden history; what comes to them on the way
   double *at, *weight;     // [points] of the integral
+  float *low;              // [r] of an adapted table
   size_t item, items;      // the block of items whose shares are taken
   float *parts;            // [points][items][w.n] what each point adds to a token's share
 } path;
@@ -237,9 +238,14 @@ static void gauss_legendre(int32_t n, double *at, double *weight) {
   }
 }
 
-static void add_rows_of(const souk_bundle *b, int32_t id, int32_t type, int32_t position, float *row) {
+// low: room for the rank of an adapted table.
+static void add_rows_of(const explain *x, int32_t id, int32_t type, int32_t position, float *low,
+                        float *row) {
+  const souk_bundle *b = x->j->b;
+  const adapted_table *t = adapter_table(&b->adapters, x->j->options.adapter - 1);
   const size_t H = (size_t)b->hidden;
   memcpy(row, b->word + (size_t)id * H, H * sizeof *row);
+  if (t != NULL) adapted_table_rows(b, t, &id, 1, low, row);
   simd()->add(b->type + (size_t)type * H, row, H);
   simd()->add(b->position + (size_t)position * H, row, H);
 }
@@ -261,14 +267,15 @@ static souk_status path_make(path *p, const explain *x, souk_error *e) {
   PASS(infer_alloc(&p->way, T * H, sizeof *p->way, "an explanation", e));
   PASS(infer_alloc(&p->at, 2 * IG_MOST, sizeof *p->at, "an explanation", e));
   p->weight = p->at + IG_MOST;
+  PASS(infer_alloc(&p->low, (size_t)b->adapters.most_rank + 1, sizeof *p->low, "an explanation", e));
   PASS(infer_alloc(&ids, 3 * T, sizeof *ids, "an explanation", e));
   sequence_write(&plan, &b->layout, &known, NULL, ids, ids + T, ids + 2 * T);
   for (int32_t t = 0; t < p->T; t++) {
     const bool is_event = t >= p->first + x->w.fixed && t < p->first + x->w.n;
     float *base = p->base + (size_t)t * H, *way = p->way + (size_t)t * H;
     const int32_t *id = ids + t;
-    add_rows_of(b, id[0], id[T], id[2 * T], way);
-    add_rows_of(b, is_event ? TOKEN_MASK : id[0], is_event ? 0 : id[T], id[2 * T], base);
+    add_rows_of(x, id[0], id[T], id[2 * T], p->low, way);
+    add_rows_of(x, is_event ? TOKEN_MASK : id[0], is_event ? 0 : id[T], id[2 * T], p->low, base);
     simd()->axpy(-1.0f, base, way, H);
   }
   free(ids);
@@ -279,6 +286,7 @@ static void path_free(path *p) {
   free(p->base);
   free(p->way);
   free(p->at);
+  free(p->low);
   free(p->parts);
   row_weights_free(p->weights);
 }
@@ -364,6 +372,14 @@ static souk_status integral(path *p, int32_t n, const float *scores, double *wor
   return SOUK_OK;
 }
 
+static void take_item(const path *p, int32_t item, float *v) {
+  const souk_bundle *b = p->x->j->b;
+  const size_t bytes = (size_t)b->width * sizeof *v;
+  const adapted_table *t = adapter_table(&b->adapters, p->x->j->options.adapter - 1);
+  memcpy(v, b->item_rows + (size_t)item * bytes, bytes);
+  if (t != NULL) adapted_table_item(b, t, item, p->low, v);
+}
+
 static souk_status explain_by_gradients(explain *x, workspace *space, souk_error *e) {
   const size_t W = (size_t)x->j->b->width, m = x->j->m;
   float *scores = NULL;
@@ -377,8 +393,7 @@ static souk_status explain_by_gradients(explain *x, workspace *space, souk_error
   PASS_GOTO(path_make(&p, x, e), done);
   PASS_GOTO(path_ends(&p, space, e), done);
   PASS_GOTO(score_vectors(x, space, x->u, 2, scores, e), done);
-  for (size_t i = 0; i < m; i++)
-    memcpy(x->v + i * W, x->j->b->item_rows + (size_t)x->j->items[i] * W * sizeof(float), W * sizeof(float));
+  for (size_t i = 0; i < m; i++) take_item(&p, x->j->items[i], x->v + i * W);
   simd()->scale(x->scale, x->v, m * W);
   for (int32_t n = IG_FIRST; worst > 1 && n <= IG_MOST; n *= 2) {
     PASS_GOTO(integral(&p, n, scores, &worst, e), done);

@@ -30,7 +30,7 @@
 
 enum {
   GROUP = 192,
-  BLOCK = 128,
+  BLOCK = ADAPTED_BLOCK,
   PROBE = 64,
   GROUP_LIST = 1 << 20,
   HEAP_FLOATS = 4 << 20,
@@ -45,8 +45,10 @@ typedef struct question {
   int32_t *history;  // [query.history.n] item numbers
   int32_t *excluded; // [n_excluded] ascending
   int32_t n_excluded;
-  mix_added added;   // by the mix, if it is used
-  bool may_overflow; // the user vector is so long that a score could
+  mix_added added;            // by the mix, if it is used
+  bool may_overflow;          // the user vector is so long that a score could
+  const adapted_table *table; // that the query's adapter changes items by; NULL: they are as they are
+  const float *low;           // of it
   top_k best;
 } question;
 
@@ -58,6 +60,7 @@ typedef struct group {
   souk_history *todo;   // [m] histories to encode
   int32_t *adapters;    // [m] of them, -1: none
   float *u, *encoded;   // [m][W]
+  float *low;           // [m][the largest rank of an adapted table]
   float *scores;        // [m][BLOCK]
   ranked *kept;         // [m][k]
   int32_t *lists;       // histories, exclusions and candidates, one after the other
@@ -118,11 +121,17 @@ static size_t lay_out(group *g, area *a, const work *w, size_t m, size_t list) {
     void *where;
     size_t count, size;
   } pieces[] = {
-      {&g->questions, m, sizeof *g->questions}, {&g->todo, m, sizeof *g->todo},
-      {&g->adapters, m, sizeof *g->adapters},   {&g->u, m * W, sizeof(float)},
-      {&g->encoded, m * W, sizeof(float)},      {&g->scores, m * BLOCK, sizeof(float)},
-      {&g->kept, m * k, sizeof(ranked)},        {&g->lists, list, sizeof(int32_t)},
-      {&g->rows, 16 * W, sizeof(float)},        {&g->packed, BLOCK * W, sizeof(float)},
+      {&g->questions, m, sizeof *g->questions},
+      {&g->todo, m, sizeof *g->todo},
+      {&g->adapters, m, sizeof *g->adapters},
+      {&g->u, m * W, sizeof(float)},
+      {&g->encoded, m * W, sizeof(float)},
+      {&g->scores, m * BLOCK, sizeof(float)},
+      {&g->kept, m * k, sizeof(ranked)},
+      {&g->lists, list, sizeof(int32_t)},
+      {&g->rows, 16 * W, sizeof(float)},
+      {&g->packed, BLOCK * W, sizeof(float)},
+      {&g->low, m * (size_t)w->j->b->adapters.most_rank, sizeof(float)},
   };
   size_t bytes = 0;
   for (size_t i = 0; i < sizeof pieces / sizeof *pieces; i++) {
@@ -177,6 +186,16 @@ static void prepare(const work *w, question *q, int32_t **lists) {
   if (w->j->unknown != NULL) w->j->unknown[q->index] = unknown;
 }
 
+// Of question i, whose user vector is made.
+static void adapt_items(const souk_bundle *b, group *g, size_t i) {
+  question *q = &g->questions[i];
+  float *low = g->low + i * (size_t)b->adapters.most_rank;
+  q->table = adapter_table(&b->adapters, q->query.adapter - 1);
+  if (q->table == NULL) return;
+  q->low = low;
+  q->may_overflow = adapted_table_low(b, q->table, g->u + i * (size_t)b->width, low) > FLT_MAX / 2;
+}
+
 // Prepares a group of queries [first, first + m): histories, exclusions and user vectors.
 static souk_status make_group(const work *w, group *g, workspace *space, size_t first, size_t m,
                               souk_error *e) {
@@ -222,6 +241,7 @@ static souk_status make_group(const work *w, group *g, workspace *space, size_t 
                         g->questions[i].index, j->b->dir);
     g->questions[i].may_overflow =
         length * j->b->longest_item > FLT_MAX / 2; // half, because sums are rounded
+    adapt_items(j->b, g, i);
   }
   return SOUK_OK;
 }
@@ -254,10 +274,13 @@ static void offer(const work *w, const question *q, top_k *best, const item_tabl
   }
 }
 
-// What comes to the scores of the table's items [first, first + n).
-static void add_mix(const work *w, const question *q, const item_table *table, int32_t first, int32_t n,
-                    float *scores) {
+// What comes to the scores of the table's items [first, first + n) for the user vector u.
+static void complete(const work *w, const question *q, const float *u, const item_table *table, int32_t first,
+                     int32_t n, float *scores) {
   const mix *m = mix_of_call(w);
+  if (q->table != NULL)
+    adapted_table_scores(w->j->b, q->table, u, q->low, table->ids != NULL ? table->ids + first : NULL, first,
+                         n, scores);
   if (m == NULL) return;
   if (table->ids != NULL)
     mix_add_items(m, q->added, table->ids + first, n, scores);
@@ -273,7 +296,7 @@ static void scan(const work *w, const group *g, top_k *best, float *scores, int3
     const int32_t n = end - at < BLOCK ? end - at : BLOCK;
     simd()->gemm_packed(g->u, W, table->packed + (size_t)at * W, NULL, scores, BLOCK, m, (size_t)n, W);
     for (size_t i = 0; i < m; i++) {
-      add_mix(w, &g->questions[i], table, at, n, scores + i * BLOCK);
+      complete(w, &g->questions[i], g->u + i * W, table, at, n, scores + i * BLOCK);
       offer(w, &g->questions[i], &best[i], table, scores + i * BLOCK, at, n);
     }
   }
@@ -295,7 +318,7 @@ static void rank_candidates(const work *w, const group *g, size_t i) {
     const int32_t count = unique - at < BLOCK ? unique - at : BLOCK;
     gather_packed(b, list + at, count, g->rows, g->packed);
     simd()->gemm_packed(g->u + i * W, W, g->packed, NULL, g->scores, BLOCK, 1, (size_t)count, W);
-    add_mix(w, q, &table, at, count, g->scores);
+    complete(w, q, g->u + i * W, &table, at, count, g->scores);
     offer(w, q, &q->best, &table, g->scores, at, count);
   }
 }
@@ -459,17 +482,33 @@ souk_status rank_run(const rank_job *j, souk_error *e) {
   return rc;
 }
 
-souk_status score_items(const souk_bundle *b, area *scratch, const float *u, size_t n, const int32_t *items,
-                        size_t m, float *scores, souk_error *e) {
-  const size_t W = (size_t)b->width;
-  PASS(area_reserve(scratch, area_size(16 * W, sizeof(float)) + area_size(BLOCK * W, sizeof(float)), e));
+static void adapt_scores(const souk_bundle *b, const adapted_table *t, const float *u, float *low, size_t n,
+                         const int32_t *items, size_t m, float *scores) {
+  for (size_t i = 0; t != NULL && i < n; i++) {
+    const float *of = u + i * (size_t)b->width;
+    adapted_table_low(b, t, of, low);
+    for (size_t at = 0; at < m; at += BLOCK) {
+      const int32_t count = (int32_t)(m - at < BLOCK ? m - at : BLOCK);
+      adapted_table_scores(b, t, of, low, items + at, 0, count, scores + i * m + at);
+    }
+  }
+}
+
+souk_status score_items(const souk_bundle *b, int32_t adapter, area *scratch, const float *u, size_t n,
+                        const int32_t *items, size_t m, float *scores, souk_error *e) {
+  const size_t W = (size_t)b->width, r = (size_t)b->adapters.most_rank;
+  PASS(area_reserve(scratch,
+                    area_size(16 * W, sizeof(float)) + area_size(BLOCK * W, sizeof(float)) +
+                        area_size(r, sizeof(float)),
+                    e));
   float *rows = area_take(scratch, 16 * W, sizeof(float)),
-        *packed = area_take(scratch, BLOCK * W, sizeof(float));
+        *packed = area_take(scratch, BLOCK * W, sizeof(float)), *low = area_take(scratch, r, sizeof(float));
   for (size_t at = 0; at < m; at += BLOCK) {
     const size_t count = m - at < BLOCK ? m - at : BLOCK;
     gather_packed(b, items + at, (int32_t)count, rows, packed);
     simd()->gemm_packed(u, W, packed, NULL, scores + at, m, n, count, W);
   }
+  adapt_scores(b, adapter_table(&b->adapters, adapter), u, low, n, items, m, scores);
   for (size_t i = 0; i < n; i++)
     for (size_t c = 0; c < m; c++)
       if (!isfinite(scores[i * m + c]))

@@ -24,8 +24,9 @@ souk_query job_query(const rank_job *j, size_t i);
 // Arguments have been checked.
 souk_status rank_run(const rank_job *j, souk_error *e);
 
-// Scores of m items (numbers of items that exist) for n user vectors, scores [n][m].
-souk_status score_items(const souk_bundle *b, area *scratch, const float *u, size_t n, const int32_t *items,
-                        size_t m, float *scores, souk_error *e);
+// Scores of m items (numbers of items that exist) for n user vectors, scores [n][m], by the vectors that the items have under an adapter
+// (-1: none).
+souk_status score_items(const souk_bundle *b, int32_t adapter, area *scratch, const float *u, size_t n,
+                        const int32_t *items, size_t m, float *scores, souk_error *e);
 
 #endif

@@ -28,8 +28,9 @@ const cli_option cli_option_table[] = {
      "say of each item which share of its score each event of the history carries"},
     {"gradients", OPTION_SWITCH, NULL, FIELD(gradients), FOR_RANK, 0, 0, 0, NULL,
      "with --why: by integrated gradients, whose shares add up, also where leaving events out is cheaper"},
-    {"adapter", OPTION_NAME, "NAME", FIELD(adapter), FOR_LINES, 0, 0, 0, NULL,
-     "the adapter that encodes the lines that name none (souk-infer info lists them)"},
+    {"adapter", OPTION_NAME, "NAME", FIELD(adapter), FOR_LINES | FOR_ITEMS, 0, 0, 0, NULL,
+     "the adapter that encodes the lines that name none, or whose item vectors are wanted (souk-infer info "
+     "lists them)"},
     {"texts", OPTION_FILE, "FILE", FIELD(texts), FOR_ITEMS, 0, 0, 0, NULL,
      "vectors of the items that FILE describes, a JSON object a line, instead of the bundle's"},
     {"logits", OPTION_SWITCH, NULL, FIELD(logits), FOR_CLASSIFY | FOR_PAIRS, 0, 0, 0, NULL,

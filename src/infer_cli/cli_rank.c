@@ -170,7 +170,7 @@ static int score_candidates(scorer *s, cli_query *q, size_t i) {
   if (rc != 0) return rc;
   for (size_t j = 0; j < c->n; j++)
     if (c->items[j] >= 0) s->items[n++] = c->items[j];
-  if (souk_score(s->b, s->u + i * s->width, 1, s->items, n, s->scores, &e) != SOUK_OK)
+  if (souk_adapted_score(s->b, q->adapter, s->u + i * s->width, 1, s->items, n, s->scores, &e) != SOUK_OK)
     return query_fail(q, "%s", e.message);
   return 0;
 }

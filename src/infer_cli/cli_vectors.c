@@ -115,6 +115,9 @@ static int write_item(cli_output *names, const souk_bundle *b, int32_t item) {
 }
 
 int command_items(const cli_options *o, const souk_bundle *b) {
+  int32_t adapter;
+  const int known = find_adapter(b, o->adapter, &adapter);
+  if (known != 0) return known;
   if (o->texts != NULL) return product_rows(o, b);
   souk_info info;
   souk_error e = {.code = SOUK_OK};
@@ -126,7 +129,8 @@ int command_items(const cli_options *o, const souk_bundle *b) {
   if (rc == 0) rc = rows_open(&rows, o->output, o->names, width);
   for (int32_t i = 0; rc == 0 && i < info.items; i += AT_ONCE) {
     const int32_t n = info.items - i < AT_ONCE ? info.items - i : AT_ONCE;
-    if (souk_item_vectors(b, i, n, v, &e) != SOUK_OK) rc = cli_fail(EXIT_FAILED, "%s", e.message);
+    if (souk_adapted_item_vectors(b, adapter, i, n, v, &e) != SOUK_OK)
+      rc = cli_fail(EXIT_FAILED, "%s", e.message);
     for (int32_t j = 0; rc == 0 && j < n; j++) {
       rc = rows_put(&rows, v + (size_t)j * width);
       if (rc == 0 && rows.names != NULL) rc = write_item(rows.names, b, i + j);

@@ -17,11 +17,11 @@
 #include "model/checkpoint.h"
 #include "souk/infer.h"
 
-enum { USERS = 30, ITEMS = 50, ADAPTERS = 4, HISTORIES = 23, MOST = 12 };
+enum { USERS = 30, ITEMS = 50, ADAPTERS = 5, HISTORIES = 23, MOST = 12 };
 #define ALL_LINEAR "query,key,value,attention.output.dense,intermediate.dense,output.dense"
 
-static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2", "wide"};
-enum { WIDE = 3 }; // which of them has bottlenecks
+static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2", "wide", "words"};
+enum { WIDE = 3, TABLE = 4 }; // which of them has bottlenecks, and which an adapted table
 static const peft_config tunings[ADAPTERS] = {
     {.kind = PEFT_LORA, .rank = 3, .alpha = 5, .targets = ALL_LINEAR},
     {.kind = PEFT_LORA,
@@ -30,7 +30,8 @@ static const peft_config tunings[ADAPTERS] = {
      .rslora = true,
      .targets = "*.layer.1.*.query,*.layer.0.*.value"},
     {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR},
-    {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 21}};
+    {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 21},
+    {.kind = PEFT_LORA, .rank = 17, .alpha = 3, .targets = "word_embeddings,*.layer.0.*.value"}};
 
 static void as_is(model_config *c) {
   (void)c;
@@ -246,12 +247,104 @@ static void test_queries(void **unused) {
       souk_explanation out;
       float shares[MOST], score;
       assert_int_equal(souk_score(b, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
-      assert_true(counts[s] == 1 && score == scores[s]);
+      assert_true(counts[s] == 1 && (score == scores[s]) == (which[s] != TABLE));
+      assert_int_equal(
+          souk_adapted_score(b, which[s] + 1, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
+      assert_true(score == scores[s]);
       assert_int_equal(souk_explain(b, &histories[s], &listed[s], 1, &o, &out, shares, NULL), SOUK_OK);
       assert_true(out.score == (double)score && out.method == SOUK_WHY_LEAVE_ONE_OUT);
     }
     free(u);
     free(want);
+  }
+}
+
+// Whole lists by an adapted table, in every way that a list is made: as those of the bundle of its own, and the same bits each time.
+static void rank_all(souk_bundle *b, const souk_query *q, size_t n, const souk_rank_options *o,
+                     int32_t *listed, float *scores, int32_t *counts) {
+  souk_error e;
+  if (souk_rank(b, q, n, ITEMS, o, listed, scores, counts, NULL, &e) != SOUK_OK) fail_msg("%s", e.message);
+}
+
+static float score_in(const int32_t *listed, const float *scores, int32_t n, int32_t item) {
+  for (int32_t i = 0; i < n; i++)
+    if (listed[i] == item) return scores[i];
+  return NAN;
+}
+
+// u . v of histories that the adapter k encodes are the scores of the lists; under the others, vectors are as in the base.
+static void check_item_vectors(souk_bundle *b, int32_t k, const float *u, const float *scores,
+                               const int32_t *listed) {
+  const size_t W = (size_t)b->width;
+  float v[ITEMS * 64], base[ITEMS * 64];
+  assert_int_equal(souk_item_vectors(b, 0, ITEMS, base, NULL), SOUK_OK);
+  for (int32_t other = 0; other <= ADAPTERS; other++) {
+    assert_int_equal(souk_adapted_item_vectors(b, other, 0, ITEMS, v, NULL), SOUK_OK);
+    assert_true((memcmp(v, base, ITEMS * W * sizeof *v) == 0) == (other != k));
+  }
+  assert_int_equal(souk_adapted_item_vectors(b, k, 0, ITEMS, v, NULL), SOUK_OK);
+  for (int s = 1; s < HISTORIES; s += 3) // not those without one
+    for (int32_t item = 0; item < ITEMS; item++) {
+      double sum = 0;
+      for (size_t j = 0; j < W; j++) sum += (double)u[(size_t)s * W + j] * (double)v[(size_t)item * W + j];
+      check_near((double)score_in(listed + s * ITEMS, scores + s * ITEMS, ITEMS, item), sum, 1e-5);
+    }
+}
+
+static void test_lists_by_an_adapted_table(void **unused) {
+  (void)unused;
+  static const int32_t few[] = {3, 11, 30, 49}; // less than an eighth of the catalogue
+  for (int i = 0; i < WORLDS; i++) {
+    souk_bundle *b = worlds[i].b, *own = worlds[i].own[TABLE];
+    souk_query shared[HISTORIES], alone[HISTORIES], fewer[HISTORIES], given[HISTORIES];
+    int32_t at[2][HISTORIES * ITEMS], counts[2][HISTORIES], base_at[HISTORIES * ITEMS],
+        base_counts[HISTORIES];
+    float got[HISTORIES * ITEMS], want[HISTORIES * ITEMS], u[HISTORIES * 64];
+    const int32_t k = bundle_adapter(b, names[TABLE]) + 1;
+    const souk_rank_options whole = {.keep_history = 1, .threads = 1},
+                            allowed = {.keep_history = 1, .allow = few, .n_allow = 4, .threads = 3};
+    assert_true(b->width <= 64);
+    for (int s = 0; s < HISTORIES; s++) {
+      alone[s] = (souk_query){.history = histories[s]};
+      shared[s] = (souk_query){.history = histories[s], .adapter = s % 3 == 0 ? 0 : k};
+      fewer[s] = shared[s];
+      fewer[s].candidates = few;
+      fewer[s].n_candidates = 4;
+      given[s] = shared[s];
+      given[s].u = u + s * b->width;
+    }
+    assert_int_equal(souk_query_vectors(b, shared, HISTORIES, 1, u, NULL, NULL), SOUK_OK);
+    rank_all(own, alone, HISTORIES, &whole, at[1], want, counts[1]);
+    rank_all(b, shared, HISTORIES, &whole, at[0], got, counts[0]);
+    double moved = 0;
+    for (int s = 0; s < HISTORIES; s++)
+      for (int32_t item = 0; item < ITEMS; item++) {
+        const float x = score_in(at[0] + s * ITEMS, got + s * ITEMS, ITEMS, item),
+                    y = score_in(at[1] + s * ITEMS, want + s * ITEMS, ITEMS, item);
+        moved = fmax(moved, shared[s].adapter == 0 ? fabs((double)x - (double)y) : 0);
+        if (shared[s].adapter > 0 && !(fabs((double)x - (double)y) <= 1e-5 * fmax(1, fabs((double)y))))
+          fail_msg("world %d, history %d, item %d: %g, and %g of its own bundle", i, s, item, (double)x,
+                   (double)y);
+      }
+    assert_true(moved > 1e-3);
+    check_item_vectors(b, k, u, got, at[0]);
+    const souk_query *const ways[] = {fewer, shared, given};
+    const souk_rank_options *const options[] = {&whole, &allowed, &whole};
+    for (int way = 0; way < 3; way++) {
+      rank_all(b, ways[way], HISTORIES, options[way], base_at, want, base_counts);
+      for (int s = 0; s < HISTORIES; s++) {
+        assert_int_equal(base_counts[s], way < 2 ? 4 : ITEMS);
+        for (int32_t j = 0; j < base_counts[s]; j++)
+          assert_true(want[s * ITEMS + j] ==
+                      score_in(at[0] + s * ITEMS, got + s * ITEMS, ITEMS, base_at[s * ITEMS + j]));
+      }
+    }
+    for (int s = 0; s < HISTORIES; s += 5) { // alone, with the catalogue among threads if it is worth it
+      rank_all(b, &shared[s], 1, &(souk_rank_options){.keep_history = 1, .threads = 3}, base_at, want,
+               base_counts);
+      assert_memory_equal(want, got + s * ITEMS, ITEMS * sizeof *want);
+      assert_memory_equal(base_at, at[0] + s * ITEMS, ITEMS * sizeof *base_at);
+    }
   }
 }
 
@@ -424,6 +517,9 @@ static void test_damaged_folders(void **unused) {
        "has not all factors", 1},
       {"de", "adapter_model.safetensors", "layer.1.attention.self.key", "layer.9.attention.self.key",
        "has no place in the encoder", 2},
+      {"words", "adapter_model.safetensors", "word_embeddings.lora_embedding_B",
+       "word_embeddings.lora_embedding_X", "has not both factors of word_embeddings", 1},
+      {"words", "adapter_config.json", "\"r\": 17", "\"r\": 16", "[16, 16] is expected", 1},
       {"wide", "adapter_config.json", "_width\": 21", "_width\": 20", "adapter.down.weight\"", 1},
       {"wide", "adapter_config.json", "_width\": 21", "_width\": 0 ",
        "field \"adapter_width\" must be an integer from 1 to 65536", 1},
@@ -481,6 +577,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
                                      cmocka_unit_test(test_together),
                                      cmocka_unit_test(test_queries),
+                                     cmocka_unit_test(test_lists_by_an_adapted_table),
                                      cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_names_and_numbers),
                                      cmocka_unit_test(test_refused_exports),

@@ -372,6 +372,7 @@ static void no_bundle(void **state) {
     refuses(souk_get_info(no, &info, error), SOUK_ERR_ARGUMENT, "not an open bundle");
     refuses(souk_user_vectors(no, &history, 1, 1, x, i, error), SOUK_ERR_ARGUMENT, "not an open bundle");
     refuses(souk_item_vectors(no, 0, 1, x, error), SOUK_ERR_ARGUMENT, "not an open bundle");
+    refuses(souk_adapted_item_vectors(no, 0, 0, 1, x, error), SOUK_ERR_ARGUMENT, "not an open bundle");
     refuses(souk_score(no, x, 1, i, 1, x, error), SOUK_ERR_ARGUMENT, "not an open bundle");
     refuses(souk_rank(no, &query, 1, 1, NULL, i, x, &count, i, error), SOUK_ERR_ARGUMENT,
             "not an open bundle");
@@ -480,6 +481,14 @@ static void item_and_score_arguments(void **state) {
   float v[2 * W] = {0}, u[2 * W] = {0}, scores[4];
   int32_t items[] = {0, 1, -1, ITEMS};
   refuses(souk_item_vectors(b, -1, 1, v, error), SOUK_ERR_ARGUMENT, "items -1 to -1");
+  refuses(souk_adapted_item_vectors(b, -1, 0, 1, v, error), SOUK_ERR_ARGUMENT, "adapter = -1 is not");
+  refuses(souk_adapted_item_vectors(b, 1, 0, 1, v, error), SOUK_ERR_ARGUMENT, "adapter = 1 is not");
+  refuses(souk_adapted_item_vectors(b, INT32_MAX, 0, 1, v, error), SOUK_ERR_ARGUMENT, "from 0 to 0");
+  refuses(souk_adapted_score(b, 1, u, 1, items, 2, scores, error), SOUK_ERR_ARGUMENT, "adapter = 1 is not");
+  refuses(souk_adapted_score(b, 0, NULL, 1, items, 2, scores, error), SOUK_ERR_ARGUMENT,
+          "u must not be NULL");
+  refuses(souk_adapted_item_vectors(b, 0, 699, 2, v, error), SOUK_ERR_ARGUMENT, "items 699 to 700");
+  refuses(souk_adapted_item_vectors(b, 0, 0, 1, NULL, error), SOUK_ERR_ARGUMENT, "v must not be NULL");
   refuses(souk_item_vectors(b, 0, -1, v, error), SOUK_ERR_ARGUMENT, "not among the bundle's 700");
   refuses(souk_item_vectors(b, 699, 2, v, error), SOUK_ERR_ARGUMENT, "items 699 to 700");
   refuses(souk_item_vectors(b, INT32_MAX, INT32_MAX, v, error), SOUK_ERR_ARGUMENT,

@@ -127,8 +127,8 @@ _FUNCTIONS = {
     "souk_find_event": (c_int32, [_BUNDLE, c_char_p]),
     "souk_event_name": (c_char_p, [_BUNDLE, c_int32]),
     "souk_user_vectors_flat": (c_int32, [_BUNDLE, _ARRAY, _ARRAY, _ARRAY, c_size_t, c_int32, _ARRAY, _ARRAY, _ERROR]),
-    "souk_item_vectors": (c_int32, [_BUNDLE, c_int32, c_int32, _ARRAY, _ERROR]),
-    "souk_score": (c_int32, [_BUNDLE, _ARRAY, c_size_t, _ARRAY, c_size_t, _ARRAY, _ERROR]),
+    "souk_adapted_item_vectors": (c_int32, [_BUNDLE, c_int32, c_int32, c_int32, _ARRAY, _ERROR]),
+    "souk_adapted_score": (c_int32, [_BUNDLE, c_int32, _ARRAY, c_size_t, _ARRAY, c_size_t, _ARRAY, _ERROR]),
     "souk_rank_sized": (c_int32, [_BUNDLE, _ARRAY, c_size_t, c_size_t, c_int32, POINTER(_Options), c_size_t] + _LISTS),
     "souk_rank_flat_sized":
         (c_int32, [_BUNDLE, _ARRAY, _ARRAY, _ARRAY, c_size_t, c_int32, POINTER(_Options), c_size_t] + _LISTS),
@@ -377,19 +377,21 @@ class Bundle:
               _address(u), _address(unknown))
         return u, unknown
 
-    def item_vectors(self, first=0, count=None):
-        """Vectors of items first .. first + count - 1 (None: to the last), float32 [count, dimension]."""
+    def item_vectors(self, first=0, count=None, adapter=None):
+        """Vectors of items first .. first + count - 1 (None: to the last), float32 [count, dimension]. adapter: the name of an
+        adapter, under which they may differ."""
         first = _int32(first, "first")
         count = max(self.items - first, 0) if count is None else _int32(count, "count")
         v = np.empty((max(count, 0), self.dimension), np.float32)
-        _call("souk_item_vectors", self._open(), first, count, _address(v))
+        _call("souk_adapted_item_vectors", self._open(), self._adapter(adapter), first, count, _address(v))
         return v
 
-    def score(self, u, items):
-        """Scores of items (names or numbers of items that exist) for each user vector, float32 [n, len(items)]."""
+    def score(self, u, items, adapter=None):
+        """Scores of items (names or numbers of items that exist) for each user vector, float32 [n, len(items)]. adapter: the name of
+        the adapter that made the vectors."""
         u, items = self._vectors(u, None), self.numbers(items)
         scores = np.empty((len(u), items.size), np.float32)
-        _call("souk_score", self._open(), _address(u), len(u), _address(items), items.size, _address(scores))
+        _call("souk_adapted_score", self._open(), self._adapter(adapter), _address(u), len(u), _address(items), items.size, _address(scores))
         return scores
 
     def _vectors(self, u, n):
