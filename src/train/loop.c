@@ -302,7 +302,7 @@ static int64_t find_pause(const run_pause *p, const train_state *t) {
   return p->steps < by_epochs ? p->steps : by_epochs;
 }
 
-static status begin(run *r) {
+static status begin(run *r, bool resume) {
   const run_setup *with = &r->with;
   const step_queue_config queue = {.run = with->c,
                                    .m = with->m,
@@ -318,6 +318,7 @@ static status begin(run *r) {
   r->saved_step = with->resumed ? r->t.step : -1;
   r->pause_step = find_pause(&with->c->pause, &r->t);
   TRY(step_queue_open(&r->steps, &queue));
+  TRY(run_begin(&r->with, resume));
   return reports_describe(&r->reports, with);
 }
 
@@ -327,7 +328,7 @@ status train_run(const run_config *c, const option_set *options, dataset *d, dis
   struct sigaction before[SIGNALS];
   signals_catch(before);
   status rc = run_open(&r.with, c, options, d, world, resume);
-  if (rc == OK) rc = begin(&r);
+  if (rc == OK) rc = begin(&r, resume);
   if (rc == OK) rc = train(&r);
   step_queue_close(r.steps);
   rc = run_close(&r.with, rc);

@@ -22,14 +22,51 @@
 
 // ---- its directory -------------------------------------------------------------------------------------------
 
+// How many characters of a path that is not there name a directory that is.
+static int64_t existing_part(const char *path) {
+  char part[PATH_MAX];
+  snprintf(part, sizeof part, "%s", path);
+  for (size_t n = strlen(part); n > 0; n--) {
+    if (part[n] != '/') continue;
+    part[n] = '\0';
+    if (dir_exists(part)) return (int64_t)n;
+  }
+  return 0;
+}
+
 // Two processes in one directory would destroy each other's checkpoints.
 static status lock_run(run_setup *r) {
   const char *dir = r->c->train.out;
+  if (!dir_exists(dir)) r->made = existing_part(dir);
   TRY(dir_make(dir));
   return dir_lock(&r->lock, dir, "another process trains there");
 }
 
-// A run that ended before its first checkpoint has left only metrics, which are kept under another name.
+// Of a run that was refused: the directory, which holds nothing of anyone else's, and empty folders above it.
+static void remove_made(const run_setup *r) {
+  char path[PATH_MAX];
+  snprintf(path, sizeof path, "%s", r->c->train.out);
+  if (r->made < 0 || dir_remove(path) != OK) return;
+  for (int64_t n = (int64_t)strlen(path); n > r->made; n--) {
+    if (path[n] != '/') continue;
+    path[n] = '\0';
+    if (rmdir(path) != 0) return; // another run may have come into it
+  }
+}
+
+// A run that ended before its first checkpoint has left only metrics.
+static status check_metrics(const char *out, bool resume) {
+  bool found;
+  TRY(metrics_found(out, &found));
+  if (!found || resume) return OK;
+  return fail(ERR_ARGUMENT,
+              "%s holds the metrics of a run without a checkpoint; --resume starts the run again and keeps "
+              "them, or "
+              "choose another train.out",
+              out);
+}
+
+// Such metrics are kept under another name.
 static status begin_again(const char *out, bool resume) {
   char kept[32];
   bool found;
@@ -38,12 +75,6 @@ static status begin_again(const char *out, bool resume) {
     if (resume) log_info("%s has no checkpoint yet: starting from the beginning", out);
     return OK;
   }
-  if (!resume)
-    return fail(ERR_ARGUMENT,
-                "%s holds the metrics of a run without a checkpoint; --resume starts the run again and keeps "
-                "them, or "
-                "choose another train.out",
-                out);
   TRY(metrics_keep(out, kept));
   log_info("%s has no checkpoint yet: starting from the beginning; its metrics so far are now %s", out, kept);
   return OK;
@@ -248,12 +279,12 @@ static void find_end(run_setup *r) {
 }
 
 // The first batches of a new run, from a batcher of their own, since batches are a function of the options and the data.
-static status write_batches(const run_setup *r, const model_config *mc) {
+static status write_batches(const run_setup *r) {
   const train_config *t = &r->c->train;
-  const seq_layout layout = model_layout(mc);
+  const seq_layout layout = model_layout(model_get_config(r->m));
   char path[PATH_MAX];
   batcher *b;
-  if (t->write_batches == 0 || r->resumed || !r->leads) return OK;
+  if (t->write_batches == 0 || r->resumed) return OK;
   TRY(path_join(path, sizeof path, t->out, "batches.h5"));
   TRY(batcher_open(&b, r->d, &r->c->data, &layout, PART_TRAIN, 0, dist_world(r->world)));
   const status rc = batch_file_write(path, b, t->write_batches, t->accumulate);
@@ -297,7 +328,7 @@ static status open_sinks(run_setup *r) {
 
 status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, dist *world,
                 bool resume) {
-  *r = (run_setup){.c = c, .d = d, .world = world, .leads = dist_rank(world) == 0, .lock = -1};
+  *r = (run_setup){.c = c, .d = d, .world = world, .leads = dist_rank(world) == 0, .lock = -1, .made = -1};
   TRY(check_options(&c->train));
   TRY(options_dump(options, &r->yaml));
   model_config mc;
@@ -311,12 +342,20 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   TRY(make_batches(r, &mc));
   find_end(r);
   if (!goes_on) TRY(share_directory(r, resume));
-  if (r->leads && !r->resumed) TRY(begin_again(c->train.out, resume));
-  TRY(write_batches(r, &mc));
+  if (r->leads && !r->resumed) TRY(check_metrics(c->train.out, resume));
   TRY(make_model(r, &mc));
   TRY(find_start(r));
   close_last(r);
-  return r->leads ? open_sinks(r) : OK;
+  return OK;
+}
+
+status run_begin(run_setup *r, bool resume) {
+  if (!r->leads) return OK;
+  if (!r->resumed) TRY(begin_again(r->c->train.out, resume));
+  TRY(write_batches(r));
+  TRY(open_sinks(r));
+  r->begun = true;
+  return OK;
 }
 
 status run_close(run_setup *r, status rc) {
@@ -329,6 +368,9 @@ status run_close(run_setup *r, status rc) {
   model_free(r->m);
   close_last(r);
   free(r->yaml);
+  failure_keep(&first, rc);
+  if (rc != OK && r->lock >= 0 && !r->begun) remove_made(r);
+  if (rc != OK) rc = failure_raise(&first);
   if (r->lock >= 0) close(r->lock);
   return rc;
 }

@@ -13,9 +13,11 @@ typedef struct run_setup {
   const run_config *c;
   dataset *d;
   dist *world;
-  bool leads; // rank 0, the only one that writes files and prints; saver and sink are NULL on the others
-  char *yaml; // the whole configuration, as text
-  int lock;   // descriptor of the run's directory, locked; -1: none
+  bool leads;   // rank 0, the only one that writes files and prints; saver and sink are NULL on the others
+  char *yaml;   // the whole configuration, as text
+  int lock;     // descriptor of the run's directory, locked; -1: none
+  int64_t made; // so many characters of train.out name what was there before; -1: the directory itself was
+  bool begun;   // the directory holds files of this run
   batcher *batches;
   model *m;
   saver *saver;
@@ -32,10 +34,13 @@ typedef struct run_setup {
 
 // resume: go on from the run's last checkpoint, if it has one. `world` is the caller's. Afterwards the model holds the
 // parameters and moments to start with, the batcher stands at the next batch, and the directory is locked. run_close() is
-// due after an error, too.
+// due after an error, too. Files are in the directory only when run_begin() has written them.
 status run_open(run_setup *r, const run_config *c, const option_set *options, dataset *d, dist *world,
                 bool resume);
+// Once nothing can refuse the run any more: its first files, and r->sink. `resume` as in run_open.
+status run_begin(run_setup *r, bool resume);
 // Waits for a checkpoint that is being written. Returns rc and keeps its message; where rc is OK, the error of closing.
+// A directory that was made for a run that did not begin is removed, with the folders above it that were made for it.
 status run_close(run_setup *r, status rc);
 
 #endif

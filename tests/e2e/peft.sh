@@ -57,6 +57,13 @@ check_error "tuning needs a base" "train.init names its checkpoint or run" train
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
 check_error "parameters beside that name nothing" 'peft.train_also: no parameter' tuned "$work/none" lora --train_also 'cls.*, clss.*'
 check_error "adalora needs its factors trained" "train.freeze names" tuned "$work/frozen" adalora "${adalora[@]}" --freeze '*.lora_E'
+check "a run that is refused leaves nothing behind" test ! -e "$work/frozen"
+frozen_at() { "$souk" pretrain "$work/tiny.yaml" "${options[@]}" --init "$work/base" --peft adalora "${adalora[@]}" --freeze '*.lora_E' --write_batches 1 --out "$1"; }
+check_error "a run in a folder of folders is refused" "train.freeze names" frozen_at "$work/deep/er/frozen"
+check "a refused run leaves no folders above it" test ! -e "$work/deep"
+mkdir -p "$work/there/in"
+check_error "a run in a folder that is there is refused" "train.freeze names" frozen_at "$work/there/in"
+check "a folder that was there stays and stays empty" test -d "$work/there/in" -a -z "$(ls -A "$work/there/in")"
 check_error "a resumed run keeps its tuning" "section peft is not that of" tuned "$work/lora-half" lora "${lora[@]}" --rank 5 --steps 10 --resume
 
 # Adapters behind the layers go out as they are, in a bundle of their own and beside others on one base.
