@@ -73,12 +73,12 @@ const option data_options[] = {
      "label's (arXiv 2507.09331); nothing"},
     {"mix", OPT_STRING, FIELD(mix), DATA_MIX, 0, 0, NULL,
      "what an epoch has, by numbers of examples: histories 1, texts 0.3, pairs 0.2 has 0.3 texts of items "
-     "and 0.2 pairs of a "
-     "history and the text of the next item for each example of histories"},
+     "and 0.2 pairs of a history and the text of the next item for each example of histories; item_pairs 1 "
+     "has one pair of a history and the next item itself"},
     {"text_tokens", OPT_INT, FIELD(text_tokens), "0", 0, 32768, NULL,
      "tokens of an item's text in an example, at most; 0: as many as fit, in a pair half of them"},
     {"pair_false", OPT_FLOAT, FIELD(pair_false), "0", 0, 1, NULL,
-     "share of the pairs that have another item's text, for the objective next_session"},
+     "share of the pairs that show another item, for the objective next_session"},
     {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "seed of masks, order and negatives"},
     {"final", OPT_BOOL, FIELD(trains.final), "false", 0, 0, NULL,
      "final training: on everything before the test part, the validation part too, once all else is chosen"},

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-const char *const mix_part_names[MIX_PARTS] = {"histories", "texts", "pairs"};
+const char *const mix_part_names[MIX_PARTS] = {"histories", "texts", "pairs", "item_pairs"};
 
 static int find_part(const char *name, size_t bytes) {
   for (int i = 0; i < MIX_PARTS; i++)
@@ -19,7 +19,8 @@ static status parse_part(data_mix *m, bool named[MIX_PARTS], const char *text, s
   const size_t name = strcspn(text, " ,");
   const int part = find_part(text, name < bytes ? name : bytes);
   if (part < 0)
-    return fail(ERR_ARGUMENT, "%s: \"%.*s\" is none of histories, texts and pairs", where, (int)bytes, text);
+    return fail(ERR_ARGUMENT, "%s: \"%.*s\" is none of histories, texts, pairs and item_pairs", where,
+                (int)bytes, text);
   if (named[part]) return fail(ERR_ARGUMENT, "%s: %s comes twice", where, mix_part_names[part]);
   named[part] = true;
   m->weight[part] = 1;
@@ -52,7 +53,9 @@ status data_mix_parse(data_mix *m, const char *text, const char *where) {
 }
 
 bool data_mix_is_plain(const data_mix *m) {
-  return m->weight[MIX_HISTORIES] > 0 && m->weight[MIX_TEXTS] == 0 && m->weight[MIX_PAIRS] == 0;
+  for (int i = MIX_TEXTS; i < MIX_PARTS; i++)
+    if (m->weight[i] > 0) return false;
+  return m->weight[MIX_HISTORIES] > 0;
 }
 
 // Weights count by their ratios.

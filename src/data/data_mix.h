@@ -6,10 +6,10 @@
 #include "base/status.h"
 
 // Weights are of numbers of examples. An epoch has the examples of histories once, and for each of them texts / histories texts of
-// items and pairs / histories pairs of a history and a text. Without histories it has a pair for each window, or, without pairs
-// too, each text once.
-typedef enum mix_part { MIX_HISTORIES, MIX_TEXTS, MIX_PAIRS, MIX_PARTS } mix_part;
-extern const char *const mix_part_names[MIX_PARTS]; // "histories", "texts", "pairs"
+// items, pairs / histories pairs of a history and a text, and item_pairs / histories pairs of a history and an item. Without
+// histories it has a pair for each window, or, without pairs too, each text once.
+typedef enum mix_part { MIX_HISTORIES, MIX_TEXTS, MIX_PAIRS, MIX_ITEM_PAIRS, MIX_PARTS } mix_part;
+extern const char *const mix_part_names[MIX_PARTS]; // "histories", "texts", "pairs", "item_pairs"
 #define DATA_MIX "histories 1"                      // the default, which is what souk 0.3 had
 
 typedef struct data_mix {

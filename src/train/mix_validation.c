@@ -80,35 +80,39 @@ done:
 
 // ---- the loss ------------------------------------------------------------------------------------------------
 
-static status run_batches(const mix_validation *v, mix_part part, model *m, slot_result *sum) {
+static status run_batches(const mix_validation *v, mix_part part, model *m, step_result *sum) {
   const backend *be = model_backend(m);
   const step_state state = {.seed = 0};
-  step_result all;
   TRY(be->result_clear(model_ctx(m)));
   for (int64_t i = 0; i < v->n[part]; i++) {
     TRY(model_set_batch(m, v->batches[part][i], &state));
     TRY(model_forward(m, false));
     TRY(model_loss(m, false));
   }
-  TRY(be->result_read(model_ctx(m), &all));
-  TRY(be->result_clear(model_ctx(m)));
-  *sum = all.slot[objectives_slot(model_objectives(m), &objective_masked_lm)];
-  return OK;
+  TRY(be->result_read(model_ctx(m), sum));
+  return be->result_clear(model_ctx(m));
 }
 
-static status run_part(mix_validation *v, mix_part part, model *m, json_t *values) {
+static status put_loss(json_t *values, mix_part part, const char *of, const slot_result *sum) {
   char name[32];
-  slot_result sum;
-  TRY(make_batches(v, part, m));
-  TRY(run_batches(v, part, m, &sum));
-  if (!(sum.weight > 0)) return OK;
-  if (!isfinite(sum.loss))
+  if (!(sum->weight > 0)) return OK;
+  if (!isfinite(sum->loss))
     return fail(ERR_NONFINITE, "the loss of the %s is not finite", mix_part_names[part]);
-  snprintf(name, sizeof name, "%s_loss", mix_part_names[part]);
-  json_t *value = json_real(sum.loss / sum.weight);
-  return json_object_set_new(values, name, value) == 0
+  snprintf(name, sizeof name, "%s%s_loss", mix_part_names[part], of);
+  return json_object_set_new(values, name, json_real(sum->loss / sum->weight)) == 0
              ? OK
              : fail(ERR_MEMORY, "out of memory: the figures of a validation");
+}
+
+// texts_loss is that of masked LM, pairs_next_loss what next_session says of pairs.
+static status run_part(mix_validation *v, mix_part part, model *m, json_t *values) {
+  const int masked = objectives_slot(model_objectives(m), &objective_masked_lm),
+            next = objectives_slot(model_objectives(m), &objective_next_session);
+  step_result sum;
+  TRY(make_batches(v, part, m));
+  TRY(run_batches(v, part, m, &sum));
+  TRY(put_loss(values, part, "", &sum.slot[masked]));
+  return next < 0 ? OK : put_loss(values, part, "_next", &sum.slot[next]);
 }
 
 status mix_validation_run(mix_validation *v, model *m, json_t *values) {

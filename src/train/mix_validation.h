@@ -24,7 +24,8 @@ typedef struct mix_validation {
 // d and c must outlive it. Nothing is read before the first mix_validation_run.
 status mix_validation_open(mix_validation *v, dataset *d, const run_config *c);
 void mix_validation_close(mix_validation *v); // of a zeroed one, too
-// Adds "texts_loss" and "pairs_loss", nats a masked token, to *values where the mix has these. The model's batch is replaced and
+// Adds "texts_loss", "pairs_loss" and "item_pairs_loss", nats a masked token, to *values where the mix has these, and "pairs_next_loss" and
+// "item_pairs_next_loss", nats a pair, where next_session is an objective. The model's batch is replaced and
 // its results are cleared.
 status mix_validation_run(mix_validation *v, model *m, json_t *values);
 

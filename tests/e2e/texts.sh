@@ -62,6 +62,14 @@ check "it ends with the same bytes as in one piece" same
 anew() { "$souk" pretrain "$work/part" --resume --steps 152 --mix "histories 1, texts 1" 2>"$work/anew.err" && grep -q 'epoch [0-9]* starts anew.*data.mix has changed' "$work/anew.err"; }
 check "with another mix an epoch starts anew" anew
 check "pairs teach next_session" train "$work/nsp" "${joint[@]}" --mix "$mix" --pair_false 0.5 --objectives "masked_lm, next_session" --next_session --steps 10 --eval_every 0
+# Four kinds of users, each with five items of its own: whether an item is of the user's kind is in neither alone.
+awk 'BEGIN { srand(1); print "user,item,time"; for (u = 0; u < 600; u++) for (k = 0; k < 12; k++) printf "u%d,%s%d,%d\n", u, substr("abcd", 1 + u % 4, 1), int(5 * rand()), 1000 + k }' >"$work/kinds.csv"
+kinds=(--fields.user user --fields.item item --fields.time time --time_format seconds)
+check "a log of kinds of users is prepared" "$souk" prepare --log "$work/kinds.csv" "${kinds[@]}" --out "$work/kinds"
+check "pairs with items are trained on" train "$work/ip" --data.dir "$work/kinds" --cls_sep --segments 2 --positions_from_end --max_positions 16 --hidden 32 --heads 2 --batch_tokens 1024 \
+  --mix "histories 1, item_pairs 4" --pair_false 0.5 --objectives "masked_lm, next_session" --init_std 0.15 --dropout 0 --attention_dropout 0 --lr 5e-3 --warmup_steps 30 --steps 400 --eval_every 400
+judged() { awk -v x="$(field "$work/ip" valid 400 item_pairs_next_loss)" 'BEGIN {print x; exit !(x > 0 && x < 0.4)}'; }
+check "true pairs are told from false ones, which chance does at .693" judged
 check "the run is evaluated" "$souk" eval "$work/mix" --device cpu
 check "the run is exported" "$souk" export "$work/mix" "$work/bundle"
 
@@ -145,6 +153,6 @@ check_error "texts need a head of words" 'data.mix: of texts words are predicted
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" --data.dir "$work/d" --cls_sep --segments 2 --mix "histories, texts" --steps 1
 check_error "a data set without texts is told" 'has no texts of items; souk prepare --words and --catalogue make them' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" "${joint[@]}" --data.dir "$work/plain" --mix "histories, texts" --steps 1
-check_error "an unknown part of the mix is an error" 'data.mix: "images" is none of histories, texts and pairs' \
+check_error "an unknown part of the mix is an error" 'data.mix: "images" is none of histories, texts, pairs and item_pairs' \
   "$souk" pretrain "$work/tiny.yaml" --out "$work/x" "${joint[@]}" --mix "histories, images" --steps 1
 finish

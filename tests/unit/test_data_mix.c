@@ -1,5 +1,6 @@
 // Epochs of histories, texts of items and pairs of both: what they have, how it is masked, and that they are a function of seed and
 // epoch, for any number of ranks and from any place.
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "data/batcher.h"
@@ -182,6 +183,65 @@ static void false_pairs_are_labelled(void **unused) {
   assert_true(n.falses > n.pairs / 4 && n.falses < n.pairs * 3 / 4);
 }
 
+// Pairs of a history and an item: nothing else stands in the second segment, and it is never masked.
+static void item_pairs_show_items(void **unused) {
+  (void)unused;
+  mix_is("histories 0, item_pairs 1");
+  c.pair_false = 0.5;
+  c.mask_probability = 0.9;
+  batcher *b = open_as(0, 1);
+  int64_t batches, pairs = 0, falses = 0;
+  check_ok(batcher_epoch_batches(b, 0, &batches));
+  for (int64_t i = 0; i < batches; i++) {
+    const batch *x;
+    check_ok(batcher_next(b, &x));
+    for (int32_t s = 0; s < x->seqs; s++) {
+      const int32_t end = x->cu_seqlens[s + 1], item = x->ids[end - 2];
+      assert_int_equal(x->ids[end - 1], TOKEN_SEP);
+      assert_int_equal(x->ids[end - 3], TOKEN_SEP);
+      assert_int_equal(x->types[end - 2], layout.n_event_types);
+      assert_true(item >= TINY_FIRST && !is_masked(x, end - 2));
+      assert_true(x->nsp_labels[s] == 0 || x->nsp_labels[s] == 1);
+      pairs++;
+      falses += x->nsp_labels[s] == 1;
+    }
+  }
+  batcher_close(b);
+  assert_true(pairs > USERS / 2 && falses > pairs / 4 && falses < pairs * 3 / 4);
+}
+
+// They need no texts, and another's item is drawn by how often it comes in training: a never trained one is not.
+static void false_items_come_by_counts(void **unused) {
+  (void)unused;
+  char plain[256];
+  dataset *other;
+  batcher *b;
+  tiny_directory(plain, sizeof plain);
+  tiny_dataset(plain, 2000, ITEMS, 0);
+  check_ok(dataset_open(&other, plain, false));
+  mix_is("histories 0, item_pairs 1");
+  c.pair_false = 1;
+  check_ok(batcher_open(&b, other, &c, &layout, PART_TRAIN, 0, 1));
+  const vocab *v = dataset_vocab(other);
+  const int32_t first = vocab_begin(v, RANGE_ITEMS);
+  double drawn[ITEMS] = {0}, all = 0, count = 0;
+  while (all < 20000) {
+    const batch *x;
+    check_ok(batcher_next(b, &x));
+    for (int32_t s = 0; s < x->seqs; s++) drawn[x->ids[x->cu_seqlens[s + 1] - 2] - first]++;
+    all += x->seqs;
+  }
+  for (int32_t i = 0; i < ITEMS; i++) count += (double)vocab_token_count(v, first + i);
+  for (int32_t i = 0; i < ITEMS; i++) {
+    const double expected = all * (double)vocab_token_count(v, first + i) / count;
+    if (!(fabs(drawn[i] - expected) <= 5 * sqrt(expected) + 1e-9))
+      fail_msg("item %d is drawn %.0f times, and %.0f were expected", i, drawn[i], expected);
+  }
+  batcher_close(b);
+  dataset_close(other);
+  tiny_remove(plain);
+}
+
 static void long_texts_keep_their_attributes(void **unused) {
   (void)unused;
   c.text_tokens = 4;
@@ -209,7 +269,7 @@ static uint64_t hash_batch(const batch *b) {
 
 static void ranks_share_the_batches_of_one(void **unused) {
   (void)unused;
-  mix_is("histories 1, texts 0.4, pairs 0.3");
+  mix_is("histories 1, texts 0.4, pairs 0.3, item_pairs 0.3");
   batcher *one = open_as(0, 1), *two[2] = {open_as(0, 2), open_as(1, 2)};
   for (int i = 0; i < 40; i++) {
     const batch *a, *b;
@@ -225,7 +285,7 @@ static void ranks_share_the_batches_of_one(void **unused) {
 
 static void a_run_goes_on_from_its_place(void **unused) {
   (void)unused;
-  mix_is("histories 1, texts 0.4, pairs 0.3");
+  mix_is("histories 1, texts 0.4, pairs 0.3, item_pairs 0.3");
   batcher *b = open_as(0, 1);
   uint64_t wanted[30];
   data_place place = {0};
@@ -300,7 +360,7 @@ static void expect_refused(const seq_layout *l, const char *says) {
 static void what_cannot_be_is_told(void **unused) {
   (void)unused;
   static const char *const wrong[][2] = {
-      {"words 1", "data.mix: \"words 1\" is none of histories, texts and pairs"},
+      {"words 1", "data.mix: \"words 1\" is none of histories, texts, pairs and item_pairs"},
       {"texts 1, texts 2", "data.mix: texts comes twice"},
       {"texts x", "data.mix: the weight of texts is not a number"},
       {"texts -1", "the weight of texts is not a number from 0"},
@@ -340,6 +400,8 @@ int main(void) {
       TEST(an_epoch_has_what_the_weights_say),
       TEST(texts_come_equally_often),
       TEST(false_pairs_are_labelled),
+      TEST(item_pairs_show_items),
+      TEST(false_items_come_by_counts),
       TEST(long_texts_keep_their_attributes),
       TEST(ranks_share_the_batches_of_one),
       TEST(a_run_goes_on_from_its_place),

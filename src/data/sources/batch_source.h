@@ -16,7 +16,8 @@ typedef enum example_task {
   PREDICT_NEXT,
   PREDICT_FIRST, // at a [MASK] that is alone
   MASK_TEXT,     // of an item: `sequence` is its number
-  MASK_PAIR      // history and text
+  MASK_PAIR,     // history and text
+  MASK_ITEM_PAIR // history and item
 } example_task;
 
 typedef struct example {

@@ -1,4 +1,4 @@
-// Pairs of a history and a text as examples; see pair_source.h.
+// Pairs of a history and a text or an item as examples; see pair_source.h.
 #include "data/sources/pair_source.h"
 
 #include <stdlib.h>
@@ -6,12 +6,36 @@
 #include "base/philox.h"
 #include "data/permutation.h"
 
-static const int64_t FIRST_ID = (int64_t)1 << 47; // texts have those below
+static const int64_t FIRST_ID = (int64_t)1 << 47, FIRST_OF_ITEMS = (int64_t)3 << 47; // texts have those below
+
+static int32_t first_item(const pair_source *p) {
+  return dataset_get_info(p->h->d)->range_end[RANGE_ATTRIBUTES];
+}
+
+static int32_t items_of(const pair_source *p) {
+  return dataset_get_info(p->h->d)->range_end[RANGE_ITEMS] - first_item(p);
+}
+
+// Where no item comes in training, each counts one.
+static status count_items(pair_source *p) {
+  const vocab *v = dataset_vocab(p->h->d);
+  const int32_t n = items_of(p);
+  TRY(mem_new(&p->below, (size_t)n + 1, sizeof *p->below, "counts of items"));
+  for (int32_t i = 0; i < n; i++) p->below[i + 1] = p->below[i] + vocab_token_count(v, first_item(p) + i);
+  if (p->below[n] == 0)
+    for (int32_t i = 0; i < n; i++) p->below[i + 1] = i + 1;
+  return n > 0 ? OK : fail(ERR_ARGUMENT, "data.mix: %s has no items for item_pairs", dataset_dir(p->h->d));
+}
 
 status pair_source_open(pair_source *p, history_source *h, text_source *texts, const data_config *c) {
   const seq_layout *layout = &h->layout;
   *p = (pair_source){.h = h, .texts = texts, .c = c};
   if (layout->segments < 2) return fail(ERR_ARGUMENT, "data.mix: pairs need model.segments = 2 or more");
+  p->room = 1;
+  if (texts == NULL) {
+    TRY(count_items(p));
+    return mem_new(&p->text, 1, sizeof *p->text, "an item");
+  }
   p->room = (layout->max_positions - sequence_specials(layout, true, false)) / 2;
   if (c->text_tokens > 0 && c->text_tokens < p->room) p->room = (int32_t)c->text_tokens;
   return mem_new(&p->text, (size_t)p->room, sizeof *p->text, "a text");
@@ -19,7 +43,13 @@ status pair_source_open(pair_source *p, history_source *h, text_source *texts, c
 
 void pair_source_close(pair_source *p) {
   free(p->text);
+  free(p->below);
   p->text = NULL;
+  p->below = NULL;
+}
+
+double pair_source_bytes(const pair_source *p) {
+  return p->below == NULL ? 0 : ((double)items_of(p) + 1) * sizeof *p->below;
 }
 
 // ---- listing: lengths only, and the text is not known yet ----------------------------------------------------
@@ -60,7 +90,9 @@ status pair_source_list(const pair_source *p, int64_t epoch, int64_t block, int6
     const uint32_t order = (uint32_t)((uint64_t)epoch * 0x9E3779B1u + (uint64_t)(k / (end - begin)));
     const int64_t w = begin + permuted((uint64_t)p->c->seed, STREAM_CROP, (uint32_t)block, order,
                                        k % (end - begin), end - begin);
-    example e = {.id = FIRST_ID + epoch * all + first + k, .task = MASK_PAIR};
+    example e = {.id = p->texts != NULL ? FIRST_ID : FIRST_OF_ITEMS,
+                 .task = p->texts != NULL ? MASK_PAIR : MASK_ITEM_PAIR};
+    e.id += epoch * all + first + k;
     if (cut_window(p, w, &e)) TRY(examples_add(to, &e));
   }
   return OK;
@@ -68,28 +100,48 @@ status pair_source_list(const pair_source *p, int64_t epoch, int64_t block, int6
 
 // ---- making a batch ------------------------------------------------------------------------------------------
 
-// The item whose text is shown, and what next_session has to say: -1 nothing.
+// Some item, as pair_source.h says.
+static int32_t draw_item(const pair_source *p, rng *r) {
+  if (p->texts != NULL) return p->texts->items[rng_below(r, (uint64_t)p->texts->n)];
+  int32_t low = 0, high = items_of(p) - 1; // the first item with below[item + 1] > x
+  const int64_t x = (int64_t)rng_below(r, (uint64_t)p->below[high + 1]);
+  while (low < high) {
+    const int32_t middle = low + (high - low) / 2;
+    if (p->below[middle + 1] <= x)
+      low = middle + 1;
+    else
+      high = middle;
+  }
+  return low;
+}
+
+// The item that is shown, and what next_session has to say: -1 nothing.
 static int32_t choose_item(const pair_source *p, const example *e, int32_t next, int32_t *label) {
   rng r = rng_at((uint64_t)p->c->seed, STREAM_CROP, (uint32_t)e->id, (uint32_t)(e->id >> 32) ^ 0x80000000u);
   *label = -1;
   if (!(p->c->pair_false > 0)) return next;
   *label = 0;
   if (rng_unit(&r) >= p->c->pair_false) return next;
-  const int32_t other = p->texts->items[rng_below(&r, (uint64_t)p->texts->n)];
+  const int32_t other = draw_item(p, &r);
   *label = other != next;
   return other;
+}
+
+// Tokens of the item in p->text.
+static int32_t show_item(pair_source *p, int32_t item) {
+  if (p->texts != NULL) return text_source_take(p->texts, item, p->room, p->text);
+  p->text[0] = first_item(p) + item;
+  return 1;
 }
 
 status pair_source_add(pair_source *p, batch *out, const example *e) {
   sequence s;
   int32_t label = -1;
   history_find_sequence(p->h, e->sequence, &s);
-  const int32_t first = dataset_get_info(p->h->d)->range_end[RANGE_ATTRIBUTES];
-  const int32_t next =
-      s.tokens[e->end] >= first ? s.tokens[e->end] - first : -1; // [UNK] in another vocabulary
+  const int32_t next = s.tokens[e->end] >= first_item(p) ? s.tokens[e->end] - first_item(p)
+                                                         : -1; // [UNK] in another vocabulary
   const int32_t item = next >= 0 ? choose_item(p, e, next, &label) : -1;
-  const batch_input text = {.tokens = p->text,
-                            .n = item >= 0 ? text_source_take(p->texts, item, p->room, p->text) : 0};
+  const batch_input text = {.tokens = p->text, .n = item >= 0 ? show_item(p, item) : 0};
   const int32_t others = text.n > 0 ? text.n + sequence_specials(&p->h->layout, true, false)
                                     : sequence_specials(&p->h->layout, false, false);
   const batch_input history = history_take(p->h, &s, e->begin, e->end, p->h->layout.max_positions - others);
@@ -98,26 +150,32 @@ status pair_source_add(pair_source *p, batch *out, const example *e) {
   if (!batch_add(out, &p->h->layout, &history, pair ? &text : NULL, e->id, NULL, NULL))
     return fail(ERR_INTERNAL, "a pair of %d rows does not fit into its batch", e->length);
   out->nsp_labels[out->seqs - 1] = pair ? label : -1;
-  mask_rows(&p->h->masks, out, e, begin, out->tokens);
+  const int32_t kept = pair && p->texts == NULL ? 2 : 0; // rows at the end: the item and [SEP]
+  mask_rows(&p->h->masks, out, e, begin, out->tokens - kept);
   return OK;
 }
 
 // ---- bounds --------------------------------------------------------------------------------------------------
 
-// Of the cuts of a window four stand for all, and of the texts one of the mean length.
-size_t pair_source_kinds(const pair_source *p, const double *windows, double rate, example_kind *to) {
+static double mean_text(const pair_source *p) {
   const text_source *t = p->texts;
-  const int32_t specials = sequence_specials(&p->h->layout, true, false);
-  double mean = 0;
-  size_t kinds = 0;
+  double sum = 0;
+  if (t == NULL) return 1;
   for (int32_t i = 0; i < t->n; i++) {
     const int64_t n = t->texts->offsets[t->items[i] + 1] - t->texts->offsets[t->items[i]];
-    mean += (double)(n < p->room ? n : p->room) / t->n;
+    sum += (double)(n < p->room ? n : p->room);
   }
+  return sum / t->n;
+}
+
+// Of the cuts of a window four stand for all, and of the texts one of the mean length.
+size_t pair_source_kinds(const pair_source *p, const double *windows, double rate, example_kind *to) {
+  const int32_t specials = sequence_specials(&p->h->layout, true, false);
+  const int32_t mean = (int32_t)mean_text(p);
+  size_t kinds = 0;
   for (int32_t n = 2; n <= p->h->w.length; n++)
     for (int32_t k = 0; k < PAIR_KINDS && windows[n] > 0; k++) {
-      const int32_t history = 1 + (n - 2) * (2 * k + 1) / (2 * PAIR_KINDS),
-                    rows = history + (int32_t)mean + specials;
+      const int32_t history = 1 + (n - 2) * (2 * k + 1) / (2 * PAIR_KINDS), rows = history + mean + specials;
       const int32_t most = p->h->layout.max_positions;
       to[kinds++] = (example_kind){.count = windows[n] * rate / PAIR_KINDS,
                                    .rows = rows < most ? rows : most,

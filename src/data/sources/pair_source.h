@@ -1,8 +1,11 @@
-// Pairs of behaviour and text as examples for masked LM: [CLS] history [SEP] text of the next item [SEP].
+// Pairs of behaviour and what came next as examples for masked LM: [CLS] history [SEP] text of the next item [SEP], or the item
+// itself, [CLS] history [SEP] item [SEP], as souk finetune --task pair is asked later.
 //
 // A part of the source that mixes (mix_source.c). A pair is of a training window, cut at a random place: what stands before it is
-// the history, and the item there has the text. With data.pair_false a share of the pairs has another item's text, and
-// next_session learns which (0: the next item's, 1: another's). Rows of both segments are masked.
+// the history, and the item there is shown. With data.pair_false a share of the pairs shows another item, and next_session learns
+// which (0: the next item, 1: another). Texts are those of items that have one, evenly drawn; items are drawn by how often they
+// come in training (evenly, if none does), so that how popular an item is does not give the answer away. Rows of a history and of a text are masked, and
+// an item of a pair never is.
 #ifndef SOUK_DATA_SOURCES_PAIR_SOURCE_H
 #define SOUK_DATA_SOURCES_PAIR_SOURCE_H
 
@@ -11,15 +14,18 @@
 
 typedef struct pair_source {
   history_source *h;
-  text_source *texts;
+  text_source *texts; // NULL: items
   const data_config *c;
   int32_t room;  // tokens of a text in a pair, at most
   int32_t *text; // [room] at hand
+  int64_t *
+      below; // [items + 1] how often the items before this one come in training, when items are drawn; NULL: texts
 } pair_source;
 
-// h, texts and c must outlive it.
+// h, texts and c must outlive it; texts NULL: pairs with items.
 status pair_source_open(pair_source *p, history_source *h, text_source *texts, const data_config *c);
 void pair_source_close(pair_source *p); // of a zeroed one, too
+double pair_source_bytes(const pair_source *p);
 
 // Appends n pairs of a block in an epoch; the first of them is number `first` of the epoch, of `all`.
 status pair_source_list(const pair_source *p, int64_t epoch, int64_t block, int64_t first, int64_t n,
