@@ -64,6 +64,9 @@ DEVICE int live_rows(rows n, const step_state *s) {
   const int live = n.kind == ROWS_TOKENS   ? s->tokens
                    : n.kind == ROWS_SEQS   ? s->seqs
                    : n.kind == ROWS_MASKED ? s->masked
+                   : n.kind == ROWS_LISTED ? s->listed
+                   : n.kind == ROWS_ITEMS  ? s->items
+                   : n.kind == ROWS_TEXTS  ? s->texts
                                            : n.cap;
   return live < n.cap ? live : n.cap;
 }

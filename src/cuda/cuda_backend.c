@@ -176,6 +176,9 @@ int32_t cuda_rows(const op_ctx *ctx, rows n) {
   if (n.kind == ROWS_TOKENS) live = ctx->host.tokens;
   if (n.kind == ROWS_SEQS) live = ctx->host.seqs;
   if (n.kind == ROWS_MASKED) live = ctx->host.masked;
+  if (n.kind == ROWS_LISTED) live = ctx->host.listed;
+  if (n.kind == ROWS_ITEMS) live = ctx->host.items;
+  if (n.kind == ROWS_TEXTS) live = ctx->host.texts;
   return live < n.cap && !ctx->capturing ? live : n.cap;
 }
 
@@ -399,8 +402,8 @@ static const backend table = {
     .average_rescale = cuda_average_rescale,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_8(const backend_host *h);
-const backend *souk_backend_8(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_9(const backend_host *h);
+const backend *souk_backend_9(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

@@ -71,6 +71,9 @@ static int64_t live(rows n) {
   const int32_t count = n.kind == ROWS_TOKENS   ? m->live.tokens
                         : n.kind == ROWS_SEQS   ? m->live.seqs
                         : n.kind == ROWS_MASKED ? m->live.masked
+                        : n.kind == ROWS_LISTED ? m->listed.rows
+                        : n.kind == ROWS_ITEMS  ? m->listed.items
+                        : n.kind == ROWS_TEXTS  ? m->listed.texts
                                                 : n.cap;
   return count < n.cap ? count : n.cap;
 }
@@ -224,7 +227,7 @@ static status fuse_forward(op_ctx *ctx, const fuse_params *p) {
 
 static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
   TRY(checked_pass->be->fuse_backward(ctx, p));
-  LOOK_ACT(backward, item_place, dcontent, p->items, p->hidden);
+  LOOK_ACT(backward, item_place, dcontent, p->list != NULL ? live(p->listed) : p->items, p->hidden);
   LOOK_FLOAT(backward, item_place, dgate, 1, p->hidden);
   LOOK_FLOAT(backward, item_place, did, p->vocab, p->hidden);
   return OK;

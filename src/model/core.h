@@ -37,8 +37,12 @@ typedef struct model_core {
   struct table_tuning *table; // NULL: the word table is not tuned
   memory_plan plan;
   size_t scratch_bytes;
-  batch_view batch;         // the current one; its pointers are NULL while the model is only planned
-  batch_counts live;        // of the current batch
+  batch_view batch;  // the current one; its pointers are NULL while the model is only planned
+  batch_counts live; // of the current batch
+  // Rows of the table of item vectors that it reads, items among them and words of their texts (item_lists.h); zeros: all are made.
+  struct {
+    int32_t rows, items, texts;
+  } listed;
   attention_kind attention; // as the objectives ask
   bool listed_rows;         // the last layer computes the rows that the batch lists (`masked`), see encoder.c
   bool training;            // of the last forward pass; while it is planned, of the model

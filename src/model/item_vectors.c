@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
+#include "model/item_lists.h"
 #include "model/table_tuning.h"
 
 struct item_vectors {
@@ -13,12 +14,17 @@ struct item_vectors {
   int32_t *offsets, *index;               // [I+1], [N]
   float *features;                        // [I,F]
   uint8_t *known;                         // [I]
-  act *mean, *made, *fused;               // [I,H] of words, of content; [V,H]
-  float *d_fused;                         // [V,H]
-  act *d_made, *d_mean;                   // [I,H]
-  bool stale;                             // `fused` has ids dropped out, or is of other parameters
-  uint64_t of;                            // params.refreshes when it was made
-  act *biases;                            // [V] of passes without training; NULL: no head ranks items
+  item_lists *lists;                      // host; NULL: every pass makes the whole table
+  int32_t *rows, *numbers;            // [R] the list at hand, R of item_lists_rows; the second with features
+  int32_t *list_offsets, *list_index; // [R+1], [N] the texts of its items
+  float *list_features;               // [R,F]
+  bool clean;                         // d_fused is all zero
+  act *mean, *made, *fused;           // [I,H] of words, of content; [V,H]
+  float *d_fused;                     // [V,H]
+  act *d_made, *d_mean;               // [I,H]
+  bool stale;                         // `fused` has ids dropped out, or is of other parameters
+  uint64_t of;                        // params.refreshes when it was made
+  act *biases;                        // [V] of passes without training; NULL: no head ranks items
   bool has_mean_bias;
   float mean_bias;
 };
@@ -30,12 +36,13 @@ status items_new(model_core *m) {
   if (m->c.items_n < 1 || m->c.item_base + m->c.items_n > m->c.vocab_size)
     return fail(ERR_ARGUMENT, "model.items: this model's items have no texts and no features");
   TRY(mem_new(&m->items, 1, sizeof *m->items, "item vectors"));
-  m->items->stale = true;
+  m->items->stale = m->items->clean = true;
   return OK;
 }
 
 void items_free(item_vectors *v) {
   if (v == NULL) return;
+  item_lists_free(v->lists);
   item_content_free(v->content);
   free(v);
 }
@@ -45,6 +52,14 @@ static bool has_texts(const model_core *m) {
 }
 static bool has_features(const model_core *m) {
   return m->c.item_features > 0;
+}
+
+// Are there passes that make the rows of a list?
+static bool lists_rows(const model_core *m) {
+  return m->run.training && m->run.caps.negatives > 0;
+}
+static int32_t most_rows(const model_core *m) {
+  return item_lists_rows((int32_t)m->c.vocab_size, m->run.caps);
 }
 
 void items_describe_params(model_core *m) {
@@ -68,6 +83,19 @@ static int32_t find_bias(const model_core *m) {
   return p != NULL ? (int32_t)(p - m->params.items) : -1;
 }
 
+static void plan_lists(model_core *m) {
+  item_vectors *v = m->items;
+  const size_t R = (size_t)most_rows(m);
+  plan_kept(m, &v->rows, R, sizeof *v->rows);
+  if (has_features(m)) {
+    plan_kept(m, &v->numbers, R, sizeof *v->numbers);
+    plan_kept(m, &v->list_features, R * (size_t)m->c.item_features, sizeof *v->list_features);
+  }
+  if (!has_texts(m)) return;
+  plan_kept(m, &v->list_offsets, R + 1, sizeof *v->list_offsets);
+  plan_kept(m, &v->list_index, (size_t)m->c.item_words, sizeof *v->list_index);
+}
+
 void items_plan_buffers(model_core *m) {
   item_vectors *v = m->items;
   if (v == NULL) return;
@@ -83,6 +111,7 @@ void items_plan_buffers(model_core *m) {
     plan_kept(m, &v->index, (size_t)m->c.item_words, sizeof *v->index);
     plan_kept(m, &v->mean, I * H, a);
   }
+  if (lists_rows(m)) plan_lists(m);
   if (!encoder_table_trains(m)) return;
   plan_gradient(m, &v->d_fused, V * H, sizeof(float));
   plan_gradient(m, &v->d_made, I * H, a);
@@ -116,37 +145,53 @@ bool encoder_table_trains(const model_core *m) {
                        part_trains(m, v->bias) || part_trains(m, v->gate));
 }
 
-double items_flops(const model_config *c) {
+double items_flops(const model_config *c, const batch *b) {
   if (c->items == ITEMS_ID) return 0;
-  const double width = (c->item_words > 0 ? (double)c->hidden : 0) + (double)c->item_features;
-  return 2 * (double)c->items_n * (double)c->hidden * width;
+  const double width = (c->item_words > 0 ? (double)c->hidden : 0) + (double)c->item_features,
+               listed = (double)b->tokens + b->n_masked + b->n_negatives, all = (double)c->items_n,
+               made = b->n_negatives > 0 && listed < all ? listed : all;
+  return 2 * made * (double)c->hidden * width;
 }
 
 // ---- params of each op ---------------------------------------------------------------------------------------
 
-static rows rows_items(const model_core *m) {
-  return (rows){ROWS_FIXED, (int32_t)m->c.items_n};
+// list: of a pass that makes the rows of a list, else of one that makes all.
+static rows rows_items(const model_core *m, bool list) {
+  const int32_t I = (int32_t)m->c.items_n, R = most_rows(m);
+  return list ? (rows){ROWS_ITEMS, R < I ? R : I} : (rows){ROWS_FIXED, I};
 }
 
-static bag_params bag_op(const model_core *m) {
+static bag_params bag_op(const model_core *m, bool list) {
   const item_vectors *v = m->items;
-  return (bag_params){.n = rows_items(m),
-                      .entries = {ROWS_FIXED, (int32_t)m->c.item_words},
+  return (bag_params){.n = rows_items(m, list),
+                      .entries = {list ? ROWS_TEXTS : ROWS_FIXED, (int32_t)m->c.item_words},
                       .hidden = (int32_t)m->c.hidden,
                       .vocab = (int32_t)m->c.vocab_size,
-                      .offsets = v->offsets,
-                      .index = v->index,
+                      .offsets = list ? v->list_offsets : v->offsets,
+                      .index = list ? v->list_index : v->index,
                       .table = words_table(m),
                       .y = v->mean,
                       .dy = v->d_mean,
                       .dtable = words_grad(m)};
 }
 
+// The features of a list's items.
+static gather_params pick_op(const model_core *m) {
+  const item_vectors *v = m->items;
+  return (gather_params){.n = rows_items(m, true),
+                         .hidden = (int32_t)m->c.item_features,
+                         .source = rows_items(m, false),
+                         .index = v->numbers,
+                         .distinct = true,
+                         .x = v->features,
+                         .y = v->list_features};
+}
+
 // The bias is the first op's.
-static linear_params linear_op(const model_core *m, int32_t w, int32_t in, const act *x, act *dx,
+static linear_params linear_op(const model_core *m, bool list, int32_t w, int32_t in, const act *x, act *dx,
                                bool first) {
   const item_vectors *v = m->items;
-  return (linear_params){.n = rows_items(m),
+  return (linear_params){.n = rows_items(m, list),
                          .in = in,
                          .out = (int32_t)m->c.hidden,
                          .x = x,
@@ -161,23 +206,26 @@ static linear_params linear_op(const model_core *m, int32_t w, int32_t in, const
                          .y_add = !first};
 }
 
-static linear_params text_op(const model_core *m) {
+static linear_params text_op(const model_core *m, bool list) {
   const item_vectors *v = m->items;
   act *dx = words_train(m) ? v->d_mean : NULL;
-  return linear_op(m, v->text_w, (int32_t)m->c.hidden, v->mean, dx, true);
+  return linear_op(m, list, v->text_w, (int32_t)m->c.hidden, v->mean, dx, true);
 }
 
-static linear_params features_op(const model_core *m) {
+static linear_params features_op(const model_core *m, bool list) {
   const item_vectors *v = m->items;
-  return linear_op(m, v->features_w, (int32_t)m->c.item_features, v->features, NULL, !has_texts(m));
+  const act *x = list ? v->list_features : v->features;
+  return linear_op(m, list, v->features_w, (int32_t)m->c.item_features, x, NULL, !has_texts(m));
 }
 
-static fuse_params fuse_op(const model_core *m, bool training) {
+static fuse_params fuse_op(const model_core *m, bool list, bool training) {
   const item_vectors *v = m->items;
   return (fuse_params){.vocab = (int32_t)m->c.vocab_size,
                        .base = (int32_t)m->c.item_base,
                        .items = (int32_t)m->c.items_n,
                        .hidden = (int32_t)m->c.hidden,
+                       .list = list ? v->rows : NULL,
+                       .listed = {ROWS_LISTED, list ? most_rows(m) : 0},
                        .known = v->known,
                        .id_threshold = training ? dropout_threshold(m->c.id_dropout) : 0,
                        .id = words_table(m),
@@ -190,20 +238,27 @@ static fuse_params fuse_op(const model_core *m, bool training) {
                        .dgate = v->gate >= 0 ? grad(m, v->gate) : NULL};
 }
 
-status items_check(model_core *m, size_t *scratch) {
-  if (m->items == NULL) return OK;
-  const bag_params bag = bag_op(m);
-  const fuse_params fuse = fuse_op(m, true);
+static status check_ops(model_core *m, bool list, size_t *scratch) {
+  const bag_params bag = bag_op(m, list);
+  const fuse_params fuse = fuse_op(m, list, true);
   if (has_texts(m)) {
-    const linear_params text = text_op(m);
+    const linear_params text = text_op(m, list);
     TRY(op_check(m, OP_BAG, &bag, scratch));
     TRY(op_check(m, OP_LINEAR, &text, scratch));
   }
   if (has_features(m)) {
-    const linear_params features = features_op(m);
+    const linear_params features = features_op(m, list);
+    const gather_params pick = pick_op(m);
+    if (list) TRY(op_check(m, OP_GATHER, &pick, scratch));
     TRY(op_check(m, OP_LINEAR, &features, scratch));
   }
   return op_check(m, OP_FUSE, &fuse, scratch);
+}
+
+status items_check(model_core *m, size_t *scratch) {
+  if (m->items == NULL) return OK;
+  TRY(check_ops(m, false, scratch));
+  return lists_rows(m) ? check_ops(m, true, scratch) : OK;
 }
 
 // ---- biases --------------------------------------------------------------------------------------------------
@@ -292,21 +347,48 @@ status items_hide_unknown(model *whole) {
 
 // ---- passes --------------------------------------------------------------------------------------------------
 
+status items_list(model_core *m, const batch *b) {
+  item_vectors *v = m->items;
+  memset(&m->listed, 0, sizeof m->listed);
+  if (v == NULL || v->lists == NULL || b->n_negatives == 0) return OK;
+  item_lists *l = v->lists;
+  item_lists_make(l, b);
+  TRY(m->be->upload(m->ctx, v->rows, l->rows, (size_t)l->n * sizeof *l->rows));
+  if (has_features(m))
+    TRY(m->be->upload(m->ctx, v->numbers, l->numbers, (size_t)l->items * sizeof *l->numbers));
+  if (has_texts(m)) {
+    TRY(m->be->upload(m->ctx, v->list_offsets, l->offsets, ((size_t)l->items + 1) * sizeof *l->offsets));
+    TRY(m->be->upload(m->ctx, v->list_index, l->words, (size_t)l->texts * sizeof *l->words));
+  }
+  m->listed.rows = l->n;
+  m->listed.items = l->items;
+  m->listed.texts = l->texts;
+  return OK;
+}
+
+// Of the pass at hand: training on a batch that has a list.
+static bool by_list(const model_core *m, bool training) {
+  return training && m->listed.rows > 0;
+}
+
 status items_forward(model_core *m, bool training) {
   item_vectors *v = m->items;
   if (v == NULL || (!training && !v->stale && v->of == m->params.refreshes)) return OK;
   if (v->content == NULL)
     return fail(ERR_INTERNAL,
                 "a model with item vectors of content runs before it has any (model_set_items)");
-  const fuse_params fuse = fuse_op(m, training);
+  const bool list = by_list(m, training);
+  const fuse_params fuse = fuse_op(m, list, training);
   if (has_texts(m)) {
-    const bag_params bag = bag_op(m);
-    const linear_params text = text_op(m);
+    const bag_params bag = bag_op(m, list);
+    const linear_params text = text_op(m, list);
     TRY(m->be->bag_forward(m->ctx, &bag));
     TRY(m->be->linear_forward(m->ctx, &text));
   }
   if (has_features(m)) {
-    const linear_params features = features_op(m);
+    const linear_params features = features_op(m, list);
+    const gather_params pick = pick_op(m);
+    if (list) TRY(m->be->gather_forward(m->ctx, &pick));
     TRY(m->be->linear_forward(m->ctx, &features));
   }
   TRY(m->be->fuse_forward(m->ctx, &fuse));
@@ -316,24 +398,33 @@ status items_forward(model_core *m, bool training) {
   return training ? OK : make_biases(m);
 }
 
+void items_forget(model_core *m) {
+  if (m->items != NULL) m->items->clean = m->items->stale = true;
+}
+
+// The backward pass over a list leaves zeros.
 status items_zero_gradient(model_core *m) {
-  const item_vectors *v = m->items;
+  item_vectors *v = m->items;
   if (v == NULL || v->d_fused == NULL) return OK;
+  const bool was_clean = v->clean;
+  v->clean = by_list(m, true);
+  if (was_clean) return OK;
   return m->be->zero(m->ctx, v->d_fused, (size_t)m->c.vocab_size * (size_t)m->c.hidden * sizeof(float));
 }
 
 status items_backward(model_core *m) {
   const item_vectors *v = m->items;
   if (v == NULL || v->d_fused == NULL) return OK;
-  const fuse_params fuse = fuse_op(m, true);
+  const bool list = by_list(m, true);
+  const fuse_params fuse = fuse_op(m, list, true);
   TRY(m->be->fuse_backward(m->ctx, &fuse));
   if (has_features(m)) {
-    const linear_params features = features_op(m);
+    const linear_params features = features_op(m, list);
     TRY(m->be->linear_backward(m->ctx, &features));
   }
   if (!has_texts(m)) return OK;
-  const linear_params text = text_op(m);
-  const bag_params bag = bag_op(m);
+  const linear_params text = text_op(m, list);
+  const bag_params bag = bag_op(m, list);
   TRY(m->be->linear_backward(m->ctx, &text));
   TRY(buckets_done(m, m->params.items[encoder_word_table(m)].bucket));
   return text.dx == NULL ? OK : m->be->bag_backward(m->ctx, &bag);
@@ -382,9 +473,13 @@ status model_set_items(model *whole, const item_content *content) {
                 (long long)m->c.items_n, (long long)m->c.item_words, (long long)m->c.item_features);
   item_content *copy;
   TRY(item_content_copy(&copy, content));
+  item_lists_free(v->lists); // which read the content
+  v->lists = NULL;
   item_content_free(v->content);
   v->content = copy;
   v->stale = true;
+  if (lists_rows(m))
+    TRY(item_lists_new(&v->lists, copy, (int32_t)m->c.vocab_size, (int32_t)m->c.item_base, m->run.caps));
   return items_upload(m);
 }
 

@@ -7,8 +7,11 @@
 // of training has, and by id dropout (model.id_dropout; ops/ops.h, fuse). W_t begins as the identity, so that a text begins as the mean
 // of its words; the gate g begins at 0.
 //
-// The whole table [V,H] is made at the beginning of a forward pass, since the full softmax reads all of it, and its gradient is taken back
-// at the end of the backward pass. In evaluation it is kept as long as the parameters stay.
+// The table [V,H] is made at the beginning of a forward pass, and its gradient is taken back at the end of the backward pass: whole
+// where the loss is a full softmax, which reads all of it, and in evaluation, where it is kept as long as the parameters stay. A step
+// of a sampled loss makes the rows that its batch reads (item_lists.h) and leaves the others as they are: the same values, since a row
+// depends on no other. Their gradient is zero then, but in the sums over items (W_t, W_d, b) rows are added in other blocks than over the
+// whole table, so these gradients are the same up to rounding.
 //
 //   parameters  items.content.text.weight [H,H] (with texts), items.content.features.weight [H,F] (with features),
 //               items.content.bias [H], items.gate [H] (both)
@@ -33,7 +36,12 @@ void items_free(item_vectors *v);
 void items_describe_params(model_core *m); // before the word table's
 void items_plan_buffers(model_core *m);
 status items_check(model_core *m, size_t *scratch);
-double items_flops(const model_config *c); // of a forward pass, whatever the batch
+// Of a forward pass. A batch with negatives is taken to name as many items as it has tokens, labels and negatives, if there are so many.
+double items_flops(const model_config *c, const batch *b);
+
+// The rows that a batch reads, if its pass will be one of training with a sampled loss; counts go to m->listed.
+status items_list(model_core *m, const batch *b);
+void items_forget(model_core *m); // all of the backend's memory is zero
 
 // The table of the coming pass. training: always, with id dropout; else only if the parameters have changed.
 status items_forward(model_core *m, bool training);

@@ -306,6 +306,10 @@ status model_set_batch(model *m, const batch *b, const step_state *state) {
   s.seqs = b->seqs;
   s.masked = b->n_masked;
   s.work = b->n_work;
+  TRY(items_list(&m->core, b));
+  s.listed = m->core.listed.rows;
+  s.items = m->core.listed.items;
+  s.texts = m->core.listed.texts;
   m->core.live = b->live;
   if (b->n_negatives > 0 && b->n_negatives != caps.negatives) // evaluation batches carry none
     return fail(ERR_INTERNAL, "a batch has %d negatives, the model was planned for %d", b->n_negatives,
@@ -318,6 +322,7 @@ status model_forget(model *m) {
   if (s->grad != NULL) TRY(m->core.be->zero(m->core.ctx, s->grad, (size_t)s->elements * sizeof(float)));
   if (s->touched != NULL) TRY(m->core.be->zero(m->core.ctx, s->touched, params_bytes(s, true).row_flags));
   TRY(m->core.be->zero(m->core.ctx, m->arena, m->arena_bytes));
+  items_forget(&m->core);
   TRY(items_upload(&m->core));
   return m->core.be->result_clear(m->core.ctx);
 }

@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 8 };
+enum { OPS_VERSION = 9 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -39,7 +39,18 @@ enum { MAX_SLOTS = 8 };
 typedef void act;
 typedef struct op_ctx op_ctx; // opaque; one per model replica; not for use by several threads at once
 
-typedef enum rows_kind { ROWS_FIXED, ROWS_TOKENS, ROWS_SEQS, ROWS_MASKED } rows_kind;
+// ROWS_LISTED, ROWS_ITEMS, ROWS_TEXTS: of a list of table rows that a step reads, how many there are, how many of them are items, and
+// how many words the texts of these have (model/item_vectors.h).
+typedef enum rows_kind {
+  ROWS_FIXED,
+  ROWS_TOKENS,
+  ROWS_SEQS,
+  ROWS_MASKED,
+  ROWS_LISTED,
+  ROWS_ITEMS,
+  ROWS_TEXTS,
+  ROWS_KINDS
+} rows_kind;
 typedef struct rows {
   rows_kind kind; // which live count of step_state applies; ROWS_FIXED: all `cap` rows are live
   int32_t cap;    // capacity of the buffers in rows
@@ -48,6 +59,7 @@ typedef struct rows {
 // What the host writes before a micro-step (backend.state_write), read by ops.
 typedef struct step_state {
   int32_t tokens, seqs, masked, work; // live counts
+  int32_t listed, items, texts;       // likewise
   int64_t step;                       // optimiser step, counted from 0; dropout counter; Adam uses step + 1
   uint64_t seed;
   float lr;
@@ -217,18 +229,24 @@ typedef struct bag_params {
 // Srivastava, Greff, Schmidhuber, 2015.)
 // Backward, from de:  dcontent = de of the items' rows;  did[v] += de[v], of items m_i sigmoid(gate) o de;
 //   dgate += sum over items of m_i sigmoid'(gate) o id o de.
+// With a list only its rows of e are made, and of de only these are read; they are zero afterwards, so that a step which adds to
+// listed rows alone finds all of de zero. Row k of content and dcontent is then that of list[k]; where this is no item content is not
+// read, and dcontent 0.
 typedef struct fuse_params {
-  int32_t vocab, base, items, hidden; // all rows are live: base + items <= vocab
-  const uint8_t *known;               // [items] r: 0: m_i is 0; NULL: all are 1
-  uint32_t id_threshold;              // of 256; 0: no id is dropped (evaluation)
-  const act *id;                      // [vocab,H] r
-  const act *content;                 // [items,H] r
-  const act *gate;                    // [H] r; NULL: items are their content alone
-  act *e;                             // [vocab,H] w
-  const float *de;                    // [vocab,H] r
-  act *dcontent;                      // [items,H] w
-  float *did;                         // [vocab,H] a; NULL: not wanted (frozen)
-  float *dgate;                       // [H] a; NULL: not wanted, or gate is NULL
+  int32_t vocab, base, items, hidden; // base + items <= vocab
+  const int32_t
+      *list;   // [listed] r: rows of e, no live two of them equal; NULL: all rows, as if listed one by one
+  rows listed; // with a list
+  const uint8_t *known;  // [items] r: 0: m_i is 0; NULL: all are 1
+  uint32_t id_threshold; // of 256; 0: no id is dropped (evaluation)
+  const act *id;         // [vocab,H] r
+  const act *content;    // [items,H] r; with a list [listed,H]
+  const act *gate;       // [H] r; NULL: items are their content alone
+  act *e;                // [vocab,H] w
+  float *de;             // [vocab,H] r; with a list rw
+  act *dcontent;         // [items,H] w; with a list [listed,H]
+  float *did;            // [vocab,H] a; NULL: not wanted (frozen)
+  float *dgate;          // [H] a; NULL: not wanted, or gate is NULL
 } fuse_params;
 
 typedef enum score_kind { SCORE_DOT, SCORE_COSINE } score_kind;

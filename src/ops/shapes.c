@@ -88,7 +88,10 @@ static status check_fuse(const char *name, const fuse_params *p) {
   if (p->id_threshold > 256)
     return bad_shape(name, "fusion of item vectors", "id_threshold", p->id_threshold);
   if (p->base < 0 || p->items < 1) return bad_shape(name, "fusion of item vectors", "items", p->items);
-  return p->items > p->vocab - p->base ? bad_shape(name, "fusion of item vectors", "vocab", p->vocab) : OK;
+  if (p->items > p->vocab - p->base) return bad_shape(name, "fusion of item vectors", "vocab", p->vocab);
+  return p->listed.cap < 0 || p->listed.cap > p->vocab
+             ? bad_shape(name, "fusion of item vectors", "listed", p->listed.cap)
+             : OK;
 }
 
 static status check_xent(const char *name, const xent_params *p) {
@@ -224,7 +227,9 @@ static void bag_text(const bag_params *p, char text[SHAPE_TEXT]) {
 }
 
 static void fuse_text(const fuse_params *p, char text[SHAPE_TEXT]) {
-  snprintf(text, SHAPE_TEXT, "%d x %d, %d items%s", p->vocab, p->hidden, p->items,
+  char listed[32] = "";
+  if (p->list != NULL) snprintf(listed, sizeof listed, "%d listed of ", p->listed.cap);
+  snprintf(text, SHAPE_TEXT, "%s%d x %d, %d items%s", listed, p->vocab, p->hidden, p->items,
            p->gate != NULL ? "" : ", content alone");
 }
 

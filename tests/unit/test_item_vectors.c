@@ -5,11 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
+#include "base/philox.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "model/checkpoint.h"
+#include "model/core.h"
 #include "model/item_vectors.h"
+#include "model/objective.h"
 #include "model/objectives/item_head.h"
 
 enum { ITEMS = 30, H = 16, W = H + 1, FEATURES = 3 };
@@ -183,9 +186,155 @@ static void test_known_with_hidden_bias(void **unused) {
   tear_down(&f);
 }
 
+// ---- rows of a list ------------------------------------------------------------------------------------------
+
+enum { NEGATIVES = 6 };
+
+static model *training_model(fixture *f) {
+  const model_run run = {.caps = {.tokens = 64, .seqs = 8, .masked = 16, .negatives = NEGATIVES},
+                         .training = true,
+                         .threads = 1,
+                         .seed = 5};
+  model *m;
+  check_ok(model_create(&m, "cpu", &f->c, &run));
+  check_ok(model_set_items(m, model_items(f->m)));
+  rng draw = rng_at(31, 4, 0, 0);
+  static const char *const vectors[] = {"items.content.bias", "items.gate", "cls.predictions.bias"};
+  for (size_t k = 0; k < sizeof vectors / sizeof *vectors; k++) {
+    const param *p = param_find(model_params(m), vectors[k]);
+    for (int64_t j = 0; p != NULL && j < p->size; j++)
+      param_master(model_params(m), p)[j] += 0.3f * (float)rng_normal(&draw);
+  }
+  check_ok(params_refresh(model_params(m)));
+  return m;
+}
+
+// Three short histories with a masked row each; a label is not among the tokens, a negative is twice there.
+static batch *training_batch(const fixture *f, const model *m) {
+  const seq_layout layout = model_layout(&f->c);
+  const int32_t first = (int32_t)f->c.item_base;
+  const uint8_t events[4] = {0};
+  batch *b;
+  check_ok(batch_new(&b, model_get_run(m)->caps));
+  batch_clear(b);
+  for (int32_t s = 0; s < 3; s++) {
+    const int32_t tokens[] = {first + 7 * s, first + 3, first + 20 + s, TOKEN_MASK};
+    const batch_input history = {.tokens = tokens, .events = events, .n = 4};
+    assert_true(batch_add(b, &layout, &history, NULL, s, NULL, NULL));
+    assert_true(batch_add_masked(b, b->tokens - 1 - layout.cls_sep, first + 11 + s, 1));
+  }
+  for (int32_t i = 0; i < NEGATIVES; i++) {
+    assert_true(batch_add_negative(b, first + (i == 5 ? 25 : 4 * i), -1.5f));
+  }
+  batch_finish(b);
+  return b;
+}
+
+// A pass of training whose gradients are added; all: over the whole table.
+static void pass(model *m, const batch *b, bool all, slot_result *loss) {
+  step_state state = {.step = 3, .seed = 9, .lr = 0.1f};
+  step_result r;
+  objectives_batch_scales(model_objectives(m), b, state.scale);
+  check_ok(model_backend(m)->result_clear(model_ctx(m)));
+  check_ok(model_set_batch(m, b, &state));
+  if (all) memset(&model_get_core(m)->listed, 0, sizeof model_get_core(m)->listed);
+  check_ok(model_forward(m, true));
+  check_ok(model_loss(m, true));
+  check_ok(model_backend(m)->result_read(model_ctx(m), &r));
+  *loss = r.slot[0];
+}
+
+static bool is_listed(const batch *b, int32_t token) {
+  for (int32_t i = 0; i < b->tokens; i++)
+    if (b->ids[i] == token) return true;
+  for (int32_t i = 0; i < b->n_masked; i++)
+    if (b->labels[i] == token) return true;
+  for (int32_t i = 0; i < b->n_negatives; i++)
+    if (b->negatives[i] == token) return true;
+  return false;
+}
+
+static void check_counts(const fixture *f, model *m, const batch *b) {
+  const item_content *c = model_items(m);
+  int32_t all = 0, items = 0, words = 0;
+  for (int32_t v = 0; v < f->c.vocab_size; v++) {
+    const int64_t item = v - f->c.item_base;
+    if (!is_listed(b, v)) continue;
+    all++;
+    if (item < 0) continue;
+    items++;
+    words += (int32_t)(c->offsets[item + 1] - c->offsets[item]);
+  }
+  assert_int_equal(model_get_core(m)->listed.rows, all);
+  assert_int_equal(model_get_core(m)->listed.items, items);
+  assert_int_equal(model_get_core(m)->listed.texts, words);
+  assert_true(items < ITEMS && all > items);
+}
+
+// Rows of the list have the bits that they have in the whole table, and others are not touched.
+static void check_rows(const fixture *f, model *m, const batch *b, const float *whole) {
+  const float *e = encoder_table(model_get_core(m));
+  for (int32_t v = 0; v < f->c.vocab_size; v++)
+    for (int32_t j = 0; j < H; j++) {
+      const float wanted = is_listed(b, v) ? whole[v * H + j] : 777;
+      if (memcmp(&e[v * H + j], &wanted, sizeof wanted) != 0)
+        fail_msg("row %d has %g at %d, not %g", v, (double)e[v * H + j], j, (double)wanted);
+    }
+}
+
+static void check_gradients(model *m, const float *wanted, double times, const char *when) {
+  const param_set *s = model_params(m);
+  for (int64_t i = 0; i < s->elements; i++)
+    if (!(fabs((double)s->grad[i] - times * (double)wanted[i]) < 2e-6 * times))
+      fail_msg("%s: the gradient of element %lld is %g and not %g", when, (long long)i, (double)s->grad[i],
+               times * (double)wanted[i]);
+}
+
+// A pass over the rows that its batch reads is one over the whole table: loss, rows and gradients.
+static void test_listed_rows(void **unused) {
+  (void)unused;
+  for (int k = ITEMS_CONTENT; k <= ITEMS_BOTH; k++) {
+    fixture f;
+    slot_result whole, listed;
+    set_up(&f, (items_kind)k);
+    f.c.id_dropout = 0.3;
+    model *m = training_model(&f);
+    batch *b = training_batch(&f, m);
+    const size_t table = (size_t)f.c.vocab_size * H, elements = (size_t)model_params(m)->elements;
+    float *e = calloc(table, sizeof *e), *grads = calloc(elements, sizeof *grads), *used;
+    pass(m, b, true, &whole);
+    memcpy(e, encoder_table(model_get_core(m)), table * sizeof *e);
+    memcpy(grads, model_params(m)->grad, elements * sizeof *grads);
+    check_ok(model_forget(m));
+    used = (float *)(uintptr_t)encoder_table(model_get_core(m));
+    for (size_t i = 0; i < table; i++) used[i] = 777;
+    pass(m, b, false, &listed);
+    check_counts(&f, m, b);
+    check_rows(&f, m, b, e);
+    assert_true(memcmp(&whole, &listed, sizeof whole) == 0);
+    check_gradients(m, grads, 1, "a list");
+    for (size_t i = 0; i < table; i++) assert_true(!(fabsf(encoder_table_grad(model_get_core(m))[i]) > 0));
+    pass(m, b, false, &listed);
+    check_gradients(m, grads, 2, "a list again");
+    pass(m, b, true, &listed);
+    check_gradients(m, grads, 3, "the whole table behind it");
+    pass(m, b, false, &listed);
+    check_gradients(m, grads, 4, "a list behind that");
+    // What is evaluated afterwards has all rows.
+    model_free(f.m);
+    f.m = m;
+    check_formula(&f);
+    free(e);
+    free(grads);
+    batch_free(b);
+    tear_down(&f);
+  }
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_formula), cmocka_unit_test(test_known_items_add_up),
-      cmocka_unit_test(test_known_with_hidden_bias), cmocka_unit_test(test_checkpoint)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_listed_rows),
+                                     cmocka_unit_test(test_known_items_add_up),
+                                     cmocka_unit_test(test_known_with_hidden_bias),
+                                     cmocka_unit_test(test_checkpoint)};
   return cmocka_run_group_tests_name("item_vectors", tests, NULL, NULL);
 }

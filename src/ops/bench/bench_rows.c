@@ -271,6 +271,13 @@ static void item_vectors(maker *k, op_params *p) {
                           .dgate = take_floats(k, BACKWARD, ADDED, 1, H, 1)};
 }
 
+// Those that a batch of distinct masked rows names. (A model with items of content has these where its loss is sampled.)
+static void listed_vectors(maker *k, op_params *p) {
+  item_vectors(k, p);
+  p->fuse.list = k->batch->view.masked;
+  p->fuse.listed = masked(k);
+}
+
 static void loss(maker *k, op_params *p, bool gradients) {
   const bench_model *m = k->model;
   const int32_t H = m->hidden, M = k->batch->facts.masked;
@@ -473,6 +480,8 @@ const bench_case bench_cases[] = {
     {"item texts", INDEX_bag_backward, texts, NEVER, ANY},
     {"item vectors", INDEX_fuse_forward, item_vectors, NEVER, ANY},
     {"item vectors", INDEX_fuse_backward, item_vectors, NEVER, ANY},
+    {"listed item vectors", INDEX_fuse_forward, listed_vectors, NEVER, ANY},
+    {"listed item vectors", INDEX_fuse_backward, listed_vectors, NEVER, ANY},
     {"transform", INDEX_linear_forward, transform, ONCE, ANY},
     {"transform", INDEX_linear_backward, transform, ONCE, ANY},
     {"transform", INDEX_norm_forward, transform_norm, ONCE, ANY},

@@ -4,7 +4,7 @@
 static const double F = sizeof(float), I = sizeof(int32_t);
 
 static double live(rows n, const batch_facts *f) {
-  const int32_t counts[] = {
+  const int32_t counts[ROWS_KINDS] = {
       [ROWS_FIXED] = n.cap, [ROWS_TOKENS] = f->tokens, [ROWS_SEQS] = f->seqs, [ROWS_MASKED] = f->masked};
   return counts[n.kind];
 }
@@ -104,14 +104,23 @@ static op_cost bag_backward(const bag_params *p, const batch_facts *f, double A)
   return (op_cost){(n + 1 + entries) * I + n * H * A + f->words * H * 2 * F, 2 * entries * H};
 }
 
-static op_cost fuse_forward(const fuse_params *p, double A) {
-  const double V = p->vocab, items = p->items, H = p->hidden;
-  return (op_cost){(2 * V + items) * H * A, 2 * items * H};
+// Rows that are made, and of these, as far as a list lets know, items.
+static double fused_rows(const fuse_params *p, const batch_facts *f) {
+  return p->list != NULL ? live(p->listed, f) : p->vocab;
+}
+static double fused_items(const fuse_params *p, const batch_facts *f) {
+  return fused_rows(p, f) * p->items / p->vocab;
 }
 
-static op_cost fuse_backward(const fuse_params *p, double A) {
-  const double V = p->vocab, items = p->items, H = p->hidden;
-  double bytes = V * H * F + items * H * A; // de, dcontent
+static op_cost fuse_forward(const fuse_params *p, const batch_facts *f, double A) {
+  const double V = fused_rows(p, f), items = fused_items(p, f), H = p->hidden;
+  return (op_cost){(2 * V + items) * H * A + (p->list != NULL ? V * I : 0), 2 * items * H};
+}
+
+static op_cost fuse_backward(const fuse_params *p, const batch_facts *f, double A) {
+  const double V = fused_rows(p, f), items = fused_items(p, f), H = p->hidden;
+  double bytes = V * H * F + items * H * A;        // de, dcontent
+  if (p->list != NULL) bytes += V * I + V * H * F; // and de again
   if (p->did != NULL) bytes += 2 * V * H * F;
   if (p->dgate != NULL) bytes += items * H * A;
   return (op_cost){bytes, 4 * items * H};
@@ -232,9 +241,9 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
   case INDEX_bag_backward:
     return bag_backward(&p->bag, f, A);
   case INDEX_fuse_forward:
-    return fuse_forward(&p->fuse, A);
+    return fuse_forward(&p->fuse, f, A);
   case INDEX_fuse_backward:
-    return fuse_backward(&p->fuse, A);
+    return fuse_backward(&p->fuse, f, A);
   case INDEX_xent:
     return xent(&p->xent, f, A);
   case INDEX_classify:

@@ -37,10 +37,10 @@ static size_t elements(const tensor *t) {
 }
 
 bool tensor_is_live(const fixture *f, const tensor *t, size_t at) {
-  const int32_t counts[] = {[ROWS_FIXED] = t->n.cap,
-                            [ROWS_TOKENS] = f->state.tokens,
-                            [ROWS_SEQS] = f->state.seqs,
-                            [ROWS_MASKED] = f->state.masked};
+  const int32_t counts[] = {
+      [ROWS_FIXED] = t->n.cap,         [ROWS_TOKENS] = f->state.tokens, [ROWS_SEQS] = f->state.seqs,
+      [ROWS_MASKED] = f->state.masked, [ROWS_LISTED] = f->state.listed, [ROWS_ITEMS] = f->state.items,
+      [ROWS_TEXTS] = f->state.texts};
   const size_t row = at / (size_t)t->width, place = at % (size_t)t->width;
   return row < (size_t)counts[t->n.kind] && place < (size_t)t->live_width;
 }
@@ -140,10 +140,10 @@ int32_t fixture_signs(const fixture *f) {
 }
 
 row_source tensor_row(const fixture *f, const tensor *t, size_t row) {
-  const int32_t counts[] = {[ROWS_FIXED] = t->n.cap,
-                            [ROWS_TOKENS] = f->state.tokens,
-                            [ROWS_SEQS] = f->state.seqs,
-                            [ROWS_MASKED] = f->state.masked};
+  const int32_t counts[] = {
+      [ROWS_FIXED] = t->n.cap,         [ROWS_TOKENS] = f->state.tokens, [ROWS_SEQS] = f->state.seqs,
+      [ROWS_MASKED] = f->state.masked, [ROWS_LISTED] = f->state.listed, [ROWS_ITEMS] = f->state.items,
+      [ROWS_TEXTS] = f->state.texts};
   const size_t times = f->repeat > 0 ? (size_t)f->repeat : 1, live = (size_t)counts[t->n.kind];
   const bool grows = t->n.kind != ROWS_FIXED;
   row_source r = {.live = row < live, .columns = (size_t)t->width, .sign = 1};
@@ -321,6 +321,7 @@ static void bind(column *c, const suite *s, int32_t i, const fixture *f, directi
                                   [OP_ATTENTION] = {&p->attention.n},
                                   [OP_GATHER] = {&p->gather.n, &p->gather.source},
                                   [OP_BAG] = {&p->bag.n, &p->bag.entries},
+                                  [OP_FUSE] = {&p->fuse.listed},
                                   [OP_XENT] = {&p->xent.n},
                                   [OP_CLASSIFY] = {&p->classify.n},
                                   [OP_DROP] = {&p->drop.n},

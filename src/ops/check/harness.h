@@ -59,7 +59,7 @@ typedef struct fixture {
   tensor t[MAX_TENSORS]; // from 1
   int32_t repeat;        // grown: how many times the small one
   bool with_signs;
-  int32_t caps[4]; // grown: capacity of each kind of rows
+  int32_t caps[ROWS_KINDS]; // grown: capacity of each kind of rows
   rng random;
   status rc; // of the setup so far
 } fixture;

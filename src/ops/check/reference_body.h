@@ -21,7 +21,10 @@ static int64_t live(const op_ctx *ctx, rows n) {
   const int32_t counts[] = {[ROWS_FIXED] = n.cap,
                             [ROWS_TOKENS] = ctx->state.tokens,
                             [ROWS_SEQS] = ctx->state.seqs,
-                            [ROWS_MASKED] = ctx->state.masked};
+                            [ROWS_MASKED] = ctx->state.masked,
+                            [ROWS_LISTED] = ctx->state.listed,
+                            [ROWS_ITEMS] = ctx->state.items,
+                            [ROWS_TEXTS] = ctx->state.texts};
   return counts[n.kind];
 }
 
@@ -414,29 +417,44 @@ static REAL id_factor(const op_ctx *ctx, const fuse_params *p, int32_t item, int
   return 1 / (1 + MATH(exp)(-reals(p->gate)[j]));
 }
 
+// Row k of those to make is row v of e and, where that is an item, row *content of its content; -1: no item.
+static int32_t fused_row(const fuse_params *p, int32_t k, int64_t *content) {
+  const int32_t v = p->list != NULL ? p->list[k] : k, item = v - p->base;
+  *content = item < 0 || item >= p->items ? -1 : p->list != NULL ? k : item;
+  return v;
+}
+
+static int32_t fused_rows(const op_ctx *ctx, const fuse_params *p) {
+  return p->list != NULL ? (int32_t)live(ctx, p->listed) : p->vocab;
+}
+
 static status fuse_forward(op_ctx *ctx, const fuse_params *p) {
-  for (int32_t v = 0; v < p->vocab; v++)
+  for (int32_t k = 0; k < fused_rows(ctx, p); k++)
     for (int32_t j = 0; j < p->hidden; j++) {
+      int64_t content;
+      const int32_t v = fused_row(p, k, &content);
       const int64_t at = (int64_t)v * p->hidden + j;
-      const int32_t item = v - p->base;
-      reals(p->e)[at] = item < 0 || item >= p->items ? reals(p->id)[at]
-                                                     : reals(p->content)[(int64_t)item * p->hidden + j] +
-                                                           id_factor(ctx, p, item, j) * reals(p->id)[at];
+      reals(p->e)[at] = content < 0 ? reals(p->id)[at]
+                                    : reals(p->content)[content * p->hidden + j] +
+                                          id_factor(ctx, p, v - p->base, j) * reals(p->id)[at];
     }
   return OK;
 }
 
 static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
-  for (int32_t v = 0; v < p->vocab; v++)
+  for (int32_t k = 0; k < fused_rows(ctx, p); k++)
     for (int32_t j = 0; j < p->hidden; j++) {
+      int64_t content;
+      const int32_t v = fused_row(p, k, &content);
       const int64_t at = (int64_t)v * p->hidden + j;
-      const int32_t item = v - p->base;
       const REAL de = reals(p->de)[at];
-      const bool is_item = item >= 0 && item < p->items;
-      const REAL factor = is_item ? id_factor(ctx, p, item, j) : 1;
-      if (is_item) reals(p->dcontent)[(int64_t)item * p->hidden + j] = de;
+      const REAL factor = content >= 0 ? id_factor(ctx, p, v - p->base, j) : 1;
+      if (content >= 0 || p->list != NULL)
+        reals(p->dcontent)[(content >= 0 ? content : k) * (int64_t)p->hidden + j] = content >= 0 ? de : 0;
       if (p->did != NULL) reals(p->did)[at] += factor * de;
-      if (is_item && p->dgate != NULL) reals(p->dgate)[j] += factor * (1 - factor) * reals(p->id)[at] * de;
+      if (content >= 0 && p->dgate != NULL)
+        reals(p->dgate)[j] += factor * (1 - factor) * reals(p->id)[at] * de;
+      if (p->list != NULL) ((REAL *)p->de)[at] = 0;
     }
   return OK;
 }

@@ -21,6 +21,9 @@ static inline int32_t rows_live(const op_ctx *ctx, rows n) {
   if (n.kind == ROWS_TOKENS) live = ctx->state.tokens;
   if (n.kind == ROWS_SEQS) live = ctx->state.seqs;
   if (n.kind == ROWS_MASKED) live = ctx->state.masked;
+  if (n.kind == ROWS_LISTED) live = ctx->state.listed;
+  if (n.kind == ROWS_ITEMS) live = ctx->state.items;
+  if (n.kind == ROWS_TEXTS) live = ctx->state.texts;
   return live < n.cap ? live : n.cap;
 }
 
