@@ -155,8 +155,9 @@ check "sampled loss and row-sparse updates run on the CPU" train "$work/sampled-
 check "sampled losses of device and CPU are the same, to rounding" close "$work/sampled" "$work/sampled-cpu" 1e-4
 
 # What tunes a base, with the dropout of its own; AdaLoRA cuts ranks on the way.
-for kind in lora adalora adapter; do
-  tuned=("${options[@]}" --init "$work/cpu" --peft $kind --rank 4 --lora_dropout 0.1)
+for kind in lora table adalora adapter; do
+  tuned=("${options[@]}" --init "$work/cpu" --rank 4 --lora_dropout 0.1 --peft)
+  if [ $kind = table ]; then tuned+=(lora --targets word_embeddings,value); else tuned+=($kind); fi
   check "$kind: a run on the device ends well" device "$work/$kind" "${tuned[@]}"
   check "$kind: and on the CPU" train "$work/$kind-cpu" "${tuned[@]}"
   check "$kind: with the same losses, to rounding" close "$work/$kind" "$work/$kind-cpu" 1e-4

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "lib/check.h"
 #include "base/options.h"
+#include "base/philox.h"
 #include "eval/label_scores.h"
 #include "eval/ranking.h"
 #include "model/objectives/item_head.h"
@@ -295,7 +296,9 @@ static void fill_labelled(batch *b, const seq_layout *layout, bool several, int3
   batch_finish(b);
 }
 
-static model *make_labelled(const char *objectives, label_kind kind, double drop, seq_layout *layout) {
+// tuned: by a low-rank change of the word table alone, which is not zero.
+static model *make_labelled(const char *objectives, label_kind kind, double drop, bool tuned,
+                            seq_layout *layout) {
   static const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, VOCAB};
   model_config c = {.hidden = H,
                     .layers = 2,
@@ -312,17 +315,24 @@ static model *make_labelled(const char *objectives, label_kind kind, double drop
                     .cls_sep = true};
   check_ok(model_config_resolve(&c, range_end, 1));
   snprintf(c.objectives, sizeof c.objectives, "%s", objectives);
+  if (tuned) c.peft = (peft_config){.kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "word_embeddings"};
   const model_run run = {.caps = labelled_caps, .training = true, .threads = 1, .seed = 3};
   model *m;
   check_ok(model_create(&m, "cpu", &c, &run));
   *layout = model_layout(&c);
+  const param_set *s = model_params(m);
+  for (int32_t i = 0; tuned && i < s->count; i++) {
+    rng draw = rng_at(5, 1, (uint32_t)i, 0);
+    for (int64_t k = 0; s->items[i].tuned && k < s->items[i].size; k++)
+      param_master(s, &s->items[i])[k] += 0.2f * (float)rng_normal(&draw);
+  }
   return m;
 }
 
 // The gradient of every parameter against differences of the loss, dropout included: the same step drops the same elements.
-static void check_gradients(const char *objectives, label_kind kind) {
+static void check_gradients(const char *objectives, label_kind kind, bool tuned) {
   seq_layout layout;
-  model *m = make_labelled(objectives, kind, 0.3, &layout);
+  model *m = make_labelled(objectives, kind, 0.3, tuned, &layout);
   batch *b;
   check_ok(batch_new(&b, labelled_caps));
   fill_labelled(b, &layout, kind == LABELS_SEVERAL, 0, 9);
@@ -340,7 +350,8 @@ static void check_gradients(const char *objectives, label_kind kind) {
   for (int32_t i = 0; i < set->count; i++) {
     const param *p = &set->items[i];
     float *w = param_master(set, p);
-    for (int64_t k = p->size / 3; k < p->size; k += p->size / 3 + 1, compared++) {
+    const int64_t step_of = p->size / (tuned ? 30 : 3);
+    for (int64_t k = step_of; p->trainable && k < p->size; k += step_of + 1, compared++) {
       const float was = w[k], step = 4e-3f;
       double loss[2];
       for (int side = 0; side < 2; side++) {
@@ -354,7 +365,7 @@ static void check_gradients(const char *objectives, label_kind kind) {
         fail_msg("%s[%lld]: the gradient is %g, the loss says %g", p->name, (long long)k, ours, slope);
     }
   }
-  assert_true(compared > 60);
+  assert_true(compared > (tuned ? 30 : 60));
   free(g);
   batch_free(b);
   model_free(m);
@@ -362,14 +373,16 @@ static void check_gradients(const char *objectives, label_kind kind) {
 
 static void test_label_gradients(void **unused) {
   (void)unused;
-  check_gradients("classify", LABELS_SINGLE);
-  check_gradients("classify", LABELS_SEVERAL);
-  check_gradients("pair", LABELS_SEVERAL);
+  for (int tuned = 0; tuned < 2; tuned++) {
+    check_gradients("classify", LABELS_SINGLE, tuned);
+    check_gradients("classify", LABELS_SEVERAL, tuned);
+    check_gradients("pair", LABELS_SEVERAL, tuned);
+  }
 }
 
 static void learn_labels(const char *objectives, label_kind kind) {
   seq_layout layout;
-  model *m = make_labelled(objectives, kind, 0.02, &layout);
+  model *m = make_labelled(objectives, kind, 0.02, false, &layout);
   batch *b;
   check_ok(batch_new(&b, labelled_caps));
   const optim_config o = {
@@ -432,7 +445,7 @@ static void test_wrong_labels(void **unused) {
   check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "classify and pair cannot be trained together");
   snprintf(c.objectives, sizeof c.objectives, "classify, next_item");
   check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "[CLS] needs to see whole sequences");
-  model *m = make_labelled("pair", LABELS_SEVERAL, 0, &layout);
+  model *m = make_labelled("pair", LABELS_SEVERAL, 0, false, &layout);
   batch *b;
   check_ok(batch_new(&b, labelled_caps));
   fill_labelled(b, &layout, false, 0, 4); // one label a sequence
@@ -451,7 +464,7 @@ static void test_wrong_labels(void **unused) {
 static void test_logits_are_finite(void **unused) {
   (void)unused;
   seq_layout layout;
-  model *m = make_labelled("classify", LABELS_SINGLE, 0, &layout);
+  model *m = make_labelled("classify", LABELS_SINGLE, 0, false, &layout);
   labelled_rows two = {.targets = 1};
   float logits[2 * LABELS];
   const int32_t tokens[] = {TOKEN_SPECIALS, TOKEN_SPECIALS + 1}, label = 1;
