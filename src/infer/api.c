@@ -340,10 +340,17 @@ souk_status souk_adapted_item_vectors(const souk_bundle *b, int32_t adapter, int
   float *low;
   if (t == NULL) return SOUK_OK;
   PASS(infer_alloc(&low, (size_t)adapted_table_rank(t), sizeof *low, "an adapter", error));
-  for (int32_t i = 0; i < count; i++)
-    adapted_table_item(b, t, first + i, low, v + (size_t)i * (size_t)b->width);
+  souk_status rc = SOUK_OK;
+  for (int32_t i = 0; rc == SOUK_OK && i < count; i++) {
+    float *of = v + (size_t)i * (size_t)b->width;
+    adapted_table_item(b, t, first + i, low, of);
+    if (!__builtin_isfinite(length_of(of, (size_t)b->width)))
+      rc = infer_fail(error, SOUK_ERR_NONFINITE,
+                      "the vector of item %d under adapter %d is not finite; the weights of %s are too large",
+                      first + i, adapter, b->dir);
+  }
   free(low);
-  return SOUK_OK;
+  return rc;
 }
 
 souk_status souk_item_vectors(const souk_bundle *b, int32_t first, int32_t count, float *v,

@@ -193,7 +193,8 @@ static void adapt_items(const souk_bundle *b, group *g, size_t i) {
   q->table = adapter_table(&b->adapters, q->query.adapter - 1);
   if (q->table == NULL) return;
   q->low = low;
-  q->may_overflow = adapted_table_low(b, q->table, g->u + i * (size_t)b->width, low) > FLT_MAX / 2;
+  const double most = adapted_table_low(b, q->table, g->u + i * (size_t)b->width, low);
+  q->may_overflow = !(most <= FLT_MAX / 2); // it is a NaN where `low` overflows
 }
 
 // Prepares a group of queries [first, first + m): histories, exclusions and user vectors.

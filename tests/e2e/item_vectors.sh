@@ -95,6 +95,21 @@ check "the bundle makes vectors of new items" grep -q '"content.safetensors"' "$
 rank() { printf '{"history":[{"item":"p000001"},{"item":"p000002"}]}\n' | "$infer" rank "$work/bundle" --k 5 >"$work/ranked" && grep -q '"items"' "$work/ranked"; }
 check "souk-infer ranks with it" rank
 
+# The table that texts and ids are rows of, tuned: it is folded once, and has no place beside other adapters.
+check "a low-rank change of the table trains under texts and ids" pretrain "$work/tuned" --model.items both --model.id_dropout 0.5 --init "$work/both" \
+  --peft lora --targets word_embeddings --train.steps 3
+check "souk merge folds it under texts and ids, too" "$souk" merge "$work/tuned" "$work/merged"
+for k in tuned merged both; do "$souk" vectors "$work/$k" --items "$work/$k.npy" --device cpu --threads 1 >/dev/null 2>&1; done
+not() { ! "$@"; }
+near() {
+  paste <(tail -c +129 "$1" | od -An -v -w4 -tf4) <(tail -c +129 "$2" | od -An -v -w4 -tf4) |
+    awk '{ d = $1 - $2; if (d < 0) d = -d; n++; if (d > 1e-5) bad++ } END { exit !(n > 1000 && bad == 0) }'
+}
+check "the merged model has the same vectors of items" near "$work/tuned.npy" "$work/merged.npy"
+check "they are not the vectors of the base" not near "$work/tuned.npy" "$work/both.npy"
+check_error "a shared bundle of items with content has no such adapter" "which the vectors of items with content are made of" \
+  "$souk" export "$work/both" "$work/none" --adapters "$work/tuned"
+
 # ---- a catalogue that grows
 early() { prepare "$work/early.csv" "$work/e" && pretrain "$work/old" --data.dir "$work/e" --train.steps 150; }
 check "a model of the earlier catalogue trains" early

@@ -572,6 +572,60 @@ static void test_nonfinite(void **unused) {
     }
 }
 
+// Where a tensor's numbers begin in a file of tensors.
+static char *numbers_of(char *text, const char *name) {
+  uint64_t header;
+  unsigned long long begin;
+  memcpy(&header, text, sizeof header);
+  char *at = memmem(text, sizeof header + header, name, strlen(name));
+  assert_non_null(at);
+  at = strstr(at, "\"data_offsets\":");
+  assert_non_null(at);
+  assert_int_equal(sscanf(at, "\"data_offsets\":[%llu", &begin), 1);
+  return text + sizeof header + header + begin;
+}
+
+// Factors that are finite, and whose products are not: an item's score, or vector, is an error and not left out.
+static void test_overflow_of_an_adapted_table(void **unused) {
+  (void)unused;
+  const float large = 3e38f, larger = 1e6f;
+  char dir[PATH_MAX], path[PATH_MAX], *text, *was;
+  size_t bytes;
+  souk_bundle *b;
+  snprintf(path, sizeof path, "%.3000s/adapters/%s/adapter_model.safetensors", in(worlds[0].dir, "many", dir),
+           names[TABLE]);
+  check_ok(file_read(path, 1 << 24, &text, &bytes));
+  check_ok(file_read(path, 1 << 24, &was, &bytes));
+  memcpy(numbers_of(text, "lora_embedding_A") + (worlds[0].b->first_item + 7) * (int32_t)sizeof large, &large,
+         sizeof large);
+  memcpy(numbers_of(text, "lora_embedding_B"), &larger, sizeof larger);
+  check_ok(file_write_atomic(path, text, bytes));
+  assert_int_equal(souk_open(&b, dir, SOUK_SKIP_CHECKSUMS, NULL), SOUK_OK);
+  const int32_t seen[] = {1, 2, 3}, others[] = {6, 8}, candidates[] = {6, 7, 8};
+  souk_query q = {.history = {.n = 3, .items = seen}, .adapter = bundle_adapter(b, names[TABLE]) + 1};
+  int32_t listed[ITEMS], count;
+  float scores[ITEMS], u[64], v[64];
+  refuses(souk_rank(b, &q, 1, 5, NULL, listed, scores, &count, NULL, error), SOUK_ERR_NONFINITE,
+          "the score of item 7 ");
+  q.candidates = candidates;
+  q.n_candidates = 3;
+  refuses(souk_rank(b, &q, 1, 5, NULL, listed, scores, &count, NULL, error), SOUK_ERR_NONFINITE,
+          "the score of item 7 ");
+  q.candidates = others;
+  q.n_candidates = 2;
+  assert_int_equal(souk_rank(b, &q, 1, 5, NULL, listed, scores, &count, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_query_vectors(b, &q, 1, 1, u, NULL, NULL), SOUK_OK);
+  refuses(souk_adapted_score(b, q.adapter, u, 1, candidates, 3, scores, error), SOUK_ERR_NONFINITE,
+          "items[1] = 7");
+  refuses(souk_adapted_item_vectors(b, q.adapter, 7, 1, v, error), SOUK_ERR_NONFINITE,
+          "the vector of item 7");
+  assert_int_equal(souk_adapted_item_vectors(b, q.adapter, 6, 1, v, NULL), SOUK_OK);
+  souk_close(b);
+  check_ok(file_write_atomic(path, was, bytes));
+  free(text);
+  free(was);
+}
+
 int main(void) {
   make_histories();
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
@@ -583,6 +637,7 @@ int main(void) {
                                      cmocka_unit_test(test_refused_exports),
                                      cmocka_unit_test(test_damaged_folders),
                                      cmocka_unit_test(test_nonfinite),
+                                     cmocka_unit_test(test_overflow_of_an_adapted_table),
                                      cmocka_unit_test(test_spellings)};
   return cmocka_run_group_tests_name("infer_adapters", tests, make_worlds, close_worlds);
 }
