@@ -347,7 +347,8 @@ static inline souk_status souk_rank_flat(const souk_bundle *bundle, const int64_
 // ---- texts ---------------------------------------------------------------------------------------------------
 
 // A bundle with words (souk_info.has_words) reads texts. They are UTF-8; what is not becomes U+FFFD. They become tokens as the
-// model's tokeniser makes them, and a [MASK], or another special token's text, in a text is that token.
+// model's tokeniser makes them, and a typed [MASK], or another special token's text, is text
+// like any other (unless souk.json has words.typed_specials: then it is that token).
 
 // How the hidden states of a text's tokens become one vector.
 enum {

@@ -17,6 +17,7 @@ enum { MOST_BYTES = 1 << 30, MOST_PASSES = 1000, LEAST_PASSES = 3 };
 typedef struct words_options {
   char vocab[OPTION_STRING], input[OPTION_STRING], ids[OPTION_STRING];
   double seconds;
+  bool typed_specials;
 } words_options;
 
 #define FIELD(name) offsetof(words_options, name)
@@ -26,6 +27,8 @@ static const option options[] = {
     {"input", OPT_STRING, FIELD(input), "", 0, 0, "FILE", "texts, one a line, of at most 1 GiB"},
     {"ids", OPT_STRING, FIELD(ids), "", 0, 0, "FILE",
      "also write the ids of each text, as numbers with spaces in a line"},
+    {"typed_specials", OPT_BOOL, FIELD(typed_specials), "false", 0, 0, NULL,
+     "special tokens in a text are these tokens, as Hugging Face's tokenizers have it; else they are text"},
     {"seconds", OPT_FLOAT, FIELD(seconds), "3", 0, 3600, NULL,
      "time to measure for, and three passes at least"},
 };
@@ -91,11 +94,12 @@ static void measure(const word_tokenizer *t, const texts *x, int32_t *ids, doubl
          x->bytes, tokens, n, 1e-6 * (double)x->bytes / taken[n / 2], 1e-6 * (double)x->bytes / taken[0]);
 }
 
-static status run(const words_options *o, const wordpiece *w) {
+static status run(const words_options *o, wordpiece *w) {
   texts x = {0};
   int32_t *ids = NULL;
   word_tokenizer *t = NULL;
-  status rc = tokenizer_open(&t, w->v, w->tokenizer);
+  status rc = o->typed_specials ? tokenizer_allow_specials(&w->tokenizer) : OK;
+  if (rc == OK) rc = tokenizer_open(&t, w->v, w->tokenizer);
   if (rc == OK) rc = file_read(o->input, MOST_BYTES, &x.data, &x.bytes);
   if (rc == OK) rc = split(&x);
   if (rc == OK) rc = mem_new(&ids, x.bytes + 1, sizeof *ids, "ids");
@@ -112,7 +116,7 @@ status bench_words(int argc, char **argv) {
   static words_options o;
   const option_section section = {"", "Benchmark", options, sizeof options / sizeof *options, &o};
   const option_set set = {
-      .usage = "souk bench words --vocab DIR --input FILE [--ids FILE] [--seconds N]",
+      .usage = "souk bench words --vocab DIR --input FILE [--ids FILE] [--seconds N] [--typed_specials]",
       .summary = "Times how the lines of a file become tokens, on one thread, in processor time.",
       .sections = &section,
       .count = 1};

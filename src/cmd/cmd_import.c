@@ -20,6 +20,9 @@ static const option import_options[] = {
      "make a pooler and next-sentence head even if the model has none"},
     {"seed", OPT_INT, offsetof(import_config, seed), "1", 0, 9e15, NULL,
      "seed of what has to be initialised"},
+    {"typed_specials", OPT_BOOL, offsetof(import_config, typed_specials), "false", 0, 0, NULL,
+     "\"[MASK]\" or \"[SEP]\" in a text is that token, as Hugging Face's tokenizers have it; else it is "
+     "text"},
     {"force", OPT_BOOL, offsetof(import_config, force), "false", 0, 0, NULL,
      "replace an existing checkpoint"},
 };

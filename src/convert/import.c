@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "format/jtree.h"
 #include "base/path_kind.h"
+#include "data/tokenizer.h"
 #include "data/wordpiece.h"
 #include "model/checkpoint.h"
 #include "train/config.h"
@@ -368,6 +369,7 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   dataset_info info = {.n_event_types = 1, .event_types = {"none"}};
   snprintf(info.name, sizeof info.name, "%.127s", base_name(x->dir));
   TRY(hf_tensors_identity(x->file, info.checksum)); // where this comes from
+  if (x->c->typed_specials) TRY(tokenizer_allow_specials(&x->words->tokenizer));
   dataset *d;
   vocab *v = x->words->v;
   x->words->v = NULL; // the data set takes it

@@ -10,6 +10,8 @@ typedef struct import_config {
   bool force;   // replace an existing checkpoint
   bool pooler;  // make a pooler and next-sentence head even if the file has neither
   int64_t seed; // of what the file does not have
+  bool
+      typed_specials; // texts have special tokens where somebody types them, as with Hugging Face (word_tokenizer.h)
 } import_config;
 
 // Reads config.json, model.safetensors and the tokenizer (wordpiece.h) of hf_dir and writes the checkpoint

@@ -322,6 +322,13 @@ status tokenizer_settings(json_t **out, const tokenizer_files *f, const special_
   return rc;
 }
 
+status tokenizer_allow_specials(json_t **settings) {
+  if (*settings == NULL) *settings = json_pack("{s:{}}", "config");
+  return *settings != NULL && json_object_set_new(*settings, "typed_specials", json_true()) == 0
+             ? OK
+             : no_memory();
+}
+
 static bool is_added_token(const json_t *t) {
   static const char *const flags[] = {"in_model", "lstrip", "normalized", "rstrip", "single_word", "special"};
   for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
@@ -341,16 +348,19 @@ status tokenizer_check(const json_t *settings, const char *path) {
   const json_t *config = json_object_get(settings, "config"),
                *added = json_object_get(settings, "added_tokens"),
                *backend = json_object_get(settings, "backend");
+  static const char *const names[] = {"config", "added_tokens", "backend", "typed_specials"};
+  const json_t *typed = json_object_get(settings, "typed_specials");
   const char *name;
   json_t *value;
   size_t i;
-  json_object_foreach((json_t *)(uintptr_t)settings, name,
-                      value) if (strcmp(name, "config") != 0 && strcmp(name, "added_tokens") != 0 &&
-                                 strcmp(name, "backend") !=
-                                     0) return fail(ERR_UNSUPPORTED,
-                                                    "%s: field \"tokenizer.%.60s\" is unknown", path, name);
+  json_object_foreach((json_t *)(uintptr_t)settings, name, value) {
+    size_t k = 0;
+    while (k < sizeof names / sizeof *names && strcmp(name, names[k]) != 0) k++;
+    if (k == sizeof names / sizeof *names)
+      return fail(ERR_UNSUPPORTED, "%s: field \"tokenizer.%.60s\" is unknown", path, name);
+  }
   if (!json_is_object(config) || (added != NULL && !json_is_array(added)) ||
-      (backend != NULL && !parts_are_objects(backend)))
+      (backend != NULL && !parts_are_objects(backend)) || (typed != NULL && !json_is_boolean(typed)))
     return fail(ERR_FORMAT, "%s: field \"tokenizer\" is not the settings of a tokenizer", path);
   json_array_foreach((json_t *)(uintptr_t)added, i, value) if (!is_added_token(value)) return fail(
       ERR_FORMAT, "%s: field \"tokenizer.added_tokens\" is malformed", path);

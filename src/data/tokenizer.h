@@ -7,6 +7,8 @@
 //                 before anything else is done to it; in_model: the WordPiece model knows the token as well
 //   backend       what tokenizer.json has beside its vocabulary, as it is there, but with Souk's token ids: normalizer,
 //                 pre_tokenizer, post_processor, decoder, truncation, padding, and of the model all but "vocab"
+//   typed_specials  true: the text of a special token is that token, as Hugging Face has it (souk import --typed_specials); else it is
+//                 text (format/word_tokenizer.h)
 // Absent parts mean what Hugging Face's BertTokenizer does by default.
 #ifndef SOUK_DATA_TOKENIZER_H
 #define SOUK_DATA_TOKENIZER_H
@@ -38,6 +40,9 @@ status tokenizer_settings(json_t **out, const tokenizer_files *f, const special_
 
 // The text of special token `special` in these settings (NULL: none).
 const char *tokenizer_special(const json_t *settings, int special);
+
+// Lets texts have special tokens: settings [*settings, made where it is NULL] with typed_specials.
+status tokenizer_allow_specials(json_t **settings);
 
 // Are these settings, out of a manifest, what this header says?
 status tokenizer_check(const json_t *settings, const char *path);

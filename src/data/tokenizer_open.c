@@ -90,7 +90,8 @@ static status read_added(word_options *o, word_added **added, const vocab *v, co
                                           .id = id,
                                           .normalized = flag(json_object_get(t, "normalized"), false),
                                           .single_word = flag(json_object_get(t, "single_word"), false),
-                                          .in_model = flag(json_object_get(t, "in_model"), true)};
+                                          .in_model = flag(json_object_get(t, "in_model"), true),
+                                          .special = flag(json_object_get(t, "special"), false)};
   }
   return OK;
 }
@@ -100,6 +101,7 @@ status tokenizer_options(word_options *o, word_added **added, const vocab *v, co
   *added = NULL;
   for (int i = 0; i < TOKEN_SPECIALS; i++) o->specials[i] = tokenizer_special(settings, i);
   if (settings == NULL) return OK;
+  o->typed_specials = flag(json_object_get(settings, "typed_specials"), false);
   TRY(check_types(settings));
   TRY(read_options(o, settings));
   return read_added(o, added, v, settings);

@@ -27,6 +27,13 @@ static bool get_flag(const reader *r, const jnode *object, const char *key, cons
   return true;
 }
 
+// One that is not there is false.
+static bool get_flag_or_false(const reader *r, const jnode *object, const char *key, const char *field,
+                              bool *out) {
+  *out = false;
+  return jtree_get(r->tree, object, key) == NULL || get_flag(r, object, key, field, out);
+}
+
 static bool check_names(const reader *r, const jnode *object, const char *const *names, const char *prefix) {
   const jnode *n = jtree_unknown(r->tree, object, names);
   return n == NULL || format_fail(r->e, FORMAT_MALFORMED, "%s: field \"words.%s%.100s\" is unknown", r->path,
@@ -56,7 +63,8 @@ static bool read_rules(const reader *r, const jnode *object, word_options *o) {
   o->strip_accents = accents->kind == J_NULL ? -1 : accents->kind == J_TRUE;
   return get_flag(r, object, "lower_case", "lower_case", &o->lower_case) &&
          get_flag(r, object, "split_chinese", "split_chinese", &o->split_chinese) &&
-         get_flag(r, object, "clean_text", "clean_text", &o->clean_text);
+         get_flag(r, object, "clean_text", "clean_text", &o->clean_text) &&
+         get_flag_or_false(r, object, "typed_specials", "typed_specials", &o->typed_specials);
 }
 
 static bool read_specials(const reader *r, const jnode *object, word_options *o) {
@@ -72,7 +80,7 @@ static bool read_specials(const reader *r, const jnode *object, word_options *o)
 }
 
 static bool read_token(const reader *r, const jnode *n, const vocab *v, word_added *out) {
-  static const char *const names[] = {"text", "id", "normalized", "single_word", "in_model", NULL};
+  static const char *const names[] = {"text", "id", "normalized", "single_word", "in_model", "special", NULL};
   if (n->kind != J_OBJECT) return bad(r, "added", "an array of objects");
   const jnode *text = jtree_get(r->tree, n, "text"), *id = jtree_get(r->tree, n, "id");
   if (!is_text(text)) return bad(r, "added.text", "a text of 1 to 500 bytes");
@@ -82,7 +90,9 @@ static bool read_token(const reader *r, const jnode *n, const vocab *v, word_add
   out->id = (int32_t)id->integer;
   return get_flag(r, n, "normalized", "added.normalized", &out->normalized) &&
          get_flag(r, n, "single_word", "added.single_word", &out->single_word) &&
-         get_flag(r, n, "in_model", "added.in_model", &out->in_model) && check_names(r, n, names, "added.");
+         get_flag(r, n, "in_model", "added.in_model", &out->in_model) &&
+         get_flag_or_false(r, n, "special", "added.special", &out->special) &&
+         check_names(r, n, names, "added.");
 }
 
 static bool read_added(const reader *r, const jnode *object, const vocab *v, word_options *o,
@@ -100,8 +110,8 @@ static bool read_added(const reader *r, const jnode *object, const vocab *v, wor
 bool word_settings_open(word_tokenizer **out, const vocab *v, const jtree *tree, const jnode *object,
                         const char *path, format_error *e) {
   static const char *const names[] = {
-      "rules",        "lower_case", "strip_accents", "split_chinese", "clean_text",
-      "longest_word", "prefix",     "specials",      "added",         NULL};
+      "rules",  "lower_case", "strip_accents", "split_chinese",  "clean_text", "longest_word",
+      "prefix", "specials",   "added",         "typed_specials", NULL};
   const reader r = {tree, path, e};
   word_options o = word_options_default();
   word_added *added = NULL;

@@ -283,6 +283,11 @@ static const char *special_of(const word_options *o, int i) {
   return o->specials[i] != NULL ? o->specials[i] : special_tokens[i];
 }
 
+// Tokens that a text must not give, whatever is typed.
+static bool is_left_out(const word_options *o, const word_added *a) {
+  return !o->typed_specials && (a->special || a->id < TOKEN_SPECIALS);
+}
+
 // Pieces that are longer than any word are left out, and so are added tokens that WordPiece must not give.
 static bool make_words(word_tokenizer *t, const vocab *v, const word_options *o, format_error *e) {
   const int32_t begin = vocab_begin(v, RANGE_WORDS), end = vocab_end(v, RANGE_WORDS);
@@ -291,7 +296,10 @@ static bool make_words(word_tokenizer *t, const vocab *v, const word_options *o,
   size_t n = 0;
   if (!format_alloc(&keys, (size_t)(TOKEN_SPECIALS + end - begin), sizeof *keys, "a tokenizer", e))
     return false;
-  for (int i = 0; i < TOKEN_SPECIALS; i++) keys[n++] = key_of(special_of(o, i), i);
+  for (int i = 0; i < TOKEN_SPECIALS; i++, n++) {
+    keys[n] = key_of(special_of(o, i), i);
+    if (!o->typed_specials) keys[n].bytes = 0; // which no text has
+  }
   for (int32_t id = begin; id < end; id++) {
     if (!utf8_valid(vocab_token(v, id))) {
       free(keys);
@@ -301,7 +309,8 @@ static bool make_words(word_tokenizer *t, const vocab *v, const word_options *o,
   }
   for (size_t i = 0; i < o->n_added; i++) {
     const int32_t id = o->added[i].id;
-    if (!o->added[i].in_model && id >= begin && id < end) keys[TOKEN_SPECIALS + id - begin].bytes = 0;
+    const bool apart = !o->added[i].in_model || is_left_out(o, &o->added[i]);
+    if (apart && id >= begin && id < end) keys[TOKEN_SPECIALS + id - begin].bytes = 0;
   }
   for (size_t i = 0; i < n; i++)
     if (keys[i].bytes > most) keys[i].bytes = 0;
@@ -360,14 +369,15 @@ static bool make_set(const word_tokenizer *t, added_set *set, const word_added *
   return good;
 }
 
-// The specials, and then the others: of two with the same text the later one counts.
+// The specials, and then the others: of two with the same text the later one counts. Without typed_specials those that are not special.
 static bool make_added(word_tokenizer *t, const word_options *o, format_error *e) {
   word_added *all;
   if (!format_alloc(&all, TOKEN_SPECIALS + o->n_added, sizeof *all, "a tokenizer", e)) return false;
-  for (int i = 0; i < TOKEN_SPECIALS; i++)
-    all[i] = (word_added){.text = special_of(o, i), .id = i, .in_model = true};
-  for (size_t i = 0; i < o->n_added; i++) all[TOKEN_SPECIALS + i] = o->added[i];
-  const size_t n = TOKEN_SPECIALS + o->n_added;
+  size_t n = 0;
+  for (int i = 0; i < TOKEN_SPECIALS && o->typed_specials; i++)
+    all[n++] = (word_added){.text = special_of(o, i), .id = i, .in_model = true};
+  for (size_t i = 0; i < o->n_added; i++)
+    if (!is_left_out(o, &o->added[i])) all[n++] = o->added[i];
   const bool good = make_set(t, &t->raw, all, n, false, e) && make_set(t, &t->normalized, all, n, true, e);
   free(all);
   return good;

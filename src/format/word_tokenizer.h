@@ -13,6 +13,10 @@
 //   added tokens that are "normalized"      found in the text as it is after       found in the text as it is given
 //                                           clean-up, in lower case
 //
+// A special token that somebody has typed, "[MASK]" or "[SEP]", is text like any other: three words, "[", "mask" and "]". Texts come from
+// strangers, and one of them must not be able to hide a word or to end a segment. Hugging Face's tokenizers make the special token of
+// it, unless they are called with split_special_tokens=True; `typed_specials` does as they do. This is decided here and nowhere else.
+//
 // Two oddities of Python are not followed: a special token that clean-up makes of pieces ("[MA\0SK]") stays text, and lower case
 // does not keep an added token that is not special from being found. Both find the special tokens and the other added ones in the
 // text as it is given, but for "normalized" ones as said above. Bytes that are no UTF-8 are U+FFFD, which
@@ -34,6 +38,7 @@ typedef struct word_added {
   bool normalized;  // found after clean-up, lower case and accents, which its own text goes through as well
   bool single_word; // only where no letter, digit, mark or underscore touches it
   bool in_model;    // WordPiece may give it too, if its text is a piece of the vocabulary
+  bool special;     // one of Hugging Face's special tokens: only with typed_specials
 } word_added;
 
 typedef struct word_options {
@@ -46,6 +51,7 @@ typedef struct word_options {
   const char *specials[TOKEN_SPECIALS]; // their texts in a text; NULL: those of vocabulary.h
   const word_added *added;              // [n_added] besides the specials
   size_t n_added;
+  bool typed_specials; // the text of a special token is that token; else no text gives one
 } word_options;
 
 // What BERT's tokenizers do by default: lower case, no accents, Chinese characters apart, words of at most 100 characters.
@@ -53,7 +59,7 @@ word_options word_options_default(void);
 
 typedef struct word_tokenizer word_tokenizer; // read-only after creation; any number of threads may use one
 
-// Words are those of v's range RANGE_WORDS and its special tokens. Nothing of v or o is needed afterwards. False: an option
+// Words are those of v's range RANGE_WORDS and, with typed_specials, its special tokens. Nothing of v or o is needed afterwards. False: an option
 // is out of range, or out of memory.
 bool word_tokenizer_new(word_tokenizer **out, const vocab *v, const word_options *o, format_error *e);
 void word_tokenizer_free(word_tokenizer *t); // NULL is safe

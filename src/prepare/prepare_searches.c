@@ -85,13 +85,7 @@ static status add_words(search_table *t, const word_tokenizer *k, int32_t text, 
   TRY(mem_grow(&t->text_words, &t->words_cap, (size_t)at + n + 1, sizeof *t->text_words,
                "words of searches"));
   word_tokenizer_encode(k, from, bytes, t->text_words + at, n);
-  int64_t kept = 0;
-  for (size_t i = 0; i < n && kept < most;
-       i++) { // without [MASK] and the like, which somebody may have typed
-    const int32_t id = t->text_words[at + (int64_t)i];
-    if (id == TOKEN_UNK || id >= TOKEN_SPECIALS) t->text_words[at + kept++] = id;
-  }
-  t->text_offsets[text + 1] = at + kept;
+  t->text_offsets[text + 1] = at + ((int64_t)n < most ? (int64_t)n : most);
   return OK;
 }
 

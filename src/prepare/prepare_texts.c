@@ -97,11 +97,6 @@ typedef struct text_job {
   int32_t *tokens;
 } text_job;
 
-// [CLS], [SEP], [MASK] and [PAD] in a text of the catalogue are nothing that a model should read there.
-static bool is_word(int32_t id) {
-  return id == TOKEN_UNK || id >= TOKEN_SPECIALS;
-}
-
 // The words of one text, behind those that the item has; *room: how many more it may have.
 static status add_words(text_job *t, const char *text, size_t bytes, int32_t *count, bool *cut) {
   const int64_t most = t->job->c->output.text_tokens;
@@ -112,7 +107,6 @@ static status add_words(text_job *t, const char *text, size_t bytes, int32_t *co
   }
   TRY(mem_grow(&t->words, &t->words_cap, t->n_words + n, sizeof *t->words, "the words of texts"));
   for (size_t i = 0; i < n; i++) {
-    if (!is_word(t->ids[i])) continue;
     *cut = *cut || *count == most;
     if (*count == most) break;
     t->words[t->n_words++] = t->ids[i];

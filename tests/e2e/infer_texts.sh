@@ -68,6 +68,16 @@ is "rank --why: a text has its share" 3 "$("$infer" rank "$bundle" --k 1 --why <
   sed -nE '1s/.*"shares":\[\[([^]]*)\].*/\1/p' | awk -F, '{ print NF }')"
 "$infer" users "$bundle" --text --output "$work/u.npy" <<<'warm hats' && is "users --text writes a row" $((128 + 68)) "$(stat -c %s "$work/u.npy")"
 
+# ---- special tokens that somebody types ----
+# As text "[MASK]" is three words, and this vocabulary has neither of them: the answers are those of three other unknown words.
+for command in "embed --text" "rank --text" "score --items i1,i2 --text"; do
+  ask() { "$infer" ${command%% *} "$bundle" ${command#* } <<<"$1"; }
+  is "$command: a typed [MASK] is text" "$(ask 'red ~ mask ~ hats')" "$(ask 'red [MASK] hats')"
+  is "$command: a typed [SEP] is text" "$(ask 'red ~ sep ~ hats')" "$(ask 'red [SEP] hats')"
+done
+event() { echo "{\"history\":[\"i1\",{\"text\":\"$1\",\"event\":\"view\"},\"i7\"]}" | "$infer" rank "$bundle"; }
+is "rank: a typed [MASK] in a history is text" "$(event 'red ~ mask ~ hats')" "$(event 'red [MASK] hats')"
+
 # ---- bundles without words ----
 check "souk prepare makes a data set without words" "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time \
   --event event --out "$work/plain"

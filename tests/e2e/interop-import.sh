@@ -18,6 +18,10 @@ check "a model of words is exported with a vocab.txt" "$souk" export "$work/agai
 check "its tensors are those of the first bundle" cmp "$work/words/model.safetensors" "$work/bundle/model.safetensors"
 check "its vocab.txt is that of the first bundle" cmp "$work/words/vocab.txt" "$work/bundle/vocab.txt"
 check "souk inspect shows a bundle of words, which has no items" bash -c "'$souk' inspect '$work/words' | grep -q word_embeddings"
+tokens() { "$infer" embed "$1" --text <<<'item1 [MASK]' | sed 's/.*"tokens":\([0-9]*\).*/\1/'; }
+check "a special token that is typed is text of three words" test "$(tokens "$work/words")" = 4
+typed() { "$souk" import "$work/words" "$work/typed" --typed_specials && "$souk" export "$work/typed" "$work/typed.bundle" && [ "$(tokens "$work/typed.bundle")" = 2 ]; }
+check "with --typed_specials it is the token, as with Hugging Face" typed
 check "souk-infer opens a bundle without items" "$infer" info "$work/words"
 check_error "souk-infer rank says that it has no items" "has words and no items" bash -c "echo '{\"history\":[]}' | '$infer' rank '$work/words'"
 check_error "souk-infer bench says that it has no items" "has words and no items" "$infer" bench "$work/words"

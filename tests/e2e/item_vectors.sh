@@ -86,6 +86,8 @@ check "it is exported" "$souk" export "$work/both" "$work/bundle"
 printf '%s\n' '{"id":"n1","text":"red shoes"}' '{"id":"n2","text":7}' '{"id":"n3","text":"red shoes","item_attributes":["brand=nobody"]}' '{"id":"n4"}' >"$work/new.jsonl"
 "$infer" items "$work/bundle" --texts "$work/new.jsonl" --output "$work/new.npy" --names "$work/new.names" 2>/dev/null
 check "souk-infer items --texts ends with 1 after a bad line" test $? = 1
+typed() { echo "{\"id\":\"x\",\"text\":\"$1\"}" >"$work/typed.jsonl" && "$infer" items "$work/bundle" --texts "$work/typed.jsonl" --output "$work/typed.npy" && od -An -t x4 -j 128 "$work/typed.npy"; }
+check "souk-infer items --texts reads a typed [MASK] as text" test "$(typed 'red ~ mask ~ bag')" = "$(typed 'red [MASK] bag')"
 check "names tell what was not known" cmp <(printf '%s\n' '{"id":"n1","unknown":0}' '{"id":"n2","error":"\"text\" must be a string","line":2}' '{"id":"n3","unknown":1}' '{"id":"n4","unknown":0}') "$work/new.names"
 row_of() { local bytes=$(( ($(stat -c %s "$work/new.npy") - 128) / 4 )); tail -c +$((129 + bytes * ($1 - 1))) "$work/new.npy" | head -c $bytes | od -An -v -t x4 | tr -d ' \n'; }
 check "an unknown attribute changes nothing" test "$(row_of 1)" = "$(row_of 3)"

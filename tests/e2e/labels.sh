@@ -90,6 +90,14 @@ check "souk eval judges each" test "$(grep -cE '^(click|cart|buy) +[0-9]+ +[0-9]
 check_error "the history must come from somewhere" "a pair needs labels.user" "$souk" finetune --task pair "$work/base" --train "$work/shown.csv.gz" --out "$work/none"
 check_error "a run of pairs is not one of texts" "was trained for pair" "$souk" finetune --task classify "$work/p" --train "$work/train.jsonl" --label sentiment --out "$work/none"
 
+# What somebody types is text, in training and in serving: no row and no question holds a special token.
+printf '{"text":"a light ~ mask ~ bag"}\n{"text":"a light [MASK] bag"}\n{"text":"a light ~ sep ~ bag"}\n{"text":"a light [SEP] bag"}\n' >"$work/typed.jsonl"
+same_pairs() { # FILE: lines 1 and 2 are alike but for their numbers, and 3 and 4
+  sed -E 's/"(line|id)":[^,]*,//g; s/,"text":.*//' "$1" | awk '{ l[NR] = $0 } END { exit !(NR == 4 && l[1] == l[2] && l[3] == l[4]) }' || { cat "$1"; return 1; }
+}
+quietly "$souk" label "$work/c" "$work/typed.jsonl" --write "$work/said.typed"
+check "labelled rows read a typed [MASK] as text" same_pairs "$work/said.typed"
+
 # Bundles.
 check "labels are exported" "$souk" export "$work/c" "$work/bundle"
 check "as Hugging Face calls it" has '"BertForSequenceClassification"' "$work/bundle/config.json"
@@ -105,6 +113,8 @@ check "souk-infer classify --text takes lines as they are" has '^\{"id":null,"la
 check "souk-infer classify --logits tells logits" has '"logits":\{"negative":-?[0-9]' <(echo 'a light bag' | "$infer" classify "$work/bundle" --text --logits)
 check "a line without text is an error in its place" has '^\{"id":7,"error":"field ."text." is missing","line":1\}' <(echo '{"id":7}' | "$infer" classify "$work/bundle" 2>/dev/null | tr '\\' .)
 check "a NUL in a text is an error in its place" has '"error":"a string contains a NUL","line":1' <(echo '{"text":"a","text_b":"a\u0000b"}' | "$infer" classify "$work/bundle" 2>/dev/null)
+"$infer" classify "$work/bundle" <"$work/typed.jsonl" >"$work/answers.typed"
+check "souk-infer classify reads a typed [MASK] as text" same_pairs "$work/answers.typed"
 check_error "labels of texts are for souk-infer classify" "has labels of texts, for souk-infer classify" "$infer" pairs "$work/bundle"
 check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
 item=$(sed -n 's/.*"item_id":"\([^"]*\)".*/\1/p' "$shop/catalogue.jsonl" | head -1)
@@ -112,6 +122,8 @@ printf '%s\n' '{"id":1,"history":["'"$item"'"],"item":"'"$item"'"}' '{"id":2,"hi
   '{"id":4,"history":[],"item":"'"$item"'","text":5}' >"$work/questions"
 "$infer" pairs "$work/pairs" <"$work/questions" >"$work/answers" 2>/dev/null; check "souk-infer pairs ends with 1 after bad lines" test $? = 1
 check "souk-infer pairs tells three probabilities" has '^\{"id":1,"labels":\{"click":0?\.?[0-9e.-]+,"cart":[0-9e.-]+,"buy":[0-9e.-]+\}\}$' <(sed -n 1p "$work/answers")
+sed 's/"text"/"history":[],"item":"nobody","text"/' "$work/typed.jsonl" | "$infer" pairs "$work/pairs" >"$work/answers.typed"
+check "souk-infer pairs reads a typed [MASK] as text" same_pairs "$work/answers.typed"
 check "a pair without an item is an error in its place" has '"id":2,"error":".*item.* is missing","line":2' <(sed -n 2p "$work/answers")
 check "an unknown item is told" has '"id":3,"labels":.*"known":false' <(sed -n 3p "$work/answers")
 check "a text that is a number is an error in its place" has '"id":4,"error":".*text.* must be a string","line":4' <(sed -n 4p "$work/answers")

@@ -1,6 +1,6 @@
 // The tokeniser of words. The input is a byte of options, then the words of a vocabulary a line, then added tokens a line, then a
 // text, with a byte 0x1e between them. The ids are those of tokens that exist, their number does not depend on the room for them,
-// and where no added token is near, a space in the text is a place to cut it: the ids of the parts are the ids of the whole.
+// no special one unless that is asked for, and where no added token is near, a space in the text is a place to cut it: the ids of the parts are the ids of the whole.
 #include <stdlib.h>
 #include <string.h>
 #include "data/vocab.h"
@@ -42,7 +42,8 @@ static void add_tokens(input *in, char *list, unsigned flags) {
        text = strtok_r(NULL, "\n", &rest)) {
     const unsigned own = flags >> in->n_added % 3;
     const int32_t id = vocab_find(in->v, RANGE_WORDS, text);
-    in->added[in->n_added++] = (word_added){text, id >= 0 ? id : TOKEN_UNK, own & 1, own & 2, own & 4};
+    in->added[in->n_added++] =
+        (word_added){text, id >= 0 ? id : TOKEN_UNK, own & 1, own & 2, own & 4, own & 8};
   }
 }
 
@@ -54,6 +55,7 @@ static void set_options(input *in, unsigned flags) {
   in->o.split_chinese = flags & 16;
   in->o.clean_text = flags & 32;
   in->o.longest_word = flags & 64 ? 3 : 100;
+  in->o.typed_specials = flags & 128;
   in->o.added = in->added;
   in->o.n_added = in->n_added;
 }
@@ -81,6 +83,8 @@ static void check(const word_tokenizer *t, const input *in) {
   require(ids != NULL && some != NULL && n <= in->bytes);
   require(word_tokenizer_encode(t, in->text, in->bytes, ids, n) == n);
   for (size_t i = 0; i < n; i++) require(ids[i] >= 0 && ids[i] < vocab_size(in->v));
+  for (size_t i = 0; i < n; i++)
+    require(in->o.typed_specials || ids[i] == TOKEN_UNK || ids[i] >= TOKEN_SPECIALS);
   some[half] = -7;
   require(word_tokenizer_encode(t, in->text, in->bytes, some, half) == n && some[half] == -7);
   require(memcmp(some, ids, half * sizeof *ids) == 0);

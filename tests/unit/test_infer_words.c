@@ -77,6 +77,16 @@ static void test_opens(void **unused) {
                           "true}]");
   b = open_bundle();
   check_ids(b, "fox[sku]fox", (const int32_t[]){6, 8, 6}, 3);
+  check_ids(b, "fox[MASK]", (const int32_t[]){6, TOKEN_UNK, TOKEN_UNK, TOKEN_UNK}, 4);
+  souk_close(b);
+  change("\"added\": []", "\"added\": [{\"text\": \"[sku]\", \"id\": 8, \"normalized\": false, "
+                          "\"single_word\": false, \"in_model\": true, \"special\": true}]");
+  b = open_bundle();
+  check_ids(b, "[sku]", (const int32_t[]){TOKEN_UNK, TOKEN_UNK, TOKEN_UNK}, 3);
+  souk_close(b);
+  change("\"added\": []", "\"added\": [], \"typed_specials\": true");
+  b = open_bundle();
+  check_ids(b, "fox[MASK]", (const int32_t[]){6, TOKEN_MASK}, 2);
   souk_close(b);
   change("\"lower_case\": true", "\"lower_case\": false");
   b = open_bundle();
@@ -123,6 +133,8 @@ static void test_refuses(void **unused) {
       {"\"added\": []", "\"added\": [{\"text\": \"x\", \"id\": 9}]", "\"words.added.id\" must be the id of"},
       {"\"added\": []", "\"added\": [{\"text\": \"x\", \"id\": 5}]",
        "\"words.added.normalized\" must be true or false"},
+      {"\"added\": []", "\"added\": [], \"typed_specials\": 1",
+       "\"words.typed_specials\" must be true or false"},
       {"\"added\": []", "\"added\": [], \"stemmer\": 1", "\"words.stemmer\" is unknown"},
       {"\"words\": {", "\"word\": {", "field \"word\" is unknown"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -151,8 +151,9 @@ static void test_texts(void **unused) {
   check_ok(read_text("text,label\nhat,fine\nshoe,so so\n", false, false));
   assert_int_equal(rows_read.n, 1);
   assert_true(report.unseen == 1 && strcmp(report.first_unseen, "so so") == 0);
-  check_ok(read_text("text\nhat\nshoe\n", false, true));
-  assert_true(rows_read.n == 2 && rows_read.labels[0] == -1);
+  check_ok(read_text("text\nhat\nshoe\n[MASK] hat [SEP]\n", false, true));
+  assert_true(rows_read.n == 3 && rows_read.labels[0] == -1);
+  expect_row(2, "[UNK] [UNK] [UNK] hat [UNK] [UNK] [UNK] = -"); // special tokens that are typed are text
   forget();
 }
 

@@ -494,7 +494,7 @@ static void a_log_has_searches(void **unused) {
   dataset *x = run_and_open();
   check_ok(dataset_verify(x));
   assert_int_equal(dataset_get_info(x)->sequences, 2);
-  expect_history(x, index_of(x, "ann"), "red shoe a hat b shoe c [UNK] [UNK] [UNK]");
+  expect_history(x, index_of(x, "ann"), "red shoe a hat b [UNK] [UNK] [UNK] shoe c [UNK] [UNK] [UNK]");
   expect_history(x, index_of(x, "bob"), "a blue ! c");
   json_t *j = report(), *searches = json_object_get(j, "searches");
   assert_int_equal(count_of(searches, "rows"), 6);

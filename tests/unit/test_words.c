@@ -194,7 +194,9 @@ static void test_rules(void **unused) {
              "e \ufeff"
              "fo\xffx",
              "the fox");
+  o.typed_specials = true;
   check_with(v, &o, "fox[MASK]fox [mask]", "fox [MASK] fox [UNK] [UNK] [UNK]");
+  o.typed_specials = false;
   o.strip_accents = 0;
   check_with(v, &o, "Caf\u00e9 cafe\u0301", "caf\u00e9 [UNK]");
   o.rules = WORDS_PYTHON;
@@ -216,12 +218,42 @@ static void test_rules(void **unused) {
   vocab_free(v);
 }
 
+// No text gives a special token, whatever it is called, unless that is asked for.
+static void special_tokens_that_are_typed_are_text(void **unused) {
+  (void)unused;
+  static const char *const words[] = {"fox", "[", "]", "mask", "sep", "##s", "[sku]", "brand"};
+  vocab *v = words_of(words, 8);
+  word_added added[] = {{"[sku]", TOKEN_SPECIALS + 6, false, false, true, true},
+                        {"brand", TOKEN_SPECIALS + 7, false, false, true, true},
+                        {"<m>", TOKEN_MASK, false, false, true, false}};
+  word_options o = word_options_default();
+  check_with(v, &o, "[MASK]", "[ mask ]");
+  check_with(v, &o, "fox[SEP]foxs [PAD] [CLS]", "fox [ sep ] fox ##s [ [UNK] ] [ [UNK] ]");
+  o.rules = WORDS_PYTHON;
+  check_with(v, &o, "fox[MASK]", "fox [ mask ]");
+  o = word_options_default();
+  o.lower_case = false;
+  o.specials[TOKEN_MASK] = "mask"; // which WordPiece would find
+  check_with(v, &o, "mask fox [MASK]", "mask fox [ [UNK] ]");
+  assert_int_equal(vocab_find(v, RANGE_WORDS, "mask"), TOKEN_SPECIALS + 3); // the word, and not the special
+  o.specials[TOKEN_MASK] = "hidden";
+  check_with(v, &o, "hidden fox", "[UNK] fox");
+  o = word_options_default();
+  o.added = added;
+  o.n_added = 3;
+  check_with(v, &o, "[sku] brand <m>", "[ [UNK] ] [UNK] [UNK] [UNK] [UNK]");
+  o.typed_specials = true;
+  check_with(v, &o, "[sku] brand <m> [MASK]", "[sku] brand [MASK] [MASK]");
+  vocab_free(v);
+}
+
 // A text is cut into windows; wherever the cut falls, the ids are those of its words one by one.
 static void test_windows(void **unused) {
   (void)unused;
   static const char *const parts[] = {"foxes ", "caf\u00e9 ", "\u6bdb", "the!", "ab ", "  ", "[MASK]"};
   vocab *v = words_of(pieces, N_PIECES);
-  const word_options o = word_options_default();
+  word_options o = word_options_default();
+  o.typed_specials = true;
   word_tokenizer *t = tokenizer_of(v, &o);
   enum { PARTS = 9000, MOST = 4 * PARTS };
   char *text = malloc(8 * PARTS + 1);
@@ -256,7 +288,8 @@ static void test_long_word(void **unused) {
   (void)unused;
   enum { LONG = 100000 };
   vocab *v = words_of(pieces, N_PIECES);
-  const word_options o = word_options_default();
+  word_options o = word_options_default();
+  o.typed_specials = true;
   word_tokenizer *t = tokenizer_of(v, &o);
   char *text = malloc(LONG + 16);
   for (int kind = 0; kind < 4; kind++) {
@@ -282,8 +315,15 @@ static void test_settings(void **unused) {
                  0, NULL);
   word_tokenizer *t;
   check_ok(tokenizer_open(&t, v, settings));
+  check_text(t, v, "The[sku]fox<mask>", 17, "The [sku] fox [UNK] [UNK] [UNK]");
+  word_tokenizer_free(t);
+  check_ok(tokenizer_allow_specials(&settings));
+  check_ok(tokenizer_check(settings, "m"));
+  check_ok(tokenizer_open(&t, v, settings));
   check_text(t, v, "The[sku]fox<mask>", 17, "The [sku] fox [MASK]");
   word_tokenizer_free(t);
+  json_object_set_new(settings, "typed_specials", json_integer(1));
+  check_fails(tokenizer_check(settings, "m"), ERR_FORMAT, "is not the settings of a tokenizer");
   json_t *other = json_loads(
       "{\"config\": {}, \"backend\": {\"normalizer\": {\"type\": \"NFKC\"}, \"model\": {}}}", 0, NULL);
   check_fails(tokenizer_open(&t, v, other), ERR_UNSUPPORTED, "normalizer is a NFKC and not BertNormalizer");
@@ -297,9 +337,10 @@ static void test_settings(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_tables),    cmocka_unit_test(test_trie),
-                                     cmocka_unit_test(test_rules),     cmocka_unit_test(test_windows),
-                                     cmocka_unit_test(test_long_word), cmocka_unit_test(test_settings),
-                                     cmocka_unit_test(words_are_utf8)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(test_tables),    cmocka_unit_test(test_trie),
+      cmocka_unit_test(test_rules),     cmocka_unit_test(test_windows),
+      cmocka_unit_test(test_long_word), cmocka_unit_test(test_settings),
+      cmocka_unit_test(words_are_utf8), cmocka_unit_test(special_tokens_that_are_typed_are_text)};
   return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -40,10 +40,11 @@ static const setting settings[] = {{"uncased", true, -1, false, false, 0, false}
 enum { SETTINGS = sizeof settings / sizeof *settings };
 
 // In the order in which golden_words.py adds them; those that the vocabulary does not have are numbered behind its words.
-static const word_added added[] = {{"[SKU]", 0, false, false, false},   {"quickly", 0, true, false, true},
-                                   {"ab", 0, true, true, true},         {"Neo", 0, false, true, false},
-                                   {"\u00c9-1", 0, true, false, false}, {"foo bar", 0, true, false, false},
-                                   {"_u", 0, false, true, false}};
+static const word_added added[] = {
+    {"[SKU]", 0, false, false, false, false},   {"quickly", 0, true, false, true, false},
+    {"ab", 0, true, true, true, false},         {"Neo", 0, false, true, false, false},
+    {"\u00c9-1", 0, true, false, false, false}, {"foo bar", 0, true, false, false, false},
+    {"_u", 0, false, true, false, false}};
 enum { ADDED = sizeof added / sizeof *added };
 
 static golden *g;
@@ -93,6 +94,7 @@ static word_tokenizer *tokenizer_of(const setting *s, const vocab *v) {
   o.rules = is_python(s) ? WORDS_PYTHON : WORDS_FAST;
   o.lower_case = s->lower_case;
   o.strip_accents = s->strip_accents;
+  o.typed_specials = true; // as the two are usually called
   o.split_chinese = !s->together;
   o.clean_text = !s->unclean;
   if (s->longest_word > 0) o.longest_word = s->longest_word;

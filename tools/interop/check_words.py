@@ -42,16 +42,16 @@ def write(where, name, content):
         f.write(content if isinstance(content, str) else json.dumps(content))
 
 
-def ids_of(vocabulary, texts):
+def ids_of(vocabulary, texts, *how):
     write(path("."), "texts.txt", "".join(t + "\n" for t in texts))
-    souk("bench", "words", "--vocab", vocabulary, "--input", path("texts.txt"), "--ids", path("ids.txt"), "--seconds", 0)
+    souk("bench", "words", "--vocab", vocabulary, "--input", path("texts.txt"), "--ids", path("ids.txt"), "--seconds", 0, *how)
     with open(path("ids.txt")) as f:
         return [[int(i) for i in line.split()] for line in f]
 
 
 def compare(name, vocabulary, texts, kind, **settings):
     t = kind.from_pretrained(vocabulary, **settings)
-    got = ids_of(vocabulary, texts)
+    got = ids_of(vocabulary, texts, "--typed_specials")
     bad = []
     for text, ours in zip(texts, got):
         theirs = t(text, add_special_tokens=False)["input_ids"]
@@ -99,6 +99,18 @@ def check_settings():
     compare("added", saved, texts + ["quickly Quickly xquicklyx Neo Neon [SKU][sku]"], fast)
 
 
+def check_typed():
+    """Without typed_specials a special token in a text is text, as with split_special_tokens=True."""
+    texts = TEXTS + random_texts(400)
+    vocabulary = model("typed", {})
+    t = transformers.BertTokenizerFast.from_pretrained(vocabulary)
+    wanted = [t(text, add_special_tokens=False, split_special_tokens=True)["input_ids"] for text in texts]
+    # check: special tokens that are typed
+    got = ids_of(vocabulary, texts)
+    wrong = [text[:60] for text, a, b in zip(texts, wanted, got) if a != b]
+    report("special tokens that are typed are text, as with split_special_tokens", not wrong and not any(i in (0, 2, 3, 4) for ids in got for i in ids), str(wrong[:3]))
+
+
 def catalogue():
     souk("synth", "--users", 200, "--items", 4000, "--seed", 3, "--out", path("market"))
     with open(path("market/catalogue.csv"), newline="", encoding="utf-8") as f:
@@ -133,5 +145,6 @@ def check_training():
 
 
 check_settings()
+check_typed()
 check_training()
 done()
