@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "cmd/labelled_run.h"
 #include "cmd/run_options.h"
 #include "train/plan.h"
 
@@ -18,6 +19,45 @@ static const option flag_options[] = {
      "run that many real steps to time them; 0: estimate"},
 };
 
+// d: opened after the machine was measured. labelled: NULL, or what a run on labels holds.
+static status tell(const run_config *c, const plan_flags *flags, dataset *d, const labelled_memory *labelled,
+                   const machine *m) {
+  run_plan p;
+  log_doing("planning");
+  status rc = plan_make(&p, c, d, labelled, m, flags->time_steps);
+  log_status_end();
+  if (rc == OK && p.leaves_out) log_warn("%s", p.coverage);
+  if (rc == OK && flags->json) rc = plan_print_json(&p, stdout);
+  if (rc == OK && !flags->json) plan_print(&p, stdout);
+  return rc;
+}
+
+static status measure(machine *m, const run_config *c) {
+  log_doing("measuring this machine");
+  return machine_measure(m, (int32_t)c->train.threads, (int32_t)c->model.hidden);
+}
+
+static status plan_events(const run_config *c, const plan_flags *flags) {
+  machine m;
+  dataset *d;
+  TRY(measure(&m, c));
+  TRY(dataset_open(&d, c->data.dir, false));
+  const status rc = tell(c, flags, d, NULL, &m);
+  dataset_close(d);
+  return rc;
+}
+
+static status plan_labels(run_config *c, const plan_flags *flags) {
+  machine m;
+  labelled_run *r;
+  TRY(measure(&m, c));
+  TRY(labelled_open(&r, c, false));
+  const labelled_memory held = labelled_held(r);
+  const status rc = tell(c, flags, labelled_data(r), &held, &m);
+  labelled_close(r);
+  return rc;
+}
+
 status cmd_plan(int argc, char **argv) {
   static run_config c;
   static plan_flags flags;
@@ -30,28 +70,17 @@ status cmd_plan(int argc, char **argv) {
       .summary =
           "Tells what `souk pretrain` with these options will take: memory by what it is for, "
           "floating-point\n"
-          "operations of a step, and the time, from rates measured on this machine. Nothing is trained.",
+          "operations of a step, and the time, from rates measured on this machine. Nothing is trained. With "
+          "labels.train\n"
+          "and train.init it is a run of `souk finetune --task classify` or `pair`, whose rows are read.",
       .sections = sections,
       .count = n_sections + 1};
   bool help;
   TRY(run_options_read(&set, &c, NULL, NULL, argc, argv, &help));
   if (help) return OK;
-  TRY(run_config_refuse_labels(&c, "souk plan"));
-  if (c.data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
+  if (c.labels.train[0] == '\0' && c.data.dir[0] == '\0')
+    return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
   threads_use(c.train.threads);
-  machine m;
-  log_doing("measuring this machine");
-  TRY(machine_measure(&m, (int32_t)c.train.threads, (int32_t)c.model.hidden));
-  dataset *d;
-  TRY(dataset_open(&d, c.data.dir, false));
-  run_plan p;
-  log_doing("planning");
-  status rc = plan_make(&p, &c, d, &m, flags.time_steps);
-  dataset_close(d);
-  log_status_end();
-  if (rc == OK && p.leaves_out) log_warn("%s", p.coverage);
-  if (rc == OK && flags.json) rc = plan_print_json(&p, stdout);
-  if (rc == OK && !flags.json) plan_print(&p, stdout);
-  return rc;
+  return c.labels.train[0] != '\0' ? plan_labels(&c, &flags) : plan_events(&c, &flags);
 }

@@ -45,7 +45,7 @@ static status read_config(run_config *c, const sweep_plan *plan, const char *bas
   while (words[n] != NULL) n++;
   const status rc = run_options_read(&set, c, NULL, NULL, n, words, &help);
   words_free(words);
-  return rc == OK ? run_config_refuse_labels(c, "souk sweep") : rc;
+  return rc;
 }
 
 static status finish(sweep *s, status rc) {

@@ -10,27 +10,40 @@
 #include "base/memory.h"
 #include "cmd/label_model.h"
 #include "train/label_validation.h"
+#include "train/tried.h"
 
 static status report_json(const eval_labels_how *how, const label_model *l, const classification_report *r,
-                          char **text) {
+                          int64_t tried, char **text) {
   json_t *j = classification_json(r);
   if (j != NULL) {
     json_object_set_new(j, "task", json_string(l->labels.task));
     json_object_set_new(j, "checkpoint", json_string(l->c->dir));
     json_object_set_new(j, "step", json_integer((json_int_t)l->c->state.step));
     json_object_set_new(j, "file", json_string(how->labels));
+    if (tried > 0) json_object_set_new(j, "chosen_among", json_integer((json_int_t)tried));
   }
   *text = j != NULL ? json_dumps(j, JSON_INDENT(1) | JSON_REAL_PRECISION(9)) : NULL;
   json_decref(j);
   return *text != NULL ? OK : fail(ERR_MEMORY, "out of memory: the evaluation as json");
 }
 
+static status print_chosen(int64_t tried) {
+  if (tried == 0) return OK;
+  return printf("chosen    among %lld configuration%s on validation\n\n", (long long)tried,
+                tried == 1 ? "" : "s") > 0
+             ? OK
+             : fail(ERR_IO, "cannot write the evaluation: %s", strerror(errno));
+}
+
 // Prints before it writes files, so that the figures are there whatever becomes of these.
 static status tell(const eval_labels_how *how, const label_model *l, const classification_report *r) {
   char *text;
-  TRY(report_json(how, l, r, &text));
+  int64_t tried;
+  TRY(tried_before(&tried, l->c));
+  TRY(report_json(how, l, r, tried, &text));
   status rc = OK;
-  if (!how->json) rc = classification_print(r, stdout);
+  if (!how->json) rc = print_chosen(tried);
+  if (rc == OK && !how->json) rc = classification_print(r, stdout);
   if (how->json && (puts(text) < 0 || fflush(stdout) != 0))
     rc = fail(ERR_IO, "cannot write the evaluation: %s", strerror(errno));
   if (rc == OK && how->figures[0] != '\0') rc = file_write_atomic(how->figures, text, strlen(text));

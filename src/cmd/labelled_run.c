@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/threads.h"
 #include "cmd/labelled_pseudo.h"
+#include "data/item_texts.h"
 #include "data/tokenizer.h"
 #include "model/checkpoint_find.h"
 #include "model/objectives/label_head.h"
@@ -17,7 +18,7 @@
 #include "train/label_validation.h"
 
 // Everything that is open while such a run is set up and trained.
-typedef struct labelled_run {
+struct labelled_run {
   run_config *c;
   bool pair;
   dataset *d;
@@ -28,7 +29,7 @@ typedef struct labelled_run {
   labelled_rows train, valid;
   json_t *about; // counts of the rows, for the checkpoints
   char plot[PATH_MAX];
-} labelled_run;
+};
 
 // ---- the data set --------------------------------------------------------------------------------------------
 
@@ -91,7 +92,7 @@ static status take_labels(labelled_run *r) {
 // ---- rows ----------------------------------------------------------------------------------------------------
 
 static status note(labelled_run *r, const char *what, const labelled_report *report) {
-  json_t *j = labelled_report_json(report);
+  json_t *j = labelled_report_json(report, &r->labels);
   return j != NULL && json_object_set_new(r->about, what, j) == 0
              ? OK
              : fail(ERR_MEMORY, "out of memory: the report on labelled rows");
@@ -120,10 +121,44 @@ static status read_unlabelled(labelled_run *r, const seq_layout *layout) {
                             .words = r->words,
                             .unlabelled = true};
   TRY(labelled_read(&rest, &r->labels, &report, &how, r->c->labels.unlabelled, "labels.unlabelled"));
+  status rc = note(r, "unlabelled", &report);
   labelled_report_free(&report);
-  const status rc = labelled_add_pseudo(&r->train, &rest, &r->labels, r->c, r->about);
+  if (rc == OK) rc = labelled_add_pseudo(&r->train, &rest, &r->labels, r->c, r->about);
   labelled_free(&rest);
   return rc;
+}
+
+static status note_number(labelled_run *r, const char *name, int64_t n) {
+  return json_object_set_new(r->about, name, json_integer((json_int_t)n)) == 0
+             ? OK
+             : fail(ERR_MEMORY, "out of memory: the report on labelled rows");
+}
+
+// Labels that no training row has: their few rows are held out, or a column has no value at all.
+static status note_untrained(labelled_run *r) {
+  int64_t untrained = 0, first = -1, counts[MOST_LABELS] = {0};
+  for (int64_t i = 0; i < r->train.n * r->train.targets; i++) {
+    const int32_t label = r->train.labels[i];
+    if (label >= 0) counts[r->labels.single ? label : (int32_t)(i % r->train.targets)]++;
+  }
+  for (int32_t k = r->labels.n - 1; k >= 0; k--) {
+    if (counts[k] > 0) continue;
+    untrained++;
+    first = k;
+  }
+  if (untrained > 0)
+    log_warn("labels.train: %lld of %d labels have no row to train on (the first: %s); nothing is learned of "
+             "them",
+             (long long)untrained, r->labels.n, r->labels.names[first]);
+  return note_number(r, "untrained", untrained);
+}
+
+static status hold_out(labelled_run *r) {
+  const labelled_config *l = &r->c->labels;
+  TRY(labelled_hold_out(&r->train, l->valid_share, (uint64_t)r->c->data.seed, &r->valid));
+  log_info("labels.valid_share %g: %lld of %lld rows are held out to validate on", l->valid_share,
+           (long long)r->valid.n, (long long)(r->train.n + r->valid.n));
+  return note_number(r, "held_out", r->valid.n);
 }
 
 static status read_all(labelled_run *r, const seq_layout *layout) {
@@ -132,8 +167,9 @@ static status read_all(labelled_run *r, const seq_layout *layout) {
   if (l->valid[0] != '\0')
     TRY(read_labelled(r, layout, &r->valid, l->valid, "labels.valid", "valid"));
   else if (l->valid_share > 0)
-    TRY(labelled_hold_out(&r->train, l->valid_share, (uint64_t)r->c->data.seed, &r->valid));
+    TRY(hold_out(r));
   if (r->train.n == 0) return fail(ERR_ARGUMENT, "labels.train: there is no row to train on");
+  TRY(note_untrained(r));
   if (l->unlabelled[0] != '\0') TRY(read_unlabelled(r, layout));
   if (l->weights == LABEL_WEIGHTS_AUTO) labelled_balance(&r->train, &r->labels);
   return OK;
@@ -195,15 +231,52 @@ static status train(labelled_run *r, const option_set *options, bool resume) {
   return train_run(r->c, options, r->d, dist_single(), resume, validates ? &v.base : NULL);
 }
 
-status labelled_training(run_config *c, const option_set *options, bool resume) {
+status labelled_open(labelled_run **out, run_config *c, bool resume) {
   labelled_run *r;
-  mem_return_large();
-  threads_use(c->train.threads);
+  *out = NULL;
   TRY(mem_new(&r, 1, sizeof *r, "a run"));
   r->c = c;
   r->about = json_object();
-  status rc = open_all(r, resume);
-  if (rc == OK) rc = train(r, options, resume);
+  const status rc = open_all(r, resume);
+  if (rc == OK)
+    *out = r;
+  else
+    labelled_close(r);
+  return rc;
+}
+
+dataset *labelled_data(const labelled_run *r) {
+  return r->d;
+}
+
+// What a validation takes: logits, probabilities of both kinds, and a label's rows by probability.
+static double validation_bytes(const labelled_run *r) {
+  const double n = (double)r->valid.n;
+  return n * r->labels.n * (sizeof(float) + sizeof(double)) + n * 2 * sizeof(double);
+}
+
+// The rows twice, while some are held out; of pairs of users also what finds a user's history by name. A teacher's
+// model is gone before the run's own is there, which is as large.
+static double reading_bytes(const labelled_run *r, bool users) {
+  enum { BYTES_A_NAME = 48, BLOCKS = 4 << 20 };
+  const double kept = labelled_bytes(&r->train) + labelled_bytes(&r->valid);
+  return 2 * kept + BLOCKS + (users ? (double)dataset_get_info(r->d)->sequences * BYTES_A_NAME : 0);
+}
+
+labelled_memory labelled_held(const labelled_run *r) {
+  const bool users = r->pair && r->c->labels.user[0] != '\0';
+  const item_texts *t = NULL;
+  labelled_memory m = {.users = users, .valid_rows = labelled_bytes(&r->valid)};
+  if (r->words != NULL) m.words = (double)word_tokenizer_bytes(r->words);
+  if (r->pair && r->c->model.items == ITEMS_ID && dataset_item_texts(r->d, &t) == OK)
+    m.texts = item_texts_bytes(t);
+  if (r->c->train.eval_every > 0) m.valid_pass = validation_bytes(r);
+  m.reading = reading_bytes(r, users);
+  return m;
+}
+
+void labelled_close(labelled_run *r) {
+  if (r == NULL) return;
   labelled_free(&r->train);
   labelled_free(&r->valid);
   label_set_free(&r->labels);
@@ -212,5 +285,14 @@ status labelled_training(run_config *c, const option_set *options, bool resume) 
   dataset_close(r->d);
   checkpoint_close(r->from);
   free(r);
+}
+
+status labelled_training(run_config *c, const option_set *options, bool resume) {
+  labelled_run *r;
+  mem_return_large();
+  threads_use(c->train.threads);
+  TRY(labelled_open(&r, c, resume));
+  const status rc = train(r, options, resume);
+  labelled_close(r);
   return rc;
 }

@@ -112,6 +112,12 @@ void item_texts_free(item_texts *t) {
   free(t);
 }
 
+double item_texts_bytes(const item_texts *t) {
+  return t == NULL
+             ? 0
+             : (double)(t->items + 1) * sizeof *t->offsets + (double)t->offsets[t->items] * sizeof *t->tokens;
+}
+
 status item_texts_write(const item_texts *t, const char *path, int deflate) {
   const h5_array arrays[] = {{"offsets", H5_KIND_I64, (int64_t)t->items + 1, 0, t->offsets},
                              {"tokens", H5_KIND_I32, t->offsets[t->items], 0, t->tokens}};

@@ -21,6 +21,8 @@ typedef struct item_texts {
 // ERR_FORMAT names the file and the item.
 status dataset_item_texts(dataset *d, const item_texts **out);
 
+double item_texts_bytes(const item_texts *t); // in memory; NULL: 0
+
 // Writes such a file; t is as described above. deflate: level of compression, 0 to 9.
 status item_texts_write(const item_texts *t, const char *path, int deflate);
 

@@ -130,6 +130,12 @@ void labelled_free(labelled_rows *r) {
   *r = (labelled_rows){.n = 0};
 }
 
+double labelled_bytes(const labelled_rows *r) {
+  const double n = (double)r->n, tokens = n > 0 ? (double)r->ends[2 * r->n - 1] : 0;
+  return tokens * (sizeof *r->tokens + sizeof *r->events) + n * (2 * sizeof *r->ends + sizeof *r->lines) +
+         n * r->targets * (sizeof *r->labels + sizeof *r->weights);
+}
+
 void labelled_get(const labelled_rows *r, int64_t i, seq_input *first, seq_input *second) {
   const int64_t begin = i > 0 ? r->ends[2 * i - 1] : 0, middle = r->ends[2 * i], end = r->ends[2 * i + 1];
   *first =

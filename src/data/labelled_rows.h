@@ -56,7 +56,8 @@ typedef struct labelled_rows {
 // Appends a row; events may be NULL, second is NULL in rows without one. Weights are 1.
 status labelled_add(labelled_rows *r, const seq_input *first, const seq_input *second, const int32_t *labels,
                     int64_t line);
-void labelled_free(labelled_rows *r); // safe on a zeroed one
+void labelled_free(labelled_rows *r);          // safe on a zeroed one
+double labelled_bytes(const labelled_rows *r); // in memory, without texts and names
 void labelled_get(const labelled_rows *r, int64_t i, seq_input *first, seq_input *second);
 // Moves a share of the rows to *held, by what Philox draws for a row's number.
 status labelled_hold_out(labelled_rows *r, double share, uint64_t seed, labelled_rows *held);

@@ -39,7 +39,10 @@ status labelled_read(labelled_rows *out, label_set *l, labelled_report *report, 
 void labelled_report_free(labelled_report *r); // safe on a zeroed one
 // A sentence for each thing that there is to tell, with its count; and the same as json [new; NULL: no memory].
 void labelled_tell(const labelled_report *r, const label_set *l, const char *source);
-json_t *labelled_report_json(const labelled_report *r);
+json_t *labelled_report_json(const labelled_report *r, const label_set *l);
+// How many labels are rare: of one of several, one with a twentieth of the rows of the most frequent; of several, one that holds, or
+// does not, twenty times as seldom as the other.
+int32_t labelled_imbalanced(const labelled_report *r, const label_set *l);
 
 // Which names of label columns the configuration means, of a pair or not: [*n] into names, texts in `room` [OPTION_STRING].
 enum { MOST_LABEL_COLUMNS = 48 };

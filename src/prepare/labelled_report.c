@@ -39,26 +39,36 @@ static void tell_labels(const labelled_report *r, const label_set *l, const char
            l->n > SHOWN_LABELS ? ", and more labels" : "");
 }
 
-static void tell_imbalance(const char *source, const char *what, int64_t least, int64_t most) {
-  if (least * FEW < most)
+// Is one of these so rare beside the other? Tells it, where there is somebody to tell (source).
+static bool imbalance(const char *source, const char *what, int64_t least, int64_t most) {
+  if (least * FEW >= most) return false;
+  if (source != NULL)
     log_warn("%s: class imbalance: %s, %lld rows beside %lld; labels.weights auto weighs them", source, what,
              (long long)least, (long long)most);
+  return true;
 }
 
-// single: the rarest label beside the most frequent one; several: of each label, where it holds and where not.
-static void judge_balance(const labelled_report *r, const label_set *l, const char *source) {
+// single: each label beside the most frequent one, of which the rarest is told; several: of each label, where it holds and where not.
+static int32_t judge_balance(const labelled_report *r, const label_set *l, const char *source) {
   char what[192], name[96];
-  int32_t rare = 0, frequent = 0;
+  int32_t rare = 0, frequent = 0, found = 0;
   for (int32_t k = 0; k < l->n; k++) {
     const int64_t holds = r->holds[k], not = r->known[k] - holds;
     if (holds < r->holds[rare]) rare = k;
     if (holds > r->holds[frequent]) frequent = k;
     snprintf(what, sizeof what, "%s %s", printable(name, sizeof name, l->names[k], ""),
              holds < not ? "seldom holds" : "seldom does not hold");
-    if (!l->single) tell_imbalance(source, what, holds < not ? holds : not, holds < not ? not : holds);
+    if (!l->single) found += imbalance(source, what, holds < not ? holds : not, holds < not ? not : holds);
   }
+  if (!l->single) return found;
+  for (int32_t k = 0; k < l->n; k++) found += imbalance(NULL, "", r->holds[k], r->holds[frequent]);
   snprintf(what, sizeof what, "%s is rare", printable(name, sizeof name, l->names[rare], ""));
-  if (l->single) tell_imbalance(source, what, r->holds[rare], r->holds[frequent]);
+  imbalance(source, what, r->holds[rare], r->holds[frequent]);
+  return found;
+}
+
+int32_t labelled_imbalanced(const labelled_report *r, const label_set *l) {
+  return r->labels > 0 ? judge_balance(r, l, NULL) : 0;
 }
 
 void labelled_tell(const labelled_report *r, const label_set *l, const char *source) {
@@ -81,19 +91,19 @@ void labelled_tell(const labelled_report *r, const label_set *l, const char *sou
   tell_count(r->unknown_users, r->rows, source, "have no history");
 }
 
-json_t *labelled_report_json(const labelled_report *r) {
+json_t *labelled_report_json(const labelled_report *r, const label_set *l) {
   json_t *known = json_array(), *holds = json_array();
   int bad = 0;
   for (int32_t k = 0; k < r->labels; k++) bad |= json_array_append_new(known, json_integer(r->known[k]));
   for (int32_t k = 0; k < r->labels; k++) bad |= json_array_append_new(holds, json_integer(r->holds[k]));
   json_t *j =
-      bad != 0
-          ? NULL
-          : json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:O,s:O}", "rows", (json_int_t)r->rows, "used",
-                      (json_int_t)r->used, "rejected", (json_int_t)r->rejected, "empty", (json_int_t)r->empty,
-                      "cut", (json_int_t)r->cut, "no_label", (json_int_t)r->no_label, "unseen",
-                      (json_int_t)r->unseen, "unknown_items", (json_int_t)r->unknown_items, "unknown_users",
-                      (json_int_t)r->unknown_users, "known", known, "holds", holds);
+      bad != 0 ? NULL
+               : json_pack("{s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:I,s:i,s:O,s:O}", "rows", (json_int_t)r->rows,
+                           "used", (json_int_t)r->used, "rejected", (json_int_t)r->rejected, "empty",
+                           (json_int_t)r->empty, "cut", (json_int_t)r->cut, "no_label",
+                           (json_int_t)r->no_label, "unseen", (json_int_t)r->unseen, "unknown_items",
+                           (json_int_t)r->unknown_items, "unknown_users", (json_int_t)r->unknown_users,
+                           "imbalanced", labelled_imbalanced(r, l), "known", known, "holds", holds);
   json_decref(known);
   json_decref(holds);
   return j;

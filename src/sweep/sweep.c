@@ -29,6 +29,26 @@ static status check_rungs(const sweep_plan *p, const run_config *c) {
       p->rungs[0], (long long)c->train.eval_every);
 }
 
+// Trials on labels are ranked on the same rows: those of labels.valid, or those that a draw holds out, which the seed decides.
+static status check_labelled(const sweep_plan *p, const run_config *c) {
+  static const char *const draws[] = {"data.seed", "labels.train"};
+  if (c->train.init[0] == '\0' && !has_range(p, "train.init"))
+    return fail(ERR_ARGUMENT, "labels.train: labels are learned on top of a run, which train.init names");
+  if (c->labels.valid[0] != '\0') return OK;
+  if (!(c->labels.valid_share > 0))
+    return fail(
+        ERR_ARGUMENT,
+        "labels.valid names no rows and labels.valid_share is 0, and without validations trials cannot be "
+        "ranked");
+  for (size_t i = 0; i < sizeof draws / sizeof *draws; i++)
+    if (has_range(p, draws[i]))
+      return fail(ERR_ARGUMENT,
+                  "%s decides which rows are validated on, so that trials with different ones cannot be "
+                  "ranked; labels.valid names the same rows for all",
+                  draws[i]);
+  return OK;
+}
+
 // A schedule that ends with the run needs to know where that is.
 static void tell_schedule(const sweep_plan *p, const run_config *c) {
   const bool known = p->halving ? p->settings.by != SWEEP_MINUTES : c->train.steps > 0 || c->train.epochs > 0;
@@ -47,8 +67,10 @@ static status take_config(sweep *s, const run_config *c) {
   const objective *of;
   const objective_metric *metric;
   checkpoint *from;
-  if (c->data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set; fixed: or the base may");
-  TRY(path_check(c->data.dir, PATH_DATASET | PATH_SHARDS));
+  if (c->labels.train[0] != '\0') TRY(check_labelled(&s->plan, c));
+  if (c->labels.train[0] == '\0' && c->data.dir[0] == '\0')
+    return fail(ERR_ARGUMENT, "data.dir names no data set; fixed: or the base may");
+  if (c->data.dir[0] != '\0') TRY(path_check(c->data.dir, PATH_DATASET | PATH_SHARDS));
   if (c->train.eval_every == 0)
     return fail(ERR_ARGUMENT, "train.eval_every is 0, and without validations trials cannot be ranked");
   if (c->data.trains.final && c->data.trains.final_users == 0)

@@ -49,7 +49,8 @@ static status check_new(const sweep_plan *p, const char *name, const char *where
 // What the sweep decides by itself, and what would make the figures of trials incomparable.
 static status check_allowed(const char *name, bool range, const char *where) {
   static const char *const own[] = {"train.out", "train.tried"};
-  static const char *const same[] = {"data.dir", "train.metric", "train.eval_users"};
+  static const char *const same[] = {"data.dir",     "train.metric",       "train.eval_users",
+                                     "labels.valid", "labels.valid_share", "labels.label"};
   for (size_t i = 0; i < sizeof own / sizeof *own; i++)
     if (strcmp(name, own[i]) == 0)
       return fail(ERR_ARGUMENT, "%s: %s is what the sweep itself gives each trial", where, name);

@@ -6,12 +6,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/terminal.h"
+#include "model/objectives/label_head.h"
 #include "sweep/sweep_internal.h"
 
 // ---- the table -----------------------------------------------------------------------------------------------
 
 // Figures of the best validation that are shown beside the metric, where there are.
-static const char *const figures[] = {"ndcg@10", "hr@10", "mrr"};
+static const char *const figures[] = {"ndcg@10", "hr@10", "mrr", "auc", "f1_macro", "log_loss"};
 enum { FIGURES = sizeof figures / sizeof *figures, OWN_COLUMNS = 6 };
 
 static bool has_figure(const sweep *s, const char *name) {
@@ -124,6 +125,13 @@ static void print_word(const char *word, FILE *to) {
   fputc('\'', to);
 }
 
+// Is it a figure of labelled rows?
+static bool is_of_labels(const char *metric) {
+  const objective_metric *m = label_head_metrics;
+  while (m->name != NULL && strcmp(m->name, metric) != 0) m++;
+  return m->name != NULL;
+}
+
 static status print_command(const sweep *s, int64_t trial, FILE *to) {
   char out[PATH_MAX], **words;
   TRY(path_join(out, sizeof out, s->dir, "winner"));
@@ -136,9 +144,10 @@ static status print_command(const sweep *s, int64_t trial, FILE *to) {
   words_free(words);
   char dir[PATH_MAX];
   TRY(trial_dir(s, trial, dir));
-  fputs("\non the test part, once:\n    souk eval ", to);
+  const bool labels = is_of_labels(s->metric);
+  fprintf(to, "\non %s, once:\n    souk eval ", labels ? "rows that no trial has seen" : "the test part");
   print_word(dir, to);
-  fputc('\n', to);
+  fputs(labels ? " --labels FILE\n" : "\n", to);
   return OK;
 }
 

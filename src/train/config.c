@@ -139,13 +139,6 @@ status run_config_read(run_config *c, const checkpoint *from) {
   return options_yaml_text(&set, from->config_yaml, strlen(from->config_yaml), name);
 }
 
-status run_config_refuse_labels(const run_config *c, const char *who) {
-  return c->labels.train[0] == '\0'
-             ? OK
-             : fail(ERR_ARGUMENT,
-                    "labels.train: %s knows no runs on labelled rows; souk finetune trains them", who);
-}
-
 status run_config_data(const checkpoint *from, char dir[OPTION_STRING]) {
   run_config *run;
   TRY(mem_new(&run, 1, sizeof *run, "a run's configuration"));

@@ -85,8 +85,6 @@ size_t run_sections(run_config *c, option_section *sections);
 // The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
 // that wrote it.
 status run_config_read(run_config *c, const checkpoint *from);
-// ERR_ARGUMENT for a run on labelled rows, which `who` does not know.
-status run_config_refuse_labels(const run_config *c, const char *who);
 // The directory of the data set that a checkpoint was trained on, by its configuration; ERR_NOT_FOUND if it is not there.
 status run_config_data(const checkpoint *from, char dir[OPTION_STRING]);
 // The model of a run on a data set, resolved, with its objectives.

@@ -118,8 +118,12 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   add(p, "row flags", (double)m->params.row_flags, "of touched item rows");
   add(p, "activations", (double)m->activations, "kept for the backward pass");
   add(p, "activation gradients", (double)m->activation_gradients, "shared by all layers");
-  add(p, "batch on the device", (double)m->batch, "%d tokens, %d sequences, %d masked rows at most",
-      caps.tokens, caps.seqs, caps.masked);
+  if (p->labelled)
+    add(p, "batch on the device", (double)m->batch, "%d tokens, %d labelled rows at most", caps.tokens,
+        caps.seqs);
+  else
+    add(p, "batch on the device", (double)m->batch, "%d tokens, %d sequences, %d masked rows at most",
+        caps.tokens, caps.seqs, caps.masked);
   add(p, "scratch of ops", (double)m->scratch, "of the op that needs most");
   for (int32_t i = first; i < p->n; i++) p->lines[i].device = !on_host;
   if (c->train.background)
@@ -152,9 +156,7 @@ static status add_content(run_plan *p, const run_config *c, dataset *d, bool mix
   if (c->model.items == ITEMS_ID) return OK;
   TRY(dataset_item_texts(d, &t));
   TRY(dataset_item_features(d, &f));
-  const double texts = t != NULL ? (double)(t->items + 1) * sizeof *t->offsets +
-                                       (double)t->offsets[t->items] * sizeof *t->tokens
-                                 : 0;
+  const double texts = item_texts_bytes(t);
   const double features =
       f != NULL ? (double)f->items * ((double)f->width * sizeof *f->rows + sizeof *f->present) : 0;
   add(p, "content of items", (mixed ? 1 : 2) * texts + 2 * features,
@@ -197,6 +199,15 @@ static status add_validation(run_plan *p, const run_config *c, dataset *d, batch
   add_passing(p, "a validation", m.pass + (double)batch_bytes(caps));
   if (m.opening > later) add_passing(p, "choosing the questions", m.opening - later);
   return OK;
+}
+
+// Rows are read before the model is allocated, which takes `later` bytes.
+static void add_labelled(run_plan *p, const labelled_memory *l, batch_caps caps, double later) {
+  add(p, "tokeniser", l->words, "of texts");
+  add(p, "texts of items", l->texts, "of pairs");
+  add(p, "validation rows", l->valid_rows, "labels.valid");
+  if (l->valid_rows > 0) add_passing(p, "a validation", l->valid_pass + (double)batch_bytes(caps));
+  if (l->reading > later) add_passing(p, "reading labelled rows", l->reading - later);
 }
 
 // ---- work ----------------------------------------------------------------------------------------------------
@@ -279,8 +290,8 @@ static status time_steps(run_plan *p, const run_config *c, const model_config *m
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static status fill(run_plan *p, const run_config *c, dataset *d, const model_config *mc, batcher *b,
-                   int64_t timed_steps) {
+static status fill(run_plan *p, const run_config *c, dataset *d, const labelled_memory *labelled,
+                   const model_config *mc, batcher *b, int64_t timed_steps) {
   const batch_caps caps = batcher_caps(b);
   const model_run mr = train_model_run(c, caps);
   model_memory m;
@@ -296,9 +307,12 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
   add_data(p, c, d, b, be->host_memory);
   TRY(add_content(p, c, d, batcher_get_memory(b).texts > 0));
-  TRY(add_users(p, d));
+  if (labelled == NULL || labelled->users) TRY(add_users(p, d));
   add_mining(p, c, d, caps, (double)(m.params.weights + m.params.frozen), model_bytes);
-  TRY(add_validation(p, c, d, caps, model_bytes));
+  if (labelled != NULL)
+    add_labelled(p, labelled, caps, model_bytes);
+  else
+    TRY(add_validation(p, c, d, caps, model_bytes));
   p->reader_bytes = dataset_reader_bytes(d);
   TRY(sample_batches(p, b, mc, &m, c->train.accumulate));
   p->steps = (double)c->train.steps;
@@ -312,9 +326,11 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const model_con
   return timed_steps > 0 ? time_steps(p, c, mc, &mr, d, b, timed_steps) : OK;
 }
 
-status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps) {
+status plan_make(run_plan *out, const run_config *c, dataset *d, const labelled_memory *labelled,
+                 const machine *m, int64_t timed_steps) {
   *out =
       (run_plan){.peak_flops = m->peak_flops, .bytes_per_s = m->bytes_per_s, .final = c->data.trains.final};
+  out->labelled = labelled != NULL;
   if (c->train.peak_gflops > 0) out->peak_flops = c->train.peak_gflops * 1e9;
   add(out, "program and libraries", m->base_bytes + TRAINING_CODE_BYTES,
       "measured, and %.1f MiB that only training touches", TRAINING_CODE_BYTES / (1 << 20));
@@ -324,7 +340,7 @@ status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *
   const seq_layout layout = model_layout(&mc);
   batcher *b;
   TRY(batcher_open(&b, d, &c->data, &layout, PART_TRAIN, 0, 1));
-  const status rc = fill(out, c, d, &mc, b, timed_steps);
+  const status rc = fill(out, c, d, labelled, &mc, b, timed_steps);
   batcher_close(b);
   TRY(rc);
   double most = 0;
@@ -351,8 +367,10 @@ void plan_print(const run_plan *p, FILE *to) {
           human_bytes(a, p->total_bytes));
   fprintf(to, "  %-24s %12s  besides, while it reads a shard\n\n", "the reading process",
           human_bytes(a, p->reader_bytes));
-  fprintf(to, "an optimiser step\n  %s tokens in %.0f sequences, %.0f masked\n  %s, forward and backward\n",
-          human_count(a, p->tokens), p->sequences, p->masked, human_unit(b, p->flops, "FLOP"));
+  fprintf(to, "an optimiser step\n  %s tokens in %.0f %s", human_count(a, p->tokens), p->sequences,
+          p->labelled ? "labelled rows" : "sequences");
+  if (!p->labelled) fprintf(to, ", %.0f masked", p->masked);
+  fprintf(to, "\n  %s, forward and backward\n", human_unit(b, p->flops, "FLOP"));
   if (p->step_seconds > 0) {
     char share[64] = "";
     if (p->peak_flops > 0)

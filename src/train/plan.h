@@ -35,6 +35,7 @@ typedef struct run_plan {
   char coverage[COVERAGE_TEXT]; // coverage_text
   bool leaves_out;              // events, so that it is one to warn of
   bool final;                   // data.final
+  bool labelled;                // sequences are labelled rows, of which nothing is masked
   // of an optimiser step, the mean of the first batches
   double tokens, sequences, masked, flops;
   double peak_flops, bytes_per_s; // of this machine, measured
@@ -50,8 +51,19 @@ typedef struct machine {
 } machine;
 status machine_measure(machine *m, int32_t threads, int32_t hidden);
 
-// timed_steps > 0: runs that many optimiser steps of the real thing (two more to warm up) for step_seconds.
-status plan_make(run_plan *out, const run_config *c, dataset *d, const machine *m, int64_t timed_steps);
+// What a run on labelled rows holds beside those that it trains on, in bytes.
+typedef struct labelled_memory {
+  double words;      // the tokeniser
+  double texts;      // of items, which pairs are of
+  bool users;        // what is known of users is read, for their histories
+  double valid_rows; // to validate on,
+  double valid_pass; // and what a validation takes for a while
+  double reading;    // while rows are read, before there is a model
+} labelled_memory;
+
+// labelled: of a run on labels, whose rows dataset_labelled(d) has; else NULL. timed_steps > 0: runs that many optimiser steps of the real thing (two more to warm up) for step_seconds.
+status plan_make(run_plan *out, const run_config *c, dataset *d, const labelled_memory *labelled,
+                 const machine *m, int64_t timed_steps);
 void plan_print(const run_plan *p, FILE *to);
 status plan_print_json(const run_plan *p, FILE *to);
 

@@ -46,6 +46,37 @@ check "labels with long names" "$souk" finetune --task classify "$work/base" --t
 check "means by item can be written of them" "$souk" label "$work/long" "$work/long.csv" --items "$work/long.jsonl" --item item_id
 check "long names of labels stay whole" has '"l{220}1":.*"l{220}2":' "$work/long.jsonl"
 
+# What is amiss with rows is told in a sentence each, with its count, which the checkpoint has too; the same of csv, tsv and jsonl.
+awk 'BEGIN { for (i = 0; i < 90; i++) print "a light bag\tgood"; for (i = 0; i < 3; i++) print "a sturdy bag\tbad"
+  print "\tgood"; t = "light"; for (i = 0; i < 60; i++) t = t " bag"; print t "\tgood"; print t "\tbad"; print "a bag\t" }' >"$work/amiss"
+{ printf 'text\tsentiment\n'; cat "$work/amiss"; } >"$work/amiss.tsv"
+{ echo text,sentiment; awk -F'\t' '{ print $1 "," $2 }' "$work/amiss"; } >"$work/amiss.csv"
+awk -F'\t' '{ print "{\"text\":\"" $1 "\",\"sentiment\":\"" $2 "\"}" }' "$work/amiss" >"$work/amiss.jsonl"
+printf '%s\n' text,sentiment 'a light bag,good' 'a bag,awful' 'a sturdy bag,bad' 'a bag,so so' >"$work/others.csv"
+for kind in csv tsv jsonl; do
+  classify --train "$work/amiss.$kind" --valid "$work/others.csv" --epochs 1 --out "$work/amiss.$kind.run" 2>"$work/told"
+  sed -n '/"labels"/,$p' "$work/amiss.$kind.run/$(cat "$work/amiss.$kind.run/last")/manifest.json" | grep -E '"(rows|used|rejected|empty|cut|no_label|unseen|imbalanced|untrained|held_out)": *[0-9]' | tr -d ' ,\n' >"$work/counts.$kind"
+  check "a class that is rare is told of rows of $kind" has 'labels.train: class imbalance: bad is rare, 4 rows beside 91; labels.weights auto weighs them' "$work/told"
+  check "empty texts are told of rows of $kind" has 'labels.train: 1 of 97 rows have no text that the vocabulary can read and are left out' "$work/told"
+  check "texts beyond the limit are told of rows of $kind" has 'labels.train: 2 of 97 rows are longer than model.max_positions has room for, and are cut' "$work/told"
+  check "rows without a label are told of rows of $kind" has 'labels.train: 1 of 97 rows have no label and are left out' "$work/told"
+  check "labels that training does not have are told of rows of $kind" has 'labels.valid: 2 of 4 rows have a label that training does not have \(the first: awful\), which counts as not known' "$work/told"
+done
+check "the checkpoint has the counts of rows of csv" has '"empty":1.*"cut":2.*"no_label":1' "$work/counts.csv"
+check "rows of tsv have the same counts" cmp "$work/counts.csv" "$work/counts.tsv"
+check "rows of jsonl have the same counts" cmp "$work/counts.csv" "$work/counts.jsonl"
+{ echo text,sentiment; for i in $(seq 40); do echo "a light bag,good"; echo "a bag,fair"; done; echo "a sturdy bag,bad"; } >"$work/once.csv"
+once() { # a seed whose draw holds the only row of a label out
+  local seed
+  for seed in 1 2 3 4 5 6 7 8; do
+    classify --train "$work/once.csv" --valid_share 0.5 --data.seed $seed --epochs 1 --out "$work/once.$seed" 2>"$work/told" || return 1
+    grep -q 'labels.train: 1 of 3 labels have no row to train on (the first: bad)' "$work/told" && break
+  done
+  has 'labels.valid_share 0.5: [0-9]+ of 81 rows are held out to validate on' "$work/told" && has '1 of 3 labels have no row to train on' "$work/told" &&
+    has '"untrained": 1' "$work/once.$seed/$(cat "$work/once.$seed/last")/manifest.json"
+}
+check "a label whose only row is held out is told and counted" once
+
 # What cannot be.
 cp -r "$work/c" "$work/odd" && sed -i '/^ *"neutral",$/d' "$work/odd/$(cat "$work/odd/last")/manifest.json"
 check_error "labels that are not those of the model are an error" 'field "labels" has not the labels of "model.labels"' "$souk" eval "$work/odd" --labels "$work/test.jsonl" --which last
@@ -53,7 +84,7 @@ check_error "a file is needed" "--task classify needs labels.train" "$souk" fine
 check_error "labels are learned on top of a run" "labels are learned on top of a run" "$souk" pretrain --data.dir "$work/shopdata" --train "$work/train.jsonl" --objectives classify --out "$work/none" --hidden 8 --epochs 1 --cls_sep
 check_error "a label that is everywhere the same is none" "at least 2 are wanted" bash -c "grep -h '\"negative\"' '$work/train.jsonl' >'$work/same.jsonl'; '$souk' finetune --task classify '$work/base' --label sentiment --train '$work/same.jsonl' --out '$work/none'"
 check_error "what ranks nothing is judged by labels" "was trained on labels and ranks no items" "$souk" eval "$work/c"
-check_error "souk plan knows no labels" "souk plan knows no runs on labelled rows" "$souk" plan "$work/c"
+check "souk plan tells what a run on labels takes" bash -c "'$souk' plan '$work/c' | grep -q 'tokens in [0-9]* labelled rows'"
 check_error "a ranking run has no labels to judge" "has no labels" "$souk" eval "$work/base" --labels "$work/test.jsonl"
 check_error "what labels are not is said" "this run has no metric \"ndcg@10\"; it has auc, log_loss" classify --train "$work/train.jsonl" --train.metric ndcg@10 --out "$work/none"
 
@@ -63,6 +94,7 @@ quietly classify --train "$work/little.jsonl" --valid "$work/valid.jsonl" --epoc
 student() { classify --train "$work/little.jsonl" --valid "$work/valid.jsonl" --unlabelled "$work/train.jsonl" --teacher "$work/teacher" --epochs 2 "$@"; }
 student --pseudo 0.5 --pseudo_precision 0.3 --out "$work/student" 2>"$work/told"
 check "a teacher labels rows" has 'labels.unlabelled: [1-9][0-9]* of [0-9]+ rows get the teacher' "$work/told"
+check "the checkpoint keeps what became of its rows" has '"unlabelled": \{' "$work/student/$(cat "$work/student/last")/manifest.json"
 check "the checkpoint keeps how many" has '"taken": [1-9]' "$work/student/$(cat "$work/student/last")/manifest.json"
 check_error "one that is wrong too often is refused" "less than labels.pseudo_precision = 1" student --pseudo 0.5 --pseudo_precision 1 --out "$work/none"
 check "rows to label are listed" "$souk" label "$work/teacher" "$work/train.jsonl" --pick 7 --picks "$work/picks.jsonl"

@@ -16,6 +16,13 @@ held() {
     'BEGIN {d = a > b ? a - b : b - a; exit !(a > 0 && (d < 0.05 * b || d < 2 * 1048576))}'
   rm -rf "${work:?}/$name"
 }
+# Runs on labels: texts with a mood, and what became of items that users were shown, on top of a run that reads both.
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' good bad hat shoe red blue >"$work/words.txt"
+quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --words "$work/words.txt" --out "$work/worded"
+awk 'BEGIN { srand(6); split("good bad hat shoe red blue", w, " "); print "text,mood"
+  for (i = 0; i < 30000; i++) { t = ""; for (n = 3 + int(rand() * 20); n > 0; n--) t = t " " w[1 + int(rand() * 6)]; print t "," (rand() < .5 ? "good" : "bad") } }' >"$work/moods.csv"
+awk 'BEGIN { srand(7); print "user,item,time,click,cart,buy"
+  for (i = 0; i < 12000; i++) { u = int(rand() * 400); print "u" u ",i" int(rand() * 120) "," 1000 * u + int(rand() * 200) "," int(rand() * 2) "," int(rand() * 2) "," } }' >"$work/shown.csv"
 wide=(--steps 2 --eval_every 2 --save_every 1 --hidden 96 --layers 3 --heads 4)
 if slow; then
   skip "measured memory is within 5% of the plan" "a sanitizer's memory is not the program's"
@@ -26,6 +33,20 @@ else
   held lamb "${wide[@]}" --hidden 160 --batch_tokens 2048 --optim.kind lamb --pooler --cls_sep --next_session
   held frozen "${wide[@]}" --hidden 160 --batch_tokens 2048 --freeze 'bert.embeddings.*,bert.encoder.layer.[01].*'
   held resumed "${wide[@]}" --hidden 160 --eval_every 0
+  train "$work/base" "${wide[@]}" --data.dir "$work/worded" --cls_sep --segments 2 --item_classes false --eval_every 0
+  moods=("${wide[@]}" --init "$work/base" --data.dir "$work/worded" --objectives classify --train.metric f1_macro --train "$work/moods.csv" --label mood)
+  held classify "${moods[@]}" --batch_tokens 4096
+  held classify-frozen "${moods[@]}" --valid_share 0.02 --freeze 'bert.embeddings.*,bert.encoder.layer.[01].*'
+  shown=("${wide[@]}" --init "$work/base" --data.dir "$work/worded" --objectives pair --train.metric auc --train "$work/shown.csv" --user user
+    --labels.item item --labels.time time --labels.time_format seconds)
+  held pair "${shown[@]}" --batch_tokens 2048 --accumulate 2
+  rows() { plan "${moods[@]}" --valid_share 0 --steps 0 --epochs 3 --batch_tokens 4096 | number "$1"; }
+  check "a plan of labelled rows has their epochs" awk -v steps="$(rows steps)" -v tokens="$(rows step_tokens)" 'BEGIN {
+    all = 3 * 30000 * 14.5; exit !(steps > 0 && steps * tokens > 0.95 * all && steps * tokens < 1.05 * all)}'
+  "$souk" plan "$work/tiny.yaml" "${moods[@]}" >"$work/table" 2>&1
+  check "souk plan prints labelled rows" bash -c "grep -q 'labelled rows' '$work/table' && grep -q 'validation rows' '$work/table' && ! grep -q masked '$work/table'"
+  check "--time_steps measures the time of a step on labels" test "$(plan "${moods[@]}" --time_steps 2 | grep -c '"measured": true')" = 1
+  check_error "a plan of labels needs a run to begin from" "labels are learned on top of a run" plan --train "$work/moods.csv" --objectives classify --cls_sep
   # Questions of many users, who stay in memory up to 65,536: those that a metric needs, and no others.
   awk 'BEGIN { srand(5); print "user,item"
     for (u = 0; u < 70000; u++) for (i = 0; i < 3 + u % 6; i++) print "u" u ",i" int(3000 * rand() * rand()) }' >"$work/many.csv"

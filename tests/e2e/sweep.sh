@@ -118,6 +118,66 @@ epochs=$(printf 'trial-%04d' "$(awk '/^ +[0-9]+ +[0-9] +0\./ {print $1; exit}' "
 check "the command of the winner by epochs runs" repeat "$work/e" "$work/epochs"
 check "the winner by epochs is the run at one go" same_run "$work/e/$epochs" "$work/epochs"
 
+# killed OUT ARGUMENTS...: starts a sweep, kills it when the record has two results, and goes on with it.
+killed() {
+  local signal=$1 out=$2 pid; shift 2
+  "$souk" sweep "$@" --out "$out" >"$out.table" 2>"$out.err" &
+  pid=$!
+  for _ in $(seq 500); do [ "$(grep -cs '"kind":"result"' "$out/trials.jsonl")" -ge 2 ] && break; sleep 0.02; done
+  kill "-$signal" $pid 2>/dev/null
+  wait $pid 2>/dev/null
+  echo $? >"$out.status"
+}
+
+# ---- runs on labels
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' good bad hat shoe >"$work/words.txt"
+quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --fields.time time --event event --words "$work/words.txt" --out "$work/worded"
+quietly train "$work/reads" --data.dir "$work/worded" --cls_sep --segments 2 --item_classes false --steps 5 --eval_every 0
+awk 'BEGIN { srand(6); split("hat shoe good bad", w, " "); print "text,mood"
+  for (i = 0; i < 600; i++) { k = rand() < .5; t = w[3 + (rand() < .15 ? 1 - k : k)]; for (n = int(rand() * 4); n > 0; n--) t = rand() < .5 ? t " " w[1 + int(rand() * 2)] : w[1 + int(rand() * 2)] " " t; print t "," w[3 + k] } }' >"$work/moods.csv"
+awk 'BEGIN { srand(7); print "user,item,time,click,cart,buy"
+  for (i = 0; i < 500; i++) { u = int(rand() * 400); print "u" u ",i" int(rand() * 120) "," 1000 * u + int(rand() * 200) "," int(rand() * 2) "," int(rand() * 2) "," } }' >"$work/shown.csv"
+cat >"$work/labels.yaml" <<X
+base: $work/tiny.yaml
+trials: 4
+seed: 2
+fixed:
+  train: {init: $work/reads, objectives: classify, metric: f1_macro, eval_every: 20}
+  data: {dir: $work/worded}
+  labels: {train: $work/moods.csv, label: mood, valid_share: 0.2}
+ranges:
+  optim:
+    lr: {log_uniform: [1e-2, 2e-1]}
+  labels:
+    weights: [none, auto]
+halving:
+  rungs: [20, 80]
+  factor: 2
+X
+check "successive halving of runs that classify" sweep "$work/l" "$work/labels.yaml" --out "$work/l" --jobs 2
+check "their table is in the order of F1" bash -c "has() { awk '/^ +[0-9]+ +2 +[0-9]/ {print \$3}' '$work/l.table'; }; [ \$(has | wc -l) = 2 ] && has | sort -c -r -g && grep -q 'trial  rung  f1_macro' '$work/l.table'"
+labelled=$(printf 'trial-%04d' "$(awk '/^ +[0-9]+ +2 +[01]\./ {print $1; exit}' "$work/l.table")")
+check "they have learned something" awk -v f="$(awk '/^ +[0-9]+ +2 +0/ {print $3; exit}' "$work/l.table")" 'BEGIN {exit !(f > 0.7)}'
+check "the table says how the winner is judged once" has "$work/l.table" "/$labelled --labels FILE"
+check "the command of the winner that classifies runs" repeat "$work/l" "$work/labelled"
+check "the winner that classifies is, byte for byte, the run at one go" same_run "$work/l/$labelled" "$work/labelled"
+check "souk eval --labels says among how many it was chosen" bash -c "'$souk' eval '$work/l/$labelled' --labels '$work/moods.csv' | grep -qx 'chosen    among 4 configurations on validation'"
+check "it says so in json, and of the repeated winner" bash -c "'$souk' eval '$work/labelled' --labels '$work/moods.csv' --json | grep -q '\"chosen_among\": 4'"
+killed TERM "$work/lTERM" "$work/labels.yaml"
+check "a sweep of labels that SIGTERM has interrupted goes on" sweep "$work/lTERM" "$work/lTERM" --resume
+check "a sweep of labels that SIGTERM has interrupted has the same table" same_table "$work/l" "$work/lTERM"
+sed -e '/^halving/,$d' -e 's/metric: f1_macro/metric: log_loss, steps: 20/; s/classify/pair/; /weights/d; s/^  labels:$/  model:\n    dropout: [0, 0.3]/' \
+  -e "s#^  labels: {.*#  labels: {train: $work/shown.csv, user: user, item: item, time: time, time_format: seconds}#" "$work/labels.yaml" >"$work/pairs.yaml"
+check "a random search of pairs by their loss" sweep "$work/pairs" "$work/pairs.yaml" --out "$work/pairs" --jobs 2
+check "the least loss comes first" bash -c "awk '/^ +[0-9]+ +0\\./ {print \$2}' '$work/pairs.table' | sort -c -g"
+check "the pairs have a line for each trial" test "$(grep -cE '^ +[0-9]+ +0\.' "$work/pairs.table")" = 4
+sed 's/valid_share: 0.2/valid_share: 0/' "$work/labels.yaml" >"$work/novalid.yaml"
+check_error "labels without validation rows are an error" "labels.valid_share is 0, and without validations" "$souk" sweep "$work/novalid.yaml" --out "$work/x"
+sed 's/^  labels:$/  data:\n    seed: [1, 2]\n  labels:/' "$work/labels.yaml" >"$work/seeds.yaml"
+check_error "another draw of validation rows is an error" "data.seed decides which rows are validated on" "$souk" sweep "$work/seeds.yaml" --out "$work/x"
+sed 's/init: [^,]*, //' "$work/labels.yaml" >"$work/noinit.yaml"
+check_error "labels without a run to begin from are an error" "labels are learned on top of a run, which train.init names" "$souk" sweep "$work/noinit.yaml" --out "$work/x"
+
 # ---- threads
 check "the threads of the command line count" sweep "$work/two" "$work/random.yaml" --out "$work/two" --trials 1 --threads 2
 check "a trial has the threads of the command line" grep -q '^ *threads: 2$' "$work/two/trial-0001/config.yaml"
@@ -134,16 +194,6 @@ check "the command of the winner by the clock runs" repeat "$work/m" "$work/step
 check "what the clock has ended is repeated by its steps" same_run "$work/m/$clocked" "$work/steps"
 
 # ---- kills
-# killed OUT ARGUMENTS...: starts a sweep, kills it when the record has two results, and goes on with it.
-killed() {
-  local signal=$1 out=$2 pid; shift 2
-  "$souk" sweep "$@" --out "$out" >"$out.table" 2>"$out.err" &
-  pid=$!
-  for _ in $(seq 500); do [ "$(grep -cs '"kind":"result"' "$out/trials.jsonl")" -ge 2 ] && break; sleep 0.02; done
-  kill "-$signal" $pid 2>/dev/null
-  wait $pid 2>/dev/null
-  echo $? >"$out.status"
-}
 for signal in KILL TERM; do
   killed $signal "$work/k$signal" "$work/halving.yaml" --jobs 2
   check "after SIG$signal the sweep is not complete" bash -c "'$souk' sweep '$work/k$signal' --show | grep -q 'are still to come'"

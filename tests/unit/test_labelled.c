@@ -269,6 +269,29 @@ static void test_what_cannot_be(void **unused) {
   words = kept;
 }
 
+// Twenty times the rows of another, and no fewer.
+static void test_imbalance(void **unused) {
+  (void)unused;
+  char text[2048];
+  for (int more = 0; more < 2; more++) {
+    defaults();
+    strcpy(text, "text,label\ngood,rare\ngood,other\nbad,other\n");
+    for (int i = 0; i < 20 + more; i++) strcat(text, "hat,often\n");
+    check_ok(read_text(text, false, false));
+    assert_int_equal(labelled_imbalanced(&report, &labels), more); // `other` has two rows
+    json_t *j = labelled_report_json(&report, &labels);
+    assert_int_equal(json_integer_value(json_object_get(j, "imbalanced")), more);
+    json_decref(j);
+    forget();
+    snprintf(config.label, sizeof config.label, "x,y");
+    strcpy(text, "text,x,y\ngood,1,1\nbad,0,0\n");
+    for (int i = 0; i < 19 + more; i++) strcat(text, "hat,1,\n"); // of y there are as many of both
+    check_ok(read_text(text, false, false));
+    assert_int_equal(labelled_imbalanced(&report, &labels), more);
+    forget();
+  }
+}
+
 // ---- sets of labels --------------------------------------------------------------------------------------------------
 
 static void test_label_sets(void **unused) {
@@ -437,6 +460,6 @@ int main(void) {
       cmocka_unit_test(test_pairs),          cmocka_unit_test(test_what_cannot_be),
       cmocka_unit_test(test_label_sets),     cmocka_unit_test(test_weights),
       cmocka_unit_test(test_taught_weights), cmocka_unit_test(test_hold_out),
-      cmocka_unit_test(test_batches)};
+      cmocka_unit_test(test_batches),        cmocka_unit_test(test_imbalance)};
   return cmocka_run_group_tests_name("labelled", tests, set_up, tear_down);
 }

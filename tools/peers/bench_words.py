@@ -71,7 +71,7 @@ def output(command, **environment):
 def compare(name, path, vocabulary):
     ours, theirs = [], []
     for turn in range(turns):
-        said = output([souk, "bench", "words", "--vocab", vocabulary, "--input", path, "--ids", f"{path}.souk", "--seconds", "2"])
+        said = output([souk, "bench", "words", "--typed_specials", "--vocab", vocabulary, "--input", path, "--ids", f"{path}.souk", "--seconds", "2"])
         ours.append(float(re.search(r"([\d.]+) MB/s \(best\)", said).group(1)))
         one_thread = {"TOKENIZERS_PARALLELISM": "false", "RAYON_NUM_THREADS": "1"}
         theirs.append(float(output([sys.executable, __file__, vocabulary, path, f"{path}.peer"], **one_thread)))

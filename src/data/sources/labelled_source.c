@@ -46,9 +46,8 @@ static void close_source(batch_source *self) {
 
 static void memory(const batch_source *self, batcher_memory *m) {
   const labelled_source *s = (const labelled_source *)self;
-  const double n = (double)s->rows->n, tokens = (double)s->rows->ends[2 * s->rows->n - 1];
-  m->sequences = m->examples = n;
-  m->sequence_bytes = tokens * (sizeof(int32_t) + 1) + n * (3.0 * sizeof(int64_t) + 8.0 * s->rows->targets);
+  m->sequences = m->examples = (double)s->rows->n;
+  m->sequence_bytes = labelled_bytes(s->rows);
 }
 
 static status cover(batch_source *self, batcher_coverage *out) {
