@@ -10,7 +10,9 @@
 #include "base/path_kind.h"
 #include "cmd/presets.h"
 #include "convert/import.h"
+#include "convert/peft_files.h"
 #include "format/temporary.h"
+#include "model/checkpoint_find.h"
 #include "train/init.h"
 #include "train/run_objectives.h"
 
@@ -135,6 +137,21 @@ static status import_beginning(run_config *c, bool resume) {
   return import_hugging_face(c->train.init_from, made, &how);
 }
 
+// So does an adapter of Hugging Face's peft.
+static status import_adapter(run_config *c, bool resume) {
+  char path[PATH_MAX], made[PATH_MAX + 64], base[PATH_MAX];
+  if (c->train.peft_from[0] == '\0' || (resume && path_holds_run(c->train.out))) return OK;
+  if (c->train.init[0] == '\0') return OK; // which the run refuses
+  TRY(path_join(path, sizeof path, c->train.peft_from, peft_config_file));
+  if (!file_exists(path)) return OK;
+  TRY(checkpoint_choose(base, sizeof base, c->train.init, WHICH_AUTO));
+  TRY(make_imports());
+  TRY(path_join(made, sizeof made, imports, "adapter"));
+  if (strlen(made) >= sizeof c->adapter) return fail(ERR_ARGUMENT, "path too long: %.60s...", made);
+  strcpy(c->adapter, made);
+  return peft_import(c->train.peft_from, base, made, true);
+}
+
 status run_options_read(const option_set *set, run_config *c, const bool *resume, const run_beginning *begin,
                         int argc, char **argv, bool *help) {
   const char *given[2];
@@ -149,6 +166,7 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   TRY(read_once(set, c, config, NULL, resume, begin, argc, argv, help));
   if (!init_is_wanted(c)) return OK;
   if (c->train.init_from[0] != '\0') TRY(import_beginning(c, resume != NULL && *resume));
+  TRY(import_adapter(c, resume != NULL && *resume));
   run_config found =
       *c; // the first reading gives train.init, whose model options are the defaults of the second
   TRY(init_adopt_model(&found, resume != NULL && *resume));

@@ -16,7 +16,7 @@
 // A checkpoint may leave out what is frozen and name another that keeps it, its base: the manifest then has "base": its
 // directory (the absolute path, and the path from this checkpoint's directory, which is tried first), the SHA-256 of its
 // model.h5, and the names of the parameters that are read from there.
-// The base may have a base itself, and so on, up to so many in all.
+// The base may have a base itself, and so on, up to so many in all. What it is tuned by is folded into what others take from it.
 enum { CHECKPOINT_MOST_BASES = 8 };
 typedef struct checkpoint_base {
   char dir[OPTION_STRING]; // absolute; "": none

@@ -16,6 +16,7 @@
 #include "data/tokenizer.h"
 #include "hdf5/h5_reader.h"
 #include "model/checkpoint_base.h"
+#include "model/checkpoint_folded.h"
 #include "model/item_vectors.h"
 
 enum { MAX_MANIFEST = 64 << 20 };
@@ -332,7 +333,7 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
 
 bool checkpoint_lacks(const checkpoint *c, const param *p) {
   objective_list l;
-  if (p->tuned) return c->model.peft.kind == PEFT_NONE;
+  if (p->tuned) return c->model.peft.kind == PEFT_NONE || c->model.peft.kind == PEFT_BIAS;
   if (p->objective == NULL || objectives_of(&l, &c->model) != OK) return false;
   return objectives_head_slot(&l, objective_named(p->objective)) < 0;
 }
@@ -454,10 +455,19 @@ static status load_importance(const checkpoint *c, model *m) {
   return read_tensors(m, &f, "unc", param_unc, NULL);
 }
 
+// The first of those that c builds on whose weights have to be folded; NULL: there is none.
+static const checkpoint *folded_base(const checkpoint *c) {
+  const checkpoint *part = c->base;
+  while (part != NULL && !checkpoint_is_folded(part)) part = part->base;
+  return part;
+}
+
 status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   part_file f;
+  const checkpoint *folded = folded_base(c);
   TRY(load_content(c, m));
-  for (const checkpoint *part = c; part != NULL; part = part->base) {
+  if (folded != NULL) TRY(checkpoint_read_folded(folded, m, c));
+  for (const checkpoint *part = c; part != folded; part = part->base) {
     TRY(open_part(&f, part, "model.h5", "souk.parameters"));
     TRY(read_tensors(m, &f, "", param_master, c));
     const bool as_they_are = part == c && (with_optimizer || c->raw);
@@ -466,5 +476,12 @@ status checkpoint_load(const checkpoint *c, model *m, bool with_optimizer) {
   if (with_optimizer) TRY(load_moments(c, m));
   if (with_optimizer) TRY(load_lags(c, m));
   if (with_optimizer) TRY(load_importance(c, m));
+  return params_refresh(model_params(m));
+}
+
+status checkpoint_load_folded(const checkpoint *c, model *m) {
+  if (!checkpoint_is_folded(c)) return checkpoint_load(c, m, false);
+  TRY(load_content(c, m));
+  TRY(checkpoint_read_folded(c, m, NULL));
   return params_refresh(model_params(m));
 }

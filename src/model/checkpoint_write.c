@@ -23,6 +23,11 @@
 
 typedef const float *(*value_of)(const param_values *v, const param *p);
 
+// Is it left to the base, where there is one? What tunes the base is not in it, even if it is frozen.
+static bool is_of_base(const param *p) {
+  return !p->trainable && !p->tuned;
+}
+
 // Writes the values of all parameters that have them (frozen ones have no moments) as datasets GROUP/NAME. The HDF5
 // lock is taken for each tensor separately, so that a batcher that needs HDF5 for its next block does not wait for
 // the whole file.
@@ -31,7 +36,7 @@ static status write_tensors(const checkpoint_content *c, hid_t file, const char 
   for (int32_t i = 0; i < c->params->count; i++) {
     const param *p = &c->params->items[i];
     const float *data = value(&c->values, p);
-    if (data == NULL || (c->base != NULL && !p->trainable)) continue;
+    if (data == NULL || (c->base != NULL && is_of_base(p))) continue;
     const hsize_t dims[2] = {(hsize_t)p->shape[0], (hsize_t)p->shape[1]};
     char name[PARAM_NAME + 16];
     snprintf(name, sizeof name, "%s%s%s", group, group[0] != '\0' ? "/" : "", p->name);
@@ -170,7 +175,7 @@ static json_t *base_to_json(const checkpoint_content *c, const char *dir) {
   if (realpath(dir, real) != NULL && base_relative(relative, real, c->base->dir))
     bad |= json_object_set_new(j, "relative", json_string(relative));
   for (int32_t i = 0; i < c->params->count; i++)
-    if (!c->params->items[i].trainable)
+    if (is_of_base(&c->params->items[i]))
       bad |= json_array_append_new(names, json_string(c->params->items[i].name));
   bad |= json_object_set_new(j, "parameters", names);
   if (bad == 0) return j;

@@ -19,6 +19,10 @@ static const option train_options[] = {
     {"init_from", OPT_STRING, TR(init_from), "", 0, 0, "DIR",
      "the same from a checkpoint or run with another vocabulary, or from a Hugging Face BERT: rows go by the "
      "names of words and items, and new items begin with what their texts say, or the mean"},
+    {"peft_from", OPT_STRING, TR(peft_from), "", 0, 0, "DIR",
+     "with train.init: begin with this adapter, a folder of Hugging Face's peft or a run that was tuned on "
+     "top "
+     "of train.init, and take its section peft (rank, alpha, targets, ...)"},
     {"objectives", OPT_STRING, TR(objectives), "", 0, 0, "LIST",
      "what is trained, with weights: next_item, or next_item 1, masked_lm 0.5; none: masked_lm, with "
      "model.pooler "

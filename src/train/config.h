@@ -9,8 +9,10 @@
 
 typedef struct train_config { // section "train"
   char out[OPTION_STRING];
-  char init[OPTION_STRING];       // checkpoint or run whose parameters are the start; "": none (init.h)
-  char init_from[OPTION_STRING];  // likewise, of another vocabulary (init_from.h)
+  char init[OPTION_STRING];      // checkpoint or run whose parameters are the start; "": none (init.h)
+  char init_from[OPTION_STRING]; // likewise, of another vocabulary (init_from.h)
+  char peft_from
+      [OPTION_STRING]; // adapter that tunes it already, and whose factors are trained on (peft_from.h); "": none
   char objectives[OPTION_STRING]; // what is trained; "": what model.pooler says (model/objective.h)
   char freeze[OPTION_STRING];     // patterns of parameters that are not trained; "": none (model/params.h)
   int loss;                       // item_loss_kind
@@ -77,6 +79,8 @@ typedef struct run_config {
       [OPTION_STRING]; // what the checkpoint of train.init was trained for (init_adopt_model); "": there is none
   char imported
       [OPTION_STRING]; // the checkpoint that train.init_from, a Hugging Face BERT, became; "": it is one itself
+  char adapter
+      [OPTION_STRING]; // the one that train.peft_from, a folder of Hugging Face's peft, became; "": likewise
 } run_config;
 
 // The sections over *c; sections has room for RUN_SECTIONS.

@@ -8,8 +8,10 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "model/checkpoint_find.h"
+#include "model/checkpoint_folded.h"
 #include "model/objectives/label_head.h"
 #include "train/init_from.h"
+#include "train/peft_from.h"
 #include "train/run_objectives.h"
 #include "train/tried.h"
 
@@ -34,13 +36,25 @@ static status adopt_tuning(run_config *c, const checkpoint *from, bool goes_on) 
   TRY(objectives_of(&l, &base->model));
   objectives_text(&l, c->base_objectives);
   if (goes_on) return OK;
-  if (from->model.peft.kind != PEFT_NONE)
-    return fail(
-        ERR_ARGUMENT,
-        "train.init: %s is tuned with peft; souk merge folds that into the weights, and a run can begin "
-        "from what it writes",
-        from->dir);
-  return peft_from_json(&c->model.peft, NULL, NULL);
+  const int64_t width = from->model.peft.adapter_width;
+  TRY(peft_from_json(&c->model.peft, NULL, NULL));
+  if (from->model.peft.kind == PEFT_ADAPTER) c->model.peft.adapter_width = width;
+  return peft_from_adopt(c);
+}
+
+// What tunes a model of low rank is folded into its weights. Adapters cannot be, and are what the run goes on training.
+static status check_tuning(const checkpoint *from, const run_config *c, const peft_config *now) {
+  const peft_config *was = &from->model.peft;
+  if (was->kind != PEFT_ADAPTER) return OK;
+  if (now->kind != PEFT_ADAPTER || c->train.init_from[0] != '\0')
+    return fail(ERR_ARGUMENT,
+                "%s: %s is tuned by adapters, which cannot be folded into its weights: a run with --init and "
+                "--peft adapter goes on training them, and with --train_also '*' all the rest too",
+                option_of(c), from->dir);
+  if (now->adapter_width != was->adapter_width)
+    return fail(ERR_ARGUMENT, "peft.adapter_width is %lld, and the adapters of %s are %lld wide",
+                (long long)now->adapter_width, from->dir, (long long)was->adapter_width);
+  return OK;
 }
 
 status init_adopt_model(run_config *c, bool resume) {
@@ -109,6 +123,19 @@ static status check_trained(const checkpoint *from, const run_config *c, const d
               "%s: %s was trained on the validation part, too (data.final, %lld users held out), so this "
               "run needs data.final = true and data.final_users of at most %lld",
               option_of(c), from->dir, (long long)seen->final_users, (long long)seen->final_users);
+}
+
+// The checkpoint that keeps all that is frozen: where adapters or biases go on being trained, the one that they were trained on.
+static const checkpoint *keeper_of(const checkpoint *from, model *m) {
+  const param_set *s = model_params(m);
+  while (from->base != NULL &&
+         (from->model.peft.kind == PEFT_ADAPTER || from->model.peft.kind == PEFT_BIAS)) {
+    for (int32_t i = 0; i < s->count; i++)
+      if (!s->items[i].trainable && !s->items[i].tuned && !checkpoint_takes_from_base(from, s->items[i].name))
+        return from;
+    from = from->base;
+  }
+  return from;
 }
 
 static status name_base(const checkpoint *from, checkpoint_base *base) {
@@ -188,7 +215,22 @@ static status load_grown(const checkpoint *from, model *m, dataset *d) {
 static status load_same(const checkpoint *from, model *m, dataset *d) {
   TRY(check_vocab(from, d));
   TRY(tell_lacking(from, model_params(m)));
-  return checkpoint_load(from, m, false);
+  return checkpoint_load_folded(from, m);
+}
+
+// An adapter that is trained on comes on top of its base's parameters.
+static status load_adapter(const run_config *c, const checkpoint *base, model *m, dataset *d,
+                           train_state *start) {
+  checkpoint *from;
+  TRY(peft_from_open(&from, c, base, m));
+  if (from == NULL) return OK;
+  status rc = check_trained(from, c, d);
+  if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK && from->state.step > 0) rc = find_untrained(from, m, start->untrained);
+  if (rc == OK && from->state.step > 0) find_earlier(from, d, start);
+  if (rc == OK) log_info("its adapter is that of %s", c->train.peft_from);
+  checkpoint_close(from);
+  return rc;
 }
 
 status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start) {
@@ -201,17 +243,19 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
                 "train.save_frozen = false needs train.init: what is frozen is another size than in %s",
                 c->train.init_from);
   TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
-  status rc = check_model(model_get_config(m), &from->model, from->dir, grows);
+  status rc = check_tuning(from, c, &model_get_config(m)->peft);
+  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->dir, grows);
   if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = grows ? load_grown(from, m, d) : load_same(from, m, d);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);
   if (rc == OK) rc = tried_before(&start->tried, from);
   if (rc == OK) find_earlier(from, d, start);
-  if (rc == OK && base != NULL) rc = name_base(from, base);
+  if (rc == OK && base != NULL) rc = name_base(keeper_of(from, m), base);
   if (rc == OK) adopt_tokenizer(from, d);
   if (rc == OK)
     log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
              from->data.name);
+  if (rc == OK) rc = load_adapter(c, from, m, d, start);
   checkpoint_close(from);
   return rc;
 }

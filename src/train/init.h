@@ -18,6 +18,8 @@ status init_adopt_model(run_config *c, bool resume);
 // Loads the parameters. With train.init the data set must have the checkpoint's vocabulary, the model its shape: errors
 // name what differs. Parameters of objectives that it was not trained for keep their values, which is told.
 // A data set without settings of a tokenizer gets the checkpoint's.
+// train.peft_from names an adapter whose values come on top (peft_from.h). What tunes the checkpoint itself is folded into its
+// weights (checkpoint_folded.h); only adapters behind its layers stay, and need --peft adapter.
 // *base names the checkpoint, for others that leave out what is frozen (NULL: there are none). ERR_ARGUMENT where it builds on
 // as many others as a checkpoint can.
 // Of *start what the parameters bring with them is set: untrained, by slot, to what the checkpoint says of the objective's

@@ -8,7 +8,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/item_texts.h"
+#include "model/checkpoint_folded.h"
 #include "model/item_vectors.h"
+#include "model/tuning_fold.h"
 
 typedef struct growth {
   const checkpoint *from;
@@ -212,7 +214,7 @@ static status check_shape(const growth *g, const param *p, const param *old) {
 static status grow_values(const growth *g, const param *p, float *w) {
   const param_set *s = model_params(g->old);
   const param *old = param_find(s, p->name);
-  if (old == NULL || checkpoint_lacks(g->from, p)) return OK;
+  if (old == NULL || p->tuned || checkpoint_lacks(g->from, p)) return OK;
   const float *from = param_master(s, old);
   const int64_t rows_n = p->shape[0] < old->shape[0] ? p->shape[0] : old->shape[0];
   if (strcmp(p->name, words_name) == 0) return grow_words(g, p, w, false);
@@ -266,6 +268,7 @@ static status grow(growth *g) {
   TRY(vocab_read(&g->was, path, g->from->data.range_end));
   TRY(model_create(&g->old, "cpu", &g->from->model, &run));
   TRY(checkpoint_load(g->from, g->old, false));
+  if (checkpoint_is_folded(g->from)) TRY(tuning_fold(g->old));
   TRY(match_tokens(g));
   TRY(find_known(g));
   TRY(dataset_item_texts(g->d, &g->texts));

@@ -121,7 +121,7 @@ static status check_frozen(const run_setup *r, const param *p) {
         "train.freeze: %s was frozen before, so it cannot be trained on --resume: %s has no moments of "
         "it (train.init starts a new run from there)",
         p->name, c->dir);
-  if (!p->trainable && !left_out && c->base != NULL && run_leaves_out(r->c))
+  if (!p->trainable && !left_out && !(p->tuned && was_frozen) && c->base != NULL && run_leaves_out(r->c))
     return fail(ERR_ARGUMENT,
                 "train.freeze: %s was trained before; --resume freezes it only with train.save_frozen = true",
                 p->name);
@@ -228,6 +228,9 @@ static status begin(run_setup *r) {
   if (r->c->model.peft.kind != PEFT_NONE && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "peft tunes a model that is there already: train.init names its checkpoint or run");
+  if (t->peft_from[0] != '\0' && t->init[0] == '\0')
+    return fail(ERR_ARGUMENT,
+                "train.peft_from: an adapter tunes a model that is there already: train.init names it");
   if (leaves_out && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");

@@ -150,8 +150,11 @@ status saver_open(saver **out, const saver_config *c) {
 }
 
 void saver_set_base(saver *s, const checkpoint_base *base) {
+  const param_set *p = model_params(s->c.m);
   s->base = base;
-  free(s->frozen); // nobody reads the frozen parameters from now on
+  for (int32_t i = 0; i < p->count; i++)
+    if (p->items[i].tuned && !p->items[i].trainable) return; // which is not in the base
+  free(s->frozen);                                           // nobody reads the frozen parameters from now on
   s->frozen = NULL;
 }
 

@@ -52,7 +52,45 @@ check_error "a table is not tuned and trained whole" "word_embeddings.weight is 
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
 check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"
 check_error "adapters cannot be folded" "souk export writes a bundle that serves them" "$souk" merge "$work/adapter" "$work/none"
-check_error "a tuned run is no base" "souk merge folds that into the weights" train "$work/none" "${options[@]}" --init "$work/lora" --peft lora
+# Runs that begin from tuned ones: what is of low rank is folded as souk merge does it, adapters go on being trained.
+begins() { train "$1" "${options[@]}" --steps 2 --eval_every 0 --save_every 0 --init "$2" "${@:3}"; }
+parameters() { grep -A 2 '"model.h5"' "$1"/step-*/manifest.json | grep sha256; }
+for kind in lora adalora bias; do
+  check "$kind: a run begins from it" begins "$work/$kind-on" "$work/$kind"
+  check "$kind: a run begins from the merged one" begins "$work/$kind-from-merged" "$work/$kind-merged"
+  check "$kind: both end with the same bytes" test "$(parameters "$work/$kind-on")" = "$(parameters "$work/$kind-from-merged")"
+  check "$kind: a run of another vocabulary begins from it" train "$work/$kind-grown" "${options[@]}" --steps 2 --eval_every 0 --save_every 0 --init_from "$work/$kind"
+  check "$kind: as from the merged one" test "$(parameters "$work/$kind-grown")" = "$(train "$work/$kind-grown-merged" "${options[@]}" --steps 2 --eval_every 0 --save_every 0 --init_from "$work/$kind-merged" && parameters "$work/$kind-grown-merged")"
+  check "$kind: LoRA tunes it further" begins "$work/$kind-lora" "$work/$kind" --peft lora --lr 0.02
+  check "$kind: LoRA tunes the merged one further" begins "$work/$kind-merged-lora" "$work/$kind-merged" --peft lora --lr 0.02
+  user_vectors "$work/$kind-lora" "$work/a.npy"
+  user_vectors "$work/$kind-merged-lora" "$work/b.npy"
+  check "$kind: whose checkpoints fold their base too" cmp "$work/a.npy" "$work/b.npy"
+  check "$kind: and are exported and merged" bash -c "'$souk' export '$work/$kind-lora' '$work/a.bundle' --force && '$souk' merge '$work/$kind-lora' '$work/a.merged' --force &&
+    '$souk' export '$work/$kind' '$work/b.bundle' --force --adapters '$work/$kind-lora'"
+  check "$kind: and are resumed" begins "$work/$kind-lora" "$work/$kind" --peft lora --lr 0.02 --steps 3 --resume
+done
+check "adapters go on being trained" begins "$work/adapter-on" "$work/adapter" --peft adapter --lr 0.02
+check "by the width that they have" grep -q '"adapter_width": 16' "$work/adapter-on/step-00000002/manifest.json"
+check "the base is the first one's" test "$(grep -h '"sha256"' "$work/adapter-on/step-00000002/manifest.json" | sort)" != "" -a \
+  "$(sed -n '/"base": {/,/}/p' "$work/adapter-on/step-00000002/manifest.json" | grep sha256)" = "$(sed -n '/"base": {/,/}/p' "$work/adapter/step-00000008/manifest.json" | grep sha256)"
+check "an adapter that was trained on is served beside what it was" "$souk" export "$work/base" "$work/two" --adapters "$work/adapter,on=$work/adapter-on"
+check "all of it goes on being trained" begins "$work/adapter-all" "$work/adapter" --peft adapter --train_also '*'
+check "then it needs no base" bash -c "! grep -q '\"base\"' '$work/adapter-all/step-00000002/manifest.json'"
+check_error "adapters are not left out" "goes on training them" begins "$work/none" "$work/adapter"
+check_error "no LoRA stands on adapters" "goes on training them" begins "$work/none" "$work/adapter" --peft lora
+check_error "adapters of another width are refused" "peft.adapter_width is 4, and the adapters of" begins "$work/none" "$work/adapter" --peft adapter --adapter_width 4
+check_error "an adapter that is trained on needs its base" "train.init names it" train "$work/none" "${options[@]}" --peft_from "$work/lora"
+
+# Factors that are there are trained on.
+user_vectors "$work/adapter" "$work/adapter.npy"
+for kind in lora adalora adapter bias; do
+  of_kind=()
+  [ $kind = adalora ] && of_kind=(--tinit 100 --total_steps 1000) # nothing is cut yet
+  check "$kind: is trained on" begins "$work/$kind-more" "$work/base" --peft_from "$work/$kind" --lr 0 "${of_kind[@]}"
+  user_vectors "$work/$kind-more" "$work/a.npy"
+  check "$kind: from where it was" cmp "$work/a.npy" "$work/$kind.npy"
+done
 check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
 check_error "parameters beside that name nothing" 'peft.train_also: no parameter' tuned "$work/none" lora --train_also 'cls.*, clss.*'
@@ -73,7 +111,6 @@ as_trained() { # VECTORS(npy of the trainer) BUNDLE [ADAPTER]: do all users have
   "$infer" users "$2" ${3:+--adapter "$3"} --input "$work/users.jsonl" --output "$work/served.npy" --names "$work/served.names" &&
     agree "$1" "$1.names.tsv" "$work/served.npy" "$work/served.names" "$(wc -l <"$work/users.jsonl")" 1e-5
 }
-user_vectors "$work/adapter" "$work/adapter.npy"
 check "adapter: souk export makes a bundle of it" "$souk" export "$work/adapter" "$work/adapter.bundle"
 check "adapter: which no library of Hugging Face takes for a BERT" grep -q '"model_type": "souk_adapter_bert"' "$work/adapter.bundle/config.json"
 check "adapter: and says so" grep -q "BertModel has no place for adapters" <("$souk" export "$work/adapter" "$work/adapter.bundle" --force 2>&1)
@@ -96,6 +133,17 @@ check_error "peft has no place for them" "is not tuned with lora or adalora" "$s
 
 # In peft's layout and back, and many in one bundle.
 check "an adapter is written for peft" "$souk" export "$work/lora" "$work/hf" --peft
+check "a folder of peft is trained on" begins "$work/peft-more" "$work/base" --peft_from "$work/hf" --peft lora --lr 0
+user_vectors "$work/peft-more" "$work/a.npy"
+check "a folder of peft is where it begins" cmp "$work/a.npy" "$work/lora.npy"
+check "with its rank and targets" grep -q '"rank": 4' "$work/peft-more/step-00000002/manifest.json"
+check_error "another rank is a contradiction" "peft.rank is 3, and the adapter of" begins "$work/none" "$work/base" --peft_from "$work/hf" --rank 3
+check_error "another form is a contradiction" "peft.peft is adalora, and the adapter of" begins "$work/none" "$work/base" --peft_from "$work/hf" --peft adalora
+check_error "another alpha is a contradiction" "peft.alpha is 9, and the adapter of" begins "$work/none" "$work/base" --peft_from "$work/hf" --alpha 9
+check_error "other targets are a contradiction" 'peft.targets is "query", and the adapter of' begins "$work/none" "$work/base" --peft_from "$work/hf" --targets query
+check "the same targets in other words are none" begins "$work/words" "$work/base" --peft_from "$work/hf" --targets 'value,key,*.query,*.dense'
+check_error "an adapter of another base is no beginning" "is not tuned on top of" begins "$work/none" "$work/lora-merged" --peft_from "$work/lora"
+check_error "a run that is not tuned is no adapter" "has no adapter to begin with" begins "$work/none" "$work/base" --peft_from "$work/base"
 check "the file of peft is read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
 user_vectors "$work/back" "$work/back.npy"
 check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
@@ -126,6 +174,12 @@ sed -i 's/"r": 4/"r": 3/' "$work/many/adapters/lora/adapter_config.json"
 check_error "a changed adapter is noticed" "its checksum is not the one in souk.json" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
 check_error "biases have no place in peft's layout" "is not tuned with lora or adalora" "$souk" export "$work/bias" "$work/none" --peft
 check_error "an adapter of another base is refused" "is not tuned on top of" "$souk" export "$work/lora-merged" "$work/none" --adapters "$work/lora"
+
+# Factors that are frozen are kept all the same.
+check "A may be frozen" tuned "$work/frozen-a" lora --freeze '*.lora_A.weight' --train.seed 7
+user_vectors "$work/frozen-a" "$work/frozen-a.npy"
+check "frozen factors are in the checkpoint" grep -q 'query.lora_A' <("$souk" inspect --json "$work/frozen-a/step-00000008" | sed -n '/"parameters": \[$/,$p')
+check "a run with frozen factors resumes" tuned "$work/frozen-a" lora --freeze '*.lora_A.weight' --train.seed 7 --steps 9 --resume
 
 # Heads that the base was not trained for are trained whole; what else is named too.
 check "finetune takes a tuning" "$souk" finetune --task next "$work/base" --out "$work/fine" --peft lora --steps 4 --eval_every 0 --device cpu --threads 1 --batch_tokens 256
