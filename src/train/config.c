@@ -15,7 +15,9 @@ static const option train_options[] = {
     {"out", OPT_STRING, TR(out), "", 0, 0, "DIR",
      "directory of the run; none: checkpoints/NAME of NAME.yaml"},
     {"init", OPT_STRING, TR(init), "", 0, 0, "DIR",
-     "start from the parameters of this checkpoint or run, and take its model options"},
+     "start from the parameters of this checkpoint or run, and take its model options; what it is tuned by "
+     "is "
+     "folded into them"},
     {"init_from", OPT_STRING, TR(init_from), "", 0, 0, "DIR",
      "the same from a checkpoint or run with another vocabulary, or from a Hugging Face BERT: rows go by the "
      "names of words and items, and new items begin with what their texts say, or the mean"},
