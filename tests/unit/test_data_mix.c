@@ -183,7 +183,8 @@ static void false_pairs_are_labelled(void **unused) {
   assert_true(n.falses > n.pairs / 4 && n.falses < n.pairs * 3 / 4);
 }
 
-// Pairs of a history and an item: nothing else stands in the second segment, and it is never masked.
+// Pairs of a history and an item: nothing else stands in the second segment, which is never masked and not in the history, be it
+// true or false.
 static void item_pairs_show_items(void **unused) {
   (void)unused;
   mix_is("histories 0, item_pairs 1");
@@ -196,11 +197,12 @@ static void item_pairs_show_items(void **unused) {
     const batch *x;
     check_ok(batcher_next(b, &x));
     for (int32_t s = 0; s < x->seqs; s++) {
-      const int32_t end = x->cu_seqlens[s + 1], item = x->ids[end - 2];
+      const int32_t begin = x->cu_seqlens[s], end = x->cu_seqlens[s + 1], item = x->ids[end - 2];
       assert_int_equal(x->ids[end - 1], TOKEN_SEP);
       assert_int_equal(x->ids[end - 3], TOKEN_SEP);
       assert_int_equal(x->types[end - 2], layout.n_event_types);
       assert_true(item >= TINY_FIRST && !is_masked(x, end - 2));
+      for (int32_t row = begin + 1; row < end - 3; row++) assert_int_not_equal(truth(x, row), item);
       assert_true(x->nsp_labels[s] == 0 || x->nsp_labels[s] == 1);
       pairs++;
       falses += x->nsp_labels[s] == 1;

@@ -115,14 +115,29 @@ static int32_t draw_item(const pair_source *p, rng *r) {
   return low;
 }
 
+static bool in_history(const sequence *s, const example *e, int32_t token) {
+  for (int32_t i = e->begin; i < e->end; i++)
+    if (s->tokens[i] == token) return true;
+  return false;
+}
+
+// Cuts the history shorter, to where what comes next is new in it. False: nowhere.
+static bool cut_before_new(const sequence *s, example *e) {
+  while (e->end > e->begin && in_history(s, e, s->tokens[e->end])) e->end--;
+  return e->end > e->begin;
+}
+
 // The item that is shown, and what next_session has to say: -1 nothing.
-static int32_t choose_item(const pair_source *p, const example *e, int32_t next, int32_t *label) {
+static int32_t choose_item(const pair_source *p, const sequence *s, const example *e, int32_t next,
+                           int32_t *label) {
   rng r = rng_at((uint64_t)p->c->seed, STREAM_CROP, (uint32_t)e->id, (uint32_t)(e->id >> 32) ^ 0x80000000u);
   *label = -1;
   if (!(p->c->pair_false > 0)) return next;
   *label = 0;
   if (rng_unit(&r) >= p->c->pair_false) return next;
-  const int32_t other = draw_item(p, &r);
+  int32_t other = draw_item(p, &r);
+  for (int tries = 0; p->texts == NULL && tries < 16 && in_history(s, e, first_item(p) + other); tries++)
+    other = draw_item(p, &r);
   *label = other != next;
   return other;
 }
@@ -134,13 +149,16 @@ static int32_t show_item(pair_source *p, int32_t item) {
   return 1;
 }
 
-status pair_source_add(pair_source *p, batch *out, const example *e) {
+status pair_source_add(pair_source *p, batch *out, const example *listed) {
   sequence s;
+  example cut = *listed;
+  const example *e = &cut;
   int32_t label = -1;
   history_find_sequence(p->h, e->sequence, &s);
-  const int32_t next = s.tokens[e->end] >= first_item(p) ? s.tokens[e->end] - first_item(p)
-                                                         : -1; // [UNK] in another vocabulary
-  const int32_t item = next >= 0 ? choose_item(p, e, next, &label) : -1;
+  const bool some = p->texts != NULL || cut_before_new(&s, &cut);
+  if (!some) cut = *listed;
+  const int32_t next = s.tokens[e->end] - first_item(p); // below 0: [UNK] in another vocabulary
+  const int32_t item = some && next >= 0 ? choose_item(p, &s, e, next, &label) : -1;
   const batch_input text = {.tokens = p->text, .n = item >= 0 ? show_item(p, item) : 0};
   const int32_t others = text.n > 0 ? text.n + sequence_specials(&p->h->layout, true, false)
                                     : sequence_specials(&p->h->layout, false, false);

@@ -3,9 +3,13 @@
 //
 // A part of the source that mixes (mix_source.c). A pair is of a training window, cut at a random place: what stands before it is
 // the history, and the item there is shown. With data.pair_false a share of the pairs shows another item, and next_session learns
-// which (0: the next item, 1: another). Texts are those of items that have one, evenly drawn; items are drawn by how often they
-// come in training (evenly, if none does), so that how popular an item is does not give the answer away. Rows of a history and of a text are masked, and
-// an item of a pair never is.
+// which (0: the next item, 1: another). Texts are those of items that have one, evenly drawn.
+//
+// Items are made such that nothing but whom they suit gives the answer away: another item is drawn by how often items come in
+// training (evenly, if none does), and neither it nor the true one is in the history that is shown. So a window is cut a
+// little earlier, where what came next was new; without such a place it is a history alone.
+//
+// Rows of a history and of a text are masked, and an item of a pair never is.
 #ifndef SOUK_DATA_SOURCES_PAIR_SOURCE_H
 #define SOUK_DATA_SOURCES_PAIR_SOURCE_H
 
