@@ -183,8 +183,27 @@ static void false_pairs_are_labelled(void **unused) {
   assert_true(n.falses > n.pairs / 4 && n.falses < n.pairs * 3 / 4);
 }
 
-// Pairs of a history and an item: nothing else stands in the second segment, which is never masked and not in the history, be it
-// true or false.
+// [CLS] history [SEP] item text [SEP]: nothing of the second segment is masked, and the item is not in the history, be it true or
+// false.
+static void check_item_pair(const batch *b, int32_t s) {
+  const int32_t begin = b->cu_seqlens[s], end = b->cu_seqlens[s + 1];
+  int32_t at = begin + 1;
+  while (b->ids[at] != TOKEN_SEP) at++;
+  const int32_t item = b->ids[++at];
+  assert_in_range(item, TINY_FIRST, TINY_FIRST + ITEMS - 1);
+  assert_int_equal(b->ids[end - 1], TOKEN_SEP);
+  for (int32_t row = begin + 1; row < at - 1; row++) assert_int_not_equal(truth(b, row), item);
+  const item_texts *t;
+  check_ok(dataset_item_texts(d, &t));
+  const int64_t from = t->offsets[item - TINY_FIRST], n = t->offsets[item - TINY_FIRST + 1] - from;
+  assert_in_range(end - 1 - at - 1, n < 9 ? n : 9, n); // half of the rows that are no special tokens
+  for (int32_t row = at; row < end - 1; row++) {
+    assert_false(is_masked(b, row));
+    assert_int_equal(b->types[row], layout.n_event_types);
+    if (row > at) assert_int_equal(b->ids[row], t->tokens[from + row - at - 1]);
+  }
+}
+
 static void item_pairs_show_items(void **unused) {
   (void)unused;
   mix_is("histories 0, item_pairs 1");
@@ -197,12 +216,7 @@ static void item_pairs_show_items(void **unused) {
     const batch *x;
     check_ok(batcher_next(b, &x));
     for (int32_t s = 0; s < x->seqs; s++) {
-      const int32_t begin = x->cu_seqlens[s], end = x->cu_seqlens[s + 1], item = x->ids[end - 2];
-      assert_int_equal(x->ids[end - 1], TOKEN_SEP);
-      assert_int_equal(x->ids[end - 3], TOKEN_SEP);
-      assert_int_equal(x->types[end - 2], layout.n_event_types);
-      assert_true(item >= TINY_FIRST && !is_masked(x, end - 2));
-      for (int32_t row = begin + 1; row < end - 3; row++) assert_int_not_equal(truth(x, row), item);
+      check_item_pair(x, s);
       assert_true(x->nsp_labels[s] == 0 || x->nsp_labels[s] == 1);
       pairs++;
       falses += x->nsp_labels[s] == 1;

@@ -2,6 +2,7 @@
 #include "data/sources/pair_source.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/permutation.h"
@@ -14,6 +15,14 @@ static int32_t first_item(const pair_source *p) {
 
 static int32_t items_of(const pair_source *p) {
   return dataset_get_info(p->h->d)->range_end[RANGE_ITEMS] - first_item(p);
+}
+
+// Tokens of an item's text; 0: the data set has none.
+static int32_t text_of(const pair_source *p, int32_t item, const int32_t **tokens) {
+  const item_texts *t = p->texts != NULL ? p->texts->texts : p->item_texts;
+  if (t == NULL) return 0;
+  *tokens = t->tokens + t->offsets[item];
+  return (int32_t)(t->offsets[item + 1] - t->offsets[item]);
 }
 
 // Where no item comes in training, each counts one.
@@ -31,14 +40,19 @@ status pair_source_open(pair_source *p, history_source *h, text_source *texts, c
   const seq_layout *layout = &h->layout;
   *p = (pair_source){.h = h, .texts = texts, .c = c};
   if (layout->segments < 2) return fail(ERR_ARGUMENT, "data.mix: pairs need model.segments = 2 or more");
-  p->room = 1;
-  if (texts == NULL) {
-    TRY(count_items(p));
-    return mem_new(&p->text, 1, sizeof *p->text, "an item");
-  }
   p->room = (layout->max_positions - sequence_specials(layout, true, false)) / 2;
   if (c->text_tokens > 0 && c->text_tokens < p->room) p->room = (int32_t)c->text_tokens;
-  return mem_new(&p->text, (size_t)p->room, sizeof *p->text, "a text");
+  TRY(mem_new(&p->text, (size_t)p->room, sizeof *p->text, "a text"));
+  if (texts != NULL) return OK;
+  TRY(dataset_item_texts(h->d, &p->item_texts));
+  TRY(count_items(p));
+  int32_t longest = 1; // item and text
+  for (int32_t i = 0; i < items_of(p); i++) {
+    const int32_t *tokens, n = 1 + text_of(p, i, &tokens);
+    if (n > longest) longest = n;
+  }
+  if (longest < p->room) p->room = longest;
+  return OK;
 }
 
 void pair_source_close(pair_source *p) {
@@ -142,11 +156,14 @@ static int32_t choose_item(const pair_source *p, const sequence *s, const exampl
   return other;
 }
 
-// Tokens of the item in p->text.
+// The second segment in p->text; how long it is.
 static int32_t show_item(pair_source *p, int32_t item) {
+  const int32_t *tokens;
   if (p->texts != NULL) return text_source_take(p->texts, item, p->room, p->text);
+  const int32_t all = text_of(p, item, &tokens), n = all < p->room - 1 ? all : p->room - 1;
   p->text[0] = first_item(p) + item;
-  return 1;
+  if (n > 0) memcpy(p->text + 1, tokens, (size_t)n * sizeof *tokens);
+  return 1 + n;
 }
 
 status pair_source_add(pair_source *p, batch *out, const example *listed) {
@@ -168,28 +185,28 @@ status pair_source_add(pair_source *p, batch *out, const example *listed) {
   if (!batch_add(out, &p->h->layout, &history, pair ? &text : NULL, e->id, NULL, NULL))
     return fail(ERR_INTERNAL, "a pair of %d rows does not fit into its batch", e->length);
   out->nsp_labels[out->seqs - 1] = pair ? label : -1;
-  const int32_t kept = pair && p->texts == NULL ? 2 : 0; // rows at the end: the item and [SEP]
+  const int32_t kept = pair && p->texts == NULL ? text.n + 1 : 0; // rows at the end, with [SEP]
   mask_rows(&p->h->masks, out, e, begin, out->tokens - kept);
   return OK;
 }
 
 // ---- bounds --------------------------------------------------------------------------------------------------
 
-static double mean_text(const pair_source *p) {
-  const text_source *t = p->texts;
+static double mean_second(const pair_source *p) {
+  const int32_t n = p->texts != NULL ? p->texts->n : items_of(p);
   double sum = 0;
-  if (t == NULL) return 1;
-  for (int32_t i = 0; i < t->n; i++) {
-    const int64_t n = t->texts->offsets[t->items[i] + 1] - t->texts->offsets[t->items[i]];
-    sum += (double)(n < p->room ? n : p->room);
+  for (int32_t i = 0; i < n; i++) {
+    const int32_t *tokens, own = p->texts == NULL,
+                           all = own + text_of(p, own ? i : p->texts->items[i], &tokens);
+    sum += (double)(all < p->room ? all : p->room);
   }
-  return sum / t->n;
+  return sum / n;
 }
 
 // Of the cuts of a window four stand for all, and of the texts one of the mean length.
 size_t pair_source_kinds(const pair_source *p, const double *windows, double rate, example_kind *to) {
   const int32_t specials = sequence_specials(&p->h->layout, true, false);
-  const int32_t mean = (int32_t)mean_text(p);
+  const int32_t mean = (int32_t)mean_second(p);
   size_t kinds = 0;
   for (int32_t n = 2; n <= p->h->w.length; n++)
     for (int32_t k = 0; k < PAIR_KINDS && windows[n] > 0; k++) {

@@ -1,5 +1,5 @@
 // Pairs of behaviour and what came next as examples for masked LM: [CLS] history [SEP] text of the next item [SEP], or the item
-// itself, [CLS] history [SEP] item [SEP], as souk finetune --task pair is asked later.
+// itself, [CLS] history [SEP] item [SEP], as souk finetune --task pair is asked later: its token, and its text where the data set has one.
 //
 // A part of the source that mixes (mix_source.c). A pair is of a training window, cut at a random place: what stands before it is
 // the history, and the item there is shown. With data.pair_false a share of the pairs shows another item, and next_session learns
@@ -20,8 +20,9 @@ typedef struct pair_source {
   history_source *h;
   text_source *texts; // NULL: items
   const data_config *c;
-  int32_t room;  // tokens of a text in a pair, at most
-  int32_t *text; // [room] at hand
+  const item_texts *item_texts; // where items are shown; NULL: they have no texts
+  int32_t room;                 // tokens of a text in a pair, at most
+  int32_t *text;                // [room] at hand
   int64_t *
       below; // [items + 1] how often the items before this one come in training, when items are drawn; NULL: texts
 } pair_source;
