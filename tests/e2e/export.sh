@@ -162,8 +162,9 @@ soname=libsouk_infer.so.$(sed -nE 's/^#define SOUK_INFER_ABI ([0-9]+)$/\1/p' inc
 is "the library's soname has the number of the header's interface" "$soname" bash -c "readelf -d '$SOUK_BUILD/libsouk_infer.so' | sed -nE 's/.*SONAME.*\[(.*)\]/\1/p'"
 is "souk.py looks for the library's soname" "$soname" sed -nE 's/^_SONAME = "([^"]*)".*/\1/p' tools/python/souk.py
 # Of number 1. What is missing here was taken away: raise SOUK_INFER_ABI, and begin this list anew.
-functions="close event_name find_event find_item get_info_sized infer_version item_count item_name item_record item_title
-  item_vectors open rank_flat_sized rank_sized score status_text user_vectors user_vectors_flat user_attribute"
+functions="adapter_name classify_sized close embed_texts_sized event_name explain_sized find_adapter find_event find_item get_info_sized
+  infer_version item_count item_name item_record item_title item_vectors item_vectors_of_products_sized label_name open query_vectors_sized
+  rank_flat_sized rank_sized score score_pairs_sized status_text user_vectors user_vectors_flat user_attribute"
 exported=$(nm -D --defined-only "$SOUK_BUILD/libsouk_infer.so" | awk '{print $3}')
 is "the library exports the functions of that interface" "" bash -c "for f in $(echo $functions); do grep -qx souk_\$f <<<'$exported' || echo \$f; done"
 

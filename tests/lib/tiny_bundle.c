@@ -109,6 +109,54 @@ void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_conf
   dataset_close(d);
 }
 
+void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint32_t seed) {
+  char path[PATH_MAX], data[PATH_MAX], to[PATH_MAX];
+
+  checkpoint *base;
+  dataset *d;
+  model *m;
+  check_ok(path_join(path, sizeof path, dir, "checkpoint"));
+  check_ok(path_join(data, sizeof data, dir, "data"));
+  check_ok(path_join(to, sizeof to, dir, name));
+  check_ok(checkpoint_open(&base, path));
+  check_ok(dataset_open(&d, data, false));
+  model_config c = base->model;
+  check_ok(peft_from_json(&c.peft, NULL, NULL)); // the defaults
+  c.peft.kind = peft->kind;
+  c.peft.rank = peft->rank;
+  c.peft.alpha = peft->alpha;
+  c.peft.rslora = peft->rslora;
+  if (peft->init_rank > 0) c.peft.init_rank = peft->init_rank;
+  if (peft->adapter_width > 0) c.peft.adapter_width = peft->adapter_width;
+  strcpy(c.peft.targets, peft->targets);
+  const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 2}, .training = true};
+  check_ok(model_create(&m, "cpu", &c, &run));
+  check_ok(checkpoint_load(base, m, false));
+  const param_set *s = model_params(m);
+  for (int32_t i = 0; i < s->count; i++) {
+    const param *p = &s->items[i];
+    rng r = rng_at(seed, 3, (uint32_t)i, 0);
+    assert_int_equal(p->tuned, p->trainable);
+    for (int64_t j = 0; p->tuned && j < p->size; j++) param_master(s, p)[j] = 0.5f * (float)rng_normal(&r);
+  }
+  checkpoint_base b;
+  train_state state = {.step = 3};
+  strcpy(b.dir, path);
+  strcpy(b.sha256, base->model_sha256);
+  const checkpoint_content content = {.model = model_get_config(m),
+                                      .params = s,
+                                      .values = params_values(s),
+                                      .state = &state,
+                                      .config_yaml = "train:\n  steps: 3\n",
+                                      .data = d,
+                                      .items = model_items(m),
+                                      .base = &b};
+  check_ok(checkpoint_write(to, &content));
+  model_free(m);
+  dataset_close(d);
+  checkpoint_close(base);
+}
+
 void tiny_words_bundle(const char *dir, vocab *v) {
   dataset *d;
   dataset_info info = {.name = "words", .n_event_types = 1, .event_types = {"none"}};

@@ -21,6 +21,10 @@ void tiny_export(const char *dir, model *m, dataset *d);
 // model of *c (NULL: tiny_config) and the bundle.
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c);
 
+// Writes a checkpoint DIR/NAME on top of that in DIR/checkpoint, whose data set is DIR/data, tuned by random values drawn by `seed`. Of
+// *peft kind, rank, init_rank, adapter_width, alpha, rslora and targets count.
+void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint32_t seed);
+
 // The bundle of a random model of words, which v has (and which is freed), and of no items, in DIR/bundle.
 void tiny_words_bundle(const char *dir, vocab *v);
 

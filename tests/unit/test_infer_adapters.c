@@ -61,50 +61,6 @@ static const char *in(const char *dir, const char *name, char path[PATH_MAX]) {
   return path;
 }
 
-// A checkpoint DIR/NAME of the base in DIR/checkpoint, tuned by random values.
-static void tune(const char *dir, const char *name, const peft_config *peft, uint32_t seed) {
-  char path[PATH_MAX], data[PATH_MAX];
-  checkpoint *base;
-  dataset *d;
-  model *m;
-  check_ok(checkpoint_open(&base, in(dir, "checkpoint", path)));
-  check_ok(dataset_open(&d, in(dir, "data", data), false));
-  model_config c = base->model;
-  check_ok(peft_from_json(&c.peft, NULL, NULL)); // the defaults
-  c.peft.kind = peft->kind;
-  c.peft.rank = peft->rank;
-  c.peft.alpha = peft->alpha;
-  c.peft.rslora = peft->rslora;
-  if (peft->init_rank > 0) c.peft.init_rank = peft->init_rank;
-  if (peft->adapter_width > 0) c.peft.adapter_width = peft->adapter_width;
-  strcpy(c.peft.targets, peft->targets);
-  const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 2}, .training = true};
-  check_ok(model_create(&m, "cpu", &c, &run));
-  check_ok(checkpoint_load(base, m, false));
-  const param_set *s = model_params(m);
-  for (int32_t i = 0; i < s->count; i++) {
-    const param *p = &s->items[i];
-    rng r = rng_at(seed, 3, (uint32_t)i, 0);
-    assert_int_equal(p->tuned, p->trainable);
-    for (int64_t j = 0; p->tuned && j < p->size; j++) param_master(s, p)[j] = 0.5f * (float)rng_normal(&r);
-  }
-  checkpoint_base b;
-  train_state state = {.step = 3};
-  strcpy(b.dir, path);
-  strcpy(b.sha256, base->model_sha256);
-  const checkpoint_content content = {.model = model_get_config(m),
-                                      .params = s,
-                                      .values = params_values(s),
-                                      .state = &state,
-                                      .config_yaml = "train:\n  steps: 3\n",
-                                      .data = d,
-                                      .base = &b};
-  check_ok(checkpoint_write(in(dir, name, data), &content));
-  model_free(m);
-  dataset_close(d);
-  checkpoint_close(base);
-}
-
 static void make_world(world *w, void (*change)(model_config *)) {
   char from[PATH_MAX], to[PATH_MAX], list[4 * PATH_MAX] = "", name[64];
   model_config c = tiny_config();
@@ -113,7 +69,7 @@ static void make_world(world *w, void (*change)(model_config *)) {
   tiny_bundle(w->dir, USERS, ITEMS, &c);
   for (uint32_t k = 0; k < ADAPTERS; k++) {
     snprintf(name, sizeof name, "tuned-%s", names[k]);
-    tune(w->dir, name, &tunings[k], 40 + k);
+    tiny_tuned(w->dir, name, &tunings[k], 40 + k);
     in(w->dir, name, from);
     snprintf(list + strlen(list), sizeof list - strlen(list), "%s%s=%s", k > 0 ? "," : "", names[k], from);
     snprintf(name, sizeof name, "merged-%u", k);

@@ -1,0 +1,715 @@
+// The table of hostile arguments: NULL, misaligned, negative and huge ones, for every call that the inference library has. A call of
+// the header that is not in the table is a failure, and so is one that is tried with fewer arguments than it has.
+#include <ctype.h>
+#include <limits.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "lib/bad_histories.h"
+#include "lib/check.h"
+#include "lib/rich_bundle.h"
+#include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
+#include "souk/infer.h"
+
+enum { W = RICH_W, H = RICH_H };
+
+static char dirs[RICH_KINDS][256], paths[RICH_KINDS][PATH_MAX];
+static souk_bundle *b, *classifies, *pairs; // the first one ranks
+static int tried;                           // hostile calls of the function at hand
+
+#define BAD        SOUK_ERR_ARGUMENT
+#define HUGE_COUNT ((size_t)1 << 31)
+#define REFUSED(call, code, text) \
+  do {                            \
+    refuses(call, code, text);    \
+    tried++;                      \
+  } while (0)
+#define IS(expr)       \
+  do {                 \
+    assert_true(expr); \
+    tried++;           \
+  } while (0)
+
+static int open_all(void **state) {
+  (void)state;
+  souk_bundle **const to[RICH_KINDS] = {&b, &classifies, &pairs};
+  for (int k = 0; k < RICH_KINDS; k++) {
+    souk_error e;
+    tiny_directory(dirs[k], sizeof dirs[k]);
+    rich_bundle(dirs[k], (rich_kind)k);
+    check_ok(path_join(paths[k], sizeof paths[k], dirs[k], "bundle"));
+    if (souk_open(to[k], paths[k], 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  }
+  return 0;
+}
+
+static int close_all(void **state) {
+  (void)state;
+  souk_close(b);
+  souk_close(classifies);
+  souk_close(pairs);
+  for (int k = 0; k < RICH_KINDS; k++) tiny_remove(dirs[k]);
+  return 0;
+}
+
+// ---- what is no bundle ---------------------------------------------------------------------------------------
+
+static uint64_t other[512];
+static const souk_bundle *no_bundle(int i) {
+  return i == 0 ? NULL : i == 1 ? (const souk_bundle *)(void *)other : ODD(const souk_bundle *, b);
+}
+
+// A call whose first argument is a bundle, by three that are none.
+#define NO_BUNDLE(call)                                 \
+  for (int i_ = 0; i_ < 3; i_++) {                      \
+    const souk_bundle *const none = no_bundle(i_);      \
+    REFUSED(call, BAD, "bundle is not an open bundle"); \
+  }
+// And one whose answer says so.
+#define NO_BUNDLE_IS(expr)                         \
+  for (int i_ = 0; i_ < 3; i_++) {                 \
+    const souk_bundle *const none = no_bundle(i_); \
+    IS(expr);                                      \
+  }
+
+// ---- opening and names ---------------------------------------------------------------------------------------
+
+static void of_version(void) {
+  IS(strlen(souk_infer_version()) >= 5);
+}
+
+static void of_status_text(void) {
+  IS(strcmp(souk_status_text((souk_status)-1), "unknown status") == 0);
+  IS(strcmp(souk_status_text((souk_status)INT_MAX), "unknown status") == 0);
+  for (int i = 0; i < SOUK_STATUS_COUNT; i++) IS(strlen(souk_status_text((souk_status)i)) > 1);
+}
+
+static void of_open(void) {
+  souk_bundle *out = NULL;
+  char *endless = malloc(1 << 20);
+  assert_non_null(endless);
+  memset(endless, 'x', 1 << 20);
+  endless[(1 << 20) - 1] = '\0';
+  REFUSED(souk_open(NULL, paths[0], 0, error), BAD, "out must not be NULL");
+  REFUSED(souk_open(ODD(souk_bundle **, &out), paths[0], 0, error), BAD, "out is not aligned");
+  REFUSED(souk_open(&out, NULL, 0, error), BAD, "dir must not be NULL");
+  REFUSED(souk_open(&out, "", 0, error), BAD, "dir is empty");
+  REFUSED(souk_open(&out, endless, 0, error), BAD, "too long");
+  REFUSED(souk_open(&out, paths[0], UINT32_MAX, error), BAD, "flags");
+  IS(souk_open(&out, paths[0], 0, ODD(souk_error *, other)) == BAD);
+  assert_null(out);
+  free(endless);
+}
+
+static void of_close(void) {
+  for (int i = 0; i < 3; i++) {
+    souk_close((souk_bundle *)(uintptr_t)no_bundle(i)); // left alone
+    IS(souk_find_item(b, "item1") == 1);
+  }
+}
+
+static void of_get_info(void) {
+  souk_info info;
+  NO_BUNDLE(souk_get_info(none, &info, error))
+  REFUSED(souk_get_info(b, NULL, error), BAD, "info must not be NULL");
+  REFUSED(souk_get_info(b, ODD(souk_info *, &info), error), BAD, "info is not aligned");
+  REFUSED(souk_get_info_sized(b, &info, 0, error), BAD, "info_bytes is 0");
+  IS(souk_get_info(b, &info, ODD(souk_error *, other)) == BAD);
+}
+
+static const int32_t no_item[] = {-1, INT32_MIN, ITEMS, INT32_MAX};
+
+static void of_find_item(void) {
+  NO_BUNDLE_IS(souk_find_item(none, "item1") == -1)
+  IS(souk_find_item(b, NULL) == -1);
+}
+
+static void of_item_name(void) {
+  NO_BUNDLE_IS(souk_item_name(none, 0) == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_item_name(b, no_item[i]) == NULL);
+}
+
+static void of_item_count(void) {
+  NO_BUNDLE_IS(souk_item_count(none, 0) == -1)
+  for (int i = 0; i < 4; i++) IS(souk_item_count(b, no_item[i]) == -1);
+}
+
+static void of_item_title(void) {
+  char buf[4] = "abc";
+  NO_BUNDLE_IS(souk_item_title(none, 0, buf, sizeof buf) == 0)
+  for (int i = 0; i < 4; i++) IS(souk_item_title(b, no_item[i], buf, sizeof buf) == 0 && buf[0] == '\0');
+  IS(souk_item_title(b, 0, NULL, SIZE_MAX) == 0);
+}
+
+static void of_item_record(void) {
+  size_t bytes = 7;
+  NO_BUNDLE_IS(souk_item_record(none, 0, &bytes) == NULL && bytes == 0)
+  for (int i = 0; i < 4; i++) IS(souk_item_record(b, no_item[i], &bytes) == NULL);
+  IS(souk_item_record(b, 0, NULL) == NULL);
+  IS(souk_item_record(b, 0, ODD(size_t *, other)) == NULL);
+}
+
+static void of_find_event(void) {
+  NO_BUNDLE_IS(souk_find_event(none, "none") == -1)
+  IS(souk_find_event(b, NULL) == -1);
+}
+
+static void of_event_name(void) {
+  NO_BUNDLE_IS(souk_event_name(none, 0) == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_event_name(b, no_item[i]) == NULL);
+}
+
+static void of_user_attribute(void) {
+  NO_BUNDLE_IS(souk_user_attribute(none, 0) == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_user_attribute(b, no_item[i]) == NULL);
+}
+
+static void of_adapter_name(void) {
+  NO_BUNDLE_IS(souk_adapter_name(none, 1) == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_adapter_name(b, no_item[i]) == NULL);
+  IS(souk_adapter_name(b, 0) == NULL);
+}
+
+static void of_find_adapter(void) {
+  NO_BUNDLE_IS(souk_find_adapter(none, "de") == -1)
+  IS(souk_find_adapter(b, NULL) == -1);
+  IS(souk_find_adapter(b, "") == -1);
+}
+
+static void of_label_name(void) {
+  NO_BUNDLE_IS(souk_label_name(none, 0) == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_label_name(pairs, no_item[i]) == NULL);
+}
+
+// ---- histories, wherever they are given ----------------------------------------------------------------------
+
+// The call with each of them in the place of `history`.
+#define BAD_HISTORY(call)                             \
+  for (int h_ = 0; h_ < BAD_HISTORIES; h_++) {        \
+    const souk_history history = bad_histories[h_].h; \
+    REFUSED(call, BAD, bad_histories[h_].says);       \
+  }
+
+static const souk_history nobody = {.n = 0};
+
+// ---- vectors and scores --------------------------------------------------------------------------------------
+
+static void of_user_vectors(void) {
+  float u[W];
+  int32_t unknown[1];
+#define CALL(h_, n_, threads_, u_, unknown_) souk_user_vectors(b, h_, n_, threads_, u_, unknown_, error)
+  NO_BUNDLE(souk_user_vectors(none, &nobody, 1, 1, u, unknown, error))
+  BAD_HISTORY(CALL(&history, 1, 1, u, unknown))
+  REFUSED(CALL(NULL, 1, 1, u, unknown), BAD, "histories must not be NULL");
+  REFUSED(CALL(ODD(souk_history *, other), 1, 1, u, unknown), BAD, "histories is not aligned");
+  REFUSED(CALL(&nobody, HUGE_COUNT, 1, u, unknown), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(&nobody, SIZE_MAX, 1, u, unknown), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(&nobody, 1, -2, u, unknown), BAD, "threads = -2");
+  REFUSED(CALL(&nobody, 1, INT32_MAX, u, unknown), BAD, "threads = 2147483647");
+  REFUSED(CALL(&nobody, 1, 1, NULL, unknown), BAD, "u must not be NULL");
+  REFUSED(CALL(&nobody, 1, 1, ODD(float *, u), unknown), BAD, "u is not aligned");
+  REFUSED(CALL(&nobody, 1, 1, u, ODD(int32_t *, unknown)), BAD, "unknown is not aligned");
+#undef CALL
+}
+
+static const int64_t none_at[] = {0, 0}, one_at[] = {0, 1}, backwards[] = {1, 0}, negative[] = {-1, 0},
+                     long_one[] = {0, INT64_MAX};
+
+// The arguments that souk_user_vectors_flat and souk_rank_flat have in common.
+#define BAD_FLAT(CALL)                                                                   \
+  REFUSED(CALL(NULL, items, events, 1), BAD, "offsets must not be NULL");                \
+  REFUSED(CALL(ODD(int64_t *, other), items, events, 1), BAD, "offsets is not aligned"); \
+  REFUSED(CALL(negative, items, events, 1), BAD, "offsets[0] = -1");                     \
+  REFUSED(CALL(backwards, items, events, 1), BAD, "is less than");                       \
+  REFUSED(CALL(long_one, items, events, 1), BAD, "more than 2^24");                      \
+  REFUSED(CALL(one_at, NULL, events, 1), BAD, "items must not be NULL");                 \
+  REFUSED(CALL(one_at, ODD(int32_t *, items), events, 1), BAD, "not aligned");           \
+  REFUSED(CALL(one_at, items + 2, events, 1), BAD, "items[0] = 40");                     \
+  REFUSED(CALL(one_at, items, ODD(int32_t *, events), 1), BAD, "not aligned");           \
+  REFUSED(CALL(one_at, items, events + 2, 1), BAD, "events[0] = -1");                    \
+  REFUSED(CALL(none_at, items, events, HUGE_COUNT), BAD, "more than 2^31 - 1")
+
+static void of_user_vectors_flat(void) {
+  float u[W];
+  int32_t unknown[1];
+#define FLAT(offsets_, items_, events_, n_) \
+  souk_user_vectors_flat(b, offsets_, items_, events_, n_, 1, u, unknown, error)
+  NO_BUNDLE(souk_user_vectors_flat(none, none_at, NULL, NULL, 1, 1, u, unknown, error))
+  BAD_FLAT(FLAT);
+#undef FLAT
+#define CALL(threads_, u_, unknown_) \
+  souk_user_vectors_flat(b, none_at, items, events, 1, threads_, u_, unknown_, error)
+  REFUSED(CALL(-2, u, unknown), BAD, "threads = -2");
+  REFUSED(CALL(1, NULL, unknown), BAD, "u must not be NULL");
+  REFUSED(CALL(1, ODD(float *, u), unknown), BAD, "u is not aligned");
+  REFUSED(CALL(1, u, ODD(int32_t *, unknown)), BAD, "unknown is not aligned");
+#undef CALL
+}
+
+static void of_item_vectors(void) {
+  float v[W];
+  NO_BUNDLE(souk_item_vectors(none, 0, 1, v, error))
+  REFUSED(souk_item_vectors(b, -1, 1, v, error), BAD, "items -1 to -1");
+  REFUSED(souk_item_vectors(b, 0, -1, v, error), BAD, "not among the bundle's 40");
+  REFUSED(souk_item_vectors(b, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
+  REFUSED(souk_item_vectors(b, INT32_MIN, INT32_MIN, v, error), BAD, "not among");
+  REFUSED(souk_item_vectors(b, 0, 1, NULL, error), BAD, "v must not be NULL");
+  REFUSED(souk_item_vectors(b, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
+}
+
+static void of_score(void) {
+  float u[W] = {0}, spoiled[W] = {[3] = NAN}, scores[4];
+#define CALL(u_, n_, items_, m_, scores_) souk_score(b, u_, n_, items_, m_, scores_, error)
+  NO_BUNDLE(souk_score(none, u, 1, items, 1, scores, error))
+  REFUSED(souk_score(pairs, u, 1, items, 1, scores, error), BAD, "ranks no items");
+  REFUSED(CALL(NULL, 1, items, 1, scores), BAD, "u must not be NULL");
+  REFUSED(CALL(ODD(float *, u), 1, items, 1, scores), BAD, "u is not aligned");
+  REFUSED(CALL(spoiled, 1, items, 1, scores), SOUK_ERR_NONFINITE, "u[3]");
+  REFUSED(CALL(u, SIZE_MAX, items, 1, scores), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(u, 1, NULL, 1, scores), BAD, "items must not be NULL");
+  REFUSED(CALL(u, 1, ODD(int32_t *, items), 1, scores), BAD, "items is not aligned");
+  REFUSED(CALL(u, 1, items + 2, 1, scores), BAD, "items[0] = 40");
+  REFUSED(CALL(u, 1, items + 3, 1, scores), BAD, "items[0] = -2");
+  REFUSED(CALL(u, 1, items, HUGE_COUNT, scores), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(u, 1, items, 1, NULL), BAD, "scores must not be NULL");
+  REFUSED(CALL(u, 1, items, 1, ODD(float *, scores)), BAD, "scores is not aligned");
+#undef CALL
+}
+
+// ---- queries and lists ---------------------------------------------------------------------------------------
+
+typedef struct bad_query {
+  souk_query q;
+  souk_status code;
+  const char *says;
+} bad_query;
+
+static float spoiled_u[W] = {[2] = INFINITY};
+static bad_query bad_queries[] = {
+    {{.u = ODD(float *, spoiled_u)}, BAD, "queries[0].u is not aligned"},
+    {{.u = spoiled_u}, SOUK_ERR_NONFINITE, "queries[0].u[2]"},
+    {{.n_candidates = 1}, BAD, "queries[0].candidates must not be NULL"},
+    {{.candidates = items, .n_candidates = SIZE_MAX}, BAD, "queries[0].candidates has 18446744073709551615"},
+    {{.candidates = items, .n_candidates = 3}, BAD, "queries[0].candidates[2] = 40"},
+    {{.candidates = ODD(int32_t *, items), .n_candidates = 1}, BAD, "queries[0].candidates is not aligned"},
+    {{.n_deny = 1}, BAD, "queries[0].deny must not be NULL"},
+    {{.deny = items, .n_deny = SIZE_MAX}, BAD, "queries[0].deny has 18446744073709551615"},
+    {{.deny = items + 3, .n_deny = 1}, BAD, "queries[0].deny[0] = -2"},
+    {{.deny = ODD(int32_t *, items), .n_deny = 1}, BAD, "queries[0].deny is not aligned"},
+    {{.adapter = -1}, BAD, "queries[0].adapter = -1"},
+    {{.adapter = 3}, BAD, "queries[0].adapter = 3"},
+    {{.adapter = INT32_MAX}, BAD, "queries[0].adapter = 2147483647"},
+    {{.reserved = 1}, BAD, "queries[0].reserved = 1"},
+};
+enum { BAD_QUERIES = sizeof bad_queries / sizeof *bad_queries };
+
+// The arguments that souk_query_vectors and souk_rank have in common: CALL(queries, their size, their number).
+#define BAD_QUERY(CALL)                                                                                     \
+  do {                                                                                                      \
+    static const souk_query zeroed_;                                                                        \
+    for (int q_ = 0; q_ < BAD_QUERIES; q_++)                                                                \
+      REFUSED(CALL(&bad_queries[q_].q, sizeof(souk_query), 1), bad_queries[q_].code, bad_queries[q_].says); \
+    for (int h_ = 0; h_ < BAD_HISTORIES; h_++) {                                                            \
+      const souk_query asked_ = {.history = bad_histories[h_].h};                                           \
+      REFUSED(CALL(&asked_, sizeof asked_, 1), BAD, bad_histories[h_].says);                                \
+    }                                                                                                       \
+    REFUSED(CALL(NULL, sizeof zeroed_, 1), BAD, "queries must not be NULL");                                \
+    REFUSED(CALL(ODD(souk_query *, other), sizeof zeroed_, 1), BAD, "queries is not aligned");              \
+    REFUSED(CALL(&zeroed_, sizeof zeroed_, HUGE_COUNT), BAD, "more than 2^31 - 1");                         \
+    REFUSED(CALL(&zeroed_, 0, 1), BAD, "query_bytes = 0");                                                  \
+    REFUSED(CALL(&zeroed_, sizeof zeroed_ + 1, 1), BAD, "is not the size of a souk_query");                 \
+  } while (0)
+
+static void of_query_vectors(void) {
+  static const souk_query q;
+  float u[W];
+  int32_t unknown[1];
+#define QUERIES(q_, bytes_, n_) souk_query_vectors_sized(b, q_, bytes_, n_, 1, u, unknown, error)
+  NO_BUNDLE(souk_query_vectors(none, &q, 1, 1, u, unknown, error))
+  BAD_QUERY(QUERIES);
+#undef QUERIES
+  REFUSED(souk_query_vectors(b, &q, 1, -2, u, unknown, error), BAD, "threads = -2");
+  REFUSED(souk_query_vectors(b, &q, 1, INT32_MAX, u, unknown, error), BAD, "threads = 2147483647");
+  REFUSED(souk_query_vectors(b, &q, 1, 1, NULL, unknown, error), BAD, "u must not be NULL");
+  REFUSED(souk_query_vectors(b, &q, 1, 1, ODD(float *, u), unknown, error), BAD, "u is not aligned");
+  REFUSED(souk_query_vectors(b, &q, 1, 1, u, ODD(int32_t *, unknown), error), BAD, "unknown is not aligned");
+}
+
+typedef struct bad_rank_options {
+  souk_rank_options o;
+  const char *says;
+} bad_rank_options;
+
+static bad_rank_options bad_options[] = {
+    {{.threads = -2}, "threads = -2"},
+    {{.threads = INT32_MAX}, "threads = 2147483647"},
+    {{.keep_history = -1}, "options.keep_history = -1"},
+    {{.no_mix = 2}, "options.no_mix = 2"},
+    {{.reserved = 1}, "options.reserved = 1"},
+    {{.n_allow = 1}, "options.allow must not be NULL"},
+    {{.allow = items, .n_allow = SIZE_MAX}, "options.allow has 18446744073709551615"},
+    {{.allow = items, .n_allow = 3}, "options.allow[2] = 40"},
+    {{.allow = ODD(int32_t *, items), .n_allow = 1}, "options.allow is not aligned"},
+    {{.n_deny = 1}, "options.deny must not be NULL"},
+    {{.deny = items, .n_deny = SIZE_MAX}, "options.deny has 18446744073709551615"},
+    {{.deny = items + 3, .n_deny = 1}, "options.deny[0] = -2"},
+    {{.deny = ODD(int32_t *, items), .n_deny = 1}, "options.deny is not aligned"},
+};
+
+// What souk_rank and souk_rank_flat have in common: CALL(k, options, their size, items, scores, counts, unknown).
+#define BAD_RANK(CALL)                                                                                      \
+  do {                                                                                                      \
+    static const souk_rank_options zeroed_;                                                                 \
+    int32_t to_[4], count_[1];                                                                              \
+    float scores_[4];                                                                                       \
+    for (size_t o_ = 0; o_ < sizeof bad_options / sizeof *bad_options; o_++)                                \
+      REFUSED(CALL(1, &bad_options[o_].o, sizeof zeroed_, to_, scores_, count_, count_), BAD,               \
+              bad_options[o_].says);                                                                        \
+    REFUSED(CALL(0, NULL, 0, to_, scores_, count_, count_), BAD, "k = 0");                                  \
+    REFUSED(CALL(INT32_MIN, NULL, 0, to_, scores_, count_, count_), BAD, "k = -2147483648");                \
+    REFUSED(CALL(1, &zeroed_, 0, to_, scores_, count_, count_), BAD, "options_bytes is 0");                 \
+    REFUSED(CALL(1, ODD(souk_rank_options *, other), 8, to_, scores_, count_, count_), BAD,                 \
+            "options is not aligned");                                                                      \
+    REFUSED(CALL(1, NULL, 0, NULL, scores_, count_, count_), BAD, "items must not be NULL");                \
+    REFUSED(CALL(1, NULL, 0, ODD(int32_t *, to_), scores_, count_, count_), BAD, "items is not aligned");   \
+    REFUSED(CALL(1, NULL, 0, to_, ODD(float *, scores_), count_, count_), BAD, "scores is not aligned");    \
+    REFUSED(CALL(1, NULL, 0, to_, scores_, NULL, count_), BAD, "counts must not be NULL");                  \
+    REFUSED(CALL(1, NULL, 0, to_, scores_, ODD(int32_t *, count_), count_), BAD, "counts is not aligned");  \
+    REFUSED(CALL(1, NULL, 0, to_, scores_, count_, ODD(int32_t *, count_)), BAD, "unknown is not aligned"); \
+  } while (0)
+
+static void of_rank(void) {
+  static const souk_query q;
+  int32_t to[1], count[1];
+  float score[1];
+#define QUERIES(q_, bytes_, n_) souk_rank_sized(b, q_, bytes_, n_, 1, NULL, 0, to, score, count, count, error)
+#define CALL(k_, o_, bytes_, items_, scores__, counts_, unknown_) \
+  souk_rank_sized(b, &q, sizeof q, 1, k_, o_, bytes_, items_, scores__, counts_, unknown_, error)
+  NO_BUNDLE(souk_rank(none, &q, 1, 1, NULL, to, score, count, count, error))
+  REFUSED(souk_rank(pairs, &q, 1, 1, NULL, to, score, count, count, error), BAD, "ranks no items");
+  BAD_QUERY(QUERIES);
+  BAD_RANK(CALL);
+#undef CALL
+#undef QUERIES
+}
+
+static void of_rank_flat(void) {
+  int32_t to[1], count[1];
+  float score[1];
+#define FLAT(offsets_, items_, events_, n_) \
+  souk_rank_flat(b, offsets_, items_, events_, n_, 1, NULL, to, score, count, count, error)
+#define CALL(k_, o_, bytes_, items_, scores__, counts_, unknown_)                                         \
+  souk_rank_flat_sized(b, none_at, items, events, 1, k_, o_, bytes_, items_, scores__, counts_, unknown_, \
+                       error)
+  NO_BUNDLE(souk_rank_flat(none, none_at, NULL, NULL, 1, 1, NULL, to, score, count, count, error))
+  REFUSED(souk_rank_flat(classifies, none_at, NULL, NULL, 1, 1, NULL, to, score, count, count, error), BAD,
+          "ranks no items");
+  BAD_FLAT(FLAT);
+  BAD_RANK(CALL);
+#undef CALL
+#undef FLAT
+}
+
+// ---- texts, products, labels ---------------------------------------------------------------------------------
+
+static const char *const texts[] = {"w0 w3", NULL};
+
+static void of_embed_texts(void) {
+  static const struct {
+    souk_embed_options o;
+    const char *says;
+  } bad[] = {{{.threads = -2}, "threads = -2"},
+             {{.threads = INT32_MAX}, "threads = 2147483647"},
+             {{.pooling = -1}, "options.pooling = -1"},
+             {{.pooling = INT32_MAX}, "options.pooling = 2147483647"},
+             {{.normalise = -1}, "options.normalise = -1"},
+             {{.most_tokens = -1}, "options.most_tokens = -1"},
+             {{.most_tokens = 2}, "options.most_tokens = 2"},
+             {{.adapter = -1}, "options.adapter = -1"},
+             {{.adapter = INT32_MAX}, "options.adapter = 2147483647"},
+             {{.reserved = 1}, "options.reserved = 1"}};
+  const size_t bytes[] = {5};
+  float v[H];
+  int32_t tokens[1];
+#define CALL(t_, bytes_, n_, o_, v_, tokens_) souk_embed_texts(b, t_, bytes_, n_, o_, v_, tokens_, error)
+  NO_BUNDLE(souk_embed_texts(none, texts, bytes, 1, NULL, v, tokens, error))
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    REFUSED(CALL(texts, bytes, 1, &bad[i].o, v, tokens), BAD, bad[i].says);
+  REFUSED(CALL(NULL, bytes, 1, NULL, v, tokens), BAD, "texts must not be NULL");
+  REFUSED(CALL(ODD(const char *const *, texts), bytes, 1, NULL, v, tokens), BAD, "texts is not aligned");
+  REFUSED(CALL(texts + 1, bytes, 1, NULL, v, tokens), BAD, "texts[0] must not be NULL");
+  REFUSED(CALL(texts, ODD(size_t *, other), 1, NULL, v, tokens), BAD, "bytes is not aligned");
+  REFUSED(CALL(texts, bytes, HUGE_COUNT, NULL, v, tokens), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(texts, bytes, SIZE_MAX, NULL, v, tokens), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(texts, bytes, 1, ODD(souk_embed_options *, other), v, tokens), BAD, "options is not aligned");
+  REFUSED(souk_embed_texts_sized(b, texts, bytes, 1, &bad[0].o, 0, v, tokens, error), BAD,
+          "options_bytes is 0");
+  REFUSED(CALL(texts, bytes, 1, NULL, NULL, tokens), BAD, "vectors must not be NULL");
+  REFUSED(CALL(texts, bytes, 1, NULL, ODD(float *, v), tokens), BAD, "vectors is not aligned");
+  REFUSED(CALL(texts, bytes, 1, NULL, v, ODD(int32_t *, tokens)), BAD, "tokens is not aligned");
+#undef CALL
+}
+
+static const float spoiled_features[RICH_FEATURES] = {0, -INFINITY};
+
+static void of_products(void) {
+  static const struct {
+    souk_product p;
+    souk_status code;
+    const char *says;
+  } bad[] = {{{.bytes = 4}, BAD, "products[0].text must not be NULL"},
+             {{.n_attributes = 1}, BAD, "products[0].attributes must not be NULL"},
+             {{.attributes = texts, .n_attributes = SIZE_MAX}, BAD, "more than 1024"},
+             {{.attributes = texts, .n_attributes = 2}, BAD, "products[0].attributes[1] must not be NULL"},
+             {{.attributes = ODD(const char *const *, texts), .n_attributes = 1}, BAD, "not aligned"},
+             {{.features = ODD(const float *, spoiled_features)}, BAD, "products[0].features is not aligned"},
+             {{.features = spoiled_features}, SOUK_ERR_NONFINITE, "products[0].features[1] is a NaN"}};
+  static const souk_product p;
+  float v[W];
+  int32_t unknown[1];
+#define CALL(p_, bytes_, n_, v_, unknown_) \
+  souk_item_vectors_of_products_sized(b, p_, bytes_, n_, v_, unknown_, error)
+  NO_BUNDLE(souk_item_vectors_of_products(none, &p, 1, v, unknown, error))
+  REFUSED(souk_item_vectors_of_products(pairs, &p, 1, v, unknown, error), BAD, "has no content.safetensors");
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    REFUSED(CALL(&bad[i].p, sizeof p, 1, v, unknown), bad[i].code, bad[i].says);
+  REFUSED(CALL(NULL, sizeof p, 1, v, unknown), BAD, "products must not be NULL");
+  REFUSED(CALL(ODD(souk_product *, other), sizeof p, 1, v, unknown), BAD, "products is not aligned");
+  REFUSED(CALL(&p, 0, 1, v, unknown), BAD, "not structures of 0 bytes");
+  REFUSED(CALL(&p, sizeof p + 1, 1, v, unknown), BAD, "not structures of");
+  REFUSED(CALL(&p, sizeof p, HUGE_COUNT, v, unknown), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(&p, sizeof p, 1, NULL, unknown), BAD, "v must not be NULL");
+  REFUSED(CALL(&p, sizeof p, 1, ODD(float *, v), unknown), BAD, "v is not aligned");
+  REFUSED(CALL(&p, sizeof p, 1, v, ODD(int32_t *, unknown)), BAD, "unknown is not aligned");
+#undef CALL
+}
+
+static const struct {
+  souk_label_options o;
+  const char *says;
+} bad_label_options[] = {{{.threads = -2}, "threads = -2"},
+                         {{.threads = INT32_MAX}, "threads = 2147483647"},
+                         {{.logits = -1}, "options.logits = -1"},
+                         {{.adapter = 1}, "options.adapter = 1"},
+                         {{.adapter = INT32_MIN}, "options.adapter = -2147483648"},
+                         {{.reserved = 1}, "options.reserved = 1"}};
+enum { BAD_LABEL_OPTIONS = sizeof bad_label_options / sizeof *bad_label_options };
+
+static void of_classify(void) {
+  float out[RICH_LABELS];
+#define CALL(t_, s_, n_, o_, out_) souk_classify(classifies, t_, s_, n_, o_, out_, error)
+  NO_BUNDLE(souk_classify(none, texts, NULL, 1, NULL, out, error))
+  REFUSED(souk_classify(b, texts, NULL, 1, NULL, out, error), BAD, "has no labels");
+  REFUSED(souk_classify(pairs, texts, NULL, 1, NULL, out, error), BAD, "has labels of pairs, not of texts");
+  for (int i = 0; i < BAD_LABEL_OPTIONS; i++)
+    REFUSED(CALL(texts, NULL, 1, &bad_label_options[i].o, out), BAD, bad_label_options[i].says);
+  REFUSED(CALL(NULL, NULL, 1, NULL, out), BAD, "texts must not be NULL");
+  REFUSED(CALL(ODD(const char *const *, texts), NULL, 1, NULL, out), BAD, "texts is not aligned");
+  REFUSED(CALL(texts, NULL, 2, NULL, out), BAD, "texts[1] must not be NULL");
+  REFUSED(CALL(texts, ODD(const char *const *, texts), 1, NULL, out), BAD, "seconds is not aligned");
+  REFUSED(CALL(texts, texts + 1, 1, NULL, out), BAD, "seconds[0] must not be NULL");
+  REFUSED(CALL(texts, NULL, HUGE_COUNT, NULL, out), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(texts, NULL, 1, ODD(souk_label_options *, other), out), BAD, "options is not aligned");
+  REFUSED(souk_classify_sized(classifies, texts, NULL, 1, &bad_label_options[0].o, 0, out, error), BAD,
+          "options_bytes is 0");
+  REFUSED(CALL(texts, NULL, 1, NULL, NULL), BAD, "out must not be NULL");
+  REFUSED(CALL(texts, NULL, 1, NULL, ODD(float *, out)), BAD, "out is not aligned");
+#undef CALL
+}
+
+static void of_score_pairs(void) {
+  static const struct {
+    souk_pair p;
+    const char *says;
+  } bad[] = {
+      {{.item = -2}, "pairs[0].item = -2"},
+      {{.item = ITEMS}, "pairs[0].item = 40"},
+      {{.item = INT32_MAX}, "pairs[0].item = 2147483647"},
+      {{.reserved = 1}, "pairs[0].reserved = 1"},
+      {{.product = {.bytes = SIZE_MAX}}, "pairs[0].text must not be NULL"},
+      {{.product = {.n_attributes = 1}}, "pairs[0].attributes must not be NULL"},
+      {{.product = {.attributes = texts, .n_attributes = SIZE_MAX}}, "more than 1024"},
+      {{.product = {.attributes = texts, .n_attributes = 2}}, "pairs[0].attributes[1] must not be NULL"},
+      {{.product = {.features = spoiled_features}}, "features play no part"}};
+  static const souk_pair p;
+  float out[RICH_LABELS];
+#define CALL(p_, bytes_, n_, o_, out_) \
+  souk_score_pairs_sized(pairs, p_, bytes_, n_, o_, sizeof(souk_label_options), out_, error)
+  NO_BUNDLE(souk_score_pairs(none, &p, 1, NULL, out, error))
+  REFUSED(souk_score_pairs(b, &p, 1, NULL, out, error), BAD, "has no labels");
+  REFUSED(souk_score_pairs(classifies, &p, 1, NULL, out, error), BAD, "has labels of texts, not of pairs");
+  for (int i = 0; i < BAD_HISTORIES; i++) {
+    const souk_pair asked = {.history = bad_histories[i].h};
+    REFUSED(CALL(&asked, sizeof asked, 1, NULL, out), BAD, bad_histories[i].says);
+  }
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    REFUSED(CALL(&bad[i].p, sizeof p, 1, NULL, out), BAD, bad[i].says);
+  for (int i = 0; i < BAD_LABEL_OPTIONS; i++)
+    REFUSED(CALL(&p, sizeof p, 1, &bad_label_options[i].o, out), BAD, bad_label_options[i].says);
+  REFUSED(CALL(NULL, sizeof p, 1, NULL, out), BAD, "pairs must not be NULL");
+  REFUSED(CALL(ODD(souk_pair *, other), sizeof p, 1, NULL, out), BAD, "pairs is not aligned");
+  REFUSED(CALL(&p, 0, 1, NULL, out), BAD, "not structures of 0 bytes");
+  REFUSED(CALL(&p, sizeof p, HUGE_COUNT, NULL, out), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(&p, sizeof p, 1, ODD(souk_label_options *, other), out), BAD, "options is not aligned");
+  REFUSED(souk_score_pairs_sized(pairs, &p, sizeof p, 1, &bad_label_options[0].o, 0, out, error), BAD,
+          "options_bytes is 0");
+  REFUSED(CALL(&p, sizeof p, 1, NULL, NULL), BAD, "out must not be NULL");
+  REFUSED(CALL(&p, sizeof p, 1, NULL, ODD(float *, out)), BAD, "out is not aligned");
+#undef CALL
+}
+
+// ---- explanations --------------------------------------------------------------------------------------------
+
+static void of_explain(void) {
+  static const struct {
+    souk_explain_options o;
+    const char *says;
+  } bad[] = {{{.threads = -2}, "threads = -2"},
+             {{.threads = INT32_MAX}, "threads = 2147483647"},
+             {{.method = -1}, "options.method = -1"},
+             {{.method = INT32_MAX}, "options.method = 2147483647"},
+             {{.no_mix = -1}, "options.no_mix = -1"},
+             {{.adapter = -1}, "options.adapter = -1"},
+             {{.adapter = INT32_MAX}, "options.adapter = 2147483647"},
+             {{.tolerance = -1}, "options.tolerance = -1"},
+             {{.tolerance = INFINITY}, "options.tolerance = inf"},
+             {{.tolerance = NAN}, "options.tolerance = "}};
+  const souk_history one = {.n = 1, .items = items};
+  souk_explanation out[1];
+  float shares[1];
+#define CALL(h_, i_, m_, o_, out_, shares_) souk_explain(b, h_, i_, m_, o_, out_, shares_, error)
+  NO_BUNDLE(souk_explain(none, &one, items, 1, NULL, out, shares, error))
+  REFUSED(souk_explain(pairs, &one, items, 1, NULL, out, shares, error), BAD, "ranks no items");
+  BAD_HISTORY(CALL(&history, items, 1, NULL, out, shares))
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
+    REFUSED(CALL(&one, items, 1, &bad[i].o, out, shares), BAD, bad[i].says);
+  REFUSED(CALL(NULL, items, 1, NULL, out, shares), BAD, "history must not be NULL");
+  REFUSED(CALL(ODD(souk_history *, other), items, 1, NULL, out, shares), BAD, "history is not aligned");
+  REFUSED(CALL(&one, NULL, 1, NULL, out, shares), BAD, "items must not be NULL");
+  REFUSED(CALL(&one, ODD(int32_t *, items), 1, NULL, out, shares), BAD, "items is not aligned");
+  REFUSED(CALL(&one, items + 2, 1, NULL, out, shares), BAD, "items[0] = 40");
+  REFUSED(CALL(&one, items, SIZE_MAX, NULL, out, shares), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(&one, items, 1, ODD(souk_explain_options *, other), out, shares), BAD,
+          "options is not aligned");
+  REFUSED(souk_explain_sized(b, &one, items, 1, &bad[0].o, 0, out, sizeof *out, shares, error), BAD,
+          "options_bytes is 0");
+  REFUSED(souk_explain_sized(b, &one, items, 1, NULL, 0, out, 0, shares, error), BAD, "out_bytes = 0");
+  REFUSED(CALL(&one, items, 1, NULL, NULL, shares), BAD, "out must not be NULL");
+  REFUSED(CALL(&one, items, 1, NULL, ODD(souk_explanation *, other), shares), BAD, "out is not aligned");
+  REFUSED(CALL(&one, items, 1, NULL, out, NULL), BAD, "shares must not be NULL");
+  REFUSED(CALL(&one, items, 1, NULL, out, ODD(float *, shares)), BAD, "shares is not aligned");
+#undef CALL
+}
+
+// ---- the table -----------------------------------------------------------------------------------------------
+
+static const struct {
+  const char *name;
+  void (*refuse)(void);
+} table[] = {{"souk_infer_version", of_version},
+             {"souk_status_text", of_status_text},
+             {"souk_open", of_open},
+             {"souk_close", of_close},
+             {"souk_get_info_sized", of_get_info},
+             {"souk_find_item", of_find_item},
+             {"souk_item_name", of_item_name},
+             {"souk_item_count", of_item_count},
+             {"souk_item_title", of_item_title},
+             {"souk_item_record", of_item_record},
+             {"souk_find_event", of_find_event},
+             {"souk_event_name", of_event_name},
+             {"souk_user_attribute", of_user_attribute},
+             {"souk_adapter_name", of_adapter_name},
+             {"souk_find_adapter", of_find_adapter},
+             {"souk_label_name", of_label_name},
+             {"souk_user_vectors", of_user_vectors},
+             {"souk_user_vectors_flat", of_user_vectors_flat},
+             {"souk_item_vectors", of_item_vectors},
+             {"souk_score", of_score},
+             {"souk_query_vectors_sized", of_query_vectors},
+             {"souk_rank_sized", of_rank},
+             {"souk_rank_flat_sized", of_rank_flat},
+             {"souk_embed_texts_sized", of_embed_texts},
+             {"souk_item_vectors_of_products_sized", of_products},
+             {"souk_classify_sized", of_classify},
+             {"souk_score_pairs_sized", of_score_pairs},
+             {"souk_explain_sized", of_explain}};
+enum { CALLS = sizeof table / sizeof *table };
+
+static int row_of(const char *name) {
+  for (int i = 0; i < CALLS; i++)
+    if (strcmp(table[i].name, name) == 0) return i;
+  return -1;
+}
+
+// The next function that the header exports: its name and how many parameters it has; where the text goes on, NULL behind the last.
+static const char *next_call(const char *at, char name[64], int *parameters) {
+  static const char mark[] = "\nSOUK_API ";
+  at = strstr(at, mark);
+  if (at == NULL) return NULL;
+  const char *open = strchr(at, '('), *begin = open;
+  assert_non_null(open);
+  while (isalnum((unsigned char)begin[-1]) || begin[-1] == '_') begin--;
+  assert_true(open - begin < 64);
+  snprintf(name, 64, "%.*s", (int)(open - begin), begin);
+  *parameters = strncmp(open, "(void)", 6) != 0;
+  for (at = open; *at != ')'; at++) *parameters += *at == ',';
+  return at;
+}
+
+static void every_call_refuses_what_it_should(void **state) {
+  (void)state;
+  for (int i = 0; i < CALLS; i++) {
+    tried = 0;
+    table[i].refuse();
+    assert_true(tried > 0);
+  }
+}
+
+static void every_call_of_the_header_is_in_the_table(void **state) {
+  (void)state;
+  char *header, name[64];
+  size_t bytes;
+  int parameters, found = 0;
+  check_ok(file_read("include/souk/infer.h", 1 << 24, &header, &bytes));
+  for (const char *at = header; (at = next_call(at, name, &parameters)) != NULL; found++) {
+    const int row = row_of(name);
+    if (row < 0) fail_msg("%s is in infer.h, and not in the table of hostile arguments", name);
+    tried = 0;
+    table[row].refuse();
+    if (tried < parameters)
+      fail_msg("%s has %d parameters, and is tried with %d hostile arguments", name, parameters, tried);
+  }
+  free(header);
+  assert_int_equal(found, CALLS);
+}
+
+// After all of that the handles answer as before.
+static void the_handles_still_answer(void **state) {
+  (void)state;
+  static const souk_query q;
+  static const souk_pair p;
+  static const souk_product new_one = {.text = "w1 w2"};
+  const souk_history one = {.n = 1, .items = items};
+  int32_t listed[ITEMS], count;
+  float scores[ITEMS], v[W], out[RICH_LABELS], shares[1];
+  souk_explanation why;
+  assert_int_equal(souk_rank(b, &q, 1, ITEMS, NULL, listed, scores, &count, NULL, NULL), SOUK_OK);
+  assert_int_equal(count, ITEMS);
+  assert_int_equal(souk_embed_texts(b, texts, NULL, 1, NULL, v, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_item_vectors_of_products(b, &new_one, 1, v, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_explain(b, &one, items, 1, NULL, &why, shares, NULL), SOUK_OK);
+  assert_int_equal(souk_classify(classifies, texts, NULL, 1, NULL, out, NULL), SOUK_OK);
+  check_near((double)out[0] + (double)out[1] + (double)out[2], 1, 1e-6);
+  assert_int_equal(souk_score_pairs(pairs, &p, 1, NULL, out, NULL), SOUK_OK);
+  for (int k = 0; k < RICH_LABELS; k++) assert_true(out[k] > 0 && out[k] < 1);
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_refuses_what_it_should),
+                                     cmocka_unit_test(every_call_of_the_header_is_in_the_table),
+                                     cmocka_unit_test(the_handles_still_answer)};
+  return cmocka_run_group_tests(tests, open_all, close_all);
+}
