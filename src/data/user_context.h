@@ -7,7 +7,7 @@
 //     places int32: it comes before event places[k] of the history (its length: behind the last one), which do not fall for a user;
 //     events uint8: its event type; word_offsets int64 [Q + 1], words int32: its words, [word_offsets[k], word_offsets[k + 1]).
 //   search_times.h5, schema "souk.search_times", beside it where the log has times: times int64 [Q], when each was made, in the data set's
-//     unit of time. Data sets of version 0.2 and before do not have it.
+//     unit of time. Data sets of version 0.3 and before do not have it.
 //   domains.h5, schema "souk.domains", where items have domains (format/domains.h): offsets int64 [S + 1]: the runs of user i are
 //     [offsets[i], offsets[i + 1]); places int32: where each begins in the history, rising, the first at 0.
 // Histories themselves hold items only, and so do targets. What a model reads is put together here: attributes, and then events and the

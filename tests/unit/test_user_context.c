@@ -326,6 +326,24 @@ static void pairs_of_sessions_have_them(void **unused) {
   pairs_of(9, 40, cut, cut_lengths, 4, 1);
 }
 
+// A pair with an item is asked about, too: what was searched for right before the item is in front of it, as it is when it is served.
+static void pairs_with_items_have_the_last_search(void **unused) {
+  (void)unused;
+  data_config config = defaults();
+  batcher *b;
+  const batch *x;
+  int32_t seen[32] = {0};
+  snprintf(config.mix, sizeof config.mix, "item_pairs");
+  check_ok(batcher_open(&b, d, &config, &bert, PART_TRAIN, 0, 1));
+  for (int k = 0; k < 40; k++) {
+    check_ok(batcher_next(b, &x));
+    for (int32_t s = 0; s < x->seqs; s++) seen[x->cu_seqlens[s + 1] - x->cu_seqlens[s]]++;
+  }
+  // Of the first user i0 before i1, and i0 and i1 with w2 before i2; of the other the same without what is known of the first.
+  for (int32_t n = 0; n < 32; n++) assert_int_equal(seen[n] > 0, n == 9 || n == 11 || n == 5 || n == 6);
+  batcher_close(b);
+}
+
 static void validation_asks_behind_the_last_search(void **unused) {
   (void)unused;
   const data_config config = defaults();
@@ -572,6 +590,7 @@ int main(void) {
       TEST(batches_have_them_and_predict_items),
       TEST(validation_asks_behind_the_last_search),
       TEST(pairs_of_sessions_have_them),
+      TEST(pairs_with_items_have_the_last_search),
       TEST(hostile_files_are_refused),
       TEST(hostile_times_are_refused),
       TEST(labelled_pairs_have_them),

@@ -51,9 +51,10 @@ int32_t history_rows(const history_source *b, int32_t n);
 // Rows of a window of n items, the last of which is only predicted; 0: nothing is.
 int32_t history_rows_of_next(const history_source *b, int32_t n);
 // How many items and words and attributes events [begin, end) of a sequence are for the model; and these, at most `room` of them
-// (max_positions + 1 at most), valid until the next call.
-int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end);
-batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end,
+// (max_positions + 1 at most), valid until the next call. asked: what comes behind them is asked about, so that what was searched for
+// right before it belongs to them.
+int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end, bool asked);
+batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end, bool asked,
                          int32_t room);
 
 // Windows [*begin, *end), of all, of the sequences of a block.

@@ -28,14 +28,15 @@ static status list_masked(const history_source *b, example e, int64_t copy, exam
     if (e.end - e.begin > 2 && rng_unit(&r) < b->c.crop)
       e.end = e.begin + 2 + (int32_t)rng_below(&r, (uint64_t)(e.end - e.begin - 1));
   }
-  e.length = history_rows(b, history_length(b, e.sequence, e.begin, e.end) + session_pair_rows(b));
+  e.length = history_rows(b, history_length(b, e.sequence, e.begin, e.end, false) + session_pair_rows(b));
   return examples_add(to, &e);
 }
 
 static status list_next(const history_source *b, example e, int64_t copy, example_list *to) {
   e.task = copy == b->masked_copies ? PREDICT_NEXT : PREDICT_FIRST;
-  e.length =
-      e.task == PREDICT_NEXT ? history_rows_of_next(b, history_length(b, e.sequence, e.begin, e.end)) : 1;
+  e.length = e.task == PREDICT_NEXT
+                 ? history_rows_of_next(b, history_length(b, e.sequence, e.begin, e.end, false))
+                 : 1;
   if (e.length == 0) return OK;
   if (e.task == PREDICT_FIRST) {
     rng r = rng_at((uint64_t)b->c.seed, STREAM_CROP, (uint32_t)e.id, high(e.id));
@@ -71,8 +72,10 @@ static status list(batch_source *self, int64_t epoch, int64_t block, example_lis
     int32_t first, end; // of the validation targets; the first is asked about, unless it is trained on
     dataset_targets(b->d, s, false, &first, &end);
     if (first >= end || b->trains.lengths[s] > first) continue;
-    const example e = {
-        .sequence = s, .id = s, .end = first, .length = history_rows(b, history_length(b, s, 0, first))};
+    const example e = {.sequence = s,
+                       .id = s,
+                       .end = first,
+                       .length = history_rows(b, history_length(b, s, 0, first, true))};
     TRY(examples_add(to, &e));
   }
   return OK;
@@ -108,7 +111,7 @@ static void count_cut(const history_source *b, const example *of, size_t n, batc
   for (size_t i = 0; b->context != NULL && i < n; i++) {
     const bool next = of[i].task >= PREDICT_NEXT, masked = !next && b->c.next_session;
     if (of[i].task == PREDICT_FIRST) continue;
-    const int32_t rows = history_length(b, of[i].sequence, of[i].begin, of[i].end) - next;
+    const int32_t rows = history_length(b, of[i].sequence, of[i].begin, of[i].end, false) - next;
     out->examples++;
     out->cut += rows + session_pair_rows(b) * masked >
                 b->layout.max_positions - sequence_specials(&b->layout, masked, false);
@@ -172,18 +175,16 @@ static status no_room(const example *e) {
   return fail(ERR_INTERNAL, "an example of %d rows does not fit into its batch", e->length);
 }
 
-int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end) {
+int32_t history_length(const history_source *b, int64_t index, int32_t begin, int32_t end, bool asked) {
   if (b->context == NULL) return end - begin;
-  return context_rows(
-      b->context,
-      &(context_span){.sequence = index, .begin = begin, .end = end, .query = b->part == PART_VALID});
+  return context_rows(b->context,
+                      &(context_span){.sequence = index, .begin = begin, .end = end, .query = asked});
 }
 
-batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end,
+batch_input history_take(const history_source *b, const sequence *s, int32_t begin, int32_t end, bool asked,
                          int32_t room) {
   if (b->context == NULL) return (batch_input){s->tokens + begin, s->events + begin, end - begin};
-  const context_span span = {
-      .sequence = s->index, .begin = begin, .end = end, .query = b->part == PART_VALID};
+  const context_span span = {.sequence = s->index, .begin = begin, .end = end, .query = asked};
   const int32_t n = context_fill(b->context, &span, s->tokens, s->events, room, b->row_tokens, b->row_events);
   return (batch_input){b->row_tokens, b->row_events, n};
 }
@@ -219,7 +220,7 @@ static status add_next(history_source *b, batch *out, const example *e, const se
       out->label_logq[out->n_masked - 1] = negatives_logq(b->negatives, s->tokens[e->begin]);
     return OK;
   }
-  const batch_input window = history_take(b, s, e->begin, e->end, room_of(b, false) + 1);
+  const batch_input window = history_take(b, s, e->begin, e->end, false, room_of(b, false) + 1);
   const batch_input input = {window.tokens, window.events, window.n - 1};
   if (!batch_add(out, &b->layout, &input, NULL, e->id, &row, &kept)) return no_room(e);
   batch_set_causal(out);
@@ -250,7 +251,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   if (b->in_batch != NULL && b->n_in_batch < b->base.caps.seqs) b->in_batch[b->n_in_batch++] = e->sequence;
   batch_input a, second;
   if (b->part == PART_VALID) {
-    a = history_take(b, &s, e->begin, e->end, room_of(b, true));
+    a = history_take(b, &s, e->begin, e->end, true, room_of(b, true));
     if (!batch_add_query(out, &b->layout, &a, e->id, s.tokens[e->end]))
       return fail(ERR_INTERNAL, "a query does not fit into its batch");
     return OK;
@@ -258,7 +259,7 @@ static status add(batch_source *self, batch *out, const example *e, const exampl
   if (e->task >= PREDICT_NEXT) return add_next(b, out, e, &s);
   int32_t label = -1;
   const bool pair = b->c.next_session && session_pair(b, all, e, &s, &a, &second, &label);
-  if (!pair) a = history_take(b, &s, e->begin, e->end, room_of(b, false));
+  if (!pair) a = history_take(b, &s, e->begin, e->end, false, room_of(b, false));
   const int32_t begin = out->tokens;
   if (!batch_add(out, &b->layout, &a, pair ? &second : NULL, e->id, NULL, NULL)) return no_room(e);
   out->nsp_labels[out->seqs - 1] = label;

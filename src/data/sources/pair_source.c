@@ -91,7 +91,7 @@ static bool cut_window(const pair_source *p, int64_t w, example *e) {
   if (e->end - e->begin < 2) return false;
   rng r = rng_at((uint64_t)p->c->seed, STREAM_CROP, (uint32_t)e->id, (uint32_t)(e->id >> 32));
   e->end = e->begin + 1 + (int32_t)rng_below(&r, (uint64_t)(e->end - e->begin - 1));
-  e->length = rows_of(p, history_length(h, e->sequence, e->begin, e->end));
+  e->length = rows_of(p, history_length(h, e->sequence, e->begin, e->end, true));
   return true;
 }
 
@@ -179,7 +179,8 @@ status pair_source_add(pair_source *p, batch *out, const example *listed) {
   const batch_input text = {.tokens = p->text, .n = item >= 0 ? show_item(p, item) : 0};
   const int32_t others = text.n > 0 ? text.n + sequence_specials(&p->h->layout, true, false)
                                     : sequence_specials(&p->h->layout, false, false);
-  const batch_input history = history_take(p->h, &s, e->begin, e->end, p->h->layout.max_positions - others);
+  const batch_input history =
+      history_take(p->h, &s, e->begin, e->end, true, p->h->layout.max_positions - others);
   const int32_t begin = out->tokens;
   const bool pair = text.n > 0; // an item without a text: the history alone
   if (!batch_add(out, &p->h->layout, &history, pair ? &text : NULL, e->id, NULL, NULL))
