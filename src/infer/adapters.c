@@ -285,7 +285,8 @@ static souk_status refuse_surplus(const tuning_reader *r) {
 static souk_status read_low_rank(tuning_reader *r) {
   const souk_bundle *b = r->b;
   const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, R = (size_t)r->rank;
-  const size_t factors = r->form == FORM_ADALORA ? 3 : 2, places = r->file.count / factors;
+  const size_t factors = r->form == FORM_ADALORA ? 3 : 2, most = (size_t)b->layers * ADAPTED_PLACES,
+               said = r->file.count / factors, places = said < most ? said : most;
   const size_t wide = F > H ? F : H;
   r->floats = (places + 1) * (gemm_packed_size(R, wide) + gemm_packed_size(wide, R) + 32);
   PASS(infer_alloc(&r->t->layers, (size_t)b->layers * ADAPTED_PLACES, sizeof *r->t->layers, "an adapter",

@@ -29,7 +29,7 @@ static souk_status check_texts(const souk_bundle *b, int64_t tokens, const char 
     return infer_fail(e, SOUK_ERR_FORMAT, "%s: tensor \"offsets\" does not end with the number of tokens",
                       path);
   for (int64_t k = 0; k < tokens; k++)
-    if (t->tokens[k] < 0 || t->tokens[k] >= b->first_item)
+    if (t->tokens[k] != TOKEN_UNK && (t->tokens[k] < TOKEN_SPECIALS || t->tokens[k] >= b->first_item))
       return infer_fail(e, SOUK_ERR_FORMAT,
                         "%s: tensor \"tokens\" holds %d, which is no word and no attribute", path,
                         t->tokens[k]);

@@ -1,7 +1,6 @@
 // Hostile and damaged bundles: a good one is changed in one place a case, and opening must refuse it with the
 // right code and a sentence that names file and field. Unless the case is about checksums, souk.json is made
 // to agree with the changed files, as a malicious author would.
-#include <fcntl.h>
 #include <jansson.h>
 #include <limits.h>
 #include <stdbool.h>
@@ -14,6 +13,7 @@
 #include "eval/mix_counts.h"
 #include "eval/mix_file.h"
 #include "lib/check.h"
+#include "lib/hostile.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "souk/infer.h"
@@ -23,38 +23,6 @@ enum { ITEMS = 12 };
 static char root[PATH_MAX], good[PATH_MAX], evil[PATH_MAX];
 static int32_t mix_others,
     mix_weights; // where the neighbours and their weights begin in the data of mix.safetensors
-static const char *const names[] = {"config.json",           "model.safetensors", "vocab.tsv",
-                                    "items.safetensors",     "catalogue.jsonl",   "tokenizer.json",
-                                    "tokenizer_config.json", "mix.safetensors"};
-
-static const char *in(const char *dir, const char *name) {
-  static char paths[4][PATH_MAX + 64];
-  static int turn;
-  char *path = paths[turn++ % 4];
-  check_ok(path_join(path, sizeof paths[0], dir, name));
-  return path;
-}
-
-// Without fsync, which would make the table slow.
-static void write_bytes(const char *path, const char *data, size_t bytes) {
-  FILE *f = fopen(path, "we");
-  assert_non_null(f);
-  assert_int_equal(fwrite(data, 1, bytes, f), bytes);
-  assert_int_equal(fclose(f), 0);
-}
-
-static void write_text(const char *path, const char *text) {
-  write_bytes(path, text, strlen(text));
-}
-
-static void copy_file(const char *from, const char *to) {
-  char *data;
-  size_t bytes;
-  check_ok(file_read(from, 1 << 24, &data, &bytes));
-  write_bytes(to, data, bytes);
-  free(data);
-}
-
 // A mix for the checkpoint, and the bundle again with it.
 static void add_mix(dataset *d) {
   static const mix_config settings = {
@@ -104,6 +72,7 @@ static int make_good(void **state) {
   model *m = tiny_model(d, &c);
   tiny_export(root, m, d);
   add_mix(d);
+  hostile_of(good, evil);
   model_free(m);
   dataset_close(d);
   return 0;
@@ -115,179 +84,7 @@ static int remove_all(void **state) {
   return 0;
 }
 
-// ---- changes -------------------------------------------------------------------------------------------------
-
-typedef enum change {
-  SET,      // souk.json or config.json: the field at `where` (a path with slashes) becomes the json `with`
-  DELETE,   // or goes
-  HEADER,   // the same in the header of a safetensors file
-  UNHEADER, // or goes from there
-  REPLACE,  // the first `where` in the file becomes `with`, of any length
-  WHOLE,    // the file becomes `with`
-  APPEND,   // `with` is added to the file
-  CUT,      // the file keeps its first atoi(with) bytes
-  NUMBER,   // its first eight bytes become the number `with`, little-endian
-  FLOAT,    // the float number atoi(where) of the data of a safetensors file gets the bits `with`
-  LINK,     // the file becomes a symbolic link to the good one
-  DIRECTORY,
-  PIPE,
-  ABSENT,
-} change;
-
-typedef struct hostile {
-  const char *file;
-  change change;
-  const char *where, *with;
-  bool keep_checksums; // souk.json stays as it was
-  souk_status code;
-  const char *says; // part of the sentence
-} hostile;
-
-static json_t *value_of(const char *text) {
-  json_error_t error;
-  json_t *j = json_loads(text, JSON_DECODE_ANY, &error);
-  if (j == NULL) fail_msg("%s: %s", text, error.text);
-  return j;
-}
-
-// Sets or deletes the field at a path with slashes.
-static void change_field(json_t *j, const char *path, const char *with) {
-  char copy[256], *rest = copy, *part;
-  snprintf(copy, sizeof copy, "%s", path);
-  while ((part = strsep(&rest, "/")) != NULL && rest != NULL) {
-    j = json_object_get(j, part);
-    if (j == NULL) fail_msg("there is no \"%s\" of \"%s\"", part, path);
-  }
-  if (with == NULL)
-    assert_int_equal(json_object_del(j, part), 0);
-  else
-    json_object_set_new(j, part, value_of(with));
-}
-
-static void change_json(const char *path, const char *where, const char *with) {
-  json_t *j = json_load_file(path, 0, NULL);
-  assert_non_null(j);
-  change_field(j, where, with);
-  assert_int_equal(json_dump_file(j, path, 0), 0);
-  json_decref(j);
-}
-
-static void change_header(const char *path, const char *where, const char *with) {
-  char *data, *text;
-  size_t bytes;
-  uint64_t size;
-  check_ok(file_read(path, 1 << 24, &data, &bytes));
-  memcpy(&size, data, 8);
-  json_t *j = json_loadb(data + 8, size, 0, NULL);
-  assert_non_null(j);
-  change_field(j, where, with);
-  text = json_dumps(j, JSON_COMPACT);
-  const uint64_t now = strlen(text);
-  char *changed = malloc(8 + now + bytes);
-  assert_non_null(changed);
-  memcpy(changed, &now, 8);
-  memcpy(changed + 8, text, now);
-  memcpy(changed + 8 + now, data + 8 + size, bytes - 8 - size);
-  write_bytes(path, changed, bytes - size + now);
-  free(changed);
-  json_decref(j);
-  free(text);
-  free(data);
-}
-
-static void change_bytes(const char *path, const hostile *h) {
-  char *data;
-  size_t bytes;
-  check_ok(file_read(path, 1 << 24, &data, &bytes));
-  const size_t with = h->with != NULL ? strlen(h->with) : 0;
-  char *changed = malloc(bytes + with + 1);
-  assert_non_null(changed);
-  memcpy(changed, data, bytes);
-  if (h->change == REPLACE) {
-    const char *at = memmem(data, bytes, h->where, strlen(h->where));
-    if (at == NULL) fail_msg("%s does not hold \"%s\"", path, h->where);
-    const size_t before = (size_t)(at - data), rest = bytes - before - strlen(h->where);
-    memcpy(changed + before, h->with, with);
-    memcpy(changed + before + with, at + strlen(h->where), rest);
-    bytes = before + with + rest;
-  } else if (h->change == CUT) {
-    assert_true((size_t)atoi(h->with) < bytes);
-    bytes = (size_t)atoi(h->with);
-  } else if (h->change == APPEND) {
-    memcpy(changed + bytes, h->with, with);
-    bytes += with;
-  } else if (h->change == NUMBER) {
-    const uint64_t number = strtoull(h->with, NULL, 0);
-    memcpy(changed, &number, 8);
-  } else if (h->change == FLOAT) {
-    const uint32_t bits = (uint32_t)strtoul(h->with, NULL, 0);
-    uint64_t header;
-    memcpy(&header, data, 8);
-    memcpy(changed + 8 + header + 4 * (size_t)atoi(h->where), &bits, 4);
-  }
-  write_bytes(path, changed, bytes);
-  free(changed);
-  free(data);
-}
-
-static void apply(const hostile *h) {
-  const char *path = in(evil, h->file);
-  switch (h->change) {
-  case SET:
-  case DELETE:
-    change_json(path, h->where, h->with);
-    break;
-  case HEADER:
-  case UNHEADER:
-    change_header(path, h->where, h->with);
-    break;
-  case WHOLE:
-    write_text(path, h->with);
-    break;
-  case LINK:
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(symlink(in(good, h->file), path), 0);
-    break;
-  case DIRECTORY:
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(mkdir(path, 0777), 0);
-    break;
-  case PIPE:
-    assert_int_equal(unlink(path), 0);
-    assert_int_equal(mkfifo(path, 0666), 0);
-    break;
-  case ABSENT:
-    assert_int_equal(unlink(path), 0);
-    break;
-  default:
-    change_bytes(path, h);
-  }
-}
-
-// Makes souk.json agree with the files, where it still can be read.
-static void agree(void) {
-  json_t *j = json_load_file(in(evil, "souk.json"), 0, NULL);
-  if (j == NULL) return;
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-    struct stat st;
-    uint64_t bytes;
-    char hex[65];
-    json_t *entry = json_object_get(json_object_get(j, "files"), names[i]);
-    if (entry == NULL || lstat(in(evil, names[i]), &st) != 0 || !S_ISREG(st.st_mode)) continue;
-    check_ok(file_sha256(in(evil, names[i]), hex, &bytes));
-    json_object_set_new(entry, "bytes", json_integer((json_int_t)bytes));
-    json_object_set_new(entry, "sha256", json_string(hex));
-  }
-  assert_int_equal(json_dump_file(j, in(evil, "souk.json"), 0), 0);
-  json_decref(j);
-}
-
-static void copy_good(void) {
-  if (dir_exists(evil)) check_ok(dir_remove(evil));
-  check_ok(dir_make(evil));
-  for (size_t i = 0; i < sizeof names / sizeof *names; i++) copy_file(in(good, names[i]), in(evil, names[i]));
-  copy_file(in(good, "souk.json"), in(evil, "souk.json"));
-}
+// ---- cases ---------------------------------------------------------------------------------------------------
 
 #define WORD  "bert.embeddings.word_embeddings.weight"
 #define QUERY "bert.encoder.layer.0.attention.self.query.weight"
@@ -637,9 +434,9 @@ static void hostile_tables(void **state) {
              (table_cases[i].weight ? mix_weights : mix_others) + table_cases[i].at);
     const hostile h = {
         .file = "mix.safetensors", .change = FLOAT, .where = where, .with = table_cases[i].bits};
-    copy_good();
-    apply(&h);
-    agree();
+    hostile_copy();
+    hostile_apply(&h);
+    hostile_agree();
     assert_int_equal(souk_open(&b, evil, 0, &e), SOUK_ERR_FORMAT);
     if (strstr(e.message, table_cases[i].says) == NULL) fail_msg("case %zu: \"%s\"", i, e.message);
   }
@@ -647,25 +444,7 @@ static void hostile_tables(void **state) {
 
 static void every_case_has_its_sentence(void **state) {
   (void)state;
-  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    const hostile *h = &cases[i];
-    souk_bundle *b = (souk_bundle *)(void *)root;
-    souk_error e = {.code = SOUK_OK};
-    copy_good();
-    apply(h);
-    if (!h->keep_checksums) agree();
-    const souk_status rc = souk_open(&b, evil, 0, &e);
-    if (rc != h->code || strstr(e.message, h->says) == NULL)
-      fail_msg("case %zu, %s %s: code %d, \"%s\" does not say \"%s\"", i, h->file,
-               h->where != NULL ? h->where : "", rc, e.message, h->says);
-    assert_null(b);
-    assert_true(e.code == rc && strncmp(e.message, "", 1) != 0);
-    for (const char *p = e.message; *p != '\0'; p++) assert_true((unsigned char)*p >= 0x20);
-    // Without the checksums everything else is still checked.
-    const souk_status without = souk_open(&b, evil, SOUK_SKIP_CHECKSUMS, &e);
-    if (rc != SOUK_ERR_CHECKSUM) assert_int_equal(without, rc);
-    souk_close(b);
-  }
+  hostile_all(cases, sizeof cases / sizeof *cases);
   print_message("# %zu hostile bundles refused\n", sizeof cases / sizeof *cases);
 }
 
@@ -693,9 +472,9 @@ static void harmless_changes(void **state) {
   assert_int_equal(souk_user_vectors(first, &history, 1, 1, u, NULL, &e), SOUK_OK);
   assert_int_equal(souk_item_vectors(first, 10, 2, v, &e), SOUK_OK);
   for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++) {
-    copy_good();
-    apply(&harmless[i]);
-    agree();
+    hostile_copy();
+    hostile_apply(&harmless[i]);
+    hostile_agree();
     if (souk_open(&b, evil, 0, &e) != SOUK_OK) fail_msg("case %zu: %s", i, e.message);
     assert_int_equal(souk_user_vectors(b, &history, 1, 1, same_u, NULL, &e), SOUK_OK);
     assert_int_equal(souk_item_vectors(b, 10, 2, same_v, &e), SOUK_OK);
@@ -745,34 +524,19 @@ static void titles(void **state) {
 #define HUGE_FLOAT "0x7f7fffff" // the largest
 #define LAST_NORM  "cls.predictions.transform.LayerNorm.weight"
 
-// The first of a tensor's floats, for FLOAT.
-static int first_float(const char *file, const char *name) {
-  char *data;
-  size_t bytes;
-  uint64_t size;
-  check_ok(file_read(in(good, file), 1 << 24, &data, &bytes));
-  memcpy(&size, data, 8);
-  json_t *j = json_loadb(data + 8, size, 0, NULL);
-  const json_t *offsets = json_object_get(json_object_get(j, name), "data_offsets");
-  assert_true(json_is_array(offsets));
-  const int first = (int)json_integer_value(json_array_get(offsets, 0)) / 4;
-  json_decref(j);
-  free(data);
-  return first;
-}
-
 // The good bundle with n floats of a tensor changed, opened; more changes come from souk.json.
 static souk_bundle *open_with(const char *file, const char *name, int at, int n, const char *bits,
                               const char *inv_temperature) {
   souk_bundle *b;
   souk_error e;
-  copy_good();
+  hostile_copy();
   for (int i = 0; i < n; i++) {
     char where[16];
-    snprintf(where, sizeof where, "%d", first_float(file, name) + at + i);
-    apply(&(hostile){.file = file, .change = FLOAT, .where = where, .with = bits});
+    snprintf(where, sizeof where, "%d", hostile_first(file, name) + at + i);
+    hostile_apply(&(hostile){.file = file, .change = FLOAT, .where = where, .with = bits});
   }
-  if (inv_temperature != NULL) change_json(in(evil, "souk.json"), "head/inv_temperature", inv_temperature);
+  if (inv_temperature != NULL)
+    hostile_json(hostile_path(evil, "souk.json"), "head/inv_temperature", inv_temperature);
   if (souk_open(&b, evil, SOUK_SKIP_CHECKSUMS, &e) != SOUK_OK) fail_msg("%s", e.message);
   return b;
 }
