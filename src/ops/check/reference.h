@@ -7,7 +7,7 @@
 // reference_float is the same source compiled for float, as anyone would write it first. Its error against
 // reference_double sets the tolerance for backends.
 //
-// One file computes, reference_body.h; it is included twice. Ops of these backends may allocate.
+// One source computes: reference_body.h, with a file for each family of ops. It is included twice. Ops of these backends may allocate.
 #ifndef SOUK_OPS_CHECK_REFERENCE_H
 #define SOUK_OPS_CHECK_REFERENCE_H
 
