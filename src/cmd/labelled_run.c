@@ -171,7 +171,11 @@ static status read_all(labelled_run *r, const seq_layout *layout) {
   if (r->train.n == 0) return fail(ERR_ARGUMENT, "labels.train: there is no row to train on");
   TRY(note_untrained(r));
   if (l->unlabelled[0] != '\0') TRY(read_unlabelled(r, layout));
+  if (l->weights == LABEL_WEIGHTS_EVEN && r->labels.single)
+    return fail(ERR_ARGUMENT,
+                "labels.weights = even weighs several labels, and there is one; auto weighs its classes");
   if (l->weights == LABEL_WEIGHTS_AUTO) labelled_balance(&r->train, &r->labels);
+  if (l->weights == LABEL_WEIGHTS_EVEN) labelled_even(&r->train);
   return OK;
 }
 

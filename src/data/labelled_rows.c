@@ -52,8 +52,10 @@ const option labelled_options[] = {
      "seconds|milliseconds|microseconds|nanoseconds|iso|day_first|month_first|order",
      "of that column, as in souk prepare"},
     {"time_zone", OPT_STRING, FIELD(time_zone), "UTC", 0, 0, NULL, "of dates that name none"},
-    {"weights", OPT_CHOICE, FIELD(weights), "none", 0, 0, "none|auto",
-     "of labels in the loss; auto: by inverse frequency"},
+    {"weights", OPT_CHOICE, FIELD(weights), "none", 0, 0, "none|auto|even",
+     "of labels in the loss; auto: by inverse frequency; even: of several labels each weighs the same in "
+     "all, "
+     "however few rows know it"},
     {"max_rejects", OPT_FLOAT, FIELD(max_rejects), "0.1", 0, 1, NULL,
      "share of rows that cannot be used above which the command fails"},
 };
@@ -198,6 +200,17 @@ void labelled_balance(labelled_rows *r, const label_set *l) {
     balance_single(r, l->n, counts);
   else
     for (int32_t k = 0; k < r->targets; k++) balance_label(r, k);
+}
+
+void labelled_even(labelled_rows *r) {
+  double known[MOST_LABELS] = {0}, all = 0, labels = 0;
+  for (int64_t i = 0; i < r->n * r->targets; i++) known[i % r->targets] += r->labels[i] >= 0;
+  for (int32_t k = 0; k < r->targets; k++) {
+    all += known[k];
+    labels += known[k] > 0;
+  }
+  for (int64_t i = 0; i < r->n * r->targets; i++)
+    if (r->labels[i] >= 0) r->weights[i] = balanced(all, labels, known[i % r->targets]);
 }
 
 // Which of the counts an entry of the labels is in: its class, or its side of a label; -1: it is not known.

@@ -33,7 +33,11 @@ typedef enum labelled_format {
   LABELLED_SPACE,
   LABELLED_JSONL
 } labelled_format;
-typedef enum label_weights { LABEL_WEIGHTS_NONE, LABEL_WEIGHTS_AUTO } label_weights; // "none|auto"
+typedef enum label_weights {
+  LABEL_WEIGHTS_NONE,
+  LABEL_WEIGHTS_AUTO,
+  LABEL_WEIGHTS_EVEN
+} label_weights; // "none|auto|even"
 
 extern const option labelled_options[];
 extern const size_t n_labelled_options;
@@ -71,6 +75,10 @@ bool labelled_put(const labelled_rows *r, int64_t i, const seq_layout *layout, i
 // of several labels, of which K rows know label c and P have it, K / (2 P) where it holds and K / (2 (K - P)) where it does not. Their
 // mean over rows is 1. Labels that never occur get no weight.
 void labelled_balance(labelled_rows *r, const label_set *l);
+// Of several labels each weighs the same in all: where N labels of all rows are known and K of them are of label k, of C labels that any row
+// knows, N / (C K). Their mean over known labels is 1. A label that follows from another (a purchase from a click) is known for few
+// rows, and would otherwise have as small a part in the loss.
+void labelled_even(labelled_rows *r);
 
 // Rows from `first` on are a teacher's: of each class (single), and of each side of a label (several), they weigh together no more than the
 // rows before them, so that what a teacher is sure of, which is mostly the frequent class, does not shift the others' share.

@@ -348,6 +348,9 @@ static void test_weights(void **unused) {
   check_near((double)rows_read.weights[0], 2, 1e-7);
   check_near((double)rows_read.weights[2], 4.0 / (2 * 3), 1e-7);
   check_near((double)rows_read.weights[3], 1, 1e-7); // y has one side only
+  labelled_even(&rows_read);
+  check_near((double)rows_read.weights[0], 7.0 / (2 * 4), 1e-7);
+  check_near((double)rows_read.weights[3], 7.0 / (2 * 3), 1e-7);
   forget();
 }
 
