@@ -43,7 +43,7 @@ def write_texts(name, texts):
 
 def bundle():
     made = f"{work}/bundle"
-    run([souk, "import", model, f"{work}/imported", "--force"])
+    run([souk, "import", model, f"{work}/imported", "--typed_specials", "--force"]) # as sentence-transformers reads texts
     run([souk, "export", f"{work}/imported", made, "--force"])
     return made
 
