@@ -269,6 +269,68 @@ static void test_what_cannot_be(void **unused) {
   words = kept;
 }
 
+// Files are read as souk prepare reads its logs, by the same options.
+static void test_files(void **unused) {
+  (void)unused;
+  defaults();
+  snprintf(config.missing, sizeof config.missing, "NA");
+  snprintf(config.separator, sizeof config.separator, ";");
+  check_ok(read_text("text;label\n\"good; \"\"hat\"\"\";a\nbad;NA\nshoe;b\n", false, false));
+  expect_row(0, "good [UNK] [UNK] hat [UNK] = 0");
+  expect_row(1, "shoe = 1");
+  assert_int_equal(report.no_label, 1);
+  forget();
+  defaults();
+  config.header = false; // columns by number
+  config.format = LABELLED_TSV;
+  snprintf(config.text, sizeof config.text, "2");
+  snprintf(config.label, sizeof config.label, "1");
+  check_ok(read_text("b\tgood\na\tbad hat\n", false, false));
+  expect_row(0, "good = 1");
+  expect_row(1, "bad hat = 0");
+  forget();
+  defaults();
+  snprintf(config.encoding, sizeof config.encoding, "latin1");
+  check_ok(read_text("text,label\ng\xf6od,\xe4\nGOOD h\xe2t,b\n", false, false));
+  expect_row(0, "good = 1"); // the accents go, as the tokeniser has it
+  expect_row(1, "good hat = 0");
+  assert_string_equal(labels.names[1], "\u00e4");
+  forget();
+  defaults();
+  config.quotes = 2; // "auto|double|backslash|none"
+  check_ok(read_text("text,label\n\"good \\\"hat\\\"\",a\nbad,b\n", false, false));
+  expect_row(0, "good [UNK] hat [UNK] = 0");
+  forget();
+  defaults();
+  config.format = LABELLED_JSONL;
+  check_ok(
+      read_text("{\"text\":\"good\",\"label\":1}\n{\"text\":7,\"label\":2}\n{\"text\":\"\",\"label\":2}\n",
+                false, false));
+  expect_row(0, "good = 0"); // numbers are labels by their texts
+  expect_row(1, "[UNK] = 1");
+  assert_int_equal(report.empty, 1);
+  forget();
+}
+
+// A time with a zone, in the data set's seconds: what came before 1970-01-01 00:00:30 UTC.
+static void test_times(void **unused) {
+  (void)unused;
+  defaults();
+  snprintf(config.user, sizeof config.user, "user");
+  snprintf(config.item, sizeof config.item, "item");
+  snprintf(config.time, sizeof config.time, "time");
+  snprintf(config.time_zone, sizeof config.time_zone, "+01:00");
+  config.max_rejects = 0.5;
+  check_ok(read_text(
+      "user,item,time,click,cart,buy\nu0,i0,1970-01-01 01:00:30,1,,\nu0,i0,1970-01-01T00:00:30Z,0,,\n"
+      "u0,i0,yesterday,1,,\n",
+      true, true));
+  expect_row(0, "i0 i3 | i0 shoe ##s = - - -");
+  expect_row(1, "i0 i3 | i0 shoe ##s = - - -");
+  assert_int_equal(report.rejected, 1);
+  forget();
+}
+
 // Twenty times the rows of another, and no fewer.
 static void test_imbalance(void **unused) {
   (void)unused;
@@ -463,6 +525,7 @@ int main(void) {
       cmocka_unit_test(test_pairs),          cmocka_unit_test(test_what_cannot_be),
       cmocka_unit_test(test_label_sets),     cmocka_unit_test(test_weights),
       cmocka_unit_test(test_taught_weights), cmocka_unit_test(test_hold_out),
-      cmocka_unit_test(test_batches),        cmocka_unit_test(test_imbalance)};
+      cmocka_unit_test(test_batches),        cmocka_unit_test(test_imbalance),
+      cmocka_unit_test(test_files),          cmocka_unit_test(test_times)};
   return cmocka_run_group_tests_name("labelled", tests, set_up, tear_down);
 }
