@@ -402,8 +402,8 @@ static const backend table = {
     .average_rescale = cuda_average_rescale,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_9(const backend_host *h);
-const backend *souk_backend_9(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_10(const backend_host *h);
+const backend *souk_backend_10(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

@@ -2,7 +2,7 @@
 //
 //   1. columns: scales, offsets, sampled: the negatives' rows.   rows: a, sampled: the labels' scores
 //   2. for each block of rows:  P = a t^T;  losses;  and with gradients
-//        P becomes G, its column sums are added to dbias;  da = G t;  dtable += G^T a
+//        P becomes G, its column sums are added to dbias;  da = G t;  dtable += G^T a, or the same of factors (low)
 //   3. loss, weight and hits;  dx from da;  cosine: dtable loses what lies along its rows;  sampled: labels' and
 //      negatives' gradients are rows beside each other until the scatter-add at the end.
 //
@@ -23,7 +23,7 @@ enum { SCORE_BYTES = 64 << 20, LEAST_ROWS = 32, ALIGNED = 256 };
 typedef struct layout {
   size_t workspace, a, inverse, row_max, factor, hot, even, hits, nll, scale, offset, scores, partial_g,
       partial_q, q, da;
-  size_t negatives, label_scale, label_dot, label_score, dlabel, drows, dbias, classes, scatter, total;
+  size_t negatives, label_scale, label_dot, label_score, dlabel, drows, dbias, classes, scatter, a_low, total;
 } layout;
 
 static int32_t columns_of(const xent_params *p) {
@@ -97,6 +97,7 @@ static layout lay_out(const xent_params *p) {
   l.dbias = take(&at, S + labels, F);
   l.classes = take(&at, S + labels, sizeof(int32_t));
   l.scatter = take(&at, scatter_bytes(p), 1);
+  l.a_low = take(&at, M * (size_t)p->low, F);
   l.total = at;
   return l;
 }
@@ -220,6 +221,50 @@ static status gradient_of_table(const run *r, int32_t first, int32_t count) {
   return cuda_matmul(r->ctx, &p, r->at.workspace);
 }
 
+static float *a_low_of(const run *r) {
+  return (float *)(void *)((char *)r->ctx->at.scratch + r->at.a_low);
+}
+
+// x_low times inv_temperature, and 0 in dead rows, as a is.
+static status prepare_low(const run *r) {
+  const xent_params *p = r->p;
+  const scale_params copy = {
+      .n = p->n, .width = p->low, .x = p->x_low, .scale = p->inv_temperature, .y = a_low_of(r)};
+  TRY(cuda_zero(r->ctx, a_low_of(r), (size_t)p->n.cap * (size_t)p->low * sizeof(float)));
+  return cuda_check(launch_scale_forward(&r->ctx->at, &copy), "launch a copy of the factors' rows");
+}
+
+// The gradients of a table's factors; dx_low is whole after its only block of each row.
+static status gradients_of_factors(const run *r, int32_t first, int32_t count) {
+  const xent_params *p = r->p;
+  const size_t at = (size_t)first * (size_t)p->low;
+  const matmul_call rows_low = {.m = count,
+                                .n = p->low,
+                                .k = r->w.columns,
+                                .a = r->w.scores,
+                                .b = p->table_low,
+                                .lda = r->w.ld,
+                                .ldb = p->low,
+                                .c = (float *)p->dx_low + at,
+                                .ldc = p->low,
+                                .alpha = p->inv_temperature,
+                                .beta = 0.0f},
+                    table_low = {.m = r->w.columns,
+                                 .n = p->low,
+                                 .k = count,
+                                 .a_transposed = true,
+                                 .a = r->w.scores,
+                                 .b = a_low_of(r) + at,
+                                 .lda = r->w.ld,
+                                 .ldb = p->low,
+                                 .c = p->dtable_low,
+                                 .ldc = p->low,
+                                 .alpha = 1.0f,
+                                 .beta = 1.0f};
+  if (p->dx_low != NULL) TRY(cuda_matmul(r->ctx, &rows_low, r->at.workspace));
+  return p->dtable_low != NULL ? cuda_matmul(r->ctx, &table_low, r->at.workspace) : OK;
+}
+
 static status block(const run *r, int32_t first, int32_t count) {
   const launch *l = &r->ctx->at;
   TRY(scores(r, first, count));
@@ -234,6 +279,7 @@ static status block(const run *r, int32_t first, int32_t count) {
     TRY(cuda_check(launch_add_partials(l, r->w.q, r->w.partial_q, tiles(count), r->w.columns),
                    "launch the sums of the cross-entropy's gradients"));
   TRY(gradient_of_rows(r, first, count));
+  if (r->p->low > 0) TRY(gradients_of_factors(r, first, count));
   return r->table_wanted ? gradient_of_table(r, first, count) : OK;
 }
 
@@ -268,6 +314,7 @@ status cuda_xent(op_ctx *ctx, const xent_params *p) {
   if (r.n == 0) return OK;
   TRY(cuda_check(launch_xent_rows(l, p, &r.w), "launch the cross-entropy's rows"));
   if (r.gradients) TRY(clear_sums(&r));
+  if (r.gradients && p->low > 0) TRY(prepare_low(&r));
   const int32_t step = block_rows(p);
   for (int32_t first = 0; first < r.n; first += step)
     TRY(block(&r, first, r.n - first < step ? r.n - first : step));

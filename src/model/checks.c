@@ -262,6 +262,8 @@ static status xent(op_ctx *ctx, const xent_params *p) {
   LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
   LOOK_FLOAT(backward, place, dbias, 1, p->classes);
   LOOK_FLOAT(backward, place, dtable, p->classes, p->hidden);
+  LOOK_ACT(backward, place, dx_low, live(p->n), p->low);
+  LOOK_FLOAT(backward, place, dtable_low, p->classes, p->low);
   return OK;
 }
 

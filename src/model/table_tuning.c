@@ -51,6 +51,11 @@ void table_plan_buffers(model_core *m) {
   plan_kept(m, &t->table, elements_of(m), m->be->act_size);
   if (!words_train(m)) return;
   plan_gradient(m, &t->d_up, elements_of_up(m), sizeof(float));
+  if (table_has_factors(m, m->run.caps.negatives)) {
+    const size_t n = (size_t)m->run.caps.masked * (size_t)peft_rank(&m->c.peft);
+    plan_gradient(m, &t->x_low, n, m->be->act_size);
+    plan_gradient(m, &t->dx_low, n, m->be->act_size);
+  }
   plan_gradient(m, &t->d_table, elements_of(m), sizeof(float));
 }
 
@@ -103,6 +108,54 @@ static linear_params product_op(const model_core *m) {
                          .y_add = true};
 }
 
+// ---- factors of a head's scores ------------------------------------------------------------------------------
+
+bool table_has_factors(const model_core *m, int32_t n_negatives) {
+  return m->table != NULL && m->items == NULL && words_train(m) && m->c.score == 0 && n_negatives == 0 &&
+         m->run.caps.negatives == 0;
+}
+
+void table_set_factors(const model_core *m, xent_params *p) {
+  const table_tuning *t = m->table;
+  const size_t at = (size_t)p->class_base * (size_t)peft_rank(&m->c.peft);
+  const char *a = weight(m, t->a);
+  float *da = grad(m, t->a);
+  p->dtable = NULL;
+  p->low = (int32_t)peft_rank(&m->c.peft);
+  p->x_low = t->x_low;
+  p->table_low = a == NULL ? NULL : a + at * m->be->act_size;
+  p->dx_low = m->params.items[t->b].trainable ? t->dx_low : NULL;
+  p->dtable_low = da == NULL ? NULL : da + at;
+}
+
+// X s B is what a layer of weights s B would hand back of the gradient X.
+static linear_params rows_op(const model_core *m, const xent_params *p) {
+  return (linear_params){.n = p->n,
+                         .in = (int32_t)peft_rank(&m->c.peft),
+                         .out = (int32_t)m->c.hidden,
+                         .w = m->table->up,
+                         .dy = (act *)(uintptr_t)p->x,
+                         .dx = m->table->x_low};
+}
+
+status table_before_head(const model_core *m, const xent_params *p) {
+  if (p->low == 0) return OK;
+  const linear_params op = rows_op(m, p);
+  return m->be->linear_backward(m->ctx, &op);
+}
+
+// d (s B) += X' (G A), as that layer's weights would get it.
+status table_behind_head(const model_core *m, const xent_params *p) {
+  if (p->low == 0 || p->dx_low == NULL) return OK;
+  linear_params op = rows_op(m, p);
+  op.x = m->table->dx_low;
+  op.dx = NULL;
+  op.dw = m->table->d_up;
+  return m->be->linear_backward(m->ctx, &op);
+}
+
+// ---- checking ------------------------------------------------------------------------------------------------
+
 status table_check(const model_core *m, size_t *scratch) {
   if (m->table == NULL) return OK;
   if (m->be->act_size != sizeof(float))
@@ -111,7 +164,9 @@ status table_check(const model_core *m, size_t *scratch) {
                 m->be->name, m->be->act_size);
   const scale_params scale = scale_op(m, NULL, NULL, true);
   const linear_params product = product_op(m);
+  const linear_params of_rows = rows_op(m, &(xent_params){.n = rows_masked(m)});
   TRY(op_check(m, OP_SCALE, &scale, scratch));
+  TRY(op_check(m, OP_LINEAR, &of_rows, scratch));
   return op_check(m, OP_LINEAR, &product, scratch);
 }
 
@@ -133,6 +188,7 @@ status table_forward(model_core *m, bool training) {
 status table_zero_gradient(model_core *m) {
   const table_tuning *t = m->table;
   if (t == NULL || t->d_table == NULL) return OK;
+  TRY(m->be->zero(m->ctx, t->d_up, elements_of_up(m) * sizeof(float)));
   return m->be->zero(m->ctx, t->d_table, elements_of(m) * sizeof(float));
 }
 
@@ -141,7 +197,6 @@ status table_backward(model_core *m) {
   if (t == NULL || t->d_table == NULL) return OK;
   const scale_params scale = scale_op(m, t->d_up, grad(m, t->b), true);
   const linear_params product = product_op(m);
-  TRY(m->be->zero(m->ctx, t->d_up, elements_of_up(m) * sizeof(float)));
   TRY(m->be->linear_backward(m->ctx, &product));
   return scale.y == NULL ? OK : m->be->scale_forward(m->ctx, &scale);
 }

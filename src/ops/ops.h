@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 9 };
+enum { OPS_VERSION = 10 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -309,6 +309,13 @@ typedef struct xent_params {
   float *dtable;    // [classes,H] a; NULL: not wanted (frozen)
   float *dbias;     // [classes] a; NULL: not wanted, or bias is NULL
   uint8_t *touched; // [classes] set to 1 where dtable was added to; may be NULL
+  // Where the table is E + A B' and E is frozen (A [classes,low], B [H,low]), the factors' gradients cost a low-th of dtable's: with G
+  // the scores' gradients times inv_temperature,  dtable_low += G^T x_low  and  dx_low = G table_low.  Full softmax of dot scores only.
+  int32_t low;          // 0: none
+  const act *x_low;     // [M,low] r: x B
+  const act *table_low; // [classes,low] r: A
+  act *dx_low;          // [M,low] w; NULL: not wanted (B is frozen)
+  float *dtable_low;    // [classes,low] a; NULL: not wanted (A is frozen)
 } xent_params;
 
 // Losses of the logits z of few classes. Labels of -1 are ignored. Adds weight * nll, weight and hits of the others to its slot.

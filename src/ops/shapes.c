@@ -103,6 +103,10 @@ static status check_xent(const char *name, const xent_params *p) {
   if (!(p->smoothing >= 0 && p->smoothing < 1) || (p->smoothing > 0 && p->loss != LOSS_SOFTMAX))
     return fail(ERR_UNSUPPORTED, "the %s backend's %s does not support label smoothing of %g", name,
                 p->loss == LOSS_SOFTMAX ? "cross-entropy" : "binary loss", (double)p->smoothing);
+  if (p->low < 0 || (p->low > 0 && (p->n_negatives > 0 || p->score != SCORE_DOT)))
+    return fail(
+        ERR_UNSUPPORTED,
+        "the %s backend makes gradients of a table's factors with the full softmax of dot scores only", name);
   if (!(p->beta >= 0))
     return fail(ERR_UNSUPPORTED, "the %s backend's loss has beta = %g", name, (double)p->beta);
   return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;

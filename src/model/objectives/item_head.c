@@ -111,6 +111,7 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
                    .dbias = grads && dbias != NULL ? dbias + base : NULL,
                    .touched = grads && touched != NULL ? touched + base : NULL};
   item_loss_set(&m->run.loss, &p, grads);
+  if (grads && table_has_factors(m, n_negatives)) table_set_factors(m, &p);
   return p;
 }
 
@@ -171,7 +172,9 @@ status item_head_forward(void *self, model_core *m, int32_t slot, const float *w
   TRY(run_head(self, m));
   // Evaluation batches carry no negatives, and then the loss is over all classes.
   const xent_params xent = xent_op(self, m, slot, weights, m->live.negatives, grads);
-  return m->be->xent(m->ctx, &xent);
+  TRY(table_before_head(m, &xent));
+  TRY(m->be->xent(m->ctx, &xent));
+  return table_behind_head(m, &xent);
 }
 
 // Ends at the earliest op that trains, or goes on into the encoder if that does.
@@ -204,6 +207,7 @@ void item_head_spared(const void *state, const model_core *m, flops_spared *s) {
   const item_head *self = state;
   if (transforms(m)) s->masked += linear_spared(m, encoder_trains(m), self->w);
   if (!encoder_table_trains(m)) s->score += 2.0 * (double)m->c.hidden;
+  if (table_has_factors(m, 0)) s->score += 2.0 * (double)m->c.hidden - 4.0 * (double)peft_rank(&m->c.peft);
 }
 
 // ---- vectors -------------------------------------------------------------------------------------------------

@@ -137,6 +137,8 @@ static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   if (p->dtable != NULL) c.bytes += table * H * 2 * F;
   if (p->dtable != NULL) c.flops += 2 * n * columns * H;
   if (p->dbias != NULL) c.bytes += table * 2 * F;
+  c.bytes += p->low * (table * (A + 2 * F) + n * 2 * A);
+  c.flops += 4 * n * columns * p->low;
   return c;
 }
 

@@ -3,7 +3,7 @@
 #include <stdio.h>
 #include "ops/check/harness.h"
 
-enum { X = 1, TABLE, BIAS, ROW_LOSS, DX, DTABLE, DBIAS, TOUCHED };
+enum { X = 1, TABLE, BIAS, ROW_LOSS, DX, DTABLE, DBIAS, TOUCHED, X_LOW, TABLE_LOW, DX_LOW, DTABLE_LOW };
 
 typedef struct xent_case {
   int32_t n, slack, hidden, classes, class_base, negatives;
@@ -17,7 +17,10 @@ typedef struct xent_case {
     TABLE_FROZEN = 4,
     NO_FLAGS = 8,
     NO_ROW_LOSS = 16,
-    TINY = 32
+    TINY = 32,
+    FACTORS = 64, // the table has factors, with gradients of their own
+    A_FROZEN = 128,
+    B_FROZEN = 256
   } how;
   loss_kind loss;
   logq_kind logq;
@@ -56,6 +59,14 @@ static const xent_case cases[] = {
     // the next array.
     {65, 1, 64, 200, 5, 31, SCORE_DOT, 1, ALL, SOFTMAX},
     {29, 1, 64, 90, 5, 64, SCORE_COSINE, 0.5f, ALL, SOFTMAX},
+    // A table of factors: narrower than rows, and wider; one of them frozen.
+    {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, TABLE_FROZEN + FACTORS, SOFTMAX},
+    {0, 4, 20, 33, 5, 0, SCORE_DOT, 1, TABLE_FROZEN + FACTORS, SOFTMAX},
+    {97, 7, 36, 497, 3, 0, SCORE_DOT, 2, TABLE_FROZEN + FACTORS, SOFTMAX},
+    {65, 1, 3, 1025, 5, 0, SCORE_DOT, 0.3f, NO_BIAS + TABLE_FROZEN + FACTORS, SOFTMAX},
+    {33, 9, 150, 300, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + FACTORS + A_FROZEN, SOFTMAX},
+    {33, 9, 64, 300, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + FACTORS + B_FROZEN, SOFTMAX},
+    {66, 9, 20, 2100, 7, 0, SCORE_DOT, 1, TABLE_FROZEN + FACTORS, LOSS_SOFTMAX, LOGQ_STANDARD, 0.2f},
     // Label smoothing, over the classes and over the sample; with one candidate gradients are 0, and a half rounds nothing.
     {1, 0, 1, 1, 0, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.5f},
     {0, 4, 20, 33, 5, 0, SCORE_DOT, 1, ALL, LOSS_SOFTMAX, LOGQ_STANDARD, 0.1f},
@@ -119,13 +130,17 @@ static void label(int32_t i, char text[LABEL]) {
                  k->loss == LOSS_SOFTMAX ? logq[k->logq] : "");
   if (k->loss != LOSS_SOFTMAX || k->parameter > 0)
     snprintf(loss + n, sizeof loss - (size_t)n, ", %s %g", losses[k->loss], (double)k->parameter);
-  snprintf(text, LABEL, "%s, %s, %d of %d rows, hidden %d, %d classes from %d, temperature %g%s%s%s%s%s%s",
-           loss, k->score == SCORE_DOT ? "dot" : "cosine", k->n, k->n + k->slack, k->hidden, k->classes,
+  snprintf(text, LABEL,
+           "%s, %s, %d of %d rows, hidden %d, %d classes from %d, temperature %g%s%s%s%s%s%s%s%s%s", loss,
+           k->score == SCORE_DOT ? "dot" : "cosine", k->n, k->n + k->slack, k->hidden, k->classes,
            k->class_base, (double)k->temperature, k->how & NO_BIAS ? ", no bias" : "",
            k->how & BIAS_FROZEN ? ", bias frozen" : "", k->how & TABLE_FROZEN ? ", table frozen" : "",
            k->how & NO_FLAGS ? ", no touched" : "", k->how & NO_ROW_LOSS ? ", no row_loss" : "",
-           k->how & TINY ? ", tiny rows" : "");
+           k->how & TINY ? ", tiny rows" : "", k->how & FACTORS ? ", factors" : "",
+           k->how & A_FROZEN ? ", A frozen" : "", k->how & B_FROZEN ? ", B frozen" : "");
 }
+
+enum { LOW = 7 }; // of a table's factors
 
 // Rows 0, 1, 2 become nothing, shorter than 1e-6, and just longer.
 static void make_tiny(fixture *f, int32_t at) {
@@ -156,6 +171,13 @@ static void setup(int32_t i, fixture *f) {
                        .absent = no_bias || (k->how & BIAS_FROZEN) != 0});
   fixture_put(f, TOUCHED,
               (tensor){BYTES("touched", SUMMED, v, 1), .absent = frozen || (k->how & NO_FLAGS) != 0});
+  const bool none = (k->how & FACTORS) == 0;
+  fixture_put(f, X_LOW, (tensor){ACTS("x_low", GIVEN, n, LOW), .absent = none});
+  fixture_put(f, TABLE_LOW, (tensor){ACTS("table_low", GIVEN, v, LOW), .absent = none});
+  fixture_put(f, DX_LOW, (tensor){ACTS("dx_low", MADE, n, LOW), .absent = none || (k->how & B_FROZEN) != 0});
+  fixture_put(f, DTABLE_LOW,
+              (tensor){FLOATS("dtable_low", SUMMED, v, LOW), .spread = 0.01,
+                       .absent = none || (k->how & A_FROZEN) != 0});
   if (k->how & TINY) {
     make_tiny(f, X);
     make_tiny(f, TABLE);
@@ -195,7 +217,12 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                           .dx = pass == BACKWARD ? c->at[DX] : NULL,
                           .dtable = c->at[DTABLE],
                           .dbias = c->at[DBIAS],
-                          .touched = c->at[TOUCHED]};
+                          .touched = c->at[TOUCHED],
+                          .low = k->how & FACTORS ? LOW : 0,
+                          .x_low = c->at[X_LOW],
+                          .table_low = c->at[TABLE_LOW],
+                          .dx_low = pass == BACKWARD ? c->at[DX_LOW] : NULL,
+                          .dtable_low = c->at[DTABLE_LOW]};
 }
 
 const suite suite_xent = {.name = "xent",

@@ -109,6 +109,15 @@ static REAL bpr_loss(candidates *c) {
   return loss;
 }
 
+// What the gradient g of a row's score of a class is to the table's factors.
+static void add_factors(const xent_params *p, int64_t i, int64_t class, REAL g) {
+  for (int32_t j = 0; j < p->low; j++) {
+    const int64_t of_row = i * p->low + j, of_class = class * p->low + j;
+    if (p->dx_low != NULL) reals(p->dx_low)[of_row] += g * reals(p->table_low)[of_class];
+    if (p->dtable_low != NULL) reals(p->dtable_low)[of_class] += g * reals(p->x_low)[of_row];
+  }
+}
+
 static void xent_row(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c) {
   const REAL *x = reals(p->x) + i * p->hidden;
   find_candidates(ctx, p, i, c);
@@ -125,6 +134,7 @@ static void xent_row(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c
   if (p->dx == NULL) return;
   REAL *dx = reals(p->dx) + i * p->hidden;
   for (int32_t j = 0; j < p->hidden; j++) dx[j] = 0;
+  for (int32_t j = 0; p->dx_low != NULL && j < p->low; j++) reals(p->dx_low)[i * p->low + j] = 0;
   for (int32_t k = 0; k < c->n; k++) {
     const REAL g = (REAL)ctx->state.scale[p->slot] * weight * c->s[k];
     const int64_t row = (int64_t)c->class[k] * p->hidden;
@@ -133,6 +143,7 @@ static void xent_row(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c
       add_score_gradient(ctx, p, reals(p->table) + row, x, g * (REAL)p->inv_temperature,
                          reals(p->dtable) + row);
     if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[c->class[k]] += g;
+    add_factors(p, i, c->class[k], g * (REAL)p -> inv_temperature);
   }
 }
 

@@ -39,7 +39,7 @@ enum { LEAST_ROWS = 32, MOST_ROWS = 256, CHUNK = 240, NARROW = 128, SCORE_BYTES 
 typedef struct layout {
   size_t a, inv_norm, scores, shifts, maxima, sums, totals, left_out, da, column_scale, label_score,
       label_scale;
-  size_t offset, negatives, dnegatives, dbias, temporary, packed_rows, total;
+  size_t offset, negatives, dnegatives, dbias, temporary, packed_rows, a_low, da_low, packed_low, total;
   size_t rows; // of a block
 } layout;
 
@@ -59,6 +59,7 @@ static size_t rows_of_block(const xent_params *p, size_t columns) {
 
 static layout lay_out(const xent_params *p, int32_t threads) {
   const size_t H = (size_t)p->hidden, M = (size_t)p->n.cap, n = (size_t)threads;
+  const size_t R = (size_t)p->low, widest = R > H ? R : H;
   const size_t S = (size_t)p->n_negatives, columns = S > 0 ? S : (size_t)p->classes;
   const size_t at_a_time = score_columns(p, columns, threads), grads = !p->forward_only;
   layout l = {.rows = rows_of_block(p, at_a_time)};
@@ -79,8 +80,11 @@ static layout lay_out(const xent_params *p, int32_t threads) {
   l.dnegatives = l.negatives + S * H;
   l.dbias = l.dnegatives + grads * S * H;
   l.temporary = l.dbias + grads * S;
-  l.packed_rows = l.temporary + n * gemm_packed_size(H, CHUNK);
-  l.total = l.packed_rows + grads * n * gemm_packed_size(H, l.rows);
+  l.packed_rows = l.temporary + n * gemm_packed_size(widest, CHUNK);
+  l.a_low = l.packed_rows + grads * n * gemm_packed_size(H, l.rows);
+  l.da_low = l.a_low + grads * M * R;
+  l.packed_low = l.da_low + grads * n * l.rows * R;
+  l.total = l.packed_low + grads * n * gemm_packed_size(R, l.rows);
   return l;
 }
 
@@ -134,6 +138,13 @@ static void prepare_label(const run *r, int64_t i) {
 }
 
 // a = x inv_temperature (/ |x|), and the scale of every column; sampled: the labels, and the offset of every column.
+static void prepare_low(const run *r, int64_t i) {
+  const size_t R = (size_t)r->p->low;
+  float *a = r->scratch + r->at.a_low + (size_t)i * R;
+  memcpy(a, (const float *)r->p->x_low + (size_t)i * R, R * sizeof *a);
+  simd()->scale(r->p->inv_temperature, a, R);
+}
+
 static void prepare(run *r) {
   const size_t H = (size_t)r->p->hidden;
   const float *x = r->p->x, *bias = r->p->bias;
@@ -148,6 +159,7 @@ static void prepare(run *r) {
       memcpy(a + (size_t)i * H, x + (size_t)i * H, H * sizeof(float));
       k->scale(inv[i] * r->p->inv_temperature, a + (size_t)i * H, H);
       if (r->sampled) prepare_label(r, i);
+      if (r->p->low > 0 && r->p->dx != NULL) prepare_low(r, i);
     }
 #pragma omp for schedule(static)
     for (int32_t j = 0; j < r->columns; j++) {
@@ -161,13 +173,19 @@ static void prepare(run *r) {
 }
 
 static float *temporary_of(const run *r) { // of this thread: [CHUNK,H], packed or not
-  const size_t n = gemm_packed_size((size_t)r->p->hidden, CHUNK);
+  const int32_t widest = r->p->low > r->p->hidden ? r->p->low : r->p->hidden;
+  const size_t n = gemm_packed_size((size_t)widest, CHUNK);
   return r->scratch + r->at.temporary + (size_t)omp_get_thread_num() * n;
 }
 
 static float *packed_rows_of(const run *r) { // of this thread: a of a block's rows, packed
   const size_t n = gemm_packed_size((size_t)r->p->hidden, r->at.rows);
   return r->scratch + r->at.packed_rows + (size_t)omp_get_thread_num() * n;
+}
+
+static float *packed_low_of(const run *r) { // of this thread: x_low of a block's rows, packed
+  const size_t n = gemm_packed_size((size_t)r->p->low, r->at.rows);
+  return r->scratch + r->at.packed_low + (size_t)omp_get_thread_num() * n;
 }
 
 static int32_t chunk_width(int64_t begin, int64_t end) {
@@ -254,10 +272,9 @@ static void multiply(const run *r, const float *a, int32_t count, const float *t
   simd()->gemm(&g);
 }
 
-// da [count,H] += g t.
+// da [count,H] += g t. H: hidden, or the width of a table's factor.
 static void multiply_rows(const run *r, const float *g, int32_t count, const float *t, int32_t width,
-                          float *da) {
-  const int32_t H = r->p->hidden;
+                          int32_t H, float *da) {
   if (H > NARROW) {
     cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, count, H, width, 1.0f, g, width, t, H, 1.0f, da,
                 H);
@@ -279,10 +296,9 @@ static void multiply_rows(const run *r, const float *g, int32_t count, const flo
   simd()->gemm(&product);
 }
 
-// dt [width,H] += g^T a.
-static void multiply_table(const run *r, const float *g, int32_t count, const float *a, int32_t width,
-                           float *dt) {
-  const int32_t H = r->p->hidden;
+// dt [width,H] += g^T a, a [count,H] also packed. H as above.
+static void multiply_table(const float *g, int32_t count, const float *a, const float *packed, int32_t width,
+                           int32_t H, float *dt) {
   if (H > NARROW) {
     cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, count, 1.0f, g, width, a, H, 1.0f, dt, H);
     return;
@@ -293,7 +309,7 @@ static void multiply_table(const run *r, const float *g, int32_t count, const fl
                              .a = g,
                              .a_row = 1,
                              .a_step = (size_t)width,
-                             .b = packed_rows_of(r),
+                             .b = packed,
                              .packed = true,
                              .add = true,
                              .c = dt,
@@ -362,12 +378,31 @@ static void add_projected(const run *r, const float *g, int32_t count, const flo
   const float *scale = r->scratch + r->at.column_scale + c, *t = r->table + (size_t)c * H;
   float *C = temporary_of(r), *dt = r->dtable + (size_t)c * H;
   memset(C, 0, (size_t)width * H * sizeof *C);
-  multiply_table(r, g, count, a, width, C);
+  multiply_table(g, count, a, packed_rows_of(r), width, (int32_t)H, C);
   for (int32_t j = 0; j < width; j++, t += H, C += H, dt += H) {
     const float along = k->dot(t, C, H) * projection(scale[j]);
     k->axpy(1.0f, C, dt, H);
     k->axpy(-along, t, dt, H);
   }
+}
+
+// The factors' gradients from `width` columns from c on.
+static void add_low(const run *r, const float *g, int64_t first, int32_t count, int64_t c, int32_t width) {
+  const xent_params *p = r->p;
+  const size_t R = (size_t)p->low;
+  float *part = r->scratch + r->at.da_low + (size_t)omp_get_thread_num() * r->at.rows * R;
+  if (p->dx_low != NULL)
+    multiply_rows(r, g, count, (const float *)p->table_low + (size_t)c * R, width, p->low, part);
+  if (p->dtable_low != NULL)
+    multiply_table(g, count, r->scratch + r->at.a_low + (size_t)first * R, packed_low_of(r), width, p->low,
+                   p->dtable_low + (size_t)c * R);
+}
+
+static void begin_low(const run *r, int64_t first, int32_t count) {
+  const size_t R = (size_t)r->p->low, n = (size_t)count;
+  const float *a = r->scratch + r->at.a_low + (size_t)first * R;
+  memset(r->scratch + r->at.da_low + (size_t)omp_get_thread_num() * r->at.rows * R, 0, n * R * sizeof *a);
+  if (r->p->low <= NARROW) gemm_pack_rows(a, R, R, n, packed_low_of(r));
 }
 
 // Second pass over this thread's columns: gradients; da_part [count,H] is this thread's share of da.
@@ -378,6 +413,7 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
   const float *a = r->scratch + r->at.a + (size_t)first * H, *scale = r->scratch + r->at.column_scale;
   memset(da_part, 0, (size_t)count * H * sizeof(float));
   if (H <= NARROW) gemm_pack_rows(a, H, H, (size_t)count, packed_rows_of(r));
+  if (r->p->low > 0) begin_low(r, first, count);
   for (int64_t c = begin; c < end; c += CHUNK) {
     const int32_t width = chunk_width(c, end);
     float *scores = chunk_scores(r, c);
@@ -400,12 +436,13 @@ static void block_gradients(const run *r, int64_t first, int32_t count, int64_t 
         for (int32_t j = 0; j < width; j++) s[j] *= scale[c + j];
     }
     const float *t = r->table + (size_t)c * H;
-    multiply_rows(r, scores, count, t, width, da_part);
+    multiply_rows(r, scores, count, t, width, (int32_t)H, da_part);
+    if (r->p->low > 0) add_low(r, scores, first, count, c, width);
     if (r->dtable == NULL) continue;
     if (r->cosine)
       add_projected(r, scores, count, a, c, width);
     else
-      multiply_table(r, scores, count, a, width, r->dtable + (size_t)c * H);
+      multiply_table(scores, count, a, packed_rows_of(r), width, (int32_t)H, r->dtable + (size_t)c * H);
   }
 }
 
@@ -518,6 +555,18 @@ static void block_rows(const run *r, int64_t first, int32_t count, int32_t parts
   }
 }
 
+static void block_rows_low(const run *r, int64_t first, int32_t count, int32_t parts) {
+  const size_t R = (size_t)r->p->low;
+  const float *da = r->scratch + r->at.da_low;
+#pragma omp for schedule(static)
+  for (int32_t i = 0; i < count; i++) {
+    float *dx = (float *)r->p->dx_low + (size_t)(first + i) * R;
+    memset(dx, 0, R * sizeof *dx);
+    for (int32_t t = 0; t < parts; t++)
+      simd()->axpy(r->p->inv_temperature, da + ((size_t)t * r->at.rows + (size_t)i) * R, dx, R);
+  }
+}
+
 // Sampled: gradients of the labels' and negatives' rows go to the class table, in row order.
 static void scatter_labels(const run *r, int64_t first, int32_t count, const row_slopes *slopes) {
   const simd_table *k = simd();
@@ -596,6 +645,7 @@ status cpu_xent(op_ctx *ctx, const xent_params *p) {
                       r.scratch + r.at.da + (size_t)part * r.at.rows * H);
 #pragma omp barrier
       block_rows(&r, first, count, parts, &slopes);
+      if (p->low > 0 && p->dx_low != NULL) block_rows_low(&r, first, count, parts);
       if (sampled) {
 #pragma omp single
         scatter_labels(&r, first, count, &slopes);
