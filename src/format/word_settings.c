@@ -107,6 +107,13 @@ static bool read_added(const reader *r, const jnode *object, const vocab *v, wor
   return true;
 }
 
+// The tokeniser's own errors are of words and settings, wherever these come from.
+static bool make(word_tokenizer **out, const vocab *v, const word_options *o, const reader *r) {
+  format_error found;
+  return word_tokenizer_new(out, v, o, &found) ||
+         format_fail(r->e, found.kind, "%s: field \"words\": %s", r->path, found.message);
+}
+
 bool word_settings_open(word_tokenizer **out, const vocab *v, const jtree *tree, const jnode *object,
                         const char *path, format_error *e) {
   static const char *const names[] = {
@@ -120,7 +127,7 @@ bool word_settings_open(word_tokenizer **out, const vocab *v, const jtree *tree,
     return format_fail(e, FORMAT_MALFORMED, "%s: field \"words\" must be an object", path);
   const bool good = read_rules(&r, object, &o) && read_specials(&r, object, &o) &&
                     read_added(&r, object, v, &o, &added) && check_names(&r, object, names, "") &&
-                    word_tokenizer_new(out, v, &o, e);
+                    make(out, v, &o, &r);
   free(added);
   return good;
 }

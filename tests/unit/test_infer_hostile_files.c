@@ -130,6 +130,8 @@ static const hostile of_pairs[] = {
      "souk.json: field \"words.added.id\" must be"},
     {"souk.json", SET, "words/added", NEW_WORD("\"new\"", "17"), false, BAD,
      "souk.json: field \"words.added.id\" must be"},
+    {"vocab.tsv", REPLACE, "w7\t", "\xff\t", false, BAD,
+     "souk.json: field \"words\": word 8 of the vocabulary is not UTF-8"},
     {"souk.json", SET, "words/future", "true", false, BAD, "souk.json: field \"words.future\" is unknown"},
 };
 
