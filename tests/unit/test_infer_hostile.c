@@ -3,6 +3,7 @@
 // to agree with the changed files, as a malicious author would.
 #include <jansson.h>
 #include <limits.h>
+#include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -631,12 +632,38 @@ static void a_user_vector_overflows(void **state) {
   }
 }
 
+// A score that is finite may have a gradient that is not: then it has no shares, and that is told.
+static void a_share_overflows(void **state) {
+  (void)state;
+  enum { W = 9, LONG = 3 };
+  const int32_t one = LONG;
+  const souk_explain_options o = {.method = SOUK_WHY_INTEGRATED_GRADIENTS};
+  souk_bundle *b = open_with("items.safetensors", "vectors", LONG * W, W - 1, "0x7e967699", NULL); // 1e38
+  int told = 0;
+  for (int32_t i = 0; i < ITEMS * ITEMS; i++) {
+    const int32_t events[] = {i % ITEMS, i / ITEMS};
+    const souk_history h = {.n = 2, .items = events};
+    souk_explanation out;
+    float shares[2], u[W], score;
+    souk_error e;
+    assert_int_equal(souk_user_vectors(b, &h, 1, 1, u, NULL, NULL), SOUK_OK);
+    if (souk_score(b, u, 1, &one, 1, &score, NULL) != SOUK_OK) continue;
+    if (souk_explain(b, &h, &one, 1, &o, &out, shares, &e) == SOUK_OK)
+      assert_true(isfinite(shares[0]) && isfinite(shares[1]) && isfinite(out.rest));
+    else
+      told += strstr(e.message, "items[0] = 3: a share of its score is not finite") != NULL;
+  }
+  assert_true(told > 0);
+  souk_close(b);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_case_has_its_sentence),
                                      cmocka_unit_test(hostile_tables),
                                      cmocka_unit_test(harmless_changes),
                                      cmocka_unit_test(a_score_overflows),
                                      cmocka_unit_test(a_user_vector_overflows),
+                                     cmocka_unit_test(a_share_overflows),
                                      cmocka_unit_test(titles)};
   return cmocka_run_group_tests(tests, make_good, remove_all);
 }
