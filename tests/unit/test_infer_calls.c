@@ -259,6 +259,33 @@ static void of_item_vectors(void) {
   REFUSED(souk_item_vectors(b, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
 }
 
+static void of_adapted_item_vectors(void) {
+  float v[W];
+  NO_BUNDLE(souk_adapted_item_vectors(none, 0, 0, 1, v, error))
+  REFUSED(souk_adapted_item_vectors(b, -1, 0, 1, v, error), BAD, "adapter = -1");
+  REFUSED(souk_adapted_item_vectors(b, INT32_MAX, 0, 1, v, error), BAD, "adapter = 2147483647");
+  REFUSED(souk_adapted_item_vectors(b, 1, -1, 1, v, error), BAD, "items -1 to -1");
+  REFUSED(souk_adapted_item_vectors(b, 1, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
+  REFUSED(souk_adapted_item_vectors(b, 1, 0, 1, NULL, error), BAD, "v must not be NULL");
+  REFUSED(souk_adapted_item_vectors(b, 1, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
+}
+
+static void of_adapted_score(void) {
+  float u[W] = {0}, spoiled[W] = {[3] = NAN}, scores[4];
+#define CALL(adapter_, u_, n_, items_, m_, scores_) \
+  souk_adapted_score(b, adapter_, u_, n_, items_, m_, scores_, error)
+  NO_BUNDLE(souk_adapted_score(none, 0, u, 1, items, 1, scores, error))
+  REFUSED(CALL(-1, u, 1, items, 1, scores), BAD, "adapter = -1");
+  REFUSED(CALL(3, u, 1, items, 1, scores), BAD, "adapter = 3");
+  REFUSED(CALL(1, NULL, 1, items, 1, scores), BAD, "u must not be NULL");
+  REFUSED(CALL(1, spoiled, 1, items, 1, scores), SOUK_ERR_NONFINITE, "u[3]");
+  REFUSED(CALL(1, u, SIZE_MAX, items, 1, scores), BAD, "more than 2^31 - 1");
+  REFUSED(CALL(1, u, 1, NULL, 1, scores), BAD, "items must not be NULL");
+  REFUSED(CALL(1, u, 1, items + 2, 1, scores), BAD, "items[0] = 40");
+  REFUSED(CALL(1, u, 1, items, 1, NULL), BAD, "scores must not be NULL");
+#undef CALL
+}
+
 static void of_score(void) {
   float u[W] = {0}, spoiled[W] = {[3] = NAN}, scores[4];
 #define CALL(u_, n_, items_, m_, scores_) souk_score(b, u_, n_, items_, m_, scores_, error)
@@ -627,7 +654,9 @@ static const struct {
              {"souk_user_vectors", of_user_vectors},
              {"souk_user_vectors_flat", of_user_vectors_flat},
              {"souk_item_vectors", of_item_vectors},
+             {"souk_adapted_item_vectors", of_adapted_item_vectors},
              {"souk_score", of_score},
+             {"souk_adapted_score", of_adapted_score},
              {"souk_query_vectors_sized", of_query_vectors},
              {"souk_rank_sized", of_rank},
              {"souk_rank_flat_sized", of_rank_flat},

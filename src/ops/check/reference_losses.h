@@ -111,6 +111,7 @@ static REAL bpr_loss(candidates *c) {
 
 // What the gradient g of a row's score of a class is to the table's factors.
 static void add_factors(const xent_params *p, int64_t i, int64_t class, REAL g) {
+  g *= (REAL)p->inv_temperature;
   for (int32_t j = 0; j < p->low; j++) {
     const int64_t of_row = i * p->low + j, of_class = class * p->low + j;
     if (p->dx_low != NULL) reals(p->dx_low)[of_row] += g * reals(p->table_low)[of_class];
@@ -143,7 +144,7 @@ static void xent_row(op_ctx *ctx, const xent_params *p, int64_t i, candidates *c
       add_score_gradient(ctx, p, reals(p->table) + row, x, g * (REAL)p->inv_temperature,
                          reals(p->dtable) + row);
     if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[c->class[k]] += g;
-    add_factors(p, i, c->class[k], g * (REAL)p -> inv_temperature);
+    add_factors(p, i, c->class[k], g);
   }
 }
 
