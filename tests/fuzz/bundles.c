@@ -8,6 +8,7 @@
 #include "fuzz/fuzz.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_tuned.h"
 
 static const char catalogue[] = "{\"item\":\"item0\",\"title\":\"First\"}\n"
                                 "{\"item\":\"item3\",\"title\":\"\xe6\xaf\x9b\xe8\xa1\xa3\",\"price\":3.5}\n";
@@ -23,6 +24,7 @@ const char *bundle_make(void) {
   require_ok(dataset_open(&d, data, false));
   model *m = tiny_model(d, &c);
   tiny_export(fuzz_directory(), m, d);
+  tiny_adapted_bundle(fuzz_directory());
   model_free(m);
   dataset_close(d);
   require_ok(path_join(dir, sizeof dir, fuzz_directory(), "bundle"));

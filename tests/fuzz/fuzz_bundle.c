@@ -3,6 +3,7 @@
 // as an attacker would mend them. A bundle that opens answers, and its answers are sound.
 #include <fcntl.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,8 +11,15 @@
 #include "fuzz/bundles.h"
 #include "fuzz/fuzz.h"
 
-static const char *const names[] = {"vocab.tsv", "items.safetensors", "model.safetensors", "catalogue.jsonl",
-                                    "config.json"};
+static const char *const names[] = {"vocab.tsv",
+                                    "items.safetensors",
+                                    "model.safetensors",
+                                    "catalogue.jsonl",
+                                    "config.json",
+                                    "adapters/low/adapter_config.json",
+                                    "adapters/low/adapter_model.safetensors",
+                                    "adapters/wide/adapter_config.json",
+                                    "adapters/wide/adapter_model.safetensors"};
 enum { FILES = sizeof names / sizeof *names };
 
 static const char *dir;
@@ -60,11 +68,31 @@ static void restore(void) {
   for (int i = 0; i < FILES; i++) files[i].changed = false;
 }
 
+// Both ways of an explanation, by an adapter.
+static void check_why(const souk_bundle *b, const souk_history *h, int32_t adapter) {
+  for (int32_t way = SOUK_WHY_LEAVE_ONE_OUT; way <= SOUK_WHY_INTEGRATED_GRADIENTS; way++) {
+    const souk_explain_options o = {.method = way, .adapter = adapter};
+    const int32_t item = 0;
+    float shares[5];
+    souk_explanation out;
+    souk_error e;
+    const souk_status rc = souk_explain(b, h, &item, 1, &o, &out, shares, &e);
+    require(rc == SOUK_OK || (rc == SOUK_ERR_NONFINITE && e.message[0] != '\0') ||
+            souk_find_item(b, "item0") < 0);
+    if (rc == SOUK_OK) require(isfinite(out.score) && isfinite(out.rest));
+  }
+}
+
 static void ask(const souk_bundle *b) {
   static const char *const history[] = {"item1", "item0", "item0", "item8", "nothing"};
-  const souk_query queries[] = {{.history = {.n = 0}}, {.history = {.n = 5, .names = history}}};
+  souk_query queries[] = {{.history = {.n = 0}}, {.history = {.n = 5, .names = history}}};
   char title[16];
   check_ranks(b, queries, 2, 4);
+  for (int32_t k = 1; souk_adapter_name(b, k) != NULL; k++) {
+    queries[0].adapter = queries[1].adapter = k;
+    check_ranks(b, queries, 2, 4);
+    check_why(b, &queries[1].history, k);
+  }
   for (int32_t i = -1; i < 10; i++) {
     size_t bytes;
     const char *name = souk_item_name(b, i), *record = souk_item_record(b, i, &bytes);

@@ -14,6 +14,7 @@
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_tuned.h"
 #include "model/checkpoint.h"
 #include "souk/infer.h"
 

@@ -10,6 +10,7 @@
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_tuned.h"
 #include "souk/infer.h"
 
 enum { THREADS = 16, ITEMS = 300, W = 17, QUERIES = 40, K = 5, HISTORY = 15, ROUNDS = 12, EXPLAINED = 6 };
@@ -36,8 +37,10 @@ static void ask(answers *a, int32_t threads) {
   assert_int_equal(souk_rank(b, queries, QUERIES, K, &o, a->items, a->scores, a->counts, a->unknown, NULL),
                    SOUK_OK);
   for (int i = 0; i < EXPLAINED; i++) {
-    const souk_explain_options how = {
-        .threads = threads, .method = i % 2 == 0 ? SOUK_WHY_LEAVE_ONE_OUT : SOUK_WHY_INTEGRATED_GRADIENTS};
+    const souk_explain_options how = {.threads = threads,
+                                      .adapter = i / 2 % 3,
+                                      .method = i % 2 == 0 ? SOUK_WHY_LEAVE_ONE_OUT
+                                                           : SOUK_WHY_INTEGRATED_GRADIENTS};
     assert_int_equal(souk_explain(b, &histories[i], candidates, 2, &how, a->why[i], a->shares[i], NULL),
                      SOUK_OK);
   }
@@ -49,6 +52,7 @@ static int open_all(void **state) {
   souk_error e;
   tiny_directory(dir, sizeof dir);
   tiny_bundle(dir, 20, ITEMS, NULL);
+  tiny_adapted_bundle(dir);
   check_ok(path_join(path, sizeof path, dir, "bundle"));
   if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
   rng r = rng_at(3, 4, 0, 0);
@@ -61,7 +65,7 @@ static int open_all(void **state) {
       types[i][j] = (int32_t)rng_below(&r, 3);
     }
     histories[i] = (souk_history){.n = n, .items = events[i], .events = types[i]};
-    queries[i] = (souk_query){.history = histories[i]};
+    queries[i] = (souk_query){.history = histories[i], .adapter = i % 7 % 3};
     if (i % 4 == 0) {
       queries[i].candidates = candidates;
       queries[i].n_candidates = 20;
