@@ -182,9 +182,9 @@ SOUK_API const char *souk_event_name(const souk_bundle *bundle, int32_t event);
 // are given by name and value, see souk_user.
 SOUK_API const char *souk_user_attribute(const souk_bundle *bundle, int32_t i);
 
-// A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say, of low rank or
-// bottlenecks behind its layers. A query says by number which one encodes it; 0 stands for none, and queries of one call may have
-// different ones. Items and their vectors are the same for all of them, unless an adapter tunes the table of words and items: under such
+// A bundle may have adapters: small changes of its encoder, one for each market or kind of promotion, say, of low rank,
+// bottlenecks behind its layers, or other biases. A query says by number which one encodes it; 0 stands for none, and queries of one call may have
+// different ones. Items and their vectors are the same for all of them, unless an adapter tunes the table of words and items, or biases: under such
 // a one (docs/tuning.md) items have vectors of their own, by which its queries are ranked.
 
 // The name of an adapter, 1 to souk_info.adapters; NULL when there is no such adapter.

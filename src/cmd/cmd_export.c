@@ -22,9 +22,7 @@ static const option flag_options[] = {
     {"mix", OPT_BOOL, offsetof(export_flags, mix), "true", 0, 0, NULL,
      "with the checkpoint's mix with counts, where souk finetune has made one"},
     {"adapters", OPT_STRING, offsetof(export_flags, adapters), "", 0, 0, NULL,
-     "runs tuned on top of this one with lora, adalora or adapter: RUN,NAME=RUN; the bundle serves each by "
-     "its "
-     "name"},
+     "runs tuned on top of this one (peft): RUN,NAME=RUN; the bundle serves each by its name"},
     {"peft", OPT_BOOL, offsetof(export_flags, peft), "false", 0, 0, NULL,
      "write a tuned run's adapter alone, as Hugging Face's peft reads it, and no bundle"},
 };

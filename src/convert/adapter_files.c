@@ -7,6 +7,7 @@
 #include <jansson.h>
 #include <limits.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
@@ -14,30 +15,59 @@
 #include "base/tensor_file.h"
 #include "convert/peft_files.h"
 
+enum { PARTS = 3 }; // q, k and v are one parameter here
+
 typedef struct folder {
   const checkpoint *c;
   model *m;
   const char *dir;
   tensor *list; // [n] their data are the parameters themselves
+  char (*names)[PARAM_NAME + 16];
   int32_t n;
 } folder;
 
+static bool ends_with(const char *text, const char *end) {
+  const size_t n = strlen(text), k = strlen(end);
+  return n >= k && strcmp(text + n - k, end) == 0;
+}
+
+// Has the folder a place for it? Biases of items' vectors are in the vectors, which are the base's.
+static bool has_place(const folder *x, const param *p) {
+  return p->tuned ||
+         (x->c->model.peft.kind == PEFT_BIAS && ends_with(p->name, ".bias") && x->c->model.items == ITEMS_ID);
+}
+
+static void add_tensor(folder *x, const param *p) {
+  static const char *const parts[PARTS] = {"query", "key", "value"};
+  const char *qkv = strstr(p->name, ".qkv.");
+  const int32_t n = qkv != NULL ? PARTS : 1;
+  for (int32_t i = 0; i < n; i++, x->n++) {
+    char *name = x->names[x->n];
+    if (qkv != NULL)
+      snprintf(name, sizeof *x->names, "%.*s.%s.%s", (int)(qkv - p->name), p->name, parts[i], qkv + 5);
+    else
+      snprintf(name, sizeof *x->names, "%s", p->name);
+    x->list[x->n] = (tensor){.name = name,
+                             .dtype = "F32",
+                             .ndim = p->ndim,
+                             .shape = {p->shape[0] / n, p->shape[1]},
+                             .data = (const char *)(param_master(model_params(x->m), p) + i * (p->size / n))};
+  }
+}
+
 static status list_tensors(folder *x) {
   const param_set *s = model_params(x->m);
-  TRY(mem_new(&x->list, (size_t)s->count, sizeof *x->list, "a table of tensors"));
+  TRY(mem_new(&x->list, PARTS * (size_t)s->count, sizeof *x->list, "a table of tensors"));
+  TRY(mem_new(&x->names, PARTS * (size_t)s->count, sizeof *x->names, "a table of tensors"));
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
-    if (!p->tuned && !checkpoint_takes_from_base(x->c, p->name))
+    const bool own = p->tuned || !checkpoint_takes_from_base(x->c, p->name);
+    if (own && !has_place(x, p))
       return fail(ERR_UNSUPPORTED,
                   "%s trains %s too, for which an adapter in a bundle has no place; souk export without "
                   "--adapters makes a bundle of its own",
                   x->c->dir, p->name);
-    if (!p->tuned) continue;
-    x->list[x->n++] = (tensor){.name = p->name,
-                               .dtype = "F32",
-                               .ndim = p->ndim,
-                               .shape = {p->shape[0], p->shape[1]},
-                               .data = (const char *)param_master(s, p)};
+    if (own) add_tensor(x, p);
   }
   return OK;
 }
@@ -66,8 +96,10 @@ static status write_tensors(const folder *x) {
 static status write_config(const folder *x) {
   char path[PATH_MAX];
   TRY(path_join(path, sizeof path, x->dir, peft_config_file));
-  json_t *j = json_pack("{s:s,s:I}", "peft_type", "SOUK_ADAPTER", "adapter_width",
-                        (json_int_t)x->c->model.peft.adapter_width);
+  json_t *j = x->c->model.peft.kind == PEFT_BIAS
+                  ? json_pack("{s:s}", "peft_type", "SOUK_BIAS")
+                  : json_pack("{s:s,s:I}", "peft_type", "SOUK_ADAPTER", "adapter_width",
+                              (json_int_t)x->c->model.peft.adapter_width);
   char *text = j != NULL ? json_dumps(j, JSON_INDENT(2)) : NULL;
   json_decref(j);
   if (text == NULL) return fail(ERR_MEMORY, "cannot compose %s: out of memory", path);
@@ -85,10 +117,12 @@ static status write_own(const char *dir, const checkpoint *c) {
   if (rc == OK) rc = write_tensors(&x);
   if (rc == OK) rc = write_config(&x);
   free(x.list);
+  free(x.names);
   model_free(x.m);
   return rc;
 }
 
 status adapter_files_write(const char *dir, const checkpoint *c) {
-  return c->model.peft.kind == PEFT_ADAPTER ? write_own(dir, c) : peft_files_write(dir, c, NULL);
+  const int kind = c->model.peft.kind;
+  return kind == PEFT_ADAPTER || kind == PEFT_BIAS ? write_own(dir, c) : peft_files_write(dir, c, NULL);
 }

@@ -6,7 +6,7 @@
 #include "model/checkpoint.h"
 
 // Writes adapter_config.json and adapter_model.safetensors of a tuned checkpoint into DIR, which is there: lora and adalora
-// (peft_files.h), and adapter. ERR_UNSUPPORTED: it is tuned in another way, or trains parameters of the base too, for which a
+// (peft_files.h), adapter and bias. ERR_UNSUPPORTED: it is tuned in another way, or trains parameters of the base too, for which a
 // folder has no place.
 status adapter_files_write(const char *dir, const checkpoint *c);
 

@@ -22,7 +22,7 @@ status export_bundle(const char *checkpoint, const char *bundle, bool force, boo
 
 typedef struct export_config {
   bool force, with_mix, raw;
-  // Runs or checkpoints that are tuned on top of this one with lora, adalora or adapter: "RUN,NAME=RUN"; each becomes the folder
+  // Runs or checkpoints that are tuned on top of this one, with peft of any kind: "RUN,NAME=RUN"; each becomes the folder
   // adapters/NAME of the bundle, NAME being its path's last part where none is given. NULL or "": none.
   const char *adapters;
 } export_config;

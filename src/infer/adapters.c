@@ -61,7 +61,7 @@ souk_status adapters_add_file(souk_bundle *b, const char *listed, mapping **m, s
 
 // ---- adapter_config.json -------------------------------------------------------------------------------------
 
-typedef enum tuning_form { FORM_LORA, FORM_ADALORA, FORM_BOTTLENECK } tuning_form;
+typedef enum tuning_form { FORM_LORA, FORM_ADALORA, FORM_BOTTLENECK, FORM_BIAS } tuning_form;
 
 typedef struct tuning_reader {
   souk_bundle *b;
@@ -121,12 +121,15 @@ static souk_status read_scale(tuning_reader *r) {
 
 // Of Souk's own forms, which peft does not read.
 static souk_status read_width(tuning_reader *r) {
-  static const char *const known[] = {"peft_type", "adapter_width", NULL};
+  static const char *const of_necks[] = {"peft_type", "adapter_width", NULL}, *const of_biases[] = {
+                                                                                  "peft_type", NULL};
+  const char *const *known = r->form == FORM_BOTTLENECK ? of_necks : of_biases;
   const jnode *width = field_of(r, "adapter_width"),
               *other = jtree_unknown(&r->config, r->config.nodes, known);
   if (other != NULL)
     return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: field \"%.100s\" is unknown", r->dir, config_name,
                       other->key);
+  if (r->form == FORM_BIAS) return SOUK_OK;
   if (width == NULL || !width->is_integer || width->integer < 1 || width->integer > NECK_WIDTH_MAX)
     return bad_field(r, "adapter_width", "an integer from 1 to 65536");
   r->rank = (int32_t)width->integer;
@@ -134,14 +137,14 @@ static souk_status read_width(tuning_reader *r) {
 }
 
 static souk_status read_form(tuning_reader *r) {
-  static const char *const forms[] = {"LORA", "ADALORA", "SOUK_ADAPTER"};
+  static const char *const forms[] = {"LORA", "ADALORA", "SOUK_ADAPTER", "SOUK_BIAS"};
   const jnode *type = field_of(r, "peft_type");
   for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
     if (type == NULL || type->kind != J_STRING || strcmp(type->text, forms[i]) != 0) continue;
     r->form = (tuning_form)i;
-    return r->form == FORM_BOTTLENECK ? read_width(r) : read_scale(r);
+    return r->form >= FORM_BOTTLENECK ? read_width(r) : read_scale(r);
   }
-  return bad_field(r, "peft_type", "\"LORA\", \"ADALORA\" or \"SOUK_ADAPTER\"");
+  return bad_field(r, "peft_type", "\"LORA\", \"ADALORA\", \"SOUK_ADAPTER\" or \"SOUK_BIAS\"");
 }
 
 static souk_status read_config(tuning_reader *r) {
@@ -357,7 +360,10 @@ static souk_status read_model(tuning_reader *r) {
   snprintf(path, sizeof path, "%s/%s", r->dir, model_name);
   if (!safetensors_read(&r->file, r->t->model.data, r->t->model.bytes, path, &found))
     return infer_fail_format(r->e, &found);
-  PASS(r->form == FORM_BOTTLENECK ? read_necks(r) : read_low_rank(r));
+  if (r->form == FORM_BIAS)
+    PASS(bias_shifts_read(&r->t->shifts, r->b, &r->file, path, r->e));
+  else
+    PASS(r->form == FORM_BOTTLENECK ? read_necks(r) : read_low_rank(r));
   return refuse_surplus(r);
 }
 
@@ -386,6 +392,7 @@ size_t adapters_bytes(const souk_bundle *b) {
   for (int32_t i = 0; i < b->adapters.n; i++) {
     const bundle_tuning *t = &b->adapters.list[i];
     bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena + adapted_table_bytes(t->table) +
+             bias_shifts_bytes(t->shifts) +
              (t->layers != NULL ? (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers : 0) +
              (t->necks != NULL ? (size_t)b->layers * NECK_PLACES * sizeof *t->necks : 0);
   }
@@ -401,6 +408,7 @@ void adapters_free(souk_bundle *b) {
     free(t->layers);
     free(t->necks);
     adapted_table_free(t->table);
+    bias_shifts_free(t->shifts);
     free(t->arena);
   }
   free(b->adapters.list);

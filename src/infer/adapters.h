@@ -1,13 +1,14 @@
 // Adapters of a bundle: one base serves many of them, one for each market or promotion type, chosen a request.
 //
 // A folder adapters/NAME of the bundle, listed in its souk.json file by file: adapter_config.json and adapter_model.safetensors
-// (docs/bundle.md). Of two forms:
+// (docs/bundle.md). Of three forms:
 //   low rank     in the layout of Hugging Face's peft (LORA and ADALORA): a linear layer y = W x + b of the encoder becomes
 //                y + s B (e o A x); the word table too, with what is scored by it (adapted_table.h)
 //   bottlenecks  behind the attention's projection and behind the feed-forward part x becomes x + U act(D x + d) + u (Houlsby et
 //                al., 2019), before the residual is added; act is the encoder's. A bundle may have these in its own encoder too,
 //                where the model that was exported was tuned by them
-// The head is the base's, and so are the vectors of items unless the table is adapted. Sequences of one chunk may have different adapters: the
+//   biases       every bias of the model is its own, those of items and of the head too (bias_shifts.h)
+// Else the head is the base's, and so are the vectors of items unless the table is adapted. Sequences of one chunk may have different adapters: the
 // base's matmuls take all rows together, and what an adapter adds is made for the rows of its sequences, neighbours with the
 // same one at once. Each row is computed in the same way in any company, so an answer has the same bits alone and in a batch.
 #ifndef SOUK_INFER_ADAPTERS_H
@@ -17,6 +18,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "infer/adapted_table.h"
+#include "infer/bias_shifts.h"
 #include "infer/errors.h"
 #include "infer/mapping.h"
 
@@ -51,9 +53,10 @@ typedef struct bottleneck_weights {
 typedef struct bundle_tuning { // an adapter
   char *name;
   mapping config, model;     // until it is read
-  adapted_layer *layers;     // [L][ADAPTED_PLACES]; NULL: it is of bottlenecks
-  bottleneck_weights *necks; // [L][NECK_PLACES]; NULL: it is of low rank
+  adapted_layer *layers;     // [L][ADAPTED_PLACES]; NULL: it is not of low rank
+  bottleneck_weights *necks; // [L][NECK_PLACES]; NULL: it is not of bottlenecks
   adapted_table *table;      // NULL: that of the base
+  bias_shifts *shifts;       // NULL: its biases are the base's
   float *arena;
   size_t floats; // of the arena
 } bundle_tuning;
@@ -89,6 +92,17 @@ static inline const bottleneck_weights *adapter_neck_at(const bundle_adapters *a
                                                         int32_t layer, neck_place place) {
   const bottleneck_weights *k = a->list[adapter].necks;
   return k != NULL ? &k[layer * NECK_PLACES + (int32_t)place] : NULL;
+}
+
+// What it adds to the bias of a place, an adapted_place or a norm; NULL: nothing. adapter -1: none.
+static inline const float *adapter_shift(const bundle_adapters *a, int32_t adapter, int32_t layer,
+                                         int place) {
+  const bias_shifts *s = adapter >= 0 ? a->list[adapter].shifts : NULL;
+  return s != NULL ? s->layer[layer * SHIFT_PLACES + place] : NULL;
+}
+static inline const float *adapter_shift_whole(const bundle_adapters *a, int32_t adapter, shift_whole which) {
+  const bias_shifts *s = adapter >= 0 ? a->list[adapter].shifts : NULL;
+  return s != NULL ? s->whole[which] : NULL;
 }
 
 // NULL: the table is the base's. adapter -1: none.

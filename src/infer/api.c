@@ -335,7 +335,10 @@ souk_status souk_adapted_item_vectors(const souk_bundle *b, int32_t adapter, int
                       (long long)first + count - 1, b->items);
   CHECK_POINTER(v, float, count, "v");
   const size_t bytes = (size_t)b->width * sizeof *v;
+  const float *shift = adapter_shift_whole(&b->adapters, adapter - 1, SHIFT_ITEMS);
   if (count > 0) memcpy(v, b->item_rows + (size_t)first * bytes, (size_t)count * bytes);
+  for (int32_t i = 0; shift != NULL && i < count; i++)
+    v[(size_t)(i + 1) * (size_t)b->width - 1] += shift[first + i];
   const adapted_table *t = adapter_table(&b->adapters, adapter - 1);
   float *low;
   if (t == NULL) return SOUK_OK;

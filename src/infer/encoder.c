@@ -108,6 +108,12 @@ static bool next_adapted(const chunk *c, bool asked, adapted_rows *r) {
   return true;
 }
 
+// y's rows += by [width]; NULL: nothing.
+static void shift_rows(const chunk *c, const float *by, const adapted_rows *r, float *y, size_t ldy,
+                       size_t width) {
+  for (size_t i = 0; by != NULL && i < r->n; i++) c->k->add(by, y + (r->first + i) * ldy, width);
+}
+
 // c [m,n] += a [m,k] b, which is packed.
 static void add_product(const chunk *c, const float *a, size_t k, const float *b, float *to, size_t to_row,
                         size_t m, size_t n) {
@@ -135,11 +141,30 @@ static void adapt(const chunk *c, int32_t layer, adapted_place place, const floa
   adapted_rows r = {.next = 0};
   while (next_adapted(c, asked, &r)) {
     const adapted_layer *l = adapter_at(&b->adapters, r.adapter, layer, place);
+    shift_rows(c, adapter_shift(&b->adapters, r.adapter, layer, (int)place), &r, y, ldy, out);
     if (l == NULL) continue;
     const size_t rank = (size_t)l->rank;
     c->k->gemm_packed(x + r.first * in, in, l->down, NULL, c->low, rank, r.n, rank, in);
     add_product(c, c->low, rank, l->up, y + r.first * ldy, ldy, r.n, out);
   }
+}
+
+// The same of a norm, whose rows are x [.,H].
+static void adapt_norm(const chunk *c, int32_t layer, int place, float *x, bool asked) {
+  const size_t H = (size_t)c->b->hidden;
+  adapted_rows r = {.next = 0};
+  while (next_adapted(c, asked, &r))
+    shift_rows(c, adapter_shift(&c->b->adapters, r.adapter, layer, place), &r, x, H, H);
+}
+
+static void shift_whole_rows(const chunk *c, shift_whole which, float *x, size_t width, bool asked) {
+  adapted_rows r = {.next = 0};
+  while (next_adapted(c, asked, &r))
+    shift_rows(c, adapter_shift_whole(&c->b->adapters, r.adapter, which), &r, x, width, width);
+}
+
+void chunk_shift(const chunk *c, shift_whole which, float *x, size_t width) {
+  shift_whole_rows(c, which, x, width, true);
 }
 
 // x [n,H] += up(act(down(x))).
@@ -185,6 +210,7 @@ static void embed(const chunk *c) {
     c->k->add(b->position + (size_t)c->positions[i] * H, x, H);
     c->k->norm_row(x, b->emb_norm_w, b->emb_norm_b, b->eps, x, NULL, NULL, H);
   }
+  shift_whole_rows(c, SHIFT_EMBEDDING, c->stream, H, false);
 }
 
 // Layer i over all tokens. `asked`: only the row that is asked of each sequence is left, at the front of x.
@@ -220,6 +246,7 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
     add_and_norm(c, w->norm2_w, w->norm2_b, rows);
   else
     add_and_norm(c, w->norm1_w, w->norm1_b, rows);
+  adapt_norm(c, i, b->pre_norm ? SHIFT_NORM2 : SHIFT_NORM1, c->x, asked);
   c->k->gemm_packed(c->x, H, w->ffn1, w->ffn1_b, c->ffn, F, rows, F, H);
   adapt(c, i, ADAPTED_FFN1, c->x, c->ffn, F, asked);
   gelu(c, c->ffn, rows, F);
@@ -232,6 +259,12 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
     add_and_norm(c, b->final_norm_w, b->final_norm_b, rows);
   else
     add_and_norm(c, w[1].norm1_w, w[1].norm1_b, rows);
+  if (!b->pre_norm)
+    adapt_norm(c, i, SHIFT_NORM2, c->x, asked);
+  else if (i + 1 == b->layers)
+    shift_whole_rows(c, SHIFT_FINAL, c->x, H, asked);
+  else
+    adapt_norm(c, i + 1, SHIFT_NORM1, c->x, false);
 }
 
 // ---- chunks --------------------------------------------------------------------------------------------------
@@ -279,7 +312,10 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
 static void run_layers(const chunk *c, bool all) {
   const souk_bundle *b = c->b;
   embed(c);
-  if (b->pre_norm) norm_rows(c, c->stream, b->layer[0].norm1_w, b->layer[0].norm1_b, c->x, (size_t)c->T);
+  if (b->pre_norm) {
+    norm_rows(c, c->stream, b->layer[0].norm1_w, b->layer[0].norm1_b, c->x, (size_t)c->T);
+    adapt_norm(c, 0, SHIFT_NORM1, c->x, false);
+  }
   for (int32_t i = 0; i < b->layers; i++) run_layer(c, i, !all && i + 1 == b->layers);
 }
 
@@ -340,8 +376,10 @@ void chunk_user_vectors(const chunk *c, float *u) {
   const float *scored = c->x;
   if (!b->plain) {
     c->k->gemm_packed(c->x, H, b->mlm, b->mlm_b, c->branch, H, S, H, H);
+    chunk_shift(c, SHIFT_HEAD, c->branch, H);
     gelu(c, c->branch, S, H);
     norm_rows(c, c->branch, b->mlm_norm_w, b->mlm_norm_b, c->branch, S);
+    chunk_shift(c, SHIFT_HEAD_NORM, c->branch, H);
     scored = c->branch;
   }
   for (size_t i = 0; i < S; i++) {

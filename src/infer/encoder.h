@@ -51,6 +51,9 @@ souk_status chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_
 // The same where the caller has written ids, types and positions behind the chunk's T rows.
 void chunk_added(chunk *c, int32_t n, int32_t asked);
 
+// x [S,width], the asked rows' of something behind the encoder, get what their adapters add to its bias.
+void chunk_shift(const chunk *c, shift_whole which, float *x, size_t width);
+
 // The head: user vectors [S,W] of the asked rows' hidden states c->x [S,H].
 void chunk_user_vectors(const chunk *c, float *u);
 

@@ -378,6 +378,8 @@ static void take_item(const path *p, int32_t item, float *v) {
   const adapted_table *t = adapter_table(&b->adapters, p->x->j->options.adapter - 1);
   memcpy(v, b->item_rows + (size_t)item * bytes, bytes);
   if (t != NULL) adapted_table_item(b, t, item, p->low, v);
+  const float *shift = adapter_shift_whole(&b->adapters, p->x->j->options.adapter - 1, SHIFT_ITEMS);
+  if (shift != NULL) v[b->width - 1] += shift[item];
 }
 
 static souk_status explain_by_gradients(explain *x, workspace *space, souk_error *e) {

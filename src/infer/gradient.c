@@ -331,12 +331,29 @@ static void gelu_back(const gradient *g, const float *x, float *dy, size_t n) {
   (g->b->erf ? g->k->gelu_erf_back : g->k->gelu_tanh_back)(x, dy, n);
 }
 
+// Rows of y += what the adapter adds to a bias, if it does. On the way back there is nothing to do.
+static void shift(const gradient *g, const float *by, float *y, size_t ldy, span s, size_t width) {
+  for (size_t i = s.first; by != NULL && i < s.first + s.rows; i++) g->k->add(by, y + i * ldy, width);
+}
+
+static void shift_norm(const gradient *g, int32_t layer, int place, float *x, span s) {
+  const size_t H = (size_t)g->b->hidden;
+  shift(g, adapter_shift(&g->b->adapters, g->w->adapter, layer, place), x, H, s, H);
+}
+
+// Of something behind or before the layers.
+static void shift_at(const gradient *g, shift_whole which, float *x, span s) {
+  const size_t H = (size_t)g->b->hidden;
+  shift(g, adapter_shift_whole(&g->b->adapters, g->w->adapter, which), x, H, s, H);
+}
+
 // y += what the adapter adds to a linear layer from x, in rows `ldy` floats apart.
 static void adapt(const gradient *g, int32_t i, adapted_place place, const float *x, float *y, size_t ldy,
                   span s) {
   const adapted_layer *l = adapted_at(g->w, g->b, i, place);
   const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate;
   const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
+  shift(g, adapter_shift(&g->b->adapters, g->w->adapter, i, (int)place), y, ldy, s, out);
   if (l == NULL) return;
   const size_t r = (size_t)l->rank;
   g->k->gemm_packed(x + s.first * in, in, l->down, NULL, g->low, r, s.rows, r, in);
@@ -455,18 +472,22 @@ static void layer_forward(const gradient *g, int32_t i, float *stream) {
   const span s = span_of(g, i), all = {0, g->T};
   if (g->b->pre_norm) {
     norm(g, all, stream, w->norm1_w, w->norm1_b, &t->first_norm, g->x);
+    shift_norm(g, i, SHIFT_NORM1, g->x, all);
     attention(g, i, s);
     add_branch(g, s, stream);
     norm(g, s, stream, w->norm2_w, w->norm2_b, &t->second_norm, g->x);
+    shift_norm(g, i, SHIFT_NORM2, g->x, s);
     feed_forward(g, i, s);
     add_branch(g, s, stream);
   } else {
     attention(g, i, s);
     add_branch(g, s, g->x);
     norm(g, s, g->x, w->norm1_w, w->norm1_b, &t->first_norm, g->x);
+    shift_norm(g, i, SHIFT_NORM1, g->x, s);
     feed_forward(g, i, s);
     add_branch(g, s, g->x);
     norm(g, s, g->x, w->norm2_w, w->norm2_b, &t->second_norm, g->x);
+    shift_norm(g, i, SHIFT_NORM2, g->x, s);
   }
 }
 
@@ -477,9 +498,12 @@ static void head_forward(gradient *g, const float *x, float *u) {
   if (b->plain) {
     memcpy(g->u, x, H * sizeof *x);
   } else {
+    const span one = {0, 1};
     g->k->gemm_packed(x, H, b->mlm, b->mlm_b, g->head, H, 1, H, H);
+    shift_at(g, SHIFT_HEAD, g->head, one);
     gelu(g, g->head, g->head_act, H);
     g->k->norm_row(g->head_act, b->mlm_norm_w, b->mlm_norm_b, b->eps, g->u, &g->head_mean, &g->head_rstd, H);
+    shift_at(g, SHIFT_HEAD_NORM, g->u, one);
   }
   double factor = b->inv_temperature_wide;
   g->length = length_of(g->u, H);
@@ -495,8 +519,12 @@ void gradient_forward(gradient *g, const float *rows, float *u) {
   const span all = {0, g->T}, asked = {g->asked, 1};
   float *stream = b->pre_norm ? g->dcontext : g->x; // the backward pass needs dcontext only later
   norm(g, all, rows, b->emb_norm_w, b->emb_norm_b, &g->embedding, stream);
+  shift_at(g, SHIFT_EMBEDDING, stream, all);
   for (int32_t i = 0; i < b->layers; i++) layer_forward(g, i, stream);
-  if (b->pre_norm) norm(g, asked, stream, b->final_norm_w, b->final_norm_b, &g->final, g->x);
+  if (b->pre_norm) {
+    norm(g, asked, stream, b->final_norm_w, b->final_norm_b, &g->final, g->x);
+    shift_at(g, SHIFT_FINAL, g->x, asked);
+  }
   head_forward(g, g->x + g->asked * H, u);
 }
 

@@ -122,8 +122,10 @@ static void take_labels(void *arg, const chunk *c, size_t first) {
   const size_t H = (size_t)c->b->hidden, S = (size_t)c->S, n = (size_t)l->n;
   float *out = s->j->out + (s->first + first) * n;
   c->k->gemm_packed(c->x, H, l->pooler, l->pooler_b, c->branch, H, S, H, H);
+  chunk_shift(c, SHIFT_POOLER, c->branch, H);
   for (size_t i = 0; i < S; i++) c->k->tanh_row(c->branch + i * H, c->branch + i * H, H);
   c->k->gemm_packed(c->branch, H, l->classifier, l->classifier_b, out, n, S, n, H);
+  chunk_shift(c, SHIFT_CLASSIFIER, out, n);
 }
 
 static void probabilities(const label_job *j, size_t first, size_t n) {

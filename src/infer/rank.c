@@ -191,6 +191,7 @@ static void adapt_items(const souk_bundle *b, group *g, size_t i) {
   question *q = &g->questions[i];
   float *low = g->low + i * (size_t)b->adapters.most_rank;
   q->table = adapter_table(&b->adapters, q->query.adapter - 1);
+  if (adapter_shift_whole(&b->adapters, q->query.adapter - 1, SHIFT_ITEMS) != NULL) q->may_overflow = true;
   if (q->table == NULL) return;
   q->low = low;
   const double most = adapted_table_low(b, q->table, g->u + i * (size_t)b->width, low);
@@ -275,6 +276,13 @@ static void offer(const work *w, const question *q, top_k *best, const item_tabl
   }
 }
 
+// What the adapter adds to the items' biases, times u's last element. ids as in adapted_table_scores.
+static void add_biases(const souk_bundle *b, int32_t adapter, const float *u, const int32_t *ids,
+                       int32_t first, int32_t n, float *scores) {
+  const float *shift = adapter_shift_whole(&b->adapters, adapter, SHIFT_ITEMS), one = u[b->width - 1];
+  for (int32_t i = 0; shift != NULL && i < n; i++) scores[i] += one * shift[ids != NULL ? ids[i] : first + i];
+}
+
 // What comes to the scores of the table's items [first, first + n) for the user vector u.
 static void complete(const work *w, const question *q, const float *u, const item_table *table, int32_t first,
                      int32_t n, float *scores) {
@@ -282,6 +290,8 @@ static void complete(const work *w, const question *q, const float *u, const ite
   if (q->table != NULL)
     adapted_table_scores(w->j->b, q->table, u, q->low, table->ids != NULL ? table->ids + first : NULL, first,
                          n, scores);
+  add_biases(w->j->b, q->query.adapter - 1, u, table->ids != NULL ? table->ids + first : NULL, first, n,
+             scores);
   if (m == NULL) return;
   if (table->ids != NULL)
     mix_add_items(m, q->added, table->ids + first, n, scores);
@@ -510,6 +520,7 @@ souk_status score_items(const souk_bundle *b, int32_t adapter, area *scratch, co
     simd()->gemm_packed(u, W, packed, NULL, scores + at, m, n, count, W);
   }
   adapt_scores(b, adapter_table(&b->adapters, adapter), u, low, n, items, m, scores);
+  for (size_t i = 0; i < n; i++) add_biases(b, adapter, u + i * W, items, 0, (int32_t)m, scores + i * m);
   for (size_t i = 0; i < n; i++)
     for (size_t c = 0; c < m; c++)
       if (!isfinite(scores[i * m + c]))

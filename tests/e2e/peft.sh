@@ -116,7 +116,8 @@ check "adapter: which no library of Hugging Face takes for a BERT" grep -q '"mod
 check "adapter: and says so" grep -q "BertModel has no place for adapters" <("$souk" export "$work/adapter" "$work/adapter.bundle" --force 2>&1)
 check "adapter: which serves the model that was trained" as_trained "$work/adapter.npy" "$work/adapter.bundle"
 check "lora: its bundle serves the model that was trained" as_trained "$work/lora.npy" "$work/lora.bundle"
-check "the base takes them all" "$souk" export "$work/base" "$work/both" --adapters "$work/lora,$work/adapter,$work/table"
+check "the base takes them all" "$souk" export "$work/base" "$work/both" --adapters "$work/lora,$work/adapter,$work/table,$work/bias"
+check "the shared bundle serves biases as they were trained" as_trained "$work/bias.npy" "$work/both" bias
 check "the shared bundle serves an adapter as it was trained" as_trained "$work/adapter.npy" "$work/both" adapter
 check "the shared bundle serves a LoRA beside it" as_trained "$work/lora.npy" "$work/both" lora
 check "the shared bundle serves a tuned table as it was trained" as_trained "$work/table.npy" "$work/both" table
@@ -128,6 +129,10 @@ scores() { "$infer" score "$@" <<<'{"history": ["i3", "i6"], "candidates": ["i1"
 scores "$work/both" --adapter table >"$work/s1"
 scores "$work/table.bundle" >"$work/s2"
 check "souk-infer score goes by the table, too" bash -c "paste -d ' ' '$work/s1' '$work/s2' | awk '{ n = NF / 2; for (i = 1; i <= n; i++) if ((d = \$i - \$(i + n)) > 1e-5 || d < -1e-5) bad = 1 } END { exit !(n >= 3 && !bad) }'"
+check "the lists by biases are those of the bundle of its own" cmp <(lists "$work/both" --adapter bias) <(lists "$work/bias.bundle")
+scores "$work/both" --adapter bias >"$work/s1"
+scores "$work/bias.bundle" >"$work/s2"
+check "souk-infer score goes by biases of items, too" bash -c "paste -d ' ' '$work/s1' '$work/s2' | awk '{ n = NF / 2; for (i = 1; i <= n; i++) if ((d = \$i - \$(i + n)) > 1e-5 || d < -1e-5) bad = 1 } END { exit !(n >= 3 && !bad) }'"
 check "rank --why --gradients goes by an adapter" grep -q '"method":"integrated-gradients"' <("$infer" rank "$work/both" --why --gradients --adapter adapter <<<'{"history": ["i3", "i6"]}')
 check_error "peft has no place for them" "is not tuned with lora or adalora" "$souk" export "$work/adapter" "$work/none" --peft
 

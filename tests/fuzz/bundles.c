@@ -8,7 +8,6 @@
 #include "fuzz/fuzz.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
-#include "lib/tiny_tuned.h"
 
 static const char catalogue[] = "{\"item\":\"item0\",\"title\":\"First\"}\n"
                                 "{\"item\":\"item3\",\"title\":\"\xe6\xaf\x9b\xe8\xa1\xa3\",\"price\":3.5}\n";

@@ -4,7 +4,7 @@
 
 #include "souk/infer.h"
 
-// Makes data set, checkpoint and bundle (with a catalogue and two adapters, tiny_tuned.h) in "data", "checkpoint" and "bundle" below
+// Makes data set, checkpoint and bundle (with a catalogue and adapters, tiny_bundle.h) in "data", "checkpoint" and "bundle" below
 // fuzz_directory(). Returns the bundle's directory.
 const char *bundle_make(void);
 

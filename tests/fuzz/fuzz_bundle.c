@@ -19,7 +19,9 @@ static const char *const names[] = {"vocab.tsv",
                                     "adapters/low/adapter_config.json",
                                     "adapters/low/adapter_model.safetensors",
                                     "adapters/wide/adapter_config.json",
-                                    "adapters/wide/adapter_model.safetensors"};
+                                    "adapters/wide/adapter_model.safetensors",
+                                    "adapters/bias/adapter_config.json",
+                                    "adapters/bias/adapter_model.safetensors"};
 enum { FILES = sizeof names / sizeof *names };
 
 static const char *dir;

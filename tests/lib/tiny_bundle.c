@@ -136,8 +136,9 @@ void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
     rng r = rng_at(seed, 3, (uint32_t)i, 0);
-    assert_int_equal(p->tuned, p->trainable);
-    for (int64_t j = 0; p->tuned && j < p->size; j++) param_master(s, p)[j] = 0.5f * (float)rng_normal(&r);
+    assert_true(p->tuned == p->trainable || c.peft.kind == PEFT_BIAS);
+    for (int64_t j = 0; p->trainable && j < p->size; j++)
+      param_master(s, p)[j] = 0.5f * (float)rng_normal(&r);
   }
   checkpoint_base b;
   train_state state = {.step = 3};
@@ -155,6 +156,24 @@ void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint
   model_free(m);
   dataset_close(d);
   checkpoint_close(base);
+}
+
+void tiny_adapted_bundle(const char *dir) {
+  static const peft_config tunings[] = {
+      {.kind = PEFT_LORA, .rank = 3, .alpha = 6, .targets = "query,output.dense"},
+      {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 5},
+      {.kind = PEFT_BIAS, .rank = 8}};
+  static const char *const names[] = {"low", "wide", "bias"};
+  char from[PATH_MAX], bundle[PATH_MAX], list[4 * PATH_MAX] = "";
+  for (uint32_t k = 0; k < 3; k++) {
+    tiny_tuned(dir, names[k], &tunings[k], 71 + k);
+    snprintf(list + strlen(list), sizeof list - strlen(list), "%s%.3000s/%s", k > 0 ? "," : "", dir,
+             names[k]);
+  }
+  const export_config c = {.force = true, .with_mix = true, .adapters = list};
+  check_ok(path_join(from, sizeof from, dir, "checkpoint"));
+  check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
+  check_ok(export_bundle_as(from, bundle, &c, NULL));
 }
 
 void tiny_words_bundle(const char *dir, vocab *v) {

@@ -25,6 +25,9 @@ void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_conf
 // *peft kind, rank, init_rank, adapter_width, alpha, rslora and targets count.
 void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint32_t seed);
 
+// DIR/bundle anew, of DIR/checkpoint, with an adapter of low rank, "low", one of bottlenecks, "wide", and one of biases, "bias".
+void tiny_adapted_bundle(const char *dir);
+
 // The bundle of a random model of words, which v has (and which is freed), and of no items, in DIR/bundle.
 void tiny_words_bundle(const char *dir, vocab *v);
 

@@ -14,15 +14,18 @@
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
-#include "lib/tiny_tuned.h"
 #include "model/checkpoint.h"
 #include "souk/infer.h"
 
-enum { USERS = 30, ITEMS = 50, ADAPTERS = 5, HISTORIES = 23, MOST = 12 };
+enum { USERS = 30, ITEMS = 50, ADAPTERS = 6, HISTORIES = 23, MOST = 12 };
 #define ALL_LINEAR "query,key,value,attention.output.dense,intermediate.dense,output.dense"
 
-static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2", "wide", "words"};
-enum { WIDE = 3, TABLE = 4 }; // which of them has bottlenecks, and which an adapted table
+static const char *const names[ADAPTERS] = {"de", "gift-cards", "sale_2", "wide", "words", "bias"};
+enum {
+  WIDE = 3,
+  TABLE = 4,
+  BIASES = 5
+}; // which of them has bottlenecks, an adapted table, biases of its own
 static const peft_config tunings[ADAPTERS] = {
     {.kind = PEFT_LORA, .rank = 3, .alpha = 5, .targets = ALL_LINEAR},
     {.kind = PEFT_LORA,
@@ -32,7 +35,8 @@ static const peft_config tunings[ADAPTERS] = {
      .targets = "*.layer.1.*.query,*.layer.0.*.value"},
     {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR},
     {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 21},
-    {.kind = PEFT_LORA, .rank = 17, .alpha = 3, .targets = "word_embeddings,*.layer.0.*.value"}};
+    {.kind = PEFT_LORA, .rank = 17, .alpha = 3, .targets = "word_embeddings,*.layer.0.*.value"},
+    {.kind = PEFT_BIAS, .rank = 8}};
 
 static void as_is(model_config *c) {
   (void)c;
@@ -204,7 +208,7 @@ static void test_queries(void **unused) {
       souk_explanation out;
       float shares[MOST], score;
       assert_int_equal(souk_score(b, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
-      assert_true(counts[s] == 1 && (score == scores[s]) == (which[s] != TABLE));
+      assert_true(counts[s] == 1 && (which[s] == BIASES || (score == scores[s]) == (which[s] != TABLE)));
       assert_int_equal(
           souk_adapted_score(b, which[s] + 1, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
       assert_true(score == scores[s]);
@@ -237,7 +241,9 @@ static void check_item_vectors(souk_bundle *b, int32_t k, const float *u, const 
   assert_int_equal(souk_item_vectors(b, 0, ITEMS, base, NULL), SOUK_OK);
   for (int32_t other = 0; other <= ADAPTERS; other++) {
     assert_int_equal(souk_adapted_item_vectors(b, other, 0, ITEMS, v, NULL), SOUK_OK);
-    assert_true((memcmp(v, base, ITEMS * W * sizeof *v) == 0) == (other != k));
+    const bool own =
+        other == bundle_adapter(b, names[TABLE]) + 1 || other == bundle_adapter(b, names[BIASES]) + 1;
+    assert_true((memcmp(v, base, ITEMS * W * sizeof *v) == 0) == !own);
   }
   assert_int_equal(souk_adapted_item_vectors(b, k, 0, ITEMS, v, NULL), SOUK_OK);
   for (int s = 1; s < HISTORIES; s += 3) // not those without one
@@ -248,16 +254,15 @@ static void check_item_vectors(souk_bundle *b, int32_t k, const float *u, const 
     }
 }
 
-static void test_lists_by_an_adapted_table(void **unused) {
-  (void)unused;
+static void check_lists_by(int32_t which) {
   static const int32_t few[] = {3, 11, 30, 49}; // less than an eighth of the catalogue
   for (int i = 0; i < WORLDS; i++) {
-    souk_bundle *b = worlds[i].b, *own = worlds[i].own[TABLE];
+    souk_bundle *b = worlds[i].b, *own = worlds[i].own[which];
     souk_query shared[HISTORIES], alone[HISTORIES], fewer[HISTORIES], given[HISTORIES];
     int32_t at[2][HISTORIES * ITEMS], counts[2][HISTORIES], base_at[HISTORIES * ITEMS],
         base_counts[HISTORIES];
     float got[HISTORIES * ITEMS], want[HISTORIES * ITEMS], u[HISTORIES * 64];
-    const int32_t k = bundle_adapter(b, names[TABLE]) + 1;
+    const int32_t k = bundle_adapter(b, names[which]) + 1;
     const souk_rank_options whole = {.keep_history = 1, .threads = 1},
                             allowed = {.keep_history = 1, .allow = few, .n_allow = 4, .threads = 3};
     assert_true(b->width <= 64);
@@ -303,6 +308,13 @@ static void test_lists_by_an_adapted_table(void **unused) {
       assert_memory_equal(base_at, at[0] + s * ITEMS, ITEMS * sizeof *base_at);
     }
   }
+}
+
+// Those that change what items are scored by.
+static void test_lists_by_items_of_their_own(void **unused) {
+  (void)unused;
+  check_lists_by(TABLE);
+  check_lists_by(BIASES);
 }
 
 static void test_names_and_numbers(void **unused) {
@@ -465,7 +477,7 @@ static void test_damaged_folders(void **unused) {
     int times;
   } cases[] = {
       {"de", "adapter_config.json", "\"LORA\"", "\"LOHA\"",
-       "field \"peft_type\" must be \"LORA\", \"ADALORA\" or", 1},
+       "field \"peft_type\" must be \"LORA\", \"ADALORA\",", 1},
       {"de", "adapter_config.json", "\"r\": 3", "\"r\": 0", "field \"r\" must be an integer from 1 to 4096",
        1},
       {"de", "adapter_config.json", "\"r\": 3", "\"r\": 4", "lora_A.weight\"", 1},
@@ -477,6 +489,11 @@ static void test_damaged_folders(void **unused) {
       {"words", "adapter_model.safetensors", "word_embeddings.lora_embedding_B",
        "word_embeddings.lora_embedding_X", "has not both factors of word_embeddings", 1},
       {"words", "adapter_config.json", "\"r\": 17", "\"r\": 16", "[16, 16] is expected", 1},
+      {"bias", "adapter_config.json", "SOUK_BIAS", "SOUK_BIOS", "field \"peft_type\" must be", 1},
+      {"bias", "adapter_model.safetensors", "layer.1.output.dense.bias", "layer.1.output.dense.bios",
+       "has no place in the encoder", 1},
+      {"bias", "adapter_model.safetensors", "layer.0.attention.self.query.bias\":{\"dtype\":\"F32\"",
+       "layer.0.attention.self.query.bias\":{\"dtype\":\"I32\"", "layer.0.attention.self.query.bias", 1},
       {"wide", "adapter_config.json", "_width\": 21", "_width\": 20", "adapter.down.weight\"", 1},
       {"wide", "adapter_config.json", "_width\": 21", "_width\": 0 ",
        "field \"adapter_width\" must be an integer from 1 to 65536", 1},
@@ -588,7 +605,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_like_bundles_of_their_own),
                                      cmocka_unit_test(test_together),
                                      cmocka_unit_test(test_queries),
-                                     cmocka_unit_test(test_lists_by_an_adapted_table),
+                                     cmocka_unit_test(test_lists_by_items_of_their_own),
                                      cmocka_unit_test(test_gradients),
                                      cmocka_unit_test(test_names_and_numbers),
                                      cmocka_unit_test(test_refused_exports),

@@ -10,7 +10,6 @@
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
-#include "lib/tiny_tuned.h"
 #include "souk/infer.h"
 
 enum { THREADS = 16, ITEMS = 300, W = 17, QUERIES = 40, K = 5, HISTORY = 15, ROUNDS = 12, EXPLAINED = 6 };
@@ -38,7 +37,7 @@ static void ask(answers *a, int32_t threads) {
                    SOUK_OK);
   for (int i = 0; i < EXPLAINED; i++) {
     const souk_explain_options how = {.threads = threads,
-                                      .adapter = i / 2 % 3,
+                                      .adapter = (i + 1) % 4,
                                       .method = i % 2 == 0 ? SOUK_WHY_LEAVE_ONE_OUT
                                                            : SOUK_WHY_INTEGRATED_GRADIENTS};
     assert_int_equal(souk_explain(b, &histories[i], candidates, 2, &how, a->why[i], a->shares[i], NULL),
@@ -65,7 +64,7 @@ static int open_all(void **state) {
       types[i][j] = (int32_t)rng_below(&r, 3);
     }
     histories[i] = (souk_history){.n = n, .items = events[i], .events = types[i]};
-    queries[i] = (souk_query){.history = histories[i], .adapter = i % 7 % 3};
+    queries[i] = (souk_query){.history = histories[i], .adapter = i % 7 % 4};
     if (i % 4 == 0) {
       queries[i].candidates = candidates;
       queries[i].n_candidates = 20;
