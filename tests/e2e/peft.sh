@@ -47,6 +47,9 @@ for k in table table-merged base; do item_vectors "$work/$k" "$work/$k-items.npy
 check "table: items are scored by the same vectors once it is merged" close "$work/table-items.npy" "$work/table-merged-items.npy" 1e-5
 check "table: nor are they those of the base" bash -c "! cmp -s '$work/table-items.npy' '$work/base-items.npy'"
 check "table: its checkpoint names both factors" test "$("$souk" inspect --json "$work/table/step-00000008" | sed -n '/"parameters": \[$/,$p' | grep -c '"bert.embeddings.word_embeddings.lora_embedding_[AB]"')" = 2
+check "a run begins on a tuned table" tuned "$work/on" lora --init "$work/table" --steps 1 --lr 1e-9 --eval_every 0
+item_vectors "$work/on" "$work/on-items.npy"
+check "its items have the vectors of that table" close "$work/on-items.npy" "$work/table-items.npy" 1e-5
 check_error "adalora tunes no table" "adalora tunes linear layers only" tuned "$work/none" adalora --targets 'query,word_embeddings'
 check_error "a table is not tuned and trained whole" "word_embeddings.weight is trained whole" tuned "$work/none" lora --targets word_embeddings --train_also '*.word_embeddings.weight'
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
