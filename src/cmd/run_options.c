@@ -63,7 +63,7 @@ static status default_steps(run_config *c, bool resume, int64_t usual) {
   return OK;
 }
 
-enum { RANK_NEGATIVES = 256, RANK_HARD = 64 };
+enum { RANK_NEGATIVES = 1024, RANK_HARD = 256 };
 
 // Half of the negatives besides the hard ones are of the batch, half are any items: those of the batch alone would leave out what
 // nobody buys.
