@@ -21,7 +21,8 @@ struct item_vectors {
   bool clean;                         // d_fused is all zero
   act *mean, *made, *fused;           // [I,H] of words, of content; [V,H]
   float *d_fused;                     // [V,H]
-  act *d_made, *d_mean;               // [I,H]
+  act *d_made;                        // [I,H], or [R,H] where that is more: the other rows of a list are zero
+  act *d_mean;                        // [I,H]
   bool stale;                         // `fused` has ids dropped out, or is of other parameters
   uint64_t of;                        // params.refreshes when it was made
   act *biases;                        // [V] of passes without training; NULL: no head ranks items
@@ -113,8 +114,9 @@ void items_plan_buffers(model_core *m) {
   }
   if (lists_rows(m)) plan_lists(m);
   if (!encoder_table_trains(m)) return;
+  const size_t listed = lists_rows(m) ? (size_t)most_rows(m) : 0;
   plan_gradient(m, &v->d_fused, V * H, sizeof(float));
-  plan_gradient(m, &v->d_made, I * H, a);
+  plan_gradient(m, &v->d_made, (listed > I ? listed : I) * H, a);
   if (has_texts(m)) plan_gradient(m, &v->d_mean, I * H, a);
 }
 

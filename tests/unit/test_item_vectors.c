@@ -11,6 +11,7 @@
 #include "lib/tiny_dataset.h"
 #include "model/checkpoint.h"
 #include "model/core.h"
+#include "model/item_lists.h"
 #include "model/item_vectors.h"
 #include "model/objective.h"
 #include "model/objectives/item_head.h"
@@ -331,8 +332,30 @@ static void test_listed_rows(void **unused) {
   }
 }
 
+// A list can have more rows than there are items, words among them, and each has its gradient's row.
+static void test_room_of_lists(void **unused) {
+  (void)unused;
+  fixture f;
+  set_up(&f, ITEMS_CONTENT);
+  model *m = training_model(&f);
+  const memory_plan *p = &model_get_core(m)->plan;
+  const int32_t rows_n = item_lists_rows((int32_t)f.c.vocab_size, model_get_run(m)->caps);
+  assert_true(rows_n > ITEMS);
+  int32_t k = 0; // of the table's gradient, which that of content follows
+  for (void *at; k < p->n; k++) {
+    memcpy(&at, p->buffer[k].where, sizeof at);
+    if (at == encoder_table_grad(model_get_core(m))) break;
+  }
+  assert_true(k + 1 < p->n);
+  assert_true(p->buffer[k + 1].bytes >= (size_t)rows_n * H * sizeof(float));
+  model_free(m);
+  tear_down(&f);
+}
+
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula), cmocka_unit_test(test_listed_rows),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula),
+                                     cmocka_unit_test(test_listed_rows),
+                                     cmocka_unit_test(test_room_of_lists),
                                      cmocka_unit_test(test_known_items_add_up),
                                      cmocka_unit_test(test_known_with_hidden_bias),
                                      cmocka_unit_test(test_checkpoint)};
