@@ -106,7 +106,7 @@ static status teach(label_model *t, labelled_rows *train, const labelled_rows *s
       judge(t, c->labels.unlabelled, "labels.unlabelled", true, c->labels.pseudo, &taught, NULL, NULL);
   const int64_t first = train->n;
   if (rc == OK) rc = append(train, student, &taught);
-  if (rc == OK && c->labels.weights == LABEL_WEIGHTS_NONE) rc = labelled_weigh_taught(train, labels, first);
+  if (rc == OK && c->labels.weights != LABEL_WEIGHTS_AUTO) rc = labelled_weigh_taught(train, labels, first);
   if (rc == OK)
     log_info("labels.unlabelled: %lld of %lld rows get the teacher's labels", (long long)taught.taken,
              (long long)taught.of.n);

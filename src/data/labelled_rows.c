@@ -204,13 +204,14 @@ void labelled_balance(labelled_rows *r, const label_set *l) {
 
 void labelled_even(labelled_rows *r) {
   double known[MOST_LABELS] = {0}, all = 0, labels = 0;
-  for (int64_t i = 0; i < r->n * r->targets; i++) known[i % r->targets] += r->labels[i] >= 0;
+  for (int64_t i = 0; i < r->n * r->targets; i++)
+    if (r->labels[i] >= 0) known[i % r->targets] += (double)r->weights[i];
   for (int32_t k = 0; k < r->targets; k++) {
     all += known[k];
     labels += known[k] > 0;
   }
   for (int64_t i = 0; i < r->n * r->targets; i++)
-    if (r->labels[i] >= 0) r->weights[i] = balanced(all, labels, known[i % r->targets]);
+    if (r->labels[i] >= 0) r->weights[i] *= balanced(all, labels, known[i % r->targets]);
 }
 
 // Which of the counts an entry of the labels is in: its class, or its side of a label; -1: it is not known.

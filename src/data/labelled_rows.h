@@ -77,7 +77,7 @@ bool labelled_put(const labelled_rows *r, int64_t i, const seq_layout *layout, i
 void labelled_balance(labelled_rows *r, const label_set *l);
 // Of several labels each weighs the same in all: where N labels of all rows are known and K of them are of label k, of C labels that any row
 // knows, N / (C K). Their mean over known labels is 1. A label that follows from another (a purchase from a click) is known for few
-// rows, and would otherwise have as small a part in the loss.
+// rows, and would otherwise have as small a part in the loss. Weights that are there (labelled_weigh_taught) count in N and K, and are multiplied.
 void labelled_even(labelled_rows *r);
 
 // Rows from `first` on are a teacher's: of each class (single), and of each side of a label (several), they weigh together no more than the

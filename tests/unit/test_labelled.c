@@ -410,6 +410,7 @@ static void test_weights(void **unused) {
   check_near((double)rows_read.weights[0], 2, 1e-7);
   check_near((double)rows_read.weights[2], 4.0 / (2 * 3), 1e-7);
   check_near((double)rows_read.weights[3], 1, 1e-7); // y has one side only
+  for (int i = 0; i < 8; i++) rows_read.weights[i] = 1;
   labelled_even(&rows_read);
   check_near((double)rows_read.weights[0], 7.0 / (2 * 4), 1e-7);
   check_near((double)rows_read.weights[3], 7.0 / (2 * 3), 1e-7);
@@ -437,6 +438,9 @@ static void test_taught_weights(void **unused) {
   check_ok(labelled_weigh_taught(&r, &l, 2));
   static const double wanted[] = {1, 1, 1, 1, 0.5, 0.5, 0.5, 0.5};
   for (int i = 0; i < 8; i++) check_near((double)r.weights[i], wanted[i], 1e-7);
+  labelled_even(&r); // which leaves a teacher its share of each label: of 3 and 2
+  for (int i = 0; i < 8; i++)
+    if (r.labels[i] >= 0) check_near((double)r.weights[i], wanted[i] * 5 / (2 * (i % 2 == 0 ? 3 : 2)), 1e-7);
   labelled_free(&r);
   label_set_free(&l);
 }
