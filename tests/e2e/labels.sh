@@ -148,6 +148,19 @@ check "a NUL in a text is an error in its place" has '"error":"a string contains
 "$infer" classify "$work/bundle" <"$work/typed.jsonl" >"$work/answers.typed"
 check "souk-infer classify reads a typed [MASK] as text" same_pairs "$work/answers.typed"
 check_error "labels of texts are for souk-infer classify" "has labels of texts, for souk-infer classify" "$infer" pairs "$work/bundle"
+# What tunes a model of labels is served beside others on one base, its head too.
+logits() { "$infer" classify "$1" --logits "${@:2}" <"$work/test.jsonl" | sed 's/.*"logits"//' | tr -c '0-9.e\n-' ' '; }
+for kind in bias adapter lora; do
+  check "labels are tuned by $kind" "$souk" finetune --task classify "$work/c" --label sentiment --train "$work/train.jsonl" --epochs 1 --lr 0.01 --out "$work/c-$kind" --peft $kind "${few[@]}"
+  check "labels tuned by $kind have a bundle of their own" "$souk" export "$work/c-$kind" "$work/own-$kind"
+done
+check "one bundle of labels takes all of them" "$souk" export "$work/c" "$work/tuned" --adapters "$work/c-bias,$work/c-adapter,$work/c-lora"
+for kind in bias adapter lora; do
+  logits "$work/tuned" --adapter c-$kind >"$work/z1"
+  logits "$work/own-$kind" >"$work/z2"
+  check "labels by $kind are those of its own bundle" bash -c "paste -d ' ' '$work/z1' '$work/z2' | awk '{ n = NF / 2; for (i = 1; i <= n; i++) if ((d = \$i - \$(i + n)) > 1e-4 || d < -1e-4) bad = 1; rows += n >= 3 } END { exit !(rows > 20 && !bad) }'"
+  check "labels by $kind are not those of the base" bash -c "! cmp -s '$work/z1' <('$infer' classify '$work/tuned' --logits <'$work/test.jsonl' | sed 's/.*\"logits\"//' | tr -c '0-9.e\n-' ' ')"
+done
 check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
 item=$(sed -n 's/.*"item_id":"\([^"]*\)".*/\1/p' "$shop/catalogue.jsonl" | head -1)
 printf '%s\n' '{"id":1,"history":["'"$item"'"],"item":"'"$item"'"}' '{"id":2,"history":[]}' '{"id":3,"history":[],"item":"nobody","text":"a light bag","item_attributes":["category=bag"]}' \
