@@ -372,7 +372,7 @@ static souk_status integral(path *p, int32_t n, const float *scores, double *wor
   return SOUK_OK;
 }
 
-static void take_item(const path *p, int32_t item, float *v) {
+static souk_status take_item(const path *p, int32_t item, float *v, souk_error *e) {
   const souk_bundle *b = p->x->j->b;
   const size_t bytes = (size_t)b->width * sizeof *v;
   const adapted_table *t = adapter_table(&b->adapters, p->x->j->options.adapter - 1);
@@ -380,6 +380,12 @@ static void take_item(const path *p, int32_t item, float *v) {
   if (t != NULL) adapted_table_item(b, t, item, p->low, v);
   const float *shift = adapter_shift_whole(&b->adapters, p->x->j->options.adapter - 1, SHIFT_ITEMS);
   if (shift != NULL) v[b->width - 1] += shift[item];
+  return isfinite(length_of(v, (size_t)b->width))
+             ? SOUK_OK
+             : infer_fail(
+                   e, SOUK_ERR_NONFINITE,
+                   "the vector of item %d under the adapter is not finite; the weights of %s are too large",
+                   item, b->dir);
 }
 
 static souk_status explain_by_gradients(explain *x, workspace *space, souk_error *e) {
@@ -395,7 +401,7 @@ static souk_status explain_by_gradients(explain *x, workspace *space, souk_error
   PASS_GOTO(path_make(&p, x, e), done);
   PASS_GOTO(path_ends(&p, space, e), done);
   PASS_GOTO(score_vectors(x, space, x->u, 2, scores, e), done);
-  for (size_t i = 0; i < m; i++) take_item(&p, x->j->items[i], x->v + i * W);
+  for (size_t i = 0; i < m; i++) PASS_GOTO(take_item(&p, x->j->items[i], x->v + i * W, e), done);
   simd()->scale(x->scale, x->v, m * W);
   for (int32_t n = IG_FIRST; worst > 1 && n <= IG_MOST; n *= 2) {
     PASS_GOTO(integral(&p, n, scores, &worst, e), done);

@@ -160,7 +160,7 @@ void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint
 
 void tiny_adapted_bundle(const char *dir) {
   static const peft_config tunings[] = {
-      {.kind = PEFT_LORA, .rank = 3, .alpha = 6, .targets = "query,output.dense"},
+      {.kind = PEFT_LORA, .rank = 3, .alpha = 6, .targets = "query,output.dense,word_embeddings"},
       {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 5},
       {.kind = PEFT_BIAS, .rank = 8}};
   static const char *const names[] = {"low", "wide", "bias"};

@@ -594,6 +594,11 @@ static void test_overflow_of_an_adapted_table(void **unused) {
   refuses(souk_adapted_item_vectors(b, q.adapter, 7, 1, v, error), SOUK_ERR_NONFINITE,
           "the vector of item 7");
   assert_int_equal(souk_adapted_item_vectors(b, q.adapter, 6, 1, v, NULL), SOUK_OK);
+  const souk_explain_options o = {.adapter = q.adapter, .method = SOUK_WHY_INTEGRATED_GRADIENTS};
+  souk_explanation why;
+  float shares[3];
+  refuses(souk_explain(b, &q.history, &candidates[1], 1, &o, &why, shares, error), SOUK_ERR_NONFINITE,
+          "is not finite");
   souk_close(b);
   check_ok(file_write_atomic(path, was, bytes));
   free(text);
