@@ -149,6 +149,18 @@ same_reasons("explanations by gradients", found, by_program("rank", lines(), "--
              "integrated-gradients")
 refuses("texts without words", souk.Error, "has no words", lambda: b.embed(["a text"]))
 refuses("labels that are not there", souk.Error, "has no labels", lambda: b.classify(["a text"]))
+shutil.copytree(path("bundle"), path("unranked"))  # as a model of labels alone is exported
+with open(path("unranked", "souk.json")) as f:
+    settings = json.load(f)
+settings["training"]["untrained"] = ["ranking"]
+with open(path("unranked", "souk.json"), "w") as f:
+    json.dump(settings, f)
+with souk.open(path("unranked")) as unranked:
+    report("info of what ranks nothing", unranked.info.unranked == 1 and b.info.unranked == 0)
+    refuses("a list of what ranks nothing", souk.Error, "ranks no items", lambda: unranked.rank(lists))
+    refuses("scores of what ranks nothing", souk.Error, "ranks no items",
+            lambda: unranked.score(unranked.user_vectors(lists[:1])[0], names[:2]))
+    refuses("explanations of what ranks nothing", souk.Error, "ranks no items", lambda: unranked.explain(lists[0], names[:2]))
 refuses("an adapter that is not there", ValueError, "no adapter", lambda: b.rank(lists, adapter="spring"))
 refuses("a missing bundle", souk.Error, "/no/such", lambda: souk.open("/no/such"))
 refuses("a run in a bundle's place", souk.Error, "is a training run, not a bundle", lambda: souk.open(path("run")))
