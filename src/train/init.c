@@ -222,10 +222,13 @@ static status load_same(const checkpoint *from, model *m, dataset *d) {
 static status load_adapter(const run_config *c, const checkpoint *base, model *m, dataset *d,
                            train_state *start) {
   checkpoint *from;
+  int64_t tried = 0; // its base's among them
   TRY(peft_from_open(&from, c, base, m));
   if (from == NULL) return OK;
   status rc = check_trained(from, c, d);
   if (rc == OK) rc = checkpoint_load(from, m, false);
+  if (rc == OK) rc = tried_before(&tried, from);
+  if (tried > start->tried) start->tried = tried;
   if (rc == OK && from->state.step > 0) rc = find_untrained(from, m, start->untrained);
   if (rc == OK && from->state.step > 0) find_earlier(from, d, start);
   if (rc == OK) log_info("its adapter is that of %s", c->train.peft_from);

@@ -94,6 +94,10 @@ for kind in lora adalora adapter bias; do
   user_vectors "$work/$kind-more" "$work/a.npy"
   check "$kind: from where it was" cmp "$work/a.npy" "$work/$kind.npy"
 done
+echo 7 >"$work/lora/tried" # as a sweep does whose winner it is
+check "who trains an adapter on chose among as many configurations as who trained it" begins "$work/chosen" "$work/base" --peft_from "$work/lora" --tried 2
+check "who trains an adapter on adds their own number of configurations" grep -q '"tried": 9' "$work/chosen/step-00000002/manifest.json"
+rm "$work/lora/tried"
 check_error "tuning needs a base" "train.init names its checkpoint or run" train "$work/none" "${options[@]}" --peft lora
 check_error "targets that name nothing" 'peft.targets: "valu" names no linear layer' tuned "$work/none" lora --targets query,valu
 check_error "parameters beside that name nothing" 'peft.train_also: no parameter' tuned "$work/none" lora --train_also 'cls.*, clss.*'
