@@ -41,6 +41,7 @@ static status open_part(mix_validation *v, mix_part part, const model *m, batche
   data_config c = v->c->data;
   snprintf(c.mix, sizeof c.mix, "%s", mix_part_names[part]);
   c.seed += OTHER_SEED;
+  c.hard_negatives = 0; // which are others once they are ranked anew, and the batches of a run are made once
   for (;; c.batch_tokens /= 2) {
     TRY(batcher_open(b, v->d, &c, &layout, PART_TRAIN, 0, 1));
     batch_caps its = batcher_caps(*b);

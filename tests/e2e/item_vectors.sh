@@ -77,6 +77,16 @@ check "the first checkpoint has no lists of its own" bash -c "! test -e '$work/h
 check_error "hard negatives that are none cannot be ranked anew" 'data.hard_every = 10 makes hard negatives anew, and data.hard_negatives is 0' \
   tune --out "$work/none3" --data.hard_negatives 0 --data.hard_every 10
 check "a run that begins from nothing can make its own" pretrain "$work/own" --train.steps 12 --data.negatives 32 --data.hard_negatives 8 --data.hard_every 5
+# A run validates pairs by the same negatives wherever it was left: the hard ones are others by then.
+pairs() {
+  "$souk" pretrain --out "$1" --data.dir "$work/d" --data.batch_tokens 1024 --model.hidden 16 --model.layers 1 --model.heads 2 --model.max_positions 30 \
+    --model.cls_sep yes --model.segments 2 --model.item_classes yes --train.objectives masked_lm --data.mix 'histories 1, item_pairs 1' --train.threads 1 \
+    --data.negatives 32 --data.hard_negatives 8 --data.hard_every 5 --train.steps 12 --train.eval_every 4 --train.eval_users 50 "${@:2}"
+}
+check "pairs and hard negatives go together" pairs "$work/p1"
+check "such a run is left" pairs "$work/p2" --pause_steps 6
+check "such a run is resumed" pairs "$work/p2" --resume
+check "its validations are the same as if it had not been left" bash -c 'grep -q item_pairs_loss "$1" && cmp <(grep "kind.:.valid" "$1") <(grep "kind.:.valid" "$2")' _ "$work/p1/metrics.jsonl" "$work/p2/metrics.jsonl"
 check "the last row alone may count" tune --out "$work/r3" --train.steps 2 --data.next_rows last
 check_error "hard negatives need a model" 'data.hard_negatives are those of the model that a run begins from: set train.init' \
   pretrain "$work/none2" --train.steps 1 --data.negatives 8 --data.hard_negatives 4
