@@ -377,7 +377,7 @@ static void adapt_back(const gradient *g, int32_t i, adapted_place place, const 
 static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
   const size_t H = (size_t)g->b->hidden;
   for (int n = 0; n < NECKS; n++) {
-    const bottleneck_weights *k = neck_at(g->w, g->b, i, place, n);
+    const bottleneck_weights *k = neck_at(g->w, g->b, i, (int)place, n);
     if (k == NULL) continue;
     const size_t width = (size_t)k->width;
     float *x = g->branch + s.first * H, *pre = g->layer[i].neck[place][n] + s.first * width;
@@ -392,7 +392,7 @@ static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
 static const float *necks_back(const gradient *g, int32_t i, neck_place place, span s, const float *d) {
   const size_t H = (size_t)g->b->hidden, at = s.first * H;
   for (int n = NECKS - 1; n >= 0; n--) {
-    const bottleneck_weights *k = neck_at(g->w, g->b, i, place, n);
+    const bottleneck_weights *k = neck_at(g->w, g->b, i, (int)place, n);
     const row_factors *w = &g->w->necks[(i * NECK_PLACES + (int32_t)place) * NECKS + n];
     if (k == NULL) continue;
     const size_t width = (size_t)k->width;
