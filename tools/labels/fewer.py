@@ -1,14 +1,15 @@
 #!/usr/bin/env python3
 """Does it pay to choose the rows that are labelled, and to learn from rows without labels? At equal label counts, over seeds.
 
-usage: fewer.py WORK [SEEDS]      (needs Python alone; SOUK names the program, else build/gcc/souk)
+usage: fewer.py WORK [SEEDS [START]]      (needs Python alone; SOUK names the program, else build/gcc/souk)
 
 The data are the reviews of the generated marketplace (souk synth), whose sentiment is known. The base is a small encoder that has read
 all reviews without their labels: their words as a log, masked LM. For each seed:
 
-  rows     START random reviews are labelled; then twice STEP more, which are random, or those that `souk label --pick` names
+  rows     START random reviews are labelled (400); then twice as many more, which are random, or those that `souk label --pick` names
   teacher  a model of random rows goes on with these, and with those of the other reviews that it is sure of, as it labels them; beside one
-           that goes on for as many steps with its own rows alone (longer)
+           that goes on for as many steps with its own rows alone (longer), and one whose pseudo-labels are the EVEN surest ones of each
+           sentiment (even)
 
 Every other model begins from the base and learns for the same number of steps. All of them validate on the same reviews, on which
 temperatures and the teacher's check rest, and are judged on others. Prints a table: mean over seeds, differences to random, and in how many
@@ -24,10 +25,11 @@ import subprocess
 import sys
 
 SOUK = os.environ.get("SOUK", "build/gcc/souk")
-START, STEP, ROUNDS = 400, 400, 2
+START = int(sys.argv[3]) if len(sys.argv) > 3 else 400
+STEP, ROUNDS, EVEN = START, 2, 100
 VALID, TEST = 400, 1500
 PICKED_BY = ("diverse",)  # or "entropy"
-TAUGHT = 800  # label counts up to this have a teacher
+TAUGHT = 2 * START  # label counts up to this have a teacher
 FEW = ["--threads", "1", "--peak_gflops", "50", "--device", "cpu", "--tensorboard", "false", "--optim.lr", "1e-3", "--warmup_steps", "20",
        "--batch_tokens", "512", "--steps", "300", "--epochs", "0", "--eval_every", "50", "--train.metric", "log_loss",
        "--background", "false"]
@@ -102,6 +104,18 @@ def chosen(w, name, pool, n, by):
     return [pool[k - 1] for k in lines]
 
 
+def even(w, name, labelled, pool):
+    """The rows of each sentiment that a run is surest of, with the labels that it gives them."""
+    rows, said = w.write("pool.jsonl", [{"text": r["text"]} for r in pool]), w.path("said.jsonl")
+    souk("label", w.path(name), rows, "--write", said, "--threads", "1", "--device", "cpu")
+    by_label = {}
+    with open(said, encoding="utf-8") as f:
+        for k, x in enumerate(map(json.loads, f)):
+            by_label.setdefault(x["label"], []).append((x["probability"], k))
+    labels = dict.fromkeys(r["sentiment"] for r in labelled)
+    return [dict(pool[k], sentiment=label) for label in labels for _, k in sorted(by_label.get(label, []), reverse=True)[:EVEN]]
+
+
 def one_seed(w, pool, seed):
     found = {}
     rows = pool[:]
@@ -124,16 +138,17 @@ def one_seed(w, pool, seed):
         on = ("--train.seed", seed, "--optim.lr", "3e-4", "--steps", "150", "--train.init", w.path(run))
         found["longer", n] = learn(w, f"seed{seed}-longer{n}", rows[:n], *on)
         found["teacher", n] = learn(w, f"seed{seed}-teacher{n}", rows[:n], *on, "--unlabelled", rest, "--pseudo", "0.8")
+        found["even", n] = learn(w, f"seed{seed}-even{n}", rows[:n] + even(w, run, rows[:n], rows[n:]), *on)
     return found
 
 
 def table(found):
     """A row of picked labels is compared with random ones, a teacher's with a model that went on for as long without it."""
-    keys = sorted({k for f in found for k in f}, key=lambda k: (k[1], ("random", "diverse", "entropy", "longer", "teacher").index(k[0])))
+    keys = sorted({k for f in found for k in f}, key=lambda k: (k[1], ("random", "diverse", "entropy", "longer", "teacher", "even").index(k[0])))
     print(f"| labels | rows | {' | '.join(FIGURES)} | better in accuracy, F1 |")
     print("|---|---|" + "---|" * (len(FIGURES) + 1))
     for by, n in keys:
-        other, cells, better = {"teacher": "longer", "random": None, "longer": None}.get(by, "random"), [], []
+        other, cells, better = {"teacher": "longer", "even": "longer", "random": None, "longer": None}.get(by, "random"), [], []
         for figure in FIGURES:
             values = [f[by, n][figure] for f in found]
             base = [f[other, n][figure] for f in found] if other else values
