@@ -1,6 +1,7 @@
 // Setting up a run; see run_setup.h.
 #include "train/run_setup.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
@@ -50,7 +51,7 @@ static void remove_made(const run_setup *r) {
   for (int64_t n = (int64_t)strlen(path); n > r->made; n--) {
     if (path[n] != '/') continue;
     path[n] = '\0';
-    if (rmdir(path) != 0) return; // another run may have come into it
+    if (rmdir(path) != 0 && errno != ENOENT) return; // another run may have come into it; DIR/ is DIR
   }
 }
 

@@ -106,6 +106,8 @@ check "a run that is refused leaves nothing behind" test ! -e "$work/frozen"
 frozen_at() { "$souk" pretrain "$work/tiny.yaml" "${options[@]}" --init "$work/base" --peft adalora "${adalora[@]}" --freeze '*.lora_E' --write_batches 1 --out "$1"; }
 check_error "a run in a folder of folders is refused" "train.freeze names" frozen_at "$work/deep/er/frozen"
 check "a refused run leaves no folders above it" test ! -e "$work/deep"
+check_error "a run in folders with a slash behind them is refused" "train.freeze names" frozen_at "$work/deep/er//frozen/"
+check "a refused run leaves none of these either" test ! -e "$work/deep"
 mkdir -p "$work/there/in"
 check_error "a run in a folder that is there is refused" "train.freeze names" frozen_at "$work/there/in"
 check "a folder that was there stays and stays empty" test -d "$work/there/in" -a -z "$(ls -A "$work/there/in")"
