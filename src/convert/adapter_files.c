@@ -17,6 +17,59 @@
 
 enum { PARTS = 3 }; // q, k and v are one parameter here
 
+// ---- may it go with this base? -------------------------------------------------------------------------------
+
+// What config.json and souk.json say once for all queries of a bundle has to be what the adapter was trained with.
+static status check_settings(const checkpoint *base, const checkpoint *of) {
+  const model_config *a = &base->model, *b = &of->model;
+  const struct {
+    const char *name;
+    double wanted, is;
+  } fields[] = {{"head", a->head, b->head},
+                {"temperature", a->temperature, b->temperature},
+                {"layer_norm_eps", a->layer_norm_eps, b->layer_norm_eps},
+                {"cls_sep", a->cls_sep, b->cls_sep}};
+  for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
+    if (fields[i].wanted < fields[i].is || fields[i].wanted > fields[i].is)
+      return fail(
+          ERR_ARGUMENT,
+          "%s was trained with another model.%s than %s, which a bundle has once for all; a bundle of "
+          "its own serves it",
+          of->dir, fields[i].name, base->dir);
+  return OK;
+}
+
+status adapter_files_check(const checkpoint *base, const checkpoint *of) {
+  if (of->base == NULL || strcmp(of->base->model_sha256, base->model_sha256) != 0)
+    return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, base->dir,
+                of->base != NULL ? of->base->dir : "none");
+  // Its run went on training the base's own adapters, so what it has stands in their place, not behind them.
+  if (of->model.peft.kind == PEFT_ADAPTER && base->model.peft.kind == PEFT_ADAPTER)
+    return fail(
+        ERR_UNSUPPORTED,
+        "%s goes on training the adapters of %s, which queries of this bundle would go through as well; "
+        "a bundle of its own serves it",
+        of->dir, base->dir);
+  if (of->model.peft.kind == PEFT_LORA && peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
+    return fail(
+        ERR_UNSUPPORTED,
+        "%s tunes word_embeddings, which the vectors of items with content are made of (model.items); a "
+        "bundle of its own serves it",
+        of->dir);
+  if (model_layout(&of->model).asks != model_layout(&base->model).asks)
+    return fail(ERR_ARGUMENT,
+                "%s was trained to predict the next item and %s was not, or the other way round, so that "
+                "their queries differ; souk merge and an own bundle serve it",
+                of->dir, base->dir);
+  TRY(check_settings(base, of));
+  return base->raw && base->averaged != NULL
+             ? fail(ERR_ARGUMENT,
+                    "%s is tuned on top of averaged weights, and --weights raw leaves these out", of->dir)
+             : OK;
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
 typedef struct folder {
   const checkpoint *c;
   model *m;

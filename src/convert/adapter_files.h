@@ -5,6 +5,10 @@
 
 #include "model/checkpoint.h"
 
+// An adapter computes what it was trained to compute on its own base only, whose queries its run asked in the same way and scored by the
+// same settings. ERR_ARGUMENT or ERR_UNSUPPORTED: this one cannot go into a bundle of the base.
+status adapter_files_check(const checkpoint *base, const checkpoint *of);
+
 // Writes adapter_config.json and adapter_model.safetensors of a tuned checkpoint into DIR, which is there: lora and adalora
 // (peft_files.h), adapter and bias. ERR_UNSUPPORTED: it is tuned in another way, or trains parameters of the base too, for which a
 // folder has no place.

@@ -414,33 +414,10 @@ static status write_mix(exporter *x) {
   return list_file(x, "mix.safetensors");
 }
 
-// An adapter computes what it was trained to compute on its own base only, whose queries its run asked in the same way.
-static status check_adapter(const exporter *x, const checkpoint *of) {
-  if (of->base == NULL || strcmp(of->base->model_sha256, x->c->model_sha256) != 0)
-    return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, x->c->dir,
-                of->base != NULL ? of->base->dir : "none");
-  if (of->model.peft.kind == PEFT_LORA && peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
-    return fail(
-        ERR_UNSUPPORTED,
-        "%s tunes word_embeddings, which the vectors of items with content are made of (model.items); a "
-        "bundle of its own serves it",
-        of->dir);
-  if (model_layout(&of->model).asks != model_layout(&x->c->model).asks)
-    return fail(ERR_ARGUMENT,
-                "%s was trained to predict the next item and %s was not, or the other way round, so that "
-                "their queries "
-                "differ; souk merge and an own bundle serve it",
-                of->dir, x->c->dir);
-  return x->c->raw && x->c->averaged != NULL
-             ? fail(ERR_ARGUMENT,
-                    "%s is tuned on top of averaged weights, and --weights raw leaves these out", of->dir)
-             : OK;
-}
-
 static status write_adapter(exporter *x, const char *name, const checkpoint *of) {
   static const char *const files[] = {peft_config_file, peft_model_file};
   char listed[PATH_MAX], path[PATH_MAX + 64];
-  TRY(check_adapter(x, of));
+  TRY(adapter_files_check(x->c, of));
   snprintf(listed, sizeof listed, "adapters/%s", name);
   if (!manifest_name_is_plain(listed, true) || strlen(listed) > 128)
     return fail(ERR_ARGUMENT,

@@ -80,6 +80,10 @@ check "the base is the first one's" test "$(grep -h '"sha256"' "$work/adapter-on
 check "an adapter that was trained on is served beside what it was" "$souk" export "$work/base" "$work/two" --adapters "$work/adapter,on=$work/adapter-on"
 check "all of it goes on being trained" begins "$work/adapter-all" "$work/adapter" --peft adapter --train_also '*'
 check "then it needs no base" bash -c "! grep -q '\"base\"' '$work/adapter-all/step-00000002/manifest.json'"
+check "adapters and norms beside them are trained" begins "$work/adapter-beside" "$work/base" --peft adapter --train_also '*LayerNorm*'
+check "a run that needs these norms is on top of them" begins "$work/adapter-beside-on" "$work/adapter-beside" --peft adapter --lr 0.02
+check_error "its adapters do not stand behind those that they were" "goes on training the adapters of" "$souk" export "$work/adapter-beside" "$work/none" --adapters "$work/adapter-beside-on"
+check "a bundle of its own has them" "$souk" export "$work/adapter-beside-on" "$work/adapter-beside-on.bundle"
 check_error "adapters are not left out" "goes on training them" begins "$work/none" "$work/adapter"
 check_error "no LoRA stands on adapters" "goes on training them" begins "$work/none" "$work/adapter" --peft lora
 check_error "adapters of another width are refused" "peft.adapter_width is 4, and the adapters of" begins "$work/none" "$work/adapter" --peft adapter --adapter_width 4
@@ -187,6 +191,12 @@ check "rank --why goes by the adapter" grep -q '"method":"leave-one-out"' <("$in
 sed -i 's/"r": 4/"r": 3/' "$work/many/adapters/lora/adapter_config.json"
 check_error "a changed adapter is noticed" "its checksum is not the one in souk.json" "$infer" rank "$work/many" <<<'{"history": ["i3", "i6"]}'
 check_error "biases have no place in peft's layout" "is not tuned with lora or adalora" "$souk" export "$work/bias" "$work/none" --peft
+# What a bundle says once for all queries.
+not_beside() { "$souk" export "$work/base" "$work/none" --adapters "$work/$1"; }
+check "LoRA is trained with other scores" begins "$work/cold" "$work/base" --peft lora --temperature 0.5
+check_error "LoRA of other scores is no adapter of the base's bundle" "was trained with another model.temperature than" not_beside cold
+check "LoRA is trained with other norms" begins "$work/damped" "$work/base" --peft lora --layer_norm_eps 1e-2
+check_error "nor is LoRA of other norms" "was trained with another model.layer_norm_eps than" not_beside damped
 check_error "an adapter of another base is refused" "is not tuned on top of" "$souk" export "$work/lora-merged" "$work/none" --adapters "$work/lora"
 
 # Factors that are frozen are kept all the same.
