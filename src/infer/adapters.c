@@ -298,7 +298,10 @@ static souk_status read_low_rank(tuning_reader *r) {
   PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
-  return r->form == FORM_LORA ? read_table(r) : SOUK_OK;
+  if (r->form == FORM_LORA) PASS(read_table(r));
+  if (r->used > 0 || r->t->table != NULL) return SOUK_OK;
+  return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has no factors, so that the adapter would change nothing",
+                    r->dir, model_name);
 }
 
 // ---- bottlenecks ---------------------------------------------------------------------------------------------

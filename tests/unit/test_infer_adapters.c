@@ -520,6 +520,30 @@ static void test_damaged_folders(void **unused) {
   souk_close(b);
 }
 
+// A file of tensors that has none: its header takes all of it.
+static void test_no_factors(void **unused) {
+  (void)unused;
+  char dir[PATH_MAX], path[PATH_MAX], *was;
+  souk_bundle *b;
+  in(worlds[0].dir, "many", dir);
+  for (int k = 0; k < WIDE; k++) {
+    size_t bytes;
+    snprintf(path, sizeof path, "%.3000s/adapters/%s/adapter_model.safetensors", dir, names[k]);
+    check_ok(file_read(path, 1 << 24, &was, &bytes));
+    char *is = malloc(bytes);
+    assert_non_null(is);
+    const uint64_t header = bytes - sizeof header;
+    memset(is, ' ', bytes);
+    memcpy(is, &header, sizeof header);
+    memcpy(is + sizeof header, "{}", 2);
+    check_ok(file_write_atomic(path, is, bytes));
+    refuses(souk_open(&b, dir, SOUK_SKIP_CHECKSUMS, error), SOUK_ERR_FORMAT, "has no factors");
+    check_ok(file_write_atomic(path, was, bytes));
+    free(was);
+    free(is);
+  }
+}
+
 // A number of each tensor that is none, first and last of the file's.
 static void test_nonfinite(void **unused) {
   (void)unused;
@@ -615,6 +639,7 @@ int main(void) {
                                      cmocka_unit_test(test_names_and_numbers),
                                      cmocka_unit_test(test_refused_exports),
                                      cmocka_unit_test(test_damaged_folders),
+                                     cmocka_unit_test(test_no_factors),
                                      cmocka_unit_test(test_nonfinite),
                                      cmocka_unit_test(test_overflow_of_an_adapted_table),
                                      cmocka_unit_test(test_spellings)};
