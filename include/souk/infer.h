@@ -145,7 +145,7 @@ typedef struct souk_info {
   int32_t features;     // numbers of a product's features; 0: they play no part
   int32_t adapters;     // how many; souk_adapter_name has their names
   // 1: nothing that it was trained on ranks items, as with labels alone. Its vectors are there, but their products mean nothing, so
-  // souk_rank, souk_rank_flat, souk_score and souk_explain are refused
+  // souk_rank, souk_rank_flat, souk_score, souk_adapted_score and souk_explain are refused
   int32_t unranked;
 } souk_info;
 
