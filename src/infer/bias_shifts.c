@@ -146,7 +146,9 @@ souk_status bias_shifts_read(bias_shifts **out, const souk_bundle *b, const safe
   for (int32_t i = 0; i < b->layers; i++) PASS(read_layer(&r, i));
   PASS(read_heads(&r));
   pass_over(f);
-  return SOUK_OK;
+  return r.used > 0 ? SOUK_OK
+                    : infer_fail(e, SOUK_ERR_FORMAT,
+                                 "%s has no biases, so that the adapter would change nothing", path);
 }
 
 void bias_shifts_free(bias_shifts *s) {
