@@ -322,6 +322,7 @@ status model_forget(model *m) {
   if (s->grad != NULL) TRY(m->core.be->zero(m->core.ctx, s->grad, (size_t)s->elements * sizeof(float)));
   if (s->touched != NULL) TRY(m->core.be->zero(m->core.ctx, s->touched, params_bytes(s, true).row_flags));
   TRY(m->core.be->zero(m->core.ctx, m->arena, m->arena_bytes));
+  table_forget(&m->core);
   items_forget(&m->core);
   TRY(items_upload(&m->core));
   return m->core.be->result_clear(m->core.ctx);

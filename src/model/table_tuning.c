@@ -185,6 +185,10 @@ status table_forward(model_core *m, bool training) {
   return OK;
 }
 
+void table_forget(model_core *m) {
+  if (m->table != NULL) m->table->stale = true;
+}
+
 status table_zero_gradient(model_core *m) {
   const table_tuning *t = m->table;
   if (t == NULL || t->d_table == NULL) return OK;

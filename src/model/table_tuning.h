@@ -41,6 +41,7 @@ status table_check(const model_core *m, size_t *scratch);
 double table_flops(const model_config *c); // of a forward pass, whatever the batch
 
 status table_forward(model_core *m, bool training); // before anything reads the table
+void table_forget(model_core *m);                   // all of the backend's memory is zero
 status table_zero_gradient(model_core *m);          // before anything adds to it
 status table_backward(model_core *m);               // once everything has
 

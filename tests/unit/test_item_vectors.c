@@ -352,10 +352,28 @@ static void test_room_of_lists(void **unused) {
   tear_down(&f);
 }
 
+// A memory that was cleared has no tuned table either, which vectors are made of.
+static void test_cleared_table(void **unused) {
+  (void)unused;
+  fixture f;
+  float before[ITEMS * W], after[ITEMS * W];
+  set_up(&f, ITEMS_BOTH);
+  f.c.peft = (peft_config){.kind = PEFT_LORA, .rank = 2, .alpha = 2, .targets = "word_embeddings"};
+  model *m = training_model(&f);
+  const int32_t first = (int32_t)(f.c.item_base - f.c.class_base);
+  check_ok(model_item_vectors(m, first, ITEMS, before));
+  check_ok(model_forget(m));
+  check_ok(model_item_vectors(m, first, ITEMS, after));
+  assert_memory_equal(before, after, sizeof before);
+  model_free(m);
+  tear_down(&f);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_formula),
                                      cmocka_unit_test(test_listed_rows),
                                      cmocka_unit_test(test_room_of_lists),
+                                     cmocka_unit_test(test_cleared_table),
                                      cmocka_unit_test(test_known_items_add_up),
                                      cmocka_unit_test(test_known_with_hidden_bias),
                                      cmocka_unit_test(test_checkpoint)};
