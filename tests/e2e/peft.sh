@@ -196,7 +196,7 @@ not_beside() { "$souk" export "$work/base" "$work/none" --adapters "$work/$1"; }
 check "LoRA is trained with other scores" begins "$work/cold" "$work/base" --peft lora --temperature 0.5
 check_error "LoRA of other scores is no adapter of the base's bundle" "was trained with another model.temperature than" not_beside cold
 check "LoRA is trained with other norms" begins "$work/damped" "$work/base" --peft lora --layer_norm_eps 1e-2
-check_error "nor is LoRA of other norms" "was trained with another model.layer_norm_eps than" not_beside damped
+check_error "LoRA of other norms is no adapter of it" "was trained with another model.layer_norm_eps than" not_beside damped
 check_error "an adapter of another base is refused" "is not tuned on top of" "$souk" export "$work/lora-merged" "$work/none" --adapters "$work/lora"
 
 # Factors that are frozen are kept all the same.
