@@ -235,34 +235,38 @@ static status prepare_low(const run *r) {
 }
 
 // The gradients of a table's factors; dx_low is whole after its only block of each row.
+static status gradient_of_x_low(const run *r, int32_t first, int32_t count) {
+  const xent_params *p = r->p;
+  const matmul_call call = {.m = count,
+                            .n = p->low,
+                            .k = r->w.columns,
+                            .a = r->w.scores,
+                            .b = p->table_low,
+                            .lda = r->w.ld,
+                            .ldb = p->low,
+                            .c = (float *)p->dx_low + (size_t)first * (size_t)p->low,
+                            .ldc = p->low,
+                            .alpha = p->inv_temperature,
+                            .beta = 0.0f};
+  return cuda_matmul(r->ctx, &call, r->at.workspace);
+}
+
 static status gradients_of_factors(const run *r, int32_t first, int32_t count) {
   const xent_params *p = r->p;
-  const size_t at = (size_t)first * (size_t)p->low;
-  const matmul_call rows_low = {.m = count,
-                                .n = p->low,
-                                .k = r->w.columns,
-                                .a = r->w.scores,
-                                .b = p->table_low,
-                                .lda = r->w.ld,
-                                .ldb = p->low,
-                                .c = (float *)p->dx_low + at,
-                                .ldc = p->low,
-                                .alpha = p->inv_temperature,
-                                .beta = 0.0f},
-                    table_low = {.m = r->w.columns,
-                                 .n = p->low,
-                                 .k = count,
-                                 .a_transposed = true,
-                                 .a = r->w.scores,
-                                 .b = a_low_of(r) + at,
-                                 .lda = r->w.ld,
-                                 .ldb = p->low,
-                                 .c = p->dtable_low,
-                                 .ldc = p->low,
-                                 .alpha = 1.0f,
-                                 .beta = 1.0f};
-  if (p->dx_low != NULL) TRY(cuda_matmul(r->ctx, &rows_low, r->at.workspace));
-  return p->dtable_low != NULL ? cuda_matmul(r->ctx, &table_low, r->at.workspace) : OK;
+  const matmul_call call = {.m = r->w.columns,
+                            .n = p->low,
+                            .k = count,
+                            .a_transposed = true,
+                            .a = r->w.scores,
+                            .b = a_low_of(r) + (size_t)first * (size_t)p->low,
+                            .lda = r->w.ld,
+                            .ldb = p->low,
+                            .c = p->dtable_low,
+                            .ldc = p->low,
+                            .alpha = 1.0f,
+                            .beta = 1.0f};
+  if (p->dx_low != NULL) TRY(gradient_of_x_low(r, first, count));
+  return p->dtable_low != NULL ? cuda_matmul(r->ctx, &call, r->at.workspace) : OK;
 }
 
 static status block(const run *r, int32_t first, int32_t count) {

@@ -67,7 +67,7 @@ static status fuse_backward(op_ctx *ctx, const fuse_params *p) {
       if (p->did != NULL) reals(p->did)[at] += factor * de;
       if (content >= 0 && p->dgate != NULL)
         reals(p->dgate)[j] += factor * (1 - factor) * reals(p->id)[at] * de;
-      if (p->list != NULL) ((REAL *)p->de)[at] = 0;
+      if (p->list != NULL) reals(p->de)[at] = 0;
     }
   return OK;
 }
