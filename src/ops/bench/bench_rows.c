@@ -254,8 +254,8 @@ static void texts(maker *k, op_params *p) {
                         .dtable = take_floats(k, BACKWARD, ADDED, V, H, 1)};
 }
 
-static void item_vectors(maker *k, op_params *p) {
-  const int32_t H = k->model->hidden, V = k->model->vocab, items = V - V / 8;
+static void vectors_of(maker *k, op_params *p, int32_t V) {
+  const int32_t H = k->model->hidden, items = V - V / 8;
   p->fuse = (fuse_params){.vocab = V,
                           .base = V - items,
                           .items = items,
@@ -271,9 +271,15 @@ static void item_vectors(maker *k, op_params *p) {
                           .dgate = take_floats(k, BACKWARD, ADDED, 1, H, 1)};
 }
 
-// Those that a batch of distinct masked rows names. (A model with items of content has these where its loss is sampled.)
+static void item_vectors(maker *k, op_params *p) {
+  vectors_of(k, p, k->model->vocab);
+}
+
+// Those whose numbers a batch's masked rows have, which are distinct and below its tokens. (A model with items of content has
+// these where its loss is sampled.)
 static void listed_vectors(maker *k, op_params *p) {
-  item_vectors(k, p);
+  const int32_t V = k->model->vocab, tokens = k->batch->facts.tokens;
+  vectors_of(k, p, V > tokens ? V : tokens);
   p->fuse.list = k->batch->view.masked;
   p->fuse.listed = masked(k);
 }
