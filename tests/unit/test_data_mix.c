@@ -244,8 +244,13 @@ static void false_items_come_by_counts(void **unused) {
   while (all < 20000) {
     const batch *x;
     check_ok(batcher_next(b, &x));
-    for (int32_t s = 0; s < x->seqs; s++) drawn[x->ids[x->cu_seqlens[s + 1] - 2] - first]++;
-    all += x->seqs;
+    for (int32_t s = 0; s < x->seqs; s++) {
+      if (x->nsp_labels[s] < 0) continue; // a history alone
+      const int32_t item = x->ids[x->cu_seqlens[s + 1] - 2] - first;
+      assert_in_range(item, 0, ITEMS - 1);
+      drawn[item]++;
+      all++;
+    }
   }
   for (int32_t i = 0; i < ITEMS; i++) count += (double)vocab_token_count(v, first + i);
   for (int32_t i = 0; i < ITEMS; i++) {
