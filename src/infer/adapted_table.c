@@ -122,23 +122,28 @@ int32_t adapted_table_rank(const adapted_table *t) {
 
 // ---- lookups -------------------------------------------------------------------------------------------------
 
+void add_packed_product(const float *a, size_t k, const float *b, float *c, size_t c_row, size_t m,
+                        size_t n) {
+  const simd_gemm p = {.m = m,
+                       .n = n,
+                       .k = k,
+                       .a = a,
+                       .a_row = k,
+                       .a_step = 1,
+                       .b = b,
+                       .packed = true,
+                       .add = true,
+                       .c = c,
+                       .c_row = c_row};
+  simd()->gemm(&p);
+}
+
 void adapted_table_rows(const souk_bundle *bundle, const adapted_table *t, const int32_t *tokens, size_t n,
                         float *low, float *x) {
   const size_t H = (size_t)bundle->hidden, V = (size_t)bundle->vocab_size, r = (size_t)t->rank;
   for (size_t i = 0; i < n; i++)
     for (size_t k = 0; k < r; k++) low[i * r + k] = t->a[k * V + (size_t)tokens[i]];
-  const simd_gemm up = {.m = n,
-                        .n = H,
-                        .k = r,
-                        .a = low,
-                        .a_row = r,
-                        .a_step = 1,
-                        .b = t->up,
-                        .packed = true,
-                        .add = true,
-                        .c = x,
-                        .c_row = H};
-  simd()->gemm(&up);
+  add_packed_product(low, r, t->up, x, H, n, H);
 }
 
 // ---- scores --------------------------------------------------------------------------------------------------

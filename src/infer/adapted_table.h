@@ -42,4 +42,7 @@ void adapted_table_scores(const struct souk_bundle *bundle, const adapted_table 
 void adapted_table_item(const struct souk_bundle *bundle, const adapted_table *t, int32_t item, float *low,
                         float *v);
 
+// c [m,n] += a [m,k] b, the larger factor of an adapter, which simd_table.gemm_pack has packed; rows of c are c_row floats apart.
+void add_packed_product(const float *a, size_t k, const float *b, float *c, size_t c_row, size_t m, size_t n);
+
 #endif

@@ -114,23 +114,6 @@ static void shift_rows(const chunk *c, const float *by, const adapted_rows *r, f
   for (size_t i = 0; by != NULL && i < r->n; i++) c->k->add(by, y + (r->first + i) * ldy, width);
 }
 
-// c [m,n] += a [m,k] b, which is packed.
-static void add_product(const chunk *c, const float *a, size_t k, const float *b, float *to, size_t to_row,
-                        size_t m, size_t n) {
-  const simd_gemm p = {.m = m,
-                       .n = n,
-                       .k = k,
-                       .a = a,
-                       .a_row = k,
-                       .a_step = 1,
-                       .b = b,
-                       .packed = true,
-                       .add = true,
-                       .c = to,
-                       .c_row = to_row};
-  c->k->gemm(&p);
-}
-
 // Adds what the sequences' adapters add to a linear layer from x [.,in] to y [.,ldy]: of all rows, or of the asked ones at the
 // front.
 static void adapt(const chunk *c, int32_t layer, adapted_place place, const float *x, float *y, size_t ldy,
@@ -145,7 +128,7 @@ static void adapt(const chunk *c, int32_t layer, adapted_place place, const floa
     if (l == NULL) continue;
     const size_t rank = (size_t)l->rank;
     c->k->gemm_packed(x + r.first * in, in, l->down, NULL, c->low, rank, r.n, rank, in);
-    add_product(c, c->low, rank, l->up, y + r.first * ldy, ldy, r.n, out);
+    add_packed_product(c->low, rank, l->up, y + r.first * ldy, ldy, r.n, out);
   }
 }
 
@@ -173,7 +156,7 @@ static void pass_neck(const chunk *c, const bottleneck_weights *k, float *x, siz
   if (width == 0) return;
   c->k->gemm_packed(x, H, k->down, k->down_b, c->low, width, n, width, H);
   gelu(c, c->low, n, width);
-  add_product(c, c->low, width, k->up, x, H, n, H);
+  add_packed_product(c->low, width, k->up, x, H, n, H);
   for (size_t i = 0; i < n; i++) c->k->add(k->up_b, x + i * H, H);
 }
 

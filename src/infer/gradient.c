@@ -306,23 +306,6 @@ static void product_transposed(const gradient *g, const float *a, size_t a_row, 
   g->k->gemm(&p);
 }
 
-// c [m,n] += a [m,k] b, which is packed.
-static void product_packed(const gradient *g, const float *a, size_t k, const float *b, float *c,
-                           size_t c_row, size_t m, size_t n) {
-  const simd_gemm p = {.m = m,
-                       .n = n,
-                       .k = k,
-                       .a = a,
-                       .a_row = k,
-                       .a_step = 1,
-                       .b = b,
-                       .packed = true,
-                       .add = true,
-                       .c = c,
-                       .c_row = c_row};
-  g->k->gemm(&p);
-}
-
 static void gelu(const gradient *g, const float *x, float *y, size_t n) {
   (g->b->erf ? g->k->gelu_erf : g->k->gelu_tanh)(x, y, n);
 }
@@ -357,7 +340,7 @@ static void adapt(const gradient *g, int32_t i, adapted_place place, const float
   if (l == NULL) return;
   const size_t r = (size_t)l->rank;
   g->k->gemm_packed(x + s.first * in, in, l->down, NULL, g->low, r, s.rows, r, in);
-  product_packed(g, g->low, r, l->up, y + s.first * ldy, ldy, s.rows, out);
+  add_packed_product(g->low, r, l->up, y + s.first * ldy, ldy, s.rows, out);
 }
 
 // dx += dy B A.
@@ -383,7 +366,7 @@ static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
     float *x = g->branch + s.first * H, *pre = g->layer[i].neck[place][n] + s.first * width;
     g->k->gemm_packed(x, H, k->down, k->down_b, pre, width, s.rows, width, H);
     gelu(g, pre, g->low, s.rows * width);
-    product_packed(g, g->low, width, k->up, x, H, s.rows, H);
+    add_packed_product(g->low, width, k->up, x, H, s.rows, H);
     for (size_t r = 0; r < s.rows; r++) g->k->add(k->up_b, x + r * H, H);
   }
 }

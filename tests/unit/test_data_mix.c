@@ -7,6 +7,7 @@
 #include "data/data_mix.h"
 #include "data/item_texts.h"
 #include "data/permutation.h"
+#include "lib/batches.h"
 #include "lib/check.h"
 #include "lib/tiny_dataset.h"
 #include "lib/tiny_texts.h"
@@ -274,20 +275,6 @@ static void long_texts_keep_their_attributes(void **unused) {
 
 // ---- a function of seed and epoch ----------------------------------------------------------------------------
 
-static uint64_t hash_batch(const batch *b) {
-  uint64_t h = 1469598103934665603u;
-#define MIX(array, n)                                        \
-  for (size_t k = 0; k < (size_t)(n) * sizeof *(array); k++) \
-  h = (h ^ ((const unsigned char *)(array))[k]) * 1099511628211u
-  MIX(b->ids, b->tokens);
-  MIX(b->types, b->tokens);
-  MIX(b->masked, b->n_masked);
-  MIX(b->labels, b->n_masked);
-  MIX(b->seq_ids, b->seqs);
-#undef MIX
-  return h;
-}
-
 static void ranks_share_the_batches_of_one(void **unused) {
   (void)unused;
   mix_is("histories 1, texts 0.4, pairs 0.3, item_pairs 0.3");
@@ -295,9 +282,9 @@ static void ranks_share_the_batches_of_one(void **unused) {
   for (int i = 0; i < 40; i++) {
     const batch *a, *b;
     check_ok(batcher_next(one, &a));
-    const uint64_t wanted = hash_batch(a);
+    const uint64_t wanted = batches_hash(a);
     check_ok(batcher_next(two[i % 2], &b));
-    assert_true(hash_batch(b) == wanted);
+    assert_true(batches_hash(b) == wanted);
   }
   batcher_close(one);
   batcher_close(two[0]);
@@ -313,7 +300,7 @@ static void a_run_goes_on_from_its_place(void **unused) {
   for (int i = 0; i < 30; i++) {
     const batch *x;
     check_ok(batcher_next(b, &x));
-    wanted[i] = hash_batch(x);
+    wanted[i] = batches_hash(x);
     if (i == 11) place = (data_place){x->epoch, x->examples, x->index + 1};
   }
   batcher_close(b);
@@ -322,7 +309,7 @@ static void a_run_goes_on_from_its_place(void **unused) {
   for (int i = 12; i < 30; i++) {
     const batch *x;
     check_ok(batcher_next(b, &x));
-    assert_true(hash_batch(x) == wanted[i]);
+    assert_true(batches_hash(x) == wanted[i]);
   }
   batcher_close(b);
 }
