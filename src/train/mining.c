@@ -177,6 +177,11 @@ status mining_lists(hard_negatives **out, const data_config *c, dataset *d, mode
 
 static status check_options(const run_config *c) {
   const data_config *o = &c->data;
+  if (c->labels.train[0] != '\0' && (o->negatives > 0 || o->hard_negatives > 0))
+    return fail(
+        ERR_ARGUMENT,
+        "data.%s are items beside the right one, and a run on labels (labels.train) has no use for them",
+        o->hard_negatives > 0 ? "hard_negatives" : "negatives");
   if (o->hard_negatives > o->negatives)
     return fail(
         ERR_ARGUMENT,

@@ -120,6 +120,7 @@ check "pairs have three heads" has 'click [0-9]+ \([0-9.]+% of those known\), ca
 "$souk" eval "$work/p" --labels "$work/later.csv" >"$work/table" 2>"$work/err"
 check "souk eval judges each" test "$(grep -cE '^(click|cart|buy) +[0-9]+ +[0-9]+ ' "$work/table")" = 3
 check_error "the history must come from somewhere" "a pair needs labels.user" "$souk" finetune --task pair "$work/base" --train "$work/shown.csv.gz" --out "$work/none"
+check_error "labels have no use for negatives" "data.hard_negatives are items beside the right one" classify --train "$work/train.jsonl" --negatives 8 --hard_negatives 4 --out "$work/none"
 check_error "a run of pairs is not one of texts" "was trained for pair" "$souk" finetune --task classify "$work/p" --train "$work/train.jsonl" --label sentiment --out "$work/none"
 
 # What somebody types is text, in training and in serving: no row and no question holds a special token.
