@@ -3,8 +3,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/fault.h"
 #include "lib/check.h"
+#include "lib/scratch.h"
 #include "ops/cpu/cpu.h"
 
 static status ask(op_kind kind, const void *params) {
@@ -322,8 +322,7 @@ static void test_memory_errors(void **unused) {
   for (int nth = 1; nth <= 3; nth++) {
     char fault[32];
     snprintf(fault, sizeof fault, "alloc:%d", nth);
-    assert_int_equal(setenv("SOUK_FAULT", fault, 1), 0);
-    check_ok(fault_init());
+    faults_set(fault);
     status rc = backend_cpu.open(&ctx, &(backend_config){.threads = 1, .scratch_bytes = 100});
     if (nth < 3) {
       assert_int_equal(rc, ERR_MEMORY);
@@ -334,8 +333,7 @@ static void test_memory_errors(void **unused) {
     check_fails(backend_cpu.mem_alloc(ctx, 10, "a table", &p), ERR_MEMORY, "cannot get 10 bytes for a table");
     backend_cpu.close(ctx);
   }
-  assert_int_equal(unsetenv("SOUK_FAULT"), 0);
-  check_ok(fault_init());
+  faults_set(NULL);
 }
 
 static void test_find(void **unused) {
