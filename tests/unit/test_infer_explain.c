@@ -7,14 +7,13 @@
 #include "base/file.h"
 #include "base/philox.h"
 #include "convert/export.h"
-#include "eval/mix_counts.h"
-#include "eval/mix_file.h"
 #include "infer/encode.h"
 #include "infer/gradient.h"
 #include "infer/workspace.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_mix.h"
 #include "souk/infer.h"
 
 enum { USERS = 40, ITEMS = 60, H = 16, W = 17, MOST = 14, K = 4 };
@@ -339,22 +338,12 @@ static const mix_config settings = {
 static souk_bundle *open_mixed(const char *where) {
   char path[PATH_MAX], place[PATH_MAX];
   dataset *d;
-  checkpoint *saved;
-  mix_table t;
-  mix *x;
   souk_bundle *b;
-  format_error e;
-  const mix_count_config count = {.neighbours = 20, .window = 5, .distance_power = 0.5, .memory = 1 << 20};
   tiny_bundle(where, USERS, ITEMS, NULL);
   check_ok(path_join(path, sizeof path, where, "data"));
   check_ok(path_join(place, sizeof place, where, "checkpoint"));
   check_ok(dataset_open(&d, path, true));
-  check_ok(checkpoint_open(&saved, place));
-  check_ok(mix_count(&t, d, EVAL_TEST, &count));
-  assert_true(mix_new(&x, &settings, &t, &e));
-  check_ok(mix_save(saved, x, NULL));
-  checkpoint_close(saved);
-  mix_free(x);
+  mix_free(tiny_mix_saved(where, d, EVAL_TEST, &settings));
   dataset_close(d);
   check_ok(path_join(path, sizeof path, where, "mixed"));
   check_ok(export_bundle(place, path, false, true, false, NULL));

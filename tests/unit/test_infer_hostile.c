@@ -11,12 +11,11 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "convert/export.h"
-#include "eval/mix_counts.h"
-#include "eval/mix_file.h"
 #include "lib/check.h"
 #include "lib/hostile.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_mix.h"
 #include "souk/infer.h"
 
 enum { ITEMS = 12 };
@@ -34,22 +33,13 @@ static void add_mix(dataset *d) {
       .counted = "train",
       .n = 1,
       .sums = {{.channel = MIX_NEXT, .span = 2, .decay = 0.5, .n = 1, .terms = {{1, 0.5}}}}};
-  const mix_count_config count = {.neighbours = 3, .window = 2, .memory = 1 << 20};
   char place[PATH_MAX];
-  checkpoint *c;
-  mix_table t;
-  mix *x;
-  format_error e;
-  check_ok(path_join(place, sizeof place, root, "checkpoint"));
-  check_ok(checkpoint_open(&c, place));
-  check_ok(mix_count(&t, d, EVAL_VALID, &count));
+  mix *x = tiny_mix_saved(root, d, EVAL_VALID, &settings);
   mix_others = 2 * (ITEMS + ITEMS + 1);
-  mix_weights = mix_others + (int32_t)t.offsets[ITEMS];
-  assert_true(mix_new(&x, &settings, &t, &e));
-  check_ok(mix_save(c, x, NULL));
-  check_ok(export_bundle(place, good, true, true, false, NULL));
+  mix_weights = mix_others + (int32_t)mix_get_table(x)->offsets[ITEMS];
   mix_free(x);
-  checkpoint_close(c);
+  check_ok(path_join(place, sizeof place, root, "checkpoint"));
+  check_ok(export_bundle(place, good, true, true, false, NULL));
 }
 
 static int make_good(void **state) {

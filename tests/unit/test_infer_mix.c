@@ -6,12 +6,11 @@
 #include <string.h>
 #include "base/file.h"
 #include "convert/export.h"
-#include "eval/mix_counts.h"
-#include "eval/mix_file.h"
 #include "eval/ranking.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
+#include "lib/tiny_mix.h"
 #include "souk/infer.h"
 
 enum { USERS = 70, ITEMS = 40, MANY_ITEMS = 30000 };
@@ -51,10 +50,6 @@ static const mix_config settings = {.scale = 0.6,
 static void make(int32_t items, int64_t hidden) {
   char data[PATH_MAX], place[PATH_MAX], bundle[PATH_MAX], plain[PATH_MAX];
   model_config c = tiny_config();
-  checkpoint *saved;
-  mix_table t;
-  format_error e;
-  const mix_count_config count = {.neighbours = 20, .window = 5, .distance_power = 0.5, .memory = 1 << 20};
   c.hidden = hidden;
   tiny_directory(dir, sizeof dir);
   check_ok(path_join(data, sizeof data, dir, "data"));
@@ -65,11 +60,7 @@ static void make(int32_t items, int64_t hidden) {
   check_ok(dataset_open(&d, data, true));
   m = tiny_model(d, &c);
   tiny_export(dir, m, d);
-  check_ok(checkpoint_open(&saved, place));
-  check_ok(mix_count(&t, d, EVAL_TEST, &count));
-  assert_true(mix_new(&x, &settings, &t, &e));
-  check_ok(mix_save(saved, x, NULL));
-  checkpoint_close(saved);
+  x = tiny_mix_saved(dir, d, EVAL_TEST, &settings);
   check_ok(export_bundle(place, bundle, false, true, false, NULL));
   check_ok(export_bundle(place, plain, false, false, false, NULL));
   assert_int_equal(souk_open(&with, bundle, 0, NULL), SOUK_OK);
