@@ -10,6 +10,7 @@
 #include "data/label_set.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
+#include "lib/tiny_dataset.h"
 #include "lib/tiny_texts.h"
 #include "model/item_vectors.h"
 
@@ -70,4 +71,22 @@ void rich_bundle(const char *dir, rich_kind kind) {
   model_free(m);
   dataset_close(d);
   if (kind == RICH_RANKS) add_adapters(dir);
+}
+
+void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
+  for (int k = 0; k < RICH_KINDS; k++) {
+    char path[PATH_MAX];
+    souk_error e;
+    tiny_directory(dirs[k], sizeof dirs[k]);
+    rich_bundle(dirs[k], (rich_kind)k);
+    check_ok(path_join(path, sizeof path, dirs[k], "bundle"));
+    if (souk_open(&b[k], path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  }
+}
+
+void rich_close(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
+  for (int k = 0; k < RICH_KINDS; k++) {
+    souk_close(b[k]);
+    tiny_remove(dirs[k]);
+  }
 }

@@ -3,6 +3,7 @@
 #define SOUK_TESTS_RICH_BUNDLE_H
 
 #include <stdint.h>
+#include "souk/infer.h"
 
 // What a bundle's model does. One that ranks has vectors of new items (texts and RICH_FEATURES features) and the adapters "de" (lora)
 // and "sale" (adapter); the others have the labels "click", "cart" and "buy", of texts one of them, of pairs each by itself, and pairs
@@ -19,5 +20,9 @@ enum {
 
 // Makes DIR/bundle, and what it is made of beside it; dir is fresh (tiny_directory). Its data set is tiny_texts'.
 void rich_bundle(const char *dir, rich_kind kind);
+
+// One of each kind in a fresh directory of its own, open; rich_close() closes and removes them.
+void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]);
+void rich_close(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]);
 
 #endif

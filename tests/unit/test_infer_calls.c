@@ -1,62 +1,36 @@
 // The table of hostile arguments: NULL, misaligned, negative and huge ones, for every call that the inference library has. A call of
 // the header that is not in the table is a failure, and so is one that is tried with fewer arguments than it has.
 #include <ctype.h>
-#include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "lib/bad_histories.h"
+#include "lib/bad_arguments.h"
 #include "lib/check.h"
 #include "lib/rich_bundle.h"
-#include "lib/tiny_bundle.h"
-#include "lib/tiny_dataset.h"
 #include "souk/infer.h"
 
-enum { W = RICH_W, H = RICH_H };
+enum { H = RICH_H };
 
-static char dirs[RICH_KINDS][256], paths[RICH_KINDS][PATH_MAX];
-static souk_bundle *b, *classifies, *pairs; // the first one ranks
-static int tried;                           // hostile calls of the function at hand
-
-#define BAD        SOUK_ERR_ARGUMENT
-#define HUGE_COUNT ((size_t)1 << 31)
-#define REFUSED(call, code, text) \
-  do {                            \
-    refuses(call, code, text);    \
-    tried++;                      \
-  } while (0)
-#define IS(expr)       \
-  do {                 \
-    assert_true(expr); \
-    tried++;           \
-  } while (0)
+static char dirs[RICH_KINDS][256];
+static souk_bundle *bundles[RICH_KINDS], *b, *classifies, *pairs; // b ranks
 
 static int open_all(void **state) {
   (void)state;
-  souk_bundle **const to[RICH_KINDS] = {&b, &classifies, &pairs};
-  for (int k = 0; k < RICH_KINDS; k++) {
-    souk_error e;
-    tiny_directory(dirs[k], sizeof dirs[k]);
-    rich_bundle(dirs[k], (rich_kind)k);
-    check_ok(path_join(paths[k], sizeof paths[k], dirs[k], "bundle"));
-    if (souk_open(to[k], paths[k], 0, &e) != SOUK_OK) fail_msg("%s", e.message);
-  }
+  rich_open(dirs, bundles);
+  b = bundles[RICH_RANKS];
+  classifies = bundles[RICH_CLASSIFIES];
+  pairs = bundles[RICH_PAIRS];
   return 0;
 }
 
 static int close_all(void **state) {
   (void)state;
-  souk_close(b);
-  souk_close(classifies);
-  souk_close(pairs);
-  for (int k = 0; k < RICH_KINDS; k++) tiny_remove(dirs[k]);
+  rich_close(dirs, bundles);
   return 0;
 }
 
 // ---- what is no bundle ---------------------------------------------------------------------------------------
 
-static uint64_t other[512];
 static const souk_bundle *no_bundle(int i) {
   return i == 0 ? NULL : i == 1 ? (const souk_bundle *)(void *)other : ODD(const souk_bundle *, b);
 }
@@ -87,18 +61,20 @@ static void of_status_text(void) {
 }
 
 static void of_open(void) {
+  char path[PATH_MAX];
   souk_bundle *out = NULL;
   char *endless = malloc(1 << 20);
   assert_non_null(endless);
+  check_ok(path_join(path, sizeof path, dirs[RICH_RANKS], "bundle"));
   memset(endless, 'x', 1 << 20);
   endless[(1 << 20) - 1] = '\0';
-  REFUSED(souk_open(NULL, paths[0], 0, error), BAD, "out must not be NULL");
-  REFUSED(souk_open(ODD(souk_bundle **, &out), paths[0], 0, error), BAD, "out is not aligned");
+  REFUSED(souk_open(NULL, path, 0, error), BAD, "out must not be NULL");
+  REFUSED(souk_open(ODD(souk_bundle **, &out), path, 0, error), BAD, "out is not aligned");
   REFUSED(souk_open(&out, NULL, 0, error), BAD, "dir must not be NULL");
   REFUSED(souk_open(&out, "", 0, error), BAD, "dir is empty");
   REFUSED(souk_open(&out, endless, 0, error), BAD, "too long");
-  REFUSED(souk_open(&out, paths[0], UINT32_MAX, error), BAD, "flags");
-  IS(souk_open(&out, paths[0], 0, ODD(souk_error *, other)) == BAD);
+  REFUSED(souk_open(&out, path, UINT32_MAX, error), BAD, "flags");
+  IS(souk_open(&out, path, 0, ODD(souk_error *, other)) == BAD);
   assert_null(out);
   free(endless);
 }
@@ -183,15 +159,6 @@ static void of_label_name(void) {
   for (int i = 0; i < 4; i++) IS(souk_label_name(pairs, no_item[i]) == NULL);
 }
 
-// ---- histories, wherever they are given ----------------------------------------------------------------------
-
-// The call with each of them in the place of `history`.
-#define BAD_HISTORY(call)                             \
-  for (int h_ = 0; h_ < BAD_HISTORIES; h_++) {        \
-    const souk_history history = bad_histories[h_].h; \
-    REFUSED(call, BAD, bad_histories[h_].says);       \
-  }
-
 static const souk_history nobody = {.n = 0};
 
 // ---- vectors and scores --------------------------------------------------------------------------------------
@@ -213,23 +180,6 @@ static void of_user_vectors(void) {
   REFUSED(CALL(&nobody, 1, 1, u, ODD(int32_t *, unknown)), BAD, "unknown is not aligned");
 #undef CALL
 }
-
-static const int64_t none_at[] = {0, 0}, one_at[] = {0, 1}, backwards[] = {1, 0}, negative[] = {-1, 0},
-                     long_one[] = {0, INT64_MAX};
-
-// The arguments that souk_user_vectors_flat and souk_rank_flat have in common.
-#define BAD_FLAT(CALL)                                                                   \
-  REFUSED(CALL(NULL, items, events, 1), BAD, "offsets must not be NULL");                \
-  REFUSED(CALL(ODD(int64_t *, other), items, events, 1), BAD, "offsets is not aligned"); \
-  REFUSED(CALL(negative, items, events, 1), BAD, "offsets[0] = -1");                     \
-  REFUSED(CALL(backwards, items, events, 1), BAD, "is less than");                       \
-  REFUSED(CALL(long_one, items, events, 1), BAD, "more than 2^24");                      \
-  REFUSED(CALL(one_at, NULL, events, 1), BAD, "items must not be NULL");                 \
-  REFUSED(CALL(one_at, ODD(int32_t *, items), events, 1), BAD, "not aligned");           \
-  REFUSED(CALL(one_at, items + 2, events, 1), BAD, "items[0] = 40");                     \
-  REFUSED(CALL(one_at, items, ODD(int32_t *, events), 1), BAD, "not aligned");           \
-  REFUSED(CALL(one_at, items, events + 2, 1), BAD, "events[0] = -1");                    \
-  REFUSED(CALL(none_at, items, events, HUGE_COUNT), BAD, "more than 2^31 - 1")
 
 static void of_user_vectors_flat(void) {
   float u[W];
@@ -307,48 +257,6 @@ static void of_score(void) {
 
 // ---- queries and lists ---------------------------------------------------------------------------------------
 
-typedef struct bad_query {
-  souk_query q;
-  souk_status code;
-  const char *says;
-} bad_query;
-
-static float spoiled_u[W] = {[2] = INFINITY};
-static bad_query bad_queries[] = {
-    {{.u = ODD(float *, spoiled_u)}, BAD, "queries[0].u is not aligned"},
-    {{.u = spoiled_u}, SOUK_ERR_NONFINITE, "queries[0].u[2]"},
-    {{.n_candidates = 1}, BAD, "queries[0].candidates must not be NULL"},
-    {{.candidates = items, .n_candidates = SIZE_MAX}, BAD, "queries[0].candidates has 18446744073709551615"},
-    {{.candidates = items, .n_candidates = 3}, BAD, "queries[0].candidates[2] = 40"},
-    {{.candidates = ODD(int32_t *, items), .n_candidates = 1}, BAD, "queries[0].candidates is not aligned"},
-    {{.n_deny = 1}, BAD, "queries[0].deny must not be NULL"},
-    {{.deny = items, .n_deny = SIZE_MAX}, BAD, "queries[0].deny has 18446744073709551615"},
-    {{.deny = items + 3, .n_deny = 1}, BAD, "queries[0].deny[0] = -2"},
-    {{.deny = ODD(int32_t *, items), .n_deny = 1}, BAD, "queries[0].deny is not aligned"},
-    {{.adapter = -1}, BAD, "queries[0].adapter = -1"},
-    {{.adapter = 3}, BAD, "queries[0].adapter = 3"},
-    {{.adapter = INT32_MAX}, BAD, "queries[0].adapter = 2147483647"},
-    {{.reserved = 1}, BAD, "queries[0].reserved = 1"},
-};
-enum { BAD_QUERIES = sizeof bad_queries / sizeof *bad_queries };
-
-// The arguments that souk_query_vectors and souk_rank have in common: CALL(queries, their size, their number).
-#define BAD_QUERY(CALL)                                                                                     \
-  do {                                                                                                      \
-    static const souk_query zeroed_;                                                                        \
-    for (int q_ = 0; q_ < BAD_QUERIES; q_++)                                                                \
-      REFUSED(CALL(&bad_queries[q_].q, sizeof(souk_query), 1), bad_queries[q_].code, bad_queries[q_].says); \
-    for (int h_ = 0; h_ < BAD_HISTORIES; h_++) {                                                            \
-      const souk_query asked_ = {.history = bad_histories[h_].h};                                           \
-      REFUSED(CALL(&asked_, sizeof asked_, 1), BAD, bad_histories[h_].says);                                \
-    }                                                                                                       \
-    REFUSED(CALL(NULL, sizeof zeroed_, 1), BAD, "queries must not be NULL");                                \
-    REFUSED(CALL(ODD(souk_query *, other), sizeof zeroed_, 1), BAD, "queries is not aligned");              \
-    REFUSED(CALL(&zeroed_, sizeof zeroed_, HUGE_COUNT), BAD, "more than 2^31 - 1");                         \
-    REFUSED(CALL(&zeroed_, 0, 1), BAD, "query_bytes = 0");                                                  \
-    REFUSED(CALL(&zeroed_, sizeof zeroed_ + 1, 1), BAD, "is not the size of a souk_query");                 \
-  } while (0)
-
 static void of_query_vectors(void) {
   static const souk_query q;
   float u[W];
@@ -363,49 +271,6 @@ static void of_query_vectors(void) {
   REFUSED(souk_query_vectors(b, &q, 1, 1, ODD(float *, u), unknown, error), BAD, "u is not aligned");
   REFUSED(souk_query_vectors(b, &q, 1, 1, u, ODD(int32_t *, unknown), error), BAD, "unknown is not aligned");
 }
-
-typedef struct bad_rank_options {
-  souk_rank_options o;
-  const char *says;
-} bad_rank_options;
-
-static bad_rank_options bad_options[] = {
-    {{.threads = -2}, "threads = -2"},
-    {{.threads = INT32_MAX}, "threads = 2147483647"},
-    {{.keep_history = -1}, "options.keep_history = -1"},
-    {{.no_mix = 2}, "options.no_mix = 2"},
-    {{.reserved = 1}, "options.reserved = 1"},
-    {{.n_allow = 1}, "options.allow must not be NULL"},
-    {{.allow = items, .n_allow = SIZE_MAX}, "options.allow has 18446744073709551615"},
-    {{.allow = items, .n_allow = 3}, "options.allow[2] = 40"},
-    {{.allow = ODD(int32_t *, items), .n_allow = 1}, "options.allow is not aligned"},
-    {{.n_deny = 1}, "options.deny must not be NULL"},
-    {{.deny = items, .n_deny = SIZE_MAX}, "options.deny has 18446744073709551615"},
-    {{.deny = items + 3, .n_deny = 1}, "options.deny[0] = -2"},
-    {{.deny = ODD(int32_t *, items), .n_deny = 1}, "options.deny is not aligned"},
-};
-
-// What souk_rank and souk_rank_flat have in common: CALL(k, options, their size, items, scores, counts, unknown).
-#define BAD_RANK(CALL)                                                                                      \
-  do {                                                                                                      \
-    static const souk_rank_options zeroed_;                                                                 \
-    int32_t to_[4], count_[1];                                                                              \
-    float scores_[4];                                                                                       \
-    for (size_t o_ = 0; o_ < sizeof bad_options / sizeof *bad_options; o_++)                                \
-      REFUSED(CALL(1, &bad_options[o_].o, sizeof zeroed_, to_, scores_, count_, count_), BAD,               \
-              bad_options[o_].says);                                                                        \
-    REFUSED(CALL(0, NULL, 0, to_, scores_, count_, count_), BAD, "k = 0");                                  \
-    REFUSED(CALL(INT32_MIN, NULL, 0, to_, scores_, count_, count_), BAD, "k = -2147483648");                \
-    REFUSED(CALL(1, &zeroed_, 0, to_, scores_, count_, count_), BAD, "options_bytes is 0");                 \
-    REFUSED(CALL(1, ODD(souk_rank_options *, other), 8, to_, scores_, count_, count_), BAD,                 \
-            "options is not aligned");                                                                      \
-    REFUSED(CALL(1, NULL, 0, NULL, scores_, count_, count_), BAD, "items must not be NULL");                \
-    REFUSED(CALL(1, NULL, 0, ODD(int32_t *, to_), scores_, count_, count_), BAD, "items is not aligned");   \
-    REFUSED(CALL(1, NULL, 0, to_, ODD(float *, scores_), count_, count_), BAD, "scores is not aligned");    \
-    REFUSED(CALL(1, NULL, 0, to_, scores_, NULL, count_), BAD, "counts must not be NULL");                  \
-    REFUSED(CALL(1, NULL, 0, to_, scores_, ODD(int32_t *, count_), count_), BAD, "counts is not aligned");  \
-    REFUSED(CALL(1, NULL, 0, to_, scores_, count_, ODD(int32_t *, count_)), BAD, "unknown is not aligned"); \
-  } while (0)
 
 static void of_rank(void) {
   static const souk_query q;
@@ -512,17 +377,6 @@ static void of_products(void) {
   REFUSED(CALL(&p, sizeof p, 1, v, ODD(int32_t *, unknown)), BAD, "unknown is not aligned");
 #undef CALL
 }
-
-static const struct {
-  souk_label_options o;
-  const char *says;
-} bad_label_options[] = {{{.threads = -2}, "threads = -2"},
-                         {{.threads = INT32_MAX}, "threads = 2147483647"},
-                         {{.logits = -1}, "options.logits = -1"},
-                         {{.adapter = 1}, "options.adapter = 1"},
-                         {{.adapter = INT32_MIN}, "options.adapter = -2147483648"},
-                         {{.reserved = 1}, "options.reserved = 1"}};
-enum { BAD_LABEL_OPTIONS = sizeof bad_label_options / sizeof *bad_label_options };
 
 static void of_classify(void) {
   float out[RICH_LABELS];

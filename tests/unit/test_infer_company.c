@@ -1,42 +1,30 @@
 // The inference library's calls in company and at their edges: sixteen threads that ask everything of the same handles at once, events
 // that come twice, histories of nothing but a text, and inputs that are much too long.
-#include <limits.h>
 #include <math.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include "base/file.h"
 #include "lib/check.h"
 #include "lib/rich_bundle.h"
-#include "lib/tiny_bundle.h"
-#include "lib/tiny_dataset.h"
 #include "souk/infer.h"
 
 enum { W = RICH_W, H = RICH_H, K = 5, QUERIES = 6, EVENTS = 7, THREADS = 16, ROUNDS = 6, LONG = 200000 };
 
 static char dirs[RICH_KINDS][256];
-static souk_bundle *b, *classifies, *pairs; // the first one ranks
+static souk_bundle *bundles[RICH_KINDS], *b, *classifies, *pairs; // b ranks
 
 static int open_all(void **state) {
   (void)state;
-  souk_bundle **const to[RICH_KINDS] = {&b, &classifies, &pairs};
-  for (int k = 0; k < RICH_KINDS; k++) {
-    char path[PATH_MAX];
-    souk_error e;
-    tiny_directory(dirs[k], sizeof dirs[k]);
-    rich_bundle(dirs[k], (rich_kind)k);
-    check_ok(path_join(path, sizeof path, dirs[k], "bundle"));
-    if (souk_open(to[k], path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
-  }
+  rich_open(dirs, bundles);
+  b = bundles[RICH_RANKS];
+  classifies = bundles[RICH_CLASSIFIES];
+  pairs = bundles[RICH_PAIRS];
   return 0;
 }
 
 static int close_all(void **state) {
   (void)state;
-  souk_close(b);
-  souk_close(classifies);
-  souk_close(pairs);
-  for (int k = 0; k < RICH_KINDS; k++) tiny_remove(dirs[k]);
+  rich_close(dirs, bundles);
   return 0;
 }
 
