@@ -49,20 +49,23 @@ static status read_json(reader *x) {
 
 // ---- adapter_config.json -------------------------------------------------------------------------------------
 
-static status integer_field(const reader *x, const char *name, int64_t min, int64_t *to) {
-  const jnode *n = field_of(x, name);
-  if (n == NULL || n->kind == J_NULL) return OK;
-  if (n->kind != J_NUMBER || !n->is_integer || n->integer < min) return bad_field(x, name, "an integer");
-  *to = n->integer;
-  return OK;
+// The range of a field of x->peft is that of its option, so that what is written can be read again.
+static const option *option_of(const reader *x, const void *field) {
+  const size_t at = (size_t)((const char *)field - (const char *)&x->peft);
+  size_t i = 0;
+  while (peft_options[i].offset != at) i++;
+  return &peft_options[i];
 }
 
-static status number_field(const reader *x, const char *name, double *to) {
+static status number_field(const reader *x, const char *name, void *to) {
   const jnode *n = field_of(x, name);
+  const option *o = option_of(x, to);
+  const bool whole = o->type == OPT_INT;
   if (n == NULL || n->kind == J_NULL) return OK;
-  if (n->kind != J_NUMBER || !(n->number >= 0 && n->number <= 1e6))
-    return bad_field(x, name, "a number from 0");
-  *to = n->number;
+  if (n->kind != J_NUMBER || (whole && !n->is_integer) || !(n->number >= o->min && n->number <= o->max))
+    return fail(ERR_UNSUPPORTED, "%s: field \"%s\" must be %s from %.9g to %.9g", x->path, name,
+                whole ? "an integer" : "a number", o->min, o->max);
+  memcpy(to, whole ? (const void *)&n->integer : (const void *)&n->number, sizeof n->number);
   return OK;
 }
 
@@ -112,17 +115,19 @@ static status read_config(reader *x) {
   if (p->kind == PEFT_NONE) return bad_field(x, "peft_type", "\"LORA\" or \"ADALORA\"");
   p->rslora = root != NULL && root->kind == J_TRUE;
   p->alpha = 8; // peft's default
-  TRY(integer_field(x, p->kind == PEFT_LORA ? "r" : "target_r", 1, &p->rank));
+  TRY(number_field(x, p->kind == PEFT_LORA ? "r" : "target_r", &p->rank));
   TRY(number_field(x, "lora_alpha", &p->alpha));
   TRY(number_field(x, "lora_dropout", &p->lora_dropout));
-  TRY(integer_field(x, "init_r", 1, &p->init_rank));
-  TRY(integer_field(x, "tinit", 0, &p->tinit));
-  TRY(integer_field(x, "tfinal", 0, &p->tfinal));
-  TRY(integer_field(x, "deltaT", 1, &p->deltat));
-  TRY(integer_field(x, "total_step", 0, &p->total_steps));
+  TRY(number_field(x, "init_r", &p->init_rank));
+  TRY(number_field(x, "tinit", &p->tinit));
+  TRY(number_field(x, "tfinal", &p->tfinal));
+  TRY(number_field(x, "deltaT", &p->deltat));
+  TRY(number_field(x, "total_step", &p->total_steps));
   TRY(number_field(x, "beta1", &p->importance_beta));
   TRY(number_field(x, "beta2", &p->uncertainty_beta));
   TRY(number_field(x, "orth_reg_weight", &p->orthogonality));
+  if (p->kind == PEFT_LORA && !(p->alpha > 0)) // which is alpha / rank there, and 1 here
+    return bad_field(x, "lora_alpha", "more than 0, or the adapter would add nothing");
   TRY(refuse_variants(x));
   return read_targets(x);
 }

@@ -40,6 +40,25 @@ void label_probabilities(const float *logits, int32_t labels, bool single, const
                   : sigmoid((double)logits[k] / temperature_of(temperatures, false, k));
 }
 
+// z_k / t less ln of the others' sum of exponentials.
+static double logit_of(const float *z, int32_t n, double t, int32_t k) {
+  double largest = -INFINITY, sum = 0;
+  for (int32_t j = 0; j < n; j++)
+    if (j != k) largest = fmax(largest, (double)z[j] / t);
+  for (int32_t j = 0; j < n; j++) sum += j == k ? 0 : exp((double)z[j] / t - largest);
+  return (double)z[k] / t - largest - log(sum);
+}
+
+// In place of a row's probabilities their logits, which rank alike and keep apart what rounds to 0 or 1.
+static void to_logits(const label_scores *s, int64_t i, const double *temperatures, double *p) {
+  const float *z = s->logits + i * s->labels;
+  const double t = temperature_of(temperatures, s->single, 0), all = s->single ? log_sum(z, s->labels, t) : 0;
+  for (int32_t k = 0; k < s->labels; k++)
+    p[k] = !s->single    ? (double)z[k]
+           : p[k] <= 0.5 ? (double)z[k] / t - all - log1p(-p[k])
+                         : logit_of(z, s->labels, t, k); // of one label at most
+}
+
 // ---- areas under curves --------------------------------------------------------------------------------------
 
 typedef struct scored {
@@ -208,6 +227,7 @@ status classification_run(classification *c, const label_scores *s, const double
       count_several(c, s, i, p, temperatures);
     else if (s->targets[i] >= 0)
       count_single(c, s, i, p, temperature_of(temperatures, true, 0));
+    to_logits(s, i, temperatures, p);
   }
   find_areas(c, s, all, room);
   finish(c);

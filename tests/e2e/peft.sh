@@ -165,6 +165,13 @@ check_error "a run that is not tuned is no adapter" "has no adapter to begin wit
 check "the file of peft is read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
 user_vectors "$work/back" "$work/back.npy"
 check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
+with_field() { # FROM TO: a folder of peft with another field
+  rm -rf "$work/hf-bad" && cp -r "$work/hf" "$work/hf-bad" && sed -i "s/$1/$2/" "$work/hf-bad/adapter_config.json" &&
+    "$souk" import "$work/hf-bad" "$work/none" --base "$work/base"
+}
+check_error "a rank beyond every size is refused" 'field "r" must be an integer from 1 to 4096' with_field '"r": 4' '"r": 4611686018427387904'
+check_error "a field that no checkpoint can hold is refused" 'field "init_r" must be an integer from 1 to 4096' with_field '"r": 4' '"r": 4, "init_r": 99999'
+check_error "an adapter that adds nothing is refused" 'field "lora_alpha" must be more than 0' with_field '"lora_alpha": 8' '"lora_alpha": 0'
 check "the table is written for peft" "$souk" export "$work/table" "$work/hf-table" --peft
 check "the file names the table as its target" grep -q '"word_embeddings"' "$work/hf-table/adapter_config.json"
 check "the table is read again from the file of peft" "$souk" import "$work/hf-table" "$work/back-table" --base "$work/base"

@@ -93,6 +93,24 @@ static void test_several_by_hand(void **unused) {
   classification_free(&c);
 }
 
+// Probabilities that round to 1 are no ties: the area is that of the logits, at every temperature.
+static void test_areas_of_sure_rows(void **unused) {
+  (void)unused;
+  static const double temperatures[] = {0.01, 0.01};
+  const float several[] = {60, 1, 50, 2, 40, 3, 45, 4}, single[] = {60, 0, 50, 0, 40, 0, 45, 0};
+  const int32_t holds[] = {1, 1, 1, 0, 0, 1, 0, 0}, is[] = {0, 0, 1, 1};
+  const label_scores all[] = {{.n = 4, .labels = 2, .logits = several, .targets = holds},
+                              {.n = 4, .labels = 2, .single = true, .logits = single, .targets = is}};
+  for (int i = 0; i < 2; i++)
+    for (int scaled = 0; scaled < 2; scaled++) {
+      classification c;
+      check_ok(classification_run(&c, &all[i], scaled == 1 ? temperatures : NULL));
+      check_near(c.of[0].auc, 1, 1e-12);
+      check_near(c.of[1].auc, i == 0 ? 0.25 : 1, 1e-12);
+      classification_free(&c);
+    }
+}
+
 static void test_against_scikit_learn(void **unused) {
   (void)unused;
   float logits[ROWS * LABELS];
@@ -251,6 +269,7 @@ static void test_picks(void **unused) {
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(test_by_hand),
                                      cmocka_unit_test(test_several_by_hand),
+                                     cmocka_unit_test(test_areas_of_sure_rows),
                                      cmocka_unit_test(test_against_scikit_learn),
                                      cmocka_unit_test(test_temperatures),
                                      cmocka_unit_test(test_nothing_to_tell),
