@@ -72,7 +72,7 @@ typedef struct tuning_reader {
   tuning_form form;
   int32_t rank; // or width
   double scale;
-  size_t floats, used; // of the arena
+  size_t used; // of the arena
   souk_error *e;
 } tuning_reader;
 
@@ -284,18 +284,23 @@ static souk_status refuse_surplus(const tuning_reader *r) {
   return SOUK_OK;
 }
 
-// Room for every place of every layer would be wasteful where two of six are tuned: the file says how much there is.
+// Of all factors that the file has, whatever its configuration says of them: so it is no more than a few times the file.
+static size_t room_of_factors(const safetensors *f) {
+  size_t floats = 0;
+  for (size_t i = 0; i < f->count; i++) {
+    const tensor *t = &f->items[i];
+    if (t->ndim == 2 && strstr(t->name, ".lora_embedding_") == NULL)
+      floats += (gemm_packed_size((size_t)t->shape[0], (size_t)t->shape[1]) + 15) / 16 * 16;
+  }
+  return floats;
+}
+
 static souk_status read_low_rank(tuning_reader *r) {
   const souk_bundle *b = r->b;
-  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, R = (size_t)r->rank;
-  const size_t factors = r->form == FORM_ADALORA ? 3 : 2, most = (size_t)b->layers * ADAPTED_PLACES,
-               said = r->file.count / factors, places = said < most ? said : most;
-  const size_t wide = F > H ? F : H;
-  r->floats = (places + 1) * (gemm_packed_size(R, wide) + gemm_packed_size(wide, R) + 32);
   PASS(infer_alloc(&r->t->layers, (size_t)b->layers * ADAPTED_PLACES, sizeof *r->t->layers, "an adapter",
                    r->e));
-  r->t->floats = r->floats;
-  PASS(infer_alloc(&r->t->arena, r->floats, sizeof *r->t->arena, "an adapter", r->e));
+  r->t->floats = room_of_factors(&r->file);
+  PASS(infer_alloc(&r->t->arena, r->t->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
   if (r->form == FORM_LORA) PASS(read_table(r));

@@ -7,6 +7,7 @@
 #include "lib/adapted_worlds.h"
 #include "lib/check.h"
 #include "lib/tiny_bundle.h"
+#include "simd/simd.h"
 #include "souk/infer.h"
 
 static void test_like_bundles_of_their_own(void **unused) {
@@ -216,6 +217,9 @@ static void test_names_and_numbers(void **unused) {
   souk_info without;
   assert_int_equal(souk_get_info(&bare, &without, NULL), SOUK_OK);
   assert_true(bytes > 0 && info.memory_bytes > without.memory_bytes + bytes);
+  // One pair of factors of rank 17, beside the table's, which have room of their own.
+  const size_t H = (size_t)b->hidden, wanted = gemm_packed_size(17, H) + gemm_packed_size(H, 17);
+  assert_int_equal(b->adapters.list[bundle_adapter(b, adapted_names[TABLE])].floats, wanted);
   for (int32_t k = 1; k <= ADAPTERS; k++) assert_int_equal(souk_find_adapter(b, souk_adapter_name(b, k)), k);
   assert_null(souk_adapter_name(b, 0));
   assert_null(souk_adapter_name(b, ADAPTERS + 1));
