@@ -214,10 +214,14 @@ static status write_catalogue(out_file *f, log_reader *in, const catalogue_colum
                               const label_set *l, const item_means_how *how) {
   const char *values[MAX_COLUMNS], *reject;
   bool end = false;
-  int64_t n = 0, with = 0;
+  char first[256] = "no name of an item"; // of those that are left out
+  int64_t n = 0, with = 0, left_out = 0;
   status rc = OK;
   while (rc == OK && (rc = log_next(in, values, &reject, &end)) == OK && !end) {
-    if (reject != NULL || values[0] == NULL) continue;
+    if (reject != NULL || values[0] == NULL) {
+      if (left_out++ == 0 && reject != NULL) snprintf(first, sizeof first, "%s", reject);
+      continue;
+    }
     json_t *j = json_object();
     for (int i = 0; i < c->n; i++)
       if (values[i] != NULL) json_object_set_new(j, c->names[i], json_string(values[i]));
@@ -232,6 +236,9 @@ static status write_catalogue(out_file *f, log_reader *in, const catalogue_colum
   }
   if (rc == OK)
     log_info("catalogue: %lld items, %lld of them with predictions", (long long)n, (long long)with);
+  if (rc == OK && left_out > 0)
+    log_warn("%s: %lld rows cannot be used and are left out, the first: %s", how->catalogue,
+             (long long)left_out, first);
   return rc;
 }
 

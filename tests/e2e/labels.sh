@@ -108,6 +108,9 @@ check "the catalogue has them" has '"item_id":"p0000[0-9]*","title_en".*"review_
 mkdir "$work/old.jsonl.d" && cp "$shop/catalogue.csv" "$work/old.jsonl.d"
 check "what a folder is called says nothing of the files in it" "$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/in_folder.jsonl" --catalogue "$work/old.jsonl.d/catalogue.csv" --keep brand
 check "its items are joined" has '"brand":.*"positive":' "$work/in_folder.jsonl"
+{ cat "$shop/catalogue.csv"; sed -n 2p "$shop/catalogue.csv" | sed 's/^[^,]*//'; echo 'p1,"'; } >"$work/damaged.csv"
+"$souk" label "$work/c" "$work/reviews.jsonl" --items "$work/damaged.jsonl" --catalogue "$work/damaged.csv" --keep brand 2>"$work/told"
+check "rows of a catalogue without an item are told" has 'damaged.csv: [12] rows cannot be used and are left out, the first: ' "$work/told"
 check "souk prepare takes it, with sentiment as the rating" "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$work/catalogue.jsonl" --catalogue.rating review_positive \
   --catalogue.description "" --catalogue.keep review_positive --words "$work/vocab.txt" --out "$work/fed"
 check "ratings are tokens then" has '^rating=' "$work/fed/vocab.tsv"
