@@ -79,8 +79,7 @@ void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
     souk_error e;
     tiny_directory(dirs[k], sizeof dirs[k]);
     rich_bundle(dirs[k], (rich_kind)k);
-    check_ok(path_join(path, sizeof path, dirs[k], "bundle"));
-    if (souk_open(&b[k], path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+    b[k] = tiny_open(dirs[k]);
   }
 }
 

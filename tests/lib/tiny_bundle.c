@@ -96,12 +96,11 @@ void tiny_export(const char *dir, model *m, dataset *d) {
   check_ok(export_bundle(checkpoint_dir, bundle, true, true, false, NULL));
 }
 
-void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c) {
+void tiny_bundle_of(const char *dir, const model_config *c) {
   char data[PATH_MAX];
   dataset *d;
-  model_config own = c != NULL ? *c : tiny_config();
+  model_config own = *c;
   check_ok(path_join(data, sizeof data, dir, "data"));
-  tiny_dataset(data, users, items, 0);
   check_ok(dataset_open(&d, data, false));
   model *m = tiny_model(d, &own);
   tiny_export(dir, m, d);
@@ -109,9 +108,25 @@ void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_conf
   dataset_close(d);
 }
 
+void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c) {
+  char data[PATH_MAX];
+  const model_config usual = tiny_config();
+  check_ok(path_join(data, sizeof data, dir, "data"));
+  tiny_dataset(data, users, items, 0);
+  tiny_bundle_of(dir, c != NULL ? c : &usual);
+}
+
+souk_bundle *tiny_open(const char *dir) {
+  char path[PATH_MAX];
+  souk_bundle *b;
+  souk_error e;
+  check_ok(path_join(path, sizeof path, dir, "bundle"));
+  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  return b;
+}
+
 void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint32_t seed) {
   char path[PATH_MAX], data[PATH_MAX], to[PATH_MAX];
-
   checkpoint *base;
   dataset *d;
   model *m;

@@ -21,6 +21,12 @@ void tiny_export(const char *dir, model *m, dataset *d);
 // model of *c (NULL: tiny_config) and the bundle.
 void tiny_bundle(const char *dir, int32_t users, int32_t items, const model_config *c);
 
+// The model of *c and the bundle of the data set in DIR/data, which is there.
+void tiny_bundle_of(const char *dir, const model_config *c);
+
+// DIR/bundle, open, or a failure with what souk_open says; souk_close().
+souk_bundle *tiny_open(const char *dir);
+
 // Writes a checkpoint DIR/NAME on top of that in DIR/checkpoint, whose data set is DIR/data, tuned by random values drawn by `seed`. Of
 // *peft kind, rank, init_rank, adapter_width, alpha, rslora and targets count.
 void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint32_t seed);

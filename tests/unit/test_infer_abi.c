@@ -26,12 +26,10 @@ static answers wanted;
 
 static int open_all(void **state) {
   (void)state;
-  char path[PATH_MAX];
   souk_error e;
   tiny_directory(dir, sizeof dir);
   tiny_bundle(dir, 20, ITEMS, NULL);
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  b = tiny_open(dir);
   offsets[0] = 2; // what lies before belongs to nobody
   for (int32_t i = 0; i < N; i++) offsets[i + 1] = offsets[i] + i % 4;
   for (int32_t i = 0; i < 4 * N; i++) {
@@ -240,10 +238,8 @@ static size_t memory_of(const souk_bundle *bundle) {
 static void kept_workspaces_are_counted(void **state) {
   (void)state;
   static answers a;
-  char path[PATH_MAX];
   souk_bundle *own;
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  assert_int_equal(souk_open(&own, path, 0, NULL), SOUK_OK);
+  own = tiny_open(dir);
   const size_t opened = memory_of(own);
   assert_int_equal(souk_rank(own, queries, N, K, NULL, a.items, a.scores, a.counts, NULL, NULL), SOUK_OK);
   const size_t used = memory_of(own);

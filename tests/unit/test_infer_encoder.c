@@ -23,15 +23,12 @@ static world worlds[WORLDS];
 static int open_all(void **state) {
   (void)state;
   for (int i = 0; i < WORLDS; i++) {
-    char path[PATH_MAX];
-    souk_error e;
     model_config c = tiny_config();
     c.pre_norm = i == PRE_NORM;
     if (i == CAUSAL) strcpy(c.objectives, "next_item");
     tiny_directory(worlds[i].dir, sizeof worlds[i].dir);
     tiny_bundle(worlds[i].dir, 20, ITEMS, &c);
-    check_ok(path_join(path, sizeof path, worlds[i].dir, "bundle"));
-    if (souk_open(&worlds[i].b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+    worlds[i].b = tiny_open(worlds[i].dir);
   }
   return 0;
 }

@@ -57,14 +57,11 @@ enum { WORLDS = sizeof worlds / sizeof *worlds };
 static int open_all(void **state) {
   (void)state;
   for (int i = 0; i < WORLDS; i++) {
-    char path[PATH_MAX];
-    souk_error e;
     model_config c = tiny_config();
     worlds[i].change(&c);
     tiny_directory(worlds[i].dir, sizeof worlds[i].dir);
     tiny_bundle(worlds[i].dir, USERS, ITEMS, &c);
-    check_ok(path_join(path, sizeof path, worlds[i].dir, "bundle"));
-    if (souk_open(&worlds[i].b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+    worlds[i].b = tiny_open(worlds[i].dir);
   }
   return 0;
 }
@@ -297,7 +294,7 @@ static void many_items_share_blocks(void **state) {
 static void a_long_history_takes_gradients(void **state) {
   (void)state;
   enum { LONG = 200 };
-  char where[PATH_MAX], path[PATH_MAX];
+  char where[PATH_MAX];
   model_config c = tiny_config();
   souk_bundle *b;
   souk_error e;
@@ -307,8 +304,7 @@ static void a_long_history_takes_gradients(void **state) {
   c.max_positions = LONG + 2;
   tiny_directory(where, sizeof where);
   tiny_bundle(where, USERS, ITEMS, &c);
-  check_ok(path_join(path, sizeof path, where, "bundle"));
-  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  b = tiny_open(where);
   for (int32_t i = 0; i < LONG; i++) items[i] = i * 7 % ITEMS;
   for (int i = 0; i < 2; i++) {
     const souk_history h = {.n = i == 0 ? LONG : LONG / 10, .items = items};

@@ -44,8 +44,6 @@ static void have_ages(void) {
 static int open_all(void **state) {
   (void)state;
   char path[PATH_MAX];
-  dataset *d;
-  souk_error e;
   model_config c = tiny_config();
   c.max_positions = POSITIONS;
   c.cls_sep = true;
@@ -54,13 +52,8 @@ static int open_all(void **state) {
   tiny_directory(dir, sizeof dir);
   check_ok(path_join(path, sizeof path, dir, "data"));
   tiny_texts(path, 20, ITEMS);
-  check_ok(dataset_open(&d, path, false));
-  model *m = tiny_model(d, &c);
-  tiny_export(dir, m, d);
-  model_free(m);
-  dataset_close(d);
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  tiny_bundle_of(dir, &c);
+  b = tiny_open(dir);
   have_ages();
   rng r = rng_at(4, 4, 0, 0);
   for (int i = 0; i < H * H; i++) pooler[i] = (float)(rng_unit(&r) - 0.5);

@@ -26,8 +26,6 @@ static char *texts[TEXTS];
 
 static void make(world *w, bool cls_sep) {
   char path[PATH_MAX];
-  dataset *d;
-  souk_error e;
   model_config c = tiny_config();
   c.max_positions = POSITIONS;
   c.cls_sep = cls_sep;
@@ -35,13 +33,8 @@ static void make(world *w, bool cls_sep) {
   tiny_directory(w->dir, sizeof w->dir);
   check_ok(path_join(path, sizeof path, w->dir, "data"));
   tiny_texts(path, 20, ITEMS);
-  check_ok(dataset_open(&d, path, false));
-  model *m = tiny_model(d, &c);
-  tiny_export(w->dir, m, d);
-  model_free(m);
-  dataset_close(d);
-  check_ok(path_join(path, sizeof path, w->dir, "bundle"));
-  if (souk_open(&w->b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  tiny_bundle_of(w->dir, &c);
+  w->b = tiny_open(w->dir);
 }
 
 static int open_all(void **state) {
@@ -331,7 +324,7 @@ static void sixteen_threads(void **state) {
 
 static void refused(void **state) {
   (void)state;
-  char dir[256], path[PATH_MAX];
+  char dir[256];
   souk_bundle *no_words;
   const souk_bundle *b = worlds[BERT].b;
   const char *const list[] = {"w0", NULL}, *const *const off = (const char *const *)((const char *)list + 1);
@@ -359,8 +352,7 @@ static void refused(void **state) {
   refuses(souk_user_vectors(b, &misplaced, 1, 1, v, NULL, error), SOUK_ERR_ARGUMENT, "not aligned");
   tiny_directory(dir, sizeof dir);
   tiny_bundle(dir, 20, 30, NULL);
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  assert_int_equal(souk_open(&no_words, path, 0, NULL), SOUK_OK);
+  no_words = tiny_open(dir);
   refuses(EMBED(no_words, list, 1, NULL, v), SOUK_ERR_ARGUMENT, "has no words, so it reads no texts");
   refuses(souk_user_vectors(no_words, &h, 1, 1, v, NULL, error), SOUK_ERR_ARGUMENT,
           "histories[0].texts[0]: the bundle has no words");

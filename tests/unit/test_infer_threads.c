@@ -47,13 +47,10 @@ static void ask(answers *a, int32_t threads) {
 
 static int open_all(void **state) {
   (void)state;
-  char path[PATH_MAX];
-  souk_error e;
   tiny_directory(dir, sizeof dir);
   tiny_bundle(dir, 20, ITEMS, NULL);
   tiny_adapted_bundle(dir);
-  check_ok(path_join(path, sizeof path, dir, "bundle"));
-  if (souk_open(&b, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  b = tiny_open(dir);
   rng r = rng_at(3, 4, 0, 0);
   for (int i = 0; i < 20; i++) candidates[i] = i * 11;
   for (int i = 0; i < QUERIES; i++) {

@@ -44,19 +44,12 @@ static void write_data(const char *path, const char *const *tokens, size_t n) {
 
 static void make_bundle(char *where, size_t bytes, const char *const *tokens, size_t n, souk_bundle **out) {
   char path[PATH_MAX];
-  dataset *d;
-  souk_error e;
   model_config c = tiny_config();
   tiny_directory(where, bytes);
   check_ok(path_join(path, sizeof path, where, "data"));
   write_data(path, tokens, n);
-  check_ok(dataset_open(&d, path, false));
-  model *m = tiny_model(d, &c);
-  tiny_export(where, m, d);
-  model_free(m);
-  dataset_close(d);
-  check_ok(path_join(path, sizeof path, where, "bundle"));
-  if (souk_open(out, path, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
+  tiny_bundle_of(where, &c);
+  *out = tiny_open(where);
 }
 
 static int open_bundle(void **unused) {
