@@ -5,16 +5,8 @@
 #include "lib/tiny_dataset.h"
 #include "ops/ops.h"
 
-static const option_section section = {"data", "Data", NULL, 0, NULL};
-
 data_config batches_config(void) {
-  static data_config c;
-  option_section s = section;
-  s.options = data_options;
-  s.count = n_data_options;
-  s.target = &c;
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
+  data_config c = data_defaults();
   c.batch_tokens = 64;
   return c;
 }

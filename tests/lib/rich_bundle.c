@@ -75,8 +75,6 @@ void rich_bundle(const char *dir, rich_kind kind) {
 
 void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
   for (int k = 0; k < RICH_KINDS; k++) {
-    char path[PATH_MAX];
-    souk_error e;
     tiny_directory(dirs[k], sizeof dirs[k]);
     rich_bundle(dirs[k], (rich_kind)k);
     b[k] = tiny_open(dirs[k]);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include "data/writer.h"
 #include "lib/check.h"
+#include "lib/tiny_dataset.h"
 
 static int32_t token_of(char c) {
   return c == '?' ? TOKEN_UNK : c == '.' ? TOKEN_SPECIALS : TOKEN_SPECIALS + 1 + (c - 'A');
@@ -42,4 +43,17 @@ void small_log(const char *dir, int32_t items, const char *const *sequences, int
       .name = "small", .n_event_types = 1, .event_types = {"none"}, .window = 8, .stride = 4};
   check_ok(writer_finish(w, &info, v, NULL));
   vocab_free(v);
+}
+
+dataset *small_open(char dir[256], int32_t items, const char *const *sequences, int32_t n) {
+  dataset *d;
+  tiny_directory(dir, 256);
+  small_log(dir, items, sequences, n);
+  check_ok(dataset_open(&d, dir, true));
+  return d;
+}
+
+void small_close(dataset *d, const char *dir) {
+  dataset_close(d);
+  tiny_remove(dir);
 }

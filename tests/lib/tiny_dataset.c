@@ -8,7 +8,7 @@
 #include "base/file.h"
 #include "base/file_list.h"
 #include "base/philox.h"
-#include "data/writer.h"
+#include "data/dataset_verify.h"
 #include "lib/check.h"
 
 void tiny_directory(char *buf, size_t bytes) {
@@ -53,16 +53,7 @@ void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length)
       sessions[i] = i / 3;
       item = rng_unit(&r) < 0.8 ? (item + 3) % items : (int32_t)rng_below(&r, (uint64_t)items);
     }
-    const sequence s = {.user = u,
-                        .n = n,
-                        .valid_from = n - 2,
-                        .test_from = n - 1,
-                        .tokens = tokens,
-                        .events = events,
-                        .times = times,
-                        .sessions = sessions};
-    snprintf(name, sizeof name, "user%d", u);
-    check_ok(writer_add(w, &s, name));
+    tiny_add(w, u, n, tokens, events, times, sessions);
   }
   dataset_info info = {.name = "tiny",
                        .n_event_types = 3,
@@ -84,4 +75,41 @@ void tiny_list(const char *dir, const char *name, const char *data, size_t bytes
   check_ok(file_list_add(json_object_get(j, "files"), dir, name, NULL));
   assert_int_equal(json_dump_file(j, manifest, JSON_INDENT(1)), 0);
   json_decref(j);
+}
+
+void tiny_add(dataset_writer *w, int32_t u, int32_t n, const int32_t *tokens, const uint8_t *events,
+              const int64_t *times, const int32_t *sessions) {
+  char name[32];
+  const sequence s = {.user = u,
+                      .n = n,
+                      .valid_from = n - 2,
+                      .test_from = n - 1,
+                      .tokens = tokens,
+                      .events = events,
+                      .times = times,
+                      .sessions = sessions};
+  snprintf(name, sizeof name, "user%d", u);
+  check_ok(writer_add(w, &s, name));
+}
+
+data_config data_defaults(void) {
+  static data_config c;
+  const option_section s = {"data", "Data", data_options, n_data_options, &c};
+  check_ok(options_defaults(&(option_set){.sections = &s, .count = 1}));
+  return c;
+}
+
+void tiny_refuses(const char *dir, const char *name, const char *says) {
+  char path[400], *bytes;
+  size_t n;
+  dataset *d;
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  check_ok(file_read(path, 1 << 20, &bytes, &n));
+  tiny_list(dir, name, bytes, n);
+  free(bytes);
+  check_ok(dataset_open(&d, dir, false));
+  const status rc = dataset_verify(d);
+  dataset_close(d);
+  if (rc != ERR_FORMAT || strstr(fail_message(), says) == NULL || strstr(fail_message(), name) == NULL)
+    fail_msg("%d, \"%s\" does not say \"%s\"", rc, fail_message(), says);
 }

@@ -2,7 +2,8 @@
 #ifndef SOUK_TESTS_TINY_DATASET_H
 #define SOUK_TESTS_TINY_DATASET_H
 
-#include "data/dataset.h"
+#include "data/batcher.h"
+#include "data/writer.h"
 
 // A fresh directory under TMPDIR, removed by tiny_remove().
 void tiny_directory(char *buf, size_t bytes);
@@ -15,5 +16,15 @@ void tiny_dataset(const char *dir, int32_t users, int32_t items, int32_t length)
 
 // Puts a finished file into DIR and lists it in the manifest.
 void tiny_list(const char *dir, const char *name, const char *data, size_t bytes);
+
+// The options of batches as their defaults are.
+data_config data_defaults(void);
+
+// DIR, whose file NAME was written anew and is listed here, must be refused with `says` by dataset_verify().
+void tiny_refuses(const char *dir, const char *name, const char *says);
+
+// Adds user u, called "user<u>", with n events, of which the last two are those of the validation and the test part.
+void tiny_add(dataset_writer *w, int32_t u, int32_t n, const int32_t *tokens, const uint8_t *events,
+              const int64_t *times, const int32_t *sessions);
 
 #endif

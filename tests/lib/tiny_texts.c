@@ -3,8 +3,8 @@
 
 #include <stdlib.h>
 #include "data/item_texts.h"
-#include "data/writer.h"
 #include "lib/check.h"
+#include "lib/tiny_dataset.h"
 
 static vocab *vocabulary(int32_t items) {
   vocab *v;
@@ -50,7 +50,6 @@ static void write_texts(dataset_writer *w, int32_t items) {
 
 void tiny_texts(const char *dir, int32_t users, int32_t items) {
   dataset_writer *w;
-  char name[32];
   int32_t tokens[16], sessions[16] = {0};
   uint8_t events[16];
   int64_t times[16];
@@ -62,16 +61,7 @@ void tiny_texts(const char *dir, int32_t users, int32_t items) {
       events[i] = (uint8_t)(1 + (i + u) % 2);
       times[i] = 1000 * u + i;
     }
-    const sequence s = {.user = u,
-                        .n = n,
-                        .valid_from = n - 2,
-                        .test_from = n - 1,
-                        .tokens = tokens,
-                        .events = events,
-                        .times = times,
-                        .sessions = sessions};
-    snprintf(name, sizeof name, "user%d", u);
-    check_ok(writer_add(w, &s, name));
+    tiny_add(w, u, n, tokens, events, times, sessions);
   }
   write_texts(w, items);
   vocab *v = vocabulary(items);

@@ -69,15 +69,7 @@ static dataset *make_dataset(shape how, int32_t longest, int32_t users, uint64_t
       tokens[i] = TOKEN_SPECIALS + (int32_t)rng_below(&r, ITEMS);
       sessions[i] = i / 3;
     }
-    const sequence s = {.user = u,
-                        .n = n,
-                        .valid_from = n - 2,
-                        .test_from = n - 1,
-                        .tokens = tokens,
-                        .events = events,
-                        .times = times,
-                        .sessions = sessions};
-    check_ok(writer_add(w, &s, "user"));
+    tiny_add(w, u, n, tokens, events, times, sessions);
   }
   dataset_info info = {
       .name = "made up", .n_event_types = 1, .event_types = {"none"}, .window = longest, .stride = longest};
@@ -93,14 +85,6 @@ static void drop_dataset(dataset *d) {
   dataset_close(d);
   snprintf(path, sizeof path, "%s/data", dir);
   check_ok(dir_remove(path));
-}
-
-static data_config defaults(void) {
-  static data_config c;
-  option_section s = {"data", "Data", data_options, n_data_options, &c};
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
-  return c;
 }
 
 typedef struct seen { // in the batches of some epochs: the largest counts, and the sums of all
@@ -154,7 +138,7 @@ static void test_histories(void **unused) {
     const int32_t longest = 5 + (int32_t)rng_below(&r, i % 3 == 0 ? 300 : 45);
     dataset *d = make_dataset(how, longest, 200 + (int32_t)rng_below(&r, 300), (uint64_t)i);
     for (int k = 0; k < 4; k++) {
-      data_config c = defaults();
+      data_config c = data_defaults();
       c.window = 3 + (int64_t)rng_below(&r, (uint64_t)longest - 2);
       c.stride = 1 + (int64_t)rng_below(&r, (uint64_t)c.window);
       c.stride = c.stride < c.window / 4 + 1 ? c.window / 4 + 1 : c.stride;
@@ -200,7 +184,7 @@ static void test_next_items(void **unused) {
     const int32_t longest = 5 + (int32_t)rng_below(&r, i % 3 == 0 ? 200 : 45);
     dataset *d = make_dataset(how, longest, 300, (uint64_t)i);
     for (int k = 0; k < 4; k++) {
-      data_config c = defaults();
+      data_config c = data_defaults();
       c.window = 3 + (int64_t)rng_below(&r, (uint64_t)longest - 2);
       c.stride = (c.window + 1) / 2;
       c.dupe_factor = (int64_t)rng_below(&r, 3);
@@ -230,7 +214,7 @@ static void test_next_items(void **unused) {
 static void test_whole_sequences(void **unused) {
   (void)unused;
   dataset *d = make_dataset(SAME, 128, 600, 3); // of which 126 are for training
-  data_config c = defaults();
+  data_config c = data_defaults();
   c.batch_tokens = 32768;
   c.dupe_factor = 1;
   c.last_copies = 0;

@@ -26,12 +26,9 @@ static int tear_down(void **unused) {
 }
 
 static batcher *open_batcher(void) {
-  static data_config c;
-  option_section s = {"data", "Data", data_options, n_data_options, &c};
-  const option_set set = {"test", "", &s, 1};
+  data_config c = data_defaults();
   const seq_layout layout = {.max_positions = 20, .n_event_types = 3};
   batcher *b;
-  check_ok(options_defaults(&set));
   c.batch_tokens = 64;
   c.negatives = 7;
   check_ok(batcher_open(&b, data_set, &c, &layout, PART_TRAIN, 0, 1));

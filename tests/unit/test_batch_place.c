@@ -35,16 +35,7 @@ static void write_distinct(void) {
       times[i] = i;
       sessions[i] = i / 5;
     }
-    const sequence s = {.user = u,
-                        .n = n,
-                        .valid_from = n - 2,
-                        .test_from = n - 1,
-                        .tokens = tokens,
-                        .events = events,
-                        .times = times,
-                        .sessions = sessions};
-    snprintf(name, sizeof name, "user%d", u);
-    check_ok(writer_add(w, &s, name));
+    tiny_add(w, u, n, tokens, events, times, sessions);
   }
   dataset_info info = {.name = "distinct",
                        .n_event_types = 2,
@@ -68,14 +59,6 @@ static int tear_down(void **unused) {
   dataset_close(data_set);
   tiny_remove(dir);
   return 0;
-}
-
-static data_config defaults(void) {
-  static data_config c;
-  option_section s = {"data", "Data", data_options, n_data_options, &c};
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
-  return c;
 }
 
 static seq_layout layout_of(int32_t max_positions, bool cls_sep) {
@@ -125,7 +108,7 @@ static void test_changing_batches(void **unused) {
   (void)unused;
   rng r = rng_at(11, 1, 0, 0);
   for (int k = 0; k < 12; k++) {
-    data_config c = defaults();
+    data_config c = data_defaults();
     c.window = 10;
     c.stride = 1 + (int64_t)rng_below(&r, 10);
     c.dupe_factor = 1 + (int64_t)rng_below(&r, 2);
@@ -150,7 +133,7 @@ static void test_changing_batches(void **unused) {
 // What an epoch has left out with several ranks is less than a batch for each, whatever came before.
 static void test_ranks_share_the_rest(void **unused) {
   (void)unused;
-  data_config c = defaults();
+  data_config c = data_defaults();
   c.window = 10;
   c.stride = 5;
   const int64_t examples = windows_of(&c) * 2;
@@ -172,7 +155,7 @@ static void test_ranks_share_the_rest(void **unused) {
 
 static void test_what_changes_the_order(void **unused) {
   (void)unused;
-  const data_config before = defaults();
+  const data_config before = data_defaults();
   data_config now = before;
   now.batch_tokens = 7777;
   now.batch_sequences = 3;
@@ -226,7 +209,7 @@ static void test_coverage_is_what_comes(void **unused) {
   int partly = 0;
   for (int64_t s = 0; s < USERS; s++) train += dataset_train_lengths(data_set)[s];
   for (int k = 0; k < 120; k++) {
-    data_config c = defaults();
+    data_config c = data_defaults();
     const bool set = k % 3 != 0, pairs = k % 10 == 9 && k < 60;
     seq_layout layout = layout_of(6 + (int32_t)rng_below(&r, 25), k % 2 == 1);
     if (k >= 60) layout.asks = k % 4 < 2 ? ASKS_NEXT : ASKS_BOTH;
@@ -275,7 +258,7 @@ static void test_windows_follow_the_model(void **unused) {
       {40, 30, 10, false, false, {40, 30, 10}},
   };
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-    data_config c = defaults();
+    data_config c = data_defaults();
     c.window = cases[i].window;
     c.stride = cases[i].stride;
     c.next_session = cases[i].pairs;

@@ -14,7 +14,6 @@
 
 enum { USERS = 200, ITEMS = 50, WITH_WORDS = 42 };
 static const seq_layout layout = {.cls_sep = true, .max_positions = 24, .n_event_types = 3, .segments = 2};
-static const option_section section = {"data", "Data", NULL, 0, NULL};
 
 static char dir[256];
 static dataset *d;
@@ -24,12 +23,7 @@ static int set_up(void **unused) {
   (void)unused;
   tiny_directory(dir, sizeof dir);
   tiny_texts(dir, USERS, ITEMS);
-  option_section s = section;
-  s.options = data_options;
-  s.count = n_data_options;
-  s.target = &c;
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
+  c = data_defaults();
   c.batch_tokens = 100;
   return dataset_open(&d, dir, false) == OK ? 0 : 1;
 }

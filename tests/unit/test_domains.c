@@ -91,8 +91,7 @@ static void shops_share_users_and_not_items(void **unused) {
 // A border between sessions may cut a run, and then both segments say whose events they are.
 static void pairs_of_sessions_have_domains(void **unused) {
   (void)unused;
-  static data_config config;
-  const option_section section = {"data", "Data", data_options, n_data_options, &config};
+  data_config config = data_defaults();
   const seq_layout layout = {.cls_sep = true, .max_positions = 12, .n_event_types = 2, .segments = 2};
   batcher *b;
   const batch *x;
@@ -101,7 +100,6 @@ static void pairs_of_sessions_have_domains(void **unused) {
   write_log("east", "user_id,item_id,t\nann,1,10\nann,2,20\nann,1,9000\n");
   write_log("west", "user_id,item_id,t\nann,7,9010\n");
   dataset *d = run_and_open();
-  check_ok(options_defaults(&(option_set){.sections = &section, .count = 1}));
   config.batch_tokens = 64;
   config.next_session = true;
   config.dupe_factor = 0;
@@ -202,10 +200,7 @@ static void next_items_are_predicted_through_domains(void **unused) {
   (void)unused;
   begin_shops();
   dataset *d = run_and_open();
-  static data_config config;
-  const option_section section = {"data", "Data", data_options, n_data_options, &config};
-  const option_set set = {"test", "", &section, 1};
-  check_ok(options_defaults(&set));
+  data_config config = data_defaults();
   const seq_layout layout = {.asks = ASKS_NEXT, .max_positions = 20, .n_event_types = 1};
   const vocab *v = dataset_vocab(d);
   batcher *b;

@@ -11,14 +11,6 @@
 
 static char dir[256];
 
-static dataset *open_small(int32_t items, const char *const *sequences, int32_t n) {
-  dataset *d;
-  tiny_directory(dir, sizeof dir);
-  small_log(dir, items, sequences, n);
-  check_ok(dataset_open(&d, dir, true));
-  return d;
-}
-
 // ---- pair counts -----------------------------------------------------------------------------------------------
 
 // The whole table as a matrix [items][items], by the definition. Only for data sets whose tokens are all items.
@@ -107,14 +99,13 @@ static void test_pairs(void **unused) {
   assert_null(t);
   pair_counts_free(NULL);
   free(w);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 // Tokens that are no items are not there for the distance either; items of later parts are not counted.
 static void test_pairs_of_items(void **unused) {
   (void)unused;
-  dataset *d = open_small(4, (const char *const[]){"A.?B|C|D", "||A", "D||"}, 3);
+  dataset *d = small_open(dir, 4, (const char *const[]){"A.?B|C|D", "||A", "D||"}, 3);
   pair_counts *t;
   const pair_config c = {.before = EVAL_VALID, .window = 1, .memory = 1 << 16};
   check_ok(pair_counts_build(&t, d, &c));
@@ -122,8 +113,7 @@ static void test_pairs_of_items(void **unused) {
   assert_int_equal(t->others[0], 1);
   check_near(t->weights[0], 1, 0);
   pair_counts_free(t);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 // ---- baselines -------------------------------------------------------------------------------------------------
@@ -157,7 +147,7 @@ static void test_baselines(void **unused) {
   // Train: A B C, A B, B A. With validation: A B C D, A B E, B A C. Counts before test: A 3, B 3, C 2, D 1, E 1 of 10.
   // Transitions: A>B 2, A>C 1, B>C 1, B>E 1, B>A 1, C>D 1.
   const char *const log[] = {"ABC|D|E", "AB|E|C", "BA|C|A"};
-  dataset *d = open_small(6, log, 3);
+  dataset *d = small_open(dir, 6, log, 3);
   baseline_config c = defaults();
   c.prior = 0.5;
   c.window = 2;
@@ -208,8 +198,7 @@ static void test_baselines(void **unused) {
   check_near(score_of(b, BASELINE_POPULARITY, "AB", 'A', 6), 3.0 / 7, 1e-7);
   baselines_free(b);
   baselines_free(NULL);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 // On logs that follow a cycle the transitions win, and all beat popularity.
@@ -237,8 +226,7 @@ static void test_order(void **unused) {
   for (int kind = 1; kind < BASELINES; kind++) assert_true(hr[kind] > 3 * hr[BASELINE_POPULARITY]);
   baselines_free(b);
   ranking_close(r);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 int main(void) {

@@ -10,19 +10,6 @@
 
 static char dir[256];
 
-static dataset *open_small(int32_t items, const char *const *sequences, int32_t n) {
-  dataset *d;
-  tiny_directory(dir, sizeof dir);
-  small_log(dir, items, sequences, n);
-  check_ok(dataset_open(&d, dir, true));
-  return d;
-}
-
-static void close_small(dataset *d) {
-  dataset_close(d);
-  tiny_remove(dir);
-}
-
 static query_config config_of(eval_part part) {
   return (query_config){.part = part, .seed = 7, .negatives = 3, .protocols = {true}, .filter_history = true};
 }
@@ -44,7 +31,7 @@ static void check_excluded(const query *q, const char *letters) {
 static void test_questions(void **unused) {
   (void)unused;
   const char *const log[] = {"ACA|B|D", "EF||", "B.?|A.|BA", "|C|", "C||B"};
-  dataset *d = open_small(8, log, 5);
+  dataset *d = small_open(dir, 8, log, 5);
   query_config c = config_of(EVAL_TEST);
   query_source *s;
   query_chunk k;
@@ -91,7 +78,7 @@ static void test_questions(void **unused) {
   assert_memory_equal(counts, ((int64_t[]){2, 1, 2, 0, 1, 1, 0, 0}), sizeof counts);
   check_ok(items_count(d, EVAL_TEST, counts));
   assert_memory_equal(counts, ((int64_t[]){3, 2, 3, 0, 1, 1, 0, 0}), sizeof counts);
-  close_small(d);
+  small_close(d, dir);
 }
 
 static void check_negatives(const query *q, int32_t protocol, int32_t items, int32_t wanted) {
@@ -198,7 +185,7 @@ static void check_distribution(const char *question, const char *rest, int32_t p
   assert_non_null(log);
   for (int i = 0; i < USERS; i++) log[i] = question;
   log[USERS] = rest;
-  dataset *d = open_small(ITEMS, log, USERS + 1);
+  dataset *d = small_open(dir, ITEMS, log, USERS + 1);
   int64_t counts[ITEMS], drawn[ITEMS] = {0};
   double w[ITEMS], chi = 0;
   check_ok(items_count(d, EVAL_TEST, counts));
@@ -232,7 +219,7 @@ static void check_distribution(const char *question, const char *rest, int32_t p
   // A sum of squared standard scores under one constraint: its mean is a little below their number.
   if (chi > 2.0 * free_items + 12)
     fail_msg("the draws do not follow the counts: %.1f over %d items", chi, free_items);
-  close_small(d);
+  small_close(d, dir);
   free(log);
 }
 
@@ -253,7 +240,7 @@ static void test_subset(void **unused) {
   const char *log[USERS];
   for (int i = 0; i < USERS; i++)
     log[i] = i % 5 == 4 ? "ABC||" : "AB|C|D"; // every fifth has nothing held out
-  dataset *d = open_small(4, log, USERS);
+  dataset *d = small_open(dir, 4, log, USERS);
   int64_t chosen[USERS] = {0};
   for (int round = 0; round < ROUNDS; round++) {
     query_config c = config_of(EVAL_TEST);
@@ -277,7 +264,7 @@ static void test_subset(void **unused) {
       chi += off * off / (expected * 0.75);
   }
   assert_true(chi < 39.3); // 16 users: the 99.9% quantile of 16 degrees of freedom
-  close_small(d);
+  small_close(d, dir);
 }
 
 // More users than are kept in memory: each pass makes the questions again, the same ones.
@@ -311,13 +298,12 @@ static void test_many_users(void **unused) {
   assert_true(memcmp(&tie, &k.queries[5].tie[0], sizeof tie) == 0);
   assert_int_equal(negative, k.queries[5].negatives[RANK_UNIFORM][1]);
   queries_close(s);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 static void test_errors(void **unused) {
   (void)unused;
-  dataset *d = open_small(3, (const char *const[]){"|A|B", "|B|C"}, 2);
+  dataset *d = small_open(dir, 3, (const char *const[]){"|A|B", "|B|C"}, 2);
   query_config c = config_of(EVAL_VALID);
   query_source *s;
   c.protocols[RANK_UNIFORM] = true;
@@ -330,10 +316,10 @@ static void test_errors(void **unused) {
   c.protocols[RANK_POPULARITY] = true; // nothing comes before the validation part
   check_fails(queries_open(&s, d, &c), ERR_FORMAT, "no items to draw popular negatives from");
   queries_close(NULL);
-  close_small(d);
-  d = open_small(0, (const char *const[]){".|.|."}, 1);
+  small_close(d, dir);
+  d = small_open(dir, 0, (const char *const[]){".|.|."}, 1);
   check_fails(queries_open(&s, d, &c), ERR_FORMAT, "no items to rank");
-  close_small(d);
+  small_close(d, dir);
 }
 
 int main(void) {

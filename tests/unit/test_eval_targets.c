@@ -12,19 +12,6 @@
 
 static char dir[256];
 
-static dataset *open_small(int32_t items, const char *const *sequences, int32_t n) {
-  dataset *d;
-  tiny_directory(dir, sizeof dir);
-  small_log(dir, items, sequences, n);
-  check_ok(dataset_open(&d, dir, true));
-  return d;
-}
-
-static void close_small(dataset *d) {
-  dataset_close(d);
-  tiny_remove(dir);
-}
-
 // ---- metrics ---------------------------------------------------------------------------------------------------
 
 // The metrics of one ranked list by their definitions: right[i] says whether place i (from 0) holds a relevant item.
@@ -213,7 +200,7 @@ static void test_all(void **unused) {
   enum { ITEMS = 14 };
   // Targets that repeat, are in the history, unknown, no items; users with one target, none, no history.
   const char *const log[] = {"ACA|B|DEDFAB", "EF||", "B.?|A.|BA?K.?", "|CC|", "C||B", "||LMN", "GHIJ|K|L"};
-  dataset *d = open_small(ITEMS, log, 7);
+  dataset *d = small_open(dir, ITEMS, log, 7);
   ranking_result result;
   run(d, EVAL_TEST, TARGETS_ALL, &result);
   const int32_t wanted[] = {5, 6, 1, 3, 1}; // ? and . are three unknown ones of the third user
@@ -251,7 +238,7 @@ static void test_all(void **unused) {
   }
   for (int m = 0; m < SET_METRICS; m++) check_near(result.metrics[RANK_FULL].value[m], sum.value[m], 1e-12);
   ranking_result_free(&result);
-  close_small(d);
+  small_close(d, dir);
 }
 
 // With one target a user both readings ask the same questions: the same ranks, negatives, figures and intervals.
@@ -284,7 +271,7 @@ static void test_readings_agree(void **unused) {
   free(b);
   ranking_result_free(&next);
   ranking_result_free(&all);
-  close_small(d);
+  small_close(d, dir);
 }
 
 // Users of thousands of targets: the list of a history's items is kept once, not for each question, and a chunk ends.
@@ -328,7 +315,7 @@ static void test_long_histories(void **unused) {
   assert_int_equal(filtered, LENGTH - 1);
   assert_true(queries_memory(d, &c, 1).held < 40e6); // a list a question would be 200 MB
   queries_close(s);
-  close_small(d);
+  small_close(d, dir);
 }
 
 int main(void) {

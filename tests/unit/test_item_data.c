@@ -137,22 +137,6 @@ static void a_data_set_without_them_has_none(void **unused) {
 
 // ---- hostile files -------------------------------------------------------------------------------------------
 
-// Opens and verifies with a file in place of its own, and says that it is refused with `says`.
-static void refuse(const char *name, const char *says) {
-  char path[400], *bytes;
-  size_t n;
-  dataset *d;
-  snprintf(path, sizeof path, "%s/%s", dir, name);
-  check_ok(file_read(path, 1 << 20, &bytes, &n));
-  tiny_list(dir, name, bytes, n);
-  free(bytes);
-  check_ok(dataset_open(&d, dir, true));
-  const status rc = dataset_verify(d);
-  dataset_close(d);
-  if (rc != ERR_FORMAT || strstr(fail_message(), says) == NULL || strstr(fail_message(), name) == NULL)
-    fail_msg("%d, \"%s\" does not say \"%s\"", rc, fail_message(), says);
-}
-
 static hid_t begin(const char *name, const char *schema) {
   char path[400];
   hid_t file;
@@ -202,10 +186,10 @@ static void hostile_texts_are_refused(void **unused) {
     check_ok(h5_write(file, dir, "offsets", H5T_STD_I64LE, 1, &cases[i].n_offsets, cases[i].at, 4));
     check_ok(h5_write(file, dir, "tokens", H5T_STD_I32LE, 1, &cases[i].n_tokens, values, 4));
     end(file);
-    refuse("texts.h5", cases[i].says);
+    tiny_refuses(dir, "texts.h5", cases[i].says);
   }
   end(begin("texts.h5", "souk.items"));
-  refuse("texts.h5", "\"schema\" is not \"souk.texts\"");
+  tiny_refuses(dir, "texts.h5", "\"schema\" is not \"souk.texts\"");
 }
 
 static void hostile_features_are_refused(void **unused) {
@@ -232,7 +216,7 @@ static void hostile_features_are_refused(void **unused) {
     check_ok(h5_write(file, dir, "rows", H5T_IEEE_F32LE, 2, cases[i].dims, values, 4));
     check_ok(h5_write(file, dir, "present", H5T_STD_U8LE, 1, &cases[i].n, there, 4));
     end(file);
-    refuse("features.h5", cases[i].says);
+    tiny_refuses(dir, "features.h5", cases[i].says);
   }
 }
 

@@ -489,12 +489,10 @@ static void test_batches(void **unused) {
   labelled_rows all;
   many_rows(&all);
   dataset_set_labelled(d, &all);
-  const option_section section = {"data", "", data_options, n_data_options, &(data_config){.seed = 0}};
-  check_ok(options_defaults(&(option_set){.sections = &section, .count = 1}));
-  data_config *c = section.target;
-  c->batch_tokens = 64;
+  data_config c = data_defaults();
+  c.batch_tokens = 64;
   batcher *b;
-  check_ok(batcher_open(&b, d, c, &layout, PART_TRAIN, 0, 1));
+  check_ok(batcher_open(&b, d, &c, &layout, PART_TRAIN, 0, 1));
   const batch_caps caps = batcher_caps(b);
   assert_int_equal(caps.targets, caps.seqs);
   int64_t order[2][MANY];

@@ -9,14 +9,6 @@
 
 static char dir[256];
 
-static dataset *open_small(const char *const *sequences, int32_t n, int32_t items) {
-  dataset *d;
-  tiny_directory(dir, sizeof dir);
-  small_log(dir, items, sequences, n);
-  check_ok(dataset_open(&d, dir, true));
-  return d;
-}
-
 static const mix_count_config all_pairs = {
     .neighbours = 1000, .window = 20, .distance_power = 0.5, .memory = 1 << 20};
 
@@ -60,7 +52,7 @@ static double plain_score(const mix *x, const int32_t *history, int32_t n, int32
 static void check_scores(const mix_config *config) {
   enum { ITEMS = 12, HISTORIES = 60 };
   static const char *const log[] = {"ABCABD|E|F", "BCD|A|G", "HGFEDC|B|A", "AB|C|D", "CCABGH|H|I", "F|A|B"};
-  dataset *d = open_small(log, 6, ITEMS);
+  dataset *d = small_open(dir, ITEMS, log, 6);
   mix *x = tiny_mix(d, EVAL_VALID, config, &all_pairs);
   format_error e;
   mix_batch b;
@@ -91,8 +83,7 @@ static void check_scores(const mix_config *config) {
   }
   mix_batch_free(&b);
   mix_free(x);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 // A history without an item has the encoder's score alone, unless the mix has no encoder.
@@ -137,7 +128,7 @@ static void check_kept(const mix_table *few, dataset *d) {
 static void test_counts(void **unused) {
   (void)unused;
   static const char *const log[] = {"ABC|D|E", "ABD|C|A", "CBA|E|D"};
-  dataset *d = open_small(log, 3, 6);
+  dataset *d = small_open(dir, 6, log, 3);
   mix_table t;
   check_ok(mix_count(&t, d, EVAL_VALID, &all_pairs));
   assert_int_equal(t.counts[0], 3);
@@ -157,8 +148,7 @@ static void test_counts(void **unused) {
   check_near(weight_of(&t, MIX_NEXT, 0, 1), 2, 0);
   check_kept(&t, d);
   mix_table_free(&t);
-  dataset_close(d);
-  tiny_remove(dir);
+  small_close(d, dir);
 }
 
 // Other answers in the validation and test parts leave the counts that weights are learned with as they are.
@@ -167,10 +157,9 @@ static void test_no_leak(void **unused) {
   static const char *const logs[][3] = {{"ABC|D|E", "ABD|C|A", "CBA|E|D"}, {"ABC|E|A", "ABD|A|E", "CBA|D|C"}};
   mix_table t[2];
   for (int i = 0; i < 2; i++) {
-    dataset *d = open_small(logs[i], 3, 6);
+    dataset *d = small_open(dir, 6, logs[i], 3);
     check_ok(mix_count(&t[i], d, EVAL_VALID, &all_pairs));
-    dataset_close(d);
-    tiny_remove(dir);
+    small_close(d, dir);
   }
   const size_t n = (size_t)t[0].offsets[6];
   assert_memory_equal(t[0].offsets, t[1].offsets, 7 * sizeof *t[0].offsets);

@@ -46,10 +46,7 @@ static int tear_down(void **unused) {
 }
 
 static data_config defaults(void) {
-  static data_config c;
-  option_section s = {"data", "Data", data_options, n_data_options, &c};
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
+  data_config c = data_defaults();
   c.batch_tokens = 100;
   return c;
 }

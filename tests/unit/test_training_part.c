@@ -78,10 +78,7 @@ static void write_dataset(const char *dir, split_kind kind) {
 }
 
 static data_config config_of(training_choice trains) {
-  static data_config c;
-  option_section s = {"data", "Data", data_options, n_data_options, &c};
-  const option_set set = {"test", "", &s, 1};
-  check_ok(options_defaults(&set));
+  data_config c = data_defaults();
   c.batch_tokens = 64;
   c.negatives = 16;
   c.negative_kind = NEGATIVES_POPULARITY;

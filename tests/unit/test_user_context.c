@@ -225,10 +225,7 @@ static void without_times_the_last_searches_are_left_out(void **unused) {
 }
 
 static data_config defaults(void) {
-  static data_config out;
-  const option_section section = {"data", "Data", data_options, n_data_options, &out};
-  const option_set set = {"test", "", &section, 1};
-  check_ok(options_defaults(&set));
+  data_config out = data_defaults();
   out.batch_tokens = 64;
   return out;
 }
@@ -359,21 +356,6 @@ static void validation_asks_behind_the_last_search(void **unused) {
 
 // ---- hostile files -------------------------------------------------------------------------------------------
 
-static void refuse(const char *name, const char *says) {
-  char path[400], *bytes;
-  size_t n;
-  dataset *x;
-  snprintf(path, sizeof path, "%s/%s", dir, name);
-  check_ok(file_read(path, 1 << 20, &bytes, &n));
-  tiny_list(dir, name, bytes, n);
-  free(bytes);
-  check_ok(dataset_open(&x, dir, false));
-  const status rc = dataset_verify(x);
-  dataset_close(x);
-  if (rc != ERR_FORMAT || strstr(fail_message(), says) == NULL || strstr(fail_message(), name) == NULL)
-    fail_msg("%d, \"%s\" does not say \"%s\"", rc, fail_message(), says);
-}
-
 static void hostile_files_are_refused(void **unused) {
   (void)unused;
   char path[400];
@@ -408,7 +390,7 @@ static void hostile_files_are_refused(void **unused) {
     check_ok(
         users ? user_attributes_write(&(user_attributes){attribute_offsets, attribute_tokens}, USERS, path, 4)
               : user_searches_write(&s, USERS, path, 4));
-    refuse(cases[i].file, cases[i].says);
+    tiny_refuses(dir, cases[i].file, cases[i].says);
     memcpy(cases[i].at, &before, cases[i].bytes);
     unlink(path);
     check_ok(
@@ -430,7 +412,7 @@ static void hostile_times_are_refused(void **unused) {
   static const int64_t fewer[] = {0, 3, 3};
   char path[400];
   write_times(fewer);
-  refuse("search_times.h5", "\"times\" has 3 elements, not 4");
+  tiny_refuses(dir, "search_times.h5", "\"times\" has 3 elements, not 4");
   places[1] = 0; // two searches at one place, which must rise
   search_times[0] = 2;
   snprintf(path, sizeof path, "%s/searches.h5", dir);
@@ -444,7 +426,7 @@ static void hostile_times_are_refused(void **unused) {
   check_ok(file_read(path, 1 << 20, &bytes, &n));
   tiny_list(dir, "searches.h5", bytes, n);
   free(bytes);
-  refuse("search_times.h5", "\"times\" at 1 is 1, before the search that it follows");
+  tiny_refuses(dir, "search_times.h5", "\"times\" at 1 is 1, before the search that it follows");
   places[1] = 2;
   search_times[0] = 0;
 }
