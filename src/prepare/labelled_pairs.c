@@ -114,8 +114,7 @@ static bool time_of(const label_reading *r, const log_row *row, int64_t *time, c
   }
   if (!time_parse_local((time_format)r->how->c->time_format, r->zone, text, row->bytes[COL_TIME], &t, why))
     return false;
-  const int64_t unit = time_unit_per_second(dataset_get_info(r->how->d)->time_unit);
-  *time = t.seconds * unit + (int64_t)t.nanos / (1000000000 / unit);
+  *time = time_in_units(t, time_unit_per_second(dataset_get_info(r->how->d)->time_unit));
   return true;
 }
 

@@ -8,6 +8,7 @@
 #include "data/tokenizer.h"
 #include "data/user_context.h"
 #include "format/word_tokenizer.h"
+#include "prepare/times.h"
 
 struct search_table {
   intern *texts;      // that differ
@@ -134,15 +135,6 @@ static bool before(const log_event *a, const log_event *b) {
   return a->time != b->time ? a->time < b->time : a->nanos < b->nanos;
 }
 
-// In the data set's unit, which the times of events fit into; another time is as early or late as can be.
-static int64_t time_in_unit(const search_table *t, const log_event *e) {
-  int64_t whole, out;
-  if (__builtin_mul_overflow(e->time, t->per_second, &whole) ||
-      __builtin_add_overflow(whole, e->nanos / (1000000000 / t->per_second), &out))
-    return e->time < 0 ? INT64_MIN : INT64_MAX;
-  return out;
-}
-
 static status add_search(search_table *t, const log_event *search, int32_t place) {
   const int64_t from = t->text_offsets[search->item], n = t->text_offsets[search->item + 1] - from,
                 k = t->searches;
@@ -155,7 +147,7 @@ static status add_search(search_table *t, const log_event *search, int32_t place
   TRY(mem_grow(&t->out.words, &t->out_words_cap, (size_t)(t->words + n), sizeof *t->out.words, "searches"));
   TRY(mem_grow(&t->out.times, &t->times_cap, (size_t)k + 1, sizeof *t->out.times, "searches"));
   t->out.places[k] = place;
-  t->out.times[k] = time_in_unit(t, search);
+  t->out.times[k] = time_in_units((event_time){search->time, search->nanos}, t->per_second);
   t->out.events[k] = (uint8_t)search->type;
   memcpy(t->out.words + t->words, t->text_words + from, (size_t)n * sizeof *t->out.words);
   for (int64_t i = 0; i < n; i++) t->counts.unknown += t->text_words[from + i] == TOKEN_UNK;

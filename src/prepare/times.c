@@ -186,3 +186,11 @@ bool time_parse_local(time_format format, int32_t zone, const char *text, size_t
 bool time_parse(time_format format, const char *text, size_t bytes, event_time *t, const char **why) {
   return time_parse_local(format, 0, text, bytes, t, why);
 }
+
+int64_t time_in_units(event_time t, int64_t per_second) {
+  int64_t whole, out;
+  if (__builtin_mul_overflow(t.seconds, per_second, &whole) ||
+      __builtin_add_overflow(whole, t.nanos / (1000000000 / per_second), &out) || out == INT64_MIN)
+    return t.seconds < 0 ? -INT64_MAX : INT64_MAX;
+  return out;
+}

@@ -51,6 +51,9 @@ bool time_parse_local(time_format format, int32_t zone, const char *text, size_t
 // Reads a zone as it stands behind a time ("+08:00", "Z", "UTC"); false: it is none, or out of range.
 bool time_parse_zone(const char *text, int32_t *zone);
 
+// In a unit of which a second has `per_second`, to 10^9. A time that does not fit is as early or late as can be: -INT64_MAX, INT64_MAX.
+int64_t time_in_units(event_time t, int64_t per_second);
+
 // The calendar: days since 1970-01-01 of a date of the Gregorian calendar, and back.
 int64_t days_of_date(int64_t year, int month, int day);
 void date_of_days(int64_t days, int64_t *year, int *month, int *day);

@@ -331,6 +331,35 @@ static void test_times(void **unused) {
   forget();
 }
 
+// Nanoseconds reach to 2262: a later row has all of the history, and one before 1677 nothing.
+static void test_times_beyond_the_unit(void **unused) {
+  (void)unused;
+  char path[400], *text;
+  size_t bytes;
+  dataset *seconds = d;
+  defaults();
+  snprintf(config.user, sizeof config.user, "user");
+  snprintf(config.item, sizeof config.item, "item");
+  snprintf(config.time, sizeof config.time, "time");
+  snprintf(path, sizeof path, "%s/manifest.json", dataset_dir(d));
+  check_ok(file_read(path, 1 << 20, &text, &bytes));
+  const char *at = strstr(text, "\"has_time\"");
+  FILE *f = fopen(path, "w");
+  assert_true(at != NULL && f != NULL);
+  fprintf(f, "%.*s\"time_unit\": \"nanoseconds\", %s", (int)(at - text), text, at);
+  assert_int_equal(fclose(f), 0);
+  check_ok(dataset_open(&d, dataset_dir(seconds), true));
+  check_ok(
+      read_text("user,item,time,click,cart,buy\nu0,i0,2300-01-01,1,,\nu0,i0,1600-01-01,1,,\n", true, true));
+  expect_row(0, "i3 i1 i2 | i0 shoe ##s = - - -");
+  expect_row(1, "| i0 shoe ##s = - - -");
+  forget();
+  dataset_close(d);
+  d = seconds;
+  check_ok(file_write_atomic(path, text, bytes));
+  free(text);
+}
+
 // Twenty times the rows of another, and no fewer.
 static void test_imbalance(void **unused) {
   (void)unused;
@@ -522,12 +551,18 @@ static void test_batches(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_texts),          cmocka_unit_test(test_several_labels),
-      cmocka_unit_test(test_pairs),          cmocka_unit_test(test_what_cannot_be),
-      cmocka_unit_test(test_label_sets),     cmocka_unit_test(test_weights),
-      cmocka_unit_test(test_taught_weights), cmocka_unit_test(test_hold_out),
-      cmocka_unit_test(test_batches),        cmocka_unit_test(test_imbalance),
-      cmocka_unit_test(test_files),          cmocka_unit_test(test_times)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_texts),
+                                     cmocka_unit_test(test_several_labels),
+                                     cmocka_unit_test(test_pairs),
+                                     cmocka_unit_test(test_what_cannot_be),
+                                     cmocka_unit_test(test_label_sets),
+                                     cmocka_unit_test(test_weights),
+                                     cmocka_unit_test(test_taught_weights),
+                                     cmocka_unit_test(test_hold_out),
+                                     cmocka_unit_test(test_batches),
+                                     cmocka_unit_test(test_imbalance),
+                                     cmocka_unit_test(test_files),
+                                     cmocka_unit_test(test_times),
+                                     cmocka_unit_test(test_times_beyond_the_unit)};
   return cmocka_run_group_tests_name("labelled", tests, set_up, tear_down);
 }

@@ -428,6 +428,17 @@ static void test_against_the_c_library(void **unused) {
                       "-285424812-02-20 16:23:28.999999999 UTC"); // the longest
 }
 
+static void test_units(void **unused) {
+  (void)unused;
+  assert_true(time_in_units((event_time){7, 999999999}, 1) == 7);
+  assert_true(time_in_units((event_time){-7, 250000000}, 1000) == -6750);
+  assert_true(time_in_units((event_time){9223372036, 854775807}, 1000000000) == INT64_MAX);
+  assert_true(time_in_units((event_time){9223372036, 854775808}, 1000000000) == INT64_MAX);
+  assert_true(time_in_units((event_time){TIME_MAX_SECONDS, 0}, 1000000) == INT64_MAX);
+  assert_true(time_in_units((event_time){-TIME_MAX_SECONDS, 0}, 1000000) == -INT64_MAX);
+  assert_true(time_in_units((event_time){-9223372037, 145224192}, 1000000000) == -INT64_MAX);
+}
+
 int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_numbers_keep_their_precision),
@@ -441,6 +452,7 @@ int main(void) {
       cmocka_unit_test(test_every_byte_in_every_place),
       cmocka_unit_test(test_zones),
       cmocka_unit_test(test_against_the_c_library),
+      cmocka_unit_test(test_units),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
 }
