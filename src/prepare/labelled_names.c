@@ -56,22 +56,30 @@ static status number_of(label_reading *r, const char *name, int32_t *number) {
   return reading_keep_first(&r->report->first_unseen, name);
 }
 
-// The labels of a list in a cell: those that it names hold, the others do not. labels NULL: they are only being found.
-status reading_take_list(label_reading *r, const char *cell, int32_t *labels, bool *unseen) {
+static status take_names(label_reading *r, char *cell, int32_t *labels, bool *unseen) {
   const char *separator = r->how->c->list;
-  char name[OPTION_STRING];
-  for (const char *at = cell; at != NULL;) {
-    const char *stop = strstr(at, separator);
-    const size_t n = stop != NULL ? (size_t)(stop - at) : strlen(at);
-    snprintf(name, sizeof name, "%.*s", (int)n, at);
-    at = stop != NULL ? stop + strlen(separator) : NULL;
+  for (char *at = cell, *next; at != NULL; at = next) {
+    next = strstr(at, separator);
+    if (next != NULL) {
+      *next = '\0';
+      next += strlen(separator);
+    }
     int32_t k;
-    if (name[0] == '\0') continue;
-    TRY(number_of(r, name, &k));
+    if (at[0] == '\0') continue;
+    TRY(number_of(r, at, &k));
     *unseen |= k == LABEL_UNSEEN;
     if (k >= 0 && labels != NULL) labels[k] = 1;
   }
   return OK;
+}
+
+// The labels of a list in a cell: those that it names hold, the others do not. labels NULL: they are only being found.
+status reading_take_list(label_reading *r, const char *cell, int32_t *labels, bool *unseen) {
+  char *copy;
+  TRY(mem_strdup(&copy, cell));
+  const status rc = take_names(r, copy, labels, unseen);
+  free(copy);
+  return rc;
 }
 
 // A column a label.

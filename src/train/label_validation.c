@@ -23,10 +23,15 @@ static int add_number(json_t *to, const char *name, double x) {
   return json_object_set_new(to, name, isfinite(x) ? json_real(x) : json_null());
 }
 
+// Names of labels may be long; cut, two could be one, or end within a character.
 static int add_label(json_t *to, const char *figure, const char *label, double x) {
-  char name[256];
-  snprintf(name, sizeof name, "%s/%.200s", figure, label);
-  return add_number(to, name, x);
+  const size_t bytes = strlen(figure) + strlen(label) + 2;
+  char *name = malloc(bytes);
+  if (name == NULL) return -1;
+  snprintf(name, bytes, "%s/%s", figure, label);
+  const int bad = add_number(to, name, x);
+  free(name);
+  return bad;
 }
 
 static status figures(const classification *before, const classification *after, const label_set *l,

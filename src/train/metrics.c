@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/utf8.h"
 #include "train/events.h"
 
 struct metric_sink {
@@ -108,7 +109,8 @@ static status to_tensorboard(metric_sink *s, const json_t *j) {
   json_t *value;
   json_object_foreach((json_t *)j, name, value) {
     if (!json_is_number(value) || strcmp(name, "step") == 0 || n == EVENT_SCALARS) continue;
-    snprintf(tags[n], EVENT_TAG, "%s/%s", kind, name);
+    const size_t room = EVENT_TAG - 2 - strlen(kind); // a tag is UTF-8 throughout
+    snprintf(tags[n], EVENT_TAG, "%s/%.*s", kind, (int)utf8_cut(name, strlen(name), room), name);
     scalars[n] = (event_scalar){tags[n], json_number_value(value)};
     n++;
   }

@@ -40,11 +40,13 @@ check "weights by frequency and a share for validation work too" has 'validation
 check "several labels of rows of csv, one of them not always known, work too" bash -c "{ echo text,light,sturdy; sed -n 's/.*\"text\":\"\\([^\"]*\\)\".*/\"\\1\"/p' '$work/train.jsonl' | awk '{ print \$0 \",\" (\$0 ~ /light/) \",\" (NR % 3 ? \$0 ~ /sturdy/ : \"\") }'; } >'$work/several.csv' &&
   '$souk' finetune --task classify '$work/base' --train '$work/several.csv' --label light,sturdy --epochs 2 --out '$work/s' ${few[*]} && '$souk' eval '$work/s' --labels '$work/several.csv' | grep -q '^sturdy'"
 
-long=$(printf 'l%.0s' {1..220})
+long=$(printf '长%.0s' {1..74})
 sed "1s/.*/text,${long}1,${long}2,item_id/; 2,\$s/\$/,p1/" "$work/several.csv" >"$work/long.csv"
-check "labels with long names" "$souk" finetune --task classify "$work/base" --train "$work/long.csv" --label "${long}1,${long}2" --epochs 1 --out "$work/long" "${few[@]}"
+check "labels with long names" "$souk" finetune --task classify "$work/base" --train "$work/long.csv" --valid "$work/long.csv" --eval_every 1 --label "${long}1,${long}2" --epochs 1 --out "$work/long" "${few[@]}"
+check "long names have figures of their own" has '"f1/(长){74}1":.*"f1/(长){74}2":' "$work/long/metrics.jsonl"
+check "their tags for TensorBoard end with a whole character" bash -c "LC_ALL=C grep -aqE 'valid/f1/(长)+'\$'\\x15' '$work'/long/events.out.*"
 check "means by item can be written of them" "$souk" label "$work/long" "$work/long.csv" --items "$work/long.jsonl" --item item_id
-check "long names of labels stay whole" has '"l{220}1":.*"l{220}2":' "$work/long.jsonl"
+check "long names of labels stay whole" has '"(长){74}1":.*"(长){74}2":' "$work/long.jsonl"
 
 # What is amiss with rows is told in a sentence each, with its count, which the checkpoint has too; the same of csv, tsv and jsonl.
 awk 'BEGIN { for (i = 0; i < 90; i++) print "a light bag\tgood"; for (i = 0; i < 3; i++) print "a sturdy bag\tbad"

@@ -201,6 +201,15 @@ static void test_several_labels(void **unused) {
   expect_row(0, "good = 1 0 0");
   assert_int_equal(report.unseen, 1);
   forget();
+  // Names that differ behind a thousand characters are two labels.
+  char text[4000], name[1500];
+  memset(name, 'x', sizeof name);
+  name[sizeof name - 1] = '\0';
+  snprintf(text, sizeof text, "{\"text\":\"good\",\"tags\":\"%s1|%s2\"}\n", name, name);
+  check_ok(read_text(text, false, false));
+  assert_int_equal(labels.n, 2);
+  assert_int_equal(strlen(labels.names[1]), sizeof name);
+  forget();
 }
 
 static void test_pairs(void **unused) {
