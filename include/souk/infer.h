@@ -415,7 +415,8 @@ static inline souk_status souk_item_vectors_of_products(const souk_bundle *bundl
 
 // A bundle may tell labels (souk_info.labels): of texts, such as a sentiment, or of pairs of a history and an item, such as the
 // probabilities of click, cart and purchase. Of several labels each holds or does not; of the others one does, and their
-// probabilities add up to 1. Logits are divided by the temperatures that validation has found (docs/bundle.md, "labels").
+// probabilities add up to 1. Logits are divided by the temperatures that validation has found (docs/bundle.md, "labels"),
+// the adapter's own where one is named.
 
 // The name of a label; NULL when there is no such label.
 SOUK_API const char *souk_label_name(const souk_bundle *bundle, int32_t label);

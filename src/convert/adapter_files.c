@@ -14,6 +14,9 @@
 #include "base/memory.h"
 #include "base/tensor_file.h"
 #include "convert/peft_files.h"
+#include "eval/label_scores.h"
+
+const char adapter_labels_file[] = "labels.json";
 
 enum { PARTS = 3 }; // q, k and v are one parameter here
 
@@ -39,6 +42,27 @@ static status check_settings(const checkpoint *base, const checkpoint *of) {
   return OK;
 }
 
+static bool same_names(const label_set *a, const label_set *b) {
+  bool same = strcmp(a->task, b->task) == 0 && a->single == b->single && a->n == b->n;
+  for (int32_t i = 0; same && i < a->n; i++) same = strcmp(a->names[i], b->names[i]) == 0;
+  return same;
+}
+
+// A bundle names its labels once. How sure they are to be taken is the adapter's own.
+static status check_labels(const checkpoint *base, const checkpoint *of) {
+  label_set a = {.n = 0}, b = {.n = 0};
+  if (of->labels == NULL) return OK;
+  status rc = checkpoint_label_set(&b, of);
+  if (rc == OK && base->labels != NULL) rc = checkpoint_label_set(&a, base);
+  if (rc == OK && !same_names(&a, &b))
+    rc = fail(ERR_ARGUMENT,
+              "%s has other labels than %s, which a bundle has once for all; a bundle of its own serves it",
+              of->dir, base->dir);
+  label_set_free(&a);
+  label_set_free(&b);
+  return rc;
+}
+
 status adapter_files_check(const checkpoint *base, const checkpoint *of) {
   if (of->base == NULL || strcmp(of->base->model_sha256, base->model_sha256) != 0)
     return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, base->dir,
@@ -62,6 +86,7 @@ status adapter_files_check(const checkpoint *base, const checkpoint *of) {
                 "their queries differ; souk merge and an own bundle serve it",
                 of->dir, base->dir);
   TRY(check_settings(base, of));
+  TRY(check_labels(base, of));
   return base->raw && base->averaged != NULL
              ? fail(ERR_ARGUMENT,
                     "%s is tuned on top of averaged weights, and --weights raw leaves these out", of->dir)
@@ -146,19 +171,23 @@ static status write_tensors(const folder *x) {
   return out_finish(f, rc);
 }
 
-static status write_config(const folder *x) {
+static status write_json(const char *dir, const char *name, json_t *j) {
   char path[PATH_MAX];
-  TRY(path_join(path, sizeof path, x->dir, peft_config_file));
-  json_t *j = x->c->model.peft.kind == PEFT_BIAS
-                  ? json_pack("{s:s}", "peft_type", "SOUK_BIAS")
-                  : json_pack("{s:s,s:I}", "peft_type", "SOUK_ADAPTER", "adapter_width",
-                              (json_int_t)x->c->model.peft.adapter_width);
-  char *text = j != NULL ? json_dumps(j, JSON_INDENT(2)) : NULL;
+  char *text = j != NULL ? json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(17)) : NULL;
   json_decref(j);
-  if (text == NULL) return fail(ERR_MEMORY, "cannot compose %s: out of memory", path);
-  const status rc = file_write_atomic(path, text, strlen(text));
+  status rc = path_join(path, sizeof path, dir, name);
+  if (rc == OK && text == NULL) rc = fail(ERR_MEMORY, "cannot compose %s: out of memory", path);
+  if (rc == OK) rc = file_write_atomic(path, text, strlen(text));
   free(text);
   return rc;
+}
+
+static status write_config(const folder *x) {
+  const peft_config *p = &x->c->model.peft;
+  return write_json(x->dir, peft_config_file,
+                    p->kind == PEFT_BIAS ? json_pack("{s:s}", "peft_type", "SOUK_BIAS")
+                                         : json_pack("{s:s,s:I}", "peft_type", "SOUK_ADAPTER",
+                                                     "adapter_width", (json_int_t)p->adapter_width));
 }
 
 static status write_own(const char *dir, const checkpoint *c) {
@@ -177,5 +206,8 @@ static status write_own(const char *dir, const checkpoint *c) {
 
 status adapter_files_write(const char *dir, const checkpoint *c) {
   const int kind = c->model.peft.kind;
-  return kind == PEFT_ADAPTER || kind == PEFT_BIAS ? write_own(dir, c) : peft_files_write(dir, c, NULL);
+  TRY(kind == PEFT_ADAPTER || kind == PEFT_BIAS ? write_own(dir, c) : peft_files_write(dir, c, NULL));
+  if (c->labels == NULL) return OK;
+  return write_json(dir, adapter_labels_file,
+                    json_pack("{s:O}", "temperature", json_object_get(c->labels, "temperature")));
 }

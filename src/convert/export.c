@@ -414,25 +414,34 @@ static status write_mix(exporter *x) {
   return list_file(x, "mix.safetensors");
 }
 
-static status write_adapter(exporter *x, const char *name, const checkpoint *of) {
-  static const char *const files[] = {peft_config_file, peft_model_file};
-  char listed[PATH_MAX], path[PATH_MAX + 64];
-  TRY(adapter_files_check(x->c, of));
-  snprintf(listed, sizeof listed, "adapters/%s", name);
+// The path of one of its files in the bundle.
+static void adapter_path(char path[PATH_MAX], const char *name, const char *file) {
+  snprintf(path, PATH_MAX, "adapters/%s%s%s", name, file[0] != '\0' ? "/" : "", file);
+}
+
+static status check_adapter_name(const exporter *x, const char *name) {
+  char listed[PATH_MAX];
+  adapter_path(listed, name, "");
   if (!manifest_name_is_plain(listed, true) || strlen(listed) > 128)
     return fail(ERR_ARGUMENT,
                 "--adapters: \"%.100s\" cannot be a folder of a bundle; NAME=RUN gives another name", name);
-  for (size_t k = 0; k < 2; k++) {
-    snprintf(listed, sizeof listed, "adapters/%s/%s", name, files[k]);
-    if (json_object_get(x->files, listed) != NULL)
-      return fail(ERR_ARGUMENT, "--adapters: two are called %s; NAME=RUN gives another name", name);
-  }
-  snprintf(listed, sizeof listed, "adapters/%s", name);
+  adapter_path(listed, name, peft_config_file);
+  return json_object_get(x->files, listed) == NULL
+             ? OK
+             : fail(ERR_ARGUMENT, "--adapters: two are called %s; NAME=RUN gives another name", name);
+}
+
+static status write_adapter(exporter *x, const char *name, const checkpoint *of) {
+  const char *const files[] = {peft_config_file, peft_model_file, adapter_labels_file};
+  char listed[PATH_MAX], path[PATH_MAX + 64];
+  TRY(adapter_files_check(x->c, of));
+  TRY(check_adapter_name(x, name));
+  adapter_path(listed, name, "");
   TRY(file_path(x, listed, path));
   TRY(dir_make(path));
   TRY(adapter_files_write(path, of));
-  for (size_t k = 0; k < 2; k++) {
-    snprintf(listed, sizeof listed, "adapters/%s/%s", name, files[k]);
+  for (size_t k = 0; k < (of->labels != NULL ? 3 : 2); k++) {
+    adapter_path(listed, name, files[k]);
     TRY(list_file(x, listed));
   }
   return OK;

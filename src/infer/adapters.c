@@ -8,11 +8,12 @@
 #include "format/jtree.h"
 #include "format/safetensors.h"
 #include "infer/bundle.h"
+#include "infer/labels.h"
 #include "simd/simd.h"
 
 enum { NAME = 160, MOST_RANK = 4096, CONFIG_MAX = 1 << 20 };
 static const char folder[] = "adapters/", config_name[] = "adapter_config.json",
-                  model_name[] = "adapter_model.safetensors";
+                  model_name[] = "adapter_model.safetensors", labels_name[] = "labels.json";
 const char *const neck_modules[NECK_PLACES] = {"attention.output", "output"};
 
 // ---- files ---------------------------------------------------------------------------------------------------
@@ -56,6 +57,7 @@ souk_status adapters_add_file(souk_bundle *b, const char *listed, mapping **m, s
   PASS(find_or_add(b, name, (size_t)(slash - name), &t, e));
   if (strcmp(slash + 1, config_name) == 0) *m = &t->config;
   if (strcmp(slash + 1, model_name) == 0) *m = &t->model;
+  if (strcmp(slash + 1, labels_name) == 0) *m = &t->labels;
   return SOUK_OK;
 }
 
@@ -147,18 +149,24 @@ static souk_status read_form(tuning_reader *r) {
   return bad_field(r, "peft_type", "\"LORA\", \"ADALORA\", \"SOUK_ADAPTER\" or \"SOUK_BIAS\"");
 }
 
+// A file of the folder that holds an object. The tree is to be freed after an error, too.
+static souk_status parse(const tuning_reader *r, jtree *tree, const mapping *m, const char *name) {
+  if (m->bytes > CONFIG_MAX)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has more than the 1 MiB read here", r->dir, name);
+  if (!jtree_parse(tree, m->data, m->bytes))
+    return infer_fail(r->e, tree->memory ? SOUK_ERR_MEMORY : SOUK_ERR_FORMAT, "%s/%s line %lld: %s", r->dir,
+                      name, (long long)tree->line, tree->why);
+  if (tree->nodes->kind != J_OBJECT)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s must hold an object", r->dir, name);
+  return SOUK_OK;
+}
+
 static souk_status read_config(tuning_reader *r) {
   const mapping *m = &r->t->config;
   if (m->data == NULL || r->t->model.data == NULL)
     return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/souk.json: field \"files\" lacks adapters/%s/%s", r->b->dir,
                       r->t->name, m->data == NULL ? config_name : model_name);
-  if (m->bytes > CONFIG_MAX)
-    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has more than the 1 MiB read here", r->dir, config_name);
-  if (!jtree_parse(&r->config, m->data, m->bytes))
-    return infer_fail(r->e, r->config.memory ? SOUK_ERR_MEMORY : SOUK_ERR_FORMAT, "%s/%s line %lld: %s",
-                      r->dir, config_name, (long long)r->config.line, r->config.why);
-  if (r->config.nodes->kind != J_OBJECT)
-    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s must hold an object", r->dir, config_name);
+  PASS(parse(r, &r->config, m, config_name));
   return read_form(r);
 }
 
@@ -360,6 +368,35 @@ static souk_status read_necks(tuning_reader *r) {
   return SOUK_OK;
 }
 
+// ---- labels.json ---------------------------------------------------------------------------------------------
+
+static souk_status take_temperatures(const tuning_reader *r, const jtree *tree) {
+  const label_head *l = &r->b->labels;
+  const jnode *other = jtree_unknown(tree, tree->nodes, (const char *const[]){"temperature", NULL});
+  if (other != NULL)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: field \"%.100s\" is unknown", r->dir, labels_name,
+                      other->key);
+  if (l->n == 0)
+    return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s is of labels, and the bundle has none", r->dir,
+                      labels_name);
+  PASS(infer_alloc(&r->t->temperatures, label_head_temperatures(l), sizeof *r->t->temperatures,
+                   "temperatures", r->e));
+  const char *wanted =
+      temperatures_take(l, tree, jtree_get(tree, tree->nodes, "temperature"), r->t->temperatures);
+  if (wanted == NULL) return SOUK_OK;
+  return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s: field \"temperature\" must be %s", r->dir, labels_name,
+                    wanted);
+}
+
+static souk_status read_labels(const tuning_reader *r) {
+  jtree tree = {0};
+  if (r->t->labels.data == NULL) return SOUK_OK;
+  souk_status rc = parse(r, &tree, &r->t->labels, labels_name);
+  if (rc == SOUK_OK) rc = take_temperatures(r, &tree);
+  jtree_free(&tree);
+  return rc;
+}
+
 // ---- the whole -----------------------------------------------------------------------------------------------
 
 static souk_status read_model(tuning_reader *r) {
@@ -380,6 +417,7 @@ static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
   snprintf(r.dir, sizeof r.dir, "%.3800s/%s%.200s", b->dir, folder, t->name);
   souk_status rc = read_config(&r);
   if (rc == SOUK_OK) rc = read_model(&r);
+  if (rc == SOUK_OK) rc = read_labels(&r);
   if (rc == SOUK_OK && r.rank > b->adapters.most_inner) b->adapters.most_inner = r.rank;
   if (adapted_table_rank(t->table) > b->adapters.most_rank)
     b->adapters.most_rank = adapted_table_rank(t->table);
@@ -387,6 +425,7 @@ static souk_status read_one(souk_bundle *b, bundle_tuning *t, souk_error *e) {
   safetensors_free(&r.file);
   mapping_close(&t->config);
   mapping_close(&t->model);
+  mapping_close(&t->labels);
   return rc;
 }
 
@@ -401,6 +440,7 @@ size_t adapters_bytes(const souk_bundle *b) {
     const bundle_tuning *t = &b->adapters.list[i];
     bytes += strlen(t->name) + 1 + t->floats * sizeof *t->arena + adapted_table_bytes(t->table) +
              bias_shifts_bytes(t->shifts) +
+             (t->temperatures != NULL ? label_head_temperatures(&b->labels) * sizeof *t->temperatures : 0) +
              (t->layers != NULL ? (size_t)b->layers * ADAPTED_PLACES * sizeof *t->layers : 0) +
              (t->necks != NULL ? (size_t)b->layers * NECK_PLACES * sizeof *t->necks : 0);
   }
@@ -412,11 +452,13 @@ void adapters_free(souk_bundle *b) {
     bundle_tuning *t = &b->adapters.list[i];
     mapping_close(&t->config);
     mapping_close(&t->model);
+    mapping_close(&t->labels);
     free(t->name);
     free(t->layers);
     free(t->necks);
     adapted_table_free(t->table);
     bias_shifts_free(t->shifts);
+    free(t->temperatures);
     free(t->arena);
   }
   free(b->adapters.list);

@@ -8,7 +8,8 @@
 //                al., 2019), before the residual is added; act is the encoder's. A bundle may have these in its own encoder too,
 //                where the model that was exported was tuned by them
 //   biases       every bias of the model is its own, those of items and of the head too (bias_shifts.h)
-// Else the head is the base's, and so are the vectors of items unless the table is adapted. Sequences of one chunk may have different adapters: the
+// Else the head is the base's, and so are the vectors of items unless the table is adapted. Of labels, an adapter has temperatures of
+// its own in a third file, labels.json: how sure its logits are to be taken was measured with it. Sequences of one chunk may have different adapters: the
 // base's matmuls take all rows together, and what an adapter adds is made for the rows of its sequences, neighbours with the
 // same one at once. Each row is computed in the same way in any company, so an answer has the same bits alone and in a batch.
 #ifndef SOUK_INFER_ADAPTERS_H
@@ -52,11 +53,12 @@ typedef struct bottleneck_weights {
 
 typedef struct bundle_tuning { // an adapter
   char *name;
-  mapping config, model;     // until it is read
-  adapted_layer *layers;     // [L][ADAPTED_PLACES]; NULL: it is not of low rank
-  bottleneck_weights *necks; // [L][NECK_PLACES]; NULL: it is not of bottlenecks
-  adapted_table *table;      // NULL: that of the base
-  bias_shifts *shifts;       // NULL: its biases are the base's
+  mapping config, model, labels; // until it is read
+  adapted_layer *layers;         // [L][ADAPTED_PLACES]; NULL: it is not of low rank
+  bottleneck_weights *necks;     // [L][NECK_PLACES]; NULL: it is not of bottlenecks
+  adapted_table *table;          // NULL: that of the base
+  bias_shifts *shifts;           // NULL: its biases are the base's
+  double *temperatures;          // of the bundle's labels, as many as it has itself; NULL: those of the base
   float *arena;
   size_t floats; // of the arena
 } bundle_tuning;

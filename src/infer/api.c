@@ -12,6 +12,7 @@
 #include "infer/content.h"
 #include "infer/encode.h"
 #include "infer/known_user.h"
+#include "infer/labels.h"
 #include "infer/explain.h"
 #include "infer/mistaken.h"
 #include "infer/rank.h"
@@ -132,7 +133,7 @@ void souk_close(souk_bundle *bundle) {
 
 static size_t label_bytes(const label_head *l) { // the weights lie in the arena
   if (l->n == 0) return 0;
-  size_t bytes = (size_t)l->n * sizeof *l->names + (l->single ? 1 : (size_t)l->n) * sizeof *l->temperatures;
+  size_t bytes = (size_t)l->n * sizeof *l->names + label_head_temperatures(l) * sizeof *l->temperatures;
   for (int32_t i = 0; i < l->n; i++) bytes += strlen(l->names[i]) + 1;
   return bytes;
 }

@@ -24,6 +24,17 @@ typedef struct label_share {
   int32_t fixed[TAKE];      // the first of `a` that are attributes of the user
 } label_share;
 
+const char *temperatures_take(const label_head *l, const jtree *tree, const jnode *list, double *to) {
+  if (list == NULL || list->kind != J_ARRAY || list->count != (int64_t)label_head_temperatures(l))
+    return l->single ? "an array of one number" : "an array of a number for each label";
+  for (const jnode *n = jtree_first(tree, list); n != NULL; n = jtree_next(tree, n)) {
+    if (n->kind != J_NUMBER || !(n->number >= 1e-6 && n->number <= 1e6))
+      return "an array of numbers from 1e-06 to 1e+06";
+    *to++ = n->number;
+  }
+  return NULL;
+}
+
 souk_pair job_pair(const label_job *j, size_t i) {
   souk_pair p = {.item = -1};
   memset(&p, 0, sizeof p);
@@ -130,11 +141,14 @@ static void take_labels(void *arg, const chunk *c, size_t first) {
 
 static void probabilities(const label_job *j, size_t first, size_t n) {
   const label_head *l = &j->b->labels;
+  const int32_t adapter = j->options.adapter - 1;
+  const double *own = adapter >= 0 ? j->b->adapters.list[adapter].temperatures : NULL,
+               *temperatures = own != NULL ? own : l->temperatures;
   for (size_t i = first; i < first + n; i++) {
     float *z = j->out + i * (size_t)l->n;
-    if (l->single) softmax(z, l->n, l->temperatures[0]);
+    if (l->single) softmax(z, l->n, temperatures[0]);
     for (int32_t k = 0; k < l->n && !l->single; k++)
-      z[k] = (float)(1 / (1 + exp(-(double)z[k] / l->temperatures[k])));
+      z[k] = (float)(1 / (1 + exp(-(double)z[k] / temperatures[k])));
   }
 }
 

@@ -2,6 +2,7 @@
 #ifndef SOUK_INFER_LABELS_H
 #define SOUK_INFER_LABELS_H
 
+#include "format/jtree.h"
 #include "infer/bundle.h"
 
 // Texts, or where `pairs` is set pairs.
@@ -14,6 +15,13 @@ typedef struct label_job {
   souk_label_options options;
   float *out; // [n][labels]
 } label_job;
+
+// How many temperatures its probabilities have.
+static inline size_t label_head_temperatures(const label_head *l) {
+  return l->single ? 1 : (size_t)l->n;
+}
+// Fills to [label_head_temperatures] from the node of an array. Returns what it has to be instead; NULL: it is that.
+const char *temperatures_take(const label_head *l, const jtree *tree, const jnode *list, double *to);
 
 // Pair i; fields that the caller's version does not have are zero.
 souk_pair job_pair(const label_job *j, size_t i);

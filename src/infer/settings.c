@@ -10,6 +10,7 @@
 #include "format/word_settings.h"
 #include "infer/bundle.h"
 #include "infer/known_user.h"
+#include "infer/labels.h"
 #include "format/jtree.h"
 
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096, LABELS_MAX = 4096 };
@@ -236,19 +237,10 @@ static souk_status read_label_names(label_head *l, const document *d) {
 }
 
 static souk_status read_temperatures(label_head *l, const document *d) {
-  const jnode *list = find(d, "labels", "temperature");
-  const int32_t wanted = l->single ? 1 : l->n;
-  int32_t i = 0;
-  if (list == NULL || list->kind != J_ARRAY || list->count != wanted)
-    return bad_field(d, "labels", "temperature",
-                     l->single ? "an array of one number" : "an array of a number for each label");
-  PASS(infer_alloc(&l->temperatures, (size_t)wanted, sizeof *l->temperatures, "temperatures", d->e));
-  for (const jnode *n = jtree_first(&d->tree, list); n != NULL; n = jtree_next(&d->tree, n)) {
-    if (n->kind != J_NUMBER || !(n->number >= 1e-6 && n->number <= 1e6))
-      return bad_field(d, "labels", "temperature", "an array of numbers from 1e-06 to 1e+06");
-    l->temperatures[i++] = n->number;
-  }
-  return SOUK_OK;
+  PASS(infer_alloc(&l->temperatures, label_head_temperatures(l), sizeof *l->temperatures, "temperatures",
+                   d->e));
+  const char *wanted = temperatures_take(l, &d->tree, find(d, "labels", "temperature"), l->temperatures);
+  return wanted == NULL ? SOUK_OK : bad_field(d, "labels", "temperature", wanted);
 }
 
 // What the model's labels are, if it has any.

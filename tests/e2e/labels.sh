@@ -157,7 +157,7 @@ check_error "labels of texts are for souk-infer classify" "has labels of texts, 
 # What tunes a model of labels is served beside others on one base, its head too.
 logits() { "$infer" classify "$1" --logits "${@:2}" <"$work/test.jsonl" | sed 's/.*"logits"//' | tr -c '0-9.e\n-' ' '; }
 for kind in bias adapter lora; do
-  check "labels are tuned by $kind" "$souk" finetune --task classify "$work/c" --label sentiment --train "$work/train.jsonl" --epochs 1 --lr 0.01 --out "$work/c-$kind" --peft $kind "${few[@]}"
+  check "labels are tuned by $kind" "$souk" finetune --task classify "$work/c" --label sentiment --train "$work/train.jsonl" --valid "$work/valid.jsonl" --epochs 6 --out "$work/c-$kind" --peft $kind "${few[@]}" --lr 0.01
   check "labels tuned by $kind have a bundle of their own" "$souk" export "$work/c-$kind" "$work/own-$kind"
 done
 check "one bundle of labels takes all of them" "$souk" export "$work/c" "$work/tuned" --adapters "$work/c-bias,$work/c-adapter,$work/c-lora"
@@ -167,7 +167,31 @@ for kind in bias adapter lora; do
   check "labels by $kind are those of its own bundle" bash -c "paste -d ' ' '$work/z1' '$work/z2' | awk '{ n = NF / 2; for (i = 1; i <= n; i++) if ((d = \$i - \$(i + n)) > 1e-4 || d < -1e-4) bad = 1; rows += n >= 3 } END { exit !(rows > 20 && !bad) }'"
   check "labels by $kind are not those of the base" bash -c "! cmp -s '$work/z1' <('$infer' classify '$work/tuned' --logits <'$work/test.jsonl' | sed 's/.*\"logits\"//' | tr -c '0-9.e\n-' ' ')"
 done
+# Its temperatures too, which its own validation measured: the probabilities that souk label tells of the tuned run.
+own_temperature() { # MANIFEST FILE: as many as the bundle's, and some not near them
+  temperatures() { tr -d ' \n' <"$1" | sed 's/.*"temperature":\[\([^]]*\).*/\1/' | tr ',' '\n'; }
+  paste <(temperatures "$1") <(temperatures "$2") | awk '{ print; r = $1 / $2; if (r > 1.002 || r < 0.998) far++; if (NF != 2) bad = 1 } END { exit bad || !far }'
+}
+near() { paste "$1" "$2" | awk -v least="$3" '{ d = $1 - $2; if (NF != 2 || d > 1e-5 || d < -1e-5) bad++ } END { print NR " numbers, " bad + 0 " apart"; exit bad || NR < least }'; }
+for kind in bias adapter lora; do
+  quietly "$souk" label "$work/c-$kind" "$work/test.jsonl" --write "$work/said.$kind"
+  "$infer" classify "$work/tuned" --adapter c-$kind <"$work/test.jsonl" >"$work/answers.$kind"
+  check "labels by $kind have a temperature of their own" own_temperature "$work/tuned/souk.json" "$work/tuned/adapters/c-$kind/labels.json"
+  check "labels by $kind have the probabilities of the tuned run" near <(numbers "$work/answers.$kind") <(sed 's/.*"probabilities"//' "$work/said.$kind" >"$work/said"; numbers "$work/said") 30
+done
+cp -r "$work/c-lora" "$work/renamed" && sed -i 's/"neutral"/"neither"/' "$work/renamed"/step-*/manifest.json
+check_error "an adapter of other labels is refused" "has other labels than" "$souk" export "$work/c" "$work/none" --adapters "$work/renamed"
+# So souk eval's loss after calibration is that of what is served.
+quietly "$souk" eval "$work/c-lora" --labels "$work/test.jsonl" --figures "$work/figures.json"
+loss() { # of the answers, by the labels of the rows
+  paste -d '\t' <(sed 's/.*"sentiment": *"\([a-z]*\)".*/\1/' "$work/test.jsonl") "$work/answers.lora" |
+    awk -F'\t' '{ match($2, "\"" $1 "\":[0-9.e-]+"); split(substr($2, RSTART, RLENGTH), part, ":"); sum -= log(part[2]) } END { printf "%.8f\n", sum / NR }'
+}
+check "its loss is the calibrated one of souk eval" near <(loss) <(figure log_loss_calibrated) 1
 check "pairs are exported too" "$souk" export "$work/p" "$work/pairs"
+check "pairs are tuned" "$souk" finetune --task pair "$work/p" --train "$work/shown.csv.gz" --valid "$work/later.csv" --user user_id --time time --epochs 1 --out "$work/p-lora" --peft lora "${few[@]}" --lr 0.01
+check "their bundle takes what tuned them" "$souk" export "$work/p" "$work/tuned-pairs" --adapters de="$work/p-lora"
+check "their labels have temperatures of their own" own_temperature "$work/tuned-pairs/souk.json" "$work/tuned-pairs/adapters/de/labels.json"
 item=$(sed -n 's/.*"item_id":"\([^"]*\)".*/\1/p' "$shop/catalogue.jsonl" | head -1)
 printf '%s\n' '{"id":1,"history":["'"$item"'"],"item":"'"$item"'"}' '{"id":2,"history":[]}' '{"id":3,"history":[],"item":"nobody","text":"a light bag","item_attributes":["category=bag"]}' \
   '{"id":4,"history":[],"item":"'"$item"'","text":5}' >"$work/questions"

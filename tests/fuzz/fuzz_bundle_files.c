@@ -19,8 +19,10 @@ static const char *const names[RICH_KINDS][MOST_FILES] = {
                     "adapters/de/adapter_config.json", "adapters/de/adapter_model.safetensors",
                     "adapters/sale/adapter_config.json", "adapters/sale/adapter_model.safetensors",
                     "vocab.tsv"},
-    [RICH_CLASSIFIES] = {"souk.json", "model.safetensors", "config.json", "vocab.tsv"},
-    [RICH_PAIRS] = {"souk.json", "texts.safetensors", "model.safetensors", "vocab.tsv"}};
+    [RICH_CLASSIFIES] = {"souk.json", "model.safetensors", "config.json", "vocab.tsv",
+                         "adapters/de/labels.json"},
+    [RICH_PAIRS] = {"souk.json", "texts.safetensors", "model.safetensors", "vocab.tsv",
+                    "adapters/sale/labels.json"}};
 
 typedef struct patched {
   int fd;
@@ -132,11 +134,14 @@ static void ask_labels(const souk_bundle *b, const souk_info *info) {
   souk_error e;
   float *out = malloc(3 * (size_t)info->labels * sizeof *out);
   require(out != NULL);
-  const souk_status rc = info->labels_pairs
-                             ? souk_score_pairs(b, pairs, info->has_words ? 3 : 2, NULL, out, &e)
-                             : souk_classify(b, texts, NULL, 3, NULL, out, &e);
-  if (answered(rc, &e))
-    for (int32_t i = 0; i < 2 * info->labels; i++) require(out[i] >= 0 && out[i] <= 1);
+  for (int32_t adapter = 0; adapter <= info->adapters; adapter++) {
+    const souk_label_options o = {.adapter = adapter};
+    const souk_status rc = info->labels_pairs
+                               ? souk_score_pairs(b, pairs, info->has_words ? 3 : 2, &o, out, &e)
+                               : souk_classify(b, texts, NULL, 3, &o, out, &e);
+    if (answered(rc, &e))
+      for (int32_t i = 0; i < 2 * info->labels; i++) require(out[i] >= 0 && out[i] <= 1);
+  }
   free(out);
 }
 

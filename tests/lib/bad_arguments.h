@@ -200,7 +200,7 @@ static const struct {
 } bad_label_options[] = {{{.threads = -2}, "threads = -2"},
                          {{.threads = INT32_MAX}, "threads = 2147483647"},
                          {{.logits = -1}, "options.logits = -1"},
-                         {{.adapter = 1}, "options.adapter = 1"},
+                         {{.adapter = 3}, "options.adapter = 3"},
                          {{.adapter = INT32_MIN}, "options.adapter = -2147483648"},
                          {{.reserved = 1}, "options.reserved = 1"}};
 enum { BAD_LABEL_OPTIONS = sizeof bad_label_options / sizeof *bad_label_options };

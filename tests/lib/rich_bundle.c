@@ -70,7 +70,7 @@ void rich_bundle(const char *dir, rich_kind kind) {
   tiny_export(dir, m, d);
   model_free(m);
   dataset_close(d);
-  if (kind == RICH_RANKS) add_adapters(dir);
+  add_adapters(dir);
 }
 
 void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {

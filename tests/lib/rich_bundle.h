@@ -5,8 +5,8 @@
 #include <stdint.h>
 #include "souk/infer.h"
 
-// What a bundle's model does. One that ranks has vectors of new items (texts and RICH_FEATURES features) and the adapters "de" (lora)
-// and "sale" (adapter); the others have the labels "click", "cart" and "buy", of texts one of them, of pairs each by itself, and pairs
+// What a bundle's model does. All have the adapters "de" (lora) and "sale" (adapter). One that ranks has vectors of new items (texts and
+// RICH_FEATURES features); the others have the labels "click", "cart" and "buy", of texts one of them, of pairs each by itself, and pairs
 // the texts of their items.
 typedef enum rich_kind { RICH_RANKS, RICH_CLASSIFIES, RICH_PAIRS, RICH_KINDS } rich_kind;
 enum {

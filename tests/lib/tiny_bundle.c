@@ -165,6 +165,7 @@ void tiny_tuned(const char *dir, const char *name, const peft_config *peft, uint
                                       .state = &state,
                                       .config_yaml = "train:\n  steps: 3\n",
                                       .data = d,
+                                      .labels = base->labels,
                                       .items = model_items(m),
                                       .base = &b};
   check_ok(checkpoint_write(to, &content));

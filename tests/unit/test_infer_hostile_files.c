@@ -16,6 +16,7 @@
 #define CONTENT  "content.safetensors"
 #define DE       "adapters/de/adapter_"
 #define SALE     "adapters/sale/adapter_"
+#define OWN      "adapters/de/labels.json"
 #define NEW_WORD(text, id) \
   "[{\"text\": " text ", \"id\": " id ", \"normalized\": true, \"single_word\": false, \"in_model\": true}]"
 
@@ -104,6 +105,21 @@ static const hostile of_pairs[] = {
      MODEL ": tensor \"classifier.weight\" holds a NaN"},
     {MODEL, ELEMENT, "bert.pooler.dense.weight/0", INF_BITS, false, SOUK_ERR_NONFINITE,
      MODEL ": tensor \"bert.pooler.dense.weight\" holds a NaN or an infinity"},
+    // an adapter's temperatures
+    {OWN, ABSENT, 0, 0, false, SOUK_ERR_IO, OWN},
+    {OWN, CUT, 0, "9", false, BAD, OWN " line "},
+    {OWN, WHOLE, 0, "[]", false, BAD, OWN " must hold an object"},
+    {OWN, WHOLE, 0, "{}", false, BAD,
+     OWN ": field \"temperature\" must be an array of a number for each label"},
+    {OWN, SET, "temperature", "[1, 1]", false, BAD,
+     OWN ": field \"temperature\" must be an array of a number"},
+    {OWN, SET, "temperature", "[1, 0, 1]", false, BAD,
+     OWN ": field \"temperature\" must be an array of numbers from"},
+    {OWN, SET, "temperature", "[1, \"1\", 1]", false, BAD,
+     OWN ": field \"temperature\" must be an array of numbers from"},
+    {OWN, SET, "temperature", "[1, 1, 1e9]", true, BAD, OWN " has "},
+    {OWN, SET, "future", "1", false, BAD, OWN ": field \"future\" is unknown"},
+    {"souk.json", DELETE, "labels", 0, false, BAD, OWN " is of labels, and the bundle has none"},
     // words
     {"souk.json", SET, "words", "7", false, BAD, "souk.json: field \"words\" must be an object"},
     {"souk.json", SET, "words/rules", "\"slow\"", false, BAD, "souk.json: field \"words.rules\" must be"},
