@@ -11,6 +11,7 @@
 #include "base/options.h"
 #include "data/tokenizer.h"
 #include "data/wordpiece.h"
+#include "format/order.h"
 
 enum { MOST_BYTES = 1 << 30, MOST_PASSES = 1000, LEAST_PASSES = 3 };
 
@@ -66,11 +67,6 @@ static status write_ids(const word_tokenizer *t, const texts *x, int32_t *ids, c
   return out_finish(f, rc);
 }
 
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 // Of this thread's processor, so that other jobs of the machine do not count.
 static double processor_seconds(void) {
   struct timespec t;
@@ -89,7 +85,7 @@ static void measure(const word_tokenizer *t, const texts *x, int32_t *ids, doubl
     taken[n] = processor_seconds() - start;
     sum += taken[n++];
   }
-  qsort(taken, (size_t)n, sizeof *taken, by_value);
+  qsort(taken, (size_t)n, sizeof *taken, order_double);
   printf("%zu texts, %zu bytes, %zu tokens, %d passes: %.1f MB/s (median), %.1f MB/s (best)\n", x->n,
          x->bytes, tokens, n, 1e-6 * (double)x->bytes / taken[n / 2], 1e-6 * (double)x->bytes / taken[0]);
 }

@@ -8,6 +8,7 @@
 #include "base/memory.h"
 #include "data/dataset_internal.h"
 #include "format/domains.h"
+#include "format/order.h"
 #include "hdf5/h5_arrays.h"
 
 typedef struct context_file {
@@ -225,15 +226,7 @@ static int32_t attributes_of(const user_context *c, const context_span *s) {
 
 // The first of a user's places, which rise, at `place` or behind it.
 static int64_t first_place(const int64_t *offsets, const int32_t *places, int64_t history, int32_t place) {
-  int64_t low = offsets[history], high = offsets[history + 1];
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (places[middle] < place)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  return order_place(places, offsets[history], offsets[history + 1], place);
 }
 
 static int64_t first_search(const user_context *c, int64_t history, int32_t place) {

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/order.h"
 #include "format/utf8.h"
 
 enum {
@@ -92,11 +93,6 @@ static uint64_t hash_of(const char *name) {
   return h ^ h >> 29;
 }
 
-static int by_hash(const void *a, const void *b) {
-  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return x < y ? -1 : x > y;
-}
-
 static status read_hashes(const dataset *d, bool any, uint64_t *hashes, int64_t n) {
   user_names *u;
   TRY(open_names(&u, d, any));
@@ -113,7 +109,7 @@ static status read_hashes(const dataset *d, bool any, uint64_t *hashes, int64_t 
 
 static int32_t find_suspects(uint64_t *hashes, int64_t n, suspect *list) {
   int32_t found = 0;
-  qsort(hashes, (size_t)n, sizeof *hashes, by_hash);
+  qsort(hashes, (size_t)n, sizeof *hashes, order_uint64);
   for (int64_t i = 1; i < n && found < SUSPECTS; i++)
     if (hashes[i] == hashes[i - 1] && (found == 0 || list[found - 1].hash != hashes[i]))
       list[found++] = (suspect){hashes[i], NULL};
@@ -136,7 +132,7 @@ static status compare_names(const dataset *d, bool any, suspect *list, int32_t s
     rc = user_names_next(u, &name);
     if (rc != OK) break;
     const uint64_t hash = hash_of(name);
-    suspect *s = bsearch(&hash, list, (size_t)suspects, sizeof *list, by_hash);
+    suspect *s = bsearch(&hash, list, (size_t)suspects, sizeof *list, order_uint64);
     if (s != NULL) rc = compare(u, s, name);
   }
   user_names_close(u);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "base/memory.h"
 #include "base/philox.h"
+#include "format/order.h"
 
 typedef struct drawn_user {
   uint64_t draw;
@@ -14,11 +15,6 @@ static int by_draw(const void *a, const void *b) {
   const drawn_user *x = a, *y = b;
   if (x->draw != y->draw) return x->draw < y->draw ? -1 : 1;
   return (x->sequence > y->sequence) - (x->sequence < y->sequence);
-}
-
-static int by_sequence(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
 }
 
 static bool has_targets(const user_subset *s, const dataset *d, int64_t i) {
@@ -56,7 +52,7 @@ status user_subset_choose(const user_subset *s, const dataset *d, int64_t **sequ
   *n = some ? s->users : count;
   const status rc = mem_new(sequences, (size_t)*n, sizeof **sequences, "the users to evaluate");
   for (int64_t i = 0; rc == OK && i < *n; i++) (*sequences)[i] = drawn[i].sequence;
-  if (rc == OK && some) qsort(*sequences, (size_t)*n, sizeof **sequences, by_sequence);
+  if (rc == OK && some) qsort(*sequences, (size_t)*n, sizeof **sequences, order_int64);
   free(drawn);
   return rc;
 }

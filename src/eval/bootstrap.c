@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "eval/queries.h"
+#include "format/order.h"
 
 // Weighted metrics of one set with one relevant item a question. Questions that were not drawn or whose rank is beyond every cutoff are skipped early.
 static void replicate_metrics(const int32_t *ranks, const int32_t *user, const uint32_t *weight,
@@ -88,11 +89,6 @@ done:
   return rc;
 }
 
-static int ascending(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 static double quantile(const double *sorted, int64_t n, double q) {
   const double place = q * (double)(n - 1);
   const int64_t below = (int64_t)place;
@@ -101,6 +97,6 @@ static double quantile(const double *sorted, int64_t n, double q) {
 }
 
 interval central_interval(double *values, int64_t n, double level) {
-  qsort(values, (size_t)n, sizeof *values, ascending);
+  qsort(values, (size_t)n, sizeof *values, order_double);
   return (interval){quantile(values, n, 0.5 * (1 - level)), quantile(values, n, 0.5 * (1 + level))};
 }

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "format/domains.h"
+#include "format/order.h"
 #include "format/utf8.h"
 
 const int32_t bucket_metrics[BUCKET_METRICS] = {METRIC_HR + 2, METRIC_NDCG + 2};
@@ -147,11 +148,6 @@ static bucket *add_bucket(bucket_list *l, int64_t low, int64_t high, const char 
   return b;
 }
 
-static int by_key(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 // Quarters of the n targets whose keys these are, sorted: what is equal is never divided, so there may be fewer.
 static void add_quarters(bucket_list *l, const int64_t *sorted, int64_t n) {
   for (int64_t from = 0, k = 1; k <= BUCKETS && from < n; k++) {
@@ -198,7 +194,7 @@ static void list_buckets(const evaluation *e, bucket_list *l, bucket_kind kind, 
     return;
   }
   memcpy(f->sorted, f->keys[kind], (size_t)f->n * sizeof *f->sorted);
-  qsort(f->sorted, (size_t)f->n, sizeof *f->sorted, by_key);
+  qsort(f->sorted, (size_t)f->n, sizeof *f->sorted, order_int64);
   int64_t cold = 0;
   while (kind == BY_FREQUENCY && cold < f->n && f->sorted[cold] == 0) cold++;
   if (cold > 0) add_bucket(l, 0, 0, "none (cold)");

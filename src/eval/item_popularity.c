@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/order.h"
 
 enum { READ_SEQUENCES = 4096 };
 
@@ -36,11 +37,6 @@ static status count_all(item_popularity *p, dataset *d, eval_part part, int64_t 
   return OK;
 }
 
-static int by_value(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
-}
-
 // First place of an ascending list whose value is at least `value`.
 static int64_t place_of(const int64_t *sorted, int64_t n, int64_t value) {
   int64_t low = 0, high = n;
@@ -57,7 +53,7 @@ static int64_t place_of(const int64_t *sorted, int64_t n, int64_t value) {
 static void find_percentiles(item_popularity *p, int64_t *sorted) {
   const int64_t n = p->items;
   memcpy(sorted, p->events, (size_t)n * sizeof *sorted);
-  qsort(sorted, (size_t)n, sizeof *sorted, by_value);
+  qsort(sorted, (size_t)n, sizeof *sorted, order_int64);
   for (int64_t i = 0; i < n; i++) {
     const int64_t fewer = place_of(sorted, n, p->events[i]), up_to = place_of(sorted, n, p->events[i] + 1);
     p->percentile[i] = 100.0 * 0.5 * (double)(fewer + up_to) / (double)n;

@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include "base/memory.h"
+#include "format/order.h"
 
 const int32_t list_cutoffs[LIST_CUTOFFS] = {5, 10, LIST_DEEPEST};
 
@@ -23,11 +24,6 @@ void exposure_free(exposure *x) {
 void exposure_add(exposure *x, const ranked_list *list) {
   for (int32_t c = 0; c < LIST_CUTOFFS; c++)
     for (int32_t i = 0; i < list->n && i < list_cutoffs[c]; i++) x->times[c][list->items[i]]++;
-}
-
-static int by_times(const void *a, const void *b) {
-  const int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
-  return (x > y) - (x < y);
 }
 
 // times [n] ascending.
@@ -51,7 +47,7 @@ void exposure_figures(exposure *x, const item_popularity *p, list_figures out[LI
     }
     popularity_divide(&f->popularity);
     f->coverage = (double)f->items / x->items;
-    qsort(x->times[c], (size_t)x->items, sizeof *x->times[c], by_times);
+    qsort(x->times[c], (size_t)x->items, sizeof *x->times[c], order_int64);
     f->gini = gini_of(x->times[c], x->items);
   }
 }

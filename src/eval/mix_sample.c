@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "eval/mix_learn.h"
 #include "eval/mixer.h"
+#include "format/order.h"
 
 // One question while its scores come.
 typedef struct asked {
@@ -136,15 +137,10 @@ static void put(const sampler *s, int64_t at, int32_t item, float score, double 
       .encoder = score, .log_count = (float)log1p((double)t->counts[item]), .weight = (float)weight};
 }
 
-static int by_number(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
 // A random item counts only if it is in the rest: not reached, nor among those that the encoder likes best.
 static bool in_rest(const asked *a, const int32_t *top, int32_t item) {
-  return bsearch(&item, a->items, (size_t)a->n, sizeof item, by_number) == NULL &&
-         bsearch(&item, top, (size_t)a->top.n, sizeof item, by_number) == NULL;
+  return bsearch(&item, a->items, (size_t)a->n, sizeof item, order_int32) == NULL &&
+         bsearch(&item, top, (size_t)a->top.n, sizeof item, order_int32) == NULL;
 }
 
 static void put_rest(const sampler *s, const query *q, asked *a, int64_t *at) {
@@ -153,7 +149,7 @@ static void put_rest(const sampler *s, const query *q, asked *a, int64_t *at) {
   for (int32_t i = 0; i < q->n_seen; i++) filtered += query_filters(q, i) && q->seen[i] != q->target;
   for (int32_t i = 0; i < a->top.n; i++) put(s, (*at)++, a->top.items[i], a->top.scores[i], 1);
   if (a->top.n > 0)
-    qsort(a->top.items, (size_t)a->top.n, sizeof *a->top.items, by_number); // scores are done with
+    qsort(a->top.items, (size_t)a->top.n, sizeof *a->top.items, order_int32); // scores are done with
   for (int32_t i = 0; i < n; i++) drawn += in_rest(a, a->top.items, negatives[i]);
   const double rest = mix_get_table(mixer_mix(s->x))->items - filtered - a->n - a->top.n;
   for (int32_t i = 0; i < n; i++)
@@ -208,14 +204,14 @@ static status put_popular(sampler *s, const query *q, asked *a) {
   TRY(more_room(out, (size_t)n + 1, (size_t)n + 1, &at, &x));
   for (int32_t i = -1; i < n; i++) {
     const int32_t item = i < 0 ? q->target : negatives[i];
-    const int32_t *found = bsearch(&item, a->items, (size_t)a->n, sizeof item, by_number);
+    const int32_t *found = bsearch(&item, a->items, (size_t)a->n, sizeof item, order_int32);
     if (found == NULL) continue;
     if (i < 0) out->target[out->questions] = at;
     memcpy(out->x + (size_t)x++ * sums, a->x + (size_t)(found - a->items) * sums, sums * sizeof *out->x);
     put(s, at++, item, a->scores[found - a->items], 1);
   }
   for (int32_t i = 0; i < n; i++)
-    if (bsearch(&negatives[i], a->items, (size_t)a->n, sizeof *negatives, by_number) == NULL)
+    if (bsearch(&negatives[i], a->items, (size_t)a->n, sizeof *negatives, order_int32) == NULL)
       put(s, at++, negatives[i], a->negative_scores[RANK_POPULARITY][i], 1);
   end_question(out, at, x, s->o->popular);
   return OK;

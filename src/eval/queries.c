@@ -19,6 +19,7 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/user_subset.h"
+#include "format/order.h"
 
 enum { CHUNK_SEQUENCES = 4096, CHUNK_TARGETS = 65536, KEEP_USERS = 65536, KEEP_TARGETS = 2 * KEEP_USERS };
 enum { READ_SEQUENCES = 4096, READ_GAP = 1024 };
@@ -171,11 +172,6 @@ static status make_alias(query_source *s) {
   return OK;
 }
 
-static int by_int32(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
 typedef struct arrival {
   double time;
   int32_t item;
@@ -232,7 +228,7 @@ static int32_t draw_negatives(const query_source *s, const query *q, rank_protoc
       taken[q->tokens[i] - s->first_item] = 0;
   for (int32_t i = 0; i < q->n_targets; i++)
     if (q->targets[i] >= 0) taken[q->targets[i]] = 0;
-  if (have > 0) qsort(out, (size_t)have, sizeof *out, by_int32);
+  if (have > 0) qsort(out, (size_t)have, sizeof *out, order_int32);
   return have;
 }
 
@@ -278,11 +274,6 @@ typedef struct chunk_builder {
   bool measure; // first pass: only the sizes
 } chunk_builder;
 
-static int by_uint64(const void *a, const void *b) {
-  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
-}
-
 // The distinct items of tokens[n] and where each is first; how many there are.
 static int32_t list_seen(chunk_builder *b, const int32_t *tokens, int32_t n, int32_t *seen,
                          int32_t *seen_at) {
@@ -292,7 +283,7 @@ static int32_t list_seen(chunk_builder *b, const int32_t *tokens, int32_t n, int
     const int32_t item = tokens[i] - b->s->first_item;
     if (item >= 0 && item < b->s->items) b->places[found++] = (uint64_t)item << 32 | (uint32_t)i;
   }
-  if (found > 0) qsort(b->places, found, sizeof *b->places, by_uint64);
+  if (found > 0) qsort(b->places, found, sizeof *b->places, order_uint64);
   for (size_t i = 0; i < found; i++) {
     const int32_t item = (int32_t)(b->places[i] >> 32);
     if (distinct > 0 && seen[distinct - 1] == item) continue;
@@ -311,14 +302,14 @@ static int32_t list_targets(chunk_builder *b, const int32_t *tokens, int32_t n, 
     if (known) b->places[i] = (uint64_t)item << 32 | (uint32_t)i;
     if (!known) b->places[i] = (uint64_t)UINT32_MAX << 32 | (uint32_t)i;
   }
-  qsort(b->places, (size_t)n, sizeof *b->places, by_uint64);
+  qsort(b->places, (size_t)n, sizeof *b->places, order_uint64);
   for (int32_t i = 0; i < n;
        i++) { // what stays is the first of each item: its place alone, to be sorted again
     const uint64_t item = b->places[i] >> 32;
     if (i > 0 && item != UINT32_MAX && b->places[i - 1] >> 32 == item) continue;
     targets[distinct++] = (int32_t)(uint32_t)b->places[i];
   }
-  qsort(targets, (size_t)distinct, sizeof *targets, by_int32);
+  qsort(targets, (size_t)distinct, sizeof *targets, order_int32);
   for (int32_t i = 0; i < distinct; i++) {
     const int32_t item = tokens[targets[i]] - b->s->first_item;
     targets[i] = item >= 0 && item < b->s->items ? item : -1;

@@ -25,6 +25,7 @@
 #include "data/user_context.h"
 #include "eval/mixer.h"
 #include "eval/ranking_internal.h"
+#include "format/order.h"
 #include "model/objectives/item_head.h"
 
 enum { TILE_QUERIES = 256, MIN_TILE_QUERIES = 16, TILE_ITEMS = 512, ITEM_BYTES = 256 << 20 };
@@ -79,19 +80,6 @@ const int64_t *ranking_known(const ranking *r) {
   return r->known;
 }
 
-// First index of an ascending list whose value is at least `from`.
-static int32_t lower_bound(const int32_t *list, int32_t n, int32_t from) {
-  int32_t low = 0, high = n;
-  while (low < high) {
-    const int32_t mid = low + (high - low) / 2;
-    if (list[mid] < from)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low;
-}
-
 // Counts scores of items [first, first + n) of one question against each of its targets; those of targets and of the
 // filtered history are overwritten.
 static void tally(const ranking_config *c, const query *q, float *scores, int32_t first, int32_t n,
@@ -100,7 +88,7 @@ static void tally(const ranking_config *c, const query *q, float *scores, int32_
   rank_standing *standings = s->standings + q->target_at * RANK_PROTOCOLS;
   for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
     const int32_t *list = q->negatives[k];
-    for (int32_t i = lower_bound(list, q->n_negatives[k], first);
+    for (int32_t i = (int32_t)order_place(list, 0, q->n_negatives[k], first);
          i < q->n_negatives[k] && list[i] < first + n; i++)
       for (int32_t t = 0; t < q->n_targets; t++)
         if (q->targets[t] >= 0)
@@ -108,7 +96,8 @@ static void tally(const ranking_config *c, const query *q, float *scores, int32_
                      &standings[t * RANK_PROTOCOLS + k]);
   }
   if (!c->query.protocols[RANK_FULL]) return;
-  for (int32_t i = lower_bound(q->seen, q->n_seen, first); i < q->n_seen && q->seen[i] < first + n; i++)
+  for (int32_t i = (int32_t)order_place(q->seen, 0, q->n_seen, first);
+       i < q->n_seen && q->seen[i] < first + n; i++)
     if (query_filters(q, i)) scores[q->seen[i] - first] = -INFINITY;
   for (int32_t t = 0; t < q->n_targets; t++)
     if (q->targets[t] >= first && q->targets[t] < first + n) scores[q->targets[t] - first] = -INFINITY;
@@ -377,7 +366,7 @@ static status score_negatives(model_pass *p, const query_chunk *c, const target_
       if (p->x != NULL && !mixer_ask(p->x, omp_get_thread_num(), q, 1)) continue;
       for (int32_t k = RANK_UNIFORM; k < RANK_PROTOCOLS; k++) {
         const int32_t *list = q->negatives[k];
-        for (int32_t j = lower_bound(list, q->n_negatives[k], first);
+        for (int32_t j = (int32_t)order_place(list, 0, q->n_negatives[k], first);
              j < q->n_negatives[k] && list[j] < first + n; j++) {
           const float score =
               cblas_sdot(p->W, p->u + (size_t)i * W, 1, p->v + (size_t)(list[j] - first) * W, 1);

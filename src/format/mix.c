@@ -8,6 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/order.h"
 
 const char *const mix_channel_names[MIX_CHANNELS] = {"next", "later", "earlier"};
 
@@ -146,11 +147,6 @@ static bool add_row(const mix *m, mix_room *r, int32_t item, int32_t k, format_e
   return true;
 }
 
-static int by_uint64(const void *a, const void *b) {
-  const uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-  return (x > y) - (x < y);
-}
-
 // What the sums of one item add to its score.
 static float added_of(const mix *m, int32_t item, const float *x) {
   double added = 0;
@@ -179,7 +175,7 @@ static bool finish(const mix *m, mix_room *r, format_error *e) {
       !format_grow(&r->added, &r->added_cap, n, sizeof *r->added, "a mix", e))
     return false;
   for (size_t i = 0; i < n; i++) r->order[i] = (uint64_t)r->items[i] << 32 | i;
-  if (n > 0) qsort(r->order, n, sizeof *r->order, by_uint64);
+  if (n > 0) qsort(r->order, n, sizeof *r->order, order_uint64);
   float *sorted = r->sums + n * sums;
   for (size_t i = 0; i < n; i++) {
     const float *x = r->sums + (uint32_t)r->order[i] * sums;
@@ -258,22 +254,9 @@ size_t mix_batch_bytes(const mix_batch *b) {
 
 // ---- scores --------------------------------------------------------------------------------------------------
 
-// The first place whose item is at least `item`.
-static int32_t place_of(mix_added a, int32_t item) {
-  int32_t low = 0, high = a.n;
-  while (low < high) {
-    const int32_t mid = low + (high - low) / 2;
-    if (a.items[mid] < item)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low;
-}
-
 float mix_of(const mix *m, mix_added a, int32_t item) {
   if (a.nothing) return 0.0f;
-  const int32_t at = place_of(a, item);
+  const int32_t at = (int32_t)order_place(a.items, 0, a.n, item);
   return at < a.n && a.items[at] == item ? m->bias[item] + a.added[at] : m->bias[item];
 }
 
@@ -282,7 +265,7 @@ void mix_add(const mix *m, mix_added a, int32_t first, int32_t n, float *scores)
   const float *bias = m->bias + first;
   int32_t done = 0;
   // Bias and sums are added to each other before they are added to the score, as in mix_of.
-  for (int32_t at = place_of(a, first); at < a.n && a.items[at] < first + n; at++) {
+  for (int32_t at = (int32_t)order_place(a.items, 0, a.n, first); at < a.n && a.items[at] < first + n; at++) {
     const int32_t i = a.items[at] - first;
     for (; done < i; done++) scores[done] += bias[done];
     scores[i] += bias[i] + a.added[at];

@@ -22,6 +22,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/order.h"
 #include "format/processors.h"
 #include "infer/rank_filter.h"
 #include "infer/top_k.h"
@@ -82,21 +83,9 @@ typedef struct work {
   int32_t *part_n;   // [parts][m]
 } work;
 
-static int by_number(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
 static bool contains(const int32_t *list, int32_t n, int32_t item) {
-  int32_t low = 0, high = n;
-  while (low < high) {
-    const int32_t mid = low + (high - low) / 2;
-    if (list[mid] < item)
-      low = mid + 1;
-    else
-      high = mid;
-  }
-  return low < n && list[low] == item;
+  const int64_t at = order_place(list, 0, n, item);
+  return at < n && list[at] == item;
 }
 
 souk_query job_query(const rank_job *j, size_t i) {
@@ -180,7 +169,7 @@ static void prepare(const work *w, question *q, int32_t **lists) {
   }
   for (size_t i = 0; i < q->query.n_deny; i++)
     if (q->query.deny[i] >= 0) q->excluded[n++] = q->query.deny[i];
-  qsort(q->excluded, (size_t)n, sizeof *q->excluded, by_number);
+  qsort(q->excluded, (size_t)n, sizeof *q->excluded, order_int32);
   q->n_excluded = n;
   *lists = q->excluded + n;
   if (w->j->unknown != NULL) w->j->unknown[q->index] = unknown;
@@ -321,7 +310,7 @@ static void rank_candidates(const work *w, const group *g, size_t i) {
   int32_t *list = g->lists;
   for (size_t c = 0; c < q->query.n_candidates; c++)
     if (q->query.candidates[c] >= 0) list[n++] = q->query.candidates[c];
-  qsort(list, (size_t)n, sizeof *list, by_number);
+  qsort(list, (size_t)n, sizeof *list, order_int32);
   for (int32_t c = 0; c < n; c++)
     if (unique == 0 || list[c] != list[unique - 1]) list[unique++] = list[c];
   const item_table table = {NULL, list, unique};

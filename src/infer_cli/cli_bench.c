@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "format/order.h"
 #include "infer_cli/cli.h"
 #include "format/processors.h"
 
@@ -32,11 +33,6 @@ typedef struct bench {
 
 typedef enum question { USER_VECTOR, LIST } question;
 
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 // x->e keeps the first error.
 static void call(bench *x, question what, size_t n) {
   const souk_rank_options options = {.threads = x->o->threads};
@@ -60,7 +56,7 @@ static double measure(bench *x, const char *name, question what, size_t n) {
   const size_t skipped = calls > 2 * WARM_UP ? WARM_UP : 0;
   double *seconds = x->seconds + skipped;
   calls -= skipped;
-  qsort(seconds, calls, sizeof *seconds, by_value);
+  qsort(seconds, calls, sizeof *seconds, order_double);
   const double each = 1.0 / (double)n, median = seconds[calls / 2] * each, best = seconds[0] * each;
   printf("%-18s %6zu %9.4f %9.4f %10.0f %8zu\n", name, n, 1e3 * median, 1e3 * best, 1.0 / median, calls);
   fflush(stdout);

@@ -23,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
+#include "format/order.h"
 #include "infer_cli/cli.h"
 
 enum {
@@ -277,18 +278,13 @@ static bool read_element(void *arg, const jtree *t, const char *key, const jnode
   return x->rc == 0 || x->rc == LINE_BAD;
 }
 
-static int by_number(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return (x > y) - (x < y);
-}
-
 // Keeps only the candidates that are also allowed.
 static void intersect(cli_list *candidates, cli_list *allow) {
   size_t n = 0;
-  if (allow->n > 0) qsort(allow->items, allow->n, sizeof *allow->items, by_number);
+  if (allow->n > 0) qsort(allow->items, allow->n, sizeof *allow->items, order_int32);
   for (size_t i = 0; i < candidates->n; i++)
     if (allow->n > 0 &&
-        bsearch(&candidates->items[i], allow->items, allow->n, sizeof *allow->items, by_number) != NULL)
+        bsearch(&candidates->items[i], allow->items, allow->n, sizeof *allow->items, order_int32) != NULL)
       candidates->items[n++] = candidates->items[i];
   candidates->n = n;
 }

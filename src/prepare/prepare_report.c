@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/order.h"
 #include "prepare/prepare_internal.h"
 #include "format/printable.h"
 
@@ -125,11 +126,6 @@ void warn_of_currencies(prepare_job *job, const char *field, const price_notes *
 }
 
 // ---- report.json ----------------------------------------------------------------------------------------------
-
-static int by_value(const void *a, const void *b) {
-  const int32_t x = *(const int32_t *)a, y = *(const int32_t *)b;
-  return x < y ? -1 : x > y;
-}
 
 status count_length(prepare_job *job, int32_t n) {
   if (n < SHORT_LENGTHS) {
@@ -311,7 +307,7 @@ json_t *make_report(prepare_job *job) {
   const double pairs = (double)job->users_kept * (double)job->items_kept;
   price_notes_finish(&job->log_prices);
   price_notes_finish(&job->catalogue_prices);
-  if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, by_value);
+  if (job->n_long > 0) qsort(job->long_lengths, job->n_long, sizeof *job->long_lengths, order_int32);
   set_counts(j, job);
   set_rare_counts(j, job);
   set_lists(j, job);

@@ -3,16 +3,12 @@
 
 #include <math.h>
 #include <stdlib.h>
-
-static int by_double(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return x < y ? -1 : x > y;
-}
+#include "format/order.h"
 
 void quantile_buckets_make(quantile_buckets *q, double *values, size_t n, int64_t wanted) {
   q->n = 0;
   if (n == 0 || wanted < 1) return;
-  qsort(values, n, sizeof *values, by_double);
+  qsort(values, n, sizeof *values, order_double);
   q->n = 1;
   for (int64_t k = 1; k < wanted; k++) {
     const double edge = values[n * (size_t)k / (size_t)wanted];

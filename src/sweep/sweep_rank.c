@@ -2,6 +2,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "base/memory.h"
+#include "format/order.h"
 #include "sweep/sweep_internal.h"
 
 int32_t trial_last_rung(const sweep *s, int64_t trial) {
@@ -87,11 +88,6 @@ static bool all_there(const sweep *s, int32_t rung, const int64_t *members, int6
   return true;
 }
 
-static int by_number(const void *x, const void *y) {
-  const int64_t a = *(const int64_t *)x, b = *(const int64_t *)y;
-  return a < b ? -1 : a > b;
-}
-
 status rung_members(const sweep *s, int32_t rung, int64_t **members, int64_t *n, bool *complete) {
   *n = s->n_trials;
   *complete = true;
@@ -107,7 +103,7 @@ status rung_members(const sweep *s, int32_t rung, int64_t **members, int64_t *n,
     }
     *n = count_going_on(s, r, *members, *n);
   }
-  qsort(*members, (size_t)*n, sizeof **members, by_number); // in which they are run
+  qsort(*members, (size_t)*n, sizeof **members, order_int64); // in which they are run
   return OK;
 }
 

@@ -128,6 +128,8 @@ void state_step(synth_state *s, synth_step *step);
 void state_end(synth_state *s);
 // The exact distribution of the next step's item over all items; p [n] is overwritten.
 void step_probabilities(const synth_state *s, double *p);
+// The place k of popularity in [from, to) with running[k] <= x < running[k + 1].
+int32_t find_place(const synth_world *w, int32_t from, int32_t to, double x);
 // How well an item fits the taste of the moment: log of its taste factors, about -4 .. 4.
 double item_fit(const synth_world *w, const synth_taste *t, int32_t item);
 

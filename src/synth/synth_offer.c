@@ -25,14 +25,7 @@ static bool was_seen(const synth_state *s, int32_t item) {
 
 static int32_t by_popularity(const synth_world *w, int32_t from, int32_t to, rng *r) {
   const double x = w->running[from] + rng_unit(r) * (w->running[to] - w->running[from]);
-  while (to - from > 1) {
-    const int32_t middle = from + (to - from) / 2;
-    if (w->running[middle] <= x)
-      from = middle;
-    else
-      to = middle;
-  }
-  return w->order[from];
+  return w->order[find_place(w, from, to, x)];
 }
 
 // An item of a category by popularity; of all items where the category has none.

@@ -228,8 +228,7 @@ static int32_t draw_from(rng *r, const double *p, int32_t n) {
   return last;
 }
 
-// The place k in [from, to) with running[k] <= x < running[k + 1].
-static int32_t find_place(const synth_world *w, int32_t from, int32_t to, double x) {
+int32_t find_place(const synth_world *w, int32_t from, int32_t to, double x) {
   while (to - from > 1) {
     const int32_t middle = from + (to - from) / 2;
     if (w->running[middle] <= x)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/order.h"
 
 // The three factors of an adapter, by their place among the parameters.
 typedef struct triplet {
@@ -160,18 +161,13 @@ static status measure(const rank_budget *b, bool now) {
   return OK;
 }
 
-static int by_value(const void *a, const void *b) {
-  const float x = *(const float *)a, y = *(const float *)b;
-  return (x > y) - (x < y);
-}
-
 // What the importance of a rank must exceed for it to stay, so that at most `budget` do.
 static float threshold_of(const rank_budget *b, int64_t budget) {
   const int64_t all = (int64_t)b->n * b->ranks;
   float *sorted = b->host + all;
   if (budget >= all) return -INFINITY;
   memcpy(sorted, b->host, (size_t)all * sizeof *sorted);
-  qsort(sorted, (size_t)all, sizeof *sorted, by_value);
+  qsort(sorted, (size_t)all, sizeof *sorted, order_float);
   return sorted[all - budget - 1];
 }
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/order.h"
 
 enum { FIRST_SLOTS = 1 << 12, MOST_BYTES = 4096 };
 
@@ -151,14 +152,9 @@ static waiting pop(pair_merges *m) {
   return first;
 }
 
-static int by_number(const void *x, const void *y) {
-  const int32_t a = *(const int32_t *)x, b = *(const int32_t *)y;
-  return (a > b) - (a < b);
-}
-
 // What has become more frequent waits anew, each pair once.
 static status push_touched(pair_merges *m, int64_t min_count) {
-  if (m->n_touched > 1) qsort(m->touched, m->n_touched, sizeof *m->touched, by_number);
+  if (m->n_touched > 1) qsort(m->touched, m->n_touched, sizeof *m->touched, order_int32);
   for (size_t i = 0; i < m->n_touched; i++) {
     const int32_t number = m->touched[i];
     if (i > 0 && m->touched[i - 1] == number) continue;

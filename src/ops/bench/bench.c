@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/philox.h"
+#include "format/order.h"
 #include "ops/bench/bench_internal.h"
 #include "ops/shapes.h"
 
@@ -55,11 +56,6 @@ operand_use op_operands(op_index op) {
 
 // ---- timing --------------------------------------------------------------------------------------------------
 
-static int by_value(const void *a, const void *b) {
-  const double x = *(const double *)a, y = *(const double *)b;
-  return (x > y) - (x < y);
-}
-
 // Seconds of n calls, which take the sets in turn from *next on.
 static status time_calls(const bench *b, op_index op, const op_params *sets, int32_t n_sets, int32_t *next,
                          int32_t n, double *seconds) {
@@ -99,7 +95,7 @@ static status time_row(const bench *b, const maker *k, const op_params *sets, in
     spent += seconds;
     samples[n++] = seconds / calls;
   }
-  qsort(samples, (size_t)n, sizeof *samples, by_value);
+  qsort(samples, (size_t)n, sizeof *samples, order_double);
   row->median = samples[n / 2];
   row->min = samples[0];
   row->calls = (int64_t)n * calls;
