@@ -123,14 +123,22 @@ void input_close(cli_input *in);  // zeroed is fine
 // the end of the input; after an error it counts the queries before it. Empty lines are skipped. Lines that cannot be
 // parsed are queries with an error. A batch ends at BATCH_BYTES of lines, too.
 int input_read(cli_input *in, const souk_bundle *b, size_t most);
-// Records why a query cannot be answered; returns LINE_BAD.
-__attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
-souk_history query_history(const cli_query *q);
-souk_product query_product(const cli_query *q);
 // The number of the adapter that an option names (NULL: none), in *adapter; fails where the bundle has none of this name.
 int find_adapter(const souk_bundle *b, const char *name, int32_t *adapter);
 // Items named in a file, one a line; unknown ones are counted on stderr.
 int read_item_file(cli_list *list, const char *path, const souk_bundle *b);
+
+// ---- what a line holds (cli_query.c) -------------------------------------------------------------------------
+
+// Forgets a query and, where they have grown beyond `most` bytes, its buffers.
+void query_clear(cli_query *q, size_t most);
+// One line, which ends with a NUL behind its `bytes`, into a query that was cleared. LINE_BAD: q->error says why it cannot be answered.
+int query_parse(cli_input *in, const souk_bundle *b, cli_query *q, const char *line, size_t bytes);
+int cli_append(cli_list *list, int32_t item);
+// Records why a query cannot be answered; returns LINE_BAD.
+__attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
+souk_history query_history(const cli_query *q);
+souk_product query_product(const cli_query *q);
 
 // ---- answers as lines come (cli_answers.c) -------------------------------------------------------------------
 
