@@ -13,7 +13,7 @@
 #include "infer/encode.h"
 #include "infer/workspace.h"
 
-enum { CHUNK_FLOATS = 131072, CHUNK_MIN = 128, CHUNK_MAX = 1024, QUERY_ROWS = 48, PANEL = 16 };
+enum { CHUNK_FLOATS = 131072, CHUNK_MIN = 128, CHUNK_MAX = 1024, QUERY_ROWS = 48 };
 
 // ---- layers --------------------------------------------------------------------------------------------------
 

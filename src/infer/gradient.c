@@ -17,27 +17,7 @@
 #include "infer/encode.h"
 #include "infer/workspace.h"
 
-enum { PANEL = 16, QUERY_ROWS = 48 };
-
-typedef struct row_layer {
-  float *q, *kv, *out, *ffn1, *ffn2; // [H,H], [2H,H], [H,H], [F,H], [H,F]
-} row_layer;
-
-typedef struct row_factors { // of an adapter at a place, or of a bottleneck
-  float *down, *up;          // [r,in], [out,r]; NULL: there are none
-} row_factors;
-
-// A layer's bottlenecks behind one of its branches, in the order in which rows pass them.
-enum { NECKS = 2 };
-
-struct row_weights {
-  int32_t adapter;
-  row_layer *layer;   // [L]
-  row_factors *low;   // [L][ADAPTED_PLACES]
-  row_factors *necks; // [L][NECK_PLACES][NECKS]
-  float *mlm;         // [H,H]; a plain head has none
-  float *floats;      // of all
-};
+enum { QUERY_ROWS = 48 };
 
 // What a layer keeps. first_norm is the one of the attention, second_norm that of the feed-forward part, before or after them.
 typedef struct norm_tape {
@@ -68,106 +48,6 @@ struct gradient {
   area room;
 };
 
-// ---- weights as rows -----------------------------------------------------------------------------------------
-
-// The inverse of gemm_pack, for b [n,k].
-static void unpack(const float *packed, size_t n, size_t k, float *b) {
-  for (size_t i = 0; i < n; i++)
-    for (size_t p = 0; p < k; p++) b[i * k + p] = packed[i / PANEL * PANEL * k + p * PANEL + i % PANEL];
-}
-
-// What the adapter adds to a layer at a place; NULL: nothing.
-static const adapted_layer *adapted_at(const row_weights *w, const souk_bundle *b, int32_t layer,
-                                       adapted_place place) {
-  return w->adapter >= 0 ? adapter_at(&b->adapters, w->adapter, layer, place) : NULL;
-}
-
-// NULL: there is none.
-static const bottleneck_weights *neck_at(const row_weights *w, const souk_bundle *b, int32_t layer, int place,
-                                         int k) {
-  const bottleneck_weights *own = &b->layer[layer].necks[place];
-  if (k == 0) return own->width > 0 ? own : NULL;
-  return w->adapter >= 0 ? adapter_neck_at(&b->adapters, w->adapter, layer, (neck_place)place) : NULL;
-}
-
-static void factors_of(row_factors *to, float **at, const float *down, const float *up, size_t r, size_t in,
-                       size_t out) {
-  *to = (row_factors){*at, *at + r * in};
-  *at += r * (in + out);
-  unpack(down, r, in, to->down);
-  unpack(up, out, r, to->up);
-}
-
-// All factors of adapters and bottlenecks, from `at` on; NULL: only how many floats they have.
-static size_t take_factors(row_weights *w, const souk_bundle *b, float *at) {
-  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate;
-  size_t floats = 0;
-  for (int32_t i = 0; i < b->layers; i++) {
-    for (int p = 0; p < ADAPTED_PLACES; p++) {
-      const adapted_layer *l = adapted_at(w, b, i, (adapted_place)p);
-      const size_t in = p == ADAPTED_FFN2 ? F : H, out = p == ADAPTED_FFN1 ? F : H;
-      if (l != NULL) floats += (size_t)l->rank * (in + out);
-      if (l != NULL && at != NULL)
-        factors_of(&w->low[i * ADAPTED_PLACES + p], &at, l->down, l->up, (size_t)l->rank, in, out);
-    }
-    for (int p = 0; p < NECK_PLACES * NECKS; p++) {
-      const bottleneck_weights *k = neck_at(w, b, i, p / NECKS, p % NECKS);
-      if (k != NULL) floats += (size_t)k->width * 2 * H;
-      if (k != NULL && at != NULL)
-        factors_of(&w->necks[i * NECK_PLACES * NECKS + p], &at, k->down, k->up, (size_t)k->width, H, H);
-    }
-  }
-  return floats;
-}
-
-static souk_status make_room(row_weights *w, const souk_bundle *b, size_t floats, souk_error *e) {
-  static const char what[] = "the weights of explanations";
-  const size_t L = (size_t)b->layers;
-  PASS(infer_alloc(&w->layer, L, sizeof *w->layer, what, e));
-  PASS(infer_alloc(&w->low, L * ADAPTED_PLACES, sizeof *w->low, what, e));
-  PASS(infer_alloc(&w->necks, L * NECK_PLACES * NECKS, sizeof *w->necks, what, e));
-  return infer_alloc(&w->floats, floats + take_factors(w, b, NULL), sizeof *w->floats, what, e);
-}
-
-souk_status row_weights_new(row_weights **out, const souk_bundle *b, int32_t adapter, souk_error *e) {
-  const size_t H = (size_t)b->hidden, F = (size_t)b->intermediate, L = (size_t)b->layers;
-  const size_t each = 4 * H * H + 2 * H * F;
-  row_weights *w;
-  *out = NULL;
-  PASS(infer_alloc(&w, 1, sizeof *w, "the weights of explanations", e));
-  w->adapter = adapter;
-  const souk_status rc = make_room(w, b, L * each + H * H, e);
-  if (rc != SOUK_OK) {
-    row_weights_free(w);
-    return rc;
-  }
-  for (size_t i = 0; i < L; i++) {
-    const layer_weights *from = &b->layer[i];
-    float *at = w->floats + i * each;
-    row_layer *to = &w->layer[i];
-    *to = (row_layer){at, at + H * H, at + 3 * H * H, at + 4 * H * H, at + 4 * H * H + F * H};
-    unpack(from->q, H, H, to->q);
-    unpack(from->kv, 2 * H, H, to->kv);
-    unpack(from->out, H, H, to->out);
-    unpack(from->ffn1, F, H, to->ffn1);
-    unpack(from->ffn2, H, F, to->ffn2);
-  }
-  w->mlm = w->floats + L * each;
-  if (!b->plain) unpack(b->mlm, H, H, w->mlm);
-  take_factors(w, b, w->mlm + H * H);
-  *out = w;
-  return SOUK_OK;
-}
-
-void row_weights_free(row_weights *w) {
-  if (w == NULL) return;
-  free(w->layer);
-  free(w->low);
-  free(w->necks);
-  free(w->floats);
-  free(w);
-}
-
 // ---- room ----------------------------------------------------------------------------------------------------
 
 typedef struct carver {
@@ -197,7 +77,7 @@ static size_t lay_out(gradient *g, area *room) {
     carve_norm(&c, &g->layer[i].first_norm, T, H);
     carve_norm(&c, &g->layer[i].second_norm, T, H);
     for (int p = 0; p < NECK_PLACES * NECKS; p++) {
-      const bottleneck_weights *k = neck_at(g->w, b, i, p / NECKS, p % NECKS);
+      const bottleneck_weights *k = row_neck(g->w, b, i, p / NECKS, p % NECKS);
       if (k != NULL) carve(&c, &g->layer[i].neck[p / NECKS][p % NECKS], T * (size_t)k->width);
     }
   }
@@ -333,7 +213,7 @@ static void shift_at(const gradient *g, shift_whole which, float *x, span s) {
 // y += what the adapter adds to a linear layer from x, in rows `ldy` floats apart.
 static void adapt(const gradient *g, int32_t i, adapted_place place, const float *x, float *y, size_t ldy,
                   span s) {
-  const adapted_layer *l = adapted_at(g->w, g->b, i, place);
+  const adapted_layer *l = row_adapted(g->w, g->b, i, place);
   const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate;
   const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
   shift(g, adapter_shift(&g->b->adapters, g->w->adapter, i, (int)place), y, ldy, s, out);
@@ -346,7 +226,7 @@ static void adapt(const gradient *g, int32_t i, adapted_place place, const float
 // dx += dy B A.
 static void adapt_back(const gradient *g, int32_t i, adapted_place place, const float *dy, size_t ldy,
                        float *dx, span s) {
-  const adapted_layer *l = adapted_at(g->w, g->b, i, place);
+  const adapted_layer *l = row_adapted(g->w, g->b, i, place);
   const row_factors *w = &g->w->low[i * ADAPTED_PLACES + (int32_t)place];
   const size_t H = (size_t)g->b->hidden, F = (size_t)g->b->intermediate;
   const size_t in = place == ADAPTED_FFN2 ? F : H, out = place == ADAPTED_FFN1 ? F : H;
@@ -360,7 +240,7 @@ static void adapt_back(const gradient *g, int32_t i, adapted_place place, const 
 static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
   const size_t H = (size_t)g->b->hidden;
   for (int n = 0; n < NECKS; n++) {
-    const bottleneck_weights *k = neck_at(g->w, g->b, i, (int)place, n);
+    const bottleneck_weights *k = row_neck(g->w, g->b, i, (int)place, n);
     if (k == NULL) continue;
     const size_t width = (size_t)k->width;
     float *x = g->branch + s.first * H, *pre = g->layer[i].neck[place][n] + s.first * width;
@@ -375,7 +255,7 @@ static void pass_necks(const gradient *g, int32_t i, neck_place place, span s) {
 static const float *necks_back(const gradient *g, int32_t i, neck_place place, span s, const float *d) {
   const size_t H = (size_t)g->b->hidden, at = s.first * H;
   for (int n = NECKS - 1; n >= 0; n--) {
-    const bottleneck_weights *k = neck_at(g->w, g->b, i, (int)place, n);
+    const bottleneck_weights *k = row_neck(g->w, g->b, i, (int)place, n);
     const row_factors *w = &g->w->necks[(i * NECK_PLACES + (int32_t)place) * NECKS + n];
     if (k == NULL) continue;
     const size_t width = (size_t)k->width;

@@ -2,13 +2,7 @@
 #ifndef SOUK_INFER_GRADIENT_H
 #define SOUK_INFER_GRADIENT_H
 
-#include "infer/bundle.h"
-
-// The matrices of the bundle and of one of its adapters (adapters.h; -1: none) as rows, which the backward pass multiplies with.
-// Made once a call, read by any number of threads.
-typedef struct row_weights row_weights;
-souk_status row_weights_new(row_weights **out, const souk_bundle *b, int32_t adapter, souk_error *e);
-void row_weights_free(row_weights *w); // NULL is safe
+#include "infer/row_weights.h"
 
 // What one thread needs for a sequence of T rows, of which row `asked` makes the user vector.
 typedef struct gradient gradient;

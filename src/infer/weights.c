@@ -13,7 +13,7 @@
 #include "infer/encode.h"
 #include "simd/simd.h"
 
-enum { PANEL = 16, NAME = 128 };
+enum { NAME = 128 };
 
 typedef struct loader {
   souk_bundle *b;

@@ -13,6 +13,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+enum { PANEL = 16 }; // columns of a packed matrix that lie together
+
 // C = A B + bias or C += A B. Each element of C is the sum of its products in ascending order of k, whatever m, n and its
 // place: a row has the same bits alone and in a batch.
 typedef struct simd_gemm {

@@ -14,7 +14,7 @@
 #include <string.h>
 #include "simd/simd.h"
 
-enum { PANEL = 16, LANES = 16 };
+enum { LANES = 16 };
 
 static inline float exp_one(float x) {
   x = x < -87.0f ? -87.0f : x;
