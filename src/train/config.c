@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "base/path_kind.h"
+#include "data/data_mix.h"
 #include "train/run_objectives.h"
 
 #define TR(name) offsetof(train_config, name)
@@ -179,6 +180,20 @@ static status check_loss(const run_config *c, const model_config *m) {
   return OK;
 }
 
+// Where next_session is all that is trained, something has to tell right seconds from wrong ones: pairs of sessions, pairs of a history
+// and an item that show others too, or shards that come with labels.
+static status check_pairs(const data_config *c, dataset *d) {
+  data_mix mix;
+  TRY(data_mix_parse(&mix, c->mix, "data.mix"));
+  const bool sessions = c->next_session && mix.weight[MIX_HISTORIES] > 0,
+             items = mix.weight[MIX_PAIRS] + mix.weight[MIX_ITEM_PAIRS] > 0 && c->pair_false > 0;
+  if (sessions || items || dataset_premasked(d) != NULL) return OK;
+  return fail(
+      ERR_ARGUMENT,
+      "train.objectives: next_session has nothing to learn from: it needs data.next_session and histories in "
+      "data.mix, or pairs or item_pairs in data.mix and data.pair_false above 0");
+}
+
 status train_model_config(model_config *out, const run_config *c, dataset *d) {
   const dataset_info *info = dataset_get_info(d);
   objective_list l;
@@ -188,10 +203,7 @@ status train_model_config(model_config *out, const run_config *c, dataset *d) {
   TRY(item_content_describe(out, d));
   objectives_text(&l, out->objectives);
   TRY(check_loss(c, out));
-  if (l.n == 1 && l.of[0] == &objective_next_session && !c->data.next_session && dataset_premasked(d) == NULL)
-    return fail(ERR_ARGUMENT,
-                "train.objectives: next_session has nothing to learn from without data.next_session");
-  return OK;
+  return l.n == 1 && l.of[0] == &objective_next_session ? check_pairs(&c->data, d) : OK;
 }
 
 model_run train_model_run(const run_config *c, batch_caps caps) {

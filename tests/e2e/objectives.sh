@@ -40,8 +40,14 @@ more() { train "$work/more" --data.dir "$work/sessions" --next_session --steps 2
 check "a run that starts from its parameters has its objectives" more
 check "its configuration names the objectives of train.init" grep -q 'objectives: "next_session"' "$work/more/config.yaml"
 
-check_error "without data.next_session there is nothing to learn from" 'next_session has nothing to learn from without data.next_session' \
-  "$souk" pretrain "$work/tiny.yaml" --data.dir "$work/sessions" --out "$work/x" --cls_sep --objectives next_session --eval_every 0
+alone=(--data.dir "$work/sessions" --cls_sep --objectives next_session --eval_every 0)
+nothing='next_session has nothing to learn from: it needs data.next_session and histories in data.mix, or pairs or item_pairs in data.mix and data.pair_false above 0'
+check_error "without data.next_session there is nothing to learn from" "$nothing" "$souk" pretrain "$work/tiny.yaml" "${alone[@]}" --out "$work/x"
+check_error "pairs that are all right teach it nothing" "$nothing" "$souk" pretrain "$work/tiny.yaml" "${alone[@]}" --out "$work/x" --mix "histories 1, item_pairs 1"
+check_error "sessions are none where a mix shows no histories" "$nothing" "$souk" pretrain "$work/tiny.yaml" "${alone[@]}" --out "$work/x" --next_session --mix "item_pairs 1"
+check "pairs of histories and items teach it alone" train "$work/items" "${alone[@]}" --mix "item_pairs 1" --pair_false 0.5 --steps 20
+check "each of them has a label" awk -v loss="$(field "$work/items" train 20 cls_loss)" 'BEGIN { exit !(loss > 0.5 && loss < 0.9) }'
+check "its head is trained by them" bash -c "! grep -q '\"untrained\"' '$work/items/step-00000020/manifest.json'"
 check_error "a validation that no objective has is refused" 'no validation of what this run is trained for (next_session); set train.eval_every = 0' \
   "$souk" pretrain "$work/tiny.yaml" "${pairs[@]}" --out "$work/x" --objectives next_session
 check_error "a bundle needs a head that ranks" 'trained neither for masked_lm nor for next_item' "$souk" export "$work/next" "$work/bundle"
