@@ -123,12 +123,19 @@ static status make_imports(void) {
   return OK;
 }
 
+// A run that goes on has its own parameters. One that ended before its first checkpoint begins again.
+static bool goes_on(const run_config *c, bool resume) {
+  char dir[PATH_MAX];
+  return resume && path_holds_run(c->train.out) &&
+         checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) == OK;
+}
+
 static status import_beginning(run_config *c, bool resume) {
   const import_config how = {.force = true, .seed = c->train.seed};
   if (path_kind_of(c->train.init_from) != PATH_HUGGING_FACE &&
       path_kind_of(c->train.init_from) != PATH_BUNDLE)
     return OK;
-  if (resume && path_holds_run(c->train.out)) return OK; // which has its own parameters
+  if (goes_on(c, resume)) return OK;
   TRY(make_imports());
   char made[PATH_MAX + 64];
   TRY(path_join(made, sizeof made, imports, "checkpoint"));
@@ -140,7 +147,7 @@ static status import_beginning(run_config *c, bool resume) {
 // So does an adapter of Hugging Face's peft.
 static status import_adapter(run_config *c, bool resume) {
   char path[PATH_MAX], made[PATH_MAX + 64], base[PATH_MAX];
-  if (c->train.peft_from[0] == '\0' || (resume && path_holds_run(c->train.out))) return OK;
+  if (c->train.peft_from[0] == '\0' || goes_on(c, resume)) return OK;
   if (c->train.init[0] == '\0') return OK; // which the run refuses
   TRY(path_join(path, sizeof path, c->train.peft_from, peft_config_file));
   if (!file_exists(path)) return OK;

@@ -390,6 +390,7 @@ static bool is_in_base(const model_core *m, const param *p) {
   objective_list l;
   model_config base = m->c;
   if (p->objective == NULL || m->run.base_objectives == NULL) return true;
+  if (strcmp(m->run.base_objectives, BASE_WITHOUT_HEADS) == 0) return false;
   snprintf(base.objectives, sizeof base.objectives, "%s", m->run.base_objectives);
   if (objectives_parse(&l, base.objectives, "train.init") != OK) return true;
   return objectives_head_slot(&l, objective_named(p->objective)) >= 0;

@@ -10,6 +10,8 @@
 
 typedef struct model model;
 
+#define BASE_WITHOUT_HEADS "none" // of model_run.base_objectives
+
 typedef struct model_run { // what a run fixes about a model before memory is planned
   batch_caps caps;
   bool training;   // gradients and saved activations
@@ -18,7 +20,7 @@ typedef struct model_run { // what a run fixes about a model before memory is pl
   uint64_t seed; // of the initialisation
   bool averages; // of the weights, beside the moments (optim.ema)
   // Of a tuned model (peft_config.h): what its base was trained for, as in model_config.objectives; heads that are not among it
-  // are trained whole. NULL: the same as the model. Lives as long as the model.
+  // are trained whole. NULL: the same as the model; BASE_WITHOUT_HEADS: it has an encoder only. Lives as long as the model.
   const char *base_objectives;
   const char *freeze; // what is not trained, as in params_freeze; NULL: nothing. Lives as long as the model
   matmul_kind matmul;

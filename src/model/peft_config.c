@@ -9,7 +9,7 @@
 #define FIELD(name) offsetof(peft_config, name)
 const option peft_options[] = {
     {"peft", OPT_CHOICE, FIELD(kind), "none", 0, 0, "none|lora|adapter|bias|adalora",
-     "train a few parameters on top of train.init, and leave the rest as it is"},
+     "train a few parameters on top of train.init or train.init_from, and leave the rest as it is"},
     {"rank", OPT_INT, FIELD(rank), "8", 1, 4096, NULL, "rank of lora; of adalora the mean of what remains"},
     {"alpha", OPT_FLOAT, FIELD(alpha), "16", 0, 1e6, NULL,
      "what lora adds is scaled by alpha / rank; 0: by 1"},

@@ -45,7 +45,7 @@ static const option train_options[] = {
     {"minutes", OPT_FLOAT, TR(minutes), "0", 0, 1e9, NULL, "wall time; 0: no limit"},
     {"save_frozen", OPT_BOOL, TR(save_frozen), "true", 0, 0, NULL,
      "checkpoints hold what is frozen too; false: only what is trained, and the place of train.init's "
-     "checkpoint"},
+     "checkpoint (of train.init_from's, grown: RUN/base)"},
     {"accumulate", OPT_INT, TR(accumulate), "1", 1, 4096, NULL, "micro-batches of an optimiser step"},
     {"eval_every", OPT_INT, TR(eval_every), "500", 0, 1e12, NULL, "steps between validations; 0: never"},
     {"eval_users", OPT_INT, TR(eval_users), "2000", 1, 1e12, NULL,

@@ -76,7 +76,7 @@ typedef struct run_config {
   // No parts of what config.yaml and checkpoints hold:
   run_pause pause;
   char base_objectives
-      [OPTION_STRING]; // what the checkpoint of train.init was trained for (init_adopt_model); "": there is none
+      [OPTION_STRING]; // what the checkpoint that the run begins from was trained for (init_adopt_model; model_run); "": there is none
   char imported
       [OPTION_STRING]; // the checkpoint that train.init_from, a Hugging Face BERT, became; "": it is one itself
   char adapter

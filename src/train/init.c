@@ -9,9 +9,11 @@
 #include "base/log.h"
 #include "model/checkpoint_find.h"
 #include "model/checkpoint_folded.h"
+#include "model/item_vectors.h"
 #include "model/objectives/label_head.h"
 #include "train/init_from.h"
 #include "train/peft_from.h"
+#include "train/run_dir.h"
 #include "train/run_objectives.h"
 #include "train/tried.h"
 
@@ -29,12 +31,27 @@ bool init_is_wanted(const run_config *c) {
   return c->train.init[0] != '\0' || c->train.init_from[0] != '\0';
 }
 
+// What the base was trained for: an imported model may lack the weights of a head, which is random then. last: the run's own checkpoint, if
+// it goes on; where that says that a head was never trained, it is frozen and stays so (before, all heads of a base were). NULL: there is none.
+static status find_base_objectives(run_config *c, const checkpoint *base, const checkpoint *last) {
+  objective_list all, trained = {.n = 0}, now;
+  TRY(objectives_of(&all, &base->model));
+  if (last != NULL) TRY(objectives_of(&now, &last->model));
+  for (int32_t k = 0; k < all.n; k++) {
+    const int32_t slot = last != NULL ? objectives_head_slot(&now, all.of[k]) : -1;
+    if (base->state.untrained[k] && !(slot >= 0 && last->state.untrained[slot])) continue;
+    trained.of[trained.n] = all.of[k];
+    trained.weight[trained.n++] = all.weight[k];
+  }
+  objectives_text(&trained, c->base_objectives);
+  if (trained.n == 0) strcpy(c->base_objectives, BASE_WITHOUT_HEADS);
+  return OK;
+}
+
 // A new run begins without tuning, on a base without any; one that goes on keeps its own, and its base.
 static status adopt_tuning(run_config *c, const checkpoint *from, bool goes_on) {
   const checkpoint *base = goes_on && from->base != NULL ? from->base : from;
-  objective_list l;
-  TRY(objectives_of(&l, &base->model));
-  objectives_text(&l, c->base_objectives);
+  TRY(find_base_objectives(c, base, goes_on ? from : NULL));
   if (goes_on) return OK;
   const int64_t width = from->model.peft.adapter_width;
   TRY(peft_from_json(&c->model.peft, NULL, NULL));
@@ -200,15 +217,29 @@ static void find_earlier(const checkpoint *from, const dataset *d, train_state *
     train_state_add_earlier(start, from->data.name, from->data.checksum);
 }
 
-static status load_grown(const checkpoint *from, model *m, dataset *d) {
+// Words that begin with initial values stay so where nobody trains their table.
+static void warn_frozen_words(const checkpoint *from, const grown *g, model *run) {
+  const param *table = param_find(model_params(run), "bert.embeddings.word_embeddings.weight");
+  const peft_config *peft = &model_get_config(run)->peft;
+  const bool tuned = peft->kind == PEFT_LORA && peft_targets_table(peft);
+  if (g->words == g->words_kept || table->trainable || tuned) return;
+  log_warn(
+      "%d words and attributes that %s does not know keep their initial values, since the table of words and "
+      "items is frozen (--targets word_embeddings,query,value tunes it too)",
+      g->words - g->words_kept, from->dir);
+}
+
+// run: the model that is trained, m or one on top of it.
+static status load_grown(const checkpoint *from, model *m, dataset *d, model *run) {
   grown g;
-  TRY(tell_lacking(from, model_params(m)));
-  TRY(init_from_load(from, m, d, &g));
+  TRY(tell_lacking(from, model_params(run)));
+  TRY(init_from_load(from, m, d, run, &g));
   log_info(
       "%s: %d of %d words and attributes and %d of %d items are known; %d new items, %d of them from their "
       "texts; %d items are left behind",
       from->dir, g.words_kept, g.words, g.items_kept, g.items, g.items - g.items_kept, g.of_text,
       g.left_behind);
+  warn_frozen_words(from, &g, run);
   return OK;
 }
 
@@ -236,28 +267,102 @@ static status load_adapter(const run_config *c, const checkpoint *base, model *m
   return rc;
 }
 
+static void tell_start(const checkpoint *from) {
+  log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
+           from->data.name);
+}
+
+// ---- a base of the run's own ---------------------------------------------------------------------------------
+
+// The run's encoder with the heads that the checkpoint has, which is not tuned.
+static status make_base_model(model **base, const run_config *c, const checkpoint *from, model *m,
+                              dataset *d) {
+  const model_run run = {
+      .caps = {.tokens = 8, .seqs = 1, .masked = 1}, .threads = 1, .seed = (uint64_t)c->train.seed};
+  const model_config *was = &from->model;
+  model_config as = *model_get_config(m);
+  memcpy(as.objectives, was->objectives, sizeof as.objectives);
+  as.pooler = was->pooler;
+  as.labels = was->labels;
+  as.label_kind = was->label_kind;
+  TRY(peft_from_json(&as.peft, NULL, NULL));
+  TRY(model_create(base, "cpu", &as, &run));
+  return model_take_items(*base, d);
+}
+
+static status find_base_state(const checkpoint *from, const dataset *d, train_state *state) {
+  *state = (train_state){.step = from->state.step, .example = -1};
+  memcpy(state->untrained, from->state.untrained, sizeof state->untrained);
+  if (strcmp(from->data.checksum, dataset_get_info(d)->checksum) == 0) state->trained = from->state.trained;
+  TRY(tried_before(&state->tried, from));
+  find_earlier(from, d, state);
+  return OK;
+}
+
+static status write_base(const run_config *c, const char *yaml, const checkpoint *from, model *base,
+                         dataset *d) {
+  char place[PATH_MAX];
+  train_state state;
+  TRY(find_base_state(from, d, &state));
+  TRY(path_join(place, sizeof place, c->train.out, RUN_BASE));
+  const checkpoint_content content = {.model = model_get_config(base),
+                                      .params = model_params(base),
+                                      .values = params_values(model_params(base)), // of the CPU
+                                      .state = &state,
+                                      .config_yaml = yaml,
+                                      .data = d,
+                                      .labels = from->labels,
+                                      .items = model_items(base),
+                                      .over = PATH_CHECKPOINT,
+                                      .force = true};
+  TRY(checkpoint_write(place, &content));
+  tell_start(from);
+  log_info("%s has its parameters for this vocabulary; the checkpoints of this run name it as their base",
+           place);
+  return OK;
+}
+
+status init_write_base(const run_config *c, const char *yaml, model *m, dataset *d) {
+  checkpoint *from;
+  model *base = NULL;
+  TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
+  status rc = check_tuning(from, c, &model_get_config(m)->peft);
+  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->dir, true);
+  if (rc == OK) rc = check_trained(from, c, d);
+  if (rc == OK) rc = make_base_model(&base, c, from, m, d);
+  if (rc == OK) rc = load_grown(from, base, d, m);
+  if (rc == OK) adopt_tokenizer(from, d);
+  if (rc == OK) rc = write_base(c, yaml, from, base, d);
+  model_free(base);
+  checkpoint_close(from);
+  return rc;
+}
+
+// ---- the whole -----------------------------------------------------------------------------------------------
+
+// With a base of its own the run begins from that, as from any other of its vocabulary.
+static status open_beginning(checkpoint **from, const run_config *c, bool of_own) {
+  char place[PATH_MAX];
+  if (!of_own) return checkpoint_open_chosen(from, place_of(c), WHICH_AUTO);
+  TRY(path_join(place, sizeof place, c->train.out, RUN_BASE));
+  return checkpoint_open(from, place);
+}
+
 status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *base, train_state *start) {
   checkpoint *from;
-  const bool grows = c->train.init_from[0] != '\0';
-  if (grows && c->train.init[0] != '\0')
-    return fail(ERR_ARGUMENT, "train.init and train.init_from are both set: a run begins from one of them");
-  if (grows && base != NULL)
-    return fail(ERR_ARGUMENT,
-                "train.save_frozen = false needs train.init: what is frozen is another size than in %s",
-                c->train.init_from);
-  TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
+  const bool of_own = c->train.init_from[0] != '\0' && base != NULL,
+             grows = c->train.init_from[0] != '\0' && !of_own;
+  TRY(open_beginning(&from, c, of_own));
   status rc = check_tuning(from, c, &model_get_config(m)->peft);
   if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->dir, grows);
   if (rc == OK) rc = check_trained(from, c, d);
-  if (rc == OK) rc = grows ? load_grown(from, m, d) : load_same(from, m, d);
+  if (rc == OK) rc = grows ? load_grown(from, m, d, m) : load_same(from, m, d);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);
   if (rc == OK) rc = tried_before(&start->tried, from);
   if (rc == OK) find_earlier(from, d, start);
   if (rc == OK && base != NULL) rc = name_base(keeper_of(from, m), base);
   if (rc == OK) adopt_tokenizer(from, d);
-  if (rc == OK)
-    log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
-             from->data.name);
+  if (rc == OK && !of_own) tell_start(from);
   if (rc == OK) rc = load_adapter(c, from, m, d, start);
   checkpoint_close(from);
   return rc;

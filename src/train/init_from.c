@@ -15,6 +15,7 @@
 typedef struct growth {
   const checkpoint *from;
   model *old, *m;
+  model *run; // of whose parameters those that are frozen must be in `old`
   dataset *d;
   vocab *was;
   const vocab *now;
@@ -210,11 +211,24 @@ static status check_shape(const growth *g, const param *p, const param *old) {
               (long long)p->shape[0], (long long)p->shape[1]);
 }
 
+// Frozen it would keep its initial value, and everything that is trained beside it would learn to live with that.
+static status check_new(const growth *g, const param *p) {
+  const param_set *s = model_params(g->run);
+  const param *of_run = param_find(s, p->name);
+  if (of_run == NULL || of_run->trainable) return OK;
+  return fail(
+      ERR_ARGUMENT,
+      "train.init_from: %s is frozen in this run, and %s has no value of it; --train_also '%s' trains it "
+      "beside what tunes the rest (--peft)",
+      p->name, g->from->dir, p->name);
+}
+
 // Fills w from the checkpoint's model; what that does not say stays.
 static status grow_values(const growth *g, const param *p, float *w) {
   const param_set *s = model_params(g->old);
   const param *old = param_find(s, p->name);
-  if (old == NULL || p->tuned || checkpoint_lacks(g->from, p)) return OK;
+  if (p->tuned || checkpoint_lacks(g->from, p)) return OK;
+  if (old == NULL) return check_new(g, p);
   const float *from = param_master(s, old);
   const int64_t rows_n = p->shape[0] < old->shape[0] ? p->shape[0] : old->shape[0];
   if (strcmp(p->name, words_name) == 0) return grow_words(g, p, w, false);
@@ -282,9 +296,9 @@ static status grow(growth *g) {
   return params_refresh(model_params(g->m));
 }
 
-status init_from_load(const checkpoint *from, model *m, dataset *d, grown *out) {
+status init_from_load(const checkpoint *from, model *m, dataset *d, model *run, grown *out) {
   *out = (grown){.words = 0};
-  growth g = {.from = from, .m = m, .d = d, .now = dataset_vocab(d), .out = out};
+  growth g = {.from = from, .m = m, .run = run, .d = d, .now = dataset_vocab(d), .out = out};
   const status rc = grow(&g);
   model_free(g.old);
   vocab_free(g.was);

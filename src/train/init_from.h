@@ -21,7 +21,9 @@ typedef struct grown {
   int32_t left_behind; // items of the checkpoint that the data set does not have
 } grown;
 
-// m has its initial values and, where its items have content, the data set's. Marks items that were known as known.
-status init_from_load(const checkpoint *from, model *m, dataset *d, grown *out);
+// m has its initial values and, where its items have content, the data set's. Marks items that were known as known. ERR_ARGUMENT where a
+// parameter that `run` freezes is not in the checkpoint's model, since it would keep its initial value: m itself, or the model that is
+// tuned on top of m (init.h).
+status init_from_load(const checkpoint *from, model *m, dataset *d, model *run, grown *out);
 
 #endif

@@ -42,7 +42,7 @@ status run_prune(const char *run_dir, int64_t keep, int64_t best_step) {
 // Are the first n bytes of a name the name of something that a run writes? Other files in the directory are not
 // touched.
 static bool is_of_run(const char *name, size_t n) {
-  static const char *const files[] = {"last", "best", "config.yaml", "metrics.jsonl", "tried"};
+  static const char *const files[] = {"last", "best", "config.yaml", "metrics.jsonl", "tried", RUN_BASE};
   static const char *const numbered[] = {"step-", "nonfinite-"};
   for (size_t i = 0; i < sizeof files / sizeof *files; i++)
     if (n == strlen(files[i]) && strncmp(name, files[i], n) == 0) return true;

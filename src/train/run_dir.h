@@ -4,6 +4,10 @@
 
 #include "model/checkpoint.h"
 
+// Of a run that tunes a model which it grew first (train.init_from): the checkpoint of that model, which those of the run name as their
+// base. Its name in the run's directory.
+#define RUN_BASE "base"
+
 // Is there a checkpoint to resume from, whole or not?
 status run_has_checkpoints(const char *run_dir, bool *has);
 // Opens the newest checkpoint that is whole. Newer ones that are damaged are set aside (damaged-step-...) with a sentence;

@@ -226,15 +226,22 @@ static status share_parameters(run_setup *r) {
 static status begin(run_setup *r) {
   const train_config *t = &r->c->train;
   const bool leaves_out = run_leaves_out(r->c) && model_params(r->m)->frozen_elements > 0;
-  if (r->c->model.peft.kind != PEFT_NONE && t->init[0] == '\0')
+  if (t->init[0] != '\0' && t->init_from[0] != '\0')
+    return fail(ERR_ARGUMENT, "train.init and train.init_from are both set: a run begins from one of them");
+  if (r->c->model.peft.kind != PEFT_NONE && !init_is_wanted(r->c))
     return fail(ERR_ARGUMENT,
-                "peft tunes a model that is there already: train.init names its checkpoint or run");
+                "peft tunes a model that is there already: train.init names its checkpoint or run, or "
+                "train.init_from one of another vocabulary or a directory of Hugging Face's with a BERT");
   if (t->peft_from[0] != '\0' && t->init[0] == '\0')
     return fail(ERR_ARGUMENT,
                 "train.peft_from: an adapter tunes a model that is there already: train.init names it");
-  if (leaves_out && t->init[0] == '\0')
+  if (leaves_out && !init_is_wanted(r->c))
     return fail(ERR_ARGUMENT,
                 "train.save_frozen = false needs train.init, the checkpoint that keeps what is frozen");
+  if (leaves_out && t->init_from[0] != '\0') {
+    if (r->leads) TRY(init_write_base(r->c, r->yaml, r->m, r->d));
+    TRY(dist_barrier(r->world));
+  }
   for (int32_t k = 0; k < model_objectives(r->m)->n; k++) r->start.untrained[k] = true;
   r->start.trained = r->c->data.trains;
   if (init_is_wanted(r->c)) TRY(init_load(r->c, r->m, r->d, leaves_out ? &r->base : NULL, &r->start));

@@ -258,6 +258,39 @@ static void test_a_run_keeps_the_tokenizer(void **unused) {
   free(run);
 }
 
+// Tuning freezes the heads that came with weights; those that the file lacks are random, and are trained whole.
+static void test_tuning_trains_missing_heads(void **unused) {
+  (void)unused;
+  for (int heads = 0; heads < 2; heads++) {
+    hf_maker file = {.dtype = "F32"};
+    model *m;
+    run_config *run = calloc(1, sizeof *run);
+    assert_non_null(run);
+    hf_write_model(&file, heads != 0);
+    check_ok(import_hugging_face(hf_dir, hf_out, &forced));
+    option_section sections[RUN_SECTIONS];
+    const option_set set = {.sections = sections, .count = run_sections(run, sections)};
+    check_ok(options_defaults(&set));
+    snprintf(run->train.init, sizeof run->train.init, "%s", hf_out);
+    check_ok(init_adopt_model(run, false));
+    assert_string_equal(run->base_objectives, heads != 0 ? "masked_lm, next_session" : BASE_WITHOUT_HEADS);
+    run->model.peft.kind = PEFT_LORA;
+    const model_run how = {.caps = {.tokens = 16, .seqs = 2, .masked = 4},
+                           .training = true,
+                           .base_objectives = run->base_objectives};
+    check_ok(model_create(&m, "cpu", &run->model, &how));
+    const param_set *s = model_params(m);
+    for (int32_t i = 0; i < s->count; i++) {
+      const param *p = &s->items[i];
+      const bool head = p->objective != NULL;
+      if (p->trainable != (p->tuned || (head && heads == 0)))
+        fail_msg("%s is %s", p->name, p->trainable ? "trained" : "frozen");
+    }
+    model_free(m);
+    free(run);
+  }
+}
+
 // train.init_from: a data set's words and items beside the words of a BERT.
 static void test_growing_items(void **unused) {
   (void)unused;
@@ -292,7 +325,7 @@ static void test_growing_items(void **unused) {
   const model_run run = {.caps = {.tokens = 16, .seqs = 2, .masked = 4}, .seed = 5};
   check_ok(model_create(&m, "cpu", &c, &run));
   grown g;
-  check_ok(init_from_load(from, m, d, &g));
+  check_ok(init_from_load(from, m, d, m, &g));
   assert_int_equal(g.items, ITEMS);
   assert_int_equal(g.items_kept, 0);
   assert_int_equal(g.words - g.words_kept, 1);
@@ -331,6 +364,7 @@ int main(void) {
       cmocka_unit_test(test_missing_heads_are_initialised),
       cmocka_unit_test(test_tokenizer_json),
       cmocka_unit_test(test_a_run_keeps_the_tokenizer),
+      cmocka_unit_test(test_tuning_trains_missing_heads),
   };
   return cmocka_run_group_tests_name("import", tests, hf_set_up, hf_tear_down);
 }

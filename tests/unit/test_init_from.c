@@ -83,7 +83,7 @@ static void test_known_items_score_as_before(void **unused) {
     grown g;
     float u[2][W], v[2][MANY * W];
     set_up(&f, k % 2 == 0 ? ITEMS_ID : ITEMS_BOTH, k / 2 == 1);
-    check_ok(init_from_load(f.from, f.m[1], f.d[1], &g));
+    check_ok(init_from_load(f.from, f.m[1], f.d[1], f.m[1], &g));
     assert_int_equal(g.items, MANY);
     assert_int_equal(g.items_kept, FEW);
     assert_int_equal(g.left_behind, 0);
@@ -110,7 +110,7 @@ static void test_new_items_begin_with_the_mean(void **unused) {
   double mean[W] = {0}, known = 0;
   float few[FEW * W], many[MANY * W];
   set_up(&f, ITEMS_ID, false);
-  check_ok(init_from_load(f.from, f.m[1], f.d[1], &g));
+  check_ok(init_from_load(f.from, f.m[1], f.d[1], f.m[1], &g));
   check_ok(model_item_vectors(f.m[0], 0, FEW, few));
   check_ok(model_item_vectors(f.m[1], 0, MANY, many));
   const vocab *a = dataset_vocab(f.d[0]), *b = dataset_vocab(f.d[1]);
@@ -142,12 +142,12 @@ static void test_shapes(void **unused) {
   f.c[1].intermediate = 24;
   f.c[1].max_positions = 14; // positions may be more
   f.m[1] = tiny_model(f.d[1], &f.c[1]);
-  check_fails(init_from_load(f.from, f.m[1], f.d[1], &g), ERR_ARGUMENT, "output.dense.weight");
+  check_fails(init_from_load(f.from, f.m[1], f.d[1], f.m[1], &g), ERR_ARGUMENT, "output.dense.weight");
   model_free(f.m[1]);
   f.c[1] = tiny_config();
   f.c[1].hidden = 20;
   f.m[1] = tiny_model(f.d[1], &f.c[1]);
-  check_fails(init_from_load(f.from, f.m[1], f.d[1], &g), ERR_ARGUMENT, "model.hidden is 20");
+  check_fails(init_from_load(f.from, f.m[1], f.d[1], f.m[1], &g), ERR_ARGUMENT, "model.hidden is 20");
   tear_down(&f);
 }
 
