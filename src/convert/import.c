@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "format/jtree.h"
+#include "format/utf8.h"
 #include "base/path_kind.h"
 #include "data/tokenizer.h"
 #include "data/wordpiece.h"
@@ -367,7 +368,9 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
   run->model = x->mc;
   char *yaml = NULL;
   dataset_info info = {.n_event_types = 1, .event_types = {"none"}};
-  snprintf(info.name, sizeof info.name, "%.127s", base_name(x->dir));
+  const char *name = base_name(x->dir);
+  snprintf(info.name, sizeof info.name, "%.*s", (int)utf8_cut(name, strlen(name), sizeof info.name - 1),
+           name);
   TRY(hf_tensors_identity(x->file, info.checksum)); // where this comes from
   if (x->c->typed_specials) TRY(tokenizer_allow_specials(&x->words->tokenizer));
   dataset *d;

@@ -85,6 +85,23 @@ static void test_everything_in_its_place(void **unused) {
   free(text);
 }
 
+// The name of a folder, cut to what a checkpoint holds, ends with a whole character.
+static void test_long_folder(void **unused) {
+  (void)unused;
+  char dir[600];
+  checkpoint *c;
+  hf_maker m = {.prefix = true, .dtype = "F32"};
+  hf_write_model(&m, true);
+  int n = snprintf(dir, sizeof dir, "%.*s/", (int)(strrchr(hf_dir, '/') - hf_dir), hf_dir);
+  for (int i = 0; i < 50; i++) n += snprintf(dir + n, sizeof dir - (size_t)n, "长");
+  assert_int_equal(rename(hf_dir, dir), 0);
+  check_ok(import_hugging_face(dir, hf_out, &forced));
+  assert_int_equal(rename(dir, hf_dir), 0);
+  check_ok(checkpoint_open(&c, hf_out));
+  assert_int_equal(strlen(c->data.name), 42 * strlen("长"));
+  checkpoint_close(c);
+}
+
 static void rename_model(const char *name) {
   char from[400], to[400];
   snprintf(from, sizeof from, "%s/model.safetensors", hf_dir);
@@ -359,6 +376,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(test_everything_in_its_place),
       cmocka_unit_test(test_growing_items),
+      cmocka_unit_test(test_long_folder),
       cmocka_unit_test(test_several_files),
       cmocka_unit_test(test_two_encoders),
       cmocka_unit_test(test_missing_heads_are_initialised),
