@@ -245,7 +245,7 @@ SOUK_API souk_status souk_item_vectors(const souk_bundle *bundle, int32_t first,
                                        souk_error *error);
 
 // The same under an adapter (0: none), as its queries are scored; for an index of vectors beside souk_query_vectors. Only an adapter of
-// the table of words and items changes them.
+// the table of words and items, or of items' biases, changes them.
 SOUK_API souk_status souk_adapted_item_vectors(const souk_bundle *bundle, int32_t adapter, int32_t first,
                                                int32_t count, float *v, souk_error *error);
 
