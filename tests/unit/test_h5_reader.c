@@ -268,16 +268,15 @@ static void test_deadly(void **unused) {
   reader_stop(r);
 }
 
-// ---- what is sound
-// -------------------------------------------------------------------------------------------
+// ---- what is sound -------------------------------------------------------------------------------------------
 
-typedef struct task {
+typedef struct reading {
   h5_reader *r;
   int32_t file;
   int64_t seed;
   bool good;
   char why[300];
-} task;
+} reading;
 
 enum { ROWS = 70000, COLUMNS = 31 };
 static float value_at(int64_t row, int64_t column) {
@@ -286,7 +285,7 @@ static float value_at(int64_t row, int64_t column) {
 
 // Pieces of a matrix, its chunks and its ends among them.
 static void *read_pieces(void *self) {
-  task *t = self;
+  reading *t = self;
   rng r = rng_at((uint64_t)t->seed, 1, 0, 0);
   float *rows = malloc((size_t)ROWS * COLUMNS * sizeof *rows);
   t->good = rows != NULL;
@@ -316,7 +315,7 @@ static void test_pieces(void **unused) {
     check_ok(rc);
     h5_reader *r;
     pthread_t threads[3];
-    task tasks[3];
+    reading tasks[3];
     int64_t found[2];
     int32_t number;
     check_ok(reader_start(&r));
@@ -325,7 +324,7 @@ static void test_pieces(void **unused) {
     assert_int_equal(found[0], ROWS);
     assert_int_equal(found[1], COLUMNS);
     for (int i = 0; i < 3; i++) {
-      tasks[i] = (task){.r = r, .file = number, .seed = i + 10 * level};
+      tasks[i] = (reading){.r = r, .file = number, .seed = i + 10 * level};
       assert_int_equal(pthread_create(&threads[i], NULL, read_pieces, &tasks[i]), 0);
     }
     for (int i = 0; i < 3; i++) pthread_join(threads[i], NULL);
