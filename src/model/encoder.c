@@ -22,6 +22,7 @@
 
 #include "base/philox.h"
 #include "model/encoder_internal.h"
+#include "model/table_tuning.h"
 
 static dropout drop_at(const model_core *m, int32_t site, double p) {
   return (dropout){.site = (uint32_t)site, .threshold = m->training ? dropout_threshold(p) : 0};
@@ -62,10 +63,10 @@ int32_t encoder_word_table(const model_core *m) {
 // ---- params of each op ---------------------------------------------------------------------------------------
 
 static embed_params embed_op(const model_core *m) {
-  return (embed_params){.batch = &m->batch,
+  return (embed_params){.batch = table_batch(m),
                         .n = rows_tokens(m),
                         .hidden = (int32_t)m->c.hidden,
-                        .vocab = (int32_t)m->c.vocab_size,
+                        .vocab = table_rows(m),
                         .n_types = (int32_t)(m->c.segments * m->c.event_types),
                         .n_positions = (int32_t)m->c.max_positions,
                         .word = encoder_table(m),

@@ -23,7 +23,7 @@ double linear_spared(const model_core *m, bool dx_wanted, int32_t w) {
 
 double model_config_flops(const model_config *c, const batch *b) {
   objective_list l;
-  double sum = encoder_flops(c, b) + items_flops(c, b) + table_flops(c);
+  double sum = encoder_flops(c, b) + items_flops(c, b) + table_flops(c, b);
   if (objectives_of(&l, c) != OK) return 0; // a list that model_create refuses
   for (int32_t k = 0; k < l.n; k++) sum += l.of[k]->flops(c, b);
   return sum;

@@ -21,10 +21,12 @@ status item_lists_new(item_lists **out, const item_content *content, int32_t voc
   const size_t cap = (size_t)l->cap;
   status rc;
   TRY_GOTO(mem_new(&l->rows, cap, sizeof *l->rows, what), bad);
-  TRY_GOTO(mem_new(&l->numbers, cap, sizeof *l->numbers, what), bad);
-  TRY_GOTO(mem_new(&l->offsets, cap + 1, sizeof *l->offsets, what), bad);
-  TRY_GOTO(mem_new(&l->words, (size_t)content->offsets[content->items], sizeof *l->words, what), bad);
   TRY_GOTO(mem_new(&l->seen, (size_t)vocab_size / 64 + 1, sizeof *l->seen, what), bad);
+  if (content != NULL) {
+    TRY_GOTO(mem_new(&l->numbers, cap, sizeof *l->numbers, what), bad);
+    TRY_GOTO(mem_new(&l->offsets, cap + 1, sizeof *l->offsets, what), bad);
+    TRY_GOTO(mem_new(&l->words, (size_t)content->offsets[content->items], sizeof *l->words, what), bad);
+  }
   *out = l;
   return OK;
 bad:
@@ -72,7 +74,7 @@ static void take_texts(item_lists *l) {
 }
 
 void item_lists_make(item_lists *l, const batch *b) {
-  const int32_t end = l->base + l->content->items;
+  const int32_t end = l->base + (l->content != NULL ? l->content->items : 0);
   see(l, b->ids, b->tokens);
   see(l, b->labels, b->n_masked);
   see(l, b->negatives, b->n_negatives);
@@ -81,5 +83,5 @@ void item_lists_make(item_lists *l, const batch *b) {
   l->items = l->n;
   take(l, 0, l->base);
   take(l, end, l->vocab);
-  take_texts(l);
+  if (l->content != NULL) take_texts(l);
 }

@@ -1,6 +1,6 @@
-// Which rows of the table of item vectors a batch reads: those of its tokens, its labels and its negatives. Where the loss is sampled
-// these are all that a step needs, so the model makes them alone, forward and backward, and not the vectors of a whole catalogue
-// (item_vectors.h). A full softmax reads every row, and so does evaluation.
+// Which rows of the table of item vectors, or of a tuned word table, a batch reads: those of its tokens, its labels and its negatives.
+// Where the loss is sampled these are all that a step needs, so the model makes them alone, forward and backward, and not the vectors of
+// a whole catalogue (item_vectors.h, table_tuning.h). A full softmax reads every row, and so does evaluation.
 //
 // A token is listed once, whatever its place in the batch, and in the order of the vocabulary, so that what is made of a list depends on the
 // batch's tokens alone, and sums over items are in the same order as over the whole table.
@@ -12,11 +12,11 @@
 
 typedef struct item_lists {
   int32_t vocab, base;         // rows of the table; token of the first item
-  const item_content *content; // of the items, which outlives the lists
+  const item_content *content; // of the items, which outlives the lists; NULL: a list is of tokens alone
   int32_t cap;                 // rows of a list, at most
   int32_t n, items, texts;     // of the list at hand: rows, items among them, words of their texts
-  int32_t *rows;               // [cap] tokens: the items first, then the others
-  int32_t *numbers;            // [cap] of the items, from 0
+  int32_t *rows;               // [cap] tokens, ascending: the items first, then the others
+  int32_t *numbers;            // [cap] of the items, from 0; this and the next two NULL without content
   int32_t *offsets;            // [cap + 1] where the text of each item begins in `words`; the end
   int32_t *words;              // [words of all items] their texts, one after the other
   uint64_t *seen;              // [vocab / 64 + 1] a bit a token; zeros between two lists

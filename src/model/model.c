@@ -307,6 +307,7 @@ status model_set_batch(model *m, const batch *b, const step_state *state) {
   s.masked = b->n_masked;
   s.work = b->n_work;
   TRY(items_list(&m->core, b));
+  TRY(table_list(&m->core, b));
   s.listed = m->core.listed.rows;
   s.items = m->core.listed.items;
   s.texts = m->core.listed.texts;

@@ -5,17 +5,34 @@
 #include "model/table_tuning.h"
 
 #include <stdlib.h>
+#include <string.h>
 #include "base/memory.h"
+
+// Elements of table_tuning.rows.
+static size_t rows_and_places(const model_core *m) {
+  const batch_caps caps = m->run.caps;
+  return (size_t)m->table->lists->cap + (size_t)caps.tokens + (size_t)caps.masked + (size_t)caps.negatives;
+}
 
 status table_new(model_core *m) {
   if (m->c.peft.kind != PEFT_LORA || !peft_targets_table(&m->c.peft)) return OK;
   TRY(mem_new(&m->table, 1, sizeof *m->table, "a tuned table"));
   m->table->stale = true;
-  return OK;
+  if (!m->run.training || m->run.caps.negatives == 0 || m->items != NULL) return OK;
+  TRY(item_lists_new(&m->table->lists, NULL, (int32_t)m->c.vocab_size, 0, m->run.caps));
+  return mem_new(&m->table->host_rows, rows_and_places(m), sizeof *m->table->host_rows, "a tuned table");
 }
 
 void table_free(table_tuning *t) {
+  if (t == NULL) return;
+  item_lists_free(t->lists);
+  free(t->host_rows);
   free(t);
+}
+
+// Does a pass go by the rows of a list? training: as it is or will be.
+static bool by_list(const model_core *m, bool training) {
+  return training && m->table != NULL && m->table->lists != NULL && m->listed.rows > 0;
 }
 
 static int32_t add_factor(param_set *s, const char *name, int64_t rows_n, int64_t rank, float std) {
@@ -44,11 +61,27 @@ static size_t elements_of_up(const model_core *m) {
   return (size_t)m->c.hidden * (size_t)peft_rank(&m->c.peft);
 }
 
+static void plan_lists(model_core *m) {
+  table_tuning *t = m->table;
+  const size_t R = (size_t)t->lists->cap, n = R * (size_t)peft_rank(&m->c.peft), a = m->be->act_size;
+  plan_kept(m, &t->rows, rows_and_places(m), sizeof *t->rows);
+  plan_kept(m, &t->a_rows, n, a);
+  plan_kept(m, &t->biases, R, a);
+  plan_gradient(m, &t->d_a_rows, n, a);
+  plan_gradient(m, &t->d_biases, R, a);
+}
+
+static size_t elements_of_gradient(const model_core *m) {
+  const item_lists *l = m->table->lists;
+  return l != NULL ? (size_t)l->cap * (size_t)m->c.hidden : elements_of(m);
+}
+
 void table_plan_buffers(model_core *m) {
   table_tuning *t = m->table;
   if (t == NULL) return;
   plan_kept(m, &t->up, elements_of_up(m), m->be->act_size);
   plan_kept(m, &t->table, elements_of(m), m->be->act_size);
+  if (t->lists != NULL) plan_lists(m);
   if (!words_train(m)) return;
   plan_gradient(m, &t->d_up, elements_of_up(m), sizeof(float));
   if (table_has_factors(m, m->run.caps.negatives)) {
@@ -56,12 +89,14 @@ void table_plan_buffers(model_core *m) {
     plan_gradient(m, &t->x_low, n, m->be->act_size);
     plan_gradient(m, &t->dx_low, n, m->be->act_size);
   }
-  plan_gradient(m, &t->d_table, elements_of(m), sizeof(float));
+  plan_gradient(m, &t->d_table, elements_of_gradient(m), sizeof(float));
 }
 
-double table_flops(const model_config *c) {
+double table_flops(const model_config *c, const batch *b) {
   if (c->peft.kind != PEFT_LORA || !peft_targets_table(&c->peft)) return 0;
-  return 2.0 * (double)c->vocab_size * (double)c->hidden * (double)peft_rank(&c->peft);
+  const double listed = (double)b->tokens + b->n_masked + b->n_negatives, all = (double)c->vocab_size,
+               made = b->n_negatives > 0 && c->items == ITEMS_ID && listed < all ? listed : all;
+  return 2.0 * made * (double)c->hidden * (double)peft_rank(&c->peft);
 }
 
 // ---- what others read ----------------------------------------------------------------------------------------
@@ -70,8 +105,22 @@ const act *words_table(const model_core *m) {
   return m->table != NULL ? m->table->table : weight(m, encoder_word_table(m));
 }
 
+// There is no gradient of a whole table where those of lists are wanted.
+static bool has_gradient(const model_core *m) {
+  return m->table->lists == NULL || by_list(m, true);
+}
+
 float *words_grad(const model_core *m) {
-  return m->table != NULL ? m->table->d_table : grad(m, encoder_word_table(m));
+  if (m->table == NULL) return grad(m, encoder_word_table(m));
+  return has_gradient(m) ? m->table->d_table : NULL;
+}
+
+const batch_view *table_batch(const model_core *m) {
+  return by_list(m, m->training) ? &m->table->batch : &m->batch;
+}
+
+int32_t table_rows(const model_core *m) {
+  return by_list(m, m->training) ? m->table->lists->cap : (int32_t)m->c.vocab_size;
 }
 
 bool words_train(const model_core *m) {
@@ -92,20 +141,54 @@ static scale_params scale_op(const model_core *m, const act *x, act *y, bool add
                         .y_add = add};
 }
 
-// E' += A (s B)^T.
-static linear_params product_op(const model_core *m) {
+static rows rows_all(const model_core *m) {
+  return (rows){ROWS_FIXED, (int32_t)m->c.vocab_size};
+}
+static rows rows_listed(const model_core *m) {
+  return (rows){ROWS_LISTED, m->table->lists->cap};
+}
+
+// E' += A (s B)^T, of all rows or of those of a list, where the gradient of A is of these too.
+static linear_params product_op(const model_core *m, bool list) {
   const table_tuning *t = m->table;
-  return (linear_params){.n = {ROWS_FIXED, (int32_t)m->c.vocab_size},
+  float *const da = grad(m, t->a);
+  return (linear_params){.n = list ? rows_listed(m) : rows_all(m),
                          .in = (int32_t)peft_rank(&m->c.peft),
                          .out = (int32_t)m->c.hidden,
-                         .x = weight(m, t->a),
+                         .x = list ? t->a_rows : weight(m, t->a),
                          .w = t->up,
                          .y = t->table,
                          .dy = t->d_table,
-                         .dx = grad(m, t->a),
-                         .dx_add = true,
+                         .dx = list && da != NULL ? t->d_a_rows : da,
+                         .dx_add = !list,
                          .dw = grad(m, t->b) != NULL ? t->d_up : NULL,
                          .y_add = true};
+}
+
+// Rows of a table [V,width] that are listed, to y, and their gradients dy back to dx.
+static gather_params pick_op(const model_core *m, int32_t width, const act *x, act *y, const act *dy,
+                             float *dx) {
+  return (gather_params){.n = rows_listed(m),
+                         .hidden = width,
+                         .source = rows_all(m),
+                         .index = m->table->rows,
+                         .distinct = true,
+                         .x = x,
+                         .y = y,
+                         .dy = dy,
+                         .dx = dx};
+}
+
+static gather_params pick_words(const model_core *m) {
+  return pick_op(m, (int32_t)m->c.hidden, weight(m, encoder_word_table(m)), m->table->table, NULL, NULL);
+}
+static gather_params pick_factors(const model_core *m) {
+  const table_tuning *t = m->table;
+  return pick_op(m, (int32_t)peft_rank(&m->c.peft), weight(m, t->a), t->a_rows, t->d_a_rows, grad(m, t->a));
+}
+static gather_params pick_biases(const model_core *m, int32_t bias) {
+  const table_tuning *t = m->table;
+  return pick_op(m, 1, weight(m, bias), t->biases, t->d_biases, grad(m, bias));
 }
 
 // ---- factors of a head's scores ------------------------------------------------------------------------------
@@ -138,14 +221,39 @@ static linear_params rows_op(const model_core *m, const xent_params *p) {
                          .dx = m->table->x_low};
 }
 
-status table_before_head(const model_core *m, const xent_params *p) {
+void table_set_list(const model_core *m, xent_params *p) {
+  const table_tuning *t = m->table;
+  if (!by_list(m, m->training)) return;
+  p->classes = t->lists->cap;
+  p->class_base = 0;
+  p->labels = t->batch.labels;
+  p->negatives = t->batch.negatives;
+  p->table = t->table;
+  p->bias = t->biases;
+  if (p->dtable != NULL) p->dtable = t->d_table;
+  if (p->dbias != NULL) p->dbias = t->d_biases;
+}
+
+static status take_biases(const model_core *m, int32_t bias, const xent_params *p) {
+  const gather_params pick = pick_biases(m, bias);
+  if (p->dbias != NULL)
+    TRY(m->be->zero(m->ctx, m->table->d_biases, (size_t)m->table->lists->cap * sizeof(float)));
+  return m->be->gather_forward(m->ctx, &pick);
+}
+
+status table_before_head(const model_core *m, int32_t bias, const xent_params *p) {
+  if (by_list(m, m->training)) return take_biases(m, bias, p);
   if (p->low == 0) return OK;
   const linear_params op = rows_op(m, p);
   return m->be->linear_backward(m->ctx, &op);
 }
 
 // d (s B) += X' (G A), as that layer's weights would get it.
-status table_behind_head(const model_core *m, const xent_params *p) {
+status table_behind_head(const model_core *m, int32_t bias, const xent_params *p) {
+  if (by_list(m, m->training) && p->dbias != NULL) {
+    const gather_params pick = pick_biases(m, bias);
+    return m->be->gather_backward(m->ctx, &pick);
+  }
   if (p->low == 0 || p->dx_low == NULL) return OK;
   linear_params op = rows_op(m, p);
   op.x = m->table->dx_low;
@@ -156,6 +264,16 @@ status table_behind_head(const model_core *m, const xent_params *p) {
 
 // ---- checking ------------------------------------------------------------------------------------------------
 
+static status check_lists(const model_core *m, size_t *scratch) {
+  const gather_params words = pick_words(m), factors = pick_factors(m),
+                      biases = pick_op(m, 1, NULL, NULL, NULL, NULL);
+  const linear_params product = product_op(m, true);
+  TRY(op_check(m, OP_GATHER, &words, scratch));
+  TRY(op_check(m, OP_GATHER, &factors, scratch));
+  TRY(op_check(m, OP_GATHER, &biases, scratch));
+  return op_check(m, OP_LINEAR, &product, scratch);
+}
+
 status table_check(const model_core *m, size_t *scratch) {
   if (m->table == NULL) return OK;
   if (m->be->act_size != sizeof(float))
@@ -163,22 +281,67 @@ status table_check(const model_core *m, size_t *scratch) {
                 "the %s backend computes in %zu bytes a number here, and peft tunes the word table in 4 only",
                 m->be->name, m->be->act_size);
   const scale_params scale = scale_op(m, NULL, NULL, true);
-  const linear_params product = product_op(m);
+  const linear_params product = product_op(m, false);
   const linear_params of_rows = rows_op(m, &(xent_params){.n = rows_masked(m)});
   TRY(op_check(m, OP_SCALE, &scale, scratch));
   TRY(op_check(m, OP_LINEAR, &of_rows, scratch));
+  if (m->table->lists != NULL) TRY(check_lists(m, scratch));
   return op_check(m, OP_LINEAR, &product, scratch);
 }
 
 // ---- passes --------------------------------------------------------------------------------------------------
 
+static void find_places(const item_lists *l, const int32_t *tokens, int32_t n, int32_t *places) {
+  for (int32_t i = 0; i < n; i++) {
+    int32_t from = 0, to = l->n; // rows before `from` are lower, those from `to` on are not
+    while (from < to) {
+      const int32_t middle = from + (to - from) / 2;
+      if (l->rows[middle] < tokens[i])
+        from = middle + 1;
+      else
+        to = middle;
+    }
+    places[i] = tokens[i] < 0 ? tokens[i] : from; // a label may be none
+  }
+}
+
+status table_list(model_core *m, const batch *b) {
+  table_tuning *t = m->table;
+  if (t == NULL || t->lists == NULL || b->n_negatives == 0) return OK;
+  item_lists *l = t->lists;
+  const int32_t ids = l->cap, labels = ids + m->run.caps.tokens, negatives = labels + m->run.caps.masked;
+  item_lists_make(l, b);
+  memcpy(t->host_rows, l->rows, (size_t)l->n * sizeof *l->rows);
+  find_places(l, b->ids, b->tokens, t->host_rows + ids);
+  find_places(l, b->labels, b->n_masked, t->host_rows + labels);
+  find_places(l, b->negatives, b->n_negatives, t->host_rows + negatives);
+  TRY(m->be->upload(m->ctx, t->rows, t->host_rows, rows_and_places(m) * sizeof *t->rows));
+  t->batch = m->batch;
+  t->batch.ids = t->rows + ids;
+  t->batch.labels = t->rows + labels;
+  t->batch.negatives = t->rows + negatives;
+  m->listed.rows = l->n;
+  return OK;
+}
+
+// The rows of the table before they are tuned.
+static status take_words(const model_core *m, bool list) {
+  if (!list)
+    return m->be->copy(m->ctx, m->table->table, weight(m, encoder_word_table(m)),
+                       elements_of(m) * m->be->act_size);
+  const gather_params words = pick_words(m), factors = pick_factors(m);
+  TRY(m->be->gather_forward(m->ctx, &words));
+  return m->be->gather_forward(m->ctx, &factors);
+}
+
 status table_forward(model_core *m, bool training) {
   table_tuning *t = m->table;
   if (t == NULL || (!training && !t->stale && t->of == m->params.refreshes)) return OK;
+  const bool list = by_list(m, training);
   const scale_params scale = scale_op(m, weight(m, t->b), t->up, false);
-  const linear_params product = product_op(m);
+  const linear_params product = product_op(m, list);
   TRY(m->be->scale_forward(m->ctx, &scale));
-  TRY(m->be->copy(m->ctx, t->table, weight(m, encoder_word_table(m)), elements_of(m) * m->be->act_size));
+  TRY(take_words(m, list));
   TRY(m->be->linear_forward(m->ctx, &product));
   t->stale = training;
   t->of = m->params.refreshes;
@@ -193,14 +356,22 @@ status table_zero_gradient(model_core *m) {
   const table_tuning *t = m->table;
   if (t == NULL || t->d_table == NULL) return OK;
   TRY(m->be->zero(m->ctx, t->d_up, elements_of_up(m) * sizeof(float)));
-  return m->be->zero(m->ctx, t->d_table, elements_of(m) * sizeof(float));
+  return m->be->zero(m->ctx, t->d_table, elements_of_gradient(m) * sizeof(float));
 }
 
 status table_backward(model_core *m) {
   const table_tuning *t = m->table;
   if (t == NULL || t->d_table == NULL) return OK;
+  if (!has_gradient(m))
+    return fail(ERR_INTERNAL,
+                "a batch to train a tuned table on has no negatives, where the loss is sampled");
+  const bool list = by_list(m, true);
   const scale_params scale = scale_op(m, t->d_up, grad(m, t->b), true);
-  const linear_params product = product_op(m);
+  const linear_params product = product_op(m, list);
   TRY(m->be->linear_backward(m->ctx, &product));
+  if (list && product.dx != NULL) {
+    const gather_params factors = pick_factors(m);
+    TRY(m->be->gather_backward(m->ctx, &factors));
+  }
   return scale.y == NULL ? OK : m->be->scale_forward(m->ctx, &scale);
 }

@@ -11,6 +11,13 @@
 //
 // Cost of a step besides: V H elements are copied, 2 V H r operations forward and 4 V H r backward, two buffers of V H floats.
 //
+// Where the loss is sampled, a step makes the R rows that its batch reads and no others (item_lists.h), one after the other in a table of R
+// rows. Ids, labels and negatives are given to embeddings and head as places in the list, and the head's biases as a list of R, so that
+// both read and write such a table as they do a whole one. R is at most the tokens, labels and negatives of a batch: a step then
+// costs R H and R H r where it cost V H and V H r, and the gradient takes R H floats. The values of a row are those that it has in the whole
+// table; its gradient too, but that of B is a sum over rows, which are added in other blocks. Evaluation reads the whole table, which is
+// why there is room for it in any case, and so does a model whose items have content: what that is made of goes by token.
+//
 //   parameters  bert.embeddings.word_embeddings.lora_embedding_A [V,r] (zeros), .lora_embedding_B [H,r] (normal, standard deviation
 //               1): names, initial values and s of Hugging Face's peft, whose A is [r,V]; here a row is a token's, as in the table.
 //
@@ -20,25 +27,41 @@
 #define SOUK_MODEL_TABLE_TUNING_H
 
 #include "model/core.h"
+#include "model/item_lists.h"
 
 typedef struct table_tuning {
   int32_t a, b;        // by index into the parameters
   act *up;             // [H,r] s B
   float *d_up;         // [H,r]
   act *x_low, *dx_low; // [M,r] of a head's rows X: X s B, and its gradient G A
-  act *table;          // [V,H] E'
-  float *d_table;      // [V,H]
+  act *table;          // [V,H] E', or [R,H] the rows of a list
+  float *d_table;      // likewise; with lists there is room for R rows only
   bool stale;          // `table` is of a step, which other parameters may follow
   uint64_t of;         // params.refreshes when it was made
+  // Of passes over the rows of a list; NULL where every pass makes the whole table.
+  item_lists *lists; // host
+  int32_t *rows; // [R + T + M + S] the list at hand; places in it of the batch's ids, labels and negatives
+  int32_t *host_rows;     // the same on the host
+  batch_view batch;       // the batch with these in place of its own
+  act *a_rows, *d_a_rows; // [R,r] of A
+  act *biases, *d_biases; // [R] of the head
 } table_tuning;
 
 // All do nothing where the table is not tuned (m->table is NULL).
-status table_new(model_core *m);
+status table_new(model_core *m); // the run's capacities are known
 void table_free(table_tuning *t);
 void table_describe_params(model_core *m); // behind the word table's
 void table_plan_buffers(model_core *m);
 status table_check(const model_core *m, size_t *scratch);
-double table_flops(const model_config *c); // of a forward pass, whatever the batch
+// Of a forward pass. A batch with negatives is taken to name as many rows as it has tokens, labels and negatives, if there are so many.
+double table_flops(const model_config *c, const batch *b);
+
+// The rows that a batch reads, if its pass will be one of training with a sampled loss; their count goes to m->listed. Behind items_list,
+// which forgets the list before.
+status table_list(model_core *m, const batch *b);
+// The batch as embeddings are to see it: in a pass over a list its ids are places of rows of the table, of which there are so many.
+const batch_view *table_batch(const model_core *m);
+int32_t table_rows(const model_core *m);
 
 status table_forward(model_core *m, bool training); // before anything reads the table
 void table_forget(model_core *m);                   // all of the backend's memory is zero
@@ -49,8 +72,10 @@ status table_backward(model_core *m);               // once everything has
 bool table_has_factors(const model_core *m, int32_t n_negatives);
 // The head's op p then says so; rows x [M,H] go in before it and are used again behind it.
 void table_set_factors(const model_core *m, xent_params *p);
-status table_before_head(const model_core *m, const xent_params *p);
-status table_behind_head(const model_core *m, const xent_params *p);
+// In a pass over a list p gets what is of the list in place of what is of all classes. bias: the parameter of the head's biases, by index.
+void table_set_list(const model_core *m, xent_params *p);
+status table_before_head(const model_core *m, int32_t bias, const xent_params *p);
+status table_behind_head(const model_core *m, int32_t bias, const xent_params *p);
 
 // The table of words and ids, [V,H], tuned or as it is; what adds to it (NULL: not wanted); does anything in it train?
 const act *words_table(const model_core *m);

@@ -112,6 +112,7 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
                    .touched = grads && touched != NULL ? touched + base : NULL};
   item_loss_set(&m->run.loss, &p, grads);
   if (grads && table_has_factors(m, n_negatives)) table_set_factors(m, &p);
+  table_set_list(m, &p);
   return p;
 }
 
@@ -166,15 +167,16 @@ static status run_head(const item_head *self, const model_core *m) {
 }
 
 status item_head_forward(void *self, model_core *m, int32_t slot, const float *weights, bool grads) {
+  const int32_t bias = ((const item_head *)self)->bias;
   if (grads && m->live.negatives == 0 && m->run.caps.negatives > 0)
     return fail(ERR_ARGUMENT, "a batch to train on has no negatives, where the loss is over %d of them",
                 m->run.caps.negatives);
   TRY(run_head(self, m));
   // Evaluation batches carry no negatives, and then the loss is over all classes.
   const xent_params xent = xent_op(self, m, slot, weights, m->live.negatives, grads);
-  TRY(table_before_head(m, &xent));
+  TRY(table_before_head(m, bias, &xent));
   TRY(m->be->xent(m->ctx, &xent));
-  return table_behind_head(m, &xent);
+  return table_behind_head(m, bias, &xent);
 }
 
 // Ends at the earliest op that trains, or goes on into the encoder if that does.
