@@ -56,6 +56,13 @@ else
     held "30000-${metric%/*}" "${many[@]}" --eval_users 30000 --train.metric $metric
   done
   held 70000-popularity "${many[@]}" --eval_users 70000 --train.metric popularity/ndcg@5
+  # A tuned table of many rows, of which a sampled loss reads few.
+  awk 'BEGIN { print "user,item"; for (k = 0; k < 120000; k++) print "u" int(k / 40) ",i" k * 7 % 60000 }' >"$work/items.csv"
+  quietly "$souk" prepare --log "$work/items.csv" --user user --fields.item item --out "$work/items"
+  large=(--data.dir "$work/items" --objectives next_item --steps 2 --hidden 96 --layers 1 --heads 4 --batch_tokens 1024 --negatives 64 --eval_every 0)
+  train "$work/large" "${large[@]}"
+  tuned=("${large[@]}" --init "$work/large" --peft lora --targets word_embeddings)
+  held tuned-table "${tuned[@]}"
 fi
 vocabulary=$(wc -l <"$data/vocab.tsv") # 8 wide, 1 layer, 20 positions, 2 segments x 3 event types
 check "souk plan counts parameters" test "$(plan | number parameters)" = $((9 * vocabulary + 8 * (20 + 6 + 2) + 872 + 88))
