@@ -5,19 +5,22 @@
 #include <string.h>
 #include "base/memory.h"
 
-int32_t item_lists_rows(int32_t vocab_size, batch_caps caps) {
-  const int64_t most = (int64_t)caps.tokens + caps.masked + caps.negatives;
+int32_t item_lists_rows(int32_t vocab_size, batch_caps caps, int64_t words) {
+  const int64_t most = (int64_t)caps.tokens + caps.masked + caps.negatives + words;
   return most < vocab_size ? (int32_t)most : vocab_size;
 }
 
 status item_lists_new(item_lists **out, const item_content *content, int32_t vocab_size, int32_t base,
-                      batch_caps caps) {
+                      bool with_words, batch_caps caps) {
   static const char what[] = "the list of the items of a batch";
   *out = NULL;
   item_lists *l;
   TRY(mem_new(&l, 1, sizeof *l, what));
-  *l = (item_lists){
-      .vocab = vocab_size, .base = base, .content = content, .cap = item_lists_rows(vocab_size, caps)};
+  *l = (item_lists){.vocab = vocab_size,
+                    .base = base,
+                    .content = content,
+                    .with_words = with_words,
+                    .cap = item_lists_rows(vocab_size, caps, with_words ? vocab_size - content->items : 0)};
   const size_t cap = (size_t)l->cap;
   status rc;
   TRY_GOTO(mem_new(&l->rows, cap, sizeof *l->rows, what), bad);
@@ -81,7 +84,8 @@ void item_lists_make(item_lists *l, const batch *b) {
   l->n = 0;
   take(l, l->base, end);
   l->items = l->n;
+  if (l->content != NULL) take_texts(l);
+  if (l->with_words) see(l, l->words, l->texts);
   take(l, 0, l->base);
   take(l, end, l->vocab);
-  if (l->content != NULL) take_texts(l);
 }

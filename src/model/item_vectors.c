@@ -59,8 +59,9 @@ static bool has_features(const model_core *m) {
 static bool lists_rows(const model_core *m) {
   return m->run.training && m->run.caps.negatives > 0;
 }
-static int32_t most_rows(const model_core *m) {
-  return item_lists_rows((int32_t)m->c.vocab_size, m->run.caps);
+static int32_t most_rows(const model_core *m) { // words too where their table is made itself
+  const int64_t words = m->table != NULL ? m->c.vocab_size - m->c.items_n : 0;
+  return item_lists_rows((int32_t)m->c.vocab_size, m->run.caps, words);
 }
 
 void items_describe_params(model_core *m) {
@@ -368,6 +369,11 @@ status items_list(model_core *m, const batch *b) {
   return OK;
 }
 
+const int32_t *items_listed(const model_core *m, int32_t *cap) {
+  *cap = most_rows(m);
+  return m->items->rows;
+}
+
 // Of the pass at hand: training on a batch that has a list.
 static bool by_list(const model_core *m, bool training) {
   return training && m->listed.rows > 0;
@@ -481,7 +487,8 @@ status model_set_items(model *whole, const item_content *content) {
   v->content = copy;
   v->stale = true;
   if (lists_rows(m))
-    TRY(item_lists_new(&v->lists, copy, (int32_t)m->c.vocab_size, (int32_t)m->c.item_base, m->run.caps));
+    TRY(item_lists_new(&v->lists, copy, (int32_t)m->c.vocab_size, (int32_t)m->c.item_base, m->table != NULL,
+                       m->run.caps));
   return items_upload(m);
 }
 

@@ -41,6 +41,8 @@ double items_flops(const model_config *c, const batch *b);
 
 // The rows that a batch reads, if its pass will be one of training with a sampled loss; counts go to m->listed.
 status items_list(model_core *m, const batch *b);
+// [*cap] these rows, of an item with content; where the word table is tuned, those of their words are among them.
+const int32_t *items_listed(const model_core *m, int32_t *cap);
 void items_forget(model_core *m); // all of the backend's memory is zero
 
 // The table of the coming pass. training: always, with id dropout; else only if the parameters have changed.

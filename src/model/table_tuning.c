@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "model/item_vectors.h"
 
 // Elements of table_tuning.rows.
 static size_t rows_and_places(const model_core *m) {
@@ -17,9 +18,11 @@ static size_t rows_and_places(const model_core *m) {
 status table_new(model_core *m) {
   if (m->c.peft.kind != PEFT_LORA || !peft_targets_table(&m->c.peft)) return OK;
   TRY(mem_new(&m->table, 1, sizeof *m->table, "a tuned table"));
-  m->table->stale = true;
-  if (!m->run.training || m->run.caps.negatives == 0 || m->items != NULL) return OK;
-  TRY(item_lists_new(&m->table->lists, NULL, (int32_t)m->c.vocab_size, 0, m->run.caps));
+  m->table->stale = m->table->clean = true;
+  if (!m->run.training || m->run.caps.negatives == 0) return OK;
+  m->table->in_place = m->items != NULL;
+  if (m->table->in_place) return OK;
+  TRY(item_lists_new(&m->table->lists, NULL, (int32_t)m->c.vocab_size, 0, false, m->run.caps));
   return mem_new(&m->table->host_rows, rows_and_places(m), sizeof *m->table->host_rows, "a tuned table");
 }
 
@@ -32,7 +35,12 @@ void table_free(table_tuning *t) {
 
 // Does a pass go by the rows of a list? training: as it is or will be.
 static bool by_list(const model_core *m, bool training) {
-  return training && m->table != NULL && m->table->lists != NULL && m->listed.rows > 0;
+  return training && m->table != NULL && (m->table->in_place || m->table->lists != NULL) &&
+         m->listed.rows > 0;
+}
+// And is the table at hand one of these rows alone?
+static bool is_short(const model_core *m) {
+  return by_list(m, m->training) && m->table->lists != NULL;
 }
 
 static int32_t add_factor(param_set *s, const char *name, int64_t rows_n, int64_t rank, float std) {
@@ -61,13 +69,31 @@ static size_t elements_of_up(const model_core *m) {
   return (size_t)m->c.hidden * (size_t)peft_rank(&m->c.peft);
 }
 
+static const int32_t *list_of(const model_core *m, int32_t *cap) {
+  if (m->table->in_place) return items_listed(m, cap);
+  *cap = m->table->lists->cap;
+  return m->table->rows;
+}
+
+static rows rows_listed(const model_core *m) {
+  rows n = {ROWS_LISTED, 0};
+  list_of(m, &n.cap);
+  return n;
+}
+
 static void plan_lists(model_core *m) {
   table_tuning *t = m->table;
-  const size_t R = (size_t)t->lists->cap, n = R * (size_t)peft_rank(&m->c.peft), a = m->be->act_size;
-  plan_kept(m, &t->rows, rows_and_places(m), sizeof *t->rows);
+  const size_t R = (size_t)rows_listed(m).cap, H = (size_t)m->c.hidden, a = m->be->act_size,
+               n = R * (size_t)peft_rank(&m->c.peft);
   plan_kept(m, &t->a_rows, n, a);
-  plan_kept(m, &t->biases, R, a);
   plan_gradient(m, &t->d_a_rows, n, a);
+  if (t->in_place) {
+    plan_kept(m, &t->made, R * H, a);
+    plan_gradient(m, &t->d_made, R * H, a);
+    return;
+  }
+  plan_kept(m, &t->rows, rows_and_places(m), sizeof *t->rows);
+  plan_kept(m, &t->biases, R, a);
   plan_gradient(m, &t->d_biases, R, a);
 }
 
@@ -81,7 +107,7 @@ void table_plan_buffers(model_core *m) {
   if (t == NULL) return;
   plan_kept(m, &t->up, elements_of_up(m), m->be->act_size);
   plan_kept(m, &t->table, elements_of(m), m->be->act_size);
-  if (t->lists != NULL) plan_lists(m);
+  if (t->lists != NULL || t->in_place) plan_lists(m);
   if (!words_train(m)) return;
   plan_gradient(m, &t->d_up, elements_of_up(m), sizeof(float));
   if (table_has_factors(m, m->run.caps.negatives)) {
@@ -95,7 +121,7 @@ void table_plan_buffers(model_core *m) {
 double table_flops(const model_config *c, const batch *b) {
   if (c->peft.kind != PEFT_LORA || !peft_targets_table(&c->peft)) return 0;
   const double listed = (double)b->tokens + b->n_masked + b->n_negatives, all = (double)c->vocab_size,
-               made = b->n_negatives > 0 && c->items == ITEMS_ID && listed < all ? listed : all;
+               made = b->n_negatives > 0 && listed < all ? listed : all;
   return 2.0 * made * (double)c->hidden * (double)peft_rank(&c->peft);
 }
 
@@ -116,11 +142,11 @@ float *words_grad(const model_core *m) {
 }
 
 const batch_view *table_batch(const model_core *m) {
-  return by_list(m, m->training) ? &m->table->batch : &m->batch;
+  return is_short(m) ? &m->table->batch : &m->batch;
 }
 
 int32_t table_rows(const model_core *m) {
-  return by_list(m, m->training) ? m->table->lists->cap : (int32_t)m->c.vocab_size;
+  return is_short(m) ? m->table->lists->cap : (int32_t)m->c.vocab_size;
 }
 
 bool words_train(const model_core *m) {
@@ -144,8 +170,9 @@ static scale_params scale_op(const model_core *m, const act *x, act *y, bool add
 static rows rows_all(const model_core *m) {
   return (rows){ROWS_FIXED, (int32_t)m->c.vocab_size};
 }
-static rows rows_listed(const model_core *m) {
-  return (rows){ROWS_LISTED, m->table->lists->cap};
+
+static act *made_rows(const table_tuning *t) {
+  return t->in_place ? t->made : t->table;
 }
 
 // E' += A (s B)^T, of all rows or of those of a list, where the gradient of A is of these too.
@@ -157,8 +184,8 @@ static linear_params product_op(const model_core *m, bool list) {
                          .out = (int32_t)m->c.hidden,
                          .x = list ? t->a_rows : weight(m, t->a),
                          .w = t->up,
-                         .y = t->table,
-                         .dy = t->d_table,
+                         .y = list ? made_rows(t) : t->table,
+                         .dy = list && t->in_place ? t->d_made : t->d_table,
                          .dx = list && da != NULL ? t->d_a_rows : da,
                          .dx_add = !list,
                          .dw = grad(m, t->b) != NULL ? t->d_up : NULL,
@@ -168,10 +195,11 @@ static linear_params product_op(const model_core *m, bool list) {
 // Rows of a table [V,width] that are listed, to y, and their gradients dy back to dx.
 static gather_params pick_op(const model_core *m, int32_t width, const act *x, act *y, const act *dy,
                              float *dx) {
-  return (gather_params){.n = rows_listed(m),
+  rows n = rows_listed(m);
+  return (gather_params){.n = n,
                          .hidden = width,
                          .source = rows_all(m),
-                         .index = m->table->rows,
+                         .index = list_of(m, &n.cap),
                          .distinct = true,
                          .x = x,
                          .y = y,
@@ -180,12 +208,28 @@ static gather_params pick_op(const model_core *m, int32_t width, const act *x, a
 }
 
 static gather_params pick_words(const model_core *m) {
-  return pick_op(m, (int32_t)m->c.hidden, weight(m, encoder_word_table(m)), m->table->table, NULL, NULL);
+  return pick_op(m, (int32_t)m->c.hidden, weight(m, encoder_word_table(m)), made_rows(m->table), NULL, NULL);
 }
 static gather_params pick_factors(const model_core *m) {
   const table_tuning *t = m->table;
   return pick_op(m, (int32_t)peft_rank(&m->c.peft), weight(m, t->a), t->a_rows, t->d_a_rows, grad(m, t->a));
 }
+// In place: the rows that were made go to where they are in the table, and their gradients, which are zero there afterwards, come from it.
+static fuse_params put_op(const model_core *m) {
+  const table_tuning *t = m->table;
+  rows n = rows_listed(m);
+  return (fuse_params){.vocab = (int32_t)m->c.vocab_size,
+                       .items = (int32_t)m->c.vocab_size,
+                       .hidden = (int32_t)m->c.hidden,
+                       .list = list_of(m, &n.cap),
+                       .listed = n,
+                       .id = weight(m, encoder_word_table(m)),
+                       .content = t->made,
+                       .e = t->table,
+                       .de = t->d_table,
+                       .dcontent = t->d_made};
+}
+
 static gather_params pick_biases(const model_core *m, int32_t bias) {
   const table_tuning *t = m->table;
   return pick_op(m, 1, weight(m, bias), t->biases, t->d_biases, grad(m, bias));
@@ -223,7 +267,7 @@ static linear_params rows_op(const model_core *m, const xent_params *p) {
 
 void table_set_list(const model_core *m, xent_params *p) {
   const table_tuning *t = m->table;
-  if (!by_list(m, m->training)) return;
+  if (!is_short(m)) return;
   p->classes = t->lists->cap;
   p->class_base = 0;
   p->labels = t->batch.labels;
@@ -242,7 +286,7 @@ static status take_biases(const model_core *m, int32_t bias, const xent_params *
 }
 
 status table_before_head(const model_core *m, int32_t bias, const xent_params *p) {
-  if (by_list(m, m->training)) return take_biases(m, bias, p);
+  if (is_short(m)) return take_biases(m, bias, p);
   if (p->low == 0) return OK;
   const linear_params op = rows_op(m, p);
   return m->be->linear_backward(m->ctx, &op);
@@ -250,7 +294,7 @@ status table_before_head(const model_core *m, int32_t bias, const xent_params *p
 
 // d (s B) += X' (G A), as that layer's weights would get it.
 status table_behind_head(const model_core *m, int32_t bias, const xent_params *p) {
-  if (by_list(m, m->training) && p->dbias != NULL) {
+  if (is_short(m) && p->dbias != NULL) {
     const gather_params pick = pick_biases(m, bias);
     return m->be->gather_backward(m->ctx, &pick);
   }
@@ -267,10 +311,12 @@ status table_behind_head(const model_core *m, int32_t bias, const xent_params *p
 static status check_lists(const model_core *m, size_t *scratch) {
   const gather_params words = pick_words(m), factors = pick_factors(m),
                       biases = pick_op(m, 1, NULL, NULL, NULL, NULL);
+  const fuse_params put = put_op(m);
   const linear_params product = product_op(m, true);
   TRY(op_check(m, OP_GATHER, &words, scratch));
   TRY(op_check(m, OP_GATHER, &factors, scratch));
   TRY(op_check(m, OP_GATHER, &biases, scratch));
+  if (m->table->in_place) TRY(op_check(m, OP_FUSE, &put, scratch));
   return op_check(m, OP_LINEAR, &product, scratch);
 }
 
@@ -285,7 +331,7 @@ status table_check(const model_core *m, size_t *scratch) {
   const linear_params of_rows = rows_op(m, &(xent_params){.n = rows_masked(m)});
   TRY(op_check(m, OP_SCALE, &scale, scratch));
   TRY(op_check(m, OP_LINEAR, &of_rows, scratch));
-  if (m->table->lists != NULL) TRY(check_lists(m, scratch));
+  if (m->table->lists != NULL || m->table->in_place) TRY(check_lists(m, scratch));
   return op_check(m, OP_LINEAR, &product, scratch);
 }
 
@@ -343,19 +389,26 @@ status table_forward(model_core *m, bool training) {
   TRY(m->be->scale_forward(m->ctx, &scale));
   TRY(take_words(m, list));
   TRY(m->be->linear_forward(m->ctx, &product));
+  if (list && t->in_place) {
+    const fuse_params put = put_op(m);
+    TRY(m->be->fuse_forward(m->ctx, &put));
+  }
   t->stale = training;
   t->of = m->params.refreshes;
   return OK;
 }
 
 void table_forget(model_core *m) {
-  if (m->table != NULL) m->table->stale = true;
+  if (m->table != NULL) m->table->stale = m->table->clean = true;
 }
 
 status table_zero_gradient(model_core *m) {
-  const table_tuning *t = m->table;
+  table_tuning *t = m->table;
   if (t == NULL || t->d_table == NULL) return OK;
   TRY(m->be->zero(m->ctx, t->d_up, elements_of_up(m) * sizeof(float)));
+  const bool was_clean = t->clean;
+  t->clean = t->in_place && by_list(m, true); // whose backward pass leaves zeros
+  if (was_clean && t->in_place) return OK;
   return m->be->zero(m->ctx, t->d_table, elements_of_gradient(m) * sizeof(float));
 }
 
@@ -368,6 +421,10 @@ status table_backward(model_core *m) {
   const bool list = by_list(m, true);
   const scale_params scale = scale_op(m, t->d_up, grad(m, t->b), true);
   const linear_params product = product_op(m, list);
+  if (list && t->in_place) {
+    const fuse_params put = put_op(m);
+    TRY(m->be->fuse_backward(m->ctx, &put));
+  }
   TRY(m->be->linear_backward(m->ctx, &product));
   if (list && product.dx != NULL) {
     const gather_params factors = pick_factors(m);

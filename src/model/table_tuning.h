@@ -16,7 +16,8 @@
 // both read and write such a table as they do a whole one. R is at most the tokens, labels and negatives of a batch: a step then
 // costs R H and R H r where it cost V H and V H r, and the gradient takes R H floats. The values of a row are those that it has in the whole
 // table; its gradient too, but that of B is a sum over rows, which are added in other blocks. Evaluation reads the whole table, which is
-// why there is room for it in any case, and so does a model whose items have content: what that is made of goes by token.
+// why there is room for it in any case. Where items have content, what is made of the table goes by token: then the rows of
+// their list, words among them, are made where they are in the whole table, and its gradient is V H floats.
 //
 //   parameters  bert.embeddings.word_embeddings.lora_embedding_A [V,r] (zeros), .lora_embedding_B [H,r] (normal, standard deviation
 //               1): names, initial values and s of Hugging Face's peft, whose A is [r,V]; here a row is a token's, as in the table.
@@ -36,9 +37,12 @@ typedef struct table_tuning {
   act *x_low, *dx_low; // [M,r] of a head's rows X: X s B, and its gradient G A
   act *table;          // [V,H] E', or [R,H] the rows of a list
   float *d_table;      // likewise; with lists there is room for R rows only
+  bool in_place;       // passes of training make rows of the items' list in the whole table
+  bool clean;          // in place: d_table is all zero
+  act *made, *d_made;  // [R,H] in place: these rows and their gradients
   bool stale;          // `table` is of a step, which other parameters may follow
   uint64_t of;         // params.refreshes when it was made
-  // Of passes over the rows of a list; NULL where every pass makes the whole table.
+  // Of passes over the rows of a list, with a table of their own; NULL where there are none.
   item_lists *lists; // host
   int32_t *rows; // [R + T + M + S] the list at hand; places in it of the batch's ids, labels and negatives
   int32_t *host_rows;     // the same on the host

@@ -227,6 +227,18 @@ const recipe recipes[] = {
      .dropout = 0.1,
      .peft =
          {.kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "word_embeddings", .train_also = "items.*"}},
+    {.name = "lora of the table, items of content and id, next item, sampled",
+     .hidden = 16,
+     .layers = 1,
+     .heads = 2,
+     .objectives = "next_item",
+     .negatives = 9,
+     .items = ITEMS_BOTH,
+     .features = 5,
+     .id_dropout = 0.3,
+     .dropout = 0.1,
+     .peft =
+         {.kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "word_embeddings", .train_also = "items.*"}},
     {.name = "lora of the table with frozen A, items of content, sampled, cosine",
      .hidden = 16,
      .layers = 1,

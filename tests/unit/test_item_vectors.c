@@ -339,7 +339,7 @@ static void test_room_of_lists(void **unused) {
   set_up(&f, ITEMS_CONTENT);
   model *m = training_model(&f);
   const memory_plan *p = &model_get_core(m)->plan;
-  const int32_t rows_n = item_lists_rows((int32_t)f.c.vocab_size, model_get_run(m)->caps);
+  const int32_t rows_n = item_lists_rows((int32_t)f.c.vocab_size, model_get_run(m)->caps, 0);
   assert_true(rows_n > ITEMS);
   int32_t k = 0; // of the table's gradient, which that of content follows
   for (void *at; k < p->n; k++) {

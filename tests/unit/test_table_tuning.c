@@ -155,6 +155,58 @@ static void test_listed_rows(void **unused) {
   assert_int_equal(checked, 4);
 }
 
+// A pass whose gradients are alone in the arena; all: over the whole table.
+static step_result lone_pass(model *m, const batch *b, bool all, float *gradients) {
+  const param_set *s = model_params(m);
+  const size_t bytes = (size_t)s->elements * sizeof(float);
+  step_result r;
+  memset(s->grad, 0, bytes);
+  check_ok(model_backend(m)->result_clear(model_ctx(m)));
+  check_ok(model_set_batch(m, b, &recipe_state));
+  assert_true(model_get_core(m)->listed.rows > 0 &&
+              model_get_core(m)->listed.rows < model_get_config(m)->vocab_size);
+  if (all) memset(&model_get_core(m)->listed, 0, sizeof model_get_core(m)->listed);
+  check_ok(model_forward(m, true));
+  check_ok(model_loss(m, true));
+  check_ok(model_backend(m)->result_read(model_ctx(m), &r));
+  memcpy(gradients, s->grad, bytes);
+  return r;
+}
+
+// Where items have content, a list and the whole table take turns in any order.
+static void check_in_place(const recipe *r) {
+  model *m = recipe_model(r, true, r->dropout);
+  batch *b = recipe_batch(m, 0, 3, 1);
+  const size_t n = (size_t)model_params(m)->elements;
+  float *wanted = malloc(n * sizeof *wanted), *got = malloc(n * sizeof *got);
+  assert_true(wanted != NULL && got != NULL);
+  static const bool all[] = {false, false, true, true, false};
+  const step_result whole = lone_pass(m, b, true, wanted);
+  double largest = 0;
+  for (size_t i = 0; i < n; i++) largest = fmax(largest, fabs((double)wanted[i]));
+  for (size_t k = 0; k < sizeof all / sizeof *all; k++) {
+    const step_result x = lone_pass(m, b, all[k], got);
+    check_near(x.slot[0].loss, whole.slot[0].loss, 1e-6 * whole.slot[0].loss);
+    for (size_t i = 0; i < n; i++) check_near((double)got[i], (double)wanted[i], 2e-6 * largest);
+  }
+  free(wanted);
+  free(got);
+  batch_free(b);
+  model_free(m);
+}
+
+static void test_content(void **unused) {
+  (void)unused;
+  int32_t checked = 0;
+  for (size_t i = 0; i < n_recipes; i++) {
+    const recipe *r = &recipes[i];
+    if (r->negatives == 0 || r->items == ITEMS_ID || !peft_targets_table(&r->peft)) continue;
+    check_in_place(r);
+    checked++;
+  }
+  assert_int_equal(checked, 2);
+}
+
 // With a sampled loss room follows the rows of a batch and not those of the table, but for the one table that evaluation reads.
 static void test_room(void **unused) {
   (void)unused;
@@ -190,6 +242,7 @@ static void test_room(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_listed_rows), cmocka_unit_test(test_room)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_listed_rows), cmocka_unit_test(test_content),
+                                     cmocka_unit_test(test_room)};
   return cmocka_run_group_tests_name("table_tuning", tests, NULL, NULL);
 }
