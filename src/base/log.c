@@ -74,7 +74,6 @@ static void emit(log_level level, const char *mark, const char *format, va_list 
 LOG_FUNCTION(log_error, LOG_ERROR, "souk: error: ")
 LOG_FUNCTION(log_warn, LOG_WARN, "souk: warning: ")
 LOG_FUNCTION(log_info, LOG_INFO, "")
-LOG_FUNCTION(log_debug, LOG_DEBUG, "debug: ")
 
 // ---- the status line -----------------------------------------------------------------------------------------
 
@@ -126,7 +125,8 @@ static void join(char text[STATUS_BYTES], const status_field *fields, int n, con
   }
 }
 
-void status_fit(char text[STATUS_BYTES], const status_field *fields, int n, int columns) {
+// The text of the fields that fit into this many columns; at least one is kept.
+static void status_fit(char text[STATUS_BYTES], const status_field *fields, int n, int columns) {
   bool shown[STATUS_FIELDS];
   if (n > STATUS_FIELDS) n = STATUS_FIELDS;
   for (int i = 0; i < n; i++) shown[i] = fields[i].text[0] != '\0';

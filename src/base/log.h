@@ -1,17 +1,16 @@
-// Messages for people, on stderr. One line each. SOUK_LOG=error|warn|info|debug says how many.
+// Messages for people, on stderr. One line each. SOUK_LOG=error|warn|info says how many.
 #ifndef SOUK_BASE_LOG_H
 #define SOUK_BASE_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-typedef enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO, LOG_DEBUG } log_level;
+typedef enum log_level { LOG_ERROR, LOG_WARN, LOG_INFO } log_level;
 
 void log_set_level(log_level level);
 __attribute__((format(printf, 1, 2))) void log_error(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_warn(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void log_info(const char *format, ...);
-__attribute__((format(printf, 1, 2))) void log_debug(const char *format, ...);
 
 // True when stderr is a terminal: then a progress line is redrawn in place, else plain lines are printed.
 bool log_is_terminal(void);
@@ -27,8 +26,6 @@ typedef struct status_field {
   char text[64];
 } status_field;
 void log_status_fields(const status_field *fields, int n); // at most STATUS_FIELDS
-// The text of the fields that fit into this many columns; at least one is kept.
-void status_fit(char text[STATUS_BYTES], const status_field *fields, int n, int columns);
 // On a terminal, shows what a long silent step does ("reading DATA ..."); the next output replaces it.
 __attribute__((format(printf, 1, 2))) void log_doing(const char *format, ...);
 void log_status_end(void);

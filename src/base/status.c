@@ -8,19 +8,6 @@
 
 static _Thread_local char message[MESSAGE_BYTES];
 
-const char *status_text(status code) {
-#define STATUS_CASE(name, text) \
-  case name:                    \
-    return text;
-  switch (code) {
-    STATUS_LIST(STATUS_CASE)
-  case STATUS_COUNT:
-    break;
-  }
-#undef STATUS_CASE
-  return "unknown status";
-}
-
 status fail(status code, const char *format, ...) {
   char text[MESSAGE_BYTES]; // a copy, because the arguments may point into the old message
   va_list args;

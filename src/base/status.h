@@ -6,25 +6,20 @@
 #ifndef SOUK_BASE_STATUS_H
 #define SOUK_BASE_STATUS_H
 
-#define STATUS_LIST(X)                          \
-  X(OK, "ok")                                   \
-  X(ERR_ARGUMENT, "invalid argument or option") \
-  X(ERR_IO, "input/output error")               \
-  X(ERR_FORMAT, "malformed file")               \
-  X(ERR_CHECKSUM, "checksum mismatch")          \
-  X(ERR_MEMORY, "out of memory")                \
-  X(ERR_UNSUPPORTED, "not supported")           \
-  X(ERR_NOT_FOUND, "not found")                 \
-  X(ERR_INTERRUPTED, "interrupted")             \
-  X(ERR_NONFINITE, "NaN or infinity")           \
-  X(ERR_INTERNAL, "internal error")
-
-#define STATUS_ENUM(name, text) name,
-typedef enum status { STATUS_LIST(STATUS_ENUM) STATUS_COUNT } status;
-#undef STATUS_ENUM
-
-// The generic text of a code, e.g. "checksum mismatch".
-const char *status_text(status code);
+typedef enum status {
+  OK,
+  ERR_ARGUMENT, // or an option
+  ERR_IO,
+  ERR_FORMAT,   // a malformed file
+  ERR_CHECKSUM, // a file that is not the one that is listed
+  ERR_MEMORY,
+  ERR_UNSUPPORTED,
+  ERR_NOT_FOUND,
+  ERR_INTERRUPTED,
+  ERR_NONFINITE, // a NaN or an infinity
+  ERR_INTERNAL,
+  STATUS_COUNT
+} status;
 
 // Records a message (printf format, one sentence without newline) for the calling thread and returns `code`.
 __attribute__((format(printf, 2, 3))) status fail(status code, const char *format, ...);

@@ -64,7 +64,7 @@ status cmd_export(int argc, char **argv) {
                                 .with_mix = flags.mix,
                                 .raw = flags.weights == WEIGHTS_RAW,
                                 .adapters = flags.adapters};
-  TRY(export_bundle_as(checkpoint_dir, paths[1], &config, &result));
+  TRY(export_bundle(checkpoint_dir, paths[1], &config, &result));
   log_status_end();
   char shown[4 * PATH_MAX];
   printf("%s: step %lld, %d items x %d, %s\n", printable(shown, sizeof shown, paths[1], ""),

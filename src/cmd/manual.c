@@ -109,7 +109,7 @@ static const char page_tail[] =
     ".TP\n2\nthe command line was wrong\n"
     ".TP\n130\na signal has interrupted a run, and its checkpoint is written\n"
     ".SH ENVIRONMENT\n"
-    ".TP\nSOUK_LOG\nerror, warn, info or debug: which messages appear\n"
+    ".TP\nSOUK_LOG\nerror, warn or info: which messages appear\n"
     ".TP\nOMP_NUM_THREADS\nthreads where no option says how many\n"
     ".TP\nSOUK_CUDA_BACKEND\nthe library with the CUDA backend, where it is not in its usual place\n"
     ".TP\nCOLUMNS\nthe line of progress is no wider\n"

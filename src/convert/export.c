@@ -529,14 +529,8 @@ static status run(exporter *x, out_dir *place, export_result *result) {
   return OK;
 }
 
-status export_bundle(const char *checkpoint_dir, const char *bundle, bool force, bool with_mix, bool raw,
+status export_bundle(const char *checkpoint_dir, const char *bundle, const export_config *config,
                      export_result *result) {
-  const export_config c = {.force = force, .with_mix = with_mix, .raw = raw};
-  return export_bundle_as(checkpoint_dir, bundle, &c, result);
-}
-
-status export_bundle_as(const char *checkpoint_dir, const char *bundle, const export_config *config,
-                        export_result *result) {
   exporter x = {.files = json_object(), .with_mix = config->with_mix, .adapters = config->adapters};
   checkpoint *c = NULL;
   out_dir *place;

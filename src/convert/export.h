@@ -13,20 +13,17 @@ typedef struct export_result {
   uint64_t bytes; // of all files
 } export_result;
 
-// Writes the bundle to a temporary directory and renames it when it is complete. `checkpoint`: a checkpoint's
-// directory. An existing bundle is replaced only with `force`, and a directory that is no bundle never. with_mix: takes the
-// checkpoint's mix along if it has one, with final counts if it has those. raw: the weights as they were trained, though the
-// checkpoint has averages. result may be NULL.
-status export_bundle(const char *checkpoint, const char *bundle, bool force, bool with_mix, bool raw,
-                     export_result *result);
-
 typedef struct export_config {
-  bool force, with_mix, raw;
+  bool force;    // an existing bundle is replaced; a directory that is no bundle never is
+  bool with_mix; // takes the checkpoint's mix along if it has one, with final counts if it has those
+  bool raw;      // the weights as they were trained, though the checkpoint has averages
   // Runs or checkpoints that are tuned on top of this one, with peft of any kind: "RUN,NAME=RUN"; each becomes the folder
   // adapters/NAME of the bundle, NAME being its path's last part where none is given. NULL or "": none.
   const char *adapters;
 } export_config;
-status export_bundle_as(const char *checkpoint, const char *bundle, const export_config *c,
-                        export_result *result);
+
+// Writes the bundle of a checkpoint's directory to a temporary directory and renames it when it is complete. result may be NULL.
+status export_bundle(const char *checkpoint, const char *bundle, const export_config *c,
+                     export_result *result);
 
 #endif

@@ -34,7 +34,7 @@ int32_t label_find(const label_set *l, const char *name) {
   return -1;
 }
 
-int32_t label_temperatures(const label_set *l) {
+static int32_t label_temperatures(const label_set *l) {
   return l->single ? 1 : l->n;
 }
 

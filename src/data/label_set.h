@@ -26,8 +26,7 @@ status label_set_new(label_set *l, const char *task, bool single, const char *co
 void label_set_free(label_set *l); // safe on a zeroed one
 // -1: there is no such label.
 int32_t label_find(const label_set *l, const char *name);
-int32_t label_temperatures(const label_set *l); // how many there are
-json_t *label_set_to_json(const label_set *l);  // new; NULL: no memory
+json_t *label_set_to_json(const label_set *l); // new; NULL: no memory
 // ERR_FORMAT names `path` and the field. Fields that are not above are left to others.
 status label_set_from_json(label_set *l, const json_t *j, const char *path);
 

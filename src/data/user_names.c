@@ -68,7 +68,8 @@ status user_names_next(user_names *u, const char **name) {
   return utf8_valid(line) ? OK : bad_name(u, "is not UTF-8");
 }
 
-status user_names_end(user_names *u) {
+// Fails if the file has another line.
+static status user_names_end(user_names *u) {
   char *line;
   size_t bytes;
   bool end;

@@ -10,8 +10,6 @@ typedef struct user_names user_names;
 status user_names_open(user_names **out, const dataset *d);
 // The next one, unescaped, valid until the call after. ERR_FORMAT, naming file and line, also when there are no more.
 status user_names_next(user_names *u, const char **name);
-// Fails if the file has another line.
-status user_names_end(user_names *u);
 void user_names_close(user_names *u); // NULL is safe
 
 // Reads the whole file; a name that two users have is an error, too.

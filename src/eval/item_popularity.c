@@ -83,7 +83,9 @@ void item_popularity_free(item_popularity *p) {
   *p = (item_popularity){0};
 }
 
-double item_information(const item_popularity *p, int32_t item) {
+// Self-information in bits, -log2 of the share of users who have the item (T. Zhou and others, Solving the apparent
+// diversity-accuracy dilemma of recommender systems, 2010). An item that nobody has counts as if one user had it.
+static double item_information(const item_popularity *p, int32_t item) {
   const double users = p->users[item] > 0 ? (double)p->users[item] : 1.0;
   return p->users_in_all > 0 ? log2((double)p->users_in_all / users) : 0;
 }

@@ -17,9 +17,6 @@ typedef struct item_popularity {
 // By the parts before `part` (items_count). Freed with item_popularity_free, also after an error.
 status item_popularity_make(item_popularity *out, dataset *d, eval_part part);
 void item_popularity_free(item_popularity *p); // NULL is safe
-// Self-information in bits, -log2 of the share of users who have the item (T. Zhou and others, Solving the apparent
-// diversity-accuracy dilemma of recommender systems, 2010). An item that nobody has counts as if one user had it.
-double item_information(const item_popularity *p, int32_t item);
 
 // Means over items, each taken `weight` times.
 typedef struct popularity_means {

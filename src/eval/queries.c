@@ -522,19 +522,12 @@ query_memory queries_memory(const dataset *d, const query_config *c, int32_t thr
   return m;
 }
 
-const query_config *queries_config(const query_source *s) {
-  return &s->c;
-}
 dataset *queries_dataset(query_source *s) {
   return s->d;
 }
 int64_t queries_chunks(const query_source *s) {
   return s->chunks;
 }
-int64_t queries_users(const query_source *s) {
-  return s->users;
-}
-
 status queries_chunk(query_source *s, int64_t i, query_chunk *out) {
   chunk_store *store = &s->store[s->kept ? i : 0];
   if (!s->kept) TRY(build_chunk(s, i, store));

@@ -93,12 +93,10 @@ typedef struct query_memory {
 } query_memory;
 query_memory queries_memory(const dataset *d, const query_config *c, int32_t threads);
 
-const query_config *queries_config(const query_source *s);
 dataset *queries_dataset(query_source *s);
 int64_t queries_chunks(const query_source *s);
 // Chunk i, valid until the next call.
 status queries_chunk(query_source *s, int64_t i, query_chunk *out);
-int64_t queries_users(const query_source *s);
 
 // Occurrences of each item in the parts an evaluation may learn from, those before `part`: train, for EVAL_TEST also
 // validation, for EVAL_NOTHING all. counts [items] is overwritten.

@@ -470,15 +470,6 @@ query_memory ranking_memory(const dataset *d, const ranking_config *c, int32_t h
   return m;
 }
 
-status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out) {
-  *out = (ranking_result){0};
-  ranking *r;
-  TRY(ranking_open(&r, d, c));
-  const status rc = ranking_run(r, m, out);
-  ranking_close(r);
-  return rc;
-}
-
 bool ranking_metric_find(const char *name, int32_t *protocol, int32_t *metric) {
   *protocol = RANK_PROTOCOLS;
   *metric = -1;

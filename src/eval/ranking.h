@@ -62,9 +62,6 @@ void ranking_result_free(ranking_result *r); // NULL is safe
 // A copy of ranks[k] in which the ranks of each question are sorted (rank_set_sort); new.
 status ranking_sorted(const ranking_result *r, const int32_t *ranks, int32_t **out);
 
-// All in one.
-status ranking_evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out);
-
 // What a name like "ndcg@10" (unsampled), "popularity/hr@10", "loss" or "accuracy" means. For the last two *protocol is
 // RANK_PROTOCOLS. false: there is no metric of that name.
 bool ranking_metric_find(const char *name, int32_t *protocol, int32_t *metric);

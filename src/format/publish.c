@@ -16,7 +16,8 @@ static int sync_fd(int fd) {
   return errno == EINVAL ? 0 : errno; // some file systems have no fsync of directories
 }
 
-int parent_sync(const char *path) {
+// fsync of the directory that `path` is in.
+static int parent_sync(const char *path) {
   char parent[PATH_MAX];
   path_parent(parent, path);
   const int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

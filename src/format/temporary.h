@@ -74,7 +74,5 @@ int tree_remove(const char *path);
 // The same, but renamed to a temporary's name first, so that a removal that is cut short does not leave an incomplete
 // directory under the old name.
 int tree_discard(const char *path);
-// fsync of the directory that `path` is in.
-int parent_sync(const char *path);
 
 #endif

@@ -39,27 +39,3 @@ int32_t user_attribute_value(const vocab *v, const char *name, const char *value
   memcpy(text + n, value, bytes);
   return vocab_find_bytes(v, RANGE_ATTRIBUTES, text, n + bytes);
 }
-
-int32_t user_attribute_find(const vocab *v, const char *name, const char *value, size_t bytes) {
-  char text[USER_ATTRIBUTE_NAME + sizeof USER_ATTRIBUTE + 2];
-  const size_t n = prefix_of(text, name);
-  const int32_t id = user_attribute_value(v, name, value, bytes);
-  double x, least, below;
-  if (n == 0 || id >= 0 || !user_attribute_number(value, bytes, &x)) return id;
-  for (int32_t i = vocab_begin(v, RANGE_ATTRIBUTES); i < vocab_end(v, RANGE_ATTRIBUTES); i++) {
-    const char *token = vocab_token(v, i);
-    if (strncmp(token, text, n) == 0 && user_attribute_range(token + n, &least, &below) && x >= least &&
-        x < below)
-      return i;
-  }
-  return -1;
-}
-
-bool user_attribute_known(const vocab *v, const char *name) {
-  char text[USER_ATTRIBUTE_NAME + sizeof USER_ATTRIBUTE + 2];
-  const size_t n = prefix_of(text, name);
-  if (n == 0) return false;
-  for (int32_t i = vocab_begin(v, RANGE_ATTRIBUTES); i < vocab_end(v, RANGE_ATTRIBUTES); i++)
-    if (strncmp(vocab_token(v, i), text, n) == 0) return true;
-  return false;
-}

@@ -9,17 +9,12 @@
 
 #define USER_ATTRIBUTE "user:"
 
-// The token of a user's value; -1: the vocabulary has none. A value that is there as it stands goes before a range that holds it.
-// value [bytes] needs no NUL. Time: that of looking a name up, and for numbers of going through the attributes of that name.
-int32_t user_attribute_find(const vocab *v, const char *name, const char *value, size_t bytes);
-// The token of the value as it stands alone; -1: there is none.
+// The token of a user's value as it stands; -1: the vocabulary has none. value [bytes] needs no NUL.
 int32_t user_attribute_value(const vocab *v, const char *name, const char *value, size_t bytes);
 // Does a value read as a decimal number, in every locale?
 bool user_attribute_number(const char *value, size_t bytes, double *x);
 // Is a token's VALUE a range of numbers, from *least up to below *below?
 bool user_attribute_range(const char *value, double *least, double *below);
-// Does the vocabulary have any value of this name?
-bool user_attribute_known(const vocab *v, const char *name);
 // Does NAME read as a name? Not empty, without '=', of at most USER_ATTRIBUTE_NAME bytes.
 enum { USER_ATTRIBUTE_NAME = 128 };
 bool user_attribute_name(const char *name);

@@ -43,8 +43,6 @@ status h5_create_rows(hid_t file, const char *path, const char *name, hid_t type
                       const hsize_t *dims, int level);
 status h5_write_rows(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
                      const void *data);
-// Its dimensions; ERR_FORMAT unless it exists with `ndim` dimensions and a type of the same class and size.
-status h5_dims(hid_t file, const char *path, const char *name, hid_t type, int ndim, hsize_t *dims);
 // Rows [first, first + count) of a 1-d dataset, or all of a 2-d one (first = 0, count = dims[0]).
 status h5_read(hid_t file, const char *path, const char *name, hid_t type, hsize_t first, hsize_t count,
                void *data);

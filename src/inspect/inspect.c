@@ -81,7 +81,7 @@ static double npy_number(const unsigned char *p, char kind, int size) {
   return kind == 'i' ? (double)(int64_t)raw : (double)raw;
 }
 
-status inspect_npy(const inspect_request *q, json_t *out) {
+static status inspect_npy(const inspect_request *q, json_t *out) {
   unsigned char head[12];
   size_t got;
   TRY(inspect_begin(out, "numpy array", q->path));
@@ -204,7 +204,7 @@ status inspect_safetensors(const inspect_request *q, json_t *out) {
 
 // ---- TensorBoard ---------------------------------------------------------------------------------------------
 
-status inspect_events(const inspect_request *q, json_t *out) {
+static status inspect_events(const inspect_request *q, json_t *out) {
   TRY(inspect_begin(out, "TensorBoard events", q->path));
   FILE *f = fopen(q->path, "rbe");
   if (f == NULL) return fail(ERR_IO, "cannot open %s: %s", q->path, strerror(errno));

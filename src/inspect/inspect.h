@@ -25,9 +25,7 @@ status inspect(const inspect_request *q, json_t **out);
 // The parts, of which inspect() chooses one.
 status inspect_directory(const inspect_request *q, json_t *out);
 status inspect_hdf5(const inspect_request *q, json_t *out);
-status inspect_npy(const inspect_request *q, json_t *out);
 status inspect_safetensors(const inspect_request *q, json_t *out);
-status inspect_events(const inspect_request *q, json_t *out);
 status inspect_text(const inspect_request *q, json_t *out);
 // Adds "kind" and "bytes".
 status inspect_begin(json_t *out, const char *kind, const char *path);

@@ -72,9 +72,6 @@ typedef struct checkpoint {
 // Writes to a temporary directory, the manifest last, and renames it to DIR when everything is on disk. An existing
 // DIR is replaced (but see `over`); after an error it is unchanged, and no temporary is left.
 status checkpoint_write(const char *dir, const checkpoint_content *c);
-// The same from a model that no step is changing.
-status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
-                              const dataset *data, bool with_optimizer);
 status checkpoint_open(checkpoint **out, const char *dir); // verifies checksums
 void checkpoint_close(checkpoint *c);                      // NULL is safe
 // How many others it builds on: its base, the base's base and so on.

@@ -255,18 +255,3 @@ status checkpoint_write(const char *dir, const checkpoint_content *c) {
   json_decref(files);
   return out_dir_finish(place, rc);
 }
-
-status checkpoint_write_model(const char *dir, model *m, const train_state *state, const char *config_yaml,
-                              const dataset *data, bool with_optimizer) {
-  checkpoint_content c = {.model = model_get_config(m),
-                          .params = model_params(m),
-                          .state = state,
-                          .config_yaml = config_yaml,
-                          .data = data,
-                          .items = model_items(m)};
-  float *copy;
-  TRY(params_to_host(c.params, with_optimizer, &c.values, &copy));
-  const status rc = checkpoint_write(dir, &c);
-  free(copy);
-  return rc;
-}

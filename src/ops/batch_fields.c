@@ -21,7 +21,7 @@ enum { ALIGNED = 256 }; // as backend memory is
 const batch_field batch_fields[N_BATCH_FIELDS] = {BATCH_FIELDS(FIELD)};
 #undef FIELD
 #define COUNT(name, live, text) text,
-const char *const batch_count_texts[N_BATCH_COUNTS] = {BATCH_COUNTS(COUNT)};
+static const char *const batch_count_texts[N_BATCH_COUNTS] = {BATCH_COUNTS(COUNT)};
 #undef COUNT
 _Static_assert(sizeof(batch_view) == sizeof(batch_arrays), "a view and the arrays it shows differ");
 _Static_assert(sizeof(batch_counts) == N_BATCH_COUNTS * sizeof(int32_t),

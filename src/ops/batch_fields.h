@@ -114,7 +114,6 @@ typedef struct batch_field {
   int32_t count, each, more; // count: BATCH_COUNT_..., its place in batch_counts
 } batch_field;
 extern const batch_field batch_fields[N_BATCH_FIELDS];
-extern const char *const batch_count_texts[N_BATCH_COUNTS];
 
 // Legal values of each field.
 void batch_ranges(const batch_limits *limit, batch_range out[N_BATCH_FIELDS]);

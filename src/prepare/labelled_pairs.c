@@ -112,7 +112,7 @@ static bool time_of(const label_reading *r, const log_row *row, int64_t *time, c
     *why = "no time";
     return false;
   }
-  if (!time_parse_local((time_format)r->how->c->time_format, r->zone, text, row->bytes[COL_TIME], &t, why))
+  if (!time_parse((time_format)r->how->c->time_format, r->zone, text, row->bytes[COL_TIME], &t, why))
     return false;
   *time = time_in_units(t, time_unit_per_second(dataset_get_info(r->how->d)->time_unit));
   return true;

@@ -235,7 +235,7 @@ static bool take_time(catalogue *c, const char *text, event_time *t, const char 
   *t = (event_time){.seconds = 0};
   if (p->catalogue.snapshot[0] == '\0') return true;
   *why = "no time";
-  return text != NULL && time_parse_local((time_format)format, c->job->zone, text, strlen(text), t, why);
+  return text != NULL && time_parse((time_format)format, c->job->zone, text, strlen(text), t, why);
 }
 
 static status take_property(catalogue *c, const log_reader *r, const char **row) {

@@ -180,7 +180,6 @@ status load_partition(partition_work *w); // only reads it
 
 // Warns on stderr and in the report. What is said must depend on the input alone, as the report does.
 __attribute__((format(printf, 2, 3))) void prepare_warn(prepare_job *job, const char *format, ...);
-void tell_user(void *job, const char *sentence);       // the same of a sentence
 void keep_remark(void *job, const log_remark *remark); // for log_tell
 void warn_of_remarks(prepare_job *job);                // of all files since the last call
 // Warns of what is doubtful in the times that were read, and in those that stay.

@@ -43,7 +43,7 @@ void prepare_warn(prepare_job *job, const char *format, ...) {
                         json_string(printable(shown, sizeof shown, without_folders(text), "")));
 }
 
-void tell_user(void *job, const char *sentence) {
+static void tell_user(void *job, const char *sentence) {
   prepare_warn(job, "%s", sentence);
 }
 

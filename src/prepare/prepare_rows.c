@@ -76,7 +76,7 @@ static const char *take_time(row_block *b, const log_row *row, event_time *t) {
   const char *text = row->text[COL_TIME], *why = "no time";
   const uint32_t bytes = row->bytes[COL_TIME];
   if (text == NULL ||
-      !time_parse_local((time_format)b->how->c->input.time_format, b->how->zone, text, bytes, t, &why))
+      !time_parse((time_format)b->how->c->input.time_format, b->how->zone, text, bytes, t, &why))
     return why;
   survey_add(&b->times, *t, row->line, text, bytes);
   return NULL;
@@ -88,7 +88,7 @@ bool is_one_value(const void *self, int column, const char *text, size_t bytes, 
   money m;
   const char *why;
   if (column == COL_TIME)
-    return time_parse_local((time_format)how->c->input.time_format, how->zone, text, bytes, &t, &why);
+    return time_parse((time_format)how->c->input.time_format, how->zone, text, bytes, &t, &why);
   if (column == COL_PRICE) return !fits && money_parse(text, bytes, &m, &why);
   return column == COL_EVENT && intern_find(how->wanted_types, text) >= 0;
 }

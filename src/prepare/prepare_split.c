@@ -59,8 +59,8 @@ static status read_date(const prepare_job *job, const char *text, const char *na
                 "\"last 7d\"",
                 name);
   if (read_last(text, last)) return OK;
-  if (!time_parse_local(format >= TIME_ISO ? format : TIME_ISO, job->zone, text, strlen(text), &t, &why) &&
-      !time_parse_local(format, job->zone, text, strlen(text), &t, &number_why))
+  if (!time_parse(format >= TIME_ISO ? format : TIME_ISO, job->zone, text, strlen(text), &t, &why) &&
+      !time_parse(format, job->zone, text, strlen(text), &t, &number_why))
     return fail(ERR_ARGUMENT,
                 "output.%s = \"%s\": %s; a date such as 2024-03-01 or 2024-03-01T12:00:00Z is needed, or the "
                 "last hours, "

@@ -94,7 +94,7 @@ static void suggest(char *to, size_t room, time_format format, int32_t zone, con
     const char *why;
     char read[TIME_TEXT];
     if (f == (int)format || f == TIME_ORDER ||
-        !time_parse_local((time_format)f, zone, text, strlen(text), &t, &why) || !plausible(t))
+        !time_parse((time_format)f, zone, text, strlen(text), &t, &why) || !plausible(t))
       continue;
     snprintf(to, room, "; --time_format %s would give %s%s", time_format_names[f], time_text(read, t), of);
     return;
@@ -194,17 +194,6 @@ void span_add(time_span *s, event_time t, bool first) {
   if (!first) add_gap(s, s->last, t);
   s->last = t;
   s->events++;
-}
-
-void span_merge(time_span *to, const time_span *more) {
-  if (more->events == 0) return;
-  if (to->events == 0 || compare(more->least, to->least) < 0) to->least = more->least;
-  if (to->events == 0 || compare(more->greatest, to->greatest) > 0) to->greatest = more->greatest;
-  if (more->finest > to->finest) to->finest = more->finest;
-  to->events += more->events;
-  to->gaps += more->gaps;
-  to->no_gaps += more->no_gaps;
-  for (int i = 0; i < GAP_SIZES; i++) to->sizes[i] += more->sizes[i];
 }
 
 // Gaps that may be of so many seconds or fewer: sizes are known as powers of two.

@@ -46,7 +46,6 @@ typedef struct time_span {
 
 // Events of a user come one after the other, in order; `first`: another user's begin.
 void span_add(time_span *s, event_time t, bool first);
-void span_merge(time_span *to, const time_span *more);
 // Tells what is doubtful in them. session_gap: seconds of silence that end a session; 0: nothing does.
 void span_judge(const time_span *s, const char *column, double session_gap, survey_tell *tell, void *self);
 

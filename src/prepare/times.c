@@ -169,8 +169,8 @@ static bool parse_short(time_format format, const char *p, const char *end, even
   return true;
 }
 
-bool time_parse_local(time_format format, int32_t zone, const char *text, size_t bytes, event_time *t,
-                      const char **why) {
+bool time_parse(time_format format, int32_t zone, const char *text, size_t bytes, event_time *t,
+                const char **why) {
   const char *p = text, *end = text + bytes;
   if (parse_short(format, p, end, t)) return true;
   while (p < end && (*p == ' ' || *p == '\t')) p++;
@@ -181,10 +181,6 @@ bool time_parse_local(time_format format, int32_t zone, const char *text, size_t
   }
   const bool number = format < TIME_ISO || format == TIME_ORDER;
   return number ? number_parse(format, p, end, t, why) : date_parse(format, zone, p, end, t, why);
-}
-
-bool time_parse(time_format format, const char *text, size_t bytes, event_time *t, const char **why) {
-  return time_parse_local(format, 0, text, bytes, t, why);
 }
 
 int64_t time_in_units(event_time t, int64_t per_second) {

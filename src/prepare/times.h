@@ -44,10 +44,9 @@ typedef struct event_time {
 
 // Reads text[0, bytes), which need not end with NUL; spaces around it do not matter. False: *why is the reason, a
 // constant sentence that names the field at fault. Thread-safe, and independent of the locale.
-bool time_parse(time_format format, const char *text, size_t bytes, event_time *t, const char **why);
-// The same where a date without a zone is local time, `zone` seconds east of UTC.
-bool time_parse_local(time_format format, int32_t zone, const char *text, size_t bytes, event_time *t,
-                      const char **why);
+// A date without a zone is local time, `zone` seconds east of UTC.
+bool time_parse(time_format format, int32_t zone, const char *text, size_t bytes, event_time *t,
+                const char **why);
 // Reads a zone as it stands behind a time ("+08:00", "Z", "UTC"); false: it is none, or out of range.
 bool time_parse_zone(const char *text, int32_t *zone);
 

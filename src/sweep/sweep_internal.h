@@ -47,7 +47,6 @@ typedef struct sweep_job {
 // whole: the run at one go, which ends where this one has ended; else up to the rung.
 status trial_words(const sweep *s, int64_t trial, int32_t rung, const char *out, bool whole, char ***words);
 status trial_dir(const sweep *s, int64_t trial, char dir[PATH_MAX]);
-status trial_log(const sweep *s, int64_t trial, char path[PATH_MAX]);
 // Starts a process, which gets SIGTERM if this one dies. job->trial, rung are set; pid is set.
 status trial_start(const sweep *s, sweep_job *job);
 // Looks at a process of which waitpid says `how`. *again: it was ended from outside, so that it may go on from its checkpoint.

@@ -163,7 +163,7 @@ status trial_dir(const sweep *s, int64_t trial, char dir[PATH_MAX]) {
   return in_dir(s, trial, "", dir);
 }
 
-status trial_log(const sweep *s, int64_t trial, char path[PATH_MAX]) {
+static status trial_log(const sweep *s, int64_t trial, char path[PATH_MAX]) {
   return in_dir(s, trial, ".log", path);
 }
 

@@ -124,8 +124,9 @@ status rank_budget_before(rank_budget *b) {
 
 // ---- after it ------------------------------------------------------------------------------------------------
 
-bool rank_budget_at(const peft_config *c, int64_t steps, int64_t step, int64_t begin, int64_t end,
-                    int64_t *budget) {
+// How many ranks step `step` leaves, of `begin` at the beginning and `end` at the end; false: it cuts none.
+static bool rank_budget_at(const peft_config *c, int64_t steps, int64_t step, int64_t begin, int64_t end,
+                           int64_t *budget) {
   const int64_t last = steps - c->tfinal;
   *budget = begin;
   if (step <= c->tinit || step > last) return false;

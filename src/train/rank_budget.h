@@ -26,8 +26,5 @@ void rank_budget_close(rank_budget *b); // NULL is safe
 // NULL: nothing. Once the gradients of a step are summed, before the optimiser; and after it.
 status rank_budget_before(rank_budget *b);
 status rank_budget_after(rank_budget *b, int64_t step);
-// How many ranks step `step` leaves, of `begin` at the beginning and `end` at the end; false: it cuts none. For tests.
-bool rank_budget_at(const peft_config *c, int64_t steps, int64_t step, int64_t begin, int64_t end,
-                    int64_t *budget);
 
 #endif

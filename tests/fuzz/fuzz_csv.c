@@ -30,7 +30,7 @@ static void check_value(const char *value) {
   require(utf8_valid(value));
   if (money_parse(value, strlen(value), &price, &why)) require(isfinite(price.value));
   for (int format = 0; format < TIME_FORMAT_COUNT; format++)
-    if (time_parse((time_format)format, value, strlen(value), &t, &why)) require(t.nanos < 1000000000);
+    if (time_parse((time_format)format, 0, value, strlen(value), &t, &why)) require(t.nanos < 1000000000);
 }
 
 static void check_row(const log_reader *r, int64_t *line) {

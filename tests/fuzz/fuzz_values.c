@@ -17,7 +17,7 @@ static void check_date(const char *text, size_t bytes, time_format format) {
   event_time t, again;
   const char *why = NULL;
   char written[TIME_TEXT];
-  if (!time_parse(format, text, bytes, &t, &why)) {
+  if (!time_parse(format, 0, text, bytes, &t, &why)) {
     require(why != NULL);
     return;
   }
@@ -26,13 +26,13 @@ static void check_date(const char *text, size_t bytes, time_format format) {
   require(t.nanos < 1000000000 && t.seconds >= -62135596800 - zone && t.seconds <= 253402300800 + zone);
   if (t.seconds < -62135596800 || t.seconds >= 253402300800) return; // by its zone
   time_text(written, t);
-  require(time_parse(TIME_ISO, written, strlen(written), &again, &why) && same(t, again));
+  require(time_parse(TIME_ISO, 0, written, strlen(written), &again, &why) && same(t, again));
 }
 
 static void check_number(const char *text, size_t bytes) {
   event_time t, finer;
   const char *why = NULL;
-  if (!time_parse(TIME_SECONDS, text, bytes, &t, &why)) {
+  if (!time_parse(TIME_SECONDS, 0, text, bytes, &t, &why)) {
     require(why != NULL);
     return;
   }
@@ -45,7 +45,7 @@ static void check_number(const char *text, size_t bytes) {
   memcpy(more, text, bytes);
   memset(more + bytes, '0', 9);
   for (int unit = TIME_MILLISECONDS; unit <= TIME_NANOSECONDS; unit++)
-    require(time_parse((time_format)unit, more, bytes + 3 * (size_t)unit, &finer, &why) && same(t, finer));
+    require(time_parse((time_format)unit, 0, more, bytes + 3 * (size_t)unit, &finer, &why) && same(t, finer));
   free(more);
 }
 

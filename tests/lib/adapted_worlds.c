@@ -69,13 +69,13 @@ static void make_world(adapted_world *w, void (*change)(model_config *)) {
     else
       check_ok(merge_checkpoint(from, adapted_path(w->dir, name, to), false, NULL));
     snprintf(name, sizeof name, "own-%u", k);
-    check_ok(export_bundle(to, adapted_path(w->dir, name, from), false, false, false, NULL));
+    check_ok(export_bundle(to, adapted_path(w->dir, name, from), &(export_config){.force = false}, NULL));
     souk_error e;
     if (souk_open(&w->own[k], from, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
   }
   const export_config config = {.adapters = list};
-  check_ok(export_bundle_as(adapted_path(w->dir, "checkpoint", from), adapted_path(w->dir, "many", to),
-                            &config, NULL));
+  check_ok(export_bundle(adapted_path(w->dir, "checkpoint", from), adapted_path(w->dir, "many", to), &config,
+                         NULL));
   souk_error e;
   if (souk_open(&w->b, to, 0, &e) != SOUK_OK) fail_msg("%s", e.message);
 }

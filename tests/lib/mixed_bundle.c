@@ -25,7 +25,7 @@ static void add_mix(mixed_bundle *b, dataset *d) {
   b->mix_weights = b->mix_others + (int32_t)mix_get_table(x)->offsets[MIXED_ITEMS];
   mix_free(x);
   check_ok(path_join(place, sizeof place, b->root, "checkpoint"));
-  check_ok(export_bundle(place, b->good, true, true, false, NULL));
+  check_ok(export_bundle(place, b->good, &(export_config){.force = true, .with_mix = true}, NULL));
 }
 
 void mixed_bundle_make(mixed_bundle *b) {

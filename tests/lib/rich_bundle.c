@@ -55,7 +55,7 @@ static void add_adapters(const char *dir) {
   snprintf(list, sizeof list, "de=%s/tuned-de,sale=%s/tuned-sale", dir, dir);
   check_ok(path_join(base, sizeof base, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
-  check_ok(export_bundle_as(base, bundle, &(export_config){.force = true, .adapters = list}, NULL));
+  check_ok(export_bundle(base, bundle, &(export_config){.force = true, .adapters = list}, NULL));
 }
 
 void rich_bundle(const char *dir, rich_kind kind) {

@@ -51,5 +51,5 @@ void saved_tear_down(saved_model *f) {
 }
 
 status saved_write(const saved_model *f) {
-  return checkpoint_write_model(f->checkpoint, f->m, &saved_state, saved_yaml, f->d, true);
+  return tiny_checkpoint(f->checkpoint, f->m, &saved_state, saved_yaml, f->d, true);
 }

@@ -86,14 +86,29 @@ model *tiny_model(dataset *d, model_config *c) {
   return m;
 }
 
+status tiny_checkpoint(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                       const dataset *d, bool moments) {
+  checkpoint_content c = {.model = model_get_config(m),
+                          .params = model_params(m),
+                          .state = state,
+                          .config_yaml = config_yaml,
+                          .data = d,
+                          .items = model_items(m)};
+  float *copy;
+  TRY(params_to_host(c.params, moments, &c.values, &copy));
+  const status rc = checkpoint_write(dir, &c);
+  free(copy);
+  return rc;
+}
+
 void tiny_export(const char *dir, model *m, dataset *d) {
   char checkpoint_dir[PATH_MAX], bundle[PATH_MAX];
   const train_state state = {
       .step = 7, .tokens = 1234, .best_step = 7, .best_metric = 0.5, .best_name = "ndcgtrue10"};
   check_ok(path_join(checkpoint_dir, sizeof checkpoint_dir, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
-  check_ok(checkpoint_write_model(checkpoint_dir, m, &state, "train:\n  steps: 7\n", d, false));
-  check_ok(export_bundle(checkpoint_dir, bundle, true, true, false, NULL));
+  check_ok(tiny_checkpoint(checkpoint_dir, m, &state, "train:\n  steps: 7\n", d, false));
+  check_ok(export_bundle(checkpoint_dir, bundle, &(export_config){.force = true, .with_mix = true}, NULL));
 }
 
 void tiny_bundle_of(const char *dir, const model_config *c) {
@@ -189,7 +204,7 @@ void tiny_adapted_bundle(const char *dir) {
   const export_config c = {.force = true, .with_mix = true, .adapters = list};
   check_ok(path_join(from, sizeof from, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
-  check_ok(export_bundle_as(from, bundle, &c, NULL));
+  check_ok(export_bundle(from, bundle, &c, NULL));
 }
 
 void tiny_words_bundle(const char *dir, vocab *v) {

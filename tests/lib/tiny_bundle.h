@@ -3,6 +3,7 @@
 #define SOUK_TESTS_TINY_BUNDLE_H
 
 #include "data/dataset.h"
+#include "model/checkpoint.h"
 #include "model/model.h"
 #include "souk/infer.h"
 
@@ -13,6 +14,10 @@ model_config tiny_config(void);
 // A model over d whose parameters are all random, biases and norms too, so that a test notices any that is left out.
 // c is resolved. Where items are of content they get texts, and features if c->item_features says how many.
 model *tiny_model(dataset *d, model_config *c);
+
+// Writes a checkpoint of m, with its moments if `moments`.
+status tiny_checkpoint(const char *dir, model *m, const train_state *state, const char *config_yaml,
+                       const dataset *d, bool moments);
 
 // Writes a checkpoint of m to DIR/checkpoint and the bundle of it to DIR/bundle; both are replaced.
 void tiny_export(const char *dir, model *m, dataset *d);

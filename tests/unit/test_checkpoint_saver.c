@@ -7,6 +7,7 @@
 #include "lib/check.h"
 #include "lib/saved_model.h"
 #include "lib/scratch.h"
+#include "lib/tiny_bundle.h"
 #include "base/file.h"
 #include "hdf5/hdf5_glue.h"
 #include "model/checkpoint_find.h"
@@ -39,7 +40,7 @@ static void test_faults(void **unused) {
       faults_set(fault);
       train_state t = saved_state;
       t.tokens = n + 1;
-      rc = checkpoint_write_model(f.checkpoint, f.m, &t, saved_yaml, f.d, true);
+      rc = tiny_checkpoint(f.checkpoint, f.m, &t, saved_yaml, f.d, true);
       faults_set(NULL);
       assert_int_equal(entries(f.run), 1);
       checkpoint *c;

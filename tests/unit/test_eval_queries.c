@@ -250,7 +250,7 @@ static void test_subset(void **unused) {
     query_chunk k;
     check_ok(queries_open(&s, d, &c));
     check_ok(queries_chunk(s, 0, &k));
-    assert_int_equal(queries_users(s), 4);
+    assert_int_equal(queries_chunks(s), 1);
     assert_int_equal(k.count, 4);
     for (int i = 0; i < 4; i++) chosen[k.queries[i].sequence]++;
     queries_close(s);

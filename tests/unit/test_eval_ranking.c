@@ -290,6 +290,15 @@ static void test_all_tied(void **unused) {
   close_tiny(d);
 }
 
+static status evaluate(model *m, dataset *d, const ranking_config *c, ranking_result *out) {
+  *out = (ranking_result){0};
+  ranking *r;
+  TRY(ranking_open(&r, d, c));
+  const status rc = ranking_run(r, m, out);
+  ranking_close(r);
+  return rc;
+}
+
 // A model whose items are all alike: the target's own product and those of the tiles differ by rounding, and still all tie.
 static void test_model_ties(void **unused) {
   (void)unused;
@@ -308,7 +317,7 @@ static void test_model_ties(void **unused) {
   ranking_config c = ranking_defaults();
   c.query.filter_history = false;
   ranking_result result;
-  check_ok(ranking_evaluate(m, d, &c, &result));
+  check_ok(evaluate(m, d, &c, &result));
   double mean = 0, quarter = 0;
   for (int i = 0; i < USERS; i++) mean += result.ranks[RANK_FULL][i] / (double)USERS;
   for (int i = 0; i < USERS; i++) quarter += (result.ranks[RANK_FULL][i] <= ITEMS / 4) / (double)USERS;
@@ -336,7 +345,7 @@ static void test_loss_of_unknown(void **unused) {
     c.query.part = EVAL_TEST;
     c.loss = true;
     ranking_result result;
-    check_ok(ranking_evaluate(m, d, &c, &result));
+    check_ok(evaluate(m, d, &c, &result));
     assert_true(result.has_loss);
     loss[round] = result.loss;
     accuracy[round] = result.accuracy;
@@ -463,7 +472,7 @@ static void test_refusals(void **unused) {
   strcpy(dir, first);
   mc.event_types = 2;
   m = make_model(&mc);
-  check_fails(ranking_evaluate(m, d, &c, &result), ERR_ARGUMENT, "3 event types, the model was made for 2");
+  check_fails(evaluate(m, d, &c, &result), ERR_ARGUMENT, "3 event types, the model was made for 2");
   ranking_result_free(&result);
   model_free(m);
 
@@ -471,7 +480,7 @@ static void test_refusals(void **unused) {
   mc = small_model(d, 1);
   const model_run run = {.caps = {.tokens = 4, .seqs = 2, .masked = 2}, .seed = 5};
   check_ok(model_create(&m, "cpu", &mc, &run));
-  check_fails(ranking_evaluate(m, d, &c, &result), ERR_ARGUMENT, "does not fit into batches of 4 tokens");
+  check_fails(evaluate(m, d, &c, &result), ERR_ARGUMENT, "does not fit into batches of 4 tokens");
   ranking_result_free(&result);
   model_free(m);
   close_tiny(d);

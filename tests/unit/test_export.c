@@ -19,6 +19,8 @@
 #include "convert/export.h"
 #include "model/objectives/item_head.h"
 
+static const export_config replacing = {.force = true, .with_mix = true};
+
 enum { USERS = 40, ITEMS = 90, K = 12 };
 
 typedef struct kind {
@@ -328,8 +330,9 @@ static void existing_places(void **state) {
   check_ok(path_join(from, sizeof from, dir, "checkpoint"));
   check_ok(path_join(bundle, sizeof bundle, dir, "bundle"));
   check_ok(path_join(other, sizeof other, dir, "precious"));
-  check_fails(export_bundle(from, bundle, false, true, false, NULL), ERR_ARGUMENT, "--force replaces it");
-  check_ok(export_bundle(from, bundle, true, true, false, &result));
+  check_fails(export_bundle(from, bundle, &(export_config){.with_mix = true}, NULL), ERR_ARGUMENT,
+              "--force replaces it");
+  check_ok(export_bundle(from, bundle, &replacing, &result));
   assert_int_equal(result.items, 20);
   assert_int_equal(result.dimension, 17);
   assert_int_equal(result.step, 7);
@@ -337,16 +340,16 @@ static void existing_places(void **state) {
   assert_int_equal(mkdir(other, 0777), 0);
   check_ok(path_join(path, sizeof path, other, "thesis.txt"));
   check_ok(file_write_atomic(path, "x", 1));
-  check_fails(export_bundle(from, other, true, true, false, NULL), ERR_ARGUMENT, "it is left as it is");
+  check_fails(export_bundle(from, other, &replacing, NULL), ERR_ARGUMENT, "it is left as it is");
   assert_true(file_exists(path));
-  check_fails(export_bundle(from, "", true, true, false, NULL), ERR_ARGUMENT, "empty");
-  check_fails(export_bundle(dir, bundle, true, true, false, NULL), ERR_NOT_FOUND, "manifest.json");
+  check_fails(export_bundle(from, "", &replacing, NULL), ERR_ARGUMENT, "empty");
+  check_fails(export_bundle(dir, bundle, &replacing, NULL), ERR_NOT_FOUND, "manifest.json");
   // A path that cannot be written leaves nothing behind and the old bundle as it was.
   check_ok(path_join(path, sizeof path, dir, "no/such/place"));
   check_ok(path_join(other, sizeof other, path, "bundle"));
   char trailing[PATH_MAX + 8];
   snprintf(trailing, sizeof trailing, "%s//", bundle);
-  check_ok(export_bundle(from, trailing, true, true, false, NULL));
+  check_ok(export_bundle(from, trailing, &replacing, NULL));
   tiny_remove(dir);
 }
 
@@ -367,8 +370,8 @@ static void weights_that_are_not_finite(void **state) {
   param_master(model_params(m), p)[p->size / 2] = NAN; // in the middle third: the keys
   const train_state state_of_run = {.step = 1};
   // A checkpoint may refuse such parameters by itself; then there is nothing to export.
-  if (checkpoint_write_model(from, m, &state_of_run, "", d, false) == OK)
-    check_fails(export_bundle(from, bundle, true, true, false, NULL), ERR_NONFINITE,
+  if (tiny_checkpoint(from, m, &state_of_run, "", d, false) == OK)
+    check_fails(export_bundle(from, bundle, &replacing, NULL), ERR_NONFINITE,
                 "bert.encoder.layer.1.attention.self.key.weight");
   glob_t found;
   snprintf(temporary, sizeof temporary, "%s.tmp.*", bundle);

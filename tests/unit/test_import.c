@@ -10,6 +10,7 @@
 #include "data/wordpiece.h"
 #include "lib/check.h"
 #include "lib/hf_model.h"
+#include "lib/tiny_bundle.h"
 #include "model/checkpoint.h"
 #include "train/init.h"
 #include "train/init_from.h"
@@ -262,7 +263,7 @@ static void test_a_run_keeps_the_tokenizer(void **unused) {
   check_ok(init_load(run, m, d, NULL, &start));
   snprintf(trained, sizeof trained, "%s-trained", hf_out);
   const train_state state = {.step = 1};
-  check_ok(checkpoint_write_model(trained, m, &state, "", d, false));
+  check_ok(tiny_checkpoint(trained, m, &state, "", d, false));
   checkpoint *c;
   check_ok(checkpoint_open(&c, trained));
   const json_t *config = json_object_get(c->tokenizer, "config");

@@ -19,13 +19,13 @@ static void test_refused_exports(void **unused) {
   adapted_path(w->dir, "refused", out);
   export_config c = {.adapters = list};
   snprintf(list, sizeof list, "%s", adapted_path(adapted_worlds[1].dir, "tuned-de", a));
-  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "is not tuned on top of");
+  check_fails(export_bundle(base, out, &c, NULL), ERR_ARGUMENT, "is not tuned on top of");
   snprintf(list, sizeof list, "x y=%s", adapted_path(w->dir, "tuned-de", a));
-  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
+  check_fails(export_bundle(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
   snprintf(list, sizeof list, ".x=%s", a);
-  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
+  check_fails(export_bundle(base, out, &c, NULL), ERR_ARGUMENT, "cannot be a folder of a bundle");
   snprintf(list, sizeof list, "x=%s,x=%s", a, a);
-  check_fails(export_bundle_as(base, out, &c, NULL), ERR_ARGUMENT, "two are called x");
+  check_fails(export_bundle(base, out, &c, NULL), ERR_ARGUMENT, "two are called x");
 }
 
 // Replaces one text of a file by another of the same length.

@@ -342,7 +342,7 @@ static souk_bundle *open_mixed(const char *where) {
   mix_free(tiny_mix_saved(where, d, EVAL_TEST, &settings));
   dataset_close(d);
   check_ok(path_join(path, sizeof path, where, "mixed"));
-  check_ok(export_bundle(place, path, false, true, false, NULL));
+  check_ok(export_bundle(place, path, &(export_config){.with_mix = true}, NULL));
   assert_int_equal(souk_open(&b, path, 0, NULL), SOUK_OK);
   return b;
 }

@@ -61,8 +61,8 @@ static void make(int32_t items, int64_t hidden) {
   m = tiny_model(d, &c);
   tiny_export(dir, m, d);
   x = tiny_mix_saved(dir, d, EVAL_TEST, &settings);
-  check_ok(export_bundle(place, bundle, false, true, false, NULL));
-  check_ok(export_bundle(place, plain, false, false, false, NULL));
+  check_ok(export_bundle(place, bundle, &(export_config){.with_mix = true}, NULL));
+  check_ok(export_bundle(place, plain, &(export_config){.force = false}, NULL));
   assert_int_equal(souk_open(&with, bundle, 0, NULL), SOUK_OK);
   assert_int_equal(souk_open(&without, plain, 0, NULL), SOUK_OK);
 }

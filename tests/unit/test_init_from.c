@@ -37,7 +37,7 @@ static void set_up(fixture *f, items_kind items, bool pre_norm) {
     f->m[k] = tiny_model(f->d[k], &f->c[k]);
   }
   check_ok(path_join(place, sizeof place, f->dir, "checkpoint"));
-  check_ok(checkpoint_write_model(place, f->m[0], &state, "", f->d[0], false));
+  check_ok(tiny_checkpoint(place, f->m[0], &state, "", f->d[0], false));
   check_ok(checkpoint_open(&f->from, place));
 }
 

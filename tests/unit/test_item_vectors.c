@@ -135,7 +135,7 @@ static void test_checkpoint(void **unused) {
   set_up(&f, ITEMS_BOTH);
   check_ok(path_join(dir, sizeof dir, f.dir, "checkpoint"));
   check_ok(path_join(path, sizeof path, dir, "content.h5"));
-  check_ok(checkpoint_write_model(dir, f.m, &state, "", f.d, false));
+  check_ok(tiny_checkpoint(dir, f.m, &state, "", f.d, false));
   check_ok(model_item_vectors(f.m, 0, ITEMS, before));
   check_ok(checkpoint_open(&c, dir));
   assert_int_equal(c->model.items, ITEMS_BOTH);

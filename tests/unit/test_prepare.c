@@ -7,6 +7,7 @@
 #include "hdf5/hdf5_glue.h"
 #include "prepare/prepare_internal.h"
 #include "lib/check.h"
+#include "lib/h5_dims.h"
 #include "lib/prepare_run.h"
 
 static void test_order_and_sessions(void **unused) {

@@ -9,7 +9,7 @@
 static void expect(time_format format, const char *text, int64_t seconds, uint32_t nanos) {
   event_time t;
   const char *why = "";
-  if (!time_parse(format, text, strlen(text), &t, &why)) fail_msg("\"%s\" is not read: %s", text, why);
+  if (!time_parse(format, 0, text, strlen(text), &t, &why)) fail_msg("\"%s\" is not read: %s", text, why);
   if (t.seconds != seconds || t.nanos != nanos)
     fail_msg("\"%s\" is read as %lld s and %u ns, not %lld and %u", text, (long long)t.seconds, t.nanos,
              (long long)seconds, nanos);
@@ -18,7 +18,7 @@ static void expect(time_format format, const char *text, int64_t seconds, uint32
 static void expect_none(time_format format, const char *text, const char *reason) {
   event_time t;
   const char *why = NULL;
-  if (time_parse(format, text, strlen(text), &t, &why))
+  if (time_parse(format, 0, text, strlen(text), &t, &why))
     fail_msg("\"%s\" is read as %lld", text, (long long)t.seconds);
   if (why == NULL || strstr(why, reason) == NULL)
     fail_msg("\"%s\" is refused for \"%s\", not \"%s\"", text, why != NULL ? why : "(none)", reason);
@@ -327,11 +327,11 @@ static void test_bytes_behind_the_text_are_not_read(void **unused) {
   (void)unused;
   event_time t;
   const char *why;
-  assert_true(time_parse(TIME_ISO, "2021-03-04 08:00:00 UTC", 10, &t, &why) &&
+  assert_true(time_parse(TIME_ISO, 0, "2021-03-04 08:00:00 UTC", 10, &t, &why) &&
               t.seconds == MARCH_4 - 8 * 3600);
-  assert_true(time_parse(TIME_ISO, "2021-03-04 08:00:00Z7", 20, &t, &why) && t.seconds == MARCH_4);
-  assert_true(time_parse(TIME_SECONDS, "16500", 3, &t, &why) && t.seconds == 165);
-  assert_true(time_parse(TIME_SECONDS, "1.55", 3, &t, &why) && t.nanos == 500000000);
+  assert_true(time_parse(TIME_ISO, 0, "2021-03-04 08:00:00Z7", 20, &t, &why) && t.seconds == MARCH_4);
+  assert_true(time_parse(TIME_SECONDS, 0, "16500", 3, &t, &why) && t.seconds == 165);
+  assert_true(time_parse(TIME_SECONDS, 0, "1.55", 3, &t, &why) && t.nanos == 500000000);
   const char *whole = "Thu, 4 Mar 2021 16:00:00.25 +0800 (CST)";
   for (size_t n = 0; n <= strlen(whole); n++) { // with the sanitizers: no byte beyond is touched
     char *cut = malloc(n + 1);
@@ -339,7 +339,7 @@ static void test_bytes_behind_the_text_are_not_read(void **unused) {
     memcpy(cut, whole, n);
     char *exact = realloc(cut, n > 0 ? n : 1);
     assert_non_null(exact);
-    for (int f = 0; f < TIME_FORMAT_COUNT; f++) time_parse((time_format)f, exact, n, &t, &why);
+    for (int f = 0; f < TIME_FORMAT_COUNT; f++) time_parse((time_format)f, 0, exact, n, &t, &why);
     free(exact);
   }
 }
@@ -356,7 +356,7 @@ static void test_every_byte_in_every_place(void **unused) {
       memcpy(text, whole, 20);
       text[i] = (char)b;
       const bool digit = whole[i] >= '0' && whole[i] <= '9', same = text[i] == whole[i];
-      const bool read = time_parse(TIME_ISO, text, 19, &t, &why);
+      const bool read = time_parse(TIME_ISO, 0, text, 19, &t, &why);
       if (same && !(read && t.seconds == 1709296200)) fail_msg("\"%s\" is not read", text);
       if (digit && (b < '0' || b > '9') && read && !(i == 11 && (b == ' ' || b == '\t')))
         fail_msg("\"%s\" is read", text);
@@ -383,8 +383,8 @@ static void test_zones(void **unused) {
                time_parse_zone("+15:00", &zone) || time_parse_zone("8", &zone) ||
                time_parse_zone("+08:00 x", &zone));
   const char *local = "2021-03-04 16:00:00", *zoned = "2021-03-04T08:00:00Z";
-  assert_true(time_parse_local(TIME_ISO, 28800, local, strlen(local), &t, &why) && t.seconds == MARCH_4);
-  assert_true(time_parse_local(TIME_ISO, 28800, zoned, strlen(zoned), &t, &why) && t.seconds == MARCH_4);
+  assert_true(time_parse(TIME_ISO, 28800, local, strlen(local), &t, &why) && t.seconds == MARCH_4);
+  assert_true(time_parse(TIME_ISO, 28800, zoned, strlen(zoned), &t, &why) && t.seconds == MARCH_4);
 }
 
 // Random instants from 0001 to 9999, written by strftime in many forms, against timegm.

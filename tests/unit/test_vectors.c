@@ -8,6 +8,8 @@
 #include "hdf5/hdf5_glue.h"
 #include "convert/vectors.h"
 #include "lib/check.h"
+#include "lib/h5_dims.h"
+#include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "model/objectives/item_head.h"
 #include "model/objectives/next_session.h"
@@ -51,7 +53,7 @@ static int set_up(void **unused) {
   const model_run run = {.caps = {.tokens = 100, .seqs = 9, .masked = 9}, .seed = 4};
   check_ok(model_create(&m, "cpu", &mc, &run));
   const train_state state = {.step = 1};
-  check_ok(checkpoint_write_model(checkpoint_path, m, &state, "", d, false));
+  check_ok(tiny_checkpoint(checkpoint_path, m, &state, "", d, false));
   check_ok(checkpoint_open(&c, checkpoint_path));
   return 0;
 }

@@ -41,7 +41,7 @@ static bool is_word(const token_masks *m, int32_t token) {
   return token >= end[RANGE_SPECIAL] && token < end[RANGE_WORDS];
 }
 
-bool may_mask(const token_masks *m, int32_t token) {
+static bool may_mask(const token_masks *m, int32_t token) {
   if (token >= dataset_get_info(m->d)->range_end[RANGE_ATTRIBUTES]) return true;
   return m->negatives == NULL && !m->layout.items_only && is_word(m, token);
 }

@@ -26,7 +26,6 @@ status token_masks_open(token_masks *m, const dataset *d, const data_config *c, 
 void token_masks_free(token_masks *m); // of a zeroed one, too
 
 masking token_masking(const data_config *c);
-bool may_mask(const token_masks *m, int32_t token);
 // Something is predicted at a row: `token`, which a mask hides there or which comes behind it. False if the batch has no more room;
 // then nothing is, which is told once; batch_bounds.h says how rare that is.
 bool predict_token(token_masks *m, batch *out, int32_t row, int32_t token, bool masked);
