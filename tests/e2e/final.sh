@@ -2,7 +2,6 @@
 # Final training (data.final): train and validation parts are trained on, and everything that says what a model was trained on
 # knows it.
 . "$(dirname "$0")/run_lib.sh"
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 final() { local run=$1; shift; train "$work/$run" --steps 12 --data.final yes "$@"; }
 last() { echo "$work/$1/$(cat "$work/$1/last")"; }
 count() { awk -F '\t' '/^i/ { n += $2 } END { print n + 0 }' "$(last "$1")/vocab.tsv"; } # items of a run's vocabulary

@@ -9,7 +9,6 @@ quietly "$souk" prepare --log "$work/log.csv" --user user --fields.item item --o
 tiny=(--data.dir "$work/data" --hidden 16 --layers 1 --heads 2 --warmup_steps 5 --lr 0.003 --batch_tokens 256 --max_positions 12 --threads 1)
 quietly "$souk" pretrain "${tiny[@]}" --out "$work/run" --steps 30 --eval_every 0
 checkpoint="$work/run/$(cat "$work/run/last")"
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 
 # The mix.
 "$souk" eval "$work/run" --bootstrap 50 --negatives 20 >"$work/before" 2>/dev/null

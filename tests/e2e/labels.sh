@@ -3,7 +3,6 @@
 # stopped ends with the same bytes; evaluation, calibration, export; labels by a teacher; rows to label; means by item in the catalogue.
 . "$(dirname "$0")/run_lib.sh"
 shop=$work/shop
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 quietly "$souk" synth --out "$shop" --users 2000 --items 60
 # Every English word of catalogue and reviews is a token; reviews with other letters are left out.
 LC_ALL=C gzip -dc "$shop/reviews.jsonl.gz" | LC_ALL=C grep -v "$(printf '[\200-\377]')" >"$work/reviews.jsonl"

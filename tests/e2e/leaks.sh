@@ -3,7 +3,6 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 export OMP_NUM_THREADS=1
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 # forge FILE COMMAND...: changes a file of a directory through a filter that keeps its length, and makes the manifest say so, as
 # somebody would who means it.
 forge() {

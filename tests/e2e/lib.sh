@@ -43,6 +43,29 @@ check_error() {
   if [ $rc -ne 0 ] && [ $rc -lt 126 ] && grep -qF -- "$text" "$work/.err"; then ok "$name"; return; fi
   not_ok "$name (wanted: $text)"; show_failed $rc "$@"; show_ends "$work/.err"
 }
+# has REGEX FILE: the file holds it; else it is shown.
+has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; }
+# dated_log: events of five users over January 2024, few enough to count by hand.
+dated_log() {
+  cat <<'CSV'
+u,i,t
+ann,a,2024-01-01
+ann,b,2024-01-02
+bob,b,2024-01-03
+bob,a,2024-01-04
+bob,c,2024-01-05
+eve,a,2024-01-09T23:59:59
+ann,c,2024-01-10
+dan,a,2024-01-12
+eve,d,2024-01-13
+dan,b,2024-01-19T23:59:59.999
+ann,e,2024-01-20
+ann,d,2024-01-22
+dan,d,2024-01-23
+cat,b,2024-01-25
+cat,a,2024-01-26
+CSV
+}
 # What a machine may lack; what needs it is skipped, and so counted.
 full_device() { [ -c /dev/full ] && ! { echo x >/dev/full; } 2>/dev/null; } # not so in every container
 terminal() { script -qec true /dev/null </dev/null >/dev/null 2>&1; }       # script(1) and /dev/pts

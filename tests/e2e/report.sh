@@ -4,31 +4,13 @@
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
 export OMP_NUM_THREADS=1
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 flat() { tr -d ' \n' <"$1"; }
 holds() { flat "$2" | grep -qE -- "$1" || { flat "$2"; return 1; }; } # REGEX JSON
 count() { grep -o -- "$1" "$2" | wc -l; }
 
 # Train until the 10th, validation until the 20th. Before the test part a occurs four times, b three times, c twice, d once; so in
 # users. cat has no event before the test part and dan none before validation.
-cat >log.csv <<'CSV'
-u,i,t
-ann,a,2024-01-01
-ann,b,2024-01-02
-bob,b,2024-01-03
-bob,a,2024-01-04
-bob,c,2024-01-05
-eve,a,2024-01-09T23:59:59
-ann,c,2024-01-10
-dan,a,2024-01-12
-eve,d,2024-01-13
-dan,b,2024-01-19T23:59:59.999
-ann,e,2024-01-20
-ann,d,2024-01-22
-dan,d,2024-01-23
-cat,b,2024-01-25
-cat,a,2024-01-26
-CSV
+dated_log >log.csv
 prepare() { # OUT OPTION...
   local out=$1; shift
   "$souk" prepare --log log.csv --user u --fields.item i --fields.time t --time_format iso --out "$out" "$@"

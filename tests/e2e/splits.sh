@@ -2,7 +2,6 @@
 # Splits from a raw log to souk eval: by time, by user, of several targets; the figures are counted by hand.
 . "$(dirname "$0")/lib.sh"
 cd "$work" || exit 1
-has() { grep -qE -- "$1" "$2" || { cat "$2"; return 1; }; } # REGEX FILE
 lacks() { ! grep -E -- "$1" "$2"; }
 prepare() { # OUT OPTION...
   local out=$1; shift
@@ -10,24 +9,7 @@ prepare() { # OUT OPTION...
 }
 
 # Train until the 10th, validation until the 20th. Before the test part a occurs four times, b three times, c twice, d once.
-cat >log.csv <<'CSV'
-u,i,t
-ann,a,2024-01-01
-ann,b,2024-01-02
-bob,b,2024-01-03
-bob,a,2024-01-04
-bob,c,2024-01-05
-eve,a,2024-01-09T23:59:59
-ann,c,2024-01-10
-dan,a,2024-01-12
-eve,d,2024-01-13
-dan,b,2024-01-19T23:59:59.999
-ann,e,2024-01-20
-ann,d,2024-01-22
-dan,d,2024-01-23
-cat,b,2024-01-25
-cat,a,2024-01-26
-CSV
+dated_log >log.csv
 time=(--split time --valid_from 2024-01-10 --test_from 2024-01-20T00:00:00Z)
 check "a log is split at two dates" prepare time "${time[@]}"
 check "the report counts users and targets of each part" has '^ +3 users train; 4 targets of 3 users validate, 5 of 3 test$' time.txt
