@@ -74,7 +74,7 @@ status adapter_files_check(const checkpoint *base, const checkpoint *of) {
         "%s goes on training the adapters of %s, which queries of this bundle would go through as well; "
         "a bundle of its own serves it",
         of->dir, base->dir);
-  if (of->model.peft.kind == PEFT_LORA && peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
+  if (peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
     return fail(
         ERR_UNSUPPORTED,
         "%s tunes word_embeddings, which the vectors of items with content are made of (model.items); a "

@@ -31,6 +31,16 @@ static status check_kind(const checkpoint *c) {
   return fail(ERR_UNSUPPORTED, "%s is not tuned with lora or adalora, which peft's files are of", c->dir);
 }
 
+// A bundle's adapters may have it.
+static status check_table(const checkpoint *c) {
+  if (c->model.peft.kind != PEFT_ADALORA || !peft_targets_table(&c->model.peft)) return OK;
+  return fail(ERR_UNSUPPORTED,
+              "%s tunes word_embeddings with adalora, which peft has for linear layers only; souk merge "
+              "folds it, and "
+              "souk export --adapters serves it",
+              c->dir);
+}
+
 // How many letters of a name are not in peft's: a plain head's model is exported as a BertModel, whose modules go without
 // "bert.", unless it is a classifier, which has its encoder under that name.
 static size_t left_out(const writer *x) {
@@ -122,8 +132,7 @@ static json_t *target_modules(const writer *x) {
   const model_config *c = &x->c->model;
   json_t *list = json_array();
   bool projections = false;
-  if (c->peft.kind == PEFT_LORA && peft_targets_table(&c->peft))
-    json_array_append_new(list, json_string("word_embeddings"));
+  if (peft_targets_table(&c->peft)) json_array_append_new(list, json_string("word_embeddings"));
   for (size_t k = 0; k < sizeof modules / sizeof *modules; k++) {
     char name[PARAM_NAME];
     int64_t tuned = 0;
@@ -212,6 +221,7 @@ status peft_export(const char *checkpoint_dir, const char *out, bool force, uint
   out_dir *place;
   status rc = checkpoint_open(&c, checkpoint_dir);
   if (rc == OK) rc = check_kind(c);
+  if (rc == OK) rc = check_table(c);
   if (rc == OK) rc = check_replaced(out, force);
   if (rc == OK) rc = out_dir_open(&place, out, PATH_DIRECTORY, force);
   if (rc == OK) rc = out_dir_finish(place, peft_files_write(out_dir_path(place), c, bytes));

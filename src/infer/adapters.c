@@ -261,15 +261,31 @@ static souk_status read_place(tuning_reader *r, int32_t layer, adapted_place pla
   return rc;
 }
 
-// The word table's, of lora.
+// b [H,r] becomes B diag(e).
+static souk_status scale_columns(const tuning_reader *r, float *b, const float *e) {
+  for (int64_t i = 0; i < (int64_t)r->b->hidden * r->rank; i++) {
+    b[i] = (float)((double)b[i] * (double)e[i % r->rank]);
+    if (!isfinite(b[i]))
+      return infer_fail(r->e, SOUK_ERR_NONFINITE,
+                        "%s/%s: the factors of word_embeddings have a product that is infinite", r->dir,
+                        model_name);
+  }
+  return SOUK_OK;
+}
+
+// The word table's.
 static souk_status read_table(tuning_reader *r) {
   const souk_bundle *base = r->b;
   static const char module[] = "word_embeddings";
-  float *a = NULL, *b = NULL;
+  const bool adalora = r->form == FORM_ADALORA;
+  float *a = NULL, *b = NULL, *e = NULL;
   souk_status rc = find_factor(r, -1, module, "lora_embedding_A", r->rank, base->vocab_size, &a);
   if (rc == SOUK_OK) rc = find_factor(r, -1, module, "lora_embedding_B", base->hidden, r->rank, &b);
-  if (rc == SOUK_OK && (a == NULL) != (b == NULL))
-    rc = infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has not both factors of %s", r->dir, model_name, module);
+  if (rc == SOUK_OK && adalora) rc = find_factor(r, -1, module, "lora_embedding_E", r->rank, 1, &e);
+  if (rc == SOUK_OK && ((a == NULL) != (b == NULL) || (adalora && (a == NULL) != (e == NULL))))
+    rc = infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has not %s factors of %s", r->dir, model_name,
+                    adalora ? "all" : "both", module);
+  if (rc == SOUK_OK && e != NULL) rc = scale_columns(r, b, e);
   if (rc == SOUK_OK && a != NULL && base->content.bias != NULL)
     rc = infer_fail(
         r->e, SOUK_ERR_FORMAT,
@@ -281,6 +297,7 @@ static souk_status read_table(tuning_reader *r) {
   }
   free(a);
   free(b);
+  free(e);
   return rc;
 }
 
@@ -311,7 +328,7 @@ static souk_status read_low_rank(tuning_reader *r) {
   PASS(infer_alloc(&r->t->arena, r->t->floats, sizeof *r->t->arena, "an adapter", r->e));
   for (int32_t i = 0; i < b->layers; i++)
     for (int32_t k = 0; k < ADAPTED_PLACES; k++) PASS(read_place(r, i, (adapted_place)k));
-  if (r->form == FORM_LORA) PASS(read_table(r));
+  PASS(read_table(r));
   if (r->used > 0 || r->t->table != NULL) return SOUK_OK;
   return infer_fail(r->e, SOUK_ERR_FORMAT, "%s/%s has no factors, so that the adapter would change nothing",
                     r->dir, model_name);

@@ -169,7 +169,7 @@ static status outline(model **out, const char *backend_name, const model_config 
   m->core.run.caps.work = batch_max_work(run->caps);
   // Row-sparse updates need a sampled loss: the full one touches every row.
   // So do item vectors of content, which every row goes into, and a tuned table, which is frozen itself.
-  const bool tuned_table = c->peft.kind == PEFT_LORA && peft_targets_table(&c->peft);
+  const bool tuned_table = peft_targets_table(&c->peft);
   if (run->caps.negatives == 0 || c->items != ITEMS_ID || tuned_table) m->core.run.row_sparse = false;
   m->core.training = run->training;
   if (40 * c->layers + 16 * MAX_SLOTS + 64 > MAX_BUFFERS) {

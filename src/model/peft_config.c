@@ -18,9 +18,8 @@ const option peft_options[] = {
      "dropout of what lora and adalora read (in steps of 1/256)"},
     {"targets", OPT_STRING, FIELD(targets), "query,value", 0, 0, "PATTERNS",
      "linear layers that lora and adalora tune: query,value or *.query or *.layer.1.*, of query, key, value, "
-     "attention.output.dense, intermediate.dense, output.dense; lora: word_embeddings too, the table of "
-     "words "
-     "and items"},
+     "attention.output.dense, intermediate.dense, output.dense; and word_embeddings, the table of words and "
+     "items"},
     {"train_also", OPT_STRING, FIELD(train_also), "", 0, 0, "PATTERNS",
      "parameters that are trained whole beside, by name: cls.*, *.LayerNorm.*"},
     {"adapter_width", OPT_INT, FIELD(adapter_width), "16", 1, 65536, NULL, "inner width of adapters"},
@@ -43,10 +42,6 @@ const char peft_table_module[] = "bert.embeddings.word_embeddings";
 
 status peft_check(const peft_config *c) {
   if (c->kind != PEFT_ADALORA) return OK;
-  if (peft_targets_table(c))
-    return fail(ERR_ARGUMENT,
-                "peft.targets: adalora tunes linear layers only, as in Hugging Face's peft; lora tunes "
-                "word_embeddings too");
   if (c->rslora) return fail(ERR_ARGUMENT, "peft.rslora is of lora, not of adalora");
   if (c->init_rank < c->rank)
     return fail(ERR_ARGUMENT,
@@ -95,6 +90,7 @@ bool peft_targets(const peft_config *c, const char *module) {
 }
 
 bool peft_targets_table(const peft_config *c) {
+  if (c->kind != PEFT_LORA && c->kind != PEFT_ADALORA) return false;
   return list_names(c, peft_table_module, "word_embeddings");
 }
 

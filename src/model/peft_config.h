@@ -3,7 +3,7 @@
 //   lora     W x becomes W x + s B A dropout(x), A [r,in], B [out,r], s = alpha / r (Hu et al.: LoRA, 2021; rslora: alpha / sqrt(r),
 //            Kalajdzievski, 2023); and the word table E becomes E + s A B for all who read it (table_tuning.h)
 //   adalora  W x + s B diag(e) A dropout(x), with A's rows and B's columns kept near orthogonal, and a budget of ranks that falls
-//            while training: the least important are cut (Zhang et al.: Adaptive budget allocation, 2023)
+//            while training: the least important are cut (Zhang et al.: Adaptive budget allocation, 2023); and E + s A diag(e) B
 //   adapter  behind the attention's projection and behind the feed-forward part: x + U gelu(D x + d) + u, D [width,H] (Houlsby et
 //            al.: Parameter-efficient transfer learning, 2019)
 //   bias     every bias of the model, those of its heads too (what peft calls bias "all"; Ben Zaken et al.: BitFit, 2021)
@@ -44,7 +44,7 @@ double peft_scale(const peft_config *c);
 // Does peft.targets name this linear layer ("bert.encoder.layer.0.attention.self.query")? The list is of shell patterns; one
 // without a wildcard names a layer by its whole name or by what it ends with behind a dot, as in Hugging Face's peft.
 bool peft_targets(const peft_config *c, const char *module);
-// Does it name the word table, "bert.embeddings.word_embeddings"? Only if a name's last part is word_embeddings: * and bert.* mean
+// Does lora or adalora tune the word table, "bert.embeddings.word_embeddings"? Only if a name's last part is word_embeddings: * and bert.* mean
 // linear layers, as they did before the table could be tuned.
 bool peft_targets_table(const peft_config *c);
 extern const char peft_table_module[];

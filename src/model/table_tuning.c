@@ -9,6 +9,8 @@
 #include "base/memory.h"
 #include "model/item_vectors.h"
 
+static const float ADALORA_STD = 0.02f; // of A and B, as in linear layers (adapters.c)
+
 // Elements of table_tuning.rows.
 static size_t rows_and_places(const model_core *m) {
   const batch_caps caps = m->run.caps;
@@ -16,7 +18,7 @@ static size_t rows_and_places(const model_core *m) {
 }
 
 status table_new(model_core *m) {
-  if (m->c.peft.kind != PEFT_LORA || !peft_targets_table(&m->c.peft)) return OK;
+  if (!peft_targets_table(&m->c.peft)) return OK;
   TRY(mem_new(&m->table, 1, sizeof *m->table, "a tuned table"));
   m->table->stale = m->table->clean = true;
   if (!m->run.training || m->run.caps.negatives == 0) return OK;
@@ -57,8 +59,10 @@ void table_describe_params(model_core *m) {
   table_tuning *t = m->table;
   const int64_t r = peft_rank(&m->c.peft);
   if (t == NULL) return;
-  t->b = add_factor(&m->params, ".lora_embedding_B", m->c.hidden, r, 1);
-  t->a = add_factor(&m->params, ".lora_embedding_A", m->c.vocab_size, r, 0);
+  const bool svd = m->c.peft.kind == PEFT_ADALORA;
+  t->b = add_factor(&m->params, ".lora_embedding_B", m->c.hidden, r, svd ? ADALORA_STD : 1);
+  t->e = svd ? add_factor(&m->params, ".lora_embedding_E", r, 1, 0) : -1;
+  t->a = add_factor(&m->params, ".lora_embedding_A", m->c.vocab_size, r, svd ? ADALORA_STD : 0);
 }
 
 static size_t elements_of(const model_core *m) {
@@ -119,10 +123,16 @@ void table_plan_buffers(model_core *m) {
 }
 
 double table_flops(const model_config *c, const batch *b) {
-  if (c->peft.kind != PEFT_LORA || !peft_targets_table(&c->peft)) return 0;
+  if (!peft_targets_table(&c->peft)) return 0;
   const double listed = (double)b->tokens + b->n_masked + b->n_negatives, all = (double)c->vocab_size,
                made = b->n_negatives > 0 && listed < all ? listed : all;
   return 2.0 * made * (double)c->hidden * (double)peft_rank(&c->peft);
+}
+
+// Does B train, or what scales its columns?
+static bool up_trains(const model_core *m) {
+  const table_tuning *t = m->table;
+  return trains(m, t->b, t->e >= 0 ? t->e : t->b);
 }
 
 // ---- what others read ----------------------------------------------------------------------------------------
@@ -152,16 +162,19 @@ int32_t table_rows(const model_core *m) {
 bool words_train(const model_core *m) {
   const table_tuning *t = m->table;
   if (!m->run.training) return false;
-  return t != NULL ? trains(m, t->a, t->b) : m->params.items[encoder_word_table(m)].trainable;
+  return t != NULL ? trains(m, t->a, t->b) || up_trains(m) : m->params.items[encoder_word_table(m)].trainable;
 }
 
 // ---- params of each op ---------------------------------------------------------------------------------------
 
-// y = or += s x, of matrices like B.
+// y = or += s x diag(l), of matrices like B. Backward: dx = s dy diag(l), and the gradient of l.
 static scale_params scale_op(const model_core *m, const act *x, act *y, bool add) {
+  const int32_t e = m->table->e;
   return (scale_params){.n = {ROWS_FIXED, (int32_t)m->c.hidden},
                         .width = (int32_t)peft_rank(&m->c.peft),
                         .x = x,
+                        .factor = e >= 0 ? weight(m, e) : NULL,
+                        .dfactor = e >= 0 ? grad(m, e) : NULL,
                         .scale = (float)peft_scale(&m->c.peft),
                         .y = y,
                         .y_add = add};
@@ -188,7 +201,7 @@ static linear_params product_op(const model_core *m, bool list) {
                          .dy = list && t->in_place ? t->d_made : t->d_table,
                          .dx = list && da != NULL ? t->d_a_rows : da,
                          .dx_add = !list,
-                         .dw = grad(m, t->b) != NULL ? t->d_up : NULL,
+                         .dw = up_trains(m) ? t->d_up : NULL,
                          .y_add = true};
 }
 
@@ -251,7 +264,7 @@ void table_set_factors(const model_core *m, xent_params *p) {
   p->low = (int32_t)peft_rank(&m->c.peft);
   p->x_low = t->x_low;
   p->table_low = a == NULL ? NULL : a + at * m->be->act_size;
-  p->dx_low = m->params.items[t->b].trainable ? t->dx_low : NULL;
+  p->dx_low = up_trains(m) ? t->dx_low : NULL;
   p->dtable_low = da == NULL ? NULL : da + at;
 }
 
@@ -419,7 +432,8 @@ status table_backward(model_core *m) {
     return fail(ERR_INTERNAL,
                 "a batch to train a tuned table on has no negatives, where the loss is sampled");
   const bool list = by_list(m, true);
-  const scale_params scale = scale_op(m, t->d_up, grad(m, t->b), true);
+  const scale_params of_b = scale_op(m, t->d_up, grad(m, t->b), true);
+  scale_params of_e = scale_op(m, weight(m, t->b), NULL, false);
   const linear_params product = product_op(m, list);
   if (list && t->in_place) {
     const fuse_params put = put_op(m);
@@ -430,5 +444,8 @@ status table_backward(model_core *m) {
     const gather_params factors = pick_factors(m);
     TRY(m->be->gather_backward(m->ctx, &factors));
   }
-  return scale.y == NULL ? OK : m->be->scale_forward(m->ctx, &scale);
+  if (of_b.y != NULL) TRY(m->be->scale_forward(m->ctx, &of_b));
+  if (of_e.dfactor == NULL) return OK;
+  of_e.dy = of_e.dx = t->d_up; // which nobody reads any more
+  return m->be->scale_backward(m->ctx, &of_e);
 }

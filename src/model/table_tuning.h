@@ -1,5 +1,6 @@
 // LoRA of the word table (peft.targets names word_embeddings): E' = E + s A B, A [V,r] and B [H,r] transposed, so that row i, of
-// a word or an item, becomes e_i + s B a_i.
+// a word or an item, becomes e_i + s B a_i. AdaLoRA's form is E + s A diag(l) B: what follows has s B diag(l) in the place of s B then,
+// which is as small, and whose gradient is taken apart once a step.
 //
 // The table is tied: embeddings, the head that ranks items, and the texts of items (item_vectors.h) read it. All of them read
 // E', which is made whole at the beginning of a forward pass, as the table of item vectors is; its gradient is the sum of theirs, and
@@ -21,6 +22,7 @@
 //
 //   parameters  bert.embeddings.word_embeddings.lora_embedding_A [V,r] (zeros), .lora_embedding_B [H,r] (normal, standard deviation
 //               1): names, initial values and s of Hugging Face's peft, whose A is [r,V]; here a row is a token's, as in the table.
+//   adalora     the same two (both normal, standard deviation .02), and .lora_embedding_E [r,1], l (zeros). peft has no such layer.
 //
 // There is no dropout on this branch, nor has peft any: what is looked up has no input whose elements could be dropped.
 // (peft changes the lookup alone; where the table is tied, its decoder stays what it was. docs/tuning.md)
@@ -31,8 +33,8 @@
 #include "model/item_lists.h"
 
 typedef struct table_tuning {
-  int32_t a, b;        // by index into the parameters
-  act *up;             // [H,r] s B
+  int32_t a, b, e;     // by index into the parameters; e -1: none (lora)
+  act *up;             // [H,r] s B, or s B diag(l)
   float *d_up;         // [H,r]
   act *x_low, *dx_low; // [M,r] of a head's rows X: X s B, and its gradient G A
   act *table;          // [V,H] E', or [R,H] the rows of a list

@@ -38,11 +38,12 @@ static void fold_table(const model_core *m) {
   const int64_t V = m->c.vocab_size, H = m->c.hidden, r = peft_rank(&m->c.peft);
   if (t == NULL) return;
   float *const table = values_of(m, encoder_word_table(m)), *const a = values_of(m, t->a);
-  const float *b = values_of(m, t->b);
+  const float *b = values_of(m, t->b), *e = t->e >= 0 ? values_of(m, t->e) : NULL;
   for (int64_t i = 0; i < V; i++)
     for (int64_t j = 0; j < H; j++) {
       double sum = 0;
-      for (int64_t k = 0; k < r; k++) sum += (double)a[i * r + k] * (double)b[j * r + k];
+      for (int64_t k = 0; k < r; k++)
+        sum += (double)a[i * r + k] * (e != NULL ? (double)e[k] : 1.0) * (double)b[j * r + k];
       table[i * H + j] = (float)((double)table[i * H + j] + peft_scale(&m->c.peft) * sum);
     }
   memset(a, 0, (size_t)(V * r) * sizeof *a);

@@ -221,7 +221,7 @@ static void find_earlier(const checkpoint *from, const dataset *d, train_state *
 static void warn_frozen_words(const checkpoint *from, const grown *g, model *run) {
   const param *table = param_find(model_params(run), "bert.embeddings.word_embeddings.weight");
   const peft_config *peft = &model_get_config(run)->peft;
-  const bool tuned = peft->kind == PEFT_LORA && peft_targets_table(peft);
+  const bool tuned = peft_targets_table(peft);
   if (g->words == g->words_kept || table->trainable || tuned) return;
   log_warn(
       "%d words and attributes that %s does not know keep their initial values, since the table of words and "

@@ -10,6 +10,7 @@
 // The three factors of an adapter, by their place among the parameters.
 typedef struct triplet {
   const param *a, *b, *e;
+  bool turned; // of the word table, whose A has a row for each token and its ranks in columns, as B has
 } triplet;
 
 struct rank_budget {
@@ -31,9 +32,17 @@ static const param *named(const param_set *s, const param *e, const char *factor
   return param_find(s, name);
 }
 
+static bool ends_with(const char *name, const char *end) {
+  const size_t n = strlen(name), k = strlen(end);
+  return n >= k && strcmp(name + n - k, end) == 0;
+}
+
+static bool is_of_table(const param *p) {
+  return p->tuned && ends_with(p->name, ".lora_embedding_E");
+}
+
 static bool is_singular_values(const param *p) {
-  const size_t n = strlen(p->name);
-  return p->tuned && n > 7 && strcmp(p->name + n - 7, ".lora_E") == 0;
+  return is_of_table(p) || (p->tuned && ends_with(p->name, ".lora_E"));
 }
 
 static status find_triplets(rank_budget *b) {
@@ -43,7 +52,7 @@ static status find_triplets(rank_budget *b) {
   for (int32_t i = 0; i < b->s->count; i++) {
     const param *e = &b->s->items[i];
     if (!is_singular_values(e)) continue;
-    b->of[at++] = (triplet){named(b->s, e, "A"), named(b->s, e, "B"), e};
+    b->of[at++] = (triplet){named(b->s, e, "A"), named(b->s, e, "B"), e, is_of_table(e)};
   }
   return OK;
 }
@@ -116,7 +125,7 @@ static status add_orthogonality(const rank_budget *b, const param *p, bool colum
 status rank_budget_before(rank_budget *b) {
   if (b == NULL) return OK;
   for (int32_t i = 0; b->c.orthogonality > 0 && i < b->n; i++) {
-    TRY(add_orthogonality(b, b->of[i].a, false));
+    TRY(add_orthogonality(b, b->of[i].a, b->of[i].turned));
     TRY(add_orthogonality(b, b->of[i].b, true));
   }
   return b->s->be->copy(b->s->ctx, b->s->last_grad, b->s->grad, (size_t)b->s->elements * sizeof(float));
@@ -156,7 +165,7 @@ static status measure(const rank_budget *b, bool now) {
   TRY(b->s->be->zero(b->s->ctx, score, (size_t)b->n * (size_t)b->ranks * sizeof *score));
   for (int32_t i = 0; i < b->n; i++, score += b->ranks) {
     TRY(add_importance(b, b->of[i].e, false, now, score));
-    TRY(add_importance(b, b->of[i].a, false, now, score));
+    TRY(add_importance(b, b->of[i].a, b->of[i].turned, now, score));
     TRY(add_importance(b, b->of[i].b, true, now, score));
   }
   return OK;

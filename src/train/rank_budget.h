@@ -2,7 +2,7 @@
 //
 // As in Hugging Face's peft, with t the optimiser step, counted from 0, T = total_steps, and I and F the sums of ranks at the
 // beginning and at the end:
-//   what is trained += w / (2 n) * sum over the n adapters of |A A' - 1| + |B' B - 1|
+//   what is trained += w / (2 n) * sum over the n adapters of |A A' - 1| + |B' B - 1|; |A' A - 1| of the word table's A [V,r]
 //   t < T - tfinal: importance and uncertainty of every element, from its gradient and its new value (ops.h); and where t is
 //     above tinit and a multiple of deltat, all ranks but the b most important get e = 0, with
 //     b = F + (I - F) (1 - (t - tinit) / (T - tfinal - tinit))^3

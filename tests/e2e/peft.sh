@@ -10,11 +10,13 @@ tuned() { # RUN KIND OPTIONS...
 user_vectors() { quietly "$souk" vectors "$1" --users "$2" --data "$data" --device cpu --threads 1; }
 lora=(--rank 4 --alpha 8 --lora_dropout 0.1 --targets 'query, key,value,*.output.dense,intermediate.dense')
 adalora=(--rank 2 --init_rank 5 --alpha 4 --tinit 1 --tfinal 2 --targets query,value)
+svd=(--rank 2 --init_rank 5 --alpha 4 --tinit 1 --tfinal 2 --targets 'word_embeddings,query')
 table=(--rank 3 --alpha 6 --lora_dropout 0.1 --targets 'word_embeddings,query')
-for kind in lora table adalora adapter bias; do
+for kind in lora table adalora svd adapter bias; do
   of_kind=() method=$kind
   [ $kind = table ] && of_kind=("${table[@]}") method=lora
   [ $kind = adalora ] && of_kind=("${adalora[@]}")
+  [ $kind = svd ] && of_kind=("${svd[@]}") method=adalora
   [ $kind = lora ] && of_kind=("${lora[@]}")
   check "$kind: a run ends well" tuned "$work/$kind" $method "${of_kind[@]}"
   check "$kind: checkpoints hold the tuned part only" test $((3 * $(bytes "$work/$kind/step-00000008/model.h5"))) -lt $((2 * $(bytes "$work/base/step-00000008/model.h5")))
@@ -30,7 +32,7 @@ close() {
   paste <(tail -c +129 "$1" | od -An -v -w4 -tf4) <(tail -c +129 "$2" | od -An -v -w4 -tf4) |
     awk -v t="$3" '{ d = $1 - $2; if (d < 0) d = -d; n++; if (d > t) bad++ } END { print n " numbers, " bad + 0 " apart"; exit !(n > 100 && bad == 0) }'
 }
-for kind in lora table adalora bias; do
+for kind in lora table adalora svd bias; do
   check "$kind: souk merge folds it" "$souk" merge "$work/$kind" "$work/$kind-merged"
   check "$kind: the merged checkpoint needs no base" bash -c "! grep -q '\"base\"' '$work/$kind-merged/manifest.json'"
   check "$kind: nor is it tuned" bash -c "! grep -q -e lora_ -e '\"peft\": {' <('$souk' inspect --json '$work/$kind-merged')"
@@ -43,14 +45,19 @@ for kind in lora table adalora bias; do
   check "$kind: into the same bundle" cmp "$work/$kind.bundle/model.safetensors" <("$souk" export "$work/$kind-merged" "$work/$kind-merged.bundle" >"$work/.out" && cat "$work/$kind-merged.bundle/model.safetensors")
 done
 item_vectors() { quietly "$souk" vectors "$1" --items "$2" --device cpu --threads 1; }
-for k in table table-merged base; do item_vectors "$work/$k" "$work/$k-items.npy"; done
+for k in table table-merged svd svd-merged base; do item_vectors "$work/$k" "$work/$k-items.npy"; done
 check "table: items are scored by the same vectors once it is merged" close "$work/table-items.npy" "$work/table-merged-items.npy" 1e-5
 check "table: nor are they those of the base" bash -c "! cmp -s '$work/table-items.npy' '$work/base-items.npy'"
 check "table: its checkpoint names both factors" test "$("$souk" inspect --json "$work/table/step-00000008" | sed -n '/"parameters": \[$/,$p' | grep -c '"bert.embeddings.word_embeddings.lora_embedding_[AB]"')" = 2
 check "a run begins on a tuned table" tuned "$work/on" lora --init "$work/table" --steps 1 --lr 1e-9 --eval_every 0
 item_vectors "$work/on" "$work/on-items.npy"
 check "its items have the vectors of that table" close "$work/on-items.npy" "$work/table-items.npy" 1e-5
-check_error "adalora tunes no table" "adalora tunes linear layers only" tuned "$work/none" adalora --targets 'query,word_embeddings'
+check "svd: items are scored by the same vectors once it is merged" close "$work/svd-items.npy" "$work/svd-merged-items.npy" 1e-5
+check "svd: nor are they those of the base" bash -c "! cmp -s '$work/svd-items.npy' '$work/base-items.npy'"
+check "svd: its checkpoint names all factors of the table" test "$("$souk" inspect --json "$work/svd/step-00000008" | sed -n '/"parameters": \[$/,$p' | grep -c '"bert.embeddings.word_embeddings.lora_embedding_[ABE]"')" = 3
+check_error "svd: peft has no such layer" "which peft has for linear layers only" "$souk" export "$work/svd" "$work/none" --peft
+served() { "$souk" export "$work/base" "$work/svd-shared" --adapters "$work/svd" && "$infer" items "$work/svd-shared" --adapter svd --output "$work/served.npy" && close "$work/served.npy" "$work/svd-items.npy" 1e-5; }
+check "svd: a shared bundle serves its items" served
 check_error "a table is not tuned and trained whole" "word_embeddings.weight is trained whole" tuned "$work/none" lora --targets word_embeddings --train_also '*.word_embeddings.weight'
 check "a run begins from a merged checkpoint" train "$work/next" "${options[@]}" --init "$work/lora-merged" --steps 2
 check_error "there is nothing to merge in a plain run" "is not tuned (peft)" "$souk" merge "$work/base" "$work/none"

@@ -23,7 +23,7 @@ static const peft_config tunings[ADAPTERS] = {
      .alpha = 4,
      .rslora = true,
      .targets = "*.layer.1.*.query,*.layer.0.*.value"},
-    {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR},
+    {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 5, .alpha = 3, .targets = ALL_LINEAR ",word_embeddings"},
     {.kind = PEFT_ADAPTER, .rank = 8, .adapter_width = 21},
     {.kind = PEFT_LORA, .rank = 17, .alpha = 3, .targets = "word_embeddings,*.layer.0.*.value"},
     {.kind = PEFT_BIAS, .rank = 8}};

@@ -8,7 +8,7 @@
 enum { WORLDS = 3, USERS = 30, ITEMS = 50, HISTORIES = 23, MOST = 12 };
 
 // Those of the adapters that have bottlenecks, an adapted table of words and items, and biases of its own.
-enum { WIDE = 3, TABLE = 4, BIASES = 5, ADAPTERS };
+enum { SVD = 2, WIDE = 3, TABLE = 4, BIASES = 5, ADAPTERS };
 
 // A model of one make: DIR/many has all adapters, DIR/own-N one of them, folded into its weights where that can be done.
 typedef struct adapted_world {

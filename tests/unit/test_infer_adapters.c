@@ -92,7 +92,8 @@ static void test_queries(void **unused) {
       souk_explanation out;
       float shares[MOST], score;
       assert_int_equal(souk_score(b, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
-      assert_true(counts[s] == 1 && (which[s] == BIASES || (score == scores[s]) == (which[s] != TABLE)));
+      assert_true(counts[s] == 1 &&
+                  (which[s] == BIASES || (score == scores[s]) == (which[s] != TABLE && which[s] != SVD)));
       assert_int_equal(
           souk_adapted_score(b, which[s] + 1, want + (size_t)s * W, 1, &listed[s], 1, &score, NULL), SOUK_OK);
       assert_true(score == scores[s]);
@@ -126,8 +127,9 @@ static void check_item_vectors(souk_bundle *b, int32_t k, const float *u, const 
   assert_int_equal(souk_item_vectors(b, 0, ITEMS, base, NULL), SOUK_OK);
   for (int32_t other = 0; other <= ADAPTERS; other++) {
     assert_int_equal(souk_adapted_item_vectors(b, other, 0, ITEMS, v, NULL), SOUK_OK);
-    const bool own = other == bundle_adapter(b, adapted_names[TABLE]) + 1 ||
-                     other == bundle_adapter(b, adapted_names[BIASES]) + 1;
+    static const int32_t changed[] = {SVD, TABLE, BIASES};
+    bool own = false;
+    for (int i = 0; i < 3; i++) own = own || other == bundle_adapter(b, adapted_names[changed[i]]) + 1;
     assert_true((memcmp(v, base, ITEMS * W * sizeof *v) == 0) == !own);
   }
   assert_int_equal(souk_adapted_item_vectors(b, k, 0, ITEMS, v, NULL), SOUK_OK);
@@ -199,6 +201,7 @@ static void check_lists_by(int32_t which) {
 static void test_lists_by_items_of_their_own(void **unused) {
   (void)unused;
   check_lists_by(TABLE);
+  check_lists_by(SVD);
   check_lists_by(BIASES);
 }
 

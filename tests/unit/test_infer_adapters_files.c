@@ -120,6 +120,8 @@ static void test_damaged_folders(void **unused) {
        "has no place in the encoder", 2},
       {"words", "adapter_model.safetensors", "word_embeddings.lora_embedding_B",
        "word_embeddings.lora_embedding_X", "has not both factors of word_embeddings", 1},
+      {"sale_2", "adapter_model.safetensors", "word_embeddings.lora_embedding_E",
+       "word_embeddings.lora_embedding_X", "has not all factors of word_embeddings", 1},
       {"words", "adapter_config.json", "\"r\": 17", "\"r\": 16", "[16, 16] is expected", 1},
       {"bias", "adapter_config.json", "SOUK_BIAS", "SOUK_BIOS", "field \"peft_type\" must be", 1},
       {"bias", "adapter_model.safetensors", "layer.1.output.dense.bias", "layer.1.output.dense.bios",

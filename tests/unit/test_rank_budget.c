@@ -40,7 +40,7 @@ static void open_budget(fixture *f, int64_t steps) {
 }
 
 static bool is_e(const param *p) {
-  return p->tuned && strcmp(p->name + strlen(p->name) - 7, ".lora_E") == 0;
+  return p->tuned && strcmp(p->name + strlen(p->name) - 2, "_E") == 0;
 }
 
 // Every e, and every lag, is 1.
@@ -142,6 +142,32 @@ static void test_refused_at_the_last_cut(void **unused) {
   }
 }
 
+// The ranks of the table's A are its columns: the one with large values stays, and the term keeps columns orthogonal.
+static void test_table(void **unused) {
+  (void)unused;
+  enum { RANKS = 4, KEPT = 2 };
+  model_config c = config_of(1, RANKS, STEPS - LAST);
+  fixture f;
+  strcpy(c.peft.targets, "word_embeddings");
+  set_up(&f, &c, STEPS);
+  const param_set *s = model_params(f.m);
+  const param *a = param_find(s, "bert.embeddings.word_embeddings.lora_embedding_A"),
+              *e = param_find(s, "bert.embeddings.word_embeddings.lora_embedding_E");
+  float *const x = param_master(s, a), *const g = param_grad(s, a);
+  for (int64_t i = 0; i < a->shape[0]; i++) x[i * RANKS + KEPT] = 1e4f;
+  for (int64_t t = 0; t < STEPS; t++) step(&f, t);
+  for (int k = 0; k < RANKS; k++) assert_true(param_master(s, e)[k] == (k == KEPT ? 1.0f : 0.0f));
+  // |A' A - 1| of one column that is longer than 1 and three zeros: (L^2 - 1)^2 + 3 under the root.
+  const double L2 = 4 * (double)a->shape[0], norm = sqrt((L2 - 1) * (L2 - 1) + 3);
+  for (int64_t i = 0; i < a->size; i++) x[i] = i % RANKS == KEPT ? 2 : 0;
+  memset(g, 0, (size_t)a->size * sizeof *g);
+  check_ok(rank_budget_before(f.budget));
+  const double wanted = c.peft.orthogonality / 2 * 2 * 2 * (L2 - 1) / norm;
+  for (int64_t i = 0; i < a->size; i++)
+    assert_true(fabs((double)g[i] - (i % RANKS == KEPT ? wanted : 0)) < 1e-5);
+  tear_down(&f);
+}
+
 static void test_frozen_factors(void **unused) {
   (void)unused;
   static const char *const frozen[] = {"*.lora_E", "*.layer.1.*.query.lora_A", "*.lora_B"};
@@ -169,8 +195,10 @@ static void test_memory_of_many_ranks(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut), cmocka_unit_test(test_nothing_to_cut),
+  const struct CMUnitTest tests[] = {cmocka_unit_test(test_cut),
+                                     cmocka_unit_test(test_nothing_to_cut),
                                      cmocka_unit_test(test_refused_at_the_last_cut),
+                                     cmocka_unit_test(test_table),
                                      cmocka_unit_test(test_frozen_factors),
                                      cmocka_unit_test(test_memory_of_many_ranks)};
   return cmocka_run_group_tests_name("rank_budget", tests, NULL, NULL);
