@@ -4,6 +4,7 @@
 #include <string.h>
 #include "format/mix.h"
 #include "format/safetensors.h"
+#include "format/section.h"
 
 // Bounds that keep every sum and score far from the largest float.
 #define MOST_WEIGHT 1e6
@@ -12,38 +13,22 @@
 
 // ---- settings ------------------------------------------------------------------------------------------------
 
-typedef struct reader {
-  const jtree *tree;
-  const char *path;
-  format_error *e;
-} reader;
-
-static bool bad(const reader *r, const char *field, const char *wanted) {
-  return format_fail(r->e, FORMAT_MALFORMED, "%s: field \"mix.%s\" must be %s", r->path, field, wanted);
-}
-
-static bool number(const reader *r, const jnode *n, const char *field, double min, double max, double *out) {
+static bool number(const section *r, const jnode *n, const char *field, double min, double max, double *out) {
   char wanted[96];
   snprintf(wanted, sizeof wanted, "a number from %g to %g", min, max);
   if (n == NULL || n->kind != J_NUMBER || !(n->number >= min && n->number <= max))
-    return bad(r, field, wanted);
+    return section_bad(r, field, wanted);
   *out = n->number;
   return true;
 }
 
-static bool check_names(const reader *r, const jnode *object, const char *const *names, const char *prefix) {
-  const jnode *n = jtree_unknown(r->tree, object, names);
-  return n == NULL || format_fail(r->e, FORMAT_MALFORMED, "%s: field \"mix.%s%.100s\" is unknown", r->path,
-                                  prefix, n->key);
-}
-
-static bool read_terms(const reader *r, const jnode *terms, mix_sum *sum) {
+static bool read_terms(const section *r, const jnode *terms, mix_sum *sum) {
   static const char wanted[] = "an array of 1 to 4 pairs [gain, weight]";
   if (terms == NULL || terms->kind != J_ARRAY || terms->count < 1 || terms->count > MIX_TERMS)
-    return bad(r, "sums.terms", wanted);
+    return section_bad(r, "sums.terms", wanted);
   for (const jnode *n = jtree_first(r->tree, terms); n != NULL; n = jtree_next(r->tree, n)) {
     mix_term *term = &sum->terms[sum->n++];
-    if (n->kind != J_ARRAY || n->count != 2) return bad(r, "sums.terms", wanted);
+    if (n->kind != J_ARRAY || n->count != 2) return section_bad(r, "sums.terms", wanted);
     const jnode *gain = jtree_first(r->tree, n);
     if (!number(r, gain, "sums.terms", 0, MOST_GAIN, &term->gain) ||
         !number(r, jtree_next(r->tree, gain), "sums.terms", -MOST_WEIGHT, MOST_WEIGHT, &term->weight))
@@ -52,17 +37,17 @@ static bool read_terms(const reader *r, const jnode *terms, mix_sum *sum) {
   return true;
 }
 
-static bool read_sum(const reader *r, const jnode *object, mix_sum *sum) {
+static bool read_sum(const section *r, const jnode *object, mix_sum *sum) {
   static const char *const names[] = {"channel",    "span",         "decay", "row_power",
                                       "row_shrink", "column_power", "terms", NULL};
-  if (object->kind != J_OBJECT) return bad(r, "sums", "an array of objects");
+  if (object->kind != J_OBJECT) return section_bad(r, "sums", "an array of objects");
   const jnode *channel = jtree_get(r->tree, object, "channel"), *span = jtree_get(r->tree, object, "span");
   sum->channel = -1;
   for (int k = 0; k < MIX_CHANNELS && channel != NULL && channel->kind == J_STRING; k++)
     if (strcmp(channel->text, mix_channel_names[k]) == 0) sum->channel = k;
-  if (sum->channel < 0) return bad(r, "sums.channel", "\"next\", \"later\" or \"earlier\"");
+  if (sum->channel < 0) return section_bad(r, "sums.channel", "\"next\", \"later\" or \"earlier\"");
   if (span == NULL || !span->is_integer || span->integer < 1 || span->integer > MIX_SPAN)
-    return bad(r, "sums.span", "an integer from 1 to 1000");
+    return section_bad(r, "sums.span", "an integer from 1 to 1000");
   sum->span = (int32_t)span->integer;
   return number(r, jtree_get(r->tree, object, "decay"), "sums.decay", 0, 1, &sum->decay) &&
          number(r, jtree_get(r->tree, object, "row_power"), "sums.row_power", 0, 2, &sum->row_power) &&
@@ -70,7 +55,7 @@ static bool read_sum(const reader *r, const jnode *object, mix_sum *sum) {
                 &sum->row_shrink) &&
          number(r, jtree_get(r->tree, object, "column_power"), "sums.column_power", 0, 2,
                 &sum->column_power) &&
-         read_terms(r, jtree_get(r->tree, object, "terms"), sum) && check_names(r, object, names, "sums.");
+         read_terms(r, jtree_get(r->tree, object, "terms"), sum) && section_known(r, object, names, "sums.");
 }
 
 bool mix_config_read(mix_config *c, const jtree *tree, const jnode *object, const char *path,
@@ -78,7 +63,7 @@ bool mix_config_read(mix_config *c, const jtree *tree, const jnode *object, cons
   static const char *const names[] = {
       "scale",          "popularity", "unseen", "reached", "reached_popularity", "neighbours", "window",
       "distance_power", "counted",    "sums",   NULL};
-  const reader r = {tree, path, e};
+  const section r = {tree, path, "mix", e};
   *c = (mix_config){0};
   if (object == NULL || object->kind != J_OBJECT)
     return format_fail(e, FORMAT_MALFORMED, "%s: field \"mix\" must be an object", path);
@@ -91,7 +76,7 @@ bool mix_config_read(mix_config *c, const jtree *tree, const jnode *object, cons
               MOST_WEIGHT, &c->reached_popularity) ||
       !number(&r, jtree_get(tree, object, "unseen"), "unseen", -MOST_WEIGHT, MOST_WEIGHT, &c->unseen))
     return false;
-  double neighbours, window;
+  double neighbours = 0, window = 0;
   if (!number(&r, jtree_get(tree, object, "neighbours"), "neighbours", 1, 1e9, &neighbours) ||
       !number(&r, jtree_get(tree, object, "window"), "window", 1, 1e9, &window) ||
       !number(&r, jtree_get(tree, object, "distance_power"), "distance_power", 0, 100, &c->distance_power))
@@ -99,13 +84,13 @@ bool mix_config_read(mix_config *c, const jtree *tree, const jnode *object, cons
   c->neighbours = (int32_t)neighbours;
   c->window = (int32_t)window;
   if (counted == NULL || counted->kind != J_STRING || counted->bytes >= sizeof c->counted)
-    return bad(&r, "counted", "a short string");
+    return section_bad(&r, "counted", "a short string");
   memcpy(c->counted, counted->text, counted->bytes + 1);
   if (sums == NULL || sums->kind != J_ARRAY || sums->count > MIX_SUMS)
-    return bad(&r, "sums", "an array of at most 16 objects");
+    return section_bad(&r, "sums", "an array of at most 16 objects");
   for (const jnode *n = jtree_first(tree, sums); n != NULL; n = jtree_next(tree, n))
     if (!read_sum(&r, n, &c->sums[c->n++])) return false;
-  return check_names(&r, object, names, "");
+  return section_known(&r, object, names, "");
 }
 
 // ---- table ---------------------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "prepare/ascii.h"
 
 enum { MAX_GROUPS = 16, MAX_DIGITS = 40 };
 
@@ -27,13 +28,6 @@ static bool wrong(scan *s, const char *why) {
 }
 
 // ---- texts ---------------------------------------------------------------------------------------------------
-
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-static bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 
 // Is the text here, in any case, and, if it ends with a letter, not the beginning of a longer word?
 static bool ahead(const scan *s, const char *text) {

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "prepare/ascii.h"
 #include "prepare/money.h"
 #include "prepare/times_internal.h"
 
@@ -56,10 +57,6 @@ typedef struct decimal {
   int64_t point;       // digits in front of the point; may lie outside of [0, n]
   bool negative, more; // more: one beyond the first NUMBER_DIGITS is not zero
 } decimal;
-
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
 
 static void take_digit(decimal *d, char c) {
   if (d->n == 0 && c == '0') return;

@@ -4,6 +4,7 @@
 // leaves its reason, which names the field.
 #include <string.h>
 #include <strings.h>
+#include "prepare/ascii.h"
 #include "prepare/times_internal.h"
 
 typedef struct scan {
@@ -25,12 +26,6 @@ static bool wrong(scan *s, const char *why) {
 
 // ---- characters ----------------------------------------------------------------------------------------------
 
-static bool is_digit(char c) {
-  return c >= '0' && c <= '9';
-}
-static bool is_letter(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
 static bool at(const scan *s, char c) {
   return s->p < s->end && *s->p == c;
 }
