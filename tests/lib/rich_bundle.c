@@ -73,17 +73,25 @@ void rich_bundle(const char *dir, rich_kind kind) {
   add_adapters(dir);
 }
 
-void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
+char rich_dirs[RICH_KINDS][256];
+souk_bundle *rich_ranks, *rich_classifies, *rich_pairs;
+
+int rich_open(void **state) {
+  (void)state;
+  souk_bundle **const to[RICH_KINDS] = {&rich_ranks, &rich_classifies, &rich_pairs};
   for (int k = 0; k < RICH_KINDS; k++) {
-    tiny_directory(dirs[k], sizeof dirs[k]);
-    rich_bundle(dirs[k], (rich_kind)k);
-    b[k] = tiny_open(dirs[k]);
+    tiny_directory(rich_dirs[k], sizeof rich_dirs[k]);
+    rich_bundle(rich_dirs[k], (rich_kind)k);
+    *to[k] = tiny_open(rich_dirs[k]);
   }
+  return 0;
 }
 
-void rich_close(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]) {
-  for (int k = 0; k < RICH_KINDS; k++) {
-    souk_close(b[k]);
-    tiny_remove(dirs[k]);
-  }
+int rich_close(void **state) {
+  (void)state;
+  souk_close(rich_ranks);
+  souk_close(rich_classifies);
+  souk_close(rich_pairs);
+  for (int k = 0; k < RICH_KINDS; k++) tiny_remove(rich_dirs[k]);
+  return 0;
 }

@@ -21,8 +21,10 @@ enum {
 // Makes DIR/bundle, and what it is made of beside it; dir is fresh (tiny_directory). Its data set is tiny_texts'.
 void rich_bundle(const char *dir, rich_kind kind);
 
-// One of each kind in a fresh directory of its own, open; rich_close() closes and removes them.
-void rich_open(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]);
-void rich_close(char dirs[RICH_KINDS][256], souk_bundle *b[RICH_KINDS]);
+// One of each kind, open, and the fresh directory that each is in: a group's set-up and tear-down.
+extern char rich_dirs[RICH_KINDS][256];
+extern souk_bundle *rich_ranks, *rich_classifies, *rich_pairs;
+int rich_open(void **state);
+int rich_close(void **state);
 
 #endif

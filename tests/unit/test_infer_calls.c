@@ -11,28 +11,10 @@
 
 enum { H = RICH_H };
 
-static char dirs[RICH_KINDS][256];
-static souk_bundle *bundles[RICH_KINDS], *b, *classifies, *pairs; // b ranks
-
-static int open_all(void **state) {
-  (void)state;
-  rich_open(dirs, bundles);
-  b = bundles[RICH_RANKS];
-  classifies = bundles[RICH_CLASSIFIES];
-  pairs = bundles[RICH_PAIRS];
-  return 0;
-}
-
-static int close_all(void **state) {
-  (void)state;
-  rich_close(dirs, bundles);
-  return 0;
-}
-
 // ---- what is no bundle ---------------------------------------------------------------------------------------
 
 static const souk_bundle *no_bundle(int i) {
-  return i == 0 ? NULL : i == 1 ? (const souk_bundle *)(void *)other : ODD(const souk_bundle *, b);
+  return i == 0 ? NULL : i == 1 ? (const souk_bundle *)(void *)other : ODD(const souk_bundle *, rich_ranks);
 }
 
 // A call whose first argument is a bundle, by three that are none.
@@ -65,7 +47,7 @@ static void of_open(void) {
   souk_bundle *out = NULL;
   char *endless = malloc(1 << 20);
   assert_non_null(endless);
-  check_ok(path_join(path, sizeof path, dirs[RICH_RANKS], "bundle"));
+  check_ok(path_join(path, sizeof path, rich_dirs[RICH_RANKS], "bundle"));
   memset(endless, 'x', 1 << 20);
   endless[(1 << 20) - 1] = '\0';
   REFUSED(souk_open(NULL, path, 0, error), BAD, "out must not be NULL");
@@ -82,81 +64,82 @@ static void of_open(void) {
 static void of_close(void) {
   for (int i = 0; i < 3; i++) {
     souk_close((souk_bundle *)(uintptr_t)no_bundle(i)); // left alone
-    IS(souk_find_item(b, "item1") == 1);
+    IS(souk_find_item(rich_ranks, "item1") == 1);
   }
 }
 
 static void of_get_info(void) {
   souk_info info;
   NO_BUNDLE(souk_get_info(none, &info, error))
-  REFUSED(souk_get_info(b, NULL, error), BAD, "info must not be NULL");
-  REFUSED(souk_get_info(b, ODD(souk_info *, &info), error), BAD, "info is not aligned");
-  REFUSED(souk_get_info_sized(b, &info, 0, error), BAD, "info_bytes is 0");
-  IS(souk_get_info(b, &info, ODD(souk_error *, other)) == BAD);
+  REFUSED(souk_get_info(rich_ranks, NULL, error), BAD, "info must not be NULL");
+  REFUSED(souk_get_info(rich_ranks, ODD(souk_info *, &info), error), BAD, "info is not aligned");
+  REFUSED(souk_get_info_sized(rich_ranks, &info, 0, error), BAD, "info_bytes is 0");
+  IS(souk_get_info(rich_ranks, &info, ODD(souk_error *, other)) == BAD);
 }
 
 static const int32_t no_item[] = {-1, INT32_MIN, ITEMS, INT32_MAX};
 
 static void of_find_item(void) {
   NO_BUNDLE_IS(souk_find_item(none, "item1") == -1)
-  IS(souk_find_item(b, NULL) == -1);
+  IS(souk_find_item(rich_ranks, NULL) == -1);
 }
 
 static void of_item_name(void) {
   NO_BUNDLE_IS(souk_item_name(none, 0) == NULL)
-  for (int i = 0; i < 4; i++) IS(souk_item_name(b, no_item[i]) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_item_name(rich_ranks, no_item[i]) == NULL);
 }
 
 static void of_item_count(void) {
   NO_BUNDLE_IS(souk_item_count(none, 0) == -1)
-  for (int i = 0; i < 4; i++) IS(souk_item_count(b, no_item[i]) == -1);
+  for (int i = 0; i < 4; i++) IS(souk_item_count(rich_ranks, no_item[i]) == -1);
 }
 
 static void of_item_title(void) {
   char buf[4] = "abc";
   NO_BUNDLE_IS(souk_item_title(none, 0, buf, sizeof buf) == 0)
-  for (int i = 0; i < 4; i++) IS(souk_item_title(b, no_item[i], buf, sizeof buf) == 0 && buf[0] == '\0');
-  IS(souk_item_title(b, 0, NULL, SIZE_MAX) == 0);
+  for (int i = 0; i < 4; i++)
+    IS(souk_item_title(rich_ranks, no_item[i], buf, sizeof buf) == 0 && buf[0] == '\0');
+  IS(souk_item_title(rich_ranks, 0, NULL, SIZE_MAX) == 0);
 }
 
 static void of_item_record(void) {
   size_t bytes = 7;
   NO_BUNDLE_IS(souk_item_record(none, 0, &bytes) == NULL && bytes == 0)
-  for (int i = 0; i < 4; i++) IS(souk_item_record(b, no_item[i], &bytes) == NULL);
-  IS(souk_item_record(b, 0, NULL) == NULL);
-  IS(souk_item_record(b, 0, ODD(size_t *, other)) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_item_record(rich_ranks, no_item[i], &bytes) == NULL);
+  IS(souk_item_record(rich_ranks, 0, NULL) == NULL);
+  IS(souk_item_record(rich_ranks, 0, ODD(size_t *, other)) == NULL);
 }
 
 static void of_find_event(void) {
   NO_BUNDLE_IS(souk_find_event(none, "none") == -1)
-  IS(souk_find_event(b, NULL) == -1);
+  IS(souk_find_event(rich_ranks, NULL) == -1);
 }
 
 static void of_event_name(void) {
   NO_BUNDLE_IS(souk_event_name(none, 0) == NULL)
-  for (int i = 0; i < 4; i++) IS(souk_event_name(b, no_item[i]) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_event_name(rich_ranks, no_item[i]) == NULL);
 }
 
 static void of_user_attribute(void) {
   NO_BUNDLE_IS(souk_user_attribute(none, 0) == NULL)
-  for (int i = 0; i < 4; i++) IS(souk_user_attribute(b, no_item[i]) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_user_attribute(rich_ranks, no_item[i]) == NULL);
 }
 
 static void of_adapter_name(void) {
   NO_BUNDLE_IS(souk_adapter_name(none, 1) == NULL)
-  for (int i = 0; i < 4; i++) IS(souk_adapter_name(b, no_item[i]) == NULL);
-  IS(souk_adapter_name(b, 0) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_adapter_name(rich_ranks, no_item[i]) == NULL);
+  IS(souk_adapter_name(rich_ranks, 0) == NULL);
 }
 
 static void of_find_adapter(void) {
   NO_BUNDLE_IS(souk_find_adapter(none, "de") == -1)
-  IS(souk_find_adapter(b, NULL) == -1);
-  IS(souk_find_adapter(b, "") == -1);
+  IS(souk_find_adapter(rich_ranks, NULL) == -1);
+  IS(souk_find_adapter(rich_ranks, "") == -1);
 }
 
 static void of_label_name(void) {
   NO_BUNDLE_IS(souk_label_name(none, 0) == NULL)
-  for (int i = 0; i < 4; i++) IS(souk_label_name(pairs, no_item[i]) == NULL);
+  for (int i = 0; i < 4; i++) IS(souk_label_name(rich_pairs, no_item[i]) == NULL);
 }
 
 static const souk_history nobody = {.n = 0};
@@ -166,7 +149,8 @@ static const souk_history nobody = {.n = 0};
 static void of_user_vectors(void) {
   float u[W];
   int32_t unknown[1];
-#define CALL(h_, n_, threads_, u_, unknown_) souk_user_vectors(b, h_, n_, threads_, u_, unknown_, error)
+#define CALL(h_, n_, threads_, u_, unknown_) \
+  souk_user_vectors(rich_ranks, h_, n_, threads_, u_, unknown_, error)
   NO_BUNDLE(souk_user_vectors(none, &nobody, 1, 1, u, unknown, error))
   BAD_HISTORY(CALL(&history, 1, 1, u, unknown))
   REFUSED(CALL(NULL, 1, 1, u, unknown), BAD, "histories must not be NULL");
@@ -185,12 +169,12 @@ static void of_user_vectors_flat(void) {
   float u[W];
   int32_t unknown[1];
 #define FLAT(offsets_, items_, events_, n_) \
-  souk_user_vectors_flat(b, offsets_, items_, events_, n_, 1, u, unknown, error)
+  souk_user_vectors_flat(rich_ranks, offsets_, items_, events_, n_, 1, u, unknown, error)
   NO_BUNDLE(souk_user_vectors_flat(none, none_at, NULL, NULL, 1, 1, u, unknown, error))
   BAD_FLAT(FLAT);
 #undef FLAT
 #define CALL(threads_, u_, unknown_) \
-  souk_user_vectors_flat(b, none_at, items, events, 1, threads_, u_, unknown_, error)
+  souk_user_vectors_flat(rich_ranks, none_at, items, events, 1, threads_, u_, unknown_, error)
   REFUSED(CALL(-2, u, unknown), BAD, "threads = -2");
   REFUSED(CALL(1, NULL, unknown), BAD, "u must not be NULL");
   REFUSED(CALL(1, ODD(float *, u), unknown), BAD, "u is not aligned");
@@ -201,29 +185,29 @@ static void of_user_vectors_flat(void) {
 static void of_item_vectors(void) {
   float v[W];
   NO_BUNDLE(souk_item_vectors(none, 0, 1, v, error))
-  REFUSED(souk_item_vectors(b, -1, 1, v, error), BAD, "items -1 to -1");
-  REFUSED(souk_item_vectors(b, 0, -1, v, error), BAD, "not among the bundle's 40");
-  REFUSED(souk_item_vectors(b, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
-  REFUSED(souk_item_vectors(b, INT32_MIN, INT32_MIN, v, error), BAD, "not among");
-  REFUSED(souk_item_vectors(b, 0, 1, NULL, error), BAD, "v must not be NULL");
-  REFUSED(souk_item_vectors(b, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
+  REFUSED(souk_item_vectors(rich_ranks, -1, 1, v, error), BAD, "items -1 to -1");
+  REFUSED(souk_item_vectors(rich_ranks, 0, -1, v, error), BAD, "not among the bundle's 40");
+  REFUSED(souk_item_vectors(rich_ranks, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
+  REFUSED(souk_item_vectors(rich_ranks, INT32_MIN, INT32_MIN, v, error), BAD, "not among");
+  REFUSED(souk_item_vectors(rich_ranks, 0, 1, NULL, error), BAD, "v must not be NULL");
+  REFUSED(souk_item_vectors(rich_ranks, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
 }
 
 static void of_adapted_item_vectors(void) {
   float v[W];
   NO_BUNDLE(souk_adapted_item_vectors(none, 0, 0, 1, v, error))
-  REFUSED(souk_adapted_item_vectors(b, -1, 0, 1, v, error), BAD, "adapter = -1");
-  REFUSED(souk_adapted_item_vectors(b, INT32_MAX, 0, 1, v, error), BAD, "adapter = 2147483647");
-  REFUSED(souk_adapted_item_vectors(b, 1, -1, 1, v, error), BAD, "items -1 to -1");
-  REFUSED(souk_adapted_item_vectors(b, 1, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
-  REFUSED(souk_adapted_item_vectors(b, 1, 0, 1, NULL, error), BAD, "v must not be NULL");
-  REFUSED(souk_adapted_item_vectors(b, 1, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, -1, 0, 1, v, error), BAD, "adapter = -1");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, INT32_MAX, 0, 1, v, error), BAD, "adapter = 2147483647");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, 1, -1, 1, v, error), BAD, "items -1 to -1");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, 1, INT32_MAX, INT32_MAX, v, error), BAD, "not among");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, 1, 0, 1, NULL, error), BAD, "v must not be NULL");
+  REFUSED(souk_adapted_item_vectors(rich_ranks, 1, 0, 1, ODD(float *, v), error), BAD, "v is not aligned");
 }
 
 static void of_adapted_score(void) {
   float u[W] = {0}, spoiled[W] = {[3] = NAN}, scores[4];
 #define CALL(adapter_, u_, n_, items_, m_, scores_) \
-  souk_adapted_score(b, adapter_, u_, n_, items_, m_, scores_, error)
+  souk_adapted_score(rich_ranks, adapter_, u_, n_, items_, m_, scores_, error)
   NO_BUNDLE(souk_adapted_score(none, 0, u, 1, items, 1, scores, error))
   REFUSED(CALL(-1, u, 1, items, 1, scores), BAD, "adapter = -1");
   REFUSED(CALL(3, u, 1, items, 1, scores), BAD, "adapter = 3");
@@ -238,9 +222,9 @@ static void of_adapted_score(void) {
 
 static void of_score(void) {
   float u[W] = {0}, spoiled[W] = {[3] = NAN}, scores[4];
-#define CALL(u_, n_, items_, m_, scores_) souk_score(b, u_, n_, items_, m_, scores_, error)
+#define CALL(u_, n_, items_, m_, scores_) souk_score(rich_ranks, u_, n_, items_, m_, scores_, error)
   NO_BUNDLE(souk_score(none, u, 1, items, 1, scores, error))
-  REFUSED(souk_score(pairs, u, 1, items, 1, scores, error), BAD, "ranks no items");
+  REFUSED(souk_score(rich_pairs, u, 1, items, 1, scores, error), BAD, "ranks no items");
   REFUSED(CALL(NULL, 1, items, 1, scores), BAD, "u must not be NULL");
   REFUSED(CALL(ODD(float *, u), 1, items, 1, scores), BAD, "u is not aligned");
   REFUSED(CALL(spoiled, 1, items, 1, scores), SOUK_ERR_NONFINITE, "u[3]");
@@ -261,26 +245,28 @@ static void of_query_vectors(void) {
   static const souk_query q;
   float u[W];
   int32_t unknown[1];
-#define QUERIES(q_, bytes_, n_) souk_query_vectors_sized(b, q_, bytes_, n_, 1, u, unknown, error)
+#define QUERIES(q_, bytes_, n_) souk_query_vectors_sized(rich_ranks, q_, bytes_, n_, 1, u, unknown, error)
   NO_BUNDLE(souk_query_vectors(none, &q, 1, 1, u, unknown, error))
   BAD_QUERY(QUERIES);
 #undef QUERIES
-  REFUSED(souk_query_vectors(b, &q, 1, -2, u, unknown, error), BAD, "threads = -2");
-  REFUSED(souk_query_vectors(b, &q, 1, INT32_MAX, u, unknown, error), BAD, "threads = 2147483647");
-  REFUSED(souk_query_vectors(b, &q, 1, 1, NULL, unknown, error), BAD, "u must not be NULL");
-  REFUSED(souk_query_vectors(b, &q, 1, 1, ODD(float *, u), unknown, error), BAD, "u is not aligned");
-  REFUSED(souk_query_vectors(b, &q, 1, 1, u, ODD(int32_t *, unknown), error), BAD, "unknown is not aligned");
+  REFUSED(souk_query_vectors(rich_ranks, &q, 1, -2, u, unknown, error), BAD, "threads = -2");
+  REFUSED(souk_query_vectors(rich_ranks, &q, 1, INT32_MAX, u, unknown, error), BAD, "threads = 2147483647");
+  REFUSED(souk_query_vectors(rich_ranks, &q, 1, 1, NULL, unknown, error), BAD, "u must not be NULL");
+  REFUSED(souk_query_vectors(rich_ranks, &q, 1, 1, ODD(float *, u), unknown, error), BAD, "u is not aligned");
+  REFUSED(souk_query_vectors(rich_ranks, &q, 1, 1, u, ODD(int32_t *, unknown), error), BAD,
+          "unknown is not aligned");
 }
 
 static void of_rank(void) {
   static const souk_query q;
   int32_t to[1], count[1];
   float score[1];
-#define QUERIES(q_, bytes_, n_) souk_rank_sized(b, q_, bytes_, n_, 1, NULL, 0, to, score, count, count, error)
+#define QUERIES(q_, bytes_, n_) \
+  souk_rank_sized(rich_ranks, q_, bytes_, n_, 1, NULL, 0, to, score, count, count, error)
 #define CALL(k_, o_, bytes_, items_, scores__, counts_, unknown_) \
-  souk_rank_sized(b, &q, sizeof q, 1, k_, o_, bytes_, items_, scores__, counts_, unknown_, error)
+  souk_rank_sized(rich_ranks, &q, sizeof q, 1, k_, o_, bytes_, items_, scores__, counts_, unknown_, error)
   NO_BUNDLE(souk_rank(none, &q, 1, 1, NULL, to, score, count, count, error))
-  REFUSED(souk_rank(pairs, &q, 1, 1, NULL, to, score, count, count, error), BAD, "ranks no items");
+  REFUSED(souk_rank(rich_pairs, &q, 1, 1, NULL, to, score, count, count, error), BAD, "ranks no items");
   BAD_QUERY(QUERIES);
   BAD_RANK(CALL);
 #undef CALL
@@ -291,13 +277,13 @@ static void of_rank_flat(void) {
   int32_t to[1], count[1];
   float score[1];
 #define FLAT(offsets_, items_, events_, n_) \
-  souk_rank_flat(b, offsets_, items_, events_, n_, 1, NULL, to, score, count, count, error)
-#define CALL(k_, o_, bytes_, items_, scores__, counts_, unknown_)                                         \
-  souk_rank_flat_sized(b, none_at, items, events, 1, k_, o_, bytes_, items_, scores__, counts_, unknown_, \
-                       error)
+  souk_rank_flat(rich_ranks, offsets_, items_, events_, n_, 1, NULL, to, score, count, count, error)
+#define CALL(k_, o_, bytes_, items_, scores__, counts_, unknown_)                                        \
+  souk_rank_flat_sized(rich_ranks, none_at, items, events, 1, k_, o_, bytes_, items_, scores__, counts_, \
+                       unknown_, error)
   NO_BUNDLE(souk_rank_flat(none, none_at, NULL, NULL, 1, 1, NULL, to, score, count, count, error))
-  REFUSED(souk_rank_flat(classifies, none_at, NULL, NULL, 1, 1, NULL, to, score, count, count, error), BAD,
-          "ranks no items");
+  REFUSED(souk_rank_flat(rich_classifies, none_at, NULL, NULL, 1, 1, NULL, to, score, count, count, error),
+          BAD, "ranks no items");
   BAD_FLAT(FLAT);
   BAD_RANK(CALL);
 #undef CALL
@@ -325,7 +311,8 @@ static void of_embed_texts(void) {
   const size_t bytes[] = {5};
   float v[H];
   int32_t tokens[1];
-#define CALL(t_, bytes_, n_, o_, v_, tokens_) souk_embed_texts(b, t_, bytes_, n_, o_, v_, tokens_, error)
+#define CALL(t_, bytes_, n_, o_, v_, tokens_) \
+  souk_embed_texts(rich_ranks, t_, bytes_, n_, o_, v_, tokens_, error)
   NO_BUNDLE(souk_embed_texts(none, texts, bytes, 1, NULL, v, tokens, error))
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     REFUSED(CALL(texts, bytes, 1, &bad[i].o, v, tokens), BAD, bad[i].says);
@@ -336,7 +323,7 @@ static void of_embed_texts(void) {
   REFUSED(CALL(texts, bytes, HUGE_COUNT, NULL, v, tokens), BAD, "more than 2^31 - 1");
   REFUSED(CALL(texts, bytes, SIZE_MAX, NULL, v, tokens), BAD, "more than 2^31 - 1");
   REFUSED(CALL(texts, bytes, 1, ODD(souk_embed_options *, other), v, tokens), BAD, "options is not aligned");
-  REFUSED(souk_embed_texts_sized(b, texts, bytes, 1, &bad[0].o, 0, v, tokens, error), BAD,
+  REFUSED(souk_embed_texts_sized(rich_ranks, texts, bytes, 1, &bad[0].o, 0, v, tokens, error), BAD,
           "options_bytes is 0");
   REFUSED(CALL(texts, bytes, 1, NULL, NULL, tokens), BAD, "vectors must not be NULL");
   REFUSED(CALL(texts, bytes, 1, NULL, ODD(float *, v), tokens), BAD, "vectors is not aligned");
@@ -362,9 +349,10 @@ static void of_products(void) {
   float v[W];
   int32_t unknown[1];
 #define CALL(p_, bytes_, n_, v_, unknown_) \
-  souk_item_vectors_of_products_sized(b, p_, bytes_, n_, v_, unknown_, error)
+  souk_item_vectors_of_products_sized(rich_ranks, p_, bytes_, n_, v_, unknown_, error)
   NO_BUNDLE(souk_item_vectors_of_products(none, &p, 1, v, unknown, error))
-  REFUSED(souk_item_vectors_of_products(pairs, &p, 1, v, unknown, error), BAD, "has no content.safetensors");
+  REFUSED(souk_item_vectors_of_products(rich_pairs, &p, 1, v, unknown, error), BAD,
+          "has no content.safetensors");
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     REFUSED(CALL(&bad[i].p, sizeof p, 1, v, unknown), bad[i].code, bad[i].says);
   REFUSED(CALL(NULL, sizeof p, 1, v, unknown), BAD, "products must not be NULL");
@@ -380,10 +368,11 @@ static void of_products(void) {
 
 static void of_classify(void) {
   float out[RICH_LABELS];
-#define CALL(t_, s_, n_, o_, out_) souk_classify(classifies, t_, s_, n_, o_, out_, error)
+#define CALL(t_, s_, n_, o_, out_) souk_classify(rich_classifies, t_, s_, n_, o_, out_, error)
   NO_BUNDLE(souk_classify(none, texts, NULL, 1, NULL, out, error))
-  REFUSED(souk_classify(b, texts, NULL, 1, NULL, out, error), BAD, "has no labels");
-  REFUSED(souk_classify(pairs, texts, NULL, 1, NULL, out, error), BAD, "has labels of pairs, not of texts");
+  REFUSED(souk_classify(rich_ranks, texts, NULL, 1, NULL, out, error), BAD, "has no labels");
+  REFUSED(souk_classify(rich_pairs, texts, NULL, 1, NULL, out, error), BAD,
+          "has labels of pairs, not of texts");
   for (int i = 0; i < BAD_LABEL_OPTIONS; i++)
     REFUSED(CALL(texts, NULL, 1, &bad_label_options[i].o, out), BAD, bad_label_options[i].says);
   REFUSED(CALL(NULL, NULL, 1, NULL, out), BAD, "texts must not be NULL");
@@ -393,7 +382,7 @@ static void of_classify(void) {
   REFUSED(CALL(texts, texts + 1, 1, NULL, out), BAD, "seconds[0] must not be NULL");
   REFUSED(CALL(texts, NULL, HUGE_COUNT, NULL, out), BAD, "more than 2^31 - 1");
   REFUSED(CALL(texts, NULL, 1, ODD(souk_label_options *, other), out), BAD, "options is not aligned");
-  REFUSED(souk_classify_sized(classifies, texts, NULL, 1, &bad_label_options[0].o, 0, out, error), BAD,
+  REFUSED(souk_classify_sized(rich_classifies, texts, NULL, 1, &bad_label_options[0].o, 0, out, error), BAD,
           "options_bytes is 0");
   REFUSED(CALL(texts, NULL, 1, NULL, NULL), BAD, "out must not be NULL");
   REFUSED(CALL(texts, NULL, 1, NULL, ODD(float *, out)), BAD, "out is not aligned");
@@ -417,10 +406,11 @@ static void of_score_pairs(void) {
   static const souk_pair p;
   float out[RICH_LABELS];
 #define CALL(p_, bytes_, n_, o_, out_) \
-  souk_score_pairs_sized(pairs, p_, bytes_, n_, o_, sizeof(souk_label_options), out_, error)
+  souk_score_pairs_sized(rich_pairs, p_, bytes_, n_, o_, sizeof(souk_label_options), out_, error)
   NO_BUNDLE(souk_score_pairs(none, &p, 1, NULL, out, error))
-  REFUSED(souk_score_pairs(b, &p, 1, NULL, out, error), BAD, "has no labels");
-  REFUSED(souk_score_pairs(classifies, &p, 1, NULL, out, error), BAD, "has labels of texts, not of pairs");
+  REFUSED(souk_score_pairs(rich_ranks, &p, 1, NULL, out, error), BAD, "has no labels");
+  REFUSED(souk_score_pairs(rich_classifies, &p, 1, NULL, out, error), BAD,
+          "has labels of texts, not of pairs");
   for (int i = 0; i < BAD_HISTORIES; i++) {
     const souk_pair asked = {.history = bad_histories[i].h};
     REFUSED(CALL(&asked, sizeof asked, 1, NULL, out), BAD, bad_histories[i].says);
@@ -434,7 +424,7 @@ static void of_score_pairs(void) {
   REFUSED(CALL(&p, 0, 1, NULL, out), BAD, "not structures of 0 bytes");
   REFUSED(CALL(&p, sizeof p, HUGE_COUNT, NULL, out), BAD, "more than 2^31 - 1");
   REFUSED(CALL(&p, sizeof p, 1, ODD(souk_label_options *, other), out), BAD, "options is not aligned");
-  REFUSED(souk_score_pairs_sized(pairs, &p, sizeof p, 1, &bad_label_options[0].o, 0, out, error), BAD,
+  REFUSED(souk_score_pairs_sized(rich_pairs, &p, sizeof p, 1, &bad_label_options[0].o, 0, out, error), BAD,
           "options_bytes is 0");
   REFUSED(CALL(&p, sizeof p, 1, NULL, NULL), BAD, "out must not be NULL");
   REFUSED(CALL(&p, sizeof p, 1, NULL, ODD(float *, out)), BAD, "out is not aligned");
@@ -460,9 +450,9 @@ static void of_explain(void) {
   const souk_history one = {.n = 1, .items = items};
   souk_explanation out[1];
   float shares[1];
-#define CALL(h_, i_, m_, o_, out_, shares_) souk_explain(b, h_, i_, m_, o_, out_, shares_, error)
+#define CALL(h_, i_, m_, o_, out_, shares_) souk_explain(rich_ranks, h_, i_, m_, o_, out_, shares_, error)
   NO_BUNDLE(souk_explain(none, &one, items, 1, NULL, out, shares, error))
-  REFUSED(souk_explain(pairs, &one, items, 1, NULL, out, shares, error), BAD, "ranks no items");
+  REFUSED(souk_explain(rich_pairs, &one, items, 1, NULL, out, shares, error), BAD, "ranks no items");
   BAD_HISTORY(CALL(&history, items, 1, NULL, out, shares))
   for (size_t i = 0; i < sizeof bad / sizeof *bad; i++)
     REFUSED(CALL(&one, items, 1, &bad[i].o, out, shares), BAD, bad[i].says);
@@ -474,9 +464,10 @@ static void of_explain(void) {
   REFUSED(CALL(&one, items, SIZE_MAX, NULL, out, shares), BAD, "more than 2^31 - 1");
   REFUSED(CALL(&one, items, 1, ODD(souk_explain_options *, other), out, shares), BAD,
           "options is not aligned");
-  REFUSED(souk_explain_sized(b, &one, items, 1, &bad[0].o, 0, out, sizeof *out, shares, error), BAD,
+  REFUSED(souk_explain_sized(rich_ranks, &one, items, 1, &bad[0].o, 0, out, sizeof *out, shares, error), BAD,
           "options_bytes is 0");
-  REFUSED(souk_explain_sized(b, &one, items, 1, NULL, 0, out, 0, shares, error), BAD, "out_bytes = 0");
+  REFUSED(souk_explain_sized(rich_ranks, &one, items, 1, NULL, 0, out, 0, shares, error), BAD,
+          "out_bytes = 0");
   REFUSED(CALL(&one, items, 1, NULL, NULL, shares), BAD, "out must not be NULL");
   REFUSED(CALL(&one, items, 1, NULL, ODD(souk_explanation *, other), shares), BAD, "out is not aligned");
   REFUSED(CALL(&one, items, 1, NULL, out, NULL), BAD, "shares must not be NULL");
@@ -579,14 +570,14 @@ static void the_handles_still_answer(void **state) {
   int32_t listed[ITEMS], count;
   float scores[ITEMS], v[W], out[RICH_LABELS], shares[1];
   souk_explanation why;
-  assert_int_equal(souk_rank(b, &q, 1, ITEMS, NULL, listed, scores, &count, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_rank(rich_ranks, &q, 1, ITEMS, NULL, listed, scores, &count, NULL, NULL), SOUK_OK);
   assert_int_equal(count, ITEMS);
-  assert_int_equal(souk_embed_texts(b, texts, NULL, 1, NULL, v, NULL, NULL), SOUK_OK);
-  assert_int_equal(souk_item_vectors_of_products(b, &new_one, 1, v, NULL, NULL), SOUK_OK);
-  assert_int_equal(souk_explain(b, &one, items, 1, NULL, &why, shares, NULL), SOUK_OK);
-  assert_int_equal(souk_classify(classifies, texts, NULL, 1, NULL, out, NULL), SOUK_OK);
+  assert_int_equal(souk_embed_texts(rich_ranks, texts, NULL, 1, NULL, v, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_item_vectors_of_products(rich_ranks, &new_one, 1, v, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_explain(rich_ranks, &one, items, 1, NULL, &why, shares, NULL), SOUK_OK);
+  assert_int_equal(souk_classify(rich_classifies, texts, NULL, 1, NULL, out, NULL), SOUK_OK);
   check_near((double)out[0] + (double)out[1] + (double)out[2], 1, 1e-6);
-  assert_int_equal(souk_score_pairs(pairs, &p, 1, NULL, out, NULL), SOUK_OK);
+  assert_int_equal(souk_score_pairs(rich_pairs, &p, 1, NULL, out, NULL), SOUK_OK);
   for (int k = 0; k < RICH_LABELS; k++) assert_true(out[k] > 0 && out[k] < 1);
 }
 
@@ -594,5 +585,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(every_call_refuses_what_it_should),
                                      cmocka_unit_test(every_call_of_the_header_is_in_the_table),
                                      cmocka_unit_test(the_handles_still_answer)};
-  return cmocka_run_group_tests(tests, open_all, close_all);
+  return cmocka_run_group_tests(tests, rich_open, rich_close);
 }

@@ -10,24 +10,6 @@
 
 enum { W = RICH_W, H = RICH_H, K = 5, QUERIES = 6, EVENTS = 7, THREADS = 16, ROUNDS = 6, LONG = 200000 };
 
-static char dirs[RICH_KINDS][256];
-static souk_bundle *bundles[RICH_KINDS], *b, *classifies, *pairs; // b ranks
-
-static int open_all(void **state) {
-  (void)state;
-  rich_open(dirs, bundles);
-  b = bundles[RICH_RANKS];
-  classifies = bundles[RICH_CLASSIFIES];
-  pairs = bundles[RICH_PAIRS];
-  return 0;
-}
-
-static int close_all(void **state) {
-  (void)state;
-  rich_close(dirs, bundles);
-  return 0;
-}
-
 // ---- many threads --------------------------------------------------------------------------------------------
 
 // Everything that is asked in one round, and what came of it.
@@ -62,17 +44,19 @@ static int ask(answers *a, int32_t threads) {
   int bad = 0;
   make_queries(q);
   memset(a, 0, sizeof *a);
-  bad += souk_query_vectors(b, q, QUERIES, threads, a->u, a->unknown, NULL) != SOUK_OK;
-  bad += souk_rank(b, q, QUERIES, K, &how, a->items, a->scores, a->counts, NULL, NULL) != SOUK_OK;
+  bad += souk_query_vectors(rich_ranks, q, QUERIES, threads, a->u, a->unknown, NULL) != SOUK_OK;
+  bad += souk_rank(rich_ranks, q, QUERIES, K, &how, a->items, a->scores, a->counts, NULL, NULL) != SOUK_OK;
   for (int32_t k = 0; k < 3; k++) {
     const souk_embed_options pooled = {.threads = threads, .pooling = k, .adapter = k};
     const souk_explain_options why = {.threads = threads, .method = k};
-    bad += souk_embed_texts(b, texts, NULL, 3, &pooled, a->embedded + k * 3 * H, NULL, NULL) != SOUK_OK;
-    bad += souk_explain(b, &h, two, 2, &why, a->why + 2 * k, a->shares + k * 2 * EVENTS, NULL) != SOUK_OK;
+    bad +=
+        souk_embed_texts(rich_ranks, texts, NULL, 3, &pooled, a->embedded + k * 3 * H, NULL, NULL) != SOUK_OK;
+    bad += souk_explain(rich_ranks, &h, two, 2, &why, a->why + 2 * k, a->shares + k * 2 * EVENTS, NULL) !=
+           SOUK_OK;
   }
-  bad += souk_item_vectors_of_products(b, products, 2, a->made, NULL, NULL) != SOUK_OK;
-  bad += souk_classify(classifies, texts, NULL, 3, &label, a->labels, NULL) != SOUK_OK;
-  bad += souk_score_pairs(pairs, shown, 3, &label, a->of_pairs, NULL) != SOUK_OK;
+  bad += souk_item_vectors_of_products(rich_ranks, products, 2, a->made, NULL, NULL) != SOUK_OK;
+  bad += souk_classify(rich_classifies, texts, NULL, 3, &label, a->labels, NULL) != SOUK_OK;
+  bad += souk_score_pairs(rich_pairs, shown, 3, &label, a->of_pairs, NULL) != SOUK_OK;
   return bad;
 }
 
@@ -112,15 +96,15 @@ static void sixteen_threads_ask_everything(void **state) {
 
 static void score_of(const souk_history *h, int32_t item, float *score) {
   float u[W];
-  assert_int_equal(souk_user_vectors(b, h, 1, 1, u, NULL, NULL), SOUK_OK);
-  assert_int_equal(souk_score(b, u, 1, &item, 1, score, NULL), SOUK_OK);
+  assert_int_equal(souk_user_vectors(rich_ranks, h, 1, 1, u, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_score(rich_ranks, u, 1, &item, 1, score, NULL), SOUK_OK);
 }
 
 static void explain(const souk_history *h, int32_t item, int32_t method, souk_explanation *out,
                     float *shares) {
   const souk_explain_options o = {.method = method};
   souk_error e;
-  if (souk_explain(b, h, &item, 1, &o, out, shares, &e) != SOUK_OK) fail_msg("%s", e.message);
+  if (souk_explain(rich_ranks, h, &item, 1, &o, out, shares, &e) != SOUK_OK) fail_msg("%s", e.message);
   double sum = out->base + out->counts + out->rest;
   for (int32_t i = 0; i < h->n; i++) sum += (double)shares[i];
   check_near(sum, out->score, 1e-5 * (1 + fabs(out->score)));
@@ -150,10 +134,10 @@ static void a_text_without_words_is_a_new_user(void **state) {
   int32_t items[2 * K], counts[2], unknown[2];
   float scores[2 * K], u[2 * W], shares[2] = {1, 1};
   souk_explanation out;
-  assert_int_equal(souk_query_vectors(b, q, 2, 1, u, unknown, NULL), SOUK_OK);
+  assert_int_equal(souk_query_vectors(rich_ranks, q, 2, 1, u, unknown, NULL), SOUK_OK);
   assert_memory_equal(u, u + W, W * sizeof *u);
   assert_true(unknown[0] == 0 && unknown[1] == 0);
-  assert_int_equal(souk_rank(b, q, 2, K, NULL, items, scores, counts, unknown, NULL), SOUK_OK);
+  assert_int_equal(souk_rank(rich_ranks, q, 2, K, NULL, items, scores, counts, unknown, NULL), SOUK_OK);
   assert_memory_equal(items, items + K, K * sizeof *items);
   assert_memory_equal(scores, scores + K, K * sizeof *scores);
   assert_true(unknown[0] == 0 && unknown[1] == 0);
@@ -196,18 +180,18 @@ static void long_texts_are_cut(void **state) {
   float v[2 * H], u[2 * W], out[2 * RICH_LABELS], shares[2];
   int32_t tokens[2];
   souk_explanation why;
-  assert_int_equal(souk_embed_texts(b, two, NULL, 2, NULL, v, tokens, NULL), SOUK_OK);
+  assert_int_equal(souk_embed_texts(rich_ranks, two, NULL, 2, NULL, v, tokens, NULL), SOUK_OK);
   assert_memory_equal(v, v + H, H * sizeof *v);
   assert_true(tokens[0] == LONG && tokens[1] == READ);
-  assert_int_equal(souk_user_vectors(b, histories, 2, 1, u, NULL, NULL), SOUK_OK);
+  assert_int_equal(souk_user_vectors(rich_ranks, histories, 2, 1, u, NULL, NULL), SOUK_OK);
   assert_memory_equal(u, u + W, W * sizeof *u); // the newest words fill what is read
   explain(&histories[0], 5, SOUK_WHY_LEAVE_ONE_OUT, &why, shares);
   assert_true(shares[0] == 0 && shares[1] != 0);
-  assert_int_equal(souk_score_pairs(pairs, shown, 2, NULL, out, NULL), SOUK_OK);
+  assert_int_equal(souk_score_pairs(rich_pairs, shown, 2, NULL, out, NULL), SOUK_OK);
   assert_memory_equal(out, out + RICH_LABELS, RICH_LABELS * sizeof *out);
-  assert_int_equal(souk_classify(classifies, two, NULL, 2, NULL, out, NULL), SOUK_OK);
+  assert_int_equal(souk_classify(rich_classifies, two, NULL, 2, NULL, out, NULL), SOUK_OK);
   assert_memory_equal(out, out + RICH_LABELS, RICH_LABELS * sizeof *out);
-  assert_int_equal(souk_classify(classifies, two, two, 2, NULL, out, NULL), SOUK_OK);
+  assert_int_equal(souk_classify(rich_classifies, two, two, 2, NULL, out, NULL), SOUK_OK);
   free(whole);
   free(begun);
   free(first);
@@ -217,5 +201,5 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(sixteen_threads_ask_everything), cmocka_unit_test(equal_events_have_their_own_shares),
       cmocka_unit_test(a_text_without_words_is_a_new_user), cmocka_unit_test(long_texts_are_cut)};
-  return cmocka_run_group_tests(tests, open_all, close_all);
+  return cmocka_run_group_tests(tests, rich_open, rich_close);
 }
