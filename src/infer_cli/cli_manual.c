@@ -47,8 +47,10 @@ static void print_option(FILE *to, const cli_option *option) {
   else
     snprintf(help, sizeof help, "%s%s%s%s", option->help, usual[0] != '\0' ? " (" : "", usual,
              usual[0] != '\0' ? ")" : "");
-  fprintf(to, "  %-*s ", OPTION_COLUMN - 3, name);
-  if (strlen(name) > OPTION_COLUMN - 3) fprintf(to, "\n%*s", OPTION_COLUMN, "");
+  if (strlen(name) > OPTION_COLUMN - 3)
+    fprintf(to, "  %s\n%*s", name, OPTION_COLUMN, "");
+  else
+    fprintf(to, "  %-*s ", OPTION_COLUMN - 3, name);
   print_wrapped(to, help, OPTION_COLUMN, OPTION_COLUMN);
 }
 

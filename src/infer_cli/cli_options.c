@@ -61,7 +61,8 @@ const size_t cli_option_count = sizeof cli_option_table / sizeof *cli_option_tab
 // ---- what they do --------------------------------------------------------------------------------------------
 
 const char cli_about[] =
-    "User vectors, item vectors, scores and ranked lists from a bundle that souk export wrote.";
+    "User vectors, item vectors, scores and ranked lists, vectors and labels of texts, and labels of pairs "
+    "from a bundle that souk export wrote.";
 
 const char *const cli_questions_about[] = {
     "A question is a JSON object on a line of its own:",
@@ -73,6 +74,9 @@ const char *const cli_questions_about[] = {
     "history, in whose place "
     "it may stand:",
     "  {\"history\": [\"i1\", {\"text\": \"red shoes\"}, \"i2\"], \"text\": \"too small\"}",
+    "Where it has attributes of users, \"attributes\" says those of this one, and where it has adapters, "
+    "\"adapter\" names the one that encodes the line (souk-infer info lists both):",
+    "  {\"history\": [\"i1\"], \"attributes\": {\"age\": 31}, \"adapter\": \"de\"}",
     NULL};
 
 const char *const cli_texts_about[] = {
@@ -85,8 +89,9 @@ const char *const cli_answers_about[] = {
     "write a "
     "line, read its answer, and write the next. A line that cannot be answered has an error in its place,",
     "  {\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}",
-    "with null for a user that could not be read. The lines after it are answered. The first ten errors also "
-    "go to standard error, and their number at the end, and the exit status is 1.",
+    "with \"id\" for \"user\" where lines are texts or pairs, and null for one that could not be read. The "
+    "lines after it are answered. The first ten errors also go to standard error, and their number at the "
+    "end, and the exit status is 1.",
     NULL};
 
 const char *const cli_environment_about[] = {
@@ -148,7 +153,8 @@ static const char *const about_pairs[] = {
     "  {\"id\":1,\"labels\":{\"click\":0.2,\"cart\":0.1},\"known\":false}",
     NULL};
 static const char *const about_info[] = {"Its items, the encoder's shape, how much of a history it reads, "
-                                         "its event types, the memory that it takes, "
+                                         "its event types, what it makes of texts and new items, its labels, "
+                                         "attributes of users and adapters, the memory that it takes, "
                                          "and what it was trained on.",
                                          NULL};
 static const char *const about_bench[] = {"Random histories; user vectors, and lists from histories and from "

@@ -168,7 +168,8 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
                  {"max_history", i->max_history},
                  {"training_step", i->training_step},
                  {"memory_bytes", (int64_t)i->memory_bytes},
-                 {"mapped_bytes", (int64_t)i->mapped_bytes}};
+                 {"mapped_bytes", (int64_t)i->mapped_bytes},
+                 {"features", i->features}};
   int rc = output_text(o, i->cosine ? "{\"score\":\"cosine\"" : "{\"score\":\"dot\"");
   for (size_t n = 0; rc == 0 && n < sizeof numbers / sizeof *numbers; n++) {
     char text[64];
@@ -179,6 +180,9 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
   if (rc == 0) rc = output_text(o, i->has_words ? ",\"words\":true" : ",\"words\":false");
   if (rc == 0) rc = output_text(o, i->items > 0 && i->unranked == 0 ? ",\"ranks\":true" : ",\"ranks\":false");
+  if (rc == 0) rc = output_text(o, i->makes_items ? ",\"new_items\":true" : ",\"new_items\":false");
+  if (rc == 0 && i->labels > 0)
+    rc = output_text(o, i->labels_pairs ? ",\"labels_of\":\"pairs\"" : ",\"labels_of\":\"texts\"");
   if (rc == 0) rc = info_names(o, ",\"labels\":[", b, souk_label_name, 0, i->labels);
   if (rc == 0) rc = info_names(o, ",\"adapters\":[", b, souk_adapter_name, 1, i->adapters);
   if (rc == 0) rc = output_text(o, ",\"inv_temperature\":");
@@ -208,6 +212,14 @@ static int output_printable(cli_output *o, const char *name) {
   return output_text(o, printable(text, sizeof text, name, ""));
 }
 
+static int info_new_items(cli_output *o, const souk_info *i) {
+  char text[128] = "new items    get vectors from texts and attributes\n";
+  if (i->features > 0)
+    snprintf(text, sizeof text, "new items    get vectors from texts, attributes and %d features\n",
+             i->features);
+  return output_text(o, text);
+}
+
 static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   char text[512];
   snprintf(text, sizeof text,
@@ -224,6 +236,7 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
            i->has_words ? "are read" : "are not read", (double)i->memory_bytes / 1048576.0,
            (double)i->mapped_bytes / 1048576.0);
   int rc = output_text(o, text);
+  if (rc == 0 && i->makes_items) rc = info_new_items(o, i);
   if (rc == 0) rc = output_text(o, "event types ");
   for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {
     rc = output_text(o, " ");

@@ -176,7 +176,7 @@ is "answers before SIGTERM have been written" 5 "$(wc -l <"$work/terminated")"
 # The completion knows every option of every command; help, man page and parser must agree with it.
 "$infer" --completion bash >"$work/completion"
 options_of() { sed -nE "s/^ *$1\) options=\"(.*)\" ;;/\1/p" "$work/completion"; }
-commands="rank score users items info bench"
+commands=$("$infer" --help | sed -nE '/^for example/q; s/^  ([a-z]+) +[^ ].*/\1/p')
 all=$(for c in $commands; do options_of $c; done | tr ' ' '\n' | sort -u | grep -v -- --help)
 "$infer" --man >"$work/page"
 wrong=
@@ -192,6 +192,9 @@ for option in $all; do
   done
 done
 is "help, man page, completion and parser know the same options" "" "$wrong"
+is "there are nine commands" 9 "$(wc -w <<<"$commands")"
+check "rank --help says how a line gives attributes and an adapter" bash -c "'$infer' rank --help | grep -qF '\"adapter\": \"de\"'"
+is "a line of a text that cannot be answered has its id, as embed --help says" 1 "$("$infer" embed --help | tr '\n' ' ' | grep -c 'with \"id\" for \"user\"')"
 is "at least 13 options were compared" yes "$([ "$(wc -w <<<"$all")" -ge 13 ] && echo yes)"
 is "info --help has --json" 1 "$("$infer" info --help | grep -c -- '--json')"
 is "rank --help does not have --json" 0 "$("$infer" rank --help | grep -c -- '--json')"

@@ -93,6 +93,8 @@ check_error "hard negatives need a model" 'data.hard_negatives are those of the 
 
 # ---- the bundle
 check "it is exported" "$souk" export "$work/both" "$work/bundle"
+said_by_info() { "$infer" info "$work/bundle" | grep -q '^new items    get vectors from texts and attributes' && "$infer" info "$work/bundle" --json | grep -q '"new_items":true'; }
+check "souk-infer info says that new items get vectors" said_by_info
 printf '%s\n' '{"id":"n1","text":"red shoes"}' '{"id":"n2","text":7}' '{"id":"n3","text":"red shoes","item_attributes":["brand=nobody"]}' '{"id":"n4"}' >"$work/new.jsonl"
 "$infer" items "$work/bundle" --texts "$work/new.jsonl" --output "$work/new.npy" --names "$work/new.names" 2>/dev/null
 check "souk-infer items --texts ends with 1 after a bad line" test $? = 1
