@@ -15,7 +15,7 @@ static const command commands[] = {
     {"prepare", cmd_prepare, "turn a behaviour log into a data set"},
     {"vocab", cmd_vocab, "make a WordPiece vocabulary of texts"},
     {"inspect", cmd_inspect, "print what any file of Souk holds"},
-    {"pretrain", cmd_pretrain, "pre-train an encoder by masked language modelling"},
+    {"pretrain", cmd_pretrain, "pre-train an encoder on behaviour and texts"},
     {"sweep", cmd_sweep, "many runs with options drawn from ranges, ranked on validation"},
     {"finetune", cmd_finetune, "train more on top of a run: next item, labels, a mix with counts"},
     {"eval", cmd_eval, "ranking quality of a model, beside counting baselines"},

@@ -38,14 +38,14 @@ typedef struct option {
 } option;
 
 typedef struct option_section {
-  const char *prefix, *title;
+  const char *prefix, *title; // title "": these go on under the heading before
   const option *options;
   size_t count;
   void *target;
 } option_section;
 
 typedef struct option_set {
-  const char *usage;   // "souk prepare CONFIG.yaml --out DIR [options]"
+  const char *usage;   // "souk prepare CONFIG.yaml --out DIR [options]"; several ways: a line each
   const char *summary; // a few sentences for --help
   const option_section *sections;
   size_t count;
@@ -77,6 +77,8 @@ bool options_short(const option_set *set, const option *o);
 const char *options_placeholder(const option *o);
 // "at least 1", "1 to 4096", or "" where nothing limits the value.
 void options_range(char buf[64], const option *o);
+// The next line of a usage, *bytes long, without the spaces in front of it; NULL behind the last one. *rest begins as the usage.
+const char *options_usage(const char **rest, int *bytes);
 void options_help(const option_set *set, FILE *to); // in lines of at most 80 columns
 // What --help prints from here on: options_help, or another description of the same table (cmd/manual.c).
 typedef void (*option_printer)(const option_set *set, FILE *to);

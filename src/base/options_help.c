@@ -100,15 +100,33 @@ static void print_option(const option_set *set, const option_section *s, const o
   print_folded(to, right, INDENT, INDENT);
 }
 
+const char *options_usage(const char **rest, int *bytes) {
+  const char *line = *rest + strspn(*rest, " \n");
+  if (*line == '\0') return NULL;
+  *bytes = (int)strcspn(line, "\n");
+  *rest = line + *bytes;
+  return line;
+}
+
+static void print_usages(const option_set *set, FILE *to) {
+  const char *rest = set->usage, *line;
+  int bytes;
+  for (const char *before = "usage: "; (line = options_usage(&rest, &bytes)) != NULL; before = "       ") {
+    char usage[OPTION_STRING];
+    snprintf(usage, sizeof usage, "%.*s", bytes, line);
+    fputs(before, to);
+    print_folded(to, usage, 7, 7);
+  }
+}
+
 void options_help(const option_set *set, FILE *to) {
   bool brief = false;
-  fputs("usage: ", to);
-  print_folded(to, set->usage, 7, 7);
+  print_usages(set, to);
   fputc('\n', to);
   print_folded(to, set->summary, 0, 0);
   for (size_t s = 0; s < set->count; s++) {
     const option_section *section = &set->sections[s];
-    fprintf(to, "\n%s:\n", section->title);
+    if (section->title[0] != '\0') fprintf(to, "\n%s:\n", section->title);
     for (size_t i = 0; i < section->count; i++) {
       brief = brief || (section->prefix[0] != '\0' && options_short(set, &section->options[i]));
       print_option(set, section, &section->options[i], to);

@@ -273,7 +273,7 @@ status cmd_eval(int argc, char **argv) {
   };
   const option_set set = {
       .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]\n"
-               "       souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]",
+               "souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]",
       .summary =
           "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
           "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.\n"

@@ -50,10 +50,9 @@ static const option mix_flag_options[] = {
     {"threads", OPT_INT, MF(threads), "0", 0, 4096, NULL, "CPU threads; 0: all"},
 };
 
-static const char usage[] =
-    "souk finetune --task next|rank RUN [CONFIG.yaml] [options of souk pretrain]\n"
-    "       souk finetune --task classify|pair RUN --train FILE [--valid FILE] [options]\n"
-    "       souk finetune --task mix RUN [--final yes] [options]";
+static const char usage[] = "souk finetune --task next|rank RUN [CONFIG.yaml] [options of souk pretrain]\n"
+                            "souk finetune --task classify|pair RUN --train FILE [--valid FILE] [options]\n"
+                            "souk finetune --task mix RUN [--final yes] [options]";
 static const char summary[] =
     "Trains more on top of a run (or checkpoint).\n"
     "next: goes on from its parameters to predict the next item, as souk pretrain does, in a new\n"

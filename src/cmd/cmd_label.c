@@ -113,8 +113,10 @@ status cmd_label(int argc, char **argv) {
   static label_flags f;
   const option_section section = {"", "What is written", flag_options,
                                   sizeof flag_options / sizeof *flag_options, &f};
-  const option_set set = {.usage = "souk label RUN|CHECKPOINT FILE [--write FILE] [--items FILE [--catalogue "
-                                   "FILE --keep COLUMNS]] [--pick N]",
+  const option_set set = {.usage = "souk label RUN|CHECKPOINT FILE --write FILE [--logits] [options]\n"
+                                   "souk label RUN|CHECKPOINT FILE --items FILE [--catalogue FILE --keep "
+                                   "COLUMNS] [options]\n"
+                                   "souk label RUN|CHECKPOINT FILE --pick N [--picks FILE] [options]",
                           .summary =
                               "Labels the rows of FILE (csv, tsv or jsonl, columns as in the run's labelled "
                               "rows) by a run of souk\n"

@@ -24,7 +24,8 @@ status cmd_pretrain(int argc, char **argv) {
   const option_set set = {
       .usage = "souk pretrain CONFIG.yaml|PRESET|RUN [--data.dir DATA] [--out RUN] [--resume] [options]",
       .summary =
-          "Pre-trains an encoder by masked language modelling over behaviour sequences.\n"
+          "Pre-trains an encoder over behaviour sequences and texts of items: masked items and words, the\n"
+          "next item, whether a pair belongs together (train.objectives, data.mix).\n"
           "Writes checkpoints, metrics.jsonl and the resolved configuration into RUN, by default\n"
           "checkpoints/NAME of NAME.yaml. souk pretrain RUN --resume goes on with a run. A PRESET is a\n"
           "configuration that comes with Souk, by its name: sasrec, bert4rec, ...",

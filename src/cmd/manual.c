@@ -68,16 +68,26 @@ static void page_option(const option_set *set, const option_section *s, const op
 }
 
 static void page_command(const option_set *set, FILE *to) {
-  fprintf(to, ".SS souk %s\n.B ", current->name);
-  roff(to, set->usage, true);
-  fputs("\n.PP\n", to);
+  const char *rest = set->usage, *line;
+  int bytes;
+  fprintf(to, ".SS souk %s\n", current->name);
+  for (const char *before = ".B "; (line = options_usage(&rest, &bytes)) != NULL; before = ".br\n.B ") {
+    char usage[OPTION_STRING];
+    snprintf(usage, sizeof usage, "%.*s", bytes, line);
+    fputs(before, to);
+    roff(to, usage, true);
+    fputc('\n', to);
+  }
+  fputs(".PP\n", to);
   roff(to, set->summary, false);
   fputc('\n', to);
   for (size_t s = 0; s < set->count; s++) {
     const option_section *section = &set->sections[s];
-    fputs(".PP\n.I ", to);
-    roff(to, section->title, true);
-    fputc('\n', to);
+    if (section->title[0] != '\0') {
+      fputs(".PP\n.I ", to);
+      roff(to, section->title, true);
+      fputc('\n', to);
+    }
     for (size_t i = 0; i < section->count; i++) page_option(set, section, &section->options[i], to);
   }
 }

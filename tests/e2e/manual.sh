@@ -7,6 +7,9 @@ for command in $commands; do
   "$souk" "$command" --help >"$work/$command.help"
   check "souk $command --help fits 80 columns" test "$(awk 'length > 80' "$work/$command.help" | wc -l)" = 0
 done
+no_heading_is_empty() { for command in $commands; do ! grep -nx ':' "$work/$command.help" || { echo "$command"; return 1; }; done; }
+check "no heading of --help is empty" no_heading_is_empty
+check "each way to call a command has a line of its own" test "$(grep -cE '^(usage: |       )souk label RUN' "$work/label.help")" = 3
 # The short forms that help promises are taken, and only those: an option without brackets and with a section has none.
 short() {
   local name rc=0
@@ -25,6 +28,8 @@ check "souk synth --help, without brackets, does not explain them" bash -c "! gr
 
 # ---- the page
 check "souk --man prints the manual page" bash -c "'$souk' --man >$work/souk.1"
+check "each way to call a command has a line of its own in the page" test "$(grep -cE '^\.B souk finetune ' "$work/souk.1")" = 3
+check "no heading of the page is empty" bash -c "! grep -qxE '\.I ?' $work/souk.1"
 options_in_page() {
   local name
   for name in $(sed -n 's/^  --\([^ ]*\).*/\1/p' "$work/$1.help"); do
