@@ -48,6 +48,14 @@ static bool imbalance(const char *source, const char *what, int64_t least, int64
   return true;
 }
 
+// Of one of several labels: do all rows that know it say the same? Tells it.
+static bool one_sided(const char *source, const char *what, int64_t rows) {
+  if (source != NULL)
+    log_warn("%s: class imbalance: %s in all %lld rows that know it, which teach nothing of the contrary",
+             source, what, (long long)rows);
+  return true;
+}
+
 // single: each label beside the most frequent one, of which the rarest is told; several: of each label, where it holds and where not.
 static int32_t judge_balance(const labelled_report *r, const label_set *l, const char *source) {
   char what[192], name[96];
@@ -56,9 +64,14 @@ static int32_t judge_balance(const labelled_report *r, const label_set *l, const
     const int64_t holds = r->holds[k], not = r->known[k] - holds;
     if (holds < r->holds[rare]) rare = k;
     if (holds > r->holds[frequent]) frequent = k;
-    snprintf(what, sizeof what, "%s %s", printable(name, sizeof name, l->names[k], ""),
-             holds < not ? "seldom holds" : "seldom does not hold");
-    if (!l->single) found += imbalance(source, what, holds < not ? holds : not, holds < not ? not : holds);
+    const int64_t least = holds < not ? holds : not, most = holds < not ? not : holds;
+    printable(name, sizeof name, l->names[k], "");
+    if (l->single || most == 0) continue;
+    if (least == 0)
+      snprintf(what, sizeof what, "%s %s", name, holds > 0 ? "holds" : "does not hold");
+    else
+      snprintf(what, sizeof what, "%s %s", name, holds < not ? "seldom holds" : "seldom does not hold");
+    found += least == 0 ? one_sided(source, what, most) : imbalance(source, what, least, most);
   }
   if (!l->single) return found;
   for (int32_t k = 0; k < l->n; k++) found += imbalance(NULL, "", r->holds[k], r->holds[frequent]);

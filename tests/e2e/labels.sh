@@ -47,6 +47,10 @@ check "their tags for TensorBoard end with a whole character" bash -c "LC_ALL=C 
 check "means by item can be written of them" "$souk" label "$work/long" "$work/long.csv" --items "$work/long.jsonl" --item item_id
 check "long names of labels stay whole" has '"(长){74}1":.*"(长){74}2":' "$work/long.jsonl"
 
+awk 'BEGIN { print "text,warm,red"; for (i = 0; i < 40; i++) print "a light bag " i "," i % 2 ",1" }' >"$work/sided.csv"
+classify --train "$work/sided.csv" --label warm,red --epochs 1 --out "$work/sided" 2>"$work/told"
+check "a label that always holds is told" has 'labels.train: class imbalance: red holds in all 40 rows that know it, which teach nothing of the contrary' "$work/told"
+
 # What is amiss with rows is told in a sentence each, with its count, which the checkpoint has too; the same of csv, tsv and jsonl.
 awk 'BEGIN { for (i = 0; i < 90; i++) print "a light bag\tgood"; for (i = 0; i < 3; i++) print "a sturdy bag\tbad"
   print "\tgood"; t = "light"; for (i = 0; i < 60; i++) t = t " bag"; print t "\tgood"; print t "\tbad"; print "a bag\t" }' >"$work/amiss"
