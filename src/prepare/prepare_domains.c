@@ -16,7 +16,8 @@ struct domain_table {
   intern *users;   // DOMAIN / USER, of the map
   intern *persons; // their names
   int32_t *person; // [users]
-  size_t person_cap;
+  uint8_t *seen;   // [users] does the log have rows of it?
+  size_t person_cap, seen_cap;
   char *name; // at hand
   size_t name_cap;
   user_runs out;
@@ -76,8 +77,11 @@ status domain_user(domain_table *t, const char *domain, size_t domain_bytes, con
   if (t->users == NULL) return OK;
   TRY(domain_item(t, domain, domain_bytes, user, user_bytes, &name, &bytes));
   const int32_t id = intern_find(t->users, name);
-  t->counts.joined += id >= 0;
-  if (id >= 0) *person = intern_text(t->persons, t->person[id]);
+  if (id < 0) return OK;
+  t->counts.joined++;
+  t->counts.map_unused -= t->seen[id] == 0;
+  t->seen[id] = 1;
+  *person = intern_text(t->persons, t->person[id]);
   return OK;
 }
 
@@ -108,6 +112,9 @@ static status take_row(domain_table *t, const char *const *row) {
   t->counts.map_repeated += id < before;
   if (id < before) return OK;
   TRY(mem_grow(&t->person, &t->person_cap, (size_t)id + 1, sizeof *t->person, "the map of users"));
+  TRY(mem_grow(&t->seen, &t->seen_cap, (size_t)id + 1, sizeof *t->seen, "the map of users"));
+  t->seen[id] = 0;
+  t->counts.map_unused++;
   return intern_add(t->persons, row[2], &t->person[id]);
 }
 
@@ -217,7 +224,7 @@ void domain_table_free(domain_table *t) {
   for (size_t i = 0; t->catalogues != NULL && i < t->n_catalogues; i++) free(t->catalogues[i]);
   intern_free(t->users);
   intern_free(t->persons);
-  void *const arrays[] = {t->logs, t->catalogues, t->person, t->name, t->out.offsets, t->out.places};
+  void *const arrays[] = {t->logs, t->catalogues, t->person, t->seen, t->name, t->out.offsets, t->out.places};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   free(t);
 }

@@ -15,8 +15,9 @@ typedef struct domain_table domain_table;
 
 typedef struct domain_counts {
   int64_t map_rows, map_repeated; // of input.user_map; of a user of a domain who had one: the first counts
-  int64_t joined;                 // rows of the log whose user it names
-  int64_t shared;                 // users that stay with events of more than one domain
+  int64_t map_unused; // its users of whom the log has no row: a domain or a name is not that of the log
+  int64_t joined;     // rows of the log whose user it names
+  int64_t shared;     // users that stay with events of more than one domain
   int64_t runs;
 } domain_counts;
 

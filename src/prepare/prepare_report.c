@@ -273,12 +273,12 @@ static void set_texts(json_t *j, const prepare_job *job) {
                                   (json_int_t)t->cut));
   if (job->domains != NULL) {
     const domain_counts *k = domain_get_counts(job->domains);
-    json_object_set_new(j, "domains",
-                        json_pack("{s:i,s:I,s:I,s:I,s:I,s:I}", "domains",
-                                  intern_count(job->item_domains.names), "shared_users",
-                                  (json_int_t)k->shared, "runs", (json_int_t)k->runs, "map_rows",
-                                  (json_int_t)k->map_rows, "map_repeated", (json_int_t)k->map_repeated,
-                                  "joined_rows", (json_int_t)k->joined));
+    json_object_set_new(
+        j, "domains",
+        json_pack("{s:i,s:I,s:I,s:I,s:I,s:I,s:I}", "domains", intern_count(job->item_domains.names),
+                  "shared_users", (json_int_t)k->shared, "runs", (json_int_t)k->runs, "map_rows",
+                  (json_int_t)k->map_rows, "map_repeated", (json_int_t)k->map_repeated, "map_unused",
+                  (json_int_t)k->map_unused, "joined_rows", (json_int_t)k->joined));
   }
   if (job->searches != NULL) {
     const search_counts *s = search_table_counts(job->searches);
@@ -360,8 +360,10 @@ static void print_texts(const prepare_job *job) {
     printf("domains         %d; %lld users of more than one; events in %lld runs",
            intern_count(job->item_domains.names), (long long)k->shared, (long long)k->runs);
     if (k->map_rows > 0)
-      printf("; user map %lld rows, %lld of them repeated, %lld rows of the log joined",
-             (long long)k->map_rows, (long long)k->map_repeated, (long long)k->joined);
+      printf("; user map %lld rows, %lld of them repeated, %lld of users of whom the log has no row; %lld "
+             "rows of the log joined",
+             (long long)k->map_rows, (long long)k->map_repeated, (long long)k->map_unused,
+             (long long)k->joined);
     printf("\n");
   }
   if (job->searches != NULL) {

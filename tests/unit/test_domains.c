@@ -127,6 +127,7 @@ static void a_map_joins_users(void **unused) {
   assert_int_equal(count_of(domains, "shared_users"), 2);
   assert_int_equal(count_of(domains, "map_rows"), 3);
   assert_int_equal(count_of(domains, "map_repeated"), 1);
+  assert_int_equal(count_of(domains, "map_unused"), 1);
   assert_int_equal(count_of(domains, "joined_rows"), 2);
   json_decref(j);
   dataset_close(d);
