@@ -51,5 +51,7 @@ status cmd_import(int argc, char **argv) {
   if (f.base[0] == '\0') return import_hugging_face(paths[0], paths[1], &f.c);
   char base[PATH_MAX];
   TRY(checkpoint_choose(base, sizeof base, f.base, WHICH_AUTO));
-  return peft_import(paths[0], base, paths[1], f.c.force);
+  TRY(peft_import(paths[0], base, paths[1], f.c.force));
+  log_info("%s: %s on top of %s", paths[1], paths[0], base);
+  return OK;
 }

@@ -131,7 +131,7 @@ static bool goes_on(const run_config *c, bool resume) {
 }
 
 static status import_beginning(run_config *c, bool resume) {
-  const import_config how = {.force = true, .seed = c->train.seed};
+  const import_config how = {.force = true, .passing = true, .seed = c->train.seed};
   if (path_kind_of(c->train.init_from) != PATH_HUGGING_FACE &&
       path_kind_of(c->train.init_from) != PATH_BUNDLE)
     return OK;

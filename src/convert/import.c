@@ -396,9 +396,10 @@ static status write_checkpoint(importer *x, const char *out, run_config *run) {
 static void tell(const importer *x, const char *out) {
   char count[32];
   if (x->missing[0] != '\0') log_warn("not in the file, so initialised at random: %s", x->missing);
-  log_info("%s: %lld layers x %lld, %d tokens, %s parameters, from %s", out, (long long)x->mc.layers,
-           (long long)x->mc.hidden, x->words->n, human_count(count, (double)model_params(x->m)->elements),
-           x->dir);
+  if (!x->c->passing)
+    log_info("%s: %lld layers x %lld, %d tokens, %s parameters, from %s", out, (long long)x->mc.layers,
+             (long long)x->mc.hidden, x->words->n, human_count(count, (double)model_params(x->m)->elements),
+             x->dir);
 }
 
 static status run_import(importer *x, const char *out) {

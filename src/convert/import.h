@@ -8,6 +8,7 @@
 
 typedef struct import_config {
   bool force;   // replace an existing checkpoint
+  bool passing; // the checkpoint goes with the process, so its place is not told
   bool pooler;  // make a pooler and next-sentence head even if the file has neither
   int64_t seed; // of what the file does not have
   bool

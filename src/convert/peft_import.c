@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/file.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "convert/hf_tensors.h"
 #include "convert/peft_files.h"
@@ -276,7 +275,6 @@ status peft_import(const char *peft_dir, const char *base_dir, const char *out, 
   if (rc == OK) rc = make_model(x);
   if (rc == OK) rc = open_words(x);
   if (rc == OK) rc = write_checkpoint(x, out, force);
-  if (rc == OK) log_info("%s: %s on top of %s", out, peft_dir, base_dir);
   dataset_close(x->d);
   hf_tensors_close(x->file);
   model_free(x->m);

@@ -50,6 +50,7 @@ typedef struct checkpoint_content {
 // A checkpoint opened for reading; everything but the tensors has been checked.
 typedef struct checkpoint {
   char dir[OPTION_STRING];
+  const char *name;    // in messages: dir, but where it was made of what the user named (train.init_from)
   char created_by[64]; // "souk 0.1.0"; empty: not in the manifest
   model_config model;
   train_state state;

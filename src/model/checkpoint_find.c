@@ -94,13 +94,23 @@ static status follow(char *buf, size_t bytes, const char *run_dir, int which) {
   return path_join(buf, bytes, run_dir, name);
 }
 
+// A checkpoint as it was named, without a '/' behind it.
+static status named(char *buf, size_t bytes, const char *where) {
+  size_t n = strlen(where);
+  while (n > 1 && where[n - 1] == '/') n--;
+  if (n >= bytes) return fail(ERR_ARGUMENT, "path too long: %.60s...", where);
+  memcpy(buf, where, n);
+  buf[n] = '\0';
+  return OK;
+}
+
 status checkpoint_choose(char *buf, size_t bytes, const char *where, int which) {
   char path[PATH_MAX + 64];
   bool is_checkpoint;
   TRY(path_check(where, PATH_RUN | PATH_CHECKPOINT | PATH_STEP));
   TRY(path_join(path, sizeof path, where, "manifest.json"));
   TRY(file_look(path, &is_checkpoint));
-  if (is_checkpoint) return path_join(buf, bytes, where, ".");
+  if (is_checkpoint) return named(buf, bytes, where);
   if (which != WHICH_AUTO) return follow(buf, bytes, where, which);
   const status rc = follow(buf, bytes, where, WHICH_BEST);
   return rc == ERR_NOT_FOUND ? follow(buf, bytes, where, WHICH_LAST) : rc;

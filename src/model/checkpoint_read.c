@@ -248,6 +248,7 @@ static status open_checked(checkpoint *c, const char *dir, int depth) {
   json_t *j;
   if (strlen(dir) >= sizeof c->dir) return fail(ERR_ARGUMENT, "path too long: %.60s...", dir);
   strcpy(c->dir, dir);
+  c->name = c->dir;
   TRY(path_join(path, sizeof path, dir, "manifest.json"));
   TRY(load_json(path, &j));
   const status rc = read_manifest(c, j, path, depth);

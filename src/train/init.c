@@ -23,6 +23,12 @@ static const char *place_of(const run_config *c) {
   return c->imported[0] != '\0' ? c->imported : c->train.init_from;
 }
 
+static status open_named(checkpoint **out, const run_config *c) {
+  TRY(checkpoint_open_chosen(out, place_of(c), WHICH_AUTO));
+  if (c->train.init_from[0] != '\0' && c->imported[0] != '\0') (*out)->name = c->train.init_from;
+  return OK;
+}
+
 static const char *option_of(const run_config *c) {
   return c->train.init_from[0] != '\0' ? "train.init_from" : "train.init";
 }
@@ -79,7 +85,7 @@ status init_adopt_model(run_config *c, bool resume) {
   checkpoint *from = NULL;
   const bool goes_on = resume && checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) == OK &&
                        checkpoint_open(&from, dir) == OK;
-  if (!goes_on) TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
+  if (!goes_on) TRY(open_named(&from, c));
   c->model = from->model;
   const status rc = adopt_tuning(c, from, goes_on);
   checkpoint_close(from);
@@ -106,8 +112,8 @@ static status check_model(const model_config *a, const model_config *b, const ch
                 {"cls_sep", a->cls_sep == b->cls_sep || labels}};
   for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
     if (!fields[i].same)
-      return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.%s)", fields[i].name, dir,
-                  grows ? "init_from" : "init");
+      return fail(ERR_ARGUMENT, "model.%s is not that of %s (train.%s): left out, it is that model's",
+                  fields[i].name, dir, grows ? "init_from" : "init");
   return OK;
 }
 
@@ -179,9 +185,9 @@ static status tell_lacking(const checkpoint *from, const param_set *s) {
     if (!p->trainable)
       return fail(ERR_ARGUMENT,
                   "train.freeze: %s cannot be frozen, %s was not trained for %s and has no value of it",
-                  p->name, from->dir, p->objective);
+                  p->name, from->name, p->objective);
     if (told == NULL || strcmp(told, p->objective) != 0)
-      log_info("%s was not trained for %s: its parameters begin with initial weights", from->dir,
+      log_info("%s was not trained for %s: its parameters begin with initial weights", from->name,
                p->objective);
     told = p->objective;
   }
@@ -194,8 +200,8 @@ static void adopt_tokenizer(const checkpoint *from, dataset *d) {
   if (own == NULL)
     dataset_set_tokenizer(d, from->tokenizer);
   else if (from->tokenizer != NULL && !json_equal(own, from->tokenizer))
-    log_warn("%s has other settings of its tokenizer than %s (train.init); the checkpoints get the former",
-             dataset_dir(d), from->dir);
+    log_warn("%s has other settings of its tokenizer than %s; the checkpoints get the former", dataset_dir(d),
+             from->name);
 }
 
 static status find_untrained(const checkpoint *from, const model *m, bool untrained[MAX_SLOTS]) {
@@ -226,7 +232,7 @@ static void warn_frozen_words(const checkpoint *from, const grown *g, model *run
   log_warn(
       "%d words and attributes that %s does not know keep their initial values, since the table of words and "
       "items is frozen (--targets word_embeddings,query,value tunes it too)",
-      g->words - g->words_kept, from->dir);
+      g->words - g->words_kept, from->name);
 }
 
 // run: the model that is trained, m or one on top of it.
@@ -237,7 +243,7 @@ static status load_grown(const checkpoint *from, model *m, dataset *d, model *ru
   log_info(
       "%s: %d of %d words and attributes and %d of %d items are known; %d new items, %d of them from their "
       "texts; %d items are left behind",
-      from->dir, g.words_kept, g.words, g.items_kept, g.items, g.items - g.items_kept, g.of_text,
+      from->name, g.words_kept, g.words, g.items_kept, g.items, g.items - g.items_kept, g.of_text,
       g.left_behind);
   warn_frozen_words(from, &g, run);
   return OK;
@@ -268,7 +274,7 @@ static status load_adapter(const run_config *c, const checkpoint *base, model *m
 }
 
 static void tell_start(const checkpoint *from) {
-  log_info("starting from %s (step %lld, trained on %s)", from->dir, (long long)from->state.step,
+  log_info("starting from %s (step %lld, trained on %s)", from->name, (long long)from->state.step,
            from->data.name);
 }
 
@@ -325,9 +331,9 @@ static status write_base(const run_config *c, const char *yaml, const checkpoint
 status init_write_base(const run_config *c, const char *yaml, model *m, dataset *d) {
   checkpoint *from;
   model *base = NULL;
-  TRY(checkpoint_open_chosen(&from, place_of(c), WHICH_AUTO));
+  TRY(open_named(&from, c));
   status rc = check_tuning(from, c, &model_get_config(m)->peft);
-  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->dir, true);
+  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->name, true);
   if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = make_base_model(&base, c, from, m, d);
   if (rc == OK) rc = load_grown(from, base, d, m);
@@ -343,7 +349,7 @@ status init_write_base(const run_config *c, const char *yaml, model *m, dataset 
 // With a base of its own the run begins from that, as from any other of its vocabulary.
 static status open_beginning(checkpoint **from, const run_config *c, bool of_own) {
   char place[PATH_MAX];
-  if (!of_own) return checkpoint_open_chosen(from, place_of(c), WHICH_AUTO);
+  if (!of_own) return open_named(from, c);
   TRY(path_join(place, sizeof place, c->train.out, RUN_BASE));
   return checkpoint_open(from, place);
 }
@@ -354,7 +360,7 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
              grows = c->train.init_from[0] != '\0' && !of_own;
   TRY(open_beginning(&from, c, of_own));
   status rc = check_tuning(from, c, &model_get_config(m)->peft);
-  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->dir, grows);
+  if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->name, grows);
   if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = grows ? load_grown(from, m, d, m) : load_same(from, m, d);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);

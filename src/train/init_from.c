@@ -207,7 +207,7 @@ static void grow_types(const growth *g, const param *p, const float *from, float
 static status check_shape(const growth *g, const param *p, const param *old) {
   if (p->ndim == old->ndim && p->shape[0] == old->shape[0] && p->shape[1] == old->shape[1]) return OK;
   return fail(ERR_ARGUMENT, "train.init_from: %s of %s is %lld x %lld, in this run it is %lld x %lld",
-              p->name, g->from->dir, (long long)old->shape[0], (long long)old->shape[1],
+              p->name, g->from->name, (long long)old->shape[0], (long long)old->shape[1],
               (long long)p->shape[0], (long long)p->shape[1]);
 }
 
@@ -220,7 +220,7 @@ static status check_new(const growth *g, const param *p) {
       ERR_ARGUMENT,
       "train.init_from: %s is frozen in this run, and %s has no value of it; --train_also '%s' trains it "
       "beside what tunes the rest (--peft)",
-      p->name, g->from->dir, p->name);
+      p->name, g->from->name, p->name);
 }
 
 // Fills w from the checkpoint's model; what that does not say stays.
@@ -288,7 +288,7 @@ static status grow(growth *g) {
   TRY(dataset_item_texts(g->d, &g->texts));
   if (model_get_config(g->m)->hidden != model_get_config(g->old)->hidden)
     return fail(ERR_ARGUMENT, "train.init_from: model.hidden is %lld, that of %s is %lld",
-                (long long)model_get_config(g->m)->hidden, g->from->dir,
+                (long long)model_get_config(g->m)->hidden, g->from->name,
                 (long long)model_get_config(g->old)->hidden);
   TRY(read_rows_of(g));
   for (int32_t i = 0; i < s->count; i++) TRY(grow_param(g, &s->items[i]));

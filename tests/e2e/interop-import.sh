@@ -79,10 +79,15 @@ rm -rf "$work/hf"
 hf && mv "$work/hf" "$work/blobs" && mkdir -p "$work/hf" && for f in "$work"/blobs/*; do ln -s "../blobs/$(basename "$f")" "$work/hf/"; done
 check "a model in the hub's cache, whose files are links, is imported" import
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"
+grown() { pretrain --out "$work/grown" --train.init_from "$work/words" >"$work/told" 2>&1 && grep -q "^starting from $work/words (step 0" "$work/told" && ! grep -q souk-init "$work/told"; }
+check "a run that begins from a Hugging Face model says so by its name" grown
+check_error "another shape than the Hugging Face model has is refused by its name" "model.positions_from_end is not that of $work/words (train.init_from)" pretrain --out "$work/bad" --train.init_from "$work/words" --positions_from_end yes
+told_of() { "$souk" export "$1" "$work/named.bundle" --force >"$work/told" 2>&1 && ! grep -qF "$work/again/" "$work/told"; }
+check "a checkpoint is called as it was named" told_of "$work/again/"
 check "a run starts from another run by --train.init" pretrain --out "$work/next" --train.init "$work/run"
 check "it takes the model options of its start" grep -q 'pooler: true' "$work/next/config.yaml"
 check_error "--train.init with another shape is an error" "the model needs" pretrain --out "$work/bad" --train.init "$work/run" --intermediate 20
-check_error "--train.init with another activation is an error" "model.activation is not that of" pretrain --out "$work/bad" --train.init "$work/run" --activation gelu
+check_error "--train.init with another activation is an error" "(train.init): left out, it is that model's" pretrain --out "$work/bad" --train.init "$work/run" --activation gelu
 check_error "--train.init with another vocabulary is an error" "train.init:" pretrain --out "$work/bad" --train.init "$work/again" --no-item_classes
 check "the run resumes when its start is gone" bash -c "mv '$work/run' '$work/gone' && '$souk' pretrain --data.dir '$work/data' --train.init '$work/run' --out '$work/next' --steps 6 --eval_every 0 --threads 1 --resume"
 check "the resumed run reaches its last step" test -d "$work/next/step-00000006"
