@@ -264,6 +264,13 @@ const recipe recipes[] = {
      .dropout = 0.1,
      .peft =
          {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 3, .alpha = 4, .targets = "word_embeddings,value"}},
+    {.name = "adalora of the table, next item, sampled",
+     .hidden = 16,
+     .layers = 1,
+     .heads = 2,
+     .objectives = "next_item",
+     .negatives = 9,
+     .peft = {.kind = PEFT_ADALORA, .rank = 2, .init_rank = 3, .alpha = 2, .targets = "word_embeddings"}},
     {.name = "adalora of the table, sampled, cosine, items of content and id",
      .hidden = 16,
      .layers = 1,
