@@ -32,7 +32,8 @@ typedef struct named_path {
 } named_path;
 status paths_check_distinct(const named_path *paths, size_t n);
 
-// Two files that belong together and must never mismatch: the data, and the names of its rows if there are any. A
+// Two files that belong together and must never mismatch: the data, and the names of its rows if there are any (or another two of
+// which the second means nothing without the first). A
 // commit without names removes the file at names_path, because its names would not be those of the new data.
 status out_open_data(out_file **out, const char *path, const char *names_path);
 status out_open_names(out_file **out, const char *names_path, const out_file *data);

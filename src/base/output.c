@@ -234,11 +234,12 @@ static status publish_pair(out_file *data, out_file *names, const char *names_pa
   if (rc == OK) {
     const int error = temporary_publish_pair(&data->t, names != NULL ? &names->t : NULL, names_path);
     if (error != 0 && data->t.in_place)
-      rc = fail(ERR_IO, "%s is in place, but %s: %s", data->path,
-                names != NULL && !names->t.in_place ? "has no names" : "may not be on disk yet",
-                strerror(error));
+      rc = fail(ERR_IO, "%s is in place, but %s%s: %s", data->path,
+                names != NULL && !names->t.in_place ? names->path : "",
+                names != NULL && !names->t.in_place ? " is not" : "may not be on disk yet", strerror(error));
     else if (error != 0)
-      rc = fail(ERR_IO, "cannot write %s and its names: %s", data->path, strerror(error));
+      rc = fail(ERR_IO, "cannot write %s and what belongs to it, %s: %s", data->path, names_path,
+                strerror(error));
   }
   out_abort(names);
   out_abort(data);

@@ -46,6 +46,22 @@ static status leave_out_tuning(merger *x, int64_t *folded) {
   return OK;
 }
 
+// The mix was learned for these scores, which have not changed; the file names the weights that they come from, which have.
+static status take_mix(const void *self, const char *dir) {
+  const merger *x = self;
+  mix *counted = NULL, *last = NULL;
+  checkpoint *merged = NULL;
+  if (!mix_is_there(x->c, false)) return OK;
+  status rc = mix_open(&counted, x->c, false);
+  if (rc == OK && mix_is_there(x->c, true)) rc = mix_open(&last, x->c, true);
+  if (rc == OK) rc = checkpoint_open(&merged, dir);
+  if (rc == OK) rc = mix_save(merged, counted, last != NULL ? mix_get_table(last) : NULL);
+  checkpoint_close(merged);
+  mix_free(counted);
+  mix_free(last);
+  return rc;
+}
+
 static status write_merged(merger *x, const char *out, bool force) {
   option_section sections[RUN_SECTIONS];
   const option_set set = {.sections = sections, .count = run_sections(x->run, sections)};
@@ -63,25 +79,12 @@ static status write_merged(merger *x, const char *out, bool force) {
                                 .data = x->d,
                                 .items = model_items(x->m),
                                 .heir_of = x->c,
+                                .beside = take_mix,
+                                .beside_self = x,
                                 .over = PATH_CHECKPOINT,
                                 .force = force};
   const status rc = checkpoint_write(out, &content);
   free(yaml);
-  return rc;
-}
-
-// The mix was learned for these scores, which have not changed; the file names the weights that they come from, which have.
-static status take_mix(const merger *x, const char *out) {
-  mix *counted = NULL, *last = NULL;
-  checkpoint *merged = NULL;
-  if (!mix_is_there(x->c, false)) return OK;
-  status rc = mix_open(&counted, x->c, false);
-  if (rc == OK && mix_is_there(x->c, true)) rc = mix_open(&last, x->c, true);
-  if (rc == OK) rc = checkpoint_open(&merged, out);
-  if (rc == OK) rc = mix_save(merged, counted, last != NULL ? mix_get_table(last) : NULL);
-  checkpoint_close(merged);
-  mix_free(counted);
-  mix_free(last);
   return rc;
 }
 
@@ -94,7 +97,6 @@ static status merge(merger *x, const char *out, bool force, merge_result *result
   TRY(tuning_fold(x->m));
   TRY(leave_out_tuning(x, &folded));
   TRY(write_merged(x, out, force));
-  TRY(take_mix(x, out));
   if (result != NULL) *result = (merge_result){.step = x->c->state.step, .folded = folded};
   return OK;
 }

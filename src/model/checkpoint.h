@@ -42,6 +42,10 @@ typedef struct checkpoint_content {
   const char *extra_name;
   status (*extra)(const void *self, const char *path);
   const void *extra_self;
+  // What the manifest does not list, a mix: written into DIR, which holds all else by then and gets its name afterwards, so that the
+  // checkpoint is there with it or not at all. NULL: nothing.
+  status (*beside)(const void *self, const char *dir);
+  const void *beside_self;
   // The kind of directory that may be replaced, as in out_dir_open; unset: any.
   path_kind over;
   bool force;

@@ -1,6 +1,6 @@
 // Writing checkpoints; see checkpoint.h.
 //
-// The directory is written under a temporary name, every part fsynced and the manifest last, and renamed when it is
+// The directory is written under a temporary name, every part fsynced and the manifest after them, and renamed when it is
 // complete. Tensors keep their logical shape and name, so another number of ranks, or another backend, reads the same
 // files.
 #include "model/checkpoint.h"
@@ -244,7 +244,8 @@ static status write_all(const char *dir, const checkpoint_content *c, json_t *fi
   TRY(write_content(c, dir, files));
   TRY(write_texts(c, dir, files));
   TRY(write_extra(c, dir, files));
-  return write_manifest(c, dir, files);
+  TRY(write_manifest(c, dir, files));
+  return c->beside != NULL ? c->beside(c->beside_self, dir) : OK;
 }
 
 status checkpoint_write(const char *dir, const checkpoint_content *c) {

@@ -61,13 +61,11 @@ static status check_config(const vocab_config *c) {
   return OK;
 }
 
-static status write_list(const intern *pieces, const char *path) {
-  out_file *f;
-  TRY(out_open(&f, path));
+static status write_list(const intern *pieces, out_file *f) {
   status rc = OK;
   for (int32_t i = 0; rc == OK && i < intern_count(pieces); i++)
     rc = out_printf(f, "%s\n", intern_text(pieces, i));
-  return out_finish(f, rc);
+  return rc;
 }
 
 static json_t *settings_json(const vocab_config *c) {
@@ -82,23 +80,31 @@ static json_t *settings_json(const vocab_config *c) {
   return j;
 }
 
-static status write_settings(const vocab_config *c, const char *path) {
+static status write_settings(const vocab_config *c, out_file *f) {
   json_t *j = settings_json(c);
   char *text = j != NULL ? json_dumps(j, JSON_INDENT(1)) : NULL;
   json_decref(j);
-  if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot compose %s", path);
-  const status rc = file_write_atomic(path, text, strlen(text));
+  if (text == NULL) return fail(ERR_MEMORY, "out of memory: cannot compose tokenizer_config.json");
+  const status rc = out_write(f, text, strlen(text));
   free(text);
   return rc;
 }
 
-// The list comes last: without it there is no vocabulary.
+// Both or neither: pieces are looked for in texts that were cleaned as the settings say, and a list beside the settings of another one
+// would find others. The list is the one that gets its place last, since without it there is no vocabulary.
 static status write_all(const vocab_job *job) {
-  char list[PATH_MAX], settings[PATH_MAX];
-  TRY(output_paths(job->c, list, settings));
+  char list_path[PATH_MAX], settings_path[PATH_MAX];
+  out_file *list = NULL, *settings = NULL;
+  TRY(output_paths(job->c, list_path, settings_path));
   TRY(dir_make(job->c->out));
-  TRY(write_settings(job->c, settings));
-  return write_list(job->pieces, list);
+  status rc = out_open_data(&settings, settings_path, list_path);
+  if (rc == OK) rc = out_open_names(&list, list_path, settings);
+  if (rc == OK) rc = write_settings(job->c, settings);
+  if (rc == OK) rc = write_list(job->pieces, list);
+  if (rc == OK) return out_commit_pair(settings, list, list_path);
+  out_abort(list);
+  out_abort(settings);
+  return rc;
 }
 
 // ---- report --------------------------------------------------------------------------------------------------

@@ -278,7 +278,7 @@ static void pairs_that_fail(void **unused) {
       if (!failed) continue;
       const char *wanted = data_of() == 'o'    ? "cannot "
                            : names_of() == 'n' ? "v.npy is in place, but may not be on disk yet"
-                                               : "v.npy is in place, but has no names";
+                                               : "v.npy.names.tsv is not: ";
       if (strstr(fail_message(), wanted) == NULL) fail_msg("%s:%d: %s", kinds[k], i, fail_message());
     }
   }
