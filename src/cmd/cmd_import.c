@@ -1,6 +1,7 @@
 // souk import HF_DIR CHECKPOINT: a Hugging Face BERT becomes a checkpoint.
 #include <limits.h>
 #include <stddef.h>
+#include "base/file.h"
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
@@ -48,8 +49,13 @@ status cmd_import(int argc, char **argv) {
   if (help) return OK;
   if (n != 2) return fail(ERR_ARGUMENT, "two directories are needed: %s", set.usage);
   log_doing("reading %s", paths[0]);
+  char base[PATH_MAX], adapter[PATH_MAX];
+  TRY(path_join(adapter, sizeof adapter, paths[0], peft_config_file));
+  if (f.base[0] == '\0' && file_exists(adapter))
+    return fail(ERR_ARGUMENT,
+                "%s is an adapter of Hugging Face's peft: --base RUN says which run or checkpoint it tunes",
+                paths[0]);
   if (f.base[0] == '\0') return import_hugging_face(paths[0], paths[1], &f.c);
-  char base[PATH_MAX];
   TRY(checkpoint_choose(base, sizeof base, f.base, WHICH_AUTO));
   TRY(peft_import(paths[0], base, paths[1], f.c.force));
   log_info("%s: %s on top of %s", paths[1], paths[0], base);

@@ -172,6 +172,7 @@ check_error "a run that is not tuned is no adapter" "has no adapter to begin wit
 check "the file of peft is read again" "$souk" import "$work/hf" "$work/back" --base "$work/base"
 user_vectors "$work/back" "$work/back.npy"
 check "with the same bits" cmp "$work/lora.npy" "$work/back.npy"
+check_error "without a base an adapter of peft is told as what it is" "is an adapter of Hugging Face's peft: --base RUN" "$souk" import "$work/hf" "$work/none"
 with_field() { # FROM TO: a folder of peft with another field
   rm -rf "$work/hf-bad" && cp -r "$work/hf" "$work/hf-bad" && sed -i "s/$1/$2/" "$work/hf-bad/adapter_config.json" &&
     "$souk" import "$work/hf-bad" "$work/none" --base "$work/base"
