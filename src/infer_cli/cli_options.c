@@ -170,7 +170,7 @@ const cli_command cli_command_table[] = {
      command_score},
     {"users", FOR_USERS, "user vectors as .npy: a question a line in, a row out", about_users, command_users},
     {"items", FOR_ITEMS, "item vectors as .npy", about_items, command_items},
-    {"embed", FOR_EMBED, "vectors of texts: a text a line in, a vector a line out, or .npy", about_embed,
+    {"embed", FOR_EMBED, "vectors of texts: a text a line in, a vector out, or .npy", about_embed,
      command_embed},
     {"classify", FOR_CLASSIFY, "labels of texts: a text a line in, a line out", about_classify,
      command_classify},
