@@ -63,6 +63,18 @@ static status check_labels(const checkpoint *base, const checkpoint *of) {
   return rc;
 }
 
+// Vectors of items with content are made when a bundle is, of the base's table and biases.
+static status check_content(const checkpoint *of) {
+  const peft_config *p = &of->model.peft;
+  const bool biases = p->kind == PEFT_BIAS;
+  if (of->model.items == ITEMS_ID || !(biases || peft_targets_table(p))) return OK;
+  return fail(
+      ERR_UNSUPPORTED,
+      "%s tunes %s, which the vectors of items with content are made of (model.items), and a bundle holds "
+      "those of its base only; souk export %s BUNDLE, without --adapters, makes a bundle of its own",
+      of->dir, biases ? "biases" : "word_embeddings", of->dir);
+}
+
 status adapter_files_check(const checkpoint *base, const checkpoint *of) {
   if (of->base == NULL || strcmp(of->base->model_sha256, base->model_sha256) != 0)
     return fail(ERR_ARGUMENT, "%s is not tuned on top of %s: its base is %s", of->dir, base->dir,
@@ -74,12 +86,7 @@ status adapter_files_check(const checkpoint *base, const checkpoint *of) {
         "%s goes on training the adapters of %s, which queries of this bundle would go through as well; "
         "a bundle of its own serves it",
         of->dir, base->dir);
-  if (peft_targets_table(&of->model.peft) && of->model.items != ITEMS_ID)
-    return fail(
-        ERR_UNSUPPORTED,
-        "%s tunes word_embeddings, which the vectors of items with content are made of (model.items); a "
-        "bundle of its own serves it",
-        of->dir);
+  TRY(check_content(of));
   if (model_layout(&of->model).asks != model_layout(&base->model).asks)
     return fail(ERR_ARGUMENT,
                 "%s was trained to predict the next item and %s was not, or the other way round, so that "
@@ -109,10 +116,9 @@ static bool ends_with(const char *text, const char *end) {
   return n >= k && strcmp(text + n - k, end) == 0;
 }
 
-// Has the folder a place for it? Biases of items' vectors are in the vectors, which are the base's.
+// Has the folder a place for it?
 static bool has_place(const folder *x, const param *p) {
-  return p->tuned ||
-         (x->c->model.peft.kind == PEFT_BIAS && ends_with(p->name, ".bias") && x->c->model.items == ITEMS_ID);
+  return p->tuned || (x->c->model.peft.kind == PEFT_BIAS && ends_with(p->name, ".bias"));
 }
 
 static void add_tensor(folder *x, const param *p) {

@@ -123,6 +123,10 @@ check "the merged model has the same vectors of items" near "$work/tuned.npy" "$
 check "they are not the vectors of the base" not near "$work/tuned.npy" "$work/both.npy"
 check_error "a shared bundle of items with content has no such adapter" "which the vectors of items with content are made of" \
   "$souk" export "$work/both" "$work/none" --adapters "$work/tuned"
+check "biases train under texts and ids" pretrain "$work/biases" --model.items both --init "$work/both" --peft bias --train.steps 3
+check_error "a shared bundle of items with content has no adapter of biases" "BUNDLE, without --adapters, makes a bundle of its own" \
+  "$souk" export "$work/both" "$work/none" --adapters "$work/biases"
+check "a run that tunes biases has a bundle of its own" "$souk" export "$work/biases" "$work/biased"
 
 # ---- a catalogue that grows
 early() { prepare "$work/early.csv" "$work/e" && pretrain "$work/old" --data.dir "$work/e" --train.steps 150; }
