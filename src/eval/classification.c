@@ -40,13 +40,17 @@ void label_probabilities(const float *logits, int32_t labels, bool single, const
                   : sigmoid((double)logits[k] / temperature_of(temperatures, false, k));
 }
 
-// z_k / t less ln of the others' sum of exponentials.
+// z_k / t less ln of the others' sum of exponentials; infinite where there are no others.
 static double logit_of(const float *z, int32_t n, double t, int32_t k) {
-  double largest = -INFINITY, sum = 0;
+  const int32_t first = k == 0 ? 1 : 0;
+  if (first >= n) return INFINITY;
+  int32_t largest = first;
+  for (int32_t j = first + 1; j < n; j++)
+    if (j != k && z[j] > z[largest]) largest = j;
+  double rest = 0; // of the sum, where the largest term is 1
   for (int32_t j = 0; j < n; j++)
-    if (j != k) largest = fmax(largest, (double)z[j] / t);
-  for (int32_t j = 0; j < n; j++) sum += j == k ? 0 : exp((double)z[j] / t - largest);
-  return (double)z[k] / t - largest - log(sum);
+    if (j != k && j != largest) rest += exp(((double)z[j] - (double)z[largest]) / t);
+  return ((double)z[k] - (double)z[largest]) / t - log1p(rest);
 }
 
 // In place of a row's probabilities their logits, which rank alike and keep apart what rounds to 0 or 1.
