@@ -244,8 +244,11 @@ static status put_backend(reader *r) {
   json_t *value;
   size_t i;
   if (type == NULL || strcmp(type, "WordPiece") != 0)
-    return fail(ERR_FORMAT, "%s: field \"model.type\" is \"%.100s\"; a BERT vocabulary is WordPiece", path,
-                type != NULL ? type : "");
+    return fail(ERR_FORMAT, "%s: field \"model.type\" is \"%.100s\"; a BERT vocabulary is WordPiece%s", path,
+                type == NULL ? "" : type,
+                type != NULL && strcmp(type, "WordLevel") == 0
+                    ? ", and that of a bundle with items is none: begin from the run that was exported"
+                    : "");
   if (!json_is_object(words))
     return fail(ERR_FORMAT, "%s: field \"model.vocab\" is missing or not an object", path);
   json_object_foreach((json_t *)(uintptr_t)words, text, value) TRY(put_json(r, value, text, path, true));

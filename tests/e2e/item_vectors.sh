@@ -140,5 +140,5 @@ echo "# HR@10 over cold targets of the grown model: $grown"
 check "its new items are found before they are trained on" awk -v b="$grown" 'BEGIN { exit !(b > 0.06) }'
 check_error "another width is refused" 'train.init_from: model.hidden is 48' pretrain "$work/wide" --train.init_from "$work/old" --model.hidden 48 --train.steps 1
 words() { "$souk" pretrain --init_from "$work/bundle" --out "$work/words" --data.dir "$work/d" --train.steps 2 --train.eval_every 0; }
-check_error "a model that is no BERT is none to begin from" 'a BERT vocabulary is WordPiece' words
+check_error "a model that is no BERT is none to begin from" 'a BERT vocabulary is WordPiece, and that of a bundle with items is none: begin from the run' words
 finish
