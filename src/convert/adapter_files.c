@@ -15,6 +15,7 @@
 #include "base/tensor_file.h"
 #include "convert/peft_files.h"
 #include "eval/label_scores.h"
+#include "format/text_end.h"
 
 const char adapter_labels_file[] = "labels.json";
 
@@ -111,14 +112,9 @@ typedef struct folder {
   int32_t n;
 } folder;
 
-static bool ends_with(const char *text, const char *end) {
-  const size_t n = strlen(text), k = strlen(end);
-  return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 // Has the folder a place for it?
 static bool has_place(const folder *x, const param *p) {
-  return p->tuned || (x->c->model.peft.kind == PEFT_BIAS && ends_with(p->name, ".bias"));
+  return p->tuned || (x->c->model.peft.kind == PEFT_BIAS && text_ends_with(p->name, ".bias"));
 }
 
 static void add_tensor(folder *x, const param *p) {

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/tensor_file.h"
+#include "format/text_end.h"
 #include "model/objectives/label_head.h"
 
 const char peft_config_file[] = "adapter_config.json", peft_model_file[] = "adapter_model.safetensors";
@@ -55,9 +56,7 @@ static void peft_name(const writer *x, const char *ours, char *to, size_t bytes)
 }
 
 bool peft_is_turned(const char *name) {
-  static const char end[] = ".lora_embedding_A";
-  const size_t n = strlen(name), k = sizeof end - 1;
-  return n >= k && strcmp(name + n - k, end) == 0;
+  return text_ends_with(name, ".lora_embedding_A");
 }
 
 // A row of the table's factor A is a token's here, and a rank's there.

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/log.h"
 #include "base/memory.h"
+#include "format/text_end.h"
 
 const char *const special_roles[TOKEN_SPECIALS] = {"pad_token", "unk_token", "cls_token", "sep_token",
                                                    "mask_token"};
@@ -127,18 +128,13 @@ static status check_fields(const json_t *config, const char *path) {
   return OK;
 }
 
-static bool ends_with(const char *text, const char *end) {
-  const size_t n = strlen(text), m = strlen(end);
-  return n >= m && strcmp(text + n - m, end) == 0;
-}
-
 // Of the machine that wrote the file, or in Souk's own form elsewhere.
 static bool is_left_out(const char *field) {
   static const char *const names[] = {"added_tokens_decoder", "auto_map", "is_local", "local_files_only",
                                       "backend"};
   for (size_t i = 0; i < sizeof names / sizeof *names; i++)
     if (strcmp(field, names[i]) == 0) return true;
-  return ends_with(field, "_file") || ends_with(field, "_path") || ends_with(field, "_dir");
+  return text_ends_with(field, "_file") || text_ends_with(field, "_path") || text_ends_with(field, "_dir");
 }
 
 // A token as a text; a number that is whole as an integer (the file is read with all numbers as reals, because its

@@ -37,25 +37,13 @@ static status count_all(item_popularity *p, dataset *d, eval_part part, int64_t 
   return OK;
 }
 
-// First place of an ascending list whose value is at least `value`.
-static int64_t place_of(const int64_t *sorted, int64_t n, int64_t value) {
-  int64_t low = 0, high = n;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (sorted[middle] < value)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
-}
-
 static void find_percentiles(item_popularity *p, int64_t *sorted) {
   const int64_t n = p->items;
   memcpy(sorted, p->events, (size_t)n * sizeof *sorted);
   qsort(sorted, (size_t)n, sizeof *sorted, order_int64);
   for (int64_t i = 0; i < n; i++) {
-    const int64_t fewer = place_of(sorted, n, p->events[i]), up_to = place_of(sorted, n, p->events[i] + 1);
+    const int64_t fewer = order_place_int64(sorted, 0, n, p->events[i]),
+                  up_to = order_place_int64(sorted, 0, n, p->events[i] + 1);
     p->percentile[i] = 100.0 * 0.5 * (double)(fewer + up_to) / (double)n;
   }
 }

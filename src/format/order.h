@@ -17,16 +17,20 @@ ORDER_OF(order_double, double)
 #undef ORDER_OF
 
 // The first place in [from, to) of a list that ascends there whose number is at least `value`; `to` if there is none.
-static inline int64_t order_place(const int32_t *list, int64_t from, int64_t to, int32_t value) {
-  int64_t low = from, high = to;
-  while (low < high) {
-    const int64_t middle = low + (high - low) / 2;
-    if (list[middle] < value)
-      low = middle + 1;
-    else
-      high = middle;
+#define PLACE_OF(name, type)                                                           \
+  static inline int64_t name(const type *list, int64_t from, int64_t to, type value) { \
+    int64_t low = from, high = to;                                                     \
+    while (low < high) {                                                               \
+      const int64_t middle = low + (high - low) / 2;                                   \
+      if (list[middle] < value)                                                        \
+        low = middle + 1;                                                              \
+      else                                                                             \
+        high = middle;                                                                 \
+    }                                                                                  \
+    return low;                                                                        \
   }
-  return low;
-}
+PLACE_OF(order_place, int32_t)
+PLACE_OF(order_place_int64, int64_t)
+#undef PLACE_OF
 
 #endif

@@ -1,5 +1,6 @@
-// An adapter of the word table (peft's lora_embedding_A [r,V] and lora_embedding_B [H,r], of adalora B diag(lora_embedding_E)): row i, of a word or an item, is
-// e_i + s B a_i for the requests that name the adapter, where rows are looked up and where items are scored.
+// An adapter of the word table: peft's lora_embedding_A [r,V] and lora_embedding_B [H,r], of adalora B diag(lora_embedding_E).
+// Row i, of a word or an item, is e_i + s B a_i for the requests that name the adapter, where rows are looked up and where items are
+// scored.
 //
 // The table is not made a second time: V x r numbers an adapter, where r is 8 and H 64 to 768, are what lets one bundle serve a hundred of
 // them. A lookup adds B a_i to its row; a score u . v_i gets (s B' u) . a_i, which is r multiplications more an item. Cosine scores,

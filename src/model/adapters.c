@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include "base/philox.h"
+#include "format/text_end.h"
 #include "model/objective.h"
 
 static const double ADALORA_STD = 0.02; // of A and B, as in peft
@@ -380,11 +381,6 @@ status bottleneck_backward(const model_core *m, const tuning_shared *s, const bo
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static bool ends_with(const char *text, const char *end) {
-  const size_t n = strlen(text), k = strlen(end);
-  return n >= k && strcmp(text + n - k, end) == 0;
-}
-
 // Was the base trained for the objective that this parameter belongs to? Then it has a value there.
 static bool is_in_base(const model_core *m, const param *p) {
   objective_list l;
@@ -398,7 +394,7 @@ static bool is_in_base(const model_core *m, const param *p) {
 
 static status is_tuned(const model_core *m, const param *p, bool *tuned) {
   const peft_config *c = &m->c.peft;
-  *tuned = p->tuned || !is_in_base(m, p) || (c->kind == PEFT_BIAS && ends_with(p->name, ".bias"));
+  *tuned = p->tuned || !is_in_base(m, p) || (c->kind == PEFT_BIAS && text_ends_with(p->name, ".bias"));
   return *tuned || c->train_also[0] == '\0' ? OK : params_freezes(tuned, c->train_also, p->name);
 }
 

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/order.h"
 #include "model/item_vectors.h"
 
 static const float ADALORA_STD = 0.02f; // of A and B, as in linear layers (adapters.c)
@@ -351,17 +352,8 @@ status table_check(const model_core *m, size_t *scratch) {
 // ---- passes --------------------------------------------------------------------------------------------------
 
 static void find_places(const item_lists *l, const int32_t *tokens, int32_t n, int32_t *places) {
-  for (int32_t i = 0; i < n; i++) {
-    int32_t from = 0, to = l->n; // rows before `from` are lower, those from `to` on are not
-    while (from < to) {
-      const int32_t middle = from + (to - from) / 2;
-      if (l->rows[middle] < tokens[i])
-        from = middle + 1;
-      else
-        to = middle;
-    }
-    places[i] = tokens[i] < 0 ? tokens[i] : from; // a label may be none
-  }
+  for (int32_t i = 0; i < n; i++) // a label may be none
+    places[i] = tokens[i] < 0 ? tokens[i] : (int32_t)order_place(l->rows, 0, l->n, tokens[i]);
 }
 
 status table_list(model_core *m, const batch *b) {

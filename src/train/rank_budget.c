@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/memory.h"
 #include "format/order.h"
+#include "format/text_end.h"
 
 // The three factors of an adapter, by their place among the parameters.
 typedef struct triplet {
@@ -32,17 +33,12 @@ static const param *named(const param_set *s, const param *e, const char *factor
   return param_find(s, name);
 }
 
-static bool ends_with(const char *name, const char *end) {
-  const size_t n = strlen(name), k = strlen(end);
-  return n >= k && strcmp(name + n - k, end) == 0;
-}
-
 static bool is_of_table(const param *p) {
-  return p->tuned && ends_with(p->name, ".lora_embedding_E");
+  return p->tuned && text_ends_with(p->name, ".lora_embedding_E");
 }
 
 static bool is_singular_values(const param *p) {
-  return is_of_table(p) || (p->tuned && ends_with(p->name, ".lora_E"));
+  return is_of_table(p) || (p->tuned && text_ends_with(p->name, ".lora_E"));
 }
 
 static status find_triplets(rank_budget *b) {

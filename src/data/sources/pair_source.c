@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "base/philox.h"
 #include "data/permutation.h"
+#include "format/order.h"
 
 static const int64_t FIRST_ID = (int64_t)1 << 47, FIRST_OF_ITEMS = (int64_t)3 << 47; // texts have those below
 
@@ -77,14 +78,8 @@ static int32_t rows_of(const pair_source *p, int32_t history) {
 // The window `w` of all; false: nothing comes behind its only event.
 static bool cut_window(const pair_source *p, int64_t w, example *e) {
   const history_source *h = p->h;
-  int64_t low = 0, high = history_sequences(h) - 1; // the last sequence whose windows begin at w or before
-  while (low < high) {
-    const int64_t middle = (low + high + 1) / 2;
-    if (h->first_window[middle] <= w)
-      low = middle;
-    else
-      high = middle - 1;
-  }
+  // The last sequence whose windows begin at w or before.
+  const int64_t low = order_place_int64(h->first_window, 1, history_sequences(h), w + 1) - 1;
   e->sequence = low;
   window_at(h->trains.lengths[low], h->w.length, h->w.stride, (int32_t)(w - h->first_window[low]), &e->begin,
             &e->end);
@@ -117,16 +112,9 @@ status pair_source_list(const pair_source *p, int64_t epoch, int64_t block, int6
 // Some item, as pair_source.h says.
 static int32_t draw_item(const pair_source *p, rng *r) {
   if (p->texts != NULL) return p->texts->items[rng_below(r, (uint64_t)p->texts->n)];
-  int32_t low = 0, high = items_of(p) - 1; // the first item with below[item + 1] > x
-  const int64_t x = (int64_t)rng_below(r, (uint64_t)p->below[high + 1]);
-  while (low < high) {
-    const int32_t middle = low + (high - low) / 2;
-    if (p->below[middle + 1] <= x)
-      low = middle + 1;
-    else
-      high = middle;
-  }
-  return low;
+  const int32_t n = items_of(p);
+  const int64_t x = (int64_t)rng_below(r, (uint64_t)p->below[n]); // the first item with below[item + 1] > x
+  return (int32_t)order_place_int64(p->below, 1, n, x + 1) - 1;
 }
 
 static bool in_history(const sequence *s, const example *e, int32_t token) {
