@@ -344,6 +344,61 @@ static inline souk_status souk_rank_flat(const souk_bundle *bundle, const int64_
                               sizeof(souk_rank_options), items, scores, counts, unknown, error);
 }
 
+// ---- promotions in a ranked list -----------------------------------------------------------------------------
+
+// A promotion that may be placed in a list.
+typedef struct souk_promotion {
+  int32_t item; // its number, at least 0
+  float
+      relevance; // the item's score for this user, in the list's unit; of an item that the list has, the list's own counts
+  double value; // what showing it is declared to be worth, in the same unit; from 0 to 1e9
+} souk_promotion;
+
+typedef struct souk_promote_options {
+  int32_t most;  // promotions in the list; 0 to 64
+  int32_t first; // places from the top among which they may stand; 0 to 4096
+  double weight; // of values beside relevance; 0 to 1e9
+} souk_promote_options;
+
+// What it cost, over the first places. DCG divides the relevance at place i, from 1, by log2(i + 1).
+typedef struct souk_placement {
+  int32_t promoted; // how many were placed
+  int32_t reserved; // 0
+  // Of relevance: values are no part of it. The loss, sum_before - sum_after, is not negative where the list has the most relevant of
+  // all items that may be placed
+  double sum_before, sum_after;
+  double dcg_before, dcg_after; // likewise
+} souk_placement;
+
+// Places at most options.most promotions among the first options.first places of a ranked list. An item has the score relevance
+// where it is not promoted, and relevance + weight x value where it is; of all ways to fill those places, the one with the
+// largest sum of scores is taken, and in it the higher score stands higher (of equal ones, what is not promoted, then by the order given).
+// Of equal sums, the one with fewer promotions: one that adds nothing is not placed. What is displaced
+// goes behind these places, in the list's order; the list keeps its length, so that its last items may leave.
+//   items [n], scores [n]  read: the list, best first, as souk_rank writes it; no item twice
+//   promotions [n_promotions]  read, promotion_bytes each; of several of one item only that of the highest value is placed
+//   options                read, options_bytes; not NULL
+//   placed_items [n]       written: the new list
+//   relevance [n]          written: the relevance of its items, without values; may be NULL
+//   placed [n]             written: the number of the promotion in each place, -1: none
+//   cost                   written, cost_bytes; may be NULL
+// A pure function: the same arguments give the same list. n may be 0. It needs no bundle, and takes time in first x most^2.
+SOUK_API souk_status souk_promote_sized(const int32_t *items, const float *scores, int32_t n,
+                                        const souk_promotion *promotions, size_t promotion_bytes,
+                                        size_t n_promotions, const souk_promote_options *options,
+                                        size_t options_bytes, int32_t *placed_items, float *relevance,
+                                        int32_t *placed, souk_placement *cost, size_t cost_bytes,
+                                        souk_error *error);
+static inline souk_status souk_promote(const int32_t *items, const float *scores, int32_t n,
+                                       const souk_promotion *promotions, size_t n_promotions,
+                                       const souk_promote_options *options, int32_t *placed_items,
+                                       float *relevance, int32_t *placed, souk_placement *cost,
+                                       souk_error *error) {
+  return souk_promote_sized(items, scores, n, promotions, sizeof(souk_promotion), n_promotions, options,
+                            sizeof(souk_promote_options), placed_items, relevance, placed, cost,
+                            sizeof(souk_placement), error);
+}
+
 // ---- texts ---------------------------------------------------------------------------------------------------
 
 // A bundle with words (souk_info.has_words) reads texts. They are UTF-8; what is not becomes U+FFFD. They become tokens as the

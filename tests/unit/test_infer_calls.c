@@ -475,6 +475,78 @@ static void of_explain(void) {
 #undef CALL
 }
 
+// ---- promotions ----------------------------------------------------------------------------------------------
+
+static void of_promote(void) {
+  static const struct {
+    souk_promote_options o;
+    const char *says;
+  } bad[] = {{{.most = -1}, "options.most = -1"},     {{.most = INT32_MAX}, "options.most = 2147483647"},
+             {{.first = -1}, "options.first = -1"},   {{.first = INT32_MAX}, "options.first = 2147483647"},
+             {{.weight = -1}, "options.weight = -1"}, {{.weight = INFINITY}, "options.weight = inf"},
+             {{.weight = NAN}, "options.weight = "}};
+  static const struct {
+    souk_promotion p;
+    souk_status code;
+    const char *says;
+  } bad_promotions[] = {{{.item = -1}, BAD, "promotions[0].item = -1"},
+                        {{.relevance = NAN}, SOUK_ERR_NONFINITE, "promotions[0].relevance"},
+                        {{.value = -1}, BAD, "promotions[0].value = -1"},
+                        {{.value = NAN}, BAD, "promotions[0].value = "}};
+  static const int32_t twice[] = {3, 3}, below[] = {-1, 3};
+  static const int32_t list[] = {3, 4};
+  static const float scores[] = {2, 1}, rising[] = {1, 2}, spoiled[] = {NAN, 1};
+  const souk_promote_options o = {.most = 1, .first = 1, .weight = 1};
+  const souk_promotion p = {.item = 1};
+  int32_t to[2], placed[2];
+  float relevance[2];
+  souk_placement cost;
+#define CALL(i_, s_, n_, p_, bytes_, m_, o_, to_, r_, placed_, cost_, cost_bytes_) \
+  souk_promote_sized(i_, s_, n_, p_, bytes_, m_, o_, sizeof o, to_, r_, placed_, cost_, cost_bytes_, error)
+#define LIST(i_, s_, n_) CALL(i_, s_, n_, &p, sizeof p, 1, &o, to, relevance, placed, &cost, sizeof cost)
+#define ONES(p_, bytes_, m_) \
+  CALL(list, scores, 2, p_, bytes_, m_, &o, to, relevance, placed, &cost, sizeof cost)
+  REFUSED(LIST(NULL, scores, 2), BAD, "items must not be NULL");
+  REFUSED(LIST(ODD(const int32_t *, list), scores, 2), BAD, "items is not aligned");
+  REFUSED(LIST(list, NULL, 2), BAD, "scores must not be NULL");
+  REFUSED(LIST(list, ODD(const float *, scores), 2), BAD, "scores is not aligned");
+  REFUSED(LIST(list, scores, -1), BAD, "n = -1");
+  REFUSED(LIST(list, scores, INT32_MAX), BAD, "n = 2147483647");
+  REFUSED(LIST(twice, scores, 2), BAD, "items[1] = 3 is in the list twice");
+  REFUSED(LIST(below, scores, 2), BAD, "items[0] = -1");
+  REFUSED(LIST(list, rising, 2), BAD, "scores[1] is larger");
+  REFUSED(LIST(list, spoiled, 2), SOUK_ERR_NONFINITE, "scores[0]");
+  REFUSED(ONES(NULL, sizeof p, 1), BAD, "promotions must not be NULL");
+  REFUSED(ONES(ODD(const souk_promotion *, other), sizeof p, 1), BAD, "promotions is not aligned");
+  REFUSED(ONES(&p, 0, 1), BAD, "not structures of 0 bytes");
+  REFUSED(ONES(&p, sizeof p + 1, 1), BAD, "not structures of");
+  REFUSED(ONES(&p, sizeof p, HUGE_COUNT), BAD, "more than 2^31 - 1");
+  for (size_t i = 0; i < sizeof bad_promotions / sizeof *bad_promotions; i++)
+    REFUSED(ONES(&bad_promotions[i].p, sizeof p, 1), bad_promotions[i].code, bad_promotions[i].says);
+#undef LIST
+#undef ONES
+#define OF(o_) CALL(list, scores, 2, &p, sizeof p, 1, o_, to, relevance, placed, &cost, sizeof cost)
+  REFUSED(OF(NULL), BAD, "options must not be NULL");
+  REFUSED(OF(ODD(const souk_promote_options *, other)), BAD, "options is not aligned");
+  for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) REFUSED(OF(&bad[i].o), BAD, bad[i].says);
+#undef OF
+#define TO(to_, r_, placed_, cost_, bytes_) \
+  CALL(list, scores, 2, &p, sizeof p, 1, &o, to_, r_, placed_, cost_, bytes_)
+  REFUSED(TO(NULL, relevance, placed, &cost, sizeof cost), BAD, "placed_items must not be NULL");
+  REFUSED(TO(ODD(int32_t *, to), relevance, placed, &cost, sizeof cost), BAD, "placed_items is not aligned");
+  REFUSED(TO(to, ODD(float *, relevance), placed, &cost, sizeof cost), BAD, "relevance is not aligned");
+  REFUSED(TO(to, relevance, NULL, &cost, sizeof cost), BAD, "placed must not be NULL");
+  REFUSED(TO(to, relevance, ODD(int32_t *, placed), &cost, sizeof cost), BAD, "placed is not aligned");
+  REFUSED(TO(to, relevance, placed, ODD(souk_placement *, other), sizeof cost), BAD, "cost is not aligned");
+  REFUSED(TO(to, relevance, placed, &cost, 0), BAD, "cost_bytes = 0");
+#undef TO
+#undef CALL
+  REFUSED(souk_promote_sized(list, scores, 2, &p, sizeof p, 1, &o, 0, to, relevance, placed, &cost,
+                             sizeof cost, error),
+          BAD, "options_bytes is 0");
+  IS(souk_promote(list, scores, 2, &p, 1, &o, to, relevance, placed, &cost, ODD(souk_error *, other)) == BAD);
+}
+
 // ---- the table -----------------------------------------------------------------------------------------------
 
 static const struct {
@@ -509,7 +581,8 @@ static const struct {
              {"souk_item_vectors_of_products_sized", of_products},
              {"souk_classify_sized", of_classify},
              {"souk_score_pairs_sized", of_score_pairs},
-             {"souk_explain_sized", of_explain}};
+             {"souk_explain_sized", of_explain},
+             {"souk_promote_sized", of_promote}};
 enum { CALLS = sizeof table / sizeof *table };
 
 static int row_of(const char *name) {
