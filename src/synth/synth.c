@@ -96,6 +96,32 @@ static status show_offers(synth_job *job, int64_t time, int32_t session, rng *r)
   return OK;
 }
 
+static void add_copy_value(synth_job *job, const copy_shown *x) {
+  double policy[COPY_STYLES], best = 0;
+  copy_policy(&job->state->p, policy);
+  for (int32_t k = 0; k < COPY_STYLES; k++) {
+    job->copy_value[COPY_LOGGING] += policy[k] * x->p_click[k];
+    job->copy_value[COPY_UNIFORM] += x->p_click[k] / COPY_STYLES;
+    job->copy_value[COPY_ALL_PLAIN + k] += x->p_click[k];
+    best = fmax(best, x->p_click[k]);
+  }
+  job->copy_value[COPY_BEST] += best;
+}
+
+// A promotion with its copy, three seconds after the last event.
+static status show_copy(synth_job *job, int64_t time, rng *r) {
+  TRY(mem_grow(&job->shown_copies, &job->copies_cap, job->n_copies + 1, sizeof *job->shown_copies,
+               "promotions with copy"));
+  copy_row *row = &job->shown_copies[job->n_copies++];
+  row->time = time + 3;
+  row->user = job->state->p.number;
+  copy_draw(job->state, row->time, r, &row->x);
+  add_copy_value(job, &row->x);
+  job->copies_shown++;
+  job->copy_clicks += row->x.click;
+  return OK;
+}
+
 // A buyer writes two to ten days later, or not at all.
 static status write_about(synth_job *job, int64_t bought, int32_t item, rng *r) {
   if (rng_unit(r) >= 0.5) return OK;
@@ -117,7 +143,8 @@ static status make_user(synth_job *job, int64_t n) {
   TRY(state_begin(s, user));
   rng times = synth_rng(job->c->seed, DRAW_TIMES, user),
       promo = synth_rng(job->c->seed, DRAW_PROMOTION, user),
-      shown = synth_rng(job->c->seed, DRAW_OFFER, user), writes = synth_rng(job->c->seed, DRAW_REVIEW, user);
+      shown = synth_rng(job->c->seed, DRAW_OFFER, user), writes = synth_rng(job->c->seed, DRAW_REVIEW, user),
+      copies = synth_rng(job->c->seed, DRAW_COPY, user);
   log_row row = {.user = user, .session = -1, .item = -1};
   int64_t now = 0;
   for (int32_t i = 0; i < s->p.length; i++) {
@@ -125,6 +152,7 @@ static status make_user(synth_job *job, int64_t n) {
     if (asked) step_probabilities(s, job->p);
     if (job->c->impressions && i > 0 && rng_unit(&shown) < 0.1)
       TRY(show_offers(job, now, row.session, &shown));
+    if (job->c->copy && i > 0 && rng_unit(&copies) < 0.25) TRY(show_copy(job, now, &copies));
     synth_step step;
     state_step(s, &step);
     if (asked) oracle_count(i == s->p.length - 1 ? &job->test : &job->valid, job->p, job->w->n, step.item);
@@ -201,6 +229,13 @@ static void print_summary(const synth_job *job) {
     printf("reviews         %lld negative, %lld neutral, %lld positive; their clauses tell %.1f%% of them\n",
            (long long)job->feels[NEGATIVE], (long long)job->feels[NEUTRAL], (long long)job->feels[POSITIVE],
            100 * best_accuracy(job));
+  if (job->c->copy) {
+    const double n = job->copies_shown > 0 ? (double)job->copies_shown : 1;
+    printf("copy            %lld shown, %lld clicks; clicks a promotion: %.4f as logged, %.4f with the best "
+           "style\n",
+           (long long)job->copies_shown, (long long)job->copy_clicks, job->copy_value[COPY_LOGGING] / n,
+           job->copy_value[COPY_BEST] / n);
+  }
   if (job->test.queries > 0) {
     const double n = (double)job->test.queries;
     printf("best possible   test HR@10 %.4f, NDCG@10 %.4f (truth/oracle.json)\n", job->test.hr[2] / n,
@@ -249,6 +284,7 @@ status synth_run(const synth_config *c) {
   free(job->pages);
   free(job->offers);
   free(job->written);
+  free(job->shown_copies);
   free(job->p);
   free(job);
   return rc;

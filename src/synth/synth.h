@@ -22,6 +22,7 @@ typedef struct synth_config {
   bool promotions;  // also promotions.csv.gz and its truth
   bool impressions; // also impressions.csv.gz and its truth
   bool reviews;     // also reviews.jsonl.gz and its truth
+  bool copy;        // also copy.jsonl.gz and its truth
   int64_t oracle_users; // whose true ranking quality is computed: the first so many
   int64_t deflate;
   int64_t seed;

@@ -1,7 +1,7 @@
 // What the parts of the marketplace generator share.
 //
 // synth_world.c makes the items, synth_user.c a user's tastes and steps (with their exact probabilities),
-// synth_promo.c the promotions, synth_offer.c what is shown beside and what comes of it, synth_review.c what buyers write,
+// synth_promo.c the promotions, synth_offer.c what is shown beside and what comes of it, synth_review.c what buyers write, synth_copy.c promotions with their copy,
 // synth_text.c titles and descriptions, synth_oracle.c the best that a model can be, synth.c the files.
 #ifndef SOUK_SYNTH_SYNTH_INTERNAL_H
 #define SOUK_SYNTH_SYNTH_INTERNAL_H
@@ -23,7 +23,9 @@ enum {
   DRAW_OFFER,
   DRAW_REVIEW,
   DRAW_QUALITY,
-  DRAW_MARKET
+  DRAW_MARKET,
+  DRAW_COPY_READER,
+  DRAW_COPY
 };
 
 static inline rng synth_rng(int64_t seed, uint32_t draw, int64_t number) {
@@ -185,6 +187,8 @@ typedef struct offer {
   bool click, cart, buy;         // cart only after a click, buy only after cart
   double p_click, p_cart, p_buy; // truth; of cart and buy, given what must come before
 } offer;
+// An item of a category by popularity; of all items where the category has none or is -1.
+int32_t item_of(const synth_world *w, int32_t category, rng *r);
 // Six different items for a user before the next step: of the two lines of interest, and by popularity.
 void offers_draw(const synth_state *s, rng *r, offer out[OFFERS]);
 

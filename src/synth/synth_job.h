@@ -4,6 +4,7 @@
 #define SOUK_SYNTH_SYNTH_JOB_H
 
 #include <jansson.h>
+#include "synth/synth_copy.h"
 #include "synth/synth_file.h"
 #include "synth/synth_internal.h"
 #include "synth/synth_oracle.h"
@@ -35,6 +36,14 @@ typedef struct review_row {
   review x;
 } review_row;
 
+typedef struct copy_row {
+  int64_t time, user;
+  copy_shown x;
+} copy_row;
+
+// What a policy that chooses the style of copy would get, in expected clicks.
+enum { COPY_LOGGING, COPY_UNIFORM, COPY_BEST, COPY_ALL_PLAIN, COPY_POLICIES = COPY_ALL_PLAIN + COPY_STYLES };
+
 enum { CLICKS, CARTS, BUYS, ANSWERS };
 
 // Texts whose clauses speak so, by what they feel: [feels][for][against].
@@ -48,12 +57,15 @@ typedef struct synth_job {
   synth_state *state;
   const char *dir; // where the files are written
   double seconds;
-  text_file *csv, *jsonl, *promos, *promo_truth, *users, *shown, *shown_truth, *reviews, *review_truth;
+  text_file *csv, *jsonl, *promos, *promo_truth, *users, *shown, *shown_truth, *reviews, *review_truth,
+      *copies, *copy_truth;
   log_row *rows;
   promo_row *pages;
   offer_row *offers;
   review_row *written;
-  size_t n_rows, rows_cap, n_pages, pages_cap, n_offers, offers_cap, n_written, written_cap;
+  copy_row *shown_copies;
+  size_t n_rows, rows_cap, n_pages, pages_cap, n_offers, offers_cap, n_written, written_cap, n_copies,
+      copies_cap;
   campaign campaigns[CAMPAIGNS];
   double *p; // [items]
   int64_t events[4], sessions, impressions, pages_shown, clicks, purchases, steps;
@@ -61,6 +73,8 @@ typedef struct synth_job {
   oracle valid, test;
   yes_oracle answers[ANSWERS];
   clause_counts clauses;
+  int64_t copies_shown, copy_clicks;
+  double copy_value[COPY_POLICIES]; // expected clicks, summed over impressions
   int64_t offers_shown, feels[SENTIMENTS];
   json_t *files;
 } synth_job;
@@ -71,7 +85,7 @@ status logs_open(synth_job *job);
 status write_user(synth_job *job, const synth_person *p); // to the truth
 // Numbers of the last rows written.
 typedef struct row_numbers {
-  int64_t impressions, offers, reviews;
+  int64_t impressions, offers, reviews, copies;
 } row_numbers;
 // Sorts what was made by time, writes and forgets it.
 status write_block(synth_job *job, row_numbers *at);

@@ -28,8 +28,7 @@ static int32_t by_popularity(const synth_world *w, int32_t from, int32_t to, rng
   return w->order[find_place(w, from, to, x)];
 }
 
-// An item of a category by popularity; of all items where the category has none.
-static int32_t item_of(const synth_world *w, int32_t category, rng *r) {
+int32_t item_of(const synth_world *w, int32_t category, rng *r) {
   const int32_t from = category < 0 ? 0 : w->cell_begin[category * CELLS];
   const int32_t to = category < 0 ? w->n : w->cell_begin[(category + 1) * CELLS];
   return from < to ? by_popularity(w, from, to, r) : by_popularity(w, 0, w->n, r);

@@ -20,6 +20,8 @@ static const option synth_options[] = {
      "also items that were shown, with clicks, carts and purchases, and their truth"},
     {"reviews", OPT_BOOL, F(reviews), "true", 0, 0, NULL,
      "also what buyers write, with ratings, sentiments and their truth"},
+    {"copy", OPT_BOOL, F(copy), "false", 0, 0, NULL,
+     "also promotions with their copy, in four styles by a known policy, with clicks and their truth"},
     {"oracle_users", OPT_INT, F(oracle_users), "5000", 0, 1e9, NULL,
      "users whose best achievable ranking is computed: the first so many"},
     {"deflate", OPT_INT, F(deflate), "4", 1, 9, NULL, "compression level of the logs"},

@@ -43,6 +43,17 @@ static json_t *reviews_json(const synth_job *job) {
   return j;
 }
 
+static json_t *copy_json(const synth_job *job) {
+  static const char *const names[] = {"logging", "uniform", "best"};
+  const double n = job->copies_shown > 0 ? (double)job->copies_shown : 1;
+  json_t *j =
+      json_pack("{s:I,s:I}", "shown", (json_int_t)job->copies_shown, "clicks", (json_int_t)job->copy_clicks);
+  for (int32_t k = 0; k < COPY_POLICIES; k++)
+    json_object_set_new(j, k < COPY_ALL_PLAIN ? names[k] : copy_style_names[k - COPY_ALL_PLAIN],
+                        json_real(job->copy_value[k] / n));
+  return j;
+}
+
 status write_truth(synth_job *job) {
   json_t *policies = json_object();
   for (int32_t k = 0; k < POLICIES && job->pages_shown > 0; k++) {
@@ -60,6 +71,7 @@ status write_truth(synth_job *job) {
                         "history_filtered", true, "valid", oracle_json(&job->valid), "test",
                         oracle_json(&job->test), "pages", (json_int_t)job->pages_shown, "policies", policies,
                         "impressions", shown, "reviews", reviews_json(job));
+  if (job->c->copy) json_object_set_new(j, "copy", copy_json(job));
   return write_json(job, "truth/oracle.json", j);
 }
 
@@ -77,7 +89,10 @@ status write_manifest(synth_job *job) {
                                       "impressions.csv.gz",
                                       "truth/impressions.csv.gz",
                                       "reviews.jsonl.gz",
-                                      "truth/reviews.csv.gz"};
+                                      "truth/reviews.csv.gz",
+                                      "copy.jsonl.gz",
+                                      "truth/copy.csv.gz",
+                                      "truth/copy_styles.tsv"};
   json_t *files = json_object();
   status rc = OK;
   for (size_t i = 0; rc == OK && i < sizeof names / sizeof *names; i++) {
@@ -96,6 +111,7 @@ status write_manifest(synth_job *job) {
       (json_int_t)c->items, "length", c->length, "days", (json_int_t)c->days, "zipf", c->zipf, "drift",
       c->drift, "explore", c->explore, "quality", c->quality, "market", (json_int_t)c->market, "promotions",
       c->promotions, "impressions", c->impressions, "reviews", c->reviews, "seed", (json_int_t)c->seed);
+  if (c->copy) json_object_set_new(options, "copy", json_true()); // worlds without it stay as they were
   json_t *events = json_object();
   for (int32_t k = 0; k < 4; k++)
     json_object_set_new(events, synth_event_names[k], json_integer(job->events[k]));

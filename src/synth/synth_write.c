@@ -1,4 +1,5 @@
 // The files of a generated marketplace, row by row.
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -128,6 +129,12 @@ static int by_review_time(const void *a, const void *b) {
   return x->item - y->item;
 }
 
+static int by_copy_time(const void *a, const void *b) {
+  const copy_row *x = a, *y = b;
+  if (x->time != y->time) return x->time < y->time ? -1 : 1;
+  return x->user < y->user ? -1 : x->user > y->user;
+}
+
 static status write_row(synth_job *job, const log_row *x) {
   char user[32], item[32], time[32], query[160];
   user_name(user, x->user);
@@ -200,6 +207,50 @@ static status write_review(synth_job *job, const review_row *row, int64_t number
                      x->clauses[POSITIVE]);
 }
 
+static status write_term(text_file *f, const char *name, double value) {
+  return isnan(value) ? OK : text_printf(f, ",\"%s\":%.10g", name, value);
+}
+
+static status write_copy_row(synth_job *job, const copy_row *row, int64_t number) {
+  char user[32], item[32], time[32];
+  const copy_shown *x = &row->x;
+  text_file *f = job->copies;
+  TRY(text_printf(
+      f,
+      "{\"id\":\"k%08lld\",\"time\":\"%s\",\"user\":\"%s\",\"item\":\"%s\",\"goal\":\"%s\",\"type\":\"%s\","
+      "\"market\":\"%s\",\"language\":\"%s\",\"name\":\"%s\"",
+      (long long)number, time_text(time, row->time, true), user_name(user, row->user),
+      item_name(item, x->item), copy_goal_names[x->goal], copy_type_names[x->type],
+      copy_market_names[x->market], x->zh ? "zh" : "en", x->name));
+  TRY(write_term(f, "price", x->price));
+  TRY(write_term(f, "was", x->was));
+  TRY(write_term(f, "percent", x->percent));
+  TRY(write_term(f, "amount", x->amount));
+  TRY(write_term(f, "threshold", x->threshold));
+  if (x->month > 0) TRY(text_printf(f, ",\"date\":\"%02d-%02d\"", x->month, x->day));
+  if (x->code[0] != '\0') TRY(text_printf(f, ",\"code\":\"%s\"", x->code));
+  TRY(text_printf(f, ",\"copy\":\"%s\",\"style\":\"%s\",\"click\":%d,\"propensity\":%.6f}\n", x->text,
+                  copy_style_names[x->style], x->click, x->propensity));
+  TRY(text_printf(job->copy_truth, "k%08lld", (long long)number));
+  for (int32_t k = 0; k < COPY_STYLES; k++) TRY(text_printf(job->copy_truth, ",%.6f", x->p_click[k]));
+  return text_printf(job->copy_truth, "\n");
+}
+
+// The phrases that tell a text's style.
+static status write_copy_styles(const synth_job *job) {
+  text_file *f;
+  char phrase[96];
+  TRY(text_open(&f, job->dir, "truth/copy_styles.tsv", 0));
+  status rc = text_printf(f, "style\tlanguage\tphrase\n");
+  for (int32_t s = 0; s < COPY_STYLES; s++)
+    for (int32_t k = 0; k < 2 * pair_count(copy_markers[s]) && rc == OK; k++)
+      rc = text_printf(f, "%s\t%s\t%s\n", copy_style_names[s], k % 2 == 0 ? "en" : "zh",
+                       pair_at(phrase, sizeof phrase, copy_markers[s], (uint64_t)k / 2, k % 2 == 1));
+  if (rc == OK) return text_commit(f);
+  text_abort(f);
+  return rc;
+}
+
 status write_block(synth_job *job, row_numbers *at) {
   if (job->n_rows > 0) qsort(job->rows, job->n_rows, sizeof *job->rows, by_time);
   for (size_t i = 0; i < job->n_rows; i++) TRY(write_row(job, &job->rows[i]));
@@ -209,6 +260,9 @@ status write_block(synth_job *job, row_numbers *at) {
   for (size_t i = 0; i < job->n_offers; i++) TRY(write_offer(job, &job->offers[i], ++at->offers));
   if (job->n_written > 0) qsort(job->written, job->n_written, sizeof *job->written, by_review_time);
   for (size_t i = 0; i < job->n_written; i++) TRY(write_review(job, &job->written[i], ++at->reviews));
+  if (job->n_copies > 0) qsort(job->shown_copies, job->n_copies, sizeof *job->shown_copies, by_copy_time);
+  for (size_t i = 0; i < job->n_copies; i++) TRY(write_copy_row(job, &job->shown_copies[i], ++at->copies));
+  job->n_copies = 0;
   job->n_rows = job->n_pages = job->n_offers = job->n_written = 0;
   return OK;
 }
@@ -242,6 +296,16 @@ static status open_reviews(synth_job *job) {
   return text_printf(job->review_truth, "review_id,item_id,quality,negative,neutral,positive\n");
 }
 
+static status open_copies(synth_job *job) {
+  const int64_t level = job->c->deflate;
+  TRY(text_open(&job->copies, job->dir, "copy.jsonl.gz", level));
+  TRY(text_open(&job->copy_truth, job->dir, "truth/copy.csv.gz", level));
+  TRY(text_printf(job->copy_truth, "id"));
+  for (int32_t k = 0; k < COPY_STYLES; k++) TRY(text_printf(job->copy_truth, ",%s", copy_style_names[k]));
+  TRY(text_printf(job->copy_truth, "\n"));
+  return write_copy_styles(job);
+}
+
 status logs_open(synth_job *job) {
   const synth_config *c = job->c;
   TRY(text_open(&job->csv, job->dir, "events.csv.gz", c->deflate));
@@ -252,14 +316,15 @@ status logs_open(synth_job *job) {
                               "price_sensitivity,impulse\n"));
   if (c->promotions) TRY(open_promotions(job));
   if (c->impressions) TRY(open_impressions(job));
+  if (c->copy) TRY(open_copies(job));
   return c->reviews ? open_reviews(job) : OK;
 }
 
-enum { LOGS = 9 };
+enum { LOGS = 11 };
 static void list_logs(synth_job *job, text_file **files[LOGS]) {
-  text_file **const all[LOGS] = {&job->csv,         &job->jsonl,       &job->users,
-                                 &job->promos,      &job->promo_truth, &job->shown,
-                                 &job->shown_truth, &job->reviews,     &job->review_truth};
+  text_file **const all[LOGS] = {&job->csv,          &job->jsonl,  &job->users,       &job->promos,
+                                 &job->promo_truth,  &job->shown,  &job->shown_truth, &job->reviews,
+                                 &job->review_truth, &job->copies, &job->copy_truth};
   memcpy(files, all, sizeof all);
 }
 

@@ -34,4 +34,9 @@ check_error "a directory that cannot be made is an error" "/proc" "$souk" synth 
 check "--no-promotions makes no files of promotions" bash -c "$souk synth --out $work/n --users 20 --items 60 --no-promotions && ! ls $work/n | grep -E 'promo|campaign'"
 check "--no-impressions --no-reviews makes neither of them" bash -c "$souk synth --out $work/o --users 20 --items 60 --no-impressions --no-reviews && ! ls $work/o $work/o/truth | grep -E 'impression|review'"
 check "the oracle tells how well clicks can be told" bash -c "awk -v x=\$(number auc $work/m/truth/oracle.json) 'BEGIN { exit !(x > 0.6 && x < 0.95) }'"
+check "souk synth --copy yes writes copy and its truth" bash -c "$souk synth --out $work/c --users 200 --items 100 --copy yes >$work/told && grep -q '^copy ' $work/told"
+check "copy.jsonl.gz and its truth have a row an impression" bash -c "
+  a=\$(zcat $work/c/copy.jsonl.gz | wc -l) b=\$(zcat $work/c/truth/copy.csv.gz | wc -l)
+  test \$a -gt 100 && test \$((a + 1)) = \$b && test \$a = \$(number shown $work/c/truth/oracle.json)"
+check "the manifest lists copy" bash -c "grep -q 'truth/copy_styles.tsv' $work/c/synth.json && ! grep -q copy $work/m/synth.json $work/m/truth/oracle.json"
 finish
