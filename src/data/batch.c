@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
+#include "format/vocabulary.h"
 
 // ---- life ----------------------------------------------------------------------------------------------------
 
@@ -108,26 +109,55 @@ bool batch_add(batch *b, const seq_layout *layout, const batch_input *a, const b
   return true;
 }
 
-static bool add_row(batch *b, const char *call, int32_t row, int32_t label, float weight, float next_weight) {
+static bool add_row(batch *b, const char *call, int32_t row, int32_t label, float weight, float next_weight,
+                    float copy_weight) {
   if (!is_open(b, call) || b->n_masked == b->caps.masked || row < 0 || row >= b->tokens) return false;
   b->masked[b->n_masked] = row;
   b->labels[b->n_masked] = label;
   b->weights[b->n_masked] = weight;
   b->next_weights[b->n_masked] = next_weight;
+  b->copy_weights[b->n_masked] = copy_weight;
   b->label_logq[b->n_masked++] = 0.0f;
   return true;
 }
 
 bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight) {
-  return add_row(b, "batch_add_masked", row, label, weight, 0.0f);
+  return add_row(b, "batch_add_masked", row, label, weight, 0.0f, 0.0f);
 }
 
 bool batch_add_next(batch *b, int32_t row, int32_t label, float weight) {
-  return add_row(b, "batch_add_next", row, label, 0.0f, weight);
+  return add_row(b, "batch_add_next", row, label, 0.0f, weight, 0.0f);
 }
 
 void batch_set_causal(batch *b) {
   if (is_open(b, "batch_set_causal") && b->seqs > 0) b->prefix_len[b->seqs - 1] = 0;
+}
+
+// ---- copy ----------------------------------------------------------------------------------------------------
+
+static int32_t written_token(const int32_t *copy, int32_t n, int32_t i) {
+  return i < n ? copy[i] : TOKEN_SEP;
+}
+
+bool batch_add_copy(batch *b, const copy_layout *layout, const copy_source *source, const int32_t *copy,
+                    int32_t n, const float *weights, int64_t seq_id) {
+  const int32_t begin = b->tokens;
+  copy_plan p;
+  if (!is_open(b, "batch_add_copy") || !copy_plan_make(&p, layout, source, n) || !batch_has_room(b, p.rows) ||
+      p.written > b->caps.masked - b->n_masked)
+    return false;
+  copy_write_source(&p, layout, source, b->ids + begin, b->types + begin, b->positions + begin);
+  for (int32_t row = p.source; row < p.rows; row++) {
+    b->ids[begin + row] = copy[row - p.source];
+    b->types[begin + row] = copy_row_type(layout);
+    b->positions[begin + row] = copy_row_position(&p, row);
+  }
+  batch_end_sequence(b, p.rows, seq_id);
+  b->prefix_len[b->seqs - 1] = p.source;
+  for (int32_t i = 0; i < p.written; i++)
+    add_row(b, "batch_add_copy", begin + p.source - 1 + i, written_token(copy, n, i), 0.0f, 0.0f,
+            weights != NULL ? weights[i] : 1.0f);
+  return true;
 }
 
 bool batch_add_query(batch *b, const seq_layout *layout, const batch_input *history, int64_t seq_id,

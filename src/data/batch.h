@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include "base/status.h"
+#include "format/copy_sequence.h"
 #include "format/sequence.h"
 #include "ops/batch_fields.h"
 
@@ -14,7 +15,7 @@ typedef batch_counts batch_caps; // the most that a batch can have
 
 // Calls come in one order:
 //   batch_clear;
-//   batch_add, batch_add_query, batch_end_sequence, batch_add_masked, batch_add_negative, batch_add_targets in any order (a row is masked after
+//   batch_add, batch_add_query, batch_end_sequence, batch_add_masked, batch_add_copy, batch_add_negative, batch_add_targets in any order (a row is masked after
 //   its sequence was added), and changes of the ids, types and labels of what was added;
 //   batch_finish.
 // From there on a batch is only read (model_set_batch, batch_copy), by any number of threads, until the next batch_clear. One
@@ -88,6 +89,10 @@ bool batch_add_masked(batch *b, int32_t row, int32_t label, float weight);
 // of the last sequence that was added.
 bool batch_add_next(batch *b, int32_t row, int32_t label, float weight);
 void batch_set_causal(batch *b);
+// Appends a source and its copy of n tokens, as format/copy_sequence.h lays them out, and registers the rows that write it. weights [n + 1]:
+// of the tokens and of the [SEP] behind them; NULL: 1 each. Returns false, changing nothing, when it does not fit.
+bool batch_add_copy(batch *b, const copy_layout *layout, const copy_source *source, const int32_t *copy,
+                    int32_t n, const float *weights, int64_t seq_id);
 // A negative of the sampled loss, which all masked rows share. Returns false when full.
 bool batch_add_negative(batch *b, int32_t token, float logq);
 // Labels of the last sequence that was added: n of them, -1 where one is not known, and their weights. All sequences of a batch have

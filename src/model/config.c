@@ -71,7 +71,7 @@ status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t
   if (c->pooler && (!c->cls_sep || c->segments < 2))
     return fail(ERR_ARGUMENT, "model.pooler needs model.cls_sep = true and model.segments = 2 or more");
   c->objectives[0] = '\0';
-  c->item_base = c->items_n = c->item_words = c->item_features = 0;
+  c->item_base = c->items_n = c->item_words = c->item_features = c->copy_classes = 0;
   c->class_base = c->item_classes ? range_end[RANGE_ATTRIBUTES] : 0;
   c->classes = c->item_classes ? size - c->class_base : (int32_t)c->vocab_size;
   if (c->classes < 1)
@@ -104,7 +104,7 @@ int32_t model_target_classes(const model_config *c) {
 // The fields that follow from the vocabulary and are not options.
 typedef struct derived {
   int64_t class_base, classes;
-  int64_t item_base, items_n, item_words, item_features;
+  int64_t item_base, items_n, item_words, item_features, copy_classes;
   char objectives[OPTION_STRING];
 } derived;
 
@@ -117,6 +117,8 @@ static const option derived_fields[] = {
      "words of all items' texts"},
     {"item_features", OPT_INT, offsetof(derived, item_features), "0", 0, 65536, NULL,
      "dense features of an item"},
+    {"copy_classes", OPT_INT, offsetof(derived, copy_classes), "0", 0, 1 << 30, NULL,
+     "classes of the head that writes copy"},
     {"objectives", OPT_STRING, offsetof(derived, objectives), "", 0, 0, NULL, "what it was trained for"},
 };
 
@@ -141,7 +143,8 @@ json_t *model_config_to_json(const model_config *c) {
                .item_base = c->item_base,
                .items_n = c->items_n,
                .item_words = c->item_words,
-               .item_features = c->item_features};
+               .item_features = c->item_features,
+               .copy_classes = c->copy_classes};
   objective_list l;
   if (objectives_of(&l, c) == OK) objectives_text(&l, d.objectives);
   option_section parts[PARTS];
@@ -168,12 +171,15 @@ status model_config_from_json(model_config *c, const json_t *j, const record_sou
   TRY(peft_from_json(&c->peft, json_object_get(j, "peft"), from));
   if (d.class_base > c->vocab_size || d.classes > c->vocab_size - d.class_base)
     return bad_field(from, "classes", "reaches beyond the vocabulary");
+  if (d.copy_classes > c->vocab_size)
+    return bad_field(from, "copy_classes", "is more than the vocabulary has");
   if (c->items != ITEMS_ID && (d.items_n < 1 || d.items_n > c->vocab_size - d.item_base))
     return bad_field(from, "items_n", "is not of items in the vocabulary");
   c->item_base = d.item_base;
   c->items_n = d.items_n;
   c->item_words = d.item_words;
   c->item_features = d.item_features;
+  c->copy_classes = d.copy_classes;
   if (c->hidden % c->heads != 0) return bad_field(from, "heads", "is not a divisor of \"model.hidden\"");
   if (c->event_types < 1) return bad_field(from, "event_types", "is less than 1");
   if (c->intermediate == 0) c->intermediate = 4 * c->hidden;

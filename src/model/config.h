@@ -42,6 +42,7 @@ typedef struct model_config {
   // Of item_content_describe, after that (0: items are ids): the first item's token and how many there are, words of their texts in
   // all, and dense features of each.
   int64_t item_base, items_n, item_words, item_features;
+  int64_t copy_classes; // of the objective copy: tokens before the first item; 0: it is not trained for that
   // What it is trained for, by slot: "masked_lm, next_session". "", which model_config_resolve makes it: what pooler says.
   char objectives[OPTION_STRING];
   peft_config peft; // section "peft": how it is tuned on top of another model

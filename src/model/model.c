@@ -125,6 +125,7 @@ static status make_objectives(model *m) {
   static const attention_kind kinds[] = {ATTENTION_FULL, ATTENTION_CAUSAL, ATTENTION_PREFIX};
   TRY(objectives_of(&m->objectives, &m->core.c));
   m->core.attention = kinds[objectives_asks(&m->objectives)];
+  if (objectives_slot(&m->objectives, &objective_copy) >= 0) m->core.attention = ATTENTION_PREFIX;
   for (int32_t k = 0; k < m->objectives.n; k++) {
     const objective *of = m->objectives.of[k];
     TRY(of->check_config(&m->core.c));

@@ -112,6 +112,8 @@ status objectives_of(objective_list *out, const model_config *c) {
     return fail(ERR_ARGUMENT,
                 "model.objectives: next_session needs to see whole sessions, and next_item shows each "
                 "event only what came before it; they cannot be trained together");
+  if (objectives_slot(out, &objective_copy) >= 0 && out->n > 1)
+    return fail(ERR_ARGUMENT, "model.objectives: copy is trained alone, on data of its own");
   if (objectives_slot(out, &objective_classify) >= 0 || objectives_slot(out, &objective_pair) >= 0)
     TRY(check_labels(out));
   return check_pooler(out, c);

@@ -28,7 +28,8 @@
   OBJECTIVE(next_item)        \
   OBJECTIVE(next_session)     \
   OBJECTIVE(classify)         \
-  OBJECTIVE(pair)
+  OBJECTIVE(pair)             \
+  OBJECTIVE(copy)
 
 typedef struct model_core model_core; // core.h
 
@@ -100,7 +101,8 @@ const objective *objective_named(const char *name); // NULL: there is none
 
 // The one whose head ranks items: next item or else masked LM; NULL: neither is there.
 const objective *objectives_ranking(const objective_list *l);
-// What is predicted at the rows of its sequences, and so who sees whom: masked LM alone lets every row see all others.
+// What is predicted at the rows of its histories, and so who sees whom: masked LM alone lets every row see all others. (Of copy
+// only its sources are histories, in which every row sees all others too.)
 seq_asks objectives_asks(const objective_list *l);
 
 // Adds the weight of a batch to the sums of a global step.

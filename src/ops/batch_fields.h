@@ -47,6 +47,7 @@ enum { ATTENTION_BLOCK = 64 }; // queries of one item of attention work
   FIELD(int32_t, labels,        masked, 1, 0,    NUMBER, limit->class_begin, limit->class_end, "token id to predict")                               \
   FIELD(float,   weights,       masked, 1, 0,    WEIGHT, 0, 0,                                 "weight of the row's loss as a masked one")          \
   FIELD(float,   next_weights,  masked, 1, 0,    WEIGHT, 0, 0,                                 "the same, of a row that predicts its successor")    \
+  FIELD(float,   copy_weights,  masked, 1, 0,    WEIGHT, 0, 0,                                 "the same, of a row that writes the next word of copy") \
   FIELD(float,   label_logq,    masked, 1, 0,    LOGQ,   0, 0,                                 "log of the label's expected count in the sample")   \
   FIELD(int32_t, negatives,     negatives, 1, 0, NUMBER, limit->class_begin, limit->class_end, "shared negative, a token id")                       \
   FIELD(float,   negative_logq, negatives, 1, 0, LOGQ,   0, 0,                                 "log of its expected count in the sample")             \

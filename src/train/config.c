@@ -202,6 +202,7 @@ status train_model_config(model_config *out, const run_config *c, dataset *d) {
   TRY(model_config_resolve(out, info->range_end, info->n_event_types));
   TRY(item_content_describe(out, d));
   objectives_text(&l, out->objectives);
+  if (objectives_slot(&l, &objective_copy) >= 0) out->copy_classes = info->range_end[RANGE_ATTRIBUTES];
   TRY(check_loss(c, out));
   return l.n == 1 && l.of[0] == &objective_next_session ? check_pairs(&c->data, d) : OK;
 }

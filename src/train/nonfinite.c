@@ -83,12 +83,12 @@ static h5_kind read_kind(char kind) {
   return kind == 'l' ? H5_KIND_I64 : kind == 'i' ? H5_KIND_I32 : H5_KIND_F32;
 }
 
-// The capacity of work follows from the others, and is left out. Labels of sequences came with version 4.
+// The capacity of work follows from the others, and is left out. Labels of sequences came with version 4, weights of copy with 5.
 enum { FILE_COUNTS = N_BATCH_COUNTS - 1, COUNTS_OF_3 = FILE_COUNTS - 1 };
 
 // The scalars of a step, written and read through one list. Version 1 of the file had names of its own for the scales of two
 // objectives; now a scale goes by the objective's name.
-enum { STEP_VERSION = 4 };
+enum { STEP_VERSION = 5 };
 
 typedef struct step_scalars {
   int64_t step, seed;
@@ -213,9 +213,10 @@ static const char *name_in(const step_file *f, const batch_field *field) {
   return f->version == 1 && strcmp(field->name, "nsp_labels") == 0 ? "cls_labels" : field->name;
 }
 
-// What came with versions 3 and 4 is 0 in files before them.
+// What came with versions 3 to 5 is 0 in files before them.
 static bool has_field(const step_file *f, const batch_field *field) {
   if (field->count == BATCH_COUNT_targets) return f->version >= 4;
+  if (strcmp(field->name, "copy_weights") == 0) return f->version >= 5;
   return f->version >= 3 || strcmp(field->name, "next_weights") != 0;
 }
 
@@ -244,8 +245,9 @@ static status read_micro(const step_file *f, int32_t micro, batch *b, const mode
   const batch_limits limits = {.vocab = c->vocab_size,
                                .types = c->segments * c->event_types,
                                .positions = c->max_positions,
-                               .class_begin = c->class_base,
-                               .class_end = (int64_t)c->class_base + c->classes,
+                               .class_begin = c->copy_classes > 0 ? 0 : c->class_base,
+                               .class_end = c->copy_classes > 0 ? c->copy_classes
+                                                                : (int64_t)c->class_base + c->classes,
                                .seq_classes = 2,
                                .target_classes = model_target_classes(c)};
   bool known[N_BATCH_COUNTS] = {false};

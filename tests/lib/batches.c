@@ -91,6 +91,9 @@ uint64_t batches_hash_whole(const batch *b) {
   bool any = false;
   for (int32_t i = 0; i < b->n_masked; i++) any = any || b->next_weights[i] > 0;
   if (any) MIX(b->next_weights, b->n_masked); // batches of before had none
+  any = false;
+  for (int32_t i = 0; i < b->n_masked; i++) any = any || b->copy_weights[i] > 0;
+  if (any) MIX(b->copy_weights, b->n_masked);
 #undef MIX
   return h;
 }

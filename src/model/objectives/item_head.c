@@ -2,6 +2,7 @@
 #include "model/objectives/item_head.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/memory.h"
@@ -9,24 +10,37 @@
 #include "model/item_vectors.h"
 #include "model/table_tuning.h"
 
+// A parameter of the head by name; -1: it is not there.
+static int32_t find_param(const param_set *s, const char *prefix, const char *name) {
+  char whole[PARAM_NAME];
+  snprintf(whole, sizeof whole, "%s%s", prefix, name);
+  return param_index(s, whole);
+}
+
+void item_head_add_params(item_head *self, param_set *s, const model_config *c, const char *prefix,
+                          int64_t biases) {
+  const int64_t H = c->hidden; // another objective's head may have added its parameters already
+  self->w = self->b = self->norm_w = self->norm_b = -1;
+  self->bias = find_param(s, prefix, "bias");
+  if (self->bias < 0) self->bias = param_add_vector(s, prefix, "bias", biases, INIT_ZERO);
+  if (c->head == HEAD_PLAIN) return;
+  self->norm_w = find_param(s, prefix, "transform.LayerNorm.weight");
+  self->norm_b = find_param(s, prefix, "transform.LayerNorm.bias");
+  self->w = find_param(s, prefix, "transform.dense.weight");
+  self->b = find_param(s, prefix, "transform.dense.bias");
+  if (self->w >= 0) return;
+  self->norm_w = param_add_vector(s, prefix, "transform.LayerNorm.weight", H, INIT_ONE);
+  self->norm_b = param_add_vector(s, prefix, "transform.LayerNorm.bias", H, INIT_ZERO);
+  self->w = param_add_matrix(s, prefix, "transform.dense.weight", H, H);
+  self->b = param_add_vector(s, prefix, "transform.dense.bias", H, INIT_ZERO);
+}
+
 void item_head_describe(void *state, param_set *s, const model_config *c) {
   item_head *self = state;
-  const int64_t H = c->hidden;
-  const char *const head =
-      "cls.predictions."; // another objective's head may have added its parameters already
-  self->w = self->b = self->norm_w = self->norm_b = -1;
-  self->bias = param_index(s, "cls.predictions.bias");
-  if (self->bias < 0) self->bias = param_add_vector(s, head, "bias", c->vocab_size, INIT_ZERO);
-  if (c->head == HEAD_PLAIN) return;
-  self->norm_w = param_index(s, "cls.predictions.transform.LayerNorm.weight");
-  self->norm_b = param_index(s, "cls.predictions.transform.LayerNorm.bias");
-  self->w = param_index(s, "cls.predictions.transform.dense.weight");
-  self->b = param_index(s, "cls.predictions.transform.dense.bias");
-  if (self->w >= 0) return;
-  self->norm_w = param_add_vector(s, head, "transform.LayerNorm.weight", H, INIT_ONE);
-  self->norm_b = param_add_vector(s, head, "transform.LayerNorm.bias", H, INIT_ZERO);
-  self->w = param_add_matrix(s, head, "transform.dense.weight", H, H);
-  self->b = param_add_vector(s, head, "transform.dense.bias", H, INIT_ZERO);
+  self->class_base = c->class_base;
+  self->classes = c->classes;
+  self->ranks = true;
+  item_head_add_params(self, s, c, "cls.predictions.", c->vocab_size);
 }
 
 // ---- params of each op ---------------------------------------------------------------------------------------
@@ -83,16 +97,16 @@ static norm_params norm_op(const item_head *self, const model_core *m) {
 static xent_params xent_op(const item_head *self, const model_core *m, int32_t slot, const float *weights,
                            int32_t n_negatives, bool grads) {
   const batch_view *b = &m->batch;
-  const int32_t base = m->c.class_base;
+  const int32_t base = self->class_base;
   const size_t table_at = (size_t)base * (size_t)m->c.hidden;
-  const char *table = encoder_table(m),
-             *bias = items_biases(m) != NULL ? items_biases(m) : weight(m, self->bias);
+  const char *table = encoder_table(m), *items = self->ranks ? items_biases(m) : NULL,
+             *bias = items != NULL ? items : weight(m, self->bias);
   float *dtable = encoder_table_grad(m), *dbias = grad(m, self->bias);
   uint8_t *touched = encoder_table_touched(m);
   xent_params p = {.n = rows_masked(m),
                    .slot = slot,
                    .hidden = (int32_t)m->c.hidden,
-                   .classes = m->c.classes,
+                   .classes = self->classes,
                    .class_base = base,
                    .n_negatives = n_negatives,
                    .labels = b->labels,
@@ -100,8 +114,8 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
                    .negatives = b->negatives,
                    .negative_logq = b->negative_logq,
                    .label_logq = b->label_logq,
-                   .score = m->c.score == 0 ? SCORE_DOT : SCORE_COSINE,
-                   .inv_temperature = (float)(1.0 / m->c.temperature),
+                   .score = m->c.score == 0 || !self->ranks ? SCORE_DOT : SCORE_COSINE,
+                   .inv_temperature = self->ranks ? (float)(1.0 / m->c.temperature) : 1.0f,
                    .x = self->y,
                    .table = table == NULL ? NULL : table + table_at * m->be->act_size,
                    .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,
@@ -200,16 +214,33 @@ static double classes_of(const model_config *c, const batch *b) {
   return b->n_negatives > 0 ? b->n_negatives + 1 : c->classes;
 }
 
-double item_head_flops(const model_config *c, const batch *b) {
+double item_head_row_flops(const model_config *c, double classes) {
   const double H = (double)c->hidden, transform = c->head == HEAD_TRANSFORM ? 2 * H * H : 0;
-  return b->n_masked * (transform + 2 * H * classes_of(c, b));
+  return transform + 2 * H * classes;
 }
 
-void item_head_spared(const void *state, const model_core *m, flops_spared *s) {
-  const item_head *self = state;
-  if (transforms(m)) s->masked += linear_spared(m, encoder_trains(m), self->w);
-  if (!encoder_table_trains(m)) s->score += 2.0 * (double)m->c.hidden;
-  if (table_has_factors(m, 0)) s->score += 2.0 * (double)m->c.hidden - 4.0 * (double)peft_rank(&m->c.peft);
+double item_head_flops(const model_config *c, const batch *b) {
+  return b->n_masked * item_head_row_flops(c, classes_of(c, b));
+}
+
+// Of a row's transform, and of each of its scores.
+static void find_spared(const item_head *self, const model_core *m, double *row, double *score) {
+  *row = transforms(m) ? linear_spared(m, encoder_trains(m), self->w) : 0;
+  *score = encoder_table_trains(m) ? 0 : 2.0 * (double)m->c.hidden;
+  if (table_has_factors(m, 0)) *score += 2.0 * (double)m->c.hidden - 4.0 * (double)peft_rank(&m->c.peft);
+}
+
+void item_head_spared(const void *self, const model_core *m, flops_spared *s) {
+  double row, score;
+  find_spared(self, m, &row, &score);
+  s->masked += row;
+  s->score += score;
+}
+
+void item_head_spared_rows(const void *self, const model_core *m, flops_spared *s) {
+  double row, score;
+  find_spared(self, m, &row, &score);
+  s->masked += row + score * ((const item_head *)self)->classes;
 }
 
 // ---- vectors -------------------------------------------------------------------------------------------------
