@@ -1,0 +1,290 @@
+// How text goes through a lexicon; see lexicon.h and lexicon_internal.h.
+//
+// A state holds the nodes that the ends of the text have reached, one for each place where a phrase may have begun. A symbol moves
+// each to its child, or drops it, and begins a new one. A phrase that ends in Chinese counts at once; one that ends in letters when
+// the word does, so `settle` is called there.
+//
+// A banned phrase from place i to j counts unless an exception from a <= i to b >= j does. So it is owed until an entry that is as old or
+// older completes an exception, and the text is lost when none of these can any more.
+#include "format/lexicon_internal.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "format/utf8.h"
+
+void lexicon_begin(lexicon_state *s) {
+  *s = (lexicon_state){.last = LEXICON_NOTHING};
+}
+
+static uint32_t node_of(uint32_t entry) {
+  return entry >> LIVE_NODE_SHIFT;
+}
+
+static uint32_t flags_of(const lexicon *l, uint32_t entry) {
+  return l->nodes[node_of(entry)].flags;
+}
+
+static bool is_hit(lexicon_state *s, uint32_t why) {
+  s->hit = why;
+  return false;
+}
+
+// ---- what is complete ----------------------------------------------------------------------------------------
+
+// Does a unit at this node make a quantity of what stood in front?
+static bool is_quantity(uint32_t flags, uint32_t after) {
+  if ((flags & NODE_UNIT) == 0 || after == NUMBER_NONE) return false;
+  const bool money = (flags & NODE_MONEY) != 0, off = (flags & NODE_OFF) != 0;
+  if (after == NUMBER_AMOUNT) return !money && !off;
+  return after != NUMBER_THRESHOLD || !money;
+}
+
+static void owe(const lexicon *l, lexicon_state *s, int i, uint32_t flags, uint32_t after) {
+  const bool number = (flags & NODE_NUMERAL) != 0;
+  // A numeral that touches a term makes another number of it: 199[price], [price]万.
+  const bool mixed = number && (after >= NUMBER_TERM || (s->in_slot && after != NUMBER_NONE));
+  const bool quantity = mixed || is_quantity(flags, after);
+  if (quantity || (flags & NODE_BANNED) != 0) {
+    s->live[i] |= LIVE_OWED;
+    if (s->hit == 0) s->hit = quantity ? HIT_QUANTITY : HIT_PHRASES + (flags >> NODE_PHRASE_SHIFT);
+  }
+  if ((flags & NODE_REQUIRED) != 0) s->met |= UINT64_C(1) << l->nodes[node_of(s->live[i])].required;
+  if (number && s->number == NUMBER_NONE) {
+    s->number = NUMBER_SAID;
+    s->inner = s->in_slot;
+  }
+}
+
+// Phrases that end with the last symbol are complete.
+static void settle(const lexicon *l, lexicon_state *s) {
+  bool saved = false;
+  for (int i = 0; i < s->n; i++) {
+    const uint32_t entry = s->live[i], flags = flags_of(l, entry); // of the root, none
+    if ((flags & NODE_BITS) != 0) owe(l, s, i, flags, (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT);
+    saved |= (flags & NODE_ALLOWED) != 0;
+    if (saved) s->live[i] &= ~(uint32_t)LIVE_OWED; // this entry is as old as the exception or younger
+  }
+}
+
+// Can the entry still complete an exception?
+static bool may_save(const lexicon *l, const lexicon_state *s, uint32_t entry) {
+  if ((entry & LIVE_EXCEPTION) == 0) return false;
+  const bool at_word_end = s->fresh && s->last != LEXICON_CHINESE;
+  return l->nodes[node_of(entry)].child != 0 || (at_word_end && (flags_of(l, entry) & NODE_ALLOWED) != 0);
+}
+
+// False: something is owed that nothing can pay. Entries that are of no use are dropped.
+static bool check(const lexicon *l, lexicon_state *s) {
+  bool hope = false, owed = false;
+  int n = 0;
+  for (int i = 0; i < s->n; i++) {
+    const uint32_t entry = s->live[i];
+    hope |= may_save(l, s, entry);
+    owed |= (entry & LIVE_OWED) != 0;
+    if ((entry & LIVE_OWED) != 0 && !hope) return false;
+    const bool ends = node_of(entry) != 0;
+    if (ends || (entry & LIVE_OWED) != 0) s->live[n++] = entry;
+  }
+  s->n = (uint8_t)n;
+  if (!owed) s->hit = 0;
+  return true;
+}
+
+// ---- a symbol ------------------------------------------------------------------------------------------------
+
+// Phrases go on behind any sign; an exception only behind the space that it has there.
+static void go_on_behind_sign(const lexicon *l, lexicon_state *s, bool space) {
+  int n = 0;
+  for (int i = 0; i < s->n; i++) {
+    uint32_t entry = s->live[i];
+    if ((entry & LIVE_EXCEPTION) != 0) {
+      const uint32_t to = space ? lexicon_child(l, node_of(entry), LEXICON_GAP) : 0;
+      if (to == 0) continue;
+      entry = to << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
+    }
+    s->live[n++] = entry;
+  }
+  s->n = (uint8_t)n;
+}
+
+static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_class kind) {
+  if (s->fresh && s->last != LEXICON_CHINESE) settle(l, s);
+  s->fresh = false;
+  go_on_behind_sign(l, s, kind == LEXICON_SPACE);
+  if (kind == LEXICON_STOP) s->number = NUMBER_NONE;
+  return check(l, s);
+}
+
+// A digit of the model's own is a quantity, whatever follows. One of a slot must not touch a number in front of it.
+static bool take_digit(lexicon_state *s, uint32_t before, bool touches) {
+  if (!s->in_slot) return false;
+  if (!s->inner && (before == NUMBER_SAID || (before != NUMBER_NONE && touches))) return false;
+  s->number = NUMBER_SAID;
+  s->inner = true;
+  return true;
+}
+
+// An exception that begins here comes in front of a phrase that does, since it may excuse it.
+static bool begin_phrases(const lexicon *l, lexicon_state *s, uint32_t symbol, uint32_t before) {
+  const uint32_t exception = lexicon_child(l, EXCEPTION_ROOT, symbol), phrase = lexicon_child(l, 0, symbol);
+  if (s->n + (exception != 0) + (phrase != 0) > LEXICON_LIVE) return false;
+  if (exception != 0) s->live[s->n++] = exception << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
+  if (phrase != 0) s->live[s->n++] = phrase << LIVE_NODE_SHIFT | before << LIVE_AFTER_SHIFT;
+  return true;
+}
+
+static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
+  int n = 0;
+  for (int i = 0; i < s->n; i++) {
+    const uint32_t entry = s->live[i], node = node_of(entry);
+    const uint32_t to = node != 0 ? lexicon_child(l, node, symbol) : 0;
+    const uint32_t bits = entry & ((1u << LIVE_NODE_SHIFT) - 1);
+    if (to != 0 || (bits & LIVE_OWED) != 0) s->live[n++] = to << LIVE_NODE_SHIFT | bits;
+  }
+  s->n = (uint8_t)n;
+}
+
+static bool take_symbol(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
+  const bool touches = s->fresh && s->last == x.kind, inside = touches && x.kind != LEXICON_CHINESE;
+  if (s->fresh && !touches && s->last != LEXICON_CHINESE) {
+    settle(l, s); // a word ends without a sign, at a character of another kind
+    s->fresh = false;
+    if (!check(l, s)) return false;
+  }
+  const uint32_t before = s->number;
+  const bool outer = !(s->in_slot && s->inner); // what stands in front is not of the same slot
+  s->number = NUMBER_NONE;
+  if (x.kind == LEXICON_DIGIT) {
+    s->number = (uint8_t)before;
+    if (!take_digit(s, before, touches)) return is_hit(s, HIT_QUANTITY);
+  }
+  move_on(l, s, x.c);
+  if (!inside && !begin_phrases(l, s, x.c, outer ? before : NUMBER_NONE)) return is_hit(s, HIT_TOO_MANY);
+  if (s->in_slot && x.kind != LEXICON_DIGIT) s->inner = true;
+  s->last = (uint8_t)x.kind;
+  s->fresh = true;
+  if (x.kind == LEXICON_CHINESE) settle(l, s);
+  return check(l, s);
+}
+
+bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
+  switch (x.kind) {
+  case LEXICON_NOTHING:
+    return true;
+  case LEXICON_SPACE:
+  case LEXICON_SIGN:
+  case LEXICON_STOP:
+    return take_separator(l, s, (lexicon_class)x.kind);
+  default:
+    return take_symbol(l, s, x);
+  }
+}
+
+// ---- bytes ---------------------------------------------------------------------------------------------------
+
+// How many bytes the character has that begins so; 0: none does. With two bytes or more, whether these can begin one.
+static size_t bytes_of(const uint8_t *p, size_t n) {
+  if (p[0] < 0xC2 || p[0] > 0xF4) return 0;
+  const size_t all = p[0] >= 0xF0 ? 4 : p[0] >= 0xE0 ? 3 : 2;
+  // Overlong forms, surrogates, and what lies beyond U+10FFFF show in the second byte.
+  const uint8_t low = p[0] == 0xE0 ? 0xA0 : p[0] == 0xF0 ? 0x90 : 0x80;
+  const uint8_t high = p[0] == 0xED ? 0x9F : p[0] == 0xF4 ? 0x8F : 0xBF;
+  if (n > 1 && (p[1] < low || p[1] > high)) return 0;
+  for (size_t i = 2; i < n; i++)
+    if ((p[i] & 0xC0) != 0x80) return 0;
+  return all;
+}
+
+static bool take_byte(const lexicon *l, lexicon_state *s, uint8_t byte) {
+  if (s->n_partial == 0 && byte < 0x80) return lexicon_take(l, s, lexicon_symbol_of(byte));
+  s->partial[s->n_partial++] = byte;
+  const size_t all = bytes_of(s->partial, s->n_partial);
+  if (all == 0) return is_hit(s, HIT_NOT_TEXT);
+  if (s->n_partial < all) return true;
+  size_t n;
+  const uint32_t c = utf8_next((const char *)s->partial, all, &n);
+  s->n_partial = 0;
+  memset(s->partial, 0, sizeof s->partial); // equal states have equal bytes
+  return lexicon_take(l, s, lexicon_symbol_of(c));
+}
+
+bool lexicon_step(const lexicon *l, lexicon_state *s, const char *text, size_t bytes) {
+  for (size_t i = 0; i < bytes; i++)
+    if (!take_byte(l, s, (uint8_t)text[i])) return false;
+  return true;
+}
+
+bool lexicon_step_slot(const lexicon *l, lexicon_state *s, promo_slot slot, const char *text, size_t bytes) {
+  if (s->n_partial > 0) return is_hit(s, HIT_NOT_TEXT);
+  const uint8_t before = s->number;
+  s->in_slot = true;
+  s->inner = false;
+  const bool good = lexicon_step(l, s, text, bytes) && s->n_partial == 0;
+  s->in_slot = false;
+  const bool name = slot == SLOT_ITEM || slot == SLOT_CODE;
+  if (!name)
+    s->number = slot == SLOT_AMOUNT ? NUMBER_AMOUNT : slot == SLOT_THRESHOLD ? NUMBER_THRESHOLD : NUMBER_TERM;
+  else if (s->inner)
+    s->number = s->number != NUMBER_NONE ? NUMBER_TERM : NUMBER_NONE;
+  else
+    s->number = before; // nothing of it can be read
+  s->inner = false;
+  return good;
+}
+
+// ---- questions -----------------------------------------------------------------------------------------------
+
+// The state where the text ends. False: something is owed.
+static bool end(const lexicon *l, lexicon_state *s) {
+  if (s->n_partial > 0) return false;
+  if (s->fresh && s->last != LEXICON_CHINESE) settle(l, s);
+  for (int i = 0; i < s->n; i++)
+    if ((s->live[i] & LIVE_OWED) != 0) return false;
+  return true;
+}
+
+bool lexicon_may_end(const lexicon *l, const lexicon_state *s) {
+  lexicon_state copy = *s;
+  return end(l, &copy);
+}
+
+uint64_t lexicon_met(const lexicon *l, const lexicon_state *s) {
+  lexicon_state copy = *s;
+  (void)end(l, &copy);
+  return copy.met;
+}
+
+bool lexicon_cornered(const lexicon *l, const lexicon_state *s) {
+  if (!s->fresh || s->last == LEXICON_CHINESE) return false;
+  lexicon_state copy = *s;
+  return !take_separator(l, &copy, LEXICON_SPACE);
+}
+
+size_t lexicon_reason(const lexicon *l, const lexicon_state *s, char *to, size_t room) {
+  int n;
+  if (s->hit == HIT_QUANTITY)
+    n = snprintf(to, room, "it states a quantity that is not one of the terms");
+  else if (s->hit == HIT_TOO_MANY)
+    n = snprintf(to, room, "it repeats itself like a banned phrase");
+  else if (s->hit < HIT_PHRASES || s->hit - HIT_PHRASES >= l->n_phrases)
+    n = snprintf(to, room, "it is not text of whole characters");
+  else {
+    const lexicon_phrase *p = &l->phrases[s->hit - HIT_PHRASES];
+    const char *name = l->texts + p->source;
+    if (p->line > 0)
+      n = snprintf(to, room, "the phrase \"%.*s\" (line %u of %s) is banned", (int)p->bytes,
+                   l->texts + p->text, p->line, name);
+    else
+      n = snprintf(to, room, "the phrase \"%.*s\" is banned", (int)p->bytes, l->texts + p->text);
+  }
+  return n > 0 ? (size_t)n : 0;
+}
+
+size_t lexicon_phrases(const lexicon *l) {
+  return l->n_phrases;
+}
+
+int32_t lexicon_required(const lexicon *l) {
+  return l->n_required;
+}

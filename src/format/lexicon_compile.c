@@ -1,0 +1,291 @@
+// Texts to a lexicon; see lexicon.h. One pass over the bytes: each phrase is read, cleaned and put into the trie symbol by symbol.
+#include <stdlib.h>
+#include <string.h>
+#include "format/lexicon_internal.h"
+#include "format/utf8.h"
+
+enum { MOST_WORDS = 32, MOST_MARKS = 3, MOST_NODES = 1 << 25, MOST_PHRASES = 1 << 23 };
+
+// A phrase as it is read: words of symbols, with or without the mark of their forms.
+typedef struct reading {
+  uint32_t symbols[LEXICON_LONGEST];
+  struct {
+    uint32_t begin, end;
+    bool forms, gap; // gap: something stands in front of it
+  } words[MOST_WORDS];
+  size_t n, n_words, n_marks;
+} reading;
+
+typedef struct compiler {
+  lexicon *l;
+  format_error *e;
+  const lexicon_text *text;
+  uint32_t line, source; // of the text that is read; where its name is in l->texts
+  uint32_t flag;         // NODE_... of the phrase that is put in, and its number above
+  uint32_t required;
+} compiler;
+
+static bool wrong(const compiler *c, const char *what) {
+  if (c->line == 0) return format_fail(c->e, FORMAT_MALFORMED, "%s: %s", c->text->name, what);
+  return format_fail(c->e, FORMAT_MALFORMED, "%s, line %u: %s", c->text->name, c->line, what);
+}
+
+// ---- the trie ------------------------------------------------------------------------------------------------
+
+static void hang_in(lexicon *l, uint32_t node) {
+  const size_t mask = l->n_slots - 1;
+  size_t at = lexicon_hash(l->nodes[node].parent, l->nodes[node].symbol) & mask;
+  while (l->slots[at] != 0) at = (at + 1) & mask;
+  l->slots[at] = node;
+}
+
+static bool make_room(lexicon *l, format_error *e) {
+  if (l->n_nodes + 1 > MOST_NODES)
+    return format_fail(e, FORMAT_MALFORMED, "a lexicon has more than %d letters of phrases", MOST_NODES);
+  if (!format_grow(&l->nodes, &l->cap_nodes, l->n_nodes + 1, sizeof *l->nodes, "lexicon", e)) return false;
+  if (2 * (l->n_nodes + 1) < l->n_slots) return true;
+  free(l->slots);
+  l->slots = NULL;
+  l->n_slots *= 2;
+  if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
+  for (size_t i = 1; i < l->n_nodes; i++) hang_in(l, (uint32_t)i);
+  return true;
+}
+
+static bool child_of(compiler *c, uint32_t *node, uint32_t symbol) {
+  lexicon *l = c->l;
+  uint32_t to = lexicon_child(l, *node, symbol);
+  if (to == 0) {
+    if (!make_room(l, c->e)) return false;
+    to = (uint32_t)l->n_nodes++;
+    l->nodes[to] = (lexicon_node){.parent = *node, .symbol = symbol, .next = l->nodes[*node].child};
+    l->nodes[*node].child = to;
+    hang_in(l, to);
+  }
+  *node = to;
+  return true;
+}
+
+static void end_at(compiler *c, uint32_t node) {
+  lexicon_node *n = &c->l->nodes[node];
+  const uint32_t flag = c->flag & NODE_BITS, named = n->flags & (NODE_BANNED | NODE_UNIT | NODE_NUMERAL);
+  if ((flag & NODE_BANNED) != 0 || named == 0)
+    n->flags = (n->flags & NODE_BITS) | (c->flag & ~(uint32_t)NODE_BITS);
+  n->flags |= flag;
+  if ((flag & NODE_REQUIRED) != 0) n->required = c->required;
+}
+
+static bool put_symbols(compiler *c, uint32_t *node, const uint32_t *symbols, size_t n) {
+  for (size_t i = 0; i < n; i++)
+    if (!child_of(c, node, symbols[i])) return false;
+  return true;
+}
+
+// The words from `word` on, behind a node: each form of each.
+static bool put_words(compiler *c, const reading *r, size_t word, uint32_t node) {
+  if (word == r->n_words) {
+    end_at(c, node);
+    return true;
+  }
+  if (r->words[word].gap && (c->flag & NODE_ALLOWED) != 0 && !child_of(c, &node, LEXICON_GAP)) return false;
+  const uint32_t *letters = r->symbols + r->words[word].begin;
+  const size_t n = r->words[word].end - r->words[word].begin;
+  if (!r->words[word].forms) return put_symbols(c, &node, letters, n) && put_words(c, r, word + 1, node);
+  uint32_t forms[LEXICON_FORMS][LEXICON_FORM_LETTERS];
+  size_t lengths[LEXICON_FORMS];
+  const size_t n_forms = lexicon_forms(letters, n, forms, lengths);
+  for (size_t i = 0; i < n_forms; i++) {
+    uint32_t to = node;
+    if (!put_symbols(c, &to, forms[i], lengths[i]) || !put_words(c, r, word + 1, to)) return false;
+  }
+  return true;
+}
+
+// ---- phrases -------------------------------------------------------------------------------------------------
+
+static bool mark_word(compiler *c, reading *r, bool open) {
+  const uint32_t last = r->n_words > 0 ? r->symbols[r->words[r->n_words - 1].end - 1] : 0;
+  if (!open || last < 'a' || last > 'z') return wrong(c, "a ~ that stands behind no English word");
+  if (++r->n_marks > MOST_MARKS) return wrong(c, "more than 3 words with ~");
+  r->words[r->n_words - 1].forms = true;
+  return true;
+}
+
+typedef enum place { IN_WORD, AT_WORD, BEHIND_GAP } place; // of the character that comes
+
+static bool take_symbol(compiler *c, reading *r, uint32_t symbol, place at) {
+  if (r->n == LEXICON_LONGEST) return wrong(c, "a phrase of more than 64 letters");
+  if (at != IN_WORD || r->n == 0) {
+    if (r->n_words == MOST_WORDS) return wrong(c, "a phrase of more than 32 words");
+    r->words[r->n_words++].begin = (uint32_t)r->n;
+    r->words[r->n_words - 1].forms = false;
+    r->words[r->n_words - 1].gap = at == BEHIND_GAP && r->n > 0;
+  }
+  r->symbols[r->n++] = symbol;
+  r->words[r->n_words - 1].end = (uint32_t)r->n;
+  return true;
+}
+
+// text [bytes], which is UTF-8; marks: ~ is one.
+static bool read_phrase(compiler *c, const char *text, size_t bytes, bool marks, reading *r) {
+  r->n = r->n_words = r->n_marks = 0;
+  place next = AT_WORD;
+  for (size_t at = 0, n; at < bytes; at += n) {
+    const uint32_t code = utf8_next(text + at, bytes - at, &n);
+    if (marks && code == '~') {
+      if (!mark_word(c, r, next == IN_WORD)) return false;
+      next = AT_WORD;
+      continue;
+    }
+    const lexicon_symbol x = lexicon_symbol_of(code);
+    if (x.kind == LEXICON_NOTHING) continue;
+    const bool chinese = x.kind == LEXICON_CHINESE;
+    if (x.kind < LEXICON_LETTER)
+      next = BEHIND_GAP;
+    else if (!take_symbol(c, r, x.c, chinese && next == IN_WORD ? AT_WORD : next))
+      return false;
+    else
+      next = chinese ? AT_WORD : IN_WORD;
+  }
+  return r->n > 0 || wrong(c, "a phrase without a letter");
+}
+
+static bool keep_text(compiler *c, const char *text, size_t bytes, uint32_t *at) {
+  lexicon *l = c->l;
+  if (!format_grow(&l->texts, &l->cap_texts, l->n_texts + bytes + 1, 1, "phrases", c->e)) return false;
+  *at = (uint32_t)l->n_texts;
+  memcpy(l->texts + l->n_texts, text, bytes);
+  l->texts[l->n_texts + bytes] = '\0';
+  l->n_texts += bytes + 1;
+  return true;
+}
+
+static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t flag, bool marks) {
+  lexicon *l = c->l;
+  reading r;
+  if (!read_phrase(c, text, bytes, marks, &r)) return false;
+  if (l->n_phrases == MOST_PHRASES) return wrong(c, "more phrases than a lexicon can have");
+  if (!format_grow(&l->phrases, &l->cap_phrases, l->n_phrases + 1, sizeof *l->phrases, "phrases", c->e))
+    return false;
+  lexicon_phrase *p = &l->phrases[l->n_phrases];
+  *p = (lexicon_phrase){.bytes = (uint32_t)bytes, .line = c->line, .source = c->source};
+  if (!keep_text(c, text, bytes, &p->text)) return false;
+  if (flag == NODE_REQUIRED) {
+    if (l->n_required == LEXICON_MOST_REQUIRED) return wrong(c, "more than 64 required phrases");
+    c->required = (uint32_t)l->n_required++;
+  }
+  c->flag = flag | (uint32_t)l->n_phrases++ << NODE_PHRASE_SHIFT;
+  return put_words(c, &r, 0, flag == NODE_ALLOWED ? EXCEPTION_ROOT : 0);
+}
+
+// ---- files ---------------------------------------------------------------------------------------------------
+
+// The line without spaces around it and without its comment.
+static void trim(const char **line, size_t *bytes) {
+  const char *s = *line;
+  size_t n = *bytes;
+  for (const char *hash = memchr(s, '#', n); hash != NULL;
+       hash = memchr(hash + 1, '#', (size_t)(s + n - hash - 1)))
+    if (hash == s || hash[-1] == ' ' || hash[-1] == '\t') {
+      n = (size_t)(hash - s);
+      break;
+    }
+  while (n > 0 && (unsigned char)s[n - 1] <= ' ') n--;
+  while (n > 0 && (unsigned char)*s <= ' ') s++, n--;
+  *line = s;
+  *bytes = n;
+}
+
+static bool is_text(const char *line, size_t bytes, const char *text) {
+  return strlen(text) == bytes && memcmp(line, text, bytes) == 0;
+}
+
+static bool take_line(compiler *c, const char *line, size_t bytes, uint32_t *section) {
+  if (!utf8_valid_bytes(line, bytes)) return wrong(c, "not UTF-8");
+  trim(&line, &bytes);
+  if (bytes == 0) return true;
+  if (line[0] == '[') {
+    *section = is_text(line, bytes, "[banned]")     ? NODE_BANNED
+               : is_text(line, bytes, "[required]") ? NODE_REQUIRED
+                                                    : 0;
+    return *section != 0 || wrong(c, "a section that is neither [banned] nor [required]");
+  }
+  if (line[0] != '!') return put_phrase(c, line, bytes, *section, true);
+  if (*section != NODE_BANNED) return wrong(c, "an exception outside of [banned]");
+  return put_phrase(c, line + 1, bytes - 1, NODE_ALLOWED, true);
+}
+
+static bool take_file(compiler *c) {
+  const char *at = c->text->text, *stop = at + c->text->bytes;
+  uint32_t section = NODE_BANNED;
+  if (stop - at >= 3 && memcmp(at, "\xEF\xBB\xBF", 3) == 0) at += 3; // a byte order mark
+  for (c->line = 1; at < stop; c->line++) {
+    const char *end = memchr(at, '\n', (size_t)(stop - at));
+    if (end == NULL) end = stop;
+    if (!take_line(c, at, (size_t)(end - at), &section)) return false;
+    at = end < stop ? end + 1 : stop;
+  }
+  return true;
+}
+
+static bool take_text(compiler *c) {
+  const char *name = c->text->name != NULL ? c->text->name : "the lexicon";
+  if (!keep_text(c, name, strlen(name), &c->source)) return false;
+  if (c->text->kind == LEXICON_FILE) return take_file(c);
+  c->line = 0;
+  if (!utf8_valid_bytes(c->text->text, c->text->bytes))
+    return format_fail(c->e, FORMAT_MALFORMED, "%s is not UTF-8", name);
+  return put_phrase(c, c->text->text, c->text->bytes,
+                    c->text->kind == LEXICON_BANNED ? NODE_BANNED : NODE_REQUIRED, false);
+}
+
+// A guess of how many nodes there will be, so that little is moved later.
+static bool begin(lexicon *l, size_t bytes, format_error *e) {
+  l->n_slots = 1024;
+  while (l->n_slots < bytes) l->n_slots *= 2;
+  if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
+  if (!format_grow(&l->nodes, &l->cap_nodes, bytes / 2 + 64, sizeof *l->nodes, "lexicon", e)) return false;
+  l->nodes[0] = (lexicon_node){.child = EXCEPTION_ROOT};
+  l->nodes[EXCEPTION_ROOT] = (lexicon_node){.symbol = LEXICON_EXCEPTIONS};
+  l->n_nodes = 2;
+  hang_in(l, EXCEPTION_ROOT);
+  return true;
+}
+
+bool lexicon_compile(lexicon **out, const lexicon_text *texts, size_t n, format_error *e) {
+  *out = NULL;
+  size_t bytes = 0;
+  for (size_t i = 0; i < n; i++) {
+    if (texts[i].bytes > LEXICON_MOST_BYTES - bytes)
+      return format_fail(e, FORMAT_MALFORMED, "the texts of a lexicon have more than %d bytes",
+                         LEXICON_MOST_BYTES);
+    bytes += texts[i].bytes;
+  }
+  lexicon *l;
+  if (!format_alloc(&l, 1, sizeof *l, "lexicon", e)) return false;
+  compiler c = {.l = l, .e = e};
+  bool good = begin(l, bytes, e);
+  for (size_t i = 0; good && i < n; i++) {
+    c.text = &texts[i];
+    good = take_text(&c);
+  }
+  if (good)
+    *out = l;
+  else
+    lexicon_free(l);
+  return good;
+}
+
+void lexicon_free(lexicon *l) {
+  if (l == NULL) return;
+  free(l->nodes);
+  free(l->slots);
+  free(l->phrases);
+  free(l->texts);
+  free(l);
+}
+
+size_t lexicon_bytes(const lexicon *l) {
+  return sizeof *l + l->cap_nodes * sizeof *l->nodes + l->n_slots * sizeof *l->slots +
+         l->cap_phrases * sizeof *l->phrases + l->cap_texts;
+}

@@ -1,0 +1,96 @@
+// What the files of lexicon.h share: the trie of all phrases, and how a state goes through it.
+//
+// A phrase is a path of symbols (lexicon_symbols.h) from the root. Banned phrases, required ones, numerals and units are in one trie, so
+// that a beginning at a place of the text is one node, whatever it may become. Exceptions are in a trie of their own, whose root is a
+// child of the root; there a space is a symbol like others, because it may stand where the exception has one and nowhere else. Nodes find their children by a hash of
+// (node, symbol): that is one pass over the phrases, where tables of failure links would need the whole trie a second time.
+#ifndef SOUK_FORMAT_LEXICON_INTERNAL_H
+#define SOUK_FORMAT_LEXICON_INTERNAL_H
+
+#include "format/lexicon.h"
+#include "format/lexicon_symbols.h"
+
+enum {
+  NODE_BANNED = 1 << 0,   // a banned phrase ends here
+  NODE_ALLOWED = 1 << 1,  // an exception
+  NODE_REQUIRED = 1 << 2, // a required phrase
+  NODE_NUMERAL = 1 << 3,  // a numeral
+  NODE_UNIT = 1 << 4,     // a unit, and what behind a numeral makes a quantity of it
+  NODE_OFF = 1 << 5,      // such as an amount may have behind it
+  NODE_MONEY = 1 << 6,    // such as an amount and a threshold may have
+  NODE_BITS = 0xFF,
+  NODE_PHRASE_SHIFT = 8,
+};
+
+typedef struct lexicon_node {
+  uint32_t parent, symbol;
+  uint32_t child, next; // the first child, and the next of the parent's; 0: none
+  uint32_t flags;       // and the phrase's number << NODE_PHRASE_SHIFT
+  uint32_t required;    // its bit
+} lexicon_node;
+
+typedef struct lexicon_phrase {
+  uint32_t text, bytes, line, source;
+} lexicon_phrase;
+
+enum {
+  LEXICON_GAP = 0x110000,
+  LEXICON_EXCEPTIONS = 0x110001,
+  EXCEPTION_ROOT = 1
+}; // symbols that are no characters
+
+struct lexicon {
+  lexicon_node *nodes; // [n_nodes]; 0 is the root, EXCEPTION_ROOT that of exceptions
+  uint32_t *slots;     // [n_slots], a power of two: nodes by the hash of parent and symbol
+  lexicon_phrase *phrases;
+  char *texts; // of all phrases as they were written, and the names of the sources
+  size_t n_nodes, cap_nodes, n_slots, n_phrases, cap_phrases, n_texts, cap_texts;
+  int32_t n_required;
+};
+
+// An entry of lexicon_state.live: a node and bits.
+enum {
+  LIVE_OWED = 1 << 0,      // a banned phrase from here is complete: only an exception can save it
+  LIVE_EXCEPTION = 1 << 1, // of an exception, and not of a phrase
+  LIVE_AFTER = 7 << 2,     // what quantity stood right in front of it
+  LIVE_AFTER_SHIFT = 2,
+  LIVE_NODE_SHIFT = 5,
+};
+
+// Reasons that are no phrases.
+enum { HIT_NOT_TEXT = 0, HIT_QUANTITY = 1, HIT_TOO_MANY = 2, HIT_PHRASES = 8 };
+
+// lexicon_state.number: what stands at the end of the text.
+typedef enum lexicon_number {
+  NUMBER_NONE,
+  NUMBER_SAID,      // a numeral
+  NUMBER_TERM,      // a slot, or a name that ends in digits
+  NUMBER_AMOUNT,    // slot:amount
+  NUMBER_THRESHOLD, // slot:threshold
+} lexicon_number;
+
+static inline uint32_t lexicon_hash(uint32_t parent, uint32_t symbol) {
+  const uint64_t h = ((uint64_t)parent << 21 ^ symbol) * UINT64_C(0x9E3779B97F4A7C15);
+  return (uint32_t)(h >> 32);
+}
+
+// The child of a node; 0: there is none.
+static inline uint32_t lexicon_child(const lexicon *l, uint32_t node, uint32_t symbol) {
+  const size_t mask = l->n_slots - 1;
+  for (size_t at = lexicon_hash(node, symbol) & mask;; at = (at + 1) & mask) {
+    const uint32_t n = l->slots[at];
+    if (n == 0) return 0;
+    if (l->nodes[n].parent == node && l->nodes[n].symbol == symbol) return n;
+  }
+}
+
+// What a symbol or a separator (lexicon_class) does to a state.
+bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x);
+
+// The forms of a word (letters [n], lower case), itself first, into to [LEXICON_FORMS][LEXICON_LONGEST + 4] with lengths;
+// returns how many.
+enum { LEXICON_FORMS = 8, LEXICON_FORM_LETTERS = LEXICON_LONGEST + 4 };
+size_t lexicon_forms(const uint32_t *word, size_t n, uint32_t to[LEXICON_FORMS][LEXICON_FORM_LETTERS],
+                     size_t lengths[LEXICON_FORMS]);
+
+#endif

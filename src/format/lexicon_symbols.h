@@ -1,0 +1,31 @@
+// What a lexicon sees of a character; see lexicon.h.
+#ifndef SOUK_FORMAT_LEXICON_SYMBOLS_H
+#define SOUK_FORMAT_LEXICON_SYMBOLS_H
+
+#include <stdint.h>
+
+typedef enum lexicon_class {
+  LEXICON_NOTHING, // not seen: zero-width characters, accents
+  LEXICON_SPACE,   // space and hyphen
+  LEXICON_SIGN,    // other punctuation and signs
+  LEXICON_STOP,    // , . ! ? ; : and line ends, which no quantity goes over
+  LEXICON_LETTER,  // of a script that writes spaces
+  LEXICON_DIGIT,   // all that Unicode has: full-width, raised, in circles, Roman
+  LEXICON_CHINESE, // ideographs and kana
+} lexicon_class;
+
+typedef struct lexicon_symbol {
+  uint32_t c;    // the character without case, accent and width
+  uint32_t kind; // a lexicon_class
+} lexicon_symbol;
+
+extern const uint8_t lexicon_ascii[128];
+lexicon_symbol lexicon_symbol_of_other(uint32_t c); // any character
+
+static inline lexicon_symbol lexicon_symbol_of(uint32_t c) {
+  if (c < 128) return (lexicon_symbol){c >= 'A' && c <= 'Z' ? c + 32 : c, lexicon_ascii[c]};
+  if (c >= 0x4E00 && c < 0xA000) return (lexicon_symbol){c, LEXICON_CHINESE};
+  return lexicon_symbol_of_other(c);
+}
+
+#endif
