@@ -521,6 +521,26 @@ static inline souk_status souk_score_pairs(const souk_bundle *bundle, const souk
                                 error);
 }
 
+// ---- lexicons ------------------------------------------------------------------------------------------------
+
+// Which phrases promotion copy may not have and which it must have, for the words of a bundle. With or without phrases, it keeps
+// out every quantity that is not a term of the offer. The form of the texts is in docs/copy.md: a phrase a line, "#" begins a comment,
+// "word~" stands for a word's forms, "!phrase" is an exception, [required] begins phrases that copy must have.
+typedef struct souk_lexicon souk_lexicon;
+
+typedef struct souk_lexicon_text {
+  const char *text; // UTF-8, such as a file of configs/lexicon-*.txt holds
+  size_t bytes;     // of it; 0: it ends with a NUL
+  const char *name; // what errors and reasons call it; NULL: "texts[i]"
+} souk_lexicon_text;
+
+// Makes one lexicon of n texts, which may be 0 (texts may be NULL then); it is freed with souk_lexicon_free, before the bundle is closed. It does not change
+// afterwards, so any number of threads may use one at the same time. What a text may not have is SOUK_ERR_FORMAT, with its name and line;
+// a bundle that has no words (souk_info.has_words) is SOUK_ERR_ARGUMENT.
+SOUK_API souk_status souk_lexicon_new(souk_lexicon **out, const souk_bundle *bundle,
+                                      const souk_lexicon_text *texts, size_t n, souk_error *error);
+SOUK_API void souk_lexicon_free(souk_lexicon *lexicon); // NULL is fine
+
 // ---- explanations --------------------------------------------------------------------------------------------
 
 // How the shares of the events were found.

@@ -475,6 +475,35 @@ static void of_explain(void) {
 #undef CALL
 }
 
+// ---- lexicons ------------------------------------------------------------------------------------------------
+
+static void of_lexicon_new(void) {
+  static const souk_lexicon_text good = {.text = "best"}, none_there = {0}, wrong = {.text = "a\n!."},
+                                 named = {.text = "[x]", .name = "x.txt"};
+  souk_lexicon *out = NULL;
+#define CALL(out_, texts_, n_) souk_lexicon_new(out_, rich_ranks, texts_, n_, error)
+  NO_BUNDLE(souk_lexicon_new(&out, none, &good, 1, error))
+  REFUSED(CALL(NULL, &good, 1), BAD, "out must not be NULL");
+  REFUSED(CALL(ODD(souk_lexicon **, &out), &good, 1), BAD, "out is not aligned");
+  REFUSED(CALL(&out, NULL, 1), BAD, "texts must not be NULL");
+  REFUSED(CALL(&out, ODD(const souk_lexicon_text *, other), 1), BAD, "texts is not aligned");
+  REFUSED(CALL(&out, &good, SIZE_MAX), BAD, "a lexicon has at most");
+  REFUSED(CALL(&out, &none_there, 1), BAD, "texts[0].text must not be NULL");
+  REFUSED(CALL(&out, &wrong, 1), SOUK_ERR_FORMAT, "texts[0], line 2: a phrase without a letter");
+  REFUSED(CALL(&out, &named, 1), SOUK_ERR_FORMAT, "x.txt, line 1: a section");
+  IS(souk_lexicon_new(&out, rich_ranks, &good, 1, NULL) == SOUK_OK && out != NULL);
+  souk_lexicon_free(out);
+  IS(souk_lexicon_new(&out, rich_ranks, NULL, 0, ODD(souk_error *, other)) == BAD);
+#undef CALL
+}
+
+static void of_lexicon_free(void) {
+  souk_lexicon_free(NULL);
+  souk_lexicon_free((souk_lexicon *)(void *)other); // left alone
+  souk_lexicon_free(ODD(souk_lexicon *, other));
+  IS(true);
+}
+
 // ---- promotions ----------------------------------------------------------------------------------------------
 
 static void of_promote(void) {
@@ -582,6 +611,8 @@ static const struct {
              {"souk_classify_sized", of_classify},
              {"souk_score_pairs_sized", of_score_pairs},
              {"souk_explain_sized", of_explain},
+             {"souk_lexicon_new", of_lexicon_new},
+             {"souk_lexicon_free", of_lexicon_free},
              {"souk_promote_sized", of_promote}};
 enum { CALLS = sizeof table / sizeof *table };
 
