@@ -233,6 +233,13 @@ static void take_fraction(const input *in, bool hundred, quantity *q) {
   q->unit = hundred ? UNIT_PERCENT : UNIT_OTHER;
 }
 
+// 一块面料 is a piece of cloth; 一倍, 一成 and 一元 are what they say.
+static bool may_be_article(const quantity_word *measure) {
+  if (strcmp(measure->text, "块") == 0 || strcmp(measure->text, "塊") == 0) return true;
+  return measure->unit == UNIT_OTHER && strcmp(measure->text, "倍") != 0 &&
+         strcmp(measure->text, "成") != 0 && strcmp(measure->text, "分之") != 0;
+}
+
 static bool zh_at(const input *in, size_t at, bool signed_before, quantity *q) {
   zh_run r;
   if (longest(in, at, ZH_NUMERAL, NULL) == 0) return false;
@@ -241,7 +248,7 @@ static bool zh_at(const input *in, size_t at, bool signed_before, quantity *q) {
     q->number_end = r.number_end, q->end = r.end;
     q->unit = r.measure->unit;
     q->value = zh_decimal(r.values, r.n_measured, r.point);
-    q->article = r.n_measured == 1 && r.values[0] == 1 && q->unit == UNIT_OTHER && !signed_before;
+    q->article = !signed_before && r.n_measured == 1 && r.values[0] == 1 && may_be_article(r.measure);
     if (strcmp(r.measure->text, "分之") == 0) take_fraction(in, r.n_measured == 1 && r.values[0] == 100, q);
     return true;
   }
@@ -432,7 +439,11 @@ static bool signed_at(const input *in, size_t at, quantity *q) {
     return false;
   end = skip_spaces(in, end);
   if (!digits_at(in, end, q) && !zh_at(in, end, true, q)) return false;
-  if (q->unit == UNIT_OFF) q->end = q->number_end; // $20 off
+  if (q->unit == UNIT_OFF || (q->unit == UNIT_OTHER && q->end > q->number_end)) { // $20 off, a $50 coupon
+    q->end = q->number_end;
+    q->unit = UNIT_NONE;
+    q->article = false;
+  }
   if (q->unit == UNIT_NONE || q->unit == UNIT_OFF ||
       (sign->unit == UNIT_YEN_SIGN && q->unit == UNIT_YEN_SIGN))
     q->unit = sign->unit;
@@ -442,18 +453,18 @@ static bool signed_at(const input *in, size_t at, quantity *q) {
   return true;
 }
 
-// What is a quantity by itself; 送一件 with its measure.
-static size_t whole_at(const input *in, size_t at) {
-  const quantity_word *w = NULL;
-  const size_t end = longest(in, at, ZH_WHOLE, &w);
-  if (end == 0) return quantity_in_word(character_before(in, at)) ? 0 : longest(in, at, EN_WHOLE, NULL);
-  if (!text_ends_with(w->text, "一")) return end;
+// What is a quantity by itself; 送一件 with its measure. Its end; 0: there is none.
+static size_t whole_at(const input *in, size_t at, const quantity_word **w) {
+  const size_t end = longest(in, at, ZH_WHOLE, w);
+  if (end == 0) return quantity_in_word(character_before(in, at)) ? 0 : longest(in, at, EN_WHOLE, w);
+  if (!text_ends_with((*w)->text, "一")) return end;
   const size_t measured = longest(in, skip_spaces(in, end), ZH_MEASURE, NULL);
   return measured > 0 ? measured : end;
 }
 
 bool quantity_at(const char *text, size_t bytes, size_t at, char decimal, quantity *q) {
   const input in = {text, bytes, decimal};
+  const quantity_word *w = NULL;
   size_t n;
   *q = (quantity){.begin = at, .value = NAN};
   const uint32_t c = character(&in, at, &n), before = character_before(&in, at);
@@ -463,10 +474,10 @@ bool quantity_at(const char *text, size_t bytes, size_t at, char decimal, quanti
     if (quantity_in_word(before)) q->unit = UNIT_OTHER, q->value = NAN; // red2
     return true;
   }
-  size_t end = whole_at(&in, at);
+  const size_t end = whole_at(&in, at, &w);
   if (zh_at(&in, at, false, q) && q->end >= end) return true;
   if (!quantity_in_word(before) && en_tail(&in, at, false, q) && q->end >= end) return true;
   if (end == 0) return false;
-  *q = (quantity){at, end, end, NAN, UNIT_OTHER, false};
+  *q = (quantity){at, end, end, w->value > 0 ? w->value : NAN, w->unit, false};
   return true;
 }

@@ -1,14 +1,12 @@
 // The table of numerals, measures and units; see promo_quantity.h. Each list is in the order of its bytes, which a test checks.
 #include "format/promo_quantity.h"
 
-#define WORD(text) \
-  { text, 0, UNIT_OTHER }
-#define NUMERAL(text, value) \
-  { text, value, UNIT_OTHER }
-#define UNIT(text, unit) \
-  { text, 0, UNIT_##unit }
-
 // clang-format off
+#define WORD(text)           {text, 0, UNIT_OTHER}
+#define NUMERAL(text, value) {text, value, UNIT_OTHER}
+#define UNIT(text, unit)     {text, 0, UNIT_##unit}
+#define HALF(text)           {text, 5, UNIT_FOLD}
+
 static const quantity_word zh_numerals[] = {
     NUMERAL("〇", 0), NUMERAL("一", 1), NUMERAL("七", 7), NUMERAL("万", 10000), NUMERAL("三", 3),
     NUMERAL("两", 2), NUMERAL("九", 9), NUMERAL("二", 2), NUMERAL("五", 5), NUMERAL("亿", 100000000),
@@ -61,8 +59,8 @@ static const quantity_word zh_leads[] = {
 };
 
 static const quantity_word zh_wholes[] = {
-    WORD("买一"), WORD("减半"), WORD("加倍"), WORD("半价"), WORD("半價"), WORD("双倍"), WORD("成倍"),
-    WORD("打对折"), WORD("打對折"), WORD("拍一"), WORD("減半"), WORD("百分百"), WORD("翻倍"), WORD("翻番"),
+    WORD("买一"), WORD("减半"), WORD("加倍"), HALF("半价"), HALF("半價"), WORD("双倍"), WORD("成倍"),
+    HALF("打对折"), HALF("打對折"), WORD("拍一"), WORD("減半"), WORD("百分百"), WORD("翻倍"), WORD("翻番"),
     WORD("買一"), WORD("贈一"), WORD("赠一"), WORD("送一"), WORD("雙倍"),
 };
 
@@ -132,7 +130,7 @@ static const quantity_word en_units[] = {
 
 static const quantity_word en_wholes[] = {
     WORD("a dozen"), WORD("bogo"), WORD("buy one"), WORD("double the"), WORD("double your"), WORD("dozens"),
-    WORD("fivefold"), WORD("fourfold"), WORD("get one"), WORD("half price"), WORD("half the"),
+    WORD("fivefold"), WORD("fourfold"), WORD("get one"), HALF("half price"), WORD("half the"),
     WORD("half your"), WORD("hundreds"), WORD("millions"), WORD("tenfold"), WORD("thousands"),
     WORD("three for the"), WORD("three for two"), WORD("threefold"), WORD("triple the"),
     WORD("triple your"), WORD("twice as"), WORD("twice the"), WORD("twice your"), WORD("two for one"),

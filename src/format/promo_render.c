@@ -6,11 +6,11 @@
 
 // In Chinese the currency of another country is a word, since ￥ and $ stand for the currencies of several.
 static const promo_market markets[] = {
-    {"cn", {"￥", ""}, {"", ""}, {"¥", ""}, '.', ',', MONTH_DAY},
-    {"us", {"", "美元"}, {"", "美元"}, {"$", ""}, '.', ',', MONTH_DAY},
-    {"gb", {"", "英镑"}, {"", "英镑"}, {"£", ""}, '.', ',', DAY_MONTH},
-    {"eu", {"", "欧元"}, {"", "欧元"}, {"", " €"}, ',', '.', DAY_MONTH_DOTS},
-    {"jp", {"", "日元"}, {"", "日元"}, {"¥", ""}, '.', ',', MONTH_DAY},
+    {"cn", UNIT_CNY, {"￥", ""}, {"", ""}, {"¥", ""}, '.', ',', MONTH_DAY},
+    {"us", UNIT_USD, {"", "美元"}, {"", "美元"}, {"$", ""}, '.', ',', MONTH_DAY},
+    {"gb", UNIT_GBP, {"", "英镑"}, {"", "英镑"}, {"£", ""}, '.', ',', DAY_MONTH},
+    {"eu", UNIT_EUR, {"", "欧元"}, {"", "欧元"}, {"", " €"}, ',', '.', DAY_MONTH_DOTS},
+    {"jp", UNIT_JPY, {"", "日元"}, {"", "日元"}, {"¥", ""}, '.', ',', MONTH_DAY},
 };
 enum { MARKETS = sizeof markets / sizeof markets[0], SHORT = 96 };
 

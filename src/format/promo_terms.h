@@ -82,4 +82,23 @@ uint32_t promo_terms_given(const promo_terms *t);
 size_t promo_render(promo_slot s, const promo_terms *t, const promo_market *m, promo_language l, char *to,
                     size_t room);
 
+enum { PROMO_QUANTITY = -1, PROMO_ARTICLE = -2 };
+
+typedef struct promo_span {
+  size_t begin, end; // bytes
+  int32_t
+      slot; // promo_slot; PROMO_QUANTITY: a quantity that is no term; PROMO_ARTICLE: one of those that is 一 before a measure
+} promo_span;
+
+// Where terms and other quantities stand in copy [bytes], in order, without overlaps; returns how many there are, of which the first
+// `most` are written to `to` (NULL if most is 0). Only terms that are given are found, in any of their accepted forms
+// (docs/copy.md has the list): in either language, in figures, Chinese numerals or English words, in full-width forms. A slot in place of
+// its span leaves copy that reads as before: 满300元 becomes 满[threshold]元 where a threshold is written bare. Money in another
+// currency than the market's, a date of another year, and a number that is worth the same but counts something else are no terms. Where
+// several terms are worth the same, what stands beside the number decides (满, 减, "over", "off"), then price, threshold, amount.
+// Names and codes of a single character are not looked for. Bytes that are no UTF-8 are passed over. m may be NULL: then no currency
+// is another one, and 12/31 is not read as a date.
+size_t promo_find(const char *text, size_t bytes, const promo_terms *t, const promo_market *m,
+                  promo_language l, promo_span *to, size_t most);
+
 #endif
