@@ -21,10 +21,6 @@ static uint32_t node_of(uint32_t entry) {
   return entry >> LIVE_NODE_SHIFT;
 }
 
-static uint32_t flags_of(const lexicon *l, uint32_t entry) {
-  return l->nodes[node_of(entry)].flags;
-}
-
 static bool is_hit(lexicon_state *s, uint32_t why) {
   s->hit = why;
   return false;
@@ -32,46 +28,77 @@ static bool is_hit(lexicon_state *s, uint32_t why) {
 
 // ---- what is complete ----------------------------------------------------------------------------------------
 
-// Does a unit at this node make a quantity of what stood in front?
-static bool is_quantity(uint32_t flags, uint32_t after) {
-  if ((flags & NODE_UNIT) == 0 || after == NUMBER_NONE) return false;
+static bool is_said(uint32_t number) {
+  return number == NUMBER_SAID || number == NUMBER_LED_ONE;
+}
+
+// Does a numeral make a quantity with what stands right in front of it? One that touches a term makes another number of it: 199万.
+static bool numeral_is_quantity(const lexicon_state *s, uint32_t flags, uint32_t after) {
+  if (after >= NUMBER_TERM) return true;
+  if (s->in_slot) return is_said(after);
+  return after == NUMBER_SIGNED || after == NUMBER_LED_ONE ||
+         (after == NUMBER_LED && (flags & NODE_ONE) == 0);
+}
+
+static bool unit_is_quantity(uint32_t flags, uint32_t after) {
   const bool money = (flags & NODE_MONEY) != 0, off = (flags & NODE_OFF) != 0;
   if (after == NUMBER_AMOUNT) return !money && !off;
-  return after != NUMBER_THRESHOLD || !money;
+  if (after == NUMBER_THRESHOLD) return !money;
+  return is_said(after) || after == NUMBER_TERM;
 }
 
-static void owe(const lexicon *l, lexicon_state *s, int i, uint32_t flags, uint32_t after) {
-  const bool number = (flags & NODE_NUMERAL) != 0;
-  // A numeral that touches a term makes another number of it: 199[price], [price]万.
-  const bool mixed = number && (after >= NUMBER_TERM || (s->in_slot && after != NUMBER_NONE));
-  const bool quantity = mixed || is_quantity(flags, after);
-  if (quantity || (flags & NODE_BANNED) != 0) {
-    s->live[i] |= LIVE_OWED;
-    if (s->hit == 0) s->hit = quantity ? HIT_QUANTITY : HIT_PHRASES + (flags >> NODE_PHRASE_SHIFT);
-  }
-  if ((flags & NODE_REQUIRED) != 0) s->met |= UINT64_C(1) << l->nodes[node_of(s->live[i])].required;
-  if (number && s->number == NUMBER_NONE) {
-    s->number = NUMBER_SAID;
-    s->inner = s->in_slot;
-  }
+static bool is_quantity(const lexicon_state *s, uint32_t flags, uint32_t after) {
+  if ((flags & NODE_WHOLE) != 0) return !s->in_slot;
+  if ((flags & NODE_KEEPS) != 0 && after == NUMBER_LED_ONE && s->last == LEXICON_CHINESE)
+    return true; // 减一多
+  return ((flags & NODE_NUMERAL) != 0 && numeral_is_quantity(s, flags, after)) ||
+         ((flags & NODE_UNIT) != 0 && unit_is_quantity(flags, after));
 }
 
-// Phrases that end with the last symbol are complete.
-static void settle(const lexicon *l, lexicon_state *s) {
+// What the text ends with now, as far as numbers go.
+static lexicon_number number_behind(const lexicon_state *s, uint32_t flags, uint32_t after) {
+  if ((flags & NODE_NUMERAL) != 0) return after == NUMBER_LED ? NUMBER_LED_ONE : NUMBER_SAID;
+  if ((flags & NODE_KEEPS) != 0) {
+    if (is_said(after)) return NUMBER_SAID;
+    // "[percent] and free gifts" is fine, and [price]多件 is not.
+    if (after >= NUMBER_TERM && s->last == LEXICON_CHINESE) return (lexicon_number)after;
+  }
+  if ((flags & NODE_SIGN) != 0) return NUMBER_SIGNED;
+  return (flags & NODE_LEAD) != 0 ? NUMBER_LED : NUMBER_NONE;
+}
+
+static void owe(lexicon_state *s, int i, uint32_t phrase) {
+  s->live[i] |= LIVE_OWED;
+  if (s->hit < HIT_PHRASES) s->hit = HIT_PHRASES + phrase;
+}
+
+// Phrases that end with the last symbol are complete. False: a quantity is.
+static bool settle(const lexicon *l, lexicon_state *s) {
   bool saved = false;
   for (int i = 0; i < s->n; i++) {
-    const uint32_t entry = s->live[i], flags = flags_of(l, entry); // of the root, none
-    if ((flags & NODE_BITS) != 0) owe(l, s, i, flags, (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT);
-    saved |= (flags & NODE_ALLOWED) != 0;
+    const uint32_t entry = s->live[i], after = (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT;
+    const lexicon_node *node =
+        &l->nodes[node_of(entry)]; // the root, of which nothing ends: a phrase that is only owed
+    if (is_quantity(s, node->flags, after)) return is_hit(s, HIT_QUANTITY);
+    const lexicon_number number = number_behind(s, node->flags, after);
+    if (number != NUMBER_NONE && !is_said(s->number)) {
+      s->number = (uint8_t)number;
+      s->inner = s->in_slot;
+    }
+    if ((node->flags & NODE_BANNED) != 0) owe(s, i, node->phrase);
+    if ((node->flags & NODE_REQUIRED) != 0) s->met |= UINT64_C(1) << node->required;
+    saved |= (node->flags & NODE_ALLOWED) != 0;
     if (saved) s->live[i] &= ~(uint32_t)LIVE_OWED; // this entry is as old as the exception or younger
   }
+  return true;
 }
 
 // Can the entry still complete an exception?
 static bool may_save(const lexicon *l, const lexicon_state *s, uint32_t entry) {
   if ((entry & LIVE_EXCEPTION) == 0) return false;
   const bool at_word_end = s->fresh && s->last != LEXICON_CHINESE;
-  return l->nodes[node_of(entry)].child != 0 || (at_word_end && (flags_of(l, entry) & NODE_ALLOWED) != 0);
+  const lexicon_node *node = &l->nodes[node_of(entry)];
+  return node->child != 0 || (at_word_end && (node->flags & NODE_ALLOWED) != 0);
 }
 
 // False: something is owed that nothing can pay. Entries that are of no use are dropped.
@@ -109,17 +136,20 @@ static void go_on_behind_sign(const lexicon *l, lexicon_state *s, bool space) {
 }
 
 static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_class kind) {
-  if (s->fresh && s->last != LEXICON_CHINESE) settle(l, s);
+  if (s->fresh && s->last != LEXICON_CHINESE && !settle(l, s)) return false;
   s->fresh = false;
+  if (kind == LEXICON_PERCENT && !s->in_slot && (is_said(s->number) || s->number >= NUMBER_TERM))
+    return is_hit(s, HIT_QUANTITY);
   go_on_behind_sign(l, s, kind == LEXICON_SPACE);
   if (kind == LEXICON_STOP) s->number = NUMBER_NONE;
+  if (kind == LEXICON_MONEY && !s->in_slot && s->number < NUMBER_TERM) s->number = NUMBER_SIGNED;
   return check(l, s);
 }
 
 // A digit of the model's own is a quantity, whatever follows. One of a slot must not touch a number in front of it.
 static bool take_digit(lexicon_state *s, uint32_t before, bool touches) {
   if (!s->in_slot) return false;
-  if (!s->inner && (before == NUMBER_SAID || (before != NUMBER_NONE && touches))) return false;
+  if (!s->inner && (is_said(before) || (before >= NUMBER_TERM && touches))) return false;
   s->number = NUMBER_SAID;
   s->inner = true;
   return true;
@@ -148,7 +178,7 @@ static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
 static bool take_symbol(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
   const bool touches = s->fresh && s->last == x.kind, inside = touches && x.kind != LEXICON_CHINESE;
   if (s->fresh && !touches && s->last != LEXICON_CHINESE) {
-    settle(l, s); // a word ends without a sign, at a character of another kind
+    if (!settle(l, s)) return false; // a word ends without a sign, at a character of another kind
     s->fresh = false;
     if (!check(l, s)) return false;
   }
@@ -164,7 +194,7 @@ static bool take_symbol(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
   if (s->in_slot && x.kind != LEXICON_DIGIT) s->inner = true;
   s->last = (uint8_t)x.kind;
   s->fresh = true;
-  if (x.kind == LEXICON_CHINESE) settle(l, s);
+  if (x.kind == LEXICON_CHINESE && !settle(l, s)) return false;
   return check(l, s);
 }
 
@@ -175,6 +205,8 @@ bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
   case LEXICON_SPACE:
   case LEXICON_SIGN:
   case LEXICON_STOP:
+  case LEXICON_MONEY:
+  case LEXICON_PERCENT:
     return take_separator(l, s, (lexicon_class)x.kind);
   default:
     return take_symbol(l, s, x);
@@ -226,7 +258,7 @@ bool lexicon_step_slot(const lexicon *l, lexicon_state *s, promo_slot slot, cons
   if (!name)
     s->number = slot == SLOT_AMOUNT ? NUMBER_AMOUNT : slot == SLOT_THRESHOLD ? NUMBER_THRESHOLD : NUMBER_TERM;
   else if (s->inner)
-    s->number = s->number != NUMBER_NONE ? NUMBER_TERM : NUMBER_NONE;
+    s->number = is_said(s->number) ? NUMBER_TERM : s->number;
   else
     s->number = before; // nothing of it can be read
   s->inner = false;
@@ -238,7 +270,7 @@ bool lexicon_step_slot(const lexicon *l, lexicon_state *s, promo_slot slot, cons
 // The state where the text ends. False: something is owed.
 static bool end(const lexicon *l, lexicon_state *s) {
   if (s->n_partial > 0) return false;
-  if (s->fresh && s->last != LEXICON_CHINESE) settle(l, s);
+  if (s->fresh && s->last != LEXICON_CHINESE && !settle(l, s)) return false;
   for (int i = 0; i < s->n; i++)
     if ((s->live[i] & LIVE_OWED) != 0) return false;
   return true;

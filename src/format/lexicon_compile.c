@@ -2,9 +2,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "format/lexicon_internal.h"
+#include "format/promo_quantity.h"
 #include "format/utf8.h"
 
-enum { MOST_WORDS = 32, MOST_MARKS = 3, MOST_NODES = 1 << 25, MOST_PHRASES = 1 << 23 };
+enum { MOST_WORDS = 32, MOST_MARKS = 3, MOST_NODES = 1 << 25, MOST_PHRASES = 1 << 24 };
 
 // A phrase as it is read: words of symbols, with or without the mark of their forms.
 typedef struct reading {
@@ -21,7 +22,7 @@ typedef struct compiler {
   format_error *e;
   const lexicon_text *text;
   uint32_t line, source; // of the text that is read; where its name is in l->texts
-  uint32_t flag;         // NODE_... of the phrase that is put in, and its number above
+  uint32_t flags;        // NODE_... of the phrase that is put in
   uint32_t required;
 } compiler;
 
@@ -68,11 +69,9 @@ static bool child_of(compiler *c, uint32_t *node, uint32_t symbol) {
 
 static void end_at(compiler *c, uint32_t node) {
   lexicon_node *n = &c->l->nodes[node];
-  const uint32_t flag = c->flag & NODE_BITS, named = n->flags & (NODE_BANNED | NODE_UNIT | NODE_NUMERAL);
-  if ((flag & NODE_BANNED) != 0 || named == 0)
-    n->flags = (n->flags & NODE_BITS) | (c->flag & ~(uint32_t)NODE_BITS);
-  n->flags |= flag;
-  if ((flag & NODE_REQUIRED) != 0) n->required = c->required;
+  n->flags |= (uint16_t)c->flags;
+  if ((c->flags & NODE_BANNED) != 0) n->phrase = (uint32_t)c->l->n_phrases - 1;
+  if ((c->flags & NODE_REQUIRED) != 0) n->required = (uint16_t)c->required;
 }
 
 static bool put_symbols(compiler *c, uint32_t *node, const uint32_t *symbols, size_t n) {
@@ -87,7 +86,7 @@ static bool put_words(compiler *c, const reading *r, size_t word, uint32_t node)
     end_at(c, node);
     return true;
   }
-  if (r->words[word].gap && (c->flag & NODE_ALLOWED) != 0 && !child_of(c, &node, LEXICON_GAP)) return false;
+  if (r->words[word].gap && (c->flags & NODE_ALLOWED) != 0 && !child_of(c, &node, LEXICON_GAP)) return false;
   const uint32_t *letters = r->symbols + r->words[word].begin;
   const size_t n = r->words[word].end - r->words[word].begin;
   if (!r->words[word].forms) return put_symbols(c, &node, letters, n) && put_words(c, r, word + 1, node);
@@ -174,7 +173,8 @@ static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t fla
     if (l->n_required == LEXICON_MOST_REQUIRED) return wrong(c, "more than 64 required phrases");
     c->required = (uint32_t)l->n_required++;
   }
-  c->flag = flag | (uint32_t)l->n_phrases++ << NODE_PHRASE_SHIFT;
+  l->n_phrases++;
+  c->flags = flag;
   return put_words(c, &r, 0, flag == NODE_ALLOWED ? EXCEPTION_ROOT : 0);
 }
 
@@ -239,12 +239,54 @@ static bool take_text(compiler *c) {
                     c->text->kind == LEXICON_BANNED ? NODE_BANNED : NODE_REQUIRED, false);
 }
 
+// ---- quantities ----------------------------------------------------------------------------------------------
+
+static uint32_t unit_flags(const quantity_word *w) {
+  switch (w->unit) {
+  case UNIT_OFF:
+    return NODE_UNIT | NODE_OFF;
+  case UNIT_CNY:
+  case UNIT_USD:
+  case UNIT_GBP:
+  case UNIT_EUR:
+  case UNIT_JPY:
+    return NODE_UNIT | NODE_MONEY;
+  default:
+    return NODE_UNIT;
+  }
+}
+
+static bool put_quantities(compiler *c, quantity_class class, uint32_t flags) {
+  size_t n;
+  const quantity_word *words = quantity_words(class, &n);
+  for (size_t i = 0; i < n; i++) {
+    reading r;
+    const bool sign =
+        class == SIGN && strspn(words[i].text, "abcdefghijklmnopqrstuvwxyz") < strlen(words[i].text);
+    if (sign) continue; // the automaton sees them as such, and "us" is a word without its $
+    if (!read_phrase(c, words[i].text, strlen(words[i].text), false, &r)) return false;
+    c->flags = (flags & NODE_UNIT) != 0 ? unit_flags(&words[i]) : flags;
+    if (class == ZH_NUMERAL && words[i].value == 1) c->flags |= NODE_ONE;
+    if (!put_words(c, &r, 0, 0)) return false;
+  }
+  return true;
+}
+
+static bool put_all_quantities(compiler *c) {
+  return put_quantities(c, ZH_NUMERAL, NODE_NUMERAL) && put_quantities(c, ZH_INNER, NODE_KEEPS) &&
+         put_quantities(c, ZH_MEASURE, NODE_UNIT) && put_quantities(c, ZH_LEAD, NODE_LEAD) &&
+         put_quantities(c, ZH_WHOLE, NODE_WHOLE) && put_quantities(c, SIGN, NODE_SIGN) &&
+         put_quantities(c, EN_NUMBER, NODE_NUMERAL) && put_quantities(c, EN_JOIN, NODE_KEEPS) &&
+         put_quantities(c, EN_FILLER, NODE_KEEPS) && put_quantities(c, EN_UNIT, NODE_UNIT) &&
+         put_quantities(c, EN_WHOLE, NODE_WHOLE);
+}
+
 // A guess of how many nodes there will be, so that little is moved later.
 static bool begin(lexicon *l, size_t bytes, format_error *e) {
-  l->n_slots = 1024;
+  l->n_slots = 8192;
   while (l->n_slots < bytes) l->n_slots *= 2;
   if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
-  if (!format_grow(&l->nodes, &l->cap_nodes, bytes / 2 + 64, sizeof *l->nodes, "lexicon", e)) return false;
+  if (!format_grow(&l->nodes, &l->cap_nodes, bytes / 2 + 4096, sizeof *l->nodes, "lexicon", e)) return false;
   l->nodes[0] = (lexicon_node){.child = EXCEPTION_ROOT};
   l->nodes[EXCEPTION_ROOT] = (lexicon_node){.symbol = LEXICON_EXCEPTIONS};
   l->n_nodes = 2;
@@ -264,7 +306,9 @@ bool lexicon_compile(lexicon **out, const lexicon_text *texts, size_t n, format_
   lexicon *l;
   if (!format_alloc(&l, 1, sizeof *l, "lexicon", e)) return false;
   compiler c = {.l = l, .e = e};
-  bool good = begin(l, bytes, e);
+  static const lexicon_text own = {.name = "quantities"};
+  c.text = &own;
+  bool good = begin(l, bytes, e) && put_all_quantities(&c);
   for (size_t i = 0; good && i < n; i++) {
     c.text = &texts[i];
     good = take_text(&c);

@@ -10,23 +10,29 @@
 #include "format/lexicon.h"
 #include "format/lexicon_symbols.h"
 
+// What ends at a node.
 enum {
-  NODE_BANNED = 1 << 0,   // a banned phrase ends here
-  NODE_ALLOWED = 1 << 1,  // an exception
-  NODE_REQUIRED = 1 << 2, // a required phrase
-  NODE_NUMERAL = 1 << 3,  // a numeral
-  NODE_UNIT = 1 << 4,     // a unit, and what behind a numeral makes a quantity of it
-  NODE_OFF = 1 << 5,      // such as an amount may have behind it
-  NODE_MONEY = 1 << 6,    // such as an amount and a threshold may have
-  NODE_BITS = 0xFF,
-  NODE_PHRASE_SHIFT = 8,
+  NODE_BANNED = 1 << 0,
+  NODE_ALLOWED = 1 << 1, // an exception
+  NODE_REQUIRED = 1 << 2,
+  // The words of promo_quantity.h:
+  NODE_NUMERAL = 1 << 3,
+  NODE_ONE = 1 << 4,   // the numeral is Chinese one, of which a lead makes no quantity yet
+  NODE_UNIT = 1 << 5,  // what makes a quantity of the numeral in front of it
+  NODE_OFF = 1 << 6,   // a unit that an amount may have
+  NODE_MONEY = 1 << 7, // and that an amount and a threshold may have
+  NODE_KEEPS = 1 << 8, // stands between numeral and unit: several, and, more
+  NODE_LEAD = 1 << 9,  // makes a quantity of the numeral behind it, and so does a sign of money
+  NODE_SIGN = 1 << 10,
+  NODE_WHOLE = 1 << 11, // a quantity by itself
 };
 
 typedef struct lexicon_node {
   uint32_t parent, symbol;
   uint32_t child, next; // the first child, and the next of the parent's; 0: none
-  uint32_t flags;       // and the phrase's number << NODE_PHRASE_SHIFT
-  uint32_t required;    // its bit
+  uint16_t flags;       // NODE_...
+  uint16_t required;    // bit of the required phrase
+  uint32_t phrase;      // that ends here
 } lexicon_node;
 
 typedef struct lexicon_phrase {
@@ -64,7 +70,10 @@ enum { HIT_NOT_TEXT = 0, HIT_QUANTITY = 1, HIT_TOO_MANY = 2, HIT_PHRASES = 8 };
 typedef enum lexicon_number {
   NUMBER_NONE,
   NUMBER_SAID,      // a numeral
-  NUMBER_TERM,      // a slot, or a name that ends in digits
+  NUMBER_LED,       // what leads a numeral: 满, 只要
+  NUMBER_LED_ONE,   // and 一 behind it
+  NUMBER_SIGNED,    // a sign of money
+  NUMBER_TERM,      // a slot, or a name that ends in a number
   NUMBER_AMOUNT,    // slot:amount
   NUMBER_THRESHOLD, // slot:threshold
 } lexicon_number;
@@ -85,6 +94,7 @@ static inline uint32_t lexicon_child(const lexicon *l, uint32_t node, uint32_t s
 }
 
 // What a symbol or a separator (lexicon_class) does to a state.
+// False: the text is banned, or states a quantity.
 bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x);
 
 // The forms of a word (letters [n], lower case), itself first, into to [LEXICON_FORMS][LEXICON_LONGEST + 4] with lengths;

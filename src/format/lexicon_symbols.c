@@ -3,6 +3,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include "format/promo_quantity.h"
 #include "format/unicode.h"
 
 #define N LEXICON_NOTHING
@@ -11,9 +12,11 @@
 #define L LEXICON_LETTER
 #define D LEXICON_DIGIT
 #define W LEXICON_SPACE
+#define M LEXICON_MONEY
+#define C LEXICON_PERCENT
 const uint8_t lexicon_ascii[128] = {
     N, N, N, N, N, N, N, N, N, S, P, S, S, P, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, N, //
-    W, P, S, S, S, S, S, S, S, S, S, S, P, W, P, S, D, D, D, D, D, D, D, D, D, D, P, P, S, S, S, P, //
+    W, P, S, S, M, C, S, S, S, S, S, S, P, W, P, S, D, D, D, D, D, D, D, D, D, D, P, P, S, S, S, P, //
     S, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, S, S, S, S, S, //
     S, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, L, S, S, S, S, N,
 };
@@ -23,6 +26,8 @@ const uint8_t lexicon_ascii[128] = {
 #undef L
 #undef D
 #undef W
+#undef M
+#undef C
 
 typedef struct range {
   uint32_t first, last;
@@ -41,25 +46,9 @@ static bool is_in(const range *r, size_t n, uint32_t c) {
 }
 #define IS_IN(table, c) is_in(table, sizeof table / sizeof *table, c)
 
-// Digits and numbers of Unicode (categories Nd, Nl, No) that somebody could read, without the ideographs; sorted.
-static const range digits[] = {
-    {0xB2, 0xB3},       {0xB9, 0xB9},       {0xBC, 0xBE},       {0x660, 0x669},     {0x6F0, 0x6F9},
-    {0x7C0, 0x7C9},     {0x966, 0x96F},     {0x9E6, 0x9EF},     {0xA66, 0xA6F},     {0xAE6, 0xAEF},
-    {0xB66, 0xB6F},     {0xBE6, 0xBF2},     {0xC66, 0xC6F},     {0xCE6, 0xCEF},     {0xD66, 0xD78},
-    {0xDE6, 0xDEF},     {0xE50, 0xE59},     {0xED0, 0xED9},     {0xF20, 0xF33},     {0x1040, 0x1049},
-    {0x1090, 0x1099},   {0x1369, 0x137C},   {0x17E0, 0x17E9},   {0x17F0, 0x17F9},   {0x1810, 0x1819},
-    {0x1946, 0x194F},   {0x19D0, 0x19DA},   {0x1A80, 0x1A99},   {0x1B50, 0x1B59},   {0x1BB0, 0x1BB9},
-    {0x1C40, 0x1C49},   {0x1C50, 0x1C59},   {0x2070, 0x2070},   {0x2074, 0x2079},   {0x2080, 0x2089},
-    {0x2150, 0x2189},   {0x2460, 0x249B},   {0x24EA, 0x24FF},   {0x2776, 0x2793},   {0x3007, 0x3007},
-    {0x3021, 0x3029},   {0x3038, 0x303A},   {0x3192, 0x3195},   {0x3220, 0x3229},   {0x3248, 0x324F},
-    {0x3251, 0x325F},   {0x3280, 0x3289},   {0x32B1, 0x32BF},   {0xA620, 0xA629},   {0xA8D0, 0xA8D9},
-    {0xA900, 0xA909},   {0xA9D0, 0xA9D9},   {0xAA50, 0xAA59},   {0xABF0, 0xABF9},   {0xFF10, 0xFF19},
-    {0x104A0, 0x104A9}, {0x11066, 0x1106F}, {0x1D7CE, 0x1D7FF}, {0x1F100, 0x1F10C}, {0x1FBF0, 0x1FBF9},
-};
-
 // Kana, bopomofo and what BERT takes for ideographs; sorted. The middle dot and the marks of repetition are no letters.
 static const range chinese[] = {
-    {0x3005, 0x3006}, {0x3041, 0x3096}, {0x309D, 0x309F}, {0x30A1, 0x30FA},
+    {0x3005, 0x3007}, {0x3041, 0x3096}, {0x309D, 0x309F}, {0x30A1, 0x30FA},
     {0x30FC, 0x30FF}, {0x3105, 0x312F}, {0x31A0, 0x31BF}, {0x31F0, 0x31FF},
 };
 
@@ -92,17 +81,24 @@ static bool is_stop(uint32_t c) {
   }
 }
 
+static bool is_money(uint32_t c) {
+  return (c >= 0xA2 && c <= 0xA5) || (c >= 0x20A0 && c <= 0x20C0) || c == 0xFFE0 || c == 0xFFE1 ||
+         c == 0xFFE5 || c == 0xFFE6;
+}
+
 static bool is_space(uint32_t c) {
   return c == 0xA0 || c == 0x3000 || (c >= 0x2000 && c <= 0x200A) || c == 0x202F || c == 0x205F ||
          (c >= 0x2010 && c <= 0x2012);
 }
 
 lexicon_symbol lexicon_symbol_of_other(uint32_t c) {
-  if (IS_IN(digits, c)) return (lexicon_symbol){c, LEXICON_DIGIT};
+  if (quantity_is_digit(c)) return (lexicon_symbol){c, LEXICON_DIGIT};
   if (c >= 0xFF01 && c <= 0xFF5E) return lexicon_symbol_of(c - 0xFEE0);
   if (IS_IN(chinese, c)) return (lexicon_symbol){c, LEXICON_CHINESE};
   if (IS_IN(blanks, c)) return (lexicon_symbol){c, LEXICON_NOTHING};
   if (is_stop(c)) return (lexicon_symbol){c, LEXICON_STOP};
+  if (is_money(c)) return (lexicon_symbol){c, LEXICON_MONEY};
+  if (c == 0x2030 || c == 0x2031 || c == 0xFE6A || c == 0x66A) return (lexicon_symbol){c, LEXICON_PERCENT};
   if (is_space(c)) return (lexicon_symbol){c, LEXICON_SPACE};
   const uint32_t plain = plain_letter(c);
   if (plain != 0) return (lexicon_symbol){plain, LEXICON_LETTER};

@@ -9,6 +9,8 @@ typedef enum lexicon_class {
   LEXICON_SPACE,   // space and hyphen
   LEXICON_SIGN,    // other punctuation and signs
   LEXICON_STOP,    // , . ! ? ; : and line ends, which no quantity goes over
+  LEXICON_MONEY,   // currency signs
+  LEXICON_PERCENT, // % and its like
   LEXICON_LETTER,  // of a script that writes spaces
   LEXICON_DIGIT,   // all that Unicode has: full-width, raised, in circles, Roman
   LEXICON_CHINESE, // ideographs and kana

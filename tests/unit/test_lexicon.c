@@ -3,6 +3,7 @@
 #include <string.h>
 #include "base/philox.h"
 #include "format/lexicon.h"
+#include "format/promo_quantity.h"
 #include "lib/check.h"
 
 static lexicon *compile(const char *text) {
@@ -82,7 +83,7 @@ static void word_forms(void **unused) {
 static void exceptions(void **unused) {
   (void)unused;
   lexicon *l = compile("\u6700 # why\n!\u6700\u8fd1\n!\u6700\u540e\u4e00\n\u8fd1\nbest\n!best before # a "
-                       "date\n\u7b2c\u4e00\n!\u7b2c\u4e00\u6b21");
+                       "date\n\u7b2c\u4e00\n!\u7b2c\u4e00\u773c");
   check_verdict(l, "\u6700", OPEN);
   check_verdict(l, "\u6700\u8fd1", FINE); // both lie inside
   check_verdict(l, "\u6700\u597d", LOST);
@@ -99,7 +100,7 @@ static void exceptions(void **unused) {
   check_verdict(l, "best. ", LOST);
   check_verdict(l, "best b", OPEN);
   check_verdict(l, "best  before", LOST);
-  check_verdict(l, "\u7b2c\u4e00\u6b21", FINE);
+  check_verdict(l, "\u7b2c\u4e00\u773c", FINE);
   check_verdict(l, "\u7b2c\u4e00\u540d", LOST);
   lexicon_free(l);
 }
@@ -162,6 +163,152 @@ static void says_what_is_wrong(void **unused) {
   assert_false(lexicon_step(l, &s, "a\xe6\x41", 3));
   lexicon_reason(l, &s, why, sizeof why);
   assert_string_equal(why, "it is not text of whole characters");
+  lexicon_free(l);
+}
+
+// ---- quantities ----------------------------------------------------------------------------------------------
+
+static void quantities(void **unused) {
+  (void)unused;
+  lexicon *l = compile("");
+  static const char *const lost[] = {"3",
+                                     "\uff13",
+                                     "\u2462",
+                                     "\u0663",
+                                     "mp3",
+                                     "twenty percent ",
+                                     "two free gifts ",
+                                     "half price ",
+                                     "one-off ",
+                                     "twenty %",
+                                     "dozens ",
+                                     "half an hour ",
+                                     "a dozen ",
+                                     "twenty-five days ",
+                                     "\u4e09\u4ef6",
+                                     "\u4e09 \u4ef6",
+                                     "\u516b\u4e94\u6298",
+                                     "\u5341\u51e0\u5929",
+                                     "\u534a\u4ef7",
+                                     "\u6ee1\u4e09\u767e",
+                                     "\uffe5\u4e09",
+                                     "\u4e70\u4e00",
+                                     "\u53ea\u8981\u4e5d",
+                                     "rmb \u4e09",
+                                     "\u767e\u5206\u4e4b",
+                                     "\u4e00\u6b3e",
+                                     "\u4e24\u4e2a\u591a\u5c0f\u65f6"};
+  static const char *const fine[] = {"one of us",
+                                     "think twice",
+                                     "two, off we go ",
+                                     "\u4e09\u751f\u4e09\u4e16",
+                                     "\u5341\u5206\u767e\u642d",
+                                     "\u4e00\u8d77",
+                                     "\u4e07\u7269",
+                                     "\u4e09",
+                                     "days off",
+                                     "\u7701\u4e00",
+                                     "\u4ef6",
+                                     "percent ",
+                                     "a day"};
+  for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) check_verdict(l, lost[i], LOST);
+  for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) check_verdict(l, fine[i], FINE);
+  check_verdict(l, "two days", OPEN);
+  lexicon_free(l);
+}
+
+typedef struct part { // a slot's text, or text where slot is -1
+  int slot;
+  const char *text;
+} part;
+
+static bool are_fine(const lexicon *l, const part *parts) {
+  lexicon_state s;
+  lexicon_begin(&s);
+  for (; parts->text != NULL; parts++) {
+    const size_t n = strlen(parts->text);
+    if (!(parts->slot >= 0 ? lexicon_step_slot(l, &s, (promo_slot)parts->slot, parts->text, n)
+                           : lexicon_step(l, &s, parts->text, n)))
+      return false;
+  }
+  return lexicon_may_end(l, &s);
+}
+
+static void terms_stay_what_they_are(void **unused) {
+  (void)unused;
+  lexicon *l = compile("best\n\u6700");
+  static const struct {
+    part parts[6];
+    bool fine;
+  } cases[] = {
+      {{{-1, "save "}, {SLOT_PERCENT, "20% off"}, {-1, " and free gifts"}}, true},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u51cf"}, {SLOT_AMOUNT, "50"}, {-1, "\u5143"}}, true},
+      {{{SLOT_PRICE, "$199"}, {-1, " off"}}, false},
+      {{{SLOT_AMOUNT, "$50"}, {-1, " off"}}, true},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u4e07"}}, false},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u591a\u5143"}}, false},
+      {{{SLOT_THRESHOLD, "300"}, {-1, "\u4ef6"}}, false},
+      {{{-1, "\u4e09"}, {SLOT_PERCENT, "\u516b\u6298"}}, false},
+      {{{-1, "two "}, {SLOT_PRICE, "$199"}}, false},
+      {{{-1, "$"}, {SLOT_PRICE, "$199"}}, true},
+      {{{SLOT_PRICE, "\uffe5199"}, {SLOT_DATE, "12\u670831\u65e5"}}, false}, // \uffe519912...
+      {{{SLOT_PRICE, "$199"}, {-1, " until "}, {SLOT_DATE, "Dec 31"}}, true},
+      {{{SLOT_ITEM, "iPhone 15"}, {-1, " is here"}}, true},
+      {{{SLOT_ITEM, "iPhone 15"}, {-1, " off"}}, false},
+      {{{SLOT_ITEM, "iPhone 15"}, {-1, " "}, {SLOT_PRICE, "$199"}}, true},
+      {{{SLOT_ITEM, "Two Packs"}, {-1, " here"}}, true},
+      {{{SLOT_ITEM, "three pack"}, {-1, "s"}}, true},
+      {{{SLOT_ITEM, "Best Coat"}}, false},
+      {{{-1, "\u6700"}, {SLOT_ITEM, "coat"}}, false},
+      {{{SLOT_PRICE, "$199"}, {-1, ", off to work"}}, true},
+      {{{SLOT_PERCENT, "20"}, {-1, "%"}}, false},
+  };
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    if (are_fine(l, cases[i].parts) != cases[i].fine) fail_msg("case %zu: \"%s\"", i, cases[i].parts[0].text);
+  lexicon_free(l);
+}
+
+// A word of the table of quantities, or one that is in none, with what may stand around it.
+static void draw_word(rng *r, char *text) {
+  static const char *const others[] = {"\u751f", "\u65b0", "the", "coat", "now",    ".",      ", ",
+                                       " ",      "-",      "%",   "$",    "\uffe5", "\u3002", "\u7684"};
+  enum { OTHERS = sizeof others / sizeof *others };
+  size_t n;
+  const uint32_t class = (uint32_t)rng_below(r, QUANTITY_CLASSES + 4);
+  if (class >= QUANTITY_CLASSES) {
+    strcat(text, others[rng_below(r, OTHERS)]);
+    return;
+  }
+  const quantity_word *words = quantity_words((quantity_class) class, &n);
+  strcat(text, words[rng_below(r, (uint32_t)n)].text);
+  if (class >= EN_NUMBER) strcat(text, rng_below(r, 8) == 0 ? "-" : " ");
+}
+
+// What the automaton lets pass has no quantity in the eyes of the reader that training uses.
+static void no_quantity_passes(void **unused) {
+  (void)unused;
+  lexicon *l = compile("");
+  size_t passed = 0, with = 0, without = 0, bad = 0;
+  for (uint32_t seed = 0; seed < 100000; seed++) {
+    rng r = rng_at(seed, 14, 0, 0);
+    char text[512] = "";
+    for (uint32_t i = 0, n = 1 + (uint32_t)rng_below(&r, 5); i < n; i++) draw_word(&r, text);
+    const size_t bytes = strlen(text);
+    bool found = false;
+    quantity q;
+    for (size_t at = 0; at < bytes && !found; at++) // places inside characters too: they begin nothing
+      found = ((unsigned char)text[at] & 0xC0) != 0x80 && quantity_at(text, bytes, at, '.', &q);
+    const bool fine = verdict_of(l, text) == FINE;
+    if (fine && found && bad++ < 12)
+      print_message("\"%s\" passes, with \"%.*s\"", text, (int)(q.end - q.begin), text + q.begin);
+    passed += fine;
+    with += found;
+    without += !fine && !found;
+  }
+  print_message("%zu texts pass, %zu have a quantity, %zu have none and do not pass\n", passed, with,
+                without);
+  assert_int_equal(bad, 0);
+  assert_true(passed > 10000 && with > 10000 && without < with / 5);
   lexicon_free(l);
 }
 
@@ -307,9 +454,15 @@ static void all_strings_of_a_small_alphabet(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(spellings),          cmocka_unit_test(word_forms),
-      cmocka_unit_test(exceptions),         cmocka_unit_test(required_phrases),
-      cmocka_unit_test(says_what_is_wrong), cmocka_unit_test(all_strings_of_a_small_alphabet),
+      cmocka_unit_test(spellings),
+      cmocka_unit_test(word_forms),
+      cmocka_unit_test(exceptions),
+      cmocka_unit_test(required_phrases),
+      cmocka_unit_test(quantities),
+      cmocka_unit_test(terms_stay_what_they_are),
+      cmocka_unit_test(no_quantity_passes),
+      cmocka_unit_test(says_what_is_wrong),
+      cmocka_unit_test(all_strings_of_a_small_alphabet),
   };
   return cmocka_run_group_tests_name("lexicon", tests, NULL, NULL);
 }
