@@ -5,13 +5,23 @@
 #include <string.h>
 #include "promo_scan_parts.h"
 
+static bool in_word(uint32_t p) {
+  return scan_is_latin(p) || scan_is_digit(p);
+}
+
+// "20% off" stands neither in "20% offers" nor in "SAVE20% off".
+static bool within_word(const scan_text *t, size_t i, size_t end) {
+  if (i > 0 && in_word(t->c[i].p) && in_word(t->c[i - 1].p)) return true;
+  return end < t->n && in_word(t->c[end - 1].p) && in_word(t->c[end].p);
+}
+
 // Occurrences of a form, both folded.
 void scan_find(const scan_text *t, const char *form, scan_spans *to) {
   scan_text f = scan_text_of(form, strlen(form));
   for (size_t i = 0; f.n > 0 && i + f.n <= t->n; i++) {
     size_t k = 0;
     while (k < f.n && t->c[i + k].p == f.c[k].p) k++;
-    if (k == f.n) scan_spans_add(to, t->c[i].begin, t->c[i + k - 1].end);
+    if (k == f.n && !within_word(t, i, i + k)) scan_spans_add(to, t->c[i].begin, t->c[i + k - 1].end);
   }
   scan_text_free(&f);
 }
