@@ -119,6 +119,12 @@ static size_t longest(const input *in, size_t at, quantity_class class, const qu
   return end;
 }
 
+// A measure at `at`, but not the beginning of another word: 满300包邮 counts no packs. Its end; 0: there is none.
+static size_t measure_at(const input *in, size_t at, const quantity_word **found) {
+  const size_t end = longest(in, at, ZH_MEASURE, found);
+  return end > 0 && longest(in, at, ZH_NO_MEASURE, NULL) > end ? 0 : end;
+}
+
 // Does a word that leads numbers end at `at`?
 static bool is_led(const input *in, size_t at) {
   size_t n;
@@ -208,7 +214,7 @@ static void read_zh(const input *in, size_t at, zh_run *r, bool begun) {
     if (!numeral && is_point(w)) r->point = r->n < r->point ? r->n : LONGEST_RUN;
     r->values[r->n++] = numeral ? w->value : is_point(w) ? 0 : NAN;
     r->all = to;
-    const size_t end = longest(in, skip_spaces(in, to), ZH_MEASURE, &measure);
+    const size_t end = measure_at(in, skip_spaces(in, to), &measure);
     if (end == 0) continue;
     r->number_end = to, r->end = end;
     r->n_measured = r->n, r->measure = measure;
@@ -372,7 +378,7 @@ static bool zh_tail(const input *in, quantity *q) {
   zh_run r;
   const quantity_word *w = NULL;
   const size_t at = skip_spaces(in, q->end);
-  const size_t end = longest(in, at, ZH_MEASURE, &w);
+  const size_t end = measure_at(in, at, &w);
   read_zh(in, q->end, &r, true);
   if (r.end == 0 && end == 0) {
     if (longest(in, q->end, ZH_NUMERAL, NULL) == 0 || !(r.values[0] >= 1000))
@@ -458,7 +464,7 @@ static size_t whole_at(const input *in, size_t at, const quantity_word **w) {
   const size_t end = longest(in, at, ZH_WHOLE, w);
   if (end == 0) return quantity_in_word(character_before(in, at)) ? 0 : longest(in, at, EN_WHOLE, w);
   if (!text_ends_with((*w)->text, "一")) return end;
-  const size_t measured = longest(in, skip_spaces(in, end), ZH_MEASURE, NULL);
+  const size_t measured = measure_at(in, skip_spaces(in, end), NULL);
   return measured > 0 ? measured : end;
 }
 

@@ -22,6 +22,8 @@
 // 一 before a measure (一款, 一件, 一种) is a quantity by this grammar, and a decoder may not write it. In copy that people wrote it is mostly
 // what "a" is in English, so `article` tells it apart for those who count what copy claims.
 //
+// A measure is none where a word of ZH_NO_MEASURE begins (满300包邮, 199秒杀). A decoder may be stricter than that.
+//
 // Both the automaton of the lexicon (words of quantity_words) and promo_find read this table, so that what training takes for a
 // quantity and what the decoder may not write are the same.
 #ifndef SOUK_FORMAT_PROMO_QUANTITY_H
@@ -32,17 +34,18 @@
 #include <stdint.h>
 
 typedef enum quantity_class {
-  ZH_NUMERAL, // of one character: 三, 拾, 万, 半; value
-  ZH_INNER,   // of one character, only behind a numeral: 几 多 余 来 点
-  ZH_MEASURE, // 件, 小时, 元, 折, 分之
-  ZH_LEAD,    // 满, 减, 仅售
-  ZH_WHOLE,   // 半价
-  SIGN,       // $, ￥, rmb: before digits or Chinese numerals
-  EN_NUMBER,  // one, twenty, half, dozen; value
-  EN_JOIN,    // and, a, or
-  EN_FILLER,  // free, more, full
-  EN_UNIT,    // percent, per cent, off, days, in one
-  EN_WHOLE,   // half price
+  ZH_NUMERAL,    // of one character: 三, 拾, 万, 半; value
+  ZH_INNER,      // of one character, only behind a numeral: 几 多 余 来 点
+  ZH_MEASURE,    // 件, 小时, 元, 折, 分之
+  ZH_NO_MEASURE, // words that only begin like a measure: 包邮, 秒杀, 本店
+  ZH_LEAD,       // 满, 减, 仅售
+  ZH_WHOLE,      // 半价
+  SIGN,          // $, ￥, rmb: before digits or Chinese numerals
+  EN_NUMBER,     // one, twenty, half, dozen; value
+  EN_JOIN,       // and, a, or
+  EN_FILLER,     // free, more, full
+  EN_UNIT,       // percent, per cent, off, days, in one
+  EN_WHOLE,      // half price
   QUANTITY_CLASSES
 } quantity_class;
 

@@ -50,6 +50,16 @@ static const quantity_word zh_measures[] = {
     WORD("頂"), WORD("項"), WORD("顆"), WORD("顶"), WORD("项"), WORD("颗"), WORD("點鐘"),
 };
 
+static const quantity_word zh_no_measures[] = {
+    WORD("个人"), WORD("个性"), WORD("人气"), WORD("份额"), WORD("位于"), WORD("倍感"), WORD("包换"), WORD("包退"),
+    WORD("包邮"), WORD("包郵"), WORD("双11"), WORD("双12"), WORD("双倍"), WORD("双十"), WORD("只要"), WORD("只限"),
+    WORD("只需"), WORD("名牌"), WORD("周年"), WORD("周末"), WORD("天天"), WORD("天然"), WORD("天猫"), WORD("天貓"),
+    WORD("套装"), WORD("家居"), WORD("家用"), WORD("家电"), WORD("对折"), WORD("层次"), WORD("年终"), WORD("年货"),
+    WORD("度假"), WORD("成为"), WORD("日常"), WORD("月底"), WORD("期间"), WORD("本周"), WORD("本品"), WORD("本店"),
+    WORD("本日"), WORD("本月"), WORD("本次"), WORD("条件"), WORD("次日"), WORD("种草"), WORD("秒发"), WORD("秒抢"),
+    WORD("秒杀"), WORD("秒殺"), WORD("节日"), WORD("重磅"), WORD("门店"), WORD("雙倍"),
+};
+
 static const quantity_word zh_leads[] = {
     WORD("买"), WORD("仅售"), WORD("仅需"), WORD("低至"), WORD("僅售"), WORD("僅需"), WORD("免"),
     WORD("再降"), WORD("减"), WORD("原价"), WORD("原價"), WORD("只卖"), WORD("只要"), WORD("只賣"),
@@ -144,10 +154,18 @@ static const struct {
 } lists[QUANTITY_CLASSES] = {
 #define LIST(name) \
   { name, sizeof name / sizeof *name }
-    [ZH_NUMERAL] = LIST(zh_numerals), [ZH_INNER] = LIST(zh_inner),  [ZH_MEASURE] = LIST(zh_measures),
-    [ZH_LEAD] = LIST(zh_leads),       [ZH_WHOLE] = LIST(zh_wholes), [SIGN] = LIST(signs),
-    [EN_NUMBER] = LIST(en_numerals),  [EN_JOIN] = LIST(en_joins),   [EN_FILLER] = LIST(en_fillers),
-    [EN_UNIT] = LIST(en_units),       [EN_WHOLE] = LIST(en_wholes),
+    [ZH_NUMERAL] = LIST(zh_numerals),
+    [ZH_INNER] = LIST(zh_inner),
+    [ZH_MEASURE] = LIST(zh_measures),
+    [ZH_NO_MEASURE] = LIST(zh_no_measures),
+    [ZH_LEAD] = LIST(zh_leads),
+    [ZH_WHOLE] = LIST(zh_wholes),
+    [SIGN] = LIST(signs),
+    [EN_NUMBER] = LIST(en_numerals),
+    [EN_JOIN] = LIST(en_joins),
+    [EN_FILLER] = LIST(en_fillers),
+    [EN_UNIT] = LIST(en_units),
+    [EN_WHOLE] = LIST(en_wholes),
 #undef LIST
 };
 

@@ -71,6 +71,7 @@ static void test_money(void **unused) {
      "1990元]");
   zh("满<threshold:300>减<amount:50>，满<threshold:300>元减<amount:50>元，每满<threshold:￥300>立减<amount:"
      "￥50>，满<threshold:三百>减<amount:五十>");
+  zh("满<threshold:300>包邮，<price:199>秒杀，<price:199>只限今天，[300包]纸，满<threshold:300>本店送礼");
   zh("省<amount:50>，<amount:50>元优惠券，优惠[300]，满[199]，<threshold:300>元以上，减<amount:50>块");
   en("only <price:$199>, <price:$199.00>, <price:199 dollars>, <price:one hundred ninety-nine dollars>, "
      "<price:USD 199>");
