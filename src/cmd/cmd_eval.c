@@ -1,4 +1,5 @@
-// souk eval RUN: ranking quality of a model beside counting baselines, or with --labels how good its labels are.
+// souk eval RUN: ranking quality of a model beside counting baselines, with --labels how good its labels are, or with --copy_text how
+// good copy is.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +10,7 @@
 #include "base/shell.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
+#include "cmd/eval_copy.h"
 #include "cmd/eval_labels.h"
 #include "eval/evaluation.h"
 #include "eval/mix_file.h"
@@ -67,7 +69,8 @@ static const option flag_options[] = {
      "one page of HTML with all of it, the details too, intervals drawn"},
     {"labels", OPT_STRING, FLAG(labels), "", 0, 0, "FILE",
      "of a run on labels: how good they are on these rows, whose columns are called as in the run's"},
-    {"figures", OPT_STRING, FLAG(figures), "", 0, 0, "FILE", "--labels: file for all figures, as json"},
+    {"figures", OPT_STRING, FLAG(figures), "", 0, 0, "FILE",
+     "--labels, --copy_text: file for all figures, as json"},
     {"plot", OPT_STRING, FLAG(plot), "", 0, 0, "FILE", "--labels: picture of the calibration, as svg"},
     {"lists", OPT_STRING, FLAG(lists), "", 0, 0, "FILE", "file for the model's ranked lists, as JSON lines"},
     {"k", OPT_INT, FLAG(k), "20", 1, 1e6, NULL, "items of a ranked list"},
@@ -262,22 +265,46 @@ static status judge_labels(const eval_flags *f, const char *where) {
   return eval_labels(&how);
 }
 
+// Copy as text has no model.
+static status judge_copy_text(const eval_flags *f, const eval_copy_flags *copy, const char *where, int argc,
+                              char **argv) {
+  char *typed;
+  if (where != NULL)
+    return fail(ERR_ARGUMENT, "--copy_text evaluates no model, so %s is one argument too many", where);
+  if (f->labels[0] != '\0' || f->plot[0] != '\0' || f->lists[0] != '\0')
+    return fail(ERR_ARGUMENT, "--labels, --plot and --lists are of a model; --copy_text evaluates none");
+  TRY(shell_command(&typed, "souk eval", argc, argv));
+  const eval_copy_how how = {.figures = f->figures,
+                             .report = f->report,
+                             .command = typed,
+                             .json = f->json,
+                             .replicates = f->bootstrap,
+                             .seed = f->seed};
+  const status rc = eval_copy_text(copy, &how);
+  free(typed);
+  return rc;
+}
+
 status cmd_eval(int argc, char **argv) {
   static eval_flags f;
   static evaluation_config c;
+  static eval_copy_flags copy;
   outputs to = {.lists = NULL};
   option_section sections[] = {
       {"", "This evaluation", flag_options, sizeof flag_options / sizeof *flag_options, &f},
       {"data", "Data", data_option, 1, &f},
       {"baselines", "Counting baselines", baseline_options, n_baseline_options, &c.baselines},
+      {"", "Copy", eval_copy_options, n_eval_copy_options, &copy},
   };
   const option_set set = {
       .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]\n"
-               "souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]",
+               "souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]\n"
+               "souk eval --copy_text FILE --reference FILE [--language zh] [--figures FILE] [--report FILE]",
       .summary =
           "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
           "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.\n"
-          "With --labels: AUC, log loss, calibration, accuracy, F1 and confusion of a run on labels.",
+          "With --labels: AUC, log loss, calibration, accuracy, F1 and confusion of a run on labels.\n"
+          "With --copy_text: BLEU, ROUGE-L, distinct-n and repetition of copy beside references.",
       .sections = sections,
       .count = sizeof sections / sizeof *sections};
   const char *where = NULL;
@@ -286,10 +313,12 @@ status cmd_eval(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
+  if (copy.text[0] != '\0') return judge_copy_text(&f, &copy, n == 1 ? where : NULL, argc, argv);
+  TRY(eval_copy_unused(&copy));
   if (f.labels[0] != '\0') return judge_labels(&f, n == 1 ? where : NULL);
   if (f.figures[0] != '\0' || f.plot[0] != '\0')
-    return fail(ERR_ARGUMENT,
-                "--figures and --plot are of --labels; an evaluation of ranking has --json and --report");
+    return fail(ERR_ARGUMENT, "--figures and --plot are of --labels and --copy_text; an evaluation of "
+                              "ranking has --json and --report");
   TRY(check_subject(&f, n == 1 ? where : NULL));
   c.ranking = ranking_defaults();
   c.ranking.query.part = f.part == 0 ? EVAL_VALID : EVAL_TEST;

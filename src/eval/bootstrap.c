@@ -36,11 +36,11 @@ static void replicate_set_metrics(const int32_t *ranks, const int32_t *relevant,
   for (int32_t m = 0; m < SET_METRICS; m++) out->value[m] /= total;
 }
 
-static void draw_users(uint64_t seed, int64_t replicate, int32_t users, uint32_t *weight) {
-  memset(weight, 0, (size_t)users * sizeof *weight);
+void bootstrap_draw(uint64_t seed, int64_t replicate, int32_t n, uint32_t *weight) {
+  memset(weight, 0, (size_t)n * sizeof *weight);
   rng r =
       rng_at(seed, STREAM_EVAL + DRAW_BOOTSTRAP, (uint32_t)replicate, (uint32_t)((uint64_t)replicate >> 32));
-  for (int32_t i = 0; i < users; i++) weight[rng_below(&r, (uint64_t)users)]++;
+  for (int32_t i = 0; i < n; i++) weight[rng_below(&r, (uint64_t)n)]++;
 }
 
 int32_t bootstrap_width(const bootstrap_questions *q) {
@@ -71,7 +71,7 @@ status bootstrap_metrics(const bootstrap_questions *q, const int32_t *const *ran
 #pragma omp parallel for schedule(dynamic, 4) num_threads(threads)
   for (int64_t b = 0; b < replicates; b++) {
     uint32_t *weight = weights + (size_t)omp_get_thread_num() * (size_t)users;
-    draw_users(seed, b, users, weight);
+    bootstrap_draw(seed, b, users, weight);
     double total = 0;
     for (int64_t i = 0; i < queries; i++) total += weight[user[i]];
     for (int32_t s = 0; s < sets; s++) {

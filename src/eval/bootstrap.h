@@ -30,6 +30,9 @@ int32_t bootstrap_width(const bootstrap_questions *q);
 status bootstrap_metrics(const bootstrap_questions *q, const int32_t *const *ranks, int32_t sets,
                          int64_t replicates, uint64_t seed, double *values);
 
+// How often a replicate has each of n things (users, copies): weight [n] is written. n is at least 1.
+void bootstrap_draw(uint64_t seed, int64_t replicate, int32_t n, uint32_t *weight);
+
 // The central `level` (0.95, say) of n >= 1 values, by linear interpolation between order statistics; values is sorted.
 interval central_interval(double *values, int64_t n, double level);
 
