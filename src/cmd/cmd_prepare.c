@@ -6,12 +6,14 @@
 
 status cmd_prepare(int argc, char **argv) {
   static prepare_config c;
-  option_section sections[5];
+  option_section sections[PREPARE_SECTIONS];
   const option_set set = {
-      .usage = "souk prepare [CONFIG.yaml] [--log FILE] [--out DIR] [options]",
+      .usage = "souk prepare [CONFIG.yaml] [--log FILE] [--out DIR] [options]\n"
+               "souk prepare [CONFIG.yaml] --copy FILE --words DIR [--out DIR] [options]",
       .summary = "Turns a behaviour log into a data set: maps fields, filters, sorts by user and time, cuts "
                  "sessions,\n"
-                 "splits, builds the vocabulary and writes HDF5 shards with a manifest.",
+                 "splits, builds the vocabulary and writes HDF5 shards with a manifest. --copy adds rows of\n"
+                 "promotion copy, with a log or alone.",
       .sections = sections,
       .count = prepare_sections(&c, sections)};
   const char *config;

@@ -325,6 +325,8 @@ static void forget_items(dataset *d) {
   item_texts_free(d->items.texts);
   item_features_free(d->items.features);
   user_context_free(d->items.context);
+  copy_rows_free(d->items.copy);
+  free(d->items.copy);
   hard_negatives_free(d->items.hard);
   d->items = (item_data){.texts = NULL};
 }
@@ -432,6 +434,10 @@ status dataset_read_as(dataset *d, vocab *v, const dataset_info *info) {
 
 const item_texts *dataset_known_texts(const dataset *d) {
   return d->items.texts;
+}
+
+const copy_rows *dataset_known_copy(const dataset *d) {
+  return d->items.copy;
 }
 
 const hard_negatives *dataset_hard_negatives(const dataset *d) {

@@ -2,6 +2,7 @@
 #ifndef SOUK_DATA_DATASET_INTERNAL_H
 #define SOUK_DATA_DATASET_INTERNAL_H
 
+#include "data/copy_rows.h"
 #include "data/item_features.h"
 #include "data/item_texts.h"
 #include "data/user_context.h"
@@ -12,6 +13,7 @@ typedef struct item_data {
   item_texts *texts;
   item_features *features;
   user_context *context;
+  copy_rows *copy;
   struct hard_negatives *hard; // set by who trains (hard_negatives.h)
 } item_data;
 

@@ -7,6 +7,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "data/copy_rows.h"
 #include "data/item_features.h"
 #include "data/item_texts.h"
 #include "data/user_context.h"
@@ -148,8 +149,10 @@ status dataset_verify(dataset *d) {
   const item_texts *texts;
   const item_features *features;
   const user_context *context;
+  const copy_rows *copy;
   TRY(dataset_item_texts(d, &texts));
   TRY(dataset_item_features(d, &features));
   TRY(dataset_user_context(d, &context));
+  TRY(dataset_copy(d, &copy));
   return dataset_lists(d, "catalogue.jsonl") ? verify_catalogue(d) : OK;
 }

@@ -116,6 +116,7 @@ static const char *kind_of(const json_t *out, hid_t file) {
                {"souk.features", "features of items"},
                {"souk.users", "attributes of users"},
                {"souk.searches", "searches of users"},
+               {"souk.copy", "rows of promotion copy"},
                {"souk.search_times", "times of searches"},
                {"souk.domains", "runs of events of a domain"},
                {"souk.parameters", "parameters of a checkpoint"},

@@ -127,10 +127,15 @@ static bool has_column(const log_plan *plan, int i) {
   return plan->names[i] != NULL && !(plan->range_end > 0 && i == plan->lists.column);
 }
 
+static bool is_optional(const log_plan *plan, int i) {
+  return (plan->optional >> i & 1) != 0;
+}
+
 static bool has_all(const log_plan *plan, const header *h) {
   int times;
   for (int i = 0; i < plan->n; i++)
-    if (has_column(plan, i) && find_name(h, plan->names[i], &times) < 0) return false;
+    if (has_column(plan, i) && !is_optional(plan, i) && find_name(h, plan->names[i], &times) < 0)
+      return false;
   return true;
 }
 
@@ -190,6 +195,7 @@ static status bind_names(log_plan *plan, const header *h, const char *path, log_
     int times;
     if (!has_column(plan, i)) continue;
     const int64_t field = find_name(h, plan->names[i], &times);
+    if (field < 0 && is_optional(plan, i)) continue;
     if (field < 0) {
       char list[512], hint[128];
       list_names(h, list, sizeof list);

@@ -176,6 +176,7 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
   p->n = n;
   p->options = f->options != NULL ? f->options : "input.";
   p->joins = f->join != NULL;
+  p->optional = f->optional;
   TRY(read_missing(p, f->missing));
   for (int i = 0; i < n; i++) {
     if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));
@@ -428,7 +429,7 @@ void log_tell(const log_reader *r, const log_counts *counts,
   }
   // Of a catalogue, only its reader knows which rows count.
   for (int i = 0; !r->plan.joins && counts->rows > 0 && i < r->plan.n; i++) {
-    if (r->plan.names[i] == NULL || (counts->seen >> i & 1) != 0) continue;
+    if (r->plan.names[i] == NULL || ((counts->seen | r->plan.optional) >> i & 1) != 0) continue;
     tell(self, &(log_remark){r->path, log_no_value(text, r->plan.names[i]), 0, 0});
   }
 }

@@ -50,6 +50,7 @@ typedef struct log_format {
   log_quotes quotes;      // csv; tsv, where auto is none
   const log_join *join;   // [columns] jsonl; NULL: each value of a list becomes a row
   const log_lists *lists; // NULL: none
+  uint64_t optional;      // a bit a column: a header may lack it, and then no row has it
   const char *missing;    // texts that mean no value, separated by commas; NULL: none
   size_t block_bytes;     // 0: about 1 MiB
   const char *options; // how the options above are called, for messages: "input.catalogue_"; NULL: "input."

@@ -30,6 +30,7 @@ static void job_free(prepare_job *job) {
   input_files_free(&job->catalogue_files);
   wordpiece_close(job->words);
   user_table_free(job->attributes);
+  copy_table_free(job->copy);
   search_table_free(job->searches);
   domain_table_free(job->domains);
   intern *const names[] = {job->items,        job->types,
@@ -54,6 +55,61 @@ static void end_stage(prepare_job *job, prepare_stage stage) {
   job->stage_began = now;
 }
 
+static status write_copy(prepare_job *job, dataset_writer *w, vocab *v) {
+  const copy_writing how = {.w = w,
+                            .v = v,
+                            .words = job->words != NULL ? job->words->tokenizer : NULL,
+                            .unit = job->unit,
+                            .catalogue = job->c->input.catalogue[0] != '\0'};
+  return copy_table_write(job->copy, &how, &job->copies);
+}
+
+// ---- copy without a log --------------------------------------------------------------------------------------
+
+static status write_copy_alone(prepare_job *job, dataset_writer **writer, vocab *v) {
+  const prepare_config *c = job->c;
+  dataset_info info = {.n_event_types = 1,
+                       .event_types = {"none"},
+                       .window = (int32_t)c->output.window,
+                       .stride = (int32_t)c->output.stride};
+  memcpy(info.name, c->output.name, strlen(c->output.name) + 1); // its length was checked
+  writer_tokenizer(*writer, job->words->tokenizer);
+  TRY(copy_table_add_tokens(job->copy, v));
+  TRY(write_copy(job, *writer, v));
+  json_t *report = json_pack("{s:o}", "copy", copy_counts_json(&job->copies));
+  dataset_writer *w = *writer;
+  *writer = NULL;
+  const status rc = writer_finish(w, &info, v, report);
+  json_decref(report);
+  TRY(rc);
+  end_stage(job, STAGE_WRITE);
+  for (int s = 0; s < STAGES; s++) job->seconds += job->seconds_of[s];
+  log_status_end();
+  copy_counts_print(&job->copies);
+  print_end(job, &info);
+  return OK;
+}
+
+// A data set of words and attributes, without histories and items.
+static status run_copy_alone(prepare_job *job, dataset_writer **writer) {
+  const prepare_config *c = job->c;
+  job->stage_began = now_seconds();
+  if (c->input.catalogue[0] != '\0' || c->input.users[0] != '\0')
+    return fail(ERR_ARGUMENT,
+                "input.catalogue and input.users describe items and users of input.log, which names no file");
+  TRY(open_words(job));
+  TRY(writer_open(writer, c->output.out, c->output.shard_tokens, (int)c->output.deflate, c->output.force));
+  TRY(copy_table_read(&job->copy, c, job->zone, &job->copies));
+  end_stage(job, STAGE_READ);
+  vocab *v = job->words->v;
+  job->words->v = NULL;
+  const status rc = write_copy_alone(job, writer, v);
+  vocab_free(v);
+  return rc;
+}
+
+// ---- a log ---------------------------------------------------------------------------------------------------
+
 static status run_job(prepare_job *job, dataset_writer **writer) {
   const prepare_config *c = job->c;
   const double start = job->stage_began = now_seconds();
@@ -71,6 +127,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   TRY(check_split(job));
   TRY(read_catalogue(job, *writer));
   TRY(user_table_read(&job->attributes, c, &job->attribute_counts));
+  TRY(copy_table_read(&job->copy, c, job->zone, &job->copies));
   if (c->fields.time[0] != '\0') choose_time_unit(job);
   writer_split(*writer, &job->split, job->unit);
   vocab *v = NULL;
@@ -98,6 +155,7 @@ static status run_job(prepare_job *job, dataset_writer **writer) {
   if (job->domains != NULL) TRY_GOTO(domain_write(job->domains, *writer, (int)c->output.deflate), done);
   if (job->searches != NULL)
     TRY_GOTO(search_table_write(job->searches, *writer, info.has_time, (int)c->output.deflate), done);
+  TRY_GOTO(write_copy(job, *writer, v), done);
   store_free(job->store); // closes its file in the directory that is renamed next
   job->store = NULL;
   report = make_report(job);
@@ -115,7 +173,8 @@ done:
 }
 
 status prepare_run(const prepare_config *c) {
-  if (c->input.log[0] == '\0') return fail(ERR_ARGUMENT, "input.log names no file (--log FILE)");
+  const bool alone = c->input.log[0] == '\0' && c->input.copy[0] != '\0';
+  if (c->input.log[0] == '\0' && !alone) return fail(ERR_ARGUMENT, "input.log names no file (--log FILE)");
   if (c->output.out[0] == '\0') return fail(ERR_ARGUMENT, "output.out names no directory (--out DIR)");
   if (strcmp(c->fields.user, c->fields.item) == 0)
     return fail(ERR_ARGUMENT, "fields.user and fields.item are the same column, \"%s\"", c->fields.user);
@@ -135,7 +194,7 @@ status prepare_run(const prepare_config *c) {
   job->last_progress = now_seconds();
   dataset_writer *w = NULL;
   status rc = split_of(job);
-  if (rc == OK) rc = run_job(job, &w);
+  if (rc == OK) rc = alone ? run_copy_alone(job, &w) : run_job(job, &w);
   store_free(job->store);
   job->store = NULL;
   writer_abort(w);

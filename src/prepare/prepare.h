@@ -37,6 +37,10 @@ typedef struct prepare_input { // section "input"
   int time_format;               // of times.h
   char time_zone[OPTION_STRING]; // of dates that name none
   double max_rejects;
+  char copy[OPTION_STRING], copy_valid[OPTION_STRING], copy_test[OPTION_STRING]; // rows of copy; empty: none
+  char copy_fields[OPTION_STRING];                                               // FIELD=COLUMN of them, ...
+  int copy_format; // log_kind + 1; 0: by the name of each file
+  int copy_time_format;
 } prepare_input;
 
 typedef struct prepare_fields { // section "fields": columns of the log, by name or by number from 1
@@ -83,17 +87,31 @@ typedef struct prepare_output { // section "output"
   bool force;
 } prepare_output;
 
+typedef enum copy_quantities { QUANTITIES_KEEP, QUANTITIES_DROP } copy_quantities; // "keep|drop"
+
+typedef struct prepare_copy { // section "copy": rows of promotion copy
+  char language[OPTION_STRING], market[OPTION_STRING], goal[OPTION_STRING],
+      type[OPTION_STRING]; // of rows that do not say; empty: not said
+  char languages[OPTION_STRING], markets[OPTION_STRING], goals[OPTION_STRING],
+      types[OPTION_STRING]; // further names that get a token
+  double valid_share, test_share;
+  int64_t seed, tokens; // tokens of copy, at most
+  int quantities;       // copy_quantities
+} prepare_copy;
+
 typedef struct prepare_config {
   prepare_input input;
   prepare_fields fields;
   prepare_catalogue catalogue;
   prepare_filter filter;
   prepare_output output;
+  prepare_copy copy;
 } prepare_config;
 
 // Are the times of the log times, or is there none, or a number that only orders events?
 bool prepare_has_times(const prepare_config *c);
-// The sections over *c; sections has room for 5.
+// The sections over *c; sections has room for PREPARE_SECTIONS.
+enum { PREPARE_SECTIONS = 6 };
 size_t prepare_sections(prepare_config *c, option_section *sections);
 // Runs all passes and prints the report to stdout.
 status prepare_run(const prepare_config *c);

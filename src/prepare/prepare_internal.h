@@ -9,6 +9,7 @@
 #include "prepare/intern.h"
 #include "prepare/names.h"
 #include "prepare/prepare.h"
+#include "prepare/prepare_copy.h"
 #include "prepare/prepare_domains.h"
 #include "prepare/prepare_users.h"
 #include "prepare/prepare_searches.h"
@@ -137,6 +138,8 @@ typedef struct prepare_job {
   domain_table *domains;  // NULL: none
   user_table_counts attribute_counts;
   feature_counts features;
+  copy_table *copy; // NULL: none
+  copy_counts copies;
   // users
   int64_t users_kept, cold_valid, cold_test;
   int64_t *short_lengths; // [SHORT_LENGTHS] users of this length
@@ -209,6 +212,11 @@ status write_item_texts(prepare_job *job, dataset_writer *w, vocab *v);
 status write_item_features(prepare_job *job, dataset_writer *w, const vocab *v);
 
 status count_length(prepare_job *job, int32_t n); // short_lengths must be there
+json_t *rejects_json(const reject_list *list);    // of report.json: reasons, each with the first rows
+// The reasons of a list, with the first of each, for people; `unit`: "rows" or "values".
+void print_reasons(const reject_list *list, const char *unit);
+// The lines of the report on a vocabulary and on time and memory.
+void print_end(const prepare_job *job, const dataset_info *info);
 json_t *make_report(prepare_job *job);
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info);
 

@@ -119,6 +119,7 @@ status build_vocabulary(prepare_job *job, vocab **out) {
   TRY_GOTO(begin_vocabulary(job, &v), done);
   if (job->c->output.attributes) TRY_GOTO(add_attributes(job, v), done);
   TRY_GOTO(user_table_add_tokens(job->attributes, v), done);
+  TRY_GOTO(copy_table_add_tokens(job->copy, v), done);
   for (int32_t i = 0; i < kept; i++)
     TRY_GOTO(vocab_add(v, RANGE_ITEMS, intern_text(job->items, order[i]), job->train_counts[order[i]],
                        &job->token_of[order[i]]),

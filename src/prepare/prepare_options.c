@@ -75,6 +75,20 @@ static const option input_options[] = {
      "name of the dataset in an HDF5 file"},
     {"max_rejects", OPT_FLOAT, IN(max_rejects), "0.1", 0, 1, NULL,
      "share of unreadable rows above which the command fails"},
+    {"copy", OPT_STRING, IN(copy), "", 0, 0, "FILE",
+     "rows of promotion copy, csv, tsv or jsonl, to train souk finetune --task promo on: files, patterns and "
+     "folders; a log may be missing then; empty: none"},
+    {"copy_valid", OPT_STRING, IN(copy_valid), "", 0, 0, "FILE",
+     "the same, to validate with; empty: copy.valid_share of the former"},
+    {"copy_test", OPT_STRING, IN(copy_test), "", 0, 0, "FILE",
+     "the same, to test with; empty: copy.test_share of the former"},
+    {"copy_format", OPT_CHOICE, IN(copy_format), "auto", 0, 0, "auto|csv|tsv|space|jsonl",
+     "of these files; auto: by the name"},
+    {"copy_fields", OPT_STRING, IN(copy_fields), "", 0, 0, "LIST",
+     "their columns that have other names than usual, FIELD=COLUMN separated by commas: "
+     "copy=summary,attributes=content; fields are copy, user, item, title, attributes, goal, type, market, "
+     "language, price, was, percent, amount, threshold, date, code, name, time, click, propensity and style"},
+    {"copy_time_format", OPT_CHOICE, IN(copy_time_format), "iso", 0, 0, TIME_FORMATS, "of their time"},
 };
 #define FD(f) offsetof(prepare_fields, f)
 static const option field_options[] = {
@@ -173,6 +187,31 @@ static const option output_options[] = {
     {"force", OPT_BOOL, OU(force), "false", 0, 0, NULL, "replace an existing data set"},
 };
 
+#define CO(f) offsetof(prepare_copy, f)
+static const option copy_options[] = {
+    {"language", OPT_STRING, CO(language), "", 0, 0, NULL,
+     "zh or en, of rows of copy that name no language; empty: such rows cannot be used"},
+    {"market", OPT_STRING, CO(market), "", 0, 0, NULL,
+     "cn, us, gb, eu or jp, of rows that name no market; empty: not said"},
+    {"goal", OPT_STRING, CO(goal), "", 0, 0, NULL, "goal of rows that name none; empty: not said"},
+    {"type", OPT_STRING, CO(type), "", 0, 0, NULL,
+     "type of promotion of rows that name none; empty: not said"},
+    {"languages", OPT_STRING, CO(languages), "", 0, 0, "LIST",
+     "languages that get a token though no row has them, separated by commas"},
+    {"markets", OPT_STRING, CO(markets), "", 0, 0, "LIST", "the same for markets"},
+    {"goals", OPT_STRING, CO(goals), "", 0, 0, "LIST", "the same for goals"},
+    {"types", OPT_STRING, CO(types), "", 0, 0, "LIST", "the same for types of promotion"},
+    {"valid_share", OPT_FLOAT, CO(valid_share), "0.1", 0, 0.9, NULL,
+     "without input.copy_valid: share of the users, or of the rows without one, held out for validation"},
+    {"test_share", OPT_FLOAT, CO(test_share), "0", 0, 0.9, NULL,
+     "without input.copy_test: the same, for test"},
+    {"seed", OPT_INT, CO(seed), "1", 0, 9e15, NULL, "with a user's name it decides where the user belongs"},
+    {"tokens", OPT_INT, CO(tokens), "256", 1, 32768, NULL, "tokens of copy, at most"},
+    {"quantities", OPT_CHOICE, CO(quantities), "keep", 0, 0, "keep|drop",
+     "rows whose copy states a quantity that is no term: keep them, and learn nothing of its words; or drop "
+     "them"},
+};
+
 bool prepare_has_times(const prepare_config *c) {
   return c->fields.time[0] != '\0' && c->input.time_format != TIME_ORDER;
 }
@@ -186,7 +225,8 @@ size_t prepare_sections(prepare_config *c, option_section *sections) {
       SECTION("catalogue", "Columns of the catalogue", catalogue_options, &c->catalogue),
       SECTION("filter", "Filter and sessions", filter_options, &c->filter),
       SECTION("output", "Output", output_options, &c->output),
+      SECTION("copy", "Promotion copy", copy_options, &c->copy),
   };
-  for (size_t i = 0; i < 5; i++) sections[i] = all[i];
-  return 5;
+  for (size_t i = 0; i < PREPARE_SECTIONS; i++) sections[i] = all[i];
+  return PREPARE_SECTIONS;
 }

@@ -149,7 +149,7 @@ static int32_t length_at(const prepare_job *job, int64_t rank) {
   return job->long_lengths[rank];
 }
 
-static json_t *rejects_json(const reject_list *list) {
+json_t *rejects_json(const reject_list *list) {
   json_t *reasons = json_array();
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
@@ -295,6 +295,7 @@ static void set_texts(json_t *j, const prepare_job *job) {
                                   (json_int_t)u->described, "repeated", (json_int_t)u->repeated, "unknown",
                                   (json_int_t)u->unknown, "rare", (json_int_t)u->rare, "too_long",
                                   (json_int_t)u->too_long));
+  if (job->copy != NULL) json_object_set_new(j, "copy", copy_counts_json(&job->copies));
   if (f->width > 0)
     json_object_set_new(j, "features",
                         json_pack("{s:I,s:I,s:I,s:I,s:I}", "rows", (json_int_t)f->rows, "width",
@@ -323,8 +324,7 @@ json_t *make_report(prepare_job *job) {
 
 // ---- lines for people -----------------------------------------------------------------------------------------
 
-// The reasons of a list, with the first of each; `unit`: "rows" or "values".
-static void print_reasons(const reject_list *list, const char *unit) {
+void print_reasons(const reject_list *list, const char *unit) {
   char text[4 * SAMPLE_TEXT], file[512];
   for (int i = 0; i < list->n; i++) {
     const reject_reason *x = &list->reasons[i];
@@ -457,6 +457,18 @@ static void print_stages(const prepare_job *job) {
   putchar('\n');
 }
 
+void print_end(const prepare_job *job, const dataset_info *info) {
+  char buf[32], rate[32], memory[32];
+  const double rows = (double)(job->log.rows + job->copies.rows.rows);
+  printf("vocabulary      %d special, ", info->range_end[RANGE_SPECIAL]);
+  if (job->words != NULL) printf("%d words, ", info->range_end[RANGE_WORDS] - info->range_end[RANGE_SPECIAL]);
+  printf("%d attributes, %d items\n", info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
+         info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);
+  print_stages(job);
+  printf("time            %s, %s rows/s; memory %s at most\n", human_seconds(buf, job->seconds),
+         human_count(rate, rows / job->seconds), human_bytes(memory, (double)mem_peak_bytes()));
+}
+
 void print_report(const prepare_job *job, const json_t *j, const dataset_info *info) {
   const json_t *l = json_object_get(j, "length");
 #define LEN(name) ((long long)json_integer_value(json_object_get(l, name)))
@@ -495,14 +507,7 @@ void print_report(const prepare_job *job, const json_t *j, const dataset_info *i
            test > 0 ? 100.0 * (double)job->cold_test / test : 0);
   if (job->c->input.catalogue[0] != '\0') print_catalogue(job);
   print_texts(job);
-  printf("vocabulary      %d special, ", info->range_end[RANGE_SPECIAL]);
-  if (job->words != NULL) printf("%d words, ", info->range_end[RANGE_WORDS] - info->range_end[RANGE_SPECIAL]);
-  printf("%d attributes, %d items\n", info->range_end[RANGE_ATTRIBUTES] - info->range_end[RANGE_WORDS],
-         info->range_end[RANGE_ITEMS] - info->range_end[RANGE_ATTRIBUTES]);
-  char buf[32], rate[32], memory[32];
-  print_stages(job);
-  printf("time            %s, %s rows/s; memory %s at most\n", human_seconds(buf, job->seconds),
-         human_count(rate, (double)job->log.rows / job->seconds),
-         human_bytes(memory, (double)mem_peak_bytes()));
+  if (job->copy != NULL) copy_counts_print(&job->copies);
+  print_end(job, info);
 #undef LEN
 }

@@ -51,6 +51,7 @@ static status write_user(prepare_job *job, const log_event *e, int32_t n, const 
   job->cold_valid += cold_targets(job, &s, e, false);
   job->cold_test += cold_targets(job, &s, e, true);
   TRY(user_table_take(job->attributes, name, &job->attribute_counts));
+  TRY(copy_table_take(job->copy, name));
   if (job->domains != NULL) TRY(domain_take(job->domains, b->domains, n));
   if (job->searches != NULL) TRY(search_table_take(job->searches, name, e, n));
   return writer_add(job->writer, &s, name);

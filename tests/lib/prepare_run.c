@@ -9,7 +9,7 @@
 
 char dir[256];
 prepare_config c;
-static option_section sections[5];
+static option_section sections[PREPARE_SECTIONS];
 static option_set set = {.usage = "", .summary = "", .sections = sections};
 
 int setup(void **unused) {

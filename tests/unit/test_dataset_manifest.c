@@ -125,7 +125,7 @@ static void test_missing_fields(void **unused) {
                                         "test_targets", "longest",    "shards",       "vocab_size",
                                         "ranges",       "event_types"};
   prepare_config defaults;
-  option_section sections[5];
+  option_section sections[PREPARE_SECTIONS];
   fixture f;
   dataset *d;
   set_up(&f);

@@ -1,0 +1,221 @@
+// Promotion copy in souk prepare: fields, terms that become slots, quantities without weight, parts, what is left out, and the files.
+#include <stdlib.h>
+#include <string.h>
+#include "base/file.h"
+#include "data/copy_rows.h"
+#include "data/dataset_verify.h"
+#include "format/copy_context.h"
+#include "lib/check.h"
+#include "lib/prepare_run.h"
+
+static const char vocab_txt[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n/"
+                                "\nmug\noff\nuntil\n3\npieces\n.\nred\ncolor\n杯\n子\n只\n要\nreads\n";
+static const char log_csv[] = "user_id,item_id,ts\nu,a,10\nu,b,20\nu,a,30\nv,b,5\nv,a,6\nw,b,7\n";
+static const char rows_jsonl[] =
+    "{\"user\":\"u\",\"item\":\"a\",\"title\":\"mug\",\"attributes\":\"color#red\",\"goal\":\"sales\","
+    "\"type\":\"coupon\","
+    "\"market\":\"us\",\"language\":\"en\",\"amount\":10,\"date\":\"2026-12-31\",\"copy\":\"The mug $10 off "
+    "until Dec 31, "
+    "2026. 3 "
+    "pieces.\",\"time\":\"1970-01-01T00:00:25Z\",\"click\":1,\"propensity\":0.25,\"style\":\"plain\"}\n"
+    "{\"user\":\"nobody\",\"item\":\"gone\",\"language\":\"zh\",\"market\":\"cn\",\"price\":199,\"copy\":"
+    "\"杯子只要199元.\"}\n"
+    "{\"language\":\"en\",\"copy\":\"reads reads slot:price [SEP]\",\"click\":0}\n";
+
+static void in_dir(const char *which, const char *name) {
+  char path[400];
+  snprintf(path, sizeof path, "%s/%s", dir, name);
+  option_text(which, path);
+}
+
+static void begin_copy(const char *rows, bool log) {
+  begin("out");
+  write_log("log", log_csv);
+  write_log("rows.jsonl", rows);
+  write_log("words.txt", vocab_txt);
+  in_dir("output.words", "words.txt");
+  in_dir("input.copy", "rows.jsonl");
+  option_text("copy.valid_share", "0");
+  if (log) option_text("fields.time", "ts");
+  if (!log) option_text("input.log", "");
+}
+
+static void expect(dataset *d, const copy_lists *l, int64_t row, const char *wanted) {
+  char text[1024] = "";
+  for (int64_t k = l->offsets[row]; k < l->offsets[row + 1]; k++)
+    sprintf(text + strlen(text), "%s%s", text[0] != '\0' ? " " : "",
+            vocab_token(dataset_vocab(d), l->tokens[k]));
+  assert_string_equal(text, wanted);
+}
+
+static void rows_become_tokens(void **unused) {
+  (void)unused;
+  begin_copy(rows_jsonl, true);
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_verify(d));
+  check_ok(dataset_copy(d, &r));
+  assert_int_equal(r->n, 3);
+  expect(d, &r->context, 0, "language:en market:us promo:coupon goal:sales slot:item slot:amount slot:date");
+  expect(d, &r->text, 0, "mug color red");
+  expect(d, &r->copy, 0, "the slot:item slot:amount off until slot:date . 3 pieces .");
+  expect(d, &r->context, 1, "language:zh market:cn slot:price");
+  expect(d, &r->text, 1, "");
+  expect(d, &r->copy, 1, "杯 子 只 要 slot:price .");
+  // Nothing that somebody typed becomes a slot or a special token.
+  expect(d, &r->context, 2, "language:en");
+  expect(d, &r->copy, 2, "reads reads [UNK] [UNK] [UNK] [UNK] [UNK] [UNK]");
+  static const uint8_t weights[] = {1, 1, 1, 1, 1, 1, 1, 0, 0, 1};
+  assert_memory_equal(r->weights, weights, sizeof weights);
+  expect_user(d, "u", "a/0 | b/0 | a/0");
+  assert_true(r->user[0] >= 0 && r->user[1] == -1 && r->user[2] == -1);
+  assert_true(r->time[0] == 25 && r->time[1] == COPY_NO_TIME);
+  assert_true(r->item[0] == vocab_find(dataset_vocab(d), RANGE_ITEMS, "a") && r->item[1] == -1);
+  assert_true(r->click[0] == 1 && r->click[1] == COPY_NO_CLICK && r->click[2] == 0);
+  assert_true(r->propensity[0] == 0.25f && r->propensity[1] == 0);
+  assert_true(r->style[0] == 0 && r->style[1] == -1);
+  json_t *j = report(), *copy = json_object_get(j, "copy");
+  assert_int_equal(count_of(copy, "train"), 3);
+  assert_int_equal(count_of(copy, "slots"), 4);
+  assert_int_equal(count_of(copy, "quantities"), 1);
+  assert_int_equal(count_of(copy, "without_slot"), 1);
+  assert_int_equal(count_of(copy, "unknown_users"), 1);
+  assert_int_equal(count_of(copy, "unknown_items"), 1);
+  assert_int_equal(count_of(copy, "clicks"), 1);
+  json_decref(j);
+  dataset_close(d);
+}
+
+// A data set may be copy alone. Columns have other names; languages and markets of rows that name none are options, as are names that
+// no row has.
+static void copy_alone(void **unused) {
+  (void)unused;
+  begin_copy("{\"content\":\"color#red*color#mug\",\"summary\":\"the "
+             "mug\"}\n{\"content\":\"red\",\"summary\":\"red mug. the the\"}\n",
+             false);
+  option_text("input.copy_fields", "copy=summary, attributes=content");
+  option_text("copy.language", "en");
+  option_text("copy.goals", "sales, launch");
+  option_text("copy.tokens", "4");
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_verify(d));
+  check_ok(dataset_copy(d, &r));
+  assert_int_equal(r->n, 2);
+  expect(d, &r->context, 0, "language:en");
+  expect(d, &r->text, 0, "color red color mug");
+  expect(d, &r->copy, 1, "red mug . the");
+  const vocab *v = dataset_vocab(d);
+  assert_true(copy_name_token(v, COPY_GOAL, "launch") >= 0 && copy_name_token(v, COPY_GOAL, "other") == -1);
+  assert_true(copy_slot_token(v, SLOT_CODE) >= 0);
+  assert_int_equal(vocab_begin(v, RANGE_ITEMS), vocab_end(v, RANGE_ITEMS));
+  json_t *j = report();
+  assert_int_equal(count_of(json_object_get(j, "copy"), "cut"), 1);
+  json_decref(j);
+  dataset_close(d);
+  // The same rows as csv, whose header may lack what it does not have.
+  write_log("rows.csv", "summary,content\nthe mug,color#red*color#mug\nred mug. the the,red\n");
+  in_dir("input.copy", "rows.csv");
+  d = run_and_open();
+  check_ok(dataset_copy(d, &r));
+  expect(d, &r->text, 0, "color red color mug");
+  expect(d, &r->copy, 1, "red mug . the");
+  dataset_close(d);
+}
+
+static void parts(void **unused) {
+  (void)unused;
+  char rows[1 << 14] = "";
+  for (int i = 0; i < 120; i++)
+    sprintf(rows + strlen(rows), "{\"user\":\"u%d\",\"language\":\"en\",\"copy\":\"the mug\"}\n", i % 40);
+  begin_copy(rows, false);
+  option_text("copy.valid_share", "0.3");
+  option_text("copy.test_share", "0.2");
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_copy(d, &r));
+  for (int64_t i = 40; i < r->n; i++) assert_int_equal(r->part[i], r->part[i - 40]); // a user is in one part
+  for (int p = 0; p < COPY_PARTS; p++) assert_true(copy_rows_count(r, (copy_part)p) >= 3);
+  const int64_t test = copy_rows_count(r, COPY_TEST);
+  dataset_close(d);
+  // Files of their own: what the first has trains, but for a part without a file.
+  write_log("valid.jsonl",
+            "{\"language\":\"en\",\"copy\":\"the\"}\n{\"language\":\"en\",\"copy\":\"mug\"}\n");
+  in_dir("input.copy_valid", "valid.jsonl");
+  option_text("copy.valid_share", "0.3");
+  option_text("copy.test_share", "0");
+  d = run_and_open();
+  check_ok(dataset_copy(d, &r));
+  assert_int_equal(copy_rows_count(r, COPY_VALID), 2);
+  assert_int_equal(copy_rows_count(r, COPY_TRAIN), 120);
+  assert_true(test < 60);
+  dataset_close(d);
+}
+
+// What cannot be used is told with its reason, and the rest is taken.
+static void left_out(void **unused) {
+  (void)unused;
+  begin_copy(
+      "{\"language\":\"en\",\"copy\":\"the mug\"}\n{\"language\":\"en\",\"copy\":\"  \"}\n"
+      "{\"language\":\"en\",\"copy\":\"the\",\"price\":30,\"was\":20}\n"
+      "{\"language\":\"en\",\"copy\":\"the\",\"price\":\"cheap\"}\n{\"language\":\"fr\",\"copy\":\"the\"}\n"
+      "{\"language\":\"en\",\"copy\":\"the\",\"click\":2}\n{\"language\":\"en\",\"copy\":\"the\","
+      "\"propensity\":0}\n"
+      "{\"language\":\"en\",\"copy\":\"the\",\"date\":\"tomorrow\"}\n{\"language\":\"en\",\"copy\":\"the\","
+      "\"market\":\"mars\"}\n"
+      "{\"copy\":\"the\"}\n{\"language\":\"en\",\"copy\":\"3 pieces\"}\n",
+      false);
+  option_text("input.max_rejects", "0.9");
+  option_text("copy.quantities", "drop");
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_copy(d, &r));
+  assert_int_equal(r->n, 1);
+  json_t *j = report(), *copy = json_object_get(j, "copy");
+  assert_int_equal(count_of(copy, "rejected"), 7);
+  assert_int_equal(count_of(copy, "dropped"), 3);
+  char *text = json_dumps(copy, 0);
+  static const char *const reasons[] = {"a price that is no number",
+                                        "a language that is neither zh nor en",
+                                        "a click that is neither 0 nor 1",
+                                        "a propensity that is not above 0 and at most 1",
+                                        "a date that is not like 2026-12-31 or 12-31",
+                                        "a market that is none of",
+                                        "no language",
+                                        "empty copy",
+                                        "terms that contradict each other",
+                                        "a quantity that is no term"};
+  for (size_t i = 0; i < sizeof reasons / sizeof *reasons; i++)
+    if (strstr(text, reasons[i]) == NULL) fail_msg("\"%s\" is not in %s", reasons[i], text);
+  free(text);
+  json_decref(j);
+  dataset_close(d);
+  option_text("input.max_rejects", "0.1");
+  check_fails(run(), ERR_FORMAT, "7 of 11 rows cannot be read");
+}
+
+static void refused(void **unused) {
+  (void)unused;
+  begin_copy(rows_jsonl, true);
+  option_text("output.words", "");
+  check_fails(run(), ERR_ARGUMENT, "input.copy needs output.words");
+  begin_copy(rows_jsonl, true);
+  option_text("input.copy_fields", "copy=text, colour=x");
+  check_fails(run(), ERR_ARGUMENT, "input.copy_fields: \"colour=x\" is not FIELD=COLUMN");
+  begin_copy(rows_jsonl, true);
+  option_text("copy.language", "fr");
+  check_fails(run(), ERR_ARGUMENT, "copy.language is \"fr\"");
+  begin_copy(rows_jsonl, true);
+  option_text("copy.valid_share", "0.6");
+  option_text("copy.test_share", "0.4");
+  check_fails(run(), ERR_ARGUMENT, "leave nothing to train on");
+  begin_copy("{\"language\":\"en\",\"copy\":\" \"}\n", false);
+  check_fails(run(), ERR_FORMAT, "has no row of copy that can be used");
+}
+
+int main(void) {
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rows_become_tokens), cmocka_unit_test(copy_alone),
+                                     cmocka_unit_test(parts), cmocka_unit_test(left_out),
+                                     cmocka_unit_test(refused)};
+  return cmocka_run_group_tests_name("prepare_copy", tests, setup, teardown);
+}
