@@ -138,6 +138,25 @@ cudaError_t launch_xent_finish_rows(const launch *l, const xent_params *p, const
 cudaError_t launch_xent_finish_columns(const launch *l, const xent_params *p, const xent_work *w, float *to,
                                        const act *columns);
 
+// Memory of one call of the leash (src/cuda/cuda_leash.c).
+typedef struct leash_work {
+  int32_t ld;                // of a block's scores
+  float *scores, *base;      // [block rows,ld] of both models; the first then gradients by them
+  float *row_max, *base_max; // [M] the largest score
+  float *factor,
+      *base_factor; // [M] gradient = exp(score - row_max) factor - exp(base - base_max) base_factor
+  int32_t *hits;    // [M] 0
+  double *nll;      // [M] the loss
+  float *partial;   // [block rows / LEASH_TILE,classes] sums of a tile; NULL: not wanted
+} leash_work;
+enum { LEASH_TILE = 128 };
+// From the scores of rows [first, first + count): all that is [M], and row_loss.
+cudaError_t launch_leash_losses(const launch *l, const leash_params *p, const leash_work *w, int32_t first,
+                                int32_t count);
+// The scores of those rows become gradients by them, 0 in dead rows; partial.
+cudaError_t launch_leash_gradients(const launch *l, const leash_params *p, const leash_work *w, int32_t first,
+                                   int32_t count);
+
 #ifdef __cplusplus
 }
 

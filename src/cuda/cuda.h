@@ -98,6 +98,8 @@ status cuda_linear_backward(op_ctx *ctx, const linear_params *p);
 size_t cuda_linear_scratch(const linear_params *p, size_t act_size);
 status cuda_xent(op_ctx *ctx, const xent_params *p);
 size_t cuda_xent_scratch(const xent_params *p, size_t act_size);
+status cuda_leash(op_ctx *ctx, const leash_params *p);
+size_t cuda_leash_scratch(const leash_params *p);
 
 // ---- the optimiser's table (cuda_optim.c) --------------------------------------------------------------------
 

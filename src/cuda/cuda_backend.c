@@ -213,6 +213,8 @@ static size_t cuda_scratch_bytes(op_kind kind, const void *params, int32_t threa
     return launch_fuse_scratch(params, sizeof(float));
   case OP_XENT:
     return cuda_xent_scratch(params, sizeof(float));
+  case OP_LEASH:
+    return cuda_leash_scratch(params);
   case OP_CLASSIFY:
     return launch_classify_scratch(params);
   case OP_ORTHOGONAL:
@@ -387,6 +389,7 @@ static const backend table = {
     .fuse_forward = cuda_fuse_forward,
     .fuse_backward = cuda_fuse_backward,
     .xent = cuda_xent,
+    .leash = cuda_leash,
     .classify = cuda_classify,
     .drop = cuda_drop,
     .scale_forward = cuda_scale_forward,
@@ -402,8 +405,8 @@ static const backend table = {
     .average_rescale = cuda_average_rescale,
 };
 
-__attribute__((visibility("default"))) const backend *souk_backend_10(const backend_host *h);
-const backend *souk_backend_10(const backend_host *h) {
+__attribute__((visibility("default"))) const backend *souk_backend_11(const backend_host *h);
+const backend *souk_backend_11(const backend_host *h) {
   host = *h;
   return cuda_table(&table);
 }

@@ -13,8 +13,8 @@
 const char *const device_names[] = {"auto", "cpu", "cuda"};
 
 #define CUDA_LIBRARY "libsouk_cuda.so"
-static const char entry_name[] = "souk_backend_10";
-_Static_assert(OPS_VERSION == 10, "the entry's name carries the version of the op table");
+static const char entry_name[] = "souk_backend_11";
+_Static_assert(OPS_VERSION == 11, "the entry's name carries the version of the op table");
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static const backend *cuda;

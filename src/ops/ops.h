@@ -30,7 +30,7 @@
 #include "base/status.h"
 #include "ops/batch_fields.h"
 
-enum { OPS_VERSION = 10 };
+enum { OPS_VERSION = 11 };
 
 // Results are slots, one an objective: each loss has its sums and the scale of its gradients. Which slot is whose is up to
 // the model; ops get the number.
@@ -318,6 +318,29 @@ typedef struct xent_params {
   float *dtable_low;    // [classes,low] a; NULL: not wanted (A is frozen)
 } xent_params;
 
+// How far a model's distribution over classes has gone from that of a frozen one, which holds it as a leash does:
+// KL(p0 || p) = sum_j p0_j (log p0_j - log p_j), with p the softmax of x table^T + bias and p0 that of base_x base_table^T + base_bias.
+// It is the cross-entropy with the base's distribution as soft targets, less that distribution's entropy. Logits never exist whole.
+// Adds weight * KL of each live row and the weights to its slot (no hits). With dx set it also adds the gradients of
+// scale * weight * KL, (p - p0) scale weight by the logits, in the same pass. Nothing flows into the base. The base's table may be the
+// same memory as the other one.
+typedef struct leash_params {
+  rows n;
+  int32_t slot;
+  int32_t hidden, classes;
+  const float *weights;          // [M] r
+  size_t score_bytes;            // as in xent_params
+  const act *x, *base_x;         // [M,H] r
+  const act *table, *base_table; // [classes,H] r
+  const act *bias, *base_bias;   // [classes] r; NULL: none
+  float *row_loss;               // [M] w: KL (nats, unweighted); may be NULL
+  bool forward_only;             // as in xent_params
+  act *dx;                       // [M,H] a; NULL: forward only
+  float *dtable;                 // [classes,H] a; NULL: not wanted (frozen)
+  float *dbias;                  // [classes] a; NULL: not wanted, or bias is NULL
+  uint8_t *touched;              // [classes] set to 1 where dtable was added to; may be NULL
+} leash_params;
+
 // Losses of the logits z of few classes. Labels of -1 are ignored. Adds weight * nll, weight and hits of the others to its slot.
 //  ONE      a row has one of the classes: softmax cross-entropy. There is a label, and a weight, a row. A hit: the label's
 //           logit is the first of the largest.
@@ -433,6 +456,7 @@ typedef enum op_kind {
   OP_BAG,
   OP_FUSE,
   OP_XENT,
+  OP_LEASH,
   OP_CLASSIFY,
   OP_DROP,
   OP_SCALE,
@@ -451,6 +475,7 @@ typedef union op_params {
   bag_params bag;
   fuse_params fuse;
   xent_params xent;
+  leash_params leash;
   classify_params classify;
   drop_params drop;
   scale_params scale;
@@ -477,6 +502,7 @@ typedef union op_params {
   X(fuse_forward, fuse, OP_FUSE)                    \
   X(fuse_backward, fuse, OP_FUSE)                   \
   X(xent, xent, OP_XENT)                            \
+  X(leash, leash, OP_LEASH)                         \
   X(classify, classify, OP_CLASSIFY)                \
   X(drop, drop, OP_DROP)                            \
   X(scale_forward, scale, OP_SCALE)                 \

@@ -112,6 +112,12 @@ static status check_xent(const char *name, const xent_params *p) {
   return p->classes < 1 ? bad_shape(name, "cross-entropy", "classes", p->classes) : OK;
 }
 
+static status check_leash(const char *name, const leash_params *p) {
+  if (p->hidden < 1) return bad_shape(name, "leash", "hidden", p->hidden);
+  TRY(check_slot(name, "leash", p->slot));
+  return p->classes < 1 ? bad_shape(name, "leash", "classes", p->classes) : OK;
+}
+
 static status check_classify(const char *name, const classify_params *p) {
   TRY(check_slot(name, "classification loss", p->slot));
   const int32_t fewest = p->kind == CLASSIFY_ONE ? 2 : 1;
@@ -162,6 +168,8 @@ status shapes_check(const char *name, op_kind kind, const void *params) {
     return check_fuse(name, params);
   case OP_XENT:
     return check_xent(name, params);
+  case OP_LEASH:
+    return check_leash(name, params);
   case OP_CLASSIFY:
     return check_classify(name, params);
   case OP_DROP:
@@ -189,6 +197,10 @@ static void xent_text(const xent_params *p, char text[SHAPE_TEXT]) {
              p->classes, score);
   else
     snprintf(text, SHAPE_TEXT, "%d x %d, %d classes%s", p->n.cap, p->hidden, p->classes, score);
+}
+
+static void leash_text(const leash_params *p, char text[SHAPE_TEXT]) {
+  snprintf(text, SHAPE_TEXT, "%d x %d, %d classes", p->n.cap, p->hidden, p->classes);
 }
 
 static void optim_text(const optim_params *p, char text[SHAPE_TEXT]) {
@@ -285,6 +297,9 @@ void shapes_text(op_kind kind, const void *params, char text[SHAPE_TEXT]) {
     return;
   case OP_XENT:
     xent_text(params, text);
+    return;
+  case OP_LEASH:
+    leash_text(params, text);
     return;
   case OP_CLASSIFY:
     classify_text(params, text);

@@ -18,8 +18,8 @@ const char *const copy_patterns[COPY_STYLES] = {
     "%I: %O. %G. %M./%I：%O。%G，%M。|%G: %I, %O. %M./%G：%I，%O。%M。|%I, %O. %M, %G./%I，%O，%G。%M。",
     "%M: %O. %I, %G./%M：%O。%I，%G。|%O! %M: %I. %G./%O！%M：%I。%G。|%O, %M. %I, %G./%O，%M。%I，%G。",
     "%M! %I: %O. %G./%M！%I：%O。%G。|%M: %G, %O. %I!/%M：%G，%O。%I！|%I: %O, %M! %G./%I：%O，%M！%G。",
-    "%N. %M: %I. %G, %O./%N。%M：%I。%G，%O。|%I: %N, %M. %G, %O./%I：%N，%M。%G，%O。|"
-    "%M: %I. %N. %O, %G./%M：%I。%N。%O，%G。"};
+    ("%N. %M: %I. %G, %O./%N。%M：%I。%G，%O。|%I: %N, %M. %G, %O./%I：%N，%M。%G，%O。|"
+     "%M: %I. %N. %O, %G./%M：%I。%N。%O，%G。")};
 
 const char *const copy_goals[COPY_GOALS] = {"from our shop/本店优惠|an offer for you/给你的优惠",
                                             "for new customers/新客专享|welcome to our shop/欢迎新朋友",
@@ -30,8 +30,8 @@ const char *const copy_goals[COPY_GOALS] = {"from our shop/本店优惠|an offer
 
 const char *const copy_offers[COPY_TYPES] = {
     "<percent>, now <price>/<percent>，现价<price>|now <price>, that is <percent>/现价<price>，<percent>",
-    "<amount> off orders over <threshold>/满<threshold>减<amount>|"
-    "over <threshold> you save <amount>/满<threshold>立减<amount>",
+    ("<amount> off orders over <threshold>/满<threshold>减<amount>|"
+     "over <threshold> you save <amount>/满<threshold>立减<amount>"),
     "<price> until <date>/<price>，到<date>为止|only <price>, ends <date>/限时价<price>，<date>结束",
     "a gift with your order/下单送礼|with a present from us/附赠好礼",
     "<percent> together with our %C/与%C同购<percent>|add our %C and get <percent>/搭配%C，享<percent>",

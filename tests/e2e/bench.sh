@@ -9,7 +9,7 @@ cp "$work/.out" "$work/table"
 check "the table says which device and how many threads were timed" grep -qE '^cpu, 1 thread' "$work/table"
 check "the table says the given peak and bandwidth" grep -qF 'given peak 10.0 GF/s, given bandwidth 5.0 GB/s' "$work/table"
 check "the table has a line for every op" bash -c "for op in embed_forward embed_backward norm_forward norm_backward \
-  linear_forward linear_backward attention_forward attention_backward gather_forward gather_backward bag_forward bag_backward fuse_forward fuse_backward xent classify drop grad_norm \
+  linear_forward linear_backward attention_forward attention_backward gather_forward gather_backward bag_forward bag_backward fuse_forward fuse_backward xent leash classify drop grad_norm \
   adamw lamb_update lamb_apply; do grep -qE \"^\$op  .* [0-9.]+% (memory|peak) +[0-9]+\$\" '$work/table' || exit 1; done"
 check "the table ends with the sum of a training step" grep -qE '^a training step of these ops: .* its floor: ' "$work/table"
 # Fields between quotes hold commas; every line has as many fields as the first.

@@ -55,10 +55,10 @@ collect() {
 tables() { # KIND [VARIABLE=VALUE]...
   local name="op tables, $*" out op cases failed rest rc kind=$1
   shift
-  out=$(on "$kind" "$@" -- timeout 900 "$souk" selftest --device cuda embed norm linear attention gather bag fuse xent classify drop scale orthogonal importance optim backend 2>&1)
+  out=$(on "$kind" "$@" -- timeout 900 "$souk" selftest --device cuda embed norm linear attention gather bag fuse xent leash classify drop scale orthogonal importance optim backend 2>&1)
   rc=$?
   while read -r op cases failed rest; do
-    case $op in embed | norm | linear | attention | gather | bag | fuse | xent | classify | drop | scale | orthogonal | importance | optim | backend)
+    case $op in embed | norm | linear | attention | gather | bag | fuse | xent | leash | classify | drop | scale | orthogonal | importance | optim | backend)
       if [ "$cases" -gt 0 ] && [ "$failed" = 0 ]; then echo "+ $name: $op, $cases cases"; else echo "- $name: $op"; fi ;;
     esac
   done <<<"$out"

@@ -6,7 +6,7 @@ selftest() { "$souk" selftest --device cpu --threads 2 "$@"; }
 check "souk selftest passes on the CPU" selftest
 cp "$work/.out" "$work/table"
 check "the table has a line for every op" \
-  bash -c "for op in embed norm linear attention gather bag fuse xent classify drop optim backend; do grep -qE \"^\$op +[1-9][0-9]* +0 +0 \" '$work/table' || exit 1; done"
+  bash -c "for op in embed norm linear attention gather bag fuse xent leash classify drop optim backend; do grep -qE \"^\$op +[1-9][0-9]* +0 +0 \" '$work/table' || exit 1; done"
 check "the three tiny models learn" bash -c "[ \$(grep -c '  learned\$' '$work/table') = 3 ]"
 rows=$(grep -cE '^[a-z]+ +[1-9][0-9]* +[0-9]+ +[0-9]+ |  learned$' "$work/table") # a line a check
 check "souk selftest counts its passed checks" grep -qE "^$rows of $rows checks passed" "$work/table"

@@ -37,20 +37,22 @@ SUITE(gather, 4)
 SUITE(bag, 5)
 SUITE(fuse, 6)
 SUITE(xent, 7)
-SUITE(classify, 8)
-SUITE(drop, 9)
-SUITE(scale, 10)
-SUITE(orthogonal, 11)
-SUITE(importance, 12)
-SUITE(optim, 13)
-SUITE(backend, 14)
+SUITE(leash, 8)
+SUITE(classify, 9)
+SUITE(drop, 10)
+SUITE(scale, 11)
+SUITE(orthogonal, 12)
+SUITE(importance, 13)
+SUITE(optim, 14)
+SUITE(backend, 15)
 
 int main(void) {
   const struct CMUnitTest tests[] = {
-      cmocka_unit_test(test_embed),      cmocka_unit_test(test_norm),   cmocka_unit_test(test_linear),
-      cmocka_unit_test(test_attention),  cmocka_unit_test(test_gather), cmocka_unit_test(test_bag),
-      cmocka_unit_test(test_fuse),       cmocka_unit_test(test_xent),   cmocka_unit_test(test_classify),
-      cmocka_unit_test(test_drop),       cmocka_unit_test(test_scale),  cmocka_unit_test(test_orthogonal),
-      cmocka_unit_test(test_importance), cmocka_unit_test(test_optim),  cmocka_unit_test(test_backend)};
+      cmocka_unit_test(test_embed),      cmocka_unit_test(test_norm),       cmocka_unit_test(test_linear),
+      cmocka_unit_test(test_attention),  cmocka_unit_test(test_gather),     cmocka_unit_test(test_bag),
+      cmocka_unit_test(test_fuse),       cmocka_unit_test(test_xent),       cmocka_unit_test(test_leash),
+      cmocka_unit_test(test_classify),   cmocka_unit_test(test_drop),       cmocka_unit_test(test_scale),
+      cmocka_unit_test(test_orthogonal), cmocka_unit_test(test_importance), cmocka_unit_test(test_optim),
+      cmocka_unit_test(test_backend)};
   return cmocka_run_group_tests_name("ops", tests, NULL, NULL);
 }

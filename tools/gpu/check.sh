@@ -28,7 +28,7 @@ skipped() { echo "$*"; exit 77; }
 figure() { echo "figure: $*"; }
 
 # ---- the stages: each in a process of its own, in the unpacked folder -----------------------------------------------
-ops=(embed norm linear attention gather bag fuse xent classify drop optim backend)
+ops=(embed norm linear attention gather bag fuse xent leash classify drop optim backend)
 
 stage_device() {
   local card="the simulator"

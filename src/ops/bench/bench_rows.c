@@ -317,6 +317,25 @@ static void loss_and_gradients(maker *k, op_params *p) {
   loss(k, p, true);
 }
 
+static void held_back(maker *k, op_params *p) {
+  const bench_model *m = k->model;
+  const int32_t H = m->hidden, M = k->batch->facts.masked;
+  const float spread = 1 / sqrtf((float)H);
+  p->leash = (leash_params){.n = masked(k),
+                            .hidden = H,
+                            .classes = m->vocab,
+                            .weights = k->batch->view.weights,
+                            .x = take_acts(k, BOTH, READ, M, H, 1),
+                            .base_x = take_acts(k, BOTH, READ, M, H, 1),
+                            .table = take_acts(k, BOTH, READ, m->vocab, H, spread),
+                            .base_table = take_acts(k, BOTH, READ, m->vocab, H, spread),
+                            .bias = take_acts(k, BOTH, READ, m->vocab, 1, 1),
+                            .base_bias = take_acts(k, BOTH, READ, m->vocab, 1, 1),
+                            .dx = take_acts(k, BOTH, ADDED, M, H, 1),
+                            .dtable = take_floats(k, BOTH, ADDED, m->vocab, H, 1),
+                            .dbias = take_floats(k, BOTH, ADDED, m->vocab, 1, 1)};
+}
+
 static void classification(maker *k, op_params *p) {
   const int32_t B = k->batch->facts.seqs;
   p->classify = (classify_params){.n = sequences(k),
@@ -494,6 +513,7 @@ const bench_case bench_cases[] = {
     {"transform", INDEX_norm_backward, transform_norm, ONCE, ANY},
     {"loss alone", INDEX_xent, loss_alone, NEVER, ANY},
     {"loss", INDEX_xent, loss_and_gradients, ONCE, ANY},
+    {"leash", INDEX_leash, held_back, NEVER, ANY},
     {"first tokens", INDEX_gather_forward, first_tokens, ONCE, PAIRS},
     {"first tokens", INDEX_gather_backward, first_tokens, ONCE, PAIRS},
     {"pooler", INDEX_linear_forward, pooler, ONCE, PAIRS},

@@ -142,6 +142,19 @@ static op_cost xent(const xent_params *p, const batch_facts *f, double A) {
   return c;
 }
 
+// Two tables are read, and both models' scores made.
+static op_cost leash(const leash_params *p, const batch_facts *f, double A) {
+  const double n = live(p->n, f), H = p->hidden, C = p->classes;
+  op_cost c = {2 * (n * H + C * (H + (p->bias != NULL))) * A + n * F, 4 * n * C * H};
+  if (p->dx == NULL) return c;
+  c.bytes += 2 * n * H * A;
+  c.flops += 2 * n * C * H;
+  if (p->dtable != NULL) c.bytes += C * H * 2 * F;
+  if (p->dtable != NULL) c.flops += 2 * n * C * H;
+  if (p->dbias != NULL) c.bytes += C * 2 * F;
+  return c;
+}
+
 static op_cost classify(const classify_params *p, const batch_facts *f, double A) {
   const double n = live(p->n, f), C = p->classes;
   const double labels = p->kind == CLASSIFY_SEVERAL ? n * C : n;
@@ -248,6 +261,8 @@ op_cost op_cost_of(op_index op, const op_params *p, const batch_facts *f, size_t
     return fuse_backward(&p->fuse, f, A);
   case INDEX_xent:
     return xent(&p->xent, f, A);
+  case INDEX_leash:
+    return leash(&p->leash, f, A);
   case INDEX_classify:
     return classify(&p->classify, f, A);
   case INDEX_drop:

@@ -463,17 +463,17 @@ done:
 }
 
 extern const suite suite_embed, suite_norm, suite_linear, suite_attention, suite_gather, suite_bag,
-    suite_fuse, suite_xent, suite_classify, suite_drop, suite_scale, suite_orthogonal, suite_importance,
-    suite_optim;
-const suite *const suites[] = {&suite_embed,      &suite_norm, &suite_linear, &suite_attention,
-                               &suite_gather,     &suite_bag,  &suite_fuse,   &suite_xent,
-                               &suite_classify,   &suite_drop, &suite_scale,  &suite_orthogonal,
-                               &suite_importance, &suite_optim};
+    suite_fuse, suite_xent, suite_leash, suite_classify, suite_drop, suite_scale, suite_orthogonal,
+    suite_importance, suite_optim;
+const suite *const suites[] = {&suite_embed,      &suite_norm,       &suite_linear, &suite_attention,
+                               &suite_gather,     &suite_bag,        &suite_fuse,   &suite_xent,
+                               &suite_leash,      &suite_classify,   &suite_drop,   &suite_scale,
+                               &suite_orthogonal, &suite_importance, &suite_optim};
 const int32_t n_suites = sizeof suites / sizeof *suites;
 
-const char *const check_names[] = {"embed", "norm",       "linear",     "attention", "gather",
-                                   "bag",   "fuse",       "xent",       "classify",  "drop",
-                                   "scale", "orthogonal", "importance", "optim",     "backend"};
+const char *const check_names[] = {"embed",      "norm",       "linear", "attention", "gather", "bag",
+                                   "fuse",       "xent",       "leash",  "classify",  "drop",   "scale",
+                                   "orthogonal", "importance", "optim",  "backend"};
 const int32_t n_checks = sizeof check_names / sizeof *check_names;
 
 status check_run(int32_t i, const backend *be, const check_config *config, check_result *out) {

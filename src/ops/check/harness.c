@@ -323,6 +323,7 @@ static void bind(column *c, const suite *s, int32_t i, const fixture *f, directi
                                   [OP_BAG] = {&p->bag.n, &p->bag.entries},
                                   [OP_FUSE] = {&p->fuse.listed},
                                   [OP_XENT] = {&p->xent.n},
+                                  [OP_LEASH] = {&p->leash.n},
                                   [OP_CLASSIFY] = {&p->classify.n},
                                   [OP_DROP] = {&p->drop.n},
                                   [OP_SCALE] = {&p->scale.n}};
@@ -437,6 +438,8 @@ status column_pass(column *c, const suite *s, int32_t i, const fixture *f, direc
     return back ? be->fuse_backward(c->ctx, &p.fuse) : be->fuse_forward(c->ctx, &p.fuse);
   case OP_XENT:
     return be->xent(c->ctx, &p.xent);
+  case OP_LEASH:
+    return be->leash(c->ctx, &p.leash);
   case OP_CLASSIFY:
     return be->classify(c->ctx, &p.classify);
   case OP_DROP:

@@ -187,6 +187,7 @@ const backend REFERENCE = {
     .fuse_forward = fuse_forward,
     .fuse_backward = fuse_backward,
     .xent = xent,
+    .leash = leash,
     .classify = classify,
     .drop = drop,
     .scale_forward = scale_forward,

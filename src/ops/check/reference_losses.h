@@ -167,6 +167,57 @@ done:
   return rc;
 }
 
+// Logits of row i of a model.
+static void leash_scores(const op_ctx *ctx, const leash_params *p, int64_t i, bool base, REAL *s) {
+  const REAL *x = reals(base ? p->base_x : p->x) + i * p->hidden, *t = reals(base ? p->base_table : p->table);
+  const act *bias = base ? p->base_bias : p->bias;
+  for (int64_t c = 0; c < p->classes; c++) {
+    REAL dot = 0;
+    for (int32_t j = 0; j < p->hidden; j++) dot += operand(ctx, x[j]) * operand(ctx, t[c * p->hidden + j]);
+    s[c] = dot + (bias != NULL ? reals(bias)[c] : 0);
+  }
+}
+
+// Logarithms of the softmax, in place.
+static void log_shares(REAL *s, int32_t n) {
+  REAL best = s[0], sum = 0;
+  for (int32_t c = 1; c < n; c++) best = s[c] > best ? s[c] : best;
+  for (int32_t c = 0; c < n; c++) sum += MATH(exp)(s[c] - best);
+  for (int32_t c = 0; c < n; c++) s[c] -= best + MATH(log)(sum);
+}
+
+// s and s0: room for the classes.
+static void leash_row(op_ctx *ctx, const leash_params *p, int64_t i, REAL *s, REAL *s0) {
+  const int32_t H = p->hidden;
+  const REAL *x = reals(p->x) + i * H, weight = (REAL)p->weights[i];
+  leash_scores(ctx, p, i, false, s);
+  leash_scores(ctx, p, i, true, s0);
+  log_shares(s, p->classes);
+  log_shares(s0, p->classes);
+  REAL loss = 0;
+  for (int32_t c = 0; c < p->classes; c++) loss += MATH(exp)(s0[c]) * (s0[c] - s[c]);
+  if (p->row_loss != NULL) reals(p->row_loss)[i] = loss;
+  ctx->result.slot[p->slot].loss += (double)(weight * loss);
+  ctx->result.slot[p->slot].weight += (double)weight;
+  for (int64_t c = 0; p->dx != NULL && c < p->classes; c++) {
+    const REAL g = (REAL)ctx->state.scale[p->slot] * weight * (MATH(exp)(s[c]) - MATH(exp)(s0[c]));
+    if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[c] += g;
+    for (int32_t j = 0; j < H; j++) {
+      reals(p->dx)[i * H + j] += operand(ctx, g) * operand(ctx, reals(p->table)[c * H + j]);
+      if (p->dtable != NULL) reals(p->dtable)[c * H + j] += operand(ctx, g) * operand(ctx, x[j]);
+    }
+  }
+}
+
+static status leash(op_ctx *ctx, const leash_params *p) {
+  REAL *s;
+  TRY(mem_new(&s, 2 * (size_t)p->classes, sizeof *s, "scores"));
+  for (int64_t i = 0; i < live(ctx, p->n); i++) leash_row(ctx, p, i, s, s + p->classes);
+  if (p->dx != NULL && p->touched != NULL) memset(p->touched, 1, (size_t)p->classes);
+  free(s);
+  return OK;
+}
+
 static status several(op_ctx *ctx, const classify_params *p) {
   slot_result *r = &ctx->result.slot[p->slot];
   for (int64_t i = 0; i < live(ctx, p->n) * p->classes; i++) {

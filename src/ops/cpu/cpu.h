@@ -42,6 +42,7 @@ status cpu_bag_backward(op_ctx *ctx, const bag_params *p);
 status cpu_fuse_forward(op_ctx *ctx, const fuse_params *p);
 status cpu_fuse_backward(op_ctx *ctx, const fuse_params *p);
 status cpu_xent(op_ctx *ctx, const xent_params *p);
+status cpu_leash(op_ctx *ctx, const leash_params *p);
 status cpu_classify(op_ctx *ctx, const classify_params *p);
 status cpu_drop(op_ctx *ctx, const drop_params *p);
 status cpu_scale_forward(op_ctx *ctx, const scale_params *p);
@@ -87,5 +88,6 @@ size_t cpu_orthogonal_scratch(const orthogonal_params *p);
 size_t cpu_gather_scratch(const gather_params *p);
 size_t cpu_fuse_scratch(const fuse_params *p, int32_t threads);
 size_t cpu_xent_scratch(const xent_params *p, int32_t threads);
+size_t cpu_leash_scratch(const leash_params *p, int32_t threads);
 
 #endif

@@ -57,6 +57,8 @@ static size_t cpu_scratch_bytes(op_kind kind, const void *params, int32_t thread
     return cpu_attention_scratch(params, n);
   case OP_XENT:
     return cpu_xent_scratch(params, n);
+  case OP_LEASH:
+    return cpu_leash_scratch(params, n);
   case OP_GATHER:
     return cpu_gather_scratch(params);
   case OP_FUSE:
@@ -222,6 +224,7 @@ const backend backend_cpu = {
     .fuse_forward = cpu_fuse_forward,
     .fuse_backward = cpu_fuse_backward,
     .xent = cpu_xent,
+    .leash = cpu_leash,
     .classify = cpu_classify,
     .drop = cpu_drop,
     .scale_forward = cpu_scale_forward,
