@@ -146,6 +146,13 @@ static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_class kin
   return check(l, s);
 }
 
+bool lexicon_close_word(const lexicon *l, lexicon_state *s) {
+  if (!s->fresh || s->last == LEXICON_CHINESE) return true;
+  if (!settle(l, s)) return false;
+  s->fresh = false;
+  return check(l, s);
+}
+
 // A digit of the model's own is a quantity, whatever follows. One of a slot must not touch a number in front of it.
 static bool take_digit(lexicon_state *s, uint32_t before, bool touches) {
   if (!s->in_slot) return false;
@@ -177,11 +184,7 @@ static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
 
 static bool take_symbol(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
   const bool touches = s->fresh && s->last == x.kind, inside = touches && x.kind != LEXICON_CHINESE;
-  if (s->fresh && !touches && s->last != LEXICON_CHINESE) {
-    if (!settle(l, s)) return false; // a word ends without a sign, at a character of another kind
-    s->fresh = false;
-    if (!check(l, s)) return false;
-  }
+  if (!touches && !lexicon_close_word(l, s)) return false;
   const uint32_t before = s->number;
   const bool outer = !(s->in_slot && s->inner); // what stands in front is not of the same slot
   s->number = NUMBER_NONE;
@@ -290,7 +293,7 @@ uint64_t lexicon_met(const lexicon *l, const lexicon_state *s) {
 bool lexicon_cornered(const lexicon *l, const lexicon_state *s) {
   if (!s->fresh || s->last == LEXICON_CHINESE) return false;
   lexicon_state copy = *s;
-  return !take_separator(l, &copy, LEXICON_SPACE);
+  return !lexicon_close_word(l, &copy);
 }
 
 size_t lexicon_reason(const lexicon *l, const lexicon_state *s, char *to, size_t room) {

@@ -97,6 +97,9 @@ static inline uint32_t lexicon_child(const lexicon *l, uint32_t node, uint32_t s
 // False: the text is banned, or states a quantity.
 bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x);
 
+// A word that the text ends with is over, whatever comes that does not go on with it. False: as above.
+bool lexicon_close_word(const lexicon *l, lexicon_state *s);
+
 // The forms of a word (letters [n], lower case), itself first, into to [LEXICON_FORMS][LEXICON_LONGEST + 4] with lengths;
 // returns how many.
 enum { LEXICON_FORMS = 8, LEXICON_FORM_LETTERS = LEXICON_LONGEST + 4 };

@@ -7,9 +7,11 @@
 
 typedef struct lexicon_piece {
   const char *
-      text; // NUL-terminated, without its "##", or bytes that are no whole characters. NULL: no text, and never admissible
+      text; // NUL-terminated, without its "##", or bytes that are no whole characters. NULL or empty: no text, and never admissible
   bool continues; // it goes on with the word that is being written: "##x"
 } lexicon_piece;
+
+enum { LEXICON_LONGEST_PIECE = 1024 }; // bytes; a longer one is never admissible
 
 typedef struct lexicon_words lexicon_words; // read-only after lexicon_bind; any number of threads may use one
 
