@@ -7,7 +7,7 @@ mkdir -p "$tree/tests/e2e" "$tree/build/tests/unit"
 cp tests/run "$tree/tests/"
 cp tests/e2e/lib.sh "$tree/tests/e2e/"
 made() { cat >"$tree/$1"; chmod +x "$tree/$1"; } # PATH: a test of standard input
-run() { (unset ONLY STRICT FULL; cd "$tree" && env "$@" tests/run build) >"$work/said" 2>"$work/.err"; } # [VARIABLE=VALUE]...
+run() { (unset ONLY STRICT FULL AT_ONCE; cd "$tree" && env "$@" tests/run build) >"$work/said" 2>"$work/.err"; } # [VARIABLE=VALUE]...
 fails() { ! run "$@"; }
 has() { grep -qF -- "$1" "$work/said" || { cat "$work/said"; return 1; }; }
 lacks() { ! grep -F -- "$1" "$work/said"; }
@@ -32,9 +32,23 @@ $begin
 check "the script is named before it ends" grep '^tests/e2e/name.sh *\$' "$work/said"
 finish
 X
-check "a script's name is printed while it runs" run
+check "a script's name is printed while it runs, if nothing runs beside it" run AT_ONCE=1
 check "its line gets the counts at its end" grep -qE '^tests/e2e/name.sh +1 passed   0 failed   0 skipped +[0-9]+s$' "$work/said"
 rm "$tree/tests/e2e/name.sh"
+# Two that wait for each other end only if they run beside each other.
+for i in 1 2; do
+  made tests/e2e/beside$i.sh <<X
+$begin
+touch "$tree/began$i"
+for _ in \$(seq 200); do [ -e "$tree/began$((3 - i))" ] && break; sleep 0.05; done
+check "the other one has begun before this one ends" test -e "$tree/began$((3 - i))"
+finish
+X
+done
+check "two tests run beside each other" run AT_ONCE=2 ONLY=beside
+check "each of them has a whole line of its own" bash -c "[ \$(grep -cE '^tests/e2e/beside[12].sh +1 passed   0 failed   0 skipped +[0-9]+s\$' '$work/said') = 2 ]"
+check "what runs beside each other is counted together" last "2 passed, 0 failed, 0 skipped"
+rm "$tree"/tests/e2e/beside[12].sh
 
 # What is left out is said, and neither a skip nor a failure.
 made tests/e2e/part.sh <<X
