@@ -1,4 +1,4 @@
-// souk finetune --task next|rank|classify|pair|mix RUN: what is trained on top of a pre-trained run.
+// souk finetune --task next|rank|classify|pair|promo|mix RUN: what is trained on top of a pre-trained run.
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -7,6 +7,7 @@
 #include "base/path_kind.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
+#include "cmd/copy_run.h"
 #include "cmd/run_options.h"
 #include "cmd/run_training.h"
 #include "eval/evaluation.h"
@@ -16,14 +17,15 @@
 
 enum { FINAL_AUTO, FINAL_NO, FINAL_YES };
 
-enum { TASK_NEXT, TASK_MIX, TASK_CLASSIFY, TASK_PAIR, TASK_RANK };
+enum { TASK_NEXT, TASK_MIX, TASK_CLASSIFY, TASK_PAIR, TASK_RANK, TASK_PROMO };
 static int task;
 static bool resume;
 static const option task_options[] = {
-    {"task", OPT_CHOICE, 0, "next", 0, 0, "next|mix|classify|pair|rank",
+    {"task", OPT_CHOICE, 0, "next", 0, 0, "next|mix|classify|pair|rank|promo",
      "next: go on training, to predict the next item; mix: learn how the model's scores and counts are added "
      "up; classify: labels of texts; pair: what becomes of an item that a user is shown; "
-     "rank: like next, against negatives of the batch, drawn ones and those that RUN itself ranks highest"},
+     "rank: like next, against negatives of the batch, drawn ones and those that RUN itself ranks highest; "
+     "promo: to write promotion copy"},
 };
 static const option resume_options[] = {
     {"resume", OPT_BOOL, 0, "false", 0, 0, NULL, "continue from the new run's last checkpoint"},
@@ -52,6 +54,7 @@ static const option mix_flag_options[] = {
 
 static const char usage[] = "souk finetune --task next|rank RUN [CONFIG.yaml] [options of souk pretrain]\n"
                             "souk finetune --task classify|pair RUN --train FILE [--valid FILE] [options]\n"
+                            "souk finetune --task promo RUN [--data.dir DATA] [options]\n"
                             "souk finetune --task mix RUN [--final yes] [options]";
 static const char summary[] =
     "Trains more on top of a run (or checkpoint).\n"
@@ -64,7 +67,10 @@ static const char summary[] =
     "sparse counts of what follows what are best added up; the mix becomes part of the\n"
     "checkpoint, souk eval reports it beside the model, and souk export takes it along.\n"
     "classify and pair: learn labels of the rows of csv, tsv or jsonl files, by default for three\n"
-    "epochs at a rate of 2e-4, in RUN-classify or RUN-pair; souk eval RUN --labels FILE judges them.";
+    "epochs at a rate of 2e-4, in RUN-classify or RUN-pair; souk eval RUN --labels FILE judges them.\n"
+    "promo: learns to write the promotion copy of the data set (souk prepare --copy), by default in\n"
+    "RUN-promo; where DATA has another vocabulary or longer rows the model grows into them, as with\n"
+    "train.init_from.";
 
 // ---- mix ---------------------------------------------------------------------------------------------------------
 
@@ -166,17 +172,27 @@ static status finetune_mix(int argc, char **argv) {
   return learn_mix(&f, &o, where);
 }
 
-// ---- next, rank, classify, pair --------------------------------------------------------------------------------------------------------
+// ---- next, rank, classify, pair, promo --------------------------------------------------------------------------------------------------------
 
-static const char *const objectives_of_tasks[] = {
-    [TASK_NEXT] = "next_item", [TASK_RANK] = "next_item", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
-static const char *const metrics_of_tasks[] = {
-    [TASK_NEXT] = "", [TASK_RANK] = "", [TASK_CLASSIFY] = "f1_macro", [TASK_PAIR] = "auc"};
-static const char *const places_of_tasks[] = {
-    [TASK_NEXT] = "next", [TASK_RANK] = "rank", [TASK_CLASSIFY] = "classify", [TASK_PAIR] = "pair"};
+static const char *const objectives_of_tasks[] = {[TASK_NEXT] = "next_item",
+                                                  [TASK_RANK] = "next_item",
+                                                  [TASK_CLASSIFY] = "classify",
+                                                  [TASK_PAIR] = "pair",
+                                                  [TASK_PROMO] = "copy"};
+static const char *const metrics_of_tasks[] = {[TASK_NEXT] = "",
+                                               [TASK_RANK] = "",
+                                               [TASK_CLASSIFY] = "f1_macro",
+                                               [TASK_PAIR] = "auc",
+                                               [TASK_PROMO] = "loss"};
+static const char *const places_of_tasks[] = {[TASK_NEXT] = "next",
+                                              [TASK_RANK] = "rank",
+                                              [TASK_CLASSIFY] = "classify",
+                                              [TASK_PAIR] = "pair",
+                                              [TASK_PROMO] = "promo"};
 
 // RUN-next, from RUN's best checkpoint, on its data set.
-static status beginning_of(run_beginning *p, const char *where) {
+// data: the data set that the command line names, "": the run's.
+static status beginning_of(run_beginning *p, const char *where, const char *data) {
   checkpoint *c;
   size_t n = strlen(where);
   while (n > 1 && where[n - 1] == '/') n--;
@@ -187,9 +203,13 @@ static status beginning_of(run_beginning *p, const char *where) {
   snprintf(p->metric, sizeof p->metric, "%s", metrics_of_tasks[task]);
   p->ranks = task == TASK_RANK;
   TRY(checkpoint_open_chosen(&c, where, WHICH_AUTO));
-  if (run_config_data(c, p->data) != OK) p->data[0] = '\0'; // --data.dir may name one
+  if (data[0] != '\0')
+    snprintf(p->data, sizeof p->data, "%s", data);
+  else if (run_config_data(c, p->data) != OK)
+    p->data[0] = '\0'; // a configuration file may name one
+  const status rc = task == TASK_PROMO ? copy_beginning(p, c) : OK;
   checkpoint_close(c);
-  return OK;
+  return rc;
 }
 
 static status finetune_next(int argc, char **argv) {
@@ -209,9 +229,9 @@ static status finetune_next(int argc, char **argv) {
   TRY(options_args(&set, argc, argv, given, 2, &n, &help));
   if (help) return OK;
   if (n == 0) return fail(ERR_ARGUMENT, "souk finetune needs a run or a checkpoint; --help tells more");
-  TRY(beginning_of(&begin, given[0]));
+  TRY(beginning_of(&begin, given[0], c.data.dir));
   TRY(run_options_read(&set, &c, &resume, &begin, argc, argv, &help));
-  if (task != TASK_NEXT && task != TASK_RANK && c.labels.train[0] == '\0')
+  if ((task == TASK_CLASSIFY || task == TASK_PAIR) && c.labels.train[0] == '\0')
     return fail(ERR_ARGUMENT, "--task %s needs labels.train, the labelled rows (--train FILE)",
                 objectives_of_tasks[task]);
   return run_training(&c, &run_options, resume);

@@ -77,7 +77,7 @@ static void take_ranking(run_config *c) {
 
 static void take_beginning(run_config *c, const run_beginning *p) {
   if (p->ranks) take_ranking(c);
-  memcpy(c->train.init, p->init, sizeof c->train.init);
+  memcpy(p->grows ? c->train.init_from : c->train.init, p->init, sizeof c->train.init);
   memcpy(c->train.out, p->out, sizeof c->train.out);
   memcpy(c->data.dir, p->data, sizeof c->data.dir);
   memcpy(c->train.objectives, p->objectives, sizeof c->train.objectives);
@@ -180,6 +180,9 @@ status run_options_read(const option_set *set, run_config *c, const bool *resume
   run_config start = found;
   if (begin != NULL) memcpy(start.train.objectives, begin->objectives, sizeof start.train.objectives);
   if (begin != NULL && begin->metric[0] != '\0') start.model.cls_sep = true;
+  if (begin != NULL && begin->positions > start.model.max_positions)
+    start.model.max_positions = begin->positions;
+  if (begin != NULL && begin->segments > start.model.segments) start.model.segments = begin->segments;
   TRY(read_once(set, c, config, &start, resume, begin, argc, argv, help));
   return run_objectives_settle(c, &found);
 }

@@ -10,7 +10,9 @@ typedef struct run_beginning {
   char init[OPTION_STRING], out[OPTION_STRING], data[OPTION_STRING], objectives[OPTION_STRING];
   // Of a run on labels: its metric; it reads [CLS], and sees its rows for a few epochs at a low rate. "": another run.
   char metric[OPTION_STRING];
-  bool ranks; // with the data options of souk finetune --task rank
+  bool ranks;                  // with the data options of souk finetune --task rank
+  int64_t positions, segments; // that the model gets, where it has fewer; 0: it stays as it is
+  bool grows;                  // it begins by train.init_from, since its vocabulary or shape is another
 } run_beginning;
 
 // Fills the targets of `set`, which holds the sections over *c. With train.init the model options start

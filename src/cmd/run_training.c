@@ -3,12 +3,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/threads.h"
+#include "cmd/copy_run.h"
 #include "cmd/labelled_run.h"
+#include "train/copy_validation.h"
 #include "train/loop.h"
 #include "train/validation.h"
 
 status run_training(run_config *c, const option_set *options, bool resume) {
   if (c->labels.train[0] != '\0') return labelled_training(c, options, resume);
+  if (run_writes_copy(c)) return copy_training(c, options, resume);
   if (c->data.dir[0] == '\0') return fail(ERR_ARGUMENT, "data.dir names no data set (--data.dir DATA)");
   mem_return_large();
   threads_use(c->train.threads);

@@ -13,6 +13,7 @@
 #include "base/memory.h"
 #include "hdf5/hdf5_glue.h"
 #include "base/philox.h"
+#include "data/copy_rows.h"
 #include "data/data_mix.h"
 #include "data/hard_negatives.h"
 #include "data/sources/batch_source.h"
@@ -79,6 +80,8 @@ const option data_options[] = {
      "tokens of an item's text in an example, at most; 0: as many as fit, in a pair half of them"},
     {"pair_false", OPT_FLOAT, FIELD(pair_false), "0", 0, 1, NULL,
      "share of the pairs that show another item, for the objective next_session"},
+    {"copy_tokens", OPT_INT, FIELD(copy_tokens), "0", 0, COPY_LONGEST, NULL,
+     "copy: tokens of the longest, with its end; longer ones are cut; 0: of the data set's longest"},
     {"seed", OPT_INT, FIELD(seed), "1", 0, 9e15, NULL, "seed of masks, order and negatives"},
     {"final", OPT_BOOL, FIELD(trains.final), "false", 0, 0, NULL,
      "final training: on everything before the test part, the validation part too, once all else is chosen"},
@@ -128,6 +131,7 @@ static bool mix_changed(const data_config *before, const data_config *now) {
 
 static status open_source(batcher *b, const data_config *c, const seq_layout *layout) {
   data_mix mix;
+  if (layout->writes) return copy_source_open(&b->source, b->d, c, layout, b->part);
   if (dataset_labelled(b->d) != NULL) return labelled_source_open(&b->source, b->d, c, layout, b->part);
   if (dataset_premasked(b->d) != NULL) return nvidia_source_open(&b->source, b->d, c, layout, b->part);
   TRY(data_mix_parse(&mix, c->mix, "data.mix"));
@@ -206,7 +210,9 @@ static size_t batch_extent(const batcher *b) {
     const int32_t length = b->examples.items[i].length;
     tokens += length;
     work += batch_work(length);
-    masked += length < most_masked ? length : most_masked;
+    masked += b->examples.items[i].task == WRITE_COPY ? b->examples.items[i].end
+              : length < most_masked                  ? length
+                                                      : most_masked;
     if (tokens > caps.tokens || work > max_work || masked > caps.masked) break;
   }
   return i;

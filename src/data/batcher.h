@@ -72,6 +72,7 @@ typedef struct data_config {
   char mix[OPTION_STRING]; // what an epoch has (data_mix.h)
   int64_t text_tokens;     // of an item's text in an example; 0: as many as fit
   double pair_false;       // share of the pairs that show another item
+  int64_t copy_tokens;     // longest copy, [SEP] included; 0: that of the data set
   int64_t seed;
   training_choice trains; // on which events: data.final, data.final_users
 } data_config;

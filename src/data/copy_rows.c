@@ -50,6 +50,7 @@ static status read_arrays(copy_file *f) {
   TRY(read_lists(f, "text_offsets", "text", &r->text));
   TRY(read_lists(f, "copy_offsets", "copy", &r->copy));
   TRY(read_set(f, "weights", H5_KIND_U8, sizeof *r->weights, r->copy.offsets[r->n], &r->weights, &n));
+  TRY(read_set(f, "cut", H5_KIND_U8, sizeof *r->cut, r->n, &r->cut, &n));
   TRY(read_set(f, "click", H5_KIND_U8, sizeof *r->click, r->n, &r->click, &n));
   TRY(read_set(f, "propensity", H5_KIND_F32, sizeof *r->propensity, r->n, &r->propensity, &n));
   return read_set(f, "style", H5_KIND_I32, sizeof *r->style, r->n, &r->style, &n);
@@ -77,6 +78,8 @@ static const char *fault_of(const copy_file *f, int64_t i) {
   if (r->item[i] != -1 && (r->item[i] < end[RANGE_ATTRIBUTES] || r->item[i] >= end[RANGE_ITEMS]))
     return "item";
   if (r->copy.offsets[i] == r->copy.offsets[i + 1]) return "copy";
+  if (r->copy.offsets[i + 1] - r->copy.offsets[i] >= COPY_LONGEST) return "copy";
+  if (r->cut[i] > 1) return "cut";
   if (r->click[i] > 1 && r->click[i] != COPY_NO_CLICK) return "click";
   if (!(r->propensity[i] >= 0 && r->propensity[i] <= 1)) return "propensity";
   return r->style[i] < -1 ? "style" : NULL;
@@ -154,7 +157,8 @@ void copy_rows_free(copy_rows *r) {
 double copy_rows_bytes(const copy_rows *r) {
   if (r == NULL) return 0;
   const double each = 3 * sizeof *r->context.offsets + sizeof *r->part + sizeof *r->user + sizeof *r->time +
-                      sizeof *r->item + sizeof *r->click + sizeof *r->propensity + sizeof *r->style;
+                      sizeof *r->item + sizeof *r->cut + sizeof *r->click + sizeof *r->propensity +
+                      sizeof *r->style;
   return (double)r->n * each +
          (double)(r->context.offsets[r->n] + r->text.offsets[r->n]) * sizeof *r->text.tokens +
          (double)r->copy.offsets[r->n] * (sizeof *r->copy.tokens + sizeof *r->weights);
@@ -194,6 +198,7 @@ status copy_rows_write(const copy_rows *r, const char *path, int deflate) {
       {"copy_offsets", H5_KIND_I64, n + 1, 0, r->copy.offsets},
       {"copy", H5_KIND_I32, tokens, 0, r->copy.tokens},
       {"weights", H5_KIND_U8, tokens, 0, r->weights},
+      {"cut", H5_KIND_U8, n, 0, r->cut},
       {"click", H5_KIND_U8, n, 0, r->click},
       {"propensity", H5_KIND_F32, n, 0, r->propensity},
       {"style", H5_KIND_I32, n, 0, r->style},

@@ -9,6 +9,7 @@
 //   text_offsets int64 [n + 1], text int32         words of the item that the row has itself; none: the item's text in texts.h5
 //   copy_offsets int64 [n + 1], copy int32         tokens of the copy: words, and slots in place of terms; without [SEP]
 //   weights uint8 [tokens of copy]                 0: of a quantity that is no term, which nothing is to learn to write; else 1
+//   cut uint8 [n]                                  1: the copy went on, so that nothing is to be learned of its end; else 0
 //   click uint8 [n]                                0, 1; 255: not known
 //   propensity float32 [n]                         with which this copy was shown; 0: not known
 //   style int32 [n]                                line of copy_styles.tsv; -1: not said
@@ -22,7 +23,7 @@
 typedef enum copy_part { COPY_TRAIN, COPY_VALID, COPY_TEST, COPY_PARTS } copy_part;
 extern const char *const copy_part_names[COPY_PARTS]; // "train", "valid", "test"
 
-enum { COPY_NO_CLICK = 255 };
+enum { COPY_NO_CLICK = 255, COPY_LONGEST = 512 }; // tokens of copy, [SEP] included, at most
 #define COPY_NO_TIME INT64_MIN
 
 typedef struct copy_lists { // row i: tokens [offsets[i], offsets[i + 1])
@@ -37,7 +38,7 @@ typedef struct copy_rows {
   int32_t *item;
   copy_lists context, text, copy;
   uint8_t *weights; // [tokens of copy]
-  uint8_t *click;
+  uint8_t *cut, *click;
   float *propensity;
   int32_t *style;
 } copy_rows;

@@ -29,6 +29,7 @@ typedef struct seq_layout {
   int32_t n_event_types;   // token_type_id = segment * n_event_types + event
   int32_t segments;        // that the model has token types for; pairs need 2
   bool items_only;         // what is predicted is an item, never a word
+  bool writes;             // copy is written (copy_sequence.h)
 } seq_layout;
 
 // Events of a history as the model sees them, the oldest first.

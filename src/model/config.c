@@ -81,10 +81,12 @@ status model_config_resolve(model_config *c, const int32_t range_end[4], int32_t
 
 seq_layout model_layout(const model_config *c) {
   objective_list l;
-  const seq_asks asks = objectives_of(&l, c) == OK ? objectives_asks(&l) : ASKS_MASKED;
+  if (objectives_of(&l, c) != OK) l.n = 0;
+  const seq_asks asks = objectives_asks(&l);
   return (seq_layout){.cls_sep = c->cls_sep,
                       .items_only = c->item_classes,
                       .asks = asks,
+                      .writes = objectives_slot(&l, &objective_copy) >= 0,
                       .positions_from_end = c->positions_from_end,
                       .max_positions = (int32_t)c->max_positions,
                       .n_event_types = (int32_t)c->event_types,

@@ -129,7 +129,7 @@ static status add_copy(copy_writer *w, const copy_row *r, const found_terms *f) 
   }
   TRY(add_words(w, text + from, strlen(text) - from, true, &at));
   const int64_t most = begin + w->t->c->copy.tokens;
-  w->counts->cut += at > most;
+  w->out.cut[w->out.n] = at > most;
   w->out.copy.offsets[w->out.n + 1] = at < most ? at : most;
   return OK;
 }
@@ -182,6 +182,7 @@ static void count_row(copy_writer *w, const copy_row *r, const found_terms *f) {
   c->quantities += f->quantities;
   c->articles += f->articles;
   c->without_slot += f->slots == 0;
+  c->cut += w->out.cut[i];
   c->unknown_users += r->user >= 0 && w->out.user[i] < 0;
   c->unknown_items += r->item >= 0 && w->out.item[i] < 0;
   c->impressions += r->click != COPY_NO_CLICK;
@@ -266,6 +267,7 @@ static status make_room(copy_writer *w) {
   TRY(mem_new(&o->user, n, sizeof *o->user, "rows of copy"));
   TRY(mem_new(&o->time, n, sizeof *o->time, "rows of copy"));
   TRY(mem_new(&o->item, n, sizeof *o->item, "rows of copy"));
+  TRY(mem_new(&o->cut, n, sizeof *o->cut, "rows of copy"));
   TRY(mem_new(&o->click, n, sizeof *o->click, "rows of copy"));
   TRY(mem_new(&o->propensity, n, sizeof *o->propensity, "rows of copy"));
   TRY(mem_new(&o->style, n, sizeof *o->style, "rows of copy"));

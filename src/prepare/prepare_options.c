@@ -206,7 +206,7 @@ static const option copy_options[] = {
     {"test_share", OPT_FLOAT, CO(test_share), "0", 0, 0.9, NULL,
      "without input.copy_test: the same, for test"},
     {"seed", OPT_INT, CO(seed), "1", 0, 9e15, NULL, "with a user's name it decides where the user belongs"},
-    {"tokens", OPT_INT, CO(tokens), "256", 1, 32768, NULL, "tokens of copy, at most"},
+    {"tokens", OPT_INT, CO(tokens), "256", 1, 511, NULL, "tokens of copy, at most"},
     {"quantities", OPT_CHOICE, CO(quantities), "keep", 0, 0, "keep|drop",
      "rows whose copy states a quantity that is no term: keep them, and learn nothing of its words; or drop "
      "them"},

@@ -199,10 +199,15 @@ status train_model_config(model_config *out, const run_config *c, dataset *d) {
   objective_list l;
   *out = c->model;
   TRY(run_objectives_list(c, out, &l));
+  const bool writes = objectives_slot(&l, &objective_copy) >= 0;
+  if (writes && info->range_end[RANGE_ITEMS] == info->range_end[RANGE_ATTRIBUTES])
+    out->item_classes = false; // nothing is ranked
+  if (writes && c->data.negatives > 0)
+    return fail(ERR_ARGUMENT, "data.negatives are items, and copy is words: set it to 0");
   TRY(model_config_resolve(out, info->range_end, info->n_event_types));
   TRY(item_content_describe(out, d));
   objectives_text(&l, out->objectives);
-  if (objectives_slot(&l, &objective_copy) >= 0) out->copy_classes = info->range_end[RANGE_ATTRIBUTES];
+  if (writes) out->copy_classes = info->range_end[RANGE_ATTRIBUTES];
   TRY(check_loss(c, out));
   return l.n == 1 && l.of[0] == &objective_next_session ? check_pairs(&c->data, d) : OK;
 }

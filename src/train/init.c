@@ -11,6 +11,7 @@
 #include "model/checkpoint_folded.h"
 #include "model/item_vectors.h"
 #include "model/objectives/label_head.h"
+#include "train/copy_begin.h"
 #include "train/init_from.h"
 #include "train/peft_from.h"
 #include "train/run_dir.h"
@@ -97,8 +98,8 @@ status init_adopt_model(run_config *c, bool resume) {
 static status check_model(const model_config *a, const model_config *b, const char *dir, bool grows) {
   objective_list l;
   TRY(objectives_of(&l, a));
-  const bool labels =
-      objectives_labels(&l) != NULL; // which need [CLS], and learn it where the parameters lack it
+  // Labels and copy need [CLS], and learn it where the parameters lack it.
+  const bool labels = objectives_labels(&l) != NULL || objectives_slot(&l, &objective_copy) >= 0;
   const struct {
     const char *name;
     bool same;
@@ -291,6 +292,7 @@ static status make_base_model(model **base, const run_config *c, const checkpoin
   as.pooler = was->pooler;
   as.labels = was->labels;
   as.label_kind = was->label_kind;
+  as.copy_classes = was->copy_classes > 0 ? dataset_get_info(d)->range_end[RANGE_ATTRIBUTES] : 0;
   TRY(peft_from_json(&as.peft, NULL, NULL));
   TRY(model_create(base, "cpu", &as, &run));
   return model_take_items(*base, d);
@@ -363,6 +365,7 @@ status init_load(const run_config *c, model *m, dataset *d, checkpoint_base *bas
   if (rc == OK) rc = check_model(model_get_config(m), &from->model, from->name, grows);
   if (rc == OK) rc = check_trained(from, c, d);
   if (rc == OK) rc = grows ? load_grown(from, m, d, m) : load_same(from, m, d);
+  if (rc == OK) rc = copy_begin(from, m, d);
   if (rc == OK) rc = find_untrained(from, m, start->untrained);
   if (rc == OK) rc = tried_before(&start->tried, from);
   if (rc == OK) find_earlier(from, d, start);

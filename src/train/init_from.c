@@ -186,6 +186,12 @@ done:
   return rc;
 }
 
+// Biases of the tokens before the items, of the head that writes copy.
+static void grow_copy(const growth *g, const param *p, const float *from, float *w) {
+  for (int32_t t = 0; t < p->size; t++)
+    if (g->old_of[t] >= 0) w[t] = from[g->old_of[t]];
+}
+
 static int32_t event_of(const dataset_info *d, const char *name) {
   for (int32_t e = 0; e < d->n_event_types; e++)
     if (strcmp(d->event_types[e], name) == 0) return e;
@@ -233,6 +239,10 @@ static status grow_values(const growth *g, const param *p, float *w) {
   const int64_t rows_n = p->shape[0] < old->shape[0] ? p->shape[0] : old->shape[0];
   if (strcmp(p->name, words_name) == 0) return grow_words(g, p, w, false);
   if (strcmp(p->name, bias_name) == 0) return grow_words(g, p, w, true);
+  if (strcmp(p->name, "copy.bias") == 0) {
+    grow_copy(g, p, from, w);
+    return OK;
+  }
   if (strstr(p->name, "token_type_embeddings") != NULL) {
     grow_types(g, p, from, w);
     return OK;

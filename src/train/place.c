@@ -4,10 +4,11 @@
 #include <math.h>
 #include <string.h>
 #include "base/log.h"
+#include "train/copy_validation.h"
 
 // Are examples no windows of histories?
-static bool made_elsewhere(const dataset *d) {
-  return dataset_premasked(d) != NULL || dataset_labelled(d) != NULL;
+static bool made_elsewhere(const run_setup *r) {
+  return dataset_premasked(r->d) != NULL || dataset_labelled(r->d) != NULL || run_writes_copy(r->c);
 }
 
 // The data section of the checkpoint, with the windows that it had. souk 0.2 and those before, which did not write them, took
@@ -16,7 +17,7 @@ static data_config data_then(const run_setup *r) {
   const train_state *t = &r->from->state;
   const dataset_info *info = dataset_get_info(r->d);
   data_config then = r->then->data;
-  if (made_elsewhere(r->d)) return then;
+  if (made_elsewhere(r)) return then;
   const int64_t usual = then.window > 0 ? (then.window + 1) / 2 : info->stride;
   if (then.window == 0) then.window = info->window;
   if (then.stride == 0) then.stride = usual;
@@ -102,7 +103,7 @@ status place_find(run_setup *r, const model_config *now_model) {
     made.window = now.window.length;
     made.stride = now.window.stride;
     TRY(complete_old(r, t));
-    const char *changed = data_order_changed(&then, &made, made_elsewhere(r->d));
+    const char *changed = data_order_changed(&then, &made, made_elsewhere(r));
     if (changed != NULL)
       start_epoch_anew(r, t, "data.", changed);
     else if (model_layout(&r->from->model).asks != model_layout(now_model).asks)

@@ -19,6 +19,7 @@
 #include "data/item_features.h"
 #include "data/item_texts.h"
 #include "data/user_context.h"
+#include "train/copy_validation.h"
 #include "train/mining.h"
 #include "train/peak.h"
 #include "train/optimizer.h"
@@ -186,10 +187,22 @@ static void add_mining(run_plan *p, const run_config *c, const dataset *d, batch
   if (fmax(first, anew) > 0) add_passing(p, "ranking for hard negatives", fmax(first, anew));
 }
 
+// The rows of copy once more, for validations.
+static status add_copy(run_plan *p, const run_config *c, dataset *d, batch_caps caps) {
+  copy_validator v;
+  if (c->train.eval_every == 0) return OK;
+  TRY(copy_validator_open(&v, d, c));
+  add(p, "validation rows", copy_examples_bytes(v.examples), "of copy");
+  add_passing(p, "a validation", (double)batch_bytes(caps));
+  copy_validator_close(&v);
+  return OK;
+}
+
 // Questions are kept between validations, the other memory of a validation is not. Questions are chosen before the
 // model is allocated, which takes `later` bytes.
 static status add_validation(run_plan *p, const run_config *c, dataset *d, batch_caps caps, double later) {
   const char *why;
+  if (run_writes_copy(c)) return add_copy(p, c, d, caps);
   if (!run_validates(c, d, &why)) return OK;
   ranking_config rc;
   const objective_metric *metric;

@@ -1,9 +1,10 @@
 // Where a batcher's examples come from.
 //
 // The batcher (batcher.c) decides, from lengths alone, which examples go into which batch, and in which
-// order; a source lists examples, reads them and puts them into batches. There are four: the histories of a
+// order; a source lists examples, reads them and puts them into batches. There are five: the histories of a
 // prepared data set, windowed and masked when they are read (history_source.c), these mixed with texts of items and pairs of both
-// (mix_source.c), examples that were masked elsewhere (nvidia_source.c), and rows with labels (labelled_source.c).
+// (mix_source.c), examples that were masked elsewhere (nvidia_source.c), rows with labels (labelled_source.c), and rows of
+// copy (copy_source.c).
 #ifndef SOUK_DATA_SOURCES_BATCH_SOURCE_H
 #define SOUK_DATA_SOURCES_BATCH_SOURCE_H
 
@@ -14,10 +15,11 @@ typedef enum example_task {
   MASK_SOME,
   MASK_LAST,
   PREDICT_NEXT,
-  PREDICT_FIRST, // at a [MASK] that is alone
-  MASK_TEXT,     // of an item: `sequence` is its number
-  MASK_PAIR,     // history and text
-  MASK_ITEM_PAIR // history and item
+  PREDICT_FIRST,  // at a [MASK] that is alone
+  MASK_TEXT,      // of an item: `sequence` is its number
+  MASK_PAIR,      // history and text
+  MASK_ITEM_PAIR, // history and item
+  WRITE_COPY      // `sequence` is a row of copy, `end` how many of its rows write
 } example_task;
 
 typedef struct example {
@@ -72,6 +74,9 @@ status mix_source_open(batch_source **out, dataset *d, const data_config *c, con
                        const data_mix *mix);
 status labelled_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                             data_part part);
+// Rows of copy of the training part, to train on.
+status copy_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
+                        data_part part);
 status nvidia_source_open(batch_source **out, dataset *d, const data_config *c, const seq_layout *layout,
                           data_part part);
 
