@@ -14,6 +14,7 @@ as_expected() {
   while read -r key rest; do
     case $key in
     history) found=$(history_of "${rest%% *}" "$2") && [ "$found" = "${rest#* }" ] ;;
+    copy) found=$(cat "$2/copy.jsonl") && grep -qxF -- "$rest" "$2/copy.jsonl" ;;
     catalogue) found=$(cat "$2/catalogue.jsonl") && grep -qxF -- "$rest" "$2/catalogue.jsonl" ;;
     *) found=$(reported "$key" "$2") && [ "$found" = "$rest" ] ;;
     esac || { echo "expected: $key $rest"; echo "found: $found"; bad=1; }
