@@ -4,16 +4,15 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
-#include <time.h>
 #include "base/file.h"
 #include "base/memory.h"
 #include "base/options.h"
+#include "cmd/bench_texts.h"
 #include "data/tokenizer.h"
 #include "data/wordpiece.h"
 #include "format/order.h"
 
-enum { MOST_BYTES = 1 << 30, MOST_PASSES = 1000, LEAST_PASSES = 3 };
+enum { MOST_PASSES = 1000, LEAST_PASSES = 3 };
 
 typedef struct words_options {
   char vocab[OPTION_STRING], input[OPTION_STRING], ids[OPTION_STRING];
@@ -34,28 +33,11 @@ static const option options[] = {
      "time to measure for, and three passes at least"},
 };
 
-typedef struct texts {
-  char *data;
-  size_t bytes, n, cap;
-  size_t *begins; // [n + 1]; a text ends in front of the line end before the next
-} texts;
-
-static status split(texts *t) {
-  for (size_t at = 0; at < t->bytes;) {
-    const char *stop = memchr(t->data + at, '\n', t->bytes - at);
-    TRY(mem_grow(&t->begins, &t->cap, t->n + 2, sizeof *t->begins, "texts"));
-    t->begins[t->n++] = at;
-    at = stop != NULL ? (size_t)(stop - t->data) + 1 : t->bytes + 1;
-    t->begins[t->n] = at;
-  }
-  return t->n > 0 ? OK : fail(ERR_ARGUMENT, "--input holds no text");
-}
-
-static size_t encode(const word_tokenizer *t, const texts *x, size_t i, int32_t *ids, size_t cap) {
+static size_t encode(const word_tokenizer *t, const bench_texts *x, size_t i, int32_t *ids, size_t cap) {
   return word_tokenizer_encode(t, x->data + x->begins[i], x->begins[i + 1] - x->begins[i] - 1, ids, cap);
 }
 
-static status write_ids(const word_tokenizer *t, const texts *x, int32_t *ids, const char *path) {
+static status write_ids(const word_tokenizer *t, const bench_texts *x, int32_t *ids, const char *path) {
   out_file *f;
   TRY(out_open(&f, path));
   status rc = OK;
@@ -67,22 +49,15 @@ static status write_ids(const word_tokenizer *t, const texts *x, int32_t *ids, c
   return out_finish(f, rc);
 }
 
-// Of this thread's processor, so that other jobs of the machine do not count.
-static double processor_seconds(void) {
-  struct timespec t;
-  clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-  return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-static void measure(const word_tokenizer *t, const texts *x, int32_t *ids, double seconds) {
+static void measure(const word_tokenizer *t, const bench_texts *x, int32_t *ids, double seconds) {
   double taken[MOST_PASSES], sum = 0;
   size_t tokens = 0;
   int n = 0;
   while (n < MOST_PASSES && (n < LEAST_PASSES || sum < seconds)) {
-    const double start = processor_seconds();
+    const double start = bench_seconds();
     tokens = 0;
     for (size_t i = 0; i < x->n; i++) tokens += encode(t, x, i, ids, x->bytes + 1);
-    taken[n] = processor_seconds() - start;
+    taken[n] = bench_seconds() - start;
     sum += taken[n++];
   }
   qsort(taken, (size_t)n, sizeof *taken, order_double);
@@ -91,20 +66,18 @@ static void measure(const word_tokenizer *t, const texts *x, int32_t *ids, doubl
 }
 
 static status run(const words_options *o, wordpiece *w) {
-  texts x = {0};
+  bench_texts x = {0};
   int32_t *ids = NULL;
   word_tokenizer *t = NULL;
   status rc = o->typed_specials ? tokenizer_allow_specials(&w->tokenizer) : OK;
   if (rc == OK) rc = tokenizer_open(&t, w->v, w->tokenizer);
-  if (rc == OK) rc = file_read(o->input, MOST_BYTES, &x.data, &x.bytes);
-  if (rc == OK) rc = split(&x);
+  if (rc == OK) rc = bench_texts_read(&x, o->input);
   if (rc == OK) rc = mem_new(&ids, x.bytes + 1, sizeof *ids, "ids");
   if (rc == OK && o->ids[0] != '\0') rc = write_ids(t, &x, ids, o->ids);
   if (rc == OK) measure(t, &x, ids, o->seconds);
   word_tokenizer_free(t);
   free(ids);
-  free(x.begins);
-  free(x.data);
+  bench_texts_free(&x);
   return rc;
 }
 

@@ -1,4 +1,5 @@
-// souk bench: times the ops of a device and compares them with the limits of its hardware; bench_words.c the tokeniser.
+// souk bench: times the ops of a device and compares them with the limits of its hardware; bench_words.c the tokeniser, bench_lexicon.c
+// lexicons.
 #include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
@@ -6,6 +7,7 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "base/threads.h"
+#include "cmd/bench_lexicon.h"
 #include "cmd/bench_words.h"
 #include "cmd/cmd.h"
 #include "ops/bench/bench.h"
@@ -193,6 +195,7 @@ done:
 status cmd_bench(int argc, char **argv) {
   static bench_options o;
   if (argc > 0 && strcmp(argv[0], "words") == 0) return bench_words(argc - 1, argv + 1);
+  if (argc > 0 && strcmp(argv[0], "lexicon") == 0) return bench_lexicon(argc - 1, argv + 1);
   const option_section section = {"", "Benchmark", options, sizeof options / sizeof *options, &o};
   const option_set set = {
       .usage =
@@ -203,7 +206,8 @@ status cmd_bench(int argc, char **argv) {
           "a model of Amazon Beauty give it. The floor of an op is what its bytes take at the "
           "memory's bandwidth,\n"
           "or its operations at the peak, whichever is longer; at 100% of it nothing is left to gain.\n"
-          "souk bench words times the tokeniser; it has options of its own (souk bench words --help).",
+          "souk bench words times the tokeniser and souk bench lexicon lexicons; they have options of their "
+          "own (souk bench words --help).",
       .sections = &section,
       .count = 1};
   const char *what;
@@ -214,7 +218,7 @@ status cmd_bench(int argc, char **argv) {
   if (help) return OK;
   if (n == 0) return fail(ERR_ARGUMENT, "usage: %s", set.usage);
   if (strcmp(what, "ops") != 0)
-    return fail(ERR_ARGUMENT, "there is no benchmark \"%s\"; there are ops and words", what);
+    return fail(ERR_ARGUMENT, "there is no benchmark \"%s\"; there are ops, words and lexicon", what);
   threads_use(o.threads);
   return bench_ops(&o);
 }

@@ -37,7 +37,7 @@ check "--tokens 40 is accepted" tiny --tokens 40 --ops embed
 cp "$work/.out" "$work/forty"
 check "--tokens 40 makes a batch of 40 tokens" grep -qE '^40 tokens in [0-9]+ sequences' "$work/forty"
 check_error "souk bench without a benchmark prints its usage" "usage: souk bench ops" "$souk" bench
-check_error "an unknown benchmark is an error" 'there is no benchmark "op"; there are ops and words' "$souk" bench op
+check_error "an unknown benchmark is an error" 'there is no benchmark "op"; there are ops, words and lexicon' "$souk" bench op
 check_error "a pattern that fits no op is an error" "--ops nothing: no op of these shapes has such a name" tiny --ops nothing
 check_error "unknown shapes are an error" "shapes" tiny --shapes bert
 check_error "an unknown device is an error" "device" tiny --device tpu
