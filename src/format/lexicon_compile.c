@@ -21,8 +21,10 @@ typedef struct compiler {
   lexicon *l;
   format_error *e;
   const lexicon_text *text;
-  uint32_t line, source; // of the text that is read; where its name is in l->texts
-  uint32_t flags;        // NODE_... of the phrase that is put in
+  bool valid;          // the text is UTF-8, all of it
+  uint32_t line;       // of the text that is read
+  uint32_t source, at; // where its name and itself are in l->texts
+  uint32_t flags;      // NODE_... of the phrase that is put in
   uint32_t required;
 } compiler;
 
@@ -40,31 +42,34 @@ static void hang_in(lexicon *l, uint32_t node) {
   l->slots[at] = node;
 }
 
-static bool make_room(lexicon *l, format_error *e) {
-  if (l->n_nodes + 1 > MOST_NODES)
+// Room for n more nodes, and for one in the hash.
+static bool make_room(lexicon *l, size_t n, format_error *e) {
+  if (l->n_nodes + n > MOST_NODES)
     return format_fail(e, FORMAT_MALFORMED, "a lexicon has more than %d letters of phrases", MOST_NODES);
-  if (!format_grow(&l->nodes, &l->cap_nodes, l->n_nodes + 1, sizeof *l->nodes, "lexicon", e)) return false;
-  if (2 * (l->n_nodes + 1) < l->n_slots) return true;
+  if (!format_grow(&l->nodes, &l->cap_nodes, l->n_nodes + n, sizeof *l->nodes, "lexicon", e)) return false;
+  if (2 * (l->n_hung + 1) < l->n_slots) return true;
   free(l->slots);
   l->slots = NULL;
   l->n_slots *= 2;
   if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
-  for (size_t i = 1; i < l->n_nodes; i++) hang_in(l, (uint32_t)i);
+  for (size_t i = 1; i < l->n_nodes; i++)
+    if (l->nodes[l->nodes[i].parent].child != i) hang_in(l, (uint32_t)i);
   return true;
 }
 
-static bool child_of(compiler *c, uint32_t *node, uint32_t symbol) {
-  lexicon *l = c->l;
-  uint32_t to = lexicon_child(l, *node, symbol);
-  if (to == 0) {
-    if (!make_room(l, c->e)) return false;
-    to = (uint32_t)l->n_nodes++;
-    l->nodes[to] = (lexicon_node){.parent = *node, .symbol = symbol, .next = l->nodes[*node].child};
-    l->nodes[*node].child = to;
-    hang_in(l, to);
+static uint32_t add_child(lexicon *l, uint32_t node, uint32_t symbol) {
+  const uint32_t to = (uint32_t)l->n_nodes++, first = l->nodes[node].child;
+  l->nodes[to] = (lexicon_node){.parent = node, .symbol = symbol};
+  if (first == 0) {
+    l->nodes[node].child = to;
+    return to;
   }
-  *node = to;
-  return true;
+  l->nodes[to].next = l->nodes[first].next; // behind the first, which stays where it is
+  l->nodes[first].next = to;
+  l->nodes[node].flags |= NODE_PARTS;
+  l->n_hung++;
+  hang_in(l, to);
+  return to;
 }
 
 static void end_at(compiler *c, uint32_t node) {
@@ -74,9 +79,21 @@ static void end_at(compiler *c, uint32_t node) {
   if ((c->flags & NODE_REQUIRED) != 0) n->required = (uint16_t)c->required;
 }
 
+// Goes to the node at the end of the symbols, and makes those that are missing: where one is, all behind it are.
 static bool put_symbols(compiler *c, uint32_t *node, const uint32_t *symbols, size_t n) {
-  for (size_t i = 0; i < n; i++)
-    if (!child_of(c, node, symbols[i])) return false;
+  lexicon *l = c->l;
+  size_t i = 0;
+  uint32_t at = *node;
+  for (uint32_t to; i < n && (to = lexicon_child(l, at, symbols[i])) != 0; i++) at = to;
+  if (i < n) {
+    if (!make_room(l, n - i, c->e)) return false;
+    at = add_child(l, at, symbols[i++]);
+    for (; i < n; i++, at++) {
+      l->nodes[at].child = at + 1;
+      l->nodes[l->n_nodes++] = (lexicon_node){.parent = at, .symbol = symbols[i]};
+    }
+  }
+  *node = at;
   return true;
 }
 
@@ -86,7 +103,8 @@ static bool put_words(compiler *c, const reading *r, size_t word, uint32_t node)
     end_at(c, node);
     return true;
   }
-  if (r->words[word].gap && (c->flags & NODE_ALLOWED) != 0 && !child_of(c, &node, LEXICON_GAP)) return false;
+  const uint32_t gap = LEXICON_GAP;
+  if (r->words[word].gap && (c->flags & NODE_ALLOWED) != 0 && !put_symbols(c, &node, &gap, 1)) return false;
   const uint32_t *letters = r->symbols + r->words[word].begin;
   const size_t n = r->words[word].end - r->words[word].begin;
   if (!r->words[word].forms) return put_symbols(c, &node, letters, n) && put_words(c, r, word + 1, node);
@@ -130,7 +148,9 @@ static bool read_phrase(compiler *c, const char *text, size_t bytes, bool marks,
   r->n = r->n_words = r->n_marks = 0;
   place next = AT_WORD;
   for (size_t at = 0, n; at < bytes; at += n) {
-    const uint32_t code = utf8_next(text + at, bytes - at, &n);
+    n = 1;
+    const uint32_t code =
+        (unsigned char)text[at] < 0x80 ? (uint32_t)text[at] : utf8_next(text + at, bytes - at, &n);
     if (marks && code == '~') {
       if (!mark_word(c, r, next == IN_WORD)) return false;
       next = AT_WORD;
@@ -149,16 +169,6 @@ static bool read_phrase(compiler *c, const char *text, size_t bytes, bool marks,
   return r->n > 0 || wrong(c, "a phrase without a letter");
 }
 
-static bool keep_text(compiler *c, const char *text, size_t bytes, uint32_t *at) {
-  lexicon *l = c->l;
-  if (!format_grow(&l->texts, &l->cap_texts, l->n_texts + bytes + 1, 1, "phrases", c->e)) return false;
-  *at = (uint32_t)l->n_texts;
-  memcpy(l->texts + l->n_texts, text, bytes);
-  l->texts[l->n_texts + bytes] = '\0';
-  l->n_texts += bytes + 1;
-  return true;
-}
-
 static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t flag, bool marks) {
   lexicon *l = c->l;
   reading r;
@@ -167,8 +177,10 @@ static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t fla
   if (!format_grow(&l->phrases, &l->cap_phrases, l->n_phrases + 1, sizeof *l->phrases, "phrases", c->e))
     return false;
   lexicon_phrase *p = &l->phrases[l->n_phrases];
-  *p = (lexicon_phrase){.bytes = (uint32_t)bytes, .line = c->line, .source = c->source};
-  if (!keep_text(c, text, bytes, &p->text)) return false;
+  *p = (lexicon_phrase){.bytes = (uint32_t)bytes,
+                        .line = c->line,
+                        .source = c->source,
+                        .text = c->at + (uint32_t)(text - c->text->text)};
   if (flag == NODE_REQUIRED) {
     if (l->n_required == LEXICON_MOST_REQUIRED) return wrong(c, "more than 64 required phrases");
     c->required = (uint32_t)l->n_required++;
@@ -201,7 +213,7 @@ static bool is_text(const char *line, size_t bytes, const char *text) {
 }
 
 static bool take_line(compiler *c, const char *line, size_t bytes, uint32_t *section) {
-  if (!utf8_valid_bytes(line, bytes)) return wrong(c, "not UTF-8");
+  if (!c->valid && !utf8_valid_bytes(line, bytes)) return wrong(c, "not UTF-8");
   trim(&line, &bytes);
   if (bytes == 0) return true;
   if (line[0] == '[') {
@@ -228,13 +240,24 @@ static bool take_file(compiler *c) {
   return true;
 }
 
+static bool keep_text(compiler *c, const char *text, size_t bytes, uint32_t *at) {
+  lexicon *l = c->l;
+  if (!format_grow(&l->texts, &l->cap_texts, l->n_texts + bytes + 1, 1, "phrases", c->e)) return false;
+  *at = (uint32_t)l->n_texts;
+  if (bytes > 0) memcpy(l->texts + l->n_texts, text, bytes);
+  l->texts[l->n_texts + bytes] = '\0';
+  l->n_texts += bytes + 1;
+  return true;
+}
+
 static bool take_text(compiler *c) {
   const char *name = c->text->name != NULL ? c->text->name : "the lexicon";
-  if (!keep_text(c, name, strlen(name), &c->source)) return false;
+  if (!keep_text(c, name, strlen(name), &c->source) || !keep_text(c, c->text->text, c->text->bytes, &c->at))
+    return false;
+  c->valid = utf8_valid_bytes(c->text->text, c->text->bytes);
   if (c->text->kind == LEXICON_FILE) return take_file(c);
   c->line = 0;
-  if (!utf8_valid_bytes(c->text->text, c->text->bytes))
-    return format_fail(c->e, FORMAT_MALFORMED, "%s is not UTF-8", name);
+  if (!c->valid) return format_fail(c->e, FORMAT_MALFORMED, "%s is not UTF-8", name);
   return put_phrase(c, c->text->text, c->text->bytes,
                     c->text->kind == LEXICON_BANNED ? NODE_BANNED : NODE_REQUIRED, false);
 }
@@ -283,14 +306,13 @@ static bool put_all_quantities(compiler *c) {
 
 // A guess of how many nodes there will be, so that little is moved later.
 static bool begin(lexicon *l, size_t bytes, format_error *e) {
-  l->n_slots = 8192;
-  while (l->n_slots < bytes) l->n_slots *= 2;
+  l->n_slots = 4096;
+  while (l->n_slots < bytes / 4) l->n_slots *= 2;
   if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
   if (!format_grow(&l->nodes, &l->cap_nodes, bytes / 2 + 4096, sizeof *l->nodes, "lexicon", e)) return false;
   l->nodes[0] = (lexicon_node){.child = EXCEPTION_ROOT};
   l->nodes[EXCEPTION_ROOT] = (lexicon_node){.symbol = LEXICON_EXCEPTIONS};
   l->n_nodes = 2;
-  hang_in(l, EXCEPTION_ROOT);
   return true;
 }
 

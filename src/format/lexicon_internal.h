@@ -2,8 +2,11 @@
 //
 // A phrase is a path of symbols (lexicon_symbols.h) from the root. Banned phrases, required ones, numerals and units are in one trie, so
 // that a beginning at a place of the text is one node, whatever it may become. Exceptions are in a trie of their own, whose root is a
-// child of the root; there a space is a symbol like others, because it may stand where the exception has one and nowhere else. Nodes find their children by a hash of
-// (node, symbol): that is one pass over the phrases, where tables of failure links would need the whole trie a second time.
+// child of the root; there a space is a symbol like others, because it may stand where the exception has one and nowhere else.
+//
+// Most of a phrase's nodes have one child, and it lies right behind them: they are written and read in a row. Only where phrases part
+// are the other children found by a hash of (node, symbol). So there is one pass over the phrases, in little memory, where tables
+// of failure links would need the whole trie a second time.
 #ifndef SOUK_FORMAT_LEXICON_INTERNAL_H
 #define SOUK_FORMAT_LEXICON_INTERNAL_H
 
@@ -25,6 +28,7 @@ enum {
   NODE_LEAD = 1 << 9,  // makes a quantity of the numeral behind it, and so does a sign of money
   NODE_SIGN = 1 << 10,
   NODE_WHOLE = 1 << 11, // a quantity by itself
+  NODE_PARTS = 1 << 12, // not an end: the node has more than one child
 };
 
 typedef struct lexicon_node {
@@ -47,10 +51,10 @@ enum {
 
 struct lexicon {
   lexicon_node *nodes; // [n_nodes]; 0 is the root, EXCEPTION_ROOT that of exceptions
-  uint32_t *slots;     // [n_slots], a power of two: nodes by the hash of parent and symbol
+  uint32_t *slots;     // [n_slots], a power of two: children but the first, by the hash of parent and symbol
   lexicon_phrase *phrases;
   char *texts; // of all phrases as they were written, and the names of the sources
-  size_t n_nodes, cap_nodes, n_slots, n_phrases, cap_phrases, n_texts, cap_texts;
+  size_t n_nodes, cap_nodes, n_slots, n_hung, n_phrases, cap_phrases, n_texts, cap_texts;
   int32_t n_required;
 };
 
@@ -85,11 +89,13 @@ static inline uint32_t lexicon_hash(uint32_t parent, uint32_t symbol) {
 
 // The child of a node; 0: there is none.
 static inline uint32_t lexicon_child(const lexicon *l, uint32_t node, uint32_t symbol) {
+  const uint32_t first = l->nodes[node].child;
+  if (first == 0 || l->nodes[first].symbol == symbol) return first;
+  if ((l->nodes[node].flags & NODE_PARTS) == 0) return 0;
   const size_t mask = l->n_slots - 1;
   for (size_t at = lexicon_hash(node, symbol) & mask;; at = (at + 1) & mask) {
     const uint32_t n = l->slots[at];
-    if (n == 0) return 0;
-    if (l->nodes[n].parent == node && l->nodes[n].symbol == symbol) return n;
+    if (n == 0 || (l->nodes[n].parent == node && l->nodes[n].symbol == symbol)) return n;
   }
 }
 
