@@ -141,6 +141,8 @@ static status list_tensors(folder *x) {
   TRY(mem_new(&x->names, PARTS * (size_t)s->count, sizeof *x->names, "a table of tensors"));
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
+    if (checkpoint_has_copy_head(x->c) && strncmp(p->name, "copy.", 5) == 0)
+      continue; // a head of its own, which is the bundle's (export.c)
     const bool own = p->tuned || !checkpoint_takes_from_base(x->c, p->name);
     if (own && !has_place(x, p))
       return fail(ERR_UNSUPPORTED,

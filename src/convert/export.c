@@ -27,6 +27,7 @@
 #include "model/objectives/item_head.h"
 #include "model/tuning_fold.h"
 #include "model/objectives/label_head.h"
+#include "train/config.h"
 #include "convert/adapter_files.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
@@ -49,6 +50,7 @@ typedef struct exporter {
   const char *dir; // being written
   json_t *files;
   json_t *mix;      // its settings; NULL: there is none
+  json_t *copy;     // the head's that writes copy; NULL: there is none
   json_t *words;    // the tokeniser's settings; NULL: it takes no texts
   label_set labels; // n = 0: none
   bool with_mix;    // if there is one
@@ -90,6 +92,11 @@ static bool is_item_param(const param *p) {
   return strncmp(p->name, item_params, strlen(item_params)) == 0;
 }
 
+// Of the head that writes copy, which no model of Hugging Face's has: they are in copy.safetensors.
+static bool is_copy_param(const param *p) {
+  return strncmp(p->name, "copy.", strlen("copy.")) == 0;
+}
+
 // Items with content go out as the rows that they come to.
 static const float *values_of(const exporter *x, const param *p) {
   if (x->rows != NULL && strcmp(p->name, "bert.embeddings.word_embeddings.weight") == 0) return x->rows;
@@ -98,7 +105,7 @@ static const float *values_of(const exporter *x, const param *p) {
 }
 
 // One tensor or, for qkv, three.
-static void add_param(table *to, const exporter *x, const param *p) {
+static void add_tensor(table *to, const param *p, const float *values) {
   static const char *const parts[] = {"query", "key", "value"};
   const char *qkv = strstr(p->name, ".qkv.");
   const int32_t n = qkv != NULL ? 3 : 1;
@@ -112,8 +119,16 @@ static void add_param(table *to, const exporter *x, const param *p) {
                                .dtype = "F32",
                                .ndim = p->ndim,
                                .shape = {p->shape[0] / n, p->shape[1]},
-                               .data = (const char *)(values_of(x, p) + i * (p->size / n))};
+                               .data = (const char *)(values + i * (p->size / n))};
   }
+}
+
+static void add_param(table *to, const exporter *x, const param *p) {
+  add_tensor(to, p, values_of(x, p));
+}
+
+static bool writes_copy(const exporter *x) {
+  return objectives_slot(model_objectives(x->m), &objective_copy) >= 0;
 }
 
 static status check_tensor(const exporter *x, const tensor *t) {
@@ -150,7 +165,8 @@ static status write_model(exporter *x) {
   status rc = mem_new(&t.list, most, sizeof *t.list, "a table of tensors");
   if (rc == OK) rc = mem_new(&t.names, most, sizeof *t.names, "a table of tensors");
   for (int32_t i = s->count - 1; rc == OK && i >= 0; i--) // embeddings first; what is tuned is folded
-    if (!is_item_param(&s->items[i]) && (!s->items[i].tuned || has_adapters(x)))
+    if (!is_item_param(&s->items[i]) && !is_copy_param(&s->items[i]) &&
+        (!s->items[i].tuned || has_adapters(x)))
       add_param(&t, x, &s->items[i]);
   if (rc == OK) rc = write_table(x, &t, path);
   free(t.list);
@@ -180,6 +196,33 @@ static status write_content(exporter *x) {
   return rc == OK ? list_file(x, "content.safetensors") : rc;
 }
 
+// The head that writes copy, of this model or of an adapter's, and what its sequences are laid out with.
+static status write_copy_head(exporter *x, const checkpoint *c, model *m) {
+  const param_set *s = model_params(m);
+  char path[PATH_MAX + 64];
+  table t = {NULL, NULL, 0};
+  run_config *run;
+  TRY(mem_new(&run, 1, sizeof *run, "a run's configuration"));
+  status rc = run_config_read(run, c);
+  if (rc == OK)
+    x->copy = json_pack("{s:I,s:I,s:I}", "classes", (json_int_t)c->model.copy_classes, "copy_tokens",
+                        (json_int_t)run->data.copy_tokens, "item_tokens", (json_int_t)run->data.text_tokens);
+  free(run);
+  if (rc == OK) rc = file_path(x, "copy.safetensors", path);
+  if (rc == OK) rc = mem_new(&t.list, (size_t)s->count, sizeof *t.list, "a table of tensors");
+  if (rc == OK) rc = mem_new(&t.names, (size_t)s->count, sizeof *t.names, "a table of tensors");
+  for (int32_t i = 0; rc == OK && i < s->count; i++)
+    if (is_copy_param(&s->items[i])) add_tensor(&t, &s->items[i], param_master(s, &s->items[i]));
+  if (rc == OK) rc = write_table(x, &t, path);
+  free(t.list);
+  free(t.names);
+  return rc == OK ? list_file(x, "copy.safetensors") : rc;
+}
+
+static status write_copy(exporter *x) {
+  return writes_copy(x) ? write_copy_head(x, x->c, x->m) : OK;
+}
+
 // ---- items.safetensors ---------------------------------------------------------------------------------------
 
 // Is there a head that ranks items? A model that was trained on labels alone has none.
@@ -204,7 +247,8 @@ static status write_item_vectors(exporter *x, out_file *f, int32_t first, int32_
   const size_t W = (size_t)c->hidden + 1;
   for (int32_t i = 0; i < items; i += ITEM_BLOCK) {
     const int32_t n = items - i < ITEM_BLOCK ? items - i : ITEM_BLOCK;
-    if (ranks(x) || objectives_labels(model_objectives(x->m)) == NULL) // which has an error of its own
+    if (ranks(x) || (objectives_labels(model_objectives(x->m)) == NULL &&
+                     !writes_copy(x))) // which has an error of its own
       TRY(model_item_vectors(x->m, first + i - c->class_base, n, block));
     else
       plain_vectors(x, first + i, n, block);
@@ -268,13 +312,13 @@ static json_t *hugging_face_config(const exporter *x) {
   const model_config *c = model_get_config(x->m);
   const char *type = c->pre_norm ? "souk_pre_norm_bert" : has_adapters(x) ? "souk_adapter_bert" : "bert";
   const bool causal = model_layout(c).asks != ASKS_MASKED, plain = c->head == HEAD_PLAIN;
-  const char *architecture = c->pre_norm     ? "SoukPreNormBertForMaskedLM"
-                             : !is_bert(x)   ? "SoukAdapterBert"
-                             : has_labels(x) ? "BertForSequenceClassification"
-                             : plain         ? "BertModel"
-                             : causal        ? "BertLMHeadModel"
-                             : c->pooler     ? "BertForPreTraining"
-                                             : "BertForMaskedLM";
+  const char *architecture = c->pre_norm               ? "SoukPreNormBertForMaskedLM"
+                             : !is_bert(x)             ? "SoukAdapterBert"
+                             : has_labels(x)           ? "BertForSequenceClassification"
+                             : plain || writes_copy(x) ? "BertModel"
+                             : causal                  ? "BertLMHeadModel"
+                             : c->pooler               ? "BertForPreTraining"
+                                                       : "BertForMaskedLM";
   json_t *j =
       json_pack("{s:[s],s:s,s:I,s:I,s:I,s:I,s:I,s:s,s:f,s:f,s:I,s:I,s:f,s:f,s:i,s:b}", "architectures",
                 architecture, "model_type", type, "vocab_size", (json_int_t)c->vocab_size, "hidden_size",
@@ -354,6 +398,7 @@ static json_t *souk_json(exporter *x) {
   int bad = j == NULL;
   if (x->mix != NULL) bad |= json_object_set(j, "mix", x->mix);
   if (x->words != NULL) bad |= json_object_set(j, "words", x->words);
+  if (x->copy != NULL) bad |= json_object_set(j, "copy", x->copy);
   if (x->labels.n > 0) bad |= json_object_set_new(j, "labels", label_set_to_json(&x->labels));
   if (bad == 0) return j;
   json_decref(j);
@@ -431,6 +476,23 @@ static status check_adapter_name(const exporter *x, const char *name) {
              : fail(ERR_ARGUMENT, "--adapters: two are called %s; NAME=RUN gives another name", name);
 }
 
+// An adapter that learned to write copy on a base that does not has a head of its own, which becomes the bundle's.
+static status take_copy_head(exporter *x, const checkpoint *of) {
+  const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}};
+  model *m;
+  if (!checkpoint_has_copy_head(of)) return OK;
+  if (x->copy != NULL)
+    return fail(
+        ERR_ARGUMENT,
+        "%s has a head of its own that writes copy, and a bundle has one; a bundle of its own serves it",
+        of->dir);
+  TRY(model_create(&m, "cpu", &of->model, &run));
+  status rc = checkpoint_load(of, m, false);
+  if (rc == OK) rc = write_copy_head(x, of, m);
+  model_free(m);
+  return rc;
+}
+
 static status write_adapter(exporter *x, const char *name, const checkpoint *of) {
   const char *const files[] = {peft_config_file, peft_model_file, adapter_labels_file};
   char listed[PATH_MAX], path[PATH_MAX + 64];
@@ -440,6 +502,7 @@ static status write_adapter(exporter *x, const char *name, const checkpoint *of)
   TRY(file_path(x, listed, path));
   TRY(dir_make(path));
   TRY(adapter_files_write(path, of));
+  TRY(take_copy_head(x, of));
   for (size_t k = 0; k < (of->labels != NULL ? 3 : 2); k++) {
     adapter_path(listed, name, files[k]);
     TRY(list_file(x, listed));
@@ -480,6 +543,7 @@ static status write_files(exporter *x) {
   TRY(write_model(x));
   TRY(list_file(x, "model.safetensors"));
   TRY(write_content(x));
+  TRY(write_copy(x));
   if (x->c->has_catalogue) {
     TRY(copy_in(x, "catalogue.jsonl"));
     TRY(list_file(x, "catalogue.jsonl"));
@@ -550,6 +614,7 @@ status export_bundle(const char *checkpoint_dir, const char *bundle, const expor
   json_decref(x.files);
   json_decref(x.mix);
   json_decref(x.words);
+  json_decref(x.copy);
   label_set_free(&x.labels);
   return rc;
 }

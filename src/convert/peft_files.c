@@ -24,6 +24,7 @@ typedef struct writer {
   float *turned; // factor A of a tuned word table as peft has it, [r,V]; NULL: none
   int32_t n;
   uint64_t bytes;
+  bool of_bundle; // which has the head of copy, if it is the adapter's own (export.c)
 } writer;
 
 static status check_kind(const checkpoint *c) {
@@ -78,6 +79,7 @@ static status list_tensors(writer *x) {
   TRY(mem_new(&x->names, (size_t)s->count, sizeof *x->names, "a table of tensors"));
   for (int32_t i = 0; i < s->count; i++) {
     const param *p = &s->items[i];
+    if (x->of_bundle && checkpoint_has_copy_head(x->c) && strncmp(p->name, "copy.", 5) == 0) continue;
     if (!p->tuned && !checkpoint_takes_from_base(x->c, p->name))
       return fail(ERR_UNSUPPORTED,
                   "%s trains %s too, for which an adapter in peft's layout has no place; souk merge keeps it",
@@ -191,7 +193,7 @@ static status write_config(writer *x) {
 
 status peft_files_write(const char *dir, const checkpoint *c, uint64_t *bytes) {
   const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}};
-  writer x = {.c = c, .dir = dir};
+  writer x = {.c = c, .dir = dir, .of_bundle = bytes == NULL};
   status rc = check_kind(c);
   if (rc == OK) rc = model_create(&x.m, "cpu", &c->model, &run);
   if (rc == OK) rc = checkpoint_load(c, x.m, false);

@@ -12,7 +12,8 @@ extern const char peft_config_file[], peft_model_file[]; // their names
 bool peft_is_turned(const char *name);
 
 // Writes both files of a checkpoint tuned with lora or adalora into DIR, which is there. ERR_UNSUPPORTED: it is tuned in another
-// way, or trains parameters of the base too, for which the layout has no place. *bytes (may be NULL): of both.
+// way, or trains parameters of the base too, for which the layout has no place. *bytes: of both. NULL: it is
+// a folder of a bundle, which has the head that writes copy, if that is the adapter's own.
 status peft_files_write(const char *dir, const checkpoint *c, uint64_t *bytes);
 // The same into a directory of its own, which appears whole; an existing one is replaced only with `force`.
 status peft_export(const char *checkpoint_dir, const char *out, bool force, uint64_t *bytes);

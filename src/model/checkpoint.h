@@ -83,6 +83,8 @@ void checkpoint_close(checkpoint *c);                      // NULL is safe
 int checkpoint_bases(const checkpoint *c);
 // Is this parameter's value in the base?
 bool checkpoint_takes_from_base(const checkpoint *c, const char *name);
+// Has it a head of its own that writes copy (objectives/copy.c), which is not its base's?
+bool checkpoint_has_copy_head(const checkpoint *c);
 // Does the parameter belong to an objective that the checkpoint was not trained for, or to the tuning of a base that the
 // checkpoint is, so that it has no value there?
 bool checkpoint_lacks(const checkpoint *c, const param *p);

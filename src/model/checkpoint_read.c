@@ -332,6 +332,11 @@ bool checkpoint_takes_from_base(const checkpoint *c, const char *name) {
   return is_in_list(c->from_base, name);
 }
 
+bool checkpoint_has_copy_head(const checkpoint *c) {
+  return c->model.copy_classes > 0 && !checkpoint_takes_from_base(c, "copy.transform.LayerNorm.weight") &&
+         !checkpoint_takes_from_base(c, "copy.bias");
+}
+
 bool checkpoint_lacks(const checkpoint *c, const param *p) {
   objective_list l;
   if (p->tuned) return c->model.peft.kind == PEFT_NONE || c->model.peft.kind == PEFT_BIAS;

@@ -51,6 +51,17 @@ check_error "negatives are refused for copy" "data.negatives are items, and copy
 check_error "a metric that copy does not have is refused" 'this run has no metric "auc"; it has loss, perplexity, accuracy' promo --metric auc --epochs 1 --out "$work/no"
 check_error "copy that does not fit is refused" "has no room for copy of" promo --max_positions 30 --epochs 1 --out "$work/no"
 
+# bundles
+check "a run of copy is exported" "$souk" export "$work/p1" "$work/bundle"
+check "its bundle has the head of copy" has '"classes": [0-9]+' "$work/bundle/souk.json"
+check "nothing of that head is among Hugging Face's tensors" bash -c "! grep -aq copy.bias '$work/bundle/model.safetensors' && grep -aq copy.bias '$work/bundle/copy.safetensors'"
+for kind in lora adalora adapter bias; do
+  check "a run tuned by $kind is a bundle of its own" "$souk" export "$work/$kind" "$work/bundle-$kind"
+  check "an adapter of $kind that brings the head of copy goes into its base's bundle" "$souk" export "$work/$kind/base" "$work/bundle2-$kind" --adapters promo="$work/$kind"
+  check "the base's bundle has the head that $kind brings" bash -c "cmp '$work/bundle-$kind/copy.safetensors' '$work/bundle2-$kind/copy.safetensors' && ! grep -aq copy.transform '$work/bundle2-$kind/adapters/promo/adapter_model.safetensors'"
+done
+check_error "two heads of copy do not go into one bundle" "has a head of its own that writes copy, and a bundle has one" "$souk" export "$work/lora/base" "$work/no" --adapters "a=$work/lora,b=$work/lora"
+
 # copy alone, in another form, on a model that grows into its words
 awk 'BEGIN { for (i = 0; i < 60; i++) print "{\"content\":\"colour#red*shape#c" i % 5 "\",\"summary\":\"a red thing of shape c" i % 5 ".\"}" }' >"$work/pairs.jsonl"
 alone=("$souk" prepare --copy "$work/pairs.jsonl" --copy_fields copy=summary,attributes=content --copy.language en --words "$work/words")

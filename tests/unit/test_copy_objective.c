@@ -23,7 +23,7 @@ static model *make(const peft_config *peft, const char *freeze, double drop, boo
                     .dropout = drop,
                     .layer_norm_eps = 1e-12,
                     .init_std = 0.2,
-                    .temperature = 2, // of items, which copy is not
+                    .temperature = 2,
                     .item_classes = true,
                     .pre_norm = pre_norm,
                     .head = head,
@@ -143,9 +143,10 @@ static double loss_by_hand(model *m, const batch *b, double *hits) {
     double all = 0, of = 0, best = -INFINITY;
     int32_t at = -1;
     for (int32_t c = 0; c < C; c++) {
-      double score = (double)bias[c];
+      double score = 0;
       for (int32_t j = 0; j < H; j++)
         score += (double)h[(size_t)b->masked[i] * H + (size_t)j] * (double)table[c * H + j];
+      score = score / model_get_config(m)->temperature + (double)bias[c];
       all += exp(score);
       if (c == b->labels[i]) of = score;
       if (score > best) best = score, at = c;

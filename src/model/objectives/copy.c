@@ -7,7 +7,7 @@
 //   weight      of the batch: the sum of its copy_weights
 //
 // The head is that of item_head.h with parameters of its own, over the C tokens before the first item: words, slots and [SEP]. Whatever
-// items are ranked by, a word's score is the product of row and vector, and its bias. It
+// items are ranked by, a word's score is the product of row and vector over model.temperature, and its bias. It
 // begins with what masked LM has learned, where there is that (train/copy_begin.h). A model is trained for copy alone, because then
 // all of its batches are copy.
 #include "model/objectives/item_head.h"

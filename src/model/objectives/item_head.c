@@ -115,7 +115,7 @@ static xent_params xent_op(const item_head *self, const model_core *m, int32_t s
                    .negative_logq = b->negative_logq,
                    .label_logq = b->label_logq,
                    .score = m->c.score == 0 || !self->ranks ? SCORE_DOT : SCORE_COSINE,
-                   .inv_temperature = self->ranks ? (float)(1.0 / m->c.temperature) : 1.0f,
+                   .inv_temperature = (float)(1.0 / m->c.temperature),
                    .x = self->y,
                    .table = table == NULL ? NULL : table + table_at * m->be->act_size,
                    .bias = bias == NULL ? NULL : bias + (size_t)base * m->be->act_size,

@@ -16,8 +16,7 @@
 
 typedef struct item_head {
   int32_t class_base, classes; // rows of the word table that are scored, and of the bias
-  bool
-      ranks; // items are ranked by it: model.score and temperature are of it, and biases may be item_vectors.h's
+  bool ranks; // items are ranked by it: model.score is of it, and biases may be item_vectors.h's
   int32_t bias, w, b, norm_w, norm_b; // by index into the parameters; -1: no transform
   act *rows, *pre, *transform;        // [M,H] rows of the encoder's output, before GELU, after it
   act *y;                             // [M,H] what is scored: after the norm, or the rows as they are
