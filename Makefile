@@ -210,7 +210,7 @@ install: all ## PREFIX= DESTDIR=: binaries, manual pages, completion, configurat
 	if [ -e $(B)/libsouk_cuda.so ]; then install -d $(DESTDIR)$(PREFIX)/lib/souk && install -m 755 $(B)/libsouk_cuda.so $(DESTDIR)$(PREFIX)/lib/souk/; fi
 	install -m 644 include/souk/*.h $(DESTDIR)$(PREFIX)/include/souk/
 	install -m 644 tools/python/souk.py $(DESTDIR)$(PREFIX)/share/souk/python/
-	install -m 644 configs/*.yaml $(DESTDIR)$(PREFIX)/share/souk/configs/
+	install -m 644 configs/*.yaml configs/lexicon-*.txt $(DESTDIR)$(PREFIX)/share/souk/configs/
 	printf 'prefix=%s\nlibdir=$${prefix}/lib\nincludedir=$${prefix}/include\n\nName: souk_infer\nDescription: Souk inference: user and item vectors, ranked lists\nVersion: %s\nLibs: -L$${libdir} -lsouk_infer\nLibs.private: -lm -lpthread\nCflags: -I$${includedir}\n' '$(PREFIX)' '$(VERSION)' > $(DESTDIR)$(PREFIX)/lib/pkgconfig/souk_infer.pc
 	@tools/tell_linker '$(PREFIX)/lib' $(SONAME) '$(DESTDIR)'
 
