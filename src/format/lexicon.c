@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/promo_quantity.h"
 #include "format/utf8.h"
 
 void lexicon_begin(lexicon_state *s) {
@@ -35,19 +36,21 @@ static bool is_said(uint32_t number) {
 // Does a numeral make a quantity with what stands right in front of it? One that touches a term makes another number of it: 199万.
 static bool numeral_is_quantity(const lexicon_state *s, uint32_t flags, uint32_t after) {
   if (after >= NUMBER_TERM) return true;
-  if (s->in_slot) return is_said(after);
+  if (s->in_slot) return is_said(after) || after == NUMBER_SIGNED;
   return after == NUMBER_SIGNED || after == NUMBER_LED_ONE ||
          (after == NUMBER_LED && (flags & NODE_ONE) == 0);
 }
 
 static bool unit_is_quantity(uint32_t flags, uint32_t after) {
   const bool money = (flags & NODE_MONEY) != 0, off = (flags & NODE_OFF) != 0;
-  if (after == NUMBER_AMOUNT) return !money && !off;
-  if (after == NUMBER_THRESHOLD) return !money;
+  if (after == NUMBER_AMOUNT) return !off;
+  if (after == NUMBER_BARE) return !money;
   return is_said(after) || after == NUMBER_TERM;
 }
 
-static bool is_quantity(const lexicon_state *s, uint32_t flags, uint32_t after) {
+static bool is_quantity(const lexicon_state *s, uint32_t flags, uint32_t entry) {
+  const uint32_t after = (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT;
+  if ((entry & LIVE_GLUED) != 0 && (flags & NODE_UNIT) != 0) return true;
   if ((flags & NODE_WHOLE) != 0) return !s->in_slot;
   if ((flags & NODE_KEEPS) != 0 && after == NUMBER_LED_ONE && s->last == LEXICON_CHINESE)
     return true; // 减一多
@@ -79,12 +82,13 @@ static bool settle(const lexicon *l, lexicon_state *s) {
     const uint32_t entry = s->live[i], after = (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT;
     const lexicon_node *node =
         &l->nodes[node_of(entry)]; // the root, of which nothing ends: a phrase that is only owed
-    if (is_quantity(s, node->flags, after)) return is_hit(s, HIT_QUANTITY);
+    if (is_quantity(s, node->flags, entry)) return is_hit(s, HIT_QUANTITY);
     const lexicon_number number = number_behind(s, node->flags, after);
     if (number != NUMBER_NONE && !is_said(s->number)) {
       s->number = (uint8_t)number;
       s->inner = s->in_slot;
     }
+    if ((entry & LIVE_GLUED) != 0) continue; // phrases do not begin within a word
     if ((node->flags & NODE_BANNED) != 0) owe(s, i, node->phrase);
     if ((node->flags & NODE_REQUIRED) != 0) s->met |= UINT64_C(1) << node->required;
     saved |= (node->flags & NODE_ALLOWED) != 0;
@@ -110,8 +114,8 @@ static bool check(const lexicon *l, lexicon_state *s) {
     hope |= may_save(l, s, entry);
     owed |= (entry & LIVE_OWED) != 0;
     if ((entry & LIVE_OWED) != 0 && !hope) return false;
-    const bool ends = node_of(entry) != 0;
-    if (ends || (entry & LIVE_OWED) != 0) s->live[n++] = entry;
+    const bool goes_on = node_of(entry) != 0 && (s->fresh || (entry & LIVE_GLUED) == 0);
+    if (goes_on || (entry & LIVE_OWED) != 0) s->live[n++] = entry;
   }
   s->n = (uint8_t)n;
   if (!owed) s->hit = 0;
@@ -135,14 +139,24 @@ static void go_on_behind_sign(const lexicon *l, lexicon_state *s, bool space) {
   s->n = (uint8_t)n;
 }
 
+// A sign of the model's own must not stand beside a number, and one of a slot must not touch a number or sign in front of it.
+static bool take_money(lexicon_state *s) {
+  const bool counted = is_said(s->number) || (s->number >= NUMBER_TERM && !s->in_slot);
+  if (!(s->in_slot && s->inner) && (counted || (s->in_slot && s->number == NUMBER_SIGNED))) return false;
+  s->number = NUMBER_SIGNED;
+  s->inner = s->in_slot;
+  return true;
+}
+
 static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_class kind) {
+  s->point = kind == LEXICON_STOP && s->fresh && s->last == LEXICON_DIGIT;
   if (s->fresh && s->last != LEXICON_CHINESE && !settle(l, s)) return false;
   s->fresh = false;
-  if (kind == LEXICON_PERCENT && !s->in_slot && (is_said(s->number) || s->number >= NUMBER_TERM))
-    return is_hit(s, HIT_QUANTITY);
+  const bool counted = is_said(s->number) || s->number >= NUMBER_TERM;
+  if (kind == LEXICON_PERCENT && !s->in_slot && counted) return is_hit(s, HIT_QUANTITY);
+  if (kind == LEXICON_MONEY && !take_money(s)) return is_hit(s, HIT_QUANTITY);
   go_on_behind_sign(l, s, kind == LEXICON_SPACE);
   if (kind == LEXICON_STOP) s->number = NUMBER_NONE;
-  if (kind == LEXICON_MONEY && !s->in_slot && s->number < NUMBER_TERM) s->number = NUMBER_SIGNED;
   return check(l, s);
 }
 
@@ -154,9 +168,10 @@ bool lexicon_close_word(const lexicon *l, lexicon_state *s) {
 }
 
 // A digit of the model's own is a quantity, whatever follows. One of a slot must not touch a number in front of it.
-static bool take_digit(lexicon_state *s, uint32_t before, bool touches) {
+static bool take_digit(lexicon_state *s, uint32_t before, bool adjacent) {
   if (!s->in_slot) return false;
-  if (!s->inner && (is_said(before) || (before >= NUMBER_TERM && touches))) return false;
+  const bool counted = is_said(before) || before == NUMBER_SIGNED || (before >= NUMBER_TERM && adjacent);
+  if (!s->inner && (counted || s->point)) return false;
   s->number = NUMBER_SAID;
   s->inner = true;
   return true;
@@ -168,6 +183,26 @@ static bool begin_phrases(const lexicon *l, lexicon_state *s, uint32_t symbol, u
   if (s->n + (exception != 0) + (phrase != 0) > LEXICON_LIVE) return false;
   if (exception != 0) s->live[s->n++] = exception << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
   if (phrase != 0) s->live[s->n++] = phrase << LIVE_NODE_SHIFT | before << LIVE_AFTER_SHIFT;
+  return true;
+}
+
+int lexicon_number_in_word(const lexicon *l, const lexicon_state *s) {
+  if (!s->fresh || s->last != LEXICON_LETTER || s->in_slot) return -1;
+  for (int i = 0; i < s->n; i++) {
+    const uint32_t entry = s->live[i];
+    if ((entry & LIVE_EXCEPTION) == 0 && (l->nodes[node_of(entry)].flags & NODE_NUMERAL) != 0)
+      return (int)((entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT);
+  }
+  return -1;
+}
+
+// Behind a number another one or a unit may be written in the same word: twentyfive, fiftypercent. after: what stands in front of the first.
+static bool begin_glued(const lexicon *l, lexicon_state *s, uint32_t symbol, uint32_t after) {
+  const uint32_t to = lexicon_child(l, 0, symbol);
+  if (to == 0) return true;
+  if (s->n == LEXICON_LIVE) return false;
+  const uint32_t in_front = after == NUMBER_NONE ? NUMBER_SAID : after;
+  s->live[s->n++] = to << LIVE_NODE_SHIFT | LIVE_GLUED | in_front << LIVE_AFTER_SHIFT;
   return true;
 }
 
@@ -183,16 +218,20 @@ static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
 }
 
 static bool take_symbol(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
-  const bool touches = s->fresh && s->last == x.kind, inside = touches && x.kind != LEXICON_CHINESE;
+  const bool adjacent = s->fresh, touches = adjacent && s->last == x.kind,
+             inside = touches && x.kind != LEXICON_CHINESE;
   if (!touches && !lexicon_close_word(l, s)) return false;
   const uint32_t before = s->number;
   const bool outer = !(s->in_slot && s->inner); // what stands in front is not of the same slot
   s->number = NUMBER_NONE;
   if (x.kind == LEXICON_DIGIT) {
     s->number = (uint8_t)before;
-    if (!take_digit(s, before, touches)) return is_hit(s, HIT_QUANTITY);
+    if (!take_digit(s, before, adjacent)) return is_hit(s, HIT_QUANTITY);
   }
+  const int glued = inside ? lexicon_number_in_word(l, s) : -1;
+  s->point = false;
   move_on(l, s, x.c);
+  if (glued >= 0 && !begin_glued(l, s, x.c, (uint32_t)glued)) return is_hit(s, HIT_TOO_MANY);
   if (!inside && !begin_phrases(l, s, x.c, outer ? before : NUMBER_NONE)) return is_hit(s, HIT_TOO_MANY);
   if (s->in_slot && x.kind != LEXICON_DIGIT) s->inner = true;
   s->last = (uint8_t)x.kind;
@@ -252,14 +291,17 @@ bool lexicon_step(const lexicon *l, lexicon_state *s, const char *text, size_t b
 
 bool lexicon_step_slot(const lexicon *l, lexicon_state *s, promo_slot slot, const char *text, size_t bytes) {
   if (s->n_partial > 0) return is_hit(s, HIT_NOT_TEXT);
+  if (s->last == LEXICON_LETTER && !lexicon_close_word(l, s)) return false; // its word is none of the slot's
   const uint8_t before = s->number;
   s->in_slot = true;
   s->inner = false;
   const bool good = lexicon_step(l, s, text, bytes) && s->n_partial == 0;
   s->in_slot = false;
   const bool name = slot == SLOT_ITEM || slot == SLOT_CODE;
+  const bool bare = (slot == SLOT_AMOUNT || slot == SLOT_THRESHOLD) && bytes > 0 &&
+                    quantity_is_digit((uint8_t)text[0]) && quantity_is_digit((uint8_t)text[bytes - 1]);
   if (!name)
-    s->number = slot == SLOT_AMOUNT ? NUMBER_AMOUNT : slot == SLOT_THRESHOLD ? NUMBER_THRESHOLD : NUMBER_TERM;
+    s->number = bare ? NUMBER_BARE : slot == SLOT_AMOUNT ? NUMBER_AMOUNT : NUMBER_TERM;
   else if (s->inner)
     s->number = is_said(s->number) ? NUMBER_TERM : s->number;
   else

@@ -68,8 +68,8 @@ typedef struct lexicon_state {
   uint64_t met;                // required phrases
   uint32_t hit;                // what was hit when a step was false
   uint8_t n, last, fresh, number;
-  uint8_t in_slot, inner, n_partial;
-  uint8_t partial[5]; // a character that is not complete yet
+  uint8_t in_slot, inner, n_partial, point; // point: a digit and a stop are what the text ends with
+  uint8_t partial[5];                       // a character that is not complete yet
 } lexicon_state;
 
 void lexicon_begin(lexicon_state *s); // no text yet
@@ -79,7 +79,7 @@ void lexicon_begin(lexicon_state *s); // no text yet
 bool lexicon_step(const lexicon *l, lexicon_state *s, const char *text, size_t bytes);
 // The same for the text of a slot, filled in: quantities in it are the request's own, but banned phrases are banned there too. No
 // other number or unit may touch it and make another quantity of it, unless a sign like , or . stands between: "[price] off" is false, and
-// so are "三[price]" and "[price]万". An amount may be "off", and amount and threshold may be of 元.
+// so are "三[price]" and "[price]万". An amount with its currency may be "off", and a sum without one may be of 元.
 bool lexicon_step_slot(const lexicon *l, lexicon_state *s, promo_slot slot, const char *text, size_t bytes);
 // May the text end here?
 bool lexicon_may_end(const lexicon *l, const lexicon_state *s);

@@ -269,11 +269,7 @@ static uint32_t unit_flags(const quantity_word *w) {
   case UNIT_OFF:
     return NODE_UNIT | NODE_OFF;
   case UNIT_CNY:
-  case UNIT_USD:
-  case UNIT_GBP:
-  case UNIT_EUR:
-  case UNIT_JPY:
-    return NODE_UNIT | NODE_MONEY;
+    return NODE_UNIT | NODE_MONEY; // sums stand without their currency in zh of cn alone
   default:
     return NODE_UNIT;
   }

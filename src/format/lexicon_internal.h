@@ -23,7 +23,7 @@ enum {
   NODE_ONE = 1 << 4,   // the numeral is Chinese one, of which a lead makes no quantity yet
   NODE_UNIT = 1 << 5,  // what makes a quantity of the numeral in front of it
   NODE_OFF = 1 << 6,   // a unit that an amount may have
-  NODE_MONEY = 1 << 7, // and that an amount and a threshold may have
+  NODE_MONEY = 1 << 7, // and that a sum without a currency may have
   NODE_KEEPS = 1 << 8, // stands between numeral and unit: several, and, more
   NODE_LEAD = 1 << 9,  // makes a quantity of the numeral behind it, and so does a sign of money
   NODE_SIGN = 1 << 10,
@@ -64,7 +64,8 @@ enum {
   LIVE_EXCEPTION = 1 << 1, // of an exception, and not of a phrase
   LIVE_AFTER = 7 << 2,     // what quantity stood right in front of it
   LIVE_AFTER_SHIFT = 2,
-  LIVE_NODE_SHIFT = 5,
+  LIVE_GLUED = 1 << 5, // begun within a word, behind a number: only numbers and units count
+  LIVE_NODE_SHIFT = 6,
 };
 
 // Reasons that are no phrases.
@@ -73,13 +74,13 @@ enum { HIT_NOT_TEXT = 0, HIT_QUANTITY = 1, HIT_TOO_MANY = 2, HIT_PHRASES = 8 };
 // lexicon_state.number: what stands at the end of the text.
 typedef enum lexicon_number {
   NUMBER_NONE,
-  NUMBER_SAID,      // a numeral
-  NUMBER_LED,       // what leads a numeral: 满, 只要
-  NUMBER_LED_ONE,   // and 一 behind it
-  NUMBER_SIGNED,    // a sign of money
-  NUMBER_TERM,      // a slot, or a name that ends in a number
-  NUMBER_AMOUNT,    // slot:amount
-  NUMBER_THRESHOLD, // slot:threshold
+  NUMBER_SAID,    // a numeral
+  NUMBER_LED,     // what leads a numeral: 满, 只要
+  NUMBER_LED_ONE, // and 一 behind it
+  NUMBER_SIGNED,  // a sign of money
+  NUMBER_TERM,    // a slot, or a name that ends in a number
+  NUMBER_AMOUNT,  // slot:amount with its currency: "off" may follow
+  NUMBER_BARE,    // slot:amount or slot:threshold without one: 元 may follow
 } lexicon_number;
 
 static inline uint32_t lexicon_hash(uint32_t parent, uint32_t symbol) {
@@ -105,6 +106,9 @@ bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x);
 
 // A word that the text ends with is over, whatever comes that does not go on with it. False: as above.
 bool lexicon_close_word(const lexicon *l, lexicon_state *s);
+
+// Does the text end with a letter of a word that is a number so far? -1: no; else what stands in front of it, a lexicon_number.
+int lexicon_number_in_word(const lexicon *l, const lexicon_state *s);
 
 // The forms of a word (letters [n], lower case), itself first, into to [LEXICON_FORMS][LEXICON_LONGEST + 4] with lengths;
 // returns how many.

@@ -21,7 +21,8 @@ typedef struct pass {
   const groups *g;
   group group;
   lexicon_state s; // what its pieces go on from
-  bool exceptions; // one is begun
+  bool exceptions; // one is begun, or what is not a phrase of its own: a phrase that ends need not ban
+  bool all;        // no sheet fits: each piece has to be looked at
   uint64_t *bits;
 } pass;
 
@@ -119,6 +120,10 @@ static void arrive(pass *p, bool exception, uint32_t to, const words_node *node)
       look_at(p, node->begin, node->end);
       return;
     }
+    if ((flags & NODE_NUMERAL) != 0) { // another number or a unit may be written in the same word
+      look_at(p, node->begin, node->end);
+      return;
+    }
     word_ends(p, false, kind, node);
   }
   follow(p, exception, to, node);
@@ -167,17 +172,19 @@ static bool begin_pass(pass *p, int *sheet) {
   const lexicon_symbol space = {' ', LEXICON_SPACE};
   if (p->group == SPACED && !lexicon_take(l, &p->s, space)) return false;
   if (p->group == OTHERS && !lexicon_close_word(l, &p->s)) return false;
-  *sheet = p->group == INSIDE ? SHEET_INSIDE : p->s.number;
+  const int number = p->group == INSIDE ? lexicon_number_in_word(l, &p->s) : -1;
+  p->all = number > NUMBER_SAID;
+  *sheet = number >= 0 ? SHEET_GLUED : p->group == INSIDE ? SHEET_INSIDE : p->s.number;
   for (int i = 0; i < p->s.n; i++) {
     if ((p->s.live[i] & LIVE_OWED) != 0) *sheet = -1;
-    p->exceptions |= (p->s.live[i] & LIVE_EXCEPTION) != 0;
+    p->exceptions |= (p->s.live[i] & (LIVE_EXCEPTION | LIVE_GLUED)) != 0;
   }
   return true;
 }
 
 static void follow_all(pass *p) {
-  look_at(p, 0, p->w->nodes[0].own);             // pieces that are not seen
-  if (p->s.n + p->w->most_live > LEXICON_LIVE) { // a piece may be one too many
+  look_at(p, 0, p->w->nodes[0].own);                       // pieces that are not seen
+  if (p->all || p->s.n + p->w->most_live > LEXICON_LIVE) { // a piece may be one too many
     look_at(p, 0, (uint32_t)p->w->n_order);
     return;
   }

@@ -138,12 +138,23 @@ static void fill(lexicon_words *w, const lexicon_state *s, uint32_t at, uint64_t
   }
 }
 
+// A number, to stand for all: what it is plays no part where the word does not go on to be a longer number.
+static uint32_t some_number(const lexicon *l) {
+  for (uint32_t i = 1; i < l->n_nodes; i++)
+    if ((l->nodes[i].flags & NODE_NUMERAL) != 0 && l->nodes[i].child == 0 &&
+        lexicon_symbol_of(l->nodes[i].symbol).kind == LEXICON_LETTER)
+      return i;
+  return 0;
+}
+
 static void fill_sheet(lexicon_words *w, int sheet) {
   lexicon_state s;
+  const bool inside = sheet == SHEET_INSIDE || sheet == SHEET_GLUED;
   lexicon_begin(&s);
-  s.number = sheet == SHEET_INSIDE ? NUMBER_NONE : (uint8_t)sheet;
-  s.fresh = sheet == SHEET_INSIDE;
-  s.last = sheet == SHEET_INSIDE ? LEXICON_LETTER : LEXICON_NOTHING;
+  s.number = inside ? NUMBER_NONE : (uint8_t)sheet;
+  s.fresh = inside;
+  s.last = inside ? LEXICON_LETTER : LEXICON_NOTHING;
+  if (sheet == SHEET_GLUED) s.live[s.n++] = some_number(w->l) << LIVE_NODE_SHIFT;
   fill(w, &s, 0, w->sheets[sheet]);
 }
 

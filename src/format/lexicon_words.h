@@ -12,9 +12,9 @@
 #include "format/lexicon_mask.h"
 
 enum {
-  EVENT_SIGN = 0x110100, // and the lexicon_class: a sign as an event. Others are symbols
-  SHEET_INSIDE =
-      NUMBER_THRESHOLD + 1, // of letters that go on with a word; sheets before it are lexicon_numbers
+  EVENT_SIGN = 0x110100,          // and the lexicon_class: a sign as an event. Others are symbols
+  SHEET_INSIDE = NUMBER_BARE + 1, // of letters that go on with a word; sheets before it are lexicon_numbers
+  SHEET_GLUED,                    // of letters that go on with a word that is a number so far
   SHEETS,
 };
 

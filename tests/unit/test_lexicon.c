@@ -185,6 +185,16 @@ static void quantities(void **unused) {
                                      "half an hour ",
                                      "a dozen ",
                                      "twenty-five days ",
+                                     "twentyfive days ",
+                                     "FiftyPercent ",
+                                     "$twentyfive ",
+                                     "sixpack ",
+                                     "twice a day ",
+                                     "three \u4ef6",
+                                     "\u4e09 days ",
+                                     "\u4e09\u5713",
+                                     "\u516b\uffe5",
+                                     "ten $",
                                      "\u4e09\u4ef6",
                                      "\u4e09 \u4ef6",
                                      "\u516b\u4e94\u6298",
@@ -210,6 +220,7 @@ static void quantities(void **unused) {
                                      "\u7701\u4e00",
                                      "\u4ef6",
                                      "percent ",
+                                     "often, tent, sixth, twenties, fivers ",
                                      "a day"};
   for (size_t i = 0; i < sizeof lost / sizeof *lost; i++) check_verdict(l, lost[i], LOST);
   for (size_t i = 0; i < sizeof fine / sizeof *fine; i++) check_verdict(l, fine[i], FINE);
@@ -250,7 +261,21 @@ static void terms_stay_what_they_are(void **unused) {
       {{{SLOT_THRESHOLD, "300"}, {-1, "\u4ef6"}}, false},
       {{{-1, "\u4e09"}, {SLOT_PERCENT, "\u516b\u6298"}}, false},
       {{{-1, "two "}, {SLOT_PRICE, "$199"}}, false},
-      {{{-1, "$"}, {SLOT_PRICE, "$199"}}, true},
+      {{{-1, "$"}, {SLOT_PRICE, "$199"}}, false},
+      {{{-1, "$"}, {SLOT_PRICE, "199 \u20ac"}}, false},
+      {{{-1, "$ "}, {SLOT_DATE, "2026\u5e7412\u670831\u65e5"}}, false},
+      {{{-1, "\u4e94"}, {SLOT_PRICE, "$199"}}, false},
+      {{{SLOT_ITEM, "$"}, {-1, " ten "}}, false},
+      {{{-1, "twelve"}, {SLOT_ITEM, "\u53f0\u706f"}}, false}, // twelve\u53f0
+      {{{-1, "thirty"}, {SLOT_CODE, "\u6298"}}, false},
+      {{{SLOT_ITEM, "5."}, {SLOT_DATE, "31 Dec"}}, false},
+      {{{SLOT_PRICE, "$199"}, {-1, "."}, {SLOT_PERCENT, "20% off"}}, false}, // $199.20
+      {{{SLOT_PRICE, "$199"}, {-1, ". "}, {SLOT_PERCENT, "20% off"}}, true},
+      {{{SLOT_CODE, "\u4e94"}, {SLOT_THRESHOLD, "300"}}, false},
+      {{{SLOT_THRESHOLD, "300"}, {-1, "\u7f8e\u5143"}}, false}, // it is 300 of another currency
+      {{{SLOT_AMOUNT, "$50"}, {-1, " yuan"}}, false},
+      {{{SLOT_AMOUNT, "\uffe550"}, {-1, "\u5143"}}, false},
+      {{{SLOT_PRICE, "$199"}, {-1, " $"}}, false},
       {{{SLOT_PRICE, "\uffe5199"}, {SLOT_DATE, "12\u670831\u65e5"}}, false}, // \uffe519912...
       {{{SLOT_PRICE, "$199"}, {-1, " until "}, {SLOT_DATE, "Dec 31"}}, true},
       {{{SLOT_ITEM, "iPhone 15"}, {-1, " is here"}}, true},
