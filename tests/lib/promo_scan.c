@@ -92,6 +92,15 @@ bool scan_is_letter(uint32_t p) {
   return !IN(others, p);
 }
 
+static bool is_word_part(uint32_t p) {
+  return scan_is_latin(p) || (p >= '0' && p <= '9');
+}
+
+bool scan_glued(const scan_text *t, size_t i) {
+  const scan_char *const a = &t->c[i], *const b = a + 1;
+  return is_word_part(a->p) && is_word_part(b->p) && a->given < 0xff00 && b->given < 0xff00;
+}
+
 scan_text scan_text_of(const char *text, size_t bytes) {
   scan_text t = {.c = malloc((bytes + 1) * sizeof(scan_char))};
   for (size_t i = 0, n; i < bytes; i += n) {
@@ -150,6 +159,13 @@ static void scan_bytes(const char *text, size_t bytes, report *to) {
   }
 }
 
+// Names that touch each other may hold a mark together.
+static bool is_covered(const scan_spans *s, size_t begin, size_t end) {
+  for (size_t i = begin; i < end; i++)
+    if (!scan_within(s, i, i + 1)) return false;
+  return true;
+}
+
 static void scan_markers(const scan_text *t, const scan_spans *names, report *to) {
   static const char *const marks[] = {
       "slot:",   "[unk]",     "[pad]",     "[cls]",    "[sep]",       "[mask]",      "[unused", "##",
@@ -158,7 +174,7 @@ static void scan_markers(const scan_text *t, const scan_spans *names, report *to
   scan_spans found = {0};
   for (size_t i = 0; i < sizeof marks / sizeof *marks; i++) scan_find(t, marks[i], &found);
   for (size_t i = 0; i < found.n; i++)
-    if (!scan_within(names, found.at[i].begin, found.at[i].end))
+    if (!is_covered(names, found.at[i].begin, found.at[i].end))
       add(to, SCAN_MARKER, found.at[i].begin, found.at[i].end);
   free(found.at);
 }

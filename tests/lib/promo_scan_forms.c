@@ -5,14 +5,9 @@
 #include <string.h>
 #include "promo_scan_parts.h"
 
-static bool in_word(uint32_t p) {
-  return scan_is_latin(p) || scan_is_digit(p);
-}
-
 // "20% off" stands neither in "20% offers" nor in "SAVE20% off".
 static bool within_word(const scan_text *t, size_t i, size_t end) {
-  if (i > 0 && in_word(t->c[i].p) && in_word(t->c[i - 1].p)) return true;
-  return end < t->n && in_word(t->c[end - 1].p) && in_word(t->c[end].p);
+  return (i > 0 && scan_glued(t, i - 1)) || (end < t->n && scan_glued(t, end - 1));
 }
 
 // Occurrences of a form, both folded.
@@ -34,17 +29,17 @@ static void find_bytes(const char *text, size_t bytes, const char *name, scan_sp
 }
 
 typedef struct currency {
-  const char *market, *signs[3], *words[5];
+  const char *market, *signs[3], *words[7];
   int decimals;
   char mark, thousands;
 } currency;
 
 static const currency currencies[] = {
-    {"cn", {"¥", "RMB", "CNY"}, {"元", "块", "yuan", "RMB"}, 2, '.', ','},
+    {"cn", {"¥", "RMB", "CNY"}, {"元", "块", "圆", "圓", "人民币", "yuan", "RMB"}, 2, '.', ','},
     {"us", {"$", "US$", "USD"}, {"美元", "dollars", "USD"}, 2, '.', ','},
     {"gb", {"£", "GBP"}, {"英镑", "pounds", "GBP"}, 2, '.', ','},
     {"eu", {"€", "EUR"}, {"欧元", "euros", "EUR", "€"}, 2, ',', '.'},
-    {"jp", {"¥", "JPY"}, {"円", "日元", "yen", "JPY"}, 0, '.', ','},
+    {"jp", {"¥", "JPY"}, {"円", "日元", "yen", "JPY"}, 2, '.', ','},
 };
 
 static const currency *currency_of(const char *market) {
@@ -83,6 +78,10 @@ static void each_number(const scan_text *t, const currency *c, double value, num
       number(text, shown, decimals, c, thousands);
       form(t, c, text, arg, to);
     }
+    if (c->mark == '.' || decimals == 0) continue;
+    char pointed[64]; // as Chinese writes it in any market
+    snprintf(pointed, sizeof pointed, "%.*f", decimals, shown);
+    form(t, c, pointed, arg, to);
   }
 }
 
@@ -97,7 +96,7 @@ static void money(const scan_text *t, const currency *c, const char *number, con
       snprintf(form, sizeof form, "%s%s%s%s", c->signs[i], space, number, behind);
       scan_find(t, form, to);
     }
-    for (size_t i = 0; i < 5 && c->words[i] != NULL; i++) {
+    for (size_t i = 0; i < 7 && c->words[i] != NULL; i++) {
       snprintf(form, sizeof form, "%s%s%s%s", number, space, c->words[i], behind);
       scan_find(t, form, to);
     }
@@ -234,5 +233,6 @@ void scan_accepted(const scan_text *t, const char *text, size_t bytes, const pro
   each_number(t, c, r->threshold, money, NULL, to);
   each_number(t, c, r->amount, money, NULL, to);
   each_number(t, c, r->amount, money, " off", to);
+  each_number(t, c, r->amount, money, "off", to); // full-width, which has no spaces
   full_reduction(t, c, r, to);
 }

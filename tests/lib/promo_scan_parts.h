@@ -42,6 +42,9 @@ bool scan_is_numeral(uint32_t p); // Chinese, simplified, traditional, financial
 bool scan_is_letter(uint32_t p);  // letters, ideographs and digits: what phrases are made of
 bool scan_is_currency(uint32_t p);
 
+// Characters i and i + 1 are of one word or number: Latin letters or digits, none of them full-width, which stand by themselves as ideographs do.
+bool scan_glued(const scan_text *t, size_t i);
+
 // Where the accepted forms of the request's terms, its item's name and its code stand.
 void scan_accepted(const scan_text *t, const char *text, size_t bytes, const promo_scan_request *r,
                    scan_spans *to);

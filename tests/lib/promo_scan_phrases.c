@@ -39,27 +39,33 @@ static void find_phrase(const letters *l, const char *phrase, scan_spans *to) {
   scan_text_free(&f);
 }
 
-static bool ends_in(const char *word, const char *letters_) {
-  return *word != '\0' && strchr(letters_, word[strlen(word) - 1]) != NULL;
+static bool is_in(char c, const char *letters_) {
+  return c != '\0' && strchr(letters_, c) != NULL;
 }
 
-// Forms of the last word: cure, cures, cured, curing; heal, healed; remedy, remedies; stop, stopped.
-static void find_forms(const letters *l, const char *stem, scan_spans *to) {
+static void find_form(const letters *l, const char *stem, size_t kept, const char *ending, scan_spans *to) {
   char form[256];
+  snprintf(form, sizeof form, "%.*s%s", (int)kept, stem, ending);
+  find_phrase(l, form, to);
+}
+
+// Forms of the last word: cure, cures, cured, curing; fix, fixes; remedy, remedies; stop, stopped.
+static void find_forms(const letters *l, const char *stem, scan_spans *to) {
+  static const char *const after_e[] = {"", "s", "d", NULL},
+                           *const after_hiss[] = {"", "es", "ed", "ing", NULL},
+                           *const after_y[] = {"", "ing", NULL},
+                           *const after_others[] = {"", "s", "ed", "ing", NULL};
   const size_t n = strlen(stem);
-  static const char *const endings[] = {"", "s", "es", "d", "ed", "ing"};
-  for (size_t i = 0; i < sizeof endings / sizeof *endings; i++) {
-    if (i == 3 && !ends_in(stem, "e")) continue;
-    snprintf(form, sizeof form, "%s%s", stem, endings[i]);
-    find_phrase(l, form, to);
-  }
-  static const char *const of_e[] = {"ed", "ing"}, *const of_y[] = {"ies", "ied"};
-  for (size_t i = 0; i < 2; i++) {
-    if (ends_in(stem, "e")) snprintf(form, sizeof form, "%.*s%s", (int)n - 1, stem, of_e[i]);
-    if (ends_in(stem, "y")) snprintf(form, sizeof form, "%.*s%s", (int)n - 1, stem, of_y[i]);
-    if (ends_in(stem, "bdgmnprt")) snprintf(form, sizeof form, "%s%c%s", stem, stem[n - 1], of_e[i]);
-    if (ends_in(stem, "eybdgmnprt")) find_phrase(l, form, to);
-  }
+  const char last = stem[n - 1], before = n > 1 ? stem[n - 2] : '\0', third = n > 2 ? stem[n - 3] : '\0';
+  const bool hiss = is_in(last, "sxz") || (last == 'h' && is_in(before, "cs"));
+  const bool y = last == 'y' && !is_in(before, "aeiou");
+  const char *const *endings = last == 'e' ? after_e : hiss ? after_hiss : y ? after_y : after_others;
+  for (size_t i = 0; endings[i] != NULL; i++) find_form(l, stem, n, endings[i], to);
+  if (last == 'e') find_form(l, stem, n - 1, "ing", to);
+  if (y) find_form(l, stem, n - 1, "ies", to), find_form(l, stem, n - 1, "ied", to);
+  if (n != 4 || !is_in(last, "bdgmnpt") || !is_in(before, "aeiou") || is_in(third, "aeiou")) return;
+  const char doubled[2][5] = {{last, 'e', 'd'}, {last, 'i', 'n', 'g'}};
+  find_form(l, stem, n, doubled[0], to), find_form(l, stem, n, doubled[1], to);
 }
 
 void scan_phrases(const scan_text *t, const char *const *phrases, size_t n, scan_spans *to) {

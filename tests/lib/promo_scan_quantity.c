@@ -16,15 +16,14 @@ bool scan_is_numeral(uint32_t p) {
 
 // Measures, units and currencies of Chinese, simplified and traditional.
 static const char *const measures[] = {
-    "折",   "倍",   "成", "元",     "圆", "圓", "块",   "塊",   "美元", "欧元", "歐元", "英镑",
-    "英鎊", "日元", "円", "人民币", "个", "個", "箇",   "件",   "条",   "條",   "只",   "隻",
-    "双",   "雙",   "套", "盒",     "瓶", "包", "袋",   "箱",   "罐",   "桶",   "支",   "枝",
-    "张",   "張",   "片", "斤",     "克", "升", "米",   "公斤", "千克", "公里", "毫升", "毫米",
-    "厘米", "英寸", "寸", "台",     "臺", "部", "本",   "把",   "份",   "位",   "名",   "人",
-    "次",   "天",   "日", "周",     "週", "年", "月",   "号",   "號",   "秒",   "小时", "小時",
-    "分钟", "分鐘", "期", "种",     "種", "款", "层",   "層",   "颗",   "顆",   "粒",   "对",
-    "對",   "副",   "辆", "輛",     "间", "間", "家",   "杯",   "碗",   "束",   "朵",   "卷",
-    "捆",   "枚",   "根", "匹",     "头", "頭", "分之", "价",   "價"};
+    "折",   "倍", "成",     "元", "圆",   "圓",   "块",   "塊",   "美元", "欧元", "歐元", "英镑", "英鎊",
+    "日元", "円", "人民币", "个", "個",   "箇",   "件",   "条",   "條",   "只",   "隻",   "双",   "雙",
+    "套",   "盒", "瓶",     "包", "袋",   "箱",   "罐",   "桶",   "支",   "枝",   "张",   "張",   "片",
+    "斤",   "克", "升",     "米", "公斤", "千克", "公里", "毫升", "毫米", "厘米", "英寸", "寸",   "台",
+    "臺",   "部", "本",     "把", "份",   "位",   "名",   "人",   "次",   "天",   "日",   "周",   "週",
+    "年",   "月", "号",     "號", "秒",   "小时", "小時", "分钟", "分鐘", "期",   "种",   "種",   "款",
+    "层",   "層", "颗",     "顆", "粒",   "对",   "對",   "副",   "辆",   "輛",   "间",   "間",   "家",
+    "杯",   "碗", "束",     "朵", "卷",   "捆",   "枚",   "根",   "匹",   "头",   "頭",   "分之"};
 
 static const char *const units[] = {
     "percent",   "percentage", "pct",       "off",   "dollar", "dollars", "buck",    "bucks",   "pound",
@@ -38,17 +37,20 @@ static const char *const units[] = {
     "people",    "customer",   "customers", "gram",  "grams",  "kg",      "kilo",    "kilos",   "kilogram",
     "kilograms", "lb",         "lbs",       "ounce", "ounces", "oz",      "inch",    "inches",  "foot",
     "feet",      "meter",      "meters",    "metre", "metres", "cm",      "mm",      "liter",   "liters",
-    "litre",     "litres",     "ml",        "price"};
+    "litre",     "litres",     "ml"};
 
 static const char *const numbers[] = {
-    "zero",    "one",       "two",      "three",    "four",      "five",      "six",       "seven",
-    "eight",   "nine",      "ten",      "eleven",   "twelve",    "thirteen",  "fourteen",  "fifteen",
-    "sixteen", "seventeen", "eighteen", "nineteen", "twenty",    "thirty",    "forty",     "fourty",
-    "fifty",   "sixty",     "seventy",  "eighty",   "ninety",    "hundred",   "thousand",  "million",
-    "billion", "trillion",  "dozen",    "hundreds", "thousands", "millions",  "billions",  "dozens",
-    "tens",    "half",      "quarter",  "twice",    "thrice",    "double",    "triple",    "quadruple",
-    "first",   "second",    "third",    "fourth",   "fifth",     "sixth",     "seventh",   "eighth",
-    "ninth",   "tenth",     "eleventh", "twelfth",  "twentieth", "thirtieth", "hundredth", "thousandth"};
+    "zero",    "one",       "two",      "three",    "four",      "five",     "six",      "seven",
+    "eight",   "nine",      "ten",      "eleven",   "twelve",    "thirteen", "fourteen", "fifteen",
+    "sixteen", "seventeen", "eighteen", "nineteen", "twenty",    "thirty",   "forty",    "fourty",
+    "fifty",   "sixty",     "seventy",  "eighty",   "ninety",    "hundred",  "thousand", "million",
+    "billion", "trillion",  "dozen",    "hundreds", "thousands", "millions", "billions", "dozens",
+    "tens",    "half",      "quarter",  "twice",    "thrice",    "double",   "triple",   "quadruple"};
+
+// Parts of a whole, if they are off: a third off.
+static const char *const parts[] = {"third",  "fourth", "fifth",     "sixth",     "seventh", "eighth",
+                                    "ninth",  "tenth",  "twentieth", "hundredth", "thirds",  "fourths",
+                                    "fifths", "tenths", "quarters",  "halves"};
 
 static uint32_t at(const scan_text *t, size_t i) {
   return i < t->n ? t->c[i].p : 0;
@@ -136,7 +138,8 @@ static void judge(const context *x, size_t i, size_t end, size_t k, bool always)
   const size_t large = always ? magnitude_end(t, k) : k, unit = large > k ? large : unit_end(t, k);
   size_t sign = i;
   while (sign > 0 && at(t, sign - 1) == ' ') sign--;
-  const bool has_unit = unit > k, has_sign = sign > 0 && scan_is_currency(at(t, sign - 1));
+  const bool has_unit = unit > k,
+             has_sign = sign > 0 && !(always && scan_is_latin(at(t, i))) && scan_is_currency(at(t, sign - 1));
   if (!always && !has_unit && !has_sign) return;
   const bool inside = accepted(x, i, end);
   const size_t last = has_unit && !(inside && accepted(x, k, unit)) ? unit : end;
@@ -150,9 +153,9 @@ static bool numeric(uint32_t p) {
 
 // 七点五, 1.5 and 1,500; 199，8 is two numbers, for a full-width comma never stands within one.
 static bool joins(const scan_text *t, size_t i) {
-  if (!numeric(at(t, i + 1))) return false;
-  const uint32_t given = t->c[i].given;
-  return given == '.' || given == ',' || given == U'点' || given == U'點';
+  const uint32_t given = t->c[i].given, next = at(t, i + 1);
+  if (given == U'点' || given == U'點') return numeric(next);
+  return (given == '.' || given == ',') && scan_is_digit(next) && scan_is_digit(at(t, i - 1));
 }
 
 // A run of digits and Chinese numerals from i on, with the letters that are glued to digits. Returns its end.
@@ -161,14 +164,16 @@ static size_t numeral_run(const context *x, size_t i) {
   size_t end = i, begin = i;
   bool digits = false;
   for (; end < t->n; end++) {
-    if (scan_is_digit(at(t, end)))
-      digits = true;
-    else if (!scan_is_numeral(at(t, end)) && !(digits && scan_is_latin(at(t, end))) &&
-             !(end > i && joins(t, end)))
-      break;
+    const bool letter = scan_is_latin(at(t, end)) && end > i && scan_glued(t, end - 1);
+    if (end > i && scan_is_latin(at(t, end - 1)) && scan_is_numeral(at(t, end))) break;
+    if (!numeric(at(t, end)) && !letter && !(end > i && joins(t, end))) break;
+    digits |= scan_is_digit(at(t, end));
   }
-  while (begin > 0 && scan_is_digit(at(t, i)) && scan_is_latin(at(t, begin - 1))) begin--;
-  judge(x, begin, end, skip_spaces(t, end), digits);
+  while (begin > 0 && scan_is_latin(at(t, begin - 1)) && scan_glued(t, begin - 1) &&
+         t->c[begin - 1].end == t->c[begin].begin)
+    begin--;
+  // What is behind a letter counts nothing: "40W pack".
+  judge(x, begin, end, scan_is_latin(at(t, end - 1)) ? t->n : skip_spaces(t, end), digits);
   return end;
 }
 
@@ -194,6 +199,11 @@ static size_t number_words(const context *x, size_t i) {
   const scan_text *const t = x->t;
   const size_t first_end = word_end(t, i);
   bool unit = false;
+  const size_t behind = skip_between(t, first_end);
+  if (is_one_of(t, i, first_end, parts, COUNT(parts)) && is_word(t, behind, word_end(t, behind), "off"))
+    judge(x, i, first_end, behind, false);
+  if (is_word(t, i, first_end, "half") && is_word(t, behind, word_end(t, behind), "price"))
+    judge(x, i, word_end(t, behind), t->n, true);
   if (!numbers_only(t, i, first_end, &unit)) return first_end;
   size_t end = first_end, next = skip_between(t, end);
   while (!unit && scan_is_latin(at(t, next))) {
@@ -211,7 +221,7 @@ static size_t number_words(const context *x, size_t i) {
 
 // What says a quantity without a numeral.
 static void fixed_phrases(const context *x) {
-  static const char *const phrases[] = {"双倍", "雙倍", "百分百"};
+  static const char *const phrases[] = {"双倍", "雙倍", "半价", "半價", "百分百"};
   scan_spans found = {0};
   for (size_t i = 0; i < COUNT(phrases); i++) scan_find(x->t, phrases[i], &found);
   for (size_t i = 0; i < found.n; i++)
@@ -225,7 +235,7 @@ void scan_quantities(const scan_text *t, const scan_spans *accepted_, scan_spans
     if (numeric(at(t, i)))
       i = numeral_run(&x, i);
     else if (scan_is_latin(at(t, i)))
-      i = number_words(&x, i);
+      i = i > 0 && scan_is_latin(at(t, i - 1)) ? word_end(t, i) : number_words(&x, i);
     else
       i++;
   }
