@@ -147,6 +147,7 @@ typedef struct souk_info {
   // 1: nothing that it was trained on ranks items, as with labels alone. Its vectors are there, but their products mean nothing, so
   // souk_rank, souk_rank_flat, souk_score, souk_adapted_score and souk_explain are refused
   int32_t unranked;
+  int32_t has_copy; // 1: it writes promotion copy
 } souk_info;
 
 // Fills *info, of info_bytes.
@@ -593,6 +594,156 @@ static inline souk_status souk_explain(const souk_bundle *bundle, const souk_his
                                        souk_explanation *out, float *shares, souk_error *error) {
   return souk_explain_sized(bundle, history, items, m, options, sizeof(souk_explain_options), out,
                             sizeof(souk_explanation), shares, error);
+}
+
+// ---- promotion copy ------------------------------------------------------------------------------------------
+
+// A bundle that was trained on copy (souk_info.has_copy) writes it: user, item, goal, type of promotion, terms, market and language go
+// in, and text comes out. What is true of the offer, its terms, is never written by the model: it writes slots, which are filled from the request in
+// the market's form, and it can write no other quantity. A lexicon says which phrases may not be written, and they are not, under any
+// search. Where no copy can be written so, the answer is a template of the promotion's type, and says so and why.
+typedef struct souk_lexicon souk_lexicon;
+
+// What is true of an offer. Zeroed: nothing is given.
+typedef struct souk_terms {
+  const char *item;         // name of the item, UTF-8; NULL: its title in the catalogue
+  const char *code;         // to type at the till; NULL: there is none
+  double price, was;        // price and former price; 0: not given
+  double percent;           // taken off: 20 is a fifth off; 0: not given
+  double amount, threshold; // taken off from a threshold on; 0: not given
+  int32_t year, month, day; // last day; month 0: not given; year 0: said without a year
+  int32_t reserved;         // 0
+} souk_terms;
+
+// Slots, which a request may require: bit 1 << SOUK_SLOT_PRICE.
+enum {
+  SOUK_SLOT_ITEM,
+  SOUK_SLOT_PRICE,
+  SOUK_SLOT_PERCENT,
+  SOUK_SLOT_AMOUNT,
+  SOUK_SLOT_THRESHOLD,
+  SOUK_SLOT_DATE,
+  SOUK_SLOT_CODE,
+  SOUK_SLOTS
+};
+
+// What copy is to be written for. Zeroed it is of item 0: set item to -1 where the bundle does not have it.
+typedef struct souk_promo_request {
+  souk_history history;
+  int32_t item;    // -1: one that the bundle does not have, of which the product may tell
+  int32_t adapter; // its number, 0: none
+  souk_product
+      product; // text and attributes; without them a known item has those of the bundle. Its features play no part
+  const char *goal, *type, *market; // of the promotion; NULL, and what the vocabulary does not have, is [UNK]
+  const char *language;             // "en" or "zh"
+  souk_terms terms;
+  uint64_t
+      seed; // names the request for sampling: its draws are a function of options.seed and this, in whatever batch it comes
+  const souk_lexicon *lexicon;    // NULL: quantities alone are kept out
+  const char *const *required;    // [n_required] phrases that every copy has, UTF-8
+  const char *const *banned;      // [n_banned] phrases that none has, beside the lexicon's
+  int32_t n_required, n_banned;   // at most 64 each
+  uint32_t required_slots;        // 1 << SOUK_SLOT_...: these terms, which must be given, are in every copy
+  int32_t min_tokens, max_tokens; // of the copy, its end not counted; 0: as the options say
+  int32_t reserved;               // 0
+} souk_promo_request;
+
+enum { SOUK_DECODE_GREEDY, SOUK_DECODE_BEAM, SOUK_DECODE_SAMPLE };
+
+// Called with the text of a copy as it is written: `bytes` more of copy `copy` of request `request`, complete characters that will not change;
+// under beam search all at once at the end. With `last`, the copy is finished: text [bytes] is empty, unless flags say that the copy was
+// refused after all, and then text is what stands in its place. One call at a time, on any of the call's threads.
+typedef void (*souk_promo_stream)(void *arg, size_t request, int32_t copy, const char *text, size_t bytes,
+                                  int32_t last, uint32_t flags);
+
+// Zeroed (or a NULL pointer to it) are the defaults.
+typedef struct souk_promo_options {
+  int32_t threads;
+  int32_t decode; // SOUK_DECODE_...
+  int32_t
+      n_best;   // copies of a request, the best first; 0: 1. At most `beam` under beam search; greedy has one
+  int32_t beam; // hypotheses of a beam, at most 64; 0: 4
+  int32_t beam_groups; // that divide `beam`, and are kept apart by `diversity`; 0: 1
+  int32_t top_k;       // sampling: among the k most probable tokens; 0: all
+  int32_t no_repeat;   // no n-gram of tokens comes twice; 0: any may
+  int32_t min_tokens,
+      max_tokens; // of a copy, its end not counted; 0: none, and as long as the model's copy may be
+  int32_t
+      no_cache; // 1: keys and values are not kept, and all is computed again for each token: to compare with
+  // Beam: hypotheses are ordered by log probability / ((5 + tokens) / 6)^length_penalty + coverage_penalty x the sum over the source of
+  // log(min(attention, 1)), where attention is what the copy's tokens gave to a row in the last layer, mean of its heads
+  // (Wu et al., 2016). tokens counts the end
+  double length_penalty, coverage_penalty;
+  double
+      diversity; // beam: what a token loses for each hypothesis of earlier groups that has just taken it (Vijayakumar et al., 2018)
+  double temperature; // sampling: logits are divided by it; 0: 1
+  double top_p;       // sampling: the fewest tokens whose probabilities add up to it; 0: 1
+  uint64_t seed;
+  souk_promo_stream stream; // NULL: none
+  void *stream_arg;
+} souk_promo_options;
+
+enum {
+  SOUK_COPY_TEMPLATE =
+      1, // no copy could be written within the rules; this is a template's text, and `reason` says why
+  SOUK_COPY_REFUSED = 2, // not even a template could: the text is empty
+  SOUK_COPY_CUT = 4      // it ends because it was as long as it may be
+};
+
+typedef struct souk_copy {
+  const char
+      *text; // UTF-8, NUL-terminated, with the terms filled in; lives until souk_promo_free, as the others do
+  size_t bytes;
+  double
+      log_probability; // of the model's own distribution, before masks and temperature: the sum over tokens and the end; 0 of a template
+  double score;        // that beams were ordered by; else the log probability
+  const char *reason;  // "" unless flags say that it is a template or refused
+  const int32_t *ids;  // [tokens] of the vocabulary
+  int32_t tokens;      // end not counted
+  uint32_t flags;      // SOUK_COPY_...
+} souk_copy;
+
+// What was not understood of a request.
+typedef struct souk_promo_notes {
+  int32_t copies;             // that there are of it
+  int32_t unknown_items;      // of the history
+  int32_t unknown_attributes; // of the product
+  int32_t unknown_context;    // of goal, type and market, those that the vocabulary does not have
+  int32_t dropped_terms;      // given, and without a slot in the vocabulary
+  int32_t source_tokens;      // that the model read
+} souk_promo_notes;
+
+typedef struct souk_promo souk_promo; // the answers of a call
+
+// Copy for n requests.
+//   requests [n]  read, request_bytes each
+//   options       read, options_bytes; may be NULL
+//   *out          the answers, freed with souk_promo_free; NULL after an error
+// An answer depends on its request and the options alone: the same bytes come in any batch and with any number of threads.
+SOUK_API souk_status souk_promo_sized(const souk_bundle *bundle, const souk_promo_request *requests,
+                                      size_t request_bytes, size_t n, const souk_promo_options *options,
+                                      size_t options_bytes, souk_promo **out, souk_error *error);
+static inline souk_status souk_promo_write(const souk_bundle *bundle, const souk_promo_request *requests,
+                                           size_t n, const souk_promo_options *options, souk_promo **out,
+                                           souk_error *error) {
+  return souk_promo_sized(bundle, requests, sizeof(souk_promo_request), n, options,
+                          sizeof(souk_promo_options), out, error);
+}
+// Frees the answers and all that came of them; NULL is fine.
+SOUK_API void souk_promo_free(souk_promo *promo);
+// Fills *notes, of notes_bytes, for a request from 0 to n - 1.
+SOUK_API souk_status souk_promo_notes_sized(const souk_promo *promo, size_t request, souk_promo_notes *notes,
+                                            size_t notes_bytes, souk_error *error);
+static inline souk_status souk_promo_get_notes(const souk_promo *promo, size_t request,
+                                               souk_promo_notes *notes, souk_error *error) {
+  return souk_promo_notes_sized(promo, request, notes, sizeof(souk_promo_notes), error);
+}
+// Fills *to, of copy_bytes, with copy `copy` of a request, from 0 to souk_promo_notes.copies - 1, the best first.
+SOUK_API souk_status souk_promo_copy_sized(const souk_promo *promo, size_t request, int32_t copy,
+                                           souk_copy *to, size_t copy_bytes, souk_error *error);
+static inline souk_status souk_promo_get_copy(const souk_promo *promo, size_t request, int32_t copy,
+                                              souk_copy *to, souk_error *error) {
+  return souk_promo_copy_sized(promo, request, copy, to, sizeof(souk_copy), error);
 }
 
 #ifdef __cplusplus

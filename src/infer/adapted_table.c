@@ -214,3 +214,10 @@ void adapted_table_item(const souk_bundle *bundle, const adapted_table *t, int32
   adapted_table_rows(bundle, t, &token, 1, low, v);
   if (t->shrink != NULL) simd()->scale(t->inverse[item], v, H);
 }
+
+void adapted_table_words(const souk_bundle *bundle, const adapted_table *t, const float *y, size_t n,
+                         float *low, float *logits) {
+  const size_t H = (size_t)bundle->hidden, V = (size_t)bundle->vocab_size, r = (size_t)t->rank;
+  simd()->gemm_packed(y, H, t->down, NULL, low, r, 1, r, H);
+  for (size_t k = 0; k < r; k++) simd()->axpy(low[k], t->a + k * V, logits, n);
+}

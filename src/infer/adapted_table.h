@@ -39,6 +39,9 @@ double adapted_table_low(const struct souk_bundle *bundle, const adapted_table *
 // n is at most ADAPTED_BLOCK.
 void adapted_table_scores(const struct souk_bundle *bundle, const adapted_table *t, const float *u,
                           const float *low, const int32_t *ids, int32_t first, int32_t n, float *scores);
+// logits [n] of y [H] by the table's first n rows, words and attributes, become those under the adapter. low: room for [r].
+void adapted_table_words(const struct souk_bundle *bundle, const adapted_table *t, const float *y, size_t n,
+                         float *low, float *logits);
 // v [W], an item's vector, becomes that under the adapter. low: room for [r].
 void adapted_table_item(const struct souk_bundle *bundle, const adapted_table *t, int32_t item, float *low,
                         float *v);

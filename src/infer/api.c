@@ -37,6 +37,7 @@ void bundle_free(souk_bundle *b) {
   catalogue_free(&b->catalogue);
   mix_free(b->mix);
   content_free(b);
+  copy_head_free(b);
   adapters_free(b);
   free(b->arena);
   free(b->word_copy);
@@ -73,6 +74,7 @@ static souk_status open_bundle(souk_bundle *b, int dir, uint32_t flags, souk_err
   if (about->data != NULL)
     PASS(catalogue_read(&b->catalogue, about->data, about->bytes, b->vocab, path, error));
   PASS(weights_read(b, error));
+  PASS(copy_head_read(b, error));
   PASS(adapters_read(b, error));
   PASS(item_words_read(b, error));
   PASS(open_mix(b, &mixed, error));
@@ -164,10 +166,11 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .makes_items = content_is_there(b),
                      .features = b->content.n_features,
                      .adapters = b->adapters.n,
-                     .unranked = b->unranked};
+                     .unranked = b->unranked,
+                     .has_copy = b->copy.there};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool) + known_user_bytes(b) +
-                       adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels);
+                       adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels) + copy_head_bytes(b);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
   if (b->tokenizer != NULL) known.memory_bytes += word_tokenizer_bytes(b->tokenizer);

@@ -68,7 +68,7 @@ souk_status souk_embed_texts_sized(const souk_bundle *b, const char *const *text
 
 enum { PRODUCT_WORDS = 128, PRODUCT_ATTRIBUTES = 1024 };
 
-static souk_status check_product(const souk_bundle *b, const souk_product *p, const char *array, size_t index,
+souk_status check_product(const souk_bundle *b, const souk_product *p, const char *array, size_t index,
                                  bool features, souk_error *error) {
   place where = {.array = array, .index = index, .field = "attributes"};
   CHECK_POINTER(p->attributes, char *, p->n_attributes, name_of(&where));
@@ -91,8 +91,7 @@ static souk_status check_product(const souk_bundle *b, const souk_product *p, co
   return check_finite(p->features, (size_t)b->content.n_features, where, error);
 }
 
-// Structures of an array whose element has `bytes` in the caller's version and `known` in this one.
-static souk_status check_elements(const void *array, size_t n, size_t bytes, size_t known, size_t least,
+souk_status check_elements(const void *array, size_t n, size_t bytes, size_t known, size_t least,
                                   const char *what, souk_error *error) {
   if (bytes < least || bytes % _Alignof(souk_product) != 0)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "%s are not structures of %zu bytes", what, bytes);

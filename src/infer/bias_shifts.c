@@ -115,6 +115,11 @@ static souk_status read_heads(shift_reader *r) {
     PASS(vector(r, "bert.", "pooler.dense.bias", H, b->labels.pooler_b, &at[SHIFT_POOLER]));
     PASS(vector(r, "", "classifier.bias", b->labels.n, b->labels.classifier_b, &at[SHIFT_CLASSIFIER]));
   }
+  if (b->copy.there) PASS(vector(r, "", "copy.bias", b->copy.classes, b->copy.bias, &at[SHIFT_COPY_BIAS]));
+  if (b->copy.there && !b->plain) {
+    PASS(vector(r, "copy.transform.", "dense.bias", H, b->copy.transform_b, &at[SHIFT_COPY]));
+    PASS(vector(r, "copy.transform.", "LayerNorm.bias", H, b->copy.norm_b, &at[SHIFT_COPY_NORM]));
+  }
   if (!b->plain) {
     PASS(vector(r, "cls.predictions.transform.", "dense.bias", H, b->mlm_b, &at[SHIFT_HEAD]));
     PASS(vector(r, "cls.predictions.transform.", "LayerNorm.bias", H, b->mlm_norm_b, &at[SHIFT_HEAD_NORM]));

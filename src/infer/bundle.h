@@ -13,6 +13,7 @@
 #include "infer/adapters.h"
 #include "infer/catalogue.h"
 #include "infer/content.h"
+#include "infer/copy_head.h"
 #include "infer/errors.h"
 #include "infer/item_words.h"
 #include "infer/mapping.h"
@@ -28,6 +29,7 @@ enum {
   FILE_MIX,
   FILE_CONTENT,
   FILE_TEXTS,
+  FILE_COPY,
   FILE_COUNT
 };
 extern const char *const bundle_file_names[FILE_COUNT];
@@ -110,6 +112,7 @@ struct souk_bundle {
   catalogue catalogue;
   mix *mix; // NULL: there is none
   item_words texts;
+  copy_head copy;               // what writes copy, if it is there
   item_content_weights content; // of vectors of new items; bias NULL: there are none
   const char *item_rows;        // [I,W] float as mapped, not aligned
   // weights; all but the word table lie in one arena

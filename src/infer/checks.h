@@ -50,6 +50,12 @@ souk_status check_items(const souk_bundle *b, const int32_t *list, size_t n, int
 // The caller's structure has `bytes` bytes, of which this version knows the first `known`; the others must be zero.
 souk_status check_tail(const void *structure, size_t bytes, size_t known, place where, souk_error *error);
 souk_status check_history(const souk_bundle *b, const souk_history *h, place where, souk_error *error);
+// A product of a request; `features`: they play a part.
+souk_status check_product(const souk_bundle *b, const souk_product *p, const char *array, size_t index,
+                          bool features, souk_error *error);
+// Structures of an array whose element has `bytes` in the caller's version and `known` in this one, `least` in the oldest.
+souk_status check_elements(const void *array, size_t n, size_t bytes, size_t known, size_t least,
+                           const char *what, souk_error *error);
 souk_status check_finite(const float *x, size_t n, place where, souk_error *error);
 // *own [known] is what the caller has given, `bytes` of it, in the structure of this version; NULL: all zero. `what` names the
 // argument.

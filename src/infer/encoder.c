@@ -45,8 +45,15 @@ static void exponentials(const chunk *c, float *scores, size_t stride, size_t ro
   }
 }
 
-// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v. In a causal model a row sees none behind it: its
-// scores end where it is, and are 0 behind that.
+// How many of a sequence's n rows its row i sees.
+static size_t keys_of(const chunk *c, int32_t sequence, size_t i, size_t n) {
+  const size_t prefix = (size_t)c->prefix[sequence];
+  if (prefix > 0) return i < prefix ? prefix : i + 1;
+  return c->b->layout.asks == ASKS_MASKED ? n : i + 1;
+}
+
+// Attention of all tokens of a sequence, one head: context = softmax(q k^T) v. Where a row sees none behind it, its scores end
+// where it is, and are 0 behind that.
 static void attend(const chunk *c, int32_t sequence, int32_t head) {
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
   const size_t begin = (size_t)c->begin[sequence], n = (size_t)c->begin[sequence + 1] - begin;
@@ -59,7 +66,7 @@ static void attend(const chunk *c, int32_t sequence, int32_t head) {
     const size_t rows = n - i < QUERY_ROWS ? n - i : QUERY_ROWS;
     c->k->gemm_packed(q + i * 3 * H, 3 * H, c->keys, NULL, c->scores, wide, rows, wide, D);
     for (size_t r = 0; r < rows; r++) {
-      const size_t keys = c->b->layout.asks == ASKS_MASKED ? n : i + r + 1;
+      const size_t keys = keys_of(c, sequence, i + r, n);
       exponentials(c, c->scores + r * wide, wide, 1, keys, &sums[r]);
       memset(c->scores + r * wide + keys, 0, (n - keys) * sizeof *c->scores);
     }
@@ -71,9 +78,9 @@ static void attend(const chunk *c, int32_t sequence, int32_t head) {
 // The same for the one query of a sequence in the last layer.
 static void attend_asked(const chunk *c, int32_t sequence, int32_t head) {
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
-  const bool causal = c->b->layout.asks != ASKS_MASKED; // then the row sees nothing behind it, such as [SEP]
-  const int32_t end = causal ? c->asked[sequence] + 1 : c->begin[sequence + 1];
-  const size_t begin = (size_t)c->begin[sequence], n = (size_t)end - begin;
+  const size_t begin = (size_t)c->begin[sequence];
+  const size_t n =
+      keys_of(c, sequence, (size_t)c->asked[sequence] - begin, (size_t)c->begin[sequence + 1] - begin);
   const float *key = c->qkv + begin * 3 * H + H + at, *q = c->q + (size_t)sequence * H + at;
   float *out = c->context + (size_t)sequence * H + at, sum;
   for (size_t i = 0; i < n; i++) c->scores[i] = c->k->dot(q, key + i * 3 * H, D);
@@ -196,6 +203,20 @@ static void embed(const chunk *c) {
   shift_whole_rows(c, SHIFT_EMBEDDING, c->stream, H, false);
 }
 
+static void attend_rows(const chunk *c, int32_t layer, bool asked) {
+  if (c->attend != NULL) {
+    c->attend(c->arg, c, layer);
+    return;
+  }
+  for (int32_t s = 0; s < c->S; s++)
+    for (int32_t a = 0; a < c->b->heads; a++) {
+      if (asked)
+        attend_asked(c, s, a);
+      else
+        attend(c, s, a);
+    }
+}
+
 // Layer i over all tokens. `asked`: only the row that is asked of each sequence is left, at the front of x.
 static void run_layer(const chunk *c, int32_t i, bool asked) {
   const souk_bundle *b = c->b;
@@ -205,6 +226,7 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
   c->k->gemm_packed(c->x, H, w->kv, w->kv_b, c->qkv + H, 3 * H, T, 2 * H, H);
   adapt(c, i, ADAPTED_KEY, c->x, c->qkv + H, 3 * H, false);
   adapt(c, i, ADAPTED_VALUE, c->x, c->qkv + 2 * H, 3 * H, false);
+  if (c->keep != NULL) c->keep(c->arg, c, i);
   if (asked) {
     rows = (size_t)c->S;
     keep_asked(c, c->x);
@@ -215,13 +237,7 @@ static void run_layer(const chunk *c, int32_t i, bool asked) {
     c->k->gemm_packed(c->x, H, w->q, w->q_b, c->qkv, 3 * H, T, H, H);
     adapt(c, i, ADAPTED_QUERY, c->x, c->qkv, 3 * H, false);
   }
-  for (int32_t s = 0; s < c->S; s++)
-    for (int32_t a = 0; a < b->heads; a++) {
-      if (asked)
-        attend_asked(c, s, a);
-      else
-        attend(c, s, a);
-    }
+  attend_rows(c, i, asked);
   c->k->gemm_packed(c->context, H, w->out, w->out_b, c->branch, H, rows, H, H);
   adapt(c, i, ADAPTED_PROJECTION, c->context, c->branch, H, asked);
   pass_necks(c, i, NECK_ATTENTION, asked);
@@ -268,6 +284,7 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
       {&c->low, T * (size_t)b->adapters.most_inner},
       {&c->begin, S + 1},
       {&c->asked, S},
+      {&c->prefix, S},
       {&c->tokens, (size_t)b->max_history},
       {&c->events, ((size_t)b->max_history + 3) / 4},
       {&c->stream, T * H},
@@ -292,7 +309,18 @@ static size_t lay_out(chunk *c, area *a, size_t T, size_t S, size_t longest) {
   return bytes;
 }
 
-static void run_layers(const chunk *c, bool all) {
+size_t chunk_bytes(const chunk *c) {
+  chunk sizes = *c;
+  return lay_out(&sizes, NULL, (size_t)c->most_T, (size_t)c->most_S, (size_t)c->longest);
+}
+
+void chunk_open(chunk *c, area *scratch) {
+  lay_out(c, scratch, (size_t)c->most_T, (size_t)c->most_S, (size_t)c->longest);
+  c->T = c->S = 0;
+  c->begin[0] = 0;
+}
+
+void chunk_run(const chunk *c, bool all) {
   const souk_bundle *b = c->b;
   embed(c);
   if (b->pre_norm) {
@@ -313,12 +341,17 @@ souk_status chunks_run(const chunk_job *j, area *scratch, size_t n, souk_error *
       tokens += length;
       if (length > longest) longest = length;
     }
-    chunk c = {.b = j->b, .k = simd(), .most_T = tokens, .most_S = (int32_t)(stop - i), .longest = longest};
-    PASS(area_reserve(scratch, lay_out(&c, NULL, (size_t)tokens, stop - i, (size_t)longest), e));
-    lay_out(&c, scratch, (size_t)tokens, stop - i, (size_t)longest);
-    c.begin[0] = 0;
+    chunk c = {.b = j->b,
+               .k = simd(),
+               .most_T = tokens,
+               .most_S = (int32_t)(stop - i),
+               .longest = longest,
+               .keep = j->keep,
+               .arg = j->arg};
+    PASS(area_reserve(scratch, chunk_bytes(&c), e));
+    chunk_open(&c, scratch);
     for (size_t s = i; s < stop; s++) PASS(j->add(j->arg, &c, s, e));
-    run_layers(&c, j->all);
+    chunk_run(&c, j->all);
     j->done(j->arg, &c, i);
   }
   return SOUK_OK;
@@ -343,6 +376,7 @@ souk_status chunk_add(chunk *c, const int32_t *ids, const int32_t *types, int32_
 void chunk_added(chunk *c, int32_t n, int32_t asked) {
   c->asked[c->S] = c->T + asked;
   c->adapter[c->S] = -1;
+  c->prefix[c->S] = 0;
   c->T += n;
   c->begin[++c->S] = c->T;
 }

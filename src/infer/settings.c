@@ -17,7 +17,8 @@ enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096, LABELS_MAX = 4096 };
 
 const char *const bundle_file_names[FILE_COUNT] = {
     "config.json",     "model.safetensors", "vocab.tsv",           "items.safetensors",
-    "catalogue.jsonl", "mix.safetensors",   "content.safetensors", "texts.safetensors"};
+    "catalogue.jsonl", "mix.safetensors",   "content.safetensors", "texts.safetensors",
+    "copy.safetensors"};
 
 typedef struct document {
   jtree tree;
@@ -265,6 +266,26 @@ static souk_status read_labels(souk_bundle *b, const document *d) {
   return read_temperatures(&b->labels, d);
 }
 
+// The head that writes copy, and its file.
+static souk_status read_copy(souk_bundle *b, const document *d) {
+  const bool mapped = b->files[FILE_COPY].data != NULL, there = find(d, "", "copy") != NULL;
+  copy_layout *l = &b->copy.layout;
+  if (there != mapped)
+    return infer_fail(d->e, SOUK_ERR_FORMAT,
+                      mapped ? "%s/%s: field \"files\" lists copy.safetensors, and there is no \"copy\""
+                             : "%s/%s: field \"files\" lacks copy.safetensors",
+                      d->dir, d->name);
+  if (!there) return SOUK_OK;
+  if (!b->layout.cls_sep) return bad_field(d, "layout", "cls_sep", "true, since there is \"copy\"");
+  if (b->layout.segments < 2) return bad_field(d, "layout", "segments", "2 or more, since there is \"copy\"");
+  PASS(get_int(d, "copy", "classes", b->first_item, b->first_item, &b->copy.classes));
+  PASS(get_int(d, "copy", "copy_tokens", 2, b->layout.max_positions - 2, &l->copy_tokens));
+  PASS(get_int(d, "copy", "item_tokens", 1, 32768, &l->item_tokens));
+  l->sequence = b->layout;
+  b->copy.there = true;
+  return SOUK_OK;
+}
+
 // vocab.tsv, and what its words are found with.
 static souk_status read_words(souk_bundle *b, const document *d) {
   const mapping *m = &b->files[FILE_VOCAB];
@@ -398,7 +419,8 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *section;
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
-                             "training", "mix", "words", "labels", "files")},
+                             "training", "mix", "words", "labels", "copy", "files")},
+                  {"copy", NAMES("classes", "copy_tokens", "item_tokens")},
                   {"labels", NAMES("task", "kind", "names", "temperature")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},
@@ -436,6 +458,7 @@ static souk_status read_souk_json(souk_bundle *b, mix_config *mixed, document *d
   if (rc == SOUK_OK) rc = check_all_there(b, d);
   if (rc == SOUK_OK) rc = read_head(b, d, *size);
   if (rc == SOUK_OK) rc = read_labels(b, d);
+  if (rc == SOUK_OK) rc = read_copy(b, d);
   if (rc == SOUK_OK) rc = read_training(b, d);
   if (rc == SOUK_OK) rc = read_mix(b, d, mixed);
   if (rc == SOUK_OK) rc = check_souk_names(b, d);

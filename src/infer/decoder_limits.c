@@ -1,0 +1,236 @@
+// The rules of copy; see decoder_limits.h.
+#include "infer/decoder_limits.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "infer/decoder_source.h"
+
+// ---- reading a request ---------------------------------------------------------------------------------------
+
+static void render_slots(copy_limits *l) {
+  const uint32_t given = promo_terms_given(&l->terms);
+  for (int s = 0; s < SLOT_COUNT; s++) {
+    if ((given >> s & 1) == 0 || l->b->copy.slots[s] < 0) continue;
+    const size_t bytes = promo_render((promo_slot)s, &l->terms, l->market, l->language, l->slot_text[s],
+                                      sizeof l->slot_text[s]);
+    if (bytes > 0) l->slots |= 1u << s;
+  }
+}
+
+static bool require_tokens(copy_limits *l, const int32_t *ids, size_t n) {
+  if (l->n_requirements == REQUIREMENTS || n > (size_t)(REQUIRED_TOKENS - l->n_required)) return false;
+  l->requirements[l->n_requirements++] = (requirement){l->n_required, (int32_t)n};
+  memcpy(l->required + l->n_required, ids, n * sizeof *ids);
+  l->n_required += (int32_t)n;
+  return true;
+}
+
+static void require_phrase(copy_limits *l, const char *phrase, char *why, size_t room) {
+  int32_t ids[REQUIRED_TOKENS];
+  const size_t n = word_tokenizer_encode(l->b->tokenizer, phrase, strlen(phrase), ids, REQUIRED_TOKENS);
+  bool known = n > 0 && n <= REQUIRED_TOKENS;
+  for (size_t i = 0; i < n && i < REQUIRED_TOKENS; i++) known &= ids[i] != TOKEN_UNK;
+  if (!known)
+    snprintf(why, room, "the required phrase \"%.100s\" has words that the vocabulary lacks", phrase);
+  else if (!require_tokens(l, ids, n))
+    snprintf(why, room, "the required phrases have more than %d tokens", REQUIRED_TOKENS);
+}
+
+static void require_all(copy_limits *l, const souk_promo_request *r, char *why, size_t room) {
+  for (int32_t i = 0; i < r->n_required && why[0] == '\0'; i++) require_phrase(l, r->required[i], why, room);
+  for (int s = 0; s < SLOT_COUNT && why[0] == '\0'; s++) {
+    if ((r->required_slots >> s & 1) == 0) continue;
+    if ((l->slots >> s & 1) == 0)
+      snprintf(why, room, "the term \"%s\" is required and %s", promo_slot_names[s],
+               (promo_terms_given(&l->terms) >> s & 1) == 0 ? "not given"
+                                                            : "the vocabulary has no slot for it");
+    else
+      require_tokens(l, &l->b->copy.slots[s], 1);
+  }
+  if (why[0] == '\0' && l->n_required > l->most)
+    snprintf(why, room, "what is required has %d tokens, and copy may have %d", l->n_required, l->most);
+}
+
+souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r,
+                        const souk_promo_options *o, char *why, size_t room, souk_error *e) {
+  const int32_t longest = b->copy.layout.copy_tokens - 1;
+  format_error found;
+  (void)e;
+  memset(l, 0, sizeof *l);
+  why[0] = '\0';
+  l->b = b;
+  l->market = promo_market_named(r->market);
+  promo_language_named(r->language, &l->language);
+  l->terms = source_terms(b, r, l->title);
+  const int32_t most = r->max_tokens > 0 ? r->max_tokens : o->max_tokens;
+  l->least = r->min_tokens > 0 ? r->min_tokens : o->min_tokens;
+  l->most = most > 0 && most < longest ? most : longest;
+  l->no_repeat = o->no_repeat;
+  if (l->least > l->most)
+    snprintf(why, room, "copy should have at least %d tokens, and may have %d", l->least, l->most);
+  if (!promo_terms_check(&l->terms, &found)) snprintf(why, room, "%.400s", found.message);
+  if (why[0] == '\0') render_slots(l);
+  if (why[0] == '\0') require_all(l, r, why, room);
+  return SOUK_OK;
+}
+
+// ---- requirements --------------------------------------------------------------------------------------------
+
+static const int32_t *tokens_of(const copy_limits *l, int32_t r) {
+  return l->required + l->requirements[r].first;
+}
+
+// How many tokens of requirement r a copy ends with behind `token`, where it ended with `at` of them before: the longest beginning of
+// the phrase that ends here (Knuth, Morris and Pratt, with a loop instead of a table, since phrases are short).
+static int32_t advance(const copy_limits *l, int32_t r, int32_t at, int32_t token) {
+  const int32_t *want = tokens_of(l, r);
+  for (int32_t n = at + 1; n > 0;
+       n--) { // the last n - 1 tokens before are want[at - (n - 1)] .. want[at - 1]
+    if (want[n - 1] == token && memcmp(want, want + at + 1 - n, (size_t)(n - 1) * sizeof *want) == 0)
+      return n;
+  }
+  return 0;
+}
+
+static bool is_met(const limit_state *s, int32_t r) {
+  return (s->met >> r & 1) != 0;
+}
+
+// Tokens of the phrases that are not met, of which *begun stand at the end of the copy.
+static int32_t unmet(const copy_limits *l, const limit_state *s, int32_t *begun) {
+  int32_t needed = 0;
+  *begun = 0;
+  for (int32_t r = 0; r < l->n_requirements; r++) {
+    if (is_met(s, r)) continue;
+    needed += l->requirements[r].n;
+    if (s->progress[r] > *begun) *begun = s->progress[r];
+  }
+  return needed;
+}
+
+// Tokens that are still to be written for what is not met. Two phrases may share tokens, so it may be less; then room is kept that is
+// not needed.
+static int32_t still_needed(const copy_limits *l, const limit_state *s) {
+  int32_t begun;
+  const int32_t needed = unmet(l, s, &begun);
+  return needed - begun;
+}
+
+static void progress(const copy_limits *l, limit_state *s, int32_t token) {
+  s->closed = false;
+  for (int32_t r = 0; r < l->n_requirements; r++) {
+    if (is_met(s, r)) continue;
+    s->progress[r] = (uint8_t)advance(l, r, s->progress[r], token);
+    if (s->progress[r] < l->requirements[r].n) continue;
+    s->met |= 1u << r;
+    s->closed = true; // "sale" is not met by "sales"
+  }
+}
+
+int32_t limits_next(const copy_limits *l, const limit_state *s, int32_t r) {
+  return is_met(s, r) ? -1 : tokens_of(l, r)[s->progress[r]];
+}
+
+int32_t limits_bank(const copy_limits *l, const limit_state *s) {
+  return l->n_required - still_needed(l, s);
+}
+
+// ---- text ----------------------------------------------------------------------------------------------------
+
+static int32_t slot_of(const copy_limits *l, int32_t token) {
+  for (int s = 0; s < SLOT_COUNT; s++)
+    if (token == l->b->copy.slots[s] && token >= 0) return s;
+  return -1;
+}
+
+static bool continues(const souk_bundle *b, int32_t token) {
+  const char *piece = vocab_token(b->vocab, token);
+  return piece[0] == '#' && piece[1] == '#' && piece[2] != '\0';
+}
+
+// What a token is in a text: a slot's term, or a piece of a word without its "##".
+static const char *piece_of(const copy_limits *l, int32_t token, bool *inside) {
+  const int32_t s = slot_of(l, token);
+  *inside = s < 0 && continues(l->b, token);
+  return s >= 0 ? l->slot_text[s] : vocab_token(l->b->vocab, token) + (*inside ? 2 : 0);
+}
+
+size_t limits_text(const copy_limits *l, const int32_t *tokens, int32_t n, char *to, size_t room) {
+  copy_join join = {.last = 0};
+  size_t at = 0;
+  for (int32_t i = 0; i < n; i++) {
+    bool inside;
+    const char *piece = piece_of(l, tokens[i], &inside);
+    at += copy_join_piece(&join, piece, inside, at < room ? to + at : NULL, at < room ? room - at : 0);
+  }
+  return at;
+}
+
+// ---- what may come -------------------------------------------------------------------------------------------
+
+static void clear(uint64_t *bits, int32_t token) {
+  bits[token / 64] &= ~(UINT64_C(1) << (token % 64));
+}
+
+static void set(uint64_t *bits, int32_t token) {
+  bits[token / 64] |= UINT64_C(1) << (token % 64);
+}
+
+static void forbid_repeats(const copy_limits *l, const int32_t *tokens, int32_t n, uint64_t *bits) {
+  const int32_t k = l->no_repeat - 1; // tokens that an n-gram begins with
+  if (k < 0 || n < k) return;
+  for (int32_t i = 0; i + k < n; i++)
+    if (memcmp(tokens + i, tokens + n - k, (size_t)k * sizeof *tokens) == 0) clear(bits, tokens[i + k]);
+}
+
+// Only what brings a requirement on, so that all fit into the room that is left.
+static void keep_required(const copy_limits *l, const limit_state *s, int32_t left, uint64_t *bits) {
+  const size_t words = (size_t)(l->b->copy.classes + 63) / 64;
+  int32_t wanted[REQUIREMENTS], n = 0;
+  for (int32_t r = 0; r < l->n_requirements; r++) {
+    const int32_t token = limits_next(l, s, r);
+    if (token < 0 || !bit_is_set(bits, token)) continue;
+    limit_state after = *s;
+    progress(l, &after, token);
+    if (still_needed(l, &after) < left) wanted[n++] = token;
+  }
+  memset(bits, 0, words * sizeof *bits);
+  for (int32_t i = 0; i < n; i++) set(bits, wanted[i]);
+}
+
+void limits_begin(const copy_limits *l, limit_state *s) {
+  (void)l;
+  memset(s, 0, sizeof *s);
+}
+
+bool limits_mask(const copy_limits *l, const limit_state *s, const int32_t *tokens, int32_t n,
+                 uint64_t *bits) {
+  const copy_head *h = &l->b->copy;
+  const size_t words = (size_t)(h->classes + 63) / 64;
+  int32_t begun;
+  const int32_t left = l->most - n, needed = unmet(l, s, &begun);
+  memcpy(bits, h->words_bits, words * sizeof *bits);
+  if (n == 0 || s->closed || slot_of(l, tokens[n - 1]) >= 0)
+    for (size_t i = 0; i < words; i++) bits[i] &= ~h->inside_bits[i];
+  for (int i = 0; i < SLOT_COUNT; i++)
+    if ((l->slots >> i & 1) != 0) set(bits, h->slots[i]);
+  forbid_repeats(l, tokens, n, bits);
+  if (left <= 0)
+    memset(bits, 0, words * sizeof *bits);
+  else if (
+      needed >=
+      left) // another token would leave too little room, and a phrase that was begun would have to begin again
+    keep_required(l, s, left, bits);
+  if (needed == 0 && n >= l->least) set(bits, TOKEN_SEP);
+  uint64_t any = 0;
+  for (size_t i = 0; i < words; i++) any |= bits[i];
+  return any != 0;
+}
+
+void limits_after(const copy_limits *l, limit_state *s, int32_t token) {
+  bool inside;
+  const char *piece = piece_of(l, token, &inside);
+  const size_t bytes = strlen(piece);
+  copy_join_after(&s->join, piece, bytes, copy_kind_of(piece, bytes, inside));
+  progress(l, s, token);
+}
