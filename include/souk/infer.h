@@ -602,7 +602,6 @@ static inline souk_status souk_explain(const souk_bundle *bundle, const souk_his
 // in, and text comes out. What is true of the offer, its terms, is never written by the model: it writes slots, which are filled from the request in
 // the market's form, and it can write no other quantity. A lexicon says which phrases may not be written, and they are not, under any
 // search. Where no copy can be written so, the answer is a template of the promotion's type, and says so and why.
-typedef struct souk_lexicon souk_lexicon;
 
 // What is true of an offer. Zeroed: nothing is given.
 typedef struct souk_terms {

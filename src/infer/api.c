@@ -170,7 +170,8 @@ souk_status souk_get_info_sized(const souk_bundle *b, souk_info *info, size_t in
                      .has_copy = b->copy.there};
   known.memory_bytes = sizeof *b + b->arena_floats * sizeof(float) + vocab_bytes(b->vocab) +
                        (size_t)b->layers * sizeof *b->layer + pool_bytes(b->pool) + known_user_bytes(b) +
-                       adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels) + copy_head_bytes(b);
+                       adapters_bytes(b) + content_bytes(b) + item_words_bytes(b) + label_bytes(&b->labels) +
+                       copy_head_bytes(b);
   if (b->word_copy != NULL) known.memory_bytes += (size_t)b->vocab_size * (size_t)b->hidden * sizeof(float);
   if (b->mix != NULL) known.memory_bytes += mix_bytes(b->mix);
   if (b->tokenizer != NULL) known.memory_bytes += word_tokenizer_bytes(b->tokenizer);

@@ -69,7 +69,7 @@ souk_status souk_embed_texts_sized(const souk_bundle *b, const char *const *text
 enum { PRODUCT_WORDS = 128, PRODUCT_ATTRIBUTES = 1024 };
 
 souk_status check_product(const souk_bundle *b, const souk_product *p, const char *array, size_t index,
-                                 bool features, souk_error *error) {
+                          bool features, souk_error *error) {
   place where = {.array = array, .index = index, .field = "attributes"};
   CHECK_POINTER(p->attributes, char *, p->n_attributes, name_of(&where));
   if (p->n_attributes > PRODUCT_ATTRIBUTES)
@@ -92,7 +92,7 @@ souk_status check_product(const souk_bundle *b, const souk_product *p, const cha
 }
 
 souk_status check_elements(const void *array, size_t n, size_t bytes, size_t known, size_t least,
-                                  const char *what, souk_error *error) {
+                           const char *what, souk_error *error) {
   if (bytes < least || bytes % _Alignof(souk_product) != 0)
     return infer_fail(error, SOUK_ERR_ARGUMENT, "%s are not structures of %zu bytes", what, bytes);
   CHECK_POINTER(array, souk_product, n, what);

@@ -21,7 +21,7 @@ typedef enum shift_whole { // of the whole model
   SHIFT_POOLER,     // [H]
   SHIFT_CLASSIFIER, // [labels]
   SHIFT_ITEMS,      // [items]
-  SHIFT_COPY, // [H] the transform of the head that writes copy, and its norm
+  SHIFT_COPY,       // [H] the transform of the head that writes copy, and its norm
   SHIFT_COPY_NORM,
   SHIFT_COPY_BIAS, // [its classes]
   SHIFT_WHOLES

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "format/copy_context.h"
 #include "format/safetensors.h"
 #include "infer/encoder.h"
 
@@ -95,11 +96,7 @@ static souk_status refuse_surplus(const head_reader *r) {
 }
 
 static void find_slots(souk_bundle *b) {
-  char name[64];
-  for (int s = 0; s < SLOT_COUNT; s++) {
-    snprintf(name, sizeof name, "slot:%s", promo_slot_names[s]);
-    b->copy.slots[s] = vocab_find(b->vocab, RANGE_ATTRIBUTES, name);
-  }
+  for (int s = 0; s < SLOT_COUNT; s++) b->copy.slots[s] = copy_slot_token(b->vocab, (promo_slot)s);
 }
 
 // Words but those in brackets, "[unused7]", which no text has.

@@ -2,15 +2,13 @@
 #include "infer/decoder_source.h"
 
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
+#include "format/copy_context.h"
 #include "infer/catalogue.h"
 #include "infer/encode.h"
 #include "infer/known_user.h"
 #include "infer/products.h"
 #include "infer/workspace.h"
-
-enum { CONTEXT_MOST = 4 + SLOT_COUNT, NAME_ROOM = MAX_NAME_BYTES + 16 };
 
 size_t source_space_bytes(const souk_bundle *b) {
   const size_t most = (size_t)b->max_history;
@@ -47,32 +45,18 @@ promo_terms source_terms(const souk_bundle *b, const souk_promo_request *r, char
   return p;
 }
 
-// The token KIND:NAME; [UNK] where the vocabulary has none.
-static int32_t context_token(const souk_bundle *b, const char *kind, const char *name, int32_t *unknown) {
-  char full[NAME_ROOM];
-  int32_t id = -1;
-  if (name != NULL && strlen(name) <= MAX_NAME_BYTES) {
-    snprintf(full, sizeof full, "%s:%s", kind, name);
-    id = vocab_find(b->vocab, RANGE_ATTRIBUTES, full);
-  }
-  *unknown += id < 0;
-  return id >= 0 ? id : TOKEN_UNK;
-}
-
+// Language, market, type and goal, and the slots of the terms that are given.
 static int32_t write_context(const souk_bundle *b, const souk_promo_request *r, uint32_t given, int32_t *to,
                              souk_promo_notes *notes) {
-  int32_t n = 0;
-  to[n++] = context_token(b, "language", r->language, &notes->unknown_context);
-  to[n++] = context_token(b, "market", r->market, &notes->unknown_context);
-  to[n++] = context_token(b, "promo", r->type, &notes->unknown_context);
-  to[n++] = context_token(b, "goal", r->goal, &notes->unknown_context);
-  for (int s = 0; s < SLOT_COUNT; s++) {
-    if ((given >> s & 1) == 0) continue;
-    if (b->copy.slots[s] >= 0)
-      to[n++] = b->copy.slots[s];
-    else
-      notes->dropped_terms++;
-  }
+  const copy_wanted wanted = {.name = {[COPY_LANGUAGE] = r->language,
+                                       [COPY_MARKET] = r->market,
+                                       [COPY_TYPE] = r->type,
+                                       [COPY_GOAL] = r->goal},
+                              .given = given};
+  uint32_t unknown;
+  const int32_t n = copy_context(b->vocab, &wanted, to, &unknown);
+  notes->unknown_context = __builtin_popcount(unknown);
+  for (int s = 0; s < SLOT_COUNT; s++) notes->dropped_terms += (given >> s & 1) != 0 && b->copy.slots[s] < 0;
   return n;
 }
 
@@ -93,7 +77,7 @@ souk_status source_write(const souk_bundle *b, const souk_promo_request *r, uint
   const copy_layout *l = &b->copy.layout;
   const size_t most = (size_t)b->max_history;
   const window_ends ends = {.tokens = space->tokens + most, .events = space->events + most};
-  int32_t context[CONTEXT_MOST], kept;
+  int32_t context[COPY_CONTEXT], kept;
   PASS(history_window(b, &r->history, &ends, &kept, &notes->unknown_items, e));
   const int32_t known = known_attributes(b, r->history.user, NULL, 0);
   const copy_source source = {.context = context,

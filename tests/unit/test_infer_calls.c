@@ -6,7 +6,9 @@
 #include "base/file.h"
 #include "lib/bad_arguments.h"
 #include "lib/check.h"
+#include "lib/copy_bundle.h"
 #include "lib/rich_bundle.h"
+#include "lib/tiny_dataset.h"
 #include "souk/infer.h"
 
 enum { H = RICH_H };
@@ -504,6 +506,134 @@ static void of_lexicon_free(void) {
   IS(true);
 }
 
+// ---- copy ----------------------------------------------------------------------------------------------------
+
+static const struct {
+  souk_promo_options o;
+  const char *says;
+} bad_promo_options[] = {
+    {{.threads = -2}, "threads = -2"},
+    {{.decode = 3}, "options.decode = 3"},
+    {{.decode = INT32_MIN}, "options.decode"},
+    {{.n_best = -1}, "options.n_best = -1"},
+    {{.n_best = 2}, "greedy decoding has one copy"},
+    {{.decode = SOUK_DECODE_BEAM, .n_best = 5, .beam = 4}, "is more than options.beam"},
+    {{.decode = SOUK_DECODE_BEAM, .beam = 65}, "options.beam = 65"},
+    {{.decode = SOUK_DECODE_BEAM, .beam = 4, .beam_groups = 3}, "does not divide"},
+    {{.decode = SOUK_DECODE_BEAM, .coverage_penalty = 1, .no_cache = 1}, "with the cache only"},
+    {{.decode = SOUK_DECODE_SAMPLE, .n_best = INT32_MAX}, "options.n_best"},
+    {{.beam_groups = -1}, "options.beam_groups"},
+    {{.top_k = -1}, "options.top_k = -1"},
+    {{.no_repeat = -1}, "options.no_repeat = -1"},
+    {{.min_tokens = -1}, "options.min_tokens = -1"},
+    {{.max_tokens = INT32_MIN}, "options.max_tokens"},
+    {{.no_cache = 2}, "options.no_cache = 2"},
+    {{.length_penalty = NAN}, "options.length_penalty"},
+    {{.coverage_penalty = -1}, "options.coverage_penalty"},
+    {{.diversity = INFINITY}, "options.diversity"},
+    {{.temperature = -1}, "options.temperature"},
+    {{.top_p = 1.5}, "options.top_p"}};
+
+#define EN_US .language = "en", .market = "us"
+static const char *const phrases[] = {"best", NULL};
+static char endless_name[2000];
+static const struct {
+  souk_promo_request r;
+  const char *says;
+} bad_requests[] = {
+    {{EN_US, .item = -2}, "requests[0].item = -2"},
+    {{EN_US, .item = COPY_ITEMS}, "requests[0].item = 6"},
+    {{EN_US, .adapter = 1}, "requests[0].adapter = 1"},
+    {{.language = NULL, .market = "us"}, "requests[0].language"},
+    {{.language = "de", .market = "us"}, "requests[0].language = \"de\""},
+    {{.market = NULL, .language = "en"}, "requests[0].market"},
+    {{.market = "atlantis", .language = "en"}, "requests[0].market = \"atlantis\""},
+    {{EN_US, .goal = endless_name}, "requests[0].goal has more than 1024 bytes"},
+    {{EN_US, .terms = {.code = endless_name}}, "requests[0].terms.code has more than 1024 bytes"},
+    {{EN_US, .n_required = 1}, "requests[0].required must not be NULL"},
+    {{EN_US, .n_required = -1, .required = phrases}, "requests[0].required: there are -1 phrases"},
+    {{EN_US, .n_required = 2, .required = phrases}, "requests[0].required[1] must not be NULL"},
+    {{EN_US, .n_banned = INT32_MAX, .banned = phrases}, "requests[0].banned: there are 2147483647 phrases"},
+    {{EN_US, .required = ODD(const char *const *, phrases), .n_required = 1}, "is not aligned"},
+    {{EN_US, .required_slots = 1u << 31}, "required_slots"},
+    {{EN_US, .min_tokens = -1}, "requests[0].min_tokens = -1"},
+    {{EN_US, .max_tokens = -1}, "requests[0].max_tokens = -1"},
+    {{EN_US, .reserved = 1}, "requests[0].reserved = 1"},
+    {{EN_US, .terms = {.reserved = 1}}, "requests[0].terms.reserved = 1"}};
+
+static void of_promo(void) {
+  static const souk_promo_request good = {EN_US, .item = 0};
+  char dir[256];
+  souk_promo *out = NULL;
+  const model_config c = copy_config();
+  memset(endless_name, 'x', sizeof endless_name - 1);
+  tiny_directory(dir, sizeof dir);
+  copy_bundle(dir, copy_vocab(30), &c, 6, 1);
+  souk_bundle *b = tiny_open(dir);
+#define CALL(requests_, bytes_, n_, options_, options_bytes_, out_) \
+  souk_promo_sized(b, requests_, bytes_, n_, options_, options_bytes_, out_, error)
+  NO_BUNDLE(souk_promo_sized(none, &good, sizeof good, 1, NULL, 0, &out, error))
+  REFUSED(souk_promo_sized(rich_ranks, &good, sizeof good, 1, NULL, 0, &out, error), BAD, "writes no copy");
+  REFUSED(CALL(&good, sizeof good, 1, NULL, 0, NULL), BAD, "out must not be NULL");
+  REFUSED(CALL(&good, sizeof good, 1, NULL, 0, ODD(souk_promo **, other)), BAD, "out is not aligned");
+  REFUSED(CALL(NULL, sizeof good, 1, NULL, 0, &out), BAD, "requests must not be NULL");
+  REFUSED(CALL(ODD(souk_promo_request *, other), sizeof good, 1, NULL, 0, &out), BAD,
+          "requests is not aligned");
+  REFUSED(CALL(&good, sizeof good, HUGE_COUNT, NULL, 0, &out), BAD, "2^31 - 1");
+  REFUSED(CALL(&good, 3, 1, NULL, 0, &out), BAD, "requests are not structures of 3 bytes");
+  REFUSED(CALL(&good, sizeof good, 1, &bad_promo_options[0].o, 0, &out), BAD, "options_bytes is 0");
+  REFUSED(CALL(&good, sizeof good, 1, ODD(souk_promo_options *, other), 8, &out), BAD,
+          "options is not aligned");
+  for (size_t i = 0; i < sizeof bad_promo_options / sizeof *bad_promo_options; i++)
+    REFUSED(CALL(&good, sizeof good, 1, &bad_promo_options[i].o, sizeof bad_promo_options[i].o, &out), BAD,
+            bad_promo_options[i].says);
+  for (size_t i = 0; i < sizeof bad_requests / sizeof *bad_requests; i++)
+    REFUSED(CALL(&bad_requests[i].r, sizeof good, 1, NULL, 0, &out), BAD, bad_requests[i].says);
+  for (int h_ = 0; h_ < BAD_HISTORIES; h_++) { // items and events are other than those of the rich bundles
+    const souk_promo_request asked = {
+        .history = bad_histories[h_].h, .item = -1, .language = "en", .market = "us"};
+    if (strstr(bad_histories[h_].says, "knows no attribute") == NULL) // this one knows it
+      IS(souk_promo_write(b, &asked, 1, NULL, &out, NULL) == BAD);
+  }
+  IS(souk_promo_write(b, &good, 1, NULL, &out, NULL) == SOUK_OK);
+  souk_promo_free(out);
+  IS(souk_promo_sized(b, &good, sizeof good, 1, NULL, 0, &out, ODD(souk_error *, other)) == BAD);
+#undef CALL
+  souk_close(b);
+  tiny_remove(dir);
+}
+
+static void of_promo_free(void) {
+  souk_promo_free(NULL);
+  souk_promo_free((souk_promo *)(void *)other); // left alone
+  souk_promo_free(ODD(souk_promo *, other));
+  IS(true);
+}
+
+static void of_promo_notes(void) {
+  souk_promo_notes notes;
+  REFUSED(souk_promo_notes_sized(NULL, 0, &notes, sizeof notes, error), BAD, "promo is not the answers");
+  REFUSED(souk_promo_notes_sized((souk_promo *)(void *)other, 0, &notes, sizeof notes, error), BAD,
+          "promo is not the answers");
+  REFUSED(souk_promo_notes_sized(ODD(souk_promo *, other), 0, &notes, sizeof notes, error), BAD,
+          "promo is not the answers");
+  REFUSED(souk_promo_notes_sized(NULL, 0, NULL, sizeof notes, error), BAD, "notes must not be NULL");
+  IS(souk_promo_notes_sized(NULL, 0, &notes, sizeof notes, ODD(souk_error *, other)) == BAD);
+}
+
+static void of_promo_copy(void) {
+  souk_copy copy;
+  REFUSED(souk_promo_copy_sized(NULL, 0, 0, &copy, sizeof copy, error), BAD, "promo is not the answers");
+  REFUSED(souk_promo_copy_sized((souk_promo *)(void *)other, 0, 0, &copy, sizeof copy, error), BAD,
+          "promo is not the answers");
+  REFUSED(souk_promo_copy_sized(ODD(souk_promo *, other), SIZE_MAX, -1, &copy, sizeof copy, error), BAD,
+          "promo is not the answers");
+  REFUSED(souk_promo_copy_sized(NULL, 0, 0, NULL, sizeof copy, error), BAD, "to must not be NULL");
+  REFUSED(souk_promo_copy_sized(NULL, 0, 0, ODD(souk_copy *, other), sizeof copy, error), BAD,
+          "to is not aligned");
+  IS(souk_promo_copy_sized(NULL, 0, 0, &copy, sizeof copy, ODD(souk_error *, other)) == BAD);
+}
+
 // ---- promotions ----------------------------------------------------------------------------------------------
 
 static void of_promote(void) {
@@ -613,6 +743,10 @@ static const struct {
              {"souk_explain_sized", of_explain},
              {"souk_lexicon_new", of_lexicon_new},
              {"souk_lexicon_free", of_lexicon_free},
+             {"souk_promo_sized", of_promo},
+             {"souk_promo_free", of_promo_free},
+             {"souk_promo_notes_sized", of_promo_notes},
+             {"souk_promo_copy_sized", of_promo_copy},
              {"souk_promote_sized", of_promote}};
 enum { CALLS = sizeof table / sizeof *table };
 

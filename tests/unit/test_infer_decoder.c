@@ -256,7 +256,7 @@ static void sources_say_what_was_not_understood(void **state) {
   for (int i = 0; i < 8; i++) assert_string_equal(vocab_token(b->vocab, s.ids[i]), wanted[i]);
   assert_true(notes.unknown_context == 0 && notes.source_tokens == 8);
   r.goal = "win back";
-  r.type = NULL;
+  r.type = "two for one";
   r.market = "gb";
   r.history = (souk_history){.n = 4, .items = some};
   r.product = (souk_product){.attributes = brands, .n_attributes = 2};
