@@ -149,6 +149,7 @@ const char *data_order_changed(const data_config *before, const data_config *now
                   {"stride", !made_elsewhere && before->stride != now->stride},
                   {"dupe_factor", !made_elsewhere && before->dupe_factor != now->dupe_factor},
                   {"last_copies", !made_elsewhere && before->last_copies != now->last_copies},
+                  {"feedback of copy", before->copy.feedback != now->copy.feedback},
                   {"mix", !made_elsewhere && mix_changed(before, now)}};
   for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
     if (deciding[i].changed) return deciding[i].name;

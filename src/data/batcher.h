@@ -24,6 +24,7 @@
 
 #include "base/options.h"
 #include "data/batch.h"
+#include "data/copy_weights.h"
 #include "data/dataset.h"
 #include "data/hard_negatives.h"
 #include "data/training_part.h"
@@ -73,6 +74,7 @@ typedef struct data_config {
   int64_t text_tokens;     // of an item's text in an example; 0: as many as fit
   double pair_false;       // share of the pairs that show another item
   int64_t copy_tokens;     // longest copy, [SEP] included; 0: that of the data set
+  copy_config copy;        // section "copy": of data sets with copy
   int64_t seed;
   training_choice trains; // on which events: data.final, data.final_users
 } data_config;

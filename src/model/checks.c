@@ -267,6 +267,16 @@ static status xent(op_ctx *ctx, const xent_params *p) {
   return OK;
 }
 
+static status leash(op_ctx *ctx, const leash_params *p) {
+  TRY(checked_pass->be->leash(ctx, p));
+  const char *place = "the leash";
+  TRY(look_loss(ctx, p->slot));
+  LOOK_ACT(backward, place, dx, live(p->n), p->hidden);
+  LOOK_FLOAT(backward, place, dbias, 1, p->classes);
+  LOOK_FLOAT(backward, place, dtable, p->classes, p->hidden);
+  return OK;
+}
+
 static status classify(op_ctx *ctx, const classify_params *p) {
   TRY(checked_pass->be->classify(ctx, p));
   TRY(look_loss(ctx, p->slot));
@@ -311,6 +321,7 @@ status model_checked_pass(model *whole, tensor_visitor see, void *self) {
   checked.fuse_forward = fuse_forward;
   checked.fuse_backward = fuse_backward;
   checked.xent = xent;
+  checked.leash = leash;
   checked.classify = classify;
   checked.drop = drop;
   checked_pass = &in;

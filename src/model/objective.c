@@ -103,6 +103,16 @@ static status check_labels(const objective_list *l) {
                     "event only what came before it; they cannot be trained together");
 }
 
+// Copy has data of its own, so it is trained alone, on a leash or not. The leash is on the rows that copy's head has scored before.
+static status check_copy(const objective_list *l) {
+  const int32_t copy = objectives_slot(l, &objective_copy), held = objectives_slot(l, &objective_leash);
+  if (copy >= 0 && l->n > 1 + (held >= 0))
+    return fail(ERR_ARGUMENT, "model.objectives: copy is trained alone, on data of its own");
+  return held >= 0 && (copy < 0 || copy > held)
+             ? fail(ERR_ARGUMENT, "model.objectives: leash comes behind copy, which it holds")
+             : OK;
+}
+
 status objectives_of(objective_list *out, const model_config *c) {
   const char *text = c->objectives[0] != '\0' ? c->objectives
                      : c->pooler              ? "masked_lm, next_session"
@@ -112,8 +122,7 @@ status objectives_of(objective_list *out, const model_config *c) {
     return fail(ERR_ARGUMENT,
                 "model.objectives: next_session needs to see whole sessions, and next_item shows each "
                 "event only what came before it; they cannot be trained together");
-  if (objectives_slot(out, &objective_copy) >= 0 && out->n > 1)
-    return fail(ERR_ARGUMENT, "model.objectives: copy is trained alone, on data of its own");
+  TRY(check_copy(out));
   if (objectives_slot(out, &objective_classify) >= 0 || objectives_slot(out, &objective_pair) >= 0)
     TRY(check_labels(out));
   return check_pooler(out, c);

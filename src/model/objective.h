@@ -29,7 +29,8 @@
   OBJECTIVE(next_session)     \
   OBJECTIVE(classify)         \
   OBJECTIVE(pair)             \
-  OBJECTIVE(copy)
+  OBJECTIVE(copy)             \
+  OBJECTIVE(leash)
 
 typedef struct model_core model_core; // core.h
 

@@ -129,6 +129,7 @@ size_t run_sections(run_config *c, option_section *sections) {
       SECTION("optim", "Optimiser", optim_options, COUNT(optim_options), &c->optim),
       SECTION("peft", "Parameter-efficient tuning", peft_options, n_peft_options, &c->model.peft),
       SECTION("labels", "Labelled rows (classify, pair)", labelled_options, n_labelled_options, &c->labels),
+      SECTION("copy", "Copy", copy_options, n_copy_options, &c->data.copy),
   };
   _Static_assert(COUNT(all) == RUN_SECTIONS, "callers have room for them");
   for (size_t i = 0; i < COUNT(all); i++) sections[i] = all[i];

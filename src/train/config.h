@@ -1,4 +1,4 @@
-// A run's configuration: sections data, model, train, optim and peft in one yaml file.
+// A run's configuration: sections data, model, train, optim, peft, labels and copy in one yaml file.
 #ifndef SOUK_TRAIN_CONFIG_H
 #define SOUK_TRAIN_CONFIG_H
 
@@ -84,7 +84,7 @@ typedef struct run_config {
 } run_config;
 
 // The sections over *c; sections has room for RUN_SECTIONS.
-enum { RUN_SECTIONS = 6 };
+enum { RUN_SECTIONS = 7 };
 size_t run_sections(run_config *c, option_section *sections);
 // The configuration that a checkpoint holds, beginning with the defaults; an option that is unknown here names the version
 // that wrote it.

@@ -19,13 +19,13 @@
 #include "train/tried.h"
 
 // train.init_from names a Hugging Face BERT where a checkpoint was made of it.
-static const char *place_of(const run_config *c) {
+const char *init_place(const run_config *c) {
   if (c->train.init_from[0] == '\0') return c->train.init;
   return c->imported[0] != '\0' ? c->imported : c->train.init_from;
 }
 
 static status open_named(checkpoint **out, const run_config *c) {
-  TRY(checkpoint_open_chosen(out, place_of(c), WHICH_AUTO));
+  TRY(checkpoint_open_chosen(out, init_place(c), WHICH_AUTO));
   if (c->train.init_from[0] != '\0' && c->imported[0] != '\0') (*out)->name = c->train.init_from;
   return OK;
 }
@@ -118,7 +118,7 @@ static status check_model(const model_config *a, const model_config *b, const ch
   return OK;
 }
 
-static status check_vocab(const checkpoint *from, const dataset *d) {
+status init_check_vocab(const checkpoint *from, const dataset *d, const char *where) {
   char path[PATH_MAX];
   vocab *v;
   const vocab *wanted = dataset_vocab(d);
@@ -127,12 +127,12 @@ static status check_vocab(const checkpoint *from, const dataset *d) {
   status rc = OK;
   for (int r = 0; rc == OK && r < RANGE_COUNT; r++)
     if (vocab_end(v, (vocab_range)r) != vocab_end(wanted, (vocab_range)r))
-      rc = fail(ERR_ARGUMENT, "train.init: %s has %d %s, %s has %d", from->dir,
+      rc = fail(ERR_ARGUMENT, "%s: %s has %d %s, %s has %d", where, from->dir,
                 vocab_end(v, (vocab_range)r) - vocab_begin(v, (vocab_range)r), vocab_range_names[r],
                 dataset_dir(d), vocab_end(wanted, (vocab_range)r) - vocab_begin(wanted, (vocab_range)r));
   for (int32_t i = 0; rc == OK && i < vocab_size(v); i++)
     if (strcmp(vocab_token(v, i), vocab_token(wanted, i)) != 0)
-      rc = fail(ERR_ARGUMENT, "train.init: token %d of %s is \"%.100s\", in %s it is \"%.100s\"", i,
+      rc = fail(ERR_ARGUMENT, "%s: token %d of %s is \"%.100s\", in %s it is \"%.100s\"", where, i,
                 from->dir, vocab_token(v, i), dataset_dir(d), vocab_token(wanted, i));
   vocab_free(v);
   return rc;
@@ -251,7 +251,7 @@ static status load_grown(const checkpoint *from, model *m, dataset *d, model *ru
 }
 
 static status load_same(const checkpoint *from, model *m, dataset *d) {
-  TRY(check_vocab(from, d));
+  TRY(init_check_vocab(from, d, "train.init"));
   TRY(tell_lacking(from, model_params(m)));
   return checkpoint_load_folded(from, m);
 }

@@ -21,6 +21,11 @@ status init_adopt_model(run_config *c, bool resume);
 // which only the shape and what it freezes are read. Only for the holder of the run's lock.
 status init_write_base(const run_config *c, const char *yaml, model *m, dataset *d);
 
+// Has the data set the checkpoint's vocabulary? ERR_ARGUMENT names the option and what differs.
+status init_check_vocab(const checkpoint *from, const dataset *d, const char *where);
+// The checkpoint or run that train.init or train.init_from names, or what the latter became.
+const char *init_place(const run_config *c);
+
 // Loads the parameters. With train.init the data set must have the checkpoint's vocabulary, the model its shape: errors
 // name what differs. Parameters of objectives that it was not trained for keep their values, which is told.
 // A data set without settings of a tokenizer gets the checkpoint's.

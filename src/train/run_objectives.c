@@ -4,24 +4,36 @@
 #include <string.h>
 #include "base/log.h"
 
-status run_objectives_adopt(run_config *c) {
-  objective_list l;
-  char was[OPTION_STRING], usual[OPTION_STRING];
-  memcpy(was, c->model.objectives, sizeof was);
-  c->model.objectives[0] = '\0';
-  TRY(objectives_of(&l, &c->model));
-  objectives_text(&l, usual);
-  c->train.objectives[0] = '\0';
-  if (was[0] != '\0' && strcmp(was, usual) != 0) memcpy(c->train.objectives, was, sizeof was);
-  return OK;
-}
-
 static void leave_out(objective_list *l, int32_t slot) {
   l->n--;
   for (int32_t k = slot; k < l->n; k++) {
     l->of[k] = l->of[k + 1];
     l->weight[k] = l->weight[k + 1];
   }
+}
+
+// A leash is no part of a model: a run has the one that copy.leash says.
+static status without_leash(const char *text, char was[OPTION_STRING]) {
+  objective_list l;
+  was[0] = '\0';
+  if (text[0] == '\0') return OK;
+  TRY(objectives_parse(&l, text, "model.objectives"));
+  const int32_t slot = objectives_slot(&l, &objective_leash);
+  if (slot >= 0) leave_out(&l, slot);
+  objectives_text(&l, was);
+  return OK;
+}
+
+status run_objectives_adopt(run_config *c) {
+  objective_list l;
+  char was[OPTION_STRING], usual[OPTION_STRING];
+  TRY(without_leash(c->model.objectives, was));
+  c->model.objectives[0] = '\0';
+  TRY(objectives_of(&l, &c->model));
+  objectives_text(&l, usual);
+  c->train.objectives[0] = '\0';
+  if (was[0] != '\0' && strcmp(was, usual) != 0) memcpy(c->train.objectives, was, sizeof was);
+  return OK;
 }
 
 // The list of the checkpoint, with next session or without it, as the user's model.pooler says.
@@ -65,10 +77,27 @@ status run_objectives_settle(run_config *c, const run_config *adopted) {
   return list ? follow_list(c) : follow_pooler(c);
 }
 
+static status add_leash(const run_config *c, objective_list *l) {
+  if (objectives_slot(l, &objective_leash) >= 0)
+    return fail(ERR_ARGUMENT, "train.objectives: copy.leash says how much a leash weighs");
+  if (!(c->data.copy.leash > 0)) return OK;
+  if (objectives_slot(l, &objective_copy) < 0)
+    return fail(
+        ERR_ARGUMENT,
+        "copy.leash holds a model that learns to write copy, and train.objectives does not name copy");
+  l->of[l->n] = &objective_leash;
+  l->weight[l->n++] = c->data.copy.leash;
+  return OK;
+}
+
 status run_objectives_list(const run_config *c, model_config *m, objective_list *l) {
   m->objectives[0] = '\0';
-  if (c->train.objectives[0] == '\0') return objectives_of(l, m);
+  if (c->train.objectives[0] == '\0') {
+    TRY(objectives_of(l, m));
+    return add_leash(c, l);
+  }
   TRY(objectives_parse(l, c->train.objectives, "train.objectives"));
+  TRY(add_leash(c, l));
   const bool named = objectives_slot(l, &objective_next_session) >= 0;
   if (m->pooler && !named)
     return fail(ERR_ARGUMENT, "model.pooler is set, and train.objectives does not name next_session");

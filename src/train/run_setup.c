@@ -16,6 +16,7 @@
 #include "train/batch_file.h"
 #include "train/changes.h"
 #include "train/init.h"
+#include "train/leash_base.h"
 #include "train/mining.h"
 #include "train/place.h"
 #include "train/run_objectives.h"
@@ -356,6 +357,7 @@ status run_open(run_setup *r, const run_config *c, const option_set *options, da
   if (r->leads && !r->resumed) TRY(check_metrics(c->train.out, resume));
   TRY(make_model(r, &mc));
   TRY(find_start(r));
+  TRY(leash_base_open(&r->held_by, c, r->m, d));
   close_last(r);
   return OK;
 }
@@ -377,6 +379,7 @@ status run_close(run_setup *r, status rc) {
   rc = rc == OK ? closed : failure_raise(&first);
   batcher_close(r->batches);
   model_free(r->m);
+  model_free(r->held_by);
   close_last(r);
   free(r->yaml);
   failure_keep(&first, rc);

@@ -20,6 +20,7 @@ typedef struct run_setup {
   bool begun;   // the directory holds files of this run
   batcher *batches;
   model *m;
+  model *held_by; // the frozen base of a model on a leash (leash_base.h); NULL: none
   saver *saver;
   metric_sink *sink;
   train_state start; // zeros, or what the checkpoint holds that the run goes on from

@@ -37,7 +37,7 @@ static void test_lists(void **unused) {
     const char *text, *sentence;
   } bad[] = {{"masked_lm, rank", "train.objectives: there is no objective \"rank\"; known are masked_lm, "
                                  "next_item, next_session, classify, "
-                                 "pair, copy"},
+                                 "pair, copy, leash"},
              {"masked_lm, masked_lm 2", "train.objectives names masked_lm twice"},
              {"masked_lm 0", "the weight of masked_lm is \"0\""},
              {"masked_lm -1", "a number above 0"},

@@ -169,8 +169,7 @@ status item_head_check(const void *state, model_core *m, int32_t slot, size_t *s
   return op_check(m, OP_XENT, &full, scratch); // of batches without negatives, which evaluation has
 }
 
-// The rows through the head, into self->y.
-static status run_head(const item_head *self, const model_core *m) {
+status item_head_rows(const item_head *self, const model_core *m) {
   const gather_params gather = rows_op(self, m);
   TRY(m->be->gather_forward(m->ctx, &gather));
   if (!transforms(m)) return OK;
@@ -185,7 +184,7 @@ status item_head_forward(void *self, model_core *m, int32_t slot, const float *w
   if (grads && m->live.negatives == 0 && m->run.caps.negatives > 0)
     return fail(ERR_ARGUMENT, "a batch to train on has no negatives, where the loss is over %d of them",
                 m->run.caps.negatives);
-  TRY(run_head(self, m));
+  TRY(item_head_rows(self, m));
   // Evaluation batches carry no negatives, and then the loss is over all classes.
   const xent_params xent = xent_op(self, m, slot, weights, m->live.negatives, grads);
   TRY(table_before_head(m, bias, &xent));
@@ -274,7 +273,7 @@ status model_user_vectors(model *whole, float *u) {
   model_core *m;
   TRY(find(whole, &self, &m));
   const size_t n = (size_t)m->live.masked, H = (size_t)m->c.hidden;
-  TRY(run_head(self, m));
+  TRY(item_head_rows(self, m));
   TRY(read_rows(m, self->y, n * H, u));
   widen(u, n, H, m->c.score == 1, (float)(1.0 / m->c.temperature), NULL);
   return OK;

@@ -32,6 +32,8 @@ void item_head_add_params(item_head *self, param_set *s, const model_config *c, 
                           int64_t biases);
 void item_head_plan(void *self, model_core *m);
 status item_head_check(const void *self, model_core *m, int32_t slot, size_t *scratch);
+// The batch's rows through the head, into y.
+status item_head_rows(const item_head *self, const model_core *m);
 // weights [M]: of the rows, for this objective.
 status item_head_forward(void *self, model_core *m, int32_t slot, const float *weights, bool grads);
 status item_head_backward(void *self, model_core *m);
