@@ -146,6 +146,7 @@ typedef struct leash_work {
   float *factor,
       *base_factor; // [M] gradient = exp(score - row_max) factor - exp(base - base_max) base_factor
   int32_t *hits;    // [M] 0
+  float *weight;    // [M] of the row
   double *nll;      // [M] the loss
   float *partial;   // [block rows / LEASH_TILE,classes] sums of a tile; NULL: not wanted
 } leash_work;

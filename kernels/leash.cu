@@ -95,7 +95,8 @@ __global__ void __launch_bounds__(LOSS_THREADS) losses(block_args a) {
   double sum = 0;
 #pragma unroll
   for (int w = 0; w < LOSS_WARPS; w++) sum += static_cast<double>(parts[w]);
-  const float hot = a.weights[row] * a.state->scale[a.slot];
+  const float weight = a.weights != nullptr ? a.weights[row] : 1.0f, hot = weight * a.state->scale[a.slot];
+  a.w.weight[row] = weight;
   a.w.nll[row] = sum;
   a.w.hits[row] = 0;
   a.w.row_max[row] = all.row_max;

@@ -12,7 +12,8 @@ enum { SCORE_BYTES = 64 << 20, LEAST_ROWS = 32, ALIGNED = 256 };
 
 // Bytes of scratch, in this order.
 typedef struct layout {
-  size_t workspace, row_max, factor, base_max, base_factor, hits, nll, scores, base, partial, a, total;
+  size_t workspace, row_max, factor, base_max, base_factor, weight, hits, nll, scores, base, partial, a,
+      total;
 } layout;
 
 static int32_t padded_columns(const leash_params *p) {
@@ -47,6 +48,7 @@ static layout lay_out(const leash_params *p) {
   l.factor = take(&at, M, F);
   l.base_max = take(&at, M, F);
   l.base_factor = take(&at, M, F);
+  l.weight = take(&at, M, F);
   l.hits = take(&at, M, sizeof(int32_t));
   l.nll = take(&at, M, sizeof(double));
   l.scores = take(&at, block, F);
@@ -157,6 +159,7 @@ static run start(op_ctx *ctx, const leash_params *p) {
                      .factor = PART(factor),
                      .base_max = PART(base_max),
                      .base_factor = PART(base_factor),
+                     .weight = PART(weight),
                      .hits = PART(hits),
                      .nll = PART(nll),
                      .partial = p->dx != NULL && p->bias != NULL && p->dbias != NULL ? PART(partial) : NULL};
@@ -174,7 +177,7 @@ status cuda_leash(op_ctx *ctx, const leash_params *p) {
   if (p->dx != NULL && p->dtable != NULL) TRY(copy_rows(&r));
   for (int32_t first = 0; first < n; first += step)
     TRY(block(&r, first, n - first < step ? n - first : step));
-  const xent_params sums = {.n = p->n, .slot = p->slot, .weights = p->weights};
+  const xent_params sums = {.n = p->n, .slot = p->slot, .weights = r.w.weight};
   const xent_work of = {.nll = r.w.nll, .hits = r.w.hits};
   return cuda_check(launch_xent_result(&ctx->at, &sums, &of), "launch the leash's result");
 }

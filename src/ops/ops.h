@@ -328,7 +328,7 @@ typedef struct leash_params {
   rows n;
   int32_t slot;
   int32_t hidden, classes;
-  const float *weights;          // [M] r
+  const float *weights;          // [M] r; NULL: 1 each
   size_t score_bytes;            // as in xent_params
   const act *x, *base_x;         // [M,H] r
   const act *table, *base_table; // [classes,H] r

@@ -132,8 +132,8 @@ status init_check_vocab(const checkpoint *from, const dataset *d, const char *wh
                 dataset_dir(d), vocab_end(wanted, (vocab_range)r) - vocab_begin(wanted, (vocab_range)r));
   for (int32_t i = 0; rc == OK && i < vocab_size(v); i++)
     if (strcmp(vocab_token(v, i), vocab_token(wanted, i)) != 0)
-      rc = fail(ERR_ARGUMENT, "%s: token %d of %s is \"%.100s\", in %s it is \"%.100s\"", where, i,
-                from->dir, vocab_token(v, i), dataset_dir(d), vocab_token(wanted, i));
+      rc = fail(ERR_ARGUMENT, "%s: token %d of %s is \"%.100s\", in %s it is \"%.100s\"", where, i, from->dir,
+                vocab_token(v, i), dataset_dir(d), vocab_token(wanted, i));
   vocab_free(v);
   return rc;
 }

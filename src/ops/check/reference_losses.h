@@ -189,7 +189,7 @@ static void log_shares(REAL *s, int32_t n) {
 // s and s0: room for the classes.
 static void leash_row(op_ctx *ctx, const leash_params *p, int64_t i, REAL *s, REAL *s0) {
   const int32_t H = p->hidden;
-  const REAL *x = reals(p->x) + i * H, weight = (REAL)p->weights[i];
+  const REAL *x = reals(p->x) + i * H, weight = p->weights != NULL ? (REAL)p->weights[i] : 1;
   leash_scores(ctx, p, i, false, s);
   leash_scores(ctx, p, i, true, s0);
   log_shares(s, p->classes);

@@ -121,7 +121,8 @@ static void add_losses(const run *r, int32_t threads) {
   const leash_params *p = r->p;
   slot_result *to = &r->ctx->result.slot[p->slot];
   for (int32_t i = 0; i < r->count; i++) {
-    const double loss = sum_over(r, i, 2, threads), weight = p->weights[r->first + i];
+    const double loss = sum_over(r, i, 2, threads),
+                 weight = p->weights != NULL ? (double)p->weights[r->first + i] : 1.0;
     if (p->row_loss != NULL) p->row_loss[r->first + i] = (float)loss;
     to->loss += weight * loss;
     to->weight += weight;
