@@ -9,11 +9,11 @@ enum { MOST_WORDS = 32, MOST_MARKS = 3, MOST_NODES = 1 << 25, MOST_PHRASES = 1 <
 
 // A phrase as it is read: words of symbols, with or without the mark of their forms.
 typedef struct reading {
-  uint32_t symbols[LEXICON_LONGEST];
+  uint32_t symbols[LEXICON_LONGEST + 1];
   struct {
-    uint32_t begin, end;
+    uint32_t begin;  // it ends where the next begins
     bool forms, gap; // gap: something stands in front of it
-  } words[MOST_WORDS];
+  } words[MOST_WORDS + 1];
   size_t n, n_words, n_marks;
 } reading;
 
@@ -37,9 +37,10 @@ static bool wrong(const compiler *c, const char *what) {
 
 static void hang_in(lexicon *l, uint32_t node) {
   const size_t mask = l->n_slots - 1;
-  size_t at = lexicon_hash(l->nodes[node].parent, l->nodes[node].symbol) & mask;
+  const uint32_t h = lexicon_hash(l->nodes[node].parent, l->nodes[node].symbol);
+  size_t at = h & mask;
   while (l->slots[at] != 0) at = (at + 1) & mask;
-  l->slots[at] = node;
+  l->slots[at] = node | (h & SLOT_TAG);
 }
 
 // Room for n more nodes, and for one in the hash.
@@ -106,7 +107,7 @@ static bool put_words(compiler *c, const reading *r, size_t word, uint32_t node)
   const uint32_t gap = LEXICON_GAP;
   if (r->words[word].gap && (c->flags & NODE_ALLOWED) != 0 && !put_symbols(c, &node, &gap, 1)) return false;
   const uint32_t *letters = r->symbols + r->words[word].begin;
-  const size_t n = r->words[word].end - r->words[word].begin;
+  const size_t n = r->words[word + 1].begin - r->words[word].begin;
   if (!r->words[word].forms) return put_symbols(c, &node, letters, n) && put_words(c, r, word + 1, node);
   uint32_t forms[LEXICON_FORMS][LEXICON_FORM_LETTERS];
   size_t lengths[LEXICON_FORMS];
@@ -120,26 +121,21 @@ static bool put_words(compiler *c, const reading *r, size_t word, uint32_t node)
 
 // ---- phrases -------------------------------------------------------------------------------------------------
 
-static bool mark_word(compiler *c, reading *r, bool open) {
-  const uint32_t last = r->n_words > 0 ? r->symbols[r->words[r->n_words - 1].end - 1] : 0;
-  if (!open || last < 'a' || last > 'z') return wrong(c, "a ~ that stands behind no English word");
+typedef enum place { IN_WORD, AT_WORD, BEHIND_GAP } place; // of the character that comes
+
+static bool mark_word(compiler *c, reading *r, place at) {
+  const uint32_t last = r->n > 0 ? r->symbols[r->n - 1] : 0;
+  if (at != IN_WORD || last < 'a' || last > 'z') return wrong(c, "a ~ that stands behind no English word");
   if (++r->n_marks > MOST_MARKS) return wrong(c, "more than 3 words with ~");
   r->words[r->n_words - 1].forms = true;
   return true;
 }
 
-typedef enum place { IN_WORD, AT_WORD, BEHIND_GAP } place; // of the character that comes
-
-static bool take_symbol(compiler *c, reading *r, uint32_t symbol, place at) {
-  if (r->n == LEXICON_LONGEST) return wrong(c, "a phrase of more than 64 letters");
-  if (at != IN_WORD || r->n == 0) {
-    if (r->n_words == MOST_WORDS) return wrong(c, "a phrase of more than 32 words");
-    r->words[r->n_words++].begin = (uint32_t)r->n;
-    r->words[r->n_words - 1].forms = false;
-    r->words[r->n_words - 1].gap = at == BEHIND_GAP && r->n > 0;
-  }
-  r->symbols[r->n++] = symbol;
-  r->words[r->n_words - 1].end = (uint32_t)r->n;
+static bool begin_word(compiler *c, reading *r, place at) {
+  if (r->n_words == MOST_WORDS) return wrong(c, "a phrase of more than 32 words");
+  r->words[r->n_words].begin = (uint32_t)r->n;
+  r->words[r->n_words].forms = false;
+  r->words[r->n_words++].gap = at == BEHIND_GAP && r->n > 0;
   return true;
 }
 
@@ -148,24 +144,20 @@ static bool read_phrase(compiler *c, const char *text, size_t bytes, bool marks,
   r->n = r->n_words = r->n_marks = 0;
   place next = AT_WORD;
   for (size_t at = 0, n; at < bytes; at += n) {
-    n = 1;
-    const uint32_t code =
-        (unsigned char)text[at] < 0x80 ? (uint32_t)text[at] : utf8_next(text + at, bytes - at, &n);
-    if (marks && code == '~') {
-      if (!mark_word(c, r, next == IN_WORD)) return false;
+    const lexicon_symbol x = lexicon_read(text + at, bytes - at, &n);
+    if (x.kind >= LEXICON_LETTER) {
+      if (next != IN_WORD && !begin_word(c, r, next)) return false;
+      if (r->n == LEXICON_LONGEST) return wrong(c, "a phrase of more than 64 letters");
+      r->symbols[r->n++] = x.c;
+      next = IN_WORD;
+    } else if (marks && text[at] == '~') {
+      if (!mark_word(c, r, next)) return false;
       next = AT_WORD;
-      continue;
-    }
-    const lexicon_symbol x = lexicon_symbol_of(code);
-    if (x.kind == LEXICON_NOTHING) continue;
-    const bool chinese = x.kind == LEXICON_CHINESE;
-    if (x.kind < LEXICON_LETTER)
+    } else if (x.kind != LEXICON_NOTHING) {
       next = BEHIND_GAP;
-    else if (!take_symbol(c, r, x.c, chinese && next == IN_WORD ? AT_WORD : next))
-      return false;
-    else
-      next = chinese ? AT_WORD : IN_WORD;
+    }
   }
+  r->words[r->n_words].begin = (uint32_t)r->n;
   return r->n > 0 || wrong(c, "a phrase without a letter");
 }
 
@@ -187,7 +179,12 @@ static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t fla
   }
   l->n_phrases++;
   c->flags = flag;
-  return put_words(c, &r, 0, flag == NODE_ALLOWED ? EXCEPTION_ROOT : 0);
+  if (flag == NODE_ALLOWED) return put_words(c, &r, 0, EXCEPTION_ROOT);
+  if (r.n_marks > 0) return put_words(c, &r, 0, 0);
+  uint32_t node = 0; // as most are
+  if (!put_symbols(c, &node, r.symbols, r.n)) return false;
+  end_at(c, node);
+  return true;
 }
 
 // ---- files ---------------------------------------------------------------------------------------------------

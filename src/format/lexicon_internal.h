@@ -88,15 +88,20 @@ static inline uint32_t lexicon_hash(uint32_t parent, uint32_t symbol) {
   return (uint32_t)(h >> 32);
 }
 
+// The upper bits of a slot are those of the hash, so that nodes that only collide need not be looked at.
+#define SLOT_TAG (~(UINT32_MAX >> 7))
+
 // The child of a node; 0: there is none.
 static inline uint32_t lexicon_child(const lexicon *l, uint32_t node, uint32_t symbol) {
   const uint32_t first = l->nodes[node].child;
   if (first == 0 || l->nodes[first].symbol == symbol) return first;
   if ((l->nodes[node].flags & NODE_PARTS) == 0) return 0;
   const size_t mask = l->n_slots - 1;
-  for (size_t at = lexicon_hash(node, symbol) & mask;; at = (at + 1) & mask) {
-    const uint32_t n = l->slots[at];
-    if (n == 0 || (l->nodes[n].parent == node && l->nodes[n].symbol == symbol)) return n;
+  const uint32_t h = lexicon_hash(node, symbol);
+  for (size_t at = h & mask;; at = (at + 1) & mask) {
+    const uint32_t slot = l->slots[at], n = slot & ~SLOT_TAG;
+    if (slot == 0) return 0;
+    if (((slot ^ h) & SLOT_TAG) == 0 && l->nodes[n].parent == node && l->nodes[n].symbol == symbol) return n;
   }
 }
 

@@ -3,6 +3,7 @@
 #define SOUK_FORMAT_LEXICON_SYMBOLS_H
 
 #include <stdint.h>
+#include "format/utf8.h"
 
 typedef enum lexicon_class {
   LEXICON_NOTHING, // not seen: zero-width characters, accents
@@ -28,6 +29,19 @@ static inline lexicon_symbol lexicon_symbol_of(uint32_t c) {
   if (c < 128) return (lexicon_symbol){c >= 'A' && c <= 'Z' ? c + 32 : c, lexicon_ascii[c]};
   if (c >= 0x4E00 && c < 0xA000) return (lexicon_symbol){c, LEXICON_CHINESE};
   return lexicon_symbol_of_other(c);
+}
+
+// The character at text [left], left > 0, which is UTF-8; *bytes: its length. Letters of ASCII and most Chinese, which most text is made of, go the
+// short way.
+static inline lexicon_symbol lexicon_read(const char *text, size_t left, size_t *bytes) {
+  const unsigned char *s = (const unsigned char *)text;
+  *bytes = 1;
+  if (s[0] < 0x80) return lexicon_symbol_of(s[0]);
+  if (s[0] >= 0xE5 && s[0] <= 0xE9 && left >= 3) {
+    *bytes = 3;
+    return (lexicon_symbol){(s[0] & 0xFu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu), LEXICON_CHINESE};
+  }
+  return lexicon_symbol_of(utf8_next(text, left, bytes));
 }
 
 #endif

@@ -26,7 +26,7 @@ static int64_t text_end(const char *text, size_t bytes) {
 static size_t read_events(const char *text, size_t bytes, uint32_t *to) {
   size_t count = 0;
   for (size_t at = 0, n; at < bytes; at += n) {
-    const lexicon_symbol x = lexicon_symbol_of(utf8_next(text + at, bytes - at, &n));
+    const lexicon_symbol x = lexicon_read(text + at, bytes - at, &n);
     if (x.kind != LEXICON_NOTHING) to[count++] = x.kind < LEXICON_LETTER ? EVENT_SIGN + x.kind : x.c;
   }
   return count;
