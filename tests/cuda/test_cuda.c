@@ -19,7 +19,8 @@ typedef struct recipe {
   int32_t hidden, heads, layers, positions;
   bool pre_norm, cosine, pooler, sampled, erf;
   double dropout;
-  bool tuned; // the table, by LoRA, and the head's biases
+  bool tuned;  // the table, by LoRA, and the head's biases
+  bool writes; // copy
 } recipe;
 
 static const recipe recipes[] = {
@@ -28,6 +29,7 @@ static const recipe recipes[] = {
     {"pre-norm, cosine, sampled, dropout", 64, 2, 1, 24, true, true, false, true, false, 0.2, false},
     {"long sequences, heads of 64", 64, 1, 1, 150, false, false, false, true, false, 0.1, false},
     {"tuned table, sampled", 64, 2, 1, 24, false, false, false, true, false, 0.1, true},
+    {.name = "copy", .hidden = 32, .heads = 2, .layers = 2, .positions = 40, .dropout = 0.1, .writes = true},
 };
 enum { RECIPES = sizeof recipes / sizeof *recipes };
 
@@ -41,7 +43,8 @@ static model_config config_of(const recipe *r) {
   c.pre_norm = r->pre_norm;
   c.score = r->cosine ? 1 : 0;
   c.temperature = r->cosine ? 0.2 : 1;
-  c.pooler = c.cls_sep = r->pooler;
+  c.pooler = r->pooler;
+  c.cls_sep = r->pooler || r->writes;
   c.segments = 2;
   c.activation = r->erf ? 1 : 0;
   c.dropout = c.attention_dropout = r->dropout;
@@ -50,9 +53,28 @@ static model_config config_of(const recipe *r) {
   if (r->tuned)
     c.peft = (peft_config){
         .kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "word_embeddings", .train_also = "cls.*"};
-  const int32_t range_end[4] = {TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS, TOKEN_SPECIALS + ITEMS};
+  const int32_t words = TOKEN_SPECIALS + (r->writes ? ITEMS / 2 : 0);
+  const int32_t range_end[4] = {TOKEN_SPECIALS, words, words, TOKEN_SPECIALS + ITEMS};
   check_ok(model_config_resolve(&c, range_end, 1));
+  if (r->writes) strcpy(c.objectives, "copy");
+  if (r->writes) c.copy_classes = words;
   return c;
+}
+
+// Copy of any length behind sources of any length.
+static void add_copy(batch *b, const recipe *r, const seq_layout *layout, rng *draw, int64_t id) {
+  const copy_layout l = {.sequence = *layout, .copy_tokens = r->positions / 3, .item_tokens = 6};
+  int32_t context[3], item[6], history[20], copy[40];
+  for (int32_t i = 0; i < 3; i++) context[i] = TOKEN_SPECIALS + (int32_t)rng_below(draw, ITEMS / 2);
+  for (int32_t i = 0; i < 6; i++) item[i] = TOKEN_SPECIALS + (int32_t)rng_below(draw, ITEMS);
+  for (int32_t i = 0; i < 20; i++) history[i] = TOKEN_SPECIALS + (int32_t)rng_below(draw, ITEMS);
+  for (int32_t i = 0; i < 40; i++) copy[i] = TOKEN_SPECIALS + (int32_t)rng_below(draw, ITEMS / 2);
+  const copy_source source = {.context = context,
+                              .n_context = 1 + (int32_t)rng_below(draw, 3),
+                              .item = item,
+                              .n_item = (int32_t)rng_below(draw, 7),
+                              .history = {.tokens = history, .n = (int32_t)rng_below(draw, 21)}};
+  assert_true(batch_add_copy(b, &l, &source, copy, 1 + (int32_t)rng_below(draw, 20), NULL, id));
 }
 
 // A batch with fewer tokens, sequences and masked rows than there is room for; step and recipe decide what is in it.
@@ -62,6 +84,10 @@ static void make_batch(batch *b, const recipe *r, const model_config *c, int32_t
   rng draw = rng_at(17, STREAM_SYNTH, (uint32_t)step, 0);
   for (int32_t s = 0; s < SEQUENCES; s++) {
     int32_t tokens[256];
+    if (r->writes) {
+      add_copy(b, r, &layout, &draw, (int64_t)step * SEQUENCES + s);
+      continue;
+    }
     const int32_t most = r->positions - 3;
     const int32_t n = s == 0 ? 1 : s == 1 ? most : 1 + (int32_t)rng_below(&draw, (uint64_t)most);
     const int32_t start = (int32_t)rng_below(&draw, ITEMS);

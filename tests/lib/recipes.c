@@ -300,6 +300,24 @@ const recipe recipes[] = {
      .heads = 2,
      .dropout = 0.1,
      .peft = {.kind = PEFT_BIAS}},
+    {.name = "copy", .hidden = 16, .layers = 2, .heads = 2, .objectives = "copy", .dropout = 0.1},
+    {.name = "copy without a transform, pre-norm, cosine for items, positions from the end",
+     .hidden = 16,
+     .layers = 2,
+     .heads = 4,
+     .objectives = "copy",
+     .plain = true,
+     .pre_norm = true,
+     .cosine = true,
+     .temperature = 1.7,
+     .from_end = true},
+    {.name = "copy, lora of the table and of query, dropout",
+     .hidden = 16,
+     .layers = 2,
+     .heads = 2,
+     .objectives = "copy",
+     .dropout = 0.1,
+     .peft = {.kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "word_embeddings, query"}},
 };
 const size_t n_recipes = sizeof recipes / sizeof *recipes;
 
@@ -331,6 +349,10 @@ static void give_content(model *m) {
   check_ok(model_set_items(m, &content));
 }
 
+bool recipe_writes(const recipe *r) {
+  return r->objectives != NULL && strcmp(r->objectives, "copy") == 0;
+}
+
 model *recipe_run(const recipe *r, model_run run, double drop) {
   model_config c = {.hidden = r->hidden,
                     .layers = r->layers,
@@ -351,13 +373,14 @@ model *recipe_run(const recipe *r, model_run run, double drop) {
                     .pooler = r->pooler,
                     .head = r->plain ? HEAD_PLAIN : HEAD_TRANSFORM,
                     .positions_from_end = r->from_end,
-                    .cls_sep = r->pooler,
+                    .cls_sep = r->pooler || recipe_writes(r),
                     .items = (int)r->items,
                     .id_dropout = drop > 0 ? r->id_dropout : 0};
   const int32_t words = TOKEN_SPECIALS + RECIPE_WORDS,
                 range_end[4] = {TOKEN_SPECIALS, words, words, words + RECIPE_ITEMS};
   check_ok(model_config_resolve(&c, range_end, RECIPE_EVENTS));
   if (r->objectives != NULL) strcpy(c.objectives, r->objectives);
+  if (recipe_writes(r)) c.copy_classes = words;
   if (r->items != ITEMS_ID) {
     c.item_base = words;
     c.items_n = RECIPE_ITEMS;
@@ -395,9 +418,33 @@ static int32_t random_token(rng *draw) {
   return TOKEN_SPECIALS + RECIPE_WORDS + (int32_t)rng_below(draw, RECIPE_ITEMS);
 }
 
+static void add_copy(batch *b, const seq_layout *layout, int32_t number, int64_t id) {
+  const copy_layout l = {.sequence = *layout, .copy_tokens = 4, .item_tokens = 2};
+  rng draw = rng_at(17, 3, (uint32_t)number, 0);
+  const int32_t context[] = {TOKEN_SPECIALS + number % RECIPE_WORDS};
+  int32_t item[2], history[4], copy[5];
+  uint8_t events[4];
+  for (int i = 0; i < 2; i++) item[i] = random_token(&draw);
+  for (int i = 0; i < 4; i++) history[i] = random_token(&draw);
+  for (int i = 0; i < 4; i++) events[i] = (uint8_t)rng_below(&draw, RECIPE_EVENTS);
+  for (int i = 0; i < 5; i++) copy[i] = TOKEN_SPECIALS + (int32_t)rng_below(&draw, RECIPE_WORDS);
+  const float weights[] = {1, 0.5f, 1, 0, 2, 1};
+  const copy_source source = {.context = context,
+                              .n_context = 1,
+                              .item = item,
+                              .n_item = 1 + number % 2,
+                              .history = {history, events, number % 5},
+                              .fixed = number % 2};
+  assert_true(batch_add_copy(b, &l, &source, copy, 1 + number % 5, weights, id));
+}
+
 void recipe_add_sequence(batch *b, const model *m, int32_t number) {
   const model_config *c = model_get_config(m);
   const seq_layout layout = model_layout(c);
+  if (layout.writes) {
+    add_copy(b, &layout, number, number % 2 == 0 ? number : number + ((int64_t)3 << 33));
+    return;
+  }
   rng draw = rng_at(17, 2, (uint32_t)number, 0);
   int32_t tokens[2][6];
   uint8_t events[2][6];

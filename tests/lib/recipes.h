@@ -23,6 +23,8 @@ typedef struct recipe {
   const char *freeze;
 } recipe;
 
+bool recipe_writes(const recipe *r); // copy
+
 extern const recipe recipes[];
 extern const size_t n_recipes;
 
