@@ -45,7 +45,7 @@ vocab *copy_vocab(int32_t words) {
   return v;
 }
 
-model_config copy_config(void) {
+model_config copy_bundle_config(void) {
   model_config c = tiny_config();
   c.cls_sep = true;
   c.segments = 2;

@@ -13,7 +13,7 @@ enum { COPY_ITEMS = 6 };
 vocab *copy_vocab(int32_t words);
 
 // A model's configuration for it: tiny_config's, with what copy needs.
-model_config copy_config(void);
+model_config copy_bundle_config(void);
 
 // The bundle of a random model over v (which is freed) in DIR/bundle, whose copy has at most copy_tokens tokens with its end. `spread` is that of
 // the head's biases: how sure the model is of its words.

@@ -565,7 +565,7 @@ static void of_promo(void) {
   static const souk_promo_request good = {EN_US, .item = 0};
   char dir[256];
   souk_promo *out = NULL;
-  const model_config c = copy_config();
+  const model_config c = copy_bundle_config();
   memset(endless_name, 'x', sizeof endless_name - 1);
   tiny_directory(dir, sizeof dir);
   copy_bundle(dir, copy_vocab(30), &c, 6, 1);

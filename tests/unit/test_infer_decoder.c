@@ -18,7 +18,7 @@ static souk_bundle *b;
 static copy_reference *reference;
 
 static void open_as(bool pre_norm, bool erf, bool from_end) {
-  model_config c = copy_config();
+  model_config c = copy_bundle_config();
   c.pre_norm = pre_norm;
   c.activation = erf ? 1 : 0;
   c.positions_from_end = from_end;
