@@ -365,3 +365,14 @@ size_t lexicon_phrases(const lexicon *l) {
 int32_t lexicon_required(const lexicon *l) {
   return l->n_required;
 }
+
+const char *lexicon_required_phrase(const lexicon *l, int32_t i, size_t *bytes) {
+  *bytes = 0;
+  for (size_t k = 0; k < l->n_nodes; k++) {
+    const lexicon_node *n = &l->nodes[k];
+    if ((n->flags & NODE_REQUIRED) == 0 || n->required != i) continue;
+    *bytes = l->phrases[n->phrase].bytes;
+    return l->texts + l->phrases[n->phrase].text;
+  }
+  return "";
+}

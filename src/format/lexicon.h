@@ -63,6 +63,9 @@ size_t lexicon_phrases(const lexicon *l); // banned, exceptions and required, wo
 int32_t lexicon_required(
     const lexicon *l); // how many phrases are required, in the order of the texts: bits of lexicon_met
 
+// Required phrase i as it was written, [*bytes] without a NUL; 0 bytes: it is required twice, and comes at the other place.
+const char *lexicon_required_phrase(const lexicon *l, int32_t i, size_t *bytes);
+
 typedef struct lexicon_state {
   uint32_t live[LEXICON_LIVE]; // beginnings of phrases, the oldest first
   uint64_t met;                // required phrases

@@ -146,6 +146,9 @@ static souk_status check_request(const souk_bundle *b, const souk_promo_request 
     PASS(check_name(names[k].text, MAX_NAME_BYTES, where, error));
   }
   PASS(check_market(r, i, error));
+  if (r->lexicon != NULL && !lexicon_is_of(r->lexicon, b))
+    return infer_fail(error, SOUK_ERR_ARGUMENT, "requests[%zu].lexicon is not an open lexicon of this bundle",
+                      i);
   where.field = "required";
   PASS(check_phrases(b, r->required, r->n_required, where, error));
   where.field = "banned";

@@ -8,6 +8,7 @@
 #include "format/copy_context.h"
 #include "format/safetensors.h"
 #include "infer/encoder.h"
+#include "infer/lexicons.h"
 
 typedef struct head_reader {
   souk_bundle *b;
@@ -19,6 +20,7 @@ typedef struct head_reader {
 } head_reader;
 
 void copy_head_free(souk_bundle *b) {
+  souk_lexicon_free(b->copy.quantities);
   free(b->copy.arena);
   free(b->copy.words_bits);
   free(b->copy.inside_bits);
@@ -128,6 +130,7 @@ souk_status copy_head_read(souk_bundle *b, souk_error *e) {
       safetensors_read(&r->file, m->data, m->bytes, r->path, &found) ? fill(r) : infer_fail_format(e, &found);
   if (rc == SOUK_OK) rc = refuse_surplus(r);
   if (rc == SOUK_OK) rc = find_words(b, e);
+  if (rc == SOUK_OK) rc = lexicon_open(&b->copy.quantities, b, NULL, 0, e);
   if (rc == SOUK_OK) find_slots(b);
   safetensors_free(&r->file);
   free(r->matrix);

@@ -15,6 +15,7 @@ typedef struct copy_head {
   copy_layout layout;
   int32_t classes;                    // C: specials, words and attributes
   int32_t slots[SLOT_COUNT];          // their tokens; -1: the vocabulary has none
+  struct souk_lexicon *quantities;    // of no phrases: for requests without a lexicon
   uint64_t *words_bits, *inside_bits; // [(C + 63) / 64] words that copy may have; pieces that continue a word
   float *transform, *transform_b, *norm_w, *norm_b; // [H,H] packed, [H]; NULL where heads are plain
   float *words, *bias;                              // [C,H] packed, [C]

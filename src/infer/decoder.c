@@ -41,6 +41,7 @@ static void carve_hypothesis(const decoder *d, carver *c, hypothesis *h) {
   const copy_layout *l = &d->b->copy.layout;
   const hypothesis own = {.tokens = carve(c, (size_t)l->copy_tokens, sizeof *h->tokens),
                           .places = carve(c, (size_t)l->copy_tokens, 1),
+                          .gained = carve(c, (size_t)l->copy_tokens, sizeof *h->gained),
                           .coverage = d->j->options.coverage_penalty > 0
                                           ? carve(c, (size_t)l->sequence.max_positions, sizeof(float))
                                           : NULL};
@@ -76,7 +77,7 @@ static void carve_all(decoder *d, carver *c) {
   d->row = carve(c, rows, sizeof *d->row);
   d->logits = carve(c, rows * classes, sizeof *d->logits);
   d->scaled = carve(c, classes, sizeof *d->scaled);
-  d->bits = carve(c, (classes + 63) / 64, sizeof *d->bits);
+  d->bits = carve(c, 2 * ((classes + 63) / 64), sizeof *d->bits);
   d->ranked = carve(c, classes, sizeof *d->ranked);
   d->candidates =
       carve(c, d->j->options.decode == SOUK_DECODE_BEAM ? BEAM_CANDIDATES : 0, sizeof *d->candidates);
@@ -257,12 +258,11 @@ static souk_status leave(decoder *d, copy_seat *s, const char *reason, souk_erro
   promo_answer *a = &d->j->answers->answers[s->request];
   const souk_promo_request r = job_request(d->j, s->request);
   s->taken = false;
-  if (s->n_finished > 0)
-    PASS(answers_write(a, &s->limits, s->finished, s->n_finished, e));
-  else
-    PASS(answers_refuse(a, &s->limits, r.type, reason, e));
-  stream_end(d, s, a);
-  return SOUK_OK;
+  const souk_status rc = s->n_finished > 0 ? answers_write(a, &s->limits, s->finished, s->n_finished, e)
+                                           : answers_refuse(a, &s->limits, r.type, reason, e);
+  limits_free(&s->limits);
+  if (rc == SOUK_OK) stream_end(d, s, a);
+  return rc;
 }
 
 // Gives a seat to a request. *taken: false if it is answered already, since no copy can follow its rules.
@@ -326,6 +326,7 @@ static souk_status run_part(void *arg, workspace *space, size_t first, size_t n,
   (void)n;
   souk_status rc = open_decoder(&d, arg, space, e);
   if (rc == SOUK_OK) rc = write_copies(&d, e);
+  for (int32_t i = 0; d.seat != NULL && i < d.seats; i++) limits_free(&d.seat[i].limits); // of an error
   copy_cache_close(&d.cache);
   return rc;
 }

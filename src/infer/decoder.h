@@ -30,13 +30,23 @@ typedef struct copy_job {
 souk_promo_request job_request(const copy_job *j, size_t i);
 int32_t job_width(const copy_job *j); // hypotheses of a request
 
+enum { DEAD_MOST = 32 };
+
+// A token that led a copy to where nothing may follow.
+typedef struct dead_end {
+  int32_t at, token;
+} dead_end;
+
 typedef struct hypothesis {
   int32_t *tokens;  // [n], room for copy_tokens
   uint8_t *places;  // [n] of the cache
+  double *gained;   // [n] log probability of each token; not of a beam
   float *coverage;  // [source rows]; NULL: not wanted
   int32_t n, place; // place: the one that its newest row has
   int32_t number;   // of the copy, where each hypothesis becomes one; of its group in a beam
   int32_t row;      // of the logits
+  int32_t n_dead;
+  dead_end dead[DEAD_MOST];
   double log_probability;
   size_t told; // bytes of its text that the stream has
   limit_state state;
@@ -78,7 +88,7 @@ typedef struct decoder {
   copy_row *row;              // [rows]
   float *logits;              // [rows][classes]
   float *scaled;              // [classes]
-  uint64_t *bits;             // [(classes + 63) / 64]
+  uint64_t *bits;             // [2][(classes + 63) / 64], the second half being limits_mask()'s
   ranked *ranked;             // [classes]
   beam_candidate *candidates; // [BEAM_CANDIDATES]
   char *text;                 // [text_room] of a copy, for the stream

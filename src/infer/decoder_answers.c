@@ -69,14 +69,17 @@ souk_status answers_write(promo_answer *a, const copy_limits *l, const finished_
 souk_status answers_refuse(promo_answer *a, const copy_limits *l, const char *type, const char *reason,
                            souk_error *e) {
   int32_t *ids;
-  (void)l;
-  (void)type;
+  char *text;
   PASS(infer_alloc(&a->copies, 1, sizeof *a->copies, "copies", e));
   a->notes.copies = 1;
   souk_copy *c = a->copies;
-  c->flags = SOUK_COPY_REFUSED;
   PASS(infer_alloc(&ids, 1, sizeof *ids, "the tokens of copy", e));
   c->ids = ids;
   PASS(copy_text(reason, strlen(reason), &c->reason, e));
-  return copy_text("", 0, &c->text, e);
+  c->bytes = limits_template(l, type, NULL, 0);
+  c->flags = c->bytes > 0 ? SOUK_COPY_TEMPLATE : SOUK_COPY_REFUSED;
+  PASS(infer_alloc(&text, c->bytes + 1, 1, "the text of copy", e));
+  c->text = text;
+  limits_template(l, type, text, c->bytes + 1);
+  return SOUK_OK;
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include "format/promo_templates.h"
 #include "infer/decoder_source.h"
 
 // ---- reading a request ---------------------------------------------------------------------------------------
@@ -25,19 +26,50 @@ static bool require_tokens(copy_limits *l, const int32_t *ids, size_t n) {
   return true;
 }
 
-static void require_phrase(copy_limits *l, const char *phrase, char *why, size_t room) {
+// Can text have this phrase, with no letter behind it?
+static bool may_be_said(const copy_limits *l, const char *phrase, size_t bytes, char *reason, size_t room) {
+  for (int32_t k = 0; k < l->n_lexicons; k++) {
+    const lexicon *x = l->lexicons[k]->phrases;
+    lexicon_state s;
+    lexicon_begin(&s);
+    if (lexicon_step(x, &s, phrase, bytes) && !(lexicon_cornered(x, &s) && !lexicon_step(x, &s, " ", 1)))
+      continue;
+    lexicon_reason(x, &s, reason, room);
+    return false;
+  }
+  return true;
+}
+
+static void require_phrase(copy_limits *l, const char *phrase, size_t bytes, char *why, size_t room) {
   int32_t ids[REQUIRED_TOKENS];
-  const size_t n = word_tokenizer_encode(l->b->tokenizer, phrase, strlen(phrase), ids, REQUIRED_TOKENS);
+  char reason[256];
+  const size_t n = word_tokenizer_encode(l->b->tokenizer, phrase, bytes, ids, REQUIRED_TOKENS);
+  const int shown = bytes < 100 ? (int)bytes : 100;
   bool known = n > 0 && n <= REQUIRED_TOKENS;
   for (size_t i = 0; i < n && i < REQUIRED_TOKENS; i++) known &= ids[i] != TOKEN_UNK;
   if (!known)
-    snprintf(why, room, "the required phrase \"%.100s\" has words that the vocabulary lacks", phrase);
+    snprintf(why, room, "the required phrase \"%.*s\" has words that the vocabulary lacks", shown, phrase);
+  else if (!may_be_said(l, phrase, bytes, reason, sizeof reason))
+    snprintf(why, room, "the required phrase \"%.*s\" may not be said: %s", shown, phrase, reason);
   else if (!require_tokens(l, ids, n))
-    snprintf(why, room, "the required phrases have more than %d tokens", REQUIRED_TOKENS);
+    snprintf(why, room, "more than %d phrases, or more than %d of their tokens, are required", REQUIRED_MOST,
+             REQUIRED_TOKENS);
+}
+
+// Those of the lexicon, then the request's own.
+static void require_phrases(copy_limits *l, const souk_promo_request *r, char *why, size_t room) {
+  const lexicon *x = l->lexicons[0]->phrases;
+  for (int32_t i = 0; i < lexicon_required(x) && why[0] == '\0'; i++) {
+    size_t bytes;
+    const char *phrase = lexicon_required_phrase(x, i, &bytes);
+    if (bytes > 0) require_phrase(l, phrase, bytes, why, room);
+  }
+  for (int32_t i = 0; i < r->n_required && why[0] == '\0'; i++)
+    require_phrase(l, r->required[i], strlen(r->required[i]), why, room);
 }
 
 static void require_all(copy_limits *l, const souk_promo_request *r, char *why, size_t room) {
-  for (int32_t i = 0; i < r->n_required && why[0] == '\0'; i++) require_phrase(l, r->required[i], why, room);
+  require_phrases(l, r, why, room);
   for (int s = 0; s < SLOT_COUNT && why[0] == '\0'; s++) {
     if ((r->required_slots >> s & 1) == 0) continue;
     if ((l->slots >> s & 1) == 0)
@@ -51,11 +83,27 @@ static void require_all(copy_limits *l, const souk_promo_request *r, char *why, 
     snprintf(why, room, "what is required has %d tokens, and copy may have %d", l->n_required, l->most);
 }
 
+static souk_status find_lexicons(copy_limits *l, const souk_promo_request *r, souk_error *e) {
+  lexicon_text texts[REQUIRED_MOST];
+  l->lexicons[l->n_lexicons++] = r->lexicon != NULL ? r->lexicon : l->b->copy.quantities;
+  if (r->n_banned == 0) return SOUK_OK;
+  for (int32_t i = 0; i < r->n_banned; i++)
+    texts[i] = (lexicon_text){
+        .text = r->banned[i], .bytes = strlen(r->banned[i]), .name = "banned", .kind = LEXICON_BANNED};
+  PASS(lexicon_open(&l->own, l->b, texts, (size_t)r->n_banned, e));
+  l->lexicons[l->n_lexicons++] = l->own;
+  return SOUK_OK;
+}
+
+void limits_free(copy_limits *l) {
+  souk_lexicon_free(l->own);
+  l->own = NULL;
+}
+
 souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r,
                         const souk_promo_options *o, char *why, size_t room, souk_error *e) {
   const int32_t longest = b->copy.layout.copy_tokens - 1;
   format_error found;
-  (void)e;
   memset(l, 0, sizeof *l);
   why[0] = '\0';
   l->b = b;
@@ -68,7 +116,11 @@ souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_r
   l->no_repeat = o->no_repeat;
   if (l->least > l->most)
     snprintf(why, room, "copy should have at least %d tokens, and may have %d", l->least, l->most);
-  if (!promo_terms_check(&l->terms, &found)) snprintf(why, room, "%.400s", found.message);
+  PASS(find_lexicons(l, r, e));
+  if (!promo_terms_check(&l->terms, &found)) {
+    snprintf(why, room, "%.400s", found.message);
+    l->terms = promo_terms_none();
+  }
   if (why[0] == '\0') render_slots(l);
   if (why[0] == '\0') require_all(l, r, why, room);
   return SOUK_OK;
@@ -166,6 +218,69 @@ size_t limits_text(const copy_limits *l, const int32_t *tokens, int32_t n, char 
   return at;
 }
 
+// What a token does to the text. False: a lexicon does not allow it.
+static bool write_token(const copy_limits *l, limit_state *s, int32_t token) {
+  bool inside, good = true;
+  const char *piece = piece_of(l, token, &inside);
+  const size_t bytes = strlen(piece);
+  const int32_t slot = slot_of(l, token);
+  const copy_kind kind = copy_kind_of(piece, bytes, inside);
+  const bool space = copy_join_space(&s->join, kind);
+  for (int32_t k = 0; k < l->n_lexicons; k++) {
+    const lexicon *x = l->lexicons[k]->phrases;
+    lexicon_state *at = &s->lexicons[k];
+    if (space) good = good && lexicon_step(x, at, " ", 1);
+    good = good && (slot >= 0 ? lexicon_step_slot(x, at, (promo_slot)slot, piece, bytes)
+                              : lexicon_step(x, at, piece, bytes));
+  }
+  copy_join_after(&s->join, piece, bytes, kind);
+  return good;
+}
+
+// May the text end here, and has it what the lexicon requires?
+static bool may_end(const copy_limits *l, const limit_state *s) {
+  for (int32_t k = 0; k < l->n_lexicons; k++) {
+    const lexicon *x = l->lexicons[k]->phrases;
+    const int32_t wanted = lexicon_required(x);
+    const uint64_t all = wanted < 64 ? (UINT64_C(1) << wanted) - 1 : UINT64_MAX;
+    if (!lexicon_may_end(x, &s->lexicons[k]) || (lexicon_met(x, &s->lexicons[k]) & all) != all) return false;
+  }
+  return true;
+}
+
+// ---- templates -----------------------------------------------------------------------------------------------
+
+static bool template_is_allowed(const copy_limits *l, const char *text, uint32_t given) {
+  promo_piece pieces[PROMO_MOST_PIECES];
+  char term[PROMO_TERM_BYTES];
+  const size_t n = promo_template_pieces(text, given, pieces);
+  for (int32_t k = 0; k < l->n_lexicons; k++) {
+    const lexicon *x = l->lexicons[k]->phrases;
+    lexicon_state s;
+    lexicon_begin(&s);
+    for (size_t i = 0; i < n; i++) {
+      const promo_slot slot = (promo_slot)pieces[i].slot;
+      const size_t bytes =
+          pieces[i].slot < 0 ? 0 : promo_render(slot, &l->terms, l->market, l->language, term, sizeof term);
+      if (pieces[i].slot < 0 ? !lexicon_step(x, &s, pieces[i].text, pieces[i].bytes)
+                             : !lexicon_step_slot(x, &s, slot, term, bytes))
+        return false;
+    }
+    if (!lexicon_may_end(x, &s)) return false;
+  }
+  return n > 0;
+}
+
+size_t limits_template(const copy_limits *l, const char *type, char *to, size_t room) {
+  const uint32_t given = promo_terms_given(&l->terms);
+  const char *text;
+  for (size_t i = 0; (text = promo_template(type, l->language, given, i)) != NULL; i++)
+    if (template_is_allowed(l, text, given))
+      return promo_fill(text, &l->terms, l->market, l->language, to, room);
+  if (room > 0) to[0] = '\0';
+  return 0;
+}
+
 // ---- what may come -------------------------------------------------------------------------------------------
 
 static void clear(uint64_t *bits, int32_t token) {
@@ -198,39 +313,70 @@ static void keep_required(const copy_limits *l, const limit_state *s, int32_t le
   for (int32_t i = 0; i < n; i++) set(bits, wanted[i]);
 }
 
+// Slots whose terms may stand here, as they are rendered.
+static void allow_slots(const copy_limits *l, const limit_state *s, uint64_t *bits) {
+  for (int i = 0; i < SLOT_COUNT; i++) {
+    if ((l->slots >> i & 1) == 0) continue;
+    limit_state after = *s;
+    bool good = write_token(l, &after, l->b->copy.slots[i]);
+    for (int32_t k = 0; k < l->n_lexicons; k++)
+      good = good && !lexicon_cornered(l->lexicons[k]->phrases, &after.lexicons[k]);
+    if (good) set(bits, l->b->copy.slots[i]);
+  }
+}
+
+static void allow_words(const copy_limits *l, const limit_state *s, const int32_t *tokens, int32_t n,
+                        uint64_t *bits) {
+  const copy_head *h = &l->b->copy;
+  const size_t words = (size_t)(h->classes + 63) / 64;
+  const bool apart = n == 0 || s->closed || slot_of(l, tokens[n - 1]) >= 0; // nothing continues what is there
+  uint64_t *const allowed = bits + words;
+  for (size_t i = 0; i < words; i++) bits[i] = h->words_bits[i] & (apart ? ~h->inside_bits[i] : UINT64_MAX);
+  for (int32_t k = 0; k < l->n_lexicons; k++) {
+    lexicon_mask(l->lexicons[k]->words, &s->lexicons[k], &s->join, allowed);
+    for (size_t i = 0; i < words; i++) bits[i] &= allowed[i];
+  }
+}
+
+// Only what the copy may end with, since there is no room for more.
+static void keep_endings(const copy_limits *l, const limit_state *s, uint64_t *bits) {
+  for (int32_t i = 0; i < l->b->copy.classes; i++) {
+    limit_state after = *s;
+    if (bits[i / 64] == 0)
+      i |= 63;
+    else if (bit_is_set(bits, i) && !(write_token(l, &after, i) && may_end(l, &after)))
+      clear(bits, i);
+  }
+}
+
 void limits_begin(const copy_limits *l, limit_state *s) {
-  (void)l;
   memset(s, 0, sizeof *s);
+  for (int32_t k = 0; k < l->n_lexicons; k++) lexicon_begin(&s->lexicons[k]);
 }
 
 bool limits_mask(const copy_limits *l, const limit_state *s, const int32_t *tokens, int32_t n,
                  uint64_t *bits) {
-  const copy_head *h = &l->b->copy;
-  const size_t words = (size_t)(h->classes + 63) / 64;
+  const size_t words = (size_t)(l->b->copy.classes + 63) / 64;
   int32_t begun;
   const int32_t left = l->most - n, needed = unmet(l, s, &begun);
-  memcpy(bits, h->words_bits, words * sizeof *bits);
-  if (n == 0 || s->closed || slot_of(l, tokens[n - 1]) >= 0)
-    for (size_t i = 0; i < words; i++) bits[i] &= ~h->inside_bits[i];
-  for (int i = 0; i < SLOT_COUNT; i++)
-    if ((l->slots >> i & 1) != 0) set(bits, h->slots[i]);
-  forbid_repeats(l, tokens, n, bits);
-  if (left <= 0)
-    memset(bits, 0, words * sizeof *bits);
-  else if (
-      needed >=
-      left) // another token would leave too little room, and a phrase that was begun would have to begin again
-    keep_required(l, s, left, bits);
-  if (needed == 0 && n >= l->least) set(bits, TOKEN_SEP);
   uint64_t any = 0;
+  if (left > 0) {
+    allow_words(l, s, tokens, n, bits);
+    allow_slots(l, s, bits);
+    forbid_repeats(l, tokens, n, bits);
+    if (needed >=
+        left) // another token would leave too little room, and a phrase that was begun would have to begin again
+      keep_required(l, s, left, bits);
+    if (left == 1) keep_endings(l, s, bits);
+  } else {
+    memset(bits, 0, words * sizeof *bits);
+  }
+  if (needed == 0 && n >= l->least && may_end(l, s)) set(bits, TOKEN_SEP);
   for (size_t i = 0; i < words; i++) any |= bits[i];
   return any != 0;
 }
 
 void limits_after(const copy_limits *l, limit_state *s, int32_t token) {
-  bool inside;
-  const char *piece = piece_of(l, token, &inside);
-  const size_t bytes = strlen(piece);
-  copy_join_after(&s->join, piece, bytes, copy_kind_of(piece, bytes, inside));
+  write_token(l, s, token);
   progress(l, s, token);
 }

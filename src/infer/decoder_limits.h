@@ -10,8 +10,14 @@
 
 #include "format/copy_text.h"
 #include "infer/bundle.h"
+#include "infer/lexicons.h"
 
-enum { REQUIRED_MOST = 16, REQUIREMENTS = REQUIRED_MOST + SLOT_COUNT, REQUIRED_TOKENS = 256 };
+enum {
+  LIMIT_LEXICONS = 2,
+  REQUIRED_MOST = 16,
+  REQUIREMENTS = REQUIRED_MOST + SLOT_COUNT,
+  REQUIRED_TOKENS = 256
+};
 
 // Tokens that a copy must have side by side.
 typedef struct requirement {
@@ -30,23 +36,31 @@ typedef struct copy_limits {
   int32_t required[REQUIRED_TOKENS], n_required;
   requirement requirements[REQUIREMENTS];
   int32_t n_requirements;
+  const souk_lexicon
+      *lexicons[LIMIT_LEXICONS]; // [n_lexicons]; the first one keeps out quantities, whatever else
+  souk_lexicon *own;             // of the request's banned phrases; NULL: there are none
+  int32_t n_lexicons;
   char slot_text[SLOT_COUNT][PROMO_TERM_BYTES]; // rendered
 } copy_limits;
 
 // Copied freely.
 typedef struct limit_state {
   copy_join join;
+  lexicon_state lexicons[LIMIT_LEXICONS];
   uint32_t met;                   // bit r: requirement r
   uint8_t progress[REQUIREMENTS]; // tokens of each at the end of the copy
   bool closed;                    // no piece may continue the word that the copy ends with
 } limit_state;
 
-// Reads the rules of a request that has been checked. *why [room] gets the reason where no copy can follow them, else "".
+// Reads the rules of a request that has been checked. *why [room] gets the reason where no copy can follow them, else "". Freed with
+// limits_free, also after an error.
 souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r,
                         const souk_promo_options *o, char *why, size_t room, souk_error *e);
 
+void limits_free(copy_limits *l); // zeroed is safe
+
 void limits_begin(const copy_limits *l, limit_state *s);
-// Bits of the tokens that may come behind tokens [n]: bits [(classes + 63) / 64]. False: none may.
+// Bits of the tokens that may come behind tokens [n]: bits [(classes + 63) / 64], and behind them as much room again. False: none may.
 bool limits_mask(const copy_limits *l, const limit_state *s, const int32_t *tokens, int32_t n,
                  uint64_t *bits);
 // The state behind another token, which may come.
@@ -56,6 +70,8 @@ int32_t limits_bank(const copy_limits *l, const limit_state *s);
 // Requirement r's next token behind this state.
 int32_t limits_next(const copy_limits *l, const limit_state *s, int32_t r);
 
+// Writes the first template of the promotion's type that the lexicons allow, with the terms filled in, as snprintf does; 0: there is none.
+size_t limits_template(const copy_limits *l, const char *type, char *to, size_t room);
 // Writes the text of tokens [n] to `to`, as snprintf does.
 size_t limits_text(const copy_limits *l, const int32_t *tokens, int32_t n, char *to, size_t room);
 

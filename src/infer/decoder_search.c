@@ -113,7 +113,7 @@ static int32_t drawn_token(decoder *d, const copy_seat *s, const hypothesis *h, 
   return last;
 }
 
-// ---- a step --------------------------------------------------------------------------------------------------
+// ---- beginning -----------------------------------------------------------------------------------------------
 
 static void begin_hypothesis(const decoder *d, const copy_seat *s, hypothesis *h, int32_t number,
                              int32_t row) {
@@ -122,6 +122,7 @@ static void begin_hypothesis(const decoder *d, const copy_seat *s, hypothesis *h
   h->row = row;
   h->log_probability = 0;
   h->told = 0;
+  h->n_dead = 0;
   if (h->coverage != NULL) memset(h->coverage, 0, (size_t)s->rows.plan.source * sizeof *h->coverage);
   limits_begin(&s->limits, &h->state);
   (void)d;
@@ -145,29 +146,72 @@ souk_status search_row(decoder *d, const copy_seat *s, const hypothesis *h, doub
   return SOUK_OK;
 }
 
-// Every hypothesis takes a token.
-static souk_status step_alone(decoder *d, copy_seat *s, souk_error *e) {
+// ---- dead ends -----------------------------------------------------------------------------------------------
+
+static void forbid_dead_ends(decoder *d, const hypothesis *h) {
+  for (int32_t i = 0; i < h->n_dead; i++)
+    if (h->dead[i].at == h->n) d->bits[h->dead[i].token / 64] &= ~(UINT64_C(1) << (h->dead[i].token % 64));
+}
+
+// Goes back by a token behind which nothing may come, whose place another one takes in the next step. False: it cannot, because that was
+// the first one, or the stream has it already, or it has gone back too often.
+static bool go_back(decoder *d, const copy_seat *s, hypothesis *h) {
+  int32_t kept = 0;
+  if (h->n < 2 || h->n_dead == DEAD_MOST) return false;
+  if (d->j->options.stream != NULL && limits_text(&s->limits, h->tokens, h->n - 1, NULL, 0) < h->told)
+    return false;
+  const dead_end last = {h->n - 1, h->tokens[h->n - 1]};
+  h->n--;
+  h->log_probability -= h->gained[h->n];
+  for (int32_t i = 0; i < h->n_dead; i++)
+    if (h->dead[i].at <= h->n) h->dead[kept++] = h->dead[i]; // the others were behind another beginning
+  h->dead[kept] = last;
+  h->n_dead = kept + 1;
+  limits_begin(&s->limits, &h->state);
+  for (int32_t i = 0; i < h->n; i++) limits_after(&s->limits, &h->state, h->tokens[i]);
+  return true;
+}
+
+// ---- a step --------------------------------------------------------------------------------------------------
+
+// Takes a token. False: the hypothesis lives no longer.
+static souk_status take_token(decoder *d, copy_seat *s, hypothesis *h, bool *lives, souk_error *e) {
+  const float *logits = d->logits + (size_t)h->row * (size_t)d->classes;
+  double sum;
+  bool any;
+  PASS(search_row(d, s, h, &sum, &any, e));
+  forbid_dead_ends(d, h);
   const bool draws = d->j->options.decode == SOUK_DECODE_SAMPLE;
+  const int32_t token = !any ? -1 : draws ? drawn_token(d, s, h, logits) : best_token(d, logits);
+  *lives = token >= 0 && token != TOKEN_SEP;
+  if (token < 0) {
+    *lives = go_back(d, s, h);
+    return SOUK_OK;
+  }
+  const double gain = (double)logits[token] - sum;
+  h->log_probability += gain;
+  if (token == TOKEN_SEP) {
+    search_finish(d, s, h, h->log_probability, h->n == s->limits.most);
+    return SOUK_OK;
+  }
+  h->gained[h->n] = gain;
+  h->tokens[h->n] = token;
+  h->places[h->n++] = (uint8_t)h->place;
+  limits_after(&s->limits, &h->state, token);
+  return SOUK_OK;
+}
+
+// Every hypothesis takes a token; those that live go to the front.
+static souk_status step_alone(decoder *d, copy_seat *s, souk_error *e) {
   int32_t live = 0;
   for (int32_t i = 0; i < s->n_live; i++) {
-    hypothesis *h = &s->live[i];
-    const float *logits = d->logits + (size_t)h->row * (size_t)d->classes;
-    double sum;
-    bool any;
-    PASS(search_row(d, s, h, &sum, &any, e));
-    if (!any) continue;
-    const int32_t token = draws ? drawn_token(d, s, h, logits) : best_token(d, logits);
-    h->log_probability += (double)logits[token] - sum;
-    if (token == TOKEN_SEP) {
-      search_finish(d, s, h, h->log_probability, h->n == s->limits.most);
-      continue;
-    }
-    h->tokens[h->n] = token;
-    h->places[h->n++] = (uint8_t)h->place;
-    limits_after(&s->limits, &h->state, token);
+    bool lives;
+    PASS(take_token(d, s, &s->live[i], &lives, e));
+    if (!lives) continue;
     const hypothesis moved = s->live[live]; // its room goes where this one was
-    s->live[live++] = *h;
-    s->live[i] = live - 1 == i ? s->live[i] : moved;
+    s->live[live] = s->live[i];
+    if (live != i) s->live[i] = moved;
+    live++;
   }
   s->n_live = live;
   return SOUK_OK;

@@ -27,7 +27,8 @@ void stream_live(decoder *d, copy_seat *s) {
   if (d->j->options.stream == NULL || d->j->options.decode == SOUK_DECODE_BEAM) return;
   for (int32_t i = 0; i < s->n_live; i++) {
     hypothesis *h = &s->live[i];
-    const size_t n = limits_text(&s->limits, h->tokens, h->n, d->text, d->text_room);
+    // The newest token may still be taken back, if nothing can follow it.
+    const size_t n = limits_text(&s->limits, h->tokens, h->n - 1, d->text, d->text_room);
     if (n >= d->text_room) continue; // words longer than any: at the end, all at once
     const size_t whole = whole_characters(d->text, n);
     if (whole > h->told) tell(d, s->request, h->number, d->text + h->told, whole - h->told, false, 0);

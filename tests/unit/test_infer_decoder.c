@@ -85,21 +85,23 @@ static double by_formula(const source *s, const souk_copy *c) {
   return total;
 }
 
-// The best token of these that copy may have, by the formulas.
+// May token i come behind tokens [n], as far as there is no lexicon?
+static bool may_come(int32_t i, const int32_t *tokens, int32_t n, bool may_end) {
+  const int32_t words = vocab_end(b->vocab, RANGE_WORDS);
+  const char *text = vocab_token(b->vocab, i);
+  const bool inside = i < words && text[0] == '#' && text[1] == '#';
+  const bool behind = n > 0 && tokens[n - 1] < words; // a word that a piece can continue
+  if (i >= TOKEN_SPECIALS && i < words) return !inside || behind;
+  return i == b->copy.slots[SLOT_PRICE] || i == b->copy.slots[SLOT_PERCENT] || (i == TOKEN_SEP && may_end);
+}
+
+// The best of these by the formulas.
 static int32_t best_by_formula(const source *s, const int32_t *tokens, int32_t n, bool may_end) {
   double logits[CLASSES_MOST];
   int32_t best = -1;
   copy_reference_next(reference, s->ids, s->types, s->positions, s->rows.plan.source, tokens, n, logits);
-  for (int32_t i = 0; i < b->copy.classes; i++) {
-    const char *text = vocab_token(b->vocab, i);
-    const bool inside = i < vocab_end(b->vocab, RANGE_WORDS) && text[0] == '#' && text[1] == '#';
-    const bool word = i >= TOKEN_SPECIALS && i < vocab_end(b->vocab, RANGE_WORDS);
-    const bool slot = i == b->copy.slots[SLOT_PRICE] || i == b->copy.slots[SLOT_PERCENT];
-    const bool behind =
-        n > 0 && tokens[n - 1] < vocab_end(b->vocab, RANGE_WORDS); // a word that a piece can continue
-    if (!(word && (!inside || behind)) && !slot && !(i == TOKEN_SEP && may_end)) continue;
-    if (best < 0 || logits[i] > logits[best]) best = i;
-  }
+  for (int32_t i = 0; i < b->copy.classes; i++)
+    if (may_come(i, tokens, n, may_end) && (best < 0 || logits[i] > logits[best])) best = i;
   return best;
 }
 
@@ -239,6 +241,82 @@ static void cached_logits_are_those_of_the_formulas(void **state) {
   }
 }
 
+// ---- draws ---------------------------------------------------------------------------------------------------
+
+// Of copies of one token: the probabilities of draws, from the formulas.
+static double expected[CLASSES_MOST];
+
+static void expect(double temperature, int32_t most, double top_p) {
+  double logits[CLASSES_MOST], sum = 0, kept = 0;
+  const souk_promo_request r = copy_request();
+  souk_promo_notes notes;
+  source s;
+  int32_t order[CLASSES_MOST], n = 0;
+  lay_out(&s, &r, &notes);
+  copy_reference_next(reference, s.ids, s.types, s.positions, s.rows.plan.source, NULL, 0, logits);
+  for (int32_t i = 0; i < b->copy.classes; i++) {
+    expected[i] = may_come(i, NULL, 0, false) ? exp(logits[i] / temperature) : 0;
+    int32_t at = n;
+    if (expected[i] <= 0) continue;
+    while (at > 0 && expected[order[at - 1]] < expected[i]) at--;
+    memmove(order + at + 1, order + at, (size_t)(n - at) * sizeof *order);
+    order[at] = i;
+    n++;
+  }
+  for (int32_t i = 0; i < n; i++) {
+    if (most > 0 && i >= most) expected[order[i]] = 0;
+    sum += expected[order[i]];
+  }
+  for (int32_t i = 0; i < n; i++) {
+    if (kept >= top_p * sum) expected[order[i]] = 0;
+    kept += expected[order[i]];
+  }
+  for (int32_t i = 0; i < n; i++) expected[order[i]] /= kept;
+}
+
+static void check_draws(double temperature, int32_t most, double top_p) {
+  enum { DRAWS = 64, CALLS = 100 };
+  static int32_t seen[CLASSES_MOST];
+  souk_promo_request r = copy_request();
+  double chi = 0;
+  int32_t cells = 0;
+  r.max_tokens = r.min_tokens = 1;
+  memset(seen, 0, sizeof seen);
+  expect(temperature, most, top_p);
+  for (int call = 0; call < CALLS; call++) {
+    const souk_promo_options o = {.decode = SOUK_DECODE_SAMPLE,
+                                  .n_best = DRAWS,
+                                  .temperature = temperature,
+                                  .top_k = most,
+                                  .top_p = top_p,
+                                  .seed = (uint64_t)call + 7};
+    souk_promo *p = write(&r, 1, &o);
+    for (int32_t k = 0; k < DRAWS; k++) seen[copy_of(p, 0, k).ids[0]]++;
+    souk_promo_free(p);
+  }
+  for (int32_t i = 0; i < b->copy.classes; i++) {
+    const double wanted = expected[i] * DRAWS * CALLS;
+    if (expected[i] <= 0 && seen[i] > 0) fail_msg("token %d came, and should not", i);
+    if (expected[i] <= 0) continue;
+    cells++;
+    chi += (seen[i] - wanted) * (seen[i] - wanted) / wanted;
+  }
+  const double limit =
+      cells + 5 * sqrt(2.0 * cells) + 5; // five standard deviations, and some for cells of few
+  if (chi > limit) fail_msg("chi-square is %g of %d cells at temperature %g", chi, cells, temperature);
+}
+
+static void draws_follow_the_distribution(void **state) {
+  (void)state;
+  open_as(false, false, false);
+  check_draws(1, 0, 1);
+  check_draws(3, 0, 1);
+  check_draws(1, 3, 1);
+  check_draws(2, 0, 0.7);
+  check_draws(3, 9, 0.6);
+  close_again();
+}
+
 // ---- sources -------------------------------------------------------------------------------------------------
 
 static void sources_say_what_was_not_understood(void **state) {
@@ -274,6 +352,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(greedy_follows_the_formulas),
       cmocka_unit_test(cached_logits_are_those_of_the_formulas),
+      cmocka_unit_test(draws_follow_the_distribution),
       cmocka_unit_test(sources_say_what_was_not_understood),
   };
   return cmocka_run_group_tests(tests, NULL, NULL);
