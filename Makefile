@@ -182,7 +182,8 @@ $(B)/libsouk_infer.so: $(INFER_OBJ)
 $(B)/$(SONAME): $(B)/libsouk_infer.so
 	$(Q)ln -sf libsouk_infer.so $@
 
-$(B)/souk: $(B)/src/main.o $(B)/libsouk.a
+# souk writes copy with the inference library (souk eval --copy).
+$(B)/souk: $(B)/src/main.o $(B)/libsouk.a $(B)/libsouk_infer.a
 	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/souk-infer: $(INFER_MAIN:%.c=$(B)/%.o) $(B)/infer-internal.a

@@ -1,4 +1,4 @@
-// souk eval RUN: ranking quality of a model beside counting baselines, with --labels how good its labels are, or with --copy_text how
+// souk eval RUN: ranking quality of a model beside counting baselines, with --labels how good its labels are, or with --copy how
 // good copy is.
 #include <errno.h>
 #include <stdio.h>
@@ -10,7 +10,7 @@
 #include "base/shell.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
-#include "cmd/eval_copy.h"
+#include "cmd/eval_copy_run.h"
 #include "cmd/eval_labels.h"
 #include "eval/evaluation.h"
 #include "eval/mix_file.h"
@@ -265,14 +265,33 @@ static status judge_labels(const eval_flags *f, const char *where) {
   return eval_labels(&how);
 }
 
-// Copy as text has no model.
-static status judge_copy_text(const eval_flags *f, const eval_copy_flags *copy, const char *where, int argc,
-                              char **argv) {
+// The options of copy, and how it is decoded.
+typedef struct copy_flags {
+  eval_copy_flags of;
+  copy_decoding decoding;
+} copy_flags;
+
+static status judge_run(const eval_flags *f, const copy_flags *o, const char *where,
+                        const eval_copy_how *how) {
+  const eval_copy_run_how run = {.where = where,
+                                 .data = f->data,
+                                 .which = f->which,
+                                 .device = f->device,
+                                 .part = f->part,
+                                 .raw = f->weights == WEIGHTS_RAW,
+                                 .other_data = f->other_data,
+                                 .threads = (int32_t)f->threads};
+  if (where == NULL) return fail(ERR_ARGUMENT, "souk eval --copy needs a run or a checkpoint");
+  return eval_copy_run(&run, &o->decoding, &o->of, how);
+}
+
+static status judge_copy(const eval_flags *f, const copy_flags *o, const char *where, int argc, char **argv) {
   char *typed;
-  if (where != NULL)
+  if (where != NULL && o->of.text[0] != '\0')
     return fail(ERR_ARGUMENT, "--copy_text evaluates no model, so %s is one argument too many", where);
   if (f->labels[0] != '\0' || f->plot[0] != '\0' || f->lists[0] != '\0')
-    return fail(ERR_ARGUMENT, "--labels, --plot and --lists are of a model; --copy_text evaluates none");
+    return fail(ERR_ARGUMENT, "--labels, --plot and --lists are of other models than those that write copy");
+  TRY(eval_copy_unused(&o->of));
   TRY(shell_command(&typed, "souk eval", argc, argv));
   const eval_copy_how how = {.figures = f->figures,
                              .report = f->report,
@@ -280,7 +299,8 @@ static status judge_copy_text(const eval_flags *f, const eval_copy_flags *copy, 
                              .json = f->json,
                              .replicates = f->bootstrap,
                              .seed = f->seed};
-  const status rc = eval_copy_text(copy, &how);
+  threads_use(f->threads);
+  const status rc = o->of.text[0] != '\0' ? eval_copy_text(&o->of, &how) : judge_run(f, o, where, &how);
   free(typed);
   return rc;
 }
@@ -288,23 +308,25 @@ static status judge_copy_text(const eval_flags *f, const eval_copy_flags *copy, 
 status cmd_eval(int argc, char **argv) {
   static eval_flags f;
   static evaluation_config c;
-  static eval_copy_flags copy;
+  static copy_flags copy;
   outputs to = {.lists = NULL};
   option_section sections[] = {
       {"", "This evaluation", flag_options, sizeof flag_options / sizeof *flag_options, &f},
       {"data", "Data", data_option, 1, &f},
       {"baselines", "Counting baselines", baseline_options, n_baseline_options, &c.baselines},
-      {"", "Copy", eval_copy_options, n_eval_copy_options, &copy},
+      {"", "Copy", eval_copy_options, n_eval_copy_options, &copy.of},
+      {"", "How --copy is written", copy_decoding_options, n_copy_decoding_options, &copy.decoding},
   };
   const option_set set = {
       .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]\n"
                "souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]\n"
+               "souk eval RUN|CHECKPOINT --copy [--generated FILE.jsonl] [--decode beam] [--report FILE]\n"
                "souk eval --copy_text FILE --reference FILE [--language zh] [--figures FILE] [--report FILE]",
       .summary =
           "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
           "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.\n"
           "With --labels: AUC, log loss, calibration, accuracy, F1 and confusion of a run on labels.\n"
-          "With --copy_text: BLEU, ROUGE-L, distinct-n and repetition of copy beside references.",
+          "With --copy and --copy_text: BLEU, ROUGE-L, distinct-n and repetition of copy beside references.",
       .sections = sections,
       .count = sizeof sections / sizeof *sections};
   const char *where = NULL;
@@ -313,8 +335,9 @@ status cmd_eval(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
-  if (copy.text[0] != '\0') return judge_copy_text(&f, &copy, n == 1 ? where : NULL, argc, argv);
-  TRY(eval_copy_unused(&copy));
+  if (copy.of.copy || copy.of.text[0] != '\0')
+    return judge_copy(&f, &copy, n == 1 ? where : NULL, argc, argv);
+  TRY(eval_copy_unused(&copy.of));
   if (f.labels[0] != '\0') return judge_labels(&f, n == 1 ? where : NULL);
   if (f.figures[0] != '\0' || f.plot[0] != '\0')
     return fail(ERR_ARGUMENT, "--figures and --plot are of --labels and --copy_text; an evaluation of "

@@ -15,14 +15,21 @@ enum { MOST_COPY_BYTES = 1 << 16 };
 
 #define FLAG(name) offsetof(eval_copy_flags, name)
 const option eval_copy_options[] = {
+    {"copy", OPT_BOOL, FLAG(copy), "false", 0, 0, NULL,
+     "of a run of souk finetune --task promo: its perplexity at the copy of --part, and what it writes for "
+     "the same "
+     "requests, beside that copy"},
+    {"generated", OPT_STRING, FLAG(generated), "", 0, 0, "FILE",
+     "--copy: file for what is written, beside its references and requests, as JSON lines"},
+    {"rows", OPT_INT, FLAG(rows), "0", 0, 1e9, NULL, "--copy: write copy for the first N rows only; 0: all"},
     {"copy_text", OPT_STRING, FLAG(text), "", 0, 0, "FILE",
      "copy that somebody wrote, one a line, to be compared with --reference; without a model"},
     {"reference", OPT_STRING, FLAG(reference), "", 0, 0, "FILE",
      "--copy_text: what it is compared with, line by line; several files with commas: several references of "
      "each copy"},
-    {"language", OPT_CHOICE, FLAG(language), "en", 0, 0, "en|zh",
+    {"language", OPT_CHOICE, FLAG(language), "auto", 0, 0, "auto|en|zh",
      "of copy: en counts the words of sacrebleu's 13a and rouge-score, zh those of sacrebleu's zh and "
-     "ideographs one by one"},
+     "ideographs one by one; auto: of most rows of --copy, and en of --copy_text"},
     {"bleu_words", OPT_CHOICE, FLAG(bleu_words), "auto", 0, 0, "auto|13a|zh|char|none",
      "tokenizer of BLEU, as in sacrebleu; auto: by the language"},
     {"rouge_words", OPT_CHOICE, FLAG(rouge_words), "auto", 0, 0, "auto|rouge|rouge_zh",
@@ -37,14 +44,16 @@ const option eval_copy_options[] = {
 const size_t n_eval_copy_options = sizeof eval_copy_options / sizeof *eval_copy_options;
 
 status eval_copy_unused(const eval_copy_flags *f) {
-  return f->reference[0] == '\0'
-             ? OK
-             : fail(ERR_ARGUMENT, "--reference is what copy is compared with: --copy_text FILE is missing");
+  if (f->reference[0] != '\0' && f->text[0] == '\0')
+    return fail(ERR_ARGUMENT, "--reference is what copy is compared with: --copy_text FILE is missing");
+  if (!f->copy && (f->generated[0] != '\0' || f->rows > 0))
+    return fail(ERR_ARGUMENT, "--generated and --rows are of --copy");
+  return OK;
 }
 
-copy_how eval_copy_metrics(const eval_copy_flags *f, const eval_copy_how *how) {
+copy_how eval_copy_metrics(const eval_copy_flags *f, const eval_copy_how *how, bool chinese) {
   static const words_kind of_rouge[] = {WORDS_ROUGE, WORDS_ROUGE_ZH};
-  const bool zh = f->language == 1;
+  const bool zh = f->language == 0 ? chinese : f->language == 2;
   return (copy_how){.bleu_words = f->bleu_words > 0 ? (words_kind)(f->bleu_words - 1)
                                   : zh              ? WORDS_ZH
                                                     : WORDS_13A,
@@ -132,7 +141,7 @@ static status judge(const eval_copy_flags *f, const eval_copy_how *how, const te
                     const text_lines *references, size_t n, const input_files *files) {
   char *const **of = NULL;
   copy_origin o = {.copies = f->text, .references = f->reference};
-  const copy_how metrics = eval_copy_metrics(f, how);
+  const copy_how metrics = eval_copy_metrics(f, how, false);
   if (copies->n == 0) return fail(ERR_FORMAT, "%s has no copies", f->text);
   for (size_t r = 0; r < n; r++)
     if (references[r].n != copies->n)

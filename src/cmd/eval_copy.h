@@ -1,4 +1,5 @@
-// souk eval --copy_text FILE --reference FILES: figures of copy that is there as text, whoever wrote it.
+// souk eval --copy_text FILE --reference FILES: figures of copy that is there as text, whoever wrote it; and what souk eval RUN --copy
+// shares with it.
 #ifndef SOUK_CMD_EVAL_COPY_H
 #define SOUK_CMD_EVAL_COPY_H
 
@@ -8,7 +9,9 @@
 #include "eval/copy_metrics.h"
 
 typedef struct eval_copy_flags {
-  char text[OPTION_STRING], reference[OPTION_STRING];
+  bool copy; // of a run (eval_copy_run.h)
+  char text[OPTION_STRING], reference[OPTION_STRING], generated[OPTION_STRING];
+  int64_t rows;
   int language, bleu_words, rouge_words, smoothing;
   double smooth_value;
   bool effective_order;
@@ -27,8 +30,8 @@ typedef struct eval_copy_how {
 status eval_copy_unused(const eval_copy_flags *f);
 status eval_copy_text(const eval_copy_flags *f, const eval_copy_how *how);
 
-// The words and smoothing that the options ask for.
-copy_how eval_copy_metrics(const eval_copy_flags *f, const eval_copy_how *how);
+// The words and smoothing that the options ask for. chinese: where they leave the language open.
+copy_how eval_copy_metrics(const eval_copy_flags *f, const eval_copy_how *how, bool chinese);
 // Runs the metrics, prints, and then writes the files that are asked for.
 status eval_copy_tell(const copy_corpus *c, const copy_how *metrics, copy_origin *o,
                       const eval_copy_how *how);

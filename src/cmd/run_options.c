@@ -1,7 +1,6 @@
 // Options of runs; see run_options.h.
 #include "cmd/run_options.h"
 
-#include <errno.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,9 +8,9 @@
 #include "base/file.h"
 #include "base/path_kind.h"
 #include "cmd/presets.h"
+#include "cmd/scratch_dir.h"
 #include "convert/import.h"
 #include "convert/peft_files.h"
-#include "format/temporary.h"
 #include "model/checkpoint_find.h"
 #include "train/init.h"
 #include "train/run_objectives.h"
@@ -106,23 +105,6 @@ static status read_once(const option_set *set, run_config *c, const char *config
   return c->train.steps == STEPS_UNSET ? default_steps(c, resume != NULL && *resume, usual) : OK;
 }
 
-// A Hugging Face BERT becomes a checkpoint in a directory that lives as long as the process, which begins one run.
-static char imports[PATH_MAX];
-
-static void remove_imports(void) {
-  tree_remove(imports);
-}
-
-static status make_imports(void) {
-  const char *tmp = getenv("TMPDIR");
-  if (imports[0] != '\0') return OK;
-  TRY(path_join(imports, sizeof imports, tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", "souk-init-XXXXXX"));
-  if (mkdtemp(imports) == NULL)
-    return fail(ERR_IO, "cannot make a directory like %s: %s", imports, strerror(errno));
-  atexit(remove_imports);
-  return OK;
-}
-
 // A run that goes on has its own parameters. One that ended before its first checkpoint begins again.
 static bool goes_on(const run_config *c, bool resume) {
   char dir[PATH_MAX];
@@ -130,13 +112,15 @@ static bool goes_on(const run_config *c, bool resume) {
          checkpoint_choose(dir, sizeof dir, c->train.out, WHICH_LAST) == OK;
 }
 
+// A Hugging Face BERT becomes a checkpoint that lives as long as the process, which begins one run.
 static status import_beginning(run_config *c, bool resume) {
   const import_config how = {.force = true, .passing = true, .seed = c->train.seed};
   if (path_kind_of(c->train.init_from) != PATH_HUGGING_FACE &&
       path_kind_of(c->train.init_from) != PATH_BUNDLE)
     return OK;
   if (goes_on(c, resume)) return OK;
-  TRY(make_imports());
+  const char *imports;
+  TRY(scratch_dir(&imports));
   char made[PATH_MAX + 64];
   TRY(path_join(made, sizeof made, imports, "checkpoint"));
   if (strlen(made) >= sizeof c->imported) return fail(ERR_ARGUMENT, "path too long: %.60s...", made);
@@ -147,12 +131,13 @@ static status import_beginning(run_config *c, bool resume) {
 // So does an adapter of Hugging Face's peft.
 static status import_adapter(run_config *c, bool resume) {
   char path[PATH_MAX], made[PATH_MAX + 64], base[PATH_MAX];
+  const char *imports;
   if (c->train.peft_from[0] == '\0' || goes_on(c, resume)) return OK;
   if (c->train.init[0] == '\0') return OK; // which the run refuses
   TRY(path_join(path, sizeof path, c->train.peft_from, peft_config_file));
   if (!file_exists(path)) return OK;
   TRY(checkpoint_choose(base, sizeof base, c->train.init, WHICH_AUTO));
-  TRY(make_imports());
+  TRY(scratch_dir(&imports));
   TRY(path_join(made, sizeof made, imports, "adapter"));
   if (strlen(made) >= sizeof c->adapter) return fail(ERR_ARGUMENT, "path too long: %.60s...", made);
   strcpy(c->adapter, made);
