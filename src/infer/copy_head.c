@@ -78,7 +78,7 @@ static souk_status fill(head_reader *r) {
   h->words = carve(r, gemm_packed_size(C, H));
   gemm_pack(b->word, H, C, H, h->words);
   PASS(take_vector(r, "copy.bias", C, &h->bias));
-  if (b->plain) return SOUK_OK;
+  if (safetensors_find(&r->file, "copy.transform.dense.weight") == NULL) return SOUK_OK; // a plain head
   PASS(infer_alloc(&r->matrix, H * H, sizeof *r->matrix, "a matrix", r->e));
   PASS(take(r, "copy.transform.dense.weight", H, H, r->matrix));
   h->transform = carve(r, gemm_packed_size(H, H));
@@ -158,7 +158,7 @@ void copy_logits(const chunk *c, float *logits) {
   const souk_bundle *b = c->b;
   const copy_head *h = &b->copy;
   const size_t H = (size_t)b->hidden, C = (size_t)h->classes, n = (size_t)c->S;
-  if (b->plain)
+  if (h->transform == NULL)
     memcpy(c->branch, c->x, n * H * sizeof *c->x);
   else
     transform(c);
