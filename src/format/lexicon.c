@@ -148,8 +148,9 @@ static bool take_money(lexicon_state *s) {
   return true;
 }
 
-static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_class kind) {
-  s->point = kind == LEXICON_STOP && s->fresh && s->last == LEXICON_DIGIT;
+static bool take_separator(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
+  const uint32_t kind = x.kind;
+  s->point = (x.c == '.' || x.c == ',') && s->fresh && s->last == LEXICON_DIGIT;
   if (s->fresh && s->last != LEXICON_CHINESE && !settle(l, s)) return false;
   s->fresh = false;
   const bool counted = is_said(s->number) || s->number >= NUMBER_TERM;
@@ -249,7 +250,7 @@ bool lexicon_take(const lexicon *l, lexicon_state *s, lexicon_symbol x) {
   case LEXICON_STOP:
   case LEXICON_MONEY:
   case LEXICON_PERCENT:
-    return take_separator(l, s, (lexicon_class)x.kind);
+    return take_separator(l, s, x);
   default:
     return take_symbol(l, s, x);
   }

@@ -71,7 +71,7 @@ typedef struct lexicon_state {
   uint64_t met;                // required phrases
   uint32_t hit;                // what was hit when a step was false
   uint8_t n, last, fresh, number;
-  uint8_t in_slot, inner, n_partial, point; // point: a digit and a stop are what the text ends with
+  uint8_t in_slot, inner, n_partial, point; // point: a digit and '.' or ',' are what the text ends with
   uint8_t partial[5];                       // a character that is not complete yet
 } lexicon_state;
 

@@ -75,6 +75,7 @@ static bool is_stop(uint32_t c) {
   case 0x2029:
   case 0x3001:
   case 0x3002:
+  case 0xFF0C: // which stands within no number
     return true;
   default:
     return false;
@@ -93,7 +94,7 @@ static bool is_space(uint32_t c) {
 
 lexicon_symbol lexicon_symbol_of_other(uint32_t c) {
   if (quantity_is_digit(c)) return (lexicon_symbol){c, LEXICON_DIGIT};
-  if (c >= 0xFF01 && c <= 0xFF5E) return lexicon_symbol_of(c - 0xFEE0);
+  if (c >= 0xFF01 && c <= 0xFF5E && !is_stop(c)) return lexicon_symbol_of(c - 0xFEE0);
   if (IS_IN(chinese, c)) return (lexicon_symbol){c, LEXICON_CHINESE};
   if (IS_IN(blanks, c)) return (lexicon_symbol){c, LEXICON_NOTHING};
   if (is_stop(c)) return (lexicon_symbol){c, LEXICON_STOP};
