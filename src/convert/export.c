@@ -407,11 +407,15 @@ static json_t *souk_json(exporter *x) {
 
 // ---- the whole -----------------------------------------------------------------------------------------------
 
-static status copy_in(exporter *x, const char *name) {
+static status copy_from(exporter *x, const checkpoint *c, const char *name) {
   char manifest[PATH_MAX + 64];
-  TRY(path_join(manifest, sizeof manifest, x->c->dir, "manifest.json"));
-  const file_list_check from = {.dir = x->c->dir, .manifest = manifest};
-  return file_list_copy(x->c->files, &from, name, x->dir);
+  TRY(path_join(manifest, sizeof manifest, c->dir, "manifest.json"));
+  const file_list_check from = {.dir = c->dir, .manifest = manifest};
+  return file_list_copy(c->files, &from, name, x->dir);
+}
+
+static status copy_in(exporter *x, const char *name) {
+  return copy_from(x, x->c, name);
 }
 
 static bool has_items(const exporter *x) {
@@ -490,7 +494,11 @@ static status take_copy_head(exporter *x, const checkpoint *of) {
   status rc = checkpoint_load(of, m, false);
   if (rc == OK) rc = write_copy_head(x, of, m);
   model_free(m);
-  return rc;
+  if (rc != OK || json_object_get(of->files, "texts.safetensors") == NULL ||
+      json_object_get(x->files, "texts.safetensors") != NULL)
+    return rc;
+  TRY(copy_from(x, of, "texts.safetensors"));
+  return list_file(x, "texts.safetensors");
 }
 
 static status write_adapter(exporter *x, const char *name, const checkpoint *of) {

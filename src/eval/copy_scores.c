@@ -64,12 +64,12 @@ status copy_score_part(copy_score *out, model *m, const copy_examples *e, copy_p
   return rc;
 }
 
-status copy_log_probability(model *m, const copy_examples *e, int64_t row, double *out, int32_t *tokens) {
+status copy_log_probability(model *m, const copy_examples *e, int64_t row, const int32_t *copy, int32_t n,
+                            double *out) {
   const copy_source s = copy_examples_source(e, row);
   batch *b;
   slot_result r;
-  int32_t n;
-  const int32_t *copy = copy_list(&e->rows->copy, row, &n);
+  if (copy == NULL) copy = copy_list(&e->rows->copy, row, &n);
   TRY(batch_new(&b, model_get_run(m)->caps));
   batch_clear(b);
   status rc =
@@ -77,7 +77,6 @@ status copy_log_probability(model *m, const copy_examples *e, int64_t row, doubl
           ? OK
           : fail(ERR_INTERNAL, "a row of copy does not fit into a batch of %d tokens", b->caps.tokens);
   batch_finish(b);
-  if (tokens != NULL) *tokens = b->n_masked;
   if (rc == OK) rc = score_batch(m, b, &r);
   batch_free(b);
   if (rc == OK) *out = -r.loss;

@@ -17,7 +17,9 @@ double copy_accuracy(const copy_score *s);
 // Of the rows of a part, in batches of the model's own capacities, without dropout; the model may be one that is being trained. Rows
 // count by their weights (copy_examples.weights), and quantities that are no terms not at all.
 status copy_score_part(copy_score *out, model *m, const copy_examples *e, copy_part part);
-// ln p of the copy of one row, with its end, whatever its tokens' weights are: the sum over its tokens. *tokens (may be NULL): how many.
-status copy_log_probability(model *m, const copy_examples *e, int64_t row, double *out, int32_t *tokens);
+// ln p of copy [n] behind the source of a row, with its end, whatever weights there are: the sum over its tokens, as far as the layout has
+// room for them. copy NULL: the row's own.
+status copy_log_probability(model *m, const copy_examples *e, int64_t row, const int32_t *copy, int32_t n,
+                            double *out);
 
 #endif

@@ -116,7 +116,7 @@ static souk_status read_heads(shift_reader *r) {
     PASS(vector(r, "", "classifier.bias", b->labels.n, b->labels.classifier_b, &at[SHIFT_CLASSIFIER]));
   }
   if (b->copy.there) PASS(vector(r, "", "copy.bias", b->copy.classes, b->copy.bias, &at[SHIFT_COPY_BIAS]));
-  if (b->copy.there && !b->plain) {
+  if (b->copy.there && b->copy.transform != NULL) {
     PASS(vector(r, "copy.transform.", "dense.bias", H, b->copy.transform_b, &at[SHIFT_COPY]));
     PASS(vector(r, "copy.transform.", "LayerNorm.bias", H, b->copy.norm_b, &at[SHIFT_COPY_NORM]));
   }

@@ -136,7 +136,7 @@ static status write_texts(const checkpoint_content *c, const char *dir, json_t *
   const char *task = json_string_value(json_object_get(labels, "task"));
   const bool pairs = task != NULL && strcmp(task, "pair") == 0;
   json_decref(labels);
-  if (!pairs || t == NULL) return OK;
+  if ((!pairs && c->model->copy_classes == 0) || t == NULL) return OK;
   TRY(path_join(path, sizeof path, dir, name));
   TRY(item_texts_write_tensors(t, path));
   return file_list_add(files, dir, name, NULL);

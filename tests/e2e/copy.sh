@@ -60,6 +60,7 @@ for kind in lora adalora adapter bias; do
   check "an adapter of $kind that brings the head of copy goes into its base's bundle" "$souk" export "$work/$kind/base" "$work/bundle2-$kind" --adapters promo="$work/$kind"
   check "the base's bundle has the head that $kind brings" bash -c "cmp '$work/bundle-$kind/copy.safetensors' '$work/bundle2-$kind/copy.safetensors' && ! grep -aq copy.transform '$work/bundle2-$kind/adapters/promo/adapter_model.safetensors'"
 done
+check "bundles with the head of copy open, whole or with the adapter that brought it" bash -c "for b in bundle bundle-lora bundle2-lora bundle2-adalora bundle2-adapter bundle2-bias; do '$infer' info '$work/'\$b || exit 1; done"
 check_error "two heads of copy do not go into one bundle" "has a head of its own that writes copy, and a bundle has one" "$souk" export "$work/lora/base" "$work/no" --adapters "a=$work/lora,b=$work/lora"
 
 # copy alone, in another form, on a model that grows into its words

@@ -69,6 +69,7 @@ model *tiny_model(dataset *d, model_config *c) {
   strcpy(objectives, c->objectives); // a run's, which resolving forgets
   check_ok(model_config_resolve(c, info->range_end, info->n_event_types));
   strcpy(c->objectives, objectives);
+  if (strcmp(objectives, "copy") == 0) c->copy_classes = info->range_end[RANGE_ATTRIBUTES];
   describe_content(c, info, features);
   const model_run run = {.caps = {.tokens = 512, .seqs = 64, .masked = 64}};
   model *m;
