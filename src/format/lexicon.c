@@ -178,12 +178,17 @@ static bool take_digit(lexicon_state *s, uint32_t before, bool adjacent) {
   return true;
 }
 
+// What stands in front is forgotten where it plays no part any more, so that states that do the same are equal.
+static uint32_t with_number(const lexicon *l, uint32_t entry) {
+  return (l->nodes[node_of(entry)].flags & NODE_COUNTS) != 0 ? entry : entry & ~(uint32_t)LIVE_AFTER;
+}
+
 // An exception that begins here comes in front of a phrase that does, since it may excuse it.
 static bool begin_phrases(const lexicon *l, lexicon_state *s, uint32_t symbol, uint32_t before) {
   const uint32_t exception = lexicon_child(l, EXCEPTION_ROOT, symbol), phrase = lexicon_child(l, 0, symbol);
   if (s->n + (exception != 0) + (phrase != 0) > LEXICON_LIVE) return false;
   if (exception != 0) s->live[s->n++] = exception << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
-  if (phrase != 0) s->live[s->n++] = phrase << LIVE_NODE_SHIFT | before << LIVE_AFTER_SHIFT;
+  if (phrase != 0) s->live[s->n++] = with_number(l, phrase << LIVE_NODE_SHIFT | before << LIVE_AFTER_SHIFT);
   return true;
 }
 
@@ -213,7 +218,9 @@ static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
     const uint32_t entry = s->live[i], node = node_of(entry);
     const uint32_t to = node != 0 ? lexicon_child(l, node, symbol) : 0;
     const uint32_t bits = entry & ((1u << LIVE_NODE_SHIFT) - 1);
-    if (to != 0 || (bits & LIVE_OWED) != 0) s->live[n++] = to << LIVE_NODE_SHIFT | bits;
+    const bool counts = (l->nodes[to].flags & NODE_COUNTS) != 0;
+    if ((to != 0 && (counts || (bits & LIVE_GLUED) == 0)) || (bits & LIVE_OWED) != 0)
+      s->live[n++] = with_number(l, to << LIVE_NODE_SHIFT | bits);
   }
   s->n = (uint8_t)n;
 }

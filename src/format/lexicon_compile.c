@@ -76,8 +76,8 @@ static uint32_t add_child(lexicon *l, uint32_t node, uint32_t symbol) {
 static void end_at(compiler *c, uint32_t node) {
   lexicon_node *n = &c->l->nodes[node];
   n->flags |= (uint16_t)c->flags;
-  if ((c->flags & NODE_BANNED) != 0) n->phrase = (uint32_t)c->l->n_phrases - 1;
   if ((c->flags & NODE_REQUIRED) != 0) n->required = (uint16_t)c->required;
+  if ((c->flags & (NODE_BANNED | NODE_REQUIRED)) != 0) n->phrase = (uint32_t)c->l->n_phrases - 1;
 }
 
 // Goes to the node at the end of the symbols, and makes those that are missing: where one is, all behind it are.
@@ -161,10 +161,21 @@ static bool read_phrase(compiler *c, const char *text, size_t bytes, bool marks,
   return r->n > 0 || wrong(c, "a phrase without a letter");
 }
 
+// Is the phrase required already?
+static bool is_required(const lexicon *l, const reading *r) {
+  uint32_t node = 0;
+  for (size_t i = 0; i < r->n; i++) {
+    node = lexicon_child(l, node, r->symbols[i]);
+    if (node == 0) return false;
+  }
+  return (l->nodes[node].flags & NODE_REQUIRED) != 0;
+}
+
 static bool put_phrase(compiler *c, const char *text, size_t bytes, uint32_t flag, bool marks) {
   lexicon *l = c->l;
   reading r;
   if (!read_phrase(c, text, bytes, marks, &r)) return false;
+  if (flag == NODE_REQUIRED && is_required(l, &r)) return true;
   if (l->n_phrases == MOST_PHRASES) return wrong(c, "more phrases than a lexicon can have");
   if (!format_grow(&l->phrases, &l->cap_phrases, l->n_phrases + 1, sizeof *l->phrases, "phrases", c->e))
     return false;
@@ -272,6 +283,15 @@ static uint32_t unit_flags(const quantity_word *w) {
   }
 }
 
+// What stands in front of these words matters as far as they go.
+static void mark_path(lexicon *l, const reading *r) {
+  uint32_t node = 0;
+  for (size_t i = 0; i < r->n; i++) {
+    node = lexicon_child(l, node, r->symbols[i]);
+    l->nodes[node].flags |= NODE_COUNTS;
+  }
+}
+
 static bool put_quantities(compiler *c, quantity_class class, uint32_t flags) {
   size_t n;
   const quantity_word *words = quantity_words(class, &n);
@@ -284,6 +304,7 @@ static bool put_quantities(compiler *c, quantity_class class, uint32_t flags) {
     c->flags = (flags & NODE_UNIT) != 0 ? unit_flags(&words[i]) : flags;
     if (class == ZH_NUMERAL && words[i].value == 1) c->flags |= NODE_ONE;
     if (!put_words(c, &r, 0, 0)) return false;
+    mark_path(c->l, &r);
   }
   return true;
 }

@@ -28,7 +28,9 @@ enum {
   NODE_LEAD = 1 << 9,  // makes a quantity of the numeral behind it, and so does a sign of money
   NODE_SIGN = 1 << 10,
   NODE_WHOLE = 1 << 11, // a quantity by itself
-  NODE_PARTS = 1 << 12, // not an end: the node has more than one child
+  // Of the node, and not of what ends there:
+  NODE_PARTS = 1 << 12,  // it has more than one child
+  NODE_COUNTS = 1 << 13, // it is on the way to a word of quantities
 };
 
 typedef struct lexicon_node {

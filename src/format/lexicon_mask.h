@@ -18,6 +18,9 @@ typedef struct lexicon_words lexicon_words; // read-only after lexicon_bind; any
 // A lexicon with the pieces [n] of a vocabulary, by token. The lexicon must live as long; the pieces are not needed afterwards.
 bool lexicon_bind(lexicon_words **out, const lexicon *l, const lexicon_piece *pieces, int32_t n,
                   format_error *e);
+// The same with the pieces that another lexicon is bound to, which must live as long too: a few milliseconds for one of few phrases, such as those
+// of one request.
+bool lexicon_bind_like(lexicon_words **out, const lexicon *l, const lexicon_words *other, format_error *e);
 void lexicon_words_free(lexicon_words *w); // NULL is safe
 size_t lexicon_words_bytes(const lexicon_words *w);
 

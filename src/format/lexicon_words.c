@@ -125,16 +125,43 @@ static bool make_trie(binder *b) {
 
 // ---- sheets --------------------------------------------------------------------------------------------------
 
-// Sets the bits of all pieces below a node that the state before it lets through.
-static void fill(lexicon_words *w, const lexicon_state *s, uint32_t at, uint64_t *sheet) {
+// A state whose pieces are known: what they do is on a sheet.
+typedef struct known {
+  lexicon_state s;
+  const uint64_t *sheet;
+} known;
+
+static bool are_same(const lexicon_state *a, const lexicon_state *b) {
+  return a->n == b->n && memcmp(a->live, b->live, a->n * sizeof *a->live) == 0 && a->last == b->last &&
+         a->fresh == b->fresh && a->number == b->number && a->point == b->point;
+}
+
+static void copy_bits(const lexicon_words *w, const words_node *node, const uint64_t *from, uint64_t *sheet) {
+  for (uint32_t i = node->begin; i < node->end; i++) {
+    const int32_t piece = w->order[i];
+    sheet[piece / 64] |= from[piece / 64] & UINT64_C(1) << (piece % 64);
+  }
+}
+
+// Sets the bits of all pieces below a node that the state before it lets through. k: what another state does before the same node, or NULL:
+// where both are the same, so are their pieces, and most states are soon.
+static void fill(lexicon_words *w, const lexicon_state *s, const known *k, uint32_t at, uint64_t *sheet) {
   const words_node *node = &w->nodes[at];
+  if (k != NULL && are_same(s, &k->s)) {
+    copy_bits(w, node, k->sheet, sheet);
+    return;
+  }
   if (node->own > node->begin && !lexicon_cornered(w->l, s))
     for (uint32_t i = node->begin; i < node->own; i++) set_bit(sheet, w->order[i]);
   for (uint32_t i = 0; i < node->n; i++) {
+    const lexicon_symbol event = lexicon_event(w->nodes[node->children + i].event);
     lexicon_state next = *s;
-    const bool good = lexicon_take(w->l, &next, lexicon_event(w->nodes[node->children + i].event));
+    known other;
+    const bool good = lexicon_take(w->l, &next, event);
     if (next.n > w->most_live) w->most_live = next.n;
-    if (good) fill(w, &next, node->children + i, sheet);
+    if (k != NULL) other = *k;
+    const bool goes_on = k != NULL && good && lexicon_take(w->l, &other.s, event);
+    if (good) fill(w, &next, goes_on ? &other : NULL, node->children + i, sheet);
   }
 }
 
@@ -147,7 +174,7 @@ static uint32_t some_number(const lexicon *l) {
   return 0;
 }
 
-static void fill_sheet(lexicon_words *w, int sheet) {
+static lexicon_state state_of(const lexicon_words *w, int sheet) {
   lexicon_state s;
   const bool inside = sheet == SHEET_INSIDE || sheet == SHEET_GLUED;
   lexicon_begin(&s);
@@ -155,16 +182,29 @@ static void fill_sheet(lexicon_words *w, int sheet) {
   s.fresh = inside;
   s.last = inside ? LEXICON_LETTER : LEXICON_NOTHING;
   if (sheet == SHEET_GLUED) s.live[s.n++] = some_number(w->l) << LIVE_NODE_SHIFT;
-  fill(w, &s, 0, w->sheets[sheet]);
+  return s;
 }
 
 static bool make_sheets(binder *b) {
   lexicon_words *w = b->w;
+  uint64_t *at;
+  if (!format_alloc(&at, SHEETS * w->words, sizeof *at, "lexicon", b->e)) return false;
+  w->sheet_memory = at;
+  for (int i = 0; i < SHEETS; i++, at += w->words) w->sheets[i] = at;
+  for (int i = 0; i < SHEETS; i++) {
+    const lexicon_state s = state_of(w, i);
+    const known first = {state_of(w, 0), w->sheets[0]};
+    fill(w, &s, i > 0 ? &first : NULL, 0, w->sheets[i]);
+  }
+  return true;
+}
+
+static bool make_kinds(binder *b) {
+  lexicon_words *w = b->w;
   w->words = ((size_t)w->n + 63) / 64;
   uint64_t *at;
-  if (!format_alloc(&at, (SHEETS + COPY_KINDS + 1) * w->words, sizeof *at, "lexicon", b->e)) return false;
-  w->memory = at;
-  for (int i = 0; i < SHEETS; i++, at += w->words) w->sheets[i] = at;
+  if (!format_alloc(&at, (COPY_KINDS + 1) * w->words, sizeof *at, "lexicon", b->e)) return false;
+  w->kind_memory = at;
   for (int i = 0; i < COPY_KINDS; i++, at += w->words) w->of_kind[i] = at;
   w->letters = at;
   for (int32_t i = 0; i < w->n; i++)
@@ -175,7 +215,6 @@ static bool make_sheets(binder *b) {
     if (lexicon_event(child->event).kind != LEXICON_LETTER) continue;
     for (uint32_t k = child->begin; k < child->end; k++) set_bit(w->letters, w->order[k]);
   }
-  for (int i = 0; i < SHEETS; i++) fill_sheet(w, i);
   return true;
 }
 
@@ -187,7 +226,25 @@ bool lexicon_bind(lexicon_words **out, const lexicon *l, const lexicon_piece *pi
   w->l = l;
   w->n = n;
   binder b = {w, pieces, e};
-  if (!take_pieces(&b) || !make_trie(&b) || !make_sheets(&b)) {
+  if (!take_pieces(&b) || !make_trie(&b) || !make_kinds(&b) || !make_sheets(&b)) {
+    lexicon_words_free(w);
+    return false;
+  }
+  *out = w;
+  return true;
+}
+
+bool lexicon_bind_like(lexicon_words **out, const lexicon *l, const lexicon_words *other, format_error *e) {
+  *out = NULL;
+  lexicon_words *w;
+  if (!format_alloc(&w, 1, sizeof *w, "lexicon", e)) return false;
+  *w = *other;
+  w->l = l;
+  w->like = true;
+  w->sheet_memory = NULL;
+  w->most_live = 0;
+  binder b = {w, NULL, e};
+  if (!make_sheets(&b)) {
     lexicon_words_free(w);
     return false;
   }
@@ -197,6 +254,11 @@ bool lexicon_bind(lexicon_words **out, const lexicon *l, const lexicon_piece *pi
 
 void lexicon_words_free(lexicon_words *w) {
   if (w == NULL) return;
+  free(w->sheet_memory);
+  if (w->like) {
+    free(w);
+    return;
+  }
   free(w->begins);
   free(w->events);
   free(w->kinds);
@@ -205,12 +267,13 @@ void lexicon_words_free(lexicon_words *w) {
   free(w->odd);
   free(w->odd_begins);
   free(w->odd_bytes);
-  free(w->memory);
+  free(w->kind_memory);
   free(w);
 }
 
 size_t lexicon_words_bytes(const lexicon_words *w) {
-  const size_t n = (size_t)w->n;
-  return sizeof *w + n * (4 * sizeof *w->begins + 1) + w->begins[n] * (sizeof *w->events + sizeof *w->nodes) +
-         (SHEETS + COPY_KINDS + 1) * w->words * sizeof *w->memory;
+  const size_t n = (size_t)w->n, sheets = sizeof *w + SHEETS * w->words * sizeof *w->sheet_memory;
+  if (w->like) return sheets;
+  return sheets + n * (4 * sizeof *w->begins + 1) + w->begins[n] * (sizeof *w->events + sizeof *w->nodes) +
+         (COPY_KINDS + 1) * w->words * sizeof *w->kind_memory;
 }

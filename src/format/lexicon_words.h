@@ -44,7 +44,8 @@ struct lexicon_words {
   uint32_t *odd_begins;
   char *odd_bytes;
   size_t n_odd;
-  uint64_t *memory; // of the sheets
+  bool like; // all but the sheets is another's
+  uint64_t *kind_memory, *sheet_memory;
 };
 
 static inline lexicon_symbol lexicon_event(uint32_t event) {

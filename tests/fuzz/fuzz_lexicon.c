@@ -73,7 +73,8 @@ static void check_text(const input *in) {
     if (!good) require(!fine);
   }
   if (fine) {
-    require(at == in->bytes && memcmp(&s, &whole, sizeof s) == 0);
+    require(at == in->bytes && s.n == whole.n && memcmp(s.live, whole.live, s.n * sizeof *s.live) == 0);
+    require(s.number == whole.number && s.met == whole.met && s.n_partial == whole.n_partial);
     require((lexicon_met(in->l, &s) & s.met) == s.met);
     return;
   }

@@ -9,8 +9,8 @@
 enum { PIECES = 400, LONGEST = 24, WORDS = (PIECES + 63) / 64 };
 
 typedef struct world {
-  lexicon *l;
-  lexicon_words *w;
+  lexicon *l, *other_l;
+  lexicon_words *w, *other;
   lexicon_piece pieces[PIECES];
   char texts[PIECES][LONGEST];
   char phrases[2048];
@@ -49,13 +49,22 @@ static void make_world(world *x, uint32_t seed) {
   x->pieces[7].text = NULL;
   x->texts[8][0] = '\0';
   const lexicon_text text = {x->phrases, strlen(x->phrases), "x", LEXICON_FILE};
-  if (!lexicon_compile(&x->l, &text, 1, &e) || !lexicon_bind(&x->w, x->l, x->pieces, PIECES, &e))
+  const bool like = seed % 3 == 0; // pieces by way of a lexicon without phrases
+  if (!lexicon_compile(&x->l, &text, 1, &e) || !lexicon_compile(&x->other_l, &text, 0, &e) ||
+      !lexicon_bind(&x->other, like ? x->other_l : x->l, x->pieces, PIECES, &e) ||
+      (like && !lexicon_bind_like(&x->w, x->l, x->other, &e)))
     fail_msg("%s", e.message);
+  if (!like) {
+    x->w = x->other;
+    x->other = NULL;
+  }
 }
 
 static void free_world(world *x) {
   lexicon_words_free(x->w);
+  lexicon_words_free(x->other);
   lexicon_free(x->l);
+  lexicon_free(x->other_l);
 }
 
 static bool step_piece(const world *x, int i, lexicon_state *s, const copy_join *j) {
