@@ -542,6 +542,11 @@ SOUK_API souk_status souk_lexicon_new(souk_lexicon **out, const souk_bundle *bun
                                       const souk_lexicon_text *texts, size_t n, souk_error *error);
 SOUK_API void souk_lexicon_free(souk_lexicon *lexicon); // NULL is fine
 
+// Text i, from 0, of the lexicons that the bundle carries: what souk export found it wise to serve it with. *bytes is its length,
+// *name (may be NULL) what it is called. NULL and 0 bytes behind the last one. It is for souk_lexicon_new, and lives until souk_close.
+SOUK_API const char *souk_carried_lexicon(const souk_bundle *bundle, int32_t i, size_t *bytes,
+                                          const char **name);
+
 // ---- explanations --------------------------------------------------------------------------------------------
 
 // How the shares of the events were found.

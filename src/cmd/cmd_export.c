@@ -1,9 +1,11 @@
 // souk export CHECKPOINT|RUN BUNDLE: a bundle for inference and for Hugging Face libraries.
 #include <limits.h>
 #include <stdio.h>
+#include <string.h>
 #include "base/log.h"
 #include "base/options.h"
 #include "cmd/cmd.h"
+#include "cmd/presets.h"
 #include "format/printable.h"
 #include "model/checkpoint_find.h"
 #include "convert/export.h"
@@ -12,7 +14,7 @@
 typedef struct export_flags {
   int which, weights;
   bool force, mix, peft;
-  char adapters[OPTION_STRING];
+  char adapters[OPTION_STRING], lexicons[OPTION_STRING];
 } export_flags;
 
 static const option flag_options[] = {
@@ -23,6 +25,10 @@ static const option flag_options[] = {
      "with the checkpoint's mix with counts, where souk finetune has made one"},
     {"adapters", OPT_STRING, offsetof(export_flags, adapters), "", 0, 0, NULL,
      "runs tuned on top of this one (peft): RUN,NAME=RUN; the bundle serves each by its name"},
+    {"lexicons", OPT_STRING, offsetof(export_flags, lexicons), "", 0, 0, "DIR",
+     "folder of lexicon-en.txt and lexicon-zh.txt, by which the bundle writes promotion copy; empty: those "
+     "that come "
+     "with Souk; off: none"},
     {"peft", OPT_BOOL, offsetof(export_flags, peft), "false", 0, 0, NULL,
      "write a tuned run's adapter alone, as Hugging Face's peft reads it, and no bundle"},
 };
@@ -37,19 +43,26 @@ static status export_peft(const char *checkpoint_dir, const char *out, bool forc
   return OK;
 }
 
+// The folder that --lexicons means; NULL: none. Where Souk's own are not found that is said when they are needed.
+static const char *lexicons_of(const export_flags *flags, char path[PATH_MAX]) {
+  if (strcmp(flags->lexicons, "off") == 0) return NULL;
+  if (flags->lexicons[0] != '\0') return flags->lexicons;
+  return preset_folder(path) ? path : "the folder of configurations";
+}
+
 status cmd_export(int argc, char **argv) {
   static export_flags flags;
   const option_section section = {"", "Export", flag_options, sizeof flag_options / sizeof *flag_options,
                                   &flags};
   const option_set set = {
       .usage = "souk export CHECKPOINT|RUN BUNDLE [--which best|last] [--force] [--no-mix] [--adapters "
-               "RUN,...] [--peft]",
+               "RUN,...] [--lexicons DIR|off] [--peft]",
       .summary = "Writes a bundle: weights with Hugging Face names (model.safetensors, config.json), the\n"
                  "vocabulary, item vectors, and souk.json with checksums. souk-infer answers from it.",
       .sections = &section,
       .count = 1};
   const char *paths[2];
-  char checkpoint_dir[PATH_MAX], bytes[32];
+  char checkpoint_dir[PATH_MAX], lexicons[PATH_MAX], bytes[32];
   size_t n;
   bool help;
   export_result result;
@@ -63,7 +76,8 @@ status cmd_export(int argc, char **argv) {
   const export_config config = {.force = flags.force,
                                 .with_mix = flags.mix,
                                 .raw = flags.weights == WEIGHTS_RAW,
-                                .adapters = flags.adapters};
+                                .adapters = flags.adapters,
+                                .lexicons = lexicons_of(&flags, lexicons)};
   TRY(export_bundle(checkpoint_dir, paths[1], &config, &result));
   log_status_end();
   char shown[4 * PATH_MAX];

@@ -47,6 +47,12 @@ static status unknown(const char *given, char dir[PATH_MAX]) {
               names);
 }
 
+bool preset_folder(char path[PATH_MAX]) {
+  if (!program_file(path, places)) return false;
+  plain_path(path);
+  return true;
+}
+
 status preset_path(char path[PATH_MAX], const char *given) {
   char dir[PATH_MAX], name[256];
   const bool named = strchr(given, '/') == NULL && strchr(given, '.') == NULL && given[0] != '\0';

@@ -29,6 +29,7 @@
 #include "model/objectives/label_head.h"
 #include "train/config.h"
 #include "convert/adapter_files.h"
+#include "convert/export_lexicons.h"
 #include "convert/export_tokenizer.h"
 #include "convert/export_words.h"
 #include "convert/peft_files.h"
@@ -54,7 +55,7 @@ typedef struct exporter {
   json_t *words;    // the tokeniser's settings; NULL: it takes no texts
   label_set labels; // n = 0: none
   bool with_mix;    // if there is one
-  const char *adapters;
+  const char *adapters, *lexicons;
   float *rows,
       *biases; // [V,H], [V] as the model uses them, where that is not as the parameters are; NULL: it is
   uint64_t bytes;
@@ -542,6 +543,16 @@ static status write_adapters(exporter *x) {
   return rc;
 }
 
+// Whoever writes copy carries the rules by which it is written.
+static status write_lexicons(exporter *x) {
+  bool copied[LEXICON_FILES];
+  if (x->lexicons == NULL || model_get_config(x->m)->copy_classes == 0) return OK;
+  TRY(export_lexicons(x->lexicons, x->dir, copied));
+  for (int i = 0; i < LEXICON_FILES; i++)
+    if (copied[i]) TRY(list_file(x, lexicon_files[i]));
+  return OK;
+}
+
 static status write_files(exporter *x) {
   TRY(write_json(x, "config.json", hugging_face_config(x)));
   TRY(list_file(x, "config.json"));
@@ -561,6 +572,7 @@ static status write_files(exporter *x) {
     TRY(list_file(x, "texts.safetensors"));
   }
   if (x->with_mix && has_items(x)) TRY(write_mix(x));
+  TRY(write_lexicons(x));
   TRY(write_adapters(x));
   return write_json(x, "souk.json", souk_json(x));
 }
@@ -603,7 +615,10 @@ static status run(exporter *x, out_dir *place, export_result *result) {
 
 status export_bundle(const char *checkpoint_dir, const char *bundle, const export_config *config,
                      export_result *result) {
-  exporter x = {.files = json_object(), .with_mix = config->with_mix, .adapters = config->adapters};
+  exporter x = {.files = json_object(),
+                .with_mix = config->with_mix,
+                .adapters = config->adapters,
+                .lexicons = config->lexicons};
   checkpoint *c = NULL;
   out_dir *place;
   status rc = checkpoint_open(&c, checkpoint_dir);

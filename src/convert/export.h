@@ -20,6 +20,8 @@ typedef struct export_config {
   // Runs or checkpoints that are tuned on top of this one, with peft of any kind: "RUN,NAME=RUN"; each becomes the folder
   // adapters/NAME of the bundle, NAME being its path's last part where none is given. NULL or "": none.
   const char *adapters;
+  const char *
+      lexicons; // folder of lexicon-en.txt and lexicon-zh.txt, which a bundle that writes copy carries; NULL: none
 } export_config;
 
 // Writes the bundle of a checkpoint's directory to a temporary directory and renames it when it is complete. result may be NULL.

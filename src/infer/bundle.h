@@ -30,6 +30,8 @@ enum {
   FILE_CONTENT,
   FILE_TEXTS,
   FILE_COPY,
+  FILE_LEXICON_EN,
+  FILE_LEXICON_ZH,
   FILE_COUNT
 };
 extern const char *const bundle_file_names[FILE_COUNT];

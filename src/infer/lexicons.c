@@ -89,3 +89,17 @@ souk_status souk_lexicon_new(souk_lexicon **out, const souk_bundle *b, const sou
   free(names);
   return rc;
 }
+
+const char *souk_carried_lexicon(const souk_bundle *b, int32_t i, size_t *bytes, const char **name) {
+  if (!ALIGNED(bytes, size_t) || !ALIGNED(name, char *) || bytes == NULL) return NULL;
+  *bytes = 0;
+  if (name != NULL) *name = NULL;
+  if (!usable(b) || i < 0) return NULL;
+  for (int f = FILE_LEXICON_EN; f <= FILE_LEXICON_ZH; f++) {
+    if (b->files[f].bytes == 0 || i-- > 0) continue;
+    *bytes = b->files[f].bytes;
+    if (name != NULL) *name = bundle_file_names[f];
+    return b->files[f].data;
+  }
+  return NULL;
+}

@@ -16,8 +16,9 @@
 enum { JSON_MAX = 1 << 20, LISTED_MAX = 4096, LABELS_MAX = 4096 };
 
 const char *const bundle_file_names[FILE_COUNT] = {
-    "config.json",     "model.safetensors",   "vocab.tsv",         "items.safetensors", "catalogue.jsonl",
-    "mix.safetensors", "content.safetensors", "texts.safetensors", "copy.safetensors"};
+    "config.json",      "model.safetensors", "vocab.tsv",           "items.safetensors",
+    "catalogue.jsonl",  "mix.safetensors",   "content.safetensors", "texts.safetensors",
+    "copy.safetensors", "lexicon-en.txt",    "lexicon-zh.txt"};
 
 typedef struct document {
   jtree tree;

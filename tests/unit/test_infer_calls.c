@@ -506,6 +506,16 @@ static void of_lexicon_free(void) {
   IS(true);
 }
 
+static void of_carried_lexicon(void) {
+  size_t bytes = 7;
+  const char *name = "x";
+  NO_BUNDLE_IS(souk_carried_lexicon(none, 0, &bytes, &name) == NULL && bytes == 0 && name == NULL)
+  for (int i = 0; i < 4; i++) IS(souk_carried_lexicon(rich_ranks, no_item[i], &bytes, &name) == NULL);
+  IS(souk_carried_lexicon(rich_ranks, 0, NULL, &name) == NULL);
+  IS(souk_carried_lexicon(rich_ranks, 0, ODD(size_t *, other), &name) == NULL);
+  IS(souk_carried_lexicon(rich_ranks, 0, &bytes, ODD(const char **, other)) == NULL);
+}
+
 // ---- copy ----------------------------------------------------------------------------------------------------
 
 static const struct {
@@ -743,6 +753,7 @@ static const struct {
              {"souk_explain_sized", of_explain},
              {"souk_lexicon_new", of_lexicon_new},
              {"souk_lexicon_free", of_lexicon_free},
+             {"souk_carried_lexicon", of_carried_lexicon},
              {"souk_promo_sized", of_promo},
              {"souk_promo_free", of_promo_free},
              {"souk_promo_notes_sized", of_promo_notes},
