@@ -13,6 +13,14 @@
 
 enum { EXIT_FAILED = 1, EXIT_USAGE = 2, LINE_BAD = -1 };
 
+enum { MOST_FILES = 8 };
+
+// An option that may be given several times.
+typedef struct cli_files {
+  const char *at[MOST_FILES];
+  int32_t n;
+} cli_files;
+
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
   int32_t k, batch, threads, length, seconds;
@@ -20,6 +28,17 @@ typedef struct cli_options {
   int32_t tokens;
   const char *pooling, *adapter, *texts;
   bool logits;
+  // copy
+  const char *decode,
+      *needs_promote; // needs_promote: the first option given that rank has for --promote only; NULL: none
+  cli_files lexicons;
+  int32_t beam, n_best, beam_groups, top_k, no_repeat, min_tokens, max_tokens, seed;
+  double length_penalty, coverage_penalty, diversity, temperature, top_p;
+  bool stream;
+  // promotions in lists
+  const char *promote, *writer;
+  int32_t promote_n, promote_m;
+  double promote_weight;
 } cli_options;
 
 // Prints "souk-infer: MESSAGE" and returns `code`.
@@ -61,8 +80,24 @@ typedef enum cli_lines {
   LINES_HISTORIES, // "history", "text" or both
   LINES_TEXTS,     // "text", and a second one, "text_b"
   LINES_PAIRS,     // "history" and "item", and what is known of the item
-  LINES_PRODUCTS   // what is known of an item: "text", "item_attributes", "features"
+  LINES_PRODUCTS,  // what is known of an item: "text", "item_attributes", "features"
+  LINES_REQUESTS,  // "history" and what copy is asked for
+  LINES_CAMPAIGNS  // what copy may be asked for, without a history: a file of rank --promote
 } cli_lines;
+
+// What copy is wanted for. Texts: where each begins in the query's `words`, -1: not given. Numbers: 0: not given.
+typedef struct cli_offer {
+  int32_t title, goal, type, market, language, name, code, user, item_name;
+  bool user_is_string;
+  double price, was, percent, amount, threshold, value; // value: 1 if not given
+  int32_t year, month, day;
+  int64_t seed, cap; // -1: not given
+  int64_t shown, min_tokens, max_tokens;
+  cli_list required_at, banned_at;
+  const char **required, **banned; // [required_at.n], [banned_at.n], once the words move no more
+  size_t required_cap, banned_cap;
+  uint32_t required_slots; // bits 1 << SOUK_SLOT_...
+} cli_offer;
 
 // One line of input: what is left of it. The line itself and its tree are gone.
 typedef struct cli_query {
@@ -88,12 +123,13 @@ typedef struct cli_query {
   int32_t second;    // where the second text begins in `words`, -1: there is none
   int32_t adapter;   // 0: none
   // of pairs and products
-  int32_t item;                 // -1: unknown
+  int32_t item;                 // -1: unknown, or not given
   int32_t item_text;            // where its text begins in `words`, -1: it has none
   cli_list item_attribute_at;   // where each of its attributes begins
   const char **item_attributes; // [item_attribute_at.n]
   size_t item_attributes_cap;
   cli_list features;   // bits of floats
+  cli_offer offer;     // of requests and campaigns
   cli_list candidates; // once parsed of candidates and allow together; -1: unknown
   char *strangers;     // the names of the unknown ones of "candidates", in order, each with its NUL
   size_t strangers_bytes, strangers_cap;
@@ -139,6 +175,17 @@ int cli_append(cli_list *list, int32_t item);
 __attribute__((format(printf, 2, 3))) int query_fail(cli_query *q, const char *format, ...);
 souk_history query_history(const cli_query *q);
 souk_product query_product(const cli_query *q);
+int query_keep(cli_query *q, const char *text, size_t bytes); // appends it, with a NUL, to the query's words
+
+// ---- requests for copy (cli_request.c) -----------------------------------------------------------------------
+
+void offer_clear(cli_offer *o, size_t most); // as query_clear does it
+int offer_element(cli_query *q, const char *field, const jnode *n);
+int offer_fields(cli_query *q, const jtree *t, bool campaign);
+int offer_finish(cli_query *q);                       // once the words move no more
+souk_promo_request query_request(const cli_query *q); // without a lexicon
+// What sampling is seeded by besides --seed: the request's own seed, or its id and its user.
+uint64_t request_seed(const cli_query *q);
 
 // ---- answers as lines come (cli_answers.c) -------------------------------------------------------------------
 
@@ -194,6 +241,7 @@ int command_embed(const cli_options *o, const souk_bundle *b);
 int command_classify(const cli_options *o, const souk_bundle *b);
 int command_pairs(const cli_options *o, const souk_bundle *b);
 int product_rows(const cli_options *o, const souk_bundle *b); // of items --texts
+int command_promo(const cli_options *o, const souk_bundle *b);
 int command_info(const cli_options *o, const souk_bundle *b);
 // Does the bundle rank items? Else it says why not.
 int must_rank(const souk_bundle *b);

@@ -50,7 +50,8 @@ static int refuse(answers *x, const cli_query *q) {
 
 // The library's messages begin with "queries[0]: ", which means nothing to the user for a single line.
 static const char *without_place(const char *message) {
-  static const char *const arrays[] = {"queries", "histories", "texts", "seconds", "pairs", "products"};
+  static const char *const arrays[] = {"queries", "histories", "texts",   "seconds",
+                                       "pairs",   "products",  "requests"};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) {
     const size_t bytes = strlen(arrays[i]);
     if (strncmp(message, arrays[i], bytes) != 0 || strncmp(message + bytes, "[0]", 3) != 0) continue;

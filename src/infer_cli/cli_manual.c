@@ -42,7 +42,7 @@ static void print_option(FILE *to, const cli_option *option) {
   const char *usual = option_default(option, buf);
   snprintf(name, sizeof name, "--%s%s%s", option->name, option->argument != NULL ? " " : "",
            option->argument != NULL ? option->argument : "");
-  if (option->kind == OPTION_NUMBER)
+  if (option->kind == OPTION_NUMBER || option_is_real(option))
     snprintf(help, sizeof help, "%s; %d to %d (%s)", option->help, option->least, option->most, usual);
   else
     snprintf(help, sizeof help, "%s%s%s%s", option->help, usual[0] != '\0' ? " (" : "", usual,
@@ -70,6 +70,7 @@ void print_command_help(FILE *to, const cli_command *c) {
   fprintf(to, "souk-infer %s: %s\n\nusage: souk-infer %s BUNDLE [options]\n\n", c->name, c->summary, c->name);
   if ((c->bit & FOR_HISTORIES) != 0) print_paragraphs(to, cli_questions_about);
   if ((c->bit & FOR_TEXTS) != 0) print_paragraphs(to, cli_texts_about);
+  if ((c->bit & FOR_PROMO) != 0) print_paragraphs(to, cli_requests_about);
   print_paragraphs(to, c->about);
   if ((c->bit & FOR_ANSWERS) != 0) print_paragraphs(to, cli_answers_about);
   fputs("\noptions (and their defaults):\n", to);
@@ -127,7 +128,7 @@ static void man_option(FILE *to, const cli_option *option) {
            option->argument != NULL ? option->argument : "");
   print_roff(to, name);
   print_roff(to, option->help);
-  if (option->kind == OPTION_NUMBER) {
+  if (option->kind == OPTION_NUMBER || option_is_real(option)) {
     snprintf(range, sizeof range, "(from %d to %d)", option->least, option->most);
     print_roff(to, range);
   }
@@ -156,6 +157,8 @@ void print_man_page(FILE *to) {
   fputs(".PP\n", to);
   man_paragraphs(to, cli_texts_about);
   fputs(".PP\n", to);
+  man_paragraphs(to, cli_requests_about);
+  fputs(".PP\n", to);
   man_paragraphs(to, cli_answers_about);
   fputs(".SH COMMANDS\n", to);
   for (size_t i = 0; i < cli_command_count; i++) man_command(to, &cli_command_table[i]);
@@ -170,11 +173,11 @@ void print_man_page(FILE *to) {
 
 // ---- completion ----------------------------------------------------------------------------------------------
 
-// A pattern of the options of one kind: --k | --batch.
-static void print_pattern(FILE *to, option_kind kind) {
+// A pattern of the options of some kinds: --k | --batch.
+static void print_pattern(FILE *to, unsigned kinds) {
   const char *before = "  ";
   for (size_t i = 0; i < cli_option_count; i++) {
-    if (cli_option_table[i].kind != kind) continue;
+    if ((kinds >> cli_option_table[i].kind & 1) == 0) continue;
     fprintf(to, "%s--%s", before, cli_option_table[i].name);
     before = " | ";
   }
@@ -210,11 +213,11 @@ int print_completion(FILE *to, const char *shell) {
       "  COMPREPLY=()\n"
       "  case $before in\n",
       to);
-  print_pattern(to, OPTION_FILE);
+  print_pattern(to, 1U << OPTION_FILE | 1U << OPTION_FILES);
   fputs(") mapfile -t COMPREPLY < <(compgen -f -- \"$word\"); return ;;\n", to);
-  print_pattern(to, OPTION_NUMBER);
+  print_pattern(to, 1U << OPTION_NUMBER | 1U << OPTION_REAL | 1U << OPTION_POSITIVE);
   fputs(") return ;;\n", to);
-  print_pattern(to, OPTION_NAME);
+  print_pattern(to, 1U << OPTION_NAME);
   fputs(") return ;;\n", to);
   print_words(to);
   fputs("  --completion) mapfile -t COMPREPLY < <(compgen -W bash -- \"$word\"); return ;;\n"

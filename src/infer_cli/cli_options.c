@@ -49,6 +49,50 @@ const cli_option cli_option_table[] = {
      "than about a quarter of a second (but one for each thread)"},
     {"threads", OPTION_NUMBER, "N", FIELD(threads), FOR_LINES | FOR_BENCH, 1, 1024, -1, "all processors",
      "threads to work with"},
+    {"decode", OPTION_WORD, "greedy|beam|sample", FIELD(decode), FOR_COPY, 0, 0, 0, "greedy",
+     "how copy is searched for: the most probable token each time, several texts side by side, or drawn"},
+    {"beam", OPTION_NUMBER, "N", FIELD(beam), FOR_COPY, 1, 64, 4, NULL, "texts that a beam keeps"},
+    {"n-best", OPTION_NUMBER, "N", FIELD(n_best), FOR_COPY, 1, 64, 1, NULL,
+     "copies of a request, the best first; of a beam or of samples"},
+    {"length-penalty", OPTION_REAL, "A", FIELD(length_penalty), FOR_COPY, -10, 10, 0, NULL,
+     "a beam is ordered by log probability / ((5 + tokens) / 6)^A; above 0 for longer copy"},
+    {"coverage-penalty", OPTION_REAL, "B", FIELD(coverage_penalty), FOR_COPY, 0, 100, 0, NULL,
+     "and by B times how much of the request the copy has looked at"},
+    {"beam-groups", OPTION_NUMBER, "N", FIELD(beam_groups), FOR_COPY, 1, 64, 1, NULL,
+     "groups that a beam is divided into, kept apart by --diversity"},
+    {"diversity", OPTION_REAL, "D", FIELD(diversity), FOR_COPY, 0, 100, 0, NULL,
+     "what a token loses for each text of an earlier group that has it in the same place"},
+    {"temperature", OPTION_POSITIVE, "T", FIELD(temperature), FOR_COPY, 0, 100, 1, NULL,
+     "samples: logits are divided by T"},
+    {"top-k", OPTION_NUMBER, "N", FIELD(top_k), FOR_COPY, 0, 1 << 30, 0, "all",
+     "samples: among the N most probable tokens"},
+    {"top-p", OPTION_POSITIVE, "P", FIELD(top_p), FOR_COPY, 0, 1, 1, NULL,
+     "samples: among the fewest tokens whose probabilities add up to P"},
+    {"seed", OPTION_NUMBER, "N", FIELD(seed), FOR_COPY, 0, INT32_MAX, 0, NULL,
+     "of samples; the same seed gives a request the same bytes, whatever else is asked"},
+    {"no-repeat", OPTION_NUMBER, "N", FIELD(no_repeat), FOR_COPY, 0, 64, 0, "may repeat",
+     "no N tokens in a row come twice in a copy"},
+    {"min-tokens", OPTION_NUMBER, "N", FIELD(min_tokens), FOR_COPY, 0, 32768, 0, NULL,
+     "of copy; a request may say its own"},
+    {"max-tokens", OPTION_NUMBER, "N", FIELD(max_tokens), FOR_COPY, 0, 32768, 0,
+     "as long as the model was trained", "of copy; a request may say its own"},
+    {"lexicon", OPTION_FILES, "FILE", FIELD(lexicons), FOR_COPY, 0, 0, 0, "those of the bundle",
+     "what copy may not say and what it must (docs/copy.md); may be given several times, \"off\": nothing "
+     "but quantities "
+     "is kept out"},
+    {"stream", OPTION_SWITCH, NULL, FIELD(stream), FOR_PROMO, 0, 0, 0, NULL,
+     "write a line for each piece of text as soon as it can change no more, before the answer"},
+    {"promote", OPTION_FILE, "FILE", FIELD(promote), FOR_RANK, 0, 0, 0, NULL,
+     "place promotions of items among the first of each list, with copy; FILE has a request a line "
+     "(souk-infer promo --help)"},
+    {"promote-n", OPTION_NUMBER, "N", FIELD(promote_n), FOR_RANK, 0, 64, 1, NULL,
+     "with --promote: at most N in a list"},
+    {"promote-m", OPTION_NUMBER, "M", FIELD(promote_m), FOR_RANK, 1, 4096, 5, NULL,
+     "with --promote: among the first M places"},
+    {"promote-weight", OPTION_REAL, "W", FIELD(promote_weight), FOR_RANK, 0, 1000000, 1, NULL,
+     "with --promote: a promotion is placed by relevance + W x the request's \"value\""},
+    {"writer", OPTION_FILE, "BUNDLE", FIELD(writer), FOR_RANK, 0, 0, 0, "the one that ranks",
+     "with --promote: the bundle that writes the copy"},
     {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",
      "events of a history"},
     {"seconds", OPTION_NUMBER, "N", FIELD(seconds), FOR_BENCH, 1, 3600, 2, NULL,
@@ -84,12 +128,33 @@ const char *const cli_texts_about[] = {
     "  {\"id\": \"t1\", \"text\": \"red shoes for running\"}",
     "\"id\" comes back in the answer and may be left out. Empty lines are ignored.", NULL};
 
+const char *const cli_requests_about[] = {
+    "A request is a JSON object on a line of its own:",
+    "  {\"id\": \"r1\", \"history\": [\"i1\", \"i2\"], \"item\": \"i3\", \"goal\": \"win_back\",",
+    "   \"type\": \"coupon\", \"market\": \"us\", \"language\": \"en\", \"threshold\": 300,",
+    "   \"amount\": 50, \"date\": \"2026-12-31\"}",
+    "\"language\" is en or zh; \"market\" says how terms are written (cn, us, gb, eu, jp). \"item\" may be "
+    "unknown to the "
+    "bundle, or missing where there is a \"title\".",
+    "What may be said of the offer, its terms: \"price\", \"was\", \"percent\" (off), \"amount\" (off), "
+    "\"threshold\", "
+    "\"date\" (\"2026-12-31\" or \"12-31\", the last day), \"code\", and \"name\", what the item is called "
+    "in the copy (its title if not given).",
+    "Besides: \"id\", \"user\", \"title\" and \"attributes\" of the item, \"user_attributes\", \"adapter\", "
+    "\"seed\", "
+    "\"min_tokens\", \"max_tokens\", \"required\" and \"banned\" (phrases), \"required_terms\" (such as "
+    "[\"price\"]), and for "
+    "souk-infer rank --promote \"value\", \"cap\" and \"shown\". "
+    "A field with another name is an error. Empty lines are ignored.",
+    NULL};
+
 const char *const cli_answers_about[] = {
     "Answers come in the order of the questions, and at once when no more lines are waiting: a program may "
     "write a "
     "line, read its answer, and write the next. A line that cannot be answered has an error in its place,",
     "  {\"user\":\"u1\",\"error\":\"what is wrong\",\"line\":3}",
-    "with \"id\" for \"user\" where lines are texts or pairs, and null for one that could not be read. The "
+    "with \"id\" for \"user\" where lines are texts, pairs or requests, and null for one that could not be "
+    "read. The "
     "lines after it are answered. The first ten errors also go to standard error, and their number at the "
     "end, and the exit status is 1.",
     NULL};
@@ -115,6 +180,36 @@ static const char *const about_rank[] = {
     "items, long "
     "histories) or with --gradients, base is the score of as many hidden events, and rest the integral's "
     "error.",
+    "With --promote at most --promote-n of the items of its requests stand among the first --promote-m "
+    "places, where the sum of "
+    "relevance (the list's scores) and --promote-weight x \"value\" (1 if not given) of what is promoted is "
+    "largest. Items that the list may not have "
+    "are not promoted. A request with a \"user\" is for this one alone; one with a \"cap\" is shown to a "
+    "user at most so many times in a run, "
+    "of which \"shown\" have been before. Where question and request both say a "
+    "\"language\" or a \"market\", they must be the same; one of them says it. The answer then has",
+    "  \"promoted\":[{\"place\":2,\"id\":\"r1\",\"copy\":\"...\",\"log_probability\":-4.2,",
+    "   \"tokens\":9,\"flags\":[]}],",
+    "  \"relevance\":{\"first\":5,\"sum\":30.1,\"dcg\":19.2,\"lost_sum\":0.4,\"lost_dcg\":0.3}",
+    "where sum and dcg (each place divided by log2(place + 1)) are of the relevance of the first places, and "
+    "lost_... what they were more "
+    "without promotions.",
+    NULL};
+static const char *const about_promo[] = {
+    "An answer is a line too:",
+    "  {\"id\":\"r1\",\"copy\":\"$50 off $300 until Dec 31, 2026\",\"log_probability\":-4.2,",
+    "   \"tokens\":9,\"flags\":[],\"unknown\":0}",
+    "Numbers, dates, codes and the item's name in it are those of the request, and no other quantity can be "
+    "written, nor a phrase that the lexicon bans. "
+    "Where no copy can be written so, or terms contradict each other, it is a template of the promotion's "
+    "type: \"flags\" has "
+    "\"template\", or \"refused\" and an empty copy where not even a template may be said, and \"reason\" "
+    "says why. \"cut\" "
+    "means that the copy ends because it was as long as it may be. With --n-best, \"n_best\" is an array of "
+    "such copies. \"unknown\" counts items of the history that the bundle does not have; "
+    "\"unknown_context\" goal, type and market that it was not trained on, \"dropped_terms\" terms that it "
+    "cannot say. Their sums are printed at the end.",
+    "With --stream, lines such as {\"id\":\"r1\",\"copy\":0,\"part\":\"$50 off\"} come before the answer.",
     NULL};
 static const char *const about_score[] = {
     "A question must have \"candidates\", an array of names. The answer has them in their order, with null "
@@ -176,6 +271,7 @@ const cli_command cli_command_table[] = {
      command_classify},
     {"pairs", FOR_PAIRS, "labels of pairs: a history and an item a line in, a line out", about_pairs,
      command_pairs},
+    {"promo", FOR_PROMO, "promotion copy: a request a line in, copy a line out", about_promo, command_promo},
     {"info", FOR_INFO, "what the bundle is", about_info, command_info},
     {"bench", FOR_BENCH, "how fast it answers on this machine", about_bench, command_bench}};
 const size_t cli_command_count = sizeof cli_command_table / sizeof *cli_command_table;
@@ -186,9 +282,13 @@ const cli_command *cli_find_command(const char *name) {
   return NULL;
 }
 
+bool option_is_real(const cli_option *option) {
+  return option->kind == OPTION_REAL || option->kind == OPTION_POSITIVE;
+}
+
 const char *option_default(const cli_option *option, char buf[16]) {
   if (option->usual_text != NULL) return option->usual_text;
-  if (option->kind != OPTION_NUMBER) return "";
+  if (option->kind != OPTION_NUMBER && !option_is_real(option)) return "";
   snprintf(buf, 16, "%d", option->usual);
   return buf;
 }
@@ -207,6 +307,26 @@ static int parse_number(cli_options *o, const cli_option *option, const char *va
     return cli_fail(EXIT_USAGE, "--%s must be a whole number from %d to %d, not \"%s\"", option->name,
                     option->least, option->most, value);
   *(int32_t *)field_of(o, option) = (int32_t)n;
+  return 0;
+}
+
+static int parse_real(cli_options *o, const cli_option *option, const char *value) {
+  double x = 0;
+  const bool positive = option->kind == OPTION_POSITIVE;
+  if (!jtree_decimal(value, strlen(value), &x) || x < option->least || x > option->most ||
+      (positive && x <= 0))
+    return cli_fail(EXIT_USAGE, "--%s must be a number %s %d %s %d, not \"%s\"", option->name,
+                    positive ? "above" : "from", option->least, positive ? "and at most" : "to", option->most,
+                    value);
+  *(double *)field_of(o, option) = x;
+  return 0;
+}
+
+static int parse_files(cli_options *o, const cli_option *option, const char *value) {
+  cli_files *files = field_of(o, option);
+  if (files->n == MOST_FILES)
+    return cli_fail(EXIT_USAGE, "--%s may be given %d times", option->name, MOST_FILES);
+  files->at[files->n++] = value;
   return 0;
 }
 
@@ -243,13 +363,40 @@ static int parse_word(cli_options *o, const cli_option *option, const char *valu
   return cli_fail(EXIT_USAGE, "--%s must be one of %s, not \"%s\"", option->name, option->argument, value);
 }
 
+// Is text [bytes] the option's name? As with souk, _ may be typed for -.
+static bool is_named(const cli_option *option, const char *text, size_t bytes) {
+  if (strlen(option->name) != bytes) return false;
+  for (size_t i = 0; i < bytes; i++)
+    if ((text[i] == '_' ? '-' : text[i]) != option->name[i]) return false;
+  return true;
+}
+
+static int parse_value(cli_options *o, const cli_option *option, const char *value) {
+  switch (option->kind) {
+  case OPTION_NUMBER:
+    return parse_number(o, option, value);
+  case OPTION_REAL:
+  case OPTION_POSITIVE:
+    return parse_real(o, option, value);
+  case OPTION_WORD:
+    return parse_word(o, option, value);
+  case OPTION_FILES:
+    return parse_files(o, option, value);
+  default:
+    *(const char **)field_of(o, option) = value;
+    return 0;
+  }
+}
+
 // Parses one option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past it.
 static int parse_option(cli_options *o, const cli_command *c, int argc, char **argv, int *i) {
   const char *text = argv[*i] + 2, *equals = strchr(text, '=');
   const size_t bytes = equals != NULL ? (size_t)(equals - text) : strlen(text);
   for (const cli_option *option = cli_option_table; option < cli_option_table + cli_option_count; option++) {
-    if (strlen(option->name) != bytes || strncmp(option->name, text, bytes) != 0) continue;
+    if (!is_named(option, text, bytes)) continue;
     if ((option->commands & c->bit) == 0) return not_taken(c, option);
+    const bool of_copy = option->commands == FOR_COPY || (char *)field_of(o, option) > (char *)&o->promote;
+    if (of_copy && o->needs_promote == NULL) o->needs_promote = option->name;
     if (option->kind == OPTION_SWITCH) {
       if (equals != NULL) return cli_fail(EXIT_USAGE, "--%s takes no value", option->name);
       *(bool *)field_of(o, option) = true;
@@ -257,10 +404,7 @@ static int parse_option(cli_options *o, const cli_command *c, int argc, char **a
     }
     const char *value = equals != NULL ? equals + 1 : *i + 1 < argc ? argv[++*i] : NULL;
     if (value == NULL || value[0] == '\0') return cli_fail(EXIT_USAGE, "--%s needs a value", option->name);
-    if (option->kind == OPTION_NUMBER) return parse_number(o, option, value);
-    if (option->kind == OPTION_WORD) return parse_word(o, option, value);
-    *(const char **)field_of(o, option) = value;
-    return 0;
+    return parse_value(o, option, value);
   }
   return cli_fail(EXIT_USAGE, "unknown option \"%s\"; souk-infer %s --help lists them", argv[*i], c->name);
 }
@@ -269,7 +413,10 @@ int cli_parse(cli_options *o, const cli_command *c, int argc, char **argv, bool 
   *o = (cli_options){0};
   *wants_help = false;
   for (const cli_option *option = cli_option_table; option < cli_option_table + cli_option_count; option++)
-    if (option->kind == OPTION_NUMBER) *(int32_t *)field_of(o, option) = option->usual;
+    if (option->kind == OPTION_NUMBER)
+      *(int32_t *)field_of(o, option) = option->usual;
+    else if (option_is_real(option))
+      *(double *)field_of(o, option) = option->usual;
   for (int i = 0; i < argc; i++) {
     if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
       *wants_help = true;

@@ -15,21 +15,32 @@ enum {
   FOR_EMBED = 64,
   FOR_CLASSIFY = 128,
   FOR_PAIRS = 256,
+  FOR_PROMO = 512,
+  FOR_COPY = FOR_PROMO | FOR_RANK, // rank: with --promote
   FOR_TEXTS = FOR_EMBED | FOR_CLASSIFY,
-  FOR_ANSWERS = FOR_RANK | FOR_SCORE | FOR_TEXTS | FOR_PAIRS,
+  FOR_ANSWERS = FOR_RANK | FOR_SCORE | FOR_TEXTS | FOR_PAIRS | FOR_PROMO,
   FOR_HISTORIES = FOR_RANK | FOR_SCORE | FOR_USERS,
-  FOR_LINES = FOR_HISTORIES | FOR_TEXTS | FOR_PAIRS,
-  FOR_ALL = 511
+  FOR_LINES = FOR_HISTORIES | FOR_TEXTS | FOR_PAIRS | FOR_PROMO,
+  FOR_ALL = 1023
 };
 
-typedef enum option_kind { OPTION_SWITCH, OPTION_NUMBER, OPTION_FILE, OPTION_WORD, OPTION_NAME } option_kind;
+typedef enum option_kind {
+  OPTION_SWITCH,
+  OPTION_NUMBER,
+  OPTION_REAL,     // a number with a fraction
+  OPTION_POSITIVE, // the same, and `least`, which is 0, is out of range
+  OPTION_FILE,
+  OPTION_FILES, // may be given several times
+  OPTION_WORD,
+  OPTION_NAME
+} option_kind;
 
 typedef struct cli_option {
   const char *name; // without the dashes
   option_kind kind;
   const char
-      *argument;     // what its value is called, of a word those there are: "mean|cls|max"; NULL for a switch
-  size_t offset;     // of its field in cli_options: a bool, an int32_t or a const char *
+      *argument; // what its value is called, of a word those there are: "mean|cls|max"; NULL for a switch
+  size_t offset; // of its field in cli_options: a bool, an int32_t, a double, a cli_files or a const char *
   unsigned commands; // those that take it, of FOR_...
   int32_t least, most, usual;
   const char *usual_text; // the default in words; NULL: the number `usual`, or no default
@@ -52,10 +63,12 @@ extern const size_t cli_command_count;
 extern const char cli_about[];                    // what the program is, a sentence
 extern const char *const cli_questions_about[];   // paragraphs about lines with histories
 extern const char *const cli_texts_about[];       // about lines with texts
+extern const char *const cli_requests_about[];    // about lines with requests for copy
 extern const char *const cli_answers_about[];     // about what is written, a line for a line
 extern const char *const cli_environment_about[]; // about environment variables
 
 const cli_command *cli_find_command(const char *name); // NULL: there is none
+bool option_is_real(const cli_option *option);
 // The default of an option in words: "10", "all processors"; "" for a switch or if there is none.
 const char *option_default(const cli_option *option, char buf[16]);
 

@@ -8,8 +8,10 @@
 //   {"id": "B007", "text": "a hat", "item_attributes": ["brand=x"], "features": [0.5, -1]}
 //   {"id": 1, "history": ["B001"], "item": "B007", "adapter": "spring"}
 //
-// Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored, and unknown items
-// are allowed. Any other mistake is recorded in the line's query, and the next line is read.
+// and requests for copy, whose fields are in cli_request.c.
+//
+// Names may be strings or integers of any length (a log with numeric ids). Unknown fields are ignored (but not in requests), and unknown
+// items are allowed. Any other mistake is recorded in the line's query, and the next line is read.
 //
 // A line becomes lists of item numbers while it is parsed, element by element, so that what is held is the text of one
 // line and the lists of one batch, which has at most BATCH_BYTES of lines.
@@ -59,6 +61,7 @@ void query_clear(cli_query *q, size_t most) {
     q->attributes = NULL;
     q->attributes_cap = 0;
   }
+  offer_clear(&q->offer, most);
   q->known = (souk_user){.n_attributes = 0};
   q->error[0] = '\0';
   strcpy(q->user, "null");
@@ -121,7 +124,7 @@ typedef struct line_parse {
   int rc; // LINE_BAD: an element was wrong, and the ones behind it are passed over
 } line_parse;
 
-static int keep_text(cli_query *q, const char *text, size_t bytes) {
+int query_keep(cli_query *q, const char *text, size_t bytes) {
   const int rc = cli_grow(&q->words, &q->words_cap, q->words_bytes + bytes + 1, 1);
   if (rc != 0) return rc;
   memcpy(q->words + q->words_bytes, text, bytes);
@@ -138,7 +141,7 @@ static int append_event(cli_query *q, int32_t item, int32_t type, const char *te
   if (text != NULL && memchr(text, '\0', bytes) != NULL) return query_fail(q, "a text holds a NUL character");
   while (rc == 0 && q->text_at.n + 1 < q->history.n) rc = cli_append(&q->text_at, -1);
   if (rc == 0) rc = cli_append(&q->text_at, text != NULL ? (int32_t)q->words_bytes : -1);
-  return rc == 0 && text != NULL ? keep_text(q, text, bytes) : rc;
+  return rc == 0 && text != NULL ? query_keep(q, text, bytes) : rc;
 }
 
 // Pointers to the texts, once they move no more.
@@ -202,7 +205,7 @@ static int read_name(line_parse *x, const char *field, cli_list *list, const jno
 static int read_item_attribute(cli_query *q, const jnode *n) {
   if (n->kind != J_STRING) return query_fail(q, "\"item_attributes\" must be an array of names");
   const int rc = cli_append(&q->item_attribute_at, (int32_t)q->words_bytes);
-  return rc != 0 ? rc : keep_text(q, n->text, n->bytes);
+  return rc != 0 ? rc : query_keep(q, n->text, n->bytes);
 }
 
 static int read_feature(cli_query *q, const jnode *n) {
@@ -230,10 +233,12 @@ static bool read_element(void *arg, const jtree *t, const char *key, const jnode
     x->rc = read_name(x, key, &q->allow, n);
   else if (is_key(key, "deny"))
     x->rc = read_name(x, key, &q->deny, n);
-  else if (is_key(key, "item_attributes") && x->lines >= LINES_PAIRS)
+  else if (is_key(key, "item_attributes") && (x->lines == LINES_PAIRS || x->lines == LINES_PRODUCTS))
     x->rc = read_item_attribute(q, n);
   else if (is_key(key, "features") && x->lines == LINES_PRODUCTS)
     x->rc = read_feature(q, n);
+  else if (x->lines >= LINES_REQUESTS)
+    x->rc = offer_element(q, key, n);
   return x->rc == 0 || x->rc == LINE_BAD;
 }
 
@@ -274,10 +279,10 @@ static int take_text(const jtree *t, cli_query *q) {
   if (text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
   if (second != NULL && second->kind != J_STRING) return query_fail(q, "\"text_b\" must be a string");
   q->text_bytes = text->bytes;
-  const int rc = keep_text(q, text->text, text->bytes);
+  const int rc = query_keep(q, text->text, text->bytes);
   if (rc != 0 || second == NULL) return rc;
   q->second = (int32_t)q->words_bytes;
-  return keep_text(q, second->text, second->bytes);
+  return query_keep(q, second->text, second->bytes);
 }
 
 // What is known of an item.
@@ -291,7 +296,7 @@ static int take_product(const jtree *t, cli_query *q) {
   }
   if (text == NULL) return 0;
   q->item_text = (int32_t)q->words_bytes;
-  return keep_text(q, text->text, text->bytes);
+  return query_keep(q, text->text, text->bytes);
 }
 
 // Pointers to an item's attributes, once the texts move no more.
@@ -334,18 +339,18 @@ static bool attribute_is_known(const souk_bundle *b, const char *name) {
 
 static int keep_attribute(cli_query *q, const char *text, size_t bytes) {
   const int rc = cli_append(&q->attribute_at, (int32_t)q->words_bytes);
-  return rc != 0 ? rc : keep_text(q, text, bytes);
+  return rc != 0 ? rc : query_keep(q, text, bytes);
 }
 
-static int take_attribute(const souk_bundle *b, cli_query *q, const jnode *n) {
+static int take_attribute(const souk_bundle *b, cli_query *q, const char *field, const jnode *n) {
   if (n->kind == J_NULL) return 0;
   if (n->kind != J_STRING && n->kind != J_NUMBER)
-    return query_fail(q, "\"attributes\": \"%.60s\" must be a string or a number", n->key);
+    return query_fail(q, "\"%s\": \"%.60s\" must be a string or a number", field, n->key);
   if (!attribute_is_known(b, n->key))
     return query_fail(q, "the bundle knows no attribute \"%.60s\" of users (souk-infer info lists them)",
                       n->key);
   if (memchr(n->text, '\0', n->bytes) != NULL)
-    return query_fail(q, "a value of \"attributes\" holds a NUL character");
+    return query_fail(q, "a value of \"%s\" holds a NUL character", field);
   const int rc = keep_attribute(q, n->key, strlen(n->key));
   return rc != 0 ? rc : keep_attribute(q, n->text, n->bytes);
 }
@@ -361,12 +366,12 @@ static int finish_attributes(cli_query *q) {
   return 0;
 }
 
-static int take_attributes(const jtree *t, const souk_bundle *b, cli_query *q) {
-  const jnode *all = jtree_get(t, t->nodes, "attributes");
+static int take_attributes(const jtree *t, const souk_bundle *b, cli_query *q, const char *field) {
+  const jnode *all = jtree_get(t, t->nodes, field);
   if (all == NULL || all->kind == J_NULL) return 0;
-  if (all->kind != J_OBJECT) return query_fail(q, "\"attributes\" must be an object of names and values");
+  if (all->kind != J_OBJECT) return query_fail(q, "\"%s\" must be an object of names and values", field);
   for (const jnode *n = jtree_first(t, all); n != NULL; n = jtree_next(t, n)) {
-    const int rc = take_attribute(b, q, n);
+    const int rc = take_attribute(b, q, field, n);
     if (rc != 0) return rc;
   }
   return 0;
@@ -381,12 +386,55 @@ static int take_history(const jtree *t, const souk_bundle *b, cli_query *q, bool
     return query_fail(q, "\"history\" must be an array of at most 2^24 events");
   if (text != NULL && text->kind != J_STRING) return query_fail(q, "\"text\" must be a string");
   int rc = text != NULL && !pair ? append_event(q, -1, 0, text->text, text->bytes) : 0;
-  if (rc == 0) rc = take_attributes(t, b, q);
+  if (rc == 0) rc = take_attributes(t, b, q, "attributes");
   if (rc == 0 && pair) rc = take_item(t, b, q);
   if (rc == 0 && pair) rc = take_product(t, q);
   if (rc == 0) rc = finish_texts(q);
   if (rc == 0) rc = finish_product(q);
   return rc != 0 ? rc : finish_attributes(q);
+}
+
+// What copy is asked for. Its item may be unknown, or not given, where a title is.
+static int take_request(const jtree *t, const souk_bundle *b, cli_query *q, bool campaign) {
+  const jnode *history = jtree_get(t, t->nodes, "history"), *item = jtree_get(t, t->nodes, "item");
+  char buf[MAX_NAME_BYTES + 1];
+  const char *name;
+  int rc = offer_fields(q, t, campaign);
+  if (rc != 0) return rc;
+  if (history != NULL && history->kind != J_ARRAY)
+    return query_fail(q, "\"history\" must be an array of at most 2^24 events");
+  if (item == NULL && (campaign || q->offer.title < 0))
+    return query_fail(q, "field \"item\" is missing%s", campaign ? "" : ", and there is no \"title\" either");
+  if (item != NULL && !node_name(item, buf, &name)) return query_fail(q, "\"item\" must be an item's name");
+  if (item != NULL) {
+    q->item = souk_find_item(b, name);
+    q->offer.item_name = (int32_t)q->words_bytes;
+    rc = query_keep(q, name, strlen(name));
+    if (rc != 0) return rc;
+  }
+  if (!campaign && q->offer.language < 0) return query_fail(q, "field \"language\" is missing");
+  if (!campaign && q->offer.market < 0)
+    return query_fail(q, "field \"market\" is missing, which says how prices and dates are written");
+  rc = take_attributes(t, b, q, "user_attributes");
+  if (rc == 0) rc = finish_texts(q);
+  if (rc == 0) rc = offer_finish(q);
+  return rc != 0 ? rc : finish_attributes(q);
+}
+
+// In which language and market copy is to speak to a user, where lists have promotions.
+static int take_speech(const jtree *t, cli_query *q) {
+  const struct {
+    const char *field;
+    int32_t *at;
+  } fields[] = {{"language", &q->offer.language}, {"market", &q->offer.market}};
+  int rc = 0;
+  for (int i = 0; rc == 0 && i < 2; i++) {
+    const jnode *n = jtree_get(t, t->nodes, fields[i].field);
+    if (n == NULL || n->kind != J_STRING) continue;
+    *fields[i].at = (int32_t)q->words_bytes;
+    rc = query_keep(q, n->text, n->bytes);
+  }
+  return rc;
 }
 
 // Candidates and filters.
@@ -410,6 +458,7 @@ static int take_lists(const jtree *t, cli_query *q) {
 // What is in the tree besides the elements, of which read_element says whether they were good.
 static int take_fields(const jtree *t, const souk_bundle *b, cli_query *q, cli_lines lines, int elements) {
   if (t->nodes->kind != J_OBJECT) return query_fail(q, "an object is expected");
+  if (lines >= LINES_REQUESTS && jtree_get(t, t->nodes, "id") == NULL) q->key = "user"; // known by its user
   const jnode *user = jtree_get(t, t->nodes, q->key);
   int rc = user != NULL ? take_user(q, user) : 0;
   if (rc == 0) rc = elements;
@@ -417,8 +466,10 @@ static int take_fields(const jtree *t, const souk_bundle *b, cli_query *q, cli_l
   if (rc != 0) return rc;
   if (lines == LINES_TEXTS) return take_text(t, q);
   if (lines == LINES_PAIRS) return take_history(t, b, q, true);
+  if (lines >= LINES_REQUESTS) return take_request(t, b, q, lines == LINES_CAMPAIGNS);
   if (lines == LINES_HISTORIES) {
     rc = take_history(t, b, q, false);
+    if (rc == 0) rc = take_speech(t, q);
     return rc != 0 ? rc : take_lists(t, q);
   }
   rc = take_product(t, q);
@@ -432,7 +483,7 @@ static int take_line(cli_query *q, cli_lines lines, const char *line, size_t byt
     return rc != 0 ? rc : finish_texts(q);
   }
   q->text_bytes = bytes;
-  return keep_text(q, line, bytes);
+  return query_keep(q, line, bytes);
 }
 
 // A product's features are all there or none is.

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "infer_cli/cli.h"
+#include "infer_cli/cli_promote.h"
 
 enum { RESULTS_AT_ONCE = 4 << 20, TITLE = 4096 };
 
@@ -17,7 +18,9 @@ typedef struct ranker {
   souk_query *queries;
   int32_t *items, *counts, *unknown;
   float *scores;
-  cli_why *why; // NULL: not wanted
+  cli_why *why;       // NULL: not wanted
+  cli_placer *placer; // NULL: no promotions
+  float *u;           // [lines][W] with promotions, whose items are ranked by the same vectors
 } ranker;
 
 static int output_title(const ranker *r, int32_t item) {
@@ -51,6 +54,16 @@ static int output_end(cli_output *o, int32_t unknown) {
   return rc != 0 ? rc : output_text(o, "}\n");
 }
 
+// Lists of questions that are laid out, with promotions.
+static souk_status ask_promoted(ranker *r, cli_query *const *lines, size_t n, souk_error *e) {
+  souk_status rc = souk_query_vectors(r->b, r->queries, n, r->o->threads, r->u, r->unknown, e);
+  for (size_t i = 0; i < n; i++) r->queries[i].u = r->u + i * (size_t)r->info.dimension;
+  if (rc == SOUK_OK)
+    rc = souk_rank(r->b, r->queries, n, r->o->k, &r->options, r->items, r->scores, r->counts, NULL, e);
+  if (rc != SOUK_OK) return rc;
+  return placer_ask(r->placer, lines, r->queries, n, r->o->k, r->items, r->scores, r->counts, e);
+}
+
 static souk_status ask_ranked(void *arg, cli_query *const *lines, size_t n, souk_error *e) {
   ranker *r = arg;
   for (size_t i = 0; i < n; i++) {
@@ -64,7 +77,10 @@ static souk_status ask_ranked(void *arg, cli_query *const *lines, size_t n, souk
                                  .n_deny = q->deny.n,
                                  .adapter = q->adapter};
   }
-  return souk_rank(r->b, r->queries, n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown, e);
+  if (r->placer == NULL)
+    return souk_rank(r->b, r->queries, n, r->o->k, &r->options, r->items, r->scores, r->counts, r->unknown,
+                     e);
+  return ask_promoted(r, lines, n, e);
 }
 
 static int write_ranked(void *arg, cli_query *q, size_t i) {
@@ -75,6 +91,7 @@ static int write_ranked(void *arg, cli_query *q, size_t i) {
   if (rc == 0) rc = output_array(r, ",\"items\":[", items, NULL, n);
   if (rc == 0) rc = output_array(r, ",\"scores\":[", items, r->scores + i * (size_t)r->o->k, n);
   if (rc == 0 && r->info.has_catalogue) rc = output_array(r, ",\"titles\":[", items, NULL, n);
+  if (rc == 0 && r->placer != NULL) rc = placer_write(r->placer, r->out, i);
   if (rc == 0 && r->why != NULL) rc = why_write(r->why, r->out);
   return rc != 0 ? rc : output_end(r->out, r->unknown[i]);
 }
@@ -87,7 +104,9 @@ static int allocate(ranker *r) {
   r->scores = malloc(r->lines * k * sizeof *r->scores);
   r->counts = malloc(r->lines * sizeof *r->counts);
   r->unknown = malloc(r->lines * sizeof *r->unknown);
-  if (r->queries == NULL || r->items == NULL || r->scores == NULL || r->counts == NULL || r->unknown == NULL)
+  r->u = malloc((r->o->promote != NULL ? r->lines * (size_t)r->info.dimension : 1) * sizeof *r->u);
+  if (r->queries == NULL || r->items == NULL || r->scores == NULL || r->counts == NULL ||
+      r->unknown == NULL || r->u == NULL)
     return cli_fail(EXIT_FAILED, "out of memory: %zu lists of %zu items", r->lines, k);
   return 0;
 }
@@ -98,6 +117,8 @@ static void ranker_free(ranker *r) {
   free(r->scores);
   free(r->counts);
   free(r->unknown);
+  free(r->u);
+  placer_close(r->placer);
   free(r->allow.items);
   free(r->deny.items);
   why_free(r->why);
@@ -116,6 +137,8 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
               .options = {.threads = o->threads, .keep_history = o->keep_history, .no_mix = o->no_mix}};
   souk_get_info(b, &r.info, NULL);
   int rc = o->gradients && !o->why ? cli_fail(EXIT_USAGE, "--gradients needs --why") : must_rank(b);
+  if (rc == 0 && o->promote == NULL && o->needs_promote != NULL)
+    rc = cli_fail(EXIT_USAGE, "--%s needs --promote", o->needs_promote);
   if (rc == 0) rc = allocate(&r);
   if (rc == 0 && o->why) rc = why_new(&r.why, o, b);
   if (rc == 0 && o->allow != NULL) rc = read_item_file(&r.allow, o->allow, b);
@@ -124,6 +147,7 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
   r.options.n_allow = r.allow.n;
   r.options.deny = r.deny.items;
   r.options.n_deny = r.deny.n;
+  if (rc == 0 && o->promote != NULL) rc = placer_open(&r.placer, o, b, &r.options);
   if (rc == 0) rc = input_open(&r.in, o->input);
   r.in.plain = o->text;
   if (rc == 0) rc = find_adapter(b, o->adapter, &r.in.adapter);
@@ -135,6 +159,7 @@ int command_rank(const cli_options *o, const souk_bundle *b) {
                           .ask = ask_ranked,
                           .write = write_ranked};
   rc = answer_all(rc, &r.in, b, &a);
+  if (r.placer != NULL) placer_tell(r.placer);
   ranker_free(&r);
   return rc;
 }

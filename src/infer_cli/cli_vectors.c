@@ -180,6 +180,7 @@ static int info_json(cli_output *o, const souk_bundle *b, const souk_info *i) {
   if (rc == 0) rc = output_text(o, i->has_mix ? ",\"mix\":true" : ",\"mix\":false");
   if (rc == 0) rc = output_text(o, i->has_words ? ",\"words\":true" : ",\"words\":false");
   if (rc == 0) rc = output_text(o, i->items > 0 && i->unranked == 0 ? ",\"ranks\":true" : ",\"ranks\":false");
+  if (rc == 0) rc = output_text(o, i->has_copy ? ",\"copy\":true" : ",\"copy\":false");
   if (rc == 0) rc = output_text(o, i->makes_items ? ",\"new_items\":true" : ",\"new_items\":false");
   if (rc == 0 && i->labels > 0)
     rc = output_text(o, i->labels_pairs ? ",\"labels_of\":\"pairs\"" : ",\"labels_of\":\"texts\"");
@@ -220,6 +221,13 @@ static int info_new_items(cli_output *o, const souk_info *i) {
   return output_text(o, text);
 }
 
+static int info_copy(cli_output *o, const souk_bundle *b) {
+  size_t bytes;
+  const bool rules = souk_carried_lexicon(b, 0, &bytes, NULL) != NULL;
+  return output_text(o, rules ? "copy         is written, by the bundle's lexicons\n"
+                              : "copy         is written, and there is no lexicon\n");
+}
+
 static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
   char text[512];
   snprintf(text, sizeof text,
@@ -236,6 +244,7 @@ static int info_text(cli_output *o, const souk_bundle *b, const souk_info *i) {
            i->has_words ? "are read" : "are not read", (double)i->memory_bytes / 1048576.0,
            (double)i->mapped_bytes / 1048576.0);
   int rc = output_text(o, text);
+  if (rc == 0 && i->has_copy) rc = info_copy(o, b);
   if (rc == 0 && i->makes_items) rc = info_new_items(o, i);
   if (rc == 0) rc = output_text(o, "event types ");
   for (int32_t t = 0; rc == 0 && t < i->event_types; t++) {

@@ -10,8 +10,9 @@ static int check_files(const cli_options *o) {
   const struct {
     const char *option, *path;
     bool written;
-  } files[] = {{"--output", o->output, true}, {"--names", o->names, true},  {"--input", o->input, false},
-               {"--texts", o->texts, false},  {"--allow", o->allow, false}, {"--deny", o->deny, false}};
+  } files[] = {{"--output", o->output, true},   {"--names", o->names, true},  {"--input", o->input, false},
+               {"--texts", o->texts, false},    {"--allow", o->allow, false}, {"--deny", o->deny, false},
+               {"--promote", o->promote, false}};
   const size_t n = sizeof files / sizeof *files;
   for (size_t i = 0; i < n; i++)
     for (size_t j = i + 1; j < n; j++) {
