@@ -119,8 +119,9 @@ static void print_times(const char *what, double *taken, size_t n, double unit, 
   double sum = 0;
   for (size_t i = 0; i < n; i++) sum += taken[i];
   qsort(taken, n, sizeof *taken, order_double);
-  printf("%-8s %8zu times: mean %.3f, median %.3f, p99 %.3f, most %.3f %s\n", what, n, unit * sum / (double)n,
-         unit * taken[n / 2], unit * taken[n - 1 - n / 100], unit * taken[n - 1], name);
+  printf("%-8s %8zu times: least %.3f, mean %.3f, median %.3f, p99 %.3f, most %.3f %s\n", what, n,
+         unit * taken[0], unit * sum / (double)n, unit * taken[n / 2], unit * taken[n - 1 - n / 100],
+         unit * taken[n - 1], name);
 }
 
 static status time_compile(const lexicon_text *text, double seconds, lexicon **out) {

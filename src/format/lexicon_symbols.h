@@ -37,7 +37,7 @@ static inline lexicon_symbol lexicon_read(const char *text, size_t left, size_t 
   const unsigned char *s = (const unsigned char *)text;
   *bytes = 1;
   if (s[0] < 0x80) return lexicon_symbol_of(s[0]);
-  if (s[0] >= 0xE5 && s[0] <= 0xE9 && left >= 3) {
+  if (left >= 3 && ((s[0] >= 0xE5 && s[0] <= 0xE9) || (s[0] == 0xE4 && s[1] >= 0xB8))) { // U+4E00 to U+9FFF
     *bytes = 3;
     return (lexicon_symbol){(s[0] & 0xFu) << 12 | (s[1] & 0x3Fu) << 6 | (s[2] & 0x3Fu), LEXICON_CHINESE};
   }

@@ -36,6 +36,20 @@ check "the measured peak and bandwidth are above zero" grep -qE 'peak of a squar
 check "--tokens 40 is accepted" tiny --tokens 40 --ops embed
 cp "$work/.out" "$work/forty"
 check "--tokens 40 makes a batch of 40 tokens" grep -qE '^40 tokens in [0-9]+ sequences' "$work/forty"
+mkdir "$work/vocab"
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the best soft coat '##s' '##er' 最 好 近 。 . , >"$work/vocab/vocab.txt"
+printf '%s\n' 'The best coats, softer.' 最近好。最好。 >"$work/lines"
+printf '%s\n' best 最 '!最近' >"$work/banned"
+lexicon() { "$souk" bench lexicon --vocab "$work/vocab" --input "$work/lines" --seconds 0 "$@"; }
+check "souk bench lexicon times drawn phrases" lexicon --phrases 200
+cp "$work/.out" "$work/drawn"
+check "it says how long compiling, binding and masks take" bash -c "for what in compile bind like mask; do
+  grep -qE \"^\$what +[0-9]+ times: least [0-9.]+, mean [0-9.]+, median [0-9.]+, p99 [0-9.]+, most [0-9.]+ (ms|us)\" '$work/drawn' || exit 1; done"
+check "a lexicon of its own can be timed" lexicon --lexicon "$work/banned"
+cp "$work/.out" "$work/own"
+check "it has as many phrases as its file" grep -qE '^3 phrases, ' "$work/own"
+echo '[x]' >"$work/wrong"
+check_error "a lexicon that is none is named with its line" 'wrong, line 1: a section that is neither' lexicon --lexicon "$work/wrong"
 check_error "souk bench without a benchmark prints its usage" "usage: souk bench ops" "$souk" bench
 check_error "an unknown benchmark is an error" 'there is no benchmark "op"; there are ops, words and lexicon' "$souk" bench op
 check_error "a pattern that fits no op is an error" "--ops nothing: no op of these shapes has such a name" tiny --ops nothing
