@@ -1,6 +1,6 @@
 // The leash, KL(base || tuned) over classes without whole logits: what lies between the matmuls of src/cuda/cuda_leash.c.
 //
-//   s_ij = x_i . t_j + b_j,  s0_ij likewise of the base;  p, p0 their softmax over j
+//   s_ij = inv_temperature x_i . t_j + b_j,  s0_ij likewise of the base;  p, p0 their softmax over j
 //   loss_i = sum_j p0_ij (log p0_ij - log p_ij);   g_ij = weight_i scale (p_ij - p0_ij)
 //
 // losses: a block a row. It goes over both models' scores once with a running maximum and sum of exponentials in each thread

@@ -84,7 +84,7 @@ static status scores(const run *r, bool base, int32_t first, int32_t count) {
                             .ldb = p->hidden,
                             .c = base ? r->w.base : r->w.scores,
                             .ldc = r->w.ld,
-                            .alpha = 1.0f,
+                            .alpha = base ? p->base_inv_temperature : p->inv_temperature,
                             .beta = 0.0f};
   return cuda_matmul(r->ctx, &call, r->at.workspace);
 }
@@ -100,7 +100,7 @@ static status gradient_of_rows(const run *r, int32_t first, int32_t count) {
                             .ldb = p->hidden,
                             .c = (float *)p->dx + (size_t)first * (size_t)p->hidden,
                             .ldc = p->hidden,
-                            .alpha = 1.0f,
+                            .alpha = p->inv_temperature,
                             .beta = 1.0f};
   return cuda_matmul(r->ctx, &call, r->at.workspace);
 }
@@ -129,7 +129,7 @@ static status gradient_of_table(const run *r, int32_t first, int32_t count) {
                             .ldb = p->hidden,
                             .c = p->dtable,
                             .ldc = p->hidden,
-                            .alpha = 1.0f,
+                            .alpha = p->inv_temperature,
                             .beta = 1.0f};
   return cuda_matmul(r->ctx, &call, r->at.workspace);
 }

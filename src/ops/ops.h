@@ -319,7 +319,7 @@ typedef struct xent_params {
 } xent_params;
 
 // How far a model's distribution over classes has gone from that of a frozen one, which holds it as a leash does:
-// KL(p0 || p) = sum_j p0_j (log p0_j - log p_j), with p the softmax of x table^T + bias and p0 that of base_x base_table^T + base_bias.
+// KL(p0 || p) = sum_j p0_j (log p0_j - log p_j), with p the softmax of inv_temperature x table^T + bias and p0 that of base_x base_table^T + base_bias.
 // It is the cross-entropy with the base's distribution as soft targets, less that distribution's entropy. Logits never exist whole.
 // Adds weight * KL of each live row and the weights to its slot (no hits). With dx set it also adds the gradients of
 // scale * weight * KL, (p - p0) scale weight by the logits, in the same pass. Nothing flows into the base. The base's table may be the
@@ -334,11 +334,12 @@ typedef struct leash_params {
   const act *table, *base_table; // [classes,H] r
   const act *bias, *base_bias;   // [classes] r; NULL: none
   float *row_loss;               // [M] w: KL (nats, unweighted); may be NULL
-  bool forward_only;             // as in xent_params
-  act *dx;                       // [M,H] a; NULL: forward only
-  float *dtable;                 // [classes,H] a; NULL: not wanted (frozen)
-  float *dbias;                  // [classes] a; NULL: not wanted, or bias is NULL
-  uint8_t *touched;              // [classes] set to 1 where dtable was added to; may be NULL
+  float inv_temperature, base_inv_temperature;
+  bool forward_only; // as in xent_params
+  act *dx;           // [M,H] a; NULL: forward only
+  float *dtable;     // [classes,H] a; NULL: not wanted (frozen)
+  float *dbias;      // [classes] a; NULL: not wanted, or bias is NULL
+  uint8_t *touched;  // [classes] set to 1 where dtable was added to; may be NULL
 } leash_params;
 
 // Losses of the logits z of few classes. Labels of -1 are ignored. Adds weight * nll, weight and hits of the others to its slot.

@@ -235,6 +235,13 @@ static void write_copy(const synth_world *w, rng *r, copy_shown *x) {
   if (!x->zh) capitals(x->text);
 }
 
+void copy_in_style(const synth_world *w, int64_t user, int64_t time, copy_style style, copy_shown *x) {
+  rng r = synth_rng(w->c.seed, DRAW_COPY_OTHER + (uint32_t)style, user);
+  r.block = (uint32_t)time;
+  x->style = style;
+  write_copy(w, &r, x);
+}
+
 static void item_short_name(const synth_world *w, copy_shown *x) {
   const synth_item *item = &w->items[x->item];
   const department_words *d = &synth_departments[item->category / DEPARTMENT_CATEGORIES];

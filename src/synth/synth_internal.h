@@ -25,7 +25,8 @@ enum {
   DRAW_QUALITY,
   DRAW_MARKET,
   DRAW_COPY_READER,
-  DRAW_COPY
+  DRAW_COPY,
+  DRAW_COPY_OTHER // and three more, one for each style
 };
 
 static inline rng synth_rng(int64_t seed, uint32_t draw, int64_t number) {

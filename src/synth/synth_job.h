@@ -58,7 +58,7 @@ typedef struct synth_job {
   const char *dir; // where the files are written
   double seconds;
   text_file *csv, *jsonl, *promos, *promo_truth, *users, *shown, *shown_truth, *reviews, *review_truth,
-      *copies, *copy_truth;
+      *copies, *copy_truth, *candidates;
   log_row *rows;
   promo_row *pages;
   offer_row *offers;

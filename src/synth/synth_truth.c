@@ -91,6 +91,7 @@ status write_manifest(synth_job *job) {
                                       "reviews.jsonl.gz",
                                       "truth/reviews.csv.gz",
                                       "copy.jsonl.gz",
+                                      "copy_candidates.jsonl.gz",
                                       "truth/copy.csv.gz",
                                       "truth/copy_styles.tsv"};
   json_t *files = json_object();

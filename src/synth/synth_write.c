@@ -211,10 +211,10 @@ static status write_term(text_file *f, const char *name, double value) {
   return isnan(value) ? OK : text_printf(f, ",\"%s\":%.10g", name, value);
 }
 
-static status write_copy_row(synth_job *job, const copy_row *row, int64_t number) {
+// One candidate of an impression; what came of it is only known of the one that was shown.
+static status write_candidate(text_file *f, const copy_row *row, const copy_shown *x, int64_t number,
+                              bool shown) {
   char user[32], item[32], time[32];
-  const copy_shown *x = &row->x;
-  text_file *f = job->copies;
   TRY(text_printf(
       f,
       "{\"id\":\"k%08lld\",\"time\":\"%s\",\"user\":\"%s\",\"item\":\"%s\",\"goal\":\"%s\",\"type\":\"%s\","
@@ -229,8 +229,19 @@ static status write_copy_row(synth_job *job, const copy_row *row, int64_t number
   TRY(write_term(f, "threshold", x->threshold));
   if (x->month > 0) TRY(text_printf(f, ",\"date\":\"%02d-%02d\"", x->month, x->day));
   if (x->code[0] != '\0') TRY(text_printf(f, ",\"code\":\"%s\"", x->code));
-  TRY(text_printf(f, ",\"copy\":\"%s\",\"style\":\"%s\",\"click\":%d,\"propensity\":%.6f}\n", x->text,
-                  copy_style_names[x->style], x->click, x->propensity));
+  TRY(text_printf(f, ",\"copy\":\"%s\",\"style\":\"%s\"", x->text, copy_style_names[x->style]));
+  return shown ? text_printf(f, ",\"click\":%d,\"propensity\":%.6f}\n", x->click, x->propensity)
+               : text_printf(f, "}\n");
+}
+
+static status write_copy_row(synth_job *job, const copy_row *row, int64_t number) {
+  const copy_shown *x = &row->x;
+  TRY(write_candidate(job->copies, row, x, number, true));
+  for (int32_t k = 0; k < COPY_STYLES; k++) {
+    copy_shown other = *x;
+    if (k != (int32_t)x->style) copy_in_style(job->w, row->user, row->time, (copy_style)k, &other);
+    TRY(write_candidate(job->candidates, row, &other, number, k == (int32_t)x->style));
+  }
   TRY(text_printf(job->copy_truth, "k%08lld", (long long)number));
   for (int32_t k = 0; k < COPY_STYLES; k++) TRY(text_printf(job->copy_truth, ",%.6f", x->p_click[k]));
   return text_printf(job->copy_truth, "\n");
@@ -299,6 +310,7 @@ static status open_reviews(synth_job *job) {
 static status open_copies(synth_job *job) {
   const int64_t level = job->c->deflate;
   TRY(text_open(&job->copies, job->dir, "copy.jsonl.gz", level));
+  TRY(text_open(&job->candidates, job->dir, "copy_candidates.jsonl.gz", level));
   TRY(text_open(&job->copy_truth, job->dir, "truth/copy.csv.gz", level));
   TRY(text_printf(job->copy_truth, "id"));
   for (int32_t k = 0; k < COPY_STYLES; k++) TRY(text_printf(job->copy_truth, ",%s", copy_style_names[k]));
@@ -320,11 +332,11 @@ status logs_open(synth_job *job) {
   return c->reviews ? open_reviews(job) : OK;
 }
 
-enum { LOGS = 11 };
+enum { LOGS = 12 };
 static void list_logs(synth_job *job, text_file **files[LOGS]) {
   text_file **const all[LOGS] = {&job->csv,          &job->jsonl,  &job->users,       &job->promos,
                                  &job->promo_truth,  &job->shown,  &job->shown_truth, &job->reviews,
-                                 &job->review_truth, &job->copies, &job->copy_truth};
+                                 &job->review_truth, &job->copies, &job->copy_truth,  &job->candidates};
   memcpy(files, all, sizeof all);
 }
 

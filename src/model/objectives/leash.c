@@ -44,6 +44,9 @@ static leash_params leash_op(const leash *self, const model_core *m, int32_t slo
                     .slot = slot,
                     .hidden = (int32_t)m->c.hidden,
                     .classes = (int32_t)m->c.copy_classes,
+                    .inv_temperature = (float)(1.0 / m->c.temperature),
+                    .base_inv_temperature =
+                        self->base_core != NULL ? (float)(1.0 / self->base_core->c.temperature) : 1.0f,
                     .forward_only = !grads};
   if (self->copy == NULL) return p;
   const model_core *base = self->base_core;

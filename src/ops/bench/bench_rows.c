@@ -322,6 +322,8 @@ static void held_back(maker *k, op_params *p) {
   const int32_t H = m->hidden, M = k->batch->facts.masked;
   const float spread = 1 / sqrtf((float)H);
   p->leash = (leash_params){.n = masked(k),
+                            .inv_temperature = 1,
+                            .base_inv_temperature = 1,
                             .hidden = H,
                             .classes = m->vocab,
                             .weights = k->batch->view.weights,

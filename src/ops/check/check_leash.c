@@ -95,6 +95,10 @@ static void bind(int32_t i, const fixture *f, column *c, direction pass, op_para
                             .slot = i % MAX_SLOTS,
                             .hidden = k->hidden,
                             .classes = k->classes,
+                            .inv_temperature = i % 3 == 1 ? 0.5f : 1.0f,
+                            .base_inv_temperature = i % 3 == 1 && i % 2 == 0 ? 0.25f
+                                                    : i % 3 == 1             ? 0.5f
+                                                                             : 1.0f,
                             .weights = k->how & NO_WEIGHTS ? NULL : c->batch.weights,
                             .score_bytes = i < CASES - REAL ? FEW_BYTES : 0,
                             .x = c->at[X],

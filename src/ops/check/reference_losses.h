@@ -174,7 +174,8 @@ static void leash_scores(const op_ctx *ctx, const leash_params *p, int64_t i, bo
   for (int64_t c = 0; c < p->classes; c++) {
     REAL dot = 0;
     for (int32_t j = 0; j < p->hidden; j++) dot += operand(ctx, x[j]) * operand(ctx, t[c * p->hidden + j]);
-    s[c] = dot + (bias != NULL ? reals(bias)[c] : 0);
+    s[c] = (REAL)(base ? p->base_inv_temperature : p->inv_temperature) * dot +
+           (bias != NULL ? reals(bias)[c] : 0);
   }
 }
 
@@ -203,8 +204,10 @@ static void leash_row(op_ctx *ctx, const leash_params *p, int64_t i, REAL *s, RE
     const REAL g = (REAL)ctx->state.scale[p->slot] * weight * (MATH(exp)(s[c]) - MATH(exp)(s0[c]));
     if (p->bias != NULL && p->dbias != NULL) reals(p->dbias)[c] += g;
     for (int32_t j = 0; j < H; j++) {
-      reals(p->dx)[i * H + j] += operand(ctx, g) * operand(ctx, reals(p->table)[c * H + j]);
-      if (p->dtable != NULL) reals(p->dtable)[c * H + j] += operand(ctx, g) * operand(ctx, x[j]);
+      reals(p->dx)[i * H + j] +=
+          (REAL)p->inv_temperature * operand(ctx, g) * operand(ctx, reals(p->table)[c * H + j]);
+      if (p->dtable != NULL)
+        reals(p->dtable)[c * H + j] += (REAL)p->inv_temperature * operand(ctx, g) * operand(ctx, x[j]);
     }
   }
 }

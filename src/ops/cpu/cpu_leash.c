@@ -2,7 +2,7 @@
 //
 // Rows are taken in blocks whose logits, of both models, are the only ones to exist (score_bytes). The classes are split among
 // threads, so each thread owns its part of the table's gradient and nothing needs atomics:
-//   1. s = x table^T + bias and s0 likewise of the base; each thread's largest ones of a row
+//   1. s = inv_temperature x table^T + bias and s0 likewise of the base; each thread's largest ones of a row
 //   2. sums of exp(s - largest) and of exp(s0 - largest of these), in double over threads
 //   3. p0 (log p0 - log p) is added up, and p - p0 written in place of s
 //   4. times weight scale: dtable += g^T x, dbias += column sums, and each thread's share of dx
@@ -62,7 +62,8 @@ static void scores(const run *r, bool base, int64_t begin, int64_t end) {
   float *s = r->scratch + (base ? r->at.base : r->at.scores) + begin;
   float *most = r->scratch + r->at.maxima + ((size_t)omp_get_thread_num() * 2 + base) * r->at.rows;
   if (width > 0)
-    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, r->count, width, H, 1.0f, x, H, t, H, 0.0f, s, C);
+    cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, r->count, width, H,
+                base ? p->base_inv_temperature : p->inv_temperature, x, H, t, H, 0.0f, s, C);
   for (int32_t i = 0; i < r->count; i++, s += C)
     most[i] = bias != NULL ? simd()->add_max(bias + begin, s, (size_t)width) : simd()->max(s, (size_t)width);
 }
@@ -143,11 +144,11 @@ static void gradients(const run *r, int64_t begin, int64_t end) {
     simd()->scale(r->scratch[r->at.slopes + (size_t)i], row, (size_t)width);
     if (p->bias != NULL && p->dbias != NULL) simd()->add(row, p->dbias + begin, (size_t)width);
   }
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r->count, H, width, 1.0f, g, C,
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasNoTrans, r->count, H, width, p->inv_temperature, g, C,
               (const float *)p->table + begin * H, H, 0.0f, dx, H);
   if (p->dtable != NULL)
-    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, r->count, 1.0f, g, C, x, H, 1.0f,
-                p->dtable + begin * H, H);
+    cblas_sgemm(CblasRowMajor, CblasTrans, CblasNoTrans, width, H, r->count, p->inv_temperature, g, C, x, H,
+                1.0f, p->dtable + begin * H, H);
 }
 
 static void add_rows(const run *r, int32_t threads) {
