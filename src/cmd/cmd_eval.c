@@ -10,6 +10,7 @@
 #include "base/shell.h"
 #include "base/threads.h"
 #include "cmd/cmd.h"
+#include "cmd/eval_copy_policy.h"
 #include "cmd/eval_copy_run.h"
 #include "cmd/eval_labels.h"
 #include "eval/evaluation.h"
@@ -305,7 +306,23 @@ static status judge_copy(const eval_flags *f, const copy_flags *o, const char *w
   return rc;
 }
 
+static status judge_policy(const eval_flags *f, const eval_policy_flags *o, const char *where) {
+  const eval_copy_run_how run = {.where = where,
+                                 .data = o->data,
+                                 .which = f->which,
+                                 .device = f->device,
+                                 .part = f->part,
+                                 .raw = f->weights == WEIGHTS_RAW,
+                                 .threads = (int32_t)f->threads};
+  const eval_copy_how how = {
+      .figures = f->figures, .json = f->json, .replicates = f->bootstrap, .seed = f->seed};
+  if (where == NULL) return fail(ERR_ARGUMENT, "souk eval --copy_policy needs a run or a checkpoint");
+  threads_use(f->threads);
+  return eval_copy_policy(&run, o, &how);
+}
+
 status cmd_eval(int argc, char **argv) {
+  static eval_policy_flags policy;
   static eval_flags f;
   static evaluation_config c;
   static copy_flags copy;
@@ -315,18 +332,23 @@ status cmd_eval(int argc, char **argv) {
       {"data", "Data", data_option, 1, &f},
       {"baselines", "Counting baselines", baseline_options, n_baseline_options, &c.baselines},
       {"", "Copy", eval_copy_options, n_eval_copy_options, &copy.of},
+      {"", "Copy as a policy", eval_policy_options, n_eval_policy_options, &policy},
       {"", "How --copy is written", copy_decoding_options, n_copy_decoding_options, &copy.decoding},
   };
   const option_set set = {
       .usage = "souk eval RUN|CHECKPOINT [--data DIR] [--part test|valid] [options]\n"
                "souk eval RUN|CHECKPOINT --labels FILE [--figures FILE] [--plot FILE.svg]\n"
                "souk eval RUN|CHECKPOINT --copy [--generated FILE.jsonl] [--decode beam] [--report FILE]\n"
+               "souk eval RUN|CHECKPOINT --copy_policy DIR [--policy_truth FILE] [--figures FILE]\n"
                "souk eval --copy_text FILE --reference FILE [--language zh] [--figures FILE] [--report FILE]",
       .summary =
           "Ranks the held-out items of a data set by a model and, always beside it, by counting baselines:\n"
           "HR, NDCG and MRR over the whole catalogue and among sampled negatives, with bootstrap intervals.\n"
           "With --labels: AUC, log loss, calibration, accuracy, F1 and confusion of a run on labels.\n"
-          "With --copy and --copy_text: BLEU, ROUGE-L, distinct-n and repetition of copy beside references.",
+          "With --copy and --copy_text: BLEU, ROUGE-L, distinct-n and repetition of copy beside references.\n"
+          "With --copy_policy: the clicks that a model of copy would earn, from a log of impressions: SNIPS "
+          "and IPS with\n"
+          "intervals by user and the effective sample.",
       .sections = sections,
       .count = sizeof sections / sizeof *sections};
   const char *where = NULL;
@@ -335,6 +357,8 @@ status cmd_eval(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
+  if (policy.data[0] != '\0') return judge_policy(&f, &policy, n == 1 ? where : NULL);
+  if (policy.truth[0] != '\0') return fail(ERR_ARGUMENT, "--policy_truth is of --copy_policy");
   if (copy.of.copy || copy.of.text[0] != '\0')
     return judge_copy(&f, &copy, n == 1 ? where : NULL, argc, argv);
   TRY(eval_copy_unused(&copy.of));

@@ -66,7 +66,15 @@ status copy_score_part(copy_score *out, model *m, const copy_examples *e, copy_p
 
 status copy_log_probability(model *m, const copy_examples *e, int64_t row, const int32_t *copy, int32_t n,
                             double *out) {
-  const copy_source s = copy_examples_source(e, row);
+  return copy_log_probability_of(m, e, row, row, copy, n, out);
+}
+
+status copy_log_probability_of(model *m, const copy_examples *e, int64_t row, int64_t history_of,
+                               const int32_t *copy, int32_t n, double *out) {
+  const copy_source other = copy_examples_source(e, history_of);
+  copy_source s = copy_examples_source(e, row);
+  s.history = other.history;
+  s.fixed = other.fixed;
   batch *b;
   slot_result r;
   if (copy == NULL) copy = copy_list(&e->rows->copy, row, &n);

@@ -21,5 +21,8 @@ status copy_score_part(copy_score *out, model *m, const copy_examples *e, copy_p
 // room for them. copy NULL: the row's own.
 status copy_log_probability(model *m, const copy_examples *e, int64_t row, const int32_t *copy, int32_t n,
                             double *out);
+// The same, had the row's request come from the user of another row, with the history that this one had then.
+status copy_log_probability_of(model *m, const copy_examples *e, int64_t row, int64_t history_of,
+                               const int32_t *copy, int32_t n, double *out);
 
 #endif
