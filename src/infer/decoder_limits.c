@@ -114,6 +114,7 @@ souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_r
   l->least = r->min_tokens > 0 ? r->min_tokens : o->min_tokens;
   l->most = most > 0 && most < longest ? most : longest;
   l->no_repeat = o->no_repeat;
+  l->looks_ahead = o->decode == SOUK_DECODE_BEAM; // which cannot go back
   if (l->least > l->most)
     snprintf(why, room, "copy should have at least %d tokens, and may have %d", l->least, l->most);
   PASS(find_lexicons(l, r, e));
@@ -367,7 +368,7 @@ bool limits_mask(const copy_limits *l, const limit_state *s, const int32_t *toke
     if (needed >=
         left) // another token would leave too little room, and a phrase that was begun would have to begin again
       keep_required(l, s, left, bits);
-    if (left == 1) keep_endings(l, s, bits);
+    if (left == 1 && l->looks_ahead) keep_endings(l, s, bits);
   } else {
     memset(bits, 0, words * sizeof *bits);
   }

@@ -33,6 +33,8 @@ typedef struct copy_limits {
   uint32_t slots;                 // bit s: term s is given and the vocabulary has its slot
   int32_t least, most;            // tokens, the end not counted
   int32_t no_repeat;
+  bool
+      looks_ahead; // the last token is one that the copy may end with; else whoever searches goes back where it is not
   int32_t required[REQUIRED_TOKENS], n_required;
   requirement requirements[REQUIREMENTS];
   int32_t n_requirements;

@@ -1,6 +1,7 @@
 // Which tokens are taken, where each hypothesis goes its own way: the best one, or a draw; see decoder.h.
 //
-// A draw is a function of names: the seed of the call, that of the request, the number of the copy and the position. So the same copy comes
+// A draw is a function of names: the seed of the call, that of the request, the number of the copy, the position, and how often it went back
+// (so that a draw in place of another is independent of it, and follows the distribution of what is left). So the same copy comes
 // in any batch and with any number of threads.
 #include <math.h>
 #include <string.h>
@@ -57,7 +58,8 @@ static int32_t best_token(const decoder *d, const float *logits) {
 
 // Uniform in [0, 1), 53 bits.
 static double draw(const decoder *d, const copy_seat *s, const hypothesis *h) {
-  const uint32_t position = (uint32_t)h->n, low = (uint32_t)s->seed, high = (uint32_t)(s->seed >> 32);
+  const uint32_t position = (uint32_t)h->n | (uint32_t)h->n_dead << 16, low = (uint32_t)s->seed,
+                 high = (uint32_t)(s->seed >> 32);
   uint32_t words[4];
   uint8_t bytes[16];
   d->c.k->philox(d->j->options.seed, DRAW_STREAM, &position, (uint32_t)h->number, &low, &high, bytes, 1);

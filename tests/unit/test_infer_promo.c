@@ -19,7 +19,7 @@ static bundle_adapters none;
 // The adapters of a bundle of the same shape: of low rank (the word table too), of bottlenecks, of biases.
 static void lend_adapters(void) {
   char data[300];
-  model_config c = copy_config();
+  model_config c = copy_bundle_config();
   tiny_directory(other_dir, sizeof other_dir);
   snprintf(data, sizeof data, "%s/data", other_dir);
   tiny_texts(data, 5, b->vocab_size - TINY_FIRST); // as many tokens
@@ -33,7 +33,7 @@ static void lend_adapters(void) {
 
 static int open_all(void **state) {
   (void)state;
-  model_config c = copy_config();
+  model_config c = copy_bundle_config();
   tiny_directory(dir, sizeof dir);
   copy_bundle(dir, copy_vocab(WORDS), &c, COPY_TOKENS, 2);
   b = tiny_open(dir);
