@@ -140,6 +140,34 @@ static bool is_led(const input *in, size_t at) {
   return false;
 }
 
+// Is there a sign of money behind the number that is not that of the next one?
+static size_t sign_behind(const input *in, size_t at, const quantity_word **w) {
+  const size_t from = skip_spaces(in, at);
+  size_t n;
+  const uint32_t c = character(in, from, &n);
+  if (c != '$' && c != 0xA5 && c != 0xA3 && c != 0x20AC) return 0;
+  const size_t next = skip_spaces(in, from + n);
+  if (quantity_is_digit(character(in, next, &n)) || longest(in, next, ZH_NUMERAL, NULL) > 0 ||
+      longest(in, next, EN_NUMBER, NULL) > 0)
+    return 0;
+  return longest(in, from, SIGN, w);
+}
+
+// A unit that does not go by the language of the number, twenty件, 三%, 五 euros: its end; 0: there is none.
+static size_t other_unit(const input *in, size_t at, bool english, quantity_unit *unit) {
+  const quantity_word *w = NULL;
+  const size_t from = skip_spaces(in, at), between = skip_between(in, at);
+  size_t n, end;
+  if (character(in, from, &n) == '%') {
+    *unit = UNIT_PERCENT;
+    return from + n;
+  }
+  end = english ? measure_at(in, from, &w) : longest(in, between > 0 ? between : at, EN_UNIT, &w);
+  if (end == 0) end = sign_behind(in, at, &w);
+  if (end > 0) *unit = w->unit;
+  return end;
+}
+
 // ---- Chinese numbers -------------------------------------------------------------------------------------------
 
 // The value of numerals: 三百六十 by places, 三百五 as 350, 八五 and 一九九 as digits; NAN: they make no number.
@@ -258,11 +286,13 @@ static bool zh_at(const input *in, size_t at, bool signed_before, quantity *q) {
     if (strcmp(r.measure->text, "分之") == 0) take_fraction(in, r.n_measured == 1 && r.values[0] == 100, q);
     return true;
   }
+  q->value = zh_decimal(r.values, r.n, r.point);
+  q->number_end = r.all;
+  if ((q->end = other_unit(in, r.all, false, &q->unit)) > 0) return true;
   const bool one = r.n == 1 && r.values[0] == 1;
   if (!signed_before && (one || !is_led(in, at))) return false;
-  q->number_end = q->end = r.all;
+  q->end = r.all;
   q->unit = UNIT_NONE;
-  q->value = zh_decimal(r.values, r.n, r.point);
   return true;
 }
 
@@ -295,7 +325,7 @@ static bool en_tail(const input *in, size_t at, bool begun, quantity *q) {
     const bool first = words == 0 && !begun;
     const size_t next = first ? at : skip_between(in, at);
     if (!first && next == 0) break;
-    size_t n, to = longest(in, next, EN_NUMBER, &w);
+    size_t to = longest(in, next, EN_NUMBER, &w);
     if (to > 0) {
       en_add(&e, begun ? NAN : w->value);
     } else if (!first) {
@@ -306,12 +336,13 @@ static bool en_tail(const input *in, size_t at, bool begun, quantity *q) {
     }
     if (to == 0) break;
     at = to;
-    const size_t between = skip_between(in, at), from = between > 0 ? between : at;
+    const size_t between = skip_between(in, at);
+    quantity_unit kind = UNIT_OTHER;
     size_t end = between > 0 ? longest(in, between, EN_UNIT, &unit) : 0;
-    const bool percent = end == 0 && character(in, from, &n) == '%';
-    if (percent) end = from + n;
+    if (end > 0) kind = unit->unit;
+    if (end == 0) end = other_unit(in, at, true, &kind);
     if (end == 0) continue;
-    *q = (quantity){q->begin, at, end, e.total + e.part, percent ? UNIT_PERCENT : unit->unit, false};
+    *q = (quantity){q->begin, at, end, e.total + e.part, kind, false};
     if (filled || begun) q->unit = UNIT_OTHER;
     found = true;
   }
@@ -396,15 +427,6 @@ static bool zh_tail(const input *in, quantity *q) {
   return true;
 }
 
-// Is there a sign of money behind the number that is not that of the next one?
-static size_t sign_behind(const input *in, size_t at, const quantity_word **w) {
-  const size_t from = skip_spaces(in, at);
-  size_t n;
-  const uint32_t c = character(in, from, &n);
-  if (c != '$' && c != 0xA5 && c != 0xA3 && c != 0x20AC) return 0;
-  return quantity_is_digit(character(in, skip_spaces(in, from + n), &n)) ? 0 : longest(in, from, SIGN, w);
-}
-
 static void digits_unit(const input *in, quantity *q) {
   size_t n, end;
   const quantity_word *w = NULL;
@@ -444,7 +466,10 @@ static bool signed_at(const input *in, size_t at, quantity *q) {
   if (end == 0 || (quantity_in_word(character(in, at, &n)) && quantity_in_word(character_before(in, at))))
     return false;
   end = skip_spaces(in, end);
-  if (!digits_at(in, end, q) && !zh_at(in, end, true, q)) return false;
+  if (!digits_at(in, end, q) && !zh_at(in, end, true, q) && !en_tail(in, end, false, q)) {
+    if ((q->end = q->number_end = longest(in, end, EN_NUMBER, NULL)) == 0) return false;
+    q->unit = UNIT_NONE; // $five
+  }
   if (q->unit == UNIT_OFF || (q->unit == UNIT_OTHER && q->end > q->number_end)) { // $20 off, a $50 coupon
     q->end = q->number_end;
     q->unit = UNIT_NONE;

@@ -11,6 +11,8 @@
 //             | en_number {en_number | en_join | en_filler} en_unit   twenty percent   two free gifts   half an hour
 //             | en_whole                                              half price   twice the   dozens
 //
+// The units of either language and % stand behind the numerals of both: 三%, 五 dollars, twenty件.
+//
 // Digits are a quantity whatever is near them: any of quantity_digits, which has other scripts' digits, fractions, and numbers in circles.
 // Between the words of English there are spaces or a hyphen; between Chinese ones there may be spaces.
 //
