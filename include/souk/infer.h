@@ -638,8 +638,10 @@ typedef struct souk_promo_request {
   int32_t adapter; // its number, 0: none
   souk_product
       product; // text and attributes; without them a known item has those of the bundle. Its features play no part
-  const char *goal, *type, *market; // of the promotion; NULL, and what the vocabulary does not have, is [UNK]
-  const char *language;             // "en" or "zh"
+  // Of the promotion. What the vocabulary does not have is [UNK], and of what is NULL nothing is said. Without a market terms are
+  // written as in "cn" where the language is "zh", else as in "us".
+  const char *goal, *type, *market;
+  const char *language; // "en" or "zh"
   souk_terms terms;
   uint64_t
       seed; // names the request for sampling: its draws are a function of options.seed and this, in whatever batch it comes

@@ -80,7 +80,8 @@ static status open_run(copy_run *r) {
 static status score_references(copy_run *r) {
   model *m;
   log_doing("scoring the references");
-  TRY(checkpoint_model(&m, r->c, r->d, r->how->device, r->how->threads));
+  // Not of the data set's histories: rows of copy are longer, and have a prediction a token.
+  TRY(checkpoint_model(&m, r->c, NULL, r->how->device, r->how->threads));
   const status rc = copy_score_part(&r->score, m, r->examples, r->part);
   model_free(m);
   return rc;

@@ -20,7 +20,7 @@ status checkpoint_model(model **out, const checkpoint *c, const dataset *d, int 
   const seq_layout layout = model_layout(&c->model);
   model_run run = {.caps = {.tokens = positions > BATCH_TOKENS ? positions : BATCH_TOKENS,
                             .seqs = BATCH_SEQUENCES,
-                            .masked = BATCH_SEQUENCES},
+                            .masked = positions > BATCH_SEQUENCES ? positions : BATCH_SEQUENCES},
                    .threads = threads};
   if (d != NULL && dataset_premasked(d) == NULL)
     TRY(bounds_of_queries(&run.caps, d, &layout, run.caps.tokens, run.caps.seqs));

@@ -101,10 +101,10 @@ static souk_status check_market(const souk_promo_request *r, size_t i, souk_erro
   if (r->language == NULL || !promo_language_named(r->language, &language))
     return infer_fail(error, SOUK_ERR_ARGUMENT, "requests[%zu].language = \"%.60s\" is not \"en\" or \"zh\"",
                       i, r->language != NULL ? r->language : "");
-  if (r->market == NULL || promo_market_named(r->market) == NULL)
+  if (r->market != NULL && promo_market_named(r->market) == NULL)
     return infer_fail(error, SOUK_ERR_ARGUMENT,
                       "requests[%zu].market = \"%.60s\": how prices and dates are written there is not known",
-                      i, r->market != NULL ? r->market : "");
+                      i, r->market);
   return SOUK_OK;
 }
 

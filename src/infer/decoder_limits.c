@@ -107,8 +107,9 @@ souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_r
   memset(l, 0, sizeof *l);
   why[0] = '\0';
   l->b = b;
-  l->market = promo_market_named(r->market);
   promo_language_named(r->language, &l->language);
+  const char *const home = l->language == LANGUAGE_ZH ? "cn" : "us";
+  l->market = promo_market_named(r->market != NULL ? r->market : home);
   l->terms = source_terms(b, r, l->title);
   const int32_t most = r->max_tokens > 0 ? r->max_tokens : o->max_tokens;
   l->least = r->min_tokens > 0 ? r->min_tokens : o->min_tokens;

@@ -556,7 +556,6 @@ static const struct {
     {{EN_US, .adapter = 1}, "requests[0].adapter = 1"},
     {{.language = NULL, .market = "us"}, "requests[0].language"},
     {{.language = "de", .market = "us"}, "requests[0].language = \"de\""},
-    {{.market = NULL, .language = "en"}, "requests[0].market"},
     {{.market = "atlantis", .language = "en"}, "requests[0].market = \"atlantis\""},
     {{EN_US, .goal = endless_name}, "requests[0].goal has more than 1024 bytes"},
     {{EN_US, .terms = {.code = endless_name}}, "requests[0].terms.code has more than 1024 bytes"},
