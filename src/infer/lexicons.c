@@ -5,9 +5,12 @@
 #include <string.h>
 #include "infer/checks.h"
 
-// Words have text; special tokens, attributes and slots have none that a model could write.
+// Words have text; special tokens, attributes and slots have none that a model could write. A bundle that writes copy has a lexicon that
+// is bound already, and lives as long as the bundle.
 static bool bind(souk_lexicon *x, format_error *e) {
   const vocab *v = x->b->vocab;
+  const souk_lexicon *bound = x->b->copy.quantities;
+  if (bound != NULL) return lexicon_bind_like(&x->words, x->phrases, bound->words, e);
   const int32_t n = vocab_begin(v, RANGE_ITEMS);
   lexicon_piece *pieces;
   if (!format_alloc(&pieces, (size_t)n, sizeof *pieces, "lexicon", e)) return false;
