@@ -28,7 +28,7 @@ check "souk synth --help, without brackets, does not explain them" bash -c "! gr
 
 # ---- the page
 check "souk --man prints the manual page" bash -c "'$souk' --man >$work/souk.1"
-check "each way to call a command has a line of its own in the page" test "$(grep -cE '^\.B souk finetune ' "$work/souk.1")" = 3
+check "each way to call a command has a line of its own in the page" test "$(grep -cE '^\.B souk finetune ' "$work/souk.1")" = 4
 check "no heading of the page is empty" bash -c "! grep -qxE '\.I ?' $work/souk.1"
 options_in_page() {
   local name

@@ -11,6 +11,8 @@ tune later 12
 quietly "$souk" finetune --task mix tuned --threads 1
 quietly "$souk" finetune --task mix later --threads 1
 printf 'the red shoe\nred shoes and a red hat\n' >texts
+for i in 1 2; do printf '{"copy":"the red shoe %s off","percent":20,"style":"s%s"}\n' '20%' $i >"copy$i.jsonl"; done
+printf '%s\n' '[PAD]' '[UNK]' '[CLS]' '[SEP]' '[MASK]' the red shoe off >words.txt
 printf 'the Blue shoe\nBlue shoes and a Blue hat\n' >others
 
 # output WHICH COMMAND: writes OUT. The first and the second one differ.
@@ -22,6 +24,7 @@ output() {
   vocab) "$souk" vocab --input "$([ $1 = 1 ] && echo texts || echo others)" --format text --out OUT --size 100 $([ $1 = 1 ] || echo --no-lower_case) --force ;;
   mix) rm -rf run && cp -r later run && rm -r run/step-00000012/mix && { [ ! -d OUT ] || cp -r OUT run/step-00000012/mix; } &&
     { "$souk" finetune --task mix run --threads 1 --final "$([ $1 = 1 ] && echo yes || echo no)"; rc=$?; rm -rf OUT; [ ! -d run/step-00000012/mix ] || mv run/step-00000012/mix OUT; ls -A run/step-00000012 | grep -F .souk- >&2; return $rc; } ;;
+  copy) "$souk" prepare --copy "copy$1.jsonl" --words words.txt --copy.language en --force --out OUT ;;
   prepare) "$souk" prepare --log log.csv --user user --fields.item item --time time --event event $([ $1 = 1 ] || echo --events buy) --force --out OUT ;;
   synth) "$souk" synth --users "$((10 * $1))" --items 20 --force --out OUT ;;
   esac
@@ -43,7 +46,7 @@ attempt() {
     { echo "neither whole nor as it was:"; head -n 3 .differs; return 1; }
 }
 commands="merge vocab"
-if thorough; then commands="merge vocab export peft mix prepare synth"; else left_out "operations of export, of the mix, of prepare and of synth that fail"; fi
+if thorough; then commands="merge vocab export peft mix prepare copy synth"; else left_out "operations of export, of the mix, of prepare, of copy and of synth that fail"; fi
 for command in ${COMMANDS:-$commands}; do
   rm -rf OUT first second
   check "$command: an output is made" output 1 $command && mv OUT first
