@@ -24,7 +24,7 @@ typedef struct cli_files {
 typedef struct cli_options {
   const char *bundle, *input, *output, *names, *allow, *deny; // NULL: not given
   int32_t k, batch, threads, length, seconds;
-  bool keep_history, no_mix, skip_checksums, json, why, gradients, text, normalise, npy;
+  bool keep_history, no_mix, skip_checksums, json, copy, why, gradients, text, normalise, npy;
   int32_t tokens;
   const char *pooling, *adapter, *texts;
   bool logits;
@@ -250,5 +250,6 @@ int command_score(const cli_options *o, const souk_bundle *b);
 int command_users(const cli_options *o, const souk_bundle *b);
 int command_items(const cli_options *o, const souk_bundle *b);
 int command_bench(const cli_options *o, const souk_bundle *b);
+int bench_copies(const cli_options *o, const souk_bundle *b); // with --copy
 
 #endif

@@ -95,6 +95,7 @@ static void fill(bench *x, const souk_info *info, int32_t length) {
 
 int command_bench(const cli_options *o, const souk_bundle *b) {
   souk_info info;
+  if (o->copy) return bench_copies(o, b);
   souk_get_info(b, &info, NULL);
   if (must_rank(b) != 0) return EXIT_FAILED;
   const int32_t length = o->length > 0 ? o->length : info.max_history;

@@ -93,10 +93,12 @@ const cli_option cli_option_table[] = {
      "with --promote: a promotion is placed by relevance + W x the request's \"value\""},
     {"writer", OPTION_FILE, "BUNDLE", FIELD(writer), FOR_RANK, 0, 0, 0, "the one that ranks",
      "with --promote: the bundle that writes the copy"},
+    {"copy", OPTION_SWITCH, NULL, FIELD(copy), FOR_BENCH, 0, 0, 0, NULL,
+     "how fast it writes promotion copy, with and without the cache, instead of vectors and lists"},
     {"length", OPTION_NUMBER, "N", FIELD(length), FOR_BENCH, 1, 1 << 16, 0, "as many as the model reads",
      "events of a history"},
     {"seconds", OPTION_NUMBER, "N", FIELD(seconds), FOR_BENCH, 1, 3600, 2, NULL,
-     "about how long each of the six measurements takes"},
+     "about how long each measurement takes"},
     {"json", OPTION_SWITCH, NULL, FIELD(json), FOR_INFO, 0, 0, 0, NULL, "print as JSON"},
     {"skip-checksums", OPTION_SWITCH, NULL, FIELD(skip_checksums), FOR_ALL, 0, 0, 0, NULL,
      "open the bundle without comparing its files with their checksums"}};
