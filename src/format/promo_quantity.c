@@ -466,9 +466,12 @@ static bool signed_at(const input *in, size_t at, quantity *q) {
   if (end == 0 || (quantity_in_word(character(in, at, &n)) && quantity_in_word(character_before(in, at))))
     return false;
   end = skip_spaces(in, end);
-  if (!digits_at(in, end, q) && !zh_at(in, end, true, q) && !en_tail(in, end, false, q)) {
-    if ((q->end = q->number_end = longest(in, end, EN_NUMBER, NULL)) == 0) return false;
-    q->unit = UNIT_NONE; // $five
+  if (!digits_at(in, end, q) && !zh_at(in, end, true, q)) {
+    if (quantity_in_word(character_before(in, end))) return false; // rmbtwelve is one word
+    if (!en_tail(in, end, false, q)) {
+      if ((q->end = q->number_end = longest(in, end, EN_NUMBER, NULL)) == 0) return false;
+      q->unit = UNIT_NONE; // $five
+    }
   }
   if (q->unit == UNIT_OFF || (q->unit == UNIT_OTHER && q->end > q->number_end)) { // $20 off, a $50 coupon
     q->end = q->number_end;
