@@ -6,7 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include "format/copy_context.h"
+#include "format/lexicon_symbols.h"
+#include "format/printable.h"
 #include "format/safetensors.h"
+#include "format/utf8.h"
 #include "infer/encoder.h"
 #include "infer/lexicons.h"
 
@@ -101,7 +104,21 @@ static void find_slots(souk_bundle *b) {
   for (int s = 0; s < SLOT_COUNT; s++) b->copy.slots[s] = copy_slot_token(b->vocab, (promo_slot)s);
 }
 
-// Words but those in brackets, "[unused7]", which no text has.
+// Does a reader see the word as it is? Nobody sees a zero-width space, and a control character does something else.
+static bool is_seen(const char *word) {
+  char shown[128];
+  bool seen = false;
+  if (strlen(word) >= sizeof shown || strcmp(printable(shown, sizeof shown, word, ""), word) != 0)
+    return false;
+  for (size_t n; *word != '\0'; word += n) {
+    const uint32_t kind = lexicon_symbol_of(utf8_next(word, strlen(word), &n)).kind;
+    seen |= *word == '-' ||
+            (kind != LEXICON_NOTHING && kind != LEXICON_SPACE); // a hyphen is as a space to a lexicon
+  }
+  return seen;
+}
+
+// Words that can be seen, but those in brackets, "[unused7]", which no text has.
 static souk_status find_words(souk_bundle *b, souk_error *e) {
   copy_head *h = &b->copy;
   PASS(infer_alloc(&h->words_bits, bits_words(b), sizeof *h->words_bits, "the words of copy", e));
@@ -111,7 +128,7 @@ static souk_status find_words(souk_bundle *b, souk_error *e) {
     const size_t n = strlen(word);
     const uint64_t bit = UINT64_C(1) << (i % 64);
     if (n > 2 && word[0] == '[' && word[n - 1] == ']') continue;
-    if (n > 0) h->words_bits[i / 64] |= bit;
+    if (is_seen(word)) h->words_bits[i / 64] |= bit;
     if (n > 2 && word[0] == '#' && word[1] == '#') h->inside_bits[i / 64] |= bit;
   }
   return SOUK_OK;

@@ -274,7 +274,7 @@ static souk_status seat_request(decoder *d, copy_seat *s, size_t request, souk_e
   s->adapter = r.adapter - 1;
   s->seed = r.seed;
   s->n_finished = s->n_live = 0;
-  PASS(limits_read(&s->limits, d->b, &r, &d->j->options, why, sizeof why, e));
+  PASS(limits_read(&s->limits, d->b, &r, request, &d->j->options, why, sizeof why, e));
   const uint32_t given = promo_terms_given(&s->limits.terms);
   PASS(source_write(d->b, &r, given, &d->space, &s->rows, &a->notes, e));
   s->taken = true;

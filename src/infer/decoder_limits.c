@@ -83,13 +83,15 @@ static void require_all(copy_limits *l, const souk_promo_request *r, char *why, 
     snprintf(why, room, "what is required has %d tokens, and copy may have %d", l->n_required, l->most);
 }
 
-static souk_status find_lexicons(copy_limits *l, const souk_promo_request *r, souk_error *e) {
+static souk_status find_lexicons(copy_limits *l, const souk_promo_request *r, size_t number, souk_error *e) {
   lexicon_text texts[REQUIRED_MOST];
+  char name[64];
+  snprintf(name, sizeof name, "requests[%zu].banned", number);
   l->lexicons[l->n_lexicons++] = r->lexicon != NULL ? r->lexicon : l->b->copy.quantities;
   if (r->n_banned == 0) return SOUK_OK;
   for (int32_t i = 0; i < r->n_banned; i++)
     texts[i] = (lexicon_text){
-        .text = r->banned[i], .bytes = strlen(r->banned[i]), .name = "banned", .kind = LEXICON_BANNED};
+        .text = r->banned[i], .bytes = strlen(r->banned[i]), .name = name, .kind = LEXICON_BANNED};
   PASS(lexicon_open(&l->own, l->b, texts, (size_t)r->n_banned, e));
   l->lexicons[l->n_lexicons++] = l->own;
   return SOUK_OK;
@@ -100,7 +102,7 @@ void limits_free(copy_limits *l) {
   l->own = NULL;
 }
 
-souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r,
+souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r, size_t number,
                         const souk_promo_options *o, char *why, size_t room, souk_error *e) {
   const int32_t longest = b->copy.layout.copy_tokens - 1;
   format_error found;
@@ -118,7 +120,7 @@ souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_r
   l->looks_ahead = o->decode == SOUK_DECODE_BEAM; // which cannot go back
   if (l->least > l->most)
     snprintf(why, room, "copy should have at least %d tokens, and may have %d", l->least, l->most);
-  PASS(find_lexicons(l, r, e));
+  PASS(find_lexicons(l, r, number, e));
   if (!promo_terms_check(&l->terms, &found)) {
     snprintf(why, room, "%.400s", found.message);
     l->terms = promo_terms_none();

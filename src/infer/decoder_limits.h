@@ -54,9 +54,9 @@ typedef struct limit_state {
   bool closed;                    // no piece may continue the word that the copy ends with
 } limit_state;
 
-// Reads the rules of a request that has been checked. *why [room] gets the reason where no copy can follow them, else "". Freed with
+// Reads the rules of a request that has been checked, the call's number `number`. *why [room] gets the reason where no copy can follow them, else "". Freed with
 // limits_free, also after an error.
-souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r,
+souk_status limits_read(copy_limits *l, const souk_bundle *b, const souk_promo_request *r, size_t number,
                         const souk_promo_options *o, char *why, size_t room, souk_error *e);
 
 void limits_free(copy_limits *l); // zeroed is safe

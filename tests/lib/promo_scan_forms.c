@@ -7,7 +7,8 @@
 
 // "20% off" stands neither in "20% offers" nor in "SAVE20% off".
 static bool within_word(const scan_text *t, size_t i, size_t end) {
-  return (i > 0 && scan_glued(t, i - 1)) || (end < t->n && scan_glued(t, end - 1));
+  return (i > 0 && scan_glued(t, i - 1) && t->c[i - 1].end == t->c[i].begin) ||
+         (end < t->n && scan_glued(t, end - 1));
 }
 
 // Occurrences of a form, both folded.
