@@ -72,7 +72,7 @@ const cli_option cli_option_table[] = {
      "of samples; the same seed gives a request the same bytes, whatever else is asked"},
     {"no-repeat", OPTION_NUMBER, "N", FIELD(no_repeat), FOR_COPY, 0, 64, 0, "may repeat",
      "no N tokens in a row come twice in a copy"},
-    {"min-tokens", OPTION_NUMBER, "N", FIELD(min_tokens), FOR_COPY, 0, 32768, 0, NULL,
+    {"min-tokens", OPTION_NUMBER, "N", FIELD(min_tokens), FOR_COPY, 0, 32768, 1, NULL,
      "of copy; a request may say its own"},
     {"max-tokens", OPTION_NUMBER, "N", FIELD(max_tokens), FOR_COPY, 0, 32768, 0,
      "as long as the model was trained", "of copy; a request may say its own"},
