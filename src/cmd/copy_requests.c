@@ -142,6 +142,7 @@ static status take_row(copy_requests *r, const dataset *d, const copy_examples *
   souk_promo_request *const q = &r->requests[at];
   const vocab *const v = dataset_vocab(d);
   const copy_source s = copy_examples_source(e, row);
+  r->sources[at] = copy_examples_plan(e, row).source;
   r->lines[at] = json_incref(line);
   r->n++;
   const char *const market = text_of(line, "market"), *const language = text_of(line, "language");
@@ -193,6 +194,7 @@ static status make_room(copy_requests *r, size_t n) {
   TRY(mem_new(&r->references, n, sizeof *r->references, "rows of copy"));
   TRY(mem_new(&r->markets, n, sizeof *r->markets, "rows of copy"));
   TRY(mem_new(&r->languages, n, sizeof *r->languages, "rows of copy"));
+  TRY(mem_new(&r->sources, n, sizeof *r->sources, "rows of copy"));
   return mem_new(&r->histories, n, sizeof *r->histories, "rows of copy");
 }
 
@@ -240,5 +242,6 @@ void copy_requests_free(copy_requests *r) {
   free(r->markets);
   free(r->languages);
   free(r->histories);
+  free(r->sources);
   *r = (copy_requests){.n = 0};
 }

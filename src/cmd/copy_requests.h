@@ -17,6 +17,7 @@ typedef struct copy_requests {
   const promo_market **markets;   // [n] NULL: none
   promo_language *languages;      // [n]
   struct copy_history *histories; // [n]
+  int32_t *sources;               // [n] tokens of the source that training reads
   int64_t searches; // words of searches in histories, which a request cannot give as tokens and goes without
 } copy_requests;
 

@@ -98,13 +98,24 @@ static status keep(copy_written *w, int64_t at, const souk_promo *answers, size_
   return OK;
 }
 
-static status write_some(copy_written *w, const souk_bundle *b, souk_promo_request *requests, int64_t n,
+static status compare_source(copy_written *w, const souk_promo *answers, size_t request, int32_t tokens) {
+  souk_error error;
+  souk_promo_notes notes;
+  TRY(said(souk_promo_get_notes(answers, request, &notes, &error), &error));
+  w->strange += notes.source_tokens != tokens;
+  return OK;
+}
+
+static status write_some(copy_written *w, const souk_bundle *b, const copy_requests *r, int64_t n,
                          const souk_promo_options *options) {
   souk_promo *answers;
   souk_error error;
-  TRY(said(souk_promo_write(b, requests, (size_t)n, options, &answers, &error), &error));
+  TRY(said(souk_promo_write(b, r->requests + w->n, (size_t)n, options, &answers, &error), &error));
   status rc = OK;
-  for (int64_t i = 0; i < n && rc == OK; i++) rc = keep(w, w->n + i, answers, (size_t)i);
+  for (int64_t i = 0; i < n && rc == OK; i++) {
+    rc = keep(w, w->n + i, answers, (size_t)i);
+    if (rc == OK) rc = compare_source(w, answers, (size_t)i, r->sources[w->n + i]);
+  }
   w->n += rc == OK ? n : 0;
   souk_promo_free(answers);
   return rc;
@@ -138,7 +149,7 @@ static status write_all(copy_written *w, const souk_bundle *b, const copy_reques
   while (w->n < r->n && rc == OK) {
     const int64_t left = r->n - w->n;
     log_doing("writing copy %lld of %lld", (long long)w->n + 1, (long long)r->n);
-    rc = write_some(w, b, r->requests + w->n, left < TOGETHER ? left : TOGETHER, options);
+    rc = write_some(w, b, r, left < TOGETHER ? left : TOGETHER, options);
   }
   for (int64_t i = 0; i < r->n; i++) r->requests[i].lexicon = NULL;
   souk_lexicon_free(lexicon);

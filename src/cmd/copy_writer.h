@@ -25,6 +25,7 @@ typedef struct copy_written {
   int32_t *tokens;         // [n]
   uint32_t *flags;         // [n] SOUK_COPY_...
   int64_t templates, refused, cut;
+  int64_t strange; // requests whose source has not as many tokens as in training
 } copy_written;
 
 // bundle: directory.

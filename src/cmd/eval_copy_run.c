@@ -61,9 +61,6 @@ static status open_rows(copy_run *r) {
   free(run);
   TRY(rc);
   TRY(copy_requests_read(&r->requests, r->d, r->examples, r->part, r->flags->rows));
-  if (r->requests.searches > 0)
-    log_warn("%lld words of searches in histories are left out when copy is written; the perplexity has them",
-             (long long)r->requests.searches);
   return OK;
 }
 
@@ -99,6 +96,10 @@ static status write_copy(copy_run *r, const copy_decoding *decoding, uint64_t se
                  r->how->threads > 0 ? r->how->threads : -1));
   log_status_end();
   const copy_written *const w = &r->written;
+  if (w->strange > 0)
+    log_warn("the sources of %lld of %lld requests are not as long as in training, which read %lld words of "
+             "searches with them that a request has no place for; the perplexity is with them",
+             (long long)w->strange, (long long)w->n, (long long)r->requests.searches);
   if (w->templates + w->refused > 0)
     log_warn("%lld of %lld copies are templates and %lld are empty, because none could be written within the "
              "rules; "
@@ -121,6 +122,10 @@ static status find_terms(copy_run *r) {
 // The row as souk prepare keeps it, its copy as reference and what was written as copy.
 static status write_line(out_file *f, const copy_run *r, int64_t i) {
   const copy_written *const w = &r->written;
+  if (w->strange > 0)
+    log_warn("the sources of %lld of %lld requests are not as long as in training, which read %lld words of "
+             "searches with them that a request has no place for; the perplexity is with them",
+             (long long)w->strange, (long long)w->n, (long long)r->requests.searches);
   json_t *const j =
       json_pack("{s:s,s:s,s:f,s:i}", "copy", w->texts[i], "reference", r->requests.references[i],
                 "log_probability", w->log_probability[i], "tokens", (int)w->tokens[i]);

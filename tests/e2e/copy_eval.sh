@@ -7,7 +7,8 @@ quietly "$souk" synth --out "$shop" --users 300 --items 40 --copy yes
 gzip -dc "$shop/copy.jsonl.gz" | head -n 300 >"$work/copy.jsonl"
 { gzip -dc "$shop/copy.jsonl.gz"; cat "$shop/catalogue.jsonl"; } >"$work/texts.jsonl"
 quietly "$souk" vocab --input "$work/texts.jsonl" --columns copy,title --size 1500 --out "$work/words"
-quietly "$souk" prepare datasets/synth/prepare.yaml --log "$shop/events.csv.gz" --catalogue "$shop/catalogue.jsonl" --words "$work/words" --copy "$work/copy.jsonl" \
+gzip -dc "$shop/events.csv.gz" | awk -F, 'NR > 1 && !seen[$2]++ { print $2 "," 18 + n++ % 50 "," (n % 3 ? "de" : "cn") }' | (echo user_id,age,country && cat) >"$work/users.csv"
+quietly "$souk" prepare datasets/synth/prepare.yaml --users "$work/users.csv" --users_columns age,country --users_numbers age --log "$shop/events.csv.gz" --catalogue "$shop/catalogue.jsonl" --words "$work/words" --copy "$work/copy.jsonl" \
   --test_share 0.2 --out "$work/shopdata"
 few=(--hidden 32 --heads 2 --layers 1 --threads 1 --peak_gflops 10 --batch_tokens 1024 --warmup_steps 5)
 quietly "$souk" pretrain --data.dir "$work/shopdata" --out "$work/base" --max_positions 160 --item_classes false --cls_sep --segments 2 --steps 20 --lr 0.003 --eval_every 0 "${few[@]}"
@@ -22,6 +23,7 @@ copies() { sed -nE 's/^\{"copy":"(([^"\\]|\\.)*)".*/\1/p' "$1"; }
 references() { sed -nE 's/^\{"copy":"([^"\\]|\\.)*","reference":"(([^"\\]|\\.)*)".*/\2/p' "$1"; }
 sed -nE 's/^\{"part":"test","copy":"(([^"\\]|\\.)*)".*/\1/p' "$work/shopdata/copy.jsonl" | head -n 24 >"$work/wanted"
 references "$work/g.jsonl" >"$work/references"
+check "each request has the source that training reads, with history and attributes of the user" bash -c "[ -s '$work/table' ] && ! grep -q 'not as long as in training' '$work/err'"
 check "the references are the test part's copy, in its order" bash -c "[ $(wc -l <"$work/wanted") = 24 ] && cmp '$work/references' '$work/wanted'"
 check "most copies are the model's own" test "$(grep -c '"template":true' "$work/g.jsonl")" -lt 12
 check "the table has perplexity, BLEU and terms" bash -c "grep -qE '^perplexity +[0-9.]+ ' '$work/table' && grep -qE '^BLEU \(' '$work/table' && grep -qE '^accuracy of terms +0\.|^accuracy of terms +1\.' '$work/table'"
