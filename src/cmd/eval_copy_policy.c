@@ -54,6 +54,7 @@ static status open_rows(policy_run *r) {
   status rc = run_config_read(run, r->c);
   if (rc == OK) rc = copy_layout_of(&layout, r->d, &run->data, &of_model);
   if (rc == OK) rc = copy_examples_open(&r->e, r->d, &layout);
+  if (rc == OK && !run->data.copy.history) copy_examples_forget_users(r->e);
   free(run);
   return rc;
 }

@@ -265,6 +265,11 @@ status copy_examples_open(copy_examples **out, dataset *d, const copy_layout *la
   return rc;
 }
 
+void copy_examples_forget_users(copy_examples *e) {
+  memset(e->histories.offsets, 0, ((size_t)e->rows->n + 1) * sizeof *e->histories.offsets);
+  memset(e->fixed, 0, (size_t)e->rows->n * sizeof *e->fixed);
+}
+
 void copy_examples_close(copy_examples *e) {
   if (e == NULL) return;
   void *const arrays[] = {e->items.offsets, e->items.tokens, e->histories.offsets, e->histories.tokens,

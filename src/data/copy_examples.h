@@ -26,6 +26,8 @@ status copy_positions(int32_t *out, dataset *d, const data_config *c);
 
 // d must outlive it. ERR_ARGUMENT: the data set has no copy, or the layout no room for it.
 status copy_examples_open(copy_examples **out, dataset *d, const copy_layout *layout);
+// Leaves attributes and events of users out of all sources (copy.history = false).
+void copy_examples_forget_users(copy_examples *e);
 void copy_examples_close(copy_examples *e);         // NULL is safe
 double copy_examples_bytes(const copy_examples *e); // in memory, the rows included
 

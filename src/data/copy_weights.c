@@ -8,6 +8,8 @@ const option copy_options[] = {
      "it counts alike"},
     {"clip", OPT_FLOAT, CO(clip), "10", 1, 1e6, NULL,
      "feedback ips: the inverse of a propensity is at most this"},
+    {"history", OPT_BOOL, CO(history), "true", 0, 0, NULL,
+     "copy is written for a user: attributes and events are part of the source"},
     {"leash", OPT_FLOAT, CO(leash), "0", 0, 1e6, NULL,
      "weight of KL(base || model) at the tokens of copy, which keeps the model near its base; 0: none"},
     {"base", OPT_STRING, CO(base), "", 0, 0, "DIR",

@@ -17,6 +17,7 @@ typedef enum copy_feedback { COPY_FEEDBACK_NONE, COPY_FEEDBACK_IPS } copy_feedba
 typedef struct copy_config { // section "copy" of a run
   int feedback;              // copy_feedback
   double clip;               // largest weight of a clicked row, before they are divided by their mean
+  bool history;              // false: sources are without the user's attributes and events
   double leash;              // weight of the leash (model/objectives/leash.h); 0: none
   char base
       [OPTION_STRING]; // run or checkpoint that the leash is tied to; "": the one that the run begins from

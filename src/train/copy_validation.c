@@ -43,7 +43,9 @@ status copy_validator_open(copy_validator *v, dataset *d, const run_config *c) {
   v->base.smaller_is_better = metric->smaller_is_better;
   const seq_layout of_model = model_layout(&mc);
   TRY(copy_layout_of(&layout, d, &c->data, &of_model));
-  return copy_examples_open(&v->examples, d, &layout);
+  TRY(copy_examples_open(&v->examples, d, &layout));
+  if (!c->data.copy.history) copy_examples_forget_users(v->examples);
+  return OK;
 }
 
 void copy_validator_close(copy_validator *v) {

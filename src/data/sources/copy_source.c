@@ -97,6 +97,7 @@ static status open_all(copy_batches *s, dataset *d, const data_config *c, const 
   copy_layout l;
   TRY(copy_layout_of(&l, d, c, layout));
   TRY(copy_examples_open(&s->e, d, &l));
+  if (!c->copy.history) copy_examples_forget_users(s->e);
   TRY(copy_weights_set(s->e->rows, &c->copy, s->e->weights));
   return find_caps(s, c);
 }
