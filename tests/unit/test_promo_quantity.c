@@ -61,7 +61,7 @@ static void test_chinese(void **unused) {
   check_marks(
       "三生三世 一起 一样 一定 万物 百搭 半身裙 四射 十分 九分裤 七分袖 几种 多层 双排 一丝 一抹 一点 四季");
   check_marks("[三%] [十％] [百 off] [五 dollars] [三￥], [twenty件] [two 款] [half元] [five %] [￥five] "
-              "[$twenty-five dollars]");
+              "[$twenty-five dollars] rmbtwelve [rmb twelve]");
   check_marks("千万别 万一 百褶 一字肩 两侧 一股 一眼 一身 进一步 一体 一亮 千篇一律 三角 五官 一切 肆意 "
               "伍的 满一些");
 }
