@@ -116,7 +116,7 @@ static souk_promo *write_all(offers *x, const souk_promo_options *o, tally *t) {
   for (;;) {
     const souk_status rc = souk_promo_write(b, x->requests, x->n, o, &p, &e);
     if (rc == SOUK_OK) return p;
-    size_t at;
+    size_t at = 0;
     const char *const where = strstr(e.message, "requests[");
     if ((rc != SOUK_ERR_ARGUMENT && rc != SOUK_ERR_FORMAT) || where == NULL ||
         sscanf(where, "requests[%zu]", &at) != 1 || at >= x->n)
