@@ -103,7 +103,7 @@ static void test_propensities_and_clicks(void **unused) {
   end(&d);
 }
 
-// Every term is said in the market's form, and terms contradict nothing.
+// Every term is said in the market's form and found again, there is no other quantity, and terms contradict nothing.
 static void check_terms(const synth_state *s, const copy_shown *x, void *unused) {
   (void)s;
   (void)unused;
@@ -121,6 +121,17 @@ static void check_terms(const synth_state *s, const copy_shown *x, void *unused)
   }
   if (said != promo_terms_given(&t))
     fail_msg("terms %x are given and %x said: %s", promo_terms_given(&t), said, x->text);
+  promo_span spans[32];
+  const size_t n = promo_find(x->text, strlen(x->text), &t, m, l, spans, 32);
+  uint32_t found = 0;
+  assert_true(n <= 32);
+  for (size_t k = 0; k < n; k++) {
+    if (spans[k].slot < 0)
+      fail_msg("%.*s is no term of: %s", (int)(spans[k].end - spans[k].begin), x->text + spans[k].begin,
+               x->text);
+    found |= 1u << spans[k].slot;
+  }
+  if (found != said) fail_msg("terms %x are said and %x found: %s", said, found, x->text);
 }
 static void test_terms_are_said(void **unused) {
   (void)unused;
