@@ -7,6 +7,7 @@
 #include "format/copy_context.h"
 #include "lib/check.h"
 #include "lib/prepare_run.h"
+#include "lib/tiny_dataset.h"
 
 static const char vocab_txt[] = "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\n/"
                                 "\nmug\noff\nuntil\n3\npieces\n.\nred\ncolor\n杯\n子\n只\n要\nreads\n";
@@ -194,6 +195,66 @@ static void left_out(void **unused) {
   check_fails(run(), ERR_FORMAT, "7 of 11 rows cannot be read");
 }
 
+// copy.h5 with these rows in place of its own.
+static void put_rows(dataset *d, const copy_rows *r) {
+  char path[400], *bytes;
+  size_t n;
+  snprintf(path, sizeof path, "%s/hostile.h5", dir);
+  check_ok(copy_rows_write(r, path, 0));
+  check_ok(file_read(path, 1 << 20, &bytes, &n));
+  assert_int_equal(remove(path), 0);
+  tiny_list(dataset_dir(d), "copy.h5", bytes, n);
+  free(bytes);
+}
+
+static void expect_fault(dataset *d, const copy_rows *r, const char *sentence) {
+  dataset *again;
+  const copy_rows *rows;
+  put_rows(d, r);
+  check_ok(dataset_open(&again, dataset_dir(d), false));
+  check_fails(dataset_copy(again, &rows), ERR_FORMAT, sentence);
+  dataset_close(again);
+}
+
+// A file that anybody may have written: every value that the rest relies on is checked, and the row is named.
+static void hostile(void **unused) {
+  (void)unused;
+  begin_copy(rows_jsonl, true);
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_copy(d, &r));
+  const int32_t items = vocab_begin(dataset_vocab(d), RANGE_ITEMS);
+  const struct {
+    void *at;
+    int32_t bytes;
+    int64_t value;
+    const char *sentence;
+  } faults[] = {{&r->part[1], 1, 3, "\"part\" of row 1"},
+                {&r->user[2], 8, 3, "\"user\" of row 2"},
+                {&r->user[0], 8, -2, "\"user\" of row 0"},
+                {&r->item[0], 4, items - 1, "\"item\" of row 0"},
+                {&r->item[0], 4, INT32_MAX, "\"item\" of row 0"},
+                {&r->cut[0], 1, 2, "\"cut\" of row 0"},
+                {&r->click[0], 1, 2, "\"click\" of row 0"},
+                {&r->style[1], 4, -2, "\"style\" of row 1"},
+                {&r->weights[1], 1, 2, "\"weights\" at 1"},
+                {&r->context.tokens[0], 4, TOKEN_SEP, "\"context\" of row 0"},
+                {&r->copy.tokens[0], 4, items, "\"copy\" of row 0"},
+                {&r->text.tokens[0], 4, -1, "\"text\" of row 0"},
+                {&r->copy.offsets[1], 8, 0, "\"copy\" of row 0"},
+                {&r->text.offsets[1], 8, 99, "text_offsets"}};
+  for (size_t i = 0; i < sizeof faults / sizeof *faults; i++) {
+    int64_t was = 0;
+    memcpy(&was, faults[i].at, (size_t)faults[i].bytes);
+    memcpy(faults[i].at, &faults[i].value, (size_t)faults[i].bytes);
+    expect_fault(d, r, faults[i].sentence);
+    memcpy(faults[i].at, &was, (size_t)faults[i].bytes);
+  }
+  r->propensity[0] = 1.5f;
+  expect_fault(d, r, "\"propensity\" of row 0");
+  dataset_close(d);
+}
+
 static void refused(void **unused) {
   (void)unused;
   begin_copy(rows_jsonl, true);
@@ -214,8 +275,8 @@ static void refused(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {cmocka_unit_test(rows_become_tokens), cmocka_unit_test(copy_alone),
-                                     cmocka_unit_test(parts), cmocka_unit_test(left_out),
-                                     cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {
+      cmocka_unit_test(rows_become_tokens), cmocka_unit_test(copy_alone), cmocka_unit_test(parts),
+      cmocka_unit_test(left_out),           cmocka_unit_test(hostile),    cmocka_unit_test(refused)};
   return cmocka_run_group_tests_name("prepare_copy", tests, setup, teardown);
 }
