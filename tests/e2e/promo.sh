@@ -162,5 +162,5 @@ is "nor one that is no candidate" 0 "$(echo '{"user":1,"history":["p000001"],"ca
 # ---- how fast copy is written ----
 "$infer" bench "$work/writes" --copy --threads 1 --seconds 1 >"$work/bench" 2>&1
 is "souk-infer bench --copy prints four measures" 4 "$(grep -cE '^(cache|no cache) +(1|16)( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
-check_error "and needs a bundle that writes copy" "writes no copy" "$infer" bench "$work/ranks" --copy
+check_error "souk-infer bench --copy needs a bundle that writes copy" "writes no copy" "$infer" bench "$work/ranks" --copy
 finish
