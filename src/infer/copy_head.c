@@ -36,7 +36,10 @@ static size_t bits_words(const souk_bundle *b) {
 }
 
 size_t copy_head_bytes(const souk_bundle *b) {
-  return b->copy.floats * sizeof(float) + 2 * bits_words(b) * sizeof(uint64_t);
+  const souk_lexicon *x = b->copy.quantities;
+  size_t bytes = b->copy.floats * sizeof(float) + 2 * bits_words(b) * sizeof(uint64_t);
+  if (x != NULL) bytes += sizeof *x + lexicon_bytes(x->phrases) + lexicon_words_bytes(x->words);
+  return bytes;
 }
 
 static size_t padded(size_t floats) {

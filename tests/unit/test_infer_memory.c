@@ -10,6 +10,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "lib/check.h"
+#include "lib/copy_bundle.h"
 #include "lib/tiny_bundle.h"
 #include "lib/tiny_dataset.h"
 #include "souk/infer.h"
@@ -71,11 +72,16 @@ static long countdown, refused, live;
 
 enum { ITEMS = 300, W = 17, K = 4 };
 static char dir[PATH_MAX], path[PATH_MAX];
+static char copy_dir[256], copy_path[300]; // of a bundle that writes copy
 
 static int make_bundle(void **state) {
   (void)state;
   char data[PATH_MAX];
   dataset *d;
+  const model_config writes = copy_bundle_config();
+  tiny_directory(copy_dir, sizeof copy_dir);
+  copy_bundle(copy_dir, copy_vocab(20), &writes, 6, 1);
+  snprintf(copy_path, sizeof copy_path, "%s/bundle", copy_dir);
   tiny_directory(dir, sizeof dir);
   check_ok(path_join(data, sizeof data, dir, "data"));
   check_ok(path_join(path, sizeof path, dir, "bundle"));
@@ -94,6 +100,7 @@ static int make_bundle(void **state) {
 static int remove_bundle(void **state) {
   (void)state;
   tiny_remove(dir);
+  tiny_remove(copy_dir);
   return 0;
 }
 
@@ -130,6 +137,25 @@ static souk_status rank_flat(souk_bundle *b, souk_error *e) {
   int32_t items[2 * K], counts[2];
   return souk_rank_flat(b, offsets, history, NULL, 2, K, NULL, items, NULL, counts, NULL, e);
 }
+// Opens a bundle, makes copy with a lexicon of the request's own, and a template, and closes all of it.
+static souk_status write_copy(souk_bundle *b, souk_error *e) {
+  static const char *const banned[] = {"best"};
+  souk_promo_request requests[2] = {copy_request(), copy_request()};
+  const souk_promo_options o = {.decode = SOUK_DECODE_BEAM, .coverage_penalty = 0.1};
+  souk_bundle *own;
+  souk_promo *p = NULL;
+  (void)b;
+  requests[0].banned = banned;
+  requests[0].n_banned = 1;
+  requests[1].terms.was = 1; // less than the price
+  souk_status rc = souk_open(&own, copy_path, 0, e);
+  if (rc == SOUK_OK) rc = souk_promo_write(own, requests, 2, &o, &p, e);
+  if (rc != SOUK_OK) assert_null(p);
+  souk_promo_free(p);
+  souk_close(own);
+  return rc;
+}
+
 static souk_status score(souk_bundle *b, souk_error *e) {
   const float u[W] = {1};
   float scores[4];
@@ -169,7 +195,8 @@ static void every_allocation(void **state) {
                {"query vectors", query_vectors, 4},
                {"leave one out", leave_one_out, 8},
                {"integrated gradients", integrated_gradients, 15},
-               {"score", score, 2}};
+               {"score", score, 2},
+               {"copy", write_copy, 40}};
   souk_error e;
   souk_bundle *b;
   open_and_close(NULL, &e); // what libc allocates once and keeps
@@ -186,7 +213,7 @@ static void every_allocation(void **state) {
       if (rc != (done ? SOUK_OK : SOUK_ERR_MEMORY) || (e.message[0] == '\0') != done)
         fail_msg("%s, allocation %ld: code %d, \"%s\"", calls[i].name, n, rc, e.message);
       if (!done && strstr(e.message, "out of memory") == NULL) fail_msg("%s: %s", calls[i].name, e.message);
-      if (calls[i].call == open_and_close) assert_int_equal(live, before);
+      if (calls[i].call == open_and_close || calls[i].call == write_copy) assert_int_equal(live, before);
       assert_int_equal(calls[i].call(b, &e), SOUK_OK); // and now there is memory again
       souk_close(b);
       assert_true(n < 1000);

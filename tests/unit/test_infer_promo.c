@@ -304,6 +304,42 @@ static void what_is_banned_is_not(void **state) {
   souk_lexicon_free(strict);
 }
 
+// An exception lets a word begin that only one other word may follow. A copy that has no room for it, or may not have it a second time, goes back
+// and takes another one, so that none is lost.
+static void searches_go_back_from_dead_ends(void **state) {
+  (void)state;
+#define MOST "\xe6\x9c\x80"
+#define KIND "\xe6\x83\xa0"
+  static souk_promo_request r[60];
+  const souk_lexicon_text text = {.text = MOST "\n!" MOST KIND "\n"};
+  souk_lexicon *strict;
+  int32_t seen = 0;
+  assert_int_equal(souk_lexicon_new(&strict, b, &text, 1, NULL), SOUK_OK);
+  for (size_t i = 0; i < 60; i++) {
+    r[i] = copy_request();
+    r[i].seed = i;
+    r[i].lexicon = strict;
+    r[i].min_tokens = r[i].max_tokens = 3;
+  }
+  for (int decode = SOUK_DECODE_BEAM; decode <= SOUK_DECODE_SAMPLE; decode++) {
+    const souk_promo_options o = {
+        .decode = decode, .n_best = 16, .beam = 32, .temperature = 100, .no_repeat = 1};
+    souk_promo *p = write(b, r, decode == SOUK_DECODE_BEAM ? 1 : 60, &o);
+    for (size_t i = 0; i < (decode == SOUK_DECODE_BEAM ? 1 : 60); i++) {
+      assert_int_equal(copies_of(p, i), 16);
+      for (int32_t k = 0; k < 16; k++) {
+        const souk_copy c = copy_of(p, i, k);
+        assert_int_equal(c.tokens, 3);
+        for (const char *at = c.text; (at = strstr(at, MOST)) != NULL; at += strlen(MOST), seen++)
+          assert_memory_equal(at, MOST KIND, strlen(MOST KIND));
+      }
+    }
+    souk_promo_free(p);
+  }
+  assert_true(seen > 3); // else there was nothing to go back from
+  souk_lexicon_free(strict);
+}
+
 // ---- where there is no copy ----------------------------------------------------------------------------------
 
 static void refused_with(const souk_promo_request *r, const char *says) {
@@ -636,6 +672,7 @@ int main(void) {
       cmocka_unit_test(no_ngram_comes_twice_and_lengths_hold),
       cmocka_unit_test(what_is_required_is_there),
       cmocka_unit_test(what_is_banned_is_not),
+      cmocka_unit_test(searches_go_back_from_dead_ends),
       cmocka_unit_test(templates_stand_in),
       cmocka_unit_test(the_same_alone_and_in_company),
       cmocka_unit_test(adapters_play_their_part),
