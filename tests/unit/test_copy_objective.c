@@ -6,6 +6,7 @@
 #include "format/vocabulary.h"
 #include "lib/check.h"
 #include "model/objective.h"
+#include "model/objectives/leash.h"
 #include "model/params.h"
 #include "model/train_state.h"
 #include "train/optimizer.h"
@@ -13,6 +14,8 @@
 enum { WORDS = 17, ITEMS = 9, C = TOKEN_SPECIALS + WORDS, V = C + ITEMS, H = 16, TOKENS = 320, SEQS = 16 };
 static const batch_caps caps = {.tokens = TOKENS, .seqs = SEQS, .masked = 96};
 static const int32_t range_end[RANGE_COUNT] = {TOKEN_SPECIALS, C - 2, C, V};
+
+static bool held; // on a leash
 
 static model *make(const peft_config *peft, const char *freeze, double drop, bool pre_norm, int head) {
   model_config c = {.hidden = H,
@@ -29,7 +32,7 @@ static model *make(const peft_config *peft, const char *freeze, double drop, boo
                     .head = head,
                     .cls_sep = true};
   check_ok(model_config_resolve(&c, range_end, 3));
-  strcpy(c.objectives, "copy");
+  strcpy(c.objectives, held ? "copy, leash 0.7" : "copy");
   c.copy_classes = C;
   if (peft != NULL) c.peft = *peft;
   const model_run run = {.caps = caps,
@@ -222,6 +225,16 @@ static void check_gradients(const peft_config *peft, const char *freeze, bool pr
   fill(b, &layout, 0, 9);
   float scale[MAX_SLOTS];
   objectives_batch_scales(model_objectives(m), b, scale);
+  model *base = NULL; // another one, which stays as it is
+  if (held) {
+    base = make(NULL, NULL, 0, pre_norm, HEAD_TRANSFORM);
+    const param_set *of = model_params(base);
+    rng draw = rng_at(9, 1, 0, 0);
+    for (int64_t k = 0; k < C; k++)
+      param_master(of, param_find(of, "copy.bias"))[k] += (float)rng_normal(&draw);
+    check_ok(params_refresh(model_params(base)));
+    check_ok(leash_tie(m, base));
+  }
   pass(m, b, scale);
   const param_set *set = model_params(m);
   const size_t bytes = (size_t)set->elements * sizeof(float);
@@ -238,7 +251,8 @@ static void check_gradients(const peft_config *peft, const char *freeze, bool pr
       double loss[2];
       for (int side = 0; side < 2; side++) {
         *w = side == 0 ? was - step : was + step;
-        loss[side] = pass(m, b, scale).slot[0].loss * (double)scale[0];
+        const step_result r = pass(m, b, scale);
+        loss[side] = r.slot[0].loss * (double)scale[0] + r.slot[1].loss * (double)scale[1];
       }
       *w = was;
       const double slope = (loss[1] - loss[0]) / (2 * (double)step), ours = (double)g[p->offset + k];
@@ -252,6 +266,7 @@ static void check_gradients(const peft_config *peft, const char *freeze, bool pr
   free(g);
   batch_free(b);
   model_free(m);
+  model_free(base);
 }
 
 static void gradients(void **unused) {
@@ -271,6 +286,31 @@ static void gradients_tuned(void **unused) {
                   false, 25);
   check_gradients(&(peft_config){.kind = PEFT_ADAPTER, .adapter_width = 4}, NULL, false, 25);
   check_gradients(&(peft_config){.kind = PEFT_BIAS}, NULL, false, 25);
+}
+
+// On a leash to another model; to itself nothing is added.
+static void gradients_held(void **unused) {
+  (void)unused;
+  held = true;
+  check_gradients(NULL, NULL, false, 60);
+  check_gradients(NULL, "bert.*", true, 10);
+  check_gradients(&(peft_config){.kind = PEFT_LORA, .rank = 3, .alpha = 2, .targets = "query,value"}, NULL,
+                  false, 15);
+  model *m = make(NULL, NULL, 0, false, HEAD_TRANSFORM), *base = make(NULL, NULL, 0, false, HEAD_TRANSFORM);
+  const copy_layout layout = layout_of(m);
+  batch *b;
+  float scale[MAX_SLOTS];
+  check_ok(leash_tie(m, base));
+  check_ok(batch_new(&b, caps));
+  fill(b, &layout, 0, 9);
+  objectives_batch_scales(model_objectives(m), b, scale);
+  const step_result r = pass(m, b, scale);
+  check_near(r.slot[1].loss, 0, 1e-9);
+  check_near(r.slot[1].weight, b->n_masked, 0);
+  batch_free(b);
+  model_free(m);
+  model_free(base);
+  held = false;
 }
 
 // A new head on a base without one is trained whole, and nothing else but what tunes.
@@ -361,14 +401,20 @@ static void refused(void **unused) {
   check_fails(objective_copy.check_config(&c), ERR_ARGUMENT, "needs a vocabulary with words");
   strcpy(c.objectives, "masked_lm, copy");
   check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "copy is trained alone");
+  strcpy(c.objectives, "leash, copy");
+  check_fails(objectives_of(&l, &c), ERR_ARGUMENT, "leash comes behind copy");
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(batches),         cmocka_unit_test(loss_is_the_formula),
-      cmocka_unit_test(who_sees_whom),   cmocka_unit_test(gradients),
-      cmocka_unit_test(gradients_tuned), cmocka_unit_test(what_a_tuned_model_trains),
-      cmocka_unit_test(flops),           cmocka_unit_test(it_learns),
-      cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(batches),
+                                     cmocka_unit_test(loss_is_the_formula),
+                                     cmocka_unit_test(who_sees_whom),
+                                     cmocka_unit_test(gradients),
+                                     cmocka_unit_test(gradients_tuned),
+                                     cmocka_unit_test(gradients_held),
+                                     cmocka_unit_test(what_a_tuned_model_trains),
+                                     cmocka_unit_test(flops),
+                                     cmocka_unit_test(it_learns),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests_name("copy_objective", tests, NULL, NULL);
 }
