@@ -127,6 +127,7 @@ static void tenths(const scan_text *t, double percent, scan_spans *to) {
   char form[FORM_BYTES];
   const int left = (int)lround((100 - percent) * 100); // hundredths of a percent
   const int whole = left / 1000, tenth = left / 100 % 10, rest = left % 100;
+  if (left < 1 || left >= 10000) return; // too little or all of it, to a hundredth of a percent
   char plain[32];
   snprintf(plain, sizeof plain, "%.5g折", left / 1000.0);
   scan_find(t, plain, to);

@@ -1,4 +1,5 @@
 // Quantities: a numeral and what stands around it that makes it say how much.
+#include <stdlib.h>
 #include <string.h>
 #include "promo_scan_parts.h"
 
@@ -227,6 +228,7 @@ static void fixed_phrases(const context *x) {
   for (size_t i = 0; i < found.n; i++)
     if (!scan_within(x->accepted, found.at[i].begin, found.at[i].end))
       scan_spans_add(x->to, found.at[i].begin, found.at[i].end);
+  free(found.at);
 }
 
 void scan_quantities(const scan_text *t, const scan_spans *accepted_, scan_spans *to) {

@@ -68,6 +68,8 @@ static void forms_of_the_terms(void **state) {
   check_scan(&r, "0.5折", 0, NULL);
   check_scan(&r, "5折", SCAN_QUANTITY, "5折");
   check_scan(&r, "半折", SCAN_QUANTITY, "半折");
+  r.percent = 0.001;
+  check_scan(&r, "十折", SCAN_QUANTITY, "十折");
   r.price = 1999.5;
   check_scan(&r, "￥1999.5 ￥1,999.50", 0, NULL);
 }
