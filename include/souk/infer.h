@@ -636,19 +636,19 @@ typedef struct souk_promo_request {
   souk_history history;
   int32_t item;    // -1: one that the bundle does not have, of which the product may tell
   int32_t adapter; // its number, 0: none
-  souk_product
-      product; // text and attributes; without them a known item has those of the bundle. Its features play no part
+  // Text and attributes; without them a known item has those of the bundle. Its features play no part.
+  souk_product product;
   // Of the promotion. What the vocabulary does not have is [UNK], and of what is NULL nothing is said. Without a market terms are
   // written as in "cn" where the language is "zh", else as in "us".
   const char *goal, *type, *market;
   const char *language; // "en" or "zh"
   souk_terms terms;
-  uint64_t
-      seed; // names the request for sampling: its draws are a function of options.seed and this, in whatever batch it comes
+  // Names the request for sampling: its draws are a function of options.seed and this, in whatever batch it comes.
+  uint64_t seed;
   const souk_lexicon *lexicon;    // NULL: quantities alone are kept out
   const char *const *required;    // [n_required] phrases that every copy has, UTF-8
   const char *const *banned;      // [n_banned] phrases that none has, beside the lexicon's
-  int32_t n_required, n_banned;   // at most 64 each
+  int32_t n_required, n_banned;   // at most 16 each
   uint32_t required_slots;        // 1 << SOUK_SLOT_...: these terms, which must be given, are in every copy
   int32_t min_tokens, max_tokens; // of the copy, its end not counted; 0: as the options say
   int32_t reserved;               // 0
@@ -666,22 +666,23 @@ typedef void (*souk_promo_stream)(void *arg, size_t request, int32_t copy, const
 typedef struct souk_promo_options {
   int32_t threads;
   int32_t decode; // SOUK_DECODE_...
-  int32_t
-      n_best;   // copies of a request, the best first; 0: 1. At most `beam` under beam search; greedy has one
-  int32_t beam; // hypotheses of a beam, at most 64; 0: 4
+  // Copies of a request; 0: 1. Greedy search has one; a beam at most `beam`, the best first; draws come in their order, and those
+  // that lead to where nothing may follow are missing.
+  int32_t n_best;
+  int32_t beam;        // hypotheses of a beam, at most 64; 0: 4
   int32_t beam_groups; // that divide `beam`, and are kept apart by `diversity`; 0: 1
   int32_t top_k;       // sampling: among the k most probable tokens; 0: all
   int32_t no_repeat;   // no n-gram of tokens comes twice; 0: any may
-  int32_t min_tokens,
-      max_tokens; // of a copy, its end not counted; 0: none, and as long as the model's copy may be
-  int32_t
-      no_cache; // 1: keys and values are not kept, and all is computed again for each token: to compare with
+  // Of a copy, its end not counted; 0: none, and as long as the model's copy may be.
+  int32_t min_tokens, max_tokens;
+  // 1: keys and values are not kept, and all is computed again for each token: to compare with.
+  int32_t no_cache;
   // Beam: hypotheses are ordered by log probability / ((5 + tokens) / 6)^length_penalty + coverage_penalty x the sum over the source of
   // log(min(attention, 1)), where attention is what the copy's tokens gave to a row in the last layer, mean of its heads
   // (Wu et al., 2016). tokens counts the end
   double length_penalty, coverage_penalty;
-  double
-      diversity; // beam: what a token loses for each hypothesis of earlier groups that has just taken it (Vijayakumar et al., 2018)
+  // Beam: what a token loses for each hypothesis of earlier groups that has just taken it (Vijayakumar et al., 2018).
+  double diversity;
   double temperature; // sampling: logits are divided by it; 0: 1
   double top_p;       // sampling: the fewest tokens whose probabilities add up to it; 0: 1
   uint64_t seed;
@@ -690,23 +691,23 @@ typedef struct souk_promo_options {
 } souk_promo_options;
 
 enum {
-  SOUK_COPY_TEMPLATE =
-      1, // no copy could be written within the rules; this is a template's text, and `reason` says why
+  // No copy could be written within the rules; this is a template's text, and `reason` says why.
+  SOUK_COPY_TEMPLATE = 1,
   SOUK_COPY_REFUSED = 2, // not even a template could: the text is empty
   SOUK_COPY_CUT = 4      // it ends because it was as long as it may be
 };
 
 typedef struct souk_copy {
-  const char
-      *text; // UTF-8, NUL-terminated, with the terms filled in; lives until souk_promo_free, as the others do
+  // UTF-8, NUL-terminated, with the terms filled in; lives until souk_promo_free, as the others do.
+  const char *text;
   size_t bytes;
-  double
-      log_probability; // of the model's own distribution, before masks and temperature: the sum over tokens and the end; 0 of a template
-  double score;        // that beams were ordered by; else the log probability
-  const char *reason;  // "" unless flags say that it is a template or refused
-  const int32_t *ids;  // [tokens] of the vocabulary
-  int32_t tokens;      // end not counted
-  uint32_t flags;      // SOUK_COPY_...
+  // Of the model's own distribution, before masks and temperature: the sum over tokens and the end; 0 of a template.
+  double log_probability;
+  double score;       // that beams were ordered by; else the log probability
+  const char *reason; // "" unless flags say that it is a template or refused
+  const int32_t *ids; // [tokens] of the vocabulary
+  int32_t tokens;     // end not counted
+  uint32_t flags;     // SOUK_COPY_...
 } souk_copy;
 
 // What was not understood of a request.
@@ -744,7 +745,7 @@ static inline souk_status souk_promo_get_notes(const souk_promo *promo, size_t r
                                                souk_promo_notes *notes, souk_error *error) {
   return souk_promo_notes_sized(promo, request, notes, sizeof(souk_promo_notes), error);
 }
-// Fills *to, of copy_bytes, with copy `copy` of a request, from 0 to souk_promo_notes.copies - 1, the best first.
+// Fills *to, of copy_bytes, with copy `copy` of a request, from 0 to souk_promo_notes.copies - 1, in the order of n_best.
 SOUK_API souk_status souk_promo_copy_sized(const souk_promo *promo, size_t request, int32_t copy,
                                            souk_copy *to, size_t copy_bytes, souk_error *error);
 static inline souk_status souk_promo_get_copy(const souk_promo *promo, size_t request, int32_t copy,
