@@ -108,7 +108,7 @@ deps-lint: ## install what `make lint` needs
 # Whoever types no -j gets a job for each processor.
 JOBS = $(if $(filter -j%,$(MAKEFLAGS)),,-j$(shell nproc))
 # Pkg-config answers are read when make starts, so what needs packages runs make again after installing them.
-demo: build/.deps-ok ## from raw log to ranked lists on this machine, in about two minutes
+demo: build/.deps-ok ## from raw log to ranked lists and promotion copy on this machine, in about two minutes
 	@echo "building in $(B)"
 	@$(MAKE) --no-print-directory $(JOBS) all
 	@tools/demo $(B)

@@ -192,7 +192,7 @@ for option in $all; do
   done
 done
 is "help, man page, completion and parser know the same options" "" "$wrong"
-is "there are nine commands" 9 "$(wc -w <<<"$commands")"
+is "there are ten commands" 10 "$(wc -w <<<"$commands")"
 check "rank --help says how a line gives attributes and an adapter" bash -c "'$infer' rank --help | grep -qF '\"adapter\": \"de\"'"
 is "a line of a text that cannot be answered has its id, as embed --help says" 1 "$("$infer" embed --help | tr '\n' ' ' | grep -c 'with \"id\" for \"user\"')"
 is "at least 13 options were compared" yes "$([ "$(wc -w <<<"$all")" -ge 13 ] && echo yes)"
