@@ -149,7 +149,7 @@ void copy_rows_free(copy_rows *r) {
   void *const arrays[] = {
       r->part,           r->user,         r->time,        r->item,         r->context.offsets,
       r->context.tokens, r->text.offsets, r->text.tokens, r->copy.offsets, r->copy.tokens,
-      r->weights,        r->click,        r->propensity,  r->style};
+      r->weights,        r->click,        r->propensity,  r->style,        r->cut};
   for (size_t i = 0; i < sizeof arrays / sizeof *arrays; i++) free(arrays[i]);
   *r = (copy_rows){.n = 0};
 }
