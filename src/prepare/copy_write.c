@@ -13,7 +13,7 @@
 #include "format/word_tokenizer.h"
 #include "prepare/copy_internal.h"
 
-enum { MOST_SPANS = 256, LONGEST_ENTRY = 16 << 20 };
+enum { LONGEST_ENTRY = 16 << 20 };
 
 typedef struct copy_writer {
   copy_table *t;
@@ -24,6 +24,8 @@ typedef struct copy_writer {
   size_t context_cap, text_cap, copy_cap, weights_cap;
   int32_t *ids; // [cap] of one text
   size_t cap;
+  promo_span *spans; // [spans_cap] terms and quantities of one copy
+  size_t spans_cap;
   out_file *lines; // copy.jsonl
 } copy_writer;
 
@@ -92,25 +94,31 @@ static status add_words(copy_writer *w, const char *text, size_t bytes, bool cou
 }
 
 typedef struct found_terms {
-  promo_span spans[MOST_SPANS];
+  const promo_span *spans; // [n], the writer's
   size_t n;
   int32_t slots, quantities, articles;
 } found_terms;
 
-static void find_terms(const copy_writer *w, const copy_row *r, found_terms *f) {
+// All of them, however many: a quantity that is missed would be learned.
+static status find_terms(copy_writer *w, const copy_row *r, found_terms *f) {
   const char *text = copy_row_text(w->t, r, FIELD_copy), *market = copy_row_text(w->t, r, FIELD_market);
   const promo_terms terms = copy_row_terms(w->t, r);
+  const promo_market *m = market != NULL ? promo_market_named(market) : NULL;
+  const size_t bytes = strlen(text);
   promo_language language = LANGUAGE_EN;
   promo_language_named(copy_row_text(w->t, r, FIELD_language), &language);
-  f->n = promo_find(text, strlen(text), &terms, market != NULL ? promo_market_named(market) : NULL, language,
-                    f->spans, MOST_SPANS);
-  if (f->n > MOST_SPANS) f->n = MOST_SPANS;
-  f->slots = f->quantities = f->articles = 0;
+  *f = (found_terms){.n = promo_find(text, bytes, &terms, m, language, w->spans, w->spans_cap)};
+  if (f->n > w->spans_cap) {
+    TRY(mem_grow(&w->spans, &w->spans_cap, f->n, sizeof *w->spans, "the terms of a copy"));
+    promo_find(text, bytes, &terms, m, language, w->spans, w->spans_cap);
+  }
+  f->spans = w->spans;
   for (size_t i = 0; i < f->n; i++) {
     f->slots += f->spans[i].slot >= 0;
     f->quantities += f->spans[i].slot < 0;
     f->articles += f->spans[i].slot == PROMO_ARTICLE;
   }
+  return OK;
 }
 
 static status add_copy(copy_writer *w, const copy_row *r, const found_terms *f) {
@@ -232,7 +240,7 @@ static status write_line(copy_writer *w, const copy_row *r) {
 static status add_row(copy_writer *w, const copy_row *r) {
   copy_rows *o = &w->out;
   found_terms f;
-  find_terms(w, r, &f);
+  TRY(find_terms(w, r, &f));
   if (f.quantities > 0 && w->t->c->copy.quantities == QUANTITIES_DROP) {
     const char *text = copy_row_text(w->t, r, FIELD_copy);
     w->counts->dropped.file = NULL;
@@ -318,5 +326,6 @@ done:
   word_tokenizer_free(w.words);
   copy_rows_free(&w.out);
   free(w.ids);
+  free(w.spans);
   return rc;
 }

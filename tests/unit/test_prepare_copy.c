@@ -255,6 +255,26 @@ static void hostile(void **unused) {
   dataset_close(d);
 }
 
+// However many quantities a copy has, none is learned.
+static void many_quantities(void **unused) {
+  (void)unused;
+  enum { QUANTITIES = 700 };
+  char rows[1 << 14] = "{\"language\":\"en\",\"copy\":\"";
+  for (int i = 0; i < QUANTITIES; i++) strcat(rows, "3 ");
+  strcat(rows, "mug\"}\n{\"language\":\"en\",\"copy\":\"the 3 pieces\"}\n");
+  begin_copy(rows, false);
+  option_text("copy.tokens", "500");
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_copy(d, &r));
+  assert_int_equal(r->copy.offsets[1], 500);
+  for (int64_t k = 0; k < r->copy.offsets[1]; k++) assert_int_equal(r->weights[k], 0);
+  json_t *j = report();
+  assert_int_equal(count_of(json_object_get(j, "copy"), "quantities"), QUANTITIES + 1);
+  json_decref(j);
+  dataset_close(d);
+}
+
 static void refused(void **unused) {
   (void)unused;
   begin_copy(rows_jsonl, true);
@@ -275,8 +295,12 @@ static void refused(void **unused) {
 }
 
 int main(void) {
-  const struct CMUnitTest tests[] = {
-      cmocka_unit_test(rows_become_tokens), cmocka_unit_test(copy_alone), cmocka_unit_test(parts),
-      cmocka_unit_test(left_out),           cmocka_unit_test(hostile),    cmocka_unit_test(refused)};
+  const struct CMUnitTest tests[] = {cmocka_unit_test(rows_become_tokens),
+                                     cmocka_unit_test(copy_alone),
+                                     cmocka_unit_test(parts),
+                                     cmocka_unit_test(left_out),
+                                     cmocka_unit_test(hostile),
+                                     cmocka_unit_test(many_quantities),
+                                     cmocka_unit_test(refused)};
   return cmocka_run_group_tests_name("prepare_copy", tests, setup, teardown);
 }
