@@ -76,8 +76,9 @@ static void require_all(copy_limits *l, const souk_promo_request *r, char *why, 
       snprintf(why, room, "the term \"%s\" is required and %s", promo_slot_names[s],
                (promo_terms_given(&l->terms) >> s & 1) == 0 ? "not given"
                                                             : "the vocabulary has no slot for it");
-    else
-      require_tokens(l, &l->b->copy.slots[s], 1);
+    else if (!require_tokens(l, &l->b->copy.slots[s], 1))
+      snprintf(why, room, "the term \"%s\" is required beside more than %d phrases or %d of their tokens",
+               promo_slot_names[s], REQUIREMENTS - 1, REQUIRED_TOKENS - 1);
   }
   if (why[0] == '\0' && l->n_required > l->most)
     snprintf(why, room, "what is required has %d tokens, and copy may have %d", l->n_required, l->most);
@@ -176,8 +177,9 @@ static void progress(const copy_limits *l, limit_state *s, int32_t token) {
   s->closed = false;
   for (int32_t r = 0; r < l->n_requirements; r++) {
     if (is_met(s, r)) continue;
-    s->progress[r] = (uint8_t)advance(l, r, s->progress[r], token);
-    if (s->progress[r] < l->requirements[r].n) continue;
+    const int32_t n = advance(l, r, s->progress[r], token);
+    s->progress[r] = (uint8_t)n; // a phrase that is met, all REQUIRED_TOKENS of it, is not looked at again
+    if (n < l->requirements[r].n) continue;
     s->met |= 1u << r;
     s->closed = true; // "sale" is not met by "sales"
   }

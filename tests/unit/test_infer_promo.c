@@ -375,6 +375,51 @@ static void templates_stand_in(void **state) {
   refused_with(&r, "at least 5 tokens, and may have 3");
 }
 
+// As much as may be required at once, and what is more than that, is either in the copy or refused.
+static void the_most_that_may_be_required(void **state) {
+  (void)state;
+  static char phrase[4 * REQUIRED_TOKENS + 1];
+  const char *const whole[] = {phrase}, *list[REQUIRED_MOST];
+  char large_dir[256];
+  model_config c = copy_bundle_config();
+  c.max_positions = REQUIRED_TOKENS + 44;
+  tiny_directory(large_dir, sizeof large_dir);
+  copy_bundle(large_dir, copy_vocab(WORDS), &c, REQUIRED_TOKENS + 14, 3);
+  souk_bundle *large = tiny_open(large_dir);
+  for (int i = 0; i < REQUIRED_TOKENS; i++) strcat(phrase, i == 0 ? "the" : " the");
+  souk_promo_request r = copy_request();
+  r.required = whole;
+  r.n_required = 1;
+  souk_promo *p = write(large, &r, 1, NULL);
+  souk_copy got = copy_of(p, 0, 0);
+  assert_true((got.flags & (SOUK_COPY_TEMPLATE | SOUK_COPY_REFUSED)) == 0);
+  assert_non_null(strstr(got.text, phrase));
+  souk_promo_free(p);
+  // With the phrases of the lexicon there is no requirement left for the term.
+  enum { PLAIN = 15 }; // the first word of the vocabulary that means nothing
+  const int32_t plain = vocab_begin(large->vocab, RANGE_WORDS) + PLAIN;
+  char text[256] = "[required]\n";
+  for (int i = 0; i < SLOT_COUNT; i++)
+    sprintf(text + strlen(text), "%s\n", vocab_token(large->vocab, plain + i));
+  const souk_lexicon_text required = {.text = text};
+  souk_lexicon *own;
+  souk_error e;
+  if (souk_lexicon_new(&own, large, &required, 1, &e) != SOUK_OK) fail_msg("%s", e.message);
+  for (int i = 0; i < REQUIRED_MOST; i++) list[i] = vocab_token(large->vocab, plain + SLOT_COUNT + i);
+  r.required = list;
+  r.n_required = REQUIRED_MOST;
+  r.required_slots = 1u << SOUK_SLOT_PRICE;
+  r.lexicon = own;
+  p = write(large, &r, 1, NULL);
+  got = copy_of(p, 0, 0);
+  assert_int_equal(got.flags, SOUK_COPY_TEMPLATE);
+  if (strstr(got.reason, "the term \"price\" is required beside") == NULL) fail_msg("%s", got.reason);
+  souk_promo_free(p);
+  souk_lexicon_free(own);
+  souk_close(large);
+  tiny_remove(large_dir);
+}
+
 // ---- company -------------------------------------------------------------------------------------------------
 
 static const int32_t bought[] = {3, 0, 5, 1, 2};
@@ -674,6 +719,7 @@ int main(void) {
       cmocka_unit_test(what_is_banned_is_not),
       cmocka_unit_test(searches_go_back_from_dead_ends),
       cmocka_unit_test(templates_stand_in),
+      cmocka_unit_test(the_most_that_may_be_required),
       cmocka_unit_test(the_same_alone_and_in_company),
       cmocka_unit_test(adapters_play_their_part),
       cmocka_unit_test(a_tuned_table_scores_words),
