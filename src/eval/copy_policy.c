@@ -125,6 +125,15 @@ static status read_row(log_reader *log, work *w, int64_t number) {
   return OK;
 }
 
+// Has every candidate a style that copy_styles.tsv names?
+static status check_styles(const work *w) {
+  for (int64_t i = 0; i < w->r->n; i++)
+    if (w->r->style[i] >= w->styles)
+      return fail(ERR_FORMAT, "row %lld of the data set's copy.h5 has style %d, and copy_styles.tsv names %d",
+                  (long long)i, w->r->style[i], w->styles);
+  return OK;
+}
+
 // Rows of the truth are the impressions of the data set, in order.
 static status read_truth(work *w, const dataset *d) {
   static char names[MOST_STYLES][STYLE_NAME];
@@ -132,6 +141,7 @@ static status read_truth(work *w, const dataset *d) {
   log_reader *log;
   if (w->c->truth == NULL) return OK;
   TRY(read_styles(d, names, &w->styles));
+  TRY(check_styles(w));
   for (int32_t s = 0; s < w->styles; s++) columns[s] = names[s];
   TRY(mem_new(&w->truth, (size_t)w->impressions * (size_t)w->styles, sizeof *w->truth,
               "the truth of clicks"));
