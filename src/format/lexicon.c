@@ -5,7 +5,8 @@
 // the word does, so `settle` is called there.
 //
 // A banned phrase from place i to j counts unless an exception from a <= i to b >= j does. So it is owed until an entry that is as old or
-// older completes an exception, and the text is lost when none of these can any more.
+// older completes an exception, and the text is lost when none of these can any more. A measure behind a number is owed likewise until a
+// longer word begins where it did: 包 counts packs, and 包邮 counts nothing (ZH_NO_MEASURE of promo_quantity.h).
 #include "format/lexicon_internal.h"
 
 #include <stdio.h>
@@ -54,8 +55,12 @@ static bool is_quantity(const lexicon_state *s, uint32_t flags, uint32_t entry) 
   if ((flags & NODE_WHOLE) != 0) return !s->in_slot;
   if ((flags & NODE_KEEPS) != 0 && after == NUMBER_LED_ONE && s->last == LEXICON_CHINESE)
     return true; // 减一多
-  return ((flags & NODE_NUMERAL) != 0 && numeral_is_quantity(s, flags, after)) ||
-         ((flags & NODE_UNIT) != 0 && unit_is_quantity(flags, after));
+  return (flags & NODE_NUMERAL) != 0 && numeral_is_quantity(s, flags, after);
+}
+
+// Does a unit that is complete make a quantity of what stands in front of it?
+static bool is_measured(uint32_t flags, uint32_t entry) {
+  return (flags & NODE_UNIT) != 0 && unit_is_quantity(flags, (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT);
 }
 
 // What the text ends with now, as far as numbers go.
@@ -75,14 +80,24 @@ static void owe(lexicon_state *s, int i, uint32_t phrase) {
   if (s->hit < HIT_PHRASES) s->hit = HIT_PHRASES + phrase;
 }
 
+// A Chinese measure may be the beginning of a word that is none: 包 of 包邮. False: this one cannot.
+static bool measure(lexicon_state *s, int i) {
+  if (s->last != LEXICON_CHINESE) return is_hit(s, HIT_QUANTITY);
+  s->live[i] |= LIVE_MEASURED;
+  if (s->hit < HIT_PHRASES) s->hit = HIT_QUANTITY;
+  return true;
+}
+
 // Phrases that end with the last symbol are complete. False: a quantity is.
 static bool settle(const lexicon *l, lexicon_state *s) {
-  bool saved = false;
+  bool saved = false, excused = false;
   for (int i = 0; i < s->n; i++) {
     const uint32_t entry = s->live[i], after = (entry & LIVE_AFTER) >> LIVE_AFTER_SHIFT;
     const lexicon_node *node =
         &l->nodes[node_of(entry)]; // the root, of which nothing ends: a phrase that is only owed
     if (is_quantity(s, node->flags, entry)) return is_hit(s, HIT_QUANTITY);
+    if (excused) s->live[i] &= ~(uint32_t)LIVE_MEASURED; // by a longer word that begins where the measure did
+    if (is_measured(node->flags, entry) && !measure(s, i)) return false;
     const lexicon_number number = number_behind(s, node->flags, after);
     if (number != NUMBER_NONE && !is_said(s->number)) {
       s->number = (uint8_t)number;
@@ -91,10 +106,16 @@ static bool settle(const lexicon *l, lexicon_state *s) {
     if ((entry & LIVE_GLUED) != 0) continue; // phrases do not begin within a word
     if ((node->flags & NODE_BANNED) != 0) owe(s, i, node->phrase);
     if ((node->flags & NODE_REQUIRED) != 0) s->met |= UINT64_C(1) << node->required;
-    saved |= (node->flags & NODE_ALLOWED) != 0;
+    if ((node->flags & NODE_ALLOWED) != 0) *((node->flags & NODE_EXCUSES) != 0 ? &excused : &saved) = true;
     if (saved) s->live[i] &= ~(uint32_t)LIVE_OWED; // this entry is as old as the exception or younger
   }
   return true;
+}
+
+// Can the entry still complete a word that is no measure?
+static bool may_excuse(const lexicon *l, uint32_t entry) {
+  const lexicon_node *node = &l->nodes[node_of(entry)];
+  return (entry & LIVE_EXCEPTION) != 0 && (node->flags & NODE_EXCUSES) != 0 && node->child != 0;
 }
 
 // Can the entry still complete an exception?
@@ -102,20 +123,23 @@ static bool may_save(const lexicon *l, const lexicon_state *s, uint32_t entry) {
   if ((entry & LIVE_EXCEPTION) == 0) return false;
   const bool at_word_end = s->fresh && s->last != LEXICON_CHINESE;
   const lexicon_node *node = &l->nodes[node_of(entry)];
+  if ((node->flags & NODE_EXCUSES) != 0) return false;
   return node->child != 0 || (at_word_end && (node->flags & NODE_ALLOWED) != 0);
 }
 
 // False: something is owed that nothing can pay. Entries that are of no use are dropped.
 static bool check(const lexicon *l, lexicon_state *s) {
-  bool hope = false, owed = false;
+  bool hope = false, excuse = false, owed = false;
   int n = 0;
   for (int i = 0; i < s->n; i++) {
     const uint32_t entry = s->live[i];
     hope |= may_save(l, s, entry);
-    owed |= (entry & LIVE_OWED) != 0;
+    excuse |= may_excuse(l, entry);
+    owed |= (entry & LIVE_OWES) != 0;
     if ((entry & LIVE_OWED) != 0 && !hope) return false;
+    if ((entry & LIVE_MEASURED) != 0 && !excuse) return is_hit(s, HIT_QUANTITY);
     const bool goes_on = node_of(entry) != 0 && (s->fresh || (entry & LIVE_GLUED) == 0);
-    if (goes_on || (entry & LIVE_OWED) != 0) s->live[n++] = entry;
+    if (goes_on || (entry & LIVE_OWES) != 0) s->live[n++] = entry;
   }
   s->n = (uint8_t)n;
   if (!owed) s->hit = 0;
@@ -183,11 +207,14 @@ static uint32_t with_number(const lexicon *l, uint32_t entry) {
   return (l->nodes[node_of(entry)].flags & NODE_COUNTS) != 0 ? entry : entry & ~(uint32_t)LIVE_AFTER;
 }
 
-// An exception that begins here comes in front of a phrase that does, since it may excuse it.
+// An exception that begins here comes in front of a phrase that does, since it may excuse it. Behind no number nothing is measured.
 static bool begin_phrases(const lexicon *l, lexicon_state *s, uint32_t symbol, uint32_t before) {
-  const uint32_t exception = lexicon_child(l, EXCEPTION_ROOT, symbol), phrase = lexicon_child(l, 0, symbol);
-  if (s->n + (exception != 0) + (phrase != 0) > LEXICON_LIVE) return false;
+  const bool counted = is_said(before) || before >= NUMBER_TERM;
+  const uint32_t exception = lexicon_child(l, EXCEPTION_ROOT, symbol), phrase = lexicon_child(l, 0, symbol),
+                 other = counted ? lexicon_child(l, NO_MEASURE_ROOT, symbol) : 0;
+  if (s->n + (exception != 0) + (phrase != 0) + (other != 0) > LEXICON_LIVE) return false;
   if (exception != 0) s->live[s->n++] = exception << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
+  if (other != 0) s->live[s->n++] = other << LIVE_NODE_SHIFT | LIVE_EXCEPTION;
   if (phrase != 0) s->live[s->n++] = with_number(l, phrase << LIVE_NODE_SHIFT | before << LIVE_AFTER_SHIFT);
   return true;
 }
@@ -219,7 +246,7 @@ static void move_on(const lexicon *l, lexicon_state *s, uint32_t symbol) {
     const uint32_t to = node != 0 ? lexicon_child(l, node, symbol) : 0;
     const uint32_t bits = entry & ((1u << LIVE_NODE_SHIFT) - 1);
     const bool counts = (l->nodes[to].flags & NODE_COUNTS) != 0;
-    if ((to != 0 && (counts || (bits & LIVE_GLUED) == 0)) || (bits & LIVE_OWED) != 0)
+    if ((to != 0 && (counts || (bits & LIVE_GLUED) == 0)) || (bits & LIVE_OWES) != 0)
       s->live[n++] = with_number(l, to << LIVE_NODE_SHIFT | bits);
   }
   s->n = (uint8_t)n;
@@ -325,7 +352,7 @@ static bool end(const lexicon *l, lexicon_state *s) {
   if (s->n_partial > 0) return false;
   if (s->fresh && s->last != LEXICON_CHINESE && !settle(l, s)) return false;
   for (int i = 0; i < s->n; i++)
-    if ((s->live[i] & LIVE_OWED) != 0) return false;
+    if ((s->live[i] & LIVE_OWES) != 0) return false;
   return true;
 }
 

@@ -309,13 +309,32 @@ static bool put_quantities(compiler *c, quantity_class class, uint32_t flags) {
   return true;
 }
 
+// Words that are no measure. Those with digits are left out, for no copy may have these.
+static bool put_no_measures(compiler *c) {
+  size_t n;
+  const quantity_word *words = quantity_words(ZH_NO_MEASURE, &n);
+  c->flags = NODE_ALLOWED;
+  for (size_t i = 0; i < n; i++) {
+    reading r;
+    uint32_t node = NO_MEASURE_ROOT;
+    if (strpbrk(words[i].text, "0123456789") != NULL) continue;
+    if (!read_phrase(c, words[i].text, strlen(words[i].text), false, &r) || !put_words(c, &r, 0, node))
+      return false;
+    for (size_t k = 0; k < r.n; k++) {
+      node = lexicon_child(c->l, node, r.symbols[k]);
+      c->l->nodes[node].flags |= NODE_EXCUSES;
+    }
+  }
+  return true;
+}
+
 static bool put_all_quantities(compiler *c) {
-  return put_quantities(c, ZH_NUMERAL, NODE_NUMERAL) && put_quantities(c, ZH_INNER, NODE_KEEPS) &&
-         put_quantities(c, ZH_MEASURE, NODE_UNIT) && put_quantities(c, ZH_LEAD, NODE_LEAD) &&
-         put_quantities(c, ZH_WHOLE, NODE_WHOLE) && put_quantities(c, SIGN, NODE_SIGN) &&
-         put_quantities(c, EN_NUMBER, NODE_NUMERAL) && put_quantities(c, EN_JOIN, NODE_KEEPS) &&
-         put_quantities(c, EN_FILLER, NODE_KEEPS) && put_quantities(c, EN_UNIT, NODE_UNIT) &&
-         put_quantities(c, EN_WHOLE, NODE_WHOLE);
+  return put_no_measures(c) && put_quantities(c, ZH_NUMERAL, NODE_NUMERAL) &&
+         put_quantities(c, ZH_INNER, NODE_KEEPS) && put_quantities(c, ZH_MEASURE, NODE_UNIT) &&
+         put_quantities(c, ZH_LEAD, NODE_LEAD) && put_quantities(c, ZH_WHOLE, NODE_WHOLE) &&
+         put_quantities(c, SIGN, NODE_SIGN) && put_quantities(c, EN_NUMBER, NODE_NUMERAL) &&
+         put_quantities(c, EN_JOIN, NODE_KEEPS) && put_quantities(c, EN_FILLER, NODE_KEEPS) &&
+         put_quantities(c, EN_UNIT, NODE_UNIT) && put_quantities(c, EN_WHOLE, NODE_WHOLE);
 }
 
 // A guess of how many nodes there will be, so that little is moved later.
@@ -325,8 +344,9 @@ static bool begin(lexicon *l, size_t bytes, format_error *e) {
   if (!format_alloc(&l->slots, l->n_slots, sizeof *l->slots, "lexicon", e)) return false;
   if (!format_grow(&l->nodes, &l->cap_nodes, bytes / 2 + 4096, sizeof *l->nodes, "lexicon", e)) return false;
   l->nodes[0] = (lexicon_node){.child = EXCEPTION_ROOT};
-  l->nodes[EXCEPTION_ROOT] = (lexicon_node){.symbol = LEXICON_EXCEPTIONS};
-  l->n_nodes = 2;
+  l->nodes[EXCEPTION_ROOT] = (lexicon_node){.child = NO_MEASURE_ROOT, .symbol = LEXICON_EXCEPTIONS};
+  l->nodes[NO_MEASURE_ROOT] = (lexicon_node){.parent = EXCEPTION_ROOT, .symbol = LEXICON_NO_MEASURES};
+  l->n_nodes = 3;
   return true;
 }
 

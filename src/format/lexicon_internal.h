@@ -2,7 +2,8 @@
 //
 // A phrase is a path of symbols (lexicon_symbols.h) from the root. Banned phrases, required ones, numerals and units are in one trie, so
 // that a beginning at a place of the text is one node, whatever it may become. Exceptions are in a trie of their own, whose root is a
-// child of the root; there a space is a symbol like others, because it may stand where the exception has one and nowhere else.
+// child of the root; there a space is a symbol like others, because it may stand where the exception has one and nowhere else. Words that
+// only begin like a measure, 包邮 behind 满300, are exceptions that excuse a measure and nothing else; their root is a child of that root.
 //
 // Most of a phrase's nodes have one child, and it lies right behind them: they are written and read in a row. Only where phrases part
 // are the other children found by a hash of (node, symbol). So there is one pass over the phrases, in little memory, where tables
@@ -29,8 +30,9 @@ enum {
   NODE_SIGN = 1 << 10,
   NODE_WHOLE = 1 << 11, // a quantity by itself
   // Of the node, and not of what ends there:
-  NODE_PARTS = 1 << 12,  // it has more than one child
-  NODE_COUNTS = 1 << 13, // it is on the way to a word of quantities
+  NODE_PARTS = 1 << 12,   // it has more than one child
+  NODE_COUNTS = 1 << 13,  // it is on the way to a word of quantities
+  NODE_EXCUSES = 1 << 14, // it is on the way to a word that is no measure, though it begins like one
 };
 
 typedef struct lexicon_node {
@@ -48,7 +50,9 @@ typedef struct lexicon_phrase {
 enum {
   LEXICON_GAP = 0x110000,
   LEXICON_EXCEPTIONS = 0x110001,
-  EXCEPTION_ROOT = 1
+  LEXICON_NO_MEASURES = 0x110002,
+  EXCEPTION_ROOT = 1,
+  NO_MEASURE_ROOT = 2
 }; // symbols that are no characters
 
 struct lexicon {
@@ -67,7 +71,10 @@ enum {
   LIVE_AFTER = 7 << 2,     // what quantity stood right in front of it
   LIVE_AFTER_SHIFT = 2,
   LIVE_GLUED = 1 << 5, // begun within a word, behind a number: only numbers and units count
-  LIVE_NODE_SHIFT = 6,
+  LIVE_MEASURED =
+      1 << 6, // a measure from here is complete behind a number: only a word that is none can excuse it
+  LIVE_OWES = LIVE_OWED | LIVE_MEASURED,
+  LIVE_NODE_SHIFT = 7,
 };
 
 // Reasons that are no phrases.

@@ -176,7 +176,7 @@ static bool begin_pass(pass *p, int *sheet) {
   p->all = number > NUMBER_SAID;
   *sheet = number >= 0 ? SHEET_GLUED : p->group == INSIDE ? SHEET_INSIDE : p->s.number;
   for (int i = 0; i < p->s.n; i++) {
-    if ((p->s.live[i] & LIVE_OWED) != 0) *sheet = -1;
+    if ((p->s.live[i] & LIVE_OWES) != 0) *sheet = -1;
     p->exceptions |= (p->s.live[i] & (LIVE_EXCEPTION | LIVE_GLUED)) != 0;
   }
   return true;

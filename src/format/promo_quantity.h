@@ -24,7 +24,7 @@
 // 一 before a measure (一款, 一件, 一种) is a quantity by this grammar, and a decoder may not write it. In copy that people wrote it is mostly
 // what "a" is in English, so `article` tells it apart for those who count what copy claims.
 //
-// A measure is none where a word of ZH_NO_MEASURE begins (满300包邮, 199秒杀). A decoder may be stricter than that.
+// A measure is none where a word of ZH_NO_MEASURE begins that is longer (满300包邮, 199秒杀).
 //
 // Both the automaton of the lexicon (words of quantity_words) and promo_find read this table, so that what training takes for a
 // quantity and what the decoder may not write are the same.

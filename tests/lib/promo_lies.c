@@ -20,6 +20,8 @@ const char *const *lie_words(size_t *n) {
       "套", "盒", "瓶", "天", "日", "年", "月", "小时", "分", "钟", "分之", "次", "人", "种", "款", "斤",
       "克", "千克", "双倍", "##折", "##倍", "##元", "##件", "##个", "##天", "美元", "人民币", "價", "价",
       "個", "條", "雙",
+      // measures that are none where they go on so
+      "包", "邮", "包邮", "##邮", "秒", "杀", "秒杀", "本", "店", "本店", "周", "末", "天天",
       // English numbers and units, whole and in pieces
       "zero", "one", "two", "three", "five", "ten", "twelve", "twenty", "thirty", "ninety", "hundred",
       "thousand", "million", "dozen", "half", "quarter", "twice", "double", "triple", "first", "second", "tw",

@@ -26,6 +26,13 @@ static const char *const measures[] = {
     "层",   "層", "颗",     "顆", "粒",   "对",   "對",   "副",   "辆",   "輛",   "间",   "間",   "家",
     "杯",   "碗", "束",     "朵", "卷",   "捆",   "枚",   "根",   "匹",   "头",   "頭",   "分之"};
 
+// Words that begin like a measure and count nothing: 满300包邮 is free delivery, not 300 packs.
+static const char *const no_measures[] = {
+    "个人", "个性", "人气", "份额", "位于", "倍感", "包换", "包退", "包邮", "包郵", "双11", "双12", "双倍",
+    "双十", "只要", "只限", "只需", "名牌", "周年", "周末", "天天", "天然", "天猫", "天貓", "套装", "家居",
+    "家用", "家电", "对折", "层次", "年终", "年货", "成为", "日常", "月底", "期间", "本周", "本品", "本店",
+    "本日", "本月", "本次", "条件", "次日", "种草", "秒发", "秒抢", "秒杀", "秒殺", "节日", "雙倍"};
+
 static const char *const units[] = {
     "percent",   "percentage", "pct",       "off",   "dollar", "dollars", "buck",    "bucks",   "pound",
     "pounds",    "euro",       "euros",     "cent",  "cents",  "penny",   "pence",   "yuan",    "rmb",
@@ -81,17 +88,23 @@ static bool is_one_of(const scan_text *t, size_t i, size_t end, const char *cons
   return false;
 }
 
-// End of the measure at i, or i.
-static size_t measure_end(const scan_text *t, size_t i) {
+// End of the longest of these words at i, or i.
+static size_t longest_end(const scan_text *t, size_t i, const char *const *words, size_t count) {
   size_t longest = i;
-  for (size_t k = 0; k < COUNT(measures); k++) {
+  for (size_t k = 0; k < count; k++) {
     size_t j = i;
-    const char *s = measures[k];
+    const char *s = words[k];
     uint32_t p;
     for (size_t n; *s != '\0' && (n = scan_decode(s, strlen(s), &p)) > 0 && at(t, j) == p; j++) s += n;
     if (*s == '\0' && j > longest) longest = j;
   }
   return longest;
+}
+
+// End of the measure at i, or i.
+static size_t measure_end(const scan_text *t, size_t i) {
+  const size_t end = longest_end(t, i, measures, COUNT(measures));
+  return longest_end(t, i, no_measures, COUNT(no_measures)) > end ? i : end;
 }
 
 // End of the unit that begins at i: a sign, a measure, or a whole English word. i: there is none.

@@ -198,7 +198,7 @@ static void quantities(void **unused) {
                                      "\u4e09\u4ef6",
                                      "\u4e09 \u4ef6",
                                      "\u516b\u4e94\u6298",
-                                     "\u5341\u51e0\u5929",
+                                     "\u5341\u51e0\u5929\u4e86",
                                      "\u534a\u4ef7",
                                      "\u6ee1\u4e09\u767e",
                                      "\uffe5\u4e09",
@@ -291,6 +291,42 @@ static void terms_stay_what_they_are(void **unused) {
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
     if (are_fine(l, cases[i].parts) != cases[i].fine) fail_msg("case %zu: \"%s\"", i, cases[i].parts[0].text);
   lexicon_free(l);
+}
+
+// A measure is none where a longer word begins that only looks like one.
+static void words_that_are_no_measures(void **unused) {
+  (void)unused;
+  static const struct {
+    part parts[6];
+    bool fine;
+  } cases[] = {
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305\u90ae"}}, true},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305\u90ae\uff0c\u4eca\u5929"}}, true},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305"}}, false},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305\u7eb8"}}, false},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305 \u90ae"}}, false},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u5305\u4e09\u5305\u90ae"}}, false},
+      {{{-1, "\u6ee1"}, {SLOT_THRESHOLD, "300"}, {-1, "\u672c\u5e97\u9001\u793c"}}, true},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u79d2\u6740"}}, true},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u79d2"}}, false},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u79d2\u6740\u4e09\u4ef6"}}, false},
+      {{{SLOT_PRICE, "\uffe5199"}, {-1, "\u53cc"}, {SLOT_ITEM, "11\u53f7\u8863"}}, false},
+      {{{-1, "\u4e09\u5305\u90ae"}}, true},
+      {{{-1, "\u4e09\u5305\u90ae\uff0c\u4e09\u5305"}}, false},
+      {{{-1, "\u5305\u90ae\u4e09\u5305"}}, false},
+      {{{-1, "\u4e09\u4e2a\u4eba\u6c14\uff0c\u5341\u5929"}}, false},
+      {{{-1, "\u6ee1\u4e09\u767e\u5305\u90ae"}}, false},
+      {{{-1, "\u4e09\u53cc\u500d"}}, false},
+  };
+  lexicon *l = compile(""), *strict = compile("\u5305\u90ae");
+  for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
+    if (are_fine(l, cases[i].parts) != cases[i].fine) fail_msg("case %zu", i);
+  // That it is no measure does not make it a word that may be said.
+  assert_false(are_fine(strict, cases[0].parts) || are_fine(strict, cases[11].parts));
+  assert_true(are_fine(strict, cases[6].parts));
+  check_verdict(l, "\u4e09\u5305", OPEN);
+  lexicon_free(l);
+  lexicon_free(strict);
 }
 
 // A word of the table of quantities, or one that is in none, with what may stand around it.
@@ -485,6 +521,7 @@ int main(void) {
       cmocka_unit_test(required_phrases),
       cmocka_unit_test(quantities),
       cmocka_unit_test(terms_stay_what_they_are),
+      cmocka_unit_test(words_that_are_no_measures),
       cmocka_unit_test(no_quantity_passes),
       cmocka_unit_test(says_what_is_wrong),
       cmocka_unit_test(all_strings_of_a_small_alphabet),

@@ -18,11 +18,12 @@ typedef struct world {
 
 // What phrases and pieces are made of. The last are parts of characters, and no text.
 static const char *const parts[] = {
-    "a",      "b",      "e",      "st",     "the",      "two",      "off",    "day",    "s",       "one",
-    "and",    "\u6700", "\u8fd1", "\u597d", "\u4e09",   "\u4ef6",   "\u6298", "\u4e00", "\u591a",  "\u6ee1",
-    "\u7684", "\u00e9", "A",      "\uff42", " ",        "-",        ".",      "%",      "$",       "\uffe5",
-    "\u3002", "\u200b", "7",      "\xe6",   "\x9c\x80", "\xe6\x9c", "\x80",   "\xff",   "\xe4\xbb"};
-enum { PARTS = sizeof parts / sizeof *parts, WHOLE = PARTS - 6, LETTERS = 23 };
+    "a",      "b",      "e",        "st",       "the",    "two",    "off",     "day",    "s",
+    "one",    "and",    "\u6700",   "\u8fd1",   "\u597d", "\u4e09", "\u4ef6",  "\u6298", "\u4e00",
+    "\u591a", "\u6ee1", "\u5305",   "\u90ae",   "\u79d2", "\u6740", "\u7684",  "\u00e9", "A",
+    "\uff42", " ",      "-",        ".",        "%",      "$",      "\uffe5",  "\u3002", "\u200b",
+    "7",      "\xe6",   "\x9c\x80", "\xe6\x9c", "\x80",   "\xff",   "\xe4\xbb"};
+enum { PARTS = sizeof parts / sizeof *parts, WHOLE = PARTS - 6, LETTERS = 27 };
 
 static void draw_phrases(rng *r, char *text) {
   static const char *const marks[] = {"", "", "", "!", "!", ""};

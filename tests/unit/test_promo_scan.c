@@ -49,6 +49,7 @@ static void forms_of_the_terms(void **state) {
       {"cn", "満满1300减50，满￥1,300减50元，8折，199元，199.00元"},
       {"cn", "用SAVE20立减50，2026年12月31日前"},
       {"cn", "满1300，送50，50元 off"},
+      {"cn", "满1300包邮，199元秒杀，满1300本店送礼，三包邮"},
       {"us", "Phone 15: $199, 20% off until Dec 31."},
       {"us", "$199.00 with SAVE20, $50 off orders over $1,300, ends December 31, 2026"},
       {"us", "Phone 15 $199 20% off Dec 31 $199"},
@@ -80,6 +81,8 @@ static void other_quantities(void **state) {
     const char *copy, *found;
   } cases[] = {
       {"only 5 left", "5"},
+      {"满1300包纸", "1300包"},
+      {"三包，包邮", "三包"},
       {"仅剩５件", "５件"},
       {"20", "20"},
       {"$199 off", "199 off"},
