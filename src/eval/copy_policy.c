@@ -84,9 +84,12 @@ static status find_impressions(work *w) {
     TRY(mem_grow(&w->of, &w->cap, w->n + 1, sizeof *w->of, "impressions"));
     w->of[w->n++] = one;
   }
-  return w->n > 1
-             ? OK
-             : fail(ERR_ARGUMENT, "the %s part has fewer than two impressions", copy_part_names[w->c->part]);
+  return w->n > 1 ? OK
+                  : fail(ERR_ARGUMENT,
+                         "the %s part of the data set of --copy_policy has fewer than two impressions (souk "
+                         "prepare "
+                         "--copy.%s_share sets users apart for it)",
+                         copy_part_names[w->c->part], copy_part_names[w->c->part]);
 }
 
 // ---- truth -------------------------------------------------------------------------------------------------------

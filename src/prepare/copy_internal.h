@@ -42,6 +42,7 @@ typedef struct copy_row {
 struct copy_table {
   const prepare_config *c;
   int32_t zone;
+  uint64_t named; // a bit for each field whose column input.copy_fields names
   char columns[N_COPY_FIELDS][OPTION_STRING];
   copy_row *rows; // [n]
   size_t n, cap;

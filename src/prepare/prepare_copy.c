@@ -22,6 +22,9 @@ static status take_column(copy_table *t, const char *one) {
   const size_t bytes = equals != NULL ? (size_t)(equals - one) : 0;
   for (int i = 0; bytes > 0 && i < N_COPY_FIELDS; i++)
     if (strlen(copy_field_names[i]) == bytes && strncmp(copy_field_names[i], one, bytes) == 0) {
+      if ((t->named >> i & 1) != 0)
+        return fail(ERR_ARGUMENT, "input.copy_fields names the column of %s twice", copy_field_names[i]);
+      t->named |= UINT64_C(1) << i;
       snprintf(t->columns[i], sizeof t->columns[i], "%s", equals + 1);
       return OK;
     }
@@ -105,11 +108,13 @@ static status read_file(copy_table *t, const char *path, copy_counts *counts) {
     columns[i] = t->columns[i];
     join[i] = (log_join){i == FIELD_attributes ? "*" : " ", " "};
   }
-  const log_format format = {.kind =
-                                 in->copy_format > 0 ? (log_kind)(in->copy_format - 1) : log_kind_of(path),
+  const log_kind kind = in->copy_format > 0 ? (log_kind)(in->copy_format - 1) : log_kind_of(path);
+  // A table must have the columns that were named. Rows of jsonl leave fields out that they have nothing for.
+  const uint64_t needed = UINT64_C(1) << FIELD_copy | (kind != LOG_JSONL ? t->named : 0);
+  const log_format format = {.kind = kind,
                              .header = true,
                              .join = join,
-                             .optional = ~(UINT64_C(1) << FIELD_copy),
+                             .optional = ~needed,
                              .missing = in->missing,
                              .encoding = in->encoding,
                              .encoding_option = "input.encoding",
@@ -152,7 +157,12 @@ static status read_all(copy_table *t, copy_counts *counts) {
   TRY(read_part(t, in->copy_test, "input.copy_test", COPY_TEST, counts));
   TRY(check_rejects(&counts->rows, in->copy, in->max_rejects));
   counts->styles = intern_count(t->styles);
-  return t->n > 0 ? OK : fail(ERR_FORMAT, "input.copy: %s has no row of copy that can be used", in->copy);
+  return t->n > 0
+             ? OK
+             : fail(ERR_FORMAT,
+                    "input.copy: %s has no row of copy that can be used; its text is read from \"%s\", and "
+                    "input.copy_fields names another column",
+                    in->copy, t->columns[FIELD_copy]);
 }
 
 status copy_table_read(copy_table **out, const prepare_config *c, int32_t zone, copy_counts *counts) {

@@ -20,6 +20,12 @@ check "copy.h5 can be looked at" bash -c "'$souk' inspect '$work/shopdata/copy.h
 quietly "${prepare[@]}" --test_share 0.2 --out "$work/again"
 check "the same rows give the same bytes" cmp "$work/shopdata/copy.h5" "$work/again/copy.h5"
 check_error "columns that no field is are told" 'input.copy_fields: "colour=x" is not FIELD=COLUMN' "${prepare[@]}" --copy_fields colour=x --out "$work/no"
+check_error "a field that is named twice is told" 'input.copy_fields names the column of copy twice' "${prepare[@]}" --copy_fields copy=copy,copy=name --out "$work/no"
+printf 'summary,content\n"a red thing",colour#red\n' >"$work/table.csv"
+table() { "$souk" prepare --copy "$work/table.csv" --copy.language en --words "$work/words" --copy.valid_share 0 "$@"; }
+check_error "a column that is named must be in the table" 'table.csv has no column "features"' table --copy_fields copy=summary,attributes=features --out "$work/no"
+echo '{"summary":"a red thing"}' >"$work/table.jsonl"
+check_error "copy that is not found names the field that was read" 'its text is read from "copy"' table --copy "$work/table.jsonl" --out "$work/no"
 check "nothing is left behind of a data set that was refused" test ! -e "$work/no"
 check_error "a data set with copy is not replaced unasked" "--force replaces it" "${prepare[@]}" --out "$work/shopdata"
 
