@@ -357,6 +357,10 @@ status cmd_eval(int argc, char **argv) {
   TRY(options_defaults(&set));
   TRY(options_args(&set, argc, argv, &where, 1, &n, &help));
   if (help) return OK;
+  TRY(copy_decoding_check(&copy.decoding, copy.of.copy));
+  if (policy.data[0] != '\0' && (copy.of.copy || copy.of.text[0] != '\0'))
+    return fail(ERR_ARGUMENT, "--copy_policy is asked for alone, without --copy and --copy_text");
+  if (policy.data[0] != '\0') TRY(eval_copy_unused(&copy.of));
   if (policy.data[0] != '\0') return judge_policy(&f, &policy, n == 1 ? where : NULL);
   if (policy.truth[0] != '\0') return fail(ERR_ARGUMENT, "--policy_truth is of --copy_policy");
   if (copy.of.copy || copy.of.text[0] != '\0')

@@ -38,6 +38,42 @@ const option copy_decoding_options[] = {
 };
 const size_t n_copy_decoding_options = sizeof copy_decoding_options / sizeof *copy_decoding_options;
 
+status copy_decoding_check(const copy_decoding *d, bool written) {
+  static copy_decoding usual;
+  option_section section = {"", "", copy_decoding_options, n_copy_decoding_options, &usual};
+  const option_set set = {.usage = "", .sections = &section, .count = 1};
+  TRY(options_defaults(&set));
+  const struct {
+    const char *name;
+    bool said;
+    int decode; // the search that has it; -1: any
+  } options[] = {
+      {"beam", d->beam != usual.beam, SOUK_DECODE_BEAM},
+      {"beam_groups", d->beam_groups != usual.beam_groups, SOUK_DECODE_BEAM},
+      {"length_penalty", d->length_penalty != usual.length_penalty, SOUK_DECODE_BEAM},
+      {"coverage_penalty", d->coverage_penalty != usual.coverage_penalty, SOUK_DECODE_BEAM},
+      {"diversity", d->diversity != usual.diversity, SOUK_DECODE_BEAM},
+      {"temperature", d->temperature != usual.temperature, SOUK_DECODE_SAMPLE},
+      {"top_k", d->top_k != usual.top_k, SOUK_DECODE_SAMPLE},
+      {"top_p", d->top_p != usual.top_p, SOUK_DECODE_SAMPLE},
+      {"decode", d->decode != usual.decode, -1},
+      {"no_repeat", d->no_repeat != usual.no_repeat, -1},
+      {"min_tokens", d->min_tokens != usual.min_tokens, -1},
+      {"max_tokens", d->max_tokens != usual.max_tokens, -1},
+      {"lexicon", strcmp(d->lexicon, usual.lexicon) != 0, -1},
+  };
+  for (size_t i = 0; i < sizeof options / sizeof *options; i++) {
+    if (!options[i].said) continue;
+    if (!written) return fail(ERR_ARGUMENT, "--%s says how --copy is written", options[i].name);
+    if (options[i].decode >= 0 && options[i].decode != d->decode)
+      return fail(ERR_ARGUMENT, "--%s needs --decode %s", options[i].name,
+                  options[i].decode == SOUK_DECODE_BEAM ? "beam" : "sample");
+  }
+  if (d->diversity > 0 && d->beam_groups == 1)
+    return fail(ERR_ARGUMENT, "--diversity needs --beam_groups above 1, since it keeps groups apart");
+  return OK;
+}
+
 const char *copy_decoding_text(const copy_decoding *d, uint64_t seed, char buf[DECODING_TEXT]) {
   int n = 0;
   if (d->decode == SOUK_DECODE_GREEDY) n = snprintf(buf, DECODING_TEXT, "greedy");

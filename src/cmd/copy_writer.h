@@ -14,6 +14,8 @@ typedef struct copy_decoding {
 } copy_decoding;
 extern const option copy_decoding_options[];
 extern const size_t n_copy_decoding_options;
+// Refuses what would change nothing: options of a search that is not the one asked for, and, where no copy is written, all of them.
+status copy_decoding_check(const copy_decoding *d, bool written);
 // "beam of 4, length penalty 1" for reports; returns buf.
 enum { DECODING_TEXT = 256 };
 const char *copy_decoding_text(const copy_decoding *d, uint64_t seed, char buf[DECODING_TEXT]);

@@ -29,8 +29,9 @@ typedef struct cli_options {
   const char *pooling, *adapter, *texts;
   bool logits;
   // copy
-  const char *decode,
-      *needs_promote; // needs_promote: the first option given that rank has for --promote only; NULL: none
+  const char *decode;
+  // The first option given that only --promote, only a beam or only sampling has a use for; NULL: none
+  const char *needs_promote, *needs_beam, *needs_sample;
   cli_files lexicons;
   int32_t beam, n_best, beam_groups, top_k, no_repeat, min_tokens, max_tokens, seed;
   double length_penalty, coverage_penalty, diversity, temperature, top_p;

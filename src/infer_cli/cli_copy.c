@@ -16,7 +16,12 @@ static int check_search(const cli_options *o) {
     return cli_fail(EXIT_USAGE,
                     "--n-best %d needs --decode beam or sample, since a greedy search finds one copy",
                     o->n_best);
-  if (decode != SOUK_DECODE_BEAM) return 0;
+  if (decode != SOUK_DECODE_SAMPLE && o->needs_sample != NULL)
+    return cli_fail(EXIT_USAGE, "--%s needs --decode sample", o->needs_sample);
+  if (decode != SOUK_DECODE_BEAM)
+    return o->needs_beam == NULL ? 0 : cli_fail(EXIT_USAGE, "--%s needs --decode beam", o->needs_beam);
+  if (o->diversity > 0 && o->beam_groups == 1)
+    return cli_fail(EXIT_USAGE, "--diversity needs --beam-groups above 1, since it keeps groups apart");
   if (o->n_best > o->beam)
     return cli_fail(EXIT_USAGE, "--n-best %d is more than the %d texts of --beam", o->n_best, o->beam);
   if (o->beam % o->beam_groups == 0) return 0;

@@ -390,6 +390,20 @@ static int parse_value(cli_options *o, const cli_option *option, const char *val
   }
 }
 
+// Notes an option that has a use beside certain others only, for the command to refuse it without them.
+static void note_needs(cli_options *o, const cli_option *option) {
+  const void *const beam[] = {&o->beam, &o->beam_groups, &o->length_penalty, &o->coverage_penalty,
+                              &o->diversity},
+                    *const sample[] = {&o->temperature, &o->top_k, &o->top_p, &o->seed},
+                    *field = field_of(o, option);
+  if (o->needs_promote == NULL && (option->commands == FOR_COPY || (const char *)field > (char *)&o->promote))
+    o->needs_promote = option->name;
+  for (size_t i = 0; o->needs_beam == NULL && i < sizeof beam / sizeof *beam; i++)
+    if (beam[i] == field) o->needs_beam = option->name;
+  for (size_t i = 0; o->needs_sample == NULL && i < sizeof sample / sizeof *sample; i++)
+    if (sample[i] == field) o->needs_sample = option->name;
+}
+
 // Parses one option, "--name VALUE", "--name=VALUE" or "--name"; *i moves past it.
 static int parse_option(cli_options *o, const cli_command *c, int argc, char **argv, int *i) {
   const char *text = argv[*i] + 2, *equals = strchr(text, '=');
@@ -397,8 +411,7 @@ static int parse_option(cli_options *o, const cli_command *c, int argc, char **a
   for (const cli_option *option = cli_option_table; option < cli_option_table + cli_option_count; option++) {
     if (!is_named(option, text, bytes)) continue;
     if ((option->commands & c->bit) == 0) return not_taken(c, option);
-    const bool of_copy = option->commands == FOR_COPY || (char *)field_of(o, option) > (char *)&o->promote;
-    if (of_copy && o->needs_promote == NULL) o->needs_promote = option->name;
+    note_needs(o, option);
     if (option->kind == OPTION_SWITCH) {
       if (equals != NULL) return cli_fail(EXIT_USAGE, "--%s takes no value", option->name);
       *(bool *)field_of(o, option) = true;

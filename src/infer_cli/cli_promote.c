@@ -32,6 +32,12 @@ typedef struct translated {
   souk_user user;
 } translated;
 
+// What promotions cost a list, over its first places, of which it may have fewer than --promote-m.
+typedef struct cost {
+  souk_placement of;
+  int32_t first;
+} cost;
+
 struct cli_placer {
   const souk_bundle *b;
   souk_bundle *other; // that writes the copy; NULL: b does
@@ -57,8 +63,8 @@ struct cli_placer {
   float *relevance;                        // [k]
   size_t new_items_cap, new_placed_cap, relevance_cap;
   // of a call
-  souk_placement *costs; // [lines]
-  placed *places;        // by line and place
+  cost *costs;    // [lines]
+  placed *places; // by line and place
   souk_promo_request *requests;
   translated *translated; // [lines], all of which are kept
   size_t n_places, costs_cap, places_cap, requests_cap, translated_cap;
@@ -269,7 +275,8 @@ static souk_status place_line(cli_placer *p, cli_query *q, const souk_query *que
   souk_status rc = find_promotions(p, query, find_eligible(p, q), &promotions, e);
   if (rc == SOUK_OK)
     rc = souk_promote(items, scores, n, p->promotions, promotions, &p->options, p->new_items, p->relevance,
-                      p->new_placed, &p->costs[line], e);
+                      p->new_placed, &p->costs[line].of, e);
+  p->costs[line].first = n < p->options.first ? n : p->options.first;
   for (int32_t i = 0; rc == SOUK_OK && i < n; i++) {
     items[i] = p->new_items[i];
     scores[i] = p->relevance[i];
@@ -392,7 +399,8 @@ static int write_placed(cli_placer *p, cli_output *o, size_t i) {
   return rc != 0 ? rc : output_text(o, "}");
 }
 
-static int write_cost(const cli_placer *p, cli_output *o, const souk_placement *c) {
+static int write_cost(cli_output *o, const cost *line) {
+  const souk_placement *c = &line->of;
   const struct {
     const char *field;
     double value;
@@ -401,7 +409,7 @@ static int write_cost(const cli_placer *p, cli_output *o, const souk_placement *
                 {",\"lost_sum\":", c->sum_before - c->sum_after},
                 {",\"lost_dcg\":", c->dcg_before - c->dcg_after}};
   int rc = output_text(o, ",\"relevance\":{\"first\":");
-  if (rc == 0) rc = output_int(o, p->options.first);
+  if (rc == 0) rc = output_int(o, line->first);
   for (size_t i = 0; rc == 0 && i < sizeof fields / sizeof *fields; i++) {
     rc = output_text(o, fields[i].field);
     if (rc == 0) rc = output_float(o, (float)fields[i].value);
@@ -419,5 +427,5 @@ int placer_write(cli_placer *p, cli_output *o, size_t i) {
     if (rc == 0) rc = write_placed(p, o, at);
   }
   if (rc == 0) rc = output_text(o, "]");
-  return rc != 0 ? rc : write_cost(p, o, &p->costs[i]);
+  return rc != 0 ? rc : write_cost(o, &p->costs[i]);
 }

@@ -56,6 +56,10 @@ check "a beam finds copy that is as probable as the greedy one, over all" awk -F
 word=$(copies "$work/g.jsonl" | grep -oE '[a-z]{3,}' | sort | uniq -c | sort -rn | awk '{ print $2; exit }')
 echo "${word:-the}" >"$work/lexicon.txt"
 check "a lexicon is heeded" bash -c "'$souk' eval '$work/p' --copy --threads 1 --rows 24 --lexicon '$work/lexicon.txt' --generated '$work/l.jsonl' >/dev/null 2>&1 && ! sed -nE 's/^\{\"copy\":\"(([^\"\\]|\\\\.)*)\".*/\\1/p' '$work/l.jsonl' | grep -qiw '${word:-the}'"
+check_error "a beam of a greedy search is refused" "--beam needs --decode beam" judge --beam 8
+check_error "a temperature of a beam is refused" "--temperature needs --decode sample" judge --decode beam --temperature 2
+check_error "decoding without --copy is refused" "--decode says how --copy is written" "$souk" eval "$work/p" --decode beam
+check_error "a policy and copy are asked for one by one" "--copy_policy is asked for alone" judge --copy_policy "$work/shopdata"
 check_error "a lexicon that is not there is named" "$work/none" judge --lexicon "$work/none"
 
 # tuned runs

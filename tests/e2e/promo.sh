@@ -72,6 +72,10 @@ check_error "a word for a number" '--length-penalty must be a number from -10 to
 check_error "n-best of a greedy search" "--n-best 3 needs --decode beam or sample" "$infer" promo "$work/writes" --n-best 3
 check_error "n-best above the beam" "--n-best 5 is more than the 4 texts of --beam" "$infer" promo "$work/writes" --decode beam --n-best 5
 check_error "groups that do not divide the beam" "--beam 4 cannot be divided into --beam-groups 3" "$infer" promo "$work/writes" --decode beam --beam-groups 3
+check_error "a beam of a greedy search" "--beam needs --decode beam" "$infer" promo "$work/writes" --beam 8
+check_error "a temperature of a beam" "--temperature needs --decode sample" "$infer" promo "$work/writes" --decode beam --temperature 2
+check_error "a length penalty of samples" "--length-penalty needs --decode beam" "$infer" promo "$work/writes" --decode sample --length_penalty 1
+check_error "diversity of one group" "--diversity needs --beam-groups above 1" "$infer" promo "$work/writes" --decode beam --diversity 1
 check_error "a lexicon that is not there" "cannot open $work/none" "$infer" promo "$work/writes" --lexicon "$work/none"
 check_error "off beside a file" "--lexicon off cannot be given beside files" "$infer" promo "$work/writes" --lexicon off --lexicon "$work/none"
 check_error "options of copy need --promote with rank" "--beam needs --promote" "$infer" rank "$work/ranks" --beam 2
@@ -90,7 +94,7 @@ check "another seed gives other copy" bash -c "! cmp -s $work/s1 $work/s2" _ "$(
 is "requests that differ in their ids alone draw differently" 12 "$(sampled | grep -E '^."id":"[0-9]*a"' | sed -E 's/.*"copy":"(([^"\\]|\\.)*)".*/\1/' | sort -u | wc -l)"
 promo --stream --input "$work/requests" 2>/dev/null >"$work/streamed"
 check "with --stream the answers are the same" cmp "$work/greedy" <(grep -v '"part":' "$work/streamed")
-is "and the parts of a copy are the copy" "$(sed -nE '1s/.*"copy":"(([^"\\]|\\.)*)".*/\1/p' "$work/greedy")" \
+is "the parts of a streamed copy are the copy" "$(sed -nE '1s/.*"copy":"(([^"\\]|\\.)*)".*/\1/p' "$work/greedy")" \
   "$(sed -nE 's/^."id":"a","copy":0,"part":"(.*)"\}$/\1/p' "$work/streamed" | tr -d '\n')"
 
 # ---- lexicons ----
@@ -118,7 +122,7 @@ is "at most two in a list" 0 "$(grep -cE '("place":.*){3}' "$work/lists")"
 is "each with copy" "$(grep -o '"place":' "$work/lists" | wc -l)" "$(grep -oE '"place":[1-4],"id":"c[0-9]+","copy":"' "$work/lists" | wc -l)"
 check "the lists are the same with two threads" cmp "$work/lists" <("$infer" rank "$work/ranks" --k 8 --threads 2 --input "$work/users" --writer "$work/writes" \
   --promote "$work/campaigns" --promote_n 2 --promote_m 4 --promote_weight 3)
-check "and one by one" cmp "$work/lists" <(promoted --batch 1 --promote "$work/campaigns" --promote_n 2 --promote_m 4 --promote_weight 3)
+check "the lists are the same in batches of one" cmp "$work/lists" <(promoted --batch 1 --promote "$work/campaigns" --promote_n 2 --promote_m 4 --promote_weight 3)
 # What was lost is the difference of the lists that are printed.
 losses() {
   paste "$work/plain" "$work/lists" | awk -F'\t' '
@@ -130,6 +134,7 @@ losses() {
     END { exit bad || NR != 20 }'
 }
 check "the loss is the relevance of the list without promotions less that with them" losses
+is "of a list that is shorter than the first places, these are all" 20 "$(promoted --k 3 --promote "$work/campaigns" | grep -c '"relevance":{"first":3,"sum"')"
 is "a weight of 0 promotes nothing" 0 "$(promoted --promote "$work/campaigns" --promote_weight 0 | grep -c place)"
 is "a promotion for one user is shown to no other" 1 "$(user=$(sed -nE '1s/.*"user":"([^"]*)".*/\1/p' "$work/users")
   echo "{\"id\":\"one\",\"user\":\"$user\",\"item\":\"p000008\",\"market\":\"us\",\"value\":50}" >"$work/own"
@@ -154,9 +159,9 @@ is "a promotion for all is shown" 1 "$(echo '{"user":1,"history":["p000001"]}' |
   "$infer" rank "$work/ranks" --writer "$work/writes" --promote "$work/known" | grep -c '"id":"h"')"
 is "an item of the history is not promoted" 0 "$(echo '{"user":1,"history":["p000009"]}' |
   "$infer" rank "$work/ranks" --writer "$work/writes" --promote "$work/known" | grep -c '"id":"h"')"
-is "nor is one that is denied" 0 "$(echo '{"user":1,"history":["p000001"],"deny":["p000009"]}' |
+is "an item that is denied is not promoted" 0 "$(echo '{"user":1,"history":["p000001"],"deny":["p000009"]}' |
   "$infer" rank "$work/ranks" --writer "$work/writes" --promote "$work/known" | grep -c '"id":"h"')"
-is "nor one that is no candidate" 0 "$(echo '{"user":1,"history":["p000001"],"candidates":["p000002","p000003"]}' |
+is "an item that is no candidate is not promoted" 0 "$(echo '{"user":1,"history":["p000001"],"candidates":["p000002","p000003"]}' |
   "$infer" rank "$work/ranks" --writer "$work/writes" --promote "$work/known" | grep -c '"id":"h"')"
 
 # ---- how fast copy is written ----
