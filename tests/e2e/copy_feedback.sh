@@ -47,4 +47,10 @@ check "without histories another user's changes nothing" has '^differs +0\.0000 
 check_error "no estimate comes without its interval" "tells no estimate without its interval" judge ips --bootstrap 0
 check_error "a log without candidates is refused" "needs candidates of several styles" "$souk" eval "$work/ips" --device cpu --copy_policy "$work/shopdata"
 check_error "a model that writes no copy has no policy" "was not trained to write copy" "$souk" eval "$work/base" --device cpu --copy_policy "$work/candidates"
+# A data set that somebody else wrote, whose rows have styles that it does not name.
+cp -r "$work/candidates" "$work/few"
+listed() { sha256sum <"$work/$1/copy_styles.tsv" | cut -d' ' -f1; }
+head -n 2 "$work/candidates/copy_styles.tsv" >"$work/few/copy_styles.tsv"
+sed -i "s/$(listed candidates)/$(listed few)/; /\"copy_styles.tsv\"/,/}/s/\"bytes\": [0-9]*/\"bytes\": $(stat -c %s "$work/few/copy_styles.tsv")/" "$work/few/manifest.json"
+check_error "styles without a name have no truth" ", and copy_styles.tsv names 2" "$souk" eval "$work/ips" --device cpu --threads 1 --copy_policy "$work/few" --policy_truth "$shop/truth/copy.csv.gz"
 finish
