@@ -92,13 +92,16 @@ static void narrow(decoder *d, size_t allowed, double sum) {
 
 static int32_t drawn_token(decoder *d, const copy_seat *s, const hypothesis *h, const float *logits) {
   const souk_promo_options *o = &d->j->options;
-  const float factor = (float)(1 / o->temperature);
+  const float factor = (float)fmin(1 / o->temperature, 1e30); // finite: what is 0 stays 0
   size_t allowed = 0;
   double sum = 0, at = 0;
   int32_t last = -1;
-  for (int32_t i = 0; i < d->classes; i++)
-    d->scaled[i] = bit_is_set(d->bits, i) ? logits[i] * factor : -INFINITY;
-  d->c.k->exp_sum(d->scaled, d->c.k->max(d->scaled, (size_t)d->classes), (size_t)d->classes);
+  for (int32_t i = 0; i < d->classes; i++) d->scaled[i] = bit_is_set(d->bits, i) ? logits[i] : -INFINITY;
+  const float most = d->c.k->max(d->scaled, (size_t)d->classes);
+  for (int32_t i = 0; i < d->classes;
+       i++) // where nothing is allowed these are no numbers, and become 0 below
+    d->scaled[i] = (d->scaled[i] - most) * factor;
+  d->c.k->exp_sum(d->scaled, 0, (size_t)d->classes);
   for (int32_t i = 0; i < d->classes; i++) {
     if (!bit_is_set(d->bits, i)) d->scaled[i] = 0; // exp_sum has made a small number of it
     allowed += bit_is_set(d->bits, i);

@@ -182,6 +182,26 @@ static void a_beam_of_one_is_greedy(void **state) {
   souk_promo_free(q);
 }
 
+// So are draws at a temperature near 0, by which no logit could be divided.
+static void cold_draws_are_greedy(void **state) {
+  (void)state;
+  static const double temperatures[] = {1e-7, 1e-40, 5e-324};
+  const souk_promo_request r = copy_request();
+  const souk_promo_options greedy = {.decode = SOUK_DECODE_GREEDY};
+  souk_promo *q = write(b, &r, 1, &greedy);
+  const souk_copy d = copy_of(q, 0, 0);
+  for (int i = 0; i < 6; i++) {
+    const souk_promo_options cold = {.decode = SOUK_DECODE_SAMPLE,
+                                     .temperature = temperatures[i / 2],
+                                     .top_p = i % 2 == 0 ? 1 : 0.9,
+                                     .n_best = 3};
+    souk_promo *p = write(b, &r, 1, &cold);
+    for (int32_t k = 0; k < 3; k++) assert_string_equal(copy_of(p, 0, k).text, d.text);
+    souk_promo_free(p);
+  }
+  souk_promo_free(q);
+}
+
 // With much diversity no group begins as another one does.
 static void groups_differ(void **state) {
   (void)state;
@@ -712,6 +732,7 @@ int main(void) {
   const struct CMUnitTest tests[] = {
       cmocka_unit_test(wide_beams_find_the_best_of_all),
       cmocka_unit_test(a_beam_of_one_is_greedy),
+      cmocka_unit_test(cold_draws_are_greedy),
       cmocka_unit_test(groups_differ),
       cmocka_unit_test(coverage_is_part_of_the_score),
       cmocka_unit_test(no_ngram_comes_twice_and_lengths_hold),
