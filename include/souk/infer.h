@@ -715,7 +715,7 @@ typedef struct souk_promo_notes {
   int32_t copies;             // that there are of it
   int32_t unknown_items;      // of the history
   int32_t unknown_attributes; // of the product
-  int32_t unknown_context;    // of goal, type and market, those that the vocabulary does not have
+  int32_t unknown_context;    // of goal, type, market and language, those that the vocabulary does not have
   int32_t dropped_terms;      // given, and without a slot in the vocabulary
   int32_t source_tokens;      // that the model read
 } souk_promo_notes;

@@ -15,9 +15,9 @@ enum { TOGETHER = 64, MOST_LEXICON_BYTES = 64 << 20 };
 const option copy_decoding_options[] = {
     {"decode", OPT_CHOICE, FLAG(decode), "greedy", 0, 0, "greedy|beam|sample", "how tokens are chosen"},
     {"beam", OPT_INT, FLAG(beam), "4", 1, 64, NULL, "hypotheses of --decode beam"},
-    {"length_penalty", OPT_FLOAT, FLAG(length_penalty), "0", 0, 10, NULL,
+    {"length_penalty", OPT_FLOAT, FLAG(length_penalty), "0", -10, 10, NULL,
      "beam: log probabilities are divided by ((5 + tokens) / 6) to this power"},
-    {"coverage_penalty", OPT_FLOAT, FLAG(coverage_penalty), "0", 0, 10, NULL,
+    {"coverage_penalty", OPT_FLOAT, FLAG(coverage_penalty), "0", 0, 100, NULL,
      "beam: weight of what the copy has read of its source"},
     {"beam_groups", OPT_INT, FLAG(beam_groups), "1", 1, 64, NULL,
      "beam: groups that --diversity keeps apart"},

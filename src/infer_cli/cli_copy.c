@@ -138,7 +138,7 @@ void copywriter_tell(const copywriter *w) {
   add_count(text, sizeof text, w->told.refused, "without any copy");
   add_count(text, sizeof text, w->told.unknown_items, "unknown items in histories");
   add_count(text, sizeof text, w->told.unknown_context,
-            "goals, types or markets that the bundle was not trained on");
+            "goals, types, markets or languages that the bundle was not trained on");
   add_count(text, sizeof text, w->told.dropped_terms, "terms that the bundle has no slot for");
   if (text[0] != '\0') cli_fail(0, "of %lld requests for copy: %s", (long long)w->told.requests, text);
 }

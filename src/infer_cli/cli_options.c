@@ -209,7 +209,8 @@ static const char *const about_promo[] = {
     "says why. \"cut\" "
     "means that the copy ends because it was as long as it may be. With --n-best, \"n_best\" is an array of "
     "such copies. \"unknown\" counts items of the history that the bundle does not have; "
-    "\"unknown_context\" goal, type and market that it was not trained on, \"dropped_terms\" terms that it "
+    "\"unknown_context\" goal, type, market and language that it was not trained on, \"dropped_terms\" terms "
+    "that it "
     "cannot say. Their sums are printed at the end.",
     "With --stream, lines such as {\"id\":\"r1\",\"copy\":0,\"part\":\"$50 off\"} come before the answer.",
     NULL};
