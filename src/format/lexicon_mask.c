@@ -197,7 +197,7 @@ static void follow_all(pass *p) {
 // The sheets of the three groups, each for its own pieces; NULL: none of them.
 static void lay_sheets(const lexicon_words *w, const groups *g, const uint64_t *const sheets[3],
                        uint64_t *bits) {
-  const uint64_t *spaced[COPY_KINDS];
+  const uint64_t *spaced[COPY_KINDS] = {NULL};
   int n = 0;
   for (int kind = 0; kind < COPY_KINDS; kind++)
     if (g->spaced[kind]) spaced[n++] = w->of_kind[kind];

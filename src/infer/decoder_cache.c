@@ -106,7 +106,7 @@ static void attend_head(const copy_cache *c, const chunk *k, const copy_row *row
   const size_t H = (size_t)c->b->hidden, D = (size_t)c->b->head_size, at = (size_t)head * D;
   const size_t source = (size_t)c->source[rows->seat], wide = (size_t)(c->longest + c->copy_rows);
   const float *q = k->qkv + first * 3 * H + at, *keys = keys_at(c, rows->seat, layer, head);
-  float *out = k->context + first * H + at, sums[COPY_WIDTH_MAX];
+  float *out = k->context + first * H + at, sums[COPY_WIDTH_MAX] = {0};
   k->k->gemm_packed(q, 3 * H, keys, NULL, c->scores, wide, n, source, D);
   for (size_t i = 0; i < n; i++) {
     float *s = c->scores + i * wide;
