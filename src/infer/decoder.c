@@ -276,7 +276,7 @@ static souk_status seat_request(decoder *d, copy_seat *s, size_t request, souk_e
   s->n_finished = s->n_live = 0;
   PASS(limits_read(&s->limits, d->b, &r, request, &d->j->options, why, sizeof why, e));
   const uint32_t given = promo_terms_given(&s->limits.terms);
-  PASS(source_write(d->b, &r, given, &d->space, &s->rows, &a->notes, e));
+  PASS(source_write(d->b, &r, given, &d->space, &s->rows, &a->notes, why, sizeof why, e));
   s->taken = true;
   return why[0] != '\0' ? leave(d, s, why, e) : SOUK_OK;
 }

@@ -2,6 +2,7 @@
 #include "infer/decoder_source.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 #include "format/copy_context.h"
 #include "infer/catalogue.h"
@@ -73,7 +74,8 @@ static int32_t write_item(const souk_bundle *b, const souk_promo_request *r, int
 }
 
 souk_status source_write(const souk_bundle *b, const souk_promo_request *r, uint32_t given,
-                         const source_space *space, source_rows *to, souk_promo_notes *notes, souk_error *e) {
+                         const source_space *space, source_rows *to, souk_promo_notes *notes, char *why,
+                         size_t room, souk_error *e) {
   const copy_layout *l = &b->copy.layout;
   const size_t most = (size_t)b->max_history;
   const window_ends ends = {.tokens = space->tokens + most, .events = space->events + most};
@@ -86,8 +88,14 @@ souk_status source_write(const souk_bundle *b, const souk_promo_request *r, uint
                               .n_item = write_item(b, r, space->item, notes),
                               .history = {ends.tokens - kept, ends.events - kept, kept},
                               .fixed = known < kept ? known : kept};
-  if (!copy_plan_make(&to->plan, l, &source, NO_COPY))
-    return infer_fail(e, SOUK_ERR_FORMAT, "%s: the model has no room for the source of copy", b->dir);
+  if (!copy_plan_make(&to->plan, l, &source, NO_COPY)) {
+    if (why[0] == '\0')
+      snprintf(
+          why, room,
+          "what is wanted and the terms are %d tokens, for which the model has no room beside copy of %d",
+          source.n_context, l->copy_tokens);
+    return SOUK_OK;
+  }
   copy_write_source(&to->plan, l, &source, to->ids, to->types, to->positions);
   notes->source_tokens = to->plan.source;
   return SOUK_OK;

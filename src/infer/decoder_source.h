@@ -24,8 +24,10 @@ void source_space_open(source_space *s, const souk_bundle *b, area *a); // whose
 // [TITLE_BYTES] then holds.
 promo_terms source_terms(const souk_bundle *b, const souk_promo_request *r, char *title);
 
-// Lays out the rows of a request that has been checked. given: bit s: slot s can be filled. *notes gets what was not understood.
+// Lays out the rows of a request that has been checked. given: bit s: slot s can be filled. *notes gets what was not understood, and
+// *why [room], unless there is a reason already, that what is wanted leaves no room for copy.
 souk_status source_write(const souk_bundle *b, const souk_promo_request *r, uint32_t given,
-                         const source_space *space, source_rows *to, souk_promo_notes *notes, souk_error *e);
+                         const source_space *space, source_rows *to, souk_promo_notes *notes, char *why,
+                         size_t room, souk_error *e);
 
 #endif

@@ -50,7 +50,10 @@ static void lay_out(source *s, const souk_promo_request *r, souk_promo_notes *no
   s->rows = (source_rows){.ids = s->ids, .types = s->types, .positions = s->positions};
   assert_int_equal(area_reserve(&w->rank, source_space_bytes(b), NULL), SOUK_OK);
   source_space_open(&space, b, &w->rank);
-  assert_int_equal(source_write(b, r, promo_terms_given(&terms), &space, &s->rows, notes, NULL), SOUK_OK);
+  char why[256] = "";
+  assert_int_equal(
+      source_write(b, r, promo_terms_given(&terms), &space, &s->rows, notes, why, sizeof why, NULL), SOUK_OK);
+  assert_string_equal(why, "");
   workspace_put(b->pool, w);
   assert_true(s->rows.plan.source <= ROWS_MOST);
 }

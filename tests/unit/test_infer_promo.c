@@ -440,6 +440,29 @@ static void the_most_that_may_be_required(void **state) {
   tiny_remove(large_dir);
 }
 
+// A model with few positions has no room for the terms of some requests, and the others of the call are answered all the same.
+static void too_much_is_wanted(void **state) {
+  (void)state;
+  char tight_dir[256];
+  model_config c = copy_bundle_config();
+  c.max_positions = 20;
+  tiny_directory(tight_dir, sizeof tight_dir);
+  copy_bundle(tight_dir, copy_vocab(WORDS), &c, 13, 4); // six positions for what is wanted
+  souk_bundle *tight = tiny_open(tight_dir);
+  souk_promo_request r[3] = {copy_request(), copy_request(), copy_request()};
+  r[0].terms = r[2].terms = (souk_terms){.price = 199};
+  r[1].terms = (souk_terms){.price = 199, .percent = 20, .code = "AB", .month = 12, .day = 31};
+  souk_promo *p = write(tight, r, 3, NULL);
+  for (size_t i = 0; i < 3; i++) {
+    const souk_copy got = copy_of(p, i, 0);
+    assert_int_equal(got.flags & (SOUK_COPY_TEMPLATE | SOUK_COPY_REFUSED), i == 1 ? SOUK_COPY_TEMPLATE : 0);
+    if (i == 1 && strstr(got.reason, "has no room beside copy of 13") == NULL) fail_msg("%s", got.reason);
+  }
+  souk_promo_free(p);
+  souk_close(tight);
+  tiny_remove(tight_dir);
+}
+
 // ---- company -------------------------------------------------------------------------------------------------
 
 static const int32_t bought[] = {3, 0, 5, 1, 2};
@@ -741,6 +764,7 @@ int main(void) {
       cmocka_unit_test(searches_go_back_from_dead_ends),
       cmocka_unit_test(templates_stand_in),
       cmocka_unit_test(the_most_that_may_be_required),
+      cmocka_unit_test(too_much_is_wanted),
       cmocka_unit_test(the_same_alone_and_in_company),
       cmocka_unit_test(adapters_play_their_part),
       cmocka_unit_test(a_tuned_table_scores_words),
