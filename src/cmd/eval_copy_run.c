@@ -58,6 +58,7 @@ static status open_rows(copy_run *r) {
   status rc = run_config_read(run, r->c);
   if (rc == OK) rc = copy_layout_of(&layout, r->d, &run->data, &layout_of_model);
   if (rc == OK) rc = copy_examples_open(&r->examples, r->d, &layout);
+  if (rc == OK && !run->data.copy.history) copy_examples_forget_users(r->examples);
   free(run);
   TRY(rc);
   TRY(copy_requests_read(&r->requests, r->d, r->examples, r->part, r->flags->rows));
@@ -122,10 +123,6 @@ static status find_terms(copy_run *r) {
 // The row as souk prepare keeps it, its copy as reference and what was written as copy.
 static status write_line(out_file *f, const copy_run *r, int64_t i) {
   const copy_written *const w = &r->written;
-  if (w->strange > 0)
-    log_warn("the sources of %lld of %lld requests are not as long as in training, which read %lld words of "
-             "searches with them that a request has no place for; the perplexity is with them",
-             (long long)w->strange, (long long)w->n, (long long)r->requests.searches);
   json_t *const j =
       json_pack("{s:s,s:s,s:f,s:i}", "copy", w->texts[i], "reference", r->requests.references[i],
                 "log_probability", w->log_probability[i], "tokens", (int)w->tokens[i]);

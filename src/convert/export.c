@@ -208,6 +208,9 @@ static status write_copy_head(exporter *x, const checkpoint *c, model *m) {
   if (rc == OK)
     x->copy = json_pack("{s:I,s:I,s:I}", "classes", (json_int_t)c->model.copy_classes, "copy_tokens",
                         (json_int_t)run->data.copy_tokens, "item_tokens", (json_int_t)run->data.text_tokens);
+  // Only where it is false, so that older libraries read the bundles of all other runs.
+  if (rc == OK && x->copy != NULL && !run->data.copy.history)
+    json_object_set_new(x->copy, "history", json_false());
   free(run);
   if (rc == OK) rc = file_path(x, "copy.safetensors", path);
   if (rc == OK) rc = mem_new(&t.list, (size_t)s->count, sizeof *t.list, "a table of tensors");
@@ -481,11 +484,33 @@ static status check_adapter_name(const exporter *x, const char *name) {
              : fail(ERR_ARGUMENT, "--adapters: two are called %s; NAME=RUN gives another name", name);
 }
 
+// Sources of a bundle either show histories or do not, whichever adapter writes.
+static status check_histories(const exporter *x, const checkpoint *of) {
+  objective_list l;
+  run_config *run;
+  bool shown = true;
+  if (x->copy == NULL) return OK;
+  TRY(objectives_of(&l, &of->model));
+  if (objectives_slot(&l, &objective_copy) < 0) return OK;
+  TRY(mem_new(&run, 1, sizeof *run, "a run's configuration"));
+  const status rc = run_config_read(run, of);
+  if (rc == OK) shown = run->data.copy.history;
+  free(run);
+  TRY(rc);
+  return shown == (json_object_get(x->copy, "history") == NULL)
+             ? OK
+             : fail(ERR_ARGUMENT,
+                    "%s was trained with copy.history = %s, and the bundle's copy was not; a bundle of its "
+                    "own "
+                    "serves it",
+                    of->dir, shown ? "true" : "false");
+}
+
 // An adapter that learned to write copy on a base that does not has a head of its own, which becomes the bundle's.
 static status take_copy_head(exporter *x, const checkpoint *of) {
   const model_run run = {.caps = {.tokens = 8, .seqs = 1, .masked = 1}};
   model *m;
-  if (!checkpoint_has_copy_head(of)) return OK;
+  if (!checkpoint_has_copy_head(of)) return check_histories(x, of);
   if (x->copy != NULL)
     return fail(
         ERR_ARGUMENT,

@@ -12,6 +12,7 @@ struct chunk;
 
 typedef struct copy_head {
   bool there;
+  bool forgets_users; // sources have no histories, because training showed none
   copy_layout layout;
   int32_t classes;                    // C: specials, words and attributes
   int32_t slots[SLOT_COUNT];          // their tokens; -1: the vocabulary has none

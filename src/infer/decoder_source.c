@@ -79,9 +79,11 @@ souk_status source_write(const souk_bundle *b, const souk_promo_request *r, uint
   const copy_layout *l = &b->copy.layout;
   const size_t most = (size_t)b->max_history;
   const window_ends ends = {.tokens = space->tokens + most, .events = space->events + most};
-  int32_t context[COPY_CONTEXT], kept;
-  PASS(history_window(b, &r->history, &ends, &kept, &notes->unknown_items, e));
-  const int32_t known = known_attributes(b, r->history.user, NULL, 0);
+  int32_t context[COPY_CONTEXT], kept = 0, known = 0;
+  if (!b->copy.forgets_users) {
+    PASS(history_window(b, &r->history, &ends, &kept, &notes->unknown_items, e));
+    known = known_attributes(b, r->history.user, NULL, 0);
+  }
   const copy_source source = {.context = context,
                               .n_context = write_context(b, r, given, context, notes),
                               .item = space->item,

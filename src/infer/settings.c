@@ -281,6 +281,11 @@ static souk_status read_copy(souk_bundle *b, const document *d) {
   PASS(get_int(d, "copy", "classes", b->first_item, b->first_item, &b->copy.classes));
   PASS(get_int(d, "copy", "copy_tokens", 2, b->layout.max_positions - 2, &l->copy_tokens));
   PASS(get_int(d, "copy", "item_tokens", 1, 32768, &l->item_tokens));
+  if (find(d, "copy", "history") != NULL) {
+    bool history;
+    PASS(get_bool(d, "copy", "history", &history));
+    b->copy.forgets_users = !history;
+  }
   l->sequence = b->layout;
   b->copy.there = true;
   return SOUK_OK;
@@ -420,7 +425,7 @@ static souk_status check_souk_names(const souk_bundle *b, const document *d) {
     const char *const *names;
   } sections[] = {{"", NAMES("schema", "version", "created_by", "layout", "encoder", "vocabulary", "head",
                              "training", "mix", "words", "labels", "copy", "files")},
-                  {"copy", NAMES("classes", "copy_tokens", "item_tokens")},
+                  {"copy", NAMES("classes", "copy_tokens", "item_tokens", "history")},
                   {"labels", NAMES("task", "kind", "names", "temperature")},
                   {"layout", NAMES("cls_sep", "causal", "positions_from_end", "max_positions", "event_types",
                                    "types_per_segment", "segments")},

@@ -35,6 +35,18 @@ quietly prepare_copy --copy "$shop/copy.jsonl.gz" --copy_fields propensity=nothi
 check_error "feedback needs propensities" "says no propensity" promo "$work/copy" --data.dir "$work/unknown" --copy.feedback ips --epochs 1 --out "$work/no"
 check "copy is learned without histories" promo "$work/base" --copy.history false --epochs 1 --out "$work/none"
 
+quietly "$souk" export "$work/none" "$work/none-bundle"
+quietly "$souk" export "$work/copy" "$work/copy-bundle"
+written() { echo "{\"history\":[$2],\"item\":\"p000003\",\"language\":\"en\",\"market\":\"us\",\"percent\":20}" | "$infer" promo "$work/$1-bundle" --threads 1 2>/dev/null | sed 's/"unknown":.*//'; }
+check "a bundle says that its copy is written without histories" has '"history": false' "$work/none-bundle/souk.json"
+check "a bundle of copy with histories says nothing of them" bash -c "! grep -q '\"history\"' '$work/copy-bundle/souk.json'"
+check "a bundle without histories writes the same for any" test "$(written none '"p000001","p000002"')" = "$(written none '')" -a -n "$(written none '')"
+check "a bundle with histories does not" test "$(written copy '"p000001","p000002"')" != "$(written copy '')"
+"$souk" eval "$work/none" --device cpu --threads 1 --copy --rows 8 >"$work/told" 2>"$work/err"
+check "copy without histories is judged as it was trained" bash -c "grep -q '^perplexity ' '$work/told' && ! grep -q 'not as long as in training' '$work/err'"
+quietly promo "$work/copy" --peft lora --copy.history false --epochs 1 --out "$work/lora-none"
+check_error "an adapter without histories is refused beside a base with them" "was trained with copy.history = false, and the bundle's copy was not" "$souk" export "$work/copy" "$work/no" --adapters "$work/lora-none"
+
 # the estimate
 judge() { "$souk" eval "$work/$1" --device cpu --threads 1 --copy_policy "$work/candidates" --bootstrap 200 "${@:2}"; }
 judge ips --policy_truth "$shop/truth/copy.csv.gz" --figures "$work/ips.json" >"$work/told" 2>"$work/err"
