@@ -168,7 +168,7 @@ static bool numeric(uint32_t p) {
 // 七点五, 1.5 and 1,500; 199，8 is two numbers, for a full-width comma never stands within one.
 static bool joins(const scan_text *t, size_t i) {
   const uint32_t given = t->c[i].given, next = at(t, i + 1);
-  if (given == U'点' || given == U'點') return numeric(next);
+  if (given == U'点' || given == U'點') return numeric(next) && numeric(at(t, i - 1)); // 40W点八 is no number
   return (given == '.' || given == ',') && scan_is_digit(next) && scan_is_digit(at(t, i - 1));
 }
 
