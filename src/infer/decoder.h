@@ -30,7 +30,8 @@ typedef struct copy_job {
 souk_promo_request job_request(const copy_job *j, size_t i);
 int32_t job_width(const copy_job *j); // hypotheses of a request
 
-enum { DEAD_MOST = 32 };
+// A copy goes back behind no more than its newest BACK_MOST tokens, so that a stream may have those before them.
+enum { DEAD_MOST = 32, BACK_MOST = 4 };
 
 // A token that led a copy to where nothing may follow.
 typedef struct dead_end {
@@ -45,6 +46,7 @@ typedef struct hypothesis {
   int32_t n, place; // place: the one that its newest row has
   int32_t number;   // of the copy, where each hypothesis becomes one; of its group in a beam
   int32_t row;      // of the logits
+  int32_t furthest; // the most tokens that it ever had
   int32_t n_dead;
   dead_end dead[DEAD_MOST];
   double log_probability;

@@ -127,6 +127,7 @@ static void begin_hypothesis(const decoder *d, const copy_seat *s, hypothesis *h
   h->row = row;
   h->log_probability = 0;
   h->told = 0;
+  h->furthest = 0;
   h->n_dead = 0;
   if (h->coverage != NULL) memset(h->coverage, 0, (size_t)s->rows.plan.source * sizeof *h->coverage);
   limits_begin(&s->limits, &h->state);
@@ -159,12 +160,10 @@ static void forbid_dead_ends(decoder *d, const hypothesis *h) {
 }
 
 // Goes back by a token behind which nothing may come, whose place another one takes in the next step. False: it cannot, because that was
-// the first one, or the stream has it already, or it has gone back too often.
-static bool go_back(decoder *d, const copy_seat *s, hypothesis *h) {
+// the first one, or a stream may have it already, or it has gone back too often.
+static bool go_back(const copy_seat *s, hypothesis *h) {
   int32_t kept = 0;
-  if (h->n < 2 || h->n_dead == DEAD_MOST) return false;
-  if (d->j->options.stream != NULL && limits_text(&s->limits, h->tokens, h->n - 1, NULL, 0) < h->told)
-    return false;
+  if (h->n < 2 || h->n_dead == DEAD_MOST || h->n <= h->furthest - BACK_MOST) return false;
   const dead_end last = {h->n - 1, h->tokens[h->n - 1]};
   h->n--;
   h->log_probability -= h->gained[h->n];
@@ -190,7 +189,7 @@ static souk_status take_token(decoder *d, copy_seat *s, hypothesis *h, bool *liv
   const int32_t token = !any ? -1 : draws ? drawn_token(d, s, h, logits) : best_token(d, logits);
   *lives = token >= 0 && token != TOKEN_SEP;
   if (token < 0) {
-    *lives = go_back(d, s, h);
+    *lives = go_back(s, h);
     return SOUK_OK;
   }
   const double gain = (double)logits[token] - sum;
@@ -202,6 +201,7 @@ static souk_status take_token(decoder *d, copy_seat *s, hypothesis *h, bool *liv
   h->gained[h->n] = gain;
   h->tokens[h->n] = token;
   h->places[h->n++] = (uint8_t)h->place;
+  if (h->n > h->furthest) h->furthest = h->n;
   limits_after(&s->limits, &h->state, token);
   return SOUK_OK;
 }

@@ -27,11 +27,13 @@ void stream_live(decoder *d, copy_seat *s) {
   if (d->j->options.stream == NULL || d->j->options.decode == SOUK_DECODE_BEAM) return;
   for (int32_t i = 0; i < s->n_live; i++) {
     hypothesis *h = &s->live[i];
-    // The newest token may still be taken back, if nothing can follow it.
-    const size_t n = limits_text(&s->limits, h->tokens, h->n - 1, d->text, d->text_room);
+    // The newest tokens may still be taken back, if nothing can follow them.
+    if (h->furthest <= BACK_MOST) continue;
+    const size_t n = limits_text(&s->limits, h->tokens, h->furthest - BACK_MOST, d->text, d->text_room);
     if (n >= d->text_room) continue; // words longer than any: at the end, all at once
     const size_t whole = whole_characters(d->text, n);
-    if (whole > h->told) tell(d, s->request, h->number, d->text + h->told, whole - h->told, false, 0);
+    if (whole <= h->told) continue;
+    tell(d, s->request, h->number, d->text + h->told, whole - h->told, false, 0);
     h->told = whole;
   }
 }

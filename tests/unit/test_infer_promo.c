@@ -601,6 +601,41 @@ static void streams_tell_all(void **state) {
   }
 }
 
+// Searches that go back from dead ends: a stream has nothing that they take back, nor anything twice, and changes no answer.
+static void streams_have_nothing_that_is_taken_back(void **state) {
+  (void)state;
+  static souk_promo_request r[16];
+  static heard h;
+  const souk_lexicon_text text = {.text = MOST "\n!" MOST KIND "\n"};
+  souk_lexicon *strict;
+  assert_int_equal(souk_lexicon_new(&strict, b, &text, 1, NULL), SOUK_OK);
+  for (uint64_t round = 0; round < 8; round++) {
+    souk_promo_options o = {
+        .decode = SOUK_DECODE_SAMPLE, .n_best = 4, .temperature = 100, .no_repeat = 1, .seed = round};
+    for (size_t i = 0; i < 16; i++) {
+      r[i] = copy_request();
+      r[i].seed = i;
+      r[i].lexicon = strict;
+      r[i].min_tokens = r[i].max_tokens = 8;
+    }
+    memset(&h, 0, sizeof h);
+    souk_promo *const plain = write(b, r, 16, &o);
+    o.stream = hear;
+    o.stream_arg = &h;
+    souk_promo *const streamed = write(b, r, 16, &o);
+    for (size_t i = 0; i < 16; i++) {
+      assert_int_equal(copies_of(plain, i), 4);
+      for (int32_t k = 0; k < 4; k++) {
+        assert_string_equal(copy_of(streamed, i, k).text, copy_of(plain, i, k).text);
+        assert_string_equal(h.text[i * 4 + (size_t)k], copy_of(plain, i, k).text);
+      }
+    }
+    souk_promo_free(plain);
+    souk_promo_free(streamed);
+  }
+  souk_lexicon_free(strict);
+}
+
 // ---- hostile files -------------------------------------------------------------------------------------------
 
 static void write_file(const char *path, const char *data, size_t bytes) {
@@ -769,6 +804,7 @@ int main(void) {
       cmocka_unit_test(adapters_play_their_part),
       cmocka_unit_test(a_tuned_table_scores_words),
       cmocka_unit_test(streams_tell_all),
+      cmocka_unit_test(streams_have_nothing_that_is_taken_back),
       cmocka_unit_test(damaged_bundles_are_refused),
       cmocka_unit_test(strange_requests_are_answered),
   };
