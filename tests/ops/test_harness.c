@@ -255,15 +255,19 @@ static status short_backward(op_ctx *ctx, const linear_params *p) {
 
 static matmul_kind asked_for;
 
-static check_result examine(const char *name, const backend *be) {
-  const check_config config = {
-      .threads = {2}, .n_threads = 1, .matmul = asked_for, .cases = 8}; // enough for every fault
+static int32_t check_named(const char *name) {
   int32_t i = 0;
   while (i < n_checks && strcmp(check_names[i], name) != 0) i++;
   assert_true(i < n_checks);
+  return i;
+}
+
+static check_result examine(const char *name, const backend *be) {
+  const check_config config = {
+      .threads = {2}, .n_threads = 1, .matmul = asked_for, .cases = 8}; // enough for every fault
   check_result r;
   calls = 0;
-  check_ok(check_run(i, be, &config, &r));
+  check_ok(check_run(check_named(name), be, &config, &r));
   return r;
 }
 
@@ -304,7 +308,8 @@ static void test_ops(void **unused) {
 
 // ---- real sizes ----------------------------------------------------------------------------------------------
 
-static void expect_real(int32_t suite_index, int32_t from_end, backend be, const char *text) {
+static void expect_real(const char *name, int32_t from_end, backend be, const char *text) {
+  const int32_t suite_index = check_named(name);
   const int32_t k = suites[suite_index]->cases - from_end;
   const check_config config = {.threads = {2}, .n_threads = 1, .cases = k + 1, .first = k, .real = true};
   be.name = "faulty";
@@ -342,11 +347,11 @@ static status takes_another_row(op_ctx *ctx, const linear_params *p) {
 
 static void test_real_sizes(void **unused) {
   (void)unused;
-  expect_real(8, 1, backend_cpu, NULL);
-  expect_real(8, 1, FAULTY(be_.classify = errs_late), "dlogits after the backward pass is off by");
-  expect_real(2, 3, backend_cpu, NULL);
-  expect_real(2, 3, FAULTY(be_.linear_backward = loses_a_row), "dw after the backward pass is off");
-  expect_real(2, 3, FAULTY(be_.linear_forward = takes_another_row), "y after the forward pass is off");
+  expect_real("classify", 1, backend_cpu, NULL);
+  expect_real("classify", 1, FAULTY(be_.classify = errs_late), "dlogits after the backward pass is off by");
+  expect_real("linear", 3, backend_cpu, NULL);
+  expect_real("linear", 3, FAULTY(be_.linear_backward = loses_a_row), "dw after the backward pass is off");
+  expect_real("linear", 3, FAULTY(be_.linear_forward = takes_another_row), "y after the forward pass is off");
 }
 
 static void test_backend(void **unused) {
