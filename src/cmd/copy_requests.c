@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/file.h"
 #include "base/memory.h"
+#include "format/item_attributes.h"
 #include "format/user_attributes.h"
 
 enum { LONGEST_LINE = 16 << 20 };
@@ -131,8 +132,7 @@ static status item_text(char **out, const json_t *line) {
   const size_t before = title != NULL ? strlen(title) : 0, room = before + 2 + strlen(or_empty(attributes));
   TRY(mem_new(out, room, 1, "a text"));
   snprintf(*out, room, "%s %s", or_empty(title), or_empty(attributes));
-  for (char *p = *out + before; *p != '\0'; p++)
-    if (*p == '#' || *p == '*') *p = ' ';
+  item_attributes_words(*out + before, strlen(*out + before));
   return OK;
 }
 

@@ -7,6 +7,7 @@
 // name: one with a typing error would otherwise be a term that is silently not said.
 #include <stdlib.h>
 #include <string.h>
+#include "format/item_attributes.h"
 #include "infer_cli/cli.h"
 
 enum { MOST_PHRASES = 64, TEXT_MOST = 1 << 16 };
@@ -180,28 +181,29 @@ static int take_field(cli_query *q, const offer_field *f, const jnode *n) {
   return f->kind == OTHER ? 0 : take_number_field(q, f, n);
 }
 
-static bool is_word_end(char c) {
-  return c == '#' || c == '*';
+// The attributes of an object as one text, its NUL included. *bytes: of the members so far.
+static int keep_members(cli_query *q, const jtree *t, const jnode *n, size_t *bytes) {
+  *bytes = 0;
+  for (const jnode *c = jtree_first(t, n); c != NULL; c = jtree_next(t, c)) {
+    if (c->kind != J_STRING && c->kind != J_NUMBER)
+      return query_fail(q, "\"attributes\": \"%.60s\" must be a string or a number", c->key);
+    const size_t name = strlen(c->key), room = name + c->bytes + ITEM_ATTRIBUTE_MARKS;
+    const int rc = cli_grow(&q->words, &q->words_cap, q->words_bytes + room + 1, 1);
+    if (rc != 0) return rc;
+    const size_t put =
+        item_attribute_write(q->words + q->words_bytes, *bytes == 0, c->key, name, c->text, c->bytes);
+    q->words_bytes += put;
+    *bytes += put;
+  }
+  return query_keep(q, "", 0);
 }
 
 // Attributes of the item become text behind its title, as souk prepare --copy reads them: "colour#red*size#5" is "colour red size 5".
 static int keep_attribute_words(cli_query *q, const jtree *t, const jnode *n) {
-  int rc = 0;
-  if (n->kind == J_STRING) {
-    rc = query_keep(q, n->text, n->bytes);
-    for (size_t i = q->words_bytes - n->bytes - 1; rc == 0 && i + 1 < q->words_bytes; i++)
-      if (is_word_end(q->words[i])) q->words[i] = ' ';
-    return rc;
-  }
-  for (const jnode *c = jtree_first(t, n); rc == 0 && c != NULL; c = jtree_next(t, c)) {
-    if (c->kind != J_STRING && c->kind != J_NUMBER)
-      return query_fail(q, "\"attributes\": \"%.60s\" must be a string or a number", c->key);
-    rc = query_keep(q, c->key, strlen(c->key));
-    if (rc == 0) q->words[q->words_bytes - 1] = ' ';
-    if (rc == 0) rc = query_keep(q, c->text, c->bytes);
-    if (rc == 0) q->words[q->words_bytes - 1] = ' ';
-  }
-  return rc == 0 ? query_keep(q, "", 0) : rc;
+  size_t bytes = n->bytes;
+  const int rc = n->kind == J_STRING ? query_keep(q, n->text, bytes) : keep_members(q, t, n, &bytes);
+  if (rc == 0) item_attributes_words(q->words + q->words_bytes - 1 - bytes, bytes);
+  return rc;
 }
 
 // The text of the item: title, attributes.

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "data/tokenizer.h"
+#include "format/item_attributes.h"
 #include "format/word_tokenizer.h"
 #include "prepare/copy_internal.h"
 
@@ -159,8 +160,7 @@ static status add_item(copy_writer *w, const copy_row *r) {
   char *plain = NULL;
   status rc = add_text(w, copy_row_text(w->t, r, FIELD_title), begin, &at);
   if (rc == OK && attributes != NULL) rc = mem_strdup(&plain, attributes);
-  for (char *c = plain; c != NULL && *c != '\0'; c++)
-    if (*c == '#' || *c == '*') *c = ' ';
+  if (plain != NULL) item_attributes_words(plain, strlen(plain));
   if (rc == OK) rc = add_text(w, plain, begin, &at);
   free(plain);
   w->out.text.offsets[w->out.n + 1] = at;

@@ -8,12 +8,14 @@
 // their paths. Of two keys of an object that both begin a path, "a.b" and "a" for a.b.c, the longer one counts.
 #include <string.h>
 #include "base/memory.h"
+#include "format/item_attributes.h"
 #include "format/json_text.h"
 #include "format/utf8.h"
 #include "prepare/log_internal.h"
 
 enum { DEPTH = 32 };
-static const char NOT_JSON[] = "not valid json", TWICE[] = "a json key that appears twice";
+static const char NOT_JSON[] = "not valid json", TWICE[] = "a json key that appears twice",
+                  NO_ATTRIBUTE[] = "attributes of which one is neither a text nor a number";
 
 // The columns whose paths have led to a value. rest: "" where it is the value itself.
 typedef struct paths {
@@ -37,6 +39,9 @@ typedef struct json_row {
   int32_t lists_seen;
   int32_t elements; // of the outermost lists; -1: none so far
   int64_t found;    // bits of findings: each counts a row once
+  const char *last; // the value that was read last, of last_bytes; NULL: null and the like
+  size_t last_bytes;
+  uint64_t written; // columns whose texts are made of objects: their list values are names and values in turn
 } json_row;
 
 static bool value(json_row *r, const paths *here);
@@ -87,12 +92,15 @@ static bool add_list_value(json_row *r, int column, const char *at, size_t bytes
 
 // at NULL: null, or something that is no value.
 static bool take(json_row *r, const paths *here, char *at, size_t bytes) {
+  r->last = at;
+  r->last_bytes = bytes;
   for (int i = 0; i < here->n; i++) {
     const int column = here->at[i].column;
     bool is_value = at != NULL && bytes > 0 && here->at[i].rest[0] == '\0';
     if (is_value && (bytes <= PLACEHOLDER_BYTES || r->p->plan->n_missing > 0))
       is_value = !means_no_value(r->p, column, at, bytes);
     if (is_value) r->p->counts.seen |= UINT64_C(1) << column;
+    if ((r->written >> column & 1) != 0) return wrong(r, NO_ATTRIBUTE);
     if ((r->p->listed >> column & 1) != 0) {
       if (!add_list_value(r, column, is_value ? at : NULL, bytes)) return false;
     } else {
@@ -104,8 +112,11 @@ static bool take(json_row *r, const paths *here, char *at, size_t bytes) {
 }
 
 static void take_structure(json_row *r, const paths *here) {
-  for (int i = 0; i < here->n; i++)
-    if (here->at[i].rest[0] == '\0') count_finding(r->p, FOUND_STRUCTURE + here->at[i].column);
+  for (int i = 0; i < here->n; i++) {
+    const int column = here->at[i].column;
+    if (here->at[i].rest[0] == '\0' && (r->p->plan->objects >> column & 1) == 0)
+      count_finding(r->p, FOUND_STRUCTURE + column);
+  }
 }
 
 // ---- texts and numbers ---------------------------------------------------------------------------------------
@@ -235,21 +246,55 @@ static bool follow_key(json_row *r, const paths *here, size_t *longest, const ch
   return true;
 }
 
+// The columns whose text the whole object is: bits.
+static uint64_t object_texts(const json_row *r, const paths *here) {
+  uint64_t columns = 0;
+  for (int i = 0; i < here->n; i++)
+    if (here->at[i].rest[0] == '\0') columns |= UINT64_C(1) << here->at[i].column;
+  return columns & r->p->plan->objects;
+}
+
+// Adds the member whose value has just been read to the text of a column.
+static bool add_member(json_row *r, int column, const char *key, size_t bytes) {
+  const uint64_t bit = UINT64_C(1) << column;
+  if ((r->written & bit) == 0) {
+    if ((r->p->listed & bit) != 0 && r->p->first[column] >= 0) return wrong(r, NO_ATTRIBUTE);
+    r->p->first[column] = -1;
+    r->p->listed |= bit;
+    r->written |= bit;
+  }
+  r->p->counts.seen |= bit;
+  return add_list_value(r, column, key, bytes) && add_list_value(r, column, r->last, r->last_bytes);
+}
+
+// first: what the value began with.
+static bool add_members(json_row *r, uint64_t columns, char first, const char *key, size_t bytes) {
+  if (columns == 0) return true;
+  const bool text = first == '"' || first == '\'' || first == 'u';
+  if (r->last == NULL || !(text || first == '-' || (first >= '0' && first <= '9')))
+    return wrong(r, NO_ATTRIBUTE);
+  for (int i = 0; i < r->p->plan->n; i++)
+    if ((columns >> i & 1) != 0 && !add_member(r, i, key, bytes)) return false;
+  return true;
+}
+
 static bool members(json_row *r, const paths *here) {
+  const uint64_t texts = object_texts(r, here);
   size_t longest[MAX_COLUMNS];
   memset(longest, 0, (size_t)here->n * sizeof *longest);
   paths next;
-  for (bool first = true;; first = false) {
+  for (bool begins = true;; begins = false) {
     char *key;
     size_t bytes;
     skip_space(r);
-    if (next_is(r, '}') && (first || r->python)) break;
+    if (next_is(r, '}') && (begins || r->python)) break;
     if (!at_text(r)) return wrong(r, NOT_JSON);
     if (!text(r, &key, &bytes) || !follow_key(r, here, longest, key, bytes, &next)) return false;
     skip_space(r);
     if (!expect(r, ':')) return false;
     skip_space(r);
-    if (!value(r, &next)) return false;
+    const char first = r->at < r->end ? *r->at : '\0';
+    if (!value(r, &next) || !add_members(r, texts, first, key, bytes)) return false;
     skip_space(r);
     if (next_is(r, '}')) break;
     if (!expect(r, ',')) return false;
@@ -403,6 +448,26 @@ static status join_values(json_row *r, int column) {
   return OK;
 }
 
+// The text of an object: names and values in turn.
+static status join_members(json_row *r, int column) {
+  log_parser *const p = r->p;
+  size_t room = 1, put = 0;
+  char *text;
+  for (int32_t i = p->first[column]; i >= 0; i = p->values[i].next)
+    room += p->values[i].bytes + ITEM_ATTRIBUTE_MARKS;
+  TRY(new_text(p, room, &text));
+  for (int32_t i = p->first[column]; i >= 0;) {
+    const list_value *const name = &p->values[i], *const value = &p->values[name->next];
+    put += item_attribute_write(text + put, put == 0, r->begin + name->at, name->bytes, r->begin + value->at,
+                                value->bytes);
+    i = value->next;
+  }
+  text[put] = '\0';
+  r->out->text[column] = text;
+  r->out->bytes[column] = (uint32_t)put;
+  return OK;
+}
+
 static status finish(json_row *r) {
   log_parser *const p = r->p;
   for (int i = 0; i < p->plan->n; i++)
@@ -410,7 +475,7 @@ static status finish(json_row *r) {
       r->begin[r->out->text[i] - r->begin + r->out->bytes[i]] = '\0';
   if (p->plan->joins) {
     for (int i = 0; i < p->plan->n; i++)
-      if ((p->listed >> i & 1) != 0) TRY(join_values(r, i));
+      if ((p->listed >> i & 1) != 0) TRY((r->written >> i & 1) != 0 ? join_members(r, i) : join_values(r, i));
     p->listed = 0;
   }
   if (p->listed != 0) {

@@ -35,6 +35,7 @@ typedef struct log_plan {
   int n_missing;
   bool joins;
   log_join join[MAX_COLUMNS];
+  uint64_t objects;  // columns whose objects become texts
   uint64_t optional; // columns, as log_format has them
   bool has_lists;
   log_lists lists;

@@ -177,6 +177,7 @@ static status make_plan(log_reader *r, const log_format *f, const char *const *c
   p->options = f->options != NULL ? f->options : "input.";
   p->joins = f->join != NULL;
   p->optional = f->optional;
+  p->objects = f->join != NULL ? f->objects : 0;
   TRY(read_missing(p, f->missing));
   for (int i = 0; i < n; i++) {
     if (columns[i][0] != '\0') TRY(mem_strdup(&p->names[i], columns[i]));

@@ -50,9 +50,11 @@ typedef struct log_format {
   log_quotes quotes;      // csv; tsv, where auto is none
   const log_join *join;   // [columns] jsonl; NULL: each value of a list becomes a row
   const log_lists *lists; // NULL: none
-  uint64_t optional;      // a bit a column: a header may lack it, and then no row has it
-  const char *missing;    // texts that mean no value, separated by commas; NULL: none
-  size_t block_bytes;     // 0: about 1 MiB
+  uint64_t
+      objects; // a bit a column, where there is join: an object is the text that format/item_attributes.h makes of it
+  uint64_t optional;   // a bit a column: a header may lack it, and then no row has it
+  const char *missing; // texts that mean no value, separated by commas; NULL: none
+  size_t block_bytes;  // 0: about 1 MiB
   const char *options; // how the options above are called, for messages: "input.catalogue_"; NULL: "input."
   const char *encoding, *encoding_option; // as byte_stream_how has them
 } log_format;

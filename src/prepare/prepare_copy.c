@@ -84,6 +84,14 @@ static status begin_table(copy_table *t) {
 
 // ---- files ---------------------------------------------------------------------------------------------------
 
+static void tell(void *self, const log_remark *m) {
+  (void)self;
+  if (m->rows > 0)
+    log_warn("%s: %s: %lld, line %lld first", m->path, m->what, (long long)m->rows, (long long)m->line);
+  else
+    log_warn("%s: %s", m->path, m->what);
+}
+
 static status read_rows(copy_table *t, log_reader *in, copy_counts *counts) {
   log_parser *p = NULL;
   log_block b = {.bytes = 0};
@@ -95,6 +103,7 @@ static status read_rows(copy_table *t, log_reader *in, copy_counts *counts) {
     for (log_parse_begin(p, &b); rc == OK && (rc = log_parse_next(p, &row, &last)) == OK && !last;)
       rc = copy_take_row(t, &row, counts);
   }
+  if (rc == OK) log_tell(in, log_parser_counts(p), tell, NULL);
   log_block_free(&b);
   log_parser_free(p);
   return rc;
@@ -114,6 +123,7 @@ static status read_file(copy_table *t, const char *path, copy_counts *counts) {
   const log_format format = {.kind = kind,
                              .header = true,
                              .join = join,
+                             .objects = UINT64_C(1) << FIELD_attributes,
                              .optional = ~needed,
                              .missing = in->missing,
                              .encoding = in->encoding,

@@ -49,6 +49,45 @@ static void expect(dataset *d, const copy_lists *l, int64_t row, const char *wan
   assert_string_equal(text, wanted);
 }
 
+// What the item's text of row `row` is.
+static void expect_item(const char *rows, int64_t row, const char *wanted) {
+  begin_copy(rows, true);
+  dataset *d = run_and_open();
+  const copy_rows *r;
+  check_ok(dataset_copy(d, &r));
+  expect(d, &r->text, row, wanted);
+  dataset_close(d);
+}
+
+#define MUG(attributes) \
+  "{\"language\":\"en\",\"title\":\"mug\",\"copy\":\"the mug\",\"attributes\":" attributes "}\n"
+
+static void attributes_may_be_an_object(void **unused) {
+  (void)unused;
+  expect_item(MUG("\"color#red*pieces#3\""), 0, "mug color red pieces 3");
+  expect_item(MUG("{\"color\":\"red\",\"pieces\":3}"), 0, "mug color red pieces 3");
+  expect_item(MUG("{\"color\":\"r\\u0065d\", \"pieces\" : 3 }"), 0, "mug color red pieces 3");
+  expect_item("{'language':'en','copy':'the mug','attributes':{'color':u'red','pieces':3}}\n", 0,
+              "color red pieces 3");
+  expect_item(MUG("{}") MUG("{\"color\":\"\",\"red\":\"the*mug\"}"), 0, "mug");
+  expect_item(MUG("{}") MUG("{\"color\":\"\",\"red\":\"the*mug\"}"), 1, "mug color red the mug");
+  expect_item(MUG("[{\"color\":\"red\"},{\"pieces\":3}]"), 0, "mug color red pieces 3");
+}
+
+static void attributes_of_neither_text_nor_number_are_told(void **unused) {
+  (void)unused;
+  static const char *const wrong[] = {
+      "{\"color\":null}", "{\"color\":true}",      "{\"color\":[\"red\"]}", "{\"color\":{\"a\":1}}",
+      "{\"color\":NaN}",  "{\"color\":-Infinity}", "[{\"a\":\"b\"},\"c\"]", "[\"c\",{\"a\":\"b\"}]"};
+  for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
+    char rows[512];
+    snprintf(rows, sizeof rows, MUG("\"color#red\"") MUG("%s"), wrong[i]);
+    begin_copy(rows, true);
+    option_text("input.max_rejects", "0");
+    check_fails(run(), ERR_FORMAT, "attributes of which one is neither a text nor a number");
+  }
+}
+
 static void rows_become_tokens(void **unused) {
   (void)unused;
   begin_copy(rows_jsonl, true);
@@ -296,6 +335,9 @@ static void refused(void **unused) {
 
 int main(void) {
   const struct CMUnitTest tests[] = {cmocka_unit_test(rows_become_tokens),
+                                     cmocka_unit_test(attributes_may_be_an_object),
+                                     cmocka_unit_test(attributes_of_neither_text_nor_number_are_told),
+
                                      cmocka_unit_test(copy_alone),
                                      cmocka_unit_test(parts),
                                      cmocka_unit_test(left_out),
