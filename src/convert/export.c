@@ -568,10 +568,10 @@ static status write_adapters(exporter *x) {
   return rc;
 }
 
-// Whoever writes copy carries the rules by which it is written.
+// Whoever writes copy, the model or an adapter, carries the rules by which it is written.
 static status write_lexicons(exporter *x) {
   bool copied[LEXICON_FILES];
-  if (x->lexicons == NULL || model_get_config(x->m)->copy_classes == 0) return OK;
+  if (x->lexicons == NULL || x->copy == NULL) return OK;
   TRY(export_lexicons(x->lexicons, x->dir, copied));
   for (int i = 0; i < LEXICON_FILES; i++)
     if (copied[i]) TRY(list_file(x, lexicon_files[i]));
@@ -597,8 +597,8 @@ static status write_files(exporter *x) {
     TRY(list_file(x, "texts.safetensors"));
   }
   if (x->with_mix && has_items(x)) TRY(write_mix(x));
-  TRY(write_lexicons(x));
   TRY(write_adapters(x));
+  TRY(write_lexicons(x));
   return write_json(x, "souk.json", souk_json(x));
 }
 

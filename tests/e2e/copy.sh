@@ -75,6 +75,12 @@ alone=("$souk" prepare --copy "$work/pairs.jsonl" --copy_fields copy=summary,att
 check "a data set may be copy alone" "${alone[@]}" --out "$work/pairs"
 check "a run of another vocabulary grows into it" promo --data.dir "$work/pairs" --epochs 2 --eval_every 0 --out "$work/pairs-run"
 quietly "$souk" export "$work/pairs-run" "$work/english"
+for kind in bundle bundle-lora bundle2-lora; do
+  adapter=$([ "$kind" = bundle2-lora ] && echo ',"adapter":"promo"')
+  echo '{"history":["p000001"],"item":"p000002","type":"discount","language":"en","market":"us","percent":20'"$adapter}" | "$infer" promo "$work/$kind" >"$work/served-$kind" 2>"$work/err"
+  check "copy of $kind is served" has '^\{"user":null,"copy":".+","log_probability":-[0-9.]+,.*"flags":\[("cut")?\]' "$work/served-$kind"
+done
+check "an adapter beside its base writes what its own bundle writes" bash -c "cut -d: -f3 '$work/served-bundle-lora' >'$work/a'; cut -d: -f3 '$work/served-bundle2-lora' | cmp '$work/a' - && [ -s '$work/a' ]"
 echo '{"title":"a red thing","language":"zh","market":"us"}' | "$infer" promo "$work/english" >"$work/chinese" 2>"$work/err"
 check "a language that no copy was trained in is counted, as a market is" has '"unknown_context":2' "$work/chinese"
 check "a language that no copy was trained in is summed up" has ': .*2 goals, types, markets or languages that the bundle was not trained on' "$work/err"

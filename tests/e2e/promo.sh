@@ -164,6 +164,23 @@ is "an item that is denied is not promoted" 0 "$(echo '{"user":1,"history":["p00
 is "an item that is no candidate is not promoted" 0 "$(echo '{"user":1,"history":["p000001"],"candidates":["p000002","p000003"]}' |
   "$infer" rank "$work/ranks" --writer "$work/writes" --promote "$work/known" | grep -c '"id":"h"')"
 
+# ---- one bundle that ranks and, by an adapter, writes ----
+check "a model that ranks with [CLS]" "$souk" pretrain --out "$work/first" --steps 20 --hidden 16 --layers 1 --heads 2 --max_positions 96 --segments 2 --cls_sep \
+  --objectives next_item "${run_options[@]}"
+check "an adapter on it that writes copy" "$souk" finetune --task promo "$work/first" --out "$work/tuned" --peft lora --steps 20 --lr 5e-3 "${run_options[@]}"
+check "both in one bundle" bash -c "'$souk' export '$work/first' '$work/alone' && '$souk' export '$work/tuned' '$work/tuned-bundle' && '$souk' export '$work/tuned/base' '$work/both' --adapters promo='$work/tuned'"
+is "one bundle carries the lexicons too" 2 "$(for l in en zh; do cmp "$root/configs/lexicon-$l.txt" "$work/both/lexicon-$l.txt" && echo; done | wc -l)"
+lists() { "$infer" rank "$work/$1" --k 8 --threads 1 --input "$work/users" "${@:2}"; }
+check "one bundle ranks as the base does" cmp <(lists alone) <(lists both)
+sed 's/}$/,"adapter":"promo"}/' "$work/campaigns" >"$work/adapted"
+lists both --promote "$work/adapted" --promote_weight 3 >"$work/by_one" 2>"$work/by_one.err"
+lists alone --writer "$work/tuned-bundle" --promote "$work/campaigns" --promote_weight 3 >"$work/by_two" 2>/dev/null
+places() { grep -oE '"place":[1-9],"id":"c[0-9]+"' "$1"; }
+check "one bundle promotes what two do" cmp <(places "$work/by_two") <(places "$work/by_one")
+copies() { grep -oE '"copy":"([^"\\]|\\.)*"' "$1"; }
+is "each promotion of one bundle has copy" "$(places "$work/by_one" | wc -l)" "$(copies "$work/by_one" | wc -l)"
+check "one bundle's adapter writes what the tuned bundle writes" cmp <(copies "$work/by_two") <(copies "$work/by_one")
+
 # ---- how fast copy is written ----
 "$infer" bench "$work/writes" --copy --threads 1 --seconds 1 >"$work/bench" 2>&1
 is "souk-infer bench --copy prints four measures" 4 "$(grep -cE '^(cache|no cache) +(1|16)( +[0-9.]+){3} +[0-9]+$' "$work/bench")"
