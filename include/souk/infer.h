@@ -638,8 +638,8 @@ typedef struct souk_promo_request {
   int32_t adapter; // its number, 0: none
   // Text and attributes; without them a known item has those of the bundle. Its features play no part.
   souk_product product;
-  // Of the promotion. What the vocabulary does not have is [UNK], and of what is NULL nothing is said. Without a market terms are
-  // written as in "cn" where the language is "zh", else as in "us".
+  // Of the promotion. A name that the vocabulary does not have is read as [UNK]; goal, type and market may be NULL, and then nothing
+  // stands in their place. Without a market terms are written as in "cn" where the language is "zh", else as in "us".
   const char *goal, *type, *market;
   const char *language; // "en" or "zh"
   souk_terms terms;

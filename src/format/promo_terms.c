@@ -3,6 +3,7 @@
 
 #include <math.h>
 #include <string.h>
+#include "format/lexicon_symbols.h"
 #include "format/printable.h"
 #include "format/promo_internal.h"
 #include "format/utf8.h"
@@ -54,10 +55,12 @@ static const char *wrong_with(const char *text) {
   if (n > MAX_NAME_BYTES) return "is too long";
   if (!utf8_valid_bytes(text, n)) return "is not UTF-8";
   bool blank = true;
-  for (size_t i = 0; i < n; i++) {
+  for (size_t i = 0, bytes; i < n; i += bytes) {
     uint32_t code;
     if (is_control(text + i, n - i, &code)) return "has a control character";
-    blank = blank && text[i] == ' ';
+    code = utf8_next(text + i, n - i, &bytes);
+    blank = blank && (code == ' ' || code == 0xA0 || code == 0x3000 ||
+                      lexicon_symbol_of(code).kind == LEXICON_NOTHING);
   }
   return blank ? "has only spaces" : NULL;
 }

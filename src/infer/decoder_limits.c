@@ -18,7 +18,12 @@ static void render_slots(copy_limits *l) {
   }
 }
 
+// What is required already, by the lexicon or a phrase before, is not required a second time.
 static bool require_tokens(copy_limits *l, const int32_t *ids, size_t n) {
+  for (int32_t i = 0; i < l->n_requirements; i++) {
+    const requirement *const r = &l->requirements[i];
+    if ((size_t)r->n == n && memcmp(l->required + r->first, ids, n * sizeof *ids) == 0) return true;
+  }
   if (l->n_requirements == REQUIREMENTS || n > (size_t)(REQUIRED_TOKENS - l->n_required)) return false;
   l->requirements[l->n_requirements++] = (requirement){l->n_required, (int32_t)n};
   memcpy(l->required + l->n_required, ids, n * sizeof *ids);

@@ -108,6 +108,10 @@ is "a lexicon that bans it keeps it out" 0 "$(sampled --lexicon "$work/banned" |
 printf '[required]\nlucky day\n' >"$work/needed"
 is "a phrase that a lexicon requires is in each copy" 48 "$(sampled --lexicon "$work/needed" | grep -ciE '"copy":"[^"]*lucky day|"template"|"refused"')"
 
+required() { echo '{"item":"p000001","language":"en","market":"us"'"${1:-}}" | promo --max_tokens 8 --lexicon "$work/needed" 2>/dev/null; }
+is "a phrase that a lexicon requires fits into eight tokens" 1 "$(required | grep -c 'lucky day.*"flags":\[\("cut"\)*\]')"
+is "a phrase that is required twice is said once" "$(required)" "$(required ',"required":["lucky day","Lucky day"]')"
+
 # ---- promotions in lists ----
 zcat "$work/shop/events.csv.gz" | awk -F, 'NR > 1 && $5 != "" && !seen[$2]++ && n++ < 20 { printf "{\"user\":\"%s\",\"history\":[\"%s\"],\"language\":\"%s\"}\n", $2, $5, n % 2 ? "en" : "zh" }' >"$work/users"
 : >"$work/none"

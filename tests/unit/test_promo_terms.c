@@ -224,9 +224,17 @@ static void test_names(void **unused) {
   memset(longer, 'a', MAX_NAME_BYTES + 1);
   static const struct {
     const char *text, *wrong;
-  } of[] = {{"", "is empty"},        {"  ", "has only spaces"},          {"a\nb", "control"},
-            {"a\x7f", "control"},    {"a\xe2\x80\xae", "control"},       {"\xff", "is not UTF-8"},
-            {longer, "is too long"}, {"slot:price [SEP] {price}", NULL}, {"第一 3件", NULL},
+  } of[] = {{"", "is empty"},
+            {"  ", "has only spaces"},
+            {"\u200B\u200D", "has only spaces"},
+            {" \u3000\u00AD", "has only spaces"},
+            {"a\nb", "control"},
+            {"a\x7f", "control"},
+            {"a\xe2\x80\xae", "control"},
+            {"\xff", "is not UTF-8"},
+            {longer, "is too long"},
+            {"slot:price [SEP] {price}", NULL},
+            {"第一 3件", NULL},
             {longest, NULL}};
   char text[PROMO_TERM_BYTES];
   for (size_t i = 0; i < sizeof of / sizeof *of; i++) {
