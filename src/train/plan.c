@@ -135,6 +135,25 @@ static double add_model(run_plan *p, const run_config *c, const model_memory *m,
   return host_bytes;
 }
 
+// The base of a leash is a second model that is not trained, of this one's shape without what is tuned (leash_base.c).
+static status add_leash(run_plan *p, const run_config *c, const model_config *mc, const model_run *mr,
+                        const backend *be) {
+  model_config base = *mc;
+  model_run run = *mr;
+  model_memory m;
+  if (!(c->data.copy.leash > 0)) return OK;
+  snprintf(base.objectives, sizeof base.objectives, "copy");
+  TRY(peft_from_json(&base.peft, NULL, NULL));
+  run.training = run.averages = run.row_sparse = false;
+  run.base_objectives = run.freeze = NULL;
+  TRY(model_plan(&m, be->name, &base, &run));
+  add(p, "base of the leash",
+      (double)(m.params.weights + m.params.frozen + m.params.copies + m.activations + m.batch + m.scratch),
+      "copy.leash; its parameters and activations");
+  p->lines[p->n - 1].device = !be->host_memory;
+  return OK;
+}
+
 static void add_data(run_plan *p, const run_config *c, const dataset *d, const batcher *b, bool on_host) {
   const batcher_memory m = batcher_get_memory(b);
   const int64_t copies = step_queue_copies(c->train.accumulate, on_host);
@@ -318,6 +337,7 @@ static status fill(run_plan *p, const run_config *c, dataset *d, const labelled_
   p->leaves_out = coverage_text(p->coverage, &p->data, c, d);
   p->parameters = m.parameters;
   const double model_bytes = add_model(p, c, &m, caps, be->host_memory);
+  TRY(add_leash(p, c, mc, &mr, be));
   add_data(p, c, d, b, be->host_memory);
   TRY(add_content(p, c, d, batcher_get_memory(b).texts > 0));
   if (labelled == NULL || labelled->users) TRY(add_users(p, d));

@@ -48,6 +48,7 @@ check "a run that was left ends with the same bytes" diff <(essence "$work/p1") 
 promo --epochs 4 --eval_every 9 --patience 1 --lr 0.5 --out "$work/p3" 2>"$work/told"
 check "patience stops a run whose loss does not fall" has 'ended by train.patience' "$work/told"
 check "souk plan knows such a run" bash -c "'$souk' plan '$work/p1' | grep -q 'validation rows'"
+check "souk plan counts the base of a leash" bash -c "'$souk' plan '$work/p1' --copy.leash 0.5 | grep -q 'base of the leash' && ! '$souk' plan '$work/p1' | grep -q 'base of the leash'"
 for kind in lora adalora adapter bias; do
   check "a model tuned by --peft $kind learns to write copy" promo --peft $kind --epochs 1 --eval_every 9 --out "$work/$kind"
 done
