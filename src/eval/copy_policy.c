@@ -15,14 +15,29 @@
 
 enum { MOST_CANDIDATES = 64, MOST_STYLES = MAX_COLUMNS - 1, STYLE_NAME = 256, LINE_BYTES = 1 << 16 };
 
-// Rows [begin, begin + n) of an impression, of which `shown` was.
+// Rows [begin, begin + rows) of an impression, of which `shown` was. Its styles are counted in the order of their first rows.
 typedef struct impression {
   int64_t begin, number; // number: among all of the data set, from 0
-  int32_t n, shown;      // shown: place among them
+  int32_t rows, shown;   // shown: place among them
+  int32_t styles;
+  uint8_t of[MOST_CANDIDATES];    // [rows] place among the impression's styles
+  int32_t style[MOST_CANDIDATES]; // [styles] the data set's number of each
 } impression;
 
 // Columns of values, one an impression each.
-enum { DRAWN, BEST, SWAPPED, DIFFERS, T_LOGGED, T_DRAWN, T_BEST, T_SWAPPED, T_ORACLE, COLUMNS };
+enum {
+  DRAWN,
+  BEST,
+  SWAPPED,
+  DIFFERS,
+  T_LOGGED,
+  T_DRAWN,
+  T_BEST,
+  T_SWAPPED,
+  T_BEST_SWAPPED,
+  T_ORACLE,
+  COLUMNS
+};
 
 typedef struct work {
   const copy_policy_config *c;
@@ -52,20 +67,36 @@ static status bad_row(int64_t row, const char *what) {
   return fail(ERR_ARGUMENT, "row %lld of the data set's copy.jsonl: %s", (long long)row + 1, what);
 }
 
+// Row i becomes a wording of its style.
+static status take_row(const copy_rows *r, int64_t i, impression *x) {
+  if (r->style[i] < 0) return bad_row(i, "it says no style");
+  if (x->rows == MOST_CANDIDATES) return bad_row(i, "an impression has more candidates than 64");
+  if (r->click[i] != COPY_NO_CLICK && x->shown >= 0)
+    return bad_row(i, "two candidates of an impression say a click");
+  if (r->click[i] != COPY_NO_CLICK) x->shown = x->rows;
+  int32_t k = 0;
+  while (k < x->styles && x->style[k] != r->style[i]) k++;
+  if (k == x->styles) x->style[x->styles++] = r->style[i];
+  x->of[x->rows++] = (uint8_t)k;
+  return OK;
+}
+
+// A style with more wordings than another would be the more probable for it.
+static status check_wordings(const impression *x) {
+  int32_t wordings[MOST_CANDIDATES] = {0};
+  for (int32_t k = 0; k < x->rows; k++) wordings[x->of[k]]++;
+  for (int32_t k = 1; k < x->styles; k++)
+    if (wordings[k] != wordings[0])
+      return bad_row(x->begin, "the styles of its impression do not have the same number of candidates");
+  return OK;
+}
+
 // The impression whose first row is `begin`.
 static status take_impression(const copy_rows *r, int64_t begin, impression *out) {
   *out = (impression){.begin = begin, .shown = -1};
-  for (int64_t i = begin; i < r->n && same_request(r, begin, i); i++) {
-    if (r->style[i] < 0) return bad_row(i, "it says no style");
-    for (int64_t k = begin; k < i; k++)
-      if (r->style[k] == r->style[i]) return bad_row(i, "an impression has two candidates of one style");
-    if (out->n == MOST_CANDIDATES) return bad_row(i, "an impression has more candidates than 64");
-    if (r->click[i] != COPY_NO_CLICK && out->shown >= 0)
-      return bad_row(i, "two candidates of an impression say a click");
-    if (r->click[i] != COPY_NO_CLICK) out->shown = out->n;
-    out->n++;
-  }
-  if (out->n < 2)
+  for (int64_t i = begin; i < r->n && same_request(r, begin, i); i++) TRY(take_row(r, i, out));
+  TRY(check_wordings(out));
+  if (out->styles < 2)
     return bad_row(begin, "an impression needs candidates of several styles: rows of one user, time and "
                           "request beside each other");
   if (out->shown < 0) return bad_row(begin, "no candidate of the impression says whether it was clicked");
@@ -79,7 +110,7 @@ static status find_impressions(work *w) {
     impression one;
     TRY(take_impression(w->r, i, &one));
     one.number = w->impressions;
-    i += one.n;
+    i += one.rows;
     if (w->r->part[one.begin] != w->c->part) continue;
     TRY(mem_grow(&w->of, &w->cap, w->n + 1, sizeof *w->of, "impressions"));
     w->of[w->n++] = one;
@@ -157,16 +188,24 @@ static status read_truth(work *w, const dataset *d) {
 
 // ---- policies ----------------------------------------------------------------------------------------------------
 
-// The model's distribution over the candidates, with the history of row `history_of`; returns the most probable one.
+// The model's distribution over the styles, with the history of row `history_of`; returns the most probable one.
 static status distribution(const work *w, const impression *x, int64_t history_of, double q[MOST_CANDIDATES],
                            int32_t *best) {
-  double most = -INFINITY, sum = 0;
-  for (int32_t k = 0; k < x->n; k++) {
-    TRY(copy_log_probability_of(w->m, w->e, x->begin + k, history_of, NULL, 0, &q[k]));
-    if (q[k] > most) most = q[k], *best = k;
+  double p[MOST_CANDIDATES], most = -INFINITY, sum = 0;
+  for (int32_t k = 0; k < x->rows; k++) {
+    TRY(copy_log_probability_of(w->m, w->e, x->begin + k, history_of, NULL, 0, &p[k]));
+    most = fmax(most, p[k]);
   }
-  for (int32_t k = 0; k < x->n; k++) sum += q[k] = exp(q[k] - most);
-  for (int32_t k = 0; k < x->n; k++) q[k] /= sum;
+  for (int32_t k = 0; k < x->styles; k++) q[k] = 0;
+  for (int32_t k = 0; k < x->rows; k++) {
+    q[x->of[k]] += exp(p[k] - most);
+    sum += exp(p[k] - most);
+  }
+  *best = 0;
+  for (int32_t k = 0; k < x->styles; k++) {
+    q[k] /= sum;
+    if (q[k] > q[*best]) *best = k;
+  }
   return OK;
 }
 
@@ -181,17 +220,19 @@ static int64_t partner_of(const work *w, size_t i) {
   return w->of[i].begin;
 }
 
-static void add_truth(work *w, size_t i, const double *q, const double *other, int32_t best) {
+static void add_truth(work *w, size_t i, const double *q, const double *other, int32_t best,
+                      int32_t best_other) {
   const impression *x = &w->of[i];
   if (w->truth == NULL) return;
   const float *p = w->truth + x->number * w->styles;
-  for (int32_t k = 0; k < x->n; k++) {
-    const double of = (double)p[w->r->style[x->begin + k]];
+  for (int32_t k = 0; k < x->styles; k++) {
+    const double of = (double)p[x->style[k]];
     w->values[T_DRAWN][i] += q[k] * of;
     w->values[T_SWAPPED][i] += other[k] * of;
     w->values[T_ORACLE][i] = fmax(w->values[T_ORACLE][i], of);
     if (k == best) w->values[T_BEST][i] = of;
-    if (k == x->shown) w->values[T_LOGGED][i] = of;
+    if (k == best_other) w->values[T_BEST_SWAPPED][i] = of;
+    if (k == x->of[x->shown]) w->values[T_LOGGED][i] = of;
   }
 }
 
@@ -206,11 +247,12 @@ static status ask(work *w, size_t i) {
   w->click[i] = w->r->click[shown];
   w->ones[i] = 1;
   w->users[i] = w->r->user[shown];
-  w->values[DRAWN][i] = q[x->shown];
-  w->values[BEST][i] = best == x->shown;
-  w->values[SWAPPED][i] = other[x->shown];
+  const int32_t style = x->of[x->shown];
+  w->values[DRAWN][i] = q[style];
+  w->values[BEST][i] = best == style;
+  w->values[SWAPPED][i] = other[style];
   w->values[DIFFERS][i] = best != best_other;
-  add_truth(w, i, q, other, best);
+  add_truth(w, i, q, other, best, best_other);
   return OK;
 }
 
@@ -252,6 +294,7 @@ static status judge(work *w, copy_policy *out) {
   TRY(mean_of(w, T_DRAWN, T_LOGGED, &t->gain_drawn));
   TRY(mean_of(w, T_BEST, T_LOGGED, &t->gain_best));
   TRY(mean_of(w, T_DRAWN, T_SWAPPED, &t->personal));
+  TRY(mean_of(w, T_BEST, T_BEST_SWAPPED, &t->personal_best));
   TRY(mean_of(w, T_ORACLE, -1, &oracle));
   t->oracle = oracle.value;
   return OK;
@@ -272,7 +315,7 @@ static status run_all(work *w, const dataset *d, copy_policy *out) {
   TRY(make_room(w));
   for (size_t i = 0; i < w->n; i++) {
     TRY(ask(w, i));
-    out->candidates += w->of[i].n;
+    out->candidates += w->of[i].rows;
     if (log_is_terminal() && i % 100 == 99)
       log_status_line("asked about %zu of %zu impressions", i + 1, w->n);
   }
@@ -299,10 +342,11 @@ static json_t *value_json(const off_policy_value *v) {
 }
 
 static json_t *truth_json(const copy_policy_truth *t) {
-  return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "logged", value_json(&t->logged), "drawn",
+  return json_pack("{s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:o,s:f}", "logged", value_json(&t->logged), "drawn",
                    value_json(&t->drawn), "best", value_json(&t->best), "swapped", value_json(&t->swapped),
                    "gain_drawn", value_json(&t->gain_drawn), "gain_best", value_json(&t->gain_best),
-                   "personal", value_json(&t->personal), "oracle", t->oracle);
+                   "personal", value_json(&t->personal), "personal_best", value_json(&t->personal_best),
+                   "oracle", t->oracle);
 }
 
 json_t *copy_policy_json(const copy_policy *p) {
@@ -321,14 +365,13 @@ static void print_value(FILE *to, const char *what, const off_policy_value *v, c
 void copy_policy_print(FILE *to, const copy_policy *p) {
   fprintf(to, "impressions      %lld with %lld candidates\n\n", (long long)p->impressions,
           (long long)p->candidates);
-  off_policy_print(to, "a candidate drawn by the model", &p->drawn);
+  off_policy_print(to, "a style drawn by the model", &p->drawn);
   fprintf(to, "\n");
-  off_policy_print(to, "the candidate that is the most probable", &p->best);
+  off_policy_print(to, "the style that is the most probable", &p->best);
   fprintf(to, "\n");
   off_policy_print(to, "drawn, with the history of another user", &p->swapped);
   fprintf(to, "\n");
-  print_value(to, "differs", &p->differs,
-              ": another candidate is the most probable with another user's history");
+  print_value(to, "differs", &p->differs, ": another style is the most probable with another user's history");
   if (!p->known) return;
   const copy_policy_truth *t = &p->truth;
   fprintf(to, "\nthe truth, clicks an impression\n");
@@ -339,5 +382,6 @@ void copy_policy_print(FILE *to, const copy_policy *p) {
   print_value(to, "gain drawn", &t->gain_drawn, "");
   print_value(to, "gain best", &t->gain_best, "");
   print_value(to, "personal", &t->personal, ": drawn less swapped");
+  print_value(to, "personal best", &t->personal_best, ": best less the best with another user's history");
   fprintf(to, "%-16s %.4f, the best style for each\n", "oracle", t->oracle);
 }

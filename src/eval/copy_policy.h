@@ -1,15 +1,17 @@
 // What a model of copy would earn as a policy, from a log of impressions with clicks.
 //
 // The data set (souk prepare --copy) has every candidate of an impression as a row: rows beside each other of the same user, time,
-// item and context, of different styles, of which the one that was shown says click and propensity. The policy of a model is its distribution over
-// an impression's candidates, each in proportion to the probability of its text given the request and the user's history (copy_scores.h):
-//   drawn   the candidate is drawn from that distribution
-//   best    the most probable candidate is shown (of equals the first)
+// item and context, of which the one that was shown says click and propensity. What is chosen is a style, with the propensity of the style; its
+// candidates are wordings of it, as many for each style. The policy of a model is its distribution over an impression's styles, each in
+// proportion to the probability of its candidates together, given the request and the user's history (copy_scores.h): of one wording
+// a style, what the model thinks of the words beside the style would be in it too, which differs from wording to wording by factors.
+//   drawn   the style is drawn from that distribution
+//   best    the most probable style is shown (of equals the first)
 // Both are judged by eval/off_policy.h, with the click as reward: SNIPS beside its interval by user, IPS, effective sample and clipping.
 //
 // How much of it is personal: every impression is asked about once more with the history of another user, who is drawn by name from those
 // of the part. `swapped` is the drawn policy with these histories, and `differs` the share of requests (item and terms) whose most
-// probable candidate is another one then.
+// probable style is another one then.
 //
 // Where the truth is known (a generated marketplace's truth/copy.csv.gz: the probability of a click of each style for each
 // impression), the true values come beside the estimates.
@@ -32,6 +34,7 @@ typedef struct copy_policy_truth {
   off_policy_value drawn, best, swapped;
   off_policy_value gain_drawn, gain_best; // less logged
   off_policy_value personal;              // drawn less swapped: what the right history is worth
+  off_policy_value personal_best;         // the same for the most probable style
   double oracle;                          // of the best style for each
 } copy_policy_truth;
 

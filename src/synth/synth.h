@@ -23,7 +23,8 @@ typedef struct synth_config {
   bool impressions; // also impressions.csv.gz and its truth
   bool reviews;     // also reviews.jsonl.gz and its truth
   bool copy;        // also copy.jsonl.gz and its truth
-  int64_t oracle_users; // whose true ranking quality is computed: the first so many
+  int64_t copy_wordings; // of each style in copy_candidates.jsonl.gz
+  int64_t oracle_users;  // whose true ranking quality is computed: the first so many
   int64_t deflate;
   int64_t seed;
   bool force;

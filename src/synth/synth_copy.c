@@ -235,11 +235,12 @@ static void write_copy(const synth_world *w, rng *r, copy_shown *x) {
   if (!x->zh) capitals(x->text);
 }
 
-void copy_in_style(const synth_world *w, int64_t user, int64_t time, copy_style style, copy_shown *x) {
+void copy_in_style(const synth_world *w, int64_t user, int64_t time, copy_style style, int32_t wording,
+                   copy_shown *x) {
   rng r = synth_rng(w->c.seed, DRAW_COPY_OTHER + (uint32_t)style, user);
   r.block = (uint32_t)time;
   x->style = style;
-  write_copy(w, &r, x);
+  for (int32_t k = 0; k <= wording; k++) write_copy(w, &r, x);
 }
 
 static void item_short_name(const synth_world *w, copy_shown *x) {

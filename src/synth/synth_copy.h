@@ -32,8 +32,10 @@ void copy_policy(const synth_person *p, double to[COPY_STYLES]);
 // The probability of a click on the copy of each style for an item and a type of promotion. Beside the item's fit and chance it depends on
 // the user's sensitivity to prices and on the taste of the moment, which histories show, and on impulse, which they do not.
 void copy_clicks(const synth_state *s, int32_t item, copy_type type, double to[COPY_STYLES]);
-// The same promotion in another style, as it would have been written at that time. Not shown, so nothing came of it.
-void copy_in_style(const synth_world *w, int64_t user, int64_t time, copy_style style, copy_shown *x);
+// The same promotion in a style, as it would have been written at that time: its draw number `wording`, from 0, with replacement.
+// Not shown, so nothing came of it.
+void copy_in_style(const synth_world *w, int64_t user, int64_t time, copy_style style, int32_t wording,
+                   copy_shown *x);
 // Draws a promotion for a user amid a session, a style by the policy, its copy, and whether it is clicked.
 void copy_draw(const synth_state *s, int64_t time, rng *r, copy_shown *out);
 

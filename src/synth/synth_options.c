@@ -22,6 +22,8 @@ static const option synth_options[] = {
      "also what buyers write, with ratings, sentiments and their truth"},
     {"copy", OPT_BOOL, F(copy), "false", 0, 0, NULL,
      "also promotions with their copy, in four styles by a known policy, with clicks and their truth"},
+    {"copy_wordings", OPT_INT, F(copy_wordings), "1", 1, 16, NULL,
+     "copy: candidates of each style for an impression, differently worded"},
     {"oracle_users", OPT_INT, F(oracle_users), "5000", 0, 1e9, NULL,
      "users whose best achievable ranking is computed: the first so many"},
     {"deflate", OPT_INT, F(deflate), "4", 1, 9, NULL, "compression level of the logs"},

@@ -113,6 +113,7 @@ status write_manifest(synth_job *job) {
       c->drift, "explore", c->explore, "quality", c->quality, "market", (json_int_t)c->market, "promotions",
       c->promotions, "impressions", c->impressions, "reviews", c->reviews, "seed", (json_int_t)c->seed);
   if (c->copy) json_object_set_new(options, "copy", json_true()); // worlds without it stay as they were
+  if (c->copy_wordings > 1) json_object_set_new(options, "copy_wordings", json_integer(c->copy_wordings));
   json_t *events = json_object();
   for (int32_t k = 0; k < 4; k++)
     json_object_set_new(events, synth_event_names[k], json_integer(job->events[k]));

@@ -237,11 +237,13 @@ static status write_candidate(text_file *f, const copy_row *row, const copy_show
 static status write_copy_row(synth_job *job, const copy_row *row, int64_t number) {
   const copy_shown *x = &row->x;
   TRY(write_candidate(job->copies, row, x, number, true));
-  for (int32_t k = 0; k < COPY_STYLES; k++) {
-    copy_shown other = *x;
-    if (k != (int32_t)x->style) copy_in_style(job->w, row->user, row->time, (copy_style)k, &other);
-    TRY(write_candidate(job->candidates, row, &other, number, k == (int32_t)x->style));
-  }
+  for (int32_t k = 0; k < COPY_STYLES; k++)
+    for (int32_t wording = 0; wording < job->c->copy_wordings; wording++) {
+      const bool shown = k == (int32_t)x->style && wording == 0;
+      copy_shown other = *x;
+      if (!shown) copy_in_style(job->w, row->user, row->time, (copy_style)k, wording, &other);
+      TRY(write_candidate(job->candidates, row, &other, number, shown));
+    }
   TRY(text_printf(job->copy_truth, "k%08lld", (long long)number));
   for (int32_t k = 0; k < COPY_STYLES; k++) TRY(text_printf(job->copy_truth, ",%.6f", x->p_click[k]));
   return text_printf(job->copy_truth, "\n");
