@@ -183,7 +183,8 @@ $(B)/$(SONAME): $(B)/libsouk_infer.so
 	$(Q)ln -sf libsouk_infer.so $@
 
 # souk writes copy with the inference library (souk eval --copy).
-$(B)/souk: $(B)/src/main.o $(B)/libsouk.a $(B)/libsouk_infer.a
+SOUK_PARTS := $(B)/src/main.o $(B)/libsouk.a $(B)/libsouk_infer.a
+$(B)/souk: $(SOUK_PARTS)
 	$(Q)$(CC) $(BASE_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
 $(B)/souk-infer: $(INFER_MAIN:%.c=$(B)/%.o) $(B)/infer-internal.a

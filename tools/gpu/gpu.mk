@@ -2,7 +2,7 @@
 # RPATH, which holds for what the libraries need, too.)
 GPU_LDFLAGS := -Wl,--disable-new-dtags,-rpath,'$$ORIGIN/../lib'
 
-build/gpu/bin/souk: $(B)/src/main.o $(B)/libsouk.a
+build/gpu/bin/souk: $(SOUK_PARTS)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(BASE_LDFLAGS) $(GPU_LDFLAGS) -o $@ $^ $(PKG_LIBS)
 
