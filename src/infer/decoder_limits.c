@@ -31,14 +31,16 @@ static bool require_tokens(copy_limits *l, const int32_t *ids, size_t n) {
   return true;
 }
 
-// Can text have this phrase, with no letter behind it?
-static bool may_be_said(const copy_limits *l, const char *phrase, size_t bytes, char *reason, size_t room) {
+// Can text have this phrase, or a slot's term, with no letter behind it?
+static bool may_be_said(const copy_limits *l, const char *phrase, size_t bytes, int slot, char *reason,
+                        size_t room) {
   for (int32_t k = 0; k < l->n_lexicons; k++) {
     const lexicon *x = l->lexicons[k]->phrases;
     lexicon_state s;
     lexicon_begin(&s);
-    if (lexicon_step(x, &s, phrase, bytes) && !(lexicon_cornered(x, &s) && !lexicon_step(x, &s, " ", 1)))
-      continue;
+    const bool good = slot >= 0 ? lexicon_step_slot(x, &s, (promo_slot)slot, phrase, bytes)
+                                : lexicon_step(x, &s, phrase, bytes);
+    if (good && !(lexicon_cornered(x, &s) && !lexicon_step(x, &s, " ", 1))) continue;
     lexicon_reason(x, &s, reason, room);
     return false;
   }
@@ -54,7 +56,7 @@ static void require_phrase(copy_limits *l, const char *phrase, size_t bytes, cha
   for (size_t i = 0; i < n && i < REQUIRED_TOKENS; i++) known &= ids[i] != TOKEN_UNK;
   if (!known)
     snprintf(why, room, "the required phrase \"%.*s\" has words that the vocabulary lacks", shown, phrase);
-  else if (!may_be_said(l, phrase, bytes, reason, sizeof reason))
+  else if (!may_be_said(l, phrase, bytes, -1, reason, sizeof reason))
     snprintf(why, room, "the required phrase \"%.*s\" may not be said: %s", shown, phrase, reason);
   else if (!require_tokens(l, ids, n))
     snprintf(why, room, "more than %d phrases, or more than %d of their tokens, are required", REQUIRED_MOST,
@@ -73,18 +75,24 @@ static void require_phrases(copy_limits *l, const souk_promo_request *r, char *w
     require_phrase(l, r->required[i], strlen(r->required[i]), why, room);
 }
 
+static void require_slot(copy_limits *l, int s, char *why, size_t room) {
+  const char *const name = promo_slot_names[s];
+  char reason[256];
+  if ((l->slots >> s & 1) == 0)
+    snprintf(why, room, "the term \"%s\" is required and %s", name,
+             (promo_terms_given(&l->terms) >> s & 1) == 0 ? "not given"
+                                                          : "the vocabulary has no slot for it");
+  else if (!may_be_said(l, l->slot_text[s], strlen(l->slot_text[s]), s, reason, sizeof reason))
+    snprintf(why, room, "the term \"%s\" is required and may not be said: %s", name, reason);
+  else if (!require_tokens(l, &l->b->copy.slots[s], 1))
+    snprintf(why, room, "the term \"%s\" is required beside more than %d phrases or %d of their tokens", name,
+             REQUIREMENTS - 1, REQUIRED_TOKENS - 1);
+}
+
 static void require_all(copy_limits *l, const souk_promo_request *r, char *why, size_t room) {
   require_phrases(l, r, why, room);
-  for (int s = 0; s < SLOT_COUNT && why[0] == '\0'; s++) {
-    if ((r->required_slots >> s & 1) == 0) continue;
-    if ((l->slots >> s & 1) == 0)
-      snprintf(why, room, "the term \"%s\" is required and %s", promo_slot_names[s],
-               (promo_terms_given(&l->terms) >> s & 1) == 0 ? "not given"
-                                                            : "the vocabulary has no slot for it");
-    else if (!require_tokens(l, &l->b->copy.slots[s], 1))
-      snprintf(why, room, "the term \"%s\" is required beside more than %d phrases or %d of their tokens",
-               promo_slot_names[s], REQUIREMENTS - 1, REQUIRED_TOKENS - 1);
-  }
+  for (int s = 0; s < SLOT_COUNT && why[0] == '\0'; s++)
+    if ((r->required_slots >> s & 1) != 0) require_slot(l, s, why, room);
   if (why[0] == '\0' && l->n_required > l->most)
     snprintf(why, room, "what is required has %d tokens, and copy may have %d", l->n_required, l->most);
 }

@@ -387,6 +387,12 @@ static void templates_stand_in(void **state) {
   r.required_slots = 1u << SOUK_SLOT_CODE;
   refused_with(&r, "the term \"code\" is required and not given");
   r = copy_request();
+  r.terms.item = "the best lamp"; // the template does without it
+  r.required_slots = 1u << SOUK_SLOT_ITEM;
+  r.banned = banned;
+  r.n_banned = 1;
+  refused_with(&r, "the term \"item\" is required and may not be said: the phrase \"best\" is banned");
+  r = copy_request();
   r.terms.was = 150; // less than the price
   refused_with(&r, "price");
   r = copy_request();
