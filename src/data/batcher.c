@@ -144,13 +144,13 @@ const char *data_order_changed(const data_config *before, const data_config *now
   const struct {
     const char *name;
     bool changed;
-  } deciding[] = {{"seed", before->seed != now->seed},
-                  {"window", !made_elsewhere && before->window != now->window},
-                  {"stride", !made_elsewhere && before->stride != now->stride},
-                  {"dupe_factor", !made_elsewhere && before->dupe_factor != now->dupe_factor},
-                  {"last_copies", !made_elsewhere && before->last_copies != now->last_copies},
-                  {"feedback of copy", before->copy.feedback != now->copy.feedback},
-                  {"mix", !made_elsewhere && mix_changed(before, now)}};
+  } deciding[] = {{"data.seed", before->seed != now->seed},
+                  {"data.window", !made_elsewhere && before->window != now->window},
+                  {"data.stride", !made_elsewhere && before->stride != now->stride},
+                  {"data.dupe_factor", !made_elsewhere && before->dupe_factor != now->dupe_factor},
+                  {"data.last_copies", !made_elsewhere && before->last_copies != now->last_copies},
+                  {"copy.feedback", before->copy.feedback != now->copy.feedback},
+                  {"data.mix", !made_elsewhere && mix_changed(before, now)}};
   for (size_t i = 0; i < sizeof deciding / sizeof *deciding; i++)
     if (deciding[i].changed) return deciding[i].name;
   return NULL;

@@ -103,7 +103,7 @@ typedef struct data_window {
   int32_t room;           // events of a window that the model sees, at most
 } data_window;
 data_window data_windows(const data_config *c, const dataset_info *info, const seq_layout *layout);
-// The option, by its name in section "data", that makes the examples of an epoch come in another order than they did
+// The option, by its whole name (data.seed), that makes the examples of an epoch come in another order than they did
 // before; NULL: the order is the same, so that a place means the same. `before` and `now` have windows that are set; those
 // of examples that were masked elsewhere decide nothing.
 const char *data_order_changed(const data_config *before, const data_config *now, bool made_elsewhere);

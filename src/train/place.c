@@ -61,12 +61,12 @@ static status complete_old(const run_setup *r, train_state *t) {
   return rc;
 }
 
-static void start_epoch_anew(const run_setup *r, train_state *t, const char *section, const char *changed) {
+static void start_epoch_anew(const run_setup *r, train_state *t, const char *changed) {
   if (r->leads && t->example > 0)
-    log_warn("epoch %lld starts anew, of which %lld examples were trained on: %s%s has changed, so they "
-             "come in "
-             "another order",
-             (long long)t->epoch, (long long)t->example, section, changed);
+    log_warn(
+        "epoch %lld starts anew, of which %lld examples were trained on: %s has changed, so they come in "
+        "another order",
+        (long long)t->epoch, (long long)t->example, changed);
   t->example = t->index = 0;
 }
 
@@ -105,9 +105,9 @@ status place_find(run_setup *r, const model_config *now_model) {
     TRY(complete_old(r, t));
     const char *changed = data_order_changed(&then, &made, made_elsewhere(r));
     if (changed != NULL)
-      start_epoch_anew(r, t, "data.", changed);
+      start_epoch_anew(r, t, changed);
     else if (model_layout(&r->from->model).asks != model_layout(now_model).asks)
-      start_epoch_anew(r, t, "train.", "objectives");
+      start_epoch_anew(r, t, "train.objectives");
     TRY(seek(r, t));
     change_pace(r, t);
   }

@@ -166,20 +166,23 @@ static void test_what_changes_the_order(void **unused) {
   const struct {
     int64_t *field;
     const char *name;
-  } cases[] = {{&now.seed, "seed"},
-               {&now.window, "window"},
-               {&now.stride, "stride"},
-               {&now.dupe_factor, "dupe_factor"}};
+  } cases[] = {{&now.seed, "data.seed"},
+               {&now.window, "data.window"},
+               {&now.stride, "data.stride"},
+               {&now.dupe_factor, "data.dupe_factor"}};
   for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
     ++*cases[i].field;
     assert_string_equal(data_order_changed(&before, &now, false), cases[i].name);
-    if (i == 0) assert_string_equal(data_order_changed(&before, &now, true), "seed");
+    if (i == 0) assert_string_equal(data_order_changed(&before, &now, true), "data.seed");
     if (i > 0)
       assert_null(data_order_changed(&before, &now, true)); // masked elsewhere: no windows, no copies
     --*cases[i].field;
   }
   now.last_copies = 0.5;
-  assert_string_equal(data_order_changed(&before, &now, false), "last_copies");
+  assert_string_equal(data_order_changed(&before, &now, false), "data.last_copies");
+  now = before;
+  now.copy.feedback = COPY_FEEDBACK_IPS; // rows without a click are not read
+  assert_string_equal(data_order_changed(&before, &now, false), "copy.feedback");
 }
 
 // ---- what an epoch has ---------------------------------------------------------------------------------------

@@ -315,7 +315,7 @@ static void the_mix_decides_the_order(void **unused) {
   snprintf(now.mix, sizeof now.mix, "histories 2, texts 0");
   assert_null(data_order_changed(&c, &now, false));
   snprintf(now.mix, sizeof now.mix, "histories 2, texts 1");
-  assert_string_equal(data_order_changed(&c, &now, false), "mix");
+  assert_string_equal(data_order_changed(&c, &now, false), "data.mix");
 }
 
 // Pairs have more labels than histories that are masked at their ends: labels are drawn from them, too.
