@@ -19,7 +19,7 @@ status scratch_dir(const char **path) {
   char name[PATH_MAX];
   *path = made;
   if (made[0] != '\0') return OK;
-  TRY(path_join(name, sizeof name, tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", "souk-init-XXXXXX"));
+  TRY(path_join(name, sizeof name, tmp != NULL && tmp[0] != '\0' ? tmp : "/tmp", "souk-scratch-XXXXXX"));
   if (mkdtemp(name) == NULL)
     return fail(ERR_IO, "cannot make a directory like %s: %s", name, strerror(errno));
   memcpy(made, name, strlen(name) + 1);

@@ -79,7 +79,7 @@ rm -rf "$work/hf"
 hf && mv "$work/hf" "$work/blobs" && mkdir -p "$work/hf" && for f in "$work"/blobs/*; do ln -s "../blobs/$(basename "$f")" "$work/hf/"; done
 check "a model in the hub's cache, whose files are links, is imported" import
 check_error "an existing checkpoint is kept without --force" "--force replaces it" "$souk" import "$work/bundle" "$work/again"
-grown() { pretrain --out "$work/grown" --train.init_from "$work/words" >"$work/told" 2>&1 && grep -q "^starting from $work/words (step 0" "$work/told" && ! grep -q souk-init "$work/told"; }
+grown() { pretrain --out "$work/grown" --train.init_from "$work/words" >"$work/told" 2>&1 && grep -q "^starting from $work/words (step 0" "$work/told" && ! grep -q souk-scratch "$work/told"; }
 check "a run that begins from a Hugging Face model says so by its name" grown
 check_error "another shape than the Hugging Face model has is refused by its name" "model.positions_from_end is not that of $work/words (train.init_from)" pretrain --out "$work/bad" --train.init_from "$work/words" --positions_from_end yes
 told_of() { "$souk" export "$1" "$work/named.bundle" --force >"$work/told" 2>&1 && ! grep -qF "$work/again/" "$work/told"; }
